@@ -1,0 +1,72 @@
+# A thin face over CMake. `make help` lists what there is; CMakePresets.json names the builds.
+BUILD    = build
+JOBS     = $(shell nproc 2>/dev/null || echo 2)
+WERROR   = $(or $(HALFMQ_WERROR),OFF)
+PREFIX   = /usr/local
+T        = resp
+SECONDS  = 60
+ROUNDS   = 50
+SOURCES  = $(shell find protocol storage broker clients bench tests -name '*.[ch]' 2>/dev/null)
+# A folder that is configured already keeps its generator; a new one gets Ninja where that is there.
+generator = $(shell [ -f $(1)/CMakeCache.txt ] || ! command -v ninja >/dev/null || echo -G Ninja)
+# $(call make,preset,folder): configures and builds.
+make     = cmake --preset $(1) $(call generator,$(2)) -DHALFMQ_WERROR=$(WERROR) >/dev/null && \
+           cmake --build $(2) -j $(JOBS)
+ctest    = ctest --test-dir $(1) --output-on-failure -j 2
+
+.PHONY: build help deps tools test demo install format format-check tidy asan tsan fuzz crash bench clean
+
+build: deps            ## halfmqd, halfmq and libhalfmq, in build/bin and build/lib (the default)
+	@$(call make,release,$(BUILD))
+
+help:                  ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r n t; do \
+	    printf '  make %-13s %s\n' "$$n" "$$t"; done
+
+deps:                  ## installs missing Debian packages, or says which
+	@sh cmake/deps.sh
+
+tools:                 ## the same for clang, its sanitizers and tools
+	@sh cmake/deps.sh tools
+
+test: build            ## every test; a few minutes
+	@$(call ctest,$(BUILD))
+
+demo: build            ## the order service: 20,000 orders, kills, an audit; under two minutes
+	@sh clients/examples/demo/run.sh $(BUILD)/bin
+
+install: build         ## programs, library, headers, manual pages; PREFIX=/usr/local DESTDIR=
+	@cmake --install $(BUILD) --prefix $(PREFIX)
+
+format: tools          ## puts all C files into the house style
+	@clang-format -i $(SOURCES)
+
+format-check: tools    ## says which files are not in the house style
+	@clang-format --dry-run -Werror $(SOURCES)
+
+tidy: tools build      ## clang-tidy over everything, after the house rules
+	@/usr/bin/python3 tests/tidy/tidy.py .
+	@run-clang-tidy -quiet -p $(BUILD) -j $(JOBS) '/(protocol|storage|broker|clients|bench)/'
+
+asan: deps             ## all tests with the address and undefined-behaviour sanitizers
+	@$(call make,asan,build-asan)
+	@$(call ctest,build-asan)
+
+tsan: deps             ## all tests with the thread sanitizer
+	@$(call make,tsan,build-tsan)
+	@$(call ctest,build-tsan)
+
+fuzz: tools            ## one fuzz target for a while: T=resp SECONDS=60
+	@$(call make,fuzz,build-fuzz) --target fuzz_$(T)
+	@mkdir -p build-fuzz/corpus/$(T) tests/fuzz/corpus/$(T)
+	@build-fuzz/bin/tests/fuzz/fuzz_$(T) -max_total_time=$(SECONDS) -artifact_prefix=build-fuzz/ \
+	    $(patsubst %,-dict=%,$(wildcard tests/fuzz/$(T).dict)) build-fuzz/corpus/$(T) tests/fuzz/corpus/$(T)
+
+crash: build           ## the crash tests, longer: ROUNDS=50
+	@HALFMQ_CRASH_ROUNDS=$(ROUNDS) $(call ctest,$(BUILD)) -L crash
+
+bench: build           ## the figures of bench/README.md
+	@sh bench/run.sh $(BUILD)/bin
+
+clean:                 ## removes what the builds made
+	@rm -rf build build-debug build-asan build-tsan build-fuzz

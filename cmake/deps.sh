@@ -1,0 +1,51 @@
+#!/bin/sh
+# deps.sh: makes sure that the Debian packages which HalfMQ is built from are there.
+#
+#   sh cmake/deps.sh          what `make build`, `make test` and `make demo` need
+#   sh cmake/deps.sh tools    also clang and its tools, for asan, fuzz, format and tidy
+#
+# With everything installed it only asks dpkg and returns at once, without the network. Otherwise it
+# installs what is missing when it is root or may use sudo without a password, else it prints the
+# command to run. On a system without dpkg it says so and leaves the rest to CMake's own messages.
+set -eu
+
+packages="build-essential cmake ninja-build pkg-config librocksdb-dev libevent-dev libmsgpack-dev
+libcmocka-dev libhiredis-dev libcjson-dev libedit-dev libxxhash-dev libsmartcols-dev libbsd-dev
+libsqlite3-dev redis-tools python3 python3-redis python3-msgpack"
+if [ "${1:-}" = tools ]; then
+    packages="$packages clang libclang-rt-14-dev clang-format clang-tidy llvm"
+fi
+
+if ! command -v dpkg-query >/dev/null 2>&1; then
+    echo "deps: no dpkg here; see cmake/deps.sh for the libraries that HalfMQ needs" >&2
+    exit 0
+fi
+
+missing=
+for package in $packages; do
+    status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+    case "$status" in
+    *not-installed* | *config-files* | "") missing="$missing $package" ;;
+    esac
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" = 0 ]; then
+    root=
+elif sudo -n true 2>/dev/null; then
+    root="sudo -n"
+else
+    echo "deps: these packages are missing, and installing them needs root. Please run:" >&2
+    echo "    sudo apt-get update && sudo apt-get install -y --no-install-recommends$missing" >&2
+    exit 1
+fi
+
+echo "deps: installing$missing"
+# The package lists may be old or absent; an update that fails (no network) need not be fatal.
+$root apt-get update -qq || echo "deps: apt-get update failed, trying with the lists at hand" >&2
+# shellcheck disable=SC2086 # the lists are words on purpose
+if ! $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing \
+    >/dev/null; then
+    echo "deps: apt-get could not install$missing; look at its message above" >&2
+    exit 1
+fi
