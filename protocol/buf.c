@@ -1,0 +1,124 @@
+/*
+ * buf.c: growth of owned bytes.
+ *
+ * Memory doubles until it would pass the cap, then takes the cap exactly, so that n appended bytes
+ * cost O(n) copies and a buffer never holds more than its owner allowed. Failure is sticky: see
+ * buf.h.
+ */
+#include "protocol/buf.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define BUF_CAP_DEFAULT  ((size_t)64 << 20)
+#define BUF_FIRST        64
+#define PRINTF_BYTES_MAX 4096
+
+void buf_init(struct buf *b, size_t cap) { *b = (struct buf){.cap = cap ? cap : BUF_CAP_DEFAULT}; }
+
+void buf_free(struct buf *b)
+{
+    if (!b)
+        return;
+    free(b->data);
+    *b = (struct buf){.cap = b->cap};
+}
+
+void buf_reset(struct buf *b, size_t keep)
+{
+    if (b->size > keep) {
+        buf_free(b);
+        return;
+    }
+    b->len = 0;
+    b->failed = false;
+}
+
+static size_t grown_size(const struct buf *b, size_t need)
+{
+    size_t size = b->size ? b->size : BUF_FIRST;
+    while (size < need) {
+        if (size > b->cap / 2)
+            return b->cap;
+        size *= 2;
+    }
+    return size < b->cap ? size : b->cap;
+}
+
+uint8_t *buf_room(struct buf *b, size_t n)
+{
+    if (b->failed)
+        return NULL;
+    if (b->data && b->size - b->len >= n)
+        return b->data + b->len;
+    if (n > b->cap - b->len) {
+        b->failed = true;
+        return NULL;
+    }
+    size_t size = grown_size(b, b->len + n);
+    uint8_t *data = realloc(b->data, size);
+    if (!data) {
+        b->failed = true;
+        return NULL;
+    }
+    b->data = data;
+    b->size = size;
+    return data + b->len;
+}
+
+void buf_consume(struct buf *b, size_t n)
+{
+    assert(n <= b->len);
+    if (n == 0)
+        return;
+    b->len -= n;
+    if (b->len)
+        memmove(b->data, b->data + n, b->len);
+}
+
+void buf_put_slow(struct buf *b, const void *data, size_t n)
+{
+    uint8_t *room = buf_room(b, n);
+    if (!room || n == 0)
+        return;
+    memcpy(room, data, n);
+    b->len += n;
+}
+
+void buf_put_uint(struct buf *b, uint64_t v)
+{
+    uint8_t raw[20];
+    size_t at = sizeof raw;
+    do {
+        raw[--at] = (uint8_t)('0' + v % 10);
+        v /= 10;
+    } while (v);
+    buf_put(b, raw + at, sizeof raw - at);
+}
+
+void buf_put_int(struct buf *b, int64_t v)
+{
+    if (v >= 0) {
+        buf_put_uint(b, (uint64_t)v);
+        return;
+    }
+    buf_put_u8(b, '-');
+    buf_put_uint(b, 0 - (uint64_t)v);
+}
+
+void buf_printf(struct buf *b, const char *fmt, ...)
+{
+    char text[PRINTF_BYTES_MAX];
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    if (n < 0) {
+        b->failed = true;
+        return;
+    }
+    buf_put(b, text, (size_t)n < sizeof text ? (size_t)n : sizeof text - 1);
+}

@@ -1,0 +1,58 @@
+/*
+ * limits.h: every bound that a client can meet, tied to one another by static_assert.
+ * What is a setting (max_message_bytes, memory, max_connections) has its default and its ceiling here.
+ */
+#ifndef HALFMQ_PROTOCOL_LIMITS_H
+#define HALFMQ_PROTOCOL_LIMITS_H
+
+#include <assert.h>
+
+#define KIB(n) ((n) * 1024L)
+#define MIB(n) ((n) * 1024L * 1024L)
+
+#define NAME_BYTES_MAX 127          /* topic, group, producer group, tag */
+#define KEY_BYTES_MAX 255           /* KEY, ORDER, DEDUP values; property names */
+#define KEYS_MAX 16                 /* KEYs a message */
+#define PROPS_MAX 256               /* properties a message */
+#define PROPS_BYTES_MAX KIB(32)     /* names and values of all properties of a message */
+#define REASON_BYTES_MAX 1024       /* NACK ... REASON */
+#define BODY_BYTES_DEFAULT MIB(4)   /* setting max_message_bytes */
+#define BODY_BYTES_CEILING MIB(32)
+#define MESSAGE_OVERHEAD_MAX KIB(48) /* what a stored message adds to its body */
+#define REQUEST_BYTES_MAX MIB(64)   /* one request, all its words together */
+#define REQUEST_WORDS_MAX 65536     /* words of one request */
+#define INLINE_BYTES_MAX KIB(64)    /* an inline line; quotes and all */
+#define RPC_DEPTH_MAX 16            /* nesting of a MessagePack-RPC frame */
+#define QUEUES_DEFAULT 4
+#define QUEUES_MAX 1024             /* queues a topic */
+#define COUNT_MAX 1000              /* messages that one POP or READ hands out */
+#define LIST_COUNT_DEFAULT 100
+#define LIST_COUNT_MAX 10000
+#define MSEND_BODIES_MAX 10000
+#define TXN_MESSAGES_MAX 1000       /* messages a transaction */
+#define TXN_BYTES_MAX MIB(32)       /* bodies and attributes of a transaction */
+#define RECORD_BYTES_MAX MIB(16)    /* a batch record is closed at this size (one larger message may pass) */
+#define RECORD_COUNT_MAX 65535
+#define REPLY_BYTES_MAX MIB(128)    /* one reply */
+#define REPLY_BYTES_SOFT MIB(8)     /* POP and READ hand out fewer rather than pass this */
+#define DURATION_MS_MAX (366LL * 24 * 3600 * 1000)
+#define TOPICS_MAX 100000
+#define GROUPS_MAX 100000           /* (group, topic) pairs */
+#define ATTEMPTS_DEFAULT 16
+#define ATTEMPTS_MAX 10000
+#define LEASE_MS_DEFAULT 30000
+#define BACKOFF_STEPS_MAX 32
+
+#define PORT_DEFAULT 4253
+#define HTTP_PORT_DEFAULT 4280
+
+static_assert(BODY_BYTES_DEFAULT <= BODY_BYTES_CEILING, "the default is allowed");
+static_assert(BODY_BYTES_CEILING + MESSAGE_OVERHEAD_MAX < REQUEST_BYTES_MAX, "a message fits a request");
+static_assert(PROPS_BYTES_MAX + KEYS_MAX * KEY_BYTES_MAX + 4 * NAME_BYTES_MAX < MESSAGE_OVERHEAD_MAX,
+              "a message's attributes fit its overhead");
+static_assert(BODY_BYTES_CEILING + 2 * RECORD_BYTES_MAX + REPLY_BYTES_SOFT < REPLY_BYTES_MAX,
+              "what POP hands out fits a reply");
+static_assert(MSEND_BODIES_MAX <= RECORD_COUNT_MAX && MSEND_BODIES_MAX + 2 <= REQUEST_WORDS_MAX, "");
+static_assert(TXN_BYTES_MAX < REQUEST_BYTES_MAX, "");
+
+#endif
