@@ -1,0 +1,260 @@
+/*
+ * decide.c: COMMIT and ROLLBACK.
+ *
+ * COMMIT is one step of one group: the messages go to their topics, the row becomes the outcome, the
+ * timers go, and the receipts given with ACK are acknowledged - or, if anything stands against it,
+ * nothing happens at all. So everything that can refuse is asked first.
+ *
+ *   look up ─► repeat? answer the ids ─► receipts hold? ─► topics there? ─► append, outcome, ack
+ */
+#include <stdlib.h>
+
+#include "storage/group.h"
+#include "storage/handlers.h"
+#include "storage/send.h"
+#include "storage/txn.h"
+
+/* A message of the transaction on its way to its topic. */
+struct part {
+    size_t at, len; /* its row in the state's scratch */
+    struct topic *topic;
+};
+
+static uint64_t decide_txid(const struct command *cmd)
+{
+    uint64_t txid = 0;
+    bool parsed = text_txid(cmd->pos[0], &txid);
+    assert(parsed);
+    return txid;
+}
+
+/* The ids as they were answered the first time. */
+static void commit_again(struct outcome *out, const struct txn_row *row)
+{
+    struct cursor c = cursor_of(row->outcome);
+    reply_array(&out->reply, row->n_messages);
+    for (uint32_t i = 0; i < row->n_messages; i++)
+        reply_bulk(&out->reply, cursor_sized(&c));
+    assert(!c.bad);
+}
+
+static void decide_conflict(struct state *st, struct outcome *out, uint64_t txid, const char *was)
+{
+    st->tally.conflicts++;
+    reply_error(&out->reply, ST_TXNCONFLICT, "transaction %llu was %s: the first decision stands",
+                (unsigned long long)txid, was);
+}
+
+/* Receipts given with COMMIT: all of them must hold. False: answered. */
+static bool commit_receipts_hold(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                                 struct outcome *out)
+{
+    const struct option *ack = command_option(cmd, OPT_ID_ACK);
+    for (uint32_t i = 0; ack && i < cmd->n_rest; i++) {
+        struct message_id id;
+        struct gt *gt = NULL;
+        bool parsed = text_receipt(cmd->rest[i], &id);
+        assert(parsed);
+        bool exists = true;
+        enum status s = gt_get(st, ack->v, id.topic, &gt);
+        if (s == ST_GONE && group_exists(st, ack->v, &exists) != ST_OK)
+            s = ST_IO;
+        char text[200];
+        if (s != ST_OK && s != ST_GONE) {
+            state_fail(out, s, "COMMIT");
+            return false;
+        }
+        if (!exists) {
+            text_quote(ack->v, 130, text, sizeof(text));
+            reply_error(&out->reply, ST_NOGROUP, "no group '%s': the transaction stays open", text);
+            return false;
+        }
+        if (!gt || !gt_leased(gt, &id, stamp->now_ms)) {
+            text_quote(cmd->rest[i], 180, text, sizeof(text));
+            reply_error(&out->reply, ST_STALE, "the lease of %s is lost: the transaction stays open", text);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void commit_ack(struct state *st, const struct stamp *stamp, const struct command *cmd)
+{
+    const struct option *ack = command_option(cmd, OPT_ID_ACK);
+    for (uint32_t i = 0; ack && i < cmd->n_rest; i++) {
+        struct message_id id;
+        struct gt *gt = NULL;
+        if (!text_receipt(cmd->rest[i], &id) || gt_get(st, ack->v, id.topic, &gt) != ST_OK)
+            continue;
+        struct run *r = gt_leased(gt, &id, stamp->now_ms);
+        if (!r)
+            continue; /* the same receipt twice in one command */
+        run_clear(&gt->runs, st, r, id.offset);
+        gt_dirty(st, gt);
+        st->tally.messages_acked++;
+    }
+}
+
+/* Reads every message and finds every topic, before anything is changed. */
+static enum status commit_gather(struct state *st, const struct stamp *stamp, uint64_t txid,
+                                 const struct txn_row *row, struct buf *bytes, struct part *parts,
+                                 struct slice *ret_missing)
+{
+    for (uint32_t i = 0; i < row->n_messages; i++) {
+        struct key key = key_txn_message(txid, i);
+        parts[i].at = bytes->len;
+        enum status s = overlay_get(&st->overlay, &key, bytes);
+        if (s != ST_OK)
+            return s == ST_GONE ? ST_IO : s;
+        parts[i].len = bytes->len - parts[i].at;
+        struct half_row half;
+        if (half_decode(slice_of(bytes->data + parts[i].at, parts[i].len), &half) != ST_OK)
+            return ST_IO;
+        *ret_missing = half.topic;
+        s = topic_need(st, stamp, half.topic, &parts[i].topic);
+        if (s != ST_OK)
+            return s;
+    }
+    return ST_OK;
+}
+
+static enum status commit_append(struct state *st, const struct stamp *stamp, uint64_t txid,
+                                 struct slice bytes, const struct part *part, struct buf *outcome)
+{
+    struct half_row half;
+    struct message m;
+    enum status s = half_decode(slice_of(bytes.data + part->at, part->len), &half);
+    if (s == ST_OK)
+        s = message_decode(half.message, half.base_ms, &m);
+    if (s != ST_OK)
+        return ST_IO;
+    m.fields |= MSG_TXN;
+    m.txid = txid;
+    if (half.ttl_ms >= 0) {
+        m.fields |= MSG_TTL;
+        m.expires_ms = stamp->now_ms + half.ttl_ms;
+    }
+    uint32_t queue = topic_route(part->topic, &m, half.has_queue ? &half.queue : NULL);
+    uint64_t offset = 0;
+    s = topic_append(st, stamp->now_ms, part->topic, queue, &m, &offset);
+    if (s != ST_OK)
+        return s;
+    buf_reset(&st->props, KIB(64));
+    text_put_id(&st->props, part->topic->name, queue, offset);
+    buf_put_sized(outcome, buf_slice(&st->props));
+    return ST_OK;
+}
+
+/* The transaction is over: timers and messages go, the outcome is kept for a while. */
+static void decide_close(struct state *st, const struct stamp *stamp, uint64_t txid, struct txn_row *row,
+                         enum txn_state state)
+{
+    if (row->state == TXN_PENDING) {
+        txn_unschedule(st, stamp, txid, row);
+        txn_timer_del(st, row->timeout_ms, TIMER_TXN, txid);
+        st->meta.pending--;
+    } else {
+        st->meta.parked--;
+    }
+    st->meta_dirty = true;
+    for (uint32_t i = 0; i < row->n_messages; i++) {
+        struct key key = key_txn_message(txid, i);
+        overlay_del(&st->overlay, &key);
+    }
+    row->state = state;
+    row->decided_ms = stamp->now_ms;
+    txn_put(st, txid, row);
+    txn_timer_put(st, stamp->now_ms + stamp->policy->txn_outcome_retention_ms, TIMER_FORGET, txid);
+}
+
+static void commit_refuse(struct outcome *out, enum status s, uint64_t txid, struct slice topic)
+{
+    char name[160];
+    text_quote(topic, 130, name, sizeof(name));
+    if (s == ST_NOTOPIC)
+        reply_error(&out->reply, s,
+                    "no topic '%s', and auto_create_topics is off: TOPIC CREATE it, then COMMIT %llu again",
+                    name, (unsigned long long)txid);
+    else
+        send_refuse(out, s, topic);
+}
+
+/* Everything was asked: from here on a failure would leave half of it, so the group is given up. */
+static void commit_do(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                      uint64_t txid, struct txn_row *row, struct slice bytes, const struct part *parts,
+                      struct outcome *out)
+{
+    struct buf outcome;
+    buf_init(&outcome, MIB(1));
+    enum status s = ST_OK;
+    for (uint32_t i = 0; i < row->n_messages && s == ST_OK; i++)
+        s = commit_append(st, stamp, txid, bytes, &parts[i], &outcome);
+    if (s == ST_OK && outcome.failed)
+        s = ST_NOMEM;
+    if (s == ST_OK) {
+        row->outcome = buf_slice(&outcome);
+        decide_close(st, stamp, txid, row, TXN_COMMITTED);
+        commit_ack(st, stamp, cmd);
+        st->tally.committed++;
+        commit_again(out, row);
+    } else {
+        st->sick = true;
+        state_fail(out, s, "COMMIT");
+    }
+    buf_free(&outcome);
+}
+
+static void commit_open(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                        uint64_t txid, struct txn_row *row, struct outcome *out)
+{
+    if (!commit_receipts_hold(st, stamp, cmd, out))
+        return;
+    struct buf bytes;
+    buf_init(&bytes, REQUEST_BYTES_MAX + MIB(1));
+    struct part *parts = calloc(row->n_messages, sizeof(*parts));
+    struct slice missing = {0};
+    enum status s = parts ? commit_gather(st, stamp, txid, row, &bytes, parts, &missing) : ST_NOMEM;
+    if (s == ST_OK)
+        commit_do(st, stamp, cmd, txid, row, buf_slice(&bytes), parts, out);
+    else
+        commit_refuse(out, s, txid, missing);
+    free(parts);
+    buf_free(&bytes);
+}
+
+void apply_commit(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                  struct outcome *out)
+{
+    uint64_t txid = decide_txid(cmd);
+    struct txn_row row;
+    enum status s = txn_get(st, stamp, txid, &st->scratch, &row);
+    if (s != ST_OK)
+        txn_refuse(out, s, txid);
+    else if (row.state == TXN_COMMITTED)
+        commit_again(out, &row);
+    else if (row.state == TXN_ROLLEDBACK)
+        decide_conflict(st, out, txid, "rolled back");
+    else
+        commit_open(st, stamp, cmd, txid, &row, out);
+}
+
+void apply_rollback(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                    struct outcome *out)
+{
+    uint64_t txid = decide_txid(cmd);
+    struct txn_row row;
+    enum status s = txn_get(st, stamp, txid, &st->scratch, &row);
+    if (s != ST_OK) {
+        txn_refuse(out, s, txid);
+        return;
+    }
+    if (row.state == TXN_COMMITTED) {
+        decide_conflict(st, out, txid, "committed");
+        return;
+    }
+    if (row.state != TXN_ROLLEDBACK) {
+        decide_close(st, stamp, txid, &row, TXN_ROLLEDBACK);
+        st->tally.rolledback++;
+    }
+    reply_ok(&out->reply);
+}

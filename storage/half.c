@@ -1,0 +1,148 @@
+/*
+ * half.c: HALF: a message stored where nobody looks, under a transaction's id.
+ *
+ * Its ORDER, QUEUE and TTL are kept with it and take effect at the COMMIT. HALF n of a transaction is
+ * row Y n; COMMIT answers ids in that order.
+ */
+#include "storage/dedup.h"
+#include "storage/handlers.h"
+#include "storage/send.h"
+#include "storage/txn.h"
+
+/* The transaction that TXN names, if this HALF may join it. False: answered. */
+static bool half_join(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                      uint64_t *ret_txid, struct txn_row *ret_row, struct outcome *out)
+{
+    const struct option *o = command_option(cmd, OPT_ID_TXN);
+    if (!text_txid(o->v, ret_txid)) {
+        char text[80];
+        text_quote(o->v, 60, text, sizeof(text));
+        reply_error(&out->reply, ST_ERR, "TXN '%s' is not a transaction id", text);
+        return false;
+    }
+    enum status s = txn_get(st, stamp, *ret_txid, &st->scratch, ret_row);
+    if (s != ST_OK) {
+        txn_refuse(out, s, *ret_txid);
+        return false;
+    }
+    unsigned long long id = *ret_txid;
+    if (!slice_equal(ret_row->pgroup, cmd->pos[0]))
+        reply_error(&out->reply, ST_ERR, "transaction %llu belongs to another producer group", id);
+    else if (ret_row->state != TXN_PENDING)
+        reply_error(&out->reply, ST_TXNCONFLICT, "transaction %llu is no longer open", id);
+    else if (ret_row->n_messages >= TXN_MESSAGES_MAX)
+        reply_error(&out->reply, ST_LIMIT, "transaction %llu has %d messages, which is the most", id,
+                    TXN_MESSAGES_MAX);
+    else if (ret_row->bytes + cmd->pos[2].len > TXN_BYTES_MAX)
+        reply_error(&out->reply, ST_TOOBIG, "transaction %llu would pass %ld bytes", id, TXN_BYTES_MAX);
+    else
+        return true;
+    return false;
+}
+
+static void half_store(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                       uint64_t txid, struct txn_row *row, const struct message *m)
+{
+    struct half_row half = {.topic = cmd->pos[1],
+                            .has_queue = command_has(cmd, OPT(QUEUE)),
+                            .queue = (uint32_t)command_number(cmd, OPT_ID_QUEUE, 0),
+                            .ttl_ms = command_number(cmd, OPT_ID_TTL, -1),
+                            .base_ms = stamp->now_ms};
+    struct buf encoded;
+    buf_init(&encoded, REQUEST_BYTES_MAX);
+    message_encode(&encoded, m, stamp->now_ms);
+    half.message = buf_slice(&encoded);
+    buf_reset(&st->scratch2, KIB(256));
+    half_encode(&st->scratch2, &half);
+    struct key key = key_txn_message(txid, row->n_messages);
+    overlay_put(&st->overlay, &key, buf_slice(&st->scratch2));
+    st->sick = st->sick || encoded.failed || st->scratch2.failed;
+    buf_free(&encoded);
+    row->n_messages++;
+    row->bytes += m->body.len;
+    st->group_bytes += m->body.len + 256;
+}
+
+static void half_open(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                      struct txn_row *ret_row)
+{
+    int64_t checkin = command_number(cmd, OPT_ID_CHECKIN, stamp->policy->checkin_ms);
+    *ret_row = (struct txn_row){.state = TXN_PENDING,
+                                .pgroup = cmd->pos[0],
+                                .created_ms = stamp->now_ms,
+                                .next_check_ms = stamp->now_ms + checkin,
+                                .timeout_ms = stamp->now_ms + stamp->policy->txn_timeout_ms};
+    st->meta.pending++;
+    st->meta_dirty = true;
+    st->tally.halfs++;
+}
+
+/* CHECKIN given with a further message moves the next check. */
+static void half_reschedule(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                            uint64_t txid, struct txn_row *row)
+{
+    if (!command_has(cmd, OPT(CHECKIN)))
+        return;
+    txn_unschedule(st, stamp, txid, row);
+    row->next_check_ms = stamp->now_ms + command_number(cmd, OPT_ID_CHECKIN, 0);
+    txn_schedule(st, stamp, txid, row);
+}
+
+static bool half_again(struct state *st, const struct stamp *stamp, const struct topic *t,
+                       const struct option *dedup, struct outcome *out)
+{
+    if (!dedup)
+        return false;
+    buf_reset(&st->scratch, KIB(64));
+    enum status s = dedup_find(st, stamp, t, dedup->v, &st->scratch);
+    if (s == ST_OK)
+        reply_bulk(&out->reply, buf_slice(&st->scratch));
+    else if (s != ST_GONE)
+        state_fail(out, s, "looking for the DEDUP id");
+    return s != ST_GONE;
+}
+
+static void half_remember(struct state *st, const struct stamp *stamp, const struct topic *t,
+                          const struct option *dedup, uint64_t txid)
+{
+    if (!dedup)
+        return;
+    buf_reset(&st->scratch, KIB(64));
+    buf_put_uint(&st->scratch, txid);
+    dedup_remember(st, stamp, t, dedup->v, buf_slice(&st->scratch));
+}
+
+void apply_half(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                struct outcome *out)
+{
+    struct topic *t = NULL;
+    enum status s = topic_need(st, stamp, cmd->pos[1], &t);
+    if (s != ST_OK) {
+        send_refuse(out, s, cmd->pos[1]);
+        return;
+    }
+    const struct option *dedup = command_option(cmd, OPT_ID_DEDUP);
+    struct message m;
+    uint32_t queue = 0;
+    const uint32_t *wanted = NULL;
+    if (half_again(st, stamp, t, dedup, out) || !send_queue_ok(t, cmd, &queue, &wanted, out) ||
+        send_prepare(st, stamp, cmd, cmd->pos[2], &m, out) != ST_OK)
+        return;
+    uint64_t txid = 0;
+    struct txn_row row;
+    bool joins = command_has(cmd, OPT(TXN));
+    if (joins && !half_join(st, stamp, cmd, &txid, &row, out))
+        return;
+    if (!joins) {
+        half_open(st, stamp, cmd, &row);
+        txid = state_next_id(st, stamp);
+        txn_schedule(st, stamp, txid, &row);
+        txn_timer_put(st, row.timeout_ms, TIMER_TXN, txid);
+    } else {
+        half_reschedule(st, stamp, cmd, txid, &row);
+    }
+    half_store(st, stamp, cmd, txid, &row, &m);
+    txn_put(st, txid, &row);
+    half_remember(st, stamp, t, dedup, txid);
+    reply_bulk_uint(&out->reply, txid);
+}

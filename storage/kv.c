@@ -1,0 +1,358 @@
+/*
+ * kv.c: the only file that knows RocksDB.
+ *
+ * Budget: a quarter of the store's memory for write buffers of both families, a quarter for the block
+ * cache (which also holds index and filter blocks, so that they cannot grow beside it). The rest is
+ * left to the group state above and to what a flush holds for a moment.
+ *
+ * Settings that matter:
+ *   - recovery mode point-in-time: a torn tail after a crash ends the log, nothing behind it is believed;
+ *   - no compression: message bodies are the user's to compress, and the log is written once;
+ *   - a bloom filter on rows: look-ups of DEDUP ids and outcomes mostly miss;
+ *   - the log family does not split its write buffer by topic; records of one group land together.
+ */
+#include "storage/kv.h"
+
+#include <rocksdb/c.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "protocol/limits.h"
+
+struct kv {
+    rocksdb_t *db;
+    rocksdb_column_family_handle_t *family[KV_FAMILIES];
+    rocksdb_options_t *options[KV_FAMILIES];
+    rocksdb_block_based_table_options_t *tables[KV_FAMILIES];
+    rocksdb_cache_t *cache;
+    rocksdb_writeoptions_t *write_sync, *write_fast;
+    rocksdb_readoptions_t *read;
+    rocksdb_writebatch_t *batch;
+    atomic_bool dead; /* a write failed: no more of them */
+    atomic_int fault[KV_OPS];
+};
+
+struct kv_snap {
+    const rocksdb_snapshot_t *snap;
+    rocksdb_readoptions_t *read;
+};
+
+struct kv_iter {
+    rocksdb_iterator_t *it;
+    rocksdb_readoptions_t *read;
+    struct buf bounds; /* the bounds' bytes must outlive the iterator */
+    bool broken;
+};
+
+static bool kv_faulty(struct kv *kv, enum kv_op op)
+{
+    if (atomic_load_explicit(&kv->fault[op], memory_order_relaxed) == 0)
+        return false;
+    return atomic_fetch_sub(&kv->fault[op], 1) == 1;
+}
+
+void kv_fault(struct kv *kv, enum kv_op op, int countdown)
+{
+    assert(op < KV_OPS && countdown >= 0);
+    atomic_store(&kv->fault[op], countdown);
+}
+
+/* Takes RocksDB's error text; true where there was one. */
+static bool kv_failed(char *rocks, char *err, size_t err_size)
+{
+    if (!rocks)
+        return false;
+    if (err_size)
+        snprintf(err, err_size, "%s", rocks);
+    rocksdb_free(rocks);
+    return true;
+}
+
+static rocksdb_options_t *kv_family_options(struct kv *kv, enum kv_family f, size_t memory)
+{
+    rocksdb_options_t *o = rocksdb_options_create();
+    rocksdb_block_based_table_options_t *t = rocksdb_block_based_options_create();
+    kv->options[f] = o;
+    kv->tables[f] = t;
+    rocksdb_block_based_options_set_block_cache(t, kv->cache);
+    rocksdb_block_based_options_set_cache_index_and_filter_blocks(t, 1);
+    rocksdb_block_based_options_set_block_size(t, f == KV_LOG ? KIB(16) : KIB(4));
+    if (f == KV_STATE)
+        rocksdb_block_based_options_set_filter_policy(t, rocksdb_filterpolicy_create_bloom(10));
+    rocksdb_options_set_block_based_table_factory(o, t);
+    rocksdb_options_set_compression(o, rocksdb_no_compression);
+    rocksdb_options_set_write_buffer_size(o, memory / (f == KV_LOG ? 8 : 16));
+    rocksdb_options_set_max_write_buffer_number(o, 3);
+    rocksdb_options_set_target_file_size_base(o, MIB(64));
+    rocksdb_options_set_max_bytes_for_level_base(o, MIB(512));
+    rocksdb_options_set_level_compaction_dynamic_level_bytes(o, 1);
+    return o;
+}
+
+static void kv_database_options(rocksdb_options_t *o, size_t memory)
+{
+    rocksdb_options_set_create_if_missing(o, 1);
+    rocksdb_options_set_create_missing_column_families(o, 1);
+    rocksdb_options_set_db_write_buffer_size(o, memory / 4);
+    rocksdb_options_set_max_total_wal_size(o, memory / 2);
+    rocksdb_options_set_max_background_jobs(o, 2);
+    rocksdb_options_set_bytes_per_sync(o, MIB(1));
+    rocksdb_options_set_wal_recovery_mode(o, rocksdb_point_in_time_recovery);
+    rocksdb_options_set_info_log_level(o, 1);
+    rocksdb_options_set_keep_log_file_num(o, 2);
+    rocksdb_options_set_stats_dump_period_sec(o, 0);
+    rocksdb_options_set_max_open_files(o, 512);
+}
+
+static struct kv *kv_new(size_t memory)
+{
+    struct kv *kv = calloc(1, sizeof(*kv));
+    if (!kv)
+        return NULL;
+    kv->cache = rocksdb_cache_create_lru(memory / 4);
+    for (int f = 0; f < KV_FAMILIES; f++)
+        kv_family_options(kv, (enum kv_family)f, memory);
+    kv->write_sync = rocksdb_writeoptions_create();
+    rocksdb_writeoptions_set_sync(kv->write_sync, 1);
+    kv->write_fast = rocksdb_writeoptions_create();
+    kv->read = rocksdb_readoptions_create();
+    kv->batch = rocksdb_writebatch_create();
+    return kv;
+}
+
+static void kv_free(struct kv *kv)
+{
+    for (int f = 0; f < KV_FAMILIES; f++) {
+        rocksdb_options_destroy(kv->options[f]);
+        rocksdb_block_based_options_destroy(kv->tables[f]);
+    }
+    rocksdb_cache_destroy(kv->cache);
+    rocksdb_writeoptions_destroy(kv->write_sync);
+    rocksdb_writeoptions_destroy(kv->write_fast);
+    rocksdb_readoptions_destroy(kv->read);
+    rocksdb_writebatch_destroy(kv->batch);
+    free(kv);
+}
+
+enum status kv_open(const char *path, size_t memory_bytes, bool paranoid, struct kv **ret_kv, char *err,
+                    size_t err_size)
+{
+    /* RocksDB insists on a family called default: the rows live there. */
+    static const char *const names[KV_FAMILIES] = {[KV_LOG] = "log", [KV_STATE] = "default"};
+    struct kv *kv = kv_new(memory_bytes);
+    if (!kv)
+        return ST_NOMEM;
+    rocksdb_readoptions_set_verify_checksums(kv->read, paranoid ? 1 : 0);
+    rocksdb_options_t *db_options = rocksdb_options_create();
+    kv_database_options(db_options, memory_bytes);
+    char *failure = NULL;
+    kv->db = rocksdb_open_column_families(db_options, path, KV_FAMILIES, (const char *const *)names,
+                                          (const rocksdb_options_t *const *)kv->options, kv->family,
+                                          &failure);
+    rocksdb_options_destroy(db_options);
+    if (!kv_failed(failure, err, err_size)) {
+        *ret_kv = kv;
+        return ST_OK;
+    }
+    kv_free(kv);
+    return strstr(err, "lock") ? ST_BUSY : ST_IO;
+}
+
+void kv_close(struct kv *kv)
+{
+    if (!kv)
+        return;
+    for (int f = 0; f < KV_FAMILIES; f++)
+        rocksdb_column_family_handle_destroy(kv->family[f]);
+    rocksdb_close(kv->db);
+    kv_free(kv);
+}
+
+enum status kv_get(struct kv *kv, enum kv_family f, const struct kv_snap *snap, struct slice key,
+                   struct buf *out)
+{
+    if (kv_faulty(kv, KV_OP_GET))
+        return ST_IO;
+    char *failure = NULL;
+    rocksdb_pinnableslice_t *pin =
+        rocksdb_get_pinned_cf(kv->db, snap ? snap->read : kv->read, kv->family[f],
+                              (const char *)key.data, key.len, &failure);
+    if (kv_failed(failure, NULL, 0))
+        return ST_IO;
+    if (!pin)
+        return ST_GONE;
+    size_t len = 0;
+    const char *value = rocksdb_pinnableslice_value(pin, &len);
+    buf_put(out, value, len);
+    rocksdb_pinnableslice_destroy(pin);
+    return out->failed ? ST_NOMEM : ST_OK;
+}
+
+void kv_put(struct kv *kv, enum kv_family f, struct slice key, struct slice value)
+{
+    rocksdb_writebatch_put_cf(kv->batch, kv->family[f], (const char *)key.data, key.len,
+                              (const char *)value.data, value.len);
+}
+
+void kv_del(struct kv *kv, enum kv_family f, struct slice key)
+{
+    rocksdb_writebatch_delete_cf(kv->batch, kv->family[f], (const char *)key.data, key.len);
+}
+
+void kv_del_range(struct kv *kv, enum kv_family f, struct slice from, struct slice to)
+{
+    rocksdb_writebatch_delete_range_cf(kv->batch, kv->family[f], (const char *)from.data, from.len,
+                                       (const char *)to.data, to.len);
+}
+
+bool kv_pending(const struct kv *kv)
+{
+    return rocksdb_writebatch_count(kv->batch) > 0;
+}
+
+enum status kv_write(struct kv *kv, bool sync, char *err, size_t err_size)
+{
+    if (kv_faulty(kv, KV_OP_WRITE) || (sync && kv_faulty(kv, KV_OP_SYNC))) {
+        snprintf(err, err_size, "injected fault");
+        atomic_store(&kv->dead, true);
+    }
+    if (atomic_load(&kv->dead)) {
+        rocksdb_writebatch_clear(kv->batch);
+        return ST_IO;
+    }
+    char *failure = NULL;
+    rocksdb_write(kv->db, sync ? kv->write_sync : kv->write_fast, kv->batch, &failure);
+    rocksdb_writebatch_clear(kv->batch);
+    if (!kv_failed(failure, err, err_size))
+        return ST_OK;
+    atomic_store(&kv->dead, true);
+    return ST_IO;
+}
+
+enum status kv_sync(struct kv *kv, char *err, size_t err_size)
+{
+    if (kv_faulty(kv, KV_OP_SYNC)) {
+        snprintf(err, err_size, "injected fault");
+        atomic_store(&kv->dead, true);
+        return ST_IO;
+    }
+    char *failure = NULL;
+    rocksdb_flush_wal(kv->db, 1, &failure);
+    if (!kv_failed(failure, err, err_size))
+        return ST_OK;
+    atomic_store(&kv->dead, true);
+    return ST_IO;
+}
+
+struct kv_snap *kv_snapshot(struct kv *kv)
+{
+    struct kv_snap *s = malloc(sizeof(*s));
+    if (!s)
+        return NULL;
+    s->snap = rocksdb_create_snapshot(kv->db);
+    s->read = rocksdb_readoptions_create();
+    rocksdb_readoptions_set_snapshot(s->read, s->snap);
+    return s;
+}
+
+void kv_snap_free(struct kv *kv, struct kv_snap *s)
+{
+    if (!s)
+        return;
+    rocksdb_readoptions_destroy(s->read);
+    rocksdb_release_snapshot(kv->db, s->snap);
+    free(s);
+}
+
+struct kv_iter *kv_iter_new(struct kv *kv, enum kv_family f, const struct kv_snap *snap,
+                            struct slice from, struct slice to)
+{
+    struct kv_iter *it = calloc(1, sizeof(*it));
+    if (!it)
+        return NULL;
+    it->broken = kv_faulty(kv, KV_OP_ITER);
+    buf_init(&it->bounds, 0);
+    buf_put_slice(&it->bounds, from);
+    buf_put_slice(&it->bounds, to);
+    if (it->bounds.failed) {
+        buf_free(&it->bounds);
+        free(it);
+        return NULL;
+    }
+    it->read = rocksdb_readoptions_create();
+    if (snap)
+        rocksdb_readoptions_set_snapshot(it->read, snap->snap);
+    const char *bounds = (const char *)it->bounds.data;
+    rocksdb_readoptions_set_iterate_lower_bound(it->read, bounds, from.len);
+    rocksdb_readoptions_set_iterate_upper_bound(it->read, bounds + from.len, to.len);
+    it->it = rocksdb_create_iterator_cf(kv->db, it->read, kv->family[f]);
+    return it;
+}
+
+void kv_iter_free(struct kv_iter *it)
+{
+    if (!it)
+        return;
+    rocksdb_iter_destroy(it->it);
+    rocksdb_readoptions_destroy(it->read);
+    buf_free(&it->bounds);
+    free(it);
+}
+
+void kv_iter_first(struct kv_iter *it)
+{
+    rocksdb_iter_seek_to_first(it->it);
+}
+
+void kv_iter_seek(struct kv_iter *it, struct slice key)
+{
+    rocksdb_iter_seek(it->it, (const char *)key.data, key.len);
+}
+
+void kv_iter_floor(struct kv_iter *it, struct slice key)
+{
+    rocksdb_iter_seek_for_prev(it->it, (const char *)key.data, key.len);
+}
+
+void kv_iter_next(struct kv_iter *it)
+{
+    rocksdb_iter_next(it->it);
+}
+
+bool kv_iter_valid(const struct kv_iter *it)
+{
+    return !it->broken && rocksdb_iter_valid(it->it);
+}
+
+struct slice kv_iter_key(const struct kv_iter *it)
+{
+    size_t len = 0;
+    const char *key = rocksdb_iter_key(it->it, &len);
+    return slice_of(key, len);
+}
+
+struct slice kv_iter_value(const struct kv_iter *it)
+{
+    size_t len = 0;
+    const char *value = rocksdb_iter_value(it->it, &len);
+    return slice_of(value, len);
+}
+
+enum status kv_iter_status(const struct kv_iter *it)
+{
+    char *failure = NULL;
+    rocksdb_iter_get_error(it->it, &failure);
+    return kv_failed(failure, NULL, 0) || it->broken ? ST_IO : ST_OK;
+}
+
+size_t kv_memory(const struct kv *kv)
+{
+    uint64_t buffers = 0;
+    for (int f = 0; f < KV_FAMILIES; f++) {
+        uint64_t n = 0;
+        if (rocksdb_property_int_cf(kv->db, kv->family[f], "rocksdb.cur-size-all-mem-tables", &n) == 0)
+            buffers += n;
+    }
+    return (size_t)buffers + rocksdb_cache_get_usage(kv->cache);
+}

@@ -1,0 +1,69 @@
+/*
+ * kv.h: RocksDB behind a dozen verbs; nothing above this file knows its name.
+ *
+ *   family   KV_LOG    batch records, large values, written once, read in order
+ *            KV_STATE  rows: small, rewritten and deleted often
+ *
+ * One write-ahead log serves both, so that one kv_write is atomic over everything. RocksDB puts a batch
+ * into its log, syncs, and only then lets readers see it: with sync=true a reader sees nothing that a
+ * power cut could take back.
+ *
+ * The fault seam: kv_fault makes the n-th call of a kind fail as a broken disk would. After a failed
+ * write the store refuses every further write, in a test as in life.
+ *
+ * Threads: reads, snapshots and iterators from any (an iterator stays with its thread); batch and write
+ * from one at a time. Iterators and snapshots must be gone before kv_close.
+ */
+#ifndef HALFMQ_STORAGE_KV_H
+#define HALFMQ_STORAGE_KV_H
+
+#include "protocol/buf.h"
+#include "protocol/status.h"
+
+struct kv;
+struct kv_iter;
+struct kv_snap;
+
+enum kv_family { KV_LOG, KV_STATE, KV_FAMILIES };
+enum kv_op { KV_OP_WRITE, KV_OP_SYNC, KV_OP_GET, KV_OP_ITER, KV_OPS };
+
+/* Opens or creates the folder. ST_BUSY: another process holds it. err has the text. */
+enum status kv_open(const char *path, size_t memory_bytes, bool paranoid, struct kv **ret_kv, char *err,
+                    size_t err_size) MUST_CHECK;
+void kv_close(struct kv *kv);
+
+/* Appends the value to out. ST_GONE: no such key; ST_IO; ST_NOMEM. snap NULL: the newest state. */
+enum status kv_get(struct kv *kv, enum kv_family f, const struct kv_snap *snap, struct slice key,
+                   struct buf *out) MUST_CHECK;
+
+/* The pending batch: filled by the writer, written whole by kv_write, which empties it either way. */
+void kv_put(struct kv *kv, enum kv_family f, struct slice key, struct slice value);
+void kv_del(struct kv *kv, enum kv_family f, struct slice key);
+void kv_del_range(struct kv *kv, enum kv_family f, struct slice from, struct slice to); /* to excluded */
+bool kv_pending(const struct kv *kv);
+enum status kv_write(struct kv *kv, bool sync, char *err, size_t err_size) MUST_CHECK;
+enum status kv_sync(struct kv *kv, char *err, size_t err_size) MUST_CHECK;
+
+struct kv_snap *kv_snapshot(struct kv *kv); /* NULL: no memory */
+void kv_snap_free(struct kv *kv, struct kv_snap *s);
+
+/* Keys from <= key < to, in either direction. NULL: no memory, or a fault. Slices are the iterator's. */
+struct kv_iter *kv_iter_new(struct kv *kv, enum kv_family f, const struct kv_snap *snap,
+                            struct slice from, struct slice to);
+void kv_iter_free(struct kv_iter *it);
+void kv_iter_first(struct kv_iter *it);
+void kv_iter_seek(struct kv_iter *it, struct slice key);  /* first at or behind key */
+void kv_iter_floor(struct kv_iter *it, struct slice key); /* last at or before key */
+void kv_iter_next(struct kv_iter *it);
+bool kv_iter_valid(const struct kv_iter *it);
+struct slice kv_iter_key(const struct kv_iter *it);
+struct slice kv_iter_value(const struct kv_iter *it);
+enum status kv_iter_status(const struct kv_iter *it) MUST_CHECK;
+
+/* Bytes in write buffers and block cache. */
+size_t kv_memory(const struct kv *kv);
+
+/* The countdown-th call of op from now fails (1: the next); 0 switches off. Tests only. */
+void kv_fault(struct kv *kv, enum kv_op op, int countdown);
+
+#endif

@@ -1,0 +1,335 @@
+/*
+ * log.c: the records of a topic: appending to the tail, finding and reading messages (topic.h).
+ *
+ *   recent   ring of the last RECENT_RECORDS records' places, so that a group that keeps up never makes
+ *            the writer read: it learns from the ring how old the head of each queue is
+ *   cold     otherwise the record is looked up once and its place kept with the group's cursor
+ */
+#include <stdlib.h>
+
+#include "storage/topic.h"
+
+#define TAIL_KEEP_BYTES KIB(256)
+
+static struct tail *tail_new(struct state *st)
+{
+    struct tail *tail = st->spare_tails;
+    if (tail) {
+        st->spare_tails = tail->next;
+        return tail;
+    }
+    tail = calloc(1, sizeof(*tail));
+    if (!tail)
+        return NULL;
+    buf_init(&tail->record, REQUEST_BYTES_MAX + RECORD_BYTES_MAX);
+    buf_init(&tail->starts, (RECORD_COUNT_MAX + 1) * sizeof(uint32_t));
+    return tail;
+}
+
+static struct tail *tail_open(struct state *st, struct topic *t, uint32_t queue)
+{
+    struct tail *tail = tail_new(st);
+    if (!tail)
+        return NULL;
+    tail->topic = t;
+    tail->queue = queue;
+    tail->base = t->queues[queue].end;
+    tail->first_seq = st->seq;
+    tail->count = 0;
+    tail->flags = 0;
+    tail->next = NULL;
+    record_begin(&tail->record);
+    *st->open_tails_end = tail;
+    st->open_tails_end = &tail->next;
+    t->queues[queue].tail = tail;
+    return tail;
+}
+
+static void queue_remember(struct queue *q, const struct record_info *info)
+{
+    if (!q->recent)
+        q->recent = malloc(RECENT_RECORDS * sizeof(*q->recent));
+    if (!q->recent)
+        return; /* only slower: the place will be read from the store */
+    q->recent[q->recent_at] = *info;
+    q->recent_at = (q->recent_at + 1) % RECENT_RECORDS;
+    if (q->n_recent < RECENT_RECORDS)
+        q->n_recent++;
+}
+
+static struct record_info tail_info(const struct state *st, const struct tail *tail)
+{
+    return (struct record_info){tail->base, st->group_index, tail->first_seq, tail->count,
+                                (uint32_t)tail->record.len};
+}
+
+/* A tail becomes a record. It must hold a message. */
+static enum status tail_close(struct state *st, struct tail *tail)
+{
+    assert(tail->count > 0);
+    struct record_header h = {.flags = tail->flags,
+                              .count = tail->count,
+                              .base = tail->base,
+                              .index = st->group_index,
+                              .stored_ms = st->now_ms};
+    struct queue *q = &tail->topic->queues[tail->queue];
+    struct record_info info = tail_info(st, tail);
+    record_end(&tail->record, &tail->starts, &h);
+    bool ok = !tail->record.failed && !tail->starts.failed;
+    if (ok) {
+        struct key key = key_log(tail->topic->id, tail->queue, tail->base);
+        kv_put(st->kv, KV_LOG, key_slice(&key), buf_slice(&tail->record));
+        queue_remember(q, &info);
+    }
+    q->tail = NULL;
+    buf_reset(&tail->record, TAIL_KEEP_BYTES);
+    buf_reset(&tail->starts, TAIL_KEEP_BYTES);
+    return ok ? ST_OK : ST_NOMEM;
+}
+
+enum status topic_flush(struct state *st)
+{
+    enum status s = ST_OK;
+    struct tail *next = NULL;
+    for (struct tail *tail = st->open_tails; tail; tail = next) {
+        next = tail->next;
+        enum status one = tail_close(st, tail);
+        s = one == ST_OK ? s : one;
+        tail->next = st->spare_tails;
+        st->spare_tails = tail;
+    }
+    st->open_tails = NULL;
+    st->open_tails_end = &st->open_tails;
+    return s;
+}
+
+/* A full tail is closed ahead of the group's end; the other tails follow, order does not matter. */
+static struct tail *tail_for(struct state *st, struct topic *t, uint32_t queue)
+{
+    struct tail *tail = t->queues[queue].tail;
+    if (tail && (tail->record.len >= RECORD_BYTES_MAX || tail->count >= RECORD_COUNT_MAX)) {
+        if (topic_flush(st) != ST_OK)
+            return NULL;
+        tail = NULL;
+    }
+    return tail ? tail : tail_open(st, t, queue);
+}
+
+static void append_index(struct state *st, int64_t now_ms, struct topic *t, uint32_t queue,
+                         const struct message *m, uint64_t offset)
+{
+    for (uint32_t i = 0; i < m->n_keys; i++) {
+        struct key key = key_index(t->id, text_hash(m->keys[i]), now_ms, queue, offset);
+        state_put(st, &key, slice_of(NULL, 0));
+    }
+    if (!(m->fields & MSG_TTL))
+        return;
+    uint8_t ms[8];
+    for (unsigned i = 0; i < 8; i++)
+        ms[i] = (uint8_t)((uint64_t)m->expires_ms >> (8 * i));
+    struct key key = key_expiry(t->id, queue, offset);
+    state_put(st, &key, slice_of(ms, sizeof(ms)));
+}
+
+/* The first message with a TTL marks the topic, so that groups on other topics never look. */
+static void topic_mark_ttl(struct state *st, struct topic *t)
+{
+    if (t->flags & TOPIC_HAS_TTL)
+        return;
+    t->flags |= TOPIC_HAS_TTL;
+    struct key key = key_topic(t->name);
+    struct topic_row row;
+    buf_reset(&st->scratch2, KIB(64));
+    if (overlay_get(&st->overlay, &key, &st->scratch2) != ST_OK ||
+        topic_decode(buf_slice(&st->scratch2), &row) != ST_OK) {
+        st->sick = true;
+        return;
+    }
+    row.flags = t->flags;
+    buf_reset(&st->scratch2, KIB(64));
+    topic_encode(&st->scratch2, &row);
+    overlay_put(&st->overlay, &key, buf_slice(&st->scratch2));
+}
+
+enum status topic_append(struct state *st, int64_t now_ms, struct topic *t, uint32_t queue,
+                         struct message *m, uint64_t *ret_offset)
+{
+    struct tail *tail = tail_for(st, t, queue);
+    if (!tail)
+        return ST_NOMEM;
+    m->seq = st->seq++;
+    record_add(&tail->record, &tail->starts, m, now_ms);
+    if (tail->record.failed || tail->starts.failed) {
+        st->sick = true;
+        return ST_NOMEM;
+    }
+    tail->count++;
+    uint64_t offset = t->queues[queue].end++;
+    if (m->fields & MSG_TTL) {
+        tail->flags |= RECORD_TTL;
+        topic_mark_ttl(st, t);
+    }
+    if (m->fields & MSG_TXN)
+        tail->flags |= RECORD_TXN;
+    if (m->n_keys || (m->fields & MSG_TTL))
+        append_index(st, now_ms, t, queue, m, offset);
+    st->group_bytes += m->body.len + 64;
+    st->tally.messages_in++;
+    st->tally.bytes_in += m->body.len;
+    state_news(st, &t->news, 1);
+    *ret_offset = offset;
+    return ST_OK;
+}
+
+static bool info_covers(const struct record_info *info, uint64_t offset)
+{
+    return offset >= info->base && offset - info->base < info->count;
+}
+
+/* Iterates to the record that holds offset or the first behind it; ST_GONE: none. */
+static enum status log_seek(struct kv_iter *it, uint64_t topic, uint32_t queue, uint64_t offset,
+                            struct record_header *ret_h)
+{
+    struct key key = key_log(topic, queue, offset);
+    kv_iter_floor(it, key_slice(&key));
+    struct record_header h = {0};
+    bool found = kv_iter_valid(it) && record_header_read(kv_iter_value(it), &h) == ST_OK &&
+                 offset < h.base + h.count;
+    if (!found) {
+        kv_iter_seek(it, key_slice(&key));
+        if (!kv_iter_valid(it))
+            return kv_iter_status(it) == ST_OK ? ST_GONE : ST_IO;
+        if (record_header_read(kv_iter_value(it), &h) != ST_OK)
+            return ST_IO;
+    }
+    *ret_h = h;
+    return ST_OK;
+}
+
+static struct kv_iter *log_iter(struct state *st, uint64_t topic, uint32_t queue)
+{
+    struct key from = key_log(topic, queue, 0), to = key_log(topic, queue + 1, 0);
+    return kv_iter_new(st->kv, KV_LOG, NULL, key_slice(&from), key_slice(&to));
+}
+
+static enum status log_locate(struct state *st, struct topic *t, uint32_t queue, uint64_t offset,
+                              struct record_info *ret_info)
+{
+    struct kv_iter *it = log_iter(st, t->id, queue);
+    if (!it)
+        return ST_NOMEM;
+    struct record_header h;
+    enum status s = log_seek(it, t->id, queue, offset, &h);
+    struct message first;
+    if (s == ST_OK && record_message(kv_iter_value(it), &h, 0, &first) != ST_OK)
+        s = ST_IO;
+    if (s == ST_OK)
+        *ret_info = (struct record_info){h.base, h.index, first.seq, h.count, h.bytes};
+    kv_iter_free(it);
+    return s;
+}
+
+enum status topic_locate(struct state *st, struct topic *t, uint32_t queue, uint64_t offset,
+                         struct record_info *ret_info)
+{
+    struct queue *q = &t->queues[queue];
+    if (offset >= q->end)
+        return ST_GONE;
+    if (q->tail && offset >= q->tail->base) {
+        *ret_info = tail_info(st, q->tail);
+        return ST_OK;
+    }
+    for (uint32_t i = 0; i < q->n_recent; i++) {
+        if (info_covers(&q->recent[i], offset)) {
+            *ret_info = q->recent[i];
+            return ST_OK;
+        }
+    }
+    return log_locate(st, t, queue, offset, ret_info);
+}
+
+static enum status tail_read(const struct tail *tail, uint64_t offset, int64_t now_ms, struct buf *hold,
+                             struct message *ret_m)
+{
+    uint32_t i = (uint32_t)(offset - tail->base);
+    struct cursor c = cursor_of(slice_of(tail->starts.data + i * 4UL, 4));
+    size_t at = RECORD_HEADER_BYTES + cursor_u32(&c), to = tail->record.len;
+    if (i + 1 < tail->count) {
+        c = cursor_of(slice_of(tail->starts.data + (i + 1) * 4UL, 4));
+        to = RECORD_HEADER_BYTES + cursor_u32(&c);
+    }
+    buf_reset(hold, TAIL_KEEP_BYTES);
+    buf_put(hold, tail->record.data + at, to - at);
+    return hold->failed ? ST_NOMEM : message_decode(buf_slice(hold), now_ms, ret_m);
+}
+
+enum status topic_read(struct state *st, struct topic *t, uint32_t queue, uint64_t offset,
+                       struct buf *hold, struct message *ret_m)
+{
+    struct queue *q = &t->queues[queue];
+    if (offset < q->floor || offset >= q->end)
+        return ST_GONE;
+    if (q->tail && offset >= q->tail->base)
+        return tail_read(q->tail, offset, st->now_ms, hold, ret_m);
+    struct kv_iter *it = log_iter(st, t->id, queue);
+    if (!it)
+        return ST_NOMEM;
+    struct record_header h;
+    enum status s = log_seek(it, t->id, queue, offset, &h);
+    if (s == ST_OK && offset < h.base)
+        s = ST_GONE;
+    if (s == ST_OK) {
+        buf_reset(hold, TAIL_KEEP_BYTES);
+        buf_put_slice(hold, kv_iter_value(it));
+        s = hold->failed ? ST_NOMEM
+                         : record_message(buf_slice(hold), &h, (uint32_t)(offset - h.base), ret_m);
+    }
+    kv_iter_free(it);
+    return s == ST_BAD ? ST_IO : s;
+}
+
+enum status topic_offset_at(struct state *st, struct topic *t, uint32_t queue, int64_t time_ms,
+                            uint64_t *ret_offset)
+{
+    struct queue *q = &t->queues[queue];
+    struct kv_iter *it = log_iter(st, t->id, queue);
+    if (!it)
+        return ST_NOMEM;
+    uint64_t low = q->floor, high = q->tail ? q->tail->base : q->end;
+    enum status s = ST_OK;
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        struct record_header h;
+        s = log_seek(it, t->id, queue, middle, &h);
+        if (s == ST_GONE)
+            s = ST_OK, h = (struct record_header){.base = high, .stored_ms = INT64_MAX};
+        if (s != ST_OK)
+            break;
+        if (h.stored_ms >= time_ms)
+            high = h.base <= middle ? (h.base > low ? h.base : low) : middle;
+        else
+            low = h.base + h.count;
+    }
+    kv_iter_free(it);
+    if (s == ST_OK)
+        *ret_offset = low;
+    return s;
+}
+
+enum status topic_expiry(struct state *st, const struct topic *t, uint32_t queue, uint64_t offset,
+                         int64_t *ret_ms)
+{
+    *ret_ms = INT64_MAX;
+    if (!(t->flags & TOPIC_HAS_TTL))
+        return ST_OK;
+    struct key key = key_expiry(t->id, queue, offset);
+    struct buf value;
+    buf_init(&value, 64);
+    enum status s = kv_get(st->kv, KV_STATE, NULL, key_slice(&key), &value);
+    if (s == ST_OK) {
+        struct cursor c = cursor_of(buf_slice(&value));
+        *ret_ms = (int64_t)cursor_u64(&c);
+    }
+    buf_free(&value);
+    return s == ST_GONE ? ST_OK : s;
+}

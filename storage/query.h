@@ -1,0 +1,45 @@
+/*
+ * query.h: reading. Answers come from a *view*: one consistent, durable state of the store, as of a
+ * group's end. Any thread; a view belongs to the thread that opened it and is closed soon (it pins
+ * what it sees).
+ */
+#ifndef HALFMQ_STORAGE_QUERY_H
+#define HALFMQ_STORAGE_QUERY_H
+
+#include "storage/state.h"
+
+struct view;
+
+struct view *view_open(struct state *st); /* NULL: no memory */
+void view_close(struct view *v);
+
+/* With `nothing`: the caller may park on news_key until key is touched. */
+struct query_hint {
+    bool nothing;
+    uint64_t key;
+};
+
+/* Answers one QUERY command: fills reply with tokens. now_ms: for what expires by time. */
+void query_run(struct view *v, const struct policy *policy, int64_t now_ms, const struct command *cmd,
+               struct buf *reply, struct query_hint *ret_hint);
+
+/* Reads what POP was granted and writes the array of messages, oldest first. A message that is gone
+ * meanwhile (purged) is left out. *ret_n, *ret_bytes: messages and body bytes (may be NULL). */
+void query_grants(struct view *v, struct slice group, const struct outcome *out, struct buf *reply,
+                  uint64_t *ret_n, uint64_t *ret_bytes);
+
+/* Live copies: where a follower of a topic stands. Starts at the ends; survives deletion. */
+struct follower {
+    uint64_t topic_id; /* 0: the topic was not there */
+    uint32_t n_queues;
+    uint64_t *next;
+};
+
+enum status follower_init(struct follower *f, struct view *v, struct slice topic) MUST_CHECK;
+void follower_fini(struct follower *f);
+
+/* Calls fn for each message that came since, at most max_bytes of bodies a call; true: there is more. */
+bool follower_read(struct follower *f, struct view *v, struct slice topic, size_t max_bytes,
+                   void (*fn)(void *arg, struct slice body), void *arg);
+
+#endif

@@ -1,0 +1,131 @@
+/*
+ * send.c: SEND and MSEND. The reply is the id; the journal holds it back until the group is on disk.
+ */
+#include "storage/send.h"
+
+#include <stdio.h>
+
+#include "storage/dedup.h"
+#include "storage/handlers.h"
+
+void send_refuse(struct outcome *out, enum status s, struct slice topic)
+{
+    char name[160];
+    text_quote(topic, 130, name, sizeof(name));
+    if (s == ST_NOTOPIC)
+        reply_error(&out->reply, s, "no topic '%s', and auto_create_topics is off: TOPIC CREATE it first", name);
+    else if (s == ST_LIMIT)
+        reply_error(&out->reply, s, "cannot create topic '%s': there are %d already, which is the most", name,
+                    TOPICS_MAX);
+    else
+        state_fail(out, s, "storing the message");
+}
+
+enum status send_prepare(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                         struct slice body, struct message *ret_m, struct outcome *out)
+{
+    char err[ERR_SIZE];
+    buf_reset(&st->props, KIB(64));
+    enum status s = message_from_command(cmd, body, &st->props, ret_m, err, sizeof(err));
+    if (s != ST_OK) {
+        reply_error(&out->reply, s, "%s", err);
+        return s;
+    }
+    ret_m->born_ms = stamp->now_ms;
+    return ST_OK;
+}
+
+bool send_queue_ok(const struct topic *t, const struct command *cmd, uint32_t *ret_queue,
+                   const uint32_t **ret_wanted, struct outcome *out)
+{
+    *ret_wanted = NULL;
+    if (!command_has(cmd, OPT(QUEUE)))
+        return true;
+    int64_t queue = command_number(cmd, OPT_ID_QUEUE, 0);
+    if (queue >= (int64_t)t->n_queues) {
+        reply_error(&out->reply, ST_ERR, "QUEUE %lld does not exist: the topic has queues 0 to %u",
+                    (long long)queue, t->n_queues - 1);
+        return false;
+    }
+    *ret_queue = (uint32_t)queue;
+    *ret_wanted = ret_queue;
+    return true;
+}
+
+/* The first answer to this DEDUP id; true where the command has been answered. */
+static bool send_again(struct state *st, const struct stamp *stamp, const struct topic *t,
+                       const struct option *dedup, struct outcome *out)
+{
+    if (!dedup)
+        return false;
+    buf_reset(&st->scratch, KIB(64));
+    enum status s = dedup_find(st, stamp, t, dedup->v, &st->scratch);
+    if (s == ST_GONE)
+        return false;
+    if (s == ST_OK)
+        reply_bulk(&out->reply, buf_slice(&st->scratch));
+    else
+        state_fail(out, s, "looking for the DEDUP id");
+    return true;
+}
+
+void apply_send(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                struct outcome *out)
+{
+    struct topic *t = NULL;
+    enum status s = topic_need(st, stamp, cmd->pos[0], &t);
+    if (s != ST_OK) {
+        send_refuse(out, s, cmd->pos[0]);
+        return;
+    }
+    const struct option *dedup = command_option(cmd, OPT_ID_DEDUP);
+    struct message m;
+    uint32_t queue = 0;
+    const uint32_t *wanted = NULL;
+    if (send_again(st, stamp, t, dedup, out) || !send_queue_ok(t, cmd, &queue, &wanted, out) ||
+        send_prepare(st, stamp, cmd, cmd->pos[1], &m, out) != ST_OK)
+        return;
+    if (command_has(cmd, OPT(TTL))) {
+        m.fields |= MSG_TTL;
+        m.expires_ms = stamp->now_ms + command_number(cmd, OPT_ID_TTL, 0);
+    }
+    queue = topic_route(t, &m, wanted);
+    uint64_t offset = 0;
+    s = topic_append(st, stamp->now_ms, t, queue, &m, &offset);
+    if (s != ST_OK) {
+        state_fail(out, s, "storing the message");
+        return;
+    }
+    reply_id(&out->reply, t->name, queue, offset);
+    if (!dedup)
+        return;
+    buf_reset(&st->scratch, KIB(64));
+    text_put_id(&st->scratch, t->name, queue, offset);
+    dedup_remember(st, stamp, t, dedup->v, buf_slice(&st->scratch));
+}
+
+void apply_msend(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                 struct outcome *out)
+{
+    struct topic *t = NULL;
+    enum status s = topic_need(st, stamp, cmd->pos[0], &t);
+    if (s != ST_OK) {
+        send_refuse(out, s, cmd->pos[0]);
+        return;
+    }
+    /* All bodies to one queue: they stay together, in order, in one record. */
+    struct message m = {.born_ms = stamp->now_ms};
+    uint32_t queue = topic_route(t, &m, NULL);
+    reply_array(&out->reply, cmd->n_rest);
+    for (uint32_t i = 0; i < cmd->n_rest; i++) {
+        uint64_t offset = 0;
+        m.body = cmd->rest[i];
+        s = topic_append(st, stamp->now_ms, t, queue, &m, &offset);
+        if (s != ST_OK) {
+            st->sick = true;
+            state_fail(out, s, "storing the messages");
+            return;
+        }
+        reply_id(&out->reply, t->name, queue, offset);
+    }
+}

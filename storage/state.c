@@ -1,0 +1,274 @@
+/*
+ * state.c: opening, closing and writing the state (state.h). What commands do is in their own files;
+ * apply.c picks them.
+ *
+ *   state_write   tails → records        (topic_flush)
+ *                 dirty groups → rows    (groups_flush)
+ *                 overlay → rows         (overlay_flush)
+ *                 meta: index, stamp     ──► one batch, one write, one sync
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "storage/group.h"
+#include "storage/txn.h"
+
+#define GROUP_BYTES_MAX MIB(8)
+#define GROUP_COMMANDS_MAX 16384
+#define RUN_BYTES_ESTIMATE 192
+
+uint64_t news_key(enum news_kind kind, struct slice a, struct slice b)
+{
+    struct key key;
+    key_begin(&key, (char)kind);
+    key_name(&key, a);
+    key_bytes(&key, b);
+    return text_hash(key_slice(&key));
+}
+
+uint64_t state_next_ref(struct state *st)
+{
+    st->meta_dirty = true;
+    return st->meta.next_ref++;
+}
+
+/* time (41 bits) │ node (10) │ sequence (12); a full sequence borrows the next millisecond. */
+uint64_t state_next_id(struct state *st, const struct stamp *stamp)
+{
+    assert(stamp->now_ms > TXID_EPOCH_MS);
+    uint64_t node = (uint64_t)stamp->policy->node << 12;
+    uint64_t id = (uint64_t)(stamp->now_ms - TXID_EPOCH_MS) << 22 | node;
+    if (id <= st->meta.last_id) {
+        id = st->meta.last_id + 1;
+        if ((id & 0xfff) == 0)
+            id = ((st->meta.last_id >> 22) + 1) << 22 | node;
+    }
+    st->meta.last_id = id;
+    st->meta_dirty = true;
+    return id;
+}
+
+void state_news(struct state *st, struct news_slot *slot, uint32_t count)
+{
+    if (slot->group != st->group) {
+        if (st->fx.n_keys == NEWS_MAX) {
+            st->fx.overflow = true;
+            return;
+        }
+        slot->group = st->group;
+        slot->at = st->fx.n_keys++;
+        st->fx.keys[slot->at] = slot->key;
+        st->fx.counts[slot->at] = 0;
+    }
+    st->fx.counts[slot->at] += count;
+}
+
+void state_put(struct state *st, const struct key *key, struct slice value)
+{
+    kv_put(st->kv, KV_STATE, key_slice(key), value);
+}
+
+void state_del(struct state *st, const struct key *key)
+{
+    kv_del(st->kv, KV_STATE, key_slice(key));
+}
+
+void state_fail(struct outcome *out, enum status s, const char *doing)
+{
+    assert(s != ST_OK);
+    if (s == ST_NOMEM)
+        reply_error(&out->reply, ST_BUSY, "no memory for %s: try again", doing);
+    else
+        reply_error(&out->reply, ST_ERR, "the store failed in %s: see the broker's log", doing);
+}
+
+static enum status state_read_meta(struct state *st)
+{
+    struct key key = key_meta();
+    buf_reset(&st->scratch, KIB(64));
+    enum status s = kv_get(st->kv, KV_STATE, NULL, key_slice(&key), &st->scratch);
+    if (s == ST_GONE) {
+        st->meta = (struct meta_row){.last_id = TXID_MIN, .next_ref = 1};
+        return ST_OK;
+    }
+    return s == ST_OK ? meta_decode(buf_slice(&st->scratch), &st->meta) : s;
+}
+
+static void state_begin_group(struct state *st)
+{
+    st->group++;
+    st->group_index = 0;
+    st->seq = 0;
+    st->group_bytes = 0;
+    st->group_commands = 0;
+    st->meta_dirty = false;
+    st->timer_fresh_ms = INT64_MAX;
+    st->fx.n_keys = 0;
+    st->fx.overflow = false;
+}
+
+static struct state *state_new(void)
+{
+    struct state *st = calloc(1, sizeof(*st));
+    if (!st)
+        return NULL;
+    table_init(&st->topics, topic_name_of);
+    table_init(&st->gts, gt_name_of);
+    table_init(&st->pgroups, pgroup_name_of);
+    st->open_tails_end = &st->open_tails;
+    st->dirty_gts_end = &st->dirty_gts;
+    buf_init(&st->scratch, REQUEST_BYTES_MAX);
+    buf_init(&st->scratch2, REQUEST_BYTES_MAX + MIB(1));
+    buf_init(&st->props, REQUEST_BYTES_MAX + RECORD_BYTES_MAX);
+    st->next_due_ms = 0; /* the first TICK finds out */
+    return st;
+}
+
+enum status state_open(const struct state_options *opt, struct state **ret_state, char *err,
+                       size_t err_size)
+{
+    struct state *st = state_new();
+    if (!st)
+        return ST_NOMEM;
+    st->runs_max = opt->memory_bytes / 8 / RUN_BYTES_ESTIMATE;
+    enum status s = kv_open(opt->path, opt->memory_bytes, opt->paranoid, &st->kv, err, err_size);
+    if (s == ST_OK)
+        s = overlay_init(&st->overlay, st->kv);
+    if (s == ST_OK) {
+        s = state_read_meta(st);
+        if (s != ST_OK)
+            snprintf(err, err_size, "the store in %s is damaged or of a later version: its first row cannot be read",
+                     opt->path);
+    }
+    if (s != ST_OK) {
+        state_close(st);
+        return s;
+    }
+    st->tally.pending = st->meta.pending;
+    st->tally.parked = st->meta.parked;
+    st->last_index = st->meta.index;
+    st->now_ms = st->meta.now_ms;
+    state_begin_group(st);
+    *ret_state = st;
+    return ST_OK;
+}
+
+static void state_free_tails(struct tail *tail)
+{
+    while (tail) {
+        struct tail *next = tail->next;
+        buf_free(&tail->record);
+        buf_free(&tail->starts);
+        free(tail);
+        tail = next;
+    }
+}
+
+static void state_free_tables(struct state *st)
+{
+    uint32_t at = 0;
+    for (struct gt *gt = table_next(&st->gts, &at); gt; gt = table_next(&st->gts, &at))
+        gt_free(st, gt);
+    at = 0;
+    for (struct topic *t = table_next(&st->topics, &at); t; t = table_next(&st->topics, &at))
+        topic_free(t);
+    at = 0;
+    for (struct pgroup *pg = table_next(&st->pgroups, &at); pg; pg = table_next(&st->pgroups, &at)) {
+        free((void *)(uintptr_t)pg->name.data);
+        free(pg);
+    }
+    table_fini(&st->gts);
+    table_fini(&st->topics);
+    table_fini(&st->pgroups);
+}
+
+void state_close(struct state *st)
+{
+    if (!st)
+        return;
+    state_free_tables(st);
+    state_free_tails(st->open_tails);
+    state_free_tails(st->spare_tails);
+    overlay_fini(&st->overlay);
+    buf_free(&st->scratch);
+    buf_free(&st->scratch2);
+    buf_free(&st->props);
+    kv_close(st->kv);
+    free(st);
+}
+
+void state_last(const struct state *st, uint64_t *ret_index, int64_t *ret_now_ms)
+{
+    *ret_index = st->last_index;
+    *ret_now_ms = st->now_ms;
+}
+
+bool state_group_full(const struct state *st)
+{
+    return st->group_bytes + overlay_bytes(&st->overlay) >= GROUP_BYTES_MAX ||
+           st->group_commands >= GROUP_COMMANDS_MAX;
+}
+
+static void state_put_meta(struct state *st)
+{
+    st->meta.index = st->last_index;
+    st->meta.now_ms = st->now_ms;
+    buf_reset(&st->scratch2, KIB(64));
+    meta_encode(&st->scratch2, &st->meta);
+    struct key key = key_meta();
+    state_put(st, &key, buf_slice(&st->scratch2));
+}
+
+enum status state_write(struct state *st, bool sync, struct effects *fx, char *err, size_t err_size)
+{
+    if (topic_flush(st) != ST_OK)
+        st->sick = true;
+    groups_flush(st);
+    bool overlay_ok = !st->overlay.failed;
+    overlay_flush(&st->overlay);
+    bool changed = kv_pending(st->kv) || st->meta_dirty;
+    if (st->sick || !overlay_ok) {
+        snprintf(err, err_size, "memory ran out, or a read failed, in the middle of a command");
+        st->sick = true;
+        return ST_IO;
+    }
+    if (changed) {
+        state_put_meta(st);
+        enum status s = kv_write(st->kv, sync, err, err_size);
+        if (s != ST_OK) {
+            st->sick = true;
+            return s;
+        }
+    }
+    st->fx.index = st->last_index;
+    st->fx.now_ms = st->now_ms;
+    st->fx.written = changed;
+    st->fx.next_due_ms = st->next_due_ms;
+    fx->index = st->fx.index;
+    fx->now_ms = st->fx.now_ms;
+    fx->written = changed;
+    fx->next_due_ms = st->next_due_ms;
+    fx->overflow = st->fx.overflow;
+    fx->n_keys = st->fx.n_keys;
+    memcpy(fx->keys, st->fx.keys, st->fx.n_keys * sizeof(fx->keys[0]));
+    memcpy(fx->counts, st->fx.counts, st->fx.n_keys * sizeof(fx->counts[0]));
+    st->tally.pending = st->meta.pending;
+    st->tally.parked = st->meta.parked;
+    state_begin_group(st);
+    return ST_OK;
+}
+
+enum status state_sync(struct state *st, char *err, size_t err_size)
+{
+    return kv_sync(st->kv, err, err_size);
+}
+
+const struct tally *state_tally(const struct state *st)
+{
+    return &st->tally;
+}
+
+size_t state_memory(const struct state *st)
+{
+    return kv_memory(st->kv);
+}

@@ -1,0 +1,162 @@
+/* txn.c: rows and timers of transactions (txn.h). HALF is in half.c, decisions in decide.c, asks in
+ * check.c. */
+#include "storage/txn.h"
+
+#include <stdlib.h>
+
+#define PGROUPS_KEPT_MAX 10000
+
+struct slice pgroup_name_of(const void *pgroup)
+{
+    return ((const struct pgroup *)pgroup)->name;
+}
+
+/* Forgetting them all is harmless: takers are only woken once more than needed. */
+static void pgroups_forget(struct state *st)
+{
+    uint32_t at = 0;
+    for (struct pgroup *pg = table_next(&st->pgroups, &at); pg; pg = table_next(&st->pgroups, &at)) {
+        free((void *)(uintptr_t)pg->name.data);
+        free(pg);
+    }
+    table_fini(&st->pgroups);
+}
+
+struct pgroup *pgroup_get(struct state *st, struct slice name)
+{
+    uint64_t hash = text_hash(name);
+    struct pgroup *pg = table_find(&st->pgroups, hash, name);
+    if (pg)
+        return pg;
+    if (st->pgroups.n >= PGROUPS_KEPT_MAX)
+        pgroups_forget(st);
+    pg = calloc(1, sizeof(*pg));
+    uint8_t *copy = malloc(name.len);
+    if (pg && copy) {
+        memcpy(copy, name.data, name.len);
+        *pg = (struct pgroup){.name = slice_of(copy, name.len), .hash = hash, .armed_ms = INT64_MAX};
+        pg->news.key = news_key(NEWS_PGROUP, pg->name, slice_of(NULL, 0));
+        if (table_add(&st->pgroups, hash, pg))
+            return pg;
+    }
+    free(copy);
+    free(pg);
+    return NULL;
+}
+
+enum status txn_get(struct state *st, const struct stamp *stamp, uint64_t txid, struct buf *hold,
+                    struct txn_row *ret_row)
+{
+    struct key key = key_txn(txid);
+    buf_reset(hold, KIB(64));
+    enum status s = overlay_get(&st->overlay, &key, hold);
+    if (s != ST_OK)
+        return s;
+    struct txn_row row;
+    if (txn_decode(buf_slice(hold), &row) != ST_OK)
+        return ST_IO;
+    bool decided = row.state == TXN_COMMITTED || row.state == TXN_ROLLEDBACK;
+    if (decided && row.decided_ms + stamp->policy->txn_outcome_retention_ms <= stamp->now_ms)
+        return ST_GONE;
+    *ret_row = row;
+    return ST_OK;
+}
+
+void txn_put(struct state *st, uint64_t txid, const struct txn_row *row)
+{
+    struct key key = key_txn(txid);
+    buf_reset(&st->scratch2, KIB(64));
+    txn_encode(&st->scratch2, row);
+    overlay_put(&st->overlay, &key, buf_slice(&st->scratch2));
+}
+
+static struct slice txn_timer_what(uint64_t txid, uint8_t *hold)
+{
+    for (unsigned i = 0; i < 8; i++)
+        hold[i] = (uint8_t)(txid >> (56 - 8 * i));
+    return slice_of(hold, 8);
+}
+
+void txn_timer_put(struct state *st, int64_t due_ms, enum timer_kind kind, uint64_t txid)
+{
+    uint8_t hold[8];
+    timer_put(st, due_ms, kind, txn_timer_what(txid, hold));
+}
+
+void txn_timer_del(struct state *st, int64_t due_ms, enum timer_kind kind, uint64_t txid)
+{
+    uint8_t hold[8];
+    timer_del(st, due_ms, kind, txn_timer_what(txid, hold));
+}
+
+void txn_schedule(struct state *st, const struct stamp *stamp, uint64_t txid, const struct txn_row *row)
+{
+    if (row->checks >= stamp->policy->check_max) {
+        txn_timer_put(st, row->next_check_ms, TIMER_TXN, txid);
+        return;
+    }
+    struct key key = key_check(row->pgroup, row->next_check_ms, txid);
+    state_put(st, &key, slice_of(NULL, 0));
+    struct pgroup *pg = pgroup_get(st, row->pgroup);
+    if (!pg) {
+        st->sick = true;
+        return;
+    }
+    if (row->next_check_ms < pg->floor_ms)
+        pg->floor_ms = row->next_check_ms;
+    if (pg->fresh_group != st->group || row->next_check_ms < pg->fresh_ms)
+        pg->fresh_ms = row->next_check_ms;
+    pg->fresh_group = st->group;
+    if (row->next_check_ms >= pg->armed_ms)
+        return;
+    pg->armed_ms = row->next_check_ms;
+    state_news(st, &pg->news, 1);
+}
+
+void txn_unschedule(struct state *st, const struct stamp *stamp, uint64_t txid, const struct txn_row *row)
+{
+    /* check_max may have been changed since: the row is of one kind or the other, drop both. */
+    bool parks = row->checks > 0 || row->checks >= stamp->policy->check_max;
+    if (parks && row->next_check_ms != row->timeout_ms)
+        txn_timer_del(st, row->next_check_ms, TIMER_TXN, txid);
+    struct key key = key_check(row->pgroup, row->next_check_ms, txid);
+    state_del(st, &key);
+}
+
+void txn_tick_pending(struct state *st, const struct stamp *stamp, uint64_t txid)
+{
+    struct txn_row row;
+    if (txn_get(st, stamp, txid, &st->scratch, &row) != ST_OK || row.state != TXN_PENDING)
+        return;
+    bool asked_out = row.checks >= stamp->policy->check_max && row.next_check_ms <= stamp->now_ms;
+    bool too_old = row.timeout_ms <= stamp->now_ms;
+    if (!asked_out && !too_old)
+        return;
+    txn_unschedule(st, stamp, txid, &row);
+    txn_timer_del(st, row.timeout_ms, TIMER_TXN, txid);
+    row.state = TXN_PARKED;
+    txn_put(st, txid, &row);
+    st->meta.pending--;
+    st->meta.parked++;
+    st->meta_dirty = true;
+}
+
+void txn_tick_forget(struct state *st, const struct stamp *stamp, uint64_t txid)
+{
+    struct txn_row row;
+    enum status s = txn_get(st, stamp, txid, &st->scratch, &row);
+    struct key key = key_txn(txid);
+    if (s == ST_GONE)
+        overlay_del(&st->overlay, &key);
+    else if (s == ST_OK && (row.state == TXN_COMMITTED || row.state == TXN_ROLLEDBACK))
+        txn_timer_put(st, row.decided_ms + stamp->policy->txn_outcome_retention_ms, TIMER_FORGET, txid);
+}
+
+void txn_refuse(struct outcome *out, enum status s, uint64_t txid)
+{
+    if (s == ST_GONE)
+        reply_error(&out->reply, ST_NOTXN, "no transaction %llu: never issued, or decided long ago and forgotten",
+                    (unsigned long long)txid);
+    else
+        state_fail(out, s, "reading the transaction");
+}

@@ -1,0 +1,52 @@
+/*
+ * txn.h: transactions: half messages and what becomes of them.
+ *
+ *             HALF                       COMMIT ──► committed   (ids kept for repeats)
+ *   (none) ─────────► pending ──┬──────► ROLLBACK ─► rolledback
+ *                       │ ▲     │
+ *        ask, UNKNOWN,  └─┘     └─ asks used up, or timeout ─► parked ── COMMIT, ROLLBACK by hand ─► (above)
+ *        EXTEND, another HALF
+ *
+ * Rows: X the transaction, Y its messages, K when its producer group is to be asked (by group, so that a
+ * stuck one is never met by another), W when it is parked for its age. An open transaction is only rows:
+ * it costs disk, not memory, and holds up nobody.
+ *
+ * The first decision stands; its row answers repeats until txn_outcome_retention is over. Whether it is
+ * over is decided by the row's own time when it is read; a timer clears it away some time later.
+ *
+ * Invariants: K exists for a pending transaction that has asks left, at its next_check; after the last
+ * ask a W row parks it there. The W row of the timeout exists exactly while it is pending.
+ */
+#ifndef HALFMQ_STORAGE_TXN_H
+#define HALFMQ_STORAGE_TXN_H
+
+#include "storage/timer.h"
+#include "storage/topic.h"
+
+#define CHECK_PAUSE_MAX_MS INT64_C(3600000)
+
+/* The transaction, its slices in hold (which is reset). ST_GONE: never issued, or forgotten. */
+enum status txn_get(struct state *st, const struct stamp *stamp, uint64_t txid, struct buf *hold,
+                    struct txn_row *ret_row) MUST_CHECK;
+void txn_put(struct state *st, uint64_t txid, const struct txn_row *row);
+
+/* Row K, or the W row that parks after the last ask, for row->next_check_ms. */
+void txn_schedule(struct state *st, const struct stamp *stamp, uint64_t txid, const struct txn_row *row);
+void txn_unschedule(struct state *st, const struct stamp *stamp, uint64_t txid, const struct txn_row *row);
+
+/* A timer row of ours; keeps the state's earliest due. */
+void txn_timer_put(struct state *st, int64_t due_ms, enum timer_kind kind, uint64_t txid);
+void txn_timer_del(struct state *st, int64_t due_ms, enum timer_kind kind, uint64_t txid);
+
+/* TIMER_TXN and TIMER_FORGET fired. */
+void txn_tick_pending(struct state *st, const struct stamp *stamp, uint64_t txid);
+void txn_tick_forget(struct state *st, const struct stamp *stamp, uint64_t txid);
+
+/* Answers NOTXN and the store's failures. */
+void txn_refuse(struct outcome *out, enum status s, uint64_t txid);
+
+/* What takers of the group were told; made at first use. NULL: no memory. */
+struct pgroup *pgroup_get(struct state *st, struct slice name);
+struct slice pgroup_name_of(const void *pgroup);
+
+#endif
