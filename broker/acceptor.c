@@ -1,0 +1,157 @@
+/*
+ * acceptor.c: accept, count, hand over.
+ *
+ *   readable ──► accept4, at most a few ──► room? ──► loop 1, 2, ... n, 1, ...
+ *                    │                        └─ no: "-LIMIT ..." and closed
+ *                    └─ no descriptors left: pause for 100 ms
+ *
+ * A level-triggered socket that cannot be accepted from would spin; so on EMFILE and its like all
+ * listening stops for a moment, said once in the log until an accept works again. Connections wait in
+ * the kernel's backlog meanwhile.
+ */
+#include "broker/acceptor.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "broker/log.h"
+#include "broker/loop.h"
+
+#define ACCEPTS_A_TURN 64
+#define PAUSE_MS 100
+
+struct acceptor {
+    struct server *server;
+    struct sockets sockets;
+    struct event *readable[SOCKETS_MAX];
+    struct event *resume; /* timer */
+    uint32_t next_loop;
+    bool starved; /* said in the log; until an accept works */
+};
+
+static void set_listening(struct acceptor *a, bool on)
+{
+    for (unsigned i = 0; i < a->sockets.n; i++) {
+        if ((on ? event_add(a->readable[i], NULL) : event_del(a->readable[i])) != 0)
+            log_event(LOG_ERROR, "cannot watch a listening socket", " addr=%s", a->sockets.text);
+    }
+}
+
+static void pause_accepting(struct acceptor *a, int failure)
+{
+    const struct timeval pause = {.tv_usec = PAUSE_MS * 1000};
+    char text[128];
+    if (!a->starved)
+        log_event(LOG_WARN, "no new connections for now", " reason=%s hint=%s",
+                  log_quote(strerror(failure), text, sizeof text),
+                  "\"raise the limit of open files (ulimit -n)\"");
+    a->starved = true;
+    if (event_add(a->resume, &pause) == 0)
+        set_listening(a, false);
+}
+
+static void on_resume(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    set_listening(arg, true);
+}
+
+/* The answer is short and the socket new: one send that does not wait reaches all who can read it. */
+static void refuse(struct acceptor *a, int fd, int64_t most)
+{
+    char text[128];
+    int n = snprintf(text, sizeof text,
+                     "-LIMIT all %lld connections are taken: try later, or raise max_connections\r\n",
+                     (long long)most);
+    if (n > 0 && send(fd, text, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+        log_text(LOG_DEBUG, "a refused client was gone already");
+    close(fd);
+    metrics_add(&a->server->metrics, METRIC_CONNECTIONS_REFUSED, 1);
+    log_event(LOG_WARN, "connection refused", " connections=%lld", (long long)most);
+}
+
+/* server.connections is raised here, where the bound is checked, and lowered by the loop that closes. */
+static void hand_over(struct acceptor *a, int fd)
+{
+    struct server *s = a->server;
+    int64_t most = atomic_load(&s->connections_max);
+    int on = 1;
+    if ((int64_t)atomic_load(&s->connections) >= most) {
+        refuse(a, fd, most);
+        return;
+    }
+    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0)
+        log_text(LOG_DEBUG, "a new client was gone already");
+    struct loop *loop = s->loops[a->next_loop++ % s->n_loops];
+    atomic_fetch_add(&s->connections, 1);
+    if (loop_adopt(loop, fd))
+        return;
+    atomic_fetch_sub(&s->connections, 1);
+    close(fd);
+    log_text(LOG_ERROR, "no memory for a new connection");
+}
+
+/* Failures that are the one connection's, not ours. */
+static bool passing(int failure)
+{
+    return failure == ECONNABORTED || failure == EINTR || failure == EPROTO || failure == EPERM;
+}
+
+static void on_readable(evutil_socket_t listening, short what, void *arg)
+{
+    struct acceptor *a = arg;
+    (void)what;
+    for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+        int fd = accept4(listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            a->starved = false;
+            hand_over(a, fd);
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            return;
+        } else if (!passing(errno)) {
+            pause_accepting(a, errno);
+            return;
+        }
+    }
+}
+
+struct acceptor *acceptor_new(struct server *s, struct event_base *base, struct sockets *sockets)
+{
+    struct acceptor *a = calloc(1, sizeof *a);
+    if (!a)
+        return NULL;
+    a->server = s;
+    bool complete = true;
+    for (unsigned i = 0; i < sockets->n; i++) {
+        a->readable[i] = event_new(base, sockets->fds[i], EV_READ | EV_PERSIST, on_readable, a);
+        complete = complete && a->readable[i] && event_add(a->readable[i], NULL) == 0;
+    }
+    a->resume = evtimer_new(base, on_resume, a);
+    if (!complete || !a->resume) {
+        acceptor_free(a);
+        return NULL;
+    }
+    a->sockets = *sockets;
+    sockets->n = 0;
+    return a;
+}
+
+void acceptor_free(struct acceptor *a)
+{
+    if (!a)
+        return;
+    for (unsigned i = 0; i < SOCKETS_MAX; i++) {
+        if (a->readable[i])
+            event_free(a->readable[i]);
+    }
+    if (a->resume)
+        event_free(a->resume);
+    sockets_close(&a->sockets);
+    free(a);
+}

@@ -1,0 +1,536 @@
+/*
+ * dispatch.c: who does a command, what becomes of an entry that came back, and the life of a wait.
+ *
+ *   first answer `nothing`, WAIT left       woken: news, time             comes back
+ *   ───────────────► waiter PARKED ───────► loop_submit (same entry) ───► something: answer, free
+ *                        │  ▲                                             nothing: missed news? submit
+ *              deadline, │  └──────────────────────────────────────────── again, else park again
+ *              EOF: empty answer
+ *
+ * To add a command: LOCAL ones go to local.c; QUERY and WRITE need nothing here, unless they WAIT.
+ */
+#include "broker/dispatch.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "broker/checkback.h"
+#include "broker/local.h"
+#include "broker/log.h"
+#include "broker/loop_inner.h"
+#include "protocol/text.h"
+
+#define BUSY_RETRY_MS  50              /* a woken waiter that met a full journal */
+#define POP_UNSENT_MAX ((size_t)MIB(32)) /* more unread answers, and POP hands out nothing */
+
+static void done(struct journal_client *owner, struct entry *e);
+
+static bool may_wait(const struct command *cmd)
+{
+    return command_number(cmd, OPT_ID_WAIT, 0) > 0;
+}
+
+static bool can_park(const struct command *cmd)
+{
+    return (cmd->info->id == CMD_POP || cmd->info->id == CMD_CHECKS) && may_wait(cmd);
+}
+
+/* ---- the waits of a connection ---- */
+
+static void own_wait(struct conn *c, struct waiter *w)
+{
+    w->next_mine = c->waits;
+    if (c->waits)
+        c->waits->prev_mine = w;
+    c->waits = w;
+    c->n_waits++;
+    metrics_add(&c->loop->metrics, METRIC_WAITERS, 1);
+}
+
+static void disown_wait(struct conn *c, struct waiter *w)
+{
+    *(w->prev_mine ? &w->prev_mine->next_mine : &c->waits) = w->next_mine;
+    if (w->next_mine)
+        w->next_mine->prev_mine = w->prev_mine;
+    w->prev_mine = w->next_mine = NULL;
+    c->n_waits--;
+    metrics_sub(&c->loop->metrics, METRIC_WAITERS, 1);
+}
+
+static struct request request_of(const struct entry *e)
+{
+    return (struct request){.id = e->request & UINT32_MAX, .quiet = (e->request >> 32) != 0};
+}
+
+static void set_request(struct entry *e, const struct conn *c, struct request rq)
+{
+    e->owner = &c->loop->client;
+    e->done = done;
+    e->slot = c->slot;
+    e->generation = c->generation;
+    e->request = rq.id | (rq.quiet ? UINT64_C(1) << 32 : 0);
+}
+
+static void answer_empty(struct conn *c, struct request rq)
+{
+    struct buf *r = loop_reply(c->loop);
+    reply_array(r, 0);
+    conn_answer(c, rq, buf_slice(r));
+}
+
+/* Ends a PARKED wait with an empty answer. */
+static void end_empty(struct conn *c, struct waiter *w)
+{
+    struct request rq = request_of(w->entry);
+    disown_wait(c, w);
+    waiter_free(w, false);
+    c->blocked = false;
+    answer_empty(c, rq);
+}
+
+void dispatch_expire(struct waiter *w, void *arg)
+{
+    struct loop *l = arg;
+    struct conn *c = conn_at(l, w->entry->slot, w->entry->generation);
+    assert(c && w->state == WAITER_PARKED);
+    end_empty(c, w);
+}
+
+void dispatch_end_waits(struct conn *c)
+{
+    for (struct waiter *w = c->waits, *next; w; w = next) {
+        next = w->next_mine;
+        if (w->state == WAITER_PARKED)
+            end_empty(c, w);
+    }
+}
+
+void dispatch_drop_waits(struct conn *c)
+{
+    for (struct waiter *w = c->waits, *next; w; w = next) {
+        next = w->next_mine;
+        disown_wait(c, w);
+        if (w->state == WAITER_RUNNING)
+            w->gone = true; /* freed when its entry comes back */
+        else
+            waiter_free(w, false);
+    }
+}
+
+/* ---- giving back ---- */
+
+static void given_back(struct journal_client *owner, struct entry *e)
+{
+    (void)owner;
+    if (e->fate != ST_OK)
+        log_event(LOG_DEBUG, "could not give back what a client left; its lease ends by itself",
+                  " command=%s", e->cmd.info->words);
+    entry_free(e);
+}
+
+static uint32_t granted(const struct outcome *o)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < o->n_grants; i++)
+        n += o->grants[i].count;
+    return n;
+}
+
+static bool has_bit(const struct grant *g, uint32_t i)
+{
+    return !g->bits || (g->bits[i / 64] >> (i % 64)) & 1;
+}
+
+/* The receipts of all grants, one behind the other; their lengths go to slices. */
+static uint32_t put_receipts(const struct outcome *o, struct buf *text, struct slice *slices)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < o->n_grants; i++) {
+        const struct grant *g = &o->grants[i];
+        for (uint32_t k = 0; k < g->count; k++) {
+            if (!has_bit(g, k))
+                continue;
+            size_t before = text->len;
+            text_put_receipt(text, g->topic, g->queue, g->base + k, g->attempt);
+            slices[n++] = slice_of(NULL, text->len - before);
+        }
+    }
+    const uint8_t *at = text->data;
+    for (uint32_t i = 0; i < n; i++) {
+        slices[i].data = at;
+        at += slices[i].len;
+    }
+    return n;
+}
+
+/* What a POP was granted for a caller that is gone: ready again at once. */
+static void release(struct loop *l, const struct entry *e)
+{
+    uint32_t most = granted(&e->out);
+    if (!most)
+        return;
+    struct buf text;
+    buf_init(&text, 0);
+    struct slice *slices = malloc(most * sizeof *slices);
+    if (slices) {
+        uint32_t n = put_receipts(&e->out, &text, slices);
+        struct command cmd = {.info = command_info(CMD_RELEASE),
+                              .n_pos = 1,
+                              .n_rest = n,
+                              .pos = {e->cmd.pos[0]},
+                              .rest = slices};
+        if (text.failed || !n || !loop_submit_command(l, &cmd, given_back))
+            log_text(LOG_DEBUG, "no room to release messages; their lease ends by itself");
+    }
+    free(slices);
+    buf_free(&text);
+}
+
+void dispatch_unask_one(struct loop *l, struct slice txid)
+{
+    struct command cmd = {.info = command_info(CMD_UNASK), .n_rest = 1, .rest = &txid};
+    if (!txid.len || !loop_submit_command(l, &cmd, given_back))
+        log_text(LOG_DEBUG, "no room to take back a check-back; it is asked again later");
+}
+
+/* An entry whose caller is not there to take the answer. */
+static void abandon(struct loop *l, const struct entry *e)
+{
+    if (e->fate != ST_OK || e->out.nothing)
+        return;
+    if (e->cmd.info->id == CMD_POP)
+        release(l, e);
+    else if (e->cmd.info->id == CMD_CHECKS)
+        checkback_unask(l, buf_slice(&e->out.reply));
+}
+
+/* ---- answers of entries ---- */
+
+static void answer_pop(struct conn *c, struct request rq, const struct entry *e)
+{
+    struct loop *l = c->loop;
+    struct view *v = conn_unsent(c) < POP_UNSENT_MAX ? loop_view(l) : NULL;
+    if (!v) {
+        release(l, e);
+        struct buf *r = loop_reply(l);
+        reply_error(r, ST_BUSY, "read the answers that wait for you first; nothing was handed out");
+        conn_answer(c, rq, buf_slice(r));
+        return;
+    }
+    struct buf *r = loop_reply(l);
+    uint64_t n = 0, bytes = 0;
+    query_grants(v, e->cmd.pos[0], &e->out, r, &n, &bytes);
+    if (r->failed) {
+        release(l, e);
+        reply_error(r, ST_BUSY, "no memory for the messages; nothing was handed out, try again");
+        conn_answer(c, rq, buf_slice(r));
+        return;
+    }
+    metrics_add(&l->metrics, METRIC_MESSAGES_OUT, n);
+    metrics_add(&l->metrics, METRIC_BYTES_OUT, bytes);
+    conn_answer(c, rq, buf_slice(r));
+    if (c->doomed)
+        release(l, e);
+}
+
+static void answer_checks(struct conn *c, struct request rq, const struct entry *e)
+{
+    struct loop *l = c->loop;
+    if (c->dialect == DIALECT_RPC) {
+        conn_answer(c, rq, buf_slice(&e->out.reply));
+    } else {
+        struct buf *r = loop_reply(l);
+        if (!checkback_as_json(buf_slice(&e->out.reply), r))
+            reply_error(r, ST_BUSY, "no memory for the checks; they are asked again, try again");
+        conn_answer(c, rq, buf_slice(r));
+    }
+    if (c->doomed)
+        checkback_unask(l, buf_slice(&e->out.reply));
+}
+
+static void answer_entry(struct conn *c, const struct entry *e)
+{
+    struct request rq = request_of(e);
+    enum command_id id = e->cmd.info->id;
+    if (e->fate != ST_OK) {
+        struct buf *r = loop_reply(c->loop);
+        reply_error(r, e->fate, NULL);
+        conn_answer(c, rq, buf_slice(r));
+    } else if (e->out.nothing) {
+        answer_empty(c, rq);
+    } else if (reply_is_error(buf_slice(&e->out.reply), NULL)) {
+        conn_answer(c, rq, buf_slice(&e->out.reply));
+    } else if (rq.quiet) {
+        conn_answer(c, rq, buf_slice(&e->out.reply));
+        abandon(c->loop, e);
+    } else if (id == CMD_POP) {
+        answer_pop(c, rq, e);
+    } else if (id == CMD_CHECKS) {
+        answer_checks(c, rq, e);
+    } else {
+        conn_answer(c, rq, buf_slice(&e->out.reply));
+    }
+}
+
+/* When time alone may help, on the monotonic clock; 0: it cannot. */
+static int64_t retry_ms(struct loop *l, const struct entry *e)
+{
+    if (!e->out.retry_at_ms)
+        return 0;
+    int64_t delay = e->out.retry_at_ms - journal_now_ms(l->server->journal);
+    return timers_now() + (delay > 0 ? delay : 1);
+}
+
+/* ---- waiting ---- */
+
+/* Submits the same command once more. False: the journal is full. */
+static bool submit_again(struct loop *l, struct entry *e)
+{
+    outcome_free(&e->out);
+    outcome_init(&e->out);
+    return loop_submit(l, e);
+}
+
+/* A first `nothing`: parks the caller. False: it must be answered now. */
+static bool park(struct conn *c, struct entry *e)
+{
+    struct loop *l = c->loop;
+    struct request rq = request_of(e);
+    if (c->eof || c->shut || rq.quiet || c->n_waits >= WAITS_MAX)
+        return false;
+    int64_t deadline = timers_now() + command_number(&e->cmd, OPT_ID_WAIT, 0);
+    struct waiter *w = waiter_park(&l->waiters, e, 0, deadline, retry_ms(l, e));
+    if (!w)
+        return false;
+    own_wait(c, w);
+    if (waiters_missed(&l->waiters, e))
+        waiter_wake(w);
+    return true;
+}
+
+/* A waiter's entry came back with `nothing`. False: its time is over. */
+static bool wait_on(struct conn *c, struct waiter *w, struct entry *e)
+{
+    struct loop *l = c->loop;
+    if (c->eof || c->shut || timers_now() >= w->deadline_ms)
+        return false;
+    if (waiter_park_again(w, e, retry_ms(l, e)) != ST_OK)
+        return false;
+    if (waiters_missed(&l->waiters, e))
+        waiter_wake(w);
+    return true;
+}
+
+/* The entry of a waiter that ran. */
+static void waiter_back(struct loop *l, struct waiter *w, struct entry *e)
+{
+    struct conn *c = conn_at(l, e->slot, e->generation);
+    bool nothing = e->fate == ST_OK && e->out.nothing;
+    if (w->gone || !c || c->doomed) {
+        abandon(l, e);
+        if (c)
+            disown_wait(c, w);
+        waiter_free(w, !nothing);
+        entry_free(e);
+        return;
+    }
+    if (nothing && wait_on(c, w, e))
+        return;
+    disown_wait(c, w);
+    waiter_free(w, !nothing);
+    c->blocked = false;
+    /* It closed while it waited: it is handed nothing. One look at the socket, since that news may be
+     * younger than the last read. */
+    if (conn_has_closed(c)) {
+        abandon(l, e);
+        answer_empty(c, request_of(e));
+    } else {
+        answer_entry(c, e);
+    }
+    entry_free(e);
+}
+
+/* An entry of a connection is back from the journal. */
+static void done(struct journal_client *owner, struct entry *e)
+{
+    struct loop *l = loop_of(owner);
+    if (e->arg) {
+        waiter_back(l, e->arg, e);
+        return;
+    }
+    struct conn *c = conn_at(l, e->slot, e->generation);
+    if (!c || c->doomed) {
+        abandon(l, e);
+        if (c)
+            conn_entry_back(c, e);
+        entry_free(e);
+        return;
+    }
+    bool parks = can_park(&e->cmd);
+    if (parks && e->fate == ST_OK && e->out.nothing && park(c, e)) {
+        conn_entry_back(c, e);
+        return;
+    }
+    if (parks)
+        c->blocked = false;
+    answer_entry(c, e);
+    conn_entry_back(c, e);
+    entry_free(e);
+}
+
+/* READ WAIT: the query again. */
+static void read_again(struct loop *l, struct waiter *w)
+{
+    struct entry *e = w->entry;
+    struct conn *c = conn_at(l, e->slot, e->generation);
+    assert(c);
+    struct view *v = loop_view(l);
+    struct buf *r = loop_reply(l);
+    struct query_hint hint = {0};
+    struct policy policy = journal_policy(l->server->journal);
+    if (v)
+        query_run(v, &policy, journal_now_ms(l->server->journal), &e->cmd, r, &hint);
+    bool over = c->eof || c->shut || c->doomed;
+    if ((!v || hint.nothing) && !over && waiter_park_again(w, e, 0) == ST_OK)
+        return;
+    struct request rq = request_of(e);
+    disown_wait(c, w);
+    waiter_free(w, true);
+    c->blocked = false;
+    if (!v || r->failed)
+        reply_error(r, ST_BUSY, "no memory for the answer: ask for less");
+    conn_answer(c, rq, buf_slice(r));
+}
+
+void dispatch_wake(struct loop *l, struct waiter *w)
+{
+    struct entry *e = w->entry;
+    if (e->cmd.info->kind == KIND_QUERY) {
+        read_again(l, w);
+        return;
+    }
+    w->entry = NULL;
+    if (submit_again(l, e))
+        return;
+    if (waiter_park_again(w, e, timers_now() + BUSY_RETRY_MS) == ST_OK)
+        return;
+    e->fate = ST_BUSY;
+    waiter_back(l, w, e);
+}
+
+/* ---- the way in ---- */
+
+static bool body_too_big(struct conn *c, struct request rq, struct slice body)
+{
+    size_t most = c->loop->body_max;
+    if (body.len <= most)
+        return false;
+    char text[160];
+    snprintf(text, sizeof text,
+             "a body of %zu bytes is over the bound of %zu bytes: send less, or raise "
+             "max_message_bytes", body.len, most);
+    conn_refuse(c, rq, ST_TOOBIG, text);
+    return true;
+}
+
+/* Refuses a message that is over the bound; true: it was refused. */
+static bool refuse_bodies(struct conn *c, const struct command *cmd, struct request rq)
+{
+    switch (cmd->info->id) {
+    case CMD_SEND: return body_too_big(c, rq, cmd->pos[1]);
+    case CMD_HALF: return body_too_big(c, rq, cmd->pos[2]);
+    case CMD_MSEND:
+        for (uint32_t i = 0; i < cmd->n_rest; i++) {
+            if (body_too_big(c, rq, cmd->rest[i]))
+                return true;
+        }
+        return false;
+    default: return false;
+    }
+}
+
+static enum verdict run_write(struct conn *c, const struct command *cmd, struct request rq)
+{
+    bool text = c->dialect == DIALECT_RESP;
+    bool parks = can_park(cmd);
+    if (text && parks && c->in_flight)
+        return STALL;
+    if (refuse_bodies(c, cmd, rq))
+        return GO_ON;
+    if (parks && c->n_waits >= WAITS_MAX) {
+        conn_refuse(c, rq, ST_BUSY, "too many of your WAITs are parked already: end some first");
+        return GO_ON;
+    }
+    struct entry *e = entry_new(cmd);
+    if (!e) {
+        conn_refuse(c, rq, ST_BUSY, NULL);
+        return GO_ON;
+    }
+    set_request(e, c, rq);
+    if (!loop_submit(c->loop, e)) {
+        entry_free(e);
+        conn_refuse(c, rq, ST_BUSY, NULL);
+        return GO_ON;
+    }
+    conn_entry_out(c, e);
+    if (text && parks)
+        c->blocked = true;
+    return GO_ON;
+}
+
+/* READ found nothing: parks a copy. False: answer what there is. */
+static bool park_read(struct conn *c, const struct command *cmd, struct request rq, uint64_t key)
+{
+    struct loop *l = c->loop;
+    if (c->eof || rq.quiet || c->n_waits >= WAITS_MAX)
+        return false;
+    struct entry *e = entry_new(cmd);
+    if (!e)
+        return false;
+    set_request(e, c, rq);
+    int64_t deadline = timers_now() + command_number(cmd, OPT_ID_WAIT, 0);
+    struct waiter *w = waiter_park(&l->waiters, e, key, deadline, 0);
+    if (!w) {
+        entry_free(e);
+        return false;
+    }
+    own_wait(c, w);
+    c->blocked = c->dialect == DIALECT_RESP;
+    return true;
+}
+
+static void run_query(struct conn *c, const struct command *cmd, struct request rq)
+{
+    struct loop *l = c->loop;
+    struct view *v = loop_view_now(l);
+    if (!v) {
+        conn_refuse(c, rq, ST_BUSY, NULL);
+        return;
+    }
+    struct buf *r = loop_reply(l);
+    struct query_hint hint = {0};
+    struct policy policy = journal_policy(l->server->journal);
+    query_run(v, &policy, journal_now_ms(l->server->journal), cmd, r, &hint);
+    if (r->failed)
+        reply_error(r, ST_BUSY, "no memory for the answer: ask for less");
+    else if (hint.nothing && may_wait(cmd) && park_read(c, cmd, rq, hint.key))
+        return;
+    conn_answer(c, rq, buf_slice(r));
+}
+
+enum verdict dispatch(struct conn *c, const struct command *cmd, struct request rq)
+{
+    atomic_store_explicit(&c->last, cmd->info, memory_order_relaxed);
+    if (cmd->info->kind == KIND_WRITE)
+        return run_write(c, cmd, rq);
+    if (c->dialect == DIALECT_RESP && c->in_flight)
+        return STALL;
+    if (cmd->info->kind == KIND_QUERY) {
+        run_query(c, cmd, rq);
+        return GO_ON;
+    }
+    assert(cmd->info->kind == KIND_LOCAL);
+    local_run(c, cmd, rq);
+    return GO_ON;
+}

@@ -1,0 +1,239 @@
+/*
+ * http.c: what watchers of the broker ask by HTTP; the only file that knows libevent's HTTP server.
+ *
+ *   GET /metrics   200, Prometheus text                 GET /readyz   200 "ok", 503 while starting and
+ *   GET /healthz   200 "ok", 503 "disk full"                          while stopping
+ *
+ * Requests are bounded: 8 KiB of headers, 4 KiB of body, 10 s of silence, one request a connection.
+ * Connections are bounded by what must stay free: the store needs descriptors as well, and stops the
+ * broker when it gets none. libevent's HTTP server does not count its connections, so now and then all
+ * open descriptors are counted, and listening pauses while too few are left.
+ *
+ * To add a page: a function and a line in `pages`.
+ */
+#include "broker/http.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <event2/keyvalq_struct.h>
+#include <event2/listener.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "broker/log.h"
+#include "broker/process.h"
+
+#define HEADERS_BYTES_MAX 8192
+#define BODY_BYTES_MAX 4096
+#define SILENCE_S 10
+#define PAUSE_S 1
+#define ACCEPTS_A_COUNT 8 /* counting is a walk through all descriptors */
+
+struct http {
+    struct server *server;
+    struct evhttp *evhttp;
+    struct evconnlistener *listeners[SOCKETS_MAX];
+    unsigned n_listeners;
+    unsigned accepts; /* since the last count */
+};
+
+static void answer(struct evhttp_request *req, int code, const char *type, struct slice text)
+{
+    struct evkeyvalq *headers = evhttp_request_get_output_headers(req);
+    struct evbuffer *body = evbuffer_new();
+    if (!body || evbuffer_add(body, text.data, text.len) != 0 ||
+        evhttp_add_header(headers, "Content-Type", type) != 0 ||
+        evhttp_add_header(headers, "Cache-Control", "no-store") != 0 ||
+        evhttp_add_header(headers, "Connection", "close") != 0)
+        evhttp_send_error(req, HTTP_INTERNAL, "no memory");
+    else
+        evhttp_send_reply(req, code, NULL, body);
+    if (body)
+        evbuffer_free(body);
+}
+
+static void answer_text(struct evhttp_request *req, int code, const char *text)
+{
+    answer(req, code, "text/plain; charset=utf-8", slice_str(text));
+}
+
+static void metrics_page(struct server *s, struct evhttp_request *req)
+{
+    struct buf out;
+    buf_init(&out, 0);
+    metrics_write(s, &out);
+    if (out.failed)
+        answer_text(req, HTTP_SERVUNAVAIL, "no memory for the metrics now: try again\n");
+    else
+        answer(req, HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", buf_slice(&out));
+    buf_free(&out);
+}
+
+static void health_page(struct server *s, struct evhttp_request *req)
+{
+    struct journal_stats stats;
+    journal_stats(s->journal, &stats);
+    if (stats.disk_full)
+        answer_text(req, HTTP_SERVUNAVAIL, "disk full\n");
+    else
+        answer_text(req, HTTP_OK, "ok\n");
+}
+
+static void ready_page(struct server *s, struct evhttp_request *req)
+{
+    if (atomic_load(&s->stopping))
+        answer_text(req, HTTP_SERVUNAVAIL, "stopping\n");
+    else if (!atomic_load(&s->ready))
+        answer_text(req, HTTP_SERVUNAVAIL, "starting\n");
+    else
+        answer_text(req, HTTP_OK, "ok\n");
+}
+
+struct page {
+    const char *path;
+    void (*show)(struct server *s, struct evhttp_request *req);
+};
+
+static const struct page pages[] = {
+    {"/metrics", metrics_page}, {"/healthz", health_page}, {"/readyz", ready_page},
+};
+
+static const struct page *page_at(const char *path)
+{
+    for (size_t i = 0; path && i < sizeof pages / sizeof *pages; i++) {
+        if (strcmp(path, pages[i].path) == 0)
+            return &pages[i];
+    }
+    return NULL;
+}
+
+static void on_request(struct evhttp_request *req, void *arg)
+{
+    struct http *h = arg;
+    enum evhttp_cmd_type method = evhttp_request_get_command(req);
+    const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(req);
+    const struct page *page = page_at(uri ? evhttp_uri_get_path(uri) : NULL);
+    if (!page) {
+        answer_text(req, HTTP_NOTFOUND, "no such page: there are /metrics, /healthz and /readyz\n");
+    } else if (method != EVHTTP_REQ_GET && method != EVHTTP_REQ_HEAD) {
+        struct evkeyvalq *headers = evhttp_request_get_output_headers(req);
+        if (evhttp_add_header(headers, "Allow", "GET, HEAD") != 0)
+            log_text(LOG_WARN, "no memory for an HTTP header");
+        answer_text(req, HTTP_BADMETHOD, "this page can only be read: use GET\n");
+    } else {
+        page->show(h->server, req);
+    }
+}
+
+static void on_resume(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    if (evconnlistener_enable(arg) != 0)
+        log_text(LOG_ERROR, "cannot watch the HTTP socket");
+}
+
+static void pause_listening(struct evconnlistener *listener)
+{
+    const struct timeval pause = {.tv_sec = PAUSE_S};
+    if (event_base_once(evconnlistener_get_base(listener), -1, EV_TIMEOUT, on_resume, listener,
+                        &pause) == 0)
+        evconnlistener_disable(listener);
+}
+
+/* Without descriptors the socket stays readable: listening on would spin. arg is libevent's own. */
+static void on_accept_error(struct evconnlistener *listener, void *arg)
+{
+    char text[128];
+    (void)arg;
+    log_event(LOG_WARN, "no new HTTP connections for now", " reason=%s",
+              log_quote(strerror(errno), text, sizeof text));
+    pause_listening(listener);
+}
+
+/* Of what clients leave, a quarter at least is the store's. */
+static bool descriptors_short(const struct server *s)
+{
+    struct process_figures f;
+    process_figures(&f);
+    int64_t not_clients = f.max_fds - atomic_load(&s->connections_max);
+    return f.open_fds - (int64_t)atomic_load(&s->connections) > not_clients / 4 * 3;
+}
+
+/* Called for each new connection. NULL: libevent makes its usual bufferevent. */
+static struct bufferevent *on_accept(struct event_base *base, void *arg)
+{
+    struct http *h = arg;
+    (void)base;
+    if (++h->accepts < ACCEPTS_A_COUNT)
+        return NULL;
+    h->accepts = 0;
+    if (descriptors_short(h->server)) {
+        log_text(LOG_WARN, "too many HTTP connections, no new ones for now");
+        for (unsigned i = 0; i < h->n_listeners; i++)
+            pause_listening(h->listeners[i]);
+    }
+    return NULL;
+}
+
+/* Takes the descriptor out of *fd as soon as something else will close it. */
+static bool listen_on(struct http *h, struct event_base *base, int *fd)
+{
+    struct evconnlistener *l =
+        evconnlistener_new(base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, *fd);
+    if (!l)
+        return false;
+    *fd = -1;
+    /* libevent's HTTP server owns the listener, and sets its own callbacks, from here on. */
+    if (!evhttp_bind_listener(h->evhttp, l)) {
+        evconnlistener_free(l);
+        return false;
+    }
+    evconnlistener_set_error_cb(l, on_accept_error);
+    h->listeners[h->n_listeners++] = l;
+    return true;
+}
+
+static bool set_up(struct http *h, struct event_base *base, struct sockets *sockets)
+{
+    h->evhttp = evhttp_new(base);
+    if (!h->evhttp)
+        return false;
+    evhttp_set_max_headers_size(h->evhttp, HEADERS_BYTES_MAX);
+    evhttp_set_max_body_size(h->evhttp, BODY_BYTES_MAX);
+    evhttp_set_timeout(h->evhttp, SILENCE_S);
+    evhttp_set_allowed_methods(h->evhttp, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST |
+                                              EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE |
+                                              EVHTTP_REQ_OPTIONS | EVHTTP_REQ_PATCH);
+    evhttp_set_bevcb(h->evhttp, on_accept, h);
+    evhttp_set_gencb(h->evhttp, on_request, h);
+    for (unsigned i = 0; i < sockets->n; i++) {
+        if (!listen_on(h, base, &sockets->fds[i]))
+            return false;
+    }
+    return true;
+}
+
+struct http *http_new(struct server *s, struct event_base *base, struct sockets *sockets)
+{
+    struct http *h = calloc(1, sizeof *h);
+    if (!h)
+        return NULL;
+    h->server = s;
+    if (set_up(h, base, sockets))
+        return h;
+    http_free(h);
+    return NULL;
+}
+
+void http_free(struct http *h)
+{
+    if (!h)
+        return;
+    if (h->evhttp)
+        evhttp_free(h->evhttp);
+    free(h);
+}

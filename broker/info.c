@@ -1,0 +1,184 @@
+/*
+ * info.c: INFO, as `name:value` lines under `# Section` heads, the shape that Redis clients parse.
+ *
+ * To add a figure: a line in its section's function. To add a section: a function and a line in
+ * `sections`.
+ */
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "broker/process.h"
+#include "broker/server.h"
+#include "halfmq_version.h"
+
+struct facts {
+    struct server *server;
+    struct journal_stats journal;
+    struct process_figures process;
+};
+
+static void number(struct buf *out, const char *name, uint64_t v)
+{
+    buf_printf(out, "%s:%llu\r\n", name, (unsigned long long)v);
+}
+
+/* Text from outside must not begin a line of its own; settings hold no control bytes. */
+static void setting(struct buf *out, const char *name, struct config *c, enum setting_id id)
+{
+    buf_printf(out, "%s:", name);
+    config_put(c, id, out);
+    buf_put_str(out, "\r\n");
+}
+
+static int64_t wall_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void put_server(const struct facts *f, struct buf *out)
+{
+    const struct server *s = f->server;
+    int64_t up_ms = wall_ms() - s->started_ms;
+    buf_put_str(out, "version:" HALFMQ_VERSION "\r\n");
+    number(out, "process_id", (uint64_t)getpid());
+    number(out, "tcp_port", (uint64_t)s->port);
+    number(out, "http_port", (uint64_t)s->http_port);
+    number(out, "uptime_in_seconds", up_ms > 0 ? (uint64_t)up_ms / 1000 : 0);
+    number(out, "io_threads", s->n_loops);
+    number(out, "time_ms", (uint64_t)journal_now_ms(s->journal));
+    setting(out, "data", s->config, SET_data);
+    setting(out, "fsync", s->config, SET_fsync);
+}
+
+static void put_clients(const struct facts *f, struct buf *out)
+{
+    const struct server *s = f->server;
+    number(out, "connected_clients", metrics_sum(s, METRIC_CONNECTIONS));
+    number(out, "maxclients", (uint64_t)atomic_load(&s->connections_max));
+    number(out, "waiters", metrics_sum(s, METRIC_WAITERS));
+    number(out, "subscribers", metrics_sum(s, METRIC_SUBSCRIBERS));
+    number(out, "connections_accepted", metrics_sum(s, METRIC_CONNECTIONS_TOTAL));
+    number(out, "connections_refused", metrics_sum(s, METRIC_CONNECTIONS_REFUSED));
+}
+
+static void put_memory(const struct facts *f, struct buf *out)
+{
+    number(out, "used_memory_rss", (uint64_t)f->process.resident_bytes);
+    number(out, "memory_budget", (uint64_t)config_num(f->server->config, SET_memory));
+    number(out, "store_memory", state_memory(f->server->state));
+    number(out, "open_fds", (uint64_t)f->process.open_fds);
+}
+
+/* The bucket's upper bound under which a share of all syncs lies, us; 0 before the first. */
+static double sync_quantile_us(const struct journal_stats *j, double share)
+{
+    uint64_t total = 0, so_far = 0;
+    for (unsigned i = 0; i < JOURNAL_BUCKETS; i++)
+        total += j->sync_buckets[i];
+    for (unsigned i = 0; i < JOURNAL_BUCKETS && total > 0; i++) {
+        so_far += j->sync_buckets[i];
+        if ((double)so_far >= share * (double)total) {
+            /* The last bucket has no upper bound: at least as long as the one before it. */
+            unsigned bounded = i + 1 < JOURNAL_BUCKETS ? i : i - 1;
+            return journal_sync_bound_s(bounded) * 1e6;
+        }
+    }
+    return 0;
+}
+
+static void put_journal(const struct facts *f, struct buf *out)
+{
+    const struct journal_stats *j = &f->journal;
+    number(out, "groups", j->groups);
+    number(out, "commands", j->commands);
+    number(out, "syncs", j->syncs);
+    buf_printf(out, "average_group:%.2f\r\n",
+               j->groups ? (double)j->group_commands_total / (double)j->groups : 0.0);
+    buf_printf(out, "sync_p50_us:%.0f\r\n", sync_quantile_us(j, 0.5));
+    buf_printf(out, "sync_p99_us:%.0f\r\n", sync_quantile_us(j, 0.99));
+    number(out, "pending_commands", j->pending);
+    number(out, "pending_bytes", j->pending_bytes);
+}
+
+static void put_stats(const struct facts *f, struct buf *out)
+{
+    const struct tally *t = &f->journal.tally;
+    const struct server *s = f->server;
+    number(out, "total_commands_processed", metrics_sum(s, METRIC_COMMANDS));
+    number(out, "total_net_input_bytes", metrics_sum(s, METRIC_NET_IN));
+    number(out, "total_net_output_bytes", metrics_sum(s, METRIC_NET_OUT));
+    number(out, "messages_in", t->messages_in);
+    number(out, "bytes_in", t->bytes_in);
+    number(out, "messages_out", metrics_sum(s, METRIC_MESSAGES_OUT));
+    number(out, "bytes_out", metrics_sum(s, METRIC_BYTES_OUT));
+    number(out, "messages_acked", t->messages_acked);
+    number(out, "messages_nacked", t->messages_nacked);
+    number(out, "messages_dead", t->messages_dead);
+    number(out, "leases_expired", t->leases_expired);
+    number(out, "dedup_hits", t->dedup_hits);
+    number(out, "protocol_errors", metrics_sum(s, METRIC_PROTOCOL_ERRORS));
+}
+
+static void put_transactions(const struct facts *f, struct buf *out)
+{
+    const struct tally *t = &f->journal.tally;
+    number(out, "pending", t->pending);
+    number(out, "parked", t->parked);
+    number(out, "halfs", t->halfs);
+    number(out, "committed", t->committed);
+    number(out, "rolledback", t->rolledback);
+    number(out, "conflicts", t->conflicts);
+    number(out, "checks_asked", t->checks_asked);
+}
+
+static void put_disk(const struct facts *f, struct buf *out)
+{
+    int64_t free_bytes = process_disk_free(config_text(f->server->config, SET_data));
+    number(out, "disk_free_bytes", (uint64_t)free_bytes);
+    number(out, "disk_reserve_bytes", (uint64_t)config_num(f->server->config, SET_disk_reserve));
+    number(out, "disk_full", f->journal.disk_full);
+}
+
+struct section {
+    const char *name;
+    void (*put)(const struct facts *f, struct buf *out);
+};
+
+static const struct section sections_known[] = {
+    {"Server", put_server}, {"Clients", put_clients}, {"Memory", put_memory},
+    {"Journal", put_journal}, {"Stats", put_stats}, {"Transactions", put_transactions},
+    {"Disk", put_disk},
+};
+
+static bool wanted(const char *section, const struct slice *names, size_t n)
+{
+    static const char *const all[] = {"all", "everything", "default"};
+    for (size_t i = 0; i < n; i++) {
+        if (slice_equal_nocase(names[i], slice_str(section)))
+            return true;
+        for (size_t k = 0; k < sizeof all / sizeof *all; k++) {
+            if (slice_equal_nocase(names[i], slice_str(all[k])))
+                return true;
+        }
+    }
+    return n == 0;
+}
+
+void info_write(struct server *s, const struct slice *sections, size_t n, struct buf *out)
+{
+    struct facts f = {.server = s};
+    bool first = true;
+    journal_stats(s->journal, &f.journal);
+    process_figures(&f.process);
+    for (size_t i = 0; i < sizeof sections_known / sizeof *sections_known; i++) {
+        const struct section *known = &sections_known[i];
+        if (!wanted(known->name, sections, n))
+            continue;
+        buf_printf(out, "%s# %s\r\n", first ? "" : "\r\n", known->name);
+        known->put(&f, out);
+        first = false;
+    }
+}

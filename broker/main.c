@@ -1,0 +1,105 @@
+/*
+ * main.c: halfmqd: what was asked for on the command line, then server_run.
+ *
+ * Exit codes: 0 stopped as asked, 1 could not start or wrong settings, 70 the store failed.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "broker/config.h"
+#include "broker/server.h"
+#include "halfmq_version.h"
+
+extern char **environ;
+
+static const char help_head[] =
+    "usage: halfmqd [config-file] [--name value | --name=value ...]\n"
+    "       halfmqd --check-config | --print-config | --version | --help\n"
+    "\n"
+    "halfmqd is the HalfMQ message broker. Services SEND messages to topics, consumer groups POP and ACK\n"
+    "them. A HALF message stays invisible until its sender COMMITs it; when the answer never comes, the\n"
+    "broker asks back. \"Done\" is answered only after the change is on disk.\n"
+    "Talk to it with telnet, redis-cli -p 4253 (type HELP), halfmq or any Redis client library; watch it\n"
+    "on http://127.0.0.1:4280/metrics. SIGTERM drains and stops; a second signal exits at once.\n"
+    "\n"
+    "Each setting has one name: `name = value` in the config file, HALFMQ_NAME in the environment,\n"
+    "--name on the command line; the later of these wins. Sizes: 64MB is 10^6, 64MiB is 2^20 bytes.\n"
+    "Durations: 250ms 10s 5m 2h 7d.\n"
+    "\n"
+    "settings, with their defaults:\n";
+
+static const char help_tail[] =
+    "\n"
+    "other words:\n"
+    "  --check-config   says whether the settings are right, and does nothing else\n"
+    "  --print-config   prints all settings as a config file, with where each came from\n"
+    "  --version        prints one line\n"
+    "  --help           prints this\n"
+    "\n"
+    "examples:\n"
+    "  halfmqd                                         everything in ./data, on 127.0.0.1:4253\n"
+    "  halfmqd --data /var/lib/halfmq --bind '*'       for other machines\n"
+    "  halfmqd /etc/halfmq.conf --log_level debug      a config file, one setting overruled\n"
+    "  HALFMQ_PORT=0 halfmqd --print-config            what would it run with?\n";
+
+static int print(const struct buf *out)
+{
+    if (out->failed) {
+        fprintf(stderr, "halfmqd: no memory\n");
+        return 1;
+    }
+    fwrite(out->data, 1, out->len, stdout);
+    return fflush(stdout) == 0 ? 0 : 1;
+}
+
+static int help(struct config *c)
+{
+    struct buf out;
+    (void)c;
+    buf_init(&out, 0);
+    buf_put_str(&out, help_head);
+    config_help(&out);
+    buf_put_str(&out, help_tail);
+    int code = print(&out);
+    buf_free(&out);
+    return code;
+}
+
+static int version(struct config *c)
+{
+    (void)c;
+    return printf("halfmqd " HALFMQ_VERSION "\n") > 0 && fflush(stdout) == 0 ? 0 : 1;
+}
+
+static int check(struct config *c)
+{
+    (void)c;
+    return printf("configuration ok\n") > 0 && fflush(stdout) == 0 ? 0 : 1;
+}
+
+static int print_config(struct config *c)
+{
+    struct buf out;
+    buf_init(&out, 0);
+    config_print(c, &out);
+    int code = print(&out);
+    buf_free(&out);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    static int (*const actions[])(struct config *c) = {
+        [ACTION_RUN] = server_run,     [ACTION_HELP] = help,           [ACTION_VERSION] = version,
+        [ACTION_CHECK] = check,        [ACTION_PRINT] = print_config,
+    };
+    struct config *config = NULL;
+    char err[512];
+    if (config_load(argc, argv, environ, &config, err, sizeof err) != ST_OK) {
+        fprintf(stderr, "halfmqd: %s\n", err);
+        return 1;
+    }
+    int code = actions[config_action(config)](config);
+    config_free(config);
+    return code;
+}

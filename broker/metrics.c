@@ -1,0 +1,321 @@
+/*
+ * metrics.c: /metrics, the Prometheus text format 0.0.4.
+ *
+ *   metrics.def   cells of the loops and of the main thread, summed
+ *   tallies       what the store counts (struct tally)         journal   groups, syncs, histograms
+ *   lag           one LAG query on a view of the store         process   what the kernel knows
+ *
+ * Each family is written once: HELP, TYPE, then all its samples. Nothing is remembered from one scrape
+ * to the next, so what was deleted disappears by itself. Labels are few and never an id, a key or a
+ * client. To add a figure: a line in metrics.def or in one of the tables below.
+ */
+#include "broker/metrics.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "broker/loop.h"
+#include "broker/process.h"
+#include "broker/server.h"
+#include "halfmq_version.h"
+#include "protocol/reply.h"
+
+#define LAG_ROWS_MAX 10000 /* groups told one by one: a scrape stays in bounds */
+
+uint64_t metrics_sum(const struct server *s, enum metric_id id)
+{
+    uint64_t sum = atomic_load_explicit(&s->metrics.v[id], memory_order_relaxed);
+    for (uint32_t i = 0; i < s->n_loops; i++)
+        sum += atomic_load_explicit(&loop_metrics(s->loops[i])->v[id], memory_order_relaxed);
+    return sum;
+}
+
+static uint64_t errors_sum(const struct server *s, unsigned code)
+{
+    uint64_t sum = atomic_load_explicit(&s->metrics.errors[code], memory_order_relaxed);
+    for (uint32_t i = 0; i < s->n_loops; i++)
+        sum += atomic_load_explicit(&loop_metrics(s->loops[i])->errors[code], memory_order_relaxed);
+    return sum;
+}
+
+static void head(struct buf *out, const char *name, const char *type, const char *help)
+{
+    buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void sample(struct buf *out, const char *name, uint64_t v)
+{
+    buf_printf(out, "%s %llu\n", name, (unsigned long long)v);
+}
+
+static void gauge(struct buf *out, const char *name, const char *help, int64_t v)
+{
+    head(out, name, "gauge", help);
+    buf_printf(out, "%s %lld\n", name, (long long)v);
+}
+
+static void counter(struct buf *out, const char *name, const char *help, uint64_t v)
+{
+    head(out, name, "counter", help);
+    sample(out, name, v);
+}
+
+static void seconds(struct buf *out, const char *name, const char *type, const char *help, double v)
+{
+    head(out, name, type, help);
+    buf_printf(out, "%s %.3f\n", name, v);
+}
+
+/* name="text", with what the format wants escaped. */
+static void label(struct buf *out, const char *name, struct slice text)
+{
+    buf_printf(out, "%s=\"", name);
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t b = text.data[i];
+        if (b == '\\' || b == '"')
+            buf_put_u8(out, '\\');
+        if (b == '\n')
+            buf_put_str(out, "\\n");
+        else
+            buf_put_u8(out, b);
+    }
+    buf_put_u8(out, '"');
+}
+
+struct cell_metric {
+    const char *name, *type, *help;
+};
+
+static const struct cell_metric cell_metrics[METRIC_COUNT] = {
+#define METRIC(id, name, type, help) [METRIC_##id] = {name, type, help},
+#include "broker/metrics.def"
+#undef METRIC
+};
+
+static void write_cells(const struct server *s, struct buf *out)
+{
+    for (unsigned i = 0; i < METRIC_COUNT; i++) {
+        head(out, cell_metrics[i].name, cell_metrics[i].type, cell_metrics[i].help);
+        sample(out, cell_metrics[i].name, metrics_sum(s, (enum metric_id)i));
+    }
+}
+
+static void write_errors(const struct server *s, struct buf *out)
+{
+    head(out, "halfmq_errors_total", "counter", "Error replies, by code.");
+    for (unsigned code = ST_OK + 1; code < ST_WIRE_COUNT; code++) {
+        buf_put_str(out, "halfmq_errors_total{");
+        label(out, "code", slice_str(status_code((enum status)code)));
+        buf_printf(out, "} %llu\n", (unsigned long long)errors_sum(s, code));
+    }
+}
+
+struct tally_metric {
+    const char *name, *type, *help;
+    size_t offset;
+};
+
+/* tally.messages_out is left out: what POP handed out is counted where the bytes are read. */
+static const struct tally_metric tally_metrics[] = {
+#define TALLY(field, name, type, help) {name, type, help, offsetof(struct tally, field)}
+    TALLY(messages_in, "halfmq_messages_in_total", "counter", "Messages stored in topics."),
+    TALLY(bytes_in, "halfmq_bytes_in_total", "counter", "Body bytes stored in topics."),
+    TALLY(messages_acked, "halfmq_messages_acked_total", "counter", "Messages acknowledged."),
+    TALLY(messages_nacked, "halfmq_messages_nacked_total", "counter", "Messages given back by NACK."),
+    TALLY(messages_dead, "halfmq_messages_dead_total", "counter", "Messages sent to dead letters."),
+    TALLY(leases_expired, "halfmq_leases_expired_total", "counter", "Leases that ended unanswered."),
+    TALLY(halfs, "halfmq_half_messages_total", "counter", "Half messages stored."),
+    TALLY(committed, "halfmq_transactions_committed_total", "counter", "Transactions committed."),
+    TALLY(rolledback, "halfmq_transactions_rolledback_total", "counter", "Transactions rolled back."),
+    TALLY(conflicts, "halfmq_transactions_conflicts_total", "counter",
+          "Decisions refused because the transaction was decided otherwise."),
+    TALLY(checks_asked, "halfmq_checks_asked_total", "counter", "Check-backs asked."),
+    TALLY(dedup_hits, "halfmq_dedup_hits_total", "counter", "Messages not stored twice: DEDUP."),
+    TALLY(pending, "halfmq_transactions_pending", "gauge", "Transactions not decided yet."),
+    TALLY(parked, "halfmq_transactions_parked", "gauge", "Transactions that wait for a person."),
+#undef TALLY
+};
+
+static void write_tally(const struct tally *t, struct buf *out)
+{
+    for (size_t i = 0; i < sizeof tally_metrics / sizeof *tally_metrics; i++) {
+        const struct tally_metric *m = &tally_metrics[i];
+        uint64_t v;
+        memcpy(&v, (const char *)t + m->offset, sizeof v);
+        head(out, m->name, m->type, m->help);
+        sample(out, m->name, v);
+    }
+}
+
+/* Buckets come counted one by one; the format wants each to hold those below it too. */
+static void histogram(struct buf *out, const char *name, const char *help, const uint64_t *counts,
+                      double (*bound)(unsigned i), double sum)
+{
+    uint64_t so_far = 0;
+    head(out, name, "histogram", help);
+    for (unsigned i = 0; i < JOURNAL_BUCKETS; i++) {
+        so_far += counts[i];
+        if (i + 1 < JOURNAL_BUCKETS)
+            buf_printf(out, "%s_bucket{le=\"%.9g\"} %llu\n", name, bound(i),
+                       (unsigned long long)so_far);
+    }
+    buf_printf(out, "%s_bucket{le=\"+Inf\"} %llu\n", name, (unsigned long long)so_far);
+    buf_printf(out, "%s_sum %.9g\n%s_count %llu\n", name, sum, name, (unsigned long long)so_far);
+}
+
+static double group_bound(unsigned i)
+{
+    return (double)(UINT64_C(1) << i);
+}
+
+static void write_journal(const struct journal_stats *j, struct buf *out)
+{
+    counter(out, "halfmq_journal_groups_total", "Group commits.", j->groups);
+    counter(out, "halfmq_journal_commands_total", "Commands in group commits.", j->commands);
+    counter(out, "halfmq_journal_syncs_total", "Syncs to disk.", j->syncs);
+    gauge(out, "halfmq_journal_pending_commands", "Commands that wait for the disk.",
+          (int64_t)j->pending);
+    gauge(out, "halfmq_journal_pending_bytes", "Bytes of the commands that wait for the disk.",
+          (int64_t)j->pending_bytes);
+    histogram(out, "halfmq_journal_sync_seconds", "Time that a write and its sync took.",
+              j->sync_buckets, journal_sync_bound_s, (double)j->sync_ns_total / 1e9);
+    histogram(out, "halfmq_journal_group_commands", "Commands in one group commit.", j->group_buckets,
+              group_bound, (double)j->group_commands_total);
+    gauge(out, "halfmq_disk_full", "1 while writes are refused because the disk is full.", j->disk_full);
+}
+
+enum lag_field { LAG_READY, LAG_INFLIGHT, LAG_DELAYED, LAG_DEAD, LAG_LAG, LAG_OLDEST_MS, LAG_FIELDS };
+
+struct lag_metric {
+    const char *field, *name, *help;
+};
+
+static const struct lag_metric lag_metrics[LAG_FIELDS] = {
+    [LAG_READY] = {"ready", "halfmq_group_ready_messages", "Messages that POP would find now."},
+    [LAG_INFLIGHT] = {"inflight", "halfmq_group_inflight_messages", "Messages leased now."},
+    [LAG_DELAYED] = {"delayed", "halfmq_group_delayed_messages", "Messages that wait for a retry."},
+    [LAG_DEAD] = {"dead", "halfmq_group_dead_letters", "Dead letters."},
+    [LAG_LAG] = {"lag", "halfmq_group_lag_messages", "Messages not acknowledged yet."},
+    [LAG_OLDEST_MS] = {"oldest_ms", "halfmq_group_oldest_age_seconds",
+                       "Age of the oldest message not acknowledged yet."},
+};
+
+struct lag_row {
+    struct slice group, topic; /* borrowed from the reply */
+    int64_t v[LAG_FIELDS];
+};
+
+static bool read_row(struct cursor *c, struct lag_row *row)
+{
+    struct token map, key, v;
+    *row = (struct lag_row){0};
+    if (!reply_next(c, &map) || map.kind != TOK_MAP)
+        return false;
+    for (int64_t i = 0; i < map.n; i++) {
+        if (!reply_next(c, &key) || !reply_next(c, &v))
+            return false;
+        if (slice_equal(key.bytes, SLICE_LIT("group")))
+            row->group = v.bytes;
+        else if (slice_equal(key.bytes, SLICE_LIT("topic")))
+            row->topic = v.bytes;
+        for (unsigned f = 0; f < LAG_FIELDS; f++) {
+            if (slice_equal(key.bytes, slice_str(lag_metrics[f].field)))
+                row->v[f] = v.n;
+        }
+    }
+    return true;
+}
+
+static void lag_sample(struct buf *out, enum lag_field f, const struct lag_row *row)
+{
+    buf_printf(out, "%s{", lag_metrics[f].name);
+    label(out, "group", row->group);
+    buf_put_u8(out, ',');
+    label(out, "topic", row->topic);
+    if (f == LAG_OLDEST_MS)
+        buf_printf(out, "} %.3f\n", (double)row->v[f] / 1000.0);
+    else
+        buf_printf(out, "} %lld\n", (long long)row->v[f]);
+}
+
+/* The rows of a LAG answer, family by family. */
+static void write_lag_rows(struct slice reply, struct buf *out)
+{
+    struct cursor c = cursor_of(reply);
+    struct token array;
+    size_t n = 0;
+    if (!reply_next(&c, &array) || array.kind != TOK_ARRAY)
+        return;
+    size_t most = array.n < LAG_ROWS_MAX ? (size_t)array.n : LAG_ROWS_MAX;
+    struct lag_row *rows = calloc(most + 1, sizeof *rows);
+    if (!rows) {
+        out->failed = true;
+        return;
+    }
+    while (n < most && read_row(&c, &rows[n]))
+        n++;
+    for (unsigned f = 0; f < LAG_FIELDS; f++) {
+        head(out, lag_metrics[f].name, "gauge", lag_metrics[f].help);
+        for (size_t i = 0; i < n; i++)
+            lag_sample(out, (enum lag_field)f, &rows[i]);
+    }
+    gauge(out, "halfmq_groups", "Consumer groups, each counted once a topic.", array.n);
+    free(rows);
+}
+
+static void write_lag(struct server *s, struct buf *out)
+{
+    const struct slice words[] = {SLICE_LIT("LAG")};
+    struct command_space space;
+    struct command cmd;
+    struct query_hint hint;
+    struct buf reply;
+    char err[128];
+    struct view *view = view_open(s->state);
+    if (!view) {
+        out->failed = true;
+        return;
+    }
+    struct policy policy = journal_policy(s->journal);
+    command_space_init(&space);
+    buf_init(&reply, 0);
+    if (command_from_words(&space, words, 1, &cmd, err, sizeof err) == ST_OK)
+        query_run(view, &policy, journal_now_ms(s->journal), &cmd, &reply, &hint);
+    write_lag_rows(buf_slice(&reply), out);
+    buf_free(&reply);
+    command_space_free(&space);
+    view_close(view);
+}
+
+static void write_process(const struct server *s, struct buf *out)
+{
+    struct process_figures f;
+    process_figures(&f);
+    head(out, "halfmq_build_info", "gauge", "Always 1; the label tells the version.");
+    buf_put_str(out, "halfmq_build_info{version=\"" HALFMQ_VERSION "\"} 1\n");
+    gauge(out, "halfmq_disk_free_bytes", "Free bytes on the disk of the data folder.",
+          process_disk_free(config_text(s->config, SET_data)));
+    gauge(out, "halfmq_memory_budget_bytes", "The setting memory.", config_num(s->config, SET_memory));
+    gauge(out, "halfmq_store_memory_bytes", "Memory that the store holds.",
+          (int64_t)state_memory(s->state));
+    seconds(out, "process_start_time_seconds", "gauge", "When the process started, Unix time.",
+            (double)s->started_ms / 1000.0);
+    seconds(out, "process_cpu_seconds_total", "counter", "User and system time used.", f.cpu_seconds);
+    gauge(out, "process_resident_memory_bytes", "Resident memory.", f.resident_bytes);
+    gauge(out, "process_virtual_memory_bytes", "Virtual memory.", f.virtual_bytes);
+    gauge(out, "process_open_fds", "Open file descriptors.", f.open_fds);
+    gauge(out, "process_max_fds", "Most file descriptors that may be open.", f.max_fds);
+}
+
+void metrics_write(struct server *s, struct buf *out)
+{
+    struct journal_stats stats;
+    journal_stats(s->journal, &stats);
+    write_cells(s, out);
+    write_errors(s, out);
+    write_tally(&stats.tally, out);
+    write_journal(&stats, out);
+    write_lag(s, out);
+    write_process(s, out);
+}

@@ -1,0 +1,26 @@
+/*
+ * process.h: what the kernel knows of this process, for INFO and /metrics.
+ */
+#ifndef HALFMQ_BROKER_PROCESS_H
+#define HALFMQ_BROKER_PROCESS_H
+
+#include <stdint.h>
+
+struct process_figures {
+    int64_t resident_bytes;
+    int64_t virtual_bytes;
+    double cpu_seconds; /* user and system */
+    int64_t open_fds;
+    int64_t max_fds; /* the soft limit */
+};
+
+/* What cannot be found out is 0. Any thread. */
+void process_figures(struct process_figures *ret_figures);
+
+/* Bytes that an ordinary user may still write on the disk of that folder; 0 where it cannot be told. */
+int64_t process_disk_free(const char *path);
+
+/* Raises the soft limit of open files to wanted, or to the hard limit; what it is afterwards. */
+int64_t process_raise_fds(int64_t wanted);
+
+#endif

@@ -1,0 +1,396 @@
+/*
+ * server.c: the main thread: starts everything in order, waits, stops everything in reverse.
+ *
+ *   RUNNING ── SIGTERM, SIGINT, SHUTDOWN ──► DRAINING ── loops have ended ──► journal, store, exit 0
+ *                                               └─ a second signal: exit at once
+ *
+ * While loops drain, a helper thread waits for them, so that the main thread goes on answering
+ * /readyz (503) and sees the second signal.
+ *
+ * A store that cannot write ends the process (exit 70) from whatever thread finds out: nothing of the
+ * group is acknowledged, and the next start recovers.
+ */
+#include "broker/server.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/thread.h>
+#include <limits.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "broker/acceptor.h"
+#include "broker/folder.h"
+#include "broker/http.h"
+#include "broker/log.h"
+#include "broker/loop.h"
+#include "broker/process.h"
+#include "broker/socket.h"
+#include "broker/ticker.h"
+
+#define EXIT_STORE_FAILED 70
+#define PENDING_COMMANDS_MAX 100000
+#define SPARE_FDS 1024 /* the store's files, HTTP, and what else is not a client */
+
+enum { SIGNAL_TERM, SIGNAL_INT, SIGNALS };
+
+struct main_thread {
+    struct server server; /* first: request_stop finds the rest by it */
+    struct event_base *base;
+    struct event *signals[SIGNALS];
+    struct event *stop;    /* activated by any thread: begin to stop */
+    struct event *drained; /* activated by the helper: all loops have ended */
+    struct sockets sockets, http_sockets;
+    struct acceptor *acceptor;
+    struct http *http;
+    struct ticker *ticker;
+    pthread_t helper;
+    bool helper_runs;
+    int lock_fd;
+    char addr[SOCKET_TEXT_MAX], http_addr[SOCKET_TEXT_MAX];
+    char err[1024]; /* why the start failed */
+};
+
+/* The store is two threads' worth of caches and buffers; what waits for the disk gets a quarter; the
+ * last quarter is for connections and their answers. */
+static size_t store_bytes(const struct config *c)
+{
+    return (size_t)config_num(c, SET_memory) / 2;
+}
+
+/* At least two of the largest messages, else they would find the journal full for ever. */
+static size_t pending_bytes(const struct config *c)
+{
+    size_t share = (size_t)config_num(c, SET_memory) / 4;
+    size_t least = 2 * (size_t)config_num(c, SET_max_message_bytes);
+    return share > least ? share : least;
+}
+
+static struct policy policy_of(const struct config *c)
+{
+    return (struct policy){
+        .dedup_window_ms = config_num(c, SET_dedup_window),
+        .txn_outcome_retention_ms = config_num(c, SET_txn_outcome_retention),
+        .txn_timeout_ms = config_num(c, SET_txn_timeout),
+        .checkin_ms = config_num(c, SET_checkin),
+        .check_every_ms = config_num(c, SET_check_every),
+        .check_max = (uint32_t)config_num(c, SET_check_max),
+        .node = (uint32_t)config_num(c, SET_node),
+        .auto_create_topics = config_num(c, SET_auto_create_topics) != 0,
+    };
+}
+
+/* In the order of the words in config.def. */
+static enum fsync_mode fsync_of(const struct config *c)
+{
+    static const enum fsync_mode modes[] = {FSYNC_ALWAYS, FSYNC_INTERVAL, FSYNC_NEVER};
+    return modes[config_num(c, SET_fsync)];
+}
+
+/* Clients must leave descriptors for the store: one that it cannot get would stop the broker. */
+static void set_connections_max(struct server *s)
+{
+    int64_t wanted = config_num(s->config, SET_max_connections);
+    int64_t limit = process_raise_fds(wanted + SPARE_FDS);
+    int64_t left = limit > 2 * SPARE_FDS ? limit - SPARE_FDS : limit / 2;
+    atomic_store(&s->connections_max, wanted < left ? wanted : left);
+    if (left < wanted)
+        log_event(LOG_INFO, "the limit of open files bounds connections",
+                  " connections=%lld max_connections=%lld open_files=%lld hint=%s", (long long)left,
+                  (long long)wanted, (long long)limit, "\"raise ulimit -n\"");
+}
+
+void server_setting_changed(struct server *s, enum setting_id id)
+{
+    if (id == SET_log_level)
+        config_apply_log_level(s->config);
+    if (id == SET_fsync || id == SET_fsync_interval)
+        journal_set_fsync(s->journal, fsync_of(s->config), config_num(s->config, SET_fsync_interval));
+    if (id == SET_max_connections)
+        set_connections_max(s);
+    struct policy policy = policy_of(s->config);
+    journal_set_policy(s->journal, &policy);
+}
+
+/* Any thread. A store that failed is asked nothing any more, not even to close. */
+static void on_fatal(const char *text)
+{
+    char quoted[1024];
+    log_event(LOG_ERROR, "the store cannot write, stopping at once", " reason=%s hint=%s",
+              log_quote(text, quoted, sizeof quoted),
+              "\"nothing unwritten was acknowledged; check the disk, then start again\"");
+    _exit(EXIT_STORE_FAILED);
+}
+
+static void on_libevent_log(int severity, const char *text)
+{
+    char quoted[512];
+    log_event(severity >= EVENT_LOG_WARN ? LOG_WARN : LOG_DEBUG, "libevent", " text=%s",
+              log_quote(text, quoted, sizeof quoted));
+}
+
+static void request_stop(struct server *s)
+{
+    event_active(((struct main_thread *)(void *)s)->stop, EV_TIMEOUT, 0);
+}
+
+static void *wait_for_loops(void *arg)
+{
+    struct main_thread *m = arg;
+    for (uint32_t i = 0; i < m->server.n_loops; i++)
+        loop_join(m->server.loops[i]);
+    event_active(m->drained, EV_TIMEOUT, 0);
+    return NULL;
+}
+
+static void begin_stop(struct main_thread *m, const char *why)
+{
+    struct server *s = &m->server;
+    if (atomic_exchange(&s->stopping, true))
+        return;
+    atomic_store(&s->ready, false);
+    log_event(LOG_INFO, "stopping", " reason=%s connections=%u", why,
+              (unsigned)atomic_load(&s->connections));
+    acceptor_free(m->acceptor);
+    m->acceptor = NULL;
+    for (uint32_t i = 0; i < s->n_loops; i++)
+        loop_drain(s->loops[i], config_num(s->config, SET_drain_timeout));
+    m->helper_runs = pthread_create(&m->helper, NULL, wait_for_loops, m) == 0;
+    if (!m->helper_runs)
+        wait_for_loops(m);
+}
+
+static void on_stop(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    begin_stop(arg, "SHUTDOWN");
+}
+
+static void on_signal(evutil_socket_t number, short what, void *arg)
+{
+    struct main_thread *m = arg;
+    (void)what;
+    if (atomic_load(&m->server.stopping)) {
+        log_text(LOG_WARN, "second signal, exiting at once");
+        _exit(1);
+    }
+    begin_stop(m, number == SIGTERM ? "SIGTERM" : "SIGINT");
+}
+
+static void on_drained(evutil_socket_t fd, short what, void *arg)
+{
+    struct main_thread *m = arg;
+    (void)fd;
+    (void)what;
+    event_base_loopbreak(m->base);
+}
+
+static bool failed(struct main_thread *m, const char *text)
+{
+    snprintf(m->err, sizeof m->err, "%s", text);
+    return false;
+}
+
+static bool start_events(struct main_thread *m)
+{
+    /* Two arenas are enough for few threads; more would only hold on to memory. */
+    mallopt(M_ARENA_MAX, 2);
+    mallopt(M_MMAP_THRESHOLD, 2 * 1024 * 1024);
+    mallopt(M_TRIM_THRESHOLD, 4 * 1024 * 1024);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file at its limit is a failed write, not a death without a word */
+    event_set_log_callback(on_libevent_log);
+    if (evthread_use_pthreads() != 0)
+        return failed(m, "cannot set up threads");
+    m->base = event_base_new();
+    if (!m->base)
+        return failed(m, "cannot set up the event loop");
+    m->stop = event_new(m->base, -1, 0, on_stop, m);
+    m->drained = event_new(m->base, -1, 0, on_drained, m);
+    m->signals[SIGNAL_TERM] = evsignal_new(m->base, SIGTERM, on_signal, m);
+    m->signals[SIGNAL_INT] = evsignal_new(m->base, SIGINT, on_signal, m);
+    if (!m->stop || !m->drained)
+        return failed(m, "no memory for the event loop");
+    for (unsigned i = 0; i < SIGNALS; i++) {
+        if (!m->signals[i] || event_add(m->signals[i], NULL) != 0)
+            return failed(m, "cannot watch for signals");
+    }
+    return true;
+}
+
+static bool start_store(struct main_thread *m)
+{
+    const char *data = config_text(m->server.config, SET_data);
+    char path[PATH_MAX], why[768] = "";
+    if (folder_lock(data, &m->lock_fd, m->err, sizeof m->err) != ST_OK)
+        return false;
+    int n = snprintf(path, sizeof path, "%s/store", data);
+    if (n < 0 || (size_t)n >= sizeof path)
+        return failed(m, "the path of the data folder is too long: choose another --data");
+    struct state_options opt = {.path = path, .memory_bytes = store_bytes(m->server.config)};
+    if (state_open(&opt, &m->server.state, why, sizeof why) == ST_OK)
+        return true;
+    snprintf(m->err, sizeof m->err, "%s", why);
+    return false;
+}
+
+static bool start_journal(struct main_thread *m)
+{
+    const struct config *c = m->server.config;
+    const struct journal_options opt = {
+        .state = m->server.state,
+        .fsync = fsync_of(c),
+        .fsync_interval_ms = config_num(c, SET_fsync_interval),
+        .pending_bytes_max = pending_bytes(c),
+        .pending_max = PENDING_COMMANDS_MAX,
+        .disk_reserve_bytes = config_num(c, SET_disk_reserve),
+        .data_path = config_text(c, SET_data),
+        .fatal = on_fatal,
+    };
+    struct policy policy = policy_of(c);
+    if (journal_new(&opt, &m->server.journal) != ST_OK)
+        return failed(m, "cannot start the journal: no memory or no thread");
+    journal_set_policy(m->server.journal, &policy);
+    m->ticker = ticker_new(&m->server, m->base);
+    return m->ticker ? true : failed(m, "no memory for the ticker");
+}
+
+static bool start_loops(struct main_thread *m)
+{
+    struct server *s = &m->server;
+    uint32_t n = (uint32_t)config_num(s->config, SET_io_threads);
+    s->loops = calloc(n, sizeof *s->loops);
+    if (!s->loops)
+        return failed(m, "no memory for the I/O threads");
+    for (uint32_t i = 0; i < n; i++) {
+        s->loops[i] = loop_start(s, i + 1);
+        if (!s->loops[i]) {
+            snprintf(m->err, sizeof m->err, "cannot start an I/O thread: %s: lower --io_threads",
+                     strerror(errno));
+            return false;
+        }
+        s->n_loops = i + 1;
+    }
+    return true;
+}
+
+static bool start_listening(struct main_thread *m)
+{
+    struct server *s = &m->server;
+    const char *host = config_text(s->config, SET_bind);
+    if (sockets_open(host, (int)config_num(s->config, SET_port), "port", &m->sockets, m->err,
+                     sizeof m->err) != ST_OK ||
+        sockets_open(host, (int)config_num(s->config, SET_http_port), "http_port", &m->http_sockets,
+                     m->err, sizeof m->err) != ST_OK)
+        return false;
+    s->port = m->sockets.port;
+    s->http_port = m->http_sockets.port;
+    memcpy(m->addr, m->sockets.text, sizeof m->addr);
+    memcpy(m->http_addr, m->http_sockets.text, sizeof m->http_addr);
+    m->http = http_new(s, m->base, &m->http_sockets);
+    if (!m->http)
+        return failed(m, "no memory for the HTTP server");
+    m->acceptor = acceptor_new(s, m->base, &m->sockets);
+    return m->acceptor ? true : failed(m, "no memory to accept connections");
+}
+
+/* Whoever waits for this line must see it whatever the level; it is the only one of its kind. */
+static void say_ready(const struct main_thread *m)
+{
+    char data[PATH_MAX];
+    log_set_level(LOG_INFO);
+    log_event(LOG_INFO, "ready", " addr=%s http=%s data=%s pid=%ld", m->addr, m->http_addr,
+              log_quote(config_text(m->server.config, SET_data), data, sizeof data), (long)getpid());
+    config_apply_log_level(m->server.config);
+}
+
+static bool start(struct main_thread *m)
+{
+    set_connections_max(&m->server);
+    if (!start_events(m) || !start_store(m) || !start_journal(m) || !start_loops(m) ||
+        !start_listening(m))
+        return false;
+    ticker_start(m->ticker);
+    atomic_store(&m->server.ready, true);
+    say_ready(m);
+    return true;
+}
+
+/* After a start that failed half-way there are loops that nobody has drained yet. */
+static void stop_loops(struct main_thread *m)
+{
+    struct server *s = &m->server;
+    if (m->helper_runs)
+        pthread_join(m->helper, NULL);
+    for (uint32_t i = 0; i < s->n_loops; i++) {
+        if (!atomic_load(&s->stopping)) {
+            loop_drain(s->loops[i], 0);
+            loop_join(s->loops[i]);
+        }
+    }
+}
+
+static void stop(struct main_thread *m)
+{
+    struct server *s = &m->server;
+    /* Nobody looks at signals any more: let them end the process as they do by default. */
+    for (unsigned i = 0; i < SIGNALS; i++) {
+        if (m->signals[i])
+            event_free(m->signals[i]);
+    }
+    acceptor_free(m->acceptor);
+    stop_loops(m);
+    if (m->ticker)
+        ticker_stop(m->ticker);
+    journal_free(s->journal);
+    http_free(m->http);
+    for (uint32_t i = 0; i < s->n_loops; i++)
+        loop_free(s->loops[i]);
+    free(s->loops);
+    state_close(s->state);
+    ticker_free(m->ticker);
+    sockets_close(&m->sockets);
+    sockets_close(&m->http_sockets);
+    if (m->stop)
+        event_free(m->stop);
+    if (m->drained)
+        event_free(m->drained);
+    if (m->base)
+        event_base_free(m->base);
+    if (m->lock_fd >= 0)
+        close(m->lock_fd);
+}
+
+static int64_t wall_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int server_run(struct config *config)
+{
+    struct main_thread m = {.lock_fd = -1};
+    m.server.config = config;
+    m.server.started_ms = wall_ms();
+    m.server.request_stop = request_stop;
+    config_apply_log_level(config);
+    bool started = start(&m);
+    if (started && event_base_dispatch(m.base) < 0)
+        started = failed(&m, "the event loop failed");
+    stop(&m);
+    if (started) {
+        log_text(LOG_INFO, "stopped");
+        return 0;
+    }
+    char quoted[1200];
+    log_event(LOG_ERROR, "cannot run", " reason=%s", log_quote(m.err, quoted, sizeof quoted));
+    return 1;
+}

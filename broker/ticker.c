@@ -1,0 +1,155 @@
+/*
+ * ticker.c: the broker's alarm clock.
+ *
+ *   news (any thread): due earlier than what we sleep for? ──► wake the main thread
+ *   main thread:       due now? ──► loop_tick, look again soon: 5 ms, longer while nothing moves
+ *                      due later ──► sleep until then, 250 ms at most
+ *
+ * The bound on sleep is because due times are on the logical clock and sleep is not: a step of the wall
+ * clock forwards brings things due early, and nobody tells. While the disk is full a TICK goes out with
+ * each look: it makes the journal look at the disk, so that an idle broker notices room again.
+ *
+ * Invariant: asleep_until_ms is what the timer is set for; INT64_MAX while it is being set, so that news
+ * in between wakes once more rather than not at all; INT64_MIN while a TICK is on its way, when news
+ * need not wake.
+ */
+#include "broker/ticker.h"
+
+#include <stdlib.h>
+
+#include "broker/loop.h"
+
+#define SLEEP_MS_MAX 250
+#define AGAIN_MS 5       /* while a TICK is on its way */
+#define AGAIN_MS_MAX 160 /* while it does not help, as with a full disk */
+
+struct ticker {
+    struct journal_client client; /* first: news find the ticker by it */
+    struct server *server;
+    struct event *timer;
+    struct event *wake;   /* activated by any thread: look at the clock */
+    struct event *nudged; /* ... or: the journal wants a turn */
+    _Atomic int64_t asleep_until_ms; /* logical clock */
+    atomic_bool running;
+    /* ---- the main thread's ---- */
+    int64_t last_due_ms; /* of the look before */
+    int64_t again_ms;
+};
+
+static struct ticker *ticker_of(struct journal_client *c)
+{
+    return (struct ticker *)(void *)c;
+}
+
+/* Nothing is ever submitted by this client, so nothing is handed back. */
+static void on_post(struct journal_client *c, struct entry_list *done)
+{
+    (void)c;
+    assert(done->n == 0);
+}
+
+static void on_news(struct journal_client *c, const struct effects *fx)
+{
+    struct ticker *t = ticker_of(c);
+    if (fx->next_due_ms < atomic_load(&t->asleep_until_ms) && atomic_load(&t->running))
+        event_active(t->wake, EV_TIMEOUT, 0);
+}
+
+static void on_nudge(struct journal_client *c)
+{
+    event_active(ticker_of(c)->nudged, EV_TIMEOUT, 0);
+}
+
+static void on_nudged(evutil_socket_t fd, short what, void *arg)
+{
+    struct ticker *t = arg;
+    (void)fd;
+    (void)what;
+    journal_turn(t->server->journal, &t->client);
+}
+
+static int64_t sleep_ms(struct ticker *t, int64_t due_ms, int64_t now_ms)
+{
+    bool stuck = due_ms <= now_ms && due_ms == t->last_due_ms;
+    t->last_due_ms = due_ms;
+    t->again_ms = stuck ? 2 * t->again_ms : AGAIN_MS;
+    if (t->again_ms > AGAIN_MS_MAX)
+        t->again_ms = AGAIN_MS_MAX;
+    if (due_ms <= now_ms)
+        return t->again_ms;
+    return due_ms - now_ms < SLEEP_MS_MAX ? due_ms - now_ms : SLEEP_MS_MAX;
+}
+
+static bool disk_is_full(struct journal *j)
+{
+    struct journal_stats stats;
+    journal_stats(j, &stats);
+    return stats.disk_full;
+}
+
+static void set_timer(struct ticker *t, int64_t ms)
+{
+    const struct timeval tv = {.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
+    event_add(t->timer, &tv);
+}
+
+static void on_time(evutil_socket_t fd, short what, void *arg)
+{
+    struct ticker *t = arg;
+    struct journal *j = t->server->journal;
+    (void)fd;
+    (void)what;
+    if (!atomic_load(&t->running))
+        return;
+    /* Written before it is asked: what falls in between is seen by one side or by both. */
+    atomic_store(&t->asleep_until_ms, INT64_MAX);
+    int64_t due_ms = journal_next_due_ms(j), now_ms = journal_now_ms(j);
+    atomic_store(&t->asleep_until_ms, due_ms <= now_ms ? INT64_MIN : due_ms);
+    if (due_ms <= now_ms || disk_is_full(j))
+        loop_tick(t->server->loops[0]);
+    set_timer(t, sleep_ms(t, due_ms, now_ms));
+}
+
+struct ticker *ticker_new(struct server *s, struct event_base *base)
+{
+    struct ticker *t = calloc(1, sizeof *t);
+    if (!t)
+        return NULL;
+    t->server = s;
+    t->again_ms = AGAIN_MS;
+    t->client = (struct journal_client){.post = on_post, .news = on_news, .nudge = on_nudge};
+    t->timer = evtimer_new(base, on_time, t);
+    t->wake = event_new(base, -1, 0, on_time, t);
+    t->nudged = event_new(base, -1, 0, on_nudged, t);
+    if (!t->timer || !t->wake || !t->nudged) {
+        ticker_free(t);
+        return NULL;
+    }
+    journal_register(s->journal, &t->client);
+    return t;
+}
+
+void ticker_start(struct ticker *t)
+{
+    atomic_store(&t->running, true);
+    set_timer(t, 0);
+}
+
+void ticker_stop(struct ticker *t)
+{
+    atomic_store(&t->running, false);
+    event_del(t->timer);
+}
+
+void ticker_free(struct ticker *t)
+{
+    if (!t)
+        return;
+    if (t->timer)
+        event_free(t->timer);
+    if (t->wake)
+        event_free(t->wake);
+    if (t->nudged)
+        event_free(t->nudged);
+    free(t);
+}
