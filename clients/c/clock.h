@@ -1,0 +1,23 @@
+/*
+ * clock.h: monotonic milliseconds, waiting with a deadline, and random bytes. The only place of the
+ * library that asks the system for them.
+ */
+#ifndef HALFMQ_CLIENTS_C_CLOCK_H
+#define HALFMQ_CLIENTS_C_CLOCK_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+int64_t clock_ms(void);
+
+/* A condition variable whose deadlines are clock_ms() times. False: no memory. */
+bool clock_cond_init(pthread_cond_t *cond);
+
+/* False: the deadline passed. */
+bool clock_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t deadline_ms);
+
+/* 64 random bits; false: the system has none to give. */
+bool clock_random(uint64_t *ret_bits);
+
+#endif

@@ -1,0 +1,578 @@
+/*
+ * halfmq.h: the C client of HalfMQ. One header, one library (`pkg-config --cflags --libs halfmq`).
+ *
+ *   hmq_options ──► hmq_client ──┬── hmq_call             any command of the broker
+ *   (names, URI)    one TCP      ├── hmq_pop, hmq_ack ..  plain consuming
+ *                   connection   ├── hmq_producer         batches, resends without doubling
+ *                                ├── hmq_txn_producer     half messages, commit, check-back
+ *                                └── hmq_consumer         callback, workers, leases, draining
+ *
+ * Rules that hold everywhere
+ *   Results    Every call that can fail returns enum hmq_status, HMQ_OK (0) for success. What it
+ *              hands back comes last before `err` and is untouched on failure. `err` may be NULL;
+ *              otherwise code and text are filled in, on success too (HMQ_OK, "").
+ *   Ownership  What a _new or ret_ pointer gave is yours and goes back to the _free or _close named
+ *              with it; _free(NULL) is fine. Arguments are copied before the call returns, unless
+ *              said otherwise. Producers and consumers are closed before their client.
+ *   Threads    Objects may be used from any thread at once, except for hmq_options, hmq_request,
+ *              hmq_reply and hmq_batch, which belong to one thread at a time. By default a client
+ *              runs one thread for its socket ("the I/O thread"); callbacks run there unless said
+ *              otherwise, must not block, and a blocking call from one answers HMQ_EWOULDBLOCK.
+ *   Time       Milliseconds. A timeout_ms of HMQ_DEFAULT (-1) means the option call_timeout_ms.
+ *   Text       Strings are UTF-8 or plain bytes that end with NUL; bodies are any bytes with a length.
+ *   Outcome    HMQ_EUNKNOWN means: it was sent, the answer is lost, it may have been done. Every other
+ *              failure means: it was not done.
+ * There is no global state, nothing is printed, nothing exits, no signal is raised. In a child after
+ * fork() no object of the parent may be used.
+ */
+#ifndef HALFMQ_H
+#define HALFMQ_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define HMQ_API __attribute__((visibility("default")))
+#else
+#define HMQ_API
+#endif
+
+#define HMQ_DEFAULT (-1) /* timeout_ms: what the option call_timeout_ms says */
+
+/* ---- Errors --------------------------------------------------------------------------------- */
+
+enum hmq_status {
+    HMQ_OK = 0,
+    /* the client's own */
+    HMQ_EINVAL = 1,        /* an argument or option is wrong; the text names it */
+    HMQ_ENOMEM = 2,        /* no memory */
+    HMQ_ETIMEDOUT = 3,     /* the deadline passed before the request was sent: not done */
+    HMQ_EDISCONNECTED = 4, /* no connection until the deadline, nothing was sent: not done */
+    HMQ_EUNKNOWN = 5,      /* sent, but the answer is lost: it may have been done */
+    HMQ_EAGAIN = 6,        /* a bound of this client is reached: not done, try again later */
+    HMQ_EWOULDBLOCK = 7,   /* a blocking call on the I/O thread or the application's loop thread */
+    HMQ_ECLOSED = 8,       /* the object is being closed */
+    HMQ_EPROTO = 9,        /* the broker's bytes make no sense; the connection was dropped */
+    HMQ_ESYSTEM = 10,      /* the operating system refused; the text says what */
+    /* the broker's codes: not done */
+    HMQ_EREFUSED = 20,     /* ERR: the request cannot be done as it stands */
+    HMQ_ENOTOPIC = 21,
+    HMQ_ENOGROUP = 22,
+    HMQ_ENOTXN = 23,       /* no such transaction, or its outcome is forgotten */
+    HMQ_ETXNCONFLICT = 24, /* it was decided the other way; that decision stands */
+    HMQ_ESTALE = 25,       /* the lease is lost; somebody else has the message, or will */
+    HMQ_ETOOBIG = 26,
+    HMQ_EBADNAME = 27,
+    HMQ_EEXISTS = 28,
+    HMQ_EBUSY = 29,        /* a bound of the broker is reached: try again later */
+    HMQ_EDISKFULL = 30,
+    HMQ_EREADONLY = 31,
+    HMQ_ELIMIT = 32,
+    HMQ_ENOAUTH = 33,
+    HMQ_EWRONGPASS = 34,
+    HMQ_ENOPERM = 35,
+    HMQ_ENOPROTO = 36,
+    HMQ_ENOTLEADER = 37
+};
+
+#define HMQ_ERROR_TEXT_SIZE 256
+
+/* On the caller's stack; needs no initialisation and no clean-up. */
+typedef struct hmq_error {
+    enum hmq_status code;
+    char text[HMQ_ERROR_TEXT_SIZE]; /* a sentence for a person, NUL-ended, cut where too long */
+} hmq_error;
+
+/* What the code means, in general. Static text, never NULL. */
+HMQ_API const char *hmq_strerror(enum hmq_status status);
+
+/* "HMQ_ESTALE". Static text, never NULL. */
+HMQ_API const char *hmq_status_name(enum hmq_status status);
+
+/* 1 where the same call may succeed a little later, without anybody changing anything. */
+HMQ_API int hmq_retryable(enum hmq_status status);
+
+/* "0.1.0". Static text. */
+HMQ_API const char *hmq_version(void);
+
+/* ---- Options -------------------------------------------------------------------------------- */
+
+typedef struct hmq_options hmq_options;
+
+/* All options at their defaults. NULL: no memory. Free with hmq_options_free. */
+HMQ_API hmq_options *hmq_options_new(void);
+HMQ_API void hmq_options_free(hmq_options *options);
+
+/*
+ * Sets one option by name from text, as "linger_ms", "5". Numbers are decimal, switches yes or no.
+ * HMQ_EINVAL: no such option, or a value outside its bounds; the text names both.
+ * hmq_option_describe lists what there is; so does the manual page halfmq_options(3).
+ */
+HMQ_API enum hmq_status hmq_options_set(hmq_options *options, const char *name, const char *value,
+                                        hmq_error *err);
+
+/*
+ * Sets options from `hmq://[user:password@]host[:port][,host[:port]...][?name=value[&name=value...]]`
+ * (%XX is decoded; an IPv6 address stands in []). NULL: what the environment variable HALFMQ_URL
+ * says; where that is unset, nothing is changed. HMQ_EINVAL: not of that form; options that stand
+ * before the wrong one are set.
+ */
+HMQ_API enum hmq_status hmq_options_set_uri(hmq_options *options, const char *uri, hmq_error *err);
+
+/* The option as text into value (size bytes, cut where too long). HMQ_EINVAL: no such option. */
+HMQ_API enum hmq_status hmq_options_get(const hmq_options *options, const char *name, char *value,
+                                        size_t size, hmq_error *err);
+
+/* Option number i (from 0): name, default and one line of help, static text. 0: there is no such i. */
+HMQ_API int hmq_option_describe(size_t i, const char **ret_name, const char **ret_default,
+                                const char **ret_help);
+
+enum hmq_event {
+    HMQ_EVENT_CONNECTED = 1, /* text: the address */
+    HMQ_EVENT_DISCONNECTED,  /* text: why; it will be tried again */
+    HMQ_EVENT_CONNECT_FAILED,
+    HMQ_EVENT_TROUBLE        /* a consumer or check-back service met an error; text: which */
+};
+
+typedef void (*hmq_event_fn)(void *arg, enum hmq_event event, const char *text);
+
+/* Be told of the connection's life; on the I/O thread. For logs and tests; nothing depends on it. */
+HMQ_API void hmq_options_set_event_fn(hmq_options *options, hmq_event_fn fn, void *arg);
+
+/* ---- Client --------------------------------------------------------------------------------- */
+
+typedef struct hmq_client hmq_client;
+
+/*
+ * A client of its own thread. Connects in the background and again whenever the connection breaks,
+ * with pauses that grow from reconnect_min_ms to reconnect_max_ms, jittered; the addresses are tried
+ * in turn. Does not wait for the connection: calls do. options NULL: defaults and HALFMQ_URL. They
+ * are copied; producers and consumers of this client inherit them.
+ * HMQ_EINVAL (HALFMQ_URL is wrong), HMQ_ENOMEM, HMQ_ESYSTEM (no thread or descriptor).
+ */
+HMQ_API enum hmq_status hmq_client_new(const hmq_options *options, hmq_client **ret_client,
+                                       hmq_error *err);
+
+/* The same from a URI; NULL: HALFMQ_URL, else 127.0.0.1:4253. */
+HMQ_API enum hmq_status hmq_client_open(const char *uri, hmq_client **ret_client, hmq_error *err);
+
+/*
+ * Ends everything at once: what is under way fails with HMQ_ECLOSED (HMQ_EUNKNOWN where it was sent),
+ * its callbacks have run when this returns. Waits only for a callback that runs now. Flush first
+ * what shall be done. Not from a callback.
+ */
+HMQ_API void hmq_client_free(hmq_client *client);
+
+/* Waits until connected. HMQ_EDISCONNECTED with the last reason, HMQ_EWOULDBLOCK, HMQ_ECLOSED. */
+HMQ_API enum hmq_status hmq_client_wait(hmq_client *client, int64_t timeout_ms, hmq_error *err);
+
+/* Waits until no request is pending. HMQ_ETIMEDOUT: some still are; they go on. */
+HMQ_API enum hmq_status hmq_client_flush(hmq_client *client, int64_t timeout_ms, hmq_error *err);
+
+typedef struct hmq_stats {
+    size_t size;           /* set by the caller: sizeof(hmq_stats) */
+    int connected;         /* 1 or 0, now */
+    uint64_t connects;     /* connections made */
+    uint64_t requests;     /* requests written, resent ones included */
+    uint64_t resent;       /* written again after a reconnect */
+    uint64_t responses;    /* answers that found their request */
+    uint64_t checks;       /* check-back requests that came */
+    uint64_t bytes_out;
+    uint64_t bytes_in;
+    uint64_t pending;      /* requests without an answer, now */
+    uint64_t pending_bytes;
+} hmq_stats;
+
+/* Fills *stats as far as its size goes. */
+HMQ_API void hmq_client_stats(hmq_client *client, hmq_stats *stats);
+
+/* ---- The application's own event loop ------------------------------------------------------- */
+
+/*
+ * Instead of a thread: the client tells which descriptors to watch and when to wake it, the
+ * application's loop calls back. adapters/halfmq_libevent.h is this for libevent, and an example.
+ */
+typedef struct hmq_loop {
+    void *arg;
+    /* Watch fd for what is 1. Both 0: forget it, it is about to be closed. There are two descriptors
+     * at most: the socket, and one by which other threads wake the loop. */
+    void (*watch)(void *arg, int fd, int want_read, int want_write);
+    /* Call hmq_client_timeout once, in_ms from now; replaces the last wish. -1: no need. */
+    void (*deadline)(void *arg, int64_t in_ms);
+} hmq_loop;
+
+/*
+ * A client driven by the application. Both functions of *loop (copied) are called only from inside
+ * this call, hmq_client_readable, _writable, _timeout and _free. The thread that made the last of
+ * these calls is the loop thread: blocking calls from it answer HMQ_EWOULDBLOCK, asynchronous ones
+ * work, from any thread. Host names (not addresses) are looked up in the loop thread, which takes
+ * the time that it takes. The closing calls (hmq_consumer_close, hmq_producer_flush and their like)
+ * do work on the loop thread, outside callbacks: they drive the socket themselves meanwhile.
+ */
+HMQ_API enum hmq_status hmq_client_new_loop(const hmq_options *options, const hmq_loop *loop,
+                                            hmq_client **ret_client, hmq_error *err);
+
+/* The loop saw this. fd is what watch named; a descriptor no longer in use is ignored. */
+HMQ_API void hmq_client_readable(hmq_client *client, int fd);
+HMQ_API void hmq_client_writable(hmq_client *client, int fd);
+HMQ_API void hmq_client_timeout(hmq_client *client);
+
+/* ---- Requests and replies: any command ------------------------------------------------------ */
+
+typedef struct hmq_request hmq_request;
+typedef struct hmq_reply hmq_reply;
+
+/*
+ * method: the command's words in lower case joined by _, as "topic_create"; then one put for each
+ * word, by its name in the contract: positional ones ("topic", "body") and options ("ttl") alike.
+ * Memory failures are remembered and reported by the call. NULL: no memory. Free with
+ * hmq_request_free; it may be used for several calls.
+ */
+HMQ_API hmq_request *hmq_request_new(const char *method);
+HMQ_API void hmq_request_free(hmq_request *request);
+HMQ_API void hmq_request_put_text(hmq_request *request, const char *name, const char *text);
+HMQ_API void hmq_request_put_bytes(hmq_request *request, const char *name, const void *data,
+                                   size_t len);
+HMQ_API void hmq_request_put_int(hmq_request *request, const char *name, int64_t value);
+HMQ_API void hmq_request_put_list(hmq_request *request, const char *name, const char *const *texts,
+                                  size_t n);
+
+/* Like a list, of any bytes: bodies of msend. */
+HMQ_API void hmq_request_put_bytes_list(hmq_request *request, const char *name,
+                                        const void *const *data, const size_t *lens, size_t n);
+
+/* A map of texts, for "prop". */
+HMQ_API void hmq_request_put_map(hmq_request *request, const char *name, const char *const *names,
+                                 const char *const *values, size_t n);
+
+/* Says that doing it twice does no harm: after a reconnect it is sent again rather than answered
+ * HMQ_EUNKNOWN, and HMQ_EBUSY is tried again until the deadline. */
+HMQ_API void hmq_request_repeatable(hmq_request *request);
+
+/*
+ * Sends and waits. The timeout covers everything, the wait for a connection too. ret_reply may be
+ * NULL; else free *ret_reply with hmq_reply_free. Besides the broker's codes: HMQ_ETIMEDOUT,
+ * HMQ_EDISCONNECTED, HMQ_EUNKNOWN, HMQ_EAGAIN (max_pending, max_pending_bytes), HMQ_ENOMEM,
+ * HMQ_EWOULDBLOCK, HMQ_ECLOSED.
+ */
+HMQ_API enum hmq_status hmq_call(hmq_client *client, const hmq_request *request, int64_t timeout_ms,
+                                 hmq_reply **ret_reply, hmq_error *err);
+
+/* reply: yours, free it; NULL where err->code is not HMQ_OK. */
+typedef void (*hmq_reply_fn)(void *arg, hmq_reply *reply, const hmq_error *err);
+
+/* Where this answers HMQ_OK, fn is called exactly once, later, on the I/O thread. */
+HMQ_API enum hmq_status hmq_call_async(hmq_client *client, const hmq_request *request,
+                                       int64_t timeout_ms, hmq_reply_fn fn, void *arg, hmq_error *err);
+
+enum hmq_type { HMQ_NIL, HMQ_BOOL, HMQ_INT, HMQ_DOUBLE, HMQ_BYTES, HMQ_LIST, HMQ_MAP };
+
+HMQ_API void hmq_reply_free(hmq_reply *reply); /* the one a call handed back, not parts of it */
+
+/* Parts live as long as the whole. Every function takes NULL as a reply of type HMQ_NIL. */
+HMQ_API enum hmq_type hmq_reply_type(const hmq_reply *reply);
+HMQ_API int64_t hmq_reply_int(const hmq_reply *reply, int64_t otherwise); /* INT, BOOL, or digits */
+HMQ_API double hmq_reply_double(const hmq_reply *reply, double otherwise);
+HMQ_API const char *hmq_reply_text(const hmq_reply *reply); /* BYTES, NUL added; else NULL */
+HMQ_API const void *hmq_reply_bytes(const hmq_reply *reply, size_t *ret_len);
+HMQ_API size_t hmq_reply_len(const hmq_reply *reply);       /* LIST: items; MAP: pairs; else 0 */
+HMQ_API const hmq_reply *hmq_reply_at(const hmq_reply *reply, size_t i);  /* item, or a pair's value */
+HMQ_API const hmq_reply *hmq_reply_key(const hmq_reply *reply, size_t i); /* a pair's key */
+HMQ_API const hmq_reply *hmq_reply_get(const hmq_reply *reply, const char *name); /* MAP by key */
+
+/* ---- Messages ------------------------------------------------------------------------------- */
+
+#define HMQ_ID_SIZE 192 /* bytes for any message id, receipt or delay token, NUL included */
+
+typedef struct hmq_message hmq_message;
+typedef struct hmq_batch hmq_batch;
+
+/* All of these are borrowed from the message. Text that is not there is NULL, numbers are 0. */
+HMQ_API const char *hmq_message_id(const hmq_message *m);      /* "topic:queue:offset" */
+HMQ_API const char *hmq_message_receipt(const hmq_message *m); /* "topic:queue:offset#attempt" */
+HMQ_API const char *hmq_message_topic(const hmq_message *m);
+HMQ_API const void *hmq_message_body(const hmq_message *m, size_t *ret_len); /* NUL added behind it */
+HMQ_API const char *hmq_message_key(const hmq_message *m, size_t i);         /* the i-th KEY */
+HMQ_API const char *hmq_message_tag(const hmq_message *m);
+HMQ_API const char *hmq_message_order(const hmq_message *m);
+HMQ_API const char *hmq_message_prop(const hmq_message *m, const char *name);
+HMQ_API uint32_t hmq_message_queue(const hmq_message *m);
+HMQ_API uint64_t hmq_message_offset(const hmq_message *m);
+HMQ_API uint32_t hmq_message_attempt(const hmq_message *m);    /* 1 at the first delivery */
+HMQ_API int64_t hmq_message_stored_ms(const hmq_message *m);   /* Unix time */
+HMQ_API int64_t hmq_message_lease_until_ms(const hmq_message *m); /* broker's time, as handed out */
+HMQ_API const hmq_reply *hmq_message_attributes(const hmq_message *m); /* MAP: everything */
+
+/* ---- Plain consuming ------------------------------------------------------------------------ */
+
+/*
+ * Leases up to count (1..1000) messages for lease_ms (HMQ_DEFAULT: the option). Waits up to wait_ms
+ * at the broker for the first one (the call may take call_timeout_ms more). An empty batch is
+ * HMQ_OK. Free *ret_batch with hmq_batch_free. HMQ_ENOTOPIC; HMQ_EUNKNOWN: messages may be leased
+ * that nobody got; they come again when the lease ends.
+ */
+HMQ_API enum hmq_status hmq_pop(hmq_client *client, const char *group, const char *const *topics,
+                                size_t n_topics, size_t count, int64_t wait_ms, int64_t lease_ms,
+                                hmq_batch **ret_batch, hmq_error *err);
+
+HMQ_API size_t hmq_batch_count(const hmq_batch *batch);
+HMQ_API const hmq_message *hmq_batch_at(const hmq_batch *batch, size_t i); /* NULL past the end */
+HMQ_API void hmq_batch_free(hmq_batch *batch);
+
+/* Done with these (at most 10000). *ret_count (may be NULL): how many were acknowledged now; a lost
+ * lease counts 0 without an error, and so does what a resent request had acknowledged before. */
+HMQ_API enum hmq_status hmq_ack(hmq_client *client, const char *group, const char *const *receipts,
+                                size_t n, int64_t timeout_ms, size_t *ret_count, hmq_error *err);
+
+/* Back for another attempt in delay_ms (HMQ_DEFAULT: the group's backoff). reason may be NULL. */
+HMQ_API enum hmq_status hmq_nack(hmq_client *client, const char *group, const char *receipt,
+                                 int64_t delay_ms, const char *reason, int64_t timeout_ms,
+                                 hmq_error *err);
+
+/* The lease ends lease_ms from now. HMQ_ESTALE: it is lost already. */
+HMQ_API enum hmq_status hmq_extend(hmq_client *client, const char *group, const char *receipt,
+                                   int64_t lease_ms, int64_t timeout_ms, hmq_error *err);
+
+/* Straight to the dead letters. */
+HMQ_API enum hmq_status hmq_reject(hmq_client *client, const char *group, const char *receipt,
+                                   const char *reason, int64_t timeout_ms, hmq_error *err);
+
+/* ---- Producer ------------------------------------------------------------------------------- */
+
+typedef struct hmq_prop {
+    const char *name;
+    const char *value;
+} hmq_prop;
+
+/* Always start from HMQ_SEND_OPTIONS. Text that is NULL is left out. */
+typedef struct hmq_send_options {
+    size_t size;             /* sizeof(hmq_send_options), set by HMQ_SEND_OPTIONS */
+    const char *key;         /* a KEY to find it by ... */
+    const char *const *keys; /* ... and more of them */
+    size_t n_keys;
+    const char *tag;
+    const char *order;       /* same ORDER, same queue, in order */
+    int32_t queue;           /* -1: the broker chooses */
+    int32_t priority;        /* 0..9; -1: the broker's default */
+    int64_t delay_ms;        /* 0: now */
+    int64_t at_ms;           /* Unix time; 0: now */
+    int64_t ttl_ms;          /* 0: none */
+    const hmq_prop *props;
+    size_t n_props;
+    const char *dedup;       /* your own DEDUP id instead of the generated one */
+    int64_t checkin_ms;      /* half messages only: first check-back after this; 0: the option */
+} hmq_send_options;
+
+#define HMQ_SEND_OPTIONS                                                                            \
+    {                                                                                               \
+        sizeof(hmq_send_options), NULL, NULL, 0, NULL, NULL, -1, -1, 0, 0, 0, NULL, 0, NULL, 0       \
+    }
+
+typedef struct hmq_producer hmq_producer;
+
+/*
+ * Each message gets a DEDUP id (random producer id, then a sequence number) unless the option dedup
+ * is no: what is sent again after a reconnect is then stored once. Options read here: dedup,
+ * linger_ms, max_batch_bytes, max_inflight, max_inflight_bytes, block_when_full. options NULL: the
+ * client's. Close with hmq_producer_free.
+ */
+HMQ_API enum hmq_status hmq_producer_new(hmq_client *client, const hmq_options *options,
+                                         hmq_producer **ret_producer, hmq_error *err);
+
+/*
+ * Sends one message and waits until the broker has it on disk. send_options may be NULL. ret_id (may
+ * be NULL): HMQ_ID_SIZE bytes for the id, or the token of a delayed message. HMQ_EBUSY is tried again
+ * until the deadline, except for messages with order or queue, whose sequence that could change.
+ * HMQ_EUNKNOWN: with dedup only when the deadline passed; send it again with the same
+ * send_options->dedup, or let it be.
+ */
+HMQ_API enum hmq_status hmq_send(hmq_producer *producer, const char *topic, const void *body,
+                                 size_t len, const hmq_send_options *send_options,
+                                 int64_t timeout_ms, char *ret_id, hmq_error *err);
+
+/* id: NULL where err->code is not HMQ_OK. On the I/O thread. */
+typedef void (*hmq_sent_fn)(void *arg, const char *id, const hmq_error *err);
+
+/*
+ * Hands the message over and returns. It leaves after linger_ms, or as soon as max_batch_bytes are
+ * waiting: what waits together leaves in one write, and the broker stores it in one sync. Messages
+ * leave in the order of the calls. Where this answers HMQ_OK, fn (may be NULL) is called exactly
+ * once. Over max_inflight or max_inflight_bytes it waits up to timeout_ms with block_when_full=yes,
+ * else (and on the I/O thread) HMQ_EAGAIN. The deadline of the message itself is timeout_ms too.
+ */
+HMQ_API enum hmq_status hmq_send_async(hmq_producer *producer, const char *topic, const void *body,
+                                       size_t len, const hmq_send_options *send_options,
+                                       int64_t timeout_ms, hmq_sent_fn fn, void *arg, hmq_error *err);
+
+/* Waits until each message handed over so far is answered. HMQ_ETIMEDOUT: some are not yet. */
+HMQ_API enum hmq_status hmq_producer_flush(hmq_producer *producer, int64_t timeout_ms, hmq_error *err);
+
+/* Flushes for up to timeout_ms (0: not at all); what is left fails with HMQ_ECLOSED or HMQ_EUNKNOWN.
+ * All callbacks have run when it returns. Answers what the flush did. Not from a callback. */
+HMQ_API enum hmq_status hmq_producer_close(hmq_producer *producer, int64_t timeout_ms, hmq_error *err);
+
+/* ---- Transactions --------------------------------------------------------------------------- */
+
+typedef uint64_t hmq_txid; /* 2^32 .. 2^63-1: fits a signed 64-bit column of a database */
+
+enum hmq_decision { HMQ_UNDECIDED = 0, HMQ_COMMIT = 1, HMQ_ROLLBACK = 2 };
+
+typedef struct hmq_txn_producer hmq_txn_producer;
+typedef struct hmq_check hmq_check;
+
+/* What the broker asks about. Borrowed from the check. */
+HMQ_API hmq_txid hmq_check_txid(const hmq_check *check);
+HMQ_API const char *hmq_check_pgroup(const hmq_check *check);
+HMQ_API uint32_t hmq_check_attempt(const hmq_check *check);   /* 1 at the first ask */
+HMQ_API int64_t hmq_check_created_ms(const hmq_check *check); /* Unix time of the first half */
+HMQ_API size_t hmq_check_count(const hmq_check *check);       /* messages of the transaction */
+HMQ_API const char *hmq_check_topic(const hmq_check *check, size_t i);
+HMQ_API const char *hmq_check_key(const hmq_check *check, size_t i, size_t k);
+HMQ_API const char *hmq_check_tag(const hmq_check *check, size_t i);
+HMQ_API const void *hmq_check_body(const hmq_check *check, size_t i, size_t *ret_len);
+HMQ_API const char *hmq_check_prop(const hmq_check *check, size_t i, const char *name);
+
+/*
+ * What became of this transaction? Answer from the application's own state. COMMIT and ROLLBACK are
+ * final, so ROLLBACK for "not found" is right only if the local transaction can no longer happen:
+ * write that down before answering. UNDECIDED: ask again later. Runs on a thread of the producer
+ * (check_workers of them), may block, may be for a transaction of any process of this group.
+ */
+typedef enum hmq_decision (*hmq_check_fn)(void *arg, const hmq_check *check);
+
+/*
+ * check NULL: this process answers no check-backs. Otherwise it is registered at the broker
+ * (`checks_serve`), and again after each reconnect. Options: dedup, linger_ms, check_workers,
+ * checkin_ms, max_inflight, max_inflight_bytes, block_when_full.
+ */
+HMQ_API enum hmq_status hmq_txn_producer_new(hmq_client *client, const char *pgroup,
+                                             hmq_check_fn check, void *arg,
+                                             const hmq_options *options,
+                                             hmq_txn_producer **ret_producer, hmq_error *err);
+
+/* Stores a half message, invisible until the commit; begins a transaction. As hmq_send otherwise.
+ * HMQ_EUNKNOWN: a transaction may exist that nobody knows the txid of; its check-back tells. */
+HMQ_API enum hmq_status hmq_txn_half(hmq_txn_producer *producer, const char *topic, const void *body,
+                                     size_t len, const hmq_send_options *send_options,
+                                     int64_t timeout_ms, hmq_txid *ret_txid, hmq_error *err);
+
+/* Adds another message, to any topic. HMQ_ETXNCONFLICT: it is decided or parked. */
+HMQ_API enum hmq_status hmq_txn_add(hmq_txn_producer *producer, hmq_txid txid, const char *topic,
+                                    const void *body, size_t len,
+                                    const hmq_send_options *send_options, int64_t timeout_ms,
+                                    hmq_error *err);
+
+/*
+ * Publishes all messages of the transaction at once. A lost answer is asked for again until the
+ * deadline; HMQ_EUNKNOWN after that: ask again later, or wait for the check-back. *ret_ids (may be
+ * NULL): LIST of message ids in the order of the halfs; free with hmq_reply_free.
+ * HMQ_ETXNCONFLICT: it was rolled back. HMQ_ENOTXN.
+ */
+HMQ_API enum hmq_status hmq_txn_commit(hmq_txn_producer *producer, hmq_txid txid, int64_t timeout_ms,
+                                       hmq_reply **ret_ids, hmq_error *err);
+
+/* The same, and acknowledges these receipts (n >= 1) of the group in the same atomic step.
+ * HMQ_ESTALE: a lease is lost; nothing is done, the transaction is still open. */
+HMQ_API enum hmq_status hmq_txn_commit_ack(hmq_txn_producer *producer, hmq_txid txid,
+                                           const char *group, const char *const *receipts, size_t n,
+                                           int64_t timeout_ms, hmq_reply **ret_ids, hmq_error *err);
+
+/* Nobody ever sees it. HMQ_ETXNCONFLICT: it was committed. */
+HMQ_API enum hmq_status hmq_txn_rollback(hmq_txn_producer *producer, hmq_txid txid,
+                                         int64_t timeout_ms, hmq_error *err);
+
+/* txid: 0 where err->code is not HMQ_OK. On the I/O thread. */
+typedef void (*hmq_half_fn)(void *arg, hmq_txid txid, const hmq_error *err);
+
+/* As hmq_send_async. */
+HMQ_API enum hmq_status hmq_txn_half_async(hmq_txn_producer *producer, const char *topic,
+                                           const void *body, size_t len,
+                                           const hmq_send_options *send_options, int64_t timeout_ms,
+                                           hmq_half_fn fn, void *arg, hmq_error *err);
+
+/* decision: HMQ_COMMIT or HMQ_ROLLBACK. fn (may be NULL) gets the ids of a commit. */
+HMQ_API enum hmq_status hmq_txn_decide_async(hmq_txn_producer *producer, hmq_txid txid,
+                                             enum hmq_decision decision, int64_t timeout_ms,
+                                             hmq_reply_fn fn, void *arg, hmq_error *err);
+
+/* The local transaction of hmq_txn_run; on the caller's thread. */
+typedef enum hmq_decision (*hmq_local_fn)(void *arg, hmq_txid txid);
+
+/*
+ * half, then local(arg, txid), then what it decided; UNDECIDED leaves it to the check-back. timeout_ms
+ * is for each step. Where the last step fails, the local transaction stands and the check-back will
+ * bring the broker to the same end. *ret_txid (may be NULL) is set as soon as the half is stored.
+ */
+HMQ_API enum hmq_status hmq_txn_run(hmq_txn_producer *producer, const char *topic, const void *body,
+                                    size_t len, const hmq_send_options *send_options,
+                                    hmq_local_fn local, void *arg, int64_t timeout_ms,
+                                    hmq_txid *ret_txid, hmq_error *err);
+
+/* As hmq_producer_flush and hmq_producer_close. Close also waits for check callbacks that run. */
+HMQ_API enum hmq_status hmq_txn_flush(hmq_txn_producer *producer, int64_t timeout_ms, hmq_error *err);
+HMQ_API enum hmq_status hmq_txn_close(hmq_txn_producer *producer, int64_t timeout_ms, hmq_error *err);
+
+/* ---- Consumer ------------------------------------------------------------------------------- */
+
+enum hmq_verdict {
+    HMQ_ACK = 0, /* done with it */
+    HMQ_NACK,    /* again later, see hmq_retry */
+    HMQ_REJECT,  /* to the dead letters */
+    HMQ_KEEP     /* the handler took over (hmq_txn_commit_ack, hmq_ack ..); no longer extended */
+};
+
+typedef struct hmq_retry {
+    int64_t delay_ms; /* NACK: HMQ_DEFAULT, as it stands at first: the group's backoff */
+    char reason[256]; /* NACK, REJECT: text, or "" */
+} hmq_retry;
+
+/* Runs on a worker thread of the consumer and may block; the lease is extended meanwhile, until
+ * max_lease_ms. m is good until it returns. A message may come more than once: at least once is
+ * what leases give. */
+typedef enum hmq_verdict (*hmq_message_fn)(void *arg, const hmq_message *m, hmq_retry *retry);
+
+typedef struct hmq_consumer hmq_consumer;
+
+/*
+ * Starts to consume at once. Options: workers, prefetch, prefetch_bytes, lease_ms, max_lease_ms,
+ * wait_ms. Acknowledgements are gathered: while one request of them is under way, the next ones
+ * collect. A topic that does not exist yet is asked for again until it does. Close with
+ * hmq_consumer_close.
+ */
+HMQ_API enum hmq_status hmq_consumer_new(hmq_client *client, const char *group,
+                                         const char *const *topics, size_t n_topics,
+                                         hmq_message_fn handler, void *arg,
+                                         const hmq_options *options, hmq_consumer **ret_consumer,
+                                         hmq_error *err);
+
+typedef struct hmq_consumer_stats {
+    size_t size;       /* set by the caller: sizeof(hmq_consumer_stats) */
+    uint64_t received; /* messages that came */
+    uint64_t handled;  /* calls of the handler that returned */
+    uint64_t acked;    /* as the broker counted */
+    uint64_t nacked;   /* verdict NACK or REJECT */
+    uint64_t returned; /* given back without being handled, on closing */
+    uint64_t extended; /* leases extended */
+    uint64_t lost;     /* leases lost while held here */
+    uint64_t held;     /* messages held, now */
+} hmq_consumer_stats;
+
+HMQ_API void hmq_consumer_stats_get(hmq_consumer *consumer, hmq_consumer_stats *stats);
+
+/*
+ * Asks for no more, lets running handlers finish, gives the others back, sends the last
+ * acknowledgements and frees the consumer. Takes at most timeout_ms and what a running handler needs
+ * beyond it. HMQ_ETIMEDOUT: not all could be acknowledged or given back; those come again when their
+ * lease ends. Not from the handler or another callback.
+ */
+HMQ_API enum hmq_status hmq_consumer_close(hmq_consumer *consumer, int64_t timeout_ms, hmq_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * respond.c: see respond.h.
+ */
+#include "clients/c/respond.h"
+
+#include <stdlib.h>
+
+static void note_done(struct call *call, const struct outcome *outcome)
+{
+    (void)outcome;
+    call_fini(call);
+    free(call);
+}
+
+static struct call *note_new(void)
+{
+    struct call *call = malloc(sizeof *call);
+    if (!call)
+        return NULL;
+    call_init(call, 0, note_done);
+    call->note = true;
+    return call;
+}
+
+static void note_submit(struct hmq_client *c, uint32_t epoch, struct call *call)
+{
+    pthread_mutex_lock(&c->lock);
+    bool same = c->connected && c->epoch == epoch && !c->stopping;
+    int64_t now_ms = clock_ms();
+    bool taken = same && core_submit(&c->core, call, now_ms, 0) == HMQ_OK;
+    if (taken)
+        client_wake_locked(c, now_ms);
+    pthread_mutex_unlock(&c->lock);
+    if (!taken)
+        note_done(call, NULL);
+}
+
+void respond_text(struct hmq_client *c, uint32_t epoch, uint64_t id, const char *text)
+{
+    struct call *call = note_new();
+    if (!call)
+        return;
+    rpc_put_result(&call->frame, id);
+    rpc_put_str(&call->frame, slice_str(text));
+    note_submit(c, epoch, call);
+}
+
+void respond_error(struct hmq_client *c, uint32_t epoch, uint64_t id, const char *text)
+{
+    struct call *call = note_new();
+    if (!call)
+        return;
+    rpc_put_error(&call->frame, id, "ERR", slice_str(text));
+    note_submit(c, epoch, call);
+}

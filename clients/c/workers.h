@@ -1,0 +1,49 @@
+/*
+ * workers.h: n threads that run tasks from one bounded queue, first in, first out. A task sits inside
+ * its owner's structure; who runs it decides what becomes of that.
+ */
+#ifndef HALFMQ_CLIENTS_C_WORKERS_H
+#define HALFMQ_CLIENTS_C_WORKERS_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/queue.h>
+
+struct task {
+    TAILQ_ENTRY(task) link;
+};
+
+TAILQ_HEAD(task_list, task);
+
+struct workers {
+    pthread_mutex_t lock;
+    pthread_cond_t more;
+    struct task_list tasks;
+    size_t n_tasks, max_tasks;
+    void (*run)(struct task *task, void *arg); /* on a worker thread */
+    void (*gone)(void *arg);                   /* a worker ended; on its thread; may be NULL */
+    void *arg;
+    bool stopping;
+    size_t alive; /* workers that have not ended */
+    size_t n;     /* threads to join */
+    pthread_t *threads;
+};
+
+/* Starts n threads. False: no memory or no threads; then nothing is left behind. */
+bool workers_start(struct workers *w, size_t n, size_t max_tasks,
+                   void (*run)(struct task *task, void *arg), void (*gone)(void *arg), void *arg);
+
+/* False: the queue is full, or the workers are stopping. */
+bool workers_push(struct workers *w, struct task *task);
+
+/* No further task is begun. */
+void workers_halt(struct workers *w);
+
+/* True where, after workers_halt, every worker has ended its last task. */
+bool workers_gone(struct workers *w);
+
+/* Halts, waits for the running tasks and frees the threads. What was not begun goes to *ret_left. */
+void workers_stop(struct workers *w, struct task_list *ret_left);
+
+#endif

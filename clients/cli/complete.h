@@ -1,0 +1,16 @@
+/*
+ * complete.h: which words may come next, from the command table.
+ */
+#ifndef HALFMQ_CLIENTS_CLI_COMPLETE_H
+#define HALFMQ_CLIENTS_CLI_COMPLETE_H
+
+#include "protocol/slice.h"
+
+/*
+ * line: what stands before the cursor. Calls found() for each word that may complete its last word
+ * (no case); *ret_typed is how many bytes of that word are there already.
+ */
+void complete_line(struct slice line, void (*found)(void *arg, struct slice word), void *arg,
+                   size_t *ret_typed);
+
+#endif

@@ -1,0 +1,146 @@
+/*
+ * help.c: see help.h. Every line fits 100 columns; tests/integration/test_cli.py counts them.
+ */
+#include "clients/cli/help.h"
+
+#include <stdio.h>
+
+#include "clients/cli/tail.h"
+#include "protocol/command.h"
+
+#define COLUMNS 96
+
+static const char program_text[] =
+    "Usage: halfmq [options] command words...     one command\n"
+    "       halfmq [options]                      a prompt; or commands from standard input, by "
+    "line\n"
+    "       halfmq help [command]                 explains a command\n"
+    "\n"
+    "The command-line client of HalfMQ, a message broker with half messages.\n"
+    "\n"
+    "Options (before the command; every word behind it belongs to the broker):\n"
+    "  --host HOST     where the broker is; default HALFMQ_HOST, else 127.0.0.1\n"
+    "  --port PORT     its port; default HALFMQ_PORT, else 4253\n"
+    "  --json          prints each reply as one JSON value on one line\n"
+    "  --timeout DUR   how long to wait for the broker, beyond a command's WAIT; default 10s\n"
+    "  --help          this text\n"
+    "  --version       the version\n"
+    "\n"
+    "Commands for every day; `halfmq help` lists all:\n"
+    "  send topic body          stores a message; `-` as body is standard input, or --file NAME\n"
+    "  half pgroup topic body   stores a half message: invisible until it is committed\n"
+    "  commit, rollback txid    decides it\n"
+    "  pop group topic          takes messages, each with a lease and a receipt\n"
+    "  ack group receipt        done with it\n"
+    "  read topic queue offset  looks without taking\n"
+    "  tail topic               follows a topic as it grows; ^C ends\n"
+    "  lag, topic, group        tables of groups and topics\n"
+    "  txn txid, info           about a transaction, about the broker\n"
+    "\n"
+    "Five lines to begin with:\n"
+    "  halfmqd &\n"
+    "  halfmq send orders 'my first order'\n"
+    "  halfmq pop billing orders\n"
+    "  halfmq ack billing orders:0:0#1           (with the receipt that pop printed)\n"
+    "  halfmq lag\n"
+    "\n"
+    "Exit codes: 0 done; 1 the broker refused, `CODE text` is on standard error; 2 wrong usage;\n"
+    "3 no connection. A name, topic, body or option of a command is explained by `halfmq help "
+    "command`.\n";
+
+void help_program(void)
+{
+    fputs(program_text, stdout);
+}
+
+static const struct {
+    enum command_id id;
+    const char *what, *words;
+} examples[] = {
+#define EXAMPLE(id, what, words) {CMD_##id, what, words},
+#include "clients/cli/example.def"
+#undef EXAMPLE
+};
+
+/* Prints words with line breaks before the column is full; further lines are indented. */
+static void print_wrapped(struct slice text, size_t indent)
+{
+    struct cursor c = cursor_of(text);
+    size_t column = 0;
+    while (cursor_left(&c) > 0) {
+        const uint8_t *blank = memchr(c.at, ' ', cursor_left(&c));
+        struct slice word = cursor_bytes(&c, blank ? (size_t)(blank - c.at) : cursor_left(&c));
+        cursor_bytes(&c, blank ? 1 : 0);
+        if (column > 0 && column + 1 + word.len > COLUMNS)
+            column = (size_t)printf("\n%*s", (int)indent, "") - 1;
+        else if (column > 0)
+            column += (size_t)printf(" ");
+        column += (size_t)printf("%.*s", (int)word.len, (const char *)word.data);
+    }
+    putchar('\n');
+}
+
+static void explain(const struct command_info *info)
+{
+    struct buf usage;
+    buf_init(&usage, 0);
+    command_usage(info, &usage);
+    if (!usage.failed)
+        print_wrapped(buf_slice(&usage), 4);
+    buf_free(&usage);
+    printf("    %s\n", info->summary);
+    if (info->kind == KIND_LATER)
+        puts("    (this broker knows the command but does not do it yet)");
+    for (size_t i = 0; i < sizeof examples / sizeof *examples; i++) {
+        if (examples[i].id == info->id)
+            printf("    $ halfmq %s\n        # %s\n", examples[i].words, examples[i].what);
+    }
+}
+
+static bool matches(const struct command_info *info, const struct slice *words, size_t n)
+{
+    struct slice name = slice_str(info->words);
+    const uint8_t *blank = memchr(name.data, ' ', name.len);
+    size_t first = blank ? (size_t)(blank - name.data) : name.len;
+    if (info->kind == KIND_INNER || !slice_equal_nocase(words[0], slice_of(name.data, first)))
+        return false;
+    return n == 1 || !blank ||
+           slice_equal_nocase(words[1], slice_of(blank + 1, name.len - first - 1));
+}
+
+static void list_all(void)
+{
+    for (int id = 0; id < COMMAND_COUNT; id++) {
+        const struct command_info *info = command_info((enum command_id)id);
+        if (info->kind != KIND_INNER)
+            printf("  %-16s %s\n", info->words, info->summary);
+    }
+    printf("  %-16s %s\n", "TAIL", "follows a topic as it grows (a command of this program)");
+    puts("`halfmq help command` explains one; case does not matter.");
+}
+
+enum exit_code help_command(const struct slice *words, size_t n)
+{
+    size_t found = 0;
+    if (n == 0) {
+        list_all();
+        return EXIT_DONE;
+    }
+    if (slice_equal_nocase(words[0], SLICE_LIT("TAIL"))) {
+        tail_help();
+        return EXIT_DONE;
+    }
+    for (int id = 0; id < COMMAND_COUNT; id++) {
+        const struct command_info *info = command_info((enum command_id)id);
+        if (!matches(info, words, n))
+            continue;
+        if (found++ > 0)
+            putchar('\n');
+        explain(info);
+    }
+    if (found > 0)
+        return EXIT_DONE;
+    fprintf(stderr, "halfmq: there is no command '%.*s'; `halfmq help` lists them\n",
+            (int)words[0].len, (const char *)words[0].data);
+    return EXIT_USAGE;
+}

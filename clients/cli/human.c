@@ -1,0 +1,252 @@
+/*
+ * human.c: see human.h. Which names are times, and so are written as dates, is the table below.
+ */
+#include "clients/cli/human.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clients/cli/table.h"
+#include "protocol/text.h"
+
+#define CELL_BYTES 512
+
+static const char *const times[] = {"born",    "stored",     "expires", "lease_until",
+                                    "created", "next_check", "at",      "decided"};
+
+static bool is_number(const cJSON *item)
+{
+    return cJSON_IsNumber(item) || cJSON_IsRaw(item);
+}
+
+static bool format_time(const char *name, const char *digits, char *out, size_t size)
+{
+    int64_t ms;
+    struct tm tm;
+    bool known = false;
+    for (size_t i = 0; name && i < sizeof times / sizeof *times; i++)
+        known = known || strcmp(name, times[i]) == 0;
+    if (!known || !text_int(slice_str(digits), &ms) || ms <= 0)
+        return false;
+    time_t seconds = (time_t)(ms / 1000);
+    char date[64];
+    if (!gmtime_r(&seconds, &tm) || strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &tm) == 0)
+        return false;
+    snprintf(out, size, "%s.%03dZ", date, (int)(ms % 1000));
+    return true;
+}
+
+/* A short text for an item; long ones are cut, because a cell is for looking at. */
+static void format_item(const char *name, const cJSON *item, char *out, size_t size)
+{
+    out[0] = '\0';
+    if (cJSON_IsString(item)) {
+        snprintf(out, size, "%s", item->valuestring);
+    } else if (cJSON_IsRaw(item)) {
+        if (!format_time(name, item->valuestring, out, size))
+            snprintf(out, size, "%s", item->valuestring);
+    } else if (cJSON_IsArray(item) && !cJSON_IsObject(item->child)) {
+        size_t at = 0;
+        for (const cJSON *i = item->child; i && at + 1 < size; i = i->next) {
+            char one[CELL_BYTES];
+            format_item(NULL, i, one, sizeof one);
+            int n = snprintf(out + at, size - at, "%s%s", at ? "," : "", one);
+            at += n > 0 ? (size_t)n : 0;
+        }
+    } else if (!cJSON_IsNull(item)) {
+        char *text = cJSON_PrintUnformatted(item);
+        snprintf(out, size, "%s", text ? text : "");
+        cJSON_free(text);
+    }
+}
+
+void human_bytes(struct slice s)
+{
+    bool terminal = isatty(STDOUT_FILENO);
+    for (size_t i = 0; i < s.len; i++) {
+        bool plain = s.data[i] >= 0x20 || s.data[i] == '\n' || s.data[i] == '\t';
+        if (terminal && (!plain || s.data[i] == 0x7f))
+            printf("\\x%02X", s.data[i]);
+        else
+            putchar(s.data[i]);
+    }
+    if (s.len == 0 || s.data[s.len - 1] != '\n')
+        putchar('\n');
+}
+
+static void print_attribute(const cJSON *item)
+{
+    char text[CELL_BYTES];
+    format_item(item->string, item, text, sizeof text);
+    printf("  %s %s", item->string, text);
+}
+
+void human_message(const cJSON *message)
+{
+    static const char *const in_the_id[] = {"topic", "queue", "offset", "born"};
+    const cJSON *item;
+    const cJSON *body = cJSON_GetObjectItemCaseSensitive(message, "body");
+    const cJSON *encoded = cJSON_GetObjectItemCaseSensitive(message, "body_base64");
+    const cJSON *id = cJSON_GetObjectItemCaseSensitive(message, "id");
+    fputs(cJSON_IsString(id) ? id->valuestring : "?", stdout);
+    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(message, "attributes"))
+    {
+        bool said = false;
+        for (size_t i = 0; i < sizeof in_the_id / sizeof *in_the_id; i++)
+            said = said || strcmp(item->string, in_the_id[i]) == 0;
+        if (!said)
+            print_attribute(item);
+    }
+    putchar('\n');
+    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(message, "properties"))
+    {
+        char text[CELL_BYTES];
+        format_item(NULL, item, text, sizeof text);
+        printf("  %s: %s\n", item->string, text);
+    }
+    if (body)
+        human_bytes(slice_str(body->valuestring));
+    else if (encoded)
+        printf("(not text; base64) %s\n", encoded->valuestring);
+}
+
+static bool is_message(const cJSON *item)
+{
+    return cJSON_IsObject(item) && cJSON_GetObjectItemCaseSensitive(item, "attributes");
+}
+
+static bool is_table(const cJSON *item)
+{
+    return cJSON_IsArray(item) && cJSON_IsObject(item->child);
+}
+
+static bool fill_line(struct table *t, const cJSON *columns, const cJSON *object)
+{
+    size_t i = 0;
+    const cJSON *column;
+    bool ok = table_line(t);
+    cJSON_ArrayForEach(column, columns)
+    {
+        char text[CELL_BYTES];
+        const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, column->string);
+        if (item)
+            format_item(column->string, item, text, sizeof text);
+        ok = ok && (!item || table_cell(t, i, text));
+        i++;
+    }
+    return ok;
+}
+
+/* Every name that some object of the list has, once, in the order met; an object of nulls or of
+ * true where the column holds numbers. */
+static cJSON *collect_columns(const cJSON *list)
+{
+    const cJSON *object, *item;
+    cJSON *columns = cJSON_CreateObject();
+    bool ok = columns != NULL;
+    cJSON_ArrayForEach(object, list)
+    {
+        cJSON_ArrayForEach(item, object)
+        {
+            if (ok && !cJSON_GetObjectItemCaseSensitive(columns, item->string))
+                ok = cJSON_AddBoolToObject(columns, item->string, is_number(item)) != NULL;
+        }
+    }
+    if (ok)
+        return columns;
+    cJSON_Delete(columns);
+    return NULL;
+}
+
+static bool print_table(const cJSON *list)
+{
+    struct table *t = table_new();
+    cJSON *columns = collect_columns(list);
+    const cJSON *item;
+    bool ok = t && columns;
+    if (ok) {
+        cJSON_ArrayForEach(item, columns) ok =
+            ok && table_column(t, item->string, cJSON_IsTrue(item));
+        cJSON_ArrayForEach(item, list) ok = ok && fill_line(t, columns, item);
+    }
+    ok = ok && table_print(t);
+    cJSON_Delete(columns);
+    table_free(t);
+    return ok;
+}
+
+static bool print_object(const cJSON *object)
+{
+    struct table *t = table_new();
+    const cJSON *item;
+    bool ok = t && table_column(t, "name", false) && table_column(t, "value", false);
+    cJSON_ArrayForEach(item, object)
+    {
+        char text[CELL_BYTES];
+        if (is_table(item))
+            continue;
+        format_item(item->string, item, text, sizeof text);
+        ok = ok && table_line(t) && table_cell(t, 0, item->string) && table_cell(t, 1, text);
+    }
+    ok = ok && table_print(t);
+    table_free(t);
+    cJSON_ArrayForEach(item, object)
+    {
+        if (!is_table(item))
+            continue;
+        printf("\n%s\n", item->string);
+        ok = ok && print_table(item);
+    }
+    return ok;
+}
+
+static bool print_list(const cJSON *list)
+{
+    const cJSON *item;
+    bool ok = true;
+    if (!list->child) {
+        puts("(none)");
+        return true;
+    }
+    if (is_table(list) && !is_message(list->child))
+        return print_table(list);
+    cJSON_ArrayForEach(item, list)
+    {
+        if (is_message(item) && item != list->child)
+            putchar('\n');
+        ok = ok && human_print(item);
+    }
+    return ok;
+}
+
+/* [cursor, [item, ...]] */
+static bool is_page(const cJSON *tree)
+{
+    return cJSON_GetArraySize(tree) == 2 && cJSON_IsString(tree->child) &&
+           cJSON_IsArray(tree->child->next);
+}
+
+bool human_print(const cJSON *tree)
+{
+    if (is_message(tree)) {
+        human_message(tree);
+        return true;
+    }
+    if (cJSON_IsObject(tree))
+        return print_object(tree);
+    if (is_page(tree)) {
+        bool ok = print_list(tree->child->next);
+        if (strcmp(tree->child->valuestring, "0") != 0)
+            printf("more: the same command with CURSOR %s\n", tree->child->valuestring);
+        return ok;
+    }
+    if (cJSON_IsArray(tree))
+        return print_list(tree);
+    if (cJSON_IsString(tree) || cJSON_IsRaw(tree))
+        human_bytes(slice_str(tree->valuestring));
+    else
+        puts("(null)");
+    return true;
+}

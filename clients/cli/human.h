@@ -1,0 +1,25 @@
+/*
+ * human.h: JSON trees (view.h) written for people.
+ *
+ *   object            a table of names and values; lists of objects in it follow as tables
+ *   list of objects   a table, a column for each name
+ *   message           a line about it, a line a property, the body
+ *   page              its items, then how to get the next page
+ */
+#ifndef HALFMQ_CLIENTS_CLI_HUMAN_H
+#define HALFMQ_CLIENTS_CLI_HUMAN_H
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+
+#include "protocol/slice.h"
+
+/* Writes the tree to standard output. False: no memory. */
+bool human_print(const cJSON *tree);
+
+void human_message(const cJSON *message);
+
+/* Bytes and a line end; on a terminal, control bytes come out as \xHH. */
+void human_bytes(struct slice s);
+
+#endif

@@ -1,0 +1,61 @@
+/*
+ * main.c: the program `halfmq`.
+ *
+ *   options.c ──► run.c ──► conn.c ──► broker        (one command)
+ *                 ▲    └──► show.c ◄── view.c
+ *                 prompt.c or run_lines               (no words)
+ */
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "clients/cli/help.h"
+#include "clients/cli/prompt.h"
+#include "clients/cli/run.h"
+#include "halfmq_version.h"
+
+static enum exit_code run_argv(struct run *run, int argc, char **argv)
+{
+    size_t n = (size_t)(argc - run->options.first_word);
+    struct slice *words = calloc(n, sizeof *words);
+    if (!words) {
+        fputs("halfmq: out of memory\n", stderr);
+        return EXIT_USAGE;
+    }
+    for (size_t i = 0; i < n; i++)
+        words[i] = slice_str(argv[run->options.first_word + (int)i]);
+    enum exit_code e = run_words(run, words, n);
+    free(words);
+    return e;
+}
+
+static enum exit_code run_all(struct run *run, int argc, char **argv)
+{
+    if (run->options.first_word < argc)
+        return run_argv(run, argc, argv);
+    if (isatty(STDIN_FILENO))
+        return prompt_run(run);
+    return run_lines(run, stdin);
+}
+
+int main(int argc, char **argv)
+{
+    struct run run = {.stdin_is_free = true};
+    setlocale(LC_CTYPE, "");
+    signal(SIGPIPE, SIG_IGN); /* a write that fails is looked at where it happens */
+    if (!options_parse(argc, argv, &run.options))
+        return EXIT_USAGE;
+    if (run.options.action == ACTION_HELP) {
+        help_program();
+        return EXIT_DONE;
+    }
+    if (run.options.action == ACTION_VERSION) {
+        puts("halfmq " HALFMQ_VERSION);
+        return EXIT_DONE;
+    }
+    run.conn.options = &run.options;
+    enum exit_code e = run_all(&run, argc, argv);
+    conn_close(&run.conn);
+    return (int)e;
+}

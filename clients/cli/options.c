@@ -1,0 +1,110 @@
+/*
+ * options.c: reads the options; defaults < environment < command line.
+ *
+ * A new option is a line in `long_options`, a case in take() and a line in the help text (help.c).
+ */
+#include "clients/cli/options.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "protocol/text.h"
+
+#define TIMEOUT_MS_DEFAULT 10000
+
+static const struct variable {
+    const char *word;
+    int letter;
+} environment[] = {{"HALFMQ_HOST", 'H'}, {"HALFMQ_PORT", 'p'}};
+
+static const struct option long_options[] = {
+    {"host", required_argument, NULL, 'H'},
+    {"port", required_argument, NULL, 'p'},
+    {"json", no_argument, NULL, 'j'},
+    {"timeout", required_argument, NULL, 't'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'v'},
+    {NULL, 0, NULL, 0},
+};
+
+static bool take_port(struct options *o, const char *source, const char *text)
+{
+    uint64_t port;
+    if (!text_uint(slice_str(text), &port) || port < 1 || port > 65535) {
+        fprintf(stderr, "halfmq: %s must be a port from 1 to 65535, not '%s'\n", source, text);
+        return false;
+    }
+    o->port = (int)port;
+    return true;
+}
+
+static bool take_host(struct options *o, const char *source, const char *text)
+{
+    if (!*text) {
+        fprintf(stderr, "halfmq: %s is empty; give a name or an address\n", source);
+        return false;
+    }
+    o->host = text;
+    return true;
+}
+
+static bool take_timeout(struct options *o, const char *source, const char *text)
+{
+    int64_t ms;
+    if (!text_duration(slice_str(text), &ms) || ms < 1) {
+        fprintf(stderr, "halfmq: %s must be a duration such as 500ms or 10s, not '%s'\n", source,
+                text);
+        return false;
+    }
+    o->timeout_ms = ms;
+    return true;
+}
+
+static bool take(struct options *o, int letter, const char *source, const char *text)
+{
+    switch (letter) {
+    case 'H': return take_host(o, source, text);
+    case 'p': return take_port(o, source, text);
+    case 't': return take_timeout(o, source, text);
+    case 'j': o->json = true; return true;
+    case 'h': o->action = ACTION_HELP; return true;
+    case 'v': o->action = ACTION_VERSION; return true;
+    default: return false; /* getopt_long has said what it does not know */
+    }
+}
+
+static bool take_environment(struct options *o)
+{
+    for (size_t i = 0; i < sizeof environment / sizeof *environment; i++) {
+        const char *value = getenv(environment[i].word);
+        if (value && *value && !take(o, environment[i].letter, environment[i].word, value))
+            return false;
+    }
+    return true;
+}
+
+static const char *option_name(int letter)
+{
+    return letter == 'H' ? "--host" : letter == 'p' ? "--port" : "--timeout";
+}
+
+bool options_parse(int argc, char **argv, struct options *ret_options)
+{
+    struct options o = {
+        .host = "127.0.0.1", .port = PORT_DEFAULT, .timeout_ms = TIMEOUT_MS_DEFAULT};
+    if (!take_environment(&o))
+        return false;
+    for (;;) {
+        int letter = getopt_long(argc, argv, "+h", long_options, NULL);
+        if (letter < 0)
+            break;
+        if (!take(&o, letter, option_name(letter), optarg)) {
+            fputs("halfmq: see `halfmq --help`\n", stderr);
+            return false;
+        }
+    }
+    o.first_word = optind;
+    *ret_options = o;
+    return true;
+}

@@ -1,0 +1,39 @@
+/*
+ * options.h: what stands before the command words, and the two variables of the environment.
+ *
+ *   halfmq [--host h] [--port p] [--json] [--timeout dur] command words
+ *          └───────────── options ──────────────────────┘ └─ as they are ─┘
+ *
+ * The first word that is no option ends the options, so that a body may begin with dashes.
+ */
+#ifndef HALFMQ_CLIENTS_CLI_OPTIONS_H
+#define HALFMQ_CLIENTS_CLI_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What the process ends with; the help text explains the numbers. */
+enum exit_code {
+    EXIT_DONE = 0,
+    EXIT_REFUSED = 1, /* the broker answered an error */
+    EXIT_USAGE = 2, /* the command line is wrong; nothing was sent */
+    EXIT_NO_BROKER = 3, /* no connection, or it was lost while an answer was due */
+    EXIT_INTERRUPTED = 130
+};
+
+enum options_action { ACTION_RUN, ACTION_HELP, ACTION_VERSION };
+
+struct options {
+    enum options_action action;
+    const char *host;
+    int port; /* 1..65535 */
+    bool json;
+    int64_t timeout_ms; /* for connecting, and for an answer on top of its WAIT */
+    int first_word; /* index into argv */
+};
+
+/* False: wrong; what is wrong was written to standard error. The strings point into argv and the
+ * environment. */
+bool options_parse(int argc, char **argv, struct options *ret_options);
+
+#endif

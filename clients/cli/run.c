@@ -1,0 +1,179 @@
+/*
+ * run.c: see run.h.
+ *
+ * Shorthands: `topic` and `group` alone list; with one word that is no subcommand, as `txn` with an
+ * id, they ask for INFO. So `halfmq topic orders` is `TOPIC INFO orders`.
+ */
+#include "clients/cli/run.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "clients/cli/body.h"
+#include "clients/cli/help.h"
+#include "clients/cli/show.h"
+#include "clients/cli/tail.h"
+#include "protocol/resp.h"
+
+static const struct shorthand {
+    const char *word;
+    const char *alone; /* second word where none was given; NULL: none is put in */
+} shorthands[] = {{"TOPIC", "LIST"}, {"GROUP", "LIST"}, {"PGROUP", "LIST"}, {"TXN", NULL}};
+
+/* The words with a shorthand written out; room for one word more than n. */
+static size_t expand(const struct slice *words, size_t n, struct slice *out)
+{
+    size_t used;
+    memcpy(out, words, n * sizeof *words);
+    if (n > 2 || command_find(words, n, &used))
+        return n;
+    for (size_t i = 0; i < sizeof shorthands / sizeof *shorthands; i++) {
+        const struct shorthand *s = &shorthands[i];
+        if (!slice_equal_nocase(words[0], slice_str(s->word)))
+            continue;
+        if (n == 1 && s->alone)
+            out[n++] = slice_str(s->alone);
+        else if (n == 2) {
+            out[1] = SLICE_LIT("INFO");
+            out[2] = words[1];
+            n++;
+        }
+        break;
+    }
+    return n;
+}
+
+/* After SUBSCRIBE: prints what arrives until ^C, or until the broker closes. */
+static enum exit_code follow_pushes(struct run *run)
+{
+    enum exit_code e = EXIT_DONE;
+    while (e == EXIT_DONE) {
+        redisReply *reply = NULL;
+        e = conn_receive(&run->conn, -1, &reply);
+        if (e == EXIT_DONE)
+            e = show_push(reply, run->options.json);
+        freeReplyObject(reply);
+    }
+    conn_close(&run->conn); /* a connection that is subscribed is no use for other commands */
+    return e == EXIT_INTERRUPTED ? EXIT_DONE : e;
+}
+
+static enum exit_code subscribe(struct run *run, const struct slice *words, size_t n)
+{
+    enum exit_code e = conn_send(&run->conn, words, n);
+    for (size_t i = 1; e == EXIT_DONE && i < n; i++) {
+        redisReply *reply = NULL;
+        e = conn_receive(&run->conn, run->options.timeout_ms, &reply);
+        if (e == EXIT_DONE && reply->type == REDIS_REPLY_ERROR)
+            e = show_push(reply, run->options.json);
+        freeReplyObject(reply);
+    }
+    if (e != EXIT_DONE) {
+        conn_close(&run->conn);
+        return e;
+    }
+    fputs("subscribed; ^C ends\n", stderr);
+    conn_catch_interrupt();
+    return follow_pushes(run);
+}
+
+static enum exit_code ask(struct run *run, const struct slice *words, size_t n)
+{
+    size_t used;
+    redisReply *reply = NULL;
+    const struct command_info *info = command_find(words, n, &used);
+    if (info && info->id == CMD_SUBSCRIBE && n > 1)
+        return subscribe(run, words, n);
+    enum exit_code e = conn_ask(&run->conn, words, n, &reply);
+    if (e != EXIT_DONE)
+        return e;
+    e = show_reply(reply, view_shape(info), run->options.json);
+    freeReplyObject(reply);
+    return e;
+}
+
+static enum exit_code run_remote(struct run *run, const struct slice *words, size_t n)
+{
+    struct buf body;
+    struct slice *all = calloc(n + 1, sizeof *all);
+    if (!all) {
+        fputs("halfmq: out of memory\n", stderr);
+        return EXIT_USAGE;
+    }
+    buf_init(&body, 0);
+    n = expand(words, n, all);
+    enum exit_code e = body_fill(all, &n, &body, run->stdin_is_free);
+    if (e == EXIT_DONE)
+        e = ask(run, all, n);
+    buf_free(&body);
+    free(all);
+    return e;
+}
+
+enum exit_code run_words(struct run *run, const struct slice *words, size_t n)
+{
+    if (slice_equal_nocase(words[0], SLICE_LIT("HELP")))
+        return help_command(words + 1, n - 1);
+    if (slice_equal_nocase(words[0], SLICE_LIT("TAIL")))
+        return tail_run(run, words + 1, n - 1);
+    return run_remote(run, words, n);
+}
+
+static enum exit_code run_parsed(struct run *run, struct resp_reader *reader, struct slice input)
+{
+    char why[256];
+    struct slice *words;
+    size_t n, used;
+    enum status s = resp_reader_next(reader, input, &words, &n, &used, why, sizeof why);
+    if (s == ST_OK)
+        return run_words(run, words, n);
+    if (s == ST_MORE) /* a blank line */
+        return EXIT_DONE;
+    fprintf(stderr, "halfmq: cannot read the line: %s\n", s == ST_NOMEM ? "out of memory" : why);
+    return EXIT_USAGE;
+}
+
+enum exit_code run_line(struct run *run, struct slice line)
+{
+    struct resp_reader reader;
+    struct buf input;
+    if (line.len && line.data[0] == '#')
+        return EXIT_DONE;
+    if (line.len && line.data[0] == '*') {
+        fputs("halfmq: a command cannot begin with '*'\n", stderr);
+        return EXIT_USAGE;
+    }
+    buf_init(&input, 0);
+    resp_reader_init(&reader, INLINE_BYTES_MAX);
+    buf_put_slice(&input, line);
+    buf_put_u8(&input, '\n');
+    enum exit_code e = EXIT_USAGE;
+    if (input.failed)
+        fputs("halfmq: the line is too long; send a large body with --file\n", stderr);
+    else
+        e = run_parsed(run, &reader, buf_slice(&input));
+    resp_reader_free(&reader);
+    buf_free(&input);
+    return e;
+}
+
+enum exit_code run_lines(struct run *run, FILE *f)
+{
+    char *line = NULL;
+    size_t size = 0;
+    ssize_t len;
+    enum exit_code first = EXIT_DONE;
+    run->stdin_is_free = false;
+    while ((len = getline(&line, &size, f)) >= 0) {
+        size_t n = (size_t)len;
+        while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r'))
+            n--;
+        enum exit_code e = run_line(run, slice_of(line, n));
+        if (first == EXIT_DONE)
+            first = e;
+        if (e == EXIT_NO_BROKER || e == EXIT_INTERRUPTED)
+            break;
+    }
+    free(line);
+    return first;
+}

@@ -1,0 +1,34 @@
+/*
+ * run.h: one command of a person: from words to printed reply.
+ *
+ *   words ──► help?  ──► tail? ──► shorthands ──► body from a file ──► broker ──► show
+ *              here       tail.c    below          body.c
+ *
+ * Words that are not known here go to the broker as they are, and so does every option of a known
+ * command: the broker is the judge of its own commands.
+ */
+#ifndef HALFMQ_CLIENTS_CLI_RUN_H
+#define HALFMQ_CLIENTS_CLI_RUN_H
+
+#include "clients/cli/conn.h"
+
+struct run {
+    struct options options;
+    struct conn conn;
+    bool stdin_is_free; /* false while commands are read from standard input */
+};
+
+/* words: n >= 1 of them. */
+enum exit_code run_words(struct run *run, const struct slice *words, size_t n);
+
+/*
+ * Commands one by one from a stream that is no terminal, in the notation of the protocol's inline
+ * lines; empty lines and lines that begin with # are passed over. Goes on after a refusal, but not
+ * after a lost connection; what comes back is the first code that was not EXIT_DONE.
+ */
+enum exit_code run_lines(struct run *run, FILE *f);
+
+/* One line of text, without its line end. */
+enum exit_code run_line(struct run *run, struct slice line);
+
+#endif

@@ -1,0 +1,78 @@
+/*
+ * show.c: decides who writes a reply: cJSON, or human.c.
+ *
+ * A single value is written from the reply itself and not from the tree, so that in human form the
+ * bytes of a body that is no text arrive in a file as they were sent.
+ */
+#include "clients/cli/show.h"
+
+#include <stdio.h>
+
+#include "clients/cli/human.h"
+
+/* Looks at the stream once, after everything was written. */
+static enum exit_code flushed(void)
+{
+    return fflush(stdout) == 0 && !ferror(stdout) ? EXIT_DONE : EXIT_REFUSED;
+}
+
+static enum exit_code no_memory(void)
+{
+    fputs("halfmq: out of memory while printing a reply\n", stderr);
+    return EXIT_REFUSED;
+}
+
+static enum exit_code show_tree(cJSON *tree, bool json)
+{
+    if (!tree)
+        return no_memory();
+    bool ok;
+    if (json) {
+        char *text = cJSON_PrintUnformatted(tree);
+        ok = text != NULL;
+        if (ok)
+            puts(text);
+        cJSON_free(text);
+    } else {
+        ok = human_print(tree);
+    }
+    cJSON_Delete(tree);
+    return ok ? flushed() : no_memory();
+}
+
+static enum exit_code show_error(const redisReply *reply)
+{
+    fflush(stdout);
+    fprintf(stderr, "%.*s\n", (int)reply->len, reply->str);
+    return EXIT_REFUSED;
+}
+
+enum exit_code show_reply(const redisReply *reply, enum shape shape, bool json)
+{
+    if (reply->type == REDIS_REPLY_ERROR)
+        return show_error(reply);
+    if (!json && (reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS)) {
+        human_bytes(slice_of(reply->str, reply->len));
+        return flushed();
+    }
+    return show_tree(view_reply(reply, shape), json);
+}
+
+enum exit_code show_push(const redisReply *reply, bool json)
+{
+    if (reply->type == REDIS_REPLY_ERROR)
+        return show_error(reply);
+    if (json)
+        return show_tree(view_reply(reply, SHAPE_VALUE), true);
+    if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 3 &&
+        reply->element[2]->type == REDIS_REPLY_STRING)
+        human_bytes(slice_of(reply->element[2]->str, reply->element[2]->len));
+    return flushed();
+}
+
+enum exit_code show_message(const redisReply *message, bool json, bool first)
+{
+    if (!json && !first)
+        putchar('\n');
+    return show_tree(view_reply(message, SHAPE_MESSAGE), json);
+}

@@ -1,0 +1,60 @@
+/*
+ * table.c: see table.h. On a terminal libsmartcols makes the columns fit its width; into a pipe or a
+ * file every cell is written whole. Control bytes come out as \xHH, so no message can steer the
+ * terminal through a table.
+ */
+#include "clients/cli/table.h"
+
+#include <libsmartcols/libsmartcols.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct table {
+    struct libscols_table *scols;
+    struct libscols_line *line;
+};
+
+struct table *table_new(void)
+{
+    struct table *t = calloc(1, sizeof *t);
+    if (!t)
+        return NULL;
+    t->scols = scols_new_table();
+    if (!t->scols) {
+        free(t);
+        return NULL;
+    }
+    if (!isatty(STDOUT_FILENO))
+        scols_table_set_termforce(t->scols, SCOLS_TERMFORCE_NEVER);
+    return t;
+}
+
+void table_free(struct table *t)
+{
+    if (!t)
+        return;
+    scols_unref_table(t->scols);
+    free(t);
+}
+
+bool table_column(struct table *t, const char *name, bool right)
+{
+    return scols_table_new_column(t->scols, name, 0, right ? SCOLS_FL_RIGHT : SCOLS_FL_WRAP) !=
+           NULL;
+}
+
+bool table_line(struct table *t)
+{
+    t->line = scols_table_new_line(t->scols, NULL);
+    return t->line != NULL;
+}
+
+bool table_cell(struct table *t, size_t column, const char *text)
+{
+    return scols_line_set_data(t->line, column, text) == 0;
+}
+
+bool table_print(struct table *t)
+{
+    return scols_print_table(t->scols) == 0;
+}

@@ -1,0 +1,25 @@
+/*
+ * table.h: aligned columns. The only file pair that knows libsmartcols.
+ */
+#ifndef HALFMQ_CLIENTS_CLI_TABLE_H
+#define HALFMQ_CLIENTS_CLI_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct table;
+
+/* On standard output; NULL: no memory. */
+struct table *table_new(void);
+void table_free(struct table *t);
+
+/* right: numbers. All columns come before the first line. False: no memory. */
+bool table_column(struct table *t, const char *name, bool right);
+bool table_line(struct table *t);
+
+/* Sets a cell of the last line; the text is copied. */
+bool table_cell(struct table *t, size_t column, const char *text);
+
+bool table_print(struct table *t);
+
+#endif

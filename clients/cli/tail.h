@@ -1,0 +1,14 @@
+/*
+ * tail.h: `halfmq tail topic [QUEUE n] [FROM latest|earliest|offset] [COUNT n]`.
+ */
+#ifndef HALFMQ_CLIENTS_CLI_TAIL_H
+#define HALFMQ_CLIENTS_CLI_TAIL_H
+
+#include "clients/cli/run.h"
+
+void tail_help(void);
+
+/* words: those behind `tail`. Ends with ^C, after COUNT messages, or with an error. */
+enum exit_code tail_run(struct run *run, const struct slice *words, size_t n);
+
+#endif

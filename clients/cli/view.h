@@ -1,0 +1,41 @@
+/*
+ * view.h: a reply as a JSON tree. `--json` prints the tree; the tables are drawn from it.
+ *
+ * hiredis 0.14 speaks RESP2, where a map is a flat array. What each command answers is therefore
+ * known here (view_shape), and a map becomes an object again:
+ *
+ *   POP    [[id, body, [name, value, ...], [name, value, ...]], ...]
+ *            ──► [{"id", "body", "attributes": {}, "properties": {}}, ...]
+ *   LAG    [[name, value, ...], ...]        ──► [{...}, ...]
+ *   INFO   "# Server\r\nname:value\r\n..."  ──► {"name": "value", ...}
+ *
+ * Bytes that are no text (not UTF-8, or with a NUL) cannot be a JSON string: a body is then
+ * "body_base64", another value {"base64": "..."}.
+ */
+#ifndef HALFMQ_CLIENTS_CLI_VIEW_H
+#define HALFMQ_CLIENTS_CLI_VIEW_H
+
+#include <cjson/cJSON.h>
+#include <hiredis/hiredis.h>
+
+#include "protocol/command.h"
+
+enum shape {
+    SHAPE_VALUE, /* as it comes */
+    SHAPE_MAP, /* one map */
+    SHAPE_LIST, /* an array; its arrays are maps */
+    SHAPE_MESSAGE, /* one message, or null */
+    SHAPE_MESSAGES, /* an array of messages */
+    SHAPE_PAGE, /* next cursor, SHAPE_LIST */
+    SHAPE_LETTERS, /* next cursor, SHAPE_MESSAGES */
+    SHAPE_CHECKS, /* an array of texts that are JSON themselves */
+    SHAPE_INFO /* lines of name:value */
+};
+
+/* What the command answers; info may be NULL (a command the table does not know). */
+enum shape view_shape(const struct command_info *info);
+
+/* The tree, for the caller to free with cJSON_Delete; NULL: no memory. */
+cJSON *view_reply(const redisReply *reply, enum shape shape);
+
+#endif
