@@ -1,0 +1,265 @@
+"""load.py: workers that put the broker under load and keep the ledger.
+
+    Sender    SEND flow ORDER key        pipelined; numbers ascend in each key
+    Batcher   MSEND batch                several at once
+    Shop      HALF ta, tb ... COMMIT | ROLLBACK | nothing; also decides transactions of earlier rounds
+    Popper    POP work (all topics), ACK most
+    Pipe      POP pipe flow, HALF out, COMMIT ... ACK    (one output for each source, exactly)
+    Holder    POP hold flow with a long lease, kept over the crash
+
+Each runs in a thread with a connection of its own until the connection ends.
+"""
+import threading
+
+from broker import Message, Refused, Text, encode
+from ledger import DONE, REFUSED, Ledger, Sent, Txn, plain
+
+QUEUES = {"flow": 3, "batch": 4, "ta": 2, "tb": 1, "out": 2}
+WORK_TOPICS = ("flow", "batch", "ta", "tb")
+GROUPS = {"work": WORK_TOPICS, "pipe": ("flow",), "hold": ("flow",)}
+LEASE = "2s"
+
+
+def prepare(client):
+    """Topics and groups, made once on the empty broker."""
+    for topic, queues in QUEUES.items():
+        client.call("TOPIC", "CREATE", topic, "QUEUES", queues)
+    for group, topics in GROUPS.items():
+        for topic in topics:
+            client.call("GROUP", "CREATE", group, topic, "ATTEMPTS", 10000)
+
+
+class Worker:
+    """The state of one worker over all rounds; in each round it gets a thread and a connection."""
+
+    def __init__(self, name, ledger: Ledger, random):
+        self.name, self.ledger, self.random = name, ledger, random
+        self.number = 0
+
+    def begin(self, port):
+        self.thread = threading.Thread(target=self.run, args=(port,), name=self.name, daemon=True)
+        self.thread.start()
+
+    def join(self):
+        self.thread.join(60)
+        if self.thread.is_alive():
+            self.ledger.problem(f"{self.name}: its connection did not end with the broker")
+
+    def run(self, port):
+        try:
+            client = Text(port)
+            while True:
+                self.step(client)
+        except (EOFError, OSError):
+            pass  # the crash
+        except Exception as error:  # anything else is a finding
+            self.ledger.problem(f"{self.name}: {type(error).__name__}: {error}")
+
+    def step(self, client):
+        raise NotImplementedError
+
+    def next_body(self):
+        self.number += 1
+        size = self.random.choice((0, 20, 90, 300, 300, 5000))
+        return f"{self.name}-{self.number}-{'.' * self.random.randint(0, size)}".encode()
+
+    def expect_busy(self, error, what):
+        """The only refusal that load may meet."""
+        if error.code != "BUSY":
+            self.ledger.problem(f"{self.name}: {what} was refused: {error.text}")
+
+
+class Sender(Worker):
+    def step(self, client):
+        asked, data = [], []
+        for _ in range(self.random.randint(1, 32)):
+            body = self.next_body()
+            key = f"{self.name}.{self.number % 3}"
+            record = Sent("flow", body, key, self.number)
+            self.ledger.sent[body] = record
+            asked.append(record)
+            data.append(encode("SEND", "flow", body, "ORDER", key, "KEY", self.number))
+        client.send_raw(b"".join(data))
+        for record in asked:
+            reply = client.read_value()
+            if isinstance(reply, Refused):
+                record.state = REFUSED
+                self.expect_busy(reply, "SEND")
+            else:
+                record.answered(reply)
+
+
+class Batcher(Worker):
+    def step(self, client):
+        batch = [Sent("batch", self.next_body()) for _ in range(self.random.randint(1, 40))]
+        for record in batch:
+            self.ledger.sent[record.body] = record
+        self.ledger.batches.append(batch)
+        client.send("MSEND", "batch", *[record.body for record in batch])
+        reply = client.read_value()
+        if isinstance(reply, Refused):
+            for record in batch:
+                record.state = REFUSED
+            self.expect_busy(reply, "MSEND")
+            return
+        for record, message_id in zip(batch, reply):
+            record.answered(message_id)
+        if len(reply) != len(batch):
+            self.ledger.problem(f"MSEND of {len(batch)} bodies answered {len(reply)} ids")
+
+
+class Shop(Worker):
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.open = []  # transactions left undecided, for later
+
+    def step(self, client):
+        if self.open and self.random.random() < 0.3:
+            self.decide(client, self.open.pop(self.random.randrange(len(self.open))))
+            return
+        txn = self.first_half(client)
+        if not txn:
+            return
+        more = [(self.random.choice(("ta", "tb")), self.next_body())
+                for _ in range(self.random.randint(0, 4))]
+        data = []
+        for topic, body in more:
+            txn.messages.append([topic, body, "maybe"])
+            data.append(encode("HALF", "shop", topic, body, "TXN", txn.txid))
+        decision = self.random.choice(("COMMIT", "COMMIT", "ROLLBACK", None))
+        if decision:
+            txn.decision = decision
+            data.append(encode(decision, txn.txid))
+        else:
+            self.open.append(txn)
+        client.send_raw(b"".join(data))
+        for place in range(1, len(more) + 1):
+            self.take_half(client, txn, place)
+        if decision:
+            self.take_decision(client, txn)
+
+    def first_half(self, client):
+        body, topic = self.next_body(), self.random.choice(("ta", "tb"))
+        self.ledger.orphans.add(body)
+        client.send("HALF", "shop", topic, body)
+        reply = client.read_value()
+        if isinstance(reply, Refused):
+            self.expect_busy(reply, "HALF")
+            return None
+        txn = Txn(int(reply), "shop")
+        txn.messages.append([topic, body, DONE])
+        self.ledger.new_txid(txn.txid)
+        self.ledger.txns.append(txn)
+        self.ledger.orphans.discard(body)
+        return txn
+
+    def take_half(self, client, txn, place):
+        reply = client.read_value()
+        if isinstance(reply, Refused):
+            txn.messages[place][2] = REFUSED
+            self.expect_busy(reply, "HALF ... TXN")
+        elif int(reply) != txn.txid:
+            self.ledger.problem(f"HALF ... TXN {txn.txid} answered {reply!r}")
+        else:
+            txn.messages[place][2] = DONE
+
+    def decide(self, client, txn):
+        txn.decision = self.random.choice(("COMMIT", "ROLLBACK"))
+        client.send(txn.decision, txn.txid)
+        self.take_decision(client, txn)
+
+    def take_decision(self, client, txn):
+        reply = client.read_value()
+        if isinstance(reply, Refused):
+            self.expect_busy(reply, txn.decision)
+            txn.decision = None
+            self.open.append(txn)
+            return
+        txn.state = DONE
+        if txn.decision == "COMMIT":
+            txn.ids = [i.decode() for i in reply]
+
+    def take_back(self, txn):
+        """The audit found it still pending."""
+        txn.decision = None
+        self.open.append(txn)
+
+
+class Popper(Worker):
+    group, topics = "work", WORK_TOPICS
+    most = 60
+
+    def step(self, client):
+        count = self.random.randint(1, self.most)
+        reply = client.call("POP", self.group, *self.topics, "COUNT", count,
+                            "LEASE", LEASE, "WAIT", "100ms")
+        receipts = []
+        for item in reply:
+            message = Message(item)
+            self.ledger.delivered(self.group, message)
+            receipts.append(message.id)
+        self.acknowledge(client, [r for r in receipts if self.random.random() < 0.9])
+
+    def acknowledge(self, client, receipts):
+        """Each by itself, in a pipeline: so it is known which of them counted."""
+        acked = self.ledger.acked[self.group]
+        for receipt in receipts:
+            acked.setdefault(plain(receipt), "maybe")
+        client.send_raw(b"".join(encode("ACK", self.group, r) for r in receipts))
+        for receipt in receipts:
+            if client.read() == 1:
+                acked[plain(receipt)] = DONE
+
+
+class Pipe(Worker):
+    most = 10
+
+    def step(self, client):
+        count = self.random.randint(1, self.most)
+        reply = client.call("POP", "pipe", "flow", "COUNT", count,
+                            "LEASE", LEASE, "WAIT", "100ms")
+        messages = [Message(item) for item in reply]
+        for message in messages:
+            self.ledger.delivered("pipe", message)
+        client.send_raw(b"".join(
+            encode("HALF", "pipe", "out", output_of(plain(m.id))) for m in messages))
+        txids = [int(client.read()) for m in messages]
+        for txid in txids:
+            self.ledger.new_txid(txid)
+        client.send_raw(b"".join(encode("COMMIT", txid, "ACK", "pipe", m.id)
+                                 for txid, m in zip(txids, messages)))
+        for message in messages:
+            self.take(client, plain(message.id))
+
+    def take(self, client, source):
+        reply = client.read_value()
+        if not isinstance(reply, Refused):
+            self.ledger.acked["pipe"][source] = DONE
+            self.ledger.outputs[source] = reply[0].decode()
+        elif reply.code != "STALE":
+            self.ledger.problem(f"{self.name}: COMMIT ... ACK was refused: {reply.text}")
+
+
+def output_of(source):
+    return f"out:{source}".encode()
+
+
+class Holder(Worker):
+    def step(self, client):
+        reply = client.call("POP", "hold", "flow", "COUNT", 5, "LEASE", "1h", "WAIT", "100ms")
+        for item in reply:
+            message = Message(item)
+            self.ledger.delivered("hold", message)
+            self.ledger.held.append(message.id)
+        threading.Event().wait(0.02)  # a trickle is enough
+
+
+def make_workers(ledger, random):
+    """The fleet; each worker draws from its own chance, so that threads do not mix their draws."""
+    kinds = [(Sender, 2), (Batcher, 1), (Shop, 2), (Popper, 2), (Pipe, 1), (Holder, 1)]
+    workers = []
+    for kind, count in kinds:
+        for i in range(count):
+            own = type(random)(random.random())
+            workers.append(kind(f"{kind.__name__.lower()}{i}", ledger, own))
+    return workers

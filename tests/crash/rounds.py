@@ -1,0 +1,125 @@
+"""rounds.py: load, crash, restart, audit; again and again on the same data.
+
+    load ──► crash at a random moment ──► (sometimes again while it starts) ──► restart ──► audit
+     ▲                                                                                        │
+     └────────────────────────────────────────────────────────────────────────────────────────┘
+    at the end: decide what is pending, drain the groups, restart, read everything once more
+
+The run is repeated, as far as threads allow, with HALFMQ_SEED set to the seed that is printed.
+"""
+import os
+import random
+import sys
+import time
+
+from audit import Audit
+from broker import Broker, eventually, pairs
+from ledger import DONE, Ledger
+from load import Pipe, Popper, Shop, make_workers, prepare
+
+PROBLEMS_SHOWN = 20
+
+
+def rounds_wanted(default):
+    """From the first argument, or HALFMQ_CRASH_ROUNDS, or the default."""
+    if len(sys.argv) > 1:
+        return int(sys.argv[1])
+    return int(os.environ.get("HALFMQ_CRASH_ROUNDS") or default)
+
+
+class Rounds:
+    """crash(broker, chance) ends the broker; restart(broker) starts it again."""
+
+    def __init__(self, broker, crash, chance):
+        self.broker, self.crash, self.chance = broker, crash, chance
+        self.ledger = Ledger()
+        self.audit = Audit(self.ledger)
+        self.workers = make_workers(self.ledger, chance)
+        self.shops = [w for w in self.workers if isinstance(w, Shop)]
+        prepare(broker.text())
+
+    def one(self, number):
+        load_seconds = self.chance.uniform(0.05, 0.8)
+        for worker in self.workers:
+            worker.begin(self.broker.port)
+        time.sleep(load_seconds)  # the load itself, not a wait for something
+        self.crash(self.broker, self.chance)
+        for worker in self.workers:
+            worker.join()
+        self.ledger.round_ends()
+        if self.chance.random() < 0.25:
+            self.broker.launch()
+            time.sleep(self.chance.uniform(0, 0.2))
+            self.crash(self.broker, self.chance)
+        self.broker.start()
+        self.check(self.broker.text())
+        print(f"round {number}: {load_seconds:.2f} s of load, {len(self.audit.store)} messages, "
+              f"{len(self.ledger.txids)} transactions, {len(self.ledger.problems)} problems",
+              flush=True)
+        return not self.ledger.problems
+
+    def check(self, client):
+        self.audit.read_new(client)
+        self.audit.check_sent()
+        self.audit.check_txns(client, self.shops)
+        self.audit.check_outputs()
+        self.audit.check_held(client)
+
+    def finish(self):
+        """Nothing is under way any more, so nothing may be missing."""
+        client = self.broker.text()
+        for shop in self.shops:
+            while shop.open:
+                shop.decide(client, shop.open.pop())
+        self.drain(client)
+        self.audit.read_new(client)
+        self.audit.check_outputs()
+        self.audit.check_all_delivered()
+        first = dict(self.audit.store)
+        self.crash(self.broker, self.chance)
+        self.broker.start()
+        self.audit.forget()
+        self.audit.checked_txns = 0
+        self.check(self.broker.text())
+        if self.audit.store != first:
+            self.ledger.problem("the messages are not the same after one more restart")
+
+    def drain(self, client):
+        popper = Popper("drain", self.ledger, self.chance)
+        pipe = Pipe("drainpipe", self.ledger, self.chance)
+        popper.most = pipe.most = 1000
+
+        def is_drained():
+            popper.step(client)
+            pipe.step(client)
+            return self.lag(client, "work") == 0 and self.lag(client, "pipe") == 0
+
+        eventually(is_drained, "the groups work and pipe have nothing left", 120)
+
+    def lag(self, client, group):
+        return sum(pairs(line)["lag"] for line in client.call("LAG", group))
+
+    def report(self):
+        for text in self.ledger.problems[:PROBLEMS_SHOWN]:
+            print("PROBLEM " + text)
+        if len(self.ledger.problems) > PROBLEMS_SHOWN:
+            print(f"... and {len(self.ledger.problems) - PROBLEMS_SHOWN} more")
+        promised = sum(r.state == DONE for r in self.ledger.sent.values())
+        print(f"promises: {promised} messages sent, "
+              f"{sum(t.state == DONE for t in self.ledger.txns)} transactions decided, "
+              f"{sum(len(a) for a in self.ledger.acked.values())} acknowledgements")
+        return 1 if self.ledger.problems else 0
+
+
+def run(default_rounds, crash, environment=None, before=None):
+    """The whole test; the exit status. before(broker) is called on the new broker."""
+    seed = int(os.environ.get("HALFMQ_SEED") or time.time_ns() % 2**32)
+    count = rounds_wanted(default_rounds)
+    print(f"seed {seed}, {count} rounds", flush=True)
+    with Broker(environment=environment) as broker:
+        if before:
+            before(broker)
+        rounds = Rounds(broker, crash, random.Random(seed))
+        if all(rounds.one(number + 1) for number in range(count)):
+            rounds.finish()
+        return rounds.report()

@@ -1,0 +1,319 @@
+#!/usr/bin/python3
+"""test_cli.py: the command-line client `halfmq`: answers, JSON, exit codes, bodies, tail, prompt."""
+import base64
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib")]
+
+from broker import BIN, Broker, die_with_parent, eventually, run_tests  # noqa: E402
+
+HALFMQ = os.path.join(BIN, "halfmq")
+SECONDS = 60
+
+broker = None
+
+
+def environment(**more):
+    return dict(os.environ, HALFMQ_PORT=str(broker.port), HALFMQ_HOST="127.0.0.1", **more)
+
+
+def run(*words, data=b"", env=None):
+    """The finished process: returncode, stdout (bytes), stderr (text)."""
+    done = subprocess.run([HALFMQ, *words], input=data, capture_output=True, timeout=SECONDS,
+                          env=env or environment())
+    done.stderr = done.stderr.decode()
+    return done
+
+
+def out(*words, data=b""):
+    done = run(*words, data=data)
+    assert done.returncode == 0, f"{words}: exit {done.returncode}, {done.stderr}"
+    return done.stdout.decode()
+
+
+def value(*words, data=b""):
+    """The one JSON value of --json."""
+    text = out("--json", *words, data=data)
+    assert text.count("\n") == 1, f"{words}: not one line: {text!r}"
+    return json.loads(text)
+
+
+def test_every_day():
+    assert out("send", "orders", "first", "QUEUE", "0", "KEY", "k", "PROP", "color", "blue") == \
+        "orders:0:0\n"
+    text = out("pop", "g", "orders", "LEASE", "1h")
+    assert text.startswith("orders:0:0#1 ") and "key k" in text and "color: blue" in text, text
+    assert text.endswith("first\n"), text
+    assert out("ack", "g", "orders:0:0#1") == "1\n"
+    assert out("pop", "g", "orders") == "(none)\n"
+    assert "first" in out("read", "orders", "0", "0")
+    txid = out("half", "shop", "orders", "second", "QUEUE", "0").strip()
+    assert "pending" in out("txn", txid)
+    assert out("commit", txid) == "orders:0:1\n"
+    assert out("PING") == "PONG\n"
+    assert "orders" in out("TOPIC", "LIST")
+
+
+def test_tables():
+    value("send", "tables", "x", "QUEUE", "0")
+    value("pop", "tg", "tables", "LEASE", "1h")
+    lines = out("lag").splitlines()
+    head = lines[0].lower().split()
+    assert head[:3] == ["group", "topic", "ready"], lines
+    row = next(line.split() for line in lines if line.startswith("tg "))
+    assert row[head.index("inflight")] == "1", lines
+    assert "tables" in out("topic")
+    assert "tables" in out("topic", "tables")
+    assert "tg" in out("group")
+    assert "tables" in out("group", "tg")
+    assert "version:" in out("info")
+
+
+def test_json():
+    assert value("send", "js", "body", "QUEUE", "0", "TAG", "t", "KEY", "k", "PROP", "p", "v") == "js:0:0"
+    assert value("msend", "jsm", "a", "b")[0].startswith("jsm:")
+    message = value("pop", "jg", "js")[0]
+    assert message["id"] == "js:0:0#1" and message["body"] == "body", message
+    assert message["attributes"]["key"] == ["k"] and message["attributes"]["attempt"] == 1, message
+    assert message["properties"] == {"p": "v"}, message
+    assert value("pop", "jg", "js") == []
+    assert value("ack", "jg", "js:0:0#1") == 1
+    assert value("get", "js:0:0")["id"] == "js:0:0"
+    assert value("get", "js:0:9") is None
+    assert value("lag", "jg") == [dict(value("lag", "jg")[0], group="jg", topic="js", lag=0)]
+    txid = value("half", "shop", "js", "x", "CHECKIN", "10ms")
+    assert isinstance(txid, str)
+    assert value("txn", txid)["state"] == "pending"
+    check = value("checks", "shop", "WAIT", "20s")[0]
+    assert check["txid"] == txid and check["messages"][0]["body"] == "x", check
+    assert value("rollback", txid) == "OK"
+    assert value("topic", "js")["name"] == "js"
+    assert value("config", "get", "fsync") == {"fsync": "always"}
+    assert value("info", "server")["version"]
+    assert value("hello", "2")["proto"] == 2
+
+
+def test_bodies_are_bytes():
+    data = bytes(range(256)) * 300
+    assert value("send", "bin", "-", "QUEUE", "0", data=data) == "bin:0:0"
+    message = value("get", "bin:0:0")
+    assert "body" not in message and base64.b64decode(message["body_base64"]) == data
+    with tempfile.NamedTemporaryFile() as f:
+        f.write(b"from a file\0")
+        f.flush()
+        assert value("send", "bin", "--file", f.name, "QUEUE", "0", "KEY", "k") == "bin:0:1"
+    message = value("get", "bin:0:1")
+    assert base64.b64decode(message["body_base64"]) == b"from a file\0"
+    assert message["attributes"]["key"] == ["k"]
+    txid = value("half", "shop", "bin", "-", "QUEUE", "0", data=b"")
+    assert value("commit", txid) == ["bin:0:2"]
+    assert value("get", "bin:0:2")["body"] == ""
+    assert value("send", "bin", "--json", "QUEUE", "0") == "bin:0:3"  # behind the command all is data
+    assert value("get", "bin:0:3")["body"] == "--json"
+    done = run("send", "bin", "--file", "/nonexistent")
+    assert done.returncode == 2 and "/nonexistent" in done.stderr, done
+    assert value("echo", "-") == "-"
+
+
+def test_exit_codes():
+    done = run("pop", "g", "nowhere")
+    assert done.returncode == 1 and done.stderr.startswith("NOTOPIC "), done
+    assert done.stdout == b"" and done.stderr.count("\n") == 1, done
+    assert run("--json", "nonsense").returncode == 1
+    for wrong in (["--port", "0", "ping"], ["--port", "x", "ping"], ["--what"], ["--timeout", "soon", "ping"],
+                  ["--host"], ["help", "nonsense"], ["tail"], ["tail", "t", "FROM"]):
+        done = run(*wrong)
+        assert done.returncode == 2 and done.stderr, (wrong, done)
+    done = run("--port", "1", "ping")
+    assert done.returncode == 3 and "halfmqd" in done.stderr and "--port" in done.stderr, done
+    done = run("--host", "no.such.host.invalid", "ping")
+    assert done.returncode == 3, done
+    assert run("ping", env=environment(HALFMQ_PORT="1")).returncode == 3
+    assert run("ping", env=environment(HALFMQ_PORT="many")).returncode == 2
+    assert run("--port", str(broker.port), "ping", env=environment(HALFMQ_PORT="1")).returncode == 0
+
+
+def test_timeout():
+    value("topic", "create", "quiet")
+    done = run("--timeout", "5s", "pop", "g", "quiet", "WAIT", "100ms")
+    assert (done.returncode, done.stdout) == (0, b"(none)\n"), done
+    silent = subprocess.Popen(["/usr/bin/python3", "-c", """
+import socket, sys
+s = socket.create_server(("127.0.0.1", 0))
+print(s.getsockname()[1], flush=True)
+a = s.accept()
+sys.stdin.read()
+"""], stdin=subprocess.PIPE, stdout=subprocess.PIPE, preexec_fn=die_with_parent)
+    port = silent.stdout.readline().decode().strip()
+    done = run("--port", port, "--timeout", "200ms", "ping")
+    assert done.returncode == 3 and "--timeout" in done.stderr, done
+    silent.communicate(b"")
+
+
+def test_help_and_version():
+    for words in (["--help"], ["help"], ["help", "send"], ["help", "tail"], ["help", "group", "create"]):
+        text = out(*words)
+        assert all(len(line) <= 100 for line in text.splitlines()), text
+    assert out("--help").startswith("Usage: halfmq ")
+    send = out("help", "send")
+    assert send.startswith("SEND topic body ") and "$ halfmq send" in send, send
+    topic = out("help", "topic")
+    assert "TOPIC CREATE" in topic and "TOPIC PURGE" in topic, topic
+    assert re.fullmatch(r"halfmq \d+\.\d+\.\d+\S*\n", out("--version"))
+
+
+def test_lines_from_stdin():
+    done = run(data=b"# a comment\nPING\n\nSEND lines \"a b\\n\" QUEUE 0\nnonsense\nGET lines:0:0\nsend lines -\n")
+    assert done.returncode == 1, done
+    assert done.stdout.startswith(b"PONG\nlines:0:0\nlines:0:0 "), done
+    assert b"\na b\n" in done.stdout, done
+    assert "ERR " in done.stderr and "--file" in done.stderr, done
+    done = run("--json", data=b"PING\r\nGET lines:0:9\r\n")
+    assert (done.returncode, done.stdout) == (0, b'"PONG"\nnull\n'), done
+    assert run(data=b'ECHO "unbalanced\n').returncode == 2
+    assert run(data=b"").returncode == 0
+
+
+class Running:
+    """A halfmq that goes on; its output as it comes."""
+
+    def __init__(self, *words):
+        self.process = subprocess.Popen([HALFMQ, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        stdin=subprocess.DEVNULL, env=environment(),
+                                        preexec_fn=die_with_parent)
+
+    def line(self):
+        return self.process.stdout.readline().decode()
+
+    def interrupt(self):
+        self.process.send_signal(signal.SIGINT)
+        out_rest, err_rest = self.process.communicate(timeout=SECONDS)
+        return self.process.returncode, out_rest.decode(), err_rest.decode()
+
+
+def test_tail():
+    value("topic", "create", "tailed", "QUEUES", "3")
+    for queue in "012":
+        value("send", "tailed", f"old{queue}", "QUEUE", queue)
+    lines = out("--json", "tail", "tailed", "FROM", "earliest", "COUNT", "3").splitlines()
+    assert sorted(json.loads(line)["body"] for line in lines) == ["old0", "old1", "old2"]
+    lines = out("--json", "tail", "tailed", "FROM", "0", "QUEUE", "1", "COUNT", "1").splitlines()
+    assert [json.loads(line)["id"] for line in lines] == ["tailed:1:0"]
+    follower = Running("--json", "tail", "tailed")
+    waiting = broker.text()
+    # It follows when a READ of each queue waits; until then it may not have asked for the ends.
+    eventually(lambda: waiting.call("CLIENT", "LIST").count(b"\n") >= 5, "four connections of tail")
+    for i in range(20):
+        value("send", "tailed", f"new{i}", "QUEUE", str(i % 3))
+        assert json.loads(follower.line())["body"] == f"new{i}"
+    code, rest, _ = follower.interrupt()
+    assert (code, rest) == (0, ""), (code, rest)
+    assert run("tail", "nowhere").returncode == 1
+    assert run("tail", "tailed", "QUEUE", "7").returncode == 2
+
+
+def test_subscribe():
+    follower = Running("subscribe", "topic:shown")
+    assert follower.process.stderr.readline().startswith(b"subscribed")
+    value("send", "shown", "hello")
+    assert follower.line() == "hello\n"
+    code, rest, _ = follower.interrupt()
+    assert (code, rest) == (0, ""), (code, rest)
+    assert run("subscribe", "nonsense").returncode == 1
+
+
+class Terminal:
+    """halfmq at a pseudo-terminal, with a home of its own."""
+
+    def __init__(self, home):
+        pid, self.fd = pty.fork()
+        if pid == 0:
+            die_with_parent()
+            env = environment(HOME=home, TERM="xterm")
+            env.pop("XDG_STATE_HOME", None)
+            os.execve(HALFMQ, [HALFMQ], env)
+        self.pid, self.seen = pid, b""
+
+    def type(self, text):
+        os.write(self.fd, text.encode())
+
+    def expect(self, text):
+        deadline = time.monotonic() + SECONDS
+        while text.encode() not in self.seen:
+            assert time.monotonic() < deadline, f"waited for {text!r}, saw {self.seen!r}"
+            try:
+                self.seen += os.read(self.fd, 4096)
+            except OSError as error:  # the other side has gone
+                raise AssertionError(f"waited for {text!r}, saw {self.seen!r}") from error
+        self.seen = self.seen.split(text.encode(), 1)[1]
+
+    def ended(self):
+        try:
+            while os.read(self.fd, 4096):
+                pass
+        except OSError:
+            pass
+        os.close(self.fd)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+def test_prompt():
+    with tempfile.TemporaryDirectory() as home:
+        terminal = Terminal(home)
+        prompt = f"127.0.0.1:{broker.port}> "
+        terminal.expect(prompt)
+        terminal.type("PING\n")
+        terminal.expect("PONG")
+        terminal.expect(prompt)
+        terminal.type("pgr\t inf\t nobody\n")  # completed to PGROUP INFO
+        terminal.expect("pgroup info nobody")
+        terminal.expect(prompt)
+        terminal.type("auth secret\n")
+        terminal.expect(prompt)
+        terminal.type("pop g quiet-prompt WAIT 1h\n")  # an unknown topic is an error, not an end
+        terminal.expect("NOTOPIC")
+        terminal.expect(prompt)
+        terminal.type("exit\n")
+        assert terminal.ended() == 0
+        path = os.path.join(home, ".halfmq_history")
+        with open(path, encoding="utf-8") as f:
+            history = f.read()
+        assert "PING" in history and "secret" not in history, history
+        assert os.stat(path).st_mode & 0o77 == 0
+
+
+def test_prompt_interrupt():
+    """^C ends a WAIT and gives the prompt back; the answer that was due is not mixed up with others."""
+    value("topic", "create", "quiet2")
+    with tempfile.TemporaryDirectory() as home:
+        terminal = Terminal(home)
+        terminal.expect("> ")
+        terminal.type("pop g quiet2 WAIT 1h\n")
+        c = broker.text()
+        eventually(lambda: b"pop" in c.call("CLIENT", "LIST").lower() or
+                   c.call("CLIENT", "LIST").count(b"\n") >= 2, "the prompt's connection")
+        terminal.expect("WAIT 1h")
+        terminal.type("\x03")
+        terminal.expect("> ")
+        terminal.type("ECHO after\n")
+        terminal.expect("\nafter")
+        terminal.type("\x04")
+        assert terminal.ended() == 0
+
+
+def main():
+    global broker
+    with Broker("--checkin", "10s") as broker:
+        return run_tests(sys.modules["__main__"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,259 @@
+#!/usr/bin/python3
+"""test_malformed.py: malformed, truncated, oversized and byte-by-byte input on each dialect.
+
+After each case another connection, opened before all of them, still works, and at the end the broker
+has kept no memory of any of it.
+"""
+import os
+import random
+import socket
+import struct
+import sys
+
+sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib")]
+
+import msgpack  # noqa: E402 (the path comes first)
+from broker import (ANSWER_SECONDS, Broker, Refused, Text, encode, eventually,  # noqa: E402
+                    run_tests)
+
+MIB = 1024 * 1024
+
+broker = None
+witness = None
+
+
+def raw():
+    s = socket.create_connection(("127.0.0.1", broker.port), timeout=ANSWER_SECONDS)
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return s
+
+
+def read_to_end(s):
+    data = b""
+    while True:
+        try:
+            more = s.recv(65536)
+        except ConnectionResetError:  # it closed with our bytes unread
+            return data
+        if not more:
+            return data
+        data += more
+
+
+def others_are_well():
+    assert witness.call("ECHO", "well") == b"well"
+
+
+def answered_and_closed(data, starts):
+    """Sends, and gives the whole answer, after which the broker must have closed."""
+    s = raw()
+    try:
+        s.sendall(data)
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+    answer = read_to_end(s)
+    assert answer.startswith(starts), f"{data[:60]!r} answered {answer[:200]!r}, not {starts!r}"
+    s.close()
+    others_are_well()
+    return answer
+
+
+PROTOCOL_ERROR = b"-ERR Protocol error: "
+
+
+def test_malformed_resp():
+    for data in (b"*x\r\n", b"*-5\r\n", b"*1\r\n+PING\r\n", b"*1\r\n:1\r\n", b"*1\r\n$x\r\n",
+                 b"*1\r\n$-1\r\n", b"*1\r\n$4\r\nPINGxx", b"*99999999999999999999\r\n",
+                 b"*1\r\n$99999999999999999999\r\n", b"*2\r\n$4\r\nECHO\r\n*1\r\n$1\r\nx\r\n",
+                 b'SEND t "unbalanced\r\n', b"SEND t 'unbalanced\n", b'ECHO "a"b\r\n'):
+        answered_and_closed(data, PROTOCOL_ERROR)
+
+
+def test_what_came_before_is_answered():
+    answer = answered_and_closed(encode("PING") + encode("ECHO", "a") + b"*1\r\n!\r\n", b"+PONG\r\n")
+    assert answer.startswith(b"+PONG\r\n$1\r\na\r\n" + PROTOCOL_ERROR), answer
+
+
+def test_first_bytes_that_are_kept_free():
+    for first in (0x00, 0x01, 0x07, 0x1b, 0x7f, 0x80, 0x8f, 0xa0, 0xc1, 0xff):
+        answer = answered_and_closed(bytes([first]) + b"rest\r\n", b"-")
+        assert len(answer) > 10, answer
+    answered_and_closed(b"\x16\x03\x01\x00\x05hello", b"")  # TLS: not spoken yet, but no harm
+
+
+def test_http_on_the_wrong_port():
+    """A printable letter picks the text dialect; whatever it answers, nobody else notices."""
+    s = raw()
+    s.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert s.recv(100).startswith(b"-")
+    s.close()
+    others_are_well()
+
+
+def test_blank_input_is_ignored():
+    s = raw()
+    s.sendall(b"\r\n\n*0\r\n  \r\nPING\r\n")
+    assert s.recv(100) == b"+PONG\r\n"
+    s.close()
+
+
+def test_byte_by_byte():
+    s = raw()
+    data = (encode("ECHO", b"\x00\r\n$") + b'ECHO "a\\x41\\n"\r\n' + encode("SEND", "slow", "b", "QUEUE", 0)
+            + b"PING\n")
+    for i in range(len(data)):
+        s.sendall(data[i:i + 1])
+    expected = b"$4\r\n\x00\r\n$\r\n$3\r\naA\n\r\n$8\r\nslow:0:0\r\n+PONG\r\n"
+    got = b""
+    while len(got) < len(expected):
+        more = s.recv(100)
+        assert more, got
+        got += more
+    assert got == expected, got
+    s.close()
+
+
+def test_truncated():
+    whole = encode("SEND", "cut", "body")
+    for cut in range(1, len(whole)):
+        s = raw()
+        s.sendall(whole[:cut])
+        s.shutdown(socket.SHUT_WR)
+        assert read_to_end(s) == b"", "an unfinished request was answered"
+        s.close()
+    assert "cut" not in str(witness.call("TOPIC", "LIST"))
+    others_are_well()
+
+
+def test_oversized_is_refused_at_the_header():
+    """The answer comes before a single byte of the body was sent, and the rest is swallowed."""
+    c = Text(broker.port)
+    c.send_raw(b"*3\r\n$4\r\nSEND\r\n$3\r\nbig\r\n$%d\r\n" % (200 * MIB))
+    answer = c.read_value()
+    assert isinstance(answer, Refused) and answer.code == "TOOBIG", answer
+    block = bytes(MIB)
+    for _ in range(200):
+        c.send_raw(block)
+    c.send_raw(b"\r\n")
+    assert c.call("PING") == "PONG"
+    c.close()
+    answered_and_closed(b"*3\r\n$4\r\nSEND\r\n$3\r\nbig\r\n$600000000\r\n", PROTOCOL_ERROR)
+    answered_and_closed(b"*100000000\r\n", PROTOCOL_ERROR)
+    answered_and_closed(b"ECHO " + b"x" * 70000, PROTOCOL_ERROR)
+
+
+def test_many_promises_cost_nothing():
+    """Each of 200 connections announces 4 MB and sends nothing of it."""
+    before = broker.resident_bytes()
+    opened = []
+    for _ in range(200):
+        s = raw()
+        s.sendall(b"*3\r\n$4\r\nSEND\r\n$3\r\nbig\r\n$4000000\r\nstart")
+        opened.append(s)
+    others_are_well()
+    grown = broker.resident_bytes() - before
+    for s in opened:
+        s.close()
+    assert grown < 64 * MIB, f"200 announcements grew the broker by {grown} bytes"
+
+
+def test_malformed_rpc():
+    for data in (b"\x90", b"\x91\x00", b"\x92\x00\x01", b"\x95\x00\x01\xa4ping\x90\x00",
+                 msgpack.packb([7, 1, "ping", []]), msgpack.packb([0, "id", "ping", []]),
+                 msgpack.packb([0, 1, 2, []]), msgpack.packb([0, 1, "ping", 5]),
+                 msgpack.packb([0, 1, "ping", [1, 2, 3]]), b"\x94\x00\x01\xc1",
+                 b"\x94\x00\x01\xdd\xff\xff\xff\xff", b"\x94\x00\x01\xa4ping\x91" + b"\x91" * 5000,
+                 b"\x94\x00\x01\xa4send\xdb\xff\xff\xff\xff"):
+        s = raw()
+        s.sendall(data)
+        s.shutdown(socket.SHUT_WR)
+        answer = read_to_end(s)
+        if answer:  # an error, as a response that a generic client understands
+            unpacker = msgpack.Unpacker(raw=False)
+            unpacker.feed(answer)
+            frame = unpacker.unpack()
+            assert frame[0] == 1 and frame[2][0] == "ERR", f"{data[:40]!r} answered {frame!r}"
+        s.close()
+        others_are_well()
+
+
+def test_rpc_byte_by_byte():
+    s = raw()
+    unpacker = msgpack.Unpacker(raw=False)
+    for byte in msgpack.packb([0, 9, "echo", [{"text": b"x" * 300}]]):
+        s.sendall(bytes([byte]))
+    answer = None
+    while answer is None:
+        unpacker.feed(s.recv(1000))
+        answer = next(iter(unpacker), None)
+    assert answer[:3] == [1, 9, None] and len(answer[3]) == 300, answer
+    s.close()
+
+
+def test_rpc_truncated():
+    whole = msgpack.packb([0, 1, "send", [{"topic": "cutrpc", "body": b"b"}]])
+    for cut in range(1, len(whole)):
+        s = raw()
+        s.sendall(whole[:cut])
+        s.shutdown(socket.SHUT_WR)
+        read_to_end(s)
+        s.close()
+    assert "cutrpc" not in str(witness.call("TOPIC", "LIST"))
+    others_are_well()
+
+
+def test_garbage():
+    """Chance: random bytes, and good requests with some bytes changed. Only life is asked for."""
+    seed = int(os.environ.get("HALFMQ_SEED") or struct.unpack("<I", os.urandom(4))[0])
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    good = [encode("SEND", "noise", "body", "KEY", "k"), encode("POP", "g", "noise", "COUNT", 3),
+            b"LAG\r\nTOPIC LIST\r\n", msgpack.packb([0, 1, "send", [{"topic": "noise", "body": b"b"}]])]
+    for _ in range(400):
+        data = bytearray(chance.choice(good) * chance.randint(1, 4))
+        if chance.random() < 0.3:
+            data = bytearray(chance.randbytes(chance.randint(1, 400)))
+        for _ in range(chance.randint(0, 4)):
+            data[chance.randrange(len(data))] = chance.randrange(256)
+        s = raw()
+        try:
+            s.sendall(data)
+            s.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+        read_to_end(s)
+        s.close()
+    others_are_well()
+
+
+def test_unread_answers_are_bounded():
+    """A client that asks and never reads is not allowed to fill the memory."""
+    before = broker.resident_bytes()
+    witness.call("SEND", "large", bytes(MIB), "QUEUE", 0)
+    s = raw()
+    s.settimeout(2)
+    try:
+        for _ in range(5000):
+            s.sendall(encode("GET", "large:0:0"))
+    except OSError:
+        pass  # no more is read from us: that is the bound
+    others_are_well()
+    grown = broker.resident_bytes() - before
+    s.close()
+    assert grown < 200 * MIB, f"5000 answers of 1 MiB, none read, grew the broker by {grown} bytes"
+
+
+def test_no_connection_is_left():
+    eventually(lambda: witness.call("CLIENT", "LIST").count(b"\n") <= 1, "all are gone but the witness")
+    others_are_well()
+
+
+def main():
+    global broker, witness
+    with Broker() as broker:
+        witness = broker.text()
+        return run_tests(sys.modules["__main__"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
