@@ -4,7 +4,8 @@
  *   begin ─► put (key, value) in any order, a repeating key once a value ─► end
  *
  * A key is a positional name, the repeating one's name, or an option's word in small letters.
- * COMMIT's ACK has two keys instead, `group` and `receipt`, as its words have names of their own.
+ * COMMIT's ACK has keys of its own as well, `group` and `receipt`, as its words have names. The option's
+ * word is taken too, with the group or with all the words: ack = group, ack = [group, receipt, ...].
  *
  * Invariant: between begin and end a positional word was given exactly where its data is not NULL.
  */
@@ -66,17 +67,18 @@ static bool flag_off(struct slice v)
            slice_equal(v, SLICE_LIT("0"));
 }
 
-/* COMMIT's ACK has two keys of its own: group and receipt. *ret_mine: the key is one of them. */
+/* COMMIT's ACK: group and receipts under their names, or under the option's. *ret_mine: it is one. */
 static enum status put_ack(struct command_space *s, struct command *cmd, struct slice key,
                            struct slice value, bool *ret_mine, struct complaint c)
 {
     if (!(cmd->info->options & OPT(ACK)))
         return ST_OK;
-    if (slice_equal(key, SLICE_LIT("receipt"))) {
+    bool word = slice_equal(key, SLICE_LIT("ack"));
+    if (slice_equal(key, SLICE_LIT("receipt")) || (word && command_has(cmd, OPT(ACK)))) {
         *ret_mine = true;
         return parse_add_rest(s, cmd, value) ? ST_OK : parse_no_memory(c);
     }
-    if (slice_equal(key, SLICE_LIT("group"))) {
+    if (slice_equal(key, SLICE_LIT("group")) || word) {
         *ret_mine = true;
         return parse_add_option(s, cmd, (struct option){.id = OPT_ID_ACK, .v = value}, c);
     }

@@ -126,8 +126,8 @@ static void keys_that_are_wrong_are_named(void **state)
             "delay, at, ttl,"
             " prop, dedup");
     refused("quit", PAIRS("now", "1"), ST_ERR, "unknown key 'now' for quit: it takes no keys");
-    refused("commit", PAIRS("ack", "g"), ST_ERR,
-            "unknown key 'ack' for commit: it takes txid, group, receipt");
+    refused("commit", PAIRS("acks", "g"), ST_ERR,
+            "unknown key 'acks' for commit: it takes txid, group, receipt");
     refused("send", PAIRS("topic", "t", "topic", "u"), ST_ERR,
             "key 'topic' is given twice: send takes one");
     refused("send", PAIRS("tag", "t", "tag", "u"), ST_ERR, "TAG is given twice: it may stand once");
@@ -150,6 +150,8 @@ static void commit_with_acknowledgements(void **state)
     taken("commit", PAIRS("txid", TXID));
     assert_int_equal(cmd.n_opt, 0);
     taken("commit", PAIRS("receipt", "t:0:1#1", "group", "g", "receipt", "t:0:2#1", "txid", TXID));
+    taken("commit", PAIRS("receipt", "t:0:1#1", "ack", "g", "txid", TXID));
+    taken("commit", PAIRS("ack", "g", "ack", "t:0:1#1", "ack", "t:0:2#1", "txid", TXID));
     assert_int_equal(cmd.n_rest, 2);
     assert_true(slice_equal(command_option(&cmd, OPT_ID_ACK)->v, SLICE_LIT("g")));
     refused("commit", PAIRS("txid", TXID, "group", "g"), ST_ERR,
