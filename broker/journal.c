@@ -121,22 +121,30 @@ static unsigned bucket_of(double value, bool sync)
     return i;
 }
 
-static void journal_count(struct journal *j, uint32_t commands, int64_t sync_ns, bool synced)
+/* Under lock. */
+static void journal_count_sync(struct journal *j, int64_t took_ns)
+{
+    j->stats.syncs++;
+    j->stats.sync_ns_total += (uint64_t)took_ns;
+    j->stats.sync_buckets[bucket_of((double)took_ns / 1e9, true)]++;
+}
+
+/* A group that wrote nothing (an idle TICK, empty POPs) is no group commit and would blur the figures. */
+static void journal_count(struct journal *j, uint32_t commands, int64_t took_ns, bool written, bool sync)
 {
     pthread_mutex_lock(&j->lock);
-    j->stats.groups++;
     j->stats.commands += commands;
-    j->stats.group_commands_total += commands;
-    j->stats.group_buckets[bucket_of(commands, false)]++;
-    if (synced) {
-        j->stats.syncs++;
-        j->stats.sync_ns_total += (uint64_t)sync_ns;
-        j->stats.sync_buckets[bucket_of((double)sync_ns / 1e9, true)]++;
+    if (written) {
+        j->stats.groups++;
+        j->stats.group_commands_total += commands;
+        j->stats.group_buckets[bucket_of(commands, false)]++;
+        j->unsynced = j->unsynced || !sync;
     }
+    if (written && sync)
+        journal_count_sync(j, took_ns);
     j->stats.tally = *state_tally(j->opt.state);
     j->stats.disk_free_bytes = j->disk_free_bytes;
     j->stats.disk_full = j->disk_full;
-    j->unsynced = j->unsynced || !synced;
     pthread_mutex_unlock(&j->lock);
 }
 
@@ -163,7 +171,7 @@ static void journal_write(struct journal *j, uint32_t commands, enum fsync_mode 
     int64_t took = clock_mono_ns() - before;
     if (j->fx.written && sync)
         journal_learn(j, took);
-    journal_count(j, commands, took, j->fx.written && sync);
+    journal_count(j, commands, took, j->fx.written, sync);
     int64_t due_was_ms = atomic_exchange(&j->next_due_ms, j->fx.next_due_ms);
     /* The ticker sleeps until the old time: an earlier one is news, too. */
     if (j->fx.n_keys || j->fx.overflow || j->fx.next_due_ms < due_was_ms)
@@ -283,10 +291,11 @@ static void *journal_syncer(void *arg)
         j->unsynced = false;
         pthread_mutex_unlock(&j->lock);
         char err[512] = "";
+        int64_t before = clock_mono_ns();
         if (state_sync(j->opt.state, err, sizeof(err)) != ST_OK)
             j->opt.fatal(err);
         pthread_mutex_lock(&j->lock);
-        j->stats.syncs++;
+        journal_count_sync(j, clock_mono_ns() - before);
     }
     pthread_mutex_unlock(&j->lock);
     return NULL;
@@ -392,8 +401,10 @@ bool journal_submit(struct journal *j, struct journal_client *c, struct entry *e
 {
     e->owner = c;
     pthread_mutex_lock(&j->lock);
-    bool room = j->stats.pending < j->opt.pending_max &&
-                j->stats.pending_bytes + e->bytes <= j->opt.pending_bytes_max;
+    /* Something larger than the bound still passes when it is alone: BUSY would be for ever. */
+    bool room = j->stats.pending == 0 ||
+                (j->stats.pending < j->opt.pending_max &&
+                 j->stats.pending_bytes + e->bytes <= j->opt.pending_bytes_max);
     if (room) {
         entry_push(&j->waiting, e);
         j->stats.pending++;
