@@ -158,8 +158,8 @@ static bool hand_over(struct channel *ch, struct slice object)
         struct conn *c = s->conn;
         if (!can_take(c))
             continue;
-        bool taken = c->dialect == DIALECT_RPC ? hand_by_rpc(c, object)
-                                               : hand_by_text(c, ch, object);
+        bool taken =
+            c->dialect == DIALECT_RPC ? hand_by_rpc(c, object) : hand_by_text(c, ch, object);
         if (!taken)
             continue;
         move_to_end(ch, s);
@@ -278,8 +278,9 @@ void checkback_answer(struct conn *c, const struct rpc_frame *f)
     char txid[24];
     snprintf(txid, sizeof txid, "%llu", (unsigned long long)c->asks[i].txid);
     c->asks[i] = c->asks[--c->n_asks];
-    struct command cmd = {.info = command_info(decision_of(f)), .n_pos = 1, .pos = {slice_str(txid)}};
+    struct command cmd = {
+        .info = command_info(decision_of(f)), .n_pos = 1, .pos = {slice_str(txid)}};
     if (!loop_submit_command(c->loop, &cmd, decided))
-        log_event(LOG_WARN, "no room for a check-back's answer; it will be asked again",
-                  " txid=%s", txid);
+        log_event(LOG_WARN, "no room for a check-back's answer; it will be asked again", " txid=%s",
+                  txid);
 }

@@ -2,8 +2,9 @@
  * conn.c: sockets, buffers, and the decisions of a connection's life. All decisions are made in one
  * place, conn_settle, once a turn and connection: parse on, flush, finish, watch.
  *
- * Buffers come from the loop's few spare ones and go back as soon as they are empty; input is mostly
- * parsed right where the loop read it. So memory follows the bytes under way, not the connections.
+ * Buffers come from the loop's few spare ones and go back as soon as they are empty; input is
+ * mostly parsed right where the loop read it. So memory follows the bytes under way, not the
+ * connections.
  */
 #include "broker/conn.h"
 
@@ -20,9 +21,9 @@
 #include "broker/log.h"
 #include "broker/loop_inner.h"
 
-#define LINGER_MS     2000
-#define IN_HARD_MAX   ((size_t)(REQUEST_BYTES_MAX + KIB(512)))
-#define POP_COST      ((size_t)KIB(64))
+#define LINGER_MS 2000
+#define IN_HARD_MAX ((size_t)(REQUEST_BYTES_MAX + KIB(512)))
+#define POP_COST ((size_t)KIB(64))
 #define FIRST_BYTE_TLS 0x16
 
 static void on_readable(evutil_socket_t fd, short what, void *arg);
@@ -274,7 +275,7 @@ void conn_answer(struct conn *c, struct request rq, struct slice tokens)
     if (rq.quiet)
         return;
     enum status s;
-    if (reply_is_error(tokens, &s))
+    if (tokens.len && tokens.data[0] == TOK_ERROR && reply_is_error(tokens, &s))
         metrics_error(&l->metrics, s);
     conn_out(c);
     if (c->dialect == DIALECT_RPC)
@@ -584,8 +585,8 @@ static void linger_fires(struct timer *t, void *arg)
     conn_doom((struct conn *)((char *)t - offsetof(struct conn, linger)));
 }
 
-/* Everything is said. If the client may still be sending, a plain close would answer those bytes with
- * a reset, which can overtake the last answer: so the sending side is closed first. */
+/* Everything is said. If the client may still be sending, a plain close would answer those bytes
+ * with a reset, which can overtake the last answer: so the sending side is closed first. */
 static void finish(struct conn *c)
 {
     struct loop *l = c->loop;

@@ -13,12 +13,13 @@
  * Invariants
  *   1. A RESP client's answers leave in the order of its requests: what cannot keep that order by
  *      itself waits until nothing is in flight (see dispatch.h).
- *   2. A connection is freed at the end of a turn only (conn_reap), so no call can pull it from under
- *      its caller; `doomed` ones swallow everything.
- *   3. Bounds: entries in flight, unparsed input while stalled, unsent output (IN_FLIGHT_*, STALLED_*,
- *      OUT_*). At a bound nothing more is parsed or read; the kernel's window tells the client.
- *   4. Nobody keeps a pointer to a connection over a turn but its own waits and subscriptions; entries
- *      hold slot and generation.
+ *   2. A connection is freed at the end of a turn only (conn_reap), so no call can pull it from
+ *      under its caller; `doomed` ones swallow everything.
+ *   3. Bounds: entries in flight, unparsed input while stalled, unsent output (IN_FLIGHT_*,
+ *      STALLED_*, OUT_*). At a bound nothing more is parsed or read; the kernel's window tells the
+ *      client.
+ *   4. Nobody keeps a pointer to a connection over a turn but its own waits and subscriptions;
+ *      entries hold slot and generation.
  *
  * Threads: the loop's own, except for what loop_list_clients reads under the list lock.
  */
@@ -39,19 +40,19 @@ struct subscription;
 
 enum dialect { DIALECT_NONE, DIALECT_RESP, DIALECT_RPC };
 
-#define IN_FLIGHT_MAX       4096
+#define IN_FLIGHT_MAX 4096
 #define IN_FLIGHT_BYTES_MAX ((size_t)MIB(8))
-#define STALLED_INPUT_MAX   ((size_t)KIB(64))
-#define OUT_SOFT_MAX        ((size_t)MIB(1))
-#define OUT_HARD_MAX        ((size_t)(REPLY_BYTES_MAX + MIB(32)))
-#define READ_BYTES          ((size_t)KIB(64))
-#define READ_BYTES_BULK     ((size_t)KIB(256))
-#define CLIENT_NAME_MAX     64
+#define STALLED_INPUT_MAX ((size_t)KIB(64))
+#define OUT_SOFT_MAX ((size_t)MIB(1))
+#define OUT_HARD_MAX ((size_t)(REPLY_BYTES_MAX + MIB(32)))
+#define READ_BYTES ((size_t)KIB(64))
+#define READ_BYTES_BULK ((size_t)KIB(256))
+#define CLIENT_NAME_MAX 64
 
 /* To whom an answer goes. */
 struct request {
     uint64_t id; /* MessagePack-RPC */
-    bool quiet;  /* a notification: nothing is answered */
+    bool quiet; /* a notification: nothing is answered */
 };
 
 /* A check that was handed to this connection as a MessagePack-RPC request. */
@@ -68,30 +69,30 @@ struct conn {
 
     struct event read_event, write_event;
     short watching; /* 0, EV_READ or EV_CLOSED */
-    bool writing;   /* write_event is added */
+    bool writing; /* write_event is added */
 
-    enum dialect dialect;
-    _Atomic uint8_t proto;                     /* RESP 2 or 3 */
-    _Atomic(const struct command_info *) last; /* for CLIENT LIST */
+    _Atomic enum dialect dialect; /* atomic, as the next two: CLIENT LIST reads them */
+    _Atomic uint8_t proto; /* RESP 2 or 3 */
+    _Atomic(const struct command_info *) last; /* the newest command */
 
-    bool eof;       /* the client sends no more */
-    bool shut;      /* no more requests are taken */
+    bool eof; /* the client sends no more */
+    bool shut; /* no more requests are taken */
     bool lingering;
     bool doomed;
-    bool touched;   /* is in the loop's list of those to settle */
-    bool active;    /* since the last sweep */
-    bool stalled;   /* input is left that was not parsed for a reason that passes ... */
+    bool touched; /* is in the loop's list of those to settle */
+    bool active; /* since the last sweep */
+    bool stalled; /* input is left that was not parsed for a reason that passes ... */
     bool for_order; /* ... namely: until nothing is in flight */
-    bool blocked;   /* RESP: a command with WAIT is out */
+    bool blocked; /* RESP: a command with WAIT is out */
     bool throttled; /* at IN_FLIGHT_*; until half is answered */
-    bool skipping;  /* RESP: inside a request that was too big */
-    bool holding;   /* `held` is to be answered once nothing is in flight */
+    bool skipping; /* RESP: inside a request that was too big */
+    bool holding; /* `held` is to be answered once nothing is in flight */
 
     uint32_t in_flight;
     size_t in_flight_bytes;
     struct buf in, out;
     size_t in_at, out_at; /* parsed, sent */
-    struct buf held;      /* tokens */
+    struct buf held; /* tokens */
     struct resp_reader resp;
     struct rpc_reader *rpc;
 
@@ -131,7 +132,8 @@ bool conn_has_closed(struct conn *c);
 /* Answers now. tokens: one finished reply. */
 void conn_answer(struct conn *c, struct request rq, struct slice tokens);
 
-/* Answers in order: with entries in flight on a text connection it is held until they are answered. */
+/* Answers in order: with entries in flight on a text connection it is held until they are
+ * answered. */
 void conn_answer_in_order(struct conn *c, struct request rq, struct slice tokens);
 void conn_refuse(struct conn *c, struct request rq, enum status s, const char *text);
 
@@ -142,12 +144,15 @@ void conn_protocol_error(struct conn *c, const char *text);
 struct buf *conn_out(struct conn *c);
 void conn_pushed(struct conn *c);
 
-static inline size_t conn_unsent(const struct conn *c) { return c->out.len - c->out_at; }
+static inline size_t conn_unsent(const struct conn *c)
+{
+    return c->out.len - c->out_at;
+}
 
 /* May the next request be taken? */
 bool conn_ready(const struct conn *c);
 
-void conn_entry_out(struct conn *c, const struct entry *e);  /* was submitted */
+void conn_entry_out(struct conn *c, const struct entry *e); /* was submitted */
 void conn_entry_back(struct conn *c, const struct entry *e); /* came back; answer it first */
 
 /* Gives back what an idle connection does not need. */

@@ -1,6 +1,7 @@
 /*
- * conn_rpc.c: MessagePack-RPC: frames into commands, tokens into response frames. A malformed frame is
- * answered with an error response of id 0 (there is no id to answer to), then the connection ends.
+ * conn_rpc.c: MessagePack-RPC: frames into commands, tokens into response frames. A malformed
+ * frame is answered with an error response of id 0 (there is no id to answer to), then the
+ * connection ends.
  */
 #include "broker/checkback.h"
 #include "broker/conn.h"

@@ -1,11 +1,11 @@
 /*
  * dispatch.c: who does a command, what becomes of an entry that came back, and the life of a wait.
  *
- *   first answer `nothing`, WAIT left       woken: news, time             comes back
- *   ───────────────► waiter PARKED ───────► loop_submit (same entry) ───► something: answer, free
- *                        │  ▲                                             nothing: missed news? submit
- *              deadline, │  └──────────────────────────────────────────── again, else park again
- *              EOF: empty answer
+ *   first answer `nothing`, WAIT left      woken: news, time            comes back
+ *   ──────────────► waiter PARKED ────────► loop_submit (same entry) ──► something: answer, free
+ *                       │  ▲                                             nothing: news was missed?
+ *             deadline, │  └─────────────────────────────────────────── submit again, else park
+ *             EOF: empty answer
  *
  * To add a command: LOCAL ones go to local.c; QUERY and WRITE need nothing here, unless they WAIT.
  */
@@ -21,7 +21,7 @@
 #include "broker/loop_inner.h"
 #include "protocol/text.h"
 
-#define BUSY_RETRY_MS  50              /* a woken waiter that met a full journal */
+#define BUSY_RETRY_MS 50 /* a woken waiter that met a full journal */
 #define POP_UNSENT_MAX ((size_t)MIB(32)) /* more unread answers, and POP hands out nothing */
 
 static void done(struct journal_client *owner, struct entry *e);
@@ -249,27 +249,32 @@ static void answer_checks(struct conn *c, struct request rq, const struct entry 
         checkback_unask(l, buf_slice(&e->out.reply));
 }
 
+static void answer_fate(struct conn *c, struct request rq, enum status fate)
+{
+    struct buf *r = loop_reply(c->loop);
+    reply_error(r, fate, NULL);
+    conn_answer(c, rq, buf_slice(r));
+}
+
 static void answer_entry(struct conn *c, const struct entry *e)
 {
     struct request rq = request_of(e);
+    struct slice reply = buf_slice(&e->out.reply);
     enum command_id id = e->cmd.info->id;
+    bool hands_out = (id == CMD_POP || id == CMD_CHECKS) && !reply_is_error(reply, NULL);
     if (e->fate != ST_OK) {
-        struct buf *r = loop_reply(c->loop);
-        reply_error(r, e->fate, NULL);
-        conn_answer(c, rq, buf_slice(r));
+        answer_fate(c, rq, e->fate);
+    } else if (!hands_out) {
+        conn_answer(c, rq, reply);
     } else if (e->out.nothing) {
         answer_empty(c, rq);
-    } else if (reply_is_error(buf_slice(&e->out.reply), NULL)) {
-        conn_answer(c, rq, buf_slice(&e->out.reply));
     } else if (rq.quiet) {
-        conn_answer(c, rq, buf_slice(&e->out.reply));
+        conn_answer(c, rq, reply);
         abandon(c->loop, e);
     } else if (id == CMD_POP) {
         answer_pop(c, rq, e);
-    } else if (id == CMD_CHECKS) {
-        answer_checks(c, rq, e);
     } else {
-        conn_answer(c, rq, buf_slice(&e->out.reply));
+        answer_checks(c, rq, e);
     }
 }
 
@@ -322,6 +327,20 @@ static bool wait_on(struct conn *c, struct waiter *w, struct entry *e)
     return true;
 }
 
+/* The end of a WAIT, even of one that found something at once. Who closed meanwhile is handed
+ * nothing; a look at the socket, since that may be younger than the last read. */
+static void answer_wait(struct conn *c, const struct entry *e)
+{
+    c->blocked = false;
+    bool error = e->fate != ST_OK || reply_is_error(buf_slice(&e->out.reply), NULL);
+    if (error || e->out.nothing || !conn_has_closed(c)) {
+        answer_entry(c, e);
+        return;
+    }
+    abandon(c->loop, e);
+    answer_empty(c, request_of(e));
+}
+
 /* The entry of a waiter that ran. */
 static void waiter_back(struct loop *l, struct waiter *w, struct entry *e)
 {
@@ -339,15 +358,7 @@ static void waiter_back(struct loop *l, struct waiter *w, struct entry *e)
         return;
     disown_wait(c, w);
     waiter_free(w, !nothing);
-    c->blocked = false;
-    /* It closed while it waited: it is handed nothing. One look at the socket, since that news may be
-     * younger than the last read. */
-    if (conn_has_closed(c)) {
-        abandon(l, e);
-        answer_empty(c, request_of(e));
-    } else {
-        answer_entry(c, e);
-    }
+    answer_wait(c, e);
     entry_free(e);
 }
 
@@ -373,8 +384,9 @@ static void done(struct journal_client *owner, struct entry *e)
         return;
     }
     if (parks)
-        c->blocked = false;
-    answer_entry(c, e);
+        answer_wait(c, e);
+    else
+        answer_entry(c, e);
     conn_entry_back(c, e);
     entry_free(e);
 }
@@ -429,7 +441,8 @@ static bool body_too_big(struct conn *c, struct request rq, struct slice body)
     char text[160];
     snprintf(text, sizeof text,
              "a body of %zu bytes is over the bound of %zu bytes: send less, or raise "
-             "max_message_bytes", body.len, most);
+             "max_message_bytes",
+             body.len, most);
     conn_refuse(c, rq, ST_TOOBIG, text);
     return true;
 }

@@ -1,15 +1,17 @@
 /*
  * dispatch.h: a parsed command on its way to whoever does it, and the answer's way back.
  *
- *   LOCAL ──► local.c, answered at once        QUERY ──► view ──► answered at once, or parked (READ WAIT)
- *   WRITE ──► entry ──► journal ··· dispatch_done ──┬─ answer
- *                          ▲                        ├─ nothing yet, and WAIT is left ─► waiter
- *                          └────────── news, time ──┴───────────────────────────────────┘
+ *   LOCAL ──► local.c, answered at once
+ *   QUERY ──► view ──► answered at once, or parked (READ WAIT)
+ *   WRITE ──► entry ──► journal ··· done ──┬─ answer
+ *                          ▲               ├─ nothing yet, and WAIT is left ──► waiter
+ *                          └── news, time ─┴──────────────────────────────────────┘
  *
  * Order on a text connection: WRITE commands may be in flight together, since entries come back in
- * the order of their submission. Everything else (QUERY, LOCAL, a POP that may park, an error) first
- * waits until nothing is in flight: STALL tells the parser to stop and to come again. That is also why
- * a client reads its own writes. On MessagePack-RPC answers carry ids and nothing waits.
+ * the order of their submission. Everything else (QUERY, LOCAL, a POP that may park, an error)
+ * first waits until nothing is in flight: STALL tells the parser to stop and to come again. That
+ * is also why a client reads its own writes. On MessagePack-RPC answers carry ids and nothing
+ * waits.
  *
  * What was granted to a caller that has gone is given back: RELEASE for messages, UNASK for checks.
  *

@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <event2/buffer.h>
+#include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
@@ -163,20 +164,26 @@ static bool descriptors_short(const struct server *s)
     return f.open_fds - (int64_t)atomic_load(&s->connections) > not_clients / 4 * 3;
 }
 
-/* Called for each new connection. NULL: libevent makes its usual bufferevent. */
+/* Now and then: see above. */
+static void count_descriptors(struct http *h)
+{
+    if (++h->accepts < ACCEPTS_A_COUNT)
+        return;
+    h->accepts = 0;
+    if (!descriptors_short(h->server))
+        return;
+    log_text(LOG_WARN, "too many HTTP connections, no new ones for now");
+    for (unsigned i = 0; i < h->n_listeners; i++)
+        pause_listening(h->listeners[i]);
+}
+
+/* Called for each new connection. libevent's own kind of bufferevent would have its descriptor closed
+ * before it is taken out of epoll, when another thread may have opened the same number already. NULL
+ * (no memory): libevent tries it by itself. */
 static struct bufferevent *on_accept(struct event_base *base, void *arg)
 {
-    struct http *h = arg;
-    (void)base;
-    if (++h->accepts < ACCEPTS_A_COUNT)
-        return NULL;
-    h->accepts = 0;
-    if (descriptors_short(h->server)) {
-        log_text(LOG_WARN, "too many HTTP connections, no new ones for now");
-        for (unsigned i = 0; i < h->n_listeners; i++)
-            pause_listening(h->listeners[i]);
-    }
-    return NULL;
+    count_descriptors(arg);
+    return bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
 }
 
 /* Takes the descriptor out of *fd as soon as something else will close it. */

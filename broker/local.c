@@ -15,7 +15,8 @@ typedef void local_function(struct conn *c, const struct command *cmd, struct re
 
 #define LOCAL_FOR_LOCAL(id) [CMD_##id] = local_##id,
 static local_function *const functions[COMMAND_COUNT] = {
-#define COMMAND(id, words, kind, names, min, max, rest, options, later, summary) LOCAL_FOR_##kind(id)
+#define COMMAND(id, words, kind, names, min, max, rest, options, later, summary) \
+    LOCAL_FOR_##kind(id)
 #include "protocol/command.def"
 #undef COMMAND
 };
@@ -128,8 +129,10 @@ static bool read_hello(struct conn *c, const struct command *cmd, struct request
             return false;
         }
         if (!slice_equal_nocase(cmd->rest[i], SLICE_LIT("SETNAME")) || left < 1) {
-            local_refuse(c, rq, ST_ERR, "HELLO does not know '%s' here; write HELLO [2|3] [AUTH user "
-                         "pass] [SETNAME name]", local_quote(cmd->rest[i], quoted));
+            local_refuse(c, rq, ST_ERR,
+                         "HELLO does not know '%s' here; write HELLO [2|3] [AUTH user "
+                         "pass] [SETNAME name]",
+                         local_quote(cmd->rest[i], quoted));
             return false;
         }
         *name = &cmd->rest[i + 1];
@@ -153,7 +156,8 @@ void local_HELLO(struct conn *c, const struct command *cmd, struct request rq)
     if (!read_hello(c, cmd, rq, &name))
         return;
     if (name && !name_is_fine(*name)) {
-        local_refuse(c, rq, ST_ERR, "a client's name is at most %d printable characters without blanks",
+        local_refuse(c, rq, ST_ERR,
+                     "a client's name is at most %d printable characters without blanks",
                      CLIENT_NAME_MAX);
         return;
     }
@@ -210,7 +214,8 @@ void local_UNSUBSCRIBE(struct conn *c, const struct command *cmd, struct request
 void local_CHECKS_SERVE(struct conn *c, const struct command *cmd, struct request rq)
 {
     if (c->dialect != DIALECT_RPC) {
-        local_refuse(c, rq, ST_ERR, "CHECKS SERVE is for MessagePack-RPC; on a text connection write "
+        local_refuse(c, rq, ST_ERR,
+                     "CHECKS SERVE is for MessagePack-RPC; on a text connection write "
                      "SUBSCRIBE check:<pgroup>");
         return;
     }

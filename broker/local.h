@@ -6,7 +6,8 @@
  *   local_client.c   CLIENT         local_command.c   COMMAND         local_help.c   HELP
  *
  * They run only when nothing is in flight on a text connection, so they may answer at once. To add
- * one: a LOCAL line in command.def and a function local_<ID> here; the table does not link without it.
+ * one: a LOCAL line in command.def and a function local_<ID> here; the table does not link without
+ * it.
  */
 #ifndef HALFMQ_BROKER_LOCAL_H
 #define HALFMQ_BROKER_LOCAL_H
@@ -15,14 +16,16 @@
 
 void local_run(struct conn *c, const struct command *cmd, struct request rq);
 
-/* local_PING and so on, one for each LOCAL line. Each answers exactly once (SUBSCRIBE and UNSUBSCRIBE:
- * once a channel). */
-#define LOCAL_FOR_LOCAL(id) void local_##id(struct conn *c, const struct command *cmd, struct request rq);
+/* local_PING and so on, one for each LOCAL line. Each answers exactly once (SUBSCRIBE and
+ * UNSUBSCRIBE: once a channel). */
+#define LOCAL_FOR_LOCAL(id) \
+    void local_##id(struct conn *c, const struct command *cmd, struct request rq);
 #define LOCAL_FOR_QUERY(id)
 #define LOCAL_FOR_WRITE(id)
 #define LOCAL_FOR_LATER(id)
 #define LOCAL_FOR_INNER(id)
-#define COMMAND(id, words, kind, names, min, max, rest, options, later, summary) LOCAL_FOR_##kind(id)
+#define COMMAND(id, words, kind, names, min, max, rest, options, later, summary) \
+    LOCAL_FOR_##kind(id)
 #include "protocol/command.def"
 #undef COMMAND
 #undef LOCAL_FOR_LOCAL

@@ -72,7 +72,8 @@ static void client_setname(struct conn *c, const struct slice *words, uint32_t n
     for (size_t i = 0; i < name.len && fine; i++)
         fine = name.data[i] > ' ' && name.data[i] <= '~';
     if (!fine)
-        local_refuse(c, rq, ST_ERR, "a client's name is at most %d printable characters without blanks",
+        local_refuse(c, rq, ST_ERR,
+                     "a client's name is at most %d printable characters without blanks",
                      CLIENT_NAME_MAX);
     else if (conn_set_name(c, name) != ST_OK)
         local_refuse(c, rq, ST_BUSY, "no memory for the name: try again");

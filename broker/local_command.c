@@ -1,12 +1,13 @@
 /*
- * local_command.c: COMMAND [COUNT | LIST | INFO [name ...] | DOCS [name ...]], in the shapes that Redis
- * clients expect. What it says comes from command.def.
+ * local_command.c: COMMAND [COUNT | LIST | INFO [name ...] | DOCS [name ...]], in the shapes that
+ * Redis clients expect. What it says comes from command.def.
  *
  *   COMMAND, INFO   array of  name, arity, flags, first key, last key, step
  *   DOCS            map       name ─► map summary, since, group, arguments or subcommands
  *
- * Commands of two words ("TOPIC CREATE") are shown as Redis shows its own: a container `topic` with the
- * subcommand `topic|create`. The arity counts the name, and is negative where more words may follow.
+ * Commands of two words ("TOPIC CREATE") are shown as Redis shows its own: a container `topic`
+ * with the subcommand `topic|create`. The arity counts the name, and is negative where more words
+ * may follow.
  */
 #include <stdio.h>
 
@@ -181,7 +182,10 @@ static void put_arguments(struct buf *r, const struct command_info *info)
         size_t len = strcspn(at, " ");
         bool repeats = info->rest && i + 1 == n;
         bool may_lack = repeats ? info->rest == 2 : i >= info->min;
-        put_argument(r, slice_of(at, len), NULL, may_lack ? "optional" : repeats ? "multiple" : NULL);
+        put_argument(r, slice_of(at, len), NULL,
+                     may_lack  ? "optional"
+                     : repeats ? "multiple"
+                               : NULL);
         at += len + (at[len] == ' ');
     }
     for (unsigned id = 0; id < OPTION_COUNT; id++) {

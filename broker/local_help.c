@@ -12,8 +12,8 @@ struct topic {
 };
 
 static const struct topic topics[] = {
-    {"Connection", CMD_PING},          {"Produce", CMD_SEND},
-    {"Half messages", CMD_HALF},       {"Consume in a group", CMD_POP},
+    {"Connection", CMD_PING},           {"Produce", CMD_SEND},
+    {"Half messages", CMD_HALF},        {"Consume in a group", CMD_POP},
     {"Read without a group", CMD_READ}, {"Manage topics", CMD_TOPIC_CREATE},
 };
 
@@ -37,17 +37,23 @@ static void put_all(struct buf *out)
 {
     size_t n = sizeof topics / sizeof *topics;
     for (size_t i = 0; i < n; i++)
-        put_topic(out, topics[i].title, topics[i].first, i + 1 < n ? topics[i + 1].first : COMMAND_COUNT);
-    buf_put_str(out, "HELP <command> explains one. Quick start: SEND orders hello, then POP workers orders,\n"
-                     "then ACK workers <the receipt>.\n");
+        put_topic(out, topics[i].title, topics[i].first,
+                  i + 1 < n ? topics[i + 1].first : COMMAND_COUNT);
+    buf_put_str(
+        out,
+        "HELP <command> explains one. Quick start: SEND orders hello, then POP workers orders,\n"
+        "then ACK workers <the receipt>.\n");
 }
 
 static const char *value_of(enum option_id id)
 {
     static const char *const words[] = {
-        [OPT_FLAG] = "no value",      [OPT_STR] = "text",
-        [OPT_NAME] = "a name",        [OPT_INT] = "a whole number",
-        [OPT_UINT] = "a whole number", [OPT_DUR] = "a duration: 250 (ms), 250ms 10s 5m 2h 7d",
+        [OPT_FLAG] = "no value",
+        [OPT_STR] = "text",
+        [OPT_NAME] = "a name",
+        [OPT_INT] = "a whole number",
+        [OPT_UINT] = "a whole number",
+        [OPT_DUR] = "a duration: 250 (ms), 250ms 10s 5m 2h 7d",
         [OPT_TIME] = "a time: Unix ms, or RFC 3339",
         [OPT_PAIR] = "a name and a value",
         [OPT_POINT] = "earliest, latest or a time",
@@ -76,7 +82,8 @@ static void put_one(struct buf *out, const struct command_info *info)
     }
 }
 
-/* All commands whose words are, or begin with, what was asked for: HELP TOPIC shows every TOPIC one. */
+/* All commands whose words are, or begin with, what was asked for: HELP TOPIC shows every TOPIC
+ * one. */
 static bool matches(const struct command_info *info, const struct slice *words, uint32_t n)
 {
     struct slice all = slice_str(info->words);

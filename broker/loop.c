@@ -11,12 +11,12 @@
  *
  * Answers to reads are flushed before journal_turn, which may wait for a disk.
  *
- * Lost wake-ups: `deliver` hands out the news it took before the entries it took with it, and no view
- * outlives it. A query that finds nothing parks in the same callback that opened its view, so news it
- * has not seen is still in the mailbox then.
+ * Lost wake-ups: `deliver` hands out the news it took before the entries it took with it, and no
+ * view outlives it. A query that finds nothing parks in the same callback that opened its view, so
+ * news it has not seen is still in the mailbox then.
  *
- * Why raw events and not bufferevents: one recv and one send a connection and turn, into pages that all
- * connections share, and no lock. See README.md for the figures' side of it.
+ * Why raw events and not bufferevents: one recv and one send a connection and turn, into pages
+ * that all connections share, and no lock. README.md has figures.
  */
 #include "broker/loop.h"
 
@@ -34,7 +34,7 @@
 #include "broker/loop_inner.h"
 
 #define ROUNDS_MAX 8
-#define SWEEP_S    5
+#define SWEEP_S 5
 
 /* ---- the journal's callbacks ---- */
 
@@ -87,7 +87,8 @@ bool loop_submit(struct loop *l, struct entry *e)
     if (!journal_submit(l->server->journal, &l->client, e))
         return false;
     l->in_flight++;
-    l->again = true; /* submitted behind this round's journal_turn, it would wait for the next wake */
+    /* Submitted behind this round's journal_turn, it would wait for the next wake. */
+    l->again = true;
     return true;
 }
 

@@ -20,7 +20,7 @@ struct slot {
     uint32_t next_free;
 };
 
-#define SPARE_BUFS       64
+#define SPARE_BUFS 64
 #define SPARE_BYTES_KEEP ((size_t)KIB(64))
 #define REPLY_BYTES_KEEP ((size_t)KIB(256))
 
@@ -41,8 +41,8 @@ struct loop {
     struct metrics_cell metrics;
 
     struct command_space space; /* parsing never nests, so one is enough for all connections */
-    struct buf reply;           /* tokens of the answer being made */
-    uint8_t *scratch;           /* READ_BYTES: where sockets are read */
+    struct buf reply; /* tokens of the answer being made */
+    uint8_t *scratch; /* READ_BYTES: where sockets are read */
     struct buf spare[SPARE_BUFS];
     uint32_t n_spare;
 
@@ -55,26 +55,27 @@ struct loop {
     struct conn *doomed;
 
     uint32_t in_flight; /* entries that the journal has */
-    bool again;         /* the journal wants another turn */
-    bool ticking;       /* a TICK is under way */
+    bool again; /* the journal wants another turn */
+    bool ticking; /* a TICK is under way */
     bool draining, drain_late;
     struct timer drain_timer;
 
     size_t body_max, bulk_max, output_limit; /* settings, as of this turn */
 };
 
-/* The turn's view: it holds every group that was delivered. Good until the end of the call that asked.
- * NULL: no memory. */
+/* The turn's view: it holds every group that was delivered. Good until the end of the call that
+ * asked. NULL: no memory. */
 struct view *loop_view(struct loop *l);
 
-/* For a client's question: it holds every group that anybody was told of. Another loop may have told
- * somebody since the turn's view was opened; with a single loop that cannot be. */
+/* For a client's question: it holds every group that anybody was told of. Another loop may have
+ * told somebody since the turn's view was opened; with a single loop that cannot be. */
 struct view *loop_view_now(struct loop *l);
 
 /* The tokens buffer, empty. */
 struct buf *loop_reply(struct loop *l);
 
-/* Submits through the journal and counts. False: a bound is reached; the entry stays the caller's. */
+/* Submits through the journal and counts. False: a bound is reached; the entry stays the caller's.
+ * */
 bool loop_submit(struct loop *l, struct entry *e) MUST_CHECK;
 
 /* Submits an entry of the broker's own (no connection, outcome only looked at by done). False: no
@@ -86,6 +87,9 @@ bool loop_submit_command(struct loop *l, const struct command *cmd,
 void loop_take_buf(struct loop *l, struct buf *b, size_t cap);
 void loop_give_buf(struct loop *l, struct buf *b);
 
-static inline struct loop *loop_of(struct journal_client *owner) { return (struct loop *)owner; }
+static inline struct loop *loop_of(struct journal_client *owner)
+{
+    return (struct loop *)owner;
+}
 
 #endif

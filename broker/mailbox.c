@@ -1,6 +1,6 @@
 /*
- * mailbox.c: one mutex, one set of letters, one eventfd. The lock is held for a few moves at a time,
- * never over a system call but the wake itself.
+ * mailbox.c: one mutex, one set of letters, one eventfd. The lock is held for a few moves at a
+ * time, never over a system call but the wake itself.
  */
 #include "broker/mailbox.h"
 

@@ -1,8 +1,8 @@
 /*
  * pubsub.c: channels in a small hash table by the key of the news that concerns them.
  *
- * A topic's new messages are read once a loop, a portion a turn (PORTION_BYTES), and appended to each
- * subscriber's output. To add a kind of channel: a line in `kinds`, and what makes it pending.
+ * A topic's new messages are read once a loop, a portion a turn (PORTION_BYTES), and appended to
+ * each subscriber's output. To add a kind of channel: a line in `kinds`, and what makes it pending.
  */
 #include "broker/pubsub.h"
 
@@ -30,7 +30,8 @@ static const struct channel_info kinds[] = {
 static const struct slice no_slice = {NULL, 0};
 
 /* Reads "topic:orders". ST_ERR: no such kind, ST_BADNAME. */
-static enum status read_name(struct slice name, enum channel_kind *ret_kind, struct slice *ret_subject)
+static enum status read_name(struct slice name, enum channel_kind *ret_kind,
+                             struct slice *ret_subject)
 {
     for (unsigned i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         size_t n = strlen(kinds[i].prefix);
@@ -164,7 +165,8 @@ static struct subscription *subscription_of(struct conn *c, const struct channel
 
 static void link_in(struct subscription *s, struct conn *c, struct channel *ch)
 {
-    *s = (struct subscription){.channel = ch, .conn = c, .prev = ch->last, .next_mine = c->subscriptions};
+    *s = (struct subscription){
+        .channel = ch, .conn = c, .prev = ch->last, .next_mine = c->subscriptions};
     if (ch->last)
         ch->last->next = s;
     else
@@ -253,11 +255,12 @@ static bool refuse_name(struct conn *c, struct request rq, struct slice name, en
     char quoted[160], text[512];
     text_quote(name, 128, quoted, sizeof quoted);
     if (s == ST_BADNAME)
-        snprintf(text, sizeof text,
-                 "the name in channel '%s' must be 1..%d of A-Z a-z 0-9 . _ -", quoted, NAME_BYTES_MAX);
+        snprintf(text, sizeof text, "the name in channel '%s' must be 1..%d of A-Z a-z 0-9 . _ -",
+                 quoted, NAME_BYTES_MAX);
     else
         snprintf(text, sizeof text,
-                 "unknown channel '%s': it must be topic:<topic> or check:<producer group>", quoted);
+                 "unknown channel '%s': it must be topic:<topic> or check:<producer group>",
+                 quoted);
     conn_refuse(c, rq, s, text);
     return false;
 }
@@ -285,7 +288,8 @@ static bool join_name(struct conn *c, struct slice name, struct request rq)
     if (s == ST_OK)
         return true;
     char text[128];
-    snprintf(text, sizeof text, "a connection may stand in %d channels, no more", SUBSCRIPTIONS_MAX);
+    snprintf(text, sizeof text, "a connection may stand in %d channels, no more",
+             SUBSCRIPTIONS_MAX);
     conn_refuse(c, rq, s, s == ST_LIMIT ? text : NULL);
     return false;
 }

@@ -5,7 +5,7 @@
  *   check:<pgroup>  check-backs: ONE subscriber gets each, in turn (checkback.h does the pulling);
  *                   MessagePack-RPC clients join it with checks_serve
  *
- *   news ──► pubsub_news ──► channel pending ──► pubsub_run ──► out buffers ──► flush ──► again, if more
+ *   news ─► pubsub_news ─► channel pending ─► pubsub_run ─► out buffers ─► flush ─► again, if more
  *
  * A channel exists while somebody stands in it. Nothing is kept for a subscriber but what is in its
  * output buffer; one that lets more than output_limit pile up is cut.
@@ -20,7 +20,7 @@
 #include "storage/query.h"
 
 #define SUBSCRIPTIONS_MAX 1024 /* a connection */
-#define CHANNEL_BUCKETS   256
+#define CHANNEL_BUCKETS 256
 
 enum channel_kind { CHANNEL_TOPIC, CHANNEL_CHECK };
 
@@ -29,7 +29,7 @@ struct channel;
 struct subscription {
     struct channel *channel;
     struct conn *conn;
-    struct subscription *prev, *next;           /* in the channel */
+    struct subscription *prev, *next; /* in the channel */
     struct subscription *prev_mine, *next_mine; /* of the connection */
 };
 
@@ -42,9 +42,9 @@ struct channel {
     bool pending;
     struct subscription *first, *last;
     struct follower follower; /* TOPIC */
-    struct timer retry;       /* CHECK: pull again then */
-    bool pulling;             /* CHECK: a CHECKS is under way */
-    struct slice subject;     /* the topic, or the producer group */
+    struct timer retry; /* CHECK: pull again then */
+    bool pulling; /* CHECK: a CHECKS is under way */
+    struct slice subject; /* the topic, or the producer group */
     size_t name_len;
     char name[]; /* "topic:orders" */
 };

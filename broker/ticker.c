@@ -17,6 +17,7 @@
 
 #include <stdlib.h>
 
+#include "broker/log.h"
 #include "broker/loop.h"
 
 #define SLEEP_MS_MAX 250
@@ -34,6 +35,7 @@ struct ticker {
     /* ---- the main thread's ---- */
     int64_t last_due_ms; /* of the look before */
     int64_t again_ms;
+    bool disk_full;
 };
 
 static struct ticker *ticker_of(struct journal_client *c)
@@ -80,11 +82,20 @@ static int64_t sleep_ms(struct ticker *t, int64_t due_ms, int64_t now_ms)
     return due_ms - now_ms < SLEEP_MS_MAX ? due_ms - now_ms : SLEEP_MS_MAX;
 }
 
-static bool disk_is_full(struct journal *j)
+/* Asks the journal, and tells the log when it has changed. */
+static bool disk_is_full(struct ticker *t)
 {
     struct journal_stats stats;
-    journal_stats(j, &stats);
-    return stats.disk_full;
+    journal_stats(t->server->journal, &stats);
+    if (stats.disk_full && !t->disk_full)
+        log_event(LOG_ERROR, "the disk is full, writes are refused", " free_bytes=%lld hint=%s",
+                  (long long)stats.disk_free_bytes,
+                  "\"make room, or lower disk_reserve; writes go on by themselves then\"");
+    else if (!stats.disk_full && t->disk_full)
+        log_event(LOG_INFO, "the disk has room again, writes go on", " free_bytes=%lld",
+                  (long long)stats.disk_free_bytes);
+    t->disk_full = stats.disk_full;
+    return t->disk_full;
 }
 
 static void set_timer(struct ticker *t, int64_t ms)
@@ -105,7 +116,8 @@ static void on_time(evutil_socket_t fd, short what, void *arg)
     atomic_store(&t->asleep_until_ms, INT64_MAX);
     int64_t due_ms = journal_next_due_ms(j), now_ms = journal_now_ms(j);
     atomic_store(&t->asleep_until_ms, due_ms <= now_ms ? INT64_MIN : due_ms);
-    if (due_ms <= now_ms || disk_is_full(j))
+    bool full = disk_is_full(t);
+    if (due_ms <= now_ms || full)
         loop_tick(t->server->loops[0]);
     set_timer(t, sleep_ms(t, due_ms, now_ms));
 }

@@ -1,6 +1,6 @@
 /*
- * timers.c: a binary heap with the place of each node written into the node, so that a deadline in the
- * middle is moved or taken out without a search.
+ * timers.c: a binary heap with the place of each node written into the node, so that a deadline in
+ * the middle is moved or taken out without a search.
  *
  *   heap[0]  earliest          children of i: 2i+1, 2i+2          node->place = i + 1
  */
@@ -118,7 +118,8 @@ int64_t timers_next(const struct timers *ts)
 
 void timers_run(struct timers *ts, int64_t now_ms, void *arg)
 {
-    /* What fires may set timers that are due at once; the count keeps this call from chasing them. */
+    /* What fires may set timers that are due at once; the count keeps this call from chasing them.
+     * */
     for (uint32_t left = ts->n; left > 0 && timers_next(ts) <= now_ms; left--) {
         struct timer *t = ts->heap[0];
         timer_clear(ts, t);

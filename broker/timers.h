@@ -5,8 +5,9 @@
  *   queue.retry ─────┼──► heap, earliest on top ──► ONE libevent timer, armed for the top
  *   conn.linger ─────┘
  *
- * Thousands of parked waits come and go; an event each would cost 128 bytes and two list operations in
- * libevent, a node here costs 24 bytes and about log2(n) moves, and most are cleared before they fire.
+ * Thousands of parked waits come and go; an event each would cost 128 bytes and two list
+ * operations in libevent, a node here costs 24 bytes and about log2(n) moves, and most are cleared
+ * before they fire.
  *
  * Threads: the loop's own. Times are milliseconds of timers_now (monotonic).
  */
@@ -18,7 +19,7 @@
 struct timer {
     int64_t due_ms;
     void (*fire)(struct timer *t, void *arg); /* t is out of the heap already; arg: of timers_run */
-    uint32_t place;                           /* in the heap, from 1; 0: not set */
+    uint32_t place; /* in the heap, from 1; 0: not set */
 };
 
 struct timers {
@@ -35,7 +36,10 @@ enum status timer_set(struct timers *ts, struct timer *t, int64_t due_ms) MUST_C
 /* Takes it out; fine when it is not set. */
 void timer_clear(struct timers *ts, struct timer *t);
 
-static inline bool timer_is_set(const struct timer *t) { return t->place != 0; }
+static inline bool timer_is_set(const struct timer *t)
+{
+    return t->place != 0;
+}
 
 /* When the next one is due; INT64_MAX: none is set. */
 int64_t timers_next(const struct timers *ts);

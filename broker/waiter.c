@@ -2,7 +2,7 @@
  * waiter.c: the queues of waiters, in two hash tables: by the key that is theirs, and by the topic
  * whose news concerns them too. Queues exist as long as somebody stands in them.
  *
- * To add a command that can WAIT: say in `links_of` what it waits for.
+ * To add a command that can WAIT: say in `target_of` what it waits for.
  */
 #include "broker/waiter.h"
 
@@ -20,7 +20,7 @@ struct wait_queue {
     struct waiters *set;
     uint64_t key;
     uint64_t topic; /* 0: no second key */
-    bool all;       /* readers: they do not compete */
+    bool all; /* readers: they do not compete */
     struct wait_queue *next_key, *next_topic;
     struct wait_link *first, *last;
 };
@@ -62,6 +62,7 @@ static struct target target_of(const struct command *cmd, uint32_t i, uint64_t k
     return (struct target){.key = key, .all = true};
 }
 
+/* Index of the newest news about a key that was handed out; sometimes of another key's. */
 static uint64_t seen(const struct waiters *ws, uint64_t key)
 {
     uint64_t at = ws->seen[key % SEEN_BUCKETS];
@@ -72,7 +73,7 @@ bool waiters_missed(const struct waiters *ws, const struct entry *e)
 {
     for (uint32_t i = 0; i < links_count(&e->cmd); i++) {
         struct target t = target_of(&e->cmd, i, 0);
-        if (seen(ws, t.key) > e->index || (t.topic && seen(ws, t.topic) > e->index))
+        if (seen(ws, t.key) >= e->index || (t.topic && seen(ws, t.topic) >= e->index))
             return true;
     }
     return false;
@@ -316,8 +317,8 @@ void waiter_free(struct waiter *w, bool found)
     if (w->state == WAITER_WOKEN)
         leave_woken(w);
     timer_clear(ws->timers, &w->deadline);
-    /* Woken by the clock and not back with `nothing`: there may be more, and nobody else was told. A
-     * waiter that goes without having looked passes its turn on in the same way. */
+    /* Woken by the clock and not back with `nothing`: there may be more, and nobody else was told.
+     * A waiter that goes without having looked passes its turn on in the same way. */
     bool pass_on = w->by_time || (!found && w->state != WAITER_PARKED);
     w->state = WAITER_RUNNING;
     for (uint32_t i = 0; pass_on && i < w->n_links; i++)

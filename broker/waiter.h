@@ -10,15 +10,17 @@
  *   PARKED ── news, or time ──► WOKEN ── waiters_next ──► RUNNING ── waiter_park_again ──► PARKED
  *      └── waiter_free (answered, expired, the caller has gone) ◄─────────┘
  *
- * A waiter that was woken keeps its place in its queues, so that one that finds nothing is the oldest
- * again. The entry is the waiter's own while PARKED and WOKEN, the journal's while RUNNING (entry->arg
- * then leads back to the waiter).
+ * A waiter that was woken keeps its place in its queues, so that one that finds nothing is the
+ * oldest again. The entry is the waiter's own while PARKED and WOKEN, the journal's while RUNNING
+ * (entry->arg then leads back to the waiter).
  *
- * Lost wake-ups: the news that was handed out is remembered, newest index by bucket of key. A caller
- * whose answer `nothing` is of an older group must look again instead of parking (waiters_missed).
+ * Lost wake-ups: the news that was handed out is remembered, newest index by bucket of key. A
+ * caller whose answer `nothing` is of an older group, or of that very group (what came may have
+ * been applied behind it), must look again instead of parking (waiters_missed).
  *
- * Time: what only time makes ready (retry_at_ms) is kept once a queue and wakes ONE waiter; when that
- * one finds something, the next is woken, so that a thousand callers do not all ask for one message.
+ * Time: what only time makes ready (retry_at_ms) is kept once a queue and wakes ONE waiter; when
+ * that one finds something, the next is woken, so that a thousand callers do not all ask for one
+ * message.
  *
  * Threads: the loop's own.
  */
@@ -49,7 +51,7 @@ struct waiter {
     struct waiter *prev_mine, *next_mine; /* the owner's list: waits of one connection */
     enum waiter_state state;
     bool by_time; /* woken by the clock: see above */
-    bool gone;    /* the owner's: the caller has closed meanwhile */
+    bool gone; /* the owner's: the caller has closed meanwhile */
     uint32_t n_links;
     struct wait_link links[];
 };
@@ -59,25 +61,27 @@ struct waiter {
 
 struct waiters {
     struct timers *timers;
-    void (*expired)(struct waiter *w, void *arg); /* at its deadline, PARKED; must free or answer it */
-    uint32_t n;                                   /* all of them, whatever their state */
+    /* At its deadline, PARKED; must free it. */
+    void (*expired)(struct waiter *w, void *arg);
+    uint32_t n; /* all of them, whatever their state */
     struct waiter *first_woken, *last_woken;
     struct wait_queue *by_key[WAIT_BUCKETS];
     struct wait_queue *by_topic[WAIT_BUCKETS];
     uint64_t seen[SEEN_BUCKETS]; /* index of the newest news, by key */
-    uint64_t seen_all;           /* ... that overflowed */
+    uint64_t seen_all; /* ... that overflowed */
 };
 
 void waiters_init(struct waiters *ws, struct timers *timers,
                   void (*expired)(struct waiter *w, void *arg));
 void waiters_fini(struct waiters *ws); /* all waiters must be gone */
 
-/* True where news newer than the entry's group was handed out already for what it waits for. */
+/* True where news of the entry's group or a newer one was handed out already for what it waits
+ * for. */
 bool waiters_missed(const struct waiters *ws, const struct entry *e);
 
-/* Parks a POP or CHECKS that found nothing, or a READ (key: of its query_hint). The entry becomes the
- * waiter's. retry_ms: monotonic time at which time alone may help; 0: never. NULL: no memory, and the
- * entry stays the caller's. */
+/* Parks a POP or CHECKS that found nothing, or a READ (key: of its query_hint). The entry becomes
+ * the waiter's. retry_ms: monotonic time at which time alone may help; 0: never. NULL: no memory,
+ * and the entry stays the caller's. */
 struct waiter *waiter_park(struct waiters *ws, struct entry *e, uint64_t key, int64_t deadline_ms,
                            int64_t retry_ms);
 
