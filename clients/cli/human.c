@@ -12,9 +12,10 @@
 #include "protocol/text.h"
 
 #define CELL_BYTES 512
+#define TIME_MS_MIN 1000000000000 /* in 2001; a smaller number under such a name is a duration */
 
-static const char *const times[] = {"born",    "stored",     "expires", "lease_until",
-                                    "created", "next_check", "at",      "decided"};
+static const char *const times[] = {"born",       "stored", "expires", "lease_until", "created",
+                                    "next_check", "at",     "decided", "timeout"};
 
 static bool is_number(const cJSON *item)
 {
@@ -28,7 +29,7 @@ static bool format_time(const char *name, const char *digits, char *out, size_t 
     bool known = false;
     for (size_t i = 0; name && i < sizeof times / sizeof *times; i++)
         known = known || strcmp(name, times[i]) == 0;
-    if (!known || !text_int(slice_str(digits), &ms) || ms <= 0)
+    if (!known || !text_int(slice_str(digits), &ms) || ms < TIME_MS_MIN)
         return false;
     time_t seconds = (time_t)(ms / 1000);
     char date[64];

@@ -4,6 +4,7 @@
     ends    (topic, queue) -> next offset to read   (a round reads what is new; the end reads it all)
 """
 from collections import defaultdict
+from itertools import islice
 
 from broker import Message, Refused, pairs
 from ledger import DONE, MAYBE, REFUSED, plain
@@ -15,11 +16,11 @@ READ_COUNT = 1000
 class Audit:
     def __init__(self, ledger):
         self.ledger = ledger
-        self.checked_txns = 0
         self.forget()
 
     def forget(self):
-        """The next read begins at offset 0 of every queue."""
+        """The next read begins at offset 0 of every queue, and all is compared again."""
+        self.checked_sent = self.checked_batches = self.checked_txns = 0
         self.store = {}
         self.ends = defaultdict(int)
         self.last_number = {}            # ORDER key -> highest number seen
@@ -51,6 +52,8 @@ class Audit:
             self.problem(f"stored twice: {self.store[message.body]} and {message}")
         self.store[message.body] = message.id
         record = self.ledger.sent.get(message.body)
+        if record and record.absent:
+            self.problem(f"appeared only now: {message}")
         if record and record.key:
             self.take_ordered(message, record)
         if message.body in self.ledger.orphans:
@@ -66,16 +69,19 @@ class Audit:
         self.last_number[record.key] = record.number
 
     def check_sent(self):
-        for record in list(self.ledger.sent.values()):
+        """What was sent since the last time. What was not there then may not appear later (take)."""
+        for record in islice(self.ledger.sent.values(), self.checked_sent, None):
             found = self.store.get(record.body)
             if record.state == DONE and found != record.id:
                 self.problem(f"SEND answered {record.id}, but {found} holds the message")
             if record.state == REFUSED and found:
                 self.problem(f"refused, but stored: {found}")
-        for batch in self.ledger.batches:
+            record.absent = not found
+        for batch in islice(self.ledger.batches, self.checked_batches, None):
             there = sum(record.body in self.store for record in batch)
             if there not in (0, len(batch)):
                 self.problem(f"MSEND in part: {there} of {len(batch)}, {batch[0].body[:40]!r}...")
+        self.checked_sent, self.checked_batches = len(self.ledger.sent), len(self.ledger.batches)
 
     def check_txns(self, client, shops):
         """Each transaction as it stands in the broker now; the ones found pending can be decided

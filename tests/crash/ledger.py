@@ -19,6 +19,7 @@ class Sent:
     def __init__(self, topic, body, key=None, number=0):
         self.topic, self.body, self.key, self.number = topic, body, key, number
         self.state, self.id = MAYBE, None
+        self.absent = False  # an audit has not found it
 
     def answered(self, reply_id):
         self.state, self.id = DONE, reply_id.decode()

@@ -12,7 +12,7 @@ Each runs in a thread with a connection of its own until the connection ends.
 import threading
 
 from broker import Message, Refused, Text, encode
-from ledger import DONE, REFUSED, Ledger, Sent, Txn, plain
+from ledger import DONE, MAYBE, REFUSED, Ledger, Sent, Txn, plain
 
 QUEUES = {"flow": 3, "batch": 4, "ta": 2, "tb": 1, "out": 2}
 WORK_TOPICS = ("flow", "batch", "ta", "tb")
@@ -124,7 +124,7 @@ class Shop(Worker):
                 for _ in range(self.random.randint(0, 4))]
         data = []
         for topic, body in more:
-            txn.messages.append([topic, body, "maybe"])
+            txn.messages.append([topic, body, MAYBE])
             data.append(encode("HALF", "shop", topic, body, "TXN", txn.txid))
         decision = self.random.choice(("COMMIT", "COMMIT", "ROLLBACK", None))
         if decision:
@@ -204,11 +204,13 @@ class Popper(Worker):
         """Each by itself, in a pipeline: so it is known which of them counted."""
         acked = self.ledger.acked[self.group]
         for receipt in receipts:
-            acked.setdefault(plain(receipt), "maybe")
+            acked.setdefault(plain(receipt), MAYBE)
         client.send_raw(b"".join(encode("ACK", self.group, r) for r in receipts))
         for receipt in receipts:
             if client.read() == 1:
                 acked[plain(receipt)] = DONE
+            elif acked.get(plain(receipt)) == MAYBE:
+                del acked[plain(receipt)]  # its lease was over, so it will be handed out again
 
 
 class Pipe(Worker):

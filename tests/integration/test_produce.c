@@ -142,6 +142,23 @@ static void test_dedup(void **state)
     freeReplyObject(talk_array(c, 2, "READ once 0 0 COUNT 10"));
 }
 
+static void test_dedup_window_ends(void **state)
+{
+    (void)state;
+    sent("window:0:0", "window", "a", "QUEUE 0 DEDUP w");
+    talk_status(c, "OK", "CONFIG SET dedup_window 50ms");
+    int64_t end = spawn_now_ms() + SPAWN_DEADLINE_MS;
+    bool fresh = false;
+    while (!fresh && spawn_now_ms() < end) {
+        char *id = talk_string(c, "SEND window b QUEUE 0 DEDUP w2");
+        fresh = strcmp(id, "window:0:1") != 0; /* the window of the one before is over */
+        free(id);
+        spawn_pause();
+    }
+    assert_true(fresh);
+    talk_status(c, "OK", "CONFIG SET dedup_window 10m");
+}
+
 static void test_dedup_in_one_pipeline(void **state)
 {
     (void)state;
@@ -253,6 +270,7 @@ int main(void)
         cmocka_unit_test(test_attributes),
         cmocka_unit_test(test_bodies_are_bytes),
         cmocka_unit_test(test_dedup),
+        cmocka_unit_test(test_dedup_window_ends),
         cmocka_unit_test(test_dedup_in_one_pipeline),
         cmocka_unit_test(test_ttl),
         cmocka_unit_test(test_msend),

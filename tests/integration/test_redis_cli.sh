@@ -66,8 +66,7 @@ like "[0-9]*" CLIENT ID
 like "*addr=*" CLIENT LIST
 like "[0-9]*" COMMAND COUNT
 like "*send*" COMMAND LIST
-like "*SEND topic body*" HELP SEND
-like "*COMMIT*" HELP
+like "*topic body*" HELP SEND
 like "ERR *" NONSENSE
 is OK QUIT
 

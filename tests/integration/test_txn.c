@@ -302,6 +302,28 @@ static void test_parked(void **state)
     free(txid);
 }
 
+/* Outcomes are forgotten in the end: then it is as if the txid had never been. */
+static void test_outcome_is_forgotten(void **state)
+{
+    (void)state;
+    talk_status(c, "OK", "CONFIG SET txn_outcome_retention 1s");
+    char *txid = talk_string(c, "HALF shop forget x QUEUE 0");
+    freeReplyObject(talk_array(c, 1, "COMMIT %s", txid));
+    int64_t end = spawn_now_ms() + SPAWN_DEADLINE_MS;
+    bool gone = false;
+    while (!gone && spawn_now_ms() < end) {
+        redisReply *r = talk(c, "TXN INFO %s", txid);
+        gone = r->type == REDIS_REPLY_ERROR;
+        freeReplyObject(r);
+        spawn_pause();
+    }
+    talk_error(c, "NOTXN", "COMMIT %s", txid);
+    talk_error(c, "NOTXN", "ROLLBACK %s", txid);
+    freeReplyObject(talk_array(c, 1, "READ forget 0 0 COUNT 10"));
+    talk_status(c, "OK", "CONFIG SET txn_outcome_retention 7d");
+    free(txid);
+}
+
 static void test_extend(void **state)
 {
     (void)state;
@@ -332,6 +354,7 @@ int main(void)
         cmocka_unit_test(test_checks_are_pushed),
         cmocka_unit_test(test_parked),
         cmocka_unit_test(test_extend),
+        cmocka_unit_test(test_outcome_is_forgotten),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

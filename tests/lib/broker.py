@@ -116,10 +116,15 @@ class Broker:
         return self
 
     def __exit__(self, kind, value, trace):
-        if kind is not None:
-            tail = self.read_log()[-4096:].decode(errors="replace")
+        """In the end it must stop in order: that is when sanitizers speak."""
+        status = self.stop() if kind is None and self.runs() else 0
+        log = self.read_log()
+        found = b"Sanitizer" in log  # one that was killed has no status to say so
+        if kind is not None or status != 0 or found:
+            tail = log[-8192:].decode(errors="replace")
             print(f"--- the broker's log ---\n{tail}\n---", file=sys.stderr)
         self.close()
+        assert status == 0 and not found, f"the broker ended with status {status}"
 
 
 class Refused(Exception):

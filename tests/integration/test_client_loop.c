@@ -1,0 +1,304 @@
+/*
+ * test_client_loop.c: libhalfmq in the application's own libevent loop: nothing blocks it, everything
+ * asynchronous works in it, over a reconnect too, and what closes drives the socket by itself.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <halfmq_libevent.h>
+
+#include "tests/lib/rig.h"
+
+struct app {
+    struct spawned *broker;
+    struct event_base *base;
+    struct hmq_libevent *adapter;
+    hmq_client *client;
+    unsigned sent, failed;
+    _Atomic unsigned handled, checked;
+    enum hmq_status blocked;
+};
+
+static int start(void **state)
+{
+    static const char *const flags[] = {"--checkin", "10ms", "--check_every", "50ms", NULL};
+    struct app *a = calloc(1, sizeof *a);
+    hmq_error err;
+    assert_non_null(a);
+    a->broker = rig_spawn(flags);
+    a->base = event_base_new();
+    assert_non_null(a->base);
+    hmq_options *o =
+        rig_options_for(a->broker->port, "?reconnect_min_ms=5&reconnect_max_ms=50&wait_ms=100");
+    RIG_CHECK(hmq_libevent_new(a->base, o, &a->adapter, &a->client, &err), &err);
+    hmq_options_free(o);
+    *state = a;
+    return 0;
+}
+
+static int stop(void **state)
+{
+    struct app *a = *state;
+    hmq_client_free(a->client);
+    hmq_libevent_free(a->adapter);
+    assert_int_equal(event_base_get_num_events(a->base, EVENT_BASE_COUNT_ADDED), 0);
+    event_base_free(a->base);
+    int status = spawn_stop(a->broker);
+    spawn_free(a->broker);
+    free(a);
+    return status;
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    (void)arg;
+}
+
+/* Turns the loop until holds(a). */
+static void turn_until(struct app *a, bool (*holds)(struct app *a), const char *what)
+{
+    int64_t deadline_ms = spawn_now_ms() + RIG_DEADLINE_MS;
+    struct timeval in = {0, 10000};
+    struct event *tick = evtimer_new(a->base, on_tick, NULL);
+    assert_non_null(tick);
+    while (!holds(a)) {
+        if (spawn_now_ms() > deadline_ms)
+            fail_msg("waited in vain: %s", what);
+        evtimer_add(tick, &in);
+        event_base_loop(a->base, EVLOOP_ONCE);
+    }
+    event_free(tick);
+}
+
+static void on_sent(void *arg, const char *id, const hmq_error *err)
+{
+    struct app *a = arg;
+    a->sent += id != NULL;
+    a->failed += err->code != HMQ_OK;
+}
+
+static void send_many(struct app *a, hmq_producer *producer, unsigned n)
+{
+    hmq_error err;
+    for (unsigned i = 0; i < n; i++) {
+        char body[16];
+        int len = snprintf(body, sizeof body, "%u", i);
+        RIG_CHECK(hmq_send_async(producer, "t", body, (size_t)len, NULL, RIG_DEADLINE_MS, on_sent,
+                                 a, &err),
+                  &err);
+    }
+}
+
+static bool thousand_sent(struct app *a)
+{
+    return a->sent + a->failed >= 1000;
+}
+
+static bool connected(struct app *a)
+{
+    hmq_stats stats = {.size = sizeof stats};
+    hmq_client_stats(a->client, &stats);
+    return stats.connected;
+}
+
+static void test_nothing_blocks(void **state)
+{
+    struct app *a = *state;
+    hmq_error err;
+    hmq_producer *producer = NULL;
+    hmq_batch *batch = NULL;
+    const char *topic = "t";
+    hmq_request *ping = hmq_request_new("ping");
+    assert_int_equal(hmq_call(a->client, ping, 1000, NULL, &err), HMQ_EWOULDBLOCK);
+    hmq_request_free(ping);
+    RIG_CHECK(hmq_producer_new(a->client, NULL, &producer, &err), &err);
+    assert_int_equal(hmq_send(producer, "t", "x", 1, NULL, 1000, NULL, &err), HMQ_EWOULDBLOCK);
+    assert_int_equal(hmq_pop(a->client, "g", &topic, 1, 1, 0, 1000, &batch, &err), HMQ_EWOULDBLOCK);
+    RIG_CHECK(hmq_producer_close(producer, 1000, &err), &err);
+}
+
+static void test_asynchronous(void **state)
+{
+    struct app *a = *state;
+    hmq_producer *producer = NULL;
+    hmq_error err;
+    RIG_CHECK(hmq_producer_new(a->client, NULL, &producer, &err), &err);
+    send_many(a, producer, 1000);
+    turn_until(a, thousand_sent, "all are sent");
+    assert_int_equal(a->sent, 1000);
+    RIG_CHECK(hmq_producer_close(producer, 1000, &err), &err);
+}
+
+static void test_reconnects(void **state)
+{
+    struct app *a = *state;
+    hmq_producer *producer = NULL;
+    hmq_error err;
+    RIG_CHECK(hmq_producer_new(a->client, NULL, &producer, &err), &err);
+    turn_until(a, connected, "connected");
+    send_many(a, producer, 500);
+    event_base_loop(a->base, EVLOOP_ONCE);
+    spawn_kill(a->broker);
+    send_many(a, producer, 500);
+    event_base_loop(a->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+    spawn_again(a->broker);
+    turn_until(a, thousand_sent, "all are sent");
+    assert_int_equal(a->sent, 1000);
+    RIG_CHECK(hmq_producer_close(producer, 1000, &err), &err);
+}
+
+/* Closing and flushing on the loop's thread turn the socket by themselves. */
+static void test_flush_on_the_loop_thread(void **state)
+{
+    struct app *a = *state;
+    hmq_producer *producer = NULL;
+    hmq_error err;
+    RIG_CHECK(hmq_client_wait(a->client, RIG_DEADLINE_MS, &err), &err);
+    RIG_CHECK(hmq_producer_new(a->client, NULL, &producer, &err), &err);
+    send_many(a, producer, 100);
+    RIG_CHECK(hmq_producer_flush(producer, RIG_DEADLINE_MS, &err), &err);
+    assert_int_equal(a->sent, 100);
+    send_many(a, producer, 100);
+    RIG_CHECK(hmq_producer_close(producer, RIG_DEADLINE_MS, &err), &err);
+    assert_int_equal(a->sent, 200);
+}
+
+static enum hmq_verdict on_message(void *arg, const hmq_message *m, hmq_retry *retry)
+{
+    struct app *a = arg;
+    (void)retry;
+    atomic_fetch_add(&a->handled, hmq_message_id(m) != NULL);
+    return HMQ_ACK;
+}
+
+static bool all_handled(struct app *a)
+{
+    return atomic_load(&a->handled) >= 1000;
+}
+
+static void test_consumer(void **state)
+{
+    struct app *a = *state;
+    hmq_producer *producer = NULL;
+    hmq_consumer *consumer = NULL;
+    hmq_error err;
+    const char *topic = "t";
+    RIG_CHECK(hmq_producer_new(a->client, NULL, &producer, &err), &err);
+    RIG_CHECK(hmq_consumer_new(a->client, "g", &topic, 1, on_message, a, NULL, &consumer, &err),
+              &err);
+    send_many(a, producer, 1000);
+    turn_until(a, all_handled, "all are handled");
+    RIG_CHECK(hmq_consumer_close(consumer, RIG_DEADLINE_MS, &err), &err);
+    RIG_CHECK(hmq_producer_close(producer, RIG_DEADLINE_MS, &err), &err);
+    assert_int_equal(atomic_load(&a->handled), 1000);
+}
+
+static enum hmq_decision on_check(void *arg, const hmq_check *check)
+{
+    struct app *a = arg;
+    (void)check;
+    atomic_fetch_add(&a->checked, 1);
+    return HMQ_COMMIT;
+}
+
+static void on_half(void *arg, hmq_txid txid, const hmq_error *err)
+{
+    struct app *a = arg;
+    assert_int_equal(err->code, HMQ_OK);
+    a->sent += txid != 0;
+}
+
+static bool was_checked(struct app *a)
+{
+    return a->sent > 0 && atomic_load(&a->checked) > 0;
+}
+
+static void test_checks(void **state)
+{
+    struct app *a = *state;
+    hmq_txn_producer *producer = NULL;
+    hmq_error err;
+    RIG_CHECK(hmq_txn_producer_new(a->client, "pg", on_check, a, NULL, &producer, &err), &err);
+    RIG_CHECK(hmq_txn_half_async(producer, "t", "x", 1, NULL, RIG_DEADLINE_MS, on_half, a, &err),
+              &err);
+    turn_until(a, was_checked, "the broker asks");
+    RIG_CHECK(hmq_txn_close(producer, RIG_DEADLINE_MS, &err), &err);
+}
+
+static void *ping_in_thread(void *arg)
+{
+    struct app *a = arg;
+    hmq_request *ping = hmq_request_new("ping");
+    enum hmq_status status = hmq_call(a->client, ping, RIG_DEADLINE_MS, NULL, NULL);
+    hmq_request_free(ping);
+    atomic_store(&a->handled, 1);
+    a->blocked = status;
+    return NULL;
+}
+
+static bool thread_done(struct app *a)
+{
+    return atomic_load(&a->handled) == 1;
+}
+
+/* Blocking is for other threads: the loop goes on meanwhile. */
+static void test_blocking_from_another_thread(void **state)
+{
+    struct app *a = *state;
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, ping_in_thread, a), 0);
+    turn_until(a, thread_done, "the call of the other thread");
+    pthread_join(thread, NULL);
+    assert_int_equal(a->blocked, HMQ_OK);
+}
+
+static void close_inside(void *arg, const char *id, const hmq_error *err)
+{
+    struct app *a = arg;
+    (void)id;
+    (void)err;
+    a->blocked = hmq_client_flush(a->client, 1000, NULL);
+    a->sent = 1000;
+}
+
+static void test_flush_in_a_callback(void **state)
+{
+    struct app *a = *state;
+    hmq_producer *producer = NULL;
+    hmq_error err;
+    RIG_CHECK(hmq_producer_new(a->client, NULL, &producer, &err), &err);
+    RIG_CHECK(hmq_send_async(producer, "t", "x", 1, NULL, RIG_DEADLINE_MS, close_inside, a, &err),
+              &err);
+    RIG_CHECK(hmq_send_async(producer, "t", "x", 1, NULL, RIG_DEADLINE_MS, NULL, NULL, &err), &err);
+    turn_until(a, thousand_sent, "the callback ran");
+    assert_true(a->blocked == HMQ_EWOULDBLOCK || a->blocked == HMQ_OK);
+    RIG_CHECK(hmq_producer_close(producer, RIG_DEADLINE_MS, &err), &err);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+    const struct CMUnitTest tests[] = {
+        TEST(test_nothing_blocks),
+        TEST(test_asynchronous),
+        TEST(test_reconnects),
+        TEST(test_flush_on_the_loop_thread),
+        TEST(test_consumer),
+        TEST(test_checks),
+        TEST(test_blocking_from_another_thread),
+        TEST(test_flush_in_a_callback),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,154 @@
+"""The examples of clients/examples do what their first lines say, in C and in Python."""
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from broker import BIN, SOURCE, Broker, Message, eventually, run_tests  # noqa: E402
+
+EXAMPLES = os.path.join(SOURCE, "clients", "examples")
+
+
+def command(name, *words):
+    if name.endswith(".py"):
+        return [sys.executable, os.path.join(EXAMPLES, name), *words]
+    return [os.path.join(BIN, "examples", name), *words]
+
+
+def environment(broker, **more):
+    return dict(os.environ, HALFMQ_URL=f"hmq://127.0.0.1:{broker.port}", **more)
+
+
+def run(broker, folder, name, *words, status=0, **more):
+    done = subprocess.run(command(name, *words), env=environment(broker, **more), cwd=folder, timeout=60,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    assert done.returncode == status, f"{name} ended with {done.returncode}:\n{done.stdout}"
+    return done.stdout
+
+
+def bodies(broker, group, topic, count):
+    """So many messages for the group, as any reader gets them."""
+    found = []
+
+    def look():
+        for reply in broker.text().call("POP", group, topic, "COUNT", count):
+            found.append(Message(reply).body.decode())
+        return len(found) >= count
+    eventually(look, f"{count} messages of {topic}, got {found}")
+    return found
+
+
+def produce_and_consume(produce, consume):
+    with Broker() as broker, tempfile.TemporaryDirectory() as folder:
+        said = run(broker, folder, produce, "greetings", "25")
+        assert re.match(r"greetings:\d:0\n", said), said
+        assert "25 more" in said, said
+        got = run(broker, folder, consume, "readers", "greetings", "26").splitlines()
+        texts = sorted(line.split(" ", 1)[1].replace("attempt 1: ", "") for line in got)
+        assert texts == sorted(["hello"] + [f"message {i + 1}" for i in range(25)]), texts
+        lag = broker.text(hello=3).call("LAG", "readers")
+        assert sum(row["lag"] for row in lag) == 0, lag
+
+
+def test_produce_and_consume_c():
+    produce_and_consume("produce", "consume")
+
+
+def test_produce_and_consume_python():
+    produce_and_consume("produce.py", "consume.py")
+
+
+def test_across_the_languages():
+    produce_and_consume("produce", "consume.py")
+    produce_and_consume("produce.py", "consume")
+
+
+def nack(consume):
+    with Broker() as broker, tempfile.TemporaryDirectory() as folder:
+        broker.text().call("SEND", "greetings", "not today")
+        broker.text().call("SEND", "greetings", "hello")
+        run(broker, folder, consume, "readers", "greetings", "1")
+        eventually(lambda: [row["delayed"] for row in broker.text(hello=3).call("LAG", "readers")] == [1],
+                   "the message waits for its next attempt")
+
+
+def test_nack():
+    nack("consume")
+    nack("consume.py")
+
+
+def test_transaction_c():
+    with Broker() as broker, tempfile.TemporaryDirectory() as folder:
+        assert " paid" in run(broker, folder, "transaction", "alice", "10")
+        assert " refused" in run(broker, folder, "transaction", "bob", "2000")
+        assert bodies(broker, "g", "payments", 1) == ['{"account":"alice","amount":10}']
+        assert broker.text().call("POP", "g", "payments") == []
+
+
+def test_transaction_python_and_its_checks():
+    with Broker("--checkin", "100ms", "--check_every", "100ms") as broker, \
+            tempfile.TemporaryDirectory() as folder:
+        assert "paid: payments:" in run(broker, folder, "transaction.py", "alice", "10")
+        assert "refused: OK" in run(broker, folder, "transaction.py", "bob", "2000")
+        run(broker, folder, "transaction.py", "carol", "30", status=9, DIE="after")
+        run(broker, folder, "transaction.py", "dave", "40", status=9, DIE="before")
+        said = run(broker, folder, "check.py", "2")
+        assert said.count("COMMIT") == 1 and said.count("ROLLBACK") == 1, said
+        assert sorted(bodies(broker, "g", "payments", 2)) == [
+            '{"account": "alice", "amount": 10}', '{"account": "carol", "amount": 30}']
+        assert broker.text().call("POP", "g", "payments") == []
+
+
+def test_transaction_c_is_asked():
+    """A transaction that somebody else of the group left open is answered by the next run."""
+    with Broker("--checkin", "1ms", "--check_every", "50ms") as broker, \
+            tempfile.TemporaryDirectory() as folder:
+        txid = broker.text().call("HALF", "bank", "payments", "lost").decode()
+
+        def asked():
+            return f"asked about {txid}: rollback" in run(broker, folder, "transaction", "erin", "1")
+        eventually(asked, "the example is asked about the open transaction")
+        state = broker.text(hello=3).call("TXN", "INFO", txid)["state"]
+        assert state == b"rolledback", state
+
+
+def test_event_loop():
+    with Broker() as broker, tempfile.TemporaryDirectory() as folder:
+        said = run(broker, folder, "event_loop", "loops").splitlines()
+        assert len(said) == 10 and all(" from the loop " in line for line in said), said
+
+
+def test_consume_ends_at_a_signal():
+    with Broker() as broker, tempfile.TemporaryDirectory() as folder:
+        broker.text().call("SEND", "greetings", "hello")
+        child = subprocess.Popen(command("consume", "readers", "greetings"), env=environment(broker),
+                                 cwd=folder, stdout=subprocess.PIPE, text=True)
+        assert "hello" in child.stdout.readline()
+        child.send_signal(signal.SIGINT)
+        assert child.wait(60) == 0
+        child.stdout.close()
+
+
+def test_no_broker():
+    """A sentence and a status, not a hang."""
+    with Broker() as broker, tempfile.TemporaryDirectory() as folder:
+        broker.kill()
+        more = {"HALFMQ_URL": f"hmq://127.0.0.1:{broker.port}?call_timeout_ms=300"}
+        done = subprocess.run(command("produce"), env=dict(os.environ, **more), cwd=folder, timeout=60,
+                              stderr=subprocess.PIPE, text=True, check=False)
+        assert done.returncode == 1 and "HMQ_EDISCONNECTED" in done.stderr, done.stderr
+
+
+def test_demo():
+    """The order service, shorter; the whole of it is `make demo`."""
+    done = subprocess.run(["sh", os.path.join(EXAMPLES, "demo", "run.sh"), BIN, "--orders", "3000"],
+                          timeout=150, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          check=False)
+    assert done.returncode == 0 and "PASSED" in done.stdout, done.stdout
+
+
+if __name__ == "__main__":
+    sys.exit(run_tests(sys.modules["__main__"]))
