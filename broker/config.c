@@ -127,15 +127,43 @@ static bool matches(enum setting_id id, const struct slice *patterns, size_t n)
     return false;
 }
 
+/* What tools for Redis ask for by name, answered as it is here: no snapshots, everything is logged. */
+static const struct {
+    const char *name, *value;
+} redis_settings[] = {{"save", ""}, {"appendonly", "yes"}};
+
+static bool redis_setting_wanted(size_t i, const struct slice *patterns, size_t n)
+{
+    for (size_t p = 0; p < n; p++) {
+        if (slice_equal_nocase(patterns[p], slice_str(redis_settings[i].name)))
+            return true;
+    }
+    return false;
+}
+
+static size_t redis_settings_get(const struct slice *patterns, size_t n, struct buf *reply)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < sizeof redis_settings / sizeof *redis_settings; i++) {
+        if (!redis_setting_wanted(i, patterns, n))
+            continue;
+        found++;
+        if (reply)
+            reply_field_bytes(reply, redis_settings[i].name, slice_str(redis_settings[i].value));
+    }
+    return found;
+}
+
 void config_get(struct config *c, const struct slice *patterns, size_t n, struct buf *reply)
 {
     bool wanted[SETTING_COUNT];
-    size_t found = 0;
+    size_t found = redis_settings_get(patterns, n, NULL);
     for (unsigned i = 0; i < SETTING_COUNT; i++) {
         wanted[i] = matches((enum setting_id)i, patterns, n);
         found += wanted[i];
     }
     reply_map(reply, found);
+    redis_settings_get(patterns, n, reply);
     pthread_mutex_lock(&c->lock);
     for (unsigned i = 0; i < SETTING_COUNT; i++) {
         if (!wanted[i])
