@@ -362,8 +362,8 @@ static void get_takes_patterns(void **state)
     char out[4096], wild[129];
     get(c, (const struct slice[]){SLICE_LIT("port"), SLICE_LIT("CHECK_*")}, 2, out, sizeof out);
     assert_string_equal(out, "port=4253;check_every=30s;check_max=15;");
-    get(c, (const struct slice[]){SLICE_LIT("save"), SLICE_LIT("appendonly")}, 2, out, sizeof out);
-    assert_string_equal(out, "");
+    get(c, (const struct slice[]){SLICE_LIT("save"), SLICE_LIT("APPENDONLY")}, 2, out, sizeof out);
+    assert_string_equal(out, "save=;appendonly=yes;");
     get(c, (const struct slice[]){SLICE_LIT("port\0x"), SLICE_LIT("")}, 2, out, sizeof out);
     assert_string_equal(out, "");
     get(c, (const struct slice[]){SLICE_LIT("*")}, 1, out, sizeof out);
