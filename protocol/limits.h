@@ -11,6 +11,7 @@
 #define MIB(n) ((n) * 1024L * 1024L)
 
 #define NAME_BYTES_MAX 127          /* topic, group, producer group, tag */
+#define SYSTEM_NAME_BYTES_MAX (NAME_BYTES_MAX + 7) /* %RETRY%<group>, the longest */
 #define KEY_BYTES_MAX 255           /* KEY, ORDER, DEDUP values; property names */
 #define KEYS_MAX 16                 /* KEYs a message */
 #define PROPS_MAX 256               /* properties a message */
@@ -31,7 +32,8 @@
 #define MSEND_BODIES_MAX 10000
 #define TXN_MESSAGES_MAX 1000       /* messages a transaction */
 #define TXN_BYTES_MAX MIB(32)       /* bodies and attributes of a transaction */
-#define RECORD_BYTES_MAX MIB(16)    /* a batch record is closed at this size (one larger message may pass) */
+#define RECORD_BYTES_MAX KIB(64)    /* a batch record is closed at this size (one larger message may pass): a
+                                       POP of a few messages reads one record, so records stay small */
 #define RECORD_COUNT_MAX 65535
 #define REPLY_BYTES_MAX MIB(128)    /* one reply */
 #define REPLY_BYTES_SOFT MIB(8)     /* POP and READ hand out fewer rather than pass this */

@@ -58,9 +58,21 @@ static const uint8_t name_class[256] = {
     ['-'] = 1, ['%'] = 2,
 };
 
+/* %DLQ%<group> and %RETRY%<group> may be longer than a group's name by their own first part. */
+static size_t name_bytes_max(struct slice s)
+{
+    static const char *const heads[] = {"%DLQ%", "%RETRY%"};
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+        size_t n = strlen(heads[i]);
+        if (s.len > n && memcmp(s.data, heads[i], n) == 0)
+            return NAME_BYTES_MAX + n;
+    }
+    return NAME_BYTES_MAX;
+}
+
 bool text_name_ok(struct slice s, bool client_may_write)
 {
-    if (s.len == 0 || s.len > NAME_BYTES_MAX)
+    if (s.len == 0 || s.len > (client_may_write ? NAME_BYTES_MAX : name_bytes_max(s)))
         return false;
     uint8_t highest = client_may_write ? 1 : 2;
     for (size_t i = 0; i < s.len; i++) {

@@ -16,7 +16,8 @@ static void awaited_done(struct call *call, const struct outcome *outcome)
     if (status == HMQ_OK && w->wants_reply) {
         reply = reply_copy(outcome->result);
         if (!reply)
-            status = error_set(w->err, HMQ_EUNKNOWN, "it was done, but there is no memory for the answer");
+            status = error_set(w->err, HMQ_EUNKNOWN,
+                               "it was done, but there is no memory for the answer");
     }
     pthread_mutex_lock(&c->lock);
     w->status = status;
@@ -26,7 +27,8 @@ static void awaited_done(struct call *call, const struct outcome *outcome)
     pthread_mutex_unlock(&c->lock);
 }
 
-enum hmq_status awaited_init(struct awaited *w, struct hmq_client *c, int64_t timeout_ms, hmq_error *err)
+enum hmq_status awaited_init(struct awaited *w, struct hmq_client *c, int64_t timeout_ms,
+                             hmq_error *err)
 {
     if (!c)
         return error_set(err, HMQ_EINVAL, "no client given");

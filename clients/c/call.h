@@ -34,22 +34,22 @@ struct outcome {
 
 struct call {
     TAILQ_ENTRY(call) link;
-    struct call *id_next;    /* in the table of ids */
+    struct call *id_next; /* in the table of ids */
     struct dheap_node timer; /* the deadline, or the end of a pause */
     uint32_t id;
     enum call_state state;
-    bool note;               /* no answer comes */
-    bool inner;              /* the client's own: passes the bounds on pending requests */
-    bool first;              /* before all that waits; only right after connecting */
-    bool repeat;             /* may be sent again after a reconnect */
-    bool busy_again;         /* and after BUSY, though others may pass it meanwhile */
-    bool written;            /* was written whole at least once */
+    bool note; /* no answer comes */
+    bool inner; /* the client's own: passes the bounds on pending requests */
+    bool first; /* before all that waits; only right after connecting */
+    bool repeat; /* may be sent again after a reconnect */
+    bool busy_again; /* and after BUSY, though others may pass it meanwhile */
+    bool written; /* was written whole at least once */
     uint8_t pauses;
-    enum hmq_status status;  /* TAKEN without an answer: why */
-    int64_t deadline_ms;     /* monotonic clock */
+    enum hmq_status status; /* TAKEN without an answer: why */
+    int64_t deadline_ms; /* monotonic clock */
     struct buf frame;
-    size_t frame_bytes;      /* its length; the frame itself may be gone once written */
-    const void *owner;       /* whose call it is, for core_cancel_owned; NULL: nobody's */
+    size_t frame_bytes; /* its length; the frame itself may be gone once written */
+    const void *owner; /* whose call it is, for core_cancel_owned; NULL: nobody's */
     void (*done)(struct call *call, const struct outcome *outcome);
 };
 
@@ -64,6 +64,9 @@ static inline void call_init(struct call *call, uint32_t id,
 }
 
 /* Frees the frame; the call itself is its owner's. */
-static inline void call_fini(struct call *call) { buf_free(&call->frame); }
+static inline void call_fini(struct call *call)
+{
+    buf_free(&call->frame);
+}
 
 #endif

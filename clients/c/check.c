@@ -135,7 +135,7 @@ static int64_t on_tick(struct service *s, int64_t now_ms)
 static void on_connected(struct service *s)
 {
     struct checker *k = checker_of(s);
-    k->retry_ms = INT64_MIN;
+    k->retry_ms = CORE_NOW;
     client_service_kick(k->client, s);
 }
 
@@ -153,9 +153,9 @@ struct checker *checker_new(struct hmq_client *c, const char *pgroup, hmq_check_
     k->client = c;
     k->fn = fn;
     k->arg = arg;
-    k->retry_ms = INT64_MIN;
+    k->retry_ms = CORE_NOW;
     k->service = (struct service){
-        .connected = on_connected, .tick = on_tick, .check = on_check, .due_ms = INT64_MIN};
+        .connected = on_connected, .tick = on_tick, .check = on_check, .due_ms = CORE_NOW};
     if (!workers_start(&k->workers, n_workers, CHECKS_MAX, answer, NULL, k)) {
         free(k->pgroup);
         free(k);

@@ -23,8 +23,8 @@ struct checker {
     struct workers workers;
     /* driver thread only, but for the counter's last look */
     uint32_t asked_epoch; /* the connection on which checks_serve was sent; 0: none */
-    int64_t retry_ms;     /* not before this */
-    atomic_int open;      /* checks_serve requests under way */
+    int64_t retry_ms; /* not before this */
+    atomic_int open; /* checks_serve requests under way */
 };
 
 struct checker *checker_new(struct hmq_client *c, const char *pgroup, hmq_check_fn fn, void *arg,

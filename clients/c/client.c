@@ -43,7 +43,8 @@ static enum hmq_status core_setup(struct hmq_client *c, hmq_error *err)
     c->core.batch_bytes = (size_t)options_num(c->options, CHOICE_max_batch_bytes);
     uint64_t bits = 0;
     if (!clock_random(&bits))
-        return error_set(err, HMQ_ESYSTEM, "the system gives no random numbers: %s", strerror(errno));
+        return error_set(err, HMQ_ESYSTEM, "the system gives no random numbers: %s",
+                         strerror(errno));
     c->core.random = bits;
     atomic_init(&c->next_id, (uint32_t)(bits >> 40));
     return HMQ_OK;
@@ -100,12 +101,13 @@ static enum hmq_status with_options(const hmq_options *options, struct hmq_clien
 
 enum hmq_status hmq_client_new(const hmq_options *options, hmq_client **ret_client, hmq_error *err)
 {
-    struct hmq_client *c;
+    struct hmq_client *c = NULL;
     if (!ret_client)
         return error_set(err, HMQ_EINVAL, "no place for the client given");
     enum hmq_status status = with_options(options, &c, err);
     if (status != HMQ_OK)
         return status;
+    assert(c);
     c->threaded = true;
     if (!thread_start(c)) {
         peer_fini(c);
@@ -119,12 +121,13 @@ enum hmq_status hmq_client_new(const hmq_options *options, hmq_client **ret_clie
 enum hmq_status hmq_client_new_loop(const hmq_options *options, const hmq_loop *loop,
                                     hmq_client **ret_client, hmq_error *err)
 {
-    struct hmq_client *c;
+    struct hmq_client *c = NULL;
     if (!ret_client || !loop || !loop->watch || !loop->deadline)
         return error_set(err, HMQ_EINVAL, "a loop needs both its functions");
     enum hmq_status status = with_options(options, &c, err);
     if (status != HMQ_OK)
         return status;
+    assert(c);
     c->loop = *loop;
     c->loop.watch(c->loop.arg, c->wake_fd, 1, 0);
     driver_step(c, false, false);
@@ -150,7 +153,7 @@ void hmq_client_free(hmq_client *c)
         return;
     pthread_mutex_lock(&c->lock);
     c->stopping = true;
-    client_wake_locked(c, INT64_MIN);
+    client_wake_locked(c, CORE_NOW);
     assert(TAILQ_EMPTY(&c->services)); /* producers and consumers are closed before their client */
     pthread_mutex_unlock(&c->lock);
     client_changed(c);

@@ -31,7 +31,7 @@ struct service {
     int64_t (*tick)(struct service *s, int64_t now_ms); /* returns when it is due next */
     bool (*check)(struct service *s, uint64_t id, const struct rpc_value *params); /* mine? */
     int64_t due_ms; /* client's lock */
-    bool busy;      /* the driver is inside one of the functions */
+    bool busy; /* the driver is inside one of the functions */
 };
 
 TAILQ_HEAD(service_list, service);
@@ -44,11 +44,11 @@ struct peer {
     struct rpc_reader *reader;
     struct buf in;
     struct endpoints endpoints;
-    size_t endpoint;           /* which one is tried */
-    struct addrinfo *found;    /* its addresses, and the one tried */
+    size_t endpoint; /* which one is tried */
+    struct addrinfo *found; /* its addresses, and the one tried */
     struct addrinfo *address;
     int64_t next_try_ms, connect_deadline_ms, pause_ms;
-    int64_t heard_ms;          /* last bytes received */
+    int64_t heard_ms; /* last bytes received */
     bool pinged;
 };
 
@@ -59,10 +59,10 @@ struct hmq_client {
     struct core core;
     struct service_list services;
     bool connected, stopping;
-    bool blocked;          /* the socket takes no more for now */
-    bool sleeping, woken;  /* the driver waits; it was told to stop waiting */
+    bool blocked; /* the socket takes no more for now */
+    bool sleeping, woken; /* the driver waits; it was told to stop waiting */
     int64_t sleep_until_ms;
-    uint32_t epoch;        /* counts connections */
+    uint32_t epoch; /* counts connections */
     uint64_t connects, checks, bytes_in, bytes_out;
     char last_error[HMQ_ERROR_TEXT_SIZE];
     pthread_t driver_thread;
@@ -83,7 +83,10 @@ struct hmq_client {
 };
 
 /* A call of this client. */
-static inline uint32_t client_id(struct hmq_client *c) { return atomic_fetch_add(&c->next_id, 1); }
+static inline uint32_t client_id(struct hmq_client *c)
+{
+    return atomic_fetch_add(&c->next_id, 1);
+}
 
 /* timeout_ms of the public functions as a time; HMQ_DEFAULT and its like are the option's. */
 int64_t client_deadline(const struct hmq_client *c, int64_t timeout_ms);

@@ -81,8 +81,8 @@ void client_service_remove(struct hmq_client *c, struct service *s)
 void client_service_kick(struct hmq_client *c, struct service *s)
 {
     pthread_mutex_lock(&c->lock);
-    s->due_ms = INT64_MIN;
-    client_wake_locked(c, INT64_MIN);
+    s->due_ms = CORE_NOW;
+    client_wake_locked(c, CORE_NOW);
     pthread_mutex_unlock(&c->lock);
 }
 

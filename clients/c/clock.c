@@ -8,6 +8,9 @@
 #include <sys/random.h>
 #include <time.h>
 
+#define FAR_MS \
+    INT64_C(1000000000000) /* thirty years of uptime; the kernel refuses far later times */
+
 int64_t clock_ms(void)
 {
     struct timespec t;
@@ -29,6 +32,8 @@ bool clock_cond_init(pthread_cond_t *cond)
 
 bool clock_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t deadline_ms)
 {
+    if (deadline_ms > FAR_MS)
+        deadline_ms = FAR_MS;
     struct timespec until = {.tv_sec = deadline_ms / 1000, .tv_nsec = deadline_ms % 1000 * 1000000};
     return pthread_cond_timedwait(cond, lock, &until) != ETIMEDOUT;
 }

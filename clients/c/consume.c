@@ -6,7 +6,8 @@
 #include "clients/c/awaited.h"
 #include "clients/c/message.h"
 
-static enum hmq_status check_list(const char *what, const char *const *texts, size_t n, hmq_error *err)
+static enum hmq_status check_list(const char *what, const char *const *texts, size_t n,
+                                  hmq_error *err)
 {
     for (size_t i = 0; i < n; i++)
         if (!texts || !texts[i])
@@ -14,14 +15,16 @@ static enum hmq_status check_list(const char *what, const char *const *texts, si
     return n ? HMQ_OK : error_set(err, HMQ_EINVAL, "no %s given", what);
 }
 
-enum hmq_status hmq_pop(hmq_client *c, const char *group, const char *const *topics, size_t n_topics,
-                        size_t count, int64_t wait_ms, int64_t lease_ms, hmq_batch **ret_batch,
-                        hmq_error *err)
+enum hmq_status hmq_pop(hmq_client *c, const char *group, const char *const *topics,
+                        size_t n_topics, size_t count, int64_t wait_ms, int64_t lease_ms,
+                        hmq_batch **ret_batch, hmq_error *err)
 {
     struct awaited w;
     struct hmq_reply *reply = NULL;
-    if (!c || !group || !ret_batch || wait_ms < 0 || check_list("topic", topics, n_topics, err) != HMQ_OK)
-        return error_set(err, HMQ_EINVAL, "a pop needs a client, a group, topics and a place for messages");
+    if (!c || !group || !ret_batch || wait_ms < 0 ||
+        check_list("topic", topics, n_topics, err) != HMQ_OK)
+        return error_set(err, HMQ_EINVAL,
+                         "a pop needs a client, a group, topics and a place for messages");
     enum hmq_status status = awaited_init(&w, c, HMQ_DEFAULT, err);
     if (status != HMQ_OK)
         return status;
@@ -31,7 +34,8 @@ enum hmq_status hmq_pop(hmq_client *c, const char *group, const char *const *top
     pair_texts(&w.call.frame, "topic", topics, n_topics);
     pair_int(&w.call.frame, "count", (int64_t)count);
     pair_int(&w.call.frame, "wait", wait_ms);
-    pair_int(&w.call.frame, "lease", lease_ms < 0 ? options_num(c->options, CHOICE_lease_ms) : lease_ms);
+    pair_int(&w.call.frame, "lease",
+             lease_ms < 0 ? options_num(c->options, CHOICE_lease_ms) : lease_ms);
     status = awaited_run(&w, &reply);
     if (status != HMQ_OK)
         return status;
@@ -39,8 +43,9 @@ enum hmq_status hmq_pop(hmq_client *c, const char *group, const char *const *top
     if (status == HMQ_OK)
         return HMQ_OK;
     hmq_reply_free(reply);
-    return error_set(err, status, "%s", status == HMQ_ENOMEM ? "no memory for the messages that came"
-                                                             : "the broker's answer to a pop makes no sense");
+    return error_set(err, status, "%s",
+                     status == HMQ_ENOMEM ? "no memory for the messages that came"
+                                          : "the broker's answer to a pop makes no sense");
 }
 
 enum hmq_status hmq_ack(hmq_client *c, const char *group, const char *const *receipts, size_t n,
@@ -110,8 +115,8 @@ enum hmq_status hmq_extend(hmq_client *c, const char *group, const char *receipt
     return about_receipt(c, &a, group, receipt, timeout_ms, true, err);
 }
 
-enum hmq_status hmq_reject(hmq_client *c, const char *group, const char *receipt, const char *reason,
-                           int64_t timeout_ms, hmq_error *err)
+enum hmq_status hmq_reject(hmq_client *c, const char *group, const char *receipt,
+                           const char *reason, int64_t timeout_ms, hmq_error *err)
 {
     struct about a = {"reject", NULL, -1, "reason", reason};
     return about_receipt(c, &a, group, receipt, timeout_ms, false, err);

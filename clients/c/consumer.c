@@ -48,7 +48,8 @@ static void consumer_free(struct hmq_consumer *c)
     free(c);
 }
 
-static bool copy_names(struct hmq_consumer *c, const char *group, const char *const *topics, size_t n)
+static bool copy_names(struct hmq_consumer *c, const char *group, const char *const *topics,
+                       size_t n)
 {
     c->group = strdup(group);
     c->topics = calloc(n, sizeof *c->topics);
@@ -76,7 +77,8 @@ static enum hmq_status check_arguments(hmq_client *c, const char *group, const c
                                        size_t n, hmq_message_fn handler, hmq_error *err)
 {
     if (!c || !group || !topics || n == 0 || n > TOPICS_MAX_HERE || !handler)
-        return error_set(err, HMQ_EINVAL, "a consumer needs a client, a group, 1 to %d topics and a handler",
+        return error_set(err, HMQ_EINVAL,
+                         "a consumer needs a client, a group, 1 to %d topics and a handler",
                          TOPICS_MAX_HERE);
     for (size_t i = 0; i < n; i++)
         if (!topics[i])
@@ -110,7 +112,8 @@ enum hmq_status hmq_consumer_new(hmq_client *client, const char *group, const ch
 {
     enum hmq_status status = check_arguments(client, group, topics, n_topics, handler, err);
     if (status != HMQ_OK || !ret_consumer)
-        return status != HMQ_OK ? status : error_set(err, HMQ_EINVAL, "no place for the consumer given");
+        return status != HMQ_OK ? status
+                                : error_set(err, HMQ_EINVAL, "no place for the consumer given");
     if (!options)
         options = client->options;
     struct hmq_consumer *c = consumer_make(client, group, topics, n_topics);
@@ -119,7 +122,7 @@ enum hmq_status hmq_consumer_new(hmq_client *client, const char *group, const ch
     read_options(c, options);
     c->handler = handler;
     c->arg = arg;
-    c->service = (struct service){.tick = flow_tick, .due_ms = INT64_MIN};
+    c->service = (struct service){.tick = flow_tick, .due_ms = CORE_NOW};
     size_t n_workers = (size_t)options_num(options, CHOICE_workers);
     if (!workers_start(&c->workers, n_workers, c->prefetch, handle, worker_gone, c)) {
         consumer_free(c);
@@ -204,7 +207,8 @@ enum hmq_status hmq_consumer_close(hmq_consumer *c, int64_t timeout_ms, hmq_erro
         return error_none(err);
     struct hmq_client *client = c->client;
     int64_t deadline_ms = client_deadline(client, timeout_ms);
-    if (client_on_driver(client) && (client->threaded || client->inside > 0))
+    bool driver = client_on_driver(client) && (client->threaded || client->inside > 0);
+    if (driver || workers_here(&c->workers))
         return error_plain(err, HMQ_EWOULDBLOCK);
     pthread_mutex_lock(&c->lock);
     c->draining = true;
@@ -216,7 +220,8 @@ enum hmq_status hmq_consumer_close(hmq_consumer *c, int64_t timeout_ms, hmq_erro
     give_up(c);
     consumer_free(c);
     if (status == HMQ_ETIMEDOUT)
-        return error_set(err, status, "some messages could not be acknowledged or given back in time; "
-                                      "they come again when their leases end");
+        return error_set(err, status,
+                         "some messages could not be acknowledged or given back in time; "
+                         "they come again when their leases end");
     return error_plain(err, status);
 }

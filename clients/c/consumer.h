@@ -32,7 +32,7 @@ struct delivery {
 
 struct held {
     struct task task;
-    TAILQ_ENTRY(held) link;     /* in consumer.held until GONE */
+    TAILQ_ENTRY(held) link; /* in consumer.held until GONE */
     TAILQ_ENTRY(held) ack_link; /* in consumer.acks, or in those of a request */
     struct hmq_consumer *consumer;
     struct delivery *delivery;

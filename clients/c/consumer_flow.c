@@ -9,15 +9,15 @@
 #include "protocol/limits.h"
 
 #define PAUSE_FIRST_MS 50 /* after a POP that was refused */
-#define PAUSE_MAX_MS   2000
-#define ACKS_MAX       1000 /* receipts in one request */
-#define ACK_RETRY_MS   100  /* after a request that could not be made */
+#define PAUSE_MAX_MS 2000
+#define ACKS_MAX 1000 /* receipts in one request */
+#define ACK_RETRY_MS 100 /* after a request that could not be made */
 
 struct flow_call {
     struct call call;
     struct hmq_consumer *consumer;
-    struct held *held;      /* nack, reject, extend */
-    struct held_list acks;  /* ack */
+    struct held *held; /* nack, reject, extend */
+    struct held_list acks; /* ack */
     int64_t sent_ms;
 };
 
@@ -85,6 +85,7 @@ static void trouble(struct hmq_consumer *c, const char *what, const struct outco
 
 static void delivery_release(struct delivery *d)
 {
+    assert(d);
     if (--d->users > 0)
         return;
     hmq_batch_free(d->batch);

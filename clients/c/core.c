@@ -10,7 +10,8 @@
 
 bool core_init(struct core *c)
 {
-    *c = (struct core){.flush_at = CORE_NEVER, .max_pending = SIZE_MAX, .max_pending_bytes = SIZE_MAX};
+    *c = (struct core){
+        .flush_at = CORE_NEVER, .max_pending = SIZE_MAX, .max_pending_bytes = SIZE_MAX};
     TAILQ_INIT(&c->queue);
     TAILQ_INIT(&c->sent);
     TAILQ_INIT(&c->paused);
@@ -28,7 +29,9 @@ void core_fini(struct core *c)
 
 static struct call_list *list_of(struct core *c, const struct call *call)
 {
-    return call->state == CALL_QUEUED ? &c->queue : call->state == CALL_SENT ? &c->sent : &c->paused;
+    return call->state == CALL_QUEUED ? &c->queue
+           : call->state == CALL_SENT ? &c->sent
+                                      : &c->paused;
 }
 
 static void queue_call(struct core *c, struct call *call)
@@ -49,7 +52,8 @@ enum hmq_status core_submit(struct core *c, struct call *call, int64_t now_ms, i
         return HMQ_ENOMEM;
     bool bounded = !call->note && !call->inner;
     if (bounded && c->pending > 0 &&
-        (c->pending >= c->max_pending || c->pending_bytes + call->frame_bytes > c->max_pending_bytes))
+        (c->pending >= c->max_pending ||
+         c->pending_bytes + call->frame_bytes > c->max_pending_bytes))
         return HMQ_EAGAIN;
     if (!call->note) {
         c->pending++;
@@ -66,7 +70,7 @@ enum hmq_status core_submit(struct core *c, struct call *call, int64_t now_ms, i
 int64_t core_next_flush(const struct core *c)
 {
     if (c->rest.len > 0 || (!TAILQ_EMPTY(&c->queue) && c->queued_bytes >= c->batch_bytes))
-        return INT64_MIN;
+        return CORE_NOW;
     return TAILQ_EMPTY(&c->queue) ? CORE_NEVER : c->flush_at;
 }
 
@@ -82,7 +86,8 @@ size_t core_gather(const struct core *c, struct iovec *iov, size_t max)
         iov[n].iov_base = c->rest.data + c->rest_done;
         iov[n++].iov_len = c->rest.len - c->rest_done;
     }
-    for (struct call *call = TAILQ_FIRST(&c->queue); call && n < max; call = TAILQ_NEXT(call, link)) {
+    for (struct call *call = TAILQ_FIRST(&c->queue); call && n < max;
+         call = TAILQ_NEXT(call, link)) {
         iov[n].iov_base = call->frame.data + skip;
         iov[n++].iov_len = call->frame.len - skip;
         skip = 0;
@@ -321,7 +326,7 @@ void core_lost(struct core *c, struct call_list *dead)
         c->queued_bytes += call->frame_bytes;
         TAILQ_INSERT_HEAD(&c->queue, call, link);
     }
-    c->flush_at = TAILQ_EMPTY(&c->queue) ? CORE_NEVER : INT64_MIN;
+    c->flush_at = TAILQ_EMPTY(&c->queue) ? CORE_NEVER : CORE_NOW;
 }
 
 void core_close(struct core *c, struct call_list *dead)

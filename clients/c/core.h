@@ -22,13 +22,14 @@
 #include "clients/c/idtable.h"
 
 #define CORE_NEVER INT64_MAX
+#define CORE_NOW 0 /* as a time when something is due: long past */
 
 struct core {
     size_t max_pending, max_pending_bytes, batch_bytes; /* set by the owner after init */
-    uint64_t random;                                    /* state of the jitter; any value */
+    uint64_t random; /* state of the jitter; any value */
 
-    struct call_list queue;  /* to be written; of the first, `head_done` bytes are written */
-    struct call_list sent;   /* written, in that order */
+    struct call_list queue; /* to be written; of the first, `head_done` bytes are written */
+    struct call_list sent; /* written, in that order */
     struct call_list paused; /* BUSY: to be queued again */
     struct idtable ids;
     struct dheap timers;
@@ -37,8 +38,8 @@ struct core {
     size_t rest_done;
     size_t queued_bytes;
     size_t pending, pending_bytes; /* calls that somebody waits for, inner ones included */
-    int64_t flush_at;              /* when the queue is to be written; CORE_NEVER where it is empty */
-    bool broken;                   /* half a frame was written and the other half is lost */
+    int64_t flush_at; /* when the queue is to be written; CORE_NEVER where it is empty */
+    bool broken; /* half a frame was written and the other half is lost */
     uint64_t requests, resent, responses;
 };
 

@@ -35,6 +35,9 @@ void dheap_add(struct dheap *h, struct dheap_node *node, int64_t when_ms);
 void dheap_remove(struct dheap *h, struct dheap_node *node);
 
 /* The earliest, or NULL. */
-static inline struct dheap_node *dheap_first(const struct dheap *h) { return h->n ? h->nodes[0] : NULL; }
+static inline struct dheap_node *dheap_first(const struct dheap *h)
+{
+    return h->n ? h->nodes[0] : NULL;
+}
 
 #endif

@@ -55,7 +55,8 @@ static const struct status_line lines[] = {
 
 #define N_LINES (sizeof lines / sizeof *lines)
 static_assert(N_LINES == HMQ_ENOTLEADER + 1, "the last status has a line");
-static_assert(HMQ_ENOTLEADER - HMQ_EREFUSED == ST_NOTLEADER - ST_ERR, "each code of the broker has one");
+static_assert(HMQ_ENOTLEADER - HMQ_EREFUSED == ST_NOTLEADER - ST_ERR,
+              "each code of the broker has one");
 
 static const struct status_line *line_of(enum hmq_status status)
 {

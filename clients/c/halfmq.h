@@ -48,27 +48,27 @@ extern "C" {
 enum hmq_status {
     HMQ_OK = 0,
     /* the client's own */
-    HMQ_EINVAL = 1,        /* an argument or option is wrong; the text names it */
-    HMQ_ENOMEM = 2,        /* no memory */
-    HMQ_ETIMEDOUT = 3,     /* the deadline passed before the request was sent: not done */
+    HMQ_EINVAL = 1, /* an argument or option is wrong; the text names it */
+    HMQ_ENOMEM = 2, /* no memory */
+    HMQ_ETIMEDOUT = 3, /* the deadline passed before the request was sent: not done */
     HMQ_EDISCONNECTED = 4, /* no connection until the deadline, nothing was sent: not done */
-    HMQ_EUNKNOWN = 5,      /* sent, but the answer is lost: it may have been done */
-    HMQ_EAGAIN = 6,        /* a bound of this client is reached: not done, try again later */
-    HMQ_EWOULDBLOCK = 7,   /* a blocking call on the I/O thread or the application's loop thread */
-    HMQ_ECLOSED = 8,       /* the object is being closed */
-    HMQ_EPROTO = 9,        /* the broker's bytes make no sense; the connection was dropped */
-    HMQ_ESYSTEM = 10,      /* the operating system refused; the text says what */
+    HMQ_EUNKNOWN = 5, /* sent, but the answer is lost: it may have been done */
+    HMQ_EAGAIN = 6, /* a bound of this client is reached: not done, try again later */
+    HMQ_EWOULDBLOCK = 7, /* a blocking call on the I/O thread or the application's loop thread */
+    HMQ_ECLOSED = 8, /* the object is being closed */
+    HMQ_EPROTO = 9, /* the broker's bytes make no sense; the connection was dropped */
+    HMQ_ESYSTEM = 10, /* the operating system refused; the text says what */
     /* the broker's codes: not done */
-    HMQ_EREFUSED = 20,     /* ERR: the request cannot be done as it stands */
+    HMQ_EREFUSED = 20, /* ERR: the request cannot be done as it stands */
     HMQ_ENOTOPIC = 21,
     HMQ_ENOGROUP = 22,
-    HMQ_ENOTXN = 23,       /* no such transaction, or its outcome is forgotten */
+    HMQ_ENOTXN = 23, /* no such transaction, or its outcome is forgotten */
     HMQ_ETXNCONFLICT = 24, /* it was decided the other way; that decision stands */
-    HMQ_ESTALE = 25,       /* the lease is lost; somebody else has the message, or will */
+    HMQ_ESTALE = 25, /* the lease is lost; somebody else has the message, or will */
     HMQ_ETOOBIG = 26,
     HMQ_EBADNAME = 27,
     HMQ_EEXISTS = 28,
-    HMQ_EBUSY = 29,        /* a bound of the broker is reached: try again later */
+    HMQ_EBUSY = 29, /* a bound of the broker is reached: try again later */
     HMQ_EDISKFULL = 30,
     HMQ_EREADONLY = 31,
     HMQ_ELIMIT = 32,
@@ -133,9 +133,9 @@ HMQ_API int hmq_option_describe(size_t i, const char **ret_name, const char **re
 
 enum hmq_event {
     HMQ_EVENT_CONNECTED = 1, /* text: the address */
-    HMQ_EVENT_DISCONNECTED,  /* text: why; it will be tried again */
+    HMQ_EVENT_DISCONNECTED, /* text: why; it will be tried again */
     HMQ_EVENT_CONNECT_FAILED,
-    HMQ_EVENT_TROUBLE        /* a consumer or check-back service met an error; text: which */
+    HMQ_EVENT_TROUBLE /* a consumer or check-back service met an error; text: which */
 };
 
 typedef void (*hmq_event_fn)(void *arg, enum hmq_event event, const char *text);
@@ -162,8 +162,8 @@ HMQ_API enum hmq_status hmq_client_open(const char *uri, hmq_client **ret_client
 
 /*
  * Ends everything at once: what is under way fails with HMQ_ECLOSED (HMQ_EUNKNOWN where it was sent),
- * its callbacks have run when this returns. Waits only for a callback that runs now. Flush first
- * what shall be done. Not from a callback.
+ * its callbacks have run when this returns. Waits only for a callback, or the look-up of a host name,
+ * that runs now. Flush first what shall be done. Not from a callback.
  */
 HMQ_API void hmq_client_free(hmq_client *client);
 
@@ -174,16 +174,16 @@ HMQ_API enum hmq_status hmq_client_wait(hmq_client *client, int64_t timeout_ms, 
 HMQ_API enum hmq_status hmq_client_flush(hmq_client *client, int64_t timeout_ms, hmq_error *err);
 
 typedef struct hmq_stats {
-    size_t size;           /* set by the caller: sizeof(hmq_stats) */
-    int connected;         /* 1 or 0, now */
-    uint64_t connects;     /* connections made */
-    uint64_t requests;     /* requests written, resent ones included */
-    uint64_t resent;       /* written again after a reconnect */
-    uint64_t responses;    /* answers that found their request */
-    uint64_t checks;       /* check-back requests that came */
+    size_t size; /* set by the caller: sizeof(hmq_stats) */
+    int connected; /* 1 or 0, now */
+    uint64_t connects; /* connections made */
+    uint64_t requests; /* requests written, resent ones included */
+    uint64_t resent; /* written again after a reconnect */
+    uint64_t responses; /* answers that found their request */
+    uint64_t checks; /* check-back requests that came */
     uint64_t bytes_out;
     uint64_t bytes_in;
-    uint64_t pending;      /* requests without an answer, now */
+    uint64_t pending; /* requests without an answer, now */
     uint64_t pending_bytes;
 } hmq_stats;
 
@@ -267,7 +267,8 @@ typedef void (*hmq_reply_fn)(void *arg, hmq_reply *reply, const hmq_error *err);
 
 /* Where this answers HMQ_OK, fn is called exactly once, later, on the I/O thread. */
 HMQ_API enum hmq_status hmq_call_async(hmq_client *client, const hmq_request *request,
-                                       int64_t timeout_ms, hmq_reply_fn fn, void *arg, hmq_error *err);
+                                       int64_t timeout_ms, hmq_reply_fn fn, void *arg,
+                                       hmq_error *err);
 
 enum hmq_type { HMQ_NIL, HMQ_BOOL, HMQ_INT, HMQ_DOUBLE, HMQ_BYTES, HMQ_LIST, HMQ_MAP };
 
@@ -279,8 +280,9 @@ HMQ_API int64_t hmq_reply_int(const hmq_reply *reply, int64_t otherwise); /* INT
 HMQ_API double hmq_reply_double(const hmq_reply *reply, double otherwise);
 HMQ_API const char *hmq_reply_text(const hmq_reply *reply); /* BYTES, NUL added; else NULL */
 HMQ_API const void *hmq_reply_bytes(const hmq_reply *reply, size_t *ret_len);
-HMQ_API size_t hmq_reply_len(const hmq_reply *reply);       /* LIST: items; MAP: pairs; else 0 */
-HMQ_API const hmq_reply *hmq_reply_at(const hmq_reply *reply, size_t i);  /* item, or a pair's value */
+HMQ_API size_t hmq_reply_len(const hmq_reply *reply); /* LIST: items; MAP: pairs; else 0 */
+HMQ_API const hmq_reply *hmq_reply_at(const hmq_reply *reply,
+                                      size_t i); /* item, or a pair's value */
 HMQ_API const hmq_reply *hmq_reply_key(const hmq_reply *reply, size_t i); /* a pair's key */
 HMQ_API const hmq_reply *hmq_reply_get(const hmq_reply *reply, const char *name); /* MAP by key */
 
@@ -292,18 +294,19 @@ typedef struct hmq_message hmq_message;
 typedef struct hmq_batch hmq_batch;
 
 /* All of these are borrowed from the message. Text that is not there is NULL, numbers are 0. */
-HMQ_API const char *hmq_message_id(const hmq_message *m);      /* "topic:queue:offset" */
+HMQ_API const char *hmq_message_id(const hmq_message *m); /* "topic:queue:offset" */
 HMQ_API const char *hmq_message_receipt(const hmq_message *m); /* "topic:queue:offset#attempt" */
 HMQ_API const char *hmq_message_topic(const hmq_message *m);
-HMQ_API const void *hmq_message_body(const hmq_message *m, size_t *ret_len); /* NUL added behind it */
-HMQ_API const char *hmq_message_key(const hmq_message *m, size_t i);         /* the i-th KEY */
+HMQ_API const void *hmq_message_body(const hmq_message *m,
+                                     size_t *ret_len); /* NUL added behind it */
+HMQ_API const char *hmq_message_key(const hmq_message *m, size_t i); /* the i-th KEY */
 HMQ_API const char *hmq_message_tag(const hmq_message *m);
 HMQ_API const char *hmq_message_order(const hmq_message *m);
 HMQ_API const char *hmq_message_prop(const hmq_message *m, const char *name);
 HMQ_API uint32_t hmq_message_queue(const hmq_message *m);
 HMQ_API uint64_t hmq_message_offset(const hmq_message *m);
-HMQ_API uint32_t hmq_message_attempt(const hmq_message *m);    /* 1 at the first delivery */
-HMQ_API int64_t hmq_message_stored_ms(const hmq_message *m);   /* Unix time */
+HMQ_API uint32_t hmq_message_attempt(const hmq_message *m); /* 1 at the first delivery */
+HMQ_API int64_t hmq_message_stored_ms(const hmq_message *m); /* Unix time */
 HMQ_API int64_t hmq_message_lease_until_ms(const hmq_message *m); /* broker's time, as handed out */
 HMQ_API const hmq_reply *hmq_message_attributes(const hmq_message *m); /* MAP: everything */
 
@@ -350,35 +353,36 @@ typedef struct hmq_prop {
 
 /* Always start from HMQ_SEND_OPTIONS. Text that is NULL is left out. */
 typedef struct hmq_send_options {
-    size_t size;             /* sizeof(hmq_send_options), set by HMQ_SEND_OPTIONS */
-    const char *key;         /* a KEY to find it by ... */
+    size_t size; /* sizeof(hmq_send_options), set by HMQ_SEND_OPTIONS */
+    const char *key; /* a KEY to find it by ... */
     const char *const *keys; /* ... and more of them */
     size_t n_keys;
     const char *tag;
-    const char *order;       /* same ORDER, same queue, in order */
-    int32_t queue;           /* -1: the broker chooses */
-    int32_t priority;        /* 0..9; -1: the broker's default */
-    int64_t delay_ms;        /* 0: now */
-    int64_t at_ms;           /* Unix time; 0: now */
-    int64_t ttl_ms;          /* 0: none */
+    const char *order; /* same ORDER, same queue, in order */
+    int32_t queue; /* -1: the broker chooses */
+    int32_t priority; /* 0..9; -1: the broker's default */
+    int64_t delay_ms; /* 0: now */
+    int64_t at_ms; /* Unix time; 0: now */
+    int64_t ttl_ms; /* 0: none */
     const hmq_prop *props;
     size_t n_props;
-    const char *dedup;       /* your own DEDUP id instead of the generated one */
-    int64_t checkin_ms;      /* half messages only: first check-back after this; 0: the option */
+    const char *dedup; /* your own DEDUP id instead of the generated one */
+    int64_t checkin_ms; /* half messages only: first check-back after this; 0: the option */
 } hmq_send_options;
 
-#define HMQ_SEND_OPTIONS                                                                            \
-    {                                                                                               \
-        sizeof(hmq_send_options), NULL, NULL, 0, NULL, NULL, -1, -1, 0, 0, 0, NULL, 0, NULL, 0       \
+#define HMQ_SEND_OPTIONS                                                                       \
+    {                                                                                          \
+        sizeof(hmq_send_options), NULL, NULL, 0, NULL, NULL, -1, -1, 0, 0, 0, NULL, 0, NULL, 0 \
     }
 
 typedef struct hmq_producer hmq_producer;
 
 /*
  * Each message gets a DEDUP id (random producer id, then a sequence number) unless the option dedup
- * is no: what is sent again after a reconnect is then stored once. Options read here: dedup,
- * linger_ms, max_batch_bytes, max_inflight, max_inflight_bytes, block_when_full. options NULL: the
- * client's. Close with hmq_producer_free.
+ * is no: what is sent again after a reconnect is then stored once, as long as the deadline of the
+ * message is shorter than the broker's dedup_window (10 minutes). Options read here: dedup,
+ * linger_ms, max_inflight, max_inflight_bytes, block_when_full. options NULL: the client's. Close
+ * with hmq_producer_close.
  */
 HMQ_API enum hmq_status hmq_producer_new(hmq_client *client, const hmq_options *options,
                                          hmq_producer **ret_producer, hmq_error *err);
@@ -406,14 +410,17 @@ typedef void (*hmq_sent_fn)(void *arg, const char *id, const hmq_error *err);
  */
 HMQ_API enum hmq_status hmq_send_async(hmq_producer *producer, const char *topic, const void *body,
                                        size_t len, const hmq_send_options *send_options,
-                                       int64_t timeout_ms, hmq_sent_fn fn, void *arg, hmq_error *err);
+                                       int64_t timeout_ms, hmq_sent_fn fn, void *arg,
+                                       hmq_error *err);
 
 /* Waits until each message handed over so far is answered. HMQ_ETIMEDOUT: some are not yet. */
-HMQ_API enum hmq_status hmq_producer_flush(hmq_producer *producer, int64_t timeout_ms, hmq_error *err);
+HMQ_API enum hmq_status hmq_producer_flush(hmq_producer *producer, int64_t timeout_ms,
+                                           hmq_error *err);
 
 /* Flushes for up to timeout_ms (0: not at all); what is left fails with HMQ_ECLOSED or HMQ_EUNKNOWN.
  * All callbacks have run when it returns. Answers what the flush did. Not from a callback. */
-HMQ_API enum hmq_status hmq_producer_close(hmq_producer *producer, int64_t timeout_ms, hmq_error *err);
+HMQ_API enum hmq_status hmq_producer_close(hmq_producer *producer, int64_t timeout_ms,
+                                           hmq_error *err);
 
 /* ---- Transactions --------------------------------------------------------------------------- */
 
@@ -427,9 +434,9 @@ typedef struct hmq_check hmq_check;
 /* What the broker asks about. Borrowed from the check. */
 HMQ_API hmq_txid hmq_check_txid(const hmq_check *check);
 HMQ_API const char *hmq_check_pgroup(const hmq_check *check);
-HMQ_API uint32_t hmq_check_attempt(const hmq_check *check);   /* 1 at the first ask */
+HMQ_API uint32_t hmq_check_attempt(const hmq_check *check); /* 1 at the first ask */
 HMQ_API int64_t hmq_check_created_ms(const hmq_check *check); /* Unix time of the first half */
-HMQ_API size_t hmq_check_count(const hmq_check *check);       /* messages of the transaction */
+HMQ_API size_t hmq_check_count(const hmq_check *check); /* messages of the transaction */
 HMQ_API const char *hmq_check_topic(const hmq_check *check, size_t i);
 HMQ_API const char *hmq_check_key(const hmq_check *check, size_t i, size_t k);
 HMQ_API const char *hmq_check_tag(const hmq_check *check, size_t i);
@@ -456,9 +463,10 @@ HMQ_API enum hmq_status hmq_txn_producer_new(hmq_client *client, const char *pgr
 
 /* Stores a half message, invisible until the commit; begins a transaction. As hmq_send otherwise.
  * HMQ_EUNKNOWN: a transaction may exist that nobody knows the txid of; its check-back tells. */
-HMQ_API enum hmq_status hmq_txn_half(hmq_txn_producer *producer, const char *topic, const void *body,
-                                     size_t len, const hmq_send_options *send_options,
-                                     int64_t timeout_ms, hmq_txid *ret_txid, hmq_error *err);
+HMQ_API enum hmq_status hmq_txn_half(hmq_txn_producer *producer, const char *topic,
+                                     const void *body, size_t len,
+                                     const hmq_send_options *send_options, int64_t timeout_ms,
+                                     hmq_txid *ret_txid, hmq_error *err);
 
 /* Adds another message, to any topic. HMQ_ETXNCONFLICT: it is decided or parked. */
 HMQ_API enum hmq_status hmq_txn_add(hmq_txn_producer *producer, hmq_txid txid, const char *topic,
@@ -472,8 +480,8 @@ HMQ_API enum hmq_status hmq_txn_add(hmq_txn_producer *producer, hmq_txid txid, c
  * NULL): LIST of message ids in the order of the halfs; free with hmq_reply_free.
  * HMQ_ETXNCONFLICT: it was rolled back. HMQ_ENOTXN.
  */
-HMQ_API enum hmq_status hmq_txn_commit(hmq_txn_producer *producer, hmq_txid txid, int64_t timeout_ms,
-                                       hmq_reply **ret_ids, hmq_error *err);
+HMQ_API enum hmq_status hmq_txn_commit(hmq_txn_producer *producer, hmq_txid txid,
+                                       int64_t timeout_ms, hmq_reply **ret_ids, hmq_error *err);
 
 /* The same, and acknowledges these receipts (n >= 1) of the group in the same atomic step.
  * HMQ_ESTALE: a lease is lost; nothing is done, the transaction is still open. */
@@ -513,16 +521,18 @@ HMQ_API enum hmq_status hmq_txn_run(hmq_txn_producer *producer, const char *topi
                                     hmq_txid *ret_txid, hmq_error *err);
 
 /* As hmq_producer_flush and hmq_producer_close. Close also waits for check callbacks that run. */
-HMQ_API enum hmq_status hmq_txn_flush(hmq_txn_producer *producer, int64_t timeout_ms, hmq_error *err);
-HMQ_API enum hmq_status hmq_txn_close(hmq_txn_producer *producer, int64_t timeout_ms, hmq_error *err);
+HMQ_API enum hmq_status hmq_txn_flush(hmq_txn_producer *producer, int64_t timeout_ms,
+                                      hmq_error *err);
+HMQ_API enum hmq_status hmq_txn_close(hmq_txn_producer *producer, int64_t timeout_ms,
+                                      hmq_error *err);
 
 /* ---- Consumer ------------------------------------------------------------------------------- */
 
 enum hmq_verdict {
     HMQ_ACK = 0, /* done with it */
-    HMQ_NACK,    /* again later, see hmq_retry */
-    HMQ_REJECT,  /* to the dead letters */
-    HMQ_KEEP     /* the handler took over (hmq_txn_commit_ack, hmq_ack ..); no longer extended */
+    HMQ_NACK, /* again later, see hmq_retry */
+    HMQ_REJECT, /* to the dead letters */
+    HMQ_KEEP /* the handler took over (hmq_txn_commit_ack, hmq_ack ..); no longer extended */
 };
 
 typedef struct hmq_retry {
@@ -550,15 +560,15 @@ HMQ_API enum hmq_status hmq_consumer_new(hmq_client *client, const char *group,
                                          hmq_error *err);
 
 typedef struct hmq_consumer_stats {
-    size_t size;       /* set by the caller: sizeof(hmq_consumer_stats) */
+    size_t size; /* set by the caller: sizeof(hmq_consumer_stats) */
     uint64_t received; /* messages that came */
-    uint64_t handled;  /* calls of the handler that returned */
-    uint64_t acked;    /* as the broker counted */
-    uint64_t nacked;   /* verdict NACK or REJECT */
+    uint64_t handled; /* calls of the handler that returned */
+    uint64_t acked; /* as the broker counted */
+    uint64_t nacked; /* verdict NACK or REJECT */
     uint64_t returned; /* given back without being handled, on closing */
     uint64_t extended; /* leases extended */
-    uint64_t lost;     /* leases lost while held here */
-    uint64_t held;     /* messages held, now */
+    uint64_t lost; /* leases lost while held here */
+    uint64_t held; /* messages held, now */
 } hmq_consumer_stats;
 
 HMQ_API void hmq_consumer_stats_get(hmq_consumer *consumer, hmq_consumer_stats *stats);
@@ -569,7 +579,8 @@ HMQ_API void hmq_consumer_stats_get(hmq_consumer *consumer, hmq_consumer_stats *
  * beyond it. HMQ_ETIMEDOUT: not all could be acknowledged or given back; those come again when their
  * lease ends. Not from the handler or another callback.
  */
-HMQ_API enum hmq_status hmq_consumer_close(hmq_consumer *consumer, int64_t timeout_ms, hmq_error *err);
+HMQ_API enum hmq_status hmq_consumer_close(hmq_consumer *consumer, int64_t timeout_ms,
+                                           hmq_error *err);
 
 #ifdef __cplusplus
 }

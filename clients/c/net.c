@@ -56,11 +56,14 @@ static enum hmq_status endpoint_parse(struct slice text, struct endpoint *ret_e,
 enum hmq_status endpoints_parse(const char *text, struct endpoints *ret_endpoints, hmq_error *err)
 {
     struct endpoints e = {calloc(ENDPOINTS_MAX, sizeof *e.list), 0};
-    enum hmq_status status = e.list ? HMQ_OK : error_plain(err, HMQ_ENOMEM);
+    enum hmq_status status = HMQ_OK;
+    if (!e.list)
+        return error_plain(err, HMQ_ENOMEM);
     while (status == HMQ_OK && text) {
         size_t n = strcspn(text, ",");
         if (e.n == ENDPOINTS_MAX)
-            status = error_set(err, HMQ_EINVAL, "option servers: more than %d of them", ENDPOINTS_MAX);
+            status =
+                error_set(err, HMQ_EINVAL, "option servers: more than %d of them", ENDPOINTS_MAX);
         else
             status = endpoint_parse(slice_of(text, n), &e.list[e.n], err);
         e.n += status == HMQ_OK;

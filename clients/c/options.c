@@ -41,7 +41,8 @@ static enum hmq_status set_num(struct hmq_options *o, const struct choice_line *
 {
     int64_t n;
     if (!text_int(slice_str(value), &n) || n < line->min || n > line->max)
-        return error_set(err, HMQ_EINVAL, "option %s: '%.40s' is not a number from %" PRId64 " to %" PRId64,
+        return error_set(err, HMQ_EINVAL,
+                         "option %s: '%.40s' is not a number from %" PRId64 " to %" PRId64,
                          line->name, value, line->min, line->max);
     o->num[line - choices] = n;
     return error_none(err);
@@ -52,7 +53,8 @@ static enum hmq_status set_bool(struct hmq_options *o, const struct choice_line 
 {
     bool yes = strcmp(value, "yes") == 0;
     if (!yes && strcmp(value, "no") != 0)
-        return error_set(err, HMQ_EINVAL, "option %s: '%.40s' is neither yes nor no", line->name, value);
+        return error_set(err, HMQ_EINVAL, "option %s: '%.40s' is neither yes nor no", line->name,
+                         value);
     o->num[line - choices] = yes;
     return error_none(err);
 }
@@ -61,7 +63,8 @@ static enum hmq_status set_text(struct hmq_options *o, const struct choice_line 
                                 const char *value, hmq_error *err)
 {
     if (strlen(value) > TEXT_BYTES_MAX)
-        return error_set(err, HMQ_EINVAL, "option %s: longer than %d bytes", line->name, TEXT_BYTES_MAX);
+        return error_set(err, HMQ_EINVAL, "option %s: longer than %d bytes", line->name,
+                         TEXT_BYTES_MAX);
     char *copy = strdup(value);
     if (!copy)
         return error_plain(err, HMQ_ENOMEM);

@@ -25,7 +25,13 @@ struct hmq_options {
 /* NULL: no memory. */
 struct hmq_options *options_clone(const struct hmq_options *o);
 
-static inline int64_t options_num(const struct hmq_options *o, enum choice c) { return o->num[c]; }
-static inline const char *options_text(const struct hmq_options *o, enum choice c) { return o->text[c]; }
+static inline int64_t options_num(const struct hmq_options *o, enum choice c)
+{
+    return o->num[c];
+}
+static inline const char *options_text(const struct hmq_options *o, enum choice c)
+{
+    return o->text[c];
+}
 
 #endif

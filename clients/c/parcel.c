@@ -20,18 +20,18 @@ struct letter {
 };
 
 /* TEXT(name, value): left out where NULL. INT(name, value, absent): left out where it is absent. */
-#define FIELDS(TEXT, INT)                                                                           \
-    TEXT("pgroup", l->parcel->pgroup)                                                               \
-    TEXT("topic", l->parcel->topic)                                                                 \
-    TEXT("txn", l->txid[0] ? l->txid : NULL)                                                        \
-    TEXT("tag", l->o.tag)                                                                           \
-    TEXT("order", l->o.order)                                                                       \
-    TEXT("dedup", l->o.dedup)                                                                       \
-    INT("queue", l->o.queue, -1)                                                                    \
-    INT("priority", l->o.priority, -1)                                                              \
-    INT("delay", l->o.delay_ms, 0)                                                                  \
-    INT("at", l->o.at_ms, 0)                                                                        \
-    INT("ttl", l->o.ttl_ms, 0)                                                                      \
+#define FIELDS(TEXT, INT)                    \
+    TEXT("pgroup", l->parcel->pgroup)        \
+    TEXT("topic", l->parcel->topic)          \
+    TEXT("txn", l->txid[0] ? l->txid : NULL) \
+    TEXT("tag", l->o.tag)                    \
+    TEXT("order", l->o.order)                \
+    TEXT("dedup", l->o.dedup)                \
+    INT("queue", l->o.queue, -1)             \
+    INT("priority", l->o.priority, -1)       \
+    INT("delay", l->o.delay_ms, 0)           \
+    INT("at", l->o.at_ms, 0)                 \
+    INT("ttl", l->o.ttl_ms, 0)               \
     INT("checkin", l->o.checkin_ms, 0)
 
 static size_t count_pairs(const struct letter *l)
@@ -69,11 +69,11 @@ static void put_props(struct buf *b, const hmq_send_options *o)
 
 static void put_pairs(struct buf *b, const struct letter *l)
 {
-#define TEXT(name, value)                                                                           \
-    if (value)                                                                                      \
+#define TEXT(name, value) \
+    if (value)            \
         pair_text(b, name, value);
-#define INT(name, value, absent)                                                                    \
-    if ((value) != (absent))                                                                        \
+#define INT(name, value, absent) \
+    if ((value) != (absent))     \
         pair_int(b, name, value);
     FIELDS(TEXT, INT)
 #undef TEXT
@@ -95,19 +95,22 @@ static bool read_options(hmq_send_options *to, const hmq_send_options *from)
     return true;
 }
 
-static enum hmq_status check_parcel(const struct parcel *p, const hmq_send_options *o, hmq_error *err)
+static enum hmq_status check_parcel(const struct parcel *p, const hmq_send_options *o,
+                                    hmq_error *err)
 {
     if (!p->topic || (!p->body && p->len > 0))
-        return error_set(err, HMQ_EINVAL, "a message needs a topic, and a body where its length is not 0");
+        return error_set(err, HMQ_EINVAL,
+                         "a message needs a topic, and a body where its length is not 0");
     if (p->len > BODY_BYTES_CEILING)
-        return error_set(err, HMQ_ETOOBIG, "a body of %zu bytes: no broker takes more than %ld", p->len,
-                         BODY_BYTES_CEILING);
+        return error_set(err, HMQ_ETOOBIG, "a body of %zu bytes: no broker takes more than %ld",
+                         p->len, BODY_BYTES_CEILING);
     for (size_t i = 0; i < o->n_keys; i++)
         if (!o->keys || !o->keys[i])
             return error_set(err, HMQ_EINVAL, "send_options: key %zu is NULL", i);
     for (size_t i = 0; i < o->n_props; i++)
         if (!o->props || !o->props[i].name || !o->props[i].value)
-            return error_set(err, HMQ_EINVAL, "send_options: property %zu has no name or no value", i);
+            return error_set(err, HMQ_EINVAL, "send_options: property %zu has no name or no value",
+                             i);
     return HMQ_OK;
 }
 

@@ -11,11 +11,11 @@
 
 #include "clients/c/driver.h"
 
-#define READ_BYTES 65536      /* at a time */
-#define READ_TURNS 16         /* before others have their turn */
-#define WRITE_PIECES 256      /* frames in one write */
+#define READ_BYTES 65536 /* at a time */
+#define READ_TURNS 16 /* before others have their turn */
+#define WRITE_PIECES 256 /* frames in one write */
 #define WRITE_TURNS 16
-#define IN_KEEP_BYTES 262144  /* memory of the input kept while nothing comes */
+#define IN_KEEP_BYTES 262144 /* memory of the input kept while nothing comes */
 
 enum hmq_status peer_init(struct hmq_client *c, hmq_error *err)
 {
@@ -60,8 +60,8 @@ static void plan_retry(struct hmq_client *c)
     uint64_t chance = 0;
     if (!clock_random(&chance))
         chance = (uint64_t)clock_ms();
-    peer->next_try_ms = clock_ms() + peer->pause_ms / 2 +
-                        (int64_t)(chance % (uint64_t)(peer->pause_ms / 2 + 1));
+    peer->next_try_ms =
+        clock_ms() + peer->pause_ms / 2 + (int64_t)(chance % (uint64_t)(peer->pause_ms / 2 + 1));
     peer->pause_ms = peer->pause_ms * 2 < max ? peer->pause_ms * 2 : max;
 }
 

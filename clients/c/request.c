@@ -17,12 +17,14 @@ void request_begin(struct call *call, const char *method, size_t n_pairs)
 enum hmq_status request_encode(const struct hmq_request *r, struct call *call, hmq_error *err)
 {
     if (!r || r->invalid)
-        return error_set(err, HMQ_EINVAL, "the request %s was not built right", r ? r->method : "(null)");
+        return error_set(err, HMQ_EINVAL, "the request %s was not built right",
+                         r ? r->method : "(null)");
     request_begin(call, r->method, r->n_pairs);
     buf_put_slice(&call->frame, buf_slice(&r->pairs));
     call->repeat = call->busy_again = r->repeat;
     if (r->pairs.failed || call->frame.failed)
-        return error_set(err, HMQ_ENOMEM, "no memory for the request, or it is larger than %ld bytes",
+        return error_set(err, HMQ_ENOMEM,
+                         "no memory for the request, or it is larger than %ld bytes",
                          REQUEST_BYTES_MAX);
     return HMQ_OK;
 }

@@ -31,7 +31,7 @@ struct sender {
 struct parcel {
     const char *method; /* "send", "half" */
     const char *pgroup; /* half only */
-    hmq_txid txid;      /* half only; 0: a new transaction */
+    hmq_txid txid; /* half only; 0: a new transaction */
     const char *topic;
     const void *body;
     size_t len;

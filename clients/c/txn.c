@@ -28,12 +28,13 @@ static void txn_producer_free(struct hmq_txn_producer *p)
     free(p);
 }
 
-enum hmq_status hmq_txn_producer_new(hmq_client *c, const char *pgroup, hmq_check_fn check, void *arg,
-                                     const hmq_options *options, hmq_txn_producer **ret_producer,
-                                     hmq_error *err)
+enum hmq_status hmq_txn_producer_new(hmq_client *c, const char *pgroup, hmq_check_fn check,
+                                     void *arg, const hmq_options *options,
+                                     hmq_txn_producer **ret_producer, hmq_error *err)
 {
     if (!c || !pgroup || !ret_producer)
-        return error_set(err, HMQ_EINVAL, "a transactional producer needs a client and a producer group");
+        return error_set(err, HMQ_EINVAL,
+                         "a transactional producer needs a client and a producer group");
     if (!options)
         options = c->options;
     struct hmq_txn_producer *p = calloc(1, sizeof *p);
@@ -72,8 +73,8 @@ static struct parcel half_parcel(const hmq_txn_producer *p, const char *topic, c
                            .options = options};
 }
 
-static enum hmq_status half_call(hmq_txn_producer *p, const struct parcel *parcel, int64_t timeout_ms,
-                                 hmq_txid *ret_txid, hmq_error *err)
+static enum hmq_status half_call(hmq_txn_producer *p, const struct parcel *parcel,
+                                 int64_t timeout_ms, hmq_txid *ret_txid, hmq_error *err)
 {
     struct awaited w;
     struct hmq_reply *reply = NULL;
@@ -87,18 +88,20 @@ static enum hmq_status half_call(hmq_txn_producer *p, const struct parcel *parce
     hmq_txid txid = reply_uint(reply);
     hmq_reply_free(reply);
     if (status == HMQ_OK && txid == 0)
-        return error_set(err, HMQ_EPROTO, "the broker's answer to a half message is not a transaction id");
+        return error_set(err, HMQ_EPROTO,
+                         "the broker's answer to a half message is not a transaction id");
     if (status == HMQ_OK)
         *ret_txid = txid;
     return status;
 }
 
 enum hmq_status hmq_txn_half(hmq_txn_producer *p, const char *topic, const void *body, size_t len,
-                             const hmq_send_options *options, int64_t timeout_ms, hmq_txid *ret_txid,
-                             hmq_error *err)
+                             const hmq_send_options *options, int64_t timeout_ms,
+                             hmq_txid *ret_txid, hmq_error *err)
 {
     if (!p || !ret_txid)
-        return error_set(err, HMQ_EINVAL, "a half message needs a producer and a place for its txid");
+        return error_set(err, HMQ_EINVAL,
+                         "a half message needs a producer and a place for its txid");
     struct parcel parcel = half_parcel(p, topic, body, len, options);
     return half_call(p, &parcel, timeout_ms, ret_txid, err);
 }
@@ -161,7 +164,8 @@ enum hmq_status hmq_txn_commit_ack(hmq_txn_producer *p, hmq_txid txid, const cha
 {
     struct awaited w;
     if (!p || txid == 0 || !group || !receipts || n == 0)
-        return error_set(err, HMQ_EINVAL, "a commit with ACK needs a transaction, a group and receipts");
+        return error_set(err, HMQ_EINVAL,
+                         "a commit with ACK needs a transaction, a group and receipts");
     for (size_t i = 0; i < n; i++)
         if (!receipts[i])
             return error_set(err, HMQ_EINVAL, "receipt %zu is NULL", i);
@@ -184,7 +188,8 @@ static void half_done(struct call *call, const struct outcome *outcome)
     uint64_t txid = 0;
     enum hmq_status status = error_bytes(&err, outcome->status, outcome->text);
     if (status == HMQ_OK && (!rpc_bytes(outcome->result, &bytes) || !text_txid(bytes, &txid)))
-        error_set(&err, HMQ_EPROTO, "the broker's answer to a half message is not a transaction id");
+        error_set(&err, HMQ_EPROTO,
+                  "the broker's answer to a half message is not a transaction id");
     if (sc->fn.half)
         sc->fn.half(sc->arg, txid, &err);
     sender_release(sc);
@@ -228,7 +233,8 @@ enum hmq_status hmq_txn_decide_async(hmq_txn_producer *p, hmq_txid txid, enum hm
                                      int64_t timeout_ms, hmq_reply_fn fn, void *arg, hmq_error *err)
 {
     if (!p || txid == 0 || (decision != HMQ_COMMIT && decision != HMQ_ROLLBACK))
-        return error_set(err, HMQ_EINVAL, "a decision needs a transaction, and is COMMIT or ROLLBACK");
+        return error_set(err, HMQ_EINVAL,
+                         "a decision needs a transaction, and is COMMIT or ROLLBACK");
     struct send_call *call = sender_call(&p->sender, timeout_ms, decided_done, arg);
     if (!call)
         return error_plain(err, HMQ_ENOMEM);
@@ -241,7 +247,7 @@ enum hmq_status hmq_txn_run(hmq_txn_producer *p, const char *topic, const void *
                             const hmq_send_options *options, hmq_local_fn local, void *arg,
                             int64_t timeout_ms, hmq_txid *ret_txid, hmq_error *err)
 {
-    hmq_txid txid;
+    hmq_txid txid = 0;
     if (!local)
         return error_set(err, HMQ_EINVAL, "no local transaction given");
     enum hmq_status status = hmq_txn_half(p, topic, body, len, options, timeout_ms, &txid, err);
@@ -264,6 +270,8 @@ enum hmq_status hmq_txn_close(hmq_txn_producer *p, int64_t timeout_ms, hmq_error
 {
     if (!p)
         return error_none(err);
+    if (p->checker && workers_here(&p->checker->workers))
+        return error_plain(err, HMQ_EWOULDBLOCK);
     enum hmq_status status = sender_close(&p->sender, timeout_ms, err);
     if (status == HMQ_EWOULDBLOCK)
         return status;

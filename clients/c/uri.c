@@ -49,7 +49,8 @@ static bool decode(char *text)
 static enum hmq_status set_decoded(hmq_options *o, char *name, char *value, hmq_error *err)
 {
     if (!decode(name) || !decode(value))
-        return error_set(err, HMQ_EINVAL, "a %% in the URI is not followed by two hexadecimal digits");
+        return error_set(err, HMQ_EINVAL,
+                         "a %% in the URI is not followed by two hexadecimal digits");
     return hmq_options_set(o, name, value, err);
 }
 
@@ -77,7 +78,8 @@ static enum hmq_status set_query(hmq_options *o, char *query, hmq_error *err)
             *next++ = '\0';
         char *equals = strchr(query, '=');
         if (!equals)
-            return error_set(err, HMQ_EINVAL, "'%.60s' in the URI is not of the form name=value", query);
+            return error_set(err, HMQ_EINVAL, "'%.60s' in the URI is not of the form name=value",
+                             query);
         *equals = '\0';
         status = set_decoded(o, query, equals + 1, err);
         query = next;

@@ -84,6 +84,14 @@ bool workers_push(struct workers *w, struct task *task)
     return room;
 }
 
+bool workers_here(const struct workers *w)
+{
+    for (size_t i = 0; i < w->n; i++)
+        if (pthread_equal(w->threads[i], pthread_self()))
+            return true;
+    return false;
+}
+
 void workers_halt(struct workers *w)
 {
     pthread_mutex_lock(&w->lock);

@@ -22,11 +22,11 @@ struct workers {
     struct task_list tasks;
     size_t n_tasks, max_tasks;
     void (*run)(struct task *task, void *arg); /* on a worker thread */
-    void (*gone)(void *arg);                   /* a worker ended; on its thread; may be NULL */
+    void (*gone)(void *arg); /* a worker ended; on its thread; may be NULL */
     void *arg;
     bool stopping;
     size_t alive; /* workers that have not ended */
-    size_t n;     /* threads to join */
+    size_t n; /* threads to join */
     pthread_t *threads;
 };
 
@@ -36,6 +36,9 @@ bool workers_start(struct workers *w, size_t n, size_t max_tasks,
 
 /* False: the queue is full, or the workers are stopping. */
 bool workers_push(struct workers *w, struct task *task);
+
+/* True on one of their threads. */
+bool workers_here(const struct workers *w);
 
 /* No further task is begun. */
 void workers_halt(struct workers *w);

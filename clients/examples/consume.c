@@ -55,7 +55,8 @@ int main(int argc, char **argv)
     pthread_sigmask(SIG_BLOCK, &ends, NULL);
 
     if (hmq_client_open(NULL, &client, &err) == HMQ_OK &&
-        hmq_consumer_new(client, group, &topic, 1, on_message, &reader, NULL, &consumer, &err) == HMQ_OK)
+        hmq_consumer_new(client, group, &topic, 1, on_message, &reader, NULL, &consumer, &err) ==
+            HMQ_OK)
         sigwait(&ends, &signal_number);
 
     /* Gives back what was not begun, and sends the last acknowledgements. */

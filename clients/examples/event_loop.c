@@ -4,7 +4,7 @@
  *
  * Blocking calls would answer HMQ_EWOULDBLOCK here; the asynchronous ones call back from the loop.
  */
-#include <adapters/halfmq_libevent.h>
+#include <halfmq_libevent.h>
 #include <stdio.h>
 
 #define MESSAGES 10
@@ -64,8 +64,8 @@ static enum hmq_status send_all(struct app *app, hmq_error *err)
     enum hmq_status status = HMQ_OK;
     for (int i = 0; i < MESSAGES && status == HMQ_OK; i++) {
         int n = snprintf(body, sizeof body, "from the loop %d", i);
-        status = hmq_send_async(app->producer, app->topic, body, (size_t)n, NULL, HMQ_DEFAULT, on_sent,
-                                app, err);
+        status = hmq_send_async(app->producer, app->topic, body, (size_t)n, NULL, HMQ_DEFAULT,
+                                on_sent, app, err);
     }
     return status;
 }

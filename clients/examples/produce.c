@@ -11,7 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static unsigned long failures; /* only touched by callbacks, which run one at a time, until the flush */
+static unsigned long
+    failures; /* only touched by callbacks, which run one at a time, until the flush */
 
 static void sent(void *arg, const char *id, const hmq_error *err)
 {
@@ -29,7 +30,8 @@ static enum hmq_status send_many(hmq_producer *producer, const char *topic, unsi
     enum hmq_status status = HMQ_OK;
     for (unsigned long i = 1; i <= count && status == HMQ_OK; i++) {
         int n = snprintf(body, sizeof body, "message %lu", i);
-        status = hmq_send_async(producer, topic, body, (size_t)n, NULL, HMQ_DEFAULT, sent, NULL, err);
+        status =
+            hmq_send_async(producer, topic, body, (size_t)n, NULL, HMQ_DEFAULT, sent, NULL, err);
     }
     return status == HMQ_OK ? hmq_producer_flush(producer, HMQ_DEFAULT, err) : status;
 }

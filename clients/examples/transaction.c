@@ -57,7 +57,8 @@ static enum hmq_decision book(void *arg, hmq_txid txid)
     FILE *books = fopen(BOOKS, "a");
     if (!books)
         return HMQ_ROLLBACK;
-    int written = fprintf(books, "%" PRIu64 " %s %ld\n", txid, payment->account, payment->amount) > 0;
+    int written =
+        fprintf(books, "%" PRIu64 " %s %ld\n", txid, payment->account, payment->amount) > 0;
     written = fflush(books) == 0 && fsync(fileno(books)) == 0 && written;
     fclose(books);
     return written ? HMQ_COMMIT : HMQ_UNDECIDED; /* half a line may be there: look again later */
@@ -65,7 +66,8 @@ static enum hmq_decision book(void *arg, hmq_txid txid)
 
 int main(int argc, char **argv)
 {
-    struct payment payment = {argc > 1 ? argv[1] : "alice", argc > 2 ? strtol(argv[2], NULL, 10) : 10};
+    struct payment payment = {argc > 1 ? argv[1] : "alice",
+                              argc > 2 ? strtol(argv[2], NULL, 10) : 10};
     hmq_client *client = NULL;
     hmq_txn_producer *bank = NULL;
     hmq_error err;
@@ -76,7 +78,8 @@ int main(int argc, char **argv)
 
     if (hmq_client_open(NULL, &client, &err) == HMQ_OK &&
         hmq_txn_producer_new(client, "bank", on_check, NULL, NULL, &bank, &err) == HMQ_OK)
-        hmq_txn_run(bank, "payments", body, (size_t)n, NULL, book, &payment, HMQ_DEFAULT, &txid, &err);
+        hmq_txn_run(bank, "payments", body, (size_t)n, NULL, book, &payment, HMQ_DEFAULT, &txid,
+                    &err);
     hmq_txn_close(bank, HMQ_DEFAULT, NULL);
     hmq_client_free(client);
     if (err.code != HMQ_OK)

@@ -209,7 +209,7 @@ static void test_keep_leaves_it_alone(void **state)
     struct desk *d = desk_new();
     d->verdict = HMQ_KEEP;
     put_numbers("kept", 0, 1);
-    hmq_consumer *consumer = consume(d, "kept", "?lease_ms=300&wait_ms=200");
+    hmq_consumer *consumer = consume(d, "kept", "?lease_ms=1000&wait_ms=200");
     wait_for(d, &d->calls, 2, "the lease ended and it came again");
     close_consumer(consumer);
     assert_int_equal(d->attempt, 2);

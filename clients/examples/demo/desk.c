@@ -4,8 +4,10 @@
 #include "desk.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define HALF_TIMEOUT_MS 60000
 
@@ -48,6 +50,7 @@ static void fail(struct desk *d, const char *what, const char *why)
     d->failed = d->stopping = true;
     pthread_cond_broadcast(&d->changed);
     pthread_mutex_unlock(&d->lock);
+    kill(getpid(), SIGTERM); /* main waits for it */
 }
 
 /* On the client's thread: only hands on. */
@@ -55,7 +58,8 @@ static void on_half(void *arg, hmq_txid txid, const hmq_error *err)
 {
     struct slip *slip = arg;
     struct desk *d = slip->desk;
-    (void)err; /* whatever it was: another half message; a lost one is rolled back when asked about */
+    (void)
+        err; /* whatever it was: another half message; a lost one is rolled back when asked about */
     slip->txid = txid;
     slip->next = NULL;
     pthread_mutex_lock(&d->lock);
@@ -107,8 +111,8 @@ void *desk_feeder(void *arg)
         size_t n = order_json(&order, body);
         snprintf(key, sizeof key, "%" PRIu32, order.id);
         options.key = key;
-        if (hmq_txn_half_async(d->producer, "orders", body, n, &options, HALF_TIMEOUT_MS, on_half, slip,
-                               &err) != HMQ_OK) {
+        if (hmq_txn_half_async(d->producer, "orders", body, n, &options, HALF_TIMEOUT_MS, on_half,
+                               slip, &err) != HMQ_OK) {
             free(slip);
             fail(d, "half", err.text);
             return NULL;
@@ -163,10 +167,11 @@ static void on_decided(void *arg, hmq_reply *ids, const hmq_error *err)
 static void tell(struct desk *d, const struct slip *slip, enum fate fate)
 {
     hmq_error err;
-    if (slip->txid % 100 < d->forget_percent)
+    if ((slip->order * UINT32_C(2654435761) >> 16) % 100 < d->forget_percent)
         return;
-    if (hmq_txn_decide_async(d->producer, slip->txid, fate == FATE_TAKEN ? HMQ_COMMIT : HMQ_ROLLBACK,
-                             HMQ_DEFAULT, on_decided, NULL, &err) != HMQ_OK)
+    if (hmq_txn_decide_async(d->producer, slip->txid,
+                             fate == FATE_TAKEN ? HMQ_COMMIT : HMQ_ROLLBACK, HMQ_DEFAULT,
+                             on_decided, NULL, &err) != HMQ_OK)
         fprintf(stderr, "orders: %s\n", err.text);
 }
 

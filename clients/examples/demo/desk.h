@@ -30,12 +30,13 @@ struct desk {
     hmq_txn_producer *producer;
     unsigned forget_percent; /* decisions that are not told to the broker */
     uint32_t n_orders;
-    unsigned char *done; /* by order; read and written before the threads start, then by the feeder */
+    unsigned char
+        *done; /* by order; read and written before the threads start, then by the feeder */
 
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct slip *ready, **ready_end; /* halfs that are answered */
-    struct slip *again;              /* orders to announce once more */
+    struct slip *again; /* orders to announce once more */
     size_t open;
     bool stopping, failed;
 };

@@ -25,7 +25,7 @@ static enum hmq_decision on_check(void *arg, const hmq_check *check)
 {
     struct checks *checks = arg;
     enum hmq_decision decision = HMQ_UNDECIDED;
-    if (!store_answer(&checks->store, hmq_check_txid(check), hmq_check_attempt(check), &decision))
+    if (!store_answer(&checks->store, hmq_check_txid(check), &decision))
         fprintf(stderr, "orders: cannot answer now: %s\n", store_error(&checks->store));
     return decision;
 }
@@ -64,9 +64,10 @@ static bool serve(struct desk *d)
 static bool run(struct desk *d, struct checks *checks, hmq_error *err)
 {
     hmq_client *client = NULL;
-    bool good = hmq_client_open(NULL, &client, err) == HMQ_OK &&
-                hmq_txn_producer_new(client, PGROUP, on_check, checks, NULL, &d->producer, err) == HMQ_OK &&
-                serve(d);
+    bool good =
+        hmq_client_open(NULL, &client, err) == HMQ_OK &&
+        hmq_txn_producer_new(client, PGROUP, on_check, checks, NULL, &d->producer, err) == HMQ_OK &&
+        serve(d);
     hmq_txn_close(d->producer, 1000, NULL);
     hmq_client_free(client);
     return good;
@@ -76,7 +77,7 @@ int main(int argc, char **argv)
 {
     char text[256] = "usage: orders <data folder> <database> <orders> <percent to forget>";
     struct shop shop = {0};
-    struct checks checks;
+    struct checks checks = {{0}};
     struct desk desk = {.shop = &shop};
     hmq_error err = {HMQ_OK, ""};
     sigset_t ends;
@@ -93,8 +94,8 @@ int main(int argc, char **argv)
     desk.db_path = argv[2];
     desk.n_orders = (uint32_t)strtoul(argv[3], NULL, 10);
     desk.forget_percent = (unsigned)strtoul(argv[4], NULL, 10);
-    bool good = desk_init(&desk) && find_done(&desk) && store_open(&checks.store, desk.db_path, &shop) &&
-                run(&desk, &checks, &err);
+    bool good = desk_init(&desk) && find_done(&desk) &&
+                store_open(&checks.store, desk.db_path, &shop) && run(&desk, &checks, &err);
     if (!good)
         fprintf(stderr, "orders: %s\n", err.text);
     store_close(&checks.store);

@@ -69,7 +69,8 @@ static bool load(struct shop *shop, const char *folder, const char *name, size_t
     if (file)
         fclose(file);
     if (!good || rows == 0)
-        snprintf(err, err_size, "%s: cannot be read, or row %d has not %zu fields", path, rows, fields_wanted);
+        snprintf(err, err_size, "%s: cannot be read, or row %d has not %zu fields", path, rows,
+                 fields_wanted);
     return good && rows > 0;
 }
 
@@ -116,7 +117,8 @@ void shop_order(const struct shop *shop, uint32_t id, struct order *ret_order)
 
 size_t order_json(const struct order *order, char out[ORDER_JSON_SIZE])
 {
-    int n = snprintf(out, ORDER_JSON_SIZE, "{\"order\":%" PRIu32 ",\"customer\":%d,\"city\":\"%s\",\"lines\":[",
+    int n = snprintf(out, ORDER_JSON_SIZE,
+                     "{\"order\":%" PRIu32 ",\"customer\":%d,\"city\":\"%s\",\"lines\":[",
                      order->id, order->customer->id, order->customer->city);
     for (size_t i = 0; i < order->n_lines; i++)
         n += snprintf(out + n, ORDER_JSON_SIZE - (size_t)n, "%s[%d,%d]", i ? "," : "",

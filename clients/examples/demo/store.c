@@ -5,18 +5,23 @@
 
 #include <stdio.h>
 
+#define NOTE_EVERY 50 /* answers between two lines in `asked` */
+
 static const char schema[] =
     "PRAGMA journal_mode=WAL;"
     "PRAGMA synchronous=FULL;"
     "CREATE TABLE IF NOT EXISTS orders(id INTEGER PRIMARY KEY, txid INTEGER NOT NULL UNIQUE,"
     "  customer INTEGER NOT NULL, total_cents INTEGER NOT NULL);"
-    "CREATE TABLE IF NOT EXISTS refused(txid INTEGER PRIMARY KEY, order_id INTEGER, reason TEXT NOT NULL);"
-    "CREATE TABLE IF NOT EXISTS products(id INTEGER PRIMARY KEY, name TEXT NOT NULL, stock INTEGER NOT NULL);"
-    "CREATE TABLE IF NOT EXISTS asked(txid INTEGER NOT NULL, attempt INTEGER NOT NULL, answer TEXT NOT NULL);";
+    "CREATE TABLE IF NOT EXISTS refused(txid INTEGER PRIMARY KEY, order_id INTEGER, reason TEXT "
+    "NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS products(id INTEGER PRIMARY KEY, name TEXT NOT NULL, stock INTEGER "
+    "NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS asked(commits INTEGER NOT NULL, rollbacks INTEGER NOT NULL);";
 
 static bool prepare(struct store *s, const char *sql, sqlite3_stmt **ret_statement)
 {
-    return sqlite3_prepare_v3(s->db, sql, -1, SQLITE_PREPARE_PERSISTENT, ret_statement, NULL) == SQLITE_OK;
+    return sqlite3_prepare_v3(s->db, sql, -1, SQLITE_PREPARE_PERSISTENT, ret_statement, NULL) ==
+           SQLITE_OK;
 }
 
 static bool run(struct store *s, const char *sql)
@@ -36,8 +41,9 @@ static bool step(sqlite3_stmt *statement, bool *ret_row)
 static bool fill(struct store *s, const struct shop *shop)
 {
     sqlite3_stmt *add;
-    bool row, good = run(s, "BEGIN IMMEDIATE") &&
-                     prepare(s, "INSERT OR IGNORE INTO products(id, name, stock) VALUES(?, ?, ?)", &add);
+    bool row,
+        good = run(s, "BEGIN IMMEDIATE") &&
+               prepare(s, "INSERT OR IGNORE INTO products(id, name, stock) VALUES(?, ?, ?)", &add);
     for (size_t i = 0; good && i < shop->n_products; i++) {
         sqlite3_bind_int(add, 1, shop->products[i].id);
         sqlite3_bind_text(add, 2, shop->products[i].name, -1, SQLITE_STATIC);
@@ -52,14 +58,16 @@ static bool fill(struct store *s, const struct shop *shop)
 bool store_open(struct store *s, const char *path, const struct shop *shop)
 {
     *s = (struct store){0};
-    return sqlite3_open(path, &s->db) == SQLITE_OK && sqlite3_busy_timeout(s->db, 20000) == SQLITE_OK &&
-           run(s, schema) && fill(s, shop) &&
+    return sqlite3_open(path, &s->db) == SQLITE_OK &&
+           sqlite3_busy_timeout(s->db, 20000) == SQLITE_OK && run(s, schema) && fill(s, shop) &&
            prepare(s, "SELECT 1 FROM orders WHERE txid=?", &s->is_order) &&
            prepare(s, "SELECT 1 FROM refused WHERE txid=?", &s->is_refused) &&
-           prepare(s, "INSERT INTO orders(id, txid, customer, total_cents) VALUES(?, ?, ?, ?)", &s->take) &&
+           prepare(s, "INSERT INTO orders(id, txid, customer, total_cents) VALUES(?, ?, ?, ?)",
+                   &s->take) &&
            prepare(s, "INSERT INTO refused(txid, order_id, reason) VALUES(?, ?, ?)", &s->refuse) &&
-           prepare(s, "UPDATE products SET stock=stock-?1 WHERE id=?2 AND stock>=?1", &s->reserve) &&
-           prepare(s, "INSERT INTO asked(txid, attempt, answer) VALUES(?, ?, ?)", &s->asked);
+           prepare(s, "UPDATE products SET stock=stock-?1 WHERE id=?2 AND stock>=?1",
+                   &s->reserve) &&
+           prepare(s, "INSERT INTO asked(commits, rollbacks) VALUES(?, ?)", &s->asked);
 }
 
 void store_close(struct store *s)
@@ -147,27 +155,42 @@ bool store_place(struct store *s, const struct order *order, hmq_txid txid, enum
     return reason ? refuse(s, txid, order->id, reason) : take(s, order, txid);
 }
 
-static bool note_answer(struct store *s, hmq_txid txid, uint32_t attempt, bool commit)
+/* Between begin and commit. */
+static bool note_answers(struct store *s)
 {
     bool row;
-    sqlite3_bind_int64(s->asked, 1, (sqlite3_int64)txid);
-    sqlite3_bind_int64(s->asked, 2, attempt);
-    sqlite3_bind_text(s->asked, 3, commit ? "commit" : "rollback", -1, SQLITE_STATIC);
+    sqlite3_bind_int64(s->asked, 1, s->commits);
+    sqlite3_bind_int64(s->asked, 2, s->rollbacks);
     return step(s->asked, &row);
 }
 
-bool store_answer(struct store *s, hmq_txid txid, uint32_t attempt, enum hmq_decision *ret_decision)
+/* Nothing is known: nothing will ever be. Looks again first, as it may have been taken since. */
+static bool bury(struct store *s, hmq_txid txid, bool *ret_taken)
 {
-    bool taken = false, refused = false;
+    bool refused = false;
     if (!store_begin(s))
         return false;
-    bool good = known(s->is_order, txid, &taken) && known(s->is_refused, txid, &refused) &&
-                (taken || refused || refuse(s, txid, 0, "never happened")) &&
-                note_answer(s, txid, attempt, taken) && store_commit(s);
+    bool good = known(s->is_order, txid, ret_taken) && known(s->is_refused, txid, &refused) &&
+                (*ret_taken || refused || refuse(s, txid, 0, "never happened")) &&
+                note_answers(s) && store_commit(s);
     if (!good) {
         store_rollback(s);
         return false;
     }
+    s->commits = s->rollbacks = 0;
+    return true;
+}
+
+bool store_answer(struct store *s, hmq_txid txid, enum hmq_decision *ret_decision)
+{
+    bool taken = false, refused = false;
+    if (!known(s->is_order, txid, &taken) || !known(s->is_refused, txid, &refused))
+        return false;
+    bool unknown = !taken && !refused, due = s->commits + s->rollbacks >= NOTE_EVERY;
+    if ((unknown || due) && !bury(s, txid, &taken))
+        return false;
+    s->commits += taken;
+    s->rollbacks += !taken;
     *ret_decision = taken ? HMQ_COMMIT : HMQ_ROLLBACK;
     return true;
 }
@@ -176,7 +199,9 @@ bool store_done(struct store *s, unsigned char *done, uint32_t n)
 {
     sqlite3_stmt *ids;
     int got;
-    if (!prepare(s, "SELECT id FROM orders UNION ALL SELECT order_id FROM refused WHERE order_id NOT NULL",
+    if (!prepare(s,
+                 "SELECT id FROM orders UNION ALL "
+                 "SELECT order_id FROM refused WHERE order_id NOT NULL",
                  &ids))
         return false;
     while ((got = sqlite3_step(ids)) == SQLITE_ROW) {

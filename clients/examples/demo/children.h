@@ -1,0 +1,39 @@
+/*
+ * children.h: the broker and the order service as processes that can be killed and started again.
+ */
+#ifndef DEMO_CHILDREN_H
+#define DEMO_CHILDREN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define ARGUMENTS_MAX 24
+#define PATH_SIZE 512
+
+struct child {
+    const char *name;
+    const char *log; /* file that takes what it says */
+    char *arguments[ARGUMENTS_MAX]; /* NULL-ended; [0] is the program */
+    pid_t pid; /* 0: not running */
+    unsigned kills;
+};
+
+bool child_start(struct child *c);
+
+/* SIGKILL, and waits for the end. */
+void child_kill(struct child *c);
+
+/* SIGTERM, and waits for the end up to deadline_ms, then kills. True: it ended by itself with status 0. */
+bool child_stop(struct child *c, int64_t deadline_ms);
+
+/* False: it ended though nobody asked it to. */
+bool child_alive(struct child *c);
+
+int64_t now_ms(void);
+void pause_ms(int ms);
+
+/* A TCP port that is free at this moment; 0: none. */
+int free_port(void);
+
+#endif
