@@ -83,6 +83,9 @@ static struct run *ack_one(struct state *st, const struct stamp *stamp, const st
         char text[200];
         text_quote(cmd->pos[1], 180, text, sizeof(text));
         reply_error(&out->reply, ST_STALE, "the lease of %s is lost: it ended, or was given up", text);
+    } else if (r->live > 1 && st->runs > 2 * st->runs_max) { /* it would have to be cut in pieces */
+        reply_error(&out->reply, ST_BUSY, "too many messages are leased and not yet acknowledged");
+        r = NULL;
     }
     return r;
 }

@@ -58,4 +58,5 @@ void state_apply(struct state *st, const struct stamp *stamp, const struct comma
     }
     fn(st, stamp, cmd, out);
     assert(out->reply.len > 0 || out->n_grants > 0 || out->reply.failed);
+    st->sick = st->sick || out->reply.failed; /* it may be done, and nobody could be told */
 }

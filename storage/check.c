@@ -122,6 +122,17 @@ static void check_ask(struct checks *c, int64_t due_ms, uint64_t txid)
     c->found++;
 }
 
+/* Rows of this very group are not in the store yet: the scan could not see them. */
+static void checks_fresh(struct checks *c, struct pgroup *pg)
+{
+    if (pg->fresh_group != c->st->group)
+        return;
+    if (pg->fresh_ms < pg->floor_ms)
+        pg->floor_ms = pg->fresh_ms;
+    if (c->next_ms == 0 || pg->fresh_ms < c->next_ms)
+        c->next_ms = pg->fresh_ms;
+}
+
 static void checks_scan(struct checks *c, struct pgroup *pg)
 {
     int64_t now = c->stamp->now_ms;
@@ -134,7 +145,7 @@ static void checks_scan(struct checks *c, struct pgroup *pg)
     }
     uint32_t scanned = 0;
     int64_t due = pg->floor_ms;
-    bool end = true;
+    bool end = true; /* all that is due was seen */
     for (kv_iter_first(it); c->status == ST_OK && kv_iter_valid(it); kv_iter_next(it)) {
         struct slice key = kv_iter_key(it);
         const uint8_t *numbers = key.data + key.len - 16;
@@ -143,7 +154,8 @@ static void checks_scan(struct checks *c, struct pgroup *pg)
             c->next_ms = due;
             break;
         }
-        if (c->found == c->wanted || scanned++ == CHECKS_SCAN_MAX) {
+        bool enough = c->found == c->wanted || c->items.len >= REPLY_BYTES_SOFT;
+        if (enough || scanned++ == CHECKS_SCAN_MAX) {
             end = false;
             break;
         }
@@ -152,14 +164,12 @@ static void checks_scan(struct checks *c, struct pgroup *pg)
     if (c->status == ST_OK)
         c->status = kv_iter_status(it);
     kv_iter_free(it);
+    if (c->status != ST_OK)
+        return; /* the floor stays: what was not seen is looked for again */
     pg->floor_ms = end ? now : due;
     if (!end)
         c->next_ms = now;
-    /* Rows of this very group are not in the store yet: the scan could not see them. */
-    if (pg->fresh_group == c->st->group && pg->fresh_ms < pg->floor_ms)
-        pg->floor_ms = pg->fresh_ms;
-    if (pg->fresh_group == c->st->group && (c->next_ms == 0 || pg->fresh_ms < c->next_ms))
-        c->next_ms = pg->fresh_ms;
+    checks_fresh(c, pg);
 }
 
 /* Nothing was due: when to come again. */

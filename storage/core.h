@@ -29,16 +29,17 @@
 struct record_info {
     uint64_t base;
     uint64_t index;
-    uint64_t first_seq;
+    uint64_t first_seq, last_seq;
     uint32_t count;
     uint32_t bytes;
 };
 
-#define RECENT_RECORDS 8
+#define RECENT_RECORDS 8      /* at first ... */
+#define RECENT_RECORDS_MAX 2048 /* ... and at most: more than one group brings to a queue */
 
 struct tail {
     struct buf record, starts;
-    uint64_t base, first_seq;
+    uint64_t base, first_seq, last_seq;
     uint32_t count;
     uint8_t flags;
     struct topic *topic;
@@ -50,8 +51,9 @@ struct queue {
     uint64_t floor; /* offsets below are gone */
     uint64_t end;   /* next offset, this group included */
     struct tail *tail;
-    struct record_info *recent; /* ring of RECENT_RECORDS, or NULL */
-    uint32_t n_recent, recent_at;
+    struct record_info *recent; /* ring, or NULL */
+    uint32_t n_recent, recent_at, recent_size;
+    uint64_t fresh_group, fresh_base; /* offsets from fresh_base on came in group fresh_group */
 };
 
 /* A place in this group's news: `at` is good while group == state.group. key: news_key. */
@@ -65,7 +67,7 @@ struct topic {
     struct slice name; /* owned */
     uint64_t hash, id;
     uint32_t flags, n_queues, order_queues;
-    uint32_t rr; /* where the next message without ORDER or QUEUE goes */
+    uint32_t rr, rr_saved; /* where the next message without ORDER or QUEUE goes */
     int64_t created_ms;
     struct news_slot news;
     struct queue *queues;
@@ -98,6 +100,7 @@ struct state {
     size_t group_bytes;
     uint32_t group_commands;
     struct tail *open_tails, **open_tails_end, *spare_tails;
+    uint32_t n_spare_tails;
     struct gt *dirty_gts, **dirty_gts_end;
     uint64_t runs, runs_max;
     int64_t timer_floor_ms; /* no timer row is due before this */
@@ -119,7 +122,11 @@ void state_news(struct state *st, struct news_slot *slot, uint32_t count);
 void state_put(struct state *st, const struct key *key, struct slice value);
 void state_del(struct state *st, const struct key *key);
 
-/* Answers a status of the store's own (ST_IO, ST_NOMEM) as an error reply. */
+/* The row that was encoded into scratch2. Where memory ran out on the way the state is sick: half a row
+ * must not be written. */
+struct slice state_row(struct state *st);
+
+/* Answers a status of the store's own (ST_IO, ST_NOMEM, ST_BUSY) as an error reply. */
 void state_fail(struct outcome *out, enum status s, const char *doing);
 
 #define TXID_EPOCH_MS INT64_C(1577836800000) /* 2020-01-01: leaves 41 bits of time until 2089 */

@@ -115,6 +115,15 @@ static enum status run_dead(struct state *st, const struct stamp *stamp, struct 
     return ST_OK;
 }
 
+/* The same for the timer. False: not now, the next TICK goes on. */
+static bool run_end(struct state *st, const struct stamp *stamp, struct gt *gt, struct run *r)
+{
+    enum status s = run_dead(st, stamp, gt, r);
+    if (s != ST_OK && s != ST_BUSY)
+        st->sick = true;
+    return s == ST_OK;
+}
+
 static void gt_tell_ready(struct state *st, struct gt *gt, int64_t now_ms)
 {
     const struct run *first = run_first_due(&gt->runs, RUN_WAITING);
@@ -126,17 +135,17 @@ void gt_tick(struct state *st, const struct stamp *stamp, struct gt *gt)
 {
     uint32_t done = 0;
     struct run *r = run_first_due(&gt->runs, RUN_LEASED);
-    for (; r && r->due_ms <= stamp->now_ms && done < TICK_MESSAGES_MAX;
+    for (; r && r->due_ms <= stamp->now_ms && done < TICK_MESSAGES_MAX && !state_group_full(st);
          r = run_first_due(&gt->runs, RUN_LEASED)) {
-        done += r->live;
-        st->tally.leases_expired += r->live;
+        uint32_t live = r->live;
+        done += live;
         if (r->attempt < gt->attempts) {
             int64_t due = stamp->now_ms + gt_backoff(gt, r->attempt);
             run_move(&gt->runs, r, RUN_WAITING, r->attempt, due);
-        } else if (run_dead(st, stamp, gt, r) != ST_OK) {
-            st->sick = true;
-            return;
+        } else if (!run_end(st, stamp, gt, r)) {
+            break;
         }
+        st->tally.leases_expired += live;
     }
     gt_dirty(st, gt);
     gt_tell_ready(st, gt, stamp->now_ms);

@@ -17,7 +17,7 @@
 /* A message of the transaction on its way to its topic. */
 struct part {
     size_t at, len; /* its row in the state's scratch */
-    struct topic *topic;
+    struct topic *topic; /* NULL: to be made */
 };
 
 static uint64_t decide_txid(const struct command *cmd)
@@ -95,11 +95,12 @@ static void commit_ack(struct state *st, const struct stamp *stamp, const struct
     }
 }
 
-/* Reads every message and finds every topic, before anything is changed. */
+/* Reads every message and looks for its topic (NULL where it is to be made), before anything is changed. */
 static enum status commit_gather(struct state *st, const struct stamp *stamp, uint64_t txid,
                                  const struct txn_row *row, struct buf *bytes, struct part *parts,
-                                 struct slice *ret_missing)
+                                 struct slice *ret_topic)
 {
+    uint64_t missing = 0;
     for (uint32_t i = 0; i < row->n_messages; i++) {
         struct key key = key_txn_message(txid, i);
         parts[i].at = bytes->len;
@@ -110,8 +111,11 @@ static enum status commit_gather(struct state *st, const struct stamp *stamp, ui
         struct half_row half;
         if (half_decode(slice_of(bytes->data + parts[i].at, parts[i].len), &half) != ST_OK)
             return ST_IO;
-        *ret_missing = half.topic;
-        s = topic_need(st, stamp, half.topic, &parts[i].topic);
+        *ret_topic = half.topic;
+        s = topic_find(st, stamp, half.topic, &parts[i].topic);
+        missing += s == ST_OK && !parts[i].topic;
+        if (s == ST_OK && st->meta.topics + missing > TOPICS_MAX)
+            s = ST_LIMIT;
         if (s != ST_OK)
             return s;
     }
@@ -128,21 +132,26 @@ static enum status commit_append(struct state *st, const struct stamp *stamp, ui
         s = message_decode(half.message, half.base_ms, &m);
     if (s != ST_OK)
         return ST_IO;
+    struct topic *t = part->topic;
+    if (!t)
+        s = topic_need(st, stamp, half.topic, &t);
+    if (s != ST_OK)
+        return s;
     m.fields |= MSG_TXN;
     m.txid = txid;
     if (half.ttl_ms >= 0) {
         m.fields |= MSG_TTL;
         m.expires_ms = stamp->now_ms + half.ttl_ms;
     }
-    uint32_t queue = topic_route(part->topic, &m, half.has_queue ? &half.queue : NULL);
+    uint32_t queue = topic_route(t, &m, half.has_queue ? &half.queue : NULL);
     uint64_t offset = 0;
-    s = topic_append(st, stamp->now_ms, part->topic, queue, &m, &offset);
+    s = topic_append(st, stamp->now_ms, t, queue, &m, &offset);
     if (s != ST_OK)
         return s;
     buf_reset(&st->props, KIB(64));
-    text_put_id(&st->props, part->topic->name, queue, offset);
+    text_put_id(&st->props, t->name, queue, offset);
     buf_put_sized(outcome, buf_slice(&st->props));
-    return ST_OK;
+    return st->props.failed ? ST_NOMEM : ST_OK;
 }
 
 /* The transaction is over: timers and messages go, the outcome is kept for a while. */

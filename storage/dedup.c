@@ -26,14 +26,15 @@ enum status dedup_find(struct state *st, const struct stamp *stamp, const struct
 }
 
 void dedup_remember(struct state *st, const struct stamp *stamp, const struct topic *t, struct slice id,
-                    struct slice answer)
+                    const struct buf *answer)
 {
     int64_t expires = stamp->now_ms + stamp->policy->dedup_window_ms;
-    struct dedup_row row = {.expires_ms = expires, .answer = answer};
+    struct dedup_row row = {.expires_ms = expires, .answer = buf_slice(answer)};
+    st->sick = st->sick || answer->failed;
     struct key key = key_dedup(t->id, id);
     buf_reset(&st->scratch2, KIB(64));
     dedup_encode(&st->scratch2, &row);
-    overlay_put(&st->overlay, &key, buf_slice(&st->scratch2));
+    overlay_put(&st->overlay, &key, state_row(st));
     timer_put(st, expires, TIMER_DEDUP, slice_of(key.bytes + 1, key.len - 1));
 }
 
@@ -43,6 +44,9 @@ void dedup_tick(struct state *st, int64_t now_ms, struct slice what)
     key_begin(&key, 'D');
     key_bytes(&key, what);
     struct dedup_row row;
-    if (dedup_row(st, &key, &row) == ST_OK && row.expires_ms <= now_ms)
+    enum status s = dedup_row(st, &key, &row);
+    if (s == ST_OK && row.expires_ms <= now_ms)
         overlay_del(&st->overlay, &key);
+    else if (s != ST_OK && s != ST_GONE)
+        st->sick = true; /* the timer's row is on its way out: nobody would come back */
 }

@@ -15,7 +15,7 @@ enum status dedup_find(struct state *st, const struct stamp *stamp, const struct
                        struct slice id, struct buf *ret_answer) MUST_CHECK;
 
 void dedup_remember(struct state *st, const struct stamp *stamp, const struct topic *t, struct slice id,
-                    struct slice answer);
+                    const struct buf *answer);
 
 /* Its timer fired: what is a row's key behind the kind byte. */
 void dedup_tick(struct state *st, int64_t now_ms, struct slice what);

@@ -152,7 +152,7 @@ static void gt_save(struct state *st, const struct gt *gt)
     buf_reset(&st->scratch2, KIB(64));
     group_encode(&st->scratch2, &row);
     struct key key = key_group(gt->group, gt->topic->name);
-    overlay_put(&st->overlay, &key, buf_slice(&st->scratch2));
+    overlay_put(&st->overlay, &key, state_row(st));
     struct key hang = key_topic_group(gt->topic->id, gt->group);
     state_put(st, &hang, slice_of(NULL, 0));
 }
@@ -206,7 +206,7 @@ void groups_flush(struct state *st)
         buf_reset(&st->scratch2, KIB(64));
         cursor_encode(&st->scratch2, &row);
         struct key key = key_cursor(gt->id);
-        state_put(st, &key, buf_slice(&st->scratch2));
+        state_put(st, &key, state_row(st));
         runs_flush(&gt->runs, st, gt->id);
     }
     st->dirty_gts = NULL;

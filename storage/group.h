@@ -57,7 +57,7 @@ enum status group_exists(struct state *st, struct slice group, bool *ret_exists)
 /* Drops the group on every topic; ST_GONE: there was none. Its dead letters are the caller's. */
 enum status group_delete(struct state *st, struct slice group) MUST_CHECK;
 
-/* Drops every group's position on a topic, or (reset) moves it behind the end. */
+/* Drops every group's position on a topic, or (reset) moves it behind the end. Not ST_OK: unchanged. */
 enum status groups_leave_topic(struct state *st, struct topic *t, bool reset) MUST_CHECK;
 
 /* It changed: its cursor row and dirty runs go out with the group. */
@@ -69,11 +69,12 @@ void gt_arm(struct state *st, struct gt *gt, int64_t now_ms);
 /* The pause before the delivery that follows `attempt`. */
 int64_t gt_backoff(const struct gt *gt, uint32_t attempt);
 
-/* Ends leases that are over, tells the news of what is ready, re-arms. */
+/* Ends leases that are over, tells the news of what is ready, re-arms. What does not fit a group is left
+ * to the next TICK. */
 void gt_tick(struct state *st, const struct stamp *stamp, struct gt *gt);
 
 /* One delivery of the live message at offset has failed: back to waiting until due_ms, or, its attempts
- * used up, to the dead letters. ST_NOMEM, ST_IO: unchanged. */
+ * used up, to the dead letters. ST_NOMEM, ST_IO, ST_BUSY (topic_read): unchanged. */
 enum status gt_failed(struct state *st, const struct stamp *stamp, struct gt *gt, struct run *r,
                       uint64_t offset, int64_t due_ms, struct slice reason) MUST_CHECK;
 

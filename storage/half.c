@@ -9,9 +9,19 @@
 #include "storage/send.h"
 #include "storage/txn.h"
 
-/* The transaction that TXN names, if this HALF may join it. False: answered. */
+/* What a message counts for against TXN_BYTES_MAX: at least what is stored of it. */
+static uint64_t half_bytes(const struct message *m)
+{
+    uint64_t bytes = 64 + m->body.len + m->props.len + m->tag.len + m->order.len;
+    for (uint32_t i = 0; i < m->n_keys; i++)
+        bytes += m->keys[i].len + 2;
+    return bytes;
+}
+
+/* The transaction that TXN names, if m may join it. False: answered. */
 static bool half_join(struct state *st, const struct stamp *stamp, const struct command *cmd,
-                      uint64_t *ret_txid, struct txn_row *ret_row, struct outcome *out)
+                      const struct message *m, uint64_t *ret_txid, struct txn_row *ret_row,
+                      struct outcome *out)
 {
     const struct option *o = command_option(cmd, OPT_ID_TXN);
     if (!text_txid(o->v, ret_txid)) {
@@ -33,7 +43,7 @@ static bool half_join(struct state *st, const struct stamp *stamp, const struct 
     else if (ret_row->n_messages >= TXN_MESSAGES_MAX)
         reply_error(&out->reply, ST_LIMIT, "transaction %llu has %d messages, which is the most", id,
                     TXN_MESSAGES_MAX);
-    else if (ret_row->bytes + cmd->pos[2].len > TXN_BYTES_MAX)
+    else if (ret_row->bytes + half_bytes(m) > TXN_BYTES_MAX)
         reply_error(&out->reply, ST_TOOBIG, "transaction %llu would pass %ld bytes", id, TXN_BYTES_MAX);
     else
         return true;
@@ -55,11 +65,11 @@ static void half_store(struct state *st, const struct stamp *stamp, const struct
     buf_reset(&st->scratch2, KIB(256));
     half_encode(&st->scratch2, &half);
     struct key key = key_txn_message(txid, row->n_messages);
-    overlay_put(&st->overlay, &key, buf_slice(&st->scratch2));
-    st->sick = st->sick || encoded.failed || st->scratch2.failed;
+    overlay_put(&st->overlay, &key, state_row(st));
+    st->sick = st->sick || encoded.failed;
     buf_free(&encoded);
     row->n_messages++;
-    row->bytes += m->body.len;
+    row->bytes += half_bytes(m);
     st->group_bytes += m->body.len + 256;
 }
 
@@ -88,20 +98,6 @@ static void half_reschedule(struct state *st, const struct stamp *stamp, const s
     txn_schedule(st, stamp, txid, row);
 }
 
-static bool half_again(struct state *st, const struct stamp *stamp, const struct topic *t,
-                       const struct option *dedup, struct outcome *out)
-{
-    if (!dedup)
-        return false;
-    buf_reset(&st->scratch, KIB(64));
-    enum status s = dedup_find(st, stamp, t, dedup->v, &st->scratch);
-    if (s == ST_OK)
-        reply_bulk(&out->reply, buf_slice(&st->scratch));
-    else if (s != ST_GONE)
-        state_fail(out, s, "looking for the DEDUP id");
-    return s != ST_GONE;
-}
-
 static void half_remember(struct state *st, const struct stamp *stamp, const struct topic *t,
                           const struct option *dedup, uint64_t txid)
 {
@@ -109,14 +105,14 @@ static void half_remember(struct state *st, const struct stamp *stamp, const str
         return;
     buf_reset(&st->scratch, KIB(64));
     buf_put_uint(&st->scratch, txid);
-    dedup_remember(st, stamp, t, dedup->v, buf_slice(&st->scratch));
+    dedup_remember(st, stamp, t, dedup->v, &st->scratch);
 }
 
 void apply_half(struct state *st, const struct stamp *stamp, const struct command *cmd,
                 struct outcome *out)
 {
     struct topic *t = NULL;
-    enum status s = topic_need(st, stamp, cmd->pos[1], &t);
+    enum status s = topic_find(st, stamp, cmd->pos[1], &t);
     if (s != ST_OK) {
         send_refuse(out, s, cmd->pos[1]);
         return;
@@ -125,13 +121,14 @@ void apply_half(struct state *st, const struct stamp *stamp, const struct comman
     struct message m;
     uint32_t queue = 0;
     const uint32_t *wanted = NULL;
-    if (half_again(st, stamp, t, dedup, out) || !send_queue_ok(t, cmd, &queue, &wanted, out) ||
+    if (send_again(st, stamp, t, dedup, out) || !send_queue_ok(t, cmd, &queue, &wanted, out) ||
         send_prepare(st, stamp, cmd, cmd->pos[2], &m, out) != ST_OK)
         return;
     uint64_t txid = 0;
     struct txn_row row;
     bool joins = command_has(cmd, OPT(TXN));
-    if (joins && !half_join(st, stamp, cmd, &txid, &row, out))
+    if ((joins && !half_join(st, stamp, cmd, &m, &txid, &row, out)) ||
+        !send_topic(st, stamp, cmd->pos[1], &t, out))
         return;
     if (!joins) {
         half_open(st, stamp, cmd, &row);

@@ -8,7 +8,6 @@
  * Settings that matter:
  *   - recovery mode point-in-time: a torn tail after a crash ends the log, nothing behind it is believed;
  *   - no compression: message bodies are the user's to compress, and the log is written once;
- *   - a bloom filter on rows: look-ups of DEDUP ids and outcomes mostly miss;
  *   - the log family does not split its write buffer by topic; records of one group land together.
  */
 #include "storage/kv.h"
@@ -69,6 +68,34 @@ static bool kv_failed(char *rocks, char *err, size_t err_size)
     return true;
 }
 
+/*
+ * Rows are looked up by key, and most look-ups of DEDUP ids miss: filters in the files and in the write
+ * buffer answer those. Filters and indexes are cut into pieces of a block's size: whole ones would be
+ * larger than the cache's shards, and every look-up would read them again.
+ */
+static void kv_state_options(rocksdb_options_t *o, rocksdb_block_based_table_options_t *t)
+{
+    rocksdb_block_based_options_set_filter_policy(t, rocksdb_filterpolicy_create_bloom(10));
+    rocksdb_block_based_options_set_partition_filters(t, 1);
+    rocksdb_block_based_options_set_index_type(
+        t, rocksdb_block_based_table_index_type_two_level_index_search);
+    rocksdb_block_based_options_set_metadata_block_size(t, KIB(4));
+    rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(t, 1);
+    rocksdb_options_set_memtable_whole_key_filtering(o, 1);
+    rocksdb_options_set_memtable_prefix_bloom_size_ratio(o, 0.05);
+}
+
+/* Few shards: one must hold many of the largest blocks, or they would never stay. */
+static rocksdb_cache_t *kv_cache(size_t bytes)
+{
+    rocksdb_lru_cache_options_t *o = rocksdb_lru_cache_options_create();
+    rocksdb_lru_cache_options_set_capacity(o, bytes);
+    rocksdb_lru_cache_options_set_num_shard_bits(o, 2);
+    rocksdb_cache_t *cache = rocksdb_cache_create_lru_opts(o);
+    rocksdb_lru_cache_options_destroy(o);
+    return cache;
+}
+
 static rocksdb_options_t *kv_family_options(struct kv *kv, enum kv_family f, size_t memory)
 {
     rocksdb_options_t *o = rocksdb_options_create();
@@ -79,7 +106,7 @@ static rocksdb_options_t *kv_family_options(struct kv *kv, enum kv_family f, siz
     rocksdb_block_based_options_set_cache_index_and_filter_blocks(t, 1);
     rocksdb_block_based_options_set_block_size(t, f == KV_LOG ? KIB(16) : KIB(4));
     if (f == KV_STATE)
-        rocksdb_block_based_options_set_filter_policy(t, rocksdb_filterpolicy_create_bloom(10));
+        kv_state_options(o, t);
     rocksdb_options_set_block_based_table_factory(o, t);
     rocksdb_options_set_compression(o, rocksdb_no_compression);
     rocksdb_options_set_write_buffer_size(o, memory / (f == KV_LOG ? 8 : 16));
@@ -99,7 +126,7 @@ static void kv_database_options(rocksdb_options_t *o, size_t memory)
     rocksdb_options_set_max_background_jobs(o, 2);
     rocksdb_options_set_bytes_per_sync(o, MIB(1));
     rocksdb_options_set_wal_recovery_mode(o, rocksdb_point_in_time_recovery);
-    rocksdb_options_set_info_log_level(o, 1);
+    rocksdb_options_set_info_log_level(o, 2);
     rocksdb_options_set_keep_log_file_num(o, 2);
     rocksdb_options_set_stats_dump_period_sec(o, 0);
     rocksdb_options_set_max_open_files(o, 512);
@@ -110,7 +137,7 @@ static struct kv *kv_new(size_t memory)
     struct kv *kv = calloc(1, sizeof(*kv));
     if (!kv)
         return NULL;
-    kv->cache = rocksdb_cache_create_lru(memory / 4);
+    kv->cache = kv_cache(memory / 4);
     for (int f = 0; f < KV_FAMILIES; f++)
         kv_family_options(kv, (enum kv_family)f, memory);
     kv->write_sync = rocksdb_writeoptions_create();
@@ -141,8 +168,10 @@ enum status kv_open(const char *path, size_t memory_bytes, bool paranoid, struct
     /* RocksDB insists on a family called default: the rows live there. */
     static const char *const names[KV_FAMILIES] = {[KV_LOG] = "log", [KV_STATE] = "default"};
     struct kv *kv = kv_new(memory_bytes);
-    if (!kv)
+    if (!kv) {
+        snprintf(err, err_size, "no memory to open %s", path);
         return ST_NOMEM;
+    }
     rocksdb_readoptions_set_verify_checksums(kv->read, paranoid ? 1 : 0);
     rocksdb_options_t *db_options = rocksdb_options_create();
     kv_database_options(db_options, memory_bytes);
@@ -213,11 +242,15 @@ bool kv_pending(const struct kv *kv)
 
 enum status kv_write(struct kv *kv, bool sync, char *err, size_t err_size)
 {
-    if (kv_faulty(kv, KV_OP_WRITE) || (sync && kv_faulty(kv, KV_OP_SYNC))) {
+    bool dead = atomic_load(&kv->dead);
+    if (dead) {
+        snprintf(err, err_size, "an earlier write to the store failed");
+    } else if (kv_faulty(kv, KV_OP_WRITE) || (sync && kv_faulty(kv, KV_OP_SYNC))) {
         snprintf(err, err_size, "injected fault");
         atomic_store(&kv->dead, true);
+        dead = true;
     }
-    if (atomic_load(&kv->dead)) {
+    if (dead) {
         rocksdb_writebatch_clear(kv->batch);
         return ST_IO;
     }

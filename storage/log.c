@@ -1,8 +1,9 @@
 /*
  * log.c: the records of a topic: appending to the tail, finding and reading messages (topic.h).
  *
- *   recent   ring of the last RECENT_RECORDS records' places, so that a group that keeps up never makes
- *            the writer read: it learns from the ring how old the head of each queue is
+ *   recent   ring of the last records' places, so that a group that keeps up never makes the writer read:
+ *            it learns from the ring how old the head of each queue is. It grows so as to hold at least
+ *            what the open group has closed: that is in the batch, and the store does not have it yet
  *   cold     otherwise the record is looked up once and its place kept with the group's cursor
  */
 #include <stdlib.h>
@@ -10,12 +11,14 @@
 #include "storage/topic.h"
 
 #define TAIL_KEEP_BYTES KIB(256)
+#define SPARE_TAILS_MAX 64
 
 static struct tail *tail_new(struct state *st)
 {
     struct tail *tail = st->spare_tails;
     if (tail) {
         st->spare_tails = tail->next;
+        st->n_spare_tails--;
         return tail;
     }
     tail = calloc(1, sizeof(*tail));
@@ -24,6 +27,22 @@ static struct tail *tail_new(struct state *st)
     buf_init(&tail->record, REQUEST_BYTES_MAX + RECORD_BYTES_MAX);
     buf_init(&tail->starts, (RECORD_COUNT_MAX + 1) * sizeof(uint32_t));
     return tail;
+}
+
+/* Kept for the next group; a few are enough, each may hold on to much memory. */
+static void tail_spare(struct state *st, struct tail *tail)
+{
+    if (st->n_spare_tails == SPARE_TAILS_MAX) {
+        buf_free(&tail->record);
+        buf_free(&tail->starts);
+        free(tail);
+        return;
+    }
+    buf_reset(&tail->record, TAIL_KEEP_BYTES);
+    buf_reset(&tail->starts, TAIL_KEEP_BYTES);
+    tail->next = st->spare_tails;
+    st->spare_tails = tail;
+    st->n_spare_tails++;
 }
 
 static struct tail *tail_open(struct state *st, struct topic *t, uint32_t queue)
@@ -38,35 +57,62 @@ static struct tail *tail_open(struct state *st, struct topic *t, uint32_t queue)
     tail->count = 0;
     tail->flags = 0;
     tail->next = NULL;
+    struct queue *q = &t->queues[queue];
+    if (q->fresh_group != st->group) {
+        q->fresh_group = st->group;
+        q->fresh_base = q->end;
+    }
     record_begin(&tail->record);
     *st->open_tails_end = tail;
     st->open_tails_end = &tail->next;
-    t->queues[queue].tail = tail;
+    q->tail = tail;
     return tail;
 }
 
-static void queue_remember(struct queue *q, const struct record_info *info)
+/* A ring twice as long, the oldest place first. Without memory for it all stays as it is. */
+static void recent_grow(struct queue *q)
 {
-    if (!q->recent)
-        q->recent = malloc(RECENT_RECORDS * sizeof(*q->recent));
+    uint32_t size = q->recent_size ? 2 * q->recent_size : RECENT_RECORDS;
+    struct record_info *recent = malloc(size * sizeof(*recent));
+    if (!recent)
+        return;
+    uint32_t first = q->n_recent < q->recent_size ? 0 : q->recent_at;
+    for (uint32_t i = 0; i < q->n_recent; i++)
+        recent[i] = q->recent[(first + i) % q->recent_size];
+    free(q->recent);
+    q->recent = recent;
+    q->recent_at = q->n_recent;
+    q->recent_size = size;
+}
+
+static void queue_remember(const struct state *st, struct queue *q, const struct record_info *info)
+{
+    bool full = q->n_recent == q->recent_size;
+    bool needed = full && q->recent_size < RECENT_RECORDS_MAX &&
+                  (!q->recent || q->recent[q->recent_at].index == st->group_index);
+    if (needed)
+        recent_grow(q);
     if (!q->recent)
         return; /* only slower: the place will be read from the store */
     q->recent[q->recent_at] = *info;
-    q->recent_at = (q->recent_at + 1) % RECENT_RECORDS;
-    if (q->n_recent < RECENT_RECORDS)
+    q->recent_at = (q->recent_at + 1) % q->recent_size;
+    if (q->n_recent < q->recent_size)
         q->n_recent++;
 }
 
 static struct record_info tail_info(const struct state *st, const struct tail *tail)
 {
-    return (struct record_info){tail->base, st->group_index, tail->first_seq, tail->count,
-                                (uint32_t)tail->record.len};
+    return (struct record_info){.base = tail->base,
+                                .index = st->group_index,
+                                .first_seq = tail->first_seq,
+                                .last_seq = tail->last_seq,
+                                .count = tail->count,
+                                .bytes = (uint32_t)tail->record.len};
 }
 
-/* A tail becomes a record. It must hold a message. */
-static enum status tail_close(struct state *st, struct tail *tail)
+/* A tail becomes a record. Without memory for it the state is sick: its messages have been answered. */
+static void tail_close(struct state *st, struct tail *tail)
 {
-    assert(tail->count > 0);
     struct record_header h = {.flags = tail->flags,
                               .count = tail->count,
                               .base = tail->base,
@@ -75,43 +121,50 @@ static enum status tail_close(struct state *st, struct tail *tail)
     struct queue *q = &tail->topic->queues[tail->queue];
     struct record_info info = tail_info(st, tail);
     record_end(&tail->record, &tail->starts, &h);
-    bool ok = !tail->record.failed && !tail->starts.failed;
-    if (ok) {
+    if (tail->record.failed || tail->starts.failed)
+        st->sick = true;
+    if (!st->sick) {
         struct key key = key_log(tail->topic->id, tail->queue, tail->base);
         kv_put(st->kv, KV_LOG, key_slice(&key), buf_slice(&tail->record));
-        queue_remember(q, &info);
+        queue_remember(st, q, &info);
     }
     q->tail = NULL;
-    buf_reset(&tail->record, TAIL_KEEP_BYTES);
-    buf_reset(&tail->starts, TAIL_KEEP_BYTES);
-    return ok ? ST_OK : ST_NOMEM;
 }
 
-enum status topic_flush(struct state *st)
+/* Those of the topic, or all (t NULL); but only that one, where it is named. */
+static void tails_close(struct state *st, const struct topic *t, const struct tail *only)
 {
-    enum status s = ST_OK;
-    struct tail *next = NULL;
-    for (struct tail *tail = st->open_tails; tail; tail = next) {
-        next = tail->next;
-        enum status one = tail_close(st, tail);
-        s = one == ST_OK ? s : one;
-        tail->next = st->spare_tails;
-        st->spare_tails = tail;
+    struct tail **link = &st->open_tails;
+    while (*link) {
+        struct tail *tail = *link;
+        if ((t && tail->topic != t) || (only && tail != only)) {
+            link = &tail->next;
+            continue;
+        }
+        *link = tail->next;
+        tail_close(st, tail);
+        if (tail->topic->rr != tail->topic->rr_saved)
+            topic_save(st, tail->topic);
+        tail_spare(st, tail);
     }
-    st->open_tails = NULL;
-    st->open_tails_end = &st->open_tails;
-    return s;
+    st->open_tails_end = link;
 }
 
-/* A full tail is closed ahead of the group's end; the other tails follow, order does not matter. */
+void topic_flush(struct state *st, const struct topic *t)
+{
+    tails_close(st, t, NULL);
+}
+
+/* A full tail is closed ahead of the group's end. NULL: no memory. */
 static struct tail *tail_for(struct state *st, struct topic *t, uint32_t queue)
 {
     struct tail *tail = t->queues[queue].tail;
     if (tail && (tail->record.len >= RECORD_BYTES_MAX || tail->count >= RECORD_COUNT_MAX)) {
-        if (topic_flush(st) != ST_OK)
-            return NULL;
+        tails_close(st, t, tail);
         tail = NULL;
     }
+    if (st->sick)
+        return NULL;
     return tail ? tail : tail_open(st, t, queue);
 }
 
@@ -137,18 +190,7 @@ static void topic_mark_ttl(struct state *st, struct topic *t)
     if (t->flags & TOPIC_HAS_TTL)
         return;
     t->flags |= TOPIC_HAS_TTL;
-    struct key key = key_topic(t->name);
-    struct topic_row row;
-    buf_reset(&st->scratch2, KIB(64));
-    if (overlay_get(&st->overlay, &key, &st->scratch2) != ST_OK ||
-        topic_decode(buf_slice(&st->scratch2), &row) != ST_OK) {
-        st->sick = true;
-        return;
-    }
-    row.flags = t->flags;
-    buf_reset(&st->scratch2, KIB(64));
-    topic_encode(&st->scratch2, &row);
-    overlay_put(&st->overlay, &key, buf_slice(&st->scratch2));
+    topic_save(st, t);
 }
 
 enum status topic_append(struct state *st, int64_t now_ms, struct topic *t, uint32_t queue,
@@ -158,6 +200,7 @@ enum status topic_append(struct state *st, int64_t now_ms, struct topic *t, uint
     if (!tail)
         return ST_NOMEM;
     m->seq = st->seq++;
+    tail->last_seq = m->seq;
     record_add(&tail->record, &tail->starts, m, now_ms);
     if (tail->record.failed || tail->starts.failed) {
         st->sick = true;
@@ -220,13 +263,20 @@ static enum status log_locate(struct state *st, struct topic *t, uint32_t queue,
         return ST_NOMEM;
     struct record_header h;
     enum status s = log_seek(it, t->id, queue, offset, &h);
-    struct message first;
-    if (s == ST_OK && record_message(kv_iter_value(it), &h, 0, &first) != ST_OK)
+    struct message first, last;
+    if (s == ST_OK && (record_message(kv_iter_value(it), &h, 0, &first) != ST_OK ||
+                       record_message(kv_iter_value(it), &h, h.count - 1, &last) != ST_OK))
         s = ST_IO;
     if (s == ST_OK)
-        *ret_info = (struct record_info){h.base, h.index, first.seq, h.count, h.bytes};
+        *ret_info = (struct record_info){h.base, h.index, first.seq, last.seq, h.count, h.bytes};
     kv_iter_free(it);
     return s;
+}
+
+/* True where offset came in this very group: not in the store yet. */
+static bool queue_unwritten(const struct state *st, const struct queue *q, uint64_t offset)
+{
+    return q->fresh_group == st->group && offset >= q->fresh_base;
 }
 
 enum status topic_locate(struct state *st, struct topic *t, uint32_t queue, uint64_t offset,
@@ -245,7 +295,8 @@ enum status topic_locate(struct state *st, struct topic *t, uint32_t queue, uint
             return ST_OK;
         }
     }
-    return log_locate(st, t, queue, offset, ret_info);
+    /* Its place was not kept for want of memory, and the store would show another record. */
+    return queue_unwritten(st, q, offset) ? ST_BUSY : log_locate(st, t, queue, offset, ret_info);
 }
 
 static enum status tail_read(const struct tail *tail, uint64_t offset, int64_t now_ms, struct buf *hold,
@@ -271,6 +322,8 @@ enum status topic_read(struct state *st, struct topic *t, uint32_t queue, uint64
         return ST_GONE;
     if (q->tail && offset >= q->tail->base)
         return tail_read(q->tail, offset, st->now_ms, hold, ret_m);
+    if (queue_unwritten(st, q, offset))
+        return ST_BUSY;
     struct kv_iter *it = log_iter(st, t->id, queue);
     if (!it)
         return ST_NOMEM;
@@ -278,11 +331,13 @@ enum status topic_read(struct state *st, struct topic *t, uint32_t queue, uint64
     enum status s = log_seek(it, t->id, queue, offset, &h);
     if (s == ST_OK && offset < h.base)
         s = ST_GONE;
-    if (s == ST_OK) {
+    struct message m;
+    if (s == ST_OK)
+        s = record_message(kv_iter_value(it), &h, (uint32_t)(offset - h.base), &m);
+    if (s == ST_OK) { /* the one message out of a record that may be large */
         buf_reset(hold, TAIL_KEEP_BYTES);
-        buf_put_slice(hold, kv_iter_value(it));
-        s = hold->failed ? ST_NOMEM
-                         : record_message(buf_slice(hold), &h, (uint32_t)(offset - h.base), ret_m);
+        message_encode(hold, &m, h.stored_ms);
+        s = hold->failed ? ST_NOMEM : message_decode(buf_slice(hold), h.stored_ms, ret_m);
     }
     kv_iter_free(it);
     return s == ST_BAD ? ST_IO : s;
@@ -292,6 +347,10 @@ enum status topic_offset_at(struct state *st, struct topic *t, uint32_t queue, i
                             uint64_t *ret_offset)
 {
     struct queue *q = &t->queues[queue];
+    if (time_ms > st->now_ms) {
+        *ret_offset = q->end;
+        return ST_OK;
+    }
     struct kv_iter *it = log_iter(st, t->id, queue);
     if (!it)
         return ST_NOMEM;
@@ -322,6 +381,14 @@ enum status topic_expiry(struct state *st, const struct topic *t, uint32_t queue
     *ret_ms = INT64_MAX;
     if (!(t->flags & TOPIC_HAS_TTL))
         return ST_OK;
+    const struct tail *tail = t->queues[queue].tail;
+    if (tail && offset >= tail->base) { /* its row is not in the store yet */
+        struct message m;
+        enum status read = tail_read(tail, offset, st->now_ms, &st->props, &m);
+        if (read == ST_OK && (m.fields & MSG_TTL))
+            *ret_ms = m.expires_ms;
+        return read;
+    }
     struct key key = key_expiry(t->id, queue, offset);
     struct buf value;
     buf_init(&value, 64);

@@ -35,13 +35,13 @@ void apply_topic_purge(struct state *st, const struct stamp *stamp, const struct
     struct topic *t = NULL;
     enum status s = topic_get(st, cmd->pos[0], &t);
     if (s == ST_OK)
-        topic_purge(st, t);
-    if (s == ST_OK)
         s = groups_leave_topic(st, t, true);
-    if (s == ST_OK)
-        reply_ok(&out->reply);
-    else
+    if (s != ST_OK) {
         manage_refuse(out, s, "topic", cmd->pos[0]);
+        return;
+    }
+    topic_purge(st, t);
+    reply_ok(&out->reply);
 }
 
 void apply_topic_delete(struct state *st, const struct stamp *stamp, const struct command *cmd,
@@ -113,17 +113,19 @@ void apply_group_delete(struct state *st, const struct stamp *stamp, const struc
                         struct outcome *out)
 {
     (void)stamp;
-    enum status s = group_delete(st, cmd->pos[0]);
     uint8_t hold[NAME_BYTES_MAX + 8];
     struct topic *dlq = NULL;
-    if (s == ST_OK) {
-        enum status found = topic_get(st, dlq_name(cmd->pos[0], hold), &dlq);
-        s = found == ST_GONE ? ST_OK : found;
-    }
-    if (s == ST_OK && dlq)
-        s = groups_leave_topic(st, dlq, false);
+    enum status s = topic_get(st, dlq_name(cmd->pos[0], hold), &dlq);
+    if (s == ST_OK || s == ST_GONE)
+        s = group_delete(st, cmd->pos[0]);
     if (s != ST_OK) {
         manage_refuse(out, s, "group", cmd->pos[0]);
+        return;
+    }
+    s = dlq ? groups_leave_topic(st, dlq, false) : ST_OK;
+    if (s != ST_OK) {
+        st->sick = true; /* half of it is done: the group must not be written */
+        state_fail(out, s, "GROUP DELETE");
         return;
     }
     if (dlq)

@@ -46,10 +46,12 @@ void outcome_grant(struct outcome *o, struct slice topic, const struct run *r)
 
 bool outcome_seal(struct outcome *o)
 {
+    if (o->text.failed)
+        return false;
     for (uint32_t i = 0; i < o->n_grants; i++) {
         struct grant *g = &o->grants[i];
         g->bits = (uint64_t *)(void *)(o->text.data + (uintptr_t)g->bits);
         g->topic.data = o->text.data + (uintptr_t)g->topic.data;
     }
-    return !o->text.failed;
+    return true;
 }

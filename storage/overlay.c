@@ -87,9 +87,14 @@ static struct overlay_row *overlay_row(struct overlay *o, const struct key *key)
     uint32_t slot = overlay_slot(o, hash, k);
     if (o->slots[slot])
         return &o->rows[o->slots[slot] - 1];
-    struct overlay_row *row = &o->rows[o->n++];
-    *row = (struct overlay_row){.hash = hash, .key_at = o->bytes.len, .key_len = key->len};
+    size_t key_at = o->bytes.len;
     buf_put_slice(&o->bytes, k);
+    if (o->bytes.failed) {
+        o->failed = true;
+        return NULL;
+    }
+    struct overlay_row *row = &o->rows[o->n++];
+    *row = (struct overlay_row){.hash = hash, .key_at = key_at, .key_len = key->len};
     o->slots[slot] = o->n;
     return row;
 }
@@ -136,7 +141,7 @@ enum status overlay_get(struct overlay *o, const struct key *key, struct buf *ou
 
 void overlay_flush(struct overlay *o)
 {
-    for (uint32_t i = 0; i < o->n; i++) {
+    for (uint32_t i = 0; i < o->n && !o->failed; i++) {
         const struct overlay_row *row = &o->rows[i];
         struct slice key = slice_of(o->bytes.data + row->key_at, row->key_len);
         if (row->deleted)

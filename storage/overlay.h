@@ -33,7 +33,7 @@ void overlay_del(struct overlay *o, const struct key *key);
 /* Appends the row to out. ST_GONE, ST_IO, ST_NOMEM. */
 enum status overlay_get(struct overlay *o, const struct key *key, struct buf *out) MUST_CHECK;
 
-/* Everything into the batch; empty afterwards. */
+/* Everything into the batch, unless memory ran out; empty afterwards. */
 void overlay_flush(struct overlay *o);
 
 static inline size_t overlay_bytes(const struct overlay *o)

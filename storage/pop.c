@@ -5,8 +5,8 @@
  *   2. fresh ones: the queue whose head is oldest gives, until the caller has enough
  *
  *   q0  ░░░░░│a a a│c c c ...        a record knows the index of the group commit that wrote it, so the
- *   q1  ░░│b b b b│d d ...           oldest head is the smallest (index, seq); records of one commit
- *        next ▲                      were dealt round the queues and are taken round them again
+ *   q1  ░░│b b b b│d d ...           oldest head is the smallest (index, seq); within a record seq is
+ *        next ▲                      guessed between that of its first and of its last message
  *
  * Messages whose TTL is over are stepped across: their bit in the run is never set. The caller gets
  * fewer than COUNT rather than much more than REPLY_BYTES_SOFT.
@@ -18,6 +18,7 @@
 #include "storage/outcome.h"
 
 #define POP_TOPICS_MAX 64
+#define POP_EXPIRED_MAX 20000 /* one POP steps across no more: the caller comes again at once */
 
 struct pop {
     struct state *st;
@@ -26,6 +27,11 @@ struct pop {
     int64_t lease_ms; /* 0: the group's own */
     uint32_t left;    /* messages still wanted */
     size_t bytes;     /* estimate of what was taken */
+    uint32_t expired; /* messages stepped across */
+    bool changed;     /* something was made or leased: no way back */
+    bool again;       /* more may be had at once, by another POP */
+    bool crowded;     /* too many runs: what waits may go out again, nothing fresh ... */
+    bool refused;     /* ... and there was some */
     enum status status;
 };
 
@@ -36,7 +42,7 @@ static int64_t pop_lease_until(const struct pop *p, const struct gt *gt)
 
 static bool pop_more(const struct pop *p)
 {
-    return p->left > 0 && p->bytes < REPLY_BYTES_SOFT && p->status == ST_OK;
+    return p->left > 0 && p->bytes < REPLY_BYTES_SOFT && p->expired < POP_EXPIRED_MAX && p->status == ST_OK;
 }
 
 static void pop_grant(struct pop *p, struct gt *gt, const struct run *r)
@@ -44,6 +50,7 @@ static void pop_grant(struct pop *p, struct gt *gt, const struct run *r)
     outcome_grant(p->out, gt->topic->name, r);
     p->left -= r->live;
     p->st->tally.messages_out += r->live;
+    p->changed = true;
     gt_dirty(p->st, gt);
 }
 
@@ -61,8 +68,10 @@ static struct run *pop_expire(struct pop *p, struct gt *gt, struct run *r)
             p->status = topic_expiry(p->st, gt->topic, queue, base + i, &expires);
         if (p->status != ST_OK)
             return NULL;
-        if (holder && expires <= p->stamp->now_ms)
-            run_clear(&gt->runs, p->st, holder, base + i);
+        if (!holder || expires > p->stamp->now_ms)
+            continue;
+        run_clear(&gt->runs, p->st, holder, base + i);
+        p->expired++;
     }
     gt_dirty(p->st, gt);
     struct run *first = run_first_due(&gt->runs, RUN_WAITING);
@@ -97,6 +106,14 @@ static size_t pop_estimate(struct pop *p, struct gt *gt, uint32_t queue, uint64_
     if (topic_locate(p->st, gt->topic, queue, offset, &info) != ST_OK || info.count == 0)
         return 0;
     return (size_t)info.bytes / info.count * n;
+}
+
+/* A lease that is over is over, though its timer has not fired yet. */
+static void pop_end_leases(struct pop *p, struct gt *gt)
+{
+    const struct run *r = run_first_due(&gt->runs, RUN_LEASED);
+    if (r && r->due_ms <= p->stamp->now_ms)
+        gt_tick(p->st, p->stamp, gt);
 }
 
 static void pop_waiting(struct pop *p, struct gt *gt)
@@ -135,7 +152,8 @@ static bool pop_head(struct pop *p, struct gt *gt, uint32_t q)
     if (gq->has_head && gq->next - gq->head.base < gq->head.count && gq->next >= gq->head.base)
         return true;
     enum status s = topic_locate(p->st, gt->topic, q, gq->next, &gq->head);
-    if (s == ST_GONE)
+    p->again = p->again || s == ST_BUSY;
+    if (s == ST_GONE || s == ST_BUSY)
         return false;
     if (s != ST_OK) {
         p->status = s;
@@ -148,14 +166,21 @@ static bool pop_head(struct pop *p, struct gt *gt, uint32_t q)
     return true;
 }
 
-/* Order over all queues: the group commit, then the place that round-robin dealing gave the message. */
-static bool head_before(const struct gtq *a, const struct gtq *b, uint32_t n_queues)
+/* Where the next message stood in its group commit, without reading it: exact where its record's messages
+ * came at even distances, as dealt out in turn or sent together. */
+static uint64_t head_seq(const struct gtq *gq)
+{
+    const struct record_info *h = &gq->head;
+    uint64_t spread = h->last_seq - h->first_seq;
+    return h->count > 1 ? h->first_seq + (gq->next - h->base) * spread / (h->count - 1) : h->first_seq;
+}
+
+/* Order over all queues: the group commit, then the place in it. */
+static bool head_before(const struct gtq *a, const struct gtq *b)
 {
     if (a->head.index != b->head.index)
         return a->head.index < b->head.index;
-    uint64_t x = a->head.first_seq + (a->next - a->head.base) * n_queues;
-    uint64_t y = b->head.first_seq + (b->next - b->head.base) * n_queues;
-    return x < y;
+    return head_seq(a) < head_seq(b);
 }
 
 static int32_t pop_oldest(struct pop *p, struct gt *gt, bool *ret_alone)
@@ -172,7 +197,7 @@ static int32_t pop_oldest(struct pop *p, struct gt *gt, bool *ret_alone)
         struct gtq *a = &gt->queues[q], *b = &gt->queues[best];
         if (a->head.index == b->head.index)
             *ret_alone = false;
-        if (head_before(a, b, gt->n_queues))
+        if (head_before(a, b))
             best = (int32_t)q;
     }
     return p->status == ST_OK ? best : -1;
@@ -198,6 +223,8 @@ static void pop_take(struct pop *p, struct gt *gt, uint32_t q, struct take *take
             take->live++;
             p->left--;
             p->bytes += each;
+        } else {
+            p->expired++;
         }
         take->count++;
         gq->next++;
@@ -205,22 +232,22 @@ static void pop_take(struct pop *p, struct gt *gt, uint32_t q, struct take *take
     gt_dirty(p->st, gt);
 }
 
-static void pop_make_runs(struct pop *p, struct gt *gt, const struct take *takes)
+/* What was taken becomes a run; the queue may give again. */
+static void pop_make_run(struct pop *p, struct gt *gt, uint32_t q, struct take *take)
 {
-    for (uint32_t q = 0; q < gt->n_queues; q++) {
-        const struct take *take = &takes[q];
-        if (take->live == 0)
-            continue;
-        struct run *r = run_add(&gt->runs, p->st, q, take->base, take->count, RUN_LEASED, 1,
-                                pop_lease_until(p, gt), take->bits);
-        if (!r) {
-            p->st->sick = true;
-            p->status = ST_NOMEM;
-            return;
-        }
-        p->left += r->live; /* pop_grant takes them off again */
-        pop_grant(p, gt, r);
+    struct take done = *take;
+    *take = (struct take){0};
+    if (done.live == 0)
+        return;
+    struct run *r = run_add(&gt->runs, p->st, q, done.base, done.count, RUN_LEASED, 1,
+                            pop_lease_until(p, gt), done.bits);
+    if (!r) {
+        p->st->sick = true;
+        p->status = ST_NOMEM;
+        return;
     }
+    p->left += r->live; /* pop_grant takes them off again */
+    pop_grant(p, gt, r);
 }
 
 static void pop_fresh(struct pop *p, struct gt *gt)
@@ -229,7 +256,8 @@ static void pop_fresh(struct pop *p, struct gt *gt)
     while (pop_more(p)) {
         bool alone = true;
         int32_t q = pop_oldest(p, gt, &alone);
-        if (q < 0)
+        p->refused = p->refused || (q >= 0 && p->crowded);
+        if (q < 0 || p->crowded)
             break;
         if (!takes)
             takes = calloc(gt->n_queues, sizeof(*takes));
@@ -237,33 +265,60 @@ static void pop_fresh(struct pop *p, struct gt *gt)
             p->status = ST_NOMEM;
             break;
         }
-        if (takes[q].count >= COUNT_MAX) /* expired ones fill it: the next POP goes on */
-            break;
-        pop_take(p, gt, (uint32_t)q, &takes[q], alone ? COUNT_MAX : 1);
+        struct take *take = &takes[q];
+        if (take->count && gt->queues[q].next != take->base + take->count)
+            pop_make_run(p, gt, (uint32_t)q, take); /* what is between is no longer kept */
+        pop_take(p, gt, (uint32_t)q, take, alone ? COUNT_MAX : 1);
+        if (take->count == COUNT_MAX) /* filled by expired ones, or the last that were wanted */
+            pop_make_run(p, gt, (uint32_t)q, take);
     }
-    if (takes)
-        pop_make_runs(p, gt, takes);
+    for (uint32_t q = 0; takes && q < gt->n_queues; q++)
+        pop_make_run(p, gt, q, &takes[q]);
     free(takes);
 }
 
-/* The group on each topic, made where it is missing. */
+/* The group on a topic that POP names; *ret_gt NULL: it is missing. */
+static enum status pop_find(struct pop *p, struct slice group, struct slice topic, struct gt **ret_gt)
+{
+    struct topic *t = NULL;
+    *ret_gt = NULL;
+    enum status s = topic_get(p->st, topic, &t);
+    if (s != ST_OK)
+        return s == ST_GONE ? ST_NOTOPIC : s;
+    s = gt_get(p->st, group, topic, ret_gt);
+    return s == ST_GONE ? ST_OK : s;
+}
+
+/* Makes it with the defaults, unless the same topic was named before. */
+static enum status pop_create(struct pop *p, struct slice group, struct slice topic, struct gt **ret_gt)
+{
+    struct topic *t = NULL;
+    struct gt_settings set;
+    gt_settings_default(&set);
+    enum status s = gt_get(p->st, group, topic, ret_gt);
+    if (s != ST_GONE)
+        return s;
+    s = topic_get(p->st, topic, &t);
+    if (s == ST_OK)
+        s = gt_create(p->st, p->stamp->now_ms, group, t, &set, ret_gt);
+    p->changed = p->changed || s == ST_OK;
+    return s;
+}
+
+/* The group on each topic, made where it is missing; everything that can refuse is asked first. */
 static enum status pop_groups(struct pop *p, const struct command *cmd, struct gt **gts)
 {
+    uint64_t missing = 0;
     for (uint32_t i = 0; i < cmd->n_rest; i++) {
-        struct topic *t = NULL;
-        enum status s = topic_get(p->st, cmd->rest[i], &t);
+        enum status s = pop_find(p, cmd->pos[0], cmd->rest[i], &gts[i]);
         if (s != ST_OK)
-            return s == ST_GONE ? ST_NOTOPIC : s;
+            return s;
+        missing += !gts[i];
     }
+    if (missing && p->st->meta.groups + missing > GROUPS_MAX)
+        return ST_LIMIT;
     for (uint32_t i = 0; i < cmd->n_rest; i++) {
-        enum status s = gt_get(p->st, cmd->pos[0], cmd->rest[i], &gts[i]);
-        struct gt_settings set;
-        struct topic *t = NULL;
-        gt_settings_default(&set);
-        if (s == ST_GONE)
-            s = topic_get(p->st, cmd->rest[i], &t);
-        if (s == ST_OK && t)
-            s = gt_create(p->st, p->stamp->now_ms, cmd->pos[0], t, &set, &gts[i]);
+        enum status s = gts[i] ? ST_OK : pop_create(p, cmd->pos[0], cmd->rest[i], &gts[i]);
         if (s != ST_OK)
             return s;
     }
@@ -296,31 +351,32 @@ void apply_pop(struct state *st, const struct stamp *stamp, const struct command
         reply_error(&out->reply, ST_LIMIT, "POP takes at most %d topics at once", POP_TOPICS_MAX);
         return;
     }
-    enum status s = pop_groups(&p, cmd, gts);
+    p.crowded = st->runs + p.left > st->runs_max;
+    enum status s = outcome_reserve(out, p.left) ? pop_groups(&p, cmd, gts) : ST_NOMEM;
     if (s != ST_OK) {
+        st->sick = st->sick || p.changed;
         pop_refuse(out, cmd, s);
         return;
     }
-    if (st->runs + p.left > st->runs_max) {
-        reply_error(&out->reply, ST_BUSY, "too many messages are leased and not yet acknowledged");
-        return;
-    }
-    if (!outcome_reserve(out, p.left)) {
-        state_fail(out, ST_NOMEM, "POP");
-        return;
-    }
     for (uint32_t i = 0; i < cmd->n_rest && pop_more(&p); i++) {
+        pop_end_leases(&p, gts[i]);
         pop_waiting(&p, gts[i]);
         pop_fresh(&p, gts[i]);
         gt_arm(st, gts[i], stamp->now_ms);
     }
     if (p.status != ST_OK || !outcome_seal(out)) {
         out->n_grants = 0;
-        st->sick = st->sick || p.status != ST_IO;
+        st->sick = st->sick || p.status != ST_IO || p.changed; /* half of it is done: not to be written */
         state_fail(out, p.status == ST_OK ? ST_NOMEM : p.status, "POP");
         return;
     }
-    out->nothing = out->n_grants == 0;
-    if (out->nothing)
-        reply_array(&out->reply, 0);
+    if (out->n_grants > 0)
+        return;
+    if (p.refused) {
+        reply_error(&out->reply, ST_BUSY, "too many messages are leased and not yet acknowledged");
+        return;
+    }
+    out->nothing = true;
+    out->retry_at_ms = p.again || p.expired >= POP_EXPIRED_MAX ? stamp->now_ms : 0;
+    reply_array(&out->reply, 0);
 }

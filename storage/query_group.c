@@ -34,10 +34,12 @@ static enum status lag_oldest(struct view *v, struct lag *lag, uint32_t queue, u
     return s == ST_GONE ? ST_OK : s;
 }
 
-/* Messages with a TTL in [from, to) whose time is over. */
-static enum status lag_expired(struct view *v, uint32_t queue, uint64_t from, uint64_t to, uint64_t *ret_n)
+/* Messages with a TTL in [from, to) whose time is over, and the first offset that is not of them. */
+static enum status lag_expired(struct view *v, uint32_t queue, uint64_t from, uint64_t to, uint64_t *ret_n,
+                               uint64_t *ret_first)
 {
     *ret_n = 0;
+    *ret_first = from;
     if (!(v->topic.flags & TOPIC_HAS_TTL))
         return ST_OK;
     struct key a = key_expiry(v->topic.id, queue, from), b = key_expiry(v->topic.id, queue, to);
@@ -46,7 +48,11 @@ static enum status lag_expired(struct view *v, uint32_t queue, uint64_t from, ui
         return ST_NOMEM;
     for (kv_iter_first(it); kv_iter_valid(it); kv_iter_next(it)) {
         struct cursor c = cursor_of(kv_iter_value(it));
-        *ret_n += (int64_t)cursor_u64(&c) <= v->now_ms;
+        struct slice key = kv_iter_key(it);
+        if ((int64_t)cursor_u64(&c) > v->now_ms)
+            continue;
+        ++*ret_n;
+        *ret_first += key_read_u64(key.data + key.len - 8) == *ret_first;
     }
     enum status s = kv_iter_status(it);
     kv_iter_free(it);
@@ -56,14 +62,14 @@ static enum status lag_expired(struct view *v, uint32_t queue, uint64_t from, ui
 static enum status lag_fresh(struct view *v, struct standing *st)
 {
     for (uint32_t q = 0; q < v->topic.n_queues; q++) {
-        uint64_t first = 0, end = 0, expired = 0;
+        uint64_t first = 0, end = 0, expired = 0, oldest = 0;
         enum status s = view_ends(v, q, &first, &end);
         uint64_t next = q < st->cursor.n_queues ? st->cursor.next[q] : 0;
         next = next < first ? first : next;
         if (s == ST_OK && next < end)
-            s = lag_expired(v, q, next, end, &expired);
+            s = lag_expired(v, q, next, end, &expired, &oldest);
         if (s == ST_OK && next < end && end - next > expired)
-            s = lag_oldest(v, &st->lag, q, next);
+            s = lag_oldest(v, &st->lag, q, oldest);
         if (s != ST_OK)
             return s;
         st->lag.ready += next < end ? end - next - expired : 0;
@@ -71,18 +77,20 @@ static enum status lag_fresh(struct view *v, struct standing *st)
     return ST_OK;
 }
 
-/* Live messages of a run that have not expired. */
+/* Live messages of a run that have not expired, and the first of them. */
 static enum status lag_run_live(struct view *v, const struct run_row *run, uint32_t queue, uint64_t base,
-                                uint64_t *ret_n)
+                                uint64_t *ret_n, uint64_t *ret_first)
 {
     uint64_t n = 0;
     for (uint32_t i = 0; i < run->count; i++) {
         if (!((run->bits[i / 64] >> (i % 64)) & 1))
             continue;
-        uint64_t expired = 0;
-        enum status s = lag_expired(v, queue, base + i, base + i + 1, &expired);
+        uint64_t expired = 0, first = 0;
+        enum status s = lag_expired(v, queue, base + i, base + i + 1, &expired, &first);
         if (s != ST_OK)
             return s;
+        if (n == 0)
+            *ret_first = base + i;
         n += 1 - expired;
     }
     *ret_n = n;
@@ -90,12 +98,14 @@ static enum status lag_run_live(struct view *v, const struct run_row *run, uint3
 }
 
 static enum status lag_run(struct view *v, struct lag *lag, const struct run_row *run, uint32_t queue,
-                           uint64_t base, bool first_of_queue)
+                           uint64_t base, uint32_t *oldest_of)
 {
-    uint64_t live = 0;
-    enum status s = lag_run_live(v, run, queue, base, &live);
-    if (s == ST_OK && live && first_of_queue)
-        s = lag_oldest(v, lag, queue, base);
+    uint64_t live = 0, first = base;
+    enum status s = lag_run_live(v, run, queue, base, &live, &first);
+    if (s == ST_OK && live && *oldest_of != queue) {
+        *oldest_of = queue; /* runs come in order: those behind it are younger */
+        s = lag_oldest(v, lag, queue, first);
+    }
     if (s != ST_OK)
         return s;
     if (run->due_ms <= v->now_ms)
@@ -114,16 +124,14 @@ static enum status lag_runs(struct view *v, struct standing *st)
     if (!it)
         return ST_NOMEM;
     enum status s = ST_OK;
-    uint32_t last = UINT32_MAX;
+    uint32_t oldest_of = UINT32_MAX; /* the queue whose oldest was looked at */
     for (kv_iter_first(it); s == ST_OK && kv_iter_valid(it); kv_iter_next(it)) {
         struct run_row run;
         const uint8_t *place = kv_iter_key(it).data + prefix.len;
         s = run_decode(kv_iter_value(it), &run);
         if (s != ST_OK)
             break;
-        uint32_t queue = key_read_u32(place);
-        s = lag_run(v, &st->lag, &run, queue, key_read_u64(place + 4), queue != last);
-        last = queue;
+        s = lag_run(v, &st->lag, &run, key_read_u32(place), key_read_u64(place + 4), &oldest_of);
     }
     if (s == ST_OK)
         s = kv_iter_status(it);

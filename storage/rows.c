@@ -79,6 +79,7 @@ void topic_encode(struct buf *b, const struct topic_row *r)
     buf_put_varint(b, r->flags);
     buf_put_varint(b, r->n_queues);
     buf_put_varint(b, r->order_queues);
+    buf_put_varint(b, r->turn);
     put_time(b, r->created_ms);
     for (uint32_t q = 0; q < r->n_queues; q++)
         buf_put_varint(b, r->floor[q]);
@@ -91,10 +92,11 @@ enum status topic_decode(struct slice bytes, struct topic_row *ret_r)
     ret_r->flags = get_u32(&c, UINT32_MAX);
     ret_r->n_queues = get_u32(&c, QUEUES_MAX);
     ret_r->order_queues = get_u32(&c, QUEUES_MAX);
+    ret_r->turn = get_u32(&c, QUEUES_MAX);
     ret_r->created_ms = get_time(&c);
     for (uint32_t q = 0; q < ret_r->n_queues; q++)
         ret_r->floor[q] = cursor_varint(&c);
-    if (ret_r->order_queues > ret_r->n_queues || ret_r->order_queues == 0)
+    if (ret_r->order_queues > ret_r->n_queues || ret_r->order_queues == 0 || ret_r->turn >= ret_r->n_queues)
         return ST_BAD;
     return row_close(&c);
 }
@@ -191,6 +193,15 @@ void txn_encode(struct buf *b, const struct txn_row *r)
     buf_put_sized(b, r->outcome);
 }
 
+/* The ids that a committed transaction answers: one a message, and nothing else. */
+static bool txn_outcome_ok(const struct txn_row *r)
+{
+    struct cursor c = cursor_of(r->outcome);
+    for (uint32_t i = 0; i < r->n_messages; i++)
+        (void)cursor_sized(&c);
+    return !c.bad && cursor_left(&c) == 0;
+}
+
 enum status txn_decode(struct slice bytes, struct txn_row *ret_r)
 {
     struct cursor c = row_open(bytes);
@@ -207,6 +218,8 @@ enum status txn_decode(struct slice bytes, struct txn_row *ret_r)
     if (state < TXN_PENDING || state > TXN_PARKED || ret_r->pgroup.len > NAME_BYTES_MAX)
         return ST_BAD;
     ret_r->state = (enum txn_state)state;
+    if (ret_r->state == TXN_COMMITTED && !txn_outcome_ok(ret_r))
+        return ST_BAD;
     return row_close(&c);
 }
 

@@ -28,6 +28,7 @@ struct topic_row {
     uint32_t flags;
     uint32_t n_queues;
     uint32_t order_queues; /* ORDER keys keep to the first so many */
+    uint32_t turn;         /* the queue that the next message without ORDER or QUEUE goes to */
     int64_t created_ms;
     uint64_t floor[QUEUES_MAX]; /* offsets below are gone: PURGE */
 };

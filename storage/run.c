@@ -248,7 +248,8 @@ struct run *run_isolate(struct runs *rs, struct state *st, struct run *r, uint64
     if (r->count == 1 || r->live == 1)
         return r;
     uint32_t queue = r->queue;
-    (void)run_split(rs, st, r, offset + 1);
+    if (!run_split(rs, st, r, offset + 1)) /* others live, and all of them behind it: no memory */
+        return NULL;
     return run_find(rs, queue, offset);
 }
 
@@ -265,7 +266,7 @@ static void run_save(struct state *st, const struct run *r, uint64_t gt)
     buf_reset(&st->scratch2, KIB(64));
     run_encode(&st->scratch2, &row);
     struct key key = key_run(gt, r->queue, r->base);
-    state_put(st, &key, buf_slice(&st->scratch2));
+    state_put(st, &key, state_row(st));
 }
 
 void runs_flush(struct runs *rs, struct state *st, uint64_t gt)
@@ -301,8 +302,8 @@ enum status runs_load(struct runs *rs, struct state *st, uint64_t gt)
     enum status s = ST_OK;
     for (kv_iter_first(it); s == ST_OK && kv_iter_valid(it); kv_iter_next(it)) {
         struct run_row row;
-        s = run_decode(kv_iter_value(it), &row);
-        if (s != ST_OK || kv_iter_key(it).len != from.len + 12)
+        s = kv_iter_key(it).len == from.len + 12 ? run_decode(kv_iter_value(it), &row) : ST_BAD;
+        if (s != ST_OK)
             break;
         struct run *r = run_new(row.count, row.bits);
         if (!r || r->live == 0) {

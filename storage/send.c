@@ -42,9 +42,10 @@ bool send_queue_ok(const struct topic *t, const struct command *cmd, uint32_t *r
     if (!command_has(cmd, OPT(QUEUE)))
         return true;
     int64_t queue = command_number(cmd, OPT_ID_QUEUE, 0);
-    if (queue >= (int64_t)t->n_queues) {
+    uint32_t n_queues = t ? t->n_queues : QUEUES_DEFAULT;
+    if (queue >= (int64_t)n_queues) {
         reply_error(&out->reply, ST_ERR, "QUEUE %lld does not exist: the topic has queues 0 to %u",
-                    (long long)queue, t->n_queues - 1);
+                    (long long)queue, n_queues - 1);
         return false;
     }
     *ret_queue = (uint32_t)queue;
@@ -52,11 +53,10 @@ bool send_queue_ok(const struct topic *t, const struct command *cmd, uint32_t *r
     return true;
 }
 
-/* The first answer to this DEDUP id; true where the command has been answered. */
-static bool send_again(struct state *st, const struct stamp *stamp, const struct topic *t,
-                       const struct option *dedup, struct outcome *out)
+bool send_again(struct state *st, const struct stamp *stamp, const struct topic *t,
+                const struct option *dedup, struct outcome *out)
 {
-    if (!dedup)
+    if (!dedup || !t)
         return false;
     buf_reset(&st->scratch, KIB(64));
     enum status s = dedup_find(st, stamp, t, dedup->v, &st->scratch);
@@ -69,11 +69,20 @@ static bool send_again(struct state *st, const struct stamp *stamp, const struct
     return true;
 }
 
+bool send_topic(struct state *st, const struct stamp *stamp, struct slice name, struct topic **t,
+                struct outcome *out)
+{
+    enum status s = *t ? ST_OK : topic_need(st, stamp, name, t);
+    if (s != ST_OK)
+        send_refuse(out, s, name);
+    return s == ST_OK;
+}
+
 void apply_send(struct state *st, const struct stamp *stamp, const struct command *cmd,
                 struct outcome *out)
 {
     struct topic *t = NULL;
-    enum status s = topic_need(st, stamp, cmd->pos[0], &t);
+    enum status s = topic_find(st, stamp, cmd->pos[0], &t);
     if (s != ST_OK) {
         send_refuse(out, s, cmd->pos[0]);
         return;
@@ -83,7 +92,8 @@ void apply_send(struct state *st, const struct stamp *stamp, const struct comman
     uint32_t queue = 0;
     const uint32_t *wanted = NULL;
     if (send_again(st, stamp, t, dedup, out) || !send_queue_ok(t, cmd, &queue, &wanted, out) ||
-        send_prepare(st, stamp, cmd, cmd->pos[1], &m, out) != ST_OK)
+        send_prepare(st, stamp, cmd, cmd->pos[1], &m, out) != ST_OK ||
+        !send_topic(st, stamp, cmd->pos[0], &t, out))
         return;
     if (command_has(cmd, OPT(TTL))) {
         m.fields |= MSG_TTL;
@@ -101,7 +111,7 @@ void apply_send(struct state *st, const struct stamp *stamp, const struct comman
         return;
     buf_reset(&st->scratch, KIB(64));
     text_put_id(&st->scratch, t->name, queue, offset);
-    dedup_remember(st, stamp, t, dedup->v, buf_slice(&st->scratch));
+    dedup_remember(st, stamp, t, dedup->v, &st->scratch);
 }
 
 void apply_msend(struct state *st, const struct stamp *stamp, const struct command *cmd,

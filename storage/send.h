@@ -11,8 +11,17 @@ void send_refuse(struct outcome *out, enum status s, struct slice topic);
 enum status send_prepare(struct state *st, const struct stamp *stamp, const struct command *cmd,
                          struct slice body, struct message *ret_m, struct outcome *out) MUST_CHECK;
 
-/* *ret_wanted is ret_queue where QUEUE was given, else NULL. False: it does not exist; answered. */
+/* *ret_wanted is ret_queue where QUEUE was given, else NULL. False: it does not exist; answered. t NULL:
+ * the topic is still to be made. */
 bool send_queue_ok(const struct topic *t, const struct command *cmd, uint32_t *ret_queue,
                    const uint32_t **ret_wanted, struct outcome *out);
+
+/* The first answer to the command's DEDUP id (NULL: none given); true where it has been answered. */
+bool send_again(struct state *st, const struct stamp *stamp, const struct topic *t,
+                const struct option *dedup, struct outcome *out);
+
+/* Makes the topic where *t is NULL: when nothing else can be refused any more. False: answered. */
+bool send_topic(struct state *st, const struct stamp *stamp, struct slice name, struct topic **t,
+                struct outcome *out);
 
 #endif

@@ -16,6 +16,7 @@
 #define GROUP_BYTES_MAX MIB(8)
 #define GROUP_COMMANDS_MAX 16384
 #define RUN_BYTES_ESTIMATE 192
+#define TXID_MS_MAX ((INT64_C(1) << 41) - 1)
 
 uint64_t news_key(enum news_kind kind, struct slice a, struct slice b)
 {
@@ -35,9 +36,10 @@ uint64_t state_next_ref(struct state *st)
 /* time (41 bits) │ node (10) │ sequence (12); a full sequence borrows the next millisecond. */
 uint64_t state_next_id(struct state *st, const struct stamp *stamp)
 {
-    assert(stamp->now_ms > TXID_EPOCH_MS);
+    int64_t ms = stamp->now_ms - TXID_EPOCH_MS;
+    ms = ms < 0 ? 0 : ms > TXID_MS_MAX ? TXID_MS_MAX : ms; /* a clock that is far off: ids still ascend */
     uint64_t node = (uint64_t)stamp->policy->node << 12;
-    uint64_t id = (uint64_t)(stamp->now_ms - TXID_EPOCH_MS) << 22 | node;
+    uint64_t id = (uint64_t)ms << 22 | node;
     if (id <= st->meta.last_id) {
         id = st->meta.last_id + 1;
         if ((id & 0xfff) == 0)
@@ -73,11 +75,19 @@ void state_del(struct state *st, const struct key *key)
     kv_del(st->kv, KV_STATE, key_slice(key));
 }
 
+struct slice state_row(struct state *st)
+{
+    st->sick = st->sick || st->scratch2.failed;
+    return buf_slice(&st->scratch2);
+}
+
 void state_fail(struct outcome *out, enum status s, const char *doing)
 {
     assert(s != ST_OK);
     if (s == ST_NOMEM)
         reply_error(&out->reply, ST_BUSY, "no memory for %s: try again", doing);
+    else if (s == ST_BUSY)
+        reply_error(&out->reply, ST_BUSY, "%s needs what is being written now: try again", doing);
     else
         reply_error(&out->reply, ST_ERR, "the store failed in %s: see the broker's log", doing);
 }
@@ -128,12 +138,17 @@ enum status state_open(const struct state_options *opt, struct state **ret_state
                        size_t err_size)
 {
     struct state *st = state_new();
-    if (!st)
+    if (!st) {
+        snprintf(err, err_size, "no memory to open %s", opt->path);
         return ST_NOMEM;
+    }
     st->runs_max = opt->memory_bytes / 8 / RUN_BYTES_ESTIMATE;
     enum status s = kv_open(opt->path, opt->memory_bytes, opt->paranoid, &st->kv, err, err_size);
-    if (s == ST_OK)
+    if (s == ST_OK) {
         s = overlay_init(&st->overlay, st->kv);
+        if (s != ST_OK)
+            snprintf(err, err_size, "no memory to open %s", opt->path);
+    }
     if (s == ST_OK) {
         s = state_read_meta(st);
         if (s != ST_OK)
@@ -216,24 +231,23 @@ static void state_put_meta(struct state *st)
     buf_reset(&st->scratch2, KIB(64));
     meta_encode(&st->scratch2, &st->meta);
     struct key key = key_meta();
-    state_put(st, &key, buf_slice(&st->scratch2));
+    state_put(st, &key, state_row(st));
 }
 
 enum status state_write(struct state *st, bool sync, struct effects *fx, char *err, size_t err_size)
 {
-    if (topic_flush(st) != ST_OK)
-        st->sick = true;
+    topic_flush(st, NULL);
     groups_flush(st);
-    bool overlay_ok = !st->overlay.failed;
+    st->sick = st->sick || st->overlay.failed;
     overlay_flush(&st->overlay);
     bool changed = kv_pending(st->kv) || st->meta_dirty;
-    if (st->sick || !overlay_ok) {
-        snprintf(err, err_size, "memory ran out, or a read failed, in the middle of a command");
-        st->sick = true;
+    if (changed)
+        state_put_meta(st);
+    if (st->sick) {
+        snprintf(err, err_size, "memory ran out, or the store failed, in the middle of a command");
         return ST_IO;
     }
     if (changed) {
-        state_put_meta(st);
         enum status s = kv_write(st->kv, sync, err, err_size);
         if (s != ST_OK) {
             st->sick = true;

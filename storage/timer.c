@@ -92,7 +92,8 @@ static int64_t timer_scan(struct state *st, const struct stamp *stamp, struct kv
     for (kv_iter_first(it); kv_iter_valid(it); kv_iter_next(it)) {
         struct slice row = kv_iter_key(it);
         due = (int64_t)key_read_u64(row.data + 1);
-        if (due > stamp->now_ms || fired == TICK_ROWS_MAX || st->sick)
+        bool full = fired == TICK_ROWS_MAX || (fired > 0 && state_group_full(st));
+        if (due > stamp->now_ms || full || st->sick)
             break;
         timer_run(st, stamp, row, due);
         due = INT64_MAX;

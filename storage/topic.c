@@ -42,19 +42,21 @@ static struct topic *topic_new(struct slice name, uint32_t n_queues)
     return t;
 }
 
-static void topic_save(struct state *st, const struct topic *t)
+void topic_save(struct state *st, struct topic *t)
 {
     struct topic_row row = {.id = t->id,
                             .flags = t->flags,
                             .n_queues = t->n_queues,
                             .order_queues = t->order_queues,
+                            .turn = t->rr,
                             .created_ms = t->created_ms};
+    t->rr_saved = t->rr;
     for (uint32_t q = 0; q < t->n_queues; q++)
         row.floor[q] = t->queues[q].floor;
     buf_reset(&st->scratch2, KIB(64));
     topic_encode(&st->scratch2, &row);
     struct key key = key_topic(t->name);
-    overlay_put(&st->overlay, &key, buf_slice(&st->scratch2));
+    overlay_put(&st->overlay, &key, state_row(st));
 }
 
 /* Ends of the queues: behind the last record of each. */
@@ -72,7 +74,7 @@ static enum status topic_find_ends(struct state *st, struct topic *t)
         if (!kv_iter_valid(it) || key_read_u32(kv_iter_key(it).data + 8) != q)
             continue;
         struct record_header h;
-        s = record_header_read(kv_iter_value(it), &h);
+        s = record_verify(kv_iter_value(it), &h);
         if (s == ST_OK && h.base + h.count > t->queues[q].end)
             t->queues[q].end = h.base + h.count;
     }
@@ -99,6 +101,7 @@ static enum status topic_load(struct state *st, struct slice name, struct topic 
     t->id = row.id;
     t->flags = row.flags;
     t->order_queues = row.order_queues;
+    t->rr = t->rr_saved = row.turn;
     t->created_ms = row.created_ms;
     for (uint32_t q = 0; q < row.n_queues; q++)
         t->queues[q].floor = row.floor[q];
@@ -147,6 +150,19 @@ enum status topic_create(struct state *st, int64_t now_ms, struct slice name, ui
     return ST_OK;
 }
 
+enum status topic_find(struct state *st, const struct stamp *stamp, struct slice name,
+                       struct topic **ret_topic)
+{
+    struct topic *t = NULL;
+    enum status s = topic_get(st, name, &t);
+    if (s != ST_OK && s != ST_GONE)
+        return s;
+    if (!t && !stamp->policy->auto_create_topics)
+        return ST_NOTOPIC;
+    *ret_topic = t;
+    return ST_OK;
+}
+
 enum status topic_need(struct state *st, const struct stamp *stamp, struct slice name,
                        struct topic **ret_topic)
 {
@@ -187,11 +203,10 @@ static void topic_drop_log(struct state *st, struct topic *t)
 void topic_purge(struct state *st, struct topic *t)
 {
     /* What this group appended goes too: it is written first, then covered by the deletion. */
-    if (topic_flush(st) != ST_OK)
-        st->sick = true;
+    topic_flush(st, t);
     for (uint32_t q = 0; q < t->n_queues; q++) {
         t->queues[q].floor = t->queues[q].end;
-        t->queues[q].n_recent = 0;
+        t->queues[q].n_recent = t->queues[q].recent_at = 0;
     }
     topic_drop_log(st, t);
     topic_save(st, t);

@@ -5,7 +5,7 @@
  *           purged below       │base,count│base,..  next offset, never used again
  *
  * What a group brings to a queue is collected in its *tail* and becomes one record when the group is
- * written. `end` is found again after a restart as the end of the last record, or the floor where a
+ * written (or when it is full). `end` is found again after a restart as the end of the last record, or the floor where a
  * purge took all of them. Writer's thread only, but for nothing.
  */
 #ifndef HALFMQ_STORAGE_TOPIC_H
@@ -20,6 +20,10 @@ enum status topic_get(struct state *st, struct slice name, struct topic **ret_to
 enum status topic_create(struct state *st, int64_t now_ms, struct slice name, uint32_t n_queues,
                          struct topic **ret_topic) MUST_CHECK;
 
+/* Looks only: the topic, or NULL where topic_need would make it; ST_NOTOPIC where that is not allowed. */
+enum status topic_find(struct state *st, const struct stamp *stamp, struct slice name,
+                       struct topic **ret_topic) MUST_CHECK;
+
 /* topic_get, or topic_create where allowed; ST_NOTOPIC otherwise. */
 enum status topic_need(struct state *st, const struct stamp *stamp, struct slice name,
                        struct topic **ret_topic) MUST_CHECK;
@@ -33,11 +37,12 @@ uint32_t topic_route(struct topic *t, const struct message *m, const uint32_t *q
 enum status topic_append(struct state *st, int64_t now_ms, struct topic *t, uint32_t queue,
                          struct message *m, uint64_t *ret_offset) MUST_CHECK;
 
-/* The record that holds offset, or the first one behind it. ST_GONE: none. */
+/* The record that holds offset, or the first one behind it. ST_GONE: none; ST_BUSY: as topic_read. */
 enum status topic_locate(struct state *st, struct topic *t, uint32_t queue, uint64_t offset,
                          struct record_info *ret_info) MUST_CHECK;
 
-/* Message at offset, decoded into m; its bytes are put into hold. ST_GONE. */
+/* Message at offset, decoded into m; its bytes are put into hold. ST_GONE; ST_BUSY: it came in this very
+ * group and cannot be read before the group is written. */
 enum status topic_read(struct state *st, struct topic *t, uint32_t queue, uint64_t offset,
                        struct buf *hold, struct message *ret_m) MUST_CHECK;
 
@@ -55,8 +60,11 @@ void topic_purge(struct state *st, struct topic *t);
 /* Drops the topic, its rows and the struct. Groups on it are the caller's to drop first. */
 void topic_delete(struct state *st, struct topic *t);
 
-/* Writes the open tails into the batch as records. */
-enum status topic_flush(struct state *st) MUST_CHECK;
+/* Writes the open tails of the topic, or all (t NULL), into the batch as records. */
+void topic_flush(struct state *st, const struct topic *t);
+
+/* Its row goes out with the group. */
+void topic_save(struct state *st, struct topic *t);
 
 void topic_free(struct topic *t);
 struct slice topic_name_of(const void *topic);

@@ -67,7 +67,7 @@ void txn_put(struct state *st, uint64_t txid, const struct txn_row *row)
     struct key key = key_txn(txid);
     buf_reset(&st->scratch2, KIB(64));
     txn_encode(&st->scratch2, row);
-    overlay_put(&st->overlay, &key, buf_slice(&st->scratch2));
+    overlay_put(&st->overlay, &key, state_row(st));
 }
 
 static struct slice txn_timer_what(uint64_t txid, uint8_t *hold)
@@ -126,10 +126,16 @@ void txn_unschedule(struct state *st, const struct stamp *stamp, uint64_t txid, 
 void txn_tick_pending(struct state *st, const struct stamp *stamp, uint64_t txid)
 {
     struct txn_row row;
-    if (txn_get(st, stamp, txid, &st->scratch, &row) != ST_OK || row.state != TXN_PENDING)
+    enum status s = txn_get(st, stamp, txid, &st->scratch, &row);
+    if (s != ST_OK && s != ST_GONE)
+        st->sick = true; /* the timer's row is on its way out: nobody would come back */
+    if (s != ST_OK || row.state != TXN_PENDING)
         return;
-    bool asked_out = row.checks >= stamp->policy->check_max && row.next_check_ms <= stamp->now_ms;
+    bool due = row.next_check_ms <= stamp->now_ms;
+    bool asked_out = due && row.checks >= stamp->policy->check_max;
     bool too_old = row.timeout_ms <= stamp->now_ms;
+    if (due && !asked_out && !too_old)
+        txn_schedule(st, stamp, txid, &row); /* check_max was raised since: it has asks left */
     if (!asked_out && !too_old)
         return;
     txn_unschedule(st, stamp, txid, &row);
@@ -146,6 +152,8 @@ void txn_tick_forget(struct state *st, const struct stamp *stamp, uint64_t txid)
     struct txn_row row;
     enum status s = txn_get(st, stamp, txid, &st->scratch, &row);
     struct key key = key_txn(txid);
+    if (s != ST_OK && s != ST_GONE)
+        st->sick = true;
     if (s == ST_GONE)
         overlay_del(&st->overlay, &key);
     else if (s == ST_OK && (row.state == TXN_COMMITTED || row.state == TXN_ROLLEDBACK))

@@ -16,7 +16,7 @@
 #include "broker/mailbox.h"
 
 #define POSTERS 4
-#define EACH    2000
+#define EACH 2000
 
 static struct entry *tick_entry(uint64_t request)
 {

@@ -173,6 +173,13 @@ static void names(void **state)
     memset(longest, 'a', sizeof longest);
     assert_true(text_name_ok(slice_of(longest, NAME_BYTES_MAX), true));
     assert_false(text_name_ok(slice_of(longest, NAME_BYTES_MAX + 1), true));
+    assert_false(text_name_ok(slice_of(longest, NAME_BYTES_MAX + 1), false));
+    /* The dead letters of a group with the longest name have a longer one. */
+    uint8_t dead[NAME_BYTES_MAX + 6] = "%DLQ%";
+    memset(dead + 5, 'g', sizeof dead - 5);
+    assert_true(text_name_ok(slice_of(dead, NAME_BYTES_MAX + 5), false));
+    assert_false(text_name_ok(slice_of(dead, NAME_BYTES_MAX + 5), true));
+    assert_false(text_name_ok(slice_of(dead, NAME_BYTES_MAX + 6), false));
     assert_false(text_name_ok(slice_of(NULL, 0), false));
     assert_true(text_name_ok(SLICE_LIT("aZ09._-"), true));
     assert_false(text_name_ok(SLICE_LIT("%DLQ%g"), true));

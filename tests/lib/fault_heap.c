@@ -1,0 +1,60 @@
+/* fault_heap.c: see fault_heap.h. One thread at a time allocates in these tests. */
+#include "tests/lib/fault_heap.h"
+
+#include <stddef.h>
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *old, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+
+static uint64_t left;
+static bool always, fired;
+static _Thread_local bool counts;
+
+void fault_heap_fail(uint64_t n, bool forever)
+{
+    left = n;
+    always = forever;
+    fired = false;
+}
+
+void fault_heap_inside(bool in)
+{
+    counts = in;
+}
+
+bool fault_heap_fired(void)
+{
+    return fired;
+}
+
+static bool fails(void)
+{
+    if (!counts || left == 0)
+        return false;
+    if (left > 1) {
+        left--;
+        return false;
+    }
+    left = always ? 1 : 0;
+    fired = true;
+    return true;
+}
+
+void *__wrap_malloc(size_t size)
+{
+    return fails() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+    return fails() ? NULL : __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *old, size_t size)
+{
+    return fails() ? NULL : __real_realloc(old, size);
+}

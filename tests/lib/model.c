@@ -1,0 +1,317 @@
+/* model.c: see model.h. */
+#include "tests/lib/model.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void (*model_complain)(const char *what);
+
+static void must(bool holds, const char *what)
+{
+    if (!holds)
+        model_complain(what);
+}
+
+/* ---- topics ---- */
+
+static void parse_id(const char *id, int *topic, int *queue, uint32_t *offset)
+{
+    unsigned t = 0, q = 0, o = 0;
+    must(sscanf(id, "t%u:%u:%u", &t, &q, &o) == 3, "an id is not topic:queue:offset");
+    must(t < M_TOPICS && q < M_QUEUES && o < M_OFFSETS, "an id is out of all bounds");
+    *topic = (int)t;
+    *queue = (int)q;
+    *offset = o;
+}
+
+void model_stored(struct model *m, int topic, int queue, uint32_t serial, int64_t ttl_ms, const char *id)
+{
+    int t = 0, q = 0;
+    uint32_t offset = 0;
+    parse_id(id, &t, &q, &offset);
+    must(t == topic, "stored in another topic");
+    if (!m->topics[t].there)
+        model_topic_made(m, t, 4);
+    struct m_queue *mq = &m->topics[t].queues[q];
+    must(q < (int)m->topics[t].n_queues, "stored in a queue that is not there");
+    must(queue < 0 || queue == q, "stored in another queue than was asked for");
+    must(offset == mq->end, "the offset is not the next of its queue");
+    int64_t expires = ttl_ms < 0 ? INT64_MAX : m->now_ms + ttl_ms;
+    mq->messages[mq->end++] = (struct m_message){serial, m->group, expires};
+}
+
+void model_topic_made(struct model *m, int topic, uint32_t n_queues)
+{
+    struct m_topic *t = &m->topics[topic];
+    must(!t->there, "made a topic that was there");
+    *t = (struct m_topic){.there = true, .n_queues = n_queues};
+}
+
+void model_purge(struct model *m, int topic)
+{
+    for (int q = 0; q < M_QUEUES; q++) {
+        struct m_queue *mq = &m->topics[topic].queues[q];
+        mq->floor = mq->end;
+        for (int g = 0; g < M_GROUPS; g++)
+            for (uint32_t o = 0; o < mq->end; o++)
+                m->gts[g][topic].cells[q][o].state = M_DONE;
+    }
+}
+
+void model_topic_delete(struct model *m, int topic)
+{
+    m->topics[topic].there = false;
+    for (int g = 0; g < M_GROUPS; g++)
+        m->gts[g][topic].there = false;
+}
+
+/* ---- groups ---- */
+
+void model_group_made(struct model *m, int group, int topic, enum m_from from, uint32_t attempts,
+                      int64_t lease_ms)
+{
+    struct m_gt *gt = &m->gts[group][topic];
+    must(!gt->there, "made a group that was there");
+    *gt = (struct m_gt){.there = true, .attempts = attempts, .lease_ms = lease_ms};
+    for (int q = 0; q < M_QUEUES; q++) {
+        const struct m_queue *mq = &m->topics[topic].queues[q];
+        uint32_t begin = from == M_LATEST ? mq->end : mq->floor;
+        for (uint32_t o = 0; o < begin; o++)
+            gt->cells[q][o].state = M_DONE;
+    }
+}
+
+void model_group_delete(struct model *m, int group)
+{
+    for (int t = 0; t < M_TOPICS; t++)
+        m->gts[group][t].there = false;
+    m->dead[group] = 0;
+}
+
+bool model_group_there(const struct model *m, int group)
+{
+    bool there = false;
+    for (int t = 0; t < M_TOPICS; t++)
+        there = there || m->gts[group][t].there;
+    return there;
+}
+
+/* Leases that are over: ready again, or dead. */
+static void settle(struct model *m, int group, int topic)
+{
+    struct m_gt *gt = &m->gts[group][topic];
+    for (int q = 0; gt->there && q < M_QUEUES; q++) {
+        for (uint32_t o = 0; o < m->topics[topic].queues[q].end; o++) {
+            struct m_cell *c = &gt->cells[q][o];
+            if (c->state != M_LEASED || c->due_ms > m->now_ms)
+                continue;
+            bool dies = c->attempt >= gt->attempts;
+            m->dead[group] += dies;
+            c->state = dies ? M_DONE : M_WAITING;
+        }
+    }
+}
+
+static bool expired(const struct model *m, int topic, int queue, uint32_t offset)
+{
+    return m->topics[topic].queues[queue].messages[offset].expires_ms <= m->now_ms;
+}
+
+void model_pop_begin(struct model *m, struct m_pop *p, int group, int topic)
+{
+    *p = (struct m_pop){.group = group, .topic = topic};
+    settle(m, group, topic);
+    const struct m_gt *gt = &m->gts[group][topic];
+    for (int q = 0; q < M_QUEUES; q++) {
+        for (uint32_t o = 0; o < m->topics[topic].queues[q].end; o++) {
+            const struct m_cell *c = &gt->cells[q][o];
+            if (expired(m, topic, q, o))
+                continue;
+            p->fresh += c->state == M_FRESH;
+            p->waiting += c->state == M_WAITING && c->due_ms <= m->now_ms;
+        }
+    }
+}
+
+/* Fresh ones of a queue go out in order: what is passed over has expired. */
+static void take_fresh(struct model *m, struct m_pop *p, int queue, uint32_t offset)
+{
+    struct m_gt *gt = &m->gts[p->group][p->topic];
+    for (uint32_t o = 0; o < offset; o++) {
+        struct m_cell *before = &gt->cells[queue][o];
+        if (before->state != M_FRESH)
+            continue;
+        must(expired(m, p->topic, queue, o), "a message was passed over");
+        before->state = M_DONE;
+    }
+    uint32_t stored = m->topics[p->topic].queues[queue].messages[offset].group;
+    p->newest = stored > p->newest ? stored : p->newest;
+    p->took_fresh++;
+}
+
+void model_popped(struct model *m, struct m_pop *p, int queue, uint32_t offset, uint32_t attempt,
+                  int64_t until_ms, int64_t lease_ms)
+{
+    struct m_gt *gt = &m->gts[p->group][p->topic];
+    must(queue < M_QUEUES && offset < m->topics[p->topic].queues[queue].end, "popped what is not there");
+    struct m_cell *c = &gt->cells[queue][offset];
+    must(!expired(m, p->topic, queue, offset), "popped what has expired");
+    must(c->state != M_DONE, "popped what was acknowledged, dropped or dead");
+    must(c->state != M_LEASED, "popped what another holds");
+    must(c->state == M_FRESH || c->due_ms <= m->now_ms, "popped before its time");
+    must(attempt == c->attempt + 1, "the attempt number does not follow");
+    must(attempt <= gt->attempts, "popped once too often");
+    must(until_ms == m->now_ms + (lease_ms ? lease_ms : gt->lease_ms), "the lease is of another length");
+    if (c->state == M_FRESH)
+        take_fresh(m, p, queue, offset);
+    else
+        p->took_waiting++;
+    *c = (struct m_cell){M_LEASED, attempt, until_ms};
+}
+
+uint32_t model_pop_end(struct model *m, struct m_pop *p, uint32_t wanted)
+{
+    uint32_t ready = p->waiting + p->fresh, got = p->took_waiting + p->took_fresh;
+    must(got == (wanted < ready ? wanted : ready), "POP handed out more or fewer than it should");
+    must(p->took_fresh == 0 || p->took_waiting == p->waiting, "a fresh one came before a waiting one");
+    for (int q = 0; p->took_fresh && q < M_QUEUES; q++) {
+        const struct m_queue *mq = &m->topics[p->topic].queues[q];
+        for (uint32_t o = 0; o < mq->end; o++) {
+            bool left = m->gts[p->group][p->topic].cells[q][o].state == M_FRESH && !expired(m, p->topic, q, o);
+            must(!left || mq->messages[o].group >= p->newest, "an older one was left behind");
+        }
+    }
+    return got;
+}
+
+bool model_leased(const struct model *m, int group, int topic, int queue, uint32_t offset,
+                  uint32_t attempt)
+{
+    const struct m_gt *gt = &m->gts[group][topic];
+    if (!gt->there || offset >= m->topics[topic].queues[queue].end)
+        return false;
+    const struct m_cell *c = &gt->cells[queue][offset];
+    return c->state == M_LEASED && c->attempt == attempt && m->now_ms < c->due_ms;
+}
+
+void model_ack(struct model *m, int group, int topic, int queue, uint32_t offset)
+{
+    m->gts[group][topic].cells[queue][offset].state = M_DONE;
+}
+
+void model_reject(struct model *m, int group, int topic, int queue, uint32_t offset)
+{
+    m->gts[group][topic].cells[queue][offset].state = M_DONE;
+    m->dead[group]++;
+}
+
+void model_nack(struct model *m, int group, int topic, int queue, uint32_t offset, int64_t delay_ms)
+{
+    struct m_cell *c = &m->gts[group][topic].cells[queue][offset];
+    if (c->attempt >= m->gts[group][topic].attempts) {
+        model_reject(m, group, topic, queue, offset);
+        return;
+    }
+    c->state = M_WAITING;
+    c->due_ms = m->now_ms + delay_ms;
+}
+
+void model_extend(struct model *m, int group, int topic, int queue, uint32_t offset, int64_t ms)
+{
+    m->gts[group][topic].cells[queue][offset].due_ms = m->now_ms + ms;
+}
+
+void model_release(struct model *m, int group, int topic, int queue, uint32_t offset)
+{
+    struct m_cell *c = &m->gts[group][topic].cells[queue][offset];
+    *c = (struct m_cell){M_WAITING, c->attempt - 1, m->now_ms};
+}
+
+void model_lag(const struct model *m, int group, int topic, uint32_t *ret_ready, uint32_t *ret_inflight,
+               uint32_t *ret_delayed)
+{
+    *ret_ready = *ret_inflight = *ret_delayed = 0;
+    for (int q = 0; q < M_QUEUES; q++) {
+        for (uint32_t o = 0; o < m->topics[topic].queues[q].end; o++) {
+            const struct m_cell *c = &m->gts[group][topic].cells[q][o];
+            bool due = c->due_ms <= m->now_ms;
+            if (expired(m, topic, q, o))
+                continue;
+            *ret_ready += c->state == M_FRESH || (c->state != M_DONE && due);
+            *ret_inflight += c->state == M_LEASED && !due;
+            *ret_delayed += c->state == M_WAITING && !due;
+        }
+    }
+}
+
+/* ---- transactions ---- */
+
+struct m_txn *model_txn_new(struct model *m, uint64_t id, int64_t checkin_ms, int64_t timeout_ms)
+{
+    must(id > m->last_id, "a transaction id does not ascend");
+    m->last_id = id;
+    for (int i = 0; i < M_TXNS; i++) {
+        struct m_txn *x = &m->txns[i];
+        if (x->fate != M_NONE)
+            continue;
+        *x = (struct m_txn){.fate = M_PENDING, .id = id, .next_ms = m->now_ms + checkin_ms};
+        x->timeout_ms = m->now_ms + timeout_ms;
+        x->touched = m->group;
+        return x;
+    }
+    model_complain("the test has no room for a transaction");
+    return NULL;
+}
+
+/* "[t0:1:2 t1:0:0]": the ids in the order of the HALFs. */
+void model_committed(struct model *m, struct m_txn *x, const char *ids)
+{
+    const char *at = ids + 1;
+    for (uint32_t i = 0; i < x->n; i++) {
+        const struct m_half *h = &x->halfs[i];
+        int queue = m->topics[h->topic].there && h->queue >= (int)m->topics[h->topic].n_queues ? -1 : h->queue;
+        model_stored(m, h->topic, queue, h->serial, h->ttl_ms, at);
+        at += strcspn(at, " ]");
+        must(*at++ == (i + 1 < x->n ? ' ' : ']'), "a transaction was published in part");
+    }
+    must(strlen(ids) < sizeof(x->ids), "the test has no room for these ids");
+    memcpy(x->ids, ids, strlen(ids) + 1);
+    x->fate = M_COMMITTED;
+}
+
+static bool due_for_asking(const struct model *m, const struct m_txn *x)
+{
+    return x->fate == M_PENDING && x->checks < m->check_max && x->next_ms <= m->now_ms;
+}
+
+void model_asked(struct model *m, struct m_txn *x, uint32_t attempt)
+{
+    must(due_for_asking(m, x), "asked about a transaction that was not due");
+    x->checks++;
+    must(attempt == x->checks, "an ask has the wrong number");
+    x->next_ms = m->now_ms + m->check_every_ms * x->checks;
+    x->touched = m->group;
+}
+
+void model_asked_all(const struct model *m)
+{
+    for (int i = 0; i < M_TXNS; i++) {
+        const struct m_txn *x = &m->txns[i];
+        /* A row of the very group of the CHECKS is found by the next one. */
+        must(!due_for_asking(m, x) || x->touched == m->group, "a transaction that was due was not asked");
+    }
+}
+
+void model_pass(struct model *m)
+{
+    for (int g = 0; g < M_GROUPS; g++)
+        for (int t = 0; t < M_TOPICS; t++)
+            settle(m, g, t);
+    for (int i = 0; i < M_TXNS; i++) {
+        struct m_txn *x = &m->txns[i];
+        bool asked_out = x->checks >= m->check_max && x->next_ms <= m->now_ms;
+        if (x->fate == M_PENDING && (asked_out || x->timeout_ms <= m->now_ms))
+            x->fate = M_PARKED;
+    }
+}

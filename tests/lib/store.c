@@ -1,0 +1,419 @@
+/* store.c: see store.h. */
+#include "tests/lib/store.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "protocol/resp.h"
+#include "storage/group.h"
+#include "tests/lib/tmpdir.h"
+
+#define LINE_SIZE 65536
+
+void store_start(struct store *s)
+{
+    *s = (struct store){.now_ms = STORE_TIME};
+    s->policy = (struct policy){.dedup_window_ms = 600000,
+                                .txn_outcome_retention_ms = INT64_C(7) * 86400000,
+                                .txn_timeout_ms = 86400000,
+                                .checkin_ms = 6000,
+                                .check_every_ms = 30000,
+                                .check_max = 15,
+                                .node = 1,
+                                .auto_create_topics = true};
+    s->path = tmpdir_new();
+    command_space_init(&s->space);
+    buf_init(&s->said, 0);
+    if (store_open(s))
+        return;
+    (void)fprintf(stderr, "cannot open %s: %s\n", s->path, s->err);
+    exit(99);
+}
+
+static void inside(const struct store *s, bool in)
+{
+    if (s->inside)
+        s->inside(in);
+}
+
+bool store_open(struct store *s)
+{
+    struct state_options opt = {.path = s->path, .memory_bytes = (size_t)16 << 20, .paranoid = true};
+    s->st = NULL;
+    s->err[0] = 0;
+    inside(s, true);
+    s->status = state_open(&opt, &s->st, s->err, sizeof(s->err));
+    inside(s, false);
+    if (s->status != ST_OK)
+        return false;
+    int64_t last_ms = 0;
+    state_last(s->st, &s->index, &last_ms);
+    if (last_ms > s->now_ms)
+        s->now_ms = last_ms;
+    return true;
+}
+
+static void store_forget(struct store *s)
+{
+    for (uint32_t i = 0; i < s->n; i++) {
+        outcome_free(s->outs[i]);
+        free(s->outs[i]);
+        free((void *)(uintptr_t)s->groups[i].data);
+    }
+    s->n = 0;
+}
+
+void store_close(struct store *s)
+{
+    store_forget(s);
+    state_close(s->st);
+    s->st = NULL;
+}
+
+void store_reopen(struct store *s)
+{
+    store_close(s);
+    if (store_open(s))
+        return;
+    (void)fprintf(stderr, "cannot open %s again: %s\n", s->path, s->err);
+    exit(99);
+}
+
+void store_stop(struct store *s)
+{
+    store_close(s);
+    command_space_free(&s->space);
+    buf_free(&s->said);
+    tmpdir_remove(s->path);
+}
+
+int store_setup(void **state)
+{
+    static struct store s;
+    store_start(&s);
+    *state = &s;
+    return 0;
+}
+
+int store_teardown(void **state)
+{
+    store_stop(*state);
+    return 0;
+}
+
+/* The broker's own commands have no words that the parser would take. */
+static bool inner_command(const struct slice *words, size_t n, struct command *ret_cmd)
+{
+    enum command_id id = COMMAND_COUNT;
+    uint32_t pos = 0;
+    if (slice_equal(words[0], SLICE_LIT("TICK")))
+        id = CMD_TICK;
+    else if (slice_equal(words[0], SLICE_LIT("UNASK")))
+        id = CMD_UNASK;
+    else if (slice_equal(words[0], SLICE_LIT("RELEASE")))
+        id = CMD_RELEASE, pos = 1;
+    if (id == COMMAND_COUNT)
+        return false;
+    *ret_cmd = (struct command){.info = command_info(id), .n_pos = pos};
+    if (pos)
+        ret_cmd->pos[0] = words[1];
+    ret_cmd->n_rest = (uint32_t)(n - 1 - pos);
+    ret_cmd->rest = (struct slice *)(uintptr_t)(words + 1 + pos);
+    return true;
+}
+
+static struct outcome *store_slot(struct store *s)
+{
+    if (s->n == 0)
+        buf_reset(&s->said, (size_t)1 << 20);
+    if (s->n == STORE_REPLIES_MAX) {
+        (void)fprintf(stderr, "a group of the test holds more than %d commands\n", STORE_REPLIES_MAX);
+        exit(99);
+    }
+    struct outcome *out = malloc(sizeof(*out));
+    if (!out)
+        exit(99);
+    outcome_init(out);
+    s->groups[s->n] = slice_of(NULL, 0);
+    s->outs[s->n++] = out;
+    return out;
+}
+
+/* A command that does not parse is answered as the broker would, and not applied. */
+uint32_t store_add_words(struct store *s, const struct slice *words, size_t n)
+{
+    char err[ERR_SIZE];
+    struct command cmd;
+    struct outcome *out = store_slot(s);
+    enum status bad = ST_OK;
+    if (!inner_command(words, n, &cmd))
+        bad = command_from_words(&s->space, words, n, &cmd, err, sizeof(err));
+    if (bad != ST_OK) {
+        reply_error(&out->reply, bad, "%s", err);
+        return s->n - 1;
+    }
+    if (cmd.info->id == CMD_POP) {
+        uint8_t *group = malloc(cmd.pos[0].len);
+        if (!group)
+            exit(99);
+        memcpy(group, cmd.pos[0].data, cmd.pos[0].len);
+        s->groups[s->n - 1] = slice_of(group, cmd.pos[0].len);
+    }
+    if (cmd.info->kind == KIND_QUERY) {
+        struct query_hint hint;
+        inside(s, true);
+        struct view *v = view_open(s->st);
+        if (v)
+            query_run(v, &s->policy, s->now_ms, &cmd, &out->reply, &hint);
+        view_close(v);
+        inside(s, false);
+        return s->n - 1;
+    }
+    struct stamp stamp = {.index = ++s->index, .now_ms = s->now_ms, .policy = &s->policy};
+    inside(s, true);
+    state_apply(s->st, &stamp, &cmd, out);
+    inside(s, false);
+    return s->n - 1;
+}
+
+static uint32_t store_add_line(struct store *s, const char *line, size_t len)
+{
+    struct resp_reader reader;
+    struct slice *words = NULL;
+    size_t n = 0, used = 0;
+    char err[ERR_SIZE];
+    resp_reader_init(&reader, MIB(1));
+    if (resp_reader_next(&reader, slice_of(line, len), &words, &n, &used, err, sizeof(err)) != ST_OK) {
+        (void)fprintf(stderr, "the test's line is no command: %s\n", line);
+        exit(99);
+    }
+    uint32_t i = store_add_words(s, words, n);
+    resp_reader_free(&reader);
+    return i;
+}
+
+static uint32_t store_vadd(struct store *s, const char *fmt, va_list ap)
+{
+    char *line = malloc(LINE_SIZE);
+    int n = line ? vsnprintf(line, LINE_SIZE - 2, fmt, ap) : -1;
+    if (n < 0 || n >= LINE_SIZE - 2)
+        exit(99);
+    line[n] = '\n';
+    uint32_t i = store_add_line(s, line, (size_t)n + 1);
+    free(line);
+    return i;
+}
+
+uint32_t store_add(struct store *s, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    uint32_t i = store_vadd(s, fmt, ap);
+    va_end(ap);
+    return i;
+}
+
+static void store_answer(struct store *s, uint32_t i)
+{
+    const struct outcome *out = s->outs[i];
+    s->replies[i] = s->said.len;
+    struct buf reply;
+    buf_init(&reply, REPLY_BYTES_MAX);
+    inside(s, true);
+    struct view *v = out->n_grants ? view_open(s->st) : NULL;
+    if (v)
+        query_grants(v, s->groups[i], out, &reply, NULL, NULL);
+    view_close(v);
+    inside(s, false);
+    if (out->n_grants && !v)
+        buf_put_str(&s->said, "!noview");
+    else
+        store_render(&s->said, buf_slice(v ? &reply : &out->reply), s->full);
+    buf_put_u8(&s->said, 0);
+    buf_free(&reply);
+}
+
+bool store_write(struct store *s)
+{
+    inside(s, true);
+    s->status = state_write(s->st, s->sync, &s->fx, s->err, sizeof(s->err));
+    inside(s, false);
+    if (s->status == ST_OK) {
+        for (uint32_t i = 0; i < s->n; i++)
+            store_answer(s, i);
+    }
+    store_forget(s);
+    return s->status == ST_OK;
+}
+
+const char *store_reply(const struct store *s, uint32_t i)
+{
+    return (const char *)s->said.data + s->replies[i];
+}
+
+const struct outcome *store_outcome(const struct store *s, uint32_t i)
+{
+    assert(i < s->n);
+    return s->outs[i];
+}
+
+static const char *store_finish(struct store *s, uint32_t i)
+{
+    if (store_write(s))
+        return store_reply(s, i);
+    buf_reset(&s->said, 0);
+    buf_put_str(&s->said, "!");
+    buf_put_int(&s->said, s->status);
+    buf_put_u8(&s->said, 0);
+    return (const char *)s->said.data;
+}
+
+const char *store_do(struct store *s, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    uint32_t i = store_vadd(s, fmt, ap);
+    va_end(ap);
+    return store_finish(s, i);
+}
+
+const char *store_do_words(struct store *s, const struct slice *words, size_t n)
+{
+    return store_finish(s, store_add_words(s, words, n));
+}
+
+void store_pass(struct store *s, int64_t ms)
+{
+    s->now_ms += ms;
+    (void)store_do(s, "TICK");
+    while (s->status == ST_OK && s->fx.next_due_ms <= s->now_ms)
+        (void)store_do(s, "TICK");
+}
+
+/* ---- what is stored ---- */
+
+static struct kv_iter *store_all(struct store *s, enum kv_family f)
+{
+    static const uint8_t end[32] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+    struct kv_iter *it = kv_iter_new(s->st->kv, f, NULL, slice_of(NULL, 0), slice_of(end, sizeof(end)));
+    if (!it)
+        exit(99);
+    kv_iter_first(it);
+    return it;
+}
+
+uint64_t store_digest(struct store *s)
+{
+    uint64_t sum = 0;
+    for (int f = 0; f < KV_FAMILIES; f++) {
+        struct kv_iter *it = store_all(s, (enum kv_family)f);
+        for (; kv_iter_valid(it); kv_iter_next(it)) {
+            sum = sum * UINT64_C(0x9e3779b97f4a7c15) + text_hash(kv_iter_key(it));
+            sum = sum * UINT64_C(0x9e3779b97f4a7c15) + text_hash(kv_iter_value(it));
+        }
+        kv_iter_free(it);
+    }
+    return sum;
+}
+
+uint32_t store_rows(struct store *s, char kind)
+{
+    uint32_t n = 0;
+    struct kv_iter *it = store_all(s, KV_STATE);
+    for (; kv_iter_valid(it); kv_iter_next(it))
+        n += kind == '*' || kv_iter_key(it).data[0] == (uint8_t)kind;
+    kv_iter_free(it);
+    return n;
+}
+
+/* ---- answers as text ---- */
+
+static void render_value(struct buf *out, struct cursor *c, bool full);
+
+static void render_list(struct buf *out, struct cursor *c, int64_t n, bool pairs, bool full)
+{
+    buf_put_str(out, pairs ? "{" : "[");
+    for (int64_t i = 0; i < n; i++) {
+        if (i)
+            buf_put_u8(out, ' ');
+        render_value(out, c, full);
+        if (!pairs)
+            continue;
+        buf_put_u8(out, ':');
+        render_value(out, c, full);
+    }
+    buf_put_str(out, pairs ? "}" : "]");
+}
+
+/* id=body, or all four parts. */
+static void render_message(struct buf *out, struct cursor *c, bool full)
+{
+    buf_put_str(out, full ? "(" : "");
+    render_value(out, c, full);
+    buf_put_str(out, full ? " " : "=");
+    render_value(out, c, full);
+    struct buf dropped;
+    buf_init(&dropped, 0);
+    for (int i = 0; i < 2; i++) {
+        if (full)
+            buf_put_u8(out, ' ');
+        render_value(full ? out : &dropped, c, full);
+    }
+    buf_free(&dropped);
+    buf_put_str(out, full ? ")" : "");
+}
+
+static void render_error(struct buf *out, const struct token *t, bool full)
+{
+    buf_put_u8(out, '-');
+    buf_put_str(out, status_code(t->status));
+    if (!full)
+        return;
+    buf_put_u8(out, ' ');
+    buf_put_slice(out, t->bytes);
+}
+
+static void render_value(struct buf *out, struct cursor *c, bool full)
+{
+    struct token t;
+    if (!reply_next(c, &t)) {
+        buf_put_str(out, "!damaged");
+        return;
+    }
+    switch (t.kind) {
+    case TOK_NULL: buf_put_str(out, "null"); break;
+    case TOK_OK: buf_put_str(out, "OK"); break;
+    case TOK_INT: buf_put_int(out, t.n); break;
+    case TOK_BOOL: buf_put_str(out, t.n ? "true" : "false"); break;
+    case TOK_DOUBLE: buf_printf(out, "%g", t.d); break;
+    case TOK_SIMPLE:
+    case TOK_BULK:
+    case TOK_TEXT: buf_put_slice(out, t.bytes); break;
+    case TOK_ARRAY:
+    case TOK_PUSH: render_list(out, c, t.n, false, full); break;
+    case TOK_MAP: render_list(out, c, t.n, true, full); break;
+    case TOK_ERROR: render_error(out, &t, full); break;
+    case TOK_MESSAGE: render_message(out, c, full); break;
+    case TOK_COUNT: break;
+    }
+}
+
+void store_render(struct buf *out, struct slice reply, bool full)
+{
+    struct cursor c = cursor_of(reply);
+    render_value(out, &c, full);
+    if (cursor_left(&c) != 0)
+        buf_put_str(out, "!more");
+}
+
+int64_t store_field(const char *text, const char *name)
+{
+    size_t len = strlen(name);
+    for (const char *at = strstr(text, name); at; at = strstr(at + 1, name)) {
+        bool begins = at == text || at[-1] == ' ' || at[-1] == '{';
+        if (begins && at[len] == ':')
+            return strtoll(at + len + 1, NULL, 10);
+    }
+    return -1;
+}

@@ -1,0 +1,186 @@
+/* ACK, NACK, EXTEND, REJECT, RELEASE: a receipt counts while its lease holds, and only then. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "tests/lib/store.h"
+
+static void one_message(struct store *s)
+{
+    store_do(s, "TOPIC CREATE t QUEUES 1");
+    store_do(s, "SEND t a");
+    store_expect(s, "[t:0:0#1=a]", "POP g t LEASE 10s");
+}
+
+static void acked_once(void **state)
+{
+    struct store *s = *state;
+    one_message(s);
+    store_expect(s, "0", "ACK g t:0:0#2");
+    store_expect(s, "0", "ACK g t:0:1#1");
+    store_expect(s, "0", "ACK g t:7:0#1");
+    store_expect(s, "1", "ACK g t:0:0#1 t:0:0#1 t:0:9#1");
+    store_expect(s, "0", "ACK g t:0:0#1");
+    store_refused(s, "-STALE", "NACK g t:0:0#1");
+    store_refused(s, "-STALE", "EXTEND g t:0:0#1 5s");
+    store_refused(s, "-STALE", "REJECT g t:0:0#1");
+    store_pass(s, 100000);
+    store_expect(s, "[]", "POP g t");
+    assert_int_equal(store_rows(s, 'R'), 0);
+}
+
+static void no_group(void **state)
+{
+    struct store *s = *state;
+    one_message(s);
+    store_refused(s, "-NOGROUP", "ACK h t:0:0#1");
+    store_refused(s, "-NOGROUP", "NACK h t:0:0#1");
+    store_refused(s, "-NOGROUP", "EXTEND h t:0:0#1 1s");
+    store_refused(s, "-NOGROUP", "REJECT h t:0:0#1");
+    store_expect(s, "OK", "RELEASE h t:0:0#1");
+    /* The group is there, but not on that topic: a stale receipt like another. */
+    store_expect(s, "0", "ACK g u:0:0#1");
+    store_refused(s, "-STALE", "NACK g u:0:0#1");
+    store_expect(s, "1", "ACK g u:0:0#1 t:0:0#1");
+}
+
+/* Over is over, though no TICK has come: for each command, at the very millisecond. */
+static void over_by_time(void **state)
+{
+    struct store *s = *state;
+    one_message(s);
+    s->now_ms += 9999;
+    store_expect(s, "OK", "EXTEND g t:0:0#1 1s");
+    s->now_ms += 1000;
+    store_expect(s, "0", "ACK g t:0:0#1");
+    store_refused(s, "-STALE", "NACK g t:0:0#1");
+    store_refused(s, "-STALE", "EXTEND g t:0:0#1 5s");
+    store_refused(s, "-STALE", "REJECT g t:0:0#1");
+    store_expect(s, "OK", "RELEASE g t:0:0#1");
+    store_expect(s, "[t:0:0#2=a]", "POP g t LEASE 10s");
+    store_expect(s, "0", "ACK g t:0:0#1");
+    store_expect(s, "1", "ACK g t:0:0#2");
+}
+
+static void lease_ends_by_itself(void **state)
+{
+    struct store *s = *state;
+    one_message(s);
+    store_pass(s, 9999);
+    store_expect(s, "[]", "POP g t");
+    store_pass(s, 1);
+    assert_true(s->fx.next_due_ms > s->now_ms);
+    store_refused(s, "-STALE", "EXTEND g t:0:0#1 5s");
+    store_expect(s, "[t:0:0#2=a]", "POP g t");
+    assert_int_equal(state_tally(s->st)->leases_expired, 1);
+    store_reopen(s);
+    store_pass(s, 30000); /* the group's own lease */
+    store_expect(s, "[t:0:0#3=a]", "POP g t");
+}
+
+static void extended(void **state)
+{
+    struct store *s = *state;
+    store_do(s, "TOPIC CREATE t QUEUES 1");
+    store_do(s, "MSEND t a b c");
+    store_do(s, "POP g t COUNT 3 LEASE 10s");
+    store_expect(s, "OK", "EXTEND g t:0:1#1 1h"); /* this one alone */
+    store_pass(s, 10000);
+    store_expect(s, "[t:0:0#2=a t:0:2#2=c]", "POP g t COUNT 9 LEASE 1h");
+    store_expect(s, "OK", "EXTEND g t:0:1#1 0"); /* over at once */
+    store_refused(s, "-STALE", "EXTEND g t:0:1#1 1h");
+    store_expect(s, "[t:0:1#2=b]", "POP g t COUNT 9");
+}
+
+static void given_back(void **state)
+{
+    struct store *s = *state;
+    store_do(s, "TOPIC CREATE t QUEUES 1");
+    store_do(s, "MSEND t a b c d");
+    store_do(s, "POP g t COUNT 4");
+    store_expect(s, "OK", "NACK g t:0:2#1");
+    store_expect(s, "OK", "NACK g t:0:0#1 DELAY 5s");
+    store_expect(s, "[t:0:2#2=c]", "POP g t COUNT 9");
+    store_pass(s, 4999);
+    store_expect(s, "[]", "POP g t COUNT 9");
+    store_pass(s, 1);
+    store_expect(s, "[t:0:0#2=a]", "POP g t COUNT 9");
+    store_expect(s, "2", "ACK g t:0:1#1 t:0:3#1");
+    assert_int_equal(state_tally(s->st)->messages_nacked, 2);
+}
+
+/* What never reached its caller goes back without having counted. */
+static void released(void **state)
+{
+    struct store *s = *state;
+    store_do(s, "TOPIC CREATE t QUEUES 1");
+    store_do(s, "GROUP CREATE g t ATTEMPTS 1");
+    store_do(s, "MSEND t a b");
+    for (int i = 0; i < 3; i++) {
+        store_expect(s, "[t:0:0#1=a t:0:1#1=b]", "POP g t COUNT 2");
+        store_expect(s, "OK", "RELEASE g t:0:0#1 t:0:1#1");
+        assert_true(s->fx.n_keys == 1 && s->fx.counts[0] == 2);
+        store_refused(s, "-STALE", "NACK g t:0:0#1");
+        if (i == 1)
+            store_reopen(s);
+    }
+    store_expect(s, "-NOTOPIC", "READ %%DLQ%%g 0 0");
+}
+
+static void backoff(void **state)
+{
+    struct store *s = *state;
+    store_do(s, "TOPIC CREATE t QUEUES 1");
+    store_do(s, "GROUP CREATE g t BACKOFF 1s,5s LEASE 10s");
+    store_do(s, "SEND t a");
+    static const int64_t pauses[] = {1000, 5000, 5000};
+    for (int i = 0; i < 3; i++) { /* after a NACK ... */
+        char want[32];
+        (void)snprintf(want, sizeof(want), "[t:0:0#%d=a]", i + 1);
+        store_expect(s, want, "POP g t");
+        store_expect(s, "OK", "NACK g t:0:0#%d", i + 1);
+        store_pass(s, pauses[i] - 1);
+        store_expect(s, "[]", "POP g t");
+        store_pass(s, 1);
+    }
+    store_expect(s, "[t:0:0#4=a]", "POP g t");
+    store_pass(s, 10000); /* ... and after a lease that ended */
+    store_expect(s, "[]", "POP g t");
+    store_pass(s, 5000);
+    store_expect(s, "[t:0:0#5=a]", "POP g t");
+    store_expect(s, "OK", "NACK g t:0:0#5 DELAY 0"); /* a DELAY comes before it */
+    store_expect(s, "[t:0:0#6=a]", "POP g t");
+}
+
+static void survives_a_restart(void **state)
+{
+    struct store *s = *state;
+    store_do(s, "TOPIC CREATE t QUEUES 2");
+    for (int i = 0; i < 6; i++)
+        store_do(s, "SEND t m%d", i);
+    store_do(s, "POP g t COUNT 4 LEASE 10s");
+    store_do(s, "ACK g t:0:0#1");
+    store_do(s, "NACK g t:1:0#1 DELAY 20s");
+    store_reopen(s);
+    store_expect(s, "[t:0:2#1=m4 t:1:2#1=m5]", "POP g t COUNT 9 LEASE 1h");
+    store_expect(s, "1", "ACK g t:1:1#1");
+    store_pass(s, 10000);
+    store_expect(s, "[t:0:1#2=m2]", "POP g t COUNT 9");
+    store_reopen(s);
+    store_pass(s, 10000);
+    store_expect(s, "[t:1:0#2=m1]", "POP g t COUNT 9");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STORE_TEST(acked_once), STORE_TEST(no_group), STORE_TEST(over_by_time),
+        STORE_TEST(lease_ends_by_itself), STORE_TEST(extended), STORE_TEST(given_back),
+        STORE_TEST(released), STORE_TEST(backoff), STORE_TEST(survives_a_restart),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,761 @@
+/*
+ * Random commands against a plain model (tests/lib/model.h): what each answer may be, and, between
+ * groups, whether the store holds what the model holds. Groups of random length, random steps of time,
+ * restarts, reads that fail in the middle of a command, writes that fail and take their group with them.
+ *
+ *   SEEDS=n         how many histories (some dozens by default)
+ *   HALFMQ_SEED=n   the first of them; a failure prints its own, which alone brings it again with SEEDS=1
+ *   TRACE=1         every command and its answer
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tests/lib/model.h"
+#include "tests/lib/prng.h"
+#include "tests/lib/store.h"
+
+#define GROUPS_A_SEED 120
+#define SEEDS_DEFAULT 30
+
+static struct world {
+    struct store s;
+    struct model m, saved;
+    struct prng p;
+    uint64_t seed;
+    uint32_t step;
+    bool faulty; /* a read may have failed: a command may answer so, and then has done nothing */
+    bool ended;  /* the group is to be written now */
+    bool trace;
+    const char *doing;
+    struct buf said;
+} w;
+
+static void complain(const char *what)
+{
+    (void)fprintf(stderr, "HALFMQ_SEED=%llu SEEDS=1, step %u, %s: %s; answer: %s\n",
+                  (unsigned long long)w.seed, w.step, w.doing, what, (const char *)w.said.data);
+    abort();
+}
+
+static void must(bool holds, const char *what)
+{
+    if (!holds)
+        complain(what);
+}
+
+/* A query between groups; a complaint will show its answer. */
+static const char *ask(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+static const char *ask(const char *fmt, ...)
+{
+    char line[512];
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(line, sizeof(line), fmt, ap);
+    va_end(ap);
+    buf_reset(&w.said, (size_t)1 << 20);
+    buf_put_str(&w.said, store_do(&w.s, "%s", line));
+    buf_put_u8(&w.said, 0);
+    return (const char *)w.said.data;
+}
+
+static int below(uint64_t n)
+{
+    return (int)prng_below(&w.p, n);
+}
+
+/* ---- talking to the store ---- */
+
+static const struct outcome *last_outcome(void)
+{
+    return store_outcome(&w.s, w.s.n - 1);
+}
+
+/* Applies the line in the open group; its answer as text ("" for a POP that got something). */
+static const char *apply(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+static const char *apply(const char *fmt, ...)
+{
+    char line[512];
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(line, sizeof(line), fmt, ap);
+    va_end(ap);
+    store_add(&w.s, "%s", line);
+    buf_reset(&w.said, (size_t)1 << 20);
+    if (last_outcome()->n_grants == 0)
+        store_render(&w.said, buf_slice(&last_outcome()->reply), false);
+    buf_put_u8(&w.said, 0);
+    if (w.trace)
+        (void)fprintf(stderr, "%u  %s -> %s\n", w.m.group, line, (const char *)w.said.data);
+    return (const char *)w.said.data;
+}
+
+/* A read failed under the command: it says so and has done nothing. */
+static bool faulted(const char *said)
+{
+    bool yes = w.faulty && (strcmp(said, "-ERR") == 0 || strcmp(said, "-BUSY") == 0);
+    w.ended = w.ended || yes;
+    return yes;
+}
+
+static bool is(const char *said, const char *want)
+{
+    return strcmp(said, want) == 0;
+}
+
+/* ---- producing ---- */
+
+static void do_send(void)
+{
+    int t = below(M_TOPICS), queue = -1, dedup = below(4) ? -1 : below(M_DEDUPS);
+    struct m_topic *topic = &w.m.topics[t];
+    char options[100] = "";
+    int64_t ttl = below(4) ? -1 : below(300);
+    if (below(3) == 0)
+        queue = below(topic->there ? topic->n_queues : 4);
+    int n = queue < 0 ? 0 : snprintf(options, sizeof(options), " QUEUE %d", queue);
+    if (ttl >= 0)
+        n += snprintf(options + n, sizeof(options) - (size_t)n, " TTL %d", (int)ttl);
+    if (dedup >= 0)
+        n += snprintf(options + n, sizeof(options) - (size_t)n, " DEDUP d%d", dedup);
+    if (below(3) == 0)
+        (void)snprintf(options + n, sizeof(options) - (size_t)n, " KEY k%d", below(5));
+    uint32_t serial = ++w.m.serial;
+    const char *said = apply("SEND t%d %u%s", t, serial, options);
+    if (faulted(said))
+        return;
+    struct m_dedup *d = dedup >= 0 ? &topic->dedups[dedup] : NULL;
+    if (d && topic->there && d->until_ms > w.m.now_ms) {
+        must(is(said, d->answer), "another answer to the same DEDUP id");
+        return;
+    }
+    model_stored(&w.m, t, queue, serial, ttl, said);
+    if (!d)
+        return;
+    d->until_ms = w.m.now_ms + w.m.dedup_window_ms;
+    (void)snprintf(d->answer, sizeof(d->answer), "%s", said);
+}
+
+static void do_msend(void)
+{
+    int t = below(M_TOPICS), n = 1 + below(6), at = 0;
+    char bodies[100];
+    uint32_t first = w.m.serial + 1;
+    for (int i = 0; i < n; i++)
+        at += snprintf(bodies + at, sizeof(bodies) - (size_t)at, " %u", ++w.m.serial);
+    const char *said = apply("MSEND t%d%s", t, bodies);
+    if (faulted(said))
+        return;
+    for (int i = 0; i < n; i++) {
+        said += strcspn(said, "t");
+        model_stored(&w.m, t, -1, first + (uint32_t)i, -1, said++);
+    }
+}
+
+/* ---- transactions ---- */
+
+static struct m_txn *any_txn(enum m_fate fate)
+{
+    int from = below(M_TXNS);
+    for (int i = 0; i < M_TXNS; i++) {
+        struct m_txn *x = &w.m.txns[(from + i) % M_TXNS];
+        if (fate == M_NONE ? x->fate != M_NONE : x->fate == fate)
+            return x;
+    }
+    return NULL;
+}
+
+static uint32_t txns_free(void)
+{
+    uint32_t n = 0;
+    for (int i = 0; i < M_TXNS; i++)
+        n += w.m.txns[i].fate == M_NONE;
+    return n;
+}
+
+static void do_half(void)
+{
+    struct m_txn *x = below(3) ? NULL : any_txn(M_NONE);
+    int t = below(M_TOPICS), queue = below(3) ? -1 : 0, checkin = below(2) ? -1 : below(200);
+    int64_t ttl = below(5) ? -1 : below(300);
+    char options[100] = "", joins[40] = "";
+    if ((!x && txns_free() == 0) || (x && x->n == M_TXN_MESSAGES))
+        return;
+    int n = queue < 0 ? 0 : snprintf(options, sizeof(options), " QUEUE %d", queue);
+    if (ttl >= 0)
+        n += snprintf(options + n, sizeof(options) - (size_t)n, " TTL %d", (int)ttl);
+    if (checkin >= 0)
+        (void)snprintf(options + n, sizeof(options) - (size_t)n, " CHECKIN %d", checkin);
+    if (x)
+        (void)snprintf(joins, sizeof(joins), " TXN %llu", (unsigned long long)x->id);
+    uint32_t serial = ++w.m.serial;
+    const char *said = apply("HALF pg t%d %u%s%s", t, serial, options, joins);
+    if (faulted(said))
+        return;
+    if (x && x->fate != M_PENDING) {
+        must(is(said, "-TXNCONFLICT"), "a HALF joined what is no longer open");
+        return;
+    }
+    if (!w.m.topics[t].there)
+        model_topic_made(&w.m, t, 4);
+    uint64_t id = strtoull(said, NULL, 10);
+    if (!x)
+        x = model_txn_new(&w.m, id, checkin < 0 ? w.s.policy.checkin_ms : checkin, w.s.policy.txn_timeout_ms);
+    else if (checkin >= 0)
+        x->next_ms = w.m.now_ms + checkin, x->touched = w.m.group;
+    must(id == x->id, "a HALF answered another transaction");
+    x->halfs[x->n++] = (struct m_half){t, queue, serial, ttl};
+}
+
+/* A leased message of some group, or one that is not; its receipt. */
+struct receipt {
+    int group, topic, queue;
+    uint32_t offset, attempt;
+    bool holds;
+    char text[40];
+};
+
+static bool find_leased(struct receipt *r)
+{
+    uint32_t skip = (uint32_t)below(200);
+    for (int round = 0; round < 2; round++)
+        for (int g = 0; g < M_GROUPS; g++)
+            for (int t = 0; t < M_TOPICS; t++)
+                for (int q = 0; w.m.gts[g][t].there && q < M_QUEUES; q++)
+                    for (uint32_t o = 0; o < w.m.topics[t].queues[q].end; o++) {
+                        const struct m_cell *c = &w.m.gts[g][t].cells[q][o];
+                        if (c->state != M_LEASED || skip-- > 0)
+                            continue;
+                        *r = (struct receipt){g, t, q, o, c->attempt, false, ""};
+                        return true;
+                    }
+    return false;
+}
+
+static void any_receipt(struct receipt *r)
+{
+    if (below(10) == 0 || !find_leased(r))
+        *r = (struct receipt){below(M_GROUPS), below(M_TOPICS), below(M_QUEUES), (uint32_t)below(20),
+                              1 + (uint32_t)below(3), false, ""};
+    if (below(12) == 0)
+        r->attempt += 1 + (uint32_t)below(2);
+    r->holds = model_leased(&w.m, r->group, r->topic, r->queue, r->offset, r->attempt);
+    (void)snprintf(r->text, sizeof(r->text), "t%d:%d:%u#%u", r->topic, r->queue, r->offset, r->attempt);
+}
+
+static void do_commit(void)
+{
+    struct m_txn *x = any_txn(below(3) ? M_PENDING : M_NONE);
+    struct receipt r = {.holds = true};
+    char ack[80] = "";
+    if (!x)
+        return;
+    if (below(3) == 0) {
+        any_receipt(&r);
+        (void)snprintf(ack, sizeof(ack), " ACK g%d %s", r.group, r.text);
+    }
+    const char *said = apply("COMMIT %llu%s", (unsigned long long)x->id, ack);
+    if (faulted(said))
+        return;
+    if (x->fate == M_COMMITTED)
+        must(is(said, x->ids), "a repeated COMMIT answered other ids");
+    else if (x->fate == M_ROLLEDBACK)
+        must(is(said, "-TXNCONFLICT"), "a COMMIT went against a ROLLBACK");
+    else if (*ack && !model_group_there(&w.m, r.group))
+        must(is(said, "-NOGROUP"), "a COMMIT with receipts of no group");
+    else if (!r.holds)
+        must(is(said, "-STALE"), "a COMMIT with a stale receipt");
+    else {
+        model_committed(&w.m, x, said);
+        if (*ack)
+            model_ack(&w.m, r.group, r.topic, r.queue, r.offset);
+    }
+}
+
+static void do_rollback(void)
+{
+    struct m_txn *x = any_txn(below(2) ? M_PENDING : M_NONE);
+    if (!x)
+        return;
+    const char *said = apply("ROLLBACK %llu", (unsigned long long)x->id);
+    if (faulted(said))
+        return;
+    must(is(said, x->fate == M_COMMITTED ? "-TXNCONFLICT" : "OK"), "a ROLLBACK was answered otherwise");
+    if (x->fate != M_COMMITTED)
+        x->fate = M_ROLLEDBACK;
+}
+
+static void do_extend_txn(void)
+{
+    struct m_txn *x = any_txn(below(4) ? M_PENDING : M_NONE);
+    int ms = below(300);
+    if (!x)
+        return;
+    const char *said = apply("TXN EXTEND %llu %d", (unsigned long long)x->id, ms);
+    if (faulted(said))
+        return;
+    must(is(said, x->fate == M_PENDING ? "OK" : "-TXNCONFLICT"), "TXN EXTEND was answered otherwise");
+    if (x->fate == M_PENDING)
+        x->next_ms = w.m.now_ms + ms, x->touched = w.m.group;
+}
+
+static void do_checks(void)
+{
+    uint32_t count = 1 + (uint32_t)below(5), got = 0;
+    const char *said = apply("CHECKS pg COUNT %u", count);
+    if (faulted(said))
+        return;
+    for (const char *at = said; (at = strstr(at, "{txid:")); got++) {
+        struct m_txn *x = NULL;
+        uint64_t id = strtoull(at += 6, NULL, 10);
+        for (int i = 0; i < M_TXNS; i++)
+            x = w.m.txns[i].fate != M_NONE && w.m.txns[i].id == id ? &w.m.txns[i] : x;
+        must(x != NULL, "asked about a transaction that is not there");
+        if (x)
+            model_asked(&w.m, x, (uint32_t)store_field(at, "attempt"));
+    }
+    must(got <= count, "more asks than wanted");
+    if (got < count)
+        model_asked_all(&w.m);
+}
+
+static void do_unask(void)
+{
+    struct m_txn *x = any_txn(M_PENDING);
+    if (!x || x->checks == 0)
+        return;
+    const char *said = apply("UNASK %llu", (unsigned long long)x->id);
+    if (w.faulty) { /* it answers OK in any case */
+        w.ended = true;
+        w.s.st->sick = true;
+        return;
+    }
+    must(is(said, "OK"), "UNASK was refused");
+    x->checks--;
+    x->next_ms = w.m.now_ms;
+    x->touched = w.m.group;
+}
+
+/* ---- consuming ---- */
+
+/* Those of the grants that are of the topic; how many are left to be judged. */
+static uint32_t judge_grants(struct m_pop *pop, int64_t lease)
+{
+    const struct outcome *out = last_outcome();
+    uint32_t others = 0;
+    for (uint32_t i = 0; i < out->n_grants; i++) {
+        const struct grant *g = &out->grants[i];
+        bool ours = g->topic.data[1] == (uint8_t)('0' + pop->topic);
+        for (uint32_t k = 0; k < g->count; k++) {
+            if (g->bits && !((g->bits[k / 64] >> (k % 64)) & 1))
+                continue;
+            others += !ours;
+            if (ours)
+                model_popped(&w.m, pop, (int)g->queue, (uint32_t)(g->base + k), g->attempt, g->lease_until_ms,
+                             lease);
+        }
+    }
+    return others;
+}
+
+static void do_pop(void)
+{
+    int g = below(M_GROUPS), t1 = below(M_TOPICS), t2 = below(3) ? -1 : below(M_TOPICS);
+    uint32_t count = below(3) ? 1 + (uint32_t)below(4) : 1 + (uint32_t)below(40);
+    int64_t lease = below(2) ? 0 : 1 + below(400);
+    char more[60] = "";
+    t2 = t2 == t1 ? -1 : t2;
+    int n = t2 < 0 ? 0 : snprintf(more, sizeof(more), " t%d", t2);
+    if (lease)
+        (void)snprintf(more + n, sizeof(more) - (size_t)n, " LEASE %d", (int)lease);
+    const char *said = apply("POP g%d t%d%s COUNT %u", g, t1, more, count);
+    if (faulted(said))
+        return;
+    if (!w.m.topics[t1].there || (t2 >= 0 && !w.m.topics[t2].there)) {
+        must(is(said, "-NOTOPIC"), "a POP of a topic that is not there");
+        return;
+    }
+    uint32_t left = count, unjudged = 0;
+    for (int i = 0; i < 2; i++) {
+        int t = i ? t2 : t1;
+        if (t >= 0 && !w.m.gts[g][t].there)
+            model_group_made(&w.m, g, t, M_EARLIEST, ATTEMPTS_DEFAULT, LEASE_MS_DEFAULT);
+    }
+    for (int i = 0; i < 2 && left > 0 && (i ? t2 : t1) >= 0; i++) {
+        struct m_pop pop;
+        model_pop_begin(&w.m, &pop, g, i ? t2 : t1);
+        uint32_t others = judge_grants(&pop, lease);
+        left -= model_pop_end(&w.m, &pop, left);
+        unjudged = i ? 0 : others;
+    }
+    must(unjudged == 0, "a POP went on to the next topic for nothing");
+}
+
+static void do_ack(void)
+{
+    struct receipt r[3];
+    char text[140] = "";
+    int n = 1 + below(3), at = 0, acked = 0;
+    any_receipt(&r[0]);
+    for (int i = 0; i < n; i++) {
+        if (i)
+            any_receipt(&r[i]);
+        at += snprintf(text + at, sizeof(text) - (size_t)at, " %s", r[i].text);
+    }
+    const char *said = apply("ACK g%d%s", r[0].group, text);
+    if (faulted(said))
+        return;
+    if (!model_group_there(&w.m, r[0].group)) {
+        must(is(said, "-NOGROUP"), "an ACK to no group");
+        return;
+    }
+    for (int i = 0; i < n; i++) {
+        if (!model_leased(&w.m, r[0].group, r[i].topic, r[i].queue, r[i].offset, r[i].attempt))
+            continue;
+        model_ack(&w.m, r[0].group, r[i].topic, r[i].queue, r[i].offset);
+        acked++;
+    }
+    must(strtol(said, NULL, 10) == acked && *said != '-', "another number was acknowledged");
+}
+
+/* NACK, EXTEND and REJECT are refused alike. True where the command has been done. */
+static bool done_with(const struct receipt *r, const char *said)
+{
+    if (faulted(said))
+        return false;
+    const char *want = r->holds ? "OK" : model_group_there(&w.m, r->group) ? "-STALE" : "-NOGROUP";
+    must(is(said, want), "a receipt was judged otherwise");
+    return r->holds;
+}
+
+static void do_nack(void)
+{
+    struct receipt r;
+    int delay = below(2) ? -1 : below(300);
+    char option[30] = "";
+    any_receipt(&r);
+    if (delay >= 0)
+        (void)snprintf(option, sizeof(option), " DELAY %d", delay);
+    if (done_with(&r, apply("NACK g%d %s%s", r.group, r.text, option)))
+        model_nack(&w.m, r.group, r.topic, r.queue, r.offset, delay < 0 ? 0 : delay);
+}
+
+static void do_extend(void)
+{
+    struct receipt r;
+    int ms = below(500);
+    any_receipt(&r);
+    if (done_with(&r, apply("EXTEND g%d %s %d", r.group, r.text, ms)))
+        model_extend(&w.m, r.group, r.topic, r.queue, r.offset, ms);
+}
+
+static void do_reject(void)
+{
+    struct receipt r;
+    any_receipt(&r);
+    if (done_with(&r, apply("REJECT g%d %s", r.group, r.text)))
+        model_reject(&w.m, r.group, r.topic, r.queue, r.offset);
+}
+
+static void do_release(void)
+{
+    struct receipt r;
+    any_receipt(&r);
+    if (w.faulty)
+        return; /* it answers OK in any case */
+    must(is(apply("RELEASE g%d %s", r.group, r.text), "OK"), "RELEASE was refused");
+    if (r.holds)
+        model_release(&w.m, r.group, r.topic, r.queue, r.offset);
+}
+
+/* ---- managing ---- */
+
+static void do_topic_create(void)
+{
+    int t = below(M_TOPICS), queues = 1 + below(M_QUEUES);
+    const char *said = apply("TOPIC CREATE t%d QUEUES %d", t, queues);
+    if (faulted(said))
+        return;
+    must(is(said, w.m.topics[t].there ? "-EXISTS" : "OK"), "TOPIC CREATE was answered otherwise");
+    if (!w.m.topics[t].there)
+        model_topic_made(&w.m, t, (uint32_t)queues);
+}
+
+static void topic_delete(int t)
+{
+    const char *said = apply("TOPIC DELETE t%d", t);
+    if (faulted(said))
+        return;
+    must(is(said, w.m.topics[t].there ? "OK" : "-NOTOPIC"), "TOPIC DELETE was answered otherwise");
+    model_topic_delete(&w.m, t);
+}
+
+static void do_topic_delete(void)
+{
+    topic_delete(below(M_TOPICS));
+}
+
+static void do_purge(void)
+{
+    int t = below(M_TOPICS);
+    const char *said = apply("TOPIC PURGE t%d", t);
+    if (faulted(said))
+        return;
+    must(is(said, w.m.topics[t].there ? "OK" : "-NOTOPIC"), "TOPIC PURGE was answered otherwise");
+    if (w.m.topics[t].there)
+        model_purge(&w.m, t);
+}
+
+static void do_group_create(void)
+{
+    int g = below(M_GROUPS), t = below(M_TOPICS), attempts = 1 + below(4), lease = 1 + below(500);
+    enum m_from from = below(2) ? M_EARLIEST : M_LATEST;
+    const char *said = apply("GROUP CREATE g%d t%d FROM %s ATTEMPTS %d LEASE %d", g, t,
+                             from == M_LATEST ? "latest" : "earliest", attempts, lease);
+    if (faulted(said))
+        return;
+    bool there = w.m.topics[t].there, exists = there && w.m.gts[g][t].there;
+    must(is(said, !there ? "-NOTOPIC" : exists ? "-EXISTS" : "OK"), "GROUP CREATE was answered otherwise");
+    if (there && !exists)
+        model_group_made(&w.m, g, t, from, (uint32_t)attempts, lease);
+}
+
+static void do_group_delete(void)
+{
+    int g = below(M_GROUPS);
+    bool there = model_group_there(&w.m, g);
+    const char *said = apply("GROUP DELETE g%d", g);
+    if (faulted(said))
+        return;
+    must(is(said, there ? "OK" : "-NOGROUP"), "GROUP DELETE was answered otherwise");
+    if (there)
+        model_group_delete(&w.m, g);
+}
+
+static const struct {
+    int weight;
+    void (*run)(void);
+    const char *name;
+} commands[] = {
+    {20, do_send, "SEND"},
+    {6, do_msend, "MSEND"},
+    {10, do_half, "HALF"},
+    {7, do_commit, "COMMIT"},
+    {4, do_rollback, "ROLLBACK"},
+    {2, do_extend_txn, "TXN EXTEND"},
+    {6, do_checks, "CHECKS"},
+    {2, do_unask, "UNASK"},
+    {24, do_pop, "POP"},
+    {16, do_ack, "ACK"},
+    {7, do_nack, "NACK"},
+    {4, do_extend, "EXTEND"},
+    {3, do_reject, "REJECT"},
+    {3, do_release, "RELEASE"},
+    {1, do_topic_create, "TOPIC CREATE"},
+    {1, do_topic_delete, "TOPIC DELETE"},
+    {1, do_purge, "TOPIC PURGE"},
+    {2, do_group_create, "GROUP CREATE"},
+    {1, do_group_delete, "GROUP DELETE"},
+};
+
+static void do_any(void)
+{
+    int total = 0;
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+        total += commands[i].weight;
+    int at = below((uint64_t)total);
+    size_t i = 0;
+    while (at >= commands[i].weight)
+        at -= commands[i++].weight;
+    w.step++;
+    w.doing = commands[i].name;
+    commands[i].run();
+}
+
+/* ---- between groups ---- */
+
+static void check_queue(int t, uint32_t q)
+{
+    const struct m_queue *mq = &w.m.topics[t].queues[q];
+    struct buf want;
+    buf_init(&want, 0);
+    buf_put_u8(&want, '[');
+    for (uint32_t o = mq->floor; o < mq->end; o++)
+        buf_printf(&want, "%st%d:%u:%u=%u", o > mq->floor ? " " : "", t, q, o, mq->messages[o].serial);
+    buf_put_str(&want, "]");
+    buf_put_u8(&want, 0);
+    const char *said = ask("READ t%d %u 0 COUNT 1000", t, q);
+    must(strcmp(said, (const char *)want.data) == 0, "a queue holds something else");
+    buf_free(&want);
+}
+
+static void check_lag(int g)
+{
+    const char *said = ask("LAG g%d", g);
+    for (int t = 0; t < M_TOPICS; t++) {
+        uint32_t ready = 0, inflight = 0, delayed = 0;
+        char name[20];
+        (void)snprintf(name, sizeof(name), "topic:t%d ", t);
+        const char *at = strstr(said, name);
+        must((at != NULL) == w.m.gts[g][t].there, "LAG knows other groups");
+        if (!at)
+            continue;
+        model_lag(&w.m, g, t, &ready, &inflight, &delayed);
+        must(store_field(at, "ready") == ready && store_field(at, "inflight") == inflight &&
+                 store_field(at, "delayed") == delayed && store_field(at, "dead") == w.m.dead[g] &&
+                 store_field(at, "lag") == (int64_t)ready + inflight + delayed,
+             "LAG has other figures");
+    }
+}
+
+static void check_txns(void)
+{
+    static const char *const words[] = {"", "state:pending ", "state:committed ", "state:rolledback ",
+                                        "state:parked "};
+    uint64_t pending = 0, parked = 0;
+    for (int i = 0; i < M_TXNS; i++) {
+        struct m_txn *x = &w.m.txns[i];
+        if (x->fate == M_NONE)
+            continue;
+        const char *said = ask("TXN INFO %llu", (unsigned long long)x->id);
+        must(strstr(said, words[x->fate]) != NULL, "a transaction is in another state");
+        must(store_field(said, "checks") == x->checks && store_field(said, "messages") == x->n,
+             "a transaction has other figures");
+        pending += x->fate == M_PENDING;
+        parked += x->fate == M_PARKED;
+        if (x->fate != M_PENDING && below(4) == 0)
+            *x = (struct m_txn){0}; /* make room; what is parked stays counted */
+    }
+    (void)pending;
+    (void)parked;
+}
+
+static void check(void)
+{
+    w.doing = "checking";
+    for (int t = 0; t < M_TOPICS; t++) {
+        for (uint32_t q = 0; w.m.topics[t].there && q < w.m.topics[t].n_queues; q++)
+            check_queue(t, q);
+        if (!w.m.topics[t].there)
+            must(is(ask("READ t%d 0 0", t), "-NOTOPIC"), "a topic is there");
+    }
+    for (int g = 0; g < M_GROUPS; g++)
+        check_lag(g);
+    check_txns();
+}
+
+static void reopen(void)
+{
+    store_close(&w.s);
+    must(store_open(&w.s), "the store does not open");
+    /* An idle stretch may have gone by unwritten: time goes on all the same. */
+    must(w.s.now_ms == w.m.now_ms, "time went back");
+}
+
+/* What was lost is undone in the model too; counters that only name things go on. */
+static void lose_group(void)
+{
+    uint32_t group = w.m.group, serial = w.m.serial;
+    int64_t now = w.m.now_ms;
+    w.m = w.saved;
+    w.m.group = group;
+    w.m.serial = serial;
+    w.m.now_ms = now;
+    reopen();
+}
+
+static void one_group(void)
+{
+    w.saved = w.m;
+    w.m.group++;
+    w.ended = false;
+    w.faulty = below(20) == 0;
+    if (w.faulty)
+        kv_fault(w.s.st->kv, below(2) ? KV_OP_GET : KV_OP_ITER, 1 + below(4));
+    for (int t = 0; t < M_TOPICS; t++)
+        for (int q = 0; q < M_QUEUES; q++)
+            if (w.m.topics[t].queues[q].end > M_OFFSETS - 80 && w.m.topics[t].there)
+                topic_delete(t);
+    for (int n = 1 + below(below(4) ? 4 : 10); n > 0 && !w.ended; n--)
+        do_any();
+    bool lost = below(30) == 0;
+    if (lost)
+        kv_fault(w.s.st->kv, below(2) ? KV_OP_WRITE : KV_OP_SYNC, 1);
+    w.doing = "writing";
+    w.s.sync = true;
+    bool written = store_write(&w.s);
+    must(written || lost || w.faulty, "a group was not written");
+    kv_fault(w.s.st->kv, KV_OP_GET, 0);
+    kv_fault(w.s.st->kv, KV_OP_ITER, 0);
+    kv_fault(w.s.st->kv, KV_OP_WRITE, 0);
+    kv_fault(w.s.st->kv, KV_OP_SYNC, 0);
+    if (!written)
+        lose_group();
+}
+
+static void pass_time(void)
+{
+    int64_t ms = below(3) ? below(60) : below(400);
+    w.s.now_ms += ms;
+    w.m.now_ms = w.s.now_ms;
+    if (below(3) == 0)
+        return; /* the timer is late */
+    w.doing = "TICK";
+    store_pass(&w.s, 0);
+    must(w.s.status == ST_OK, "a TICK was not written");
+    model_pass(&w.m);
+    if (below(4) == 0)
+        check();
+    if (below(25) == 0)
+        reopen();
+}
+
+static void one_history(uint64_t seed)
+{
+    w.seed = seed;
+    w.p = prng_from(seed);
+    w.step = 0;
+    store_start(&w.s);
+    w.s.policy.checkin_ms = 100;
+    w.s.policy.check_every_ms = 50;
+    w.s.policy.check_max = 3;
+    w.s.policy.txn_timeout_ms = 2000;
+    w.s.policy.dedup_window_ms = 500;
+    w.m = (struct model){.now_ms = w.s.now_ms, .check_max = 3, .check_every_ms = 50, .dedup_window_ms = 500};
+    for (int i = 0; i < GROUPS_A_SEED; i++) {
+        one_group();
+        pass_time();
+    }
+    store_pass(&w.s, 0);
+    model_pass(&w.m);
+    check();
+    store_stop(&w.s);
+}
+
+static void histories(void **state)
+{
+    (void)state;
+    const char *text = getenv("SEEDS");
+    uint64_t n = text ? strtoull(text, NULL, 10) : SEEDS_DEFAULT, first = prng_start().state;
+    model_complain = complain;
+    w.trace = getenv("TRACE") != NULL;
+    buf_init(&w.said, 0);
+    for (uint64_t i = 0; i < n; i++)
+        one_history(first + i);
+    buf_free(&w.said);
+}
+
+int main(void)
+{
+    /* Restarts by the hundred: in memory where there is some to be had. */
+    if (access("/dev/shm", W_OK) == 0)
+        (void)setenv("TMPDIR", "/dev/shm", 0);
+    const struct CMUnitTest tests[] = {cmocka_unit_test(histories)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,112 @@
+/* Apply is a function of what is stored, the stamp and the command: two stores that get the same give
+ * the same answers and hold the same bytes, though one of them restarts again and again. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "tests/lib/prng.h"
+#include "tests/lib/store.h"
+
+#define IDS 40
+
+struct twins {
+    struct store a, b;
+    struct prng p;
+    uint64_t ids[IDS]; /* of transactions, as answered */
+    uint32_t n_ids;
+};
+
+static unsigned below(struct twins *t, uint64_t n)
+{
+    return (unsigned)prng_below(&t->p, n);
+}
+
+/* Any line; whether it can be done is not asked. */
+static void any_line(struct twins *t, char *line, size_t size)
+{
+    unsigned topic = below(t, 3), group = below(t, 2), n = below(t, 5), q = below(t, 4), o = below(t, 60);
+    unsigned long long id = t->n_ids ? t->ids[below(t, t->n_ids)] : 5000000000;
+    static const char *const options[] = {"", " QUEUE 1", " ORDER k", " TTL 100", " KEY a KEY b", " DEDUP d"};
+    const char *option = options[below(t, 6)];
+    switch (below(t, 16)) {
+    case 0:
+    case 1:
+    case 2: (void)snprintf(line, size, "SEND t%u m%s", topic, option); break;
+    case 3: (void)snprintf(line, size, "MSEND t%u a b c", topic); break;
+    case 4: (void)snprintf(line, size, "HALF pg t%u m%s CHECKIN %u", topic, option, n * 20); break;
+    case 5: (void)snprintf(line, size, "HALF pg t%u m TXN %llu", topic, id); break;
+    case 6: (void)snprintf(line, size, "COMMIT %llu", id); break;
+    case 7: (void)snprintf(line, size, "ROLLBACK %llu", id); break;
+    case 8: (void)snprintf(line, size, "CHECKS pg COUNT %u", n + 1); break;
+    case 9:
+    case 10: (void)snprintf(line, size, "POP g%u t%u COUNT %u LEASE %u", group, topic, n * n + 1, 1 + o * 5); break;
+    case 11: (void)snprintf(line, size, "ACK g%u t%u:%u:%u#1", group, topic, q, o); break;
+    case 12: (void)snprintf(line, size, "NACK g%u t%u:%u:%u#1 DELAY %u", group, topic, q, o, n * 30); break;
+    case 13: (void)snprintf(line, size, "REJECT g%u t%u:%u:%u#1", group, topic, q, o); break;
+    case 14: (void)snprintf(line, size, "EXTEND g%u t%u:%u:%u#1 %u", group, topic, q, o, o); break;
+    default: {
+        static const char *const rare[] = {"TOPIC PURGE t0", "TOPIC DELETE t1", "GROUP DELETE g1", "TICK",
+                                           "GROUP CREATE g1 t2 ATTEMPTS 1 BACKOFF 10,20", "UNASK 5000000000"};
+        (void)snprintf(line, size, "%s", rare[below(t, 6)]);
+    }
+    }
+}
+
+static void same_group(struct twins *t)
+{
+    char line[200];
+    uint32_t halfs[20], n = 1 + below(t, 12);
+    for (uint32_t i = 0; i < n; i++) {
+        any_line(t, line, sizeof(line));
+        store_add(&t->a, "%s", line);
+        store_add(&t->b, "%s", line);
+        halfs[i] = strncmp(line, "HALF", 4) == 0;
+    }
+    assert_true(store_write(&t->a));
+    assert_true(store_write(&t->b));
+    for (uint32_t i = 0; i < n; i++) {
+        assert_string_equal(store_reply(&t->a, i), store_reply(&t->b, i));
+        uint64_t id = halfs[i] ? strtoull(store_reply(&t->a, i), NULL, 10) : 0;
+        if (id)
+            t->ids[t->n_ids < IDS ? t->n_ids++ : below(t, IDS)] = id;
+    }
+    assert_true(t->a.fx.written == t->b.fx.written);
+}
+
+static void twins_grow_up_alike(void **state)
+{
+    (void)state;
+    static struct twins t;
+    store_start(&t.a);
+    store_start(&t.b);
+    t.p = prng_start();
+    t.a.policy.check_every_ms = t.b.policy.check_every_ms = 20;
+    t.a.policy.check_max = t.b.policy.check_max = 3;
+    for (int i = 0; i < 400; i++) {
+        same_group(&t);
+        if (i % 10 == 0)
+            assert_true(store_digest(&t.a) == store_digest(&t.b));
+        int64_t ms = (int64_t)below(&t, 50);
+        store_pass(&t.a, ms);
+        store_pass(&t.b, ms);
+        if (below(&t, 12))
+            continue;
+        uint64_t index = t.b.index; /* commands that changed nothing are not counted in the store */
+        store_reopen(&t.b);
+        t.b.index = index;
+    }
+    assert_true(store_digest(&t.a) == store_digest(&t.b));
+    store_stop(&t.a);
+    store_stop(&t.b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(twins_grow_up_alike)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
