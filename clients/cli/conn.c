@@ -128,17 +128,30 @@ enum exit_code conn_poll(struct conn *c, bool readable, redisReply **ret_reply)
 }
 
 /* Waits until there are bytes. False: interrupted, or the time is up. */
-static bool wait_readable(struct conn *c, int64_t deadline_ms)
+static bool wait_unblocked(struct conn *c, int64_t deadline_ms, const sigset_t *before)
 {
     struct pollfd p = {.fd = c->redis->fd, .events = POLLIN};
     for (;;) {
         int64_t left = deadline_ms < 0 ? POLL_MS_MAX : deadline_ms - now_ms();
         if (conn_interrupted || left <= 0)
             return false;
-        int n = poll(&p, 1, (int)(left < POLL_MS_MAX ? left : POLL_MS_MAX));
-        if (n > 0)
+        left = left < POLL_MS_MAX ? left : POLL_MS_MAX;
+        struct timespec limit = {left / 1000, left % 1000 * 1000000};
+        if (ppoll(&p, 1, &limit, before) > 0)
             return true;
     }
+}
+
+/* SIGINT comes through only inside ppoll: one between the look at the flag and the wait is not lost. */
+static bool wait_readable(struct conn *c, int64_t deadline_ms)
+{
+    sigset_t interrupt_only, before;
+    sigemptyset(&interrupt_only);
+    sigaddset(&interrupt_only, SIGINT);
+    sigprocmask(SIG_BLOCK, &interrupt_only, &before);
+    bool readable = wait_unblocked(c, deadline_ms, &before);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return readable;
 }
 
 static enum exit_code gave_up(struct conn *c, int64_t timeout_ms)

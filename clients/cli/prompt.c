@@ -168,7 +168,7 @@ static bool one_line(struct prompt *p, struct run *run, const char *text, size_t
     remember(p, text, slice_of(text, strcspn(text, " \n")));
     if (is_exit(line))
         return true;
-    conn_interrupted = 0;
+    /* A ^C that came since the line was read is meant for it: conn_interrupted stays as it is. */
     run_line(run, line); /* what went wrong was said; the next command has a new chance */
     return false;
 }

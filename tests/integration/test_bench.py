@@ -1,0 +1,386 @@
+#!/usr/bin/python3
+"""test_bench.py: halfmq-bench against a real broker, against one that is killed, and against one that lies.
+
+Nothing here asserts how fast something is. What is asserted follows from counting: what was sent must come out, and
+a stall of a fifth of a second must be seen by an open loop, however slow the machine is.
+"""
+import json
+import os
+import re
+import signal
+import socket
+import socketserver
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from broker import BIN, Broker, eventually, run_tests  # noqa: E402
+
+BENCH = os.path.join(BIN, "halfmq-bench")
+
+
+def bench(*words, port=None, expect=0, timeout=120):
+    """Runs it; gives the parsed --json and everything that was printed."""
+    with tempfile.NamedTemporaryFile(suffix=".json") as file:
+        where = ["--port", str(port), "--json", file.name, "--quiet"] if port else []
+        done = subprocess.run([BENCH, *map(str, words), *where], capture_output=True, text=True, timeout=timeout,
+                              check=False)
+        printed = done.stdout + done.stderr
+        assert done.returncode == expect, f"exit {done.returncode}, not {expect}: {words}\n{printed}"
+        text = file.read()
+        return (json.loads(text) if text else None), printed
+
+
+def clean(result):
+    for name in ("errors", "lost", "doubled", "reordered", "damaged"):
+        assert result[name] == 0, f"{name} is {result[name]}: {result['troubles']}"
+
+
+def total(broker, topic):
+    """Messages stored in a topic."""
+    info = broker.text(hello=3).call("TOPIC", "INFO", topic)
+    return info["messages"]
+
+
+def test_help_and_version():
+    _, text = bench("--help")
+    assert text.startswith("Usage: halfmq-bench")
+    assert "Little" in text
+    assert max(len(line) for line in text.splitlines()) <= 100
+    for flag in ("--dialect", "--batch", "--rate", "--assert", "--hdr", "--undecided", "--key-count"):
+        assert flag in text, flag
+    _, text = bench("--version")
+    assert re.fullmatch(r"halfmq-bench \d+\.\d+\.\d+\n", text)
+
+
+def test_wrong_usage():
+    wrong = (["fly"], ["send", "--nothing"], ["send", "--size", "-1"], ["send", "--connections"], [],
+             ["send", "--assert", "p99"], ["send", "--topic", "a b"], ["compare", "one.json"],
+             ["e2e", "--size", "8"], ["send", "--inflight", "2", "--connections", "4"], ["send", "more"],
+             ["send", "--dialect", "redis"], ["redis", "--of", "txn"], ["send", "--ramp", "1s"])
+    for words in wrong:
+        _, text = bench(*words, expect=2)
+        assert text.startswith("halfmq-bench: "), text
+
+
+def test_nobody_there():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        _, text = bench("send", port=s.getsockname()[1], expect=1)
+    assert "is it running?" in text
+
+
+def test_send_counts():
+    with Broker() as broker:
+        for i, words in enumerate((["--batch", "100"], ["--dialect", "resp", "--batch", "7"], ["--size", "10-300"],
+                                   ["--keys", "zipf", "--batch", "10"], ["--dedup"], ["--threads", "3"],
+                                   ["--size", "0"], ["--connections", "1", "--inflight", "1"])):
+            result, _ = bench("send", "--topic", f"t{i}", "--messages", 1003, *words, port=broker.port)
+            clean(result)
+            assert result["messages"] == 1003 == total(broker, f"t{i}"), words
+            assert result["messages_per_s"] > 0
+            assert result["latency_us"]["count"] == 1003
+            for name in ("p50", "p90", "p99", "p999", "max"):
+                assert result["latency_us"][name] > 0
+
+
+def test_result_is_complete():
+    with Broker() as broker, tempfile.TemporaryDirectory() as folder:
+        files = {kind: os.path.join(folder, "out." + kind) for kind in ("html", "csv", "hdr")}
+        flags = [word for kind, file in files.items() for word in ("--" + kind, file)]
+        result, text = bench("send", "--duration", "1500ms", "--rate", 500, "--warmup", "300ms", "--ramp", "200ms",
+                             *flags, port=broker.port)
+        assert "open loop" in text
+        clean(result)
+        assert 700 <= result["messages"] <= 760  # those that were meant to start in 1.5 s at 500 a second
+        assert result["settings"]["rate"] == "500"
+        for name in ("processors", "kernel", "server_version", "server_fsync", "server_filesystem"):
+            assert result["environment"][name], name
+        assert result["environment"]["server_fsync"] == "always"
+        assert result["seconds"] and "server_rss_bytes" in result["seconds"][0]
+        assert result["curve"][-1][0] == 1
+        with open(files["csv"], encoding="utf-8") as f:
+            rows = f.read().splitlines()
+        assert len(rows) == 1 + len(result["seconds"]) and rows[0].startswith("second,messages_per_s")
+        with open(files["hdr"], encoding="utf-8") as f:
+            assert "1/(1-Percentile)" in f.readline()
+        with open(files["html"], encoding="utf-8") as f:
+            page = f.read()
+        inside = re.search(r'<script type="application/json" id="result">(.*?)</script>', page, re.S).group(1)
+        assert json.loads(inside)["messages"] == result["messages"]
+        assert not re.search(r'(src|href)="?http', page), "the page must not need the network"
+
+
+def test_consume_takes_exactly():
+    with Broker() as broker:
+        bench("send", "--messages", 3000, "--batch", 100, port=broker.port)
+        result, _ = bench("consume", "--group", "g", "--batch", 64, "--messages", 2500, port=broker.port)
+        clean(result)
+        assert result["messages"] == 2500
+        lag = broker.text(hello=3).call("LAG", "g")[0]
+        assert (lag["ready"], lag["inflight"]) == (500, 0), lag
+        result, _ = bench("consume", "--group", "g", "--messages", 500, "--dialect", "resp", "--work", "10us",
+                          port=broker.port)
+        assert result["messages"] == 500 and result["ack_us"]["count"] > 0
+        assert broker.text(hello=3).call("LAG", "g")[0]["lag"] == 0
+
+
+def test_consume_says_that_nothing_comes():
+    with Broker() as broker:
+        bench("send", "--messages", 10, port=broker.port)
+        result, text = bench("consume", "--messages", 20, "--patience", "1s", port=broker.port, expect=1)
+        assert result["messages"] == 10 and "--patience" in text
+
+
+def test_transactions():
+    with Broker() as broker:
+        for dialect in ("rpc", "resp"):
+            result, _ = bench("txn", "--pgroup", "p" + dialect, "--topic", "t" + dialect, "--dialect", dialect,
+                              "--messages", 2000, "--batch", 2, "--rollback", "20%", "--undecided", "5%",
+                              "--checkin", "200ms", "--inflight", 64, port=broker.port)
+            clean(result)
+            counts = result["counts"]
+            assert result["transactions"] == 1000 and result["messages"] == 2000
+            assert 100 < counts["rolled_back"] < 300 and 10 < counts["checked"] < 120
+            assert result["check_us"]["count"] == counts["checked"]
+            assert result["half_commit_us"]["count"] == 1000 - counts["checked"]
+            assert result["transactions_per_s"] > 0
+            # Check-backs are decided by messages that nobody answers.
+            eventually(lambda t="t" + dialect, n=counts: total(broker, t) == 2 * (1000 - n["rolled_back"]),
+                       "all that was committed is there")
+
+
+def test_end_to_end():
+    with Broker() as broker:
+        for dialect in ("rpc", "resp"):
+            result, _ = bench("e2e", "--topic", dialect, "--messages", 3000, "--dialect", dialect, "--consumers", 2,
+                              port=broker.port)
+            clean(result)
+            assert result["messages"] == 3000 == result["e2e_us"]["count"]
+            assert result["send_us"]["count"] == 3000
+
+
+def test_asserts():
+    with Broker() as broker:
+        bench("send", "--messages", 100, "--assert", "p99<10m", "--assert", "errors=0", port=broker.port)
+        _, text = bench("send", "--messages", 100, "--assert", "messages_per_s>1G", "--assert", "lost=0",
+                        port=broker.port, expect=3)
+        assert "missed: messages_per_s>1G" in text
+
+
+def test_search_and_compare():
+    with Broker() as broker, tempfile.TemporaryDirectory() as folder:
+        result, text = bench("search", "--p99", "10m", "--rate", 300, "--duration", "300ms", "--warmup", "0",
+                             "--precision", "100%", port=broker.port)
+        assert "highest rate" in text and result["messages"] > 0
+        names = []
+        for i in range(2):
+            names.append(os.path.join(folder, f"{i}.json"))
+            bench("send", "--duration", "2s", "--rate", 200, "--seed", i, "--port", broker.port, "--json", names[i])
+        _, text = bench("compare", *names)
+        assert "messages_per_s" in text and "latency_us.p99" in text and "seed" in text
+        with open(names[0], "w", encoding="utf-8") as f:
+            f.write("{}")
+        bench("compare", *names, expect=1)
+
+
+def stall(broker, *words):
+    """A run of 1000 messages a second, one at a time, with the broker stopped for 200 ms in its midst."""
+    with tempfile.NamedTemporaryFile(suffix=".json") as file:
+        run = subprocess.Popen([BENCH, "send", "--port", str(broker.port), "--duration", "3s", "--json", file.name,
+                                "--connections", "1", *words], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        run.stderr.readline()  # the line of the first second
+        broker.process.send_signal(signal.SIGSTOP)
+        began = time.monotonic()
+        while time.monotonic() - began < 0.2:
+            time.sleep(0.01)
+        broker.process.send_signal(signal.SIGCONT)
+        run.stderr.read()
+        assert run.wait(60) == 0
+        return json.load(file)["latency_us"]
+
+
+def test_an_open_loop_sees_a_stall():
+    with Broker() as broker:
+        opened = stall(broker, "--rate", "1000")
+        # Of 3000 that were meant to start, those of the first 100 ms of the stall waited for 100 ms at least: 3 %.
+        assert opened["count"] == 3000 and opened["p99"] >= 100000, opened
+        closed = stall(broker, "--inflight", "1")
+        assert closed["max"] >= 190000, closed
+        print(f"a stall of 200 ms: open loop p99 {opened['p99'] / 1000:.1f} ms, max {opened['max'] / 1000:.1f} ms; "
+              f"closed loop p99 {closed['p99'] / 1000:.1f} ms, max {closed['max'] / 1000:.1f} ms", flush=True)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def verify_with_kills(*words):
+    """verify, while the broker is killed three times; gives the result."""
+    with Broker("--port", str(free_port())) as broker, tempfile.NamedTemporaryFile(suffix=".json") as file:
+        run = subprocess.Popen([BENCH, "verify", "--port", str(broker.port), "--json", file.name, "--lease", "1s",
+                                "--messages", "30000", "--rate", "5000", *words],
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        client = broker.text()
+        for kill in range(3):
+            eventually(lambda c=client, k=kill: stored(c) > 5000 * (k + 1), "messages come in")
+            broker.kill()
+            broker.start()
+            client = broker.text()
+        text, _ = run.communicate(timeout=120)
+        assert run.returncode == 0, text
+        return json.load(file)
+
+
+def stored(client):
+    """Messages in all queues; a client that begins with a full broker counts what is kept."""
+    pairs = client.call("TOPIC", "INFO", "bench")
+    return pairs[pairs.index(b"messages") + 1]
+
+
+def test_verify_survives_kills():
+    for words in ([], ["--dialect", "resp", "--batch", "3"]):
+        result = verify_with_kills(*words)
+        clean(result)
+        assert result["messages"] == 30000
+        assert result["counts"]["reconnects"] >= 3
+
+
+class Liar(socketserver.BaseRequestHandler):
+    """A broker in memory that speaks just enough of the text dialect, and does one thing wrong."""
+
+    def handle(self):
+        file = self.request.makefile("rb")
+        while True:
+            head = file.readline()
+            if not head:
+                return
+            words = [head.strip()]
+            if head[:1] == b"*":
+                words = [file.read(int(file.readline()[1:]) + 2)[:-2] for _ in range(int(head[1:]))]
+            self.request.sendall(getattr(self, words[0].decode().lower())(words))
+
+    def info(self, words):
+        return b"$13\r\nversion:0.0\r\n\r\n"
+
+    def topic(self, words):
+        return b"+OK\r\n"
+
+    group = topic
+
+    def send(self, words):
+        store, options = self.server.store, words[3:]
+        dedup = options[options.index(b"DEDUP") + 1]
+        key = options[options.index(b"ORDER") + 1]
+        with self.server.lock:
+            if dedup not in self.server.known:
+                self.server.known[dedup] = self.server.next
+                self.server.lie(store, self.server.next, key, words[2])
+                self.server.next += 10
+            return bulk(b"bench:0:%d" % self.server.known[dedup])
+
+    def pop(self, words):
+        count = int(words[words.index(b"COUNT") + 1])
+        with self.server.lock:
+            taken, self.server.store[:] = self.server.store[:count], self.server.store[count:]
+        if not taken:
+            time.sleep(0.02)  # the wait that the command asks for, shortened
+        return b"*%d\r\n" % len(taken) + b"".join(
+            b"*4\r\n" + bulk(b"bench:0:%d#1" % offset) + bulk(body) + b"*0\r\n*0\r\n" for offset, body in taken)
+
+    def ack(self, words):
+        return b":%d\r\n" % (len(words) - 2)
+
+
+def bulk(data):
+    return b"$%d\r\n%s\r\n" % (len(data), data)
+
+
+class Lying(socketserver.ThreadingTCPServer):
+    daemon_threads = allow_reuse_address = True
+
+    def __init__(self, lie):
+        super().__init__(("127.0.0.1", 0), Liar)
+        self.store, self.known, self.next, self.lock = [], {}, 0, threading.Lock()
+        self.lie = lie
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.shutdown()
+        self.server_close()
+
+
+def honest(store, offset, key, body):
+    store.append((offset, body))
+
+
+def loses(store, offset, key, body):
+    if offset % 1000 != 500:
+        store.append((offset, body))
+
+
+def doubles(store, offset, key, body):
+    store.append((offset, body))
+    if offset % 1000 == 500:
+        store.append((offset + 1, body))
+
+
+def damages(store, offset, key, body):
+    if offset % 1000 == 500:
+        body = body[:50] + bytes([body[50] ^ 1]) + body[51:]
+    store.append((offset, body))
+
+
+def test_verify_tells_what_is_wrong():
+    for lie, fault in ((honest, None), (loses, "lost"), (doubles, "doubled"), (damages, "damaged")):
+        with Lying(lie) as server:
+            port = server.server_address[1]
+            result, text = bench("verify", "--dialect", "resp", "--messages", 2000, "--lease", "100ms", port=port,
+                                 expect=1 if fault else 0)
+            if not fault:
+                clean(result)
+                continue
+            assert result[fault] == 20, f"{fault} is {result[fault]}, not 20\n{text}"
+
+
+def test_redis():
+    with tempfile.TemporaryDirectory() as folder:
+        port = free_port()
+        redis = subprocess.Popen(["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder],
+                                 stdout=subprocess.DEVNULL)
+        try:
+            eventually(lambda: answers(port), "redis gets ready")
+            result, _ = bench("redis", "--messages", 2000, "--batch", 10, port=port)
+            assert result["messages"] == 2000 and result["dialect"] == "redis"
+            assert result["environment"]["server"] == "Redis"
+            result, _ = bench("redis", "--of", "consume", "--messages", 2000, port=port)
+            assert result["messages"] == 2000
+            result, _ = bench("redis", "--of", "e2e", "--topic", "e", "--messages", 2000, port=port)
+            clean(result)
+            with Broker() as broker:
+                _, text = bench("redis", "--messages", 2000, "--halfmq-port", broker.port, "--rounds", 2,
+                                "--port", port)
+                assert "median of 2 rounds" in text
+        finally:
+            redis.terminate()
+            redis.wait()
+
+
+def answers(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(run_tests(sys.modules[__name__]))
