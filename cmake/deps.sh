@@ -11,7 +11,7 @@ set -eu
 
 packages="build-essential cmake ninja-build pkg-config librocksdb-dev libevent-dev libmsgpack-dev
 libcmocka-dev libhiredis-dev libcjson-dev libedit-dev libxxhash-dev libsmartcols-dev libbsd-dev
-libsqlite3-dev redis-tools python3 python3-redis python3-msgpack"
+libsqlite3-dev redis-tools redis-server python3 python3-redis python3-msgpack"
 if [ "${1:-}" = tools ]; then
     packages="$packages clang libclang-rt-14-dev clang-format clang-tidy llvm"
 fi
@@ -41,10 +41,11 @@ else
 fi
 
 echo "deps: installing$missing"
+# RUNLEVEL=1: redis-server is for the tests, nobody wants it running as a service.
 # The package lists may be old or absent; an update that fails (no network) need not be fatal.
 $root apt-get update -qq || echo "deps: apt-get update failed, trying with the lists at hand" >&2
 # shellcheck disable=SC2086 # the lists are words on purpose
-if ! $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing \
+if ! $root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends $missing \
     >/dev/null; then
     echo "deps: apt-get could not install$missing; look at its message above" >&2
     exit 1

@@ -1,0 +1,25 @@
+/*
+ * search.h: the highest rate that a bound on p99 allows.
+ *
+ *   half of what a closed loop reaches ─► doubled until it does not hold ─► the gap between
+ *   the highest that held and the lowest that did not, halved again and again
+ *
+ * A rate holds when p99, counted from the intended start, is under the bound, at least 98 % of the
+ * rate was reached, and nothing failed; one of two tries has to. The result that is reported is that of the highest rate
+ * that held.
+ */
+#ifndef HALFMQ_BENCH_SEARCH_H
+#define HALFMQ_BENCH_SEARCH_H
+
+#include <stdbool.h>
+
+struct options;
+
+/* The exit status. */
+int search_main(const struct options *o);
+
+/* The next rate to try; 0: known well enough. held: the highest that held (0: none yet), failed:
+ * the lowest that did not (0: none yet). */
+double search_next(double first, double held, double failed, double precision);
+
+#endif
