@@ -26,6 +26,7 @@
 #define SLOW_SYNC_NS INT64_C(1000000)    /* from here on the writer thread leads */
 #define QUICK_SYNC_NS INT64_C(600000)    /* and below this the loops do again */
 #define DISK_LOOK_NS INT64_C(500000000)
+#define DISK_TIGHT 16 /* times the reserve: what half a second of writing cannot use up */
 #define GROUP_ENTRIES_MAX 8192
 
 struct journal {
@@ -47,7 +48,7 @@ struct journal {
     int64_t sync_ewma_ns;
     int64_t disk_looked_ns;
     bool disk_full;
-    int64_t disk_free_bytes;
+    int64_t disk_free_bytes, disk_reserve_bytes;
     struct effects fx;
     /* ---- set before the first submit ---- */
     struct journal_client *clients[JOURNAL_CLIENTS_MAX];
@@ -68,18 +69,31 @@ double journal_sync_bound_s(unsigned i)
     return bounds[i];
 }
 
+/* A small file system is given to the last three quarters: there a fixed reserve could be all of it. */
+static int64_t journal_reserve(const struct journal *j, int64_t total)
+{
+    int64_t reserve = j->opt.disk_reserve_bytes;
+    if (reserve < j->opt.flush_bytes)
+        reserve = j->opt.flush_bytes;
+    return reserve < total / 4 ? reserve : total / 4;
+}
+
+/*
+ * Twice a second while there is plenty, before every group when it gets tight: between two looks a fast
+ * disk takes more than the reserve, and a store that fills it up cannot even be opened again.
+ */
 static void journal_look_at_disk(struct journal *j, int64_t now_ns)
 {
-    if (j->disk_looked_ns && now_ns - j->disk_looked_ns < DISK_LOOK_NS)
+    bool tight = j->disk_free_bytes < DISK_TIGHT * j->disk_reserve_bytes;
+    if (!tight && j->disk_looked_ns && now_ns - j->disk_looked_ns < DISK_LOOK_NS)
         return;
     j->disk_looked_ns = now_ns;
     struct statvfs vfs;
     if (statvfs(j->opt.data_path, &vfs) != 0)
         return;
-    int64_t total = (int64_t)(vfs.f_blocks * vfs.f_frsize);
-    int64_t reserve = j->opt.disk_reserve_bytes < total / 10 ? j->opt.disk_reserve_bytes : total / 10;
+    j->disk_reserve_bytes = journal_reserve(j, (int64_t)(vfs.f_blocks * vfs.f_frsize));
     j->disk_free_bytes = (int64_t)(vfs.f_bavail * vfs.f_frsize);
-    j->disk_full = j->disk_free_bytes < reserve;
+    j->disk_full = j->disk_free_bytes < j->disk_reserve_bytes;
 }
 
 /* Takes a group off the queue. Under lock. */
@@ -87,6 +101,13 @@ static void journal_take(struct journal *j, struct entry_list *group)
 {
     while (j->waiting.first && group->n < GROUP_ENTRIES_MAX)
         entry_push(group, entry_pop(&j->waiting));
+}
+
+/* What makes room goes on when the disk is full; its few rows are what the reserve is for. */
+static bool journal_frees(const struct command *cmd)
+{
+    enum command_id id = cmd->info->id;
+    return id == CMD_TOPIC_PURGE || id == CMD_TOPIC_DELETE || id == CMD_GROUP_DELETE;
 }
 
 /* Applies as much of the group as makes a good batch; the rest goes to *rest. */
@@ -97,11 +118,11 @@ static void journal_apply(struct journal *j, struct entry_list *group, struct en
     struct entry_list done = {0};
     struct entry *e = NULL;
     while ((e = entry_pop(group))) {
-        bool inner_tick = e->cmd.info->id == CMD_TICK;
-        e->fate = refuse && !inner_tick ? ST_DISKFULL : ST_OK;
-        if (refuse && inner_tick)
+        bool later = refuse && !journal_frees(&e->cmd);
+        e->fate = later && e->cmd.info->id != CMD_TICK ? ST_DISKFULL : ST_OK;
+        if (later && e->cmd.info->id == CMD_TICK)
             reply_ok(&e->out.reply);
-        if (!refuse) {
+        if (!later) {
             stamp.index = j->next_index++;
             state_apply(j->opt.state, &stamp, &e->cmd, &e->out);
         }

@@ -46,7 +46,8 @@ struct journal_options {
     int64_t fsync_interval_ms;
     size_t pending_bytes_max;   /* what may wait, all clients together */
     uint32_t pending_max;
-    int64_t disk_reserve_bytes; /* below this much free disk nothing is written: DISKFULL */
+    int64_t disk_reserve_bytes; /* below this much free disk nothing is written: DISKFULL ... */
+    int64_t flush_bytes;        /* ... nor below what the store needs to put its write buffers on disk */
     const char *data_path;      /* where free disk is measured */
     void (*fatal)(const char *text); /* the store cannot write: must not return */
 };

@@ -251,6 +251,7 @@ static bool start_journal(struct main_thread *m)
         .pending_bytes_max = pending_bytes(c),
         .pending_max = PENDING_COMMANDS_MAX,
         .disk_reserve_bytes = config_num(c, SET_disk_reserve),
+        .flush_bytes = (int64_t)store_bytes(c) / 2, /* its write buffers are a quarter of that */
         .data_path = config_text(c, SET_data),
         .fatal = on_fatal,
     };
