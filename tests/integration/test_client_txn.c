@@ -54,11 +54,17 @@ static int stop(void **state)
     return status;
 }
 
+/* Under the books' lock. */
+static void note(hmq_txid txid)
+{
+    assert_true(books.n_committed < TOLD_MAX);
+    books.committed[books.n_committed++] = txid;
+}
+
 static void note_committed(hmq_txid txid)
 {
     pthread_mutex_lock(&books.lock);
-    assert_true(books.n_committed < TOLD_MAX);
-    books.committed[books.n_committed++] = txid;
+    note(txid);
     pthread_mutex_unlock(&books.lock);
 }
 
@@ -246,8 +252,10 @@ static void test_checks_are_answered(void **state)
     learn_io_thread();
     books.undecided_first = true;
     hmq_txn_producer *producer = txn_producer(on_check);
+    pthread_mutex_lock(&books.lock); /* no check is answered before the note is there */
     hmq_txid kept = half(producer, "a", "kept", 1), dropped = half(producer, "a", "dropped", 0);
-    note_committed(kept);
+    note(kept);
+    pthread_mutex_unlock(&books.lock);
     rig_eventually(is_committed, &kept, "the check-back commits");
     rig_eventually(is_rolled_back, &dropped, "the check-back rolls back");
     close_producer(producer);
@@ -316,8 +324,11 @@ static void test_checks_after_a_kill(void **state)
     (void)state;
     hmq_txn_producer *producer = txn_producer(on_check);
     for (int round = 0; round < 3; round++) {
+        /* A check that comes before the note would be answered with rollback: it waits for the lock. */
+        pthread_mutex_lock(&books.lock);
         hmq_txid txid = half(producer, "a", "kept", 1);
-        note_committed(txid);
+        note(txid);
+        pthread_mutex_unlock(&books.lock);
         spawn_kill(broker);
         spawn_again(broker);
         rig_eventually(is_committed, &txid, "the check-back commits after the restart");
