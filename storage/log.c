@@ -8,6 +8,7 @@
  */
 #include <stdlib.h>
 
+#include "storage/log.h"
 #include "storage/topic.h"
 
 #define TAIL_KEEP_BYTES KIB(256)
@@ -229,9 +230,8 @@ static bool info_covers(const struct record_info *info, uint64_t offset)
     return offset >= info->base && offset - info->base < info->count;
 }
 
-/* Iterates to the record that holds offset or the first behind it; ST_GONE: none. */
-static enum status log_seek(struct kv_iter *it, uint64_t topic, uint32_t queue, uint64_t offset,
-                            struct record_header *ret_h)
+enum status log_seek(struct kv_iter *it, uint64_t topic, uint32_t queue, uint64_t offset,
+                     struct record_header *ret_h)
 {
     struct key key = key_log(topic, queue, offset);
     kv_iter_floor(it, key_slice(&key));

@@ -55,24 +55,6 @@ struct kv_iter *view_log(struct view *v, uint64_t topic, uint32_t queue)
     return kv_iter_new(v->kv, KV_LOG, v->snap, key_slice(&from), key_slice(&to));
 }
 
-enum status view_seek(struct kv_iter *it, uint64_t topic, uint32_t queue, uint64_t offset,
-                      struct record_header *ret_h)
-{
-    struct key key = key_log(topic, queue, offset);
-    struct record_header h = {0};
-    kv_iter_floor(it, key_slice(&key));
-    bool holds = kv_iter_valid(it) && record_header_read(kv_iter_value(it), &h) == ST_OK &&
-                 offset < h.base + h.count;
-    if (!holds)
-        kv_iter_seek(it, key_slice(&key));
-    if (!kv_iter_valid(it))
-        return kv_iter_status(it) == ST_OK ? ST_GONE : ST_IO;
-    if (!holds && record_header_read(kv_iter_value(it), &h) != ST_OK)
-        return ST_IO;
-    *ret_h = h;
-    return ST_OK;
-}
-
 enum status view_ends(struct view *v, uint32_t queue, uint64_t *ret_first, uint64_t *ret_next)
 {
     struct kv_iter *it = view_log(v, v->topic.id, queue);

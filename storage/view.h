@@ -9,6 +9,7 @@
 #include "protocol/text.h"
 #include "storage/keys.h"
 #include "storage/kv.h"
+#include "storage/log.h"
 #include "storage/query.h"
 #include "storage/rows.h"
 
@@ -35,10 +36,6 @@ struct kv_iter *view_log(struct view *v, uint64_t topic, uint32_t queue);
 
 /* First and next offset of a queue of v->topic. */
 enum status view_ends(struct view *v, uint32_t queue, uint64_t *ret_first, uint64_t *ret_next) MUST_CHECK;
-
-/* Puts the iterator on the record that holds offset or the first behind it. ST_GONE: none. */
-enum status view_seek(struct kv_iter *it, uint64_t topic, uint32_t queue, uint64_t offset,
-                      struct record_header *ret_h) MUST_CHECK;
 
 /* Answers the store's failures and NOTOPIC. */
 void view_refuse(struct buf *reply, enum status s, const char *what, struct slice name);
