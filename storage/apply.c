@@ -3,6 +3,7 @@
  * is marked so and has no handler here does not compile.
  */
 #include "storage/handlers.h"
+#include "storage/young.h"
 
 /* Handlers by id; KIND_x decides whether the line needs one. */
 #define HANDLER_LOCAL(id)
@@ -56,6 +57,9 @@ void state_apply(struct state *st, const struct stamp *stamp, const struct comma
         state_fail(out, ST_IO, cmd->info->words);
         return;
     }
+    if (st->group_commands == 1)
+        kv_set_time(st->kv, stamp->now_ms, stamp->policy->txn_outcome_retention_ms);
+    young_tick(st, stamp);
     fn(st, stamp, cmd, out);
     assert(out->reply.len > 0 || out->n_grants > 0 || out->reply.failed);
     st->sick = st->sick || out->reply.failed; /* it may be done, and nobody could be told */

@@ -61,11 +61,10 @@ static enum status check_messages(struct state *st, struct buf *r, uint64_t txid
 {
     reply_array(r, row->n_messages);
     for (uint32_t i = 0; i < row->n_messages; i++) {
-        struct key key = key_txn_message(txid, i);
         struct half_row half;
         struct message m;
         buf_reset(&st->props, KIB(256));
-        enum status s = overlay_get(&st->overlay, &key, &st->props);
+        enum status s = txn_message(st, txid, row, i, &st->props);
         if (s == ST_OK)
             s = half_decode(buf_slice(&st->props), &half);
         if (s == ST_OK)
@@ -245,9 +244,7 @@ void apply_txn_extend(struct state *st, const struct stamp *stamp, const struct 
     int64_t dur = 0;
     bool parsed = text_duration(cmd->pos[1], &dur);
     assert(parsed);
-    txn_unschedule(st, stamp, txid, &row);
-    row.next_check_ms = stamp->now_ms + dur;
-    txn_schedule(st, stamp, txid, &row);
+    txn_move_check(st, stamp, txid, &row, stamp->now_ms + dur);
     txn_put(st, txid, &row);
     reply_ok(&out->reply);
 }

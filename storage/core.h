@@ -83,6 +83,20 @@ struct pgroup {
     struct news_slot news;
 };
 
+/* A transaction without rows K and W, and when it gets them. known: it surely has none yet. */
+struct young_entry {
+    uint64_t txid;
+    int64_t due_ms;
+    bool there, known;
+};
+
+/* A ring of them (young.h): places first .. end-1, place p in slot p & (size - 1). */
+struct young {
+    struct young_entry *slots;
+    uint32_t size;
+    uint64_t first, end;
+};
+
 struct gt;
 
 struct state {
@@ -106,9 +120,10 @@ struct state {
     int64_t timer_floor_ms; /* no timer row is due before this */
     int64_t timer_fresh_ms; /* earliest timer row of this group */
     int64_t next_due_ms;
+    struct young young;
     struct effects fx;
     struct tally tally;
-    struct buf scratch, scratch2, props; /* of the command at work */
+    struct buf scratch, scratch2, props, half; /* of the command at work */
 };
 
 /* Next id of a transaction or a delay token: Snowflake-style, ascending. */

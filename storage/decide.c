@@ -102,11 +102,10 @@ static enum status commit_gather(struct state *st, const struct stamp *stamp, ui
 {
     uint64_t missing = 0;
     for (uint32_t i = 0; i < row->n_messages; i++) {
-        struct key key = key_txn_message(txid, i);
         parts[i].at = bytes->len;
-        enum status s = overlay_get(&st->overlay, &key, bytes);
+        enum status s = txn_message(st, txid, row, i, bytes);
         if (s != ST_OK)
-            return s == ST_GONE ? ST_IO : s;
+            return s;
         parts[i].len = bytes->len - parts[i].at;
         struct half_row half;
         if (half_decode(slice_of(bytes->data + parts[i].at, parts[i].len), &half) != ST_OK)
@@ -159,21 +158,20 @@ static void decide_close(struct state *st, const struct stamp *stamp, uint64_t t
                          enum txn_state state)
 {
     if (row->state == TXN_PENDING) {
-        txn_unschedule(st, stamp, txid, row);
-        txn_timer_del(st, row->timeout_ms, TIMER_TXN, txid);
+        txn_retire(st, stamp, txid, row);
         st->meta.pending--;
     } else {
         st->meta.parked--;
     }
     st->meta_dirty = true;
-    for (uint32_t i = 0; i < row->n_messages; i++) {
+    for (uint32_t i = row->first.len ? 1 : 0; i < row->n_messages; i++) {
         struct key key = key_txn_message(txid, i);
         overlay_del(&st->overlay, &key);
     }
+    row->first = slice_of(NULL, 0);
     row->state = state;
     row->decided_ms = stamp->now_ms;
     txn_put(st, txid, row);
-    txn_timer_put(st, stamp->now_ms + stamp->policy->txn_outcome_retention_ms, TIMER_FORGET, txid);
 }
 
 static void commit_refuse(struct outcome *out, enum status s, uint64_t txid, struct slice topic)

@@ -35,18 +35,4 @@ void dedup_remember(struct state *st, const struct stamp *stamp, const struct to
     buf_reset(&st->scratch2, KIB(64));
     dedup_encode(&st->scratch2, &row);
     overlay_put(&st->overlay, &key, state_row(st));
-    timer_put(st, expires, TIMER_DEDUP, slice_of(key.bytes + 1, key.len - 1));
-}
-
-void dedup_tick(struct state *st, int64_t now_ms, struct slice what)
-{
-    struct key key;
-    key_begin(&key, 'D');
-    key_bytes(&key, what);
-    struct dedup_row row;
-    enum status s = dedup_row(st, &key, &row);
-    if (s == ST_OK && row.expires_ms <= now_ms)
-        overlay_del(&st->overlay, &key);
-    else if (s != ST_OK && s != ST_GONE)
-        st->sick = true; /* the timer's row is on its way out: nobody would come back */
 }

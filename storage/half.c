@@ -2,12 +2,17 @@
  * half.c: HALF: a message stored where nobody looks, under a transaction's id.
  *
  * Its ORDER, QUEUE and TTL are kept with it and take effect at the COMMIT. HALF n of a transaction is
- * row Y n; COMMIT answers ids in that order.
+ * row Y n, but the first one lies in the transaction's own row: most have no other, and it is read and
+ * dropped with that row. A large one has row Y 0, since each ask rewrites the transaction's row. COMMIT
+ * answers ids in the order of the HALFs.
  */
 #include "storage/dedup.h"
 #include "storage/handlers.h"
 #include "storage/send.h"
 #include "storage/txn.h"
+#include "storage/young.h"
+
+#define HALF_INLINE_MAX KIB(4)
 
 /* What a message counts for against TXN_BYTES_MAX: at least what is stored of it. */
 static uint64_t half_bytes(const struct message *m)
@@ -50,6 +55,7 @@ static bool half_join(struct state *st, const struct stamp *stamp, const struct 
     return false;
 }
 
+/* Where it stays in the row, row->first points into st->half. */
 static void half_store(struct state *st, const struct stamp *stamp, const struct command *cmd,
                        uint64_t txid, struct txn_row *row, const struct message *m)
 {
@@ -58,16 +64,18 @@ static void half_store(struct state *st, const struct stamp *stamp, const struct
                             .queue = (uint32_t)command_number(cmd, OPT_ID_QUEUE, 0),
                             .ttl_ms = command_number(cmd, OPT_ID_TTL, -1),
                             .base_ms = stamp->now_ms};
-    struct buf encoded;
-    buf_init(&encoded, REQUEST_BYTES_MAX);
-    message_encode(&encoded, m, stamp->now_ms);
-    half.message = buf_slice(&encoded);
     buf_reset(&st->scratch2, KIB(256));
-    half_encode(&st->scratch2, &half);
-    struct key key = key_txn_message(txid, row->n_messages);
-    overlay_put(&st->overlay, &key, state_row(st));
-    st->sick = st->sick || encoded.failed;
-    buf_free(&encoded);
+    message_encode(&st->scratch2, m, stamp->now_ms);
+    half.message = state_row(st);
+    buf_reset(&st->half, KIB(256));
+    half_encode(&st->half, &half);
+    st->sick = st->sick || st->half.failed;
+    if (row->n_messages == 0 && st->half.len <= HALF_INLINE_MAX) {
+        row->first = buf_slice(&st->half);
+    } else {
+        struct key key = key_txn_message(txid, row->n_messages);
+        overlay_put(&st->overlay, &key, buf_slice(&st->half));
+    }
     row->n_messages++;
     row->bytes += half_bytes(m);
     st->group_bytes += m->body.len + 256;
@@ -87,15 +95,21 @@ static void half_open(struct state *st, const struct stamp *stamp, const struct 
     st->tally.halfs++;
 }
 
+static void half_rows(struct state *st, const struct stamp *stamp, uint64_t txid, const struct txn_row *row)
+{
+    if (young_add(st, stamp, txid, row))
+        return;
+    txn_schedule(st, stamp, txid, row);
+    txn_timer_put(st, row->timeout_ms, TIMER_TXN, txid);
+}
+
 /* CHECKIN given with a further message moves the next check. */
 static void half_reschedule(struct state *st, const struct stamp *stamp, const struct command *cmd,
                             uint64_t txid, struct txn_row *row)
 {
     if (!command_has(cmd, OPT(CHECKIN)))
         return;
-    txn_unschedule(st, stamp, txid, row);
-    row->next_check_ms = stamp->now_ms + command_number(cmd, OPT_ID_CHECKIN, 0);
-    txn_schedule(st, stamp, txid, row);
+    txn_move_check(st, stamp, txid, row, stamp->now_ms + command_number(cmd, OPT_ID_CHECKIN, 0));
 }
 
 static void half_remember(struct state *st, const struct stamp *stamp, const struct topic *t,
@@ -133,8 +147,7 @@ void apply_half(struct state *st, const struct stamp *stamp, const struct comman
     if (!joins) {
         half_open(st, stamp, cmd, &row);
         txid = state_next_id(st, stamp);
-        txn_schedule(st, stamp, txid, &row);
-        txn_timer_put(st, row.timeout_ms, TIMER_TXN, txid);
+        half_rows(st, stamp, txid, &row);
     } else {
         half_reschedule(st, stamp, cmd, txid, &row);
     }

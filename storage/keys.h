@@ -12,7 +12,7 @@
  *     C gt u64                                         → its cursors, queue by queue
  *     R gt u64 │ queue u32 │ base u64                  → a run: leased or waiting messages
  *     X txid u64                                       → a transaction: state, times, outcome
- *     Y txid u64 │ n u32                               → its n-th message
+ *     Y txid u64 │ n u32                               → its n-th message (0: only a large one)
  *     K pgroup 0 due u64 │ txid u64                    → (empty) a check-back falls due
  *     D topic u64 │ dedup id                           → the first answer, and until when
  *     I topic u64 │ hash u64 │ stored u64 │ queue u32 │ offset u64   → (empty) KEY index

@@ -32,6 +32,9 @@ struct kv {
     rocksdb_writebatch_t *batch;
     atomic_bool dead; /* a write failed: no more of them */
     atomic_int fault[KV_OPS];
+    rocksdb_compactionfilter_t *filter;
+    kv_stale_fn *stale;
+    atomic_int_fast64_t now_ms, keep_ms;
 };
 
 struct kv_snap {
@@ -70,13 +73,47 @@ static bool kv_failed(char *rocks, char *err, size_t err_size)
     return true;
 }
 
+/* ---- rows that are over ---- */
+
+static void filter_free(void *arg)
+{
+    (void)arg;
+}
+
+static unsigned char filter_drops(void *arg, int level, const char *key, size_t key_len, const char *value,
+                                  size_t value_len, char **new_value, size_t *new_len,
+                                  unsigned char *value_changed)
+{
+    struct kv *kv = arg;
+    (void)level, (void)new_value, (void)new_len;
+    *value_changed = 0;
+    return kv->stale(slice_of(key, key_len), slice_of(value, value_len),
+                     atomic_load_explicit(&kv->now_ms, memory_order_relaxed),
+                     atomic_load_explicit(&kv->keep_ms, memory_order_relaxed));
+}
+
+static const char *filter_name(void *arg)
+{
+    (void)arg;
+    return "halfmq.stale";
+}
+
+void kv_set_time(struct kv *kv, int64_t now_ms, int64_t keep_ms)
+{
+    atomic_store_explicit(&kv->keep_ms, keep_ms, memory_order_relaxed);
+    atomic_store_explicit(&kv->now_ms, now_ms, memory_order_relaxed);
+}
+
 /*
  * Rows are looked up by key, and most look-ups of DEDUP ids miss: filters in the files and in the write
  * buffer answer those. Filters and indexes are cut into pieces of a block's size: whole ones would be
  * larger than the cache's shards, and every look-up would read them again.
  */
-static void kv_state_options(rocksdb_options_t *o, rocksdb_block_based_table_options_t *t)
+static void kv_state_options(struct kv *kv, rocksdb_options_t *o, rocksdb_block_based_table_options_t *t)
 {
+    /* With a filter RocksDB also goes through files that nothing else would touch, once in 30 days. */
+    if (kv->filter)
+        rocksdb_options_set_compaction_filter(o, kv->filter);
     rocksdb_block_based_options_set_filter_policy(t, rocksdb_filterpolicy_create_bloom(10));
     rocksdb_block_based_options_set_partition_filters(t, 1);
     rocksdb_block_based_options_set_index_type(
@@ -122,7 +159,7 @@ static rocksdb_options_t *kv_family_options(struct kv *kv, enum kv_family f, siz
     rocksdb_block_based_options_set_cache_index_and_filter_blocks(t, 1);
     rocksdb_block_based_options_set_block_size(t, f == KV_LOG ? KIB(16) : KIB(4));
     if (f == KV_STATE)
-        kv_state_options(o, t);
+        kv_state_options(kv, o, t);
     else
         kv_log_options(kv, o);
     rocksdb_options_set_block_based_table_factory(o, t);
@@ -150,11 +187,14 @@ static void kv_database_options(rocksdb_options_t *o, size_t memory)
     rocksdb_options_set_max_open_files(o, 512);
 }
 
-static struct kv *kv_new(size_t memory)
+static struct kv *kv_new(size_t memory, kv_stale_fn *stale)
 {
     struct kv *kv = calloc(1, sizeof(*kv));
     if (!kv)
         return NULL;
+    kv->stale = stale;
+    if (stale)
+        kv->filter = rocksdb_compactionfilter_create(kv, filter_free, filter_drops, filter_name);
     kv->cache = kv_cache(memory / 4);
     for (int f = 0; f < KV_FAMILIES; f++)
         kv_family_options(kv, (enum kv_family)f, memory);
@@ -172,6 +212,8 @@ static void kv_free(struct kv *kv)
         rocksdb_options_destroy(kv->options[f]);
         rocksdb_block_based_options_destroy(kv->tables[f]);
     }
+    if (kv->filter)
+        rocksdb_compactionfilter_destroy(kv->filter);
     rocksdb_cache_destroy(kv->cache);
     rocksdb_writeoptions_destroy(kv->write_sync);
     rocksdb_writeoptions_destroy(kv->write_fast);
@@ -180,12 +222,12 @@ static void kv_free(struct kv *kv)
     free(kv);
 }
 
-enum status kv_open(const char *path, size_t memory_bytes, bool paranoid, struct kv **ret_kv, char *err,
-                    size_t err_size)
+enum status kv_open(const char *path, size_t memory_bytes, bool paranoid, kv_stale_fn *stale,
+                    struct kv **ret_kv, char *err, size_t err_size)
 {
     /* RocksDB insists on a family called default: the rows live there. */
     static const char *const names[KV_FAMILIES] = {[KV_LOG] = "log", [KV_STATE] = "default"};
-    struct kv *kv = kv_new(memory_bytes);
+    struct kv *kv = kv_new(memory_bytes, stale);
     if (!kv) {
         snprintf(err, err_size, "no memory to open %s", path);
         return ST_NOMEM;
@@ -395,6 +437,11 @@ enum status kv_iter_status(const struct kv_iter *it)
     char *failure = NULL;
     rocksdb_iter_get_error(it->it, &failure);
     return kv_failed(failure, NULL, 0) || it->broken ? ST_IO : ST_OK;
+}
+
+void kv_compact(struct kv *kv, enum kv_family f)
+{
+    rocksdb_compact_range_cf(kv->db, kv->family[f], NULL, 0, NULL, 0);
 }
 
 size_t kv_memory(const struct kv *kv)

@@ -27,9 +27,14 @@ struct kv_snap;
 enum kv_family { KV_LOG, KV_STATE, KV_FAMILIES };
 enum kv_op { KV_OP_WRITE, KV_OP_SYNC, KV_OP_GET, KV_OP_ITER, KV_OPS };
 
-/* Opens or creates the folder. ST_BUSY: another process holds it. err has the text. */
-enum status kv_open(const char *path, size_t memory_bytes, bool paranoid, struct kv **ret_kv, char *err,
-                    size_t err_size) MUST_CHECK;
+/* True where a row of KV_STATE says nothing any more at now_ms, so that a compaction may drop it: whoever
+ * reads such a row must come to the same answer as if it were gone. keep_ms is what kv_set_time was given.
+ * Called by RocksDB's threads: a function of its arguments. */
+typedef bool kv_stale_fn(struct slice key, struct slice value, int64_t now_ms, int64_t keep_ms);
+
+/* Opens or creates the folder. stale may be NULL. ST_BUSY: another process holds it. err has the text. */
+enum status kv_open(const char *path, size_t memory_bytes, bool paranoid, kv_stale_fn *stale,
+                    struct kv **ret_kv, char *err, size_t err_size) MUST_CHECK;
 void kv_close(struct kv *kv);
 
 /* Appends the value to out. ST_GONE: no such key; ST_IO; ST_NOMEM. snap NULL: the newest state. */
@@ -41,6 +46,9 @@ void kv_put(struct kv *kv, enum kv_family f, struct slice key, struct slice valu
 void kv_del(struct kv *kv, enum kv_family f, struct slice key);
 void kv_del_range(struct kv *kv, enum kv_family f, struct slice from, struct slice to); /* to excluded */
 bool kv_pending(const struct kv *kv);
+
+/* What stale is told from now on; before the first call nothing is stale. */
+void kv_set_time(struct kv *kv, int64_t now_ms, int64_t keep_ms);
 enum status kv_write(struct kv *kv, bool sync, char *err, size_t err_size) MUST_CHECK;
 enum status kv_sync(struct kv *kv, char *err, size_t err_size) MUST_CHECK;
 
@@ -62,6 +70,9 @@ enum status kv_iter_status(const struct kv_iter *it) MUST_CHECK;
 
 /* Bytes in write buffers and block cache. */
 size_t kv_memory(const struct kv *kv);
+
+/* Goes through every file of a family now. Tests only. */
+void kv_compact(struct kv *kv, enum kv_family f);
 
 /* The countdown-th call of op from now fails (1: the next); 0 switches off. Tests only. */
 void kv_fault(struct kv *kv, enum kv_op op, int countdown);

@@ -53,6 +53,7 @@ void meta_encode(struct buf *b, const struct meta_row *r)
     buf_put_varint(b, r->parked);
     buf_put_varint(b, r->topics);
     buf_put_varint(b, r->groups);
+    buf_put_u64(b, r->young);
 }
 
 enum status meta_decode(struct slice bytes, struct meta_row *ret_r)
@@ -66,6 +67,7 @@ enum status meta_decode(struct slice bytes, struct meta_row *ret_r)
     r.parked = cursor_varint(&c);
     r.topics = cursor_varint(&c);
     r.groups = cursor_varint(&c);
+    r.young = cursor_u64(&c);
     if (row_close(&c) != ST_OK)
         return ST_BAD;
     *ret_r = r;
@@ -191,6 +193,7 @@ void txn_encode(struct buf *b, const struct txn_row *r)
     buf_put_varint(b, r->n_messages);
     buf_put_varint(b, r->bytes);
     buf_put_sized(b, r->outcome);
+    buf_put_sized(b, r->first);
 }
 
 /* The ids that a committed transaction answers: one a message, and nothing else. */
@@ -215,6 +218,7 @@ enum status txn_decode(struct slice bytes, struct txn_row *ret_r)
     ret_r->n_messages = get_u32(&c, TXN_MESSAGES_MAX);
     ret_r->bytes = cursor_varint(&c);
     ret_r->outcome = cursor_sized(&c);
+    ret_r->first = cursor_sized(&c);
     if (state < TXN_PENDING || state > TXN_PARKED || ret_r->pgroup.len > NAME_BYTES_MAX)
         return ST_BAD;
     ret_r->state = (enum txn_state)state;

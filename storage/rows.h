@@ -19,6 +19,7 @@ struct meta_row {
     uint64_t last_id;  /* of txids and delay tokens */
     uint64_t next_ref; /* ids of topics and of groups on topics */
     uint64_t pending, parked, topics, groups;
+    uint64_t young; /* transactions from this id on may be without their rows K and W (young.h) */
 };
 
 enum topic_flag { TOPIC_HAS_TTL = 1 };
@@ -73,6 +74,7 @@ struct txn_row {
     uint32_t checks, n_messages;
     uint64_t bytes;
     struct slice outcome; /* COMMITTED: n_messages x sized text of the id */
+    struct slice first;   /* open: its message 0 (half_encode), unless that has a row of its own */
 };
 
 /* A message waiting for its COMMIT. */

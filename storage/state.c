@@ -11,7 +11,9 @@
 #include <stdlib.h>
 
 #include "storage/group.h"
+#include "storage/stale.h"
 #include "storage/txn.h"
+#include "storage/young.h"
 
 #define GROUP_BYTES_MAX MIB(8)
 #define GROUP_COMMANDS_MAX 16384
@@ -130,6 +132,7 @@ static struct state *state_new(void)
     buf_init(&st->scratch, REQUEST_BYTES_MAX);
     buf_init(&st->scratch2, REQUEST_BYTES_MAX + MIB(1));
     buf_init(&st->props, REQUEST_BYTES_MAX + RECORD_BYTES_MAX);
+    buf_init(&st->half, REQUEST_BYTES_MAX + MIB(1));
     st->next_due_ms = 0; /* the first TICK finds out */
     return st;
 }
@@ -143,7 +146,7 @@ enum status state_open(const struct state_options *opt, struct state **ret_state
         return ST_NOMEM;
     }
     st->runs_max = opt->memory_bytes / 8 / RUN_BYTES_ESTIMATE;
-    enum status s = kv_open(opt->path, opt->memory_bytes, opt->paranoid, &st->kv, err, err_size);
+    enum status s = kv_open(opt->path, opt->memory_bytes, opt->paranoid, row_stale, &st->kv, err, err_size);
     if (s == ST_OK) {
         s = overlay_init(&st->overlay, st->kv);
         if (s != ST_OK)
@@ -154,6 +157,11 @@ enum status state_open(const struct state_options *opt, struct state **ret_state
         if (s != ST_OK)
             snprintf(err, err_size, "the store in %s is damaged or of a later version: its first row cannot be read",
                      opt->path);
+    }
+    if (s == ST_OK) {
+        s = young_load(st);
+        if (s != ST_OK)
+            snprintf(err, err_size, "the open transactions in %s cannot be read", opt->path);
     }
     if (s != ST_OK) {
         state_close(st);
@@ -208,6 +216,8 @@ void state_close(struct state *st)
     buf_free(&st->scratch);
     buf_free(&st->scratch2);
     buf_free(&st->props);
+    buf_free(&st->half);
+    young_fini(st);
     kv_close(st->kv);
     free(st);
 }
@@ -228,6 +238,7 @@ static void state_put_meta(struct state *st)
 {
     st->meta.index = st->last_index;
     st->meta.now_ms = st->now_ms;
+    st->meta.young = young_floor(st);
     buf_reset(&st->scratch2, KIB(64));
     meta_encode(&st->scratch2, &st->meta);
     struct key key = key_meta();
@@ -257,11 +268,12 @@ enum status state_write(struct state *st, bool sync, struct effects *fx, char *e
     st->fx.index = st->last_index;
     st->fx.now_ms = st->now_ms;
     st->fx.written = changed;
-    st->fx.next_due_ms = st->next_due_ms;
+    int64_t settle_ms = young_due_ms(st);
+    st->fx.next_due_ms = settle_ms < st->next_due_ms ? settle_ms : st->next_due_ms;
     fx->index = st->fx.index;
     fx->now_ms = st->fx.now_ms;
     fx->written = changed;
-    fx->next_due_ms = st->next_due_ms;
+    fx->next_due_ms = st->fx.next_due_ms;
     fx->overflow = st->fx.overflow;
     fx->n_keys = st->fx.n_keys;
     memcpy(fx->keys, st->fx.keys, st->fx.n_keys * sizeof(fx->keys[0]));

@@ -1,7 +1,6 @@
 /* timer.c: see timer.h. */
 #include "storage/timer.h"
 
-#include "storage/dedup.h"
 #include "storage/group.h"
 #include "storage/handlers.h"
 #include "storage/txn.h"
@@ -44,12 +43,6 @@ static void fire_gt(struct state *st, const struct stamp *stamp, int64_t due_ms,
     gt_tick(st, stamp, gt);
 }
 
-static void fire_dedup(struct state *st, const struct stamp *stamp, int64_t due_ms, struct slice what)
-{
-    (void)due_ms;
-    dedup_tick(st, stamp->now_ms, what);
-}
-
 static void fire_txn(struct state *st, const struct stamp *stamp, int64_t due_ms, struct slice what)
 {
     (void)due_ms;
@@ -57,20 +50,11 @@ static void fire_txn(struct state *st, const struct stamp *stamp, int64_t due_ms
         txn_tick_pending(st, stamp, key_read_u64(what.data));
 }
 
-static void fire_forget(struct state *st, const struct stamp *stamp, int64_t due_ms, struct slice what)
-{
-    (void)due_ms;
-    if (what.len == 8)
-        txn_tick_forget(st, stamp, key_read_u64(what.data));
-}
-
 typedef void fire_fn(struct state *st, const struct stamp *stamp, int64_t due_ms, struct slice what);
 
 static fire_fn *const timer_fire[TIMER_KINDS] = {
     [TIMER_GT] = fire_gt,
-    [TIMER_DEDUP] = fire_dedup,
     [TIMER_TXN] = fire_txn,
-    [TIMER_FORGET] = fire_forget,
 };
 
 /* W, due u64, kind u8, what */

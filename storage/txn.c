@@ -2,6 +2,8 @@
  * check.c. */
 #include "storage/txn.h"
 
+#include "storage/young.h"
+
 #include <stdlib.h>
 
 #define PGROUPS_KEPT_MAX 10000
@@ -123,6 +125,37 @@ void txn_unschedule(struct state *st, const struct stamp *stamp, uint64_t txid, 
     state_del(st, &key);
 }
 
+void txn_retire(struct state *st, const struct stamp *stamp, uint64_t txid, const struct txn_row *row)
+{
+    if (young_take(st, txid))
+        return;
+    txn_unschedule(st, stamp, txid, row);
+    txn_timer_del(st, row->timeout_ms, TIMER_TXN, txid);
+}
+
+void txn_move_check(struct state *st, const struct stamp *stamp, uint64_t txid, struct txn_row *row,
+                    int64_t due_ms)
+{
+    if (young_take(st, txid))
+        txn_timer_put(st, row->timeout_ms, TIMER_TXN, txid);
+    else
+        txn_unschedule(st, stamp, txid, row);
+    row->next_check_ms = due_ms;
+    txn_schedule(st, stamp, txid, row);
+}
+
+enum status txn_message(struct state *st, uint64_t txid, const struct txn_row *row, uint32_t n,
+                        struct buf *out)
+{
+    if (n == 0 && row->first.len) {
+        buf_put_slice(out, row->first);
+        return out->failed ? ST_NOMEM : ST_OK;
+    }
+    struct key key = key_txn_message(txid, n);
+    enum status s = overlay_get(&st->overlay, &key, out);
+    return s == ST_GONE ? ST_IO : s;
+}
+
 void txn_tick_pending(struct state *st, const struct stamp *stamp, uint64_t txid)
 {
     struct txn_row row;
@@ -138,26 +171,12 @@ void txn_tick_pending(struct state *st, const struct stamp *stamp, uint64_t txid
         txn_schedule(st, stamp, txid, &row); /* check_max was raised since: it has asks left */
     if (!asked_out && !too_old)
         return;
-    txn_unschedule(st, stamp, txid, &row);
-    txn_timer_del(st, row.timeout_ms, TIMER_TXN, txid);
+    txn_retire(st, stamp, txid, &row);
     row.state = TXN_PARKED;
     txn_put(st, txid, &row);
     st->meta.pending--;
     st->meta.parked++;
     st->meta_dirty = true;
-}
-
-void txn_tick_forget(struct state *st, const struct stamp *stamp, uint64_t txid)
-{
-    struct txn_row row;
-    enum status s = txn_get(st, stamp, txid, &st->scratch, &row);
-    struct key key = key_txn(txid);
-    if (s != ST_OK && s != ST_GONE)
-        st->sick = true;
-    if (s == ST_GONE)
-        overlay_del(&st->overlay, &key);
-    else if (s == ST_OK && (row.state == TXN_COMMITTED || row.state == TXN_ROLLEDBACK))
-        txn_timer_put(st, row.decided_ms + stamp->policy->txn_outcome_retention_ms, TIMER_FORGET, txid);
 }
 
 void txn_refuse(struct outcome *out, enum status s, uint64_t txid)

@@ -7,15 +7,16 @@
  *        ask, UNKNOWN,  └─┘     └─ asks used up, or timeout ─► parked ── COMMIT, ROLLBACK by hand ─► (above)
  *        EXTEND, another HALF
  *
- * Rows: X the transaction, Y its messages, K when its producer group is to be asked (by group, so that a
- * stuck one is never met by another), W when it is parked for its age. An open transaction is only rows:
- * it costs disk, not memory, and holds up nobody.
+ * Rows: X the transaction with its first message, Y the further ones (and a first one that is large), K
+ * when its producer group is to be asked (by group, so that a stuck one is never met by another), W when it
+ * is parked for its age. An open transaction is only rows: it costs disk, not memory, and holds up nobody.
  *
  * The first decision stands; its row answers repeats until txn_outcome_retention is over. Whether it is
- * over is decided by the row's own time when it is read; a timer clears it away some time later.
+ * over is decided by the row's own time when it is read; it goes when the store tidies up (stale.h).
  *
- * Invariants: K exists for a pending transaction that has asks left, at its next_check; after the last
- * ask a W row parks it there. The W row of the timeout exists exactly while it is pending.
+ * Invariants, but for the youngest (young.h): K exists for a pending transaction that has asks left, at its
+ * next_check; after the last ask a W row parks it there. The W row of the timeout exists exactly while it
+ * is pending.
  */
 #ifndef HALFMQ_STORAGE_TXN_H
 #define HALFMQ_STORAGE_TXN_H
@@ -34,13 +35,23 @@ void txn_put(struct state *st, uint64_t txid, const struct txn_row *row);
 void txn_schedule(struct state *st, const struct stamp *stamp, uint64_t txid, const struct txn_row *row);
 void txn_unschedule(struct state *st, const struct stamp *stamp, uint64_t txid, const struct txn_row *row);
 
+/* It is no longer pending: its rows K and W go, where it has any. */
+void txn_retire(struct state *st, const struct stamp *stamp, uint64_t txid, const struct txn_row *row);
+
+/* Sets its next check to due_ms (row is not put). */
+void txn_move_check(struct state *st, const struct stamp *stamp, uint64_t txid, struct txn_row *row,
+                    int64_t due_ms);
+
+/* Message n of an open transaction, appended to out as half_encode left it. ST_IO: it is not there. */
+enum status txn_message(struct state *st, uint64_t txid, const struct txn_row *row, uint32_t n,
+                        struct buf *out) MUST_CHECK;
+
 /* A timer row of ours; keeps the state's earliest due. */
 void txn_timer_put(struct state *st, int64_t due_ms, enum timer_kind kind, uint64_t txid);
 void txn_timer_del(struct state *st, int64_t due_ms, enum timer_kind kind, uint64_t txid);
 
-/* TIMER_TXN and TIMER_FORGET fired. */
+/* TIMER_TXN fired. */
 void txn_tick_pending(struct state *st, const struct stamp *stamp, uint64_t txid);
-void txn_tick_forget(struct state *st, const struct stamp *stamp, uint64_t txid);
 
 /* Answers NOTXN and the store's failures. */
 void txn_refuse(struct outcome *out, enum status s, uint64_t txid);

@@ -96,7 +96,7 @@ static void too_old(void **state)
     struct store *s = *state;
     s->policy.txn_timeout_ms = 10000;
     half(s, "CHECKIN 5s");
-    s->now_ms += 5000;
+    store_pass(s, 5000);
     assert_int_equal(asked(s), 1);
     store_pass(s, 4999);
     assert_non_null(strstr(store_do(s, "TXN INFO %s", tx), "state:pending"));
@@ -133,7 +133,7 @@ static void decided_is_not_asked(void **state)
     half(s, "CHECKIN 1s");
     store_do(s, "ROLLBACK %s", tx);
     half(s, "CHECKIN 1s");
-    s->now_ms += 1000;
+    store_pass(s, 1000);
     assert_int_equal(asked(s), 1);
 }
 
@@ -192,7 +192,7 @@ static void count_and_order(void **state)
     half(s, "CHECKIN 2s");
     (void)snprintf(first, sizeof(first), "%s", tx);
     half(s, "CHECKIN 1s");
-    s->now_ms += 5000;
+    store_pass(s, 5000);
     assert_non_null(strstr(store_do(s, "CHECKS pg"), tx)); /* the one due first */
     assert_non_null(strstr(store_do(s, "CHECKS pg"), first));
     store_expect(s, "[]", "CHECKS pg");

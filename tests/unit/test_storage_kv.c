@@ -19,7 +19,7 @@ static void open_again(struct fixture *f)
 {
     kv_close(f->kv);
     f->kv = NULL;
-    assert_int_equal(kv_open(f->path, 16 << 20, true, &f->kv, f->err, sizeof(f->err)), ST_OK);
+    assert_int_equal(kv_open(f->path, 16 << 20, true, NULL, &f->kv, f->err, sizeof(f->err)), ST_OK);
 }
 
 static int setup(void **state)
@@ -157,7 +157,7 @@ static void one_owner(void **state)
     struct fixture *f = *state;
     struct kv *second = NULL;
     char err[256] = "";
-    assert_int_equal(kv_open(f->path, 16 << 20, false, &second, err, sizeof(err)), ST_BUSY);
+    assert_int_equal(kv_open(f->path, 16 << 20, false, NULL, &second, err, sizeof(err)), ST_BUSY);
     assert_true(err[0] != 0 && second == NULL);
 }
 
@@ -167,7 +167,7 @@ static void unusable_folder(void **state)
     struct kv *kv = NULL;
     char err[256] = "";
     (void)f;
-    assert_int_equal(kv_open("/proc/no/such", 16 << 20, false, &kv, err, sizeof(err)), ST_IO);
+    assert_int_equal(kv_open("/proc/no/such", 16 << 20, false, NULL, &kv, err, sizeof(err)), ST_IO);
     assert_true(err[0] != 0);
 }
 

@@ -10,7 +10,7 @@
 
 #include "storage/rows.h"
 
-static const struct meta_row meta = {0x0102030405060708, 300, 0x1112, 0x2122, 3, 4, 5, 6};
+static const struct meta_row meta = {0x0102030405060708, 300, 0x1112, 0x2122, 3, 4, 5, 6, 0x3132};
 static const struct group_row group = {7, 8, 300, 30000, 16, 2, {1000, 5000}};
 static const struct run_row run = {RUN_LEASED, 70, 3, 300, {0x8000000000000001, 0x21}};
 
@@ -29,7 +29,7 @@ static const struct cursor_row *cursor_row(void)
 static struct txn_row txn_row(void)
 {
     return (struct txn_row){TXN_COMMITTED, SLICE_LIT("pg"), 1,  2, 3, 4, 5, 1, 9,
-                            SLICE_LIT("\x05t:0:1")};
+                            SLICE_LIT("\x05t:0:1"), SLICE_LIT("h")};
 }
 
 static struct half_row half_row(void)
@@ -111,13 +111,13 @@ static void golden(void **state)
     struct sample s[SAMPLES];
     samples_make(s);
     ROW_IS(0, 1, 8, 7, 6, 5, 4, 3, 2, 1, 0xac, 2, 0x12, 0x11, 0, 0, 0, 0, 0, 0, 0x22, 0x21, 0, 0, 0, 0,
-           0, 0, 3, 4, 5, 6);
+           0, 0, 3, 4, 5, 6, 0x32, 0x31, 0, 0, 0, 0, 0, 0);
     ROW_IS(1, 1, 7, 0, 0, 0, 0, 0, 0, 0, 1, 2, 1, 1, 0xac, 2, 5, 0xc8, 1);
     ROW_IS(2, 1, 7, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0xac, 2, 0xb0, 0xea, 1, 16, 2, 0xe8, 7,
            0x88, 0x27);
     ROW_IS(3, 1, 0xac, 2, 2, 5, 0xc8, 1);
     ROW_IS(4, 1, 1, 70, 3, 0xac, 2, 1, 0, 0, 0, 0, 0, 0, 0x80, 0x21, 0, 0, 0, 0, 0, 0, 0);
-    ROW_IS(5, 1, 2, 2, 'p', 'g', 1, 2, 3, 4, 5, 1, 9, 6, 5, 't', ':', '0', ':', '1');
+    ROW_IS(5, 1, 2, 2, 'p', 'g', 1, 2, 3, 4, 5, 1, 9, 6, 5, 't', ':', '0', ':', '1', 1, 'h');
     ROW_IS(6, 1, 1, 't', 3, 0xe9, 7, 0xac, 2, 3, 'm', 'm', 'm');
     ROW_IS(7, 1, 0xac, 2, 5, 't', ':', '0', ':', '1');
     samples_free(s);
