@@ -57,8 +57,7 @@ void state_apply(struct state *st, const struct stamp *stamp, const struct comma
         state_fail(out, ST_IO, cmd->info->words);
         return;
     }
-    if (st->group_commands == 1)
-        kv_set_time(st->kv, stamp->now_ms, stamp->policy->txn_outcome_retention_ms);
+    st->keep_ms = stamp->policy->txn_outcome_retention_ms;
     young_tick(st, stamp);
     fn(st, stamp, cmd, out);
     assert(out->reply.len > 0 || out->n_grants > 0 || out->reply.failed);

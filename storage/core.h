@@ -83,11 +83,13 @@ struct pgroup {
     struct news_slot news;
 };
 
-/* A transaction without rows K and W, and when it gets them. known: it surely has none yet. */
+/* A transaction without rows K and W, and when it gets them. row: a copy of its row X, or NULL. */
 struct young_entry {
     uint64_t txid;
     int64_t due_ms;
-    bool there, known;
+    uint8_t *row;
+    uint32_t row_len;
+    bool there;
 };
 
 /* A ring of them (young.h): places first .. end-1, place p in slot p & (size - 1). */
@@ -95,6 +97,7 @@ struct young {
     struct young_entry *slots;
     uint32_t size;
     uint64_t first, end;
+    size_t bytes, bytes_max; /* of the copies */
 };
 
 struct gt;
@@ -121,6 +124,7 @@ struct state {
     int64_t timer_fresh_ms; /* earliest timer row of this group */
     int64_t next_due_ms;
     struct young young;
+    int64_t keep_ms; /* txn_outcome_retention, as last seen */
     struct effects fx;
     struct tally tally;
     struct buf scratch, scratch2, props, half; /* of the command at work */

@@ -168,6 +168,11 @@ static void decide_close(struct state *st, const struct stamp *stamp, uint64_t t
         struct key key = key_txn_message(txid, i);
         overlay_del(&st->overlay, &key);
     }
+    if (!row->young) { /* else it is left behind (young.h) */
+        struct key key = key_txn(txid);
+        overlay_del(&st->overlay, &key);
+    }
+    row->young = false;
     row->first = slice_of(NULL, 0);
     row->state = state;
     row->decided_ms = stamp->now_ms;

@@ -95,12 +95,11 @@ static void half_open(struct state *st, const struct stamp *stamp, const struct 
     st->tally.halfs++;
 }
 
-static void half_rows(struct state *st, const struct stamp *stamp, uint64_t txid, const struct txn_row *row)
+static void half_rows(struct state *st, const struct stamp *stamp, uint64_t txid, struct txn_row *row)
 {
-    if (young_add(st, stamp, txid, row))
-        return;
-    txn_schedule(st, stamp, txid, row);
-    txn_timer_put(st, row->timeout_ms, TIMER_TXN, txid);
+    row->young = young_add(st, stamp, txid, row);
+    if (!row->young)
+        txn_settle(st, stamp, txid, row);
 }
 
 /* CHECKIN given with a further message moves the next check. */

@@ -128,6 +128,14 @@ struct key key_run(uint64_t gt, uint32_t queue, uint64_t base)
     return k;
 }
 
+struct key key_outcome(uint64_t txid)
+{
+    struct key k;
+    key_begin(&k, 'O');
+    key_u64(&k, txid);
+    return k;
+}
+
 struct key key_txn(uint64_t txid)
 {
     return key_of_id('X', txid);

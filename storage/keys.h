@@ -11,7 +11,8 @@
  *     H topic u64 │ group                              → (empty) which groups hang on a topic
  *     C gt u64                                         → its cursors, queue by queue
  *     R gt u64 │ queue u32 │ base u64                  → a run: leased or waiting messages
- *     X txid u64                                       → a transaction: state, times, outcome
+ *     X txid u64                                       → an open transaction: state, times, first message
+ *     O txid u64                                       → a decided one: its outcome
  *     Y txid u64 │ n u32                               → its n-th message (0: only a large one)
  *     K pgroup 0 due u64 │ txid u64                    → (empty) a check-back falls due
  *     D topic u64 │ dedup id                           → the first answer, and until when
@@ -66,6 +67,7 @@ struct key key_topic_group(uint64_t topic, struct slice group);
 struct key key_cursor(uint64_t gt);
 struct key key_run(uint64_t gt, uint32_t queue, uint64_t base);
 struct key key_txn(uint64_t txid);
+struct key key_outcome(uint64_t txid);
 struct key key_txn_message(uint64_t txid, uint32_t n);
 struct key key_check(struct slice pgroup, int64_t due_ms, uint64_t txid);
 struct key key_check_prefix(struct slice pgroup);

@@ -34,7 +34,9 @@ struct kv {
     atomic_int fault[KV_OPS];
     rocksdb_compactionfilter_t *filter;
     kv_stale_fn *stale;
+    atomic_bool marked;
     atomic_int_fast64_t now_ms, keep_ms;
+    atomic_uint_fast64_t floor;
 };
 
 struct kv_snap {
@@ -87,9 +89,12 @@ static unsigned char filter_drops(void *arg, int level, const char *key, size_t 
     struct kv *kv = arg;
     (void)level, (void)new_value, (void)new_len;
     *value_changed = 0;
-    return kv->stale(slice_of(key, key_len), slice_of(value, value_len),
-                     atomic_load_explicit(&kv->now_ms, memory_order_relaxed),
-                     atomic_load_explicit(&kv->keep_ms, memory_order_relaxed));
+    if (!atomic_load(&kv->marked))
+        return 0;
+    struct kv_mark mark = {.now_ms = atomic_load_explicit(&kv->now_ms, memory_order_relaxed),
+                           .keep_ms = atomic_load_explicit(&kv->keep_ms, memory_order_relaxed),
+                           .floor = atomic_load_explicit(&kv->floor, memory_order_relaxed)};
+    return kv->stale(slice_of(key, key_len), slice_of(value, value_len), &mark);
 }
 
 static const char *filter_name(void *arg)
@@ -98,10 +103,12 @@ static const char *filter_name(void *arg)
     return "halfmq.stale";
 }
 
-void kv_set_time(struct kv *kv, int64_t now_ms, int64_t keep_ms)
+void kv_set_mark(struct kv *kv, const struct kv_mark *mark)
 {
-    atomic_store_explicit(&kv->keep_ms, keep_ms, memory_order_relaxed);
-    atomic_store_explicit(&kv->now_ms, now_ms, memory_order_relaxed);
+    atomic_store_explicit(&kv->keep_ms, mark->keep_ms, memory_order_relaxed);
+    atomic_store_explicit(&kv->now_ms, mark->now_ms, memory_order_relaxed);
+    atomic_store_explicit(&kv->floor, mark->floor, memory_order_relaxed);
+    atomic_store(&kv->marked, true);
 }
 
 /*

@@ -27,10 +27,16 @@ struct kv_snap;
 enum kv_family { KV_LOG, KV_STATE, KV_FAMILIES };
 enum kv_op { KV_OP_WRITE, KV_OP_SYNC, KV_OP_GET, KV_OP_ITER, KV_OPS };
 
-/* True where a row of KV_STATE says nothing any more at now_ms, so that a compaction may drop it: whoever
- * reads such a row must come to the same answer as if it were gone. keep_ms is what kv_set_time was given.
- * Called by RocksDB's threads: a function of its arguments. */
-typedef bool kv_stale_fn(struct slice key, struct slice value, int64_t now_ms, int64_t keep_ms);
+/* How far the state has come, as far as stored rows may grow stale by it (stale.h). */
+struct kv_mark {
+    int64_t now_ms, keep_ms;
+    uint64_t floor;
+};
+
+/* True where a row of KV_STATE says nothing any more, so that a compaction may drop it: whoever reads such
+ * a row must come to the same answer as if it were gone. Called by RocksDB's threads: a function of its
+ * arguments. */
+typedef bool kv_stale_fn(struct slice key, struct slice value, const struct kv_mark *mark);
 
 /* Opens or creates the folder. stale may be NULL. ST_BUSY: another process holds it. err has the text. */
 enum status kv_open(const char *path, size_t memory_bytes, bool paranoid, kv_stale_fn *stale,
@@ -47,8 +53,8 @@ void kv_del(struct kv *kv, enum kv_family f, struct slice key);
 void kv_del_range(struct kv *kv, enum kv_family f, struct slice from, struct slice to); /* to excluded */
 bool kv_pending(const struct kv *kv);
 
-/* What stale is told from now on; before the first call nothing is stale. */
-void kv_set_time(struct kv *kv, int64_t now_ms, int64_t keep_ms);
+/* What stale is told from now on; before the first call it is not asked. What the mark says must be written. */
+void kv_set_mark(struct kv *kv, const struct kv_mark *mark);
 enum status kv_write(struct kv *kv, bool sync, char *err, size_t err_size) MUST_CHECK;
 enum status kv_sync(struct kv *kv, char *err, size_t err_size) MUST_CHECK;
 

@@ -17,6 +17,12 @@ struct overlay_row {
     bool deleted;
 };
 
+/* A row, by its key. */
+struct overlay_place {
+    struct slice key;
+    uint32_t row;
+};
+
 enum status overlay_init(struct overlay *o, struct kv *kv)
 {
     *o = (struct overlay){.kv = kv};
@@ -25,7 +31,8 @@ enum status overlay_init(struct overlay *o, struct kv *kv)
     o->slots_size = OVERLAY_ROWS_MIN * 2;
     o->rows = malloc(o->rows_size * sizeof(*o->rows));
     o->slots = calloc(o->slots_size, sizeof(*o->slots));
-    if (o->rows && o->slots)
+    o->order = malloc(o->rows_size * sizeof(*o->order));
+    if (o->rows && o->slots && o->order)
         return ST_OK;
     overlay_fini(o);
     return ST_NOMEM;
@@ -36,6 +43,7 @@ void overlay_fini(struct overlay *o)
     buf_free(&o->bytes);
     free(o->rows);
     free(o->slots);
+    free(o->order);
     *o = (struct overlay){0};
 }
 
@@ -59,6 +67,10 @@ static bool overlay_grow(struct overlay *o)
     if (!rows)
         return false;
     o->rows = rows;
+    struct overlay_place *order = realloc(o->order, rows_size * sizeof(*order));
+    if (!order)
+        return false;
+    o->order = order;
     uint32_t *slots = calloc(slots_size, sizeof(*slots));
     if (!slots)
         return false;
@@ -139,11 +151,30 @@ enum status overlay_get(struct overlay *o, const struct key *key, struct buf *ou
     return kv_get(o->kv, KV_STATE, NULL, k, out);
 }
 
+static int place_compare(const void *a, const void *b)
+{
+    struct slice x = ((const struct overlay_place *)a)->key, y = ((const struct overlay_place *)b)->key;
+    int order = memcmp(x.data, y.data, x.len < y.len ? x.len : y.len);
+    return order ? order : (x.len > y.len) - (x.len < y.len);
+}
+
+/* By key: the store's list of recent rows finds a place much faster from that of a neighbour. */
+static void overlay_sort(struct overlay *o)
+{
+    for (uint32_t i = 0; i < o->n; i++) {
+        const struct overlay_row *row = &o->rows[i];
+        o->order[i] = (struct overlay_place){slice_of(o->bytes.data + row->key_at, row->key_len), i};
+    }
+    qsort(o->order, o->n, sizeof(*o->order), place_compare);
+}
+
 void overlay_flush(struct overlay *o)
 {
+    if (o->n && !o->failed)
+        overlay_sort(o);
     for (uint32_t i = 0; i < o->n && !o->failed; i++) {
-        const struct overlay_row *row = &o->rows[i];
-        struct slice key = slice_of(o->bytes.data + row->key_at, row->key_len);
+        const struct overlay_row *row = &o->rows[o->order[i].row];
+        struct slice key = o->order[i].key;
         if (row->deleted)
             kv_del(o->kv, KV_STATE, key);
         else

@@ -180,10 +180,13 @@ enum status run_decode(struct slice bytes, struct run_row *ret_r)
     return row_close(&c);
 }
 
+#define TXN_YOUNG 5 /* a state of the row: pending and young */
+
 void txn_encode(struct buf *b, const struct txn_row *r)
 {
+    assert(!r->young || r->state == TXN_PENDING);
     buf_put_u8(b, ROW_VERSION);
-    buf_put_u8(b, (uint8_t)r->state);
+    buf_put_u8(b, r->young ? TXN_YOUNG : (uint8_t)r->state);
     buf_put_sized(b, r->pgroup);
     put_time(b, r->created_ms);
     put_time(b, r->decided_ms);
@@ -219,9 +222,10 @@ enum status txn_decode(struct slice bytes, struct txn_row *ret_r)
     ret_r->bytes = cursor_varint(&c);
     ret_r->outcome = cursor_sized(&c);
     ret_r->first = cursor_sized(&c);
-    if (state < TXN_PENDING || state > TXN_PARKED || ret_r->pgroup.len > NAME_BYTES_MAX)
+    if (state < TXN_PENDING || state > TXN_YOUNG || ret_r->pgroup.len > NAME_BYTES_MAX)
         return ST_BAD;
-    ret_r->state = (enum txn_state)state;
+    ret_r->young = state == TXN_YOUNG;
+    ret_r->state = ret_r->young ? TXN_PENDING : (enum txn_state)state;
     if (ret_r->state == TXN_COMMITTED && !txn_outcome_ok(ret_r))
         return ST_BAD;
     return row_close(&c);

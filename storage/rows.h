@@ -69,6 +69,7 @@ enum txn_state { TXN_PENDING = 1, TXN_COMMITTED = 2, TXN_ROLLEDBACK = 3, TXN_PAR
 
 struct txn_row {
     enum txn_state state;
+    bool young; /* PENDING, and only as long as the ring has it (young.h) */
     struct slice pgroup;
     int64_t created_ms, decided_ms, next_check_ms, timeout_ms;
     uint32_t checks, n_messages;

@@ -1,7 +1,11 @@
 /*
  * stale.h: rows that are over by their own time, and go when the store tidies up.
  *
- *   D  until dedup_window is over           X  decided, until txn_outcome_retention is over
+ *   D  until dedup_window is over
+ *   O  until txn_outcome_retention is over
+ *   X  young, until the ring has let go of it: it was decided (O) or settled (a newer X) since (young.h)
+ *
+ * In the mark, keep_ms is txn_outcome_retention and floor is meta.young.
  *
  * Such rows need no timer of their own: who reads one looks at its time and takes it for gone, so it does
  * not matter when it goes. A timer row each would cost two more rows a message: one to put, one to take away.
@@ -11,7 +15,6 @@
 
 #include "storage/kv.h"
 
-/* A kv_stale_fn; keep_ms is txn_outcome_retention. */
-bool row_stale(struct slice key, struct slice value, int64_t now_ms, int64_t keep_ms);
+bool row_stale(struct slice key, struct slice value, const struct kv_mark *mark);
 
 #endif

@@ -146,6 +146,7 @@ enum status state_open(const struct state_options *opt, struct state **ret_state
         return ST_NOMEM;
     }
     st->runs_max = opt->memory_bytes / 8 / RUN_BYTES_ESTIMATE;
+    st->young.bytes_max = opt->memory_bytes / 32;
     enum status s = kv_open(opt->path, opt->memory_bytes, opt->paranoid, row_stale, &st->kv, err, err_size);
     if (s == ST_OK) {
         s = overlay_init(&st->overlay, st->kv);
@@ -265,6 +266,8 @@ enum status state_write(struct state *st, bool sync, struct effects *fx, char *e
             return s;
         }
     }
+    struct kv_mark mark = {.now_ms = st->now_ms, .keep_ms = st->keep_ms, .floor = st->meta.young};
+    kv_set_mark(st->kv, &mark);
     st->fx.index = st->last_index;
     st->fx.now_ms = st->now_ms;
     st->fx.written = changed;

@@ -46,30 +46,56 @@ struct pgroup *pgroup_get(struct state *st, struct slice name)
     return NULL;
 }
 
+static enum status txn_read(struct state *st, const struct key *key, struct buf *hold,
+                            struct txn_row *ret_row)
+{
+    buf_reset(hold, KIB(64));
+    enum status s = overlay_get(&st->overlay, key, hold);
+    if (s != ST_OK)
+        return s;
+    return txn_decode(buf_slice(hold), ret_row) == ST_OK ? ST_OK : ST_IO;
+}
+
+static enum status txn_read_open(struct state *st, uint64_t txid, struct buf *hold, struct txn_row *ret_row)
+{
+    struct slice copy = young_row(st, txid);
+    if (copy.len) {
+        buf_reset(hold, KIB(64));
+        buf_put_slice(hold, copy);
+        if (hold->failed)
+            return ST_NOMEM;
+        return txn_decode(buf_slice(hold), ret_row) == ST_OK ? ST_OK : ST_IO;
+    }
+    struct key key = key_txn(txid);
+    enum status s = txn_read(st, &key, hold, ret_row);
+    return s == ST_OK && ret_row->young && !young_has(st, txid) ? ST_GONE : s;
+}
+
 enum status txn_get(struct state *st, const struct stamp *stamp, uint64_t txid, struct buf *hold,
                     struct txn_row *ret_row)
 {
-    struct key key = key_txn(txid);
-    buf_reset(hold, KIB(64));
-    enum status s = overlay_get(&st->overlay, &key, hold);
-    if (s != ST_OK)
-        return s;
     struct txn_row row;
-    if (txn_decode(buf_slice(hold), &row) != ST_OK)
-        return ST_IO;
-    bool decided = row.state == TXN_COMMITTED || row.state == TXN_ROLLEDBACK;
-    if (decided && row.decided_ms + stamp->policy->txn_outcome_retention_ms <= stamp->now_ms)
-        return ST_GONE;
-    *ret_row = row;
-    return ST_OK;
+    enum status s = txn_read_open(st, txid, hold, &row);
+    if (s == ST_GONE) {
+        struct key key = key_outcome(txid);
+        s = txn_read(st, &key, hold, &row);
+        if (s == ST_OK && row.decided_ms + stamp->policy->txn_outcome_retention_ms <= stamp->now_ms)
+            s = ST_GONE;
+    }
+    if (s == ST_OK)
+        *ret_row = row;
+    return s;
 }
 
 void txn_put(struct state *st, uint64_t txid, const struct txn_row *row)
 {
-    struct key key = key_txn(txid);
+    bool decided = row->state == TXN_COMMITTED || row->state == TXN_ROLLEDBACK;
+    struct key key = decided ? key_outcome(txid) : key_txn(txid);
     buf_reset(&st->scratch2, KIB(64));
     txn_encode(&st->scratch2, row);
     overlay_put(&st->overlay, &key, state_row(st));
+    if (row->young)
+        young_keep(st, txid, buf_slice(&st->scratch2));
 }
 
 static struct slice txn_timer_what(uint64_t txid, uint8_t *hold)
@@ -125,10 +151,20 @@ void txn_unschedule(struct state *st, const struct stamp *stamp, uint64_t txid, 
     state_del(st, &key);
 }
 
+void txn_settle(struct state *st, const struct stamp *stamp, uint64_t txid, struct txn_row *row)
+{
+    young_take(st, txid);
+    row->young = false;
+    txn_timer_put(st, row->timeout_ms, TIMER_TXN, txid);
+    txn_schedule(st, stamp, txid, row);
+}
+
 void txn_retire(struct state *st, const struct stamp *stamp, uint64_t txid, const struct txn_row *row)
 {
-    if (young_take(st, txid))
+    if (row->young) {
+        young_take(st, txid);
         return;
+    }
     txn_unschedule(st, stamp, txid, row);
     txn_timer_del(st, row->timeout_ms, TIMER_TXN, txid);
 }
@@ -136,12 +172,13 @@ void txn_retire(struct state *st, const struct stamp *stamp, uint64_t txid, cons
 void txn_move_check(struct state *st, const struct stamp *stamp, uint64_t txid, struct txn_row *row,
                     int64_t due_ms)
 {
-    if (young_take(st, txid))
-        txn_timer_put(st, row->timeout_ms, TIMER_TXN, txid);
-    else
+    if (!row->young)
         txn_unschedule(st, stamp, txid, row);
     row->next_check_ms = due_ms;
-    txn_schedule(st, stamp, txid, row);
+    if (row->young)
+        txn_settle(st, stamp, txid, row);
+    else
+        txn_schedule(st, stamp, txid, row);
 }
 
 enum status txn_message(struct state *st, uint64_t txid, const struct txn_row *row, uint32_t n,

@@ -7,8 +7,8 @@
  *        ask, UNKNOWN,  └─┘     └─ asks used up, or timeout ─► parked ── COMMIT, ROLLBACK by hand ─► (above)
  *        EXTEND, another HALF
  *
- * Rows: X the transaction with its first message, Y the further ones (and a first one that is large), K
- * when its producer group is to be asked (by group, so that a stuck one is never met by another), W when it
+ * Rows: X an open transaction with its first message, Y the further ones (and a first one that is large),
+ * O the outcome of a decided one, K when its producer group is to be asked (by group, so that a stuck one is never met by another), W when it
  * is parked for its age. An open transaction is only rows: it costs disk, not memory, and holds up nobody.
  *
  * The first decision stands; its row answers repeats until txn_outcome_retention is over. Whether it is
@@ -29,13 +29,17 @@
 /* The transaction, its slices in hold (which is reset). ST_GONE: never issued, or forgotten. */
 enum status txn_get(struct state *st, const struct stamp *stamp, uint64_t txid, struct buf *hold,
                     struct txn_row *ret_row) MUST_CHECK;
+/* Row X, or O where it is decided. */
 void txn_put(struct state *st, uint64_t txid, const struct txn_row *row);
 
 /* Row K, or the W row that parks after the last ask, for row->next_check_ms. */
 void txn_schedule(struct state *st, const struct stamp *stamp, uint64_t txid, const struct txn_row *row);
 void txn_unschedule(struct state *st, const struct stamp *stamp, uint64_t txid, const struct txn_row *row);
 
-/* It is no longer pending: its rows K and W go, where it has any. */
+/* A young one gets its rows K and W, and is one no longer (row is not put). */
+void txn_settle(struct state *st, const struct stamp *stamp, uint64_t txid, struct txn_row *row);
+
+/* It is no longer pending: its rows K and W go, where it has any (row is not put). */
 void txn_retire(struct state *st, const struct stamp *stamp, uint64_t txid, const struct txn_row *row);
 
 /* Sets its next check to due_ms (row is not put). */

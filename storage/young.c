@@ -31,10 +31,10 @@ static bool young_room(struct young *y, uint32_t most)
     return true;
 }
 
-static void young_push(struct young *y, uint64_t txid, int64_t due_ms, bool known)
+static void young_push(struct young *y, uint64_t txid, int64_t due_ms)
 {
     assert(y->first == y->end || txid > young_at(y, y->end - 1)->txid);
-    *young_at(y, y->end) = (struct young_entry){.txid = txid, .due_ms = due_ms, .there = true, .known = known};
+    *young_at(y, y->end) = (struct young_entry){.txid = txid, .due_ms = due_ms, .there = true};
     y->end++;
 }
 
@@ -50,7 +50,7 @@ bool young_add(struct state *st, const struct stamp *stamp, uint64_t txid, const
     int64_t due = stamp->now_ms + YOUNG_MS;
     if (row->next_check_ms < due + YOUNG_MS || row->timeout_ms < due + YOUNG_MS || !young_room(&st->young, YOUNG_MAX))
         return false;
-    young_push(&st->young, txid, due, true);
+    young_push(&st->young, txid, due);
     return true;
 }
 
@@ -67,27 +67,62 @@ static struct young_entry *young_find(const struct young *y, uint64_t txid)
     return low < y->end && young_at(y, low)->txid == txid ? young_at(y, low) : NULL;
 }
 
-bool young_take(struct state *st, uint64_t txid)
+static void young_drop_row(struct young *y, struct young_entry *e)
+{
+    y->bytes -= e->row_len;
+    free(e->row);
+    e->row = NULL;
+    e->row_len = 0;
+}
+
+void young_keep(struct state *st, uint64_t txid, struct slice row)
+{
+    struct young *y = &st->young;
+    struct young_entry *e = young_find(y, txid);
+    if (!e || !e->there)
+        return;
+    young_drop_row(y, e);
+    if (y->bytes + row.len > y->bytes_max)
+        return;
+    e->row = malloc(row.len);
+    if (!e->row)
+        return; /* only slower */
+    memcpy(e->row, row.data, row.len);
+    e->row_len = (uint32_t)row.len;
+    y->bytes += row.len;
+}
+
+struct slice young_row(const struct state *st, uint64_t txid)
+{
+    const struct young_entry *e = young_find(&st->young, txid);
+    return e && e->row ? slice_of(e->row, e->row_len) : slice_of(NULL, 0);
+}
+
+bool young_has(const struct state *st, uint64_t txid)
+{
+    const struct young_entry *e = young_find(&st->young, txid);
+    return e && e->there;
+}
+
+void young_take(struct state *st, uint64_t txid)
 {
     struct young_entry *e = young_find(&st->young, txid);
     if (!e || !e->there)
-        return false;
-    bool known = e->known;
+        return;
+    young_drop_row(&st->young, e);
     e->there = false;
     young_trim(&st->young);
-    return known;
 }
 
 static void young_settle(struct state *st, const struct stamp *stamp, uint64_t txid)
 {
     struct txn_row row;
-    enum status s = txn_get(st, stamp, txid, &st->scratch, &row);
-    if (s != ST_OK && s != ST_GONE)
-        st->sick = true; /* it leaves the ring: nobody would come back */
-    if (s != ST_OK || row.state != TXN_PENDING)
+    if (txn_get(st, stamp, txid, &st->scratch, &row) != ST_OK) {
+        st->sick = true; /* it leaves the ring after this: nobody would come back */
         return;
-    txn_schedule(st, stamp, txid, &row);
-    txn_timer_put(st, row.timeout_ms, TIMER_TXN, txid);
+    }
+    txn_settle(st, stamp, txid, &row);
+    txn_put(st, txid, &row);
 }
 
 void young_tick(struct state *st, const struct stamp *stamp)
@@ -97,8 +132,6 @@ void young_tick(struct state *st, const struct stamp *stamp)
         struct young_entry e = *young_at(y, y->first);
         if (e.due_ms > stamp->now_ms || state_group_full(st))
             return;
-        y->first++;
-        young_trim(y);
         st->meta_dirty = true;
         young_settle(st, stamp, e.txid);
     }
@@ -116,30 +149,48 @@ uint64_t young_floor(const struct state *st)
     return y->first < y->end ? young_at(y, y->first)->txid : st->meta.last_id + 1;
 }
 
+/* Both iterators ascend: true where there is an outcome of txid. */
+static bool young_decided(struct kv_iter *outcomes, uint64_t txid)
+{
+    while (kv_iter_valid(outcomes) && key_read_u64(kv_iter_key(outcomes).data + 1) < txid)
+        kv_iter_next(outcomes);
+    return kv_iter_valid(outcomes) && key_read_u64(kv_iter_key(outcomes).data + 1) == txid;
+}
+
+static enum status young_fill(struct state *st, struct kv_iter *txns, struct kv_iter *outcomes)
+{
+    kv_iter_first(outcomes);
+    for (kv_iter_first(txns); kv_iter_valid(txns); kv_iter_next(txns)) {
+        struct txn_row row;
+        uint64_t txid = key_read_u64(kv_iter_key(txns).data + 1);
+        if (txn_decode(kv_iter_value(txns), &row) != ST_OK)
+            return ST_IO;
+        if (!row.young || young_decided(outcomes, txid))
+            continue;
+        if (!young_room(&st->young, UINT32_MAX))
+            return ST_NOMEM;
+        young_push(&st->young, txid, 0);
+    }
+    enum status s = kv_iter_status(txns);
+    return s == ST_OK ? kv_iter_status(outcomes) : s;
+}
+
 enum status young_load(struct state *st)
 {
     struct key from = key_txn(st->meta.young), to = key_txn(UINT64_MAX);
-    struct kv_iter *it = kv_iter_new(st->kv, KV_STATE, NULL, key_slice(&from), key_slice(&to));
-    if (!it)
-        return ST_NOMEM;
-    enum status s = ST_OK;
-    for (kv_iter_first(it); s == ST_OK && kv_iter_valid(it); kv_iter_next(it)) {
-        struct txn_row row;
-        s = txn_decode(kv_iter_value(it), &row);
-        if (s != ST_OK || row.state != TXN_PENDING)
-            continue;
-        s = young_room(&st->young, UINT32_MAX) ? ST_OK : ST_NOMEM;
-        if (s == ST_OK)
-            young_push(&st->young, key_read_u64(kv_iter_key(it).data + 1), 0, false);
-    }
-    if (s == ST_OK)
-        s = kv_iter_status(it);
-    kv_iter_free(it);
-    return s == ST_BAD ? ST_IO : s;
+    struct key from_o = key_outcome(st->meta.young), to_o = key_outcome(UINT64_MAX);
+    struct kv_iter *txns = kv_iter_new(st->kv, KV_STATE, NULL, key_slice(&from), key_slice(&to));
+    struct kv_iter *outcomes = kv_iter_new(st->kv, KV_STATE, NULL, key_slice(&from_o), key_slice(&to_o));
+    enum status s = txns && outcomes ? young_fill(st, txns, outcomes) : ST_NOMEM;
+    kv_iter_free(txns);
+    kv_iter_free(outcomes);
+    return s;
 }
 
 void young_fini(struct state *st)
 {
+    for (uint64_t p = st->young.first; p < st->young.end; p++)
+        free(young_at(&st->young, p)->row);
     free(st->young.slots);
     st->young = (struct young){0};
 }

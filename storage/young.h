@@ -7,15 +7,18 @@
  *   ring   txid txid txid ...      by age, which is by id; a hole (0) where one was taken out
  *          ▲ first: meta.young
  *
- * Nearly every transaction is decided within milliseconds. Those cost two rows (X when opened, X when
- * decided) instead of six, and leave no deletions for scans to wade through.
+ * Nearly every transaction is decided within milliseconds. Those cost two rows, each put behind the last
+ * of its kind, where the store finds the place at once: X when opened, O when decided. Neither a row K nor
+ * a W was ever there, and X stays behind: it is marked young, and such a row counts only while the ring has
+ * it. Compactions drop it (stale.h).
  *
- * The ring is memory, but never the only place of a fact: X has it all. After a restart the ring is
- * filled from the X rows at and behind meta.young; such entries may have rows already ("known": false),
- * so taking one out says no.
+ * The ring is memory, but never the only place of a fact: after a restart it is filled from the young rows
+ * at and behind meta.young that have no outcome. As long as there is room for it, the ring has a copy of
+ * the X row too, so that the COMMIT need not look for it in the store.
  *
- * Invariants: ids in the ring ascend; a pending transaction is in the ring or has its rows; nothing in the
- * ring is due for a check or for its timeout before it is settled.
+ * Invariants: ids in the ring ascend; a pending transaction is in the ring and marked young, or neither,
+ * and then has its rows; nothing in the ring is due for a check or for its timeout before it is settled; a
+ * copy is what the store, or the open group, has.
  */
 #ifndef HALFMQ_STORAGE_YOUNG_H
 #define HALFMQ_STORAGE_YOUNG_H
@@ -31,8 +34,16 @@ void young_fini(struct state *st);
 /* A transaction was opened. False: it must have its rows at once. */
 bool young_add(struct state *st, const struct stamp *stamp, uint64_t txid, const struct txn_row *row);
 
-/* Takes it out. True: it was there, and has no rows. */
-bool young_take(struct state *st, uint64_t txid);
+/* Row X was put: keeps a copy where the transaction is in the ring and there is room. */
+void young_keep(struct state *st, uint64_t txid, struct slice row);
+
+/* The copy; empty where there is none. */
+struct slice young_row(const struct state *st, uint64_t txid);
+
+/* Takes it out, if it is there. */
+void young_take(struct state *st, uint64_t txid);
+
+bool young_has(const struct state *st, uint64_t txid);
 
 /* Settles those that are old enough; before each command. */
 void young_tick(struct state *st, const struct stamp *stamp);

@@ -31,6 +31,7 @@ static void golden(void **state)
     KEY_IS(key_cursor(0xff00), 'C', 0, 0, 0, 0, 0, 0, 0xff, 0);
     KEY_IS(key_run(7, 1, 0x0203), 'R', 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 2, 3);
     KEY_IS(key_txn(UINT64_C(1) << 32), 'X', 0, 0, 0, 1, 0, 0, 0, 0);
+    KEY_IS(key_outcome(UINT64_C(1) << 32), 'O', 0, 0, 0, 1, 0, 0, 0, 0);
     KEY_IS(key_txn_message(1, 2), 'Y', 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2);
     KEY_IS(key_check(p, 0x0304, 5), 'K', 'p', 'g', 0, 0, 0, 0, 0, 0, 0, 3, 4, 0, 0, 0, 0, 0, 0, 0, 5);
     KEY_IS(key_check_prefix(p), 'K', 'p', 'g', 0);

@@ -28,7 +28,7 @@ static const struct cursor_row *cursor_row(void)
 
 static struct txn_row txn_row(void)
 {
-    return (struct txn_row){TXN_COMMITTED, SLICE_LIT("pg"), 1,  2, 3, 4, 5, 1, 9,
+    return (struct txn_row){TXN_COMMITTED, false, SLICE_LIT("pg"), 1,  2, 3, 4, 5, 1, 9,
                             SLICE_LIT("\x05t:0:1"), SLICE_LIT("h")};
 }
 
