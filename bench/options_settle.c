@@ -20,7 +20,7 @@
 #define CONNECTIONS_MAX 20000
 #define INFLIGHT_MAX 1000000
 #define THREADS_MAX SERIES_WORKERS_MAX
-#define BATCH_BYTES_MAX (32u * 1024 * 1024)
+#define BATCH_ROOM_MAX (32u * 1024 * 1024)
 #define PARTS_TOTAL_MAX 64000000
 
 static bool within(const char *name, uint64_t v, uint64_t low, uint64_t high)
@@ -126,7 +126,7 @@ static bool check_amounts(const struct options *o)
         return refuse("--rollback and --undecided together are more than all");
     if (o->lease < NS_PER_MS)
         return refuse("--lease must be 1ms or longer");
-    if (o->batch * dist_max(&o->size) > BATCH_BYTES_MAX)
+    if (o->batch * dist_max(&o->size) > BATCH_ROOM_MAX)
         return refuse("a batch of that --size and --batch is more than the 32 MiB that a request "
                       "should hold");
     if (o->inflight * o->batch > PARTS_TOTAL_MAX)

@@ -30,6 +30,8 @@
 #define LIST_COUNT_DEFAULT 100
 #define LIST_COUNT_MAX 10000
 #define MSEND_BODIES_MAX 10000
+#define BATCH_COUNT_MAX 10000       /* messages that one PRODUCE brings ... */
+#define BATCH_BYTES_MAX MIB(8)      /* ... and bytes of the record they come in */
 #define TXN_MESSAGES_MAX 1000       /* messages a transaction */
 #define TXN_BYTES_MAX MIB(32)       /* bodies and attributes of a transaction */
 #define RECORD_BYTES_MAX KIB(64)    /* a batch record is closed at this size (one larger message may pass): a
@@ -55,6 +57,7 @@ static_assert(PROPS_BYTES_MAX + KEYS_MAX * KEY_BYTES_MAX + 4 * NAME_BYTES_MAX < 
 static_assert(BODY_BYTES_CEILING + 2 * RECORD_BYTES_MAX + REPLY_BYTES_SOFT < REPLY_BYTES_MAX,
               "what POP hands out fits a reply");
 static_assert(MSEND_BODIES_MAX <= RECORD_COUNT_MAX && MSEND_BODIES_MAX + 2 <= REQUEST_WORDS_MAX, "");
+static_assert(BATCH_COUNT_MAX <= RECORD_COUNT_MAX && BATCH_BYTES_MAX < REQUEST_BYTES_MAX, "");
 static_assert(TXN_BYTES_MAX < REQUEST_BYTES_MAX, "");
 
 #endif

@@ -191,28 +191,53 @@ static void set_le(uint8_t *at, uint64_t v, unsigned bytes)
         at[i] = (uint8_t)(v >> (8 * i));
 }
 
+void record_head(const struct record_header *h, struct slice messages_and_starts,
+                 uint8_t out[RECORD_HEADER_BYTES])
+{
+    assert(h->count > 0 && h->count <= RECORD_COUNT_MAX && (h->flags & ~FLAGS_KNOWN) == 0);
+    assert(messages_and_starts.len == h->bytes + (size_t)h->count * 4);
+    memset(out, 0, RECORD_HEADER_BYTES);
+    out[0] = RECORD_VERSION;
+    out[1] = h->flags;
+    set_le(out + 8, h->count, 4);
+    set_le(out + 12, h->bytes, 4);
+    set_le(out + 16, h->base, 8);
+    set_le(out + 24, h->index, 8);
+    set_le(out + 32, (uint64_t)h->stored_ms, 8);
+    set_le(out + 40, h->seq, 8);
+    struct slice head = slice_of(out + CHECKSUM_FROM, RECORD_HEADER_BYTES - CHECKSUM_FROM);
+    set_le(out + 4, text_checksum2(head, messages_and_starts), 4);
+}
+
+/* Puts the header in front of what stands behind it, from byte `at` of b on. */
+static void put_head(struct buf *b, size_t at, const struct record_header *h)
+{
+    uint8_t head[RECORD_HEADER_BYTES];
+    uint8_t *record = b->data + at;
+    size_t behind = b->len - at - RECORD_HEADER_BYTES;
+    record_head(h, slice_of(record + RECORD_HEADER_BYTES, behind), head);
+    memcpy(record, head, sizeof head);
+}
+
 void record_end(struct buf *b, const struct buf *starts, struct record_header *h)
 {
     if (b->failed || starts->failed) {
         b->failed = true;
         return;
     }
-    assert(h->count > 0 && h->count <= RECORD_COUNT_MAX && starts->len == (size_t)h->count * 4);
-    assert((h->flags & ~FLAGS_KNOWN) == 0);
+    assert(starts->len == (size_t)h->count * 4);
     h->version = RECORD_VERSION;
     h->bytes = (uint32_t)(b->len - RECORD_HEADER_BYTES);
     buf_put(b, starts->data, starts->len);
     if (b->failed)
         return;
-    b->data[0] = h->version;
-    b->data[1] = h->flags;
-    set_le(b->data + 8, h->count, 4);
-    set_le(b->data + 12, h->bytes, 4);
-    set_le(b->data + 16, h->base, 8);
-    set_le(b->data + 24, h->index, 8);
-    set_le(b->data + 32, (uint64_t)h->stored_ms, 8);
-    h->checksum = text_checksum(slice_of(b->data + CHECKSUM_FROM, b->len - CHECKSUM_FROM));
-    set_le(b->data + 4, h->checksum, 4);
+    put_head(b, 0, h);
+    h->checksum = record_checksum(buf_slice(b));
+}
+
+uint32_t record_checksum(struct slice record)
+{
+    return text_checksum(slice_of(record.data + CHECKSUM_FROM, record.len - CHECKSUM_FROM));
 }
 
 enum status record_header_read(struct slice record, struct record_header *ret_h)
@@ -230,7 +255,7 @@ enum status record_header_read(struct slice record, struct record_header *ret_h)
     h.base = cursor_u64(&c);
     h.index = cursor_u64(&c);
     h.stored_ms = (int64_t)cursor_u64(&c);
-    unused |= cursor_u64(&c);
+    h.seq = cursor_u64(&c);
     if (h.version != RECORD_VERSION || (h.flags & ~FLAGS_KNOWN) || unused)
         return ST_BAD;
     if (h.count < 1 || h.count > RECORD_COUNT_MAX || h.base > (uint64_t)INT64_MAX - h.count)
@@ -256,8 +281,7 @@ enum status record_verify(struct slice record, struct record_header *ret_h)
     enum status s = record_header_read(record, &h);
     if (s)
         return s;
-    struct slice covered = slice_of(record.data + CHECKSUM_FROM, record.len - CHECKSUM_FROM);
-    if (text_checksum(covered) != h.checksum || start_of(record, &h, 0) != 0)
+    if (record_checksum(record) != h.checksum || start_of(record, &h, 0) != 0)
         return ST_BAD;
     for (uint32_t i = 0; i < h.count; i++) {
         if (start_of(record, &h, i) >= start_of(record, &h, i + 1))
@@ -267,16 +291,61 @@ enum status record_verify(struct slice record, struct record_header *ret_h)
     return ST_OK;
 }
 
-enum status record_message(struct slice record, const struct record_header *h, uint32_t i,
-                           struct message *ret_m)
+struct slice record_bytes(struct slice record, const struct record_header *h, uint32_t i)
 {
     assert(i < h->count && record.len == RECORD_HEADER_BYTES + h->bytes + (size_t)h->count * 4);
     uint32_t begin = start_of(record, h, i);
     uint32_t end = start_of(record, h, i + 1);
     if (begin >= end || end > h->bytes)
+        return slice_of(NULL, 0);
+    return slice_of(record.data + RECORD_HEADER_BYTES + begin, end - begin);
+}
+
+enum status record_message(struct slice record, const struct record_header *h, uint32_t i,
+                           struct message *ret_m)
+{
+    struct slice bytes = record_bytes(record, h, i);
+    if (!bytes.len)
         return ST_BAD;
-    struct slice bytes = slice_of(record.data + RECORD_HEADER_BYTES + begin, end - begin);
-    return message_decode(bytes, h->stored_ms, ret_m);
+    enum status s = message_decode(bytes, h->stored_ms, ret_m);
+    if (s == ST_OK)
+        ret_m->seq += h->seq;
+    return s;
+}
+
+size_t record_cut_size(struct slice record, const struct record_header *h, uint32_t from, uint32_t n)
+{
+    assert(n > 0 && from < h->count && n <= h->count - from);
+    uint32_t bytes = start_of(record, h, from + n) - start_of(record, h, from);
+    return RECORD_HEADER_BYTES + bytes + (size_t)n * 4;
+}
+
+enum status record_cut(struct slice record, const struct record_header *h, uint32_t from, uint32_t n,
+                       struct buf *out)
+{
+    assert(n > 0 && from < h->count && n <= h->count - from);
+    uint32_t begin = start_of(record, h, from), end = start_of(record, h, from + n);
+    if (begin >= end || end > h->bytes)
+        return ST_BAD;
+    if (n == h->count) {
+        buf_put_slice(out, record);
+        return ST_OK;
+    }
+    struct record_header cut = *h;
+    cut.base += from;
+    cut.count = n;
+    cut.bytes = end - begin;
+    size_t at = out->len, size = RECORD_HEADER_BYTES + cut.bytes + (size_t)n * 4;
+    uint8_t *room = buf_room(out, size);
+    if (!room)
+        return ST_OK; /* out says so */
+    memcpy(room + RECORD_HEADER_BYTES, record.data + RECORD_HEADER_BYTES + begin, cut.bytes);
+    uint8_t *starts = room + RECORD_HEADER_BYTES + cut.bytes;
+    for (uint32_t i = 0; i < n; i++, starts += 4)
+        set_le(starts, start_of(record, h, from + i) - begin, 4);
+    buf_added(out, size);
+    put_head(out, at, &cut);
+    return ST_OK;
 }
 
 /* One of SEND's options into the message; those the caller handles are passed over. */

@@ -7,7 +7,7 @@
  *
  *   record   ┌────────────────────────── header, 48 bytes ──────────────────────────┐
  *            │ u8 version=1 │ u8 flags │ u16 0 │ u32 checksum │ u32 count │ u32 bytes │
- *            │ u64 base offset │ u64 index of its group │ i64 stored ms │ u64 0       │
+ *            │ u64 base offset │ u64 index of its group │ i64 stored ms │ u64 seq     │
  *            ├──────────────┴─── messages, one behind the other ────────────────────┤
  *            │ message 0 │ message 1 │ ...                                            │
  *            ├──────────────────── starts, count x u32 ──────────────────────────────┤
@@ -24,7 +24,9 @@
  *            TXN    varint txid              GROUP sized        REASON sized      ORIGIN sized (id)
  *            ATTEMPTS varint                 PROPS varint n, n x (sized, sized)
  *            and last  sized body
- *   seq      place within the group commit, so that (index, seq) orders messages over all queues
+ *   seq      the header's and the message's added: place within the group commit, so that (index, seq)
+ *            orders messages over all queues. What the broker encodes has 0 in the header; a client's
+ *            batch counts its messages from 0, and the header says where the batch stood
  *
  * Invariants: offsets of a record are base .. base+count-1; starts ascend; a decoder never reads past
  * the record it was given, whatever its bytes. To change the layout: a new version byte, a decoder for
@@ -66,6 +68,7 @@ struct record_header {
     uint64_t base;
     uint64_t index;
     int64_t stored_ms;
+    uint64_t seq; /* added to each message's own */
 };
 
 /* A message on its way in (encode) or out (decode); all slices are borrowed. */
@@ -104,6 +107,28 @@ enum status record_verify(struct slice record, struct record_header *ret_h) MUST
 /* Message i (0 <= i < h->count) of a record whose header was read. ST_BAD on damaged bytes. */
 enum status record_message(struct slice record, const struct record_header *h, uint32_t i,
                            struct message *ret_m) MUST_CHECK;
+
+/* The bytes of message i; empty where its start does not ascend or lies outside. */
+struct slice record_bytes(struct slice record, const struct record_header *h, uint32_t i);
+
+/* What the checksum of the record must be. */
+uint32_t record_checksum(struct slice record);
+
+/*
+ * Appends a record of its own with messages from .. from+n-1 (n >= 1) of the record: their bytes as they
+ * are, base and starts moved. The whole record: as it is stored. The flags stay those of the whole.
+ * ST_BAD: damaged starts, nothing was appended.
+ */
+enum status record_cut(struct slice record, const struct record_header *h, uint32_t from, uint32_t n,
+                       struct buf *out) MUST_CHECK;
+
+/* Bytes that record_cut appends. */
+size_t record_cut_size(struct slice record, const struct record_header *h, uint32_t from, uint32_t n);
+
+/* Header alone, as it stands before messages and starts: how a batch is put in its place without
+ * touching them. messages_and_starts are covered by the checksum. */
+void record_head(const struct record_header *h, struct slice messages_and_starts,
+                 uint8_t out[RECORD_HEADER_BYTES]);
 
 /* One encoded message (without record): what transactions keep until they commit. stored_ms is the
  * base that born and TTL are relative to. */

@@ -105,28 +105,64 @@ static bool plain_uint(struct slice s, uint64_t most, uint64_t *ret_v)
     return true;
 }
 
-bool text_id(struct slice s, struct message_id *ret_id)
+bool text_id_range(struct slice s, struct message_id *ret_first, uint64_t *ret_last)
 {
-    struct slice topic, queue;
-    uint64_t q, offset;
+    struct slice topic, queue, from;
+    uint64_t q, first, last;
     if (!split(&s, ':', &topic) || !split(&s, ':', &queue))
         return false;
-    if (!text_name_ok(topic, false) || !plain_uint(queue, UINT32_MAX, &q) ||
-        !plain_uint(s, INT64_MAX, &offset))
+    if (!text_name_ok(topic, false) || !plain_uint(queue, UINT32_MAX, &q))
         return false;
-    *ret_id = (struct message_id){topic, (uint32_t)q, offset, 0};
+    bool range = split(&s, '-', &from);
+    if (!plain_uint(s, INT64_MAX, &last))
+        return false;
+    first = last;
+    if (range && (!plain_uint(from, INT64_MAX, &first) || first > last))
+        return false;
+    *ret_first = (struct message_id){topic, (uint32_t)q, first, 0};
+    *ret_last = last;
+    return true;
+}
+
+bool text_receipt_range(struct slice s, struct message_id *ret_first, uint64_t *ret_last)
+{
+    struct slice ids;
+    struct message_id first;
+    uint64_t attempt, last;
+    if (!split(&s, '#', &ids) || !plain_uint(s, UINT32_MAX, &attempt) || attempt == 0)
+        return false;
+    if (!text_id_range(ids, &first, &last) || last - first.offset >= COUNT_MAX)
+        return false;
+    first.attempt = (uint32_t)attempt;
+    *ret_first = first;
+    *ret_last = last;
+    return true;
+}
+
+/* A range of one in the long form, "5-5", is not the text of an id or a receipt. */
+static bool names_one(struct slice s, const struct message_id *id, uint64_t last)
+{
+    size_t behind = id->topic.len + 1; /* names may hold a '-' */
+    return last == id->offset && !memchr(s.data + behind, '-', s.len - behind);
+}
+
+bool text_id(struct slice s, struct message_id *ret_id)
+{
+    struct message_id id;
+    uint64_t last;
+    if (!text_id_range(s, &id, &last) || !names_one(s, &id, last))
+        return false;
+    *ret_id = id;
     return true;
 }
 
 bool text_receipt(struct slice s, struct message_id *ret_id)
 {
-    struct slice id;
-    uint64_t attempt;
-    if (!split(&s, '#', &id) || !plain_uint(s, UINT32_MAX, &attempt) || attempt == 0)
+    struct message_id id;
+    uint64_t last;
+    if (!text_receipt_range(s, &id, &last) || !names_one(s, &id, last))
         return false;
-    if (!text_id(id, ret_id))
-        return false;
-    ret_id->attempt = (uint32_t)attempt;
+    *ret_id = id;
     return true;
 }
 
@@ -245,3 +281,15 @@ uint64_t text_hash(struct slice s)
 }
 
 uint32_t text_checksum(struct slice s) { return (uint32_t)text_hash(s); }
+
+/* XXH3_64bits_update cannot fail but for a NULL state or input, and we give neither. */
+uint32_t text_checksum2(struct slice a, struct slice b)
+{
+    XXH3_state_t state;
+    XXH3_64bits_reset(&state);
+    if (a.len)
+        XXH3_64bits_update(&state, a.data, a.len);
+    if (b.len)
+        XXH3_64bits_update(&state, b.data, b.len);
+    return (uint32_t)XXH3_64bits_digest(&state);
+}

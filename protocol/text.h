@@ -4,6 +4,7 @@
  *
  *   id       topic:queue:offset              (a topic never holds ':' or '#')
  *   receipt  topic:queue:offset#attempt
+ *   range    topic:queue:first-last           and with '#attempt' a receipt of all of them
  *   txid     decimal, 2^32 .. 2^63-1         token  '@' + the same
  *
  * Parsers take borrowed bytes, never read past them, and leave the result untouched on failure.
@@ -39,6 +40,12 @@ bool text_name_ok(struct slice s, bool client_may_write);
 
 bool text_id(struct slice s, struct message_id *ret_id);      /* without '#attempt' */
 bool text_receipt(struct slice s, struct message_id *ret_id); /* with it, attempt >= 1 */
+
+/* Either form: one offset (then *ret_last is it), or first-last, first <= last. A receipt names at most
+ * COUNT_MAX offsets. */
+bool text_id_range(struct slice s, struct message_id *ret_first, uint64_t *ret_last);
+bool text_receipt_range(struct slice s, struct message_id *ret_first, uint64_t *ret_last);
+
 bool text_txid(struct slice s, uint64_t *ret_txid);
 bool text_token(struct slice s, uint64_t *ret_token);
 
@@ -57,5 +64,8 @@ uint64_t text_hash(struct slice s);
 
 /* The checksum of stored records: the low 32 bits of XXH3-64. */
 uint32_t text_checksum(struct slice s);
+
+/* The same of a and b one behind the other. */
+uint32_t text_checksum2(struct slice a, struct slice b);
 
 #endif

@@ -2,7 +2,8 @@
  * fuzz_record.c: any bytes as a stored record, and as a lone message.
  *
  * Nothing may be read outside the input. Beyond that: what record_verify takes is also what
- * record_header_read takes, and a message that decodes, encoded again, decodes to the same.
+ * record_header_read takes, a message that decodes, encoded again, decodes to the same, any part of a record
+ * that verifies verifies too, and a batch that is taken is a record whose messages all decode.
  */
 #include "protocol/message.h"
 
@@ -58,12 +59,53 @@ static void read_record(struct slice input)
     }
 }
 
+/* A part that the input itself picks. */
+static void cut_record(struct slice input)
+{
+    struct record_header h, part;
+    if (record_header_read(input, &h) != ST_OK)
+        return;
+    uint32_t from = h.checksum % h.count, n = 1 + (h.checksum >> 16) % (h.count - from);
+    struct buf out;
+    buf_init(&out, 0);
+    enum status cut = record_cut(input, &h, from, n, &out);
+    require(cut == ST_OK || out.len == 0);
+    if (record_verify(input, &part) == ST_OK) {
+        require(cut == ST_OK && record_verify(buf_slice(&out), &part) == ST_OK);
+        require(part.base == h.base + from && part.count == n);
+        require(out.len == record_cut_size(input, &h, from, n));
+    }
+    buf_free(&out);
+}
+
+static void check_batch(struct slice input)
+{
+    struct batch_facts facts;
+    struct record_header h;
+    struct message m;
+    char err[200] = "";
+    if (batch_check(input, &facts, err, sizeof err) != ST_OK) {
+        require(err[0] != '\0');
+        return;
+    }
+    require(record_header_read(input, &h) == ST_OK && h.count == facts.count);
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < h.count; i++) {
+        require(record_message(input, &h, i, &m) == ST_OK && m.seq == i);
+        require((m.fields & ~facts.fields) == 0 && m.body.len <= facts.body_most);
+        bytes += m.body.len;
+    }
+    require(bytes == facts.body_bytes);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct message m;
     read_record(slice_of(data, size));
+    cut_record(slice_of(data, size));
+    check_batch(slice_of(data, size));
     if (message_decode(slice_of(data, size), 1795501800000, &m) == ST_OK) {
         walk_props(&m);
         encode_again(&m, 1795501800000);

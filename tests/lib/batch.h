@@ -1,0 +1,24 @@
+/* batch.h: batches as a client makes them, for tests. */
+#ifndef HALFMQ_TESTS_BATCH_H
+#define HALFMQ_TESTS_BATCH_H
+
+#include "protocol/message.h"
+
+struct batch {
+    struct buf record, starts;
+    uint32_t n;
+};
+
+void batch_init(struct batch *b);
+void batch_free(struct batch *b);
+
+/* m's seq is set; born 0 and its expiry (a TTL) are relative to when it is stored. */
+void batch_add(struct batch *b, struct message m);
+
+/* A message of that body and nothing else. */
+void batch_add_body(struct batch *b, const char *body);
+
+/* The finished batch, good until batch_free. */
+struct slice batch_end(struct batch *b);
+
+#endif
