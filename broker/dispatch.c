@@ -433,16 +433,16 @@ void dispatch_wake(struct loop *l, struct waiter *w)
 
 /* ---- the way in ---- */
 
-static bool body_too_big(struct conn *c, struct request rq, struct slice body)
+static bool body_too_big(struct conn *c, struct request rq, size_t bytes)
 {
     size_t most = c->loop->body_max;
-    if (body.len <= most)
+    if (bytes <= most)
         return false;
     char text[160];
     snprintf(text, sizeof text,
              "a body of %zu bytes is over the bound of %zu bytes: send less, or raise "
              "max_message_bytes",
-             body.len, most);
+             bytes, most);
     conn_refuse(c, rq, ST_TOOBIG, text);
     return true;
 }
@@ -451,11 +451,12 @@ static bool body_too_big(struct conn *c, struct request rq, struct slice body)
 static bool refuse_bodies(struct conn *c, const struct command *cmd, struct request rq)
 {
     switch (cmd->info->id) {
-    case CMD_SEND: return body_too_big(c, rq, cmd->pos[1]);
-    case CMD_HALF: return body_too_big(c, rq, cmd->pos[2]);
+    case CMD_SEND: return body_too_big(c, rq, cmd->pos[1].len);
+    case CMD_HALF: return body_too_big(c, rq, cmd->pos[2].len);
+    case CMD_PRODUCE: return body_too_big(c, rq, cmd->batch.body_most);
     case CMD_MSEND:
         for (uint32_t i = 0; i < cmd->n_rest; i++) {
-            if (body_too_big(c, rq, cmd->rest[i]))
+            if (body_too_big(c, rq, cmd->rest[i].len))
                 return true;
         }
         return false;

@@ -246,8 +246,8 @@ static void refresh_settings(struct loop *l)
     const struct config *c = l->server->config;
     l->body_max = (size_t)config_num(c, SET_max_message_bytes);
     l->bulk_max = l->body_max + (size_t)MESSAGE_OVERHEAD_MAX;
-    if (l->bulk_max < (size_t)KIB(64))
-        l->bulk_max = (size_t)KIB(64);
+    if (l->bulk_max < (size_t)BATCH_BYTES_MAX)
+        l->bulk_max = (size_t)BATCH_BYTES_MAX; /* a batch is one word, whatever a body may be */
     l->output_limit = (size_t)config_num(c, SET_output_limit);
 }
 

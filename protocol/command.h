@@ -17,6 +17,7 @@
 #ifndef HALFMQ_PROTOCOL_COMMAND_H
 #define HALFMQ_PROTOCOL_COMMAND_H
 
+#include "protocol/batch.h"
 #include "protocol/buf.h"
 #include "protocol/limits.h"
 #include "protocol/status.h"
@@ -75,6 +76,7 @@ struct command {
     struct slice *rest;                /* the repeating words (bodies, receipts, topics, ...) */
     struct option *opt;                /* in the order sent */
     uint64_t has;                      /* mask of the options present */
+    struct batch_facts batch;          /* PRODUCE: of its batch */
 };
 
 /* Scratch memory for parsing, kept by a connection from one command to the next. */

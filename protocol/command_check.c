@@ -234,6 +234,7 @@ static const struct command_shape shapes[COMMAND_COUNT] = {
     [CMD_CHECKS_SERVE] = {{NAME_WRITE}, ANY},
     [CMD_SEND] = {{NAME_WRITE, ANY}, ANY},
     [CMD_MSEND] = {{NAME_WRITE}, ANY},
+    [CMD_PRODUCE] = {{NAME_WRITE, ANY}, ANY},
     [CMD_HALF] = {{NAME_WRITE, NAME_WRITE, ANY}, ANY},
     [CMD_COMMIT] = {{TXID}, RECEIPT},
     [CMD_ROLLBACK] = {{TXID}, ANY},
@@ -348,7 +349,7 @@ static enum status check_sums(const struct command *cmd, struct complaint c)
     return ST_OK;
 }
 
-enum status command_check(const struct command *cmd, struct complaint c)
+enum status command_check(struct command *cmd, struct complaint c)
 {
     enum status s = check_words(cmd, c);
     if (s)
@@ -356,6 +357,8 @@ enum status command_check(const struct command *cmd, struct complaint c)
     if (cmd->info->id == CMD_MSEND && cmd->n_rest > MSEND_BODIES_MAX)
         return command_refuse(c, ST_LIMIT, "MSEND with %u bodies: at most %d in one request",
                               cmd->n_rest, MSEND_BODIES_MAX);
+    if (cmd->info->id == CMD_PRODUCE)
+        return batch_check(cmd->pos[1], &cmd->batch, c.text, c.size);
     if (command_has(cmd, OPT(ORDER)) && command_has(cmd, OPT(QUEUE)))
         return command_refuse(c, ST_ERR,
                               "ORDER and QUEUE exclude each other: ORDER picks the queue itself");

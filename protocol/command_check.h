@@ -25,7 +25,7 @@ enum status option_check(const struct command *cmd, struct option *o,
                          struct complaint c) MUST_CHECK;
 
 /* Positional and repeating words, and what options may not stand together. Arity holds already. */
-enum status command_check(const struct command *cmd, struct complaint c) MUST_CHECK;
+enum status command_check(struct command *cmd, struct complaint c) MUST_CHECK;
 
 /* Forgets what the last command put into the space; gives back what was very large. */
 void command_space_reset(struct command_space *s);

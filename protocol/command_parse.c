@@ -250,6 +250,7 @@ void parse_start(struct command_space *s, const struct command_info *info, struc
     cmd->rest = NULL;
     cmd->opt = NULL;
     cmd->has = 0;
+    cmd->batch = (struct batch_facts){0};
 }
 
 enum status parse_not_yet(const struct command_info *info, struct complaint c)

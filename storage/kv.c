@@ -291,6 +291,14 @@ void kv_put(struct kv *kv, enum kv_family f, struct slice key, struct slice valu
                               (const char *)value.data, value.len);
 }
 
+void kv_put2(struct kv *kv, enum kv_family f, struct slice key, struct slice head, struct slice body)
+{
+    const char *keys[] = {(const char *)key.data};
+    const char *values[] = {(const char *)head.data, (const char *)body.data};
+    const size_t key_sizes[] = {key.len}, value_sizes[] = {head.len, body.len};
+    rocksdb_writebatch_putv_cf(kv->batch, kv->family[f], 1, keys, key_sizes, 2, values, value_sizes);
+}
+
 void kv_del(struct kv *kv, enum kv_family f, struct slice key)
 {
     rocksdb_writebatch_delete_cf(kv->batch, kv->family[f], (const char *)key.data, key.len);

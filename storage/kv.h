@@ -49,6 +49,8 @@ enum status kv_get(struct kv *kv, enum kv_family f, const struct kv_snap *snap, 
 
 /* The pending batch: filled by the writer, written whole by kv_write, which empties it either way. */
 void kv_put(struct kv *kv, enum kv_family f, struct slice key, struct slice value);
+/* As kv_put of head and body one behind the other, without putting them there first. */
+void kv_put2(struct kv *kv, enum kv_family f, struct slice key, struct slice head, struct slice body);
 void kv_del(struct kv *kv, enum kv_family f, struct slice key);
 void kv_del_range(struct kv *kv, enum kv_family f, struct slice from, struct slice to); /* to excluded */
 bool kv_pending(const struct kv *kv);

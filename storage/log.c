@@ -46,6 +46,15 @@ static void tail_spare(struct state *st, struct tail *tail)
     st->n_spare_tails++;
 }
 
+/* What is appended from here on came in this group. */
+static void queue_freshen(const struct state *st, struct queue *q)
+{
+    if (q->fresh_group == st->group)
+        return;
+    q->fresh_group = st->group;
+    q->fresh_base = q->end;
+}
+
 static struct tail *tail_open(struct state *st, struct topic *t, uint32_t queue)
 {
     struct tail *tail = tail_new(st);
@@ -59,10 +68,7 @@ static struct tail *tail_open(struct state *st, struct topic *t, uint32_t queue)
     tail->flags = 0;
     tail->next = NULL;
     struct queue *q = &t->queues[queue];
-    if (q->fresh_group != st->group) {
-        q->fresh_group = st->group;
-        q->fresh_base = q->end;
-    }
+    queue_freshen(st, q);
     record_begin(&tail->record);
     *st->open_tails_end = tail;
     st->open_tails_end = &tail->next;
@@ -182,7 +188,12 @@ static void append_index(struct state *st, int64_t now_ms, struct topic *t, uint
     for (unsigned i = 0; i < 8; i++)
         ms[i] = (uint8_t)((uint64_t)m->expires_ms >> (8 * i));
     struct key key = key_expiry(t->id, queue, offset);
-    state_put(st, &key, slice_of(ms, sizeof(ms)));
+    struct slice value = slice_of(ms, sizeof(ms));
+    /* What is over at once is looked up within this very group. */
+    if (m->expires_ms <= now_ms)
+        overlay_put(&st->overlay, &key, value);
+    else
+        state_put(st, &key, value);
 }
 
 /* The first message with a TTL marks the topic, so that groups on other topics never look. */
@@ -222,6 +233,79 @@ enum status topic_append(struct state *st, int64_t now_ms, struct topic *t, uint
     st->tally.bytes_in += m->body.len;
     state_news(st, &t->news, 1);
     *ret_offset = offset;
+    return ST_OK;
+}
+
+/* Attributes that leave rows. */
+static enum status batch_index(struct state *st, int64_t now_ms, struct topic *t, uint32_t queue,
+                               struct slice batch, uint64_t base)
+{
+    struct record_header h;
+    enum status s = record_header_read(batch, &h);
+    for (uint32_t i = 0; i < h.count && s == ST_OK; i++) {
+        struct message m;
+        s = message_decode(record_bytes(batch, &h, i), now_ms, &m);
+        if (s == ST_OK)
+            append_index(st, now_ms, t, queue, &m, base + i);
+    }
+    return s;
+}
+
+/* The batch becomes a record: its bytes behind a header of ours. */
+static void batch_put(struct state *st, int64_t now_ms, struct topic *t, uint32_t queue,
+                      struct slice batch, const struct batch_facts *facts)
+{
+    struct queue *q = &t->queues[queue];
+    struct slice behind =
+        slice_of(batch.data + RECORD_HEADER_BYTES, batch.len - RECORD_HEADER_BYTES);
+    struct record_header h = {.flags = facts->fields & MSG_TTL ? RECORD_TTL : 0,
+                              .count = facts->count,
+                              .bytes = (uint32_t)(behind.len - facts->count * 4UL),
+                              .base = q->end,
+                              .index = st->group_index,
+                              .stored_ms = now_ms,
+                              .seq = st->seq};
+    uint8_t head[RECORD_HEADER_BYTES];
+    record_head(&h, behind, head);
+    struct key key = key_log(t->id, queue, q->end);
+    kv_put2(st->kv, KV_LOG, key_slice(&key), slice_of(head, sizeof(head)), behind);
+    struct record_info info = {.base = h.base,
+                               .index = h.index,
+                               .first_seq = st->seq,
+                               .last_seq = st->seq + h.count - 1,
+                               .count = h.count,
+                               .bytes = (uint32_t)batch.len};
+    queue_remember(st, q, &info);
+}
+
+enum status topic_append_batch(struct state *st, int64_t now_ms, struct topic *t, uint32_t queue,
+                               struct slice batch, const struct batch_facts *facts,
+                               uint64_t *ret_base)
+{
+    struct queue *q = &t->queues[queue];
+    if (q->tail)
+        tails_close(st, t, q->tail);
+    if (st->sick)
+        return ST_NOMEM;
+    queue_freshen(st, q);
+    uint64_t base = q->end;
+    if (facts->fields & (MSG_KEY | MSG_TTL) &&
+        batch_index(st, now_ms, t, queue, batch, base) != ST_OK) {
+        st->sick = true; /* it was checked, so this cannot be */
+        return ST_NOMEM;
+    }
+    batch_put(st, now_ms, t, queue, batch, facts);
+    q->end += facts->count;
+    st->seq += facts->count;
+    if (facts->fields & MSG_TTL)
+        topic_mark_ttl(st, t);
+    if (t->rr != t->rr_saved)
+        topic_save(st, t);
+    st->group_bytes += batch.len;
+    st->tally.messages_in += facts->count;
+    st->tally.bytes_in += facts->body_bytes;
+    state_news(st, &t->news, facts->count);
+    *ret_base = base;
     return ST_OK;
 }
 
@@ -392,7 +476,7 @@ enum status topic_expiry(struct state *st, const struct topic *t, uint32_t queue
     struct key key = key_expiry(t->id, queue, offset);
     struct buf value;
     buf_init(&value, 64);
-    enum status s = kv_get(st->kv, KV_STATE, NULL, key_slice(&key), &value);
+    enum status s = overlay_get(&st->overlay, &key, &value);
     if (s == ST_OK) {
         struct cursor c = cursor_of(buf_slice(&value));
         *ret_ms = (int64_t)cursor_u64(&c);

@@ -37,6 +37,12 @@ uint32_t topic_route(struct topic *t, const struct message *m, const uint32_t *q
 enum status topic_append(struct state *st, int64_t now_ms, struct topic *t, uint32_t queue,
                          struct message *m, uint64_t *ret_offset) MUST_CHECK;
 
+/* Appends a client's batch (batch.h) as a record of its own, behind what is there; *ret_base. With it go
+ * the KEY and expiry rows. ST_NOMEM: nothing was appended. */
+enum status topic_append_batch(struct state *st, int64_t now_ms, struct topic *t, uint32_t queue,
+                               struct slice batch, const struct batch_facts *facts,
+                               uint64_t *ret_base) MUST_CHECK;
+
 /* The record that holds offset, or the first one behind it. ST_GONE: none; ST_BUSY: as topic_read. */
 enum status topic_locate(struct state *st, struct topic *t, uint32_t queue, uint64_t offset,
                          struct record_info *ret_info) MUST_CHECK;
