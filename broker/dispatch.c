@@ -142,17 +142,20 @@ static bool has_bit(const struct grant *g, uint32_t i)
     return !g->bits || (g->bits[i / 64] >> (i % 64)) & 1;
 }
 
-/* The receipts of all grants, one behind the other; their lengths go to slices. */
+/* The receipts of all grants, one for each stretch without a gap, one behind the other in text; their
+ * lengths go to slices. */
 static uint32_t put_receipts(const struct outcome *o, struct buf *text, struct slice *slices)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < o->n_grants; i++) {
         const struct grant *g = &o->grants[i];
-        for (uint32_t k = 0; k < g->count; k++) {
+        for (uint32_t k = 0, first; k < g->count; k++) {
             if (!has_bit(g, k))
                 continue;
+            for (first = k; k + 1 < g->count && has_bit(g, k + 1); k++)
+                ;
             size_t before = text->len;
-            text_put_receipt(text, g->topic, g->queue, g->base + k, g->attempt);
+            text_put_receipt_range(text, g->topic, g->queue, g->base + first, g->base + k, g->attempt);
             slices[n++] = slice_of(NULL, text->len - before);
         }
     }

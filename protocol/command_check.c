@@ -223,7 +223,7 @@ enum status option_check(const struct command *cmd, struct option *o, struct com
 }
 
 /* What a positional word must be. */
-enum shape { ANY, NAME_READ, NAME_WRITE, TXID, RECEIPT, ID, DURATION, NUMBER };
+enum shape { ANY, NAME_READ, NAME_WRITE, TXID, RECEIPT, RANGE, ID, DURATION, NUMBER };
 
 struct command_shape {
     uint8_t pos[COMMAND_POS_MAX];
@@ -236,16 +236,16 @@ static const struct command_shape shapes[COMMAND_COUNT] = {
     [CMD_MSEND] = {{NAME_WRITE}, ANY},
     [CMD_PRODUCE] = {{NAME_WRITE, ANY}, ANY},
     [CMD_HALF] = {{NAME_WRITE, NAME_WRITE, ANY}, ANY},
-    [CMD_COMMIT] = {{TXID}, RECEIPT},
+    [CMD_COMMIT] = {{TXID}, RANGE},
     [CMD_ROLLBACK] = {{TXID}, ANY},
     [CMD_UNKNOWN] = {{TXID}, ANY},
     [CMD_TXN_INFO] = {{TXID}, ANY},
     [CMD_TXN_EXTEND] = {{TXID, DURATION}, ANY},
     [CMD_CHECKS] = {{NAME_WRITE}, ANY},
     [CMD_POP] = {{NAME_WRITE}, NAME_READ},
-    [CMD_ACK] = {{NAME_READ}, RECEIPT},
+    [CMD_ACK] = {{NAME_READ}, RANGE},
     [CMD_NACK] = {{NAME_READ, RECEIPT}, ANY},
-    [CMD_EXTEND] = {{NAME_READ, RECEIPT, DURATION}, ANY},
+    [CMD_EXTEND] = {{NAME_READ, RANGE, DURATION}, ANY},
     [CMD_REJECT] = {{NAME_READ, RECEIPT}, ANY},
     [CMD_GROUP_CREATE] = {{NAME_WRITE, NAME_READ}, ANY},
     [CMD_GROUP_INFO] = {{NAME_READ}, ANY},
@@ -273,6 +273,11 @@ static enum status bad_shape(const struct command *cmd, enum shape shape, size_t
     case RECEIPT:
         return command_refuse(c, ST_ERR, "%s '%s' is not a receipt: topic:queue:offset#attempt",
                               name, quoted);
+    case RANGE:
+        return command_refuse(c, ST_ERR,
+                              "%s '%s' is not a receipt: topic:queue:offset#attempt, or "
+                              "topic:queue:first-last#attempt of at most %d messages",
+                              name, quoted, COUNT_MAX);
     case ID:
         return command_refuse(c, ST_ERR, "%s '%s' is not a message id: topic:queue:offset", name,
                               quoted);
@@ -299,6 +304,7 @@ static bool shape_ok(enum shape shape, struct slice v)
     case NAME_WRITE: return text_name_ok(v, shape == NAME_WRITE);
     case TXID: return text_txid(v, &u);
     case RECEIPT: return text_receipt(v, &id);
+    case RANGE: return text_receipt_range(v, &id, &u);
     case ID: return text_id(v, &id);
     case DURATION: return text_duration(v, &n);
     case NUMBER: return text_uint(v, &u) && u <= INT64_MAX;

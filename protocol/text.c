@@ -192,7 +192,17 @@ void text_put_id(struct buf *b, struct slice topic, uint32_t queue, uint64_t off
 void text_put_receipt(struct buf *b, struct slice topic, uint32_t queue, uint64_t offset,
                       uint32_t attempt)
 {
-    text_put_id(b, topic, queue, offset);
+    text_put_receipt_range(b, topic, queue, offset, offset, attempt);
+}
+
+void text_put_receipt_range(struct buf *b, struct slice topic, uint32_t queue, uint64_t first,
+                            uint64_t last, uint32_t attempt)
+{
+    text_put_id(b, topic, queue, first);
+    if (last != first) {
+        buf_put_u8(b, '-');
+        buf_put_uint(b, last);
+    }
     buf_put_u8(b, '#');
     buf_put_uint(b, attempt);
 }

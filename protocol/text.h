@@ -52,6 +52,9 @@ bool text_token(struct slice s, uint64_t *ret_token);
 void text_put_id(struct buf *b, struct slice topic, uint32_t queue, uint64_t offset);
 void text_put_receipt(struct buf *b, struct slice topic, uint32_t queue, uint64_t offset,
                       uint32_t attempt);
+/* The plain form where last is first. */
+void text_put_receipt_range(struct buf *b, struct slice topic, uint32_t queue, uint64_t first,
+                            uint64_t last, uint32_t attempt);
 
 /* True where every byte sequence is well-formed UTF-8 (overlongs and surrogates are not). */
 bool text_utf8_ok(struct slice s);

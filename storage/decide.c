@@ -14,6 +14,8 @@
 #include "storage/send.h"
 #include "storage/txn.h"
 
+#define COMMIT_ACKS_MAX 100000 /* messages that the receipts of one COMMIT name, each looked for */
+
 /* A message of the transaction on its way to its topic. */
 struct part {
     size_t at, len; /* its row in the state's scratch */
@@ -50,11 +52,19 @@ static bool commit_receipts_hold(struct state *st, const struct stamp *stamp, co
                                  struct outcome *out)
 {
     const struct option *ack = command_option(cmd, OPT_ID_ACK);
+    uint64_t named = 0;
     for (uint32_t i = 0; ack && i < cmd->n_rest; i++) {
         struct message_id id;
+        uint64_t last = 0;
         struct gt *gt = NULL;
-        bool parsed = text_receipt(cmd->rest[i], &id);
+        bool parsed = text_receipt_range(cmd->rest[i], &id, &last);
         assert(parsed);
+        named += last - id.offset + 1;
+        if (named > COMMIT_ACKS_MAX) {
+            reply_error(&out->reply, ST_LIMIT, "COMMIT acknowledges at most %d messages: nothing was done",
+                        COMMIT_ACKS_MAX);
+            return false;
+        }
         bool exists = true;
         enum status s = gt_get(st, ack->v, id.topic, &gt);
         if (s == ST_GONE && group_exists(st, ack->v, &exists) != ST_OK)
@@ -69,7 +79,7 @@ static bool commit_receipts_hold(struct state *st, const struct stamp *stamp, co
             reply_error(&out->reply, ST_NOGROUP, "no group '%s': the transaction stays open", text);
             return false;
         }
-        if (!gt || !gt_leased(gt, &id, stamp->now_ms)) {
+        if (!gt || gt_held(gt, &id, last, stamp->now_ms) != last - id.offset + 1) {
             text_quote(cmd->rest[i], 180, text, sizeof(text));
             reply_error(&out->reply, ST_STALE, "the lease of %s is lost: the transaction stays open", text);
             return false;
@@ -83,15 +93,10 @@ static void commit_ack(struct state *st, const struct stamp *stamp, const struct
     const struct option *ack = command_option(cmd, OPT_ID_ACK);
     for (uint32_t i = 0; ack && i < cmd->n_rest; i++) {
         struct message_id id;
+        uint64_t last = 0;
         struct gt *gt = NULL;
-        if (!text_receipt(cmd->rest[i], &id) || gt_get(st, ack->v, id.topic, &gt) != ST_OK)
-            continue;
-        struct run *r = gt_leased(gt, &id, stamp->now_ms);
-        if (!r)
-            continue; /* the same receipt twice in one command */
-        run_clear(&gt->runs, st, r, id.offset);
-        gt_dirty(st, gt);
-        st->tally.messages_acked++;
+        if (text_receipt_range(cmd->rest[i], &id, &last) && gt_get(st, ack->v, id.topic, &gt) == ST_OK)
+            st->tally.messages_acked += gt_ack(st, gt, &id, last, stamp->now_ms);
     }
 }
 

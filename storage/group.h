@@ -85,6 +85,16 @@ enum status gt_dead(struct state *st, const struct stamp *stamp, struct gt *gt, 
 /* The run of a receipt whose lease holds at now_ms, or NULL. */
 struct run *gt_leased(struct gt *gt, const struct message_id *id, int64_t now_ms);
 
+/* What a receipt names of offsets at or behind *from: the first run with some of it whose lease holds; *from
+ * goes behind it. NULL: nothing more. (ack.c) */
+struct run *gt_leased_in(struct gt *gt, const struct message_id *first, uint64_t last, int64_t now_ms,
+                         uint64_t *from);
+
+/* How many messages the receipt holds, and acknowledging them; how many those were. (ack.c) */
+uint64_t gt_held(struct gt *gt, const struct message_id *first, uint64_t last, int64_t now_ms);
+uint64_t gt_ack(struct state *st, struct gt *gt, const struct message_id *first, uint64_t last,
+                int64_t now_ms);
+
 /* Dirty gts into the batch. */
 void groups_flush(struct state *st);
 

@@ -253,6 +253,84 @@ struct run *run_isolate(struct runs *rs, struct state *st, struct run *r, uint64
     return run_find(rs, queue, offset);
 }
 
+struct run *run_in(struct runs *rs, uint32_t queue, uint64_t first, uint64_t last)
+{
+    struct run want = {.queue = queue, .base = first};
+    struct run *r = RB_NFIND(run_places, &rs->places, &want);
+    struct run *before = r ? RB_PREV(run_places, &rs->places, r) : RB_MAX(run_places, &rs->places);
+    if (before && before->queue == queue && first - before->base < before->count)
+        return before;
+    return r && r->queue == queue && r->base <= last ? r : NULL;
+}
+
+/* Places first..last of the run, within it; false: there are none. */
+static bool run_clamp(const struct run *r, uint64_t first, uint64_t last, uint32_t *ret_from,
+                      uint32_t *ret_to)
+{
+    uint64_t end = r->base + r->count - 1;
+    if (last < r->base || first > end)
+        return false;
+    *ret_from = first > r->base ? (uint32_t)(first - r->base) : 0;
+    *ret_to = last < end ? (uint32_t)(last - r->base) : r->count - 1;
+    return true;
+}
+
+/* Bits of word w that stand for places from..to. */
+static uint64_t bits_between(uint32_t w, uint32_t from, uint32_t to)
+{
+    uint64_t mask = UINT64_MAX;
+    if (w == from / 64)
+        mask &= UINT64_MAX << (from % 64);
+    if (w == to / 64)
+        mask &= UINT64_MAX >> (63 - to % 64);
+    return mask;
+}
+
+uint32_t run_live_in(const struct run *r, uint64_t first, uint64_t last)
+{
+    uint32_t from = 0, to = 0, n = 0;
+    if (!run_clamp(r, first, last, &from, &to))
+        return 0;
+    for (uint32_t w = from / 64; w <= to / 64; w++)
+        n += (uint32_t)__builtin_popcountll(r->bits[w] & bits_between(w, from, to));
+    return n;
+}
+
+uint32_t run_clear_in(struct runs *rs, struct state *st, struct run *r, uint64_t first, uint64_t last)
+{
+    uint32_t from = 0, to = 0, n = run_live_in(r, first, last);
+    if (n == 0 || !run_clamp(r, first, last, &from, &to))
+        return 0;
+    if (n == r->live) {
+        run_drop(rs, st, r);
+        return n;
+    }
+    for (uint32_t w = from / 64; w <= to / 64; w++)
+        r->bits[w] &= ~bits_between(w, from, to);
+    r->live -= n;
+    if (r->state == RUN_LEASED)
+        rs->n_leased -= n;
+    else
+        rs->n_waiting -= n;
+    run_dirty(rs, r);
+    return n;
+}
+
+struct run *run_cut(struct runs *rs, struct state *st, struct run *r, uint64_t first, uint64_t last)
+{
+    uint32_t queue = r->queue, wanted = run_live_in(r, first, last);
+    assert(wanted > 0);
+    if (first > r->base && run_live_in(r, r->base, first - 1) > 0)
+        r = run_split(rs, st, r, first);
+    if (!r)
+        return NULL;
+    if (r->live == wanted)
+        return r;
+    if (!run_split(rs, st, r, last + 1)) /* others live behind it: no memory */
+        return NULL;
+    return run_in(rs, queue, first, last);
+}
+
 struct run *run_first_due(struct runs *rs, enum run_state state)
 {
     return state == RUN_LEASED ? RB_MIN(run_dues, &rs->leased) : RB_MIN(run_dues, &rs->waiting);

@@ -72,6 +72,19 @@ struct run *run_split(struct runs *rs, struct state *st, struct run *r, uint64_t
 /* The message at offset alone in a run of its own (splitting around it); NULL without memory. */
 struct run *run_isolate(struct runs *rs, struct state *st, struct run *r, uint64_t offset);
 
+/* The first run with a place in first..last; NULL: none. */
+struct run *run_in(struct runs *rs, uint32_t queue, uint64_t first, uint64_t last);
+
+/* How many of its live messages are in first..last. */
+uint32_t run_live_in(const struct run *r, uint64_t first, uint64_t last);
+
+/* Takes those out, as run_clear does one; how many. */
+uint32_t run_clear_in(struct runs *rs, struct state *st, struct run *r, uint64_t first, uint64_t last);
+
+/* Those of first..last (there are some) alone in a run of their own; NULL without memory, and then the
+ * messages are in other runs, unchanged. */
+struct run *run_cut(struct runs *rs, struct state *st, struct run *r, uint64_t first, uint64_t last);
+
 struct run *run_first_due(struct runs *rs, enum run_state state); /* NULL: none */
 
 /* Rows of the dirty runs of gt into the batch. */

@@ -465,11 +465,18 @@ static void positional_numbers_ids_and_receipts(void **state)
             "offset '9223372036854775808' is not a whole number from 0 to 9223372036854775807");
     refused("GET t:0", ST_ERR, "id 't:0' is not a message id: topic:queue:offset");
     refused("ACK g t:0:1#1 t:0:1", ST_ERR,
-            "receipt 't:0:1' is not a receipt: topic:queue:offset#attempt");
+            "receipt 't:0:1' is not a receipt: topic:queue:offset#attempt, or "
+            "topic:queue:first-last#attempt of at most 1000 messages");
     refused("NACK g x", ST_ERR, "receipt 'x' is not a receipt: topic:queue:offset#attempt");
     refused("REJECT g x", ST_ERR, "receipt 'x' is not a receipt: topic:queue:offset#attempt");
     refused("COMMIT " TXID " ACK g x", ST_ERR,
-            "receipt 'x' is not a receipt: topic:queue:offset#attempt");
+            "receipt 'x' is not a receipt: topic:queue:offset#attempt, or "
+            "topic:queue:first-last#attempt of at most 1000 messages");
+    refused("EXTEND g x 1s", ST_ERR,
+            "receipt 'x' is not a receipt: topic:queue:offset#attempt, or "
+            "topic:queue:first-last#attempt of at most 1000 messages");
+    refused("NACK g t:0:1-2#1", ST_ERR,
+            "receipt 't:0:1-2#1' is not a receipt: topic:queue:offset#attempt");
     refused("EXTEND g t:0:1#1 x", ST_ERR,
             "dur 'x' is not a duration: write ms, or 250ms 10s 5m 2h 7d, at most 366d");
     refused("TXN EXTEND " TXID " -1", ST_ERR,

@@ -161,7 +161,8 @@ static void commit_with_acknowledgements(void **state)
     refused("commit", PAIRS("txid", TXID, "group", "g", "group", "h"), ST_ERR,
             "ACK is given twice: it may stand once");
     refused("commit", PAIRS("txid", TXID, "group", "g", "receipt", "x"), ST_ERR,
-            "receipt 'x' is not a receipt: topic:queue:offset#attempt");
+            "receipt 'x' is not a receipt: topic:queue:offset#attempt, or "
+            "topic:queue:first-last#attempt of at most 1000 messages");
     refused("commit", PAIRS("group", "g", "receipt", "t:0:1#1"), ST_ERR,
             "key 'txid' is missing: commit needs it");
 }

@@ -175,12 +175,111 @@ static void survives_a_restart(void **state)
     store_expect(s, "[t:1:0#2=m1]", "POP g t COUNT 9");
 }
 
+/* ten messages in one queue, all of them leased as #1. */
+static void ten_leased(struct store *s)
+{
+    store_do(s, "TOPIC CREATE t QUEUES 1");
+    store_do(s, "MSEND t 0 1 2 3 4 5 6 7 8 9");
+    store_do(s, "POP g t COUNT 10 LEASE 10s");
+}
+
+static void a_range_is_acked(void **state)
+{
+    struct store *s = *state;
+    ten_leased(s);
+    store_expect(s, "0", "ACK g t:0:0-9#2");
+    store_expect(s, "0", "ACK g t:1:0-9#1 t:0:10-99#1");
+    store_expect(s, "1", "ACK g t:0:4#1");
+    store_expect(s, "3", "ACK g t:0:2-5#1");
+    store_expect(s, "0", "ACK g t:0:2-5#1");
+    store_reopen(s);
+    store_expect(s, "3", "ACK g t:0:7-700#1 t:0:8-9#1");
+    s->now_ms += 10000;
+    store_expect(s, "0", "ACK g t:0:0-9#1"); /* over by time */
+    store_expect(s, "[t:0:0#2=0 t:0:1#2=1 t:0:6#2=6]", "POP g t COUNT 9");
+    store_expect(s, "3", "ACK g t:0:0-6#2");
+    assert_int_equal(store_rows(s, 'R'), 0);
+    assert_int_equal(state_tally(s->st)->messages_acked, 6);
+}
+
+/* A range over several runs, of which only some have the attempt. */
+static void a_range_of_many_runs(void **state)
+{
+    struct store *s = *state;
+    store_do(s, "TOPIC CREATE t QUEUES 1");
+    store_do(s, "MSEND t 0 1 2 3 4 5 6 7 8 9");
+    store_do(s, "POP g t COUNT 2");
+    store_do(s, "POP g t COUNT 3");
+    store_do(s, "POP g t COUNT 4"); /* 9 was never out */
+    store_do(s, "NACK g t:0:3#1");
+    store_expect(s, "[t:0:3#2=3]", "POP g t");
+    store_expect(s, "7", "ACK g t:0:1-9#1");
+    store_expect(s, "1", "ACK g t:0:1-9#2");
+    store_expect(s, "[t:0:9#1=9]", "POP g t COUNT 9");
+    store_expect(s, "2", "ACK g t:0:0-9#1");
+    assert_int_equal(store_rows(s, 'R'), 0);
+}
+
+static void a_range_is_extended(void **state)
+{
+    struct store *s = *state;
+    ten_leased(s);
+    store_expect(s, "1", "ACK g t:0:3#1");
+    store_expect(s, "OK", "EXTEND g t:0:2-5#1 1h");
+    store_refused(s, "-STALE", "EXTEND g t:0:2-5#2 1h");
+    store_refused(s, "-STALE", "EXTEND g t:0:3-3#1 1h");
+    store_refused(s, "-STALE", "EXTEND g t:0:20-30#1 1h");
+    store_pass(s, 10000);
+    store_expect(s, "[t:0:0#2=0 t:0:1#2=1 t:0:6#2=6 t:0:7#2=7 t:0:8#2=8 t:0:9#2=9]", "POP g t COUNT 10");
+    store_expect(s, "OK", "EXTEND g t:0:0-9#2 1h"); /* it steps over what others hold */
+    store_reopen(s);
+    store_expect(s, "3", "ACK g t:0:0-9#1");
+    store_expect(s, "6", "ACK g t:0:0-9#2");
+}
+
+static void a_range_is_released(void **state)
+{
+    struct store *s = *state;
+    ten_leased(s);
+    store_expect(s, "1", "ACK g t:0:3#1");
+    store_expect(s, "OK", "RELEASE g t:0:2-5#1");
+    assert_int_equal(s->fx.counts[0], 3);
+    store_expect(s, "[t:0:2#1=2 t:0:4#1=4 t:0:5#1=5]", "POP g t COUNT 10");
+    store_expect(s, "9", "ACK g t:0:0-9#1");
+}
+
+static void commit_acks_a_range(void **state)
+{
+    struct store *s = *state;
+    char txid[32];
+    ten_leased(s);
+    (void)snprintf(txid, sizeof(txid), "%s", store_do(s, "HALF pg u done"));
+    store_expect(s, "1", "ACK g t:0:3#1");
+    store_refused(s, "-STALE", "COMMIT %s ACK g t:0:0-9#1", txid);
+    store_refused(s, "-STALE", "COMMIT %s ACK g t:0:4-10#1", txid);
+    store_expect(s, "[u:0:0]", "COMMIT %s ACK g t:0:0-2#1 t:0:4-9#1 t:0:5#1", txid);
+    assert_int_equal(store_rows(s, 'R'), 0);
+    (void)snprintf(txid, sizeof(txid), "%s", store_do(s, "HALF pg u more"));
+    struct slice words[4 + 101] = {SLICE_LIT("COMMIT"), slice_str(txid), SLICE_LIT("ACK"), SLICE_LIT("g")};
+    store_do(s, "GROUP DELETE g");
+    store_do(s, "GROUP CREATE g t");
+    store_do(s, "POP g t COUNT 1000");
+    for (int i = 0; i < 101; i++)
+        words[4 + i] = SLICE_LIT("t:0:0-999#1");
+    assert_memory_equal(store_do_words(s, words, 4 + 101), "-STALE", 6);
+    for (int i = 0; i < 10; i++)
+        words[4 + i] = SLICE_LIT("t:0:0-9#1");
+    assert_memory_equal(store_do_words(s, words, 14), "[u:", 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         STORE_TEST(acked_once), STORE_TEST(no_group), STORE_TEST(over_by_time),
         STORE_TEST(lease_ends_by_itself), STORE_TEST(extended), STORE_TEST(given_back),
         STORE_TEST(released), STORE_TEST(backoff), STORE_TEST(survives_a_restart),
+        STORE_TEST(a_range_is_acked), STORE_TEST(a_range_of_many_runs), STORE_TEST(a_range_is_extended),
+        STORE_TEST(a_range_is_released), STORE_TEST(commit_acks_a_range),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

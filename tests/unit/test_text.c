@@ -193,6 +193,35 @@ static void names(void **state)
     }
 }
 
+static void ranges(void **state)
+{
+    (void)state;
+    struct message_id id;
+    uint64_t last = 0;
+    static const char *const bad[] = {
+        "a-b:0:5-4#1",  "a-b:0:-4#1",   "a-b:0:4-#1", "a-b:0:04-5#1",   "a-b:0:4-05#1",
+        "a-b:0:4-5#0",  "a-b:0:4-5#01", "a-b:0:4-5",  "a-b:0-1:4#1",    "a-b:0:0-1000#1",
+        "a-b:0:4-5-6#1", "a-b:0:4 -5#1", ":0:4-5#1",  "a-b:0:4-9223372036854775808#1"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        if (text_receipt_range(slice_str(bad[i]), &id, &last))
+            fail_msg("taken: %s", bad[i]);
+    assert_true(text_receipt_range(SLICE_LIT("a-b:7:0-999#3"), &id, &last));
+    assert_true(id.queue == 7 && id.offset == 0 && last == 999 && id.attempt == 3);
+    assert_true(slice_equal(id.topic, SLICE_LIT("a-b")));
+    assert_true(text_receipt_range(SLICE_LIT("a-b:7:5#3"), &id, &last) && id.offset == 5 && last == 5);
+    assert_true(text_receipt_range(SLICE_LIT("a-b:7:5-5#3"), &id, &last) && last == 5);
+    assert_false(text_receipt(SLICE_LIT("a-b:7:5-5#3"), &id));
+    assert_false(text_receipt(SLICE_LIT("a-b:7:5-6#3"), &id));
+    assert_true(text_receipt(SLICE_LIT("a-b:7:5#3"), &id));
+    assert_true(text_id_range(SLICE_LIT("a-b:7:5-1000000"), &id, &last) && last == 1000000);
+    assert_false(text_id(SLICE_LIT("a-b:7:5-5"), &id));
+    struct buf b;
+    buf_init(&b, 0);
+    text_put_receipt_range(&b, SLICE_LIT("t"), 3, 41, 50, 2);
+    assert_true(slice_equal(buf_slice(&b), SLICE_LIT("t:3:41-50#2")));
+    buf_free(&b);
+}
+
 static void ids_and_receipts(void **state)
 {
     (void)state;
@@ -349,7 +378,7 @@ int main(void)
         cmocka_unit_test(every_prefix_of_a_time_is_refused),
         cmocka_unit_test(dates_agree_with_the_library),
         cmocka_unit_test(names),
-        cmocka_unit_test(ids_and_receipts),
+        cmocka_unit_test(ids_and_receipts), cmocka_unit_test(ranges),
         cmocka_unit_test(ids_print_and_come_back),
         cmocka_unit_test(txids_and_tokens),
         cmocka_unit_test(utf8),
