@@ -20,6 +20,7 @@
 #include "broker/dispatch.h"
 #include "broker/log.h"
 #include "broker/loop_inner.h"
+#include "broker/stream.h"
 
 #define LINGER_MS 2000
 #define IN_HARD_MAX ((size_t)(REQUEST_BYTES_MAX + KIB(512)))
@@ -149,7 +150,7 @@ void conn_doom(struct conn *c)
 static void conn_free(struct conn *c)
 {
     struct loop *l = c->loop;
-    assert(!c->touched && !c->waits && !c->subscriptions);
+    assert(!c->touched && !c->waits && !c->subscriptions && !c->streams && !c->marks.n);
     watch(c, 0);
     watch_writing(c, false);
     timer_clear(&l->timers, &c->linger);
@@ -163,6 +164,7 @@ static void conn_free(struct conn *c)
     resp_reader_free(&c->resp);
     rpc_reader_free(c->rpc);
     free(c->asks);
+    free(c->marks.m);
     free(c->name);
     free(c);
 }
@@ -180,6 +182,7 @@ void conn_reap(struct loop *l)
         }
         dispatch_drop_waits(c);
         pubsub_leave(c);
+        streams_drop(c);
         conn_free(c);
     }
 }
@@ -190,6 +193,7 @@ void conn_shut(struct conn *c)
         return;
     c->shut = true;
     pubsub_leave(c);
+    streams_close(c);
     conn_touch(c);
 }
 
@@ -216,6 +220,10 @@ void conn_trim(struct conn *c)
     if (c->in.len == 0 && c->rpc) {
         rpc_reader_free(c->rpc);
         c->rpc = NULL;
+    }
+    if (!c->marks.n) {
+        free(c->marks.m);
+        c->marks = (struct marks){0};
     }
     if (!c->n_asks) {
         free(c->asks);
@@ -248,7 +256,7 @@ struct buf *conn_out(struct conn *c)
     return &c->out;
 }
 
-static void cut(struct conn *c, const char *why)
+void conn_cut(struct conn *c, const char *why)
 {
     log_event(LOG_WARN, why, " client=%" PRIu64 " unsent_bytes=%zu", c->id, conn_unsent(c));
     conn_doom(c);
@@ -260,7 +268,7 @@ void conn_pushed(struct conn *c)
         return;
     if (c->out.failed || conn_unsent(c) > c->loop->output_limit) {
         metrics_add(&c->loop->metrics, METRIC_SUBSCRIBERS_CUT, 1);
-        cut(c, "subscriber cut: it does not read what it subscribed to");
+        conn_cut(c, "subscriber cut: it does not read what it subscribed to");
         return;
     }
     conn_touch(c);
@@ -283,7 +291,7 @@ void conn_answer(struct conn *c, struct request rq, struct slice tokens)
     else
         resp_answer(c, tokens);
     if (c->out.failed)
-        cut(c, "client cut: no room for its answers");
+        conn_cut(c, "client cut: no room for its answers");
     conn_touch(c);
 }
 
@@ -437,7 +445,7 @@ static void keep_input(struct conn *c, struct slice rest)
     loop_take_buf(c->loop, &c->in, IN_HARD_MAX);
     buf_put_slice(&c->in, rest);
     if (c->in.failed)
-        cut(c, "client cut: no memory for its request");
+        conn_cut(c, "client cut: no memory for its request");
 }
 
 static size_t read_size(const struct conn *c)
@@ -480,6 +488,7 @@ static void end_of_input(struct conn *c)
         return;
     c->eof = true;
     dispatch_end_waits(c);
+    streams_close(c);
     conn_touch(c);
 }
 
@@ -518,7 +527,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     size_t size = read_size(c);
     uint8_t *room = read_room(c, size);
     if (!room) {
-        cut(c, "client cut: no memory for its request");
+        conn_cut(c, "client cut: no memory for its request");
         return;
     }
     ssize_t n = recv(fd, room, size, 0);
@@ -556,6 +565,9 @@ static void flush(struct conn *c)
         n = 0;
     }
     metrics_add(&c->loop->metrics, METRIC_NET_OUT, (uint64_t)n);
+    c->sent += (uint64_t)n;
+    if (c->marks.n)
+        marks_sent(c);
     if ((size_t)n == left) {
         c->out_at = 0;
         c->out.len = 0;
@@ -615,7 +627,7 @@ static short wanted(const struct conn *c)
     bool full = c->stalled && c->in.len - c->in_at >= STALLED_INPUT_MAX;
     if (!c->shut && !full && !c->throttled && conn_unsent(c) < OUT_SOFT_MAX)
         return EV_READ;
-    return c->n_waits ? EV_CLOSED : 0;
+    return c->n_waits || c->streams ? EV_CLOSED : 0;
 }
 
 void conn_settle(struct conn *c)
@@ -623,6 +635,8 @@ void conn_settle(struct conn *c)
     assert(c->touched);
     if (!c->doomed && c->stalled && conn_ready(c))
         parse_kept(c);
+    if (!c->doomed && c->streams)
+        streams_pump(c);
     if (!c->doomed)
         flush(c);
     if (!c->doomed && is_finished(c))
@@ -630,6 +644,7 @@ void conn_settle(struct conn *c)
     if (!c->doomed)
         watch(c, wanted(c));
     c->touched = false;
-    if (!c->doomed && c->stalled && conn_ready(c))
+    bool parses = c->stalled && conn_ready(c);
+    if (!c->doomed && (parses || streams_have_room(c)))
         conn_touch(c);
 }

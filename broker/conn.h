@@ -18,8 +18,8 @@
  *   3. Bounds: entries in flight, unparsed input while stalled, unsent output (IN_FLIGHT_*,
  *      STALLED_*, OUT_*). At a bound nothing more is parsed or read; the kernel's window tells the
  *      client.
- *   4. Nobody keeps a pointer to a connection over a turn but its own waits and subscriptions;
- *      entries hold slot and generation.
+ *   4. Nobody keeps a pointer to a connection over a turn but its own waits, subscriptions and
+ *      streams; entries hold slot and generation.
  *
  * Threads: the loop's own, except for what loop_list_clients reads under the list lock.
  */
@@ -37,6 +37,22 @@
 struct loop;
 struct waiter;
 struct subscription;
+struct stream;
+
+/* Messages that were leased to this connection by a stream and may still stand in its output: what is not
+ * sent when it ends is given back. In the order of the output. (stream_out.h) */
+struct mark {
+    uint64_t end; /* conn->sent when it will be out */
+    struct stream *stream;
+    uint32_t topic; /* place in the stream's command */
+    uint32_t queue, attempt;
+    uint64_t first, last;
+};
+
+struct marks {
+    struct mark *m; /* ring */
+    uint32_t first, n, size;
+};
 
 enum dialect { DIALECT_NONE, DIALECT_RESP, DIALECT_RPC };
 
@@ -104,6 +120,12 @@ struct conn {
     uint32_t n_asks, asks_size;
     uint64_t next_ask;
 
+    struct stream *streams; /* newest first */
+    uint32_t n_streams;
+    uint64_t last_stream; /* id */
+    struct marks marks; /* leases that stand in `out` */
+    uint64_t sent; /* bytes, ever */
+
     char *name; /* NULL: none; changed under the list lock */
     struct timer linger;
     struct conn *next_touched, *next_doomed;
@@ -139,6 +161,9 @@ void conn_refuse(struct conn *c, struct request rq, enum status s, const char *t
 
 /* Malformed input: says so, then closes. */
 void conn_protocol_error(struct conn *c, const char *text);
+
+/* conn_doom, with a line in the log that says why. */
+void conn_cut(struct conn *c, const char *why);
 
 /* Where pushes are appended; conn_pushed afterwards cuts a client that does not read. */
 struct buf *conn_out(struct conn *c);

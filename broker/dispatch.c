@@ -19,6 +19,7 @@
 #include "broker/local.h"
 #include "broker/log.h"
 #include "broker/loop_inner.h"
+#include "broker/stream.h"
 #include "protocol/text.h"
 
 #define BUSY_RETRY_MS 50 /* a woken waiter that met a full journal */
@@ -92,6 +93,10 @@ static void end_empty(struct conn *c, struct waiter *w)
 void dispatch_expire(struct waiter *w, void *arg)
 {
     struct loop *l = arg;
+    if (w->stream) { /* it has no deadline of its own: it looks again */
+        waiter_wake(w);
+        return;
+    }
     struct conn *c = conn_at(l, w->entry->slot, w->entry->generation);
     assert(c && w->state == WAITER_PARKED);
     end_empty(c, w);
@@ -167,8 +172,18 @@ static uint32_t put_receipts(const struct outcome *o, struct buf *text, struct s
     return n;
 }
 
-/* What a POP was granted for a caller that is gone: ready again at once. */
-static void release(struct loop *l, const struct entry *e)
+void dispatch_give_back(struct loop *l, struct slice group, struct slice *receipts, uint32_t n)
+{
+    struct command cmd = {.info = command_info(CMD_RELEASE),
+                          .n_pos = 1,
+                          .n_rest = n,
+                          .pos = {group},
+                          .rest = receipts};
+    if (!n || !loop_submit_command(l, &cmd, given_back))
+        log_text(LOG_DEBUG, "no room to release messages; their lease ends by itself");
+}
+
+void dispatch_release(struct loop *l, const struct entry *e)
 {
     uint32_t most = granted(&e->out);
     if (!most)
@@ -178,13 +193,8 @@ static void release(struct loop *l, const struct entry *e)
     struct slice *slices = malloc(most * sizeof *slices);
     if (slices) {
         uint32_t n = put_receipts(&e->out, &text, slices);
-        struct command cmd = {.info = command_info(CMD_RELEASE),
-                              .n_pos = 1,
-                              .n_rest = n,
-                              .pos = {e->cmd.pos[0]},
-                              .rest = slices};
-        if (text.failed || !n || !loop_submit_command(l, &cmd, given_back))
-            log_text(LOG_DEBUG, "no room to release messages; their lease ends by itself");
+        if (!text.failed)
+            dispatch_give_back(l, e->cmd.pos[0], slices, n);
     }
     free(slices);
     buf_free(&text);
@@ -203,7 +213,7 @@ static void abandon(struct loop *l, const struct entry *e)
     if (e->fate != ST_OK || e->out.nothing)
         return;
     if (e->cmd.info->id == CMD_POP)
-        release(l, e);
+        dispatch_release(l, e);
     else if (e->cmd.info->id == CMD_CHECKS)
         checkback_unask(l, buf_slice(&e->out.reply));
 }
@@ -215,7 +225,7 @@ static void answer_pop(struct conn *c, struct request rq, const struct entry *e)
     struct loop *l = c->loop;
     struct view *v = conn_unsent(c) < POP_UNSENT_MAX ? loop_view(l) : NULL;
     if (!v) {
-        release(l, e);
+        dispatch_release(l, e);
         struct buf *r = loop_reply(l);
         reply_error(r, ST_BUSY, "read the answers that wait for you first; nothing was handed out");
         conn_answer(c, rq, buf_slice(r));
@@ -225,7 +235,7 @@ static void answer_pop(struct conn *c, struct request rq, const struct entry *e)
     uint64_t n = 0, bytes = 0;
     query_grants(v, e->cmd.pos[0], &e->out, r, &n, &bytes);
     if (r->failed) {
-        release(l, e);
+        dispatch_release(l, e);
         reply_error(r, ST_BUSY, "no memory for the messages; nothing was handed out, try again");
         conn_answer(c, rq, buf_slice(r));
         return;
@@ -234,7 +244,7 @@ static void answer_pop(struct conn *c, struct request rq, const struct entry *e)
     metrics_add(&l->metrics, METRIC_BYTES_OUT, bytes);
     conn_answer(c, rq, buf_slice(r));
     if (c->doomed)
-        release(l, e);
+        dispatch_release(l, e);
 }
 
 static void answer_checks(struct conn *c, struct request rq, const struct entry *e)
@@ -281,8 +291,7 @@ static void answer_entry(struct conn *c, const struct entry *e)
     }
 }
 
-/* When time alone may help, on the monotonic clock; 0: it cannot. */
-static int64_t retry_ms(struct loop *l, const struct entry *e)
+int64_t dispatch_retry_ms(struct loop *l, const struct entry *e)
 {
     if (!e->out.retry_at_ms)
         return 0;
@@ -308,7 +317,7 @@ static bool park(struct conn *c, struct entry *e)
     if (c->eof || c->shut || rq.quiet || c->n_waits >= WAITS_MAX)
         return false;
     int64_t deadline = timers_now() + command_number(&e->cmd, OPT_ID_WAIT, 0);
-    struct waiter *w = waiter_park(&l->waiters, e, 0, deadline, retry_ms(l, e));
+    struct waiter *w = waiter_park(&l->waiters, e, 0, deadline, dispatch_retry_ms(l, e));
     if (!w)
         return false;
     own_wait(c, w);
@@ -323,7 +332,7 @@ static bool wait_on(struct conn *c, struct waiter *w, struct entry *e)
     struct loop *l = c->loop;
     if (c->eof || c->shut || timers_now() >= w->deadline_ms)
         return false;
-    if (waiter_park_again(w, e, retry_ms(l, e)) != ST_OK)
+    if (waiter_park_again(w, e, dispatch_retry_ms(l, e)) != ST_OK)
         return false;
     if (waiters_missed(&l->waiters, e))
         waiter_wake(w);
@@ -421,6 +430,10 @@ static void read_again(struct loop *l, struct waiter *w)
 void dispatch_wake(struct loop *l, struct waiter *w)
 {
     struct entry *e = w->entry;
+    if (w->stream) {
+        stream_wake(w);
+        return;
+    }
     if (e->cmd.info->kind == KIND_QUERY) {
         read_again(l, w);
         return;

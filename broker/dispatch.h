@@ -43,6 +43,15 @@ void dispatch_end_waits(struct conn *c);
 /* The client is gone: waits end without an answer. */
 void dispatch_drop_waits(struct conn *c);
 
+/* Ready again at once: what a POP or TAKE was granted for somebody who is gone. */
+void dispatch_release(struct loop *l, const struct entry *e);
+
+/* Gives back messages that were granted, by their receipts. */
+void dispatch_give_back(struct loop *l, struct slice group, struct slice *receipts, uint32_t n);
+
+/* When time alone may help a caller that found nothing, on the monotonic clock; 0: it cannot. */
+int64_t dispatch_retry_ms(struct loop *l, const struct entry *e);
+
 /* Takes back one ask that nobody took. */
 void dispatch_unask_one(struct loop *l, struct slice txid);
 

@@ -60,6 +60,7 @@ static void put_clients(const struct facts *f, struct buf *out)
     number(out, "maxclients", (uint64_t)atomic_load(&s->connections_max));
     number(out, "waiters", metrics_sum(s, METRIC_WAITERS));
     number(out, "subscribers", metrics_sum(s, METRIC_SUBSCRIBERS));
+    number(out, "streams", metrics_sum(s, METRIC_STREAMS));
     number(out, "connections_accepted", metrics_sum(s, METRIC_CONNECTIONS_TOTAL));
     number(out, "connections_refused", metrics_sum(s, METRIC_CONNECTIONS_REFUSED));
 }

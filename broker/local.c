@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "broker/loop_inner.h"
+#include "broker/stream.h"
 #include "halfmq_version.h"
 #include "protocol/text.h"
 
@@ -182,6 +183,7 @@ void local_RESET(struct conn *c, const struct command *cmd, struct request rq)
 {
     (void)cmd;
     pubsub_leave(c);
+    streams_close(c);
     enum status s = conn_set_name(c, slice_of(NULL, 0));
     assert(s == ST_OK); /* taking a name away needs no memory */
     c->proto = 2;

@@ -4,6 +4,7 @@
  *   local.c          PING ECHO HELLO AUTH QUIT RESET SELECT SUBSCRIBE UNSUBSCRIBE CHECKS SERVE INFO
  *                    CONFIG SHUTDOWN
  *   local_client.c   CLIENT         local_command.c   COMMAND         local_help.c   HELP
+ *   local_stream.c   STREAM GROUP, QUEUE, CREDIT, CLOSE
  *
  * They run only when nothing is in flight on a text connection, so they may answer at once. To add
  * one: a LOCAL line in command.def and a function local_<ID> here; the table does not link without

@@ -28,7 +28,14 @@ static struct slice first_word(const struct command_info *info, struct slice *re
 
 static bool is_shown(const struct command_info *info)
 {
-    return info->kind != KIND_INNER && info->id != CMD_CHECKS_SERVE;
+    switch (info->id) {
+    case CMD_CHECKS_SERVE: /* not for clients of Redis */
+    case CMD_STREAM_GROUP:
+    case CMD_STREAM_QUEUE:
+    case CMD_STREAM_CREDIT:
+    case CMD_STREAM_CLOSE: return false;
+    default: return info->kind != KIND_INNER;
+    }
 }
 
 /* True for the line that stands for all that begin with its word. */

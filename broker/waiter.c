@@ -46,19 +46,30 @@ void waiters_fini(struct waiters *ws)
 
 static uint32_t links_count(const struct command *cmd)
 {
-    return cmd->info->id == CMD_POP ? cmd->n_rest : 1;
+    switch (cmd->info->id) {
+    case CMD_POP: return cmd->n_rest;
+    case CMD_TAKE: return 2 * cmd->n_rest;
+    case CMD_READ: return 2;
+    default: return 1;
+    }
 }
 
 static struct target target_of(const struct command *cmd, uint32_t i, uint64_t key)
 {
     struct slice none = slice_of(NULL, 0);
-    if (cmd->info->id == CMD_POP) {
+    if (cmd->info->id == CMD_TAKE && i >= cmd->n_rest) {
+        uint64_t gone = news_key(NEWS_GONE, cmd->pos[0], cmd->rest[i - cmd->n_rest]);
+        return (struct target){.key = gone, .all = true};
+    }
+    if (cmd->info->id == CMD_POP || cmd->info->id == CMD_TAKE) {
         return (struct target){.key = news_key(NEWS_GROUP, cmd->pos[0], cmd->rest[i]),
                                .topic = news_key(NEWS_TOPIC, cmd->rest[i], none)};
     }
     if (cmd->info->id == CMD_CHECKS)
         return (struct target){.key = news_key(NEWS_PGROUP, cmd->pos[0], none)};
     assert(cmd->info->id == CMD_READ);
+    if (i == 1)
+        key = news_key(NEWS_GONE, cmd->pos[0], none);
     return (struct target){.key = key, .all = true};
 }
 
@@ -201,6 +212,8 @@ static void set_retry(struct waiter *w, int64_t retry_ms)
         return;
     for (uint32_t i = 0; i < w->n_links; i++) {
         struct timer *t = &w->links[i].queue->retry;
+        if (w->links[i].queue->all)
+            continue;
         if (timer_is_set(t) && t->due_ms <= retry_ms)
             continue;
         if (timer_set(w->set->timers, t, retry_ms) != ST_OK)
@@ -321,8 +334,10 @@ void waiter_free(struct waiter *w, bool found)
      * A waiter that goes without having looked passes its turn on in the same way. */
     bool pass_on = w->by_time || (!found && w->state != WAITER_PARKED);
     w->state = WAITER_RUNNING;
-    for (uint32_t i = 0; pass_on && i < w->n_links; i++)
-        queue_wake(w->links[i].queue, 1, w->by_time);
+    for (uint32_t i = 0; pass_on && i < w->n_links; i++) {
+        if (!w->links[i].queue->all) /* those were woken with it */
+            queue_wake(w->links[i].queue, 1, w->by_time);
+    }
     unlink_all(w);
     entry_free(w->entry);
     free(w);

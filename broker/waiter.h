@@ -6,6 +6,8 @@
  *   group (a,orders) ──► queue (group a, orders)
  *   topic "orders" ────► queue readers of orders: w3 w5       READ: every one is woken
  *   pgroup "shop" ─────► queue shop: w6                       CHECKS: they compete
+ *   gone (a,orders) ───► queue: w7                            a stream (TAKE) stands with the POPs, and
+ *                                                             here: what it waits for was deleted
  *
  *   PARKED ── news, or time ──► WOKEN ── waiters_next ──► RUNNING ── waiter_park_again ──► PARKED
  *      └── waiter_free (answered, expired, the caller has gone) ◄─────────┘
@@ -33,6 +35,7 @@
 
 struct waiter;
 struct wait_queue;
+struct stream;
 
 struct wait_link {
     struct waiter *waiter;
@@ -52,6 +55,7 @@ struct waiter {
     enum waiter_state state;
     bool by_time; /* woken by the clock: see above */
     bool gone; /* the owner's: the caller has closed meanwhile */
+    struct stream *stream; /* the owner, where it is no WAIT of a command (stream.h) */
     uint32_t n_links;
     struct wait_link links[];
 };

@@ -61,7 +61,7 @@ static const struct bound bounds[OPTION_COUNT] = {
     [OPT_ID_LEASE] = {1, DURATION_MS_MAX}, [OPT_ID_ATTEMPTS] = {1, ATTEMPTS_MAX},
     [OPT_ID_QUEUES] = {1, QUEUES_MAX},     [OPT_ID_RATE] = {0, INT32_MAX},
     [OPT_ID_INFLIGHT] = {0, INT32_MAX},    [OPT_ID_MAXBYTES] = {0, INT64_MAX},
-    [OPT_ID_CHECKMAX] = {1, ATTEMPTS_MAX}, [OPT_ID_CREDIT] = {1, COUNT_MAX},
+    [OPT_ID_CHECKMAX] = {1, ATTEMPTS_MAX},
 };
 
 static struct bound bound_of(const struct command *cmd, enum option_id id)
@@ -251,6 +251,10 @@ static const struct command_shape shapes[COMMAND_COUNT] = {
     [CMD_GROUP_INFO] = {{NAME_READ}, ANY},
     [CMD_GROUP_DELETE] = {{NAME_READ}, ANY},
     [CMD_LAG] = {{NAME_READ}, ANY},
+    [CMD_STREAM_GROUP] = {{NAME_WRITE, NUMBER}, NAME_READ},
+    [CMD_STREAM_QUEUE] = {{NAME_READ, NUMBER, NUMBER, NUMBER}, ANY},
+    [CMD_STREAM_CREDIT] = {{NUMBER, NUMBER}, ANY},
+    [CMD_STREAM_CLOSE] = {{NUMBER}, ANY},
     [CMD_READ] = {{NAME_READ, NUMBER, NUMBER}, ANY},
     [CMD_GET] = {{ID}, ANY},
     [CMD_FIND] = {{NAME_READ}, ANY},

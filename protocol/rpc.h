@@ -63,6 +63,7 @@ void rpc_put_int(struct buf *b, int64_t v);
 void rpc_put_uint(struct buf *b, uint64_t v);
 void rpc_put_double(struct buf *b, double v);
 void rpc_put_str(struct buf *b, struct slice s);
+void rpc_put_bin_head(struct buf *b, size_t n); /* n bytes are to follow */
 void rpc_put_bin(struct buf *b, struct slice s);
 void rpc_put_list(struct buf *b, size_t n);
 void rpc_put_map(struct buf *b, size_t pairs);

@@ -99,9 +99,11 @@ void rpc_put_str(struct buf *b, struct slice s)
     buf_put_slice(b, s);
 }
 
+void rpc_put_bin_head(struct buf *b, size_t n) { put_length(b, n, 0, 0, 0xc4, 0xc5); }
+
 void rpc_put_bin(struct buf *b, struct slice s)
 {
-    put_length(b, s.len, 0, 0, 0xc4, 0xc5);
+    rpc_put_bin_head(b, s.len);
     buf_put_slice(b, s);
 }
 

@@ -23,6 +23,7 @@
 #define HANDLE_CHECKS apply_checks
 #define HANDLE_UNASK apply_unask
 #define HANDLE_POP apply_pop
+#define HANDLE_TAKE apply_pop
 #define HANDLE_ACK apply_ack
 #define HANDLE_NACK apply_nack
 #define HANDLE_EXTEND apply_extend

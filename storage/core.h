@@ -137,6 +137,9 @@ uint64_t state_next_ref(struct state *st);
 /* Notes news: count more messages (or checks) are ready under the slot's key. */
 void state_news(struct state *st, struct news_slot *slot, uint32_t count);
 
+/* Nobody needs to wait for it any longer: a is the group (b its topic), or a topic. */
+void state_gone(struct state *st, struct slice a, struct slice b);
+
 /* Puts rows that are not read back within the group. */
 void state_put(struct state *st, const struct key *key, struct slice value);
 void state_del(struct state *st, const struct key *key);

@@ -225,6 +225,7 @@ static void gt_timer_drop(struct state *st, struct gt *gt)
 static void gt_drop(struct state *st, struct gt *gt)
 {
     groups_flush(st);
+    state_gone(st, gt->group, gt->topic->name);
     gt_timer_drop(st, gt);
     struct key key = key_group(gt->group, gt->topic->name);
     overlay_del(&st->overlay, &key);

@@ -8,6 +8,8 @@
  *   q1  ░░│b b b b│d d ...           oldest head is the smallest (index, seq); within a record seq is
  *        next ▲                      guessed between that of its first and of its last message
  *
+ * TAKE is POP for a stream (broker/stream.h), but it makes no group: one that was deleted ends the stream.
+ *
  * Messages whose TTL is over are stepped across: their bit in the run is never set. The caller gets
  * fewer than COUNT rather than much more than REPLY_BYTES_SOFT.
  */
@@ -315,6 +317,8 @@ static enum status pop_groups(struct pop *p, const struct command *cmd, struct g
             return s;
         missing += !gts[i];
     }
+    if (missing && cmd->info->id == CMD_TAKE)
+        return ST_NOGROUP;
     if (missing && p->st->meta.groups + missing > GROUPS_MAX)
         return ST_LIMIT;
     for (uint32_t i = 0; i < cmd->n_rest; i++) {
@@ -333,6 +337,8 @@ static void pop_refuse(struct outcome *out, const struct command *cmd, enum stat
         reply_error(&out->reply, s, "no topic '%s': SEND to it or TOPIC CREATE it first", name);
     } else if (s == ST_NOTOPIC) {
         reply_error(&out->reply, s, "one of these topics does not exist: SEND to it or TOPIC CREATE it first");
+    } else if (s == ST_NOGROUP) {
+        reply_error(&out->reply, s, "the group was deleted");
     } else if (s == ST_LIMIT) {
         reply_error(&out->reply, s, "there are %d groups already, which is the most", GROUPS_MAX);
     } else {

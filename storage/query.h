@@ -6,6 +6,7 @@
 #ifndef HALFMQ_STORAGE_QUERY_H
 #define HALFMQ_STORAGE_QUERY_H
 
+#include "protocol/message.h"
 #include "storage/state.h"
 
 struct view;
@@ -27,6 +28,42 @@ void query_run(struct view *v, const struct policy *policy, int64_t now_ms, cons
  * meanwhile (purged) is left out. *ret_n, *ret_bytes: messages and body bytes (may be NULL). */
 void query_grants(struct view *v, struct slice group, const struct outcome *out, struct buf *reply,
                   uint64_t *ret_n, uint64_t *ret_bytes);
+
+/* Part of a stored record, as a stream hands it out: messages from .. from+n-1 of it. Borrowed, good until
+ * the callback returns. */
+struct part {
+    struct slice record;
+    const struct record_header *h;
+    uint32_t from, n;
+    const struct grant *grant; /* NULL: a plain read */
+    const uint64_t *bits;      /* which of the n were granted; NULL: all */
+    uint32_t n_granted;
+};
+
+#define PART_BYTES_MAX MIB(1) /* one part, unless a single message is larger */
+
+/* Takes a part; false: enough. */
+typedef bool part_fn(void *arg, const struct part *p);
+
+/* The records of what was granted, part by part, queue by queue; what is gone meanwhile (purged) is left
+ * out. ST_IO, ST_NOMEM: parts may be missing. */
+enum status query_grant_parts(struct view *v, const struct outcome *out, part_fn *fn, void *arg) MUST_CHECK;
+
+/* Where a plain read of a queue stands. */
+struct reader {
+    struct slice topic;
+    uint64_t topic_id; /* 0: not looked at yet */
+    uint32_t queue;
+    uint64_t next;
+};
+
+/* Looks whether it can be read. ST_NOTOPIC: there is none, or another one than before; ST_ERR: no such
+ * queue; ST_IO. */
+enum status reader_open(struct reader *r, struct view *v) MUST_CHECK;
+
+/* Records from r->next on, in parts, until fn has enough or there are no more (*ret_end). r->next moves behind
+ * each part that was handed out. Fails as reader_open does. */
+enum status reader_parts(struct reader *r, struct view *v, part_fn *fn, void *arg, bool *ret_end) MUST_CHECK;
 
 /* Live copies: where a follower of a topic stands. Starts at the ends; survives deletion. */
 struct follower {

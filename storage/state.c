@@ -67,6 +67,12 @@ void state_news(struct state *st, struct news_slot *slot, uint32_t count)
     st->fx.counts[slot->at] += count;
 }
 
+void state_gone(struct state *st, struct slice a, struct slice b)
+{
+    struct news_slot slot = {.key = news_key(NEWS_GONE, a, b)};
+    state_news(st, &slot, 1);
+}
+
 void state_put(struct state *st, const struct key *key, struct slice value)
 {
     kv_put(st->kv, KV_STATE, key_slice(key), value);

@@ -79,7 +79,7 @@ void outcome_free(struct outcome *o);
 
 /* News of a group: who may want to look again. Keys are hashes (news_key); a collision only wakes
  * somebody for nothing. */
-enum news_kind { NEWS_TOPIC, NEWS_GROUP, NEWS_PGROUP };
+enum news_kind { NEWS_TOPIC, NEWS_GROUP, NEWS_PGROUP, NEWS_GONE };
 
 #define NEWS_MAX 1024
 
@@ -94,7 +94,8 @@ struct effects {
     uint32_t counts[NEWS_MAX]; /* how many messages, or checks, became ready under that key */
 };
 
-/* Routing key of what a waiter waits for: TOPIC (name), GROUP (group, topic), PGROUP (name). */
+/* Routing key of what a waiter waits for: TOPIC (name), GROUP (group, topic), PGROUP (name); GONE (group,
+ * topic) or (topic, nothing): it was deleted. */
 uint64_t news_key(enum news_kind kind, struct slice a, struct slice b);
 
 /* Figures that only apply knows; ascending but for the last two. Read by the leader after a group. */

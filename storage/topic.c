@@ -215,6 +215,7 @@ void topic_purge(struct state *st, struct topic *t)
 void topic_delete(struct state *st, struct topic *t)
 {
     topic_purge(st, t);
+    state_gone(st, t->name, slice_of(NULL, 0));
     topic_drop_rows(st, t, 'D');
     struct key key = key_topic(t->name);
     overlay_del(&st->overlay, &key);

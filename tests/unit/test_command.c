@@ -655,10 +655,8 @@ static void the_reference_names_everything(void **state)
         mentions(text, "\n#### %s\n", info->words);
         mentions(text, "%s", info->method);
     }
-    for (int i = 0; i < OPTION_COUNT; i++) {
-        if (i != OPT_ID_CREDIT) /* no command takes it yet */
-            mentions(text, "%s", option_word((enum option_id)i));
-    }
+    for (int i = 0; i < OPTION_COUNT; i++)
+        mentions(text, "%s", option_word((enum option_id)i));
     for (int s = ST_OK + 1; s < ST_WIRE_COUNT; s++)
         mentions(text, "\n| `%s` |", status_code((enum status)s));
     free(text);
