@@ -326,9 +326,10 @@ struct run *run_cut(struct runs *rs, struct state *st, struct run *r, uint64_t f
         return NULL;
     if (r->live == wanted)
         return r;
+    uint64_t base = r->base; /* before it there may be another run */
     if (!run_split(rs, st, r, last + 1)) /* others live behind it: no memory */
         return NULL;
-    return run_in(rs, queue, first, last);
+    return run_in(rs, queue, base, last);
 }
 
 struct run *run_first_due(struct runs *rs, enum run_state state)

@@ -237,6 +237,20 @@ static void a_range_is_extended(void **state)
     store_expect(s, "6", "ACK g t:0:0-9#2");
 }
 
+/* A run with another attempt stands before the one that is cut. */
+static void a_range_is_cut_behind_another_run(void **state)
+{
+    struct store *s = *state;
+    ten_leased(s);
+    store_do(s, "NACK g t:0:0#1");
+    store_expect(s, "[t:0:0#2=0]", "POP g t LEASE 1h");
+    store_expect(s, "OK", "EXTEND g t:0:0-2#1 1");
+    store_pass(s, 1);
+    store_expect(s, "[t:0:1#2=1 t:0:2#2=2]", "POP g t COUNT 10 LEASE 1h");
+    store_expect(s, "3", "ACK g t:0:0-9#2");
+    store_expect(s, "7", "ACK g t:0:0-9#1");
+}
+
 static void a_range_is_released(void **state)
 {
     struct store *s = *state;
@@ -279,7 +293,7 @@ int main(void)
         STORE_TEST(lease_ends_by_itself), STORE_TEST(extended), STORE_TEST(given_back),
         STORE_TEST(released), STORE_TEST(backoff), STORE_TEST(survives_a_restart),
         STORE_TEST(a_range_is_acked), STORE_TEST(a_range_of_many_runs), STORE_TEST(a_range_is_extended),
-        STORE_TEST(a_range_is_released), STORE_TEST(commit_acks_a_range),
+        STORE_TEST(a_range_is_cut_behind_another_run), STORE_TEST(a_range_is_released), STORE_TEST(commit_acks_a_range),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

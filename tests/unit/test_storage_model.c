@@ -17,6 +17,7 @@
 
 #include <cmocka.h>
 
+#include "tests/lib/batch.h"
 #include "tests/lib/model.h"
 #include "tests/lib/prng.h"
 #include "tests/lib/store.h"
@@ -77,6 +78,18 @@ static const struct outcome *last_outcome(void)
     return store_outcome(&w.s, w.s.n - 1);
 }
 
+/* The last command's answer as text ("" for a POP that got something). */
+static const char *answer_of(const char *line)
+{
+    buf_reset(&w.said, (size_t)1 << 20);
+    if (last_outcome()->n_grants == 0)
+        store_render(&w.said, buf_slice(&last_outcome()->reply), false);
+    buf_put_u8(&w.said, 0);
+    if (w.trace)
+        (void)fprintf(stderr, "%u  %s -> %s\n", w.m.group, line, (const char *)w.said.data);
+    return (const char *)w.said.data;
+}
+
 /* Applies the line in the open group; its answer as text ("" for a POP that got something). */
 static const char *apply(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 static const char *apply(const char *fmt, ...)
@@ -87,13 +100,7 @@ static const char *apply(const char *fmt, ...)
     (void)vsnprintf(line, sizeof(line), fmt, ap);
     va_end(ap);
     store_add(&w.s, "%s", line);
-    buf_reset(&w.said, (size_t)1 << 20);
-    if (last_outcome()->n_grants == 0)
-        store_render(&w.said, buf_slice(&last_outcome()->reply), false);
-    buf_put_u8(&w.said, 0);
-    if (w.trace)
-        (void)fprintf(stderr, "%u  %s -> %s\n", w.m.group, line, (const char *)w.said.data);
-    return (const char *)w.said.data;
+    return answer_of(line);
 }
 
 /* A read failed under the command: it says so and has done nothing. */
@@ -156,6 +163,77 @@ static void do_msend(void)
         said += strcspn(said, "t");
         model_stored(&w.m, t, -1, first + (uint32_t)i, -1, said++);
     }
+}
+
+/* What PRODUCE answers where a SEND or PRODUCE answered so before. */
+static void batch_answer(const char *place, char *out, size_t size)
+{
+    struct message_id first;
+    uint64_t last = 0;
+    must(text_id_range(slice_str(place), &first, &last), "a DEDUP answer that is no place");
+    (void)snprintf(out, size, "{queue:%u offset:%llu count:%llu}", first.queue,
+                   (unsigned long long)first.offset, (unsigned long long)(last - first.offset + 1));
+}
+
+/* n messages with the next serial numbers; every other one has the TTL, the others a KEY. */
+static const char *apply_batch(int t, int n, int queue, int64_t ttl, int dedup)
+{
+    struct batch b;
+    struct slice words[7] = {SLICE_LIT("PRODUCE")};
+    char topic[8], serial[12], place[12], id[8], line[80];
+    batch_init(&b);
+    for (int i = 0; i < n; i++) {
+        (void)snprintf(serial, sizeof(serial), "%u", ++w.m.serial);
+        struct message m = {.body = slice_str(serial), .n_keys = 1, .keys = {SLICE_LIT("k1")}};
+        m.fields = (i % 2 ? MSG_KEY : 0) | (ttl >= 0 && i % 2 == 0 ? MSG_TTL : 0);
+        m.n_keys = i % 2 ? 1 : 0;
+        m.expires_ms = ttl;
+        batch_add(&b, m);
+    }
+    (void)snprintf(topic, sizeof(topic), "t%d", t);
+    (void)snprintf(place, sizeof(place), "%d", queue);
+    (void)snprintf(id, sizeof(id), "d%d", dedup);
+    words[1] = slice_str(topic);
+    words[2] = batch_end(&b);
+    size_t at = 3;
+    if (queue >= 0)
+        words[at++] = SLICE_LIT("QUEUE"), words[at++] = slice_str(place);
+    if (dedup >= 0)
+        words[at++] = SLICE_LIT("DEDUP"), words[at++] = slice_str(id);
+    store_add_words(&w.s, words, at);
+    batch_free(&b);
+    (void)snprintf(line, sizeof(line), "PRODUCE %s (%d) %s %s", topic, n, place, id);
+    return answer_of(line);
+}
+
+static void do_produce(void)
+{
+    int t = below(M_TOPICS), n = 1 + below(6), dedup = below(4) ? -1 : below(M_DEDUPS);
+    struct m_topic *topic = &w.m.topics[t];
+    int queue = below(2) ? -1 : below(topic->there ? topic->n_queues : 4);
+    int64_t ttl = below(3) ? -1 : below(300);
+    uint32_t first = w.m.serial + 1;
+    const char *said = apply_batch(t, n, queue, ttl, dedup);
+    if (faulted(said))
+        return;
+    struct m_dedup *d = dedup >= 0 ? &topic->dedups[dedup] : NULL;
+    char want[80];
+    if (d && topic->there && d->until_ms > w.m.now_ms) {
+        batch_answer(d->answer, want, sizeof(want));
+        must(is(said, want), "another answer to the same DEDUP id");
+        return;
+    }
+    int64_t q = store_field(said, "queue"), base = store_field(said, "offset");
+    must(q >= 0 && base >= 0 && store_field(said, "count") == n, "PRODUCE was answered otherwise");
+    for (int i = 0; i < n; i++) {
+        char id[24];
+        (void)snprintf(id, sizeof(id), "t%d:%d:%d", t, (int)q, (int)base + i);
+        model_stored(&w.m, t, queue, first + (uint32_t)i, i % 2 ? -1 : ttl, id);
+    }
+    if (!d)
+        return;
+    d->until_ms = w.m.now_ms + w.m.dedup_window_ms;
+    (void)snprintf(d->answer, sizeof(d->answer), "t%d:%d:%d-%d", t, (int)q, (int)base, (int)base + n - 1);
 }
 
 /* ---- transactions ---- */
@@ -463,6 +541,58 @@ static void do_reject(void)
         model_reject(&w.m, r.group, r.topic, r.queue, r.offset);
 }
 
+/* A few offsets around a receipt's. */
+struct range {
+    struct receipt r;
+    uint32_t first, last, held;
+    char text[40];
+};
+
+static void any_range(struct range *x)
+{
+    any_receipt(&x->r);
+    uint32_t before = (uint32_t)below(6);
+    x->first = x->r.offset > before ? x->r.offset - before : 0;
+    x->last = x->r.offset + (uint32_t)below(6);
+    x->held = 0;
+    for (uint32_t o = x->first; o <= x->last && o < M_OFFSETS; o++)
+        x->held += model_leased(&w.m, x->r.group, x->r.topic, x->r.queue, o, x->r.attempt);
+    (void)snprintf(x->text, sizeof(x->text), "t%d:%d:%u-%u#%u", x->r.topic, x->r.queue, x->first, x->last,
+                   x->r.attempt);
+}
+
+static void do_range(void)
+{
+    struct range x;
+    any_range(&x);
+    int what = below(3), ms = below(500);
+    static const char *const lines[] = {"ACK g%d %s", "EXTEND g%d %s %d", "RELEASE g%d %s"};
+    if (w.faulty && what == 2)
+        return; /* it answers OK in any case */
+    char line[80], acked[12];
+    if (what == 1)
+        (void)snprintf(line, sizeof(line), lines[1], x.r.group, x.text, ms);
+    else
+        (void)snprintf(line, sizeof(line), what ? lines[2] : lines[0], x.r.group, x.text);
+    const char *said = apply("%s", line);
+    if (faulted(said))
+        return;
+    (void)snprintf(acked, sizeof(acked), "%u", x.held);
+    bool there = model_group_there(&w.m, x.r.group);
+    const char *want = what == 2 ? "OK" : !there ? "-NOGROUP" : !what ? acked : x.held ? "OK" : "-STALE";
+    must(is(said, want), "a range was judged otherwise");
+    for (uint32_t o = x.first; o <= x.last && o < M_OFFSETS; o++) {
+        if (!model_leased(&w.m, x.r.group, x.r.topic, x.r.queue, o, x.r.attempt))
+            continue;
+        if (what == 0)
+            model_ack(&w.m, x.r.group, x.r.topic, x.r.queue, o);
+        else if (what == 1)
+            model_extend(&w.m, x.r.group, x.r.topic, x.r.queue, o, ms);
+        else
+            model_release(&w.m, x.r.group, x.r.topic, x.r.queue, o);
+    }
+}
+
 static void do_release(void)
 {
     struct receipt r;
@@ -545,6 +675,7 @@ static const struct {
 } commands[] = {
     {20, do_send, "SEND"},
     {6, do_msend, "MSEND"},
+    {6, do_produce, "PRODUCE"},
     {10, do_half, "HALF"},
     {7, do_commit, "COMMIT"},
     {4, do_rollback, "ROLLBACK"},
@@ -555,6 +686,7 @@ static const struct {
     {16, do_ack, "ACK"},
     {7, do_nack, "NACK"},
     {4, do_extend, "EXTEND"},
+    {7, do_range, "a range"},
     {3, do_reject, "REJECT"},
     {3, do_release, "RELEASE"},
     {1, do_topic_create, "TOPIC CREATE"},

@@ -33,7 +33,7 @@ static void any_line(struct twins *t, char *line, size_t size)
     unsigned long long id = t->n_ids ? t->ids[below(t, t->n_ids)] : 5000000000;
     static const char *const options[] = {"", " QUEUE 1", " ORDER k", " TTL 100", " KEY a KEY b", " DEDUP d"};
     const char *option = options[below(t, 6)];
-    switch (below(t, 16)) {
+    switch (below(t, 19)) {
     case 0:
     case 1:
     case 2: (void)snprintf(line, size, "SEND t%u m%s", topic, option); break;
@@ -49,6 +49,9 @@ static void any_line(struct twins *t, char *line, size_t size)
     case 12: (void)snprintf(line, size, "NACK g%u t%u:%u:%u#1 DELAY %u", group, topic, q, o, n * 30); break;
     case 13: (void)snprintf(line, size, "REJECT g%u t%u:%u:%u#1", group, topic, q, o); break;
     case 14: (void)snprintf(line, size, "EXTEND g%u t%u:%u:%u#1 %u", group, topic, q, o, o); break;
+    case 15: (void)snprintf(line, size, "ACK g%u t%u:%u:%u-%u#1", group, topic, q, o, o + n); break;
+    case 16: (void)snprintf(line, size, "EXTEND g%u t%u:%u:%u-%u#1 %u", group, topic, q, o, o + n, o); break;
+    case 17: (void)snprintf(line, size, "RELEASE g%u t%u:%u:%u-%u#1", group, topic, q, o, o + n); break;
     default: {
         static const char *const rare[] = {"TOPIC PURGE t0", "TOPIC DELETE t1", "GROUP DELETE g1", "TICK",
                                            "GROUP CREATE g1 t2 ATTEMPTS 1 BACKOFF 10,20", "UNASK 5000000000"};

@@ -222,6 +222,51 @@ static void a_leaver_passes_the_news_on(void **state)
     waiter_free(b, true);
 }
 
+static struct waiter *park_take(const char *group, const char *topic)
+{
+    struct slice topics[] = {slice_str(topic)};
+    struct command cmd = {.info = command_info(CMD_TAKE),
+                          .n_pos = 1,
+                          .n_rest = 1,
+                          .pos = {slice_str(group)},
+                          .rest = topics};
+    struct entry *e = entry_new(&cmd);
+    assert_non_null(e);
+    struct waiter *w = waiter_park(&ws, e, 0, 1000, 0);
+    assert_non_null(w);
+    return w;
+}
+
+/* A stream stands in line with the POPs, and is told when what it waits for is deleted; POPs are not. */
+static void streams_and_what_is_gone(void **state)
+{
+    (void)state;
+    struct waiter *pop = park("g", "t"), *a = park_take("g", "t"), *b = park_take("g", "t");
+    tell(2, topic_key("t"), 2);
+    expect_next(pop);
+    expect_next(a);
+    expect_next(NULL);
+    assert_int_equal(waiter_park_again(pop, pop->entry, 0), ST_OK);
+    assert_int_equal(waiter_park_again(a, a->entry, 0), ST_OK);
+    tell(3, news_key(NEWS_GONE, SLICE_LIT("h"), SLICE_LIT("t")), 1);
+    expect_next(NULL);
+    tell(4, news_key(NEWS_GONE, SLICE_LIT("g"), SLICE_LIT("t")), 1);
+    expect_next(a);
+    expect_next(b);
+    expect_next(NULL);
+    assert_true(waiters_missed(&ws, a->entry));
+    waiter_free(a, true);
+    waiter_free(b, false); /* it passes its turn on, but only that of a message */
+    expect_next(pop);
+    expect_next(NULL);
+    waiter_free(pop, true);
+    struct waiter *r = waiter_park(&ws, read_entry("t"), topic_key("t"), 1000, 0);
+    assert_non_null(r);
+    tell(5, news_key(NEWS_GONE, SLICE_LIT("t"), slice_of(NULL, 0)), 1);
+    expect_next(r);
+    waiter_free(r, true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -232,6 +277,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(overflow_wakes_everybody, set_up, tear_down),
         cmocka_unit_test_setup_teardown(news_before_parking_is_noticed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(deadline_and_retry, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(streams_and_what_is_gone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_leaver_passes_the_news_on, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
