@@ -6,7 +6,8 @@
  *                                                 └── news to every client, then entries back ◄┘
  *
  *   leading   at most one thread at a time; whoever sets the flag under the lock. With quick syncs it is
- *             the loop whose turn ends; with slow ones the writer thread.
+ *             the loop whose turn ends; with slow ones, or with groups so large that parsing the next one
+ *             beside it gains more than the hand-over costs, the writer thread.
  *
  * Clock: a group has one time for all its commands. Below the disk reserve nothing is applied: entries go
  * back with DISKFULL. A failed write never returns: the process ends, and what was not acknowledged
@@ -25,6 +26,8 @@
 
 #define SLOW_SYNC_NS INT64_C(1000000)    /* from here on the writer thread leads */
 #define QUICK_SYNC_NS INT64_C(600000)    /* and below this the loops do again */
+#define LARGE_GROUP 512   /* commands: the same for these ... */
+#define SMALL_GROUP 192   /* ... and those */
 #define DISK_LOOK_NS INT64_C(500000000)
 #define DISK_TIGHT 16 /* times the reserve: what half a second of writing cannot use up */
 #define GROUP_ENTRIES_MAX 8192
@@ -45,7 +48,7 @@ struct journal {
     bool unsynced; /* fsync=interval: something was written since the last sync */
     /* ---- the leader's ---- */
     uint64_t next_index;
-    int64_t sync_ewma_ns;
+    int64_t sync_ewma_ns, group_ewma; /* the latter in 1/16 commands */
     int64_t disk_looked_ns;
     bool disk_full;
     int64_t disk_free_bytes, disk_reserve_bytes;
@@ -169,14 +172,15 @@ static void journal_count(struct journal *j, uint32_t commands, int64_t took_ns,
     pthread_mutex_unlock(&j->lock);
 }
 
-/* The moving average decides who leads, with a gap between the bounds so that it does not flap. */
-static void journal_learn(struct journal *j, int64_t sync_ns)
+/* The moving averages decide who leads, with gaps between the bounds so that it does not flap. */
+static void journal_learn(struct journal *j, int64_t sync_ns, uint32_t commands)
 {
     j->sync_ewma_ns += (sync_ns - j->sync_ewma_ns) / 8;
+    j->group_ewma += (16 * (int64_t)commands - j->group_ewma) / 8;
     bool slow = atomic_load_explicit(&j->slow, memory_order_relaxed);
-    if (!slow && j->sync_ewma_ns > SLOW_SYNC_NS)
+    if (!slow && (j->sync_ewma_ns > SLOW_SYNC_NS || j->group_ewma > 16 * LARGE_GROUP))
         atomic_store(&j->slow, true);
-    else if (slow && j->sync_ewma_ns < QUICK_SYNC_NS)
+    else if (slow && j->sync_ewma_ns < QUICK_SYNC_NS && j->group_ewma < 16 * SMALL_GROUP)
         atomic_store(&j->slow, false);
 }
 
@@ -191,7 +195,7 @@ static void journal_write(struct journal *j, uint32_t commands, enum fsync_mode 
     }
     int64_t took = clock_mono_ns() - before;
     if (j->fx.written && sync)
-        journal_learn(j, took);
+        journal_learn(j, took, commands);
     journal_count(j, commands, took, j->fx.written, sync);
     int64_t due_was_ms = atomic_exchange(&j->next_due_ms, j->fx.next_due_ms);
     /* The ticker sleeps until the old time: an earlier one is news, too. */

@@ -12,7 +12,7 @@
 #include "storage/handlers.h"
 #include "storage/txn.h"
 
-#define LOOKAHEAD_MS 250
+#define LOOKAHEAD_MS 2000
 #define CHECKS_SCAN_MAX 4096
 
 struct checks {
