@@ -27,7 +27,7 @@ bool outcome_reserve(struct outcome *o, uint32_t n)
 }
 
 /* Until outcome_seal the slices hold places in text, which may still move. */
-void outcome_grant(struct outcome *o, struct slice topic, const struct run *r)
+void outcome_grant(struct outcome *o, const struct topic *t, const struct run *r)
 {
     assert(o->n_grants < GRANTS_MAX);
     struct grant *g = &o->grants[o->n_grants++];
@@ -35,8 +35,9 @@ void outcome_grant(struct outcome *o, struct slice topic, const struct run *r)
         buf_put_u8(&o->text, 0);
     g->bits = (uint64_t *)(uintptr_t)o->text.len;
     buf_put(&o->text, r->bits, (r->count + 63) / 64 * sizeof(uint64_t));
-    g->topic = slice_of((const uint8_t *)(uintptr_t)o->text.len, topic.len);
-    buf_put_slice(&o->text, topic);
+    g->topic = slice_of((const uint8_t *)(uintptr_t)o->text.len, t->name.len);
+    buf_put_slice(&o->text, t->name);
+    g->topic_id = t->id;
     g->queue = r->queue;
     g->base = r->base;
     g->count = r->count;

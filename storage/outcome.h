@@ -8,7 +8,7 @@
 bool outcome_reserve(struct outcome *o, uint32_t n);
 
 /* Adds what a run holds. Its slices are good after outcome_seal only. */
-void outcome_grant(struct outcome *o, struct slice topic, const struct run *r);
+void outcome_grant(struct outcome *o, const struct topic *t, const struct run *r);
 
 /* False: memory ran out; the group is to be given up. */
 bool outcome_seal(struct outcome *o);

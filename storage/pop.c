@@ -49,7 +49,7 @@ static bool pop_more(const struct pop *p)
 
 static void pop_grant(struct pop *p, struct gt *gt, const struct run *r)
 {
-    outcome_grant(p->out, gt->topic->name, r);
+    outcome_grant(p->out, gt->topic, r);
     p->left -= r->live;
     p->st->tally.messages_out += r->live;
     p->changed = true;

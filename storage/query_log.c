@@ -262,10 +262,8 @@ static enum status grant_message(struct grants *gs, const struct grant *gr, uint
 
 static enum status grant_run(struct grants *gs, const struct grant *gr)
 {
-    enum status s = view_topic(gs->v, gr->topic);
-    if (s != ST_OK)
-        return s == ST_GONE ? ST_OK : s;
-    struct kv_iter *it = view_log(gs->v, gs->v->topic.id, gr->queue);
+    enum status s = ST_OK;
+    struct kv_iter *it = view_log(gs->v, gr->topic_id, gr->queue);
     if (!it)
         return ST_NOMEM;
     struct record_header h = {0};
@@ -274,7 +272,7 @@ static enum status grant_run(struct grants *gs, const struct grant *gr)
             continue;
         uint64_t offset = gr->base + i;
         if (h.count == 0 || offset >= h.base + h.count)
-            s = log_seek(it, gs->v->topic.id, gr->queue, offset, &h);
+            s = log_seek(it, gr->topic_id, gr->queue, offset, &h);
         if (s == ST_OK && offset >= h.base)
             s = grant_message(gs, gr, offset, kv_iter_value(it), &h);
     }

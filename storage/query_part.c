@@ -72,7 +72,7 @@ static bool grant_record(const struct grant *g, struct slice record, const struc
 }
 
 /* The record at the iterator, or the one that holds offset or comes behind it. */
-static enum status next_record(struct view *v, struct kv_iter *it, uint32_t queue, uint64_t offset,
+static enum status next_record(struct kv_iter *it, uint64_t topic, uint32_t queue, uint64_t offset,
                                struct record_header *h)
 {
     bool follows = h->count > 0 && offset >= h->base + h->count;
@@ -85,21 +85,19 @@ static enum status next_record(struct view *v, struct kv_iter *it, uint32_t queu
         if (offset < h->base + h->count)
             return ST_OK;
     }
-    return log_seek(it, v->topic.id, queue, offset, h);
+    return log_seek(it, topic, queue, offset, h);
 }
 
 static enum status grant_parts(struct view *v, const struct grant *g, part_fn *fn, void *arg, bool *more)
 {
-    enum status s = view_topic(v, g->topic);
-    if (s != ST_OK)
-        return s == ST_GONE ? ST_OK : s;
-    struct kv_iter *it = view_log(v, v->topic.id, g->queue);
+    enum status s = ST_OK;
+    struct kv_iter *it = view_log(v, g->topic_id, g->queue);
     if (!it)
         return ST_NOMEM;
     struct record_header h = {0};
     uint64_t at = g->base, end = g->base + g->count;
     while (at < end && *more) {
-        s = next_record(v, it, g->queue, at, &h);
+        s = next_record(it, g->topic_id, g->queue, at, &h);
         if (s != ST_OK || h.base >= end)
             break;
         uint64_t from = at > h.base ? at : h.base, to = h.base + h.count < end ? h.base + h.count : end;
@@ -168,7 +166,7 @@ enum status reader_parts(struct reader *r, struct view *v, part_fn *fn, void *ar
     while (s == ST_OK && more) {
         more = read_record(r, kv_iter_value(it), &h, fn, arg);
         if (more)
-            s = next_record(v, it, r->queue, r->next, &h);
+            s = next_record(it, r->topic_id, r->queue, r->next, &h);
     }
     kv_iter_free(it);
     *ret_end = s == ST_GONE;

@@ -54,6 +54,7 @@ struct stamp {
 /* Messages handed out by POP: which, not what. The bytes are read by the I/O thread (query_grants). */
 struct grant {
     struct slice topic; /* borrowed from the outcome's text */
+    uint64_t topic_id;
     uint32_t queue;
     uint32_t count;   /* offsets base .. base+count-1 ... */
     uint64_t base;
