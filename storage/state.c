@@ -252,6 +252,14 @@ static void state_put_meta(struct state *st)
     state_put(st, &key, state_row(st));
 }
 
+/* What was written may have made rows stale. An empty group says nothing: after a restart its settings are
+ * not known yet. */
+static void state_mark(struct state *st)
+{
+    struct kv_mark mark = {.now_ms = st->now_ms, .keep_ms = st->keep_ms, .floor = st->meta.young};
+    kv_set_mark(st->kv, &mark);
+}
+
 enum status state_write(struct state *st, bool sync, struct effects *fx, char *err, size_t err_size)
 {
     topic_flush(st, NULL);
@@ -272,8 +280,8 @@ enum status state_write(struct state *st, bool sync, struct effects *fx, char *e
             return s;
         }
     }
-    struct kv_mark mark = {.now_ms = st->now_ms, .keep_ms = st->keep_ms, .floor = st->meta.young};
-    kv_set_mark(st->kv, &mark);
+    if (st->group_commands > 0)
+        state_mark(st);
     st->fx.index = st->last_index;
     st->fx.now_ms = st->now_ms;
     st->fx.written = changed;

@@ -138,6 +138,20 @@ static void outcome_is_kept_and_forgotten(void **state)
     assert_int_equal(store_rows(s, 'O'), 0);
 }
 
+/* How long outcomes are kept comes with the first command: before that nothing is forgotten. */
+static void nothing_is_forgotten_at_the_start(void **state)
+{
+    struct store *s = *state;
+    half(s, "t a");
+    store_do(s, "COMMIT %s", tx);
+    store_pass(s, 60000);
+    store_do(s, "SEND t b");
+    store_reopen(s);
+    assert_true(store_write(s));
+    kv_compact(s->st->kv, KV_STATE);
+    store_expect(s, "[t:0:0]", "COMMIT %s", tx);
+}
+
 static void topic_deleted_meanwhile(void **state)
 {
     struct store *s = *state;
@@ -282,6 +296,7 @@ int main(void)
         STORE_TEST(every_state_and_command),
         STORE_TEST(never_issued),
         STORE_TEST(outcome_is_kept_and_forgotten),
+        STORE_TEST(nothing_is_forgotten_at_the_start),
         STORE_TEST(topic_deleted_meanwhile),
         STORE_TEST(no_room_for_topics),
         STORE_TEST(ttl_counts_from_the_commit),
