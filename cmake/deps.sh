@@ -11,7 +11,7 @@ set -eu
 
 packages="build-essential cmake ninja-build pkg-config librocksdb-dev libevent-dev libmsgpack-dev
 libcmocka-dev libhiredis-dev libcjson-dev libedit-dev libxxhash-dev libsmartcols-dev libbsd-dev
-libsqlite3-dev redis-tools redis-server python3 python3-redis python3-msgpack"
+libsqlite3-dev libpq-dev postgresql redis-tools redis-server python3 python3-redis python3-msgpack"
 if [ "${1:-}" = tools ]; then
     packages="$packages clang libclang-rt-14-dev clang-format clang-tidy llvm"
 fi
@@ -41,7 +41,7 @@ else
 fi
 
 echo "deps: installing$missing"
-# RUNLEVEL=1: redis-server is for the tests, nobody wants it running as a service.
+# RUNLEVEL=1: redis-server and postgresql are for the tests, nobody wants them running as services.
 # The package lists may be old or absent; an update that fails (no network) need not be fatal.
 $root apt-get update -qq || echo "deps: apt-get update failed, trying with the lists at hand" >&2
 # shellcheck disable=SC2086 # the lists are words on purpose
