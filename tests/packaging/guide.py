@@ -1,0 +1,142 @@
+#!/usr/bin/python3
+"""guide.py: docs/transactions.md followed word for word, by a user who has installed HalfMQ.
+
+The blocks ```python are put together to orders.py and those of ```c to orders.c, which are also the
+examples of these names; the commands of the ```console blocks are typed into one shell, in their order,
+and what they print is compared (... stands for anything). In an empty folder; ports of its own come by
+the environment.
+"""
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+
+sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib")]
+
+from broker import SOURCE, die_with_parent, eventually  # noqa: E402
+
+END = "-- end of a command --"
+SECONDS = 60
+
+
+def blocks():
+    """(language, text) of each fenced block."""
+    with open(os.path.join(SOURCE, "docs", "transactions.md"), encoding="utf-8") as f:
+        return re.findall(r"^```(\w+)\n(.*?)^```$", f.read(), flags=re.MULTILINE | re.DOTALL)
+
+
+def put_together(language, example):
+    pieces = [text for found, text in blocks() if found == language]
+    with open(os.path.join(SOURCE, "clients", "examples", "patterns", example), encoding="utf-8") as f:
+        wanted = f.read()
+    # Between two pieces there are empty lines in the example, and text in the guide.
+    shrink = re.compile(r"\n\n+")
+    assert shrink.sub("\n", "\n".join(pieces)) == shrink.sub("\n", wanted), f"{example} and the guide differ"
+    return "\n".join(pieces)
+
+
+def commands():
+    """(what is typed, the lines that it prints), over all console blocks."""
+    for language, text in blocks():
+        if language != "console":
+            continue
+        typed, printed = None, []
+        for line in text.splitlines():
+            if line.startswith("$ "):
+                if typed:
+                    yield typed, printed
+                typed, printed = line[2:], []
+            else:
+                printed.append(line)
+        yield typed, printed
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        return s.getsockname()[1]
+
+
+def install(prefix):
+    subprocess.run(["cmake", "--install", os.environ["BUILD"], "--prefix", prefix], check=True,
+                   stdout=subprocess.DEVNULL)
+    libraries = os.path.dirname(next(os.path.join(folder, name) for folder, _, names in os.walk(prefix)
+                                     for name in names if name == "libhalfmq.so"))
+    port = str(free_port())
+    return dict(os.environ, PATH=f"{prefix}/bin:/usr/bin:/bin", LD_LIBRARY_PATH=libraries,
+                PKG_CONFIG_PATH=f"{libraries}/pkgconfig", HALFMQ_PORT=port, HALFMQ_HTTP_PORT="0",
+                HALFMQ_URL=f"hmq://127.0.0.1:{port}")
+
+
+class Shell:
+    """A shell as a user has it; what it started ends with it."""
+
+    def __init__(self, folder, environment):
+        self.port = int(environment["HALFMQ_PORT"])
+        self.process = subprocess.Popen(["bash", "--norc"], cwd=folder, env=environment,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT, text=True, start_new_session=True,
+                                        preexec_fn=die_with_parent)
+        self.deadline = threading.Timer(SECONDS, self.kill)
+        self.deadline.start()
+
+    def kill(self):
+        """All that it started is in its process group."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+
+    def type(self, command):
+        """Gives the lines that it printed."""
+        self.process.stdin.write("{ %s\n} </dev/null\necho '%s'\n" % (command, END))
+        self.process.stdin.flush()
+        lines = []
+        while True:
+            line = self.process.stdout.readline()
+            assert line, f"the shell ended in {command!r}: {lines}"
+            if line.rstrip("\n") == END:
+                break
+            lines.append(line.rstrip("\n"))
+        if command.startswith("halfmqd"):
+            eventually(self.broker_is_there, "the broker listens")
+        return lines
+
+    def broker_is_there(self):
+        try:
+            socket.create_connection(("127.0.0.1", self.port)).close()
+            return True
+        except ConnectionRefusedError:
+            return False
+
+    def close(self):
+        self.deadline.cancel()
+        self.kill()
+        self.process.wait()
+
+
+def fits(pattern, line):
+    return re.fullmatch(".*".join(re.escape(part) for part in pattern.split("...")), line)
+
+
+def follow(folder):
+    for language, example, name in (("python", "orders.py", "orders.py"), ("c", "orders_sqlite.c", "orders.c")):
+        with open(os.path.join(folder, name), "w", encoding="utf-8") as f:
+            f.write(put_together(language, example))
+    shell = Shell(folder, install(os.path.join(folder, "usr")))
+    try:
+        count = 0
+        for command, wanted in commands():
+            said = shell.type(command)
+            assert len(said) == len(wanted) and all(map(fits, wanted, said)), \
+                f"$ {command}\nprinted {said}\nnot     {wanted}"
+            count += 1
+        assert count > 15, count
+    finally:
+        shell.close()
+    print(f"{count} commands of the guide do what it says")
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as scratch:
+        follow(scratch)
