@@ -19,6 +19,7 @@ sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", f
 from broker import BIN, Broker, Message, Refused, die_with_parent, eventually, run_tests  # noqa: E402
 from postgres import Postgres  # noqa: E402
 from stage import PATTERNS, Stage, metric  # noqa: E402
+from step_rows import killed_at  # noqa: E402
 
 SEED = int(os.environ.get("HALFMQ_SEED") or time.time_ns() % 2**32)
 
@@ -233,6 +234,24 @@ def test_webhook_answers_from_the_database_who_signs():
             assert post(url, never, b"wink") == (200, {"decision": "rollback"})
             assert post(url, never, b"wink") == (200, {"decision": "rollback"})
             assert sorted(stage.db.rows("SELECT txid, taken FROM outcomes")) == sorted([(taken, "1"), (never, "0")])
+
+
+def webhook_is_asked_by_the_broker():
+    """The last member of the group dies; the broker asks by HTTP, and what is signed with another secret learns
+    nothing."""
+    with Stage("python") as stage:
+        killed_at(stage, stage.net.hold_request, b"commit")
+        webhook, url = start_webhook(stage.broker, stage.folder.name)
+        with webhook:
+            stage.call("PGROUP", "SET", "shop", "CHECKURL", url, "SECRET", "nudge")
+            stage.ask()
+            eventually(lambda: stage.info()["checks"] >= 1, "the webhook is asked")
+            assert stage.info()["state"] == b"pending"
+            stage.call("PGROUP", "SET", "shop", "SECRET", "wink")
+            stage.ends("1")
+            never = stage.call("HALF", "shop", "orders", "never", "CHECKIN", "1ms")
+            stage.ends("1")
+            assert stage.info(never)["state"] == b"rolledback"
 
 
 if __name__ == "__main__":
