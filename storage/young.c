@@ -169,7 +169,7 @@ static enum status young_fill(struct state *st, struct kv_iter *txns, struct kv_
             continue;
         if (!young_room(&st->young, UINT32_MAX))
             return ST_NOMEM;
-        young_push(&st->young, txid, 0);
+        young_push(&st->young, txid, row.created_ms + YOUNG_MS); /* as before the restart */
     }
     enum status s = kv_iter_status(txns);
     return s == ST_OK ? kv_iter_status(outcomes) : s;
