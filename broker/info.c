@@ -120,6 +120,7 @@ static void put_stats(const struct facts *f, struct buf *out)
     number(out, "messages_dead", t->messages_dead);
     number(out, "leases_expired", t->leases_expired);
     number(out, "dedup_hits", t->dedup_hits);
+    number(out, "delayed_messages", t->delayed);
     number(out, "protocol_errors", metrics_sum(s, METRIC_PROTOCOL_ERRORS));
 }
 

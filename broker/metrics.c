@@ -134,6 +134,7 @@ static const struct tally_metric tally_metrics[] = {
     TALLY(dedup_hits, "halfmq_dedup_hits_total", "counter", "Messages not stored twice: DEDUP."),
     TALLY(pending, "halfmq_transactions_pending", "gauge", "Transactions not decided yet."),
     TALLY(parked, "halfmq_transactions_parked", "gauge", "Transactions that wait for a person."),
+    TALLY(delayed, "halfmq_delayed_messages", "gauge", "Messages that wait for their time."),
 #undef TALLY
 };
 

@@ -223,7 +223,7 @@ enum status option_check(const struct command *cmd, struct option *o, struct com
 }
 
 /* What a positional word must be. */
-enum shape { ANY, NAME_READ, NAME_WRITE, TXID, RECEIPT, RANGE, ID, DURATION, NUMBER };
+enum shape { ANY, NAME_READ, NAME_WRITE, TXID, RECEIPT, RANGE, ID, DURATION, NUMBER, TOKEN };
 
 struct command_shape {
     uint8_t pos[COMMAND_POS_MAX];
@@ -258,6 +258,8 @@ static const struct command_shape shapes[COMMAND_COUNT] = {
     [CMD_READ] = {{NAME_READ, NUMBER, NUMBER}, ANY},
     [CMD_GET] = {{ID}, ANY},
     [CMD_FIND] = {{NAME_READ}, ANY},
+    [CMD_DELAYED_LIST] = {{NAME_READ}, ANY},
+    [CMD_DELAYED_CANCEL] = {{TOKEN}, ANY},
     [CMD_TOPIC_CREATE] = {{NAME_WRITE}, ANY},
     [CMD_TOPIC_INFO] = {{NAME_READ}, ANY},
     [CMD_TOPIC_PURGE] = {{NAME_READ}, ANY},
@@ -286,6 +288,9 @@ static enum status bad_shape(const struct command *cmd, enum shape shape, size_t
         return command_refuse(c, ST_ERR, "%s '%s' is not a message id: topic:queue:offset", name,
                               quoted);
     case TXID: return check_txid(name, v, c);
+    case TOKEN:
+        return command_refuse(c, ST_ERR, "%s '%s' is not a delay token: @ and a number", name,
+                              quoted);
     case DURATION: return command_refuse(c, ST_ERR, "%s '%s' is not " DURATION_HINT, name, quoted);
     case NUMBER:
         return command_refuse(c, ST_ERR, "%s '%s' is not a whole number from 0 to %" PRId64, name,
@@ -312,6 +317,7 @@ static bool shape_ok(enum shape shape, struct slice v)
     case ID: return text_id(v, &id);
     case DURATION: return text_duration(v, &n);
     case NUMBER: return text_uint(v, &u) && u <= INT64_MAX;
+    case TOKEN: return text_token(v, &u);
     }
     return false;
 }
@@ -372,6 +378,8 @@ enum status command_check(struct command *cmd, struct complaint c)
     if (command_has(cmd, OPT(ORDER)) && command_has(cmd, OPT(QUEUE)))
         return command_refuse(c, ST_ERR,
                               "ORDER and QUEUE exclude each other: ORDER picks the queue itself");
+    if (command_has(cmd, OPT(DELAY)) && command_has(cmd, OPT(AT)))
+        return command_refuse(c, ST_ERR, "DELAY and AT exclude each other: give one of them");
     if (command_has(cmd, OPT(KEY) | OPT(PROP)) || cmd->info->id == CMD_FIND)
         return check_sums(cmd, c);
     return ST_OK;

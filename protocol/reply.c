@@ -103,6 +103,13 @@ void reply_receipt(struct buf *r, struct slice topic, uint32_t queue, uint64_t o
     text_put_receipt(r, topic, queue, offset, attempt);
 }
 
+void reply_token(struct buf *r, uint64_t token)
+{
+    buf_put_u8(r, TOK_BULK);
+    buf_put_varint(r, 1 + digits_of(token));
+    text_put_token(r, token);
+}
+
 void reply_error(struct buf *r, enum status s, const char *fmt, ...)
 {
     char text[ERROR_BYTES_MAX] = "";

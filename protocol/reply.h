@@ -62,6 +62,8 @@ void reply_message(struct buf *r); /* four values follow */
 void reply_id(struct buf *r, struct slice topic, uint32_t queue, uint64_t offset);
 void reply_receipt(struct buf *r, struct slice topic, uint32_t queue, uint64_t offset, uint32_t attempt);
 
+void reply_token(struct buf *r, uint64_t token);
+
 /* A name and its value, for maps. */
 void reply_field_int(struct buf *r, const char *name, int64_t v);
 void reply_field_bytes(struct buf *r, const char *name, struct slice v);

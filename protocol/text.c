@@ -189,6 +189,12 @@ void text_put_id(struct buf *b, struct slice topic, uint32_t queue, uint64_t off
     buf_put_uint(b, offset);
 }
 
+void text_put_token(struct buf *b, uint64_t token)
+{
+    buf_put_u8(b, '@');
+    buf_put_uint(b, token);
+}
+
 void text_put_receipt(struct buf *b, struct slice topic, uint32_t queue, uint64_t offset,
                       uint32_t attempt)
 {

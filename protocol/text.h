@@ -50,6 +50,7 @@ bool text_txid(struct slice s, uint64_t *ret_txid);
 bool text_token(struct slice s, uint64_t *ret_token);
 
 void text_put_id(struct buf *b, struct slice topic, uint32_t queue, uint64_t offset);
+void text_put_token(struct buf *b, uint64_t token);
 void text_put_receipt(struct buf *b, struct slice topic, uint32_t queue, uint64_t offset,
                       uint32_t attempt);
 /* The plain form where last is first. */

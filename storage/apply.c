@@ -15,6 +15,7 @@
 #define HANDLE_SEND apply_send
 #define HANDLE_MSEND apply_msend
 #define HANDLE_PRODUCE apply_produce
+#define HANDLE_DELAYED_CANCEL apply_delayed_cancel
 #define HANDLE_HALF apply_half
 #define HANDLE_COMMIT apply_commit
 #define HANDLE_ROLLBACK apply_rollback

@@ -69,6 +69,9 @@ struct topic {
     uint32_t flags, n_queues, order_queues;
     uint32_t rr, rr_saved; /* where the next message without ORDER or QUEUE goes */
     int64_t created_ms;
+    uint64_t delayed; /* messages that wait for their time */
+    bool touched;     /* its row is to be written with the group */
+    struct topic *next_touched;
     struct news_slot news;
     struct queue *queues;
 };
@@ -116,6 +119,7 @@ struct state {
     uint64_t seq; /* of messages within the group */
     size_t group_bytes;
     uint32_t group_commands;
+    struct topic *touched_topics;
     struct tail *open_tails, **open_tails_end, *spare_tails;
     uint32_t n_spare_tails;
     struct gt *dirty_gts, **dirty_gts_end;

@@ -9,6 +9,7 @@
  */
 #include <stdlib.h>
 
+#include "storage/delay.h"
 #include "storage/group.h"
 #include "storage/handlers.h"
 #include "storage/send.h"
@@ -126,6 +127,27 @@ static enum status commit_gather(struct state *st, const struct stamp *stamp, ui
     return ST_OK;
 }
 
+/* A message of the transaction becomes visible, or waits until it is due; its id or token as text. */
+static enum status commit_place(struct state *st, const struct stamp *stamp, struct topic *t,
+                                const struct half_row *half, struct message *m, struct buf *ret_text)
+{
+    int64_t due_ms = half->delay_ms ? stamp->now_ms + half->delay_ms : half->at_ms;
+    if (due_ms > stamp->now_ms) {
+        text_put_token(ret_text, delay_put(st, stamp, t, due_ms, half, m));
+        return ST_OK;
+    }
+    if (half->ttl_ms >= 0) {
+        m->fields |= MSG_TTL;
+        m->expires_ms = stamp->now_ms + half->ttl_ms;
+    }
+    uint32_t queue = topic_route(t, m, half->has_queue ? &half->queue : NULL);
+    uint64_t offset = 0;
+    enum status s = topic_append(st, stamp->now_ms, t, queue, m, &offset);
+    if (s == ST_OK)
+        text_put_id(ret_text, t->name, queue, offset);
+    return s;
+}
+
 static enum status commit_append(struct state *st, const struct stamp *stamp, uint64_t txid,
                                  struct slice bytes, const struct part *part, struct buf *outcome)
 {
@@ -143,17 +165,10 @@ static enum status commit_append(struct state *st, const struct stamp *stamp, ui
         return s;
     m.fields |= MSG_TXN;
     m.txid = txid;
-    if (half.ttl_ms >= 0) {
-        m.fields |= MSG_TTL;
-        m.expires_ms = stamp->now_ms + half.ttl_ms;
-    }
-    uint32_t queue = topic_route(t, &m, half.has_queue ? &half.queue : NULL);
-    uint64_t offset = 0;
-    s = topic_append(st, stamp->now_ms, t, queue, &m, &offset);
+    buf_reset(&st->props, KIB(64));
+    s = commit_place(st, stamp, t, &half, &m, &st->props);
     if (s != ST_OK)
         return s;
-    buf_reset(&st->props, KIB(64));
-    text_put_id(&st->props, t->name, queue, offset);
     buf_put_sized(outcome, buf_slice(&st->props));
     return st->props.failed ? ST_NOMEM : ST_OK;
 }

@@ -1,4 +1,4 @@
-/* emit.c: a stored message as reply tokens: id or receipt, body, attributes, properties. */
+/* emit.c: a stored or delayed message as reply tokens: id, receipt or token, body, attributes, properties. */
 #include "storage/view.h"
 
 static void emit_id(struct buf *r, const struct place *p)
@@ -9,11 +9,17 @@ static void emit_id(struct buf *r, const struct place *p)
         reply_id(r, p->topic, p->queue, p->offset);
 }
 
+/* How many attributes emit_sender writes. */
+static size_t emit_sender_count(const struct message *m)
+{
+    static const uint32_t shown = MSG_KEY | MSG_TAG | MSG_ORDER | MSG_PRIORITY | MSG_TTL | MSG_TXN;
+    return (size_t)__builtin_popcount(m->fields & shown);
+}
+
 static size_t emit_count(const struct place *p, const struct message *m)
 {
-    static const uint32_t shown = MSG_KEY | MSG_TAG | MSG_ORDER | MSG_PRIORITY | MSG_TTL | MSG_TXN |
-                                  MSG_REASON | MSG_ORIGIN | MSG_ATTEMPTS;
-    size_t n = 5 + (size_t)__builtin_popcount(m->fields & shown);
+    static const uint32_t shown = MSG_REASON | MSG_ORIGIN | MSG_ATTEMPTS;
+    size_t n = 5 + emit_sender_count(m) + (size_t)__builtin_popcount(m->fields & shown);
     n += p->attempt ? 2 : 0;
     n += p->group.len || (m->fields & MSG_GROUP) ? 1 : 0;
     return n;
@@ -68,6 +74,17 @@ static void emit_delivery(struct buf *r, const struct place *p, const struct mes
         reply_field_int(r, "attempts", m->attempts);
 }
 
+static void emit_props(struct buf *r, const struct message *m)
+{
+    reply_map(r, m->n_props);
+    struct cursor c = cursor_of(m->props);
+    struct slice name, value;
+    while (message_prop(&c, &name, &value)) {
+        reply_bulk(r, name);
+        reply_bulk(r, value);
+    }
+}
+
 void emit_message(struct buf *r, const struct place *p, const struct message *m)
 {
     reply_message(r);
@@ -77,11 +94,23 @@ void emit_message(struct buf *r, const struct place *p, const struct message *m)
     emit_place(r, p, m);
     emit_sender(r, m);
     emit_delivery(r, p, m);
-    reply_map(r, m->n_props);
-    struct cursor c = cursor_of(m->props);
-    struct slice name, value;
-    while (message_prop(&c, &name, &value)) {
-        reply_bulk(r, name);
-        reply_bulk(r, value);
-    }
+    emit_props(r, m);
+}
+
+void emit_delayed(struct buf *r, uint64_t token, int64_t due_ms, const struct half_row *half,
+                  const struct message *m)
+{
+    reply_message(r);
+    reply_token(r, token);
+    reply_bulk(r, m->body);
+    reply_map(r, 3 + (size_t)half->has_queue + (half->ttl_ms >= 0 ? 1 : 0) + emit_sender_count(m));
+    reply_field_bytes(r, "topic", half->topic);
+    reply_field_int(r, "born", m->born_ms);
+    reply_field_int(r, "due", due_ms);
+    if (half->has_queue)
+        reply_field_int(r, "queue", half->queue);
+    if (half->ttl_ms >= 0)
+        reply_field_int(r, "ttl", half->ttl_ms);
+    emit_sender(r, m);
+    emit_props(r, m);
 }

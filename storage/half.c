@@ -1,8 +1,8 @@
 /*
  * half.c: HALF: a message stored where nobody looks, under a transaction's id.
  *
- * Its ORDER, QUEUE and TTL are kept with it and take effect at the COMMIT. HALF n of a transaction is
- * row Y n, but the first one lies in the transaction's own row: most have no other, and it is read and
+ * Its ORDER, QUEUE, TTL, DELAY and AT are kept with it and take effect at the COMMIT. HALF n of a
+ * transaction is row Y n, but the first one lies in the transaction's own row: most have no other, and it is read and
  * dropped with that row. A large one has row Y 0, since each ask rewrites the transaction's row. COMMIT
  * answers ids in the order of the HALFs.
  */
@@ -59,10 +59,13 @@ static bool half_join(struct state *st, const struct stamp *stamp, const struct 
 static void half_store(struct state *st, const struct stamp *stamp, const struct command *cmd,
                        uint64_t txid, struct txn_row *row, const struct message *m)
 {
+    int64_t at = command_number(cmd, OPT_ID_AT, 0);
     struct half_row half = {.topic = cmd->pos[1],
                             .has_queue = command_has(cmd, OPT(QUEUE)),
                             .queue = (uint32_t)command_number(cmd, OPT_ID_QUEUE, 0),
                             .ttl_ms = command_number(cmd, OPT_ID_TTL, -1),
+                            .delay_ms = command_number(cmd, OPT_ID_DELAY, 0),
+                            .at_ms = at > 0 ? at : 0,
                             .base_ms = stamp->now_ms};
     buf_reset(&st->scratch2, KIB(256));
     message_encode(&st->scratch2, m, stamp->now_ms);
@@ -134,8 +137,9 @@ void apply_half(struct state *st, const struct stamp *stamp, const struct comman
     struct message m;
     uint32_t queue = 0;
     const uint32_t *wanted = NULL;
+    int64_t due_ms = 0;
     if (send_again(st, stamp, t, dedup, out) || !send_queue_ok(t, cmd, &queue, &wanted, out) ||
-        send_prepare(st, stamp, cmd, cmd->pos[2], &m, out) != ST_OK)
+        !send_due(stamp, cmd, &due_ms, out) || send_prepare(st, stamp, cmd, cmd->pos[2], &m, out) != ST_OK)
         return;
     uint64_t txid = 0;
     struct txn_row row;

@@ -12,6 +12,7 @@ typedef void apply_fn(struct state *st, const struct stamp *stamp, const struct 
 
 apply_fn apply_send, apply_msend;                                             /* send.c */
 apply_fn apply_produce;                                                       /* produce.c */
+apply_fn apply_delayed_cancel;                                                /* delay.c */
 apply_fn apply_half;                                                          /* half.c */
 apply_fn apply_commit, apply_rollback;                                        /* decide.c */
 apply_fn apply_unknown, apply_txn_extend, apply_checks, apply_unask;          /* check.c */

@@ -189,6 +189,19 @@ struct key key_expiry(uint64_t topic, uint32_t queue, uint64_t offset)
     return k;
 }
 
+struct key key_delayed(uint64_t topic, int64_t due_ms, uint64_t token)
+{
+    struct key k = key_of_id('L', topic);
+    key_u64(&k, (uint64_t)due_ms);
+    key_u64(&k, token);
+    return k;
+}
+
+struct key key_token(uint64_t token)
+{
+    return key_of_id('N', token);
+}
+
 struct key key_timer(int64_t due_ms, uint8_t kind, struct slice what)
 {
     struct key k;

@@ -18,6 +18,8 @@
  *     D topic u64 │ dedup id                           → the first answer, and until when
  *     I topic u64 │ hash u64 │ stored u64 │ queue u32 │ offset u64   → (empty) KEY index
  *     E topic u64 │ queue u32 │ offset u64             → when a message with a TTL expires
+ *     L topic u64 │ due u64 │ token u64                → a delayed message
+ *     N token u64                                      → where its L row is
  *     W due u64 │ kind u8 │ what                       → timer: see timer.h
  *
  * Invariant: a row of one kind never sorts among rows of another. To add a kind: a letter here, its
@@ -74,6 +76,8 @@ struct key key_check_prefix(struct slice pgroup);
 struct key key_dedup(uint64_t topic, struct slice id);
 struct key key_index(uint64_t topic, uint64_t hash, int64_t stored_ms, uint32_t queue, uint64_t offset);
 struct key key_expiry(uint64_t topic, uint32_t queue, uint64_t offset);
+struct key key_delayed(uint64_t topic, int64_t due_ms, uint64_t token);
+struct key key_token(uint64_t token);
 struct key key_timer(int64_t due_ms, uint8_t kind, struct slice what);
 
 /* kind byte followed by a topic's or gt's id: the prefix of all its rows of that kind. */

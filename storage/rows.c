@@ -54,6 +54,7 @@ void meta_encode(struct buf *b, const struct meta_row *r)
     buf_put_varint(b, r->topics);
     buf_put_varint(b, r->groups);
     buf_put_u64(b, r->young);
+    buf_put_varint(b, r->delayed);
 }
 
 enum status meta_decode(struct slice bytes, struct meta_row *ret_r)
@@ -68,6 +69,7 @@ enum status meta_decode(struct slice bytes, struct meta_row *ret_r)
     r.topics = cursor_varint(&c);
     r.groups = cursor_varint(&c);
     r.young = cursor_u64(&c);
+    r.delayed = cursor_varint(&c);
     if (row_close(&c) != ST_OK)
         return ST_BAD;
     *ret_r = r;
@@ -83,6 +85,7 @@ void topic_encode(struct buf *b, const struct topic_row *r)
     buf_put_varint(b, r->order_queues);
     buf_put_varint(b, r->turn);
     put_time(b, r->created_ms);
+    buf_put_varint(b, r->delayed);
     for (uint32_t q = 0; q < r->n_queues; q++)
         buf_put_varint(b, r->floor[q]);
 }
@@ -96,6 +99,7 @@ enum status topic_decode(struct slice bytes, struct topic_row *ret_r)
     ret_r->order_queues = get_u32(&c, QUEUES_MAX);
     ret_r->turn = get_u32(&c, QUEUES_MAX);
     ret_r->created_ms = get_time(&c);
+    ret_r->delayed = cursor_varint(&c);
     for (uint32_t q = 0; q < ret_r->n_queues; q++)
         ret_r->floor[q] = cursor_varint(&c);
     if (ret_r->order_queues > ret_r->n_queues || ret_r->order_queues == 0 || ret_r->turn >= ret_r->n_queues)
@@ -237,6 +241,8 @@ void half_encode(struct buf *b, const struct half_row *r)
     buf_put_sized(b, r->topic);
     buf_put_varint(b, r->has_queue ? (uint64_t)r->queue + 1 : 0);
     buf_put_varint(b, r->ttl_ms >= 0 ? (uint64_t)r->ttl_ms + 1 : 0);
+    put_time(b, r->delay_ms);
+    put_time(b, r->at_ms);
     put_time(b, r->base_ms);
     buf_put_sized(b, r->message);
 }
@@ -250,10 +256,27 @@ enum status half_decode(struct slice bytes, struct half_row *ret_r)
     ret_r->has_queue = queue > 0;
     ret_r->queue = queue ? queue - 1 : 0;
     ret_r->ttl_ms = ttl - 1;
+    ret_r->delay_ms = get_time(&c);
+    ret_r->at_ms = get_time(&c);
     ret_r->base_ms = get_time(&c);
     ret_r->message = cursor_sized(&c);
     if (ret_r->topic.len > NAME_BYTES_MAX)
         return ST_BAD;
+    return row_close(&c);
+}
+
+void token_encode(struct buf *b, const struct token_row *r)
+{
+    buf_put_u8(b, ROW_VERSION);
+    buf_put_u64(b, r->topic_id);
+    put_time(b, r->due_ms);
+}
+
+enum status token_decode(struct slice bytes, struct token_row *ret_r)
+{
+    struct cursor c = row_open(bytes);
+    ret_r->topic_id = cursor_u64(&c);
+    ret_r->due_ms = get_time(&c);
     return row_close(&c);
 }
 

@@ -20,6 +20,7 @@ struct meta_row {
     uint64_t next_ref; /* ids of topics and of groups on topics */
     uint64_t pending, parked, topics, groups;
     uint64_t young; /* transactions from this id on may be without their rows K and W (young.h) */
+    uint64_t delayed; /* messages */
 };
 
 enum topic_flag { TOPIC_HAS_TTL = 1 };
@@ -31,6 +32,7 @@ struct topic_row {
     uint32_t order_queues; /* ORDER keys keep to the first so many */
     uint32_t turn;         /* the queue that the next message without ORDER or QUEUE goes to */
     int64_t created_ms;
+    uint64_t delayed;      /* messages that wait for their time */
     uint64_t floor[QUEUES_MAX]; /* offsets below are gone: PURGE */
 };
 
@@ -78,14 +80,22 @@ struct txn_row {
     struct slice first;   /* open: its message 0 (half_encode), unless that has a row of its own */
 };
 
-/* A message waiting for its COMMIT. */
+/* A message waiting for its COMMIT, or for its time. */
 struct half_row {
     struct slice topic;
     bool has_queue;
     uint32_t queue;
     int64_t ttl_ms; /* -1: none */
+    int64_t delay_ms; /* from the COMMIT on; 0: none */
+    int64_t at_ms;    /* not before this; 0: none */
     int64_t base_ms; /* what message's times are relative to */
     struct slice message; /* message_encode */
+};
+
+/* Where a delayed message is. */
+struct token_row {
+    uint64_t topic_id;
+    int64_t due_ms;
 };
 
 struct dedup_row {
@@ -107,6 +117,8 @@ void txn_encode(struct buf *b, const struct txn_row *r);
 enum status txn_decode(struct slice bytes, struct txn_row *ret_r) MUST_CHECK;
 void half_encode(struct buf *b, const struct half_row *r);
 enum status half_decode(struct slice bytes, struct half_row *ret_r) MUST_CHECK;
+void token_encode(struct buf *b, const struct token_row *r);
+enum status token_decode(struct slice bytes, struct token_row *ret_r) MUST_CHECK;
 void dedup_encode(struct buf *b, const struct dedup_row *r);
 enum status dedup_decode(struct slice bytes, struct dedup_row *ret_r) MUST_CHECK;
 

@@ -1,11 +1,13 @@
 /*
- * send.c: SEND and MSEND. The reply is the id; the journal holds it back until the group is on disk.
+ * send.c: SEND and MSEND. The reply is the id, or the token of a delayed one (delay.h); the journal holds
+ * it back until the group is on disk.
  */
 #include "storage/send.h"
 
 #include <stdio.h>
 
 #include "storage/dedup.h"
+#include "storage/delay.h"
 #include "storage/handlers.h"
 
 void send_refuse(struct outcome *out, enum status s, struct slice topic)
@@ -53,6 +55,17 @@ bool send_queue_ok(const struct topic *t, const struct command *cmd, uint32_t *r
     return true;
 }
 
+bool send_due(const struct stamp *stamp, const struct command *cmd, int64_t *ret_due_ms, struct outcome *out)
+{
+    int64_t at = command_number(cmd, OPT_ID_AT, 0);
+    if (at > stamp->now_ms && at - stamp->now_ms > DURATION_MS_MAX) {
+        reply_error(&out->reply, ST_ERR, "AT is more than 366 days ahead, which is the most");
+        return false;
+    }
+    *ret_due_ms = command_has(cmd, OPT(DELAY)) ? stamp->now_ms + command_number(cmd, OPT_ID_DELAY, 0) : at;
+    return true;
+}
+
 bool send_again(struct state *st, const struct stamp *stamp, const struct topic *t,
                 const struct option *dedup, struct outcome *out)
 {
@@ -78,6 +91,44 @@ bool send_topic(struct state *st, const struct stamp *stamp, struct slice name, 
     return s == ST_OK;
 }
 
+/* The first answer is kept in scratch, as it was given. */
+static void send_answer(struct state *st, const struct stamp *stamp, const struct topic *t,
+                        const struct option *dedup, struct outcome *out)
+{
+    st->sick = st->sick || st->scratch.failed;
+    reply_bulk(&out->reply, buf_slice(&st->scratch));
+    if (dedup)
+        dedup_remember(st, stamp, t, dedup->v, &st->scratch);
+}
+
+static void send_later(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                       struct topic *t, int64_t due_ms, const struct message *m)
+{
+    struct half_row half = {.topic = t->name,
+                            .has_queue = command_has(cmd, OPT(QUEUE)),
+                            .queue = (uint32_t)command_number(cmd, OPT_ID_QUEUE, 0),
+                            .ttl_ms = command_number(cmd, OPT_ID_TTL, -1),
+                            .base_ms = stamp->now_ms};
+    uint64_t token = delay_put(st, stamp, t, due_ms, &half, m);
+    buf_reset(&st->scratch, KIB(64));
+    text_put_token(&st->scratch, token);
+}
+
+static enum status send_now(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                            struct topic *t, const uint32_t *wanted, struct message *m)
+{
+    if (command_has(cmd, OPT(TTL))) {
+        m->fields |= MSG_TTL;
+        m->expires_ms = stamp->now_ms + command_number(cmd, OPT_ID_TTL, 0);
+    }
+    uint64_t offset = 0;
+    uint32_t queue = topic_route(t, m, wanted);
+    enum status s = topic_append(st, stamp->now_ms, t, queue, m, &offset);
+    buf_reset(&st->scratch, KIB(64));
+    text_put_id(&st->scratch, t->name, queue, offset);
+    return s;
+}
+
 void apply_send(struct state *st, const struct stamp *stamp, const struct command *cmd,
                 struct outcome *out)
 {
@@ -91,27 +142,19 @@ void apply_send(struct state *st, const struct stamp *stamp, const struct comman
     struct message m;
     uint32_t queue = 0;
     const uint32_t *wanted = NULL;
+    int64_t due_ms = 0;
     if (send_again(st, stamp, t, dedup, out) || !send_queue_ok(t, cmd, &queue, &wanted, out) ||
-        send_prepare(st, stamp, cmd, cmd->pos[1], &m, out) != ST_OK ||
+        !send_due(stamp, cmd, &due_ms, out) || send_prepare(st, stamp, cmd, cmd->pos[1], &m, out) != ST_OK ||
         !send_topic(st, stamp, cmd->pos[0], &t, out))
         return;
-    if (command_has(cmd, OPT(TTL))) {
-        m.fields |= MSG_TTL;
-        m.expires_ms = stamp->now_ms + command_number(cmd, OPT_ID_TTL, 0);
-    }
-    queue = topic_route(t, &m, wanted);
-    uint64_t offset = 0;
-    s = topic_append(st, stamp->now_ms, t, queue, &m, &offset);
-    if (s != ST_OK) {
+    if (due_ms > stamp->now_ms)
+        send_later(st, stamp, cmd, t, due_ms, &m);
+    else
+        s = send_now(st, stamp, cmd, t, wanted, &m);
+    if (s == ST_OK)
+        send_answer(st, stamp, t, dedup, out);
+    else
         state_fail(out, s, "storing the message");
-        return;
-    }
-    reply_id(&out->reply, t->name, queue, offset);
-    if (!dedup)
-        return;
-    buf_reset(&st->scratch, KIB(64));
-    text_put_id(&st->scratch, t->name, queue, offset);
-    dedup_remember(st, stamp, t, dedup->v, &st->scratch);
 }
 
 void apply_msend(struct state *st, const struct stamp *stamp, const struct command *cmd,

@@ -16,6 +16,9 @@ enum status send_prepare(struct state *st, const struct stamp *stamp, const stru
 bool send_queue_ok(const struct topic *t, const struct command *cmd, uint32_t *ret_queue,
                    const uint32_t **ret_wanted, struct outcome *out);
 
+/* When it is to become visible, by DELAY and AT; not after now: at once. False: too far ahead; answered. */
+bool send_due(const struct stamp *stamp, const struct command *cmd, int64_t *ret_due_ms, struct outcome *out);
+
 /* The first answer to the command's DEDUP id (NULL: none given); true where it has been answered. */
 bool send_again(struct state *st, const struct stamp *stamp, const struct topic *t,
                 const struct option *dedup, struct outcome *out);

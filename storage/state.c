@@ -176,6 +176,7 @@ enum status state_open(const struct state_options *opt, struct state **ret_state
     }
     st->tally.pending = st->meta.pending;
     st->tally.parked = st->meta.parked;
+    st->tally.delayed = st->meta.delayed;
     st->last_index = st->meta.index;
     st->now_ms = st->meta.now_ms;
     state_begin_group(st);
@@ -263,6 +264,7 @@ static void state_mark(struct state *st)
 enum status state_write(struct state *st, bool sync, struct effects *fx, char *err, size_t err_size)
 {
     topic_flush(st, NULL);
+    topics_save(st);
     groups_flush(st);
     st->sick = st->sick || st->overlay.failed;
     overlay_flush(&st->overlay);
@@ -297,6 +299,7 @@ enum status state_write(struct state *st, bool sync, struct effects *fx, char *e
     memcpy(fx->counts, st->fx.counts, st->fx.n_keys * sizeof(fx->counts[0]));
     st->tally.pending = st->meta.pending;
     st->tally.parked = st->meta.parked;
+    st->tally.delayed = st->meta.delayed;
     state_begin_group(st);
     return ST_OK;
 }

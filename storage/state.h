@@ -99,11 +99,12 @@ struct effects {
  * topic) or (topic, nothing): it was deleted. */
 uint64_t news_key(enum news_kind kind, struct slice a, struct slice b);
 
-/* Figures that only apply knows; ascending but for the last two. Read by the leader after a group. */
+/* Figures that only apply knows; ascending but for the gauges. Read by the leader after a group. */
 struct tally {
     uint64_t messages_in, bytes_in, messages_out, messages_acked, messages_nacked, messages_dead;
     uint64_t leases_expired, halfs, committed, rolledback, conflicts, checks_asked, dedup_hits;
     uint64_t pending, parked; /* gauges: transactions in that state */
+    uint64_t delayed;         /* gauge: messages that wait for their time */
 };
 
 /* Opens or creates. On failure err says what and what to do. The lock on the folder is RocksDB's. */

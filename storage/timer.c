@@ -1,6 +1,7 @@
 /* timer.c: see timer.h. */
 #include "storage/timer.h"
 
+#include "storage/delay.h"
 #include "storage/group.h"
 #include "storage/handlers.h"
 #include "storage/txn.h"
@@ -50,11 +51,18 @@ static void fire_txn(struct state *st, const struct stamp *stamp, int64_t due_ms
         txn_tick_pending(st, stamp, key_read_u64(what.data));
 }
 
+static void fire_delay(struct state *st, const struct stamp *stamp, int64_t due_ms, struct slice what)
+{
+    if (what.len == 16)
+        delay_tick(st, stamp, due_ms, key_read_u64(what.data), key_read_u64(what.data + 8));
+}
+
 typedef void fire_fn(struct state *st, const struct stamp *stamp, int64_t due_ms, struct slice what);
 
 static fire_fn *const timer_fire[TIMER_KINDS] = {
     [TIMER_GT] = fire_gt,
     [TIMER_TXN] = fire_txn,
+    [TIMER_DELAY] = fire_delay,
 };
 
 /* W, due u64, kind u8, what */

@@ -49,7 +49,8 @@ void topic_save(struct state *st, struct topic *t)
                             .n_queues = t->n_queues,
                             .order_queues = t->order_queues,
                             .turn = t->rr,
-                            .created_ms = t->created_ms};
+                            .created_ms = t->created_ms,
+                            .delayed = t->delayed};
     t->rr_saved = t->rr;
     for (uint32_t q = 0; q < t->n_queues; q++)
         row.floor[q] = t->queues[q].floor;
@@ -57,6 +58,25 @@ void topic_save(struct state *st, struct topic *t)
     topic_encode(&st->scratch2, &row);
     struct key key = key_topic(t->name);
     overlay_put(&st->overlay, &key, state_row(st));
+}
+
+void topic_touch(struct state *st, struct topic *t)
+{
+    if (t->touched)
+        return;
+    t->touched = true;
+    t->next_touched = st->touched_topics;
+    st->touched_topics = t;
+}
+
+void topics_save(struct state *st)
+{
+    while (st->touched_topics) {
+        struct topic *t = st->touched_topics;
+        st->touched_topics = t->next_touched;
+        t->touched = false;
+        topic_save(st, t);
+    }
 }
 
 /* Ends of the queues: behind the last record of each. */
@@ -103,6 +123,7 @@ static enum status topic_load(struct state *st, struct slice name, struct topic 
     t->order_queues = row.order_queues;
     t->rr = t->rr_saved = row.turn;
     t->created_ms = row.created_ms;
+    t->delayed = row.delayed;
     for (uint32_t q = 0; q < row.n_queues; q++)
         t->queues[q].floor = row.floor[q];
     s = topic_find_ends(st, t);
@@ -214,9 +235,13 @@ void topic_purge(struct state *st, struct topic *t)
 
 void topic_delete(struct state *st, struct topic *t)
 {
+    topics_save(st); /* so that no list holds it any more */
     topic_purge(st, t);
     state_gone(st, t->name, slice_of(NULL, 0));
     topic_drop_rows(st, t, 'D');
+    topic_drop_rows(st, t, 'L'); /* what reminds of them goes when it falls due */
+    assert(st->meta.delayed >= t->delayed);
+    st->meta.delayed -= t->delayed;
     struct key key = key_topic(t->name);
     overlay_del(&st->overlay, &key);
     assert(st->meta.topics > 0);

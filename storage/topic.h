@@ -60,7 +60,7 @@ enum status topic_offset_at(struct state *st, struct topic *t, uint32_t queue, i
 enum status topic_expiry(struct state *st, const struct topic *t, uint32_t queue, uint64_t offset,
                          int64_t *ret_ms) MUST_CHECK;
 
-/* Drops all messages; offsets go on. */
+/* Drops all messages; offsets go on. Delayed messages are none yet and stay. */
 void topic_purge(struct state *st, struct topic *t);
 
 /* Drops the topic, its rows and the struct. Groups on it are the caller's to drop first. */
@@ -69,7 +69,11 @@ void topic_delete(struct state *st, struct topic *t);
 /* Writes the open tails of the topic, or all (t NULL), into the batch as records. */
 void topic_flush(struct state *st, const struct topic *t);
 
-/* Its row goes out with the group. */
+/* Its row goes out with the group, once however often it is touched; topics_save puts them all now. */
+void topic_touch(struct state *st, struct topic *t);
+void topics_save(struct state *st);
+
+/* Its row as it stands goes out with the group. */
 void topic_save(struct state *st, struct topic *t);
 
 void topic_free(struct topic *t);

@@ -99,6 +99,7 @@ void view_refuse(struct buf *reply, enum status s, const char *what, struct slic
 #define ANSWER_READ query_read
 #define ANSWER_GET query_get
 #define ANSWER_FIND query_find
+#define ANSWER_DELAYED_LIST query_delayed_list
 #define ANSWER_TOPIC_INFO query_topic_info
 #define ANSWER_TOPIC_LIST query_topic_list
 #define ANSWER_GROUP_INFO query_group_info

@@ -90,6 +90,11 @@ def test_json():
     assert value("get", "js:0:0")["id"] == "js:0:0"
     assert value("get", "js:0:9") is None
     assert value("lag", "jg") == [dict(value("lag", "jg")[0], group="jg", topic="js", lag=0)]
+    token = value("send", "js", "later", "DELAY", "1h")
+    delayed = value("delayed", "list", "js")
+    assert [(m["id"], m["body"]) for m in delayed] == [(token, "later")], delayed
+    assert delayed[0]["attributes"]["due"] > delayed[0]["attributes"]["born"], delayed
+    assert value("delayed", "cancel", token) == 1
     txid = value("half", "shop", "js", "x", "CHECKIN", "10ms")
     assert isinstance(txid, str)
     assert value("txn", txid)["state"] == "pending"

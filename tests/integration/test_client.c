@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "tests/lib/rig.h"
 #include "tests/lib/prng.h"
@@ -257,6 +258,34 @@ static void test_same_dedup_same_id(void **state)
     RIG_CHECK(hmq_producer_close(producer, HMQ_DEFAULT, &err), &err);
 }
 
+static void test_delayed(void **state)
+{
+    (void)state;
+    hmq_producer *producer = NULL;
+    hmq_batch *batch = NULL;
+    hmq_error err;
+    const char *topic = "delayed";
+    char soon[HMQ_ID_SIZE], far[HMQ_ID_SIZE];
+    hmq_send_options o = HMQ_SEND_OPTIONS;
+    int64_t before_ms = (int64_t)time(NULL) * 1000;
+    RIG_CHECK(hmq_producer_new(client, NULL, &producer, &err), &err);
+    o.delay_ms = 30;
+    RIG_CHECK(hmq_send(producer, topic, "soon", 4, &o, HMQ_DEFAULT, soon, &err), &err);
+    o.delay_ms = 0;
+    o.at_ms = before_ms + 3600 * 1000;
+    RIG_CHECK(hmq_send(producer, topic, "far", 3, &o, HMQ_DEFAULT, far, &err), &err);
+    assert_true(soon[0] == '@' && far[0] == '@');
+    RIG_CHECK(hmq_producer_close(producer, HMQ_DEFAULT, &err), &err);
+
+    RIG_CHECK(hmq_pop(client, "g", &topic, 1, 10, RIG_DEADLINE_MS, HMQ_DEFAULT, &batch, &err), &err);
+    assert_int_equal(hmq_batch_count(batch), 1);
+    const hmq_message *m = hmq_batch_at(batch, 0);
+    size_t len;
+    assert_memory_equal(hmq_message_body(m, &len), "soon", 4);
+    assert_true(hmq_message_stored_ms(m) >= before_ms + 30);
+    hmq_batch_free(batch);
+}
+
 struct sends {
     _Atomic unsigned good, bad;
 };
@@ -451,6 +480,7 @@ int main(void)
         cmocka_unit_test(test_send_and_pop),
         cmocka_unit_test(test_ack_nack_extend_reject),
         cmocka_unit_test(test_same_dedup_same_id),
+        cmocka_unit_test(test_delayed),
         cmocka_unit_test(test_many_asynchronous_sends),
         cmocka_unit_test(test_bodies_of_every_size),
         cmocka_unit_test(test_blocking_sends_of_threads),

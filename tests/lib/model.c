@@ -13,7 +13,7 @@ static void must(bool holds, const char *what)
         model_complain(what);
 }
 
-/* ---- topics ---- */
+/* ---- ids ---- */
 
 static void parse_id(const char *id, int *topic, int *queue, uint32_t *offset)
 {
@@ -41,6 +41,68 @@ void model_stored(struct model *m, int topic, int queue, uint32_t serial, int64_
     mq->messages[mq->end++] = (struct m_message){serial, m->group, expires};
 }
 
+/* ---- delayed messages ---- */
+
+void model_delayed(struct model *m, int topic, int queue, uint32_t serial, int64_t ttl_ms, int64_t due_ms,
+                   const char *token)
+{
+    uint64_t id = *token == '@' ? strtoull(token + 1, NULL, 10) : 0;
+    must(id > m->last_id, "a token does not ascend");
+    m->last_id = id;
+    if (!m->topics[topic].there)
+        model_topic_made(m, topic, 4);
+    for (int i = 0; i < M_DELAYED; i++) {
+        if (m->delayed[i].token)
+            continue;
+        m->delayed[i] = (struct m_delayed){id, topic, queue, serial, ttl_ms, due_ms};
+        return;
+    }
+    model_complain("the test has no room for a delayed message");
+}
+
+uint32_t model_delayed_room(const struct model *m)
+{
+    uint32_t n = 0;
+    for (int i = 0; i < M_DELAYED; i++)
+        n += m->delayed[i].token == 0;
+    return n;
+}
+
+/* By when they are due, then in the order in which they came. */
+static bool before(const struct m_delayed *a, const struct m_delayed *b)
+{
+    return a->due_ms != b->due_ms ? a->due_ms < b->due_ms : a->token < b->token;
+}
+
+struct m_delayed *model_delayed_next(struct model *m, int topic, const struct m_delayed *after)
+{
+    struct m_delayed *next = NULL;
+    for (int i = 0; i < M_DELAYED; i++) {
+        struct m_delayed *d = &m->delayed[i];
+        bool meant = d->token && (topic < 0 || d->topic == topic) && (!after || before(after, d));
+        if (meant && (!next || before(d, next)))
+            next = d;
+    }
+    return next;
+}
+
+/* A TICK: all that is due is stored, in a group of its own. */
+static void fire(struct model *m)
+{
+    m->group++;
+    for (struct m_delayed *d = model_delayed_next(m, -1, NULL); d; d = model_delayed_next(m, -1, NULL)) {
+        struct m_queue *mq = &m->topics[d->topic].queues[d->queue];
+        if (d->due_ms > m->now_ms)
+            break;
+        int64_t expires = d->ttl_ms < 0 ? INT64_MAX : m->now_ms + d->ttl_ms;
+        must(mq->end < M_OFFSETS, "the test has no room for a message");
+        mq->messages[mq->end++] = (struct m_message){d->serial, m->group, expires};
+        d->token = 0;
+    }
+}
+
+/* ---- topics ---- */
+
 void model_topic_made(struct model *m, int topic, uint32_t n_queues)
 {
     struct m_topic *t = &m->topics[topic];
@@ -62,6 +124,9 @@ void model_purge(struct model *m, int topic)
 void model_topic_delete(struct model *m, int topic)
 {
     m->topics[topic].there = false;
+    for (int i = 0; i < M_DELAYED; i++)
+        if (m->delayed[i].topic == topic)
+            m->delayed[i].token = 0;
     for (int g = 0; g < M_GROUPS; g++)
         m->gts[g][topic].there = false;
 }
@@ -271,7 +336,11 @@ void model_committed(struct model *m, struct m_txn *x, const char *ids)
     for (uint32_t i = 0; i < x->n; i++) {
         const struct m_half *h = &x->halfs[i];
         int queue = m->topics[h->topic].there && h->queue >= (int)m->topics[h->topic].n_queues ? -1 : h->queue;
-        model_stored(m, h->topic, queue, h->serial, h->ttl_ms, at);
+        int64_t due_ms = h->delay_ms ? m->now_ms + h->delay_ms : h->at_ms;
+        if (due_ms > m->now_ms)
+            model_delayed(m, h->topic, queue, h->serial, h->ttl_ms, due_ms, at);
+        else
+            model_stored(m, h->topic, queue, h->serial, h->ttl_ms, at);
         at += strcspn(at, " ]");
         must(*at++ == (i + 1 < x->n ? ' ' : ']'), "a transaction was published in part");
     }
@@ -305,6 +374,7 @@ void model_asked_all(const struct model *m)
 
 void model_pass(struct model *m)
 {
+    fire(m);
     for (int g = 0; g < M_GROUPS; g++)
         for (int t = 0; t < M_TOPICS; t++)
             settle(m, g, t);

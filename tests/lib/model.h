@@ -3,6 +3,7 @@
  * shared with storage/. tests/unit/test_storage_model.c drives the store and this side by side.
  *
  *   topic     queues of messages by offset; a message is a serial number, which is its body
+ *   delayed   messages that wait for their time, with their tokens
  *   group     one cell an offset: fresh, leased, waiting, done
  *   txn       pending, committed, rolled back, parked; its messages by serial number
  *
@@ -18,11 +19,12 @@
 
 #define M_TOPICS 3
 #define M_QUEUES 4
-#define M_OFFSETS 160 /* a queue; the driver deletes a topic before it gets there */
+#define M_OFFSETS 200 /* a queue; the driver deletes a topic before it gets there */
 #define M_GROUPS 3
 #define M_TXNS 24
 #define M_TXN_MESSAGES 4
 #define M_DEDUPS 4
+#define M_DELAYED 24
 
 struct m_message {
     uint32_t serial;
@@ -68,7 +70,14 @@ enum m_fate { M_NONE, M_PENDING, M_COMMITTED, M_ROLLEDBACK, M_PARKED };
 struct m_half {
     int topic, queue; /* queue -1: any */
     uint32_t serial;
-    int64_t ttl_ms;
+    int64_t ttl_ms, delay_ms, at_ms;
+};
+
+struct m_delayed {
+    uint64_t token; /* 0: none */
+    int topic, queue;
+    uint32_t serial;
+    int64_t ttl_ms, due_ms;
 };
 
 struct m_txn {
@@ -91,6 +100,7 @@ struct model {
     struct m_gt gts[M_GROUPS][M_TOPICS];
     uint32_t dead[M_GROUPS];
     struct m_txn txns[M_TXNS];
+    struct m_delayed delayed[M_DELAYED];
 };
 
 /* Where complaints go: does not return. */
@@ -98,6 +108,14 @@ extern void (*model_complain)(const char *what);
 
 /* A message with that serial number has got this id ("t1:0:5"). */
 void model_stored(struct model *m, int topic, int queue, uint32_t serial, int64_t ttl_ms, const char *id);
+
+/* A message with that serial number waits until due_ms and has got this token ("@..."). */
+void model_delayed(struct model *m, int topic, int queue, uint32_t serial, int64_t ttl_ms, int64_t due_ms,
+                   const char *token);
+/* How many more may wait. */
+uint32_t model_delayed_room(const struct model *m);
+/* The one of the topic (-1: any) that is due first, of those behind `after` (NULL: of all), or NULL. */
+struct m_delayed *model_delayed_next(struct model *m, int topic, const struct m_delayed *after);
 
 void model_topic_made(struct model *m, int topic, uint32_t n_queues);
 void model_purge(struct model *m, int topic);

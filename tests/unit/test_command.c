@@ -301,7 +301,7 @@ static void arity_shows_the_usage(void **state)
     (void)state;
     refused("SEND", ST_ERR,
             "wrong number of words for 'SEND': SEND topic body [KEY k]... [TAG t] [ORDER k] [QUEUE "
-            "n] [TTL dur]"
+            "n] [DELAY dur] [AT time] [TTL dur]"
             " [PROP name value]... [DEDUP id]");
     refused("POP g", ST_ERR,
             "wrong number of words for 'POP': POP group topic [topic ...] [COUNT n] [WAIT dur] "
@@ -339,6 +339,8 @@ static void strange_options_are_named(void **state)
     refused("POP g t COUNT 1 count 1", ST_ERR, "COUNT is given twice: it may stand once");
     refused("SEND t b ORDER k QUEUE 1", ST_ERR,
             "ORDER and QUEUE exclude each other: ORDER picks the queue itself");
+    refused("SEND t b DELAY 1s AT 5", ST_ERR, "DELAY and AT exclude each other: give one of them");
+    refused("DELAYED CANCEL 4294967296", ST_ERR, "token '4294967296' is not a delay token: @ and a number");
     refused("FIND t", ST_ERR, "FIND takes exactly one KEY, not 0");
     refused("FIND t KEY a KEY b", ST_ERR, "FIND takes exactly one KEY, not 2");
 }
@@ -354,10 +356,9 @@ static void what_is_not_available_does_nothing(void **state)
         snprintf(want, sizeof want, "not available yet: %s; nothing was done", info->words);
         refused(info->words, ST_ERR, want);
     }
-    refused("SEND t b DELAY 5s", ST_ERR, "not available yet: DELAY of SEND; nothing was done");
     refused("SEND t b KEY k PRIORITY 5", ST_ERR,
             "not available yet: PRIORITY of SEND; nothing was done");
-    refused("HALF p t b AT 0", ST_ERR, "not available yet: AT of HALF; nothing was done");
+    refused("HALF p t b PRIORITY 0", ST_ERR, "not available yet: PRIORITY of HALF; nothing was done");
     refused("GROUP CREATE g t ORDERED", ST_ERR,
             "not available yet: ORDERED of GROUP CREATE; nothing was done");
     refused("GROUP CREATE g t FILTER TAG a", ST_ERR,

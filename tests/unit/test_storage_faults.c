@@ -29,6 +29,7 @@ struct life {
     char acked[FACTS][24];  /* "t:0:1" */
     uint32_t n_stored, n_acked;
     char decided_against[32];
+    bool taken_back; /* CANCEL of "back" was answered */
 };
 
 /* The answer, or NULL where the command was refused or its group lost. */
@@ -62,6 +63,18 @@ static void send(struct life *f, const char *body, const char *options)
     const char *id = attempt(f, "SEND t %s %s", body, options);
     if (id)
         remember_stored(f, id, strlen(id), body);
+}
+
+/* One that becomes visible, one that is taken back; what becomes of them is seen by promises_hold. */
+static void delay(struct life *f)
+{
+    (void)attempt(f, "SEND t later QUEUE 0 DELAY 1s KEY k TTL 1h");
+    const char *said = attempt(f, "SEND t back DELAY 10s DEDUP back");
+    char token[32] = "";
+    (void)snprintf(token, sizeof(token), "%s", said ? said : "");
+    f->taken_back = *token && attempt(f, "DELAYED CANCEL %s", token);
+    (void)attempt(f, "SEND v gone DELAY 1s");
+    (void)attempt(f, "DELAYED LIST t");
 }
 
 static void arm(struct life *f)
@@ -141,6 +154,7 @@ static void live(struct life *f)
         remember_stored(f, ids + 2 + len, strcspn(ids + 2 + len, "]"), "d");
     }
     consume(f);
+    delay(f);
     restart(f);
     send(f, "e", "QUEUE 1 DEDUP e");
     tick(f, 2000);
@@ -152,7 +166,8 @@ static void live(struct life *f)
     (void)attempt(f, "POP gone u");
     (void)attempt(f, "REJECT gone u:0:0#1");
     (void)attempt(f, "GROUP DELETE gone");
-    (void)attempt(f, "TOPIC CREATE v");
+    (void)attempt(f, "TOPIC CREATE w");
+    (void)attempt(f, "TOPIC DELETE w");
     (void)attempt(f, "TOPIC DELETE v");
     tick(f, 30000);
 }
@@ -186,6 +201,7 @@ static void promises_hold(struct life *f)
         for (const char *at = got; (at = strstr(at, "t:")); at++) {
             assert_false(is_acked(f, at, strcspn(at, "#")));
             assert_true(strncmp(strchr(at, '=') + 1, "never", 5) != 0);
+            assert_false(f->taken_back && strncmp(strchr(at, '=') + 1, "back", 4) == 0);
         }
         store_pass(&f->s, 5000);
     }

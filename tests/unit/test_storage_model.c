@@ -19,6 +19,8 @@
 
 #include "tests/lib/batch.h"
 #include "tests/lib/model.h"
+#include "tests/lib/model_check.h"
+#include "tests/lib/model_pick.h"
 #include "tests/lib/prng.h"
 #include "tests/lib/store.h"
 
@@ -49,21 +51,6 @@ static void must(bool holds, const char *what)
 {
     if (!holds)
         complain(what);
-}
-
-/* A query between groups; a complaint will show its answer. */
-static const char *ask(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-static const char *ask(const char *fmt, ...)
-{
-    char line[512];
-    va_list ap;
-    va_start(ap, fmt);
-    (void)vsnprintf(line, sizeof(line), fmt, ap);
-    va_end(ap);
-    buf_reset(&w.said, (size_t)1 << 20);
-    buf_put_str(&w.said, store_do(&w.s, "%s", line));
-    buf_put_u8(&w.said, 0);
-    return (const char *)w.said.data;
 }
 
 static int below(uint64_t n)
@@ -120,21 +107,16 @@ static bool is(const char *said, const char *want)
 
 static void do_send(void)
 {
-    int t = below(M_TOPICS), queue = -1, dedup = below(4) ? -1 : below(M_DEDUPS);
+    int t = below(M_TOPICS), dedup = below(4) ? -1 : below(M_DEDUPS), n = 0;
     struct m_topic *topic = &w.m.topics[t];
-    char options[100] = "";
-    int64_t ttl = below(4) ? -1 : below(300);
-    if (below(3) == 0)
-        queue = below(topic->there ? topic->n_queues : 4);
-    int n = queue < 0 ? 0 : snprintf(options, sizeof(options), " QUEUE %d", queue);
-    if (ttl >= 0)
-        n += snprintf(options + n, sizeof(options) - (size_t)n, " TTL %d", (int)ttl);
+    struct pick_choice c = pick_choice(&w.m, &w.p, topic->there ? (int)topic->n_queues : 4);
+    char options[60] = "";
     if (dedup >= 0)
-        n += snprintf(options + n, sizeof(options) - (size_t)n, " DEDUP d%d", dedup);
+        n = snprintf(options, sizeof(options), " DEDUP d%d", dedup);
     if (below(3) == 0)
         (void)snprintf(options + n, sizeof(options) - (size_t)n, " KEY k%d", below(5));
     uint32_t serial = ++w.m.serial;
-    const char *said = apply("SEND t%d %u%s", t, serial, options);
+    const char *said = apply("SEND t%d %u%s%s", t, serial, c.text, options);
     if (faulted(said))
         return;
     struct m_dedup *d = dedup >= 0 ? &topic->dedups[dedup] : NULL;
@@ -142,11 +124,29 @@ static void do_send(void)
         must(is(said, d->answer), "another answer to the same DEDUP id");
         return;
     }
-    model_stored(&w.m, t, queue, serial, ttl, said);
+    int64_t due_ms = c.delay ? w.m.now_ms + c.delay : c.at;
+    if (due_ms > w.m.now_ms)
+        model_delayed(&w.m, t, c.queue, serial, c.ttl, due_ms, said);
+    else
+        model_stored(&w.m, t, c.queue, serial, c.ttl, said);
     if (!d)
         return;
     d->until_ms = w.m.now_ms + w.m.dedup_window_ms;
     (void)snprintf(d->answer, sizeof(d->answer), "%s", said);
+}
+
+static void do_cancel(void)
+{
+    struct m_delayed *d = model_delayed_next(&w.m, -1, NULL);
+    for (int skip = below(4); d && skip > 0; skip--)
+        d = model_delayed_next(&w.m, -1, d);
+    unsigned long long token = d ? d->token : w.m.last_id + TXID_MIN;
+    const char *said = apply("DELAYED CANCEL @%llu", token);
+    if (faulted(said))
+        return;
+    must(is(said, d ? "1" : "0"), "DELAYED CANCEL was answered otherwise");
+    if (d)
+        d->token = 0;
 }
 
 static void do_msend(void)
@@ -170,6 +170,10 @@ static void batch_answer(const char *place, char *out, size_t size)
 {
     struct message_id first;
     uint64_t last = 0;
+    if (*place == '@') { /* a delayed message has no place yet */
+        (void)snprintf(out, size, "-ERR");
+        return;
+    }
     must(text_id_range(slice_str(place), &first, &last), "a DEDUP answer that is no place");
     (void)snprintf(out, size, "{queue:%u offset:%llu count:%llu}", first.queue,
                    (unsigned long long)first.offset, (unsigned long long)(last - first.offset + 1));
@@ -238,42 +242,20 @@ static void do_produce(void)
 
 /* ---- transactions ---- */
 
-static struct m_txn *any_txn(enum m_fate fate)
-{
-    int from = below(M_TXNS);
-    for (int i = 0; i < M_TXNS; i++) {
-        struct m_txn *x = &w.m.txns[(from + i) % M_TXNS];
-        if (fate == M_NONE ? x->fate != M_NONE : x->fate == fate)
-            return x;
-    }
-    return NULL;
-}
-
-static uint32_t txns_free(void)
-{
-    uint32_t n = 0;
-    for (int i = 0; i < M_TXNS; i++)
-        n += w.m.txns[i].fate == M_NONE;
-    return n;
-}
-
 static void do_half(void)
 {
-    struct m_txn *x = below(3) ? NULL : any_txn(M_NONE);
-    int t = below(M_TOPICS), queue = below(3) ? -1 : 0, checkin = below(2) ? -1 : below(200);
-    int64_t ttl = below(5) ? -1 : below(300);
-    char options[100] = "", joins[40] = "";
-    if ((!x && txns_free() == 0) || (x && x->n == M_TXN_MESSAGES))
+    struct m_txn *x = below(3) ? NULL : pick_txn(&w.m, &w.p, M_NONE);
+    int t = below(M_TOPICS), checkin = below(2) ? -1 : below(200);
+    struct pick_choice c = pick_choice(&w.m, &w.p, 1);
+    char options[40] = "", joins[40] = "";
+    if ((!x && pick_txns_free(&w.m) == 0) || (x && x->n == M_TXN_MESSAGES))
         return;
-    int n = queue < 0 ? 0 : snprintf(options, sizeof(options), " QUEUE %d", queue);
-    if (ttl >= 0)
-        n += snprintf(options + n, sizeof(options) - (size_t)n, " TTL %d", (int)ttl);
     if (checkin >= 0)
-        (void)snprintf(options + n, sizeof(options) - (size_t)n, " CHECKIN %d", checkin);
+        (void)snprintf(options, sizeof(options), " CHECKIN %d", checkin);
     if (x)
         (void)snprintf(joins, sizeof(joins), " TXN %llu", (unsigned long long)x->id);
     uint32_t serial = ++w.m.serial;
-    const char *said = apply("HALF pg t%d %u%s%s", t, serial, options, joins);
+    const char *said = apply("HALF pg t%d %u%s%s%s", t, serial, c.text, options, joins);
     if (faulted(said))
         return;
     if (x && x->fate != M_PENDING) {
@@ -288,54 +270,18 @@ static void do_half(void)
     else if (checkin >= 0)
         x->next_ms = w.m.now_ms + checkin, x->touched = w.m.group;
     must(id == x->id, "a HALF answered another transaction");
-    x->halfs[x->n++] = (struct m_half){t, queue, serial, ttl};
-}
-
-/* A leased message of some group, or one that is not; its receipt. */
-struct receipt {
-    int group, topic, queue;
-    uint32_t offset, attempt;
-    bool holds;
-    char text[40];
-};
-
-static bool find_leased(struct receipt *r)
-{
-    uint32_t skip = (uint32_t)below(200);
-    for (int round = 0; round < 2; round++)
-        for (int g = 0; g < M_GROUPS; g++)
-            for (int t = 0; t < M_TOPICS; t++)
-                for (int q = 0; w.m.gts[g][t].there && q < M_QUEUES; q++)
-                    for (uint32_t o = 0; o < w.m.topics[t].queues[q].end; o++) {
-                        const struct m_cell *c = &w.m.gts[g][t].cells[q][o];
-                        if (c->state != M_LEASED || skip-- > 0)
-                            continue;
-                        *r = (struct receipt){g, t, q, o, c->attempt, false, ""};
-                        return true;
-                    }
-    return false;
-}
-
-static void any_receipt(struct receipt *r)
-{
-    if (below(10) == 0 || !find_leased(r))
-        *r = (struct receipt){below(M_GROUPS), below(M_TOPICS), below(M_QUEUES), (uint32_t)below(20),
-                              1 + (uint32_t)below(3), false, ""};
-    if (below(12) == 0)
-        r->attempt += 1 + (uint32_t)below(2);
-    r->holds = model_leased(&w.m, r->group, r->topic, r->queue, r->offset, r->attempt);
-    (void)snprintf(r->text, sizeof(r->text), "t%d:%d:%u#%u", r->topic, r->queue, r->offset, r->attempt);
+    x->halfs[x->n++] = (struct m_half){t, c.queue, serial, c.ttl, c.delay, c.at};
 }
 
 static void do_commit(void)
 {
-    struct m_txn *x = any_txn(below(3) ? M_PENDING : M_NONE);
-    struct receipt r = {.holds = true};
+    struct m_txn *x = pick_txn(&w.m, &w.p, below(3) ? M_PENDING : M_NONE);
+    struct pick_receipt r = {.holds = true};
     char ack[80] = "";
-    if (!x)
+    if (!x || model_delayed_room(&w.m) < M_TXN_MESSAGES)
         return;
     if (below(3) == 0) {
-        any_receipt(&r);
+        pick_receipt(&w.m, &w.p, &r);
         (void)snprintf(ack, sizeof(ack), " ACK g%d %s", r.group, r.text);
     }
     const char *said = apply("COMMIT %llu%s", (unsigned long long)x->id, ack);
@@ -358,7 +304,7 @@ static void do_commit(void)
 
 static void do_rollback(void)
 {
-    struct m_txn *x = any_txn(below(2) ? M_PENDING : M_NONE);
+    struct m_txn *x = pick_txn(&w.m, &w.p, below(2) ? M_PENDING : M_NONE);
     if (!x)
         return;
     const char *said = apply("ROLLBACK %llu", (unsigned long long)x->id);
@@ -371,7 +317,7 @@ static void do_rollback(void)
 
 static void do_extend_txn(void)
 {
-    struct m_txn *x = any_txn(below(4) ? M_PENDING : M_NONE);
+    struct m_txn *x = pick_txn(&w.m, &w.p, below(4) ? M_PENDING : M_NONE);
     int ms = below(300);
     if (!x)
         return;
@@ -405,7 +351,7 @@ static void do_checks(void)
 
 static void do_unask(void)
 {
-    struct m_txn *x = any_txn(M_PENDING);
+    struct m_txn *x = pick_txn(&w.m, &w.p, M_PENDING);
     if (!x || x->checks == 0)
         return;
     const char *said = apply("UNASK %llu", (unsigned long long)x->id);
@@ -477,13 +423,13 @@ static void do_pop(void)
 
 static void do_ack(void)
 {
-    struct receipt r[3];
+    struct pick_receipt r[3];
     char text[140] = "";
     int n = 1 + below(3), at = 0, acked = 0;
-    any_receipt(&r[0]);
+    pick_receipt(&w.m, &w.p, &r[0]);
     for (int i = 0; i < n; i++) {
         if (i)
-            any_receipt(&r[i]);
+            pick_receipt(&w.m, &w.p, &r[i]);
         at += snprintf(text + at, sizeof(text) - (size_t)at, " %s", r[i].text);
     }
     const char *said = apply("ACK g%d%s", r[0].group, text);
@@ -503,7 +449,7 @@ static void do_ack(void)
 }
 
 /* NACK, EXTEND and REJECT are refused alike. True where the command has been done. */
-static bool done_with(const struct receipt *r, const char *said)
+static bool done_with(const struct pick_receipt *r, const char *said)
 {
     if (faulted(said))
         return false;
@@ -514,10 +460,10 @@ static bool done_with(const struct receipt *r, const char *said)
 
 static void do_nack(void)
 {
-    struct receipt r;
+    struct pick_receipt r;
     int delay = below(2) ? -1 : below(300);
     char option[30] = "";
-    any_receipt(&r);
+    pick_receipt(&w.m, &w.p, &r);
     if (delay >= 0)
         (void)snprintf(option, sizeof(option), " DELAY %d", delay);
     if (done_with(&r, apply("NACK g%d %s%s", r.group, r.text, option)))
@@ -526,45 +472,25 @@ static void do_nack(void)
 
 static void do_extend(void)
 {
-    struct receipt r;
+    struct pick_receipt r;
     int ms = below(500);
-    any_receipt(&r);
+    pick_receipt(&w.m, &w.p, &r);
     if (done_with(&r, apply("EXTEND g%d %s %d", r.group, r.text, ms)))
         model_extend(&w.m, r.group, r.topic, r.queue, r.offset, ms);
 }
 
 static void do_reject(void)
 {
-    struct receipt r;
-    any_receipt(&r);
+    struct pick_receipt r;
+    pick_receipt(&w.m, &w.p, &r);
     if (done_with(&r, apply("REJECT g%d %s", r.group, r.text)))
         model_reject(&w.m, r.group, r.topic, r.queue, r.offset);
 }
 
-/* A few offsets around a receipt's. */
-struct range {
-    struct receipt r;
-    uint32_t first, last, held;
-    char text[40];
-};
-
-static void any_range(struct range *x)
-{
-    any_receipt(&x->r);
-    uint32_t before = (uint32_t)below(6);
-    x->first = x->r.offset > before ? x->r.offset - before : 0;
-    x->last = x->r.offset + (uint32_t)below(6);
-    x->held = 0;
-    for (uint32_t o = x->first; o <= x->last && o < M_OFFSETS; o++)
-        x->held += model_leased(&w.m, x->r.group, x->r.topic, x->r.queue, o, x->r.attempt);
-    (void)snprintf(x->text, sizeof(x->text), "t%d:%d:%u-%u#%u", x->r.topic, x->r.queue, x->first, x->last,
-                   x->r.attempt);
-}
-
 static void do_range(void)
 {
-    struct range x;
-    any_range(&x);
+    struct pick_range x;
+    pick_range(&w.m, &w.p, &x);
     int what = below(3), ms = below(500);
     static const char *const lines[] = {"ACK g%d %s", "EXTEND g%d %s %d", "RELEASE g%d %s"};
     if (w.faulty && what == 2)
@@ -595,8 +521,8 @@ static void do_range(void)
 
 static void do_release(void)
 {
-    struct receipt r;
-    any_receipt(&r);
+    struct pick_receipt r;
+    pick_receipt(&w.m, &w.p, &r);
     if (w.faulty)
         return; /* it answers OK in any case */
     must(is(apply("RELEASE g%d %s", r.group, r.text), "OK"), "RELEASE was refused");
@@ -676,6 +602,7 @@ static const struct {
     {20, do_send, "SEND"},
     {6, do_msend, "MSEND"},
     {6, do_produce, "PRODUCE"},
+    {3, do_cancel, "DELAYED CANCEL"},
     {10, do_half, "HALF"},
     {7, do_commit, "COMMIT"},
     {4, do_rollback, "ROLLBACK"},
@@ -712,72 +639,10 @@ static void do_any(void)
 
 /* ---- between groups ---- */
 
-static void check_queue(int t, uint32_t q)
-{
-    const struct m_queue *mq = &w.m.topics[t].queues[q];
-    struct buf want;
-    buf_init(&want, 0);
-    buf_put_u8(&want, '[');
-    for (uint32_t o = mq->floor; o < mq->end; o++)
-        buf_printf(&want, "%st%d:%u:%u=%u", o > mq->floor ? " " : "", t, q, o, mq->messages[o].serial);
-    buf_put_str(&want, "]");
-    buf_put_u8(&want, 0);
-    const char *said = ask("READ t%d %u 0 COUNT 1000", t, q);
-    must(strcmp(said, (const char *)want.data) == 0, "a queue holds something else");
-    buf_free(&want);
-}
-
-static void check_lag(int g)
-{
-    const char *said = ask("LAG g%d", g);
-    for (int t = 0; t < M_TOPICS; t++) {
-        uint32_t ready = 0, inflight = 0, delayed = 0;
-        char name[20];
-        (void)snprintf(name, sizeof(name), "topic:t%d ", t);
-        const char *at = strstr(said, name);
-        must((at != NULL) == w.m.gts[g][t].there, "LAG knows other groups");
-        if (!at)
-            continue;
-        model_lag(&w.m, g, t, &ready, &inflight, &delayed);
-        must(store_field(at, "ready") == ready && store_field(at, "inflight") == inflight &&
-                 store_field(at, "delayed") == delayed && store_field(at, "dead") == w.m.dead[g] &&
-                 store_field(at, "lag") == (int64_t)ready + inflight + delayed,
-             "LAG has other figures");
-    }
-}
-
-static void check_txns(void)
-{
-    static const char *const words[] = {"", "state:pending ", "state:committed ", "state:rolledback ",
-                                        "state:parked "};
-    uint64_t pending = 0;
-    for (int i = 0; i < M_TXNS; i++) {
-        struct m_txn *x = &w.m.txns[i];
-        if (x->fate == M_NONE)
-            continue;
-        const char *said = ask("TXN INFO %llu", (unsigned long long)x->id);
-        must(strstr(said, words[x->fate]) != NULL, "a transaction is in another state");
-        must(store_field(said, "checks") == x->checks && store_field(said, "messages") == x->n,
-             "a transaction has other figures");
-        pending += x->fate == M_PENDING;
-        if (x->fate != M_PENDING && below(4) == 0)
-            *x = (struct m_txn){0}; /* make room */
-    }
-    must(state_tally(w.s.st)->pending == pending, "another number of transactions is pending");
-}
-
 static void check(void)
 {
     w.doing = "checking";
-    for (int t = 0; t < M_TOPICS; t++) {
-        for (uint32_t q = 0; w.m.topics[t].there && q < w.m.topics[t].n_queues; q++)
-            check_queue(t, q);
-        if (!w.m.topics[t].there)
-            must(is(ask("READ t%d 0 0", t), "-NOTOPIC"), "a topic is there");
-    }
-    for (int g = 0; g < M_GROUPS; g++)
-        check_lag(g);
-    check_txns();
+    model_check(&w.m, &w.s, &w.p);
 }
 
 static void reopen(void)
@@ -810,7 +675,7 @@ static void one_group(void)
         kv_fault(w.s.st->kv, below(2) ? KV_OP_GET : KV_OP_ITER, 1 + below(4));
     for (int t = 0; t < M_TOPICS; t++)
         for (int q = 0; q < M_QUEUES; q++)
-            if (w.m.topics[t].queues[q].end > M_OFFSETS - 80 && w.m.topics[t].there)
+            if (w.m.topics[t].queues[q].end > M_OFFSETS - 110 && w.m.topics[t].there)
                 topic_delete(t);
     for (int n = 1 + below(below(4) ? 4 : 10); n > 0 && !w.ended; n--)
         do_any();

@@ -10,13 +10,14 @@
 
 #include "storage/rows.h"
 
-static const struct meta_row meta = {0x0102030405060708, 300, 0x1112, 0x2122, 3, 4, 5, 6, 0x3132};
+static const struct meta_row meta = {0x0102030405060708, 300, 0x1112, 0x2122, 3, 4, 5, 6, 0x3132, 7};
 static const struct group_row group = {7, 8, 300, 30000, 16, 2, {1000, 5000}};
+static const struct token_row token = {9, 300};
 static const struct run_row run = {RUN_LEASED, 70, 3, 300, {0x8000000000000001, 0x21}};
 
 static const struct topic_row *topic_row(void)
 {
-    static struct topic_row row = {7, TOPIC_HAS_TTL, 2, 1, 1, 300, {5, 200}};
+    static struct topic_row row = {7, TOPIC_HAS_TTL, 2, 1, 1, 300, 7, {5, 200}};
     return &row;
 }
 
@@ -34,7 +35,7 @@ static struct txn_row txn_row(void)
 
 static struct half_row half_row(void)
 {
-    return (struct half_row){SLICE_LIT("t"), true, 2, 1000, 300, SLICE_LIT("mmm")};
+    return (struct half_row){SLICE_LIT("t"), true, 2, 1000, 5, 0, 300, SLICE_LIT("mmm")};
 }
 
 static struct dedup_row dedup_row(void)
@@ -59,6 +60,7 @@ DECODER(run)
 DECODER(txn)
 DECODER(half)
 DECODER(dedup)
+DECODER(token)
 
 struct sample {
     const char *name;
@@ -66,14 +68,16 @@ struct sample {
     struct buf bytes;
 };
 
-#define SAMPLES 8
+#define SAMPLES 9
 
 static void samples_make(struct sample *s)
 {
     static const char *const names[SAMPLES] = {"meta", "topic", "group", "cursor",
-                                               "run",  "txn",   "half",  "dedup"};
+                                               "run",  "txn",   "half",  "dedup",
+                                               "token"};
     decode_fn *const decoders[SAMPLES] = {decode_meta, decode_topic, decode_group, decode_cursor,
-                                          decode_run,  decode_txn,   decode_half,  decode_dedup};
+                                          decode_run,  decode_txn,   decode_half,  decode_dedup,
+                                          decode_token};
     for (int i = 0; i < SAMPLES; i++) {
         s[i].name = names[i];
         s[i].decode = decoders[i];
@@ -90,6 +94,7 @@ static void samples_make(struct sample *s)
     txn_encode(&s[5].bytes, &txn);
     half_encode(&s[6].bytes, &half);
     dedup_encode(&s[7].bytes, &dedup);
+    token_encode(&s[8].bytes, &token);
 }
 
 static void samples_free(struct sample *s)
@@ -111,15 +116,16 @@ static void golden(void **state)
     struct sample s[SAMPLES];
     samples_make(s);
     ROW_IS(0, 1, 8, 7, 6, 5, 4, 3, 2, 1, 0xac, 2, 0x12, 0x11, 0, 0, 0, 0, 0, 0, 0x22, 0x21, 0, 0, 0, 0,
-           0, 0, 3, 4, 5, 6, 0x32, 0x31, 0, 0, 0, 0, 0, 0);
-    ROW_IS(1, 1, 7, 0, 0, 0, 0, 0, 0, 0, 1, 2, 1, 1, 0xac, 2, 5, 0xc8, 1);
+           0, 0, 3, 4, 5, 6, 0x32, 0x31, 0, 0, 0, 0, 0, 0, 7);
+    ROW_IS(1, 1, 7, 0, 0, 0, 0, 0, 0, 0, 1, 2, 1, 1, 0xac, 2, 7, 5, 0xc8, 1);
     ROW_IS(2, 1, 7, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0xac, 2, 0xb0, 0xea, 1, 16, 2, 0xe8, 7,
            0x88, 0x27);
     ROW_IS(3, 1, 0xac, 2, 2, 5, 0xc8, 1);
     ROW_IS(4, 1, 1, 70, 3, 0xac, 2, 1, 0, 0, 0, 0, 0, 0, 0x80, 0x21, 0, 0, 0, 0, 0, 0, 0);
     ROW_IS(5, 1, 2, 2, 'p', 'g', 1, 2, 3, 4, 5, 1, 9, 6, 5, 't', ':', '0', ':', '1', 1, 'h');
-    ROW_IS(6, 1, 1, 't', 3, 0xe9, 7, 0xac, 2, 3, 'm', 'm', 'm');
+    ROW_IS(6, 1, 1, 't', 3, 0xe9, 7, 5, 0, 0xac, 2, 3, 'm', 'm', 'm');
     ROW_IS(7, 1, 0xac, 2, 5, 't', ':', '0', ':', '1');
+    ROW_IS(8, 1, 9, 0, 0, 0, 0, 0, 0, 0, 0xac, 2);
     samples_free(s);
 }
 
@@ -145,6 +151,10 @@ static void round_trip(void **state)
     struct half_row h;
     assert_int_equal(half_decode(buf_slice(&s[6].bytes), &h), ST_OK);
     assert_true(h.has_queue && h.queue == 2 && h.ttl_ms == 1000 && h.base_ms == 300);
+    assert_true(h.delay_ms == 5 && h.at_ms == 0);
+    struct token_row where;
+    assert_int_equal(token_decode(buf_slice(&s[8].bytes), &where), ST_OK);
+    assert_true(where.topic_id == 9 && where.due_ms == 300);
     samples_free(s);
 }
 

@@ -120,6 +120,8 @@ static void unknown_rows(void **state)
     timer_put(s->st, s->now_ms, TIMER_GT, slice_of("g\0t", 3));
     timer_put(s->st, s->now_ms, TIMER_TXN, SLICE_LIT("short"));
     timer_put(s->st, s->now_ms, (enum timer_kind)2, SLICE_LIT("12345678"));
+    timer_put(s->st, s->now_ms, TIMER_DELAY, SLICE_LIT("short"));
+    timer_put(s->st, s->now_ms, TIMER_DELAY, SLICE_LIT("1234567890123456"));
     store_do(s, "TICK");
     store_pass(s, 1);
     assert_int_equal(store_rows(s, 'W'), 0);

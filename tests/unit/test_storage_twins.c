@@ -18,6 +18,7 @@ struct twins {
     struct store a, b;
     struct prng p;
     uint64_t ids[IDS]; /* of transactions, as answered */
+    uint64_t token;    /* of the last delayed message */
     uint32_t n_ids;
 };
 
@@ -31,9 +32,10 @@ static void any_line(struct twins *t, char *line, size_t size)
 {
     unsigned topic = below(t, 3), group = below(t, 2), n = below(t, 5), q = below(t, 4), o = below(t, 60);
     unsigned long long id = t->n_ids ? t->ids[below(t, t->n_ids)] : 5000000000;
-    static const char *const options[] = {"", " QUEUE 1", " ORDER k", " TTL 100", " KEY a KEY b", " DEDUP d"};
-    const char *option = options[below(t, 6)];
-    switch (below(t, 19)) {
+    static const char *const options[] = {"", " QUEUE 1", " ORDER k", " TTL 100", " KEY a KEY b", " DEDUP d",
+                                          " DELAY 60", " DELAY 5 QUEUE 2 TTL 90"};
+    const char *option = options[below(t, 8)];
+    switch (below(t, 20)) {
     case 0:
     case 1:
     case 2: (void)snprintf(line, size, "SEND t%u m%s", topic, option); break;
@@ -48,6 +50,7 @@ static void any_line(struct twins *t, char *line, size_t size)
     case 11: (void)snprintf(line, size, "ACK g%u t%u:%u:%u#1", group, topic, q, o); break;
     case 12: (void)snprintf(line, size, "NACK g%u t%u:%u:%u#1 DELAY %u", group, topic, q, o, n * 30); break;
     case 13: (void)snprintf(line, size, "REJECT g%u t%u:%u:%u#1", group, topic, q, o); break;
+    case 18: (void)snprintf(line, size, "DELAYED CANCEL @%llu", (unsigned long long)t->token); break;
     case 14: (void)snprintf(line, size, "EXTEND g%u t%u:%u:%u#1 %u", group, topic, q, o, o); break;
     case 15: (void)snprintf(line, size, "ACK g%u t%u:%u:%u-%u#1", group, topic, q, o, o + n); break;
     case 16: (void)snprintf(line, size, "EXTEND g%u t%u:%u:%u-%u#1 %u", group, topic, q, o, o + n, o); break;
@@ -74,6 +77,8 @@ static void same_group(struct twins *t)
     assert_true(store_write(&t->b));
     for (uint32_t i = 0; i < n; i++) {
         assert_string_equal(store_reply(&t->a, i), store_reply(&t->b, i));
+        if (store_reply(&t->a, i)[0] == '@')
+            t->token = strtoull(store_reply(&t->a, i) + 1, NULL, 10);
         uint64_t id = halfs[i] ? strtoull(store_reply(&t->a, i), NULL, 10) : 0;
         if (id)
             t->ids[t->n_ids < IDS ? t->n_ids++ : below(t, IDS)] = id;
@@ -88,6 +93,7 @@ static void twins_grow_up_alike(void **state)
     store_start(&t.a);
     store_start(&t.b);
     t.p = prng_start();
+    t.token = TXID_MIN;
     t.a.policy.check_every_ms = t.b.policy.check_every_ms = 20;
     t.a.policy.check_max = t.b.policy.check_max = 3;
     for (int i = 0; i < 400; i++) {

@@ -1,0 +1,123 @@
+/* model_check.c: see model_check.h. */
+#include "tests/lib/model_check.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+/* Of the check at work. */
+static struct model *m;
+static struct store *s;
+static struct prng *p;
+static const char *answer;
+
+static void must(bool holds, const char *what)
+{
+    if (holds)
+        return;
+    (void)fprintf(stderr, "the store answers: %s\n", answer ? answer : "");
+    model_complain(what);
+}
+
+static bool same(const char *said, const char *want)
+{
+    return strcmp(said, want) == 0;
+}
+
+static const char *ask(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+static const char *ask(const char *fmt, ...)
+{
+    char line[200];
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(line, sizeof(line), fmt, ap);
+    va_end(ap);
+    answer = store_do(s, "%s", line);
+    return answer;
+}
+
+static void check_queue(int t, uint32_t q)
+{
+    const struct m_queue *mq = &m->topics[t].queues[q];
+    struct buf want;
+    buf_init(&want, 0);
+    buf_put_u8(&want, '[');
+    for (uint32_t o = mq->floor; o < mq->end; o++)
+        buf_printf(&want, "%st%d:%u:%u=%u", o > mq->floor ? " " : "", t, q, o, mq->messages[o].serial);
+    buf_put_str(&want, "]");
+    buf_put_u8(&want, 0);
+    const char *said = ask("READ t%d %u 0 COUNT 1000", t, q);
+    must(strcmp(said, (const char *)want.data) == 0, "a queue holds something else");
+    buf_free(&want);
+}
+
+static void check_delayed(int t)
+{
+    struct buf want;
+    buf_init(&want, 0);
+    buf_put_u8(&want, '[');
+    const struct m_delayed *first = model_delayed_next(m, t, NULL);
+    for (const struct m_delayed *d = first; d; d = model_delayed_next(m, t, d))
+        buf_printf(&want, "%s@%llu=%u", d == first ? "" : " ", (unsigned long long)d->token, d->serial);
+    buf_put_str(&want, "]");
+    buf_put_u8(&want, 0);
+    must(same(ask("DELAYED LIST t%d", t), (const char *)want.data), "other messages are delayed");
+    buf_free(&want);
+}
+
+static void check_lag(int g)
+{
+    const char *said = ask("LAG g%d", g);
+    for (int t = 0; t < M_TOPICS; t++) {
+        uint32_t ready = 0, inflight = 0, delayed = 0;
+        char name[20];
+        (void)snprintf(name, sizeof(name), "topic:t%d ", t);
+        const char *at = strstr(said, name);
+        must((at != NULL) == m->gts[g][t].there, "LAG knows other groups");
+        if (!at)
+            continue;
+        model_lag(m, g, t, &ready, &inflight, &delayed);
+        must(store_field(at, "ready") == ready && store_field(at, "inflight") == inflight &&
+                 store_field(at, "delayed") == delayed && store_field(at, "dead") == m->dead[g] &&
+                 store_field(at, "lag") == (int64_t)ready + inflight + delayed,
+             "LAG has other figures");
+    }
+}
+
+static void check_txns(void)
+{
+    static const char *const words[] = {"", "state:pending ", "state:committed ", "state:rolledback ",
+                                        "state:parked "};
+    uint64_t pending = 0;
+    for (int i = 0; i < M_TXNS; i++) {
+        struct m_txn *x = &m->txns[i];
+        if (x->fate == M_NONE)
+            continue;
+        const char *said = ask("TXN INFO %llu", (unsigned long long)x->id);
+        must(strstr(said, words[x->fate]) != NULL, "a transaction is in another state");
+        must(store_field(said, "checks") == x->checks && store_field(said, "messages") == x->n,
+             "a transaction has other figures");
+        pending += x->fate == M_PENDING;
+        if (x->fate != M_PENDING && prng_below(p, 4) == 0)
+            *x = (struct m_txn){0}; /* make room */
+    }
+    must(state_tally(s->st)->pending == pending, "another number of transactions is pending");
+}
+
+void model_check(struct model *model, struct store *store, struct prng *prng)
+{
+    m = model;
+    s = store;
+    p = prng;
+    for (int t = 0; t < M_TOPICS; t++) {
+        for (uint32_t q = 0; m->topics[t].there && q < m->topics[t].n_queues; q++)
+            check_queue(t, q);
+        if (m->topics[t].there)
+            check_delayed(t);
+        if (!m->topics[t].there)
+            must(same(ask("READ t%d 0 0", t), "-NOTOPIC"), "a topic is there");
+    }
+    for (int g = 0; g < M_GROUPS; g++)
+        check_lag(g);
+    check_txns();
+    must(state_tally(s->st)->delayed == M_DELAYED - model_delayed_room(m), "another number is delayed");
+}

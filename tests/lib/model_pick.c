@@ -1,0 +1,88 @@
+/* model_pick.c: see model_pick.h. */
+#include "tests/lib/model_pick.h"
+
+#include <stdio.h>
+
+static int below(struct prng *p, uint64_t n)
+{
+    return (int)prng_below(p, n);
+}
+
+struct pick_choice pick_choice(const struct model *m, struct prng *p, int n_queues)
+{
+    struct pick_choice c = {.queue = below(p, 3) ? -1 : below(p, (uint64_t)n_queues)};
+    c.ttl = below(p, 4) ? -1 : below(p, 300);
+    int n = 0;
+    if (below(p, 4) == 0 && model_delayed_room(m) > M_TXN_MESSAGES) {
+        c.queue = c.queue < 0 ? 0 : c.queue;
+        c.delay = below(p, 2) ? 0 : below(p, 300);
+        c.at = c.delay ? 0 : m->now_ms - 50 + below(p, 400);
+        n = c.at ? snprintf(c.text, sizeof(c.text), " AT %lld", (long long)c.at)
+                 : snprintf(c.text, sizeof(c.text), " DELAY %d", (int)c.delay);
+    }
+    if (c.queue >= 0)
+        n += snprintf(c.text + n, sizeof(c.text) - (size_t)n, " QUEUE %d", c.queue);
+    if (c.ttl >= 0)
+        (void)snprintf(c.text + n, sizeof(c.text) - (size_t)n, " TTL %d", (int)c.ttl);
+    return c;
+}
+
+struct m_txn *pick_txn(struct model *m, struct prng *p, enum m_fate fate)
+{
+    int from = below(p, M_TXNS);
+    for (int i = 0; i < M_TXNS; i++) {
+        struct m_txn *x = &m->txns[(from + i) % M_TXNS];
+        if (fate == M_NONE ? x->fate != M_NONE : x->fate == fate)
+            return x;
+    }
+    return NULL;
+}
+
+uint32_t pick_txns_free(const struct model *m)
+{
+    uint32_t n = 0;
+    for (int i = 0; i < M_TXNS; i++)
+        n += m->txns[i].fate == M_NONE;
+    return n;
+}
+
+static bool find_leased(const struct model *m, struct prng *p, struct pick_receipt *r)
+{
+    uint32_t skip = (uint32_t)below(p, 200);
+    for (int round = 0; round < 2; round++)
+        for (int g = 0; g < M_GROUPS; g++)
+            for (int t = 0; t < M_TOPICS; t++)
+                for (int q = 0; m->gts[g][t].there && q < M_QUEUES; q++)
+                    for (uint32_t o = 0; o < m->topics[t].queues[q].end; o++) {
+                        const struct m_cell *c = &m->gts[g][t].cells[q][o];
+                        if (c->state != M_LEASED || skip-- > 0)
+                            continue;
+                        *r = (struct pick_receipt){g, t, q, o, c->attempt, false, ""};
+                        return true;
+                    }
+    return false;
+}
+
+void pick_receipt(const struct model *m, struct prng *p, struct pick_receipt *r)
+{
+    if (below(p, 10) == 0 || !find_leased(m, p, r))
+        *r = (struct pick_receipt){below(p, M_GROUPS), below(p, M_TOPICS), below(p, M_QUEUES), (uint32_t)below(p, 20),
+                              1 + (uint32_t)below(p, 3), false, ""};
+    if (below(p, 12) == 0)
+        r->attempt += 1 + (uint32_t)below(p, 2);
+    r->holds = model_leased(m, r->group, r->topic, r->queue, r->offset, r->attempt);
+    (void)snprintf(r->text, sizeof(r->text), "t%d:%d:%u#%u", r->topic, r->queue, r->offset, r->attempt);
+}
+
+void pick_range(const struct model *m, struct prng *p, struct pick_range *x)
+{
+    pick_receipt(m, p, &x->r);
+    uint32_t before = (uint32_t)below(p, 6);
+    x->first = x->r.offset > before ? x->r.offset - before : 0;
+    x->last = x->r.offset + (uint32_t)below(p, 6);
+    x->held = 0;
+    for (uint32_t o = x->first; o <= x->last && o < M_OFFSETS; o++)
+        x->held += model_leased(m, x->r.group, x->r.topic, x->r.queue, o, x->r.attempt);
+    (void)snprintf(x->text, sizeof(x->text), "t%d:%d:%u-%u#%u", x->r.topic, x->r.queue, x->first, x->last,
+                   x->r.attempt);
+}

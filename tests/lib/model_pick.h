@@ -1,0 +1,40 @@
+/* model_pick.h: what the next random command is about: options, a transaction, a receipt, a range. */
+#ifndef HALFMQ_TESTS_MODEL_PICK_H
+#define HALFMQ_TESTS_MODEL_PICK_H
+
+#include "tests/lib/model.h"
+#include "tests/lib/prng.h"
+
+/* Options that a SEND or HALF may have at random. Delayed ones name their queue, so that the model knows it. */
+struct pick_choice {
+    int queue;
+    int64_t ttl, delay, at; /* -1, 0, 0: none */
+    char text[100];
+};
+
+struct pick_choice pick_choice(const struct model *m, struct prng *p, int n_queues);
+
+/* One in that state (M_NONE: in any), or NULL; how many more the model has room for. */
+struct m_txn *pick_txn(struct model *m, struct prng *p, enum m_fate fate);
+uint32_t pick_txns_free(const struct model *m);
+
+/* A leased message of some group, or one that is not; its receipt. */
+struct pick_receipt {
+    int group, topic, queue;
+    uint32_t offset, attempt;
+    bool holds;
+    char text[40];
+};
+
+void pick_receipt(const struct model *m, struct prng *p, struct pick_receipt *r);
+
+/* A few offsets around a receipt's. */
+struct pick_range {
+    struct pick_receipt r;
+    uint32_t first, last, held;
+    char text[40];
+};
+
+void pick_range(const struct model *m, struct prng *p, struct pick_range *x);
+
+#endif
