@@ -199,7 +199,7 @@ static void journal_write(struct journal *j, uint32_t commands, enum fsync_mode 
     journal_count(j, commands, took, j->fx.written, sync);
     int64_t due_was_ms = atomic_exchange(&j->next_due_ms, j->fx.next_due_ms);
     /* The ticker sleeps until the old time: an earlier one is news, too. */
-    if (j->fx.n_keys || j->fx.overflow || j->fx.next_due_ms < due_was_ms)
+    if (j->fx.n_keys || j->fx.overflow || j->fx.pgroups_changed || j->fx.next_due_ms < due_was_ms)
         for (uint32_t i = 0; i < j->n_clients; i++)
             j->clients[i]->news(j->clients[i], &j->fx);
 }

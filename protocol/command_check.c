@@ -16,6 +16,7 @@
 
 #include "protocol/command_parse.h"
 #include "protocol/text.h"
+#include "protocol/url.h"
 
 #define DURATION_HINT "a duration: write ms, or 250ms 10s 5m 2h 7d, at most 366d"
 
@@ -61,7 +62,8 @@ static const struct bound bounds[OPTION_COUNT] = {
     [OPT_ID_LEASE] = {1, DURATION_MS_MAX}, [OPT_ID_ATTEMPTS] = {1, ATTEMPTS_MAX},
     [OPT_ID_QUEUES] = {1, QUEUES_MAX},     [OPT_ID_RATE] = {0, INT32_MAX},
     [OPT_ID_INFLIGHT] = {0, INT32_MAX},    [OPT_ID_MAXBYTES] = {0, INT64_MAX},
-    [OPT_ID_CHECKMAX] = {1, ATTEMPTS_MAX},
+    [OPT_ID_CHECKMAX] = {1, ATTEMPTS_MAX}, [OPT_ID_CHECKEVERY] = {1, DURATION_MS_MAX},
+    [OPT_ID_TIMEOUT] = {1, DURATION_MS_MAX},
 };
 
 static struct bound bound_of(const struct command *cmd, enum option_id id)
@@ -190,6 +192,22 @@ static enum status check_backoff(struct slice v, struct complaint c)
     return ST_OK;
 }
 
+/* Empty: to have none any more. */
+static enum status check_url(struct slice v, struct complaint c)
+{
+    struct url url;
+    char quoted[QUOTED_SIZE];
+    if (v.len == 0 || (v.len <= URL_BYTES_MAX && url_parse(v, &url)))
+        return ST_OK;
+    if (v.len > URL_BYTES_MAX)
+        return check_bytes("CHECKURL", v, URL_BYTES_MAX, true, c);
+    text_quote(v, QUOTED_BYTES, quoted, sizeof quoted);
+    return command_refuse(c, ST_ERR, "CHECKURL '%s' is not a URL such as http://host:port/path%s", quoted,
+                          v.len > 8 && slice_equal_nocase(slice_of(v.data, 8), SLICE_LIT("https://"))
+                              ? ": https is not spoken"
+                              : "");
+}
+
 static enum status check_text(const struct option *o, struct complaint c)
 {
     const char *word = option_word(o->id);
@@ -200,6 +218,8 @@ static enum status check_text(const struct option *o, struct complaint c)
     case OPT_ID_REASON: return check_bytes(word, o->v, REASON_BYTES_MAX, true, c);
     case OPT_ID_PROP: return check_bytes("PROP's name", o->v, KEY_BYTES_MAX, false, c);
     case OPT_ID_BACKOFF: return check_backoff(o->v, c);
+    case OPT_ID_CHECKURL: return check_url(o->v, c);
+    case OPT_ID_SECRET: return check_bytes(word, o->v, SECRET_BYTES_MAX, true, c);
     case OPT_ID_TXN: return check_txid(word, o->v, c);
     default: return ST_OK;
     }
@@ -242,6 +262,9 @@ static const struct command_shape shapes[COMMAND_COUNT] = {
     [CMD_TXN_INFO] = {{TXID}, ANY},
     [CMD_TXN_EXTEND] = {{TXID, DURATION}, ANY},
     [CMD_CHECKS] = {{NAME_WRITE}, ANY},
+    [CMD_PGROUP_SET] = {{NAME_WRITE}, ANY},
+    [CMD_PGROUP_INFO] = {{NAME_WRITE}, ANY},
+    [CMD_PGROUP_DELETE] = {{NAME_WRITE}, ANY},
     [CMD_POP] = {{NAME_WRITE}, NAME_READ},
     [CMD_ACK] = {{NAME_READ}, RANGE},
     [CMD_NACK] = {{NAME_READ, RECEIPT}, ANY},
@@ -378,6 +401,8 @@ enum status command_check(struct command *cmd, struct complaint c)
     if (command_has(cmd, OPT(ORDER)) && command_has(cmd, OPT(QUEUE)))
         return command_refuse(c, ST_ERR,
                               "ORDER and QUEUE exclude each other: ORDER picks the queue itself");
+    if (cmd->info->id == CMD_PGROUP_SET && cmd->n_opt == 0)
+        return command_refuse(c, ST_ERR, "PGROUP SET needs something to set: CHECKIN dur, CHECKURL url, ...");
     if (command_has(cmd, OPT(DELAY)) && command_has(cmd, OPT(AT)))
         return command_refuse(c, ST_ERR, "DELAY and AT exclude each other: give one of them");
     if (command_has(cmd, OPT(KEY) | OPT(PROP)) || cmd->info->id == CMD_FIND)

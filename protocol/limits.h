@@ -33,6 +33,8 @@
 #define BATCH_COUNT_MAX 10000       /* messages that one PRODUCE brings ... */
 #define BATCH_BYTES_MAX MIB(8)      /* ... and bytes of the record they come in */
 #define TXN_MESSAGES_MAX 1000       /* messages a transaction */
+#define URL_BYTES_MAX 2048          /* CHECKURL */
+#define SECRET_BYTES_MAX 256
 #define TXN_BYTES_MAX MIB(32)       /* bodies and attributes of a transaction */
 #define RECORD_BYTES_MAX KIB(64)    /* a batch record is closed at this size (one larger message may pass): a
                                        POP of a few messages reads one record, so records stay small */
@@ -42,6 +44,7 @@
 #define DURATION_MS_MAX (366LL * 24 * 3600 * 1000)
 #define TOPICS_MAX 100000
 #define GROUPS_MAX 100000           /* (group, topic) pairs */
+#define PGROUPS_MAX 100000          /* producer groups with settings of their own */
 #define ATTEMPTS_DEFAULT 16
 #define ATTEMPTS_MAX 10000
 #define LEASE_MS_DEFAULT 30000

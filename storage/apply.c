@@ -23,6 +23,8 @@
 #define HANDLE_TXN_EXTEND apply_txn_extend
 #define HANDLE_CHECKS apply_checks
 #define HANDLE_UNASK apply_unask
+#define HANDLE_PGROUP_SET apply_pgroup_set
+#define HANDLE_PGROUP_DELETE apply_pgroup_delete
 #define HANDLE_POP apply_pop
 #define HANDLE_TAKE apply_pop
 #define HANDLE_ACK apply_ack

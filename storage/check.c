@@ -18,7 +18,7 @@
 struct checks {
     struct state *st;
     const struct stamp *stamp;
-    struct slice pgroup;
+    struct pgroup *pgroup;
     struct buf items; /* tokens of the objects */
     uint32_t wanted, found;
     int64_t next_ms; /* first one that is not due yet; 0: none seen */
@@ -92,9 +92,9 @@ static enum status check_object(struct state *st, struct buf *r, uint64_t txid,
     return check_messages(st, r, txid, row);
 }
 
-static int64_t check_pause(const struct stamp *stamp, uint32_t asks)
+static int64_t check_pause(const struct checks *c, uint32_t asks)
 {
-    int64_t pause = stamp->policy->check_every_ms * (int64_t)asks;
+    int64_t pause = pgroup_check_every(c->pgroup, c->stamp->policy) * (int64_t)asks;
     return pause < CHECK_PAUSE_MAX_MS ? pause : CHECK_PAUSE_MAX_MS;
 }
 
@@ -112,8 +112,12 @@ static void check_ask(struct checks *c, int64_t due_ms, uint64_t txid)
         return;
     }
     txn_unschedule(st, c->stamp, txid, &row);
+    if (row.checks >= pgroup_check_max(c->pgroup, c->stamp->policy)) { /* lowered since: the timer parks it */
+        txn_schedule(st, c->stamp, txid, &row);
+        return;
+    }
     row.checks++;
-    row.next_check_ms = c->stamp->now_ms + check_pause(c->stamp, row.checks);
+    row.next_check_ms = c->stamp->now_ms + check_pause(c, row.checks);
     txn_schedule(st, c->stamp, txid, &row);
     c->status = check_object(st, &c->items, txid, &row);
     txn_put(st, txid, &row);
@@ -132,11 +136,12 @@ static void checks_fresh(struct checks *c, struct pgroup *pg)
         c->next_ms = pg->fresh_ms;
 }
 
-static void checks_scan(struct checks *c, struct pgroup *pg)
+static void checks_scan(struct checks *c)
 {
+    struct pgroup *pg = c->pgroup;
     int64_t now = c->stamp->now_ms;
-    struct key from = key_check(c->pgroup, pg->floor_ms, 0);
-    struct key to = key_check(c->pgroup, now + LOOKAHEAD_MS, 0);
+    struct key from = key_check(pg->name, pg->floor_ms, 0);
+    struct key to = key_check(pg->name, now + LOOKAHEAD_MS, 0);
     struct kv_iter *it = kv_iter_new(c->st->kv, KV_STATE, NULL, key_slice(&from), key_slice(&to));
     if (!it) {
         c->status = ST_NOMEM;
@@ -182,22 +187,22 @@ static int64_t checks_retry(const struct checks *c)
 void apply_checks(struct state *st, const struct stamp *stamp, const struct command *cmd,
                   struct outcome *out)
 {
-    struct checks c = {.st = st, .stamp = stamp, .pgroup = cmd->pos[0]};
+    struct checks c = {.st = st, .stamp = stamp};
     c.wanted = (uint32_t)command_number(cmd, OPT_ID_COUNT, 1);
-    struct pgroup *pg = pgroup_get(st, cmd->pos[0]);
-    if (!pg) {
-        state_fail(out, ST_NOMEM, "CHECKS");
+    enum status s = pgroup_get(st, cmd->pos[0], &c.pgroup);
+    if (s != ST_OK) {
+        state_fail(out, s, "CHECKS");
         return;
     }
     buf_init(&c.items, REPLY_BYTES_MAX);
-    checks_scan(&c, pg);
+    checks_scan(&c);
     if (c.status == ST_OK && !c.items.failed) {
         reply_array(&out->reply, c.found);
         buf_put_slice(&out->reply, buf_slice(&c.items));
         out->nothing = c.found == 0;
         out->retry_at_ms = out->nothing ? checks_retry(&c) : 0;
         if (out->nothing)
-            pg->armed_ms = out->retry_at_ms ? out->retry_at_ms : INT64_MAX;
+            c.pgroup->armed_ms = out->retry_at_ms ? out->retry_at_ms : INT64_MAX;
     } else {
         st->sick = st->sick || c.found > 0;
         state_fail(out, c.status == ST_OK ? ST_NOMEM : c.status, "CHECKS");

@@ -4,7 +4,7 @@
  *   struct state ── topics by name ── queues ── tail (record of this group) ── recent (where records are)
  *        │
  *        ├─ groups on topics ("gt") by group 0 topic ── cursors ── runs (run.h)
- *        ├─ producer groups (what takers were told)
+ *        ├─ producer groups (settings, how much is open, what takers were told)
  *        ├─ overlay (rows of this group)      ├─ kv (the store)
  *        └─ fx, tally, meta
  *
@@ -79,6 +79,12 @@ struct topic {
 struct pgroup {
     struct slice name; /* owned */
     uint64_t hash;
+    uint32_t set; /* PGROUP_*: which of these settings it has */
+    uint32_t check_max;
+    int64_t checkin_ms, check_every_ms, timeout_ms;
+    struct pgroup_open_row open;
+    bool touched; /* open is to be written with the group */
+    struct pgroup *next_touched;
     int64_t floor_ms; /* no check row is due before this */
     int64_t armed_ms; /* what takers were told to wait for; INT64_MAX: only for news */
     uint64_t fresh_group; /* group that put ... */
@@ -120,6 +126,7 @@ struct state {
     size_t group_bytes;
     uint32_t group_commands;
     struct topic *touched_topics;
+    struct pgroup *touched_pgroups;
     struct tail *open_tails, **open_tails_end, *spare_tails;
     uint32_t n_spare_tails;
     struct gt *dirty_gts, **dirty_gts_end;

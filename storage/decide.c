@@ -179,11 +179,10 @@ static void decide_close(struct state *st, const struct stamp *stamp, uint64_t t
 {
     if (row->state == TXN_PENDING) {
         txn_retire(st, stamp, txid, row);
-        st->meta.pending--;
+        txn_count(st, row->pgroup, -1, 0);
     } else {
-        st->meta.parked--;
+        txn_count(st, row->pgroup, 0, -1);
     }
-    st->meta_dirty = true;
     for (uint32_t i = row->first.len ? 1 : 0; i < row->n_messages; i++) {
         struct key key = key_txn_message(txid, i);
         overlay_del(&st->overlay, &key);

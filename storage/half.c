@@ -87,14 +87,14 @@ static void half_store(struct state *st, const struct stamp *stamp, const struct
 static void half_open(struct state *st, const struct stamp *stamp, const struct command *cmd,
                       struct txn_row *ret_row)
 {
-    int64_t checkin = command_number(cmd, OPT_ID_CHECKIN, stamp->policy->checkin_ms);
+    const struct pgroup *pg = pgroup_of(st, cmd->pos[0]);
+    int64_t checkin = command_number(cmd, OPT_ID_CHECKIN, pgroup_checkin(pg, stamp->policy));
     *ret_row = (struct txn_row){.state = TXN_PENDING,
                                 .pgroup = cmd->pos[0],
                                 .created_ms = stamp->now_ms,
                                 .next_check_ms = stamp->now_ms + checkin,
-                                .timeout_ms = stamp->now_ms + stamp->policy->txn_timeout_ms};
-    st->meta.pending++;
-    st->meta_dirty = true;
+                                .timeout_ms = stamp->now_ms + pgroup_timeout(pg, stamp->policy)};
+    txn_count(st, cmd->pos[0], 1, 0);
     st->tally.halfs++;
 }
 
@@ -128,7 +128,10 @@ void apply_half(struct state *st, const struct stamp *stamp, const struct comman
                 struct outcome *out)
 {
     struct topic *t = NULL;
+    struct pgroup *pg = NULL;
     enum status s = topic_find(st, stamp, cmd->pos[1], &t);
+    if (s == ST_OK)
+        s = pgroup_get(st, cmd->pos[0], &pg);
     if (s != ST_OK) {
         send_refuse(out, s, cmd->pos[1]);
         return;

@@ -16,6 +16,7 @@ apply_fn apply_delayed_cancel;                                                /*
 apply_fn apply_half;                                                          /* half.c */
 apply_fn apply_commit, apply_rollback;                                        /* decide.c */
 apply_fn apply_unknown, apply_txn_extend, apply_checks, apply_unask;          /* check.c */
+apply_fn apply_pgroup_set, apply_pgroup_delete;                                /* pgroup.c */
 apply_fn apply_pop;                                                           /* pop.c */
 apply_fn apply_ack, apply_nack, apply_extend, apply_reject, apply_release;    /* ack.c */
 apply_fn apply_group_create, apply_group_delete;                              /* manage.c */

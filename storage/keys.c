@@ -164,6 +164,22 @@ struct key key_check(struct slice pgroup, int64_t due_ms, uint64_t txid)
     return k;
 }
 
+struct key key_pgroup(struct slice pgroup)
+{
+    struct key k;
+    key_begin(&k, 'P');
+    key_bytes(&k, pgroup);
+    return k;
+}
+
+struct key key_pgroup_open(struct slice pgroup)
+{
+    struct key k;
+    key_begin(&k, 'Q');
+    key_bytes(&k, pgroup);
+    return k;
+}
+
 struct key key_dedup(uint64_t topic, struct slice id)
 {
     struct key k = key_of_id('D', topic);

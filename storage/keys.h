@@ -15,6 +15,8 @@
  *     O txid u64                                       → a decided one: its outcome
  *     Y txid u64 │ n u32                               → its n-th message (0: only a large one)
  *     K pgroup 0 due u64 │ txid u64                    → (empty) a check-back falls due
+ *     P pgroup                                         → settings of a producer group
+ *     Q pgroup                                         → how many transactions it has open
  *     D topic u64 │ dedup id                           → the first answer, and until when
  *     I topic u64 │ hash u64 │ stored u64 │ queue u32 │ offset u64   → (empty) KEY index
  *     E topic u64 │ queue u32 │ offset u64             → when a message with a TTL expires
@@ -73,6 +75,8 @@ struct key key_outcome(uint64_t txid);
 struct key key_txn_message(uint64_t txid, uint32_t n);
 struct key key_check(struct slice pgroup, int64_t due_ms, uint64_t txid);
 struct key key_check_prefix(struct slice pgroup);
+struct key key_pgroup(struct slice pgroup);
+struct key key_pgroup_open(struct slice pgroup);
 struct key key_dedup(uint64_t topic, struct slice id);
 struct key key_index(uint64_t topic, uint64_t hash, int64_t stored_ms, uint32_t queue, uint64_t offset);
 struct key key_expiry(uint64_t topic, uint32_t queue, uint64_t offset);

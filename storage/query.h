@@ -65,6 +65,17 @@ enum status reader_open(struct reader *r, struct view *v) MUST_CHECK;
  * each part that was handed out. Fails as reader_open does. */
 enum status reader_parts(struct reader *r, struct view *v, part_fn *fn, void *arg, bool *ret_end) MUST_CHECK;
 
+/* A producer group whose members are asked by HTTP; slices are good during the call. secret is empty
+ * where none is set. */
+struct pgroup_hook {
+    struct slice pgroup, url, secret;
+};
+
+/* Calls fn for each producer group that has a CHECKURL, by name. To be asked at the start, and again after
+ * a group whose effects say pgroups_changed. */
+enum status query_pgroup_hooks(struct view *v, void (*fn)(void *arg, const struct pgroup_hook *hook),
+                               void *arg) MUST_CHECK;
+
 /* Live copies: where a follower of a topic stands. Starts at the ends; survives deletion. */
 struct follower {
     uint64_t topic_id; /* 0: the topic was not there */

@@ -55,6 +55,7 @@ void meta_encode(struct buf *b, const struct meta_row *r)
     buf_put_varint(b, r->groups);
     buf_put_u64(b, r->young);
     buf_put_varint(b, r->delayed);
+    buf_put_varint(b, r->pgroups);
 }
 
 enum status meta_decode(struct slice bytes, struct meta_row *ret_r)
@@ -70,6 +71,7 @@ enum status meta_decode(struct slice bytes, struct meta_row *ret_r)
     r.groups = cursor_varint(&c);
     r.young = cursor_u64(&c);
     r.delayed = cursor_varint(&c);
+    r.pgroups = cursor_varint(&c);
     if (row_close(&c) != ST_OK)
         return ST_BAD;
     *ret_r = r;
@@ -232,6 +234,48 @@ enum status txn_decode(struct slice bytes, struct txn_row *ret_r)
     ret_r->state = ret_r->young ? TXN_PENDING : (enum txn_state)state;
     if (ret_r->state == TXN_COMMITTED && !txn_outcome_ok(ret_r))
         return ST_BAD;
+    return row_close(&c);
+}
+
+void pgroup_encode(struct buf *b, const struct pgroup_row *r)
+{
+    buf_put_u8(b, ROW_VERSION);
+    buf_put_varint(b, r->set);
+    buf_put_sized(b, r->checkurl);
+    buf_put_sized(b, r->secret);
+    put_time(b, r->checkin_ms);
+    put_time(b, r->check_every_ms);
+    buf_put_varint(b, r->check_max);
+    put_time(b, r->timeout_ms);
+}
+
+enum status pgroup_decode(struct slice bytes, struct pgroup_row *ret_r)
+{
+    struct cursor c = row_open(bytes);
+    ret_r->set = get_u32(&c, 2 * PGROUP_TIMEOUT - 1);
+    ret_r->checkurl = cursor_sized(&c);
+    ret_r->secret = cursor_sized(&c);
+    ret_r->checkin_ms = get_time(&c);
+    ret_r->check_every_ms = get_time(&c);
+    ret_r->check_max = get_u32(&c, ATTEMPTS_MAX);
+    ret_r->timeout_ms = get_time(&c);
+    if (ret_r->checkurl.len > URL_BYTES_MAX || ret_r->secret.len > SECRET_BYTES_MAX)
+        return ST_BAD;
+    return row_close(&c);
+}
+
+void pgroup_open_encode(struct buf *b, const struct pgroup_open_row *r)
+{
+    buf_put_u8(b, ROW_VERSION);
+    buf_put_varint(b, r->pending);
+    buf_put_varint(b, r->parked);
+}
+
+enum status pgroup_open_decode(struct slice bytes, struct pgroup_open_row *ret_r)
+{
+    struct cursor c = row_open(bytes);
+    ret_r->pending = cursor_varint(&c);
+    ret_r->parked = cursor_varint(&c);
     return row_close(&c);
 }
 

@@ -21,6 +21,7 @@ struct meta_row {
     uint64_t pending, parked, topics, groups;
     uint64_t young; /* transactions from this id on may be without their rows K and W (young.h) */
     uint64_t delayed; /* messages */
+    uint64_t pgroups; /* that have settings */
 };
 
 enum topic_flag { TOPIC_HAS_TTL = 1 };
@@ -80,6 +81,28 @@ struct txn_row {
     struct slice first;   /* open: its message 0 (half_encode), unless that has a row of its own */
 };
 
+enum pgroup_setting {
+    PGROUP_CHECKURL = 1,
+    PGROUP_SECRET = 2,
+    PGROUP_CHECKIN = 4,
+    PGROUP_CHECKEVERY = 8,
+    PGROUP_CHECKMAX = 16,
+    PGROUP_TIMEOUT = 32
+};
+
+/* What a producer group has for itself; for the rest the broker's settings count. */
+struct pgroup_row {
+    uint32_t set; /* PGROUP_*: those that it has */
+    struct slice checkurl, secret;
+    int64_t checkin_ms, check_every_ms, timeout_ms;
+    uint32_t check_max;
+};
+
+/* Its transactions that are not decided. */
+struct pgroup_open_row {
+    uint64_t pending, parked;
+};
+
 /* A message waiting for its COMMIT, or for its time. */
 struct half_row {
     struct slice topic;
@@ -115,6 +138,10 @@ void run_encode(struct buf *b, const struct run_row *r);
 enum status run_decode(struct slice bytes, struct run_row *ret_r) MUST_CHECK;
 void txn_encode(struct buf *b, const struct txn_row *r);
 enum status txn_decode(struct slice bytes, struct txn_row *ret_r) MUST_CHECK;
+void pgroup_encode(struct buf *b, const struct pgroup_row *r);
+enum status pgroup_decode(struct slice bytes, struct pgroup_row *ret_r) MUST_CHECK;
+void pgroup_open_encode(struct buf *b, const struct pgroup_open_row *r);
+enum status pgroup_open_decode(struct slice bytes, struct pgroup_open_row *ret_r) MUST_CHECK;
 void half_encode(struct buf *b, const struct half_row *r);
 enum status half_decode(struct slice bytes, struct half_row *ret_r) MUST_CHECK;
 void token_encode(struct buf *b, const struct token_row *r);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "storage/group.h"
+#include "storage/pgroup.h"
 #include "storage/stale.h"
 #include "storage/txn.h"
 #include "storage/young.h"
@@ -123,6 +124,7 @@ static void state_begin_group(struct state *st)
     st->timer_fresh_ms = INT64_MAX;
     st->fx.n_keys = 0;
     st->fx.overflow = false;
+    st->fx.pgroups_changed = false;
 }
 
 static struct state *state_new(void)
@@ -203,14 +205,9 @@ static void state_free_tables(struct state *st)
     at = 0;
     for (struct topic *t = table_next(&st->topics, &at); t; t = table_next(&st->topics, &at))
         topic_free(t);
-    at = 0;
-    for (struct pgroup *pg = table_next(&st->pgroups, &at); pg; pg = table_next(&st->pgroups, &at)) {
-        free((void *)(uintptr_t)pg->name.data);
-        free(pg);
-    }
+    pgroups_free(st);
     table_fini(&st->gts);
     table_fini(&st->topics);
-    table_fini(&st->pgroups);
 }
 
 void state_close(struct state *st)
@@ -265,6 +262,7 @@ enum status state_write(struct state *st, bool sync, struct effects *fx, char *e
 {
     topic_flush(st, NULL);
     topics_save(st);
+    pgroups_save(st);
     groups_flush(st);
     st->sick = st->sick || st->overlay.failed;
     overlay_flush(&st->overlay);
@@ -294,6 +292,7 @@ enum status state_write(struct state *st, bool sync, struct effects *fx, char *e
     fx->written = changed;
     fx->next_due_ms = st->fx.next_due_ms;
     fx->overflow = st->fx.overflow;
+    fx->pgroups_changed = st->fx.pgroups_changed;
     fx->n_keys = st->fx.n_keys;
     memcpy(fx->keys, st->fx.keys, st->fx.n_keys * sizeof(fx->keys[0]));
     memcpy(fx->counts, st->fx.counts, st->fx.n_keys * sizeof(fx->counts[0]));

@@ -89,6 +89,7 @@ struct effects {
     int64_t now_ms;
     bool written;        /* false: the group changed nothing and nothing was written */
     int64_t next_due_ms; /* earliest row of the timer index; INT64_MAX: none */
+    bool pgroups_changed; /* settings of some producer group: query_pgroup_hooks may answer otherwise */
     bool overflow;       /* more than NEWS_MAX keys: wake everybody */
     uint32_t n_keys;
     uint64_t keys[NEWS_MAX];

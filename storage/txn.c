@@ -4,48 +4,6 @@
 
 #include "storage/young.h"
 
-#include <stdlib.h>
-
-#define PGROUPS_KEPT_MAX 10000
-
-struct slice pgroup_name_of(const void *pgroup)
-{
-    return ((const struct pgroup *)pgroup)->name;
-}
-
-/* Forgetting them all is harmless: takers are only woken once more than needed. */
-static void pgroups_forget(struct state *st)
-{
-    uint32_t at = 0;
-    for (struct pgroup *pg = table_next(&st->pgroups, &at); pg; pg = table_next(&st->pgroups, &at)) {
-        free((void *)(uintptr_t)pg->name.data);
-        free(pg);
-    }
-    table_fini(&st->pgroups);
-}
-
-struct pgroup *pgroup_get(struct state *st, struct slice name)
-{
-    uint64_t hash = text_hash(name);
-    struct pgroup *pg = table_find(&st->pgroups, hash, name);
-    if (pg)
-        return pg;
-    if (st->pgroups.n >= PGROUPS_KEPT_MAX)
-        pgroups_forget(st);
-    pg = calloc(1, sizeof(*pg));
-    uint8_t *copy = malloc(name.len);
-    if (pg && copy) {
-        memcpy(copy, name.data, name.len);
-        *pg = (struct pgroup){.name = slice_of(copy, name.len), .hash = hash, .armed_ms = INT64_MAX};
-        pg->news.key = news_key(NEWS_PGROUP, pg->name, slice_of(NULL, 0));
-        if (table_add(&st->pgroups, hash, pg))
-            return pg;
-    }
-    free(copy);
-    free(pg);
-    return NULL;
-}
-
 static enum status txn_read(struct state *st, const struct key *key, struct buf *hold,
                             struct txn_row *ret_row)
 {
@@ -81,10 +39,24 @@ enum status txn_get(struct state *st, const struct stamp *stamp, uint64_t txid, 
         s = txn_read(st, &key, hold, &row);
         if (s == ST_OK && row.decided_ms + stamp->policy->txn_outcome_retention_ms <= stamp->now_ms)
             s = ST_GONE;
+    } else if (s == ST_OK) {
+        struct pgroup *pg = NULL;
+        s = pgroup_get(st, row.pgroup, &pg); /* whoever changes an open one needs it */
     }
     if (s == ST_OK)
         *ret_row = row;
     return s;
+}
+
+void txn_count(struct state *st, struct slice pgroup, int pending, int parked)
+{
+    struct pgroup *pg = pgroup_of(st, pgroup);
+    pg->open.pending += (uint64_t)(int64_t)pending;
+    pg->open.parked += (uint64_t)(int64_t)parked;
+    st->meta.pending += (uint64_t)(int64_t)pending;
+    st->meta.parked += (uint64_t)(int64_t)parked;
+    st->meta_dirty = true;
+    pgroup_touch(st, pg);
 }
 
 void txn_put(struct state *st, uint64_t txid, const struct txn_row *row)
@@ -119,17 +91,13 @@ void txn_timer_del(struct state *st, int64_t due_ms, enum timer_kind kind, uint6
 
 void txn_schedule(struct state *st, const struct stamp *stamp, uint64_t txid, const struct txn_row *row)
 {
-    if (row->checks >= stamp->policy->check_max) {
+    struct pgroup *pg = pgroup_of(st, row->pgroup);
+    if (row->checks >= pgroup_check_max(pg, stamp->policy)) {
         txn_timer_put(st, row->next_check_ms, TIMER_TXN, txid);
         return;
     }
     struct key key = key_check(row->pgroup, row->next_check_ms, txid);
     state_put(st, &key, slice_of(NULL, 0));
-    struct pgroup *pg = pgroup_get(st, row->pgroup);
-    if (!pg) {
-        st->sick = true;
-        return;
-    }
     if (row->next_check_ms < pg->floor_ms)
         pg->floor_ms = row->next_check_ms;
     if (pg->fresh_group != st->group || row->next_check_ms < pg->fresh_ms)
@@ -202,7 +170,7 @@ void txn_tick_pending(struct state *st, const struct stamp *stamp, uint64_t txid
     if (s != ST_OK || row.state != TXN_PENDING)
         return;
     bool due = row.next_check_ms <= stamp->now_ms;
-    bool asked_out = due && row.checks >= stamp->policy->check_max;
+    bool asked_out = due && row.checks >= pgroup_check_max(pgroup_of(st, row.pgroup), stamp->policy);
     bool too_old = row.timeout_ms <= stamp->now_ms;
     if (due && !asked_out && !too_old)
         txn_schedule(st, stamp, txid, &row); /* check_max was raised since: it has asks left */
@@ -211,9 +179,7 @@ void txn_tick_pending(struct state *st, const struct stamp *stamp, uint64_t txid
     txn_retire(st, stamp, txid, &row);
     row.state = TXN_PARKED;
     txn_put(st, txid, &row);
-    st->meta.pending--;
-    st->meta.parked++;
-    st->meta_dirty = true;
+    txn_count(st, row.pgroup, -1, 1);
 }
 
 void txn_refuse(struct outcome *out, enum status s, uint64_t txid)

@@ -21,16 +21,21 @@
 #ifndef HALFMQ_STORAGE_TXN_H
 #define HALFMQ_STORAGE_TXN_H
 
+#include "storage/pgroup.h"
 #include "storage/timer.h"
 #include "storage/topic.h"
 
 #define CHECK_PAUSE_MAX_MS INT64_C(3600000)
 
-/* The transaction, its slices in hold (which is reset). ST_GONE: never issued, or forgotten. */
+/* The transaction, its slices in hold (which is reset). ST_GONE: never issued, or forgotten. Of one that is
+ * not decided the producer group is in memory afterwards (pgroup_of). */
 enum status txn_get(struct state *st, const struct stamp *stamp, uint64_t txid, struct buf *hold,
                     struct txn_row *ret_row) MUST_CHECK;
 /* Row X, or O where it is decided. */
 void txn_put(struct state *st, uint64_t txid, const struct txn_row *row);
+
+/* So many more, or fewer, of its producer group are pending and parked. */
+void txn_count(struct state *st, struct slice pgroup, int pending, int parked);
 
 /* Row K, or the W row that parks after the last ask, for row->next_check_ms. */
 void txn_schedule(struct state *st, const struct stamp *stamp, uint64_t txid, const struct txn_row *row);
@@ -59,9 +64,5 @@ void txn_tick_pending(struct state *st, const struct stamp *stamp, uint64_t txid
 
 /* Answers NOTXN and the store's failures. */
 void txn_refuse(struct outcome *out, enum status s, uint64_t txid);
-
-/* What takers of the group were told; made at first use. NULL: no memory. */
-struct pgroup *pgroup_get(struct state *st, struct slice name);
-struct slice pgroup_name_of(const void *pgroup);
 
 #endif

@@ -106,6 +106,9 @@ void view_refuse(struct buf *reply, enum status s, const char *what, struct slic
 #define ANSWER_GROUP_LIST query_group_list
 #define ANSWER_LAG query_lag
 #define ANSWER_TXN_INFO query_txn_info
+#define ANSWER_TXN_LIST query_txn_list
+#define ANSWER_PGROUP_INFO query_pgroup_info
+#define ANSWER_PGROUP_LIST query_pgroup_list
 
 static query_fn *const query_table[COMMAND_COUNT] = {
 #define COMMAND(id, words, kind, names, min, max, rest, options, later, summary) QUERY_##kind(id)

@@ -1,7 +1,7 @@
 /*
  * run.c: see run.h.
  *
- * Shorthands: `topic` and `group` alone list; with one word that is no subcommand, as `txn` with an
+ * Shorthands: `topic`, `group`, `pgroup` and `txn` alone list; with one word that is no subcommand, as `txn` with an
  * id, they ask for INFO. So `halfmq topic orders` is `TOPIC INFO orders`.
  */
 #include "clients/cli/run.h"
@@ -17,8 +17,7 @@
 
 static const struct shorthand {
     const char *word;
-    const char *alone; /* second word where none was given; NULL: none is put in */
-} shorthands[] = {{"TOPIC", "LIST"}, {"GROUP", "LIST"}, {"PGROUP", "LIST"}, {"TXN", NULL}};
+} shorthands[] = {{"TOPIC"}, {"GROUP"}, {"PGROUP"}, {"TXN"}};
 
 /* The words with a shorthand written out; room for one word more than n. */
 static size_t expand(const struct slice *words, size_t n, struct slice *out)
@@ -31,9 +30,9 @@ static size_t expand(const struct slice *words, size_t n, struct slice *out)
         const struct shorthand *s = &shorthands[i];
         if (!slice_equal_nocase(words[0], slice_str(s->word)))
             continue;
-        if (n == 1 && s->alone)
-            out[n++] = slice_str(s->alone);
-        else if (n == 2) {
+        if (n == 1) {
+            out[n++] = SLICE_LIT("LIST");
+        } else if (n == 2) {
             out[1] = SLICE_LIT("INFO");
             out[2] = words[1];
             n++;

@@ -98,6 +98,13 @@ def test_json():
     txid = value("half", "shop", "js", "x", "CHECKIN", "10ms")
     assert isinstance(txid, str)
     assert value("txn", txid)["state"] == "pending"
+    cursor, listed = value("txn", "list", "PGROUP", "shop", "STATE", "pending")
+    assert cursor == "0" and [t["txid"] for t in listed] == [txid], listed
+    assert value("txn")[0] == "0"
+    assert value("pgroup", "set", "shop", "CHECKMAX", "3") == "OK"
+    assert value("pgroup") == ["shop"]
+    shop = value("pgroup", "shop")
+    assert shop["checkmax"] == 3 and shop["pending"] == 1 and shop["set"] == ["checkmax"], shop
     check = value("checks", "shop", "WAIT", "20s")[0]
     assert check["txid"] == txid and check["messages"][0]["body"] == "x", check
     assert value("rollback", txid) == "OK"

@@ -194,7 +194,7 @@ static void test_not_yet(void **state)
 {
     (void)state;
     static const char *const later[] = {
-        "TXN LIST",       "PGROUP LIST",          "GROUP PAUSE g",        "DLQ LIST g",
+        "DLQ PURGE g",    "DLQ REDRIVE g",        "GROUP PAUSE g",        "DLQ LIST g",
         "SEND t x PRIORITY 1", "TOPIC SET t QUEUES 9", "GROUP SEEK g t latest"};
     redisContext *c = talk_open(broker);
     for (size_t i = 0; i < sizeof later / sizeof *later; i++) {

@@ -95,7 +95,9 @@ struct model {
     uint32_t group, serial;
     uint64_t last_id;
     uint32_t check_max;
-    int64_t check_every_ms, dedup_window_ms;
+    int64_t checkin_ms, check_every_ms, timeout_ms, dedup_window_ms; /* that count for the producer group */
+    bool pgroup_set;           /* it has settings of its own */
+    uint32_t parked_forgotten; /* transactions that the model forgot while they were parked */
     struct m_topic topics[M_TOPICS];
     struct m_gt gts[M_GROUPS][M_TOPICS];
     uint32_t dead[M_GROUPS];

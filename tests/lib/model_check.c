@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 /* Of the check at work. */
 static struct model *m;
@@ -83,11 +84,33 @@ static void check_lag(int g)
     }
 }
 
+/* All pages of TXN LIST together name the pending ones, oldest first. */
+static void check_txn_list(void)
+{
+    unsigned long long cursor = 0, last = 0;
+    uint32_t n = 0;
+    do {
+        const char *said = ask("TXN LIST PGROUP pg STATE pending COUNT %d CURSOR %llu", 3, cursor);
+        for (const char *at = said; (at = strstr(at, "{txid:")); n++) {
+            unsigned long long id = strtoull(at += 6, NULL, 10);
+            must(id > last, "TXN LIST goes back");
+            last = id;
+            for (int i = 0; i < M_TXNS; i++)
+                must(m->txns[i].id != id || m->txns[i].fate == M_PENDING, "TXN LIST knows another state");
+        }
+        cursor = strtoull(said + 1, NULL, 10);
+    } while (cursor);
+    uint32_t pending = 0;
+    for (int i = 0; i < M_TXNS; i++)
+        pending += m->txns[i].fate == M_PENDING;
+    must(n == pending, "TXN LIST names another number");
+}
+
 static void check_txns(void)
 {
     static const char *const words[] = {"", "state:pending ", "state:committed ", "state:rolledback ",
                                         "state:parked "};
-    uint64_t pending = 0;
+    uint64_t pending = 0, parked = m->parked_forgotten;
     for (int i = 0; i < M_TXNS; i++) {
         struct m_txn *x = &m->txns[i];
         if (x->fate == M_NONE)
@@ -97,9 +120,21 @@ static void check_txns(void)
         must(store_field(said, "checks") == x->checks && store_field(said, "messages") == x->n,
              "a transaction has other figures");
         pending += x->fate == M_PENDING;
-        if (x->fate != M_PENDING && prng_below(p, 4) == 0)
-            *x = (struct m_txn){0}; /* make room */
+        parked += x->fate == M_PARKED;
+        if (x->fate == M_PENDING || prng_below(p, 4))
+            continue;
+        m->parked_forgotten += x->fate == M_PARKED;
+        *x = (struct m_txn){0}; /* make room */
     }
+    const char *said = ask("PGROUP INFO pg");
+    must((uint64_t)store_field(said, "pending") == pending && (uint64_t)store_field(said, "parked") == parked,
+         "the producer group has other figures");
+    must(store_field(said, "checkin") == m->checkin_ms && store_field(said, "checkevery") == m->check_every_ms &&
+             store_field(said, "checkmax") == m->check_max && store_field(said, "timeout") == m->timeout_ms,
+         "the producer group has other settings");
+    must(same(ask("PGROUP LIST"), pending + parked > 0 || m->pgroup_set ? "[pg]" : "[]"),
+         "other producer groups are listed");
+    check_txn_list();
     must(state_tally(s->st)->pending == pending, "another number of transactions is pending");
 }
 

@@ -117,6 +117,7 @@ static void consume(struct life *f)
 static void transact(struct life *f)
 {
     char tx[32] = "", against[32] = "";
+    (void)attempt(f, "PGROUP SET pg CHECKMAX 9 CHECKURL http://h/ SECRET s");
     const char *id = attempt(f, "HALF pg t one KEY k CHECKIN 0");
     (void)snprintf(tx, sizeof(tx), "%s", id ? id : "");
     bool two = *tx && attempt(f, "HALF pg u two TXN %s", tx);
@@ -161,6 +162,10 @@ static void live(struct life *f)
     consume(f);
     transact(f);
     (void)attempt(f, "LAG g");
+    (void)attempt(f, "PGROUP INFO pg");
+    (void)attempt(f, "PGROUP LIST");
+    (void)attempt(f, "TXN LIST PGROUP pg STATE committed");
+    (void)attempt(f, "PGROUP DELETE pg");
     (void)attempt(f, "FIND t KEY k");
     (void)attempt(f, "TOPIC INFO t");
     (void)attempt(f, "POP gone u");
@@ -264,13 +269,13 @@ static void each_sync(void **state)
 static void each_get(void **state)
 {
     (void)state;
-    each_fault(KV_OP_GET, 25);
+    each_fault(KV_OP_GET, 32);
 }
 
 static void each_iterator(void **state)
 {
     (void)state;
-    each_fault(KV_OP_ITER, 14);
+    each_fault(KV_OP_ITER, 18);
 }
 
 static void each_allocation(bool forever)

@@ -266,7 +266,7 @@ static void do_half(void)
         model_topic_made(&w.m, t, 4);
     uint64_t id = strtoull(said, NULL, 10);
     if (!x)
-        x = model_txn_new(&w.m, id, checkin < 0 ? w.s.policy.checkin_ms : checkin, w.s.policy.txn_timeout_ms);
+        x = model_txn_new(&w.m, id, checkin < 0 ? w.m.checkin_ms : checkin, w.m.timeout_ms);
     else if (checkin >= 0)
         x->next_ms = w.m.now_ms + checkin, x->touched = w.m.group;
     must(id == x->id, "a HALF answered another transaction");
@@ -364,6 +364,51 @@ static void do_unask(void)
     x->checks--;
     x->next_ms = w.m.now_ms;
     x->touched = w.m.group;
+}
+
+/* ---- the producer group's settings ---- */
+
+static void policy_counts(void)
+{
+    w.m.checkin_ms = w.s.policy.checkin_ms;
+    w.m.check_every_ms = w.s.policy.check_every_ms;
+    w.m.check_max = w.s.policy.check_max;
+    w.m.timeout_ms = w.s.policy.txn_timeout_ms;
+    w.m.pgroup_set = false;
+}
+
+/* CHECKMAX counts from the next ask on, which the model does not follow: not while somebody was asked. */
+static bool anybody_asked(void)
+{
+    bool asked = false;
+    for (int i = 0; i < M_TXNS; i++)
+        asked = asked || (w.m.txns[i].fate == M_PENDING && w.m.txns[i].checks > 0);
+    return asked;
+}
+
+static void do_pgroup_set(void)
+{
+    int which = below(4), n = which == 2 ? 1 + below(4) : 20 + below(200);
+    static const char *const names[] = {"CHECKIN", "CHECKEVERY", "CHECKMAX", "TIMEOUT"};
+    if (which == 2 && anybody_asked())
+        return;
+    if (faulted(apply("PGROUP SET pg %s %d", names[which], which == 3 ? n * 10 : n)))
+        return;
+    w.m.pgroup_set = true;
+    switch (which) {
+    case 0: w.m.checkin_ms = n; break;
+    case 1: w.m.check_every_ms = n; break;
+    case 2: w.m.check_max = (uint32_t)n; break;
+    default: w.m.timeout_ms = n * 10;
+    }
+}
+
+static void do_pgroup_delete(void)
+{
+    if (anybody_asked() && w.m.check_max != w.s.policy.check_max)
+        return;
+    if (!faulted(apply("PGROUP DELETE pg")))
+        policy_counts();
 }
 
 /* ---- consuming ---- */
@@ -609,6 +654,8 @@ static const struct {
     {2, do_extend_txn, "TXN EXTEND"},
     {6, do_checks, "CHECKS"},
     {2, do_unask, "UNASK"},
+    {1, do_pgroup_set, "PGROUP SET"},
+    {1, do_pgroup_delete, "PGROUP DELETE"},
     {24, do_pop, "POP"},
     {16, do_ack, "ACK"},
     {7, do_nack, "NACK"},
@@ -722,7 +769,8 @@ static void one_history(uint64_t seed)
     w.s.policy.check_max = 3;
     w.s.policy.txn_timeout_ms = 2000;
     w.s.policy.dedup_window_ms = 500;
-    w.m = (struct model){.now_ms = w.s.now_ms, .check_max = 3, .check_every_ms = 50, .dedup_window_ms = 500};
+    w.m = (struct model){.now_ms = w.s.now_ms, .dedup_window_ms = 500};
+    policy_counts();
     for (int i = 0; i < GROUPS_A_SEED; i++) {
         one_group();
         pass_time();

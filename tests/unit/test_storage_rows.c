@@ -10,8 +10,9 @@
 
 #include "storage/rows.h"
 
-static const struct meta_row meta = {0x0102030405060708, 300, 0x1112, 0x2122, 3, 4, 5, 6, 0x3132, 7};
+static const struct meta_row meta = {0x0102030405060708, 300, 0x1112, 0x2122, 3, 4, 5, 6, 0x3132, 7, 8};
 static const struct group_row group = {7, 8, 300, 30000, 16, 2, {1000, 5000}};
+static const struct pgroup_open_row open_row = {300, 2};
 static const struct token_row token = {9, 300};
 static const struct run_row run = {RUN_LEASED, 70, 3, 300, {0x8000000000000001, 0x21}};
 
@@ -31,6 +32,12 @@ static struct txn_row txn_row(void)
 {
     return (struct txn_row){TXN_COMMITTED, false, SLICE_LIT("pg"), 1,  2, 3, 4, 5, 1, 9,
                             SLICE_LIT("\x05t:0:1"), SLICE_LIT("h")};
+}
+
+static struct pgroup_row pgroup_row(void)
+{
+    return (struct pgroup_row){PGROUP_CHECKURL | PGROUP_SECRET | PGROUP_CHECKMAX | PGROUP_TIMEOUT,
+                               SLICE_LIT("url"), SLICE_LIT("s"), 0, 0, 1000, 3};
 }
 
 static struct half_row half_row(void)
@@ -61,6 +68,8 @@ DECODER(txn)
 DECODER(half)
 DECODER(dedup)
 DECODER(token)
+DECODER(pgroup)
+DECODER(pgroup_open)
 
 struct sample {
     const char *name;
@@ -68,22 +77,23 @@ struct sample {
     struct buf bytes;
 };
 
-#define SAMPLES 9
+#define SAMPLES 11
 
 static void samples_make(struct sample *s)
 {
     static const char *const names[SAMPLES] = {"meta", "topic", "group", "cursor",
                                                "run",  "txn",   "half",  "dedup",
-                                               "token"};
+                                               "token", "pgroup", "pgroup_open"};
     decode_fn *const decoders[SAMPLES] = {decode_meta, decode_topic, decode_group, decode_cursor,
                                           decode_run,  decode_txn,   decode_half,  decode_dedup,
-                                          decode_token};
+                                          decode_token, decode_pgroup, decode_pgroup_open};
     for (int i = 0; i < SAMPLES; i++) {
         s[i].name = names[i];
         s[i].decode = decoders[i];
         buf_init(&s[i].bytes, 0);
     }
     struct txn_row txn = txn_row();
+    struct pgroup_row pgroup = pgroup_row();
     struct half_row half = half_row();
     struct dedup_row dedup = dedup_row();
     meta_encode(&s[0].bytes, &meta);
@@ -95,6 +105,8 @@ static void samples_make(struct sample *s)
     half_encode(&s[6].bytes, &half);
     dedup_encode(&s[7].bytes, &dedup);
     token_encode(&s[8].bytes, &token);
+    pgroup_encode(&s[9].bytes, &pgroup);
+    pgroup_open_encode(&s[10].bytes, &open_row);
 }
 
 static void samples_free(struct sample *s)
@@ -116,7 +128,7 @@ static void golden(void **state)
     struct sample s[SAMPLES];
     samples_make(s);
     ROW_IS(0, 1, 8, 7, 6, 5, 4, 3, 2, 1, 0xac, 2, 0x12, 0x11, 0, 0, 0, 0, 0, 0, 0x22, 0x21, 0, 0, 0, 0,
-           0, 0, 3, 4, 5, 6, 0x32, 0x31, 0, 0, 0, 0, 0, 0, 7);
+           0, 0, 3, 4, 5, 6, 0x32, 0x31, 0, 0, 0, 0, 0, 0, 7, 8);
     ROW_IS(1, 1, 7, 0, 0, 0, 0, 0, 0, 0, 1, 2, 1, 1, 0xac, 2, 7, 5, 0xc8, 1);
     ROW_IS(2, 1, 7, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0xac, 2, 0xb0, 0xea, 1, 16, 2, 0xe8, 7,
            0x88, 0x27);
@@ -126,6 +138,8 @@ static void golden(void **state)
     ROW_IS(6, 1, 1, 't', 3, 0xe9, 7, 5, 0, 0xac, 2, 3, 'm', 'm', 'm');
     ROW_IS(7, 1, 0xac, 2, 5, 't', ':', '0', ':', '1');
     ROW_IS(8, 1, 9, 0, 0, 0, 0, 0, 0, 0, 0xac, 2);
+    ROW_IS(9, 1, 0x33, 3, 'u', 'r', 'l', 1, 's', 0, 0, 3, 0xe8, 7);
+    ROW_IS(10, 1, 0xac, 2, 2);
     samples_free(s);
 }
 
@@ -152,6 +166,10 @@ static void round_trip(void **state)
     assert_int_equal(half_decode(buf_slice(&s[6].bytes), &h), ST_OK);
     assert_true(h.has_queue && h.queue == 2 && h.ttl_ms == 1000 && h.base_ms == 300);
     assert_true(h.delay_ms == 5 && h.at_ms == 0);
+    struct pgroup_row pg;
+    assert_int_equal(pgroup_decode(buf_slice(&s[9].bytes), &pg), ST_OK);
+    assert_true(pg.set == 0x33 && slice_equal(pg.checkurl, SLICE_LIT("url")) && pg.timeout_ms == 1000);
+    assert_true(slice_equal(pg.secret, SLICE_LIT("s")) && pg.check_max == 3);
     struct token_row where;
     assert_int_equal(token_decode(buf_slice(&s[8].bytes), &where), ST_OK);
     assert_true(where.topic_id == 9 && where.due_ms == 300);

@@ -57,8 +57,10 @@ static void any_line(struct twins *t, char *line, size_t size)
     case 17: (void)snprintf(line, size, "RELEASE g%u t%u:%u:%u-%u#1", group, topic, q, o, o + n); break;
     default: {
         static const char *const rare[] = {"TOPIC PURGE t0", "TOPIC DELETE t1", "GROUP DELETE g1", "TICK",
-                                           "GROUP CREATE g1 t2 ATTEMPTS 1 BACKOFF 10,20", "UNASK 5000000000"};
-        (void)snprintf(line, size, "%s", rare[below(t, 6)]);
+                                           "GROUP CREATE g1 t2 ATTEMPTS 1 BACKOFF 10,20", "UNASK 5000000000",
+                                           "PGROUP SET pg CHECKMAX 2 CHECKEVERY 5", "PGROUP SET pg TIMEOUT 90 SECRET s",
+                                           "PGROUP DELETE pg"};
+        (void)snprintf(line, size, "%s", rare[below(t, 9)]);
     }
     }
 }

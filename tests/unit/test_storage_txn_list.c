@@ -1,0 +1,138 @@
+/* TXN LIST: oldest first, by producer group and state, page by page, and never much work at once. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "tests/lib/store.h"
+
+#define SOME 12
+
+static uint64_t ids[SOME];
+
+/* Of a b a b ...: pending, committed, rolled back, pending, ... */
+static void make_some(struct store *s)
+{
+    for (int i = 0; i < SOME; i++) {
+        ids[i] = strtoull(store_do(s, "HALF %s t m", i % 2 ? "b" : "a"), NULL, 10);
+        s->now_ms += 3;
+        if (i % 3 == 1)
+            (void)store_do(s, "COMMIT %llu", (unsigned long long)ids[i]);
+        if (i % 3 == 2)
+            (void)store_do(s, "ROLLBACK %llu", (unsigned long long)ids[i]);
+    }
+}
+
+/* Which of ids the page names, as letters, and its cursor. */
+static const char *page(struct store *s, const char *options, unsigned long long cursor,
+                        unsigned long long *ret_cursor)
+{
+    static char letters[SOME + 1];
+    char filter[100];
+    (void)snprintf(filter, sizeof(filter), "%s", options);
+    size_t n = 0;
+    const char *said = store_do(s, "TXN LIST CURSOR %llu %s", cursor, filter);
+    assert_int_equal(said[0], '[');
+    *ret_cursor = strtoull(said + 1, NULL, 10);
+    for (const char *at = said; (at = strstr(at, "{txid:"));) {
+        uint64_t id = strtoull(at += 6, NULL, 10);
+        for (int i = 0; i < SOME; i++)
+            if (ids[i] == id)
+                letters[n++] = (char)('a' + i);
+    }
+    letters[n] = 0;
+    return letters;
+}
+
+static void filters(void **state)
+{
+    struct store *s = *state;
+    unsigned long long next = 9;
+    store_expect(s, "[0 []]", "TXN LIST");
+    make_some(s);
+    assert_string_equal(page(s, "", 0, &next), "abcdefghijkl");
+    assert_true(next == 0);
+    assert_string_equal(page(s, "STATE pending", 0, &next), "adgj");
+    assert_string_equal(page(s, "STATE COMMITTED", 0, &next), "behk");
+    assert_string_equal(page(s, "STATE rolledback PGROUP a", 0, &next), "ci");
+    assert_string_equal(page(s, "STATE parked", 0, &next), "");
+    assert_string_equal(page(s, "PGROUP b", 0, &next), "bdfhjl");
+    assert_string_equal(page(s, "PGROUP nosuch", 0, &next), "");
+    assert_true(next == 0);
+    store_reopen(s);
+    s->policy.txn_timeout_ms = 1;
+    ids[0] = strtoull(store_do(s, "HALF a t late"), NULL, 10);
+    store_pass(s, 1);
+    assert_string_equal(page(s, "STATE parked", 0, &next), "a");
+    /* The maps are TXN INFO's. */
+    char want[600];
+    (void)snprintf(want, sizeof(want), "[0 [%s]]", store_do(s, "TXN INFO %llu", (unsigned long long)ids[0]));
+    store_expect(s, want, "TXN LIST STATE parked");
+}
+
+static void pages(void **state)
+{
+    struct store *s = *state;
+    unsigned long long cursor = 0;
+    make_some(s);
+    assert_string_equal(page(s, "COUNT 5", 0, &cursor), "abcde");
+    assert_true(cursor == ids[5]);
+    (void)store_do(s, "ROLLBACK %llu", (unsigned long long)ids[9]); /* what changes in between does no harm */
+    assert_string_equal(page(s, "COUNT 5", cursor, &cursor), "fghij");
+    assert_string_equal(page(s, "COUNT 5", cursor, &cursor), "kl");
+    assert_true(cursor == 0);
+    assert_string_equal(page(s, "COUNT 2 STATE pending", 0, &cursor), "ad");
+    assert_true(cursor == ids[4]); /* the next one to look at, not the next one that fits */
+    assert_string_equal(page(s, "COUNT 2 STATE pending", cursor, &cursor), "g");
+    assert_true(cursor == 0);
+}
+
+/* Few among many: a call ends early, with a cursor. */
+static void bounded(void **state)
+{
+    struct store *s = *state;
+    const int many = 12000;
+    for (int n = 0; n < many; n += 3000) {
+        for (int i = 0; i < 3000; i++)
+            store_add(s, "HALF a t m");
+        assert_true(store_write(s));
+    }
+    ids[0] = strtoull(store_do(s, "HALF b t m"), NULL, 10);
+    unsigned long long cursor = 0;
+    assert_string_equal(page(s, "PGROUP b", 0, &cursor), "");
+    assert_true(cursor != 0);
+    assert_string_equal(page(s, "PGROUP b", cursor, &cursor), "a");
+    assert_true(cursor == 0);
+}
+
+static void forgotten(void **state)
+{
+    struct store *s = *state;
+    unsigned long long cursor = 0;
+    make_some(s);
+    s->now_ms += s->policy.txn_outcome_retention_ms; /* over, though no timer has cleared them away */
+    assert_string_equal(page(s, "", 0, &cursor), "adgj");
+}
+
+static void bad_words(void **state)
+{
+    struct store *s = *state;
+    store_refused(s, "-ERR", "TXN LIST STATE open");
+    store_refused(s, "-ERR", "TXN LIST CURSOR x");
+    store_refused(s, "-ERR", "TXN LIST COUNT 0");
+    store_refused(s, "-BADNAME", "TXN LIST PGROUP a:b");
+    store_expect(s, "[0 []]", "TXN LIST CURSOR 18446744073709551615");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STORE_TEST(filters), STORE_TEST(pages),     STORE_TEST(bounded),
+        STORE_TEST(forgotten), STORE_TEST(bad_words),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
