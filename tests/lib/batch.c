@@ -1,8 +1,11 @@
+/* batch.c: see batch.h. */
 #include "tests/lib/batch.h"
 
 #include <assert.h>
+#include <stdio.h>
 
-void batch_init(struct batch *b)
+#include "protocol/text.h"
+
 {
     *b = (struct batch){0};
     buf_init(&b->record, 0);
@@ -33,4 +36,19 @@ struct slice batch_end(struct batch *b)
     record_end(&b->record, &b->starts, &h);
     assert(!b->record.failed);
     return buf_slice(&b->record);
+}
+
+bool batch_answer_again(const char *place, char *out, size_t size)
+{
+    struct message_id first;
+    uint64_t last = 0;
+    if (*place == '@') { /* a delayed message has no place yet */
+        (void)snprintf(out, size, "-ERR");
+        return true;
+    }
+    if (!text_id_range(slice_str(place), &first, &last))
+        return false;
+    (void)snprintf(out, size, "{queue:%u offset:%llu count:%llu}", first.queue,
+                   (unsigned long long)first.offset, (unsigned long long)(last - first.offset + 1));
+    return true;
 }

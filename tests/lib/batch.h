@@ -21,4 +21,8 @@ void batch_add_body(struct batch *b, const char *body);
 /* The finished batch, good until batch_free. */
 struct slice batch_end(struct batch *b);
 
+/* What PRODUCE answers, as store_render writes it, where the same DEDUP id was answered with place before.
+ * False: that is neither a place nor a token. */
+bool batch_answer_again(const char *place, char *out, size_t size);
+
 #endif

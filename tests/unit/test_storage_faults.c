@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "tests/lib/batch.h"
 #include "tests/lib/fault_heap.h"
 #include "tests/lib/store.h"
 
@@ -33,6 +34,16 @@ struct life {
 };
 
 /* The answer, or NULL where the command was refused or its group lost. */
+static const char *judge(struct life *f, const char *said)
+{
+    f->over = f->s.status != ST_OK;
+    bool refused = said[0] == '-' || said[0] == '!';
+    f->refused = f->refused || refused;
+    if (f->over)
+        assert_true(f->s.err[0] != 0);
+    return refused ? NULL : said;
+}
+
 static const char *attempt(struct life *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static const char *attempt(struct life *f, const char *fmt, ...)
 {
@@ -41,15 +52,7 @@ static const char *attempt(struct life *f, const char *fmt, ...)
     va_start(ap, fmt);
     (void)vsnprintf(line, sizeof(line), fmt, ap);
     va_end(ap);
-    if (f->over)
-        return NULL;
-    const char *said = store_do(&f->s, "%s", line);
-    f->over = f->s.status != ST_OK;
-    bool refused = said[0] == '-' || said[0] == '!';
-    f->refused = f->refused || refused;
-    if (f->over)
-        assert_true(f->s.err[0] != 0);
-    return refused ? NULL : said;
+    return f->over ? NULL : judge(f, store_do(&f->s, "%s", line));
 }
 
 static void remember_stored(struct life *f, const char *id, size_t len, const char *body)
@@ -75,6 +78,30 @@ static void delay(struct life *f)
     f->taken_back = *token && attempt(f, "DELAYED CANCEL %s", token);
     (void)attempt(f, "SEND v gone DELAY 1s");
     (void)attempt(f, "DELAYED LIST t");
+}
+
+/* A batch of two, with all that leaves rows. */
+static void produce(struct life *f)
+{
+    struct batch b;
+    if (f->over)
+        return;
+    batch_init(&b);
+    batch_add_body(&b, "x");
+    batch_add(&b, (struct message){.fields = MSG_KEY | MSG_TTL,
+                                   .expires_ms = 3600000,
+                                   .n_keys = 1,
+                                   .keys = {SLICE_LIT("k")},
+                                   .body = SLICE_LIT("y")});
+    struct slice words[] = {SLICE_LIT("PRODUCE"), SLICE_LIT("t"),     batch_end(&b),  SLICE_LIT("QUEUE"),
+                            SLICE_LIT("1"),       SLICE_LIT("DEDUP"), SLICE_LIT("b")};
+    const char *said = judge(f, store_do_words(&f->s, words, 7));
+    for (int i = 0; said && i < 2; i++) {
+        char id[32];
+        int n = snprintf(id, sizeof(id), "t:1:%d", (int)store_field(said, "offset") + i);
+        remember_stored(f, id, (size_t)n, i ? "y" : "x");
+    }
+    batch_free(&b);
 }
 
 static void arm(struct life *f)
@@ -110,8 +137,9 @@ static void consume(struct life *f)
                        (int)strcspn(receipts[0], "#"), receipts[0]);
     if (receipts[1][0])
         (void)attempt(f, "NACK g %s DELAY 1s", receipts[1]);
-    if (receipts[2][0])
-        (void)attempt(f, "EXTEND g %s 20s", receipts[2]);
+    if (receipts[2][0]) /* with all that comes behind it */
+        (void)attempt(f, "EXTEND g %.*s-99%s 20s", (int)strcspn(receipts[2], "#"), receipts[2],
+                      strchr(receipts[2], '#'));
 }
 
 static void transact(struct life *f)
@@ -154,8 +182,10 @@ static void live(struct life *f)
         remember_stored(f, ids + 1, len, "c");
         remember_stored(f, ids + 2 + len, strcspn(ids + 2 + len, "]"), "d");
     }
+    produce(f);
     consume(f);
     delay(f);
+    (void)attempt(f, "RELEASE g t:1:0-9#1");
     restart(f);
     send(f, "e", "QUEUE 1 DEDUP e");
     tick(f, 2000);
@@ -233,7 +263,7 @@ static void nothing_fails(void **state)
     (void)state;
     begin(&life);
     live(&life);
-    assert_true(!life.over && !life.refused && life.n_stored == 7 && life.n_acked == 2);
+    assert_true(!life.over && !life.refused && life.n_stored == 9 && life.n_acked == 2);
     end(&life);
 }
 

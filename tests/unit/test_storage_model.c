@@ -165,20 +165,6 @@ static void do_msend(void)
     }
 }
 
-/* What PRODUCE answers where a SEND or PRODUCE answered so before. */
-static void batch_answer(const char *place, char *out, size_t size)
-{
-    struct message_id first;
-    uint64_t last = 0;
-    if (*place == '@') { /* a delayed message has no place yet */
-        (void)snprintf(out, size, "-ERR");
-        return;
-    }
-    must(text_id_range(slice_str(place), &first, &last), "a DEDUP answer that is no place");
-    (void)snprintf(out, size, "{queue:%u offset:%llu count:%llu}", first.queue,
-                   (unsigned long long)first.offset, (unsigned long long)(last - first.offset + 1));
-}
-
 /* n messages with the next serial numbers; every other one has the TTL, the others a KEY. */
 static const char *apply_batch(int t, int n, int queue, int64_t ttl, int dedup)
 {
@@ -223,7 +209,7 @@ static void do_produce(void)
     struct m_dedup *d = dedup >= 0 ? &topic->dedups[dedup] : NULL;
     char want[80];
     if (d && topic->there && d->until_ms > w.m.now_ms) {
-        batch_answer(d->answer, want, sizeof(want));
+        must(batch_answer_again(d->answer, want, sizeof(want)), "a DEDUP answer that is no place");
         must(is(said, want), "another answer to the same DEDUP id");
         return;
     }
