@@ -6,6 +6,7 @@
 
 #include "protocol/text.h"
 
+void batch_init(struct batch *b)
 {
     *b = (struct batch){0};
     buf_init(&b->record, 0);
