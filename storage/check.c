@@ -184,6 +184,16 @@ static int64_t checks_retry(const struct checks *c)
     return c->next_ms ? c->next_ms : c->stamp->now_ms + LOOKAHEAD_MS;
 }
 
+/* What may come without news: what is due when some taker looks again by itself. Others may have been told
+ * later times, or none, so a time only grows; and who found something tells nobody whether it comes again. */
+static void checks_arm(struct pgroup *pg, int64_t retry_ms)
+{
+    if (retry_ms == 0)
+        pg->armed_ms = INT64_MAX;
+    else if (retry_ms > pg->armed_ms)
+        pg->armed_ms = retry_ms;
+}
+
 void apply_checks(struct state *st, const struct stamp *stamp, const struct command *cmd,
                   struct outcome *out)
 {
@@ -201,8 +211,7 @@ void apply_checks(struct state *st, const struct stamp *stamp, const struct comm
         buf_put_slice(&out->reply, buf_slice(&c.items));
         out->nothing = c.found == 0;
         out->retry_at_ms = out->nothing ? checks_retry(&c) : 0;
-        if (out->nothing)
-            c.pgroup->armed_ms = out->retry_at_ms ? out->retry_at_ms : INT64_MAX;
+        checks_arm(c.pgroup, out->retry_at_ms);
     } else {
         st->sick = st->sick || c.found > 0;
         state_fail(out, c.status == ST_OK ? ST_NOMEM : c.status, "CHECKS");

@@ -235,6 +235,40 @@ static void when_to_come_again(void **state)
     assert_true(s->fx.keys[0] == news_key(NEWS_PGROUP, SLICE_LIT("pg"), slice_of(NULL, 0)));
 }
 
+static bool told(const struct store *s)
+{
+    uint64_t key = news_key(NEWS_PGROUP, SLICE_LIT("pg"), slice_of(NULL, 0));
+    bool found = false;
+    for (uint32_t i = 0; i < s->fx.n_keys; i++)
+        found = found || s->fx.keys[i] == key;
+    return found;
+}
+
+/* One that waits for news only, and one that asks and goes: the first is still told. */
+static void another_asked_meanwhile(void **state)
+{
+    struct store *s = *state;
+    store_expect(s, "[]", "CHECKS pg"); /* nothing is pending: waits for news */
+    (void)store_do(s, "HALF other t a");
+    store_expect(s, "[]", "CHECKS pg"); /* told to come in a moment, and does not */
+    s->now_ms += 10000;
+    half(s, "CHECKIN 200");
+    assert_true(told(s));
+}
+
+/* Two that wait for news only: the first is woken, takes what is due, and does not come again. */
+static void another_was_woken(void **state)
+{
+    struct store *s = *state;
+    store_expect(s, "[]", "CHECKS pg");
+    store_expect(s, "[]", "CHECKS pg");
+    half(s, "CHECKIN 0");
+    assert_true(told(s));
+    assert_int_equal(asked(s), 1);
+    half(s, "CHECKIN 200");
+    assert_true(told(s));
+}
+
 /* Objects of many bytes: what fits a reply comes, the rest with the next. */
 static void large_ones(void **state)
 {
@@ -314,7 +348,7 @@ int main(void)
         STORE_TEST(extended),        STORE_TEST(taken_back),          STORE_TEST(last_one_taken_back),
         STORE_TEST(count_and_order), STORE_TEST(in_one_group),        STORE_TEST(when_to_come_again),
         STORE_TEST(large_ones),      STORE_TEST(failed_scan),         STORE_TEST(policy_changes),
-        STORE_TEST(many_producer_groups),
+        STORE_TEST(many_producer_groups), STORE_TEST(another_asked_meanwhile), STORE_TEST(another_was_woken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
