@@ -326,6 +326,22 @@ static void policy_changes(void **state)
     assert_int_equal(store_rows(s, 'K') + store_rows(s, 'W'), 0);
 }
 
+/* check_max lowered below the asks so far: there is no further one. */
+static void no_ask_too_many(void **state)
+{
+    struct store *s = *state;
+    half(s, "CHECKIN 0");
+    assert_int_equal(asked(s), 1);
+    store_pass(s, 30000);
+    assert_int_equal(asked(s), 1);
+    s->policy.check_max = 2;
+    store_pass(s, 60000);
+    assert_int_equal(asked(s), 0);
+    store_pass(s, 0);
+    assert_non_null(strstr(store_do(s, "TXN INFO %s", tx), "state:parked"));
+    assert_int_equal(store_rows(s, 'K') + store_rows(s, 'W'), 0);
+}
+
 /* More producer groups than are kept in memory: they are still asked. */
 static void many_producer_groups(void **state)
 {
@@ -349,6 +365,7 @@ int main(void)
         STORE_TEST(count_and_order), STORE_TEST(in_one_group),        STORE_TEST(when_to_come_again),
         STORE_TEST(large_ones),      STORE_TEST(failed_scan),         STORE_TEST(policy_changes),
         STORE_TEST(many_producer_groups), STORE_TEST(another_asked_meanwhile), STORE_TEST(another_was_woken),
+        STORE_TEST(no_ask_too_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
