@@ -43,6 +43,7 @@ struct call {
     bool first; /* before all that waits; only right after connecting */
     bool repeat; /* may be sent again after a reconnect */
     bool busy_again; /* and after BUSY, though others may pass it meanwhile */
+    bool keep; /* its frame is kept until it is answered though it is not sent again */
     bool written; /* was written whole at least once */
     uint8_t pauses;
     enum hmq_status status; /* TAKEN without an answer: why */

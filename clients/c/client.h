@@ -115,6 +115,12 @@ void client_service_remove(struct hmq_client *c, struct service *s);
 /* The service is ticked as soon as the driver can. */
 void client_service_kick(struct hmq_client *c, struct service *s);
 
+/* The service is ticked at due_ms at the latest. */
+void client_service_at(struct hmq_client *c, struct service *s, int64_t due_ms);
+
+/* Whether the bounds on pending requests leave room for another one. */
+bool client_has_room(struct hmq_client *c);
+
 /* Offers each service to visit() until it answers true; whether it did. Driver thread. */
 bool services_visit(struct hmq_client *c, bool (*visit)(struct service *s, void *arg), void *arg);
 

@@ -80,10 +80,25 @@ void client_service_remove(struct hmq_client *c, struct service *s)
 
 void client_service_kick(struct hmq_client *c, struct service *s)
 {
+    client_service_at(c, s, CORE_NOW);
+}
+
+void client_service_at(struct hmq_client *c, struct service *s, int64_t due_ms)
+{
     pthread_mutex_lock(&c->lock);
-    s->due_ms = CORE_NOW;
-    client_wake_locked(c, CORE_NOW);
+    if (due_ms < s->due_ms)
+        s->due_ms = due_ms;
+    client_wake_locked(c, s->due_ms);
     pthread_mutex_unlock(&c->lock);
+}
+
+bool client_has_room(struct hmq_client *c)
+{
+    pthread_mutex_lock(&c->lock);
+    const struct core *core = &c->core;
+    bool room = core->pending < core->max_pending && core->pending_bytes < core->max_pending_bytes;
+    pthread_mutex_unlock(&c->lock);
+    return room;
 }
 
 bool services_visit(struct hmq_client *c, bool (*visit)(struct service *s, void *arg), void *arg)

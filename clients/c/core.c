@@ -112,7 +112,7 @@ static void head_written(struct core *c, struct call_list *done)
     call->written = true;
     call->state = CALL_SENT;
     TAILQ_INSERT_TAIL(&c->sent, call, link);
-    if (!call->repeat)
+    if (!call->repeat && !call->keep)
         buf_free(&call->frame);
 }
 

@@ -402,9 +402,12 @@ HMQ_API enum hmq_status hmq_send(hmq_producer *producer, const char *topic, cons
 typedef void (*hmq_sent_fn)(void *arg, const char *id, const hmq_error *err);
 
 /*
- * Hands the message over and returns. It leaves after linger_ms, or as soon as max_batch_bytes are
- * waiting: what waits together leaves in one write, and the broker stores it in one sync. Messages
- * leave in the order of the calls. Where this answers HMQ_OK, fn (may be NULL) is called exactly
+ * Hands the message over and returns. Messages to a topic that come close together leave as one batch
+ * (at most 1000 messages, 64 KiB or max_batch_bytes): when it is full or after linger_ms; where that
+ * is 0, at once when nothing of its topic is without an answer, else with that answer or after 10 ms.
+ * What has queue, priority, delay_ms, at_ms or dedup, and bodies over 32 KiB, leave by themselves.
+ * A batch that the broker refuses is sent again message by message, so that each has its own answer.
+ * Messages to one topic leave in the order of the calls. Where this answers HMQ_OK, fn (may be NULL) is called exactly
  * once. Over max_inflight or max_inflight_bytes it waits up to timeout_ms with block_when_full=yes,
  * else (and on the I/O thread) HMQ_EAGAIN. The deadline of the message itself is timeout_ms too.
  */

@@ -11,15 +11,18 @@
 static bool message_init(struct hmq_message *m, const struct hmq_reply *map)
 {
     *m = (struct hmq_message){.map = map};
-    m->attributes = hmq_reply_get(map, "attributes");
+    const struct hmq_reply *attributes = hmq_reply_get(map, "attributes");
+    m->attributes = (struct hmq_reply *)(uintptr_t)attributes; /* only read: the reply owns it */
     m->properties = hmq_reply_get(map, "properties");
-    m->receipt = hmq_reply_text(hmq_reply_get(map, "id"));
-    if (!m->receipt || hmq_reply_type(hmq_reply_get(map, "body")) != HMQ_BYTES)
+    const char *receipt = hmq_reply_text(hmq_reply_get(map, "id"));
+    if (!receipt || hmq_reply_type(hmq_reply_get(map, "body")) != HMQ_BYTES)
         return false;
-    size_t n = strcspn(m->receipt, "#");
-    if (n >= sizeof m->id)
+    size_t n = strlen(receipt);
+    if (n >= sizeof m->receipt)
         return false;
-    memcpy(m->id, m->receipt, n);
+    memcpy(m->receipt, receipt, n + 1);
+    memcpy(m->id, receipt, n + 1);
+    m->id[strcspn(receipt, "#")] = '\0';
     return true;
 }
 
@@ -46,6 +49,8 @@ enum hmq_status batch_of(struct hmq_reply *reply, struct hmq_batch **ret_batch)
 size_t message_bytes(const struct hmq_message *m)
 {
     size_t bytes = MESSAGE_BYTES_FIX, len;
+    if (!m->map)
+        return bytes + m->bytes;
     hmq_message_body(m, &len);
     bytes += len;
     for (size_t i = 0; i < hmq_reply_len(m->properties); i++) {
@@ -69,8 +74,16 @@ void hmq_batch_free(hmq_batch *batch)
 {
     if (!batch)
         return;
+    for (size_t i = 0; !batch->reply && i < batch->n; i++)
+        hmq_reply_free(batch->items[i].attributes);
     hmq_reply_free(batch->reply);
     free(batch);
+}
+
+/* No message is a constant; what is made when it is asked for is made by the one thread that has it. */
+static struct hmq_message *own(const hmq_message *m)
+{
+    return (struct hmq_message *)(uintptr_t)m;
 }
 
 static const struct hmq_reply *attribute(const hmq_message *m, const char *name)
@@ -78,72 +91,94 @@ static const struct hmq_reply *attribute(const hmq_message *m, const char *name)
     return m ? hmq_reply_get(m->attributes, name) : NULL;
 }
 
+static bool in_record(const hmq_message *m)
+{
+    return m && !m->map;
+}
+
 const char *hmq_message_id(const hmq_message *m)
 {
+    if (in_record(m))
+        parts_name(own(m));
     return m ? m->id : NULL;
 }
 
 const char *hmq_message_receipt(const hmq_message *m)
 {
+    if (in_record(m))
+        parts_name(own(m));
     return m ? m->receipt : NULL;
 }
 
 const char *hmq_message_topic(const hmq_message *m)
 {
-    return hmq_reply_text(attribute(m, "topic"));
+    return in_record(m) ? m->parts.topic : hmq_reply_text(attribute(m, "topic"));
 }
 
 const void *hmq_message_body(const hmq_message *m, size_t *ret_len)
 {
-    return hmq_reply_bytes(m ? hmq_reply_get(m->map, "body") : NULL, ret_len);
+    if (!in_record(m))
+        return hmq_reply_bytes(m ? hmq_reply_get(m->map, "body") : NULL, ret_len);
+    if (ret_len)
+        *ret_len = m->parts.len;
+    return m->parts.body;
 }
 
 const char *hmq_message_key(const hmq_message *m, size_t i)
 {
+    if (in_record(m))
+        return i < m->parts.n_keys ? m->parts.keys[i] : NULL;
     return hmq_reply_text(hmq_reply_at(attribute(m, "key"), i));
 }
 
 const char *hmq_message_tag(const hmq_message *m)
 {
-    return hmq_reply_text(attribute(m, "tag"));
+    return in_record(m) ? m->parts.tag : hmq_reply_text(attribute(m, "tag"));
 }
 
 const char *hmq_message_order(const hmq_message *m)
 {
-    return hmq_reply_text(attribute(m, "order"));
+    return in_record(m) ? m->parts.order : hmq_reply_text(attribute(m, "order"));
 }
 
 const char *hmq_message_prop(const hmq_message *m, const char *name)
 {
-    return hmq_reply_text(m ? hmq_reply_get(m->properties, name) : NULL);
+    if (!in_record(m))
+        return hmq_reply_text(m ? hmq_reply_get(m->properties, name) : NULL);
+    for (size_t i = 0; name && i < m->parts.n_props; i++)
+        if (strcmp(m->parts.props[i].name, name) == 0)
+            return m->parts.props[i].value;
+    return NULL;
 }
 
 uint32_t hmq_message_queue(const hmq_message *m)
 {
-    return (uint32_t)reply_uint(attribute(m, "queue"));
+    return in_record(m) ? m->parts.queue : (uint32_t)reply_uint(attribute(m, "queue"));
 }
 
 uint64_t hmq_message_offset(const hmq_message *m)
 {
-    return reply_uint(attribute(m, "offset"));
+    return in_record(m) ? m->parts.offset : reply_uint(attribute(m, "offset"));
 }
 
 uint32_t hmq_message_attempt(const hmq_message *m)
 {
-    return (uint32_t)reply_uint(attribute(m, "attempt"));
+    return in_record(m) ? m->parts.attempt : (uint32_t)reply_uint(attribute(m, "attempt"));
 }
 
 int64_t hmq_message_stored_ms(const hmq_message *m)
 {
-    return hmq_reply_int(attribute(m, "stored"), 0);
+    return in_record(m) ? m->parts.stored_ms : hmq_reply_int(attribute(m, "stored"), 0);
 }
 
 int64_t hmq_message_lease_until_ms(const hmq_message *m)
 {
-    return hmq_reply_int(attribute(m, "lease_until"), 0);
+    return in_record(m) ? m->parts.lease_until_ms : hmq_reply_int(attribute(m, "lease_until"), 0);
 }
 
 const hmq_reply *hmq_message_attributes(const hmq_message *m)
 {
+    if (in_record(m) && !parts_describe(own(m)))
+        return NULL;
     return m ? m->attributes : NULL;
 }

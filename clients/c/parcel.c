@@ -10,8 +10,6 @@
 #include "clients/c/sender.h"
 #include "protocol/limits.h"
 
-#define DEDUP_SIZE 48
-
 /* What goes on the wire, after defaults. */
 struct letter {
     const struct parcel *parcel;
@@ -114,13 +112,26 @@ static enum hmq_status check_parcel(const struct parcel *p, const hmq_send_optio
     return HMQ_OK;
 }
 
+enum hmq_status parcel_options(const struct parcel *p, hmq_send_options *ret_options,
+                               hmq_error *err)
+{
+    if (!read_options(ret_options, p->options))
+        return error_set(err, HMQ_EINVAL, "send_options: start from HMQ_SEND_OPTIONS");
+    return check_parcel(p, ret_options, err);
+}
+
+void sender_dedup(struct sender *s, char *ret_id)
+{
+    uint64_t n = atomic_fetch_add(&s->sequence, 1);
+    snprintf(ret_id, DEDUP_SIZE, "%s-%" PRIu64, s->prefix, n);
+}
+
 /* The ids that the sender gives. */
 static void number_letter(struct sender *s, struct letter *l)
 {
     bool half = l->parcel->pgroup != NULL;
     if (!l->o.dedup && s->dedup) {
-        uint64_t n = atomic_fetch_add(&s->sequence, 1);
-        snprintf(l->dedup, sizeof l->dedup, "%s-%" PRIu64, s->prefix, n);
+        sender_dedup(s, l->dedup);
         l->o.dedup = l->dedup;
     }
     if (l->parcel->txid)
@@ -135,9 +146,7 @@ enum hmq_status sender_encode(struct sender *s, const struct parcel *p, struct c
                               hmq_error *err)
 {
     struct letter l = {.parcel = p};
-    if (!read_options(&l.o, p->options))
-        return error_set(err, HMQ_EINVAL, "send_options: start from HMQ_SEND_OPTIONS");
-    enum hmq_status status = check_parcel(p, &l.o, err);
+    enum hmq_status status = parcel_options(p, &l.o, err);
     if (status != HMQ_OK)
         return status;
     number_letter(s, &l);

@@ -107,11 +107,11 @@ static enum hmq_status try_reserve(struct sender *s, size_t bytes)
     return status;
 }
 
-static void unreserve(struct sender *s, size_t bytes)
+void sender_unreserve(struct sender *s, size_t n, size_t bytes)
 {
     struct hmq_client *c = s->client;
     pthread_mutex_lock(&s->lock);
-    s->inflight--;
+    s->inflight -= n;
     s->inflight_bytes -= bytes;
     bool tell = s->waiting > 0 && roomy_locked(s);
     pthread_mutex_unlock(&s->lock);
@@ -120,10 +120,24 @@ static void unreserve(struct sender *s, size_t bytes)
         client_changed(c);
 }
 
-static enum hmq_status reserve(struct sender *s, size_t bytes, int64_t deadline_ms)
+void sender_hold(struct sender *s)
+{
+    pthread_mutex_lock(&s->lock);
+    s->inflight++;
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void push(struct sender *s)
+{
+    if (s->push)
+        s->push(s);
+}
+
+enum hmq_status sender_reserve(struct sender *s, size_t bytes, int64_t deadline_ms)
 {
     enum hmq_status status = try_reserve(s, bytes);
     while (status == HMQ_EAGAIN && s->block) {
+        push(s); /* what fills the room must not wait for more to come */
         if (await_sender(s, has_room, deadline_ms) != HMQ_OK)
             return HMQ_EAGAIN;
         status = try_reserve(s, bytes);
@@ -134,14 +148,21 @@ static enum hmq_status reserve(struct sender *s, size_t bytes, int64_t deadline_
 enum hmq_status sender_submit(struct sender *s, struct send_call *call, int64_t linger_ms,
                               hmq_error *err)
 {
+    enum hmq_status status = sender_reserve(s, call->call.frame.len, call->call.deadline_ms);
+    if (status == HMQ_OK)
+        return sender_submit_reserved(s, call, linger_ms, err);
+    call_drop(call);
+    return error_plain(err, status);
+}
+
+enum hmq_status sender_submit_reserved(struct sender *s, struct send_call *call, int64_t linger_ms,
+                                       hmq_error *err)
+{
     size_t bytes = call->call.frame.len;
-    enum hmq_status status = reserve(s, bytes, call->call.deadline_ms);
-    if (status == HMQ_OK) {
-        status = client_submit(s->client, &call->call, linger_ms);
-        if (status == HMQ_OK)
-            return error_none(err);
-        unreserve(s, bytes);
-    }
+    enum hmq_status status = client_submit(s->client, &call->call, linger_ms);
+    if (status == HMQ_OK)
+        return error_none(err);
+    sender_unreserve(s, 1, bytes);
     call_drop(call);
     return error_plain(err, status);
 }
@@ -151,11 +172,12 @@ void sender_release(struct send_call *call)
     struct sender *s = call->sender;
     size_t bytes = call->call.frame_bytes;
     call_drop(call);
-    unreserve(s, bytes);
+    sender_unreserve(s, 1, bytes);
 }
 
 enum hmq_status sender_flush(struct sender *s, int64_t timeout_ms, hmq_error *err)
 {
+    push(s);
     enum hmq_status status = await_sender(s, is_empty, client_deadline(s->client, timeout_ms));
     if (status == HMQ_ETIMEDOUT)
         return error_set(err, status, "some messages are not answered yet");
@@ -170,6 +192,7 @@ enum hmq_status sender_close(struct sender *s, int64_t timeout_ms, hmq_error *er
     pthread_mutex_lock(&s->lock);
     s->closing = true;
     pthread_mutex_unlock(&s->lock);
+    push(s);
     client_cancel_owned(s->client, s);
     /* What is left runs its callback at this moment, on the driver thread. */
     if (await_sender(s, is_empty, INT64_MAX) == HMQ_EWOULDBLOCK)

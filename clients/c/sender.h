@@ -3,11 +3,12 @@
  * what is under way, and closing.
  *
  *   reserve (bounds) ─► encode ─► submit ─► done ─► release ─► whoever waits for room or for the end
+ *                └────► gather.c, which makes one call of many ────┘
  *
  * The DEDUP id is "<16 hex digits of chance>-<sequence>". It is made when the message is handed over
  * and stays with the frame, so what is sent again carries the same one.
  *
- * Invariant: inflight and inflight_bytes count the asynchronous calls that are not released.
+ * Invariant: inflight and inflight_bytes count the asynchronous messages that are not released.
  */
 #ifndef HALFMQ_CLIENTS_C_SENDER_H
 #define HALFMQ_CLIENTS_C_SENDER_H
@@ -25,6 +26,7 @@ struct sender {
     size_t inflight, inflight_bytes;
     unsigned waiting;
     bool closing;
+    void (*push)(struct sender *s); /* submits what waits elsewhere; NULL: nothing does. No lock */
 };
 
 /* One message to send, or half of one. */
@@ -58,6 +60,24 @@ void sender_fini(struct sender *s);
 enum hmq_status sender_encode(struct sender *s, const struct parcel *p, struct call *call,
                               hmq_error *err);
 
+/* The caller's options, of whatever size they were in its version of the header, and whether they and the
+ * parcel can be: HMQ_EINVAL, HMQ_ETOOBIG. */
+enum hmq_status parcel_options(const struct parcel *p, hmq_send_options *ret_options,
+                               hmq_error *err);
+
+/* "<chance>-<sequence>", a new one. */
+#define DEDUP_SIZE 48
+void sender_dedup(struct sender *s, char *ret_id);
+
+/* Room for n messages of so many bytes together, waiting for it until the deadline where the option says
+ * so. HMQ_EAGAIN, HMQ_ECLOSED. What was reserved is given back by sender_unreserve; after that the sender
+ * may be gone. */
+enum hmq_status sender_reserve(struct sender *s, size_t bytes, int64_t deadline_ms);
+void sender_unreserve(struct sender *s, size_t n, size_t bytes);
+
+/* Counts in something that is no message and that closing waits for all the same. */
+void sender_hold(struct sender *s);
+
 /* A call for sender_submit; NULL: no memory. */
 struct send_call *sender_call(struct sender *s, int64_t timeout_ms,
                               void (*done)(struct call *call, const struct outcome *outcome),
@@ -66,6 +86,10 @@ struct send_call *sender_call(struct sender *s, int64_t timeout_ms,
 /* Reserves room (waiting for it where the option says so) and submits. On failure the call is freed. */
 enum hmq_status sender_submit(struct sender *s, struct send_call *call, int64_t linger_ms,
                               hmq_error *err);
+
+/* The same where its frame's bytes are reserved already. No lock is taken but the client's. */
+enum hmq_status sender_submit_reserved(struct sender *s, struct send_call *call, int64_t linger_ms,
+                                       hmq_error *err);
 
 /* At the end of done(): the call is freed and counted out. */
 void sender_release(struct send_call *call);

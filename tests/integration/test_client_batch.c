@@ -1,0 +1,507 @@
+/*
+ * test_client_batch.c: what hmq_send_async gathers: against a peer that answers as the test wants, and
+ * against a broker.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "protocol/batch.h"
+#include "protocol/message.h"
+#include "protocol/text.h"
+#include "tests/lib/fake.h"
+
+#define FAST "?reconnect_min_ms=1&reconnect_max_ms=5"
+
+/* What the callbacks were told, in their order. */
+struct told {
+    pthread_mutex_t lock;
+    unsigned n;
+    char ids[5000][32]; /* "" for a failure */
+    enum hmq_status status[5000];
+};
+
+static struct told told;
+
+static void on_told(void *arg, const char *id, const hmq_error *err)
+{
+    (void)arg;
+    pthread_mutex_lock(&told.lock);
+    assert_true(told.n < 5000);
+    snprintf(told.ids[told.n], sizeof told.ids[0], "%s", id ? id : "");
+    told.status[told.n++] = err->code;
+    pthread_mutex_unlock(&told.lock);
+}
+
+static bool told_enough(void *arg)
+{
+    const unsigned *wanted = arg;
+    pthread_mutex_lock(&told.lock);
+    bool enough = told.n >= *wanted;
+    pthread_mutex_unlock(&told.lock);
+    return enough;
+}
+
+static void wait_told(unsigned n)
+{
+    rig_eventually(told_enough, &n, "the callbacks have run");
+    assert_int_equal(told.n, n);
+}
+
+struct bench {
+    struct fake *fake;
+    hmq_client *client;
+    hmq_producer *producer;
+};
+
+static struct bench setup(void **state, const char *query)
+{
+    struct bench b = {.fake = *state};
+    hmq_error err;
+    told = (struct told){.lock = PTHREAD_MUTEX_INITIALIZER};
+    b.client = fake_client_of(b.fake, query);
+    RIG_CHECK(hmq_producer_new(b.client, NULL, &b.producer, &err), &err);
+    fake_answer_call(b.fake);
+    return b;
+}
+
+static void teardown(struct bench *b, enum hmq_status wanted)
+{
+    hmq_error err;
+    assert_int_equal(hmq_producer_close(b->producer, 20, &err), wanted);
+    hmq_client_free(b->client);
+}
+
+static void put(struct bench *b, const char *body, const hmq_send_options *o)
+{
+    hmq_error err;
+    RIG_CHECK(hmq_send_async(b->producer, "t", body, strlen(body), o, RIG_DEADLINE_MS, on_told,
+                             NULL, &err),
+              &err);
+}
+
+static struct slice bytes_of(const struct fake *f, const char *name)
+{
+    struct slice s = {0};
+    (void)rpc_bytes(rpc_get(f->frame.params, name), &s);
+    return s;
+}
+
+static void expect_method(const struct fake *f, const char *method)
+{
+    if (!slice_equal(f->frame.method, slice_str(method)))
+        fail_msg("%.*s came, not %s", (int)f->frame.method.len, (const char *)f->frame.method.data,
+                 method);
+}
+
+/* A batch came that PRODUCE would take; its bodies are "from" and on. */
+static void expect_batch(const struct fake *f, unsigned from, unsigned n)
+{
+    struct batch_facts facts;
+    struct record_header h;
+    struct message m;
+    char err[256] = "", body[16];
+    expect_method(f, "produce");
+    struct slice record = bytes_of(f, "batch");
+    assert_int_equal(batch_check(record, &facts, err, sizeof err), ST_OK);
+    assert_int_equal(record_verify(record, &h), ST_OK);
+    assert_int_equal(h.count, n);
+    for (unsigned i = 0; i < n; i++) {
+        assert_int_equal(record_message(record, &h, i, &m), ST_OK);
+        snprintf(body, sizeof body, "%u", from + i);
+        assert_true(slice_equal(m.body, slice_str(body)));
+    }
+}
+
+static void put_numbers(struct bench *b, unsigned from, unsigned n, const hmq_send_options *o)
+{
+    char body[16];
+    for (unsigned i = from; i < from + n; i++) {
+        snprintf(body, sizeof body, "%u", i);
+        put(b, body, o);
+    }
+}
+
+static void answer_place(struct fake *f, int64_t queue, int64_t offset, int64_t count)
+{
+    struct buf b;
+    buf_init(&b, 0);
+    rpc_put_result(&b, f->frame.id);
+    rpc_put_map(&b, 3);
+    rpc_put_str(&b, SLICE_LIT("queue"));
+    rpc_put_int(&b, queue);
+    rpc_put_str(&b, SLICE_LIT("offset"));
+    rpc_put_int(&b, offset);
+    rpc_put_str(&b, SLICE_LIT("count"));
+    rpc_put_int(&b, count);
+    fake_say(f, b.data, b.len);
+    buf_free(&b);
+}
+
+static void refuse(struct fake *f, const char *code, const char *text)
+{
+    struct buf b;
+    buf_init(&b, 0);
+    rpc_put_error(&b, f->frame.id, code, slice_str(text));
+    fake_say(f, b.data, b.len);
+    buf_free(&b);
+}
+
+/* Ten that came together leave together: a linger of an hour, which the producer's flush ends. */
+static void gather_ten(struct bench *b, const hmq_send_options *o)
+{
+    put_numbers(b, 0, 10, o);
+    assert_int_equal(hmq_producer_flush(b->producer, 0, NULL), HMQ_ETIMEDOUT);
+}
+
+#define LINGER FAST "&linger_ms=10000"
+
+static void test_each_gets_its_id(void **state)
+{
+    struct bench b = setup(state, LINGER);
+    gather_ten(&b, NULL);
+    fake_hear(b.fake);
+    expect_batch(b.fake, 0, 10);
+    assert_int_equal(bytes_of(b.fake, "topic").len, 1);
+    assert_null(rpc_get(b.fake->frame.params, "queue"));
+    answer_place(b.fake, 3, 95, 10);
+    wait_told(10);
+    assert_string_equal(told.ids[0], "t:3:95");
+    assert_string_equal(told.ids[9], "t:3:104");
+    teardown(&b, HMQ_OK);
+}
+
+/* What comes while the first is under way waits for its answer, and no longer. */
+static void test_gathers_while_one_is_under_way(void **state)
+{
+    struct bench b = setup(state, FAST);
+    put(&b, "0", NULL);
+    fake_hear(b.fake);
+    expect_method(b.fake, "send");
+    put_numbers(&b, 1, 5, NULL);
+    fake_answer(b.fake);
+    unsigned seen = 1;
+    while (seen < 6) { /* the answer, or GATHER_MS, may come between two of them */
+        fake_hear(b.fake);
+        if (slice_equal(b.fake->frame.method, SLICE_LIT("send"))) {
+            seen++;
+            fake_answer(b.fake);
+            continue;
+        }
+        struct record_header h;
+        assert_int_equal(record_header_read(bytes_of(b.fake, "batch"), &h), ST_OK);
+        expect_batch(b.fake, seen, h.count);
+        answer_place(b.fake, 0, seen, h.count);
+        seen += h.count;
+    }
+    assert_int_equal(seen, 6);
+    wait_told(6);
+    teardown(&b, HMQ_OK);
+}
+
+static void test_sent_again_as_it_was(void **state)
+{
+    struct bench b = setup(state, LINGER);
+    char dedup[64], first[4096];
+    gather_ten(&b, NULL);
+    fake_hear(b.fake);
+    struct slice id = bytes_of(b.fake, "dedup"), record = bytes_of(b.fake, "batch");
+    assert_true(id.len > 0 && id.len < sizeof dedup && record.len < sizeof first);
+    memcpy(dedup, id.data, id.len);
+    memcpy(first, record.data, record.len);
+    size_t id_len = id.len, len = record.len;
+    fake_hang_up(b.fake);
+    fake_answer_call(b.fake);
+    fake_hear(b.fake);
+    assert_true(slice_equal(bytes_of(b.fake, "dedup"), slice_of(dedup, id_len)));
+    assert_true(slice_equal(bytes_of(b.fake, "batch"), slice_of(first, len)));
+    answer_place(b.fake, 0, 0, 10);
+    wait_told(10);
+    assert_string_equal(told.ids[9], "t:0:9");
+    teardown(&b, HMQ_OK);
+}
+
+static void test_not_sent_again_without_dedup(void **state)
+{
+    struct bench b = setup(state, LINGER "&dedup=no");
+    gather_ten(&b, NULL);
+    fake_hear(b.fake);
+    assert_null(rpc_get(b.fake->frame.params, "dedup"));
+    fake_hang_up(b.fake);
+    wait_told(10);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(told.status[i], HMQ_EUNKNOWN);
+    teardown(&b, HMQ_OK);
+}
+
+/* One message that cannot be does not take the others with it. */
+static void test_refused_batch_goes_one_by_one(void **state)
+{
+    hmq_prop prop = {"name", "value"};
+    hmq_send_options o = HMQ_SEND_OPTIONS;
+    struct bench b = setup(state, LINGER "&dedup=no");
+    char body[16];
+    o.key = "k";
+    o.tag = "red";
+    o.ttl_ms = 60000;
+    o.props = &prop;
+    o.n_props = 1;
+    gather_ten(&b, &o);
+    fake_hear(b.fake);
+    expect_batch(b.fake, 0, 10);
+    refuse(b.fake, "TOOBIG", "message 3 of the batch: a body of 1 byte");
+    for (int i = 0; i < 10; i++) {
+        int64_t ttl = 0;
+        fake_hear(b.fake);
+        expect_method(b.fake, "send");
+        snprintf(body, sizeof body, "%d", i);
+        assert_true(slice_equal(bytes_of(b.fake, "body"), slice_str(body)));
+        assert_true(slice_equal(bytes_of(b.fake, "tag"), SLICE_LIT("red")));
+        assert_true(rpc_int(rpc_get(b.fake->frame.params, "ttl"), &ttl) && ttl == 60000);
+        assert_int_equal(rpc_len(rpc_get(b.fake->frame.params, "key")), 1);
+        assert_non_null(rpc_get(rpc_get(b.fake->frame.params, "prop"), "name"));
+        if (i == 3)
+            refuse(b.fake, "TOOBIG", "a body of 1 byte");
+        else
+            fake_answer(b.fake);
+    }
+    wait_told(10);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(told.status[i], i == 3 ? HMQ_ETOOBIG : HMQ_OK);
+    teardown(&b, HMQ_OK);
+}
+
+static void test_what_concerns_all_is_told_to_all(void **state)
+{
+    struct bench b = setup(state, LINGER);
+    gather_ten(&b, NULL);
+    fake_hear(b.fake);
+    refuse(b.fake, "DISKFULL", "the disk is full");
+    wait_told(10);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(told.status[i], HMQ_EDISKFULL);
+    teardown(&b, HMQ_OK);
+}
+
+/* A broker that knows no batches is not asked for one again. */
+static void test_older_broker(void **state)
+{
+    struct bench b = setup(state, FAST "&linger_ms=200");
+    gather_ten(&b, NULL);
+    fake_hear(b.fake);
+    refuse(b.fake, "ERR", "unknown command 'PRODUCE': HELP lists them all");
+    for (int i = 0; i < 10; i++) {
+        fake_hear(b.fake);
+        expect_method(b.fake, "send");
+        fake_answer(b.fake);
+    }
+    wait_told(10);
+    put_numbers(&b, 0, 2, NULL);
+    for (int i = 0; i < 2; i++) {
+        fake_hear(b.fake);
+        expect_method(b.fake, "send");
+    }
+    teardown(&b, HMQ_ETIMEDOUT);
+    wait_told(12);
+}
+
+static void test_wrong_count(void **state)
+{
+    struct bench b = setup(state, LINGER);
+    gather_ten(&b, NULL);
+    fake_hear(b.fake);
+    answer_place(b.fake, 0, 0, 9);
+    wait_told(10);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(told.status[i], HMQ_EPROTO);
+    teardown(&b, HMQ_OK);
+}
+
+static void test_closed_when_full(void **state)
+{
+    struct bench b = setup(state, LINGER);
+    put_numbers(&b, 0, 2000, NULL);
+    for (unsigned i = 0; i < 2; i++) {
+        fake_hear(b.fake);
+        expect_batch(b.fake, i * 1000, 1000);
+        answer_place(b.fake, 0, i * 1000, 1000);
+    }
+    wait_told(2000);
+    teardown(&b, HMQ_OK);
+}
+
+/* A message that only SEND can take leaves after what was gathered before it. */
+static void test_order_of_the_calls(void **state)
+{
+    hmq_send_options o = HMQ_SEND_OPTIONS;
+    struct bench b = setup(state, LINGER);
+    o.priority = 3;
+    put_numbers(&b, 0, 3, NULL);
+    put(&b, "urgent", &o);
+    fake_hear(b.fake);
+    expect_batch(b.fake, 0, 3);
+    answer_place(b.fake, 0, 0, 3);
+    assert_int_equal(hmq_producer_close(b.producer, 0, NULL), HMQ_ETIMEDOUT);
+    assert_int_equal(told.n, 4);
+    hmq_client_free(b.client);
+}
+
+static void answer_queues(struct fake *f, int64_t n)
+{
+    struct buf b;
+    expect_method(f, "topic_info");
+    buf_init(&b, 0);
+    rpc_put_result(&b, f->frame.id);
+    rpc_put_map(&b, 1);
+    rpc_put_str(&b, SLICE_LIT("order_queues"));
+    rpc_put_int(&b, n);
+    fake_say(f, b.data, b.len);
+    buf_free(&b);
+}
+
+/* ORDER: singly until the queues are known, then to the queue of the key; not that queue: anew. */
+static void test_order_keys_find_their_queue(void **state)
+{
+    hmq_send_options o = HMQ_SEND_OPTIONS;
+    struct bench b = setup(state, FAST);
+    o.order = "account-7";
+    int64_t queue = 0, belongs = (int64_t)(text_hash(SLICE_LIT("account-7")) % 5);
+    put(&b, "first", &o);
+    fake_hear(b.fake);
+    answer_queues(b.fake, 5);
+    fake_hear(b.fake);
+    expect_method(b.fake, "send");
+    fake_answer(b.fake);
+    wait_told(1);
+    hmq_producer_flush(b.producer, RIG_DEADLINE_MS, NULL); /* the queues are known */
+    put(&b, "alone", &o);
+    fake_hear(b.fake);
+    put_numbers(&b, 0, 2, &o);
+    expect_method(b.fake, "send");
+    fake_hear(b.fake); /* after GATHER_MS at the latest */
+    if (slice_equal(b.fake->frame.method, SLICE_LIT("produce"))) {
+        assert_true(rpc_int(rpc_get(b.fake->frame.params, "queue"), &queue));
+        assert_int_equal(queue, belongs);
+        refuse(b.fake, "ERR", "message 0 of the batch belongs to queue 1 by its ORDER");
+        fake_hear(b.fake);
+        expect_method(b.fake, "send");
+        put(&b, "more", &o); /* it is asked again */
+        do
+            fake_hear(b.fake);
+        while (slice_equal(b.fake->frame.method, SLICE_LIT("send")));
+        answer_queues(b.fake, 4);
+    }
+    teardown(&b, HMQ_ETIMEDOUT);
+}
+
+/* ---- with a broker ---- */
+
+#define KEYS 20
+#define EACH 500
+
+static void on_counted(void *arg, const char *id, const hmq_error *err)
+{
+    (void)err;
+    atomic_fetch_add((_Atomic unsigned *)arg, id != NULL);
+}
+
+/* "key number" of each message of the queue: the numbers of a key ascend. */
+static unsigned check_queue(hmq_client *client, int queue, unsigned *next)
+{
+    unsigned n = 0, got = 1;
+    char text[2][24];
+    while (got > 0) {
+        snprintf(text[0], sizeof text[0], "%d", queue);
+        snprintf(text[1], sizeof text[1], "%u", n);
+        hmq_reply *page = rig_ask(client, "read",
+                                  (const char *[]){"topic", "ordered", "queue", text[0], "offset",
+                                                   text[1], "count", "1000", NULL});
+        got = (unsigned)hmq_reply_len(page);
+        for (size_t i = 0; i < got; i++) {
+            char *end = NULL;
+            const char *body = hmq_reply_text(hmq_reply_get(hmq_reply_at(page, i), "body"));
+            unsigned long key = strtoul(body, &end, 10);
+            assert_true(key < KEYS);
+            assert_int_equal(strtoul(end, NULL, 10), next[key]++);
+        }
+        n += got;
+        hmq_reply_free(page);
+    }
+    return n;
+}
+
+/* "key number" under the ORDER of the key. */
+static void put_ordered(hmq_producer *producer, unsigned key, unsigned i, _Atomic unsigned *good)
+{
+    char order[16], body[32];
+    hmq_error err;
+    hmq_send_options o = HMQ_SEND_OPTIONS;
+    snprintf(order, sizeof order, "key-%u", key);
+    snprintf(body, sizeof body, "%u %u", key, i);
+    o.order = order;
+    RIG_CHECK(hmq_send_async(producer, "ordered", body, strlen(body), &o, RIG_DEADLINE_MS,
+                             on_counted, good, &err),
+              &err);
+}
+
+static void test_order_is_kept_by_a_broker_that_dies(void **state)
+{
+    (void)state;
+    static _Atomic unsigned good;
+    struct spawned *broker = rig_spawn(NULL);
+    hmq_client *client = rig_connect(broker, FAST);
+    hmq_producer *producer = NULL;
+    hmq_error err;
+    atomic_store(&good, 0);
+    RIG_CHECK(hmq_producer_new(client, NULL, &producer, &err), &err);
+    hmq_reply_free(rig_ask(client, "topic_create", (const char *[]){"name", "ordered", NULL}));
+    for (unsigned i = 0; i < EACH; i++) {
+        for (unsigned key = 0; key < KEYS; key++)
+            put_ordered(producer, key, i, &good);
+        if (i == 0) /* the queues of the keys are known after this */
+            RIG_CHECK(hmq_producer_flush(producer, RIG_DEADLINE_MS, &err), &err);
+        if (i % 200 == 150) {
+            spawn_kill(broker);
+            spawn_again(broker);
+        }
+    }
+    RIG_CHECK(hmq_producer_close(producer, RIG_DEADLINE_MS, &err), &err);
+    assert_int_equal(atomic_load(&good), KEYS * EACH);
+    unsigned next[KEYS] = {0}, n = 0;
+    for (int queue = 0; queue < 4; queue++)
+        n += check_queue(client, queue, next);
+    assert_int_equal(n, KEYS * EACH);
+    hmq_stats stats = {.size = sizeof stats};
+    hmq_client_stats(client, &stats);
+    assert_true(stats.requests < KEYS * EACH); /* they did travel together */
+    hmq_client_free(client);
+    assert_int_equal(spawn_stop(broker), 0);
+    spawn_free(broker);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fake_start, fake_stop)
+    const struct CMUnitTest tests[] = {
+        TEST(test_each_gets_its_id),
+        TEST(test_gathers_while_one_is_under_way),
+        TEST(test_sent_again_as_it_was),
+        TEST(test_not_sent_again_without_dedup),
+        TEST(test_refused_batch_goes_one_by_one),
+        TEST(test_what_concerns_all_is_told_to_all),
+        TEST(test_older_broker),
+        TEST(test_wrong_count),
+        TEST(test_closed_when_full),
+        TEST(test_order_of_the_calls),
+        TEST(test_order_keys_find_their_queue),
+        cmocka_unit_test(test_order_is_kept_by_a_broker_that_dies),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
