@@ -30,6 +30,7 @@ struct service {
     void (*connected)(struct service *s);
     int64_t (*tick)(struct service *s, int64_t now_ms); /* returns when it is due next */
     bool (*check)(struct service *s, uint64_t id, const struct rpc_value *params); /* mine? */
+    bool (*notify)(struct service *s, struct slice method, const struct rpc_value *params);
     int64_t due_ms; /* client's lock */
     bool busy; /* the driver is inside one of the functions */
 };

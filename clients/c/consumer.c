@@ -70,7 +70,8 @@ static void read_options(struct hmq_consumer *c, const hmq_options *o)
     c->wait_ms = options_num(o, CHOICE_wait_ms);
     c->average_bytes = AVERAGE_BYTES_FIRST;
     c->next_extend_ms = CORE_NEVER;
-    c->pop_pause_ms = 50;
+    fetch_worked(c);
+    take_begin(c);
 }
 
 static enum hmq_status check_arguments(hmq_client *c, const char *group, const char *const *topics,
@@ -122,7 +123,10 @@ enum hmq_status hmq_consumer_new(hmq_client *client, const char *group, const ch
     read_options(c, options);
     c->handler = handler;
     c->arg = arg;
-    c->service = (struct service){.tick = flow_tick, .due_ms = CORE_NOW};
+    c->service = (struct service){.connected = stream_connected,
+                                  .tick = flow_tick,
+                                  .notify = stream_notify,
+                                  .due_ms = CORE_NOW};
     size_t n_workers = (size_t)options_num(options, CHOICE_workers);
     if (!workers_start(&c->workers, n_workers, c->prefetch, handle, worker_gone, c)) {
         consumer_free(c);
@@ -153,7 +157,7 @@ static bool is_drained(void *arg)
 {
     struct hmq_consumer *c = arg;
     pthread_mutex_lock(&c->lock);
-    bool drained = c->n_held == 0 && c->calls == 0;
+    bool drained = c->n_held == 0 && c->calls == 0 && c->stream == 0;
     pthread_mutex_unlock(&c->lock);
     return drained;
 }
@@ -212,6 +216,7 @@ enum hmq_status hmq_consumer_close(hmq_consumer *c, int64_t timeout_ms, hmq_erro
         return error_plain(err, HMQ_EWOULDBLOCK);
     pthread_mutex_lock(&c->lock);
     c->draining = true;
+    flow_pump(c); /* no more comes while the handlers end */
     pthread_mutex_unlock(&c->lock);
     enum hmq_status status = stop_workers(c);
     if (status == HMQ_OK)

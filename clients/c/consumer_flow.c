@@ -2,33 +2,18 @@
  * consumer_flow.c: a consumer's requests to the broker and what their answers do; see consumer.h.
  */
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "clients/c/consumer.h"
 #include "protocol/limits.h"
 
-#define PAUSE_FIRST_MS 50 /* after a POP that was refused */
-#define PAUSE_MAX_MS 2000
-#define ACKS_MAX 1000 /* receipts in one request */
+#define ACKS_MAX 1000 /* receipts in one request, each of one message or a range */
 #define ACK_RETRY_MS 100 /* after a request that could not be made */
+#define RECEIPT_SIZE (HMQ_ID_SIZE + 24)
 
-struct flow_call {
-    struct call call;
-    struct hmq_consumer *consumer;
-    struct held *held; /* nack, reject, extend */
-    struct held_list acks; /* ack */
-    int64_t sent_ms;
-};
-
-typedef void flow_done(struct call *call, const struct outcome *outcome);
-
-static struct flow_call *flow_of(struct call *call)
-{
-    return (struct flow_call *)(void *)call; /* the call is its first member */
-}
-
-static struct flow_call *flow_call(struct hmq_consumer *c, flow_done *done)
+struct flow_call *flow_call(struct hmq_consumer *c, flow_done *done)
 {
     struct flow_call *f = calloc(1, sizeof *f);
     if (!f)
@@ -42,8 +27,7 @@ static struct flow_call *flow_call(struct hmq_consumer *c, flow_done *done)
     return f;
 }
 
-/* Under the lock. On failure the call is freed. */
-static bool flow_submit(struct flow_call *f)
+bool flow_submit(struct flow_call *f)
 {
     struct hmq_consumer *c = f->consumer;
     c->calls++;
@@ -55,8 +39,7 @@ static bool flow_submit(struct flow_call *f)
     return false;
 }
 
-/* The end of every done(): counts the call out, goes on with what waits, tells a closer. */
-static void flow_end(struct flow_call *f)
+void flow_end(struct flow_call *f)
 {
     struct hmq_consumer *c = f->consumer;
     struct hmq_client *client = c->client;
@@ -71,13 +54,14 @@ static void flow_end(struct flow_call *f)
         client_changed(client);
 }
 
-static void trouble(struct hmq_consumer *c, const char *what, const struct outcome *o)
+void flow_trouble(struct hmq_consumer *c, const char *what, enum hmq_status status,
+                  struct slice said)
 {
     char text[HMQ_ERROR_TEXT_SIZE];
-    if (o->status < HMQ_EREFUSED)
+    if (status < HMQ_EREFUSED)
         return;
-    snprintf(text, sizeof text, "%s, group %s: %.*s", what, c->group, (int)o->text.len,
-             (const char *)o->text.data);
+    snprintf(text, sizeof text, "%s, group %s: %.*s", what, c->group, (int)said.len,
+             (const char *)said.data);
     client_event(c->client, HMQ_EVENT_TROUBLE, text);
 }
 
@@ -85,7 +69,7 @@ static void trouble(struct hmq_consumer *c, const char *what, const struct outco
 
 static void delivery_release(struct delivery *d)
 {
-    assert(d);
+    assert(d->users > 0);
     if (--d->users > 0)
         return;
     hmq_batch_free(d->batch);
@@ -94,16 +78,40 @@ static void delivery_release(struct delivery *d)
 
 void held_release(struct held *h)
 {
-    struct hmq_consumer *c = h->consumer;
+    struct hmq_consumer *c = h->delivery->consumer;
     TAILQ_REMOVE(&c->held, h, link);
     c->n_held--;
     c->held_bytes -= h->bytes;
+    take_done(c);
     h->state = HELD_GONE;
-    delivery_release(h->delivery);
-    h->delivery = NULL;
     h->m = NULL;
-    if (!h->extending)
-        free(h);
+    delivery_release(h->delivery);
+}
+
+/* The neighbour behind it, where one range can name both; NULL: none. */
+static struct held *next_of(struct held *h)
+{
+    struct delivery *d = h->delivery;
+    struct held *next = h + 1;
+    if (!d->ranges || next == d->items + d->n || !h->m || !next->m)
+        return NULL;
+    return hmq_message_offset(next->m) == hmq_message_offset(h->m) + 1 ? next : NULL;
+}
+
+/* The receipt of n messages from h on. */
+static void put_receipt(struct buf *b, const struct held *h, size_t n)
+{
+    char text[RECEIPT_SIZE];
+    const struct hmq_message *m = h->m;
+    if (n == 1) {
+        rpc_put_str(b, slice_str(hmq_message_receipt(m)));
+        return;
+    }
+    uint64_t first = hmq_message_offset(m);
+    snprintf(text, sizeof text, "%.134s:%" PRIu32 ":%" PRIu64 "-%" PRIu64 "#%" PRIu32,
+             hmq_message_topic(m), hmq_message_queue(m), first, first + n - 1,
+             hmq_message_attempt(m));
+    rpc_put_str(b, slice_str(text));
 }
 
 /* ---- acknowledging ---- */
@@ -114,7 +122,7 @@ static void ack_done(struct call *call, const struct outcome *o)
     struct hmq_consumer *c = f->consumer;
     struct held *h;
     int64_t count = 0;
-    trouble(c, "ack", o);
+    flow_trouble(c, "ack", o->status, o->text);
     pthread_mutex_lock(&c->lock);
     if (o->status == HMQ_OK && rpc_int(o->result, &count))
         c->stats.acked += (uint64_t)count;
@@ -126,33 +134,59 @@ static void ack_done(struct call *call, const struct outcome *o)
     flow_end(f);
 }
 
-/* The request for the first n of c->acks. */
-static void encode_acks(struct flow_call *f, size_t n)
+/* How many of c->acks, from h on, one receipt can name. */
+static size_t run_of(struct held *h)
+{
+    size_t n = 1;
+    for (struct held *next = TAILQ_NEXT(h, ack_link); n < COUNT_MAX && next && next_of(h) == next;
+         next = TAILQ_NEXT(h, ack_link)) {
+        h = next;
+        n++;
+    }
+    return n;
+}
+
+static struct held *after_run(struct held *h, size_t n)
+{
+    while (n-- > 0)
+        h = TAILQ_NEXT(h, ack_link);
+    return h;
+}
+
+/* The request for the first of c->acks, as many as fit. Their number. */
+static size_t encode_acks(struct flow_call *f)
 {
     struct hmq_consumer *c = f->consumer;
     struct buf *b = &f->call.frame;
+    size_t receipts = 0, n = 0, run;
+    struct held *h;
+    for (h = TAILQ_FIRST(&c->acks); h && receipts < ACKS_MAX; h = after_run(h, run), receipts++)
+        run = run_of(h);
     request_begin(&f->call, "ack", 2);
     pair_text(b, "group", c->group);
     rpc_put_str(b, SLICE_LIT("receipt"));
-    rpc_put_list(b, n);
-    struct held *h = TAILQ_FIRST(&c->acks);
-    for (size_t i = 0; i < n; i++, h = TAILQ_NEXT(h, ack_link))
-        rpc_put_str(b, slice_str(h->m->receipt));
+    rpc_put_list(b, receipts);
+    h = TAILQ_FIRST(&c->acks);
+    for (size_t i = 0; i < receipts; i++, n += run, h = after_run(h, run)) {
+        run = run_of(h);
+        put_receipt(b, h, run);
+    }
     f->call.repeat = f->call.busy_again = true;
+    return n;
 }
 
 /* The answer waits for our lock, so the messages may join the request after it is submitted. */
 static void maybe_ack(struct hmq_consumer *c)
 {
-    size_t n = c->n_acks < ACKS_MAX ? c->n_acks : ACKS_MAX;
-    if (c->ack_open || n == 0 || clock_ms() < c->ack_after_ms)
+    size_t n = 0;
+    if (c->ack_open || c->n_acks == 0 || clock_ms() < c->ack_after_ms)
         return;
     struct flow_call *f = flow_call(c, ack_done);
     if (f)
-        encode_acks(f, n);
+        n = encode_acks(f);
     if (!f || !flow_submit(f)) {
         c->ack_after_ms = clock_ms() + ACK_RETRY_MS;
-        client_service_kick(c->client, &c->service);
+        client_service_at(c->client, &c->service, c->ack_after_ms);
         return;
     }
     c->ack_open = true;
@@ -160,8 +194,25 @@ static void maybe_ack(struct hmq_consumer *c)
     for (size_t i = 0; i < n; i++) {
         struct held *h = TAILQ_FIRST(&c->acks);
         TAILQ_REMOVE(&c->acks, h, ack_link);
+        h->queued = false;
         TAILQ_INSERT_TAIL(&f->acks, h, ack_link);
     }
+}
+
+/* Beside its neighbours, where they wait already: several workers end them in any order. */
+static void queue_ack(struct hmq_consumer *c, struct held *h)
+{
+    struct delivery *d = h->delivery;
+    size_t i = (size_t)(h - d->items);
+    h->state = HELD_ENDING;
+    h->queued = true;
+    c->n_acks++;
+    if (i > 0 && d->items[i - 1].queued)
+        TAILQ_INSERT_AFTER(&c->acks, &d->items[i - 1], h, ack_link);
+    else if (i + 1 < d->n && d->items[i + 1].queued)
+        TAILQ_INSERT_BEFORE(&d->items[i + 1], h, ack_link);
+    else
+        TAILQ_INSERT_TAIL(&c->acks, h, ack_link);
 }
 
 /* ---- giving back ---- */
@@ -171,7 +222,7 @@ static void end_done(struct call *call, const struct outcome *o)
     struct flow_call *f = flow_of(call);
     struct hmq_consumer *c = f->consumer;
     if (o->status != HMQ_ESTALE)
-        trouble(c, "nack", o);
+        flow_trouble(c, "nack", o->status, o->text);
     pthread_mutex_lock(&c->lock);
     held_release(f->held);
     flow_end(f);
@@ -179,7 +230,8 @@ static void end_done(struct call *call, const struct outcome *o)
 
 static void end_message(struct held *h, const char *method, int64_t delay_ms, const char *reason)
 {
-    struct flow_call *f = flow_call(h->consumer, end_done);
+    struct hmq_consumer *c = h->delivery->consumer;
+    struct flow_call *f = flow_call(c, end_done);
     h->state = HELD_ENDING;
     if (!f) {
         held_release(h);
@@ -187,8 +239,8 @@ static void end_message(struct held *h, const char *method, int64_t delay_ms, co
     }
     f->held = h;
     request_begin(&f->call, method, 2u + (delay_ms >= 0) + (reason[0] != '\0'));
-    pair_text(&f->call.frame, "group", h->consumer->group);
-    pair_text(&f->call.frame, "receipt", h->m->receipt);
+    pair_text(&f->call.frame, "group", c->group);
+    pair_text(&f->call.frame, "receipt", hmq_message_receipt(h->m));
     if (delay_ms >= 0)
         pair_int(&f->call.frame, "delay", delay_ms);
     if (reason[0])
@@ -201,20 +253,18 @@ static void end_message(struct held *h, const char *method, int64_t delay_ms, co
 
 void flow_return(struct held *h)
 {
-    h->consumer->stats.returned++;
+    h->delivery->consumer->stats.returned++;
     end_message(h, "nack", HMQ_DEFAULT, "");
 }
 
 void flow_verdict(struct held *h, enum hmq_verdict verdict, const hmq_retry *retry)
 {
-    struct hmq_consumer *c = h->consumer;
+    struct hmq_consumer *c = h->delivery->consumer;
     c->stats.handled++;
     if (verdict == HMQ_KEEP) {
         held_release(h);
     } else if (verdict == HMQ_ACK) {
-        h->state = HELD_ENDING;
-        TAILQ_INSERT_TAIL(&c->acks, h, ack_link);
-        c->n_acks++;
+        queue_ack(c, h);
     } else {
         bool reject = verdict == HMQ_REJECT;
         c->stats.nacked++;
@@ -225,52 +275,75 @@ void flow_verdict(struct held *h, enum hmq_verdict verdict, const hmq_retry *ret
 
 /* ---- extending ---- */
 
-static void extend_later(struct held *h, int64_t at_ms)
+void flow_extend_later(struct held *h, int64_t at_ms)
 {
+    struct hmq_consumer *c = h->delivery->consumer;
     h->extend_at_ms = at_ms;
-    if (at_ms < h->consumer->next_extend_ms)
-        h->consumer->next_extend_ms = at_ms;
+    if (at_ms < c->next_extend_ms)
+        c->next_extend_ms = at_ms;
+}
+
+/* What the answer means for one of the messages. */
+static void extended(struct held *h, enum hmq_status status, int64_t sent_ms)
+{
+    struct hmq_consumer *c = h->delivery->consumer;
+    h->extending = false;
+    if (h->state == HELD_GONE)
+        return;
+    if (status == HMQ_OK) {
+        c->stats.extended++;
+        h->lease_until_ms = sent_ms + c->lease_ms;
+        flow_extend_later(h, sent_ms + c->lease_ms / 2);
+    } else if (status == HMQ_ESTALE) {
+        h->lost = true;
+        c->stats.lost++;
+    } else {
+        flow_extend_later(h, clock_ms() + c->lease_ms / 8);
+    }
 }
 
 static void extend_done(struct call *call, const struct outcome *o)
 {
     struct flow_call *f = flow_of(call);
     struct hmq_consumer *c = f->consumer;
-    struct held *h = f->held;
+    struct delivery *d = f->held->delivery;
     pthread_mutex_lock(&c->lock);
-    h->extending = false;
-    if (h->state == HELD_GONE) {
-        free(h);
-    } else if (o->status == HMQ_OK) {
-        c->stats.extended++;
-        h->lease_until_ms = f->sent_ms + c->lease_ms;
-        extend_later(h, f->sent_ms + c->lease_ms / 2);
-    } else if (o->status == HMQ_ESTALE) {
-        h->lost = true;
-        c->stats.lost++;
-    } else {
-        extend_later(h, clock_ms() + c->lease_ms / 8);
-    }
+    for (size_t i = 0; i < f->n; i++)
+        extended(f->held + i, o->status, f->sent_ms);
+    delivery_release(d);
     client_service_kick(c->client, &c->service);
     flow_end(f);
 }
 
-static void extend(struct held *h, int64_t now_ms)
+/* n messages from h on, as one range. */
+static void extend(struct held *h, size_t n, int64_t now_ms)
 {
-    struct hmq_consumer *c = h->consumer;
+    struct delivery *d = h->delivery;
+    struct hmq_consumer *c = d->consumer;
     struct flow_call *f = flow_call(c, extend_done);
-    extend_later(h, now_ms + c->lease_ms / 8); /* unless the answer says otherwise */
+    for (size_t i = 0; i < n; i++)
+        flow_extend_later(h + i, now_ms + c->lease_ms / 8); /* unless the answer says otherwise */
     if (!f)
         return;
     f->held = h;
+    f->n = n;
     f->call.repeat = f->call.busy_again = true;
     request_begin(&f->call, "extend", 3);
     pair_text(&f->call.frame, "group", c->group);
-    pair_text(&f->call.frame, "receipt", h->m->receipt);
+    rpc_put_str(&f->call.frame, SLICE_LIT("receipt"));
+    put_receipt(&f->call.frame, h, n);
     pair_int(&f->call.frame, "dur", c->lease_ms);
-    h->extending = true;
     if (!flow_submit(f))
-        h->extending = false;
+        return;
+    d->users++; /* the answer's, whose messages must stay where they are */
+    for (size_t i = 0; i < n; i++)
+        h[i].extending = true;
+}
+
+/* Held, and not for too long. */
+static bool is_kept(const struct held *h, int64_t now_ms)
+{
+    return !h->lost && !h->extending && h->state < HELD_ENDING && now_ms < h->give_up_ms;
 }
 
 static void extend_due(struct hmq_consumer *c, int64_t now_ms)
@@ -279,129 +352,32 @@ static void extend_due(struct hmq_consumer *c, int64_t now_ms)
         return;
     c->next_extend_ms = CORE_NEVER;
     for (struct held *h = TAILQ_FIRST(&c->held); h; h = TAILQ_NEXT(h, link)) {
-        if (h->lost || h->extending || h->state >= HELD_ENDING || now_ms >= h->give_up_ms)
+        if (!is_kept(h, now_ms))
             continue;
-        if (h->extend_at_ms <= now_ms)
-            extend(h, now_ms);
-        else
-            extend_later(h, h->extend_at_ms);
+        if (h->extend_at_ms > now_ms) {
+            flow_extend_later(h, h->extend_at_ms);
+            continue;
+        }
+        size_t n = 1;
+        for (struct held *next = next_of(h);
+             next && n < COUNT_MAX && is_kept(next, now_ms) && next->extend_at_ms <= now_ms;
+             next = next_of(next))
+            n++;
+        extend(h, n, now_ms);
     }
 }
 
-/* ---- asking for more ---- */
-
-/* One message that came. False: no memory; it comes again when its lease ends. */
-static bool take_message(struct hmq_consumer *c, struct delivery *d, const struct hmq_message *m,
-                         int64_t now_ms)
-{
-    struct held *h = calloc(1, sizeof *h);
-    if (!h)
-        return false;
-    h->consumer = c;
-    h->delivery = d;
-    h->m = m;
-    h->bytes = message_bytes(m);
-    h->lease_until_ms = now_ms + c->lease_ms;
-    h->give_up_ms = now_ms + c->max_lease_ms;
-    d->users++;
-    TAILQ_INSERT_TAIL(&c->held, h, link);
-    c->n_held++;
-    c->held_bytes += h->bytes;
-    c->average_bytes = (c->average_bytes * 7 + h->bytes) / 8;
-    c->stats.received++;
-    extend_later(h, now_ms + c->lease_ms / 2);
-    if (c->draining || !workers_push(&c->workers, &h->task))
-        flow_return(h);
-    return true;
-}
-
-/* Under the lock. */
-static enum hmq_status take_batch(struct hmq_consumer *c, const struct outcome *o)
-{
-    struct hmq_batch *batch;
-    struct hmq_reply *reply = reply_copy(o->result);
-    struct delivery *d = calloc(1, sizeof *d);
-    enum hmq_status status = reply && d ? batch_of(reply, &batch) : HMQ_ENOMEM;
-    if (status != HMQ_OK) {
-        hmq_reply_free(reply);
-        free(d);
-        return status;
-    }
-    d->batch = batch;
-    d->users = 1; /* ours, until all are taken */
-    int64_t now_ms = clock_ms();
-    for (size_t i = 0; i < batch->n; i++)
-        if (!take_message(c, d, &batch->items[i], now_ms))
-            status = HMQ_ENOMEM;
-    delivery_release(d);
-    return status;
-}
-
-static void pop_pause(struct hmq_consumer *c)
-{
-    c->pop_after_ms = clock_ms() + c->pop_pause_ms;
-    c->pop_pause_ms = c->pop_pause_ms * 2 < PAUSE_MAX_MS ? c->pop_pause_ms * 2 : PAUSE_MAX_MS;
-}
-
-static void pop_done(struct call *call, const struct outcome *o)
-{
-    struct flow_call *f = flow_of(call);
-    struct hmq_consumer *c = f->consumer;
-    trouble(c, "pop", o);
-    pthread_mutex_lock(&c->lock);
-    enum hmq_status status = o->status == HMQ_OK ? take_batch(c, o) : o->status;
-    c->pop_open = false;
-    if (status == HMQ_OK)
-        c->pop_pause_ms = PAUSE_FIRST_MS;
-    else
-        pop_pause(c);
-    client_service_kick(c->client, &c->service);
-    flow_end(f);
-}
-
-/* How many messages there is room for. */
-static size_t room_for(const struct hmq_consumer *c)
-{
-    size_t by_count = c->prefetch - c->n_held;
-    size_t bytes = c->prefetch_bytes > c->held_bytes ? c->prefetch_bytes - c->held_bytes : 0;
-    size_t by_bytes = bytes / c->average_bytes;
-    size_t n = by_count < by_bytes ? by_count : by_bytes;
-    if (n == 0 && c->n_held == 0)
-        n = 1;
-    return n < COUNT_MAX ? n : COUNT_MAX;
-}
-
-/* Half of the room is free before more is asked for, so that a request brings many. */
-static void maybe_pop(struct hmq_consumer *c)
-{
-    size_t n = room_for(c);
-    if (c->pop_open || c->draining || n == 0 || c->n_held * 2 > c->prefetch ||
-        clock_ms() < c->pop_after_ms)
-        return;
-    struct flow_call *f = flow_call(c, pop_done);
-    if (f) {
-        f->call.deadline_ms += c->wait_ms;
-        request_begin(&f->call, "pop", 5);
-        pair_text(&f->call.frame, "group", c->group);
-        pair_texts(&f->call.frame, "topic", (const char *const *)c->topics, c->n_topics);
-        pair_int(&f->call.frame, "count", (int64_t)n);
-        pair_int(&f->call.frame, "wait", c->wait_ms);
-        pair_int(&f->call.frame, "lease", c->lease_ms);
-    }
-    c->pop_open = true;
-    if (!f || !flow_submit(f)) {
-        c->pop_open = false;
-        pop_pause(c);
-        client_service_kick(c->client, &c->service);
-    }
-}
+/* ---- the pump ---- */
 
 void flow_pump(struct hmq_consumer *c)
 {
     if (c->closing)
         return;
     maybe_ack(c);
-    maybe_pop(c);
+    if (c->pops)
+        pop_pump(c);
+    else
+        stream_pump(c);
 }
 
 int64_t flow_tick(struct service *s, int64_t now_ms)
@@ -413,8 +389,8 @@ int64_t flow_tick(struct service *s, int64_t now_ms)
     int64_t next_ms = c->next_extend_ms;
     if (!c->ack_open && c->n_acks > 0 && c->ack_after_ms < next_ms)
         next_ms = c->ack_after_ms;
-    if (!c->pop_open && !c->draining && c->pop_after_ms > now_ms && c->pop_after_ms < next_ms)
-        next_ms = c->pop_after_ms;
+    if (!c->fetch_open && c->fetch_after_ms > now_ms && c->fetch_after_ms < next_ms)
+        next_ms = c->fetch_after_ms;
     pthread_mutex_unlock(&c->lock);
     return next_ms;
 }

@@ -3,7 +3,7 @@
  *
  *   response      ─► the call with that id
  *   request check ─► the service that answers for its producer group; a refusal where none does
- *   notification  ─► nobody; there are none in the contract yet
+ *   notification  ─► the service whose stream it names; nobody's are ignored, as the contract may grow
  */
 #include <stdlib.h>
 
@@ -45,6 +45,12 @@ static void dispatch_request(struct hmq_client *c, struct rpc_frame *frame)
         respond_error(c, c->epoch, frame->id, "nobody here answers for this producer group");
 }
 
+static bool offer_notification(struct service *s, void *arg)
+{
+    const struct rpc_frame *frame = arg;
+    return s->notify && s->notify(s, frame->method, frame->params);
+}
+
 void peer_dispatch(struct hmq_client *c, const struct rpc_frame *frame)
 {
     struct rpc_frame copy = *frame;
@@ -52,4 +58,6 @@ void peer_dispatch(struct hmq_client *c, const struct rpc_frame *frame)
         dispatch_response(c, frame);
     else if (frame->type == RPC_REQUEST)
         dispatch_request(c, &copy);
+    else
+        services_visit(c, offer_notification, &copy);
 }

@@ -552,7 +552,8 @@ typedef struct hmq_consumer hmq_consumer;
 
 /*
  * Starts to consume at once. Options: workers, prefetch, prefetch_bytes, lease_ms, max_lease_ms,
- * wait_ms. Acknowledgements are gathered: while one request of them is under way, the next ones
+ * wait_ms. The broker sends messages as they come, as far as prefetch allows (where it cannot, it is
+ * asked with POP). Acknowledgements are gathered: while one request of them is under way, the next ones
  * collect. A topic that does not exist yet is asked for again until it does. Close with
  * hmq_consumer_close.
  */

@@ -22,17 +22,26 @@ static struct call *note_new(void)
     return call;
 }
 
-static void note_submit(struct hmq_client *c, uint32_t epoch, struct call *call)
+bool respond_submit(struct hmq_client *c, uint32_t epoch, struct call *call)
 {
     pthread_mutex_lock(&c->lock);
     bool same = c->connected && c->epoch == epoch && !c->stopping;
     int64_t now_ms = clock_ms();
-    bool taken = same && core_submit(&c->core, call, now_ms, 0) == HMQ_OK;
+    bool taken = same && !call->frame.failed && core_submit(&c->core, call, now_ms, 0) == HMQ_OK;
     if (taken)
         client_wake_locked(c, now_ms);
     pthread_mutex_unlock(&c->lock);
     if (!taken)
         note_done(call, NULL);
+    return taken;
+}
+
+bool respond_lives(struct hmq_client *c, uint32_t epoch)
+{
+    pthread_mutex_lock(&c->lock);
+    bool lives = c->connected && c->epoch == epoch;
+    pthread_mutex_unlock(&c->lock);
+    return lives;
 }
 
 void respond_text(struct hmq_client *c, uint32_t epoch, uint64_t id, const char *text)
@@ -42,7 +51,7 @@ void respond_text(struct hmq_client *c, uint32_t epoch, uint64_t id, const char 
         return;
     rpc_put_result(&call->frame, id);
     rpc_put_str(&call->frame, slice_str(text));
-    note_submit(c, epoch, call);
+    (void)respond_submit(c, epoch, call); /* the broker asks again */
 }
 
 void respond_error(struct hmq_client *c, uint32_t epoch, uint64_t id, const char *text)
@@ -51,5 +60,15 @@ void respond_error(struct hmq_client *c, uint32_t epoch, uint64_t id, const char
     if (!call)
         return;
     rpc_put_error(&call->frame, id, "ERR", slice_str(text));
-    note_submit(c, epoch, call);
+    (void)respond_submit(c, epoch, call);
+}
+
+struct call *respond_notify(const char *method)
+{
+    struct call *call = note_new();
+    if (call) {
+        rpc_put_notify(&call->frame, method);
+        rpc_put_list(&call->frame, 1);
+    }
+    return call;
 }

@@ -1,6 +1,6 @@
 /*
- * respond.h: our answers to the broker's requests. They belong to the connection on which the request
- * came (its epoch); where that is gone they are dropped, because the broker asks again.
+ * respond.h: frames that belong to one connection (its epoch) and are dropped where that is gone: our
+ * answers to the broker's requests, since it asks again, and what concerns a stream, which ended with it.
  */
 #ifndef HALFMQ_CLIENTS_C_RESPOND_H
 #define HALFMQ_CLIENTS_C_RESPOND_H
@@ -9,5 +9,14 @@
 
 void respond_text(struct hmq_client *c, uint32_t epoch, uint64_t id, const char *text);
 void respond_error(struct hmq_client *c, uint32_t epoch, uint64_t id, const char *text);
+
+/* A notification: put its params into the frame, then submit it. NULL: no memory. */
+struct call *respond_notify(const char *method);
+
+/* False: the connection is gone, or there is no memory. */
+bool respond_submit(struct hmq_client *c, uint32_t epoch, struct call *call);
+
+/* Whether the connection is still there. */
+bool respond_lives(struct hmq_client *c, uint32_t epoch);
 
 #endif

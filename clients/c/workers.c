@@ -84,6 +84,24 @@ bool workers_push(struct workers *w, struct task *task)
     return room;
 }
 
+void workers_push_all(struct workers *w, struct task_list *tasks, size_t n)
+{
+    pthread_mutex_lock(&w->lock);
+    size_t room = w->stopping ? 0 : w->max_tasks - w->n_tasks;
+    if (n <= room) {
+        TAILQ_CONCAT(&w->tasks, tasks, link);
+        w->n_tasks += n;
+    }
+    for (struct task *task; n > room && room > 0 && (task = TAILQ_FIRST(tasks)); room--) {
+        TAILQ_REMOVE(tasks, task, link);
+        TAILQ_INSERT_TAIL(&w->tasks, task, link);
+        w->n_tasks++;
+        n--;
+    }
+    pthread_cond_broadcast(&w->more);
+    pthread_mutex_unlock(&w->lock);
+}
+
 bool workers_here(const struct workers *w)
 {
     for (size_t i = 0; i < w->n; i++)

@@ -37,6 +37,9 @@ bool workers_start(struct workers *w, size_t n, size_t max_tasks,
 /* False: the queue is full, or the workers are stopping. */
 bool workers_push(struct workers *w, struct task *task);
 
+/* n tasks at once; those that do not fit stay in the list. */
+void workers_push_all(struct workers *w, struct task_list *tasks, size_t n);
+
 /* True on one of their threads. */
 bool workers_here(const struct workers *w);
 

@@ -173,6 +173,33 @@ static void test_each_message_once(void **state)
     desk_free(d);
 }
 
+/* Batches that are acknowledged out of their order, by ranges and what is between them. */
+static void test_batches_and_many_workers(void **state)
+{
+    (void)state;
+    struct desk *d = desk_new();
+    hmq_producer *producer = NULL;
+    hmq_error err;
+    char body[16];
+    hmq_consumer *consumer = consume(d, "batches", "?workers=4");
+    RIG_CHECK(hmq_producer_new(client, NULL, &producer, &err), &err);
+    for (int i = 0; i < BODIES; i++) {
+        int n = snprintf(body, sizeof body, "%d", i);
+        RIG_CHECK(hmq_send_async(producer, "batches", body, (size_t)n, NULL, RIG_DEADLINE_MS, NULL,
+                                 NULL, &err),
+                  &err);
+    }
+    RIG_CHECK(hmq_producer_close(producer, RIG_DEADLINE_MS, &err), &err);
+    wait_for(d, &d->distinct, BODIES, "all are handled");
+    hmq_consumer_stats stats = {.size = sizeof stats};
+    hmq_consumer_stats_get(consumer, &stats);
+    assert_int_equal(stats.lost, 0);
+    close_consumer(consumer);
+    assert_int_equal(d->calls, BODIES);
+    assert_int_equal(lag_of("batches", "lag"), 0);
+    desk_free(d);
+}
+
 static void test_nack_comes_again(void **state)
 {
     (void)state;
@@ -354,6 +381,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_message_once),
+        cmocka_unit_test(test_batches_and_many_workers),
         cmocka_unit_test(test_nack_comes_again),
         cmocka_unit_test(test_reject_goes_to_the_dead_letters),
         cmocka_unit_test(test_keep_leaves_it_alone),
