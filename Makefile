@@ -12,9 +12,11 @@ generator = $(shell [ -f $(1)/CMakeCache.txt ] || ! command -v ninja >/dev/null 
 # $(call make,preset,folder): configures and builds.
 make     = cmake --preset $(1) $(call generator,$(2)) -DHALFMQ_WERROR=$(WERROR) >/dev/null && \
            cmake --build $(2) -j $(JOBS)
+suite    = /usr/bin/python3 bench/suite --bin $(BUILD)/bin $(if $(BENCH_FULL),--full) $(if $(PEERS),--peers-folder $(PEERS))
 ctest    = ctest --test-dir $(1) --output-on-failure -j 2
 
-.PHONY: build help deps tools test demo install format format-check tidy asan tsan fuzz crash bench clean
+.PHONY: build help deps tools test demo install format format-check tidy asan tsan fuzz crash bench \
+        bench-peers clean
 
 build: deps            ## halfmqd, halfmq and libhalfmq, in build/bin and build/lib (the default)
 	@$(call make,release,$(BUILD))
@@ -65,8 +67,11 @@ fuzz: tools            ## one fuzz target for a while: T=resp SECONDS=60
 crash: build           ## the crash tests, longer: ROUNDS=50
 	@HALFMQ_CRASH_ROUNDS=$(ROUNDS) $(call ctest,$(BUILD)) -L crash
 
-bench: build           ## the figures of bench/README.md
-	@sh bench/run.sh $(BUILD)/bin
+bench: build           ## the figures of bench/README.md, beside Redis: ONLY=txn,consume BENCH_FULL=1
+	@$(suite) $(if $(ONLY),--only $(ONLY))
+
+bench-peers: build     ## the same with other brokers: PEERS=folder FETCH=1 fetches them
+	@$(suite) --peers $(if $(ONLY),--only $(ONLY)) $(if $(FETCH),--fetch)
 
 clean:                 ## removes what the builds made
 	@rm -rf build build-debug build-asan build-tsan build-fuzz

@@ -38,7 +38,8 @@ FOREIGN = (
     ("msgpack.h", ("protocol/rpc*.c",)),
     ("msgpack/*", ("protocol/rpc*.c",)),
     ("xxhash.h", ("protocol/text.c", "protocol/message.c")),
-    ("rocksdb/*", ("storage/kv.c",)),
+    # bench/raw.c is what the store is measured against: it must reach RocksDB past everything of ours.
+    ("rocksdb/*", ("storage/kv.c", "bench/raw.c")),
     ("event2/http*.h", ("broker/http.c",)),
     ("event2/*", ("broker/*", "clients/c/adapters/*")),
     ("cjson/*", ("broker/json.c", "clients/cli/*", "bench/*")),

@@ -1,0 +1,67 @@
+"""nats.py: NATS JetStream under `nats bench`: file storage, sync_interval always."""
+import os
+import re
+
+from peers import fetch
+from peers.peer import Peer, PeerFailed, Work, free_port, listens, write
+
+RATE = re.compile(r"stats: *([0-9,]+) msgs/sec", re.I)
+SYNC_MESSAGES, ASYNC_MESSAGES = 40000, 200000
+
+
+def parse_rate(text):
+    """The tester prints a line a client and, with several, one of all: that one, or the only one, is the
+    greatest."""
+    found = [float(x.replace(",", "")) for x in RATE.findall(text)]
+    if not found:
+        raise PeerFailed(f"nats: its tester printed no rate: {text.strip().splitlines()[-1:]}")
+    return max(found)
+
+
+class Nats(Peer):
+    name = "nats"
+    title = "NATS JetStream"
+    consumers = 0
+
+    @classmethod
+    def missing(cls, peers):
+        return "" if fetch.present(peers, cls.name) else "not fetched (--fetch)"
+
+    def start(self):
+        self.port = free_port()
+        write(os.path.join(self.data, "nats.conf"), [
+            f"port: {self.port}", "host: 127.0.0.1",
+            f'jetstream {{ store_dir: "{self.data}/js", sync_interval: always, max_file: 20G }}'])
+        self.launch([os.path.join(self.home, "bin", "nats-server"), "-c", "nats.conf"], "server.log")
+        self.wait_for(lambda: listens(self.port), "waited for its port")
+
+    def bench(self, *words):
+        out = self.load([os.path.join(self.home, "bin", "nats"), "-s", f"nats://127.0.0.1:{self.port}",
+                         "bench", "js", *words, "--no-progress"], self.seconds * 10)
+        return parse_rate(out), " ".join(["nats bench js", *words])
+
+    def publish(self, how, messages, *more):
+        self.turn += 1
+        stream = f"S{self.turn}"
+        return self.bench("pub", how, stream.lower(), "--create", "--stream", stream, "--msgs",
+                          str(messages), "--size", "100", "--storage", "file", *more)
+
+    def send(self):
+        return self.publish("sync", SYNC_MESSAGES, "--clients", "32")
+
+    def batches(self):
+        return self.publish("batch", ASYNC_MESSAGES, "--clients", "1", "--batch", "500")
+
+    def consume(self):
+        """What the last batches left; a consumer of its own each time, from the first message on."""
+        self.consumers += 1
+        return self.bench("consume", "--stream", f"S{self.turn}", "--consumer", f"c{self.consumers}",
+                          "--msgs", str(ASYNC_MESSAGES), "--clients", "1", "--batch", "500")
+
+    @property
+    def works(self):
+        return [
+            Work("send", "single publishes, 32 clients", "sync_interval: always", self.send),
+            Work("batch", "atomic batches of 500", "sync_interval: always", self.batches),
+            Work("consume", "consume with ack from a backlog", "sync_interval: always", self.consume),
+        ]

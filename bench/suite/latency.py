@@ -1,0 +1,40 @@
+"""latency.py: what a SEND waits at half the highest rate, over what the bare disk makes anybody wait.
+
+    highest rate   closed loop, 50 connections, one request under way on each
+    p99 of SEND    open loop at half of that: latency from the moment a request was meant to start
+    reference      p99 of a loop that appends 4 KiB and calls fdatasync, on the same disk, in turns
+"""
+import os
+
+from suite.loads import halfmq_bench, rawdb
+from suite.servers import HalfMQ
+
+SECONDS = 5
+CONNECTIONS = ("--connections", "50")
+
+
+def measure(bench):
+    f = bench.figure("p99")
+    f.fsync, f.side_unit = "fsync=always; fdatasync each", "ms"
+    with HalfMQ(bench, "latency") as broker:
+        top, top_command = halfmq_bench(bench, broker.port, "send", *CONNECTIONS, "--inflight", "50",
+                                        "--warmup", "1s", "--duration", bench.seconds(SECONDS))
+        rate = top["messages_per_s"] / 2
+        bench.say(f"p99: the highest rate is {top['messages_per_s']:.0f}/s")
+
+        def ours():
+            got, command = halfmq_bench(bench, broker.port, "send", *CONNECTIONS, "--inflight", "1000",
+                                        "--rate", f"{rate:.0f}", "--warmup", "1s", "--duration",
+                                        bench.seconds(SECONDS))
+            return got["latency_us"]["p99"] / 1000, command
+
+        bench.alternate("p99", ours, lambda: fsync(bench))
+    f.commands.insert(0, ("the highest rate", top_command))
+    f.note = f"The highest rate was {top['messages_per_s']:.0f} messages/s; half of it was asked for."
+
+
+def fsync(bench):
+    folder = os.path.join(bench.data, "fsync")
+    os.makedirs(folder, exist_ok=True)
+    got, command = rawdb(bench, "fsync", folder, "--duration", bench.seconds(SECONDS))
+    return got["latency_us"]["p99"] / 1000, command

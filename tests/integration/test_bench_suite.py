@@ -1,0 +1,167 @@
+#!/usr/bin/python3
+"""test_bench_suite.py: the suite of bench/ computes and shows what its rounds say, and goes on where a
+part of it fails. A short run against real servers proves that its loads are still understood."""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import broker as lib  # noqa: E402
+
+sys.path.insert(0, os.path.join(lib.SOURCE, "bench"))
+from peers import kafka, nats, rabbitmq, rocketmq  # noqa: E402
+from peers.peer import PeerFailed  # noqa: E402
+from suite import loads, machine, page, rows, run, table  # noqa: E402
+from suite.bench import Bench  # noqa: E402
+from suite.figure import Figure, Round  # noqa: E402
+from suite.servers import Broken  # noqa: E402
+
+
+def figure(key, *values):
+    f = Figure(rows.BY_KEY[key])
+    f.rounds = [Round(v, v * 10, 10.0) for v in values]
+    f.commands = [("HalfMQ", "a <b> | c")]
+    return f
+
+
+def refused(function, *arguments, error=Broken):
+    try:
+        function(*arguments)
+    except error as e:
+        return str(e)
+    raise AssertionError(f"{function.__name__} took {arguments!r}")
+
+
+def test_the_figure_is_the_median_of_the_rounds_ratios():
+    f = figure("send_16", 1.0, 9.0, 2.0)
+    assert f.median == 2.0 and f.side("ours") == 20.0 and f.side("theirs") == 10.0
+
+
+def test_verdicts_know_which_way_is_better():
+    assert figure("send_1", 1.05).verdict == "below"
+    assert figure("send_1", 1.1).verdict == "pass"
+    assert figure("send_1", 1.3).verdict == "aim"
+    assert figure("rss_load", 81).verdict == "below"
+    assert figure("rss_load", 80).verdict == "pass"
+    assert figure("rss_load", 72).verdict == "aim"
+    assert figure("consume", 1e6).verdict == "short of aim"
+    assert figure("ping_1", 1.0).verdict == "-"
+    assert figure("send_1").verdict == "failed"
+
+
+def test_every_row_has_its_family_and_a_section_of_the_page():
+    titles = dict(page.TITLES)
+    for row in rows.ROWS:
+        assert row.family in run.FAMILIES and row.family in titles, row.key
+
+
+def test_sides_take_turns_and_the_first_to_go_changes():
+    bench = Bench("", "", rounds=3)
+    bench.say = lambda text: None
+    went = []
+    bench.alternate("send_1", lambda: (went.append("a"), (20.0, "x"))[1],
+                    lambda: (went.append("b"), (10.0, "y"))[1])
+    assert went == ["a", "b", "b", "a", "a", "b"], went
+    f = bench.figure("send_1")
+    assert f.values == [2.0, 2.0, 2.0] and f.commands == [("HalfMQ", "x"), ("reference", "y")]
+
+
+def test_redis_benchmark_is_read_by_its_header():
+    text = ('"test","rps","avg_latency_ms","min_latency_ms","p50_latency_ms","p95_latency_ms",'
+            '"p99_latency_ms","max_latency_ms"\n"XADD a, b","1000.5","1","2","3.25","4","5.5","6"\n')
+    assert loads.parse_redis_benchmark(text) == (1000.5, 3.25, 5.5)
+    refused(loads.parse_redis_benchmark, "")
+    refused(loads.parse_redis_benchmark, "ERR something\n")
+
+
+def test_the_peers_testers_are_read():
+    assert rocketmq.parse_rates("Send TPS: 446 | Send MPS: 44622 | x\n Send TPS:  24 | y\n"
+                                "Consume TPS: 5 | z\n") == [44622.0, 24.0, 5.0]
+    refused(rocketmq.parse_rates, "no broker\n", error=PeerFailed)
+    assert kafka.parse_produced("1 records sent, 10.5 records/sec (a)\n9 records sent, 20.5 records/sec\n"
+                                ) == 20.5
+    assert kafka.parse_consumed("start, end, a, b, c, d, e, f, g, h\n1, 2, 3, 4, 5, 6, 7, 8, 9, 363240.5\n"
+                                ) == 363240.5
+    refused(kafka.parse_consumed, "", error=PeerFailed)
+    assert nats.parse_rate("NATS pub stats: 1,702 msgs/sec ~ 166 KiB/sec\n stats: 53 msgs/sec\n") == 1702
+    assert rabbitmq.parse_rate(rabbitmq.SENT, "id: x, sending rate avg: 44123 msg/s\n") == 44123
+
+
+def test_the_table_goes_between_its_marks_and_nowhere_else():
+    text = f"before\n{table.BEGIN}\nold\n{table.END}\nafter\n"
+    new = table.put_between_marks(text, "| a\\1 |\n")
+    assert new == f"before\n{table.BEGIN}\n| a\\1 |\n{table.END}\nafter\n", new
+    refused(table.put_between_marks, "no marks", "x", error=ValueError)
+    with open(os.path.join(lib.SOURCE, "bench", "README.md"), encoding="utf-8") as f:
+        table.put_between_marks(f.read(), "x")
+
+
+def test_a_table_names_what_failed_and_what_is_below():
+    failed = figure("batch")
+    failed.failure = "the disk | is full"
+    text = table.markdown([figure("send_1", 1.0), failed], "today.", [("NATS", "not fetched")])
+    assert "**below**" in text and "not measured: the disk \\| is full" in text, text
+    assert "NATS: not fetched" in text and "1.1x" in text and "1.3x" in text, text
+
+
+def test_the_page_needs_no_network_and_escapes():
+    text = page.page([figure("send_1", 1.0, 1.2), figure("rss_load", 70), figure("batch")], "today <b>", [])
+    assert "http" not in text.replace("http-equiv", "") and "today &lt;b&gt;" in text
+    assert text.count("<svg") == 2 and "a &lt;b&gt; | c" in text and "prefers-color-scheme: dark" in text
+
+
+def test_results_come_back_from_their_file():
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench("", folder)
+        bench.left_out = [("Kafka", "not fetched")]
+        bench.figures["send_1"] = figure("send_1", 1.2, 1.4)
+        args = type("", (), {"out": folder, "scale": 1.0})
+        facts = dict.fromkeys(("date", "processors", "kernel", "file_system", "halfmq", "commit", "redis"),
+                              "x")
+        run.save(bench, args, dict(facts, memory_mb=1024, load_before=0.1))
+        figures, sentence, left_out = run.load(os.path.join(folder, "results.json"))
+        assert figures[0].as_dict() == bench.figures["send_1"].as_dict() and left_out == bench.left_out
+        assert sentence == machine.sentence(dict(facts, memory_mb=1024, load_before=0.1))
+
+
+def test_a_family_that_fails_costs_its_own_rows_only():
+    bench = Bench("", "")
+    bench.say = lambda text: None
+
+    class Failing:
+        @staticmethod
+        def measure(bench):
+            bench.put("send_1", 1.0)
+            raise Broken("no disk")
+
+    kept, run.FAMILIES["sends"] = run.FAMILIES["sends"], Failing
+    try:
+        assert run.run_family(bench, "sends") == "no disk"
+    finally:
+        run.FAMILIES["sends"] = kept
+    assert bench.figure("send_16").failure == "no disk" and bench.figure("send_1").rounds
+
+
+def test_a_short_run_measures_every_row_it_was_asked_for():
+    folder = tempfile.mkdtemp(prefix="halfmq-suite-")
+    try:
+        done = subprocess.run(
+            [sys.executable, os.path.join(lib.SOURCE, "bench", "suite"), "--bin", lib.BIN, "--out", folder,
+             "--data", os.path.join(folder, "data"), "--scale", "0.01", "--rounds", "1", "--only",
+             "sends,batches,txn,consume"], capture_output=True, text=True, timeout=150)
+        assert done.returncode == 0, done.stdout + done.stderr
+        with open(os.path.join(folder, "results.json"), encoding="utf-8") as f:
+            saved = json.load(f)
+        keys = {d["key"] for d in saved["figures"]}
+        assert keys == {r.key for r in rows.ROWS if r.family in ("sends", "batches", "txn", "consume")}
+        assert all(d["median"] > 0 and d["commands"] for d in saved["figures"]), saved
+        assert "TRY-OUT" in saved["sentence"]
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(lib.run_tests(sys.modules[__name__]))
