@@ -16,7 +16,7 @@ suite    = /usr/bin/python3 bench/suite --bin $(BUILD)/bin $(if $(BENCH_FULL),--
 ctest    = ctest --test-dir $(1) --output-on-failure -j 2
 
 .PHONY: build help deps tools test demo install format format-check tidy asan tsan fuzz crash bench \
-        bench-peers clean
+        bench-peers bench-regress clean
 
 build: deps            ## halfmqd, halfmq and libhalfmq, in build/bin and build/lib (the default)
 	@$(call make,release,$(BUILD))
@@ -72,6 +72,9 @@ bench: build           ## the figures of bench/README.md, beside Redis: ONLY=txn
 
 bench-peers: build     ## the same with other brokers: PEERS=folder FETCH=1 fetches them
 	@$(suite) --peers $(if $(ONLY),--only $(ONLY)) $(if $(FETCH),--fetch)
+
+bench-regress: build   ## instructions per operation against bench/regress.baseline (valgrind); UPDATE=1
+	@/usr/bin/python3 bench/regress.py --bin $(BUILD)/bin $(if $(UPDATE),--update)
 
 clean:                 ## removes what the builds made
 	@rm -rf build build-debug build-asan build-tsan build-fuzz

@@ -12,6 +12,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import broker as lib  # noqa: E402
 
 sys.path.insert(0, os.path.join(lib.SOURCE, "bench"))
+import regress  # noqa: E402
 from peers import kafka, nats, rabbitmq, rocketmq  # noqa: E402
 from peers.peer import PeerFailed  # noqa: E402
 from suite import loads, machine, page, rows, run, table  # noqa: E402
@@ -143,6 +144,36 @@ def test_a_family_that_fails_costs_its_own_rows_only():
     finally:
         run.FAMILIES["sends"] = kept
     assert bench.figure("send_16").failure == "no disk" and bench.figure("send_1").rounds
+
+
+def test_callgrinds_file_is_read():
+    head = "# callgrind format\nevents: Ir\nsummary: 12\n\nfn=(1) main\n"
+    assert regress.parse_callgrind(head + "totals: 4567\n") == 4567
+    assert regress.parse_callgrind(head) == 12
+    refused(regress.parse_callgrind, "events: Ir\n", error=regress.Trouble)
+
+
+def test_a_regression_is_told():
+    lines = regress.compare({"a": 103.0, "b": 103.1, "c": 50.0}, {"a": 100.0, "b": 100.0, "c": 100.0})
+    assert [x[4] for x in lines] == ["same", "WORSE", "better"] and regress.failed(lines)
+    assert not regress.failed(regress.compare({"a": 90.0}, {"a": 100.0}))
+    assert regress.failed(regress.compare({}, {"a": 1.0})), "a workload that vanished"
+    assert regress.failed(regress.compare({"a": 1.0}, {})), "one that has no baseline"
+
+
+def test_the_baseline_names_the_workloads_that_there_are():
+    assert regress.parse_baseline(regress.write_baseline("cc 1", {"a": 1.5})) == ("cc 1", {"a": 1.5})
+    refused(regress.parse_baseline, "send many\n", error=regress.Trouble)
+    with open(regress.BASELINE, encoding="utf-8") as f:
+        _, baseline = regress.parse_baseline(f.read())
+    program = os.path.join(lib.BIN, "halfmq-regress")
+    names = subprocess.run([program], capture_output=True, text=True, check=True).stdout.split()
+    assert sorted(baseline) == sorted(names), (baseline, names)
+    for name in names:
+        with tempfile.TemporaryDirectory() as folder:
+            done = subprocess.run([program, name, os.path.join(folder, "data")], capture_output=True,
+                                  text=True, check=False)
+            assert done.returncode == 0 and int(done.stdout) > 0, (name, done)
 
 
 def test_a_short_run_measures_every_row_it_was_asked_for():
