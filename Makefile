@@ -6,6 +6,7 @@ PREFIX   = /usr/local
 T        = resp
 SECONDS  = 60
 ROUNDS   = 50
+KILLS    = 20
 SOURCES  = $(shell find protocol storage broker clients bench tests -name '*.[ch]' 2>/dev/null)
 # A folder that is configured already keeps its generator; a new one gets Ninja where that is there.
 generator = $(shell [ -f $(1)/CMakeCache.txt ] || ! command -v ninja >/dev/null || echo -G Ninja)
@@ -16,7 +17,7 @@ suite    = /usr/bin/python3 bench/suite --bin $(BUILD)/bin $(if $(BENCH_FULL),--
 ctest    = ctest --test-dir $(1) --output-on-failure -j 2
 
 .PHONY: build help deps tools test demo install format format-check tidy asan tsan fuzz crash bench \
-        bench-peers bench-regress clean
+        bench-peers bench-regress bench-verify bench-broken clean
 
 build: deps            ## halfmqd, halfmq and libhalfmq, in build/bin and build/lib (the default)
 	@$(call make,release,$(BUILD))
@@ -73,8 +74,17 @@ bench: build           ## the figures of bench/README.md, beside Redis: ONLY=txn
 bench-peers: build     ## the same with other brokers: PEERS=folder FETCH=1 fetches them
 	@$(suite) --peers $(if $(ONLY),--only $(ONLY)) $(if $(FETCH),--fetch)
 
+bench-verify: build    ## verify across SIGKILLs: nothing may be lost, doubled or reordered; KILLS=20
+	@/usr/bin/python3 bench/verify.py --bin $(BUILD)/bin --kills $(KILLS)
+
+bench-broken: build    ## the same on a broker broken on purpose: verify must tell
+	@cmake -S . -B build-broken $(call generator,build-broken) -DHALFMQ_BREAK=ON -DHALFMQ_TESTS=OFF \
+	    -DHALFMQ_EXAMPLES=OFF >/dev/null 2>&1 && cmake --build build-broken -j $(JOBS) --target halfmqd
+	@/usr/bin/python3 bench/verify.py --bin $(BUILD)/bin --halfmqd build-broken/bin/halfmqd --broken \
+	    --kills $(KILLS)
+
 bench-regress: build   ## instructions per operation against bench/regress.baseline (valgrind); UPDATE=1
 	@/usr/bin/python3 bench/regress.py --bin $(BUILD)/bin $(if $(UPDATE),--update)
 
 clean:                 ## removes what the builds made
-	@rm -rf build build-debug build-asan build-tsan build-fuzz
+	@rm -rf build build-debug build-asan build-tsan build-fuzz build-broken

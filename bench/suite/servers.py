@@ -56,7 +56,10 @@ class Server:
 
     def start(self):
         """Seconds until it answers PING."""
-        self.port = free_port()
+        return self.start_on(free_port())
+
+    def start_on(self, port):
+        self.port = port
         with open(self.log, "ab") as log:
             began = time.monotonic()
             self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log,

@@ -13,6 +13,7 @@ import broker as lib  # noqa: E402
 
 sys.path.insert(0, os.path.join(lib.SOURCE, "bench"))
 import regress  # noqa: E402
+import verify  # noqa: E402
 from peers import kafka, nats, rabbitmq, rocketmq  # noqa: E402
 from peers.peer import PeerFailed  # noqa: E402
 from suite import loads, machine, page, rows, run, table  # noqa: E402
@@ -174,6 +175,29 @@ def test_the_baseline_names_the_workloads_that_there_are():
             done = subprocess.run([program, name, os.path.join(folder, "data")], capture_output=True,
                                   text=True, check=False)
             assert done.returncode == 0 and int(done.stdout) > 0, (name, done)
+
+
+def test_a_broken_broker_must_be_found_out_and_a_sound_one_clean():
+    clean = dict.fromkeys(verify.FLAWS, 0)
+    assert verify.judge(clean, broken=False) == "" and verify.judge(clean, broken=True)
+    for flaw in verify.FLAWS:
+        assert flaw in verify.judge(dict(clean, **{flaw: 2}), broken=False)
+    assert verify.judge(dict(clean, lost=1), broken=True) == ""
+    assert verify.judge(dict(clean, doubled=1), broken=True), "that is another flaw than the one built in"
+
+
+def test_verify_is_clean_over_kills():
+    folder = tempfile.mkdtemp(prefix="halfmq-verify-")
+    try:
+        os.makedirs(os.path.join(folder, "bin"))
+        for name in ("halfmqd", "halfmq-bench"):
+            os.symlink(os.path.join(lib.BIN, name), os.path.join(folder, "bin", name))
+        done = subprocess.run([sys.executable, os.path.join(lib.SOURCE, "bench", "verify.py"), "--bin",
+                               os.path.join(folder, "bin"), "--kills", "2"], capture_output=True, text=True,
+                              timeout=150, check=False)
+        assert done.returncode == 0 and "lost 0" in done.stdout, done.stdout + done.stderr
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_a_short_run_measures_every_row_it_was_asked_for():

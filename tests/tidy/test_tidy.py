@@ -50,6 +50,11 @@ class Rules(unittest.TestCase):
     def test_include_downwards_is_fine(self):
         self.quiet({"broker/a.h": '#include "storage/b.h"\n', "storage/b.h": ""})
 
+    def test_include_that_one_file_may(self):
+        more = {"storage/b.h": ""}
+        self.quiet({"bench/regress.c": '#include "storage/b.h"\n', **more})
+        self.fires("include", "bench/other.h", '#include "storage/b.h"\n', others=more)
+
     def test_foreign_header(self):
         self.fires("foreign", "broker/a.c", "#include <rocksdb/c.h>\n", others={"broker/a.h": ""})
         self.quiet({"storage/kv.c": "#include <rocksdb/c.h>\n", "storage/kv.h": ""})
