@@ -25,6 +25,7 @@
 enum ask_kind {
     ASK_SEND, /* topic bodies[0] [order] [dedup] */
     ASK_MSEND, /* topic bodies */
+    ASK_PRODUCE, /* topic batch: a record, as protocol/message.h makes it */
     ASK_POP, /* group topic count wait_ms lease_ms */
     ASK_ACK, /* group topic receipts */
     ASK_HALF, /* group (the producers') topic bodies[0] [txid] [checkin_ms] */
@@ -32,6 +33,9 @@ enum ask_kind {
     ASK_ROLLBACK, /* txid */
     ASK_CHECKS, /* group wait_ms: be asked back; rpc: once, resp: each time again */
     ASK_DECIDE, /* txid, tag: answers a check-back with commit */
+    ASK_STREAM, /* group topic count (credit) lease_ms: messages are pushed from then on */
+    ASK_CREDIT, /* stream count; is not answered */
+    ASK_CLOSE, /* stream */
     ASK_COUNT
 };
 
@@ -42,17 +46,26 @@ struct ask {
     struct slice topic, group, order, dedup, txid;
     const struct slice *bodies; /* MSEND */
     size_t n_bodies;
-    struct slice body;
+    struct slice body, batch;
     const struct slice *receipts;
     size_t n_receipts;
     uint32_t count;
+    int64_t stream;
     int64_t wait_ms, lease_ms, checkin_ms;
 };
 
 enum answer_kind {
     ANSWER_DONE, /* result */
     ANSWER_REFUSED, /* text: "CODE why"; busy: it may be asked again */
-    ANSWER_CHECK /* the broker asks back: text is the txid, tag its own id of the question */
+    ANSWER_CHECK, /* the broker asks back: text is the txid, tag its own id of the question */
+    ANSWER_RECORDS, /* a stream brings: pushed */
+    ANSWER_ENDED /* a stream ended by itself: text says why */
+};
+
+/* A record, of which those messages are meant whose bit is set (little-endian words); no bits: all. */
+struct pushed {
+    struct slice record, bits;
+    int64_t queue, attempt;
 };
 
 struct answer {
@@ -61,6 +74,7 @@ struct answer {
     bool busy;
     struct slice result; /* one value, as it stands in the input */
     struct slice text;
+    struct pushed pushed;
 };
 
 /* A message that was taken. */

@@ -2,6 +2,7 @@
  * dialect_rpc.c: MessagePack-RPC, as protocol/PROTOCOL.md 7 describes it.
  *
  *   ask      [0, tag, method, {name: value, ...}]     answer   [1, tag, nil | [code, text], result]
+ *   pushed   [2, "records", {...}]                    [2, "stream_end", {...}]
  *   checked  [0, id, "check", [{"txid": ..., ...}]]   decided  [1, id, nil, "commit"]
  */
 #include "bench/dialect.h"
@@ -64,6 +65,37 @@ static void put_msend(struct buf *out, const struct ask *a)
     put_head(out, a, "msend", 2);
     put_text(out, "topic", a->topic);
     put_list(out, "body", a->bodies, a->n_bodies, rpc_put_bin);
+}
+
+static void put_produce(struct buf *out, const struct ask *a)
+{
+    put_head(out, a, "produce", 2);
+    put_text(out, "topic", a->topic);
+    put_name(out, "batch");
+    rpc_put_bin(out, a->batch);
+}
+
+static void put_stream(struct buf *out, const struct ask *a)
+{
+    put_head(out, a, "stream_group", 4);
+    put_text(out, "group", a->group);
+    put_number(out, "credit", a->count);
+    put_list(out, "topic", &a->topic, 1, rpc_put_str);
+    put_number(out, "lease", a->lease_ms);
+}
+
+static void put_credit(struct buf *out, const struct ask *a)
+{
+    rpc_put_notify(out, "stream_credit");
+    rpc_put_map(out, 2);
+    put_number(out, "stream", a->stream);
+    put_number(out, "credit", a->count);
+}
+
+static void put_close(struct buf *out, const struct ask *a)
+{
+    put_head(out, a, "stream_close", 1);
+    put_number(out, "stream", a->stream);
 }
 
 static void put_pop(struct buf *out, const struct ask *a)
@@ -181,6 +213,44 @@ static bool question(struct cursor *c, struct answer *a)
     return slice_equal(method.bytes, SLICE_LIT("check")) && a->text.len > 0;
 }
 
+/* One pair of a notification's map; what is not known is stepped over. */
+static bool pushed_pair(struct cursor *c, struct answer *a)
+{
+    struct piece name, value;
+    if (!walk_expect(c, walk_msgpack, PIECE_BYTES, &name))
+        return false;
+    struct slice *bytes = slice_equal(name.bytes, SLICE_LIT("record")) ? &a->pushed.record
+                          : slice_equal(name.bytes, SLICE_LIT("bits")) ? &a->pushed.bits
+                                                                       : NULL;
+    int64_t *number = slice_equal(name.bytes, SLICE_LIT("queue"))     ? &a->pushed.queue
+                      : slice_equal(name.bytes, SLICE_LIT("attempt")) ? &a->pushed.attempt
+                                                                      : NULL;
+    if (!bytes && !number)
+        return walk_over(c, walk_msgpack);
+    if (!walk_expect(c, walk_msgpack, bytes ? PIECE_BYTES : PIECE_INT, &value))
+        return false;
+    if (bytes)
+        *bytes = value.bytes;
+    else
+        *number = value.n;
+    return true;
+}
+
+/* "records", {...} or "stream_end", {...}: what stands behind the 2. */
+static bool notification(struct cursor *c, struct answer *a)
+{
+    struct piece method, map;
+    if (!walk_expect(c, walk_msgpack, PIECE_BYTES, &method) || !params(c, &map))
+        return false;
+    a->kind = slice_equal(method.bytes, SLICE_LIT("records")) ? ANSWER_RECORDS : ANSWER_ENDED;
+    a->text = method.bytes;
+    for (int64_t i = 0; i < map.n / 2; i++) {
+        if (!pushed_pair(c, a))
+            return false;
+    }
+    return a->kind == ANSWER_ENDED || a->pushed.record.len > 0;
+}
+
 static enum status next(struct speech *s, struct slice input, struct answer *ret_answer,
                         size_t *ret_used)
 {
@@ -191,12 +261,17 @@ static enum status next(struct speech *s, struct slice input, struct answer *ret
     if (st != ST_OK)
         return st;
     struct cursor c = cursor_of(slice_of(input.data, len));
-    if (!walk_expect(&c, walk_msgpack, PIECE_LIST, &frame) || frame.n != 4 ||
-        !walk_expect(&c, walk_msgpack, PIECE_INT, &type) ||
-        !walk_expect(&c, walk_msgpack, PIECE_INT, &id))
+    if (!walk_expect(&c, walk_msgpack, PIECE_LIST, &frame) ||
+        !walk_expect(&c, walk_msgpack, PIECE_INT, &type))
         return ST_BAD;
-    a.tag = (uint32_t)id.n;
-    if (!(type.n == RPC_RESPONSE ? response(s, &c, &a) : question(&c, &a)))
+    bool notified = type.n == RPC_NOTIFY;
+    if (frame.n != (notified ? 3 : 4) ||
+        (!notified && !walk_expect(&c, walk_msgpack, PIECE_INT, &id)))
+        return ST_BAD;
+    a.tag = notified ? 0 : (uint32_t)id.n;
+    if (!(notified                 ? notification(&c, &a)
+          : type.n == RPC_RESPONSE ? response(s, &c, &a)
+                                   : question(&c, &a)))
         return ST_BAD;
     *ret_answer = a;
     *ret_used = len;
@@ -273,6 +348,10 @@ const struct dialect dialect_rpc = {
     .name = "rpc",
     .put = {[ASK_SEND] = put_send,
             [ASK_MSEND] = put_msend,
+            [ASK_PRODUCE] = put_produce,
+            [ASK_STREAM] = put_stream,
+            [ASK_CREDIT] = put_credit,
+            [ASK_CLOSE] = put_close,
             [ASK_POP] = put_pop,
             [ASK_ACK] = put_ack,
             [ASK_HALF] = put_half,

@@ -53,6 +53,7 @@ void link_fini(struct link *l)
     free(l->ops);
     free(l->free_ops);
     free(l->key_taken);
+    streamer_free(l->flow);
     speech_fini(&l->speech);
     buf_free(&l->out);
     buf_free(&l->in);
@@ -207,6 +208,11 @@ static void take_answer(struct link *l, const struct answer *a)
     if (a->kind == ANSWER_CHECK) {
         if (l->role->question)
             l->role->question(l, a);
+        return;
+    }
+    if (a->kind == ANSWER_RECORDS || a->kind == ANSWER_ENDED) {
+        if (l->role->pushed)
+            l->role->pushed(l, a);
         return;
     }
     uint32_t number = a->tag / l->span;

@@ -10,7 +10,7 @@
  *                                            ▲                └─► a pause (busy, work) ─┐
  *                                            └──────────────────────────────────────────┘
  *   link  starts an op whenever one is free and its pace says so; a broken connection is made again
- *   role  what an op is: producer, consumer, transactor, checker (a file each)
+ *   role  what an op is: producer, consumer, streamer, transactor, checker (a file each)
  *
  * A link and its ops belong to its worker's thread; struct run is shared, its changing members are
  * atomic or behind their own locks.
@@ -41,6 +41,7 @@
 #define TXID_BYTES 24
 #define PAUSE_BUSY_NS (2 * NS_PER_MS) /* before a refused request is repeated */
 #define PAUSE_ERROR_NS (100 * NS_PER_MS) /* before a consumer that was refused asks again */
+#define STREAM_ACKS 128u /* ACKs of a stream that may be under way */
 #define POP_WAIT_MS 500
 #define CHECKS_A_POLL 100u
 #define POP_COUNT 100 /* messages a POP asks for where --batch is the producers' */
@@ -61,6 +62,8 @@ struct run {
     struct txids *txids; /* txn with an undecided share, else NULL */
     struct series series;
     struct troubles troubles;
+    bool produce; /* a batch goes as one record */
+    bool streams; /* consume takes from streams */
     bool one_by_one; /* a batch is several requests: keys, DEDUP ids or the dialect want it so */
 
     int64_t begin_ns, measure_ns, stop_ns; /* set before go */
@@ -117,9 +120,10 @@ struct role {
     void (*broken)(struct link *l, struct op *op); /* active when the connection broke */
     void (*question)(struct link *l,
                      const struct answer *a); /* the broker asks; NULL: it should not */
+    void (*pushed)(struct link *l, const struct answer *a); /* a stream brings, or ends */
 };
 
-extern const struct role role_producer, role_consumer, role_transactor, role_checker;
+extern const struct role role_producer, role_consumer, role_streamer, role_transactor, role_checker;
 
 enum link_state { LINK_DOWN, LINK_CONNECTING, LINK_UP };
 
@@ -143,6 +147,7 @@ struct link {
     uint32_t n_keys, next_key; /* verify: its keys are index, index + links, ... */
     uint8_t *key_taken;
     uint64_t seq;
+    struct flow *flow; /* streamer */
     bool last_empty; /* consumer: the last POP brought nothing */
 };
 
@@ -159,6 +164,7 @@ struct worker {
     uint8_t *space; /* bodies of one batch, batch * most bytes */
     struct slice *bodies; /* batch of them */
     struct slice *receipts;
+    struct buf record, starts; /* a batch on its way out */
     bool filled; /* space holds filler: bodies need only their heads */
 };
 
@@ -179,6 +185,10 @@ void link_close(struct link *l);
 
 #define WHAT_CONNECT UINT32_MAX /* agenda: try again to connect */
 #define WHAT_START (UINT32_MAX - 1) /* agenda: the pace says go; below: number of an op */
+
+/* ---- streamer.c ---- */
+struct flow;
+void streamer_free(struct flow *f);
 
 /* ---- op.c ---- */
 void op_pump(struct link *l); /* starts what may start, and sees whether the link is done */

@@ -47,6 +47,7 @@ enum option_name {
 struct options {
     enum mode mode;
     const char *files[2]; /* compare */
+    bool binary; /* --wire, where the load can go so */
 #define OPTION(name, kind, otherwise, argument, group, help) option_type_##kind name;
 #include "bench/option.def"
 #undef OPTION

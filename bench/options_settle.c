@@ -21,6 +21,9 @@
 #define INFLIGHT_MAX 1000000
 #define THREADS_MAX SERIES_WORKERS_MAX
 #define BATCH_ROOM_MAX (32u * 1024 * 1024)
+#define RECORD_BYTES 64u /* around the messages, at most ... */
+#define RECORD_MESSAGE_BYTES 32u /* ... and around each body */
+#define CREDIT_MAX 100000 /* what the broker keeps to */
 #define PARTS_TOTAL_MAX 64000000
 
 static bool within(const char *name, uint64_t v, uint64_t low, uint64_t high)
@@ -96,6 +99,22 @@ static void settle_amounts(struct options *o)
         o->inflight = o->connections * (o->rate > 0 ? 64 : consume ? 2 : 4);
 }
 
+/* A record and what stands around its messages. */
+static bool fits_a_record(const struct options *o)
+{
+    return o->batch <= BATCH_COUNT_MAX &&
+           o->batch * (dist_max(&o->size) + RECORD_MESSAGE_BYTES) + RECORD_BYTES <= BATCH_BYTES_MAX;
+}
+
+/* What has to be said otherwise is: the result tells how it was said. */
+static void settle_wire(struct options *o)
+{
+    bool paced = is_load(o, "consume") && (o->rate > 0 || dist_max(&o->work) > 0);
+    o->binary = strcmp(o->wire, "binary") == 0 && strcmp(o->dialect, "rpc") == 0 && !paced &&
+                (is_load(o, "consume") || fits_a_record(o));
+    o->said[BENCH_wire] = o->wire = o->binary ? "binary" : "words";
+}
+
 static uint64_t batch_max(const struct options *o)
 {
     return is_load(o, "consume") ? COUNT_MAX
@@ -112,7 +131,8 @@ static bool check_ranges(const struct options *o)
            within("threads", o->threads, 1, THREADS_MAX) &&
            within("batch", o->batch, 1, batch_max(o)) &&
            within("key-count", o->key_count, 1, KEYS_COUNT_MAX) &&
-           within("rounds", o->rounds, 1, 1000) && within("queues", o->queues, 0, QUEUES_MAX) &&
+           within("credit", o->credit, 1, CREDIT_MAX) && within("rounds", o->rounds, 1, 1000) &&
+           within("queues", o->queues, 0, QUEUES_MAX) &&
            within("size", dist_max(&o->size), 0, BODY_BYTES_CEILING) &&
            within("halfmq-port", o->halfmq_port, 0, 65535);
 }
@@ -174,6 +194,10 @@ bool options_settle(struct options *o)
     if (!settle_of(o))
         return false;
     settle_amounts(o);
+    if (strcmp(o->wire, "binary") != 0 && strcmp(o->wire, "words") != 0 &&
+        strcmp(o->wire, "msend") != 0)
+        return refuse("--wire must be binary or words (which msend also stands for)");
+    settle_wire(o);
     if (!dialect_find(o->dialect) || dialect_find(o->dialect)->redis)
         return refuse("--dialect must be rpc or resp");
     return check_ranges(o) && check_amounts(o) && check_bodies(o) && sane_name("topic", o->topic) &&

@@ -1,5 +1,5 @@
 /*
- * producer.c: an op is one batch: MSEND, or as many SENDs in one write where each message has
+ * producer.c: an op is one batch: a record (PRODUCE), MSEND, or as many SENDs in one write where each message has
  * something of its own (a key, a DEDUP id), or where the dialect has no MSEND.
  *
  *   send, e2e   what is under way when a connection breaks counts as an error; the next op is
@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "bench/units.h"
+#include "protocol/message.h"
 #include "protocol/text.h"
 
 #define ORDER_BYTES 16
@@ -49,6 +50,25 @@ static void make_body(struct link *l, const struct op *op, uint32_t i, uint64_t 
         body_make(&r->pool, &head, r->oracle != NULL, at, (size_t)size);
 }
 
+/* The bodies as a record that the broker stores as it comes. */
+static struct slice make_record(struct worker *w, uint32_t n)
+{
+    struct message m = {0};
+    struct record_header h = {.count = n};
+    buf_reset(&w->record, BATCH_BYTES_MAX);
+    buf_reset(&w->starts, BATCH_BYTES_MAX);
+    record_begin(&w->record);
+    for (uint32_t i = 0; i < n; i++) {
+        m.seq = i;
+        m.body = w->bodies[i];
+        record_add(&w->record, &w->starts, &m, 0);
+    }
+    record_end(&w->record, &w->starts, &h);
+    if (w->record.failed || w->starts.failed)
+        run_fail(w->run, "no memory to make a batch");
+    return buf_slice(&w->record);
+}
+
 static void ask_batch(struct link *l, struct op *op)
 {
     struct worker *w = l->worker;
@@ -58,6 +78,10 @@ static void ask_batch(struct link *l, struct op *op)
         struct plan p = plan_of(w->run, op->key, op->seq + i);
         make_body(l, op, i, p.size);
         op->bytes += p.size;
+    }
+    if (w->run->produce) {
+        a.kind = ASK_PRODUCE;
+        a.batch = make_record(w, op->n);
     }
     op->left = 1;
     link_ask(l, op, 0, &a);

@@ -63,11 +63,16 @@ void run_fail(struct run *r, const char *fmt, ...)
     atomic_store(&r->abort, true);
 }
 
+static bool streams_of(const struct options *o, enum mode load, bool redis)
+{
+    return o->binary && !redis && load == MODE_consume;
+}
+
 /* The latency that a load is about. */
-static enum latency main_of(enum mode load)
+static enum latency main_of(enum mode load, bool streams)
 {
     switch (load) {
-    case MODE_consume: return LAT_pop;
+    case MODE_consume: return streams ? LAT_ack : LAT_pop;
     case MODE_txn: return LAT_half_commit;
     case MODE_e2e:
     case MODE_verify: return LAT_e2e;
@@ -84,6 +89,10 @@ static unsigned parts_of(const struct run *r, struct part *parts)
                                    r->load == MODE_consume ? o->connections : o->consumers,
                                    r->load == MODE_consume ? o->inflight : pops * o->consumers};
     unsigned n = 0;
+    if (r->streams) {
+        parts[n++] = (struct part){&role_streamer, o->connections, o->connections};
+        return n;
+    }
     if (r->load == MODE_txn)
         parts[n++] = (struct part){&role_transactor, o->connections, o->inflight};
     else if (r->load != MODE_consume)
@@ -99,6 +108,8 @@ static uint32_t span_of(const struct run *r, const struct role *role)
 {
     if (role == &role_checker)
         return CHECKS_A_POLL + 2;
+    if (role == &role_streamer)
+        return STREAM_ACKS + 2;
     return role->sends ? (uint32_t)r->o->batch + 1 : 2;
 }
 
@@ -141,6 +152,8 @@ static bool run_init(struct run *r, const struct options *o, enum mode load, boo
      * tell them apart. */
     struct chance c = chance_from(o->seed ^ (uint64_t)mono_ns(), (uint64_t)getpid());
     r->id = (uint32_t)chance_next(&c);
+    r->produce = !redis && o->binary;
+    r->streams = streams_of(o, load, redis);
     r->one_by_one = redis || o->keys.kind != KEYS_NONE || o->dedup || load == MODE_verify;
     atomic_store(&r->budget, o->messages ? (int64_t)o->messages : INT64_MAX / 2);
     troubles_init(&r->troubles);
@@ -190,8 +203,10 @@ static bool worker_init(struct worker *w, struct run *r, unsigned index, unsigne
     w->space = malloc(bodies * r->pool.most);
     w->bodies = calloc(bodies, sizeof *w->bodies);
     w->receipts = calloc(COUNT_MAX, sizeof *w->receipts);
+    buf_init(&w->record, BATCH_BYTES_MAX);
+    buf_init(&w->starts, BATCH_BYTES_MAX);
     struct epoll_event e = {.events = EPOLLIN, .data.ptr = NULL};
-    bool ok = meter_init(&w->meter, main_of(r->load)) && w->links && w->epoll >= 0 &&
+    bool ok = meter_init(&w->meter, main_of(r->load, r->streams)) && w->links && w->epoll >= 0 &&
               w->wake >= 0 && w->space && w->bodies && w->receipts &&
               epoll_ctl(w->epoll, EPOLL_CTL_ADD, w->wake, &e) == 0;
     if (ok && r->load != MODE_consume)
@@ -213,6 +228,8 @@ static void worker_fini(struct worker *w)
     free(w->space);
     free(w->bodies);
     free(w->receipts);
+    buf_free(&w->record);
+    buf_free(&w->starts);
 }
 
 /* A link of a part: its share of the ops, of the rate and of the keys. */
@@ -468,7 +485,7 @@ bool run_load(const struct options *o, enum mode load, bool redis, struct result
     struct sigaction act = {.sa_handler = on_signal};
     ret_result->o = *o;
     ret_result->load = load;
-    if (!meter_init(&ret_result->sum, main_of(load))) {
+    if (!meter_init(&ret_result->sum, main_of(load, streams_of(o, load, redis)))) {
         snprintf(err, err_size, "no memory for the histograms");
         return false;
     }

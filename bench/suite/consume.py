@@ -1,13 +1,14 @@
 """consume.py: a group takes what is stored and acknowledges it, as fast as it can.
 
-Each round has a topic of its own: it is filled, then emptied. Only the emptying counts.
+Each round has a topic of its own: it is filled, then emptied. Only the emptying counts. The messages come
+from streams (halfmq-bench's --wire binary) and are acknowledged in ranges.
 """
 from suite import rows
 from suite.loads import halfmq_bench
 from suite.servers import HalfMQ
 
 MESSAGES = 3000000
-FLAGS = ("--batch", "1000", "--connections", "4")
+FLAGS = ("--connections", "4", "--credit", "20000")
 
 
 def fill(bench, port, topic, n):

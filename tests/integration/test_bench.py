@@ -132,6 +132,66 @@ def test_consume_takes_exactly():
         assert broker.text(hello=3).call("LAG", "g")[0]["lag"] == 0
 
 
+def test_both_wires_say_the_same():
+    with Broker() as broker:
+        for sent in ("binary", "words"):
+            for taken in ("binary", "words"):
+                topic = f"{sent}-{taken}"
+                result, _ = bench("send", "--topic", topic, "--messages", 2000, "--batch", 100, "--size",
+                                  "0-300", "--wire", sent, port=broker.port)
+                assert result["settings"]["wire"] == sent
+                stored = result["counts"]["bytes"]
+                result, _ = bench("consume", "--topic", topic, "--group", "g", "--messages", 2000, "--wire",
+                                  taken, port=broker.port)
+                clean(result)
+                assert result["settings"]["wire"] == taken and result["counts"]["messages"] == 2000
+                assert result["counts"]["bytes"] == stored, "other bodies came out"
+                assert all(x["lag"] == 0 for x in broker.text(hello=3).call("LAG", "g"))
+
+
+def test_a_stream_takes_no_more_than_its_credit_and_leaves_nothing_leased():
+    with Broker() as broker:
+        # One message a record, over several queues: many pieces, many ranges.
+        bench("send", "--messages", 5000, "--inflight", 64, port=broker.port)
+        result, _ = bench("consume", "--group", "g", "--messages", 3001, "--credit", 7, port=broker.port)
+        clean(result)
+        assert result["messages"] == 3001 and result["ack_us"]["count"] > 0
+        lag = broker.text(hello=3).call("LAG", "g")[0]
+        assert (lag["ready"], lag["inflight"]) == (1999, 0), lag
+        result, _ = bench("consume", "--group", "g", "--duration", "1s", port=broker.port)
+        clean(result)
+        lag = broker.text(hello=3).call("LAG", "g")[0]
+        assert result["messages"] == 1999 and lag["lag"] == 0, lag
+
+
+def lag_of(client, group):
+    try:
+        return client.call("LAG", group)[0]["lag"]
+    except Refused:  # nobody has asked for it yet
+        return sys.maxsize
+
+
+def test_a_stream_goes_on_after_a_kill():
+    with Broker() as broker:
+        bench("send", "--messages", 300000, "--batch", 100, port=broker.port)
+        with tempfile.NamedTemporaryFile(suffix=".json") as file:
+            port = broker.port
+            run = subprocess.Popen([BENCH, "consume", "--port", str(port), "--group", "g", "--messages",
+                                    "299000", "--credit", "200", "--connections", "2", "--lease", "1s",
+                                    "--quiet", "--json", file.name], stdout=subprocess.DEVNULL)
+            c = broker.text(hello=3)
+            eventually(lambda: lag_of(c, "g") < 290000, "it has begun")
+            broker.kill()
+            broker.flags = (*broker.flags, "--port", str(port))
+            broker.start()
+            assert run.wait(120) == 0
+            result = json.load(file)
+        clean(result)
+        assert result["counts"]["reconnects"] >= 2, "it was killed too late"
+        # What was acknowledged and not answered counts for nobody: there are so many, at most.
+        assert 1000 - 2 * 200 <= lag_of(broker.text(hello=3), "g") <= 1000
+
+
 def test_consume_says_that_nothing_comes():
     with Broker() as broker:
         bench("send", "--messages", 10, port=broker.port)

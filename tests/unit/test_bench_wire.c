@@ -18,6 +18,7 @@
 #include "bench/dialect.h"
 #include "bench/txids.h"
 #include "protocol/command.h"
+#include "protocol/message.h"
 #include "protocol/resp.h"
 #include "protocol/rpc.h"
 #include "tests/lib/prng.h"
@@ -26,6 +27,23 @@ static const struct slice bodies[] = {
     {(const uint8_t *)"one", 3}, {(const uint8_t *)"", 0}, {(const uint8_t *)"\r\n", 2}};
 static const struct slice receipts[] = {{(const uint8_t *)"t:0:1#1", 7},
                                         {(const uint8_t *)"t:3:99#2", 8}};
+
+/* One message in a record, as PRODUCE wants it. */
+static struct slice batch_of_one(void)
+{
+    static struct buf record;
+    struct buf starts;
+    struct message m = {.body = SLICE_LIT("x")};
+    struct record_header h = {.count = 1};
+    buf_free(&record);
+    buf_init(&record, 0);
+    buf_init(&starts, 0);
+    record_begin(&record);
+    record_add(&record, &starts, &m, 0);
+    record_end(&record, &starts, &h);
+    buf_free(&starts);
+    return buf_slice(&record);
+}
 
 static struct ask ask_of(enum ask_kind kind)
 {
@@ -53,6 +71,8 @@ static void check_rpc(enum ask_kind kind, enum command_id id)
     struct speech s;
     struct buf out;
     struct ask a = ask_of(kind);
+    if (kind == ASK_PRODUCE)
+        a.batch = batch_of_one();
     struct rpc_frame frame;
     struct command cmd;
     struct command_space space;
@@ -119,6 +139,32 @@ static void requests_are_commands(void **state)
         check_rpc(all[i].ask, all[i].rpc);
         check_resp(all[i].ask, all[i].resp);
     }
+}
+
+/* What only MessagePack-RPC can say. */
+static void streams_are_commands(void **state)
+{
+    (void)state;
+    check_rpc(ASK_PRODUCE, CMD_PRODUCE);
+    check_rpc(ASK_STREAM, CMD_STREAM_GROUP);
+    check_rpc(ASK_CLOSE, CMD_STREAM_CLOSE);
+    assert_null(dialect_resp.put[ASK_STREAM]);
+    struct speech s;
+    struct buf out;
+    struct ask a = ask_of(ASK_CREDIT);
+    struct rpc_frame frame;
+    char err[256];
+    size_t used;
+    struct rpc_reader *r = rpc_reader_new(1 << 20);
+    assert_true(speech_init(&s, &dialect_rpc, 8));
+    buf_init(&out, 0);
+    speech_put(&s, &out, &a);
+    assert_int_equal(rpc_reader_next(r, buf_slice(&out), &frame, &used, err, sizeof err), ST_OK);
+    assert_int_equal(frame.type, RPC_NOTIFY);
+    assert_true(slice_equal(frame.method, SLICE_LIT("stream_credit")));
+    buf_free(&out);
+    speech_fini(&s);
+    rpc_reader_free(r);
 }
 
 struct got {
@@ -220,6 +266,55 @@ static void refusals_are_understood(void **state)
     assert_true(slice_equal(a.text, SLICE_LIT("NOTOPIC no topic t")));
     buf_free(&tokens);
     buf_free(&bytes);
+}
+
+static void put_pushed(struct buf *bytes, const char *method, bool with_bits)
+{
+    rpc_put_notify(bytes, method);
+    rpc_put_map(bytes, with_bits ? 6 : 5);
+    rpc_put_str(bytes, SLICE_LIT("stream"));
+    rpc_put_int(bytes, 1);
+    rpc_put_str(bytes, SLICE_LIT("topic"));
+    rpc_put_str(bytes, SLICE_LIT("t"));
+    rpc_put_str(bytes, SLICE_LIT("queue"));
+    rpc_put_int(bytes, 3);
+    rpc_put_str(bytes, SLICE_LIT("record"));
+    rpc_put_bin(bytes, SLICE_LIT("RECORD"));
+    rpc_put_str(bytes, SLICE_LIT("attempt"));
+    rpc_put_int(bytes, 2);
+    if (with_bits) {
+        rpc_put_str(bytes, SLICE_LIT("bits"));
+        rpc_put_bin(bytes, SLICE_LIT("12345678"));
+    }
+}
+
+static void what_is_pushed_is_understood(void **state)
+{
+    (void)state;
+    for (int bits = 0; bits < 2; bits++) {
+        struct buf bytes;
+        struct answer a;
+        struct speech s;
+        size_t used;
+        buf_init(&bytes, 0);
+        put_pushed(&bytes, "records", bits);
+        assert_true(speech_init(&s, &dialect_rpc, 4));
+        for (size_t n = 1; n < bytes.len; n++)
+            assert_int_equal(speech_next(&s, slice_of(bytes.data, n), &a, &used), ST_MORE);
+        assert_int_equal(speech_next(&s, buf_slice(&bytes), &a, &used), ST_OK);
+        assert_int_equal(used, bytes.len);
+        assert_int_equal(a.kind, ANSWER_RECORDS);
+        assert_true(slice_equal(a.pushed.record, SLICE_LIT("RECORD")));
+        assert_int_equal(a.pushed.queue, 3);
+        assert_int_equal(a.pushed.attempt, 2);
+        assert_int_equal(a.pushed.bits.len, bits ? 8 : 0);
+        buf_reset(&bytes, 4096);
+        put_pushed(&bytes, "stream_end", false);
+        assert_int_equal(speech_next(&s, buf_slice(&bytes), &a, &used), ST_OK);
+        assert_int_equal(a.kind, ANSWER_ENDED);
+        speech_fini(&s);
+        buf_free(&bytes);
+    }
 }
 
 static void questions_are_understood(void **state)
@@ -341,6 +436,7 @@ static void txids_come_and_go(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(streams_are_commands),    cmocka_unit_test(what_is_pushed_is_understood),
         cmocka_unit_test(requests_are_commands),   cmocka_unit_test(messages_are_found),
         cmocka_unit_test(refusals_are_understood), cmocka_unit_test(questions_are_understood),
         cmocka_unit_test(redis_answers),           cmocka_unit_test(noise_is_survived),
