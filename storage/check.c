@@ -184,14 +184,19 @@ static int64_t checks_retry(const struct checks *c)
     return c->next_ms ? c->next_ms : c->stamp->now_ms + LOOKAHEAD_MS;
 }
 
-/* What may come without news: what is due when some taker looks again by itself. Others may have been told
- * later times, or none, so a time only grows; and who found something tells nobody whether it comes again. */
-static void checks_arm(struct pgroup *pg, int64_t retry_ms)
+/*
+ * What may come without news: what is due when some taker looks again by itself. Others may have been told
+ * later times, or none, so a time only grows. Who found something may not come again, and there may be more,
+ * now or later: whoever else waits is told to look, and will be given a time.
+ */
+static void checks_arm(struct checks *c, struct pgroup *pg, int64_t retry_ms)
 {
     if (retry_ms == 0)
         pg->armed_ms = INT64_MAX;
     else if (retry_ms > pg->armed_ms)
         pg->armed_ms = retry_ms;
+    if (c->found > 0)
+        state_news(c->st, &pg->news, 1);
 }
 
 void apply_checks(struct state *st, const struct stamp *stamp, const struct command *cmd,
@@ -211,7 +216,7 @@ void apply_checks(struct state *st, const struct stamp *stamp, const struct comm
         buf_put_slice(&out->reply, buf_slice(&c.items));
         out->nothing = c.found == 0;
         out->retry_at_ms = out->nothing ? checks_retry(&c) : 0;
-        checks_arm(c.pgroup, out->retry_at_ms);
+        checks_arm(&c, c.pgroup, out->retry_at_ms);
     } else {
         st->sick = st->sick || c.found > 0;
         state_fail(out, c.status == ST_OK ? ST_NOMEM : c.status, "CHECKS");

@@ -326,6 +326,23 @@ static void policy_changes(void **state)
     assert_int_equal(store_rows(s, 'K') + store_rows(s, 'W'), 0);
 }
 
+/* Two wait, two are due at once, and the news was of one: whoever takes one tells of the rest. */
+static void another_takes_the_rest(void **state)
+{
+    struct store *s = *state;
+    store_expect(s, "[]", "CHECKS pg");
+    half(s, "CHECKIN 10");
+    half(s, "CHECKIN 20");
+    assert_false(told(s));
+    s->now_ms += 20;
+    (void)store_do(s, "CHECKS pg COUNT 1");
+    assert_true(told(s));
+    (void)store_do(s, "CHECKS pg COUNT 1");
+    assert_true(told(s)); /* of what may come: the other one looks, and knows when */
+    store_expect(s, "[]", "CHECKS pg");
+    assert_false(told(s));
+}
+
 /* check_max lowered below the asks so far: there is no further one. */
 static void no_ask_too_many(void **state)
 {
@@ -365,7 +382,7 @@ int main(void)
         STORE_TEST(count_and_order), STORE_TEST(in_one_group),        STORE_TEST(when_to_come_again),
         STORE_TEST(large_ones),      STORE_TEST(failed_scan),         STORE_TEST(policy_changes),
         STORE_TEST(many_producer_groups), STORE_TEST(another_asked_meanwhile), STORE_TEST(another_was_woken),
-        STORE_TEST(no_ask_too_many),
+        STORE_TEST(another_takes_the_rest), STORE_TEST(no_ask_too_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
