@@ -251,10 +251,14 @@ static void state_put_meta(struct state *st)
 }
 
 /* What was written may have made rows stale. An empty group says nothing: after a restart its settings are
- * not known yet. */
+ * not known yet. Where young rows wait to be settled, time stands still at the first of them: without the
+ * outcomes of its like, decided since, their young rows would count again after a crash. */
 static void state_mark(struct state *st)
 {
-    struct kv_mark mark = {.now_ms = st->now_ms, .keep_ms = st->keep_ms, .floor = st->meta.young};
+    int64_t settle_ms = young_due_ms(st);
+    struct kv_mark mark = {.now_ms = settle_ms < st->now_ms ? settle_ms : st->now_ms,
+                           .keep_ms = st->keep_ms,
+                           .floor = st->meta.young};
     kv_set_mark(st->kv, &mark);
 }
 

@@ -188,6 +188,29 @@ static void large_first_message(void **state)
     store_expect(s, "[t:1:0=b]", "READ t 1 0");
 }
 
+/* More are behind than one command settles, and outcomes among them are old enough to be forgotten: they
+ * stay as long as a young row might be taken for an open transaction without them. */
+static void outcomes_outlive_young_rows(void **state)
+{
+    struct store *s = *state;
+    s->policy.txn_outcome_retention_ms = 1000;
+    for (int i = 0; i < 400; i++)
+        store_add(s, "HALF pg t a");
+    assert_true(store_write(s));
+    half(s, "");
+    store_expect(s, "[t:0:0]", "COMMIT %s", tx);
+    store_reopen(s);
+    s->now_ms += 60000;
+    store_expect(s, "OK", "TICK");
+    kv_compact(s->st->kv, KV_STATE);
+    store_reopen(s);
+    store_refused(s, "-NOTXN", "COMMIT %s", tx);
+    assert_int_equal(state_tally(s->st)->pending, 400);
+    store_pass(s, 0);
+    kv_compact(s->st->kv, KV_STATE);
+    assert_int_equal(store_rows(s, 'O'), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -195,6 +218,7 @@ int main(void)
         STORE_TEST(due_soon),        STORE_TEST(moved),       STORE_TEST(reopened),
         STORE_TEST(reopened_with_rows), STORE_TEST(one_after_the_other), STORE_TEST(many_due),
         STORE_TEST(left_behind),     STORE_TEST(large_first_message),
+        STORE_TEST(outcomes_outlive_young_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
