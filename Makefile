@@ -7,6 +7,8 @@ T        = resp
 SECONDS  = 60
 ROUNDS   = 50
 KILLS    = 20
+SEEDS    = 5000
+SEED     = 1
 SOURCES  = $(shell find protocol storage broker clients bench tests -name '*.[ch]' 2>/dev/null)
 # A folder that is configured already keeps its generator; a new one gets Ninja where that is there.
 generator = $(shell [ -f $(1)/CMakeCache.txt ] || ! command -v ninja >/dev/null || echo -G Ninja)
@@ -16,7 +18,7 @@ make     = cmake --preset $(1) $(call generator,$(2)) -DHALFMQ_WERROR=$(WERROR) 
 suite    = /usr/bin/python3 bench/suite --bin $(BUILD)/bin $(if $(BENCH_FULL),--full) $(if $(PEERS),--peers-folder $(PEERS))
 ctest    = ctest --test-dir $(1) --output-on-failure -j 2
 
-.PHONY: build help deps tools test demo install format format-check tidy asan tsan fuzz crash bench \
+.PHONY: build help deps tools test sim demo install format format-check tidy asan tsan fuzz crash bench \
         bench-peers bench-regress bench-verify bench-broken clean
 
 build: deps            ## halfmqd, halfmq and libhalfmq, in build/bin and build/lib (the default)
@@ -34,6 +36,9 @@ tools:                 ## the same for clang, its sanitizers and tools
 
 test: build            ## every test; a few minutes
 	@$(call ctest,$(BUILD))
+
+sim: build             ## transactions in a simulated world, thousands of histories: SEEDS=5000 SEED=1
+	@SIM_SEED=$(SEED) SIM_SEEDS=$(SEEDS) $(BUILD)/bin/tests/sim/sim
 
 demo: build            ## the order service: 20,000 orders, kills, an audit; under two minutes
 	@sh clients/examples/demo/run.sh $(BUILD)/bin

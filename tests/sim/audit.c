@@ -1,0 +1,247 @@
+/*
+ * audit.c: everything that is stored against everything that should be.
+ *
+ *   queues   each message once, in its place, of its transaction, visible since its COMMIT
+ *   txns     state, asks, times, by TXN INFO
+ *   rows     X Y O K W say the same and nothing more: what is decided left nothing behind
+ *
+ * Only this file knows rows (storage/FORMAT.md). Where they are changed, change it; the rest of the
+ * simulation sees what clients see.
+ */
+#include "tests/sim/world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "storage/timer.h"
+
+#define INFOS_MAX 60
+
+/* ---- queues ---- */
+
+static void want_message(struct buf *want, int t, int q, uint32_t at)
+{
+    const struct o_message *m = &w.o.queues[t][q].messages[at];
+    buf_printf(want, "t%d:%d:%u %u%.*s stored:%lld", t, q, at, m->serial, m->pad ? 1 : 0, "+",
+               (long long)m->stored_ms);
+    if (m->expires_ms != INT64_MAX)
+        buf_printf(want, " expires:%lld", (long long)m->expires_ms);
+    if (m->txid)
+        buf_printf(want, " txn:%llu", (unsigned long long)m->txid);
+}
+
+/* "(id body {attributes} {properties})" as want_message writes it; *at is moved behind it. */
+static void have_message(struct buf *have, const char **at, uint32_t pad)
+{
+    const char *id = *at + strspn(*at, "[ (");
+    const char *body = id + strcspn(id, " ") + 1, *attributes = strchr(body, '{'), *end = strchr(body, '}');
+    must(attributes && end, "READ answered something else than messages");
+    size_t digits = strspn(body, "0123456789"), dots = strspn(body + digits, ".");
+    must(dots == pad && body[digits + dots] == ' ', "a body was changed");
+    buf_printf(have, "%.*s %.*s%s stored:%lld", (int)(body - 1 - id), id, (int)digits, body, pad ? "+" : "",
+               (long long)store_field(attributes, "stored"));
+    char some[512];
+    (void)snprintf(some, sizeof(some), "%.*s", (int)(end - attributes), attributes);
+    if (store_field(some, "expires") >= 0)
+        buf_printf(have, " expires:%lld", (long long)store_field(some, "expires"));
+    if (store_field(some, "txn") >= 0)
+        buf_printf(have, " txn:%lld", (long long)store_field(some, "txn"));
+    *at = end + strcspn(end, ")");
+    *at += **at == ')' ? 1 : 0;
+}
+
+static void audit_queue(int t, int q)
+{
+    const struct o_queue *oq = &w.o.queues[t][q];
+    struct buf want, have;
+    buf_init(&want, 0);
+    buf_init(&have, 0);
+    w.s.full = true;
+    const char *at = world_ask("READ t%d %d 0 COUNT 1000", t, q);
+    w.s.full = false;
+    for (uint32_t i = 0; i < oq->end; i++) {
+        must(strchr(at, '(') != NULL, "a message that was published is not there");
+        buf_reset(&want, KIB(1));
+        buf_reset(&have, KIB(1));
+        want_message(&want, t, q, i);
+        have_message(&have, &at, oq->messages[i].pad);
+        if (slice_equal(buf_slice(&want), buf_slice(&have)))
+            continue;
+        world_note("-- should be %.*s, is %.*s", (int)want.len, (const char *)want.data, (int)have.len,
+                   (const char *)have.data);
+        must(false, "a queue holds something else");
+    }
+    must(strchr(at, '(') == NULL, "a queue holds more than was published");
+    buf_free(&want);
+    buf_free(&have);
+}
+
+static void audit_queues(void)
+{
+    for (int t = 0; t < O_TOPICS; t++) {
+        if (!w.o.topics[t].there)
+            must(strcmp(world_ask("READ t%d 0 0", t), "-NOTOPIC") == 0, "a topic is there");
+        for (int q = 0; w.o.topics[t].there && q < (int)w.o.topics[t].n_queues; q++)
+            audit_queue(t, q);
+    }
+}
+
+/* ---- transactions ---- */
+
+static void audit_txn(struct o_txn *x)
+{
+    static const char *const words[] = {
+        [O_PENDING] = " state:pending ",
+        [O_COMMITTED] = " state:committed ",
+        [O_ROLLEDBACK] = " state:rolledback ",
+        [O_PARKED] = " state:parked ",
+    };
+    const char *said = world_ask("TXN INFO %llu", (unsigned long long)x->id);
+    if (!oracle_known(&w.o, x, said, w.s.policy.txn_outcome_retention_ms))
+        return;
+    must(strstr(said, words[x->fate]) != NULL, "a transaction is in another state");
+    must(store_field(said, "checks") == x->checks, "a transaction has another number of asks");
+    must(store_field(said, "messages") == x->n, "a transaction has another number of messages");
+    must(store_field(said, "created") == x->created_ms && store_field(said, "timeout") == x->timeout_ms,
+         "a transaction has other times");
+    if (x->fate == O_PENDING)
+        must(store_field(said, "next_check") == x->next_ms, "a transaction has another next check");
+    if (x->fate == O_COMMITTED)
+        must(strstr(said, x->ids) != NULL, "a transaction has other ids");
+}
+
+static void audit_txns(void)
+{
+    uint64_t pending = 0, parked = 0;
+    uint32_t from = w.o.n_txns > INFOS_MAX ? (uint32_t)below(w.o.n_txns - INFOS_MAX) : 0;
+    for (uint32_t i = 0; i < w.o.n_txns; i++) {
+        pending += w.o.txns[i].fate == O_PENDING;
+        parked += w.o.txns[i].fate == O_PARKED;
+        if (i - from < INFOS_MAX)
+            audit_txn(&w.o.txns[i]);
+    }
+    const struct tally *tally = state_tally(w.s.st);
+    must(tally->pending == pending, "another number of transactions is pending");
+    must(tally->parked == parked, "another number of transactions is parked");
+}
+
+/* ---- rows ---- */
+
+/* What was found of each transaction. */
+static struct found {
+    bool open, young, check, check_timer, timeout;
+    uint32_t messages;
+    bool inline_first;
+} found[O_TXNS];
+
+static uint64_t number(const uint8_t *at)
+{
+    return key_read_u64(at);
+}
+
+static void row_open(struct slice key, struct slice value, bool compacted)
+{
+    struct txn_row row;
+    must(txn_decode(value, &row) == ST_OK, "a row X cannot be read");
+    struct o_txn *x = oracle_find(&w.o, number(key.data + 1));
+    bool open = x && oracle_open(x);
+    if (row.young && !open) { /* left behind when it was decided, until a compaction */
+        must(!compacted || number(key.data + 1) >= w.s.st->meta.young, "a compaction left a young row");
+        return;
+    }
+    must(open, "a row X was left behind");
+    found[x - w.o.txns] = (struct found){.open = true, .young = row.young, .inline_first = row.first.len > 0};
+}
+
+static void row_outcome(struct slice key, struct slice value, bool compacted)
+{
+    struct txn_row row;
+    must(txn_decode(value, &row) == ST_OK, "a row O cannot be read");
+    struct o_txn *x = oracle_find(&w.o, number(key.data + 1));
+    must(x && !oracle_open(x), "there is an outcome of what is not decided");
+    int64_t keep = w.s.policy.txn_outcome_retention_ms;
+    bool old = row.decided_ms + (keep < 20000 ? 20000 : keep) <= w.o.now_ms; /* it may keep short ones longer */
+    must(!compacted || !old, "a compaction left an outcome that may be forgotten");
+}
+
+static void row_message(struct slice key)
+{
+    struct o_txn *x = oracle_find(&w.o, number(key.data + 1));
+    must(x && oracle_open(x), "a row Y was left behind");
+    found[x - w.o.txns].messages++;
+}
+
+static void row_check(struct slice key)
+{
+    struct o_txn *x = oracle_find(&w.o, number(key.data + key.len - 8));
+    char name[8];
+    must(x && x->fate == O_PENDING, "a row K was left behind");
+    (void)snprintf(name, sizeof(name), "Kp%d", x->pgroup);
+    must(key.len == 20 && memcmp(key.data, name, 4) == 0, "a row K is in another group's place");
+    must((int64_t)number(key.data + 4) == x->next_ms && x->kind != O_PARK, "a row K was left behind when it moved");
+    found[x - w.o.txns].check = true;
+}
+
+static void row_timer(struct slice key)
+{
+    if (key.len != 18 || key.data[9] != TIMER_TXN)
+        return;
+    struct o_txn *x = oracle_find(&w.o, number(key.data + 10));
+    int64_t due = (int64_t)number(key.data + 1);
+    must(x && x->fate == O_PENDING, "a row W was left behind");
+    must(due == x->timeout_ms || due == x->next_ms, "a row W was left behind when it moved");
+    if (due == x->timeout_ms)
+        found[x - w.o.txns].timeout = true;
+    if (due == x->next_ms)
+        found[x - w.o.txns].check_timer = true;
+}
+
+/* Every row that should be there is. */
+static void rows_of(const struct o_txn *x, const struct found *f)
+{
+    must(f->open, "an open transaction has no row X");
+    must(f->messages == x->n - (f->inline_first ? 1 : 0), "a message of an open transaction is lost");
+    must(!f->young || (!f->check && !f->check_timer && !f->timeout), "a young transaction has rows");
+    if (f->young || x->fate != O_PENDING)
+        return;
+    must(f->timeout, "a transaction without a timer for its timeout");
+    must(f->check || f->check_timer, "a transaction that nobody will be asked about");
+}
+
+static void audit_rows(bool compacted)
+{
+    static const uint8_t end[1] = {0xff};
+    memset(found, 0, w.o.n_txns * sizeof(found[0]));
+    struct kv_iter *it = kv_iter_new(w.s.st->kv, KV_STATE, NULL, SLICE_LIT("X"), slice_of(end, 1));
+    must(it != NULL, "no iterator");
+    for (kv_iter_first(it); kv_iter_valid(it); kv_iter_next(it)) {
+        if (kv_iter_key(it).data[0] == 'X')
+            row_open(kv_iter_key(it), kv_iter_value(it), compacted);
+        else if (kv_iter_key(it).data[0] == 'Y')
+            row_message(kv_iter_key(it));
+    }
+    kv_iter_free(it);
+    it = kv_iter_new(w.s.st->kv, KV_STATE, NULL, SLICE_LIT("K"), SLICE_LIT("X"));
+    must(it != NULL, "no iterator");
+    for (kv_iter_first(it); kv_iter_valid(it); kv_iter_next(it)) {
+        struct slice key = kv_iter_key(it);
+        switch (key.data[0]) {
+        case 'K': row_check(key); break;
+        case 'O': row_outcome(key, kv_iter_value(it), compacted); break;
+        case 'W': row_timer(key); break;
+        default: break;
+        }
+    }
+    kv_iter_free(it);
+    for (uint32_t i = 0; i < w.o.n_txns; i++)
+        if (oracle_open(&w.o.txns[i]))
+            rows_of(&w.o.txns[i], &found[i]);
+}
+
+void audit(bool compacted)
+{
+    world_write();
+    audit_queues();
+    audit_txns();
+    audit_rows(compacted);
+}

@@ -1,0 +1,142 @@
+/*
+ * oracle.h: what must be true of transactions, kept as plainly as can be: arrays, no index, nothing
+ * shared with storage/.
+ *
+ *   HALF ─► o_txn, its parts by serial number ─┬─ COMMIT ─► each part once in its topic, ids for ever
+ *                                              ├─ ROLLBACK ─► nothing, for ever
+ *                                              └─ asks used up, too old ─► parked
+ *
+ * A judge takes what the store answered, complains where that is not allowed, and goes on from it. The
+ * oracle has no pointers, so that a group that was lost is undone by copying it back (oracle_copy).
+ */
+#ifndef HALFMQ_TESTS_SIM_ORACLE_H
+#define HALFMQ_TESTS_SIM_ORACLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define O_TOPICS 3
+#define O_QUEUES 4
+#define O_OFFSETS 400
+#define O_TXNS 1600
+#define O_PARTS 5
+#define O_PGROUPS 3
+#define O_DEDUPS 3
+#define O_PAUSE_MAX_MS 3600000
+#define O_YOUNG_MS 500
+#define O_SETTLED_MAX 256
+
+enum o_cell { O_FRESH, O_LEASED, O_DONE };
+
+struct o_message {
+    uint32_t serial, pad;
+    uint64_t txid; /* 0: sent without a transaction */
+    int64_t stored_ms, expires_ms, until_ms;
+    uint32_t attempt;
+    enum o_cell cell; /* for the consumer group */
+};
+
+struct o_queue {
+    uint32_t end;
+    struct o_message messages[O_OFFSETS];
+};
+
+struct o_dedup {
+    int64_t until_ms;
+    bool may_be_gone; /* it was over once, before a restart with a slower clock */
+    char answer[32];
+};
+
+struct o_topic {
+    bool there, grouped; /* the consumer group is on it */
+    uint32_t n_queues;
+    struct o_dedup dedups[O_DEDUPS];
+};
+
+enum o_fate { O_PENDING, O_COMMITTED, O_ROLLEDBACK, O_PARKED };
+
+/* What its next check is for: to ask, to park; after a change of check_max it may be either. */
+enum o_next { O_ASK, O_PARK, O_EITHER };
+
+struct o_part {
+    int topic, queue; /* queue -1: any */
+    uint32_t serial, pad;
+    int64_t ttl_ms;
+};
+
+struct o_txn {
+    uint64_t id;
+    enum o_fate fate;
+    enum o_next kind;
+    int pgroup;
+    uint32_t n, checks;
+    uint32_t touched; /* group that set next_ms: rows of the open group are not seen by a CHECKS in it */
+    int64_t created_ms, next_ms, timeout_ms, decided_ms;
+    bool young;             /* it may get its rows in the open group, where a CHECKS does not see them */
+    bool may_be_gone, gone; /* its outcome was old enough to be forgotten; was found forgotten */
+    struct o_part parts[O_PARTS];
+    char ids[32 * O_PARTS];
+};
+
+struct oracle {
+    int64_t now_ms;
+    uint32_t group;
+    uint64_t last_id;
+    uint32_t n_txns;
+    struct o_topic topics[O_TOPICS];
+    struct o_queue queues[O_TOPICS][O_QUEUES];
+    struct o_txn txns[O_TXNS]; /* by id */
+};
+
+/* Where complaints go: does not return. */
+extern void (*oracle_complain)(const char *what);
+
+/* Complains unless it holds. */
+void must(bool holds, const char *what);
+
+void oracle_copy(struct oracle *to, const struct oracle *from);
+
+/* After oracle_copy back: what compactions may have dropped meanwhile does not come back. */
+void oracle_keep_gone(struct oracle *o, const struct oracle *lost);
+
+/* A message has got this id ("t1:0:5"); *at is moved behind it. */
+void oracle_stored(struct oracle *o, const struct o_part *part, uint64_t txid, const char **at);
+void oracle_topic_made(struct oracle *o, int topic, uint32_t n_queues);
+void oracle_topic_deleted(struct oracle *o, int topic);
+bool oracle_grouped(const struct oracle *o); /* the consumer group exists */
+struct o_message *oracle_message(struct oracle *o, int topic, int queue, uint32_t offset);
+
+/* NULL: never issued, as far as anybody was told. */
+struct o_txn *oracle_find(struct oracle *o, uint64_t id);
+bool oracle_open(const struct o_txn *x); /* pending or parked */
+
+struct o_txn *oracle_opened(struct oracle *o, uint64_t id, int pgroup, int64_t checkin_ms, int64_t timeout_ms);
+
+/* Judges an answer that is -NOTXN or not; true where the transaction is to be answered for. */
+bool oracle_known(struct oracle *o, struct o_txn *x, const char *said, int64_t keep_ms);
+
+/* A group with commands in it ends: up to 256 of the young ones are none any more. */
+void oracle_settle(struct oracle *o);
+
+/* Notes which outcomes are old enough to be forgotten. */
+void oracle_age(struct oracle *o, int64_t keep_ms);
+
+void oracle_committed(struct oracle *o, struct o_txn *x, const char *ids);
+void oracle_rolledback(struct oracle *o, struct o_txn *x);
+
+/* Its next check was set. */
+void oracle_moved(struct oracle *o, struct o_txn *x, int64_t next_ms, uint32_t check_max);
+
+/* It was asked about. */
+void oracle_asked(struct oracle *o, struct o_txn *x, uint32_t attempt, int64_t check_every_ms, uint32_t check_max);
+
+/* After a CHECKS. all: it got fewer than it wanted, and so must have left nobody out. */
+void oracle_asked_all(struct oracle *o, int pgroup, uint32_t check_max, bool all);
+
+/* The ask was not handed over. */
+void oracle_unasked(struct oracle *o, struct o_txn *x, uint32_t check_max);
+
+/* The rules say that it is to be parked now; sure: without any doubt. */
+bool oracle_parks(const struct oracle *o, const struct o_txn *x, uint32_t check_max, bool *ret_sure);
+
+#endif

@@ -1,0 +1,254 @@
+/* steps_world.c: what happens around the transactions: messages, topics, settings, time, crashes. */
+#include "tests/sim/steps.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static bool is(const char *said, const char *want)
+{
+    return strcmp(said, want) == 0;
+}
+
+/* ---- messages and topics ---- */
+
+void step_send(void)
+{
+    struct o_part part = {.topic = below(O_TOPICS), .queue = -1, .serial = ++w.serial, .ttl_ms = -1};
+    const char *said = world_do("SEND t%d %u", part.topic, part.serial);
+    if (!w.o.topics[part.topic].there && !w.s.policy.auto_create_topics)
+        must(is(said, "-NOTOPIC"), "a SEND to a topic that is not to be made");
+    else
+        oracle_stored(&w.o, &part, 0, &said);
+}
+
+static bool ready(const struct o_message *m)
+{
+    bool free = m->cell == O_FRESH || (m->cell == O_LEASED && m->until_ms <= w.o.now_ms);
+    return free && m->expires_ms > w.o.now_ms;
+}
+
+static uint32_t all_ready(int topic)
+{
+    uint32_t n = 0;
+    for (int q = 0; q < O_QUEUES; q++)
+        for (uint32_t i = 0; i < w.o.queues[topic][q].end; i++)
+            n += ready(&w.o.queues[topic][q].messages[i]);
+    return n;
+}
+
+static void popped(int topic, const struct grant *g, uint64_t offset)
+{
+    struct o_message *m = oracle_message(&w.o, topic, (int)g->queue, (uint32_t)offset);
+    must(m != NULL, "popped what is not there");
+    must(m->cell != O_DONE, "popped what was acknowledged");
+    must(ready(m), "popped what another holds, or what has expired");
+    must(g->attempt == m->attempt + 1, "the attempt number does not follow");
+    m->cell = O_LEASED;
+    m->attempt = g->attempt;
+    m->until_ms = g->lease_until_ms;
+}
+
+void step_pop(void)
+{
+    int t = below(O_TOPICS);
+    uint32_t count = 1 + (uint32_t)below(6), got = 0, want = 0;
+    if (!w.o.topics[t].there)
+        return;
+    if (!w.o.topics[t].grouped) {
+        must(is(world_do("GROUP CREATE c t%d ATTEMPTS 10000", t), "OK"), "the consumer group was not made");
+        w.o.topics[t].grouped = true;
+    }
+    want = all_ready(t);
+    (void)world_do("POP c t%d COUNT %u LEASE %d", t, count, 1 + below(3000));
+    const struct outcome *out = store_outcome(&w.s, w.s.n - 1);
+    for (uint32_t i = 0; i < out->n_grants; i++) {
+        const struct grant *g = &out->grants[i];
+        for (uint32_t k = 0; k < g->count; k++) {
+            if (g->bits && !((g->bits[k / 64] >> (k % 64)) & 1))
+                continue;
+            popped(t, g, g->base + k);
+            got++;
+        }
+    }
+    must(got == (want < count ? want : count), "POP handed out more or fewer than it should");
+}
+
+static void topic_delete(int t)
+{
+    must(is(world_do("TOPIC DELETE t%d", t), w.o.topics[t].there ? "OK" : "-NOTOPIC"),
+         "TOPIC DELETE was answered otherwise");
+    oracle_topic_deleted(&w.o, t);
+}
+
+void step_topic(void)
+{
+    int t = below(O_TOPICS), queues = 1 + below(O_QUEUES);
+    if (w.o.topics[t].there && below(3) == 0) {
+        topic_delete(t);
+        return;
+    }
+    must(is(world_do("TOPIC CREATE t%d QUEUES %d", t, queues), w.o.topics[t].there ? "-EXISTS" : "OK"),
+         "TOPIC CREATE was answered otherwise");
+    if (!w.o.topics[t].there)
+        oracle_topic_made(&w.o, t, (uint32_t)queues);
+}
+
+/* Room in the oracle's queues for one step more, whatever it is. */
+static void make_room(void)
+{
+    for (int t = 0; t < O_TOPICS; t++)
+        for (int q = 0; q < O_QUEUES; q++)
+            if (w.o.topics[t].there && w.o.queues[t][q].end > O_OFFSETS - 20)
+                topic_delete(t);
+}
+
+/* ---- settings ---- */
+
+static int64_t one_of(const int64_t *values, uint64_t n)
+{
+    return values[below(n)];
+}
+
+static void any_setting(int which)
+{
+    static const int64_t checkins[] = {1, 60, 700, 1000, 1500, 6000};
+    static const int64_t pauses[] = {1, 40, 900, 30000, 1000000};
+    static const int64_t timeouts[] = {300, 1000, 2500, 40000, 86400000};
+    static const int64_t keeps[] = {1000, 15000, 604800000};
+    struct policy *p = &w.s.policy;
+    switch (which) {
+    case 0: p->checkin_ms = one_of(checkins, 6); break;
+    case 1: p->check_every_ms = one_of(pauses, 5); break;
+    case 2: p->check_max = 1 + (uint32_t)below(4); break;
+    case 3: p->txn_timeout_ms = one_of(timeouts, 5); break;
+    case 4: p->txn_outcome_retention_ms = one_of(keeps, 3); break;
+    default: p->auto_create_topics = below(4) > 0;
+    }
+}
+
+void steps_settings(void)
+{
+    for (int i = 0; i < 5; i++)
+        any_setting(i);
+    w.s.policy.dedup_window_ms = 5000;
+}
+
+void step_setting(void)
+{
+    world_write(); /* settings change between groups */
+    any_setting(below(3) ? below(6) : 2);
+    const struct policy *p = &w.s.policy;
+    world_note("-- checkin %lld, check_every %lld, check_max %u, txn_timeout %lld, retention %lld%s",
+               (long long)p->checkin_ms, (long long)p->check_every_ms, p->check_max,
+               (long long)p->txn_timeout_ms, (long long)p->txn_outcome_retention_ms,
+               p->auto_create_topics ? "" : ", no auto_create_topics");
+}
+
+/* ---- the journal ---- */
+
+void step_write(void)
+{
+    world_write();
+}
+
+void step_tick(void)
+{
+    world_tick();
+}
+
+/* Until something is due that somebody may have got wrong by one. */
+static int64_t to_next_event(void)
+{
+    int64_t at = w.next_due_ms;
+    if (w.o.n_txns && below(4)) {
+        const struct o_txn *x = &w.o.txns[below(w.o.n_txns)];
+        at = below(2) ? x->next_ms : x->timeout_ms;
+        if (!oracle_open(x))
+            at = x->decided_ms + w.s.policy.txn_outcome_retention_ms;
+    }
+    int64_t ms = at - w.o.now_ms + below(3) - 1;
+    return ms > 0 ? ms : below(3);
+}
+
+void step_pass(void)
+{
+    int kind = below(20);
+    int64_t ms = kind < 7 ? below(40) : kind < 12 ? below(700) : kind < 17 ? to_next_event() : below(60000);
+    if (kind == 19 && below(4) == 0)
+        ms = (int64_t)below(100) * 3600000;
+    world_pass(ms, 0);
+    if (below(4))
+        world_settle();
+    if (kind == 0)
+        audit(false);
+}
+
+void step_clock(void)
+{
+    int64_t hour = 3600000;
+    world_pass(below(100), below(3) ? -hour : (int64_t)below(2) * hour);
+    if (below(2))
+        world_settle();
+}
+
+void step_crash(void)
+{
+    world_crash();
+    if (below(2))
+        world_settle();
+}
+
+void step_restart(void)
+{
+    world_restart();
+    if (below(2))
+        audit(false);
+}
+
+void step_cut(void)
+{
+    world_cut();
+    audit(false);
+}
+
+void step_sync(void)
+{
+    world_write();
+    world_sync();
+}
+
+void step_compact(void)
+{
+    world_write();
+    world_tick(); /* the store learns time and settings from commands */
+    world_sync();
+    world_note("-- compacted");
+    kv_compact(w.s.st->kv, KV_STATE);
+    kv_compact(w.s.st->kv, KV_STATE); /* the first may have met one of the store's own */
+    world_sync();
+    audit(true);
+}
+
+void step_look(void)
+{
+    world_write();
+    audit(false);
+}
+
+/* ---- any ---- */
+
+static const struct {
+    const char *name;
+    void (*run)(void);
+} steps[] = {
+#define STEP(name, weight) {#name, step_##name},
+#include "tests/sim/steps.def"
+#undef STEP
+};
+
+void step_any(int op)
+{
+    make_room();
+    w.doing = steps[op].name;
+    steps[op].run();
+}
