@@ -256,6 +256,47 @@ static void work_msend(struct rig *r)
         run_group(r, 8);
 }
 
+/* A batch of 1,000 as the C client sends it, by MessagePack-RPC. */
+static void prepare_produce(struct rig *r)
+{
+    prepare_send(r);
+    struct message m = {.body = slice_of(r->body, BODY_BYTES)};
+    struct record_header h = {.count = 1000};
+    buf_reset(&r->record, MIB(1));
+    buf_reset(&r->starts, MIB(1));
+    record_begin(&r->record);
+    for (uint32_t i = 0; i < h.count; i++) {
+        m.seq = i;
+        record_add(&r->record, &r->starts, &m, 0);
+    }
+    record_end(&r->record, &r->starts, &h);
+    buf_reset(&r->rpc_in, MIB(1));
+    rpc_put_request(&r->rpc_in, 1, "produce");
+    rpc_put_map(&r->rpc_in, 2);
+    rpc_put_str(&r->rpc_in, SLICE_LIT("topic"));
+    rpc_put_str(&r->rpc_in, TOPIC);
+    rpc_put_str(&r->rpc_in, SLICE_LIT("batch"));
+    rpc_put_bin(&r->rpc_in, slice_of(r->record.data, r->record.len));
+}
+
+static void work_produce(struct rig *r)
+{
+    struct slice input = slice_of(r->rpc_in.data, r->rpc_in.len);
+    char err[ERR_BYTES] = "";
+    for (; r->done < r->n; r->done += 1000) {
+        struct rpc_frame frame;
+        struct command cmd;
+        size_t used = 0;
+        if (rpc_reader_next(r->rpc, input, &frame, &used, err, sizeof err) != ST_OK ||
+            rpc_command(&r->space, &frame, &cmd, err, sizeof err) != ST_OK)
+            die(err);
+        apply(r, &cmd, &r->out[0]);
+        write_group(r);
+        answer(r, &r->out[0]);
+        outcome_free(&r->out[0]);
+    }
+}
+
 static void prepare_backlog(struct rig *r)
 {
     prepare_msend(r);
@@ -421,6 +462,7 @@ static const struct workload {
     {"decode", 20000, prepare_decode, work_decode},
     {"send", 6400, prepare_send, work_send},
     {"msend", 16000, prepare_msend, work_msend},
+    {"produce", 50000, prepare_produce, work_produce},
     {"read", 10000, prepare_read, work_read},
     {"pop_ack", 10000, prepare_backlog, work_pop_ack},
     {"half_commit", 3200, prepare_send, work_half_commit},

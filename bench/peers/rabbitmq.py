@@ -38,7 +38,8 @@ class RabbitMQ(Peer):
         node = f"bench{self.port}@localhost"
         self.environment = dict(
             os.environ, RABBITMQ_NODE_IP_ADDRESS="127.0.0.1", RABBITMQ_NODE_PORT=str(self.port),
-            RABBITMQ_DIST_PORT=str(free_port()), RABBITMQ_MNESIA_BASE=f"{self.data}/mnesia",
+            RABBITMQ_DIST_PORT=str(free_port()), ERL_EPMD_PORT=str(free_port()),
+            RABBITMQ_MNESIA_BASE=f"{self.data}/mnesia",
             RABBITMQ_LOG_BASE=f"{self.data}/log", RABBITMQ_NODENAME=node, HOME=self.data)
         if os.geteuid() == 0:
             subprocess.run(["chown", "-R", "rabbitmq", self.data], check=True)
@@ -49,6 +50,9 @@ class RabbitMQ(Peer):
     def stop(self):
         subprocess.run(["rabbitmqctl", "-n", self.node, "stop"], env=self.environment,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+        # Erlang's name server goes on without its node; this one has a port of its own.
+        subprocess.run(["epmd", "-kill"], env=self.environment, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL, check=False)
         super().stop()
 
     def perf(self, pattern, *flags):
