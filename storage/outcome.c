@@ -22,7 +22,7 @@ void outcome_free(struct outcome *o)
 bool outcome_reserve(struct outcome *o, uint32_t n)
 {
     if (!o->grants)
-        o->grants = calloc(n, sizeof(*o->grants));
+        o->grants = malloc(n * sizeof(*o->grants)); /* outcome_grant fills them in: thousands, mostly unused */
     return o->grants != NULL;
 }
 
