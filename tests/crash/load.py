@@ -2,6 +2,7 @@
 
     Sender    SEND flow ORDER key        pipelined; numbers ascend in each key
     Batcher   MSEND batch                several at once
+    Packer    PRODUCE batch              the same as a record of its own
     Shop      HALF ta, tb ... COMMIT | ROLLBACK | nothing; also decides transactions of earlier rounds
     Popper    POP work (all topics), ACK most
     Pipe      POP pipe flow, HALF out, COMMIT ... ACK    (one output for each source, exactly)
@@ -13,6 +14,7 @@ import threading
 
 from broker import Message, Refused, Text, encode
 from ledger import DONE, MAYBE, REFUSED, Ledger, Sent, Txn, plain
+from records import batch
 
 QUEUES = {"flow": 3, "batch": 4, "ta": 2, "tb": 1, "out": 2}
 WORK_TOPICS = ("flow", "batch", "ta", "tb")
@@ -106,6 +108,26 @@ class Batcher(Worker):
             record.answered(message_id)
         if len(reply) != len(batch):
             self.ledger.problem(f"MSEND of {len(batch)} bodies answered {len(reply)} ids")
+
+
+class Packer(Batcher):
+    def step(self, client):
+        packed = [Sent("batch", self.next_body()) for _ in range(self.random.randint(1, 200))]
+        for record in packed:
+            self.ledger.sent[record.body] = record
+        self.ledger.batches.append(packed)
+        client.send("PRODUCE", "batch", batch([record.body for record in packed]))
+        reply = client.read_value()
+        if isinstance(reply, Refused):
+            for record in packed:
+                record.state = REFUSED
+            self.expect_busy(reply, "PRODUCE")
+            return
+        place = dict(zip(reply[::2], reply[1::2]))
+        if place[b"count"] != len(packed):
+            self.ledger.problem(f"PRODUCE of {len(packed)} messages answered {place!r}")
+        for i, record in enumerate(packed):
+            record.answered(b"batch:%d:%d" % (place[b"queue"], place[b"offset"] + i))
 
 
 class Shop(Worker):
@@ -258,7 +280,7 @@ class Holder(Worker):
 
 def make_workers(ledger, random):
     """The fleet; each worker draws from its own chance, so that threads do not mix their draws."""
-    kinds = [(Sender, 2), (Batcher, 1), (Shop, 2), (Popper, 2), (Pipe, 1), (Holder, 1)]
+    kinds = [(Sender, 2), (Batcher, 1), (Packer, 1), (Shop, 2), (Popper, 2), (Pipe, 1), (Holder, 1)]
     workers = []
     for kind, count in kinds:
         for i in range(count):
