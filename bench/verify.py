@@ -16,7 +16,7 @@ import time
 
 sys.dont_write_bytecode = True
 
-from suite.bench import Bench  # noqa: E402
+from suite.bench import Bench, lock  # noqa: E402
 from suite.servers import Broken, HalfMQ  # noqa: E402
 
 PAUSES = (0.4, 0.7, 1.1, 0.5, 0.9)  # seconds of load before a kill
@@ -89,13 +89,15 @@ def main():
     beside = os.path.dirname(os.path.abspath(a.bin))
     bench = Bench(a.bin, os.path.join(beside, "bench-data"))
     results = os.path.join(beside, "bench-results")
-    os.makedirs(bench.data, exist_ok=True)
     os.makedirs(results, exist_ok=True)
     try:
+        held = lock(bench.data)
+        os.makedirs(bench.data, exist_ok=True)
         result, command = run(a, bench, os.path.join(results, "broken.json" if a.broken else "verify.json"))
     except (Broken, OSError, subprocess.SubprocessError) as e:
         print(f"verify: {e}", file=sys.stderr)
         return 2
+    held.close()
     print(f"{command}, {a.kills} x SIGKILL" + (", a broker broken on purpose" if a.broken else ""))
     counts = dict(result["counts"], **{k: result[k] for k in SHOWN if k in result})
     print("  ".join(f"{k} {counts[k]}" for k in SHOWN if k in counts))

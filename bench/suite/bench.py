@@ -6,6 +6,7 @@
 
 Data lies below the build folder and not in /tmp, which may be memory: a sync there costs nothing.
 """
+import fcntl
 import os
 import resource
 import sys
@@ -16,6 +17,17 @@ from suite.figure import Figure, Round, show
 from suite.servers import Broken
 
 FILES_WANTED = 16000  # 10,000 connections, and the store's files
+
+
+def lock(data):
+    """For one run at a time: two would measure each other, and share a folder. Held until the end."""
+    os.makedirs(os.path.dirname(os.path.abspath(data)), exist_ok=True)
+    file = open(data + ".lock", "w", encoding="ascii")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise Broken(f"another run is using {data}: wait for its end, or give another --data")
+    return file
 
 
 class Bench:

@@ -15,7 +15,7 @@ import traceback
 
 from suite import (batches, consume, crowds, latency, machine, memory, peers_rows, sends, start, table,
                    txn)
-from suite.bench import Bench, raise_file_limit
+from suite.bench import Bench, lock, raise_file_limit
 from suite.figure import Figure, show
 from suite.page import page
 from suite.rows import BY_KEY, ROWS, Row
@@ -78,12 +78,13 @@ def prepare(a):
     for tool, package in TOOLS:
         if not shutil.which(tool):
             raise Broken(f"{tool} is missing: apt-get install {package}")
+    held = lock(a.data)
     shutil.rmtree(a.data, ignore_errors=True)
     os.makedirs(a.data)
     os.makedirs(a.out, exist_ok=True)
     bench = Bench(a.bin, a.data, a.rounds, a.full, a.scale)
     bench.peers, bench.peer_names, bench.fetch = a.peers_folder, a.peers, a.fetch
-    bench.left_out = []
+    bench.left_out, bench.lock = [], held
     bench.program("halfmqd"), bench.program("halfmq-bench"), bench.program("halfmq-rawdb")
     return bench
 

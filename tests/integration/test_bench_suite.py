@@ -17,7 +17,7 @@ import verify  # noqa: E402
 from peers import kafka, nats, rabbitmq, rocketmq  # noqa: E402
 from peers.peer import PeerFailed  # noqa: E402
 from suite import loads, machine, page, rows, run, table  # noqa: E402
-from suite.bench import Bench  # noqa: E402
+from suite.bench import Bench, lock  # noqa: E402
 from suite.figure import Figure, Round  # noqa: E402
 from suite.servers import Broken  # noqa: E402
 
@@ -69,6 +69,15 @@ def test_sides_take_turns_and_the_first_to_go_changes():
     assert went == ["a", "b", "b", "a", "a", "b"], went
     f = bench.figure("send_1")
     assert f.values == [2.0, 2.0, 2.0] and f.commands == [("HalfMQ", "x"), ("reference", "y")]
+
+
+def test_two_runs_do_not_share_a_folder():
+    with tempfile.TemporaryDirectory() as folder:
+        data = os.path.join(folder, "data")
+        held = lock(data)
+        assert "another run" in refused(lock, data)
+        held.close()
+        lock(data).close()
 
 
 def test_redis_benchmark_is_read_by_its_header():
