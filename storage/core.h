@@ -136,6 +136,7 @@ struct state {
     int64_t next_due_ms;
     struct young young;
     int64_t keep_ms; /* txn_outcome_retention, as last seen */
+    int64_t synced_ms; /* of the last sync that the state itself asked for */
     struct effects fx;
     struct tally tally;
     struct buf scratch, scratch2, props, half; /* of the command at work */

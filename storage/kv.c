@@ -21,6 +21,13 @@
 
 #define LOG_BLOB_BYTES_MIN 256
 
+/* A mark that threads share. One that is read while it is set may be of two marks, both of them good. */
+struct kv_marked {
+    atomic_bool set;
+    atomic_int_fast64_t now_ms, keep_ms;
+    atomic_uint_fast64_t floor;
+};
+
 struct kv {
     rocksdb_t *db;
     rocksdb_column_family_handle_t *family[KV_FAMILIES];
@@ -34,9 +41,7 @@ struct kv {
     atomic_int fault[KV_OPS];
     rocksdb_compactionfilter_t *filter;
     kv_stale_fn *stale;
-    atomic_bool marked;
-    atomic_int_fast64_t now_ms, keep_ms;
-    atomic_uint_fast64_t floor;
+    struct kv_marked told, written; /* what compactions go by; what they will after the next sync */
 };
 
 struct kv_snap {
@@ -82,6 +87,24 @@ static void filter_free(void *arg)
     (void)arg;
 }
 
+static bool marked_get(struct kv_marked *m, struct kv_mark *ret_mark)
+{
+    if (!atomic_load(&m->set))
+        return false;
+    ret_mark->now_ms = atomic_load_explicit(&m->now_ms, memory_order_relaxed);
+    ret_mark->keep_ms = atomic_load_explicit(&m->keep_ms, memory_order_relaxed);
+    ret_mark->floor = atomic_load_explicit(&m->floor, memory_order_relaxed);
+    return true;
+}
+
+static void marked_set(struct kv_marked *m, const struct kv_mark *mark)
+{
+    atomic_store_explicit(&m->keep_ms, mark->keep_ms, memory_order_relaxed);
+    atomic_store_explicit(&m->now_ms, mark->now_ms, memory_order_relaxed);
+    atomic_store_explicit(&m->floor, mark->floor, memory_order_relaxed);
+    atomic_store(&m->set, true);
+}
+
 static unsigned char filter_drops(void *arg, int level, const char *key, size_t key_len, const char *value,
                                   size_t value_len, char **new_value, size_t *new_len,
                                   unsigned char *value_changed)
@@ -89,11 +112,9 @@ static unsigned char filter_drops(void *arg, int level, const char *key, size_t 
     struct kv *kv = arg;
     (void)level, (void)new_value, (void)new_len;
     *value_changed = 0;
-    if (!atomic_load(&kv->marked))
+    struct kv_mark mark;
+    if (!marked_get(&kv->told, &mark))
         return 0;
-    struct kv_mark mark = {.now_ms = atomic_load_explicit(&kv->now_ms, memory_order_relaxed),
-                           .keep_ms = atomic_load_explicit(&kv->keep_ms, memory_order_relaxed),
-                           .floor = atomic_load_explicit(&kv->floor, memory_order_relaxed)};
     return kv->stale(slice_of(key, key_len), slice_of(value, value_len), &mark);
 }
 
@@ -103,12 +124,9 @@ static const char *filter_name(void *arg)
     return "halfmq.stale";
 }
 
-void kv_set_mark(struct kv *kv, const struct kv_mark *mark)
+void kv_set_mark(struct kv *kv, const struct kv_mark *mark, bool synced)
 {
-    atomic_store_explicit(&kv->keep_ms, mark->keep_ms, memory_order_relaxed);
-    atomic_store_explicit(&kv->now_ms, mark->now_ms, memory_order_relaxed);
-    atomic_store_explicit(&kv->floor, mark->floor, memory_order_relaxed);
-    atomic_store(&kv->marked, true);
+    marked_set(synced ? &kv->told : &kv->written, mark);
 }
 
 /*
@@ -346,9 +364,14 @@ enum status kv_sync(struct kv *kv, char *err, size_t err_size)
         return ST_IO;
     }
     char *failure = NULL;
+    struct kv_mark mark;
+    bool marked = marked_get(&kv->written, &mark);
     rocksdb_flush_wal(kv->db, 1, &failure);
-    if (!kv_failed(failure, err, err_size))
+    if (!kv_failed(failure, err, err_size)) {
+        if (marked)
+            marked_set(&kv->told, &mark);
         return ST_OK;
+    }
     atomic_store(&kv->dead, true);
     return ST_IO;
 }

@@ -55,8 +55,10 @@ void kv_del(struct kv *kv, enum kv_family f, struct slice key);
 void kv_del_range(struct kv *kv, enum kv_family f, struct slice from, struct slice to); /* to excluded */
 bool kv_pending(const struct kv *kv);
 
-/* What stale is told from now on; before the first call it is not asked. What the mark says must be written. */
-void kv_set_mark(struct kv *kv, const struct kv_mark *mark);
+/* What stale is told from now on, or, where it was not synced, from the next kv_sync on: a compaction must not
+ * drop what a power cut would bring to life again. Before the first call stale is not asked. What the mark
+ * says must be written. */
+void kv_set_mark(struct kv *kv, const struct kv_mark *mark, bool synced);
 enum status kv_write(struct kv *kv, bool sync, char *err, size_t err_size) MUST_CHECK;
 enum status kv_sync(struct kv *kv, char *err, size_t err_size) MUST_CHECK;
 

@@ -19,6 +19,7 @@
 #define GROUP_BYTES_MAX MIB(8)
 #define GROUP_COMMANDS_MAX 16384
 #define RUN_BYTES_ESTIMATE 192
+#define SYNC_AT_LAST_MS 60000
 #define TXID_MS_MAX ((INT64_C(1) << 41) - 1)
 
 uint64_t news_key(enum news_kind kind, struct slice a, struct slice b)
@@ -180,7 +181,7 @@ enum status state_open(const struct state_options *opt, struct state **ret_state
     st->tally.parked = st->meta.parked;
     st->tally.delayed = st->meta.delayed;
     st->last_index = st->meta.index;
-    st->now_ms = st->meta.now_ms;
+    st->now_ms = st->synced_ms = st->meta.now_ms;
     state_begin_group(st);
     *ret_state = st;
     return ST_OK;
@@ -253,13 +254,24 @@ static void state_put_meta(struct state *st)
 /* What was written may have made rows stale. An empty group says nothing: after a restart its settings are
  * not known yet. Where young rows wait to be settled, time stands still at the first of them: without the
  * outcomes of its like, decided since, their young rows would count again after a crash. */
-static void state_mark(struct state *st)
+static void state_mark(struct state *st, bool synced)
 {
     int64_t settle_ms = young_due_ms(st);
     struct kv_mark mark = {.now_ms = settle_ms < st->now_ms ? settle_ms : st->now_ms,
                            .keep_ms = st->keep_ms,
                            .floor = st->meta.young};
-    kv_set_mark(st->kv, &mark);
+    kv_set_mark(st->kv, &mark, synced);
+    if (synced)
+        st->synced_ms = st->now_ms;
+}
+
+/* With fsync=never nobody else syncs, and compactions would never learn of anything. */
+static enum status state_sync_at_last(struct state *st, char *err, size_t err_size)
+{
+    if (st->now_ms - st->synced_ms < SYNC_AT_LAST_MS)
+        return ST_OK;
+    st->synced_ms = st->now_ms;
+    return kv_sync(st->kv, err, err_size);
 }
 
 enum status state_write(struct state *st, bool sync, struct effects *fx, char *err, size_t err_size)
@@ -285,7 +297,11 @@ enum status state_write(struct state *st, bool sync, struct effects *fx, char *e
         }
     }
     if (st->group_commands > 0)
-        state_mark(st);
+        state_mark(st, sync && changed);
+    if (changed && state_sync_at_last(st, err, err_size) != ST_OK) {
+        st->sick = true;
+        return ST_IO;
+    }
     st->fx.index = st->last_index;
     st->fx.now_ms = st->now_ms;
     st->fx.written = changed;

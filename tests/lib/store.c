@@ -291,6 +291,15 @@ void store_pass(struct store *s, int64_t ms)
         (void)store_do(s, "TICK");
 }
 
+void store_compact(struct store *s)
+{
+    if (state_sync(s->st, s->err, sizeof(s->err)) != ST_OK) {
+        (void)fprintf(stderr, "cannot sync %s: %s\n", s->path, s->err);
+        exit(99);
+    }
+    kv_compact(s->st->kv, KV_STATE);
+}
+
 /* ---- what is stored ---- */
 
 static struct kv_iter *store_all(struct store *s, enum kv_family f)

@@ -83,6 +83,9 @@ const char *store_do_words(struct store *s, const struct slice *words, size_t n)
 /* Time goes on by ms, and what is due by then is done. */
 void store_pass(struct store *s, int64_t ms);
 
+/* What is written is synced, and what is stale goes. */
+void store_compact(struct store *s);
+
 /* A hash over all keys and values of both families. */
 uint64_t store_digest(struct store *s);
 

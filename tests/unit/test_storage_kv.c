@@ -234,6 +234,40 @@ static void failing_reads(void **state)
     kv_iter_free(it);
 }
 
+static bool all_stale(struct slice key, struct slice value, const struct kv_mark *mark)
+{
+    (void)key, (void)value;
+    return mark->now_ms >= 10;
+}
+
+static void mark_and_compact(struct fixture *f, int64_t now_ms, bool synced)
+{
+    struct kv_mark mark = {.now_ms = now_ms};
+    kv_set_mark(f->kv, &mark, synced);
+    kv_compact(f->kv, KV_STATE);
+}
+
+/* What makes a row stale must be on disk before the row goes. */
+static void stale_when_synced(void **state)
+{
+    struct fixture *f = *state;
+    kv_close(f->kv);
+    assert_int_equal(kv_open(f->path, 16 << 20, true, all_stale, &f->kv, f->err, sizeof(f->err)), ST_OK);
+    put(f, "a", "1");
+    written(f);
+    mark_and_compact(f, 9, true);
+    holds(f, NULL, "a", "1");
+    mark_and_compact(f, 10, false);
+    holds(f, NULL, "a", "1");
+    assert_int_equal(kv_sync(f->kv, f->err, sizeof(f->err)), ST_OK);
+    kv_compact(f->kv, KV_STATE);
+    holds(f, NULL, "a", NULL);
+    put(f, "a", "2");
+    written(f);
+    mark_and_compact(f, 11, true);
+    holds(f, NULL, "a", NULL);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -241,7 +275,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(round_trip),      TEST(ranges),         TEST(iterators),     TEST(snapshots),
         TEST(one_owner),       TEST(unusable_folder), TEST(failing_writes), TEST(failing_syncs),
-        TEST(failing_sync_alone), TEST(failing_reads),
+        TEST(failing_sync_alone), TEST(failing_reads), TEST(stale_when_synced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

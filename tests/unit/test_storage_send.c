@@ -113,10 +113,10 @@ static void dedup_window_ends(void **state)
     store_expect(s, "t:1:0", "SEND t b DEDUP x"); /* from here on the window runs again */
     store_pass(s, 999);
     store_expect(s, "t:1:0", "SEND t c DEDUP x");
-    kv_compact(s->st->kv, KV_STATE);
+    store_compact(s);
     assert_int_equal(store_rows(s, 'D'), 1);
     store_pass(s, 1);
-    kv_compact(s->st->kv, KV_STATE);
+    store_compact(s);
     assert_int_equal(store_rows(s, 'D'), 0);
     assert_int_equal(store_rows(s, 'W'), 0);
 }

@@ -123,7 +123,7 @@ static void outcome_is_kept_and_forgotten(void **state)
     store_refused(s, "-NOTXN", "TXN INFO %s", tx);
     assert_int_equal(store_rows(s, 'O'), 1);
     store_pass(s, 0);
-    kv_compact(s->st->kv, KV_STATE);
+    store_compact(s);
     assert_int_equal(store_rows(s, 'X') + store_rows(s, 'O'), 0);
     assert_int_equal(store_rows(s, 'W'), 0);
     /* Made longer meanwhile. */
@@ -131,10 +131,10 @@ static void outcome_is_kept_and_forgotten(void **state)
     store_do(s, "ROLLBACK %s", tx);
     s->policy.txn_outcome_retention_ms = 20000;
     store_pass(s, 10000);
-    kv_compact(s->st->kv, KV_STATE);
+    store_compact(s);
     store_expect(s, "OK", "ROLLBACK %s", tx);
     store_pass(s, 10000);
-    kv_compact(s->st->kv, KV_STATE);
+    store_compact(s);
     assert_int_equal(store_rows(s, 'O'), 0);
 }
 
@@ -148,7 +148,7 @@ static void nothing_is_forgotten_at_the_start(void **state)
     store_do(s, "SEND t b");
     store_reopen(s);
     assert_true(store_write(s));
-    kv_compact(s->st->kv, KV_STATE);
+    store_compact(s);
     store_expect(s, "[t:0:0]", "COMMIT %s", tx);
 }
 

@@ -23,7 +23,7 @@ static void half(struct store *s, const char *rest)
 /* Once what is over is tidied up. */
 static void rows_are(struct store *s, uint32_t x, uint32_t k, uint32_t w)
 {
-    kv_compact(s->st->kv, KV_STATE);
+    store_compact(s);
     assert_int_equal(store_rows(s, 'X'), x);
     assert_int_equal(store_rows(s, 'K'), k);
     assert_int_equal(store_rows(s, 'W'), w);
@@ -168,7 +168,7 @@ static void left_behind(void **state)
     store_refused(s, "-NOTXN", "COMMIT %s", tx);
     store_refused(s, "-NOTXN", "TXN INFO %s", tx);
     store_pass(s, 10000);
-    kv_compact(s->st->kv, KV_STATE);
+    store_compact(s);
     assert_int_equal(store_rows(s, 'X') + store_rows(s, 'O'), 0);
     store_refused(s, "-NOTXN", "COMMIT %s", tx);
 }
@@ -202,12 +202,12 @@ static void outcomes_outlive_young_rows(void **state)
     store_reopen(s);
     s->now_ms += 60000;
     store_expect(s, "OK", "TICK");
-    kv_compact(s->st->kv, KV_STATE);
+    store_compact(s);
     store_reopen(s);
     store_refused(s, "-NOTXN", "COMMIT %s", tx);
     assert_int_equal(state_tally(s->st)->pending, 400);
     store_pass(s, 0);
-    kv_compact(s->st->kv, KV_STATE);
+    store_compact(s);
     assert_int_equal(store_rows(s, 'O'), 0);
 }
 
