@@ -163,6 +163,7 @@ static void save(void)
 void world_write(void)
 {
     w.s.sync = !w.lazy;
+    int64_t synced_ms = w.s.st->synced_ms;
     if (w.s.n > 0)
         oracle_settle(&w.o);
     must(store_write(&w.s), "a group was not written");
@@ -174,8 +175,8 @@ void world_write(void)
     }
     oracle_age(&w.o, w.s.policy.txn_outcome_retention_ms);
     save();
-    if (!w.lazy)
-        durable();
+    if (!w.lazy || w.s.st->synced_ms != synced_ms)
+        durable(); /* by the state itself, once a minute */
     w.o.group++;
 }
 
