@@ -126,7 +126,9 @@ static const char *filter_name(void *arg)
 
 void kv_set_mark(struct kv *kv, const struct kv_mark *mark, bool synced)
 {
-    marked_set(synced ? &kv->told : &kv->written, mark);
+    marked_set(&kv->written, mark);
+    if (synced)
+        marked_set(&kv->told, mark);
 }
 
 /*

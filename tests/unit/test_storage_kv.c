@@ -266,6 +266,14 @@ static void stale_when_synced(void **state)
     written(f);
     mark_and_compact(f, 11, true);
     holds(f, NULL, "a", NULL);
+    /* A later sync does not go back to an earlier mark. */
+    mark_and_compact(f, 9, false);
+    mark_and_compact(f, 12, true);
+    assert_int_equal(kv_sync(f->kv, f->err, sizeof(f->err)), ST_OK);
+    put(f, "a", "3");
+    written(f);
+    kv_compact(f->kv, KV_STATE);
+    holds(f, NULL, "a", NULL);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
