@@ -15,10 +15,13 @@ void must(bool holds, const char *what)
 
 void oracle_copy(struct oracle *to, const struct oracle *from)
 {
+    memcpy(to->pgroups, from->pgroups, sizeof(to->pgroups));
     to->now_ms = from->now_ms;
     to->group = from->group;
     to->last_id = from->last_id;
     to->n_txns = from->n_txns;
+    to->n_delayed = from->n_delayed;
+    memcpy(to->delayed, from->delayed, from->n_delayed * sizeof(from->delayed[0]));
     memcpy(to->topics, from->topics, sizeof(to->topics));
     for (int t = 0; t < O_TOPICS; t++)
         for (int q = 0; q < O_QUEUES; q++) {
@@ -53,6 +56,9 @@ void oracle_topic_made(struct oracle *o, int topic, uint32_t n_queues)
 void oracle_topic_deleted(struct oracle *o, int topic)
 {
     o->topics[topic] = (struct o_topic){0};
+    for (uint32_t i = 0; i < o->n_delayed; i++)
+        if (o->delayed[i].part.topic == topic)
+            o->delayed[i].there = false; /* they go with it */
 }
 
 bool oracle_grouped(const struct oracle *o)
@@ -92,6 +98,54 @@ void oracle_stored(struct oracle *o, const struct o_part *part, uint64_t txid, c
         .expires_ms = part->ttl_ms < 0 ? INT64_MAX : o->now_ms + part->ttl_ms,
     };
     *at += used;
+}
+
+static void oracle_waits(struct oracle *o, const struct o_part *part, uint64_t txid, int64_t due_ms,
+                         const char **at)
+{
+    char *end = NULL;
+    must(**at == '@', "a message that is to wait was answered with no token");
+    uint64_t token = strtoull(*at + 1, &end, 10);
+    must(token > o->last_id, "a token does not ascend");
+    must(o->n_delayed < O_DELAYED, "the simulation has no room for a delayed message");
+    if (!o->topics[part->topic].there)
+        oracle_topic_made(o, part->topic, 4);
+    o->last_id = token;
+    o->delayed[o->n_delayed++] = (struct o_delayed){true, *part, txid, token, due_ms};
+    *at = end;
+}
+
+void oracle_placed(struct oracle *o, const struct o_part *part, uint64_t txid, const char **at)
+{
+    int64_t due_ms = part->delay_ms ? o->now_ms + part->delay_ms : part->at_ms;
+    if (due_ms > o->now_ms)
+        oracle_waits(o, part, txid, due_ms, at);
+    else
+        oracle_stored(o, part, txid, at);
+}
+
+uint32_t oracle_waiting(const struct oracle *o, int topic, bool due)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < o->n_delayed; i++) {
+        const struct o_delayed *d = &o->delayed[i];
+        n += d->there && d->part.topic == topic && (!due || d->due_ms <= o->now_ms);
+    }
+    return n;
+}
+
+void oracle_fired(struct oracle *o, uint32_t serial, const char *id)
+{
+    for (uint32_t i = 0; i < o->n_delayed; i++) {
+        struct o_delayed *d = &o->delayed[i];
+        if (!d->there || d->part.serial != serial)
+            continue;
+        must(d->due_ms <= o->now_ms, "a delayed message came early");
+        d->there = false;
+        oracle_stored(o, &d->part, d->txid, &id);
+        return;
+    }
+    must(false, "a message came that waits no more, or never did");
 }
 
 /* ---- transactions ---- */
@@ -178,7 +232,7 @@ void oracle_committed(struct oracle *o, struct o_txn *x, const char *ids)
     must(*ids == '[', "COMMIT did not answer ids");
     const char *at = ids + 1;
     for (uint32_t i = 0; i < x->n; i++) {
-        oracle_stored(o, &x->parts[i], x->id, &at);
+        oracle_placed(o, &x->parts[i], x->id, &at);
         must(*at++ == (i + 1 < x->n ? ' ' : ']'), "a transaction was published in part");
     }
     must(!*at, "a transaction was published with more than it has");

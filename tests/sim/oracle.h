@@ -22,6 +22,7 @@
 #define O_PARTS 5
 #define O_PGROUPS 3
 #define O_DEDUPS 3
+#define O_DELAYED 400
 #define O_PAUSE_MAX_MS 3600000
 #define O_YOUNG_MS 500
 #define O_SETTLED_MAX 256
@@ -47,6 +48,20 @@ struct o_dedup {
     char answer[32];
 };
 
+struct o_part {
+    int topic, queue; /* queue -1: any */
+    uint32_t serial, pad;
+    int64_t ttl_ms, delay_ms, at_ms; /* -1, 0, 0: none */
+};
+
+/* A message with DELAY or AT whose transaction was committed (or of a SEND): it waits for its time. */
+struct o_delayed {
+    bool there;
+    struct o_part part;
+    uint64_t txid, token;
+    int64_t due_ms;
+};
+
 struct o_topic {
     bool there, grouped; /* the consumer group is on it */
     uint32_t n_queues;
@@ -57,12 +72,6 @@ enum o_fate { O_PENDING, O_COMMITTED, O_ROLLEDBACK, O_PARKED };
 
 /* What its next check is for: to ask, to park; after a change of check_max it may be either. */
 enum o_next { O_ASK, O_PARK, O_EITHER };
-
-struct o_part {
-    int topic, queue; /* queue -1: any */
-    uint32_t serial, pad;
-    int64_t ttl_ms;
-};
 
 struct o_txn {
     uint64_t id;
@@ -78,13 +87,21 @@ struct o_txn {
     char ids[32 * O_PARTS];
 };
 
+/* A producer group's own settings; 0: none. */
+struct o_pgroup {
+    int64_t checkin_ms, check_every_ms, timeout_ms;
+    uint32_t check_max;
+};
+
 struct oracle {
+    struct o_pgroup pgroups[O_PGROUPS];
     int64_t now_ms;
     uint32_t group;
     uint64_t last_id;
-    uint32_t n_txns;
+    uint32_t n_txns, n_delayed;
     struct o_topic topics[O_TOPICS];
     struct o_queue queues[O_TOPICS][O_QUEUES];
+    struct o_delayed delayed[O_DELAYED]; /* by token */
     struct o_txn txns[O_TXNS]; /* by id */
 };
 
@@ -98,6 +115,15 @@ void oracle_copy(struct oracle *to, const struct oracle *from);
 
 /* After oracle_copy back: what compactions may have dropped meanwhile does not come back. */
 void oracle_keep_gone(struct oracle *o, const struct oracle *lost);
+
+/* A message is visible, or has been told its token ("@12"), by the time of its DELAY or AT. */
+void oracle_placed(struct oracle *o, const struct o_part *part, uint64_t txid, const char **at);
+
+/* How many messages of a topic still wait; those that have waited long enough, if due. */
+uint32_t oracle_waiting(const struct oracle *o, int topic, bool due);
+
+/* The delayed message with that serial number is in its topic now, at id. */
+void oracle_fired(struct oracle *o, uint32_t serial, const char *id);
 
 /* A message has got this id ("t1:0:5"); *at is moved behind it. */
 void oracle_stored(struct oracle *o, const struct o_part *part, uint64_t txid, const char **at);

@@ -43,6 +43,12 @@ static void any_part(struct o_part *part)
         part->ttl_ms = 1 + below(5000);
     if (below(12) == 0)
         part->pad = 4000 + (uint32_t)below(200); /* around what is stored in its transaction's row */
+    if (below(6) || w.o.n_delayed > O_DELAYED - 60)
+        return;
+    if (below(2))
+        part->delay_ms = 1 + below(4000);
+    else
+        part->at_ms = w.o.now_ms - 1000 + below(6000);
 }
 
 static const char *do_half(int pgroup, const struct o_part *part, const char *options)
@@ -53,7 +59,11 @@ static const char *do_half(int pgroup, const struct o_part *part, const char *op
     char own[80] = "";
     int n = part->queue < 0 ? 0 : snprintf(own, sizeof(own), " QUEUE %d", part->queue);
     if (part->ttl_ms >= 0)
-        (void)snprintf(own + n, sizeof(own) - (size_t)n, " TTL %lld", (long long)part->ttl_ms);
+        n += snprintf(own + n, sizeof(own) - (size_t)n, " TTL %lld", (long long)part->ttl_ms);
+    if (part->delay_ms)
+        (void)snprintf(own + n, sizeof(own) - (size_t)n, " DELAY %lld", (long long)part->delay_ms);
+    else if (part->at_ms)
+        (void)snprintf(own + n, sizeof(own) - (size_t)n, " AT %lld", (long long)part->at_ms);
     return world_do("HALF p%d t%d %u%.*s%s%s", pgroup, part->topic, part->serial, (int)part->pad, dots, own,
                     options);
 }
@@ -100,20 +110,20 @@ static void open_one(bool plain)
     struct o_part part;
     any_part(&part);
     int g = below(O_PGROUPS), dedup = plain || below(5) ? -1 : below(O_DEDUPS);
-    int64_t checkin = w.s.policy.checkin_ms;
+    int64_t checkin = policy_of(g).checkin_ms;
     char options[80] = "";
     int n = dedup < 0 ? 0 : snprintf(options, sizeof(options), " DEDUP d%d", dedup);
     if (!plain && below(3) == 0) {
         checkin = below(3) ? below(300) : 900 + below(800); /* around the age at which rows are made */
         (void)snprintf(options + n, sizeof(options) - (size_t)n, " CHECKIN %lld", (long long)checkin);
     }
-    if (w.o.n_txns == O_TXNS)
+    if (w.o.n_txns == O_TXNS || w.o.n_delayed > O_DELAYED - 20)
         return;
     const char *said = do_half(g, &part, options);
     if (no_topic(part.topic, said) || repeated(part.topic, dedup, said))
         return;
     uint64_t id = strtoull(said, NULL, 10);
-    struct o_txn *x = oracle_opened(&w.o, id, g, checkin, w.s.policy.txn_timeout_ms);
+    struct o_txn *x = oracle_opened(&w.o, id, g, checkin, policy_of(g).timeout_ms);
     stored_half(x, &part, dedup, said);
 }
 
@@ -157,7 +167,7 @@ void step_part(void)
         must(strtoull(said, NULL, 10) == x->id, "a HALF answered another transaction");
         stored_half(x, &part, dedup, said);
         if (checkin >= 0)
-            oracle_moved(&w.o, x, w.o.now_ms + checkin, w.s.policy.check_max);
+            oracle_moved(&w.o, x, w.o.now_ms + checkin, policy_of(x->pgroup).check_max);
     }
 }
 
@@ -225,7 +235,7 @@ static void extend(uint64_t id)
         return;
     must(is(said, x->fate == O_PENDING ? "OK" : "-TXNCONFLICT"), "TXN EXTEND was answered otherwise");
     if (x->fate == O_PENDING)
-        oracle_moved(&w.o, x, w.o.now_ms + ms, w.s.policy.check_max);
+        oracle_moved(&w.o, x, w.o.now_ms + ms, policy_of(x->pgroup).check_max);
 }
 
 static void unknown(uint64_t id)
@@ -362,7 +372,7 @@ void step_unask(void)
     must(is(world_do("UNASK %llu", (unsigned long long)ask->txid), "OK"), "UNASK was refused");
     struct o_txn *x = oracle_find(&w.o, ask->txid);
     if (x)
-        oracle_unasked(&w.o, x, w.s.policy.check_max);
+        oracle_unasked(&w.o, x, policy_of(x->pgroup).check_max);
 }
 
 void step_poll(void)

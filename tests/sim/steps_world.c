@@ -126,6 +126,39 @@ static void any_setting(int which)
     }
 }
 
+/* Settings of a producer group's own, some of them, or none any more. */
+void step_pgroup(void)
+{
+    int g = below(O_PGROUPS);
+    struct o_pgroup *own = &w.o.pgroups[g];
+    if (below(4) == 0) {
+        must(is(world_do("PGROUP DELETE p%d", g), "OK"), "PGROUP DELETE was refused");
+        *own = (struct o_pgroup){0};
+        return;
+    }
+    if (below(2)) {
+        own->checkin_ms = 1 + below(2000);
+        own->check_every_ms = 1 + below(1000);
+        own->timeout_ms = below(2) ? 1 + below(3000) : 86400000;
+        must(is(world_do("PGROUP SET p%d CHECKIN %lld CHECKEVERY %lld TIMEOUT %lld", g, (long long)own->checkin_ms,
+                         (long long)own->check_every_ms, (long long)own->timeout_ms), "OK"),
+             "PGROUP SET was refused");
+    } else {
+        own->check_max = 1 + (uint32_t)below(4);
+        must(is(world_do("PGROUP SET p%d CHECKMAX %u", g, own->check_max), "OK"), "PGROUP SET was refused");
+    }
+}
+
+void step_cancel(void)
+{
+    if (w.o.n_delayed == 0)
+        return;
+    struct o_delayed *d = &w.o.delayed[below(w.o.n_delayed)];
+    must(is(world_do("DELAYED CANCEL @%llu", (unsigned long long)d->token), d->there ? "1" : "0"),
+         "DELAYED CANCEL was answered otherwise");
+    d->there = false;
+}
+
 void steps_settings(void)
 {
     for (int i = 0; i < 5; i++)

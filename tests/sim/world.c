@@ -24,6 +24,18 @@ int below(uint64_t n)
     return (int)prng_below(&w.p, n);
 }
 
+struct w_policy policy_of(int pgroup)
+{
+    const struct o_pgroup *own = &w.o.pgroups[pgroup];
+    const struct policy *p = &w.s.policy;
+    return (struct w_policy){
+        .checkin_ms = own->checkin_ms ? own->checkin_ms : p->checkin_ms,
+        .check_every_ms = own->check_every_ms ? own->check_every_ms : p->check_every_ms,
+        .timeout_ms = own->timeout_ms ? own->timeout_ms : p->txn_timeout_ms,
+        .check_max = own->check_max ? own->check_max : p->check_max,
+    };
+}
+
 /* ---- what is told ---- */
 
 static void note(const char *line)
@@ -280,7 +292,8 @@ void world_begin(uint64_t seed)
     memset(w.takers, 0, sizeof(w.takers));
     memset(w.lines, 0, sizeof(w.lines));
     store_start(&w.s);
-    w.o.n_txns = 0;
+    w.o.n_txns = w.o.n_delayed = 0;
+    memset(w.o.pgroups, 0, sizeof(w.o.pgroups));
     memset(w.o.topics, 0, sizeof(w.o.topics));
     w.o.now_ms = w.wall_ms = w.s.now_ms;
     w.o.group = 1;
@@ -310,14 +323,38 @@ void world_pass(int64_t ms, int64_t step_ms)
     world_note("-- %lld ms later%s", (long long)ms, step_ms ? ", the wall clock was set" : "");
 }
 
+/* What is in a queue behind what the oracle knows: delayed messages whose time has come. */
+static void judge_fired_in(int t, int q)
+{
+    const char *at = world_ask("READ t%d %d %u COUNT 1000", t, q, w.o.queues[t][q].end);
+    unsigned serial = 0;
+    char id[32];
+    for (at += strspn(at, "[ "); *at != ']' && *at; at += strspn(at, " ")) {
+        must(sscanf(at, "%31[^=]=%u", id, &serial) == 2, "READ answered something else than messages");
+        oracle_fired(&w.o, serial, id);
+        at += strcspn(at, " ]");
+    }
+}
+
+/* After a TICK: what has come of what was delayed. quiet: all that is due has. */
+static void judge_delayed(bool quiet)
+{
+    for (int t = 0; t < O_TOPICS; t++) {
+        if (!oracle_waiting(&w.o, t, true))
+            continue;
+        for (int q = 0; q < (int)w.o.topics[t].n_queues; q++)
+            judge_fired_in(t, q);
+        must(!quiet || !oracle_waiting(&w.o, t, true), "a delayed message is late");
+    }
+}
+
 /* After a TICK: who was parked. quiet: all that is due has been done. */
 static void judge_parked(bool quiet)
 {
-    uint32_t max = w.s.policy.check_max;
     for (uint32_t i = 0; i < w.o.n_txns; i++) {
         struct o_txn *x = &w.o.txns[i];
         bool sure = false;
-        bool parks = oracle_parks(&w.o, x, max, &sure);
+        bool parks = oracle_parks(&w.o, x, policy_of(x->pgroup).check_max, &sure);
         if (parks) {
             const char *said = world_ask("TXN INFO %llu", (unsigned long long)x->id);
             bool parked = strstr(said, " state:parked ");
@@ -328,6 +365,7 @@ static void judge_parked(bool quiet)
         if (quiet && x->fate == O_PENDING && x->next_ms <= w.o.now_ms && x->kind != O_ASK)
             x->kind = O_ASK; /* check_max was raised: there are asks left, or it had its old row */
     }
+    judge_delayed(quiet);
     if (w.n_saved)
         oracle_copy(&saved[w.n_saved - 1], &w.o);
 }
@@ -345,7 +383,7 @@ static void lose_asks(const struct w_ask *asks, uint32_t n)
         must(strcmp(world_do("UNASK %llu", (unsigned long long)asks[i].txid), "OK") == 0, "UNASK was refused");
         struct o_txn *x = oracle_find(&w.o, asks[i].txid);
         if (x)
-            oracle_unasked(&w.o, x, w.s.policy.check_max);
+            oracle_unasked(&w.o, x, policy_of(x->pgroup).check_max);
     }
     if (n)
         world_write();
@@ -380,13 +418,13 @@ uint32_t world_checks(int pgroup, uint32_t count, int lost, int64_t *ret_retry_m
         struct o_txn *x = oracle_find(&w.o, strtoull(at + 6, NULL, 10));
         must(x != NULL && got < count, "asked about a transaction that is not there, or more than wanted");
         must(x->pgroup == pgroup, "asked another group");
-        oracle_asked(&w.o, x, (uint32_t)store_field(at + 1, "attempt"), w.s.policy.check_every_ms,
-                     w.s.policy.check_max);
+        oracle_asked(&w.o, x, (uint32_t)store_field(at + 1, "attempt"), policy_of(pgroup).check_every_ms,
+                     policy_of(pgroup).check_max);
         judge_object(x, at);
         asks[got++] = (struct w_ask){x->id, x->checks};
     }
     must((got == 0) == out->nothing && *said == '[', "CHECKS says that it found nothing, or does not");
-    oracle_asked_all(&w.o, pgroup, w.s.policy.check_max, got < count);
+    oracle_asked_all(&w.o, pgroup, policy_of(pgroup).check_max, got < count);
     *ret_retry_ms = out->retry_at_ms;
     world_write();
     for (uint32_t i = 0; i < got; i++) {
@@ -457,7 +495,7 @@ static void judge_sleep(void)
     for (uint32_t i = 0; i < w.o.n_txns; i++) {
         const struct o_txn *x = &w.o.txns[i];
         bool due = x->fate == O_PENDING && x->kind == O_ASK && x->next_ms <= w.o.now_ms &&
-                   x->checks < w.s.policy.check_max;
+                   x->checks < policy_of(x->pgroup).check_max;
         must(!due || !w.takers[x->pgroup].there, "members sleep over a check that is due");
         must(!due || !w.lines[x->pgroup].n, "members in a WAIT sleep over a check that is due");
     }

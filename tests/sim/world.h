@@ -78,6 +78,13 @@ struct world {
 
 extern struct world w;
 
+/* What counts for a producer group: its own settings, or the broker's. */
+struct w_policy {
+    int64_t checkin_ms, check_every_ms, timeout_ms;
+    uint32_t check_max;
+};
+struct w_policy policy_of(int pgroup);
+
 /* Chance of the step at work: 0 .. n-1. */
 int below(uint64_t n);
 
