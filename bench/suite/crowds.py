@@ -4,6 +4,8 @@
     topics       10,000 topics that exist; the load goes to one of them
     topics_all   10,000 topics, and each SEND goes to one by chance: a group commit then touches hundreds
                  of topics. No bound is set for it; it is here so that nobody mistakes the row above for it
+    halfs        a million transactions that nobody has decided
+    delayed      a million messages that become visible in an hour
     idle         10,000 connections that say nothing
 """
 import contextlib
@@ -15,6 +17,7 @@ from suite.servers import Broken, HalfMQ
 from suite.start import fill, wanted
 
 DEPTH, REQUESTS = 16, 400000
+CROWD, CROWD_DEPTH = 1000000, 64
 TOPICS = CONNECTIONS = 10000
 SPARE_FILES = 1000
 
@@ -27,7 +30,7 @@ def send(bench, broker, topic="bench", keys=0):
 
 def measure(bench):
     failures = []
-    for part in (backlog, topics, idle):
+    for part in (backlog, topics, halfs, delayed, idle):
         try:
             part(bench)
         except Broken as e:
@@ -62,6 +65,33 @@ def topics(bench):
         bench.figure("topics_all").fsync = "fsync=always, both"
         bench.alternate("topics_all", lambda: send(bench, broker, "t__rand_int__", TOPICS),
                         lambda: send(bench, broker))
+
+
+def crowd(bench, key, broker, *words):
+    """A million of something, by redis-benchmark; they stay, since an hour is longer than any run."""
+    n = bench.scaled(CROWD)
+    bench.figure(key).work = bench.figure(key).row.work.format(messages=f"{n / 1e6:g} million")
+    bench.say(f"{key}: making {n / 1e6:g} million")
+    redis_benchmark(bench, broker.port, CROWD_DEPTH, CROWD, *words)
+    return n
+
+
+def halfs(bench):
+    with HalfMQ(bench, "halfs", "--checkin", "1h") as broker:
+        n = crowd(bench, "halfs", broker, "HALF", "p", "bench", BODY)
+        versus_empty(bench, "halfs", broker)
+        start = bench.figure("halfs_start")
+        start.work, start.fsync = start.row.work.format(messages=f"{n / 1e6:g} million"), "fsync=always"
+        start.commands = [("HalfMQ", "halfmqd   # after SIGTERM, until PING is answered")]
+        for _ in range(bench.rounds):
+            broker.stop()
+            bench.put("halfs_start", broker.start())
+
+
+def delayed(bench):
+    with HalfMQ(bench, "delayed") as broker:
+        crowd(bench, "delayed", broker, "SEND", "bench", BODY, "DELAY", "1h")
+        versus_empty(bench, "delayed", broker)
 
 
 def connect(port, n):

@@ -38,6 +38,9 @@ ROWS = (
     Row("backlog", "crowds", "SEND with a backlog of {messages} over an empty broker", "x", 0.8, 0.95, False),
     Row("topics", "crowds", "SEND to one topic of 10,000 over an empty broker", "x", 0.8, 0.95, False),
     Row("topics_all", "crowds", "SEND to 10,000 topics by chance over SEND to one", "x", None, None, False),
+    Row("halfs", "crowds", "SEND with {messages} open transactions over an empty broker", "x", 0.9, 0.95, False),
+    Row("halfs_start", "crowds", "start with {messages} open transactions stored", "s", 0.5, 0.2, True),
+    Row("delayed", "crowds", "SEND with {messages} delayed messages over an empty broker", "x", 0.9, 0.95, False),
     Row("idle", "crowds", "SEND beside 10,000 idle connections over an empty broker", "x", 0.8, 0.95, False),
 )
 
