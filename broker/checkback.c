@@ -4,13 +4,12 @@
 #include "broker/checkback.h"
 
 #include <assert.h>
-#include <stdlib.h>
+#include <stdio.h>
 
-#include "broker/dispatch.h"
+#include "broker/check_list.h"
 #include "broker/json.h"
 #include "broker/log.h"
 #include "broker/loop_inner.h"
-#include "protocol/text.h"
 
 #define RETRY_MS 1000 /* after BUSY, or when every taker is choked */
 
@@ -56,73 +55,12 @@ void checkback_pull(struct channel *ch)
         pull_later(ch, RETRY_MS);
 }
 
-/* Steps over one whole value and returns its tokens. */
-static struct slice next_value(struct cursor *c)
-{
-    const uint8_t *start = c->at;
-    uint64_t left = 1;
-    struct token t;
-    while (left > 0 && reply_next(c, &t)) {
-        left--;
-        if (t.kind == TOK_ARRAY || t.kind == TOK_PUSH)
-            left += (uint64_t)t.n;
-        else if (t.kind == TOK_MAP)
-            left += 2 * (uint64_t)t.n;
-        else if (t.kind == TOK_MESSAGE)
-            left += 4;
-    }
-    assert(left == 0);
-    return slice_of(start, (size_t)(c->at - start));
-}
-
-/* The txid of a check object (a map). Empty: it has none. */
-static struct slice txid_of(struct slice object)
-{
-    struct cursor c = cursor_of(object);
-    struct token t;
-    bool ok = reply_next(&c, &t);
-    assert(ok && t.kind == TOK_MAP);
-    for (int64_t pairs = t.n; pairs > 0; pairs--) {
-        struct cursor key = cursor_of(next_value(&c));
-        struct cursor value = cursor_of(next_value(&c));
-        if (!reply_next(&key, &t) || !slice_equal(t.bytes, SLICE_LIT("txid")))
-            continue;
-        return reply_next(&value, &t) ? t.bytes : slice_of(NULL, 0);
-    }
-    return slice_of(NULL, 0);
-}
-
 /* ---- handing over ---- */
-
-static enum status remember_ask(struct conn *c, uint64_t id, uint64_t txid)
-{
-    if (c->n_asks == ASKS_MAX) {
-        memmove(c->asks, c->asks + 1, (ASKS_MAX - 1) * sizeof *c->asks);
-        c->n_asks--;
-    }
-    if (c->n_asks == c->asks_size) {
-        uint32_t size = c->asks_size ? c->asks_size * 2 : 8;
-        struct ask *asks = realloc(c->asks, size * sizeof *asks);
-        if (!asks)
-            return ST_NOMEM;
-        c->asks = asks;
-        c->asks_size = size;
-    }
-    c->asks[c->n_asks++] = (struct ask){id, txid};
-    return ST_OK;
-}
 
 static bool hand_by_rpc(struct conn *c, struct slice object)
 {
-    uint64_t txid;
-    if (!text_txid(txid_of(object), &txid))
-        return false;
-    uint64_t id = c->next_ask;
-    if (remember_ask(c, id, txid) != ST_OK)
-        return false;
-    c->next_ask = (c->next_ask + 1) & UINT32_MAX;
     struct buf *out = conn_out(c);
-    rpc_put_request(out, id, "check");
+    rpc_put_request(out, asks_next_id(&c->asks), "check");
     rpc_put_list(out, 1); /* params as generic clients expect them: an array of one map */
     rpc_write_value(out, object);
     conn_pushed(c);
@@ -152,15 +90,22 @@ static void move_to_end(struct channel *ch, struct subscription *s)
     ch->last = s;
 }
 
-static bool hand_over(struct channel *ch, struct slice object)
+/* Remembered last: one that is cut in the middle was handed nothing. */
+static bool hand_to(struct conn *c, const struct channel *ch, const struct check *check)
+{
+    if (!can_take(c) || asks_reserve(&c->asks) != ST_OK)
+        return false;
+    bool taken = c->dialect == DIALECT_RPC ? hand_by_rpc(c, check->object)
+                                           : hand_by_text(c, ch, check->object);
+    if (taken)
+        asks_add(&c->asks, check->ask);
+    return taken;
+}
+
+static bool hand_over(struct channel *ch, const struct check *check)
 {
     for (struct subscription *s = ch->first; s; s = s->next) {
-        struct conn *c = s->conn;
-        if (!can_take(c))
-            continue;
-        bool taken =
-            c->dialect == DIALECT_RPC ? hand_by_rpc(c, object) : hand_by_text(c, ch, object);
-        if (!taken)
+        if (!hand_to(s->conn, ch, check))
             continue;
         move_to_end(ch, s);
         metrics_add(&ch->loop->metrics, METRIC_CHECKS_HANDED, 1);
@@ -169,28 +114,72 @@ static bool hand_over(struct channel *ch, struct slice object)
     return false;
 }
 
+/* ---- taking back ---- */
+
+static void taken_back(struct journal_client *owner, struct entry *e)
+{
+    (void)owner;
+    if (e->fate != ST_OK)
+        log_text(LOG_DEBUG, "could not take back check-backs; they are asked again later");
+    entry_free(e);
+}
+
+static void unask_submit(struct loop *l, struct unask *u)
+{
+    struct command cmd;
+    bool some = u->n > 0;
+    if (some && (!unask_command(u, &cmd) || !loop_submit_command(l, &cmd, taken_back)))
+        log_text(LOG_DEBUG, "no room to take back check-backs; they are asked again later");
+}
+
+static void unask_one(struct loop *l, struct unask *u, struct ask ask)
+{
+    unask_add(u, ask);
+    if (unask_full(u))
+        unask_submit(l, u);
+}
+
 void checkback_unask(struct loop *l, struct slice reply)
 {
-    struct cursor c = cursor_of(reply);
-    struct token t;
-    if (!reply_next(&c, &t) || t.kind != TOK_ARRAY)
+    struct check_list list;
+    struct check check;
+    struct unask u;
+    if (!check_list_open(reply, &list))
         return;
-    for (int64_t i = 0; i < t.n; i++)
-        dispatch_unask_one(l, txid_of(next_value(&c)));
+    unask_init(&u);
+    while (check_list_next(&list, &check))
+        unask_one(l, &u, check.ask);
+    unask_submit(l, &u);
+    unask_fini(&u);
 }
+
+void checkback_forsaken(struct conn *c)
+{
+    struct ask ask;
+    struct unask u;
+    if (c->asks.n == 0)
+        return;
+    unask_init(&u);
+    while (asks_pop(&c->asks, &ask))
+        unask_one(c->loop, &u, ask);
+    unask_submit(c->loop, &u);
+    unask_fini(&u);
+}
+
+/* ---- pulling ---- */
 
 bool checkback_as_json(struct slice reply, struct buf *out)
 {
-    struct cursor c = cursor_of(reply);
-    struct token t;
-    bool ok = reply_next(&c, &t);
-    assert(ok && t.kind == TOK_ARRAY);
-    reply_array(out, (size_t)t.n);
+    struct check_list list;
+    struct check check;
+    bool ok = check_list_open(reply, &list);
+    assert(ok);
+    reply_array(out, (size_t)list.left);
     struct buf json;
     buf_init(&json, REPLY_BYTES_MAX);
-    for (int64_t i = 0; i < t.n && ok; i++) {
+    while (ok && check_list_next(&list, &check)) {
         buf_reset(&json, REPLY_BYTES_KEEP);
-        ok = json_from_reply(next_value(&c), &json) && !json.failed;
+        ok = json_from_reply(check.object, &json) && !json.failed;
         reply_bulk(out, buf_slice(&json));
     }
     buf_free(&json);
@@ -200,18 +189,21 @@ bool checkback_as_json(struct slice reply, struct buf *out)
 /* True where every object of the reply found a taker. */
 static bool deal_out(struct loop *l, struct channel *ch, struct slice reply)
 {
-    struct cursor c = cursor_of(reply);
-    struct token t;
+    struct check_list list;
+    struct check check;
+    struct unask u;
     bool all = true;
-    if (!reply_next(&c, &t) || t.kind != TOK_ARRAY)
+    if (!check_list_open(reply, &list))
         return false;
-    for (int64_t i = 0; i < t.n; i++) {
-        struct slice object = next_value(&c);
-        if (ch && hand_over(ch, object))
+    unask_init(&u);
+    while (check_list_next(&list, &check)) {
+        if (ch && hand_over(ch, &check))
             continue;
-        dispatch_unask_one(l, txid_of(object));
+        unask_one(l, &u, check.ask);
         all = false;
     }
+    unask_submit(l, &u);
+    unask_fini(&u);
     return all;
 }
 
@@ -270,14 +262,11 @@ static enum command_id decision_of(const struct rpc_frame *f)
 
 void checkback_answer(struct conn *c, const struct rpc_frame *f)
 {
-    uint32_t i = 0;
-    while (i < c->n_asks && c->asks[i].id != f->id)
-        i++;
-    if (i == c->n_asks)
+    struct ask ask;
+    if (!asks_take(&c->asks, (uint32_t)f->id, &ask))
         return;
     char txid[24];
-    snprintf(txid, sizeof txid, "%llu", (unsigned long long)c->asks[i].txid);
-    c->asks[i] = c->asks[--c->n_asks];
+    snprintf(txid, sizeof txid, "%llu", (unsigned long long)ask.txid);
     struct command cmd = {
         .info = command_info(decision_of(f)), .n_pos = 1, .pos = {slice_str(txid)}};
     if (!loop_submit_command(c->loop, &cmd, decided))

@@ -9,8 +9,10 @@
  *   taker's answer (RPC result, or COMMIT ... on any connection) ──► COMMIT | ROLLBACK | UNKNOWN
  *
  * An ask counts in the store when CHECKS hands it out. What finds no taker here is given back at
- * once (UNASK). Of an RPC taker that never answers only ASKS_MAX open asks are remembered; what it
- * was asked before is asked again anyway.
+ * once (UNASK), and so is what a taker had not answered when its connection ended: asks.h remembers
+ * it. The answer to one that was handed over as text may come by any connection, or be UNKNOWN; the
+ * store knows, and lets only the newest ask, unanswered, be taken back. Who polls with CHECKS need not
+ * stay connected: that ask stands.
  *
  * Threads: the loop's own.
  */
@@ -19,11 +21,14 @@
 
 #include "broker/pubsub.h"
 
-#define ASKS_MAX 1024
 #define PULL_COUNT 64
 
 /* Asks the store for what is due, unless that is under way already. */
 void checkback_pull(struct channel *ch);
+
+/* The connection takes no more, or has ended: what it was handed and has not answered is taken back,
+ * so that another member is asked at once. What was answered meanwhile the store knows. */
+void checkback_forsaken(struct conn *c);
 
 /* The answer of CHECKS (an array of maps): given back, as nobody takes it; or as an array of JSON
  * texts (false: no memory). */

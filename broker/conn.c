@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "broker/checkback.h"
 #include "broker/dialect.h"
 #include "broker/dispatch.h"
 #include "broker/log.h"
@@ -143,6 +144,7 @@ void conn_doom(struct conn *c)
     if (c->doomed)
         return;
     c->doomed = true;
+    checkback_forsaken(c);
     c->next_doomed = c->loop->doomed;
     c->loop->doomed = c;
 }
@@ -163,7 +165,7 @@ static void conn_free(struct conn *c)
     buf_free(&c->held);
     resp_reader_free(&c->resp);
     rpc_reader_free(c->rpc);
-    free(c->asks);
+    asks_fini(&c->asks);
     free(c->marks.m);
     free(c->name);
     free(c);
@@ -193,6 +195,7 @@ void conn_shut(struct conn *c)
         return;
     c->shut = true;
     pubsub_leave(c);
+    checkback_forsaken(c);
     streams_close(c);
     conn_touch(c);
 }
@@ -221,14 +224,10 @@ void conn_trim(struct conn *c)
         rpc_reader_free(c->rpc);
         c->rpc = NULL;
     }
+    asks_trim(&c->asks);
     if (!c->marks.n) {
         free(c->marks.m);
         c->marks = (struct marks){0};
-    }
-    if (!c->n_asks) {
-        free(c->asks);
-        c->asks = NULL;
-        c->asks_size = 0;
     }
 }
 

@@ -29,6 +29,7 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
+#include "broker/asks.h"
 #include "broker/entry.h"
 #include "broker/timers.h"
 #include "protocol/resp.h"
@@ -71,11 +72,6 @@ struct request {
     bool quiet; /* a notification: nothing is answered */
 };
 
-/* A check that was handed to this connection as a MessagePack-RPC request. */
-struct ask {
-    uint64_t id, txid;
-};
-
 struct conn {
     struct loop *loop;
     int fd;
@@ -116,9 +112,7 @@ struct conn {
     uint32_t n_waits;
     struct subscription *subscriptions;
     uint32_t n_subscriptions;
-    struct ask *asks;
-    uint32_t n_asks, asks_size;
-    uint64_t next_ask;
+    struct asks asks; /* check-backs it was handed; by MessagePack-RPC under these ids */
 
     struct stream *streams; /* newest first */
     uint32_t n_streams;

@@ -19,7 +19,9 @@
 #include "broker/local.h"
 #include "broker/log.h"
 #include "broker/loop_inner.h"
+#include "broker/members.h"
 #include "broker/stream.h"
+#include "broker/webhook.h"
 #include "protocol/text.h"
 
 #define BUSY_RETRY_MS 50 /* a woken waiter that met a full journal */
@@ -46,6 +48,11 @@ static void own_wait(struct conn *c, struct waiter *w)
         c->waits->prev_mine = w;
     c->waits = w;
     c->n_waits++;
+    const struct command *cmd = &w->entry->cmd;
+    if (cmd->info->id == CMD_CHECKS) {
+        w->member_of = news_key(NEWS_PGROUP, cmd->pos[0], slice_of(NULL, 0));
+        members_join(c->loop->server->members, w->member_of);
+    }
     metrics_add(&c->loop->metrics, METRIC_WAITERS, 1);
 }
 
@@ -56,6 +63,8 @@ static void disown_wait(struct conn *c, struct waiter *w)
         w->next_mine->prev_mine = w->prev_mine;
     w->prev_mine = w->next_mine = NULL;
     c->n_waits--;
+    if (w->member_of)
+        members_leave(c->loop->server->members, w->member_of);
     metrics_sub(&c->loop->metrics, METRIC_WAITERS, 1);
 }
 
@@ -198,13 +207,6 @@ void dispatch_release(struct loop *l, const struct entry *e)
     }
     free(slices);
     buf_free(&text);
-}
-
-void dispatch_unask_one(struct loop *l, struct slice txid)
-{
-    struct command cmd = {.info = command_info(CMD_UNASK), .n_rest = 1, .rest = &txid};
-    if (!txid.len || !loop_submit_command(l, &cmd, given_back))
-        log_text(LOG_DEBUG, "no room to take back a check-back; it is asked again later");
 }
 
 /* An entry whose caller is not there to take the answer. */
@@ -480,13 +482,25 @@ static bool refuse_bodies(struct conn *c, const struct command *cmd, struct requ
     }
 }
 
+/* A CHECKURL that must not be called is refused where it is set. */
+static bool refuse_url(struct conn *c, const struct command *cmd, struct request rq)
+{
+    const struct option *o =
+        cmd->info->id == CMD_PGROUP_SET ? command_option(cmd, OPT_ID_CHECKURL) : NULL;
+    char err[320];
+    if (!o || !o->v.len || webhook_url_ok(c->loop->server->webhook, o->v, err, sizeof err))
+        return false;
+    conn_refuse(c, rq, ST_ERR, err);
+    return true;
+}
+
 static enum verdict run_write(struct conn *c, const struct command *cmd, struct request rq)
 {
     bool text = c->dialect == DIALECT_RESP;
     bool parks = can_park(cmd);
     if (text && parks && c->in_flight)
         return STALL;
-    if (refuse_bodies(c, cmd, rq))
+    if (refuse_bodies(c, cmd, rq) || refuse_url(c, cmd, rq))
         return GO_ON;
     if (parks && c->n_waits >= WAITS_MAX) {
         conn_refuse(c, rq, ST_BUSY, "too many of your WAITs are parked already: end some first");

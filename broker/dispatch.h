@@ -52,7 +52,4 @@ void dispatch_give_back(struct loop *l, struct slice group, struct slice *receip
 /* When time alone may help a caller that found nothing, on the monotonic clock; 0: it cannot. */
 int64_t dispatch_retry_ms(struct loop *l, const struct entry *e);
 
-/* Takes back one ask that nobody took. */
-void dispatch_unask_one(struct loop *l, struct slice txid);
-
 #endif

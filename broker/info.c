@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "broker/members.h"
 #include "broker/process.h"
 #include "broker/server.h"
 #include "halfmq_version.h"
@@ -134,6 +135,13 @@ static void put_transactions(const struct facts *f, struct buf *out)
     number(out, "rolledback", t->rolledback);
     number(out, "conflicts", t->conflicts);
     number(out, "checks_asked", t->checks_asked);
+    number(out, "webhooks_down", metrics_sum(f->server, METRIC_WEBHOOKS_DOWN));
+    uint64_t unserved = 0;
+    char names[UNSERVED_NAMES_MAX];
+    if (!members_unserved(f->server, &unserved, names))
+        return; /* a figure less, for a moment without memory */
+    number(out, "producer_groups_unserved", unserved);
+    buf_printf(out, "unserved:%s\r\n", names);
 }
 
 static void put_disk(const struct facts *f, struct buf *out)

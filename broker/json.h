@@ -16,4 +16,8 @@
  */
 bool json_from_reply(struct slice reply_value, struct buf *out);
 
+/* The string under a key of a JSON object, NUL-ended. False: not one JSON object, no such key, no
+ * string, or longer than fits. For small texts: it becomes a tree. */
+bool json_member(struct slice text, const char *key, char *out, size_t out_size);
+
 #endif

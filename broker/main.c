@@ -8,6 +8,7 @@
 
 #include "broker/config.h"
 #include "broker/server.h"
+#include "broker/webhook_allow.h"
 #include "halfmq_version.h"
 
 extern char **environ;
@@ -73,7 +74,14 @@ static int version(struct config *c)
 
 static int check(struct config *c)
 {
-    (void)c;
+    char err[512];
+    struct webhook_allow *allow =
+        webhook_allow_new(config_text(c, SET_webhook_allow), err, sizeof err);
+    if (!allow) {
+        fprintf(stderr, "halfmqd: %s\n", err);
+        return 1;
+    }
+    webhook_allow_free(allow);
     return printf("configuration ok\n") > 0 && fflush(stdout) == 0 ? 0 : 1;
 }
 

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "broker/loop.h"
+#include "broker/members.h"
 #include "broker/process.h"
 #include "broker/server.h"
 #include "halfmq_version.h"
@@ -25,7 +26,8 @@
 
 uint64_t metrics_sum(const struct server *s, enum metric_id id)
 {
-    uint64_t sum = atomic_load_explicit(&s->metrics.v[id], memory_order_relaxed);
+    uint64_t sum = atomic_load_explicit(&s->metrics.v[id], memory_order_relaxed) +
+                   atomic_load_explicit(&s->webhook_metrics.v[id], memory_order_relaxed);
     for (uint32_t i = 0; i < s->n_loops; i++)
         sum += atomic_load_explicit(&loop_metrics(s->loops[i])->v[id], memory_order_relaxed);
     return sum;
@@ -289,6 +291,16 @@ static void write_lag(struct server *s, struct buf *out)
     view_close(view);
 }
 
+static void write_unserved(struct server *s, struct buf *out)
+{
+    uint64_t n = 0;
+    char names[UNSERVED_NAMES_MAX];
+    if (!members_unserved(s, &n, names))
+        out->failed = true;
+    gauge(out, "halfmq_producer_groups_unserved",
+          "Producer groups that have a check-back due and no member to ask.", (int64_t)n);
+}
+
 static void write_process(const struct server *s, struct buf *out)
 {
     struct process_figures f;
@@ -318,5 +330,6 @@ void metrics_write(struct server *s, struct buf *out)
     write_tally(&stats.tally, out);
     write_journal(&stats, out);
     write_lag(s, out);
+    write_unserved(s, out);
     write_process(s, out);
 }

@@ -11,6 +11,7 @@
 
 #include "broker/checkback.h"
 #include "broker/loop_inner.h"
+#include "broker/members.h"
 #include "broker/waiter.h"
 #include "protocol/text.h"
 
@@ -176,6 +177,8 @@ static void link_in(struct subscription *s, struct conn *c, struct channel *ch)
         c->subscriptions->prev_mine = s;
     c->subscriptions = s;
     c->n_subscriptions++;
+    if (ch->kind == CHANNEL_CHECK)
+        members_join(c->loop->server->members, ch->key);
     metrics_add(&c->loop->metrics, METRIC_SUBSCRIBERS, 1);
 }
 
@@ -189,6 +192,8 @@ static void link_out(struct subscription *s)
     if (s->next_mine)
         s->next_mine->prev_mine = s->prev_mine;
     c->n_subscriptions--;
+    if (ch->kind == CHANNEL_CHECK)
+        members_leave(c->loop->server->members, ch->key);
     metrics_sub(&c->loop->metrics, METRIC_SUBSCRIBERS, 1);
     free(s);
     if (!ch->first)

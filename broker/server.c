@@ -29,9 +29,11 @@
 #include "broker/http.h"
 #include "broker/log.h"
 #include "broker/loop.h"
+#include "broker/members.h"
 #include "broker/process.h"
 #include "broker/socket.h"
 #include "broker/ticker.h"
+#include "broker/webhook.h"
 
 #define EXIT_STORE_FAILED 70
 #define PENDING_COMMANDS_MAX 100000
@@ -160,6 +162,7 @@ static void begin_stop(struct main_thread *m, const char *why)
     m->acceptor = NULL;
     for (uint32_t i = 0; i < s->n_loops; i++)
         loop_drain(s->loops[i], config_num(s->config, SET_drain_timeout));
+    webhook_stop(s->webhook);
     m->helper_runs = pthread_create(&m->helper, NULL, wait_for_loops, m) == 0;
     if (!m->helper_runs)
         wait_for_loops(m);
@@ -260,7 +263,13 @@ static bool start_journal(struct main_thread *m)
         return failed(m, "cannot start the journal: no memory or no thread");
     journal_set_policy(m->server.journal, &policy);
     m->ticker = ticker_new(&m->server, m->base);
-    return m->ticker ? true : failed(m, "no memory for the ticker");
+    if (!m->ticker)
+        return failed(m, "no memory for the ticker");
+    m->server.members = members_new();
+    if (!m->server.members)
+        return failed(m, "no memory for the members of producer groups");
+    m->server.webhook = webhook_new(&m->server, m->err, sizeof m->err);
+    return m->server.webhook != NULL;
 }
 
 static bool start_loops(struct main_thread *m)
@@ -318,6 +327,8 @@ static bool start(struct main_thread *m)
     if (!start_events(m) || !start_store(m) || !start_journal(m) || !start_loops(m) ||
         !start_listening(m))
         return false;
+    if (!webhook_start(m->server.webhook))
+        return failed(m, "cannot start the webhooks: no thread");
     ticker_start(m->ticker);
     atomic_store(&m->server.ready, true);
     say_ready(m);
@@ -350,6 +361,10 @@ static void stop(struct main_thread *m)
     stop_loops(m);
     if (m->ticker)
         ticker_stop(m->ticker);
+    if (s->webhook) {
+        webhook_stop(s->webhook);
+        webhook_join(s->webhook);
+    }
     journal_free(s->journal);
     http_free(m->http);
     for (uint32_t i = 0; i < s->n_loops; i++)
@@ -357,6 +372,8 @@ static void stop(struct main_thread *m)
     free(s->loops);
     state_close(s->state);
     ticker_free(m->ticker);
+    webhook_free(s->webhook);
+    members_free(s->members);
     sockets_close(&m->sockets);
     sockets_close(&m->http_sockets);
     if (m->stop)

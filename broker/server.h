@@ -4,6 +4,7 @@
  *   main thread   accept, signals, HTTP, ticker          (event_base of its own)
  *   loop 1..n     connections (broker/loop.h)            io_threads
  *   journal       its writer thread                      (broker/journal.h)
+ *   webhooks      check-backs to CHECKURLs               (broker/webhook.h)
  *
  *   start: config, log, lock and store, journal, loops, listeners, HTTP, "ready"
  *   stop:  not ready (readyz 503), no new connections, loops drain (answers go out, parked waits end
@@ -20,11 +21,15 @@
 #include "storage/query.h"
 
 struct loop;
+struct members;
+struct webhook;
 
 struct server {
     struct config *config;
     struct state *state;
     struct journal *journal;
+    struct members *members;
+    struct webhook *webhook;
     struct loop **loops;
     uint32_t n_loops;
     atomic_bool ready;
@@ -35,6 +40,7 @@ struct server {
     int64_t started_ms; /* wall clock */
     int port, http_port; /* as bound */
     struct metrics_cell metrics; /* what the main thread counts */
+    struct metrics_cell webhook_metrics; /* ... and that of the webhooks */
     /* Asks the main thread to stop (SHUTDOWN). Any thread. */
     void (*request_stop)(struct server *s);
 };

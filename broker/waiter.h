@@ -55,6 +55,7 @@ struct waiter {
     enum waiter_state state;
     bool by_time; /* woken by the clock: see above */
     bool gone; /* the owner's: the caller has closed meanwhile */
+    uint64_t member_of; /* the owner's: the producer group that it can be asked for; 0: none */
     struct stream *stream; /* the owner, where it is no WAIT of a command (stream.h) */
     uint32_t n_links;
     struct wait_link links[];

@@ -11,7 +11,7 @@ set -eu
 
 packages="build-essential cmake ninja-build pkg-config librocksdb-dev libevent-dev libmsgpack-dev
 libcmocka-dev libhiredis-dev libcjson-dev libedit-dev libxxhash-dev libsmartcols-dev libbsd-dev
-libsqlite3-dev libpq-dev postgresql redis-tools redis-server python3 python3-redis python3-msgpack"
+libsqlite3-dev libssl-dev libpq-dev postgresql redis-tools redis-server python3 python3-redis python3-msgpack"
 if [ "${1:-}" = tools ]; then
     packages="$packages clang libclang-rt-14-dev clang-format clang-tidy llvm"
 fi

@@ -117,6 +117,7 @@ static void check_ask(struct checks *c, int64_t due_ms, uint64_t txid)
         return;
     }
     row.checks++;
+    row.answered = false;
     row.next_check_ms = c->stamp->now_ms + check_pause(c, row.checks);
     txn_schedule(st, c->stamp, txid, &row);
     c->status = check_object(st, &c->items, txid, &row);
@@ -244,8 +245,13 @@ void apply_unknown(struct state *st, const struct stamp *stamp, const struct com
 {
     uint64_t txid = 0;
     struct txn_row row;
-    if (check_open(st, stamp, cmd, cmd->pos[0], &txid, &row, out))
-        reply_ok(&out->reply); /* the next ask is scheduled already */
+    if (!check_open(st, stamp, cmd, cmd->pos[0], &txid, &row, out))
+        return;
+    if (row.state == TXN_PENDING && row.checks > 0 && !row.answered) {
+        row.answered = true;
+        txn_put(st, txid, &row);
+    }
+    reply_ok(&out->reply); /* the next ask is scheduled already */
 }
 
 void apply_txn_extend(struct state *st, const struct stamp *stamp, const struct command *cmd,
@@ -268,15 +274,27 @@ void apply_txn_extend(struct state *st, const struct stamp *stamp, const struct 
     reply_ok(&out->reply);
 }
 
+/* "txid-attempt", or just "txid": whatever ask was the newest. */
+static bool check_unask_word(struct slice word, uint64_t *ret_txid, uint64_t *ret_attempt)
+{
+    const uint8_t *dash = memchr(word.data, '-', word.len);
+    size_t n = dash ? (size_t)(dash - word.data) : word.len;
+    *ret_attempt = 0;
+    return text_txid(slice_of(word.data, n), ret_txid) &&
+           (!dash || text_uint(slice_of(dash + 1, word.len - n - 1), ret_attempt));
+}
+
+/* One who was asked long ago may go when another was asked since, or the answer was UNKNOWN: then there
+ * is nothing to take back. */
 void apply_unask(struct state *st, const struct stamp *stamp, const struct command *cmd,
                  struct outcome *out)
 {
     for (uint32_t i = 0; i < cmd->n_rest; i++) {
-        uint64_t txid = 0;
+        uint64_t txid = 0, attempt = 0;
         struct txn_row row;
-        if (!text_txid(cmd->rest[i], &txid) ||
+        if (!check_unask_word(cmd->rest[i], &txid, &attempt) ||
             txn_get(st, stamp, txid, &st->scratch, &row) != ST_OK || row.state != TXN_PENDING ||
-            row.checks == 0)
+            row.checks == 0 || row.answered || (attempt && attempt != row.checks))
             continue;
         txn_unschedule(st, stamp, txid, &row);
         row.checks--;

@@ -65,6 +65,11 @@ enum status reader_open(struct reader *r, struct view *v) MUST_CHECK;
  * each part that was handed out. Fails as reader_open does. */
 enum status reader_parts(struct reader *r, struct view *v, part_fn *fn, void *arg, bool *ret_end) MUST_CHECK;
 
+/* Calls found for each producer group that has a check-back due, until it says false. The name is
+ * good during the call. Costs a look a group, not a transaction. */
+enum status query_due_pgroups(struct view *v, int64_t now_ms,
+                              bool (*found)(void *arg, struct slice pgroup), void *arg) MUST_CHECK;
+
 /* A producer group whose members are asked by HTTP; slices are good during the call. secret is empty
  * where none is set. */
 struct pgroup_hook {

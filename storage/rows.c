@@ -186,13 +186,15 @@ enum status run_decode(struct slice bytes, struct run_row *ret_r)
     return row_close(&c);
 }
 
-#define TXN_YOUNG 5 /* a state of the row: pending and young */
+#define TXN_YOUNG 5       /* a state of the row: pending and young */
+#define TXN_ANSWERED 0x80 /* with the state, in one byte */
 
 void txn_encode(struct buf *b, const struct txn_row *r)
 {
     assert(!r->young || r->state == TXN_PENDING);
     buf_put_u8(b, ROW_VERSION);
-    buf_put_u8(b, r->young ? TXN_YOUNG : (uint8_t)r->state);
+    uint8_t state = r->young ? TXN_YOUNG : (uint8_t)r->state;
+    buf_put_u8(b, (uint8_t)(state | (r->answered ? TXN_ANSWERED : 0)));
     buf_put_sized(b, r->pgroup);
     put_time(b, r->created_ms);
     put_time(b, r->decided_ms);
@@ -218,6 +220,8 @@ enum status txn_decode(struct slice bytes, struct txn_row *ret_r)
 {
     struct cursor c = row_open(bytes);
     uint8_t state = cursor_u8(&c);
+    ret_r->answered = state & TXN_ANSWERED;
+    state &= (uint8_t)~TXN_ANSWERED;
     ret_r->pgroup = cursor_sized(&c);
     ret_r->created_ms = get_time(&c);
     ret_r->decided_ms = get_time(&c);

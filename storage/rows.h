@@ -79,6 +79,7 @@ struct txn_row {
     uint64_t bytes;
     struct slice outcome; /* COMMITTED: n_messages x sized text of the id */
     struct slice first;   /* open: its message 0 (half_encode), unless that has a row of its own */
+    bool answered; /* the newest ask was: taking it back has no effect any more */
 };
 
 enum pgroup_setting {

@@ -143,6 +143,7 @@ void txn_move_check(struct state *st, const struct stamp *stamp, uint64_t txid, 
     if (!row->young)
         txn_unschedule(st, stamp, txid, row);
     row->next_check_ms = due_ms;
+    row->answered = true;
     if (row->young)
         txn_settle(st, stamp, txid, row);
     else

@@ -47,7 +47,7 @@ void txn_settle(struct state *st, const struct stamp *stamp, uint64_t txid, stru
 /* It is no longer pending: its rows K and W go, where it has any (row is not put). */
 void txn_retire(struct state *st, const struct stamp *stamp, uint64_t txid, const struct txn_row *row);
 
-/* Sets its next check to due_ms (row is not put). */
+/* Sets its next check to due_ms, which is as good as an answer to the newest ask (row is not put). */
 void txn_move_check(struct state *st, const struct stamp *stamp, uint64_t txid, struct txn_row *row,
                     int64_t due_ms);
 

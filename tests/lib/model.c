@@ -354,22 +354,45 @@ static bool due_for_asking(const struct model *m, const struct m_txn *x)
     return x->fate == M_PENDING && x->checks < m->check_max && x->next_ms <= m->now_ms;
 }
 
-void model_asked(struct model *m, struct m_txn *x, uint32_t attempt)
+static void asked(struct model *m, struct m_txn *x, uint32_t attempt)
 {
     must(due_for_asking(m, x), "asked about a transaction that was not due");
     x->checks++;
+    x->answered = false;
     must(attempt == x->checks, "an ask has the wrong number");
     x->next_ms = m->now_ms + m->check_every_ms * x->checks;
     x->touched = m->group;
 }
 
-void model_asked_all(const struct model *m)
+void model_asked(struct model *m, const char *said, uint32_t count)
 {
-    for (int i = 0; i < M_TXNS; i++) {
+    uint32_t n = 0;
+    for (const char *at = said; (at = strstr(at, "{txid:")); n++) {
+        struct m_txn *x = NULL;
+        uint64_t id = strtoull(at += 6, NULL, 10);
+        unsigned attempt = 0;
+        for (int i = 0; i < M_TXNS; i++)
+            x = m->txns[i].fate != M_NONE && m->txns[i].id == id ? &m->txns[i] : x;
+        must(x && sscanf(at, "%*u pgroup:pg attempt:%u", &attempt) == 1,
+             "asked about a transaction that is not there");
+        if (x)
+            asked(m, x, attempt);
+    }
+    must(n <= count, "more asks than wanted");
+    for (int i = 0; i < M_TXNS && n < count; i++) {
         const struct m_txn *x = &m->txns[i];
         /* A row of the very group of the CHECKS is found by the next one. */
         must(!due_for_asking(m, x) || x->touched == m->group, "a transaction that was due was not asked");
     }
+}
+
+void model_unasked(struct model *m, struct m_txn *x, uint32_t attempt)
+{
+    if (x->answered || attempt != x->checks)
+        return;
+    x->checks--;
+    x->next_ms = m->now_ms;
+    x->touched = m->group;
 }
 
 void model_pass(struct model *m)

@@ -84,6 +84,7 @@ struct m_txn {
     enum m_fate fate;
     uint64_t id;
     uint32_t n, checks;
+    bool answered; /* the newest ask was: it cannot be taken back */
     struct m_half halfs[M_TXN_MESSAGES];
     int64_t next_ms, timeout_ms;
     uint32_t touched; /* group that set next_ms */
@@ -153,10 +154,11 @@ void model_release(struct model *m, int group, int topic, int queue, uint32_t of
 
 struct m_txn *model_txn_new(struct model *m, uint64_t id, int64_t checkin_ms, int64_t timeout_ms);
 void model_committed(struct model *m, struct m_txn *x, const char *ids);
-/* The store asked about x. */
-void model_asked(struct model *m, struct m_txn *x, uint32_t attempt);
-/* A CHECKS that wanted more than it got must have left nobody out. */
-void model_asked_all(const struct model *m);
+/* The answer of CHECKS: of those that were due, count at most; with fewer, nobody is left out. */
+void model_asked(struct model *m, const char *said, uint32_t count);
+
+/* That ask was taken back, if it is the newest one and was not answered. */
+void model_unasked(struct model *m, struct m_txn *x, uint32_t attempt);
 
 /* What TICKs do until nothing is due. */
 void model_pass(struct model *m);

@@ -252,12 +252,18 @@ void oracle_rolledback(struct oracle *o, struct o_txn *x)
 
 /* ---- check-backs ---- */
 
-void oracle_moved(struct oracle *o, struct o_txn *x, int64_t next_ms, uint32_t check_max)
+static void oracle_moved(struct oracle *o, struct o_txn *x, int64_t next_ms, uint32_t check_max)
 {
     x->next_ms = next_ms;
     x->kind = x->checks >= check_max ? O_PARK : O_ASK;
     x->touched = o->group;
     x->young = false;
+}
+
+void oracle_rescheduled(struct oracle *o, struct o_txn *x, int64_t next_ms, uint32_t check_max)
+{
+    x->answered = true;
+    oracle_moved(o, x, next_ms, check_max);
 }
 
 void oracle_asked(struct oracle *o, struct o_txn *x, uint32_t attempt, int64_t check_every_ms, uint32_t check_max)
@@ -266,6 +272,7 @@ void oracle_asked(struct oracle *o, struct o_txn *x, uint32_t attempt, int64_t c
     must(x->next_ms <= o->now_ms, "asked before its time");
     must(x->kind != O_PARK && x->checks < check_max, "asked more often than check_max");
     x->checks++;
+    x->answered = false;
     must(attempt == x->checks, "an ask has the wrong number");
     int64_t pause = check_every_ms * x->checks;
     oracle_moved(o, x, o->now_ms + (pause < O_PAUSE_MAX_MS ? pause : O_PAUSE_MAX_MS), check_max);
@@ -285,9 +292,9 @@ void oracle_asked_all(struct oracle *o, int pgroup, uint32_t check_max, bool all
     }
 }
 
-void oracle_unasked(struct oracle *o, struct o_txn *x, uint32_t check_max)
+void oracle_unasked(struct oracle *o, struct o_txn *x, uint32_t attempt, uint32_t check_max)
 {
-    if (x->fate != O_PENDING || x->checks == 0)
+    if (x->fate != O_PENDING || x->checks == 0 || x->answered || x->checks != attempt)
         return;
     x->checks--;
     oracle_moved(o, x, o->now_ms, check_max);

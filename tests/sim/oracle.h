@@ -79,6 +79,7 @@ struct o_txn {
     enum o_next kind;
     int pgroup;
     uint32_t n, checks;
+    bool answered; /* the newest ask was, by UNKNOWN or EXTEND: it cannot be taken back */
     uint32_t touched; /* group that set next_ms: rows of the open group are not seen by a CHECKS in it */
     int64_t created_ms, next_ms, timeout_ms, decided_ms;
     bool young;             /* it may get its rows in the open group, where a CHECKS does not see them */
@@ -151,7 +152,7 @@ void oracle_committed(struct oracle *o, struct o_txn *x, const char *ids);
 void oracle_rolledback(struct oracle *o, struct o_txn *x);
 
 /* Its next check was set. */
-void oracle_moved(struct oracle *o, struct o_txn *x, int64_t next_ms, uint32_t check_max);
+void oracle_rescheduled(struct oracle *o, struct o_txn *x, int64_t next_ms, uint32_t check_max);
 
 /* It was asked about. */
 void oracle_asked(struct oracle *o, struct o_txn *x, uint32_t attempt, int64_t check_every_ms, uint32_t check_max);
@@ -160,7 +161,7 @@ void oracle_asked(struct oracle *o, struct o_txn *x, uint32_t attempt, int64_t c
 void oracle_asked_all(struct oracle *o, int pgroup, uint32_t check_max, bool all);
 
 /* The ask was not handed over. */
-void oracle_unasked(struct oracle *o, struct o_txn *x, uint32_t check_max);
+void oracle_unasked(struct oracle *o, struct o_txn *x, uint32_t attempt, uint32_t check_max);
 
 /* The rules say that it is to be parked now; sure: without any doubt. */
 bool oracle_parks(const struct oracle *o, const struct o_txn *x, uint32_t check_max, bool *ret_sure);

@@ -167,7 +167,7 @@ void step_part(void)
         must(strtoull(said, NULL, 10) == x->id, "a HALF answered another transaction");
         stored_half(x, &part, dedup, said);
         if (checkin >= 0)
-            oracle_moved(&w.o, x, w.o.now_ms + checkin, policy_of(x->pgroup).check_max);
+            oracle_rescheduled(&w.o, x, w.o.now_ms + checkin, policy_of(x->pgroup).check_max);
     }
 }
 
@@ -235,14 +235,18 @@ static void extend(uint64_t id)
         return;
     must(is(said, x->fate == O_PENDING ? "OK" : "-TXNCONFLICT"), "TXN EXTEND was answered otherwise");
     if (x->fate == O_PENDING)
-        oracle_moved(&w.o, x, w.o.now_ms + ms, policy_of(x->pgroup).check_max);
+        oracle_rescheduled(&w.o, x, w.o.now_ms + ms, policy_of(x->pgroup).check_max);
 }
 
 static void unknown(uint64_t id)
 {
     const char *said = world_do("UNKNOWN %llu", (unsigned long long)id);
-    if (oracle_known(&w.o, oracle_find(&w.o, id), said, keep_ms()))
-        must(is(said, "OK"), "UNKNOWN was refused");
+    struct o_txn *x = oracle_find(&w.o, id);
+    if (!oracle_known(&w.o, x, said, keep_ms()))
+        return;
+    must(is(said, "OK"), "UNKNOWN was refused");
+    if (x && x->fate == O_PENDING && x->checks > 0)
+        x->answered = true;
 }
 
 static const struct receipt no_receipt;
@@ -369,10 +373,10 @@ void step_unask(void)
     const struct w_ask *ask = any_ask();
     if (!ask)
         return;
-    must(is(world_do("UNASK %llu", (unsigned long long)ask->txid), "OK"), "UNASK was refused");
+    must(is(world_do("UNASK %llu-%u", (unsigned long long)ask->txid, ask->attempt), "OK"), "UNASK was refused");
     struct o_txn *x = oracle_find(&w.o, ask->txid);
     if (x)
-        oracle_unasked(&w.o, x, policy_of(x->pgroup).check_max);
+        oracle_unasked(&w.o, x, ask->attempt, policy_of(x->pgroup).check_max);
 }
 
 void step_poll(void)

@@ -380,10 +380,11 @@ void world_tick(void)
 static void lose_asks(const struct w_ask *asks, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
-        must(strcmp(world_do("UNASK %llu", (unsigned long long)asks[i].txid), "OK") == 0, "UNASK was refused");
+        const char *said = world_do("UNASK %llu-%u", (unsigned long long)asks[i].txid, asks[i].attempt);
+        must(strcmp(said, "OK") == 0, "UNASK was refused");
         struct o_txn *x = oracle_find(&w.o, asks[i].txid);
         if (x)
-            oracle_unasked(&w.o, x, policy_of(x->pgroup).check_max);
+            oracle_unasked(&w.o, x, asks[i].attempt, policy_of(x->pgroup).check_max);
     }
     if (n)
         world_write();

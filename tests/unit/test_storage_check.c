@@ -170,6 +170,32 @@ static void taken_back(void **state)
     assert_int_equal(store_rows(s, 'K'), 0);
 }
 
+/* Whoever was asked before goes: the newest ask, and one that was answered, stand. */
+static void only_the_newest_is_taken_back(void **state)
+{
+    struct store *s = *state;
+    half(s, "CHECKIN 0");
+    assert_int_equal(asked(s), 1);
+    s->now_ms += 30000;
+    assert_int_equal(asked(s), 1);
+    store_expect(s, "OK", "UNASK %s-1 %s-3 %s-x %s-", tx, tx, tx, tx);
+    store_expect(s, "[]", "CHECKS pg");
+    store_expect(s, "OK", "UNASK %s-2", tx);
+    assert_non_null(strstr(store_do(s, "CHECKS pg"), "attempt:2 "));
+    store_expect(s, "OK", "UNKNOWN %s", tx);
+    store_expect(s, "OK", "UNASK %s-2", tx);
+    store_expect(s, "[]", "CHECKS pg");
+    s->now_ms += 60000;
+    assert_non_null(strstr(store_do(s, "CHECKS pg"), "attempt:3 "));
+    store_expect(s, "OK", "TXN EXTEND %s 5s", tx);
+    store_expect(s, "OK", "UNASK %s-3", tx);
+    store_expect(s, "[]", "CHECKS pg");
+    s->now_ms += 5000;
+    assert_non_null(strstr(store_do(s, "CHECKS pg"), "attempt:4 "));
+    store_expect(s, "OK", "UNASK %s-4", tx); /* a new ask: not answered yet */
+    assert_int_equal(asked(s), 1);
+}
+
 /* The last ask taken back: its parking is off. */
 static void last_one_taken_back(void **state)
 {
@@ -378,7 +404,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STORE_TEST(the_object),      STORE_TEST(first_ask),           STORE_TEST(growing_pauses),
         STORE_TEST(too_old),         STORE_TEST(parked_for_both),     STORE_TEST(decided_is_not_asked),
-        STORE_TEST(extended),        STORE_TEST(taken_back),          STORE_TEST(last_one_taken_back),
+        STORE_TEST(extended),
+        STORE_TEST(taken_back),
+        STORE_TEST(only_the_newest_is_taken_back),
+        STORE_TEST(last_one_taken_back),
         STORE_TEST(count_and_order), STORE_TEST(in_one_group),        STORE_TEST(when_to_come_again),
         STORE_TEST(large_ones),      STORE_TEST(failed_scan),         STORE_TEST(policy_changes),
         STORE_TEST(many_producer_groups), STORE_TEST(another_asked_meanwhile), STORE_TEST(another_was_woken),

@@ -254,7 +254,7 @@ static void do_half(void)
     if (!x)
         x = model_txn_new(&w.m, id, checkin < 0 ? w.m.checkin_ms : checkin, w.m.timeout_ms);
     else if (checkin >= 0)
-        x->next_ms = w.m.now_ms + checkin, x->touched = w.m.group;
+        x->next_ms = w.m.now_ms + checkin, x->touched = w.m.group, x->answered = true;
     must(id == x->id, "a HALF answered another transaction");
     x->halfs[x->n++] = (struct m_half){t, c.queue, serial, c.ttl, c.delay, c.at};
 }
@@ -305,34 +305,30 @@ static void do_extend_txn(void)
 {
     struct m_txn *x = pick_txn(&w.m, &w.p, below(4) ? M_PENDING : M_NONE);
     int ms = below(300);
-    if (!x)
-        return;
-    const char *said = apply("TXN EXTEND %llu %d", (unsigned long long)x->id, ms);
-    if (faulted(said))
+    const char *said = x ? apply("TXN EXTEND %llu %d", (unsigned long long)x->id, ms) : NULL;
+    if (!said || faulted(said))
         return;
     must(is(said, x->fate == M_PENDING ? "OK" : "-TXNCONFLICT"), "TXN EXTEND was answered otherwise");
     if (x->fate == M_PENDING)
-        x->next_ms = w.m.now_ms + ms, x->touched = w.m.group;
+        x->next_ms = w.m.now_ms + ms, x->touched = w.m.group, x->answered = true;
+}
+
+static void do_unknown(void)
+{
+    struct m_txn *x = pick_txn(&w.m, &w.p, M_PENDING);
+    const char *said = x ? apply("UNKNOWN %llu", (unsigned long long)x->id) : NULL;
+    if (!said || faulted(said))
+        return;
+    must(is(said, "OK"), "UNKNOWN was refused");
+    x->answered = x->answered || x->checks > 0;
 }
 
 static void do_checks(void)
 {
-    uint32_t count = 1 + (uint32_t)below(5), got = 0;
+    uint32_t count = 1 + (uint32_t)below(5);
     const char *said = apply("CHECKS pg COUNT %u", count);
-    if (faulted(said))
-        return;
-    for (const char *at = said; (at = strstr(at, "{txid:")); got++) {
-        struct m_txn *x = NULL;
-        uint64_t id = strtoull(at += 6, NULL, 10);
-        for (int i = 0; i < M_TXNS; i++)
-            x = w.m.txns[i].fate != M_NONE && w.m.txns[i].id == id ? &w.m.txns[i] : x;
-        must(x != NULL, "asked about a transaction that is not there");
-        if (x)
-            model_asked(&w.m, x, (uint32_t)store_field(at, "attempt"));
-    }
-    must(got <= count, "more asks than wanted");
-    if (got < count)
-        model_asked_all(&w.m);
+    if (!faulted(said))
+        model_asked(&w.m, said, count);
 }
 
 static void do_unask(void)
@@ -340,16 +336,13 @@ static void do_unask(void)
     struct m_txn *x = pick_txn(&w.m, &w.p, M_PENDING);
     if (!x || x->checks == 0)
         return;
-    const char *said = apply("UNASK %llu", (unsigned long long)x->id);
-    if (w.faulty) { /* it answers OK in any case */
-        w.ended = true;
-        w.s.st->sick = true;
-        return;
-    }
-    must(is(said, "OK"), "UNASK was refused");
-    x->checks--;
-    x->next_ms = w.m.now_ms;
-    x->touched = w.m.group;
+    uint32_t attempt = below(3) ? x->checks : x->checks + 1;
+    const char *said = apply("UNASK %llu-%u", (unsigned long long)x->id, attempt);
+    must(w.faulty || is(said, "OK"), "UNASK was refused");
+    if (w.faulty) /* it answers OK in any case */
+        w.ended = w.s.st->sick = true;
+    else
+        model_unasked(&w.m, x, attempt);
 }
 
 /* ---- the producer group's settings ---- */
@@ -640,6 +633,7 @@ static const struct {
     {2, do_extend_txn, "TXN EXTEND"},
     {6, do_checks, "CHECKS"},
     {2, do_unask, "UNASK"},
+    {1, do_unknown, "UNKNOWN"},
     {1, do_pgroup_set, "PGROUP SET"},
     {1, do_pgroup_delete, "PGROUP DELETE"},
     {24, do_pop, "POP"},

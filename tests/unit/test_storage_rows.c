@@ -31,7 +31,7 @@ static const struct cursor_row *cursor_row(void)
 static struct txn_row txn_row(void)
 {
     return (struct txn_row){TXN_COMMITTED, false, SLICE_LIT("pg"), 1,  2, 3, 4, 5, 1, 9,
-                            SLICE_LIT("\x05t:0:1"), SLICE_LIT("h")};
+                            SLICE_LIT("\x05t:0:1"), SLICE_LIT("h"), false};
 }
 
 static struct pgroup_row pgroup_row(void)
@@ -264,12 +264,28 @@ static void outcome_is_checked(void **state)
     buf_free(&b);
 }
 
+static void an_answered_ask_is_a_bit(void **state)
+{
+    (void)state;
+    struct buf b;
+    buf_init(&b, 0);
+    struct txn_row x = txn_row(), back;
+    x.state = TXN_PENDING;
+    x.answered = true;
+    txn_encode(&b, &x);
+    assert_int_equal(b.data[1], 0x81);
+    assert_int_equal(txn_decode(buf_slice(&b), &back), ST_OK);
+    assert_true(back.answered && back.state == TXN_PENDING);
+    buf_free(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(golden),    cmocka_unit_test(round_trip), cmocka_unit_test(absent_options),
         cmocka_unit_test(truncated), cmocka_unit_test(longer),     cmocka_unit_test(flipped),
         cmocka_unit_test(outcome_is_checked),
+        cmocka_unit_test(an_answered_ask_is_a_bit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,252 @@
+/*
+ * webhook_call.c: a call as a chain of steps, each begun from the event loop itself.
+ *
+ *   libevent's callbacks only note what happened and activate `step`; objects of libevent are freed
+ *   there, never inside their own callbacks. `deadline` bounds the whole.
+ *
+ * Whether a request was handed over is seen at the connection's output: bytes that have left it.
+ */
+#include "broker/webhook_call.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <event2/keyvalq_struct.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "broker/webhook_sign.h"
+#include "halfmq_version.h"
+
+struct webhook_call {
+    struct webhook_post post;
+    char key[48];
+    char signature[WEBHOOK_SIGNATURE_SIZE]; /* "": none */
+    struct buf body;
+    struct event *step, *deadline;
+    struct lookup *lookup;
+    struct sockaddr_storage addresses[WEBHOOK_ADDRESSES_MAX];
+    unsigned n_addresses, at; /* at: the next one to try */
+    struct evhttp_connection *connection;
+    bool sent;  /* bytes of the request have left */
+    bool over;  /* step has nothing to try any more */
+    int status; /* 0: no answer */
+    struct buf answer;
+    const char *why;
+};
+
+static void disconnect(struct webhook_call *call)
+{
+    if (call->connection)
+        evhttp_connection_free(call->connection); /* its request, too */
+    call->connection = NULL;
+}
+
+void webhook_call_free(struct webhook_call *call)
+{
+    if (call->lookup)
+        lookup_cancel(call->lookup);
+    disconnect(call);
+    if (call->step)
+        event_free(call->step);
+    if (call->deadline)
+        event_free(call->deadline);
+    buf_free(&call->body);
+    buf_free(&call->answer);
+    free(call);
+}
+
+static void finish(struct webhook_call *call)
+{
+    struct webhook_answer answer = {.end = call->status ? CALL_ANSWERED
+                                           : call->sent ? CALL_UNANSWERED
+                                                        : CALL_NOT_CONNECTED,
+                                    .status = call->status,
+                                    .body = buf_slice(&call->answer),
+                                    .why = call->why};
+    void (*done)(void *arg, const struct webhook_answer *answer) = call->post.done;
+    void *arg = call->post.arg;
+    done(arg, &answer);
+    webhook_call_free(call);
+}
+
+static void go_on(struct webhook_call *call, const char *why)
+{
+    if (why)
+        call->why = why;
+    event_active(call->step, EV_TIMEOUT, 0);
+}
+
+/* ---- the request ---- */
+
+static const char *text_of(enum evhttp_request_error error)
+{
+    switch (error) {
+    case EVREQ_HTTP_TIMEOUT: return "no answer in time";
+    case EVREQ_HTTP_EOF: return "the connection was closed before the answer was whole";
+    case EVREQ_HTTP_INVALID_HEADER: return "the answer is not HTTP";
+    case EVREQ_HTTP_BUFFER_ERROR: return "the connection broke";
+    case EVREQ_HTTP_REQUEST_CANCEL: return "cancelled";
+    case EVREQ_HTTP_DATA_TOO_LONG: return "the answer is too long";
+    }
+    return "no answer";
+}
+
+static void on_error(enum evhttp_request_error error, void *arg)
+{
+    struct webhook_call *call = arg;
+    call->why = text_of(error);
+}
+
+/* req NULL: on_error has said why. Status 0: there was no connection. */
+static void on_answer(struct evhttp_request *req, void *arg)
+{
+    struct webhook_call *call = arg;
+    call->status = req ? evhttp_request_get_response_code(req) : 0;
+    if (call->status) {
+        struct evbuffer *in = evhttp_request_get_input_buffer(req);
+        size_t n = evbuffer_get_length(in);
+        uint8_t *room = buf_room(&call->answer, n);
+        if (room && evbuffer_copyout(in, room, n) == (ev_ssize_t)n)
+            buf_added(&call->answer, n);
+    }
+    go_on(call, call->why ? NULL : "cannot connect");
+}
+
+static void on_output(struct evbuffer *buffer, const struct evbuffer_cb_info *info, void *arg)
+{
+    struct webhook_call *call = arg;
+    (void)buffer;
+    if (info->n_deleted > 0)
+        call->sent = true;
+}
+
+static bool put_headers(struct webhook_call *call, struct evhttp_request *req)
+{
+    struct evkeyvalq *h = evhttp_request_get_output_headers(req);
+    return evhttp_add_header(h, "Host", call->post.url->authority) == 0 &&
+           evhttp_add_header(h, "User-Agent", "halfmq/" HALFMQ_VERSION) == 0 &&
+           evhttp_add_header(h, "Content-Type", "application/json") == 0 &&
+           evhttp_add_header(h, "Connection", "close") == 0 &&
+           evhttp_add_header(h, "Idempotency-Key", call->key) == 0 &&
+           (!call->signature[0] ||
+            evhttp_add_header(h, "X-HalfMQ-Signature", call->signature) == 0);
+}
+
+static struct evhttp_request *request_new(struct webhook_call *call)
+{
+    struct evhttp_request *req = evhttp_request_new(on_answer, call);
+    if (!req)
+        return NULL;
+    evhttp_request_set_error_cb(req, on_error);
+    struct evbuffer *out = evhttp_request_get_output_buffer(req);
+    if (put_headers(call, req) &&
+        evbuffer_add_reference(out, call->body.data, call->body.len, NULL, NULL) == 0)
+        return req;
+    evhttp_request_free(req);
+    return NULL;
+}
+
+static struct evhttp_connection *connection_new(struct webhook_call *call, const char *host,
+                                                const char *port)
+{
+    struct bufferevent *bev = bufferevent_socket_new(call->post.base, -1, BEV_OPT_CLOSE_ON_FREE);
+    if (!bev)
+        return NULL;
+    struct evhttp_connection *c = evhttp_connection_base_bufferevent_new(
+        call->post.base, NULL, bev, host, (uint16_t)strtoul(port, NULL, 10));
+    if (!c) {
+        bufferevent_free(bev);
+        return NULL;
+    }
+    const struct timeval timeout = {.tv_sec = (time_t)(call->post.timeout_ms / 1000 + 1)};
+    evhttp_connection_set_timeout_tv(c, &timeout);
+    evhttp_connection_set_retries(c, 0);
+    evhttp_connection_set_max_headers_size(c, WEBHOOK_ANSWER_HEADERS_MAX);
+    evhttp_connection_set_max_body_size(c, WEBHOOK_ANSWER_BODY_MAX);
+    evbuffer_add_cb(bufferevent_get_output(bev), on_output, call);
+    return c;
+}
+
+/* False: not even begun. */
+static bool connect_to(struct webhook_call *call, const struct sockaddr_storage *to)
+{
+    char host[NI_MAXHOST], port[NI_MAXSERV];
+    if (getnameinfo((const struct sockaddr *)to, sizeof *to, host, sizeof host, port, sizeof port,
+                    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+        return false;
+    call->connection = connection_new(call, host, port);
+    struct evhttp_request *req = call->connection ? request_new(call) : NULL;
+    return req &&
+           evhttp_make_request(call->connection, req, EVHTTP_REQ_POST, call->post.url->target) == 0;
+}
+
+/* ---- steps ---- */
+
+static void on_step(evutil_socket_t fd, short what, void *arg)
+{
+    struct webhook_call *call = arg;
+    (void)fd, (void)what;
+    bool sent = call->sent;
+    disconnect(call); /* what it throws away has not left */
+    call->sent = sent;
+    if (call->over || call->status || call->sent || call->at == call->n_addresses) {
+        finish(call);
+        return;
+    }
+    if (!connect_to(call, &call->addresses[call->at++]))
+        go_on(call, "cannot connect");
+}
+
+static void on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+    struct webhook_call *call = arg;
+    (void)fd, (void)what;
+    call->over = true;
+    go_on(call, call->sent ? "no answer in time" : call->lookup ? "the host's name was not found in time"
+                                                                : "no connection in time");
+}
+
+static void on_found(void *arg, const struct evutil_addrinfo *addresses, const char *why)
+{
+    struct webhook_call *call = arg;
+    call->lookup = NULL;
+    for (; addresses && call->n_addresses < WEBHOOK_ADDRESSES_MAX; addresses = addresses->ai_next) {
+        if (addresses->ai_addrlen > sizeof call->addresses[0] ||
+            !webhook_allow_address(call->post.allow, call->post.url, addresses->ai_addr))
+            continue;
+        memcpy(&call->addresses[call->n_addresses++], addresses->ai_addr, addresses->ai_addrlen);
+    }
+    if (!why && call->n_addresses == 0)
+        why = "the host's address is not allowed by webhook_allow";
+    go_on(call, why);
+}
+
+struct webhook_call *webhook_call_new(const struct webhook_post *post, struct buf *body)
+{
+    struct webhook_call *call = calloc(1, sizeof *call);
+    if (!call)
+        return NULL;
+    call->post = *post;
+    snprintf(call->key, sizeof call->key, "%s", post->key);
+    snprintf(call->signature, sizeof call->signature, "%s", post->signature ? post->signature : "");
+    buf_init(&call->body, 0);
+    buf_init(&call->answer, WEBHOOK_ANSWER_BODY_MAX);
+    call->step = event_new(post->base, -1, 0, on_step, call);
+    call->deadline = evtimer_new(post->base, on_deadline, call);
+    const struct timeval tv = {.tv_sec = (time_t)(post->timeout_ms / 1000),
+                               .tv_usec = (suseconds_t)(post->timeout_ms % 1000 * 1000)};
+    if (!call->step || !call->deadline || event_add(call->deadline, &tv) != 0) {
+        webhook_call_free(call);
+        return NULL;
+    }
+    call->body = *body;
+    *body = (struct buf){.cap = body->cap};
+    call->lookup =
+        resolver_find(post->resolver, post->url->host, post->url->port, on_found, call);
+    return call;
+}

@@ -1,0 +1,474 @@
+#!/usr/bin/python3
+"""test_webhook.py: check-backs by HTTP, against services that decide, hesitate, break and lie.
+
+Each test has a producer group and a service of its own. What must not happen is looked for when
+something that comes later has happened.
+"""
+import hashlib
+import hmac
+import http.server
+import json
+import os
+import re
+import socket
+import sys
+import threading
+import urllib.request
+
+sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib")]
+
+from broker import HALFMQD, Broker, eventually, pairs, run_tests  # noqa: E402 (the path comes first)
+from test_checkback import Server, Subscriber, gather  # noqa: E402
+import test_checkback as members  # noqa: E402
+
+FLAGS = ("--checkin", "1ms", "--check_every", "1h", "--webhook_timeout", "30s")
+
+broker = None
+groups = iter(range(1000000))
+
+
+class Asked:
+    """One request that came."""
+
+    def __init__(self, path, headers, body):
+        self.path, self.headers, self.body = path, headers, body
+        self.check = json.loads(body)
+
+
+class Service:
+    """An HTTP server on its own thread. answer(asked) gives a word, or (status, bytes), or
+    (status, bytes, headers); it runs in a thread of the request."""
+
+    def __init__(self, answer, port=0):
+        self.asked, self.lock = [], threading.Lock()
+        service = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                asked = Asked(self.path, self.headers, body)
+                with service.lock:
+                    service.asked.append(asked)
+                service.reply(self, answer(asked))
+
+            def log_message(self, *words):
+                pass
+
+        class Listener(http.server.ThreadingHTTPServer):
+            daemon_threads = True
+            request_queue_size = 256
+            allow_reuse_address = True
+
+            def handle_error(self, request, client_address):
+                """The broker hung up: some tests want that."""
+
+        self.server = Listener(("127.0.0.1", port), Handler)
+        self.port = self.server.server_address[1]
+        self.url = f"http://127.0.0.1:{self.port}/check"
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+
+    @staticmethod
+    def reply(handler, answer):
+        if answer is None:
+            handler.close_connection = True
+            return
+        if isinstance(answer, str):
+            answer = (200, json.dumps({"decision": answer}).encode())
+        status, body, headers = (*answer, {})[:3]
+        handler.send_response(status)
+        for name, value in headers.items():
+            handler.send_header(name, value)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    def keys(self):
+        return [a.headers["Idempotency-Key"] for a in self.asked]
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def a_group():
+    return f"pg{next(groups)}"
+
+
+def half(c, pgroup, *options):
+    return c.call("HALF", pgroup, "t", "body", *options).decode()
+
+
+def info(c, txid):
+    return pairs(c.call("TXN", "INFO", txid))
+
+
+def until_state(c, txid, state):
+    eventually(lambda: info(c, txid)["state"] == state, f"{txid} is {state}")
+
+
+def until_asked(service, n):
+    eventually(lambda: len(service.asked) >= n, f"asked {n} times")
+
+
+def metric(name):
+    with urllib.request.urlopen(f"http://127.0.0.1:{broker.http_port}/metrics") as page:
+        return int(re.search(rf"^{name} (\d+)$", page.read().decode(), re.M).group(1))
+
+
+def transactions(c):
+    """INFO's section, as a dict."""
+    lines = c.call("INFO", "transactions").decode().split("\r\n")
+    return dict(line.split(":", 1) for line in lines if ":" in line)
+
+
+def closed_port():
+    """A port where nobody listens."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def test_it_decides():
+    for word, state in (("commit", b"committed"), ("rollback", b"rolledback")):
+        c, pgroup, service = broker.text(), a_group(), Service(lambda asked: word)
+        c.call("PGROUP", "SET", pgroup, "CHECKURL", service.url + "?shop=1")
+        txid = c.call("HALF", pgroup, "orders", b"\xff\xfe", "KEY", "k", "TAG", "eu", "PROP", "a",
+                      "b").decode()
+        until_state(c, txid, state)
+        (asked,) = service.asked
+        assert asked.path == "/check?shop=1", asked.path
+        assert asked.headers["Content-Type"] == "application/json"
+        assert asked.headers["Idempotency-Key"] == f"{txid}-1"
+        assert asked.headers["Host"] == f"127.0.0.1:{service.port}"
+        assert re.fullmatch(r"halfmq/\d+\.\d+\.\d+", asked.headers["User-Agent"])
+        assert asked.headers["X-HalfMQ-Signature"] is None
+        assert (asked.check["txid"], asked.check["pgroup"], asked.check["attempt"]) == (txid, pgroup, 1)
+        assert asked.check["messages"] == [{"topic": "orders", "key": ["k"], "tag": "eu",
+                                            "body_base64": "//4=", "properties": {"a": "b"}}]
+        service.close()
+
+
+def test_the_signature():
+    c, pgroup, service = broker.text(), a_group(), Service(lambda asked: "commit")
+    c.call("PGROUP", "SET", pgroup, "CHECKURL", service.url, "SECRET", "s3cret")
+    until_state(c, half(c, pgroup), b"committed")
+    c.call("PGROUP", "SET", pgroup, "SECRET", "another")
+    until_state(c, half(c, pgroup), b"committed")
+    for asked, secret in zip(service.asked, (b"s3cret", b"another"), strict=True):
+        wanted = "sha256=" + hmac.new(secret, asked.body, hashlib.sha256).hexdigest()
+        assert asked.headers["X-HalfMQ-Signature"] == wanted
+    service.close()
+
+
+def test_a_large_transaction():
+    c, pgroup, service = broker.text(), a_group(), Service(lambda asked: "commit")
+    bodies = [b"\x01" * 200000 for _ in range(10)]
+    txid = c.call("HALF", pgroup, "large", bodies[0], "CHECKIN", "1h").decode()
+    for body in bodies[1:]:
+        c.call("HALF", pgroup, "large", body, "TXN", txid)
+    c.call("PGROUP", "SET", pgroup, "CHECKURL", service.url)
+    c.call("TXN", "EXTEND", txid, 0)
+    until_state(c, txid, b"committed")
+    assert [m["body"].encode() for m in service.asked[0].check["messages"]] == bodies
+    service.close()
+
+
+def test_no_decisions():
+    """Each answer counts as an ask and decides nothing; the service is asked again in its time."""
+    ok = {"decision": "commit"}
+    answers = {
+        "unknown": "unknown",
+        "garbage": (200, b"\x00garbage"),
+        "empty": (200, b""),
+        "other word": "Commit",
+        "other key": (200, b'{"Decision":"commit"}'),
+        "other status": (201, json.dumps(ok).encode()),
+        "error": (500, json.dumps(ok).encode()),
+        "not found": (404, b"no"),
+        "hangs up": None,
+        "10 MB": (200, json.dumps({**ok, "x": "y" * 10_000_000}).encode()),
+        "10 MB header": (200, json.dumps(ok).encode(), {"X": "y" * 10_000_000}),
+        "just too long": (200, json.dumps({**ok, "x": "y" * 65536}).encode()),
+    }
+    c = broker.text()
+    for what, answer in answers.items():
+        pgroup, service = a_group(), Service(lambda asked: answer)
+        c.call("PGROUP", "SET", pgroup, "CHECKURL", service.url)
+        before = metric("halfmq_checks_handed_total")
+        txid = half(c, pgroup)
+        eventually(lambda: metric("halfmq_checks_handed_total") == before + 1, f"{what}: handed over")
+        assert (info(c, txid)["state"], info(c, txid)["checks"]) == (b"pending", 1), what
+        c.call("TXN", "EXTEND", txid, 0)
+        until_asked(service, 2)
+        assert service.keys() == [f"{txid}-1", f"{txid}-2"], what
+        c.call("ROLLBACK", txid)
+        service.close()
+    assert metric("halfmq_webhook_undecided_total") >= 2 * len(answers) - 2
+
+
+def test_raw_garbage():
+    """What is not even HTTP: counted, for it was handed over."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        def serve():
+            try:
+                while True:
+                    with listener.accept()[0] as s:
+                        s.recv(65536)
+                        s.sendall(b"\x00\x01\x02\r\n\r\n" * 100)
+            except OSError:
+                pass
+        threading.Thread(target=serve, daemon=True).start()
+        c, pgroup = broker.text(), a_group()
+        before = metric("halfmq_checks_handed_total")
+        c.call("PGROUP", "SET", pgroup, "CHECKURL", f"http://127.0.0.1:{listener.getsockname()[1]}/")
+        txid = half(c, pgroup)
+        eventually(lambda: metric("halfmq_checks_handed_total") == before + 1, "handed over")
+        assert (info(c, txid)["state"], info(c, txid)["checks"]) == (b"pending", 1)
+        c.call("ROLLBACK", txid)
+
+
+def test_redirects_are_not_followed():
+    elsewhere = Service(lambda asked: "commit")
+    service = Service(lambda asked: (307, b"", {"Location": elsewhere.url}))
+    c, pgroup = broker.text(), a_group()
+    c.call("PGROUP", "SET", pgroup, "CHECKURL", service.url)
+    txid = half(c, pgroup)
+    until_asked(service, 1)
+    c.call("TXN", "EXTEND", txid, 0)
+    until_asked(service, 2)
+    assert info(c, txid)["state"] == b"pending" and not elsewhere.asked
+    assert broker.read_log().count(b"redirects") == 1
+    c.call("ROLLBACK", txid)
+    service.close()
+    elsewhere.close()
+
+
+def test_nobody_listens():
+    """No ask counts while nobody can be connected to; when somebody can, it goes on."""
+    c, pgroup, port = broker.text(), a_group(), closed_port()
+    before = metric("halfmq_webhook_failures_total")
+    c.call("PGROUP", "SET", pgroup, "CHECKURL", f"http://127.0.0.1:{port}/")
+    txid = half(c, pgroup)
+    eventually(lambda: metric("halfmq_webhook_failures_total") > before, "it was tried")
+    eventually(lambda: info(c, txid)["checks"] == 0, "the ask does not count")
+    assert metric("halfmq_webhooks_down") == 1
+    assert metric("halfmq_producer_groups_unserved") == 1
+    assert transactions(c)["unserved"] == pgroup
+    service = Service(lambda asked: "commit", port)
+    until_state(c, txid, b"committed")
+    assert service.keys() == [f"{txid}-1"]
+    assert metric("halfmq_webhooks_down") == 0
+    service.close()
+
+
+def test_a_name():
+    service = Service(lambda asked: "commit")
+    c, pgroup = broker.text(), a_group()
+    c.call("PGROUP", "SET", pgroup, "CHECKURL", f"http://LocalHost:{service.port}/")
+    until_state(c, half(c, pgroup), b"committed")
+    service.close()
+
+
+def test_a_name_that_is_none():
+    c, pgroup = broker.text(), a_group()
+    before = metric("halfmq_webhook_failures_total")
+    c.call("PGROUP", "SET", pgroup, "CHECKURL", "http://no.such.host.invalid/")
+    txid = half(c, pgroup)
+    eventually(lambda: metric("halfmq_webhook_failures_total") > before, "it was tried", 60)
+    eventually(lambda: info(c, txid)["checks"] == 0, "the ask does not count")
+    service = Service(lambda asked: "rollback")
+    c.call("PGROUP", "SET", pgroup, "CHECKURL", service.url)  # another URL: no pause
+    until_state(c, txid, b"rolledback")
+    service.close()
+
+
+def test_it_never_answers():
+    """The request ends with webhook_timeout; it was handed over, so it counts."""
+    let_go = threading.Event()
+    service = Service(lambda asked: let_go.wait(60) and None)
+    c, pgroup = broker.text(), a_group()
+    c.call("CONFIG", "SET", "webhook_timeout", "50ms")
+    before = metric("halfmq_webhook_undecided_total")
+    c.call("PGROUP", "SET", pgroup, "CHECKURL", service.url)
+    txid = half(c, pgroup)
+    eventually(lambda: metric("halfmq_webhook_undecided_total") > before, "it is given up")
+    assert (info(c, txid)["state"], info(c, txid)["checks"]) == (b"pending", 1)
+    c.call("CONFIG", "SET", "webhook_timeout", "30s")
+    c.call("ROLLBACK", txid)
+    let_go.set()
+    service.close()
+
+
+def test_so_many_at_once():
+    """webhook_concurrency bounds the requests of a URL, whichever groups they are of."""
+    let_go, lock, counts = threading.Event(), threading.Lock(), {"now": 0, "most": 0}
+
+    def answer(asked):
+        with lock:
+            counts["now"] += 1
+            counts["most"] = max(counts["now"], counts["most"])
+        let_go.wait(60)
+        with lock:
+            counts["now"] -= 1
+        return "commit"
+
+    service, c, pgroups = Service(answer), broker.text(), [a_group(), a_group()]
+    c.call("CONFIG", "SET", "webhook_concurrency", 4)
+    for pgroup in pgroups:
+        c.call("PGROUP", "SET", pgroup, "CHECKURL", service.url)
+    txids = [half(c, pgroups[i % 2]) for i in range(40)]
+    until_asked(service, 4)
+    # Another group is not held up by those that hang.
+    other = Service(lambda asked: "commit")
+    c.call("PGROUP", "SET", "other", "CHECKURL", other.url)
+    until_state(c, half(c, "other"), b"committed")
+    assert len(service.asked) == 4 and counts["most"] == 4
+    let_go.set()
+    for txid in txids:
+        until_state(c, txid, b"committed")
+    assert counts["most"] == 4 and sorted(service.keys()) == sorted(f"{t}-1" for t in txids)
+    c.call("CONFIG", "SET", "webhook_concurrency", 8)
+    service.close()
+    other.close()
+
+
+def test_a_dead_one_delays_nobody():
+    c, dead, alive = broker.text(), a_group(), a_group()
+    with socket.create_server(("127.0.0.1", 0), backlog=1) as full:  # connects, never answers
+        service = Service(lambda asked: "commit")
+        c.call("PGROUP", "SET", dead, "CHECKURL", f"http://127.0.0.1:{full.getsockname()[1]}/")
+        c.call("PGROUP", "SET", alive, "CHECKURL", service.url)
+        stuck = [half(c, dead) for _ in range(20)]
+        for _ in range(20):
+            until_state(c, half(c, alive), b"committed")
+        assert {info(c, t)["state"] for t in stuck} == {b"pending"}
+        c.call("PGROUP", "DELETE", dead)
+        for t in stuck:
+            c.call("ROLLBACK", t)
+    service.close()
+
+
+def test_deleted_settings():
+    service, c, pgroup = Service(lambda asked: "commit"), broker.text(), a_group()
+    c.call("PGROUP", "SET", pgroup, "CHECKURL", service.url)
+    until_state(c, half(c, pgroup), b"committed")
+    c.call("PGROUP", "DELETE", pgroup)
+    txid = half(c, pgroup)
+    check = json.loads(c.call("CHECKS", pgroup, "WAIT", "30s")[0])
+    assert check["txid"] == txid and len(service.asked) == 1
+    c.call("ROLLBACK", txid)
+    service.close()
+
+
+def test_restarts():
+    """A new broker calls the URL again: after SIGKILL, and after a stop while a request is out, whose
+    ask is taken back: it comes again at once, under the same key."""
+    hang = threading.Event()
+    service = Service(lambda asked: "commit" if hang.is_set() else hang.wait(60) and None)
+    with Broker(*FLAGS) as own:
+        c = own.text()
+        c.call("PGROUP", "SET", "shop", "CHECKURL", service.url)
+        txid = half(c, "shop")
+        until_asked(service, 1)
+        assert own.stop() == 0
+        hang.set()
+        own.start()
+        c = own.text()
+        until_state(c, txid, b"committed")
+        assert service.keys() == [f"{txid}-1"] * 2
+        own.kill()
+        own.start()
+        c = own.text()
+        until_state(c, half(c, "shop"), b"committed")
+    service.close()
+
+
+def test_what_may_not_be_set():
+    c = broker.text()
+    for url, words in (("https://a/", "https is not spoken"), ("ftp://a/", "http://"),
+                       ("http://u:p@a/", "not a URL"), ("http://169.254.169.254/", "webhook_allow"),
+                       ("http://[fe80::1]/", "webhook_allow"), ("http://", "host"),
+                       ("http://a/ b", "not a URL"), ("http://a:99999/", "not a URL")):
+        error = c.refused("PGROUP", "SET", "shop", "CHECKURL", url)
+        assert error.code == "ERR" and words in error.text, error.text
+
+
+def test_the_allow_list():
+    service = Service(lambda asked: "commit")
+    with Broker(*FLAGS, "--webhook_allow", "*.example.org, localhost, 10.0.0.0/8") as own:
+        c = own.text()
+        for host in ("a.example.org", "10.1.2.3", "localhost"):
+            c.call("PGROUP", "SET", host, "CHECKURL", f"http://{host}:{service.port}/")
+        for host in ("127.0.0.1", "example.org", "11.0.0.1", "[::1]"):
+            error = c.refused("PGROUP", "SET", host.strip("[]").replace(":", "_"), "CHECKURL",
+                              f"http://{host}:{service.port}/")
+            assert "webhook_allow" in error.text, error.text
+        until_state(c, half(c, "localhost"), b"committed")
+    with Broker(*FLAGS) as own:  # what was allowed once is asked again when it is called
+        c = own.text()
+        c.call("PGROUP", "SET", "shop", "CHECKURL", service.url)
+        until_state(c, half(c, "shop"), b"committed")
+        assert own.stop() == 0
+        own.flags += ("--webhook_allow", "example.org")
+        own.start()
+        c, asked = own.text(), len(service.asked)
+        txid = half(c, "shop")
+        eventually(lambda: b"not allowed by webhook_allow" in own.read_log(), "the log says so")
+        eventually(lambda: info(c, txid)["checks"] == 0, "no ask counts")
+        assert len(service.asked) == asked
+    service.close()
+
+
+def test_a_wrong_allow_list():
+    import subprocess
+    for flags in ((), ("--check-config",)):
+        done = subprocess.run([HALFMQD, "--port", "0", "--http_port", "0", "--data", broker.folder + "/no",
+                               "--webhook_allow", "10.0.0.0/99", *flags],
+                              capture_output=True, text=True, check=False)
+        assert done.returncode == 1 and "10.0.0.0/99" in done.stderr, done
+
+
+def test_four_ways_at_once():
+    """Each check goes to one member: subscriber, server, poller or service."""
+    c, pgroup, n = broker.text(), a_group(), 2000
+    service = Service(lambda asked: "unknown")
+    members, asked = [Subscriber(pgroup), Server(pgroup)], []
+    poller = broker.text()
+    number = poller.call("CLIENT", "ID")
+
+    def poll():
+        try:
+            while True:
+                asked.extend(json.loads(o) for o in poller.call("CHECKS", pgroup, "COUNT", 5, "WAIT", "1m"))
+        except (EOFError, OSError):
+            pass
+
+    threads = [threading.Thread(target=gather, args=(m, asked)) for m in members]
+    threads.append(threading.Thread(target=poll))
+    for thread in threads:
+        thread.start()
+    c.call("PGROUP", "SET", pgroup, "CHECKURL", service.url)
+    for at in range(0, n, 100):
+        for _ in range(100):
+            c.send("HALF", pgroup, "t", "x")
+        for _ in range(100):
+            c.read()
+    eventually(lambda: len(asked) + len(service.asked) >= n, "all are asked")
+    txids = [a["txid"] for a in asked] + [a.check["txid"] for a in service.asked]
+    assert len(txids) == len(set(txids)) == n, f"{len(txids)} asks, {len(set(txids))} transactions"
+    for client in (members[0].id, members[1].id, number):
+        c.call("CLIENT", "KILL", client)
+    for thread in threads:
+        thread.join()
+    service.close()
+
+
+def main():
+    global broker
+    with Broker(*FLAGS) as broker:
+        members.broker = broker
+        return run_tests(sys.modules[__name__])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+/* Which producer groups have a check-back that is due. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "storage/query.h"
+#include "tests/lib/store.h"
+
+struct names {
+    char text[256];
+    unsigned most;
+};
+
+static bool note(void *arg, struct slice pgroup)
+{
+    struct names *n = arg;
+    size_t len = strlen(n->text);
+    (void)snprintf(n->text + len, sizeof(n->text) - len, "%.*s ", (int)pgroup.len,
+                   (const char *)pgroup.data);
+    return --n->most > 0;
+}
+
+static void expect_due(struct store *s, unsigned most, const char *want)
+{
+    struct names n = {.most = most};
+    struct view *v = view_open(s->st);
+    assert_non_null(v);
+    assert_int_equal(query_due_pgroups(v, s->now_ms, note, &n), ST_OK);
+    view_close(v);
+    assert_string_equal(n.text, want);
+}
+
+static void each_group_once(void **state)
+{
+    struct store *s = *state;
+    char tx[32];
+    expect_due(s, 99, "");
+    for (int i = 0; i < 50; i++)
+        (void)store_do(s, "HALF a t x CHECKIN %d", i);
+    (void)store_do(s, "HALF a.b t x CHECKIN 10s");
+    (void)snprintf(tx, sizeof(tx), "%s", store_do(s, "HALF b t x CHECKIN 5s"));
+    (void)store_do(s, "HALF zz t x CHECKIN 5s");
+    expect_due(s, 99, "a ");
+    store_pass(s, 5000);
+    expect_due(s, 99, "a b zz ");
+    expect_due(s, 2, "a b ");
+    store_expect(s, "OK", "ROLLBACK %s", tx);
+    expect_due(s, 99, "a zz ");
+    store_pass(s, 5000);
+    expect_due(s, 99, "a a.b zz ");
+}
+
+static void asked_is_not_due(void **state)
+{
+    struct store *s = *state;
+    (void)store_do(s, "HALF a t x CHECKIN 0");
+    expect_due(s, 99, "a ");
+    (void)store_do(s, "CHECKS a");
+    expect_due(s, 99, "");
+    s->now_ms += 30000;
+    expect_due(s, 99, "a ");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STORE_TEST(each_group_once),
+        STORE_TEST(asked_is_not_due),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
