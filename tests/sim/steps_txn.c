@@ -129,12 +129,13 @@ static void open_one(bool plain)
 
 void step_half(void)
 {
-    open_one(false);
+    if (!w.few || below(5) == 0)
+        open_one(false);
 }
 
 void step_burst(void)
 {
-    if (below(4))
+    if (w.few || below(4))
         return;
     for (int n = 200 + below(200); n > 0; n--)
         open_one(true);

@@ -301,6 +301,7 @@ void world_begin(uint64_t seed)
     w.next_due_ms = 0;
     w.p = prng_from(seed);
     w.lazy = below(4) == 0;
+    w.few = below(3) == 0;
     durable();
 }
 

@@ -57,6 +57,7 @@ struct world {
     uint64_t seed;
     uint32_t step;
     const char *doing;
+    bool few;   /* a history with few transactions: often none is open, and nobody polls */
     bool lazy;  /* fsync=interval: groups are synced now and then */
     bool trace; /* print everything at once */
     int64_t wall_ms, next_due_ms;
