@@ -63,6 +63,7 @@ static void lane_free(struct gather *g, struct lane *lane)
     buf_free(&lane->record);
     buf_free(&lane->starts);
     free(lane->waiters);
+    free(lane->spare);
     free(lane->topic);
     free(lane);
 }
@@ -142,10 +143,13 @@ static bool waiters_reserve(struct lane *lane)
     return true;
 }
 
-/* Room for one message more, so that adding it cannot fail and lose those that are in. */
+/* Room for one message more, so that neither adding it nor leaving can fail and lose those that are in. */
 static bool lane_reserve(struct lane *lane, size_t bytes)
 {
-    bool room = waiters_reserve(lane) && buf_room(&lane->record, RECORD_HEADER_BYTES + bytes) &&
+    if (!lane->spare)
+        lane->spare = calloc(1, sizeof *lane->spare);
+    bool room = lane->spare && waiters_reserve(lane) &&
+                buf_room(&lane->record, RECORD_HEADER_BYTES + bytes) &&
                 buf_room(&lane->starts, sizeof(uint32_t));
     lane->record.failed = lane->starts.failed = false; /* nothing was put */
     return room;

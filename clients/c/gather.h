@@ -15,7 +15,8 @@
  * A batch of one goes as a `send`: it is shorter so, and any broker knows it.
  *
  * Order: the messages of a lane leave as they came. A message that does not fit (fit.h) closes the lanes
- * of its topic before it leaves.
+ * of its topic before it leaves. So a lane must be able to leave at once: what that takes is there before
+ * a message is taken. Should there be no memory for the frame, its messages end with HMQ_ENOMEM.
  *
  * Locks: `lock` for everything here; it may be held while a call is submitted. Callbacks run without it,
  * on the driver thread.
@@ -44,6 +45,7 @@ struct lane {
     struct buf record, starts; /* of the open batch */
     struct waiter *waiters;
     size_t n, size; /* messages in it, room in waiters */
+    struct batch_call *spare; /* what it will leave as; there while n > 0 */
     size_t bytes; /* reserved for it */
     int64_t due_ms, deadline_ms;
     size_t under_way; /* calls that are not answered */

@@ -10,6 +10,7 @@
  * A batch that was refused stored nothing, so its messages may be sent anew; they leave before anything
  * newer of their lane.
  */
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,18 +25,14 @@ static struct batch_call *batch_of_call(struct call *call)
     return (struct batch_call *)(void *)call; /* the call is its first member */
 }
 
-static struct batch_call *batch_new(struct gather *g, struct lane *lane, int64_t deadline_ms)
+static void batch_init(struct batch_call *b, struct gather *g, struct lane *lane,
+                       int64_t deadline_ms)
 {
-    struct batch_call *b = calloc(1, sizeof *b);
-    if (!b)
-        return NULL;
+    *b = (struct batch_call){.gather = g, .lane = lane};
     call_init(&b->call, client_id(g->sender->client), batch_done);
     b->call.deadline_ms = deadline_ms;
     b->call.owner = g->sender;
     b->call.inner = true; /* its messages are counted by their producer */
-    b->gather = g;
-    b->lane = lane;
-    return b;
 }
 
 static void batch_free(struct batch_call *b)
@@ -112,16 +109,13 @@ static void submit(struct batch_call *b, enum hmq_status status)
     client_service_kick(c, &g->service);
 }
 
-/* Without memory for the call the open batch stays as it is, and is tried again a little later. */
 void lane_submit(struct gather *g, struct lane *lane)
 {
     struct record_header h = {.count = (uint32_t)lane->n};
-    struct batch_call *b = batch_new(g, lane, lane->deadline_ms);
-    if (!b) {
-        lane->due_ms = clock_ms() + GATHER_MS;
-        client_service_at(g->sender->client, &g->service, lane->due_ms);
-        return;
-    }
+    struct batch_call *b = lane->spare;
+    assert(b);
+    lane->spare = NULL;
+    batch_init(b, g, lane, lane->deadline_ms);
     b->n = lane->n;
     b->bytes = lane->bytes;
     b->waiters = lane->waiters;
@@ -199,12 +193,13 @@ static bool begins_with(struct slice s, struct slice head)
 static bool resend_one(struct batch_call *b, const struct hmq_batch *batch, size_t i)
 {
     size_t share = b->bytes / (b->n - i);
-    struct batch_call *one = batch_new(b->gather, b->lane, b->call.deadline_ms);
-    if (one)
-        one->waiters = malloc(sizeof *one->waiters);
-    if (!one || !one->waiters || encode_send(one, batch, i) != HMQ_OK) {
-        if (one)
-            batch_free(one);
+    struct batch_call *one = malloc(sizeof *one);
+    if (!one)
+        return false;
+    batch_init(one, b->gather, b->lane, b->call.deadline_ms);
+    one->waiters = malloc(sizeof *one->waiters);
+    if (!one->waiters || encode_send(one, batch, i) != HMQ_OK) {
+        batch_free(one);
         return false;
     }
     one->waiters[0] = b->waiters[i];
@@ -243,8 +238,10 @@ static void batch_done(struct call *call, const struct outcome *outcome)
     hmq_error err;
     enum hmq_status status = error_bytes(&err, outcome->status, outcome->text);
     bool batch = b->record_bytes > 0;
-    if (batch && (status == HMQ_EREFUSED || status == HMQ_ETOOBIG))
+    if (batch && (status == HMQ_EREFUSED || status == HMQ_ETOOBIG)) {
         resend(b, begins_with(outcome->text, SLICE_LIT("unknown command")));
+        status = error_plain(&err, HMQ_ENOMEM); /* of those that are left */
+    }
     if (status == HMQ_OK &&
         !(batch ? tell_places(b, outcome->result, &err) : tell_id(b, outcome->result, &err)))
         status = error_set(&err, HMQ_EPROTO, "the broker's answer names no message");

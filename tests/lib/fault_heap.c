@@ -1,6 +1,7 @@
-/* fault_heap.c: see fault_heap.h. One thread at a time allocates in these tests. */
+/* fault_heap.c: see fault_heap.h. One thread at a time is inside, though not always the same one. */
 #include "tests/lib/fault_heap.h"
 
+#include <stdatomic.h>
 #include <stddef.h>
 
 void *__real_malloc(size_t size);
@@ -10,8 +11,8 @@ void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *old, size_t size);
 
-static uint64_t left;
-static bool always, fired;
+static _Atomic uint64_t left;
+static _Atomic bool always, fired;
 static _Thread_local bool counts;
 
 void fault_heap_fail(uint64_t n, bool forever)

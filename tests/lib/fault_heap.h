@@ -12,7 +12,7 @@
 /* The n-th allocation made inside fails (1: the next), and with forever all behind it too. 0: none. */
 void fault_heap_fail(uint64_t n, bool forever);
 
-/* Only what is allocated inside counts and fails; a test is outside at first. */
+/* Only what this thread allocates inside counts and fails; a thread is outside at first. */
 void fault_heap_inside(bool in);
 
 /* True where one has failed since fault_heap_fail. */
