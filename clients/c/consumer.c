@@ -157,7 +157,7 @@ static bool is_drained(void *arg)
 {
     struct hmq_consumer *c = arg;
     pthread_mutex_lock(&c->lock);
-    bool drained = c->n_held == 0 && c->calls == 0 && c->stream == 0;
+    bool drained = c->n_held == 0 && c->calls == 0 && c->stream == 0 && c->given_up == 0;
     pthread_mutex_unlock(&c->lock);
     return drained;
 }

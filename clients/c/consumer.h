@@ -75,6 +75,7 @@ struct hmq_consumer {
     bool fetch_open, ack_open, draining, closing; /* fetch: POP, or what opens or closes a stream */
     bool pops; /* this broker has no stream for us */
     int64_t stream; /* its id on the connection of stream_epoch; 0: none is open */
+    int64_t given_up; /* another one there, which is to be closed yet; 0: none */
     uint32_t stream_epoch;
     size_t credit; /* messages that the stream may still bring */
     size_t window; /* messages held that we aim at: 1..prefetch */

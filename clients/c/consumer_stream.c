@@ -10,7 +10,8 @@
  * A stream belongs to its connection: on the next one its number may be somebody else's. So what names it
  * is a notification that is dropped with the connection (respond.h), never a request that is sent again.
  *
- * Invariant: stream is not 0 while the broker may send records that we would have to give back.
+ * Invariant: stream or given_up is not 0 while the broker may send records. Those of `stream` are held, or
+ * given back; those of `given_up` are left to the ends of their leases.
  */
 #include <stdlib.h>
 
@@ -82,14 +83,14 @@ static void open_stream(struct hmq_consumer *c)
 
 /* ---- credit ---- */
 
-/* A notification about the stream; n < 0: without credit. False: no memory, or no such connection. */
-static bool tell(struct hmq_consumer *c, const char *method, int64_t n)
+/* A notification about a stream; n < 0: without credit. False: no memory, or no such connection. */
+static bool tell(struct hmq_consumer *c, const char *method, int64_t stream, int64_t n)
 {
     struct call *note = respond_notify(method);
     if (!note)
         return false;
     rpc_put_map(&note->frame, n < 0 ? 1 : 2);
-    pair_int(&note->frame, "stream", c->stream);
+    pair_int(&note->frame, "stream", stream);
     if (n >= 0)
         pair_int(&note->frame, "credit", n);
     return respond_submit(c->client, c->stream_epoch, note);
@@ -101,7 +102,7 @@ static void give_credit(struct hmq_consumer *c)
     if ((c->n_held + c->credit) * 4 > c->window * 3)
         return;
     size_t n = take_room(c);
-    if (n > 0 && tell(c, "stream_credit", (int64_t)n))
+    if (n > 0 && tell(c, "stream_credit", c->stream, (int64_t)n))
         c->credit += n;
     else if (n > 0)
         fetch_failed(c); /* the tick after the pause comes here again */
@@ -133,7 +134,7 @@ static void close_stream(struct hmq_consumer *c)
     struct flow_call *f = flow_call(c, close_done);
     if (f)
         request_begin(&f->call, "ping", 0);
-    bool told = f && tell(c, "stream_close", -1);
+    bool told = f && tell(c, "stream_close", c->stream, -1);
     if (f && !told) {
         call_fini(&f->call);
         free(f);
@@ -145,8 +146,22 @@ static void close_stream(struct hmq_consumer *c)
     }
 }
 
+/* Tells the broker of a stream that was given up; until it knows, there is no other one. */
+static bool close_given_up(struct hmq_consumer *c)
+{
+    bool told =
+        !respond_lives(c->client, c->stream_epoch) || tell(c, "stream_close", c->given_up, -1);
+    if (told)
+        c->given_up = 0;
+    else if (clock_ms() >= c->fetch_after_ms)
+        fetch_failed(c); /* the tick after the pause comes here again */
+    return told;
+}
+
 void stream_pump(struct hmq_consumer *c)
 {
+    if (c->given_up && !close_given_up(c))
+        return;
     if (c->draining && c->stream)
         close_stream(c);
     else if (c->stream)
@@ -161,7 +176,7 @@ void stream_connected(struct service *s)
 {
     struct hmq_consumer *c = consumer_of(s);
     pthread_mutex_lock(&c->lock);
-    c->stream = 0;
+    c->stream = c->given_up = 0;
     c->pops = false; /* it may be another broker */
     if (!c->fetch_open)
         c->credit = 0;
@@ -194,7 +209,7 @@ static enum hmq_status unpack(const struct rpc_value *params, struct hmq_batch *
 static void give_stream_up(struct hmq_consumer *c, bool by_broker)
 {
     if (!by_broker)
-        (void)tell(c, "stream_close", -1);
+        c->given_up = c->stream;
     c->stream = 0;
     c->credit = 0;
     fetch_failed(c);

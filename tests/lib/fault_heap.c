@@ -1,4 +1,4 @@
-/* fault_heap.c: see fault_heap.h. One thread at a time is inside, though not always the same one. */
+/* fault_heap.c: see fault_heap.h. */
 #include "tests/lib/fault_heap.h"
 
 #include <stdatomic.h>
@@ -34,13 +34,14 @@ bool fault_heap_fired(void)
 
 static bool fails(void)
 {
-    if (!counts || left == 0)
+    uint64_t n = atomic_load(&left);
+    if (!counts)
         return false;
-    if (left > 1) {
-        left--;
+    while (n > 1 || (n == 1 && !always))
+        if (atomic_compare_exchange_weak(&left, &n, n - 1))
+            break;
+    if (n != 1)
         return false;
-    }
-    left = always ? 1 : 0;
     fired = true;
     return true;
 }
