@@ -17,9 +17,11 @@
  * extended by ranges of offsets: neighbours in the array with neighbouring offsets.
  *
  * Bounds: n_held + credit <= window <= prefetch when more is asked for. The window begins small, doubles
- * while it is emptied in a moment and shrinks when that takes long: so fast handlers are kept busy, and
- * slow ones leave messages to other consumers. It also lets the first messages tell their size: the bytes are estimated
- * from what came so far, because credit and POP count messages; a first message passes whatever its size.
+ * while it is emptied in a moment and shrinks when that takes long, which a slow handler shows long before
+ * it is through: so fast handlers are kept busy, and slow ones leave messages to other consumers. Time in
+ * which nothing is held counts for neither. The small beginning also lets the first messages tell their
+ * size: the bytes are estimated from what came so far, because credit and POP count messages; a first
+ * message passes whatever its size.
  *
  * Locks: `lock` guards all from there on. It may be held while submitting a call.
  */
@@ -79,8 +81,9 @@ struct hmq_consumer {
     uint32_t stream_epoch;
     size_t credit; /* messages that the stream may still bring */
     size_t window; /* messages held that we aim at: 1..prefetch */
-    size_t window_done; /* messages done since it was looked at, at window_ms */
-    int64_t window_ms;
+    size_t window_done; /* messages done since it last changed, or was found right */
+    int64_t window_ms; /* when that was, moved on by the times when nothing was held */
+    int64_t idle_ms; /* nothing is held since; while n_held is 0 */
     int64_t fetch_after_ms, fetch_pause_ms, ack_after_ms, next_extend_ms;
     hmq_consumer_stats stats;
 };

@@ -7,8 +7,9 @@
 #include "protocol/limits.h"
 
 #define WINDOW_FIRST 16
+#define WINDOW_LOOK 16 /* messages after which it may be seen to be too large */
 #define WINDOW_FAST_MS 100 /* emptied in this time it doubles ... */
-#define WINDOW_SLOW_MS 2000 /* ... and over this it shrinks to a half */
+#define WINDOW_SLOW_MS 2000 /* ... and over this, emptied or not, it shrinks to a half */
 #define PAUSE_FIRST_MS 50
 #define PAUSE_MAX_MS 2000
 
@@ -27,6 +28,8 @@ static struct delivery *delivery_new(struct hmq_consumer *c, struct hmq_batch *b
 static void hold(struct held *h, struct delivery *d, const struct hmq_message *m, int64_t now_ms)
 {
     struct hmq_consumer *c = d->consumer;
+    if (c->n_held == 0)
+        c->window_ms += now_ms - c->idle_ms;
     h->delivery = d;
     h->m = m;
     h->bytes = message_bytes(m);
@@ -69,18 +72,36 @@ enum hmq_status take_batch(struct hmq_consumer *c, struct hmq_batch *batch, bool
 void take_begin(struct hmq_consumer *c)
 {
     c->window = c->prefetch < WINDOW_FIRST ? c->prefetch : WINDOW_FIRST;
-    c->window_ms = clock_ms();
+    c->window_ms = c->idle_ms = clock_ms();
+}
+
+static size_t grown(const struct hmq_consumer *c)
+{
+    return c->window * 2 < c->prefetch ? c->window * 2 : c->prefetch;
+}
+
+/* Not below what it began with. */
+static size_t shrunk(const struct hmq_consumer *c)
+{
+    if (c->window <= WINDOW_FIRST)
+        return c->window;
+    return c->window / 2 > WINDOW_FIRST ? c->window / 2 : WINDOW_FIRST;
 }
 
 void take_done(struct hmq_consumer *c)
 {
-    if (++c->window_done < c->window)
+    bool emptied = ++c->window_done >= c->window;
+    if (c->n_held == 0)
+        c->idle_ms = clock_ms();
+    if (!emptied && c->window_done % WINDOW_LOOK != 0)
         return;
     int64_t now_ms = clock_ms(), took_ms = now_ms - c->window_ms;
-    if (took_ms <= WINDOW_FAST_MS)
-        c->window = c->window * 2 < c->prefetch ? c->window * 2 : c->prefetch;
-    else if (took_ms > WINDOW_SLOW_MS && c->window > WINDOW_FIRST)
-        c->window /= 2;
+    if (took_ms > WINDOW_SLOW_MS)
+        c->window = shrunk(c);
+    else if (!emptied)
+        return;
+    else if (took_ms <= WINDOW_FAST_MS)
+        c->window = grown(c);
     c->window_done = 0;
     c->window_ms = now_ms;
 }

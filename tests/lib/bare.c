@@ -141,6 +141,47 @@ void bare_say(struct bare *b, struct slice bytes)
     inside(b, false);
 }
 
+static void put_int(struct buf *b, const char *name, int64_t n)
+{
+    rpc_put_str(b, slice_str(name));
+    rpc_put_int(b, n);
+}
+
+static void make_record(struct buf *record, uint64_t base, uint32_t n)
+{
+    struct buf starts;
+    struct message m = {.body = SLICE_LIT("body")};
+    struct record_header h = {.count = n, .base = base, .stored_ms = 5};
+    buf_init(record, 0);
+    buf_init(&starts, 0);
+    record_begin(record);
+    for (uint32_t i = 0; i < n; i++)
+        record_add(record, &starts, &m, 5);
+    record_end(record, &starts, &h);
+    buf_free(&starts);
+}
+
+void bare_say_records(struct bare *b, int64_t stream, unsigned attempt, uint64_t base, uint32_t n)
+{
+    struct buf frame, record;
+    make_record(&record, base, n);
+    buf_init(&frame, 0);
+    rpc_put_notify(&frame, "records");
+    rpc_put_list(&frame, 1);
+    rpc_put_map(&frame, 6);
+    put_int(&frame, "stream", stream);
+    rpc_put_str(&frame, SLICE_LIT("topic"));
+    rpc_put_str(&frame, SLICE_LIT("t"));
+    put_int(&frame, "queue", 0);
+    put_int(&frame, "attempt", attempt);
+    put_int(&frame, "lease_until", 99);
+    rpc_put_str(&frame, SLICE_LIT("record"));
+    rpc_put_bin(&frame, buf_slice(&record));
+    bare_say(b, buf_slice(&frame));
+    buf_free(&record);
+    buf_free(&frame);
+}
+
 bool bare_is(const struct bare *b, const char *method)
 {
     return slice_equal(b->frame.method, slice_str(method));
@@ -204,12 +245,9 @@ void bare_answer_place(struct bare *b, int64_t queue, int64_t offset, int64_t co
     struct buf frame;
     result(b, &frame);
     rpc_put_map(&frame, 3);
-    rpc_put_str(&frame, SLICE_LIT("queue"));
-    rpc_put_int(&frame, queue);
-    rpc_put_str(&frame, SLICE_LIT("offset"));
-    rpc_put_int(&frame, offset);
-    rpc_put_str(&frame, SLICE_LIT("count"));
-    rpc_put_int(&frame, count);
+    put_int(&frame, "queue", queue);
+    put_int(&frame, "offset", offset);
+    put_int(&frame, "count", count);
     say_buf(b, &frame);
 }
 

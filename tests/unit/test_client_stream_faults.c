@@ -18,7 +18,6 @@
 #include <string.h>
 
 #include "clients/c/consumer.h"
-#include "protocol/message.h"
 #include "tests/lib/bare.h"
 #include "tests/lib/fault_heap.h"
 #include "tests/lib/spawn.h"
@@ -189,47 +188,6 @@ static void hear(void)
     }
 }
 
-static void put_int(struct buf *b, const char *name, int64_t n)
-{
-    rpc_put_str(b, slice_str(name));
-    rpc_put_int(b, n);
-}
-
-static void make_record(struct buf *record, unsigned base, unsigned n)
-{
-    struct buf starts;
-    struct message m = {.body = SLICE_LIT("body")};
-    struct record_header h = {.count = n, .base = base, .stored_ms = 5};
-    buf_init(record, 0);
-    buf_init(&starts, 0);
-    record_begin(record);
-    for (unsigned i = 0; i < n; i++)
-        record_add(record, &starts, &m, 5);
-    record_end(record, &starts, &h);
-    buf_free(&starts);
-}
-
-static void say_record(unsigned base, unsigned n)
-{
-    struct buf b, record;
-    make_record(&record, base, n);
-    buf_init(&b, 0);
-    rpc_put_notify(&b, "records");
-    rpc_put_list(&b, 1);
-    rpc_put_map(&b, 6);
-    put_int(&b, "stream", stream);
-    rpc_put_str(&b, SLICE_LIT("topic"));
-    rpc_put_str(&b, SLICE_LIT("t"));
-    put_int(&b, "queue", 0);
-    put_int(&b, "attempt", stored[base].attempt);
-    put_int(&b, "lease_until", 99);
-    rpc_put_str(&b, SLICE_LIT("record"));
-    rpc_put_bin(&b, buf_slice(&record));
-    bare_say(&bare, buf_slice(&b));
-    buf_free(&record);
-    buf_free(&b);
-}
-
 /* Leases what is ready from i on, as one record; how many. */
 static unsigned grant(unsigned i)
 {
@@ -251,7 +209,7 @@ static bool send_some(void)
         if (n == 0)
             continue;
         credit -= n;
-        say_record(i, n);
+        bare_say_records(&bare, stream, stored[i].attempt, i, n);
         return true;
     }
     return false;
