@@ -254,7 +254,7 @@ static void end_message(struct held *h, const char *method, int64_t delay_ms, co
 void flow_return(struct held *h)
 {
     h->delivery->consumer->stats.returned++;
-    end_message(h, "nack", HMQ_DEFAULT, "");
+    end_message(h, "nack", 0, ""); /* at once: no handler has failed */
 }
 
 void flow_verdict(struct held *h, enum hmq_verdict verdict, const hmq_retry *retry)

@@ -402,7 +402,8 @@ static void *close_it(void *arg)
     return NULL;
 }
 
-/* What comes until the broker has closed the stream is given back. */
+/* What comes until the broker has closed the stream is given back, for others to have at once: nothing has
+ * failed that the group's backoff would be for. */
 static void test_draining(void **state)
 {
     struct stage s = setup(state, FAST);
@@ -416,6 +417,7 @@ static void test_draining(void **state)
     for (int i = 0; i < 2; i++) {
         expect(s.fake, "nack");
         expect_text(rpc_get(s.fake->frame.params, "receipt"), i ? "t:2:1#1" : "t:2:0#1");
+        assert_int_equal(int_of(s.fake, "delay"), 0);
         fake_answer(s.fake);
     }
     s.fake->frame.id = (uint64_t)ping;
