@@ -83,17 +83,9 @@ static void open_stream(struct hmq_consumer *c)
 
 /* ---- credit ---- */
 
-/* A notification about a stream; n < 0: without credit. False: no memory, or no such connection. */
 static bool tell(struct hmq_consumer *c, const char *method, int64_t stream, int64_t n)
 {
-    struct call *note = respond_notify(method);
-    if (!note)
-        return false;
-    rpc_put_map(&note->frame, n < 0 ? 1 : 2);
-    pair_int(&note->frame, "stream", stream);
-    if (n >= 0)
-        pair_int(&note->frame, "credit", n);
-    return respond_submit(c->client, c->stream_epoch, note);
+    return respond_stream(c->client, c->stream_epoch, method, stream, n);
 }
 
 /* A quarter of the window is free before credit is given, so that it is given for many. */

@@ -586,6 +586,34 @@ HMQ_API void hmq_consumer_stats_get(hmq_consumer *consumer, hmq_consumer_stats *
 HMQ_API enum hmq_status hmq_consumer_close(hmq_consumer *consumer, int64_t timeout_ms,
                                            hmq_error *err);
 
+/* ---- Reader --------------------------------------------------------------------------------- */
+
+typedef struct hmq_reader hmq_reader;
+
+/*
+ * Reads one queue of a topic from an offset on, and then what is stored, as it is: without a group,
+ * nothing is leased or acknowledged, and any number may read. The broker sends ahead up to about
+ * prefetch_bytes (64 MiB at most), the only option read here; options NULL: the client's. After a
+ * lost connection it goes on where it was. Where it stands is the caller's to remember. Close with
+ * hmq_reader_close.
+ */
+HMQ_API enum hmq_status hmq_reader_new(hmq_client *client, const char *topic, uint32_t queue,
+                                       uint64_t offset, const hmq_options *options,
+                                       hmq_reader **ret_reader, hmq_error *err);
+
+/*
+ * The next messages, in the order of their offsets, at least one; as many as the broker stored
+ * together. Free *ret_batch with hmq_batch_free; it may outlive the reader. Begins behind the offset
+ * where messages were deleted by age. HMQ_ETIMEDOUT: none came. HMQ_ENOTOPIC,
+ * HMQ_EREFUSED, HMQ_ELIMIT and their like: what the broker said; the next call asks again.
+ */
+HMQ_API enum hmq_status hmq_reader_next(hmq_reader *reader, int64_t timeout_ms,
+                                        hmq_batch **ret_batch, hmq_error *err);
+
+/* Takes at most timeout_ms. HMQ_ETIMEDOUT: the reader is gone, but the broker had not answered yet, and
+ * may think of it until the connection ends. Not from a callback. */
+HMQ_API enum hmq_status hmq_reader_close(hmq_reader *reader, int64_t timeout_ms, hmq_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -72,3 +72,16 @@ struct call *respond_notify(const char *method)
     }
     return call;
 }
+
+bool respond_stream(struct hmq_client *c, uint32_t epoch, const char *method, int64_t stream,
+                    int64_t credit)
+{
+    struct call *note = respond_notify(method);
+    if (!note)
+        return false;
+    rpc_put_map(&note->frame, credit < 0 ? 1 : 2);
+    pair_int(&note->frame, "stream", stream);
+    if (credit >= 0)
+        pair_int(&note->frame, "credit", credit);
+    return respond_submit(c, epoch, note);
+}

@@ -16,6 +16,10 @@ struct call *respond_notify(const char *method);
 /* False: the connection is gone, or there is no memory. */
 bool respond_submit(struct hmq_client *c, uint32_t epoch, struct call *call);
 
+/* A notification about a stream of that connection; credit < 0: without. False: as respond_submit. */
+bool respond_stream(struct hmq_client *c, uint32_t epoch, const char *method, int64_t stream,
+                    int64_t credit);
+
 /* Whether the connection is still there. */
 bool respond_lives(struct hmq_client *c, uint32_t epoch);
 

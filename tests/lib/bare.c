@@ -87,6 +87,34 @@ void bare_tick(struct bare *b)
     inside(b, false);
 }
 
+static bool tell_connected(struct service *s, void *arg)
+{
+    (void)arg;
+    if (s->connected)
+        s->connected(s);
+    return false;
+}
+
+void bare_reconnect(struct bare *b)
+{
+    struct call_list dead = TAILQ_HEAD_INITIALIZER(dead);
+    struct hmq_client *c = &b->client;
+    buf_reset(&b->out, 0);
+    b->used = 0;
+    pthread_mutex_lock(&c->lock);
+    c->connected = false;
+    core_lost(&c->core, &dead);
+    pthread_mutex_unlock(&c->lock);
+    inside(b, true);
+    client_finish(c, &dead);
+    pthread_mutex_lock(&c->lock);
+    c->connected = true;
+    c->epoch++;
+    pthread_mutex_unlock(&c->lock);
+    services_visit(c, tell_connected, NULL);
+    inside(b, false);
+}
+
 /* What is due to be written. */
 static void take_written(struct bare *b)
 {

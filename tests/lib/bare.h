@@ -41,6 +41,9 @@ void bare_say(struct bare *b, struct slice frame);
 /* n messages of a stream, from an offset of queue 0 of topic "t" on. */
 void bare_say_records(struct bare *b, int64_t stream, unsigned attempt, uint64_t base, uint32_t n);
 
+/* The connection is lost, and there is another one. What was not heard is gone. */
+void bare_reconnect(struct bare *b);
+
 /* What was heard last: its method, a field, the messages of its batch. */
 bool bare_is(const struct bare *b, const char *method);
 struct slice bare_bytes(const struct bare *b, const char *name);
