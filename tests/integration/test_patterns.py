@@ -236,7 +236,7 @@ def test_webhook_answers_from_the_database_who_signs():
             assert sorted(stage.db.rows("SELECT txid, taken FROM outcomes")) == sorted([(taken, "1"), (never, "0")])
 
 
-def webhook_is_asked_by_the_broker():
+def test_webhook_is_asked_by_the_broker():
     """The last member of the group dies; the broker asks by HTTP, and what is signed with another secret learns
     nothing."""
     with Stage("python") as stage:
