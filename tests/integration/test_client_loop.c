@@ -287,6 +287,45 @@ static void test_flush_in_a_callback(void **state)
     RIG_CHECK(hmq_producer_close(producer, RIG_DEADLINE_MS, &err), &err);
 }
 
+static hmq_reader *reader;
+
+/* Takes what has come, without waiting. */
+static bool hundred_read(struct app *a)
+{
+    hmq_batch *batch = NULL;
+    while (hmq_reader_next(reader, 0, &batch, NULL) == HMQ_OK) {
+        atomic_fetch_add(&a->handled, (unsigned)hmq_batch_count(batch));
+        hmq_batch_free(batch);
+    }
+    return atomic_load(&a->handled) >= 100;
+}
+
+/* Between turns of the loop, or turning the socket while it waits. */
+static void test_reader(void **state)
+{
+    struct app *a = *state;
+    hmq_error err;
+    hmq_batch *batch = NULL;
+    hmq_request *create = hmq_request_new("topic_create");
+    hmq_request_put_text(create, "name", "t");
+    hmq_request_put_int(create, "queues", 1);
+    RIG_CHECK(hmq_call_async(a->client, create, RIG_DEADLINE_MS, NULL, NULL, &err), &err);
+    RIG_CHECK(hmq_client_flush(a->client, RIG_DEADLINE_MS, &err), &err);
+    hmq_request_free(create);
+    RIG_CHECK(hmq_reader_new(a->client, "t", 0, 0, NULL, &reader, &err), &err);
+    hmq_producer *producer = NULL;
+    RIG_CHECK(hmq_producer_new(a->client, NULL, &producer, &err), &err);
+    send_many(a, producer, 100);
+    turn_until(a, hundred_read, "all is read");
+    assert_int_equal(atomic_load(&a->handled), 100);
+    send_many(a, producer, 1);
+    RIG_CHECK(hmq_reader_next(reader, RIG_DEADLINE_MS, &batch, &err), &err);
+    assert_int_equal(hmq_message_offset(hmq_batch_at(batch, 0)), 100);
+    hmq_batch_free(batch);
+    RIG_CHECK(hmq_reader_close(reader, RIG_DEADLINE_MS, &err), &err);
+    RIG_CHECK(hmq_producer_close(producer, RIG_DEADLINE_MS, &err), &err);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
@@ -296,6 +335,7 @@ int main(void)
         TEST(test_reconnects),
         TEST(test_flush_on_the_loop_thread),
         TEST(test_consumer),
+        TEST(test_reader),
         TEST(test_checks),
         TEST(test_blocking_from_another_thread),
         TEST(test_flush_in_a_callback),
