@@ -363,8 +363,9 @@ static void judge_parked(bool quiet)
             must(parked || !quiet || !sure, "a transaction was not parked");
             x->fate = parked ? O_PARKED : O_PENDING;
         }
-        if (quiet && x->fate == O_PENDING && x->next_ms <= w.o.now_ms && x->kind != O_ASK)
-            x->kind = O_ASK; /* check_max was raised: there are asks left, or it had its old row */
+        bool due = x->fate == O_PENDING && x->next_ms <= w.o.now_ms;
+        if (due && x->kind != O_ASK) /* check_max was raised: there are asks left, or it had its old row */
+            x->kind = quiet ? O_ASK : O_EITHER;
     }
     judge_delayed(quiet);
     if (w.n_saved)
