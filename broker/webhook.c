@@ -139,7 +139,8 @@ static void read_settings(struct webhook *w)
     if (v)
         view_close(v);
     if (!read) {
-        log_text(LOG_ERROR, "cannot read the settings of producer groups; CHECKURLs stay as they were");
+        log_text(LOG_ERROR,
+                 "cannot read the settings of producer groups; CHECKURLs stay as they were");
         return;
     }
     for (struct webhook_group *g = w->groups; g; g = g->next) {
@@ -224,7 +225,8 @@ static void *run(void *arg)
     while (!w->stopping || w->in_flight > 0) {
         bool waits = !more && mailbox_sleep(&w->box, true);
         if (event_base_loop(w->base, waits ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK) < 0) {
-            log_text(LOG_ERROR, "the event loop of the webhooks failed; no CHECKURL is called any more");
+            log_text(LOG_ERROR,
+                     "the event loop of the webhooks failed; no CHECKURL is called any more");
             abort();
         }
         if (waits)
@@ -330,7 +332,7 @@ bool webhook_url_ok(const struct webhook *w, struct slice url, char *err, size_t
     if (webhook_allow_url(w->allow, &u))
         return true;
     text_quote(slice_str(u.host), 100, quoted, sizeof quoted);
-    snprintf(err, err_size, "CHECKURL must not name the host '%s': the setting webhook_allow forbids it",
-             quoted);
+    snprintf(err, err_size,
+             "CHECKURL must not name the host '%s': the setting webhook_allow forbids it", quoted);
     return false;
 }

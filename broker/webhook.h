@@ -23,7 +23,7 @@
 
 #include "broker/server.h"
 
-#define WEBHOOK_GROUPS_MAX 256
+#define WEBHOOK_GROUPS_MAX 512
 #define WEBHOOK_POSTS_MAX 128
 
 struct webhook;

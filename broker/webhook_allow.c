@@ -58,7 +58,8 @@ static bool in_net(const struct in6_addr *a, const struct in6_addr *net, unsigne
 static bool link_local(const struct in6_addr *a)
 {
     static const struct in6_addr v6 = {.s6_addr = {0xfe, 0x80}};
-    static const struct in6_addr v4 = {.s6_addr = {[10] = 0xff, [11] = 0xff, [12] = 169, [13] = 254}};
+    static const struct in6_addr v4 = {
+        .s6_addr = {[10] = 0xff, [11] = 0xff, [12] = 169, [13] = 254}};
     return in_net(a, &v6, 10) || in_net(a, &v4, MAPPED_BITS + 16);
 }
 
@@ -147,7 +148,8 @@ static bool read_list(struct webhook_allow *a, char *list, char *err, size_t err
         char quoted[128];
         text_quote(slice_str(word), 100, quoted, sizeof quoted);
         snprintf(err, err_size,
-                 "webhook_allow: '%s' is no host name, *.domain, address or network (10.0.0.0/8)", quoted);
+                 "webhook_allow: '%s' is no host name, *.domain, address or network (10.0.0.0/8)",
+                 quoted);
         return false;
     }
     return true;

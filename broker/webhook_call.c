@@ -32,8 +32,8 @@ struct webhook_call {
     struct sockaddr_storage addresses[WEBHOOK_ADDRESSES_MAX];
     unsigned n_addresses, at; /* at: the next one to try */
     struct evhttp_connection *connection;
-    bool sent;  /* bytes of the request have left */
-    bool over;  /* step has nothing to try any more */
+    bool sent; /* bytes of the request have left */
+    bool over; /* step has nothing to try any more */
     int status; /* 0: no answer */
     struct buf answer;
     const char *why;
@@ -207,8 +207,9 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
     struct webhook_call *call = arg;
     (void)fd, (void)what;
     call->over = true;
-    go_on(call, call->sent ? "no answer in time" : call->lookup ? "the host's name was not found in time"
-                                                                : "no connection in time");
+    go_on(call, call->sent     ? "no answer in time"
+                : call->lookup ? "the host's name was not found in time"
+                               : "no connection in time");
 }
 
 static void on_found(void *arg, const struct evutil_addrinfo *addresses, const char *why)
@@ -246,7 +247,6 @@ struct webhook_call *webhook_call_new(const struct webhook_post *post, struct bu
     }
     call->body = *body;
     *body = (struct buf){.cap = body->cap};
-    call->lookup =
-        resolver_find(post->resolver, post->url->host, post->url->port, on_found, call);
+    call->lookup = resolver_find(post->resolver, post->url->host, post->url->port, on_found, call);
     return call;
 }

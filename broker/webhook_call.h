@@ -28,9 +28,9 @@ enum webhook_end { CALL_NOT_CONNECTED, CALL_UNANSWERED, CALL_ANSWERED };
 
 struct webhook_answer {
     enum webhook_end end;
-    int status;       /* ANSWERED */
+    int status; /* ANSWERED */
     struct slice body; /* ANSWERED; good during the callback */
-    const char *why;  /* else: what went wrong */
+    const char *why; /* else: what went wrong */
 };
 
 struct webhook_post {
@@ -38,8 +38,8 @@ struct webhook_post {
     struct resolver *resolver;
     const struct webhook_allow *allow;
     const struct webhook_url *url; /* must outlive the call, as the three above */
-    const char *key;               /* Idempotency-Key; copied, as signature */
-    const char *signature;         /* NULL: none */
+    const char *key; /* Idempotency-Key; copied, as signature */
+    const char *signature; /* NULL: none */
     int64_t timeout_ms;
     void (*done)(void *arg, const struct webhook_answer *answer); /* once, from the event loop */
     void *arg;

@@ -9,7 +9,9 @@
  * Room is what webhook_concurrency leaves of the URL (groups with the same URL share it), what
  * WEBHOOK_POSTS_MAX leaves, and what the bodies in flight leave: GROUP_BYTES_SOFT a group, and of all
  * groups a sixteenth of the setting `memory`. At the last two a group with nothing in flight still has
- * room for one. One CHECKS answers at most REPLY_BYTES_SOFT and one transaction more.
+ * room for one. A group that finds none is `hungry`, and fed when a request or a CHECKS of anybody ends:
+ * the room that a CHECKS had reserved may not have been needed. One CHECKS answers at most
+ * REPLY_BYTES_SOFT and one transaction more.
  *
  * After a connection that failed there is a pause; behind it one request goes ahead alone, and only when
  * that one finds somebody do the others follow.
@@ -72,10 +74,9 @@ static void tell(struct webhook_group *g, const char *text, const char *why)
         g->unlogged++;
         return;
     }
-    log_event(LOG_WARN, text, " pgroup=%.*s url=%s reason=%s unlogged=%" PRIu32,
-              (int)g->name.len, (const char *)g->name.data,
-              log_quote(g->url.authority, url, sizeof url), log_quote(why, quoted, sizeof quoted),
-              g->unlogged);
+    log_event(LOG_WARN, text, " pgroup=%.*s url=%s reason=%s unlogged=%" PRIu32, (int)g->name.len,
+              (const char *)g->name.data, log_quote(g->url.authority, url, sizeof url),
+              log_quote(why, quoted, sizeof quoted), g->unlogged);
     g->logged_ms = now;
     g->unlogged = 0;
 }
@@ -87,8 +88,7 @@ static void decided(struct journal_client *owner, struct entry *e)
     enum status s;
     (void)owner;
     if (e->fate != ST_OK || reply_is_error(buf_slice(&e->out.reply), &s))
-        log_event(LOG_DEBUG, "a webhook's decision was refused", " command=%s",
-                  e->cmd.info->words);
+        log_event(LOG_DEBUG, "a webhook's decision was refused", " command=%s", e->cmd.info->words);
     entry_free(e);
 }
 
@@ -229,15 +229,22 @@ static void posting_end(struct webhook_posting *p)
     free(p);
 }
 
-/* Room was made: for the groups that share it, the one behind this first. */
-static void pull_neighbours(struct webhook_group *g)
+static void feed(struct webhook_group *g)
 {
-    struct webhook *w = g->webhook;
+    bool hungry = g->hungry;
+    g->hungry = false;
+    if (hungry)
+        webhook_group_pull(g);
+}
+
+/* Room was made: for those that found none, the one behind this first. */
+static void feed_hungry(struct webhook_group *g)
+{
     for (struct webhook_group *at = g->next; at; at = at->next)
-        webhook_group_pull(at);
-    for (struct webhook_group *at = w->groups; at != g; at = at->next)
-        webhook_group_pull(at);
-    webhook_group_pull(g);
+        feed(at);
+    for (struct webhook_group *at = g->webhook->groups; at != g; at = at->next)
+        feed(at);
+    feed(g);
 }
 
 static void on_answer(void *arg, const struct webhook_answer *answer)
@@ -245,12 +252,12 @@ static void on_answer(void *arg, const struct webhook_answer *answer)
     struct webhook_posting *p = arg;
     struct webhook_group *g = p->group;
     struct ask ask = p->ask;
-    posting_end(p); /* its call ends with this callback */
     if (answer->end == CALL_NOT_CONNECTED)
         not_connected(g, ask, answer->why);
     else
         reached(g, ask, answer);
-    pull_neighbours(g);
+    posting_end(p); /* last: who sees that it is no longer in flight sees what came of it */
+    feed_hungry(g);
 }
 
 static struct webhook_call *call_new(struct webhook_posting *p, struct buf *body)
@@ -351,7 +358,7 @@ static void take(struct webhook_group *g, struct slice reply)
     }
     submit_unask(g->webhook, &u);
     unask_fini(&u);
-    if (!all) {
+    if (!all && !g->gone && !g->webhook->stopping) {
         g->not_before_ms = timers_now() + BUSY_MS;
         tell(g, "no memory to POST a check-back; it is tried again", "no memory");
     }
@@ -381,6 +388,7 @@ static void pulled(struct journal_client *owner, struct entry *e)
         take(g, buf_slice(&e->out.reply));
         webhook_group_pull(g);
     }
+    feed_hungry(g); /* it may have got less than it had room for */
     entry_free(e);
 }
 
@@ -395,8 +403,9 @@ void webhook_group_pull(struct webhook_group *g)
         return;
     }
     uint32_t room = room_of(g);
-    if (room == 0)
-        return; /* whatever ends makes room, and pulls */
+    g->hungry = room == 0;
+    if (g->hungry)
+        return; /* until something ends */
     char text[12];
     snprintf(text, sizeof text, "%" PRIu32, room);
     struct option count = {.id = OPT_ID_COUNT, .v = slice_str(text), .n = room};

@@ -38,15 +38,16 @@ struct webhook_group {
     struct webhook_posting *postings;
     uint32_t n_postings;
     uint32_t wanted; /* by the CHECKS that is under way; 0: none is */
-    size_t bytes;    /* of the bodies in flight */
-    uint64_t seen;   /* index of the newest news of it */
-    bool listed;     /* while settings are read: it is still there */
+    bool hungry; /* found no room: pulls as soon as something ends */
+    size_t bytes; /* of the bodies in flight */
+    uint64_t seen; /* index of the newest news of it */
+    bool listed; /* while settings are read: it is still there */
     bool gone;
-    bool down;           /* the last connection failed */
-    int64_t pause_ms;    /* the newest pause */
+    bool down; /* the last connection failed */
+    int64_t pause_ms; /* the newest pause */
     int64_t not_before_ms; /* monotonic: the pause's end */
     struct event *again; /* look again */
-    int64_t again_ms;    /* monotonic: when; INT64_MAX: not set */
+    int64_t again_ms; /* monotonic: when; INT64_MAX: not set */
     int64_t logged_ms;
     uint32_t unlogged;
     bool redirect_logged;
@@ -62,11 +63,11 @@ struct webhook {
     struct mailbox box;
     struct letters letters;
     struct webhook_group *groups; /* those that are gone, too */
-    uint32_t n_groups;            /* that are not gone */
-    uint32_t n_postings, wanted;  /* of all groups */
+    uint32_t n_groups; /* that are not gone */
+    uint32_t n_postings, wanted; /* of all groups */
     size_t bytes;
     uint32_t in_flight; /* entries that the journal has */
-    bool again;         /* the journal wants another turn */
+    bool again; /* the journal wants another turn */
     bool stopping;
     pthread_t thread;
     bool runs;
@@ -79,7 +80,8 @@ struct webhook {
 
 /* Submits a command of ours; arg goes into the entry. False: a bound, or no memory. */
 bool webhook_submit(struct webhook *w, const struct command *cmd,
-                    void (*done)(struct journal_client *owner, struct entry *e), void *arg) MUST_CHECK;
+                    void (*done)(struct journal_client *owner, struct entry *e),
+                    void *arg) MUST_CHECK;
 
 /* ---- webhook_group.c ---- */
 

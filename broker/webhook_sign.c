@@ -10,8 +10,9 @@ bool webhook_sign(struct slice secret, struct slice body, char out[WEBHOOK_SIGNA
 {
     uint8_t digest[EVP_MAX_MD_SIZE];
     unsigned n = 0;
-    if (secret.len > INT_MAX || !HMAC(EVP_sha256(), secret.len ? secret.data : (const void *)"",
-                                      (int)secret.len, body.data, body.len, digest, &n) ||
+    if (secret.len > INT_MAX ||
+        !HMAC(EVP_sha256(), secret.len ? secret.data : (const void *)"", (int)secret.len, body.data,
+              body.len, digest, &n) ||
         n != 32)
         return false;
     snprintf(out, WEBHOOK_SIGNATURE_SIZE, "sha256=");

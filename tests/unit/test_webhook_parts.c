@@ -34,7 +34,8 @@ static void check_url(const char *text, const char *host, unsigned port, const c
 static void urls(void **state)
 {
     (void)state;
-    check_url("http://a.example.org/check?x=1&y", "a.example.org", 80, "/check?x=1&y", "a.example.org");
+    check_url("http://a.example.org/check?x=1&y", "a.example.org", 80, "/check?x=1&y",
+              "a.example.org");
     check_url("HTTP://Shop_1:8080", "shop_1", 8080, "/", "shop_1:8080");
     check_url("http://127.0.0.1:80/", "127.0.0.1", 80, "/", "127.0.0.1");
     check_url("http://[::1]:9/a%20b", "::1", 9, "/a%20b", "[::1]:9");
@@ -81,7 +82,8 @@ static void no_urls(void **state)
 }
 
 /* May the URL be named; may it be connected to, once its name leads to address (NULL: not asked)? */
-static void check_allow(const char *list, const char *url, bool named, const char *address, bool allowed)
+static void check_allow(const char *list, const char *url, bool named, const char *address,
+                        bool allowed)
 {
     char err[200] = "";
     struct webhook_url u;
@@ -166,21 +168,25 @@ static void signatures(void **state)
     uint8_t key[131];
     memset(key, 0x0b, 20);
     assert_true(webhook_sign(slice_of(key, 20), SLICE_LIT("Hi There"), out));
-    assert_string_equal(out, "sha256=b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
+    assert_string_equal(out,
+                        "sha256=b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
     assert_true(webhook_sign(SLICE_LIT("Jefe"), SLICE_LIT("what do ya want for nothing?"), out));
-    assert_string_equal(out, "sha256=5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    assert_string_equal(out,
+                        "sha256=5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
     memset(key, 0xaa, sizeof key);
     assert_true(webhook_sign(slice_of(key, sizeof key),
-                             SLICE_LIT("Test Using Larger Than Block-Size Key - Hash Key First"), out));
-    assert_string_equal(out, "sha256=60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+                             SLICE_LIT("Test Using Larger Than Block-Size Key - Hash Key First"),
+                             out));
+    assert_string_equal(out,
+                        "sha256=60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
 }
 
 static void decisions(void **state)
 {
     (void)state;
     char out[16];
-    assert_true(json_member(SLICE_LIT(" {\"a\":[1,{}],\"decision\":\"commit\"}\r\n"), "decision", out,
-                            sizeof out));
+    assert_true(json_member(SLICE_LIT(" {\"a\":[1,{}],\"decision\":\"commit\"}\r\n"), "decision",
+                            out, sizeof out));
     assert_string_equal(out, "commit");
     static const char *const wrong[] = {
         "",
