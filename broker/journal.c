@@ -28,6 +28,7 @@
 #define QUICK_SYNC_NS INT64_C(600000)    /* and below this the loops do again */
 #define LARGE_GROUP 512   /* commands: the same for these ... */
 #define SMALL_GROUP 192   /* ... and those */
+#define GATHER_NS_MAX INT64_C(200000)
 #define DISK_LOOK_NS INT64_C(500000000)
 #define DISK_TIGHT 16 /* times the reserve: what half a second of writing cannot use up */
 #define GROUP_ENTRIES_MAX 8192
@@ -59,7 +60,7 @@ struct journal {
     pthread_t writer, syncer;
     bool writer_runs, syncer_runs;
     /* ---- any thread ---- */
-    _Atomic int64_t next_due_ms;
+    _Atomic int64_t next_due_ms, gather_ns;
     atomic_bool slow;
 };
 
@@ -182,6 +183,14 @@ static void journal_learn(struct journal *j, int64_t sync_ns, uint32_t commands)
         atomic_store(&j->slow, true);
     else if (slow && j->sync_ewma_ns < QUICK_SYNC_NS && j->group_ewma < 16 * SMALL_GROUP)
         atomic_store(&j->slow, false);
+    int64_t half = j->sync_ewma_ns / 2;
+    atomic_store_explicit(&j->gather_ns, half < GATHER_NS_MAX ? half : GATHER_NS_MAX, memory_order_relaxed);
+}
+
+int64_t journal_gather_ns(struct journal *j)
+{
+    bool slow = atomic_load_explicit(&j->slow, memory_order_relaxed);
+    return slow ? 0 : atomic_load_explicit(&j->gather_ns, memory_order_relaxed);
 }
 
 static void journal_write(struct journal *j, uint32_t commands, enum fsync_mode mode)

@@ -67,6 +67,10 @@ void journal_set_fsync(struct journal *j, enum fsync_mode mode, int64_t interval
 /* False: a bound is reached; answer BUSY. Otherwise the entry is the journal's until posted back. */
 bool journal_submit(struct journal *j, struct journal_client *c, struct entry *e) MUST_CHECK;
 
+/* How long a loop that is about to lead may wait for more commands to come, in ns: what the sync that they
+ * would otherwise wait for is worth. 0: it would not lead, or does not sync. Any thread. */
+int64_t journal_gather_ns(struct journal *j);
+
 /* At the end of a loop's turn, and after a nudge. */
 void journal_turn(struct journal *j, struct journal_client *c);
 

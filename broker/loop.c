@@ -29,10 +29,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "broker/clock.h"
 #include "broker/dispatch.h"
 #include "broker/log.h"
 #include "broker/loop_inner.h"
 
+#define GATHER_QUIET_NS INT64_C(40000)
 #define ROUNDS_MAX 8
 #define SWEEP_S 5
 
@@ -228,10 +230,16 @@ static void deliver(struct loop *l)
     waiters_news(&l->waiters, in->news);
     pubsub_news(l, in->news);
     struct entry *e;
+    uint32_t n = 0;
     while ((e = entry_pop(&in->done))) {
         l->in_flight--;
+        n++;
         e->done(&l->client, e);
     }
+    if (n > l->gather_target)
+        l->gather_target = n;
+    else if (n)
+        l->gather_target -= (l->gather_target - n + 7) / 8;
     open_sockets(l);
     kill_clients(l);
     obey(l);
@@ -344,6 +352,28 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
     buf_reset(&l->reply, 0);
 }
 
+/*
+ * Who was answered asks again in a moment, but not all in the same one: the first few to come would have a
+ * sync of their own, and all others wait for it. So the loop looks at its sockets a little longer, as long
+ * as more keep coming and the last groups were larger. A lone client is never waited with.
+ */
+static void gather(struct loop *l)
+{
+    int64_t most_ns = journal_gather_ns(l->server->journal);
+    if (l->in_flight == 0 || l->in_flight >= l->gather_target || most_ns == 0)
+        return;
+    int64_t begin = clock_mono_ns(), last = begin, now = begin;
+    uint32_t had = l->in_flight;
+    while (l->in_flight < l->gather_target && now - begin < most_ns && now - last < GATHER_QUIET_NS) {
+        if (event_base_loop(l->base, EVLOOP_ONCE | EVLOOP_NONBLOCK) < 0)
+            return; /* the next call says so */
+        now = clock_mono_ns();
+        if (l->in_flight != had)
+            last = now;
+        had = l->in_flight;
+    }
+}
+
 static void *run(void *arg)
 {
     struct loop *l = arg;
@@ -359,6 +389,7 @@ static void *run(void *arg)
         }
         if (waits)
             mailbox_awake(&l->box);
+        gather(l);
         more = turn(l);
     }
     return NULL;

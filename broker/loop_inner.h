@@ -55,6 +55,7 @@ struct loop {
     struct conn *doomed;
 
     uint32_t in_flight; /* entries that the journal has */
+    uint32_t gather_target; /* how many it may expect: the largest group of late, see gather */
     bool again; /* the journal wants another turn */
     bool ticking; /* a TICK is under way */
     bool draining, drain_late;
