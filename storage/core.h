@@ -123,7 +123,7 @@ struct state {
     uint64_t last_index;
     int64_t now_ms;
     uint64_t seq; /* of messages within the group */
-    size_t group_bytes;
+    size_t group_bytes, group_bytes_max;
     uint32_t group_commands;
     struct topic *touched_topics;
     struct pgroup *touched_pgroups;

@@ -156,6 +156,8 @@ enum status state_open(const struct state_options *opt, struct state **ret_state
     }
     st->runs_max = opt->memory_bytes / 8 / RUN_BYTES_ESTIMATE;
     st->young.bytes_max = opt->memory_bytes / 32;
+    /* A group is in memory three times: as commands, as records, as the batch. */
+    st->group_bytes_max = opt->memory_bytes / 8 < GROUP_BYTES_MAX ? opt->memory_bytes / 8 : GROUP_BYTES_MAX;
     enum status s = kv_open(opt->path, opt->memory_bytes, opt->paranoid, row_stale, &st->kv, err, err_size);
     if (s == ST_OK) {
         s = overlay_init(&st->overlay, st->kv);
@@ -236,7 +238,7 @@ void state_last(const struct state *st, uint64_t *ret_index, int64_t *ret_now_ms
 
 bool state_group_full(const struct state *st)
 {
-    return st->group_bytes + overlay_bytes(&st->overlay) >= GROUP_BYTES_MAX ||
+    return st->group_bytes + overlay_bytes(&st->overlay) >= st->group_bytes_max ||
            st->group_commands >= GROUP_COMMANDS_MAX;
 }
 
