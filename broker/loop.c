@@ -35,6 +35,7 @@
 #include "broker/loop_inner.h"
 
 #define GATHER_QUIET_NS INT64_C(40000)
+#define GATHER_MISSES_MAX 7
 #define ROUNDS_MAX 8
 #define SWEEP_S 5
 
@@ -352,26 +353,43 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
     buf_reset(&l->reply, 0);
 }
 
+/* Looks at the sockets until enough has come, nothing more comes, or the time is up. True: enough. */
+static bool gather_for(struct loop *l, int64_t most_ns)
+{
+    int64_t begin = clock_mono_ns(), last = begin, now = begin;
+    uint32_t had = l->in_flight, enough = l->gather_target - l->gather_target / 8;
+    while (l->in_flight < enough && now - begin < most_ns && now - last < GATHER_QUIET_NS) {
+        if (event_base_loop(l->base, EVLOOP_ONCE | EVLOOP_NONBLOCK) < 0)
+            return false; /* the next call says so */
+        now = clock_mono_ns();
+        if (l->in_flight != had)
+            last = now;
+        had = l->in_flight;
+    }
+    return l->in_flight >= enough;
+}
+
 /*
  * Who was answered asks again in a moment, but not all in the same one: the first few to come would have a
- * sync of their own, and all others wait for it. So the loop looks at its sockets a little longer, as long
- * as more keep coming and the last groups were larger. A lone client is never waited with.
+ * sync of their own, and all others wait for it. So where the last groups were larger the loop looks at its
+ * sockets a little longer. A lone client is never waited with; and where waiting was in vain, as with many
+ * connections that come one by one for longer than a sync takes, it is tried ever more seldom.
  */
 static void gather(struct loop *l)
 {
     int64_t most_ns = journal_gather_ns(l->server->journal);
     if (l->in_flight == 0 || l->in_flight >= l->gather_target || most_ns == 0)
         return;
-    int64_t begin = clock_mono_ns(), last = begin, now = begin;
-    uint32_t had = l->in_flight;
-    while (l->in_flight < l->gather_target && now - begin < most_ns && now - last < GATHER_QUIET_NS) {
-        if (event_base_loop(l->base, EVLOOP_ONCE | EVLOOP_NONBLOCK) < 0)
-            return; /* the next call says so */
-        now = clock_mono_ns();
-        if (l->in_flight != had)
-            last = now;
-        had = l->in_flight;
+    if (l->gather_skip > 0) {
+        l->gather_skip--;
+        return;
     }
+    if (gather_for(l, most_ns)) {
+        l->gather_misses = 0;
+        return;
+    }
+    l->gather_misses += l->gather_misses < GATHER_MISSES_MAX;
+    l->gather_skip = 1u << l->gather_misses;
 }
 
 static void *run(void *arg)

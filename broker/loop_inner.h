@@ -56,6 +56,7 @@ struct loop {
 
     uint32_t in_flight; /* entries that the journal has */
     uint32_t gather_target; /* how many it may expect: the largest group of late, see gather */
+    uint32_t gather_misses, gather_skip; /* in a row; turns until the next try */
     bool again; /* the journal wants another turn */
     bool ticking; /* a TICK is under way */
     bool draining, drain_late;
