@@ -12,6 +12,7 @@ from suite.figure import bound_text, show
 from suite.table import rounds_text, spread
 
 WIDTH, HEIGHT, BAR = 600, 52, 16
+CLOSE = 90  # of two labels
 TOP = 22
 
 STYLE = """
@@ -75,11 +76,11 @@ def scale_end(f):
     return max(shown) * 1.12
 
 
-def bound_mark(x, label):
+def bound_mark(x, label, anchor=None):
     """A dashed line with its label above; the label turns left where it would leave the plot."""
-    anchor = "end" if x > WIDTH * 0.8 else "start" if x < WIDTH * 0.1 else "middle"
+    turned = "end" if x > WIDTH * 0.8 else "start" if x < WIDTH * 0.1 else "middle"
     return (f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 4}" y2="{TOP + BAR + 6}"/>'
-            f'<text x="{x:.1f}" y="{TOP - 8}" text-anchor="{anchor}">{html.escape(label)}</text>')
+            f'<text x="{x:.1f}" y="{TOP - 8}" text-anchor="{anchor or turned}">{html.escape(label)}</text>')
 
 
 def plot(f):
@@ -93,7 +94,11 @@ def plot(f):
              f'<rect class="bar" x="0" y="{TOP}" width="{x(f.median):.1f}" height="{BAR}" rx="2"/>']
     parts += [f'<circle class="dot" cx="{x(v):.1f}" cy="{middle}" r="4"/>' for v in f.values]
     bounds = [(f.row.must, "must"), (f.row.aim, "aim")]
-    parts += [bound_mark(x(b), f"{name} {bound_text(b, f.row.unit)}") for b, name in bounds if b is not None]
+    close = f.row.must is not None and f.row.aim is not None and abs(x(f.row.must) - x(f.row.aim)) < CLOSE
+    for b, name in bounds:  # two that are close turn away from each other
+        if b is not None:
+            away = None if not close else "end" if b == min(f.row.must, f.row.aim) else "start"
+            parts.append(bound_mark(x(b), f"{name} {bound_text(b, f.row.unit)}", away))
     if f.row.must is None and f.row.aim is None and f.row.unit == "x":
         parts.append(bound_mark(x(1.0), "equal"))
     label = html.escape(f"{f.work}: {show(f.median, f.row.unit)}, {verdict_words(f)}")
