@@ -136,13 +136,10 @@ static enum status commit_place(struct state *st, const struct stamp *stamp, str
         text_put_token(ret_text, delay_put(st, stamp, t, due_ms, half, m));
         return ST_OK;
     }
-    if (half->ttl_ms >= 0) {
-        m->fields |= MSG_TTL;
-        m->expires_ms = stamp->now_ms + half->ttl_ms;
-    }
-    uint32_t queue = topic_route(t, m, half->has_queue ? &half->queue : NULL);
+    uint32_t queue = 0;
     uint64_t offset = 0;
-    enum status s = topic_append(st, stamp->now_ms, t, queue, m, &offset);
+    const uint32_t *wanted = half->has_queue ? &half->queue : NULL;
+    enum status s = send_store(st, stamp, t, half->ttl_ms, wanted, m, &queue, &offset);
     if (s == ST_OK)
         text_put_id(ret_text, t->name, queue, offset);
     return s;

@@ -18,6 +18,7 @@
 #include "storage/delay.h"
 
 #include "storage/handlers.h"
+#include "storage/send.h"
 
 static struct slice delay_what(uint64_t topic_id, uint64_t token, struct key *hold)
 {
@@ -86,13 +87,10 @@ static enum status delay_fire(struct state *st, const struct stamp *stamp, const
     struct message m;
     if (message_decode(half->message, half->base_ms, &m) != ST_OK)
         return ST_IO;
-    if (half->ttl_ms >= 0) {
-        m.fields |= MSG_TTL;
-        m.expires_ms = stamp->now_ms + half->ttl_ms;
-    }
     uint64_t offset = 0;
-    uint32_t queue = topic_route(t, &m, half->has_queue ? &half->queue : NULL);
-    enum status s = topic_append(st, stamp->now_ms, t, queue, &m, &offset);
+    uint32_t queue = 0;
+    const uint32_t *wanted = half->has_queue ? &half->queue : NULL;
+    enum status s = send_store(st, stamp, t, half->ttl_ms, wanted, &m, &queue, &offset);
     if (s == ST_OK)
         delay_count(st, t, false);
     return s;

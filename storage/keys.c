@@ -130,10 +130,7 @@ struct key key_run(uint64_t gt, uint32_t queue, uint64_t base)
 
 struct key key_outcome(uint64_t txid)
 {
-    struct key k;
-    key_begin(&k, 'O');
-    key_u64(&k, txid);
-    return k;
+    return key_of_id('O', txid);
 }
 
 struct key key_txn(uint64_t txid)

@@ -114,16 +114,23 @@ static void send_later(struct state *st, const struct stamp *stamp, const struct
     text_put_token(&st->scratch, token);
 }
 
+enum status send_store(struct state *st, const struct stamp *stamp, struct topic *t, int64_t ttl_ms,
+                       const uint32_t *queue, struct message *m, uint32_t *ret_queue, uint64_t *ret_offset)
+{
+    if (ttl_ms >= 0) {
+        m->fields |= MSG_TTL;
+        m->expires_ms = stamp->now_ms + ttl_ms;
+    }
+    *ret_queue = topic_route(t, m, queue);
+    return topic_append(st, stamp->now_ms, t, *ret_queue, m, ret_offset);
+}
+
 static enum status send_now(struct state *st, const struct stamp *stamp, const struct command *cmd,
                             struct topic *t, const uint32_t *wanted, struct message *m)
 {
-    if (command_has(cmd, OPT(TTL))) {
-        m->fields |= MSG_TTL;
-        m->expires_ms = stamp->now_ms + command_number(cmd, OPT_ID_TTL, 0);
-    }
     uint64_t offset = 0;
-    uint32_t queue = topic_route(t, m, wanted);
-    enum status s = topic_append(st, stamp->now_ms, t, queue, m, &offset);
+    uint32_t queue = 0;
+    enum status s = send_store(st, stamp, t, command_number(cmd, OPT_ID_TTL, -1), wanted, m, &queue, &offset);
     buf_reset(&st->scratch, KIB(64));
     text_put_id(&st->scratch, t->name, queue, offset);
     return s;

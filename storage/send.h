@@ -23,6 +23,12 @@ bool send_due(const struct stamp *stamp, const struct command *cmd, int64_t *ret
 bool send_again(struct state *st, const struct stamp *stamp, const struct topic *t,
                 const struct option *dedup, struct outcome *out);
 
+/* A message becomes visible now: its TTL (-1: none) begins, it is routed (queue NULL: by ORDER, or in turn)
+ * and appended. Fails as topic_append does. */
+enum status send_store(struct state *st, const struct stamp *stamp, struct topic *t, int64_t ttl_ms,
+                       const uint32_t *queue, struct message *m, uint32_t *ret_queue,
+                       uint64_t *ret_offset) MUST_CHECK;
+
 /* Makes the topic where *t is NULL: when nothing else can be refused any more. False: answered. */
 bool send_topic(struct state *st, const struct stamp *stamp, struct slice name, struct topic **t,
                 struct outcome *out);
