@@ -26,8 +26,8 @@
 
 #define SLOW_SYNC_NS INT64_C(1000000)    /* from here on the writer thread leads */
 #define QUICK_SYNC_NS INT64_C(600000)    /* and below this the loops do again */
-#define LARGE_GROUP 512   /* commands: the same for these ... */
-#define SMALL_GROUP 192   /* ... and those */
+#define LARGE_GROUP 512                  /* commands: the writer thread leads from here on, too, */
+#define SMALL_GROUP 192                  /* and the loops only when both are below */
 #define GATHER_NS_MAX INT64_C(200000)
 #define DISK_LOOK_NS INT64_C(500000000)
 #define DISK_TIGHT 16 /* times the reserve: what half a second of writing cannot use up */

@@ -1,8 +1,9 @@
 /*
  * loop.h: one I/O thread: its event loop, its connections, its parked waits, its mailbox.
  *
- *   one turn:  take news ─► ready sockets: read, parse, answer or submit ─► flush answers that are
- *              ready ─► journal_turn (may lead a group here) ─► deliver what came back ─► flush
+ *   one turn:  take news ─► ready sockets: read, parse, answer or submit ─► look for more of a group
+ *              to come (gather) ─► flush answers that are ready ─► journal_turn (may lead a group
+ *              here) ─► deliver what came back ─► flush
  *
  * Everything in a loop belongs to its thread. From outside come only letters: adopted sockets,
  * entries handed back, news (one slot that merges), and orders to stop or to drop a client.

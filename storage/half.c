@@ -2,9 +2,9 @@
  * half.c: HALF: a message stored where nobody looks, under a transaction's id.
  *
  * Its ORDER, QUEUE, TTL, DELAY and AT are kept with it and take effect at the COMMIT. HALF n of a
- * transaction is row Y n, but the first one lies in the transaction's own row: most have no other, and it is read and
- * dropped with that row. A large one has row Y 0, since each ask rewrites the transaction's row. COMMIT
- * answers ids in the order of the HALFs.
+ * transaction is row Y n, but the first one lies in the transaction's own row: most have no other, and it
+ * is read and dropped with that row. A large one has row Y 0, since each ask rewrites the transaction's
+ * row. COMMIT answers ids in the order of the HALFs.
  */
 #include "storage/dedup.h"
 #include "storage/handlers.h"

@@ -4,7 +4,7 @@
  *   HALF ─► young ─┬─ decided within YOUNG_MS: it never had a row K, nor a W, and none is to delete
  *                  └─ older, or moved: settled, with K for its next check and W for its timeout
  *
- *   ring   txid txid txid ...      by age, which is by id; a hole (0) where one was taken out
+ *   ring   txid txid txid ...      by age, which is by id; one that was taken out stays as a hole
  *          ▲ first: meta.young
  *
  * Nearly every transaction is decided within milliseconds. Those cost two rows, each put behind the last
