@@ -306,8 +306,7 @@ int64_t dispatch_retry_ms(struct loop *l, const struct entry *e)
 /* Submits the same command once more. False: the journal is full. */
 static bool submit_again(struct loop *l, struct entry *e)
 {
-    outcome_free(&e->out);
-    outcome_init(&e->out);
+    entry_again(e);
     return loop_submit(l, e);
 }
 
@@ -506,7 +505,7 @@ static enum verdict run_write(struct conn *c, const struct command *cmd, struct 
         conn_refuse(c, rq, ST_BUSY, "too many of your WAITs are parked already: end some first");
         return GO_ON;
     }
-    struct entry *e = entry_new(cmd);
+    struct entry *e = entry_new(&c->loop->entries, cmd);
     if (!e) {
         conn_refuse(c, rq, ST_BUSY, NULL);
         return GO_ON;
@@ -529,7 +528,7 @@ static bool park_read(struct conn *c, const struct command *cmd, struct request 
     struct loop *l = c->loop;
     if (c->eof || rq.quiet || c->n_waits >= WAITS_MAX)
         return false;
-    struct entry *e = entry_new(cmd);
+    struct entry *e = entry_new(&l->entries, cmd);
     if (!e)
         return false;
     set_request(e, c, rq);

@@ -103,6 +103,11 @@ static void journal_look_at_disk(struct journal *j, int64_t now_ns)
 /* Takes a group off the queue. Under lock. */
 static void journal_take(struct journal *j, struct entry_list *group)
 {
+    if (j->waiting.n <= GROUP_ENTRIES_MAX) {
+        *group = j->waiting;
+        j->waiting = (struct entry_list){0};
+        return;
+    }
     while (j->waiting.first && group->n < GROUP_ENTRIES_MAX)
         entry_push(group, entry_pop(&j->waiting));
 }
@@ -122,6 +127,7 @@ static void journal_apply(struct journal *j, struct entry_list *group, struct en
     struct entry_list done = {0};
     struct entry *e = NULL;
     while ((e = entry_pop(group))) {
+        __builtin_prefetch(group->first); /* another thread wrote it: by the time it is needed, it is here */
         bool later = refuse && !journal_frees(&e->cmd);
         e->fate = later && e->cmd.info->id != CMD_TICK ? ST_DISKFULL : ST_OK;
         if (later && e->cmd.info->id == CMD_TICK)
@@ -213,17 +219,25 @@ static void journal_write(struct journal *j, uint32_t commands, enum fsync_mode 
             j->clients[i]->news(j->clients[i], &j->fx);
 }
 
-/* Entries back to their owners, keeping each one's order; one post a client. */
+/* Entries back to their owners, keeping each one's order; one post a client. Mostly all are of one. */
 static void journal_hand_back(struct journal *j, struct entry_list *group)
 {
     struct entry_list per_client[JOURNAL_CLIENTS_MAX];
+    struct journal_client *only = group->first ? group->first->owner : NULL;
+    for (struct entry *e = group->first; e; e = e->next) {
+        e->index = j->fx.index;
+        if (e->owner != only)
+            only = NULL;
+    }
+    if (only) {
+        only->post(only, group);
+        return;
+    }
     for (uint32_t i = 0; i < j->n_clients; i++)
         per_client[i] = (struct entry_list){0};
     struct entry *e = NULL;
-    while ((e = entry_pop(group))) {
-        e->index = j->fx.index;
+    while ((e = entry_pop(group)))
         entry_push(&per_client[e->owner->number], e);
-    }
     for (uint32_t i = 0; i < j->n_clients; i++)
         if (per_client[i].first)
             j->clients[i]->post(j->clients[i], &per_client[i]);

@@ -98,7 +98,7 @@ bool loop_submit(struct loop *l, struct entry *e)
 bool loop_submit_command(struct loop *l, const struct command *cmd,
                          void (*done)(struct journal_client *owner, struct entry *e))
 {
-    struct entry *e = entry_new(cmd);
+    struct entry *e = entry_new(&l->entries, cmd);
     if (!e)
         return false;
     e->owner = &l->client;
@@ -351,6 +351,7 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
         c->active = false;
     }
     buf_reset(&l->reply, 0);
+    entry_pool_trim(&l->entries, false);
 }
 
 /* Looks at the sockets until enough has come, nothing more comes, or the time is up. True: enough. */
@@ -455,6 +456,7 @@ static void free_parts(struct loop *l)
     free(l->slots);
     letters_fini(&l->letters);
     mailbox_fini(&l->box);
+    entry_pool_trim(&l->entries, true);
     pthread_mutex_destroy(&l->list_lock);
     free(l);
 }

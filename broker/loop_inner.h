@@ -42,6 +42,7 @@ struct loop {
 
     struct command_space space; /* parsing never nests, so one is enough for all connections */
     struct buf reply; /* tokens of the answer being made */
+    struct entry_pool entries;
     uint8_t *scratch; /* READ_BYTES: where sockets are read */
     struct buf spare[SPARE_BUFS];
     uint32_t n_spare;

@@ -163,7 +163,7 @@ static bool submit(struct stream *s, struct entry *e)
 
 static bool take(struct stream *s)
 {
-    struct entry *e = entry_new(&s->cmd);
+    struct entry *e = entry_new(&s->conn->loop->entries, &s->cmd);
     if (e && submit(s, e))
         return true;
     entry_free(e);
@@ -368,7 +368,7 @@ static bool push_read(void *arg, const struct part *p)
 /* In the callback that opened the view: news that it has not seen is still to come. */
 static void park_reader(struct stream *s)
 {
-    struct entry *e = entry_new(&s->cmd);
+    struct entry *e = entry_new(&s->conn->loop->entries, &s->cmd);
     uint64_t key = news_key(NEWS_TOPIC, s->reader.topic, slice_of(NULL, 0));
     if (e && park(s, e, key, 0))
         return;
@@ -445,8 +445,7 @@ void stream_wake(struct waiter *w)
     }
     struct entry *e = w->entry;
     w->entry = NULL;
-    outcome_free(&e->out);
-    outcome_init(&e->out);
+    entry_again(e);
     if (submit(s, e))
         return;
     if (waiter_park_again(w, e, timers_now() + TAKE_RETRY_MS) == ST_OK)

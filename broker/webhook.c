@@ -61,7 +61,7 @@ static void on_nudge(struct journal_client *c)
 bool webhook_submit(struct webhook *w, const struct command *cmd,
                     void (*done)(struct journal_client *owner, struct entry *e), void *arg)
 {
-    struct entry *e = entry_new(cmd);
+    struct entry *e = entry_new(NULL, cmd);
     if (!e)
         return false;
     e->owner = &w->client;

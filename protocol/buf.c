@@ -23,8 +23,17 @@ void buf_free(struct buf *b)
 {
     if (!b)
         return;
-    free(b->data);
+    if (!b->borrowed)
+        free(b->data);
     *b = (struct buf){.cap = b->cap};
+}
+
+void buf_borrow(struct buf *b, void *mem, size_t size)
+{
+    assert(!b->data && size <= b->cap);
+    b->data = mem;
+    b->size = size;
+    b->borrowed = true;
 }
 
 void buf_reset(struct buf *b, size_t keep)
@@ -48,6 +57,17 @@ static size_t grown_size(const struct buf *b, size_t need)
     return size < b->cap ? size : b->cap;
 }
 
+/* Memory of its own, of size bytes, with what there is; NULL: none, and all is as before. */
+static uint8_t *buf_own(const struct buf *b, size_t size)
+{
+    if (!b->borrowed)
+        return realloc(b->data, size);
+    uint8_t *data = malloc(size);
+    if (data && b->len)
+        memcpy(data, b->data, b->len);
+    return data;
+}
+
 uint8_t *buf_room(struct buf *b, size_t n)
 {
     if (b->failed)
@@ -59,13 +79,14 @@ uint8_t *buf_room(struct buf *b, size_t n)
         return NULL;
     }
     size_t size = grown_size(b, b->len + n);
-    uint8_t *data = realloc(b->data, size);
+    uint8_t *data = buf_own(b, size);
     if (!data) {
         b->failed = true;
         return NULL;
     }
     b->data = data;
     b->size = size;
+    b->borrowed = false;
     return data + b->len;
 }
 

@@ -17,10 +17,15 @@ struct buf {
     size_t size;
     size_t cap;
     bool failed;
+    bool borrowed; /* data is not the buffer's own: see buf_borrow */
 };
 
 /* An empty buffer that never holds more than cap bytes (0: BUF_CAP_DEFAULT, 64 MiB). */
 void buf_init(struct buf *b, size_t cap);
+
+/* An empty buffer begins in memory of somebody else (size <= cap), who keeps it until buf_free; what does not
+ * fit moves to memory of the buffer's own. Such a buffer must not be copied to where it would live longer. */
+void buf_borrow(struct buf *b, void *mem, size_t size);
 
 /* Frees the memory; the buffer is as after buf_init. NULL and twice are fine. */
 void buf_free(struct buf *b);

@@ -59,6 +59,32 @@ static void cap_is_exact_and_failure_sticks(void **state)
     buf_free(&b);
 }
 
+static void borrowed_memory_is_left_when_it_is_full(void **state)
+{
+    (void)state;
+    uint8_t mem[8];
+    struct buf b;
+    buf_init(&b, 100);
+    buf_borrow(&b, mem, sizeof mem);
+    buf_put_str(&b, "12345678");
+    assert_ptr_equal(b.data, mem);
+    buf_put_u8(&b, '9');
+    assert_ptr_not_equal(b.data, mem);
+    assert_true(slice_equal(buf_slice(&b), SLICE_LIT("123456789")));
+    assert_memory_equal(mem, "12345678", 8);
+    buf_free(&b);
+    buf_borrow(&b, mem, sizeof mem);
+    buf_put_str(&b, "abc");
+    buf_free(&b); /* frees nothing */
+    assert_null(b.data);
+    assert_memory_equal(mem, "abc45678", 8);
+    buf_borrow(&b, mem, sizeof mem);
+    buf_put(&b, mem, 8);
+    buf_reset(&b, 4); /* more than it may keep */
+    assert_null(b.data);
+    buf_free(&b);
+}
+
 static void small_caps_work(void **state)
 {
     (void)state;
@@ -231,6 +257,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(grows_and_keeps_content),
         cmocka_unit_test(cap_is_exact_and_failure_sticks),
+        cmocka_unit_test(borrowed_memory_is_left_when_it_is_full),
         cmocka_unit_test(small_caps_work),
         cmocka_unit_test(room_counts_only_when_added),
         cmocka_unit_test(consume_moves_the_rest),

@@ -21,7 +21,7 @@
 static struct entry *tick_entry(uint64_t request)
 {
     struct command cmd = {.info = command_info(CMD_TICK)};
-    struct entry *e = entry_new(&cmd);
+    struct entry *e = entry_new(NULL, &cmd);
     assert_non_null(e);
     e->request = request;
     return e;

@@ -111,7 +111,7 @@ static void run(struct fixture *f, const char *line)
     command_space_init(&space);
     if (command_from_words(&space, words, n, &cmd, err, sizeof err) != ST_OK)
         fail_msg("%s: %s", line, err);
-    struct entry *e = entry_new(&cmd);
+    struct entry *e = entry_new(NULL, &cmd);
     assert_non_null(e);
     assert_true(journal_submit(f->server.journal, &f->client, e));
     journal_turn(f->server.journal, &f->client);

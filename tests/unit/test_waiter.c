@@ -49,7 +49,7 @@ static struct entry *pop_entry(const char *group, const char *topic, const char 
                           .n_rest = topic2 ? 2 : 1,
                           .pos = {slice_str(group)},
                           .rest = topics};
-    struct entry *e = entry_new(&cmd);
+    struct entry *e = entry_new(NULL, &cmd);
     assert_non_null(e);
     e->index = index;
     return e;
@@ -60,7 +60,7 @@ static struct entry *read_entry(const char *topic)
     struct command cmd = {.info = command_info(CMD_READ),
                           .n_pos = 3,
                           .pos = {slice_str(topic), SLICE_LIT("0"), SLICE_LIT("0")}};
-    struct entry *e = entry_new(&cmd);
+    struct entry *e = entry_new(NULL, &cmd);
     assert_non_null(e);
     return e;
 }
@@ -230,7 +230,7 @@ static struct waiter *park_take(const char *group, const char *topic)
                           .n_rest = 1,
                           .pos = {slice_str(group)},
                           .rest = topics};
-    struct entry *e = entry_new(&cmd);
+    struct entry *e = entry_new(NULL, &cmd);
     assert_non_null(e);
     struct waiter *w = waiter_park(&ws, e, 0, 1000, 0);
     assert_non_null(w);
