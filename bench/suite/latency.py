@@ -3,11 +3,13 @@
     highest rate   closed loop, 50 connections, one request under way on each
     p99 of SEND    open loop at half of that: latency from the moment a request was meant to start
     reference      p99 of a loop that appends 4 KiB and calls fdatasync, on the same disk, in turns
+    and            p99 of Redis XADD, appendfsync always, at the same rate from the same tester: the loop above
+                   has the machine to itself, a server shares it with its tester
 """
 import os
 
 from suite.loads import halfmq_bench, rawdb
-from suite.servers import HalfMQ
+from suite.servers import HalfMQ, Redis
 
 SECONDS = 5
 CONNECTIONS = ("--connections", "50")
@@ -29,8 +31,21 @@ def measure(bench):
             return got["latency_us"]["p99"] / 1000, command
 
         bench.alternate("p99", ours, lambda: fsync(bench))
+        beside_redis(bench, ours, rate)
     f.commands.insert(0, ("the highest rate", top_command))
     f.note = f"The highest rate was {top['messages_per_s']:.0f} messages/s; half of it was asked for."
+
+
+def beside_redis(bench, ours, rate):
+    f = bench.figure("p99_redis")
+    f.fsync, f.side_unit = "fsync=always; appendfsync always", "ms"
+    with Redis(bench, "latency-redis") as redis:
+        def theirs():
+            got, command = halfmq_bench(bench, redis.port, "redis", *CONNECTIONS, "--inflight", "1000", "--rate",
+                                        f"{rate:.0f}", "--warmup", "1s", "--duration", bench.seconds(SECONDS))
+            return got["latency_us"]["p99"] / 1000, command
+
+        bench.alternate("p99_redis", ours, theirs)
 
 
 def fsync(bench):

@@ -16,6 +16,8 @@ import time
 
 READY_SECONDS = 120
 STOP_SECONDS = 120
+SETTLE_SECONDS = 60
+SETTLED_SECONDS, SETTLED_CPU = 3, 0.03  # so long, so little of a processor
 
 
 class Broken(Exception):
@@ -90,6 +92,19 @@ class Server:
     def peak_mb(self):
         """The most that was ever resident since the process began."""
         return self.status_mb("VmHWM")
+
+    def cpu_seconds(self):
+        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as f:
+            user, system = f.read().rsplit(")", 1)[1].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+    def settle(self):
+        """Waits until the server has done what it does behind the writes: compaction, mostly."""
+        quiet, end = 0, time.monotonic() + SETTLE_SECONDS
+        while quiet < SETTLED_SECONDS and time.monotonic() < end:
+            before = self.cpu_seconds()
+            time.sleep(1)
+            quiet = quiet + 1 if self.cpu_seconds() - before < SETTLED_CPU else 0
 
     def alive(self):
         return self.process is not None and self.process.poll() is None
