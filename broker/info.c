@@ -122,6 +122,7 @@ static void put_stats(const struct facts *f, struct buf *out)
     number(out, "leases_expired", t->leases_expired);
     number(out, "dedup_hits", t->dedup_hits);
     number(out, "delayed_messages", t->delayed);
+    number(out, "delayed_expired", t->delayed_expired);
     number(out, "protocol_errors", metrics_sum(s, METRIC_PROTOCOL_ERRORS));
 }
 

@@ -134,6 +134,8 @@ static const struct tally_metric tally_metrics[] = {
           "Decisions refused because the transaction was decided otherwise."),
     TALLY(checks_asked, "halfmq_checks_asked_total", "counter", "Check-backs asked."),
     TALLY(dedup_hits, "halfmq_dedup_hits_total", "counter", "Messages not stored twice: DEDUP."),
+    TALLY(delayed_expired, "halfmq_delayed_expired_total", "counter",
+          "Delayed messages dropped because their TTL was over when their time came."),
     TALLY(pending, "halfmq_transactions_pending", "gauge", "Transactions not decided yet."),
     TALLY(parked, "halfmq_transactions_parked", "gauge", "Transactions that wait for a person."),
     TALLY(delayed, "halfmq_delayed_messages", "gauge", "Messages that wait for their time."),

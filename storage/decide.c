@@ -139,7 +139,8 @@ static enum status commit_place(struct state *st, const struct stamp *stamp, str
     uint32_t queue = 0;
     uint64_t offset = 0;
     const uint32_t *wanted = half->has_queue ? &half->queue : NULL;
-    enum status s = send_store(st, stamp, t, half->ttl_ms, wanted, m, &queue, &offset);
+    int64_t expires_ms = send_expires(stamp->now_ms, half->ttl_ms);
+    enum status s = send_store(st, stamp, t, expires_ms, wanted, m, &queue, &offset);
     if (s == ST_OK)
         text_put_id(ret_text, t->name, queue, offset);
     return s;

@@ -7,7 +7,11 @@
  *   TICK ─► delay_tick ─► topic_append: from here on a message as any other, stored when it fired
  *
  * Until then it is rows only: a million of them cost disk. Nothing walks over them but TICK over those
- * that are due, and LIST over those it answers. ORDER, QUEUE and TTL take effect when it is stored.
+ * that are due, and LIST over those it answers. ORDER and QUEUE take effect when it is stored.
+ *
+ * TTL counts from the SEND or the COMMIT, as DELAY does: the row's base time is that moment. What has
+ * expired when its time comes is dropped with its rows and never stored. As a message it would be one that
+ * no group may be handed, yet it would wake every waiter and be pushed to every subscriber.
  *
  * How many wait is counted in the topic's row, so that a topic can be deleted with all of its own in one
  * step: their L rows go, N and W are cleared away when they fall due and find nothing. A topic that was
@@ -37,10 +41,11 @@ static void delay_count(struct state *st, struct topic *t, bool more)
     topic_touch(st, t);
 }
 
-static void delay_put_message(struct state *st, const struct key *key, const struct half_row *half,
-                              const struct message *m)
+static void delay_put_message(struct state *st, const struct stamp *stamp, const struct key *key,
+                              const struct half_row *half, const struct message *m)
 {
     struct half_row row = *half;
+    row.base_ms = stamp->now_ms; /* of a half it was the HALF's time: TTL begins now */
     buf_reset(&st->scratch2, KIB(256));
     message_encode(&st->scratch2, m, row.base_ms);
     row.message = state_row(st);
@@ -56,7 +61,7 @@ uint64_t delay_put(struct state *st, const struct stamp *stamp, struct topic *t,
 {
     uint64_t token = state_next_id(st, stamp);
     struct key key = key_delayed(t->id, due_ms, token);
-    delay_put_message(st, &key, half, m);
+    delay_put_message(st, stamp, &key, half, m);
     struct token_row where = {.topic_id = t->id, .due_ms = due_ms};
     struct key by_token = key_token(token), hold;
     buf_reset(&st->scratch2, KIB(256));
@@ -90,7 +95,12 @@ static enum status delay_fire(struct state *st, const struct stamp *stamp, const
     uint64_t offset = 0;
     uint32_t queue = 0;
     const uint32_t *wanted = half->has_queue ? &half->queue : NULL;
-    enum status s = send_store(st, stamp, t, half->ttl_ms, wanted, &m, &queue, &offset);
+    int64_t expires_ms = send_expires(half->base_ms, half->ttl_ms);
+    enum status s = ST_OK;
+    if (expires_ms > stamp->now_ms)
+        s = send_store(st, stamp, t, expires_ms, wanted, &m, &queue, &offset);
+    else
+        st->tally.delayed_expired++;
     if (s == ST_OK)
         delay_count(st, t, false);
     return s;

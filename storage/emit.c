@@ -103,14 +103,16 @@ void emit_delayed(struct buf *r, uint64_t token, int64_t due_ms, const struct ha
     reply_message(r);
     reply_token(r, token);
     reply_bulk(r, m->body);
-    reply_map(r, 3 + (size_t)half->has_queue + (half->ttl_ms >= 0 ? 1 : 0) + emit_sender_count(m));
+    reply_map(r, 3 + (size_t)half->has_queue + (half->ttl_ms >= 0 ? 2 : 0) + emit_sender_count(m));
     reply_field_bytes(r, "topic", half->topic);
     reply_field_int(r, "born", m->born_ms);
     reply_field_int(r, "due", due_ms);
     if (half->has_queue)
         reply_field_int(r, "queue", half->queue);
-    if (half->ttl_ms >= 0)
+    if (half->ttl_ms >= 0) {
         reply_field_int(r, "ttl", half->ttl_ms);
+        reply_field_int(r, "expires", half->base_ms + half->ttl_ms);
+    }
     emit_sender(r, m);
     emit_props(r, m);
 }

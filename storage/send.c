@@ -101,25 +101,29 @@ static void send_answer(struct state *st, const struct stamp *stamp, const struc
         dedup_remember(st, stamp, t, dedup->v, &st->scratch);
 }
 
+int64_t send_expires(int64_t from_ms, int64_t ttl_ms)
+{
+    return ttl_ms < 0 ? INT64_MAX : from_ms + ttl_ms;
+}
+
 static void send_later(struct state *st, const struct stamp *stamp, const struct command *cmd,
                        struct topic *t, int64_t due_ms, const struct message *m)
 {
     struct half_row half = {.topic = t->name,
                             .has_queue = command_has(cmd, OPT(QUEUE)),
                             .queue = (uint32_t)command_number(cmd, OPT_ID_QUEUE, 0),
-                            .ttl_ms = command_number(cmd, OPT_ID_TTL, -1),
-                            .base_ms = stamp->now_ms};
+                            .ttl_ms = command_number(cmd, OPT_ID_TTL, -1)};
     uint64_t token = delay_put(st, stamp, t, due_ms, &half, m);
     buf_reset(&st->scratch, KIB(64));
     text_put_token(&st->scratch, token);
 }
 
-enum status send_store(struct state *st, const struct stamp *stamp, struct topic *t, int64_t ttl_ms,
+enum status send_store(struct state *st, const struct stamp *stamp, struct topic *t, int64_t expires_ms,
                        const uint32_t *queue, struct message *m, uint32_t *ret_queue, uint64_t *ret_offset)
 {
-    if (ttl_ms >= 0) {
+    if (expires_ms != INT64_MAX) {
         m->fields |= MSG_TTL;
-        m->expires_ms = stamp->now_ms + ttl_ms;
+        m->expires_ms = expires_ms;
     }
     *ret_queue = topic_route(t, m, queue);
     return topic_append(st, stamp->now_ms, t, *ret_queue, m, ret_offset);
@@ -130,7 +134,8 @@ static enum status send_now(struct state *st, const struct stamp *stamp, const s
 {
     uint64_t offset = 0;
     uint32_t queue = 0;
-    enum status s = send_store(st, stamp, t, command_number(cmd, OPT_ID_TTL, -1), wanted, m, &queue, &offset);
+    int64_t expires_ms = send_expires(stamp->now_ms, command_number(cmd, OPT_ID_TTL, -1));
+    enum status s = send_store(st, stamp, t, expires_ms, wanted, m, &queue, &offset);
     buf_reset(&st->scratch, KIB(64));
     text_put_id(&st->scratch, t->name, queue, offset);
     return s;

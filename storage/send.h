@@ -23,9 +23,12 @@ bool send_due(const struct stamp *stamp, const struct command *cmd, int64_t *ret
 bool send_again(struct state *st, const struct stamp *stamp, const struct topic *t,
                 const struct option *dedup, struct outcome *out);
 
-/* A message becomes visible now: its TTL (-1: none) begins, it is routed (queue NULL: by ORDER, or in turn)
- * and appended. Fails as topic_append does. */
-enum status send_store(struct state *st, const struct stamp *stamp, struct topic *t, int64_t ttl_ms,
+/* When a message's TTL (-1: none) is over that began at from_ms; INT64_MAX: never. */
+int64_t send_expires(int64_t from_ms, int64_t ttl_ms);
+
+/* A message becomes visible now, until expires_ms: it is routed (queue NULL: by ORDER, or in turn) and
+ * appended. Fails as topic_append does. */
+enum status send_store(struct state *st, const struct stamp *stamp, struct topic *t, int64_t expires_ms,
                        const uint32_t *queue, struct message *m, uint32_t *ret_queue,
                        uint64_t *ret_offset) MUST_CHECK;
 

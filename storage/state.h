@@ -104,6 +104,7 @@ uint64_t news_key(enum news_kind kind, struct slice a, struct slice b);
 struct tally {
     uint64_t messages_in, bytes_in, messages_out, messages_acked, messages_nacked, messages_dead;
     uint64_t leases_expired, halfs, committed, rolledback, conflicts, checks_asked, dedup_hits;
+    uint64_t delayed_expired; /* messages whose TTL was over when their time came */
     uint64_t pending, parked; /* gauges: transactions in that state */
     uint64_t delayed;         /* gauge: messages that wait for their time */
 };

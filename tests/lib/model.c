@@ -25,6 +25,11 @@ static void parse_id(const char *id, int *topic, int *queue, uint32_t *offset)
     *offset = o;
 }
 
+static int64_t expiry(const struct model *m, int64_t ttl_ms)
+{
+    return ttl_ms < 0 ? INT64_MAX : m->now_ms + ttl_ms;
+}
+
 void model_stored(struct model *m, int topic, int queue, uint32_t serial, int64_t ttl_ms, const char *id)
 {
     int t = 0, q = 0;
@@ -37,8 +42,7 @@ void model_stored(struct model *m, int topic, int queue, uint32_t serial, int64_
     must(q < (int)m->topics[t].n_queues, "stored in a queue that is not there");
     must(queue < 0 || queue == q, "stored in another queue than was asked for");
     must(offset == mq->end, "the offset is not the next of its queue");
-    int64_t expires = ttl_ms < 0 ? INT64_MAX : m->now_ms + ttl_ms;
-    mq->messages[mq->end++] = (struct m_message){serial, m->group, expires};
+    mq->messages[mq->end++] = (struct m_message){serial, m->group, expiry(m, ttl_ms)};
 }
 
 /* ---- delayed messages ---- */
@@ -54,7 +58,7 @@ void model_delayed(struct model *m, int topic, int queue, uint32_t serial, int64
     for (int i = 0; i < M_DELAYED; i++) {
         if (m->delayed[i].token)
             continue;
-        m->delayed[i] = (struct m_delayed){id, topic, queue, serial, ttl_ms, due_ms};
+        m->delayed[i] = (struct m_delayed){id, topic, queue, serial, expiry(m, ttl_ms), due_ms};
         return;
     }
     model_complain("the test has no room for a delayed message");
@@ -86,7 +90,7 @@ struct m_delayed *model_delayed_next(struct model *m, int topic, const struct m_
     return next;
 }
 
-/* A TICK: all that is due is stored, in a group of its own. */
+/* A TICK: all that is due and has not expired is stored, in a group of its own. */
 static void fire(struct model *m)
 {
     m->group++;
@@ -94,10 +98,11 @@ static void fire(struct model *m)
         struct m_queue *mq = &m->topics[d->topic].queues[d->queue];
         if (d->due_ms > m->now_ms)
             break;
-        int64_t expires = d->ttl_ms < 0 ? INT64_MAX : m->now_ms + d->ttl_ms;
-        must(mq->end < M_OFFSETS, "the test has no room for a message");
-        mq->messages[mq->end++] = (struct m_message){d->serial, m->group, expires};
         d->token = 0;
+        if (d->expires_ms <= m->now_ms)
+            continue;
+        must(mq->end < M_OFFSETS, "the test has no room for a message");
+        mq->messages[mq->end++] = (struct m_message){d->serial, m->group, d->expires_ms};
     }
 }
 

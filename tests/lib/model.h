@@ -77,7 +77,7 @@ struct m_delayed {
     uint64_t token; /* 0: none */
     int topic, queue;
     uint32_t serial;
-    int64_t ttl_ms, due_ms;
+    int64_t expires_ms, due_ms;
 };
 
 struct m_txn {
@@ -112,7 +112,7 @@ extern void (*model_complain)(const char *what);
 /* A message with that serial number has got this id ("t1:0:5"). */
 void model_stored(struct model *m, int topic, int queue, uint32_t serial, int64_t ttl_ms, const char *id);
 
-/* A message with that serial number waits until due_ms and has got this token ("@..."). */
+/* A message with that serial number, whose TTL begins now, waits until due_ms and has got this token ("@..."). */
 void model_delayed(struct model *m, int topic, int queue, uint32_t serial, int64_t ttl_ms, int64_t due_ms,
                    const char *token);
 /* How many more may wait. */

@@ -76,7 +76,8 @@ struct o_message *oracle_message(struct oracle *o, int topic, int queue, uint32_
     return there ? &o->queues[topic][queue].messages[offset] : NULL;
 }
 
-void oracle_stored(struct oracle *o, const struct o_part *part, uint64_t txid, const char **at)
+void oracle_stored(struct oracle *o, const struct o_part *part, uint64_t txid, int64_t expires_ms,
+                   const char **at)
 {
     unsigned t = 0, q = 0, offset = 0;
     int used = 0;
@@ -95,13 +96,13 @@ void oracle_stored(struct oracle *o, const struct o_part *part, uint64_t txid, c
         .pad = part->pad,
         .txid = txid,
         .stored_ms = o->now_ms,
-        .expires_ms = part->ttl_ms < 0 ? INT64_MAX : o->now_ms + part->ttl_ms,
+        .expires_ms = expires_ms,
     };
     *at += used;
 }
 
 static void oracle_waits(struct oracle *o, const struct o_part *part, uint64_t txid, int64_t due_ms,
-                         const char **at)
+                         int64_t expires_ms, const char **at)
 {
     char *end = NULL;
     must(**at == '@', "a message that is to wait was answered with no token");
@@ -111,17 +112,18 @@ static void oracle_waits(struct oracle *o, const struct o_part *part, uint64_t t
     if (!o->topics[part->topic].there)
         oracle_topic_made(o, part->topic, 4);
     o->last_id = token;
-    o->delayed[o->n_delayed++] = (struct o_delayed){true, *part, txid, token, due_ms};
+    o->delayed[o->n_delayed++] = (struct o_delayed){true, *part, txid, token, due_ms, expires_ms};
     *at = end;
 }
 
 void oracle_placed(struct oracle *o, const struct o_part *part, uint64_t txid, const char **at)
 {
     int64_t due_ms = part->delay_ms ? o->now_ms + part->delay_ms : part->at_ms;
+    int64_t expires_ms = part->ttl_ms < 0 ? INT64_MAX : o->now_ms + part->ttl_ms;
     if (due_ms > o->now_ms)
-        oracle_waits(o, part, txid, due_ms, at);
+        oracle_waits(o, part, txid, due_ms, expires_ms, at);
     else
-        oracle_stored(o, part, txid, at);
+        oracle_stored(o, part, txid, expires_ms, at);
 }
 
 uint32_t oracle_waiting(const struct oracle *o, int topic, bool due)
@@ -141,11 +143,26 @@ void oracle_fired(struct oracle *o, uint32_t serial, const char *id)
         if (!d->there || d->part.serial != serial)
             continue;
         must(d->due_ms <= o->now_ms, "a delayed message came early");
+        must(d->expires_ms > o->now_ms, "a delayed message came though its TTL was over");
         d->there = false;
-        oracle_stored(o, &d->part, d->txid, &id);
+        oracle_stored(o, &d->part, d->txid, d->expires_ms, &id);
         return;
     }
     must(false, "a message came that waits no more, or never did");
+}
+
+void oracle_dropped(struct oracle *o, int topic, const char *listed, bool quiet)
+{
+    for (uint32_t i = 0; i < o->n_delayed; i++) {
+        struct o_delayed *d = &o->delayed[i];
+        bool over = d->there && d->part.topic == topic && d->due_ms <= o->now_ms && d->expires_ms <= o->now_ms;
+        char token[32];
+        (void)snprintf(token, sizeof(token), "@%llu=", (unsigned long long)d->token);
+        if (!over || (!quiet && strstr(listed, token)))
+            continue;
+        must(!strstr(listed, token), "a delayed message that has expired still waits");
+        d->there = false;
+    }
 }
 
 /* ---- transactions ---- */

@@ -59,7 +59,7 @@ struct o_delayed {
     bool there;
     struct o_part part;
     uint64_t txid, token;
-    int64_t due_ms;
+    int64_t due_ms, expires_ms;
 };
 
 struct o_topic {
@@ -126,8 +126,13 @@ uint32_t oracle_waiting(const struct oracle *o, int topic, bool due);
 /* The delayed message with that serial number is in its topic now, at id. */
 void oracle_fired(struct oracle *o, uint32_t serial, const char *id);
 
-/* A message has got this id ("t1:0:5"); *at is moved behind it. */
-void oracle_stored(struct oracle *o, const struct o_part *part, uint64_t txid, const char **at);
+/* Some delayed messages of the topic had expired when their time came. listed: what still waits, as DELAYED
+ * LIST answers it; quiet: all that is due must be gone. */
+void oracle_dropped(struct oracle *o, int topic, const char *listed, bool quiet);
+
+/* A message that expires then has got this id ("t1:0:5"); *at is moved behind it. */
+void oracle_stored(struct oracle *o, const struct o_part *part, uint64_t txid, int64_t expires_ms,
+                   const char **at);
 void oracle_topic_made(struct oracle *o, int topic, uint32_t n_queues);
 void oracle_topic_deleted(struct oracle *o, int topic);
 bool oracle_grouped(const struct oracle *o); /* the consumer group exists */

@@ -18,7 +18,7 @@ void step_send(void)
     if (!w.o.topics[part.topic].there && !w.s.policy.auto_create_topics)
         must(is(said, "-NOTOPIC"), "a SEND to a topic that is not to be made");
     else
-        oracle_stored(&w.o, &part, 0, &said);
+        oracle_stored(&w.o, &part, 0, INT64_MAX, &said);
 }
 
 static bool ready(const struct o_message *m)

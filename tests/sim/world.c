@@ -345,6 +345,7 @@ static void judge_delayed(bool quiet)
             continue;
         for (int q = 0; q < (int)w.o.topics[t].n_queues; q++)
             judge_fired_in(t, q);
+        oracle_dropped(&w.o, t, world_ask("DELAYED LIST t%d COUNT 1000", t), quiet);
         must(!quiet || !oracle_waiting(&w.o, t, true), "a delayed message is late");
     }
 }

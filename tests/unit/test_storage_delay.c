@@ -121,18 +121,69 @@ static void order(void **state)
     store_expect(s, "[t:0:0=a t:0:1=b t:0:2=b2 t:0:3=c]", "READ t 0 0 COUNT 9");
 }
 
-/* TTL counts from when it becomes visible. */
+/* TTL counts from the SEND, as DELAY does. */
 static void time_to_live(void **state)
 {
     struct store *s = *state;
-    later(s, "t a QUEUE 0 DELAY 5s TTL 2s");
+    later(s, "t a QUEUE 0 DELAY 5s TTL 7s");
     store_pass(s, 5000);
+    store_do(s, "GROUP CREATE g t");
+    store_expect(s, "[t:0:0#1=a]", "POP g t LEASE 1s");
     s->full = true;
     assert_int_equal(store_field(store_do(s, "GET t:0:0"), "expires"), STORE_TIME + 7000);
     s->full = false;
-    store_do(s, "GROUP CREATE g t");
     store_pass(s, 2000);
     store_expect(s, "[]", "POP g t");
+}
+
+/* Nobody is woken by it, nobody sees it, and it is no lag. */
+static void dropped(struct store *s)
+{
+    assert_int_equal(s->fx.n_keys, 0);
+    nothing_left(s);
+    store_expect(s, "[]", "DELAYED LIST t");
+    assert_int_equal(store_field(store_do(s, "TOPIC INFO t"), "delayed"), 0);
+    store_expect(s, "[]", "READ t 0 0");
+    store_expect(s, "[]", "FIND t KEY k");
+    store_expect(s, "[]", "POP g t");
+    assert_int_equal(store_field(store_do(s, "LAG g"), "lag"), 0);
+}
+
+static void over_when_due(void **state)
+{
+    struct store *s = *state;
+    store_do(s, "TOPIC CREATE t");
+    store_do(s, "GROUP CREATE g t");
+    later(s, "t a QUEUE 0 KEY k DELAY 5s TTL 2s");
+    later(s, "t b QUEUE 0 KEY k DELAY 5s TTL 5s");
+    later(s, "t c QUEUE 0 KEY k AT 1795501805000 TTL 5s");
+    later(s, "t d QUEUE 0 KEY k DELAY 1 TTL 0");
+    store_reopen(s);
+    assert_int_equal(delayed(s), 4);
+    s->now_ms += 5000;
+    store_expect(s, "OK", "TICK");
+    dropped(s);
+    assert_int_equal(state_tally(s->st)->delayed_expired, 4);
+    store_expect(s, "0", "DELAYED CANCEL %s", token);
+}
+
+/* In time, had the broker not been down; and cancelled though it is over. */
+static void over_when_late(void **state)
+{
+    struct store *s = *state;
+    store_do(s, "TOPIC CREATE t");
+    store_do(s, "GROUP CREATE g t");
+    later(s, "t a QUEUE 0 KEY k DELAY 1s TTL 5s");
+    s->now_ms += 5000;
+    store_expect(s, "1", "DELAYED CANCEL %s", token);
+    later(s, "t b QUEUE 0 KEY k DELAY 1s TTL 5s");
+    s->now_ms += 5000;
+    store_expect(s, "OK", "TICK");
+    dropped(s);
+    later(s, "t c QUEUE 0 DELAY 1s TTL 5s");
+    s->now_ms += 4999;
+    store_expect(s, "OK", "TICK");
+    store_expect(s, "[t:0:0#1=c]", "POP g t");
 }
 
 static void dedup_answers_the_token(void **state)
@@ -169,10 +220,10 @@ static void listed_in_full(void **state)
     struct store *s = *state;
     later(s, "t b DELAY 20s QUEUE 2 TTL 1h KEY k TAG g PROP p v");
     s->full = true;
-    char want[200];
+    char want[240];
     (void)snprintf(want, sizeof(want),
-                   "[(%s b {topic:t born:%lld due:%lld queue:2 ttl:3600000 key:[k] tag:g} {p:v})]", token,
-                   (long long)STORE_TIME, (long long)STORE_TIME + 20000);
+                   "[(%s b {topic:t born:%lld due:%lld queue:2 ttl:3600000 expires:%lld key:[k] tag:g} {p:v})]",
+                   token, (long long)STORE_TIME, (long long)STORE_TIME + 20000, (long long)STORE_TIME + 3600000);
     store_expect(s, want, "DELAYED LIST t");
 }
 
@@ -303,7 +354,7 @@ static void counted_from_the_commit(void **state)
 {
     struct store *s = *state;
     char tx[32], ids[2][32], again[2][32];
-    (void)snprintf(tx, sizeof(tx), "%s", store_do(s, "HALF pg t a QUEUE 0 DELAY 5s TTL 2s"));
+    (void)snprintf(tx, sizeof(tx), "%s", store_do(s, "HALF pg t a QUEUE 0 DELAY 5s TTL 7s"));
     store_do(s, "HALF pg t b QUEUE 0 TXN %s", tx);
     store_pass(s, 20000);
     store_expect(s, "[]", "DELAYED LIST t");
@@ -325,6 +376,27 @@ static void counted_from_the_commit(void **state)
     assert_int_equal(store_field(text, "expires"), s->now_ms + 2000);
     assert_true(store_field(text, "txn") == (int64_t)strtoull(tx, NULL, 10));
     assert_int_equal(delayed(s), 0);
+}
+
+static void half_over_when_due(void **state)
+{
+    struct store *s = *state;
+    char tx[32], ids[2][32];
+    (void)snprintf(tx, sizeof(tx), "%s", store_do(s, "HALF pg t a QUEUE 0 KEY k DELAY 5s TTL 2s"));
+    store_do(s, "HALF pg t b QUEUE 0 KEY k AT 1795501830000 TTL 9s TXN %s", tx);
+    store_pass(s, 20000);
+    commit_tokens(s, tx, ids);
+    store_do(s, "GROUP CREATE g t");
+    s->full = true;
+    assert_int_equal(store_field(store_do(s, "DELAYED LIST t"), "expires"), s->now_ms + 2000);
+    s->full = false;
+    store_pass(s, 4999);
+    assert_int_equal(delayed(s), 2);
+    store_pass(s, 1);
+    assert_int_equal(delayed(s), 1);
+    store_pass(s, 5000);
+    dropped(s);
+    assert_int_equal(state_tally(s->st)->delayed_expired, 2);
 }
 
 static void half_at_a_time(void **state)
@@ -413,6 +485,8 @@ int main(void)
         STORE_TEST(a_year_ahead),
         STORE_TEST(order),
         STORE_TEST(time_to_live),
+        STORE_TEST(over_when_due),
+        STORE_TEST(over_when_late),
         STORE_TEST(dedup_answers_the_token),
         STORE_TEST(listed),
         STORE_TEST(listed_in_full),
@@ -423,6 +497,7 @@ int main(void)
         STORE_TEST(topic_purged),
         STORE_TEST(no_topic),
         STORE_TEST(counted_from_the_commit),
+        STORE_TEST(half_over_when_due),
         STORE_TEST(half_at_a_time),
         STORE_TEST(rolled_back),
         STORE_TEST(many_at_once),
