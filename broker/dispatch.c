@@ -543,6 +543,16 @@ static bool park_read(struct conn *c, const struct command *cmd, struct request 
     return true;
 }
 
+/* What the store cannot know: who could be asked. */
+static void put_members(struct loop *l, const struct command *cmd, struct buf *r)
+{
+    uint64_t key = news_key(NEWS_PGROUP, cmd->pos[0], slice_of(NULL, 0));
+    if (reply_is_error(buf_slice(r), NULL))
+        return;
+    reply_map_more(r, 1);
+    reply_field_int(r, "members", members_of(l->server->members, key));
+}
+
 static void run_query(struct conn *c, const struct command *cmd, struct request rq)
 {
     struct loop *l = c->loop;
@@ -555,6 +565,8 @@ static void run_query(struct conn *c, const struct command *cmd, struct request 
     struct query_hint hint = {0};
     struct policy policy = journal_policy(l->server->journal);
     query_run(v, &policy, journal_now_ms(l->server->journal), cmd, r, &hint);
+    if (cmd->info->id == CMD_PGROUP_INFO)
+        put_members(l, cmd, r);
     if (r->failed)
         reply_error(r, ST_BUSY, "no memory for the answer: ask for less");
     else if (hint.nothing && may_wait(cmd) && park_read(c, cmd, rq, hint.key))

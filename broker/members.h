@@ -1,7 +1,7 @@
 /*
  * members.h: how many can be asked, by producer group: subscribers, servers, parked pollers of all
- * loops, and a CHECKURL that can be reached. Only to tell (INFO, /metrics); who is asked is decided by
- * who comes for it.
+ * loops, and a CHECKURL that can be reached. Only to tell (INFO, PGROUP INFO, /metrics); who is asked
+ * is decided by who comes for it.
  *
  * A group is named by its key of news (storage/state.h). Any thread; one short lock.
  */

@@ -79,6 +79,14 @@ void reply_array(struct buf *r, size_t n) { put_count(r, TOK_ARRAY, n); }
 
 void reply_map(struct buf *r, size_t pairs) { put_count(r, TOK_MAP, pairs); }
 
+void reply_map_more(struct buf *r, size_t pairs)
+{
+    if (r->failed)
+        return;
+    assert(r->len > 1 && r->data[0] == TOK_MAP && r->data[1] + pairs < 128);
+    r->data[1] = (uint8_t)(r->data[1] + pairs);
+}
+
 void reply_push(struct buf *r, size_t n) { put_count(r, TOK_PUSH, n); }
 
 void reply_message(struct buf *r) { buf_put_u8(r, TOK_MESSAGE); }

@@ -68,6 +68,10 @@ void reply_token(struct buf *r, uint64_t token);
 void reply_field_int(struct buf *r, const char *name, int64_t v);
 void reply_field_bytes(struct buf *r, const char *name, struct slice v);
 
+/* r holds one map: it gets so many pairs more, which follow. Both counts together are below 128, so that
+ * nothing has to move. */
+void reply_map_more(struct buf *r, size_t pairs);
+
 /* Throws away what the buffer holds and leaves just this error. text NULL: the status' own. Line
  * breaks and control bytes in the formatted text become blanks. */
 void reply_error(struct buf *r, enum status s, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

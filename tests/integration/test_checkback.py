@@ -217,6 +217,10 @@ def unserved(c):
     return names
 
 
+def members_of(c, pgroup):
+    return pairs(c.call("PGROUP", "INFO", pgroup))["members"]
+
+
 def test_a_group_without_members():
     """It keeps its transactions, uncounted, and INFO and /metrics tell, until there is a member."""
     c, lonely, not_due = broker.text(), a_group(), a_group()
@@ -228,9 +232,9 @@ def test_a_group_without_members():
     assert info(c, txid)["checks"] == 0
     member = Server(lonely)
     member.check()
-    assert lonely not in unserved(c)
+    assert lonely not in unserved(c) and members_of(c, lonely) == 1
     member.leave()
-    eventually(lambda: lonely in unserved(c), "its member has gone")
+    eventually(lambda: lonely in unserved(c) and members_of(c, lonely) == 0, "its member has gone")
     assert json.loads(c.call("CHECKS", lonely)[0])["txid"] == txid
     poller = broker.text()
     poller.send("CHECKS", lonely, "WAIT", "1h")

@@ -18,7 +18,7 @@ import urllib.request
 sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib")]
 
 from broker import HALFMQD, Broker, eventually, pairs, run_tests  # noqa: E402 (the path comes first)
-from test_checkback import Server, Subscriber, gather  # noqa: E402
+from test_checkback import Server, Subscriber, gather, members_of  # noqa: E402
 import test_checkback as members  # noqa: E402
 
 FLAGS = ("--checkin", "1ms", "--check_every", "1h", "--webhook_timeout", "30s")
@@ -260,11 +260,15 @@ def test_nobody_listens():
     eventually(lambda: metric("halfmq_webhook_failures_total") > before, "it was tried")
     eventually(lambda: info(c, txid)["checks"] == 0, "the ask does not count")
     eventually(lambda: metric("halfmq_webhooks_down") == 1, "it is down")
+    eventually(lambda: members_of(c, pgroup) == 0, "PGROUP INFO tells so")
     eventually(lambda: pgroup in transactions(c)["unserved"].split(","), "nobody can be asked")
     service = Service(lambda asked: "commit", port)
     until_state(c, txid, b"committed")
     assert service.keys() == [f"{txid}-1"]
     eventually(lambda: metric("halfmq_webhooks_down") == 0, "it is up")
+    eventually(lambda: members_of(c, pgroup) == 1, "PGROUP INFO tells so")
+    c.call("PGROUP", "DELETE", pgroup)
+    eventually(lambda: members_of(c, pgroup) == 0, "nobody is asked any more")
     service.close()
 
 

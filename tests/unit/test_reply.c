@@ -40,6 +40,35 @@ static struct token next(struct cursor *c, enum token_kind kind)
     return t;
 }
 
+/* A map that somebody else has more to tell about. */
+static void a_map_gets_more(void **state)
+{
+    (void)state;
+    struct buf r;
+    buf_init(&r, 0);
+    reply_map(&r, 1);
+    reply_field_int(&r, "a", 1);
+    reply_map_more(&r, 2);
+    reply_field_int(&r, "b", 2);
+    reply_field_int(&r, "c", 3);
+    struct cursor c = cursor_of(buf_slice(&r));
+    assert_int_equal(next(&c, TOK_MAP).n, 3);
+    for (int i = 1; i <= 3; i++) {
+        next(&c, TOK_BULK);
+        assert_int_equal(next(&c, TOK_INT).n, i);
+    }
+    struct token t;
+    assert_false(reply_next(&c, &t) || c.bad);
+    buf_free(&r);
+    /* Without memory it stays a failed reply. */
+    buf_init(&r, 1);
+    reply_map(&r, 1);
+    assert_true(r.failed);
+    reply_map_more(&r, 1);
+    assert_true(r.failed);
+    buf_free(&r);
+}
+
 static void expect_bytes(struct cursor *c, enum token_kind kind, struct slice bytes)
 {
     assert_true(slice_equal(next(c, kind).bytes, bytes));
@@ -171,6 +200,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind_comes_back),
+        cmocka_unit_test(a_map_gets_more),
         cmocka_unit_test(the_longest_ids_fit),
         cmocka_unit_test(truncation_is_seen_and_never_passed),
         cmocka_unit_test(damage_is_refused),
