@@ -92,7 +92,7 @@ struct pgroup {
     struct news_slot news;
 };
 
-/* A transaction without rows K and W, and when it gets them. row: a copy of its row X, or NULL. */
+/* A transaction without rows J, K and W, and when it gets them. row: a copy of its row X, or NULL. */
 struct young_entry {
     uint64_t txid;
     int64_t due_ms;

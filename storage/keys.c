@@ -161,6 +161,21 @@ struct key key_check(struct slice pgroup, int64_t due_ms, uint64_t txid)
     return k;
 }
 
+struct key key_pending_prefix(struct slice pgroup)
+{
+    struct key k;
+    key_begin(&k, 'J');
+    key_name(&k, pgroup);
+    return k;
+}
+
+struct key key_pending(struct slice pgroup, uint64_t txid)
+{
+    struct key k = key_pending_prefix(pgroup);
+    key_u64(&k, txid);
+    return k;
+}
+
 struct key key_pgroup(struct slice pgroup)
 {
     struct key k;

@@ -15,6 +15,7 @@
  *     O txid u64                                       → a decided one: its outcome
  *     Y txid u64 │ n u32                               → its n-th message (0: only a large one)
  *     K pgroup 0 due u64 │ txid u64                    → (empty) a check-back falls due
+ *     J pgroup 0 txid u64                              → (empty) a pending one, by age
  *     P pgroup                                         → settings of a producer group
  *     Q pgroup                                         → how many transactions it has open
  *     D topic u64 │ dedup id                           → the first answer, and until when
@@ -75,6 +76,8 @@ struct key key_outcome(uint64_t txid);
 struct key key_txn_message(uint64_t txid, uint32_t n);
 struct key key_check(struct slice pgroup, int64_t due_ms, uint64_t txid);
 struct key key_check_prefix(struct slice pgroup);
+struct key key_pending(struct slice pgroup, uint64_t txid);
+struct key key_pending_prefix(struct slice pgroup);
 struct key key_pgroup(struct slice pgroup);
 struct key key_pgroup_open(struct slice pgroup);
 struct key key_dedup(uint64_t topic, struct slice id);

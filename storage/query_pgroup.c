@@ -7,8 +7,6 @@
 #include "storage/pgroup.h"
 #include "storage/view.h"
 
-#define OLDEST_SCAN_MAX 1000
-
 /* What a view knows of a producer group; its texts are in hold. */
 struct about {
     struct buf hold;
@@ -17,24 +15,22 @@ struct about {
     int64_t oldest_ms; /* 0: none */
 };
 
-/* The oldest of those that are asked about first; its id tells when it was made. Young ones (young.h) have
- * no row here yet, but then they are not old. */
+/* The first row J: they are by id, which is by age, and the id tells when it was made. Young ones (young.h)
+ * have no row here yet, but then they are not old. */
 static enum status about_oldest(struct view *v, struct slice name, int64_t *ret_ms)
 {
-    struct key prefix = key_check_prefix(name);
+    struct key prefix = key_pending_prefix(name);
     struct kv_iter *it = view_rows(v, &prefix);
     if (!it)
         return ST_NOMEM;
-    uint64_t oldest = 0;
-    uint32_t n = 0;
-    for (kv_iter_first(it); kv_iter_valid(it) && n++ < OLDEST_SCAN_MAX; kv_iter_next(it)) {
+    kv_iter_first(it);
+    *ret_ms = 0;
+    if (kv_iter_valid(it)) {
         struct slice key = kv_iter_key(it);
-        uint64_t txid = key_read_u64(key.data + key.len - 8);
-        oldest = oldest == 0 || txid < oldest ? txid : oldest;
+        *ret_ms = (int64_t)(key_read_u64(key.data + key.len - 8) >> 22) + TXID_EPOCH_MS;
     }
     enum status s = kv_iter_status(it);
     kv_iter_free(it);
-    *ret_ms = oldest ? (int64_t)(oldest >> 22) + TXID_EPOCH_MS : 0;
     return s;
 }
 

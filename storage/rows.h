@@ -19,7 +19,7 @@ struct meta_row {
     uint64_t last_id;  /* of txids and delay tokens */
     uint64_t next_ref; /* ids of topics and of groups on topics */
     uint64_t pending, parked, topics, groups;
-    uint64_t young; /* transactions from this id on may be without their rows K and W (young.h) */
+    uint64_t young; /* transactions from this id on may be without their rows J, K, W (young.h) */
     uint64_t delayed; /* messages */
     uint64_t pgroups; /* that have settings */
 };

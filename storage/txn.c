@@ -122,7 +122,9 @@ void txn_unschedule(struct state *st, const struct stamp *stamp, uint64_t txid, 
 void txn_settle(struct state *st, const struct stamp *stamp, uint64_t txid, struct txn_row *row)
 {
     young_take(st, txid);
+    struct key key = key_pending(row->pgroup, txid);
     row->young = false;
+    state_put(st, &key, slice_of(NULL, 0));
     txn_timer_put(st, row->timeout_ms, TIMER_TXN, txid);
     txn_schedule(st, stamp, txid, row);
 }
@@ -133,6 +135,8 @@ void txn_retire(struct state *st, const struct stamp *stamp, uint64_t txid, cons
         young_take(st, txid);
         return;
     }
+    struct key key = key_pending(row->pgroup, txid);
+    state_del(st, &key);
     txn_unschedule(st, stamp, txid, row);
     txn_timer_del(st, row->timeout_ms, TIMER_TXN, txid);
 }

@@ -8,15 +8,15 @@
  *        EXTEND, another HALF
  *
  * Rows: X an open transaction with its first message, Y the further ones (and a first one that is large),
- * O the outcome of a decided one, K when its producer group is to be asked (by group, so that a stuck one is never met by another), W when it
- * is parked for its age. An open transaction is only rows: it costs disk, not memory, and holds up nobody.
+ * O the outcome of a decided one, K when its producer group is to be asked (by group, so that a stuck one is
+ * never met by another), J the pending ones of a group by age, W when it is parked for its age. An open transaction is only rows: it costs disk, not memory, and holds up nobody.
  *
  * The first decision stands; its row answers repeats until txn_outcome_retention is over. Whether it is
  * over is decided by the row's own time when it is read; it goes when the store tidies up (stale.h).
  *
  * Invariants, but for the youngest (young.h): K exists for a pending transaction that has asks left, at its
- * next_check; after the last ask a W row parks it there. The W row of the timeout exists exactly while it
- * is pending.
+ * next_check; after the last ask a W row parks it there. The W row of the timeout and J exist exactly while
+ * it is pending.
  */
 #ifndef HALFMQ_STORAGE_TXN_H
 #define HALFMQ_STORAGE_TXN_H
@@ -41,10 +41,10 @@ void txn_count(struct state *st, struct slice pgroup, int pending, int parked);
 void txn_schedule(struct state *st, const struct stamp *stamp, uint64_t txid, const struct txn_row *row);
 void txn_unschedule(struct state *st, const struct stamp *stamp, uint64_t txid, const struct txn_row *row);
 
-/* A young one gets its rows K and W, and is one no longer (row is not put). */
+/* A young one gets its rows J, K and W, and is one no longer (row is not put). */
 void txn_settle(struct state *st, const struct stamp *stamp, uint64_t txid, struct txn_row *row);
 
-/* It is no longer pending: its rows K and W go, where it has any (row is not put). */
+/* It is no longer pending: its rows J, K and W go, where it has any (row is not put). */
 void txn_retire(struct state *st, const struct stamp *stamp, uint64_t txid, const struct txn_row *row);
 
 /* Sets its next check to due_ms, which is as good as an answer to the newest ask (row is not put). */

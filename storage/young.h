@@ -1,15 +1,15 @@
 /*
  * young.h: transactions that were opened a moment ago, and so need no rows to be found by.
  *
- *   HALF ─► young ─┬─ decided within YOUNG_MS: it never had a row K, nor a W, and none is to delete
- *                  └─ older, or moved: settled, with K for its next check and W for its timeout
+ *   HALF ─► young ─┬─ decided within YOUNG_MS: it never had a row J, K or W, and none is to delete
+ *                  └─ older, or moved: settled, with K for its next check, W for its timeout, J
  *
  *   ring   txid txid txid ...      by age, which is by id; one that was taken out stays as a hole
  *          ▲ first: meta.young
  *
  * Nearly every transaction is decided within milliseconds. Those cost two rows, each put behind the last
- * of its kind, where the store finds the place at once: X when opened, O when decided. Neither a row K nor
- * a W was ever there, and X stays behind: it is marked young, and such a row counts only while the ring has
+ * of its kind, where the store finds the place at once: X when opened, O when decided. A row J, K or W
+ * was never there, and X stays behind: it is marked young, and such a row counts only while the ring has
  * it. Compactions drop it (stale.h).
  *
  * The ring is memory, but never the only place of a fact: after a restart it is filled from the young rows

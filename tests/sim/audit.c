@@ -129,7 +129,7 @@ static void audit_txns(void)
 
 /* What was found of each transaction. */
 static struct found {
-    bool open, young, check, check_timer, timeout;
+    bool open, young, check, check_timer, timeout, by_age;
     uint32_t messages;
     bool inline_first;
 } found[O_TXNS];
@@ -182,6 +182,16 @@ static void row_check(struct slice key)
     found[x - w.o.txns].check = true;
 }
 
+static void row_pending(struct slice key)
+{
+    struct o_txn *x = oracle_find(&w.o, number(key.data + key.len - 8));
+    char name[8];
+    must(x && x->fate == O_PENDING, "a row J was left behind");
+    (void)snprintf(name, sizeof(name), "Jp%d", x->pgroup);
+    must(key.len == 12 && memcmp(key.data, name, 4) == 0, "a row J is in another group's place");
+    found[x - w.o.txns].by_age = true;
+}
+
 static void row_timer(struct slice key)
 {
     if (key.len != 18 || key.data[9] != TIMER_TXN)
@@ -201,9 +211,10 @@ static void rows_of(const struct o_txn *x, const struct found *f)
 {
     must(f->open, "an open transaction has no row X");
     must(f->messages == x->n - (f->inline_first ? 1 : 0), "a message of an open transaction is lost");
-    must(!f->young || (!f->check && !f->check_timer && !f->timeout), "a young transaction has rows");
+    must(!f->young || (!f->check && !f->check_timer && !f->timeout && !f->by_age), "a young transaction has rows");
     if (f->young || x->fate != O_PENDING)
         return;
+    must(f->by_age, "a pending transaction that is not among those of its group");
     must(f->timeout, "a transaction without a timer for its timeout");
     must(f->check || f->check_timer, "a transaction that nobody will be asked about");
 }
@@ -221,11 +232,12 @@ static void audit_rows(bool compacted)
             row_message(kv_iter_key(it));
     }
     kv_iter_free(it);
-    it = kv_iter_new(w.s.st->kv, KV_STATE, NULL, SLICE_LIT("K"), SLICE_LIT("X"));
+    it = kv_iter_new(w.s.st->kv, KV_STATE, NULL, SLICE_LIT("J"), SLICE_LIT("X"));
     must(it != NULL, "no iterator");
     for (kv_iter_first(it); kv_iter_valid(it); kv_iter_next(it)) {
         struct slice key = kv_iter_key(it);
         switch (key.data[0]) {
+        case 'J': row_pending(key); break;
         case 'K': row_check(key); break;
         case 'O': row_outcome(key, kv_iter_value(it), compacted); break;
         case 'W': row_timer(key); break;

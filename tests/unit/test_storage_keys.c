@@ -35,6 +35,8 @@ static void golden(void **state)
     KEY_IS(key_txn_message(1, 2), 'Y', 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2);
     KEY_IS(key_check(p, 0x0304, 5), 'K', 'p', 'g', 0, 0, 0, 0, 0, 0, 0, 3, 4, 0, 0, 0, 0, 0, 0, 0, 5);
     KEY_IS(key_check_prefix(p), 'K', 'p', 'g', 0);
+    KEY_IS(key_pending(p, 5), 'J', 'p', 'g', 0, 0, 0, 0, 0, 0, 0, 0, 5);
+    KEY_IS(key_pending_prefix(p), 'J', 'p', 'g', 0);
     KEY_IS(key_pgroup(p), 'P', 'p', 'g');
     KEY_IS(key_pgroup_open(p), 'Q', 'p', 'g');
     KEY_IS(key_dedup(9, t), 'D', 0, 0, 0, 0, 0, 0, 0, 9, 't', 't');

@@ -176,6 +176,37 @@ static void figures(void **state)
     assert_int_equal(info(s, "pg", "parked"), 0);
 }
 
+/* However many are due before it, and whoever else has many. */
+static void the_oldest_of_thousands(void **state)
+{
+    struct store *s = *state;
+    half(s, "pg t a CHECKIN 30d");
+    char first[32];
+    (void)snprintf(first, sizeof(first), "%s", tx);
+    int64_t first_ms = s->now_ms;
+    store_pass(s, 3000);
+    half(s, "other t a");
+    int64_t other_ms = s->now_ms;
+    store_pass(s, 1000);
+    for (int i = 0; i < 3000; i++)
+        (void)store_add(s, "HALF %s t b CHECKIN 0", i % 2 ? "pg" : "other");
+    assert_true(store_write(s));
+    int64_t rest_ms = s->now_ms;
+    s->now_ms += 1000;
+    assert_int_equal(info(s, "pg", "oldest"), first_ms);
+    assert_int_equal(info(s, "other", "oldest"), other_ms);
+    assert_memory_equal(store_do(s, "CHECKS pg COUNT 1000"), "[", 1); /* they move, it stays */
+    store_reopen(s);
+    assert_int_equal(info(s, "pg", "oldest"), first_ms);
+    (void)store_do(s, "COMMIT %s", first);
+    assert_int_equal(info(s, "pg", "oldest"), rest_ms);
+    s->policy.txn_timeout_ms = 1;
+    store_pass(s, 30 * 86400000LL); /* parked ones are not pending */
+    assert_int_equal(info(s, "pg", "pending"), 0);
+    assert_int_equal(info(s, "pg", "oldest"), 0);
+    assert_int_equal(store_rows(s, 'J'), 0);
+}
+
 /* Opened and decided in one group. */
 static void in_one_group(void **state)
 {
@@ -288,6 +319,7 @@ int main(void)
         STORE_TEST(pauses_and_asks),
         STORE_TEST(raised_and_lowered),
         STORE_TEST(figures),
+        STORE_TEST(the_oldest_of_thousands),
         STORE_TEST(in_one_group),
         STORE_TEST(listed),
         STORE_TEST(more_than_are_kept),

@@ -26,6 +26,7 @@ static void rows_are(struct store *s, uint32_t x, uint32_t k, uint32_t w)
     store_compact(s);
     assert_int_equal(store_rows(s, 'X'), x);
     assert_int_equal(store_rows(s, 'K'), k);
+    assert_int_equal(store_rows(s, 'J'), k);
     assert_int_equal(store_rows(s, 'W'), w);
 }
 
