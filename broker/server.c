@@ -37,7 +37,7 @@
 
 #define EXIT_STORE_FAILED 70
 #define PENDING_COMMANDS_MAX 100000
-#define SPARE_FDS 1024 /* the store's files, HTTP, and what else is not a client */
+#define SPARE_FDS (1024 + WEBHOOK_CALLS_MAX) /* the store's files, HTTP, and what else is not a client */
 
 enum { SIGNAL_TERM, SIGNAL_INT, SIGNALS };
 

@@ -13,13 +13,17 @@
 #include "broker/webhook.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "broker/log.h"
+#include "broker/timers.h"
 #include "broker/webhook_inner.h"
 #include "protocol/text.h"
 #include "storage/query.h"
+
+#define SETTINGS_WAIT_MS 1000
 
 static struct webhook *webhook_of(struct journal_client *c)
 {
@@ -84,53 +88,87 @@ static void watch(struct webhook *w, uint64_t key)
     atomic_fetch_or(&w->watched[bit / 64], UINT64_C(1) << (bit % 64));
 }
 
+static struct webhook_group **bucket_of(struct webhook *w, uint64_t key)
+{
+    return &w->by_key[key % GROUP_BUCKETS];
+}
+
 static struct webhook_group *find(struct webhook *w, struct slice name)
 {
-    struct webhook_group *g = w->groups;
-    while (g && (g->gone || !slice_equal(buf_slice(&g->name), name)))
-        g = g->next;
+    struct webhook_group *g = *bucket_of(w, news_key(NEWS_PGROUP, name, slice_of(NULL, 0)));
+    while (g && !slice_equal(g->name, name))
+        g = g->next_key;
     return g;
 }
 
-static void add(struct webhook *w, struct slice name, struct slice url, struct slice secret)
+static void link_in(struct webhook_group **list, struct webhook_group *g)
 {
-    struct webhook_group *g = NULL;
-    if (w->n_groups < WEBHOOK_GROUPS_MAX)
-        g = webhook_group_new(w, name, url, secret);
-    else
-        log_event(LOG_WARN, "too many CHECKURLs, this one is not called", " pgroup=%.*s most=%d",
-                  (int)name.len, (const char *)name.data, WEBHOOK_GROUPS_MAX);
+    g->prev = NULL;
+    g->next = *list;
+    if (g->next)
+        g->next->prev = g;
+    *list = g;
+}
+
+static void link_out(struct webhook_group **list, struct webhook_group *g)
+{
+    *(g->prev ? &g->prev->next : list) = g->next;
+    if (g->next)
+        g->next->prev = g->prev;
+}
+
+static size_t group_bytes_max(const struct webhook *w)
+{
+    return (size_t)config_num(w->server->config, SET_memory) / 16;
+}
+
+static void add(struct webhook *w, const struct pgroup_hook *hook)
+{
+    if (w->group_bytes + webhook_group_size(hook) > group_bytes_max(w)) {
+        if (w->left_out++ == 0)
+            snprintf(w->left_out_name, sizeof w->left_out_name, "%.*s", (int)hook->pgroup.len,
+                     (const char *)hook->pgroup.data);
+        return;
+    }
+    struct webhook_group *g = webhook_group_new(w, hook);
     if (!g)
         return;
-    g->next = w->groups;
-    w->groups = g;
+    struct webhook_group **bucket = bucket_of(w, g->key);
+    g->next_key = *bucket;
+    *bucket = g;
+    link_in(&w->groups, g);
     g->listed = true;
-    w->n_groups++;
+    w->group_bytes += g->size;
     watch(w, g->key);
     webhook_group_pull(g);
 }
 
 static void retire(struct webhook *w, struct webhook_group *g)
 {
+    struct webhook_group **at = bucket_of(w, g->key);
+    while (*at != g)
+        at = &(*at)->next_key;
+    *at = g->next_key;
+    link_out(&w->groups, g);
+    link_in(&w->gone, g);
+    w->group_bytes -= g->size;
     webhook_group_retire(g);
-    w->n_groups--;
 }
 
 static void on_hook(void *arg, const struct pgroup_hook *hook)
 {
     struct webhook *w = arg;
     struct webhook_group *g = find(w, hook->pgroup);
-    if (g && slice_equal(buf_slice(&g->url_text), hook->url) &&
-        slice_equal(buf_slice(&g->secret), hook->secret)) {
+    if (g && slice_equal(g->url, hook->url) && slice_equal(g->secret, hook->secret)) {
         g->listed = true;
         return;
     }
     if (g)
         retire(w, g);
-    add(w, hook->pgroup, hook->url, hook->secret);
+    add(w, hook);
 }
 
-static void read_settings(struct webhook *w)
+static bool read_hooks(struct webhook *w)
 {
     struct view *v = view_open(w->server->state);
     for (struct webhook_group *g = w->groups; g; g = g->next)
@@ -138,45 +176,76 @@ static void read_settings(struct webhook *w)
     bool read = v && query_pgroup_hooks(v, on_hook, w) == ST_OK;
     if (v)
         view_close(v);
-    if (!read) {
-        log_text(LOG_ERROR,
-                 "cannot read the settings of producer groups; CHECKURLs stay as they were");
-        return;
-    }
-    for (struct webhook_group *g = w->groups; g; g = g->next) {
-        if (!g->listed && !g->gone)
+    if (!read)
+        return false;
+    for (struct webhook_group *g = w->groups, *next; g; g = next) {
+        next = g->next;
+        if (!g->listed)
             retire(w, g);
     }
+    return true;
+}
+
+/* All of them: which one has changed is not told. Ten times as long as that took it is not done again, so that
+ * somebody who sets thousands, one by one, leaves this thread time for its work; but no longer than
+ * SETTINGS_WAIT_MS, since it may have taken long because the whole machine stood still. */
+static void read_settings(struct webhook *w)
+{
+    int64_t began = timers_now(), wait = w->settings_ms - began;
+    if (wait > 0) {
+        const struct timeval tv = {.tv_sec = (time_t)(wait / 1000),
+                                   .tv_usec = (suseconds_t)(wait % 1000 * 1000)};
+        (void)event_add(w->settings, &tv); /* cannot fail: a timer's place was made with it */
+        return;
+    }
+    atomic_store(&w->settings_changed, false);
+    w->left_out = 0;
+    if (!read_hooks(w))
+        log_text(LOG_ERROR,
+                 "cannot read the settings of producer groups; CHECKURLs stay as they were");
+    if (w->left_out > 0)
+        log_event(LOG_WARN,
+                  "too many CHECKURLs for this `memory`, so some are not called: raise it, or ask these otherwise",
+                  " pgroups=%" PRIu32 " first=%s", w->left_out, w->left_out_name);
+    int64_t now = timers_now(), pause = 10 * (now - began);
+    w->settings_ms = now + (pause < SETTINGS_WAIT_MS ? pause : SETTINGS_WAIT_MS);
+}
+
+static void on_settings(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what, (void)arg; /* the turn looks */
 }
 
 /* ---- turns ---- */
+
+static void has_news(struct webhook_group *g, const struct news *news)
+{
+    g->seen = news->index;
+    webhook_group_pull(g);
+}
 
 static void hand_out_news(struct webhook *w, const struct news *news)
 {
     if (!news->index)
         return;
-    for (struct webhook_group *g = w->groups; g; g = g->next) {
-        bool ours = news->overflow;
-        for (uint32_t i = 0; i < news->n && !ours; i++)
-            ours = news->keys[i] == g->key;
-        if (!ours)
-            continue;
-        g->seen = news->index;
-        webhook_group_pull(g);
+    for (struct webhook_group *g = news->overflow ? w->groups : NULL; g; g = g->next)
+        has_news(g, news);
+    for (uint32_t i = 0; i < news->n && !news->overflow; i++) {
+        for (struct webhook_group *g = *bucket_of(w, news->keys[i]); g; g = g->next_key) {
+            if (g->key == news->keys[i])
+                has_news(g, news);
+        }
     }
 }
 
 static void free_gone(struct webhook *w)
 {
-    struct webhook_group **at = &w->groups;
-    while (*at) {
-        struct webhook_group *g = *at;
-        if (g->gone && webhook_group_idle(g)) {
-            *at = g->next;
-            webhook_group_free(g);
-        } else {
-            at = &g->next;
-        }
+    for (struct webhook_group *g = w->gone, *next; g; g = next) {
+        next = g->next;
+        if (!webhook_group_idle(g))
+            continue;
+        link_out(&w->gone, g);
+        webhook_group_free(g);
     }
 }
 
@@ -186,6 +255,8 @@ static void begin_stop(struct webhook *w)
         return;
     w->stopping = true;
     for (struct webhook_group *g = w->groups; g; g = g->next)
+        webhook_group_take_back(g);
+    for (struct webhook_group *g = w->gone; g; g = g->next)
         webhook_group_take_back(g);
 }
 
@@ -204,7 +275,7 @@ static void deliver(struct webhook *w)
         w->again = true;
     if (orders & ORDER_DRAIN)
         begin_stop(w);
-    if (!w->stopping && atomic_exchange(&w->settings_changed, false))
+    if (!w->stopping && atomic_load(&w->settings_changed))
         read_settings(w);
     free_gone(w);
 }
@@ -254,7 +325,8 @@ static bool make_parts(struct webhook *w)
         return false;
     w->wake = event_new(w->base, w->box.event_fd, EV_READ | EV_PERSIST, on_wake, w);
     w->resolver = resolver_new(w->base);
-    return w->wake && w->resolver && event_add(w->wake, NULL) == 0;
+    w->settings = evtimer_new(w->base, on_settings, w);
+    return w->wake && w->settings && w->resolver && event_add(w->wake, NULL) == 0;
 }
 
 struct webhook *webhook_new(struct server *s, char *err, size_t err_size)
@@ -271,6 +343,7 @@ struct webhook *webhook_new(struct server *s, char *err, size_t err_size)
         return NULL;
     }
     w->server = s;
+    w->room.config = s->config;
     w->allow = allow;
     w->client = (struct journal_client){.post = on_post, .news = on_news, .nudge = on_nudge};
     atomic_store(&w->settings_changed, true);
@@ -302,17 +375,25 @@ void webhook_join(struct webhook *w)
     w->runs = false;
 }
 
+static void free_all(struct webhook_group *g)
+{
+    for (struct webhook_group *next; g; g = next) {
+        next = g->next;
+        webhook_group_free(g);
+    }
+}
+
 void webhook_free(struct webhook *w)
 {
     if (!w)
         return;
-    for (struct webhook_group *g = w->groups, *next; g; g = next) {
-        next = g->next;
-        webhook_group_free(g);
-    }
+    free_all(w->groups);
+    free_all(w->gone);
     resolver_free(w->resolver);
     if (w->wake)
         event_free(w->wake);
+    if (w->settings)
+        event_free(w->settings);
     if (w->base)
         event_base_free(w->base);
     letters_fini(&w->letters);

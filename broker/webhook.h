@@ -13,8 +13,9 @@
  * answer. No group waits for another: each has its own pause, its own requests in flight
  * (webhook_concurrency a URL) and a place that others cannot take.
  *
- * Bounds: WEBHOOK_GROUPS_MAX groups; WEBHOOK_POSTS_MAX requests in flight, and one a group beyond;
- * of bodies what webhook_group.c says.
+ * Bounds: groups take a sixteenth of the setting `memory`, some hundred bytes each while nothing is due;
+ * WEBHOOK_POSTS_MAX requests are in flight, and one a group beyond, up to WEBHOOK_CALLS_MAX; bodies as
+ * webhook_room.h says.
  *
  * Threads: new, stop and free by the main thread; webhook_url_ok by any.
  */
@@ -23,8 +24,8 @@
 
 #include "broker/server.h"
 
-#define WEBHOOK_GROUPS_MAX 512
 #define WEBHOOK_POSTS_MAX 128
+#define WEBHOOK_CALLS_MAX 1024
 
 struct webhook;
 

@@ -24,6 +24,7 @@
 
 struct webhook_call {
     struct webhook_post post;
+    struct webhook_url url;
     char key[48];
     char signature[WEBHOOK_SIGNATURE_SIZE]; /* "": none */
     struct buf body;
@@ -233,6 +234,8 @@ struct webhook_call *webhook_call_new(const struct webhook_post *post, struct bu
     if (!call)
         return NULL;
     call->post = *post;
+    call->url = *post->url;
+    call->post.url = &call->url;
     snprintf(call->key, sizeof call->key, "%s", post->key);
     snprintf(call->signature, sizeof call->signature, "%s", post->signature ? post->signature : "");
     buf_init(&call->body, 0);

@@ -36,9 +36,9 @@ struct webhook_answer {
 struct webhook_post {
     struct event_base *base;
     struct resolver *resolver;
-    const struct webhook_allow *allow;
-    const struct webhook_url *url; /* must outlive the call, as the three above */
-    const char *key; /* Idempotency-Key; copied, as signature */
+    const struct webhook_allow *allow; /* must outlive the call, as the two above */
+    const struct webhook_url *url;
+    const char *key; /* Idempotency-Key; copied, as url and signature */
     const char *signature; /* NULL: none */
     int64_t timeout_ms;
     void (*done)(void *arg, const struct webhook_answer *answer); /* once, from the event loop */

@@ -6,12 +6,9 @@
  *     │                                                           │
  *     └── news, time, a request that ends ◄── decision, pause ◄───┘
  *
- * Room is what webhook_concurrency leaves of the URL (groups with the same URL share it), what
- * WEBHOOK_POSTS_MAX leaves, and what the bodies in flight leave: GROUP_BYTES_SOFT a group, and of all
- * groups a sixteenth of the setting `memory`. At the last two a group with nothing in flight still has
- * room for one. A group that finds none is `hungry`, and fed when a request or a CHECKS of anybody ends:
- * the room that a CHECKS had reserved may not have been needed. One CHECKS answers at most
- * REPLY_BYTES_SOFT and one transaction more.
+ * Room is what webhook_room.h says: at the URL, of places and of bytes in flight. A group that finds none
+ * stands in line, and pulls when a request or a CHECKS of anybody ends: the room that a CHECKS had reserved
+ * may not have been needed. One CHECKS answers at most REPLY_BYTES_SOFT and one transaction more.
  *
  * After a connection that failed there is a pause; behind it one request goes ahead alone, and only when
  * that one finds somebody do the others follow.
@@ -26,21 +23,17 @@
 #include "broker/timers.h"
 #include "broker/webhook_inner.h"
 #include "broker/webhook_sign.h"
+#include "protocol/text.h"
 
 #define PAUSE_MS_MIN 1000
 #define PAUSE_MS_MAX 60000
 #define BUSY_MS 1000
+#define EVENT_BYTES 128 /* about what libevent keeps of a timer */
 #define LOG_MS 10000 /* a line a group and so long */
-#define GROUP_BYTES_SOFT ((size_t)MIB(1))
 
 static struct metrics_cell *metrics_of(struct webhook_group *g)
 {
     return &g->webhook->server->webhook_metrics;
-}
-
-static struct slice name_of(const struct webhook_group *g)
-{
-    return buf_slice(&g->name);
 }
 
 /* ---- when to look again ---- */
@@ -70,12 +63,14 @@ static void tell(struct webhook_group *g, const char *text, const char *why)
 {
     int64_t now = timers_now();
     char quoted[256], url[256];
+    struct webhook_url u = {0};
     if (g->logged_ms && now - g->logged_ms < LOG_MS) {
         g->unlogged++;
         return;
     }
+    (void)webhook_url_parse(g->url, &u); /* of the URL no more than the host: the rest may be secret */
     log_event(LOG_WARN, text, " pgroup=%.*s url=%s reason=%s unlogged=%" PRIu32, (int)g->name.len,
-              (const char *)g->name.data, log_quote(g->url.authority, url, sizeof url),
+              (const char *)g->name.data, log_quote(u.authority, url, sizeof url),
               log_quote(why, quoted, sizeof quoted), g->unlogged);
     g->logged_ms = now;
     g->unlogged = 0;
@@ -177,7 +172,7 @@ static void set_down(struct webhook_group *g, bool down)
     struct members *members = g->webhook->server->members;
     if (g->down == down || g->gone)
         return;
-    g->down = down;
+    g->down = g->share.alone = down;
     if (down) {
         metrics_add(metrics_of(g), METRIC_WEBHOOKS_DOWN, 1);
         members_leave(members, g->key);
@@ -198,6 +193,7 @@ static void not_connected(struct webhook_group *g, struct ask ask, const char *w
         g->not_before_ms = now + g->pause_ms;
     }
     set_down(g, true);
+    room_judge(&g->webhook->room, &g->share, false);
     tell(g, "a CHECKURL cannot be reached; it is tried again, and no ask counts", why);
     unask(g->webhook, ask);
 }
@@ -208,6 +204,7 @@ static void reached(struct webhook_group *g, struct ask ask, const struct webhoo
     metrics_add(metrics_of(g), METRIC_CHECKS_HANDED, 1);
     metrics_add(metrics_of(g), METRIC_WEBHOOK_CALLS, 1);
     set_down(g, false);
+    room_judge(&g->webhook->room, &g->share, a->end == CALL_ANSWERED);
     g->not_before_ms = 0;
     enum command_id id = read_answer(a, &why);
     if (why)
@@ -222,29 +219,10 @@ static void posting_end(struct webhook_posting *p)
     if (p->next)
         p->next->prev = p->prev;
     g->n_postings--;
-    g->webhook->n_postings--;
-    g->bytes -= p->bytes;
-    g->webhook->bytes -= p->bytes;
+    room_give(&g->webhook->room, &g->share, 1);
+    room_bytes(&g->webhook->room, &g->share, 0, p->bytes);
     metrics_sub(metrics_of(g), METRIC_WEBHOOK_IN_FLIGHT, 1);
     free(p);
-}
-
-static void feed(struct webhook_group *g)
-{
-    bool hungry = g->hungry;
-    g->hungry = false;
-    if (hungry)
-        webhook_group_pull(g);
-}
-
-/* Room was made: for those that found none, the one behind this first. */
-static void feed_hungry(struct webhook_group *g)
-{
-    for (struct webhook_group *at = g->next; at; at = at->next)
-        feed(at);
-    for (struct webhook_group *at = g->webhook->groups; at != g; at = at->next)
-        feed(at);
-    feed(g);
 }
 
 static void on_answer(void *arg, const struct webhook_answer *answer)
@@ -257,7 +235,7 @@ static void on_answer(void *arg, const struct webhook_answer *answer)
     else
         reached(g, ask, answer);
     posting_end(p); /* last: who sees that it is no longer in flight sees what came of it */
-    feed_hungry(g);
+    room_feed(&g->webhook->room, g);
 }
 
 static struct webhook_call *call_new(struct webhook_posting *p, struct buf *body)
@@ -266,13 +244,15 @@ static struct webhook_call *call_new(struct webhook_posting *p, struct buf *body
     struct webhook *w = g->webhook;
     char key[48], signature[WEBHOOK_SIGNATURE_SIZE] = "";
     snprintf(key, sizeof key, "%" PRIu64 "-%" PRIu32, p->ask.txid, p->ask.attempt);
-    if (g->secret.len && !webhook_sign(buf_slice(&g->secret), buf_slice(body), signature))
+    struct webhook_url url;
+    if (!webhook_url_parse(g->url, &url) ||
+        (g->secret.len && !webhook_sign(g->secret, buf_slice(body), signature)))
         return NULL;
     const struct webhook_post post = {
         .base = w->base,
         .resolver = w->resolver,
         .allow = w->allow,
-        .url = &g->url,
+        .url = &url,
         .key = key,
         .signature = g->secret.len ? signature : NULL,
         .timeout_ms = config_num(w->server->config, SET_webhook_timeout),
@@ -290,9 +270,7 @@ static void posting_add(struct webhook_posting *p)
         p->next->prev = p;
     g->postings = p;
     g->n_postings++;
-    g->webhook->n_postings++;
-    g->bytes += p->bytes;
-    g->webhook->bytes += p->bytes;
+    room_bytes(&g->webhook->room, &g->share, p->bytes, 0);
     metrics_add(metrics_of(g), METRIC_WEBHOOK_IN_FLIGHT, 1);
 }
 
@@ -318,31 +296,7 @@ static bool post(struct webhook_group *g, const struct check *check)
 
 /* ---- pulling ---- */
 
-static uint32_t used_of_url(const struct webhook_group *g)
-{
-    uint32_t used = 0;
-    for (const struct webhook_group *at = g->webhook->groups; at; at = at->next) {
-        if (strcmp(at->url.authority, g->url.authority) == 0 &&
-            strcmp(at->url.target, g->url.target) == 0)
-            used += at->n_postings + at->wanted;
-    }
-    return used;
-}
-
-static uint32_t room_of(const struct webhook_group *g)
-{
-    const struct webhook *w = g->webhook;
-    const struct config *c = w->server->config;
-    uint32_t most = (uint32_t)config_num(c, SET_webhook_concurrency), used = used_of_url(g);
-    uint32_t all = w->n_postings + w->wanted;
-    size_t bytes_max = (size_t)config_num(c, SET_memory) / 16;
-    if (used >= most || g->bytes >= GROUP_BYTES_SOFT)
-        return 0;
-    if (g->down || all >= WEBHOOK_POSTS_MAX || w->bytes >= bytes_max)
-        return g->n_postings == 0 ? 1 : 0;
-    return most - used < WEBHOOK_POSTS_MAX - all ? most - used : WEBHOOK_POSTS_MAX - all;
-}
-
+/* Each check that is POSTed keeps one of the places that were taken for them. */
 static void take(struct webhook_group *g, struct slice reply)
 {
     struct check_list list;
@@ -364,31 +318,38 @@ static void take(struct webhook_group *g, struct slice reply)
     }
 }
 
-static void pulled_nothing(struct webhook_group *g, const struct entry *e)
+/* True: news came meanwhile. */
+static bool pulled_nothing(struct webhook_group *g, const struct entry *e)
 {
-    if (g->seen >= e->index) {
-        webhook_group_pull(g); /* news came meanwhile */
-    } else if (e->out.retry_at_ms) {
+    if (g->seen >= e->index)
+        return true;
+    if (e->out.retry_at_ms) {
         int64_t delay = e->out.retry_at_ms - journal_now_ms(g->webhook->server->journal);
         look_again(g, delay > 0 ? delay : 1);
     }
+    return false;
 }
 
 static void pulled(struct journal_client *owner, struct entry *e)
 {
     struct webhook_group *g = e->arg;
+    bool more = false;
     (void)owner;
-    g->webhook->wanted -= g->wanted;
+    uint32_t wanted = g->wanted, before = g->n_postings;
     g->wanted = 0;
+    room_pulled(&g->webhook->room);
     if (e->fate != ST_OK || reply_is_error(buf_slice(&e->out.reply), NULL)) {
         look_again(g, BUSY_MS);
     } else if (e->out.nothing) {
-        pulled_nothing(g, e);
+        more = pulled_nothing(g, e);
     } else {
         take(g, buf_slice(&e->out.reply));
-        webhook_group_pull(g);
+        more = true;
     }
-    feed_hungry(g); /* it may have got less than it had room for */
+    room_give(&g->webhook->room, &g->share, wanted - (g->n_postings - before));
+    if (more)
+        webhook_group_pull(g);
+    room_feed(&g->webhook->room, g); /* it may have got less than it had room for */
     entry_free(e);
 }
 
@@ -402,9 +363,8 @@ void webhook_group_pull(struct webhook_group *g)
         look_again(g, pause_ms);
         return;
     }
-    uint32_t room = room_of(g);
-    g->hungry = room == 0;
-    if (g->hungry)
+    uint32_t room = room_take(&w->room, g);
+    if (room == 0)
         return; /* until something ends */
     char text[12];
     snprintf(text, sizeof text, "%" PRIu32, room);
@@ -412,51 +372,73 @@ void webhook_group_pull(struct webhook_group *g)
     struct command cmd = {.info = command_info(CMD_CHECKS),
                           .n_pos = 1,
                           .n_opt = 1,
-                          .pos = {name_of(g)},
+                          .pos = {g->name},
                           .opt = &count,
                           .has = OPT(COUNT)};
     if (!webhook_submit(w, &cmd, pulled, g)) {
+        room_pulled(&w->room);
+        room_give(&w->room, &g->share, room);
         look_again(g, BUSY_MS);
         return;
     }
     g->wanted = room;
-    w->wanted += room;
 }
 
 /* ---- birth and death ---- */
 
 void webhook_group_free(struct webhook_group *g)
 {
+    if (g->share.url)
+        room_leave(&g->webhook->room, g);
     if (g->again)
         event_free(g->again);
-    buf_free(&g->name);
-    buf_free(&g->url_text);
-    buf_free(&g->secret);
     free(g);
 }
 
-struct webhook_group *webhook_group_new(struct webhook *w, struct slice name, struct slice url,
-                                        struct slice secret)
+size_t webhook_group_size(const struct pgroup_hook *hook)
 {
-    struct webhook_group *g = calloc(1, sizeof *g);
+    return sizeof(struct webhook_group) + EVENT_BYTES + hook->pgroup.len + hook->url.len + hook->secret.len;
+}
+
+static struct slice put_text(uint8_t **at, struct slice text)
+{
+    uint8_t *to = *at;
+    if (text.len)
+        memcpy(to, text.data, text.len);
+    *at += text.len;
+    return slice_of(to, text.len);
+}
+
+/* URLs that differ only in how they are written are one. */
+static uint64_t url_key(const struct webhook_url *url)
+{
+    char text[sizeof url->authority + sizeof url->target];
+    snprintf(text, sizeof text, "%s%s", url->authority, url->target);
+    return text_hash(slice_str(text));
+}
+
+struct webhook_group *webhook_group_new(struct webhook *w, const struct pgroup_hook *hook)
+{
+    struct webhook_url url;
+    size_t size = webhook_group_size(hook);
+    struct webhook_group *g = calloc(1, size - EVENT_BYTES);
     if (!g)
         return NULL;
+    uint8_t *at = g->text;
     g->webhook = w;
-    g->key = news_key(NEWS_PGROUP, name, slice_of(NULL, 0));
+    g->size = size;
+    g->key = news_key(NEWS_PGROUP, hook->pgroup, slice_of(NULL, 0));
     g->again_ms = INT64_MAX;
-    buf_init(&g->name, 0);
-    buf_init(&g->url_text, 0);
-    buf_init(&g->secret, 0);
-    buf_put_slice(&g->name, name);
-    buf_put_slice(&g->url_text, url);
-    buf_put_slice(&g->secret, secret);
+    g->name = put_text(&at, hook->pgroup);
+    g->url = put_text(&at, hook->url);
+    g->secret = put_text(&at, hook->secret);
     g->again = evtimer_new(w->base, on_again, g);
-    bool made = g->again && !g->name.failed && !g->url_text.failed && !g->secret.failed;
-    if (made && webhook_url_parse(url, &g->url)) {
+    bool parsed = webhook_url_parse(g->url, &url);
+    if (parsed && g->again && room_join(&w->room, &g->share, url_key(&url))) {
         members_join(w->server->members, g->key);
         return g;
     }
-    tell(g, "this CHECKURL cannot be used", made ? "it is no URL" : "no memory");
+    tell(g, "this CHECKURL cannot be used", parsed ? "no memory" : "it is no URL");
     webhook_group_free(g);
     return NULL;
 }

@@ -12,9 +12,12 @@
 #include "broker/mailbox.h"
 #include "broker/webhook.h"
 #include "broker/webhook_call.h"
+#include "broker/webhook_room.h"
 #include "protocol/limits.h"
+#include "storage/query.h"
 
-#define WATCH_BITS 4096
+#define WATCH_BITS 65536
+#define GROUP_BUCKETS 4096
 
 struct webhook_group;
 
@@ -28,18 +31,19 @@ struct webhook_posting {
 };
 
 /* A producer group with a CHECKURL. Its settings never change: another URL or secret is another group,
- * and this one ends (`gone`) when its last request and its last CHECKS have. */
+ * and this one ends (`gone`) when its last request and its last CHECKS have. While nothing is due this is all
+ * there is of it: some hundred bytes, no connection. */
 struct webhook_group {
     struct webhook *webhook;
-    struct webhook_group *next;
+    struct webhook_group *prev, *next; /* of those that are there, or gone */
+    struct webhook_group *next_key;    /* in its bucket, while it is not gone */
     uint64_t key; /* of its news */
-    struct webhook_url url;
-    struct buf name, url_text, secret;
+    struct slice name, url, secret; /* in text */
+    size_t size; /* what it counts for against the bound of groups */
     struct webhook_posting *postings;
     uint32_t n_postings;
     uint32_t wanted; /* by the CHECKS that is under way; 0: none is */
-    bool hungry; /* found no room: pulls as soon as something ends */
-    size_t bytes; /* of the bodies in flight */
+    struct room_share share;
     uint64_t seen; /* index of the newest news of it */
     bool listed; /* while settings are read: it is still there */
     bool gone;
@@ -51,6 +55,7 @@ struct webhook_group {
     int64_t logged_ms;
     uint32_t unlogged;
     bool redirect_logged;
+    uint8_t text[];
 };
 
 struct webhook {
@@ -62,10 +67,14 @@ struct webhook {
     struct event *wake;
     struct mailbox box;
     struct letters letters;
-    struct webhook_group *groups; /* those that are gone, too */
-    uint32_t n_groups; /* that are not gone */
-    uint32_t n_postings, wanted; /* of all groups */
-    size_t bytes;
+    struct webhook_group *groups, *gone;
+    struct webhook_group *by_key[GROUP_BUCKETS];
+    size_t group_bytes; /* of those that are not gone */
+    uint32_t left_out; /* found no memory when settings were read the last time ... */
+    char left_out_name[NAME_BYTES_MAX + 1]; /* ... and the first of them */
+    struct room room;
+    struct event *settings; /* read them again */
+    int64_t settings_ms; /* monotonic: not before this */
     uint32_t in_flight; /* entries that the journal has */
     bool again; /* the journal wants another turn */
     bool stopping;
@@ -86,8 +95,10 @@ bool webhook_submit(struct webhook *w, const struct command *cmd,
 /* ---- webhook_group.c ---- */
 
 /* NULL: no memory, or the URL is none (a setting of an older release). */
-struct webhook_group *webhook_group_new(struct webhook *w, struct slice name, struct slice url,
-                                        struct slice secret);
+struct webhook_group *webhook_group_new(struct webhook *w, const struct pgroup_hook *hook);
+
+/* Bytes of memory that it takes. */
+size_t webhook_group_size(const struct pgroup_hook *hook);
 
 /* Ends it: now, or with the last thing that is under way. */
 void webhook_group_retire(struct webhook_group *g);

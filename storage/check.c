@@ -180,7 +180,7 @@ static void checks_scan(struct checks *c)
 /* Nothing was due: when to come again. */
 static int64_t checks_retry(const struct checks *c)
 {
-    if (c->st->meta.pending == 0)
+    if (c->pgroup->open.pending == 0)
         return 0;
     return c->next_ms ? c->next_ms : c->stamp->now_ms + LOOKAHEAD_MS;
 }

@@ -56,7 +56,7 @@ class Service:
 
         class Listener(http.server.ThreadingHTTPServer):
             daemon_threads = True
-            request_queue_size = 256
+            request_queue_size = 4096
             allow_reuse_address = True
 
             def handle_error(self, request, client_address):
@@ -371,6 +371,68 @@ def test_a_dead_one_delays_nobody():
         c.call("PGROUP", "DELETE", dead)
         for t in stuck:
             c.call("ROLLBACK", t)
+    service.close()
+
+
+def set_urls(c, pgroups, url):
+    """Each its own CHECKURL, url/<pgroup>."""
+    for pgroup in pgroups:
+        c.send("PGROUP", "SET", pgroup, "CHECKURL", f"{url}/{pgroup}")
+    assert {c.read() for _ in pgroups} == {"OK"}
+
+
+def halfs(c, pgroups):
+    for pgroup in pgroups:
+        c.send("HALF", pgroup, "t", "body")
+    return [c.read().decode() for _ in pgroups]
+
+
+def test_thousands_of_groups():
+    """Each with a URL of its own, all due at once; then again, when each has answered before."""
+    service, pgroups = Service(lambda asked: "commit"), [f"many{i}" for i in range(2000)]
+    with Broker(*FLAGS) as own:
+        c = own.text()
+        set_urls(c, pgroups, service.url)
+        for _ in range(2):
+            for txid in halfs(c, pgroups):
+                until_state(c, txid, b"committed")
+        asked = sorted(a.path for a in service.asked)
+        assert asked == sorted(f"/check/{p}" for p in pgroups * 2)
+    service.close()
+
+
+def test_hundreds_of_dead_ones_delay_nobody():
+    """More than there are places for: who answered the last time is asked all the same."""
+    service, dead = Service(lambda asked: "commit"), [f"dead{i}" for i in range(1100)]
+    with socket.create_server(("127.0.0.1", 0), backlog=4096) as hole, Broker(*FLAGS) as own:
+        c = own.text()
+        c.call("PGROUP", "SET", "alive", "CHECKURL", service.url)
+        until_state(c, half(c, "alive"), b"committed")
+        set_urls(c, dead, f"http://127.0.0.1:{hole.getsockname()[1]}")
+        stuck = halfs(c, dead)
+        for _ in range(20):
+            until_state(c, half(c, "alive"), b"committed")
+        eventually(lambda: sum(info(c, t)["checks"] for t in stuck) == 512, "half of all places are taken")
+        for _ in range(20):
+            until_state(c, half(c, "alive"), b"committed")
+    service.close()
+
+
+def test_more_groups_than_memory():
+    service, pgroups = Service(lambda asked: "commit"), [f"long{i:03}" for i in range(500)]
+    with Broker(*FLAGS, "--memory", "16MiB") as own:
+        c = own.text()
+        set_urls(c, pgroups, service.url + "/" + "x" * 1950)
+        txids = dict(zip(pgroups, halfs(c, pgroups), strict=True))
+        eventually(lambda: b"too many CHECKURLs" in own.read_log(), "the log says so")
+        left = lambda: [p for p in pgroups if info(c, txids[p])["state"] == b"pending"]  # noqa: E731
+        eventually(lambda: int(transactions(c)["producer_groups_unserved"]) == len(left()), "INFO says so")
+        first = left()
+        assert 50 < len(first) < 250 and members_of(c, first[0]) == 0, len(first)
+        for pgroup in pgroups:
+            if pgroup not in first:
+                c.call("PGROUP", "DELETE", pgroup)
+        eventually(lambda: not left(), "there is room for the others now")
     service.close()
 
 

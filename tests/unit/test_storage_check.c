@@ -249,6 +249,10 @@ static void when_to_come_again(void **state)
     store_add(s, "CHECKS pg");
     assert_true(store_outcome(s, 0)->nothing && store_outcome(s, 0)->retry_at_ms == 0);
     assert_true(store_write(s));
+    (void)store_do(s, "HALF other t a CHECKIN 1h"); /* is no reason to look again */
+    store_add(s, "CHECKS pg");
+    assert_true(store_outcome(s, 0)->nothing && store_outcome(s, 0)->retry_at_ms == 0);
+    assert_true(store_write(s));
     half(s, "CHECKIN 200");
     assert_int_equal(s->fx.n_keys, 1); /* a taker that waits for ever hears of it */
     store_add(s, "CHECKS pg");
