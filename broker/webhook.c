@@ -325,8 +325,9 @@ static bool make_parts(struct webhook *w)
         return false;
     w->wake = event_new(w->base, w->box.event_fd, EV_READ | EV_PERSIST, on_wake, w);
     w->resolver = resolver_new(w->base);
+    w->pool = pool_new(w->base);
     w->settings = evtimer_new(w->base, on_settings, w);
-    return w->wake && w->settings && w->resolver && event_add(w->wake, NULL) == 0;
+    return w->wake && w->settings && w->resolver && w->pool && event_add(w->wake, NULL) == 0;
 }
 
 struct webhook *webhook_new(struct server *s, char *err, size_t err_size)
@@ -389,6 +390,7 @@ void webhook_free(struct webhook *w)
         return;
     free_all(w->groups);
     free_all(w->gone);
+    pool_free(w->pool);
     resolver_free(w->resolver);
     if (w->wake)
         event_free(w->wake);

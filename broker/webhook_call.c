@@ -5,19 +5,26 @@
  *   there, never inside their own callbacks. `deadline` bounds the whole.
  *
  * Whether a request was handed over is seen at the connection's output: bytes that have left it.
+ *
+ * A connection that waited for work may have died unseen: the other side closed it a moment ago, and what
+ * was sent went nowhere. Where one that was used before breaks without a byte of an answer, the same
+ * request is sent at once on a new one, once, and that one counts. The service may have read the first
+ * one all the same; but an ask is a question, which changes nothing with the broker until it is
+ * answered, and both carry the same Idempotency-Key, which is how a service knows them as one. A time-out
+ * is no such break: somebody may be at work on it.
  */
 #include "broker/webhook_call.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <event2/buffer.h>
-#include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
+#include <event2/http_struct.h>
 #include <event2/keyvalq_struct.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "broker/webhook_sign.h"
 #include "halfmq_version.h"
@@ -32,8 +39,12 @@ struct webhook_call {
     struct lookup *lookup;
     struct sockaddr_storage addresses[WEBHOOK_ADDRESSES_MAX];
     unsigned n_addresses, at; /* at: the next one to try */
-    struct evhttp_connection *connection;
+    struct link *link; /* NULL: not begun, or between two */
+    bool waited; /* link waited in the pool before */
+    bool begun;  /* the request was put on link */
     bool sent; /* bytes of the request have left */
+    bool broke; /* the connection ended before an answer was whole */
+    bool keep; /* the service keeps it open */
     bool over; /* step has nothing to try any more */
     int status; /* 0: no answer */
     struct buf answer;
@@ -42,9 +53,9 @@ struct webhook_call {
 
 static void disconnect(struct webhook_call *call)
 {
-    if (call->connection)
-        evhttp_connection_free(call->connection); /* its request, too */
-    call->connection = NULL;
+    if (call->link)
+        link_free(call->link);
+    call->link = NULL;
 }
 
 void webhook_call_free(struct webhook_call *call)
@@ -82,6 +93,8 @@ static void go_on(struct webhook_call *call, const char *why)
     event_active(call->step, EV_TIMEOUT, 0);
 }
 
+static void on_found(void *arg, const struct evutil_addrinfo *addresses, const char *why);
+
 /* ---- the request ---- */
 
 static const char *text_of(enum evhttp_request_error error)
@@ -101,6 +114,14 @@ static void on_error(enum evhttp_request_error error, void *arg)
 {
     struct webhook_call *call = arg;
     call->why = text_of(error);
+    call->broke = error == EVREQ_HTTP_EOF || error == EVREQ_HTTP_BUFFER_ERROR;
+}
+
+/* HTTP/1.1 keeps a connection open unless it says otherwise, which libevent obeys; 1.0 has to say so. */
+static bool keeps_open(struct evhttp_request *req)
+{
+    const char *said = evhttp_find_header(evhttp_request_get_input_headers(req), "Connection");
+    return req->major > 1 || req->minor > 0 || (said && strcasecmp(said, "keep-alive") == 0);
 }
 
 /* req NULL: on_error has said why. Status 0: there was no connection. */
@@ -109,6 +130,7 @@ static void on_answer(struct evhttp_request *req, void *arg)
     struct webhook_call *call = arg;
     call->status = req ? evhttp_request_get_response_code(req) : 0;
     if (call->status) {
+        call->keep = keeps_open(req);
         struct evbuffer *in = evhttp_request_get_input_buffer(req);
         size_t n = evbuffer_get_length(in);
         uint8_t *room = buf_room(&call->answer, n);
@@ -118,21 +140,12 @@ static void on_answer(struct evhttp_request *req, void *arg)
     go_on(call, call->why ? NULL : "cannot connect");
 }
 
-static void on_output(struct evbuffer *buffer, const struct evbuffer_cb_info *info, void *arg)
-{
-    struct webhook_call *call = arg;
-    (void)buffer;
-    if (info->n_deleted > 0)
-        call->sent = true;
-}
-
 static bool put_headers(struct webhook_call *call, struct evhttp_request *req)
 {
     struct evkeyvalq *h = evhttp_request_get_output_headers(req);
     return evhttp_add_header(h, "Host", call->post.url->authority) == 0 &&
            evhttp_add_header(h, "User-Agent", "halfmq/" HALFMQ_VERSION) == 0 &&
            evhttp_add_header(h, "Content-Type", "application/json") == 0 &&
-           evhttp_add_header(h, "Connection", "close") == 0 &&
            evhttp_add_header(h, "Idempotency-Key", call->key) == 0 &&
            (!call->signature[0] ||
             evhttp_add_header(h, "X-HalfMQ-Signature", call->signature) == 0);
@@ -152,49 +165,42 @@ static struct evhttp_request *request_new(struct webhook_call *call)
     return NULL;
 }
 
-static struct evhttp_connection *connection_new(struct webhook_call *call, const char *host,
-                                                const char *port)
+/* Puts the request on the link. False: not even begun. */
+static bool begin(struct webhook_call *call)
 {
-    struct bufferevent *bev = bufferevent_socket_new(call->post.base, -1, BEV_OPT_CLOSE_ON_FREE);
-    if (!bev)
-        return NULL;
-    struct evhttp_connection *c = evhttp_connection_base_bufferevent_new(
-        call->post.base, NULL, bev, host, (uint16_t)strtoul(port, NULL, 10));
-    if (!c) {
-        bufferevent_free(bev);
-        return NULL;
-    }
     const struct timeval timeout = {.tv_sec = (time_t)(call->post.timeout_ms / 1000 + 1)};
-    evhttp_connection_set_timeout_tv(c, &timeout);
-    evhttp_connection_set_retries(c, 0);
-    evhttp_connection_set_max_headers_size(c, WEBHOOK_ANSWER_HEADERS_MAX);
-    evhttp_connection_set_max_body_size(c, WEBHOOK_ANSWER_BODY_MAX);
-    evbuffer_add_cb(bufferevent_get_output(bev), on_output, call);
-    return c;
+    struct evhttp_request *req = call->link->closed ? NULL : request_new(call);
+    call->begun = true;
+    if (!req)
+        return false;
+    evhttp_connection_set_timeout_tv(call->link->http, &timeout); /* behind our own deadline */
+    return evhttp_make_request(call->link->http, req, EVHTTP_REQ_POST, call->post.url->target) == 0;
 }
 
-/* False: not even begun. */
 static bool connect_to(struct webhook_call *call, const struct sockaddr_storage *to)
 {
-    char host[NI_MAXHOST], port[NI_MAXSERV];
-    if (getnameinfo((const struct sockaddr *)to, sizeof *to, host, sizeof host, port, sizeof port,
-                    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-        return false;
-    call->connection = connection_new(call, host, port);
-    struct evhttp_request *req = call->connection ? request_new(call) : NULL;
-    return req &&
-           evhttp_make_request(call->connection, req, EVHTTP_REQ_POST, call->post.url->target) == 0;
+    call->link = link_new(call->post.pool, call->post.url->authority, (const struct sockaddr *)to, sizeof *to);
+    return call->link && begin(call);
+}
+
+static void look_up(struct webhook_call *call)
+{
+    const struct webhook_url *url = call->post.url;
+    call->lookup = resolver_find(call->post.resolver, url->host, url->port, on_found, call);
 }
 
 /* ---- steps ---- */
 
-static void on_step(evutil_socket_t fd, short what, void *arg)
+/* One that waited and turned out to be dead: from the start, on a new one. */
+static void start_afresh(struct webhook_call *call)
 {
-    struct webhook_call *call = arg;
-    (void)fd, (void)what;
-    bool sent = call->sent;
-    disconnect(call); /* what it throws away has not left */
-    call->sent = sent;
+    call->waited = call->broke = call->sent = false;
+    call->why = NULL;
+    look_up(call);
+}
+
+static void go_on_from(struct webhook_call *call)
+{
     if (call->over || call->status || call->sent || call->at == call->n_addresses) {
         finish(call);
         return;
@@ -203,12 +209,33 @@ static void on_step(evutil_socket_t fd, short what, void *arg)
         go_on(call, "cannot connect");
 }
 
+static void on_step(evutil_socket_t fd, short what, void *arg)
+{
+    struct webhook_call *call = arg;
+    struct link *l = call->link;
+    (void)fd, (void)what;
+    if (l && !call->begun && !call->over && begin(call))
+        return; /* the one that waited */
+    bool dead = call->waited && !call->over && !call->status && !l->heard &&
+                (call->broke || !l->sent);
+    call->sent = l && l->sent;
+    if (call->status && call->keep) {
+        call->link = NULL;
+        pool_give(l);
+    }
+    disconnect(call);
+    if (dead)
+        start_afresh(call);
+    else
+        go_on_from(call);
+}
+
 static void on_deadline(evutil_socket_t fd, short what, void *arg)
 {
     struct webhook_call *call = arg;
     (void)fd, (void)what;
     call->over = true;
-    go_on(call, call->sent     ? "no answer in time"
+    go_on(call, call->link && call->link->sent ? "no answer in time"
                 : call->lookup ? "the host's name was not found in time"
                                : "no connection in time");
 }
@@ -250,6 +277,11 @@ struct webhook_call *webhook_call_new(const struct webhook_post *post, struct bu
     }
     call->body = *body;
     *body = (struct buf){.cap = body->cap};
-    call->lookup = resolver_find(post->resolver, post->url->host, post->url->port, on_found, call);
+    call->link = pool_take(post->pool, call->url.authority);
+    call->waited = call->link != NULL;
+    if (call->waited)
+        go_on(call, NULL);
+    else
+        look_up(call);
     return call;
 }

@@ -1,6 +1,6 @@
 /*
- * webhook_call.h: one POST to one URL, and what came of it. With http.c the only file that knows
- * libevent's HTTP.
+ * webhook_call.h: one POST to one URL, and what came of it. With http.c and webhook_pool.c the only file that
+ * knows libevent's HTTP.
  *
  *   name ──► addresses ──► allowed? ──► connect ──► POST ──► answer, cut at its bound
  *     │          │             │           │          │         │
@@ -9,7 +9,8 @@
  *          anything; the next address is tried first) └──► CALL_UNANSWERED: handed over, but no
  *                                                          whole answer in time, or too long
  *
- * A connection is used once. Redirects are not followed: the answer is what it is. The whole, names
+ * A connection that waits from an earlier call is taken first, and one whose service keeps it open waits
+ * afterwards (webhook_pool.h). Redirects are not followed: the answer is what it is. The whole, names
  * included, takes no longer than timeout_ms.
  */
 #ifndef HALFMQ_BROKER_WEBHOOK_CALL_H
@@ -17,6 +18,7 @@
 
 #include "broker/webhook_allow.h"
 #include "broker/webhook_dns.h"
+#include "broker/webhook_pool.h"
 #include "protocol/buf.h"
 #include "protocol/limits.h"
 
@@ -36,7 +38,8 @@ struct webhook_answer {
 struct webhook_post {
     struct event_base *base;
     struct resolver *resolver;
-    const struct webhook_allow *allow; /* must outlive the call, as the two above */
+    struct pool *pool;
+    const struct webhook_allow *allow; /* must outlive the call, as the three above */
     const struct webhook_url *url;
     const char *key; /* Idempotency-Key; copied, as url and signature */
     const char *signature; /* NULL: none */

@@ -251,6 +251,7 @@ static struct webhook_call *call_new(struct webhook_posting *p, struct buf *body
     const struct webhook_post post = {
         .base = w->base,
         .resolver = w->resolver,
+        .pool = w->pool,
         .allow = w->allow,
         .url = &url,
         .key = key,

@@ -64,6 +64,7 @@ struct webhook {
     struct webhook_allow *allow;
     struct event_base *base;
     struct resolver *resolver;
+    struct pool *pool;
     struct event *wake;
     struct mailbox box;
     struct letters letters;

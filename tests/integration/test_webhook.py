@@ -37,13 +37,26 @@ class Asked:
 
 class Service:
     """An HTTP server on its own thread. answer(asked) gives a word, or (status, bytes), or
-    (status, bytes, headers); it runs in a thread of the request."""
+    (status, bytes, headers); it runs in a thread of the request. By HTTP/1.1 it keeps connections open."""
 
-    def __init__(self, answer, port=0):
-        self.asked, self.lock = [], threading.Lock()
+    def __init__(self, answer, port=0, protocol="HTTP/1.0"):
+        self.asked, self.lock, self.connections, self.ended = [], threading.Lock(), 0, 0
         service = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = protocol
+            disable_nagle_algorithm = True
+
+            def setup(self):
+                super().setup()
+                with service.lock:
+                    service.connections += 1
+
+            def finish(self):
+                super().finish()
+                with service.lock:
+                    service.ended += 1
+
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 asked = Asked(self.path, self.headers, body)
@@ -434,6 +447,106 @@ def test_more_groups_than_memory():
                 c.call("PGROUP", "DELETE", pgroup)
         eventually(lambda: not left(), "there is room for the others now")
     service.close()
+
+
+def test_a_service_that_keeps_connections():
+    """One after the other goes by the same connection; at once, by no more than there may be at once."""
+    service, c, pgroups = Service(lambda asked: "commit", protocol="HTTP/1.1"), broker.text(), [a_group(), a_group()]
+    for pgroup in pgroups:  # they share it, though their paths differ
+        c.call("PGROUP", "SET", pgroup, "CHECKURL", f"{service.url}/{pgroup}")
+    for i in range(50):
+        until_state(c, half(c, pgroups[i % 2]), b"committed")
+    assert len(service.asked) == 50 and service.connections < 10, service.connections
+    for txid in halfs(c, pgroups * 100):
+        until_state(c, txid, b"committed")
+    assert len(service.asked) == 250 and service.connections < 100, service.connections
+    eventually(lambda: service.ended == service.connections, "those that are idle are closed")
+    service.close()
+
+
+def test_a_service_that_closes():
+    """By either way of saying so: a connection is used once, and nothing is asked twice."""
+    for protocol, headers in (("HTTP/1.0", {}), ("HTTP/1.1", {"Connection": "close"})):
+        def answer(asked):
+            return (200, b'{"decision":"commit"}', headers)
+        service, c, pgroup = Service(answer, protocol=protocol), broker.text(), a_group()
+        c.call("PGROUP", "SET", pgroup, "CHECKURL", service.url)
+        for _ in range(20):
+            until_state(c, half(c, pgroup), b"committed")
+        assert len(service.asked) == service.connections == 20
+        service.close()
+
+
+class Script:
+    """A service that is told for each connection how many requests it answers, and what it does with the
+    next one: "hang up" before it reads, "swallow" it and hang up, "garble" the answer. Then it closes."""
+
+    ANSWER = b'HTTP/1.1 200 OK\r\nContent-Length: 21\r\n\r\n{"decision":"commit"}'
+
+    def __init__(self, *plan):
+        self.plan, self.keys = list(plan), []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}/"
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def request(self, s):
+        data = b""
+        while b"\r\n\r\n" not in data:
+            data += s.recv(65536)
+        head, body = data.split(b"\r\n\r\n", 1)
+        left = int(re.search(rb"(?i)content-length: (\d+)", head).group(1)) - len(body)
+        while left > 0:
+            left -= len(s.recv(left))
+        self.keys.append(re.search(rb"Idempotency-Key: (\S+)", head).group(1).decode())
+
+    def run(self):
+        while self.plan:
+            answers, then = self.plan.pop(0)
+            with self.listener.accept()[0] as s:
+                for _ in range(answers):
+                    self.request(s)
+                    s.sendall(self.ANSWER)
+                if then == "hang up":
+                    continue
+                self.request(s)
+                if then == "garble":
+                    s.sendall(b"HTTP/1.1 2")
+        self.listener.close()
+
+
+def test_a_connection_that_dies_meanwhile():
+    """Closed while it waited, or when it had taken the next request: asked at once on a new one, under the
+    same key. No failure is counted, and there is no pause."""
+    c, pgroup, script = broker.text(), a_group(), Script((1, "hang up"), (2, "swallow"), (1, "swallow"), (1, "hang up"))
+    quiet()
+    before = [metric("halfmq_webhook_failures_total"), metric("halfmq_webhook_undecided_total")]
+    c.call("PGROUP", "SET", pgroup, "CHECKURL", script.url)
+    txids = []
+    for _ in range(5):
+        txids.append(half(c, pgroup))
+        until_state(c, txids[-1], b"committed")
+        assert info(c, txids[-1])["checks"] == 1
+    one, two, three, four, five = (f"{t}-1" for t in txids)
+    assert script.keys == [one, two, three, four, four, five, five], script.keys
+    quiet()
+    assert [metric("halfmq_webhook_failures_total"), metric("halfmq_webhook_undecided_total")] == before
+    c.call("PGROUP", "DELETE", pgroup)
+
+
+def test_a_connection_that_dies_answering():
+    """Half an answer is none, and it was somebody's: it counts, and is not asked again at once."""
+    c, pgroup, script = broker.text(), a_group(), Script((1, "garble"), (1, "hang up"))
+    quiet()
+    before = metric("halfmq_webhook_undecided_total")
+    c.call("PGROUP", "SET", pgroup, "CHECKURL", script.url)
+    until_state(c, half(c, pgroup), b"committed")
+    txid = half(c, pgroup)
+    eventually(lambda: metric("halfmq_webhook_undecided_total") == before + 1, "it counts")
+    assert (info(c, txid)["state"], info(c, txid)["checks"]) == (b"pending", 1)
+    c.call("TXN", "EXTEND", txid, 0)
+    until_state(c, txid, b"committed")
+    assert script.keys[1:] == [f"{txid}-1", f"{txid}-2"]
+    c.call("PGROUP", "DELETE", pgroup)
 
 
 def test_deleted_settings():
