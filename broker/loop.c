@@ -35,7 +35,9 @@
 #include "broker/loop_inner.h"
 
 #define GATHER_QUIET_NS INT64_C(40000)
-#define GATHER_MISSES_MAX 7
+#define LINGER_NS INT64_C(60000)
+#define LINGER_GROUP 8 /* commands a group: with fewer, clients are few, and a processor is worth more */
+#define MISSES_MAX 7
 #define ROUNDS_MAX 8
 #define SWEEP_S 5
 
@@ -237,6 +239,7 @@ static void deliver(struct loop *l)
         n++;
         e->done(&l->client, e);
     }
+    l->answered = l->answered || n > 0;
     if (n > l->gather_target)
         l->gather_target = n;
     else if (n)
@@ -354,6 +357,20 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
     entry_pool_trim(&l->entries, false);
 }
 
+static bool may_try(struct patience *p)
+{
+    if (p->skip == 0)
+        return true;
+    p->skip--;
+    return false;
+}
+
+static void learn(struct patience *p, bool hit)
+{
+    p->misses = hit ? 0 : p->misses + (p->misses < MISSES_MAX);
+    p->skip = hit ? 0 : 1u << p->misses;
+}
+
 /* Looks at the sockets until enough has come, nothing more comes, or the time is up. True: enough. */
 static bool gather_for(struct loop *l, int64_t most_ns)
 {
@@ -381,16 +398,28 @@ static void gather(struct loop *l)
     int64_t most_ns = journal_gather_ns(l->server->journal);
     if (l->in_flight == 0 || l->in_flight >= l->gather_target || most_ns == 0)
         return;
-    if (l->gather_skip > 0) {
-        l->gather_skip--;
-        return;
+    if (may_try(&l->gather))
+        learn(&l->gather, gather_for(l, most_ns));
+}
+
+/*
+ * The whole of a group was answered, and its clients are about to ask again. To fall asleep and be woken takes
+ * longer than that mostly does, all the more where a processor without work is taken away by a hypervisor. True:
+ * commands have come.
+ */
+static bool linger(struct loop *l)
+{
+    bool worth = l->answered && l->in_flight == 0 && l->gather_target >= LINGER_GROUP;
+    l->answered = false;
+    if (!worth || journal_gather_ns(l->server->journal) == 0 || !may_try(&l->linger))
+        return false;
+    int64_t end = clock_mono_ns() + LINGER_NS;
+    while (l->in_flight == 0 && clock_mono_ns() < end) {
+        if (event_base_loop(l->base, EVLOOP_ONCE | EVLOOP_NONBLOCK) < 0)
+            return false; /* the next call says so */
     }
-    if (gather_for(l, most_ns)) {
-        l->gather_misses = 0;
-        return;
-    }
-    l->gather_misses += l->gather_misses < GATHER_MISSES_MAX;
-    l->gather_skip = 1u << l->gather_misses;
+    learn(&l->linger, l->in_flight > 0);
+    return l->in_flight > 0;
 }
 
 static void *run(void *arg)
@@ -400,7 +429,7 @@ static void *run(void *arg)
     while (!is_drained(l)) {
         arm_timer(l);
         bool wants_news = l->waiters.n > 0 || l->pubsub.n_channels > 0;
-        bool waits = !more && mailbox_sleep(&l->box, wants_news);
+        bool waits = !more && !linger(l) && mailbox_sleep(&l->box, wants_news);
         /* ONCE in both cases: without it libevent would come back only when no socket is ready. */
         if (event_base_loop(l->base, waits ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK) < 0) {
             log_text(LOG_ERROR, "the event loop failed; this thread serves nobody any more");

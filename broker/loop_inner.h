@@ -20,6 +20,12 @@ struct slot {
     uint32_t next_free;
 };
 
+/* Looking a little longer pays or it does not: what was in vain is tried ever more seldom. */
+struct patience {
+    uint32_t misses; /* in a row */
+    uint32_t skip;   /* turns until the next try */
+};
+
 #define SPARE_BUFS 64
 #define SPARE_BYTES_KEEP ((size_t)KIB(64))
 #define REPLY_BYTES_KEEP ((size_t)KIB(256))
@@ -57,7 +63,8 @@ struct loop {
 
     uint32_t in_flight; /* entries that the journal has */
     uint32_t gather_target; /* how many it may expect: the largest group of late, see gather */
-    uint32_t gather_misses, gather_skip; /* in a row; turns until the next try */
+    struct patience gather, linger;
+    bool answered; /* entries came back in this turn: who sent them asks again soon */
     bool again; /* the journal wants another turn */
     bool ticking; /* a TICK is under way */
     bool draining, drain_late;
