@@ -67,7 +67,10 @@ static int any_op(struct prng *p)
 
 static void history_make(struct history *h, uint64_t seed)
 {
-    struct prng p = prng_from(seed * UINT64_C(0x9e3779b97f4a7c15));
+    /* Mixed, so that neighbours share nothing: a multiple of prng_next's own step would make each history the
+     * one before it, moved on by a number. */
+    struct prng p = prng_from(seed);
+    p = prng_from(prng_next(&p));
     *h = (struct history){.seed = seed, .n = 40 + (uint32_t)prng_below(&p, STEPS_MAX - 40)};
     for (uint32_t i = 0; i < h->n; i++) {
         int op = any_op(&p);
