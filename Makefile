@@ -7,6 +7,7 @@ T        = resp
 SECONDS  = 60
 ROUNDS   = 50
 KILLS    = 20
+BATCH    = 1
 SEEDS    = 5000
 SEED     = 1
 SOURCES  = $(shell find protocol storage broker clients bench tests -name '*.[ch]' 2>/dev/null)
@@ -79,8 +80,8 @@ bench: build           ## the figures of bench/README.md, beside Redis: ONLY=txn
 bench-peers: build     ## the same with other brokers: PEERS=folder FETCH=1 fetches them
 	@$(suite) --peers $(if $(ONLY),--only $(ONLY)) $(if $(FETCH),--fetch)
 
-bench-verify: build    ## verify across SIGKILLs: nothing may be lost, doubled or reordered; KILLS=20
-	@/usr/bin/python3 bench/verify.py --bin $(BUILD)/bin --kills $(KILLS)
+bench-verify: build    ## verify across SIGKILLs: nothing may be lost, doubled or reordered; KILLS=20 BATCH=1
+	@/usr/bin/python3 bench/verify.py --bin $(BUILD)/bin --kills $(KILLS) --batch $(BATCH)
 
 bench-broken: build    ## the same on a broker broken on purpose: verify must tell
 	@cmake -S . -B build-broken $(call generator,build-broken) -DHALFMQ_BREAK=ON -DHALFMQ_TESTS=OFF \

@@ -109,6 +109,26 @@ bool control_prepare(struct control *c, const struct options *o, enum mode load,
     return !both || done(say(c, 6, group, "EXISTS", err, err_size));
 }
 
+bool control_order_queues(struct control *c, const char *topic, uint32_t *ret_queues, char *err,
+                          size_t err_size)
+{
+    const char *word[] = {"TOPIC", "INFO", topic};
+    redisReply *r = say(c, 3, word, "", err, err_size);
+    if (!r)
+        return false;
+    uint32_t n = 0;
+    for (size_t i = 0; r->type == REDIS_REPLY_ARRAY && i + 1 < r->elements; i += 2) {
+        const redisReply *name = r->element[i], *value = r->element[i + 1];
+        if (name->str && strcmp(name->str, "order_queues") == 0 && value->integer > 0)
+            n = (uint32_t)value->integer;
+    }
+    freeReplyObject(r);
+    if (n == 0)
+        snprintf(err, err_size, "TOPIC INFO %s does not tell order_queues", topic);
+    *ret_queues = n;
+    return n > 0;
+}
+
 /* `name:value` in the text of INFO; "" where it is not. */
 static const char *info_line(const char *info, const char *name, char *out, size_t size)
 {

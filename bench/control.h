@@ -24,6 +24,10 @@ void control_close(struct control *c);
 bool control_prepare(struct control *c, const struct options *o, enum mode load, bool redis,
                      char *err, size_t err_size);
 
+/* How many queues ORDER keys of the topic are spread over. False: it was not told, err tells why. */
+bool control_order_queues(struct control *c, const char *topic, uint32_t *ret_queues, char *err,
+                          size_t err_size);
+
 /* About the server: version, fsync, data folder and its file system where it is on this machine. */
 void control_facts(struct control *c, struct facts *f);
 

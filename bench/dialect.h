@@ -25,7 +25,7 @@
 enum ask_kind {
     ASK_SEND, /* topic bodies[0] [order] [dedup] */
     ASK_MSEND, /* topic bodies */
-    ASK_PRODUCE, /* topic batch: a record, as protocol/message.h makes it */
+    ASK_PRODUCE, /* topic batch [queue] [dedup]: a record, as protocol/message.h makes it */
     ASK_POP, /* group topic count wait_ms lease_ms */
     ASK_ACK, /* group topic receipts */
     ASK_HALF, /* group (the producers') topic bodies[0] [txid] [checkin_ms] */
@@ -47,6 +47,8 @@ struct ask {
     const struct slice *bodies; /* MSEND */
     size_t n_bodies;
     struct slice body, batch;
+    bool has_queue;
+    uint32_t queue;
     const struct slice *receipts;
     size_t n_receipts;
     uint32_t count;
@@ -83,6 +85,12 @@ struct taken {
     struct slice body;
 };
 
+/* Where a batch was stored. */
+struct place {
+    uint32_t queue, count;
+    uint64_t offset; /* of its first message */
+};
+
 typedef void (*taken_fn)(void *arg, const struct taken *message);
 
 struct dialect;
@@ -111,6 +119,7 @@ struct dialect {
     bool (*messages)(struct slice result, taken_fn fn, void *arg);
     bool (*number)(struct slice result, int64_t *ret_n);
     bool (*bytes)(struct slice result, struct slice *ret_bytes);
+    bool (*place)(struct slice result, struct place *ret_place); /* NULL: it has no batches */
     bool (*checks)(struct slice result, void (*fn)(void *arg, struct slice txid), void *arg);
 };
 

@@ -69,10 +69,14 @@ static void put_msend(struct buf *out, const struct ask *a)
 
 static void put_produce(struct buf *out, const struct ask *a)
 {
-    put_head(out, a, "produce", 2);
+    put_head(out, a, "produce", 2u + a->has_queue + (a->dedup.len > 0));
     put_text(out, "topic", a->topic);
     put_name(out, "batch");
     rpc_put_bin(out, a->batch);
+    if (a->has_queue)
+        put_number(out, "queue", a->queue);
+    if (a->dedup.len > 0)
+        put_text(out, "dedup", a->dedup);
 }
 
 static void put_stream(struct buf *out, const struct ask *a)
@@ -337,6 +341,33 @@ static bool bytes(struct slice result, struct slice *ret_bytes)
     return true;
 }
 
+/* {"queue": q, "offset": of the first, "count": n}; other names are stepped over. */
+static bool place(struct slice result, struct place *ret_place)
+{
+    struct cursor c = cursor_of(result);
+    struct piece map, name, value;
+    int64_t queue = -1, offset = -1, count = -1;
+    if (!walk_expect(&c, walk_msgpack, PIECE_LIST, &map))
+        return false;
+    for (int64_t i = 0; i < map.n / 2; i++) {
+        if (!walk_expect(&c, walk_msgpack, PIECE_BYTES, &name))
+            return false;
+        int64_t *wanted = slice_equal(name.bytes, SLICE_LIT("queue"))    ? &queue
+                          : slice_equal(name.bytes, SLICE_LIT("offset")) ? &offset
+                          : slice_equal(name.bytes, SLICE_LIT("count"))  ? &count
+                                                                         : NULL;
+        if (wanted ? !walk_expect(&c, walk_msgpack, PIECE_INT, &value)
+                   : !walk_over(&c, walk_msgpack))
+            return false;
+        if (wanted)
+            *wanted = value.n;
+    }
+    if (queue < 0 || queue > UINT32_MAX || offset < 0 || count < 0 || count > UINT32_MAX)
+        return false;
+    *ret_place = (struct place){(uint32_t)queue, (uint32_t)count, (uint64_t)offset};
+    return true;
+}
+
 /* `checks_serve` answers OK; the checks come as questions. */
 static bool checks(struct slice result, void (*fn)(void *arg, struct slice txid), void *arg)
 {
@@ -363,5 +394,6 @@ const struct dialect dialect_rpc = {
     .messages = messages,
     .number = number,
     .bytes = bytes,
+    .place = place,
     .checks = checks,
 };

@@ -51,6 +51,7 @@ static const char examples[] =
     "  halfmq-bench txn --inflight 64 --rollback 5% --undecided 1%\n"
     "  halfmq-bench e2e --rate 5k --assert 'p99<10ms'          exit status 3 if not\n"
     "  halfmq-bench verify --duration 60s                      kill -9 the broker meanwhile\n"
+    "  halfmq-bench verify --duration 60s --batch 100          the same with records of 100\n"
     "  halfmq-bench search --p99 5ms\n"
     "  halfmq-bench redis --port 6379 --halfmq-port 4253 --connections 50 --inflight 50\n"
     "  halfmq-bench compare before.json after.json\n"
@@ -67,7 +68,6 @@ static void put_lines(const char *text, int indent)
         if (*c == '\n')
             printf("%*s", indent, "");
     }
-    putchar('\n');
 }
 
 static void put_flag(const struct option_line *line)
@@ -77,7 +77,7 @@ static void put_flag(const struct option_line *line)
     for (char *c = flag + 4; *c && *c != ' '; c++)
         *c = *c == '_' ? '-' : *c;
     printf("%s%*s", flag, n < FLAG_COLUMNS ? FLAG_COLUMNS - n : 1, "");
-    fputs(line->help, stdout);
+    put_lines(line->help, FLAG_COLUMNS);
     bool said = line->kind == KIND_FLAG || !*line->otherwise || strcmp(line->otherwise, "0") == 0;
     if (!said)
         printf("%s(%s)", *line->help ? " " : "", line->otherwise);
@@ -99,6 +99,7 @@ void help_print(void)
         snprintf(head, sizeof head, "  %s %s", modes[i].name, modes[i].words);
         printf("%-*s", FLAG_COLUMNS, head);
         put_lines(modes[i].what, FLAG_COLUMNS);
+        putchar('\n');
     }
     for (int g = 0; g < GROUP_COUNT; g++) {
         printf("\n%s\n", groups[g]);

@@ -63,8 +63,9 @@ struct run {
     struct series series;
     struct troubles troubles;
     bool produce; /* a batch goes as one record */
+    uint32_t order_queues; /* verify with records: how many of the topic ORDER keys keep to */
     bool streams; /* consume takes from streams */
-    bool one_by_one; /* a batch is several requests: keys, DEDUP ids or the dialect want it so */
+    bool one_by_one; /* a batch is several requests: keys want it so, or DEDUP ids where it is no record */
 
     int64_t begin_ns, measure_ns, stop_ns; /* set before go */
     _Atomic bool go, abort;

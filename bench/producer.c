@@ -3,9 +3,12 @@
  * something of its own (a key, a DEDUP id), or where the dialect has no MSEND.
  *
  *   send, e2e   what is under way when a connection breaks counts as an error; the next op is
- *               another message
+ *               another message. With --dedup it is sent again with the same ids
  *   verify      it is sent again with the same DEDUP ids until it is answered; of one key only one
- *               op is under way, so that a repeat cannot overtake
+ *               op is under way, so that a repeat cannot overtake. A batch is of one key, so that it
+ *               can be a record, which goes to the queue of that key
+ *
+ * A record has one DEDUP id, that of its first message: no two ops begin with the same one.
  */
 #include "bench/load.h"
 
@@ -50,10 +53,10 @@ static void make_body(struct link *l, const struct op *op, uint32_t i, uint64_t 
         body_make(&r->pool, &head, r->oracle != NULL, at, (size_t)size);
 }
 
-/* The bodies as a record that the broker stores as it comes. */
-static struct slice make_record(struct worker *w, uint32_t n)
+/* The bodies as a record that the broker stores as it comes; order: the key of all of them, or empty. */
+static struct slice make_record(struct worker *w, uint32_t n, struct slice order)
 {
-    struct message m = {0};
+    struct message m = {.fields = order.len > 0 ? MSG_ORDER : 0, .order = order};
     struct record_header h = {.count = n};
     buf_reset(&w->record, BATCH_BYTES_MAX);
     buf_reset(&w->starts, BATCH_BYTES_MAX);
@@ -69,20 +72,44 @@ static struct slice make_record(struct worker *w, uint32_t n)
     return buf_slice(&w->record);
 }
 
+/* The DEDUP id of a message of the op, or of the record that begins with it; empty: there are none. */
+static struct slice dedup_of(const struct run *r, const struct op *op, uint32_t i, char *out)
+{
+    if (!r->o->dedup && !r->oracle)
+        return slice_of(NULL, 0);
+    int len = snprintf(out, DEDUP_BYTES, "%x-%x-%llx", r->id, op->key,
+                       (unsigned long long)(op->seq + i));
+    return slice_of(out, (size_t)len);
+}
+
+/* The bodies as one record. */
+static void into_record(struct worker *w, const struct op *op, const struct plan *plan, char *dedup,
+                        struct ask *a)
+{
+    struct run *r = w->run;
+    struct slice order = slice_of(plan->order, r->oracle ? (size_t)plan->order_len : 0);
+    a->kind = ASK_PRODUCE;
+    a->batch = make_record(w, op->n, order);
+    a->dedup = dedup_of(r, op, 0, dedup);
+    a->has_queue = order.len > 0;
+    if (a->has_queue)
+        a->queue = (uint32_t)(text_hash(order) % r->order_queues);
+}
+
 static void ask_batch(struct link *l, struct op *op)
 {
     struct worker *w = l->worker;
+    struct plan p = {0};
+    char dedup[DEDUP_BYTES];
     struct ask a = {
         .kind = ASK_MSEND, .topic = w->run->topic, .bodies = w->bodies, .n_bodies = op->n};
     for (uint32_t i = 0; i < op->n; i++) {
-        struct plan p = plan_of(w->run, op->key, op->seq + i);
+        p = plan_of(w->run, op->key, op->seq + i);
         make_body(l, op, i, p.size);
         op->bytes += p.size;
     }
-    if (w->run->produce) {
-        a.kind = ASK_PRODUCE;
-        a.batch = make_record(w, op->n);
-    }
+    if (w->run->produce)
+        into_record(w, op, &p, dedup, &a);
     op->left = 1;
     link_ask(l, op, 0, &a);
 }
@@ -96,11 +123,7 @@ static void ask_one_by_one(struct link *l, struct op *op)
         char dedup[DEDUP_BYTES];
         struct ask a = {
             .kind = ASK_SEND, .topic = r->topic, .order = slice_of(p.order, (size_t)p.order_len)};
-        if (r->o->dedup || r->oracle) {
-            int len = snprintf(dedup, sizeof dedup, "%x-%x-%llx", r->id, op->key,
-                               (unsigned long long)(op->seq + i));
-            a.dedup = slice_of(dedup, (size_t)len);
-        }
+        a.dedup = dedup_of(r, op, i, dedup);
         make_body(l, op, i, p.size);
         op->bytes += p.size;
         a.body = w->bodies[i];
@@ -178,6 +201,20 @@ static void finish(struct link *l, struct op *op)
     op_done(l, op);
 }
 
+/* verify: where the record lies. */
+static void note_place(struct link *l, struct op *op, const struct answer *a)
+{
+    struct run *r = l->worker->run;
+    struct place p;
+    if (!l->speech.dialect->place(a->result, &p) || p.count != op->n) {
+        run_trouble(l->worker,
+                    SLICE_LIT("TESTER a batch was answered by something that is not its place"));
+        return;
+    }
+    for (uint32_t i = 0; i < op->n; i++)
+        oracle_answered(r->oracle, op->key, op->seq + i, p.queue, p.offset + i);
+}
+
 static void note_id(struct link *l, struct op *op, uint32_t part, const struct answer *a)
 {
     struct message_id id;
@@ -193,8 +230,11 @@ static void note_id(struct link *l, struct op *op, uint32_t part, const struct a
 static void answered(struct link *l, struct op *op, uint32_t part, const struct answer *a)
 {
     struct run *r = l->worker->run;
+    bool whole = op->n == 1 || !r->one_by_one; /* one request: all of it is refused, or nothing */
     if (a->kind == ANSWER_DONE) {
-        if (r->oracle)
+        if (r->oracle && whole && op->n > 1)
+            note_place(l, op, a);
+        else if (r->oracle)
             note_id(l, op, part, a);
     } else if (a->busy) {
         op->again = true;
@@ -205,7 +245,7 @@ static void answered(struct link *l, struct op *op, uint32_t part, const struct 
     if (op->left > 0)
         return;
     /* Without DEDUP ids a repeat would store again what of the batch went well. */
-    if (op->again && op->n > 1 && r->one_by_one && !r->oracle && !r->o->dedup) {
+    if (op->again && !whole && !r->oracle && !r->o->dedup) {
         op->failed = true;
         run_trouble(l->worker, SLICE_LIT("BUSY a part of a batch was refused"));
         op->again = false;
@@ -214,7 +254,7 @@ static void answered(struct link *l, struct op *op, uint32_t part, const struct 
         finish(l, op);
         return;
     }
-    if (r->oracle && op->n > 1)
+    if (r->oracle && !whole)
         oracle_excuse(r->oracle, op->key, op->seq, op->n);
     METER_COUNT(&l->worker->meter, retries, 1);
     op_pause(l, op, PAUSE_BUSY_NS);

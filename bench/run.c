@@ -154,7 +154,9 @@ static bool run_init(struct run *r, const struct options *o, enum mode load, boo
     r->id = (uint32_t)chance_next(&c);
     r->produce = !redis && o->binary;
     r->streams = streams_of(o, load, redis);
-    r->one_by_one = redis || o->keys.kind != KEYS_NONE || o->dedup || load == MODE_verify;
+    /* The messages of a record share a queue, so they cannot each have a key; verify gives all of them the same. */
+    r->one_by_one = redis || (o->keys.kind != KEYS_NONE && load != MODE_verify) ||
+                    (!r->produce && (o->dedup || load == MODE_verify));
     atomic_store(&r->budget, o->messages ? (int64_t)o->messages : INT64_MAX / 2);
     troubles_init(&r->troubles);
     sem_init(&r->ended, 0, 0);
@@ -470,6 +472,8 @@ static bool with_control(const struct options *o, enum mode load, bool redis,
     }
     ok = ok && resolve(&r, err, err_size) &&
          control_prepare(control, o, load, redis, err, err_size) &&
+         (!r.oracle || !r.produce ||
+          control_order_queues(control, o->topic, &r.order_queues, err, err_size)) &&
          drive(&c, control, x, err, err_size);
     x->dialect = r.dialect->name;
     for (unsigned i = 0; c.workers && i < c.n_workers; i++)

@@ -2,6 +2,7 @@
 """verify.py: halfmq-bench verify, while the broker is killed again and again.
 
     verify.py --bin build/bin --kills 20               exit 0: nothing lost, doubled, reordered, damaged
+    verify.py ... --batch 100                          the same with records of 100 messages, a DEDUP id each
     verify.py ... --halfmqd build-broken/bin/halfmqd --broken     exit 0: it was told that messages are lost
 
 SIGKILL comes at intervals that differ, after the load has gone on again; the broker starts on the same
@@ -40,6 +41,7 @@ def options():
     p.add_argument("--bin", default="build/bin", help="folder of halfmq-bench and halfmqd")
     p.add_argument("--halfmqd", help="another halfmqd")
     p.add_argument("--kills", type=int, default=20)
+    p.add_argument("--batch", type=int, default=1, help="messages a record")
     p.add_argument("--broken", action="store_true", help="this halfmqd must be found out")
     return p.parse_args()
 
@@ -63,7 +65,7 @@ def run(a, bench, path):
     seconds = sum(PAUSES[i % len(PAUSES)] + STARTING_S for i in range(a.kills)) + 2
     with broker:
         command = [bench.program("halfmq-bench"), "verify", "--port", str(broker.port), "--duration",
-                   f"{seconds:.0f}s", "--json", path, "--quiet"]
+                   f"{seconds:.0f}s", "--batch", str(a.batch), "--json", path, "--quiet"]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as load:
             try:
                 whole = kill_and_start(bench, broker, load, a.kills)
@@ -73,7 +75,7 @@ def run(a, bench, path):
     if not whole:
         raise Broken("the load ended before all kills were done")
     with open(path, encoding="utf-8") as f:
-        return json.load(f), " ".join(["halfmq-bench", *command[1:3], "PORT", *command[4:6]])
+        return json.load(f), " ".join(["halfmq-bench", *command[1:3], "PORT", *command[4:8]])
 
 
 def judge(result, broken):

@@ -17,6 +17,8 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import msgpack  # noqa: E402
+import records  # noqa: E402
 from broker import BIN, Broker, Refused, eventually, run_tests  # noqa: E402
 
 BENCH = os.path.join(BIN, "halfmq-bench")
@@ -77,7 +79,7 @@ def test_nobody_there():
 def test_send_counts():
     with Broker() as broker:
         ways = (["--batch", "100"], ["--dialect", "resp", "--batch", "7"], ["--size", "10-300"],
-                ["--keys", "zipf", "--batch", "10"], ["--dedup"], ["--threads", "3"], ["--size", "0"],
+                ["--keys", "zipf", "--batch", "10"], ["--dedup"], ["--dedup", "--batch", "50"], ["--threads", "3"], ["--size", "0"],
                 ["--connections", "1", "--inflight", "1"])
         for i, words in enumerate(ways):
             result, _ = bench("send", "--topic", f"t{i}", "--messages", 1003, *words,
@@ -230,6 +232,17 @@ def test_end_to_end():
             assert result["send_us"]["count"] == 3000
 
 
+def test_end_to_end_in_batches():
+    with Broker() as broker:
+        ways = (["--dedup"], [], ["--keys", "uniform"], ["--wire", "words"], ["--dialect", "resp", "--dedup"])
+        for i, words in enumerate(ways):
+            result, _ = bench("e2e", "--topic", f"t{i}", "--messages", 3010, "--batch", 100, "--size", "32-200",
+                              *words, port=broker.port)
+            clean(result)
+            assert result["messages"] == 3010 == result["e2e_us"]["count"] == total(broker, f"t{i}"), words
+            assert result["send_us"]["count"] == 3010
+
+
 def test_asserts():
     with Broker() as broker:
         bench("send", "--messages", 100, "--assert", "p99<10m", "--assert", "errors=0",
@@ -318,17 +331,33 @@ def stored(client):
 
 
 def test_verify_survives_kills():
-    for words in ([], ["--dialect", "resp", "--batch", "3"]):
+    for words in ([], ["--dialect", "resp", "--batch", "3"], ["--batch", "50", "--size", "32-300"]):
         result = verify_with_kills(*words)
         clean(result)
         assert result["messages"] == 30000
         assert result["counts"]["reconnects"] >= 3
 
 
+def test_verify_in_records_keeps_keys_to_their_queues():
+    with Broker() as broker:
+        result, _ = bench("verify", "--messages", 5003, "--batch", 20, "--queues", 7, "--key-count", 40, "--lease",
+                          "100ms", port=broker.port)
+        clean(result)
+        assert result["messages"] == 5003 and result["settings"]["wire"] == "binary"
+        queues = {}
+        for queue in range(7):
+            for _, _, attributes, _ in broker.text(hello=3).call("READ", "bench", queue, 0, "COUNT", 1000):
+                queues.setdefault(attributes["order"], set()).add(queue)
+        assert len(queues) == 40 and all(len(where) == 1 for where in queues.values()), queues
+
+
 class Liar(socketserver.BaseRequestHandler):
-    """A broker in memory that speaks just enough of the text dialect, and does one thing wrong."""
+    """A broker in memory that speaks just enough of both dialects, and does one thing wrong."""
 
     def handle(self):
+        if self.request.recv(1, socket.MSG_PEEK) != b"*":
+            self.handle_rpc()
+            return
         file = self.request.makefile("rb")
         while True:
             head = file.readline()
@@ -343,9 +372,46 @@ class Liar(socketserver.BaseRequestHandler):
         return b"$13\r\nversion:0.0\r\n\r\n"
 
     def topic(self, words):
-        return b"+OK\r\n"
+        return b"*2\r\n" + bulk(b"order_queues") + b":4\r\n" if words[1] == b"INFO" else b"+OK\r\n"
 
     group = topic
+
+    def handle_rpc(self):
+        unpacker = msgpack.Unpacker()
+        while data := self.request.recv(65536):
+            unpacker.feed(data)
+            for _, number, method, params in unpacker:
+                params = params[0] if isinstance(params, list) else params
+                answer = getattr(self, "rpc_" + method)(params)
+                if answer is None:
+                    return  # the connection is cut
+                self.request.sendall(msgpack.packb([1, number, None, answer]))
+
+    def rpc_produce(self, params):
+        bodies = [body for _, body in records.decode(params["batch"], stored=False)]
+        server = self.server
+        with server.lock:
+            known = server.known.get(params["dedup"])
+            if known is None or (server.lie is forgets and server.batches % 10 == 0):
+                server.batches += 1
+                server.next += 1000
+                wrong = server.lie if server.batches % 10 == 5 else honest_batch
+                known = wrong(server.store, server.next, bodies) or server.next
+                server.known[params["dedup"]] = known
+                if server.lie in (cuts, forgets) and server.batches % 10 == 0:
+                    return None
+            return {"queue": 0, "offset": known, "count": len(bodies)}
+
+    def rpc_pop(self, params):
+        with self.server.lock:
+            taken, self.server.store[:] = self.server.store[:params["count"]], self.server.store[params["count"]:]
+        if not taken:
+            time.sleep(0.02)  # the wait that the command asks for, shortened
+        return [{"id": f"bench:0:{offset}#1", "body": body, "attributes": {}, "properties": {}}
+                for offset, body in taken]
+
+    def rpc_ack(self, params):
+        return len(params["receipt"])
 
     def send(self, words):
         store = self.server.store
@@ -377,10 +443,11 @@ def bulk(data):
 
 class Lying(socketserver.ThreadingTCPServer):
     daemon_threads = allow_reuse_address = True
+    request_queue_size = 64  # all connections of a run come at once
 
     def __init__(self, lie):
         super().__init__(("127.0.0.1", 0), Liar)
-        self.store, self.known, self.next, self.lock = [], {}, 0, threading.Lock()
+        self.store, self.known, self.next, self.batches, self.lock = [], {}, 0, 0, threading.Lock()
         self.lie = lie
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -434,6 +501,53 @@ def test_verify_tells_what_is_wrong():
             # Of what lies far behind, the last of a key has nothing that should have come after it.
             least = 1 if fault == "reordered" else 20
             assert least <= result[fault] <= 20, f"{fault} is {result[fault]}\n{text}"
+
+
+def honest_batch(store, base, bodies):
+    store.extend((base + i, body) for i, body in enumerate(bodies))
+
+
+def loses_the_last(store, base, bodies):
+    honest_batch(store, base, bodies[:-1])
+
+
+def doubles_the_last(store, base, bodies):
+    honest_batch(store, base, bodies + bodies[-1:])
+
+
+def damages_the_last(store, base, bodies):
+    honest_batch(store, base, bodies[:-1] + [bodies[-1][:50] + bytes([bodies[-1][50] ^ 1]) + bodies[-1][51:]])
+
+
+def far_behind(store, base, bodies):
+    """What follows of its key lies before it then."""
+    honest_batch(store, base + 1000500, bodies)
+    return base + 1000500
+
+
+def cuts(store, base, bodies):
+    """No lie: a connection breaks now and then before the answer, and the same DEDUP id comes again."""
+    honest_batch(store, base, bodies)
+
+
+def forgets(store, base, bodies):
+    """As cuts, but the broker does not know the DEDUP id any more."""
+    honest_batch(store, base, bodies)
+
+
+def test_verify_tells_what_is_wrong_with_records():
+    lies = ((honest_batch, None, 0), (loses_the_last, "lost", 10), (doubles_the_last, "doubled", 10),
+            (damages_the_last, "damaged", 10), (far_behind, "reordered", 10), (cuts, None, 0),
+            (forgets, "doubled", 200))
+    for lie, fault, most in lies:
+        with Lying(lie) as server:
+            result, text = bench("verify", "--messages", 2000, "--batch", 20, "--key-count", 5, "--lease", "100ms",
+                                 port=server.server_address[1], expect=1 if fault else 0)
+            assert (result["counts"]["reconnects"] > 0) == (lie in (cuts, forgets)), text
+            if not fault:
+                clean(result)
+                continue
+            assert 1 <= result[fault] <= most, f"{fault} is {result[fault]}\n{text}"
 
 
 def test_redis():

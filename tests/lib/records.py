@@ -72,10 +72,10 @@ class Reader:
         return self.data[self.at - n:self.at]
 
 
-def decode(data):
-    """The header's base, and (offset, body) of each message; the record must be whole."""
-    version, _, zero, _, count, length, base, index, stored, _ = HEADER.unpack_from(data)
-    assert (version, zero) == (1, 0) and index > 0 and stored > 0
+def decode(data, stored=True):
+    """(offset, body) of each message; the record must be whole. Not stored: a client's batch, on its way in."""
+    version, _, zero, _, count, length, base, index, stored_ms, _ = HEADER.unpack_from(data)
+    assert (version, zero) == (1, 0) and (index > 0) == (stored_ms > 0) == stored
     assert len(data) == HEADER.size + length + 4 * count, (len(data), length, count)
     starts = struct.unpack_from(f"<{count}I", data, HEADER.size + length) + (length,)
     assert starts[0] == 0

@@ -53,6 +53,8 @@ static struct ask ask_of(enum ask_kind kind)
                         .group = slice_str("g"),
                         .order = slice_str("k1"),
                         .dedup = slice_str("d-1"),
+                        .has_queue = true,
+                        .queue = 2,
                         .txid = slice_str("5000000000"),
                         .bodies = bodies,
                         .n_bodies = 3,
@@ -88,6 +90,10 @@ static void check_rpc(enum ask_kind kind, enum command_id id)
     assert_int_equal(frame.id, 77);
     assert_int_equal(rpc_command(&space, &frame, &cmd, err, sizeof err), ST_OK);
     assert_int_equal(cmd.info->id, id);
+    if (kind == ASK_PRODUCE) {
+        assert_int_equal(command_number(&cmd, OPT_ID_QUEUE, -1), 2);
+        assert_true(slice_equal(command_option(&cmd, OPT_ID_DEDUP)->v, SLICE_LIT("d-1")));
+    }
     command_space_free(&space);
     buf_free(&out);
     speech_fini(&s);
@@ -242,6 +248,39 @@ static void messages_are_found(void **state)
     find_in_pieces(&dialect_resp, buf_slice(&bytes), &a);
     assert_true(a.kind == ANSWER_DONE && dialect_resp.messages(a.result, note, &g));
     assert_string_equal(g.text, "t:0:7#1=one;t:1:7#1=two;");
+    buf_free(&tokens);
+    buf_free(&bytes);
+}
+
+/* Where a batch lies; names of a later version are stepped over, and half an answer is none. */
+static void places_are_found(void **state)
+{
+    (void)state;
+    struct buf tokens, bytes;
+    struct answer a;
+    struct place p;
+    buf_init(&tokens, 0);
+    buf_init(&bytes, 0);
+    reply_map(&tokens, 4);
+    reply_field_int(&tokens, "queue", 3);
+    reply_field_bytes(&tokens, "later", SLICE_LIT("version"));
+    reply_field_int(&tokens, "offset", INT64_C(5000000000));
+    reply_field_int(&tokens, "count", 1000);
+    rpc_write_response(&bytes, 77, buf_slice(&tokens));
+    find_in_pieces(&dialect_rpc, buf_slice(&bytes), &a);
+    assert_true(a.kind == ANSWER_DONE && dialect_rpc.place(a.result, &p));
+    assert_int_equal(p.queue, 3);
+    assert_true(p.offset == UINT64_C(5000000000));
+    assert_int_equal(p.count, 1000);
+    buf_reset(&tokens, 4096);
+    buf_reset(&bytes, 4096);
+    reply_map(&tokens, 2);
+    reply_field_int(&tokens, "queue", 3);
+    reply_field_int(&tokens, "offset", 7);
+    rpc_write_response(&bytes, 77, buf_slice(&tokens));
+    find_in_pieces(&dialect_rpc, buf_slice(&bytes), &a);
+    assert_false(dialect_rpc.place(a.result, &p));
+    assert_null(dialect_resp.place);
     buf_free(&tokens);
     buf_free(&bytes);
 }
@@ -438,6 +477,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(streams_are_commands),    cmocka_unit_test(what_is_pushed_is_understood),
         cmocka_unit_test(requests_are_commands),   cmocka_unit_test(messages_are_found),
+        cmocka_unit_test(places_are_found),
         cmocka_unit_test(refusals_are_understood), cmocka_unit_test(questions_are_understood),
         cmocka_unit_test(redis_answers),           cmocka_unit_test(noise_is_survived),
         cmocka_unit_test(the_agenda_is_in_order),  cmocka_unit_test(txids_come_and_go),
