@@ -3,6 +3,7 @@
  *
  *   queues   each message once, in its place, of its transaction, visible since its COMMIT
  *   txns     state, asks, times, by TXN INFO
+ *   lists    audit_list.c
  *   rows     X Y O K W say the same and nothing more: what is decided left nothing behind
  *
  * Only this file knows rows (storage/FORMAT.md). Where they are changed, change it; the rest of the
@@ -16,64 +17,63 @@
 #include "storage/timer.h"
 
 #define INFOS_MAX 60
+#define PAGE_MAX 1000
 
 /* ---- queues ---- */
 
+/* As READ writes it, to the letter. */
 static void want_message(struct buf *want, int t, int q, uint32_t at)
 {
     const struct o_message *m = &w.o.queues[t][q].messages[at];
-    buf_printf(want, "t%d:%d:%u %u%.*s stored:%lld", t, q, at, m->serial, m->pad ? 1 : 0, "+",
+    buf_printf(want, "(t%d:%d:%u %u", t, q, at, m->serial);
+    for (uint32_t i = 0; i < m->pad; i++)
+        buf_put_u8(want, '.');
+    buf_printf(want, " {topic:t%d queue:%d offset:%u born:%lld stored:%lld", t, q, at, (long long)m->born_ms,
                (long long)m->stored_ms);
+    buf_put_str(want, m->tag ? " tag:g" : "");
+    if (m->order >= 0)
+        buf_printf(want, " order:k%d", m->order);
     if (m->expires_ms != INT64_MAX)
         buf_printf(want, " expires:%lld", (long long)m->expires_ms);
     if (m->txid)
         buf_printf(want, " txn:%llu", (unsigned long long)m->txid);
+    buf_put_str(want, "} {})");
 }
 
-/* "(id body {attributes} {properties})" as want_message writes it; *at is moved behind it. */
-static void have_message(struct buf *have, const char **at, uint32_t pad)
+/* A page of a queue from a message on; the number of the next. */
+static uint32_t audit_page(int t, int q, uint32_t from, struct buf *want)
 {
-    const char *id = *at + strspn(*at, "[ (");
-    const char *body = id + strcspn(id, " ") + 1, *attributes = strchr(body, '{'), *end = strchr(body, '}');
-    must(attributes && end, "READ answered something else than messages");
-    size_t digits = strspn(body, "0123456789"), dots = strspn(body + digits, ".");
-    must(dots == pad && body[digits + dots] == ' ', "a body was changed");
-    buf_printf(have, "%.*s %.*s%s stored:%lld", (int)(body - 1 - id), id, (int)digits, body, pad ? "+" : "",
-               (long long)store_field(attributes, "stored"));
-    char some[512];
-    (void)snprintf(some, sizeof(some), "%.*s", (int)(end - attributes), attributes);
-    if (store_field(some, "expires") >= 0)
-        buf_printf(have, " expires:%lld", (long long)store_field(some, "expires"));
-    if (store_field(some, "txn") >= 0)
-        buf_printf(have, " txn:%lld", (long long)store_field(some, "txn"));
-    *at = end + strcspn(end, ")");
-    *at += **at == ')' ? 1 : 0;
+    const struct o_queue *oq = &w.o.queues[t][q];
+    w.s.full = true;
+    const char *at = world_ask("READ t%d %d %u COUNT %d", t, q, from, PAGE_MAX);
+    w.s.full = false;
+    must(*at == '[', "READ answered something else than messages");
+    uint32_t i = from;
+    for (at++; i < oq->end && i - from < PAGE_MAX; i++) {
+        must(*at == '(', "a message that was published is not there");
+        buf_reset(want, KIB(64));
+        want_message(want, t, q, i);
+        if (strncmp(at, (const char *)want->data, want->len) != 0) {
+            world_note("-- should be %.70s", (const char *)want->data);
+            world_note("-- is        %.70s", at);
+            must(false, "a queue holds something else");
+        }
+        at += want->len;
+        at += *at == ' ' ? 1 : 0;
+    }
+    must(strcmp(at, "]") == 0, "a queue holds more than was published");
+    return i;
 }
 
 static void audit_queue(int t, int q)
 {
-    const struct o_queue *oq = &w.o.queues[t][q];
-    struct buf want, have;
+    struct buf want;
     buf_init(&want, 0);
-    buf_init(&have, 0);
-    w.s.full = true;
-    const char *at = world_ask("READ t%d %d 0 COUNT 1000", t, q);
-    w.s.full = false;
-    for (uint32_t i = 0; i < oq->end; i++) {
-        must(strchr(at, '(') != NULL, "a message that was published is not there");
-        buf_reset(&want, KIB(1));
-        buf_reset(&have, KIB(1));
-        want_message(&want, t, q, i);
-        have_message(&have, &at, oq->messages[i].pad);
-        if (slice_equal(buf_slice(&want), buf_slice(&have)))
-            continue;
-        world_note("-- should be %.*s, is %.*s", (int)want.len, (const char *)want.data, (int)have.len,
-                   (const char *)have.data);
-        must(false, "a queue holds something else");
-    }
-    must(strchr(at, '(') == NULL, "a queue holds more than was published");
+    uint32_t at = 0;
+    do
+        at = audit_page(t, q, at, &want);
+    while (at < w.o.queues[t][q].end);
     buf_free(&want);
-    buf_free(&have);
 }
 
 static void audit_queues(void)
@@ -88,7 +88,7 @@ static void audit_queues(void)
 
 /* ---- transactions ---- */
 
-static void audit_txn(struct o_txn *x)
+void audit_info(const struct o_txn *x, const char *said)
 {
     static const char *const words[] = {
         [O_PENDING] = " state:pending ",
@@ -96,18 +96,26 @@ static void audit_txn(struct o_txn *x)
         [O_ROLLEDBACK] = " state:rolledback ",
         [O_PARKED] = " state:parked ",
     };
-    const char *said = world_ask("TXN INFO %llu", (unsigned long long)x->id);
-    if (!oracle_known(&w.o, x, said, w.s.policy.txn_outcome_retention_ms))
-        return;
+    char pgroup[24];
+    (void)snprintf(pgroup, sizeof(pgroup), " pgroup:p%d ", x->pgroup);
     must(strstr(said, words[x->fate]) != NULL, "a transaction is in another state");
+    must(strstr(said, pgroup) != NULL, "a transaction is another producer group's");
     must(store_field(said, "checks") == x->checks, "a transaction has another number of asks");
     must(store_field(said, "messages") == x->n, "a transaction has another number of messages");
     must(store_field(said, "created") == x->created_ms && store_field(said, "timeout") == x->timeout_ms,
          "a transaction has other times");
+    must(store_field(said, "decided") == (oracle_open(x) ? -1 : x->decided_ms), "a transaction was decided at another time");
     if (x->fate == O_PENDING)
         must(store_field(said, "next_check") == x->next_ms, "a transaction has another next check");
     if (x->fate == O_COMMITTED)
         must(strstr(said, x->ids) != NULL, "a transaction has other ids");
+}
+
+static void audit_txn(struct o_txn *x)
+{
+    const char *said = world_ask("TXN INFO %llu", (unsigned long long)x->id);
+    if (oracle_known(&w.o, x, said, w.s.policy.txn_outcome_retention_ms))
+        audit_info(x, said);
 }
 
 static void audit_txns(void)
@@ -255,5 +263,6 @@ void audit(bool compacted)
     world_write();
     audit_queues();
     audit_txns();
+    audit_lists();
     audit_rows(compacted);
 }

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "protocol/text.h"
+
 void (*oracle_complain)(const char *what);
 
 void must(bool holds, const char *what)
@@ -76,6 +78,53 @@ struct o_message *oracle_message(struct oracle *o, int topic, int queue, uint32_
     return there ? &o->queues[topic][queue].messages[offset] : NULL;
 }
 
+uint32_t oracle_home(const struct oracle *o, int topic, int order)
+{
+    char key[8];
+    int n = snprintf(key, sizeof(key), "k%d", order);
+    return (uint32_t)(text_hash(slice_of(key, (size_t)n)) % (o->topics[topic].there ? o->topics[topic].n_queues : 4));
+}
+
+/* Whether it may lie in queue q. */
+static void oracle_routed(struct oracle *o, const struct o_part *part, uint32_t q)
+{
+    struct o_topic *t = &o->topics[part->topic];
+    must(q < t->n_queues, "stored in a queue that is not there");
+    if (part->order >= 0) {
+        must(q == oracle_home(o, part->topic, part->order), "stored in another queue than its ORDER key's");
+        return;
+    }
+    must(part->queue < 0 || part->queue >= (int)t->n_queues || part->queue == (int)q,
+         "stored in another queue than was asked for");
+    if (part->queue >= 0)
+        return;
+    must(q == t->turn, "stored in another queue than the next in turn");
+    t->turn = (t->turn + 1) % t->n_queues;
+}
+
+int64_t oracle_expiry(const struct oracle *o, const struct o_part *part)
+{
+    return part->ttl_ms < 0 ? INT64_MAX : o->now_ms + part->ttl_ms;
+}
+
+static void oracle_append(struct oracle *o, const struct o_part *part, uint64_t txid, int64_t expires_ms,
+                          uint32_t q, uint32_t offset)
+{
+    struct o_queue *oq = &o->queues[part->topic][q];
+    must(offset == oq->end, "the offset is not the next of its queue");
+    must(oq->end < O_OFFSETS, "the simulation has no room in a queue");
+    oq->messages[oq->end++] = (struct o_message){
+        .serial = part->serial,
+        .pad = (uint16_t)part->pad,
+        .order = (int8_t)part->order,
+        .tag = part->tag,
+        .txid = txid,
+        .born_ms = part->born_ms,
+        .stored_ms = o->now_ms,
+        .expires_ms = expires_ms,
+    };
+}
+
 void oracle_stored(struct oracle *o, const struct o_part *part, uint64_t txid, int64_t expires_ms,
                    const char **at)
 {
@@ -85,24 +134,29 @@ void oracle_stored(struct oracle *o, const struct o_part *part, uint64_t txid, i
     must((int)t == part->topic, "stored in another topic");
     if (!o->topics[t].there)
         oracle_topic_made(o, (int)t, 4);
-    must(q < o->topics[t].n_queues, "stored in a queue that is not there");
-    bool asked = part->queue >= 0 && part->queue < (int)o->topics[t].n_queues;
-    must(!asked || part->queue == (int)q, "stored in another queue than was asked for");
-    struct o_queue *oq = &o->queues[t][q];
-    must(offset == oq->end, "the offset is not the next of its queue");
-    must(oq->end < O_OFFSETS, "the simulation has no room in a queue");
-    oq->messages[oq->end++] = (struct o_message){
-        .serial = part->serial,
-        .pad = part->pad,
-        .txid = txid,
-        .stored_ms = o->now_ms,
-        .expires_ms = expires_ms,
-    };
+    oracle_routed(o, part, q);
+    oracle_append(o, part, txid, expires_ms, q, offset);
     *at += used;
 }
 
+void oracle_produced(struct oracle *o, const struct o_part *parts, uint32_t n, int queue, const char *said)
+{
+    unsigned q = 0, offset = 0, count = 0;
+    must(sscanf(said, "{queue:%u offset:%u count:%u}", &q, &offset, &count) == 3, "PRODUCE did not answer a place");
+    must(count == n, "a batch was stored in part, or with more than it has");
+    if (!o->topics[parts[0].topic].there)
+        oracle_topic_made(o, parts[0].topic, 4);
+    struct o_part whole = {.topic = parts[0].topic, .queue = queue, .order = -1};
+    oracle_routed(o, &whole, q);
+    for (uint32_t i = 0; i < n; i++) {
+        if (parts[i].order >= 0)
+            oracle_routed(o, &parts[i], q);
+        oracle_append(o, &parts[i], 0, oracle_expiry(o, &parts[i]), q, offset + i);
+    }
+}
+
 static void oracle_waits(struct oracle *o, const struct o_part *part, uint64_t txid, int64_t due_ms,
-                         int64_t expires_ms, const char **at)
+                         const char **at)
 {
     char *end = NULL;
     must(**at == '@', "a message that is to wait was answered with no token");
@@ -112,18 +166,17 @@ static void oracle_waits(struct oracle *o, const struct o_part *part, uint64_t t
     if (!o->topics[part->topic].there)
         oracle_topic_made(o, part->topic, 4);
     o->last_id = token;
-    o->delayed[o->n_delayed++] = (struct o_delayed){true, *part, txid, token, due_ms, expires_ms};
+    o->delayed[o->n_delayed++] = (struct o_delayed){true, *part, txid, token, due_ms, oracle_expiry(o, part)};
     *at = end;
 }
 
 void oracle_placed(struct oracle *o, const struct o_part *part, uint64_t txid, const char **at)
 {
     int64_t due_ms = part->delay_ms ? o->now_ms + part->delay_ms : part->at_ms;
-    int64_t expires_ms = part->ttl_ms < 0 ? INT64_MAX : o->now_ms + part->ttl_ms;
     if (due_ms > o->now_ms)
-        oracle_waits(o, part, txid, due_ms, expires_ms, at);
+        oracle_waits(o, part, txid, due_ms, at);
     else
-        oracle_stored(o, part, txid, expires_ms, at);
+        oracle_stored(o, part, txid, oracle_expiry(o, part), at);
 }
 
 uint32_t oracle_waiting(const struct oracle *o, int topic, bool due)
@@ -136,19 +189,12 @@ uint32_t oracle_waiting(const struct oracle *o, int topic, bool due)
     return n;
 }
 
-void oracle_fired(struct oracle *o, uint32_t serial, const char *id)
+void oracle_fired(struct oracle *o, struct o_delayed *d, const char *id)
 {
-    for (uint32_t i = 0; i < o->n_delayed; i++) {
-        struct o_delayed *d = &o->delayed[i];
-        if (!d->there || d->part.serial != serial)
-            continue;
-        must(d->due_ms <= o->now_ms, "a delayed message came early");
-        must(d->expires_ms > o->now_ms, "a delayed message came though its TTL was over");
-        d->there = false;
-        oracle_stored(o, &d->part, d->txid, d->expires_ms, &id);
-        return;
-    }
-    must(false, "a message came that waits no more, or never did");
+    must(d->there && d->due_ms <= o->now_ms, "a delayed message came early");
+    must(d->expires_ms > o->now_ms, "a delayed message came though its TTL was over");
+    d->there = false;
+    oracle_stored(o, &d->part, d->txid, d->expires_ms, &id);
 }
 
 void oracle_dropped(struct oracle *o, int topic, const char *listed, bool quiet)

@@ -17,12 +17,14 @@
 
 #define O_TOPICS 3
 #define O_QUEUES 4
-#define O_OFFSETS 400
+#define O_OFFSETS 10800 /* a batch of the most messages, and some before and behind it */
+#define O_STEP_MAX 420 /* messages that a step other than PRODUCE may bring to a queue */
 #define O_TXNS 1600
 #define O_PARTS 5
 #define O_PGROUPS 3
 #define O_DEDUPS 3
 #define O_DELAYED 400
+#define O_ORDERS 6
 #define O_PAUSE_MAX_MS 3600000
 #define O_YOUNG_MS 500
 #define O_SETTLED_MAX 256
@@ -30,9 +32,12 @@
 enum o_cell { O_FRESH, O_LEASED, O_DONE };
 
 struct o_message {
-    uint32_t serial, pad;
+    uint32_t serial;
+    uint16_t pad;
+    int8_t order; /* -1: none */
+    bool tag;
     uint64_t txid; /* 0: sent without a transaction */
-    int64_t stored_ms, expires_ms, until_ms;
+    int64_t born_ms, stored_ms, expires_ms, until_ms;
     uint32_t attempt;
     enum o_cell cell; /* for the consumer group */
 };
@@ -49,9 +54,11 @@ struct o_dedup {
 };
 
 struct o_part {
-    int topic, queue; /* queue -1: any */
+    int topic, queue; /* queue -1: by its ORDER key, or in turn */
+    int order;        /* its key, -1: none */
     uint32_t serial, pad;
-    int64_t ttl_ms, delay_ms, at_ms; /* -1, 0, 0: none */
+    bool tag;
+    int64_t born_ms, ttl_ms, delay_ms, at_ms; /* ttl_ms -1, delay_ms and at_ms 0: none */
 };
 
 /* A message with DELAY or AT whose transaction was committed (or of a SEND): it waits for its time. */
@@ -64,7 +71,7 @@ struct o_delayed {
 
 struct o_topic {
     bool there, grouped; /* the consumer group is on it */
-    uint32_t n_queues;
+    uint32_t n_queues, turn; /* turn: the queue of the next one that names none */
     struct o_dedup dedups[O_DEDUPS];
 };
 
@@ -123,16 +130,25 @@ void oracle_placed(struct oracle *o, const struct o_part *part, uint64_t txid, c
 /* How many messages of a topic still wait; those that have waited long enough, if due. */
 uint32_t oracle_waiting(const struct oracle *o, int topic, bool due);
 
-/* The delayed message with that serial number is in its topic now, at id. */
-void oracle_fired(struct oracle *o, uint32_t serial, const char *id);
+/* A delayed message is in its topic now, at id. */
+void oracle_fired(struct oracle *o, struct o_delayed *d, const char *id);
 
 /* Some delayed messages of the topic had expired when their time came. listed: what still waits, as DELAYED
  * LIST answers it; quiet: all that is due must be gone. */
 void oracle_dropped(struct oracle *o, int topic, const char *listed, bool quiet);
 
+/* When a message of now expires; INT64_MAX: never. */
+int64_t oracle_expiry(const struct oracle *o, const struct o_part *part);
+
 /* A message that expires then has got this id ("t1:0:5"); *at is moved behind it. */
 void oracle_stored(struct oracle *o, const struct o_part *part, uint64_t txid, int64_t expires_ms,
                    const char **at);
+
+/* The queue that an ORDER key keeps to (protocol/PROTOCOL.md, PRODUCE); a topic that is still to be made has 4. */
+uint32_t oracle_home(const struct oracle *o, int topic, int order);
+
+/* A batch of one topic was answered with a place: all of it lies there, side by side. queue -1: none was given. */
+void oracle_produced(struct oracle *o, const struct o_part *parts, uint32_t n, int queue, const char *said);
 void oracle_topic_made(struct oracle *o, int topic, uint32_t n_queues);
 void oracle_topic_deleted(struct oracle *o, int topic);
 bool oracle_grouped(const struct oracle *o); /* the consumer group exists */

@@ -32,60 +32,12 @@ static struct o_txn *any_txn(bool open)
 
 /* ---- HALF ---- */
 
-static void any_part(struct o_part *part)
-{
-    int t = below(O_TOPICS);
-    const struct o_topic *topic = &w.o.topics[t];
-    *part = (struct o_part){.topic = t, .queue = -1, .serial = ++w.serial, .ttl_ms = -1};
-    if (below(3) == 0)
-        part->queue = below(topic->there ? topic->n_queues : O_QUEUES);
-    if (below(6) == 0)
-        part->ttl_ms = 1 + below(5000);
-    if (below(12) == 0)
-        part->pad = 4000 + (uint32_t)below(200); /* around what is stored in its transaction's row */
-    if (below(6) || w.o.n_delayed > O_DELAYED - 60)
-        return;
-    if (below(2))
-        part->delay_ms = 1 + below(4000);
-    else
-        part->at_ms = w.o.now_ms - 1000 + below(6000);
-}
-
 static const char *do_half(int pgroup, const struct o_part *part, const char *options)
 {
-    static char dots[5000];
-    if (!dots[0])
-        memset(dots, '.', sizeof(dots) - 1);
-    char own[80] = "";
-    int n = part->queue < 0 ? 0 : snprintf(own, sizeof(own), " QUEUE %d", part->queue);
-    if (part->ttl_ms >= 0)
-        n += snprintf(own + n, sizeof(own) - (size_t)n, " TTL %lld", (long long)part->ttl_ms);
-    if (part->delay_ms)
-        (void)snprintf(own + n, sizeof(own) - (size_t)n, " DELAY %lld", (long long)part->delay_ms);
-    else if (part->at_ms)
-        (void)snprintf(own + n, sizeof(own) - (size_t)n, " AT %lld", (long long)part->at_ms);
-    return world_do("HALF p%d t%d %u%.*s%s%s", pgroup, part->topic, part->serial, (int)part->pad, dots, own,
+    char own[120];
+    steps_options(part, own, sizeof(own));
+    return world_do("HALF p%d t%d %u%.*s%s%s", pgroup, part->topic, part->serial, (int)part->pad, steps_dots(), own,
                     options);
-}
-
-/* A DEDUP id that was used before answers what it answered then. True: done with. */
-static bool repeated(int topic, int id, const char *said)
-{
-    struct o_dedup *d = id < 0 ? NULL : &w.o.topics[topic].dedups[id];
-    if (!d || !w.o.topics[topic].there || d->until_ms <= w.o.now_ms)
-        return false;
-    bool same = is(said, d->answer);
-    must(same || d->may_be_gone, "another answer to the same DEDUP id");
-    return same;
-}
-
-static void remember(int topic, int id, const char *said)
-{
-    if (id < 0)
-        return;
-    struct o_dedup *d = &w.o.topics[topic].dedups[id];
-    *d = (struct o_dedup){.until_ms = w.o.now_ms + w.s.policy.dedup_window_ms};
-    (void)snprintf(d->answer, sizeof(d->answer), "%s", said);
 }
 
 /* True where the HALF was refused for its topic. */
@@ -102,13 +54,13 @@ static void stored_half(struct o_txn *x, const struct o_part *part, int dedup, c
     if (!w.o.topics[part->topic].there)
         oracle_topic_made(&w.o, part->topic, 4);
     x->parts[x->n++] = *part;
-    remember(part->topic, dedup, said);
+    steps_remember(part->topic, dedup, said);
 }
 
 static void open_one(bool plain)
 {
     struct o_part part;
-    any_part(&part);
+    steps_part(&part);
     int g = below(O_PGROUPS), dedup = plain || below(5) ? -1 : below(O_DEDUPS);
     int64_t checkin = policy_of(g).checkin_ms;
     char options[80] = "";
@@ -120,7 +72,7 @@ static void open_one(bool plain)
     if (w.o.n_txns == O_TXNS || w.o.n_delayed > O_DELAYED - 20)
         return;
     const char *said = do_half(g, &part, options);
-    if (no_topic(part.topic, said) || repeated(part.topic, dedup, said))
+    if (no_topic(part.topic, said) || steps_repeated(part.topic, dedup, said, false))
         return;
     uint64_t id = strtoull(said, NULL, 10);
     struct o_txn *x = oracle_opened(&w.o, id, g, checkin, policy_of(g).timeout_ms);
@@ -147,7 +99,7 @@ void step_part(void)
     if (!x || x->n == O_PARTS)
         return;
     struct o_part part;
-    any_part(&part);
+    steps_part(&part);
     int g = below(10) ? x->pgroup : below(O_PGROUPS), dedup = below(5) ? -1 : below(O_DEDUPS);
     int64_t checkin = below(4) ? -1 : below(2000);
     char options[120];
@@ -157,7 +109,7 @@ void step_part(void)
     if (checkin >= 0)
         (void)snprintf(options + n, sizeof(options) - (size_t)n, " CHECKIN %lld", (long long)checkin);
     const char *said = do_half(g, &part, options);
-    if (no_topic(part.topic, said) || repeated(part.topic, dedup, said) ||
+    if (no_topic(part.topic, said) || steps_repeated(part.topic, dedup, said, false) ||
         !oracle_known(&w.o, x, said, keep_ms()))
         return;
     if (g != x->pgroup) {

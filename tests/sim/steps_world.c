@@ -1,4 +1,4 @@
-/* steps_world.c: what happens around the transactions: messages, topics, settings, time, crashes. */
+/* steps_world.c: what happens around the transactions: topics, settings, time, crashes. */
 #include "tests/sim/steps.h"
 
 #include <stdio.h>
@@ -9,69 +9,7 @@ static bool is(const char *said, const char *want)
     return strcmp(said, want) == 0;
 }
 
-/* ---- messages and topics ---- */
-
-void step_send(void)
-{
-    struct o_part part = {.topic = below(O_TOPICS), .queue = -1, .serial = ++w.serial, .ttl_ms = -1};
-    const char *said = world_do("SEND t%d %u", part.topic, part.serial);
-    if (!w.o.topics[part.topic].there && !w.s.policy.auto_create_topics)
-        must(is(said, "-NOTOPIC"), "a SEND to a topic that is not to be made");
-    else
-        oracle_stored(&w.o, &part, 0, INT64_MAX, &said);
-}
-
-static bool ready(const struct o_message *m)
-{
-    bool free = m->cell == O_FRESH || (m->cell == O_LEASED && m->until_ms <= w.o.now_ms);
-    return free && m->expires_ms > w.o.now_ms;
-}
-
-static uint32_t all_ready(int topic)
-{
-    uint32_t n = 0;
-    for (int q = 0; q < O_QUEUES; q++)
-        for (uint32_t i = 0; i < w.o.queues[topic][q].end; i++)
-            n += ready(&w.o.queues[topic][q].messages[i]);
-    return n;
-}
-
-static void popped(int topic, const struct grant *g, uint64_t offset)
-{
-    struct o_message *m = oracle_message(&w.o, topic, (int)g->queue, (uint32_t)offset);
-    must(m != NULL, "popped what is not there");
-    must(m->cell != O_DONE, "popped what was acknowledged");
-    must(ready(m), "popped what another holds, or what has expired");
-    must(g->attempt == m->attempt + 1, "the attempt number does not follow");
-    m->cell = O_LEASED;
-    m->attempt = g->attempt;
-    m->until_ms = g->lease_until_ms;
-}
-
-void step_pop(void)
-{
-    int t = below(O_TOPICS);
-    uint32_t count = 1 + (uint32_t)below(6), got = 0, want = 0;
-    if (!w.o.topics[t].there)
-        return;
-    if (!w.o.topics[t].grouped) {
-        must(is(world_do("GROUP CREATE c t%d ATTEMPTS 10000", t), "OK"), "the consumer group was not made");
-        w.o.topics[t].grouped = true;
-    }
-    want = all_ready(t);
-    (void)world_do("POP c t%d COUNT %u LEASE %d", t, count, 1 + below(3000));
-    const struct outcome *out = store_outcome(&w.s, w.s.n - 1);
-    for (uint32_t i = 0; i < out->n_grants; i++) {
-        const struct grant *g = &out->grants[i];
-        for (uint32_t k = 0; k < g->count; k++) {
-            if (g->bits && !((g->bits[k / 64] >> (k % 64)) & 1))
-                continue;
-            popped(t, g, g->base + k);
-            got++;
-        }
-    }
-    must(got == (want < count ? want : count), "POP handed out more or fewer than it should");
-}
+/* ---- topics ---- */
 
 static void topic_delete(int t)
 {
@@ -93,12 +31,12 @@ void step_topic(void)
         oracle_topic_made(&w.o, t, (uint32_t)queues);
 }
 
-/* Room in the oracle's queues for one step more, whatever it is. */
+/* Room in the oracle's queues for one step more, whatever it is, but for a large batch (step_produce). */
 static void make_room(void)
 {
     for (int t = 0; t < O_TOPICS; t++)
         for (int q = 0; q < O_QUEUES; q++)
-            if (w.o.topics[t].there && w.o.queues[t][q].end > O_OFFSETS - 20)
+            if (w.o.topics[t].there && w.o.queues[t][q].end > O_OFFSETS - O_STEP_MAX)
                 topic_delete(t);
 }
 
@@ -266,6 +204,15 @@ void step_look(void)
 {
     world_write();
     audit(false);
+}
+
+/* One page more of a listing that goes on while the world changes. */
+void step_list(void)
+{
+    world_write();
+    if (!w.listing.on)
+        listing_begin(&w.listing);
+    listing_page(&w.listing);
 }
 
 /* ---- any ---- */

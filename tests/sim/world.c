@@ -18,6 +18,7 @@
 
 struct world w;
 static struct oracle saved[W_SAVED];
+static char came[O_DELAYED][32]; /* ids of the delayed messages that have come, until they are judged */
 
 int below(uint64_t n)
 {
@@ -145,6 +146,11 @@ const char *world_do(const char *fmt, ...)
         return finish(i, line);
     world_note("%.70s -> granted", line);
     return "";
+}
+
+const char *world_words(const struct slice *words, size_t n, const char *line)
+{
+    return finish(store_add_words(&w.s, words, n), line);
 }
 
 const char *world_ask(const char *fmt, ...)
@@ -291,6 +297,9 @@ void world_begin(uint64_t seed)
     buf_init(&w.said, 0);
     memset(w.takers, 0, sizeof(w.takers));
     memset(w.lines, 0, sizeof(w.lines));
+    memset(came, 0, sizeof(came));
+    w.listing = (struct w_listing){.on = false};
+    w.sent = (struct w_sent){.n = 0};
     store_start(&w.s);
     w.o.n_txns = w.o.n_delayed = 0;
     memset(w.o.pgroups, 0, sizeof(w.o.pgroups));
@@ -324,17 +333,36 @@ void world_pass(int64_t ms, int64_t step_ms)
     world_note("-- %lld ms later%s", (long long)ms, step_ms ? ", the wall clock was set" : "");
 }
 
+static struct o_delayed *waiting_of(uint32_t serial)
+{
+    for (uint32_t i = 0; i < w.o.n_delayed; i++)
+        if (w.o.delayed[i].there && w.o.delayed[i].part.serial == serial)
+            return &w.o.delayed[i];
+    must(false, "a message came that waits no more, or never did");
+    return NULL;
+}
+
 /* What is in a queue behind what the oracle knows: delayed messages whose time has come. */
-static void judge_fired_in(int t, int q)
+static void gather_fired(int t, int q)
 {
     const char *at = world_ask("READ t%d %d %u COUNT 1000", t, q, w.o.queues[t][q].end);
     unsigned serial = 0;
     char id[32];
     for (at += strspn(at, "[ "); *at != ']' && *at; at += strspn(at, " ")) {
         must(sscanf(at, "%31[^=]=%u", id, &serial) == 2, "READ answered something else than messages");
-        oracle_fired(&w.o, serial, id);
+        memcpy(came[waiting_of(serial) - w.o.delayed], id, sizeof(id));
         at += strcspn(at, " ]");
     }
+}
+
+/* They came in the order in which they were due; at the same time, in that of their tokens. */
+static struct o_delayed *first_fired(void)
+{
+    struct o_delayed *first = NULL;
+    for (uint32_t i = 0; i < w.o.n_delayed; i++)
+        if (came[i][0] && (!first || w.o.delayed[i].due_ms < first->due_ms))
+            first = &w.o.delayed[i];
+    return first;
 }
 
 /* After a TICK: what has come of what was delayed. quiet: all that is due has. */
@@ -344,7 +372,12 @@ static void judge_delayed(bool quiet)
         if (!oracle_waiting(&w.o, t, true))
             continue;
         for (int q = 0; q < (int)w.o.topics[t].n_queues; q++)
-            judge_fired_in(t, q);
+            gather_fired(t, q);
+        for (struct o_delayed *d = first_fired(); d; d = first_fired()) {
+            char *id = came[d - w.o.delayed];
+            oracle_fired(&w.o, d, id);
+            id[0] = 0;
+        }
         oracle_dropped(&w.o, t, world_ask("DELAYED LIST t%d COUNT 1000", t), quiet);
         must(!quiet || !oracle_waiting(&w.o, t, true), "a delayed message is late");
     }
@@ -401,8 +434,8 @@ static void judge_object(const struct o_txn *x, const char *at)
     buf_printf(&want, "{txid:%llu pgroup:p%d attempt:%u created:%lld messages:[", (unsigned long long)x->id,
                x->pgroup, x->checks, (long long)x->created_ms);
     for (uint32_t i = 0; i < x->n; i++) {
-        buf_printf(&want, "%s{topic:t%d key:[] tag:null body:%u", i ? " " : "", x->parts[i].topic,
-                   x->parts[i].serial);
+        buf_printf(&want, "%s{topic:t%d key:[] tag:%s body:%u", i ? " " : "", x->parts[i].topic,
+                   x->parts[i].tag ? "g" : "null", x->parts[i].serial);
         for (uint32_t k = 0; k < x->parts[i].pad; k++)
             buf_put_u8(&want, '.');
         buf_put_str(&want, " properties:{}}");

@@ -44,6 +44,20 @@ struct w_ask {
     uint32_t attempt;
 };
 
+/* The last batch that was sent. */
+struct w_sent {
+    int topic, queue, dedup; /* -1: none */
+    uint32_t n;
+};
+
+/* What TXN LIST is asked for, and how far a listing has come that goes on while the world changes. */
+struct w_listing {
+    bool on;
+    int pgroup, fate; /* -1: any; pgroup O_PGROUPS: one that has nothing */
+    uint32_t count;   /* 0: not given */
+    uint64_t cursor;
+};
+
 /* A file of the write-ahead log, and how much of it is on disk for sure. */
 struct w_log {
     char name[64];
@@ -72,6 +86,8 @@ struct world {
     uint64_t saved_index[W_SAVED];
     struct w_log logs[W_LOGS];
     uint32_t n_logs;
+    struct w_listing listing;
+    struct w_sent sent;
     struct buf said;
     char told[W_LINES][160];
     uint32_t n_told;
@@ -100,6 +116,9 @@ void world_end(void);
 
 /* Applies a line in the open group; its answer as text, good until the next one. */
 const char *world_do(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* The same of words; the line is what the trace shows. */
+const char *world_words(const struct slice *words, size_t n, const char *line);
 
 /* A query of what is written; between groups only. */
 const char *world_ask(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -131,5 +150,15 @@ void world_wait(int pgroup);
 
 /* Compares everything that is stored with the oracle (audit.c); compacted: what is stale must be gone. */
 void audit(bool compacted);
+
+/* What TXN INFO, or a TXN LIST, says of a transaction (audit.c). */
+void audit_info(const struct o_txn *x, const char *said);
+
+/* All lists (audit_list.c). */
+void audit_lists(void);
+
+/* Any filter, to begin with; and the next page of a listing, which is at its end when it is not on any more. */
+void listing_begin(struct w_listing *l);
+void listing_page(struct w_listing *l);
 
 #endif

@@ -70,7 +70,8 @@ static void filters(void **state)
     assert_string_equal(page(s, "STATE parked", 0, &next), "a");
     /* The maps are TXN INFO's. */
     char want[600];
-    (void)snprintf(want, sizeof(want), "[0 [%s]]", store_do(s, "TXN INFO %llu", (unsigned long long)ids[0]));
+    (void)snprintf(want, sizeof(want), "[0 [%s]]",
+                   store_do(s, "TXN INFO %llu", (unsigned long long)ids[0]));
     store_expect(s, want, "TXN LIST STATE parked");
 }
 
@@ -81,7 +82,8 @@ static void pages(void **state)
     make_some(s);
     assert_string_equal(page(s, "COUNT 5", 0, &cursor), "abcde");
     assert_true(cursor == ids[5]);
-    (void)store_do(s, "ROLLBACK %llu", (unsigned long long)ids[9]); /* what changes in between does no harm */
+    (void)store_do(s, "ROLLBACK %llu",
+                   (unsigned long long)ids[9]); /* what changes in between does no harm */
     assert_string_equal(page(s, "COUNT 5", cursor, &cursor), "fghij");
     assert_string_equal(page(s, "COUNT 5", cursor, &cursor), "kl");
     assert_true(cursor == 0);
@@ -114,8 +116,23 @@ static void forgotten(void **state)
     struct store *s = *state;
     unsigned long long cursor = 0;
     make_some(s);
-    s->now_ms += s->policy.txn_outcome_retention_ms; /* over, though no timer has cleared them away */
+    s->now_ms +=
+        s->policy.txn_outcome_retention_ms; /* over, though no timer has cleared them away */
     assert_string_equal(page(s, "", 0, &cursor), "adgj");
+}
+
+/* A young row that was left behind when it was decided, and whose outcome a compaction has dropped first. */
+static void left_behind(void **state)
+{
+    struct store *s = *state;
+    uint64_t id = strtoull(store_do(s, "HALF a t m"), NULL, 10);
+    (void)store_do(s, "COMMIT %llu", (unsigned long long)id);
+    assert_int_equal(store_rows(s, 'X'), 1);
+    struct key key = key_outcome(id);
+    kv_del(s->st->kv, KV_STATE, key_slice(&key));
+    store_expect(s, "OK", "TICK");
+    assert_int_equal(store_rows(s, 'O'), 0);
+    store_expect(s, "[0 []]", "TXN LIST");
 }
 
 static void bad_words(void **state)
@@ -131,8 +148,8 @@ static void bad_words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        STORE_TEST(filters), STORE_TEST(pages),     STORE_TEST(bounded),
-        STORE_TEST(forgotten), STORE_TEST(bad_words),
+        STORE_TEST(filters),   STORE_TEST(pages),     STORE_TEST(bounded),
+        STORE_TEST(forgotten), STORE_TEST(bad_words), STORE_TEST(left_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
