@@ -1,14 +1,15 @@
 /*
  * kv.c: the only file that knows RocksDB.
  *
- * Budget: a quarter of the store's memory for write buffers of both families, a quarter for the block
+ * Budget: a quarter of the store's memory for write buffers of all families, a quarter for the block
  * cache (which also holds index and filter blocks, so that they cannot grow beside it). The rest is
  * left to the group state above and to what a flush holds for a moment.
  *
  * Settings that matter:
  *   - recovery mode point-in-time: a torn tail after a crash ends the log, nothing behind it is believed;
- *   - no compression: message bodies are the user's to compress, and the log is written once;
- *   - the log family does not split its write buffer by topic; records of one group land together.
+ *   - no compression, unless a topic asks for it: then its records go to a family whose files RocksDB's own
+ *     threads compress as they write them. The way to the disk's log, and so an answer, pays nothing;
+ *   - the log families do not split its write buffer by topic; records of one group land together.
  */
 #include "storage/kv.h"
 
@@ -28,9 +29,21 @@ struct kv_marked {
     atomic_uint_fast64_t floor;
 };
 
+/* RocksDB insists on a family called default: the rows live there. */
+static const struct family_line {
+    const char *name;
+    int compression;
+    bool on_need;
+} lines[KV_FAMILIES] = {
+    [KV_LOG] = {"log", rocksdb_no_compression, false},
+    [KV_LOG_LZ4] = {"log-lz4", rocksdb_lz4_compression, true},
+    [KV_LOG_ZSTD] = {"log-zstd", rocksdb_zstd_compression, true},
+    [KV_STATE] = {"default", rocksdb_no_compression, false},
+};
+
 struct kv {
     rocksdb_t *db;
-    rocksdb_column_family_handle_t *family[KV_FAMILIES];
+    _Atomic(rocksdb_column_family_handle_t *) family[KV_FAMILIES]; /* NULL: not there yet */
     rocksdb_options_t *options[KV_FAMILIES];
     rocksdb_block_based_table_options_t *tables[KV_FAMILIES];
     rocksdb_cache_t *cache;
@@ -157,10 +170,11 @@ static void kv_state_options(struct kv *kv, rocksdb_options_t *o, rocksdb_block_
  * A blob file goes when nothing in it is wanted any more. RocksDB's own collection stays off: it moves
  * the oldest quarter at each compaction, wanted or not, and cost a fifth of the speed.
  */
-static void kv_log_options(struct kv *kv, rocksdb_options_t *o)
+static void kv_log_options(struct kv *kv, enum kv_family f, rocksdb_options_t *o)
 {
     rocksdb_options_set_enable_blob_files(o, 1);
     rocksdb_options_set_min_blob_size(o, LOG_BLOB_BYTES_MIN);
+    rocksdb_options_set_blob_compression_type(o, lines[f].compression);
     rocksdb_options_set_blob_file_size(o, MIB(256));
     rocksdb_options_set_blob_cache(o, kv->cache);
 }
@@ -184,14 +198,14 @@ static rocksdb_options_t *kv_family_options(struct kv *kv, enum kv_family f, siz
     kv->tables[f] = t;
     rocksdb_block_based_options_set_block_cache(t, kv->cache);
     rocksdb_block_based_options_set_cache_index_and_filter_blocks(t, 1);
-    rocksdb_block_based_options_set_block_size(t, f == KV_LOG ? KIB(16) : KIB(4));
+    rocksdb_block_based_options_set_block_size(t, f == KV_STATE ? KIB(4) : KIB(16));
     if (f == KV_STATE)
         kv_state_options(kv, o, t);
     else
-        kv_log_options(kv, o);
+        kv_log_options(kv, f, o);
     rocksdb_options_set_block_based_table_factory(o, t);
-    rocksdb_options_set_compression(o, rocksdb_no_compression);
-    rocksdb_options_set_write_buffer_size(o, memory / (f == KV_LOG ? 8 : 16));
+    rocksdb_options_set_compression(o, lines[f].compression);
+    rocksdb_options_set_write_buffer_size(o, memory / (f == KV_STATE ? 16 : 8));
     rocksdb_options_set_max_write_buffer_number(o, 3);
     rocksdb_options_set_target_file_size_base(o, MIB(64));
     rocksdb_options_set_max_bytes_for_level_base(o, MIB(512));
@@ -249,11 +263,51 @@ static void kv_free(struct kv *kv)
     free(kv);
 }
 
+/* Which families the store has; where there is no store yet, those that every store has. */
+static void kv_families(const rocksdb_options_t *o, const char *path, bool there[KV_FAMILIES])
+{
+    size_t n = 0;
+    char *failure = NULL;
+    char **names = rocksdb_list_column_families(o, path, &n, &failure);
+    bool failed = kv_failed(failure, NULL, 0); /* kv_open_families will say why, if it matters */
+    for (int f = 0; f < KV_FAMILIES; f++) {
+        there[f] = !lines[f].on_need;
+        for (size_t i = 0; !failed && i < n; i++)
+            there[f] = there[f] || strcmp(names[i], lines[f].name) == 0;
+    }
+    if (!failed)
+        rocksdb_list_column_families_destroy(names, n);
+}
+
+static bool kv_open_families(struct kv *kv, const rocksdb_options_t *o, const char *path, char *err,
+                             size_t err_size)
+{
+    bool there[KV_FAMILIES];
+    int n = 0;
+    enum kv_family which[KV_FAMILIES];
+    const char *names[KV_FAMILIES];
+    const rocksdb_options_t *options[KV_FAMILIES];
+    rocksdb_column_family_handle_t *handles[KV_FAMILIES] = {NULL};
+    kv_families(o, path, there);
+    for (int f = 0; f < KV_FAMILIES; f++) {
+        if (!there[f])
+            continue;
+        which[n] = (enum kv_family)f;
+        names[n] = lines[f].name;
+        options[n++] = kv->options[f];
+    }
+    char *failure = NULL;
+    kv->db = rocksdb_open_column_families(o, path, n, names, options, handles, &failure);
+    if (kv_failed(failure, err, err_size))
+        return false;
+    for (int i = 0; i < n; i++)
+        atomic_store(&kv->family[which[i]], handles[i]);
+    return true;
+}
+
 enum status kv_open(const char *path, size_t memory_bytes, bool paranoid, kv_stale_fn *stale,
                     struct kv **ret_kv, char *err, size_t err_size)
 {
-    /* RocksDB insists on a family called default: the rows live there. */
-    static const char *const names[KV_FAMILIES] = {[KV_LOG] = "log", [KV_STATE] = "default"};
     struct kv *kv = kv_new(memory_bytes, stale);
     if (!kv) {
         snprintf(err, err_size, "no memory to open %s", path);
@@ -262,12 +316,9 @@ enum status kv_open(const char *path, size_t memory_bytes, bool paranoid, kv_sta
     rocksdb_readoptions_set_verify_checksums(kv->read, paranoid ? 1 : 0);
     rocksdb_options_t *db_options = rocksdb_options_create();
     kv_database_options(db_options, memory_bytes);
-    char *failure = NULL;
-    kv->db = rocksdb_open_column_families(db_options, path, KV_FAMILIES, (const char *const *)names,
-                                          (const rocksdb_options_t *const *)kv->options, kv->family,
-                                          &failure);
+    bool opened = kv_open_families(kv, db_options, path, err, err_size);
     rocksdb_options_destroy(db_options);
-    if (!kv_failed(failure, err, err_size)) {
+    if (opened) {
         *ret_kv = kv;
         return ST_OK;
     }
@@ -279,10 +330,42 @@ void kv_close(struct kv *kv)
 {
     if (!kv)
         return;
-    for (int f = 0; f < KV_FAMILIES; f++)
-        rocksdb_column_family_handle_destroy(kv->family[f]);
+    for (int f = 0; f < KV_FAMILIES; f++) {
+        if (kv_has(kv, (enum kv_family)f))
+            rocksdb_column_family_handle_destroy(kv->family[f]);
+    }
     rocksdb_close(kv->db);
     kv_free(kv);
+}
+
+bool kv_has(const struct kv *kv, enum kv_family f)
+{
+    return atomic_load_explicit(&kv->family[f], memory_order_acquire) != NULL;
+}
+
+static rocksdb_column_family_handle_t *kv_handle(const struct kv *kv, enum kv_family f)
+{
+    rocksdb_column_family_handle_t *handle = atomic_load_explicit(&kv->family[f], memory_order_acquire);
+    assert(handle);
+    return handle;
+}
+
+enum status kv_need(struct kv *kv, enum kv_family f)
+{
+    if (kv_has(kv, f))
+        return ST_OK;
+    if (kv_faulty(kv, KV_OP_NEED))
+        return ST_BAD;
+    if (atomic_load(&kv->dead))
+        return ST_IO;
+    char *failure = NULL;
+    char err[256] = "";
+    rocksdb_column_family_handle_t *handle =
+        rocksdb_create_column_family(kv->db, kv->options[f], lines[f].name, &failure);
+    if (kv_failed(failure, err, sizeof(err)))
+        return strstr(err, "ompression") ? ST_BAD : ST_IO;
+    atomic_store_explicit(&kv->family[f], handle, memory_order_release);
+    return ST_OK;
 }
 
 enum status kv_get(struct kv *kv, enum kv_family f, const struct kv_snap *snap, struct slice key,
@@ -292,7 +375,7 @@ enum status kv_get(struct kv *kv, enum kv_family f, const struct kv_snap *snap, 
         return ST_IO;
     char *failure = NULL;
     rocksdb_pinnableslice_t *pin =
-        rocksdb_get_pinned_cf(kv->db, snap ? snap->read : kv->read, kv->family[f],
+        rocksdb_get_pinned_cf(kv->db, snap ? snap->read : kv->read, kv_handle(kv, f),
                               (const char *)key.data, key.len, &failure);
     if (kv_failed(failure, NULL, 0))
         return ST_IO;
@@ -307,7 +390,7 @@ enum status kv_get(struct kv *kv, enum kv_family f, const struct kv_snap *snap, 
 
 void kv_put(struct kv *kv, enum kv_family f, struct slice key, struct slice value)
 {
-    rocksdb_writebatch_put_cf(kv->batch, kv->family[f], (const char *)key.data, key.len,
+    rocksdb_writebatch_put_cf(kv->batch, kv_handle(kv, f), (const char *)key.data, key.len,
                               (const char *)value.data, value.len);
 }
 
@@ -316,17 +399,17 @@ void kv_put2(struct kv *kv, enum kv_family f, struct slice key, struct slice hea
     const char *keys[] = {(const char *)key.data};
     const char *values[] = {(const char *)head.data, (const char *)body.data};
     const size_t key_sizes[] = {key.len}, value_sizes[] = {head.len, body.len};
-    rocksdb_writebatch_putv_cf(kv->batch, kv->family[f], 1, keys, key_sizes, 2, values, value_sizes);
+    rocksdb_writebatch_putv_cf(kv->batch, kv_handle(kv, f), 1, keys, key_sizes, 2, values, value_sizes);
 }
 
 void kv_del(struct kv *kv, enum kv_family f, struct slice key)
 {
-    rocksdb_writebatch_delete_cf(kv->batch, kv->family[f], (const char *)key.data, key.len);
+    rocksdb_writebatch_delete_cf(kv->batch, kv_handle(kv, f), (const char *)key.data, key.len);
 }
 
 void kv_del_range(struct kv *kv, enum kv_family f, struct slice from, struct slice to)
 {
-    rocksdb_writebatch_delete_range_cf(kv->batch, kv->family[f], (const char *)from.data, from.len,
+    rocksdb_writebatch_delete_range_cf(kv->batch, kv_handle(kv, f), (const char *)from.data, from.len,
                                        (const char *)to.data, to.len);
 }
 
@@ -419,7 +502,7 @@ struct kv_iter *kv_iter_new(struct kv *kv, enum kv_family f, const struct kv_sna
     const char *bounds = (const char *)it->bounds.data;
     rocksdb_readoptions_set_iterate_lower_bound(it->read, bounds, from.len);
     rocksdb_readoptions_set_iterate_upper_bound(it->read, bounds + from.len, to.len);
-    it->it = rocksdb_create_iterator_cf(kv->db, it->read, kv->family[f]);
+    it->it = rocksdb_create_iterator_cf(kv->db, it->read, kv_handle(kv, f));
     return it;
 }
 
@@ -481,7 +564,7 @@ enum status kv_iter_status(const struct kv_iter *it)
 
 void kv_compact(struct kv *kv, enum kv_family f)
 {
-    rocksdb_compact_range_cf(kv->db, kv->family[f], NULL, 0, NULL, 0);
+    rocksdb_compact_range_cf(kv->db, kv_handle(kv, f), NULL, 0, NULL, 0);
 }
 
 size_t kv_memory(const struct kv *kv)
@@ -489,7 +572,9 @@ size_t kv_memory(const struct kv *kv)
     uint64_t buffers = 0;
     for (int f = 0; f < KV_FAMILIES; f++) {
         uint64_t n = 0;
-        if (rocksdb_property_int_cf(kv->db, kv->family[f], "rocksdb.cur-size-all-mem-tables", &n) == 0)
+        if (kv_has(kv, (enum kv_family)f) &&
+            rocksdb_property_int_cf(kv->db, kv_handle(kv, (enum kv_family)f),
+                                    "rocksdb.cur-size-all-mem-tables", &n) == 0)
             buffers += n;
     }
     return (size_t)buffers + rocksdb_cache_get_usage(kv->cache);

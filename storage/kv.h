@@ -1,10 +1,12 @@
 /*
  * kv.h: RocksDB behind a dozen verbs; nothing above this file knows its name.
  *
- *   family   KV_LOG    batch records, large values, written once, read in order
- *            KV_STATE  rows: small, rewritten and deleted often
+ *   family   KV_LOG        batch records, large values, written once, read in order
+ *            KV_LOG_LZ4    the same, compressed when they leave the write buffer; these two are
+ *            KV_LOG_ZSTD   made when somebody needs them (kv_need), and then stay
+ *            KV_STATE      rows: small, rewritten and deleted often
  *
- * One write-ahead log serves both, so that one kv_write is atomic over everything. RocksDB puts a batch
+ * One write-ahead log serves all, so that one kv_write is atomic over everything. RocksDB puts a batch
  * into its log, syncs, and only then lets readers see it: with sync=true a reader sees nothing that a
  * power cut could take back.
  *
@@ -24,8 +26,8 @@ struct kv;
 struct kv_iter;
 struct kv_snap;
 
-enum kv_family { KV_LOG, KV_STATE, KV_FAMILIES };
-enum kv_op { KV_OP_WRITE, KV_OP_SYNC, KV_OP_GET, KV_OP_ITER, KV_OPS };
+enum kv_family { KV_LOG, KV_LOG_LZ4, KV_LOG_ZSTD, KV_STATE, KV_FAMILIES };
+enum kv_op { KV_OP_WRITE, KV_OP_SYNC, KV_OP_GET, KV_OP_ITER, KV_OP_NEED, KV_OPS };
 
 /* How far the state has come, as far as stored rows may grow stale by it (stale.h). */
 struct kv_mark {
@@ -42,6 +44,11 @@ typedef bool kv_stale_fn(struct slice key, struct slice value, const struct kv_m
 enum status kv_open(const char *path, size_t memory_bytes, bool paranoid, kv_stale_fn *stale,
                     struct kv **ret_kv, char *err, size_t err_size) MUST_CHECK;
 void kv_close(struct kv *kv);
+
+/* Makes the family where it is not there; the batch's writer only. All below are asked of families that are
+ * there. ST_BAD: this RocksDB cannot compress so (the fault of KV_OP_NEED, too); ST_IO. */
+enum status kv_need(struct kv *kv, enum kv_family f) MUST_CHECK;
+bool kv_has(const struct kv *kv, enum kv_family f);
 
 /* Appends the value to out. ST_GONE: no such key; ST_IO; ST_NOMEM. snap NULL: the newest state. */
 enum status kv_get(struct kv *kv, enum kv_family f, const struct kv_snap *snap, struct slice key,

@@ -316,6 +316,8 @@ uint64_t store_digest(struct store *s)
 {
     uint64_t sum = 0;
     for (int f = 0; f < KV_FAMILIES; f++) {
+        if (!kv_has(s->st->kv, (enum kv_family)f))
+            continue;
         struct kv_iter *it = store_all(s, (enum kv_family)f);
         for (; kv_iter_valid(it); kv_iter_next(it)) {
             sum = sum * UINT64_C(0x9e3779b97f4a7c15) + text_hash(kv_iter_key(it));

@@ -85,6 +85,48 @@ static void round_trip(void **state)
     assert_true(kv_memory(f->kv) > 0);
 }
 
+/* Those that compress are made when they are needed, hold what they are given, and are there from then on. */
+static void families_on_need(void **state)
+{
+    struct fixture *f = *state;
+    static const enum kv_family kinds[] = {KV_LOG_LZ4, KV_LOG_ZSTD};
+    struct buf b;
+    buf_init(&b, 0);
+    for (size_t i = 0; i < 2; i++) {
+        assert_false(kv_has(f->kv, kinds[i]));
+        kv_fault(f->kv, KV_OP_NEED, 1); /* as where RocksDB was built without it */
+        assert_int_equal(kv_need(f->kv, kinds[i]), ST_BAD);
+        assert_false(kv_has(f->kv, kinds[i]));
+        assert_int_equal(kv_need(f->kv, kinds[i]), ST_OK);
+        assert_int_equal(kv_need(f->kv, kinds[i]), ST_OK);
+        kv_put(f->kv, kinds[i], SLICE_LIT("a"), SLICE_LIT("1"));
+    }
+    written(f);
+    open_again(f);
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(kv_has(f->kv, kinds[i]));
+        kv_compact(f->kv, kinds[i]);
+        buf_reset(&b, 0);
+        assert_int_equal(kv_get(f->kv, kinds[i], NULL, SLICE_LIT("a"), &b), ST_OK);
+        assert_true(slice_equal(buf_slice(&b), SLICE_LIT("1")));
+    }
+    buf_reset(&b, 0);
+    assert_int_equal(kv_get(f->kv, KV_LOG, NULL, SLICE_LIT("a"), &b), ST_GONE);
+    assert_true(kv_has(f->kv, KV_LOG) && kv_has(f->kv, KV_STATE));
+    buf_free(&b);
+}
+
+/* After a failed write nothing more is made. */
+static void no_family_of_the_dead(void **state)
+{
+    struct fixture *f = *state;
+    put(f, "a", "1");
+    kv_fault(f->kv, KV_OP_WRITE, 1);
+    assert_int_equal(kv_write(f->kv, true, f->err, sizeof(f->err)), ST_IO);
+    assert_int_equal(kv_need(f->kv, KV_LOG_LZ4), ST_IO);
+    assert_false(kv_has(f->kv, KV_LOG_LZ4));
+}
+
 static void ranges(void **state)
 {
     struct fixture *f = *state;
@@ -284,6 +326,7 @@ int main(void)
         TEST(round_trip),      TEST(ranges),         TEST(iterators),     TEST(snapshots),
         TEST(one_owner),       TEST(unusable_folder), TEST(failing_writes), TEST(failing_syncs),
         TEST(failing_sync_alone), TEST(failing_reads), TEST(stale_when_synced),
+        TEST(families_on_need), TEST(no_family_of_the_dead),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
