@@ -15,6 +15,7 @@
 #include <stdio.h>
 
 #include "protocol/command_parse.h"
+#include "protocol/compress.h"
 #include "protocol/text.h"
 #include "protocol/url.h"
 
@@ -208,6 +209,16 @@ static enum status check_url(struct slice v, struct complaint c)
                               : "");
 }
 
+static enum status check_compress(struct slice v, struct complaint c)
+{
+    enum compress compress;
+    char quoted[QUOTED_SIZE];
+    if (compress_find(v, &compress))
+        return ST_OK;
+    text_quote(v, QUOTED_BYTES, quoted, sizeof quoted);
+    return command_refuse(c, ST_ERR, "COMPRESS '%s' is not none, lz4 or zstd", quoted);
+}
+
 static enum status check_text(const struct option *o, struct complaint c)
 {
     const char *word = option_word(o->id);
@@ -221,6 +232,7 @@ static enum status check_text(const struct option *o, struct complaint c)
     case OPT_ID_CHECKURL: return check_url(o->v, c);
     case OPT_ID_SECRET: return check_bytes(word, o->v, SECRET_BYTES_MAX, true, c);
     case OPT_ID_TXN: return check_txid(word, o->v, c);
+    case OPT_ID_COMPRESS: return check_compress(o->v, c);
     default: return ST_OK;
     }
 }

@@ -21,6 +21,7 @@ static const char *const values[OPTION_COUNT] = {
     [OPT_ID_CURSOR] = "c",
     [OPT_ID_PGROUP] = "g",
     [OPT_ID_STATE] = "s",
+    [OPT_ID_COMPRESS] = "none|lz4|zstd",
     [OPT_ID_CHECKURL] = "url",
     [OPT_ID_SECRET] = "s",
     [OPT_ID_FILTER] = "TAG a||b | WHERE sql92",

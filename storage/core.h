@@ -66,6 +66,7 @@ struct news_slot {
 struct topic {
     struct slice name; /* owned */
     uint64_t hash, id;
+    enum compress compress;
     uint32_t flags, n_queues, order_queues;
     uint32_t rr, rr_saved; /* where the next message without ORDER or QUEUE goes */
     int64_t created_ms;

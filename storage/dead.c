@@ -30,8 +30,9 @@ static enum status dlq_need(struct state *st, int64_t now_ms, struct slice group
 {
     uint8_t hold[NAME_BYTES_MAX + 8];
     struct slice name = dlq_name(group, hold);
+    static const struct topic_settings set = {.n_queues = 1};
     enum status s = topic_get(st, name, ret_t);
-    return s == ST_GONE ? topic_create(st, now_ms, name, 1, ret_t) : s;
+    return s == ST_GONE ? topic_create(st, now_ms, name, &set, ret_t) : s;
 }
 
 static void letter_make(const struct gt *gt, const struct run *r, struct slice origin,

@@ -46,7 +46,7 @@ void follower_fini(struct follower *f)
 static bool follower_queue(struct follower *f, struct view *v, uint32_t q, size_t *left,
                            void (*fn)(void *arg, struct slice body), void *arg)
 {
-    struct kv_iter *it = view_log(v, f->topic_id, q);
+    struct kv_iter *it = view_log(v, q);
     if (!it)
         return true;
     struct record_header h;

@@ -132,7 +132,7 @@ static void tail_close(struct state *st, struct tail *tail)
         st->sick = true;
     if (!st->sick) {
         struct key key = key_log(tail->topic->id, tail->queue, tail->base);
-        kv_put(st->kv, KV_LOG, key_slice(&key), buf_slice(&tail->record));
+        kv_put(st->kv, log_family(tail->topic->compress), key_slice(&key), buf_slice(&tail->record));
         queue_remember(st, q, &info);
     }
     q->tail = NULL;
@@ -268,7 +268,7 @@ static void batch_put(struct state *st, int64_t now_ms, struct topic *t, uint32_
     uint8_t head[RECORD_HEADER_BYTES];
     record_head(&h, behind, head);
     struct key key = key_log(t->id, queue, q->end);
-    kv_put2(st->kv, KV_LOG, key_slice(&key), slice_of(head, sizeof(head)), behind);
+    kv_put2(st->kv, log_family(t->compress), key_slice(&key), slice_of(head, sizeof(head)), behind);
     struct record_info info = {.base = h.base,
                                .index = h.index,
                                .first_seq = st->seq,
@@ -314,6 +314,13 @@ static bool info_covers(const struct record_info *info, uint64_t offset)
     return offset >= info->base && offset - info->base < info->count;
 }
 
+enum kv_family log_family(enum compress compress)
+{
+    static const enum kv_family families[] = {
+        [COMPRESS_NONE] = KV_LOG, [COMPRESS_LZ4] = KV_LOG_LZ4, [COMPRESS_ZSTD] = KV_LOG_ZSTD};
+    return families[compress];
+}
+
 enum status log_seek(struct kv_iter *it, uint64_t topic, uint32_t queue, uint64_t offset,
                      struct record_header *ret_h)
 {
@@ -333,16 +340,16 @@ enum status log_seek(struct kv_iter *it, uint64_t topic, uint32_t queue, uint64_
     return ST_OK;
 }
 
-static struct kv_iter *log_iter(struct state *st, uint64_t topic, uint32_t queue)
+static struct kv_iter *log_iter(struct state *st, const struct topic *t, uint32_t queue)
 {
-    struct key from = key_log(topic, queue, 0), to = key_log(topic, queue + 1, 0);
-    return kv_iter_new(st->kv, KV_LOG, NULL, key_slice(&from), key_slice(&to));
+    struct key from = key_log(t->id, queue, 0), to = key_log(t->id, queue + 1, 0);
+    return kv_iter_new(st->kv, log_family(t->compress), NULL, key_slice(&from), key_slice(&to));
 }
 
 static enum status log_locate(struct state *st, struct topic *t, uint32_t queue, uint64_t offset,
                               struct record_info *ret_info)
 {
-    struct kv_iter *it = log_iter(st, t->id, queue);
+    struct kv_iter *it = log_iter(st, t, queue);
     if (!it)
         return ST_NOMEM;
     struct record_header h;
@@ -408,7 +415,7 @@ enum status topic_read(struct state *st, struct topic *t, uint32_t queue, uint64
         return tail_read(q->tail, offset, st->now_ms, hold, ret_m);
     if (queue_unwritten(st, q, offset))
         return ST_BUSY;
-    struct kv_iter *it = log_iter(st, t->id, queue);
+    struct kv_iter *it = log_iter(st, t, queue);
     if (!it)
         return ST_NOMEM;
     struct record_header h;
@@ -435,7 +442,7 @@ enum status topic_offset_at(struct state *st, struct topic *t, uint32_t queue, i
         *ret_offset = q->end;
         return ST_OK;
     }
-    struct kv_iter *it = log_iter(st, t->id, queue);
+    struct kv_iter *it = log_iter(st, t, queue);
     if (!it)
         return ST_NOMEM;
     uint64_t low = q->floor, high = q->tail ? q->tail->base : q->end;

@@ -4,8 +4,12 @@
 #ifndef HALFMQ_STORAGE_LOG_H
 #define HALFMQ_STORAGE_LOG_H
 
+#include "protocol/compress.h"
 #include "protocol/message.h"
 #include "storage/kv.h"
+
+/* Where the records of a topic are: from its first message to its end in one family. */
+enum kv_family log_family(enum compress compress);
 
 /* Puts the iterator on the record that holds offset, or on the first one behind it, and reads its header.
  * The iterator's bounds are the queue's. ST_GONE: there is none; ST_IO: the store, or a damaged record. */

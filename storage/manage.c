@@ -20,10 +20,18 @@ void apply_topic_create(struct state *st, const struct stamp *stamp, const struc
                         struct outcome *out)
 {
     struct topic *t = NULL;
-    uint32_t queues = (uint32_t)command_number(cmd, OPT_ID_QUEUES, QUEUES_DEFAULT);
-    enum status s = topic_create(st, stamp->now_ms, cmd->pos[0], queues, &t);
+    struct topic_settings set = {
+        .n_queues = (uint32_t)command_number(cmd, OPT_ID_QUEUES, QUEUES_DEFAULT)};
+    const struct option *compress = command_option(cmd, OPT_ID_COMPRESS);
+    bool known = !compress || compress_find(compress->v, &set.compress);
+    assert(known); /* command parsing saw to it */
+    enum status s = topic_create(st, stamp->now_ms, cmd->pos[0], &set, &t);
     if (s == ST_OK)
         reply_ok(&out->reply);
+    else if (s == ST_BAD)
+        reply_error(&out->reply, ST_ERR,
+                    "this broker's RocksDB was built without %s: use another COMPRESS, or none",
+                    compress_word(set.compress));
     else
         manage_refuse(out, s, "topic", cmd->pos[0]);
 }

@@ -38,6 +38,7 @@ void outcome_grant(struct outcome *o, const struct topic *t, const struct run *r
     g->topic = slice_of((const uint8_t *)(uintptr_t)o->text.len, t->name.len);
     buf_put_slice(&o->text, t->name);
     g->topic_id = t->id;
+    g->compress = t->compress;
     g->queue = r->queue;
     g->base = r->base;
     g->count = r->count;

@@ -23,7 +23,7 @@ struct standing {
 
 static enum status lag_oldest(struct view *v, struct lag *lag, uint32_t queue, uint64_t offset)
 {
-    struct kv_iter *it = view_log(v, v->topic.id, queue);
+    struct kv_iter *it = view_log(v, queue);
     if (!it)
         return ST_NOMEM;
     struct record_header h;

@@ -60,7 +60,7 @@ static enum status gather_record(struct gather *g, struct place *p, struct slice
 
 static enum status read_queue(struct view *v, struct gather *g, struct place *p, uint64_t from)
 {
-    struct kv_iter *it = view_log(v, v->topic.id, p->queue);
+    struct kv_iter *it = view_log(v, p->queue);
     if (!it)
         return ST_NOMEM;
     struct record_header h;
@@ -110,7 +110,7 @@ static enum status read_one(struct view *v, uint32_t queue, uint64_t offset, str
 {
     if (queue >= v->topic.n_queues || offset < v->topic.floor[queue])
         return ST_GONE;
-    struct kv_iter *it = view_log(v, v->topic.id, queue);
+    struct kv_iter *it = view_log(v, queue);
     if (!it)
         return ST_NOMEM;
     enum status s = log_seek(it, v->topic.id, queue, offset, ret_h);
@@ -263,7 +263,7 @@ static enum status grant_message(struct grants *gs, const struct grant *gr, uint
 static enum status grant_run(struct grants *gs, const struct grant *gr)
 {
     enum status s = ST_OK;
-    struct kv_iter *it = view_log(gs->v, gr->topic_id, gr->queue);
+    struct kv_iter *it = view_grant(gs->v, gr);
     if (!it)
         return ST_NOMEM;
     struct record_header h = {0};

@@ -91,7 +91,7 @@ static enum status next_record(struct kv_iter *it, uint64_t topic, uint32_t queu
 static enum status grant_parts(struct view *v, const struct grant *g, part_fn *fn, void *arg, bool *more)
 {
     enum status s = ST_OK;
-    struct kv_iter *it = view_log(v, g->topic_id, g->queue);
+    struct kv_iter *it = view_grant(v, g);
     if (!it)
         return ST_NOMEM;
     struct record_header h = {0};
@@ -157,7 +157,7 @@ enum status reader_parts(struct reader *r, struct view *v, part_fn *fn, void *ar
     enum status s = reader_open(r, v);
     if (s != ST_OK)
         return s;
-    struct kv_iter *it = view_log(v, v->topic.id, r->queue);
+    struct kv_iter *it = view_log(v, r->queue);
     if (!it)
         return ST_NOMEM;
     struct record_header h;

@@ -36,10 +36,11 @@ void query_topic_info(struct view *v, const struct command *cmd, struct buf *rep
     if (s != ST_OK) {
         view_refuse(reply, s, "topic", cmd->pos[0]);
     } else {
-        reply_map(reply, 7);
+        reply_map(reply, 8);
         reply_field_bytes(reply, "name", cmd->pos[0]);
         reply_field_int(reply, "queues", v->topic.n_queues);
         reply_field_int(reply, "order_queues", v->topic.order_queues);
+        reply_field_bytes(reply, "compress", slice_str(compress_word(v->topic.compress)));
         reply_field_int(reply, "created", v->topic.created_ms);
         reply_field_int(reply, "messages", (int64_t)messages);
         reply_field_int(reply, "delayed", (int64_t)v->topic.delayed);

@@ -78,11 +78,15 @@ enum status meta_decode(struct slice bytes, struct meta_row *ret_r)
     return ST_OK;
 }
 
+/* Its compression is among a topic's flags, so that rows from before there was any mean none. */
+#define COMPRESS_SHIFT 1
+#define COMPRESS_MASK (UINT32_C(3) << COMPRESS_SHIFT)
+
 void topic_encode(struct buf *b, const struct topic_row *r)
 {
     buf_put_u8(b, ROW_VERSION);
     buf_put_u64(b, r->id);
-    buf_put_varint(b, r->flags);
+    buf_put_varint(b, r->flags | (uint32_t)r->compress << COMPRESS_SHIFT);
     buf_put_varint(b, r->n_queues);
     buf_put_varint(b, r->order_queues);
     buf_put_varint(b, r->turn);
@@ -96,7 +100,9 @@ enum status topic_decode(struct slice bytes, struct topic_row *ret_r)
 {
     struct cursor c = row_open(bytes);
     ret_r->id = cursor_u64(&c);
-    ret_r->flags = get_u32(&c, UINT32_MAX);
+    uint32_t flags = get_u32(&c, UINT32_MAX), compress = (flags & COMPRESS_MASK) >> COMPRESS_SHIFT;
+    ret_r->flags = flags & ~COMPRESS_MASK;
+    ret_r->compress = (enum compress)compress;
     ret_r->n_queues = get_u32(&c, QUEUES_MAX);
     ret_r->order_queues = get_u32(&c, QUEUES_MAX);
     ret_r->turn = get_u32(&c, QUEUES_MAX);
@@ -104,7 +110,8 @@ enum status topic_decode(struct slice bytes, struct topic_row *ret_r)
     ret_r->delayed = cursor_varint(&c);
     for (uint32_t q = 0; q < ret_r->n_queues; q++)
         ret_r->floor[q] = cursor_varint(&c);
-    if (ret_r->order_queues > ret_r->n_queues || ret_r->order_queues == 0 || ret_r->turn >= ret_r->n_queues)
+    if (ret_r->order_queues > ret_r->n_queues || ret_r->order_queues == 0 ||
+        ret_r->turn >= ret_r->n_queues || compress > COMPRESS_ZSTD)
         return ST_BAD;
     return row_close(&c);
 }

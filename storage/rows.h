@@ -10,6 +10,7 @@
 #define HALFMQ_STORAGE_ROWS_H
 
 #include "protocol/buf.h"
+#include "protocol/compress.h"
 #include "protocol/limits.h"
 #include "protocol/status.h"
 
@@ -29,6 +30,7 @@ enum topic_flag { TOPIC_HAS_TTL = 1 };
 struct topic_row {
     uint64_t id;
     uint32_t flags;
+    enum compress compress; /* which family its records are in (log.h) */
     uint32_t n_queues;
     uint32_t order_queues; /* ORDER keys keep to the first so many */
     uint32_t turn;         /* the queue that the next message without ORDER or QUEUE goes to */

@@ -23,6 +23,7 @@
 #define HALFMQ_STORAGE_STATE_H
 
 #include "protocol/command.h"
+#include "protocol/compress.h"
 #include "protocol/reply.h"
 
 struct state;
@@ -55,6 +56,7 @@ struct stamp {
 struct grant {
     struct slice topic; /* borrowed from the outcome's text */
     uint64_t topic_id;
+    enum compress compress; /* the topic's */
     uint32_t queue;
     uint32_t count;   /* offsets base .. base+count-1 ... */
     uint64_t base;

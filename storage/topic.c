@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#include "storage/log.h"
+
 struct slice topic_name_of(const void *topic)
 {
     return ((const struct topic *)topic)->name;
@@ -46,6 +48,7 @@ void topic_save(struct state *st, struct topic *t)
 {
     struct topic_row row = {.id = t->id,
                             .flags = t->flags,
+                            .compress = t->compress,
                             .n_queues = t->n_queues,
                             .order_queues = t->order_queues,
                             .turn = t->rr,
@@ -83,7 +86,7 @@ void topics_save(struct state *st)
 static enum status topic_find_ends(struct state *st, struct topic *t)
 {
     struct key from = key_log(t->id, 0, 0), to = key_log(t->id + 1, 0, 0);
-    struct kv_iter *it = kv_iter_new(st->kv, KV_LOG, NULL, key_slice(&from), key_slice(&to));
+    struct kv_iter *it = kv_iter_new(st->kv, log_family(t->compress), NULL, key_slice(&from), key_slice(&to));
     if (!it)
         return ST_NOMEM;
     enum status s = ST_OK;
@@ -120,6 +123,7 @@ static enum status topic_load(struct state *st, struct slice name, struct topic 
         return ST_NOMEM;
     t->id = row.id;
     t->flags = row.flags;
+    t->compress = row.compress;
     t->order_queues = row.order_queues;
     t->rr = t->rr_saved = row.turn;
     t->created_ms = row.created_ms;
@@ -146,8 +150,8 @@ enum status topic_get(struct state *st, struct slice name, struct topic **ret_to
     return ST_OK;
 }
 
-enum status topic_create(struct state *st, int64_t now_ms, struct slice name, uint32_t n_queues,
-                         struct topic **ret_topic)
+enum status topic_create(struct state *st, int64_t now_ms, struct slice name,
+                         const struct topic_settings *set, struct topic **ret_topic)
 {
     struct topic *t = NULL;
     enum status s = topic_get(st, name, &t);
@@ -157,13 +161,17 @@ enum status topic_create(struct state *st, int64_t now_ms, struct slice name, ui
         return s;
     if (st->meta.topics >= TOPICS_MAX)
         return ST_LIMIT;
-    t = topic_new(name, n_queues);
+    s = kv_need(st->kv, log_family(set->compress));
+    if (s != ST_OK)
+        return s;
+    t = topic_new(name, set->n_queues);
     if (!t || !table_add(&st->topics, t->hash, t)) {
         topic_free(t);
         return ST_NOMEM;
     }
     t->id = state_next_ref(st);
-    t->order_queues = n_queues;
+    t->order_queues = set->n_queues;
+    t->compress = set->compress;
     t->created_ms = now_ms;
     st->meta.topics++;
     topic_save(st, t);
@@ -192,7 +200,8 @@ enum status topic_need(struct state *st, const struct stamp *stamp, struct slice
         return s;
     if (!stamp->policy->auto_create_topics)
         return ST_NOTOPIC;
-    return topic_create(st, stamp->now_ms, name, QUEUES_DEFAULT, ret_topic);
+    static const struct topic_settings set = {.n_queues = QUEUES_DEFAULT};
+    return topic_create(st, stamp->now_ms, name, &set, ret_topic);
 }
 
 uint32_t topic_route(struct topic *t, const struct message *m, const uint32_t *queue)
@@ -216,7 +225,7 @@ static void topic_drop_rows(struct state *st, const struct topic *t, char kind)
 static void topic_drop_log(struct state *st, struct topic *t)
 {
     struct key from = key_log(t->id, 0, 0), to = key_log(t->id + 1, 0, 0);
-    kv_del_range(st->kv, KV_LOG, key_slice(&from), key_slice(&to));
+    kv_del_range(st->kv, log_family(t->compress), key_slice(&from), key_slice(&to));
     topic_drop_rows(st, t, 'I');
     topic_drop_rows(st, t, 'E');
 }

@@ -16,9 +16,15 @@
 /* The topic of that name. ST_GONE: none; ST_IO, ST_NOMEM. */
 enum status topic_get(struct state *st, struct slice name, struct topic **ret_topic) MUST_CHECK;
 
-/* Creates it. ST_EXISTS, ST_LIMIT, ST_IO, ST_NOMEM. */
-enum status topic_create(struct state *st, int64_t now_ms, struct slice name, uint32_t n_queues,
-                         struct topic **ret_topic) MUST_CHECK;
+/* What is fixed when a topic is made. */
+struct topic_settings {
+    uint32_t n_queues;
+    enum compress compress;
+};
+
+/* Creates it. ST_EXISTS, ST_LIMIT, ST_IO, ST_NOMEM; ST_BAD: this store cannot compress so. */
+enum status topic_create(struct state *st, int64_t now_ms, struct slice name,
+                         const struct topic_settings *set, struct topic **ret_topic) MUST_CHECK;
 
 /* Looks only: the topic, or NULL where topic_need would make it; ST_NOTOPIC where that is not allowed. */
 enum status topic_find(struct state *st, const struct stamp *stamp, struct slice name,

@@ -31,8 +31,9 @@ struct kv_iter *view_rows(struct view *v, const struct key *prefix);
 /* The topic's row into v->topic. ST_GONE. */
 enum status view_topic(struct view *v, struct slice name) MUST_CHECK;
 
-/* Records of one queue; bounds are the queue's. */
-struct kv_iter *view_log(struct view *v, uint64_t topic, uint32_t queue);
+/* Records of a queue of v->topic, or of the one that a grant is of; bounds are the queue's. */
+struct kv_iter *view_log(struct view *v, uint32_t queue);
+struct kv_iter *view_grant(struct view *v, const struct grant *g);
 
 /* First and next offset of a queue of v->topic. */
 enum status view_ends(struct view *v, uint32_t queue, uint64_t *ret_first, uint64_t *ret_next) MUST_CHECK;

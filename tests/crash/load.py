@@ -17,6 +17,7 @@ from ledger import DONE, MAYBE, REFUSED, Ledger, Sent, Txn, plain
 from records import batch
 
 QUEUES = {"flow": 3, "batch": 4, "ta": 2, "tb": 1, "out": 2}
+COMPRESS = {"batch": "zstd", "ta": "lz4"}
 WORK_TOPICS = ("flow", "batch", "ta", "tb")
 GROUPS = {"work": WORK_TOPICS, "pipe": ("flow",), "hold": ("flow",)}
 LEASE = "2s"
@@ -25,7 +26,7 @@ LEASE = "2s"
 def prepare(client):
     """Topics and groups, made once on the empty broker."""
     for topic, queues in QUEUES.items():
-        client.call("TOPIC", "CREATE", topic, "QUEUES", queues)
+        client.call("TOPIC", "CREATE", topic, "QUEUES", queues, "COMPRESS", COMPRESS.get(topic, "none"))
     for group, topics in GROUPS.items():
         for topic in topics:
             client.call("GROUP", "CREATE", group, topic, "ATTEMPTS", 10000)

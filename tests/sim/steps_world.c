@@ -20,12 +20,14 @@ static void topic_delete(int t)
 
 void step_topic(void)
 {
+    static const char *const compress[] = {"none", "lz4", "zstd"};
     int t = below(O_TOPICS), queues = 1 + below(O_QUEUES);
     if (w.o.topics[t].there && below(3) == 0) {
         topic_delete(t);
         return;
     }
-    must(is(world_do("TOPIC CREATE t%d QUEUES %d", t, queues), w.o.topics[t].there ? "-EXISTS" : "OK"),
+    must(is(world_do("TOPIC CREATE t%d QUEUES %d COMPRESS %s", t, queues, compress[queues % 3]),
+            w.o.topics[t].there ? "-EXISTS" : "OK"),
          "TOPIC CREATE was answered otherwise");
     if (!w.o.topics[t].there)
         oracle_topic_made(&w.o, t, (uint32_t)queues);

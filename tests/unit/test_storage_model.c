@@ -558,8 +558,9 @@ static void do_release(void)
 
 static void do_topic_create(void)
 {
+    static const char *const compress[] = {"none", "lz4", "zstd"};
     int t = below(M_TOPICS), queues = 1 + below(M_QUEUES);
-    const char *said = apply("TOPIC CREATE t%d QUEUES %d", t, queues);
+    const char *said = apply("TOPIC CREATE t%d QUEUES %d COMPRESS %s", t, queues, compress[queues % 3]);
     if (faulted(said))
         return;
     must(is(said, w.m.topics[t].there ? "-EXISTS" : "OK"), "TOPIC CREATE was answered otherwise");

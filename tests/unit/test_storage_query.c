@@ -96,7 +96,7 @@ static void topic_info(void **state)
     store_do(s, "TOPIC CREATE t QUEUES 2");
     store_do(s, "MSEND t a b c");
     (void)snprintf(want, sizeof(want),
-                   "{name:t queues:2 order_queues:2 created:%lld messages:3 delayed:0 queue:["
+                   "{name:t queues:2 order_queues:2 compress:none created:%lld messages:3 delayed:0 queue:["
                    "{queue:0 first:0 next:3 messages:3} {queue:1 first:0 next:0 messages:0}]}",
                    (long long)STORE_TIME);
     store_expect(s, want, "TOPIC INFO t");

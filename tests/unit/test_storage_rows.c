@@ -18,7 +18,7 @@ static const struct run_row run = {RUN_LEASED, 70, 3, 300, {0x8000000000000001, 
 
 static const struct topic_row *topic_row(void)
 {
-    static struct topic_row row = {7, TOPIC_HAS_TTL, 2, 1, 1, 300, 7, {5, 200}};
+    static struct topic_row row = {7, TOPIC_HAS_TTL, COMPRESS_ZSTD, 2, 1, 1, 300, 7, {5, 200}};
     return &row;
 }
 
@@ -129,7 +129,7 @@ static void golden(void **state)
     samples_make(s);
     ROW_IS(0, 1, 8, 7, 6, 5, 4, 3, 2, 1, 0xac, 2, 0x12, 0x11, 0, 0, 0, 0, 0, 0, 0x22, 0x21, 0, 0, 0, 0,
            0, 0, 3, 4, 5, 6, 0x32, 0x31, 0, 0, 0, 0, 0, 0, 7, 8);
-    ROW_IS(1, 1, 7, 0, 0, 0, 0, 0, 0, 0, 1, 2, 1, 1, 0xac, 2, 7, 5, 0xc8, 1);
+    ROW_IS(1, 1, 7, 0, 0, 0, 0, 0, 0, 0, 5, 2, 1, 1, 0xac, 2, 7, 5, 0xc8, 1);
     ROW_IS(2, 1, 7, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0xac, 2, 0xb0, 0xea, 1, 16, 2, 0xe8, 7,
            0x88, 0x27);
     ROW_IS(3, 1, 0xac, 2, 2, 5, 0xc8, 1);
@@ -192,6 +192,23 @@ static void absent_options(void **state)
     assert_int_equal(half_decode(buf_slice(&b), &back), ST_OK);
     assert_int_equal(back.ttl_ms, 0);
     buf_free(&b);
+}
+
+/* The two bits among a topic's flags: rows of before there was compression have none of them. */
+static void topic_compressions(void **state)
+{
+    (void)state;
+    uint8_t bytes[] = {1, 7, 0, 0, 0, 0, 0, 0, 0, 1, 2, 1, 1, 0xac, 2, 7, 5, 0xc8, 1};
+    static const enum compress want[] = {COMPRESS_NONE, COMPRESS_LZ4, COMPRESS_ZSTD};
+    static struct topic_row t;
+    for (uint8_t i = 0; i < 4; i++) {
+        bytes[9] = (uint8_t)(TOPIC_HAS_TTL | i << 1);
+        assert_int_equal(topic_decode(slice_of(bytes, sizeof(bytes)), &t), i < 3 ? ST_OK : ST_BAD);
+        if (i == 3)
+            break;
+        assert_int_equal(t.compress, want[i]);
+        assert_int_equal(t.flags, TOPIC_HAS_TTL);
+    }
 }
 
 static enum status decode_copy(const struct sample *s, size_t len, size_t flip, uint8_t with)
@@ -285,7 +302,7 @@ int main(void)
         cmocka_unit_test(golden),    cmocka_unit_test(round_trip), cmocka_unit_test(absent_options),
         cmocka_unit_test(truncated), cmocka_unit_test(longer),     cmocka_unit_test(flipped),
         cmocka_unit_test(outcome_is_checked),
-        cmocka_unit_test(an_answered_ask_is_a_bit),
+        cmocka_unit_test(an_answered_ask_is_a_bit), cmocka_unit_test(topic_compressions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
