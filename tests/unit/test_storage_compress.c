@@ -13,6 +13,7 @@
 
 #include "storage/log.h"
 #include "tests/lib/batch.h"
+#include "tests/lib/prng.h"
 #include "tests/lib/store.h"
 
 static const struct kind {
@@ -188,13 +189,36 @@ static uint64_t taken(struct store *s, const struct kind *k, size_t bytes)
 static void takes_less_on_disk(void **state)
 {
     struct store *s = *state;
-    static const size_t sizes[] = {60, 400, 20000}; /* a record in a table, in a blob, in a large one */
+    static const size_t sizes[] = {60, 400, 20000}; /* records in tables; in tables, where others are blobs; in blobs */
     for (size_t i = 0; i < 3; i++) {
         uint64_t plain = taken(s, &kinds[0], sizes[i]);
         assert_true(plain > 100 * sizes[i]);
         assert_true(taken(s, &kinds[1], sizes[i]) < plain * 3 / 4);
         assert_true(taken(s, &kinds[2], sizes[i]) < plain * 3 / 4);
     }
+}
+
+/* Each by itself would hardly shrink: a block of them does. */
+static void small_records_together(void **state)
+{
+    struct store *s = *state;
+    uint64_t bytes[3];
+    char body[301];
+    struct prng p = prng_start();
+    for (int i = 0; i < 300; i++)
+        body[i] = (char)('A' + prng_below(&p, 26) + 32 * prng_below(&p, 2));
+    body[300] = 0;
+    for (size_t i = 0; i < 3; i++) {
+        uint64_t before = files_bytes(s);
+        store_expect(s, "OK", "TOPIC CREATE %s QUEUES 1 COMPRESS %s", kinds[i].word, kinds[i].word);
+        for (int n = 0; n < 200; n++)
+            (void)store_do(s, "SEND %s %s", kinds[i].word, body);
+        to_files(s, kinds[i].how);
+        bytes[i] = files_bytes(s) - before;
+    }
+    assert_true(bytes[0] > 200 * 300);
+    assert_true(bytes[1] < bytes[0] / 3);
+    assert_true(bytes[2] < bytes[0] / 3);
 }
 
 static void not_in_this_build(void **state)
@@ -217,6 +241,7 @@ int main(void)
         STORE_TEST(a_life),
         STORE_TEST(side_by_side),
         STORE_TEST(takes_less_on_disk),
+        STORE_TEST(small_records_together),
         STORE_TEST(not_in_this_build),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
