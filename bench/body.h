@@ -10,9 +10,12 @@
  *   key    who it belongs to: its sequence's number;  seq   its place in that sequence
  *   stamp  the intended start, on the sender's monotonic clock
  *
- * Bodies shorter than the head are filler only. The filler is cut from a pool of random bytes that
- * every run of the same seed has, at a place that key and seq give: a body can be made again for a
- * repeat.
+ * Bodies shorter than the head are filler only. What it is follows from seed, key and seq: a body can be
+ * made again for a repeat.
+ *
+ *   filler   cut from a pool of random bytes, which is small and stays in the processor's cache
+ *   random   drawn for each body: no two have anything in common
+ *   json     cut from a larger pool of orders as JSON, and begins where one of them does
  */
 #ifndef HALFMQ_BENCH_BODY_H
 #define HALFMQ_BENCH_BODY_H
@@ -30,14 +33,20 @@ struct body_head {
     int64_t stamp_ns;
 };
 
+enum body_kind { BODY_FILLER, BODY_RANDOM, BODY_JSON };
+
 struct body_pool {
+    enum body_kind kind;
     uint8_t *bytes;
     size_t len, most;
     uint64_t seed;
 };
 
+/* By its name. False: there is none of it. */
+bool body_kind_find(const char *name, enum body_kind *ret_kind);
+
 /* For bodies of at most so many bytes. False: no memory. */
-bool body_pool_init(struct body_pool *p, size_t most, uint64_t seed);
+bool body_pool_init(struct body_pool *p, enum body_kind kind, size_t most, uint64_t seed);
 void body_pool_fini(struct body_pool *p);
 
 /* Writes a body of size bytes (<= most); summed: with its checksum. */

@@ -100,11 +100,19 @@ bool control_prepare(struct control *c, const struct options *o, enum mode load,
     bool both = load == MODE_e2e || load == MODE_verify;
     if (redis)
         return (!both && load != MODE_consume) || prepare_redis(c, o, both, err, err_size);
-    snprintf(queues, sizeof queues, "%llu", (unsigned long long)o->queues);
-    const char *topic[] = {"TOPIC", "CREATE", o->topic, "QUEUES", queues};
+    const char *topic[7] = {"TOPIC", "CREATE", o->topic};
     const char *group[] = {"GROUP", "CREATE", o->group, o->topic, "FROM", "latest"};
-    if ((both || o->queues > 0) &&
-        !done(say(c, o->queues > 0 ? 5 : 3, topic, "EXISTS", err, err_size)))
+    int words = 3;
+    if (o->queues > 0) {
+        snprintf(queues, sizeof queues, "%llu", (unsigned long long)o->queues);
+        topic[words++] = "QUEUES";
+        topic[words++] = queues;
+    }
+    if (o->compress[0]) {
+        topic[words++] = "COMPRESS";
+        topic[words++] = o->compress;
+    }
+    if ((both || words > 3) && !done(say(c, words, topic, "EXISTS", err, err_size)))
         return false;
     return !both || done(say(c, 6, group, "EXISTS", err, err_size));
 }

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bench/body.h"
 #include "bench/dist.h"
 #include "bench/keys.h"
 
@@ -48,6 +49,7 @@ struct options {
     enum mode mode;
     const char *files[2]; /* compare */
     bool binary; /* --wire, where the load can go so */
+    enum body_kind body_kind;
 #define OPTION(name, kind, otherwise, argument, group, help) option_type_##kind name;
 #include "bench/option.def"
 #undef OPTION

@@ -166,9 +166,11 @@ static uint64_t least(const struct dist *d)
     return low;
 }
 
-static bool check_bodies(const struct options *o)
+static bool check_bodies(struct options *o)
 {
     bool needed = is_load(o, "e2e") || o->mode == MODE_verify;
+    if (!body_kind_find(o->body, &o->body_kind))
+        return refuse("--body must be filler, random or json");
     if (needed && least(&o->size) < BODY_HEAD_BYTES) {
         fprintf(stderr,
                 "halfmq-bench: %s needs room for a head in each body: --size of at least %d\n",

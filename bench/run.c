@@ -162,7 +162,7 @@ static bool run_init(struct run *r, const struct options *o, enum mode load, boo
     sem_init(&r->ended, 0, 0);
     bool ok = series_init(&r->series, n_workers);
     uint64_t most = dist_max(&o->size);
-    ok = body_pool_init(&r->pool, most ? most : 1, o->seed) && ok;
+    ok = body_pool_init(&r->pool, o->body_kind, most ? most : 1, o->seed) && ok;
     ok = keys_init(&r->keys, &o->keys, (uint32_t)o->key_count) && ok;
     if (load == MODE_verify)
         ok = (r->oracle = oracle_new((uint32_t)o->connections * keys_a_link(r))) != NULL && ok;
@@ -182,11 +182,12 @@ static void run_fini(struct run *r)
     sem_destroy(&r->ended);
 }
 
-/* Where all bodies have the same size and no checksum, their filler is written once. */
+/* Where all bodies have the same size and no checksum, and it does not matter what they are, their filler is
+ * written once. */
 static void fill_space(struct worker *w)
 {
     const struct options *o = w->run->o;
-    w->filled = o->size.kind == DIST_FIXED && !w->run->oracle;
+    w->filled = o->size.kind == DIST_FIXED && !w->run->oracle && o->body_kind == BODY_FILLER;
     for (uint64_t i = 0; w->filled && i < o->batch; i++) {
         struct body_head head = {.seq = i, .key = w->index};
         body_make(&w->run->pool, &head, false, w->space + i * w->run->pool.most,

@@ -60,7 +60,7 @@ def test_help_and_version():
 
 def test_wrong_usage():
     wrong = (["fly"], ["send", "--nothing"], ["send", "--size", "-1"], ["send", "--connections"], [],
-             ["send", "--assert", "p99"], ["send", "--topic", "a b"], ["compare", "one.json"],
+             ["send", "--assert", "p99"], ["send", "--topic", "a b"], ["send", "--body", "xml"], ["compare", "one.json"],
              ["e2e", "--size", "8"], ["send", "--inflight", "2", "--connections", "4"],
              ["send", "more"], ["send", "--dialect", "redis"], ["redis", "--of", "txn"],
              ["send", "--batch", "99999"])
@@ -132,6 +132,22 @@ def test_consume_takes_exactly():
                           "--work", "10us", port=broker.port)
         assert result["messages"] == 500 and result["ack_us"]["count"] > 0
         assert broker.text(hello=3).call("LAG", "g")[0]["lag"] == 0
+
+
+def test_bodies_and_compression():
+    with Broker() as broker:
+        c = broker.text(hello=3)
+        bench("send", "--topic", "z", "--messages", 200, "--batch", 50, "--size", 200, "--body", "json",
+              "--compress", "zstd", "--queues", 1, port=broker.port)
+        assert c.call("TOPIC", "INFO", "z")["compress"] == b"zstd"
+        bodies = [message[1] for message in c.call("READ", "z", 0, 0, "COUNT", 200)]
+        assert len({body[32:] for body in bodies}) > 150
+        assert all(body[32:].startswith(b'{"order":') and len(body) == 200 for body in bodies)
+        result, _ = bench("consume", "--topic", "z", "--group", "g", "--messages", 200, port=broker.port)
+        clean(result)
+        _, text = bench("send", "--topic", "y", "--messages", 1, "--compress", "gzip", port=broker.port,
+                        expect=1)
+        assert "gzip" in text and c.call("TOPIC", "LIST") == [b"z"]
 
 
 def test_both_wires_say_the_same():

@@ -169,6 +169,38 @@ static void what_was_never_sent_is_damage(void **state)
     oracle_free(o);
 }
 
+/* Each is another, and the same when it is made again; JSON begins where a document does. */
+static void bodies_of_every_kind(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"filler", "random", "json"};
+    uint8_t body[300], again[300], other[300];
+    for (int i = 0; i < 3; i++) {
+        struct body_pool pool;
+        enum body_kind kind;
+        assert_true(body_kind_find(names[i], &kind));
+        assert_true(body_pool_init(&pool, kind, sizeof body, 1));
+        for (uint64_t seq = 0; seq < 2000; seq++) {
+            struct body_head head = {.key = 9, .seq = seq}, next = {.key = 9, .seq = seq + 1};
+            body_make(&pool, &head, true, body, sizeof body);
+            body_make(&pool, &head, true, again, sizeof again);
+            assert_memory_equal(body, again, sizeof body);
+            assert_true(body_whole(slice_of(body, sizeof body)));
+            body_make(&pool, &next, true, other, sizeof other);
+            assert_memory_not_equal(body + BODY_HEAD_BYTES, other + BODY_HEAD_BYTES,
+                                    sizeof body - BODY_HEAD_BYTES);
+            if (kind == BODY_JSON)
+                assert_memory_equal(body + BODY_HEAD_BYTES, "{\"order\":", 9);
+            body_make(&pool, &head, false, body, 20); /* too short for a head */
+            if (kind == BODY_JSON)
+                assert_memory_equal(body, "{\"order\":", 9);
+        }
+        body_pool_fini(&pool);
+    }
+    enum body_kind kind;
+    assert_false(body_kind_find("xml", &kind));
+}
+
 static void bodies_know_themselves(void **state)
 {
     (void)state;
@@ -176,7 +208,7 @@ static void bodies_know_themselves(void **state)
     struct body_head head = {.run = 7, .key = 9, .seq = UINT64_C(1) << 40, .stamp_ns = 123456789},
                      got;
     uint8_t body[200], again[200];
-    assert_true(body_pool_init(&pool, sizeof body, 1));
+    assert_true(body_pool_init(&pool, BODY_FILLER, sizeof body, 1));
     body_make(&pool, &head, true, body, sizeof body);
     body_make(&pool, &head, true, again, sizeof again);
     assert_memory_equal(body, again, sizeof body);
@@ -211,7 +243,7 @@ int main(void)
         cmocka_unit_test(a_later_one_in_front_is_reordered),
         cmocka_unit_test(another_queue_is_reordered),
         cmocka_unit_test(what_was_never_sent_is_damage),
-        cmocka_unit_test(bodies_know_themselves),
+        cmocka_unit_test(bodies_know_themselves), cmocka_unit_test(bodies_of_every_kind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
