@@ -278,9 +278,12 @@ static void brought(struct link *l, struct op *op, const struct pushed *p)
     struct worker *w = l->worker;
     struct flow *f = l->flow;
     uint32_t n = 0;
-    /* More ranges than one ACK names, and no slot for it: never with the credit that is given. */
-    if (!take(l, p, &n) || f->n_pending > COUNT_MAX) {
-        run_fail(w->run, "a stream brought a record that is damaged, or in too many pieces");
+    if (!take(l, p, &n)) {
+        run_fail(w->run, "a stream brought a record that is damaged");
+        return;
+    }
+    if (f->n_pending > COUNT_MAX) { /* more ranges than one ACK names, and no slot for it */
+        run_fail(w->run, "a stream brought more small records than can be acknowledged: lower --credit");
         return;
     }
     atomic_store_explicit(&w->run->progress_ns, w->now_ns, memory_order_relaxed);
