@@ -9,7 +9,7 @@
  *   - recovery mode point-in-time: a torn tail after a crash ends the log, nothing behind it is believed;
  *   - no compression, unless a topic asks for it: then its records go to a family whose files RocksDB's own
  *     threads compress as they write them. The way to the disk's log, and so an answer, pays nothing;
- *   - the log families do not split its write buffer by topic; records of one group land together.
+ *   - the log families do not split their write buffers by topic; records of one group land together.
  */
 #include "storage/kv.h"
 
