@@ -12,6 +12,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import broker as lib  # noqa: E402
 
 sys.path.insert(0, os.path.join(lib.SOURCE, "bench"))
+import compress  # noqa: E402
 import regress  # noqa: E402
 import verify  # noqa: E402
 from peers import kafka, nats, rabbitmq, rocketmq  # noqa: E402
@@ -69,6 +70,16 @@ def test_sides_take_turns_and_the_first_to_go_changes():
     assert went == ["a", "b", "b", "a", "a", "b"], went
     f = bench.figure("send_1")
     assert f.values == [2.0, 2.0, 2.0] and f.commands == [("HalfMQ", "x"), ("reference", "y")]
+
+
+def test_compression_is_held_against_none_of_the_same_round():
+    got = {"none": [(100, 1e6, 1, 2e6, 1), (100, 4e6, 1, 2e6, 1), (100, 2e6, 1, 2e6, 1)],
+           "lz4": [(30, 1e6, 2, 2e6, 1), (30, 2e6, 2, 2e6, 1), (30, 1e6, 2, 2e6, 1)],
+           "zstd": [(20, 1e6, 3, 1e6, 1), (20, 4e6, 3, 1e6, 1), (20, 2e6, 3, 1e6, 1)]}
+    text = compress.table("a load", got, ("send", "consume"))
+    assert "| none | 100.0 | 100 % | 2000 k/s | 1.00x (1.00 - 1.00) |" in text, text
+    assert "| lz4 | 30.0 | 30 % | 1000 k/s | 0.50x (0.50 - 1.00) | 2.00 |" in text, text
+    assert "| 1000 k/s | 0.50x (0.50 - 0.50) | 1.00 |" in text, text
 
 
 def test_two_runs_do_not_share_a_folder():
