@@ -87,7 +87,7 @@ bench-broken: build    ## the same on a broker broken on purpose: verify must te
 	@cmake -S . -B build-broken $(call generator,build-broken) -DHALFMQ_BREAK=ON -DHALFMQ_TESTS=OFF \
 	    -DHALFMQ_EXAMPLES=OFF >/dev/null 2>&1 && cmake --build build-broken -j $(JOBS) --target halfmqd
 	@/usr/bin/python3 bench/verify.py --bin $(BUILD)/bin --halfmqd build-broken/bin/halfmqd --broken \
-	    --kills $(KILLS)
+	    --kills $(KILLS) --batch $(BATCH)
 
 bench-regress: build   ## instructions per operation against bench/regress.baseline (valgrind); UPDATE=1
 	@/usr/bin/python3 bench/regress.py --bin $(BUILD)/bin $(if $(UPDATE),--update)
