@@ -280,8 +280,8 @@ static void kv_families(const rocksdb_options_t *o, const char *path, bool there
         for (size_t i = 0; !failed && i < n; i++)
             there[f] = there[f] || strcmp(names[i], lines[f].name) == 0;
     }
-    if (!failed)
-        rocksdb_list_column_families_destroy(names, n);
+    if (names)
+        rocksdb_list_column_families_destroy(names, n); /* there is an empty list even where it failed */
 }
 
 static bool kv_open_families(struct kv *kv, const rocksdb_options_t *o, const char *path, char *err,
