@@ -6,7 +6,7 @@
 #include "broker/dispatch.h"
 #include "broker/loop_inner.h"
 
-#define ERROR_SIZE 512
+#define ERROR_SIZE 512 /* only its first byte is cleared: all of it, twice a command, would be felt */
 
 static const struct request plain = {0};
 
@@ -14,7 +14,8 @@ static const struct request plain = {0};
 static enum verdict run_words(struct conn *c, const struct slice *words, size_t n)
 {
     struct command cmd;
-    char err[ERROR_SIZE] = "";
+    char err[ERROR_SIZE];
+    err[0] = '\0';
     enum status s = command_from_words(&c->loop->space, words, n, &cmd, err, sizeof err);
     if (s == ST_OK)
         return dispatch(c, &cmd, plain);
@@ -27,7 +28,8 @@ static bool step(struct conn *c, struct slice input, size_t *used)
 {
     struct slice *words;
     size_t n, eaten = 0;
-    char err[ERROR_SIZE] = "";
+    char err[ERROR_SIZE];
+    err[0] = '\0';
     enum status s = resp_reader_next(&c->resp, input, &words, &n, &eaten, err, sizeof err);
     if (s == ST_OK) {
         c->skipping = false;

@@ -9,7 +9,7 @@
 #include "broker/dispatch.h"
 #include "broker/loop_inner.h"
 
-#define ERROR_SIZE 512
+#define ERROR_SIZE 512 /* only its first byte is cleared: all of it, twice a command, would be felt */
 
 static void run_frame(struct conn *c, const struct rpc_frame *f)
 {
@@ -19,7 +19,8 @@ static void run_frame(struct conn *c, const struct rpc_frame *f)
     }
     struct request rq = {.id = f->id, .quiet = f->type == RPC_NOTIFY};
     struct command cmd;
-    char err[ERROR_SIZE] = "";
+    char err[ERROR_SIZE];
+    err[0] = '\0';
     enum status s = rpc_command(&c->loop->space, f, &cmd, err, sizeof err);
     if (s != ST_OK) {
         conn_refuse(c, rq, s, err[0] ? err : NULL);
@@ -32,7 +33,8 @@ static bool step(struct conn *c, struct slice input, size_t *used)
 {
     struct rpc_frame f;
     size_t eaten = 0;
-    char err[ERROR_SIZE] = "";
+    char err[ERROR_SIZE];
+    err[0] = '\0';
     enum status s = rpc_reader_next(c->rpc, input, &f, &eaten, err, sizeof err);
     if (s == ST_OK || s == ST_MORE)
         *used += eaten;

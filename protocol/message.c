@@ -24,6 +24,14 @@ static int64_t unzigzag(uint64_t v) { return (int64_t)((v >> 1) ^ (0 - (v & 1)))
 /* Differences wrap, so that no time, however odd, is undefined behaviour. */
 static int64_t minus(int64_t a, int64_t b) { return (int64_t)((uint64_t)a - (uint64_t)b); }
 
+/* The keys are most of a message, and few have any: those that it has not are neither cleared nor copied. */
+static void clear(struct message *m) { memset(m, 0, offsetof(struct message, keys)); }
+
+static void hand_over(const struct message *m, struct message *ret_m)
+{
+    memcpy(ret_m, m, offsetof(struct message, keys) + m->n_keys * sizeof *m->keys);
+}
+
 static void put_attributes(struct buf *b, const struct message *m)
 {
     if (m->fields & MSG_KEY) {
@@ -140,7 +148,9 @@ enum status message_decode(struct slice bytes, int64_t stored_ms, struct message
     uint64_t fields = cursor_varint(&c);
     if (c.bad || fields > FIELDS_KNOWN)
         return ST_BAD;
-    struct message m = {.fields = (uint32_t)fields};
+    struct message m;
+    clear(&m);
+    m.fields = (uint32_t)fields;
     m.seq = cursor_varint(&c);
     m.born_ms = minus(stored_ms, unzigzag(cursor_varint(&c)));
     get_attributes(&c, &m);
@@ -152,7 +162,7 @@ enum status message_decode(struct slice bytes, int64_t stored_ms, struct message
     m.body = cursor_sized(&c);
     if (c.bad || cursor_left(&c) > 0)
         return ST_BAD;
-    *ret_m = m;
+    hand_over(&m, ret_m);
     return ST_OK;
 }
 
@@ -374,7 +384,9 @@ static void take_option(struct message *m, const struct option *o, struct buf *s
 enum status message_from_command(const struct command *cmd, struct slice body, struct buf *scratch,
                                  struct message *ret_m, char *err, size_t err_size)
 {
-    struct message m = {.body = body};
+    struct message m;
+    clear(&m);
+    m.body = body;
     size_t begin = scratch->len, props_bytes = 0;
     for (uint32_t i = 0; i < cmd->n_opt; i++) {
         const struct option *o = &cmd->opt[i];
@@ -399,6 +411,6 @@ enum status message_from_command(const struct command *cmd, struct slice body, s
     }
     if (m.n_props)
         m.props = slice_of(scratch->data + begin, scratch->len - begin);
-    *ret_m = m;
+    hand_over(&m, ret_m);
     return ST_OK;
 }

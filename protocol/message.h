@@ -81,10 +81,10 @@ struct message {
     uint32_t attempts;  /* MSG_ATTEMPTS */
     uint8_t priority;   /* MSG_PRIORITY */
     uint32_t n_keys, n_props;
-    struct slice keys[KEYS_MAX];
     struct slice tag, order, group, reason, origin;
     struct slice props; /* n_props x (sized name, sized value), encoded; walk with message_prop */
     struct slice body;
+    struct slice keys[KEYS_MAX]; /* those behind n_keys are not set */
 };
 
 #define MESSAGE_PRIORITY_DEFAULT 4
