@@ -109,15 +109,30 @@ void buf_put_slow(struct buf *b, const void *data, size_t n)
     b->len += n;
 }
 
+/* Two digits a step: a division is most of the work. */
+struct slice uint_digits(uint64_t v, uint8_t room[UINT_DIGITS_MAX])
+{
+    static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+                                "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+                                "8081828384858687888990919293949596979899";
+    uint8_t *at = room + UINT_DIGITS_MAX;
+    for (; v >= 100; v /= 100) {
+        at -= 2;
+        memcpy(at, pairs + 2 * (v % 100), 2);
+    }
+    if (v >= 10) {
+        at -= 2;
+        memcpy(at, pairs + 2 * v, 2);
+    } else {
+        *--at = (uint8_t)('0' + v);
+    }
+    return slice_of(at, (size_t)(room + UINT_DIGITS_MAX - at));
+}
+
 void buf_put_uint(struct buf *b, uint64_t v)
 {
-    uint8_t raw[20];
-    size_t at = sizeof raw;
-    do {
-        raw[--at] = (uint8_t)('0' + v % 10);
-        v /= 10;
-    } while (v);
-    buf_put(b, raw + at, sizeof raw - at);
+    uint8_t room[UINT_DIGITS_MAX];
+    buf_put_slice(b, uint_digits(v, room));
 }
 
 void buf_put_int(struct buf *b, int64_t v)

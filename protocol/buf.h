@@ -70,15 +70,20 @@ static inline void buf_put_u16(struct buf *b, uint16_t v) { buf_put_le(b, v, 2);
 static inline void buf_put_u32(struct buf *b, uint32_t v) { buf_put_le(b, v, 4); }
 static inline void buf_put_u64(struct buf *b, uint64_t v) { buf_put_le(b, v, 8); }
 
+#define VARINT_BYTES_MAX 10
+
 static inline void buf_put_varint(struct buf *b, uint64_t v)
 {
-    uint8_t raw[10];
-    unsigned n = 0;
-    do {
-        raw[n++] = (uint8_t)((v & 0x7f) | (v > 0x7f ? 0x80 : 0));
-        v >>= 7;
-    } while (v);
-    buf_put(b, raw, n);
+    uint8_t aside[VARINT_BYTES_MAX];
+    bool fits = !b->failed && b->size - b->len >= VARINT_BYTES_MAX;
+    uint8_t *begin = fits ? b->data + b->len : aside, *at = begin;
+    for (; v > 0x7f; v >>= 7)
+        *at++ = (uint8_t)(v | 0x80);
+    *at++ = (uint8_t)v;
+    if (fits)
+        b->len += (size_t)(at - begin);
+    else
+        buf_put_slow(b, aside, (size_t)(at - begin));
 }
 
 static inline void buf_put_sized(struct buf *b, struct slice s)
@@ -86,6 +91,11 @@ static inline void buf_put_sized(struct buf *b, struct slice s)
     buf_put_varint(b, s.len);
     buf_put_slice(b, s);
 }
+
+#define UINT_DIGITS_MAX 20
+
+/* Decimal digits of v, at the end of room. */
+struct slice uint_digits(uint64_t v, uint8_t room[UINT_DIGITS_MAX]);
 
 /* Decimal digits of v, with a sign where needed. */
 void buf_put_int(struct buf *b, int64_t v);

@@ -62,9 +62,8 @@ static size_t digits_of(uint64_t v)
 
 void reply_bulk_uint(struct buf *r, uint64_t v)
 {
-    buf_put_u8(r, TOK_BULK);
-    buf_put_varint(r, digits_of(v));
-    buf_put_uint(r, v);
+    uint8_t room[UINT_DIGITS_MAX];
+    put_bytes(r, TOK_BULK, uint_digits(v, room));
 }
 
 void reply_text(struct buf *r, struct slice text) { put_bytes(r, TOK_TEXT, text); }

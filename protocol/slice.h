@@ -103,12 +103,16 @@ static inline uint64_t cursor_u64(struct cursor *c) { return cursor_le(c, 8); }
 /* LEB128, at most ten bytes. */
 static inline uint64_t cursor_varint(struct cursor *c)
 {
+    const uint8_t *at = c->at;
     uint64_t v = 0;
-    for (unsigned shift = 0; shift < 64; shift += 7) {
-        uint8_t b = cursor_u8(c);
-        v |= (uint64_t)(b & 0x7f) << shift;
-        if (!(b & 0x80))
+    if (c->bad)
+        return 0;
+    for (unsigned shift = 0; shift < 64 && at < c->end; shift += 7) {
+        v |= (uint64_t)(*at & 0x7f) << shift;
+        if (!(*at++ & 0x80)) {
+            c->at = at;
             return v;
+        }
     }
     c->bad = true;
     return 0;

@@ -15,14 +15,15 @@
 
 bool text_uint(struct slice s, uint64_t *ret_v)
 {
-    if (s.len == 0 || s.len > 20)
+    if (s.len == 0 || s.len > UINT_DIGITS_MAX)
         return false;
     uint64_t v = 0;
     for (size_t i = 0; i < s.len; i++) {
         unsigned digit = (unsigned)s.data[i] - '0';
         if (digit > 9)
             return false;
-        if (v > UINT64_MAX / 10 || v * 10 > UINT64_MAX - digit)
+        /* Only the twentieth digit can be one too many. */
+        if (i == UINT_DIGITS_MAX - 1 && (v > UINT64_MAX / 10 || v * 10 > UINT64_MAX - digit))
             return false;
         v = v * 10 + digit;
     }
