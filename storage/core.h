@@ -119,6 +119,8 @@ struct state {
     bool meta_dirty;
     bool sick; /* memory ran out in the middle of a command: the group must not be written */
     struct table topics, gts, pgroups;
+    struct topic *last_topic;   /* the one found last, or NULL: a command asks for it several times, and ... */
+    struct pgroup *last_pgroup; /* ... so do many commands, one after the other */
     uint64_t group; /* counts groups, from 1 */
     uint64_t group_index;    /* stamp index of the group's first command; 0: none yet */
     uint64_t last_index;

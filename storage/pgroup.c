@@ -36,6 +36,7 @@ void pgroups_free(struct state *st)
     for (struct pgroup *pg = table_next(&st->pgroups, &at); pg; pg = table_next(&st->pgroups, &at))
         pgroup_free(pg);
     table_fini(&st->pgroups);
+    st->last_pgroup = NULL;
 }
 
 void pgroup_touch(struct state *st, struct pgroup *pg)
@@ -126,16 +127,28 @@ static void pgroups_forget(struct state *st)
     pgroups_free(st);
 }
 
+/* NULL: it is not in memory. */
+static struct pgroup *pgroup_find(struct state *st, struct slice name)
+{
+    struct pgroup *pg = st->last_pgroup;
+    if (pg && slice_equal(pg->name, name))
+        return pg;
+    pg = table_find(&st->pgroups, text_hash(name), name);
+    if (pg)
+        st->last_pgroup = pg;
+    return pg;
+}
+
 enum status pgroup_get(struct state *st, struct slice name, struct pgroup **ret_pg)
 {
-    uint64_t hash = text_hash(name);
-    struct pgroup *pg = table_find(&st->pgroups, hash, name);
+    struct pgroup *pg = pgroup_find(st, name);
     if (pg) {
         *ret_pg = pg;
         return ST_OK;
     }
     if (st->pgroups.n >= PGROUPS_KEPT_MAX)
         pgroups_forget(st);
+    uint64_t hash = text_hash(name);
     pg = pgroup_new(name, hash);
     enum status s = pg ? pgroup_read(st, pg) : ST_NOMEM;
     if (s == ST_OK && !table_add(&st->pgroups, hash, pg))
@@ -149,7 +162,7 @@ enum status pgroup_get(struct state *st, struct slice name, struct pgroup **ret_
 
 struct pgroup *pgroup_of(struct state *st, struct slice name)
 {
-    struct pgroup *pg = table_find(&st->pgroups, text_hash(name), name);
+    struct pgroup *pg = pgroup_find(st, name);
     assert(pg);
     return pg;
 }

@@ -143,10 +143,12 @@ static enum status topic_load(struct state *st, struct slice name, struct topic 
 
 enum status topic_get(struct state *st, struct slice name, struct topic **ret_topic)
 {
-    struct topic *t = table_find(&st->topics, text_hash(name), name);
+    struct topic *t = st->last_topic;
+    if (!t || !slice_equal(t->name, name))
+        t = table_find(&st->topics, text_hash(name), name);
     if (!t)
         return topic_load(st, name, ret_topic);
-    *ret_topic = t;
+    *ret_topic = st->last_topic = t;
     return ST_OK;
 }
 
@@ -257,5 +259,6 @@ void topic_delete(struct state *st, struct topic *t)
     st->meta.topics--;
     st->meta_dirty = true;
     table_remove(&st->topics, t->hash, t->name);
+    st->last_topic = NULL;
     topic_free(t);
 }
