@@ -143,6 +143,7 @@ struct state {
     struct effects fx;
     struct tally tally;
     struct buf scratch, scratch2, props, half; /* of the command at work */
+    struct buf parts, parts_bytes, outcome;    /* of the COMMIT at work */
 };
 
 /* Next id of a transaction or a delay token: Snowflake-style, ascending. */

@@ -7,20 +7,20 @@
  *
  *   look up ─► repeat? answer the ids ─► receipts hold? ─► topics there? ─► append, outcome, ack
  */
-#include <stdlib.h>
-
 #include "storage/delay.h"
 #include "storage/group.h"
 #include "storage/handlers.h"
 #include "storage/send.h"
 #include "storage/txn.h"
 
+#define PARTS_KEEP KIB(256)    /* of each of a COMMIT's buffers, for the next one */
 #define COMMIT_ACKS_MAX 100000 /* messages that the receipts of one COMMIT name, each looked for */
 
 /* A message of the transaction on its way to its topic. */
 struct part {
-    size_t at, len; /* its row in the state's scratch */
-    struct topic *topic; /* NULL: to be made */
+    size_t at, len;       /* its row in st->parts_bytes */
+    struct half_row half; /* points there */
+    struct topic *topic;  /* NULL: to be made */
 };
 
 static uint64_t decide_txid(const struct command *cmd)
@@ -101,30 +101,37 @@ static void commit_ack(struct state *st, const struct stamp *stamp, const struct
     }
 }
 
-/* Reads every message and looks for its topic (NULL where it is to be made), before anything is changed. */
-static enum status commit_gather(struct state *st, const struct stamp *stamp, uint64_t txid,
-                                 const struct txn_row *row, struct buf *bytes, struct part *parts,
-                                 struct slice *ret_topic)
+/* The bytes of all messages, before anything points to them: they move as they grow. */
+static enum status commit_read(struct state *st, uint64_t txid, const struct txn_row *row, struct part *parts)
 {
-    uint64_t missing = 0;
+    struct buf *bytes = &st->parts_bytes;
     for (uint32_t i = 0; i < row->n_messages; i++) {
         parts[i].at = bytes->len;
         enum status s = txn_message(st, txid, row, i, bytes);
         if (s != ST_OK)
             return s;
         parts[i].len = bytes->len - parts[i].at;
-        struct half_row half;
-        if (half_decode(slice_of(bytes->data + parts[i].at, parts[i].len), &half) != ST_OK)
-            return ST_IO;
-        *ret_topic = half.topic;
-        s = topic_find(st, stamp, half.topic, &parts[i].topic);
-        missing += s == ST_OK && !parts[i].topic;
-        if (s == ST_OK && st->meta.topics + missing > TOPICS_MAX)
-            s = ST_LIMIT;
-        if (s != ST_OK)
-            return s;
     }
     return ST_OK;
+}
+
+/* Decodes every message and looks for its topic (NULL where it is to be made), before anything is changed. */
+static enum status commit_gather(struct state *st, const struct stamp *stamp, uint64_t txid,
+                                 const struct txn_row *row, struct part *parts, struct slice *ret_topic)
+{
+    uint64_t missing = 0;
+    enum status s = commit_read(st, txid, row, parts);
+    for (uint32_t i = 0; i < row->n_messages && s == ST_OK; i++) {
+        struct part *part = &parts[i];
+        if (half_decode(slice_of(st->parts_bytes.data + part->at, part->len), &part->half) != ST_OK)
+            return ST_IO;
+        *ret_topic = part->half.topic;
+        s = topic_find(st, stamp, part->half.topic, &part->topic);
+        missing += s == ST_OK && !part->topic;
+        if (s == ST_OK && st->meta.topics + missing > TOPICS_MAX)
+            s = ST_LIMIT;
+    }
+    return s;
 }
 
 /* A message of the transaction becomes visible, or waits until it is due; its id or token as text. */
@@ -147,27 +154,25 @@ static enum status commit_place(struct state *st, const struct stamp *stamp, str
 }
 
 static enum status commit_append(struct state *st, const struct stamp *stamp, uint64_t txid,
-                                 struct slice bytes, const struct part *part, struct buf *outcome)
+                                 const struct part *part)
 {
-    struct half_row half;
+    const struct half_row *half = &part->half;
     struct message m;
-    enum status s = half_decode(slice_of(bytes.data + part->at, part->len), &half);
-    if (s == ST_OK)
-        s = message_decode(half.message, half.base_ms, &m);
+    enum status s = message_decode(half->message, half->base_ms, &m);
     if (s != ST_OK)
         return ST_IO;
     struct topic *t = part->topic;
     if (!t)
-        s = topic_need(st, stamp, half.topic, &t);
+        s = topic_need(st, stamp, half->topic, &t);
     if (s != ST_OK)
         return s;
     m.fields |= MSG_TXN;
     m.txid = txid;
     buf_reset(&st->props, KIB(64));
-    s = commit_place(st, stamp, t, &half, &m, &st->props);
+    s = commit_place(st, stamp, t, half, &m, &st->props);
     if (s != ST_OK)
         return s;
-    buf_put_sized(outcome, buf_slice(&st->props));
+    buf_put_sized(&st->outcome, buf_slice(&st->props));
     return st->props.failed ? ST_NOMEM : ST_OK;
 }
 
@@ -210,18 +215,15 @@ static void commit_refuse(struct outcome *out, enum status s, uint64_t txid, str
 
 /* Everything was asked: from here on a failure would leave half of it, so the group is given up. */
 static void commit_do(struct state *st, const struct stamp *stamp, const struct command *cmd,
-                      uint64_t txid, struct txn_row *row, struct slice bytes, const struct part *parts,
-                      struct outcome *out)
+                      uint64_t txid, struct txn_row *row, const struct part *parts, struct outcome *out)
 {
-    struct buf outcome;
-    buf_init(&outcome, MIB(1));
     enum status s = ST_OK;
     for (uint32_t i = 0; i < row->n_messages && s == ST_OK; i++)
-        s = commit_append(st, stamp, txid, bytes, &parts[i], &outcome);
-    if (s == ST_OK && outcome.failed)
+        s = commit_append(st, stamp, txid, &parts[i]);
+    if (s == ST_OK && st->outcome.failed)
         s = ST_NOMEM;
     if (s == ST_OK) {
-        row->outcome = buf_slice(&outcome);
+        row->outcome = buf_slice(&st->outcome);
         decide_close(st, stamp, txid, row, TXN_COMMITTED);
         commit_ack(st, stamp, cmd);
         st->tally.committed++;
@@ -230,7 +232,6 @@ static void commit_do(struct state *st, const struct stamp *stamp, const struct 
         st->sick = true;
         state_fail(out, s, "COMMIT");
     }
-    buf_free(&outcome);
 }
 
 static void commit_open(struct state *st, const struct stamp *stamp, const struct command *cmd,
@@ -238,17 +239,16 @@ static void commit_open(struct state *st, const struct stamp *stamp, const struc
 {
     if (!commit_receipts_hold(st, stamp, cmd, out))
         return;
-    struct buf bytes;
-    buf_init(&bytes, REQUEST_BYTES_MAX + MIB(1));
-    struct part *parts = calloc(row->n_messages, sizeof(*parts));
+    struct part *parts = (struct part *)(void *)buf_room(&st->parts, row->n_messages * sizeof(*parts));
     struct slice missing = {0};
-    enum status s = parts ? commit_gather(st, stamp, txid, row, &bytes, parts, &missing) : ST_NOMEM;
+    enum status s = parts ? commit_gather(st, stamp, txid, row, parts, &missing) : ST_NOMEM;
     if (s == ST_OK)
-        commit_do(st, stamp, cmd, txid, row, buf_slice(&bytes), parts, out);
+        commit_do(st, stamp, cmd, txid, row, parts, out);
     else
         commit_refuse(out, s, txid, missing);
-    free(parts);
-    buf_free(&bytes);
+    buf_reset(&st->parts, PARTS_KEEP);
+    buf_reset(&st->parts_bytes, PARTS_KEEP);
+    buf_reset(&st->outcome, PARTS_KEEP);
 }
 
 void apply_commit(struct state *st, const struct stamp *stamp, const struct command *cmd,

@@ -142,6 +142,9 @@ static struct state *state_new(void)
     buf_init(&st->scratch2, REQUEST_BYTES_MAX + MIB(1));
     buf_init(&st->props, REQUEST_BYTES_MAX + RECORD_BYTES_MAX);
     buf_init(&st->half, REQUEST_BYTES_MAX + MIB(1));
+    buf_init(&st->parts, 0);
+    buf_init(&st->parts_bytes, REQUEST_BYTES_MAX + MIB(1));
+    buf_init(&st->outcome, MIB(1));
     st->next_due_ms = 0; /* the first TICK finds out */
     return st;
 }
@@ -225,6 +228,9 @@ void state_close(struct state *st)
     buf_free(&st->scratch2);
     buf_free(&st->props);
     buf_free(&st->half);
+    buf_free(&st->parts);
+    buf_free(&st->parts_bytes);
+    buf_free(&st->outcome);
     young_fini(st);
     kv_close(st->kv);
     free(st);
