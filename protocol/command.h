@@ -99,6 +99,9 @@ const struct command_info *command_find(const struct slice *words, size_t n, siz
 /* By MessagePack-RPC method ("topic_create"). NULL: unknown. INNER commands are never found. */
 const struct command_info *command_find_method(struct slice method);
 
+/* Which of the command's own words a key of a map names: its positional ones, then the repeating one. -1: none. */
+int command_name_at(const struct command_info *info, struct slice name);
+
 const char *option_word(enum option_id id);
 bool option_find(struct slice word, enum option_id *ret_id); /* no case */
 

@@ -89,21 +89,17 @@ static enum status put_positional(struct command_space *s, struct command *cmd, 
                                   struct slice value, bool *ret_mine, struct complaint c)
 {
     const struct command_info *info = cmd->info;
-    for (uint32_t i = 0; i < info->max; i++) {
-        if (!slice_equal(key, command_name(info, i)))
-            continue;
-        *ret_mine = true;
-        if (cmd->pos[i].data)
-            return command_refuse(c, ST_ERR, "key '%.*s' is given twice: %s takes one",
-                                  (int)key.len, (const char *)key.data, info->method);
-        /* Data that is not NULL marks the word as given, an empty body too. */
-        cmd->pos[i] = value.data ? value : slice_of("", 0);
+    int i = command_name_at(info, key);
+    if (i < 0)
         return ST_OK;
-    }
-    if (command_rest_named(info) && slice_equal(key, command_name(info, info->max))) {
-        *ret_mine = true;
+    *ret_mine = true;
+    if (i == info->max) /* the repeating one's name stands last */
         return parse_add_rest(s, cmd, value) ? ST_OK : parse_no_memory(c);
-    }
+    if (cmd->pos[i].data)
+        return command_refuse(c, ST_ERR, "key '%.*s' is given twice: %s takes one", (int)key.len,
+                              (const char *)key.data, info->method);
+    /* Data that is not NULL marks the word as given, an empty body too. */
+    cmd->pos[i] = value.data ? value : slice_of("", 0);
     return ST_OK;
 }
 

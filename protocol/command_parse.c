@@ -34,6 +34,21 @@ struct slice command_name(const struct command_info *info, size_t i)
     return slice_of(p, strcspn(p, " "));
 }
 
+/* Names are short, and found letter by letter: a call for each would take longer. */
+int command_name_at(const struct command_info *info, struct slice name)
+{
+    const char *p = info->names;
+    for (int i = 0; *p; i++) {
+        size_t len = 0;
+        while (p[len] && p[len] != ' ')
+            len++;
+        if (slice_equal(slice_of(p, len), name))
+            return i;
+        p += len + (p[len] == ' ');
+    }
+    return -1;
+}
+
 bool command_rest_named(const struct command_info *info)
 {
     return info->rest > 0 && command_name(info, info->max).len > 0;

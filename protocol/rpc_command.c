@@ -42,8 +42,8 @@ static const char *const kind_names[] = {
 static size_t count_numbers(const struct rpc_value *v, unsigned levels)
 {
     enum rpc_kind kind = rpc_kind(v);
-    if (kind == RPC_INT || kind == RPC_BOOL)
-        return 1;
+    if (kind != RPC_LIST && kind != RPC_MAP)
+        return kind == RPC_INT || kind == RPC_BOOL;
     size_t n = 0;
     for (size_t i = 0; levels && i < rpc_len(v); i++)
         n += count_numbers(rpc_at(v, i), levels - 1);
@@ -101,11 +101,19 @@ static enum status put_pair(struct filling *f, const struct rpc_value *name,
     return s == ST_OK ? put(f, first, second) : s;
 }
 
+/* What the key's value is to be. Most keys name a word of the command, which is sooner found than an option. */
+static enum option_type type_of(const struct filling *f)
+{
+    enum option_id id;
+    if (command_name_at(f->cmd->info, f->key) >= 0 || !option_find(f->key, &id))
+        return OPT_STR;
+    return option_type(id);
+}
+
 static enum status put_key(struct filling *f, const struct rpc_value *v)
 {
     enum rpc_kind kind = rpc_kind(v);
-    enum option_id id;
-    enum option_type type = option_find(f->key, &id) ? option_type(id) : OPT_STR;
+    enum option_type type = type_of(f);
     if (kind == RPC_NIL)
         return ST_OK;
     if (type == OPT_PAIR && kind != RPC_MAP)

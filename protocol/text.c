@@ -17,13 +17,17 @@ bool text_uint(struct slice s, uint64_t *ret_v)
 {
     if (s.len == 0 || s.len > UINT_DIGITS_MAX)
         return false;
+    size_t safe = s.len < UINT_DIGITS_MAX ? s.len : UINT_DIGITS_MAX - 1; /* only one more may be too many */
     uint64_t v = 0;
-    for (size_t i = 0; i < s.len; i++) {
+    for (size_t i = 0; i < safe; i++) {
         unsigned digit = (unsigned)s.data[i] - '0';
         if (digit > 9)
             return false;
-        /* Only the twentieth digit can be one too many. */
-        if (i == UINT_DIGITS_MAX - 1 && (v > UINT64_MAX / 10 || v * 10 > UINT64_MAX - digit))
+        v = v * 10 + digit;
+    }
+    if (safe < s.len) {
+        unsigned digit = (unsigned)s.data[safe] - '0';
+        if (digit > 9 || v > UINT64_MAX / 10 || v * 10 > UINT64_MAX - digit)
             return false;
         v = v * 10 + digit;
     }
