@@ -115,12 +115,15 @@ enum status command_from_words(struct command_space *space, const struct slice *
 
 /*
  * Builds a command from named values: begin, put each key in any order, end. A key that repeats is
- * put once per value. A PAIR (prop) is put with both. Errors as above.
+ * put once per value. A PAIR (prop) is put with both. Errors as above. put_word: the key named the word at
+ * `at` (command_name_at), and need not be looked for again.
  */
 enum status command_begin(struct command_space *space, const struct command_info *info,
                           struct command *ret_cmd, char *err, size_t err_size) MUST_CHECK;
 enum status command_put(struct command_space *space, struct command *cmd, struct slice key,
                         struct slice value, struct slice value2, char *err, size_t err_size) MUST_CHECK;
+enum status command_put_word(struct command_space *space, struct command *cmd, int at, struct slice value,
+                             char *err, size_t err_size) MUST_CHECK;
 enum status command_end(struct command_space *space, struct command *cmd, char *err,
                         size_t err_size) MUST_CHECK;
 

@@ -9,6 +9,7 @@
  *
  * Invariant: between begin and end a positional word was given exactly where its data is not NULL.
  */
+#include <assert.h>
 #include <stdio.h>
 
 #include "protocol/command_check.h"
@@ -85,21 +86,21 @@ static enum status put_ack(struct command_space *s, struct command *cmd, struct 
     return ST_OK;
 }
 
-static enum status put_positional(struct command_space *s, struct command *cmd, struct slice key,
-                                  struct slice value, bool *ret_mine, struct complaint c)
+enum status command_put_word(struct command_space *space, struct command *cmd, int at, struct slice value,
+                             char *err, size_t err_size)
 {
     const struct command_info *info = cmd->info;
-    int i = command_name_at(info, key);
-    if (i < 0)
-        return ST_OK;
-    *ret_mine = true;
-    if (i == info->max) /* the repeating one's name stands last */
-        return parse_add_rest(s, cmd, value) ? ST_OK : parse_no_memory(c);
-    if (cmd->pos[i].data)
+    struct complaint c = {err, err_size};
+    assert(at >= 0 && at <= info->max);
+    if (at == info->max) /* the repeating one's name stands last */
+        return parse_add_rest(space, cmd, value) ? ST_OK : parse_no_memory(c);
+    if (cmd->pos[at].data) {
+        struct slice key = command_name(info, (size_t)at);
         return command_refuse(c, ST_ERR, "key '%.*s' is given twice: %s takes one", (int)key.len,
                               (const char *)key.data, info->method);
+    }
     /* Data that is not NULL marks the word as given, an empty body too. */
-    cmd->pos[i] = value.data ? value : slice_of("", 0);
+    cmd->pos[at] = value.data ? value : slice_of("", 0);
     return ST_OK;
 }
 
@@ -107,10 +108,11 @@ enum status command_put(struct command_space *space, struct command *cmd, struct
                         struct slice value, struct slice value2, char *err, size_t err_size)
 {
     struct complaint c = {err, err_size};
+    int at = key.len ? command_name_at(cmd->info, key) : -1;
+    if (at >= 0)
+        return command_put_word(space, cmd, at, value, err, err_size);
     bool mine = false;
-    enum status st = key.len ? put_positional(space, cmd, key, value, &mine, c) : ST_OK;
-    if (!mine)
-        st = put_ack(space, cmd, key, value, &mine, c);
+    enum status st = put_ack(space, cmd, key, value, &mine, c);
     if (mine)
         return st;
     struct option o = {.v = value, .v2 = value2};

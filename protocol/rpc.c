@@ -244,6 +244,7 @@ enum status rpc_reader_next(struct rpc_reader *r, struct slice input, struct rpc
     const char *wrong = read_frame(value_of(&r->root), &f);
     if (wrong)
         return bad(err, err_size, wrong);
+    f.numbers = r->scan.numbers;
     rpc_scan_begin(&r->scan, r->scan.max_bytes);
     *ret_frame = f;
     *ret_used = bytes;

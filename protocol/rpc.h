@@ -40,6 +40,7 @@ struct rpc_frame {
     const struct rpc_value *params; /* REQUEST, NOTIFY: the map (NULL: none, or an empty list) */
     const struct rpc_value *error;  /* RESPONSE; NULL where nil */
     const struct rpc_value *result; /* RESPONSE */
+    size_t numbers; /* in the whole frame: integers, and what else has no length */
 };
 
 struct rpc_reader; /* opaque: holds msgpack-c's zone */

@@ -29,6 +29,7 @@ struct filling {
     struct command_space *space;
     struct command *cmd;
     struct slice key;
+    int word; /* which of the command's own words it names; -1: none */
     struct complaint say;
 };
 
@@ -37,18 +38,6 @@ static const char *const kind_names[] = {
     [RPC_DOUBLE] = "a float", [RPC_BYTES] = "a string",     [RPC_LIST] = "a list",
     [RPC_MAP] = "a map",      [RPC_OTHER] = "an extension",
 };
-
-/* How many values become decimal text: those of v itself, and one and two levels below it. */
-static size_t count_numbers(const struct rpc_value *v, unsigned levels)
-{
-    enum rpc_kind kind = rpc_kind(v);
-    if (kind != RPC_LIST && kind != RPC_MAP)
-        return kind == RPC_INT || kind == RPC_BOOL;
-    size_t n = 0;
-    for (size_t i = 0; levels && i < rpc_len(v); i++)
-        n += count_numbers(rpc_at(v, i), levels - 1);
-    return n;
-}
 
 static enum status refuse_value(struct filling *f, const char *got, const char *wanted)
 {
@@ -81,6 +70,8 @@ static enum status text_of(struct filling *f, const struct rpc_value *v, struct 
 
 static enum status put(struct filling *f, struct slice value, struct slice value2)
 {
+    if (f->word >= 0)
+        return command_put_word(f->space, f->cmd, f->word, value, f->say.text, f->say.size);
     return command_put(f->space, f->cmd, f->key, value, value2, f->say.text, f->say.size);
 }
 
@@ -101,19 +92,12 @@ static enum status put_pair(struct filling *f, const struct rpc_value *name,
     return s == ST_OK ? put(f, first, second) : s;
 }
 
-/* What the key's value is to be. Most keys name a word of the command, which is sooner found than an option. */
-static enum option_type type_of(const struct filling *f)
-{
-    enum option_id id;
-    if (command_name_at(f->cmd->info, f->key) >= 0 || !option_find(f->key, &id))
-        return OPT_STR;
-    return option_type(id);
-}
-
 static enum status put_key(struct filling *f, const struct rpc_value *v)
 {
     enum rpc_kind kind = rpc_kind(v);
-    enum option_type type = type_of(f);
+    enum option_id id;
+    f->word = command_name_at(f->cmd->info, f->key);
+    enum option_type type = f->word < 0 && option_find(f->key, &id) ? option_type(id) : OPT_STR;
     if (kind == RPC_NIL)
         return ST_OK;
     if (type == OPT_PAIR && kind != RPC_MAP)
@@ -151,11 +135,10 @@ static enum status put_all(struct filling *f, const struct rpc_value *params)
 }
 
 /* Room for every number's digits, so that they stay where they are put. */
-static bool make_room(struct command_space *space, const struct rpc_value *params)
+static bool make_room(struct command_space *space, const struct rpc_frame *f)
 {
     buf_reset(&space->text, TEXT_KEEP);
-    size_t numbers = count_numbers(params, 2);
-    return numbers == 0 || buf_room(&space->text, numbers * DIGITS_MAX);
+    return buf_room(&space->text, f->numbers * DIGITS_MAX) != NULL;
 }
 
 enum status rpc_command(struct command_space *space, const struct rpc_frame *f,
@@ -171,7 +154,7 @@ enum status rpc_command(struct command_space *space, const struct rpc_frame *f,
                               method);
     }
     enum status s = check_params(f->params, filling.say);
-    if (s == ST_OK && !make_room(space, f->params))
+    if (s == ST_OK && !make_room(space, f))
         return command_refuse(filling.say, ST_NOMEM, "no memory for the request: try again");
     if (s == ST_OK)
         s = command_begin(space, info, &cmd, err, err_size);

@@ -117,6 +117,7 @@ static enum status begin_value(struct rpc_scan *s, struct slice in, char *err, s
         return refuse(err, err_size, "0xc1 is not MessagePack");
     if (++s->values > RPC_VALUES_MAX)
         return refuse(err, err_size, "the frame has too many values");
+    s->numbers += head.body == BODY_NONE;
     s->owed--;
     if (s->depth)
         s->left[s->depth - 1]--;

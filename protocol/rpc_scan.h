@@ -14,7 +14,8 @@ struct rpc_scan {
     size_t max_bytes;
     size_t at;      /* where the next value begins; may lie beyond the bytes that have come */
     size_t owed;    /* values announced and not begun yet, on all levels */
-    size_t values;  /* begun so far */
+    size_t values;  /* begun so far ... */
+    size_t numbers; /* ... and those without a length: integers, floats, true, false, nil */
     uint32_t depth; /* containers that are open */
     uint32_t left[RPC_DEPTH_MAX]; /* values still to come in each of them */
 };
