@@ -72,18 +72,31 @@ static inline void buf_put_u64(struct buf *b, uint64_t v) { buf_put_le(b, v, 8);
 
 #define VARINT_BYTES_MAX 10
 
-static inline void buf_put_varint(struct buf *b, uint64_t v)
+/* The end of what was written, at most VARINT_BYTES_MAX behind at. */
+static inline uint8_t *write_varint(uint8_t *at, uint64_t v)
 {
-    uint8_t aside[VARINT_BYTES_MAX];
-    bool fits = !b->failed && b->size - b->len >= VARINT_BYTES_MAX;
-    uint8_t *begin = fits ? b->data + b->len : aside, *at = begin;
     for (; v > 0x7f; v >>= 7)
         *at++ = (uint8_t)(v | 0x80);
     *at++ = (uint8_t)v;
-    if (fits)
-        b->len += (size_t)(at - begin);
+    return at;
+}
+
+/* The same, at most VARINT_BYTES_MAX and s.len behind at. */
+static inline uint8_t *write_sized(uint8_t *at, struct slice s)
+{
+    at = write_varint(at, s.len);
+    if (s.len)
+        memcpy(at, s.data, s.len);
+    return at + s.len;
+}
+
+static inline void buf_put_varint(struct buf *b, uint64_t v)
+{
+    uint8_t aside[VARINT_BYTES_MAX];
+    if (!b->failed && b->size - b->len >= VARINT_BYTES_MAX)
+        b->len = (size_t)(write_varint(b->data + b->len, v) - b->data);
     else
-        buf_put_slow(b, aside, (size_t)(at - begin));
+        buf_put_slow(b, aside, (size_t)(write_varint(aside, v) - aside));
 }
 
 static inline void buf_put_sized(struct buf *b, struct slice s)

@@ -26,6 +26,12 @@ static void put_time(struct buf *b, int64_t ms)
     buf_put_varint(b, (uint64_t)ms);
 }
 
+static uint8_t *write_time(uint8_t *at, int64_t ms)
+{
+    assert(ms >= 0);
+    return write_varint(at, (uint64_t)ms);
+}
+
 static int64_t get_time(struct cursor *c)
 {
     uint64_t v = cursor_varint(c);
@@ -196,22 +202,29 @@ enum status run_decode(struct slice bytes, struct run_row *ret_r)
 #define TXN_YOUNG 5       /* a state of the row: pending and young */
 #define TXN_ANSWERED 0x80 /* with the state, in one byte */
 
+#define TXN_FIXED (2 + 10 * VARINT_BYTES_MAX)
+
+/* The two rows of a transaction are most of what is encoded here: room is made once for all of it. */
 void txn_encode(struct buf *b, const struct txn_row *r)
 {
     assert(!r->young || r->state == TXN_PENDING);
-    buf_put_u8(b, ROW_VERSION);
     uint8_t state = r->young ? TXN_YOUNG : (uint8_t)r->state;
-    buf_put_u8(b, (uint8_t)(state | (r->answered ? TXN_ANSWERED : 0)));
-    buf_put_sized(b, r->pgroup);
-    put_time(b, r->created_ms);
-    put_time(b, r->decided_ms);
-    put_time(b, r->next_check_ms);
-    put_time(b, r->timeout_ms);
-    buf_put_varint(b, r->checks);
-    buf_put_varint(b, r->n_messages);
-    buf_put_varint(b, r->bytes);
-    buf_put_sized(b, r->outcome);
-    buf_put_sized(b, r->first);
+    uint8_t *begin = buf_room(b, TXN_FIXED + r->pgroup.len + r->outcome.len + r->first.len), *at = begin;
+    if (!begin)
+        return;
+    *at++ = ROW_VERSION;
+    *at++ = (uint8_t)(state | (r->answered ? TXN_ANSWERED : 0));
+    at = write_sized(at, r->pgroup);
+    at = write_time(at, r->created_ms);
+    at = write_time(at, r->decided_ms);
+    at = write_time(at, r->next_check_ms);
+    at = write_time(at, r->timeout_ms);
+    at = write_varint(at, r->checks);
+    at = write_varint(at, r->n_messages);
+    at = write_varint(at, r->bytes);
+    at = write_sized(at, r->outcome);
+    at = write_sized(at, r->first);
+    buf_added(b, (size_t)(at - begin));
 }
 
 /* The ids that a committed transaction answers: one a message, and nothing else. */
@@ -290,16 +303,22 @@ enum status pgroup_open_decode(struct slice bytes, struct pgroup_open_row *ret_r
     return row_close(&c);
 }
 
+#define HALF_FIXED (1 + 7 * VARINT_BYTES_MAX)
+
 void half_encode(struct buf *b, const struct half_row *r)
 {
-    buf_put_u8(b, ROW_VERSION);
-    buf_put_sized(b, r->topic);
-    buf_put_varint(b, r->has_queue ? (uint64_t)r->queue + 1 : 0);
-    buf_put_varint(b, r->ttl_ms >= 0 ? (uint64_t)r->ttl_ms + 1 : 0);
-    put_time(b, r->delay_ms);
-    put_time(b, r->at_ms);
-    put_time(b, r->base_ms);
-    buf_put_sized(b, r->message);
+    uint8_t *begin = buf_room(b, HALF_FIXED + r->topic.len + r->message.len), *at = begin;
+    if (!begin)
+        return;
+    *at++ = ROW_VERSION;
+    at = write_sized(at, r->topic);
+    at = write_varint(at, r->has_queue ? (uint64_t)r->queue + 1 : 0);
+    at = write_varint(at, r->ttl_ms >= 0 ? (uint64_t)r->ttl_ms + 1 : 0);
+    at = write_time(at, r->delay_ms);
+    at = write_time(at, r->at_ms);
+    at = write_time(at, r->base_ms);
+    at = write_sized(at, r->message);
+    buf_added(b, (size_t)(at - begin));
 }
 
 enum status half_decode(struct slice bytes, struct half_row *ret_r)
