@@ -320,13 +320,13 @@ void command_clone(const struct command *cmd, void *mem, struct command *ret_cmd
     struct option *opt = mem;
     struct slice *rest = (struct slice *)(opt + cmd->n_opt);
     uint8_t *at = (uint8_t *)(rest + cmd->n_rest);
-    struct command copy = *cmd;
-    copy.opt = cmd->n_opt ? opt : NULL;
-    copy.rest = cmd->n_rest ? rest : NULL;
+    *ret_cmd = *cmd;
+    ret_cmd->opt = cmd->n_opt ? opt : NULL;
+    ret_cmd->rest = cmd->n_rest ? rest : NULL;
     for (uint32_t i = 0; i < cmd->n_pos; i++)
-        copy.pos[i] = copy_bytes(cmd->pos[i], &at);
+        ret_cmd->pos[i] = copy_bytes(cmd->pos[i], &at);
     for (uint32_t i = cmd->n_pos; i < COMMAND_POS_MAX; i++)
-        copy.pos[i] = slice_of(NULL, 0);
+        ret_cmd->pos[i] = slice_of(NULL, 0);
     for (uint32_t i = 0; i < cmd->n_rest; i++)
         rest[i] = copy_bytes(cmd->rest[i], &at);
     for (uint32_t i = 0; i < cmd->n_opt; i++) {
@@ -334,5 +334,4 @@ void command_clone(const struct command *cmd, void *mem, struct command *ret_cmd
         opt[i].v = copy_bytes(cmd->opt[i].v, &at);
         opt[i].v2 = copy_bytes(cmd->opt[i].v2, &at);
     }
-    *ret_cmd = copy;
 }
