@@ -100,6 +100,19 @@ static void topic_deleted_with_groups(void **state)
     assert_int_equal(s->st->meta.topics, 1);
 }
 
+/* The topic that was found last is the one that goes: nothing may still point to it. */
+static void topic_deleted_and_made_again(void **state)
+{
+    struct store *s = *state;
+    store_do(s, "TOPIC CREATE t QUEUES 1");
+    store_expect(s, "t:0:0", "SEND t a");
+    store_expect(s, "OK", "TOPIC DELETE t");
+    store_refused(s, "-NOTOPIC", "TOPIC INFO t");
+    store_do(s, "TOPIC CREATE t QUEUES 1");
+    store_expect(s, "t:0:0", "SEND t b");
+    store_expect(s, "[t:0:0#1=b]", "POP g t");
+}
+
 static void purge_with_groups(void **state)
 {
     struct store *s = *state;
@@ -181,6 +194,7 @@ int main(void)
         STORE_TEST(where_a_group_begins),      STORE_TEST(exists_by_group_and_topic),
         STORE_TEST(settings_survive),          STORE_TEST(group_deleted),
         STORE_TEST(topic_deleted_with_groups), STORE_TEST(purge_with_groups),
+        STORE_TEST(topic_deleted_and_made_again),
         STORE_TEST(groups_have_a_limit),       STORE_TEST(runs_have_a_limit),
         STORE_TEST(deleted_and_made_in_a_group),
     };
