@@ -95,14 +95,29 @@ bool child_alive(struct child *c)
     return false;
 }
 
-int free_port(void)
+/* A socket bound to a free port, or -1. */
+static int bind_any(int *ret_port)
 {
     struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
     socklen_t size = sizeof any;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool bound = fd >= 0 && bind(fd, (struct sockaddr *)&any, sizeof any) == 0 &&
-                 getsockname(fd, (struct sockaddr *)&any, &size) == 0;
+    if (fd >= 0 && bind(fd, (struct sockaddr *)&any, sizeof any) == 0 &&
+        getsockname(fd, (struct sockaddr *)&any, &size) == 0) {
+        *ret_port = ntohs(any.sin_port);
+        return fd;
+    }
     if (fd >= 0)
         close(fd);
-    return bound ? ntohs(any.sin_port) : 0;
+    return -1;
+}
+
+/* The first is held while the second is sought: the system may hand out the same one twice. */
+bool free_ports(int ret_ports[2])
+{
+    int first = bind_any(&ret_ports[0]), second = bind_any(&ret_ports[1]);
+    if (first >= 0)
+        close(first);
+    if (second >= 0)
+        close(second);
+    return first >= 0 && second >= 0;
 }

@@ -33,7 +33,7 @@ bool child_alive(struct child *c);
 int64_t now_ms(void);
 void pause_ms(int ms);
 
-/* A TCP port that is free at this moment; 0: none. */
-int free_port(void);
+/* Two TCP ports that are free at this moment, and not the same. False: there are none. */
+bool free_ports(int ret_ports[2]);
 
 #endif

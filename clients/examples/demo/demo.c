@@ -114,15 +114,15 @@ static bool prepare_folder(struct demo *d)
 static bool prepare(struct demo *d)
 {
     char port[16], orders[16];
-    int number = free_port(), http = free_port();
-    if (!prepare_folder(d) || number == 0 || http == 0)
+    int ports[2];
+    if (!prepare_folder(d) || !free_ports(ports))
         return false;
-    snprintf(d->uri, sizeof d->uri, "hmq://127.0.0.1:%d", number);
+    snprintf(d->uri, sizeof d->uri, "hmq://127.0.0.1:%d", ports[0]);
     setenv("HALFMQ_URL", d->uri, 1);
-    snprintf(port, sizeof port, "%d", number);
+    snprintf(port, sizeof port, "%d", ports[0]);
     snprintf(orders, sizeof orders, "%" PRIu32, d->n_orders);
     char *http_flag = NULL;
-    if (asprintf(&http_flag, "--http_port=%d", http) < 0)
+    if (asprintf(&http_flag, "--http_port=%d", ports[1]) < 0)
         return false;
     char *broker[] = {text("%s/halfmqd", d->bin),
                       text("--port=%s", port),
