@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 from collections import namedtuple
+from contextlib import contextmanager
 
 READY_SECONDS = 90
 
@@ -91,6 +92,16 @@ class Peer:
         """Of all that was launched and what that launched: some come with a shell around them."""
         return sum(resident_mb(pid) for process, _ in self.processes for pid in with_children(process.pid))
 
+    @contextmanager
+    def paused(self):
+        """It does nothing meanwhile: some brokers look after what was sent for minutes."""
+        pids = [pid for process, _ in self.processes for pid in with_children(process.pid)]
+        send_all(pids, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            send_all(pids, signal.SIGCONT)
+
     def stop(self):
         for process, _ in reversed(self.processes):
             process.terminate()
@@ -101,6 +112,14 @@ class Peer:
                 process.wait()
         self.processes = []
         shutil.rmtree(self.data, ignore_errors=True)
+
+
+def send_all(pids, what):
+    for pid in pids:
+        try:
+            os.kill(pid, what)
+        except ProcessLookupError:
+            pass
 
 
 def with_children(pid):

@@ -1,8 +1,9 @@
 """peers_rows.py: `make bench-peers`: each other broker under its own tester, in turns with ours.
 
-A peer stays up while its loads run; ours is up all the time, and idle while the peer is measured (and
-the other way round). A peer that is not there, or fails, costs its own rows only. Each row is a ratio;
-those that the project has set bounds for fill the rows of the main table, too.
+A peer stays up while its loads run, and ours all the time; ours is idle while the peer is measured, and the peer
+is stopped (SIGSTOP) while ours is, as some of them go on working for minutes behind their loads. A peer that is
+not there, or fails, costs its own rows only. Each row is a ratio; those that the project has set bounds for
+fill the rows of the main table, too.
 """
 import os
 
@@ -30,6 +31,10 @@ class Ours:
 
     def __init__(self, bench, port):
         self.bench, self.port, self.turn = bench, port, 0
+
+    def load_beside(self, peer, key):
+        with peer.paused():
+            return self.load(key)
 
     def load(self, key):
         if key == "consume":
@@ -86,7 +91,7 @@ def run_work(bench, ours, peer, work):
     f.fsync = f"ours: always; theirs: {work.fsync}"
     bench.figures[key] = f
     try:
-        bench.alternate(key, lambda: ours.load(work.key), work.load)
+        bench.alternate(key, lambda: ours.load_beside(peer, work.key), work.load)
     except (PeerFailed, Broken, OSError) as e:
         f.failure = str(e)
         bench.say(f"peers: {key}: {e}")
