@@ -3,7 +3,7 @@
  *
  *   one turn:  take news ─► ready sockets: read, parse, answer or submit ─► look for more of a group
  *              to come (gather) ─► flush answers that are ready ─► journal_turn (may lead a group
- *              here) ─► deliver what came back ─► flush
+ *              here) ─► deliver what came back ─► flush ─► look for the next a moment (linger) ─► sleep
  *
  * Everything in a loop belongs to its thread. From outside come only letters: adopted sockets,
  * entries handed back, news (one slot that merges), and orders to stop or to drop a client.
