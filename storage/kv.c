@@ -9,6 +9,9 @@
  *   - recovery mode point-in-time: a torn tail after a crash ends the log, nothing behind it is believed;
  *   - no compression, unless a topic asks for it: then its records go to a family whose files RocksDB's own
  *     threads compress as they write them. The way to the disk's log, and so an answer, pays nothing;
+ *   - with a log of somebody else's (redo.h), none of RocksDB's, and all families flushed together: the files
+ *     are then the state after one certain batch, and rocksdb_flush must not be called, as it would flush one
+ *     family. Closing flushes;
  *   - the log families do not split their write buffers by topic; records of one group land together.
  */
 #include "storage/kv.h"
@@ -20,6 +23,7 @@
 
 #include "protocol/limits.h"
 
+#define READ_TIER_PERSISTED 2 /* the C interface has no name for it */
 #define LOG_BLOB_BYTES_MIN 256
 #define COMPRESSED_BLOB_BYTES_MIN KIB(4)
 
@@ -49,8 +53,10 @@ struct kv {
     rocksdb_block_based_table_options_t *tables[KV_FAMILIES];
     rocksdb_cache_t *cache;
     rocksdb_writeoptions_t *write_sync, *write_fast;
-    rocksdb_readoptions_t *read;
+    rocksdb_readoptions_t *read, *read_stored;
     rocksdb_writebatch_t *batch;
+    const struct redo *redo;
+    uint64_t number; /* of the batch */
     atomic_bool dead; /* a write failed: no more of them */
     atomic_int fault[KV_OPS];
     rocksdb_compactionfilter_t *filter;
@@ -236,13 +242,15 @@ static void kv_database_options(rocksdb_options_t *o, size_t memory)
     rocksdb_options_set_max_open_files(o, 512);
 }
 
-static struct kv *kv_new(size_t memory, kv_stale_fn *stale)
+static struct kv *kv_new(const struct kv_options *opt)
 {
+    size_t memory = opt->memory_bytes;
     struct kv *kv = calloc(1, sizeof(*kv));
     if (!kv)
         return NULL;
-    kv->stale = stale;
-    if (stale)
+    kv->redo = opt->redo;
+    kv->stale = opt->stale;
+    if (kv->stale)
         kv->filter = rocksdb_compactionfilter_create(kv, filter_free, filter_drops, filter_name);
     kv->cache = kv_cache(memory / 4);
     for (int f = 0; f < KV_FAMILIES; f++)
@@ -250,7 +258,12 @@ static struct kv *kv_new(size_t memory, kv_stale_fn *stale)
     kv->write_sync = rocksdb_writeoptions_create();
     rocksdb_writeoptions_set_sync(kv->write_sync, 1);
     kv->write_fast = rocksdb_writeoptions_create();
+    if (kv->redo)
+        rocksdb_writeoptions_disable_WAL(kv->write_fast, 1);
     kv->read = rocksdb_readoptions_create();
+    rocksdb_readoptions_set_verify_checksums(kv->read, opt->paranoid ? 1 : 0);
+    kv->read_stored = rocksdb_readoptions_create();
+    rocksdb_readoptions_set_read_tier(kv->read_stored, READ_TIER_PERSISTED);
     kv->batch = rocksdb_writebatch_create();
     return kv;
 }
@@ -270,6 +283,7 @@ static void kv_free(struct kv *kv)
     rocksdb_writeoptions_destroy(kv->write_sync);
     rocksdb_writeoptions_destroy(kv->write_fast);
     rocksdb_readoptions_destroy(kv->read);
+    rocksdb_readoptions_destroy(kv->read_stored);
     rocksdb_writebatch_destroy(kv->batch);
     free(kv);
 }
@@ -316,18 +330,17 @@ static bool kv_open_families(struct kv *kv, const rocksdb_options_t *o, const ch
     return true;
 }
 
-enum status kv_open(const char *path, size_t memory_bytes, bool paranoid, kv_stale_fn *stale,
-                    struct kv **ret_kv, char *err, size_t err_size)
+enum status kv_open(const struct kv_options *opt, struct kv **ret_kv, char *err, size_t err_size)
 {
-    struct kv *kv = kv_new(memory_bytes, stale);
+    struct kv *kv = kv_new(opt);
     if (!kv) {
-        snprintf(err, err_size, "no memory to open %s", path);
+        snprintf(err, err_size, "no memory to open %s", opt->path);
         return ST_NOMEM;
     }
-    rocksdb_readoptions_set_verify_checksums(kv->read, paranoid ? 1 : 0);
     rocksdb_options_t *db_options = rocksdb_options_create();
-    kv_database_options(db_options, memory_bytes);
-    bool opened = kv_open_families(kv, db_options, path, err, err_size);
+    kv_database_options(db_options, opt->memory_bytes);
+    rocksdb_options_set_atomic_flush(db_options, kv->redo != NULL);
+    bool opened = kv_open_families(kv, db_options, opt->path, err, err_size);
     rocksdb_options_destroy(db_options);
     if (opened) {
         *ret_kv = kv;
@@ -379,15 +392,14 @@ enum status kv_need(struct kv *kv, enum kv_family f)
     return ST_OK;
 }
 
-enum status kv_get(struct kv *kv, enum kv_family f, const struct kv_snap *snap, struct slice key,
-                   struct buf *out)
+static enum status kv_get_as(struct kv *kv, enum kv_family f, const rocksdb_readoptions_t *read,
+                             struct slice key, struct buf *out)
 {
     if (kv_faulty(kv, KV_OP_GET))
         return ST_IO;
     char *failure = NULL;
-    rocksdb_pinnableslice_t *pin =
-        rocksdb_get_pinned_cf(kv->db, snap ? snap->read : kv->read, kv_handle(kv, f),
-                              (const char *)key.data, key.len, &failure);
+    rocksdb_pinnableslice_t *pin = rocksdb_get_pinned_cf(kv->db, read, kv_handle(kv, f),
+                                                         (const char *)key.data, key.len, &failure);
     if (kv_failed(failure, NULL, 0))
         return ST_IO;
     if (!pin)
@@ -397,6 +409,17 @@ enum status kv_get(struct kv *kv, enum kv_family f, const struct kv_snap *snap, 
     buf_put(out, value, len);
     rocksdb_pinnableslice_destroy(pin);
     return out->failed ? ST_NOMEM : ST_OK;
+}
+
+enum status kv_get(struct kv *kv, enum kv_family f, const struct kv_snap *snap, struct slice key,
+                   struct buf *out)
+{
+    return kv_get_as(kv, f, snap ? snap->read : kv->read, key, out);
+}
+
+enum status kv_get_stored(struct kv *kv, enum kv_family f, struct slice key, struct buf *out)
+{
+    return kv_get_as(kv, f, kv->read_stored, key, out);
 }
 
 void kv_put(struct kv *kv, enum kv_family f, struct slice key, struct slice value)
@@ -429,48 +452,103 @@ bool kv_pending(const struct kv *kv)
     return rocksdb_writebatch_count(kv->batch) > 0;
 }
 
-enum status kv_write(struct kv *kv, bool sync, char *err, size_t err_size)
+void kv_number(struct kv *kv, uint64_t number)
 {
-    bool dead = atomic_load(&kv->dead);
-    if (dead) {
-        snprintf(err, err_size, "an earlier write to the store failed");
-    } else if (kv_faulty(kv, KV_OP_WRITE) || (sync && kv_faulty(kv, KV_OP_SYNC))) {
-        snprintf(err, err_size, "injected fault");
-        atomic_store(&kv->dead, true);
-        dead = true;
-    }
-    if (dead) {
-        rocksdb_writebatch_clear(kv->batch);
-        return ST_IO;
-    }
-    rocksdb_set_perf_level(rocksdb_disable); /* of this thread: its counters cost a write a twentieth */
-    char *failure = NULL;
-    rocksdb_write(kv->db, sync ? kv->write_sync : kv->write_fast, kv->batch, &failure);
-    rocksdb_writebatch_clear(kv->batch);
-    if (!kv_failed(failure, err, err_size))
-        return ST_OK;
+    assert(number > kv->number);
+    kv->number = number;
+}
+
+/* The world stops here: what is on disk now is all that there will be. */
+static enum status kv_die(struct kv *kv)
+{
     atomic_store(&kv->dead, true);
     return ST_IO;
+}
+
+static bool kv_may_write(struct kv *kv, bool sync, char *err, size_t err_size)
+{
+    if (atomic_load(&kv->dead)) {
+        snprintf(err, err_size, "an earlier write to the store failed");
+        return false;
+    }
+    if (!kv_faulty(kv, KV_OP_WRITE) && !(sync && kv_faulty(kv, KV_OP_SYNC)))
+        return true;
+    snprintf(err, err_size, "injected fault");
+    return false;
+}
+
+/* Into the redo log, where there is one. */
+static bool kv_log_batch(struct kv *kv, bool sync, char *err, size_t err_size)
+{
+    if (!kv->redo)
+        return true;
+    size_t len = 0;
+    const char *data = rocksdb_writebatch_data(kv->batch, &len);
+    return kv->redo->append(kv->redo->self, kv->number, slice_of(data, len), sync, err, err_size) == ST_OK;
+}
+
+static bool kv_write_batch(struct kv *kv, rocksdb_writebatch_t *batch, bool sync, char *err, size_t err_size)
+{
+    rocksdb_set_perf_level(rocksdb_disable); /* of this thread: its counters cost a write a twentieth */
+    char *failure = NULL;
+    rocksdb_write(kv->db, sync && !kv->redo ? kv->write_sync : kv->write_fast, batch, &failure);
+    return !kv_failed(failure, err, err_size);
+}
+
+enum status kv_write(struct kv *kv, bool sync, char *err, size_t err_size)
+{
+    bool written = kv_may_write(kv, sync, err, err_size) && kv_log_batch(kv, sync, err, err_size) &&
+                   kv_write_batch(kv, kv->batch, sync, err, err_size);
+    rocksdb_writebatch_clear(kv->batch);
+    return written ? ST_OK : kv_die(kv);
+}
+
+static bool kv_sync_log(struct kv *kv, char *err, size_t err_size)
+{
+    if (kv->redo)
+        return kv->redo->sync(kv->redo->self, err, err_size) == ST_OK;
+    char *failure = NULL;
+    rocksdb_flush_wal(kv->db, 1, &failure);
+    return !kv_failed(failure, err, err_size);
 }
 
 enum status kv_sync(struct kv *kv, char *err, size_t err_size)
 {
     if (kv_faulty(kv, KV_OP_SYNC)) {
         snprintf(err, err_size, "injected fault");
-        atomic_store(&kv->dead, true);
-        return ST_IO;
+        return kv_die(kv);
     }
-    char *failure = NULL;
     struct kv_mark mark;
     bool marked = marked_get(&kv->written, &mark);
-    rocksdb_flush_wal(kv->db, 1, &failure);
-    if (!kv_failed(failure, err, err_size)) {
-        if (marked)
-            marked_set(&kv->told, &mark);
-        return ST_OK;
-    }
-    atomic_store(&kv->dead, true);
-    return ST_IO;
+    if (!kv_sync_log(kv, err, err_size))
+        return kv_die(kv);
+    if (marked)
+        marked_set(&kv->told, &mark);
+    return ST_OK;
+}
+
+/* ---- replay ---- */
+
+struct kv_taking {
+    struct kv *kv;
+    char *err;
+    size_t err_size;
+};
+
+static enum status kv_take(void *arg, struct slice bytes)
+{
+    const struct kv_taking *t = arg;
+    rocksdb_writebatch_t *batch = rocksdb_writebatch_create_from((const char *)bytes.data, bytes.len);
+    bool written = kv_write_batch(t->kv, batch, false, t->err, t->err_size);
+    rocksdb_writebatch_destroy(batch);
+    return written ? ST_OK : ST_IO;
+}
+
+enum status kv_replay(struct kv *kv, uint64_t after, bool *ret_long, char *err, size_t err_size)
+{
+    assert(kv->redo && kv->number == 0);
+    struct kv_taking t = {kv, err, err_size};
+    return kv->redo->replay(kv->redo->self, after, kv_take, &t, ret_long, err, err_size);
 }
 
 struct kv_snap *kv_snapshot(struct kv *kv)

@@ -6,9 +6,9 @@
  *            KV_LOG_ZSTD   made when somebody needs them (kv_need), and then stay
  *            KV_STATE      rows: small, rewritten and deleted often
  *
- * One write-ahead log serves all, so that one kv_write is atomic over everything. RocksDB puts a batch
- * into its log, syncs, and only then lets readers see it: with sync=true a reader sees nothing that a
- * power cut could take back.
+ * One write-ahead log serves all, so that one kv_write is atomic over everything: RocksDB's own, or the one
+ * that kv_open is given (redo.h); then all families go into files together. A batch goes into the log, is
+ * synced, and only then readers see it: with sync=true a reader sees nothing that a power cut could take back.
  *
  * The fault seam: kv_fault makes the n-th call of a kind fail as a broken disk would. After a failed
  * write the store refuses every further write, in a test as in life.
@@ -21,6 +21,7 @@
 
 #include "protocol/buf.h"
 #include "protocol/status.h"
+#include "storage/redo.h"
 
 struct kv;
 struct kv_iter;
@@ -40,10 +41,26 @@ struct kv_mark {
  * arguments. */
 typedef bool kv_stale_fn(struct slice key, struct slice value, const struct kv_mark *mark);
 
-/* Opens or creates the folder. stale may be NULL. ST_BUSY: another process holds it. err has the text. */
-enum status kv_open(const char *path, size_t memory_bytes, bool paranoid, kv_stale_fn *stale,
-                    struct kv **ret_kv, char *err, size_t err_size) MUST_CHECK;
+struct kv_options {
+    const char *path;
+    size_t memory_bytes;
+    bool paranoid;            /* verify checksums on every read */
+    kv_stale_fn *stale;       /* may be NULL */
+    const struct redo *redo;  /* NULL: RocksDB's own log. Outlives the kv. */
+};
+
+/* Opens or creates the folder. ST_BUSY: another process holds it. err has the text. */
+enum status kv_open(const struct kv_options *opt, struct kv **ret_kv, char *err, size_t err_size) MUST_CHECK;
+
+/* With a redo log what is in write buffers goes into files first: the next start replays nothing. */
 void kv_close(struct kv *kv);
+
+/* With a redo log, before the first write: takes from it what came behind the batch of this number, the last
+ * one that the files have. *ret_long: close and open again before going on (redo.h). */
+enum status kv_replay(struct kv *kv, uint64_t after, bool *ret_long, char *err, size_t err_size) MUST_CHECK;
+
+/* As kv_get, of what the files have: not what is only in a log and in write buffers. Any thread. */
+enum status kv_get_stored(struct kv *kv, enum kv_family f, struct slice key, struct buf *out) MUST_CHECK;
 
 /* Makes the family where it is not there; the batch's writer only. All below are asked of families that are
  * there. ST_BAD: this RocksDB cannot compress so (the fault of KV_OP_NEED, too); ST_IO. */
@@ -61,6 +78,9 @@ void kv_put2(struct kv *kv, enum kv_family f, struct slice key, struct slice hea
 void kv_del(struct kv *kv, enum kv_family f, struct slice key);
 void kv_del_range(struct kv *kv, enum kv_family f, struct slice from, struct slice to); /* to excluded */
 bool kv_pending(const struct kv *kv);
+
+/* The pending batch's number in the redo log: above those before. */
+void kv_number(struct kv *kv, uint64_t number);
 
 /* What stale is told from now on, or, where it was not synced, from the next kv_sync on: a compaction must not
  * drop what a power cut would bring to life again. Before the first call stale is not asked. What the mark

@@ -102,7 +102,7 @@ void state_fail(struct outcome *out, enum status s, const char *doing)
         reply_error(&out->reply, ST_ERR, "the store failed in %s: see the broker's log", doing);
 }
 
-static enum status state_read_meta(struct state *st)
+static enum status state_read_meta(struct state *st, char *err, size_t err_size, const char *path)
 {
     struct key key = key_meta();
     buf_reset(&st->scratch, KIB(64));
@@ -111,7 +111,49 @@ static enum status state_read_meta(struct state *st)
         st->meta = (struct meta_row){.last_id = TXID_MIN, .next_ref = 1};
         return ST_OK;
     }
-    return s == ST_OK ? meta_decode(buf_slice(&st->scratch), &st->meta) : s;
+    if (s == ST_OK)
+        s = meta_decode(buf_slice(&st->scratch), &st->meta);
+    if (s != ST_OK)
+        snprintf(err, err_size, "the store in %s is damaged or of a later version: its first row cannot be read",
+                 path);
+    return s;
+}
+
+uint64_t state_stored(struct state *st)
+{
+    struct key key = key_meta();
+    struct meta_row meta;
+    struct buf row;
+    buf_init(&row, KIB(64));
+    bool read = kv_get_stored(st->kv, KV_STATE, key_slice(&key), &row) == ST_OK &&
+                meta_decode(buf_slice(&row), &meta) == ST_OK;
+    buf_free(&row);
+    return read ? meta.index : 0;
+}
+
+/* The database, and what the redo log has that it has not. A long log is put into its files first. */
+static enum status state_open_kv(struct state *st, const struct state_options *opt, char *err, size_t err_size)
+{
+    const struct kv_options ko = {.path = opt->path,
+                                  .memory_bytes = opt->memory_bytes,
+                                  .paranoid = opt->paranoid,
+                                  .stale = row_stale,
+                                  .redo = opt->redo};
+    bool long_log = false;
+    enum status s = kv_open(&ko, &st->kv, err, err_size);
+    if (s == ST_OK)
+        s = state_read_meta(st, err, err_size, opt->path);
+    if (s == ST_OK && opt->redo) {
+        s = kv_replay(st->kv, st->meta.index, &long_log, err, err_size);
+        if (s == ST_OK && long_log) {
+            kv_close(st->kv);
+            st->kv = NULL;
+            s = kv_open(&ko, &st->kv, err, err_size);
+        }
+        if (s == ST_OK)
+            s = state_read_meta(st, err, err_size, opt->path);
+    }
+    return s;
 }
 
 static void state_begin_group(struct state *st)
@@ -161,17 +203,11 @@ enum status state_open(const struct state_options *opt, struct state **ret_state
     st->young.bytes_max = opt->memory_bytes / 32;
     /* A group is in memory three times: as commands, as records, as the batch. */
     st->group_bytes_max = opt->memory_bytes / 8 < GROUP_BYTES_MAX ? opt->memory_bytes / 8 : GROUP_BYTES_MAX;
-    enum status s = kv_open(opt->path, opt->memory_bytes, opt->paranoid, row_stale, &st->kv, err, err_size);
+    enum status s = state_open_kv(st, opt, err, err_size);
     if (s == ST_OK) {
         s = overlay_init(&st->overlay, st->kv);
         if (s != ST_OK)
             snprintf(err, err_size, "no memory to open %s", opt->path);
-    }
-    if (s == ST_OK) {
-        s = state_read_meta(st);
-        if (s != ST_OK)
-            snprintf(err, err_size, "the store in %s is damaged or of a later version: its first row cannot be read",
-                     opt->path);
     }
     if (s == ST_OK) {
         s = young_load(st);
@@ -257,6 +293,7 @@ static void state_put_meta(struct state *st)
     meta_encode(&st->scratch2, &st->meta);
     struct key key = key_meta();
     state_put(st, &key, state_row(st));
+    kv_number(st->kv, st->last_index);
 }
 
 /* What was written may have made rows stale. An empty group says nothing: after a restart its settings are

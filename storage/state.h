@@ -25,6 +25,7 @@
 #include "protocol/command.h"
 #include "protocol/compress.h"
 #include "protocol/reply.h"
+#include "storage/redo.h"
 
 struct state;
 
@@ -32,6 +33,7 @@ struct state_options {
     const char *path;    /* folder of the database; is created */
     size_t memory_bytes; /* budget of the store: caches, write buffers, group state */
     bool paranoid;       /* verify checksums on every read */
+    const struct redo *redo; /* the log to write to; NULL: the database's own (redo.h) */
 };
 
 /* Settings that replicas must agree on; they travel with the stamp. */
@@ -115,6 +117,10 @@ struct tally {
 enum status state_open(const struct state_options *opt, struct state **ret_state, char *err,
                        size_t err_size) MUST_CHECK;
 void state_close(struct state *st);
+
+/* Index of the last command that the database's files have: the redo log may forget up to here. 0 also where it
+ * cannot be read. Any thread. */
+uint64_t state_stored(struct state *st);
 
 /* Applied index and last stamp, as stored: where the journal's clock and count go on. */
 void state_last(const struct state *st, uint64_t *ret_index, int64_t *ret_now_ms);

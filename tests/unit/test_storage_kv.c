@@ -19,7 +19,8 @@ static void open_again(struct fixture *f)
 {
     kv_close(f->kv);
     f->kv = NULL;
-    assert_int_equal(kv_open(f->path, 16 << 20, true, NULL, &f->kv, f->err, sizeof(f->err)), ST_OK);
+    assert_int_equal(kv_open(&(struct kv_options){.path = f->path, .memory_bytes = 16 << 20, .paranoid = true, .stale = NULL},
+                            &f->kv, f->err, sizeof(f->err)), ST_OK);
 }
 
 static int setup(void **state)
@@ -199,7 +200,8 @@ static void one_owner(void **state)
     struct fixture *f = *state;
     struct kv *second = NULL;
     char err[256] = "";
-    assert_int_equal(kv_open(f->path, 16 << 20, false, NULL, &second, err, sizeof(err)), ST_BUSY);
+    assert_int_equal(kv_open(&(struct kv_options){.path = f->path, .memory_bytes = 16 << 20, .paranoid = false, .stale = NULL},
+                            &second, err, sizeof(err)), ST_BUSY);
     assert_true(err[0] != 0 && second == NULL);
 }
 
@@ -209,7 +211,8 @@ static void unusable_folder(void **state)
     struct kv *kv = NULL;
     char err[256] = "";
     (void)f;
-    assert_int_equal(kv_open("/proc/no/such", 16 << 20, false, NULL, &kv, err, sizeof(err)), ST_IO);
+    assert_int_equal(kv_open(&(struct kv_options){.path = "/proc/no/such", .memory_bytes = 16 << 20, .paranoid = false, .stale = NULL},
+                            &kv, err, sizeof(err)), ST_IO);
     assert_true(err[0] != 0);
 }
 
@@ -294,7 +297,8 @@ static void stale_when_synced(void **state)
 {
     struct fixture *f = *state;
     kv_close(f->kv);
-    assert_int_equal(kv_open(f->path, 16 << 20, true, all_stale, &f->kv, f->err, sizeof(f->err)), ST_OK);
+    assert_int_equal(kv_open(&(struct kv_options){.path = f->path, .memory_bytes = 16 << 20, .paranoid = true, .stale = all_stale},
+                            &f->kv, f->err, sizeof(f->err)), ST_OK);
     put(f, "a", "1");
     written(f);
     mark_and_compact(f, 9, true);
