@@ -3,6 +3,7 @@
  *
  *   <data>/lock    flock, held for the life of the process; the text in it is the holder's pid
  *   <data>/store   the database
+ *   <data>/wal     the log in front of it
  *
  * The store locks its own files too. This lock comes first because it can say who holds it, and
  * because it is there before anything else in the folder is touched. The kernel drops it when the

@@ -11,6 +11,7 @@
 #include "broker/members.h"
 #include "broker/process.h"
 #include "broker/server.h"
+#include "broker/wal.h"
 #include "halfmq_version.h"
 
 struct facts {
@@ -151,6 +152,12 @@ static void put_disk(const struct facts *f, struct buf *out)
     number(out, "disk_free_bytes", (uint64_t)free_bytes);
     number(out, "disk_reserve_bytes", (uint64_t)config_num(f->server->config, SET_disk_reserve));
     number(out, "disk_full", f->journal.disk_full);
+    struct wal_figures wal;
+    wal_figures(f->server->wal, &wal);
+    number(out, "wal_files", wal.segments);
+    number(out, "wal_files_spare", wal.spare);
+    number(out, "wal_bytes", wal.bytes);
+    number(out, "wal_files_lost", wal.dropped);
 }
 
 struct section {

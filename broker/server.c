@@ -33,6 +33,7 @@
 #include "broker/process.h"
 #include "broker/socket.h"
 #include "broker/ticker.h"
+#include "broker/wal.h"
 #include "broker/webhook.h"
 
 #define EXIT_STORE_FAILED 70
@@ -228,18 +229,33 @@ static bool start_events(struct main_thread *m)
     return true;
 }
 
+/* Files of the log are small beside the write buffers that they stand in for, and large beside a group. */
+static struct wal_options wal_options_of(const struct config *c, const char *path)
+{
+    size_t memory = (size_t)config_num(c, SET_memory);
+    size_t bytes = memory / 64;
+    bytes = bytes < MIB(1) ? MIB(1) : bytes > MIB(16) ? MIB(16) : bytes;
+    return (struct wal_options){.path = path, .segment_bytes = bytes, .bytes_max = memory / 2};
+}
+
 static bool start_store(struct main_thread *m)
 {
-    const char *data = config_text(m->server.config, SET_data);
-    char path[PATH_MAX], why[768] = "";
+    const struct config *c = m->server.config;
+    const char *data = config_text(c, SET_data);
+    char path[PATH_MAX], wal_path[PATH_MAX], why[768] = "";
     if (folder_lock(data, &m->lock_fd, m->err, sizeof m->err) != ST_OK)
         return false;
     int n = snprintf(path, sizeof path, "%s/store", data);
     if (n < 0 || (size_t)n >= sizeof path)
         return failed(m, "the path of the data folder is too long: choose another --data");
-    struct state_options opt = {.path = path, .memory_bytes = store_bytes(m->server.config)};
-    if (state_open(&opt, &m->server.state, why, sizeof why) == ST_OK)
-        return true;
+    snprintf(wal_path, sizeof wal_path, "%s/wal", data);
+    struct wal_options wal_opt = wal_options_of(c, wal_path);
+    if (wal_open(&wal_opt, &m->server.wal, why, sizeof why) == ST_OK) {
+        struct state_options opt = {
+            .path = path, .memory_bytes = store_bytes(c), .redo = wal_redo(m->server.wal)};
+        if (state_open(&opt, &m->server.state, why, sizeof why) == ST_OK)
+            return wal_keep(m->server.wal, m->server.state) == ST_OK || failed(m, "no thread for the log");
+    }
     snprintf(m->err, sizeof m->err, "%s", why);
     return false;
 }
@@ -370,7 +386,9 @@ static void stop(struct main_thread *m)
     for (uint32_t i = 0; i < s->n_loops; i++)
         loop_free(s->loops[i]);
     free(s->loops);
+    wal_rest(s->wal);
     state_close(s->state);
+    wal_close(s->wal);
     ticker_free(m->ticker);
     webhook_free(s->webhook);
     members_free(s->members);

@@ -27,6 +27,7 @@ struct webhook;
 struct server {
     struct config *config;
     struct state *state;
+    struct wal *wal;
     struct journal *journal;
     struct members *members;
     struct webhook *webhook;

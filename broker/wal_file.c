@@ -1,0 +1,257 @@
+/* wal_file.c: see wal_file.h. Everything here is a system call, or a few numbers. */
+#include "broker/wal_file.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "protocol/limits.h"
+#include "protocol/text.h"
+
+#define MAGIC "HMQWAL1\n"
+#define HEADER_CHECK_AT (WAL_HEADER_BYTES - 4)
+#define FILL_STEP KIB(256)
+#define NAME_BYTES 20
+#define MODE 0640
+
+static void put_le(uint8_t *out, uint64_t v, unsigned bytes)
+{
+    for (unsigned i = 0; i < bytes; i++)
+        out[i] = (uint8_t)(v >> (8 * i));
+}
+
+static uint64_t get_le(const uint8_t *in, unsigned bytes)
+{
+    uint64_t v = 0;
+    for (unsigned i = bytes; i > 0; i--)
+        v = v << 8 | in[i - 1];
+    return v;
+}
+
+static size_t padded(size_t n)
+{
+    return (n + 7) & ~(size_t)7;
+}
+
+size_t wal_record_size(size_t batch_bytes)
+{
+    return WAL_RECORD_BYTES + padded(batch_bytes);
+}
+
+static void name_of(uint32_t name, const char *kind, char out[static NAME_BYTES])
+{
+    assert(name >= 1 && name <= WAL_NAME_MAX);
+    int n = snprintf(out, NAME_BYTES, "%08u.%s", name, kind);
+    assert(n > 0 && n < NAME_BYTES);
+    (void)n;
+}
+
+/* A folder's new entry is on disk only when the folder is synced. */
+struct wal_file *wal_file_open(int folder, uint32_t name, bool make)
+{
+    char text[NAME_BYTES];
+    name_of(name, "wal", text);
+    struct wal_file *f = calloc(1, sizeof *f);
+    if (!f)
+        return NULL;
+    struct stat st;
+    f->name = name;
+    f->fd = openat(folder, text, O_RDWR | O_CLOEXEC | (make ? O_CREAT | O_EXCL : 0), MODE);
+    if (f->fd >= 0 && fstat(f->fd, &st) == 0 && (!make || fsync(folder) == 0)) {
+        f->size = (size_t)st.st_size;
+        return f;
+    }
+    int why = errno;
+    wal_file_free(f);
+    errno = why;
+    return NULL;
+}
+
+void wal_file_free(struct wal_file *f)
+{
+    if (f && f->fd >= 0)
+        close(f->fd);
+    free(f);
+}
+
+bool wal_file_remove(int folder, struct wal_file *f)
+{
+    char text[NAME_BYTES];
+    name_of(f->name, "wal", text);
+    wal_file_free(f);
+    return unlinkat(folder, text, 0) == 0;
+}
+
+bool wal_file_set_aside(int folder, struct wal_file *f)
+{
+    char from[NAME_BYTES], to[NAME_BYTES];
+    name_of(f->name, "wal", from);
+    name_of(f->name, "lost", to);
+    wal_file_free(f);
+    return renameat(folder, from, folder, to) == 0 && fsync(folder) == 0;
+}
+
+/* All of it, whatever a call takes. iov is used up. */
+static bool write_at(int fd, struct iovec *iov, int n, size_t at)
+{
+    while (n > 0) {
+        ssize_t done = pwritev(fd, iov, n, (off_t)at);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done <= 0) {
+            errno = done < 0 ? errno : ENOSPC;
+            return false;
+        }
+        at += (size_t)done;
+        size_t left = (size_t)done;
+        for (; n > 0 && left >= iov->iov_len; iov++, n--)
+            left -= iov->iov_len;
+        if (n > 0) {
+            iov->iov_base = (uint8_t *)iov->iov_base + left;
+            iov->iov_len -= left;
+        }
+    }
+    return true;
+}
+
+static bool write_bytes(struct wal_file *f, const void *bytes, size_t n, size_t at)
+{
+    struct iovec iov = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = n};
+    if (!write_at(f->fd, &iov, 1, at))
+        return false;
+    f->size = f->size > at + n ? f->size : at + n;
+    return true;
+}
+
+bool wal_file_fill(struct wal_file *f, size_t size)
+{
+    static const uint8_t zeros[FILL_STEP];
+    for (size_t at = f->size; at < size; at = f->size) {
+        size_t n = size - at < sizeof zeros ? size - at : sizeof zeros;
+        if (!write_bytes(f, zeros, n, at) || !wal_file_sync(f))
+            return false;
+    }
+    return true;
+}
+
+bool wal_file_cut(struct wal_file *f, size_t size)
+{
+    if (f->size <= size)
+        return true;
+    if (ftruncate(f->fd, (off_t)size) != 0)
+        return false;
+    f->size = size;
+    return true;
+}
+
+bool wal_file_begin(struct wal_file *f, uint64_t serial, uint64_t before)
+{
+    uint8_t header[WAL_HEADER_BYTES] = MAGIC;
+    put_le(header + 8, serial, 8);
+    put_le(header + 16, before, 8);
+    put_le(header + HEADER_CHECK_AT, text_checksum(slice_of(header, HEADER_CHECK_AT)), 4);
+    f->serial = serial;
+    f->before = f->last = before;
+    f->at = WAL_HEADER_BYTES;
+    return write_bytes(f, header, sizeof header, 0);
+}
+
+static uint32_t check_of(const struct wal_file *f, const uint8_t *head, struct slice batch)
+{
+    uint8_t covered[WAL_RECORD_BYTES - 4 + 8];
+    memcpy(covered, head + 4, WAL_RECORD_BYTES - 4);
+    put_le(covered + WAL_RECORD_BYTES - 4, f->serial, 8);
+    return text_checksum2(slice_of(covered, sizeof covered), batch);
+}
+
+bool wal_file_append(struct wal_file *f, uint64_t number, uint64_t before, struct slice batch)
+{
+    static const uint8_t padding[8];
+    uint8_t head[WAL_RECORD_BYTES];
+    assert(batch.len <= UINT32_MAX);
+    put_le(head + 4, batch.len, 4);
+    put_le(head + 8, number, 8);
+    put_le(head + 16, before, 8);
+    put_le(head, check_of(f, head, batch), 4);
+    struct iovec iov[3] = {{head, sizeof head},
+                           {(void *)(uintptr_t)batch.data, batch.len},
+                           {(void *)(uintptr_t)padding, padded(batch.len) - batch.len}};
+    if (!write_at(f->fd, iov, iov[2].iov_len ? 3 : 2, f->at))
+        return false;
+    f->at += wal_record_size(batch.len);
+    f->size = f->size > f->at ? f->size : f->at;
+    f->last = number;
+    return true;
+}
+
+bool wal_file_sync(struct wal_file *f)
+{
+    return fdatasync(f->fd) == 0;
+}
+
+/* Less than n at the file's end. */
+static ssize_t read_at(int fd, uint8_t *out, size_t n, size_t at)
+{
+    size_t done = 0;
+    while (done < n) {
+        ssize_t got = pread(fd, out + done, n - done, (off_t)(at + done));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -1;
+        if (got == 0)
+            break;
+        done += (size_t)got;
+    }
+    return (ssize_t)done;
+}
+
+bool wal_file_look(struct wal_file *f)
+{
+    uint8_t header[WAL_HEADER_BYTES];
+    ssize_t n = read_at(f->fd, header, sizeof header, 0);
+    if (n < 0)
+        return false;
+    uint32_t check = text_checksum(slice_of(header, HEADER_CHECK_AT));
+    bool ours = n == WAL_HEADER_BYTES && memcmp(header, MAGIC, 8) == 0 &&
+                get_le(header + HEADER_CHECK_AT, 4) == check;
+    f->serial = ours ? get_le(header + 8, 8) : 0;
+    f->before = f->last = ours ? get_le(header + 16, 8) : 0;
+    f->at = WAL_HEADER_BYTES;
+    return true;
+}
+
+uint8_t *wal_file_read(struct wal_file *f)
+{
+    uint8_t *bytes = malloc(f->size ? f->size : 1);
+    if (!bytes)
+        return NULL;
+    ssize_t n = read_at(f->fd, bytes, f->size, 0);
+    if (n == (ssize_t)f->size)
+        return bytes;
+    free(bytes);
+    errno = n < 0 ? errno : EIO;
+    return NULL;
+}
+
+bool wal_record_next(const struct wal_file *f, struct slice bytes, size_t *at, struct wal_record *ret_record)
+{
+    if (bytes.len < WAL_RECORD_BYTES || *at > bytes.len - WAL_RECORD_BYTES)
+        return false;
+    const uint8_t *head = bytes.data + *at;
+    size_t length = (size_t)get_le(head + 4, 4);
+    if (length > bytes.len - *at - WAL_RECORD_BYTES)
+        return false;
+    ret_record->batch = slice_of(head + WAL_RECORD_BYTES, length);
+    ret_record->number = get_le(head + 8, 8);
+    ret_record->before = get_le(head + 16, 8);
+    if (get_le(head, 4) != check_of(f, head, ret_record->batch))
+        return false;
+    *at += wal_record_size(length);
+    return true;
+}

@@ -1,0 +1,213 @@
+/*
+ * wal_replay.c: the log at the start: which files are there, what in them counts, what is wiped.
+ *
+ *   files by serial:   [ all in the store's files ][ begins at or before `after` ][ ... ][ last ]  gap  [ x ]
+ *                            spare                    its records behind `after` are taken          wiped: spare
+ *
+ * What is taken is synced before it is built upon: after a SIGKILL it may be in the kernel's memory only, and
+ * what is acknowledged next stands behind it in the chain.
+ */
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "broker/log.h"
+#include "broker/wal_inner.h"
+
+struct found {
+    struct wal_file **files;
+    size_t n, room;
+};
+
+static bool found_add(struct found *all, struct wal_file *f)
+{
+    if (all->n == all->room) {
+        size_t room = all->room ? 2 * all->room : 16;
+        struct wal_file **files = realloc(all->files, room * sizeof *files);
+        if (!files)
+            return false;
+        all->files = files;
+        all->room = room;
+    }
+    all->files[all->n++] = f;
+    return true;
+}
+
+/* 0: not a name of ours. */
+static uint32_t number_of(const char *name)
+{
+    char *end = NULL;
+    unsigned long n = strtoul(name, &end, 10);
+    return name[0] >= '0' && name[0] <= '9' && end == name + 8 && strcmp(end, ".wal") == 0 ? (uint32_t)n : 0;
+}
+
+static bool find_one(struct wal *w, struct found *all, uint32_t name)
+{
+    struct wal_file *f = wal_file_open(w->folder, name, false);
+    if (!f)
+        return false;
+    if (!wal_file_look(f) || !found_add(all, f)) {
+        wal_file_free(f);
+        return false;
+    }
+    w->bytes += f->size;
+    w->figures.segments++;
+    if (name >= w->next_name)
+        w->next_name = name == WAL_NAME_MAX ? 1 : name + 1;
+    if (f->serial > w->serial)
+        w->serial = f->serial;
+    return true;
+}
+
+static bool find_files(struct wal *w, struct found *all)
+{
+    int fd = openat(w->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    if (!dir) {
+        int why = errno;
+        if (fd >= 0)
+            close(fd);
+        errno = why;
+        return false;
+    }
+    bool good = true;
+    errno = 0;
+    for (const struct dirent *d = readdir(dir); good && d; d = readdir(dir)) {
+        uint32_t name = number_of(d->d_name);
+        good = name == 0 || find_one(w, all, name);
+        if (good)
+            errno = 0;
+    }
+    int why = errno;
+    closedir(dir);
+    errno = why;
+    return good && why == 0;
+}
+
+static int by_serial(const void *a, const void *b)
+{
+    const struct wal_file *x = *(struct wal_file *const *)a, *y = *(struct wal_file *const *)b;
+    return x->serial < y->serial ? -1 : x->serial > y->serial;
+}
+
+struct replay {
+    uint64_t after, last; /* what the store has; how far the chain has come */
+    redo_take_fn *take;
+    void *arg;
+    uint64_t taken;
+};
+
+/* The records of one file, as far as they are the next ones. ret_last: of the last one that counts. */
+static enum status replay_file(struct wal_file *f, struct replay *r)
+{
+    uint8_t *bytes = wal_file_read(f);
+    if (!bytes)
+        return errno == ENOMEM ? ST_NOMEM : ST_IO;
+    struct slice all = slice_of(bytes, f->size);
+    struct wal_record record;
+    enum status s = ST_OK;
+    uint64_t last = f->before;
+    size_t at = WAL_HEADER_BYTES;
+    while (s == ST_OK && wal_record_next(f, all, &at, &record) && record.before == last) {
+        last = record.number;
+        if (last <= r->after)
+            continue;
+        s = r->take(r->arg, record.batch);
+        r->taken++;
+    }
+    free(bytes);
+    f->last = last;
+    r->last = last > r->last ? last : r->last;
+    return s;
+}
+
+/* The last file that begins at or before `after`: what is older holds nothing new. n: there is none. */
+static size_t first_needed(const struct found *all, uint64_t after)
+{
+    size_t first = all->n;
+    for (size_t i = 0; i < all->n; i++) {
+        if (all->files[i]->serial > 0 && all->files[i]->before <= after)
+            first = i;
+    }
+    return first;
+}
+
+static bool set_aside(struct wal *w, struct wal_file *f)
+{
+    w->bytes -= f->size;
+    w->figures.segments--;
+    w->figures.dropped++;
+    return wal_file_set_aside(w->folder, f);
+}
+
+/* In the order of their serials. */
+static enum status replay_files(struct wal *w, struct found *all, struct replay *r)
+{
+    size_t first = first_needed(all, r->after);
+    bool gap = false;
+    for (size_t i = 0; i < all->n; i++) {
+        struct wal_file *f = all->files[i];
+        all->files[i] = NULL;
+        if (f->serial == 0 || (i < first && first < all->n)) {
+            wal_list_push(&w->spare, f);
+            continue;
+        }
+        gap = gap || first == all->n || (i > first && f->before != r->last);
+        if (gap) {
+            if (!set_aside(w, f))
+                return ST_IO;
+            continue;
+        }
+        wal_list_push(&w->live, f);
+        enum status s = replay_file(f, r);
+        if (s != ST_OK)
+            return s;
+        if (!wal_file_sync(f))
+            return ST_IO;
+    }
+    return ST_OK;
+}
+
+static void free_found(struct found *all)
+{
+    for (size_t i = 0; i < all->n; i++)
+        wal_file_free(all->files[i]);
+    free(all->files);
+}
+
+enum status wal_replay(void *self, uint64_t after, redo_take_fn *take, void *arg, bool *ret_long, char *err,
+                       size_t err_size)
+{
+    struct wal *w = self;
+    struct found all = {0};
+    struct replay r = {.after = after, .last = after, .take = take, .arg = arg};
+    errno = 0;
+    if (!find_files(w, &all)) {
+        free_found(&all);
+        return wal_failed(w, "read the log", err, err_size);
+    }
+    if (all.n)
+        qsort(all.files, all.n, sizeof(struct wal_file *), by_serial);
+    err[0] = '\0';
+    enum status s = replay_files(w, &all, &r);
+    free_found(&all);
+    if (s != ST_OK) {
+        char why[256] = "";
+        snprintf(why, sizeof why, "%s", err); /* the store's own words, where it failed */
+        (void)wal_failed(w, "replay the log", err, err_size);
+        if (why[0])
+            snprintf(err, err_size, "cannot replay the log in %s: %s", w->opt.path, why);
+        return s;
+    }
+    w->last = r.last;
+    w->figures.replayed = r.taken;
+    *ret_long = w->live.n * w->opt.segment_bytes > w->opt.bytes_max;
+    if (w->figures.dropped)
+        log_event(LOG_ERROR, "the log has a gap: its files behind it are set aside as *.lost", " files=%llu",
+                  (unsigned long long)w->figures.dropped);
+    return ST_OK;
+}
