@@ -5,6 +5,13 @@
  *   halfmq-rawdb batch --data F    a WriteBatch with one value of --messages messages of --size bytes
  *                                  (and 10 more, as a log needs), synced; again for --duration
  *   halfmq-rawdb fsync --data F    appends 4 KiB to a file and calls fdatasync; again for --duration
+ *   halfmq-rawdb group --data F --rate R
+ *                                  messages arrive evenly, R a second; all that have arrived are
+ *                                  appended in one write and synced (group_commit.h)
+ *
+ * The first two are closed loops: what they say is how long a sync takes, and a stall counts once. The
+ * third says how long messages wait at a rate, each from its intended start; only that may stand beside
+ * the latency of an open loop.
  *
  * Prints one line of JSON. The store's settings are those that suit such a load (no compression, 64 MiB
  * write buffers, values in blob files, as storage/kv.c has them): a reference that is slow for want of
@@ -22,6 +29,7 @@
 #include <unistd.h>
 
 #include "bench/chance.h"
+#include "bench/group_commit.h"
 #include "bench/hist.h"
 #include "bench/mono.h"
 #include "bench/units.h"
@@ -36,24 +44,40 @@ struct raw {
     const char *mode, *data;
     uint64_t messages, size;
     int64_t duration_ns;
-    bool sync;
+    double rate;
+    bool sync, overwrite;
     uint8_t *bytes; /* what is written */
     size_t len;
     struct hist took;
     uint64_t times;
+    uint64_t carried; /* messages in all of them */
+    uint64_t most; /* in one; group only */
     int64_t elapsed_ns;
 };
 
+struct mode {
+    const char *name;
+    bool (*fits)(const struct raw *r); /* what was asked for is possible */
+    bool (*run)(struct raw *r);
+};
+
+static const char HELP[] =
+    "Usage: halfmq-rawdb batch|fsync|group --data FOLDER [--messages 1000] [--size 100]\n"
+    "                    [--duration 5s] [--sync yes|no] [--rate N] [--overwrite]\n"
+    "\n"
+    "What the disk and the store can do without a broker; one line of JSON.\n"
+    "  batch   one value of --messages messages a synced RocksDB WriteBatch\n"
+    "  fsync   4 KiB appended to a file and fdatasync, one after the other\n"
+    "  group   --rate messages a second arrive, evenly; all that have arrived are appended in one\n"
+    "          write, --size and 32 bytes each (at most 16 MiB), and one fdatasync; latency is "
+    "that\n"
+    "          of each message from its intended start. --overwrite: into 64 MiB that were "
+    "written\n"
+    "          and synced before, round and round, instead of a growing file\n";
+
 static int usage(void)
 {
-    fputs("Usage: halfmq-rawdb batch|fsync --data FOLDER [--messages 1000] [--size 100] "
-          "[--duration 5s]\n"
-          "                    [--sync yes|no]\n"
-          "\n"
-          "What the disk and the store can do without a broker; one line of JSON.\n"
-          "  batch   one value of --messages messages a synced RocksDB WriteBatch\n"
-          "  fsync   4 KiB appended to a file and fdatasync\n",
-          stderr);
+    fputs(HELP, stderr);
     return 2;
 }
 
@@ -73,6 +97,8 @@ static bool take_flag(struct raw *r, const char *flag, const char *value)
         return units_count(value, &r->messages) && r->messages > 0;
     if (strcmp(flag, "--size") == 0)
         return units_size(value, &r->size) && r->size > 0;
+    if (strcmp(flag, "--rate") == 0)
+        return units_rate(value, &r->rate);
     if (strcmp(flag, "--duration") == 0)
         return units_duration(value, &r->duration_ns);
     if (strcmp(flag, "--sync") == 0) {
@@ -88,12 +114,16 @@ static bool parse(int argc, char **argv, struct raw *r)
     if (argc < 2)
         return false;
     r->mode = argv[1];
-    for (int i = 2; i < argc; i += 2) {
+    for (int i = 2; i < argc; i++) {
+        if (strcmp(argv[i], "--overwrite") == 0) {
+            r->overwrite = true;
+            continue;
+        }
         if (i + 1 >= argc || !take_flag(r, argv[i], argv[i + 1]))
             return false;
+        i++;
     }
-    return r->data && r->size <= VALUE_BYTES_MAX &&
-           r->messages <= VALUE_BYTES_MAX / (r->size + OVERHEAD_BYTES);
+    return r->data;
 }
 
 /* Bytes that no layer below can make smaller. */
@@ -120,6 +150,7 @@ static bool repeat(struct raw *r, bool (*step)(struct raw *r, void *arg), void *
         now = mono_ns();
         hist_record(&r->took, now - before, 1);
         r->times++;
+        r->carried += r->messages;
     }
     r->elapsed_ns = now - began;
     return true;
@@ -179,6 +210,12 @@ static bool write_batch(struct raw *r, void *arg)
     return !failure;
 }
 
+static bool batch_fits(const struct raw *r)
+{
+    return r->size <= VALUE_BYTES_MAX &&
+           r->messages <= VALUE_BYTES_MAX / (r->size + OVERHEAD_BYTES);
+}
+
 static bool run_batch(struct raw *r)
 {
     struct store s = {0};
@@ -201,6 +238,12 @@ static bool append(struct raw *r, void *arg)
     return true;
 }
 
+static bool fsync_fits(const struct raw *r)
+{
+    (void)r; /* its sizes are its own */
+    return true;
+}
+
 static bool run_fsync(struct raw *r)
 {
     char path[4096];
@@ -218,30 +261,86 @@ static bool run_fsync(struct raw *r)
     return ok;
 }
 
+/* ---- group ---- */
+
+static bool group_fits(const struct raw *r)
+{
+    return r->rate > 0 && r->rate <= GROUP_COMMIT_RATE_MAX &&
+           r->size <= GROUP_COMMIT_TURN_BYTES - GROUP_COMMIT_OVERHEAD;
+}
+
+static bool run_group(struct raw *r)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/group.bin", r->data);
+    if (!fill(r, GROUP_COMMIT_TURN_BYTES))
+        return false;
+    struct group_commit g = {.path = path,
+                             .bytes = r->bytes,
+                             .per_s = r->rate,
+                             .size = r->size,
+                             .duration_ns = r->duration_ns,
+                             .sync = r->sync,
+                             .overwrite = r->overwrite,
+                             .took = &r->took};
+    if (!group_commit_run(&g)) {
+        fail(path, strerror(errno));
+        return false;
+    }
+    r->times = g.turns;
+    r->carried = g.messages;
+    r->most = g.most;
+    r->elapsed_ns = g.elapsed_ns;
+    return true;
+}
+
+/* ---- all ---- */
+
 static void print(const struct raw *r)
 {
-    double s = (double)r->elapsed_ns / (double)NS_PER_S, n = (double)r->times;
+    double s = (double)r->elapsed_ns / (double)NS_PER_S;
+    printf("{\"mode\": \"%s\", \"sync\": %s, ", r->mode, r->sync ? "true" : "false");
+    if (r->most > 0)
+        printf("\"rate\": %.1f, \"overwrite\": %s, \"most_at_once\": %llu, ", r->rate,
+               r->overwrite ? "true" : "false", (unsigned long long)r->most);
     printf(
-        "{\"mode\": \"%s\", \"sync\": %s, \"times\": %llu, \"elapsed_s\": %.6f, \"per_s\": %.1f, "
+        "\"times\": %llu, \"messages\": %llu, \"elapsed_s\": %.6f, \"per_s\": %.1f, "
         "\"messages_per_s\": %.1f, \"latency_us\": {\"p50\": %.1f, \"p90\": %.1f, \"p99\": %.1f, "
         "\"p999\": %.1f, \"max\": %.1f}}\n",
-        r->mode, r->sync ? "true" : "false", (unsigned long long)r->times, s, n / s,
-        n * (double)r->messages / s, (double)hist_quantile(&r->took, 0.5) / 1e3,
+        (unsigned long long)r->times, (unsigned long long)r->carried, s, (double)r->times / s,
+        (double)r->carried / s, (double)hist_quantile(&r->took, 0.5) / 1e3,
         (double)hist_quantile(&r->took, 0.9) / 1e3, (double)hist_quantile(&r->took, 0.99) / 1e3,
         (double)hist_quantile(&r->took, 0.999) / 1e3, (double)r->took.max / 1e3);
+}
+
+static const struct mode MODES[] = {
+    {"batch", batch_fits, run_batch},
+    {"fsync", fsync_fits, run_fsync},
+    {"group", group_fits, run_group},
+};
+
+static const struct mode *mode_of(const char *name)
+{
+    for (size_t i = 0; i < sizeof MODES / sizeof *MODES; i++) {
+        if (strcmp(MODES[i].name, name) == 0)
+            return &MODES[i];
+    }
+    return NULL;
 }
 
 int main(int argc, char **argv)
 {
     struct raw r;
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+        fputs(HELP, stdout);
+        return 0;
+    }
     if (!parse(argc, argv, &r))
         return usage();
-    bool (*mode)(struct raw *) = strcmp(r.mode, "batch") == 0   ? run_batch
-                                 : strcmp(r.mode, "fsync") == 0 ? run_fsync
-                                                                : NULL;
-    if (!mode)
+    const struct mode *mode = mode_of(r.mode);
+    if (!mode || !mode->fits(&r))
         return usage();
-    bool ok = mode(&r) && r.times > 0;
+    bool ok = mode->run(&r) && r.times > 0;
     if (ok)
         print(&r);
     hist_fini(&r.took);

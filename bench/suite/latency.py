@@ -3,12 +3,15 @@
     highest rate   closed loop, 50 connections, one request under way on each
     p99 of SEND    open loop at half of that: latency from the moment a request was meant to start
     reference      p99 of a loop that appends 4 KiB and calls fdatasync, on the same disk, in turns
-    and            p99 of Redis XADD, appendfsync always, at the same rate from the same tester: the loop above
-                   has the machine to itself, a server shares it with its tester
+    and            p99 of an ideal server at the same rate, an open loop too: all messages that have arrived in one
+                   append and one fdatasync, no network. The loop above counts a stall of the disk once, however
+                   many messages would have waited for it; this one counts each of them, as the tester does
+    and            p99 of Redis XADD, appendfsync always, at the same rate from the same tester: the two above
+                   have the machine to themselves, a server shares it with its tester
 """
 import os
 
-from suite.loads import halfmq_bench, rawdb
+from suite.loads import BODY, halfmq_bench, rawdb
 from suite.servers import HalfMQ, Redis
 
 SECONDS = 5
@@ -31,10 +34,17 @@ def measure(bench):
                                         bench.seconds(SECONDS))
             return got["latency_us"]["p99"] / 1000, command
 
-        bench.alternate("p99", ours, lambda: fsync(bench))
+        bench.alternate("p99", ours, lambda: disk(bench, "fsync"))
+        beside_ideal(bench, ours, rate)
         beside_redis(bench, ours, rate)
     f.commands.insert(0, ("the highest rate", top_command))
     f.note = f"The highest rate was {top['messages_per_s']:.0f} messages/s; half of it was asked for."
+
+
+def beside_ideal(bench, ours, rate):
+    f = bench.figure("p99_group")
+    f.fsync, f.side_unit = "fsync=always; fdatasync each turn", "ms"
+    bench.alternate("p99_group", ours, lambda: disk(bench, "group", "--rate", f"{rate:.0f}", "--size", str(len(BODY))))
 
 
 def beside_redis(bench, ours, rate):
@@ -49,8 +59,8 @@ def beside_redis(bench, ours, rate):
         bench.alternate("p99_redis", ours, theirs)
 
 
-def fsync(bench):
-    folder = os.path.join(bench.data, "fsync")
+def disk(bench, mode, *flags):
+    folder = os.path.join(bench.data, mode)
     os.makedirs(folder, exist_ok=True)
-    got, command = rawdb(bench, "fsync", folder, "--duration", bench.seconds(SECONDS))
+    got, command = rawdb(bench, mode, folder, *flags, "--duration", bench.seconds(SECONDS))
     return got["latency_us"]["p99"] / 1000, command

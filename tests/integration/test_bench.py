@@ -22,6 +22,7 @@ import records  # noqa: E402
 from broker import BIN, Broker, Refused, eventually, run_tests  # noqa: E402
 
 BENCH = os.path.join(BIN, "halfmq-bench")
+RAWDB = os.path.join(BIN, "halfmq-rawdb")
 
 
 def bench(*words, port=None, expect=0, timeout=120):
@@ -312,6 +313,80 @@ def test_an_open_loop_sees_a_stall():
         for name, us in (("open", opened), ("closed", closed)):
             print(f"a stall of 200 ms, {name} loop: p99 {us['p99'] / 1000:.1f} ms, max "
                   f"{us['max'] / 1000:.1f} ms", flush=True)
+
+
+def rawdb(*words, expect=0):
+    """Runs it in a folder of its own; gives its JSON, or what it says where it is to fail."""
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run([RAWDB, *map(str, words), "--data", folder], capture_output=True, text=True,
+                              timeout=120, check=False)
+        assert done.returncode == expect, f"exit {done.returncode}, not {expect}: {words}\n{done.stderr}"
+        if expect:
+            return done.stderr
+        assert words[0] == "batch" or not os.listdir(folder), os.listdir(folder)
+        return json.loads(done.stdout)
+
+
+def test_rawdb_counts_what_it_wrote():
+    got = rawdb("batch", "--messages", 10, "--duration", "100ms")
+    assert got["messages"] == 10 * got["times"] > 0, got
+    got = rawdb("fsync", "--duration", "100ms")
+    assert got["mode"] == "fsync" and got["messages"] == got["times"] > 0 and "rate" not in got, got
+
+
+def test_an_ideal_server_writes_every_message_that_was_due():
+    # 100 messages of 1 MiB go round the 64 MiB of --overwrite more than once.
+    for words, n in ((["--rate", "2k"], 1000), (["--rate", "2k", "--overwrite"], 1000),
+                     (["--rate", "50k", "--sync", "no"], 25000),
+                     (["--rate", 200, "--size", "1MiB", "--sync", "no", "--overwrite"], 100)):
+        got = rawdb("group", "--duration", "500ms", *words)
+        assert got["messages"] == n and 1 <= got["times"] <= n, got
+        assert 1 <= got["most_at_once"] <= n and got["times"] * got["most_at_once"] >= n, got
+        assert got["overwrite"] == ("--overwrite" in words) and got["sync"] == ("--sync" not in words), got
+        us = got["latency_us"]
+        assert 0 < us["p50"] <= us["p90"] <= us["p99"] <= us["p999"] <= us["max"], us
+    got = rawdb("group", "--rate", 100, "--duration", "100ms", "--size", "15MiB", "--sync", "no", "--overwrite")
+    assert got["messages"] == got["times"] == 10 and got["most_at_once"] == 1, got
+
+
+def test_rawdb_says_how_it_is_used():
+    text = subprocess.run([RAWDB, "--help"], capture_output=True, text=True, check=True).stdout
+    assert all(word in text for word in ("batch", "fsync", "group", "--rate", "--overwrite", "32 bytes")), text
+    assert max(len(line) for line in text.splitlines()) <= 100
+    for words in (["group"], ["group", "--rate", 0], ["group", "--rate", "100M"], ["group", "--rate"],
+                  ["group", "--rate", 10, "--size", "16MiB"], ["group", "--rate", 10, "--size", 0], ["fly"],
+                  ["batch", "--messages", "1M", "--size", "1k"]):
+        assert rawdb(*words, expect=2).startswith("Usage: halfmq-rawdb"), words
+    with tempfile.NamedTemporaryFile() as file:  # a folder is asked for
+        done = subprocess.run([RAWDB, "group", "--rate", "10", "--data", file.name], capture_output=True, text=True,
+                              check=False)
+    assert done.returncode == 1 and "Not a directory" in done.stderr, done
+
+
+def stopped_for_half_a_second(*words):
+    """halfmq-rawdb, stopped when it has begun to write: its share of the run is a stall of the disk."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = subprocess.Popen([RAWDB, *words, "--data", folder, "--duration", "3s"], stdout=subprocess.PIPE,
+                               text=True)
+        path = os.path.join(folder, words[0] + ".bin")
+        eventually(lambda: os.path.exists(path) and os.path.getsize(path) > 0, "it writes")
+        run.send_signal(signal.SIGSTOP)
+        began = time.monotonic()
+        while time.monotonic() - began < 0.5:
+            time.sleep(0.01)
+        run.send_signal(signal.SIGCONT)
+        text = run.stdout.read()
+        assert run.wait(60) == 0
+        return json.loads(text)
+
+
+def test_an_ideal_server_counts_each_message_that_a_stall_delays():
+    got = stopped_for_half_a_second("group", "--rate", "1000")
+    # Of 3000, those of the first 200 ms of the stall waited for 300 ms at least: more than 5 %, so p99 is there.
+    assert got["messages"] == 3000 and got["most_at_once"] >= 490, got
+    assert got["latency_us"]["p99"] >= 300000, got
+    got = stopped_for_half_a_second("fsync")
+    assert got["latency_us"]["max"] >= 490000, got
 
 
 def free_port():

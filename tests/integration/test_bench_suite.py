@@ -226,14 +226,18 @@ def test_a_short_run_measures_every_row_it_was_asked_for():
         done = subprocess.run(
             [sys.executable, os.path.join(lib.SOURCE, "bench", "suite"), "--bin", lib.BIN, "--out", folder,
              "--data", os.path.join(folder, "data"), "--scale", "0.01", "--rounds", "1", "--only",
-             "sends,batches,txn,consume"], capture_output=True, text=True, timeout=150)
+             "sends,batches,txn,consume,latency"], capture_output=True, text=True, timeout=150)
         assert done.returncode == 0, done.stdout + done.stderr
         with open(os.path.join(folder, "results.json"), encoding="utf-8") as f:
             saved = json.load(f)
         keys = {d["key"] for d in saved["figures"]}
-        assert keys == {r.key for r in rows.ROWS if r.family in ("sends", "batches", "txn", "consume")}
+        assert keys == {r.key for r in rows.ROWS if r.family in ("sends", "batches", "txn", "consume", "latency")}
         assert all(d["median"] > 0 and d["commands"] for d in saved["figures"]), saved
         assert "TRY-OUT" in saved["sentence"]
+        beside = {d["key"]: {c["side"]: c["command"].split() for c in d["commands"]} for d in saved["figures"]}
+        ours, ideal = beside["p99_group"]["HalfMQ"], beside["p99_group"]["reference"]
+        assert ideal[:2] == ["halfmq-rawdb", "group"] and beside["p99"]["reference"][1] == "fsync", beside
+        assert ours[ours.index("--rate") + 1] == ideal[ideal.index("--rate") + 1], "both at one rate"
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
