@@ -7,6 +7,7 @@ come out, and a stall of a fifth of a second must be seen by an open loop, howev
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import socketserver
@@ -315,11 +316,16 @@ def test_an_open_loop_sees_a_stall():
                   f"{us['max'] / 1000:.1f} ms", flush=True)
 
 
-def rawdb(*words, expect=0):
+def small_files():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64 << 20, 64 << 20))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def rawdb(*words, expect=0, limits=None):
     """Runs it in a folder of its own; gives its JSON, or what it says where it is to fail."""
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run([RAWDB, *map(str, words), "--data", folder], capture_output=True, text=True,
-                              timeout=120, check=False)
+                              timeout=120, check=False, preexec_fn=limits)
         assert done.returncode == expect, f"exit {done.returncode}, not {expect}: {words}\n{done.stderr}"
         if expect:
             return done.stderr
@@ -345,7 +351,9 @@ def test_an_ideal_server_writes_every_message_that_was_due():
         assert got["overwrite"] == ("--overwrite" in words) and got["sync"] == ("--sync" not in words), got
         us = got["latency_us"]
         assert 0 < us["p50"] <= us["p90"] <= us["p99"] <= us["p999"] <= us["max"], us
-    got = rawdb("group", "--rate", 100, "--duration", "100ms", "--size", "15MiB", "--sync", "no", "--overwrite")
+    large = ["group", "--rate", 100, "--duration", "100ms", "--size", "15MiB", "--sync", "no"]
+    rawdb(*large, limits=small_files, expect=-signal.SIGXFSZ)  # it grows
+    got = rawdb(*large, "--overwrite", limits=small_files)
     assert got["messages"] == got["times"] == 10 and got["most_at_once"] == 1, got
 
 
