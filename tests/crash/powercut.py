@@ -1,10 +1,15 @@
 #!/usr/bin/python3
 """powercut.py [rounds]: as kill.py, but what was not synced is lost, as it is when the power fails.
 
-powercut.c, loaded into the broker, notes for each file how much of it is synced. After the SIGKILL every
-file below the data folder is cut to a length between that and its present one, and sometimes the part
-that was not synced is filled with zeros, as file systems do that had grown the file already.
+powercut.c, loaded into the broker, notes for each file how much of it is synced, and for the log in wal/
+what was there before each write that is not. After the SIGKILL every file below the data folder
+
+    gets back some of what was overwritten, sector by sector    (put_back)
+    is cut to a length between the synced one and the present   (cut)
+
+and sometimes what was cut off is filled with zeros, as file systems do that had grown the file already.
 """
+import collections
 import os
 import struct
 import subprocess
@@ -15,27 +20,36 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib")]
 
 import rounds  # noqa: E402 (the path comes first)
+from broker import SOURCE  # noqa: E402
 
 ROUNDS = 5
 ROWS = 65536
 ROW = struct.Struct("<QQ")
+SECTOR = 512
+SLOTS = 32768
+GIVEN_UP = struct.Struct("<Q")
+SLOT = struct.Struct(f"<QQQQ{SECTOR}s")
+
+Save = collections.namedtuple("Save", "offset old")  # a part of one sector, and what was there
 
 
 class PowerCut:
     def __init__(self, folder):
         self.library = os.path.join(folder, "powercut.so")
         self.table = os.path.join(folder, "table")
-        self.lost_bytes = self.cuts = 0
+        self.undo = os.path.join(folder, "undo")
+        self.lost_bytes = self.undone_bytes = self.given_up = self.cuts = 0
         subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-O1", "-D_GNU_SOURCE",
-                        "-o", self.library, os.path.join(HERE, "powercut.c"), "-ldl", "-pthread"],
-                       check=True)
+                        "-I", SOURCE, "-o", self.library, os.path.join(HERE, "powercut.c"),
+                        os.path.join(HERE, "powercut_undo.c"), "-ldl", "-pthread"], check=True)
         self.write_table({})
+        self.clear_undo()
 
     def environment(self):
         """Data folders of tests have names of their own, so the filter is the temporary folder."""
         asan = os.environ.get("ASAN_OPTIONS", "")
-        return {"LD_PRELOAD": self.library, "POWERCUT_TABLE": self.table,
-                "POWERCUT_FOLDER": tempfile.gettempdir(),
+        return {"LD_PRELOAD": self.library, "POWERCUT_TABLE": self.table, "POWERCUT_UNDO": self.undo,
+                "POWERCUT_FOLDER": os.path.realpath(tempfile.gettempdir()),
                 "ASAN_OPTIONS": ":".join(filter(None, [asan, "verify_asan_link_order=0"]))}
 
     def write_table(self, lengths):
@@ -52,18 +66,52 @@ class PowerCut:
         with open(self.table, "rb") as f:
             return {inode: length for inode, length in ROW.iter_unpack(f.read()) if inode}
 
+    def clear_undo(self):
+        with open(self.undo, "wb") as f:
+            f.truncate(GIVEN_UP.size + SLOTS * SLOT.size)
+
+    def read_undo(self):
+        """Of each inode what was overwritten since its last sync, in the order of the writes."""
+        with open(self.undo, "rb") as f:
+            data = memoryview(f.read())
+        self.given_up += GIVEN_UP.unpack_from(data)[0]
+        saves = collections.defaultdict(list)
+        taken = (slot for slot in SLOT.iter_unpack(data[GIVEN_UP.size:]) if slot[0])
+        for inode, _, offset, length, old in sorted(taken, key=lambda slot: (slot[1], slot[2])):
+            saves[inode].append(Save(offset, old[:length]))
+        return saves
+
     def crash(self, broker, chance):
         broker.kill()
-        synced, now = self.read_table(), {}
-        for folder, _, names in os.walk(broker.data):
-            for name in names:
-                path = os.path.join(folder, name)
-                now[os.stat(path).st_ino] = self.cut(path, synced, chance)
+        now = self.lose(broker.data, self.read_table(), self.read_undo(), chance)
         self.write_table(now)  # what is there now is on disk
+        self.clear_undo()
         self.cuts += 1
 
+    def lose(self, data, synced, saves, chance):
+        """Loses what a power cut may lose below the folder data; gives the lengths that are left."""
+        now = {}
+        for folder, _, names in os.walk(data):
+            for name in names:
+                path = os.path.join(folder, name)
+                inode = os.stat(path).st_ino
+                if "/wal/" in path:  # elsewhere the inode of a file of the log may be used again
+                    self.put_back(path, saves.get(inode, []), chance)
+                now[inode] = self.cut(path, synced, chance)
+        return now
+
+    def put_back(self, path, saves, chance):
+        """The same of what was overwritten in one file."""
+        size = os.stat(path).st_size
+        with open(path, "r+b", buffering=0) as f:
+            for save in reversed(unlucky(saves, chance)):  # the oldest bytes come last and stay
+                old = save.old[:max(0, size - save.offset)]
+                f.seek(save.offset)
+                f.write(old)
+                self.undone_bytes += len(old)
+
     def cut(self, path, synced, chance):
-        """Loses what a power cut may lose of one file; gives the length that is left."""
+        """The same of the end of one file; gives the length that is left."""
         about = os.stat(path)
         sure = min(synced.get(about.st_ino, 0), about.st_size)
         how = chance.choice(("all", "all", "part", "zeros"))
@@ -76,11 +124,30 @@ class PowerCut:
         return os.stat(path).st_size
 
 
+def unlucky(saves, chance):
+    """Which writes did not reach the disk, oldest first. Of one sector never a write without the later
+    ones: the disk takes a sector whole, as it is at that moment."""
+    how = chance.choice(("none", "all", "end", "torn", "torn"))
+    if how == "none":
+        return []
+    if how == "all":
+        return saves
+    if how == "end":  # written back in the order of the writes
+        return saves[chance.randint(0, len(saves)):]
+    sectors = collections.defaultdict(list)
+    for save in saves:
+        sectors[save.offset // SECTOR].append(save)
+    return [save for of_one in sectors.values() for save in of_one[chance.randint(0, len(of_one)):]]
+
+
 def main():
     with tempfile.TemporaryDirectory(prefix="halfmq-powercut-") as folder:
         power = PowerCut(folder)
         status = rounds.run(ROUNDS, power.crash, power.environment())
-        print(f"{power.cuts} power cuts took {power.lost_bytes} bytes that were not synced")
+        print(f"{power.cuts} power cuts took {power.lost_bytes} bytes that were not synced, and put back "
+              f"{power.undone_bytes} that were overwritten")
+        if power.given_up:
+            print(f"{power.given_up} sectors were taken for synced: more than {SLOTS} waited for a sync")
         return status
 
 
