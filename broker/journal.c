@@ -210,7 +210,7 @@ static void journal_write(struct journal *j, uint32_t commands, enum fsync_mode 
     char err[512] = "";
     bool sync = mode == FSYNC_ALWAYS;
     int64_t before = clock_mono_ns();
-    if (state_write(j->opt.state, sync, &j->fx, err, sizeof(err)) != ST_OK) {
+    if (state_log(j->opt.state, sync, &j->fx, err, sizeof(err)) != ST_OK) {
         j->opt.fatal(err);
         abort();
     }
@@ -218,6 +218,16 @@ static void journal_write(struct journal *j, uint32_t commands, enum fsync_mode 
     if (j->fx.written && sync)
         journal_learn(j, took, commands);
     journal_count(j, commands, took, j->fx.written, sync);
+}
+
+/* Now it can be read, and whoever waits for it is told. */
+static void journal_publish(struct journal *j)
+{
+    char err[512] = "";
+    if (state_settle(j->opt.state, err, sizeof(err)) != ST_OK) {
+        j->opt.fatal(err);
+        abort();
+    }
     int64_t due_was_ms = atomic_exchange(&j->next_due_ms, j->fx.next_due_ms);
     /* The ticker sleeps until the old time: an earlier one is news, too. */
     if (j->fx.n_keys || j->fx.overflow || j->fx.pgroups_changed || j->fx.next_due_ms < due_was_ms)
@@ -225,16 +235,24 @@ static void journal_write(struct journal *j, uint32_t commands, enum fsync_mode 
             j->clients[i]->news(j->clients[i], &j->fx);
 }
 
-/* Entries back to their owners, keeping each one's order; one post a client. Mostly all are of one. */
+/* Whose they all are, and mostly they are one client's; NULL: several clients'. */
+static struct journal_client *journal_only_owner(const struct entry_list *group)
+{
+    struct journal_client *only = group->first ? group->first->owner : NULL;
+    for (const struct entry *e = group->first; e; e = e->next) {
+        if (e->owner != only)
+            return NULL;
+    }
+    return only;
+}
+
+/* Entries back to their owners, keeping each one's order; one post a client. */
 static void journal_hand_back(struct journal *j, struct entry_list *group)
 {
     struct entry_list per_client[JOURNAL_CLIENTS_MAX];
-    struct journal_client *only = group->first ? group->first->owner : NULL;
-    for (struct entry *e = group->first; e; e = e->next) {
+    struct journal_client *only = journal_only_owner(group);
+    for (struct entry *e = group->first; e; e = e->next)
         e->index = j->fx.index;
-        if (e->owner != only)
-            only = NULL;
-    }
     if (only) {
         only->post(only, group);
         return;
@@ -270,8 +288,9 @@ static void journal_answer_early(struct journal *j, struct entry_list *group)
     nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
 }
 
-/* One group, from queue to owners. The caller has set leading. */
-static void journal_lead(struct journal *j)
+/* One group, from queue to owners. The caller has set leading. leader: the client whose thread this is; NULL: the
+ * writer thread. */
+static void journal_lead(struct journal *j, struct journal_client *leader)
 {
     struct entry_list group = {0}, rest = {0};
     pthread_mutex_lock(&j->lock);
@@ -288,6 +307,11 @@ static void journal_lead(struct journal *j)
     uint32_t commands = group.n;
     journal_answer_early(j, &group);
     journal_write(j, commands, mode);
+    bool later = leader && leader->answers_first && journal_only_owner(&group) == leader;
+    if (later)
+        leader->unsettled = true;
+    else
+        journal_publish(j);
     pthread_mutex_lock(&j->lock);
     j->stats.pending -= n - rest.n;
     j->stats.pending_bytes -= bytes - rest.bytes;
@@ -311,8 +335,16 @@ static struct journal_client *journal_yield(struct journal *j, bool to_writer)
     return next;
 }
 
+static void journal_pass_on(struct journal *j)
+{
+    struct journal_client *next = journal_yield(j, atomic_load(&j->slow));
+    if (next)
+        next->nudge(next);
+}
+
 void journal_turn(struct journal *j, struct journal_client *c)
 {
+    assert(!c->unsettled);
     bool slow = atomic_load_explicit(&j->slow, memory_order_relaxed);
     pthread_mutex_lock(&j->lock);
     bool lead = j->waiting.first && !j->leading && !slow;
@@ -323,11 +355,18 @@ void journal_turn(struct journal *j, struct journal_client *c)
     pthread_mutex_unlock(&j->lock);
     if (!lead)
         return;
-    journal_lead(j);
-    struct journal_client *next = journal_yield(j, atomic_load(&j->slow));
-    if (next)
-        next->nudge(next);
-    (void)c;
+    journal_lead(j, c);
+    if (!c->unsettled)
+        journal_pass_on(j);
+}
+
+void journal_settle(struct journal *j, struct journal_client *c)
+{
+    if (!c->unsettled)
+        return;
+    c->unsettled = false;
+    journal_publish(j);
+    journal_pass_on(j);
 }
 
 /* The writer thread: leads while syncs are slow. */
@@ -344,10 +383,8 @@ static void *journal_writer(void *arg)
         pthread_mutex_unlock(&j->lock);
         if (stop)
             return NULL;
-        journal_lead(j);
-        struct journal_client *next = journal_yield(j, atomic_load(&j->slow));
-        if (next)
-            next->nudge(next);
+        journal_lead(j, NULL);
+        journal_pass_on(j);
     }
 }
 
@@ -417,7 +454,7 @@ static void journal_drain(struct journal *j)
         pthread_mutex_unlock(&j->lock);
         if (!more)
             return;
-        journal_lead(j);
+        journal_lead(j, NULL);
     }
 }
 

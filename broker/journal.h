@@ -13,8 +13,8 @@
  * take less than about a millisecond; when they take longer, the journal's writer thread leads, and
  * loops go on answering reads. Nobody outside this pair of files knows which.
  *
- * Order: news of a group goes to every client before any of its entries is handed back; entries of one
- * client come back in the order they were submitted.
+ * Order: news of a group goes to every client before any of its entries is handed back, unless all of them are
+ * the leader's own (journal_settle); entries of one client come back in the order they were submitted.
  *
  * Threads: submit and turn from the client's own thread; post, news and nudge are called from any.
  */
@@ -35,7 +35,9 @@ struct journal_client {
     void (*news)(struct journal_client *c, const struct effects *fx);
     /* Somebody has to lead: call journal_turn soon. Any thread. */
     void (*nudge)(struct journal_client *c);
-    uint32_t number; /* set by journal_register */
+    bool answers_first; /* calls journal_settle: only the one loop that answers all clients may say so */
+    uint32_t number;    /* set by journal_register */
+    bool unsettled;     /* its own thread's: it led a group that is answered, but not to be read yet */
 };
 
 enum fsync_mode { FSYNC_ALWAYS, FSYNC_INTERVAL, FSYNC_NEVER };
@@ -73,6 +75,15 @@ int64_t journal_gather_ns(struct journal *j);
 
 /* At the end of a loop's turn, and after a nudge. */
 void journal_turn(struct journal *j, struct journal_client *c);
+
+/*
+ * A group that is in the log is durable, and who sent it may be answered; for others to see it, it has to go into
+ * the store's memory, too. Where all of a group's commands are those of one client that answers first, and that leads
+ * it, journal_turn leaves this for later: the client sends its answers, and calls this while those who got them think about what to ask
+ * next. It must come before anything is read (a view, news), and before the loop sleeps. Costs nothing where
+ * there is nothing to do. The client's own thread.
+ */
+void journal_settle(struct journal *j, struct journal_client *c);
 
 /* The logical clock, ms: greatest of the wall clock and (last stored stamp + monotonic time since). */
 int64_t journal_now_ms(struct journal *j);

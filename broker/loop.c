@@ -4,12 +4,15 @@
  *   wait for sockets ──► callbacks read, parse, answer, submit
  *        ▲                     │
  *        │                     ▼          a round, until nothing is left to do (at most ROUNDS_MAX)
- *        │     settle: flush what is answered ─► journal_turn ─► deliver: news, entries, orders
- *        │        ▲                                                    │
- *        │        └──────────── touched, woken, more to push ◄─────────┘
+ *        │     settle: flush what is answered ─► journal_settle, _turn ─► deliver: news, entries, orders
+ *        │        ▲                                                             │
+ *        │        └───────────────── touched, woken, more to push ◄─────────────┘
  *        └── mailbox_sleep
  *
  * Answers to reads are flushed before journal_turn, which may wait for a disk.
+ *
+ * A group of this loop's own is answered in one round and to be read from the next one on (journal_settle), so
+ * that its clients work while the store takes it in. loop_view opens no view before that.
  *
  * Lost wake-ups: `deliver` hands out the news it took before the entries it took with it, and no
  * view outlives it. A query that finds nothing parks in the same callback that opened its view, so
@@ -69,6 +72,7 @@ static void close_view(struct loop *l)
 
 struct view *loop_view(struct loop *l)
 {
+    journal_settle(l->server->journal, &l->client);
     if (!l->view)
         l->view = view_open(l->server->state);
     return l->view;
@@ -289,12 +293,14 @@ static bool turn(struct loop *l)
     refresh_settings(l);
     for (unsigned i = 0; i < ROUNDS_MAX && more; i++) {
         settle(l);
+        journal_settle(l->server->journal, &l->client);
         l->again = false;
         journal_turn(l->server->journal, &l->client);
         deliver(l);
         run_timers(l);
-        more = pubsub_run(l) || l->touched || l->again;
+        more = pubsub_run(l) || l->touched || l->again || l->client.unsettled;
     }
+    journal_settle(l->server->journal, &l->client); /* its news wait in the mailbox */
     close_view(l);
     conn_reap(l);
     return more;
@@ -500,7 +506,8 @@ static struct loop *loop_new(struct server *s, uint32_t number)
         free(l);
         return NULL;
     }
-    l->client = (struct journal_client){.post = post, .news = news, .nudge = nudge};
+    bool alone = config_num(s->config, SET_io_threads) == 1;
+    l->client = (struct journal_client){.post = post, .news = news, .nudge = nudge, .answers_first = alone};
     l->server = s;
     l->number = number;
     l->armed_ms = INT64_MAX;

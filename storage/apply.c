@@ -49,7 +49,7 @@ void state_apply(struct state *st, const struct stamp *stamp, const struct comma
                  struct outcome *out)
 {
     apply_fn *fn = apply_table[cmd->info->id];
-    assert(fn);
+    assert(fn && !st->logged);
     assert(stamp->index > st->last_index && stamp->now_ms >= st->now_ms);
     /* A record has one stored time, so all commands of a group have. */
     assert(st->group_commands == 0 || stamp->now_ms == st->now_ms);

@@ -118,6 +118,7 @@ struct state {
     struct meta_row meta;
     bool meta_dirty;
     bool sick; /* memory ran out in the middle of a command: the group must not be written */
+    bool logged; /* the last group waits for state_settle */
     struct table topics, gts, pgroups;
     struct topic *last_topic;   /* the one found last, or NULL: a command asks for it several times, and ... */
     struct pgroup *last_pgroup; /* ... so do many commands, one after the other */

@@ -495,12 +495,29 @@ static bool kv_write_batch(struct kv *kv, rocksdb_writebatch_t *batch, bool sync
     return !kv_failed(failure, err, err_size);
 }
 
-enum status kv_write(struct kv *kv, bool sync, char *err, size_t err_size)
+enum status kv_log(struct kv *kv, bool sync, char *err, size_t err_size)
 {
-    bool written = kv_may_write(kv, sync, err, err_size) && kv_log_batch(kv, sync, err, err_size) &&
-                   kv_write_batch(kv, kv->batch, sync, err, err_size);
+    bool logged = kv_may_write(kv, sync, err, err_size) && kv_log_batch(kv, sync, err, err_size);
+    if (logged && kv->redo)
+        return ST_OK;
+    logged = logged && kv_write_batch(kv, kv->batch, sync, err, err_size);
+    rocksdb_writebatch_clear(kv->batch);
+    return logged ? ST_OK : kv_die(kv);
+}
+
+enum status kv_settle(struct kv *kv, char *err, size_t err_size)
+{
+    if (!kv_pending(kv))
+        return ST_OK;
+    bool written = kv_write_batch(kv, kv->batch, false, err, err_size);
     rocksdb_writebatch_clear(kv->batch);
     return written ? ST_OK : kv_die(kv);
+}
+
+enum status kv_write(struct kv *kv, bool sync, char *err, size_t err_size)
+{
+    enum status s = kv_log(kv, sync, err, err_size);
+    return s == ST_OK ? kv_settle(kv, err, err_size) : s;
 }
 
 static bool kv_sync_log(struct kv *kv, char *err, size_t err_size)

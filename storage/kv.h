@@ -87,6 +87,11 @@ void kv_number(struct kv *kv, uint64_t number);
  * says must be written. */
 void kv_set_mark(struct kv *kv, const struct kv_mark *mark, bool synced);
 enum status kv_write(struct kv *kv, bool sync, char *err, size_t err_size) MUST_CHECK;
+
+/* kv_write in two halves: in the log, and synced, but not yet to be read; then to be read. Between them nothing is
+ * put. Without a redo log the first half does all. */
+enum status kv_log(struct kv *kv, bool sync, char *err, size_t err_size) MUST_CHECK;
+enum status kv_settle(struct kv *kv, char *err, size_t err_size) MUST_CHECK;
 enum status kv_sync(struct kv *kv, char *err, size_t err_size) MUST_CHECK;
 
 struct kv_snap *kv_snapshot(struct kv *kv); /* NULL: no memory */

@@ -5,7 +5,8 @@
  *   state_write   tails → records        (topic_flush)
  *                 dirty groups → rows    (groups_flush)
  *                 overlay → rows         (overlay_flush)
- *                 meta: index, stamp     ──► one batch, one write, one sync
+ *                 meta: index, stamp     ──► one batch, one record of the log, one sync   (state_log)
+ *                                        ──► RocksDB                                      (state_settle)
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -319,7 +320,7 @@ static enum status state_sync_at_last(struct state *st, char *err, size_t err_si
     return kv_sync(st->kv, err, err_size);
 }
 
-enum status state_write(struct state *st, bool sync, struct effects *fx, char *err, size_t err_size)
+enum status state_log(struct state *st, bool sync, struct effects *fx, char *err, size_t err_size)
 {
     topic_flush(st, NULL);
     topics_save(st);
@@ -335,11 +336,12 @@ enum status state_write(struct state *st, bool sync, struct effects *fx, char *e
         return ST_IO;
     }
     if (changed) {
-        enum status s = kv_write(st->kv, sync, err, err_size);
+        enum status s = kv_log(st->kv, sync, err, err_size);
         if (s != ST_OK) {
             st->sick = true;
             return s;
         }
+        st->logged = true;
     }
     if (st->group_commands > 0)
         state_mark(st, sync && changed);
@@ -366,6 +368,22 @@ enum status state_write(struct state *st, bool sync, struct effects *fx, char *e
     st->tally.delayed = st->meta.delayed;
     state_begin_group(st);
     return ST_OK;
+}
+
+enum status state_settle(struct state *st, char *err, size_t err_size)
+{
+    if (!st->logged)
+        return ST_OK;
+    st->logged = false;
+    enum status s = kv_settle(st->kv, err, err_size);
+    st->sick = st->sick || s != ST_OK;
+    return s;
+}
+
+enum status state_write(struct state *st, bool sync, struct effects *fx, char *err, size_t err_size)
+{
+    enum status s = state_log(st, sync, fx, err, err_size);
+    return s == ST_OK ? state_settle(st, err, err_size) : s;
 }
 
 enum status state_sync(struct state *st, char *err, size_t err_size)

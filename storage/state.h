@@ -137,6 +137,12 @@ bool state_group_full(const struct state *st);
 enum status state_write(struct state *st, bool sync, struct effects *fx, char *err,
                         size_t err_size) MUST_CHECK;
 
+/* state_write in two halves, for who answers first and indexes then: after state_log the group is on disk and may
+ * be acknowledged, but nobody sees it, and nothing may be applied, before state_settle. A failure of either is
+ * the end of the store; after a restart the group is there. */
+enum status state_log(struct state *st, bool sync, struct effects *fx, char *err, size_t err_size) MUST_CHECK;
+enum status state_settle(struct state *st, char *err, size_t err_size) MUST_CHECK;
+
 /* For fsync=interval: everything written before is on disk when this returns ST_OK. Any thread. */
 enum status state_sync(struct state *st, char *err, size_t err_size) MUST_CHECK;
 
