@@ -119,8 +119,9 @@ def run(default_rounds, crash, environment=None):
     count = rounds_wanted(default_rounds)
     chance = random.Random(seed)
     threads = chance.choice((1, 1, 2, 4))
-    print(f"seed {seed}, {count} rounds, {threads} I/O threads", flush=True)
-    with Broker("--io_threads", str(threads), environment=environment) as broker:
+    memory = chance.choice(("16MiB", "16MiB", "64MB", "256MB"))  # with little, the log's files are soon used again
+    print(f"seed {seed}, {count} rounds, {threads} I/O threads, memory {memory}", flush=True)
+    with Broker("--io_threads", str(threads), "--memory", memory, environment=environment) as broker:
         rounds = Rounds(broker, crash, chance)
         if all(rounds.one(number + 1) for number in range(count)):
             rounds.finish()
