@@ -19,7 +19,6 @@
 #include "protocol/limits.h"
 
 #define FOLDER_MODE 0750
-#define NAMES_TRIED 100000 /* more files than that are not there */
 
 void wal_list_push(struct wal_list *l, struct wal_file *f)
 {
@@ -49,26 +48,18 @@ enum status wal_failed(const struct wal *w, const char *doing, char *err, size_t
     return errno == ENOMEM ? ST_NOMEM : ST_IO;
 }
 
-/* The next free name; after the last comes the first again. */
-static uint32_t next_name(struct wal *w)
-{
-    pthread_mutex_lock(&w->lock);
-    uint32_t name = w->next_name;
-    w->next_name = name == WAL_NAME_MAX ? 1 : name + 1;
-    pthread_mutex_unlock(&w->lock);
-    return name;
-}
-
 struct wal_file *wal_new_file(struct wal *w)
 {
-    struct wal_file *f = wal_file_open(w->folder, next_name(w), true);
-    for (int i = 0; !f && errno == EEXIST && i < NAMES_TRIED; i++)
-        f = wal_file_open(w->folder, next_name(w), true);
-    if (!f)
-        return NULL;
     pthread_mutex_lock(&w->lock);
+    uint64_t name = w->next_name++;
     w->figures.segments++;
     pthread_mutex_unlock(&w->lock);
+    struct wal_file *f = wal_file_open(w->folder, name, true);
+    if (!f) {
+        pthread_mutex_lock(&w->lock);
+        w->figures.segments--;
+        pthread_mutex_unlock(&w->lock);
+    }
     return f;
 }
 
@@ -144,27 +135,37 @@ static struct wal_file *first_unsynced(struct wal *w, uint64_t serial)
     return f;
 }
 
+/* Under sync_lock. Where one has failed no other may succeed: it would vouch for what the first one lost. */
+static bool sync_file(struct wal *w, struct wal_file *f)
+{
+    if (w->broken)
+        errno = EIO;
+    else if (!wal_file_sync(f))
+        w->broken = true;
+    return !w->broken;
+}
+
 /* Files before now. Under sync_lock: a file whose mark is gone is synced when the lock is. */
 static bool sync_behind(struct wal *w, uint64_t serial)
 {
     for (struct wal_file *f = first_unsynced(w, serial); f; f = first_unsynced(w, serial)) {
         atomic_store(&f->unsynced, false);
-        if (!wal_file_sync(f))
+        if (!sync_file(w, f))
             return false;
     }
     return true;
 }
 
+/* The lock is free but while fsync=interval goes over into fsync=always, or the keeper looks at its list. */
 static bool wal_sync_append(struct wal *w)
 {
-    if (atomic_load(&w->behind)) {
-        pthread_mutex_lock(&w->sync_lock);
-        bool synced = sync_behind(w, UINT64_MAX);
-        pthread_mutex_unlock(&w->sync_lock);
-        if (!synced)
-            return false;
-    }
-    if (!wal_file_sync(w->now))
+    pthread_mutex_lock(&w->sync_lock);
+    bool synced = !atomic_load(&w->behind) || sync_behind(w, UINT64_MAX);
+    synced = synced && sync_file(w, w->now);
+    int why = errno;
+    pthread_mutex_unlock(&w->sync_lock);
+    errno = why;
+    if (!synced)
         return false;
     w->loose = false;
     atomic_store(&w->now->unsynced, false);
@@ -205,7 +206,7 @@ static enum status wal_sync(void *self, char *err, size_t err_size)
     pthread_mutex_unlock(&w->lock);
     bool synced = sync_behind(w, serial);
     if (synced && now && atomic_exchange(&now->unsynced, false))
-        synced = wal_file_sync(now);
+        synced = sync_file(w, now);
     enum status s = synced ? ST_OK : wal_failed(w, "sync the log", err, err_size);
     pthread_mutex_unlock(&w->sync_lock);
     return s;
@@ -218,7 +219,7 @@ const struct redo *wal_redo(struct wal *w)
     return &w->redo;
 }
 
-/* The folder, and that it is there after a power cut. */
+/* The folder, and that it is there after a power cut; whoever made it may have ended before that. */
 static bool open_folder(struct wal *w)
 {
     char above[4096];
@@ -227,12 +228,11 @@ static bool open_folder(struct wal *w)
         errno = ENAMETOOLONG;
         return false;
     }
-    bool made = mkdir(w->opt.path, FOLDER_MODE) == 0;
-    if (!made && errno != EEXIST)
+    if (mkdir(w->opt.path, FOLDER_MODE) != 0 && errno != EEXIST)
         return false;
     w->folder = open(w->opt.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (w->folder < 0 || !made)
-        return w->folder >= 0;
+    if (w->folder < 0)
+        return false;
     int fd = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     bool synced = fd >= 0 && fsync(fd) == 0;
     int why = errno;

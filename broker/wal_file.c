@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -16,7 +17,7 @@
 #define MAGIC "HMQWAL1\n"
 #define HEADER_CHECK_AT (WAL_HEADER_BYTES - 4)
 #define FILL_STEP KIB(256)
-#define NAME_BYTES 20
+#define NAME_BYTES 32
 #define MODE 0640
 
 static void put_le(uint8_t *out, uint64_t v, unsigned bytes)
@@ -43,16 +44,15 @@ size_t wal_record_size(size_t batch_bytes)
     return WAL_RECORD_BYTES + padded(batch_bytes);
 }
 
-static void name_of(uint32_t name, const char *kind, char out[static NAME_BYTES])
+static void name_of(uint64_t name, const char *kind, char out[static NAME_BYTES])
 {
-    assert(name >= 1 && name <= WAL_NAME_MAX);
-    int n = snprintf(out, NAME_BYTES, "%08u.%s", name, kind);
+    int n = snprintf(out, NAME_BYTES, "%08llu.%s", (unsigned long long)name, kind);
     assert(n > 0 && n < NAME_BYTES);
     (void)n;
 }
 
 /* A folder's new entry is on disk only when the folder is synced. */
-struct wal_file *wal_file_open(int folder, uint32_t name, bool make)
+struct wal_file *wal_file_open(int folder, uint64_t name, bool make)
 {
     char text[NAME_BYTES];
     name_of(name, "wal", text);
@@ -152,8 +152,14 @@ bool wal_file_cut(struct wal_file *f, size_t size)
 bool wal_file_begin(struct wal_file *f, uint64_t serial, uint64_t before)
 {
     uint8_t header[WAL_HEADER_BYTES] = MAGIC;
+    ssize_t n = getrandom(&f->salt, sizeof f->salt, 0);
+    if (n != sizeof f->salt) {
+        errno = n < 0 ? errno : EIO;
+        return false;
+    }
     put_le(header + 8, serial, 8);
     put_le(header + 16, before, 8);
+    put_le(header + 24, f->salt, 8);
     put_le(header + HEADER_CHECK_AT, text_checksum(slice_of(header, HEADER_CHECK_AT)), 4);
     f->serial = serial;
     f->before = f->last = before;
@@ -163,9 +169,10 @@ bool wal_file_begin(struct wal_file *f, uint64_t serial, uint64_t before)
 
 static uint32_t check_of(const struct wal_file *f, const uint8_t *head, struct slice batch)
 {
-    uint8_t covered[WAL_RECORD_BYTES - 4 + 8];
+    uint8_t covered[WAL_RECORD_BYTES - 4 + 8 + 8];
     memcpy(covered, head + 4, WAL_RECORD_BYTES - 4);
     put_le(covered + WAL_RECORD_BYTES - 4, f->serial, 8);
+    put_le(covered + WAL_RECORD_BYTES - 4 + 8, f->salt, 8);
     return text_checksum2(slice_of(covered, sizeof covered), batch);
 }
 
@@ -222,6 +229,7 @@ bool wal_file_look(struct wal_file *f)
                 get_le(header + HEADER_CHECK_AT, 4) == check;
     f->serial = ours ? get_le(header + 8, 8) : 0;
     f->before = f->last = ours ? get_le(header + 16, 8) : 0;
+    f->salt = ours ? get_le(header + 24, 8) : 0;
     f->at = WAL_HEADER_BYTES;
     return true;
 }

@@ -1,12 +1,14 @@
 /*
  * wal_file.h: one segment of the log, as bytes on disk (wal.h has the picture).
  *
- *   header (64 bytes)   "HMQWAL1\n" │ serial u64 │ before u64 │ zeros │ check u32 at byte 60
+ *   header (64 bytes)   "HMQWAL1\n" │ serial u64 │ before u64 │ salt u64 │ zeros │ check u32 at byte 60
  *   record (24 + n)     check u32 │ length u32 │ number u64 │ before u64 │ batch, padded to 8 bytes
  *
  * Little-endian. `before` is the number of the batch before this record, or before this segment. A record's
- * check covers what follows it, and the segment's serial, which is not stored again: what an earlier use of
- * the file left behind is never taken for a record of this one.
+ * check covers what follows it, and the segment's serial and salt, which are not stored again: what an earlier
+ * use of the file left behind is never taken for a record of this one. The salt is random, as a serial may come
+ * twice: where a header was lost, in a power cut say, nobody knows any more that there was such a use. Nor can a
+ * client make a message whose bytes would be a record.
  *
  * Threads: a file belongs to one thread at a time; only `unsynced` is shared (wal.c).
  */
@@ -24,8 +26,9 @@
 struct wal_file {
     struct wal_file *next;
     int fd;
-    uint32_t name;
+    uint64_t name;
     uint64_t serial; /* 0: a spare, or one whose header is not believed */
+    uint64_t salt;
     uint64_t before, last;
     size_t size; /* what may be written over without the file growing */
     size_t at;   /* where the next record goes */
@@ -39,10 +42,8 @@ struct wal_record {
 
 size_t wal_record_size(size_t batch_bytes);
 
-#define WAL_NAME_MAX 99999999 /* of eight digits */
-
 /* folder is a descriptor. Opens one that is there, or makes one that must not be (EEXIST). NULL: errno says why. */
-struct wal_file *wal_file_open(int folder, uint32_t name, bool make);
+struct wal_file *wal_file_open(int folder, uint64_t name, bool make);
 void wal_file_free(struct wal_file *f); /* closes */
 bool wal_file_remove(int folder, struct wal_file *f); /* and deletes; f is gone either way */
 

@@ -25,12 +25,13 @@ struct wal {
     pthread_mutex_t lock;
     pthread_cond_t work; /* the keeper waits here */
     struct wal_list live, spare;
-    uint32_t next_name;
+    uint64_t next_name;
     uint64_t bytes; /* of all files */
     bool wanted, stopping;
     struct wal_figures figures;
     /* ---- a sync goes through files that the keeper must not take away ---- */
     pthread_mutex_t sync_lock;
+    bool broken;        /* a sync failed: the kernel may have dropped what it could not write, and says so once */
     atomic_bool behind; /* a file before now may have something unsynced */
     /* ---- the keeper's ---- */
     struct state *state;

@@ -55,7 +55,7 @@ static void make_spare(struct wal *w)
     pthread_mutex_unlock(&w->lock);
 }
 
-/* Not while a sync may be at work on it. */
+/* Not while a sync may be at work on it; and none can come to it later, as it is in no list. */
 static void drop_one(struct wal *w)
 {
     pthread_mutex_lock(&w->sync_lock);
@@ -67,9 +67,9 @@ static void drop_one(struct wal *w)
         w->figures.segments--;
     }
     pthread_mutex_unlock(&w->lock);
+    pthread_mutex_unlock(&w->sync_lock);
     if (f && !wal_file_remove(w->folder, f))
         warn("cannot delete a file of the log");
-    pthread_mutex_unlock(&w->sync_lock);
 }
 
 static void tend(struct wal *w)

@@ -1,5 +1,5 @@
 /*
- * wal_replay.c: the log at the start: which files are there, what in them counts, what is wiped.
+ * wal_replay.c: the log at the start: which files are there, what in them counts, what is set aside.
  *
  *   files by serial:   [ all in the store's files ][ begins at or before `after` ][ ... ][ last ]  gap  [ x ]
  *                            spare                    its records behind `after` are taken          wiped: spare
@@ -17,6 +17,9 @@
 
 #include "broker/log.h"
 #include "broker/wal_inner.h"
+
+#define NAME_DIGITS_MIN 8
+#define NAME_DIGITS_MAX 18
 
 struct found {
     struct wal_file **files;
@@ -37,15 +40,19 @@ static bool found_add(struct found *all, struct wal_file *f)
     return true;
 }
 
-/* 0: not a name of ours. */
-static uint32_t number_of(const char *name)
+/* 0: not a name of ours: eight digits, or more without a zero ahead. */
+static uint64_t number_of(const char *name)
 {
-    char *end = NULL;
-    unsigned long n = strtoul(name, &end, 10);
-    return name[0] >= '0' && name[0] <= '9' && end == name + 8 && strcmp(end, ".wal") == 0 ? (uint32_t)n : 0;
+    uint64_t n = 0;
+    size_t digits = strspn(name, "0123456789");
+    bool ours = digits >= NAME_DIGITS_MIN && digits <= NAME_DIGITS_MAX &&
+                (digits == NAME_DIGITS_MIN || name[0] != '0') && strcmp(name + digits, ".wal") == 0;
+    for (size_t i = 0; ours && i < digits; i++)
+        n = 10 * n + (uint64_t)(name[i] - '0');
+    return n;
 }
 
-static bool find_one(struct wal *w, struct found *all, uint32_t name)
+static bool find_one(struct wal *w, struct found *all, uint64_t name)
 {
     struct wal_file *f = wal_file_open(w->folder, name, false);
     if (!f)
@@ -57,7 +64,7 @@ static bool find_one(struct wal *w, struct found *all, uint32_t name)
     w->bytes += f->size;
     w->figures.segments++;
     if (name >= w->next_name)
-        w->next_name = name == WAL_NAME_MAX ? 1 : name + 1;
+        w->next_name = name + 1;
     if (f->serial > w->serial)
         w->serial = f->serial;
     return true;
@@ -77,7 +84,7 @@ static bool find_files(struct wal *w, struct found *all)
     bool good = true;
     errno = 0;
     for (const struct dirent *d = readdir(dir); good && d; d = readdir(dir)) {
-        uint32_t name = number_of(d->d_name);
+        uint64_t name = number_of(d->d_name);
         good = name == 0 || find_one(w, all, name);
         if (good)
             errno = 0;
@@ -99,9 +106,10 @@ struct replay {
     redo_take_fn *take;
     void *arg;
     uint64_t taken;
+    bool refused; /* take failed, and has said why */
 };
 
-/* The records of one file, as far as they are the next ones. ret_last: of the last one that counts. */
+/* The records of one file, as far as they are the next ones. */
 static enum status replay_file(struct wal_file *f, struct replay *r)
 {
     uint8_t *bytes = wal_file_read(f);
@@ -117,6 +125,7 @@ static enum status replay_file(struct wal_file *f, struct replay *r)
         if (last <= r->after)
             continue;
         s = r->take(r->arg, record.batch);
+        r->refused = s != ST_OK;
         r->taken++;
     }
     free(bytes);
@@ -172,6 +181,14 @@ static enum status replay_files(struct wal *w, struct found *all, struct replay 
     return ST_OK;
 }
 
+static uint64_t bytes_of(const struct wal_list *l)
+{
+    uint64_t n = 0;
+    for (const struct wal_file *f = l->first; f; f = f->next)
+        n += f->size;
+    return n;
+}
+
 static void free_found(struct found *all)
 {
     for (size_t i = 0; i < all->n; i++)
@@ -192,20 +209,18 @@ enum status wal_replay(void *self, uint64_t after, redo_take_fn *take, void *arg
     }
     if (all.n)
         qsort(all.files, all.n, sizeof(struct wal_file *), by_serial);
-    err[0] = '\0';
     enum status s = replay_files(w, &all, &r);
     free_found(&all);
-    if (s != ST_OK) {
-        char why[256] = "";
-        snprintf(why, sizeof why, "%s", err); /* the store's own words, where it failed */
-        (void)wal_failed(w, "replay the log", err, err_size);
-        if (why[0])
-            snprintf(err, err_size, "cannot replay the log in %s: %s", w->opt.path, why);
+    if (r.refused) {
+        if (err_size && !err[0])
+            snprintf(err, err_size, "the store does not take what its log in %s holds", w->opt.path);
         return s;
     }
+    if (s != ST_OK)
+        return wal_failed(w, "replay the log", err, err_size);
     w->last = r.last;
     w->figures.replayed = r.taken;
-    *ret_long = w->live.n * w->opt.segment_bytes > w->opt.bytes_max;
+    *ret_long = bytes_of(&w->live) > w->opt.bytes_max;
     if (w->figures.dropped)
         log_event(LOG_ERROR, "the log has a gap: its files behind it are set aside as *.lost", " files=%llu",
                   (unsigned long long)w->figures.dropped);

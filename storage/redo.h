@@ -20,7 +20,8 @@
 #include "protocol/slice.h"
 #include "protocol/status.h"
 
-/* Takes one batch that is replayed; the bytes are the caller's. Not ST_OK: the replay ends with it. */
+/* Takes one batch that is replayed; the bytes are the caller's. Not ST_OK: the replay ends with it, and the
+ * err of the replay is what take wrote there. */
 typedef enum status redo_take_fn(void *arg, struct slice batch);
 
 struct redo {
