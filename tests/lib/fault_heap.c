@@ -1,6 +1,7 @@
 /* fault_heap.c: see fault_heap.h. */
 #include "tests/lib/fault_heap.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stddef.h>
 
@@ -43,6 +44,7 @@ static bool fails(void)
     if (n != 1)
         return false;
     fired = true;
+    errno = ENOMEM; /* as the real ones say */
     return true;
 }
 
