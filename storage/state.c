@@ -132,6 +132,24 @@ uint64_t state_stored(struct state *st)
     return read ? meta.index : 0;
 }
 
+/* All that was replayed goes into files, as closing flushes. It does not say where that failed: on a disk that is
+ * full the database is open again without what was taken, and must not go on so. */
+static enum status state_flush_replayed(struct state *st, const struct kv_options *ko, char *err, size_t err_size)
+{
+    enum status s = state_read_meta(st, err, err_size, ko->path);
+    uint64_t index = st->meta.index;
+    kv_close(st->kv);
+    st->kv = NULL;
+    if (s == ST_OK)
+        s = kv_open(ko, &st->kv, err, err_size);
+    if (s == ST_OK)
+        s = state_read_meta(st, err, err_size, ko->path);
+    if (s != ST_OK || st->meta.index == index)
+        return s;
+    snprintf(err, err_size, "what the log holds cannot be written to files in %s: is the disk full?", ko->path);
+    return ST_IO;
+}
+
 /* The database, and what the redo log has that it has not. A long log is put into its files first. */
 static enum status state_open_kv(struct state *st, const struct state_options *opt, char *err, size_t err_size)
 {
@@ -146,12 +164,9 @@ static enum status state_open_kv(struct state *st, const struct state_options *o
         s = state_read_meta(st, err, err_size, opt->path);
     if (s == ST_OK && opt->redo) {
         s = kv_replay(st->kv, st->meta.index, &long_log, err, err_size);
-        if (s == ST_OK && long_log) {
-            kv_close(st->kv);
-            st->kv = NULL;
-            s = kv_open(&ko, &st->kv, err, err_size);
-        }
-        if (s == ST_OK)
+        if (s == ST_OK && long_log)
+            s = state_flush_replayed(st, &ko, err, err_size);
+        else if (s == ST_OK)
             s = state_read_meta(st, err, err_size, opt->path);
     }
     return s;

@@ -39,7 +39,10 @@ static void inside(const struct store *s, bool in)
 
 bool store_open(struct store *s)
 {
-    struct state_options opt = {.path = s->path, .memory_bytes = (size_t)64 << 20, .paranoid = true};
+    struct state_options opt = {.path = s->path,
+                                .memory_bytes = s->memory_bytes ? s->memory_bytes : (size_t)64 << 20,
+                                .paranoid = true,
+                                .redo = s->redo};
     s->st = NULL;
     s->err[0] = 0;
     inside(s, true);

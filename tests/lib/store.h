@@ -27,6 +27,8 @@ struct store {
     uint64_t index;
     int64_t now_ms;
     bool sync, full;
+    const struct redo *redo; /* the log of the next opening; NULL: the database's own */
+    size_t memory_bytes;     /* of the next opening; 0: 64 MiB */
     void (*inside)(bool in); /* told when the product's own code is entered and left; NULL: nobody */
     struct command_space space;
     struct effects fx; /* of the last group */

@@ -1,0 +1,466 @@
+/*
+ * A store whose log is somebody else's (storage/redo.h), here an array in memory. A crash is another process
+ * that kills itself; the array is in memory that both share, so that it survives. That process is this program
+ * anew, as RocksDB's threads do not come along in a fork: `test_storage_redo <life> <folder> <memory> <log>`.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "protocol/limits.h"
+#include "tests/lib/store.h"
+#include "tests/lib/tmpdir.h"
+
+#define BATCHES 4096
+#define BYTES MIB(48)
+
+/* The log; in shared memory. */
+struct fake {
+    uint64_t number[BATCHES];
+    size_t at[BATCHES], len[BATCHES];
+    uint32_t n, syncs;
+    size_t used;
+    uint32_t fail_append, fail_sync, fail_replay; /* 0: never; else the n-th from now */
+    uint64_t after;    /* of the last replay */
+    uint32_t replayed; /* in it */
+    bool is_long;      /* what the replay says */
+    rlim_t file_limit; /* from the end of the replay on; 0: none */
+    uint8_t bytes[BYTES];
+};
+
+static bool counts_down(uint32_t *n)
+{
+    return *n && --*n == 0;
+}
+
+static enum status failed(char *err, size_t err_size)
+{
+    (void)snprintf(err, err_size, "the test's log fails");
+    return ST_IO;
+}
+
+static enum status fake_append(void *self, uint64_t number, struct slice batch, bool sync, char *err,
+                               size_t err_size)
+{
+    struct fake *l = self;
+    if (counts_down(&l->fail_append))
+        return failed(err, err_size);
+    if (l->n == BATCHES || l->used + batch.len > BYTES || (l->n && l->number[l->n - 1] >= number))
+        exit(98);
+    l->number[l->n] = number;
+    l->at[l->n] = l->used;
+    l->len[l->n++] = batch.len;
+    memcpy(l->bytes + l->used, batch.data, batch.len);
+    l->used += batch.len;
+    l->syncs += sync;
+    return ST_OK;
+}
+
+static enum status fake_sync(void *self, char *err, size_t err_size)
+{
+    struct fake *l = self;
+    l->syncs++;
+    return counts_down(&l->fail_sync) ? failed(err, err_size) : ST_OK;
+}
+
+static enum status fake_replay(void *self, uint64_t after, redo_take_fn *take, void *arg, bool *ret_long,
+                               char *err, size_t err_size)
+{
+    struct fake *l = self;
+    l->after = after;
+    l->replayed = 0;
+    if (counts_down(&l->fail_replay))
+        return failed(err, err_size);
+    for (uint32_t i = 0; i < l->n; i++) {
+        if (l->number[i] <= after)
+            continue;
+        enum status s = take(arg, slice_of(l->bytes + l->at[i], l->len[i]));
+        if (s != ST_OK)
+            return s;
+        l->replayed++;
+    }
+    *ret_long = l->is_long;
+    struct rlimit limit;
+    if (l->file_limit && getrlimit(RLIMIT_FSIZE, &limit) == 0) {
+        limit.rlim_cur = l->file_limit;
+        (void)setrlimit(RLIMIT_FSIZE, &limit);
+    }
+    return ST_OK;
+}
+
+/* ---- a store with such a log ---- */
+
+struct rig {
+    int fd; /* of the log's memory */
+    struct fake *log;
+    struct redo redo;
+    struct store s;
+};
+
+static void map_log(struct rig *r)
+{
+    r->log = mmap(NULL, sizeof *r->log, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd, 0);
+    assert_true(r->log != MAP_FAILED);
+    r->redo = (struct redo){
+        .self = r->log, .append = fake_append, .sync = fake_sync, .replay = fake_replay};
+}
+
+static void rig_init(struct rig *r)
+{
+    r->fd = memfd_create("log", 0);
+    assert_true(r->fd >= 0 && ftruncate(r->fd, sizeof *r->log) == 0);
+    map_log(r);
+    store_start(&r->s); /* makes the folder and the store's own things; closed at once, with the default log */
+    store_close(&r->s);
+    tmpdir_remove(r->s.path);
+    r->s.path = tmpdir_new();
+    r->s.redo = &r->redo;
+    r->s.sync = true;
+    r->s.memory_bytes = MIB(64);
+    r->s.index = 0;
+}
+
+static int setup(void **state)
+{
+    static struct rig r;
+    rig_init(&r);
+    *state = &r;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct rig *r = *state;
+    store_stop(&r->s);
+    munmap(r->log, sizeof *r->log);
+    close(r->fd);
+    return 0;
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+static void opened(struct rig *r)
+{
+    if (!store_open(&r->s))
+        fail_msg("the store does not open: %s", r->s.err);
+}
+
+/* ---- what a life does ---- */
+
+static void must(struct store *s, const char *said)
+{
+    if (s->status != ST_OK || said[0] == '-') {
+        (void)fprintf(stderr, "in the child: %s %s\n", said, s->err);
+        _exit(96);
+    }
+}
+
+static void first_life(struct store *s)
+{
+    must(s, store_do(s, "TOPIC CREATE t QUEUES 2"));
+    must(s, store_do(s, "GROUP CREATE g t"));
+    for (int i = 0; i < 50; i++)
+        must(s, store_do(s, "SEND t m%d QUEUE %d KEY k%d", i, i % 2, i));
+    char txid[32];
+    (void)snprintf(txid, sizeof txid, "%s", store_do(s, "HALF pg t decided"));
+    must(s, store_do(s, "COMMIT %s", txid));
+    must(s, store_do(s, "HALF pg t open"));
+    must(s, store_do(s, "POP g t COUNT 3"));
+    must(s, store_do(s, "SEND t later DELAY 1h"));
+}
+
+static void second_life(struct store *s)
+{
+    must(s, store_do(s, "TOPIC CREATE z QUEUES 1 COMPRESS lz4"));
+    for (int i = 0; i < 20; i++)
+        must(s, store_do(s, "SEND z z%d", i));
+    must(s, store_do(s, "TOPIC PURGE t"));
+    for (int i = 0; i < 20; i++)
+        must(s, store_do(s, "SEND t n%d", i));
+}
+
+/* Nothing that a compaction may drop at a time of its own. */
+static void plain_life(struct store *s)
+{
+    must(s, store_do(s, "TOPIC CREATE z QUEUES 1 COMPRESS lz4"));
+    must(s, store_do(s, "TOPIC CREATE t QUEUES 1"));
+    for (int i = 0; i < 50; i++) {
+        must(s, store_do(s, "SEND z z%d", i));
+        must(s, store_do(s, "SEND t t%d KEY k", i));
+    }
+}
+
+/* More than the write buffers take, so that files are made meanwhile. */
+static void large_life(struct store *s)
+{
+    char body[20001];
+    memset(body, 'b', sizeof body - 1);
+    body[sizeof body - 1] = 0;
+    for (int i = 0; i < 1500; i++)
+        must(s, store_do(s, "SEND big %s QUEUE 0", body));
+}
+
+/* ---- crashes ---- */
+
+static void (*const lives[])(struct store *s) = {first_life, second_life, plain_life, large_life};
+
+/* The other process: opens the store, lives, and is killed. */
+static int live_and_crash(char **words)
+{
+    struct store s = {.path = words[2], .now_ms = STORE_TIME, .sync = true};
+    struct rig r = {.fd = (int)strtol(words[4], NULL, 10)};
+    store_start(&s);
+    store_close(&s);
+    tmpdir_remove(s.path);
+    s.path = words[2];
+    s.index = 0;
+    s.sync = true;
+    s.memory_bytes = strtoul(words[3], NULL, 10);
+    if (r.fd >= 0) {
+        map_log(&r);
+        s.redo = &r.redo;
+    }
+    if (!store_open(&s))
+        return 97;
+    lives[strtoul(words[1], NULL, 10)](&s);
+    return raise(SIGKILL);
+}
+
+static void crash_in(struct rig *r, void (*life)(struct store *s))
+{
+    size_t which = 0;
+    while (lives[which] != life)
+        which++;
+    assert_null(r->s.st);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        char a[8], memory[24], fd[12];
+        (void)snprintf(a, sizeof a, "%zu", which);
+        (void)snprintf(memory, sizeof memory, "%zu", r->s.memory_bytes);
+        (void)snprintf(fd, sizeof fd, "%d", r->s.redo ? r->fd : -1);
+        execl("/proc/self/exe", "test_storage_redo", a, r->s.path, memory, fd, (char *)NULL);
+        _exit(95);
+    }
+    int how = 0;
+    assert_int_equal(waitpid(child, &how, 0), child);
+    if (!WIFSIGNALED(how) || WTERMSIG(how) != SIGKILL)
+        fail_msg("the other process ended with %x", (unsigned)how);
+}
+
+/* The same lives in a store that never crashed and has the database's log. */
+static uint64_t digest_of(void (*const *what)(struct store *), size_t n, size_t memory, uint64_t *ret_index)
+{
+    struct store s;
+    store_start(&s);
+    s.memory_bytes = memory;
+    store_reopen(&s);
+    for (size_t i = 0; i < n; i++)
+        what[i](&s);
+    uint64_t digest = store_digest(&s);
+    *ret_index = s.index;
+    store_stop(&s);
+    return digest;
+}
+
+static void same_as(struct rig *r, void (*const *what)(struct store *), size_t n)
+{
+    uint64_t index = 0, digest = digest_of(what, n, r->s.memory_bytes, &index);
+    assert_int_equal(r->s.index, index);
+    assert_true(store_digest(&r->s) == digest);
+}
+
+/* ---- tests ---- */
+
+static void (*const two_lives[])(struct store *) = {first_life, second_life};
+
+static void a_crash_loses_nothing(void **state)
+{
+    struct rig *r = *state;
+    crash_in(r, first_life);
+    opened(r);
+    assert_int_equal(r->log->after, 0);
+    assert_int_equal(r->log->replayed, r->log->n);
+    same_as(r, two_lives, 1);
+    store_close(&r->s);
+    crash_in(r, second_life); /* with a family that is made in it */
+    uint64_t closed_at = r->log->after;
+    opened(r);
+    assert_int_equal(r->log->after, closed_at);
+    assert_true(r->log->replayed > 0 && r->log->replayed < r->log->n);
+    same_as(r, two_lives, 2);
+    store_expect(&r->s, "z:0:20", "SEND z goes-on");
+}
+
+static void crash_upon_crash(void **state)
+{
+    struct rig *r = *state;
+    crash_in(r, first_life);
+    crash_in(r, second_life);
+    opened(r);
+    assert_int_equal(r->log->after, 0);
+    same_as(r, two_lives, 2);
+}
+
+static void a_close_leaves_nothing_to_replay(void **state)
+{
+    struct rig *r = *state;
+    opened(r);
+    assert_int_equal(state_stored(r->s.st), 0);
+    first_life(&r->s);
+    assert_int_equal(state_stored(r->s.st), 0); /* it is in write buffers only */
+    store_close(&r->s);
+    uint64_t last = r->log->number[r->log->n - 1];
+    opened(r);
+    assert_int_equal(r->log->after, last);
+    assert_int_equal(r->log->replayed, 0);
+    assert_int_equal(state_stored(r->s.st), last);
+    store_expect(&r->s, "OK", "TOPIC CREATE more");
+    assert_int_equal(state_stored(r->s.st), last); /* the new one is in a write buffer */
+}
+
+/* The files are the state after one certain batch, whatever family grew: what is stored is enough. */
+static void what_is_stored_needs_no_log(void **state)
+{
+    struct rig *r = *state;
+    static void (*const both[])(struct store *) = {plain_life, large_life};
+    r->s.memory_bytes = MIB(16);
+    crash_in(r, plain_life);
+    crash_in(r, large_life);
+    opened(r);
+    assert_true(r->log->after > 0); /* some of it went into files before the crash */
+    assert_true(r->log->replayed < r->log->n);
+    same_as(r, both, 2);
+}
+
+static void a_long_log_is_put_into_files(void **state)
+{
+    struct rig *r = *state;
+    crash_in(r, first_life);
+    r->log->is_long = true;
+    opened(r);
+    r->log->is_long = false;
+    assert_int_equal(r->log->replayed, r->log->n);
+    assert_int_equal(state_stored(r->s.st), r->log->number[r->log->n - 1]);
+    same_as(r, two_lives, 1);
+    second_life(&r->s);
+    same_as(r, two_lives, 2);
+}
+
+/* A disk that is full: what was replayed is in the log still, and must not be given up. */
+static void a_long_log_that_does_not_fit_is_told(void **state)
+{
+    struct rig *r = *state;
+    struct rlimit was;
+    crash_in(r, large_life);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+    signal(SIGXFSZ, SIG_IGN);
+    r->log->is_long = true;
+    r->log->file_limit = KIB(300);
+    bool good = store_open(&r->s);
+    (void)setrlimit(RLIMIT_FSIZE, &was);
+    signal(SIGXFSZ, SIG_DFL);
+    assert_false(good);
+    assert_int_equal(r->s.status, ST_IO);
+    assert_true(r->s.err[0] != 0);
+    r->log->is_long = false;
+    r->log->file_limit = 0;
+    opened(r);
+    static void (*const one[])(struct store *) = {large_life};
+    same_as(r, one, 1);
+}
+
+static void an_append_that_fails_is_the_end(void **state)
+{
+    struct rig *r = *state;
+    opened(r);
+    first_life(&r->s);
+    uint32_t n = r->log->n;
+    r->log->fail_append = 1;
+    char said[8];
+    (void)snprintf(said, sizeof said, "!%d", ST_IO);
+    store_expect(&r->s, said, "SEND t lost");
+    assert_non_null(strstr(r->s.err, "the test's log fails"));
+    for (int i = 0; i < 3; i++)
+        store_expect(&r->s, said, "SEND t refused");
+    assert_int_equal(r->log->n, n);
+    store_close(&r->s);
+    opened(r);
+    same_as(r, two_lives, 1);
+}
+
+static void a_sync_that_fails_is_the_end(void **state)
+{
+    struct rig *r = *state;
+    char err[256] = "", said[8];
+    opened(r);
+    (void)snprintf(said, sizeof said, "!%d", ST_IO);
+    r->log->fail_sync = 1;
+    assert_int_equal(state_sync(r->s.st, err, sizeof err), ST_IO);
+    assert_non_null(strstr(err, "the test's log fails"));
+    store_expect(&r->s, said, "SEND t refused");
+    assert_int_equal(r->log->n, 0);
+}
+
+static void a_replay_that_fails_opens_nothing(void **state)
+{
+    struct rig *r = *state;
+    crash_in(r, first_life);
+    r->log->fail_replay = 1;
+    assert_false(store_open(&r->s));
+    assert_int_equal(r->s.status, ST_IO);
+    assert_non_null(strstr(r->s.err, "the test's log fails"));
+    uint8_t *kind = r->log->bytes + r->log->at[2] + 12; /* of its first entry: a batch that nobody wrote */
+    uint8_t was = *kind;
+    *kind = 0x7f;
+    assert_false(store_open(&r->s));
+    assert_int_equal(r->s.status, ST_IO);
+    assert_true(r->s.err[0] != 0);
+    *kind = was;
+    opened(r);
+    same_as(r, two_lives, 1);
+}
+
+/* A store of the version before this seam: its last batches are in RocksDB's log. */
+static void a_store_with_the_databases_log_is_taken_over(void **state)
+{
+    struct rig *r = *state;
+    r->s.redo = NULL;
+    crash_in(r, first_life);
+    assert_int_equal(r->log->n, 0);
+    r->s.redo = &r->redo;
+    crash_in(r, second_life);
+    assert_true(r->log->after > 0);
+    opened(r);
+    same_as(r, two_lives, 2);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 5)
+        return live_and_crash(argv);
+    const struct CMUnitTest tests[] = {
+        TEST(a_crash_loses_nothing),
+        TEST(crash_upon_crash),
+        TEST(a_close_leaves_nothing_to_replay),
+        TEST(what_is_stored_needs_no_log),
+        TEST(a_long_log_is_put_into_files),
+        TEST(a_long_log_that_does_not_fit_is_told),
+        TEST(an_append_that_fails_is_the_end),
+        TEST(a_sync_that_fails_is_the_end),
+        TEST(a_replay_that_fails_opens_nothing),
+        TEST(a_store_with_the_databases_log_is_taken_over),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
