@@ -201,6 +201,11 @@ bool wal_file_sync(struct wal_file *f)
     return fdatasync(f->fd) == 0;
 }
 
+bool wal_file_rewrite(struct wal_file *f, const uint8_t *bytes, size_t n)
+{
+    return write_bytes(f, bytes, n, 0) && wal_file_sync(f);
+}
+
 /* Less than n at the file's end. */
 static ssize_t read_at(int fd, uint8_t *out, size_t n, size_t at)
 {
@@ -218,15 +223,18 @@ static ssize_t read_at(int fd, uint8_t *out, size_t n, size_t at)
     return (ssize_t)done;
 }
 
+/* A header lies in one sector, which is written whole or not at all: before the first one there are zeros. */
 bool wal_file_look(struct wal_file *f)
 {
-    uint8_t header[WAL_HEADER_BYTES];
+    static const uint8_t none[WAL_HEADER_BYTES];
+    uint8_t header[WAL_HEADER_BYTES] = {0};
     ssize_t n = read_at(f->fd, header, sizeof header, 0);
     if (n < 0)
         return false;
     uint32_t check = text_checksum(slice_of(header, HEADER_CHECK_AT));
     bool ours = n == WAL_HEADER_BYTES && memcmp(header, MAGIC, 8) == 0 &&
                 get_le(header + HEADER_CHECK_AT, 4) == check;
+    f->damaged = !ours && memcmp(header, none, sizeof none) != 0;
     f->serial = ours ? get_le(header + 8, 8) : 0;
     f->before = f->last = ours ? get_le(header + 16, 8) : 0;
     f->salt = ours ? get_le(header + 24, 8) : 0;

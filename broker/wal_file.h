@@ -27,7 +27,8 @@ struct wal_file {
     struct wal_file *next;
     int fd;
     uint64_t name;
-    uint64_t serial; /* 0: a spare, or one whose header is not believed */
+    uint64_t serial; /* 0: never used, or damaged */
+    bool damaged;    /* its header is not one that was ever written */
     uint64_t salt;
     uint64_t before, last;
     size_t size; /* what may be written over without the file growing */
@@ -63,10 +64,14 @@ bool wal_file_append(struct wal_file *f, uint64_t number, uint64_t before, struc
 
 bool wal_file_sync(struct wal_file *f);
 
+/* Its first n bytes once more, and synced. After a sync that failed, and a new start, the kernel holds for clean
+ * what never came to the disk: only what is written again is written. */
+bool wal_file_rewrite(struct wal_file *f, const uint8_t *bytes, size_t n);
+
 /* Renamed to NNNNNNNN.lost: not read again, but there for somebody who wants to look. f is gone either way. */
 bool wal_file_set_aside(int folder, struct wal_file *f);
 
-/* Reads the header into f: true also where it is not one of ours (serial 0). */
+/* Reads the header into f: true also where it is none (serial 0). */
 bool wal_file_look(struct wal_file *f);
 
 /* The whole file, for wal_record_next; freed by the caller. NULL with errno, ENOMEM among them. */

@@ -3,7 +3,7 @@
  *
  *   woken when now is half full ──► live ones that the store has in its files ──► spare
  *                              ──► still none? a new one, filled with zeros
- *                              ──► more bytes than bytes_max, and two spare ones? away with one
+ *                              ──► more bytes than bytes_max, and two spare ones? away with those
  *
  * What is live is bounded by the store's write buffers: a batch takes more of them than of the log.
  */
@@ -56,7 +56,7 @@ static void make_spare(struct wal *w)
 }
 
 /* Not while a sync may be at work on it; and none can come to it later, as it is in no list. */
-static void drop_one(struct wal *w)
+static bool drop_one(struct wal *w)
 {
     pthread_mutex_lock(&w->sync_lock);
     pthread_mutex_lock(&w->lock);
@@ -70,6 +70,7 @@ static void drop_one(struct wal *w)
     pthread_mutex_unlock(&w->sync_lock);
     if (f && !wal_file_remove(w->folder, f))
         warn("cannot delete a file of the log");
+    return f != NULL;
 }
 
 static void tend(struct wal *w)
@@ -80,7 +81,8 @@ static void tend(struct wal *w)
     pthread_mutex_unlock(&w->lock);
     if (none)
         make_spare(w);
-    drop_one(w);
+    while (drop_one(w))
+        continue;
 }
 
 static void *keep(void *arg)

@@ -2,10 +2,14 @@
  * wal_replay.c: the log at the start: which files are there, what in them counts, what is set aside.
  *
  *   files by serial:   [ all in the store's files ][ begins at or before `after` ][ ... ][ last ]  gap  [ x ]
- *                            spare                    its records behind `after` are taken          wiped: spare
+ *                            spare                    its records behind `after` are taken          set aside
  *
- * What is taken is synced before it is built upon: after a SIGKILL it may be in the kernel's memory only, and
- * what is acknowledged next stands behind it in the chain.
+ * A gap is what a power cut may leave where syncs were not asked for. With fsync=always there is none, but for
+ * damage; so what lies behind one, and a file whose header is damaged, is kept for people to look at (*.lost), and
+ * that is said aloud.
+ *
+ * What is taken is written once more, and synced, before it is built upon: after a SIGKILL it may be in the
+ * kernel's memory only, and what is acknowledged next stands behind it in the chain.
  */
 #include <assert.h>
 #include <dirent.h>
@@ -119,15 +123,18 @@ static enum status replay_file(struct wal_file *f, struct replay *r)
     struct wal_record record;
     enum status s = ST_OK;
     uint64_t last = f->before;
-    size_t at = WAL_HEADER_BYTES;
+    size_t at = WAL_HEADER_BYTES, end = at;
     while (s == ST_OK && wal_record_next(f, all, &at, &record) && record.before == last) {
         last = record.number;
+        end = at;
         if (last <= r->after)
             continue;
         s = r->take(r->arg, record.batch);
         r->refused = s != ST_OK;
         r->taken++;
     }
+    if (s == ST_OK && last > r->after && !wal_file_rewrite(f, bytes, end < f->size ? end : f->size))
+        s = ST_IO;
     free(bytes);
     f->last = last;
     r->last = last > r->last ? last : r->last;
@@ -161,6 +168,11 @@ static enum status replay_files(struct wal *w, struct found *all, struct replay 
     for (size_t i = 0; i < all->n; i++) {
         struct wal_file *f = all->files[i];
         all->files[i] = NULL;
+        if (f->damaged) {
+            if (!set_aside(w, f))
+                return ST_IO;
+            continue;
+        }
         if (f->serial == 0 || (i < first && first < all->n)) {
             wal_list_push(&w->spare, f);
             continue;
@@ -175,8 +187,6 @@ static enum status replay_files(struct wal *w, struct found *all, struct replay 
         enum status s = replay_file(f, r);
         if (s != ST_OK)
             return s;
-        if (!wal_file_sync(f))
-            return ST_IO;
     }
     return ST_OK;
 }
@@ -222,7 +232,7 @@ enum status wal_replay(void *self, uint64_t after, redo_take_fn *take, void *arg
     w->figures.replayed = r.taken;
     *ret_long = bytes_of(&w->live) > w->opt.bytes_max;
     if (w->figures.dropped)
-        log_event(LOG_ERROR, "the log has a gap: its files behind it are set aside as *.lost", " files=%llu",
+        log_event(LOG_ERROR, "the log has a gap, or a damaged file: what is of no use is set aside as *.lost", " files=%llu",
                   (unsigned long long)w->figures.dropped);
     return ST_OK;
 }

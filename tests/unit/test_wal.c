@@ -276,7 +276,7 @@ static void a_use_whose_header_was_lost_stays_dead(void **state)
 
 /* ---- what else is in the folder ---- */
 
-static void a_header_that_is_damaged_makes_a_spare_of_the_file(void **state)
+static void a_file_whose_header_is_damaged_is_not_used(void **state)
 {
     (void)state;
     for (size_t at = 0; at < WAL_HEADER_BYTES; at++) {
@@ -478,7 +478,7 @@ int main(void)
         WAL_RIG_TEST(a_file_that_is_missing_is_a_gap),
         WAL_RIG_TEST(a_gap_stays_dead_over_an_idle_life),
         WAL_RIG_TEST(a_use_whose_header_was_lost_stays_dead),
-        cmocka_unit_test(a_header_that_is_damaged_makes_a_spare_of_the_file),
+        cmocka_unit_test(a_file_whose_header_is_damaged_is_not_used),
         WAL_RIG_TEST(files_of_any_length_are_taken_as_spare),
         WAL_RIG_TEST(foreign_files_are_left_alone),
         WAL_RIG_TEST(names_do_not_end),
