@@ -48,7 +48,7 @@ def one(bench, kind, n, flags, credit):
     with HalfMQ(bench, f"compress-{kind}") as broker:
         sent, send = halfmq_bench(bench, broker.port, "send", "--compress", kind, "--messages", str(n), *flags)
         send_us = processor_seconds(broker) / n * 1e6
-        broker.kill()
+        broker.stop()
         broker.start()
         size = bytes_in_files(broker.folder) / n
         before = processor_seconds(broker)

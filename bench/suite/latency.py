@@ -4,7 +4,7 @@
     p99 of SEND    open loop at half of that: latency from the moment a request was meant to start
     reference      p99 of a loop that appends 4 KiB and calls fdatasync, on the same disk, in turns
     and            p99 of an ideal server at the same rate, an open loop too: all messages that have arrived in one
-                   append and one fdatasync, no network. The loop above counts a stall of the disk once, however
+                   write over blocks that are there and one fdatasync, no network. The loop above counts a stall of the disk once, however
                    many messages would have waited for it; this one counts each of them, as the tester does
     and            p99 of Redis XADD, appendfsync always, at the same rate from the same tester: the two above
                    have the machine to themselves, a server shares it with its tester
@@ -44,7 +44,8 @@ def measure(bench):
 def beside_ideal(bench, ours, rate):
     f = bench.figure("p99_group")
     f.fsync, f.side_unit = "fsync=always; fdatasync each turn", "ms"
-    bench.alternate("p99_group", ours, lambda: disk(bench, "group", "--rate", f"{rate:.0f}", "--size", str(len(BODY))))
+    bench.alternate("p99_group", ours, lambda: disk(bench, "group", "--overwrite", "--rate", f"{rate:.0f}",
+                                                    "--size", str(len(BODY))))
 
 
 def beside_redis(bench, ours, rate):

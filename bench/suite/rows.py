@@ -31,7 +31,7 @@ ROWS = (
     Row("consume", "consume", "consume with ack from a backlog", "/s", None, 3e6, False),
     Row("consume_peer", "consume", "the same over RocketMQ's consumer", "x", 3.0, None, False),
     Row("p99", "latency", "p99 of SEND at half the highest rate over p99 of fdatasync", "x", 4.0, 2.0, True),
-    Row("p99_group", "latency", "the same p99 over that of an ideal server: all that arrived in one append and one "
+    Row("p99_group", "latency", "the same p99 over that of an ideal server: all that arrived in one write and one "
         "fdatasync", "x", None, None, True),
     Row("p99_redis", "latency", "the same p99 over that of Redis XADD at the same rate", "x", None, None, True),
     Row("rss_idle", "memory", "resident, idle, memory=64MB", "MB", 20.0, 12.0, True),
