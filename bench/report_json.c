@@ -183,7 +183,7 @@ static bool put_head(cJSON *root, const struct result *r)
              rounded(root, "transactions_per_s", result_transactions_per_s(r));
     if (r->fatal[0] || r->interrupted)
         ok = ok && text(root, "failure", r->fatal[0] ? r->fatal : "interrupted");
-    return ok && rounded(root, "tester_cpu", r->elapsed_s > 0 ? r->cpu_s / r->elapsed_s : 0);
+    return ok && rounded(root, "tester_cpu", r->cpu_share);
 }
 
 bool report_json(const struct result *r, struct buf *out)

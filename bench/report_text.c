@@ -72,9 +72,9 @@ void report_text(const struct result *r)
     put_faults(r);
     if (r->o.rate > 0)
         printf("open loop: latency counts from the moment each request was meant to start\n");
-    if (r->elapsed_s > 0.2 && r->cpu_s / r->elapsed_s > 0.8 * (double)r->o.threads)
+    if (r->elapsed_s > 0.2 && r->cpu_share > 0.8 * (double)r->o.threads)
         printf(
             "the tester used %.0f %% of a processor: it may be what bounds this; see --threads\n",
-            100 * r->cpu_s / r->elapsed_s);
+            100 * r->cpu_share);
     fflush(stdout);
 }

@@ -23,7 +23,7 @@ struct result {
     struct trouble troubles[TROUBLES_MAX];
     char fatal[TROUBLE_BYTES]; /* why it was given up; empty: it was not */
     bool interrupted;
-    double cpu_s; /* of the tester itself */
+    double cpu_share; /* of one processor, by the tester itself, from its first connection to its last answer */
     struct facts facts;
 };
 

@@ -433,6 +433,7 @@ static bool drive(struct crew *c, struct control *control, struct result *x, cha
                   size_t err_size)
 {
     double cpu = machine_own_cpu_seconds();
+    int64_t begin_ns = mono_ns();
     if (!launch(c, err, err_size)) {
         wake_all(c);
         join(c);
@@ -447,7 +448,8 @@ static bool drive(struct crew *c, struct control *control, struct result *x, cha
     wake_all(c);
     join(c);
     sum_up(c, x);
-    x->cpu_s = machine_own_cpu_seconds() - cpu;
+    double took_s = (double)(mono_ns() - begin_ns) / 1e9;
+    x->cpu_share = took_s > 0 ? (machine_own_cpu_seconds() - cpu) / took_s : 0;
     if (!began)
         snprintf(err, err_size, "%s", x->fatal[0] ? x->fatal : "interrupted");
     return began;
