@@ -251,13 +251,17 @@ enum status wal_open(const struct wal_options *opt, struct wal **ret_w, char *er
         return ST_NOMEM;
     }
     w->opt = *opt;
+    w->path = strdup(opt->path);
+    w->opt.path = w->path ? w->path : "";
     w->folder = -1;
     w->next_name = 1;
     w->redo = (struct redo){.self = w, .append = wal_append, .sync = wal_sync, .replay = wal_replay};
     pthread_mutex_init(&w->lock, NULL);
     pthread_mutex_init(&w->sync_lock, NULL);
     pthread_cond_init(&w->work, NULL);
-    if (open_folder(w)) {
+    if (!w->path)
+        errno = ENOMEM;
+    if (w->path && open_folder(w)) {
         *ret_w = w;
         return ST_OK;
     }
@@ -286,6 +290,7 @@ void wal_close(struct wal *w)
     pthread_mutex_destroy(&w->lock);
     pthread_mutex_destroy(&w->sync_lock);
     pthread_cond_destroy(&w->work);
+    free(w->path);
     free(w);
 }
 

@@ -33,7 +33,7 @@ struct wal;
 struct state;
 
 struct wal_options {
-    const char *path;     /* folder; made where it is missing. The folder above it must be locked. */
+    const char *path;     /* folder, copied; made where it is missing. The folder above it must be locked. */
     size_t segment_bytes; /* WAL_SEGMENT_MIN.. ; a larger record gets a larger segment */
     size_t bytes_max;     /* spare files beyond this are deleted; a start with more ends in a flush */
 };

@@ -15,6 +15,7 @@ struct wal_list {
 struct wal {
     struct redo redo;
     struct wal_options opt;
+    char *path; /* opt's */
     int folder;
     /* ---- the writer's ---- */
     struct wal_file *now; /* NULL: none yet; not in any list */
