@@ -21,6 +21,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -38,6 +39,7 @@
 
 #define EXIT_STORE_FAILED 70
 #define PENDING_COMMANDS_MAX 100000
+#define STORE_NICE 10
 #define SPARE_FDS (1024 + WEBHOOK_CALLS_MAX) /* the store's files, HTTP, and what else is not a client */
 
 enum { SIGNAL_TERM, SIGNAL_INT, SIGNALS };
@@ -238,13 +240,11 @@ static struct wal_options wal_options_of(const struct config *c, const char *pat
     return (struct wal_options){.path = path, .segment_bytes = bytes, .bytes_max = memory / 2};
 }
 
-static bool start_store(struct main_thread *m)
+static bool open_store(struct main_thread *m)
 {
     const struct config *c = m->server.config;
     const char *data = config_text(c, SET_data);
     char path[PATH_MAX], wal_path[PATH_MAX], why[768] = "";
-    if (folder_lock(data, &m->lock_fd, m->err, sizeof m->err) != ST_OK)
-        return false;
     int n = snprintf(path, sizeof path, "%s/store", data);
     if (n < 0 || (size_t)n >= sizeof path)
         return failed(m, "the path of the data folder is too long: choose another --data");
@@ -258,6 +258,31 @@ static bool start_store(struct main_thread *m)
     }
     snprintf(m->err, sizeof m->err, "%s", why);
     return false;
+}
+
+/*
+ * The threads of the store are born here, of a thread that has stepped back: they inherit that. A flush has
+ * seconds, a sync has clients that wait; where both want the same processor, the kernel gives the flush a tenth.
+ * Whoever has stepped back cannot step forward again, so it is not the main thread that does.
+ */
+static void *open_store_behind(void *arg)
+{
+    struct main_thread *m = arg;
+    /* Linux keeps this for each thread. Where it fails they are equals. */
+    (void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + STORE_NICE);
+    return open_store(m) ? m : NULL;
+}
+
+static bool start_store(struct main_thread *m)
+{
+    pthread_t thread;
+    void *opened = NULL;
+    if (folder_lock(config_text(m->server.config, SET_data), &m->lock_fd, m->err, sizeof m->err) != ST_OK)
+        return false;
+    if (pthread_create(&thread, NULL, open_store_behind, m) != 0)
+        return failed(m, "no thread to open the store");
+    pthread_join(thread, &opened);
+    return opened != NULL;
 }
 
 static bool start_journal(struct main_thread *m)

@@ -16,7 +16,7 @@
 
 #define MAGIC "HMQWAL1\n"
 #define HEADER_CHECK_AT (WAL_HEADER_BYTES - 4)
-#define FILL_STEP KIB(256)
+#define FILL_STEP KIB(64)
 #define NAME_BYTES 32
 #define MODE 0640
 

@@ -7,6 +7,9 @@
  *
  * Settings that matter:
  *   - recovery mode point-in-time: a torn tail after a crash ends the log, nothing behind it is believed;
+ *   - tables and blobs go to the disk in pieces of 256 KiB, each one there before the next is begun: a sync of the
+ *     log waits for one of them at most. In pieces of 1 MiB, left to the kernel, the slow syncs beside a flush took
+ *     twice the time; smaller pieces cost a tenth of the speed;
  *   - no compression, unless a topic asks for it: then its records go to a family whose files RocksDB's own
  *     threads compress as they write them. The way to the disk's log, and so an answer, pays nothing;
  *   - with a log of somebody else's (redo.h), none of RocksDB's, and all families flushed together: the files
@@ -234,7 +237,8 @@ static void kv_database_options(rocksdb_options_t *o, size_t memory)
     rocksdb_options_set_db_write_buffer_size(o, memory / 4);
     rocksdb_options_set_max_total_wal_size(o, memory / 2);
     rocksdb_options_set_max_background_jobs(o, 2);
-    rocksdb_options_set_bytes_per_sync(o, MIB(1));
+    rocksdb_options_set_bytes_per_sync(o, KIB(256));
+    rocksdb_options_set_writable_file_max_buffer_size(o, KIB(256));
     rocksdb_options_set_wal_recovery_mode(o, rocksdb_point_in_time_recovery);
     rocksdb_options_set_info_log_level(o, 2);
     rocksdb_options_set_keep_log_file_num(o, 2);
@@ -337,10 +341,13 @@ enum status kv_open(const struct kv_options *opt, struct kv **ret_kv, char *err,
         snprintf(err, err_size, "no memory to open %s", opt->path);
         return ST_NOMEM;
     }
-    rocksdb_options_t *db_options = rocksdb_options_create();
-    kv_database_options(db_options, opt->memory_bytes);
-    rocksdb_options_set_atomic_flush(db_options, kv->redo != NULL);
-    bool opened = kv_open_families(kv, db_options, opt->path, err, err_size);
+    rocksdb_options_t *base = rocksdb_options_create(), *db_options = rocksdb_options_create();
+    kv_database_options(base, opt->memory_bytes);
+    rocksdb_options_set_atomic_flush(base, kv->redo != NULL);
+    char *failure = NULL;
+    rocksdb_get_options_from_string(base, "strict_bytes_per_sync=true", db_options, &failure);
+    bool opened = !kv_failed(failure, err, err_size) && kv_open_families(kv, db_options, opt->path, err, err_size);
+    rocksdb_options_destroy(base);
     rocksdb_options_destroy(db_options);
     if (opened) {
         *ret_kv = kv;
