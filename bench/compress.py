@@ -49,8 +49,8 @@ def one(bench, kind, n, flags, credit):
         sent, send = halfmq_bench(bench, broker.port, "send", "--compress", kind, "--messages", str(n), *flags)
         send_us = processor_seconds(broker) / n * 1e6
         broker.stop()
-        broker.start()
         size = bytes_in_files(broker.folder) / n
+        broker.start()
         before = processor_seconds(broker)
         taken, consume = halfmq_bench(bench, broker.port, "consume", "--messages", str(n), *CONSUME, credit)
         consume_us = (processor_seconds(broker) - before) / n * 1e6
