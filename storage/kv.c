@@ -137,9 +137,8 @@ static unsigned char filter_drops(void *arg, int level, const char *key, size_t 
     (void)level, (void)new_value, (void)new_len;
     *value_changed = 0;
     struct kv_mark mark;
-    if (!marked_get(&kv->told, &mark))
-        return 0;
-    bool stale = kv->stale(slice_of(key, key_len), slice_of(value, value_len), &mark);
+    bool stale = marked_get(&kv->told, &mark) &&
+                 kv->stale(slice_of(key, key_len), slice_of(value, value_len), &mark);
     atomic_fetch_add_explicit(&kv->filtered, 1, memory_order_release); /* see kv_free */
     return stale;
 }
