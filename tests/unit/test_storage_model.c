@@ -507,7 +507,12 @@ static void do_reject(void)
 {
     struct pick_receipt r;
     pick_receipt(&w.m, &w.p, &r);
-    if (done_with(&r, apply("REJECT g%d %s", r.group, r.text)))
+    const char *said = apply("REJECT g%d %s", r.group, r.text);
+    /* It is copied, and of what the open group stored only the last record of a queue can be read. */
+    bool unwritten = r.holds && w.m.topics[r.topic].queues[r.queue].messages[r.offset].group == w.m.group;
+    if (unwritten && is(said, "-BUSY"))
+        return;
+    if (done_with(&r, said))
         model_reject(&w.m, r.group, r.topic, r.queue, r.offset);
 }
 
