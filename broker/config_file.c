@@ -20,6 +20,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "broker/folder.h"
+
 bool config_next_line(struct cursor *c, struct slice *ret_line)
 {
     size_t left = cursor_left(c);
@@ -236,22 +238,6 @@ static int write_all(int fd, struct slice content)
     return fsync(fd) == 0 ? 0 : errno;
 }
 
-/* The rename itself is on disk only when the folder is synced. */
-static int sync_folder_of(const char *path)
-{
-    char folder[PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    size_t n = slash ? (size_t)(slash - path) : 0;
-    snprintf(folder, sizeof folder, "%.*s", (int)n, path);
-    const char *name = !slash ? "." : n == 0 ? "/" : folder;
-    int fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return errno;
-    int failure = fsync(fd) == 0 ? 0 : errno;
-    close(fd);
-    return failure;
-}
-
 /* Writes to temporary (made from a template), gives it the mode of the old file, and renames it. */
 static int replace(const char *path, char *temporary, struct slice content)
 {
@@ -269,7 +255,7 @@ static int replace(const char *path, char *temporary, struct slice content)
         failure = errno;
     if (failure != 0)
         unlink(temporary);
-    return failure != 0 ? failure : sync_folder_of(path);
+    return failure != 0 ? failure : folder_sync_of(path);
 }
 
 enum status config_file_write(const char *path, struct slice content, char *err, size_t err_size)

@@ -94,3 +94,20 @@ enum status folder_lock(const char *path, int *ret_fd, char *err, size_t err_siz
     *ret_fd = fd;
     return ST_OK;
 }
+
+int folder_sync_of(const char *path)
+{
+    char folder[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    size_t n = slash ? (size_t)(slash - path) : 0;
+    if (n >= sizeof folder)
+        return ENAMETOOLONG;
+    snprintf(folder, sizeof folder, "%.*s", (int)n, path);
+    const char *name = !slash ? "." : n == 0 ? "/" : folder;
+    int fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return errno;
+    int failure = fsync(fd) == 0 ? 0 : errno;
+    close(fd);
+    return failure;
+}

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "broker/folder.h"
 #include "broker/wal_inner.h"
 #include "protocol/limits.h"
 
@@ -222,24 +223,13 @@ const struct redo *wal_redo(struct wal *w)
 /* The folder, and that it is there after a power cut; whoever made it may have ended before that. */
 static bool open_folder(struct wal *w)
 {
-    char above[4096];
-    int n = snprintf(above, sizeof above, "%s/..", w->opt.path);
-    if (n < 0 || (size_t)n >= sizeof above) {
-        errno = ENAMETOOLONG;
-        return false;
-    }
     if (mkdir(w->opt.path, FOLDER_MODE) != 0 && errno != EEXIST)
         return false;
     w->folder = open(w->opt.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (w->folder < 0)
         return false;
-    int fd = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool synced = fd >= 0 && fsync(fd) == 0;
-    int why = errno;
-    if (fd >= 0)
-        close(fd);
-    errno = why;
-    return synced;
+    errno = folder_sync_of(w->opt.path);
+    return errno == 0;
 }
 
 enum status wal_open(const struct wal_options *opt, struct wal **ret_w, char *err, size_t err_size)
