@@ -11,6 +11,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "protocol/buf.h"
 #include "protocol/limits.h"
 #include "protocol/text.h"
 
@@ -19,20 +20,6 @@
 #define FILL_STEP KIB(64)
 #define NAME_BYTES 32
 #define MODE 0640
-
-static void put_le(uint8_t *out, uint64_t v, unsigned bytes)
-{
-    for (unsigned i = 0; i < bytes; i++)
-        out[i] = (uint8_t)(v >> (8 * i));
-}
-
-static uint64_t get_le(const uint8_t *in, unsigned bytes)
-{
-    uint64_t v = 0;
-    for (unsigned i = bytes; i > 0; i--)
-        v = v << 8 | in[i - 1];
-    return v;
-}
 
 static size_t padded(size_t n)
 {
@@ -157,10 +144,10 @@ bool wal_file_begin(struct wal_file *f, uint64_t serial, uint64_t before)
         errno = n < 0 ? errno : EIO;
         return false;
     }
-    put_le(header + 8, serial, 8);
-    put_le(header + 16, before, 8);
-    put_le(header + 24, f->salt, 8);
-    put_le(header + HEADER_CHECK_AT, text_checksum(slice_of(header, HEADER_CHECK_AT)), 4);
+    le_write(header + 8, serial, 8);
+    le_write(header + 16, before, 8);
+    le_write(header + 24, f->salt, 8);
+    le_write(header + HEADER_CHECK_AT, text_checksum(slice_of(header, HEADER_CHECK_AT)), 4);
     f->serial = serial;
     f->before = f->last = before;
     f->at = WAL_HEADER_BYTES;
@@ -171,8 +158,8 @@ static uint32_t check_of(const struct wal_file *f, const uint8_t *head, struct s
 {
     uint8_t covered[WAL_RECORD_BYTES - 4 + 8 + 8];
     memcpy(covered, head + 4, WAL_RECORD_BYTES - 4);
-    put_le(covered + WAL_RECORD_BYTES - 4, f->serial, 8);
-    put_le(covered + WAL_RECORD_BYTES - 4 + 8, f->salt, 8);
+    le_write(covered + WAL_RECORD_BYTES - 4, f->serial, 8);
+    le_write(covered + WAL_RECORD_BYTES - 4 + 8, f->salt, 8);
     return text_checksum2(slice_of(covered, sizeof covered), batch);
 }
 
@@ -181,10 +168,10 @@ bool wal_file_append(struct wal_file *f, uint64_t number, uint64_t before, struc
     static const uint8_t padding[8];
     uint8_t head[WAL_RECORD_BYTES];
     assert(batch.len <= UINT32_MAX);
-    put_le(head + 4, batch.len, 4);
-    put_le(head + 8, number, 8);
-    put_le(head + 16, before, 8);
-    put_le(head, check_of(f, head, batch), 4);
+    le_write(head + 4, batch.len, 4);
+    le_write(head + 8, number, 8);
+    le_write(head + 16, before, 8);
+    le_write(head, check_of(f, head, batch), 4);
     struct iovec iov[3] = {{head, sizeof head},
                            {(void *)(uintptr_t)batch.data, batch.len},
                            {(void *)(uintptr_t)padding, padded(batch.len) - batch.len}};
@@ -231,13 +218,15 @@ bool wal_file_look(struct wal_file *f)
     ssize_t n = read_at(f->fd, header, sizeof header, 0);
     if (n < 0)
         return false;
-    uint32_t check = text_checksum(slice_of(header, HEADER_CHECK_AT));
+    struct cursor c = cursor_of(slice_of(header + 8, sizeof header - 8));
+    uint64_t serial = cursor_u64(&c), before = cursor_u64(&c), salt = cursor_u64(&c);
+    c = cursor_of(slice_of(header + HEADER_CHECK_AT, 4));
     bool ours = n == WAL_HEADER_BYTES && memcmp(header, MAGIC, 8) == 0 &&
-                get_le(header + HEADER_CHECK_AT, 4) == check;
+                cursor_u32(&c) == text_checksum(slice_of(header, HEADER_CHECK_AT));
     f->damaged = !ours && memcmp(header, none, sizeof none) != 0;
-    f->serial = ours ? get_le(header + 8, 8) : 0;
-    f->before = f->last = ours ? get_le(header + 16, 8) : 0;
-    f->salt = ours ? get_le(header + 24, 8) : 0;
+    f->serial = ours ? serial : 0;
+    f->before = f->last = ours ? before : 0;
+    f->salt = ours ? salt : 0;
     f->at = WAL_HEADER_BYTES;
     return true;
 }
@@ -257,16 +246,15 @@ uint8_t *wal_file_read(struct wal_file *f)
 
 bool wal_record_next(const struct wal_file *f, struct slice bytes, size_t *at, struct wal_record *ret_record)
 {
-    if (bytes.len < WAL_RECORD_BYTES || *at > bytes.len - WAL_RECORD_BYTES)
+    if (*at > bytes.len)
         return false;
     const uint8_t *head = bytes.data + *at;
-    size_t length = (size_t)get_le(head + 4, 4);
-    if (length > bytes.len - *at - WAL_RECORD_BYTES)
-        return false;
-    ret_record->batch = slice_of(head + WAL_RECORD_BYTES, length);
-    ret_record->number = get_le(head + 8, 8);
-    ret_record->before = get_le(head + 16, 8);
-    if (get_le(head, 4) != check_of(f, head, ret_record->batch))
+    struct cursor c = cursor_of(slice_of(head, bytes.len - *at));
+    uint32_t check = cursor_u32(&c), length = cursor_u32(&c);
+    ret_record->number = cursor_u64(&c);
+    ret_record->before = cursor_u64(&c);
+    ret_record->batch = cursor_bytes(&c, length);
+    if (c.bad || check != check_of(f, head, ret_record->batch))
         return false;
     *at += wal_record_size(length);
     return true;

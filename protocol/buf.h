@@ -58,11 +58,17 @@ static inline void buf_put_slice(struct buf *b, struct slice s) { buf_put(b, s.d
 static inline void buf_put_u8(struct buf *b, uint8_t v) { buf_put(b, &v, 1); }
 static inline void buf_put_str(struct buf *b, const char *text) { buf_put(b, text, strlen(text)); }
 
+/* Where there is room already; cursor_le reads it. */
+static inline void le_write(uint8_t *out, uint64_t v, unsigned bytes)
+{
+    for (unsigned i = 0; i < bytes; i++)
+        out[i] = (uint8_t)(v >> (8 * i));
+}
+
 static inline void buf_put_le(struct buf *b, uint64_t v, unsigned bytes)
 {
     uint8_t raw[8];
-    for (unsigned i = 0; i < bytes; i++)
-        raw[i] = (uint8_t)(v >> (8 * i));
+    le_write(raw, v, bytes);
     buf_put(b, raw, bytes);
 }
 
