@@ -246,11 +246,10 @@ static struct journal_client *journal_only_owner(const struct entry_list *group)
     return only;
 }
 
-/* Entries back to their owners, keeping each one's order; one post a client. */
-static void journal_hand_back(struct journal *j, struct entry_list *group)
+/* Entries back to their owners, keeping each one's order; one post a client. only: as journal_only_owner has it. */
+static void journal_hand_back(struct journal *j, struct entry_list *group, struct journal_client *only)
 {
     struct entry_list per_client[JOURNAL_CLIENTS_MAX];
-    struct journal_client *only = journal_only_owner(group);
     for (struct entry *e = group->first; e; e = e->next)
         e->index = j->fx.index;
     if (only) {
@@ -284,7 +283,7 @@ static void journal_answer_early(struct journal *j, struct entry_list *group)
     entry_append(group, &others);
     if (!sends.first)
         return;
-    journal_hand_back(j, &sends);
+    journal_hand_back(j, &sends, journal_only_owner(&sends));
     nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
 }
 
@@ -307,8 +306,8 @@ static void journal_lead(struct journal *j, struct journal_client *leader)
     uint32_t commands = group.n;
     journal_answer_early(j, &group);
     journal_write(j, commands, mode);
-    bool later = leader && leader->answers_first && journal_only_owner(&group) == leader;
-    if (later)
+    struct journal_client *only = journal_only_owner(&group);
+    if (leader && leader->answers_first && only == leader)
         leader->unsettled = true;
     else
         journal_publish(j);
@@ -318,7 +317,7 @@ static void journal_lead(struct journal *j, struct journal_client *leader)
     entry_append(&rest, &j->waiting); /* what was not applied goes first again */
     j->waiting = rest;
     pthread_mutex_unlock(&j->lock);
-    journal_hand_back(j, &group);
+    journal_hand_back(j, &group, only);
 }
 
 /* Gives up leading; says who should go on where something waits. Under no lock. */

@@ -78,10 +78,10 @@ void journal_turn(struct journal *j, struct journal_client *c);
 
 /*
  * A group that is in the log is durable, and who sent it may be answered; for others to see it, it has to go into
- * the store's memory, too. Where all of a group's commands are those of one client that answers first, and that leads
- * it, journal_turn leaves this for later: the client sends its answers, and calls this while those who got them think about what to ask
- * next. It must come before anything is read (a view, news), and before the loop sleeps. Costs nothing where
- * there is nothing to do. The client's own thread.
+ * the store's memory, too. Where all of a group's commands are those of one client that answers first, and that
+ * leads it, journal_turn leaves this for later: the client sends its answers, and calls this while those who got
+ * them think about what to ask next. It must come before anything is read (a view, news), and before the loop
+ * sleeps. Costs nothing where there is nothing to do. The client's own thread.
  */
 void journal_settle(struct journal *j, struct journal_client *c);
 
