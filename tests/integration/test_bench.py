@@ -287,6 +287,15 @@ def test_search_and_compare():
         bench("compare", *names, expect=1)
 
 
+def hold(process, seconds):
+    """The stall itself, not a wait for something: it takes this long at least."""
+    process.send_signal(signal.SIGSTOP)
+    began = time.monotonic()
+    while time.monotonic() - began < seconds:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGCONT)
+
+
 def stall(broker, *words):
     """A run of 1000 messages a second, one at a time, with the broker stopped for 200 ms in its midst."""
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
@@ -294,11 +303,7 @@ def stall(broker, *words):
                                 "--json", file.name, "--connections", "1", *words],
                                stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
         run.stderr.readline()  # the line of the first second
-        broker.process.send_signal(signal.SIGSTOP)
-        began = time.monotonic()
-        while time.monotonic() - began < 0.2:
-            time.sleep(0.01)
-        broker.process.send_signal(signal.SIGCONT)
+        hold(broker.process, 0.2)
         run.stderr.read()
         assert run.wait(60) == 0
         return json.load(file)["latency_us"]
@@ -378,11 +383,7 @@ def stopped_for_half_a_second(*words):
                                text=True)
         path = os.path.join(folder, words[0] + ".bin")
         eventually(lambda: os.path.exists(path) and os.path.getsize(path) > 0, "it writes")
-        run.send_signal(signal.SIGSTOP)
-        began = time.monotonic()
-        while time.monotonic() - began < 0.5:
-            time.sleep(0.01)
-        run.send_signal(signal.SIGCONT)
+        hold(run, 0.5)
         text = run.stdout.read()
         assert run.wait(60) == 0
         return json.loads(text)

@@ -178,14 +178,19 @@ static void a_sync_vouches_for_all_before_it(void **state)
     assert_int_equal(book.syncs, before); /* nothing was left to do */
 }
 
-/* What a killed broker wrote is in the kernel's memory only, and is built upon. */
-static void what_is_replayed_is_synced(void **state)
+static void write_five_files(struct wal_rig *r)
 {
-    struct wal_rig *r = *state;
     wal_rig_start(r, 0);
     for (uint64_t n = 1; n <= 5 * A_FILE; n++)
         append(r, n, false);
     wal_rig_stop(r);
+}
+
+/* What a killed broker wrote is in the kernel's memory only, and is built upon. */
+static void what_is_replayed_is_synced(void **state)
+{
+    struct wal_rig *r = *state;
+    write_five_files(r);
     assert_int_equal(unsynced(), 5);
     wal_rig_start(r, 0);
     assert_int_equal(unsynced(), 0);
@@ -195,10 +200,7 @@ static void what_is_replayed_is_synced(void **state)
 static void what_is_behind_a_gap_is_set_aside(void **state)
 {
     struct wal_rig *r = *state;
-    wal_rig_start(r, 0);
-    for (uint64_t n = 1; n <= 5 * A_FILE; n++)
-        append(r, n, false);
-    wal_rig_stop(r);
+    write_five_files(r);
     wal_rig_flip(wal_rig_file(r, 2), 100, 0);
     wal_rig_start(r, 0);
     wal_rig_expect(r, 1, A_FILE, 1);
