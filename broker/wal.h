@@ -19,7 +19,8 @@
  * Invariants
  *   1. A segment is used again only when each of its batches is in RocksDB's files.
  *   2. A synced append: all before it is synced as well, whatever the mode was then.
- *   3. Bytes behind the end never come back to life: serials ascend, and what replay left out is set aside.
+ *   3. Bytes behind the end never come back to life: serials ascend, each use of a file has a salt that its
+ *      records are checked with, and what replay left out is set aside.
  *
  * Threads: append by the journal's leader, sync by any; one thread here (the keeper) makes and gathers spare
  * segments. It asks the store what it may forget.

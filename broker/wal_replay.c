@@ -231,8 +231,10 @@ enum status wal_replay(void *self, uint64_t after, redo_take_fn *take, void *arg
     w->last = r.last;
     w->figures.replayed = r.taken;
     *ret_long = bytes_of(&w->live) > w->opt.bytes_max;
+    if (r.taken)
+        log_event(LOG_INFO, "replayed the log", " groups=%llu files=%u", (unsigned long long)r.taken, w->live.n);
     if (w->figures.dropped)
-        log_event(LOG_ERROR, "the log has a gap, or a damaged file: what is of no use is set aside as *.lost", " files=%llu",
-                  (unsigned long long)w->figures.dropped);
+        log_event(LOG_ERROR, "the log has a gap, or a damaged file: what is of no use is set aside as *.lost",
+                  " files=%llu", (unsigned long long)w->figures.dropped);
     return ST_OK;
 }
