@@ -4,13 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "bench/assertion.h"
-#include "bench/beside.h"
-#include "bench/compare.h"
-#include "bench/ending.h"
-#include "bench/help.h"
-#include "bench/run.h"
-#include "bench/search.h"
+#include "bench/report/assertion.h"
+#include "bench/report/beside.h"
+#include "bench/report/compare.h"
+#include "bench/report/ending.h"
+#include "bench/options/help.h"
+#include "bench/load/run.h"
+#include "bench/report/search.h"
 #include "halfmq_version.h"
 
 /* send, consume, txn, e2e, verify: one load, one result. */

@@ -26,7 +26,7 @@ RUN_SECONDS = 600
 RUNS = 3
 TOLERANCE_PERCENT = 3.0
 HEAD = """# Instructions per operation, by bench/regress.py --update. Workload, then instructions; an operation is one
-# command or one message (bench/regress.c). Taken with: """
+# command or one message (bench/probe/regress.c). Taken with: """
 
 
 class Trouble(Exception):

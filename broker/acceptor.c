@@ -19,8 +19,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "broker/log.h"
-#include "broker/loop.h"
+#include "broker/base/log.h"
+#include "broker/net/loop.h"
 
 #define ACCEPTS_A_TURN 64
 #define PAUSE_MS 100

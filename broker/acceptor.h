@@ -8,7 +8,7 @@
 #include <event2/event.h>
 
 #include "broker/server.h"
-#include "broker/socket.h"
+#include "broker/base/socket.h"
 
 struct acceptor;
 

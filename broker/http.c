@@ -24,8 +24,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "broker/log.h"
-#include "broker/process.h"
+#include "broker/base/log.h"
+#include "broker/base/process.h"
 
 #define HEADERS_BYTES_MAX 8192
 #define BODY_BYTES_MAX 4096

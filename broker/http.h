@@ -5,7 +5,7 @@
 #define HALFMQ_BROKER_HTTP_H
 
 #include "broker/server.h"
-#include "broker/socket.h"
+#include "broker/base/socket.h"
 
 struct event_base;
 struct http;

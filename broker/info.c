@@ -8,10 +8,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "broker/members.h"
-#include "broker/process.h"
 #include "broker/server.h"
-#include "broker/wal.h"
+#include "broker/checks/members.h"
+#include "broker/base/process.h"
+#include "broker/journal/wal.h"
 #include "halfmq_version.h"
 
 struct facts {

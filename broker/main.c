@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "broker/config.h"
+#include "broker/settings/config.h"
 #include "broker/server.h"
-#include "broker/webhook_allow.h"
+#include "broker/webhook/webhook_allow.h"
 #include "halfmq_version.h"
 
 extern char **environ;

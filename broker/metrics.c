@@ -15,13 +15,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "broker/loop.h"
-#include "broker/members.h"
-#include "broker/process.h"
+#include "broker/net/loop.h"
+#include "broker/checks/members.h"
+#include "broker/base/process.h"
 #include "broker/server.h"
-#include "broker/wal.h"
+#include "broker/journal/wal.h"
 #include "halfmq_version.h"
-#include "protocol/reply.h"
+#include "protocol/base/reply.h"
 
 #define LAG_ROWS_MAX 10000 /* groups told one by one: a scrape stays in bounds */
 

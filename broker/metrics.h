@@ -9,7 +9,7 @@
 
 #include <stdatomic.h>
 
-#include "protocol/buf.h"
+#include "protocol/base/buf.h"
 #include "protocol/status.h"
 
 enum metric_id {

@@ -26,16 +26,16 @@
 #include <unistd.h>
 
 #include "broker/acceptor.h"
-#include "broker/folder.h"
+#include "broker/base/folder.h"
 #include "broker/http.h"
-#include "broker/log.h"
-#include "broker/loop.h"
-#include "broker/members.h"
-#include "broker/process.h"
-#include "broker/socket.h"
+#include "broker/base/log.h"
+#include "broker/net/loop.h"
+#include "broker/checks/members.h"
+#include "broker/base/process.h"
+#include "broker/base/socket.h"
 #include "broker/ticker.h"
-#include "broker/wal.h"
-#include "broker/webhook.h"
+#include "broker/journal/wal.h"
+#include "broker/webhook/webhook.h"
 
 #define EXIT_STORE_FAILED 70
 #define PENDING_COMMANDS_MAX 100000

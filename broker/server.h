@@ -2,9 +2,9 @@
  * server.h: owns the threads. Start in order, stop in reverse.
  *
  *   main thread   accept, signals, HTTP, ticker          (event_base of its own)
- *   loop 1..n     connections (broker/loop.h)            io_threads
- *   journal       its writer thread                      (broker/journal.h)
- *   webhooks      check-backs to CHECKURLs               (broker/webhook.h)
+ *   loop 1..n     connections (broker/net/loop.h)            io_threads
+ *   journal       its writer thread                      (broker/journal/journal.h)
+ *   webhooks      check-backs to CHECKURLs               (broker/webhook/webhook.h)
  *
  *   start: config, log, lock and store, journal, loops, listeners, HTTP, "ready"
  *   stop:  not ready (readyz 503), no new connections, loops drain (answers go out, parked waits end
@@ -15,8 +15,8 @@
 
 #include <stdatomic.h>
 
-#include "broker/config.h"
-#include "broker/journal.h"
+#include "broker/settings/config.h"
+#include "broker/journal/journal.h"
 #include "broker/metrics.h"
 #include "storage/query.h"
 

@@ -17,8 +17,8 @@
 
 #include <stdlib.h>
 
-#include "broker/log.h"
-#include "broker/loop.h"
+#include "broker/base/log.h"
+#include "broker/net/loop.h"
 
 #define SLEEP_MS_MAX 250
 #define AGAIN_MS 5       /* while a TICK is on its way */

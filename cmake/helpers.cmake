@@ -41,6 +41,15 @@ function(hmq_sources variable)
     set(${variable} ${found} PARENT_SCOPE)
 endfunction()
 
+# hmq_sources_below(<variable> <pattern>...): the same in this folder and all below it.
+function(hmq_sources_below variable)
+    set(patterns ${ARGN})
+    list(TRANSFORM patterns PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
+    file(GLOB_RECURSE found CONFIGURE_DEPENDS ${patterns})
+    list(SORT found)
+    set(${variable} ${found} PARENT_SCOPE)
+endfunction()
+
 # hmq_link(<target> <library>...): links those of our own libraries that exist, and all others.
 function(hmq_link target)
     foreach(library ${ARGN})

@@ -7,7 +7,7 @@
 #ifndef HALFMQ_PROTOCOL_STATUS_H
 #define HALFMQ_PROTOCOL_STATUS_H
 
-#include "protocol/slice.h"
+#include "protocol/base/slice.h"
 
 enum status {
 #define STATUS(name, code, retry, text) ST_##name,

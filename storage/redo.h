@@ -6,7 +6,7 @@
  *
  * storage/ does no I/O of its own, so whoever opens a store may hand it a log. Without one RocksDB keeps its
  * own, which is as safe and slower: each of its appends makes its file longer, and a sync then writes the file
- * system's journal, too (broker/wal.h).
+ * system's journal, too (broker/journal/wal.h).
  *
  * A batch has a *number*: the applied index of its last command. Numbers ascend, with gaps. The number of the
  * last batch that RocksDB's files hold is read from those files; the log is asked for what came behind it, and
@@ -17,7 +17,7 @@
 #ifndef HALFMQ_STORAGE_REDO_H
 #define HALFMQ_STORAGE_REDO_H
 
-#include "protocol/slice.h"
+#include "protocol/base/slice.h"
 #include "protocol/status.h"
 
 /* Takes one batch that is replayed; the bytes are the caller's. Not ST_OK: the replay ends with it, and the

@@ -11,11 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "storage/group.h"
-#include "storage/pgroup.h"
-#include "storage/stale.h"
-#include "storage/txn.h"
-#include "storage/young.h"
+#include "storage/model/group.h"
+#include "storage/model/pgroup.h"
+#include "storage/disk/stale.h"
+#include "storage/model/txn.h"
+#include "storage/model/young.h"
 
 #define GROUP_BYTES_MAX MIB(8)
 #define GROUP_COMMANDS_MAX 16384

@@ -22,9 +22,9 @@
 #ifndef HALFMQ_STORAGE_STATE_H
 #define HALFMQ_STORAGE_STATE_H
 
-#include "protocol/command.h"
-#include "protocol/compress.h"
-#include "protocol/reply.h"
+#include "protocol/command/command.h"
+#include "protocol/base/compress.h"
+#include "protocol/base/reply.h"
 #include "storage/redo.h"
 
 struct state;

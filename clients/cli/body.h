@@ -11,8 +11,8 @@
 #define HALFMQ_CLIENTS_CLI_BODY_H
 
 #include "clients/cli/options.h"
-#include "protocol/buf.h"
-#include "protocol/command.h"
+#include "protocol/base/buf.h"
+#include "protocol/command/command.h"
 
 /*
  * Puts the bytes in the body's place. The words are changed (and *n, when --file and its name become

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-#include "protocol/text.h"
+#include "protocol/base/text.h"
 
 bool bytes_are_text(struct slice s)
 {

@@ -6,7 +6,7 @@
 
 #include <cjson/cJSON.h>
 
-#include "protocol/slice.h"
+#include "protocol/base/slice.h"
 
 /* True where a JSON string can hold the bytes: UTF-8 without a NUL. */
 bool bytes_are_text(struct slice s);

@@ -7,7 +7,7 @@
  */
 #include "clients/cli/complete.h"
 
-#include "protocol/command.h"
+#include "protocol/command/command.h"
 
 #define WORDS_MAX 64
 

@@ -4,7 +4,7 @@
 #ifndef HALFMQ_CLIENTS_CLI_COMPLETE_H
 #define HALFMQ_CLIENTS_CLI_COMPLETE_H
 
-#include "protocol/slice.h"
+#include "protocol/base/slice.h"
 
 /*
  * line: what stands before the cursor. Calls found() for each word that may complete its last word

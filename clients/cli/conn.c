@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "protocol/text.h"
+#include "protocol/base/text.h"
 
 #define POLL_MS_MAX 1000000
 

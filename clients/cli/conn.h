@@ -18,7 +18,7 @@
 #include <signal.h>
 
 #include "clients/cli/options.h"
-#include "protocol/slice.h"
+#include "protocol/base/slice.h"
 #include "protocol/status.h"
 
 struct conn {

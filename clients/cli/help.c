@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "clients/cli/tail.h"
-#include "protocol/command.h"
+#include "protocol/command/command.h"
 
 #define COLUMNS 96
 

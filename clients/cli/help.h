@@ -6,7 +6,7 @@
 #define HALFMQ_CLIENTS_CLI_HELP_H
 
 #include "clients/cli/options.h"
-#include "protocol/slice.h"
+#include "protocol/base/slice.h"
 
 void help_program(void);
 

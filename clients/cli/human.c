@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "clients/cli/table.h"
-#include "protocol/text.h"
+#include "protocol/base/text.h"
 
 #define CELL_BYTES 512
 #define TIME_MS_MIN 1000000000000 /* in 2001; a smaller number under such a name is a duration */

@@ -12,7 +12,7 @@
 #include <cjson/cJSON.h>
 #include <stdbool.h>
 
-#include "protocol/slice.h"
+#include "protocol/base/slice.h"
 
 /* Writes the tree to standard output. False: no memory. */
 bool human_print(const cJSON *tree);

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "protocol/text.h"
+#include "protocol/base/text.h"
 
 #define TIMEOUT_MS_DEFAULT 10000
 

@@ -13,7 +13,7 @@
 #include "clients/cli/help.h"
 #include "clients/cli/show.h"
 #include "clients/cli/tail.h"
-#include "protocol/resp.h"
+#include "protocol/resp/resp.h"
 
 static const struct shorthand {
     const char *word;

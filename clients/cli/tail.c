@@ -17,7 +17,7 @@
 #include <stdlib.h>
 
 #include "clients/cli/show.h"
-#include "protocol/text.h"
+#include "protocol/base/text.h"
 
 #define QUEUES_FOLLOWED_MAX 64
 #define BATCH 100

@@ -11,7 +11,7 @@
 #include <stdio.h>
 
 #include "clients/cli/bytes.h"
-#include "protocol/text.h"
+#include "protocol/base/text.h"
 
 static const struct {
     enum command_id id;

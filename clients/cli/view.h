@@ -18,7 +18,7 @@
 #include <cjson/cJSON.h>
 #include <hiredis/hiredis.h>
 
-#include "protocol/command.h"
+#include "protocol/command/command.h"
 
 enum shape {
     SHAPE_VALUE, /* as it comes */

@@ -5,8 +5,8 @@
  * A refusal must come with a sentence that an error line can carry; what parses must survive a
  * copy.
  */
-#include "protocol/command.h"
-#include "protocol/message.h"
+#include "protocol/command/command.h"
+#include "protocol/record/message.h"
 
 #include <stdlib.h>
 

@@ -9,7 +9,7 @@
  * block of exactly the bytes that have come, so that a read past them is found. Each request that
  * comes out goes through command_from_words, and one that is a command is copied deeply.
  */
-#include "protocol/resp.h"
+#include "protocol/resp/resp.h"
 
 #include <stdio.h>
 #include <stdlib.h>

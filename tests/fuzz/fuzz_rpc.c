@@ -4,7 +4,7 @@
  * As fuzz_resp.c: what comes out must not depend on how the bytes were cut. Each value of a frame
  * is walked through the accessors and written again, and each request is made a command of.
  */
-#include "protocol/rpc.h"
+#include "protocol/rpc/rpc.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -13,9 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "protocol/batch.h"
-#include "protocol/message.h"
-#include "protocol/text.h"
+#include "protocol/record/batch.h"
+#include "protocol/record/message.h"
+#include "protocol/base/text.h"
 #include "tests/lib/fake.h"
 #include "tests/lib/still_clock.h"
 

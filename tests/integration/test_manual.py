@@ -61,7 +61,7 @@ def test_statuses():
 
 
 def test_options():
-    rows = re.findall(r'^CHOICE\((\w+), \w+, "([^"]*)"', read("options.def"), flags=re.MULTILINE)
+    rows = re.findall(r'^CHOICE\((\w+), \w+, "([^"]*)"', read("wire", "options.def"), flags=re.MULTILINE)
     assert len(rows) > 20, rows
     text = pages()["halfmq_options.3"]
     for name, initial in rows:

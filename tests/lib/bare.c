@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "clients/c/peer.h"
-#include "protocol/message.h"
+#include "clients/c/client/peer.h"
+#include "protocol/record/message.h"
 
 #define PIECES 64
 

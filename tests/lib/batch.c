@@ -4,7 +4,7 @@
 #include <assert.h>
 #include <stdio.h>
 
-#include "protocol/text.h"
+#include "protocol/base/text.h"
 
 void batch_init(struct batch *b)
 {

@@ -2,7 +2,7 @@
 #ifndef HALFMQ_TESTS_BATCH_H
 #define HALFMQ_TESTS_BATCH_H
 
-#include "protocol/message.h"
+#include "protocol/record/message.h"
 
 struct batch {
     struct buf record, starts;

@@ -8,7 +8,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "protocol/rpc.h"
+#include "protocol/rpc/rpc.h"
 #include "tests/lib/rig.h"
 
 struct fake_events {

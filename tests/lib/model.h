@@ -1,6 +1,6 @@
 /*
  * model.h: what the store should do, as plainly as can be: arrays, no index, no cleverness, nothing
- * shared with storage/. tests/unit/test_storage_model.c drives the store and this side by side.
+ * shared with storage/. tests/unit/storage/test_storage_model.c drives the store and this side by side.
  *
  *   topic     queues of messages by offset; a message is a serial number, which is its body
  *   delayed   messages that wait for their time, with their tokens

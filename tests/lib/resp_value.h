@@ -7,7 +7,7 @@
 #ifndef HALFMQ_TESTS_RESP_VALUE_H
 #define HALFMQ_TESTS_RESP_VALUE_H
 
-#include "protocol/buf.h"
+#include "protocol/base/buf.h"
 
 enum resp_kind {
     RV_SIMPLE,

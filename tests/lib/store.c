@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "protocol/resp.h"
-#include "storage/group.h"
+#include "protocol/resp/resp.h"
+#include "storage/model/group.h"
 #include "tests/lib/tmpdir.h"
 
 #define LINE_SIZE 65536

@@ -14,7 +14,7 @@
 #ifndef HALFMQ_TESTS_STORE_H
 #define HALFMQ_TESTS_STORE_H
 
-#include "storage/core.h"
+#include "storage/model/core.h"
 #include "storage/query.h"
 
 #define STORE_TIME INT64_C(1795501800000)

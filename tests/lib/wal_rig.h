@@ -1,5 +1,5 @@
 /*
- * wal_rig.h: the broker's log (broker/wal.h) in a folder of its own, without a store.
+ * wal_rig.h: the broker's log (broker/journal/wal.h) in a folder of its own, without a store.
  *
  *   wal_rig_start(r, after)   opens and replays; what came is in got[]
  *   wal_rig_put(r, 7, 100)    appends batch 7 of 100 bytes, which tell its number and the life it is of
@@ -10,7 +10,7 @@
 #ifndef HALFMQ_TESTS_WAL_RIG_H
 #define HALFMQ_TESTS_WAL_RIG_H
 
-#include "broker/wal.h"
+#include "broker/journal/wal.h"
 
 #define WAL_RIG_GOT_MAX 8192
 #define WAL_RIG_BATCH_MIN 16

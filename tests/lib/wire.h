@@ -7,7 +7,7 @@
 #ifndef HALFMQ_TESTS_WIRE_H
 #define HALFMQ_TESTS_WIRE_H
 
-#include "protocol/buf.h"
+#include "protocol/base/buf.h"
 #include "tests/lib/resp_value.h"
 
 #define WIRE_DEADLINE_MS 20000

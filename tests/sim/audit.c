@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "storage/timer.h"
+#include "storage/model/timer.h"
 
 #define INFOS_MAX 60
 #define PAGE_MAX 1000

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "protocol/text.h"
+#include "protocol/base/text.h"
 
 void (*oracle_complain)(const char *what);
 

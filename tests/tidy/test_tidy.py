@@ -52,12 +52,12 @@ class Rules(unittest.TestCase):
 
     def test_include_that_one_file_may(self):
         more = {"storage/b.h": ""}
-        self.quiet({"bench/regress.c": '#include "storage/b.h"\n', **more})
+        self.quiet({"bench/probe/regress.c": '#include "storage/b.h"\n', **more})
         self.fires("include", "bench/other.h", '#include "storage/b.h"\n', others=more)
 
     def test_foreign_header(self):
         self.fires("foreign", "broker/a.c", "#include <rocksdb/c.h>\n", others={"broker/a.h": ""})
-        self.quiet({"storage/kv.c": "#include <rocksdb/c.h>\n", "storage/kv.h": ""})
+        self.quiet({"storage/disk/kv.c": "#include <rocksdb/c.h>\n", "storage/disk/kv.h": ""})
 
     def test_foreign_header_in_tests_and_examples(self):
         self.quiet({"tests/unit/a.c": "#include <msgpack.h>\n",
@@ -98,7 +98,7 @@ class Rules(unittest.TestCase):
                 self.fires("pure", f"{room}/a.h", f"#define X {call}\n", 1)
         self.fires("pure", "storage/a.h", "#include <pthread.h>\n", 1)
         self.fires("pure", "storage/a.h", "#include <time.h>\n", 1)
-        self.quiet({"protocol/text.c": "#include <time.h>\nint x;\n", "protocol/text.h": ""})
+        self.quiet({"protocol/base/text.c": "#include <time.h>\nint x;\n", "protocol/base/text.h": ""})
 
     def test_marks(self):
         self.fires("mark", "tests/a.py", f"x = 1  # {MARK} later\n", 1)

@@ -1,0 +1,10 @@
+/* progress.h: the line a second on standard error, for whoever watches. */
+#ifndef HALFMQ_BENCH_PROGRESS_H
+#define HALFMQ_BENCH_PROGRESS_H
+
+#include "bench/options/options.h"
+#include "bench/measure/series.h"
+
+void progress_line(const struct options *o, enum mode load, size_t i, const struct second *row);
+
+#endif

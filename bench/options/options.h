@@ -1,0 +1,93 @@
+/*
+ * options.h: what the command line asks for. option.def is the table.
+ */
+#ifndef HALFMQ_BENCH_OPTIONS_H
+#define HALFMQ_BENCH_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bench/options/body.h"
+#include "bench/options/dist.h"
+#include "bench/options/keys.h"
+
+#define OPTION_LIST_MAX 16
+
+struct option_list {
+    const char *at[OPTION_LIST_MAX];
+    unsigned n;
+};
+
+enum mode {
+#define MODE(name, words, what) MODE_##name,
+#include "bench/options/mode.def"
+#undef MODE
+    MODE_COUNT
+};
+
+enum option_kind {
+#define KIND(name, type, what) KIND_##name,
+#include "bench/options/option_kind.def"
+#undef KIND
+    KIND_COUNT_OF
+};
+
+enum option_name {
+#define OPTION(name, kind, otherwise, argument, group, help) BENCH_##name,
+#include "bench/options/option.def"
+#undef OPTION
+    BENCH_COUNT
+};
+
+/* The C type of a kind, by its name: option_type_COUNT is uint64_t. */
+#define KIND(name, type, what) typedef type option_type_##name;
+#include "bench/options/option_kind.def"
+#undef KIND
+
+struct options {
+    enum mode mode;
+    const char *files[2]; /* compare */
+    bool binary; /* --wire, where the load can go so */
+    enum body_kind body_kind;
+#define OPTION(name, kind, otherwise, argument, group, help) option_type_##kind name;
+#include "bench/options/option.def"
+#undef OPTION
+    bool given[BENCH_COUNT]; /* said on the command line, or in the environment */
+    const char *said[BENCH_COUNT]; /* the words of it, or of the default */
+};
+
+struct option_line {
+    const char *name; /* as the member: with _ */
+    enum option_kind kind;
+    size_t offset;
+    const char *otherwise, *argument, *help;
+    int group;
+};
+
+enum option_group {
+    GROUP_WHERE,
+    GROUP_LOAD,
+    GROUP_SEARCH,
+    GROUP_REPORT,
+    GROUP_MACHINE,
+    GROUP_COUNT
+};
+
+/* BENCH_COUNT lines. */
+extern const struct option_line option_lines[];
+extern const char *const mode_names[];
+
+enum options_end { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION, OPTIONS_WRONG };
+
+/* Reads the command line; what is wrong is said on stderr. The texts are borrowed from argv. */
+enum options_end options_parse(int argc, char **argv, struct options *ret_options);
+
+/* As defaults, for a test or a run inside a run. */
+void options_default(struct options *o);
+
+/* Fills in what depends on other options (0 means "you choose"), and says what cannot be together
+ * on stderr. */
+bool options_settle(struct options *o);
+
+#endif

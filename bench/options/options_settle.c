@@ -1,0 +1,207 @@
+/*
+ * options_settle.c: what depends on several options at once: defaults that follow from others, and
+ * what cannot be together.
+ */
+#include "bench/options/options.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bench/options/body.h"
+#include "bench/wire/dialect.h"
+#include "bench/measure/series.h"
+#include "bench/base/units.h"
+#include "protocol/limits.h"
+#include "protocol/base/text.h"
+
+#define DURATION_DEFAULT_S 10
+#define LEASE_VERIFY_S 3
+#define CONNECTIONS_MAX 20000
+#define INFLIGHT_MAX 1000000
+#define THREADS_MAX SERIES_WORKERS_MAX
+#define BATCH_ROOM_MAX (32u * 1024 * 1024)
+#define RECORD_BYTES 64u /* around the messages, at most ... */
+#define RECORD_MESSAGE_BYTES 32u /* ... and around each body */
+#define CREDIT_MAX 100000 /* what the broker keeps to */
+#define PARTS_TOTAL_MAX 64000000
+
+static bool within(const char *name, uint64_t v, uint64_t low, uint64_t high)
+{
+    if (v >= low && v <= high)
+        return true;
+    fprintf(stderr, "halfmq-bench: --%s must be %llu to %llu, not %llu\n", name,
+            (unsigned long long)low, (unsigned long long)high, (unsigned long long)v);
+    return false;
+}
+
+static bool sane_name(const char *flag, const char *name)
+{
+    if (text_name_ok(slice_str(name), true))
+        return true;
+    fprintf(stderr, "halfmq-bench: --%s must be 1 to 127 of A-Z a-z 0-9 . _ -, not '%s'\n", flag,
+            name);
+    return false;
+}
+
+static bool refuse(const char *sentence)
+{
+    fprintf(stderr, "halfmq-bench: %s\n", sentence);
+    return false;
+}
+
+/* The load that is put on: the mode's own, or what search and redis run. */
+static bool settle_of(struct options *o)
+{
+    static const char *const loads[] = {"send", "consume", "txn", "e2e"};
+    for (size_t i = 0; i < sizeof loads / sizeof *loads; i++) {
+        if (strcmp(o->of, loads[i]) == 0)
+            return true;
+    }
+    fprintf(stderr, "halfmq-bench: --of must be send, consume, txn or e2e, not '%s'\n", o->of);
+    return false;
+}
+
+static bool is_load(const struct options *o, const char *name)
+{
+    bool other = o->mode == MODE_search || o->mode == MODE_redis;
+    return strcmp(other ? o->of : mode_names[o->mode], name) == 0;
+}
+
+static void settle_amounts(struct options *o)
+{
+    bool consume = is_load(o, "consume");
+    if (o->messages == 0 && o->duration == 0) {
+        o->duration = DURATION_DEFAULT_S * NS_PER_S;
+        o->said[BENCH_duration] = "10s";
+    }
+    if (o->batch == 0)
+        o->batch = consume ? 100 : 1;
+    if (o->warmup < o->ramp) { /* what rises is not measured */
+        o->warmup = o->ramp;
+        o->said[BENCH_warmup] = o->said[BENCH_ramp];
+    }
+    if (o->consumers == 0)
+        o->consumers = o->connections;
+    /* What a killed broker had handed out comes again when its lease ends; verify waits for that.
+     * */
+    if (o->mode == MODE_verify && !o->given[BENCH_lease]) {
+        o->lease = LEASE_VERIFY_S * NS_PER_S;
+        o->said[BENCH_lease] = "3s";
+    }
+    if (o->threads == 0) {
+        long processors = sysconf(_SC_NPROCESSORS_ONLN);
+        o->threads = processors >= 8 ? 4 : processors >= 4 ? (uint64_t)processors / 2 : 1;
+    }
+    if (o->inflight > 0 && o->inflight < o->connections && !o->given[BENCH_connections])
+        o->connections = o->inflight;
+    if (o->inflight == 0)
+        o->inflight = o->connections * (o->rate > 0 ? 64 : consume ? 2 : 4);
+}
+
+/* A record and what stands around its messages. */
+static bool fits_a_record(const struct options *o)
+{
+    return o->batch <= BATCH_COUNT_MAX &&
+           o->batch * (dist_max(&o->size) + RECORD_MESSAGE_BYTES) + RECORD_BYTES <= BATCH_BYTES_MAX;
+}
+
+/* What has to be said otherwise is: the result tells how it was said. */
+static void settle_wire(struct options *o)
+{
+    bool paced = is_load(o, "consume") && (o->rate > 0 || dist_max(&o->work) > 0);
+    o->binary = strcmp(o->wire, "binary") == 0 && strcmp(o->dialect, "rpc") == 0 && !paced &&
+                (is_load(o, "consume") || fits_a_record(o));
+    o->said[BENCH_wire] = o->wire = o->binary ? "binary" : "words";
+}
+
+static uint64_t batch_max(const struct options *o)
+{
+    return is_load(o, "consume") ? COUNT_MAX
+           : is_load(o, "txn")   ? TXN_MESSAGES_MAX
+                                 : MSEND_BODIES_MAX;
+}
+
+static bool check_ranges(const struct options *o)
+{
+    return within("port", o->port, 1, 65535) &&
+           within("connections", o->connections, 1, CONNECTIONS_MAX) &&
+           within("consumers", o->consumers, 1, CONNECTIONS_MAX) &&
+           within("inflight", o->inflight, 1, INFLIGHT_MAX) &&
+           within("threads", o->threads, 1, THREADS_MAX) &&
+           within("batch", o->batch, 1, batch_max(o)) &&
+           within("key-count", o->key_count, 1, KEYS_COUNT_MAX) &&
+           within("credit", o->credit, 1, CREDIT_MAX) && within("rounds", o->rounds, 1, 1000) &&
+           within("queues", o->queues, 0, QUEUES_MAX) &&
+           within("size", dist_max(&o->size), 0, BODY_BYTES_CEILING) &&
+           within("halfmq-port", o->halfmq_port, 0, 65535);
+}
+
+static bool check_amounts(const struct options *o)
+{
+    if (o->inflight < o->connections)
+        return refuse(
+            "--inflight is for all connections together: it must not be less than --connections");
+    if (o->rollback + o->undecided > 1)
+        return refuse("--rollback and --undecided together are more than all");
+    if (o->lease < NS_PER_MS)
+        return refuse("--lease must be 1ms or longer");
+    if (o->batch * dist_max(&o->size) > BATCH_ROOM_MAX)
+        return refuse("a batch of that --size and --batch is more than the 32 MiB that a request "
+                      "should hold");
+    if (o->inflight * o->batch > PARTS_TOTAL_MAX)
+        return refuse(
+            "--inflight times --batch is more than 64 million messages: lower one of them");
+    return true;
+}
+
+/* The least that a distribution may draw. */
+static uint64_t least(const struct dist *d)
+{
+    uint64_t low = d->kind == DIST_EXPONENTIAL ? 0 : d->low;
+    if (d->kind == DIST_MIX)
+        low = d->value[0];
+    for (unsigned i = 0; d->kind == DIST_MIX && i < d->n_mix; i++)
+        low = d->value[i] < low ? d->value[i] : low;
+    return low;
+}
+
+static bool check_bodies(struct options *o)
+{
+    bool needed = is_load(o, "e2e") || o->mode == MODE_verify;
+    if (!body_kind_find(o->body, &o->body_kind))
+        return refuse("--body must be filler, random or json");
+    if (needed && least(&o->size) < BODY_HEAD_BYTES) {
+        fprintf(stderr,
+                "halfmq-bench: %s needs room for a head in each body: --size of at least %d\n",
+                mode_names[o->mode], BODY_HEAD_BYTES);
+        return false;
+    }
+    if (o->mode == MODE_redis && is_load(o, "txn"))
+        return refuse("a Redis has no half messages: --of must be send, consume or e2e");
+    return true;
+}
+
+static bool check_files(const struct options *o)
+{
+    if (o->files[0] && o->files[1])
+        return true;
+    return refuse("compare takes two results: halfmq-bench compare A.json B.json");
+}
+
+bool options_settle(struct options *o)
+{
+    if (o->mode == MODE_compare)
+        return check_files(o);
+    if (!settle_of(o))
+        return false;
+    settle_amounts(o);
+    if (strcmp(o->wire, "binary") != 0 && strcmp(o->wire, "words") != 0 &&
+        strcmp(o->wire, "msend") != 0)
+        return refuse("--wire must be binary or words (which msend also stands for)");
+    settle_wire(o);
+    if (!dialect_find(o->dialect) || dialect_find(o->dialect)->redis)
+        return refuse("--dialect must be rpc or resp");
+    return check_ranges(o) && check_amounts(o) && check_bodies(o) && sane_name("topic", o->topic) &&
+           sane_name("group", o->group) && sane_name("pgroup", o->pgroup);
+}

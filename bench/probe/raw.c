@@ -1,0 +1,349 @@
+/*
+ * raw.c: halfmq-rawdb, what the disk and the store below a broker can do, without a broker: the
+ * reference that ratios in bench/README.md are taken over.
+ *
+ *   halfmq-rawdb batch --data F    a WriteBatch with one value of --messages messages of --size bytes
+ *                                  (and 10 more, as a log needs), synced; again for --duration
+ *   halfmq-rawdb fsync --data F    appends 4 KiB to a file and calls fdatasync; again for --duration
+ *   halfmq-rawdb group --data F --rate R
+ *                                  messages arrive evenly, R a second; all that have arrived are
+ *                                  appended in one write and synced (group_commit.h)
+ *
+ * The first two are closed loops: what they say is how long a sync takes, and a stall counts once. The
+ * third says how long messages wait at a rate, each from its intended start; only that may stand beside
+ * the latency of an open loop.
+ *
+ * Prints one line of JSON. The store's settings are those that suit such a load (no compression, 64 MiB
+ * write buffers, values in blob files, as storage/disk/kv.c has them): a reference that is slow for want of
+ * settings would flatter whoever is measured against it. `--sync no` leaves the sync out.
+ *
+ * It is the one program outside storage/disk/kv.c that knows RocksDB, because it has to be free of all that
+ * stands between.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <rocksdb/c.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bench/base/chance.h"
+#include "bench/probe/group_commit.h"
+#include "bench/measure/hist.h"
+#include "bench/base/mono.h"
+#include "bench/base/units.h"
+#include "protocol/limits.h"
+
+#define OVERHEAD_BYTES 10
+#define FSYNC_BYTES 4096
+#define VALUE_BYTES_MAX MIB(64)
+#define KEY_BYTES 8
+
+struct raw {
+    const char *mode, *data;
+    uint64_t messages, size;
+    int64_t duration_ns;
+    double rate;
+    bool sync, overwrite;
+    uint8_t *bytes; /* what is written */
+    size_t len;
+    struct hist took;
+    uint64_t times;
+    uint64_t carried; /* messages in all of them */
+    uint64_t most; /* in one; group only */
+    int64_t elapsed_ns;
+};
+
+struct mode {
+    const char *name;
+    bool (*fits)(const struct raw *r); /* what was asked for is possible */
+    bool (*run)(struct raw *r);
+};
+
+static const char HELP[] =
+    "Usage: halfmq-rawdb batch|fsync|group --data FOLDER [--messages 1000] [--size 100]\n"
+    "                    [--duration 5s] [--sync yes|no] [--rate N] [--overwrite]\n"
+    "\n"
+    "What the disk and the store can do without a broker; one line of JSON.\n"
+    "  batch   one value of --messages messages a synced RocksDB WriteBatch\n"
+    "  fsync   4 KiB appended to a file and fdatasync, one after the other\n"
+    "  group   --rate messages a second arrive, evenly; all that have arrived are appended in one\n"
+    "          write, --size and 32 bytes each (at most 16 MiB), and one fdatasync; latency is "
+    "that\n"
+    "          of each message from its intended start. --overwrite: into 64 MiB that were "
+    "written\n"
+    "          and synced before, round and round, instead of a growing file\n";
+
+static int usage(void)
+{
+    fputs(HELP, stderr);
+    return 2;
+}
+
+static int fail(const char *doing, const char *why)
+{
+    fprintf(stderr, "halfmq-rawdb: %s: %s\n", doing, why);
+    return 1;
+}
+
+static bool take_flag(struct raw *r, const char *flag, const char *value)
+{
+    if (strcmp(flag, "--data") == 0) {
+        r->data = value;
+        return true;
+    }
+    if (strcmp(flag, "--messages") == 0)
+        return units_count(value, &r->messages) && r->messages > 0;
+    if (strcmp(flag, "--size") == 0)
+        return units_size(value, &r->size) && r->size > 0;
+    if (strcmp(flag, "--rate") == 0)
+        return units_rate(value, &r->rate);
+    if (strcmp(flag, "--duration") == 0)
+        return units_duration(value, &r->duration_ns);
+    if (strcmp(flag, "--sync") == 0) {
+        r->sync = strcmp(value, "yes") == 0;
+        return r->sync || strcmp(value, "no") == 0;
+    }
+    return false;
+}
+
+static bool parse(int argc, char **argv, struct raw *r)
+{
+    *r = (struct raw){.messages = 1000, .size = 100, .duration_ns = 5 * NS_PER_S, .sync = true};
+    if (argc < 2)
+        return false;
+    r->mode = argv[1];
+    for (int i = 2; i < argc; i++) {
+        if (strcmp(argv[i], "--overwrite") == 0) {
+            r->overwrite = true;
+            continue;
+        }
+        if (i + 1 >= argc || !take_flag(r, argv[i], argv[i + 1]))
+            return false;
+        i++;
+    }
+    return r->data;
+}
+
+/* Bytes that no layer below can make smaller. */
+static bool fill(struct raw *r, size_t len)
+{
+    r->bytes = malloc(len);
+    r->len = len;
+    if (!r->bytes || !hist_init(&r->took))
+        return false;
+    struct chance c = chance_from(1, 1);
+    for (size_t i = 0; i < len; i++)
+        r->bytes[i] = (uint8_t)chance_next(&c);
+    return true;
+}
+
+/* Calls step again and again until the time is over. False: step failed, and said so. */
+static bool repeat(struct raw *r, bool (*step)(struct raw *r, void *arg), void *arg)
+{
+    int64_t began = mono_ns(), now = began;
+    while (now - began < r->duration_ns) {
+        int64_t before = now;
+        if (!step(r, arg))
+            return false;
+        now = mono_ns();
+        hist_record(&r->took, now - before, 1);
+        r->times++;
+        r->carried += r->messages;
+    }
+    r->elapsed_ns = now - began;
+    return true;
+}
+
+/* ---- batch ---- */
+
+struct store {
+    rocksdb_options_t *options;
+    rocksdb_writeoptions_t *write;
+    rocksdb_t *db;
+};
+
+static bool store_open(struct store *s, const struct raw *r)
+{
+    char *failure = NULL;
+    s->options = rocksdb_options_create();
+    rocksdb_options_set_create_if_missing(s->options, 1);
+    rocksdb_options_set_compression(s->options, rocksdb_no_compression);
+    rocksdb_options_set_write_buffer_size(s->options, MIB(64));
+    rocksdb_options_set_max_write_buffer_number(s->options, 3);
+    rocksdb_options_set_bytes_per_sync(s->options, MIB(1));
+    rocksdb_options_set_enable_blob_files(s->options, 1);
+    rocksdb_options_set_max_background_jobs(s->options, 2);
+    s->write = rocksdb_writeoptions_create();
+    rocksdb_writeoptions_set_sync(s->write, r->sync);
+    s->db = rocksdb_open(s->options, r->data, &failure);
+    if (failure) {
+        fail(r->data, failure);
+        rocksdb_free(failure);
+    }
+    return s->db != NULL;
+}
+
+static void store_close(struct store *s)
+{
+    if (s->db)
+        rocksdb_close(s->db);
+    rocksdb_writeoptions_destroy(s->write);
+    rocksdb_options_destroy(s->options);
+}
+
+static bool write_batch(struct raw *r, void *arg)
+{
+    struct store *s = arg;
+    char key[KEY_BYTES], *failure = NULL;
+    for (int i = 0; i < KEY_BYTES; i++)
+        key[i] = (char)(r->times >> (8 * (KEY_BYTES - 1 - i)));
+    rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
+    rocksdb_writebatch_put(batch, key, sizeof key, (const char *)r->bytes, r->len);
+    rocksdb_write(s->db, s->write, batch, &failure);
+    rocksdb_writebatch_destroy(batch);
+    if (failure) {
+        fail("writing", failure);
+        rocksdb_free(failure);
+    }
+    return !failure;
+}
+
+static bool batch_fits(const struct raw *r)
+{
+    return r->size <= VALUE_BYTES_MAX &&
+           r->messages <= VALUE_BYTES_MAX / (r->size + OVERHEAD_BYTES);
+}
+
+static bool run_batch(struct raw *r)
+{
+    struct store s = {0};
+    bool ok = fill(r, (size_t)(r->messages * (r->size + OVERHEAD_BYTES))) && store_open(&s, r) &&
+              repeat(r, write_batch, &s);
+    if (s.options)
+        store_close(&s);
+    return ok;
+}
+
+/* ---- fsync ---- */
+
+static bool append(struct raw *r, void *arg)
+{
+    int fd = *(int *)arg;
+    if (write(fd, r->bytes, r->len) != (ssize_t)r->len || (r->sync && fdatasync(fd) != 0)) {
+        fail("writing", strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+static bool fsync_fits(const struct raw *r)
+{
+    (void)r; /* its sizes are its own */
+    return true;
+}
+
+static bool run_fsync(struct raw *r)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/fsync.bin", r->data);
+    r->messages = 1;
+    r->size = FSYNC_BYTES;
+    int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0644);
+    if (fd < 0) {
+        fail(path, strerror(errno));
+        return false;
+    }
+    bool ok = fill(r, FSYNC_BYTES) && repeat(r, append, &fd);
+    close(fd);
+    unlink(path);
+    return ok;
+}
+
+/* ---- group ---- */
+
+static bool group_fits(const struct raw *r)
+{
+    return r->rate > 0 && r->rate <= GROUP_COMMIT_RATE_MAX &&
+           r->size <= GROUP_COMMIT_TURN_BYTES - GROUP_COMMIT_OVERHEAD;
+}
+
+static bool run_group(struct raw *r)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/group.bin", r->data);
+    if (!fill(r, GROUP_COMMIT_TURN_BYTES))
+        return false;
+    struct group_commit g = {.path = path,
+                             .bytes = r->bytes,
+                             .per_s = r->rate,
+                             .size = r->size,
+                             .duration_ns = r->duration_ns,
+                             .sync = r->sync,
+                             .overwrite = r->overwrite,
+                             .took = &r->took};
+    if (!group_commit_run(&g)) {
+        fail(path, strerror(errno));
+        return false;
+    }
+    r->times = g.turns;
+    r->carried = g.messages;
+    r->most = g.most;
+    r->elapsed_ns = g.elapsed_ns;
+    return true;
+}
+
+/* ---- all ---- */
+
+static void print(const struct raw *r)
+{
+    double s = (double)r->elapsed_ns / (double)NS_PER_S;
+    printf("{\"mode\": \"%s\", \"sync\": %s, ", r->mode, r->sync ? "true" : "false");
+    if (r->most > 0)
+        printf("\"rate\": %.1f, \"overwrite\": %s, \"most_at_once\": %llu, ", r->rate,
+               r->overwrite ? "true" : "false", (unsigned long long)r->most);
+    printf(
+        "\"times\": %llu, \"messages\": %llu, \"elapsed_s\": %.6f, \"per_s\": %.1f, "
+        "\"messages_per_s\": %.1f, \"latency_us\": {\"p50\": %.1f, \"p90\": %.1f, \"p99\": %.1f, "
+        "\"p999\": %.1f, \"max\": %.1f}}\n",
+        (unsigned long long)r->times, (unsigned long long)r->carried, s, (double)r->times / s,
+        (double)r->carried / s, (double)hist_quantile(&r->took, 0.5) / 1e3,
+        (double)hist_quantile(&r->took, 0.9) / 1e3, (double)hist_quantile(&r->took, 0.99) / 1e3,
+        (double)hist_quantile(&r->took, 0.999) / 1e3, (double)r->took.max / 1e3);
+}
+
+static const struct mode MODES[] = {
+    {"batch", batch_fits, run_batch},
+    {"fsync", fsync_fits, run_fsync},
+    {"group", group_fits, run_group},
+};
+
+static const struct mode *mode_of(const char *name)
+{
+    for (size_t i = 0; i < sizeof MODES / sizeof *MODES; i++) {
+        if (strcmp(MODES[i].name, name) == 0)
+            return &MODES[i];
+    }
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    struct raw r;
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+        fputs(HELP, stdout);
+        return 0;
+    }
+    if (!parse(argc, argv, &r))
+        return usage();
+    const struct mode *mode = mode_of(r.mode);
+    if (!mode || !mode->fits(&r))
+        return usage();
+    bool ok = mode->run(&r) && r.times > 0;
+    if (ok)
+        print(&r);
+    hist_fini(&r.took);
+    free(r.bytes);
+    return ok ? 0 : 1;
+}

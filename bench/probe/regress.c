@@ -1,0 +1,538 @@
+/*
+ * regress.c: halfmq-regress, fixed work whose instructions are counted under callgrind (regress.py).
+ *
+ *   halfmq-regress            the names of the workloads
+ *   halfmq-regress send       prepares, then does the work once and prints how many operations it was
+ *
+ * Time on a shared machine says little about a change of one percent; the number of instructions is the
+ * same on every run. So the work here is the path of a request without sockets, threads and clock:
+ *
+ *   bytes ─► resp or rpc reader ─► struct command ─► state_apply ─┐ a group of GROUP commands
+ *                                        answers ◄─ state_write ◄─┘ (not synced: the kernel is not counted)
+ *
+ * callgrind collects inside regress_measured only, so preparation costs nothing. Nothing here is random,
+ * and time is a number that goes up. To add a workload: a function, and a line in workloads[].
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "protocol/record/message.h"
+#include "protocol/resp/resp.h"
+#include "protocol/rpc/rpc.h"
+#include "storage/query.h"
+
+#define GROUP 64
+#define BODY_BYTES 100
+#define TOPIC SLICE_LIT("bench")
+#define BEGIN_MS INT64_C(1700000000000)
+#define ERR_BYTES 512
+
+struct rig {
+    struct state *state;
+    struct policy policy;
+    uint64_t index;
+    int64_t now_ms;
+    struct command_space space;
+    struct resp_reader reader;
+    struct rpc_reader *rpc;
+    struct buf in, rpc_in, replies, record, starts;
+    struct outcome out[GROUP];
+    struct effects fx;
+    uint64_t n; /* operations to do */
+    uint64_t done; /* operations done; of a batch, each message */
+    uint8_t body[BODY_BYTES];
+};
+
+static void die(const char *what)
+{
+    fprintf(stderr, "halfmq-regress: %s\n", what);
+    exit(1);
+}
+
+/* ---- requests ---- */
+
+static void put_array(struct buf *b, size_t n)
+{
+    char head[32];
+    int len = snprintf(head, sizeof head, "*%zu\r\n", n);
+    buf_put(b, head, (size_t)len);
+}
+
+static void put_word(struct buf *b, struct slice word)
+{
+    char head[32];
+    int len = snprintf(head, sizeof head, "$%zu\r\n", word.len);
+    buf_put(b, head, (size_t)len);
+    buf_put_slice(b, word);
+    buf_put(b, "\r\n", 2);
+}
+
+static void put_text(struct buf *b, const char *text)
+{
+    put_word(b, slice_str(text));
+}
+
+/* The next command of the RESP bytes in rig->in, from *at on. */
+static struct command next_command(struct rig *r, size_t *at)
+{
+    struct slice *words = NULL;
+    size_t n = 0, used = 0;
+    char err[ERR_BYTES] = "";
+    struct command cmd;
+    struct slice input = slice_of(r->in.data + *at, r->in.len - *at);
+    if (resp_reader_next(&r->reader, input, &words, &n, &used, err, sizeof err) != ST_OK ||
+        command_from_words(&r->space, words, n, &cmd, err, sizeof err) != ST_OK)
+        die(err);
+    *at += used;
+    return cmd;
+}
+
+/* ---- the store ---- */
+
+static void apply(struct rig *r, const struct command *cmd, struct outcome *out)
+{
+    struct stamp stamp = {.index = ++r->index, .now_ms = r->now_ms, .policy = &r->policy};
+    outcome_init(out);
+    state_apply(r->state, &stamp, cmd, out);
+    if (reply_is_error(slice_of(out->reply.data, out->reply.len), NULL))
+        die("a command was refused");
+}
+
+static void write_group(struct rig *r)
+{
+    char err[ERR_BYTES] = "";
+    if (state_write(r->state, false, &r->fx, err, sizeof err) != ST_OK)
+        die(err);
+    r->now_ms++;
+}
+
+static void answer(struct rig *r, struct outcome *out)
+{
+    buf_reset(&r->replies, MIB(1));
+    resp_write(&r->replies, slice_of(out->reply.data, out->reply.len), 2);
+}
+
+/* n times the same request as one group: parsed, applied, written, answered. */
+static void run_group(struct rig *r, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        size_t at = 0;
+        struct command cmd = next_command(r, &at);
+        apply(r, &cmd, &r->out[i]);
+    }
+    write_group(r);
+    for (uint32_t i = 0; i < n; i++) {
+        answer(r, &r->out[i]);
+        outcome_free(&r->out[i]);
+    }
+}
+
+/* ---- workloads ---- */
+
+static void make_send(struct rig *r)
+{
+    buf_reset(&r->in, MIB(1));
+    put_array(&r->in, 3);
+    put_text(&r->in, "SEND");
+    put_word(&r->in, TOPIC);
+    put_word(&r->in, slice_of(r->body, BODY_BYTES));
+}
+
+static void make_rpc_send(struct rig *r)
+{
+    buf_reset(&r->rpc_in, MIB(1));
+    rpc_put_request(&r->rpc_in, 1, "send");
+    rpc_put_map(&r->rpc_in, 2);
+    rpc_put_str(&r->rpc_in, SLICE_LIT("topic"));
+    rpc_put_str(&r->rpc_in, TOPIC);
+    rpc_put_str(&r->rpc_in, SLICE_LIT("body"));
+    rpc_put_bin(&r->rpc_in, slice_of(r->body, BODY_BYTES));
+}
+
+static void prepare_send(struct rig *r)
+{
+    make_rpc_send(r);
+    make_send(r);
+    run_group(r, 1); /* the topic is made here and not in what is counted */
+}
+
+static void work_parse_resp(struct rig *r)
+{
+    for (; r->done < r->n; r->done++) {
+        size_t at = 0;
+        (void)next_command(r, &at);
+    }
+}
+
+static void work_parse_rpc(struct rig *r)
+{
+    struct slice input = slice_of(r->rpc_in.data, r->rpc_in.len);
+    char err[ERR_BYTES] = "";
+    for (; r->done < r->n; r->done++) {
+        struct rpc_frame frame;
+        struct command cmd;
+        size_t used = 0;
+        if (rpc_reader_next(r->rpc, input, &frame, &used, err, sizeof err) != ST_OK ||
+            rpc_command(&r->space, &frame, &cmd, err, sizeof err) != ST_OK)
+            die(err);
+    }
+}
+
+static void work_answer(struct rig *r)
+{
+    struct buf tokens;
+    buf_init(&tokens, 0);
+    for (; r->done < r->n; r->done++) {
+        buf_reset(&tokens, MIB(1));
+        reply_id(&tokens, TOPIC, 3, r->done);
+        buf_reset(&r->replies, MIB(1));
+        resp_write(&r->replies, slice_of(tokens.data, tokens.len), 2);
+        rpc_write_response(&r->replies, r->done, slice_of(tokens.data, tokens.len));
+    }
+    buf_free(&tokens);
+}
+
+static void fill_record(struct rig *r, uint32_t n)
+{
+    struct message m = {.born_ms = BEGIN_MS, .body = slice_of(r->body, BODY_BYTES)};
+    struct record_header h = {.count = n, .stored_ms = BEGIN_MS};
+    buf_reset(&r->record, MIB(1));
+    buf_reset(&r->starts, MIB(1));
+    record_begin(&r->record);
+    for (uint32_t i = 0; i < n; i++) {
+        m.seq = i;
+        record_add(&r->record, &r->starts, &m, BEGIN_MS);
+    }
+    record_end(&r->record, &r->starts, &h);
+}
+
+static void work_encode(struct rig *r)
+{
+    for (; r->done < r->n; r->done += 1000)
+        fill_record(r, 1000);
+}
+
+static void prepare_decode(struct rig *r)
+{
+    fill_record(r, 1000);
+}
+
+static void work_decode(struct rig *r)
+{
+    struct slice record = slice_of(r->record.data, r->record.len);
+    while (r->done < r->n) {
+        struct record_header h;
+        struct message m;
+        if (record_verify(record, &h) != ST_OK)
+            die("the record is damaged");
+        for (uint32_t i = 0; i < h.count; i++, r->done++) {
+            if (record_message(record, &h, i, &m) != ST_OK)
+                die("a message is damaged");
+        }
+    }
+}
+
+static void work_send(struct rig *r)
+{
+    for (; r->done < r->n; r->done += GROUP)
+        run_group(r, GROUP);
+}
+
+static void prepare_msend(struct rig *r)
+{
+    prepare_send(r);
+    buf_reset(&r->in, MIB(1));
+    put_array(&r->in, 102);
+    put_text(&r->in, "MSEND");
+    put_word(&r->in, TOPIC);
+    for (int i = 0; i < 100; i++)
+        put_word(&r->in, slice_of(r->body, BODY_BYTES));
+}
+
+static void work_msend(struct rig *r)
+{
+    for (; r->done < r->n; r->done += 800)
+        run_group(r, 8);
+}
+
+/* A batch of 1,000 as the C client sends it, by MessagePack-RPC. */
+static void prepare_produce(struct rig *r)
+{
+    prepare_send(r);
+    struct message m = {.body = slice_of(r->body, BODY_BYTES)};
+    struct record_header h = {.count = 1000};
+    buf_reset(&r->record, MIB(1));
+    buf_reset(&r->starts, MIB(1));
+    record_begin(&r->record);
+    for (uint32_t i = 0; i < h.count; i++) {
+        m.seq = i;
+        record_add(&r->record, &r->starts, &m, 0);
+    }
+    record_end(&r->record, &r->starts, &h);
+    buf_reset(&r->rpc_in, MIB(1));
+    rpc_put_request(&r->rpc_in, 1, "produce");
+    rpc_put_map(&r->rpc_in, 2);
+    rpc_put_str(&r->rpc_in, SLICE_LIT("topic"));
+    rpc_put_str(&r->rpc_in, TOPIC);
+    rpc_put_str(&r->rpc_in, SLICE_LIT("batch"));
+    rpc_put_bin(&r->rpc_in, slice_of(r->record.data, r->record.len));
+}
+
+static void work_produce(struct rig *r)
+{
+    struct slice input = slice_of(r->rpc_in.data, r->rpc_in.len);
+    char err[ERR_BYTES] = "";
+    for (; r->done < r->n; r->done += 1000) {
+        struct rpc_frame frame;
+        struct command cmd;
+        size_t used = 0;
+        if (rpc_reader_next(r->rpc, input, &frame, &used, err, sizeof err) != ST_OK ||
+            rpc_command(&r->space, &frame, &cmd, err, sizeof err) != ST_OK)
+            die(err);
+        apply(r, &cmd, &r->out[0]);
+        write_group(r);
+        answer(r, &r->out[0]);
+        outcome_free(&r->out[0]);
+    }
+}
+
+static void prepare_backlog(struct rig *r)
+{
+    prepare_msend(r);
+    for (uint64_t i = 0; i < r->n + 100; i += 800)
+        run_group(r, 8);
+}
+
+static void make_pop(struct rig *r)
+{
+    static const char *const words[] = {"POP", "g", "bench", "COUNT", "100"};
+    buf_reset(&r->in, MIB(1));
+    put_array(&r->in, sizeof words / sizeof *words);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        put_text(&r->in, words[i]);
+}
+
+/* An ACK of each message that was granted. Returns how many. */
+static uint64_t make_ack(struct rig *r, const struct outcome *pop)
+{
+    uint64_t n = 0;
+    for (uint32_t g = 0; g < pop->n_grants; g++)
+        n += pop->grants[g].count;
+    buf_reset(&r->in, MIB(1));
+    put_array(&r->in, (size_t)n + 2);
+    put_text(&r->in, "ACK");
+    put_text(&r->in, "g");
+    for (uint32_t g = 0; g < pop->n_grants; g++) {
+        const struct grant *grant = &pop->grants[g];
+        for (uint32_t i = 0; i < grant->count; i++) {
+            struct token t;
+            buf_reset(&r->replies, MIB(1));
+            reply_receipt(&r->replies, TOPIC, grant->queue, grant->base + i, grant->attempt);
+            struct cursor c = cursor_of(slice_of(r->replies.data, r->replies.len));
+            if (!reply_next(&c, &t))
+                die("a receipt has no text");
+            put_word(&r->in, t.bytes);
+        }
+    }
+    return n;
+}
+
+/* POP of 100, the messages read from a view, ACK of 100, each in a group of its own. */
+static void work_pop_ack(struct rig *r)
+{
+    while (r->done < r->n) {
+        size_t at = 0;
+        make_pop(r);
+        struct command cmd = next_command(r, &at);
+        struct outcome *out = &r->out[0];
+        apply(r, &cmd, out);
+        write_group(r);
+        struct view *view = view_open(r->state);
+        if (!view)
+            die("no view");
+        uint64_t got = 0, bytes = 0;
+        query_grants(view, SLICE_LIT("g"), out, &out->reply, &got, &bytes);
+        view_close(view);
+        answer(r, out);
+        uint64_t n = make_ack(r, out);
+        outcome_free(out);
+        if (n == 0 || got != n)
+            die("a POP brought too little");
+        run_group(r, 1);
+        r->done += n;
+    }
+}
+
+static void prepare_read(struct rig *r)
+{
+    static const char *const words[] = {"READ", "bench", "0", "0", "COUNT", "100"};
+    prepare_backlog(r);
+    buf_reset(&r->in, MIB(1));
+    put_array(&r->in, sizeof words / sizeof *words);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        put_text(&r->in, words[i]);
+}
+
+static void work_read(struct rig *r)
+{
+    struct buf reply;
+    buf_init(&reply, 0);
+    for (; r->done < r->n; r->done += 100) {
+        size_t at = 0;
+        struct command cmd = next_command(r, &at);
+        struct query_hint hint = {0};
+        struct view *view = view_open(r->state);
+        if (!view)
+            die("no view");
+        buf_reset(&reply, MIB(1));
+        query_run(view, &r->policy, r->now_ms, &cmd, &reply, &hint);
+        view_close(view);
+        buf_reset(&r->replies, MIB(1));
+        resp_write(&r->replies, slice_of(reply.data, reply.len), 2);
+    }
+    buf_free(&reply);
+}
+
+static void make_half(struct rig *r)
+{
+    buf_reset(&r->in, MIB(1));
+    put_array(&r->in, 4);
+    put_text(&r->in, "HALF");
+    put_text(&r->in, "p");
+    put_word(&r->in, TOPIC);
+    put_word(&r->in, slice_of(r->body, BODY_BYTES));
+}
+
+/* GROUP of HALF in one group, then their COMMITs in another. */
+static void half_commit_group(struct rig *r)
+{
+    make_half(r);
+    struct buf commits;
+    buf_init(&commits, 0);
+    for (uint32_t i = 0; i < GROUP; i++) {
+        size_t at = 0;
+        struct command cmd = next_command(r, &at);
+        apply(r, &cmd, &r->out[i]);
+    }
+    write_group(r);
+    for (uint32_t i = 0; i < GROUP; i++) {
+        struct cursor c = cursor_of(slice_of(r->out[i].reply.data, r->out[i].reply.len));
+        struct token t;
+        if (!reply_next(&c, &t))
+            die("a HALF has no answer");
+        put_array(&commits, 2);
+        put_text(&commits, "COMMIT");
+        put_word(&commits, t.bytes);
+        answer(r, &r->out[i]);
+        outcome_free(&r->out[i]);
+    }
+    struct buf halves = r->in;
+    r->in = commits;
+    size_t at = 0;
+    for (uint32_t i = 0; i < GROUP; i++) {
+        struct command cmd = next_command(r, &at);
+        apply(r, &cmd, &r->out[i]);
+    }
+    write_group(r);
+    for (uint32_t i = 0; i < GROUP; i++) {
+        answer(r, &r->out[i]);
+        outcome_free(&r->out[i]);
+    }
+    buf_free(&r->in);
+    r->in = halves;
+}
+
+static void work_half_commit(struct rig *r)
+{
+    for (; r->done < r->n; r->done += GROUP)
+        half_commit_group(r);
+}
+
+static const struct workload {
+    const char *name;
+    uint64_t n;
+    void (*prepare)(struct rig *r);
+    void (*work)(struct rig *r);
+} workloads[] = {
+    {"parse_resp", 10000, prepare_send, work_parse_resp},
+    {"parse_rpc", 10000, prepare_send, work_parse_rpc},
+    {"answer", 10000, prepare_send, work_answer},
+    {"encode", 20000, prepare_send, work_encode},
+    {"decode", 20000, prepare_decode, work_decode},
+    {"send", 6400, prepare_send, work_send},
+    {"msend", 16000, prepare_msend, work_msend},
+    {"produce", 50000, prepare_produce, work_produce},
+    {"read", 10000, prepare_read, work_read},
+    {"pop_ack", 10000, prepare_backlog, work_pop_ack},
+    {"half_commit", 3200, prepare_send, work_half_commit},
+};
+
+/* What callgrind counts: a function of its own, whatever the compiler thinks of it. */
+void regress_measured(const struct workload *w, struct rig *r);
+__attribute__((noinline)) void regress_measured(const struct workload *w, struct rig *r)
+{
+    w->work(r);
+}
+
+static void rig_start(struct rig *r, const char *path)
+{
+    *r = (struct rig){.now_ms = BEGIN_MS};
+    r->policy = (struct policy){.dedup_window_ms = 600000,
+                                .txn_outcome_retention_ms = INT64_C(604800000),
+                                .txn_timeout_ms = INT64_C(86400000),
+                                .checkin_ms = 6000,
+                                .check_every_ms = 30000,
+                                .check_max = 15,
+                                .auto_create_topics = true};
+    struct state_options opt = {.path = path, .memory_bytes = MIB(256)};
+    char err[ERR_BYTES] = "";
+    if (state_open(&opt, &r->state, err, sizeof err) != ST_OK)
+        die(err);
+    r->rpc = rpc_reader_new(MIB(8));
+    if (!r->rpc)
+        die("no memory");
+    struct buf *bufs[] = {&r->in, &r->rpc_in, &r->replies, &r->record, &r->starts};
+    for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++)
+        buf_init(bufs[i], 0);
+    command_space_init(&r->space);
+    resp_reader_init(&r->reader, MIB(4));
+    memset(r->body, 'x', sizeof r->body);
+}
+
+static void rig_stop(struct rig *r)
+{
+    struct buf *bufs[] = {&r->in, &r->rpc_in, &r->replies, &r->record, &r->starts};
+    for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++)
+        buf_free(bufs[i]);
+    resp_reader_free(&r->reader);
+    command_space_free(&r->space);
+    rpc_reader_free(r->rpc);
+    state_close(r->state);
+}
+
+int main(int argc, char **argv)
+{
+    const struct workload *found = NULL;
+    for (size_t i = 0; i < sizeof workloads / sizeof *workloads; i++) {
+        if (argc < 2)
+            puts(workloads[i].name);
+        else if (strcmp(workloads[i].name, argv[1]) == 0)
+            found = &workloads[i];
+    }
+    if (argc < 2)
+        return 0;
+    if (!found || argc != 3) {
+        fputs("Usage: halfmq-regress [WORKLOAD EMPTY_FOLDER]\n", stderr);
+        return 2;
+    }
+    struct rig r;
+    rig_start(&r, argv[2]);
+    r.n = found->n;
+    found->prepare(&r);
+    r.done = 0;
+    regress_measured(found, &r);
+    printf("%llu\n", (unsigned long long)r.done);
+    rig_stop(&r);
+    return 0;
+}

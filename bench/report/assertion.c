@@ -1,0 +1,116 @@
+/* assertion.c: name, comparison, bound. A new comparison is a line in `comparisons`. */
+#include "bench/report/assertion.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "bench/report/report.h"
+#include "bench/base/units.h"
+
+#define NAME_BYTES 64
+
+static bool less(double a, double b)
+{
+    return a < b;
+}
+static bool at_most(double a, double b)
+{
+    return a <= b;
+}
+static bool more(double a, double b)
+{
+    return a > b;
+}
+static bool at_least(double a, double b)
+{
+    return a >= b;
+}
+static bool equal(double a, double b)
+{
+    return a <= b && a >= b;
+}
+
+static const struct comparison {
+    const char *sign;
+    bool (*holds)(double a, double b);
+} comparisons[] = {{"<=", at_most}, {">=", at_least}, {"<", less},
+                   {">", more},     {"==", equal},    {"=", equal}};
+
+/* The parts of the text; NULL: no comparison in it, or no name before it. */
+static const struct comparison *split(const char *text, char *name, size_t size,
+                                      const char **ret_bound)
+{
+    size_t len = strcspn(text, "<>=");
+    for (size_t i = 0; i < sizeof comparisons / sizeof *comparisons; i++) {
+        size_t n = strlen(comparisons[i].sign);
+        if (len == 0 || len >= size || strncmp(text + len, comparisons[i].sign, n) != 0)
+            continue;
+        snprintf(name, size, "%.*s", (int)len, text);
+        *ret_bound = text + len + n;
+        return &comparisons[i];
+    }
+    return NULL;
+}
+
+static bool bound_of(const char *text, bool is_duration, double *ret_v)
+{
+    int64_t ns;
+    if (!is_duration)
+        return units_rate(text, ret_v);
+    if (!units_duration(text, &ns))
+        return false;
+    *ret_v = (double)ns;
+    return true;
+}
+
+static const struct comparison *parse(const struct result *r, const char *text, double *ret_v,
+                                      double *ret_bound, bool *ret_is_duration)
+{
+    char name[NAME_BYTES];
+    const char *bound = NULL;
+    const struct comparison *c = split(text, name, sizeof name, &bound);
+    if (!c) {
+        fprintf(stderr,
+                "halfmq-bench: --assert is a name, one of < <= > >= =, and a bound: 'p99<5ms', not "
+                "'%s'\n",
+                text);
+        return NULL;
+    }
+    if (!report_value(r, name, ret_v, ret_is_duration)) {
+        fprintf(
+            stderr,
+            "halfmq-bench: --assert: nothing is named '%s'; there are messages_per_s, bytes_per_s, "
+            "transactions_per_s, errors, lost, doubled, reordered, p50 ... p99999, max, mean, and "
+            "e2e.p99 and their like\n",
+            name);
+        return NULL;
+    }
+    if (!bound_of(bound, *ret_is_duration, ret_bound)) {
+        fprintf(stderr, "halfmq-bench: --assert: '%s' is no %s\n", bound,
+                *ret_is_duration ? "duration such as 5ms" : "number such as 100k");
+        return NULL;
+    }
+    return c;
+}
+
+bool assertion_sane(const char *text)
+{
+    static const struct result nothing;
+    double v, bound;
+    bool is_duration;
+    return parse(&nothing, text, &v, &bound, &is_duration) != NULL;
+}
+
+bool assertion_kept(const struct result *r, const char *text)
+{
+    double v, bound;
+    bool is_duration;
+    char value[24];
+    const struct comparison *c = parse(r, text, &v, &bound, &is_duration);
+    if (!c || c->holds(v, bound))
+        return c != NULL;
+    fprintf(stderr, "halfmq-bench: missed: %s; it was %s\n", text,
+            is_duration ? units_put_duration(v, value, sizeof value)
+                        : units_put_count(v, value, sizeof value));
+    return false;
+}

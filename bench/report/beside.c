@@ -1,0 +1,100 @@
+/* beside.c: rounds of HalfMQ and Redis, one after the other; each round gives a ratio, the median
+ * of them is told. */
+#include "bench/report/beside.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/report/ending.h"
+#include "bench/load/run.h"
+#include "bench/measure/stats.h"
+#include "bench/base/units.h"
+
+static enum mode load_of(const struct options *o)
+{
+    return strcmp(o->of, "consume") == 0 ? MODE_consume
+           : strcmp(o->of, "e2e") == 0   ? MODE_e2e
+                                         : MODE_send;
+}
+
+static int alone(const struct options *o)
+{
+    struct result r = {0};
+    char err[256];
+    int end = ENDING_FAILED;
+    if (run_load(o, load_of(o), true, &r, err, sizeof err))
+        end = ending_of(&r);
+    else
+        fprintf(stderr, "halfmq-bench: %s\n", err);
+    result_fini(&r);
+    return end;
+}
+
+struct round {
+    double rate, p50, p99;
+};
+
+static bool one(const struct options *o, bool redis, struct round *ret_round)
+{
+    struct options mine = *o;
+    struct result r = {0};
+    char err[256];
+    mine.quiet = true;
+    if (!redis)
+        mine.port = o->halfmq_port;
+    bool ok = run_load(&mine, load_of(o), redis, &r, err, sizeof err);
+    if (ok && (!result_good(&r) || r.elapsed_s <= 0)) {
+        snprintf(err, sizeof err, "the load on %s went wrong: %s", redis ? "Redis" : "HalfMQ",
+                 r.fatal[0]     ? r.fatal
+                 : r.n_troubles ? r.troubles[0].text
+                                : "nothing was measured");
+        ok = false;
+    }
+    if (ok)
+        *ret_round = (struct round){result_messages_per_s(&r),
+                                    (double)hist_quantile(&r.sum.hist[r.sum.main], 0.5),
+                                    (double)hist_quantile(&r.sum.hist[r.sum.main], 0.99)};
+    else
+        fprintf(stderr, "halfmq-bench: %s\n", err);
+    result_fini(&r);
+    return ok;
+}
+
+static void tell(const char *name, const struct round *r)
+{
+    char rate[16], p50[16], p99[16];
+    printf("  %-8s%9s/s  p50 %-8s p99 %s\n", name, units_put_count(r->rate, rate, sizeof rate),
+           units_put_duration(r->p50, p50, sizeof p50),
+           units_put_duration(r->p99, p99, sizeof p99));
+}
+
+static int in_turns(const struct options *o)
+{
+    double *ratio = calloc(o->rounds, sizeof *ratio);
+    size_t n = 0;
+    while (ratio && n < o->rounds && !run_interrupted()) {
+        struct round ours, theirs;
+        if (!one(o, false, &ours) || !one(o, true, &theirs))
+            break;
+        ratio[n] = ours.rate / theirs.rate;
+        printf("round %zu: HalfMQ / Redis %.2f\n", n + 1, ratio[n]);
+        tell("HalfMQ", &ours);
+        tell("Redis", &theirs);
+        fflush(stdout);
+        n++;
+    }
+    bool ok = ratio && n == o->rounds;
+    if (ok) {
+        double middle = stats_median(ratio, n);
+        printf("HalfMQ / Redis, %s: %.2f (%.2f-%.2f), median of %zu rounds\n", o->of, middle,
+               ratio[0], ratio[n - 1], n);
+    }
+    free(ratio);
+    return ok ? ENDING_GOOD : ENDING_FAILED;
+}
+
+int beside_main(const struct options *o)
+{
+    return o->halfmq_port ? in_turns(o) : alone(o);
+}

@@ -1,0 +1,203 @@
+/*
+ * report_json.c: the whole result as one JSON object, and the values that asserts name.
+ *
+ * Durations are microseconds where a name ends in _us, else seconds. A histogram is an object with
+ * count, min, mean, the percentiles and max.
+ */
+#include "bench/report/report.h"
+
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/measure/hist_text.h"
+#include "bench/base/units.h"
+#include "halfmq_version.h"
+
+#define CURVE_STEPS 4 /* for each halving of what is left above */
+
+static double us(double ns)
+{
+    return round(ns / 100) / 10;
+}
+
+/* cJSON remembers no failure; an object that lacks a member would be a silent lie. */
+static bool number(cJSON *o, const char *name, double v)
+{
+    return cJSON_AddNumberToObject(o, name, v) != NULL;
+}
+
+static bool rounded(cJSON *o, const char *name, double v)
+{
+    return number(o, name, fabs(v) < 100 ? round(v * 1000) / 1000 : round(v * 10) / 10);
+}
+
+static bool text(cJSON *o, const char *name, const char *v)
+{
+    return cJSON_AddStringToObject(o, name, v) != NULL;
+}
+
+static bool put_hist(cJSON *parent, const char *name, const struct hist *h)
+{
+    cJSON *o = cJSON_AddObjectToObject(parent, name);
+    bool ok = o && number(o, "count", (double)h->total) &&
+              number(o, "min", h->total ? us((double)h->min) : 0) &&
+              number(o, "mean", us(hist_mean(h)));
+    for (size_t i = 0; ok && i < result_n_percentiles; i++)
+        ok = number(o, result_percentiles[i].name,
+                    us((double)hist_quantile(h, result_percentiles[i].share)));
+    return ok && number(o, "max", us((double)h->max));
+}
+
+static bool put_hists(cJSON *root, const struct result *r)
+{
+    char name[40];
+    bool ok = put_hist(root, "latency_us", &r->sum.hist[r->sum.main]);
+    for (int i = 0; ok && i < LAT_COUNT; i++) {
+        snprintf(name, sizeof name, "%s_us", latency_names[i]);
+        if (r->sum.hist[i].total > 0)
+            ok = put_hist(root, name, &r->sum.hist[i]);
+    }
+    return ok;
+}
+
+static bool put_counts(cJSON *root, const struct tally *t)
+{
+    cJSON *o = cJSON_AddObjectToObject(root, "counts");
+    bool ok = o != NULL;
+#define TALLY(name) ok = ok && number(o, #name, (double)t->name);
+#include "bench/measure/tally.def"
+#undef TALLY
+    return ok;
+}
+
+static bool put_settings(cJSON *root, const struct options *o)
+{
+    char flag[40];
+    cJSON *s = cJSON_AddObjectToObject(root, "settings");
+    bool ok = s != NULL;
+    for (size_t i = 0; ok && i < BENCH_COUNT; i++) {
+        const void *at = (const char *)o + option_lines[i].offset;
+        if (option_lines[i].group == GROUP_REPORT)
+            continue;
+        snprintf(flag, sizeof flag, "%s", option_lines[i].name);
+        /* Counts were settled from other options; the rest is as it was said. */
+        if (option_lines[i].kind == KIND_COUNT)
+            ok = number(s, flag, (double)*(const uint64_t *)at);
+        else if (option_lines[i].kind == KIND_RATE)
+            ok = number(s, flag, *(const double *)at);
+        else
+            ok = text(s, flag, o->said[i]);
+    }
+    return ok;
+}
+
+static bool put_facts(cJSON *root, const struct facts *f)
+{
+    cJSON *o = cJSON_AddObjectToObject(root, "environment");
+    bool ok = o != NULL;
+    for (unsigned i = 0; ok && i < f->n; i++)
+        ok = text(o, f->at[i].name, f->at[i].text);
+    return ok;
+}
+
+static bool put_troubles(cJSON *root, const struct result *r)
+{
+    cJSON *list = cJSON_AddArrayToObject(root, "troubles");
+    bool ok = list != NULL;
+    for (unsigned i = 0; ok && i < r->n_troubles; i++) {
+        cJSON *o = cJSON_CreateObject();
+        ok = o && cJSON_AddItemToArray(list, o) && text(o, "text", r->troubles[i].text) &&
+             number(o, "times", (double)r->troubles[i].times);
+    }
+    return ok;
+}
+
+static bool put_second(cJSON *list, size_t i, const struct result *r, const struct second *row)
+{
+    cJSON *o = cJSON_CreateObject();
+    uint64_t transactions = row->tally.transactions;
+    bool ok =
+        o && cJSON_AddItemToArray(list, o) && number(o, "second", (double)i + 1) &&
+        rounded(o, "messages_per_s", (double)row->tally.messages / row->length_s) &&
+        rounded(o, "bytes_per_s", (double)row->tally.bytes / row->length_s) &&
+        (r->load != MODE_txn ||
+         rounded(o, "transactions_per_s", (double)transactions / row->length_s)) &&
+        number(o, "p50_us", us((double)row->p50)) && number(o, "p90_us", us((double)row->p90)) &&
+        number(o, "p99_us", us((double)row->p99)) && number(o, "p999_us", us((double)row->p999)) &&
+        number(o, "max_us", us((double)row->max)) && number(o, "errors", (double)row->tally.errors);
+    if (row->lag >= 0)
+        ok = ok && rounded(o, "lag", row->lag);
+    if (row->server.rss_bytes >= 0)
+        ok = ok && number(o, "server_rss_bytes", row->server.rss_bytes);
+    if (row->server.cpu_share >= 0)
+        ok = ok && rounded(o, "server_cpu", row->server.cpu_share);
+    if (row->server.syncs >= 0)
+        ok = ok && rounded(o, "server_syncs_per_s", row->server.syncs);
+    return ok;
+}
+
+static bool put_seconds(cJSON *root, const struct result *r)
+{
+    cJSON *list = cJSON_AddArrayToObject(root, "seconds");
+    bool ok = list != NULL;
+    for (size_t i = 0; ok && i < r->n_rows; i++)
+        ok = put_second(list, i, r, &r->rows[i]);
+    return ok;
+}
+
+/* [share, us] pairs: what the page draws. */
+static bool put_curve(cJSON *root, const struct hist *h)
+{
+    struct hist_walk walk;
+    struct hist_step step;
+    cJSON *list = cJSON_AddArrayToObject(root, "curve");
+    bool ok = list != NULL;
+    hist_walk_begin(&walk, h, CURVE_STEPS);
+    while (ok && hist_walk_next(&walk, &step)) {
+        double pair[2] = {step.share, us((double)step.value)};
+        cJSON *o = cJSON_CreateDoubleArray(pair, 2);
+        ok = o && cJSON_AddItemToArray(list, o);
+    }
+    return ok;
+}
+
+static bool put_head(cJSON *root, const struct result *r)
+{
+    const struct tally *t = &r->sum.total;
+    bool ok = text(root, "tool", "halfmq-bench") && text(root, "version", HALFMQ_VERSION) &&
+              text(root, "mode", mode_names[r->o.mode]) &&
+              text(root, "load", mode_names[r->load]) && text(root, "dialect", r->dialect) &&
+              rounded(root, "elapsed_s", r->elapsed_s) &&
+              number(root, "messages", (double)t->messages) &&
+              rounded(root, "messages_per_s", result_messages_per_s(r)) &&
+              rounded(root, "bytes_per_s", result_bytes_per_s(r)) &&
+              number(root, "errors", (double)t->errors) && number(root, "lost", (double)r->lost) &&
+              number(root, "doubled", (double)r->doubled) &&
+              number(root, "reordered", (double)r->reordered) &&
+              number(root, "damaged", (double)r->damaged);
+    if (r->load == MODE_txn)
+        ok = ok && number(root, "transactions", (double)t->transactions) &&
+             rounded(root, "transactions_per_s", result_transactions_per_s(r));
+    if (r->fatal[0] || r->interrupted)
+        ok = ok && text(root, "failure", r->fatal[0] ? r->fatal : "interrupted");
+    return ok && rounded(root, "tester_cpu", r->cpu_share);
+}
+
+bool report_json(const struct result *r, struct buf *out)
+{
+    cJSON *root = cJSON_CreateObject();
+    bool ok = root && put_head(root, r) && put_hists(root, r) && put_counts(root, &r->sum.total) &&
+              put_troubles(root, r) && put_settings(root, &r->o) && put_facts(root, &r->facts) &&
+              put_seconds(root, r) && put_curve(root, &r->sum.hist[r->sum.main]);
+    char *printed = ok ? cJSON_Print(root) : NULL;
+    if (printed)
+        buf_put_str(out, printed);
+    buf_put_str(out, "\n");
+    ok = printed && !out->failed;
+    cJSON_free(printed);
+    cJSON_Delete(root);
+    return ok;
+}

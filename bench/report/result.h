@@ -1,0 +1,50 @@
+/*
+ * result.h: what a run came to; every report is made from this.
+ */
+#ifndef HALFMQ_BENCH_RESULT_H
+#define HALFMQ_BENCH_RESULT_H
+
+#include "bench/measure/facts.h"
+#include "bench/measure/meter.h"
+#include "bench/options/options.h"
+#include "bench/measure/series.h"
+#include "bench/load/troubles.h"
+
+struct result {
+    struct options o;
+    enum mode load;
+    const char *dialect;
+    struct meter sum;
+    double elapsed_s;
+    struct second *rows; /* owned */
+    size_t n_rows;
+    uint64_t lost, doubled, reordered, damaged;
+    unsigned n_troubles;
+    struct trouble troubles[TROUBLES_MAX];
+    char fatal[TROUBLE_BYTES]; /* why it was given up; empty: it was not */
+    bool interrupted;
+    double cpu_share; /* of one processor, by the tester itself, from its first connection to its last answer */
+    struct facts facts;
+};
+
+void result_fini(struct result *r); /* a zeroed one is fine */
+
+/* Rates of what was done while the load was on: without what check-backs decided, which may have
+ * been long after it. */
+double result_messages_per_s(const struct result *r);
+double result_bytes_per_s(const struct result *r);
+double result_transactions_per_s(const struct result *r);
+
+/* True where everything went well: nothing lost, doubled, reordered, damaged, no error, not given
+ * up. */
+bool result_good(const struct result *r);
+
+/* The percentiles that results name, in order: "p50" 0.5 ... "p99999". */
+struct result_percentile {
+    const char *name;
+    double share;
+};
+extern const struct result_percentile result_percentiles[];
+extern const size_t result_n_percentiles;
+
+#endif

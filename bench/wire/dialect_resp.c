@@ -1,0 +1,177 @@
+/*
+ * dialect_resp.c: HalfMQ's text dialect. Check-backs are polled with CHECKS, whose answer is an
+ * array of JSON texts.
+ */
+#include "bench/wire/dialect.h"
+
+#include "bench/wire/dialect_words.h"
+
+static void put_send(struct buf *out, const struct ask *a)
+{
+    words_begin(out, 3u + (a->order.len > 0 ? 2u : 0) + (a->dedup.len > 0 ? 2u : 0));
+    words_put_str(out, "SEND");
+    words_put(out, a->topic);
+    words_put(out, a->body);
+    if (a->order.len > 0) {
+        words_put_str(out, "ORDER");
+        words_put(out, a->order);
+    }
+    if (a->dedup.len > 0) {
+        words_put_str(out, "DEDUP");
+        words_put(out, a->dedup);
+    }
+}
+
+static void put_msend(struct buf *out, const struct ask *a)
+{
+    words_begin(out, 2 + a->n_bodies);
+    words_put_str(out, "MSEND");
+    words_put(out, a->topic);
+    for (size_t i = 0; i < a->n_bodies; i++)
+        words_put(out, a->bodies[i]);
+}
+
+static void put_pop(struct buf *out, const struct ask *a)
+{
+    words_begin(out, 9);
+    words_put_str(out, "POP");
+    words_put(out, a->group);
+    words_put(out, a->topic);
+    words_put_str(out, "COUNT");
+    words_put_int(out, a->count);
+    words_put_str(out, "WAIT");
+    words_put_int(out, a->wait_ms);
+    words_put_str(out, "LEASE");
+    words_put_int(out, a->lease_ms);
+}
+
+static void put_ack(struct buf *out, const struct ask *a)
+{
+    words_begin(out, 2 + a->n_receipts);
+    words_put_str(out, "ACK");
+    words_put(out, a->group);
+    for (size_t i = 0; i < a->n_receipts; i++)
+        words_put(out, a->receipts[i]);
+}
+
+static void put_half(struct buf *out, const struct ask *a)
+{
+    words_begin(out, 4u + (a->txid.len > 0 ? 2u : 0) + (a->checkin_ms > 0 ? 2u : 0));
+    words_put_str(out, "HALF");
+    words_put(out, a->group);
+    words_put(out, a->topic);
+    words_put(out, a->body);
+    if (a->txid.len > 0) {
+        words_put_str(out, "TXN");
+        words_put(out, a->txid);
+    }
+    if (a->checkin_ms > 0) {
+        words_put_str(out, "CHECKIN");
+        words_put_int(out, a->checkin_ms);
+    }
+}
+
+static void put_commit(struct buf *out, const struct ask *a)
+{
+    words_begin(out, 2);
+    words_put_str(out, "COMMIT");
+    words_put(out, a->txid);
+}
+
+static void put_rollback(struct buf *out, const struct ask *a)
+{
+    words_begin(out, 2);
+    words_put_str(out, "ROLLBACK");
+    words_put(out, a->txid);
+}
+
+static void put_checks(struct buf *out, const struct ask *a)
+{
+    words_begin(out, 6);
+    words_put_str(out, "CHECKS");
+    words_put(out, a->group);
+    words_put_str(out, "COUNT");
+    words_put_int(out, a->count);
+    words_put_str(out, "WAIT");
+    words_put_int(out, a->wait_ms);
+}
+
+/* [receipt, body, attributes, properties] */
+static bool message(struct cursor *c, struct taken *m)
+{
+    struct piece list, receipt, body;
+    if (!walk_expect(c, walk_resp, PIECE_LIST, &list) || list.n != 4 ||
+        !walk_expect(c, walk_resp, PIECE_BYTES, &receipt) ||
+        !walk_expect(c, walk_resp, PIECE_BYTES, &body))
+        return false;
+    *m = (struct taken){receipt.bytes, body.bytes};
+    for (int rest = 0; rest < 2; rest++) {
+        if (!walk_over(c, walk_resp))
+            return false;
+    }
+    return true;
+}
+
+static bool messages(struct slice result, taken_fn fn, void *arg)
+{
+    struct cursor c = cursor_of(result);
+    struct piece list;
+    if (!walk_expect(&c, walk_resp, PIECE_LIST, &list))
+        return false;
+    for (int64_t i = 0; i < list.n; i++) {
+        struct taken m;
+        if (!message(&c, &m))
+            return false;
+        fn(arg, &m);
+    }
+    return true;
+}
+
+/* The digits behind "txid":" in the JSON text of a check. */
+static bool txid_of(struct slice json, struct slice *ret_txid)
+{
+    static const char name[] = "\"txid\":\"";
+    const uint8_t *at = memmem(json.data, json.len, name, sizeof name - 1);
+    if (!at)
+        return false;
+    at += sizeof name - 1;
+    const uint8_t *end = memchr(at, '"', (size_t)(json.data + json.len - at));
+    if (!end)
+        return false;
+    *ret_txid = slice_of(at, (size_t)(end - at));
+    return true;
+}
+
+static bool checks(struct slice result, void (*fn)(void *arg, struct slice txid), void *arg)
+{
+    struct cursor c = cursor_of(result);
+    struct piece list, json;
+    struct slice txid;
+    if (!walk_expect(&c, walk_resp, PIECE_LIST, &list))
+        return false;
+    for (int64_t i = 0; i < list.n; i++) {
+        if (!walk_expect(&c, walk_resp, PIECE_BYTES, &json) || !txid_of(json.bytes, &txid))
+            return false;
+        fn(arg, txid);
+    }
+    return true;
+}
+
+const struct dialect dialect_resp = {
+    .name = "resp",
+    .ordered = true,
+    .put = {[ASK_SEND] = put_send,
+            [ASK_MSEND] = put_msend,
+            [ASK_POP] = put_pop,
+            [ASK_ACK] = put_ack,
+            [ASK_HALF] = put_half,
+            [ASK_COMMIT] = put_commit,
+            [ASK_ROLLBACK] = put_rollback,
+            [ASK_CHECKS] = put_checks,
+            [ASK_DECIDE] = put_commit},
+    .next = words_next,
+    .messages = messages,
+    .number = words_number,
+    .bytes = words_bytes,
+    .checks = checks,
+};

@@ -1,0 +1,399 @@
+/*
+ * dialect_rpc.c: MessagePack-RPC, as protocol/PROTOCOL.md 7 describes it.
+ *
+ *   ask      [0, tag, method, {name: value, ...}]     answer   [1, tag, nil | [code, text], result]
+ *   pushed   [2, "records", {...}]                    [2, "stream_end", {...}]
+ *   checked  [0, id, "check", [{"txid": ..., ...}]]   decided  [1, id, nil, "commit"]
+ */
+#include "bench/wire/dialect.h"
+
+#include <string.h>
+
+#include "protocol/rpc/rpc.h"
+
+static void put_name(struct buf *out, const char *name)
+{
+    rpc_put_str(out, slice_str(name));
+}
+
+static void put_text(struct buf *out, const char *name, struct slice text)
+{
+    put_name(out, name);
+    rpc_put_str(out, text);
+}
+
+static void put_number(struct buf *out, const char *name, int64_t n)
+{
+    put_name(out, name);
+    rpc_put_int(out, n);
+}
+
+static void put_body(struct buf *out, struct slice body)
+{
+    put_name(out, "body");
+    rpc_put_bin(out, body);
+}
+
+static void put_list(struct buf *out, const char *name, const struct slice *items, size_t n,
+                     void (*put_item)(struct buf *, struct slice))
+{
+    put_name(out, name);
+    rpc_put_list(out, n);
+    for (size_t i = 0; i < n; i++)
+        put_item(out, items[i]);
+}
+
+static void put_head(struct buf *out, const struct ask *a, const char *method, size_t pairs)
+{
+    rpc_put_request(out, a->tag, method);
+    rpc_put_map(out, pairs);
+}
+
+static void put_send(struct buf *out, const struct ask *a)
+{
+    put_head(out, a, "send", 2u + (a->order.len > 0) + (a->dedup.len > 0));
+    put_text(out, "topic", a->topic);
+    put_body(out, a->body);
+    if (a->order.len > 0)
+        put_text(out, "order", a->order);
+    if (a->dedup.len > 0)
+        put_text(out, "dedup", a->dedup);
+}
+
+static void put_msend(struct buf *out, const struct ask *a)
+{
+    put_head(out, a, "msend", 2);
+    put_text(out, "topic", a->topic);
+    put_list(out, "body", a->bodies, a->n_bodies, rpc_put_bin);
+}
+
+static void put_produce(struct buf *out, const struct ask *a)
+{
+    put_head(out, a, "produce", 2u + a->has_queue + (a->dedup.len > 0));
+    put_text(out, "topic", a->topic);
+    put_name(out, "batch");
+    rpc_put_bin(out, a->batch);
+    if (a->has_queue)
+        put_number(out, "queue", a->queue);
+    if (a->dedup.len > 0)
+        put_text(out, "dedup", a->dedup);
+}
+
+static void put_stream(struct buf *out, const struct ask *a)
+{
+    put_head(out, a, "stream_group", 4);
+    put_text(out, "group", a->group);
+    put_number(out, "credit", a->count);
+    put_list(out, "topic", &a->topic, 1, rpc_put_str);
+    put_number(out, "lease", a->lease_ms);
+}
+
+static void put_credit(struct buf *out, const struct ask *a)
+{
+    rpc_put_notify(out, "stream_credit");
+    rpc_put_map(out, 2);
+    put_number(out, "stream", a->stream);
+    put_number(out, "credit", a->count);
+}
+
+static void put_close(struct buf *out, const struct ask *a)
+{
+    put_head(out, a, "stream_close", 1);
+    put_number(out, "stream", a->stream);
+}
+
+static void put_pop(struct buf *out, const struct ask *a)
+{
+    put_head(out, a, "pop", 5);
+    put_text(out, "group", a->group);
+    put_list(out, "topic", &a->topic, 1, rpc_put_str);
+    put_number(out, "count", a->count);
+    put_number(out, "wait", a->wait_ms);
+    put_number(out, "lease", a->lease_ms);
+}
+
+static void put_ack(struct buf *out, const struct ask *a)
+{
+    put_head(out, a, "ack", 2);
+    put_text(out, "group", a->group);
+    put_list(out, "receipt", a->receipts, a->n_receipts, rpc_put_str);
+}
+
+static void put_half(struct buf *out, const struct ask *a)
+{
+    put_head(out, a, "half", 3u + (a->txid.len > 0) + (a->checkin_ms > 0));
+    put_text(out, "pgroup", a->group);
+    put_text(out, "topic", a->topic);
+    put_body(out, a->body);
+    if (a->txid.len > 0)
+        put_text(out, "txn", a->txid);
+    if (a->checkin_ms > 0)
+        put_number(out, "checkin", a->checkin_ms);
+}
+
+static void put_commit(struct buf *out, const struct ask *a)
+{
+    put_head(out, a, "commit", 1);
+    put_text(out, "txid", a->txid);
+}
+
+static void put_rollback(struct buf *out, const struct ask *a)
+{
+    put_head(out, a, "rollback", 1);
+    put_text(out, "txid", a->txid);
+}
+
+static void put_checks(struct buf *out, const struct ask *a)
+{
+    put_head(out, a, "checks_serve", 1);
+    put_text(out, "pgroup", a->group);
+}
+
+static void put_decide(struct buf *out, const struct ask *a)
+{
+    rpc_put_result(out, a->tag);
+    rpc_put_str(out, SLICE_LIT("commit"));
+}
+
+/* [code, text] as "CODE text". */
+static bool refusal(struct speech *s, struct cursor *c, struct answer *a)
+{
+    struct piece code, text;
+    if (!walk_expect(c, walk_msgpack, PIECE_BYTES, &code) ||
+        !walk_expect(c, walk_msgpack, PIECE_BYTES, &text))
+        return false;
+    buf_reset(&s->spare, 4096);
+    buf_put_slice(&s->spare, code.bytes);
+    buf_put_str(&s->spare, " ");
+    buf_put_slice(&s->spare, text.bytes);
+    a->kind = ANSWER_REFUSED;
+    a->text = buf_slice(&s->spare);
+    a->busy = speech_busy(a->text);
+    return true;
+}
+
+static bool response(struct speech *s, struct cursor *c, struct answer *a)
+{
+    struct piece error;
+    bool damaged;
+    if (!walk_msgpack(c, &error, &damaged))
+        return false;
+    if (error.kind == PIECE_LIST)
+        return error.n == 2 && refusal(s, c, a);
+    a->kind = ANSWER_DONE;
+    a->result = slice_of(c->at, cursor_left(c));
+    return error.kind == PIECE_NIL;
+}
+
+/* The map of params, which may stand in a list of one. */
+static bool params(struct cursor *c, struct piece *ret_map)
+{
+    bool in_list = cursor_left(c) > 0 && (*c->at & 0xf0) == 0x90;
+    struct piece list;
+    if (in_list && (!walk_expect(c, walk_msgpack, PIECE_LIST, &list) || list.n != 1))
+        return false;
+    return walk_expect(c, walk_msgpack, PIECE_LIST, ret_map);
+}
+
+/* "check", [{"txid": ..., ...}]; the map's other values are stepped over. */
+static bool question(struct cursor *c, struct answer *a)
+{
+    struct piece method, map, name, value;
+    if (!walk_expect(c, walk_msgpack, PIECE_BYTES, &method) || !params(c, &map))
+        return false;
+    a->kind = ANSWER_CHECK;
+    for (int64_t i = 0; i < map.n / 2; i++) {
+        if (!walk_expect(c, walk_msgpack, PIECE_BYTES, &name))
+            return false;
+        if (!slice_equal(name.bytes, SLICE_LIT("txid"))) {
+            if (!walk_over(c, walk_msgpack))
+                return false;
+            continue;
+        }
+        if (!walk_expect(c, walk_msgpack, PIECE_BYTES, &value))
+            return false;
+        a->text = value.bytes;
+    }
+    return slice_equal(method.bytes, SLICE_LIT("check")) && a->text.len > 0;
+}
+
+/* One pair of a notification's map; what is not known is stepped over. */
+static bool pushed_pair(struct cursor *c, struct answer *a)
+{
+    struct piece name, value;
+    if (!walk_expect(c, walk_msgpack, PIECE_BYTES, &name))
+        return false;
+    struct slice *bytes = slice_equal(name.bytes, SLICE_LIT("record")) ? &a->pushed.record
+                          : slice_equal(name.bytes, SLICE_LIT("bits")) ? &a->pushed.bits
+                                                                       : NULL;
+    int64_t *number = slice_equal(name.bytes, SLICE_LIT("queue"))     ? &a->pushed.queue
+                      : slice_equal(name.bytes, SLICE_LIT("attempt")) ? &a->pushed.attempt
+                                                                      : NULL;
+    if (!bytes && !number)
+        return walk_over(c, walk_msgpack);
+    if (!walk_expect(c, walk_msgpack, bytes ? PIECE_BYTES : PIECE_INT, &value))
+        return false;
+    if (bytes)
+        *bytes = value.bytes;
+    else
+        *number = value.n;
+    return true;
+}
+
+/* "records", {...} or "stream_end", {...}: what stands behind the 2. */
+static bool notification(struct cursor *c, struct answer *a)
+{
+    struct piece method, map;
+    if (!walk_expect(c, walk_msgpack, PIECE_BYTES, &method) || !params(c, &map))
+        return false;
+    a->kind = slice_equal(method.bytes, SLICE_LIT("records")) ? ANSWER_RECORDS : ANSWER_ENDED;
+    a->text = method.bytes;
+    for (int64_t i = 0; i < map.n / 2; i++) {
+        if (!pushed_pair(c, a))
+            return false;
+    }
+    return a->kind == ANSWER_ENDED || a->pushed.record.len > 0;
+}
+
+static enum status next(struct speech *s, struct slice input, struct answer *ret_answer,
+                        size_t *ret_used)
+{
+    struct answer a = {0};
+    struct piece frame, type, id;
+    size_t len;
+    enum status st = walk_value(&s->walk, walk_msgpack, input, &len);
+    if (st != ST_OK)
+        return st;
+    struct cursor c = cursor_of(slice_of(input.data, len));
+    if (!walk_expect(&c, walk_msgpack, PIECE_LIST, &frame) ||
+        !walk_expect(&c, walk_msgpack, PIECE_INT, &type))
+        return ST_BAD;
+    bool notified = type.n == RPC_NOTIFY;
+    if (frame.n != (notified ? 3 : 4) ||
+        (!notified && !walk_expect(&c, walk_msgpack, PIECE_INT, &id)))
+        return ST_BAD;
+    a.tag = notified ? 0 : (uint32_t)id.n;
+    if (!(notified                 ? notification(&c, &a)
+          : type.n == RPC_RESPONSE ? response(s, &c, &a)
+                                   : question(&c, &a)))
+        return ST_BAD;
+    *ret_answer = a;
+    *ret_used = len;
+    return ST_OK;
+}
+
+/* {"id": receipt, "body": body, "attributes": ..., "properties": ...} */
+static bool message(struct cursor *c, struct taken *m)
+{
+    struct piece map, name, value;
+    if (!walk_expect(c, walk_msgpack, PIECE_LIST, &map))
+        return false;
+    for (int64_t i = 0; i < map.n / 2; i++) {
+        if (!walk_expect(c, walk_msgpack, PIECE_BYTES, &name))
+            return false;
+        struct slice *wanted = slice_equal(name.bytes, SLICE_LIT("id"))     ? &m->receipt
+                               : slice_equal(name.bytes, SLICE_LIT("body")) ? &m->body
+                                                                            : NULL;
+        if (!wanted) {
+            if (!walk_over(c, walk_msgpack))
+                return false;
+            continue;
+        }
+        if (!walk_expect(c, walk_msgpack, PIECE_BYTES, &value))
+            return false;
+        *wanted = value.bytes;
+    }
+    return m->receipt.len > 0;
+}
+
+static bool messages(struct slice result, taken_fn fn, void *arg)
+{
+    struct cursor c = cursor_of(result);
+    struct piece list;
+    if (!walk_expect(&c, walk_msgpack, PIECE_LIST, &list))
+        return false;
+    for (int64_t i = 0; i < list.n; i++) {
+        struct taken m = {0};
+        if (!message(&c, &m))
+            return false;
+        fn(arg, &m);
+    }
+    return true;
+}
+
+static bool number(struct slice result, int64_t *ret_n)
+{
+    struct cursor c = cursor_of(result);
+    struct piece p;
+    if (!walk_expect(&c, walk_msgpack, PIECE_INT, &p))
+        return false;
+    *ret_n = p.n;
+    return true;
+}
+
+static bool bytes(struct slice result, struct slice *ret_bytes)
+{
+    struct cursor c = cursor_of(result);
+    struct piece p;
+    if (!walk_expect(&c, walk_msgpack, PIECE_BYTES, &p))
+        return false;
+    *ret_bytes = p.bytes;
+    return true;
+}
+
+/* {"queue": q, "offset": of the first, "count": n}; other names are stepped over. */
+static bool place(struct slice result, struct place *ret_place)
+{
+    struct cursor c = cursor_of(result);
+    struct piece map, name, value;
+    int64_t queue = -1, offset = -1, count = -1;
+    if (!walk_expect(&c, walk_msgpack, PIECE_LIST, &map))
+        return false;
+    for (int64_t i = 0; i < map.n / 2; i++) {
+        if (!walk_expect(&c, walk_msgpack, PIECE_BYTES, &name))
+            return false;
+        int64_t *wanted = slice_equal(name.bytes, SLICE_LIT("queue"))    ? &queue
+                          : slice_equal(name.bytes, SLICE_LIT("offset")) ? &offset
+                          : slice_equal(name.bytes, SLICE_LIT("count"))  ? &count
+                                                                         : NULL;
+        if (wanted ? !walk_expect(&c, walk_msgpack, PIECE_INT, &value)
+                   : !walk_over(&c, walk_msgpack))
+            return false;
+        if (wanted)
+            *wanted = value.n;
+    }
+    if (queue < 0 || queue > UINT32_MAX || offset < 0 || count < 0 || count > UINT32_MAX)
+        return false;
+    *ret_place = (struct place){(uint32_t)queue, (uint32_t)count, (uint64_t)offset};
+    return true;
+}
+
+/* `checks_serve` answers OK; the checks come as questions. */
+static bool checks(struct slice result, void (*fn)(void *arg, struct slice txid), void *arg)
+{
+    (void)result, (void)fn, (void)arg;
+    return true;
+}
+
+const struct dialect dialect_rpc = {
+    .name = "rpc",
+    .put = {[ASK_SEND] = put_send,
+            [ASK_MSEND] = put_msend,
+            [ASK_PRODUCE] = put_produce,
+            [ASK_STREAM] = put_stream,
+            [ASK_CREDIT] = put_credit,
+            [ASK_CLOSE] = put_close,
+            [ASK_POP] = put_pop,
+            [ASK_ACK] = put_ack,
+            [ASK_HALF] = put_half,
+            [ASK_COMMIT] = put_commit,
+            [ASK_ROLLBACK] = put_rollback,
+            [ASK_CHECKS] = put_checks,
+            [ASK_DECIDE] = put_decide},
+    .next = next,
+    .messages = messages,
+    .number = number,
+    .bytes = bytes,
+    .place = place,
+    .checks = checks,
+};

@@ -1,0 +1,46 @@
+/* clock.c: see clock.h. */
+#include "broker/base/clock.h"
+
+#include <time.h>
+
+int64_t clock_wall_ms(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+int64_t clock_mono_ns(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+void clock_start(struct clock_state *c, int64_t last_stamp_ms)
+{
+    atomic_store(&c->base_ms, last_stamp_ms);
+    atomic_store(&c->base_mono_ms, clock_mono_ns() / 1000000);
+}
+
+/*
+ * The two fields are read one after the other without a lock. The stamp moves base_mono first and base
+ * after it, so a reader that comes between sees a time that is too early by what was added, never one
+ * that is too late: nothing fires early.
+ */
+int64_t clock_now_ms(const struct clock_state *c)
+{
+    int64_t base = atomic_load(&c->base_ms);
+    int64_t since = clock_mono_ns() / 1000000 - atomic_load(&c->base_mono_ms);
+    int64_t logical = base + (since > 0 ? since : 0);
+    int64_t wall = clock_wall_ms();
+    return wall > logical ? wall : logical;
+}
+
+int64_t clock_stamp_ms(struct clock_state *c)
+{
+    int64_t now = clock_now_ms(c);
+    atomic_store(&c->base_mono_ms, clock_mono_ns() / 1000000);
+    atomic_store(&c->base_ms, now);
+    return now;
+}

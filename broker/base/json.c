@@ -1,0 +1,288 @@
+/*
+ * json.c: reply tokens to JSON text; the broker's only file that knows cJSON.
+ *
+ *   MAP 2 "txid" "42" "messages" ARRAY 1 ...   ──►   {"txid":"42","messages":[...]}
+ *
+ * Brackets, commas and integers are written straight to the output, strings and doubles are printed by
+ * cJSON. A tree of cJSON values would cost correctness: its strings end at a NUL, and its numbers are
+ * doubles, which lose offsets above 2^53. So a string goes to cJSON in the pieces between its NULs, and
+ * each NUL becomes \u0000.
+ *
+ * json_member is the way back, for the short answers of a webhook.
+ *
+ * To make another kind of token known: a case in `token_value`.
+ */
+#include "broker/base/json.h"
+
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "protocol/base/reply.h"
+#include "protocol/base/text.h"
+
+#define DEPTH_MAX 16
+
+struct writer {
+    struct cursor in;
+    struct buf *out;
+    struct buf piece; /* NUL-ended, well-formed text for cJSON */
+    unsigned depth;
+    bool in_properties;
+};
+
+static bool value(struct writer *w);
+
+static bool put_printed(struct writer *w, cJSON *item, size_t skip)
+{
+    char *text = item ? cJSON_PrintUnformatted(item) : NULL;
+    if (text) {
+        size_t n = strlen(text);
+        buf_put(w->out, text + skip, n - 2 * skip);
+    }
+    cJSON_free(text);
+    cJSON_Delete(item);
+    return text != NULL;
+}
+
+/* The text without its quotes, which belong to the whole string. */
+static bool put_piece(struct writer *w)
+{
+    buf_put_u8(&w->piece, 0);
+    if (w->piece.failed)
+        return false;
+    bool done = put_printed(w, cJSON_CreateStringReference((const char *)w->piece.data), 1);
+    buf_reset(&w->piece, SIZE_MAX);
+    return done;
+}
+
+/* Bytes of the well-formed UTF-8 sequence that s begins with; 0: none. */
+static size_t sequence_at(struct slice s)
+{
+    for (size_t n = 1; n <= 4 && n <= s.len; n++) {
+        if (text_utf8_ok(slice_of(s.data, n)))
+            return n;
+    }
+    return 0;
+}
+
+/* Appends the well-formed part of s up to a NUL; how many bytes of s that took. */
+static size_t collect(struct writer *w, struct slice s)
+{
+    const uint8_t *nul = memchr(s.data, 0, s.len);
+    struct slice part = slice_of(s.data, nul ? (size_t)(nul - s.data) : s.len);
+    if (text_utf8_ok(part)) {
+        buf_put_slice(&w->piece, part);
+        return part.len;
+    }
+    for (size_t i = 0; i < part.len;) {
+        size_t n = sequence_at(slice_of(part.data + i, part.len - i));
+        if (n > 0)
+            buf_put(&w->piece, part.data + i, n);
+        else
+            buf_put_str(&w->piece, "\xef\xbf\xbd");
+        i += n > 0 ? n : 1;
+    }
+    return part.len;
+}
+
+static bool string(struct writer *w, struct slice s)
+{
+    buf_put_u8(w->out, '"');
+    for (size_t i = 0; i < s.len;) {
+        if (s.data[i] == 0) {
+            buf_put_str(w->out, "\\u0000");
+            i++;
+            continue;
+        }
+        i += collect(w, slice_of(s.data + i, s.len - i));
+        if (!put_piece(w))
+            return false;
+    }
+    buf_put_u8(w->out, '"');
+    return true;
+}
+
+/* RFC 4648, with padding. */
+static void base64(struct writer *w, struct slice s)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (size_t i = 0; i < s.len; i += 3) {
+        size_t n = s.len - i < 3 ? s.len - i : 3;
+        uint32_t bits = (uint32_t)s.data[i] << 16;
+        if (n > 1)
+            bits |= (uint32_t)s.data[i + 1] << 8;
+        if (n > 2)
+            bits |= s.data[i + 2];
+        char four[4] = {digits[bits >> 18], digits[bits >> 12 & 63], digits[bits >> 6 & 63],
+                        digits[bits & 63]};
+        for (size_t k = n + 1; k < 4; k++)
+            four[k] = '=';
+        buf_put(w->out, four, 4);
+    }
+}
+
+static bool body(struct writer *w, struct slice s)
+{
+    if (text_utf8_ok(s)) {
+        buf_put_str(w->out, "\"body\":");
+        return string(w, s);
+    }
+    buf_put_str(w->out, "\"body_base64\":\"");
+    base64(w, s);
+    buf_put_u8(w->out, '"');
+    return true;
+}
+
+static bool is_string(const struct token *t)
+{
+    return t->kind == TOK_SIMPLE || t->kind == TOK_BULK || t->kind == TOK_TEXT;
+}
+
+/* One key and its value. */
+static bool pair(struct writer *w)
+{
+    struct token key, next;
+    if (!reply_next(&w->in, &key) || !is_string(&key))
+        return false;
+    struct cursor ahead = w->in;
+    if (!w->in_properties && slice_equal(key.bytes, SLICE_LIT("body")) && reply_next(&ahead, &next) &&
+        is_string(&next)) {
+        w->in = ahead;
+        return body(w, next.bytes);
+    }
+    if (!string(w, key.bytes))
+        return false;
+    buf_put_u8(w->out, ':');
+    bool outer = w->in_properties;
+    w->in_properties = outer || slice_equal(key.bytes, SLICE_LIT("properties"));
+    bool done = value(w);
+    w->in_properties = outer;
+    return done;
+}
+
+/* n members between brackets, each written by one. */
+static bool members(struct writer *w, int64_t n, const char *brackets, bool (*one)(struct writer *w))
+{
+    buf_put_u8(w->out, (uint8_t)brackets[0]);
+    for (int64_t i = 0; i < n; i++) {
+        if (i > 0)
+            buf_put_u8(w->out, ',');
+        if (!one(w) || w->out->failed)
+            return false;
+    }
+    buf_put_u8(w->out, (uint8_t)brackets[1]);
+    return true;
+}
+
+/* The four values of a message under their names, as in MessagePack-RPC. */
+static bool message(struct writer *w)
+{
+    struct token t;
+    buf_put_str(w->out, "{\"id\":");
+    if (!value(w))
+        return false;
+    buf_put_u8(w->out, ',');
+    if (!reply_next(&w->in, &t) || !is_string(&t) || !body(w, t.bytes))
+        return false;
+    buf_put_str(w->out, ",\"attributes\":");
+    if (!value(w))
+        return false;
+    buf_put_str(w->out, ",\"properties\":");
+    w->in_properties = true;
+    bool done = value(w);
+    w->in_properties = false;
+    buf_put_u8(w->out, '}');
+    return done;
+}
+
+static bool error(struct writer *w, const struct token *t)
+{
+    buf_put_str(w->out, "{\"error\":");
+    if (!string(w, slice_str(status_code(t->status))))
+        return false;
+    buf_put_str(w->out, ",\"text\":");
+    if (!string(w, t->bytes))
+        return false;
+    buf_put_u8(w->out, '}');
+    return true;
+}
+
+static bool token_value(struct writer *w, const struct token *t)
+{
+    switch (t->kind) {
+    case TOK_NULL:
+        buf_put_str(w->out, "null");
+        return true;
+    case TOK_OK:
+        return string(w, SLICE_LIT("OK"));
+    case TOK_INT:
+        buf_put_int(w->out, t->n);
+        return true;
+    case TOK_BOOL:
+        buf_put_str(w->out, t->n ? "true" : "false");
+        return true;
+    case TOK_DOUBLE:
+        return put_printed(w, cJSON_CreateNumber(t->d), 0);
+    case TOK_SIMPLE:
+    case TOK_BULK:
+    case TOK_TEXT:
+        return string(w, t->bytes);
+    case TOK_ARRAY:
+    case TOK_PUSH:
+        return members(w, t->n, "[]", value);
+    case TOK_MAP:
+        return members(w, t->n, "{}", pair);
+    case TOK_ERROR:
+        return error(w, t);
+    case TOK_MESSAGE:
+        return message(w);
+    case TOK_COUNT:
+        break;
+    }
+    return false;
+}
+
+static bool value(struct writer *w)
+{
+    struct token t;
+    if (w->depth == DEPTH_MAX || !reply_next(&w->in, &t))
+        return false;
+    w->depth++;
+    bool done = token_value(w, &t);
+    w->depth--;
+    return done;
+}
+
+bool json_from_reply(struct slice reply_value, struct buf *out)
+{
+    struct writer w = {.in = cursor_of(reply_value), .out = out};
+    buf_init(&w.piece, 0);
+    bool done = value(&w);
+    buf_free(&w.piece);
+    return done && !out->failed;
+}
+
+/* ---- reading ---- */
+
+static bool only_blanks(const char *at, const char *end)
+{
+    while (at < end && memchr(" \t\r\n", *at, 4))
+        at++;
+    return at == end;
+}
+
+bool json_member(struct slice text, const char *key, char *out, size_t out_size)
+{
+    const char *start = (const char *)text.data, *end = NULL;
+    cJSON *tree = text.len ? cJSON_ParseWithLengthOpts(start, text.len, &end, false) : NULL;
+    const cJSON *item = tree && cJSON_IsObject(tree) && only_blanks(end, start + text.len)
+                            ? cJSON_GetObjectItemCaseSensitive(tree, key)
+                            : NULL;
+    const char *value = cJSON_GetStringValue(item);
+    bool fits = value && strlen(value) < out_size;
+    if (fits)
+        snprintf(out, out_size, "%s", value);
+    cJSON_Delete(tree);
+    return fits;
+}

@@ -1,0 +1,209 @@
+/*
+ * log.c: events as lines, one write(2) each, so that lines of several threads never mix.
+ *
+ *   event ──► level? ──► repeated? ──► line on the stack, at most 2 KiB ──► standard error
+ *                            └─ counted in its slot; told by the next line once the second is over
+ *
+ * Repeats are told apart by the address of the constant message, which costs one compare. There are
+ * few slots: with more kinds of message in flight the one that was quiet longest makes room, and then
+ * a flood of it is cut a little later. A log that cannot be written is no reason to stop: the line is
+ * lost.
+ */
+#include "broker/base/log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LINE_BYTES_MAX 2048
+#define SLOTS 32
+#define REPEATS_A_SECOND 10
+
+struct slot {
+    const char *msg; /* NULL: free */
+    time_t second;   /* monotonic; when counting began */
+    unsigned seen;   /* lines of that second */
+    unsigned suppressed;
+    enum log_level level;
+};
+
+static _Atomic int lowest = LOG_INFO;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct slot slots[SLOTS]; /* guarded by lock */
+
+static const char *const level_words[] = {
+    [LOG_DEBUG] = "debug", [LOG_INFO] = "info", [LOG_WARN] = "warn", [LOG_ERROR] = "error",
+};
+
+void log_set_level(enum log_level level)
+{
+    atomic_store_explicit(&lowest, (int)level, memory_order_relaxed);
+}
+
+static void write_line(const char *line, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write(STDERR_FILENO, line, len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return;
+        line += n;
+        len -= (size_t)n;
+    }
+}
+
+/* "ts=... level=... msg=..." into out; how many bytes. */
+static size_t begin_line(char *out, size_t size, enum log_level level, const char *msg)
+{
+    char stamp[32] = "";
+    struct timespec now;
+    struct tm tm;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (gmtime_r(&now.tv_sec, &tm))
+        strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &tm);
+    int n = snprintf(out, size, "ts=%s.%03ldZ level=%s msg=\"%s\"", stamp, now.tv_nsec / 1000000,
+                     level_words[level], msg);
+    return n < 0 ? 0 : (size_t)n < size ? (size_t)n : size - 1;
+}
+
+/* A value that was not quoted must still not end the line. */
+static void end_line(char *line, size_t len, size_t size)
+{
+    static const char cut[] = "...";
+    if (len + 2 > size) {
+        len = size - 2;
+        memcpy(line + len - (sizeof cut - 1), cut, sizeof cut - 1);
+    }
+    for (size_t i = 0; i < len; i++) {
+        if ((unsigned char)line[i] < 0x20)
+            line[i] = ' ';
+    }
+    line[len] = '\n';
+    write_line(line, len + 1);
+}
+
+static void tell_suppressed(const struct slot *s)
+{
+    char line[LINE_BYTES_MAX];
+    size_t len = begin_line(line, sizeof line, s->level, s->msg);
+    int n = snprintf(line + len, sizeof line - len, " suppressed=%u", s->suppressed);
+    end_line(line, n > 0 ? len + (size_t)n : len, sizeof line);
+}
+
+/* The slot of msg, or the one that has been quiet longest; slots whose second is over are told. */
+static struct slot *slot_of(const char *msg, time_t second)
+{
+    struct slot *own = NULL, *oldest = &slots[0];
+    for (unsigned i = 0; i < SLOTS; i++) {
+        struct slot *s = &slots[i];
+        if (s->suppressed > 0 && s->second != second) {
+            tell_suppressed(s);
+            s->suppressed = 0;
+        }
+        if (s->msg == msg)
+            own = s;
+        if (!s->msg || (oldest->msg && s->second < oldest->second))
+            oldest = s;
+    }
+    return own ? own : oldest;
+}
+
+/* False: the line is one too many of its kind and was counted instead. */
+static bool admit(enum log_level level, const char *msg)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    pthread_mutex_lock(&lock);
+    struct slot *s = slot_of(msg, now.tv_sec);
+    if (s->msg != msg || s->second != now.tv_sec) {
+        if (s->suppressed > 0)
+            tell_suppressed(s);
+        *s = (struct slot){.msg = msg, .second = now.tv_sec};
+    }
+    s->level = level;
+    bool admitted = s->seen < REPEATS_A_SECOND;
+    if (admitted)
+        s->seen++;
+    else
+        s->suppressed++;
+    pthread_mutex_unlock(&lock);
+    return admitted;
+}
+
+static void log_line(enum log_level level, const char *msg, const char *fmt, va_list ap)
+{
+    char line[LINE_BYTES_MAX];
+    if ((int)level < atomic_load_explicit(&lowest, memory_order_relaxed) || !admit(level, msg))
+        return;
+    size_t len = begin_line(line, sizeof line, level, msg);
+    int n = vsnprintf(line + len, sizeof line - len, fmt, ap);
+    end_line(line, n > 0 ? len + (size_t)n : len, sizeof line);
+}
+
+void log_event(enum log_level level, const char *msg, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    log_line(level, msg, fmt, ap);
+    va_end(ap);
+}
+
+void log_text(enum log_level level, const char *msg)
+{
+    log_event(level, msg, "%s", "");
+}
+
+/* A value stands bare where no reader could mistake its end. */
+static bool bare(const char *text)
+{
+    if (*text == '\0')
+        return false;
+    for (; *text; text++) {
+        unsigned char b = (unsigned char)*text;
+        if (b <= 0x20 || b == 0x7f || b == '"' || b == '=' || b == '\\')
+            return false;
+    }
+    return true;
+}
+
+/* One byte as it stands inside quotes, into out (5 bytes at least); how many. */
+static unsigned escape(unsigned char b, char *out)
+{
+    if (b == '"' || b == '\\')
+        return (unsigned)snprintf(out, 5, "\\%c", b);
+    if (b == '\n')
+        return (unsigned)snprintf(out, 5, "\\n");
+    if (b < 0x20 || b == 0x7f)
+        return (unsigned)snprintf(out, 5, "\\x%02x", b);
+    return (unsigned)snprintf(out, 5, "%c", b);
+}
+
+const char *log_quote(const char *text, char *out, unsigned out_size)
+{
+    assert(out_size >= 3);
+    if (bare(text) && strlen(text) < out_size) {
+        memcpy(out, text, strlen(text) + 1);
+        return out;
+    }
+    unsigned len = 0;
+    out[len++] = '"';
+    for (; *text; text++) {
+        char one[5];
+        unsigned n = escape((unsigned char)*text, one);
+        if (len + n + 2 > out_size)
+            break;
+        memcpy(out + len, one, n);
+        len += n;
+    }
+    out[len++] = '"';
+    out[len] = '\0';
+    return out;
+}

@@ -1,0 +1,118 @@
+/* entry.c: see entry.h. One block: the struct, then what its command points to. */
+#include "broker/journal/entry.h"
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SMALL_BYTES 768
+#define ENTRIES_KEPT 8192
+
+static void entry_init_outcome(struct entry *e)
+{
+    outcome_init(&e->out);
+    buf_borrow(&e->out.reply, e->said, sizeof(e->said));
+}
+
+/* A block from the pool, or a new one, and its size. */
+static struct entry *entry_block(struct entry_pool *pool, size_t need, size_t *ret_bytes)
+{
+    *ret_bytes = need < SMALL_BYTES ? SMALL_BYTES : need;
+    if (!pool || need > SMALL_BYTES || !pool->first)
+        return malloc(*ret_bytes);
+    struct entry *e = pool->first;
+    pool->first = e->next;
+    pool->n--;
+    if (pool->n < pool->least)
+        pool->least = pool->n;
+    return e;
+}
+
+struct entry *entry_new(struct entry_pool *pool, const struct command *cmd)
+{
+    static_assert(sizeof(struct entry) < SMALL_BYTES - 256, "small blocks are too small");
+    size_t head = (sizeof(struct entry) + 7) & ~(size_t)7, bytes = 0;
+    struct entry *e = entry_block(pool, head + command_clone_size(cmd), &bytes);
+    if (!e)
+        return NULL;
+    memset(e, 0, offsetof(struct entry, said));
+    e->bytes = bytes;
+    e->pool = pool;
+    entry_init_outcome(e);
+    command_clone(cmd, (uint8_t *)e + head, &e->cmd);
+    return e;
+}
+
+void entry_free(struct entry *e)
+{
+    if (!e)
+        return;
+    outcome_free(&e->out);
+    struct entry_pool *p = e->pool;
+    if (!p || e->bytes != SMALL_BYTES || p->n >= ENTRIES_KEPT) {
+        free(e);
+        return;
+    }
+    e->next = p->first;
+    p->first = e;
+    p->n++;
+}
+
+void entry_again(struct entry *e)
+{
+    outcome_free(&e->out);
+    entry_init_outcome(e);
+}
+
+void entry_pool_trim(struct entry_pool *p, bool all)
+{
+    for (uint32_t n = all ? p->n : p->least; n > 0; n--) {
+        struct entry *e = p->first;
+        p->first = e->next;
+        p->n--;
+        free(e);
+    }
+    p->least = p->n;
+}
+
+void entry_push(struct entry_list *l, struct entry *e)
+{
+    e->next = NULL;
+    if (l->last)
+        l->last->next = e;
+    else
+        l->first = e;
+    l->last = e;
+    l->n++;
+    l->bytes += e->bytes;
+}
+
+struct entry *entry_pop(struct entry_list *l)
+{
+    struct entry *e = l->first;
+    if (!e)
+        return NULL;
+    l->first = e->next;
+    if (!l->first)
+        l->last = NULL;
+    assert(l->n > 0 && l->bytes >= e->bytes);
+    l->n--;
+    l->bytes -= e->bytes;
+    e->next = NULL;
+    return e;
+}
+
+void entry_append(struct entry_list *l, struct entry_list *more)
+{
+    if (!more->first)
+        return;
+    if (l->last)
+        l->last->next = more->first;
+    else
+        l->first = more->first;
+    l->last = more->last;
+    l->n += more->n;
+    l->bytes += more->bytes;
+    *more = (struct entry_list){0};
+}

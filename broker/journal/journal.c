@@ -1,0 +1,546 @@
+/*
+ * journal.c: group commit over the store's own log (journal.h).
+ *
+ *   submit ─► waiting (one queue, bounded) ─► leader takes up to a group ─► stamp, apply ─► write + sync
+ *                                                 │                                            │
+ *                                                 └── news to every client, then entries back ◄┘
+ *
+ *   leading   at most one thread at a time; whoever sets the flag under the lock. With quick syncs it is
+ *             the loop whose turn ends; with slow ones, or with groups so large that parsing the next one
+ *             beside it gains more than the hand-over costs, the writer thread.
+ *
+ * Clock: a group has one time for all its commands. Below the disk reserve nothing is applied: entries go
+ * back with DISKFULL. A failed write never returns: the process ends, and what was not acknowledged
+ * may or may not be there after the restart.
+ */
+#include "broker/journal/journal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/statvfs.h>
+
+#include "broker/base/clock.h"
+
+#define SLOW_SYNC_NS INT64_C(1000000)    /* from here on the writer thread leads */
+#define QUICK_SYNC_NS INT64_C(600000)    /* and below this the loops do again */
+#define LARGE_GROUP 512                  /* commands: the writer thread leads from here on, too, */
+#define SMALL_GROUP 192                  /* and the loops only when both are below */
+#define GATHER_NS_MAX INT64_C(200000)
+#define DISK_LOOK_NS INT64_C(500000000)
+#define DISK_TIGHT 16 /* times the reserve: what half a second of writing cannot use up */
+#define GROUP_ENTRIES_MAX 8192
+
+#ifdef HMQ_BREAK /* see journal_answer_early */
+#define BROKEN true
+#else
+#define BROKEN false
+#endif
+
+struct journal {
+    struct journal_options opt;
+    struct clock_state clock;
+    /* ---- under lock ---- */
+    pthread_mutex_t lock;
+    pthread_cond_t work;    /* the writer thread waits here ... */
+    pthread_cond_t syncing; /* ... and the syncer here: a signal must reach the one it is meant for */
+    struct entry_list waiting;
+    bool leading, stopping;
+    struct policy policy;
+    struct journal_stats stats;
+    enum fsync_mode fsync;
+    int64_t fsync_interval_ms;
+    bool unsynced; /* fsync=interval: something was written since the last sync */
+    /* ---- the leader's ---- */
+    uint64_t next_index;
+    int64_t sync_ewma_ns, group_ewma; /* the latter in 1/16 commands */
+    int64_t disk_looked_ns;
+    bool disk_full;
+    int64_t disk_free_bytes, disk_reserve_bytes;
+    struct effects fx;
+    /* ---- set before the first submit ---- */
+    struct journal_client *clients[JOURNAL_CLIENTS_MAX];
+    uint32_t n_clients;
+    pthread_t writer, syncer;
+    bool writer_runs, syncer_runs;
+    /* ---- any thread ---- */
+    _Atomic int64_t next_due_ms, gather_ns;
+    atomic_bool slow;
+};
+
+double journal_sync_bound_s(unsigned i)
+{
+    static const double bounds[JOURNAL_BUCKETS - 1] = {
+        0.00002, 0.00005, 0.0001, 0.00015, 0.0002, 0.0003, 0.0005, 0.00075, 0.001, 0.002,
+        0.005,   0.01,    0.02,   0.05,    0.1,    0.2,    0.5,    1.0,     5.0};
+    assert(i < JOURNAL_BUCKETS - 1);
+    return bounds[i];
+}
+
+/* A small file system is given to the last three quarters: there a fixed reserve could be all of it. */
+static int64_t journal_reserve(const struct journal *j, int64_t total)
+{
+    int64_t reserve = j->opt.disk_reserve_bytes;
+    if (reserve < j->opt.flush_bytes)
+        reserve = j->opt.flush_bytes;
+    return reserve < total / 4 ? reserve : total / 4;
+}
+
+/*
+ * Twice a second while there is plenty, before every group when it gets tight: between two looks a fast
+ * disk takes more than the reserve, and a store that fills it up cannot even be opened again.
+ */
+static void journal_look_at_disk(struct journal *j, int64_t now_ns)
+{
+    bool tight = j->disk_free_bytes < DISK_TIGHT * j->disk_reserve_bytes;
+    if (!tight && j->disk_looked_ns && now_ns - j->disk_looked_ns < DISK_LOOK_NS)
+        return;
+    j->disk_looked_ns = now_ns;
+    struct statvfs vfs;
+    if (statvfs(j->opt.data_path, &vfs) != 0)
+        return;
+    j->disk_reserve_bytes = journal_reserve(j, (int64_t)(vfs.f_blocks * vfs.f_frsize));
+    j->disk_free_bytes = (int64_t)(vfs.f_bavail * vfs.f_frsize);
+    j->disk_full = j->disk_free_bytes < j->disk_reserve_bytes;
+}
+
+/* Takes a group off the queue. Under lock. */
+static void journal_take(struct journal *j, struct entry_list *group)
+{
+    if (j->waiting.n <= GROUP_ENTRIES_MAX) {
+        *group = j->waiting;
+        j->waiting = (struct entry_list){0};
+        return;
+    }
+    while (j->waiting.first && group->n < GROUP_ENTRIES_MAX)
+        entry_push(group, entry_pop(&j->waiting));
+}
+
+/* What makes room goes on when the disk is full; its few rows are what the reserve is for. */
+static bool journal_frees(const struct command *cmd)
+{
+    enum command_id id = cmd->info->id;
+    return id == CMD_TOPIC_PURGE || id == CMD_TOPIC_DELETE || id == CMD_GROUP_DELETE;
+}
+
+/* Applies as much of the group as makes a good batch; the rest goes to *rest. */
+static void journal_apply(struct journal *j, struct entry_list *group, struct entry_list *rest,
+                          const struct policy *policy, bool refuse)
+{
+    struct stamp stamp = {.now_ms = clock_stamp_ms(&j->clock), .policy = policy};
+    struct entry_list done = {0};
+    struct entry *e = NULL;
+    while ((e = entry_pop(group))) {
+        __builtin_prefetch(group->first); /* another thread wrote it: by the time it is needed, it is here */
+        bool later = refuse && !journal_frees(&e->cmd);
+        e->fate = later && e->cmd.info->id != CMD_TICK ? ST_DISKFULL : ST_OK;
+        if (later && e->cmd.info->id == CMD_TICK)
+            reply_ok(&e->out.reply);
+        if (!later) {
+            stamp.index = j->next_index++;
+            state_apply(j->opt.state, &stamp, &e->cmd, &e->out);
+        }
+        entry_push(&done, e);
+        if (state_group_full(j->opt.state))
+            break;
+    }
+    entry_append(rest, group);
+    *group = done;
+}
+
+static unsigned bucket_of(double value, bool sync)
+{
+    unsigned i = 0;
+    while (i < JOURNAL_BUCKETS - 1 && value > (sync ? journal_sync_bound_s(i) : (double)(1u << i)))
+        i++;
+    return i;
+}
+
+/* Under lock. */
+static void journal_count_sync(struct journal *j, int64_t took_ns)
+{
+    j->stats.syncs++;
+    j->stats.sync_ns_total += (uint64_t)took_ns;
+    j->stats.sync_buckets[bucket_of((double)took_ns / 1e9, true)]++;
+}
+
+/* A group that wrote nothing (an idle TICK, empty POPs) is no group commit and would blur the figures. */
+static void journal_count(struct journal *j, uint32_t commands, int64_t took_ns, bool written, bool sync)
+{
+    pthread_mutex_lock(&j->lock);
+    j->stats.commands += commands;
+    if (written) {
+        j->stats.groups++;
+        j->stats.group_commands_total += commands;
+        j->stats.group_buckets[bucket_of(commands, false)]++;
+        j->unsynced = j->unsynced || !sync;
+    }
+    if (written && sync)
+        journal_count_sync(j, took_ns);
+    j->stats.tally = *state_tally(j->opt.state);
+    j->stats.disk_free_bytes = j->disk_free_bytes;
+    j->stats.disk_full = j->disk_full;
+    pthread_mutex_unlock(&j->lock);
+}
+
+/* The moving averages decide who leads, with gaps between the bounds so that it does not flap. */
+static void journal_learn(struct journal *j, int64_t sync_ns, uint32_t commands)
+{
+    j->sync_ewma_ns += (sync_ns - j->sync_ewma_ns) / 8;
+    j->group_ewma += (16 * (int64_t)commands - j->group_ewma) / 8;
+    bool slow = atomic_load_explicit(&j->slow, memory_order_relaxed);
+    if (!slow && (j->sync_ewma_ns > SLOW_SYNC_NS || j->group_ewma > 16 * LARGE_GROUP))
+        atomic_store(&j->slow, true);
+    else if (slow && !BROKEN && j->sync_ewma_ns < QUICK_SYNC_NS && j->group_ewma < 16 * SMALL_GROUP)
+        atomic_store(&j->slow, false);
+    int64_t half = j->sync_ewma_ns / 2;
+    atomic_store_explicit(&j->gather_ns, half < GATHER_NS_MAX ? half : GATHER_NS_MAX, memory_order_relaxed);
+}
+
+int64_t journal_gather_ns(struct journal *j)
+{
+    bool slow = atomic_load_explicit(&j->slow, memory_order_relaxed);
+    return slow ? 0 : atomic_load_explicit(&j->gather_ns, memory_order_relaxed);
+}
+
+static void journal_write(struct journal *j, uint32_t commands, enum fsync_mode mode)
+{
+    char err[512] = "";
+    bool sync = mode == FSYNC_ALWAYS;
+    int64_t before = clock_mono_ns();
+    if (state_log(j->opt.state, sync, &j->fx, err, sizeof(err)) != ST_OK) {
+        j->opt.fatal(err);
+        abort();
+    }
+    int64_t took = clock_mono_ns() - before;
+    if (j->fx.written && sync)
+        journal_learn(j, took, commands);
+    journal_count(j, commands, took, j->fx.written, sync);
+}
+
+/* Now it can be read, and whoever waits for it is told. */
+static void journal_publish(struct journal *j)
+{
+    char err[512] = "";
+    if (state_settle(j->opt.state, err, sizeof(err)) != ST_OK) {
+        j->opt.fatal(err);
+        abort();
+    }
+    int64_t due_was_ms = atomic_exchange(&j->next_due_ms, j->fx.next_due_ms);
+    /* The ticker sleeps until the old time: an earlier one is news, too. */
+    if (j->fx.n_keys || j->fx.overflow || j->fx.pgroups_changed || j->fx.next_due_ms < due_was_ms)
+        for (uint32_t i = 0; i < j->n_clients; i++)
+            j->clients[i]->news(j->clients[i], &j->fx);
+}
+
+/* Whose they all are, and mostly they are one client's; NULL: several clients'. */
+static struct journal_client *journal_only_owner(const struct entry_list *group)
+{
+    struct journal_client *only = group->first ? group->first->owner : NULL;
+    for (const struct entry *e = group->first; e; e = e->next) {
+        if (e->owner != only)
+            return NULL;
+    }
+    return only;
+}
+
+/* Entries back to their owners, keeping each one's order; one post a client. only: as journal_only_owner has it. */
+static void journal_hand_back(struct journal *j, struct entry_list *group, struct journal_client *only)
+{
+    struct entry_list per_client[JOURNAL_CLIENTS_MAX];
+    for (struct entry *e = group->first; e; e = e->next)
+        e->index = j->fx.index;
+    if (only) {
+        only->post(only, group);
+        return;
+    }
+    for (uint32_t i = 0; i < j->n_clients; i++)
+        per_client[i] = (struct entry_list){0};
+    struct entry *e = NULL;
+    while ((e = entry_pop(group)))
+        entry_push(&per_client[e->owner->number], e);
+    for (uint32_t i = 0; i < j->n_clients; i++)
+        if (per_client[i].first)
+            j->clients[i]->post(j->clients[i], &per_client[i]);
+}
+
+/*
+ * Does nothing, but in a broker that is broken on purpose (the CMake option HALFMQ_BREAK): there what a group
+ * stores is answered before it is written, and SIGKILL takes acknowledged messages away. `make bench-broken`
+ * shows that halfmq-bench notices. Only the writer thread can do so, as a loop answers when its turn ends; so
+ * there it always leads.
+ */
+static void journal_answer_early(struct journal *j, struct entry_list *group)
+{
+    struct entry_list sends = {0}, others = {0};
+    struct entry *e = NULL;
+    while (BROKEN && (e = entry_pop(group))) {
+        enum command_id id = e->cmd.info->id;
+        entry_push(id == CMD_SEND || id == CMD_PRODUCE ? &sends : &others, e);
+    }
+    entry_append(group, &others);
+    if (!sends.first)
+        return;
+    journal_hand_back(j, &sends, journal_only_owner(&sends));
+    nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+}
+
+/* One group, from queue to owners. The caller has set leading. leader: the client whose thread this is; NULL: the
+ * writer thread. */
+static void journal_lead(struct journal *j, struct journal_client *leader)
+{
+    struct entry_list group = {0}, rest = {0};
+    pthread_mutex_lock(&j->lock);
+    journal_take(j, &group);
+    struct policy policy = j->policy;
+    enum fsync_mode mode = j->fsync;
+    pthread_mutex_unlock(&j->lock);
+    if (!group.first)
+        return;
+    journal_look_at_disk(j, clock_mono_ns());
+    size_t bytes = group.bytes;
+    uint32_t n = group.n;
+    journal_apply(j, &group, &rest, &policy, j->disk_full);
+    uint32_t commands = group.n;
+    journal_answer_early(j, &group);
+    journal_write(j, commands, mode);
+    struct journal_client *only = journal_only_owner(&group);
+    if (leader && leader->answers_first && only == leader)
+        leader->unsettled = true;
+    else
+        journal_publish(j);
+    pthread_mutex_lock(&j->lock);
+    j->stats.pending -= n - rest.n;
+    j->stats.pending_bytes -= bytes - rest.bytes;
+    entry_append(&rest, &j->waiting); /* what was not applied goes first again */
+    j->waiting = rest;
+    pthread_mutex_unlock(&j->lock);
+    journal_hand_back(j, &group, only);
+}
+
+/* Gives up leading; says who should go on where something waits. Under no lock. */
+static struct journal_client *journal_yield(struct journal *j, bool to_writer)
+{
+    pthread_mutex_lock(&j->lock);
+    j->leading = false;
+    struct journal_client *next = j->waiting.first ? j->waiting.first->owner : NULL;
+    if (next && to_writer) {
+        pthread_cond_signal(&j->work);
+        next = NULL;
+    }
+    pthread_mutex_unlock(&j->lock);
+    return next;
+}
+
+static void journal_pass_on(struct journal *j)
+{
+    struct journal_client *next = journal_yield(j, atomic_load(&j->slow));
+    if (next)
+        next->nudge(next);
+}
+
+void journal_turn(struct journal *j, struct journal_client *c)
+{
+    assert(!c->unsettled);
+    bool slow = atomic_load_explicit(&j->slow, memory_order_relaxed);
+    pthread_mutex_lock(&j->lock);
+    bool lead = j->waiting.first && !j->leading && !slow;
+    if (lead)
+        j->leading = true;
+    else if (j->waiting.first && !j->leading)
+        pthread_cond_signal(&j->work);
+    pthread_mutex_unlock(&j->lock);
+    if (!lead)
+        return;
+    journal_lead(j, c);
+    if (!c->unsettled)
+        journal_pass_on(j);
+}
+
+void journal_settle(struct journal *j, struct journal_client *c)
+{
+    if (!c->unsettled)
+        return;
+    c->unsettled = false;
+    journal_publish(j);
+    journal_pass_on(j);
+}
+
+/* The writer thread: leads while syncs are slow. */
+static void *journal_writer(void *arg)
+{
+    struct journal *j = arg;
+    for (;;) {
+        pthread_mutex_lock(&j->lock);
+        while (!j->stopping && (!j->waiting.first || j->leading || !atomic_load(&j->slow)))
+            pthread_cond_wait(&j->work, &j->lock);
+        bool stop = j->stopping;
+        if (!stop)
+            j->leading = true;
+        pthread_mutex_unlock(&j->lock);
+        if (stop)
+            return NULL;
+        journal_lead(j, NULL);
+        journal_pass_on(j);
+    }
+}
+
+/* fsync=interval: syncs what was written since the last time. */
+static void *journal_syncer(void *arg)
+{
+    struct journal *j = arg;
+    pthread_mutex_lock(&j->lock);
+    while (!j->stopping) {
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        int64_t ns = until.tv_nsec + j->fsync_interval_ms % 1000 * 1000000;
+        until.tv_sec += j->fsync_interval_ms / 1000 + ns / 1000000000;
+        until.tv_nsec = ns % 1000000000;
+        pthread_cond_timedwait(&j->syncing, &j->lock, &until);
+        if (!j->unsynced || j->fsync != FSYNC_INTERVAL)
+            continue;
+        j->unsynced = false;
+        pthread_mutex_unlock(&j->lock);
+        char err[512] = "";
+        int64_t before = clock_mono_ns();
+        if (state_sync(j->opt.state, err, sizeof(err)) != ST_OK)
+            j->opt.fatal(err);
+        pthread_mutex_lock(&j->lock);
+        journal_count_sync(j, clock_mono_ns() - before);
+    }
+    pthread_mutex_unlock(&j->lock);
+    return NULL;
+}
+
+enum status journal_new(const struct journal_options *opt, struct journal **ret_j)
+{
+    struct journal *j = calloc(1, sizeof(*j));
+    if (!j)
+        return ST_NOMEM;
+    j->opt = *opt;
+    j->fsync = opt->fsync;
+    j->fsync_interval_ms = opt->fsync_interval_ms;
+    pthread_mutex_init(&j->lock, NULL);
+    pthread_cond_init(&j->work, NULL);
+    pthread_cond_init(&j->syncing, NULL);
+    int64_t last_ms = 0;
+    state_last(opt->state, &j->next_index, &last_ms);
+    j->next_index++;
+    clock_start(&j->clock, last_ms);
+    atomic_store(&j->next_due_ms, 0);
+    atomic_store(&j->slow, BROKEN);
+    journal_look_at_disk(j, clock_mono_ns());
+    j->stats.tally = *state_tally(opt->state);
+    j->stats.disk_free_bytes = j->disk_free_bytes;
+    j->writer_runs = pthread_create(&j->writer, NULL, journal_writer, j) == 0;
+    j->syncer_runs = j->writer_runs && pthread_create(&j->syncer, NULL, journal_syncer, j) == 0;
+    if (!j->syncer_runs) {
+        journal_free(j);
+        return ST_NOMEM;
+    }
+    *ret_j = j;
+    return ST_OK;
+}
+
+/* What still waits is led here: clients are gone from their loops, but their entries are owed a write. */
+static void journal_drain(struct journal *j)
+{
+    for (;;) {
+        pthread_mutex_lock(&j->lock);
+        bool more = j->waiting.first != NULL;
+        pthread_mutex_unlock(&j->lock);
+        if (!more)
+            return;
+        journal_lead(j, NULL);
+    }
+}
+
+void journal_free(struct journal *j)
+{
+    if (!j)
+        return;
+    pthread_mutex_lock(&j->lock);
+    j->stopping = true;
+    pthread_cond_broadcast(&j->work);
+    pthread_cond_broadcast(&j->syncing);
+    pthread_mutex_unlock(&j->lock);
+    if (j->writer_runs)
+        pthread_join(j->writer, NULL);
+    if (j->syncer_runs)
+        pthread_join(j->syncer, NULL);
+    journal_drain(j);
+    char err[512] = "";
+    if (state_sync(j->opt.state, err, sizeof(err)) != ST_OK)
+        j->opt.fatal(err);
+    pthread_mutex_destroy(&j->lock);
+    pthread_cond_destroy(&j->work);
+    pthread_cond_destroy(&j->syncing);
+    free(j);
+}
+
+void journal_register(struct journal *j, struct journal_client *c)
+{
+    assert(j->n_clients < JOURNAL_CLIENTS_MAX);
+    c->number = j->n_clients;
+    j->clients[j->n_clients++] = c;
+}
+
+void journal_set_policy(struct journal *j, const struct policy *p)
+{
+    pthread_mutex_lock(&j->lock);
+    j->policy = *p;
+    pthread_mutex_unlock(&j->lock);
+}
+
+struct policy journal_policy(struct journal *j)
+{
+    pthread_mutex_lock(&j->lock);
+    struct policy p = j->policy;
+    pthread_mutex_unlock(&j->lock);
+    return p;
+}
+
+void journal_set_fsync(struct journal *j, enum fsync_mode mode, int64_t interval_ms)
+{
+    pthread_mutex_lock(&j->lock);
+    j->fsync = mode;
+    j->fsync_interval_ms = interval_ms;
+    pthread_cond_broadcast(&j->syncing);
+    pthread_mutex_unlock(&j->lock);
+}
+
+bool journal_submit(struct journal *j, struct journal_client *c, struct entry *e)
+{
+    e->owner = c;
+    pthread_mutex_lock(&j->lock);
+    /* Something larger than the bound still passes when it is alone: BUSY would be for ever. */
+    bool room = j->stats.pending == 0 ||
+                (j->stats.pending < j->opt.pending_max &&
+                 j->stats.pending_bytes + e->bytes <= j->opt.pending_bytes_max);
+    if (room) {
+        entry_push(&j->waiting, e);
+        j->stats.pending++;
+        j->stats.pending_bytes += e->bytes;
+    }
+    pthread_mutex_unlock(&j->lock);
+    return room;
+}
+
+int64_t journal_now_ms(struct journal *j)
+{
+    return clock_now_ms(&j->clock);
+}
+
+int64_t journal_next_due_ms(struct journal *j)
+{
+    return atomic_load(&j->next_due_ms);
+}
+
+void journal_stats(struct journal *j, struct journal_stats *ret_stats)
+{
+    pthread_mutex_lock(&j->lock);
+    *ret_stats = j->stats;
+    pthread_mutex_unlock(&j->lock);
+}

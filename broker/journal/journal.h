@@ -1,0 +1,109 @@
+/*
+ * journal.h: THE SEAM. Submit an entry, be told when it is durable.
+ *
+ * Today there is one log, the store's own, and the journal is a *group commit*: whoever finds it idle
+ * leads, takes all that waits, stamps and applies it, writes and syncs once, then publishes the news
+ * and hands each entry back to its owner. Under a replicated log the same calls stay.
+ *
+ *   loop turn:  parse ─ submit ─ submit ─ ... ─ journal_turn ──┬─ idle: lead a group here
+ *                                                              └─ busy, or the disk is slow: it is led
+ *                                                                 elsewhere; post() comes later
+ *
+ * A hand-over between threads costs more than a quick sync, so the turn's own thread leads while syncs
+ * take less than about a millisecond; when they take longer, the journal's writer thread leads, and
+ * loops go on answering reads. Nobody outside this pair of files knows which.
+ *
+ * Order: news of a group goes to every client before any of its entries is handed back, unless all of them are
+ * the leader's own (journal_settle); entries of one client come back in the order they were submitted.
+ *
+ * Threads: submit and turn from the client's own thread; post, news and nudge are called from any.
+ */
+#ifndef HALFMQ_BROKER_JOURNAL_H
+#define HALFMQ_BROKER_JOURNAL_H
+
+#include "broker/journal/entry.h"
+
+struct journal;
+
+/* A loop, as the journal sees it. Filled in by the loop, registered once before anything is submitted. */
+struct journal_client {
+    /* Entries that are done (a chain, in order). Called by the client's own thread during
+     * journal_turn, or by another: then it must only queue them and wake the loop. */
+    void (*post)(struct journal_client *c, struct entry_list *done);
+    /* A group is durable: merge it into what the loop knows. Must only store and (if it has waiters or
+     * subscribers at all) wake the loop. Cheap, never blocks. */
+    void (*news)(struct journal_client *c, const struct effects *fx);
+    /* Somebody has to lead: call journal_turn soon. Any thread. */
+    void (*nudge)(struct journal_client *c);
+    bool answers_first; /* calls journal_settle: only the one loop that answers all clients may say so */
+    uint32_t number;    /* set by journal_register */
+    bool unsettled;     /* its own thread's: it led a group that is answered, but not to be read yet */
+};
+
+enum fsync_mode { FSYNC_ALWAYS, FSYNC_INTERVAL, FSYNC_NEVER };
+
+struct journal_options {
+    struct state *state;
+    enum fsync_mode fsync;
+    int64_t fsync_interval_ms;
+    size_t pending_bytes_max;   /* what may wait, all clients together */
+    uint32_t pending_max;
+    int64_t disk_reserve_bytes; /* below this much free disk nothing is written: DISKFULL ... */
+    int64_t flush_bytes;        /* ... nor below what the store needs to put its write buffers on disk */
+    const char *data_path;      /* where free disk is measured */
+    void (*fatal)(const char *text); /* the store cannot write: must not return */
+};
+
+#define JOURNAL_CLIENTS_MAX 64
+
+enum status journal_new(const struct journal_options *opt, struct journal **ret_j) MUST_CHECK;
+void journal_free(struct journal *j); /* drains, syncs, stops its threads */
+
+void journal_register(struct journal *j, struct journal_client *c);
+
+/* The settings that go into stamps; copied. Any thread. */
+void journal_set_policy(struct journal *j, const struct policy *p);
+struct policy journal_policy(struct journal *j);
+void journal_set_fsync(struct journal *j, enum fsync_mode mode, int64_t interval_ms);
+
+/* False: a bound is reached; answer BUSY. Otherwise the entry is the journal's until posted back. */
+bool journal_submit(struct journal *j, struct journal_client *c, struct entry *e) MUST_CHECK;
+
+/* How long a loop that is about to lead may wait for more commands to come, in ns: what the sync that they
+ * would otherwise wait for is worth. 0: it would not lead, or does not sync. Any thread. */
+int64_t journal_gather_ns(struct journal *j);
+
+/* At the end of a loop's turn, and after a nudge. */
+void journal_turn(struct journal *j, struct journal_client *c);
+
+/*
+ * A group that is in the log is durable, and who sent it may be answered; for others to see it, it has to go into
+ * the store's memory, too. Where all of a group's commands are those of one client that answers first, and that
+ * leads it, journal_turn leaves this for later: the client sends its answers, and calls this while those who got
+ * them think about what to ask next. It must come before anything is read (a view, news), and before the loop
+ * sleeps. Costs nothing where there is nothing to do. The client's own thread.
+ */
+void journal_settle(struct journal *j, struct journal_client *c);
+
+/* The logical clock, ms: greatest of the wall clock and (last stored stamp + monotonic time since). */
+int64_t journal_now_ms(struct journal *j);
+
+/* When TICK should be submitted next (ms, logical clock); INT64_MAX: nothing is due ever. */
+int64_t journal_next_due_ms(struct journal *j);
+
+/* Figures for INFO and /metrics: copied under a lock. */
+#define JOURNAL_BUCKETS 20
+struct journal_stats {
+    struct tally tally;
+    uint64_t groups, commands, syncs;
+    uint64_t sync_ns_total, group_commands_total;
+    uint64_t sync_buckets[JOURNAL_BUCKETS];  /* upper bounds: journal_sync_bound_s(i), last +Inf */
+    uint64_t group_buckets[JOURNAL_BUCKETS]; /* upper bounds: 1, 2, 4, ... last +Inf */
+    uint64_t pending, pending_bytes;
+    int64_t disk_free_bytes;
+    bool disk_full;
+};
+void journal_stats(struct journal *j, struct journal_stats *ret_stats);
+double journal_sync_bound_s(unsigned i);
+
+#endif

@@ -1,0 +1,222 @@
+/*
+ * mailbox.c: one mutex, one set of letters, one eventfd. The lock is held for a few moves at a
+ * time, never over a system call but the wake itself.
+ */
+#include "broker/journal/mailbox.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* A key that is news again soon is mostly among the last few: merging those keeps the slot small
+ * while the loop is busy, and looking at a few costs nothing. */
+#define MERGE_LOOK_BACK 16
+
+enum status letters_init(struct letters *l)
+{
+    *l = (struct letters){0};
+    l->news = calloc(1, sizeof *l->news);
+    return l->news ? ST_OK : ST_NOMEM;
+}
+
+void letters_fini(struct letters *l)
+{
+    assert(!l->done.first);
+    for (uint32_t i = 0; i < l->n_fds; i++)
+        close(l->fds[i]);
+    free(l->fds);
+    free(l->news);
+    *l = (struct letters){0};
+}
+
+void letters_clear(struct letters *l)
+{
+    assert(!l->done.first);
+    l->n_fds = 0;
+    l->n_kills = 0;
+    l->orders = 0;
+    l->news->index = 0;
+    l->news->overflow = false;
+    l->news->n = 0;
+}
+
+enum status mailbox_init(struct mailbox *m)
+{
+    *m = (struct mailbox){.event_fd = -1};
+    if (letters_init(&m->in) != ST_OK)
+        return ST_NOMEM;
+    m->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (m->event_fd < 0 || pthread_mutex_init(&m->lock, NULL) != 0) {
+        if (m->event_fd >= 0)
+            close(m->event_fd);
+        letters_fini(&m->in);
+        return ST_IO;
+    }
+    return ST_OK;
+}
+
+void mailbox_fini(struct mailbox *m)
+{
+    letters_fini(&m->in);
+    pthread_mutex_destroy(&m->lock);
+    close(m->event_fd);
+}
+
+/* The lock is held: whoever clears `sleeping` is the one who rings. */
+static bool must_ring(struct mailbox *m)
+{
+    bool ring = m->sleeping;
+    m->sleeping = false;
+    return ring;
+}
+
+static void ring(struct mailbox *m)
+{
+    uint64_t one = 1;
+    ssize_t n;
+    do {
+        n = write(m->event_fd, &one, sizeof one);
+    } while (n < 0 && errno == EINTR);
+    /* EAGAIN means that the counter is full, so the loop is being woken anyway. */
+    assert(n == (ssize_t)sizeof one || errno == EAGAIN);
+}
+
+static void unlock_and_ring(struct mailbox *m)
+{
+    bool rings = must_ring(m);
+    pthread_mutex_unlock(&m->lock);
+    if (rings)
+        ring(m);
+}
+
+void mailbox_post_done(struct mailbox *m, struct entry_list *done)
+{
+    if (!done->first)
+        return;
+    pthread_mutex_lock(&m->lock);
+    entry_append(&m->in.done, done);
+    unlock_and_ring(m);
+}
+
+static bool merge_key(struct news *n, uint64_t key, uint32_t count)
+{
+    uint32_t look = n->n < MERGE_LOOK_BACK ? n->n : MERGE_LOOK_BACK;
+    for (uint32_t i = n->n - look; i < n->n; i++) {
+        if (n->keys[i] == key) {
+            n->counts[i] = count > UINT32_MAX - n->counts[i] ? UINT32_MAX : n->counts[i] + count;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void merge_news(struct news *n, const struct effects *fx)
+{
+    if (fx->index > n->index)
+        n->index = fx->index;
+    n->overflow = n->overflow || fx->overflow;
+    for (uint32_t i = 0; i < fx->n_keys && !n->overflow; i++) {
+        if (merge_key(n, fx->keys[i], fx->counts[i]))
+            continue;
+        if (n->n == NEWS_MAX) {
+            n->overflow = true;
+            break;
+        }
+        n->keys[n->n] = fx->keys[i];
+        n->counts[n->n] = fx->counts[i];
+        n->n++;
+    }
+}
+
+void mailbox_post_news(struct mailbox *m, const struct effects *fx)
+{
+    pthread_mutex_lock(&m->lock);
+    merge_news(m->in.news, fx);
+    if (m->wants_news) {
+        unlock_and_ring(m);
+        return;
+    }
+    pthread_mutex_unlock(&m->lock);
+}
+
+void mailbox_order(struct mailbox *m, unsigned orders, int64_t drain_ms)
+{
+    pthread_mutex_lock(&m->lock);
+    m->in.orders |= orders;
+    if (orders & ORDER_DRAIN)
+        m->in.drain_ms = drain_ms;
+    unlock_and_ring(m);
+}
+
+bool mailbox_post_fd(struct mailbox *m, int fd)
+{
+    pthread_mutex_lock(&m->lock);
+    struct letters *l = &m->in;
+    if (l->n_fds == l->fds_size) {
+        uint32_t size = l->fds_size ? l->fds_size * 2 : 16;
+        int *fds = realloc(l->fds, size * sizeof *fds);
+        if (!fds) {
+            pthread_mutex_unlock(&m->lock);
+            return false;
+        }
+        l->fds = fds;
+        l->fds_size = size;
+    }
+    l->fds[l->n_fds++] = fd;
+    unlock_and_ring(m);
+    return true;
+}
+
+bool mailbox_post_kill(struct mailbox *m, uint64_t id)
+{
+    pthread_mutex_lock(&m->lock);
+    struct letters *l = &m->in;
+    if (l->n_kills == KILLS_MAX) {
+        pthread_mutex_unlock(&m->lock);
+        return false;
+    }
+    l->kills[l->n_kills++] = id;
+    unlock_and_ring(m);
+    return true;
+}
+
+void mailbox_take(struct mailbox *m, struct letters *l)
+{
+    assert(!l->done.first && l->n_fds == 0 && l->n_kills == 0 && l->news->n == 0);
+    pthread_mutex_lock(&m->lock);
+    struct letters taken = m->in;
+    m->in = *l;
+    pthread_mutex_unlock(&m->lock);
+    *l = taken;
+}
+
+static bool is_empty(const struct letters *l)
+{
+    return !l->done.first && !l->n_fds && !l->n_kills && !l->orders && !l->news->index;
+}
+
+bool mailbox_sleep(struct mailbox *m, bool wants_news)
+{
+    pthread_mutex_lock(&m->lock);
+    bool may = is_empty(&m->in);
+    m->sleeping = may;
+    m->wants_news = wants_news;
+    pthread_mutex_unlock(&m->lock);
+    return may;
+}
+
+void mailbox_awake(struct mailbox *m)
+{
+    pthread_mutex_lock(&m->lock);
+    m->sleeping = false;
+    pthread_mutex_unlock(&m->lock);
+}
+
+void mailbox_drain_event(struct mailbox *m)
+{
+    uint64_t count;
+    ssize_t n = read(m->event_fd, &count, sizeof count);
+    assert(n == (ssize_t)sizeof count || errno == EAGAIN || errno == EINTR);
+}

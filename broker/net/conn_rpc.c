@@ -1,0 +1,73 @@
+/*
+ * conn_rpc.c: MessagePack-RPC: frames into commands, tokens into response frames. A malformed
+ * frame is answered with an error response of id 0 (there is no id to answer to), then the
+ * connection ends.
+ */
+#include "broker/net/conn.h"
+#include "broker/serve/checkback.h"
+#include "broker/net/dialect.h"
+#include "broker/serve/dispatch.h"
+#include "broker/net/loop_inner.h"
+
+#define ERROR_SIZE 512 /* only its first byte is cleared: all of it, twice a command, would be felt */
+
+static void run_frame(struct conn *c, const struct rpc_frame *f)
+{
+    if (f->type == RPC_RESPONSE) {
+        checkback_answer(c, f);
+        return;
+    }
+    struct request rq = {.id = f->id, .quiet = f->type == RPC_NOTIFY};
+    struct command cmd;
+    char err[ERROR_SIZE];
+    err[0] = '\0';
+    enum status s = rpc_command(&c->loop->space, f, &cmd, err, sizeof err);
+    if (s != ST_OK) {
+        conn_refuse(c, rq, s, err[0] ? err : NULL);
+        return;
+    }
+    dispatch(c, &cmd, rq);
+}
+
+static bool step(struct conn *c, struct slice input, size_t *used)
+{
+    struct rpc_frame f;
+    size_t eaten = 0;
+    char err[ERROR_SIZE];
+    err[0] = '\0';
+    enum status s = rpc_reader_next(c->rpc, input, &f, &eaten, err, sizeof err);
+    if (s == ST_OK || s == ST_MORE)
+        *used += eaten;
+    if (s == ST_OK)
+        run_frame(c, &f);
+    else if (s == ST_BAD)
+        conn_protocol_error(c, err);
+    else if (s != ST_MORE)
+        conn_doom(c);
+    return s == ST_OK;
+}
+
+size_t rpc_parse(struct conn *c, struct slice input)
+{
+    size_t used = 0;
+    if (!c->rpc)
+        c->rpc = rpc_reader_new((size_t)REQUEST_BYTES_MAX);
+    if (!c->rpc) {
+        conn_doom(c);
+        return input.len;
+    }
+    while (used < input.len) {
+        if (!conn_ready(c)) {
+            c->stalled = true;
+            break;
+        }
+        if (!step(c, slice_of(input.data + used, input.len - used), &used))
+            break;
+    }
+    return used;
+}
+
+void rpc_answer(struct conn *c, struct request rq, struct slice tokens)
+{
+    rpc_write_response(&c->out, rq.id, tokens);
+}

@@ -1,0 +1,41 @@
+/*
+ * checkback.h: handing check-backs to those who asked for them by SUBSCRIBE check:<pgroup> or
+ * checks_serve. One puller a loop and producer group, which lives in the channel:
+ *
+ *   taker joins, news, time ──► checkback_pull ──► CHECKS pgroup COUNT n ──► journal
+ *                                    ▲                                          │
+ *                                    └── there may be more ── each object to ◄──┘
+ *                                                             one taker in turn
+ *   taker's answer (RPC result, or COMMIT ... on any connection) ──► COMMIT | ROLLBACK | UNKNOWN
+ *
+ * An ask counts in the store when CHECKS hands it out. What finds no taker here is given back at
+ * once (UNASK), and so is what a taker had not answered when its connection ended: asks.h remembers
+ * it. The answer to one that was handed over as text may come by any connection, or be UNKNOWN; the
+ * store knows, and lets only the newest ask, unanswered, be taken back. Who polls with CHECKS need not
+ * stay connected: that ask stands.
+ *
+ * Threads: the loop's own.
+ */
+#ifndef HALFMQ_BROKER_CHECKBACK_H
+#define HALFMQ_BROKER_CHECKBACK_H
+
+#include "broker/serve/pubsub.h"
+
+#define PULL_COUNT 64
+
+/* Asks the store for what is due, unless that is under way already. */
+void checkback_pull(struct channel *ch);
+
+/* The connection takes no more, or has ended: what it was handed and has not answered is taken back,
+ * so that another member is asked at once. What was answered meanwhile the store knows. */
+void checkback_forsaken(struct conn *c);
+
+/* The answer of CHECKS (an array of maps): given back, as nobody takes it; or as an array of JSON
+ * texts (false: no memory). */
+void checkback_unask(struct loop *l, struct slice reply);
+bool checkback_as_json(struct slice reply, struct buf *out) MUST_CHECK;
+
+/* A MessagePack-RPC response: the answer to a `check` request. Unknown ids are ignored. */
+void checkback_answer(struct conn *c, const struct rpc_frame *f);
+
+#endif

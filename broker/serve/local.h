@@ -1,0 +1,43 @@
+/*
+ * local.h: LOCAL commands: those that a connection answers by itself, without store or journal.
+ *
+ *   local.c          PING ECHO HELLO AUTH QUIT RESET SELECT SUBSCRIBE UNSUBSCRIBE CHECKS SERVE INFO
+ *                    CONFIG SHUTDOWN
+ *   local_client.c   CLIENT         local_command.c   COMMAND         local_help.c   HELP
+ *   local_stream.c   STREAM GROUP, QUEUE, CREDIT, CLOSE
+ *
+ * They run only when nothing is in flight on a text connection, so they may answer at once. To add
+ * one: a LOCAL line in command.def and a function local_<ID> here; the table does not link without
+ * it.
+ */
+#ifndef HALFMQ_BROKER_LOCAL_H
+#define HALFMQ_BROKER_LOCAL_H
+
+#include "broker/net/conn.h"
+
+void local_run(struct conn *c, const struct command *cmd, struct request rq);
+
+/* local_PING and so on, one for each LOCAL line. Each answers exactly once (SUBSCRIBE and
+ * UNSUBSCRIBE: once a channel). */
+#define LOCAL_FOR_LOCAL(id) \
+    void local_##id(struct conn *c, const struct command *cmd, struct request rq);
+#define LOCAL_FOR_QUERY(id)
+#define LOCAL_FOR_WRITE(id)
+#define LOCAL_FOR_LATER(id)
+#define LOCAL_FOR_INNER(id)
+#define COMMAND(id, words, kind, names, min, max, rest, options, later, summary) \
+    LOCAL_FOR_##kind(id)
+#include "protocol/command/command.def"
+#undef COMMAND
+#undef LOCAL_FOR_LOCAL
+
+/* What most of them end with. */
+void local_ok(struct conn *c, struct request rq);
+void local_refuse(struct conn *c, struct request rq, enum status s, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* A word made fit for an error text. */
+#define LOCAL_QUOTED 160
+const char *local_quote(struct slice word, char out[LOCAL_QUOTED]);
+
+#endif

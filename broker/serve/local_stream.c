@@ -1,0 +1,145 @@
+/* local_stream.c: STREAM GROUP, STREAM QUEUE, STREAM CREDIT, STREAM CLOSE (stream.h). */
+#include "broker/serve/local.h"
+#include "broker/net/loop_inner.h"
+#include "broker/serve/stream.h"
+#include "protocol/base/text.h"
+
+static bool refuse_text(struct conn *c, struct request rq, const struct command *cmd)
+{
+    if (c->dialect == DIALECT_RPC)
+        return false;
+    local_refuse(c, rq, ST_ERR, "%s is for MessagePack-RPC, on this same port", cmd->info->words);
+    return true;
+}
+
+static int64_t number_of(struct slice word)
+{
+    int64_t n = 0;
+    return text_int(word, &n) ? n : 0; /* command parsing saw to it */
+}
+
+/* The credit of a word, 1..most; 0: refused. */
+static int64_t credit_of(struct conn *c, struct request rq, struct slice word, int64_t most)
+{
+    int64_t n = number_of(word);
+    if (n >= 1 && n <= most)
+        return n;
+    char quoted[LOCAL_QUOTED];
+    local_refuse(c, rq, ST_ERR, "credit '%s' is not a whole number from 1 to %lld",
+                 local_quote(word, quoted), (long long)most);
+    return 0;
+}
+
+/* May another stream be opened? */
+static bool open_ok(struct conn *c, struct request rq, const struct command *cmd)
+{
+    if (refuse_text(c, rq, cmd) || rq.quiet) /* quiet: nobody could be told its id */
+        return false;
+    if (c->n_streams < STREAMS_MAX)
+        return true;
+    local_refuse(c, rq, ST_LIMIT, "a connection may have %d streams, no more", STREAMS_MAX);
+    return false;
+}
+
+void local_STREAM_GROUP(struct conn *c, const struct command *cmd, struct request rq)
+{
+    int64_t credit = 0;
+    if (!open_ok(c, rq, cmd))
+        return;
+    credit = credit_of(c, rq, cmd->pos[1], STREAM_MESSAGES_MAX);
+    if (!credit)
+        return;
+    const struct option *lease = command_option(cmd, OPT_ID_LEASE);
+    struct option opt[2] = {{.id = OPT_ID_COUNT, .v = SLICE_LIT("1"), .n = 1}};
+    if (lease)
+        opt[1] = *lease;
+    struct command pop = {.info = command_info(CMD_POP),
+                          .n_pos = 1,
+                          .n_rest = cmd->n_rest,
+                          .n_opt = lease ? 2 : 1,
+                          .pos = {cmd->pos[0]},
+                          .rest = cmd->rest,
+                          .opt = opt,
+                          .has = OPT(COUNT) | (lease ? OPT(LEASE) : 0)};
+    struct stream *s = stream_new(c, &pop, credit);
+    if (s && stream_begin(s, rq))
+        return;
+    if (s)
+        stream_close(s);
+    conn_refuse(c, rq, ST_BUSY, NULL);
+}
+
+static void refuse_queue(struct conn *c, const struct command *cmd, struct request rq, enum status why)
+{
+    char quoted[LOCAL_QUOTED];
+    if (why == ST_NOTOPIC)
+        local_refuse(c, rq, why, "no topic '%s': SEND to it or TOPIC CREATE it first",
+                     local_quote(cmd->pos[0], quoted));
+    else if (why == ST_ERR)
+        local_refuse(c, rq, why, "queue %s does not exist", local_quote(cmd->pos[1], quoted));
+    else if (why == ST_NOMEM)
+        conn_refuse(c, rq, ST_BUSY, NULL);
+    else
+        local_refuse(c, rq, ST_ERR, "the store cannot be read: see the broker's log");
+}
+
+void local_STREAM_QUEUE(struct conn *c, const struct command *cmd, struct request rq)
+{
+    if (!open_ok(c, rq, cmd))
+        return;
+    int64_t credit = credit_of(c, rq, cmd->pos[3], STREAM_BYTES_MAX), queue = number_of(cmd->pos[1]);
+    if (!credit)
+        return;
+    struct reader r = {.topic = cmd->pos[0],
+                       .queue = queue > UINT32_MAX ? UINT32_MAX : (uint32_t)queue,
+                       .next = (uint64_t)number_of(cmd->pos[2])};
+    struct view *v = loop_view_now(c->loop);
+    enum status st = v ? reader_open(&r, v) : ST_NOMEM;
+    struct command read = {.info = command_info(CMD_READ),
+                           .n_pos = 3,
+                           .pos = {cmd->pos[0], cmd->pos[1], cmd->pos[2]}};
+    struct stream *s = st == ST_OK ? stream_new(c, &read, credit) : NULL;
+    if (!s) {
+        refuse_queue(c, cmd, rq, st == ST_OK ? ST_NOMEM : st);
+        return;
+    }
+    s->reader = r;
+    s->reader.topic = s->cmd.pos[0];
+    s->answered = true;
+    struct buf *reply = loop_reply(c->loop);
+    reply_int(reply, (int64_t)s->id);
+    conn_answer(c, rq, buf_slice(reply));
+}
+
+/* The stream of a command's first word; NULL: refused. */
+static struct stream *find(struct conn *c, const struct command *cmd, struct request rq)
+{
+    if (refuse_text(c, rq, cmd))
+        return NULL;
+    struct stream *s = stream_find(c, (uint64_t)number_of(cmd->pos[0]));
+    char quoted[LOCAL_QUOTED];
+    if (!s)
+        local_refuse(c, rq, ST_ERR, "no stream %s on this connection: it was closed, or ended",
+                     local_quote(cmd->pos[0], quoted));
+    return s;
+}
+
+void local_STREAM_CREDIT(struct conn *c, const struct command *cmd, struct request rq)
+{
+    struct stream *s = find(c, cmd, rq);
+    int64_t most = s && s->cmd.info->id == CMD_READ ? STREAM_BYTES_MAX : STREAM_MESSAGES_MAX;
+    int64_t credit = s ? credit_of(c, rq, cmd->pos[1], most) : 0;
+    if (!credit)
+        return;
+    stream_add_credit(s, credit);
+    local_ok(c, rq);
+}
+
+void local_STREAM_CLOSE(struct conn *c, const struct command *cmd, struct request rq)
+{
+    struct stream *s = find(c, cmd, rq);
+    if (!s)
+        return;
+    stream_close(s);
+    local_ok(c, rq);
+}

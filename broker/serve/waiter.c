@@ -1,0 +1,385 @@
+/*
+ * waiter.c: the queues of waiters, in two hash tables: by the key that is theirs, and by the topic
+ * whose news concerns them too. Queues exist as long as somebody stands in them.
+ *
+ * To add a command that can WAIT: say in `target_of` what it waits for.
+ */
+#include "broker/serve/waiter.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "storage/state.h"
+
+/*
+ * One line of waiters. Invariant: the links stand in the order in which the waiters first parked,
+ * whatever state they are in now.
+ */
+struct wait_queue {
+    struct timer retry;
+    struct waiters *set;
+    uint64_t key;
+    uint64_t topic; /* 0: no second key */
+    bool all; /* readers: they do not compete */
+    struct wait_queue *next_key, *next_topic;
+    struct wait_link *first, *last;
+};
+
+/* What one link of a waiter is about. */
+struct target {
+    uint64_t key, topic;
+    bool all;
+};
+
+void waiters_init(struct waiters *ws, struct timers *timers,
+                  void (*expired)(struct waiter *w, void *arg))
+{
+    *ws = (struct waiters){.timers = timers, .expired = expired};
+}
+
+void waiters_fini(struct waiters *ws)
+{
+    assert(ws->n == 0);
+    for (uint32_t i = 0; i < WAIT_BUCKETS; i++)
+        assert(!ws->by_key[i] && !ws->by_topic[i]);
+}
+
+static uint32_t links_count(const struct command *cmd)
+{
+    switch (cmd->info->id) {
+    case CMD_POP: return cmd->n_rest;
+    case CMD_TAKE: return 2 * cmd->n_rest;
+    case CMD_READ: return 2;
+    default: return 1;
+    }
+}
+
+static struct target target_of(const struct command *cmd, uint32_t i, uint64_t key)
+{
+    struct slice none = slice_of(NULL, 0);
+    if (cmd->info->id == CMD_TAKE && i >= cmd->n_rest) {
+        uint64_t gone = news_key(NEWS_GONE, cmd->pos[0], cmd->rest[i - cmd->n_rest]);
+        return (struct target){.key = gone, .all = true};
+    }
+    if (cmd->info->id == CMD_POP || cmd->info->id == CMD_TAKE) {
+        return (struct target){.key = news_key(NEWS_GROUP, cmd->pos[0], cmd->rest[i]),
+                               .topic = news_key(NEWS_TOPIC, cmd->rest[i], none)};
+    }
+    if (cmd->info->id == CMD_CHECKS)
+        return (struct target){.key = news_key(NEWS_PGROUP, cmd->pos[0], none)};
+    assert(cmd->info->id == CMD_READ);
+    if (i == 1)
+        key = news_key(NEWS_GONE, cmd->pos[0], none);
+    return (struct target){.key = key, .all = true};
+}
+
+/* Index of the newest news about a key that was handed out; sometimes of another key's. */
+static uint64_t seen(const struct waiters *ws, uint64_t key)
+{
+    uint64_t at = ws->seen[key % SEEN_BUCKETS];
+    return at > ws->seen_all ? at : ws->seen_all;
+}
+
+bool waiters_missed(const struct waiters *ws, const struct entry *e)
+{
+    for (uint32_t i = 0; i < links_count(&e->cmd); i++) {
+        struct target t = target_of(&e->cmd, i, 0);
+        if (seen(ws, t.key) >= e->index || (t.topic && seen(ws, t.topic) >= e->index))
+            return true;
+    }
+    return false;
+}
+
+/* ---- queues ---- */
+
+static void make_woken(struct waiter *w, bool by_time)
+{
+    struct waiters *ws = w->set;
+    assert(w->state == WAITER_PARKED);
+    timer_clear(ws->timers, &w->deadline);
+    w->state = WAITER_WOKEN;
+    w->by_time = by_time;
+    w->next_woken = NULL;
+    if (ws->last_woken)
+        ws->last_woken->next_woken = w;
+    else
+        ws->first_woken = w;
+    ws->last_woken = w;
+}
+
+/* Wakes the oldest `count` of those that are parked. */
+static void queue_wake(struct wait_queue *q, uint32_t count, bool by_time)
+{
+    for (struct wait_link *l = q->first; l && (count > 0 || q->all); l = l->next) {
+        if (l->waiter->state != WAITER_PARKED)
+            continue;
+        make_woken(l->waiter, by_time);
+        count -= q->all ? 0 : 1;
+    }
+}
+
+static void retry_fires(struct timer *t, void *arg)
+{
+    (void)arg;
+    queue_wake((struct wait_queue *)((char *)t - offsetof(struct wait_queue, retry)), 1, true);
+}
+
+static struct wait_queue *queue_find(struct waiters *ws, struct target t)
+{
+    struct wait_queue *q = ws->by_key[t.key % WAIT_BUCKETS];
+    while (q && !(q->key == t.key && q->topic == t.topic && q->all == t.all))
+        q = q->next_key;
+    return q;
+}
+
+static struct wait_queue *queue_get(struct waiters *ws, struct target t)
+{
+    struct wait_queue *q = queue_find(ws, t);
+    if (q)
+        return q;
+    q = calloc(1, sizeof *q);
+    if (!q)
+        return NULL;
+    q->retry.fire = retry_fires;
+    q->set = ws;
+    q->key = t.key;
+    q->topic = t.topic;
+    q->all = t.all;
+    q->next_key = ws->by_key[t.key % WAIT_BUCKETS];
+    ws->by_key[t.key % WAIT_BUCKETS] = q;
+    if (t.topic) {
+        q->next_topic = ws->by_topic[t.topic % WAIT_BUCKETS];
+        ws->by_topic[t.topic % WAIT_BUCKETS] = q;
+    }
+    return q;
+}
+
+static void queue_drop(struct wait_queue *q)
+{
+    struct waiters *ws = q->set;
+    struct wait_queue **at = &ws->by_key[q->key % WAIT_BUCKETS];
+    while (*at != q)
+        at = &(*at)->next_key;
+    *at = q->next_key;
+    if (q->topic) {
+        at = &ws->by_topic[q->topic % WAIT_BUCKETS];
+        while (*at != q)
+            at = &(*at)->next_topic;
+        *at = q->next_topic;
+    }
+    timer_clear(ws->timers, &q->retry);
+    free(q);
+}
+
+static void link_in(struct wait_link *l, struct waiter *w, struct wait_queue *q)
+{
+    *l = (struct wait_link){.waiter = w, .queue = q, .prev = q->last};
+    if (q->last)
+        q->last->next = l;
+    else
+        q->first = l;
+    q->last = l;
+}
+
+static void link_out(struct wait_link *l)
+{
+    struct wait_queue *q = l->queue;
+    if (l->prev)
+        l->prev->next = l->next;
+    else
+        q->first = l->next;
+    if (l->next)
+        l->next->prev = l->prev;
+    else
+        q->last = l->prev;
+    if (!q->first)
+        queue_drop(q);
+}
+
+/* ---- waiters ---- */
+
+static void deadline_fires(struct timer *t, void *arg)
+{
+    struct waiter *w = (struct waiter *)((char *)t - offsetof(struct waiter, deadline));
+    w->set->expired(w, arg);
+}
+
+/* The earliest retry of a queue counts. No memory for its timer: the deadlines still end the waits,
+ * and news still wakes them; only this shortcut is lost. */
+static void set_retry(struct waiter *w, int64_t retry_ms)
+{
+    if (!retry_ms)
+        return;
+    for (uint32_t i = 0; i < w->n_links; i++) {
+        struct timer *t = &w->links[i].queue->retry;
+        if (w->links[i].queue->all)
+            continue;
+        if (timer_is_set(t) && t->due_ms <= retry_ms)
+            continue;
+        if (timer_set(w->set->timers, t, retry_ms) != ST_OK)
+            return;
+    }
+}
+
+static struct waiter *waiter_new(struct waiters *ws, uint32_t n_links)
+{
+    struct waiter *w = calloc(1, sizeof *w + n_links * sizeof w->links[0]);
+    if (!w)
+        return NULL;
+    w->set = ws;
+    w->deadline.fire = deadline_fires;
+    return w;
+}
+
+static void unlink_all(struct waiter *w)
+{
+    while (w->n_links > 0)
+        link_out(&w->links[--w->n_links]);
+}
+
+/* Stands in every queue it waits for, or in none. */
+static enum status link_all(struct waiter *w, const struct command *cmd, uint64_t key, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        struct wait_queue *q = queue_get(w->set, target_of(cmd, i, key));
+        if (!q) {
+            unlink_all(w);
+            return ST_NOMEM;
+        }
+        link_in(&w->links[i], w, q);
+        w->n_links = i + 1;
+    }
+    return ST_OK;
+}
+
+struct waiter *waiter_park(struct waiters *ws, struct entry *e, uint64_t key, int64_t deadline_ms,
+                           int64_t retry_ms)
+{
+    uint32_t n = links_count(&e->cmd);
+    struct waiter *w = waiter_new(ws, n);
+    if (!w)
+        return NULL;
+    w->deadline_ms = deadline_ms;
+    if (link_all(w, &e->cmd, key, n) != ST_OK) {
+        free(w);
+        return NULL;
+    }
+    if (timer_set(ws->timers, &w->deadline, deadline_ms) != ST_OK) {
+        unlink_all(w);
+        free(w);
+        return NULL;
+    }
+    w->entry = e;
+    w->state = WAITER_PARKED;
+    e->arg = w;
+    ws->n++;
+    set_retry(w, retry_ms);
+    return w;
+}
+
+enum status waiter_park_again(struct waiter *w, struct entry *e, int64_t retry_ms)
+{
+    assert(w->state == WAITER_RUNNING);
+    if (timer_set(w->set->timers, &w->deadline, w->deadline_ms) != ST_OK)
+        return ST_NOMEM;
+    w->entry = e;
+    e->arg = w;
+    w->state = WAITER_PARKED;
+    w->by_time = false;
+    set_retry(w, retry_ms);
+    return ST_OK;
+}
+
+void waiter_wake(struct waiter *w)
+{
+    make_woken(w, false);
+}
+
+struct waiter *waiters_next(struct waiters *ws)
+{
+    struct waiter *w = ws->first_woken;
+    if (!w)
+        return NULL;
+    ws->first_woken = w->next_woken;
+    if (!ws->first_woken)
+        ws->last_woken = NULL;
+    w->state = WAITER_RUNNING;
+    return w;
+}
+
+static void leave_woken(struct waiter *w)
+{
+    struct waiters *ws = w->set;
+    struct waiter *before = NULL;
+    struct waiter *at = ws->first_woken;
+    while (at != w) {
+        before = at;
+        at = at->next_woken;
+    }
+    if (before)
+        before->next_woken = w->next_woken;
+    else
+        ws->first_woken = w->next_woken;
+    if (ws->last_woken == w)
+        ws->last_woken = before;
+}
+
+void waiter_free(struct waiter *w, bool found)
+{
+    struct waiters *ws = w->set;
+    if (w->state == WAITER_WOKEN)
+        leave_woken(w);
+    timer_clear(ws->timers, &w->deadline);
+    /* Woken by the clock and not back with `nothing`: there may be more, and nobody else was told.
+     * A waiter that goes without having looked passes its turn on in the same way. */
+    bool pass_on = w->by_time || (!found && w->state != WAITER_PARKED);
+    w->state = WAITER_RUNNING;
+    for (uint32_t i = 0; pass_on && i < w->n_links; i++) {
+        if (!w->links[i].queue->all) /* those were woken with it */
+            queue_wake(w->links[i].queue, 1, w->by_time);
+    }
+    unlink_all(w);
+    entry_free(w->entry);
+    free(w);
+    ws->n--;
+}
+
+/* ---- news ---- */
+
+static void wake_key(struct waiters *ws, uint64_t key, uint32_t count)
+{
+    struct wait_queue *q = ws->by_key[key % WAIT_BUCKETS];
+    for (; q; q = q->next_key) {
+        if (q->key == key)
+            queue_wake(q, count, false);
+    }
+    q = ws->by_topic[key % WAIT_BUCKETS];
+    for (; q; q = q->next_topic) {
+        if (q->topic == key)
+            queue_wake(q, count, false);
+    }
+}
+
+static void wake_everybody(struct waiters *ws)
+{
+    for (uint32_t i = 0; i < WAIT_BUCKETS; i++) {
+        for (struct wait_queue *q = ws->by_key[i]; q; q = q->next_key)
+            queue_wake(q, UINT32_MAX, false);
+    }
+}
+
+void waiters_news(struct waiters *ws, const struct news *news)
+{
+    if (!news->index)
+        return;
+    if (news->overflow)
+        ws->seen_all = news->index;
+    for (uint32_t i = 0; i < news->n; i++)
+        ws->seen[news->keys[i] % SEEN_BUCKETS] = news->index;
+    if (!ws->n)
+        return;
+    if (news->overflow)
+        wake_everybody(ws);
+    for (uint32_t i = 0; i < news->n && !news->overflow; i++)
+        wake_key(ws, news->keys[i], news->counts[i]);
+}

@@ -1,0 +1,297 @@
+/*
+ * config.c: settings while the broker runs: read, shown, changed, written back.
+ *
+ *   config_load ──► values ◄── CONFIG SET        values ──► config_num, CONFIG GET, --print-config
+ *                                                   └─────► CONFIG REWRITE ──► file
+ *
+ * Each value remembers its text as given and where it came from. CONFIG REWRITE writes only what
+ * CONFIG SET changed: what came by flag or environment stays there, where the person who starts the
+ * broker put it.
+ *
+ * Threads: numbers are atomics, so a loop reads them as often as it likes; text and source are guarded
+ * by the lock, since CONFIG GET and SET run on any loop. TEXT settings never change after config_load.
+ */
+#include "broker/settings/config.h"
+
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "broker/settings/config_file.h"
+#include "broker/settings/config_inner.h"
+#include "broker/settings/config_value.h"
+#include "broker/base/log.h"
+#include "protocol/base/reply.h"
+#include "protocol/base/text.h"
+
+#define PATTERN_BYTES_MAX 128
+#define PATTERNS_MAX 64
+
+int64_t config_num(const struct config *c, enum setting_id id)
+{
+    return atomic_load_explicit(&c->values[id].num, memory_order_relaxed);
+}
+
+const char *config_text(const struct config *c, enum setting_id id)
+{
+    return c->values[id].text;
+}
+
+enum config_action config_action(const struct config *c)
+{
+    return c->action;
+}
+
+void config_apply_log_level(const struct config *c)
+{
+    /* In the order of the words in config.def. */
+    static const enum log_level levels[] = {LOG_INFO, LOG_DEBUG, LOG_WARN, LOG_ERROR};
+    log_set_level(levels[config_num(c, SET_log_level)]);
+}
+
+enum status config_store(struct config *c, enum setting_id id, int64_t num, struct slice text,
+                         const struct place *place)
+{
+    char *copy = strndup(text.len ? (const char *)text.data : "", text.len);
+    if (!copy)
+        return ST_NOMEM;
+    struct value *v = &c->values[id];
+    pthread_mutex_lock(&c->lock);
+    char *old = v->text;
+    v->text = copy;
+    v->source = place->source;
+    v->line = place->line;
+    atomic_store_explicit(&v->num, num, memory_order_relaxed);
+    pthread_mutex_unlock(&c->lock);
+    free(old);
+    return ST_OK;
+}
+
+enum status config_unknown_name(struct slice name, const char *where, char *err, size_t err_size)
+{
+    char quoted[80];
+    const char *near = setting_nearest(name);
+    text_quote(name, 60, quoted, sizeof quoted);
+    snprintf(err, err_size, "%s%sunknown setting \"%s\"%s%s%s; halfmqd --help lists all settings", where,
+             *where ? ": " : "", quoted, near ? ", did you mean " : "", near ? near : "",
+             near ? "?" : "");
+    return ST_ERR;
+}
+
+enum status config_bad_value(enum setting_id id, struct slice value, const char *where, char *err,
+                             size_t err_size)
+{
+    char quoted[80], allowed[256] = "";
+    struct buf text;
+    buf_init(&text, 0);
+    setting_allowed(id, &text);
+    if (!text.failed)
+        snprintf(allowed, sizeof allowed, "%.*s", (int)text.len, (const char *)text.data);
+    buf_free(&text);
+    text_quote(value, 60, quoted, sizeof quoted);
+    snprintf(err, err_size, "%s%sbad value \"%s\" for %s: expected %s", where, *where ? ": " : "", quoted,
+             setting_info(id)->name, allowed);
+    return ST_ERR;
+}
+
+void config_free(struct config *c)
+{
+    if (!c)
+        return;
+    for (unsigned i = 0; i < SETTING_COUNT; i++)
+        free(c->values[i].text);
+    free(c->path);
+    pthread_mutex_destroy(&c->lock);
+    free(c);
+}
+
+void config_put(struct config *c, enum setting_id id, struct buf *out)
+{
+    pthread_mutex_lock(&c->lock);
+    buf_put_str(out, c->values[id].text);
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* A pattern is a client's bytes: short, and without a NUL that would hide the rest of it. */
+static bool matches(enum setting_id id, const struct slice *patterns, size_t n)
+{
+    for (size_t i = 0; i < n && i < PATTERNS_MAX; i++) {
+        char pattern[PATTERN_BYTES_MAX + 1] = "";
+        if (patterns[i].len == 0 || patterns[i].len > PATTERN_BYTES_MAX)
+            continue;
+        memcpy(pattern, patterns[i].data, patterns[i].len);
+        if (strlen(pattern) == patterns[i].len &&
+            fnmatch(pattern, setting_info(id)->name, FNM_CASEFOLD | FNM_NOESCAPE) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What tools for Redis ask for by name, answered as it is here: no snapshots, everything is logged. */
+static const struct {
+    const char *name, *value;
+} redis_settings[] = {{"save", ""}, {"appendonly", "yes"}};
+
+static bool redis_setting_wanted(size_t i, const struct slice *patterns, size_t n)
+{
+    for (size_t p = 0; p < n; p++) {
+        if (slice_equal_nocase(patterns[p], slice_str(redis_settings[i].name)))
+            return true;
+    }
+    return false;
+}
+
+static size_t redis_settings_get(const struct slice *patterns, size_t n, struct buf *reply)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < sizeof redis_settings / sizeof *redis_settings; i++) {
+        if (!redis_setting_wanted(i, patterns, n))
+            continue;
+        found++;
+        if (reply)
+            reply_field_bytes(reply, redis_settings[i].name, slice_str(redis_settings[i].value));
+    }
+    return found;
+}
+
+void config_get(struct config *c, const struct slice *patterns, size_t n, struct buf *reply)
+{
+    bool wanted[SETTING_COUNT];
+    size_t found = redis_settings_get(patterns, n, NULL);
+    for (unsigned i = 0; i < SETTING_COUNT; i++) {
+        wanted[i] = matches((enum setting_id)i, patterns, n);
+        found += wanted[i];
+    }
+    reply_map(reply, found);
+    redis_settings_get(patterns, n, reply);
+    pthread_mutex_lock(&c->lock);
+    for (unsigned i = 0; i < SETTING_COUNT; i++) {
+        if (!wanted[i])
+            continue;
+        reply_bulk_str(reply, setting_info((enum setting_id)i)->name);
+        reply_bulk_str(reply, c->values[i].text);
+    }
+    pthread_mutex_unlock(&c->lock);
+}
+
+enum status config_set(struct config *c, struct slice name, struct slice value, char *err,
+                       size_t err_size)
+{
+    struct place place = {.source = FROM_COMMAND, .words = ""};
+    enum setting_id id;
+    struct slice text;
+    int64_t num;
+    if (!setting_find(name, &id))
+        return config_unknown_name(name, "", err, err_size);
+    if (!setting_info(id)->live) {
+        snprintf(err, err_size,
+                 "%s needs a restart: set it in the config file, as HALFMQ_* variable or as flag",
+                 setting_info(id)->name);
+        return ST_ERR;
+    }
+    if (!setting_parse(id, value, &num, &text))
+        return config_bad_value(id, value, "", err, err_size);
+    enum status s = config_store(c, id, num, text, &place);
+    if (s != ST_OK)
+        snprintf(err, err_size, "no memory for the new value, nothing was changed");
+    return s;
+}
+
+/* Copies of what CONFIG SET changed: the file is written without holding the lock. */
+static size_t collect_changes(struct config *c, struct config_change *changes, struct buf *texts)
+{
+    size_t starts[SETTING_COUNT], n = 0;
+    pthread_mutex_lock(&c->lock);
+    for (unsigned i = 0; i < SETTING_COUNT; i++) {
+        if (c->values[i].source != FROM_COMMAND)
+            continue;
+        size_t bytes = strlen(c->values[i].text);
+        starts[n] = texts->len;
+        changes[n++] = (struct config_change){.name = setting_info((enum setting_id)i)->name,
+                                              .value = slice_of(NULL, bytes)};
+        buf_put(texts, c->values[i].text, bytes);
+    }
+    pthread_mutex_unlock(&c->lock);
+    for (size_t i = 0; i < n && !texts->failed; i++)
+        changes[i].value.data = texts->data + starts[i];
+    return n;
+}
+
+/* A file that is not there any more is written anew. */
+static enum status rewrite(struct config *c, struct buf *old, struct buf *texts, struct buf *content,
+                           char *err, size_t err_size)
+{
+    struct config_change changes[SETTING_COUNT];
+    enum status s = config_file_read(c->path, old, err, err_size);
+    if (s != ST_OK && s != ST_GONE)
+        return s;
+    size_t n = collect_changes(c, changes, texts);
+    if (!texts->failed)
+        config_file_edit(buf_slice(old), changes, n, content);
+    if (texts->failed || content->failed) {
+        snprintf(err, err_size, "no memory to write the config file, nothing was changed");
+        return ST_NOMEM;
+    }
+    return config_file_write(c->path, buf_slice(content), err, err_size);
+}
+
+enum status config_rewrite(struct config *c, char *err, size_t err_size)
+{
+    struct buf old, texts, content;
+    if (!c->path) {
+        snprintf(err, err_size, "there is no config file: start with one, as in halfmqd halfmq.conf");
+        return ST_ERR;
+    }
+    buf_init(&old, CONFIG_FILE_BYTES_MAX);
+    buf_init(&texts, 0);
+    buf_init(&content, 0);
+    enum status s = rewrite(c, &old, &texts, &content, err, err_size);
+    buf_free(&old);
+    buf_free(&texts);
+    buf_free(&content);
+    return s;
+}
+
+static void put_source(const struct config *c, const struct value *v, struct buf *out)
+{
+    static const char *const words[] = {
+        [FROM_DEFAULT] = "the default",     [FROM_FILE] = "",
+        [FROM_ENVIRONMENT] = "environment", [FROM_FLAG] = "command line",
+        [FROM_COMMAND] = "CONFIG SET",
+    };
+    if (v->source == FROM_FILE)
+        buf_printf(out, "%s:%u", c->path, v->line);
+    else
+        buf_put_str(out, words[v->source]);
+}
+
+void config_print(struct config *c, struct buf *out)
+{
+    buf_put_str(out, "# Settings of halfmqd. Each line is `name = value`; # begins a comment.\n");
+    pthread_mutex_lock(&c->lock);
+    for (unsigned i = 0; i < SETTING_COUNT; i++) {
+        const struct setting_info *info = setting_info((enum setting_id)i);
+        buf_printf(out, "\n# %s (", info->help);
+        setting_bounds((enum setting_id)i, out);
+        buf_put_str(out, "; from ");
+        put_source(c, &c->values[i], out);
+        buf_printf(out, ")\n%s = ", info->name);
+        config_value_quote(slice_str(c->values[i].text), out);
+        buf_put_u8(out, '\n');
+    }
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* Two lines each: the longest stays under 100 columns. */
+void config_help(struct buf *out)
+{
+    for (unsigned i = 0; i < SETTING_COUNT; i++) {
+        enum setting_id id = (enum setting_id)i;
+        const struct setting_info *info = setting_info(id);
+        struct slice dflt = setting_default(id);
+        buf_printf(out, "  --%s %.*s\n      %s (", info->name, (int)dflt.len,
+                   (const char *)dflt.data, info->help);
+        setting_bounds(id, out);
+        buf_put_str(out, ")\n");
+    }
+}

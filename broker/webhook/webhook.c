@@ -1,0 +1,421 @@
+/*
+ * webhook.c: the webhooks' thread: its turns, its groups, its place in the journal.
+ *
+ *   wait for sockets, timers, letters ──► turn: journal_turn ─► letters: news, then entries
+ *        ▲                                      └─ settings changed? read the list again
+ *        └──────────────────────────────────────────┘
+ *
+ * News comes with every group commit of the broker; only what concerns a group with a CHECKURL is worth
+ * waking this thread. `watched` is a set of bits by key, written here and read by whoever leads the
+ * journal: a bit too many wakes for nothing, and a group's bit is set before its first CHECKS is
+ * submitted, so none is missed.
+ */
+#include "broker/webhook/webhook.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "broker/base/log.h"
+#include "broker/base/timers.h"
+#include "broker/webhook/webhook_inner.h"
+#include "protocol/base/text.h"
+#include "storage/query.h"
+
+#define SETTINGS_WAIT_MS 1000
+
+static struct webhook *webhook_of(struct journal_client *c)
+{
+    return (struct webhook *)(void *)c;
+}
+
+/* ---- the journal's callbacks ---- */
+
+static void on_post(struct journal_client *c, struct entry_list *done)
+{
+    mailbox_post_done(&webhook_of(c)->box, done);
+}
+
+static bool is_watched(struct webhook *w, uint64_t key)
+{
+    uint64_t bit = key % WATCH_BITS;
+    return atomic_load(&w->watched[bit / 64]) >> (bit % 64) & 1;
+}
+
+static void on_news(struct journal_client *c, const struct effects *fx)
+{
+    struct webhook *w = webhook_of(c);
+    bool ours = fx->overflow;
+    for (uint32_t i = 0; i < fx->n_keys && !ours; i++)
+        ours = is_watched(w, fx->keys[i]);
+    if (ours)
+        mailbox_post_news(&w->box, fx);
+    if (fx->pgroups_changed) {
+        atomic_store(&w->settings_changed, true);
+        mailbox_order(&w->box, ORDER_TURN, 0);
+    }
+}
+
+static void on_nudge(struct journal_client *c)
+{
+    mailbox_order(&webhook_of(c)->box, ORDER_TURN, 0);
+}
+
+bool webhook_submit(struct webhook *w, const struct command *cmd,
+                    void (*done)(struct journal_client *owner, struct entry *e), void *arg)
+{
+    struct entry *e = entry_new(NULL, cmd);
+    if (!e)
+        return false;
+    e->owner = &w->client;
+    e->done = done;
+    e->arg = arg;
+    if (!journal_submit(w->server->journal, &w->client, e)) {
+        entry_free(e);
+        return false;
+    }
+    w->in_flight++;
+    w->again = true;
+    return true;
+}
+
+/* ---- settings ---- */
+
+static void watch(struct webhook *w, uint64_t key)
+{
+    uint64_t bit = key % WATCH_BITS;
+    atomic_fetch_or(&w->watched[bit / 64], UINT64_C(1) << (bit % 64));
+}
+
+static struct webhook_group **bucket_of(struct webhook *w, uint64_t key)
+{
+    return &w->by_key[key % GROUP_BUCKETS];
+}
+
+static struct webhook_group *find(struct webhook *w, struct slice name)
+{
+    struct webhook_group *g = *bucket_of(w, news_key(NEWS_PGROUP, name, slice_of(NULL, 0)));
+    while (g && !slice_equal(g->name, name))
+        g = g->next_key;
+    return g;
+}
+
+static void link_in(struct webhook_group **list, struct webhook_group *g)
+{
+    g->prev = NULL;
+    g->next = *list;
+    if (g->next)
+        g->next->prev = g;
+    *list = g;
+}
+
+static void link_out(struct webhook_group **list, struct webhook_group *g)
+{
+    *(g->prev ? &g->prev->next : list) = g->next;
+    if (g->next)
+        g->next->prev = g->prev;
+}
+
+static size_t group_bytes_max(const struct webhook *w)
+{
+    return (size_t)config_num(w->server->config, SET_memory) / 16;
+}
+
+static void add(struct webhook *w, const struct pgroup_hook *hook)
+{
+    if (w->group_bytes + webhook_group_size(hook) > group_bytes_max(w)) {
+        if (w->left_out++ == 0)
+            snprintf(w->left_out_name, sizeof w->left_out_name, "%.*s", (int)hook->pgroup.len,
+                     (const char *)hook->pgroup.data);
+        return;
+    }
+    struct webhook_group *g = webhook_group_new(w, hook);
+    if (!g)
+        return;
+    struct webhook_group **bucket = bucket_of(w, g->key);
+    g->next_key = *bucket;
+    *bucket = g;
+    link_in(&w->groups, g);
+    g->listed = true;
+    w->group_bytes += g->size;
+    watch(w, g->key);
+    webhook_group_pull(g);
+}
+
+static void retire(struct webhook *w, struct webhook_group *g)
+{
+    struct webhook_group **at = bucket_of(w, g->key);
+    while (*at != g)
+        at = &(*at)->next_key;
+    *at = g->next_key;
+    link_out(&w->groups, g);
+    link_in(&w->gone, g);
+    w->group_bytes -= g->size;
+    webhook_group_retire(g);
+}
+
+static void on_hook(void *arg, const struct pgroup_hook *hook)
+{
+    struct webhook *w = arg;
+    struct webhook_group *g = find(w, hook->pgroup);
+    if (g && slice_equal(g->url, hook->url) && slice_equal(g->secret, hook->secret)) {
+        g->listed = true;
+        return;
+    }
+    if (g)
+        retire(w, g);
+    add(w, hook);
+}
+
+static bool read_hooks(struct webhook *w)
+{
+    struct view *v = view_open(w->server->state);
+    for (struct webhook_group *g = w->groups; g; g = g->next)
+        g->listed = false;
+    bool read = v && query_pgroup_hooks(v, on_hook, w) == ST_OK;
+    if (v)
+        view_close(v);
+    if (!read)
+        return false;
+    for (struct webhook_group *g = w->groups, *next; g; g = next) {
+        next = g->next;
+        if (!g->listed)
+            retire(w, g);
+    }
+    return true;
+}
+
+/* All of them: which one has changed is not told. Ten times as long as that took it is not done again, so that
+ * somebody who sets thousands, one by one, leaves this thread time for its work; but no longer than
+ * SETTINGS_WAIT_MS, since it may have taken long because the whole machine stood still. */
+static void read_settings(struct webhook *w)
+{
+    int64_t began = timers_now(), wait = w->settings_ms - began;
+    if (wait > 0) {
+        const struct timeval tv = {.tv_sec = (time_t)(wait / 1000),
+                                   .tv_usec = (suseconds_t)(wait % 1000 * 1000)};
+        (void)event_add(w->settings, &tv); /* cannot fail: a timer's place was made with it */
+        return;
+    }
+    atomic_store(&w->settings_changed, false);
+    w->left_out = 0;
+    if (!read_hooks(w))
+        log_text(LOG_ERROR,
+                 "cannot read the settings of producer groups; CHECKURLs stay as they were");
+    if (w->left_out > 0)
+        log_event(LOG_WARN,
+                  "too many CHECKURLs for this `memory`, so some are not called: raise it, or ask these otherwise",
+                  " pgroups=%" PRIu32 " first=%s", w->left_out, w->left_out_name);
+    int64_t now = timers_now(), pause = 10 * (now - began);
+    w->settings_ms = now + (pause < SETTINGS_WAIT_MS ? pause : SETTINGS_WAIT_MS);
+}
+
+static void on_settings(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what, (void)arg; /* the turn looks */
+}
+
+/* ---- turns ---- */
+
+static void has_news(struct webhook_group *g, const struct news *news)
+{
+    g->seen = news->index;
+    webhook_group_pull(g);
+}
+
+static void hand_out_news(struct webhook *w, const struct news *news)
+{
+    if (!news->index)
+        return;
+    for (struct webhook_group *g = news->overflow ? w->groups : NULL; g; g = g->next)
+        has_news(g, news);
+    for (uint32_t i = 0; i < news->n && !news->overflow; i++) {
+        for (struct webhook_group *g = *bucket_of(w, news->keys[i]); g; g = g->next_key) {
+            if (g->key == news->keys[i])
+                has_news(g, news);
+        }
+    }
+}
+
+static void free_gone(struct webhook *w)
+{
+    for (struct webhook_group *g = w->gone, *next; g; g = next) {
+        next = g->next;
+        if (!webhook_group_idle(g))
+            continue;
+        link_out(&w->gone, g);
+        webhook_group_free(g);
+    }
+}
+
+static void begin_stop(struct webhook *w)
+{
+    if (w->stopping)
+        return;
+    w->stopping = true;
+    for (struct webhook_group *g = w->groups; g; g = g->next)
+        webhook_group_take_back(g);
+    for (struct webhook_group *g = w->gone; g; g = g->next)
+        webhook_group_take_back(g);
+}
+
+static void deliver(struct webhook *w)
+{
+    struct entry *e;
+    mailbox_take(&w->box, &w->letters);
+    hand_out_news(w, w->letters.news);
+    while ((e = entry_pop(&w->letters.done))) {
+        w->in_flight--;
+        e->done(&w->client, e);
+    }
+    unsigned orders = w->letters.orders;
+    letters_clear(&w->letters);
+    if (orders & ORDER_TURN)
+        w->again = true;
+    if (orders & ORDER_DRAIN)
+        begin_stop(w);
+    if (!w->stopping && atomic_load(&w->settings_changed))
+        read_settings(w);
+    free_gone(w);
+}
+
+/* True: there is more to do, do not wait. */
+static bool turn(struct webhook *w)
+{
+    w->again = false;
+    journal_turn(w->server->journal, &w->client);
+    deliver(w);
+    return w->again;
+}
+
+static void *run(void *arg)
+{
+    struct webhook *w = arg;
+    bool more = turn(w);
+    while (!w->stopping || w->in_flight > 0) {
+        bool waits = !more && mailbox_sleep(&w->box, true);
+        if (event_base_loop(w->base, waits ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK) < 0) {
+            log_text(LOG_ERROR,
+                     "the event loop of the webhooks failed; no CHECKURL is called any more");
+            abort();
+        }
+        if (waits)
+            mailbox_awake(&w->box);
+        more = turn(w);
+    }
+    /* What was cancelled tells so by a last callback. */
+    event_base_loop(w->base, EVLOOP_NONBLOCK);
+    return NULL;
+}
+
+static void on_wake(evutil_socket_t fd, short what, void *arg)
+{
+    struct webhook *w = arg;
+    (void)fd, (void)what;
+    mailbox_drain_event(&w->box);
+}
+
+/* ---- birth and death ---- */
+
+static bool make_parts(struct webhook *w)
+{
+    w->base = event_base_new();
+    if (!w->base)
+        return false;
+    w->wake = event_new(w->base, w->box.event_fd, EV_READ | EV_PERSIST, on_wake, w);
+    w->resolver = resolver_new(w->base);
+    w->pool = pool_new(w->base);
+    w->settings = evtimer_new(w->base, on_settings, w);
+    return w->wake && w->settings && w->resolver && w->pool && event_add(w->wake, NULL) == 0;
+}
+
+struct webhook *webhook_new(struct server *s, char *err, size_t err_size)
+{
+    struct webhook_allow *allow =
+        webhook_allow_new(config_text(s->config, SET_webhook_allow), err, err_size);
+    if (!allow)
+        return NULL;
+    snprintf(err, err_size, "no memory for the webhooks");
+    struct webhook *w = calloc(1, sizeof *w);
+    if (!w || mailbox_init(&w->box) != ST_OK) {
+        webhook_allow_free(allow);
+        free(w);
+        return NULL;
+    }
+    w->server = s;
+    w->room.config = s->config;
+    w->allow = allow;
+    w->client = (struct journal_client){.post = on_post, .news = on_news, .nudge = on_nudge};
+    atomic_store(&w->settings_changed, true);
+    if (letters_init(&w->letters) == ST_OK && make_parts(w)) {
+        journal_register(s->journal, &w->client);
+        return w;
+    }
+    webhook_free(w);
+    return NULL;
+}
+
+bool webhook_start(struct webhook *w)
+{
+    w->runs = pthread_create(&w->thread, NULL, run, w) == 0;
+    return w->runs;
+}
+
+void webhook_stop(struct webhook *w)
+{
+    mailbox_order(&w->box, ORDER_DRAIN, 0);
+}
+
+void webhook_join(struct webhook *w)
+{
+    if (!w->runs)
+        return;
+    int failed = pthread_join(w->thread, NULL);
+    assert(!failed);
+    w->runs = false;
+}
+
+static void free_all(struct webhook_group *g)
+{
+    for (struct webhook_group *next; g; g = next) {
+        next = g->next;
+        webhook_group_free(g);
+    }
+}
+
+void webhook_free(struct webhook *w)
+{
+    if (!w)
+        return;
+    free_all(w->groups);
+    free_all(w->gone);
+    pool_free(w->pool);
+    resolver_free(w->resolver);
+    if (w->wake)
+        event_free(w->wake);
+    if (w->settings)
+        event_free(w->settings);
+    if (w->base)
+        event_base_free(w->base);
+    letters_fini(&w->letters);
+    mailbox_fini(&w->box);
+    webhook_allow_free(w->allow);
+    free(w);
+}
+
+bool webhook_url_ok(const struct webhook *w, struct slice url, char *err, size_t err_size)
+{
+    char quoted[160];
+    struct webhook_url u;
+    if (!webhook_url_parse(url, &u)) {
+        snprintf(err, err_size, "CHECKURL must be a URL such as http://host:port/path");
+        return false;
+    }
+    if (webhook_allow_url(w->allow, &u))
+        return true;
+    text_quote(slice_str(u.host), 100, quoted, sizeof quoted);
+    snprintf(err, err_size,
+             "CHECKURL must not name the host '%s': the setting webhook_allow forbids it", quoted);
+    return false;
+}

@@ -1,0 +1,237 @@
+/*
+ * webhook_allow.c: the list as rules, each tried in turn.
+ *
+ * Addresses are compared as IPv6: an IPv4 address is ::ffff:a.b.c.d, so that the mapped form of one is no
+ * way around a rule.
+ */
+#include "broker/webhook/webhook_allow.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "protocol/base/text.h"
+
+enum rule_kind { RULE_ANY, RULE_UNDER, RULE_NAME, RULE_NET };
+
+struct rule {
+    enum rule_kind kind;
+    char name[WEBHOOK_HOST_MAX + 1]; /* UNDER: with the dot it begins with */
+    struct in6_addr net;
+    unsigned bits;
+};
+
+struct webhook_allow {
+    size_t n;
+    struct rule rules[];
+};
+
+#define MAPPED_BITS 96
+
+static struct in6_addr mapped(const struct in_addr *v4)
+{
+    struct in6_addr a = {.s6_addr = {[10] = 0xff, [11] = 0xff}};
+    memcpy(a.s6_addr + 12, v4, 4);
+    return a;
+}
+
+static bool read_address(const char *text, struct in6_addr *ret, bool *ret_v4)
+{
+    struct in_addr v4;
+    *ret_v4 = inet_pton(AF_INET, text, &v4) == 1;
+    if (!*ret_v4)
+        return inet_pton(AF_INET6, text, ret) == 1;
+    *ret = mapped(&v4);
+    return true;
+}
+
+static bool in_net(const struct in6_addr *a, const struct in6_addr *net, unsigned bits)
+{
+    unsigned bytes = bits / 8, rest = bits % 8;
+    if (memcmp(a->s6_addr, net->s6_addr, bytes) != 0)
+        return false;
+    return rest == 0 || (a->s6_addr[bytes] ^ net->s6_addr[bytes]) >> (8 - rest) == 0;
+}
+
+static bool link_local(const struct in6_addr *a)
+{
+    static const struct in6_addr v6 = {.s6_addr = {0xfe, 0x80}};
+    static const struct in6_addr v4 = {
+        .s6_addr = {[10] = 0xff, [11] = 0xff, [12] = 169, [13] = 254}};
+    return in_net(a, &v6, 10) || in_net(a, &v4, MAPPED_BITS + 16);
+}
+
+/* ---- the list ---- */
+
+/* "10.0.0.0/8", "fd00::1". False: it is no address. */
+static bool read_net(char *word, struct rule *r)
+{
+    bool v4 = false;
+    uint64_t bits = 0;
+    char *slash = strchr(word, '/');
+    if (slash)
+        *slash = 0;
+    bool good = read_address(word, &r->net, &v4);
+    if (slash)
+        *slash = '/';
+    if (!good)
+        return false;
+    bits = v4 ? 32 : 128;
+    if (slash && (!text_uint(slice_str(slash + 1), &bits) || bits > (v4 ? 32 : 128)))
+        return false;
+    r->kind = RULE_NET;
+    r->bits = (unsigned)bits + (v4 ? MAPPED_BITS : 0);
+    return true;
+}
+
+static bool read_name(const char *word, struct rule *r)
+{
+    size_t n = strlen(word), from = 0;
+    r->kind = RULE_NAME;
+    if (n > 2 && word[0] == '*' && word[1] == '.') {
+        r->kind = RULE_UNDER;
+        from = 1;
+    }
+    if (n - from > WEBHOOK_HOST_MAX)
+        return false;
+    bool letters = false;
+    for (size_t i = from; i < n; i++) {
+        if (!isalnum((unsigned char)word[i]) && !strchr(".-_", word[i]))
+            return false;
+        letters = letters || isalpha((unsigned char)word[i]);
+        r->name[i - from] = (char)tolower((unsigned char)word[i]);
+    }
+    return letters; /* 10.0.0 is a mistake, not a name */
+}
+
+static bool read_rule(char *word, struct rule *r)
+{
+    *r = (struct rule){0};
+    if (strcmp(word, "*") == 0) {
+        r->kind = RULE_ANY;
+        return true;
+    }
+    return read_net(word, r) || read_name(word, r);
+}
+
+static size_t count_words(const char *list)
+{
+    size_t n = 1;
+    for (; *list; list++)
+        n += *list == ',';
+    return n;
+}
+
+static char *trimmed(char *word)
+{
+    while (*word == ' ')
+        word++;
+    size_t n = strlen(word);
+    while (n > 0 && word[n - 1] == ' ')
+        word[--n] = 0;
+    return word;
+}
+
+static bool read_list(struct webhook_allow *a, char *list, char *err, size_t err_size)
+{
+    char *rest = list;
+    for (char *word = strsep(&rest, ","); word; word = strsep(&rest, ",")) {
+        word = trimmed(word);
+        if (!*word)
+            continue;
+        if (read_rule(word, &a->rules[a->n])) {
+            a->n++;
+            continue;
+        }
+        char quoted[128];
+        text_quote(slice_str(word), 100, quoted, sizeof quoted);
+        snprintf(err, err_size,
+                 "webhook_allow: '%s' is no host name, *.domain, address or network (10.0.0.0/8)",
+                 quoted);
+        return false;
+    }
+    return true;
+}
+
+struct webhook_allow *webhook_allow_new(const char *list, char *err, size_t err_size)
+{
+    char *copy = strdup(list);
+    struct webhook_allow *a = calloc(1, sizeof *a + count_words(list) * sizeof a->rules[0]);
+    if (!copy || !a) {
+        snprintf(err, err_size, "webhook_allow: no memory");
+        free(a);
+        a = NULL;
+    } else if (!read_list(a, copy, err, err_size)) {
+        free(a);
+        a = NULL;
+    }
+    free(copy);
+    return a;
+}
+
+void webhook_allow_free(struct webhook_allow *a)
+{
+    free(a);
+}
+
+/* ---- what it says ---- */
+
+static bool named(const struct webhook_allow *a, const char *host)
+{
+    size_t n = strlen(host);
+    for (size_t i = 0; i < a->n; i++) {
+        const struct rule *r = &a->rules[i];
+        size_t k = strlen(r->name);
+        if (r->kind == RULE_ANY || (r->kind == RULE_NAME && strcmp(r->name, host) == 0) ||
+            (r->kind == RULE_UNDER && n > k && strcmp(host + n - k, r->name) == 0))
+            return true;
+    }
+    return false;
+}
+
+static bool addressed(const struct webhook_allow *a, const struct in6_addr *address)
+{
+    for (size_t i = 0; i < a->n; i++) {
+        const struct rule *r = &a->rules[i];
+        if (r->kind == RULE_NET && in_net(address, &r->net, r->bits))
+            return true;
+    }
+    return false;
+}
+
+static bool any(const struct webhook_allow *a)
+{
+    for (size_t i = 0; i < a->n; i++) {
+        if (a->rules[i].kind == RULE_ANY)
+            return true;
+    }
+    return false;
+}
+
+bool webhook_allow_url(const struct webhook_allow *a, const struct webhook_url *url)
+{
+    struct in6_addr address;
+    bool v4;
+    if (!url->is_address)
+        return named(a, url->host);
+    if (!read_address(url->host, &address, &v4))
+        return false;
+    return addressed(a, &address) || (any(a) && !link_local(&address));
+}
+
+bool webhook_allow_address(const struct webhook_allow *a, const struct webhook_url *url,
+                           const struct sockaddr *sa)
+{
+    struct in6_addr address;
+    if (sa->sa_family == AF_INET)
+        address = mapped(&((const struct sockaddr_in *)(const void *)sa)->sin_addr);
+    else if (sa->sa_family == AF_INET6)
+        address = ((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr;
+    else
+        return false;
+    if (addressed(a, &address))
+        return true;
+    return webhook_allow_url(a, url) && !link_local(&address);
+}

@@ -1,0 +1,117 @@
+/*
+ * webhook_inner.h: what webhook.c (the thread) and webhook_group.c (one producer group) share. All of
+ * it belongs to the webhooks' thread.
+ */
+#ifndef HALFMQ_BROKER_WEBHOOK_INNER_H
+#define HALFMQ_BROKER_WEBHOOK_INNER_H
+
+#include <event2/event.h>
+#include <pthread.h>
+
+#include "broker/checks/check_list.h"
+#include "broker/journal/mailbox.h"
+#include "broker/webhook/webhook.h"
+#include "broker/webhook/webhook_call.h"
+#include "broker/webhook/webhook_room.h"
+#include "protocol/limits.h"
+#include "storage/query.h"
+
+#define WATCH_BITS 65536
+#define GROUP_BUCKETS 4096
+
+struct webhook_group;
+
+/* One check on its way. */
+struct webhook_posting {
+    struct webhook_group *group;
+    struct webhook_posting *prev, *next;
+    struct ask ask;
+    struct webhook_call *call;
+    size_t bytes;
+};
+
+/* A producer group with a CHECKURL. Its settings never change: another URL or secret is another group,
+ * and this one ends (`gone`) when its last request and its last CHECKS have. While nothing is due this is all
+ * there is of it: some hundred bytes, no connection. */
+struct webhook_group {
+    struct webhook *webhook;
+    struct webhook_group *prev, *next; /* of those that are there, or gone */
+    struct webhook_group *next_key;    /* in its bucket, while it is not gone */
+    uint64_t key; /* of its news */
+    struct slice name, url, secret; /* in text */
+    size_t size; /* what it counts for against the bound of groups */
+    struct webhook_posting *postings;
+    uint32_t n_postings;
+    uint32_t wanted; /* by the CHECKS that is under way; 0: none is */
+    struct room_share share;
+    uint64_t seen; /* index of the newest news of it */
+    bool listed; /* while settings are read: it is still there */
+    bool gone;
+    bool down; /* the last connection failed */
+    int64_t pause_ms; /* the newest pause */
+    int64_t not_before_ms; /* monotonic: the pause's end */
+    struct event *again; /* look again */
+    int64_t again_ms; /* monotonic: when; INT64_MAX: not set */
+    int64_t logged_ms;
+    uint32_t unlogged;
+    bool redirect_logged;
+    uint8_t text[];
+};
+
+struct webhook {
+    struct journal_client client; /* first: the journal's callbacks get this address */
+    struct server *server;
+    struct webhook_allow *allow;
+    struct event_base *base;
+    struct resolver *resolver;
+    struct pool *pool;
+    struct event *wake;
+    struct mailbox box;
+    struct letters letters;
+    struct webhook_group *groups, *gone;
+    struct webhook_group *by_key[GROUP_BUCKETS];
+    size_t group_bytes; /* of those that are not gone */
+    uint32_t left_out; /* found no memory when settings were read the last time ... */
+    char left_out_name[NAME_BYTES_MAX + 1]; /* ... and the first of them */
+    struct room room;
+    struct event *settings; /* read them again */
+    int64_t settings_ms; /* monotonic: not before this */
+    uint32_t in_flight; /* entries that the journal has */
+    bool again; /* the journal wants another turn */
+    bool stopping;
+    pthread_t thread;
+    bool runs;
+    /* ---- any thread ---- */
+    _Atomic uint64_t watched[WATCH_BITS / 64]; /* news of these, by key, is worth a letter */
+    atomic_bool settings_changed;
+};
+
+/* ---- webhook.c ---- */
+
+/* Submits a command of ours; arg goes into the entry. False: a bound, or no memory. */
+bool webhook_submit(struct webhook *w, const struct command *cmd,
+                    void (*done)(struct journal_client *owner, struct entry *e),
+                    void *arg) MUST_CHECK;
+
+/* ---- webhook_group.c ---- */
+
+/* NULL: no memory, or the URL is none (a setting of an older release). */
+struct webhook_group *webhook_group_new(struct webhook *w, const struct pgroup_hook *hook);
+
+/* Bytes of memory that it takes. */
+size_t webhook_group_size(const struct pgroup_hook *hook);
+
+/* Ends it: now, or with the last thing that is under way. */
+void webhook_group_retire(struct webhook_group *g);
+
+/* Asks the store for what is due, if there is room for it. */
+void webhook_group_pull(struct webhook_group *g);
+
+/* At the stop: requests end, their asks are taken back. */
+void webhook_group_take_back(struct webhook_group *g);
+
+/* True: nothing is under way. */
+bool webhook_group_idle(const struct webhook_group *g);
+void webhook_group_free(struct webhook_group *g);
+
+#endif

@@ -1,0 +1,207 @@
+/* webhook_pool.c: see webhook_pool.h. */
+#include "broker/webhook/webhook_pool.h"
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/base/timers.h"
+#include "broker/webhook/webhook_call.h"
+
+struct pool {
+    struct event_base *base;
+    struct event *sweep;
+    struct link *first, *last;
+    unsigned n;
+};
+
+/* ---- one connection ---- */
+
+static void on_output(struct evbuffer *buffer, const struct evbuffer_cb_info *info, void *arg)
+{
+    struct link *l = arg;
+    (void)buffer;
+    l->sent = l->sent || info->n_deleted > 0;
+}
+
+static void on_input(struct evbuffer *buffer, const struct evbuffer_cb_info *info, void *arg)
+{
+    struct link *l = arg;
+    (void)buffer;
+    l->heard = l->heard || info->n_added > 0;
+}
+
+static void on_close(struct evhttp_connection *http, void *arg)
+{
+    struct link *l = arg;
+    (void)http;
+    l->closed = true;
+    if (l->waits)
+        event_active(l->pool->sweep, EV_TIMEOUT, 0);
+}
+
+static struct evhttp_connection *http_new(struct link *l, const char *host, const char *port)
+{
+    struct event_base *base = l->pool->base;
+    struct bufferevent *bev = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+    if (!bev)
+        return NULL;
+    struct evhttp_connection *c = evhttp_connection_base_bufferevent_new(
+        base, NULL, bev, host, (uint16_t)strtoul(port, NULL, 10));
+    if (!c) {
+        bufferevent_free(bev);
+        return NULL;
+    }
+    evhttp_connection_set_retries(c, 0);
+    evhttp_connection_set_max_headers_size(c, WEBHOOK_ANSWER_HEADERS_MAX);
+    evhttp_connection_set_max_body_size(c, WEBHOOK_ANSWER_BODY_MAX);
+    evhttp_connection_set_closecb(c, on_close, l);
+    evbuffer_add_cb(bufferevent_get_output(bev), on_output, l);
+    evbuffer_add_cb(bufferevent_get_input(bev), on_input, l);
+    return c;
+}
+
+struct link *link_new(struct pool *p, const char *authority, const struct sockaddr *to, socklen_t len)
+{
+    char host[NI_MAXHOST], port[NI_MAXSERV];
+    size_t n = strlen(authority) + 1;
+    struct link *l = calloc(1, sizeof *l + n);
+    if (!l)
+        return NULL;
+    *l = (struct link){.pool = p, .born_ms = timers_now()};
+    memcpy(l->authority, authority, n);
+    if (getnameinfo(to, len, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV) == 0)
+        l->http = http_new(l, host, port);
+    if (l->http)
+        return l;
+    free(l);
+    return NULL;
+}
+
+void link_free(struct link *l)
+{
+    evhttp_connection_set_closecb(l->http, NULL, NULL);
+    evhttp_connection_free(l->http); /* its request, too */
+    free(l);
+}
+
+/* ---- those that wait ---- */
+
+static void unlink_waiting(struct pool *p, struct link *l)
+{
+    *(l->prev ? &l->prev->next : &p->first) = l->next;
+    *(l->next ? &l->next->prev : &p->last) = l->prev;
+    l->prev = l->next = NULL;
+    l->waits = false;
+    p->n--;
+}
+
+static void drop(struct pool *p, struct link *l)
+{
+    unlink_waiting(p, l);
+    link_free(l);
+}
+
+static void sweep_in(struct pool *p, int64_t ms)
+{
+    const struct timeval tv = {.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
+    if (event_add(p->sweep, &tv) != 0) {
+        while (p->last)
+            drop(p, p->last); /* nobody would come back for them */
+    }
+}
+
+static void on_sweep(evutil_socket_t fd, short what, void *arg)
+{
+    struct pool *p = arg;
+    int64_t now = timers_now();
+    (void)fd, (void)what;
+    for (struct link *l = p->last, *prev; l; l = prev) {
+        prev = l->prev;
+        if (l->closed || now - l->idle_ms >= POOL_IDLE_MS)
+            drop(p, l);
+    }
+    if (p->last)
+        sweep_in(p, p->last->idle_ms + POOL_IDLE_MS - now);
+}
+
+struct link *pool_take(struct pool *p, const char *authority)
+{
+    int64_t now = timers_now();
+    for (struct link *l = p->first, *next; l; l = next) {
+        next = l->next;
+        if (l->closed || strcmp(l->authority, authority) != 0)
+            continue;
+        if (now - l->born_ms >= POOL_AGE_MS) {
+            drop(p, l);
+            continue;
+        }
+        unlink_waiting(p, l);
+        l->sent = l->heard = false;
+        return l;
+    }
+    return NULL;
+}
+
+/* Nothing of the old request, or behind its answer, may meet the next one. */
+static bool is_clean(const struct link *l)
+{
+    struct bufferevent *bev = evhttp_connection_get_bufferevent(l->http);
+    return !l->closed && evbuffer_get_length(bufferevent_get_output(bev)) == 0 &&
+           evbuffer_get_length(bufferevent_get_input(bev)) == 0;
+}
+
+static unsigned waiting_for(const struct pool *p, const char *authority)
+{
+    unsigned n = 0;
+    for (const struct link *l = p->first; l; l = l->next)
+        n += strcmp(l->authority, authority) == 0;
+    return n;
+}
+
+void pool_give(struct link *l)
+{
+    struct pool *p = l->pool;
+    if (!is_clean(l) || waiting_for(p, l->authority) >= POOL_HOST_MAX) {
+        link_free(l);
+        return;
+    }
+    if (p->n >= POOL_MAX)
+        drop(p, p->last);
+    l->idle_ms = timers_now();
+    l->waits = true;
+    l->next = p->first;
+    *(p->first ? &p->first->prev : &p->last) = l;
+    p->first = l;
+    if (p->n++ == 0)
+        sweep_in(p, POOL_IDLE_MS);
+}
+
+/* ---- birth and death ---- */
+
+struct pool *pool_new(struct event_base *base)
+{
+    struct pool *p = calloc(1, sizeof *p);
+    if (!p)
+        return NULL;
+    p->base = base;
+    p->sweep = evtimer_new(base, on_sweep, p);
+    if (p->sweep)
+        return p;
+    free(p);
+    return NULL;
+}
+
+void pool_free(struct pool *p)
+{
+    if (!p)
+        return;
+    while (p->last)
+        drop(p, p->last);
+    event_free(p->sweep);
+    free(p);
+}

@@ -1,0 +1,183 @@
+/* webhook_room.c: see webhook_room.h. */
+#include "broker/webhook/webhook_room.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "broker/settings/config.h"
+#include "broker/webhook/webhook_inner.h"
+
+/* ---- lines ---- */
+
+static void line_leave(struct webhook_group *g)
+{
+    struct room_share *s = &g->share;
+    struct room_line *line = s->line;
+    if (!line)
+        return;
+    *(s->prev ? &s->prev->share.next : &line->first) = s->next;
+    *(s->next ? &s->next->share.prev : &line->last) = s->prev;
+    s->prev = s->next = NULL;
+    s->line = NULL;
+}
+
+/* At its end; who stands in it keeps its place. */
+static void line_join(struct room_line *line, struct webhook_group *g)
+{
+    struct room_share *s = &g->share;
+    if (s->line == line)
+        return;
+    line_leave(g);
+    if (!line)
+        return;
+    s->prev = line->last;
+    *(line->last ? &line->last->share.next : &line->first) = g;
+    line->last = g;
+    s->line = line;
+}
+
+static void line_join_front(struct room_line *line, struct webhook_group *g)
+{
+    struct room_share *s = &g->share;
+    line_leave(g);
+    s->next = line->first;
+    *(line->first ? &line->first->share.prev : &line->last) = g;
+    line->first = g;
+    s->line = line;
+}
+
+/* Until the first one finds no room again. */
+static void feed_line(struct room_line *line)
+{
+    struct webhook_group *g;
+    while ((g = line->first)) {
+        line_leave(g);
+        webhook_group_pull(g);
+        if (g->share.line == line) {
+            line_join_front(line, g);
+            return;
+        }
+    }
+}
+
+void room_feed(struct room *r, struct webhook_group *g)
+{
+    feed_line(&g->share.url->line);
+    feed_line(&r->first);
+    feed_line(&r->unproven);
+    feed_line(&r->more);
+    if (g->share.hungry)
+        webhook_group_pull(g);
+}
+
+/* ---- URLs ---- */
+
+bool room_join(struct room *r, struct room_share *s, uint64_t url_key)
+{
+    struct room_url **at = &r->urls[url_key % ROOM_URL_BUCKETS];
+    while (*at && (*at)->key != url_key)
+        at = &(*at)->next;
+    if (!*at && (*at = calloc(1, sizeof **at)))
+        (*at)->key = url_key;
+    if (!*at)
+        return false;
+    (*at)->groups++;
+    s->url = *at;
+    return true;
+}
+
+void room_leave(struct room *r, struct webhook_group *g)
+{
+    struct room_url *url = g->share.url;
+    line_leave(g);
+    g->share.hungry = false;
+    g->share.url = NULL;
+    if (--url->groups > 0)
+        return;
+    assert(!url->taken && !url->line.first);
+    struct room_url **at = &r->urls[url->key % ROOM_URL_BUCKETS];
+    while (*at != url)
+        at = &(*at)->next;
+    *at = url->next;
+    free(url);
+}
+
+/* ---- places ---- */
+
+/* How many there are for it; else 0 and the line to wait in, NULL where its own end is waited for. */
+static uint32_t room_look(struct room *r, const struct room_share *s, struct room_line **ret_line)
+{
+    uint32_t most = (uint32_t)config_num(r->config, SET_webhook_concurrency);
+    size_t bytes_max = (size_t)config_num(r->config, SET_memory) / 16;
+    struct room_line *first = s->proven ? &r->first : &r->unproven;
+    bool crowded = r->taken >= WEBHOOK_POSTS_MAX || r->bytes >= bytes_max;
+    *ret_line = &s->url->line;
+    if (s->url->taken >= most)
+        return 0;
+    *ret_line = NULL;
+    if (s->bytes >= ROOM_GROUP_BYTES || (s->alone && s->taken > 0))
+        return 0;
+    *ret_line = s->taken > 0 ? &r->more : first;
+    if (r->pulls >= ROOM_PULLS_MAX || (crowded && s->taken > 0))
+        return 0;
+    bool full = r->taken >= WEBHOOK_CALLS_MAX || r->bytes >= 2 * bytes_max ||
+                (!s->proven && r->n_unproven >= WEBHOOK_CALLS_MAX / 2);
+    if (crowded && full)
+        return 0;
+    if (crowded || s->alone)
+        return 1;
+    uint32_t left = WEBHOOK_POSTS_MAX - r->taken, here = most - s->url->taken;
+    return here < left ? here : left;
+}
+
+uint32_t room_take(struct room *r, struct webhook_group *g)
+{
+    struct room_share *s = &g->share;
+    struct room_line *line = NULL;
+    uint32_t n = room_look(r, s, &line);
+    s->hungry = n == 0;
+    line_join(n ? NULL : line, g);
+    if (n == 0)
+        return 0;
+    s->taken += n;
+    s->url->taken += n;
+    r->taken += n;
+    r->pulls++;
+    if (!s->proven) {
+        s->n_unproven += n;
+        r->n_unproven += n;
+    }
+    return n;
+}
+
+void room_pulled(struct room *r)
+{
+    assert(r->pulls > 0);
+    r->pulls--;
+}
+
+void room_give(struct room *r, struct room_share *s, uint32_t places)
+{
+    assert(s->taken >= places && s->url->taken >= places && r->taken >= places);
+    uint32_t unproven = s->n_unproven < places ? s->n_unproven : places;
+    s->taken -= places;
+    s->url->taken -= places;
+    r->taken -= places;
+    s->n_unproven -= unproven;
+    r->n_unproven -= unproven;
+}
+
+void room_bytes(struct room *r, struct room_share *s, size_t more, size_t less)
+{
+    s->bytes += more - less;
+    r->bytes += more - less;
+}
+
+void room_judge(struct room *r, struct room_share *s, bool answered)
+{
+    if (answered) {
+        r->n_unproven -= s->n_unproven;
+        s->n_unproven = 0;
+    }
+    s->proven = answered;
+}

@@ -1,0 +1,31 @@
+/*
+ * awaited.h: a call whose caller waits for it, on the caller's stack.
+ *
+ *   awaited_init ─► write the frame into w.call ─► awaited_run (submits, waits) 
+ */
+#ifndef HALFMQ_CLIENTS_C_AWAITED_H
+#define HALFMQ_CLIENTS_C_AWAITED_H
+
+#include "clients/c/client/client.h"
+
+struct awaited {
+    struct call call;
+    struct hmq_client *client;
+    pthread_cond_t cond;
+    hmq_error *err; /* the caller's; may be NULL */
+    struct hmq_reply *reply;
+    enum hmq_status status;
+    bool wants_reply, done;
+};
+
+/* HMQ_EWOULDBLOCK on the driver thread. After HMQ_OK awaited_run must follow. */
+enum hmq_status awaited_init(struct awaited *w, struct hmq_client *c, int64_t timeout_ms,
+                             hmq_error *err);
+
+/* Ends the waiter. ret_reply may be NULL; where it is not and the result is HMQ_OK, it is the caller's. */
+enum hmq_status awaited_run(struct awaited *w, struct hmq_reply **ret_reply);
+
+/* Ends a waiter whose frame could not be made. */
+enum hmq_status awaited_drop(struct awaited *w, enum hmq_status status);
+
+#endif

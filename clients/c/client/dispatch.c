@@ -1,0 +1,63 @@
+/*
+ * dispatch.c: what comes from the broker goes to whom it is for.
+ *
+ *   response      ─► the call with that id
+ *   request check ─► the service that answers for its producer group; a refusal where none does
+ *   notification  ─► the service whose stream it names; nobody's are ignored, as the contract may grow
+ */
+#include <stdlib.h>
+
+#include "clients/c/client/peer.h"
+#include "clients/c/client/respond.h"
+
+static void dispatch_response(struct hmq_client *c, const struct rpc_frame *frame)
+{
+    struct outcome outcome;
+    pthread_mutex_lock(&c->lock);
+    struct call *call = core_answer(&c->core, frame, clock_ms(), &outcome);
+    bool idle = c->core.pending == 0;
+    pthread_mutex_unlock(&c->lock);
+    if (!call)
+        return;
+    c->inside++;
+    call->done(call, &outcome);
+    c->inside--;
+    if (idle)
+        client_changed(c);
+}
+
+static bool offer_check(struct service *s, void *arg)
+{
+    const struct rpc_frame *frame = arg;
+    return s->check && s->check(s, frame->id, frame->params);
+}
+
+static void dispatch_request(struct hmq_client *c, struct rpc_frame *frame)
+{
+    if (!slice_equal(frame->method, SLICE_LIT("check"))) {
+        respond_error(c, c->epoch, frame->id, "this client knows the method check only");
+        return;
+    }
+    pthread_mutex_lock(&c->lock);
+    c->checks++;
+    pthread_mutex_unlock(&c->lock);
+    if (!services_visit(c, offer_check, frame))
+        respond_error(c, c->epoch, frame->id, "nobody here answers for this producer group");
+}
+
+static bool offer_notification(struct service *s, void *arg)
+{
+    const struct rpc_frame *frame = arg;
+    return s->notify && s->notify(s, frame->method, frame->params);
+}
+
+void peer_dispatch(struct hmq_client *c, const struct rpc_frame *frame)
+{
+    struct rpc_frame copy = *frame;
+    if (frame->type == RPC_RESPONSE)
+        dispatch_response(c, frame);
+    else if (frame->type == RPC_REQUEST)
+        dispatch_request(c, &copy);
+    else
+        services_visit(c, offer_notification, &copy);
+}

@@ -1,0 +1,355 @@
+/*
+ * peer.c: see peer.h.
+ */
+#include "clients/c/client/peer.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clients/c/client/driver.h"
+
+#define READ_BYTES 65536 /* at a time */
+#define READ_TURNS 16 /* before others have their turn */
+#define WRITE_PIECES 256 /* frames in one write */
+#define WRITE_TURNS 16
+#define IN_KEEP_BYTES 262144 /* memory of the input kept while nothing comes */
+
+enum hmq_status peer_init(struct hmq_client *c, hmq_error *err)
+{
+    size_t max = (size_t)options_num(c->options, CHOICE_max_reply_bytes);
+    c->peer.fd = -1;
+    c->peer.pause_ms = options_num(c->options, CHOICE_reconnect_min_ms);
+    buf_init(&c->peer.in, max + READ_BYTES);
+    return endpoints_parse(options_text(c->options, CHOICE_servers), &c->peer.endpoints, err);
+}
+
+static void drop_addresses(struct peer *peer)
+{
+    if (peer->found)
+        freeaddrinfo(peer->found);
+    peer->found = peer->address = NULL;
+}
+
+static void close_socket(struct hmq_client *c)
+{
+    if (c->peer.fd < 0)
+        return;
+    driver_watch(c, c->peer.fd, 0, 0);
+    close(c->peer.fd);
+    c->peer.fd = -1;
+    c->peer.state = PEER_DOWN;
+}
+
+void peer_fini(struct hmq_client *c)
+{
+    close_socket(c);
+    drop_addresses(&c->peer);
+    endpoints_free(&c->peer.endpoints);
+    rpc_reader_free(c->peer.reader);
+    buf_free(&c->peer.in);
+}
+
+/* Half of the pause for certain, the other half by chance; the next one is twice as long. */
+static void plan_retry(struct hmq_client *c)
+{
+    struct peer *peer = &c->peer;
+    int64_t max = options_num(c->options, CHOICE_reconnect_max_ms);
+    uint64_t chance = 0;
+    if (!clock_random(&chance))
+        chance = (uint64_t)clock_ms();
+    peer->next_try_ms =
+        clock_ms() + peer->pause_ms / 2 + (int64_t)(chance % (uint64_t)(peer->pause_ms / 2 + 1));
+    peer->pause_ms = peer->pause_ms * 2 < max ? peer->pause_ms * 2 : max;
+}
+
+static void note_error(struct hmq_client *c, const char *text)
+{
+    pthread_mutex_lock(&c->lock);
+    snprintf(c->last_error, sizeof c->last_error, "%s", text);
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* This address did not do: the next one of this server, else the next server, else a pause. */
+static void attempt_failed(struct hmq_client *c, const char *why)
+{
+    struct peer *peer = &c->peer;
+    char where[128] = "", text[HMQ_ERROR_TEXT_SIZE];
+    if (peer->address)
+        net_describe(peer->address, where, sizeof where);
+    snprintf(text, sizeof text, "%s%s%s", where, where[0] ? ": " : "", why);
+    close_socket(c);
+    peer->state = PEER_DOWN;
+    peer->next_try_ms = 0;
+    peer->address = peer->address ? peer->address->ai_next : NULL;
+    if (!peer->address) {
+        drop_addresses(peer);
+        peer->endpoint = (peer->endpoint + 1) % peer->endpoints.n;
+        if (peer->endpoint == 0)
+            plan_retry(c);
+    }
+    note_error(c, text);
+    client_event(c, HMQ_EVENT_CONNECT_FAILED, text);
+}
+
+static void attempt(struct hmq_client *c)
+{
+    struct peer *peer = &c->peer;
+    hmq_error err;
+    if (!peer->found)
+        peer->found = peer->address = net_lookup(&peer->endpoints.list[peer->endpoint], &err);
+    if (!peer->found) {
+        attempt_failed(c, err.text);
+        return;
+    }
+    peer->fd = net_connect(peer->address);
+    if (peer->fd < 0) {
+        attempt_failed(c, strerror(errno));
+        return;
+    }
+    peer->state = PEER_CONNECTING;
+    peer->connect_deadline_ms = clock_ms() + options_num(c->options, CHOICE_connect_timeout_ms);
+}
+
+static void inner_done(struct call *call, const struct outcome *outcome)
+{
+    (void)outcome; /* a login that was refused shows in every later answer, as HMQ_ENOAUTH */
+    call_fini(call);
+    free(call);
+}
+
+/* A request of our own on this connection; nothing happens where there is no memory. */
+static struct call *inner_call(struct hmq_client *c, int64_t timeout_ms)
+{
+    struct call *call = malloc(sizeof *call);
+    if (!call)
+        return NULL;
+    call_init(call, client_id(c), inner_done);
+    call->inner = true;
+    call->deadline_ms = clock_ms() + timeout_ms;
+    return call;
+}
+
+static void inner_submit(struct hmq_client *c, struct call *call)
+{
+    if (client_submit(c, call, 0) != HMQ_OK) {
+        call_fini(call);
+        free(call);
+    }
+}
+
+/* The login goes before everything that waits already. */
+static void login(struct hmq_client *c)
+{
+    const char *user = options_text(c->options, CHOICE_user);
+    const char *password = options_text(c->options, CHOICE_password);
+    if (!user[0] && !password[0])
+        return;
+    struct call *call = inner_call(c, options_num(c->options, CHOICE_call_timeout_ms));
+    if (!call)
+        return;
+    request_begin(call, "auth", user[0] ? 2 : 1);
+    if (user[0])
+        pair_text(&call->frame, "user", user);
+    pair_text(&call->frame, "pass", password);
+    call->first = true;
+    inner_submit(c, call);
+}
+
+static void connected(struct hmq_client *c)
+{
+    struct peer *peer = &c->peer;
+    char where[128];
+    rpc_reader_free(peer->reader);
+    peer->reader = rpc_reader_new((size_t)options_num(c->options, CHOICE_max_reply_bytes));
+    if (!peer->reader) {
+        attempt_failed(c, "no memory");
+        return;
+    }
+    net_describe(peer->address, where, sizeof where);
+    drop_addresses(peer);
+    peer->state = PEER_UP;
+    peer->pause_ms = options_num(c->options, CHOICE_reconnect_min_ms);
+    peer->heard_ms = clock_ms();
+    peer->pinged = false;
+    login(c);
+    pthread_mutex_lock(&c->lock);
+    c->connected = true;
+    c->blocked = false;
+    c->connects++;
+    c->epoch++;
+    pthread_mutex_unlock(&c->lock);
+    client_changed(c);
+    client_event(c, HMQ_EVENT_CONNECTED, where);
+}
+
+void peer_lost(struct hmq_client *c, const char *why)
+{
+    struct call_list dead = TAILQ_HEAD_INITIALIZER(dead);
+    if (c->peer.state != PEER_UP)
+        return;
+    close_socket(c);
+    plan_retry(c);
+    buf_reset(&c->peer.in, 0);
+    note_error(c, why);
+    pthread_mutex_lock(&c->lock);
+    c->connected = false;
+    core_lost(&c->core, &dead);
+    pthread_mutex_unlock(&c->lock);
+    client_finish(c, &dead);
+    client_event(c, HMQ_EVENT_DISCONNECTED, why);
+}
+
+/* Takes whole frames off the input. False: the connection is gone. */
+static bool take_frames(struct hmq_client *c)
+{
+    struct peer *peer = &c->peer;
+    struct rpc_frame frame;
+    char err[HMQ_ERROR_TEXT_SIZE];
+    size_t at = 0, used = 0;
+    enum status status;
+    do {
+        status = rpc_reader_next(peer->reader, slice_of(peer->in.data + at, peer->in.len - at),
+                                 &frame, &used, err, sizeof err);
+        if (status == ST_OK) {
+            peer_dispatch(c, &frame);
+            at += used;
+        }
+    } while (status == ST_OK && at < peer->in.len);
+    if (status == ST_BAD || status == ST_NOMEM) {
+        peer_lost(c, status == ST_BAD ? err : "no memory for an answer");
+        return false;
+    }
+    if (at == peer->in.len)
+        buf_reset(&peer->in, IN_KEEP_BYTES);
+    else if (at > 0)
+        buf_consume(&peer->in, at);
+    return true;
+}
+
+/* One read. True where more may be there. */
+static bool read_some(struct hmq_client *c)
+{
+    struct peer *peer = &c->peer;
+    uint8_t *room = buf_room(&peer->in, READ_BYTES);
+    if (!room) {
+        peer_lost(c, "no memory for an answer, or it is larger than max_reply_bytes");
+        return false;
+    }
+    size_t space = peer->in.size - peer->in.len;
+    ssize_t n = net_read(peer->fd, room, space);
+    if (n < 0 && errno == EAGAIN)
+        return false;
+    if (n <= 0) {
+        peer_lost(c, n == 0 ? "the broker closed the connection" : strerror(errno));
+        return false;
+    }
+    buf_added(&peer->in, (size_t)n);
+    peer->heard_ms = clock_ms();
+    peer->pinged = false;
+    pthread_mutex_lock(&c->lock);
+    c->bytes_in += (uint64_t)n;
+    pthread_mutex_unlock(&c->lock);
+    return take_frames(c) && (size_t)n == space;
+}
+
+/* A broker that says nothing is asked, and given up when it does not answer either. */
+static void keep_alive(struct hmq_client *c)
+{
+    struct peer *peer = &c->peer;
+    int64_t keepalive = options_num(c->options, CHOICE_keepalive_ms);
+    int64_t silence = clock_ms() - peer->heard_ms;
+    if (keepalive == 0 || silence < keepalive)
+        return;
+    if (peer->pinged && silence >= 2 * keepalive) {
+        peer_lost(c, "the broker is silent");
+        return;
+    }
+    struct call *call = peer->pinged ? NULL : inner_call(c, 2 * keepalive);
+    peer->pinged = true;
+    if (!call)
+        return;
+    request_begin(call, "ping", 0);
+    inner_submit(c, call);
+}
+
+static void finish_connect(struct hmq_client *c)
+{
+    int failed = net_connect_result(c->peer.fd);
+    if (failed)
+        attempt_failed(c, strerror(failed));
+    else
+        connected(c);
+}
+
+void peer_progress(struct hmq_client *c, bool readable, bool writable)
+{
+    struct peer *peer = &c->peer;
+    switch (peer->state) {
+    case PEER_DOWN:
+        if (clock_ms() >= peer->next_try_ms)
+            attempt(c);
+        return;
+    case PEER_CONNECTING:
+        if (writable)
+            finish_connect(c);
+        else if (clock_ms() >= peer->connect_deadline_ms)
+            attempt_failed(c, "no answer");
+        return;
+    case PEER_UP:
+        if (writable) {
+            pthread_mutex_lock(&c->lock);
+            c->blocked = false;
+            pthread_mutex_unlock(&c->lock);
+        }
+        for (int i = 0; readable && i < READ_TURNS; i++)
+            readable = read_some(c);
+        if (peer->state == PEER_UP)
+            keep_alive(c);
+    }
+}
+
+/* Writes for a while. Under the lock. An errno: the connection is broken. */
+static int write_locked(struct hmq_client *c, struct call_list *done)
+{
+    struct iovec iov[WRITE_PIECES];
+    for (int i = 0; i < WRITE_TURNS && !c->blocked && core_flush_due(&c->core, clock_ms()); i++) {
+        ssize_t n = net_write(c->peer.fd, iov, core_gather(&c->core, iov, WRITE_PIECES));
+        if (n < 0 && errno != EAGAIN)
+            return errno;
+        c->blocked = n < 0;
+        if (n > 0) {
+            c->bytes_out += (uint64_t)n;
+            core_wrote(&c->core, (size_t)n, done);
+        }
+    }
+    return c->core.broken ? ENOMEM : 0;
+}
+
+void peer_write(struct hmq_client *c)
+{
+    struct call_list done = TAILQ_HEAD_INITIALIZER(done);
+    if (c->peer.state != PEER_UP)
+        return;
+    pthread_mutex_lock(&c->lock);
+    int failed = write_locked(c, &done);
+    pthread_mutex_unlock(&c->lock);
+    client_finish(c, &done);
+    if (failed)
+        peer_lost(c, strerror(failed));
+}
+
+int64_t peer_due(const struct hmq_client *c)
+{
+    const struct peer *peer = &c->peer;
+    int64_t keepalive = options_num(c->options, CHOICE_keepalive_ms);
+    if (peer->state == PEER_DOWN)
+        return peer->next_try_ms;
+    if (peer->state == PEER_CONNECTING)
+        return peer->connect_deadline_ms;
+    if (keepalive == 0)
+        return CORE_NEVER;
+    return peer->heard_ms + (peer->pinged ? 2 * keepalive : keepalive);
+}

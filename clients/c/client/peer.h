@@ -1,0 +1,31 @@
+/*
+ * peer.h: the one connection of a client. Driver thread only.
+ *
+ *   DOWN ──next_try──► CONNECTING ──writable, no error──► UP ──error, silence, end──► DOWN
+ *     ▲                    │ error, deadline: next address, next server,
+ *     └────────────────────┘ after the last one a pause that doubles, jittered
+ */
+#ifndef HALFMQ_CLIENTS_C_PEER_H
+#define HALFMQ_CLIENTS_C_PEER_H
+
+#include "clients/c/client/client.h"
+
+enum hmq_status peer_init(struct hmq_client *c, hmq_error *err);
+void peer_fini(struct hmq_client *c);
+
+/* Connects, reads and answers what came, gives up what is silent. */
+void peer_progress(struct hmq_client *c, bool readable, bool writable);
+
+/* Writes what is due. */
+void peer_write(struct hmq_client *c);
+
+/* Ends the connection; why is for a person. */
+void peer_lost(struct hmq_client *c, const char *why);
+
+/* When peer_progress has something to do though nothing comes; CORE_NEVER. */
+int64_t peer_due(const struct hmq_client *c);
+
+/* dispatch.c: one frame that came. */
+void peer_dispatch(struct hmq_client *c, const struct rpc_frame *frame);
+
+#endif

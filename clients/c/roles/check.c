@@ -1,0 +1,249 @@
+/*
+ * check.c: see check.h.
+ */
+#include "clients/c/roles/check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "clients/c/client/respond.h"
+
+#define RETRY_MS 1000
+
+struct hmq_check {
+    struct task task;
+    struct hmq_reply *object;
+    const struct hmq_reply *messages;
+    uint64_t id;
+    uint32_t epoch;
+};
+
+static const char *const words[] = {
+    [HMQ_UNDECIDED] = "unknown", [HMQ_COMMIT] = "commit", [HMQ_ROLLBACK] = "rollback"};
+
+static struct checker *checker_of(struct service *s)
+{
+    return (struct checker *)(void *)s; /* the service is its first member */
+}
+
+static void check_free(struct hmq_check *check)
+{
+    hmq_reply_free(check->object);
+    free(check);
+}
+
+static void answer(struct task *task, void *arg)
+{
+    struct hmq_check *check = (struct hmq_check *)(void *)task; /* the task is its first member */
+    struct checker *k = arg;
+    enum hmq_decision decision = k->fn(k->arg, check);
+    size_t i = (size_t)decision;
+    respond_text(k->client, check->epoch, check->id,
+                 i < sizeof words / sizeof *words ? words[i] : words[HMQ_UNDECIDED]);
+    check_free(check);
+}
+
+/* On the driver thread. True where the check is for this group, whatever becomes of it. */
+static bool on_check(struct service *s, uint64_t id, const struct rpc_value *params)
+{
+    struct checker *k = checker_of(s);
+    struct slice pgroup;
+    if (!rpc_bytes(rpc_get(params, "pgroup"), &pgroup) ||
+        !slice_equal(pgroup, slice_str(k->pgroup)))
+        return false;
+    struct hmq_check *check = calloc(1, sizeof *check);
+    if (check)
+        check->object = reply_copy(params);
+    if (check && check->object) {
+        check->messages = hmq_reply_get(check->object, "messages");
+        check->id = id;
+        check->epoch = k->client->epoch;
+        if (workers_push(&k->workers, &check->task))
+            return true;
+    }
+    if (check)
+        check_free(check);
+    respond_text(k->client, k->client->epoch, id, words[HMQ_UNDECIDED]);
+    return true;
+}
+
+struct serve_call {
+    struct call call;
+    struct checker *checker;
+    uint32_t epoch;
+};
+
+static void served(struct call *call, const struct outcome *outcome)
+{
+    struct serve_call *sc = (struct serve_call *)(void *)call; /* the call is its first member */
+    struct checker *k = sc->checker;
+    struct hmq_client *c = k->client;
+    if (outcome->status != HMQ_OK && outcome->status != HMQ_ECLOSED) {
+        char text[HMQ_ERROR_TEXT_SIZE];
+        snprintf(text, sizeof text, "checks_serve %s: %.*s", k->pgroup, (int)outcome->text.len,
+                 (const char *)outcome->text.data);
+        if (outcome->status >= HMQ_EREFUSED)
+            client_event(c, HMQ_EVENT_TROUBLE, text);
+        k->retry_ms = clock_ms() + RETRY_MS;
+        if (k->asked_epoch == sc->epoch)
+            k->asked_epoch = 0;
+        client_service_kick(c, &k->service);
+    }
+    call_fini(call);
+    free(sc);
+    atomic_fetch_sub(&k->open, 1);
+    client_changed(c);
+}
+
+static void ask_to_serve(struct checker *k)
+{
+    struct hmq_client *c = k->client;
+    struct serve_call *sc = calloc(1, sizeof *sc);
+    if (!sc)
+        return;
+    call_init(&sc->call, client_id(c), served);
+    sc->call.inner = true;
+    sc->call.owner = k;
+    sc->call.deadline_ms = client_deadline(c, HMQ_DEFAULT);
+    sc->checker = k;
+    sc->epoch = c->epoch;
+    request_begin(&sc->call, "checks_serve", 1);
+    pair_text(&sc->call.frame, "pgroup", k->pgroup);
+    atomic_fetch_add(&k->open, 1);
+    if (client_submit(c, &sc->call, 0) == HMQ_OK) {
+        k->asked_epoch = c->epoch;
+        return;
+    }
+    atomic_fetch_sub(&k->open, 1);
+    call_fini(&sc->call);
+    free(sc);
+}
+
+/* Asks once a connection; again where that failed. */
+static int64_t on_tick(struct service *s, int64_t now_ms)
+{
+    struct checker *k = checker_of(s);
+    if (k->client->peer.state != PEER_UP || k->asked_epoch == k->client->epoch)
+        return CORE_NEVER;
+    if (now_ms < k->retry_ms)
+        return k->retry_ms;
+    k->retry_ms = now_ms + RETRY_MS;
+    ask_to_serve(k);
+    return k->asked_epoch == k->client->epoch ? CORE_NEVER : k->retry_ms;
+}
+
+static void on_connected(struct service *s)
+{
+    struct checker *k = checker_of(s);
+    k->retry_ms = CORE_NOW;
+    client_service_kick(k->client, s);
+}
+
+struct checker *checker_new(struct hmq_client *c, const char *pgroup, hmq_check_fn fn, void *arg,
+                            size_t n_workers, hmq_error *err)
+{
+    struct checker *k = calloc(1, sizeof *k);
+    if (k)
+        k->pgroup = strdup(pgroup);
+    if (!k || !k->pgroup) {
+        free(k);
+        error_plain(err, HMQ_ENOMEM);
+        return NULL;
+    }
+    k->client = c;
+    k->fn = fn;
+    k->arg = arg;
+    k->retry_ms = CORE_NOW;
+    k->service = (struct service){
+        .connected = on_connected, .tick = on_tick, .check = on_check, .due_ms = CORE_NOW};
+    if (!workers_start(&k->workers, n_workers, CHECKS_MAX, answer, NULL, k)) {
+        free(k->pgroup);
+        free(k);
+        error_set(err, HMQ_ESYSTEM, "the system gives no threads for check-backs");
+        return NULL;
+    }
+    client_service_add(c, &k->service);
+    return k;
+}
+
+static bool nothing_open(void *arg)
+{
+    struct checker *k = arg;
+    return atomic_load(&k->open) == 0;
+}
+
+void checker_free(struct checker *k)
+{
+    struct task_list left;
+    struct task *task;
+    if (!k)
+        return;
+    client_service_remove(k->client, &k->service);
+    workers_stop(&k->workers, &left);
+    while ((task = TAILQ_FIRST(&left))) {
+        TAILQ_REMOVE(&left, task, link);
+        check_free((struct hmq_check *)(void *)task);
+    }
+    client_cancel_owned(k->client, k);
+    enum hmq_status status = client_await(k->client, nothing_open, k, INT64_MAX);
+    (void)status; /* the caller has made sure that this is no callback */
+    free(k->pgroup);
+    free(k);
+}
+
+/* ---- what the application sees ---- */
+
+hmq_txid hmq_check_txid(const hmq_check *check)
+{
+    return reply_uint(hmq_reply_get(check->object, "txid"));
+}
+
+const char *hmq_check_pgroup(const hmq_check *check)
+{
+    return hmq_reply_text(hmq_reply_get(check->object, "pgroup"));
+}
+
+uint32_t hmq_check_attempt(const hmq_check *check)
+{
+    return (uint32_t)reply_uint(hmq_reply_get(check->object, "attempt"));
+}
+
+int64_t hmq_check_created_ms(const hmq_check *check)
+{
+    return hmq_reply_int(hmq_reply_get(check->object, "created"), 0);
+}
+
+size_t hmq_check_count(const hmq_check *check)
+{
+    return hmq_reply_len(check->messages);
+}
+
+static const struct hmq_reply *part(const hmq_check *check, size_t i, const char *name)
+{
+    return hmq_reply_get(hmq_reply_at(check->messages, i), name);
+}
+
+const char *hmq_check_topic(const hmq_check *check, size_t i)
+{
+    return hmq_reply_text(part(check, i, "topic"));
+}
+
+const char *hmq_check_key(const hmq_check *check, size_t i, size_t k)
+{
+    return hmq_reply_text(hmq_reply_at(part(check, i, "key"), k));
+}
+
+const char *hmq_check_tag(const hmq_check *check, size_t i)
+{
+    return hmq_reply_text(part(check, i, "tag"));
+}
+
+const void *hmq_check_body(const hmq_check *check, size_t i, size_t *ret_len)
+{
+    return hmq_reply_bytes(part(check, i, "body"), ret_len);
+}
+
+const char *hmq_check_prop(const hmq_check *check, size_t i, const char *name)
+{
+    return hmq_reply_text(hmq_reply_get(part(check, i, "properties"), name));
+}

@@ -1,0 +1,124 @@
+/*
+ * consume.c: plain consuming: pop, ack, nack, extend, reject, each one blocking call.
+ */
+#include <stdlib.h>
+
+#include "clients/c/halfmq.h"
+#include "clients/c/client/awaited.h"
+#include "clients/c/wire/message.h"
+
+static enum hmq_status check_list(const char *what, const char *const *texts, size_t n,
+                                  hmq_error *err)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!texts || !texts[i])
+            return error_set(err, HMQ_EINVAL, "%s %zu is NULL", what, i);
+    return n ? HMQ_OK : error_set(err, HMQ_EINVAL, "no %s given", what);
+}
+
+enum hmq_status hmq_pop(hmq_client *c, const char *group, const char *const *topics,
+                        size_t n_topics, size_t count, int64_t wait_ms, int64_t lease_ms,
+                        hmq_batch **ret_batch, hmq_error *err)
+{
+    struct awaited w;
+    struct hmq_reply *reply = NULL;
+    if (!c || !group || !ret_batch || wait_ms < 0 ||
+        check_list("topic", topics, n_topics, err) != HMQ_OK)
+        return error_set(err, HMQ_EINVAL,
+                         "a pop needs a client, a group, topics and a place for messages");
+    enum hmq_status status = awaited_init(&w, c, HMQ_DEFAULT, err);
+    if (status != HMQ_OK)
+        return status;
+    w.call.deadline_ms += wait_ms;
+    request_begin(&w.call, "pop", 5);
+    pair_text(&w.call.frame, "group", group);
+    pair_texts(&w.call.frame, "topic", topics, n_topics);
+    pair_int(&w.call.frame, "count", (int64_t)count);
+    pair_int(&w.call.frame, "wait", wait_ms);
+    pair_int(&w.call.frame, "lease",
+             lease_ms < 0 ? options_num(c->options, CHOICE_lease_ms) : lease_ms);
+    status = awaited_run(&w, &reply);
+    if (status != HMQ_OK)
+        return status;
+    status = batch_of(reply, ret_batch);
+    if (status == HMQ_OK)
+        return HMQ_OK;
+    hmq_reply_free(reply);
+    return error_set(err, status, "%s",
+                     status == HMQ_ENOMEM ? "no memory for the messages that came"
+                                          : "the broker's answer to a pop makes no sense");
+}
+
+enum hmq_status hmq_ack(hmq_client *c, const char *group, const char *const *receipts, size_t n,
+                        int64_t timeout_ms, size_t *ret_count, hmq_error *err)
+{
+    struct awaited w;
+    struct hmq_reply *reply = NULL;
+    enum hmq_status status = check_list("receipt", receipts, n, err);
+    if (status == HMQ_OK && !group)
+        status = error_set(err, HMQ_EINVAL, "no group given");
+    if (status == HMQ_OK)
+        status = awaited_init(&w, c, timeout_ms, err);
+    if (status != HMQ_OK)
+        return status;
+    request_begin(&w.call, "ack", 2);
+    pair_text(&w.call.frame, "group", group);
+    pair_texts(&w.call.frame, "receipt", receipts, n);
+    w.call.repeat = w.call.busy_again = true;
+    status = awaited_run(&w, &reply);
+    if (status == HMQ_OK && ret_count)
+        *ret_count = (size_t)reply_uint(reply);
+    hmq_reply_free(reply);
+    return status;
+}
+
+/* nack, extend and reject: a receipt, and up to one number and one text more. */
+struct about {
+    const char *method;
+    const char *number_name;
+    int64_t number; /* < 0: left out */
+    const char *text_name;
+    const char *text; /* NULL: left out */
+};
+
+static enum hmq_status about_receipt(hmq_client *c, const struct about *a, const char *group,
+                                     const char *receipt, int64_t timeout_ms, bool repeat,
+                                     hmq_error *err)
+{
+    struct awaited w;
+    if (!group || !receipt)
+        return error_set(err, HMQ_EINVAL, "%s needs a group and a receipt", a->method);
+    enum hmq_status status = awaited_init(&w, c, timeout_ms, err);
+    if (status != HMQ_OK)
+        return status;
+    request_begin(&w.call, a->method, 2u + (a->number >= 0) + (a->text != NULL));
+    pair_text(&w.call.frame, "group", group);
+    pair_text(&w.call.frame, "receipt", receipt);
+    if (a->number >= 0)
+        pair_int(&w.call.frame, a->number_name, a->number);
+    if (a->text)
+        pair_text(&w.call.frame, a->text_name, a->text);
+    w.call.repeat = w.call.busy_again = repeat;
+    return awaited_run(&w, NULL);
+}
+
+enum hmq_status hmq_nack(hmq_client *c, const char *group, const char *receipt, int64_t delay_ms,
+                         const char *reason, int64_t timeout_ms, hmq_error *err)
+{
+    struct about a = {"nack", "delay", delay_ms, "reason", reason};
+    return about_receipt(c, &a, group, receipt, timeout_ms, false, err);
+}
+
+enum hmq_status hmq_extend(hmq_client *c, const char *group, const char *receipt, int64_t lease_ms,
+                           int64_t timeout_ms, hmq_error *err)
+{
+    struct about a = {"extend", "dur", lease_ms < 0 ? 0 : lease_ms, NULL, NULL};
+    return about_receipt(c, &a, group, receipt, timeout_ms, true, err);
+}
+
+enum hmq_status hmq_reject(hmq_client *c, const char *group, const char *receipt,
+                           const char *reason, int64_t timeout_ms, hmq_error *err)
+{
+    struct about a = {"reject", NULL, -1, "reason", reason};
+    return about_receipt(c, &a, group, receipt, timeout_ms, false, err);
+}

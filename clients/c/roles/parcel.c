@@ -1,0 +1,158 @@
+/*
+ * parcel.c: a message as a frame: `send` and `half` with all their options.
+ *
+ * The number of pairs stands before them, so every option is looked at twice: counted, then written.
+ * FIELDS is the one list of those that are a name and a value.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "clients/c/roles/sender.h"
+#include "protocol/limits.h"
+
+/* What goes on the wire, after defaults. */
+struct letter {
+    const struct parcel *parcel;
+    hmq_send_options o;
+    char dedup[DEDUP_SIZE], txid[24];
+};
+
+/* TEXT(name, value): left out where NULL. INT(name, value, absent): left out where it is absent. */
+#define FIELDS(TEXT, INT)                    \
+    TEXT("pgroup", l->parcel->pgroup)        \
+    TEXT("topic", l->parcel->topic)          \
+    TEXT("txn", l->txid[0] ? l->txid : NULL) \
+    TEXT("tag", l->o.tag)                    \
+    TEXT("order", l->o.order)                \
+    TEXT("dedup", l->o.dedup)                \
+    INT("queue", l->o.queue, -1)             \
+    INT("priority", l->o.priority, -1)       \
+    INT("delay", l->o.delay_ms, 0)           \
+    INT("at", l->o.at_ms, 0)                 \
+    INT("ttl", l->o.ttl_ms, 0)               \
+    INT("checkin", l->o.checkin_ms, 0)
+
+static size_t count_pairs(const struct letter *l)
+{
+    size_t n = 1; /* the body */
+#define TEXT(name, value) n += (value) != NULL;
+#define INT(name, value, absent) n += (value) != (absent);
+    FIELDS(TEXT, INT)
+#undef TEXT
+#undef INT
+    return n + (l->o.key || l->o.n_keys) + (l->o.n_props > 0);
+}
+
+static void put_keys(struct buf *b, const hmq_send_options *o)
+{
+    if (!o->key && o->n_keys == 0)
+        return;
+    rpc_put_str(b, SLICE_LIT("key"));
+    rpc_put_list(b, o->n_keys + (o->key != NULL));
+    if (o->key)
+        rpc_put_str(b, slice_str(o->key));
+    for (size_t i = 0; i < o->n_keys; i++)
+        rpc_put_str(b, slice_str(o->keys[i]));
+}
+
+static void put_props(struct buf *b, const hmq_send_options *o)
+{
+    if (o->n_props == 0)
+        return;
+    rpc_put_str(b, SLICE_LIT("prop"));
+    rpc_put_map(b, o->n_props);
+    for (size_t i = 0; i < o->n_props; i++)
+        pair_text(b, o->props[i].name, o->props[i].value);
+}
+
+static void put_pairs(struct buf *b, const struct letter *l)
+{
+#define TEXT(name, value) \
+    if (value)            \
+        pair_text(b, name, value);
+#define INT(name, value, absent) \
+    if ((value) != (absent))     \
+        pair_int(b, name, value);
+    FIELDS(TEXT, INT)
+#undef TEXT
+#undef INT
+    put_keys(b, &l->o);
+    put_props(b, &l->o);
+    pair_bin(b, "body", l->parcel->body, l->parcel->len);
+}
+
+/* The caller's options, of whatever size they were in its version of the header. */
+static bool read_options(hmq_send_options *to, const hmq_send_options *from)
+{
+    *to = (hmq_send_options)HMQ_SEND_OPTIONS;
+    if (!from)
+        return true;
+    if (from->size < offsetof(hmq_send_options, checkin_ms) || from->size > 4096)
+        return false;
+    memcpy(to, from, from->size < sizeof *to ? from->size : sizeof *to);
+    return true;
+}
+
+static enum hmq_status check_parcel(const struct parcel *p, const hmq_send_options *o,
+                                    hmq_error *err)
+{
+    if (!p->topic || (!p->body && p->len > 0))
+        return error_set(err, HMQ_EINVAL,
+                         "a message needs a topic, and a body where its length is not 0");
+    if (p->len > BODY_BYTES_CEILING)
+        return error_set(err, HMQ_ETOOBIG, "a body of %zu bytes: no broker takes more than %ld",
+                         p->len, BODY_BYTES_CEILING);
+    for (size_t i = 0; i < o->n_keys; i++)
+        if (!o->keys || !o->keys[i])
+            return error_set(err, HMQ_EINVAL, "send_options: key %zu is NULL", i);
+    for (size_t i = 0; i < o->n_props; i++)
+        if (!o->props || !o->props[i].name || !o->props[i].value)
+            return error_set(err, HMQ_EINVAL, "send_options: property %zu has no name or no value",
+                             i);
+    return HMQ_OK;
+}
+
+enum hmq_status parcel_options(const struct parcel *p, hmq_send_options *ret_options,
+                               hmq_error *err)
+{
+    if (!read_options(ret_options, p->options))
+        return error_set(err, HMQ_EINVAL, "send_options: start from HMQ_SEND_OPTIONS");
+    return check_parcel(p, ret_options, err);
+}
+
+void sender_dedup(struct sender *s, char *ret_id)
+{
+    uint64_t n = atomic_fetch_add(&s->sequence, 1);
+    snprintf(ret_id, DEDUP_SIZE, "%s-%" PRIu64, s->prefix, n);
+}
+
+/* The ids that the sender gives. */
+static void number_letter(struct sender *s, struct letter *l)
+{
+    bool half = l->parcel->pgroup != NULL;
+    if (!l->o.dedup && s->dedup) {
+        sender_dedup(s, l->dedup);
+        l->o.dedup = l->dedup;
+    }
+    if (l->parcel->txid)
+        snprintf(l->txid, sizeof l->txid, "%" PRIu64, l->parcel->txid);
+    if (!half || l->parcel->txid)
+        l->o.checkin_ms = 0;
+    else if (l->o.checkin_ms == 0)
+        l->o.checkin_ms = s->checkin_ms;
+}
+
+enum hmq_status sender_encode(struct sender *s, const struct parcel *p, struct call *call,
+                              hmq_error *err)
+{
+    struct letter l = {.parcel = p};
+    enum hmq_status status = parcel_options(p, &l.o, err);
+    if (status != HMQ_OK)
+        return status;
+    number_letter(s, &l);
+    request_begin(call, p->method, count_pairs(&l));
+    put_pairs(&call->frame, &l);
+    call->repeat = l.o.dedup != NULL;
+    call->busy_again = call->repeat && !l.o.order && l.o.queue < 0;
+    return call->frame.failed ? error_plain(err, HMQ_ENOMEM) : HMQ_OK;
+}

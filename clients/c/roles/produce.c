@@ -1,0 +1,261 @@
+/*
+ * produce.c: a closed batch as a request, and what becomes of it; see gather.h.
+ *
+ *   lane_submit ─► produce ─► {queue, offset, count}    each message has its id
+ *          │                ─► an error that may be one message's, or about batches at all:
+ *          │                       each message again, as a `send` with a DEDUP id of its own
+ *          │                ─► another error: for each message
+ *          └─(a batch of one)─► send ─► an id
+ *
+ * A batch that was refused stored nothing, so its messages may be sent anew; they leave before anything
+ * newer of their lane.
+ */
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "clients/c/roles/gather.h"
+#include "protocol/base/text.h"
+
+static void batch_done(struct call *call, const struct outcome *outcome);
+
+static struct batch_call *batch_of_call(struct call *call)
+{
+    return (struct batch_call *)(void *)call; /* the call is its first member */
+}
+
+static void batch_init(struct batch_call *b, struct gather *g, struct lane *lane,
+                       int64_t deadline_ms)
+{
+    *b = (struct batch_call){.gather = g, .lane = lane};
+    call_init(&b->call, client_id(g->sender->client), batch_done);
+    b->call.deadline_ms = deadline_ms;
+    b->call.owner = g->sender;
+    b->call.inner = true; /* its messages are counted by their producer */
+}
+
+static void batch_free(struct batch_call *b)
+{
+    call_fini(&b->call);
+    free(b->waiters);
+    free(b);
+}
+
+/* The record as the batch of a request. */
+static void encode_produce(struct batch_call *b, struct slice record)
+{
+    struct sender *s = b->gather->sender;
+    struct buf *frame = &b->call.frame;
+    const struct lane *lane = b->lane;
+    char dedup[DEDUP_SIZE];
+    request_begin(&b->call, "produce", 2u + (lane->queue >= 0) + s->dedup);
+    pair_text(frame, "topic", lane->topic);
+    if (lane->queue >= 0)
+        pair_int(frame, "queue", lane->queue);
+    if (s->dedup) {
+        sender_dedup(s, dedup);
+        pair_text(frame, "dedup", dedup);
+    }
+    pair_bin(frame, "batch", record.data, record.len);
+    b->record_bytes = record.len;
+    b->call.keep = true; /* should it be refused, its messages are in it */
+    b->call.repeat = s->dedup;
+    b->call.busy_again = s->dedup && lane->queue < 0;
+}
+
+/* Message i of an unpacked batch as a `send`. */
+static enum hmq_status encode_send(struct batch_call *b, const struct hmq_batch *batch, size_t i)
+{
+    hmq_send_options o;
+    struct parcel parcel;
+    fit_parcel(hmq_batch_at(batch, i), &o, &parcel);
+    return sender_encode(b->gather->sender, &parcel, &b->call, NULL);
+}
+
+static enum hmq_status unpack_lane(const struct lane *lane, struct slice record,
+                                   struct hmq_batch **ret_batch)
+{
+    struct origin from = {.topic = slice_str(lane->topic)};
+    return batch_of_record(record, &from, ret_batch);
+}
+
+static enum hmq_status encode(struct batch_call *b, struct slice record)
+{
+    struct hmq_batch *batch = NULL;
+    if (b->n > 1) {
+        encode_produce(b, record);
+        return HMQ_OK;
+    }
+    enum hmq_status status = unpack_lane(b->lane, record, &batch);
+    if (status == HMQ_OK)
+        status = encode_send(b, batch, 0);
+    hmq_batch_free(batch);
+    return status;
+}
+
+/* Under the lock. What cannot be submitted is the driver's to end, as callbacks run there. */
+static void submit(struct batch_call *b, enum hmq_status status)
+{
+    struct gather *g = b->gather;
+    struct hmq_client *c = g->sender->client;
+    b->lane->under_way++;
+    if (status == HMQ_OK)
+        status = client_submit(c, &b->call, 0);
+    if (status == HMQ_OK)
+        return;
+    b->call.status = status;
+    TAILQ_INSERT_TAIL(&g->failed, &b->call, link);
+    client_service_kick(c, &g->service);
+}
+
+void lane_submit(struct gather *g, struct lane *lane)
+{
+    struct record_header h = {.count = (uint32_t)lane->n};
+    struct batch_call *b = lane->spare;
+    assert(b);
+    lane->spare = NULL;
+    batch_init(b, g, lane, lane->deadline_ms);
+    b->n = lane->n;
+    b->bytes = lane->bytes;
+    b->waiters = lane->waiters;
+    record_end(&lane->record, &lane->starts, &h);
+    enum hmq_status status = lane->record.failed ? HMQ_ENOMEM : encode(b, buf_slice(&lane->record));
+    lane->waiters = NULL;
+    lane->n = lane->size = 0;
+    lane->due_ms = CORE_NEVER;
+    buf_reset(&lane->record, 4 * GATHER_BYTES);
+    buf_reset(&lane->starts, 4 * GATHER_COUNT);
+    g->n_open--;
+    submit(b, status);
+}
+
+/* ---- answers ---- */
+
+/* The end of a call: its messages are counted out. */
+static void finish(struct batch_call *b)
+{
+    struct gather *g = b->gather;
+    struct sender *s = g->sender;
+    size_t n = b->n, bytes = b->bytes;
+    pthread_mutex_lock(&g->lock);
+    lane_answered(g, b->lane);
+    pthread_mutex_unlock(&g->lock);
+    batch_free(b);
+    if (n > 0)
+        sender_unreserve(s, n, bytes);
+}
+
+static void tell_all(struct batch_call *b, const hmq_error *err)
+{
+    for (size_t i = 0; i < b->n; i++)
+        if (b->waiters[i].fn)
+            b->waiters[i].fn(b->waiters[i].arg, NULL, err);
+}
+
+/* Each message its id. False: the answer is not one. */
+static bool tell_places(struct batch_call *b, const struct rpc_value *result, const hmq_error *err)
+{
+    int64_t queue, offset, count;
+    char id[HMQ_ID_SIZE];
+    if (!rpc_int(rpc_get(result, "queue"), &queue) ||
+        !rpc_int(rpc_get(result, "offset"), &offset) ||
+        !rpc_int(rpc_get(result, "count"), &count) || (size_t)count != b->n)
+        return false;
+    int head = snprintf(id, sizeof id, "%.134s:%" PRId64 ":", b->lane->topic, queue);
+    for (size_t i = 0; i < b->n; i++) {
+        if (!b->waiters[i].fn)
+            continue;
+        snprintf(id + head, sizeof id - (size_t)head, "%" PRIu64, (uint64_t)offset + i);
+        b->waiters[i].fn(b->waiters[i].arg, id, err);
+    }
+    return true;
+}
+
+static bool tell_id(struct batch_call *b, const struct rpc_value *result, const hmq_error *err)
+{
+    struct slice bytes;
+    char id[HMQ_ID_SIZE];
+    if (!rpc_bytes(result, &bytes) || bytes.len >= sizeof id)
+        return false;
+    snprintf(id, sizeof id, "%.*s", (int)bytes.len, (const char *)bytes.data);
+    if (b->waiters[0].fn)
+        b->waiters[0].fn(b->waiters[0].arg, id, err);
+    return true;
+}
+
+static bool begins_with(struct slice s, struct slice head)
+{
+    return s.len >= head.len && slice_equal(slice_of(s.data, head.len), head);
+}
+
+/* Under the lock: message i of the batch by itself. False: no memory. */
+static bool resend_one(struct batch_call *b, const struct hmq_batch *batch, size_t i)
+{
+    size_t share = b->bytes / (b->n - i);
+    struct batch_call *one = malloc(sizeof *one);
+    if (!one)
+        return false;
+    batch_init(one, b->gather, b->lane, b->call.deadline_ms);
+    one->waiters = malloc(sizeof *one->waiters);
+    if (!one->waiters || encode_send(one, batch, i) != HMQ_OK) {
+        batch_free(one);
+        return false;
+    }
+    one->waiters[0] = b->waiters[i];
+    one->n = 1;
+    one->bytes = share;
+    b->bytes -= share;
+    submit(one, HMQ_OK);
+    return true;
+}
+
+/* True where each message of the refused batch is on its way by itself; b keeps those that are not. */
+static void resend(struct batch_call *b, bool unknown)
+{
+    struct gather *g = b->gather;
+    struct slice frame = buf_slice(&b->call.frame), record;
+    struct hmq_batch *batch = NULL;
+    record = slice_of(frame.data + frame.len - b->record_bytes, b->record_bytes);
+    if (unpack_lane(b->lane, record, &batch) != HMQ_OK)
+        return;
+    pthread_mutex_lock(&g->lock);
+    g->plain = g->plain || unknown;
+    if (b->lane->queue >= 0)
+        partition_forget(&g->partitions, b->lane->topic);
+    size_t i = 0;
+    while (i < b->n && resend_one(b, batch, i))
+        i++;
+    pthread_mutex_unlock(&g->lock);
+    memmove(b->waiters, b->waiters + i, (b->n - i) * sizeof *b->waiters);
+    b->n -= i;
+    hmq_batch_free(batch);
+}
+
+static void batch_done(struct call *call, const struct outcome *outcome)
+{
+    struct batch_call *b = batch_of_call(call);
+    hmq_error err;
+    enum hmq_status status = error_bytes(&err, outcome->status, outcome->text);
+    bool batch = b->record_bytes > 0;
+    if (batch && (status == HMQ_EREFUSED || status == HMQ_ETOOBIG)) {
+        resend(b, begins_with(outcome->text, SLICE_LIT("unknown command")));
+        status = error_plain(&err, HMQ_ENOMEM); /* of those that are left */
+    }
+    if (status == HMQ_OK &&
+        !(batch ? tell_places(b, outcome->result, &err) : tell_id(b, outcome->result, &err)))
+        status = error_set(&err, HMQ_EPROTO, "the broker's answer names no message");
+    if (status != HMQ_OK)
+        tell_all(b, &err);
+    finish(b);
+}
+
+void produce_fail(struct gather *g)
+{
+    struct call_list failed = TAILQ_HEAD_INITIALIZER(failed);
+    pthread_mutex_lock(&g->lock);
+    TAILQ_CONCAT(&failed, &g->failed, link);
+    pthread_mutex_unlock(&g->lock);
+    if (!TAILQ_EMPTY(&failed))
+        client_finish(g->sender->client, &failed);
+}

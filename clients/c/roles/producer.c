@@ -1,0 +1,194 @@
+/*
+ * producer.c: sending plain messages: by themselves (sender.h) or gathered into batches (gather.h).
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "clients/c/roles/gather.h"
+
+struct hmq_producer {
+    struct sender sender;
+    struct gather gather;
+};
+
+static void push_gathered(struct sender *s)
+{
+    struct hmq_producer *p = (struct hmq_producer *)(void *)s; /* the sender is its first member */
+    pthread_mutex_lock(&p->gather.lock);
+    gather_close(&p->gather, NULL);
+    pthread_mutex_unlock(&p->gather.lock);
+}
+
+enum hmq_status hmq_producer_new(hmq_client *c, const hmq_options *options,
+                                 hmq_producer **ret_producer, hmq_error *err)
+{
+    if (!c || !ret_producer)
+        return error_set(err, HMQ_EINVAL, "a producer needs a client and a place to go");
+    struct hmq_producer *p = calloc(1, sizeof *p);
+    if (!p)
+        return error_plain(err, HMQ_ENOMEM);
+    if (!options)
+        options = c->options;
+    enum hmq_status status = sender_init(&p->sender, c, options, err);
+    if (status == HMQ_OK && !gather_init(&p->gather, &p->sender, options)) {
+        sender_fini(&p->sender);
+        status = error_plain(err, HMQ_ENOMEM);
+    }
+    if (status != HMQ_OK) {
+        free(p);
+        return status;
+    }
+    p->sender.push = push_gathered;
+    gather_start(&p->gather);
+    *ret_producer = p;
+    return error_none(err);
+}
+
+static struct parcel parcel_of(const char *topic, const void *body, size_t len,
+                               const hmq_send_options *options)
+{
+    return (struct parcel){
+        .method = "send", .topic = topic, .body = body, .len = len, .options = options};
+}
+
+static enum hmq_status copy_id(const hmq_reply *reply, char *ret_id, hmq_error *err)
+{
+    const char *id = hmq_reply_text(reply);
+    if (!id || strlen(id) >= HMQ_ID_SIZE)
+        return error_set(err, HMQ_EPROTO, "the broker's answer to a send is not a message id");
+    snprintf(ret_id, HMQ_ID_SIZE, "%s", id);
+    return HMQ_OK;
+}
+
+enum hmq_status hmq_send(hmq_producer *p, const char *topic, const void *body, size_t len,
+                         const hmq_send_options *options, int64_t timeout_ms, char *ret_id,
+                         hmq_error *err)
+{
+    struct awaited w;
+    struct hmq_reply *reply = NULL;
+    struct parcel parcel = parcel_of(topic, body, len, options);
+    if (!p)
+        return error_set(err, HMQ_EINVAL, "no producer given");
+    enum hmq_status status = awaited_init(&w, p->sender.client, timeout_ms, err);
+    if (status != HMQ_OK)
+        return status;
+    status = sender_encode(&p->sender, &parcel, &w.call, err);
+    if (status != HMQ_OK)
+        return awaited_drop(&w, status);
+    pthread_mutex_lock(&p->gather.lock);
+    gather_close(&p->gather, topic);
+    pthread_mutex_unlock(&p->gather.lock);
+    status = awaited_run(&w, ret_id ? &reply : NULL);
+    if (status == HMQ_OK && ret_id)
+        status = copy_id(reply, ret_id, err);
+    hmq_reply_free(reply);
+    return status;
+}
+
+static void sent_done(struct call *call, const struct outcome *outcome)
+{
+    struct send_call *sc = (struct send_call *)(void *)call; /* the call is its first member */
+    char id[HMQ_ID_SIZE];
+    hmq_error err;
+    enum hmq_status status = error_bytes(&err, outcome->status, outcome->text);
+    struct slice bytes;
+    if (status == HMQ_OK && rpc_bytes(outcome->result, &bytes) && bytes.len < sizeof id)
+        snprintf(id, sizeof id, "%.*s", (int)bytes.len, (const char *)bytes.data);
+    else if (status == HMQ_OK)
+        status = error_set(&err, HMQ_EPROTO, "the broker's answer to a send is not a message id");
+    if (sc->fn.sent)
+        sc->fn.sent(sc->arg, status == HMQ_OK ? id : NULL, &err);
+    sender_release(sc);
+}
+
+/* By itself, behind what is gathered for its topic. */
+static enum hmq_status send_single(hmq_producer *p, const struct parcel *parcel,
+                                   int64_t deadline_ms, struct waiter waiter, hmq_error *err)
+{
+    struct sender *s = &p->sender;
+    struct send_call *call = sender_call(s, 0, sent_done, waiter.arg);
+    if (!call)
+        return error_plain(err, HMQ_ENOMEM);
+    call->fn.sent = waiter.fn;
+    call->call.deadline_ms = deadline_ms;
+    enum hmq_status status = sender_encode(s, parcel, &call->call, err);
+    if (status == HMQ_OK) {
+        status = sender_reserve(s, call->call.frame.len, deadline_ms);
+        error_plain(err, status);
+    }
+    if (status != HMQ_OK) {
+        call_fini(&call->call);
+        free(call);
+        return status;
+    }
+    pthread_mutex_lock(&p->gather.lock);
+    gather_close(&p->gather, parcel->topic);
+    status = sender_submit_reserved(s, call, s->linger_ms, err);
+    pthread_mutex_unlock(&p->gather.lock);
+    return status;
+}
+
+/* HMQ_EAGAIN with *ret_single: it cannot be gathered. */
+static enum hmq_status send_gathered(hmq_producer *p, const struct parcel *parcel,
+                                     struct message *m, int64_t deadline_ms, struct waiter waiter,
+                                     bool *ret_single)
+{
+    struct gather *g = &p->gather;
+    size_t bytes = fit_bytes(m);
+    *ret_single = false;
+    if (!client_has_room(p->sender.client))
+        return HMQ_EAGAIN;
+    enum hmq_status status = sender_reserve(&p->sender, bytes, deadline_ms);
+    if (status != HMQ_OK)
+        return status;
+    pthread_mutex_lock(&g->lock);
+    status = g->plain ? HMQ_EAGAIN : gather_add(g, parcel->topic, m, bytes, deadline_ms, waiter);
+    pthread_mutex_unlock(&g->lock);
+    if (status != HMQ_OK)
+        sender_unreserve(&p->sender, 1, bytes);
+    *ret_single = status == HMQ_EAGAIN;
+    return status;
+}
+
+enum hmq_status hmq_send_async(hmq_producer *p, const char *topic, const void *body, size_t len,
+                               const hmq_send_options *options, int64_t timeout_ms, hmq_sent_fn fn,
+                               void *arg, hmq_error *err)
+{
+    struct parcel parcel = parcel_of(topic, body, len, options);
+    struct waiter waiter = {fn, arg};
+    hmq_send_options o;
+    struct message m;
+    struct buf props;
+    if (!p)
+        return error_set(err, HMQ_EINVAL, "no producer given");
+    enum hmq_status status = parcel_options(&parcel, &o, err);
+    if (status != HMQ_OK)
+        return status;
+    int64_t deadline_ms = client_deadline(p->sender.client, timeout_ms);
+    bool single = true;
+    buf_init(&props, 0);
+    if (fit_message(&parcel, &o, &props, &m))
+        status = send_gathered(p, &parcel, &m, deadline_ms, waiter, &single);
+    buf_free(&props);
+    if (single)
+        return send_single(p, &parcel, deadline_ms, waiter, err);
+    return error_plain(err, status);
+}
+
+enum hmq_status hmq_producer_flush(hmq_producer *p, int64_t timeout_ms, hmq_error *err)
+{
+    return sender_flush(&p->sender, timeout_ms, err);
+}
+
+enum hmq_status hmq_producer_close(hmq_producer *p, int64_t timeout_ms, hmq_error *err)
+{
+    if (!p)
+        return error_none(err);
+    enum hmq_status status = sender_close(&p->sender, timeout_ms, err);
+    if (status == HMQ_EWOULDBLOCK)
+        return status;
+    gather_stop(&p->gather);
+    sender_fini(&p->sender);
+    free(p);
+    return status;
+}

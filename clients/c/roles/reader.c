@@ -1,0 +1,395 @@
+/*
+ * reader.c: one queue, read as a stream.
+ *
+ *   stream_queue ─► open ─► records ─► pages waiting ─► hmq_reader_next
+ *     ▲               │                      └─ credit, when a quarter of it is free ─► the broker
+ *     │               └── stream_end, a damaged record, no memory for one, another connection
+ *     └── from the offset behind the last page that came ◄──┘
+ *
+ * Bounds: waiting + credit <= window when more is asked for; all count bytes of records. The broker may
+ * overdraw its credit by one record, so that may be over.
+ *
+ * Invariant: pages hold ascending offsets, `offset` is behind all of them, and the stream was asked for at
+ * what `offset` was then. So nothing is read twice and nothing is left out, whatever happens to the
+ * connection. A stream's number means something on the connection of its epoch only.
+ *
+ * Locks: `lock` guards all from there on; it may be held while submitting.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "clients/c/halfmq.h"
+#include "clients/c/client/awaited.h"
+#include "clients/c/wire/message.h"
+#include "clients/c/client/respond.h"
+#include "protocol/limits.h"
+
+#define WINDOW_MAX ((int64_t)MIB(64)) /* more the broker does not keep as credit */
+#define PAUSE_FIRST_MS 50
+#define PAUSE_MAX_MS 2000
+
+struct page {
+    TAILQ_ENTRY(page) link;
+    struct hmq_batch *batch;
+    int64_t bytes;
+};
+
+TAILQ_HEAD(page_list, page);
+
+struct hmq_reader {
+    struct service service;
+    struct hmq_client *client;
+    char *topic;
+    uint32_t queue;
+    int64_t window;
+
+    pthread_mutex_t lock;
+    struct page_list pages;
+    int64_t waiting, credit; /* bytes of pages; bytes that may still come, or below 0 */
+    uint64_t offset;
+    int64_t stream, given_up; /* 0: none; given_up: is to be closed yet */
+    uint32_t epoch; /* of both */
+    bool opening, closing;
+    int64_t after_ms, pause_ms; /* when to ask again, the next pause */
+    hmq_error failed; /* what the broker said last, until it is told; HMQ_OK: nothing */
+};
+
+struct open_call {
+    struct call call;
+    struct hmq_reader *reader;
+};
+
+static struct hmq_reader *reader_of(struct service *s)
+{
+    return (struct hmq_reader *)(void *)s; /* the service is its first member */
+}
+
+/* ---- opening ---- */
+
+static void later(struct hmq_reader *r)
+{
+    r->after_ms = clock_ms() + r->pause_ms;
+    r->pause_ms = r->pause_ms * 2 < PAUSE_MAX_MS ? r->pause_ms * 2 : PAUSE_MAX_MS;
+    client_service_at(r->client, &r->service, r->after_ms);
+}
+
+/* What the caller must know. What passes by itself is tried again without a word. */
+static void note_failure(struct hmq_reader *r, enum hmq_status status, struct slice text)
+{
+    if (status >= HMQ_EREFUSED && !hmq_retryable(status))
+        error_bytes(&r->failed, status, text);
+}
+
+static void opened(struct call *call, const struct outcome *o)
+{
+    struct open_call *open = (struct open_call *)(void *)call; /* the call is its first member */
+    struct hmq_reader *r = open->reader;
+    struct hmq_client *client = r->client;
+    int64_t id = 0;
+    call_fini(call);
+    free(open);
+    pthread_mutex_lock(&r->lock);
+    r->opening = false;
+    if (o->status == HMQ_OK && rpc_int(o->result, &id) && id > 0) {
+        r->stream = id;
+        r->epoch = client->epoch; /* this is the driver's thread */
+        r->pause_ms = PAUSE_FIRST_MS;
+    } else {
+        r->credit = 0;
+        note_failure(r, o->status, o->text);
+        later(r);
+    }
+    pthread_mutex_unlock(&r->lock);
+    /* From here on the reader may be gone. */
+    client_changed(client);
+}
+
+static struct open_call *open_call(struct hmq_reader *r, int64_t credit)
+{
+    struct open_call *open = malloc(sizeof *open);
+    if (!open)
+        return NULL;
+    open->reader = r;
+    call_init(&open->call, client_id(r->client), opened);
+    open->call.deadline_ms = client_deadline(r->client, HMQ_DEFAULT);
+    open->call.owner = r;
+    request_begin(&open->call, "stream_queue", 4);
+    pair_text(&open->call.frame, "topic", r->topic);
+    pair_int(&open->call.frame, "queue", r->queue);
+    pair_int(&open->call.frame, "offset", (int64_t)r->offset);
+    pair_int(&open->call.frame, "credit", credit);
+    return open;
+}
+
+static void open_stream(struct hmq_reader *r)
+{
+    int64_t credit = r->window - r->waiting;
+    if (r->opening || r->failed.code != HMQ_OK || clock_ms() < r->after_ms || credit <= 0)
+        return;
+    struct open_call *open = open_call(r, credit);
+    r->opening = open && client_submit(r->client, &open->call, 0) == HMQ_OK;
+    if (r->opening) {
+        r->credit = credit;
+        return;
+    }
+    if (open) {
+        call_fini(&open->call);
+        free(open);
+    }
+    later(r);
+}
+
+/* ---- credit and closing ---- */
+
+static bool close_given_up(struct hmq_reader *r)
+{
+    bool told = !respond_lives(r->client, r->epoch) ||
+                respond_stream(r->client, r->epoch, "stream_close", r->given_up, -1);
+    if (told)
+        r->given_up = 0;
+    else if (clock_ms() >= r->after_ms)
+        later(r);
+    return told;
+}
+
+static void give_credit(struct hmq_reader *r)
+{
+    int64_t room = r->window - r->waiting - r->credit;
+    if (room * 4 < r->window || clock_ms() < r->after_ms)
+        return;
+    if (respond_stream(r->client, r->epoch, "stream_credit", r->stream, room))
+        r->credit += room;
+    else
+        later(r);
+}
+
+/* Under the lock: whatever is due. */
+static void pump(struct hmq_reader *r)
+{
+    if (r->given_up && !close_given_up(r))
+        return;
+    if (r->stream)
+        give_credit(r);
+    else if (!r->closing)
+        open_stream(r);
+}
+
+static void give_up(struct hmq_reader *r)
+{
+    r->given_up = r->stream;
+    r->stream = 0;
+    r->credit = 0;
+    later(r);
+}
+
+/* ---- what the broker says ---- */
+
+static void on_connected(struct service *s)
+{
+    struct hmq_reader *r = reader_of(s);
+    pthread_mutex_lock(&r->lock);
+    r->stream = r->given_up = 0;
+    if (!r->opening)
+        r->credit = 0;
+    client_service_kick(r->client, s);
+    pthread_mutex_unlock(&r->lock);
+}
+
+static int64_t on_tick(struct service *s, int64_t now_ms)
+{
+    struct hmq_reader *r = reader_of(s);
+    pthread_mutex_lock(&r->lock);
+    pump(r);
+    int64_t next_ms = r->after_ms > now_ms ? r->after_ms : CORE_NEVER;
+    pthread_mutex_unlock(&r->lock);
+    return next_ms;
+}
+
+static struct page *page_of(struct hmq_reader *r, struct slice record)
+{
+    struct origin from = {.topic = slice_str(r->topic), .queue = r->queue};
+    struct page *page = malloc(sizeof *page);
+    if (page && batch_of_record(record, &from, &page->batch) == HMQ_OK) {
+        page->bytes = (int64_t)record.len;
+        return page;
+    }
+    free(page);
+    return NULL;
+}
+
+/* Under the lock. Without its page, be it damaged or too much, the record is asked for again. */
+static void take_record(struct hmq_reader *r, struct slice record)
+{
+    struct page *page = page_of(r, record);
+    const struct hmq_batch *batch = page ? page->batch : NULL;
+    if (!page || hmq_message_offset(&batch->items[0]) < r->offset) {
+        if (page)
+            hmq_batch_free(page->batch);
+        free(page);
+        give_up(r);
+        return;
+    }
+    r->offset = hmq_message_offset(&batch->items[batch->n - 1]) + 1;
+    r->waiting += page->bytes;
+    r->credit -= page->bytes;
+    TAILQ_INSERT_TAIL(&r->pages, page, link);
+}
+
+static void end_stream(struct hmq_reader *r, const struct rpc_value *error)
+{
+    struct slice code = SLICE_LIT("ERR"), text = SLICE_LIT("the broker ended the stream");
+    (void)rpc_bytes(rpc_at(error, 0), &code);
+    (void)rpc_bytes(rpc_at(error, 1), &text);
+    note_failure(r, error_from_code(code), text);
+    give_up(r);
+    r->given_up = 0; /* it knows */
+}
+
+static bool on_notify(struct service *s, struct slice method, const struct rpc_value *params)
+{
+    struct hmq_reader *r = reader_of(s);
+    struct slice record = {0};
+    int64_t id;
+    if (!rpc_int(rpc_get(params, "stream"), &id))
+        return false;
+    pthread_mutex_lock(&r->lock);
+    bool ours = r->stream == id && r->epoch == r->client->epoch;
+    if (ours && slice_equal(method, SLICE_LIT("records"))) {
+        (void)rpc_bytes(rpc_get(params, "record"), &record);
+        take_record(r, record);
+    } else if (ours && slice_equal(method, SLICE_LIT("stream_end"))) {
+        end_stream(r, rpc_get(params, "error"));
+    }
+    if (ours)
+        pump(r);
+    pthread_mutex_unlock(&r->lock);
+    return ours;
+}
+
+/* ---- the public functions ---- */
+
+static void reader_free(struct hmq_reader *r)
+{
+    struct page *page;
+    while ((page = TAILQ_FIRST(&r->pages))) {
+        TAILQ_REMOVE(&r->pages, page, link);
+        hmq_batch_free(page->batch);
+        free(page);
+    }
+    pthread_mutex_destroy(&r->lock);
+    free(r->topic);
+    free(r);
+}
+
+enum hmq_status hmq_reader_new(hmq_client *c, const char *topic, uint32_t queue, uint64_t offset,
+                               const hmq_options *options, hmq_reader **ret_reader, hmq_error *err)
+{
+    if (!c || !topic || !ret_reader || offset > INT64_MAX)
+        return error_set(err, HMQ_EINVAL, "a reader needs a client, a topic and a place to go");
+    struct hmq_reader *r = calloc(1, sizeof *r);
+    if (!r)
+        return error_plain(err, HMQ_ENOMEM);
+    TAILQ_INIT(&r->pages);
+    r->topic = strdup(topic);
+    if (!r->topic || pthread_mutex_init(&r->lock, NULL) != 0) {
+        free(r->topic);
+        free(r);
+        return error_plain(err, HMQ_ENOMEM);
+    }
+    r->client = c;
+    r->queue = queue;
+    r->offset = offset;
+    r->window = options_num(options ? options : c->options, CHOICE_prefetch_bytes);
+    if (r->window > WINDOW_MAX)
+        r->window = WINDOW_MAX;
+    r->pause_ms = PAUSE_FIRST_MS;
+    r->service = (struct service){
+        .connected = on_connected, .tick = on_tick, .notify = on_notify, .due_ms = CORE_NOW};
+    client_service_add(c, &r->service);
+    *ret_reader = r;
+    return error_none(err);
+}
+
+static bool has_news(void *arg)
+{
+    struct hmq_reader *r = arg;
+    pthread_mutex_lock(&r->lock);
+    bool news = !TAILQ_EMPTY(&r->pages) || r->failed.code != HMQ_OK;
+    pthread_mutex_unlock(&r->lock);
+    return news;
+}
+
+/* HMQ_EAGAIN: another thread was faster. */
+static enum hmq_status take_news(struct hmq_reader *r, hmq_batch **ret_batch, hmq_error *err)
+{
+    enum hmq_status status = HMQ_EAGAIN;
+    pthread_mutex_lock(&r->lock);
+    struct page *page = TAILQ_FIRST(&r->pages);
+    if (page) {
+        TAILQ_REMOVE(&r->pages, page, link);
+        r->waiting -= page->bytes;
+        *ret_batch = page->batch;
+        status = error_none(err);
+    } else if (r->failed.code != HMQ_OK) {
+        status = error_set(err, r->failed.code, "%s", r->failed.text);
+        r->failed.code = HMQ_OK; /* and now it is asked again */
+        client_service_kick(r->client, &r->service);
+    }
+    pump(r);
+    pthread_mutex_unlock(&r->lock);
+    free(page);
+    return status;
+}
+
+enum hmq_status hmq_reader_next(hmq_reader *r, int64_t timeout_ms, hmq_batch **ret_batch,
+                                hmq_error *err)
+{
+    if (!r || !ret_batch)
+        return error_set(err, HMQ_EINVAL, "no reader given, or no place for messages");
+    int64_t deadline_ms = client_deadline(r->client, timeout_ms);
+    enum hmq_status status = HMQ_EAGAIN;
+    while (status == HMQ_EAGAIN) {
+        enum hmq_status waited = client_await(r->client, has_news, r, deadline_ms);
+        if (waited == HMQ_ETIMEDOUT)
+            return error_set(err, waited, "no message came in time");
+        if (waited != HMQ_OK)
+            return error_plain(err, waited);
+        status = take_news(r, ret_batch, err);
+    }
+    return status;
+}
+
+static bool nothing_open(void *arg)
+{
+    struct hmq_reader *r = arg;
+    pthread_mutex_lock(&r->lock);
+    bool nothing = !r->opening;
+    pthread_mutex_unlock(&r->lock);
+    return nothing;
+}
+
+enum hmq_status hmq_reader_close(hmq_reader *r, int64_t timeout_ms, hmq_error *err)
+{
+    if (!r)
+        return error_none(err);
+    struct hmq_client *c = r->client;
+    int64_t deadline_ms = client_deadline(c, timeout_ms);
+    if (client_on_driver(c) && (c->threaded || c->inside > 0))
+        return error_plain(err, HMQ_EWOULDBLOCK);
+    pthread_mutex_lock(&r->lock);
+    r->closing = true;
+    pthread_mutex_unlock(&r->lock);
+    enum hmq_status status =
+        client_await(c, nothing_open, r, deadline_ms); /* its number is needed */
+    client_service_remove(c, &r->service);
+    client_cancel_owned(c, r);
+    (void)client_await(c, nothing_open, r, INT64_MAX);
+    if (r->stream)
+        (void)respond_stream(c, r->epoch, "stream_close", r->stream, -1);
+    if (r->given_up)
+        (void)close_given_up(r);
+    reader_free(r);
+    if (status == HMQ_ETIMEDOUT)
+        return error_set(err, status, "the broker has not answered the reader yet");
+    return error_plain(err, status);
+}

@@ -1,0 +1,201 @@
+/*
+ * sender.c: the bounds and the life of what is under way; see sender.h. The frames are in parcel.c.
+ */
+#include "clients/c/roles/sender.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum hmq_status sender_init(struct sender *s, struct hmq_client *c, const hmq_options *o,
+                            hmq_error *err)
+{
+    uint64_t chance;
+    *s = (struct sender){.client = c};
+    s->dedup = options_num(o, CHOICE_dedup);
+    s->block = options_num(o, CHOICE_block_when_full);
+    s->linger_ms = options_num(o, CHOICE_linger_ms);
+    s->checkin_ms = options_num(o, CHOICE_checkin_ms);
+    s->max_inflight = (size_t)options_num(o, CHOICE_max_inflight);
+    s->max_bytes = (size_t)options_num(o, CHOICE_max_inflight_bytes);
+    if (!clock_random(&chance))
+        return error_set(err, HMQ_ESYSTEM, "the system gives no random numbers");
+    snprintf(s->prefix, sizeof s->prefix, "%016" PRIx64, chance);
+    if (pthread_mutex_init(&s->lock, NULL) != 0)
+        return error_plain(err, HMQ_ENOMEM);
+    return HMQ_OK;
+}
+
+void sender_fini(struct sender *s)
+{
+    pthread_mutex_destroy(&s->lock);
+}
+
+struct send_call *sender_call(struct sender *s, int64_t timeout_ms,
+                              void (*done)(struct call *call, const struct outcome *outcome),
+                              void *arg)
+{
+    struct send_call *call = calloc(1, sizeof *call);
+    if (!call)
+        return NULL;
+    call_init(&call->call, client_id(s->client), done);
+    call->call.deadline_ms = client_deadline(s->client, timeout_ms);
+    call->call.owner = s;
+    call->sender = s;
+    call->arg = arg;
+    return call;
+}
+
+static void call_drop(struct send_call *call)
+{
+    call_fini(&call->call);
+    free(call);
+}
+
+/* A quarter of the room is free: whoever waits is woken for more than one message. */
+static bool roomy_locked(const struct sender *s)
+{
+    return s->closing || s->inflight == 0 ||
+           (s->inflight * 4 <= s->max_inflight * 3 && s->inflight_bytes * 4 <= s->max_bytes * 3);
+}
+
+static bool has_room(void *arg)
+{
+    struct sender *s = arg;
+    pthread_mutex_lock(&s->lock);
+    bool roomy = roomy_locked(s);
+    pthread_mutex_unlock(&s->lock);
+    return roomy;
+}
+
+static bool is_empty(void *arg)
+{
+    struct sender *s = arg;
+    pthread_mutex_lock(&s->lock);
+    bool empty = s->inflight == 0;
+    pthread_mutex_unlock(&s->lock);
+    return empty;
+}
+
+static enum hmq_status await_sender(struct sender *s, bool (*holds)(void *arg), int64_t deadline_ms)
+{
+    pthread_mutex_lock(&s->lock);
+    s->waiting++;
+    pthread_mutex_unlock(&s->lock);
+    enum hmq_status status = client_await(s->client, holds, s, deadline_ms);
+    pthread_mutex_lock(&s->lock);
+    s->waiting--;
+    pthread_mutex_unlock(&s->lock);
+    return status;
+}
+
+/* HMQ_EAGAIN: no room. */
+static enum hmq_status try_reserve(struct sender *s, size_t bytes)
+{
+    enum hmq_status status = HMQ_OK;
+    pthread_mutex_lock(&s->lock);
+    if (s->closing) {
+        status = HMQ_ECLOSED;
+    } else if (s->inflight > 0 &&
+               (s->inflight >= s->max_inflight || s->inflight_bytes + bytes > s->max_bytes)) {
+        status = HMQ_EAGAIN;
+    } else {
+        s->inflight++;
+        s->inflight_bytes += bytes;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return status;
+}
+
+void sender_unreserve(struct sender *s, size_t n, size_t bytes)
+{
+    struct hmq_client *c = s->client;
+    pthread_mutex_lock(&s->lock);
+    s->inflight -= n;
+    s->inflight_bytes -= bytes;
+    bool tell = s->waiting > 0 && roomy_locked(s);
+    pthread_mutex_unlock(&s->lock);
+    /* From here on the sender may be gone: its closer saw that nothing is under way. */
+    if (tell)
+        client_changed(c);
+}
+
+void sender_hold(struct sender *s)
+{
+    pthread_mutex_lock(&s->lock);
+    s->inflight++;
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void push(struct sender *s)
+{
+    if (s->push)
+        s->push(s);
+}
+
+enum hmq_status sender_reserve(struct sender *s, size_t bytes, int64_t deadline_ms)
+{
+    enum hmq_status status = try_reserve(s, bytes);
+    while (status == HMQ_EAGAIN && s->block) {
+        push(s); /* what fills the room must not wait for more to come */
+        if (await_sender(s, has_room, deadline_ms) != HMQ_OK)
+            return HMQ_EAGAIN;
+        status = try_reserve(s, bytes);
+    }
+    return status;
+}
+
+enum hmq_status sender_submit(struct sender *s, struct send_call *call, int64_t linger_ms,
+                              hmq_error *err)
+{
+    enum hmq_status status = sender_reserve(s, call->call.frame.len, call->call.deadline_ms);
+    if (status == HMQ_OK)
+        return sender_submit_reserved(s, call, linger_ms, err);
+    call_drop(call);
+    return error_plain(err, status);
+}
+
+enum hmq_status sender_submit_reserved(struct sender *s, struct send_call *call, int64_t linger_ms,
+                                       hmq_error *err)
+{
+    size_t bytes = call->call.frame.len;
+    enum hmq_status status = client_submit(s->client, &call->call, linger_ms);
+    if (status == HMQ_OK)
+        return error_none(err);
+    sender_unreserve(s, 1, bytes);
+    call_drop(call);
+    return error_plain(err, status);
+}
+
+void sender_release(struct send_call *call)
+{
+    struct sender *s = call->sender;
+    size_t bytes = call->call.frame_bytes;
+    call_drop(call);
+    sender_unreserve(s, 1, bytes);
+}
+
+enum hmq_status sender_flush(struct sender *s, int64_t timeout_ms, hmq_error *err)
+{
+    push(s);
+    enum hmq_status status = await_sender(s, is_empty, client_deadline(s->client, timeout_ms));
+    if (status == HMQ_ETIMEDOUT)
+        return error_set(err, status, "some messages are not answered yet");
+    return error_plain(err, status);
+}
+
+enum hmq_status sender_close(struct sender *s, int64_t timeout_ms, hmq_error *err)
+{
+    enum hmq_status status = sender_flush(s, timeout_ms, err);
+    if (status == HMQ_EWOULDBLOCK)
+        return status;
+    pthread_mutex_lock(&s->lock);
+    s->closing = true;
+    pthread_mutex_unlock(&s->lock);
+    push(s);
+    client_cancel_owned(s->client, s);
+    /* What is left runs its callback at this moment, on the driver thread. */
+    if (await_sender(s, is_empty, INT64_MAX) == HMQ_EWOULDBLOCK)
+        return error_plain(err, HMQ_EWOULDBLOCK);
+    return status;
+}

@@ -1,0 +1,102 @@
+/*
+ * sender.h: what producers of both kinds share: the frame of a message, its DEDUP id, the bounds on
+ * what is under way, and closing.
+ *
+ *   reserve (bounds) ─► encode ─► submit ─► done ─► release ─► whoever waits for room or for the end
+ *                └────► gather.c, which makes one call of many ────┘
+ *
+ * The DEDUP id is "<16 hex digits of chance>-<sequence>". It is made when the message is handed over
+ * and stays with the frame, so what is sent again carries the same one.
+ *
+ * Invariant: inflight and inflight_bytes count the asynchronous messages that are not released.
+ */
+#ifndef HALFMQ_CLIENTS_C_SENDER_H
+#define HALFMQ_CLIENTS_C_SENDER_H
+
+#include "clients/c/client/awaited.h"
+
+struct sender {
+    struct hmq_client *client;
+    bool dedup, block;
+    char prefix[17];
+    _Atomic uint64_t sequence;
+    int64_t linger_ms, checkin_ms;
+    size_t max_inflight, max_bytes;
+    pthread_mutex_t lock; /* for the rest */
+    size_t inflight, inflight_bytes;
+    unsigned waiting;
+    bool closing;
+    void (*push)(struct sender *s); /* submits what waits elsewhere; NULL: nothing does. No lock */
+};
+
+/* One message to send, or half of one. */
+struct parcel {
+    const char *method; /* "send", "half" */
+    const char *pgroup; /* half only */
+    hmq_txid txid; /* half only; 0: a new transaction */
+    const char *topic;
+    const void *body;
+    size_t len;
+    const hmq_send_options *options; /* the caller's, maybe of an older size; may be NULL */
+};
+
+/* An asynchronous call of a sender. */
+struct send_call {
+    struct call call;
+    struct sender *sender;
+    union {
+        hmq_sent_fn sent;
+        hmq_half_fn half;
+        hmq_reply_fn decided;
+    } fn;
+    void *arg;
+};
+
+enum hmq_status sender_init(struct sender *s, struct hmq_client *c, const hmq_options *options,
+                            hmq_error *err);
+void sender_fini(struct sender *s);
+
+/* Writes the frame. HMQ_EINVAL, HMQ_ETOOBIG, HMQ_ENOMEM. */
+enum hmq_status sender_encode(struct sender *s, const struct parcel *p, struct call *call,
+                              hmq_error *err);
+
+/* The caller's options, of whatever size they were in its version of the header, and whether they and the
+ * parcel can be: HMQ_EINVAL, HMQ_ETOOBIG. */
+enum hmq_status parcel_options(const struct parcel *p, hmq_send_options *ret_options,
+                               hmq_error *err);
+
+/* "<chance>-<sequence>", a new one. */
+#define DEDUP_SIZE 48
+void sender_dedup(struct sender *s, char *ret_id);
+
+/* Room for n messages of so many bytes together, waiting for it until the deadline where the option says
+ * so. HMQ_EAGAIN, HMQ_ECLOSED. What was reserved is given back by sender_unreserve; after that the sender
+ * may be gone. */
+enum hmq_status sender_reserve(struct sender *s, size_t bytes, int64_t deadline_ms);
+void sender_unreserve(struct sender *s, size_t n, size_t bytes);
+
+/* Counts in something that is no message and that closing waits for all the same. */
+void sender_hold(struct sender *s);
+
+/* A call for sender_submit; NULL: no memory. */
+struct send_call *sender_call(struct sender *s, int64_t timeout_ms,
+                              void (*done)(struct call *call, const struct outcome *outcome),
+                              void *arg);
+
+/* Reserves room (waiting for it where the option says so) and submits. On failure the call is freed. */
+enum hmq_status sender_submit(struct sender *s, struct send_call *call, int64_t linger_ms,
+                              hmq_error *err);
+
+/* The same where its frame's bytes are reserved already. No lock is taken but the client's. */
+enum hmq_status sender_submit_reserved(struct sender *s, struct send_call *call, int64_t linger_ms,
+                                       hmq_error *err);
+
+/* At the end of done(): the call is freed and counted out. */
+void sender_release(struct send_call *call);
+
+enum hmq_status sender_flush(struct sender *s, int64_t timeout_ms, hmq_error *err);
+
+/* Flushes, takes back what is left, and waits until the last callback has run. */
+enum hmq_status sender_close(struct sender *s, int64_t timeout_ms, hmq_error *err);
+
+#endif

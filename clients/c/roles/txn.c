@@ -1,0 +1,281 @@
+/*
+ * txn.c: the transactional producer.
+ *
+ *   half ──► txid ──► (the application's own transaction) ──► commit | rollback
+ *                                    │ answer lost, process gone
+ *                                    └──► the broker asks: checker (check.c)
+ *
+ * Halfs carry a DEDUP id, commit and rollback are idempotent: all of them may be sent again.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "clients/c/roles/check.h"
+#include "clients/c/roles/sender.h"
+#include "protocol/base/text.h"
+
+struct hmq_txn_producer {
+    struct sender sender;
+    char *pgroup;
+    struct checker *checker; /* NULL: answers no check-backs */
+};
+
+static void txn_producer_free(struct hmq_txn_producer *p)
+{
+    sender_fini(&p->sender);
+    free(p->pgroup);
+    free(p);
+}
+
+enum hmq_status hmq_txn_producer_new(hmq_client *c, const char *pgroup, hmq_check_fn check,
+                                     void *arg, const hmq_options *options,
+                                     hmq_txn_producer **ret_producer, hmq_error *err)
+{
+    if (!c || !pgroup || !ret_producer)
+        return error_set(err, HMQ_EINVAL,
+                         "a transactional producer needs a client and a producer group");
+    if (!options)
+        options = c->options;
+    struct hmq_txn_producer *p = calloc(1, sizeof *p);
+    if (!p)
+        return error_plain(err, HMQ_ENOMEM);
+    enum hmq_status status = sender_init(&p->sender, c, options, err);
+    if (status != HMQ_OK) {
+        free(p);
+        return status;
+    }
+    p->pgroup = strdup(pgroup);
+    if (!p->pgroup) {
+        txn_producer_free(p);
+        return error_plain(err, HMQ_ENOMEM);
+    }
+    hmq_error own;
+    size_t n_workers = (size_t)options_num(options, CHOICE_check_workers);
+    if (check)
+        p->checker = checker_new(c, pgroup, check, arg, n_workers, &own);
+    if (check && !p->checker) {
+        txn_producer_free(p);
+        return error_set(err, own.code, "%s", own.text);
+    }
+    *ret_producer = p;
+    return error_none(err);
+}
+
+static struct parcel half_parcel(const hmq_txn_producer *p, const char *topic, const void *body,
+                                 size_t len, const hmq_send_options *options)
+{
+    return (struct parcel){.method = "half",
+                           .pgroup = p->pgroup,
+                           .topic = topic,
+                           .body = body,
+                           .len = len,
+                           .options = options};
+}
+
+static enum hmq_status half_call(hmq_txn_producer *p, const struct parcel *parcel,
+                                 int64_t timeout_ms, hmq_txid *ret_txid, hmq_error *err)
+{
+    struct awaited w;
+    struct hmq_reply *reply = NULL;
+    enum hmq_status status = awaited_init(&w, p->sender.client, timeout_ms, err);
+    if (status != HMQ_OK)
+        return status;
+    status = sender_encode(&p->sender, parcel, &w.call, err);
+    if (status != HMQ_OK)
+        return awaited_drop(&w, status);
+    status = awaited_run(&w, &reply);
+    hmq_txid txid = reply_uint(reply);
+    hmq_reply_free(reply);
+    if (status == HMQ_OK && txid == 0)
+        return error_set(err, HMQ_EPROTO,
+                         "the broker's answer to a half message is not a transaction id");
+    if (status == HMQ_OK)
+        *ret_txid = txid;
+    return status;
+}
+
+enum hmq_status hmq_txn_half(hmq_txn_producer *p, const char *topic, const void *body, size_t len,
+                             const hmq_send_options *options, int64_t timeout_ms,
+                             hmq_txid *ret_txid, hmq_error *err)
+{
+    if (!p || !ret_txid)
+        return error_set(err, HMQ_EINVAL,
+                         "a half message needs a producer and a place for its txid");
+    struct parcel parcel = half_parcel(p, topic, body, len, options);
+    return half_call(p, &parcel, timeout_ms, ret_txid, err);
+}
+
+enum hmq_status hmq_txn_add(hmq_txn_producer *p, hmq_txid txid, const char *topic, const void *body,
+                            size_t len, const hmq_send_options *options, int64_t timeout_ms,
+                            hmq_error *err)
+{
+    if (!p || txid == 0)
+        return error_set(err, HMQ_EINVAL, "no producer or no transaction given");
+    struct parcel parcel = half_parcel(p, topic, body, len, options);
+    hmq_txid same;
+    parcel.txid = txid;
+    return half_call(p, &parcel, timeout_ms, &same, err);
+}
+
+static void put_txid(struct buf *b, hmq_txid txid)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%" PRIu64, txid);
+    pair_text(b, "txid", text);
+}
+
+/* The frame of a decision; both may be repeated. */
+static void encode_decision(struct call *call, enum hmq_decision decision, hmq_txid txid)
+{
+    request_begin(call, decision == HMQ_COMMIT ? "commit" : "rollback", 1);
+    put_txid(&call->frame, txid);
+    call->repeat = call->busy_again = true;
+}
+
+static enum hmq_status decide(hmq_txn_producer *p, hmq_txid txid, enum hmq_decision decision,
+                              int64_t timeout_ms, hmq_reply **ret_ids, hmq_error *err)
+{
+    struct awaited w;
+    if (!p || txid == 0)
+        return error_set(err, HMQ_EINVAL, "no producer or no transaction given");
+    enum hmq_status status = awaited_init(&w, p->sender.client, timeout_ms, err);
+    if (status != HMQ_OK)
+        return status;
+    encode_decision(&w.call, decision, txid);
+    return awaited_run(&w, ret_ids);
+}
+
+enum hmq_status hmq_txn_commit(hmq_txn_producer *p, hmq_txid txid, int64_t timeout_ms,
+                               hmq_reply **ret_ids, hmq_error *err)
+{
+    return decide(p, txid, HMQ_COMMIT, timeout_ms, ret_ids, err);
+}
+
+enum hmq_status hmq_txn_rollback(hmq_txn_producer *p, hmq_txid txid, int64_t timeout_ms,
+                                 hmq_error *err)
+{
+    return decide(p, txid, HMQ_ROLLBACK, timeout_ms, NULL, err);
+}
+
+enum hmq_status hmq_txn_commit_ack(hmq_txn_producer *p, hmq_txid txid, const char *group,
+                                   const char *const *receipts, size_t n, int64_t timeout_ms,
+                                   hmq_reply **ret_ids, hmq_error *err)
+{
+    struct awaited w;
+    if (!p || txid == 0 || !group || !receipts || n == 0)
+        return error_set(err, HMQ_EINVAL,
+                         "a commit with ACK needs a transaction, a group and receipts");
+    for (size_t i = 0; i < n; i++)
+        if (!receipts[i])
+            return error_set(err, HMQ_EINVAL, "receipt %zu is NULL", i);
+    enum hmq_status status = awaited_init(&w, p->sender.client, timeout_ms, err);
+    if (status != HMQ_OK)
+        return status;
+    request_begin(&w.call, "commit", 3);
+    put_txid(&w.call.frame, txid);
+    pair_text(&w.call.frame, "group", group);
+    pair_texts(&w.call.frame, "receipt", receipts, n);
+    w.call.repeat = w.call.busy_again = true;
+    return awaited_run(&w, ret_ids);
+}
+
+static void half_done(struct call *call, const struct outcome *outcome)
+{
+    struct send_call *sc = (struct send_call *)(void *)call; /* the call is its first member */
+    hmq_error err;
+    struct slice bytes;
+    uint64_t txid = 0;
+    enum hmq_status status = error_bytes(&err, outcome->status, outcome->text);
+    if (status == HMQ_OK && (!rpc_bytes(outcome->result, &bytes) || !text_txid(bytes, &txid)))
+        error_set(&err, HMQ_EPROTO,
+                  "the broker's answer to a half message is not a transaction id");
+    if (sc->fn.half)
+        sc->fn.half(sc->arg, txid, &err);
+    sender_release(sc);
+}
+
+enum hmq_status hmq_txn_half_async(hmq_txn_producer *p, const char *topic, const void *body,
+                                   size_t len, const hmq_send_options *options, int64_t timeout_ms,
+                                   hmq_half_fn fn, void *arg, hmq_error *err)
+{
+    if (!p)
+        return error_set(err, HMQ_EINVAL, "no producer given");
+    struct parcel parcel = half_parcel(p, topic, body, len, options);
+    struct send_call *call = sender_call(&p->sender, timeout_ms, half_done, arg);
+    if (!call)
+        return error_plain(err, HMQ_ENOMEM);
+    call->fn.half = fn;
+    enum hmq_status status = sender_encode(&p->sender, &parcel, &call->call, err);
+    if (status != HMQ_OK) {
+        call_fini(&call->call);
+        free(call);
+        return status;
+    }
+    return sender_submit(&p->sender, call, p->sender.linger_ms, err);
+}
+
+static void decided_done(struct call *call, const struct outcome *outcome)
+{
+    struct send_call *sc = (struct send_call *)(void *)call; /* the call is its first member */
+    hmq_error err;
+    enum hmq_status status = error_bytes(&err, outcome->status, outcome->text);
+    if (sc->fn.decided) {
+        struct hmq_reply *ids = status == HMQ_OK ? reply_copy(outcome->result) : NULL;
+        if (status == HMQ_OK && !ids)
+            error_set(&err, HMQ_EUNKNOWN, "it was done, but there is no memory for the answer");
+        sc->fn.decided(sc->arg, ids, &err);
+    }
+    sender_release(sc);
+}
+
+enum hmq_status hmq_txn_decide_async(hmq_txn_producer *p, hmq_txid txid, enum hmq_decision decision,
+                                     int64_t timeout_ms, hmq_reply_fn fn, void *arg, hmq_error *err)
+{
+    if (!p || txid == 0 || (decision != HMQ_COMMIT && decision != HMQ_ROLLBACK))
+        return error_set(err, HMQ_EINVAL,
+                         "a decision needs a transaction, and is COMMIT or ROLLBACK");
+    struct send_call *call = sender_call(&p->sender, timeout_ms, decided_done, arg);
+    if (!call)
+        return error_plain(err, HMQ_ENOMEM);
+    call->fn.decided = fn;
+    encode_decision(&call->call, decision, txid);
+    return sender_submit(&p->sender, call, p->sender.linger_ms, err);
+}
+
+enum hmq_status hmq_txn_run(hmq_txn_producer *p, const char *topic, const void *body, size_t len,
+                            const hmq_send_options *options, hmq_local_fn local, void *arg,
+                            int64_t timeout_ms, hmq_txid *ret_txid, hmq_error *err)
+{
+    hmq_txid txid = 0;
+    if (!local)
+        return error_set(err, HMQ_EINVAL, "no local transaction given");
+    enum hmq_status status = hmq_txn_half(p, topic, body, len, options, timeout_ms, &txid, err);
+    if (status != HMQ_OK)
+        return status;
+    if (ret_txid)
+        *ret_txid = txid;
+    enum hmq_decision decision = local(arg, txid);
+    if (decision != HMQ_COMMIT && decision != HMQ_ROLLBACK)
+        return error_none(err);
+    return decide(p, txid, decision, timeout_ms, NULL, err);
+}
+
+enum hmq_status hmq_txn_flush(hmq_txn_producer *p, int64_t timeout_ms, hmq_error *err)
+{
+    return sender_flush(&p->sender, timeout_ms, err);
+}
+
+enum hmq_status hmq_txn_close(hmq_txn_producer *p, int64_t timeout_ms, hmq_error *err)
+{
+    if (!p)
+        return error_none(err);
+    if (p->checker && workers_here(&p->checker->workers))
+        return error_plain(err, HMQ_EWOULDBLOCK);
+    enum hmq_status status = sender_close(&p->sender, timeout_ms, err);
+    if (status == HMQ_EWOULDBLOCK)
+        return status;
+    checker_free(p->checker);
+    txn_producer_free(p);
+    return status;
+}

@@ -1,0 +1,73 @@
+/*
+ * call.h: one request on its way to the broker and back.
+ *
+ *                 written whole          answered
+ *   NEW ─► QUEUED ────────────► SENT ──────────────► TAKEN ─► done()
+ *            ▲ ▲  connection lost │ │ BUSY, may be         ▲
+ *            │ └──(repeatable)────┘ ▼ tried again          │ deadline, cancelled,
+ *            └───────────────── PAUSED ────────────────────┘ connection lost (not repeatable)
+ *
+ * The frame is encoded once, with an id that stays the same when it is sent again. A *note* is a
+ * frame without an answer (our response to a check-back): it has no id, no deadline, counts nowhere,
+ * is done when written and is dropped with its connection.
+ *
+ * Invariant: a call is in exactly one of the core's lists from QUEUED to PAUSED and in none otherwise;
+ * done() is called exactly once, without any lock held, and owns the call from then on.
+ */
+#ifndef HALFMQ_CLIENTS_C_CALL_H
+#define HALFMQ_CLIENTS_C_CALL_H
+
+#include <sys/queue.h>
+
+#include "clients/c/wire/dheap.h"
+#include "clients/c/wire/errors.h"
+#include "protocol/rpc/rpc.h"
+
+enum call_state { CALL_NEW, CALL_QUEUED, CALL_SENT, CALL_PAUSED, CALL_TAKEN };
+
+/* How a call ended; everything is borrowed until done() returns. */
+struct outcome {
+    enum hmq_status status;
+    struct slice text;
+    const struct rpc_value *result; /* NULL where status is not HMQ_OK */
+};
+
+struct call {
+    TAILQ_ENTRY(call) link;
+    struct call *id_next; /* in the table of ids */
+    struct dheap_node timer; /* the deadline, or the end of a pause */
+    uint32_t id;
+    enum call_state state;
+    bool note; /* no answer comes */
+    bool inner; /* the client's own: passes the bounds on pending requests */
+    bool first; /* before all that waits; only right after connecting */
+    bool repeat; /* may be sent again after a reconnect */
+    bool busy_again; /* and after BUSY, though others may pass it meanwhile */
+    bool keep; /* its frame is kept until it is answered though it is not sent again */
+    bool written; /* was written whole at least once */
+    uint8_t pauses;
+    enum hmq_status status; /* TAKEN without an answer: why */
+    int64_t deadline_ms; /* monotonic clock */
+    struct buf frame;
+    size_t frame_bytes; /* its length; the frame itself may be gone once written */
+    const void *owner; /* whose call it is, for core_cancel_owned; NULL: nobody's */
+    void (*done)(struct call *call, const struct outcome *outcome);
+};
+
+TAILQ_HEAD(call_list, call);
+
+/* A call ready for its frame to be written into call->frame. */
+static inline void call_init(struct call *call, uint32_t id,
+                             void (*done)(struct call *call, const struct outcome *outcome))
+{
+    *call = (struct call){.id = id, .timer = {.at = DHEAP_OUT}, .done = done};
+    buf_init(&call->frame, 0);
+}
+
+/* Frees the frame; the call itself is its owner's. */
+static inline void call_fini(struct call *call)
+{
+    buf_free(&call->frame);
+}
+
+#endif

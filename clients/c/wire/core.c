@@ -1,0 +1,340 @@
+/*
+ * core.c: see core.h, and call.h for the states of a call.
+ */
+#include "clients/c/wire/core.h"
+
+#include <assert.h>
+
+#define PAUSE_FIRST_MS 5
+#define PAUSE_MAX_MS 1000
+
+bool core_init(struct core *c)
+{
+    *c = (struct core){
+        .flush_at = CORE_NEVER, .max_pending = SIZE_MAX, .max_pending_bytes = SIZE_MAX};
+    TAILQ_INIT(&c->queue);
+    TAILQ_INIT(&c->sent);
+    TAILQ_INIT(&c->paused);
+    buf_init(&c->rest, 0);
+    return idtable_init(&c->ids);
+}
+
+void core_fini(struct core *c)
+{
+    assert(TAILQ_EMPTY(&c->queue) && TAILQ_EMPTY(&c->sent) && TAILQ_EMPTY(&c->paused));
+    idtable_fini(&c->ids);
+    dheap_fini(&c->timers);
+    buf_free(&c->rest);
+}
+
+static struct call_list *list_of(struct core *c, const struct call *call)
+{
+    return call->state == CALL_QUEUED ? &c->queue
+           : call->state == CALL_SENT ? &c->sent
+                                      : &c->paused;
+}
+
+static void queue_call(struct core *c, struct call *call)
+{
+    call->state = CALL_QUEUED;
+    if (call->first && c->head_done == 0)
+        TAILQ_INSERT_HEAD(&c->queue, call, link);
+    else
+        TAILQ_INSERT_TAIL(&c->queue, call, link);
+    c->queued_bytes += call->frame_bytes;
+}
+
+enum hmq_status core_submit(struct core *c, struct call *call, int64_t now_ms, int64_t linger_ms)
+{
+    assert(call->state == CALL_NEW);
+    call->frame_bytes = call->frame.len;
+    if (call->frame.failed || (!call->note && !dheap_reserve(&c->timers)))
+        return HMQ_ENOMEM;
+    bool bounded = !call->note && !call->inner;
+    if (bounded && c->pending > 0 &&
+        (c->pending >= c->max_pending ||
+         c->pending_bytes + call->frame_bytes > c->max_pending_bytes))
+        return HMQ_EAGAIN;
+    if (!call->note) {
+        c->pending++;
+        c->pending_bytes += call->frame_bytes;
+        idtable_add(&c->ids, call);
+        dheap_add(&c->timers, &call->timer, call->deadline_ms);
+    }
+    queue_call(c, call);
+    if (c->flush_at > now_ms + linger_ms)
+        c->flush_at = now_ms + linger_ms;
+    return HMQ_OK;
+}
+
+int64_t core_next_flush(const struct core *c)
+{
+    if (c->rest.len > 0 || (!TAILQ_EMPTY(&c->queue) && c->queued_bytes >= c->batch_bytes))
+        return CORE_NOW;
+    return TAILQ_EMPTY(&c->queue) ? CORE_NEVER : c->flush_at;
+}
+
+bool core_flush_due(const struct core *c, int64_t now_ms)
+{
+    return core_next_flush(c) <= now_ms;
+}
+
+size_t core_gather(const struct core *c, struct iovec *iov, size_t max)
+{
+    size_t n = 0, skip = c->head_done;
+    if (c->rest.len > 0 && n < max) {
+        iov[n].iov_base = c->rest.data + c->rest_done;
+        iov[n++].iov_len = c->rest.len - c->rest_done;
+    }
+    for (struct call *call = TAILQ_FIRST(&c->queue); call && n < max;
+         call = TAILQ_NEXT(call, link)) {
+        iov[n].iov_base = call->frame.data + skip;
+        iov[n++].iov_len = call->frame.len - skip;
+        skip = 0;
+    }
+    return n;
+}
+
+/* The first of the queue is written whole. */
+static void head_written(struct core *c, struct call_list *done)
+{
+    struct call *call = TAILQ_FIRST(&c->queue);
+    TAILQ_REMOVE(&c->queue, call, link);
+    c->queued_bytes -= call->frame_bytes;
+    c->head_done = 0;
+    if (call->note) {
+        call->state = CALL_TAKEN;
+        TAILQ_INSERT_TAIL(done, call, link);
+        return;
+    }
+    c->requests++;
+    c->resent += call->written;
+    call->written = true;
+    call->state = CALL_SENT;
+    TAILQ_INSERT_TAIL(&c->sent, call, link);
+    if (!call->repeat && !call->keep)
+        buf_free(&call->frame);
+}
+
+void core_wrote(struct core *c, size_t n, struct call_list *done)
+{
+    if (c->rest.len > 0) {
+        size_t part = c->rest.len - c->rest_done < n ? c->rest.len - c->rest_done : n;
+        c->rest_done += part;
+        n -= part;
+        if (c->rest_done == c->rest.len) {
+            buf_free(&c->rest);
+            c->rest_done = 0;
+        }
+    }
+    while (n > 0) {
+        struct call *call = TAILQ_FIRST(&c->queue);
+        assert(call);
+        size_t left = call->frame.len - c->head_done;
+        if (n < left) {
+            c->head_done += n;
+            return;
+        }
+        n -= left;
+        head_written(c, done);
+    }
+    if (TAILQ_EMPTY(&c->queue))
+        c->flush_at = CORE_NEVER;
+}
+
+/* Half a frame is on the wire: the other half must follow, or all that follows is garbage. */
+static void keep_rest(struct core *c, const struct call *call)
+{
+    assert(c->rest.len == 0);
+    buf_put(&c->rest, call->frame.data + c->head_done, call->frame.len - c->head_done);
+    c->broken = c->broken || c->rest.failed;
+    c->rest_done = 0;
+    c->head_done = 0;
+}
+
+/* Out of whichever list it is in, out of the table and the timers. */
+static void take(struct core *c, struct call *call)
+{
+    if (call->state == CALL_QUEUED) {
+        if (c->head_done > 0 && call == TAILQ_FIRST(&c->queue)) {
+            keep_rest(c, call);
+            call->written = true;
+        }
+        c->queued_bytes -= call->frame_bytes;
+    }
+    TAILQ_REMOVE(list_of(c, call), call, link);
+    if (TAILQ_EMPTY(&c->queue))
+        c->flush_at = CORE_NEVER;
+    if (!call->note) {
+        idtable_remove(&c->ids, call);
+        dheap_remove(&c->timers, &call->timer);
+        c->pending--;
+        c->pending_bytes -= call->frame_bytes;
+    }
+    call->state = CALL_TAKEN;
+}
+
+/* Whether BUSY was put on pause. The pauses double, with a jitter of a half. */
+static bool pause_call(struct core *c, struct call *call, int64_t now_ms)
+{
+    int64_t pause = PAUSE_FIRST_MS << (call->pauses < 8 ? call->pauses : 8);
+    if (pause > PAUSE_MAX_MS)
+        pause = PAUSE_MAX_MS;
+    c->random = c->random * UINT64_C(6364136223846793005) + 1442695040888963407;
+    pause = pause / 2 + (int64_t)((c->random >> 33) % (uint64_t)pause);
+    if (!call->repeat || !call->busy_again || now_ms + pause >= call->deadline_ms)
+        return false;
+    call->pauses++;
+    TAILQ_REMOVE(&c->sent, call, link);
+    dheap_remove(&c->timers, &call->timer);
+    dheap_add(&c->timers, &call->timer, now_ms + pause);
+    call->state = CALL_PAUSED;
+    TAILQ_INSERT_TAIL(&c->paused, call, link);
+    return true;
+}
+
+static struct outcome outcome_of(const struct rpc_frame *frame)
+{
+    struct outcome o = {.status = HMQ_OK, .result = frame->result};
+    if (!frame->error)
+        return o;
+    struct slice code = SLICE_LIT("ERR");
+    o.result = NULL;
+    if (rpc_bytes(frame->error, &o.text) || !rpc_bytes(rpc_at(frame->error, 0), &code) ||
+        !rpc_bytes(rpc_at(frame->error, 1), &o.text))
+        o.status = HMQ_EREFUSED;
+    else
+        o.status = error_from_code(code);
+    return o;
+}
+
+struct call *core_answer(struct core *c, const struct rpc_frame *frame, int64_t now_ms,
+                         struct outcome *ret_outcome)
+{
+    struct call *call = idtable_find(&c->ids, frame->id);
+    if (!call || call->state != CALL_SENT)
+        return NULL;
+    *ret_outcome = outcome_of(frame);
+    if (ret_outcome->status == HMQ_EBUSY && pause_call(c, call, now_ms))
+        return NULL;
+    c->responses++;
+    take(c, call);
+    return call;
+}
+
+/* Why a call that was taken back without an answer ended. */
+static enum hmq_status reason_of(enum call_state state, const struct call *call, bool connected)
+{
+    if (state == CALL_PAUSED)
+        return HMQ_EBUSY;
+    if (call->written)
+        return HMQ_EUNKNOWN;
+    return connected ? HMQ_ETIMEDOUT : HMQ_EDISCONNECTED;
+}
+
+void core_cancel(struct core *c, struct call *call, bool connected)
+{
+    enum call_state state = call->state;
+    take(c, call);
+    call->status = reason_of(state, call, connected);
+}
+
+/* For whoever closes, what was not sent is no matter of time or connection. */
+static void cancel_closed(struct core *c, struct call *call)
+{
+    core_cancel(c, call, true);
+    if (call->status == HMQ_ETIMEDOUT)
+        call->status = HMQ_ECLOSED;
+}
+
+static void cancel_owned_of(struct core *c, struct call_list *list, const void *owner,
+                            struct call_list *dead)
+{
+    for (struct call *call = TAILQ_FIRST(list), *next; call; call = next) {
+        next = TAILQ_NEXT(call, link);
+        if (call->owner != owner)
+            continue;
+        cancel_closed(c, call);
+        TAILQ_INSERT_TAIL(dead, call, link);
+    }
+}
+
+void core_cancel_owned(struct core *c, const void *owner, struct call_list *dead)
+{
+    cancel_owned_of(c, &c->sent, owner, dead);
+    cancel_owned_of(c, &c->paused, owner, dead);
+    cancel_owned_of(c, &c->queue, owner, dead);
+}
+
+static struct call *call_of(struct dheap_node *node)
+{
+    return (struct call *)(void *)((char *)node - offsetof(struct call, timer));
+}
+
+void core_expire(struct core *c, int64_t now_ms, bool connected, struct call_list *dead)
+{
+    struct dheap_node *node;
+    while ((node = dheap_first(&c->timers)) && node->when_ms <= now_ms) {
+        struct call *call = call_of(node);
+        if (call->state == CALL_PAUSED && now_ms < call->deadline_ms) {
+            TAILQ_REMOVE(&c->paused, call, link);
+            dheap_remove(&c->timers, node);
+            dheap_add(&c->timers, node, call->deadline_ms);
+            queue_call(c, call);
+            c->flush_at = now_ms;
+            continue;
+        }
+        core_cancel(c, call, connected);
+        TAILQ_INSERT_TAIL(dead, call, link);
+    }
+}
+
+int64_t core_next_expiry(const struct core *c)
+{
+    return dheap_first(&c->timers) ? dheap_first(&c->timers)->when_ms : CORE_NEVER;
+}
+
+/* Notes belong to the connection that is gone. */
+static void drop_notes(struct core *c, struct call_list *dead)
+{
+    for (struct call *call = TAILQ_FIRST(&c->queue), *next; call; call = next) {
+        next = TAILQ_NEXT(call, link);
+        if (!call->note)
+            continue;
+        take(c, call);
+        call->status = HMQ_EDISCONNECTED;
+        TAILQ_INSERT_TAIL(dead, call, link);
+    }
+}
+
+void core_lost(struct core *c, struct call_list *dead)
+{
+    struct call *call;
+    c->head_done = 0;
+    c->broken = false;
+    c->rest_done = 0;
+    buf_free(&c->rest);
+    drop_notes(c, dead);
+    while ((call = TAILQ_LAST(&c->sent, call_list))) {
+        if (!call->repeat) {
+            core_cancel(c, call, false);
+            TAILQ_INSERT_HEAD(dead, call, link);
+            continue;
+        }
+        TAILQ_REMOVE(&c->sent, call, link);
+        call->state = CALL_QUEUED;
+        c->queued_bytes += call->frame_bytes;
+        TAILQ_INSERT_HEAD(&c->queue, call, link);
+    }
+    c->flush_at = TAILQ_EMPTY(&c->queue) ? CORE_NEVER : CORE_NOW;
+}
+
+void core_close(struct core *c, struct call_list *dead)
+{
+    struct call *call;
+    core_lost(c, dead);
+    while ((call = TAILQ_FIRST(&c->queue)) || (call = TAILQ_FIRST(&c->paused))) {
+        cancel_closed(c, call);
+        TAILQ_INSERT_TAIL(dead, call, link);
+    }
+}

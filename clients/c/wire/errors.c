@@ -1,0 +1,136 @@
+/*
+ * errors.c: every way a call can end, in one table.
+ *
+ * To add a code of the broker: a line in protocol/status.def, one in halfmq.h, one here (the
+ * assertion below fails until the last is done).
+ */
+#include "clients/c/wire/errors.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "halfmq_version.h"
+
+struct status_line {
+    const char *name;
+    const char *text;
+    enum status wire; /* ST_OK: the client's own */
+    int retryable;
+};
+
+#define LINE(name, wire, retry, text) [HMQ_##name] = {"HMQ_" #name, text, ST_##wire, retry}
+
+static const struct status_line lines[] = {
+    LINE(OK, OK, 0, "done"),
+    LINE(EINVAL, OK, 0, "an argument or option is wrong"),
+    LINE(ENOMEM, OK, 1, "out of memory, nothing was done"),
+    LINE(ETIMEDOUT, OK, 1, "the deadline passed before the request was sent, nothing was done"),
+    LINE(EDISCONNECTED, OK, 1, "there is no connection to the broker, nothing was done"),
+    LINE(EUNKNOWN, OK, 0, "the request was sent but its answer is lost: it may have been done"),
+    LINE(EAGAIN, OK, 1, "a bound of this client is reached, nothing was done: try again later"),
+    LINE(EWOULDBLOCK, OK, 0, "a blocking call is not possible on this thread"),
+    LINE(ECLOSED, OK, 0, "the object is being closed, nothing was done"),
+    LINE(EPROTO, OK, 0, "the broker's answer makes no sense"),
+    LINE(ESYSTEM, OK, 0, "the operating system refused"),
+    LINE(EREFUSED, ERR, 0, "the broker cannot do this as it stands"),
+    LINE(ENOTOPIC, NOTOPIC, 0, "no such topic"),
+    LINE(ENOGROUP, NOGROUP, 0, "no such group"),
+    LINE(ENOTXN, NOTXN, 0, "no such transaction"),
+    LINE(ETXNCONFLICT, TXNCONFLICT, 0, "the transaction was decided otherwise"),
+    LINE(ESTALE, STALE, 0, "the lease is lost"),
+    LINE(ETOOBIG, TOOBIG, 0, "too many bytes"),
+    LINE(EBADNAME, BADNAME, 0, "not a valid name"),
+    LINE(EEXISTS, EXISTS, 0, "exists already"),
+    LINE(EBUSY, BUSY, 1, "a bound of the broker is reached, nothing was done: try again later"),
+    LINE(EDISKFULL, DISKFULL, 1, "the broker's disk is full, nothing was done"),
+    LINE(EREADONLY, READONLY, 1, "the broker takes no writes now"),
+    LINE(ELIMIT, LIMIT, 0, "a limit of the broker is reached, nothing was done"),
+    LINE(ENOAUTH, NOAUTH, 0, "authentication is required: set the options user and password"),
+    LINE(EWRONGPASS, WRONGPASS, 0, "user name or password is wrong"),
+    LINE(ENOPERM, NOPERM, 0, "not permitted"),
+    LINE(ENOPROTO, NOPROTO, 0, "unsupported protocol version"),
+    LINE(ENOTLEADER, NOTLEADER, 1, "another member leads"),
+};
+
+#define N_LINES (sizeof lines / sizeof *lines)
+static_assert(N_LINES == HMQ_ENOTLEADER + 1, "the last status has a line");
+static_assert(HMQ_ENOTLEADER - HMQ_EREFUSED == ST_NOTLEADER - ST_ERR,
+              "each code of the broker has one");
+
+static const struct status_line *line_of(enum hmq_status status)
+{
+    size_t i = (size_t)status;
+    return i < N_LINES && lines[i].name ? &lines[i] : NULL;
+}
+
+const char *hmq_strerror(enum hmq_status status)
+{
+    const struct status_line *line = line_of(status);
+    return line ? line->text : "no such status";
+}
+
+const char *hmq_status_name(enum hmq_status status)
+{
+    const struct status_line *line = line_of(status);
+    return line ? line->name : "HMQ_?";
+}
+
+int hmq_retryable(enum hmq_status status)
+{
+    const struct status_line *line = line_of(status);
+    return line ? line->retryable : 0;
+}
+
+const char *hmq_version(void)
+{
+    return HALFMQ_VERSION;
+}
+
+enum hmq_status error_from_code(struct slice code)
+{
+    enum status wire = status_from_code(code);
+    for (size_t i = HMQ_EREFUSED; i < N_LINES; i++)
+        if (lines[i].wire == wire)
+            return (enum hmq_status)i;
+    return HMQ_EREFUSED;
+}
+
+enum hmq_status error_set(hmq_error *err, enum hmq_status status, const char *fmt, ...)
+{
+    if (!err)
+        return status;
+    va_list args;
+    va_start(args, fmt);
+    err->code = status;
+    if (vsnprintf(err->text, sizeof err->text, fmt, args) < 0)
+        err->text[0] = '\0';
+    va_end(args);
+    return status;
+}
+
+enum hmq_status error_bytes(hmq_error *err, enum hmq_status status, struct slice text)
+{
+    if (!err)
+        return status;
+    size_t n = text.len < sizeof err->text ? text.len : sizeof err->text - 1;
+    for (size_t i = 0; i < n; i++)
+        err->text[i] = (char)(text.data[i] < 0x20 || text.data[i] == 0x7f ? ' ' : text.data[i]);
+    err->text[n] = '\0';
+    err->code = status;
+    return status;
+}
+
+enum hmq_status error_plain(hmq_error *err, enum hmq_status status)
+{
+    return error_bytes(err, status, slice_str(status == HMQ_OK ? "" : hmq_strerror(status)));
+}
+
+enum hmq_status error_none(hmq_error *err)
+{
+    if (err) {
+        err->code = HMQ_OK;
+        err->text[0] = '\0';
+    }
+    return HMQ_OK;
+}

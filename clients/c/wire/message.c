@@ -1,0 +1,184 @@
+/*
+ * message.c: see message.h.
+ */
+#include "clients/c/wire/message.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define MESSAGE_BYTES_FIX 1024 /* nodes of the tree, names of attributes */
+
+static bool message_init(struct hmq_message *m, const struct hmq_reply *map)
+{
+    *m = (struct hmq_message){.map = map};
+    const struct hmq_reply *attributes = hmq_reply_get(map, "attributes");
+    m->attributes = (struct hmq_reply *)(uintptr_t)attributes; /* only read: the reply owns it */
+    m->properties = hmq_reply_get(map, "properties");
+    const char *receipt = hmq_reply_text(hmq_reply_get(map, "id"));
+    if (!receipt || hmq_reply_type(hmq_reply_get(map, "body")) != HMQ_BYTES)
+        return false;
+    size_t n = strlen(receipt);
+    if (n >= sizeof m->receipt)
+        return false;
+    memcpy(m->receipt, receipt, n + 1);
+    memcpy(m->id, receipt, n + 1);
+    m->id[strcspn(receipt, "#")] = '\0';
+    return true;
+}
+
+enum hmq_status batch_of(struct hmq_reply *reply, struct hmq_batch **ret_batch)
+{
+    size_t n = hmq_reply_len(reply);
+    if (hmq_reply_type(reply) != HMQ_LIST)
+        return HMQ_EPROTO;
+    struct hmq_batch *batch = malloc(sizeof *batch + n * sizeof *batch->items);
+    if (!batch)
+        return HMQ_ENOMEM;
+    batch->reply = reply;
+    batch->n = n;
+    for (size_t i = 0; i < n; i++) {
+        if (!message_init(&batch->items[i], hmq_reply_at(reply, i))) {
+            free(batch);
+            return HMQ_EPROTO;
+        }
+    }
+    *ret_batch = batch;
+    return HMQ_OK;
+}
+
+size_t message_bytes(const struct hmq_message *m)
+{
+    size_t bytes = MESSAGE_BYTES_FIX, len;
+    if (!m->map)
+        return bytes + m->bytes;
+    hmq_message_body(m, &len);
+    bytes += len;
+    for (size_t i = 0; i < hmq_reply_len(m->properties); i++) {
+        hmq_reply_bytes(hmq_reply_at(m->properties, i), &len);
+        bytes += len;
+    }
+    return bytes;
+}
+
+size_t hmq_batch_count(const hmq_batch *batch)
+{
+    return batch ? batch->n : 0;
+}
+
+const hmq_message *hmq_batch_at(const hmq_batch *batch, size_t i)
+{
+    return i < hmq_batch_count(batch) ? &batch->items[i] : NULL;
+}
+
+void hmq_batch_free(hmq_batch *batch)
+{
+    if (!batch)
+        return;
+    for (size_t i = 0; !batch->reply && i < batch->n; i++)
+        hmq_reply_free(batch->items[i].attributes);
+    hmq_reply_free(batch->reply);
+    free(batch);
+}
+
+/* No message is a constant; what is made when it is asked for is made by the one thread that has it. */
+static struct hmq_message *own(const hmq_message *m)
+{
+    return (struct hmq_message *)(uintptr_t)m;
+}
+
+static const struct hmq_reply *attribute(const hmq_message *m, const char *name)
+{
+    return m ? hmq_reply_get(m->attributes, name) : NULL;
+}
+
+static bool in_record(const hmq_message *m)
+{
+    return m && !m->map;
+}
+
+const char *hmq_message_id(const hmq_message *m)
+{
+    if (in_record(m))
+        parts_name(own(m));
+    return m ? m->id : NULL;
+}
+
+const char *hmq_message_receipt(const hmq_message *m)
+{
+    if (in_record(m))
+        parts_name(own(m));
+    return m ? m->receipt : NULL;
+}
+
+const char *hmq_message_topic(const hmq_message *m)
+{
+    return in_record(m) ? m->parts.topic : hmq_reply_text(attribute(m, "topic"));
+}
+
+const void *hmq_message_body(const hmq_message *m, size_t *ret_len)
+{
+    if (!in_record(m))
+        return hmq_reply_bytes(m ? hmq_reply_get(m->map, "body") : NULL, ret_len);
+    if (ret_len)
+        *ret_len = m->parts.len;
+    return m->parts.body;
+}
+
+const char *hmq_message_key(const hmq_message *m, size_t i)
+{
+    if (in_record(m))
+        return i < m->parts.n_keys ? m->parts.keys[i] : NULL;
+    return hmq_reply_text(hmq_reply_at(attribute(m, "key"), i));
+}
+
+const char *hmq_message_tag(const hmq_message *m)
+{
+    return in_record(m) ? m->parts.tag : hmq_reply_text(attribute(m, "tag"));
+}
+
+const char *hmq_message_order(const hmq_message *m)
+{
+    return in_record(m) ? m->parts.order : hmq_reply_text(attribute(m, "order"));
+}
+
+const char *hmq_message_prop(const hmq_message *m, const char *name)
+{
+    if (!in_record(m))
+        return hmq_reply_text(m ? hmq_reply_get(m->properties, name) : NULL);
+    for (size_t i = 0; name && i < m->parts.n_props; i++)
+        if (strcmp(m->parts.props[i].name, name) == 0)
+            return m->parts.props[i].value;
+    return NULL;
+}
+
+uint32_t hmq_message_queue(const hmq_message *m)
+{
+    return in_record(m) ? m->parts.queue : (uint32_t)reply_uint(attribute(m, "queue"));
+}
+
+uint64_t hmq_message_offset(const hmq_message *m)
+{
+    return in_record(m) ? m->parts.offset : reply_uint(attribute(m, "offset"));
+}
+
+uint32_t hmq_message_attempt(const hmq_message *m)
+{
+    return in_record(m) ? m->parts.attempt : (uint32_t)reply_uint(attribute(m, "attempt"));
+}
+
+int64_t hmq_message_stored_ms(const hmq_message *m)
+{
+    return in_record(m) ? m->parts.stored_ms : hmq_reply_int(attribute(m, "stored"), 0);
+}
+
+int64_t hmq_message_lease_until_ms(const hmq_message *m)
+{
+    return in_record(m) ? m->parts.lease_until_ms : hmq_reply_int(attribute(m, "lease_until"), 0);
+}
+
+const hmq_reply *hmq_message_attributes(const hmq_message *m)
+{
+    if (in_record(m) && !parts_describe(own(m)))
+        return NULL;
+    return m ? m->attributes : NULL;
+}

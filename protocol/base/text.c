@@ -1,0 +1,316 @@
+/*
+ * text.c: numbers, names, ids and receipts; the only file that knows xxhash.
+ * Durations and times are in text_time.c.
+ *
+ * Everything here runs once or more for each command of a client, so character classes are table
+ * look-ups, and the check for UTF-8 steps over plain ASCII eight bytes at a time.
+ */
+#include "protocol/base/text.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+bool text_uint(struct slice s, uint64_t *ret_v)
+{
+    if (s.len == 0 || s.len > UINT_DIGITS_MAX)
+        return false;
+    size_t safe = s.len < UINT_DIGITS_MAX ? s.len : UINT_DIGITS_MAX - 1; /* only one more may be too many */
+    uint64_t v = 0;
+    for (size_t i = 0; i < safe; i++) {
+        unsigned digit = (unsigned)s.data[i] - '0';
+        if (digit > 9)
+            return false;
+        v = v * 10 + digit;
+    }
+    if (safe < s.len) {
+        unsigned digit = (unsigned)s.data[safe] - '0';
+        if (digit > 9 || v > UINT64_MAX / 10 || v * 10 > UINT64_MAX - digit)
+            return false;
+        v = v * 10 + digit;
+    }
+    *ret_v = v;
+    return true;
+}
+
+bool text_int(struct slice s, int64_t *ret_v)
+{
+    bool minus = s.len > 0 && s.data[0] == '-';
+    uint64_t v;
+    if (!text_uint(minus ? slice_of(s.data + 1, s.len - 1) : s, &v))
+        return false;
+    if (v > (uint64_t)INT64_MAX + (minus ? 1 : 0))
+        return false;
+    if (!minus)
+        *ret_v = (int64_t)v;
+    else
+        *ret_v = v > (uint64_t)INT64_MAX ? INT64_MIN : -(int64_t)v;
+    return true;
+}
+
+/* 1: part of a name a client may write; 2: '%', the mark of the system's own names. */
+static const uint8_t name_class[256] = {
+    ['0'] = 1, ['1'] = 1, ['2'] = 1, ['3'] = 1, ['4'] = 1, ['5'] = 1, ['6'] = 1, ['7'] = 1,
+    ['8'] = 1, ['9'] = 1, ['A'] = 1, ['B'] = 1, ['C'] = 1, ['D'] = 1, ['E'] = 1, ['F'] = 1,
+    ['G'] = 1, ['H'] = 1, ['I'] = 1, ['J'] = 1, ['K'] = 1, ['L'] = 1, ['M'] = 1, ['N'] = 1,
+    ['O'] = 1, ['P'] = 1, ['Q'] = 1, ['R'] = 1, ['S'] = 1, ['T'] = 1, ['U'] = 1, ['V'] = 1,
+    ['W'] = 1, ['X'] = 1, ['Y'] = 1, ['Z'] = 1, ['a'] = 1, ['b'] = 1, ['c'] = 1, ['d'] = 1,
+    ['e'] = 1, ['f'] = 1, ['g'] = 1, ['h'] = 1, ['i'] = 1, ['j'] = 1, ['k'] = 1, ['l'] = 1,
+    ['m'] = 1, ['n'] = 1, ['o'] = 1, ['p'] = 1, ['q'] = 1, ['r'] = 1, ['s'] = 1, ['t'] = 1,
+    ['u'] = 1, ['v'] = 1, ['w'] = 1, ['x'] = 1, ['y'] = 1, ['z'] = 1, ['.'] = 1, ['_'] = 1,
+    ['-'] = 1, ['%'] = 2,
+};
+
+/* %DLQ%<group> and %RETRY%<group> may be longer than a group's name by their own first part. */
+static size_t name_bytes_max(struct slice s)
+{
+    static const char *const heads[] = {"%DLQ%", "%RETRY%"};
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+        size_t n = strlen(heads[i]);
+        if (s.len > n && memcmp(s.data, heads[i], n) == 0)
+            return NAME_BYTES_MAX + n;
+    }
+    return NAME_BYTES_MAX;
+}
+
+bool text_name_ok(struct slice s, bool client_may_write)
+{
+    if (s.len == 0 || s.len > (client_may_write ? NAME_BYTES_MAX : name_bytes_max(s)))
+        return false;
+    uint8_t highest = client_may_write ? 1 : 2;
+    for (size_t i = 0; i < s.len; i++) {
+        uint8_t class = name_class[s.data[i]];
+        if (class == 0 || class > highest)
+            return false;
+    }
+    return true;
+}
+
+/* Splits off what stands before the first `mark`; false where there is none. */
+static bool split(struct slice *rest, char mark, struct slice *ret_head)
+{
+    const uint8_t *at = rest->len ? memchr(rest->data, mark, rest->len) : NULL;
+    if (!at)
+        return false;
+    size_t n = (size_t)(at - rest->data);
+    *ret_head = slice_of(rest->data, n);
+    *rest = slice_of(at + 1, rest->len - n - 1);
+    return true;
+}
+
+/* Ids are compared and hashed as text in places, so a number has one form: no leading zeros. */
+static bool plain_uint(struct slice s, uint64_t most, uint64_t *ret_v)
+{
+    uint64_t v;
+    if ((s.len > 1 && s.data[0] == '0') || !text_uint(s, &v) || v > most)
+        return false;
+    *ret_v = v;
+    return true;
+}
+
+bool text_id_range(struct slice s, struct message_id *ret_first, uint64_t *ret_last)
+{
+    struct slice topic, queue, from;
+    uint64_t q, first, last;
+    if (!split(&s, ':', &topic) || !split(&s, ':', &queue))
+        return false;
+    if (!text_name_ok(topic, false) || !plain_uint(queue, UINT32_MAX, &q))
+        return false;
+    bool range = split(&s, '-', &from);
+    if (!plain_uint(s, INT64_MAX, &last))
+        return false;
+    first = last;
+    if (range && (!plain_uint(from, INT64_MAX, &first) || first > last))
+        return false;
+    *ret_first = (struct message_id){topic, (uint32_t)q, first, 0};
+    *ret_last = last;
+    return true;
+}
+
+bool text_receipt_range(struct slice s, struct message_id *ret_first, uint64_t *ret_last)
+{
+    struct slice ids;
+    struct message_id first;
+    uint64_t attempt, last;
+    if (!split(&s, '#', &ids) || !plain_uint(s, UINT32_MAX, &attempt) || attempt == 0)
+        return false;
+    if (!text_id_range(ids, &first, &last) || last - first.offset >= COUNT_MAX)
+        return false;
+    first.attempt = (uint32_t)attempt;
+    *ret_first = first;
+    *ret_last = last;
+    return true;
+}
+
+/* A range of one in the long form, "5-5", is not the text of an id or a receipt. */
+static bool names_one(struct slice s, const struct message_id *id, uint64_t last)
+{
+    size_t behind = id->topic.len + 1; /* names may hold a '-' */
+    return last == id->offset && !memchr(s.data + behind, '-', s.len - behind);
+}
+
+bool text_id(struct slice s, struct message_id *ret_id)
+{
+    struct message_id id;
+    uint64_t last;
+    if (!text_id_range(s, &id, &last) || !names_one(s, &id, last))
+        return false;
+    *ret_id = id;
+    return true;
+}
+
+bool text_receipt(struct slice s, struct message_id *ret_id)
+{
+    struct message_id id;
+    uint64_t last;
+    if (!text_receipt_range(s, &id, &last) || !names_one(s, &id, last))
+        return false;
+    *ret_id = id;
+    return true;
+}
+
+bool text_txid(struct slice s, uint64_t *ret_txid)
+{
+    uint64_t v;
+    if (!plain_uint(s, TXID_MAX, &v) || v < TXID_MIN)
+        return false;
+    *ret_txid = v;
+    return true;
+}
+
+bool text_token(struct slice s, uint64_t *ret_token)
+{
+    return s.len > 1 && s.data[0] == '@' && text_txid(slice_of(s.data + 1, s.len - 1), ret_token);
+}
+
+void text_put_id(struct buf *b, struct slice topic, uint32_t queue, uint64_t offset)
+{
+    buf_put_slice(b, topic);
+    buf_put_u8(b, ':');
+    buf_put_uint(b, queue);
+    buf_put_u8(b, ':');
+    buf_put_uint(b, offset);
+}
+
+void text_put_token(struct buf *b, uint64_t token)
+{
+    buf_put_u8(b, '@');
+    buf_put_uint(b, token);
+}
+
+void text_put_receipt(struct buf *b, struct slice topic, uint32_t queue, uint64_t offset,
+                      uint32_t attempt)
+{
+    text_put_receipt_range(b, topic, queue, offset, offset, attempt);
+}
+
+void text_put_receipt_range(struct buf *b, struct slice topic, uint32_t queue, uint64_t first,
+                            uint64_t last, uint32_t attempt)
+{
+    text_put_id(b, topic, queue, first);
+    if (last != first) {
+        buf_put_u8(b, '-');
+        buf_put_uint(b, last);
+    }
+    buf_put_u8(b, '#');
+    buf_put_uint(b, attempt);
+}
+
+/* Length of the well-formed sequence that begins at p (a byte over 0x7f), or 0. */
+static size_t utf8_sequence(const uint8_t *p, size_t left)
+{
+    uint8_t lowest = 0x80, highest = 0xbf;
+    size_t n;
+    if (p[0] >= 0xc2 && p[0] <= 0xdf) {
+        n = 2;
+    } else if (p[0] >= 0xe0 && p[0] <= 0xef) {
+        n = 3;
+        if (p[0] == 0xe0)
+            lowest = 0xa0; /* below: an overlong form */
+        if (p[0] == 0xed)
+            highest = 0x9f; /* above: surrogates */
+    } else if (p[0] >= 0xf0 && p[0] <= 0xf4) {
+        n = 4;
+        if (p[0] == 0xf0)
+            lowest = 0x90; /* below: an overlong form */
+        if (p[0] == 0xf4)
+            highest = 0x8f; /* above: past the last code point */
+    } else {
+        return 0;
+    }
+    if (left < n || p[1] < lowest || p[1] > highest)
+        return 0;
+    for (size_t i = 2; i < n; i++) {
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    }
+    return n;
+}
+
+bool text_utf8_ok(struct slice s)
+{
+    size_t i = 0;
+    while (i < s.len) {
+        if (s.len - i >= sizeof(uint64_t)) {
+            uint64_t eight;
+            memcpy(&eight, s.data + i, sizeof eight);
+            if ((eight & UINT64_C(0x8080808080808080)) == 0) {
+                i += sizeof eight;
+                continue;
+            }
+        }
+        if (s.data[i] < 0x80) {
+            i++;
+            continue;
+        }
+        size_t n = utf8_sequence(s.data + i, s.len - i);
+        if (n == 0)
+            return false;
+        i += n;
+    }
+    return true;
+}
+
+void text_quote(struct slice s, size_t max, char *out, size_t out_size)
+{
+    static const char dots[] = "...";
+    size_t shown = s.len < max ? s.len : max;
+    size_t len = 0, i = 0;
+    assert(out_size > 0);
+    for (; i < shown; i++) {
+        char one[5];
+        bool plain = s.data[i] >= 0x20 && s.data[i] < 0x7f && s.data[i] != '\\';
+        int n = plain ? snprintf(one, sizeof one, "%c", s.data[i])
+                      : snprintf(one, sizeof one, "\\x%02X", s.data[i]);
+        if (len + (size_t)n + sizeof dots > out_size)
+            break;
+        memcpy(out + len, one, (size_t)n);
+        len += (size_t)n;
+    }
+    if (i < s.len && len + sizeof dots <= out_size) {
+        memcpy(out + len, dots, sizeof dots - 1);
+        len += sizeof dots - 1;
+    }
+    out[len] = '\0';
+}
+
+uint64_t text_hash(struct slice s)
+{
+    return XXH3_64bits(s.len ? s.data : (const uint8_t *)"", s.len);
+}
+
+uint32_t text_checksum(struct slice s) { return (uint32_t)text_hash(s); }
+
+/* XXH3_64bits_update cannot fail but for a NULL state or input, and we give neither. */
+uint32_t text_checksum2(struct slice a, struct slice b)
+{
+    XXH3_state_t state;
+    XXH3_64bits_reset(&state);
+    if (a.len)
+        XXH3_64bits_update(&state, a.data, a.len);
+    if (b.len)
+        XXH3_64bits_update(&state, b.data, b.len);
+    return (uint32_t)XXH3_64bits_digest(&state);
+}

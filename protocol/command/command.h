@@ -1,0 +1,145 @@
+/*
+ * command.h: what a client asked for, whatever dialect it spoke.
+ *
+ *   RESP words  ──► command_from_words ──┐
+ *                                        ├──► struct command ──► dispatch ──► journal / query
+ *   RPC map     ──► command_begin/put ───┘         │
+ *                                                  └─ command_clone: one block that owns its bytes
+ *
+ * `command.def` is the table; one line gives the enum, the words, arity, RPC keys, HELP and docs.
+ * A parsed command is *well-formed*: arity holds, options belong to it, numbers are numbers within
+ * their bounds (see command_check for which), names are names. What depends on state (does the topic
+ * exist?) is apply's and query's business.
+ *
+ * Invariant: every slice of a command points into the request it was parsed from, or into its space;
+ * both outlive the command. A clone points only into itself.
+ */
+#ifndef HALFMQ_PROTOCOL_COMMAND_H
+#define HALFMQ_PROTOCOL_COMMAND_H
+
+#include "protocol/record/batch.h"
+#include "protocol/base/buf.h"
+#include "protocol/limits.h"
+#include "protocol/status.h"
+
+enum option_type { OPT_FLAG, OPT_STR, OPT_NAME, OPT_INT, OPT_UINT, OPT_DUR, OPT_TIME, OPT_PAIR, OPT_POINT, OPT_REST };
+
+enum option_id {
+#define OPTION(id, word, type, repeat) OPT_ID_##id,
+#include "protocol/command/option.def"
+#undef OPTION
+    OPTION_COUNT
+};
+
+#define OPT(id) (UINT64_C(1) << OPT_ID_##id)
+
+static_assert(OPTION_COUNT <= 64, "options of a command are a 64-bit mask");
+
+enum command_id {
+#define COMMAND(id, words, kind, names, min, max, rest, options, later, summary) CMD_##id,
+#include "protocol/command/command.def"
+#undef COMMAND
+    COMMAND_COUNT
+};
+
+enum command_kind { KIND_LOCAL, KIND_QUERY, KIND_WRITE, KIND_LATER, KIND_INNER };
+
+struct command_info {
+    enum command_id id;
+    const char *words;   /* "TOPIC CREATE" */
+    const char *method;  /* "topic_create" */
+    const char *names;   /* "name" */
+    const char *summary;
+    enum command_kind kind;
+    uint8_t min, max, rest;
+    uint64_t options;
+    uint64_t later;
+};
+
+/* Where the option's words came from is gone; n holds the number of INT UINT DUR TIME and POINT. */
+struct option {
+    enum option_id id;
+    struct slice v;  /* the value as sent; REST: the group; PAIR: the first */
+    struct slice v2; /* PAIR: the second */
+    int64_t n;
+};
+
+#define POINT_EARLIEST (-1)
+#define POINT_LATEST (-2)
+
+#define COMMAND_POS_MAX 4
+
+struct command {
+    const struct command_info *info;
+    uint32_t n_pos, n_rest, n_opt;
+    struct slice pos[COMMAND_POS_MAX]; /* in the order of info->names */
+    struct slice *rest;                /* the repeating words (bodies, receipts, topics, ...) */
+    struct option *opt;                /* in the order sent */
+    uint64_t has;                      /* mask of the options present */
+    struct batch_facts batch;          /* PRODUCE: of its batch */
+};
+
+/* Scratch memory for parsing, kept by a connection from one command to the next. */
+struct command_space {
+    struct slice *slices;
+    struct option *options;
+    uint32_t n_slices, slices_size, n_options, options_size;
+    struct buf text; /* numbers of RPC maps, printed */
+};
+
+void command_space_init(struct command_space *s);
+void command_space_free(struct command_space *s);
+
+/* Line `id` of the table; every command has one. */
+const struct command_info *command_info(enum command_id id);
+
+/* By the first one or two words (no case). NULL: unknown. *ret_used: how many words the name took. */
+const struct command_info *command_find(const struct slice *words, size_t n, size_t *ret_used);
+
+/* By MessagePack-RPC method ("topic_create"). NULL: unknown. INNER commands are never found. */
+const struct command_info *command_find_method(struct slice method);
+
+/* Which of the command's own words a key of a map names: its positional ones, then the repeating one. -1: none. */
+int command_name_at(const struct command_info *info, struct slice name);
+
+const char *option_word(enum option_id id);
+bool option_find(struct slice word, enum option_id *ret_id); /* no case */
+
+/*
+ * Parses the words of a text request (words[0] is the command's name; n >= 1). On failure the text
+ * for the person is put into err (NUL-ended, names the word that is wrong and what was expected)
+ * and the status to answer with is returned. LATER commands and options: ST_ERR "not available yet".
+ */
+enum status command_from_words(struct command_space *space, const struct slice *words, size_t n,
+                               struct command *ret_cmd, char *err, size_t err_size) MUST_CHECK;
+
+/*
+ * Builds a command from named values: begin, put each key in any order, end. A key that repeats is
+ * put once per value. A PAIR (prop) is put with both. Errors as above. put_word: the key named the word at
+ * `at` (command_name_at), and need not be looked for again.
+ */
+enum status command_begin(struct command_space *space, const struct command_info *info,
+                          struct command *ret_cmd, char *err, size_t err_size) MUST_CHECK;
+enum status command_put(struct command_space *space, struct command *cmd, struct slice key,
+                        struct slice value, struct slice value2, char *err, size_t err_size) MUST_CHECK;
+enum status command_put_word(struct command_space *space, struct command *cmd, int at, struct slice value,
+                             char *err, size_t err_size) MUST_CHECK;
+enum status command_end(struct command_space *space, struct command *cmd, char *err,
+                        size_t err_size) MUST_CHECK;
+
+/* Bytes that a deep copy needs, and the copy into mem (8-aligned, that many bytes). */
+size_t command_clone_size(const struct command *cmd);
+void command_clone(const struct command *cmd, void *mem, struct command *ret_cmd);
+
+static inline bool command_has(const struct command *cmd, uint64_t mask) { return (cmd->has & mask) != 0; }
+
+/* The first option with that id, or NULL. */
+const struct option *command_option(const struct command *cmd, enum option_id id);
+
+/* The option's number, or otherwise. */
+int64_t command_number(const struct command *cmd, enum option_id id, int64_t otherwise);
+
+/* "SEND topic body [KEY k]... [TAG t] ..." for HELP and for errors about arity. */
+void command_usage(const struct command_info *info, struct buf *out);
+
+#endif

@@ -1,0 +1,260 @@
+/*
+ * ack.c: ACK, NACK, EXTEND, REJECT and the broker's own RELEASE: what happens to what POP handed out.
+ *
+ * A receipt counts while its lease holds: same attempt, not acknowledged, lease not over - over is over,
+ * whether the timer has been there yet or not. A receipt of a range is worked off run by run, not message by
+ * message: what one POP took of a queue is mostly one run, and gone in one step.
+ */
+#include "storage/apply/handlers.h"
+#include "storage/model/group.h"
+
+struct run *gt_leased_in(struct gt *gt, const struct message_id *first, uint64_t last, int64_t now_ms,
+                         uint64_t *from)
+{
+    while (*from <= last) {
+        uint64_t at = *from;
+        struct run *r = run_in(&gt->runs, first->queue, at, last);
+        if (!r)
+            return NULL;
+        *from = r->base + r->count;
+        bool holds = r->state == RUN_LEASED && r->attempt == first->attempt && now_ms < r->due_ms;
+        if (holds && run_live_in(r, at, last) > 0)
+            return r;
+    }
+    return NULL;
+}
+
+uint64_t gt_held(struct gt *gt, const struct message_id *first, uint64_t last, int64_t now_ms)
+{
+    uint64_t from = first->offset, n = 0;
+    for (struct run *r; (r = gt_leased_in(gt, first, last, now_ms, &from));)
+        n += run_live_in(r, first->offset, last);
+    return n;
+}
+
+uint64_t gt_ack(struct state *st, struct gt *gt, const struct message_id *first, uint64_t last,
+                int64_t now_ms)
+{
+    uint64_t from = first->offset, n = 0;
+    for (struct run *r; (r = gt_leased_in(gt, first, last, now_ms, &from));)
+        n += run_clear_in(&gt->runs, st, r, first->offset, last);
+    if (n > 0)
+        gt_dirty(st, gt);
+    return n;
+}
+
+/* The group on the receipt's topic, and the message's run; *ret_run NULL where the lease is lost. */
+static enum status receipt_find(struct state *st, const struct stamp *stamp, struct slice group,
+                                struct slice receipt, struct message_id *ret_id, struct gt **ret_gt,
+                                struct run **ret_run)
+{
+    bool parsed = text_receipt(receipt, ret_id);
+    assert(parsed); /* command parsing saw to it */
+    *ret_run = NULL;
+    enum status s = gt_get(st, group, ret_id->topic, ret_gt);
+    if (s != ST_OK)
+        return s;
+    *ret_run = gt_leased(*ret_gt, ret_id, stamp->now_ms);
+    return ST_OK;
+}
+
+/* The same of a range. */
+static enum status range_find(struct state *st, struct slice group, struct slice receipt,
+                              struct message_id *ret_first, uint64_t *ret_last, struct gt **ret_gt)
+{
+    bool parsed = text_receipt_range(receipt, ret_first, ret_last);
+    assert(parsed);
+    return gt_get(st, group, ret_first->topic, ret_gt);
+}
+
+static void ack_no_group(struct outcome *out, struct slice group)
+{
+    char name[160];
+    text_quote(group, 130, name, sizeof(name));
+    reply_error(&out->reply, ST_NOGROUP, "no group '%s'", name);
+}
+
+/* True where a missing (group, topic) is the group missing altogether; then it has been answered. */
+static bool ack_group_missing(struct state *st, struct outcome *out, struct slice group)
+{
+    bool exists = false;
+    enum status s = group_exists(st, group, &exists);
+    if (s != ST_OK)
+        state_fail(out, s, "looking for the group");
+    else if (!exists)
+        ack_no_group(out, group);
+    return s != ST_OK || !exists;
+}
+
+void apply_ack(struct state *st, const struct stamp *stamp, const struct command *cmd,
+               struct outcome *out)
+{
+    uint64_t acked = 0;
+    for (uint32_t i = 0; i < cmd->n_rest; i++) {
+        struct message_id first;
+        uint64_t last = 0;
+        struct gt *gt = NULL;
+        enum status s = range_find(st, cmd->pos[0], cmd->rest[i], &first, &last, &gt);
+        if (s == ST_GONE && i == 0 && ack_group_missing(st, out, cmd->pos[0]))
+            return;
+        if (s != ST_OK && s != ST_GONE) {
+            st->sick = st->sick || acked > 0; /* half of it is done: the group must not be written */
+            state_fail(out, s, "ACK");
+            return;
+        }
+        if (s == ST_OK)
+            acked += gt_ack(st, gt, &first, last, stamp->now_ms);
+    }
+    st->tally.messages_acked += acked;
+    reply_int(&out->reply, (int64_t)acked);
+}
+
+static void ack_stale(const struct command *cmd, struct outcome *out)
+{
+    char text[200];
+    text_quote(cmd->pos[1], 180, text, sizeof(text));
+    reply_error(&out->reply, ST_STALE, "the lease of %s is lost: it ended, or was given up", text);
+}
+
+static void ack_crowded(struct outcome *out)
+{
+    reply_error(&out->reply, ST_BUSY, "too many messages are leased and not yet acknowledged");
+}
+
+/* NACK and REJECT begin alike: a receipt with a lease, or an answer why not. */
+static struct run *ack_one(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                           struct outcome *out, struct message_id *ret_id, struct gt **ret_gt)
+{
+    struct run *r = NULL;
+    enum status s = receipt_find(st, stamp, cmd->pos[0], cmd->pos[1], ret_id, ret_gt, &r);
+    if (s == ST_GONE && ack_group_missing(st, out, cmd->pos[0]))
+        return NULL;
+    if (s != ST_OK && s != ST_GONE) {
+        state_fail(out, s, cmd->info->words);
+        return NULL;
+    }
+    if (!r) {
+        ack_stale(cmd, out);
+    } else if (r->live > 1 && st->runs > 2 * st->runs_max) { /* it would have to be cut in pieces */
+        ack_crowded(out);
+        r = NULL;
+    }
+    return r;
+}
+
+static struct slice ack_reason(const struct command *cmd, struct slice otherwise)
+{
+    const struct option *o = command_option(cmd, OPT_ID_REASON);
+    return o ? o->v : otherwise;
+}
+
+static void ack_end(struct state *st, const struct stamp *stamp, struct gt *gt, enum status s,
+                    const char *doing, struct outcome *out)
+{
+    if (s != ST_OK) {
+        st->sick = st->sick || s == ST_NOMEM;
+        state_fail(out, s, doing);
+        return;
+    }
+    gt_arm(st, gt, stamp->now_ms);
+    reply_ok(&out->reply);
+}
+
+void apply_nack(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                struct outcome *out)
+{
+    struct message_id id;
+    struct gt *gt = NULL;
+    struct run *r = ack_one(st, stamp, cmd, out, &id, &gt);
+    if (!r)
+        return;
+    int64_t pause = command_number(cmd, OPT_ID_DELAY, gt_backoff(gt, r->attempt));
+    enum status s = gt_failed(st, stamp, gt, r, id.offset, stamp->now_ms + pause,
+                              ack_reason(cmd, slice_of(NULL, 0)));
+    st->tally.messages_nacked += s == ST_OK;
+    ack_end(st, stamp, gt, s, "NACK", out);
+}
+
+void apply_reject(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                  struct outcome *out)
+{
+    struct message_id id;
+    struct gt *gt = NULL;
+    struct run *r = ack_one(st, stamp, cmd, out, &id, &gt);
+    if (!r)
+        return;
+    enum status s = gt_dead(st, stamp, gt, r, id.offset, ack_reason(cmd, SLICE_LIT("rejected")));
+    ack_end(st, stamp, gt, s, "REJECT", out);
+}
+
+/* Would the receipt cut a run in pieces, now that there are too many? */
+static bool extend_crowded(struct state *st, const struct stamp *stamp, struct gt *gt,
+                           const struct message_id *first, uint64_t last)
+{
+    uint64_t from = first->offset;
+    if (st->runs <= 2 * st->runs_max)
+        return false;
+    for (struct run *r; (r = gt_leased_in(gt, first, last, stamp->now_ms, &from));)
+        if (run_live_in(r, first->offset, last) < r->live)
+            return true;
+    return false;
+}
+
+void apply_extend(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                  struct outcome *out)
+{
+    struct message_id first;
+    uint64_t last = 0;
+    struct gt *gt = NULL;
+    int64_t dur = 0;
+    bool parsed = text_duration(cmd->pos[2], &dur);
+    assert(parsed);
+    enum status s = range_find(st, cmd->pos[0], cmd->pos[1], &first, &last, &gt);
+    if (s == ST_GONE && ack_group_missing(st, out, cmd->pos[0]))
+        return;
+    if (s != ST_OK && s != ST_GONE) {
+        state_fail(out, s, "EXTEND");
+        return;
+    }
+    if (s == ST_GONE || gt_held(gt, &first, last, stamp->now_ms) == 0) {
+        ack_stale(cmd, out);
+        return;
+    }
+    if (extend_crowded(st, stamp, gt, &first, last)) {
+        ack_crowded(out);
+        return;
+    }
+    uint64_t from = first.offset;
+    for (struct run *r; s == ST_OK && (r = gt_leased_in(gt, &first, last, stamp->now_ms, &from));) {
+        r = run_cut(&gt->runs, st, r, first.offset, last);
+        if (r)
+            run_move(&gt->runs, r, RUN_LEASED, r->attempt, stamp->now_ms + dur);
+        else
+            s = ST_NOMEM;
+        gt_dirty(st, gt);
+    }
+    ack_end(st, stamp, gt, s, "EXTEND", out);
+}
+
+void apply_release(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                   struct outcome *out)
+{
+    for (uint32_t i = 0; i < cmd->n_rest; i++) {
+        struct message_id first;
+        uint64_t last = 0;
+        struct gt *gt = NULL;
+        if (range_find(st, cmd->pos[0], cmd->rest[i], &first, &last, &gt) != ST_OK)
+            continue;
+        uint64_t from = first.offset;
+        for (struct run *r; (r = gt_leased_in(gt, &first, last, stamp->now_ms, &from));) {
+            r = run_cut(&gt->runs, st, r, first.offset, last);
+            gt_dirty(st, gt);
+            if (!r)
+                break; /* no memory: its lease will end by itself */
+            /* It never reached anybody, so its attempt number is still unused. */
+            run_move(&gt->runs, r, RUN_WAITING, r->attempt - 1, stamp->now_ms);
+            state_news(st, &gt->news, r->live);
+        }
+    }
+    reply_ok(&out->reply);
+}

@@ -1,0 +1,70 @@
+/*
+ * apply.c: command in, outcome out: the table of WRITE and INNER commands. A command of command.def that
+ * is marked so and has no handler here does not compile.
+ */
+#include "storage/apply/handlers.h"
+#include "storage/model/young.h"
+
+/* Handlers by id; KIND_x decides whether the line needs one. */
+#define HANDLER_LOCAL(id)
+#define HANDLER_QUERY(id)
+#define HANDLER_LATER(id)
+#define HANDLER_WRITE(id) [CMD_##id] = HANDLE_##id,
+#define HANDLER_INNER(id) [CMD_##id] = HANDLE_##id,
+
+#define HANDLE_SEND apply_send
+#define HANDLE_MSEND apply_msend
+#define HANDLE_PRODUCE apply_produce
+#define HANDLE_DELAYED_CANCEL apply_delayed_cancel
+#define HANDLE_HALF apply_half
+#define HANDLE_COMMIT apply_commit
+#define HANDLE_ROLLBACK apply_rollback
+#define HANDLE_UNKNOWN apply_unknown
+#define HANDLE_TXN_EXTEND apply_txn_extend
+#define HANDLE_CHECKS apply_checks
+#define HANDLE_UNASK apply_unask
+#define HANDLE_PGROUP_SET apply_pgroup_set
+#define HANDLE_PGROUP_DELETE apply_pgroup_delete
+#define HANDLE_POP apply_pop
+#define HANDLE_TAKE apply_pop
+#define HANDLE_ACK apply_ack
+#define HANDLE_NACK apply_nack
+#define HANDLE_EXTEND apply_extend
+#define HANDLE_REJECT apply_reject
+#define HANDLE_RELEASE apply_release
+#define HANDLE_GROUP_CREATE apply_group_create
+#define HANDLE_GROUP_DELETE apply_group_delete
+#define HANDLE_TOPIC_CREATE apply_topic_create
+#define HANDLE_TOPIC_PURGE apply_topic_purge
+#define HANDLE_TOPIC_DELETE apply_topic_delete
+#define HANDLE_TICK apply_tick
+
+static apply_fn *const apply_table[COMMAND_COUNT] = {
+#define COMMAND(id, words, kind, names, min, max, rest, options, later, summary) HANDLER_##kind(id)
+#include "protocol/command/command.def"
+#undef COMMAND
+};
+
+void state_apply(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                 struct outcome *out)
+{
+    apply_fn *fn = apply_table[cmd->info->id];
+    assert(fn && !st->logged);
+    assert(stamp->index > st->last_index && stamp->now_ms >= st->now_ms);
+    /* A record has one stored time, so all commands of a group have. */
+    assert(st->group_commands == 0 || stamp->now_ms == st->now_ms);
+    if (st->group_index == 0)
+        st->group_index = stamp->index;
+    st->last_index = stamp->index;
+    st->now_ms = stamp->now_ms;
+    st->group_commands++;
+    if (st->sick) { /* the group will not be written: nothing in it is worth doing */
+        state_fail(out, ST_IO, cmd->info->words);
+        return;
+    }
+    st->keep_ms = stamp->policy->txn_outcome_retention_ms;
+    young_tick(st, stamp);
+    fn(st, stamp, cmd, out);
+    assert(out->reply.len > 0 || out->n_grants > 0 || out->reply.failed);
+    st->sick = st->sick || out->reply.failed; /* it may be done, and nobody could be told */
+}

@@ -1,0 +1,307 @@
+/*
+ * check.c: check-backs: handing out what is due (CHECKS), taking an ask back (UNASK), and the answers
+ * that are no decision (UNKNOWN, TXN EXTEND).
+ *
+ *   K rows of a producer group, by due time:   floor ... due, due │ now │ later, later ...
+ *                                              handed out ▲          └─ retry_at for the caller
+ *
+ * A scan never looks further than LOOKAHEAD_MS behind now: what was decided leaves marks of its deletion
+ * in the store until it tidies up, and a taker that comes back in a moment costs less than wading
+ * through them.
+ */
+#include "storage/apply/handlers.h"
+#include "storage/model/txn.h"
+
+#define LOOKAHEAD_MS 2000
+#define CHECKS_SCAN_MAX 4096
+
+struct checks {
+    struct state *st;
+    const struct stamp *stamp;
+    struct pgroup *pgroup;
+    struct buf items; /* tokens of the objects */
+    uint32_t wanted, found;
+    int64_t next_ms; /* first one that is not due yet; 0: none seen */
+    enum status status;
+};
+
+static void check_keys(struct buf *r, const struct message *m)
+{
+    reply_bulk_str(r, "key");
+    reply_array(r, m->n_keys);
+    for (uint32_t i = 0; i < m->n_keys; i++)
+        reply_bulk(r, m->keys[i]);
+}
+
+static void check_message(struct buf *r, const struct half_row *half, const struct message *m)
+{
+    reply_map(r, 5);
+    reply_bulk_str(r, "topic");
+    reply_bulk(r, half->topic);
+    check_keys(r, m);
+    reply_bulk_str(r, "tag");
+    if (m->fields & MSG_TAG)
+        reply_bulk(r, m->tag);
+    else
+        reply_null(r);
+    reply_bulk_str(r, "body");
+    reply_bulk(r, m->body);
+    reply_bulk_str(r, "properties");
+    reply_map(r, m->n_props);
+    struct cursor c = cursor_of(m->props);
+    struct slice name, value;
+    while (message_prop(&c, &name, &value)) {
+        reply_bulk(r, name);
+        reply_bulk(r, value);
+    }
+}
+
+static enum status check_messages(struct state *st, struct buf *r, uint64_t txid,
+                                  const struct txn_row *row)
+{
+    reply_array(r, row->n_messages);
+    for (uint32_t i = 0; i < row->n_messages; i++) {
+        struct half_row half;
+        struct message m;
+        buf_reset(&st->props, KIB(256));
+        enum status s = txn_message(st, txid, row, i, &st->props);
+        if (s == ST_OK)
+            s = half_decode(buf_slice(&st->props), &half);
+        if (s == ST_OK)
+            s = message_decode(half.message, half.base_ms, &m);
+        if (s != ST_OK)
+            return ST_IO;
+        check_message(r, &half, &m);
+    }
+    return ST_OK;
+}
+
+static enum status check_object(struct state *st, struct buf *r, uint64_t txid,
+                                const struct txn_row *row)
+{
+    reply_map(r, 5);
+    reply_bulk_str(r, "txid");
+    reply_bulk_uint(r, txid);
+    reply_bulk_str(r, "pgroup");
+    reply_bulk(r, row->pgroup);
+    reply_bulk_str(r, "attempt");
+    reply_int(r, row->checks);
+    reply_bulk_str(r, "created");
+    reply_int(r, row->created_ms);
+    reply_bulk_str(r, "messages");
+    return check_messages(st, r, txid, row);
+}
+
+static int64_t check_pause(const struct checks *c, uint32_t asks)
+{
+    int64_t pause = pgroup_check_every(c->pgroup, c->stamp->policy) * (int64_t)asks;
+    return pause < CHECK_PAUSE_MAX_MS ? pause : CHECK_PAUSE_MAX_MS;
+}
+
+/* Asks about one transaction whose K row said due: counts it and fixes the next time. */
+static void check_ask(struct checks *c, int64_t due_ms, uint64_t txid)
+{
+    struct state *st = c->st;
+    struct txn_row row;
+    enum status s = txn_get(st, c->stamp, txid, &st->scratch, &row);
+    bool stale = s == ST_GONE || (s == ST_OK && (row.state != TXN_PENDING || row.next_check_ms != due_ms));
+    if (stale) /* decided or moved in this very group: its K row is on its way out */
+        return;
+    if (s != ST_OK) {
+        c->status = s;
+        return;
+    }
+    txn_unschedule(st, c->stamp, txid, &row);
+    if (row.checks >= pgroup_check_max(c->pgroup, c->stamp->policy)) { /* lowered since: the timer parks it */
+        txn_schedule(st, c->stamp, txid, &row);
+        return;
+    }
+    row.checks++;
+    row.answered = false;
+    row.next_check_ms = c->stamp->now_ms + check_pause(c, row.checks);
+    txn_schedule(st, c->stamp, txid, &row);
+    c->status = check_object(st, &c->items, txid, &row);
+    txn_put(st, txid, &row);
+    st->tally.checks_asked++;
+    c->found++;
+}
+
+/* Rows of this very group are not in the store yet: the scan could not see them. */
+static void checks_fresh(struct checks *c, struct pgroup *pg)
+{
+    if (pg->fresh_group != c->st->group)
+        return;
+    if (pg->fresh_ms < pg->floor_ms)
+        pg->floor_ms = pg->fresh_ms;
+    if (c->next_ms == 0 || pg->fresh_ms < c->next_ms)
+        c->next_ms = pg->fresh_ms;
+}
+
+static void checks_scan(struct checks *c)
+{
+    struct pgroup *pg = c->pgroup;
+    int64_t now = c->stamp->now_ms;
+    struct key from = key_check(pg->name, pg->floor_ms, 0);
+    struct key to = key_check(pg->name, now + LOOKAHEAD_MS, 0);
+    struct kv_iter *it = kv_iter_new(c->st->kv, KV_STATE, NULL, key_slice(&from), key_slice(&to));
+    if (!it) {
+        c->status = ST_NOMEM;
+        return;
+    }
+    uint32_t scanned = 0;
+    int64_t due = pg->floor_ms;
+    bool end = true; /* all that is due was seen */
+    for (kv_iter_first(it); c->status == ST_OK && kv_iter_valid(it); kv_iter_next(it)) {
+        struct slice key = kv_iter_key(it);
+        const uint8_t *numbers = key.data + key.len - 16;
+        due = (int64_t)key_read_u64(numbers);
+        if (due > now) {
+            c->next_ms = due;
+            break;
+        }
+        bool enough = c->found == c->wanted || c->items.len >= REPLY_BYTES_SOFT;
+        if (enough || scanned++ == CHECKS_SCAN_MAX) {
+            end = false;
+            break;
+        }
+        check_ask(c, due, key_read_u64(numbers + 8));
+    }
+    if (c->status == ST_OK)
+        c->status = kv_iter_status(it);
+    kv_iter_free(it);
+    if (c->status != ST_OK)
+        return; /* the floor stays: what was not seen is looked for again */
+    pg->floor_ms = end ? now : due;
+    if (!end)
+        c->next_ms = now;
+    checks_fresh(c, pg);
+}
+
+/* Nothing was due: when to come again. */
+static int64_t checks_retry(const struct checks *c)
+{
+    if (c->pgroup->open.pending == 0)
+        return 0;
+    return c->next_ms ? c->next_ms : c->stamp->now_ms + LOOKAHEAD_MS;
+}
+
+/*
+ * What may come without news: what is due when some taker looks again by itself. Others may have been told
+ * later times, or none, so a time only grows. Who found something may not come again, and there may be more,
+ * now or later: whoever else waits is told to look, and will be given a time.
+ */
+static void checks_arm(struct checks *c, struct pgroup *pg, int64_t retry_ms)
+{
+    if (retry_ms == 0)
+        pg->armed_ms = INT64_MAX;
+    else if (retry_ms > pg->armed_ms)
+        pg->armed_ms = retry_ms;
+    if (c->found > 0)
+        state_news(c->st, &pg->news, 1);
+}
+
+void apply_checks(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                  struct outcome *out)
+{
+    struct checks c = {.st = st, .stamp = stamp};
+    c.wanted = (uint32_t)command_number(cmd, OPT_ID_COUNT, 1);
+    enum status s = pgroup_get(st, cmd->pos[0], &c.pgroup);
+    if (s != ST_OK) {
+        state_fail(out, s, "CHECKS");
+        return;
+    }
+    buf_init(&c.items, REPLY_BYTES_MAX);
+    checks_scan(&c);
+    if (c.status == ST_OK && !c.items.failed) {
+        reply_array(&out->reply, c.found);
+        buf_put_slice(&out->reply, buf_slice(&c.items));
+        out->nothing = c.found == 0;
+        out->retry_at_ms = out->nothing ? checks_retry(&c) : 0;
+        checks_arm(&c, c.pgroup, out->retry_at_ms);
+    } else {
+        st->sick = st->sick || c.found > 0;
+        state_fail(out, c.status == ST_OK ? ST_NOMEM : c.status, "CHECKS");
+    }
+    buf_free(&c.items);
+}
+
+/* The open transaction a command names; false: answered. */
+static bool check_open(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                       struct slice text, uint64_t *ret_txid, struct txn_row *ret_row,
+                       struct outcome *out)
+{
+    (void)cmd;
+    bool parsed = text_txid(text, ret_txid);
+    assert(parsed);
+    enum status s = txn_get(st, stamp, *ret_txid, &st->scratch, ret_row);
+    if (s == ST_OK)
+        return true;
+    txn_refuse(out, s, *ret_txid);
+    return false;
+}
+
+void apply_unknown(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                   struct outcome *out)
+{
+    uint64_t txid = 0;
+    struct txn_row row;
+    if (!check_open(st, stamp, cmd, cmd->pos[0], &txid, &row, out))
+        return;
+    if (row.state == TXN_PENDING && row.checks > 0 && !row.answered) {
+        row.answered = true;
+        txn_put(st, txid, &row);
+    }
+    reply_ok(&out->reply); /* the next ask is scheduled already */
+}
+
+void apply_txn_extend(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                      struct outcome *out)
+{
+    uint64_t txid = 0;
+    struct txn_row row;
+    if (!check_open(st, stamp, cmd, cmd->pos[0], &txid, &row, out))
+        return;
+    if (row.state != TXN_PENDING) {
+        reply_error(&out->reply, ST_TXNCONFLICT, "transaction %llu is no longer open",
+                    (unsigned long long)txid);
+        return;
+    }
+    int64_t dur = 0;
+    bool parsed = text_duration(cmd->pos[1], &dur);
+    assert(parsed);
+    txn_move_check(st, stamp, txid, &row, stamp->now_ms + dur);
+    txn_put(st, txid, &row);
+    reply_ok(&out->reply);
+}
+
+/* "txid-attempt", or just "txid": whatever ask was the newest. */
+static bool check_unask_word(struct slice word, uint64_t *ret_txid, uint64_t *ret_attempt)
+{
+    const uint8_t *dash = memchr(word.data, '-', word.len);
+    size_t n = dash ? (size_t)(dash - word.data) : word.len;
+    *ret_attempt = 0;
+    return text_txid(slice_of(word.data, n), ret_txid) &&
+           (!dash || text_uint(slice_of(dash + 1, word.len - n - 1), ret_attempt));
+}
+
+/* One who was asked long ago may go when another was asked since, or the answer was UNKNOWN: then there
+ * is nothing to take back. */
+void apply_unask(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                 struct outcome *out)
+{
+    for (uint32_t i = 0; i < cmd->n_rest; i++) {
+        uint64_t txid = 0, attempt = 0;
+        struct txn_row row;
+        if (!check_unask_word(cmd->rest[i], &txid, &attempt) ||
+            txn_get(st, stamp, txid, &st->scratch, &row) != ST_OK || row.state != TXN_PENDING ||
+            row.checks == 0 || row.answered || (attempt && attempt != row.checks))
+            continue;
+        txn_unschedule(st, stamp, txid, &row);
+        row.checks--;
+        row.next_check_ms = stamp->now_ms;
+        txn_schedule(st, stamp, txid, &row);
+        txn_put(st, txid, &row);
+        st->tally.checks_asked--;
+    }
+    reply_ok(&out->reply);
+}

@@ -1,0 +1,289 @@
+/*
+ * decide.c: COMMIT and ROLLBACK.
+ *
+ * COMMIT is one step of one group: the messages go to their topics, the row becomes the outcome, the
+ * timers go, and the receipts given with ACK are acknowledged - or, if anything stands against it,
+ * nothing happens at all. So everything that can refuse is asked first.
+ *
+ *   look up ─► repeat? answer the ids ─► receipts hold? ─► topics there? ─► append, outcome, ack
+ */
+#include "storage/apply/handlers.h"
+#include "storage/model/delay.h"
+#include "storage/model/group.h"
+#include "storage/model/send.h"
+#include "storage/model/txn.h"
+
+#define PARTS_KEEP KIB(256)    /* of each of a COMMIT's buffers, for the next one */
+#define COMMIT_ACKS_MAX 100000 /* messages that the receipts of one COMMIT name, each looked for */
+
+/* A message of the transaction on its way to its topic. */
+struct part {
+    size_t at, len;       /* its row in st->parts_bytes */
+    struct half_row half; /* points there */
+    struct topic *topic;  /* NULL: to be made */
+};
+
+static uint64_t decide_txid(const struct command *cmd)
+{
+    uint64_t txid = 0;
+    bool parsed = text_txid(cmd->pos[0], &txid);
+    assert(parsed);
+    return txid;
+}
+
+/* The ids as they were answered the first time. */
+static void commit_again(struct outcome *out, const struct txn_row *row)
+{
+    struct cursor c = cursor_of(row->outcome);
+    reply_array(&out->reply, row->n_messages);
+    for (uint32_t i = 0; i < row->n_messages; i++)
+        reply_bulk(&out->reply, cursor_sized(&c));
+    assert(!c.bad);
+}
+
+static void decide_conflict(struct state *st, struct outcome *out, uint64_t txid, const char *was)
+{
+    st->tally.conflicts++;
+    reply_error(&out->reply, ST_TXNCONFLICT, "transaction %llu was %s: the first decision stands",
+                (unsigned long long)txid, was);
+}
+
+/* Receipts given with COMMIT: all of them must hold. False: answered. */
+static bool commit_receipts_hold(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                                 struct outcome *out)
+{
+    const struct option *ack = command_option(cmd, OPT_ID_ACK);
+    uint64_t named = 0;
+    for (uint32_t i = 0; ack && i < cmd->n_rest; i++) {
+        struct message_id id;
+        uint64_t last = 0;
+        struct gt *gt = NULL;
+        bool parsed = text_receipt_range(cmd->rest[i], &id, &last);
+        assert(parsed);
+        named += last - id.offset + 1;
+        if (named > COMMIT_ACKS_MAX) {
+            reply_error(&out->reply, ST_LIMIT, "COMMIT acknowledges at most %d messages: nothing was done",
+                        COMMIT_ACKS_MAX);
+            return false;
+        }
+        bool exists = true;
+        enum status s = gt_get(st, ack->v, id.topic, &gt);
+        if (s == ST_GONE && group_exists(st, ack->v, &exists) != ST_OK)
+            s = ST_IO;
+        char text[200];
+        if (s != ST_OK && s != ST_GONE) {
+            state_fail(out, s, "COMMIT");
+            return false;
+        }
+        if (!exists) {
+            text_quote(ack->v, 130, text, sizeof(text));
+            reply_error(&out->reply, ST_NOGROUP, "no group '%s': the transaction stays open", text);
+            return false;
+        }
+        if (!gt || gt_held(gt, &id, last, stamp->now_ms) != last - id.offset + 1) {
+            text_quote(cmd->rest[i], 180, text, sizeof(text));
+            reply_error(&out->reply, ST_STALE, "the lease of %s is lost: the transaction stays open", text);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void commit_ack(struct state *st, const struct stamp *stamp, const struct command *cmd)
+{
+    const struct option *ack = command_option(cmd, OPT_ID_ACK);
+    for (uint32_t i = 0; ack && i < cmd->n_rest; i++) {
+        struct message_id id;
+        uint64_t last = 0;
+        struct gt *gt = NULL;
+        if (text_receipt_range(cmd->rest[i], &id, &last) && gt_get(st, ack->v, id.topic, &gt) == ST_OK)
+            st->tally.messages_acked += gt_ack(st, gt, &id, last, stamp->now_ms);
+    }
+}
+
+/* The bytes of all messages, before anything points to them: they move as they grow. */
+static enum status commit_read(struct state *st, uint64_t txid, const struct txn_row *row, struct part *parts)
+{
+    struct buf *bytes = &st->parts_bytes;
+    for (uint32_t i = 0; i < row->n_messages; i++) {
+        parts[i].at = bytes->len;
+        enum status s = txn_message(st, txid, row, i, bytes);
+        if (s != ST_OK)
+            return s;
+        parts[i].len = bytes->len - parts[i].at;
+    }
+    return ST_OK;
+}
+
+/* Decodes every message and looks for its topic (NULL where it is to be made), before anything is changed. */
+static enum status commit_gather(struct state *st, const struct stamp *stamp, uint64_t txid,
+                                 const struct txn_row *row, struct part *parts, struct slice *ret_topic)
+{
+    uint64_t missing = 0;
+    enum status s = commit_read(st, txid, row, parts);
+    for (uint32_t i = 0; i < row->n_messages && s == ST_OK; i++) {
+        struct part *part = &parts[i];
+        if (half_decode(slice_of(st->parts_bytes.data + part->at, part->len), &part->half) != ST_OK)
+            return ST_IO;
+        *ret_topic = part->half.topic;
+        s = topic_find(st, stamp, part->half.topic, &part->topic);
+        missing += s == ST_OK && !part->topic;
+        if (s == ST_OK && st->meta.topics + missing > TOPICS_MAX)
+            s = ST_LIMIT;
+    }
+    return s;
+}
+
+/* A message of the transaction becomes visible, or waits until it is due; its id or token as text. */
+static enum status commit_place(struct state *st, const struct stamp *stamp, struct topic *t,
+                                const struct half_row *half, struct message *m, struct buf *ret_text)
+{
+    int64_t due_ms = half->delay_ms ? stamp->now_ms + half->delay_ms : half->at_ms;
+    if (due_ms > stamp->now_ms) {
+        text_put_token(ret_text, delay_put(st, stamp, t, due_ms, half, m));
+        return ST_OK;
+    }
+    uint32_t queue = 0;
+    uint64_t offset = 0;
+    const uint32_t *wanted = half->has_queue ? &half->queue : NULL;
+    int64_t expires_ms = send_expires(stamp->now_ms, half->ttl_ms);
+    enum status s = send_store(st, stamp, t, expires_ms, wanted, m, &queue, &offset);
+    if (s == ST_OK)
+        text_put_id(ret_text, t->name, queue, offset);
+    return s;
+}
+
+static enum status commit_append(struct state *st, const struct stamp *stamp, uint64_t txid,
+                                 const struct part *part)
+{
+    const struct half_row *half = &part->half;
+    struct message m;
+    enum status s = message_decode(half->message, half->base_ms, &m);
+    if (s != ST_OK)
+        return ST_IO;
+    struct topic *t = part->topic;
+    if (!t)
+        s = topic_need(st, stamp, half->topic, &t);
+    if (s != ST_OK)
+        return s;
+    m.fields |= MSG_TXN;
+    m.txid = txid;
+    buf_reset(&st->props, KIB(64));
+    s = commit_place(st, stamp, t, half, &m, &st->props);
+    if (s != ST_OK)
+        return s;
+    buf_put_sized(&st->outcome, buf_slice(&st->props));
+    return st->props.failed ? ST_NOMEM : ST_OK;
+}
+
+/* The transaction is over: timers and messages go, the outcome is kept for a while. */
+static void decide_close(struct state *st, const struct stamp *stamp, uint64_t txid, struct txn_row *row,
+                         enum txn_state state)
+{
+    if (row->state == TXN_PENDING) {
+        txn_retire(st, stamp, txid, row);
+        txn_count(st, row->pgroup, -1, 0);
+    } else {
+        txn_count(st, row->pgroup, 0, -1);
+    }
+    for (uint32_t i = row->first.len ? 1 : 0; i < row->n_messages; i++) {
+        struct key key = key_txn_message(txid, i);
+        overlay_del(&st->overlay, &key);
+    }
+    if (!row->young) { /* else it is left behind (young.h) */
+        struct key key = key_txn(txid);
+        overlay_del(&st->overlay, &key);
+    }
+    row->young = false;
+    row->first = slice_of(NULL, 0);
+    row->state = state;
+    row->decided_ms = stamp->now_ms;
+    txn_put(st, txid, row);
+}
+
+static void commit_refuse(struct outcome *out, enum status s, uint64_t txid, struct slice topic)
+{
+    char name[160];
+    text_quote(topic, 130, name, sizeof(name));
+    if (s == ST_NOTOPIC)
+        reply_error(&out->reply, s,
+                    "no topic '%s', and auto_create_topics is off: TOPIC CREATE it, then COMMIT %llu again",
+                    name, (unsigned long long)txid);
+    else
+        send_refuse(out, s, topic);
+}
+
+/* Everything was asked: from here on a failure would leave half of it, so the group is given up. */
+static void commit_do(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                      uint64_t txid, struct txn_row *row, const struct part *parts, struct outcome *out)
+{
+    enum status s = ST_OK;
+    for (uint32_t i = 0; i < row->n_messages && s == ST_OK; i++)
+        s = commit_append(st, stamp, txid, &parts[i]);
+    if (s == ST_OK && st->outcome.failed)
+        s = ST_NOMEM;
+    if (s == ST_OK) {
+        row->outcome = buf_slice(&st->outcome);
+        decide_close(st, stamp, txid, row, TXN_COMMITTED);
+        commit_ack(st, stamp, cmd);
+        st->tally.committed++;
+        commit_again(out, row);
+    } else {
+        st->sick = true;
+        state_fail(out, s, "COMMIT");
+    }
+}
+
+static void commit_open(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                        uint64_t txid, struct txn_row *row, struct outcome *out)
+{
+    if (!commit_receipts_hold(st, stamp, cmd, out))
+        return;
+    struct part *parts = (struct part *)(void *)buf_room(&st->parts, row->n_messages * sizeof(*parts));
+    struct slice missing = {0};
+    enum status s = parts ? commit_gather(st, stamp, txid, row, parts, &missing) : ST_NOMEM;
+    if (s == ST_OK)
+        commit_do(st, stamp, cmd, txid, row, parts, out);
+    else
+        commit_refuse(out, s, txid, missing);
+    buf_reset(&st->parts, PARTS_KEEP);
+    buf_reset(&st->parts_bytes, PARTS_KEEP);
+    buf_reset(&st->outcome, PARTS_KEEP);
+}
+
+void apply_commit(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                  struct outcome *out)
+{
+    uint64_t txid = decide_txid(cmd);
+    struct txn_row row;
+    enum status s = txn_get(st, stamp, txid, &st->scratch, &row);
+    if (s != ST_OK)
+        txn_refuse(out, s, txid);
+    else if (row.state == TXN_COMMITTED)
+        commit_again(out, &row);
+    else if (row.state == TXN_ROLLEDBACK)
+        decide_conflict(st, out, txid, "rolled back");
+    else
+        commit_open(st, stamp, cmd, txid, &row, out);
+}
+
+void apply_rollback(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                    struct outcome *out)
+{
+    uint64_t txid = decide_txid(cmd);
+    struct txn_row row;
+    enum status s = txn_get(st, stamp, txid, &st->scratch, &row);
+    if (s != ST_OK) {
+        txn_refuse(out, s, txid);
+        return;
+    }
+    if (row.state == TXN_COMMITTED) {
+        decide_conflict(st, out, txid, "committed");
+        return;
+    }
+    if (row.state != TXN_ROLLEDBACK) {
+        decide_close(st, stamp, txid, &row, TXN_ROLLEDBACK);
+        st->tally.rolledback++;
+    }
+    reply_ok(&out->reply);
+}

@@ -1,0 +1,164 @@
+/*
+ * half.c: HALF: a message stored where nobody looks, under a transaction's id.
+ *
+ * Its ORDER, QUEUE, TTL, DELAY and AT are kept with it and take effect at the COMMIT. HALF n of a
+ * transaction is row Y n, but the first one lies in the transaction's own row: most have no other, and it
+ * is read and dropped with that row. A large one has row Y 0, since each ask rewrites the transaction's
+ * row. COMMIT answers ids in the order of the HALFs.
+ */
+#include "storage/apply/handlers.h"
+#include "storage/model/dedup.h"
+#include "storage/model/send.h"
+#include "storage/model/txn.h"
+#include "storage/model/young.h"
+
+#define HALF_INLINE_MAX KIB(4)
+
+/* What a message counts for against TXN_BYTES_MAX: at least what is stored of it. */
+static uint64_t half_bytes(const struct message *m)
+{
+    uint64_t bytes = 64 + m->body.len + m->props.len + m->tag.len + m->order.len;
+    for (uint32_t i = 0; i < m->n_keys; i++)
+        bytes += m->keys[i].len + 2;
+    return bytes;
+}
+
+/* The transaction that TXN names, if m may join it. False: answered. */
+static bool half_join(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                      const struct message *m, uint64_t *ret_txid, struct txn_row *ret_row,
+                      struct outcome *out)
+{
+    const struct option *o = command_option(cmd, OPT_ID_TXN);
+    if (!text_txid(o->v, ret_txid)) {
+        char text[80];
+        text_quote(o->v, 60, text, sizeof(text));
+        reply_error(&out->reply, ST_ERR, "TXN '%s' is not a transaction id", text);
+        return false;
+    }
+    enum status s = txn_get(st, stamp, *ret_txid, &st->scratch, ret_row);
+    if (s != ST_OK) {
+        txn_refuse(out, s, *ret_txid);
+        return false;
+    }
+    unsigned long long id = *ret_txid;
+    if (!slice_equal(ret_row->pgroup, cmd->pos[0]))
+        reply_error(&out->reply, ST_ERR, "transaction %llu belongs to another producer group", id);
+    else if (ret_row->state != TXN_PENDING)
+        reply_error(&out->reply, ST_TXNCONFLICT, "transaction %llu is no longer open", id);
+    else if (ret_row->n_messages >= TXN_MESSAGES_MAX)
+        reply_error(&out->reply, ST_LIMIT, "transaction %llu has %d messages, which is the most", id,
+                    TXN_MESSAGES_MAX);
+    else if (ret_row->bytes + half_bytes(m) > TXN_BYTES_MAX)
+        reply_error(&out->reply, ST_TOOBIG, "transaction %llu would pass %ld bytes", id, TXN_BYTES_MAX);
+    else
+        return true;
+    return false;
+}
+
+/* Where it stays in the row, row->first points into st->half. */
+static void half_store(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                       uint64_t txid, struct txn_row *row, const struct message *m)
+{
+    int64_t at = command_number(cmd, OPT_ID_AT, 0);
+    struct half_row half = {.topic = cmd->pos[1],
+                            .has_queue = command_has(cmd, OPT(QUEUE)),
+                            .queue = (uint32_t)command_number(cmd, OPT_ID_QUEUE, 0),
+                            .ttl_ms = command_number(cmd, OPT_ID_TTL, -1),
+                            .delay_ms = command_number(cmd, OPT_ID_DELAY, 0),
+                            .at_ms = at > 0 ? at : 0,
+                            .base_ms = stamp->now_ms};
+    buf_reset(&st->scratch2, KIB(256));
+    message_encode(&st->scratch2, m, stamp->now_ms);
+    half.message = state_row(st);
+    buf_reset(&st->half, KIB(256));
+    half_encode(&st->half, &half);
+    st->sick = st->sick || st->half.failed;
+    if (row->n_messages == 0 && st->half.len <= HALF_INLINE_MAX) {
+        row->first = buf_slice(&st->half);
+    } else {
+        struct key key = key_txn_message(txid, row->n_messages);
+        overlay_put(&st->overlay, &key, buf_slice(&st->half));
+    }
+    row->n_messages++;
+    row->bytes += half_bytes(m);
+    st->group_bytes += m->body.len + 256;
+}
+
+static void half_open(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                      struct txn_row *ret_row)
+{
+    const struct pgroup *pg = pgroup_of(st, cmd->pos[0]);
+    int64_t checkin = command_number(cmd, OPT_ID_CHECKIN, pgroup_checkin(pg, stamp->policy));
+    *ret_row = (struct txn_row){.state = TXN_PENDING,
+                                .pgroup = cmd->pos[0],
+                                .created_ms = stamp->now_ms,
+                                .next_check_ms = stamp->now_ms + checkin,
+                                .timeout_ms = stamp->now_ms + pgroup_timeout(pg, stamp->policy)};
+    txn_count(st, cmd->pos[0], 1, 0);
+    st->tally.halfs++;
+}
+
+static void half_rows(struct state *st, const struct stamp *stamp, uint64_t txid, struct txn_row *row)
+{
+    row->young = young_add(st, stamp, txid, row);
+    if (!row->young)
+        txn_settle(st, stamp, txid, row);
+}
+
+/* CHECKIN given with a further message moves the next check. */
+static void half_reschedule(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                            uint64_t txid, struct txn_row *row)
+{
+    if (!command_has(cmd, OPT(CHECKIN)))
+        return;
+    txn_move_check(st, stamp, txid, row, stamp->now_ms + command_number(cmd, OPT_ID_CHECKIN, 0));
+}
+
+static void half_remember(struct state *st, const struct stamp *stamp, const struct topic *t,
+                          const struct option *dedup, uint64_t txid)
+{
+    if (!dedup)
+        return;
+    buf_reset(&st->scratch, KIB(64));
+    buf_put_uint(&st->scratch, txid);
+    dedup_remember(st, stamp, t, dedup->v, &st->scratch);
+}
+
+void apply_half(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                struct outcome *out)
+{
+    struct topic *t = NULL;
+    struct pgroup *pg = NULL;
+    enum status s = topic_find(st, stamp, cmd->pos[1], &t);
+    if (s == ST_OK)
+        s = pgroup_get(st, cmd->pos[0], &pg);
+    if (s != ST_OK) {
+        send_refuse(out, s, cmd->pos[1]);
+        return;
+    }
+    const struct option *dedup = command_option(cmd, OPT_ID_DEDUP);
+    struct message m;
+    uint32_t queue = 0;
+    const uint32_t *wanted = NULL;
+    int64_t due_ms = 0;
+    if (send_again(st, stamp, t, dedup, out) || !send_queue_ok(t, cmd, &queue, &wanted, out) ||
+        !send_due(stamp, cmd, &due_ms, out) || send_prepare(st, stamp, cmd, cmd->pos[2], &m, out) != ST_OK)
+        return;
+    uint64_t txid = 0;
+    struct txn_row row;
+    bool joins = command_has(cmd, OPT(TXN));
+    if ((joins && !half_join(st, stamp, cmd, &m, &txid, &row, out)) ||
+        !send_topic(st, stamp, cmd->pos[1], &t, out))
+        return;
+    if (!joins) {
+        half_open(st, stamp, cmd, &row);
+        txid = state_next_id(st, stamp);
+        half_rows(st, stamp, txid, &row);
+    } else {
+        half_reschedule(st, stamp, cmd, txid, &row);
+    }
+    half_store(st, stamp, cmd, txid, &row, &m);
+    txn_put(st, txid, &row);
+    half_remember(st, stamp, t, dedup, txid);
+    reply_bulk_uint(&out->reply, txid);
+}

@@ -1,0 +1,26 @@
+/*
+ * handlers.h: one function a WRITE or INNER command; apply.c has the table. Each fills the outcome, and
+ * either does all of its command or nothing.
+ */
+#ifndef HALFMQ_STORAGE_HANDLERS_H
+#define HALFMQ_STORAGE_HANDLERS_H
+
+#include "storage/model/core.h"
+
+typedef void apply_fn(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                      struct outcome *out);
+
+apply_fn apply_send, apply_msend;                                             /* send.c */
+apply_fn apply_produce;                                                       /* produce.c */
+apply_fn apply_delayed_cancel;                                                /* delay.c */
+apply_fn apply_half;                                                          /* half.c */
+apply_fn apply_commit, apply_rollback;                                        /* decide.c */
+apply_fn apply_unknown, apply_txn_extend, apply_checks, apply_unask;          /* check.c */
+apply_fn apply_pgroup_set, apply_pgroup_delete;                                /* pgroup.c */
+apply_fn apply_pop;                                                           /* pop.c */
+apply_fn apply_ack, apply_nack, apply_extend, apply_reject, apply_release;    /* ack.c */
+apply_fn apply_group_create, apply_group_delete;                              /* manage.c */
+apply_fn apply_topic_create, apply_topic_purge, apply_topic_delete;           /* manage.c */
+apply_fn apply_tick;                                                          /* timer.c */
+
+#endif

@@ -1,0 +1,142 @@
+/* manage.c: creating, purging and deleting topics and groups. */
+#include "storage/apply/handlers.h"
+#include "storage/model/group.h"
+
+static void manage_refuse(struct outcome *out, enum status s, const char *what, struct slice name)
+{
+    char text[160];
+    text_quote(name, 135, text, sizeof(text));
+    if (s == ST_EXISTS)
+        reply_error(&out->reply, s, "%s '%s' exists already", what, text);
+    else if (s == ST_GONE)
+        reply_error(&out->reply, what[0] == 't' ? ST_NOTOPIC : ST_NOGROUP, "no %s '%s'", what, text);
+    else if (s == ST_LIMIT)
+        reply_error(&out->reply, s, "cannot create %s '%s': there are as many as there may be", what, text);
+    else
+        state_fail(out, s, what);
+}
+
+void apply_topic_create(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                        struct outcome *out)
+{
+    struct topic *t = NULL;
+    struct topic_settings set = {
+        .n_queues = (uint32_t)command_number(cmd, OPT_ID_QUEUES, QUEUES_DEFAULT)};
+    const struct option *compress = command_option(cmd, OPT_ID_COMPRESS);
+    bool known = !compress || compress_find(compress->v, &set.compress);
+    assert(known); /* command parsing saw to it */
+    enum status s = topic_create(st, stamp->now_ms, cmd->pos[0], &set, &t);
+    if (s == ST_OK)
+        reply_ok(&out->reply);
+    else if (s == ST_BAD)
+        reply_error(&out->reply, ST_ERR,
+                    "this broker's RocksDB was built without %s: use another COMPRESS, or none",
+                    compress_word(set.compress));
+    else
+        manage_refuse(out, s, "topic", cmd->pos[0]);
+}
+
+void apply_topic_purge(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                       struct outcome *out)
+{
+    (void)stamp;
+    struct topic *t = NULL;
+    enum status s = topic_get(st, cmd->pos[0], &t);
+    if (s == ST_OK)
+        s = groups_leave_topic(st, t, true);
+    if (s != ST_OK) {
+        manage_refuse(out, s, "topic", cmd->pos[0]);
+        return;
+    }
+    topic_purge(st, t);
+    reply_ok(&out->reply);
+}
+
+void apply_topic_delete(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                        struct outcome *out)
+{
+    (void)stamp;
+    struct topic *t = NULL;
+    enum status s = topic_get(st, cmd->pos[0], &t);
+    if (s == ST_OK)
+        s = groups_leave_topic(st, t, false);
+    if (s != ST_OK) {
+        manage_refuse(out, s, "topic", cmd->pos[0]);
+        return;
+    }
+    topic_delete(st, t);
+    reply_ok(&out->reply);
+}
+
+/* "d1,d2,..." as command parsing let it through. */
+static void group_backoff(struct gt_settings *set, struct slice text)
+{
+    while (text.len && set->n_backoff < BACKOFF_STEPS_MAX) {
+        const uint8_t *comma = memchr(text.data, ',', text.len);
+        size_t n = comma ? (size_t)(comma - text.data) : text.len;
+        int64_t ms = 0;
+        bool parsed = text_duration(slice_of(text.data, n), &ms);
+        assert(parsed);
+        set->backoff_ms[set->n_backoff++] = ms;
+        size_t used = comma ? n + 1 : n;
+        text = slice_of(text.data + used, text.len - used);
+    }
+}
+
+static void group_settings(const struct command *cmd, struct gt_settings *set)
+{
+    gt_settings_default(set);
+    set->lease_ms = command_number(cmd, OPT_ID_LEASE, set->lease_ms);
+    set->attempts = (uint32_t)command_number(cmd, OPT_ID_ATTEMPTS, set->attempts);
+    set->from = command_number(cmd, OPT_ID_FROM, set->from);
+    const struct option *backoff = command_option(cmd, OPT_ID_BACKOFF);
+    if (backoff)
+        group_backoff(set, backoff->v);
+}
+
+void apply_group_create(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                        struct outcome *out)
+{
+    struct topic *t = NULL;
+    struct gt *gt = NULL;
+    enum status s = topic_get(st, cmd->pos[1], &t);
+    if (s != ST_OK) {
+        manage_refuse(out, s, "topic", cmd->pos[1]);
+        return;
+    }
+    s = gt_get(st, cmd->pos[0], cmd->pos[1], &gt);
+    if (s == ST_OK)
+        s = ST_EXISTS;
+    struct gt_settings set;
+    group_settings(cmd, &set);
+    if (s == ST_GONE)
+        s = gt_create(st, stamp->now_ms, cmd->pos[0], t, &set, &gt);
+    if (s == ST_OK)
+        reply_ok(&out->reply);
+    else
+        manage_refuse(out, s, "group", cmd->pos[0]);
+}
+
+void apply_group_delete(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                        struct outcome *out)
+{
+    (void)stamp;
+    uint8_t hold[NAME_BYTES_MAX + 8];
+    struct topic *dlq = NULL;
+    enum status s = topic_get(st, dlq_name(cmd->pos[0], hold), &dlq);
+    if (s == ST_OK || s == ST_GONE)
+        s = group_delete(st, cmd->pos[0]);
+    if (s != ST_OK) {
+        manage_refuse(out, s, "group", cmd->pos[0]);
+        return;
+    }
+    s = dlq ? groups_leave_topic(st, dlq, false) : ST_OK;
+    if (s != ST_OK) {
+        st->sick = true; /* half of it is done: the group must not be written */
+        state_fail(out, s, "GROUP DELETE");
+        return;
+    }
+    if (dlq)
+        topic_delete(st, dlq);
+    reply_ok(&out->reply);
+}

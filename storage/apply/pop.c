@@ -1,0 +1,388 @@
+/*
+ * pop.c: POP decides *which* messages a caller gets, without reading them.
+ *
+ *   1. waiting runs whose time has come, oldest due first (attempt + 1)
+ *   2. fresh ones: the queue whose head is oldest gives, until the caller has enough
+ *
+ *   q0  ░░░░░│a a a│c c c ...        a record knows the index of the group commit that wrote it, so the
+ *   q1  ░░│b b b b│d d ...           oldest head is the smallest (index, seq); within a record seq is
+ *        next ▲                      guessed between that of its first and of its last message
+ *
+ * TAKE is POP for a stream (broker/serve/stream.h), but it makes no group: one that was deleted ends the stream.
+ *
+ * Messages whose TTL is over are stepped across: their bit in the run is never set. The caller gets
+ * fewer than COUNT rather than much more than REPLY_BYTES_SOFT.
+ */
+#include <stdlib.h>
+
+#include "storage/apply/handlers.h"
+#include "storage/model/group.h"
+#include "storage/model/outcome.h"
+
+#define POP_TOPICS_MAX 64
+#define POP_EXPIRED_MAX 20000 /* one POP steps across no more: the caller comes again at once */
+
+struct pop {
+    struct state *st;
+    const struct stamp *stamp;
+    struct outcome *out;
+    int64_t lease_ms; /* 0: the group's own */
+    uint32_t left;    /* messages still wanted */
+    size_t bytes;     /* estimate of what was taken */
+    uint32_t expired; /* messages stepped across */
+    bool changed;     /* something was made or leased: no way back */
+    bool again;       /* more may be had at once, by another POP */
+    bool crowded;     /* too many runs: what waits may go out again, nothing fresh ... */
+    bool refused;     /* ... and there was some */
+    enum status status;
+};
+
+static int64_t pop_lease_until(const struct pop *p, const struct gt *gt)
+{
+    return p->stamp->now_ms + (p->lease_ms ? p->lease_ms : gt->lease_ms);
+}
+
+static bool pop_more(const struct pop *p)
+{
+    return p->left > 0 && p->bytes < REPLY_BYTES_SOFT && p->expired < POP_EXPIRED_MAX && p->status == ST_OK;
+}
+
+static void pop_grant(struct pop *p, struct gt *gt, const struct run *r)
+{
+    outcome_grant(p->out, gt->topic, r);
+    p->left -= r->live;
+    p->st->tally.messages_out += r->live;
+    p->changed = true;
+    gt_dirty(p->st, gt);
+}
+
+/* Expired messages leave a waiting run. NULL: nothing is left of it. */
+static struct run *pop_expire(struct pop *p, struct gt *gt, struct run *r)
+{
+    if (!(gt->topic->flags & TOPIC_HAS_TTL))
+        return r;
+    uint64_t base = r->base;
+    uint32_t count = r->count, queue = r->queue;
+    for (uint32_t i = 0; i < count; i++) {
+        int64_t expires = INT64_MAX;
+        struct run *holder = run_find(&gt->runs, queue, base + i);
+        if (holder)
+            p->status = topic_expiry(p->st, gt->topic, queue, base + i, &expires);
+        if (p->status != ST_OK)
+            return NULL;
+        if (!holder || expires > p->stamp->now_ms)
+            continue;
+        run_clear(&gt->runs, p->st, holder, base + i);
+        p->expired++;
+    }
+    gt_dirty(p->st, gt);
+    struct run *first = run_first_due(&gt->runs, RUN_WAITING);
+    return first == r ? r : NULL;
+}
+
+/* Cuts r so that it holds at most n live messages. */
+static struct run *pop_cut(struct pop *p, struct gt *gt, struct run *r, uint32_t n)
+{
+    uint32_t seen = 0;
+    uint64_t at = r->base, base = r->base;
+    uint32_t queue = r->queue;
+    for (; seen < n; at++)
+        seen += run_has(r, at);
+    if (seen == r->live)
+        return r;
+    (void)run_split(&gt->runs, p->st, r, at);
+    uint64_t live = base;
+    while (live < at && !run_find(&gt->runs, queue, live))
+        live++;
+    r = run_find(&gt->runs, queue, live);
+    if (!r || r->live > n) { /* no memory to split */
+        p->status = ST_NOMEM;
+        return NULL;
+    }
+    return r;
+}
+
+static size_t pop_estimate(struct pop *p, struct gt *gt, uint32_t queue, uint64_t offset, uint32_t n)
+{
+    struct record_info info;
+    if (topic_locate(p->st, gt->topic, queue, offset, &info) != ST_OK || info.count == 0)
+        return 0;
+    return (size_t)info.bytes / info.count * n;
+}
+
+/* A lease that is over is over, though its timer has not fired yet. */
+static void pop_end_leases(struct pop *p, struct gt *gt)
+{
+    const struct run *r = run_first_due(&gt->runs, RUN_LEASED);
+    if (r && r->due_ms <= p->stamp->now_ms)
+        gt_tick(p->st, p->stamp, gt);
+}
+
+static void pop_waiting(struct pop *p, struct gt *gt)
+{
+    while (pop_more(p)) {
+        struct run *r = run_first_due(&gt->runs, RUN_WAITING);
+        if (!r || r->due_ms > p->stamp->now_ms)
+            return;
+        r = pop_expire(p, gt, r);
+        if (!r)
+            continue;
+        if (r->live > p->left)
+            r = pop_cut(p, gt, r, p->left);
+        if (!r)
+            return;
+        p->bytes += pop_estimate(p, gt, r->queue, r->base, r->live);
+        run_move(&gt->runs, r, RUN_LEASED, r->attempt + 1, pop_lease_until(p, gt));
+        pop_grant(p, gt, r);
+    }
+}
+
+/* What a queue gives to this POP, before it becomes a run. */
+struct take {
+    uint64_t base;
+    uint32_t count, live;
+    uint64_t bits[RUN_WORDS_MAX];
+};
+
+/* The head record of a queue, kept until next has passed it. False: nothing fresh, or a failure. */
+static bool pop_head(struct pop *p, struct gt *gt, uint32_t q)
+{
+    struct gtq *gq = &gt->queues[q];
+    const struct queue *queue = &gt->topic->queues[q];
+    if (gq->next >= queue->end)
+        return false;
+    if (gq->has_head && gq->next - gq->head.base < gq->head.count && gq->next >= gq->head.base)
+        return true;
+    enum status s = topic_locate(p->st, gt->topic, q, gq->next, &gq->head);
+    p->again = p->again || s == ST_BUSY;
+    if (s == ST_GONE || s == ST_BUSY)
+        return false;
+    if (s != ST_OK) {
+        p->status = s;
+        return false;
+    }
+    if (gq->next < gq->head.base)
+        gq->next = gq->head.base; /* what was between is no longer kept */
+    /* The tail still grows: its place must be asked again. */
+    gq->has_head = !queue->tail || gq->head.base < queue->tail->base;
+    return true;
+}
+
+/* Where the next message stood in its group commit, without reading it: exact where its record's messages
+ * came at even distances, as dealt out in turn or sent together. */
+static uint64_t head_seq(const struct gtq *gq)
+{
+    const struct record_info *h = &gq->head;
+    uint64_t spread = h->last_seq - h->first_seq;
+    return h->count > 1 ? h->first_seq + (gq->next - h->base) * spread / (h->count - 1) : h->first_seq;
+}
+
+/* Order over all queues: the group commit, then the place in it. */
+static bool head_before(const struct gtq *a, const struct gtq *b)
+{
+    if (a->head.index != b->head.index)
+        return a->head.index < b->head.index;
+    return head_seq(a) < head_seq(b);
+}
+
+static int32_t pop_oldest(struct pop *p, struct gt *gt, bool *ret_alone)
+{
+    int32_t best = -1;
+    *ret_alone = true;
+    for (uint32_t q = 0; q < gt->n_queues && p->status == ST_OK; q++) {
+        if (!pop_head(p, gt, q))
+            continue;
+        if (best < 0) {
+            best = (int32_t)q;
+            continue;
+        }
+        struct gtq *a = &gt->queues[q], *b = &gt->queues[best];
+        if (a->head.index == b->head.index)
+            *ret_alone = false;
+        if (head_before(a, b))
+            best = (int32_t)q;
+    }
+    return p->status == ST_OK ? best : -1;
+}
+
+/* Takes up to n messages from the head record of q. */
+static void pop_take(struct pop *p, struct gt *gt, uint32_t q, struct take *take, uint32_t n)
+{
+    struct gtq *gq = &gt->queues[q];
+    bool ttl = (gt->topic->flags & TOPIC_HAS_TTL) != 0;
+    if (take->count == 0)
+        take->base = gq->next;
+    uint64_t end = gq->head.base + gq->head.count;
+    size_t each = gq->head.count ? gq->head.bytes / gq->head.count : 0;
+    for (; n > 0 && gq->next < end && take->count < COUNT_MAX && pop_more(p); n--) {
+        int64_t expires = INT64_MAX;
+        if (ttl)
+            p->status = topic_expiry(p->st, gt->topic, q, gq->next, &expires);
+        if (p->status != ST_OK)
+            return;
+        if (expires > p->stamp->now_ms) {
+            take->bits[take->count / 64] |= UINT64_C(1) << (take->count % 64);
+            take->live++;
+            p->left--;
+            p->bytes += each;
+        } else {
+            p->expired++;
+        }
+        take->count++;
+        gq->next++;
+    }
+    gt_dirty(p->st, gt);
+}
+
+/* What was taken becomes a run; the queue may give again. */
+static void pop_make_run(struct pop *p, struct gt *gt, uint32_t q, struct take *take)
+{
+    struct take done = *take;
+    *take = (struct take){0};
+    if (done.live == 0)
+        return;
+    struct run *r = run_add(&gt->runs, p->st, q, done.base, done.count, RUN_LEASED, 1,
+                            pop_lease_until(p, gt), done.bits);
+    if (!r) {
+        p->st->sick = true;
+        p->status = ST_NOMEM;
+        return;
+    }
+    p->left += r->live; /* pop_grant takes them off again */
+    pop_grant(p, gt, r);
+}
+
+static void pop_fresh(struct pop *p, struct gt *gt)
+{
+    struct take *takes = NULL;
+    while (pop_more(p)) {
+        bool alone = true;
+        int32_t q = pop_oldest(p, gt, &alone);
+        p->refused = p->refused || (q >= 0 && p->crowded);
+        if (q < 0 || p->crowded)
+            break;
+        if (!takes)
+            takes = calloc(gt->n_queues, sizeof(*takes));
+        if (!takes) {
+            p->status = ST_NOMEM;
+            break;
+        }
+        struct take *take = &takes[q];
+        if (take->count && gt->queues[q].next != take->base + take->count)
+            pop_make_run(p, gt, (uint32_t)q, take); /* what is between is no longer kept */
+        pop_take(p, gt, (uint32_t)q, take, alone ? COUNT_MAX : 1);
+        if (take->count == COUNT_MAX) /* filled by expired ones, or the last that were wanted */
+            pop_make_run(p, gt, (uint32_t)q, take);
+    }
+    for (uint32_t q = 0; takes && q < gt->n_queues; q++)
+        pop_make_run(p, gt, q, &takes[q]);
+    free(takes);
+}
+
+/* The group on a topic that POP names; *ret_gt NULL: it is missing. */
+static enum status pop_find(struct pop *p, struct slice group, struct slice topic, struct gt **ret_gt)
+{
+    struct topic *t = NULL;
+    *ret_gt = NULL;
+    enum status s = topic_get(p->st, topic, &t);
+    if (s != ST_OK)
+        return s == ST_GONE ? ST_NOTOPIC : s;
+    s = gt_get(p->st, group, topic, ret_gt);
+    return s == ST_GONE ? ST_OK : s;
+}
+
+/* Makes it with the defaults, unless the same topic was named before. */
+static enum status pop_create(struct pop *p, struct slice group, struct slice topic, struct gt **ret_gt)
+{
+    struct topic *t = NULL;
+    struct gt_settings set;
+    gt_settings_default(&set);
+    enum status s = gt_get(p->st, group, topic, ret_gt);
+    if (s != ST_GONE)
+        return s;
+    s = topic_get(p->st, topic, &t);
+    if (s == ST_OK)
+        s = gt_create(p->st, p->stamp->now_ms, group, t, &set, ret_gt);
+    p->changed = p->changed || s == ST_OK;
+    return s;
+}
+
+/* The group on each topic, made where it is missing; everything that can refuse is asked first. */
+static enum status pop_groups(struct pop *p, const struct command *cmd, struct gt **gts)
+{
+    uint64_t missing = 0;
+    for (uint32_t i = 0; i < cmd->n_rest; i++) {
+        enum status s = pop_find(p, cmd->pos[0], cmd->rest[i], &gts[i]);
+        if (s != ST_OK)
+            return s;
+        missing += !gts[i];
+    }
+    if (missing && cmd->info->id == CMD_TAKE)
+        return ST_NOGROUP;
+    if (missing && p->st->meta.groups + missing > GROUPS_MAX)
+        return ST_LIMIT;
+    for (uint32_t i = 0; i < cmd->n_rest; i++) {
+        enum status s = gts[i] ? ST_OK : pop_create(p, cmd->pos[0], cmd->rest[i], &gts[i]);
+        if (s != ST_OK)
+            return s;
+    }
+    return ST_OK;
+}
+
+static void pop_refuse(struct outcome *out, const struct command *cmd, enum status s)
+{
+    if (s == ST_NOTOPIC && cmd->n_rest == 1) {
+        char name[160];
+        text_quote(cmd->rest[0], 130, name, sizeof(name));
+        reply_error(&out->reply, s, "no topic '%s': SEND to it or TOPIC CREATE it first", name);
+    } else if (s == ST_NOTOPIC) {
+        reply_error(&out->reply, s, "one of these topics does not exist: SEND to it or TOPIC CREATE it first");
+    } else if (s == ST_NOGROUP) {
+        reply_error(&out->reply, s, "the group was deleted");
+    } else if (s == ST_LIMIT) {
+        reply_error(&out->reply, s, "there are %d groups already, which is the most", GROUPS_MAX);
+    } else {
+        state_fail(out, s, "POP");
+    }
+}
+
+void apply_pop(struct state *st, const struct stamp *stamp, const struct command *cmd,
+               struct outcome *out)
+{
+    struct pop p = {.st = st, .stamp = stamp, .out = out};
+    p.left = (uint32_t)command_number(cmd, OPT_ID_COUNT, 1);
+    p.lease_ms = command_number(cmd, OPT_ID_LEASE, 0);
+    struct gt *gts[POP_TOPICS_MAX];
+    if (cmd->n_rest > POP_TOPICS_MAX) {
+        reply_error(&out->reply, ST_LIMIT, "POP takes at most %d topics at once", POP_TOPICS_MAX);
+        return;
+    }
+    p.crowded = st->runs + p.left > st->runs_max;
+    enum status s = outcome_reserve(out, p.left) ? pop_groups(&p, cmd, gts) : ST_NOMEM;
+    if (s != ST_OK) {
+        st->sick = st->sick || p.changed;
+        pop_refuse(out, cmd, s);
+        return;
+    }
+    for (uint32_t i = 0; i < cmd->n_rest && pop_more(&p); i++) {
+        pop_end_leases(&p, gts[i]);
+        pop_waiting(&p, gts[i]);
+        pop_fresh(&p, gts[i]);
+        gt_arm(st, gts[i], stamp->now_ms);
+    }
+    if (p.status != ST_OK || !outcome_seal(out)) {
+        out->n_grants = 0;
+        st->sick = st->sick || p.status != ST_IO || p.changed; /* half of it is done: not to be written */
+        state_fail(out, p.status == ST_OK ? ST_NOMEM : p.status, "POP");
+        return;
+    }
+    if (out->n_grants > 0)
+        return;
+    if (p.refused) {
+        reply_error(&out->reply, ST_BUSY, "too many messages are leased and not yet acknowledged");
+        return;
+    }
+    out->nothing = true;
+    out->retry_at_ms = p.again || p.expired >= POP_EXPIRED_MAX ? stamp->now_ms : 0;
+    reply_array(&out->reply, 0);
+}

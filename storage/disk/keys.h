@@ -1,0 +1,93 @@
+/*
+ * keys.h: the key space. Numbers are big-endian, so that keys sort as numbers do; names end with a
+ * zero byte, which no name holds, so that a name sorts before its extensions.
+ *
+ *   family LOG
+ *     topic u64 │ queue u32 │ base offset u64          → batch record (protocol/record/message.h)
+ *   family STATE, by first byte
+ *     M                                                → meta: applied index, stamp, counters
+ *     T name                                           → topic
+ *     G group 0 topic                                  → group on a topic: id and settings
+ *     H topic u64 │ group                              → (empty) which groups hang on a topic
+ *     C gt u64                                         → its cursors, queue by queue
+ *     R gt u64 │ queue u32 │ base u64                  → a run: leased or waiting messages
+ *     X txid u64                                       → an open transaction: state, times, first message
+ *     O txid u64                                       → a decided one: its outcome
+ *     Y txid u64 │ n u32                               → its n-th message (0: only a large one)
+ *     K pgroup 0 due u64 │ txid u64                    → (empty) a check-back falls due
+ *     J pgroup 0 txid u64                              → (empty) a pending one, by age
+ *     P pgroup                                         → settings of a producer group
+ *     Q pgroup                                         → how many transactions it has open
+ *     D topic u64 │ dedup id                           → the first answer, and until when
+ *     I topic u64 │ hash u64 │ stored u64 │ queue u32 │ offset u64   → (empty) KEY index
+ *     E topic u64 │ queue u32 │ offset u64             → when a message with a TTL expires
+ *     L topic u64 │ due u64 │ token u64                → a delayed message
+ *     N token u64                                      → where its L row is
+ *     W due u64 │ kind u8 │ what                       → timer: see timer.h
+ *
+ * Invariant: a row of one kind never sorts among rows of another. To add a kind: a letter here, its
+ * row in rows.h, a golden line in the tests.
+ */
+#ifndef HALFMQ_STORAGE_KEYS_H
+#define HALFMQ_STORAGE_KEYS_H
+
+#include "protocol/base/slice.h"
+
+#define KEY_SIZE 320
+
+struct key {
+    uint8_t bytes[KEY_SIZE];
+    uint32_t len;
+};
+
+static inline struct slice key_slice(const struct key *k)
+{
+    return slice_of(k->bytes, k->len);
+}
+
+/* Building blocks; an overflow is an assertion: all parts are bounded by limits.h. */
+void key_begin(struct key *k, char kind);
+void key_u8(struct key *k, uint8_t v);
+void key_u32(struct key *k, uint32_t v);
+void key_u64(struct key *k, uint64_t v);
+void key_bytes(struct key *k, struct slice s);
+void key_name(struct key *k, struct slice name); /* and its zero byte */
+
+/* Reading parts back from a key at a place; the caller checked the length. */
+uint32_t key_read_u32(const uint8_t *at);
+uint64_t key_read_u64(const uint8_t *at);
+
+/* The smallest key that is greater than every key beginning with k (k's last byte is never 0xff in
+ * what we build, or it is carried). */
+struct key key_after(const struct key *k);
+
+#define LOG_KEY_BYTES 20
+struct key key_log(uint64_t topic, uint32_t queue, uint64_t base);
+
+struct key key_meta(void);
+struct key key_topic(struct slice name);
+struct key key_group(struct slice group, struct slice topic);
+struct key key_group_prefix(struct slice group);
+struct key key_topic_group(uint64_t topic, struct slice group);
+struct key key_cursor(uint64_t gt);
+struct key key_run(uint64_t gt, uint32_t queue, uint64_t base);
+struct key key_txn(uint64_t txid);
+struct key key_outcome(uint64_t txid);
+struct key key_txn_message(uint64_t txid, uint32_t n);
+struct key key_check(struct slice pgroup, int64_t due_ms, uint64_t txid);
+struct key key_check_prefix(struct slice pgroup);
+struct key key_pending(struct slice pgroup, uint64_t txid);
+struct key key_pending_prefix(struct slice pgroup);
+struct key key_pgroup(struct slice pgroup);
+struct key key_pgroup_open(struct slice pgroup);
+struct key key_dedup(uint64_t topic, struct slice id);
+struct key key_index(uint64_t topic, uint64_t hash, int64_t stored_ms, uint32_t queue, uint64_t offset);
+struct key key_expiry(uint64_t topic, uint32_t queue, uint64_t offset);
+struct key key_delayed(uint64_t topic, int64_t due_ms, uint64_t token);
+struct key key_token(uint64_t token);
+struct key key_timer(int64_t due_ms, uint8_t kind, struct slice what);
+
+/* kind byte followed by a topic's or gt's id: the prefix of all its rows of that kind. */
+struct key key_of_id(char kind, uint64_t id);
+
+#endif

@@ -1,0 +1,694 @@
+/*
+ * kv.c: the only file that knows RocksDB.
+ *
+ * Budget: a quarter of the store's memory for write buffers of all families, a quarter for the block
+ * cache (which also holds index and filter blocks, so that they cannot grow beside it). The rest is
+ * left to the group state above and to what a flush holds for a moment.
+ *
+ * Settings that matter:
+ *   - recovery mode point-in-time: a torn tail after a crash ends the log, nothing behind it is believed;
+ *   - tables and blobs go to the disk in pieces of 256 KiB, each one there before the next is begun: a sync of the
+ *     log waits for one of them at most. In pieces of 1 MiB, left to the kernel, the slow syncs beside a flush took
+ *     twice the time; smaller pieces cost a tenth of the speed;
+ *   - no compression, unless a topic asks for it: then its records go to a family whose files RocksDB's own
+ *     threads compress as they write them. The way to the disk's log, and so an answer, pays nothing;
+ *   - with a log of somebody else's (redo.h), none of RocksDB's, and all families flushed together: the files
+ *     are then the state after one certain batch, and rocksdb_flush must not be called, as it would flush one
+ *     family. Closing flushes;
+ *   - the log families do not split their write buffers by topic; records of one group land together.
+ */
+#include "storage/disk/kv.h"
+
+#include <rocksdb/c.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "protocol/limits.h"
+
+#define READ_TIER_PERSISTED 2 /* the C interface has no name for it */
+#define LOG_BLOB_BYTES_MIN 256
+#define COMPRESSED_BLOB_BYTES_MIN KIB(4)
+
+/* A mark that threads share. One that is read while it is set may be of two marks, both of them good. */
+struct kv_marked {
+    atomic_bool set;
+    atomic_int_fast64_t now_ms, keep_ms;
+    atomic_uint_fast64_t floor;
+};
+
+/* RocksDB insists on a family called default: the rows live there. */
+static const struct family_line {
+    const char *name;
+    int compression;
+    bool on_need;
+} lines[KV_FAMILIES] = {
+    [KV_LOG] = {"log", rocksdb_no_compression, false},
+    [KV_LOG_LZ4] = {"log-lz4", rocksdb_lz4_compression, true},
+    [KV_LOG_ZSTD] = {"log-zstd", rocksdb_zstd_compression, true},
+    [KV_STATE] = {"default", rocksdb_no_compression, false},
+};
+
+struct kv {
+    rocksdb_t *db;
+    _Atomic(rocksdb_column_family_handle_t *) family[KV_FAMILIES]; /* NULL: not there yet */
+    rocksdb_options_t *options[KV_FAMILIES];
+    rocksdb_block_based_table_options_t *tables[KV_FAMILIES];
+    rocksdb_cache_t *cache;
+    rocksdb_writeoptions_t *write_sync, *write_fast;
+    rocksdb_readoptions_t *read, *read_stored;
+    rocksdb_writebatch_t *batch;
+    const struct redo *redo;
+    uint64_t number; /* of the batch */
+    atomic_bool dead; /* a write failed: no more of them */
+    atomic_int fault[KV_OPS];
+    rocksdb_compactionfilter_t *filter;
+    kv_stale_fn *stale;
+    atomic_uint filtered; /* rows that stale was asked about; wraps */
+    struct kv_marked told, written; /* what compactions go by; what they will after the next sync */
+};
+
+struct kv_snap {
+    const rocksdb_snapshot_t *snap;
+    rocksdb_readoptions_t *read;
+};
+
+struct kv_iter {
+    rocksdb_iterator_t *it;
+    rocksdb_readoptions_t *read;
+    struct buf bounds; /* the bounds' bytes must outlive the iterator */
+    bool broken;
+};
+
+static bool kv_faulty(struct kv *kv, enum kv_op op)
+{
+    if (atomic_load_explicit(&kv->fault[op], memory_order_relaxed) == 0)
+        return false;
+    return atomic_fetch_sub(&kv->fault[op], 1) == 1;
+}
+
+void kv_fault(struct kv *kv, enum kv_op op, int countdown)
+{
+    assert(op < KV_OPS && countdown >= 0);
+    atomic_store(&kv->fault[op], countdown);
+}
+
+/* Takes RocksDB's error text; true where there was one. */
+static bool kv_failed(char *rocks, char *err, size_t err_size)
+{
+    if (!rocks)
+        return false;
+    if (err_size)
+        snprintf(err, err_size, "%s", rocks);
+    rocksdb_free(rocks);
+    return true;
+}
+
+/* ---- rows that are over ---- */
+
+static void filter_free(void *arg)
+{
+    (void)arg;
+}
+
+static bool marked_get(struct kv_marked *m, struct kv_mark *ret_mark)
+{
+    if (!atomic_load(&m->set))
+        return false;
+    ret_mark->now_ms = atomic_load_explicit(&m->now_ms, memory_order_relaxed);
+    ret_mark->keep_ms = atomic_load_explicit(&m->keep_ms, memory_order_relaxed);
+    ret_mark->floor = atomic_load_explicit(&m->floor, memory_order_relaxed);
+    return true;
+}
+
+static void marked_set(struct kv_marked *m, const struct kv_mark *mark)
+{
+    atomic_store_explicit(&m->keep_ms, mark->keep_ms, memory_order_relaxed);
+    atomic_store_explicit(&m->now_ms, mark->now_ms, memory_order_relaxed);
+    atomic_store_explicit(&m->floor, mark->floor, memory_order_relaxed);
+    atomic_store(&m->set, true);
+}
+
+static unsigned char filter_drops(void *arg, int level, const char *key, size_t key_len, const char *value,
+                                  size_t value_len, char **new_value, size_t *new_len,
+                                  unsigned char *value_changed)
+{
+    struct kv *kv = arg;
+    (void)level, (void)new_value, (void)new_len;
+    *value_changed = 0;
+    struct kv_mark mark;
+    bool stale = marked_get(&kv->told, &mark) &&
+                 kv->stale(slice_of(key, key_len), slice_of(value, value_len), &mark);
+    atomic_fetch_add_explicit(&kv->filtered, 1, memory_order_release); /* see kv_free */
+    return stale;
+}
+
+static const char *filter_name(void *arg)
+{
+    (void)arg;
+    return "halfmq.stale";
+}
+
+void kv_set_mark(struct kv *kv, const struct kv_mark *mark, bool synced)
+{
+    marked_set(&kv->written, mark);
+    if (synced)
+        marked_set(&kv->told, mark);
+}
+
+/*
+ * Rows are looked up by key, and most look-ups of DEDUP ids miss: filters in the files and in the write
+ * buffer answer those. Filters and indexes are cut into pieces of a block's size: whole ones would be
+ * larger than the cache's shards, and every look-up would read them again.
+ */
+static void kv_state_options(struct kv *kv, rocksdb_options_t *o, rocksdb_block_based_table_options_t *t)
+{
+    /* With a filter RocksDB also goes through files that nothing else would touch, once in 30 days. */
+    if (kv->filter)
+        rocksdb_options_set_compaction_filter(o, kv->filter);
+    rocksdb_block_based_options_set_filter_policy(t, rocksdb_filterpolicy_create_bloom(10));
+    rocksdb_block_based_options_set_partition_filters(t, 1);
+    rocksdb_block_based_options_set_index_type(
+        t, rocksdb_block_based_table_index_type_two_level_index_search);
+    rocksdb_block_based_options_set_metadata_block_size(t, KIB(4));
+    rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(t, 1);
+    rocksdb_options_set_memtable_whole_key_filtering(o, 1);
+    rocksdb_options_set_memtable_prefix_bloom_size_ratio(o, 0.05);
+}
+
+/*
+ * Records are written once and read in order. Kept in blob files, a compaction moves their keys only:
+ * measured at 100-byte messages and full speed, a third of the bytes written, and half the p99 of SEND.
+ * A blob file goes when nothing in it is wanted any more. RocksDB's own collection stays off: it moves
+ * the oldest quarter at each compaction, wanted or not, and cost a fifth of the speed.
+ *
+ * Each blob is compressed by itself, so in a compressed family small records stay in the tables, where a whole
+ * block is: of single messages of 300 bytes of JSON, zstd made 336 bytes a message as blobs, and 89 in blocks
+ * (uncompressed: 431).
+ */
+static void kv_log_options(struct kv *kv, enum kv_family f, rocksdb_options_t *o)
+{
+    rocksdb_options_set_enable_blob_files(o, 1);
+    rocksdb_options_set_min_blob_size(o, f == KV_LOG ? LOG_BLOB_BYTES_MIN : COMPRESSED_BLOB_BYTES_MIN);
+    rocksdb_options_set_blob_compression_type(o, lines[f].compression);
+    rocksdb_options_set_blob_file_size(o, MIB(256));
+    rocksdb_options_set_blob_cache(o, kv->cache);
+}
+
+/* Few shards: one must hold many of the largest blocks, or they would never stay. */
+static rocksdb_cache_t *kv_cache(size_t bytes)
+{
+    rocksdb_lru_cache_options_t *o = rocksdb_lru_cache_options_create();
+    rocksdb_lru_cache_options_set_capacity(o, bytes);
+    rocksdb_lru_cache_options_set_num_shard_bits(o, 2);
+    rocksdb_cache_t *cache = rocksdb_cache_create_lru_opts(o);
+    rocksdb_lru_cache_options_destroy(o);
+    return cache;
+}
+
+static rocksdb_options_t *kv_family_options(struct kv *kv, enum kv_family f, size_t memory)
+{
+    rocksdb_options_t *o = rocksdb_options_create();
+    rocksdb_block_based_table_options_t *t = rocksdb_block_based_options_create();
+    kv->options[f] = o;
+    kv->tables[f] = t;
+    rocksdb_block_based_options_set_block_cache(t, kv->cache);
+    rocksdb_block_based_options_set_cache_index_and_filter_blocks(t, 1);
+    rocksdb_block_based_options_set_block_size(t, f == KV_STATE ? KIB(4) : KIB(16));
+    if (f == KV_STATE)
+        kv_state_options(kv, o, t);
+    else
+        kv_log_options(kv, f, o);
+    rocksdb_options_set_block_based_table_factory(o, t);
+    rocksdb_options_set_compression(o, lines[f].compression);
+    rocksdb_options_set_write_buffer_size(o, memory / (f == KV_STATE ? 16 : 8));
+    rocksdb_options_set_max_write_buffer_number(o, 3);
+    rocksdb_options_set_target_file_size_base(o, MIB(64));
+    rocksdb_options_set_max_bytes_for_level_base(o, MIB(512));
+    rocksdb_options_set_level_compaction_dynamic_level_bytes(o, 1);
+    return o;
+}
+
+static void kv_database_options(rocksdb_options_t *o, size_t memory)
+{
+    rocksdb_options_set_create_if_missing(o, 1);
+    rocksdb_options_set_create_missing_column_families(o, 1);
+    rocksdb_options_set_db_write_buffer_size(o, memory / 4);
+    rocksdb_options_set_max_total_wal_size(o, memory / 2);
+    rocksdb_options_set_max_background_jobs(o, 2);
+    rocksdb_options_set_bytes_per_sync(o, KIB(256));
+    rocksdb_options_set_writable_file_max_buffer_size(o, KIB(256));
+    rocksdb_options_set_wal_recovery_mode(o, rocksdb_point_in_time_recovery);
+    rocksdb_options_set_info_log_level(o, 2);
+    rocksdb_options_set_keep_log_file_num(o, 2);
+    rocksdb_options_set_stats_dump_period_sec(o, 0);
+    rocksdb_options_set_max_open_files(o, 512);
+}
+
+static struct kv *kv_new(const struct kv_options *opt)
+{
+    size_t memory = opt->memory_bytes;
+    struct kv *kv = calloc(1, sizeof(*kv));
+    if (!kv)
+        return NULL;
+    kv->redo = opt->redo;
+    kv->stale = opt->stale;
+    if (kv->stale)
+        kv->filter = rocksdb_compactionfilter_create(kv, filter_free, filter_drops, filter_name);
+    kv->cache = kv_cache(memory / 4);
+    for (int f = 0; f < KV_FAMILIES; f++)
+        kv_family_options(kv, (enum kv_family)f, memory);
+    kv->write_sync = rocksdb_writeoptions_create();
+    rocksdb_writeoptions_set_sync(kv->write_sync, 1);
+    kv->write_fast = rocksdb_writeoptions_create();
+    if (kv->redo)
+        rocksdb_writeoptions_disable_WAL(kv->write_fast, 1);
+    kv->read = rocksdb_readoptions_create();
+    rocksdb_readoptions_set_verify_checksums(kv->read, opt->paranoid ? 1 : 0);
+    kv->read_stored = rocksdb_readoptions_create();
+    rocksdb_readoptions_set_read_tier(kv->read_stored, READ_TIER_PERSISTED);
+    kv->batch = rocksdb_writebatch_create();
+    return kv;
+}
+
+/* RocksDB has ended its jobs, with locks that a thread sanitizer does not see, as it does this pair of atomics:
+ * what the filter read was read before. */
+static void kv_free(struct kv *kv)
+{
+    (void)atomic_load_explicit(&kv->filtered, memory_order_acquire);
+    for (int f = 0; f < KV_FAMILIES; f++) {
+        rocksdb_options_destroy(kv->options[f]);
+        rocksdb_block_based_options_destroy(kv->tables[f]);
+    }
+    if (kv->filter)
+        rocksdb_compactionfilter_destroy(kv->filter);
+    rocksdb_cache_destroy(kv->cache);
+    rocksdb_writeoptions_destroy(kv->write_sync);
+    rocksdb_writeoptions_destroy(kv->write_fast);
+    rocksdb_readoptions_destroy(kv->read);
+    rocksdb_readoptions_destroy(kv->read_stored);
+    rocksdb_writebatch_destroy(kv->batch);
+    free(kv);
+}
+
+/* Which families the store has; where there is no store yet, those that every store has. */
+static void kv_families(const rocksdb_options_t *o, const char *path, bool there[KV_FAMILIES])
+{
+    size_t n = 0;
+    char *failure = NULL;
+    char **names = rocksdb_list_column_families(o, path, &n, &failure);
+    bool failed = kv_failed(failure, NULL, 0); /* kv_open_families will say why, if it matters */
+    for (int f = 0; f < KV_FAMILIES; f++) {
+        there[f] = !lines[f].on_need;
+        for (size_t i = 0; !failed && i < n; i++)
+            there[f] = there[f] || strcmp(names[i], lines[f].name) == 0;
+    }
+    if (names)
+        rocksdb_list_column_families_destroy(names, n); /* there is an empty list even where it failed */
+}
+
+static bool kv_open_families(struct kv *kv, const rocksdb_options_t *o, const char *path, char *err,
+                             size_t err_size)
+{
+    bool there[KV_FAMILIES];
+    int n = 0;
+    enum kv_family which[KV_FAMILIES];
+    const char *names[KV_FAMILIES];
+    const rocksdb_options_t *options[KV_FAMILIES];
+    rocksdb_column_family_handle_t *handles[KV_FAMILIES] = {NULL};
+    kv_families(o, path, there);
+    for (int f = 0; f < KV_FAMILIES; f++) {
+        if (!there[f])
+            continue;
+        which[n] = (enum kv_family)f;
+        names[n] = lines[f].name;
+        options[n++] = kv->options[f];
+    }
+    char *failure = NULL;
+    kv->db = rocksdb_open_column_families(o, path, n, names, options, handles, &failure);
+    if (kv_failed(failure, err, err_size))
+        return false;
+    for (int i = 0; i < n; i++)
+        atomic_store(&kv->family[which[i]], handles[i]);
+    return true;
+}
+
+enum status kv_open(const struct kv_options *opt, struct kv **ret_kv, char *err, size_t err_size)
+{
+    struct kv *kv = kv_new(opt);
+    if (!kv) {
+        snprintf(err, err_size, "no memory to open %s", opt->path);
+        return ST_NOMEM;
+    }
+    rocksdb_options_t *base = rocksdb_options_create(), *db_options = rocksdb_options_create();
+    kv_database_options(base, opt->memory_bytes);
+    rocksdb_options_set_atomic_flush(base, kv->redo != NULL);
+    char *failure = NULL;
+    rocksdb_get_options_from_string(base, "strict_bytes_per_sync=true", db_options, &failure);
+    bool opened = !kv_failed(failure, err, err_size) && kv_open_families(kv, db_options, opt->path, err, err_size);
+    rocksdb_options_destroy(base);
+    rocksdb_options_destroy(db_options);
+    if (opened) {
+        *ret_kv = kv;
+        return ST_OK;
+    }
+    kv_free(kv);
+    return strstr(err, "lock") ? ST_BUSY : ST_IO;
+}
+
+void kv_close(struct kv *kv)
+{
+    if (!kv)
+        return;
+    for (int f = 0; f < KV_FAMILIES; f++) {
+        if (kv_has(kv, (enum kv_family)f))
+            rocksdb_column_family_handle_destroy(kv->family[f]);
+    }
+    rocksdb_close(kv->db);
+    kv_free(kv);
+}
+
+bool kv_has(const struct kv *kv, enum kv_family f)
+{
+    return atomic_load_explicit(&kv->family[f], memory_order_acquire) != NULL;
+}
+
+static rocksdb_column_family_handle_t *kv_handle(const struct kv *kv, enum kv_family f)
+{
+    rocksdb_column_family_handle_t *handle = atomic_load_explicit(&kv->family[f], memory_order_acquire);
+    assert(handle);
+    return handle;
+}
+
+enum status kv_need(struct kv *kv, enum kv_family f)
+{
+    if (kv_has(kv, f))
+        return ST_OK;
+    if (kv_faulty(kv, KV_OP_NEED))
+        return ST_BAD;
+    if (atomic_load(&kv->dead))
+        return ST_IO;
+    char *failure = NULL;
+    char err[256] = "";
+    rocksdb_column_family_handle_t *handle =
+        rocksdb_create_column_family(kv->db, kv->options[f], lines[f].name, &failure);
+    if (kv_failed(failure, err, sizeof(err)))
+        return strstr(err, "ompression") ? ST_BAD : ST_IO;
+    atomic_store_explicit(&kv->family[f], handle, memory_order_release);
+    return ST_OK;
+}
+
+static enum status kv_get_as(struct kv *kv, enum kv_family f, const rocksdb_readoptions_t *read,
+                             struct slice key, struct buf *out)
+{
+    if (kv_faulty(kv, KV_OP_GET))
+        return ST_IO;
+    char *failure = NULL;
+    rocksdb_pinnableslice_t *pin = rocksdb_get_pinned_cf(kv->db, read, kv_handle(kv, f),
+                                                         (const char *)key.data, key.len, &failure);
+    if (kv_failed(failure, NULL, 0))
+        return ST_IO;
+    if (!pin)
+        return ST_GONE;
+    size_t len = 0;
+    const char *value = rocksdb_pinnableslice_value(pin, &len);
+    buf_put(out, value, len);
+    rocksdb_pinnableslice_destroy(pin);
+    return out->failed ? ST_NOMEM : ST_OK;
+}
+
+enum status kv_get(struct kv *kv, enum kv_family f, const struct kv_snap *snap, struct slice key,
+                   struct buf *out)
+{
+    return kv_get_as(kv, f, snap ? snap->read : kv->read, key, out);
+}
+
+enum status kv_get_stored(struct kv *kv, enum kv_family f, struct slice key, struct buf *out)
+{
+    return kv_get_as(kv, f, kv->read_stored, key, out);
+}
+
+void kv_put(struct kv *kv, enum kv_family f, struct slice key, struct slice value)
+{
+    rocksdb_writebatch_put_cf(kv->batch, kv_handle(kv, f), (const char *)key.data, key.len,
+                              (const char *)value.data, value.len);
+}
+
+void kv_put2(struct kv *kv, enum kv_family f, struct slice key, struct slice head, struct slice body)
+{
+    const char *keys[] = {(const char *)key.data};
+    const char *values[] = {(const char *)head.data, (const char *)body.data};
+    const size_t key_sizes[] = {key.len}, value_sizes[] = {head.len, body.len};
+    rocksdb_writebatch_putv_cf(kv->batch, kv_handle(kv, f), 1, keys, key_sizes, 2, values, value_sizes);
+}
+
+void kv_del(struct kv *kv, enum kv_family f, struct slice key)
+{
+    rocksdb_writebatch_delete_cf(kv->batch, kv_handle(kv, f), (const char *)key.data, key.len);
+}
+
+void kv_del_range(struct kv *kv, enum kv_family f, struct slice from, struct slice to)
+{
+    rocksdb_writebatch_delete_range_cf(kv->batch, kv_handle(kv, f), (const char *)from.data, from.len,
+                                       (const char *)to.data, to.len);
+}
+
+bool kv_pending(const struct kv *kv)
+{
+    return rocksdb_writebatch_count(kv->batch) > 0;
+}
+
+void kv_number(struct kv *kv, uint64_t number)
+{
+    assert(number > kv->number);
+    kv->number = number;
+}
+
+/* The world stops here: what is on disk now is all that there will be. */
+static enum status kv_die(struct kv *kv)
+{
+    atomic_store(&kv->dead, true);
+    return ST_IO;
+}
+
+static bool kv_may_write(struct kv *kv, bool sync, char *err, size_t err_size)
+{
+    if (atomic_load(&kv->dead)) {
+        snprintf(err, err_size, "an earlier write to the store failed");
+        return false;
+    }
+    if (!kv_faulty(kv, KV_OP_WRITE) && !(sync && kv_faulty(kv, KV_OP_SYNC)))
+        return true;
+    snprintf(err, err_size, "injected fault");
+    return false;
+}
+
+/* Into the redo log, where there is one. */
+static bool kv_log_batch(struct kv *kv, bool sync, char *err, size_t err_size)
+{
+    if (!kv->redo)
+        return true;
+    size_t len = 0;
+    const char *data = rocksdb_writebatch_data(kv->batch, &len);
+    return kv->redo->append(kv->redo->self, kv->number, slice_of(data, len), sync, err, err_size) == ST_OK;
+}
+
+static bool kv_write_batch(struct kv *kv, rocksdb_writebatch_t *batch, bool sync, char *err, size_t err_size)
+{
+    rocksdb_set_perf_level(rocksdb_disable); /* of this thread: its counters cost a write a twentieth */
+    char *failure = NULL;
+    rocksdb_write(kv->db, sync && !kv->redo ? kv->write_sync : kv->write_fast, batch, &failure);
+    return !kv_failed(failure, err, err_size);
+}
+
+enum status kv_log(struct kv *kv, bool sync, char *err, size_t err_size)
+{
+    bool logged = kv_may_write(kv, sync, err, err_size) && kv_log_batch(kv, sync, err, err_size);
+    if (logged && kv->redo)
+        return ST_OK;
+    logged = logged && kv_write_batch(kv, kv->batch, sync, err, err_size);
+    rocksdb_writebatch_clear(kv->batch);
+    return logged ? ST_OK : kv_die(kv);
+}
+
+enum status kv_settle(struct kv *kv, char *err, size_t err_size)
+{
+    if (!kv_pending(kv))
+        return ST_OK;
+    bool written = kv_write_batch(kv, kv->batch, false, err, err_size);
+    rocksdb_writebatch_clear(kv->batch);
+    return written ? ST_OK : kv_die(kv);
+}
+
+enum status kv_write(struct kv *kv, bool sync, char *err, size_t err_size)
+{
+    enum status s = kv_log(kv, sync, err, err_size);
+    return s == ST_OK ? kv_settle(kv, err, err_size) : s;
+}
+
+static bool kv_sync_log(struct kv *kv, char *err, size_t err_size)
+{
+    if (kv->redo)
+        return kv->redo->sync(kv->redo->self, err, err_size) == ST_OK;
+    char *failure = NULL;
+    rocksdb_flush_wal(kv->db, 1, &failure);
+    return !kv_failed(failure, err, err_size);
+}
+
+enum status kv_sync(struct kv *kv, char *err, size_t err_size)
+{
+    if (kv_faulty(kv, KV_OP_SYNC)) {
+        snprintf(err, err_size, "injected fault");
+        return kv_die(kv);
+    }
+    struct kv_mark mark;
+    bool marked = marked_get(&kv->written, &mark);
+    if (!kv_sync_log(kv, err, err_size))
+        return kv_die(kv);
+    if (marked)
+        marked_set(&kv->told, &mark);
+    return ST_OK;
+}
+
+/* ---- replay ---- */
+
+struct kv_taking {
+    struct kv *kv;
+    char *err;
+    size_t err_size;
+};
+
+static enum status kv_take(void *arg, struct slice bytes)
+{
+    const struct kv_taking *t = arg;
+    rocksdb_writebatch_t *batch = rocksdb_writebatch_create_from((const char *)bytes.data, bytes.len);
+    bool written = kv_write_batch(t->kv, batch, false, t->err, t->err_size);
+    rocksdb_writebatch_destroy(batch);
+    return written ? ST_OK : ST_IO;
+}
+
+enum status kv_replay(struct kv *kv, uint64_t after, bool *ret_long, char *err, size_t err_size)
+{
+    assert(kv->redo && kv->number == 0);
+    struct kv_taking t = {kv, err, err_size};
+    return kv->redo->replay(kv->redo->self, after, kv_take, &t, ret_long, err, err_size);
+}
+
+struct kv_snap *kv_snapshot(struct kv *kv)
+{
+    struct kv_snap *s = malloc(sizeof(*s));
+    if (!s)
+        return NULL;
+    s->snap = rocksdb_create_snapshot(kv->db);
+    s->read = rocksdb_readoptions_create();
+    rocksdb_readoptions_set_snapshot(s->read, s->snap);
+    return s;
+}
+
+void kv_snap_free(struct kv *kv, struct kv_snap *s)
+{
+    if (!s)
+        return;
+    rocksdb_readoptions_destroy(s->read);
+    rocksdb_release_snapshot(kv->db, s->snap);
+    free(s);
+}
+
+struct kv_iter *kv_iter_new(struct kv *kv, enum kv_family f, const struct kv_snap *snap,
+                            struct slice from, struct slice to)
+{
+    struct kv_iter *it = calloc(1, sizeof(*it));
+    if (!it)
+        return NULL;
+    it->broken = kv_faulty(kv, KV_OP_ITER);
+    buf_init(&it->bounds, 0);
+    buf_put_slice(&it->bounds, from);
+    buf_put_slice(&it->bounds, to);
+    if (it->bounds.failed) {
+        buf_free(&it->bounds);
+        free(it);
+        return NULL;
+    }
+    it->read = rocksdb_readoptions_create();
+    if (snap)
+        rocksdb_readoptions_set_snapshot(it->read, snap->snap);
+    const char *bounds = (const char *)it->bounds.data;
+    rocksdb_readoptions_set_iterate_lower_bound(it->read, bounds, from.len);
+    rocksdb_readoptions_set_iterate_upper_bound(it->read, bounds + from.len, to.len);
+    it->it = rocksdb_create_iterator_cf(kv->db, it->read, kv_handle(kv, f));
+    return it;
+}
+
+void kv_iter_free(struct kv_iter *it)
+{
+    if (!it)
+        return;
+    rocksdb_iter_destroy(it->it);
+    rocksdb_readoptions_destroy(it->read);
+    buf_free(&it->bounds);
+    free(it);
+}
+
+void kv_iter_first(struct kv_iter *it)
+{
+    rocksdb_iter_seek_to_first(it->it);
+}
+
+void kv_iter_seek(struct kv_iter *it, struct slice key)
+{
+    rocksdb_iter_seek(it->it, (const char *)key.data, key.len);
+}
+
+void kv_iter_floor(struct kv_iter *it, struct slice key)
+{
+    rocksdb_iter_seek_for_prev(it->it, (const char *)key.data, key.len);
+}
+
+void kv_iter_next(struct kv_iter *it)
+{
+    rocksdb_iter_next(it->it);
+}
+
+bool kv_iter_valid(const struct kv_iter *it)
+{
+    return !it->broken && rocksdb_iter_valid(it->it);
+}
+
+struct slice kv_iter_key(const struct kv_iter *it)
+{
+    size_t len = 0;
+    const char *key = rocksdb_iter_key(it->it, &len);
+    return slice_of(key, len);
+}
+
+struct slice kv_iter_value(const struct kv_iter *it)
+{
+    size_t len = 0;
+    const char *value = rocksdb_iter_value(it->it, &len);
+    return slice_of(value, len);
+}
+
+enum status kv_iter_status(const struct kv_iter *it)
+{
+    char *failure = NULL;
+    rocksdb_iter_get_error(it->it, &failure);
+    return kv_failed(failure, NULL, 0) || it->broken ? ST_IO : ST_OK;
+}
+
+void kv_compact(struct kv *kv, enum kv_family f)
+{
+    rocksdb_compact_range_cf(kv->db, kv_handle(kv, f), NULL, 0, NULL, 0);
+}
+
+size_t kv_memory(const struct kv *kv)
+{
+    uint64_t buffers = 0;
+    for (int f = 0; f < KV_FAMILIES; f++) {
+        uint64_t n = 0;
+        if (kv_has(kv, (enum kv_family)f) &&
+            rocksdb_property_int_cf(kv->db, kv_handle(kv, (enum kv_family)f),
+                                    "rocksdb.cur-size-all-mem-tables", &n) == 0)
+            buffers += n;
+    }
+    return (size_t)buffers + rocksdb_cache_get_usage(kv->cache);
+}

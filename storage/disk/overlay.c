@@ -1,0 +1,219 @@
+/* overlay.c: see overlay.h. An append-only heap of bytes, rows that point into it, a hash over them. */
+#include "storage/disk/overlay.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "protocol/limits.h"
+#include "protocol/base/text.h"
+
+#define OVERLAY_ROWS_MIN 256
+#define OVERLAY_KEEP_BYTES MIB(1)
+
+struct overlay_row {
+    uint64_t hash;
+    size_t key_at, value_at;
+    uint32_t key_len;
+    uint32_t value_len;
+    bool deleted;
+};
+
+#define OVERLAY_KINDS ('Z' - 'A' + 1) /* what a key begins with */
+
+/* A row, by its key. */
+struct overlay_place {
+    struct slice key;
+    uint32_t row;
+};
+
+enum status overlay_init(struct overlay *o, struct kv *kv)
+{
+    *o = (struct overlay){.kv = kv};
+    buf_init(&o->bytes, (size_t)1 << 30);
+    o->rows_size = OVERLAY_ROWS_MIN;
+    o->slots_size = OVERLAY_ROWS_MIN * 2;
+    o->rows = malloc(o->rows_size * sizeof(*o->rows));
+    o->slots = calloc(o->slots_size, sizeof(*o->slots));
+    o->order = malloc(o->rows_size * sizeof(*o->order));
+    if (o->rows && o->slots && o->order)
+        return ST_OK;
+    overlay_fini(o);
+    return ST_NOMEM;
+}
+
+void overlay_fini(struct overlay *o)
+{
+    buf_free(&o->bytes);
+    free(o->rows);
+    free(o->slots);
+    free(o->order);
+    *o = (struct overlay){0};
+}
+
+static uint32_t overlay_slot(const struct overlay *o, uint64_t hash, struct slice key)
+{
+    uint32_t mask = o->slots_size - 1;
+    uint32_t i = (uint32_t)hash & mask;
+    while (o->slots[i]) {
+        const struct overlay_row *row = &o->rows[o->slots[i] - 1];
+        if (row->hash == hash && slice_equal(slice_of(o->bytes.data + row->key_at, row->key_len), key))
+            break;
+        i = (i + 1) & mask;
+    }
+    return i;
+}
+
+static bool overlay_grow(struct overlay *o)
+{
+    uint32_t rows_size = o->rows_size * 2, slots_size = rows_size * 2;
+    struct overlay_row *rows = realloc(o->rows, rows_size * sizeof(*rows));
+    if (!rows)
+        return false;
+    o->rows = rows;
+    struct overlay_place *order = realloc(o->order, rows_size * sizeof(*order));
+    if (!order)
+        return false;
+    o->order = order;
+    uint32_t *slots = calloc(slots_size, sizeof(*slots));
+    if (!slots)
+        return false;
+    free(o->slots);
+    o->slots = slots;
+    o->rows_size = rows_size;
+    o->slots_size = slots_size;
+    for (uint32_t n = 0; n < o->n; n++) {
+        uint32_t i = (uint32_t)o->rows[n].hash & (slots_size - 1);
+        while (slots[i])
+            i = (i + 1) & (slots_size - 1);
+        slots[i] = n + 1;
+    }
+    return true;
+}
+
+/* The row of a key, made if there is none; NULL and failed without memory. */
+static struct overlay_row *overlay_row(struct overlay *o, const struct key *key)
+{
+    if (o->failed || (o->n == o->rows_size && !overlay_grow(o))) {
+        o->failed = true;
+        return NULL;
+    }
+    struct slice k = key_slice(key);
+    uint64_t hash = text_hash(k);
+    uint32_t slot = overlay_slot(o, hash, k);
+    if (o->slots[slot])
+        return &o->rows[o->slots[slot] - 1];
+    size_t key_at = o->bytes.len;
+    buf_put_slice(&o->bytes, k);
+    if (o->bytes.failed) {
+        o->failed = true;
+        return NULL;
+    }
+    struct overlay_row *row = &o->rows[o->n++];
+    *row = (struct overlay_row){.hash = hash, .key_at = key_at, .key_len = key->len};
+    o->slots[slot] = o->n;
+    return row;
+}
+
+void overlay_put(struct overlay *o, const struct key *key, struct slice value)
+{
+    struct overlay_row *row = overlay_row(o, key);
+    if (!row)
+        return;
+    row->deleted = false;
+    if (value.len > row->value_len || row->value_at == 0) {
+        row->value_at = o->bytes.len;
+        buf_put_slice(&o->bytes, value);
+    } else if (value.len) {
+        memcpy(o->bytes.data + row->value_at, value.data, value.len);
+    }
+    row->value_len = (uint32_t)value.len;
+    o->failed = o->failed || o->bytes.failed;
+}
+
+void overlay_del(struct overlay *o, const struct key *key)
+{
+    struct overlay_row *row = overlay_row(o, key);
+    if (row)
+        row->deleted = true;
+}
+
+enum status overlay_get(struct overlay *o, const struct key *key, struct buf *out)
+{
+    if (o->failed)
+        return ST_NOMEM;
+    struct slice k = key_slice(key);
+    if (o->n) {
+        uint32_t slot = o->slots[overlay_slot(o, text_hash(k), k)];
+        if (slot && o->rows[slot - 1].deleted)
+            return ST_GONE;
+        if (slot) {
+            buf_put(out, o->bytes.data + o->rows[slot - 1].value_at, o->rows[slot - 1].value_len);
+            return out->failed ? ST_NOMEM : ST_OK;
+        }
+    }
+    return kv_get(o->kv, KV_STATE, NULL, k, out);
+}
+
+static int place_compare(const void *a, const void *b)
+{
+    struct slice x = ((const struct overlay_place *)a)->key, y = ((const struct overlay_place *)b)->key;
+    int order = memcmp(x.data, y.data, x.len < y.len ? x.len : y.len);
+    return order ? order : (x.len > y.len) - (x.len < y.len);
+}
+
+/* The first place of each kind, and where the last one ends. */
+static void overlay_count(const struct overlay *o, uint32_t begin[OVERLAY_KINDS + 1])
+{
+    memset(begin, 0, (OVERLAY_KINDS + 1) * sizeof(*begin));
+    for (uint32_t i = 0; i < o->n; i++) {
+        uint8_t kind = o->bytes.data[o->rows[i].key_at];
+        assert(kind >= 'A' && kind <= 'Z');
+        begin[kind - 'A' + 1]++;
+    }
+    for (uint32_t k = 1; k <= OVERLAY_KINDS; k++)
+        begin[k] += begin[k - 1];
+}
+
+static void overlay_sort_kind(struct overlay_place *first, uint32_t n)
+{
+    for (uint32_t i = 1; i < n; i++) {
+        if (place_compare(&first[i - 1], &first[i]) > 0) {
+            qsort(first, n, sizeof(*first), place_compare);
+            return;
+        }
+    }
+}
+
+/* By key: the store's list of recent rows finds a place much faster from that of a neighbour. Rows of one
+ * kind mostly came in order, as ids ascend, so they are dealt out by kind and only looked at. */
+static void overlay_sort(struct overlay *o)
+{
+    uint32_t begin[OVERLAY_KINDS + 1], next[OVERLAY_KINDS + 1];
+    overlay_count(o, begin);
+    memcpy(next, begin, sizeof(next));
+    for (uint32_t i = 0; i < o->n; i++) {
+        const struct overlay_row *row = &o->rows[i];
+        struct slice key = slice_of(o->bytes.data + row->key_at, row->key_len);
+        o->order[next[key.data[0] - 'A']++] = (struct overlay_place){key, i};
+    }
+    for (uint32_t k = 0; k < OVERLAY_KINDS; k++)
+        overlay_sort_kind(o->order + begin[k], begin[k + 1] - begin[k]);
+}
+
+void overlay_flush(struct overlay *o)
+{
+    if (o->n && !o->failed)
+        overlay_sort(o);
+    for (uint32_t i = 0; i < o->n && !o->failed; i++) {
+        const struct overlay_row *row = &o->rows[o->order[i].row];
+        struct slice key = o->order[i].key;
+        if (row->deleted)
+            kv_del(o->kv, KV_STATE, key);
+        else
+            kv_put(o->kv, KV_STATE, key, slice_of(o->bytes.data + row->value_at, row->value_len));
+    }
+    if (o->n)
+        memset(o->slots, 0, o->slots_size * sizeof(*o->slots));
+    o->n = 0;
+    buf_reset(&o->bytes, OVERLAY_KEEP_BYTES);
+}

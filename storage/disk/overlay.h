@@ -1,0 +1,45 @@
+/*
+ * overlay.h: rows as this group sees them: what it wrote, laid over what the store holds.
+ *
+ *   overlay_put / overlay_del ──► memory ──(state_write)──► the batch, each row once
+ *   overlay_get ──► memory, else the store
+ *
+ * A row that is written five times in a group costs one put. Rows that are never read back by key
+ * within a group (timers, index entries) go to the batch directly with kv_put instead.
+ *
+ * Invariant: between overlay_flush and the next put the overlay is empty.
+ */
+#ifndef HALFMQ_STORAGE_OVERLAY_H
+#define HALFMQ_STORAGE_OVERLAY_H
+
+#include "storage/disk/keys.h"
+#include "storage/disk/kv.h"
+
+struct overlay {
+    struct kv *kv;
+    struct buf bytes;      /* keys and values, one behind the other */
+    struct overlay_row *rows;
+    struct overlay_place *order; /* of flush; as many as rows */
+    uint32_t *slots;       /* hash table over rows: place + 1, 0 free */
+    uint32_t n, rows_size, slots_size;
+    bool failed;           /* no memory: the group must not be written */
+};
+
+enum status overlay_init(struct overlay *o, struct kv *kv) MUST_CHECK;
+void overlay_fini(struct overlay *o);
+
+void overlay_put(struct overlay *o, const struct key *key, struct slice value);
+void overlay_del(struct overlay *o, const struct key *key);
+
+/* Appends the row to out. ST_GONE, ST_IO, ST_NOMEM. */
+enum status overlay_get(struct overlay *o, const struct key *key, struct buf *out) MUST_CHECK;
+
+/* Everything into the batch, in the order of the keys, unless memory ran out; empty afterwards. */
+void overlay_flush(struct overlay *o);
+
+static inline size_t overlay_bytes(const struct overlay *o)
+{
+    return o->bytes.len;
+}
+
+#endif

@@ -1,0 +1,370 @@
+/*
+ * rows.c: values of the STATE family. Numbers are varints unless their size never varies; times are
+ * varints too, they are never negative. A decoder reads all fields, then asks the cursor once whether
+ * all of them were there, then checks what the fields promise one another.
+ */
+#include "storage/disk/rows.h"
+
+#define ROW_VERSION 1
+
+static struct cursor row_open(struct slice bytes)
+{
+    struct cursor c = cursor_of(bytes);
+    if (cursor_u8(&c) != ROW_VERSION)
+        c.bad = true;
+    return c;
+}
+
+static enum status row_close(const struct cursor *c)
+{
+    return c->bad || cursor_left(c) != 0 ? ST_BAD : ST_OK;
+}
+
+static void put_time(struct buf *b, int64_t ms)
+{
+    assert(ms >= 0);
+    buf_put_varint(b, (uint64_t)ms);
+}
+
+static uint8_t *write_time(uint8_t *at, int64_t ms)
+{
+    assert(ms >= 0);
+    return write_varint(at, (uint64_t)ms);
+}
+
+static int64_t get_time(struct cursor *c)
+{
+    uint64_t v = cursor_varint(c);
+    if (v > INT64_MAX)
+        c->bad = true;
+    return c->bad ? 0 : (int64_t)v;
+}
+
+static uint32_t get_u32(struct cursor *c, uint32_t max)
+{
+    uint64_t v = cursor_varint(c);
+    if (v > max)
+        c->bad = true;
+    return c->bad ? 0 : (uint32_t)v;
+}
+
+void meta_encode(struct buf *b, const struct meta_row *r)
+{
+    buf_put_u8(b, ROW_VERSION);
+    buf_put_u64(b, r->index);
+    put_time(b, r->now_ms);
+    buf_put_u64(b, r->last_id);
+    buf_put_u64(b, r->next_ref);
+    buf_put_varint(b, r->pending);
+    buf_put_varint(b, r->parked);
+    buf_put_varint(b, r->topics);
+    buf_put_varint(b, r->groups);
+    buf_put_u64(b, r->young);
+    buf_put_varint(b, r->delayed);
+    buf_put_varint(b, r->pgroups);
+}
+
+enum status meta_decode(struct slice bytes, struct meta_row *ret_r)
+{
+    struct cursor c = row_open(bytes);
+    struct meta_row r = {.index = cursor_u64(&c)};
+    r.now_ms = get_time(&c);
+    r.last_id = cursor_u64(&c);
+    r.next_ref = cursor_u64(&c);
+    r.pending = cursor_varint(&c);
+    r.parked = cursor_varint(&c);
+    r.topics = cursor_varint(&c);
+    r.groups = cursor_varint(&c);
+    r.young = cursor_u64(&c);
+    r.delayed = cursor_varint(&c);
+    r.pgroups = cursor_varint(&c);
+    if (row_close(&c) != ST_OK)
+        return ST_BAD;
+    *ret_r = r;
+    return ST_OK;
+}
+
+/* Its compression is among a topic's flags, so that rows from before there was any mean none. */
+#define COMPRESS_SHIFT 1
+#define COMPRESS_MASK (UINT32_C(3) << COMPRESS_SHIFT)
+
+void topic_encode(struct buf *b, const struct topic_row *r)
+{
+    buf_put_u8(b, ROW_VERSION);
+    buf_put_u64(b, r->id);
+    buf_put_varint(b, r->flags | (uint32_t)r->compress << COMPRESS_SHIFT);
+    buf_put_varint(b, r->n_queues);
+    buf_put_varint(b, r->order_queues);
+    buf_put_varint(b, r->turn);
+    put_time(b, r->created_ms);
+    buf_put_varint(b, r->delayed);
+    for (uint32_t q = 0; q < r->n_queues; q++)
+        buf_put_varint(b, r->floor[q]);
+}
+
+enum status topic_decode(struct slice bytes, struct topic_row *ret_r)
+{
+    struct cursor c = row_open(bytes);
+    ret_r->id = cursor_u64(&c);
+    uint32_t flags = get_u32(&c, UINT32_MAX), compress = (flags & COMPRESS_MASK) >> COMPRESS_SHIFT;
+    ret_r->flags = flags & ~COMPRESS_MASK;
+    ret_r->compress = (enum compress)compress;
+    ret_r->n_queues = get_u32(&c, QUEUES_MAX);
+    ret_r->order_queues = get_u32(&c, QUEUES_MAX);
+    ret_r->turn = get_u32(&c, QUEUES_MAX);
+    ret_r->created_ms = get_time(&c);
+    ret_r->delayed = cursor_varint(&c);
+    for (uint32_t q = 0; q < ret_r->n_queues; q++)
+        ret_r->floor[q] = cursor_varint(&c);
+    if (ret_r->order_queues > ret_r->n_queues || ret_r->order_queues == 0 ||
+        ret_r->turn >= ret_r->n_queues || compress > COMPRESS_ZSTD)
+        return ST_BAD;
+    return row_close(&c);
+}
+
+void group_encode(struct buf *b, const struct group_row *r)
+{
+    buf_put_u8(b, ROW_VERSION);
+    buf_put_u64(b, r->id);
+    buf_put_u64(b, r->topic_id);
+    put_time(b, r->created_ms);
+    put_time(b, r->lease_ms);
+    buf_put_varint(b, r->attempts);
+    buf_put_varint(b, r->n_backoff);
+    for (uint32_t i = 0; i < r->n_backoff; i++)
+        put_time(b, r->backoff_ms[i]);
+}
+
+enum status group_decode(struct slice bytes, struct group_row *ret_r)
+{
+    struct cursor c = row_open(bytes);
+    ret_r->id = cursor_u64(&c);
+    ret_r->topic_id = cursor_u64(&c);
+    ret_r->created_ms = get_time(&c);
+    ret_r->lease_ms = get_time(&c);
+    ret_r->attempts = get_u32(&c, ATTEMPTS_MAX);
+    ret_r->n_backoff = get_u32(&c, BACKOFF_STEPS_MAX);
+    for (uint32_t i = 0; i < ret_r->n_backoff; i++)
+        ret_r->backoff_ms[i] = get_time(&c);
+    return row_close(&c);
+}
+
+void cursor_encode(struct buf *b, const struct cursor_row *r)
+{
+    buf_put_u8(b, ROW_VERSION);
+    put_time(b, r->timer_ms);
+    buf_put_varint(b, r->n_queues);
+    for (uint32_t q = 0; q < r->n_queues; q++)
+        buf_put_varint(b, r->next[q]);
+}
+
+enum status cursor_decode(struct slice bytes, struct cursor_row *ret_r)
+{
+    struct cursor c = row_open(bytes);
+    ret_r->timer_ms = get_time(&c);
+    ret_r->n_queues = get_u32(&c, QUEUES_MAX);
+    for (uint32_t q = 0; q < ret_r->n_queues; q++)
+        ret_r->next[q] = cursor_varint(&c);
+    return row_close(&c);
+}
+
+static uint32_t run_words(uint32_t count)
+{
+    return (count + 63) / 64;
+}
+
+void run_encode(struct buf *b, const struct run_row *r)
+{
+    buf_put_u8(b, ROW_VERSION);
+    buf_put_u8(b, (uint8_t)r->state);
+    buf_put_varint(b, r->count);
+    buf_put_varint(b, r->attempt);
+    put_time(b, r->due_ms);
+    for (uint32_t i = 0; i < run_words(r->count); i++)
+        buf_put_u64(b, r->bits[i]);
+}
+
+enum status run_decode(struct slice bytes, struct run_row *ret_r)
+{
+    struct cursor c = row_open(bytes);
+    uint8_t state = cursor_u8(&c);
+    ret_r->count = get_u32(&c, COUNT_MAX);
+    ret_r->attempt = get_u32(&c, UINT32_MAX);
+    ret_r->due_ms = get_time(&c);
+    for (uint32_t i = 0; i < run_words(ret_r->count); i++)
+        ret_r->bits[i] = cursor_u64(&c);
+    if (ret_r->count == 0 || (state != RUN_LEASED && state != RUN_WAITING))
+        return ST_BAD;
+    ret_r->state = (enum run_state)state;
+    return row_close(&c);
+}
+
+#define TXN_YOUNG 5       /* a state of the row: pending and young */
+#define TXN_ANSWERED 0x80 /* with the state, in one byte */
+
+#define TXN_FIXED (2 + 10 * VARINT_BYTES_MAX)
+
+/* The two rows of a transaction are most of what is encoded here: room is made once for all of it. */
+void txn_encode(struct buf *b, const struct txn_row *r)
+{
+    assert(!r->young || r->state == TXN_PENDING);
+    uint8_t state = r->young ? TXN_YOUNG : (uint8_t)r->state;
+    uint8_t *begin = buf_room(b, TXN_FIXED + r->pgroup.len + r->outcome.len + r->first.len), *at = begin;
+    if (!begin)
+        return;
+    *at++ = ROW_VERSION;
+    *at++ = (uint8_t)(state | (r->answered ? TXN_ANSWERED : 0));
+    at = write_sized(at, r->pgroup);
+    at = write_time(at, r->created_ms);
+    at = write_time(at, r->decided_ms);
+    at = write_time(at, r->next_check_ms);
+    at = write_time(at, r->timeout_ms);
+    at = write_varint(at, r->checks);
+    at = write_varint(at, r->n_messages);
+    at = write_varint(at, r->bytes);
+    at = write_sized(at, r->outcome);
+    at = write_sized(at, r->first);
+    buf_added(b, (size_t)(at - begin));
+}
+
+/* The ids that a committed transaction answers: one a message, and nothing else. */
+static bool txn_outcome_ok(const struct txn_row *r)
+{
+    struct cursor c = cursor_of(r->outcome);
+    for (uint32_t i = 0; i < r->n_messages; i++)
+        (void)cursor_sized(&c);
+    return !c.bad && cursor_left(&c) == 0;
+}
+
+enum status txn_decode(struct slice bytes, struct txn_row *ret_r)
+{
+    struct cursor c = row_open(bytes);
+    uint8_t state = cursor_u8(&c);
+    ret_r->answered = state & TXN_ANSWERED;
+    state &= (uint8_t)~TXN_ANSWERED;
+    ret_r->pgroup = cursor_sized(&c);
+    ret_r->created_ms = get_time(&c);
+    ret_r->decided_ms = get_time(&c);
+    ret_r->next_check_ms = get_time(&c);
+    ret_r->timeout_ms = get_time(&c);
+    ret_r->checks = get_u32(&c, UINT32_MAX);
+    ret_r->n_messages = get_u32(&c, TXN_MESSAGES_MAX);
+    ret_r->bytes = cursor_varint(&c);
+    ret_r->outcome = cursor_sized(&c);
+    ret_r->first = cursor_sized(&c);
+    if (state < TXN_PENDING || state > TXN_YOUNG || ret_r->pgroup.len > NAME_BYTES_MAX)
+        return ST_BAD;
+    ret_r->young = state == TXN_YOUNG;
+    ret_r->state = ret_r->young ? TXN_PENDING : (enum txn_state)state;
+    if (ret_r->state == TXN_COMMITTED && !txn_outcome_ok(ret_r))
+        return ST_BAD;
+    return row_close(&c);
+}
+
+void pgroup_encode(struct buf *b, const struct pgroup_row *r)
+{
+    buf_put_u8(b, ROW_VERSION);
+    buf_put_varint(b, r->set);
+    buf_put_sized(b, r->checkurl);
+    buf_put_sized(b, r->secret);
+    put_time(b, r->checkin_ms);
+    put_time(b, r->check_every_ms);
+    buf_put_varint(b, r->check_max);
+    put_time(b, r->timeout_ms);
+}
+
+enum status pgroup_decode(struct slice bytes, struct pgroup_row *ret_r)
+{
+    struct cursor c = row_open(bytes);
+    ret_r->set = get_u32(&c, 2 * PGROUP_TIMEOUT - 1);
+    ret_r->checkurl = cursor_sized(&c);
+    ret_r->secret = cursor_sized(&c);
+    ret_r->checkin_ms = get_time(&c);
+    ret_r->check_every_ms = get_time(&c);
+    ret_r->check_max = get_u32(&c, ATTEMPTS_MAX);
+    ret_r->timeout_ms = get_time(&c);
+    if (ret_r->checkurl.len > URL_BYTES_MAX || ret_r->secret.len > SECRET_BYTES_MAX)
+        return ST_BAD;
+    return row_close(&c);
+}
+
+void pgroup_open_encode(struct buf *b, const struct pgroup_open_row *r)
+{
+    buf_put_u8(b, ROW_VERSION);
+    buf_put_varint(b, r->pending);
+    buf_put_varint(b, r->parked);
+}
+
+enum status pgroup_open_decode(struct slice bytes, struct pgroup_open_row *ret_r)
+{
+    struct cursor c = row_open(bytes);
+    ret_r->pending = cursor_varint(&c);
+    ret_r->parked = cursor_varint(&c);
+    return row_close(&c);
+}
+
+#define HALF_FIXED (1 + 7 * VARINT_BYTES_MAX)
+
+void half_encode(struct buf *b, const struct half_row *r)
+{
+    uint8_t *begin = buf_room(b, HALF_FIXED + r->topic.len + r->message.len), *at = begin;
+    if (!begin)
+        return;
+    *at++ = ROW_VERSION;
+    at = write_sized(at, r->topic);
+    at = write_varint(at, r->has_queue ? (uint64_t)r->queue + 1 : 0);
+    at = write_varint(at, r->ttl_ms >= 0 ? (uint64_t)r->ttl_ms + 1 : 0);
+    at = write_time(at, r->delay_ms);
+    at = write_time(at, r->at_ms);
+    at = write_time(at, r->base_ms);
+    at = write_sized(at, r->message);
+    buf_added(b, (size_t)(at - begin));
+}
+
+enum status half_decode(struct slice bytes, struct half_row *ret_r)
+{
+    struct cursor c = row_open(bytes);
+    ret_r->topic = cursor_sized(&c);
+    uint32_t queue = get_u32(&c, QUEUES_MAX);
+    int64_t ttl = get_time(&c);
+    ret_r->has_queue = queue > 0;
+    ret_r->queue = queue ? queue - 1 : 0;
+    ret_r->ttl_ms = ttl - 1;
+    ret_r->delay_ms = get_time(&c);
+    ret_r->at_ms = get_time(&c);
+    ret_r->base_ms = get_time(&c);
+    ret_r->message = cursor_sized(&c);
+    if (ret_r->topic.len > NAME_BYTES_MAX)
+        return ST_BAD;
+    return row_close(&c);
+}
+
+void token_encode(struct buf *b, const struct token_row *r)
+{
+    buf_put_u8(b, ROW_VERSION);
+    buf_put_u64(b, r->topic_id);
+    put_time(b, r->due_ms);
+}
+
+enum status token_decode(struct slice bytes, struct token_row *ret_r)
+{
+    struct cursor c = row_open(bytes);
+    ret_r->topic_id = cursor_u64(&c);
+    ret_r->due_ms = get_time(&c);
+    return row_close(&c);
+}
+
+void dedup_encode(struct buf *b, const struct dedup_row *r)
+{
+    buf_put_u8(b, ROW_VERSION);
+    put_time(b, r->expires_ms);
+    buf_put_sized(b, r->answer);
+}
+
+enum status dedup_decode(struct slice bytes, struct dedup_row *ret_r)
+{
+    struct cursor c = row_open(bytes);
+    ret_r->expires_ms = get_time(&c);
+    ret_r->answer = cursor_sized(&c);
+    return row_close(&c);
+}

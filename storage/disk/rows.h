@@ -1,0 +1,155 @@
+/*
+ * rows.h: the values of the STATE family, version 1 each: bytes in, struct out, and back.
+ *
+ * Every row begins with its version byte. Slices of a decoded row point into the bytes it was decoded
+ * from. Decoders take any bytes: what is damaged is ST_BAD, never a crash.
+ *
+ * To change a row: raise its version, decode both, keep the old golden bytes in the tests.
+ */
+#ifndef HALFMQ_STORAGE_ROWS_H
+#define HALFMQ_STORAGE_ROWS_H
+
+#include "protocol/base/buf.h"
+#include "protocol/base/compress.h"
+#include "protocol/limits.h"
+#include "protocol/status.h"
+
+struct meta_row {
+    uint64_t index;
+    int64_t now_ms;
+    uint64_t last_id;  /* of txids and delay tokens */
+    uint64_t next_ref; /* ids of topics and of groups on topics */
+    uint64_t pending, parked, topics, groups;
+    uint64_t young; /* transactions from this id on may be without their rows J, K, W (young.h) */
+    uint64_t delayed; /* messages */
+    uint64_t pgroups; /* that have settings */
+};
+
+enum topic_flag { TOPIC_HAS_TTL = 1 };
+
+struct topic_row {
+    uint64_t id;
+    uint32_t flags;
+    enum compress compress; /* which family its records are in (log.h) */
+    uint32_t n_queues;
+    uint32_t order_queues; /* ORDER keys keep to the first so many */
+    uint32_t turn;         /* the queue that the next message without ORDER or QUEUE goes to */
+    int64_t created_ms;
+    uint64_t delayed;      /* messages that wait for their time */
+    uint64_t floor[QUEUES_MAX]; /* offsets below are gone: PURGE */
+};
+
+/* A group on a topic. */
+struct group_row {
+    uint64_t id; /* gt */
+    uint64_t topic_id;
+    int64_t created_ms;
+    int64_t lease_ms;
+    uint32_t attempts;
+    uint32_t n_backoff;
+    int64_t backoff_ms[BACKOFF_STEPS_MAX];
+};
+
+struct cursor_row {
+    int64_t timer_ms; /* due of its row in the timer index; 0: none */
+    uint32_t n_queues;
+    uint64_t next[QUEUES_MAX]; /* never delivered from here on */
+};
+
+enum run_state { RUN_LEASED = 1, RUN_WAITING = 2 };
+
+#define RUN_WORDS_MAX ((COUNT_MAX + 63) / 64)
+
+/* A run is what one POP took from one queue, less what was acknowledged: its live messages share a
+ * fate, an attempt number and a due time. */
+struct run_row {
+    enum run_state state;
+    uint32_t count;   /* 1..COUNT_MAX */
+    uint32_t attempt; /* LEASED: of this delivery; WAITING: of the last one */
+    int64_t due_ms;   /* LEASED: the lease ends; WAITING: may go out again */
+    uint64_t bits[RUN_WORDS_MAX]; /* live messages */
+};
+
+enum txn_state { TXN_PENDING = 1, TXN_COMMITTED = 2, TXN_ROLLEDBACK = 3, TXN_PARKED = 4 };
+
+struct txn_row {
+    enum txn_state state;
+    bool young; /* PENDING, and only as long as the ring has it (young.h) */
+    struct slice pgroup;
+    int64_t created_ms, decided_ms, next_check_ms, timeout_ms;
+    uint32_t checks, n_messages;
+    uint64_t bytes;
+    struct slice outcome; /* COMMITTED: n_messages x sized text of the id */
+    struct slice first;   /* open: its message 0 (half_encode), unless that has a row of its own */
+    bool answered; /* the newest ask was: taking it back has no effect any more */
+};
+
+enum pgroup_setting {
+    PGROUP_CHECKURL = 1,
+    PGROUP_SECRET = 2,
+    PGROUP_CHECKIN = 4,
+    PGROUP_CHECKEVERY = 8,
+    PGROUP_CHECKMAX = 16,
+    PGROUP_TIMEOUT = 32
+};
+
+/* What a producer group has for itself; for the rest the broker's settings count. */
+struct pgroup_row {
+    uint32_t set; /* PGROUP_*: those that it has */
+    struct slice checkurl, secret;
+    int64_t checkin_ms, check_every_ms, timeout_ms;
+    uint32_t check_max;
+};
+
+/* Its transactions that are not decided. */
+struct pgroup_open_row {
+    uint64_t pending, parked;
+};
+
+/* A message waiting for its COMMIT, or for its time. */
+struct half_row {
+    struct slice topic;
+    bool has_queue;
+    uint32_t queue;
+    int64_t ttl_ms; /* -1: none */
+    int64_t delay_ms; /* from the COMMIT on; 0: none */
+    int64_t at_ms;    /* not before this; 0: none */
+    int64_t base_ms; /* what message's times are relative to */
+    struct slice message; /* message_encode */
+};
+
+/* Where a delayed message is. */
+struct token_row {
+    uint64_t topic_id;
+    int64_t due_ms;
+};
+
+struct dedup_row {
+    int64_t expires_ms;
+    struct slice answer;
+};
+
+void meta_encode(struct buf *b, const struct meta_row *r);
+enum status meta_decode(struct slice bytes, struct meta_row *ret_r) MUST_CHECK;
+void topic_encode(struct buf *b, const struct topic_row *r);
+enum status topic_decode(struct slice bytes, struct topic_row *ret_r) MUST_CHECK;
+void group_encode(struct buf *b, const struct group_row *r);
+enum status group_decode(struct slice bytes, struct group_row *ret_r) MUST_CHECK;
+void cursor_encode(struct buf *b, const struct cursor_row *r);
+enum status cursor_decode(struct slice bytes, struct cursor_row *ret_r) MUST_CHECK;
+void run_encode(struct buf *b, const struct run_row *r);
+enum status run_decode(struct slice bytes, struct run_row *ret_r) MUST_CHECK;
+void txn_encode(struct buf *b, const struct txn_row *r);
+enum status txn_decode(struct slice bytes, struct txn_row *ret_r) MUST_CHECK;
+void pgroup_encode(struct buf *b, const struct pgroup_row *r);
+enum status pgroup_decode(struct slice bytes, struct pgroup_row *ret_r) MUST_CHECK;
+void pgroup_open_encode(struct buf *b, const struct pgroup_open_row *r);
+enum status pgroup_open_decode(struct slice bytes, struct pgroup_open_row *ret_r) MUST_CHECK;
+void half_encode(struct buf *b, const struct half_row *r);
+enum status half_decode(struct slice bytes, struct half_row *ret_r) MUST_CHECK;
+void token_encode(struct buf *b, const struct token_row *r);
+enum status token_decode(struct slice bytes, struct token_row *ret_r) MUST_CHECK;
+void dedup_encode(struct buf *b, const struct dedup_row *r);
+enum status dedup_decode(struct slice bytes, struct dedup_row *ret_r) MUST_CHECK;
+
+#endif

@@ -1,0 +1,38 @@
+/* stale.c: see stale.h. Damaged rows stay, for whoever reads them to complain about. */
+#include "storage/disk/stale.h"
+
+#include "storage/disk/keys.h"
+#include "storage/disk/rows.h"
+
+static bool dedup_stale(struct slice value, int64_t now_ms)
+{
+    struct dedup_row row;
+    return dedup_decode(value, &row) == ST_OK && row.expires_ms <= now_ms;
+}
+
+/* An outcome outlives the young row it stands for, however short the retention is. */
+#define OUTCOME_KEEP_MIN_MS 10000
+
+static bool outcome_stale(struct slice value, const struct kv_mark *mark)
+{
+    struct txn_row row;
+    int64_t keep = mark->keep_ms > OUTCOME_KEEP_MIN_MS ? mark->keep_ms : OUTCOME_KEEP_MIN_MS;
+    return txn_decode(value, &row) == ST_OK && row.decided_ms <= mark->now_ms - keep;
+}
+
+static bool txn_stale(struct slice key, struct slice value, const struct kv_mark *mark)
+{
+    struct txn_row row;
+    return key.len == 9 && key_read_u64(key.data + 1) < mark->floor && txn_decode(value, &row) == ST_OK &&
+           row.young;
+}
+
+bool row_stale(struct slice key, struct slice value, const struct kv_mark *mark)
+{
+    switch (key.len ? key.data[0] : 0) {
+    case 'D': return dedup_stale(value, mark->now_ms);
+    case 'O': return outcome_stale(value, mark);
+    case 'X': return txn_stale(key, value, mark);
+    default: return false;
+    }
+}

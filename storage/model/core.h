@@ -1,0 +1,173 @@
+/*
+ * core.h: what the files behind state.h share. Nobody outside storage/ includes it.
+ *
+ *   struct state ── topics by name ── queues ── tail (record of this group) ── recent (where records are)
+ *        │
+ *        ├─ groups on topics ("gt") by group 0 topic ── cursors ── runs (run.h)
+ *        ├─ producer groups (settings, how much is open, what takers were told)
+ *        ├─ overlay (rows of this group)      ├─ kv (the store)
+ *        └─ fx, tally, meta
+ *
+ * What is in memory is either a copy of durable rows, read at first touch, or dirty and written with
+ * the group. Nothing here is ever the only place of a fact once the group is written.
+ */
+#ifndef HALFMQ_STORAGE_CORE_H
+#define HALFMQ_STORAGE_CORE_H
+
+#include "protocol/record/message.h"
+#include "protocol/base/text.h"
+#include "storage/disk/keys.h"
+#include "storage/disk/kv.h"
+#include "storage/disk/overlay.h"
+#include "storage/disk/rows.h"
+#include "storage/state.h"
+#include "storage/disk/table.h"
+
+#define ERR_SIZE 512
+
+/* Where a stored record is, so that its age is known without reading it. */
+struct record_info {
+    uint64_t base;
+    uint64_t index;
+    uint64_t first_seq, last_seq;
+    uint32_t count;
+    uint32_t bytes;
+};
+
+#define RECENT_RECORDS 8      /* at first ... */
+#define RECENT_RECORDS_MAX 2048 /* ... and at most: more than one group brings to a queue */
+
+struct tail {
+    struct buf record, starts;
+    uint64_t base, first_seq, last_seq;
+    uint32_t count;
+    uint8_t flags;
+    struct topic *topic;
+    uint32_t queue;
+    struct tail *next; /* of the state's open or spare tails */
+};
+
+struct queue {
+    uint64_t floor; /* offsets below are gone */
+    uint64_t end;   /* next offset, this group included */
+    struct tail *tail;
+    struct record_info *recent; /* ring, or NULL */
+    uint32_t n_recent, recent_at, recent_size;
+    uint64_t fresh_group, fresh_base; /* offsets from fresh_base on came in group fresh_group */
+};
+
+/* A place in this group's news: `at` is good while group == state.group. key: news_key. */
+struct news_slot {
+    uint64_t key;
+    uint64_t group;
+    uint32_t at;
+};
+
+struct topic {
+    struct slice name; /* owned */
+    uint64_t hash, id;
+    enum compress compress;
+    uint32_t flags, n_queues, order_queues;
+    uint32_t rr, rr_saved; /* where the next message without ORDER or QUEUE goes */
+    int64_t created_ms;
+    uint64_t delayed; /* messages that wait for their time */
+    bool touched;     /* its row is to be written with the group */
+    struct topic *next_touched;
+    struct news_slot news;
+    struct queue *queues;
+};
+
+struct pgroup {
+    struct slice name; /* owned */
+    uint64_t hash;
+    uint32_t set; /* PGROUP_*: which of these settings it has */
+    uint32_t check_max;
+    int64_t checkin_ms, check_every_ms, timeout_ms;
+    struct pgroup_open_row open;
+    bool touched; /* open is to be written with the group */
+    struct pgroup *next_touched;
+    int64_t floor_ms; /* no check row is due before this */
+    int64_t armed_ms; /* what takers were told to wait for; INT64_MAX: only for news */
+    uint64_t fresh_group; /* group that put ... */
+    int64_t fresh_ms;     /* ... a check row due here, and none earlier */
+    struct news_slot news;
+};
+
+/* A transaction without rows J, K and W, and when it gets them. row: a copy of its row X, or NULL. */
+struct young_entry {
+    uint64_t txid;
+    int64_t due_ms;
+    uint8_t *row;
+    uint32_t row_len;
+    bool there;
+};
+
+/* A ring of them (young.h): places first .. end-1, place p in slot p & (size - 1). */
+struct young {
+    struct young_entry *slots;
+    uint32_t size;
+    uint64_t first, end;
+    size_t bytes, bytes_max; /* of the copies */
+};
+
+struct gt;
+
+struct state {
+    struct kv *kv;
+    struct overlay overlay;
+    struct meta_row meta;
+    bool meta_dirty;
+    bool sick; /* memory ran out in the middle of a command: the group must not be written */
+    bool logged; /* the last group waits for state_settle */
+    struct table topics, gts, pgroups;
+    struct topic *last_topic;   /* the one found last, or NULL: a command asks for it several times, and ... */
+    struct pgroup *last_pgroup; /* ... so do many commands, one after the other */
+    uint64_t group; /* counts groups, from 1 */
+    uint64_t group_index;    /* stamp index of the group's first command; 0: none yet */
+    uint64_t last_index;
+    int64_t now_ms;
+    uint64_t seq; /* of messages within the group */
+    size_t group_bytes, group_bytes_max;
+    uint32_t group_commands;
+    struct topic *touched_topics;
+    struct pgroup *touched_pgroups;
+    struct tail *open_tails, **open_tails_end, *spare_tails;
+    uint32_t n_spare_tails;
+    struct gt *dirty_gts, **dirty_gts_end;
+    uint64_t runs, runs_max;
+    int64_t timer_floor_ms; /* no timer row is due before this */
+    int64_t timer_fresh_ms; /* earliest timer row of this group */
+    int64_t next_due_ms;
+    struct young young;
+    int64_t keep_ms; /* txn_outcome_retention, as last seen */
+    int64_t synced_ms; /* of the last sync that the state itself asked for */
+    struct effects fx;
+    struct tally tally;
+    struct buf scratch, scratch2, props, half; /* of the command at work */
+    struct buf parts, parts_bytes, outcome;    /* of the COMMIT at work */
+};
+
+/* Next id of a transaction or a delay token: Snowflake-style, ascending. */
+uint64_t state_next_id(struct state *st, const struct stamp *stamp);
+uint64_t state_next_ref(struct state *st);
+
+/* Notes news: count more messages (or checks) are ready under the slot's key. */
+void state_news(struct state *st, struct news_slot *slot, uint32_t count);
+
+/* Nobody needs to wait for it any longer: a is the group (b its topic), or a topic. */
+void state_gone(struct state *st, struct slice a, struct slice b);
+
+/* Puts rows that are not read back within the group. */
+void state_put(struct state *st, const struct key *key, struct slice value);
+void state_del(struct state *st, const struct key *key);
+
+/* The row that was encoded into scratch2. Where memory ran out on the way the state is sick: half a row
+ * must not be written. */
+struct slice state_row(struct state *st);
+
+/* Answers a status of the store's own (ST_IO, ST_NOMEM, ST_BUSY) as an error reply. */
+void state_fail(struct outcome *out, enum status s, const char *doing);
+
+#define TXID_EPOCH_MS INT64_C(1577836800000) /* 2020-01-01: leaves 41 bits of time until 2089 */
+
+#endif

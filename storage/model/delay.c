@@ -1,0 +1,165 @@
+/*
+ * delay.c: messages with DELAY or AT, and DELAYED CANCEL. DELAYED LIST is in query_delay.c.
+ *
+ *   SEND, COMMIT ─► delay_put ─► L topic due token   the message, by topic and time
+ *                                N token             where that row is, for CANCEL
+ *                                W due DELAY ...     the reminder
+ *   TICK ─► delay_tick ─► topic_append: from here on a message as any other, stored when it fired
+ *
+ * Until then it is rows only: a million of them cost disk. Nothing walks over them but TICK over those
+ * that are due, and LIST over those it answers. ORDER and QUEUE take effect when it is stored.
+ *
+ * TTL counts from the SEND or the COMMIT, as DELAY does: the row's base time is that moment. What has
+ * expired when its time comes is dropped with its rows and never stored. As a message it would be one that
+ * no group may be handed, yet it would wake every waiter and be pushed to every subscriber.
+ *
+ * How many wait is counted in the topic's row, so that a topic can be deleted with all of its own in one
+ * step: their L rows go, N and W are cleared away when they fall due and find nothing. A topic that was
+ * made again under the same name has another id, so nothing falls into it.
+ *
+ * Invariant: meta.delayed is the sum of what the topics count.
+ */
+#include "storage/model/delay.h"
+
+#include "storage/apply/handlers.h"
+#include "storage/model/send.h"
+
+static struct slice delay_what(uint64_t topic_id, uint64_t token, struct key *hold)
+{
+    hold->len = 0;
+    key_u64(hold, topic_id);
+    key_u64(hold, token);
+    return key_slice(hold);
+}
+
+static void delay_count(struct state *st, struct topic *t, bool more)
+{
+    assert(more || (t->delayed > 0 && st->meta.delayed > 0));
+    t->delayed = more ? t->delayed + 1 : t->delayed - 1;
+    st->meta.delayed = more ? st->meta.delayed + 1 : st->meta.delayed - 1;
+    st->meta_dirty = true;
+    topic_touch(st, t);
+}
+
+static void delay_put_message(struct state *st, const struct stamp *stamp, const struct key *key,
+                              const struct half_row *half, const struct message *m)
+{
+    struct half_row row = *half;
+    row.base_ms = stamp->now_ms; /* of a half it was the HALF's time: TTL begins now */
+    buf_reset(&st->scratch2, KIB(256));
+    message_encode(&st->scratch2, m, row.base_ms);
+    row.message = state_row(st);
+    row.delay_ms = row.at_ms = 0;
+    buf_reset(&st->half, KIB(256));
+    half_encode(&st->half, &row);
+    st->sick = st->sick || st->half.failed;
+    overlay_put(&st->overlay, key, buf_slice(&st->half));
+}
+
+uint64_t delay_put(struct state *st, const struct stamp *stamp, struct topic *t, int64_t due_ms,
+                   const struct half_row *half, const struct message *m)
+{
+    uint64_t token = state_next_id(st, stamp);
+    struct key key = key_delayed(t->id, due_ms, token);
+    delay_put_message(st, stamp, &key, half, m);
+    struct token_row where = {.topic_id = t->id, .due_ms = due_ms};
+    struct key by_token = key_token(token), hold;
+    buf_reset(&st->scratch2, KIB(256));
+    token_encode(&st->scratch2, &where);
+    overlay_put(&st->overlay, &by_token, state_row(st));
+    timer_put(st, due_ms, TIMER_DELAY, delay_what(t->id, token, &hold));
+    delay_count(st, t, true);
+    return token;
+}
+
+/* The row of a delayed message into hold, and its topic. ST_GONE: cancelled, stored, or its topic gone. */
+static enum status delay_get(struct state *st, const struct key *key, uint64_t topic_id, struct buf *hold,
+                             struct half_row *ret_half, struct topic **ret_topic)
+{
+    buf_reset(hold, KIB(256));
+    enum status s = overlay_get(&st->overlay, key, hold);
+    if (s != ST_OK)
+        return s;
+    if (half_decode(buf_slice(hold), ret_half) != ST_OK)
+        return ST_IO;
+    s = topic_get(st, ret_half->topic, ret_topic);
+    return s == ST_OK && (*ret_topic)->id != topic_id ? ST_GONE : s;
+}
+
+static enum status delay_fire(struct state *st, const struct stamp *stamp, const struct half_row *half,
+                              struct topic *t)
+{
+    struct message m;
+    if (message_decode(half->message, half->base_ms, &m) != ST_OK)
+        return ST_IO;
+    uint64_t offset = 0;
+    uint32_t queue = 0;
+    const uint32_t *wanted = half->has_queue ? &half->queue : NULL;
+    int64_t expires_ms = send_expires(half->base_ms, half->ttl_ms);
+    enum status s = ST_OK;
+    if (expires_ms > stamp->now_ms)
+        s = send_store(st, stamp, t, expires_ms, wanted, &m, &queue, &offset);
+    else
+        st->tally.delayed_expired++;
+    if (s == ST_OK)
+        delay_count(st, t, false);
+    return s;
+}
+
+void delay_tick(struct state *st, const struct stamp *stamp, int64_t due_ms, uint64_t topic_id,
+                uint64_t token)
+{
+    struct key key = key_delayed(topic_id, due_ms, token), by_token = key_token(token);
+    struct half_row half;
+    struct topic *t = NULL;
+    enum status s = delay_get(st, &key, topic_id, &st->scratch, &half, &t);
+    if (s == ST_OK)
+        s = delay_fire(st, stamp, &half, t);
+    if (s != ST_OK && s != ST_GONE)
+        st->sick = true; /* the timer's row is on its way out: nobody would come back */
+    overlay_del(&st->overlay, &key);
+    overlay_del(&st->overlay, &by_token);
+}
+
+/* Where a token's message is. ST_GONE: nowhere. */
+static enum status delay_where(struct state *st, uint64_t token, struct token_row *ret_where)
+{
+    struct key key = key_token(token);
+    buf_reset(&st->scratch, KIB(256));
+    enum status s = overlay_get(&st->overlay, &key, &st->scratch);
+    if (s != ST_OK)
+        return s;
+    return token_decode(buf_slice(&st->scratch), ret_where) == ST_OK ? ST_OK : ST_IO;
+}
+
+static void delay_cancel(struct state *st, uint64_t token, const struct token_row *where, struct topic *t)
+{
+    struct key key = key_delayed(where->topic_id, where->due_ms, token), by_token = key_token(token), hold;
+    overlay_del(&st->overlay, &key);
+    overlay_del(&st->overlay, &by_token);
+    timer_del(st, where->due_ms, TIMER_DELAY, delay_what(where->topic_id, token, &hold));
+    delay_count(st, t, false);
+}
+
+void apply_delayed_cancel(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                          struct outcome *out)
+{
+    (void)stamp;
+    uint64_t token = 0;
+    bool parsed = text_token(cmd->pos[0], &token);
+    assert(parsed);
+    struct token_row where;
+    struct half_row half;
+    struct topic *t = NULL;
+    enum status s = delay_where(st, token, &where);
+    if (s == ST_OK) {
+        struct key key = key_delayed(where.topic_id, where.due_ms, token);
+        s = delay_get(st, &key, where.topic_id, &st->scratch, &half, &t);
+    }
+    if (s == ST_OK)
+        delay_cancel(st, token, &where, t);
+    if (s == ST_OK || s == ST_GONE)
+        reply_int(&out->reply, s == ST_OK);
+    else
+        state_fail(out, s, "DELAYED CANCEL");
+}

@@ -1,0 +1,353 @@
+/* group.c: groups on topics: loading, creating, deleting, writing. What happens to their messages is in
+ * pop.c, ack.c and dead.c. */
+#include "storage/model/group.h"
+
+#include <stdlib.h>
+
+#include "storage/model/timer.h"
+
+struct slice gt_name_of(const void *gt)
+{
+    return ((const struct gt *)gt)->key;
+}
+
+/* group 0 topic, as the table's key; hold is NAME_BYTES_MAX * 2 + 16 bytes. */
+static struct slice gt_key(struct slice group, struct slice topic, uint8_t *hold)
+{
+    memcpy(hold, group.data, group.len);
+    hold[group.len] = 0;
+    memcpy(hold + group.len + 1, topic.data, topic.len);
+    return slice_of(hold, group.len + 1 + topic.len);
+}
+
+#define GT_KEY_MAX (2 * NAME_BYTES_MAX + 24)
+
+void gt_free(struct state *st, struct gt *gt)
+{
+    if (!gt)
+        return;
+    runs_fini(&gt->runs, st);
+    free(gt->queues);
+    free((void *)(uintptr_t)gt->key.data);
+    free(gt);
+}
+
+static struct gt *gt_new(struct slice key, size_t group_len, struct topic *t)
+{
+    struct gt *gt = calloc(1, sizeof(*gt));
+    uint8_t *copy = malloc(key.len);
+    struct gtq *queues = calloc(t->n_queues, sizeof(*queues));
+    if (!gt || !copy || !queues) {
+        free(gt);
+        free(copy);
+        free(queues);
+        return NULL;
+    }
+    memcpy(copy, key.data, key.len);
+    gt->key = slice_of(copy, key.len);
+    gt->group = slice_of(copy, group_len);
+    gt->hash = text_hash(key);
+    gt->topic = t;
+    gt->queues = queues;
+    gt->n_queues = t->n_queues;
+    gt->news.key = news_key(NEWS_GROUP, gt->group, t->name);
+    runs_init(&gt->runs);
+    return gt;
+}
+
+static enum status gt_read_rows(struct state *st, struct gt *gt, const struct group_row *row)
+{
+    gt->id = row->id;
+    gt->created_ms = row->created_ms;
+    gt->lease_ms = row->lease_ms;
+    gt->attempts = row->attempts;
+    gt->n_backoff = row->n_backoff;
+    memcpy(gt->backoff_ms, row->backoff_ms, sizeof(gt->backoff_ms));
+    struct key key = key_cursor(gt->id);
+    struct cursor_row cursor = {0};
+    buf_reset(&st->scratch2, KIB(64));
+    enum status s = overlay_get(&st->overlay, &key, &st->scratch2);
+    if (s == ST_OK)
+        s = cursor_decode(buf_slice(&st->scratch2), &cursor) == ST_OK ? ST_OK : ST_IO;
+    if (s != ST_OK)
+        return s == ST_GONE ? ST_IO : s;
+    gt->timer_ms = cursor.timer_ms;
+    for (uint32_t q = 0; q < gt->n_queues; q++) {
+        uint64_t next = q < cursor.n_queues ? cursor.next[q] : 0;
+        uint64_t floor = gt->topic->queues[q].floor;
+        gt->queues[q].next = next > floor ? next : floor;
+    }
+    return runs_load(&gt->runs, st, gt->id);
+}
+
+static enum status gt_load(struct state *st, struct slice key, struct slice group, struct slice topic,
+                           struct gt **ret_gt)
+{
+    struct key row_key = key_group(group, topic);
+    struct group_row row;
+    buf_reset(&st->scratch2, KIB(64));
+    enum status s = overlay_get(&st->overlay, &row_key, &st->scratch2);
+    if (s == ST_OK)
+        s = group_decode(buf_slice(&st->scratch2), &row) == ST_OK ? ST_OK : ST_IO;
+    if (s != ST_OK)
+        return s;
+    struct topic *t = NULL;
+    s = topic_get(st, topic, &t);
+    if (s != ST_OK)
+        return s == ST_GONE ? ST_IO : s;
+    struct gt *gt = gt_new(key, group.len, t);
+    if (!gt)
+        return ST_NOMEM;
+    s = gt_read_rows(st, gt, &row);
+    if (s == ST_OK && !table_add(&st->gts, gt->hash, gt))
+        s = ST_NOMEM;
+    if (s != ST_OK) {
+        gt_free(st, gt);
+        return s;
+    }
+    *ret_gt = gt;
+    return ST_OK;
+}
+
+enum status gt_get(struct state *st, struct slice group, struct slice topic, struct gt **ret_gt)
+{
+    uint8_t hold[GT_KEY_MAX];
+    struct slice key = gt_key(group, topic, hold);
+    struct gt *gt = table_find(&st->gts, text_hash(key), key);
+    if (!gt)
+        return gt_load(st, key, group, topic, ret_gt);
+    *ret_gt = gt;
+    return ST_OK;
+}
+
+void gt_settings_default(struct gt_settings *set)
+{
+    *set = (struct gt_settings){
+        .lease_ms = LEASE_MS_DEFAULT, .attempts = ATTEMPTS_DEFAULT, .from = POINT_EARLIEST};
+}
+
+static enum status gt_start(struct state *st, struct gt *gt, int64_t from)
+{
+    for (uint32_t q = 0; q < gt->n_queues; q++) {
+        const struct queue *queue = &gt->topic->queues[q];
+        gt->queues[q].next = from == POINT_LATEST ? queue->end : queue->floor;
+        if (from < 0)
+            continue;
+        enum status s = topic_offset_at(st, gt->topic, q, from, &gt->queues[q].next);
+        if (s != ST_OK)
+            return s;
+    }
+    return ST_OK;
+}
+
+static void gt_save(struct state *st, const struct gt *gt)
+{
+    struct group_row row = {.id = gt->id,
+                            .topic_id = gt->topic->id,
+                            .created_ms = gt->created_ms,
+                            .lease_ms = gt->lease_ms,
+                            .attempts = gt->attempts,
+                            .n_backoff = gt->n_backoff};
+    memcpy(row.backoff_ms, gt->backoff_ms, sizeof(row.backoff_ms));
+    buf_reset(&st->scratch2, KIB(64));
+    group_encode(&st->scratch2, &row);
+    struct key key = key_group(gt->group, gt->topic->name);
+    overlay_put(&st->overlay, &key, state_row(st));
+    struct key hang = key_topic_group(gt->topic->id, gt->group);
+    state_put(st, &hang, slice_of(NULL, 0));
+}
+
+enum status gt_create(struct state *st, int64_t now_ms, struct slice group, struct topic *t,
+                      const struct gt_settings *set, struct gt **ret_gt)
+{
+    if (st->meta.groups >= GROUPS_MAX)
+        return ST_LIMIT;
+    uint8_t hold[GT_KEY_MAX];
+    struct gt *gt = gt_new(gt_key(group, t->name, hold), group.len, t);
+    if (!gt)
+        return ST_NOMEM;
+    gt->created_ms = now_ms;
+    gt->lease_ms = set->lease_ms;
+    gt->attempts = set->attempts;
+    gt->n_backoff = set->n_backoff;
+    memcpy(gt->backoff_ms, set->backoff_ms, sizeof(gt->backoff_ms));
+    enum status s = gt_start(st, gt, set->from);
+    if (s == ST_OK && !table_add(&st->gts, gt->hash, gt))
+        s = ST_NOMEM;
+    if (s != ST_OK) {
+        gt_free(st, gt);
+        return s;
+    }
+    gt->id = state_next_ref(st);
+    st->meta.groups++;
+    gt_save(st, gt);
+    gt_dirty(st, gt);
+    *ret_gt = gt;
+    return ST_OK;
+}
+
+void gt_dirty(struct state *st, struct gt *gt)
+{
+    if (gt->dirty)
+        return;
+    gt->dirty = true;
+    gt->dirty_next = NULL;
+    *st->dirty_gts_end = gt;
+    st->dirty_gts_end = &gt->dirty_next;
+}
+
+void groups_flush(struct state *st)
+{
+    for (struct gt *gt = st->dirty_gts; gt; gt = gt->dirty_next) {
+        gt->dirty = false;
+        struct cursor_row row = {.timer_ms = gt->timer_ms, .n_queues = gt->n_queues};
+        for (uint32_t q = 0; q < gt->n_queues; q++)
+            row.next[q] = gt->queues[q].next;
+        buf_reset(&st->scratch2, KIB(64));
+        cursor_encode(&st->scratch2, &row);
+        struct key key = key_cursor(gt->id);
+        state_put(st, &key, state_row(st));
+        runs_flush(&gt->runs, st, gt->id);
+    }
+    st->dirty_gts = NULL;
+    st->dirty_gts_end = &st->dirty_gts;
+}
+
+static void gt_timer_drop(struct state *st, struct gt *gt)
+{
+    if (!gt->timer_ms)
+        return;
+    timer_del(st, gt->timer_ms, TIMER_GT, gt->key);
+    gt->timer_ms = 0;
+}
+
+/* Out of memory and out of the store. Dirty gts are written first: deletions must come behind. */
+static void gt_drop(struct state *st, struct gt *gt)
+{
+    groups_flush(st);
+    state_gone(st, gt->group, gt->topic->name);
+    gt_timer_drop(st, gt);
+    struct key key = key_group(gt->group, gt->topic->name);
+    overlay_del(&st->overlay, &key);
+    struct key hang = key_topic_group(gt->topic->id, gt->group);
+    state_del(st, &hang);
+    struct key cursor = key_cursor(gt->id);
+    state_del(st, &cursor);
+    struct key from = key_of_id('R', gt->id), to = key_after(&from);
+    kv_del_range(st->kv, KV_STATE, key_slice(&from), key_slice(&to));
+    assert(st->meta.groups > 0);
+    st->meta.groups--;
+    st->meta_dirty = true;
+    table_remove(&st->gts, gt->hash, gt->key);
+    gt_free(st, gt);
+}
+
+/* Loads every group on a topic, or every topic of a group, that the store knows. */
+static enum status gts_load(struct state *st, const struct key *prefix, struct slice group,
+                            const struct topic *t)
+{
+    struct key to = key_after(prefix);
+    struct kv_iter *it = kv_iter_new(st->kv, KV_STATE, NULL, key_slice(prefix), key_slice(&to));
+    if (!it)
+        return ST_NOMEM;
+    enum status s = ST_OK;
+    for (kv_iter_first(it); s == ST_OK && kv_iter_valid(it); kv_iter_next(it)) {
+        struct slice key = kv_iter_key(it);
+        struct slice rest = slice_of(key.data + prefix->len, key.len - prefix->len);
+        struct gt *gt = NULL;
+        s = t ? gt_get(st, rest, t->name, &gt) : gt_get(st, group, rest, &gt);
+        if (s == ST_GONE) /* deleted in this group already */
+            s = ST_OK;
+    }
+    if (s == ST_OK)
+        s = kv_iter_status(it);
+    kv_iter_free(it);
+    return s;
+}
+
+enum status group_exists(struct state *st, struct slice group, bool *ret_exists)
+{
+    struct key prefix = key_group_prefix(group);
+    enum status s = gts_load(st, &prefix, group, NULL);
+    if (s != ST_OK)
+        return s;
+    uint32_t at = 0;
+    *ret_exists = false;
+    for (struct gt *gt = table_next(&st->gts, &at); gt && !*ret_exists; gt = table_next(&st->gts, &at))
+        *ret_exists = slice_equal(gt->group, group);
+    return ST_OK;
+}
+
+/* The next gt in the table that is of the group, or on the topic. */
+static struct gt *gts_match(struct state *st, struct slice group, const struct topic *t)
+{
+    uint32_t at = 0;
+    for (struct gt *gt = table_next(&st->gts, &at); gt; gt = table_next(&st->gts, &at)) {
+        if (t ? gt->topic == t : slice_equal(gt->group, group))
+            return gt;
+    }
+    return NULL;
+}
+
+enum status group_delete(struct state *st, struct slice group)
+{
+    struct key prefix = key_group_prefix(group);
+    enum status s = gts_load(st, &prefix, group, NULL);
+    if (s != ST_OK)
+        return s;
+    struct gt *gt = gts_match(st, group, NULL);
+    if (!gt)
+        return ST_GONE;
+    for (; gt; gt = gts_match(st, group, NULL))
+        gt_drop(st, gt);
+    return ST_OK;
+}
+
+static void gt_reset(struct state *st, struct gt *gt)
+{
+    gt_dirty(st, gt);
+    groups_flush(st);
+    struct key from = key_of_id('R', gt->id), to = key_after(&from);
+    kv_del_range(st->kv, KV_STATE, key_slice(&from), key_slice(&to));
+    runs_fini(&gt->runs, st);
+    gt_timer_drop(st, gt);
+    for (uint32_t q = 0; q < gt->n_queues; q++) {
+        gt->queues[q].next = gt->topic->queues[q].end;
+        gt->queues[q].has_head = false;
+    }
+    gt_dirty(st, gt);
+}
+
+enum status groups_leave_topic(struct state *st, struct topic *t, bool reset)
+{
+    struct key prefix = key_of_id('H', t->id);
+    enum status s = gts_load(st, &prefix, slice_of(NULL, 0), t);
+    if (s != ST_OK)
+        return s;
+    if (!reset) {
+        for (struct gt *gt = gts_match(st, t->name, t); gt; gt = gts_match(st, t->name, t))
+            gt_drop(st, gt);
+        return ST_OK;
+    }
+    uint32_t at = 0;
+    for (struct gt *gt = table_next(&st->gts, &at); gt; gt = table_next(&st->gts, &at)) {
+        if (gt->topic == t)
+            gt_reset(st, gt);
+    }
+    return ST_OK;
+}
+
+void gt_arm(struct state *st, struct gt *gt, int64_t now_ms)
+{
+    const struct run *leased = run_first_due(&gt->runs, RUN_LEASED);
+    const struct run *waiting = run_first_due(&gt->runs, RUN_WAITING);
+    int64_t due = leased ? leased->due_ms : INT64_MAX;
+    if (waiting && waiting->due_ms > now_ms && waiting->due_ms < due)
+        due = waiting->due_ms;
+    if (due == INT64_MAX || (gt->timer_ms && gt->timer_ms <= due))
+        return;
+    gt_timer_drop(st, gt);
+    gt->timer_ms = due;
+    timer_put(st, due, TIMER_GT, gt->key);
+    gt_dirty(st, gt);
+}

@@ -1,0 +1,107 @@
+/*
+ * group.h: a consumer group on a topic ("gt"): where it stands, what it has out, when it must look.
+ *
+ *   per queue   floor ≤ ... next ≤ end        `next` was never delivered; below it: acknowledged, or in a run
+ *   timer       one row in the timer index a gt, at or before the first lease that ends or the first
+ *               waiting message that comes due: it may fire early and find nothing, never late
+ *
+ * All of it is loaded at first touch and written with the group that changed it.
+ */
+#ifndef HALFMQ_STORAGE_GROUP_H
+#define HALFMQ_STORAGE_GROUP_H
+
+#include "storage/model/run.h"
+#include "storage/model/topic.h"
+
+struct gtq {
+    uint64_t next;
+    struct record_info head; /* the record that holds next, while has_head */
+    bool has_head;
+};
+
+struct gt {
+    struct slice key; /* owned: group 0 topic */
+    struct slice group;
+    uint64_t hash, id;
+    struct topic *topic;
+    int64_t created_ms, lease_ms, timer_ms;
+    uint32_t attempts, n_backoff;
+    int64_t backoff_ms[BACKOFF_STEPS_MAX];
+    struct gtq *queues;
+    uint32_t n_queues;
+    struct runs runs;
+    bool dirty;
+    struct gt *dirty_next;
+    struct news_slot news;
+};
+
+struct gt_settings {
+    int64_t lease_ms;
+    uint32_t attempts, n_backoff;
+    int64_t backoff_ms[BACKOFF_STEPS_MAX];
+    int64_t from; /* POINT_EARLIEST, POINT_LATEST or a time */
+};
+
+/* ST_GONE: no such group on that topic. */
+enum status gt_get(struct state *st, struct slice group, struct slice topic, struct gt **ret_gt) MUST_CHECK;
+
+/* ST_LIMIT, ST_NOMEM, ST_IO. The pair must not exist yet. */
+enum status gt_create(struct state *st, int64_t now_ms, struct slice group, struct topic *t,
+                      const struct gt_settings *set, struct gt **ret_gt) MUST_CHECK;
+
+void gt_settings_default(struct gt_settings *set);
+
+/* True where the group exists on any topic. */
+enum status group_exists(struct state *st, struct slice group, bool *ret_exists) MUST_CHECK;
+
+/* Drops the group on every topic; ST_GONE: there was none. Its dead letters are the caller's. */
+enum status group_delete(struct state *st, struct slice group) MUST_CHECK;
+
+/* Drops every group's position on a topic, or (reset) moves it behind the end. Not ST_OK: unchanged. */
+enum status groups_leave_topic(struct state *st, struct topic *t, bool reset) MUST_CHECK;
+
+/* It changed: its cursor row and dirty runs go out with the group. */
+void gt_dirty(struct state *st, struct gt *gt);
+
+/* Sees to it that the timer fires in time for what is out now. */
+void gt_arm(struct state *st, struct gt *gt, int64_t now_ms);
+
+/* The pause before the delivery that follows `attempt`. */
+int64_t gt_backoff(const struct gt *gt, uint32_t attempt);
+
+/* Ends leases that are over, tells the news of what is ready, re-arms. What does not fit a group is left
+ * to the next TICK. */
+void gt_tick(struct state *st, const struct stamp *stamp, struct gt *gt);
+
+/* One delivery of the live message at offset has failed: back to waiting until due_ms, or, its attempts
+ * used up, to the dead letters. ST_NOMEM, ST_IO, ST_BUSY (topic_read): unchanged. */
+enum status gt_failed(struct state *st, const struct stamp *stamp, struct gt *gt, struct run *r,
+                      uint64_t offset, int64_t due_ms, struct slice reason) MUST_CHECK;
+
+/* Straight to the dead letters. */
+enum status gt_dead(struct state *st, const struct stamp *stamp, struct gt *gt, struct run *r,
+                    uint64_t offset, struct slice reason) MUST_CHECK;
+
+/* The run of a receipt whose lease holds at now_ms, or NULL. */
+struct run *gt_leased(struct gt *gt, const struct message_id *id, int64_t now_ms);
+
+/* What a receipt names of offsets at or behind *from: the first run with some of it whose lease holds; *from
+ * goes behind it. NULL: nothing more. (ack.c) */
+struct run *gt_leased_in(struct gt *gt, const struct message_id *first, uint64_t last, int64_t now_ms,
+                         uint64_t *from);
+
+/* How many messages the receipt holds, and acknowledging them; how many those were. (ack.c) */
+uint64_t gt_held(struct gt *gt, const struct message_id *first, uint64_t last, int64_t now_ms);
+uint64_t gt_ack(struct state *st, struct gt *gt, const struct message_id *first, uint64_t last,
+                int64_t now_ms);
+
+/* Dirty gts into the batch. */
+void groups_flush(struct state *st);
+
+void gt_free(struct state *st, struct gt *gt);
+struct slice gt_name_of(const void *gt);
+
+/* "%DLQ%group" into out (NAME_BYTES_MAX + 8 bytes). */
+struct slice dlq_name(struct slice group, uint8_t *out);
+
+#endif

@@ -1,0 +1,59 @@
+/* outcome.c: what a command comes to: reply tokens, grants (state.h). */
+#include "storage/model/outcome.h"
+
+#include <stdlib.h>
+
+void outcome_init(struct outcome *o)
+{
+    *o = (struct outcome){0};
+    buf_init(&o->reply, REPLY_BYTES_MAX);
+    buf_init(&o->text, MIB(4));
+}
+
+void outcome_free(struct outcome *o)
+{
+    buf_free(&o->reply);
+    buf_free(&o->text);
+    free(o->grants);
+    o->grants = NULL;
+    o->n_grants = 0;
+}
+
+bool outcome_reserve(struct outcome *o, uint32_t n)
+{
+    if (!o->grants)
+        o->grants = malloc(n * sizeof(*o->grants)); /* outcome_grant fills them in: thousands, mostly unused */
+    return o->grants != NULL;
+}
+
+/* Until outcome_seal the slices hold places in text, which may still move. */
+void outcome_grant(struct outcome *o, const struct topic *t, const struct run *r)
+{
+    assert(o->n_grants < GRANTS_MAX);
+    struct grant *g = &o->grants[o->n_grants++];
+    while (o->text.len % sizeof(uint64_t))
+        buf_put_u8(&o->text, 0);
+    g->bits = (uint64_t *)(uintptr_t)o->text.len;
+    buf_put(&o->text, r->bits, (r->count + 63) / 64 * sizeof(uint64_t));
+    g->topic = slice_of((const uint8_t *)(uintptr_t)o->text.len, t->name.len);
+    buf_put_slice(&o->text, t->name);
+    g->topic_id = t->id;
+    g->compress = t->compress;
+    g->queue = r->queue;
+    g->base = r->base;
+    g->count = r->count;
+    g->attempt = r->attempt;
+    g->lease_until_ms = r->due_ms;
+}
+
+bool outcome_seal(struct outcome *o)
+{
+    if (o->text.failed)
+        return false;
+    for (uint32_t i = 0; i < o->n_grants; i++) {
+        struct grant *g = &o->grants[i];
+        g->bits = (uint64_t *)(void *)(o->text.data + (uintptr_t)g->bits);
+        g->topic.data = o->text.data + (uintptr_t)g->topic.data;
+    }
+    return true;
+}

@@ -1,0 +1,51 @@
+/*
+ * pgroup.h: producer groups: settings of their own, how many transactions they have open, and what those
+ * who wait for check-backs were told.
+ *
+ *   row P   settings, while PGROUP SET gave some     rare writes
+ *   row Q   open transactions, while there are any   written with each group that changed it
+ *   memory  both, without URL and secret, and when takers were told to come again
+ *
+ * A producer group needs no creation: any name may be one. In memory it is a copy, read at first touch, and
+ * may be forgotten at any time when it is written.
+ */
+#ifndef HALFMQ_STORAGE_PGROUP_H
+#define HALFMQ_STORAGE_PGROUP_H
+
+#include "storage/model/core.h"
+
+/* Reads it where it is not in memory. ST_IO, ST_NOMEM. */
+enum status pgroup_get(struct state *st, struct slice name, struct pgroup **ret_pg) MUST_CHECK;
+
+/* One that was read by this command already. */
+struct pgroup *pgroup_of(struct state *st, struct slice name);
+
+/* open has changed: its Q row goes out with the group; pgroups_save puts those of all now. */
+void pgroup_touch(struct state *st, struct pgroup *pg);
+void pgroups_save(struct state *st);
+
+void pgroups_free(struct state *st);
+struct slice pgroup_name_of(const void *pgroup);
+
+/* What counts for it: its own, or the broker's. */
+static inline int64_t pgroup_checkin(const struct pgroup *pg, const struct policy *p)
+{
+    return pg->set & PGROUP_CHECKIN ? pg->checkin_ms : p->checkin_ms;
+}
+
+static inline int64_t pgroup_check_every(const struct pgroup *pg, const struct policy *p)
+{
+    return pg->set & PGROUP_CHECKEVERY ? pg->check_every_ms : p->check_every_ms;
+}
+
+static inline uint32_t pgroup_check_max(const struct pgroup *pg, const struct policy *p)
+{
+    return pg->set & PGROUP_CHECKMAX ? pg->check_max : p->check_max;
+}
+
+static inline int64_t pgroup_timeout(const struct pgroup *pg, const struct policy *p)
+{
+    return pg->set & PGROUP_TIMEOUT ? pg->timeout_ms : p->txn_timeout_ms;
+}
+
+#endif

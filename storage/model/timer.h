@@ -1,0 +1,25 @@
+/*
+ * timer.h: everything "later". One index of rows, ordered by when they fall due; TICK fires them.
+ *
+ *   W due kind what ──►  GT      group 0 topic   leases end, waiting messages come due
+ *                        TXN     txid            timeout, or the pause after the last ask, is over
+ *                        DELAY   topic id token  a delayed message becomes visible
+ *
+ * A timer row is a reminder, not a fact: what it reminds of is looked up and may have changed. So rows
+ * may fire early or for nothing, never late, and deleting one is a courtesy.
+ *
+ * A scan for what is due ends LOOKAHEAD behind now and begins where the last one ended, so that it never
+ * wades through rows that were deleted long before they fell due. To add a kind: a line in the enum, one
+ * in timer.c's table.
+ */
+#ifndef HALFMQ_STORAGE_TIMER_H
+#define HALFMQ_STORAGE_TIMER_H
+
+#include "storage/model/core.h"
+
+enum timer_kind { TIMER_GT = 1, TIMER_TXN = 3, TIMER_DELAY = 5, TIMER_KINDS };
+
+void timer_put(struct state *st, int64_t due_ms, enum timer_kind kind, struct slice what);
+void timer_del(struct state *st, int64_t due_ms, enum timer_kind kind, struct slice what);
+
+#endif

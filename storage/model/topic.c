@@ -1,0 +1,264 @@
+/*
+ * topic.c: topics in memory: loading, creating, routing, purging, deleting. The log itself, records and
+ * offsets, is in log.c.
+ */
+#include "storage/model/topic.h"
+
+#include <stdlib.h>
+
+#include "storage/model/log.h"
+
+struct slice topic_name_of(const void *topic)
+{
+    return ((const struct topic *)topic)->name;
+}
+
+void topic_free(struct topic *t)
+{
+    if (!t)
+        return;
+    for (uint32_t q = 0; t->queues && q < t->n_queues; q++)
+        free(t->queues[q].recent);
+    free(t->queues);
+    free((void *)(uintptr_t)t->name.data);
+    free(t);
+}
+
+static struct topic *topic_new(struct slice name, uint32_t n_queues)
+{
+    struct topic *t = calloc(1, sizeof(*t));
+    uint8_t *copy = malloc(name.len);
+    struct queue *queues = calloc(n_queues, sizeof(*queues));
+    if (!t || !copy || !queues) {
+        free(t);
+        free(copy);
+        free(queues);
+        return NULL;
+    }
+    memcpy(copy, name.data, name.len);
+    t->name = slice_of(copy, name.len);
+    t->hash = text_hash(name);
+    t->news.key = news_key(NEWS_TOPIC, t->name, slice_of(NULL, 0));
+    t->n_queues = n_queues;
+    t->queues = queues;
+    return t;
+}
+
+void topic_save(struct state *st, struct topic *t)
+{
+    struct topic_row row = {.id = t->id,
+                            .flags = t->flags,
+                            .compress = t->compress,
+                            .n_queues = t->n_queues,
+                            .order_queues = t->order_queues,
+                            .turn = t->rr,
+                            .created_ms = t->created_ms,
+                            .delayed = t->delayed};
+    t->rr_saved = t->rr;
+    for (uint32_t q = 0; q < t->n_queues; q++)
+        row.floor[q] = t->queues[q].floor;
+    buf_reset(&st->scratch2, KIB(64));
+    topic_encode(&st->scratch2, &row);
+    struct key key = key_topic(t->name);
+    overlay_put(&st->overlay, &key, state_row(st));
+}
+
+void topic_touch(struct state *st, struct topic *t)
+{
+    if (t->touched)
+        return;
+    t->touched = true;
+    t->next_touched = st->touched_topics;
+    st->touched_topics = t;
+}
+
+void topics_save(struct state *st)
+{
+    while (st->touched_topics) {
+        struct topic *t = st->touched_topics;
+        st->touched_topics = t->next_touched;
+        t->touched = false;
+        topic_save(st, t);
+    }
+}
+
+/* Ends of the queues: behind the last record of each. */
+static enum status topic_find_ends(struct state *st, struct topic *t)
+{
+    struct key from = key_log(t->id, 0, 0), to = key_log(t->id + 1, 0, 0);
+    struct kv_iter *it = kv_iter_new(st->kv, log_family(t->compress), NULL, key_slice(&from), key_slice(&to));
+    if (!it)
+        return ST_NOMEM;
+    enum status s = ST_OK;
+    for (uint32_t q = 0; q < t->n_queues && s == ST_OK; q++) {
+        struct key last = key_log(t->id, q, UINT64_MAX);
+        t->queues[q].end = t->queues[q].floor;
+        kv_iter_floor(it, key_slice(&last));
+        if (!kv_iter_valid(it) || key_read_u32(kv_iter_key(it).data + 8) != q)
+            continue;
+        struct record_header h;
+        s = record_verify(kv_iter_value(it), &h);
+        if (s == ST_OK && h.base + h.count > t->queues[q].end)
+            t->queues[q].end = h.base + h.count;
+    }
+    if (s == ST_OK)
+        s = kv_iter_status(it);
+    kv_iter_free(it);
+    return s;
+}
+
+static enum status topic_load(struct state *st, struct slice name, struct topic **ret_topic)
+{
+    struct key key = key_topic(name);
+    buf_reset(&st->scratch2, KIB(64));
+    enum status s = overlay_get(&st->overlay, &key, &st->scratch2);
+    if (s != ST_OK)
+        return s;
+    struct topic_row row;
+    s = topic_decode(buf_slice(&st->scratch2), &row);
+    if (s != ST_OK)
+        return ST_IO;
+    struct topic *t = topic_new(name, row.n_queues);
+    if (!t)
+        return ST_NOMEM;
+    t->id = row.id;
+    t->flags = row.flags;
+    t->compress = row.compress;
+    t->order_queues = row.order_queues;
+    t->rr = t->rr_saved = row.turn;
+    t->created_ms = row.created_ms;
+    t->delayed = row.delayed;
+    for (uint32_t q = 0; q < row.n_queues; q++)
+        t->queues[q].floor = row.floor[q];
+    s = topic_find_ends(st, t);
+    if (s == ST_OK && !table_add(&st->topics, t->hash, t))
+        s = ST_NOMEM;
+    if (s != ST_OK) {
+        topic_free(t);
+        return s == ST_BAD ? ST_IO : s;
+    }
+    *ret_topic = t;
+    return ST_OK;
+}
+
+enum status topic_get(struct state *st, struct slice name, struct topic **ret_topic)
+{
+    struct topic *t = st->last_topic;
+    if (!t || !slice_equal(t->name, name))
+        t = table_find(&st->topics, text_hash(name), name);
+    if (!t)
+        return topic_load(st, name, ret_topic);
+    *ret_topic = st->last_topic = t;
+    return ST_OK;
+}
+
+enum status topic_create(struct state *st, int64_t now_ms, struct slice name,
+                         const struct topic_settings *set, struct topic **ret_topic)
+{
+    struct topic *t = NULL;
+    enum status s = topic_get(st, name, &t);
+    if (s == ST_OK)
+        return ST_EXISTS;
+    if (s != ST_GONE)
+        return s;
+    if (st->meta.topics >= TOPICS_MAX)
+        return ST_LIMIT;
+    s = kv_need(st->kv, log_family(set->compress));
+    if (s != ST_OK)
+        return s;
+    t = topic_new(name, set->n_queues);
+    if (!t || !table_add(&st->topics, t->hash, t)) {
+        topic_free(t);
+        return ST_NOMEM;
+    }
+    t->id = state_next_ref(st);
+    t->order_queues = set->n_queues;
+    t->compress = set->compress;
+    t->created_ms = now_ms;
+    st->meta.topics++;
+    topic_save(st, t);
+    *ret_topic = t;
+    return ST_OK;
+}
+
+enum status topic_find(struct state *st, const struct stamp *stamp, struct slice name,
+                       struct topic **ret_topic)
+{
+    struct topic *t = NULL;
+    enum status s = topic_get(st, name, &t);
+    if (s != ST_OK && s != ST_GONE)
+        return s;
+    if (!t && !stamp->policy->auto_create_topics)
+        return ST_NOTOPIC;
+    *ret_topic = t;
+    return ST_OK;
+}
+
+enum status topic_need(struct state *st, const struct stamp *stamp, struct slice name,
+                       struct topic **ret_topic)
+{
+    enum status s = topic_get(st, name, ret_topic);
+    if (s != ST_GONE)
+        return s;
+    if (!stamp->policy->auto_create_topics)
+        return ST_NOTOPIC;
+    static const struct topic_settings set = {.n_queues = QUEUES_DEFAULT};
+    return topic_create(st, stamp->now_ms, name, &set, ret_topic);
+}
+
+uint32_t topic_route(struct topic *t, const struct message *m, const uint32_t *queue)
+{
+    if (m->fields & MSG_ORDER)
+        return (uint32_t)(text_hash(m->order) % t->order_queues);
+    if (queue)
+        return *queue % t->n_queues;
+    uint32_t turn = t->rr;
+    t->rr = turn + 1 < t->n_queues ? turn + 1 : 0;
+    return turn;
+}
+
+/* Every row of a kind that hangs on the topic's id. */
+static void topic_drop_rows(struct state *st, const struct topic *t, char kind)
+{
+    struct key from = key_of_id(kind, t->id), to = key_after(&from);
+    kv_del_range(st->kv, KV_STATE, key_slice(&from), key_slice(&to));
+}
+
+static void topic_drop_log(struct state *st, struct topic *t)
+{
+    struct key from = key_log(t->id, 0, 0), to = key_log(t->id + 1, 0, 0);
+    kv_del_range(st->kv, log_family(t->compress), key_slice(&from), key_slice(&to));
+    topic_drop_rows(st, t, 'I');
+    topic_drop_rows(st, t, 'E');
+}
+
+void topic_purge(struct state *st, struct topic *t)
+{
+    /* What this group appended goes too: it is written first, then covered by the deletion. */
+    topic_flush(st, t);
+    for (uint32_t q = 0; q < t->n_queues; q++) {
+        t->queues[q].floor = t->queues[q].end;
+        t->queues[q].n_recent = t->queues[q].recent_at = 0;
+    }
+    topic_drop_log(st, t);
+    topic_save(st, t);
+}
+
+void topic_delete(struct state *st, struct topic *t)
+{
+    topics_save(st); /* so that no list holds it any more */
+    topic_purge(st, t);
+    state_gone(st, t->name, slice_of(NULL, 0));
+    topic_drop_rows(st, t, 'D');
+    topic_drop_rows(st, t, 'L'); /* what reminds of them goes when it falls due */
+    assert(st->meta.delayed >= t->delayed);
+    st->meta.delayed -= t->delayed;
+    struct key key = key_topic(t->name);
+    overlay_del(&st->overlay, &key);
+    assert(st->meta.topics > 0);
+    st->meta.topics--;
+    st->meta_dirty = true;
+    table_remove(&st->topics, t->hash, t->name);
+    st->last_topic = NULL;
+    topic_free(t);
+}

@@ -1,0 +1,197 @@
+/* txn.c: rows and timers of transactions (txn.h). HALF is in half.c, decisions in decide.c, asks in
+ * check.c. */
+#include "storage/model/txn.h"
+
+#include "storage/model/young.h"
+
+static enum status txn_read(struct state *st, const struct key *key, struct buf *hold,
+                            struct txn_row *ret_row)
+{
+    buf_reset(hold, KIB(64));
+    enum status s = overlay_get(&st->overlay, key, hold);
+    if (s != ST_OK)
+        return s;
+    return txn_decode(buf_slice(hold), ret_row) == ST_OK ? ST_OK : ST_IO;
+}
+
+static enum status txn_read_open(struct state *st, uint64_t txid, struct buf *hold, struct txn_row *ret_row)
+{
+    struct slice copy = young_row(st, txid);
+    if (copy.len) {
+        buf_reset(hold, KIB(64));
+        buf_put_slice(hold, copy);
+        if (hold->failed)
+            return ST_NOMEM;
+        return txn_decode(buf_slice(hold), ret_row) == ST_OK ? ST_OK : ST_IO;
+    }
+    struct key key = key_txn(txid);
+    enum status s = txn_read(st, &key, hold, ret_row);
+    return s == ST_OK && ret_row->young && !young_has(st, txid) ? ST_GONE : s;
+}
+
+enum status txn_get(struct state *st, const struct stamp *stamp, uint64_t txid, struct buf *hold,
+                    struct txn_row *ret_row)
+{
+    struct txn_row row;
+    enum status s = txn_read_open(st, txid, hold, &row);
+    if (s == ST_GONE) {
+        struct key key = key_outcome(txid);
+        s = txn_read(st, &key, hold, &row);
+        if (s == ST_OK && row.decided_ms + stamp->policy->txn_outcome_retention_ms <= stamp->now_ms)
+            s = ST_GONE;
+    } else if (s == ST_OK) {
+        struct pgroup *pg = NULL;
+        s = pgroup_get(st, row.pgroup, &pg); /* whoever changes an open one needs it */
+    }
+    if (s == ST_OK)
+        *ret_row = row;
+    return s;
+}
+
+void txn_count(struct state *st, struct slice pgroup, int pending, int parked)
+{
+    struct pgroup *pg = pgroup_of(st, pgroup);
+    pg->open.pending += (uint64_t)(int64_t)pending;
+    pg->open.parked += (uint64_t)(int64_t)parked;
+    st->meta.pending += (uint64_t)(int64_t)pending;
+    st->meta.parked += (uint64_t)(int64_t)parked;
+    st->meta_dirty = true;
+    pgroup_touch(st, pg);
+}
+
+void txn_put(struct state *st, uint64_t txid, const struct txn_row *row)
+{
+    bool decided = row->state == TXN_COMMITTED || row->state == TXN_ROLLEDBACK;
+    struct key key = decided ? key_outcome(txid) : key_txn(txid);
+    buf_reset(&st->scratch2, KIB(64));
+    txn_encode(&st->scratch2, row);
+    overlay_put(&st->overlay, &key, state_row(st));
+    if (row->young)
+        young_keep(st, txid, buf_slice(&st->scratch2));
+}
+
+static struct slice txn_timer_what(uint64_t txid, uint8_t *hold)
+{
+    for (unsigned i = 0; i < 8; i++)
+        hold[i] = (uint8_t)(txid >> (56 - 8 * i));
+    return slice_of(hold, 8);
+}
+
+void txn_timer_put(struct state *st, int64_t due_ms, enum timer_kind kind, uint64_t txid)
+{
+    uint8_t hold[8];
+    timer_put(st, due_ms, kind, txn_timer_what(txid, hold));
+}
+
+void txn_timer_del(struct state *st, int64_t due_ms, enum timer_kind kind, uint64_t txid)
+{
+    uint8_t hold[8];
+    timer_del(st, due_ms, kind, txn_timer_what(txid, hold));
+}
+
+void txn_schedule(struct state *st, const struct stamp *stamp, uint64_t txid, const struct txn_row *row)
+{
+    struct pgroup *pg = pgroup_of(st, row->pgroup);
+    if (row->checks >= pgroup_check_max(pg, stamp->policy)) {
+        txn_timer_put(st, row->next_check_ms, TIMER_TXN, txid);
+        return;
+    }
+    struct key key = key_check(row->pgroup, row->next_check_ms, txid);
+    state_put(st, &key, slice_of(NULL, 0));
+    if (row->next_check_ms < pg->floor_ms)
+        pg->floor_ms = row->next_check_ms;
+    if (pg->fresh_group != st->group || row->next_check_ms < pg->fresh_ms)
+        pg->fresh_ms = row->next_check_ms;
+    pg->fresh_group = st->group;
+    if (row->next_check_ms >= pg->armed_ms)
+        return;
+    pg->armed_ms = row->next_check_ms;
+    state_news(st, &pg->news, 1);
+}
+
+void txn_unschedule(struct state *st, const struct stamp *stamp, uint64_t txid, const struct txn_row *row)
+{
+    /* check_max may have been changed since: the row is of one kind or the other, drop both. */
+    bool parks = row->checks > 0 || row->checks >= stamp->policy->check_max;
+    if (parks && row->next_check_ms != row->timeout_ms)
+        txn_timer_del(st, row->next_check_ms, TIMER_TXN, txid);
+    struct key key = key_check(row->pgroup, row->next_check_ms, txid);
+    state_del(st, &key);
+}
+
+void txn_settle(struct state *st, const struct stamp *stamp, uint64_t txid, struct txn_row *row)
+{
+    young_take(st, txid);
+    struct key key = key_pending(row->pgroup, txid);
+    row->young = false;
+    state_put(st, &key, slice_of(NULL, 0));
+    txn_timer_put(st, row->timeout_ms, TIMER_TXN, txid);
+    txn_schedule(st, stamp, txid, row);
+}
+
+void txn_retire(struct state *st, const struct stamp *stamp, uint64_t txid, const struct txn_row *row)
+{
+    if (row->young) {
+        young_take(st, txid);
+        return;
+    }
+    struct key key = key_pending(row->pgroup, txid);
+    state_del(st, &key);
+    txn_unschedule(st, stamp, txid, row);
+    txn_timer_del(st, row->timeout_ms, TIMER_TXN, txid);
+}
+
+void txn_move_check(struct state *st, const struct stamp *stamp, uint64_t txid, struct txn_row *row,
+                    int64_t due_ms)
+{
+    if (!row->young)
+        txn_unschedule(st, stamp, txid, row);
+    row->next_check_ms = due_ms;
+    row->answered = true;
+    if (row->young)
+        txn_settle(st, stamp, txid, row);
+    else
+        txn_schedule(st, stamp, txid, row);
+}
+
+enum status txn_message(struct state *st, uint64_t txid, const struct txn_row *row, uint32_t n,
+                        struct buf *out)
+{
+    if (n == 0 && row->first.len) {
+        buf_put_slice(out, row->first);
+        return out->failed ? ST_NOMEM : ST_OK;
+    }
+    struct key key = key_txn_message(txid, n);
+    enum status s = overlay_get(&st->overlay, &key, out);
+    return s == ST_GONE ? ST_IO : s;
+}
+
+void txn_tick_pending(struct state *st, const struct stamp *stamp, uint64_t txid)
+{
+    struct txn_row row;
+    enum status s = txn_get(st, stamp, txid, &st->scratch, &row);
+    if (s != ST_OK && s != ST_GONE)
+        st->sick = true; /* the timer's row is on its way out: nobody would come back */
+    if (s != ST_OK || row.state != TXN_PENDING)
+        return;
+    bool due = row.next_check_ms <= stamp->now_ms;
+    bool asked_out = due && row.checks >= pgroup_check_max(pgroup_of(st, row.pgroup), stamp->policy);
+    bool too_old = row.timeout_ms <= stamp->now_ms;
+    if (due && !asked_out && !too_old)
+        txn_schedule(st, stamp, txid, &row); /* check_max was raised since: it has asks left */
+    if (!asked_out && !too_old)
+        return;
+    txn_retire(st, stamp, txid, &row);
+    row.state = TXN_PARKED;
+    txn_put(st, txid, &row);
+    txn_count(st, row.pgroup, -1, 1);
+}
+
+void txn_refuse(struct outcome *out, enum status s, uint64_t txid)
+{
+    if (s == ST_GONE)
+        reply_error(&out->reply, ST_NOTXN, "no transaction %llu: never issued, or decided long ago and forgotten",
+                    (unsigned long long)txid);
+    else
+        state_fail(out, s, "reading the transaction");
+}

@@ -1,0 +1,68 @@
+/*
+ * txn.h: transactions: half messages and what becomes of them.
+ *
+ *             HALF                       COMMIT ──► committed   (ids kept for repeats)
+ *   (none) ─────────► pending ──┬──────► ROLLBACK ─► rolledback
+ *                       │ ▲     │
+ *        ask, UNKNOWN,  └─┘     └─ asks used up, or timeout ─► parked ── COMMIT, ROLLBACK by hand ─► (above)
+ *        EXTEND, another HALF
+ *
+ * Rows: X an open transaction with its first message, Y the further ones (and a first one that is large),
+ * O the outcome of a decided one, K when its producer group is to be asked (by group, so that a stuck one is
+ * never met by another), J the pending ones of a group by age, W when it is parked for its age. An open transaction is only rows: it costs disk, not memory, and holds up nobody.
+ *
+ * The first decision stands; its row answers repeats until txn_outcome_retention is over. Whether it is
+ * over is decided by the row's own time when it is read; it goes when the store tidies up (stale.h).
+ *
+ * Invariants, but for the youngest (young.h): K exists for a pending transaction that has asks left, at its
+ * next_check; after the last ask a W row parks it there. The W row of the timeout and J exist exactly while
+ * it is pending.
+ */
+#ifndef HALFMQ_STORAGE_TXN_H
+#define HALFMQ_STORAGE_TXN_H
+
+#include "storage/model/pgroup.h"
+#include "storage/model/timer.h"
+#include "storage/model/topic.h"
+
+#define CHECK_PAUSE_MAX_MS INT64_C(3600000)
+
+/* The transaction, its slices in hold (which is reset). ST_GONE: never issued, or forgotten. Of one that is
+ * not decided the producer group is in memory afterwards (pgroup_of). */
+enum status txn_get(struct state *st, const struct stamp *stamp, uint64_t txid, struct buf *hold,
+                    struct txn_row *ret_row) MUST_CHECK;
+/* Row X, or O where it is decided. */
+void txn_put(struct state *st, uint64_t txid, const struct txn_row *row);
+
+/* So many more, or fewer, of its producer group are pending and parked. */
+void txn_count(struct state *st, struct slice pgroup, int pending, int parked);
+
+/* Row K, or the W row that parks after the last ask, for row->next_check_ms. */
+void txn_schedule(struct state *st, const struct stamp *stamp, uint64_t txid, const struct txn_row *row);
+void txn_unschedule(struct state *st, const struct stamp *stamp, uint64_t txid, const struct txn_row *row);
+
+/* A young one gets its rows J, K and W, and is one no longer (row is not put). */
+void txn_settle(struct state *st, const struct stamp *stamp, uint64_t txid, struct txn_row *row);
+
+/* It is no longer pending: its rows J, K and W go, where it has any (row is not put). */
+void txn_retire(struct state *st, const struct stamp *stamp, uint64_t txid, const struct txn_row *row);
+
+/* Sets its next check to due_ms, which is as good as an answer to the newest ask (row is not put). */
+void txn_move_check(struct state *st, const struct stamp *stamp, uint64_t txid, struct txn_row *row,
+                    int64_t due_ms);
+
+/* Message n of an open transaction, appended to out as half_encode left it. ST_IO: it is not there. */
+enum status txn_message(struct state *st, uint64_t txid, const struct txn_row *row, uint32_t n,
+                        struct buf *out) MUST_CHECK;
+
+/* A timer row of ours; keeps the state's earliest due. */
+void txn_timer_put(struct state *st, int64_t due_ms, enum timer_kind kind, uint64_t txid);
+void txn_timer_del(struct state *st, int64_t due_ms, enum timer_kind kind, uint64_t txid);
+
+/* TIMER_TXN fired. */
+void txn_tick_pending(struct state *st, const struct stamp *stamp, uint64_t txid);
+
+/* Answers NOTXN and the store's failures. */
+void txn_refuse(struct outcome *out, enum status s, uint64_t txid);
+
+#endif

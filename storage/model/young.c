@@ -1,0 +1,196 @@
+/* young.c: see young.h. The ring's places count up for ever; place p is slot p & (size - 1). */
+#include "storage/model/young.h"
+
+#include <stdlib.h>
+
+#include "storage/model/txn.h"
+
+#define YOUNG_MIN 256
+#define YOUNG_MAX 65536
+#define YOUNG_SETTLED_MAX 256 /* by one command */
+
+static struct young_entry *young_at(const struct young *y, uint64_t place)
+{
+    return &y->slots[place & (y->size - 1)];
+}
+
+/* True where there is room for one more. */
+static bool young_room(struct young *y, uint32_t most)
+{
+    if (y->end - y->first < y->size)
+        return true;
+    uint32_t size = y->size ? y->size * 2 : YOUNG_MIN;
+    struct young_entry *slots = size && size <= most ? malloc(size * sizeof(*slots)) : NULL;
+    if (!slots)
+        return false;
+    for (uint64_t p = y->first; p < y->end; p++)
+        slots[p & (size - 1)] = *young_at(y, p);
+    free(y->slots);
+    y->slots = slots;
+    y->size = size;
+    return true;
+}
+
+static void young_push(struct young *y, uint64_t txid, int64_t due_ms)
+{
+    assert(y->first == y->end || txid > young_at(y, y->end - 1)->txid);
+    *young_at(y, y->end) = (struct young_entry){.txid = txid, .due_ms = due_ms, .there = true};
+    y->end++;
+}
+
+/* Holes at the front go at once, so that the first place is a transaction. */
+static void young_trim(struct young *y)
+{
+    while (y->first < y->end && !young_at(y, y->first)->there)
+        y->first++;
+}
+
+bool young_add(struct state *st, const struct stamp *stamp, uint64_t txid, const struct txn_row *row)
+{
+    int64_t due = stamp->now_ms + YOUNG_MS;
+    if (row->next_check_ms < due + YOUNG_MS || row->timeout_ms < due + YOUNG_MS || !young_room(&st->young, YOUNG_MAX))
+        return false;
+    young_push(&st->young, txid, due);
+    return true;
+}
+
+static struct young_entry *young_find(const struct young *y, uint64_t txid)
+{
+    uint64_t low = y->first, high = y->end;
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        if (young_at(y, middle)->txid < txid)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < y->end && young_at(y, low)->txid == txid ? young_at(y, low) : NULL;
+}
+
+static void young_drop_row(struct young *y, struct young_entry *e)
+{
+    y->bytes -= e->row_len;
+    free(e->row);
+    e->row = NULL;
+    e->row_len = 0;
+}
+
+void young_keep(struct state *st, uint64_t txid, struct slice row)
+{
+    struct young *y = &st->young;
+    struct young_entry *e = young_find(y, txid);
+    if (!e || !e->there)
+        return;
+    young_drop_row(y, e);
+    if (y->bytes + row.len > y->bytes_max)
+        return;
+    e->row = malloc(row.len);
+    if (!e->row)
+        return; /* only slower */
+    memcpy(e->row, row.data, row.len);
+    e->row_len = (uint32_t)row.len;
+    y->bytes += row.len;
+}
+
+struct slice young_row(const struct state *st, uint64_t txid)
+{
+    const struct young_entry *e = young_find(&st->young, txid);
+    return e && e->row ? slice_of(e->row, e->row_len) : slice_of(NULL, 0);
+}
+
+bool young_has(const struct state *st, uint64_t txid)
+{
+    const struct young_entry *e = young_find(&st->young, txid);
+    return e && e->there;
+}
+
+void young_take(struct state *st, uint64_t txid)
+{
+    struct young_entry *e = young_find(&st->young, txid);
+    if (!e || !e->there)
+        return;
+    young_drop_row(&st->young, e);
+    e->there = false;
+    young_trim(&st->young);
+}
+
+static void young_settle(struct state *st, const struct stamp *stamp, uint64_t txid)
+{
+    struct txn_row row;
+    if (txn_get(st, stamp, txid, &st->scratch, &row) != ST_OK) {
+        st->sick = true; /* it leaves the ring after this: nobody would come back */
+        return;
+    }
+    txn_settle(st, stamp, txid, &row);
+    txn_put(st, txid, &row);
+}
+
+void young_tick(struct state *st, const struct stamp *stamp)
+{
+    struct young *y = &st->young;
+    for (uint32_t n = 0; n < YOUNG_SETTLED_MAX && y->first < y->end; n++) {
+        struct young_entry e = *young_at(y, y->first);
+        if (e.due_ms > stamp->now_ms || state_group_full(st))
+            return;
+        st->meta_dirty = true;
+        young_settle(st, stamp, e.txid);
+    }
+}
+
+int64_t young_due_ms(const struct state *st)
+{
+    const struct young *y = &st->young;
+    return y->first < y->end ? young_at(y, y->first)->due_ms : INT64_MAX;
+}
+
+uint64_t young_floor(const struct state *st)
+{
+    const struct young *y = &st->young;
+    return y->first < y->end ? young_at(y, y->first)->txid : st->meta.last_id + 1;
+}
+
+/* Both iterators ascend: true where there is an outcome of txid. */
+static bool young_decided(struct kv_iter *outcomes, uint64_t txid)
+{
+    while (kv_iter_valid(outcomes) && key_read_u64(kv_iter_key(outcomes).data + 1) < txid)
+        kv_iter_next(outcomes);
+    return kv_iter_valid(outcomes) && key_read_u64(kv_iter_key(outcomes).data + 1) == txid;
+}
+
+static enum status young_fill(struct state *st, struct kv_iter *txns, struct kv_iter *outcomes)
+{
+    kv_iter_first(outcomes);
+    for (kv_iter_first(txns); kv_iter_valid(txns); kv_iter_next(txns)) {
+        struct txn_row row;
+        uint64_t txid = key_read_u64(kv_iter_key(txns).data + 1);
+        if (txn_decode(kv_iter_value(txns), &row) != ST_OK)
+            return ST_IO;
+        if (!row.young || young_decided(outcomes, txid))
+            continue;
+        if (!young_room(&st->young, UINT32_MAX))
+            return ST_NOMEM;
+        young_push(&st->young, txid, row.created_ms + YOUNG_MS); /* as before the restart */
+    }
+    enum status s = kv_iter_status(txns);
+    return s == ST_OK ? kv_iter_status(outcomes) : s;
+}
+
+enum status young_load(struct state *st)
+{
+    struct key from = key_txn(st->meta.young), to = key_txn(UINT64_MAX);
+    struct key from_o = key_outcome(st->meta.young), to_o = key_outcome(UINT64_MAX);
+    struct kv_iter *txns = kv_iter_new(st->kv, KV_STATE, NULL, key_slice(&from), key_slice(&to));
+    struct kv_iter *outcomes = kv_iter_new(st->kv, KV_STATE, NULL, key_slice(&from_o), key_slice(&to_o));
+    enum status s = txns && outcomes ? young_fill(st, txns, outcomes) : ST_NOMEM;
+    kv_iter_free(txns);
+    kv_iter_free(outcomes);
+    return s;
+}
+
+void young_fini(struct state *st)
+{
+    for (uint64_t p = st->young.first; p < st->young.end; p++)
+        free(young_at(&st->young, p)->row);
+    free(st->young.slots);
+    st->young = (struct young){0};
+}

@@ -1,0 +1,86 @@
+/*
+ * follow.c: live copies of a topic (query.h). A follower is only where somebody stands in each queue; a
+ * topic that was deleted and made again begins again at its first offset.
+ */
+#include <stdlib.h>
+
+#include "storage/query/view.h"
+
+/* Stands at the ends (ends true) or at the first offsets of v->topic. */
+static enum status follower_stand(struct follower *f, struct view *v, bool ends)
+{
+    uint64_t *next = calloc(v->topic.n_queues, sizeof(*next));
+    if (!next)
+        return ST_NOMEM;
+    for (uint32_t q = 0; q < v->topic.n_queues; q++) {
+        uint64_t first = 0;
+        enum status s = ends ? view_ends(v, q, &first, &next[q]) : ST_OK;
+        if (s != ST_OK) {
+            free(next);
+            return s;
+        }
+    }
+    free(f->next);
+    f->next = next;
+    f->n_queues = v->topic.n_queues;
+    f->topic_id = v->topic.id;
+    return ST_OK;
+}
+
+enum status follower_init(struct follower *f, struct view *v, struct slice topic)
+{
+    *f = (struct follower){0};
+    enum status s = view_topic(v, topic);
+    if (s == ST_GONE)
+        return ST_OK;
+    return s == ST_OK ? follower_stand(f, v, true) : s;
+}
+
+void follower_fini(struct follower *f)
+{
+    free(f->next);
+    *f = (struct follower){0};
+}
+
+/* Messages of one queue; false: max_bytes were given out. */
+static bool follower_queue(struct follower *f, struct view *v, uint32_t q, size_t *left,
+                           void (*fn)(void *arg, struct slice body), void *arg)
+{
+    struct kv_iter *it = view_log(v, q);
+    if (!it)
+        return true;
+    struct record_header h;
+    enum status s = log_seek(it, f->topic_id, q, f->next[q], &h);
+    while (s == ST_OK && *left > 0) {
+        uint64_t from = f->next[q] > h.base ? f->next[q] : h.base;
+        for (uint32_t i = (uint32_t)(from - h.base); i < h.count && *left > 0; i++) {
+            struct message m;
+            if (record_message(kv_iter_value(it), &h, i, &m) != ST_OK)
+                break;
+            fn(arg, m.body);
+            *left -= m.body.len + 1 < *left ? m.body.len + 1 : *left;
+            f->next[q] = h.base + i + 1;
+        }
+        if (f->next[q] < h.base + h.count)
+            break;
+        kv_iter_next(it);
+        s = kv_iter_valid(it) ? record_header_read(kv_iter_value(it), &h) : ST_GONE;
+    }
+    kv_iter_free(it);
+    return *left > 0;
+}
+
+bool follower_read(struct follower *f, struct view *v, struct slice topic, size_t max_bytes,
+                   void (*fn)(void *arg, struct slice body), void *arg)
+{
+    if (view_topic(v, topic) != ST_OK)
+        return false;
+    bool other = f->topic_id != v->topic.id || f->n_queues != v->topic.n_queues;
+    if (other && follower_stand(f, v, false) != ST_OK)
+        return false;
+    size_t left = max_bytes;
+    for (uint32_t q = 0; q < f->n_queues; q++)
+        if (!follower_queue(f, v, q, &left, fn, arg))
+            return true;
+    return false;
+}

@@ -1,0 +1,321 @@
+/*
+ * query_log.c: reading messages: READ, GET, FIND, what POP granted, and live followers.
+ *
+ * A list is written into a buffer of its own first, because an array says how long it is before its
+ * items come.
+ */
+#include <stdlib.h>
+
+#include "storage/query/view.h"
+
+#define FIND_SCAN_MAX 100000
+/* POP only estimates sizes. From here on nothing is added, so that the reply holds what was. */
+#define GRANTS_BYTES_MAX ((REPLY_BYTES_MAX - BODY_BYTES_CEILING) / 2)
+
+/* Messages of a record from offset on, until count or the soft bound on bytes is reached. */
+struct gather {
+    struct buf items;
+    uint32_t n, count;
+    uint64_t bytes;
+};
+
+static bool gather_full(const struct gather *g)
+{
+    return g->n >= g->count || g->bytes >= REPLY_BYTES_SOFT || g->items.failed;
+}
+
+static void gather_add(struct gather *g, const struct place *p, const struct message *m)
+{
+    emit_message(&g->items, p, m);
+    g->bytes += m->body.len;
+    g->n++;
+}
+
+static void gather_end(struct gather *g, enum status s, struct buf *reply)
+{
+    if (g->items.failed)
+        s = ST_NOMEM;
+    if (s == ST_OK) {
+        reply_array(reply, g->n);
+        buf_put_slice(reply, buf_slice(&g->items));
+    } else {
+        view_refuse(reply, s, "store", slice_of(NULL, 0));
+    }
+    buf_free(&g->items);
+}
+
+static enum status gather_record(struct gather *g, struct place *p, struct slice record,
+                                 const struct record_header *h, uint64_t from)
+{
+    p->stored_ms = h->stored_ms;
+    for (uint32_t i = (uint32_t)(from - h->base); i < h->count && !gather_full(g); i++) {
+        struct message m;
+        if (record_message(record, h, i, &m) != ST_OK)
+            return ST_IO;
+        p->offset = h->base + i;
+        gather_add(g, p, &m);
+    }
+    return ST_OK;
+}
+
+static enum status read_queue(struct view *v, struct gather *g, struct place *p, uint64_t from)
+{
+    struct kv_iter *it = view_log(v, p->queue);
+    if (!it)
+        return ST_NOMEM;
+    struct record_header h;
+    uint64_t floor = v->topic.floor[p->queue];
+    enum status s = log_seek(it, v->topic.id, p->queue, from > floor ? from : floor, &h);
+    while (s == ST_OK && !gather_full(g)) {
+        s = gather_record(g, p, kv_iter_value(it), &h, from > h.base ? from : h.base);
+        kv_iter_next(it);
+        if (s != ST_OK || !kv_iter_valid(it))
+            break;
+        if (record_header_read(kv_iter_value(it), &h) != ST_OK)
+            s = ST_IO;
+    }
+    if (s == ST_GONE || s == ST_OK)
+        s = kv_iter_status(it);
+    kv_iter_free(it);
+    return s;
+}
+
+void query_read(struct view *v, const struct command *cmd, struct buf *reply, struct query_hint *hint)
+{
+    uint64_t queue = 0, offset = 0;
+    bool parsed = text_uint(cmd->pos[1], &queue) && text_uint(cmd->pos[2], &offset);
+    assert(parsed);
+    enum status s = view_topic(v, cmd->pos[0]);
+    if (s != ST_OK) {
+        view_refuse(reply, s, "topic", cmd->pos[0]);
+        return;
+    }
+    if (queue >= v->topic.n_queues) {
+        reply_error(reply, ST_ERR, "queue %llu does not exist: the topic has queues 0 to %u",
+                    (unsigned long long)queue, v->topic.n_queues - 1);
+        return;
+    }
+    struct gather g = {.count = (uint32_t)command_number(cmd, OPT_ID_COUNT, 1)};
+    struct place p = {.topic = cmd->pos[0], .queue = (uint32_t)queue};
+    buf_init(&g.items, REPLY_BYTES_MAX);
+    s = read_queue(v, &g, &p, offset);
+    hint->nothing = s == ST_OK && g.n == 0;
+    hint->key = news_key(NEWS_TOPIC, cmd->pos[0], slice_of(NULL, 0));
+    gather_end(&g, s, reply);
+}
+
+/* One message of v->topic, whose record stays in the iterator. ST_GONE. */
+static enum status read_one(struct view *v, uint32_t queue, uint64_t offset, struct kv_iter **ret_it,
+                            struct record_header *ret_h, struct message *ret_m)
+{
+    if (queue >= v->topic.n_queues || offset < v->topic.floor[queue])
+        return ST_GONE;
+    struct kv_iter *it = view_log(v, queue);
+    if (!it)
+        return ST_NOMEM;
+    enum status s = log_seek(it, v->topic.id, queue, offset, ret_h);
+    if (s == ST_OK && offset < ret_h->base)
+        s = ST_GONE;
+    if (s == ST_OK)
+        s = record_message(kv_iter_value(it), ret_h, (uint32_t)(offset - ret_h->base), ret_m);
+    if (s == ST_OK)
+        *ret_it = it;
+    else
+        kv_iter_free(it);
+    return s == ST_BAD ? ST_IO : s;
+}
+
+void query_get(struct view *v, const struct command *cmd, struct buf *reply, struct query_hint *hint)
+{
+    (void)hint;
+    struct message_id id;
+    bool parsed = text_id(cmd->pos[0], &id);
+    assert(parsed);
+    struct kv_iter *it = NULL;
+    struct record_header h;
+    struct message m;
+    enum status s = view_topic(v, id.topic);
+    if (s == ST_OK)
+        s = read_one(v, id.queue, id.offset, &it, &h, &m);
+    if (s == ST_OK && record_verify(kv_iter_value(it), &h) != ST_OK)
+        s = ST_IO;
+    if (s == ST_GONE) {
+        reply_null(reply);
+    } else if (s != ST_OK) {
+        view_refuse(reply, s, "store", id.topic);
+    } else {
+        struct place p = {id.topic, id.queue, id.offset, h.stored_ms, 0, 0, {0}};
+        emit_message(reply, &p, &m);
+    }
+    kv_iter_free(it);
+}
+
+static bool message_has_key(const struct message *m, struct slice key)
+{
+    for (uint32_t i = 0; i < m->n_keys; i++)
+        if (slice_equal(m->keys[i], key))
+            return true;
+    return false;
+}
+
+/* An index row: 'I' topic u64, hash u64, stored u64, queue u32, offset u64. Its message may be gone. */
+static enum status find_row(struct view *v, struct gather *g, struct slice topic, struct slice key,
+                            struct slice row)
+{
+    struct place p = {.topic = topic,
+                      .queue = key_read_u32(row.data + 25),
+                      .offset = key_read_u64(row.data + 29),
+                      .stored_ms = (int64_t)key_read_u64(row.data + 17)};
+    struct kv_iter *it = NULL;
+    struct record_header h;
+    struct message m;
+    enum status s = read_one(v, p.queue, p.offset, &it, &h, &m);
+    if (s == ST_OK && message_has_key(&m, key))
+        gather_add(g, &p, &m);
+    kv_iter_free(it);
+    return s == ST_GONE ? ST_OK : s;
+}
+
+static enum status find_rows(struct view *v, const struct command *cmd, struct slice key,
+                             struct gather *g)
+{
+    int64_t from_ms = command_number(cmd, OPT_ID_FROM, 0), to_ms = command_number(cmd, OPT_ID_TO, INT64_MAX);
+    uint64_t hash = text_hash(key);
+    if (to_ms < 0) /* before 1970, when nothing was stored */
+        return ST_OK;
+    struct key from = key_index(v->topic.id, hash, from_ms < 0 ? 0 : from_ms, 0, 0);
+    struct key to = key_index(v->topic.id, hash, to_ms == INT64_MAX ? to_ms : to_ms + 1, 0, 0);
+    struct kv_iter *it = kv_iter_new(v->kv, KV_STATE, v->snap, key_slice(&from), key_slice(&to));
+    if (!it)
+        return ST_NOMEM;
+    enum status s = ST_OK;
+    uint32_t scanned = 0;
+    for (kv_iter_first(it); s == ST_OK && kv_iter_valid(it) && !gather_full(g); kv_iter_next(it)) {
+        if (kv_iter_key(it).len != from.len || scanned++ == FIND_SCAN_MAX)
+            break;
+        s = find_row(v, g, cmd->pos[0], key, kv_iter_key(it));
+    }
+    if (s == ST_OK)
+        s = kv_iter_status(it);
+    kv_iter_free(it);
+    return s;
+}
+
+void query_find(struct view *v, const struct command *cmd, struct buf *reply, struct query_hint *hint)
+{
+    (void)hint;
+    const struct option *key = command_option(cmd, OPT_ID_KEY);
+    if (!key) {
+        reply_error(reply, ST_ERR, "FIND needs KEY k: which messages to look for");
+        return;
+    }
+    enum status s = view_topic(v, cmd->pos[0]);
+    if (s != ST_OK) {
+        view_refuse(reply, s, "topic", cmd->pos[0]);
+        return;
+    }
+    struct gather g = {.count = (uint32_t)command_number(cmd, OPT_ID_COUNT, LIST_COUNT_DEFAULT)};
+    buf_init(&g.items, REPLY_BYTES_MAX);
+    s = find_rows(v, cmd, key->v, &g);
+    gather_end(&g, s, reply);
+}
+
+/* Where a granted message's tokens are, to put them in the order in which they were stored. */
+struct piece {
+    uint64_t index, seq;
+    size_t at, len;
+};
+
+static int piece_cmp(const void *x, const void *y)
+{
+    const struct piece *a = x, *b = y;
+    if (a->index != b->index)
+        return a->index < b->index ? -1 : 1;
+    return a->seq < b->seq ? -1 : a->seq > b->seq;
+}
+
+struct grants {
+    struct view *v;
+    struct slice group;
+    struct gather g;
+    struct piece *pieces;
+    uint32_t n_pieces, size;
+};
+
+static enum status grant_message(struct grants *gs, const struct grant *gr, uint64_t offset,
+                                 struct slice record, const struct record_header *h)
+{
+    struct message m;
+    if (record_message(record, h, (uint32_t)(offset - h->base), &m) != ST_OK)
+        return ST_IO;
+    if (gs->n_pieces == gs->size)
+        return ST_NOMEM;
+    if (gs->g.items.len > GRANTS_BYTES_MAX) /* uneven sizes: it comes again when its lease is over */
+        return ST_OK;
+    struct place p = {gr->topic, gr->queue, offset, h->stored_ms, gr->attempt, gr->lease_until_ms, gs->group};
+    struct piece *piece = &gs->pieces[gs->n_pieces++];
+    *piece = (struct piece){h->index, m.seq, gs->g.items.len, 0};
+    gather_add(&gs->g, &p, &m);
+    piece->len = gs->g.items.len - piece->at;
+    return ST_OK;
+}
+
+static enum status grant_run(struct grants *gs, const struct grant *gr)
+{
+    enum status s = ST_OK;
+    struct kv_iter *it = view_grant(gs->v, gr);
+    if (!it)
+        return ST_NOMEM;
+    struct record_header h = {0};
+    for (uint32_t i = 0; i < gr->count && s == ST_OK; i++) {
+        if (gr->bits && !((gr->bits[i / 64] >> (i % 64)) & 1))
+            continue;
+        uint64_t offset = gr->base + i;
+        if (h.count == 0 || offset >= h.base + h.count)
+            s = log_seek(it, gr->topic_id, gr->queue, offset, &h);
+        if (s == ST_OK && offset >= h.base)
+            s = grant_message(gs, gr, offset, kv_iter_value(it), &h);
+    }
+    kv_iter_free(it);
+    return s == ST_GONE ? ST_OK : s;
+}
+
+static uint32_t grants_live(const struct outcome *out)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < out->n_grants; i++) {
+        const struct grant *g = &out->grants[i];
+        for (uint32_t w = 0; g->bits && w < (g->count + 63) / 64; w++)
+            n += (uint32_t)__builtin_popcountll(g->bits[w]);
+        n += g->bits ? 0 : g->count;
+    }
+    return n;
+}
+
+void query_grants(struct view *v, struct slice group, const struct outcome *out, struct buf *reply,
+                  uint64_t *ret_n, uint64_t *ret_bytes)
+{
+    struct grants gs = {.v = v, .group = group, .size = grants_live(out)};
+    gs.g.count = UINT32_MAX;
+    buf_init(&gs.g.items, REPLY_BYTES_MAX);
+    gs.pieces = calloc(gs.size ? gs.size : 1, sizeof(*gs.pieces));
+    enum status s = gs.pieces ? ST_OK : ST_NOMEM;
+    for (uint32_t i = 0; i < out->n_grants && s == ST_OK; i++)
+        s = grant_run(&gs, &out->grants[i]);
+    if (s == ST_OK && gs.g.items.failed)
+        s = ST_NOMEM;
+    if (s == ST_OK) {
+        qsort(gs.pieces, gs.n_pieces, sizeof(*gs.pieces), piece_cmp);
+        reply_array(reply, gs.n_pieces);
+        for (uint32_t i = 0; i < gs.n_pieces; i++)
+            buf_put(reply, gs.g.items.data + gs.pieces[i].at, gs.pieces[i].len);
+    } else {
+        view_refuse(reply, s, "store", group);
+    }
+    if (ret_n)
+        *ret_n = s == ST_OK ? gs.n_pieces : 0;
+    if (ret_bytes)
+        *ret_bytes = s == ST_OK ? gs.g.bytes : 0;
+    free(gs.pieces);
+    buf_free(&gs.g.items);
+}

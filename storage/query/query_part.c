@@ -1,0 +1,174 @@
+/*
+ * query_part.c: stored records for streams: as they are, or cut between messages, never decoded (query.h).
+ *
+ *   record   ░░░░░░░░░░░░░░░░░░░░     granted  ··██████·····████████████····
+ *   parts                                        ╰ 1 ─╯     ╰──── 2 ────╯     a short gap costs less than a
+ *                                                                             part; its bits say so
+ */
+#include "storage/query/view.h"
+
+#define GAP_MAX 16 /* messages not granted that are sent along rather than cut out */
+
+static bool bit_at(const struct grant *g, uint64_t offset)
+{
+    uint64_t i = offset - g->base;
+    return !g->bits || ((g->bits[i / 64] >> (i % 64)) & 1);
+}
+
+/* How many messages from `from` on, at most n, make up a part by their bytes; at least one. */
+static uint32_t part_fit(struct slice record, const struct record_header *h, uint32_t from, uint32_t n)
+{
+    uint32_t low = 1, high = n;
+    while (low < high) {
+        uint32_t middle = low + (high - low + 1) / 2;
+        if (record_cut_size(record, h, from, middle) <= PART_BYTES_MAX)
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    return low;
+}
+
+/* The first stretch of granted messages in from..to-1 of a record, short gaps included; 0: there is none. */
+static uint32_t stretch(const struct grant *g, uint64_t base, uint32_t to, uint32_t *from)
+{
+    while (*from < to && !bit_at(g, base + *from))
+        (*from)++;
+    uint32_t end = *from;
+    for (uint32_t i = *from; i < to && i - end < GAP_MAX; i++) {
+        if (bit_at(g, base + i))
+            end = i + 1;
+    }
+    return end - *from;
+}
+
+/* The part's own bits, from its first message on; all are set: p->bits stays NULL. */
+static void part_bits(struct part *p, uint64_t bits[RUN_WORDS_MAX])
+{
+    memset(bits, 0, RUN_WORDS_MAX * sizeof(*bits));
+    p->n_granted = 0;
+    for (uint32_t i = 0; i < p->n; i++) {
+        if (!bit_at(p->grant, p->h->base + p->from + i))
+            continue;
+        bits[i / 64] |= UINT64_C(1) << (i % 64);
+        p->n_granted++;
+    }
+    p->bits = p->n_granted < p->n ? bits : NULL;
+}
+
+/* What was granted of a record, messages from .. to-1 of it. False: fn has enough. */
+static bool grant_record(const struct grant *g, struct slice record, const struct record_header *h,
+                         uint32_t from, uint32_t to, part_fn *fn, void *arg)
+{
+    uint64_t bits[RUN_WORDS_MAX];
+    for (uint32_t n = 0; (n = stretch(g, h->base, to, &from)) > 0; from += n) {
+        n = part_fit(record, h, from, n);
+        struct part p = {.record = record, .h = h, .from = from, .n = n, .grant = g};
+        part_bits(&p, bits);
+        if (p.n_granted > 0 && !fn(arg, &p))
+            return false;
+    }
+    return true;
+}
+
+/* The record at the iterator, or the one that holds offset or comes behind it. */
+static enum status next_record(struct kv_iter *it, uint64_t topic, uint32_t queue, uint64_t offset,
+                               struct record_header *h)
+{
+    bool follows = h->count > 0 && offset >= h->base + h->count;
+    if (follows) { /* mostly the very next one */
+        kv_iter_next(it);
+        if (!kv_iter_valid(it))
+            return kv_iter_status(it) == ST_OK ? ST_GONE : ST_IO;
+        if (record_header_read(kv_iter_value(it), h) != ST_OK)
+            return ST_IO;
+        if (offset < h->base + h->count)
+            return ST_OK;
+    }
+    return log_seek(it, topic, queue, offset, h);
+}
+
+static enum status grant_parts(struct view *v, const struct grant *g, part_fn *fn, void *arg, bool *more)
+{
+    enum status s = ST_OK;
+    struct kv_iter *it = view_grant(v, g);
+    if (!it)
+        return ST_NOMEM;
+    struct record_header h = {0};
+    uint64_t at = g->base, end = g->base + g->count;
+    while (at < end && *more) {
+        s = next_record(it, g->topic_id, g->queue, at, &h);
+        if (s != ST_OK || h.base >= end)
+            break;
+        uint64_t from = at > h.base ? at : h.base, to = h.base + h.count < end ? h.base + h.count : end;
+        *more = grant_record(g, kv_iter_value(it), &h, (uint32_t)(from - h.base), (uint32_t)(to - h.base),
+                             fn, arg);
+        at = to;
+    }
+    kv_iter_free(it);
+    return s == ST_GONE ? ST_OK : s;
+}
+
+enum status query_grant_parts(struct view *v, const struct outcome *out, part_fn *fn, void *arg)
+{
+    enum status s = ST_OK;
+    bool more = true;
+    for (uint32_t i = 0; i < out->n_grants && s == ST_OK && more; i++)
+        s = grant_parts(v, &out->grants[i], fn, arg, &more);
+    return s;
+}
+
+/* All of a record from r->next on. False: fn has enough. */
+static bool read_record(struct reader *r, struct slice record, const struct record_header *h, part_fn *fn,
+                        void *arg)
+{
+    uint32_t from = r->next > h->base ? (uint32_t)(r->next - h->base) : 0;
+    bool more = true;
+    while (from < h->count && more) {
+        /* A whole record goes as it is stored, unless it is large. */
+        bool whole = from == 0 && record.len <= PART_BYTES_MAX;
+        uint32_t n = whole ? h->count : part_fit(record, h, from, h->count - from);
+        struct part p = {.record = record, .h = h, .from = from, .n = n, .n_granted = n};
+        more = fn(arg, &p);
+        from += n;
+        r->next = h->base + from;
+    }
+    return more;
+}
+
+enum status reader_open(struct reader *r, struct view *v)
+{
+    enum status s = view_topic(v, r->topic);
+    if (s != ST_OK)
+        return s == ST_GONE ? ST_NOTOPIC : s;
+    if (r->topic_id && r->topic_id != v->topic.id)
+        return ST_NOTOPIC;
+    if (r->queue >= v->topic.n_queues)
+        return ST_ERR;
+    r->topic_id = v->topic.id;
+    if (r->next < v->topic.floor[r->queue])
+        r->next = v->topic.floor[r->queue];
+    return ST_OK;
+}
+
+enum status reader_parts(struct reader *r, struct view *v, part_fn *fn, void *arg, bool *ret_end)
+{
+    *ret_end = false;
+    enum status s = reader_open(r, v);
+    if (s != ST_OK)
+        return s;
+    struct kv_iter *it = view_log(v, r->queue);
+    if (!it)
+        return ST_NOMEM;
+    struct record_header h;
+    bool more = true;
+    s = log_seek(it, v->topic.id, r->queue, r->next, &h);
+    while (s == ST_OK && more) {
+        more = read_record(r, kv_iter_value(it), &h, fn, arg);
+        if (more)
+            s = next_record(it, r->topic_id, r->queue, r->next, &h);
+    }
+    kv_iter_free(it);
+    *ret_end = s == ST_GONE;
+    return s == ST_GONE ? ST_OK : s;
+}

@@ -1,0 +1,190 @@
+/*
+ * query_pgroup.c: PGROUP INFO, PGROUP LIST, and which producer groups are asked by HTTP.
+ *
+ * A producer group is listed while it has settings (row P) or open transactions (row Q); both kinds of rows
+ * are sorted by name, so the list is one walk over the two side by side.
+ */
+#include "storage/query/view.h"
+#include "storage/model/pgroup.h"
+
+/* What a view knows of a producer group; its texts are in hold. */
+struct about {
+    struct buf hold;
+    struct pgroup_row row;
+    struct pgroup_open_row open;
+    int64_t oldest_ms; /* 0: none */
+};
+
+/* The first row J: they are by id, which is by age, and the id tells when it was made. Young ones (young.h)
+ * have no row here yet, but then they are not old. */
+static enum status about_oldest(struct view *v, struct slice name, int64_t *ret_ms)
+{
+    struct key prefix = key_pending_prefix(name);
+    struct kv_iter *it = view_rows(v, &prefix);
+    if (!it)
+        return ST_NOMEM;
+    kv_iter_first(it);
+    *ret_ms = 0;
+    if (kv_iter_valid(it)) {
+        struct slice key = kv_iter_key(it);
+        *ret_ms = (int64_t)(key_read_u64(key.data + key.len - 8) >> 22) + TXID_EPOCH_MS;
+    }
+    enum status s = kv_iter_status(it);
+    kv_iter_free(it);
+    return s;
+}
+
+static enum status about_read(struct view *v, struct slice name, struct about *a)
+{
+    struct key settings = key_pgroup(name), open = key_pgroup_open(name);
+    enum status s = kv_get(v->kv, KV_STATE, v->snap, key_slice(&settings), &a->hold);
+    if (s == ST_OK && pgroup_decode(buf_slice(&a->hold), &a->row) != ST_OK)
+        s = ST_IO;
+    if (s != ST_OK && s != ST_GONE)
+        return s;
+    s = view_get(v, &open);
+    if (s == ST_OK && pgroup_open_decode(buf_slice(&v->row), &a->open) != ST_OK)
+        s = ST_IO;
+    if (s != ST_OK && s != ST_GONE)
+        return s;
+    return about_oldest(v, name, &a->oldest_ms);
+}
+
+static void put_set(struct buf *reply, uint32_t set)
+{
+    static const struct {
+        uint32_t bit;
+        const char *name;
+    } names[] = {
+        {PGROUP_CHECKURL, "checkurl"},     {PGROUP_SECRET, "secret"},     {PGROUP_CHECKIN, "checkin"},
+        {PGROUP_CHECKEVERY, "checkevery"}, {PGROUP_CHECKMAX, "checkmax"}, {PGROUP_TIMEOUT, "timeout"},
+    };
+    reply_bulk_str(reply, "set");
+    reply_array(reply, (size_t)__builtin_popcount(set));
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (set & names[i].bit)
+            reply_bulk_str(reply, names[i].name);
+}
+
+/* The settings that count, the group's own or the broker's. The secret is never told. */
+static void put_settings(struct buf *reply, const struct pgroup_row *row, const struct policy *policy)
+{
+    struct pgroup pg = {.set = row->set,
+                        .checkin_ms = row->checkin_ms,
+                        .check_every_ms = row->check_every_ms,
+                        .check_max = row->check_max,
+                        .timeout_ms = row->timeout_ms};
+    reply_bulk_str(reply, "checkurl");
+    if (row->set & PGROUP_CHECKURL)
+        reply_bulk(reply, row->checkurl);
+    else
+        reply_null(reply);
+    reply_bulk_str(reply, "secret");
+    reply_bool(reply, row->set & PGROUP_SECRET);
+    reply_field_int(reply, "checkin", pgroup_checkin(&pg, policy));
+    reply_field_int(reply, "checkevery", pgroup_check_every(&pg, policy));
+    reply_field_int(reply, "checkmax", pgroup_check_max(&pg, policy));
+    reply_field_int(reply, "timeout", pgroup_timeout(&pg, policy));
+    put_set(reply, row->set);
+}
+
+void query_pgroup_info(struct view *v, const struct command *cmd, struct buf *reply, struct query_hint *hint)
+{
+    (void)hint;
+    struct about a = {0};
+    buf_init(&a.hold, MIB(1));
+    enum status s = about_read(v, cmd->pos[0], &a);
+    if (s == ST_OK) {
+        reply_map(reply, 11);
+        reply_field_bytes(reply, "pgroup", cmd->pos[0]);
+        put_settings(reply, &a.row, v->policy);
+        reply_field_int(reply, "pending", (int64_t)a.open.pending);
+        reply_field_int(reply, "parked", (int64_t)a.open.parked);
+        reply_field_int(reply, "oldest", a.oldest_ms);
+    } else {
+        view_refuse(reply, s, "store", slice_of(NULL, 0));
+    }
+    buf_free(&a.hold);
+}
+
+static struct kv_iter *rows_of_kind(struct view *v, char kind)
+{
+    struct key prefix;
+    key_begin(&prefix, kind);
+    struct kv_iter *it = view_rows(v, &prefix);
+    if (it)
+        kv_iter_first(it);
+    return it;
+}
+
+static struct slice name_at(const struct kv_iter *it)
+{
+    struct slice key = kv_iter_key(it);
+    return slice_of(key.data + 1, key.len - 1);
+}
+
+static int name_cmp(struct slice a, struct slice b)
+{
+    size_t n = a.len < b.len ? a.len : b.len;
+    int c = n ? memcmp(a.data, b.data, n) : 0;
+    return c ? c : (a.len > b.len) - (a.len < b.len);
+}
+
+/* Each name that one of them stands at, once, in order. */
+static uint32_t put_names(struct buf *items, struct kv_iter *a, struct kv_iter *b)
+{
+    uint32_t n = 0;
+    while (kv_iter_valid(a) || kv_iter_valid(b)) {
+        bool both = kv_iter_valid(a) && kv_iter_valid(b);
+        int c = both ? name_cmp(name_at(a), name_at(b)) : kv_iter_valid(a) ? -1 : 1;
+        reply_bulk(items, name_at(c <= 0 ? a : b));
+        if (c <= 0)
+            kv_iter_next(a);
+        if (c >= 0)
+            kv_iter_next(b);
+        n++;
+    }
+    return n;
+}
+
+void query_pgroup_list(struct view *v, const struct command *cmd, struct buf *reply, struct query_hint *hint)
+{
+    (void)cmd;
+    (void)hint;
+    struct kv_iter *settings = rows_of_kind(v, 'P'), *open = rows_of_kind(v, 'Q');
+    struct buf items;
+    buf_init(&items, REPLY_BYTES_MAX);
+    uint32_t n = settings && open ? put_names(&items, settings, open) : 0;
+    enum status s = !settings || !open || items.failed ? ST_NOMEM : kv_iter_status(settings);
+    if (s == ST_OK)
+        s = kv_iter_status(open);
+    kv_iter_free(settings);
+    kv_iter_free(open);
+    if (s == ST_OK) {
+        reply_array(reply, n);
+        buf_put_slice(reply, buf_slice(&items));
+    } else {
+        view_refuse(reply, s, "store", slice_of(NULL, 0));
+    }
+    buf_free(&items);
+}
+
+enum status query_pgroup_hooks(struct view *v, void (*fn)(void *arg, const struct pgroup_hook *hook),
+                               void *arg)
+{
+    struct kv_iter *it = rows_of_kind(v, 'P');
+    if (!it)
+        return ST_NOMEM;
+    enum status s = ST_OK;
+    for (; s == ST_OK && kv_iter_valid(it); kv_iter_next(it)) {
+        struct pgroup_row row;
+        if (pgroup_decode(kv_iter_value(it), &row) != ST_OK)
+            s = ST_IO;
+        else if (row.set & PGROUP_CHECKURL)
+            fn(arg, &(struct pgroup_hook){name_at(it), row.checkurl, row.secret});
+    }
+    if (s == ST_OK)
+        s = kv_iter_status(it);
+    kv_iter_free(it);
+    return s;
+}

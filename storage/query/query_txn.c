@@ -1,0 +1,231 @@
+/*
+ * query_txn.c: TXN INFO and TXN LIST.
+ *
+ * LIST walks the rows of open and of decided ones side by side, by txid, so oldest first, from a cursor that
+ * is the first txid not looked at yet. What one call looks at is bounded, however few it finds: among a million of outcomes the one that is
+ * parked is found by the caller's going on, and no loop is held up for it.
+ */
+#include "storage/query/view.h"
+
+#define LIST_SCAN_MAX 10000
+
+static const char *const txn_words[] = {
+    [TXN_PENDING] = "pending",
+    [TXN_COMMITTED] = "committed",
+    [TXN_ROLLEDBACK] = "rolledback",
+    [TXN_PARKED] = "parked",
+};
+
+static void put_ids(struct buf *r, const struct txn_row *row)
+{
+    struct cursor c = cursor_of(row->outcome);
+    reply_bulk_str(r, "ids");
+    reply_array(r, row->n_messages);
+    for (uint32_t i = 0; i < row->n_messages; i++)
+        reply_bulk(r, cursor_sized(&c));
+}
+
+static void txn_put_info(struct buf *reply, uint64_t txid, const struct txn_row *row)
+{
+    bool decided = row->state == TXN_COMMITTED || row->state == TXN_ROLLEDBACK;
+    bool committed = row->state == TXN_COMMITTED;
+    size_t pairs = 9;
+    pairs += decided ? 1 : 0;
+    pairs += committed ? 1 : 0;
+    reply_map(reply, pairs);
+    reply_bulk_str(reply, "txid");
+    reply_bulk_uint(reply, txid);
+    reply_bulk_str(reply, "state");
+    reply_bulk_str(reply, txn_words[row->state]);
+    reply_field_bytes(reply, "pgroup", row->pgroup);
+    reply_field_int(reply, "created", row->created_ms);
+    reply_field_int(reply, "checks", row->checks);
+    reply_field_int(reply, "messages", row->n_messages);
+    reply_field_int(reply, "bytes", (int64_t)row->bytes);
+    reply_field_int(reply, "timeout", row->timeout_ms);
+    reply_field_int(reply, "next_check", row->state == TXN_PENDING ? row->next_check_ms : 0);
+    if (decided)
+        reply_field_int(reply, "decided", row->decided_ms);
+    if (committed)
+        put_ids(reply, row);
+}
+
+static bool txn_forgotten(const struct view *v, const struct txn_row *row)
+{
+    bool decided = row->state == TXN_COMMITTED || row->state == TXN_ROLLEDBACK;
+    return decided && row->decided_ms + v->policy->txn_outcome_retention_ms <= v->now_ms;
+}
+
+static enum status read_row(struct view *v, const struct key *key, struct txn_row *ret_row)
+{
+    enum status s = view_get(v, key);
+    if (s != ST_OK)
+        return s;
+    return txn_decode(buf_slice(&v->row), ret_row) == ST_OK ? ST_OK : ST_IO;
+}
+
+/* The first id whose young row counts. */
+static enum status young_floor_of(struct view *v, uint64_t *ret_floor)
+{
+    struct meta_row meta;
+    struct key key = key_meta();
+    enum status s = view_get(v, &key);
+    if (s == ST_OK)
+        s = meta_decode(buf_slice(&v->row), &meta) == ST_OK ? ST_OK : ST_IO;
+    if (s == ST_OK)
+        *ret_floor = meta.young;
+    return s;
+}
+
+/* A decided one may have left a young row behind: its outcome is looked for first. */
+static enum status view_txn(struct view *v, uint64_t txid, struct txn_row *ret_row)
+{
+    uint64_t floor = 0;
+    enum status s = young_floor_of(v, &floor);
+    if (s != ST_OK)
+        return s;
+    struct key outcome = key_outcome(txid), open = key_txn(txid);
+    s = read_row(v, &outcome, ret_row);
+    if (s == ST_OK && txn_forgotten(v, ret_row))
+        return ST_GONE;
+    if (s != ST_GONE)
+        return s;
+    s = read_row(v, &open, ret_row);
+    return s == ST_OK && ret_row->young && txid < floor ? ST_GONE : s;
+}
+
+void query_txn_info(struct view *v, const struct command *cmd, struct buf *reply, struct query_hint *hint)
+{
+    (void)hint;
+    uint64_t txid = 0;
+    bool parsed = text_txid(cmd->pos[0], &txid);
+    assert(parsed);
+    struct txn_row row;
+    enum status s = view_txn(v, txid, &row);
+    if (s == ST_GONE)
+        reply_error(reply, ST_NOTXN, "no transaction %llu: never issued, or decided long ago and forgotten",
+                    (unsigned long long)txid);
+    else if (s != ST_OK)
+        view_refuse(reply, s, "store", slice_of(NULL, 0));
+    else
+        txn_put_info(reply, txid, &row);
+}
+
+/* What TXN LIST is asked for, and has so far. */
+struct list {
+    uint64_t cursor; /* first txid to look at; afterwards the next one, 0: there is none */
+    uint64_t floor;  /* below it young rows do not count */
+    const struct option *pgroup;
+    int state; /* 0: any */
+    uint32_t count, n;
+    struct buf items;
+};
+
+/* False: answered. */
+static bool list_begin(struct list *l, const struct command *cmd, struct buf *reply)
+{
+    const struct option *state = command_option(cmd, OPT_ID_STATE), *cursor = command_option(cmd, OPT_ID_CURSOR);
+    *l = (struct list){.pgroup = command_option(cmd, OPT_ID_PGROUP),
+                       .count = (uint32_t)command_number(cmd, OPT_ID_COUNT, LIST_COUNT_DEFAULT)};
+    char text[80];
+    for (int i = TXN_PENDING; state && i <= TXN_PARKED; i++)
+        if (slice_equal_nocase(state->v, slice_str(txn_words[i])))
+            l->state = i;
+    if (state && !l->state) {
+        text_quote(state->v, 60, text, sizeof(text));
+        reply_error(reply, ST_ERR, "STATE '%s' is not pending, committed, rolledback or parked", text);
+        return false;
+    }
+    if (cursor && !text_uint(cursor->v, &l->cursor)) {
+        text_quote(cursor->v, 60, text, sizeof(text));
+        reply_error(reply, ST_ERR, "CURSOR '%s' is not what TXN LIST answered: a number, 0 at first", text);
+        return false;
+    }
+    return true;
+}
+
+static enum status list_row(struct list *l, const struct view *v, uint64_t txid, struct slice bytes)
+{
+    struct txn_row row;
+    if (txn_decode(bytes, &row) != ST_OK)
+        return ST_IO;
+    bool meant = (!l->state || (int)row.state == l->state) &&
+                 (!l->pgroup || slice_equal(l->pgroup->v, row.pgroup)) && !txn_forgotten(v, &row);
+    if (meant && !(row.young && txid < l->floor)) {
+        txn_put_info(&l->items, txid, &row);
+        l->n++;
+    }
+    return l->items.failed ? ST_NOMEM : ST_OK;
+}
+
+static uint64_t txid_at(const struct kv_iter *it)
+{
+    return kv_iter_valid(it) ? key_read_u64(kv_iter_key(it).data + 1) : UINT64_MAX;
+}
+
+/* Of one that has both, the outcome counts. */
+static enum status list_walk(struct list *l, const struct view *v, struct kv_iter *open, struct kv_iter *outcomes)
+{
+    enum status s = ST_OK;
+    uint32_t scanned = 0;
+    l->cursor = 0;
+    while (s == ST_OK && (kv_iter_valid(open) || kv_iter_valid(outcomes))) {
+        uint64_t x = txid_at(open), o = txid_at(outcomes), txid = x < o ? x : o;
+        if (l->n == l->count || scanned++ == LIST_SCAN_MAX || l->items.len >= REPLY_BYTES_SOFT) {
+            l->cursor = txid;
+            break;
+        }
+        s = list_row(l, v, txid, kv_iter_value(o == txid ? outcomes : open));
+        if (x == txid)
+            kv_iter_next(open);
+        if (o == txid)
+            kv_iter_next(outcomes);
+    }
+    return s;
+}
+
+static struct kv_iter *list_from(struct view *v, struct key from)
+{
+    struct key to;
+    key_begin(&to, (char)from.bytes[0]);
+    to = key_after(&to);
+    struct kv_iter *it = kv_iter_new(v->kv, KV_STATE, v->snap, key_slice(&from), key_slice(&to));
+    if (it)
+        kv_iter_first(it);
+    return it;
+}
+
+static enum status list_rows(struct list *l, struct view *v)
+{
+    enum status s = young_floor_of(v, &l->floor);
+    if (s != ST_OK && s != ST_GONE) /* gone: nothing was ever written */
+        return s;
+    struct kv_iter *open = list_from(v, key_txn(l->cursor)), *outcomes = list_from(v, key_outcome(l->cursor));
+    s = open && outcomes ? list_walk(l, v, open, outcomes) : ST_NOMEM;
+    if (s == ST_OK)
+        s = kv_iter_status(open);
+    if (s == ST_OK)
+        s = kv_iter_status(outcomes);
+    kv_iter_free(open);
+    kv_iter_free(outcomes);
+    return s;
+}
+
+void query_txn_list(struct view *v, const struct command *cmd, struct buf *reply, struct query_hint *hint)
+{
+    (void)hint;
+    struct list l;
+    if (!list_begin(&l, cmd, reply))
+        return;
+    buf_init(&l.items, REPLY_BYTES_MAX);
+    enum status s = list_rows(&l, v);
+    if (s == ST_OK) {
+        reply_array(reply, 2);
+        reply_bulk_uint(reply, l.cursor);
+        reply_array(reply, l.n);
+        buf_put_slice(reply, buf_slice(&l.items));
+    } else {
+        view_refuse(reply, s, "store", slice_of(NULL, 0));
+    }
+    buf_free(&l.items);
+}

@@ -1,0 +1,138 @@
+/* view.c: opening views, and picking who answers (query.h, view.h). */
+#include "storage/query/view.h"
+
+#include <stdlib.h>
+
+#include "storage/model/core.h"
+
+struct view *view_open(struct state *st)
+{
+    struct view *v = calloc(1, sizeof(*v));
+    if (!v)
+        return NULL;
+    v->kv = st->kv;
+    v->snap = kv_snapshot(st->kv);
+    buf_init(&v->row, REQUEST_BYTES_MAX + MIB(1));
+    if (v->snap)
+        return v;
+    free(v);
+    return NULL;
+}
+
+void view_close(struct view *v)
+{
+    if (!v)
+        return;
+    kv_snap_free(v->kv, v->snap);
+    buf_free(&v->row);
+    free(v);
+}
+
+enum status view_get(struct view *v, const struct key *key)
+{
+    buf_reset(&v->row, KIB(256));
+    return kv_get(v->kv, KV_STATE, v->snap, key_slice(key), &v->row);
+}
+
+struct kv_iter *view_rows(struct view *v, const struct key *prefix)
+{
+    struct key to = key_after(prefix);
+    return kv_iter_new(v->kv, KV_STATE, v->snap, key_slice(prefix), key_slice(&to));
+}
+
+enum status view_topic(struct view *v, struct slice name)
+{
+    struct key key = key_topic(name);
+    enum status s = view_get(v, &key);
+    if (s != ST_OK)
+        return s;
+    return topic_decode(buf_slice(&v->row), &v->topic) == ST_OK ? ST_OK : ST_IO;
+}
+
+static struct kv_iter *view_records(struct view *v, enum compress compress, uint64_t topic, uint32_t queue)
+{
+    struct key from = key_log(topic, queue, 0), to = key_log(topic, queue + 1, 0);
+    return kv_iter_new(v->kv, log_family(compress), v->snap, key_slice(&from), key_slice(&to));
+}
+
+struct kv_iter *view_log(struct view *v, uint32_t queue)
+{
+    return view_records(v, v->topic.compress, v->topic.id, queue);
+}
+
+struct kv_iter *view_grant(struct view *v, const struct grant *g)
+{
+    return view_records(v, g->compress, g->topic_id, g->queue);
+}
+
+enum status view_ends(struct view *v, uint32_t queue, uint64_t *ret_first, uint64_t *ret_next)
+{
+    struct kv_iter *it = view_log(v, queue);
+    if (!it)
+        return ST_NOMEM;
+    struct record_header h;
+    uint64_t first = v->topic.floor[queue], next = first;
+    kv_iter_first(it);
+    if (kv_iter_valid(it) && record_header_read(kv_iter_value(it), &h) == ST_OK && h.base > first)
+        first = h.base;
+    struct key last = key_log(v->topic.id, queue, UINT64_MAX);
+    kv_iter_floor(it, key_slice(&last));
+    if (kv_iter_valid(it) && record_header_read(kv_iter_value(it), &h) == ST_OK && h.base + h.count > next)
+        next = h.base + h.count;
+    enum status s = kv_iter_status(it);
+    kv_iter_free(it);
+    *ret_first = first < next ? first : next;
+    *ret_next = next;
+    return s;
+}
+
+void view_refuse(struct buf *reply, enum status s, const char *what, struct slice name)
+{
+    char text[160];
+    text_quote(name, 135, text, sizeof(text));
+    if (s == ST_GONE && what[0] == 't')
+        reply_error(reply, ST_NOTOPIC, "no topic '%s': SEND to it or TOPIC CREATE it first", text);
+    else if (s == ST_GONE)
+        reply_error(reply, ST_NOGROUP, "no group '%s'", text);
+    else if (s == ST_NOMEM)
+        reply_error(reply, ST_BUSY, "no memory to read: try again");
+    else
+        reply_error(reply, ST_ERR, "the store cannot be read: see the broker's log");
+}
+
+#define QUERY_LOCAL(id)
+#define QUERY_WRITE(id)
+#define QUERY_LATER(id)
+#define QUERY_INNER(id)
+#define QUERY_QUERY(id) [CMD_##id] = ANSWER_##id,
+
+#define ANSWER_READ query_read
+#define ANSWER_GET query_get
+#define ANSWER_FIND query_find
+#define ANSWER_DELAYED_LIST query_delayed_list
+#define ANSWER_TOPIC_INFO query_topic_info
+#define ANSWER_TOPIC_LIST query_topic_list
+#define ANSWER_GROUP_INFO query_group_info
+#define ANSWER_GROUP_LIST query_group_list
+#define ANSWER_LAG query_lag
+#define ANSWER_TXN_INFO query_txn_info
+#define ANSWER_TXN_LIST query_txn_list
+#define ANSWER_PGROUP_INFO query_pgroup_info
+#define ANSWER_PGROUP_LIST query_pgroup_list
+
+static query_fn *const query_table[COMMAND_COUNT] = {
+#define COMMAND(id, words, kind, names, min, max, rest, options, later, summary) QUERY_##kind(id)
+#include "protocol/command/command.def"
+#undef COMMAND
+};
+
+void query_run(struct view *v, const struct policy *policy, int64_t now_ms, const struct command *cmd,
+               struct buf *reply, struct query_hint *ret_hint)
+{
+    query_fn *fn = query_table[cmd->info->id];
+    assert(fn);
+    v->policy = policy;
+    v->now_ms = now_ms;
+    *ret_hint = (struct query_hint){0};
+    fn(v, cmd, reply, ret_hint);
+}

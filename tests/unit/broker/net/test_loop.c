@@ -1,0 +1,426 @@
+/*
+ * test_loop.c: two I/O loops over a real store and journal, in this process, spoken to over socket
+ * pairs. What a client of the whole broker cannot provoke at will is here: which loop serves whom,
+ * where the bounds lie, how a drain ends.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include "broker/net/conn.h"
+#include "broker/net/loop.h"
+#include "tests/lib/tmpdir.h"
+#include "tests/lib/wire.h"
+
+#define LOOPS 2
+
+struct fixture {
+    struct server server; /* first */
+    struct loop *loops[LOOPS];
+    char *folder;
+    bool drained;
+};
+
+static void on_fatal(const char *text)
+{
+    fprintf(stderr, "the store failed: %s\n", text);
+    abort();
+}
+
+static void on_stop(struct server *s)
+{
+    atomic_store(&s->stopping, true);
+}
+
+static void start_store(struct fixture *f)
+{
+    char err[256], path[512];
+    char *argv[] = {(char *)(uintptr_t) "halfmqd", (char *)(uintptr_t) "--log_level=error", NULL};
+    assert_int_equal(config_load(2, argv, NULL, &f->server.config, err, sizeof err), ST_OK);
+    snprintf(path, sizeof path, "%s/store", f->folder);
+    const struct state_options so = {.path = path, .memory_bytes = 32 << 20};
+    if (state_open(&so, &f->server.state, err, sizeof err) != ST_OK)
+        fail_msg("%s", err);
+    const struct journal_options jo = {.state = f->server.state,
+                                       .fsync = FSYNC_NEVER,
+                                       .pending_bytes_max = 64 << 20,
+                                       .pending_max = 100000,
+                                       .data_path = f->folder,
+                                       .fatal = on_fatal};
+    assert_int_equal(journal_new(&jo, &f->server.journal), ST_OK);
+    const struct policy policy = {.dedup_window_ms = 1000,
+                                  .txn_outcome_retention_ms = 100000,
+                                  .txn_timeout_ms = 100000,
+                                  .checkin_ms = 1,
+                                  .check_every_ms = 100000,
+                                  .check_max = 3,
+                                  .auto_create_topics = true};
+    journal_set_policy(f->server.journal, &policy);
+}
+
+static int set_up(void **state)
+{
+    struct fixture *f = NULL;
+    assert_int_equal(posix_memalign((void **)&f, 64, sizeof *f), 0);
+    memset(f, 0, sizeof *f);
+    f->folder = tmpdir_new();
+    start_store(f);
+    f->server.loops = f->loops;
+    f->server.request_stop = on_stop;
+    for (uint32_t i = 0; i < LOOPS; i++) {
+        f->loops[i] = loop_start(&f->server, i + 1);
+        assert_non_null(f->loops[i]);
+    }
+    f->server.n_loops = LOOPS;
+    *state = f;
+    return 0;
+}
+
+static void drain(struct fixture *f)
+{
+    for (uint32_t i = 0; i < LOOPS; i++)
+        loop_drain(f->loops[i], 10000);
+    for (uint32_t i = 0; i < LOOPS; i++)
+        loop_join(f->loops[i]);
+    f->drained = true;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    if (!f->drained)
+        drain(f);
+    assert_int_equal(atomic_load(&f->server.connections), 0);
+    journal_free(f->server.journal);
+    for (uint32_t i = 0; i < LOOPS; i++)
+        loop_free(f->loops[i]);
+    state_close(f->server.state);
+    config_free(f->server.config);
+    tmpdir_remove(f->folder);
+    free(f);
+    return 0;
+}
+
+static struct wire client(struct fixture *f, uint32_t loop)
+{
+    int pair[2];
+    struct wire w = {0};
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    assert_int_equal(fcntl(pair[1], F_SETFL, O_NONBLOCK), 0);
+    atomic_fetch_add(&f->server.connections, 1);
+    assert_true(loop_adopt(f->loops[loop], pair[1]));
+    w.fd = pair[0];
+    buf_init(&w.in, 0);
+    return w;
+}
+
+static void say(struct wire *w, const char *text)
+{
+    if (!wire_send_str(w, text))
+        fail_msg("%s", w->error);
+}
+
+static void hear(struct wire *w, const char *line)
+{
+    char got[512];
+    if (!wire_line(w, got, sizeof got))
+        fail_msg("%s instead of '%s'", w->error, line);
+    assert_string_equal(got, line);
+}
+
+/* A reply whose text is at hand somewhere else; lines until it is whole. */
+static void hear_value(struct wire *w, enum resp_kind kind)
+{
+    struct resp_value *v = NULL;
+    if (!wire_reply(w, &v))
+        fail_msg("%s", w->error);
+    assert_int_equal(v->kind, kind);
+    resp_value_free(v);
+}
+
+/* How many messages a POP handed out, and the attempt in the first receipt ('\0': none). */
+static size_t hear_popped(struct wire *w, char *ret_attempt)
+{
+    struct resp_value *v = NULL;
+    if (!wire_reply(w, &v))
+        fail_msg("%s", w->error);
+    assert_int_equal(v->kind, RV_ARRAY);
+    size_t n = v->n_items;
+    const struct resp_value *receipt = n ? v->item[0]->item[0] : NULL;
+    *ret_attempt = '\0';
+    if (receipt)
+        *ret_attempt = receipt->bytes[receipt->len - 1];
+    resp_value_free(v);
+    return n;
+}
+
+/* Waits until INFO shows that so many callers are parked in all. */
+static void wait_for_waiters(struct wire *w, unsigned n)
+{
+    char wanted[32];
+    snprintf(wanted, sizeof wanted, "waiters:%u\r\n", n);
+    for (;;) {
+        struct resp_value *v = NULL;
+        say(w, "INFO clients\r\n");
+        if (!wire_reply(w, &v))
+            fail_msg("%s", w->error);
+        bool there = strstr(v->bytes, wanted) != NULL;
+        resp_value_free(v);
+        if (there)
+            return;
+    }
+}
+
+/* ---- tests ---- */
+
+static void answers_keep_their_order(void **state)
+{
+    struct wire w = client(*state, 0);
+    say(&w,
+        "TOPIC CREATE t QUEUES 1\r\nSEND t a\r\nNOSUCH\r\nSEND t b\r\nECHO x\r\nSEND t\r\nPING\r\n"
+        "SEND t c\r\nBAD \"\r\nPING\r\n");
+    hear(&w, "+OK");
+    hear(&w, "$5");
+    hear(&w, "t:0:0");
+    hear(&w, "-ERR unknown command 'NOSUCH': HELP lists them all");
+    hear(&w, "$5");
+    hear(&w, "t:0:1");
+    hear(&w, "$1");
+    hear(&w, "x");
+    hear_value(&w, RV_ERROR);
+    hear(&w, "+PONG");
+    hear(&w, "$5");
+    hear(&w, "t:0:2");
+    hear(&w, "-ERR Protocol error: unbalanced quotes in request");
+    assert_true(wire_closed(&w)); /* what followed is not looked at */
+    wire_close(&w);
+}
+
+/* More commands in one piece than may be in flight. */
+static void a_deep_pipeline(void **state)
+{
+    enum { MANY = 3 * IN_FLIGHT_MAX };
+    struct wire w = client(*state, 0);
+    struct buf all;
+    buf_init(&all, 0);
+    say(&w, "TOPIC CREATE t QUEUES 1\r\n");
+    hear(&w, "+OK");
+    for (unsigned i = 0; i < MANY; i++)
+        buf_put_str(&all, "SEND t x\r\n");
+    assert_true(wire_send(&w, buf_slice(&all)));
+    buf_free(&all);
+    for (unsigned i = 0; i < MANY; i++) {
+        char want[32];
+        snprintf(want, sizeof want, "t:0:%u", i);
+        hear_value(&w, RV_BULK);
+    }
+    say(&w, "GET t:0:12287\r\n");
+    hear(&w, "*4");
+    wire_close(&w);
+}
+
+/* A client of one loop is told; a client of the other sees it at once, and its waiter wakes. */
+static void loops_see_each_other(void **state)
+{
+    struct wire a = client(*state, 0), b = client(*state, 1), c = client(*state, 1);
+    char attempt;
+    say(&a, "TOPIC CREATE t QUEUES 1\r\n");
+    hear(&a, "+OK");
+    say(&c, "POP g t WAIT 1m\r\n");
+    wait_for_waiters(&b, 1);
+    for (unsigned i = 0; i < 200; i++) {
+        char get[32];
+        say(&a, "SEND t x\r\n");
+        hear_value(&a, RV_BULK);
+        snprintf(get, sizeof get, "GET t:0:%u\r\n", i);
+        say(&b, get);
+        hear_value(&b, RV_ARRAY);
+    }
+    assert_int_equal(hear_popped(&c, &attempt), 1);
+    assert_int_equal(attempt, '1');
+    wire_close(&a);
+    wire_close(&b);
+    wire_close(&c);
+}
+
+static void who_closes_is_handed_nothing(void **state)
+{
+    struct wire w = client(*state, 0);
+    char attempt;
+    say(&w, "TOPIC CREATE t QUEUES 1\r\n");
+    hear(&w, "+OK");
+    for (unsigned i = 0; i < 50; i++) {
+        struct wire gone = client(*state, i % LOOPS);
+        say(&gone, "POP g t WAIT 1m\r\n");
+        if (i % 3)
+            wait_for_waiters(&w, 1);
+        wire_close(&gone);
+        say(&w, "SEND t x\r\n");
+        hear_value(&w, RV_BULK);
+        say(&w, "POP g t WAIT 1m\r\n");
+        assert_int_equal(hear_popped(&w, &attempt), 1);
+        assert_int_equal(attempt, '1');
+        wait_for_waiters(&w, 0);
+    }
+    wire_close(&w);
+}
+
+static void a_half_closed_wait_ends(void **state)
+{
+    struct wire w = client(*state, 0), other = client(*state, 1);
+    say(&w, "TOPIC CREATE t\r\n");
+    hear(&w, "+OK");
+    say(&w, "POP g t WAIT 1m\r\nPING\r\n");
+    wait_for_waiters(&other, 1);
+    wire_half_close(&w);
+    hear(&w, "*0");
+    hear(&w, "+PONG"); /* it had asked before */
+    assert_true(wire_closed(&w));
+    wire_close(&w);
+    wire_close(&other);
+}
+
+/* Input that piles up behind a parked POP is not read for ever, and the close is still noticed. */
+static void a_close_behind_much_input(void **state)
+{
+    struct wire w = client(*state, 0), other = client(*state, 1);
+    say(&w, "TOPIC CREATE t\r\n");
+    hear(&w, "+OK");
+    struct buf all; /* in one piece, so that the kernel takes what the loop leaves */
+    buf_init(&all, 0);
+    buf_put_str(&all, "POP g t WAIT 1m\r\n");
+    while (all.len < STALLED_INPUT_MAX + (size_t)KIB(32))
+        buf_put_str(&all, "PING\r\n");
+    assert_true(wire_send(&w, buf_slice(&all)));
+    buf_free(&all);
+    wait_for_waiters(&other, 1);
+    wire_close(&w);
+    wait_for_waiters(&other, 0);
+    wire_close(&other);
+}
+
+static void waits_are_woken_oldest_first(void **state)
+{
+    enum { N = 20 };
+    struct wire w = client(*state, 0), waiting[N];
+    char attempt;
+    say(&w, "TOPIC CREATE t QUEUES 1\r\n");
+    hear(&w, "+OK");
+    for (unsigned i = 0; i < N; i++) {
+        waiting[i] = client(*state, 0);
+        say(&waiting[i], "POP g t COUNT 10 WAIT 1m\r\n");
+        wait_for_waiters(&w, i + 1);
+    }
+    for (unsigned i = 0; i < N; i++) {
+        say(&w, "SEND t x\r\n");
+        hear_value(&w, RV_BULK);
+        assert_int_equal(hear_popped(&waiting[i], &attempt), 1);
+        wire_close(&waiting[i]);
+    }
+    wire_close(&w);
+}
+
+static void other_first_bytes(void **state)
+{
+    struct wire w = client(*state, 0);
+    assert_true(wire_send(&w, SLICE_LIT("\x16\x03\x01")));
+    hear(&w, "-ERR TLS is not available on this port yet: connect without it");
+    assert_true(wire_closed(&w));
+    wire_close(&w);
+    w = client(*state, 0);
+    assert_true(wire_send(&w, SLICE_LIT("\x01\x02")));
+    hear(&w, "-ERR Protocol error: unknown dialect (first byte 0x01)");
+    assert_true(wire_closed(&w));
+    wire_close(&w);
+}
+
+static void subscribers_and_takers(void **state)
+{
+    struct wire s = client(*state, 0), w = client(*state, 1);
+    struct resp_value *v = NULL;
+    say(&s, "SUBSCRIBE topic:t check:shop\r\n");
+    hear_value(&s, RV_ARRAY);
+    hear_value(&s, RV_ARRAY);
+    say(&w, "SEND t hello\r\n");
+    hear_value(&w, RV_BULK);
+    assert_true(wire_reply(&s, &v));
+    assert_string_equal(v->item[2]->bytes, "hello");
+    resp_value_free(v);
+    say(&w, "HALF shop t secret CHECKIN 1ms\r\n");
+    hear_value(&w, RV_BULK);
+    assert_true(wire_reply(&s, &v));
+    assert_string_equal(v->item[1]->bytes, "check:shop");
+    assert_non_null(strstr(v->item[2]->bytes, "\"body\":\"secret\""));
+    resp_value_free(v);
+    say(&s, "UNSUBSCRIBE\r\nPING\r\n");
+    hear_value(&s, RV_ARRAY);
+    hear_value(&s, RV_ARRAY);
+    hear(&s, "+PONG");
+    wire_close(&s);
+    wire_close(&w);
+}
+
+static void killing_a_client(void **state)
+{
+    struct wire w = client(*state, 0), other = client(*state, 1);
+    char id[32], kill[128];
+    say(&other, "CLIENT ID\r\n");
+    assert_true(wire_line(&other, id, sizeof id));
+    snprintf(kill, sizeof kill, "CLIENT KILL %s\r\nCLIENT KILL ID 4711\r\n", id + 1);
+    say(&w, kill);
+    hear(&w, "+OK");
+    hear(&w, ":0");
+    assert_true(wire_closed(&other));
+    wire_close(&w);
+    wire_close(&other);
+}
+
+/* What is under way is answered, what waits ends empty, then everybody is let go. */
+static void a_drain_ends_in_good_order(void **state)
+{
+    struct fixture *f = *state;
+    struct wire a = client(f, 0), b = client(f, 1), c = client(f, 0);
+    say(&a, "TOPIC CREATE t\r\n");
+    hear(&a, "+OK");
+    say(&a, "POP g t WAIT 1h\r\n");
+    say(&b, "READ t 0 0 WAIT 1h\r\n");
+    wait_for_waiters(&c, 2);
+    say(&c, "SHUTDOWN\r\n");
+    hear(&c, "+OK");
+    assert_true(atomic_load(&f->server.stopping));
+    drain(f);
+    hear(&a, "*0");
+    hear(&b, "*0");
+    assert_true(wire_closed(&a));
+    assert_true(wire_closed(&b));
+    assert_true(wire_closed(&c));
+    wire_close(&a);
+    wire_close(&b);
+    wire_close(&c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(answers_keep_their_order, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_deep_pipeline, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(loops_see_each_other, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_closes_is_handed_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_half_closed_wait_ends, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_close_behind_much_input, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(waits_are_woken_oldest_first, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(other_first_bytes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(subscribers_and_takers, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(killing_a_client, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_drain_ends_in_good_order, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,284 @@
+/*
+ * test_waiter.c: who is woken by what news: oldest first, as many as became ready, each group for
+ * itself, nobody lost.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "broker/serve/waiter.h"
+
+static struct timers timers;
+static struct waiters ws;
+static struct waiter *expired;
+
+static void note_expired(struct waiter *w, void *arg)
+{
+    (void)arg;
+    expired = w;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    timers_init(&timers);
+    waiters_init(&ws, &timers, note_expired);
+    expired = NULL;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    waiters_fini(&ws);
+    assert_int_equal(timers.n, 0);
+    timers_fini(&timers);
+    return 0;
+}
+
+static struct entry *pop_entry(const char *group, const char *topic, const char *topic2,
+                               uint64_t index)
+{
+    struct slice topics[2] = {slice_str(topic), slice_str(topic2)};
+    struct command cmd = {.info = command_info(CMD_POP),
+                          .n_pos = 1,
+                          .n_rest = topic2 ? 2 : 1,
+                          .pos = {slice_str(group)},
+                          .rest = topics};
+    struct entry *e = entry_new(NULL, &cmd);
+    assert_non_null(e);
+    e->index = index;
+    return e;
+}
+
+static struct entry *read_entry(const char *topic)
+{
+    struct command cmd = {.info = command_info(CMD_READ),
+                          .n_pos = 3,
+                          .pos = {slice_str(topic), SLICE_LIT("0"), SLICE_LIT("0")}};
+    struct entry *e = entry_new(NULL, &cmd);
+    assert_non_null(e);
+    return e;
+}
+
+static struct waiter *park(const char *group, const char *topic)
+{
+    struct waiter *w = waiter_park(&ws, pop_entry(group, topic, NULL, 1), 0, 1000, 0);
+    assert_non_null(w);
+    return w;
+}
+
+static uint64_t topic_key(const char *topic)
+{
+    return news_key(NEWS_TOPIC, slice_str(topic), slice_of(NULL, 0));
+}
+
+static void tell(uint64_t index, uint64_t key, uint32_t count)
+{
+    static struct news n;
+    n = (struct news){.index = index, .n = 1, .keys = {key}, .counts = {count}};
+    waiters_news(&ws, &n);
+}
+
+static void expect_next(struct waiter *w)
+{
+    assert_ptr_equal(waiters_next(&ws), w);
+}
+
+static void oldest_first_and_no_more_than_ready(void **state)
+{
+    (void)state;
+    struct waiter *a = park("g", "t"), *b = park("g", "t"), *c = park("g", "t");
+    tell(2, topic_key("t"), 2);
+    expect_next(a);
+    expect_next(b);
+    expect_next(NULL);
+    /* a finds nothing and is the oldest again. */
+    assert_int_equal(waiter_park_again(a, a->entry, 0), ST_OK);
+    tell(3, topic_key("t"), 1);
+    expect_next(a);
+    expect_next(NULL);
+    waiter_free(a, true);
+    waiter_free(b, true);
+    expect_next(NULL);
+    waiter_free(c, false);
+}
+
+static void each_group_by_itself(void **state)
+{
+    (void)state;
+    struct waiter *a = park("g1", "t"), *b = park("g1", "t"), *c = park("g2", "t");
+    struct waiter *other = park("g1", "u");
+    tell(2, topic_key("t"), 1);
+    struct waiter *x = waiters_next(&ws), *y = waiters_next(&ws);
+    assert_true((x == a && y == c) || (x == c && y == a));
+    expect_next(NULL);
+    tell(3, news_key(NEWS_GROUP, slice_str("g1"), slice_str("t")), 1);
+    expect_next(b);
+    expect_next(NULL);
+    waiter_free(a, true);
+    waiter_free(b, true);
+    waiter_free(c, true);
+    waiter_free(other, false);
+    expect_next(NULL);
+}
+
+static void readers_are_all_woken(void **state)
+{
+    (void)state;
+    uint64_t key = topic_key("t");
+    struct waiter *a = waiter_park(&ws, read_entry("t"), key, 1000, 0);
+    struct waiter *b = waiter_park(&ws, read_entry("t"), key, 1000, 0);
+    tell(2, key, 1);
+    expect_next(a);
+    expect_next(b);
+    waiter_free(a, true);
+    waiter_free(b, true);
+}
+
+static void one_wait_on_two_topics(void **state)
+{
+    (void)state;
+    struct waiter *a = waiter_park(&ws, pop_entry("g", "t", "u", 1), 0, 1000, 0);
+    tell(2, topic_key("u"), 5);
+    tell(2, topic_key("t"), 5);
+    expect_next(a);
+    expect_next(NULL);
+    waiter_free(a, true);
+}
+
+static void overflow_wakes_everybody(void **state)
+{
+    (void)state;
+    static struct news n;
+    struct waiter *a = park("g1", "t"), *b = park("g2", "u");
+    n = (struct news){.index = 9, .overflow = true};
+    waiters_news(&ws, &n);
+    assert_non_null(waiters_next(&ws));
+    assert_non_null(waiters_next(&ws));
+    expect_next(NULL);
+    waiter_free(a, true);
+    waiter_free(b, true);
+    struct entry *e = pop_entry("g3", "v", NULL, 8);
+    assert_true(waiters_missed(&ws, e));
+    e->index = 10;
+    assert_false(waiters_missed(&ws, e));
+    entry_free(e);
+}
+
+static void news_before_parking_is_noticed(void **state)
+{
+    (void)state;
+    struct entry *e = pop_entry("g", "t", "u", 4);
+    tell(3, topic_key("u"), 1);
+    assert_false(waiters_missed(&ws, e)); /* it has looked since */
+    tell(5, topic_key("other"), 1);
+    assert_false(waiters_missed(&ws, e));
+    tell(6, topic_key("u"), 1);
+    assert_true(waiters_missed(&ws, e));
+    entry_free(e);
+    /* Of its own group: the message may have been applied behind the POP. */
+    e = pop_entry("g", "v", NULL, 7);
+    tell(7, topic_key("v"), 1);
+    assert_true(waiters_missed(&ws, e));
+    entry_free(e);
+}
+
+static void deadline_and_retry(void **state)
+{
+    (void)state;
+    struct waiter *a = waiter_park(&ws, pop_entry("g", "t", NULL, 1), 0, 1000, 500);
+    struct waiter *b = waiter_park(&ws, pop_entry("g", "t", NULL, 1), 0, 400, 500);
+    timers_run(&timers, 400, NULL);
+    assert_ptr_equal(expired, b);
+    waiter_free(b, false);
+    /* One lease ends at 500: one waiter looks, not all. */
+    struct waiter *c = park("g", "t");
+    timers_run(&timers, 500, NULL);
+    expect_next(a);
+    expect_next(NULL);
+    /* It found something: there may be more, so the next one looks. */
+    waiter_free(a, true);
+    expect_next(c);
+    /* That one finds nothing: it stops there. */
+    assert_int_equal(waiter_park_again(c, c->entry, 0), ST_OK);
+    expect_next(NULL);
+    waiter_free(c, false);
+}
+
+/* A waiter that was woken and goes without having looked passes the news on. */
+static void a_leaver_passes_the_news_on(void **state)
+{
+    (void)state;
+    struct waiter *a = park("g", "t"), *b = park("g", "t");
+    tell(2, topic_key("t"), 1);
+    waiter_free(a, false);
+    expect_next(b);
+    expect_next(NULL);
+    waiter_free(b, true);
+}
+
+static struct waiter *park_take(const char *group, const char *topic)
+{
+    struct slice topics[] = {slice_str(topic)};
+    struct command cmd = {.info = command_info(CMD_TAKE),
+                          .n_pos = 1,
+                          .n_rest = 1,
+                          .pos = {slice_str(group)},
+                          .rest = topics};
+    struct entry *e = entry_new(NULL, &cmd);
+    assert_non_null(e);
+    struct waiter *w = waiter_park(&ws, e, 0, 1000, 0);
+    assert_non_null(w);
+    return w;
+}
+
+/* A stream stands in line with the POPs, and is told when what it waits for is deleted; POPs are not. */
+static void streams_and_what_is_gone(void **state)
+{
+    (void)state;
+    struct waiter *pop = park("g", "t"), *a = park_take("g", "t"), *b = park_take("g", "t");
+    tell(2, topic_key("t"), 2);
+    expect_next(pop);
+    expect_next(a);
+    expect_next(NULL);
+    assert_int_equal(waiter_park_again(pop, pop->entry, 0), ST_OK);
+    assert_int_equal(waiter_park_again(a, a->entry, 0), ST_OK);
+    tell(3, news_key(NEWS_GONE, SLICE_LIT("h"), SLICE_LIT("t")), 1);
+    expect_next(NULL);
+    tell(4, news_key(NEWS_GONE, SLICE_LIT("g"), SLICE_LIT("t")), 1);
+    expect_next(a);
+    expect_next(b);
+    expect_next(NULL);
+    assert_true(waiters_missed(&ws, a->entry));
+    waiter_free(a, true);
+    waiter_free(b, false); /* it passes its turn on, but only that of a message */
+    expect_next(pop);
+    expect_next(NULL);
+    waiter_free(pop, true);
+    struct waiter *r = waiter_park(&ws, read_entry("t"), topic_key("t"), 1000, 0);
+    assert_non_null(r);
+    tell(5, news_key(NEWS_GONE, SLICE_LIT("t"), slice_of(NULL, 0)), 1);
+    expect_next(r);
+    waiter_free(r, true);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(oldest_first_and_no_more_than_ready, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(each_group_by_itself, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(readers_are_all_woken, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(one_wait_on_two_topics, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(overflow_wakes_everybody, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(news_before_parking_is_noticed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(deadline_and_retry, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(streams_and_what_is_gone, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_leaver_passes_the_news_on, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

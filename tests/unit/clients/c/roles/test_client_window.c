@@ -1,0 +1,197 @@
+/*
+ * test_client_window.c: how many messages a consumer holds: more while its handlers are fast, fewer while
+ * they are slow, and no matter how long there was nothing to do. The clock stands but for what a handler takes.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <sched.h>
+
+#include "clients/c/roles/consumer.h"
+#include "tests/lib/bare.h"
+#include "tests/lib/still_clock.h"
+
+#define STREAM 7
+#define FIRST 16 /* the window as it begins */
+
+static struct bare bare;
+static hmq_consumer *consumer;
+static int64_t credit; /* what the broker may still send */
+static uint64_t offset;
+static _Atomic int64_t handler_ms;
+
+static enum hmq_verdict handle(void *arg, const hmq_message *m, hmq_retry *retry)
+{
+    (void)arg;
+    (void)m;
+    (void)retry;
+    still_clock_pass(handler_ms);
+    return HMQ_ACK;
+}
+
+static void start(const char *query)
+{
+    const char *topic = "t";
+    still_clock_stop();
+    handler_ms = 0;
+    offset = 0;
+    bare_start(&bare, query);
+    enum hmq_status status =
+        hmq_consumer_new(&bare.client, "g", &topic, 1, handle, NULL, NULL, &consumer, NULL);
+    assert_int_equal(status, HMQ_OK);
+    bare_tick(&bare);
+    bare_expect(&bare, "stream_group");
+    credit = bare_int(&bare, "credit");
+    bare_answer_int(&bare, NULL, STREAM);
+}
+
+static void stop(void)
+{
+    assert_int_equal(hmq_consumer_close(consumer, 0, NULL), HMQ_ETIMEDOUT); /* nobody answers */
+    bare_stop(&bare);
+    still_clock_go();
+}
+
+static uint64_t handled(void)
+{
+    hmq_consumer_stats stats = {.size = sizeof stats};
+    hmq_consumer_stats_get(consumer, &stats);
+    return stats.handled;
+}
+
+static void hear_all(void)
+{
+    bare_tick(&bare);
+    while (bare_hear(&bare)) {
+        if (bare_is(&bare, "stream_credit")) {
+            credit += bare_int(&bare, "credit");
+        } else {
+            assert_true(bare_is(&bare, "ack") || bare_is(&bare, "extend"));
+            bare_answer_int(&bare, NULL, 1);
+        }
+        bare_tick(&bare);
+    }
+}
+
+/* n messages, each of which takes its handler so long. */
+static void work(unsigned n, int64_t each_ms)
+{
+    handler_ms = each_ms;
+    while (n-- > 0) {
+        assert_true(credit-- > 0);
+        bare_say_records(&bare, STREAM, 1, offset++, 1);
+        while (handled() < offset)
+            sched_yield();
+        hear_all();
+    }
+}
+
+/* At rest all of it is credit, but for a quarter that is not worth a word. */
+static void expect_window(size_t n)
+{
+    assert_int_equal(consumer->n_held, 0);
+    assert_int_equal(consumer->window, n);
+    assert_int_equal(consumer->credit, credit);
+}
+
+static void test_grows_while_handlers_are_fast(void **state)
+{
+    (void)state;
+    start("?prefetch=100");
+    expect_window(FIRST);
+    assert_int_equal(credit, FIRST);
+    work(FIRST, 1);
+    expect_window(2 * FIRST);
+    work(2 * FIRST, 1);
+    expect_window(4 * FIRST);
+    work(4 * FIRST, 1);
+    expect_window(100);
+    work(100, 1);
+    expect_window(100); /* and not beyond */
+    assert_in_range(credit, 75, 100);
+    stop();
+    start("?prefetch=4");
+    expect_window(4);
+    work(50, 0);
+    expect_window(4);
+    assert_in_range(credit, 3, 4);
+    stop();
+}
+
+static void test_stays_in_between(void **state)
+{
+    (void)state;
+    start("?prefetch=1000");
+    for (unsigned i = 0; i < 4; i++) {
+        work(FIRST, 50);
+        expect_window(FIRST);
+    }
+    stop();
+}
+
+/* 128 messages to begin with. */
+static void grow(void)
+{
+    start("?prefetch=1000");
+    work(FIRST + 2 * FIRST + 4 * FIRST, 0);
+    expect_window(8 * FIRST);
+}
+
+static void test_shrinks_while_they_are_slow(void **state)
+{
+    (void)state;
+    grow();
+    work(8 * FIRST, 20);
+    expect_window(4 * FIRST); /* 128 of them took 2,560 ms */
+    work(8 * FIRST, 20);
+    expect_window(4 * FIRST); /* 64 do not take that long */
+    work(8 * FIRST, 50);
+    expect_window(2 * FIRST);
+    work(10 * FIRST, 1000);
+    expect_window(FIRST); /* and no further */
+    assert_in_range(credit, 3 * FIRST / 4, FIRST);
+    work(FIRST, 0);
+    expect_window(2 * FIRST); /* fast again */
+    stop();
+}
+
+/* A handler that takes seconds is found out after a few messages, not after a whole large window. */
+static void test_shrinks_soon(void **state)
+{
+    (void)state;
+    grow();
+    work(FIRST, 1000);
+    expect_window(4 * FIRST);
+    work(FIRST, 1000);
+    expect_window(2 * FIRST);
+    stop();
+}
+
+/* While nothing is held no handler is slow. */
+static void test_idle_time_does_not_count(void **state)
+{
+    (void)state;
+    grow();
+    for (unsigned i = 0; i < 8 * FIRST; i++) {
+        still_clock_pass(5000);
+        work(1, 0);
+    }
+    expect_window(16 * FIRST); /* in all it took no time */
+    stop();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_grows_while_handlers_are_fast),
+        cmocka_unit_test(test_stays_in_between),
+        cmocka_unit_test(test_shrinks_while_they_are_slow),
+        cmocka_unit_test(test_shrinks_soon),
+        cmocka_unit_test(test_idle_time_does_not_count),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
