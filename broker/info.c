@@ -26,10 +26,10 @@ static void number(struct buf *out, const char *name, uint64_t v)
 }
 
 /* Text from outside must not begin a line of its own; settings hold no control bytes. */
-static void setting(struct buf *out, const char *name, struct config *c, enum setting_id id)
+static void setting(struct buf *out, const char *name, struct settings *c, enum setting_id id)
 {
     buf_printf(out, "%s:", name);
-    config_put(c, id, out);
+    settings_put(c, id, out);
     buf_put_str(out, "\r\n");
 }
 
@@ -51,8 +51,8 @@ static void put_server(const struct facts *f, struct buf *out)
     number(out, "uptime_in_seconds", up_ms > 0 ? (uint64_t)up_ms / 1000 : 0);
     number(out, "io_threads", s->n_loops);
     number(out, "time_ms", (uint64_t)journal_now_ms(s->journal));
-    setting(out, "data", s->config, SET_data);
-    setting(out, "fsync", s->config, SET_fsync);
+    setting(out, "data", s->settings, SET_data);
+    setting(out, "fsync", s->settings, SET_fsync);
 }
 
 static void put_clients(const struct facts *f, struct buf *out)
@@ -70,7 +70,7 @@ static void put_clients(const struct facts *f, struct buf *out)
 static void put_memory(const struct facts *f, struct buf *out)
 {
     number(out, "used_memory_rss", (uint64_t)f->process.resident_bytes);
-    number(out, "memory_budget", (uint64_t)config_num(f->server->config, SET_memory));
+    number(out, "memory_budget", (uint64_t)settings_num(f->server->settings, SET_memory));
     number(out, "store_memory", state_memory(f->server->state));
     number(out, "open_fds", (uint64_t)f->process.open_fds);
 }
@@ -148,9 +148,9 @@ static void put_transactions(const struct facts *f, struct buf *out)
 
 static void put_disk(const struct facts *f, struct buf *out)
 {
-    int64_t free_bytes = process_disk_free(config_text(f->server->config, SET_data));
+    int64_t free_bytes = process_disk_free(settings_text(f->server->settings, SET_data));
     number(out, "disk_free_bytes", (uint64_t)free_bytes);
-    number(out, "disk_reserve_bytes", (uint64_t)config_num(f->server->config, SET_disk_reserve));
+    number(out, "disk_reserve_bytes", (uint64_t)settings_num(f->server->settings, SET_disk_reserve));
     number(out, "disk_full", f->journal.disk_full);
     struct wal_figures wal;
     wal_figures(f->server->wal, &wal);

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "broker/settings/config.h"
+#include "broker/settings/settings.h"
 #include "broker/server.h"
 #include "broker/webhook/webhook_allow.h"
 #include "halfmq_version.h"
@@ -53,30 +53,30 @@ static int print(const struct buf *out)
     return fflush(stdout) == 0 ? 0 : 1;
 }
 
-static int help(struct config *c)
+static int help(struct settings *c)
 {
     struct buf out;
     (void)c;
     buf_init(&out, 0);
     buf_put_str(&out, help_head);
-    config_help(&out);
+    settings_help(&out);
     buf_put_str(&out, help_tail);
     int code = print(&out);
     buf_free(&out);
     return code;
 }
 
-static int version(struct config *c)
+static int version(struct settings *c)
 {
     (void)c;
     return printf("halfmqd " HALFMQ_VERSION "\n") > 0 && fflush(stdout) == 0 ? 0 : 1;
 }
 
-static int check(struct config *c)
+static int check(struct settings *c)
 {
     char err[512];
     struct webhook_allow *allow =
-        webhook_allow_new(config_text(c, SET_webhook_allow), err, sizeof err);
+        webhook_allow_new(settings_text(c, SET_webhook_allow), err, sizeof err);
     if (!allow) {
         fprintf(stderr, "halfmqd: %s\n", err);
         return 1;
@@ -85,11 +85,11 @@ static int check(struct config *c)
     return printf("configuration ok\n") > 0 && fflush(stdout) == 0 ? 0 : 1;
 }
 
-static int print_config(struct config *c)
+static int print_config(struct settings *c)
 {
     struct buf out;
     buf_init(&out, 0);
-    config_print(c, &out);
+    settings_print(c, &out);
     int code = print(&out);
     buf_free(&out);
     return code;
@@ -97,17 +97,17 @@ static int print_config(struct config *c)
 
 int main(int argc, char **argv)
 {
-    static int (*const actions[])(struct config *c) = {
+    static int (*const actions[])(struct settings *c) = {
         [ACTION_RUN] = server_run,     [ACTION_HELP] = help,           [ACTION_VERSION] = version,
         [ACTION_CHECK] = check,        [ACTION_PRINT] = print_config,
     };
-    struct config *config = NULL;
+    struct settings *settings = NULL;
     char err[512];
-    if (config_load(argc, argv, environ, &config, err, sizeof err) != ST_OK) {
+    if (settings_load(argc, argv, environ, &settings, err, sizeof err) != ST_OK) {
         fprintf(stderr, "halfmqd: %s\n", err);
         return 1;
     }
-    int code = actions[config_action(config)](config);
-    config_free(config);
+    int code = actions[settings_action(settings)](settings);
+    settings_free(settings);
     return code;
 }

@@ -311,12 +311,12 @@ static void write_process(const struct server *s, struct buf *out)
     head(out, "halfmq_build_info", "gauge", "Always 1; the label tells the version.");
     buf_put_str(out, "halfmq_build_info{version=\"" HALFMQ_VERSION "\"} 1\n");
     gauge(out, "halfmq_disk_free_bytes", "Free bytes on the disk of the data folder.",
-          process_disk_free(config_text(s->config, SET_data)));
+          process_disk_free(settings_text(s->settings, SET_data)));
     struct wal_figures wal;
     wal_figures(s->wal, &wal);
     gauge(out, "halfmq_wal_files", "Files of the write-ahead log.", (int64_t)wal.segments);
     gauge(out, "halfmq_wal_bytes", "Bytes of those, used or spare.", (int64_t)wal.bytes);
-    gauge(out, "halfmq_memory_budget_bytes", "The setting memory.", config_num(s->config, SET_memory));
+    gauge(out, "halfmq_memory_budget_bytes", "The setting memory.", settings_num(s->settings, SET_memory));
     gauge(out, "halfmq_store_memory_bytes", "Memory that the store holds.",
           (int64_t)state_memory(s->state));
     seconds(out, "process_start_time_seconds", "gauge", "When the process started, Unix time.",

@@ -63,44 +63,44 @@ struct main_thread {
 
 /* The store is two threads' worth of caches and buffers; what waits for the disk gets a quarter; the
  * last quarter is for connections and their answers. */
-static size_t store_bytes(const struct config *c)
+static size_t store_bytes(const struct settings *c)
 {
-    return (size_t)config_num(c, SET_memory) / 2;
+    return (size_t)settings_num(c, SET_memory) / 2;
 }
 
 /* At least two of the largest messages, else they would find the journal full for ever. */
-static size_t pending_bytes(const struct config *c)
+static size_t pending_bytes(const struct settings *c)
 {
-    size_t share = (size_t)config_num(c, SET_memory) / 4;
-    size_t least = 2 * (size_t)config_num(c, SET_max_message_bytes);
+    size_t share = (size_t)settings_num(c, SET_memory) / 4;
+    size_t least = 2 * (size_t)settings_num(c, SET_max_message_bytes);
     return share > least ? share : least;
 }
 
-static struct policy policy_of(const struct config *c)
+static struct policy policy_of(const struct settings *c)
 {
     return (struct policy){
-        .dedup_window_ms = config_num(c, SET_dedup_window),
-        .txn_outcome_retention_ms = config_num(c, SET_txn_outcome_retention),
-        .txn_timeout_ms = config_num(c, SET_txn_timeout),
-        .checkin_ms = config_num(c, SET_checkin),
-        .check_every_ms = config_num(c, SET_check_every),
-        .check_max = (uint32_t)config_num(c, SET_check_max),
-        .node = (uint32_t)config_num(c, SET_node),
-        .auto_create_topics = config_num(c, SET_auto_create_topics) != 0,
+        .dedup_window_ms = settings_num(c, SET_dedup_window),
+        .txn_outcome_retention_ms = settings_num(c, SET_txn_outcome_retention),
+        .txn_timeout_ms = settings_num(c, SET_txn_timeout),
+        .checkin_ms = settings_num(c, SET_checkin),
+        .check_every_ms = settings_num(c, SET_check_every),
+        .check_max = (uint32_t)settings_num(c, SET_check_max),
+        .node = (uint32_t)settings_num(c, SET_node),
+        .auto_create_topics = settings_num(c, SET_auto_create_topics) != 0,
     };
 }
 
-/* In the order of the words in config.def. */
-static enum fsync_mode fsync_of(const struct config *c)
+/* In the order of the words in settings.def. */
+static enum fsync_mode fsync_of(const struct settings *c)
 {
     static const enum fsync_mode modes[] = {FSYNC_ALWAYS, FSYNC_INTERVAL, FSYNC_NEVER};
-    return modes[config_num(c, SET_fsync)];
+    return modes[settings_num(c, SET_fsync)];
 }
 
 /* Clients must leave descriptors for the store: one that it cannot get would stop the broker. */
 static void set_connections_max(struct server *s)
 {
-    int64_t wanted = config_num(s->config, SET_max_connections);
+    int64_t wanted = settings_num(s->settings, SET_max_connections);
     int64_t limit = process_raise_fds(wanted + SPARE_FDS);
     int64_t left = limit > 2 * SPARE_FDS ? limit - SPARE_FDS : limit / 2;
     atomic_store(&s->connections_max, wanted < left ? wanted : left);
@@ -113,12 +113,12 @@ static void set_connections_max(struct server *s)
 void server_setting_changed(struct server *s, enum setting_id id)
 {
     if (id == SET_log_level)
-        config_apply_log_level(s->config);
+        settings_apply_log_level(s->settings);
     if (id == SET_fsync || id == SET_fsync_interval)
-        journal_set_fsync(s->journal, fsync_of(s->config), config_num(s->config, SET_fsync_interval));
+        journal_set_fsync(s->journal, fsync_of(s->settings), settings_num(s->settings, SET_fsync_interval));
     if (id == SET_max_connections)
         set_connections_max(s);
-    struct policy policy = policy_of(s->config);
+    struct policy policy = policy_of(s->settings);
     journal_set_policy(s->journal, &policy);
 }
 
@@ -164,7 +164,7 @@ static void begin_stop(struct main_thread *m, const char *why)
     acceptor_free(m->acceptor);
     m->acceptor = NULL;
     for (uint32_t i = 0; i < s->n_loops; i++)
-        loop_drain(s->loops[i], config_num(s->config, SET_drain_timeout));
+        loop_drain(s->loops[i], settings_num(s->settings, SET_drain_timeout));
     webhook_stop(s->webhook);
     m->helper_runs = pthread_create(&m->helper, NULL, wait_for_loops, m) == 0;
     if (!m->helper_runs)
@@ -232,9 +232,9 @@ static bool start_events(struct main_thread *m)
 }
 
 /* Files of the log are small beside the write buffers that they stand in for, and large beside a group. */
-static struct wal_options wal_options_of(const struct config *c, const char *path)
+static struct wal_options wal_options_of(const struct settings *c, const char *path)
 {
-    size_t memory = (size_t)config_num(c, SET_memory);
+    size_t memory = (size_t)settings_num(c, SET_memory);
     size_t bytes = memory / 64;
     bytes = bytes < MIB(1) ? MIB(1) : bytes > MIB(16) ? MIB(16) : bytes;
     return (struct wal_options){.path = path, .segment_bytes = bytes, .bytes_max = memory / 2};
@@ -242,8 +242,8 @@ static struct wal_options wal_options_of(const struct config *c, const char *pat
 
 static bool open_store(struct main_thread *m)
 {
-    const struct config *c = m->server.config;
-    const char *data = config_text(c, SET_data);
+    const struct settings *c = m->server.settings;
+    const char *data = settings_text(c, SET_data);
     char path[PATH_MAX], wal_path[PATH_MAX], why[768] = "";
     int n = snprintf(path, sizeof path, "%s/store", data);
     if (n < 0 || (size_t)n >= sizeof path)
@@ -277,7 +277,7 @@ static bool start_store(struct main_thread *m)
 {
     pthread_t thread;
     void *opened = NULL;
-    if (folder_lock(config_text(m->server.config, SET_data), &m->lock_fd, m->err, sizeof m->err) != ST_OK)
+    if (folder_lock(settings_text(m->server.settings, SET_data), &m->lock_fd, m->err, sizeof m->err) != ST_OK)
         return false;
     if (pthread_create(&thread, NULL, open_store_behind, m) != 0)
         return failed(m, "no thread to open the store");
@@ -287,16 +287,16 @@ static bool start_store(struct main_thread *m)
 
 static bool start_journal(struct main_thread *m)
 {
-    const struct config *c = m->server.config;
+    const struct settings *c = m->server.settings;
     const struct journal_options opt = {
         .state = m->server.state,
         .fsync = fsync_of(c),
-        .fsync_interval_ms = config_num(c, SET_fsync_interval),
+        .fsync_interval_ms = settings_num(c, SET_fsync_interval),
         .pending_bytes_max = pending_bytes(c),
         .pending_max = PENDING_COMMANDS_MAX,
-        .disk_reserve_bytes = config_num(c, SET_disk_reserve),
+        .disk_reserve_bytes = settings_num(c, SET_disk_reserve),
         .flush_bytes = (int64_t)store_bytes(c) / 2, /* its write buffers are a quarter of that */
-        .data_path = config_text(c, SET_data),
+        .data_path = settings_text(c, SET_data),
         .fatal = on_fatal,
     };
     struct policy policy = policy_of(c);
@@ -316,7 +316,7 @@ static bool start_journal(struct main_thread *m)
 static bool start_loops(struct main_thread *m)
 {
     struct server *s = &m->server;
-    uint32_t n = (uint32_t)config_num(s->config, SET_io_threads);
+    uint32_t n = (uint32_t)settings_num(s->settings, SET_io_threads);
     s->loops = calloc(n, sizeof *s->loops);
     if (!s->loops)
         return failed(m, "no memory for the I/O threads");
@@ -335,10 +335,10 @@ static bool start_loops(struct main_thread *m)
 static bool start_listening(struct main_thread *m)
 {
     struct server *s = &m->server;
-    const char *host = config_text(s->config, SET_bind);
-    if (sockets_open(host, (int)config_num(s->config, SET_port), "port", &m->sockets, m->err,
+    const char *host = settings_text(s->settings, SET_bind);
+    if (sockets_open(host, (int)settings_num(s->settings, SET_port), "port", &m->sockets, m->err,
                      sizeof m->err) != ST_OK ||
-        sockets_open(host, (int)config_num(s->config, SET_http_port), "http_port", &m->http_sockets,
+        sockets_open(host, (int)settings_num(s->settings, SET_http_port), "http_port", &m->http_sockets,
                      m->err, sizeof m->err) != ST_OK)
         return false;
     s->port = m->sockets.port;
@@ -358,8 +358,8 @@ static void say_ready(const struct main_thread *m)
     char data[PATH_MAX];
     log_set_level(LOG_INFO);
     log_event(LOG_INFO, "ready", " addr=%s http=%s data=%s pid=%ld", m->addr, m->http_addr,
-              log_quote(config_text(m->server.config, SET_data), data, sizeof data), (long)getpid());
-    config_apply_log_level(m->server.config);
+              log_quote(settings_text(m->server.settings, SET_data), data, sizeof data), (long)getpid());
+    settings_apply_log_level(m->server.settings);
 }
 
 static bool start(struct main_thread *m)
@@ -436,13 +436,13 @@ static int64_t wall_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-int server_run(struct config *config)
+int server_run(struct settings *settings)
 {
     struct main_thread m = {.lock_fd = -1};
-    m.server.config = config;
+    m.server.settings = settings;
     m.server.started_ms = wall_ms();
     m.server.request_stop = request_stop;
-    config_apply_log_level(config);
+    settings_apply_log_level(settings);
     bool started = start(&m);
     if (started && event_base_dispatch(m.base) < 0)
         started = failed(&m, "the event loop failed");

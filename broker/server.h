@@ -15,7 +15,7 @@
 
 #include <stdatomic.h>
 
-#include "broker/settings/config.h"
+#include "broker/settings/settings.h"
 #include "broker/journal/journal.h"
 #include "broker/metrics.h"
 #include "storage/query.h"
@@ -25,7 +25,7 @@ struct members;
 struct webhook;
 
 struct server {
-    struct config *config;
+    struct settings *settings;
     struct state *state;
     struct wal *wal;
     struct journal *journal;
@@ -47,7 +47,7 @@ struct server {
 };
 
 /* Runs until stopped; the process's exit code. */
-int server_run(struct config *config);
+int server_run(struct settings *settings);
 
 /* INFO [section ...] as text lines. Any thread. */
 void info_write(struct server *s, const struct slice *sections, size_t n, struct buf *out);

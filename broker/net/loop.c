@@ -259,12 +259,12 @@ static void deliver(struct loop *l)
 
 static void refresh_settings(struct loop *l)
 {
-    const struct config *c = l->server->config;
-    l->body_max = (size_t)config_num(c, SET_max_message_bytes);
+    const struct settings *c = l->server->settings;
+    l->body_max = (size_t)settings_num(c, SET_max_message_bytes);
     l->bulk_max = l->body_max + (size_t)MESSAGE_OVERHEAD_MAX;
     if (l->bulk_max < (size_t)BATCH_BYTES_MAX)
         l->bulk_max = (size_t)BATCH_BYTES_MAX; /* a batch is one word, whatever a body may be */
-    l->output_limit = (size_t)config_num(c, SET_output_limit);
+    l->output_limit = (size_t)settings_num(c, SET_output_limit);
 }
 
 /* Those that are touched while this runs wait for the next round. */
@@ -506,7 +506,7 @@ static struct loop *loop_new(struct server *s, uint32_t number)
         free(l);
         return NULL;
     }
-    bool alone = config_num(s->config, SET_io_threads) == 1;
+    bool alone = settings_num(s->settings, SET_io_threads) == 1;
     l->client = (struct journal_client){.post = post, .news = news, .nudge = nudge, .answers_first = alone};
     l->server = s;
     l->number = number;

@@ -244,7 +244,7 @@ void local_INFO(struct conn *c, const struct command *cmd, struct request rq)
 void local_CONFIG_GET(struct conn *c, const struct command *cmd, struct request rq)
 {
     struct buf *r = loop_reply(c->loop);
-    config_get(c->loop->server->config, cmd->rest, cmd->n_rest, r);
+    settings_get(c->loop->server->settings, cmd->rest, cmd->n_rest, r);
     conn_answer(c, rq, buf_slice(r));
 }
 
@@ -252,7 +252,7 @@ static enum setting_id setting_of(struct slice name)
 {
     static const char *const names[SETTING_COUNT] = {
 #define SETTING(name, type, dflt, min, max, live, help) #name,
-#include "broker/settings/config.def"
+#include "broker/settings/settings.def"
 #undef SETTING
     };
     unsigned i = 0;
@@ -265,7 +265,7 @@ void local_CONFIG_SET(struct conn *c, const struct command *cmd, struct request 
 {
     struct server *s = c->loop->server;
     char err[512] = "";
-    enum status st = config_set(s->config, cmd->pos[0], cmd->pos[1], err, sizeof err);
+    enum status st = settings_set(s->settings, cmd->pos[0], cmd->pos[1], err, sizeof err);
     if (st != ST_OK) {
         conn_refuse(c, rq, st, err[0] ? err : NULL);
         return;
@@ -280,7 +280,7 @@ void local_CONFIG_REWRITE(struct conn *c, const struct command *cmd, struct requ
 {
     (void)cmd;
     char err[512] = "";
-    enum status st = config_rewrite(c->loop->server->config, err, sizeof err);
+    enum status st = settings_rewrite(c->loop->server->settings, err, sizeof err);
     if (st == ST_OK)
         local_ok(c, rq);
     else

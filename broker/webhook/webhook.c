@@ -119,7 +119,7 @@ static void link_out(struct webhook_group **list, struct webhook_group *g)
 
 static size_t group_bytes_max(const struct webhook *w)
 {
-    return (size_t)config_num(w->server->config, SET_memory) / 16;
+    return (size_t)settings_num(w->server->settings, SET_memory) / 16;
 }
 
 static void add(struct webhook *w, const struct pgroup_hook *hook)
@@ -333,7 +333,7 @@ static bool make_parts(struct webhook *w)
 struct webhook *webhook_new(struct server *s, char *err, size_t err_size)
 {
     struct webhook_allow *allow =
-        webhook_allow_new(config_text(s->config, SET_webhook_allow), err, err_size);
+        webhook_allow_new(settings_text(s->settings, SET_webhook_allow), err, err_size);
     if (!allow)
         return NULL;
     snprintf(err, err_size, "no memory for the webhooks");
@@ -344,7 +344,7 @@ struct webhook *webhook_new(struct server *s, char *err, size_t err_size)
         return NULL;
     }
     w->server = s;
-    w->room.config = s->config;
+    w->room.settings = s->settings;
     w->allow = allow;
     w->client = (struct journal_client){.post = on_post, .news = on_news, .nudge = on_nudge};
     atomic_store(&w->settings_changed, true);

@@ -256,7 +256,7 @@ static struct webhook_call *call_new(struct webhook_posting *p, struct buf *body
         .url = &url,
         .key = key,
         .signature = g->secret.len ? signature : NULL,
-        .timeout_ms = config_num(w->server->config, SET_webhook_timeout),
+        .timeout_ms = settings_num(w->server->settings, SET_webhook_timeout),
         .done = on_answer,
         .arg = p,
     };

@@ -4,7 +4,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "broker/settings/config.h"
+#include "broker/settings/settings.h"
 #include "broker/webhook/webhook_inner.h"
 
 /* ---- lines ---- */
@@ -107,8 +107,8 @@ void room_leave(struct room *r, struct webhook_group *g)
 /* How many there are for it; else 0 and the line to wait in, NULL where its own end is waited for. */
 static uint32_t room_look(struct room *r, const struct room_share *s, struct room_line **ret_line)
 {
-    uint32_t most = (uint32_t)config_num(r->config, SET_webhook_concurrency);
-    size_t bytes_max = (size_t)config_num(r->config, SET_memory) / 16;
+    uint32_t most = (uint32_t)settings_num(r->settings, SET_webhook_concurrency);
+    size_t bytes_max = (size_t)settings_num(r->settings, SET_memory) / 16;
     struct room_line *first = s->proven ? &r->first : &r->unproven;
     bool crowded = r->taken >= WEBHOOK_POSTS_MAX || r->bytes >= bytes_max;
     *ret_line = &s->url->line;

@@ -29,7 +29,7 @@
 #define ROOM_PULLS_MAX 64
 #define ROOM_URL_BUCKETS 1024
 
-struct config;
+struct settings;
 struct webhook_group;
 
 struct room_line {
@@ -45,7 +45,7 @@ struct room_url {
 };
 
 struct room {
-    const struct config *config;
+    const struct settings *settings;
     struct room_url *urls[ROOM_URL_BUCKETS];
     struct room_line more, first, unproven;
     uint32_t taken, pulls;

@@ -10,7 +10,7 @@
 
 #include <pthread.h>
 
-#include "broker/settings/config.h"
+#include "broker/settings/settings.h"
 #include "broker/server.h"
 #include "protocol/command/command.h"
 #include "tests/lib/tmpdir.h"
@@ -63,7 +63,7 @@ static int set_up(void **state)
     f->client = (struct journal_client){.post = on_post, .news = on_news, .nudge = on_nudge};
     pthread_mutex_init(&f->lock, NULL);
     pthread_cond_init(&f->came, NULL);
-    assert_int_equal(config_load(1, argv, NULL, &f->server.config, err, sizeof err), ST_OK);
+    assert_int_equal(settings_load(1, argv, NULL, &f->server.settings, err, sizeof err), ST_OK);
     snprintf(path, sizeof path, "%s/store", f->folder);
     const struct state_options so = {.path = path, .memory_bytes = 32 << 20};
     if (state_open(&so, &f->server.state, err, sizeof err) != ST_OK)
@@ -87,7 +87,7 @@ static int tear_down(void **state)
     struct fixture *f = *state;
     journal_free(f->server.journal);
     state_close(f->server.state);
-    config_free(f->server.config);
+    settings_free(f->server.settings);
     tmpdir_remove(f->folder);
     pthread_mutex_destroy(&f->lock);
     pthread_cond_destroy(&f->came);

@@ -44,7 +44,7 @@ static void start_store(struct fixture *f)
 {
     char err[256], path[512];
     char *argv[] = {(char *)(uintptr_t) "halfmqd", (char *)(uintptr_t) "--log_level=error", NULL};
-    assert_int_equal(config_load(2, argv, NULL, &f->server.config, err, sizeof err), ST_OK);
+    assert_int_equal(settings_load(2, argv, NULL, &f->server.settings, err, sizeof err), ST_OK);
     snprintf(path, sizeof path, "%s/store", f->folder);
     const struct state_options so = {.path = path, .memory_bytes = 32 << 20};
     if (state_open(&so, &f->server.state, err, sizeof err) != ST_OK)
@@ -103,7 +103,7 @@ static int tear_down(void **state)
     for (uint32_t i = 0; i < LOOPS; i++)
         loop_free(f->loops[i]);
     state_close(f->server.state);
-    config_free(f->server.config);
+    settings_free(f->server.settings);
     tmpdir_remove(f->folder);
     free(f);
     return 0;

@@ -1,7 +1,7 @@
 /*
- * config.c: settings while the broker runs: read, shown, changed, written back.
+ * settings.c: settings while the broker runs: read, shown, changed, written back.
  *
- *   config_load ──► values ◄── CONFIG SET        values ──► config_num, CONFIG GET, --print-config
+ *   settings_load ──► values ◄── CONFIG SET        values ──► settings_num, CONFIG GET, --print-config
  *                                                   └─────► CONFIG REWRITE ──► file
  *
  * Each value remembers its text as given and where it came from. CONFIG REWRITE writes only what
@@ -9,17 +9,17 @@
  * broker put it.
  *
  * Threads: numbers are atomics, so a loop reads them as often as it likes; text and source are guarded
- * by the lock, since CONFIG GET and SET run on any loop. TEXT settings never change after config_load.
+ * by the lock, since CONFIG GET and SET run on any loop. TEXT settings never change after settings_load.
  */
-#include "broker/settings/config.h"
+#include "broker/settings/settings.h"
 
 #include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "broker/settings/config_file.h"
-#include "broker/settings/config_inner.h"
-#include "broker/settings/config_value.h"
+#include "broker/settings/settings_file.h"
+#include "broker/settings/settings_inner.h"
+#include "broker/settings/settings_value.h"
 #include "broker/base/log.h"
 #include "protocol/base/reply.h"
 #include "protocol/base/text.h"
@@ -27,29 +27,29 @@
 #define PATTERN_BYTES_MAX 128
 #define PATTERNS_MAX 64
 
-int64_t config_num(const struct config *c, enum setting_id id)
+int64_t settings_num(const struct settings *c, enum setting_id id)
 {
     return atomic_load_explicit(&c->values[id].num, memory_order_relaxed);
 }
 
-const char *config_text(const struct config *c, enum setting_id id)
+const char *settings_text(const struct settings *c, enum setting_id id)
 {
     return c->values[id].text;
 }
 
-enum config_action config_action(const struct config *c)
+enum settings_action settings_action(const struct settings *c)
 {
     return c->action;
 }
 
-void config_apply_log_level(const struct config *c)
+void settings_apply_log_level(const struct settings *c)
 {
-    /* In the order of the words in config.def. */
+    /* In the order of the words in settings.def. */
     static const enum log_level levels[] = {LOG_INFO, LOG_DEBUG, LOG_WARN, LOG_ERROR};
-    log_set_level(levels[config_num(c, SET_log_level)]);
+    log_set_level(levels[settings_num(c, SET_log_level)]);
 }
 
-enum status config_store(struct config *c, enum setting_id id, int64_t num, struct slice text,
+enum status settings_store(struct settings *c, enum setting_id id, int64_t num, struct slice text,
                          const struct place *place)
 {
     char *copy = strndup(text.len ? (const char *)text.data : "", text.len);
@@ -67,7 +67,7 @@ enum status config_store(struct config *c, enum setting_id id, int64_t num, stru
     return ST_OK;
 }
 
-enum status config_unknown_name(struct slice name, const char *where, char *err, size_t err_size)
+enum status settings_unknown_name(struct slice name, const char *where, char *err, size_t err_size)
 {
     char quoted[80];
     const char *near = setting_nearest(name);
@@ -78,7 +78,7 @@ enum status config_unknown_name(struct slice name, const char *where, char *err,
     return ST_ERR;
 }
 
-enum status config_bad_value(enum setting_id id, struct slice value, const char *where, char *err,
+enum status settings_bad_value(enum setting_id id, struct slice value, const char *where, char *err,
                              size_t err_size)
 {
     char quoted[80], allowed[256] = "";
@@ -94,7 +94,7 @@ enum status config_bad_value(enum setting_id id, struct slice value, const char 
     return ST_ERR;
 }
 
-void config_free(struct config *c)
+void settings_free(struct settings *c)
 {
     if (!c)
         return;
@@ -105,7 +105,7 @@ void config_free(struct config *c)
     free(c);
 }
 
-void config_put(struct config *c, enum setting_id id, struct buf *out)
+void settings_put(struct settings *c, enum setting_id id, struct buf *out)
 {
     pthread_mutex_lock(&c->lock);
     buf_put_str(out, c->values[id].text);
@@ -154,7 +154,7 @@ static size_t redis_settings_get(const struct slice *patterns, size_t n, struct 
     return found;
 }
 
-void config_get(struct config *c, const struct slice *patterns, size_t n, struct buf *reply)
+void settings_get(struct settings *c, const struct slice *patterns, size_t n, struct buf *reply)
 {
     bool wanted[SETTING_COUNT];
     size_t found = redis_settings_get(patterns, n, NULL);
@@ -174,7 +174,7 @@ void config_get(struct config *c, const struct slice *patterns, size_t n, struct
     pthread_mutex_unlock(&c->lock);
 }
 
-enum status config_set(struct config *c, struct slice name, struct slice value, char *err,
+enum status settings_set(struct settings *c, struct slice name, struct slice value, char *err,
                        size_t err_size)
 {
     struct place place = {.source = FROM_COMMAND, .words = ""};
@@ -182,7 +182,7 @@ enum status config_set(struct config *c, struct slice name, struct slice value, 
     struct slice text;
     int64_t num;
     if (!setting_find(name, &id))
-        return config_unknown_name(name, "", err, err_size);
+        return settings_unknown_name(name, "", err, err_size);
     if (!setting_info(id)->live) {
         snprintf(err, err_size,
                  "%s needs a restart: set it in the config file, as HALFMQ_* variable or as flag",
@@ -190,15 +190,15 @@ enum status config_set(struct config *c, struct slice name, struct slice value, 
         return ST_ERR;
     }
     if (!setting_parse(id, value, &num, &text))
-        return config_bad_value(id, value, "", err, err_size);
-    enum status s = config_store(c, id, num, text, &place);
+        return settings_bad_value(id, value, "", err, err_size);
+    enum status s = settings_store(c, id, num, text, &place);
     if (s != ST_OK)
         snprintf(err, err_size, "no memory for the new value, nothing was changed");
     return s;
 }
 
 /* Copies of what CONFIG SET changed: the file is written without holding the lock. */
-static size_t collect_changes(struct config *c, struct config_change *changes, struct buf *texts)
+static size_t collect_changes(struct settings *c, struct settings_change *changes, struct buf *texts)
 {
     size_t starts[SETTING_COUNT], n = 0;
     pthread_mutex_lock(&c->lock);
@@ -207,7 +207,7 @@ static size_t collect_changes(struct config *c, struct config_change *changes, s
             continue;
         size_t bytes = strlen(c->values[i].text);
         starts[n] = texts->len;
-        changes[n++] = (struct config_change){.name = setting_info((enum setting_id)i)->name,
+        changes[n++] = (struct settings_change){.name = setting_info((enum setting_id)i)->name,
                                               .value = slice_of(NULL, bytes)};
         buf_put(texts, c->values[i].text, bytes);
     }
@@ -218,31 +218,31 @@ static size_t collect_changes(struct config *c, struct config_change *changes, s
 }
 
 /* A file that is not there any more is written anew. */
-static enum status rewrite(struct config *c, struct buf *old, struct buf *texts, struct buf *content,
+static enum status rewrite(struct settings *c, struct buf *old, struct buf *texts, struct buf *content,
                            char *err, size_t err_size)
 {
-    struct config_change changes[SETTING_COUNT];
-    enum status s = config_file_read(c->path, old, err, err_size);
+    struct settings_change changes[SETTING_COUNT];
+    enum status s = settings_file_read(c->path, old, err, err_size);
     if (s != ST_OK && s != ST_GONE)
         return s;
     size_t n = collect_changes(c, changes, texts);
     if (!texts->failed)
-        config_file_edit(buf_slice(old), changes, n, content);
+        settings_file_edit(buf_slice(old), changes, n, content);
     if (texts->failed || content->failed) {
         snprintf(err, err_size, "no memory to write the config file, nothing was changed");
         return ST_NOMEM;
     }
-    return config_file_write(c->path, buf_slice(content), err, err_size);
+    return settings_file_write(c->path, buf_slice(content), err, err_size);
 }
 
-enum status config_rewrite(struct config *c, char *err, size_t err_size)
+enum status settings_rewrite(struct settings *c, char *err, size_t err_size)
 {
     struct buf old, texts, content;
     if (!c->path) {
         snprintf(err, err_size, "there is no config file: start with one, as in halfmqd halfmq.conf");
         return ST_ERR;
     }
-    buf_init(&old, CONFIG_FILE_BYTES_MAX);
+    buf_init(&old, SETTINGS_FILE_BYTES_MAX);
     buf_init(&texts, 0);
     buf_init(&content, 0);
     enum status s = rewrite(c, &old, &texts, &content, err, err_size);
@@ -252,7 +252,7 @@ enum status config_rewrite(struct config *c, char *err, size_t err_size)
     return s;
 }
 
-static void put_source(const struct config *c, const struct value *v, struct buf *out)
+static void put_source(const struct settings *c, const struct value *v, struct buf *out)
 {
     static const char *const words[] = {
         [FROM_DEFAULT] = "the default",     [FROM_FILE] = "",
@@ -265,7 +265,7 @@ static void put_source(const struct config *c, const struct value *v, struct buf
         buf_put_str(out, words[v->source]);
 }
 
-void config_print(struct config *c, struct buf *out)
+void settings_print(struct settings *c, struct buf *out)
 {
     buf_put_str(out, "# Settings of halfmqd. Each line is `name = value`; # begins a comment.\n");
     pthread_mutex_lock(&c->lock);
@@ -276,14 +276,14 @@ void config_print(struct config *c, struct buf *out)
         buf_put_str(out, "; from ");
         put_source(c, &c->values[i], out);
         buf_printf(out, ")\n%s = ", info->name);
-        config_value_quote(slice_str(c->values[i].text), out);
+        settings_value_quote(slice_str(c->values[i].text), out);
         buf_put_u8(out, '\n');
     }
     pthread_mutex_unlock(&c->lock);
 }
 
 /* Two lines each: the longest stays under 100 columns. */
-void config_help(struct buf *out)
+void settings_help(struct buf *out)
 {
     for (unsigned i = 0; i < SETTING_COUNT; i++) {
         enum setting_id id = (enum setting_id)i;

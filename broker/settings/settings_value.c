@@ -1,5 +1,5 @@
 /*
- * config_value.c: what a setting may be: numbers, sizes, durations, switches, words and texts.
+ * settings_value.c: what a setting may be: numbers, sizes, durations, switches, words and texts.
  *
  *   BYTES   4194304   4MiB   256MB   1GB       KB MB GB TB are powers of 1000, KiB MiB GiB TiB of 1024.
  *           A bare K or M is refused: half of the world reads it one way, half the other.
@@ -8,7 +8,7 @@
  *
  * To add a type: a line in enum setting_type and one in `types` below.
  */
-#include "broker/settings/config_value.h"
+#include "broker/settings/settings_value.h"
 
 #include <assert.h>
 
@@ -17,7 +17,7 @@
 static const struct setting_info table[SETTING_COUNT] = {
 #define SETTING(name, type, dflt, min, max, live, help) \
     [SET_##name] = {#name, SETTING_##type, dflt, min, max, live, help},
-#include "broker/settings/config.def"
+#include "broker/settings/settings.def"
 #undef SETTING
 };
 

@@ -1,5 +1,5 @@
 /*
- * config_file.c: the settings file.
+ * settings_file.c: the settings file.
  *
  *   # a comment                      a line that begins with #
  *   port = 4253   # also one         or the rest of a line behind a blank and #
@@ -8,9 +8,9 @@
  * In "double quotes" \" and \\ stand for " and \; 'single quotes' have no escapes. The last line that
  * names a setting counts.
  *
- * Invariant: a value that config_value_quote wrote comes out of config_line_parse as it was.
+ * Invariant: a value that settings_value_quote wrote comes out of settings_line_parse as it was.
  */
-#include "broker/settings/config_file.h"
+#include "broker/settings/settings_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,7 +22,7 @@
 
 #include "broker/base/folder.h"
 
-bool config_next_line(struct cursor *c, struct slice *ret_line)
+bool settings_next_line(struct cursor *c, struct slice *ret_line)
 {
     size_t left = cursor_left(c);
     if (left == 0)
@@ -76,7 +76,7 @@ static struct slice from_to(struct slice line, size_t from, size_t to)
     return slice_of(line.data + from, to - from);
 }
 
-static void parse_quoted(struct slice line, size_t at, struct buf *scratch, struct config_line *l)
+static void parse_quoted(struct slice line, size_t at, struct buf *scratch, struct settings_line *l)
 {
     size_t end = unquote(line, at, scratch);
     if (end == 0) {
@@ -93,7 +93,7 @@ static void parse_quoted(struct slice line, size_t at, struct buf *scratch, stru
     l->value = buf_slice(scratch);
 }
 
-static void parse_plain(struct slice line, size_t at, struct config_line *l)
+static void parse_plain(struct slice line, size_t at, struct settings_line *l)
 {
     size_t end = at;
     while (end < line.len && !(line.data[end] == '#' && (end == at || blank(line.data[end - 1]))))
@@ -105,9 +105,9 @@ static void parse_plain(struct slice line, size_t at, struct config_line *l)
     l->value = l->raw;
 }
 
-void config_line_parse(struct slice line, struct buf *scratch, struct config_line *ret_line)
+void settings_line_parse(struct slice line, struct buf *scratch, struct settings_line *ret_line)
 {
-    struct config_line l = {.kind = LINE_BAD, .why = "name = value"};
+    struct settings_line l = {.kind = LINE_BAD, .why = "name = value"};
     size_t at = skip_blanks(line, 0);
     buf_reset(scratch, SIZE_MAX);
     if (at == line.len || line.data[at] == '#') {
@@ -137,7 +137,7 @@ static bool needs_quotes(struct slice v)
     return v.data[0] == '"' || v.data[0] == '\'' || memchr(v.data, '#', v.len) != NULL;
 }
 
-void config_value_quote(struct slice value, struct buf *out)
+void settings_value_quote(struct slice value, struct buf *out)
 {
     if (!needs_quotes(value)) {
         buf_put_slice(out, value);
@@ -152,7 +152,7 @@ void config_value_quote(struct slice value, struct buf *out)
     buf_put_u8(out, '"');
 }
 
-static struct config_change *change_of(struct config_change *changes, size_t n, struct slice name)
+static struct settings_change *change_of(struct settings_change *changes, size_t n, struct slice name)
 {
     for (size_t i = 0; i < n; i++) {
         if (slice_equal_nocase(name, slice_str(changes[i].name)))
@@ -161,22 +161,22 @@ static struct config_change *change_of(struct config_change *changes, size_t n, 
     return NULL;
 }
 
-void config_file_edit(struct slice old, struct config_change *changes, size_t n, struct buf *out)
+void settings_file_edit(struct slice old, struct settings_change *changes, size_t n, struct buf *out)
 {
     struct cursor c = cursor_of(old);
     struct buf scratch;
     struct slice line;
     const uint8_t *copied = old.data; /* everything before this is in out */
     buf_init(&scratch, 0);
-    while (config_next_line(&c, &line)) {
-        struct config_line l;
-        config_line_parse(line, &scratch, &l);
-        struct config_change *change =
+    while (settings_next_line(&c, &line)) {
+        struct settings_line l;
+        settings_line_parse(line, &scratch, &l);
+        struct settings_change *change =
             l.kind == LINE_SETTING ? change_of(changes, n, l.name) : NULL;
         if (!change)
             continue;
         buf_put(out, copied, (size_t)(l.raw.data - copied));
-        config_value_quote(change->value, out);
+        settings_value_quote(change->value, out);
         copied = l.raw.data + l.raw.len;
         change->placed = true;
     }
@@ -188,7 +188,7 @@ void config_file_edit(struct slice old, struct config_change *changes, size_t n,
         if (changes[i].placed)
             continue;
         buf_printf(out, "%s = ", changes[i].name);
-        config_value_quote(changes[i].value, out);
+        settings_value_quote(changes[i].value, out);
         buf_put_u8(out, '\n');
     }
     if (scratch.failed)
@@ -213,7 +213,7 @@ static int read_all(int fd, struct buf *out)
     }
 }
 
-enum status config_file_read(const char *path, struct buf *out, char *err, size_t err_size)
+enum status settings_file_read(const char *path, struct buf *out, char *err, size_t err_size)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     int failure = fd < 0 ? errno : read_all(fd, out);
@@ -258,7 +258,7 @@ static int replace(const char *path, char *temporary, struct slice content)
     return failure != 0 ? failure : folder_sync_of(path);
 }
 
-enum status config_file_write(const char *path, struct slice content, char *err, size_t err_size)
+enum status settings_file_write(const char *path, struct slice content, char *err, size_t err_size)
 {
     char real[PATH_MAX], temporary[PATH_MAX];
     const char *target = realpath(path, real) ? real : path;

@@ -12,8 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "broker/settings/config.h"
-#include "broker/settings/config_value.h"
+#include "broker/settings/settings.h"
+#include "broker/settings/settings_value.h"
 #include "broker/base/log.h"
 #include "protocol/base/reply.h"
 #include "tests/lib/tmpdir.h"
@@ -64,7 +64,7 @@ static void read_file(const struct fixture *f, char *out, size_t size)
 
 /* words: NULL-ended, as typed behind "halfmqd". */
 static enum status load(struct fixture *f, const char *const *words, const char *const *env,
-                        struct config **ret_config)
+                        struct settings **ret_settings)
 {
     char *argv[WORDS_MAX + 1] = {(char *)(uintptr_t) "halfmqd"};
     char *environment[WORDS_MAX + 1] = {NULL};
@@ -74,14 +74,14 @@ static enum status load(struct fixture *f, const char *const *words, const char 
     for (int i = 0; env && env[i]; i++)
         environment[i] = (char *)(uintptr_t)env[i];
     f->err[0] = '\0';
-    return config_load(argc, argv, environment, ret_config, f->err, sizeof f->err);
+    return settings_load(argc, argv, environment, ret_settings, f->err, sizeof f->err);
 }
 
 #define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
-static struct config *must_load(struct fixture *f, const char *const *words, const char *const *env)
+static struct settings *must_load(struct fixture *f, const char *const *words, const char *const *env)
 {
-    struct config *c = NULL;
+    struct settings *c = NULL;
     if (load(f, words, env, &c) != ST_OK)
         fail_msg("%s", f->err);
     return c;
@@ -90,18 +90,18 @@ static struct config *must_load(struct fixture *f, const char *const *words, con
 static void must_fail(struct fixture *f, const char *const *words, const char *const *env,
                       const char *expected)
 {
-    struct config *c = NULL;
+    struct settings *c = NULL;
     assert_int_not_equal(load(f, words, env, &c), ST_OK);
     assert_null(c);
     if (!strstr(f->err, expected))
         fail_msg("expected \"%s\" in \"%s\"", expected, f->err);
 }
 
-static const char *text_of(struct config *c, enum setting_id id, char *out, size_t size)
+static const char *text_of(struct settings *c, enum setting_id id, char *out, size_t size)
 {
     struct buf b;
     buf_init(&b, 0);
-    config_put(c, id, &b);
+    settings_put(c, id, &b);
     snprintf(out, size, "%.*s", (int)b.len, b.len ? (const char *)b.data : "");
     buf_free(&b);
     return out;
@@ -109,24 +109,24 @@ static const char *text_of(struct config *c, enum setting_id id, char *out, size
 
 static void defaults_are_those_of_the_contract(void **state)
 {
-    struct config *c = must_load(*state, NULL, NULL);
-    assert_int_equal(config_num(c, SET_port), 4253);
-    assert_int_equal(config_num(c, SET_http_port), 4280);
-    assert_string_equal(config_text(c, SET_bind), "127.0.0.1");
-    assert_string_equal(config_text(c, SET_data), "./data");
-    assert_int_equal(config_num(c, SET_fsync), 0);
-    assert_int_equal(config_num(c, SET_memory), 256000000);
-    assert_int_equal(config_num(c, SET_max_message_bytes), 4 << 20);
-    assert_int_equal(config_num(c, SET_auto_create_topics), 1);
-    assert_int_equal(config_num(c, SET_dedup_window), 600000);
-    assert_int_equal(config_num(c, SET_txn_outcome_retention), 7 * 86400000LL);
-    assert_int_equal(config_num(c, SET_checkin), 6000);
-    assert_int_equal(config_num(c, SET_check_every), 30000);
-    assert_int_equal(config_num(c, SET_check_max), 15);
-    assert_int_equal(config_num(c, SET_txn_timeout), 86400000);
-    assert_int_equal(config_action(c), ACTION_RUN);
-    config_free(c);
-    config_free(NULL);
+    struct settings *c = must_load(*state, NULL, NULL);
+    assert_int_equal(settings_num(c, SET_port), 4253);
+    assert_int_equal(settings_num(c, SET_http_port), 4280);
+    assert_string_equal(settings_text(c, SET_bind), "127.0.0.1");
+    assert_string_equal(settings_text(c, SET_data), "./data");
+    assert_int_equal(settings_num(c, SET_fsync), 0);
+    assert_int_equal(settings_num(c, SET_memory), 256000000);
+    assert_int_equal(settings_num(c, SET_max_message_bytes), 4 << 20);
+    assert_int_equal(settings_num(c, SET_auto_create_topics), 1);
+    assert_int_equal(settings_num(c, SET_dedup_window), 600000);
+    assert_int_equal(settings_num(c, SET_txn_outcome_retention), 7 * 86400000LL);
+    assert_int_equal(settings_num(c, SET_checkin), 6000);
+    assert_int_equal(settings_num(c, SET_check_every), 30000);
+    assert_int_equal(settings_num(c, SET_check_max), 15);
+    assert_int_equal(settings_num(c, SET_txn_timeout), 86400000);
+    assert_int_equal(settings_action(c), ACTION_RUN);
+    settings_free(c);
+    settings_free(NULL);
 }
 
 static void every_default_lies_within_its_own_bounds(void **state)
@@ -143,15 +143,15 @@ static void the_later_place_wins(void **state)
 {
     struct fixture *f = *state;
     write_file(f, "port = 1\nhttp_port = 2\ncheck_max = 3\n");
-    struct config *c = must_load(f, WORDS(f->path, "--check_max", "30"),
+    struct settings *c = must_load(f, WORDS(f->path, "--check_max", "30"),
                                  WORDS("HALFMQ_HTTP_PORT=20", "HALFMQ_CHECK_MAX=29", "PORT=9"));
-    assert_int_equal(config_num(c, SET_port), 1);
-    assert_int_equal(config_num(c, SET_http_port), 20);
-    assert_int_equal(config_num(c, SET_check_max), 30);
-    config_free(c);
+    assert_int_equal(settings_num(c, SET_port), 1);
+    assert_int_equal(settings_num(c, SET_http_port), 20);
+    assert_int_equal(settings_num(c, SET_check_max), 30);
+    settings_free(c);
     c = must_load(f, WORDS("--port=7", f->path, "--port", "8"), NULL);
-    assert_int_equal(config_num(c, SET_port), 8);
-    config_free(c);
+    assert_int_equal(settings_num(c, SET_port), 8);
+    settings_free(c);
 }
 
 static void a_file_may_hold_comments_blanks_and_quotes(void **state)
@@ -164,13 +164,13 @@ static void a_file_may_hold_comments_blanks_and_quotes(void **state)
                   "bind = '::1'\n"
                   "webhook_allow = a#b\n"
                   "checkin = 250ms");
-    struct config *c = must_load(f, WORDS(f->path), NULL);
-    assert_int_equal(config_num(c, SET_port), 5);
-    assert_string_equal(config_text(c, SET_data), "/srv/a \"b\" \\ # c");
-    assert_string_equal(config_text(c, SET_bind), "::1");
-    assert_string_equal(config_text(c, SET_webhook_allow), "a#b");
-    assert_int_equal(config_num(c, SET_checkin), 250);
-    config_free(c);
+    struct settings *c = must_load(f, WORDS(f->path), NULL);
+    assert_int_equal(settings_num(c, SET_port), 5);
+    assert_string_equal(settings_text(c, SET_data), "/srv/a \"b\" \\ # c");
+    assert_string_equal(settings_text(c, SET_bind), "::1");
+    assert_string_equal(settings_text(c, SET_webhook_allow), "a#b");
+    assert_int_equal(settings_num(c, SET_checkin), 250);
+    settings_free(c);
 }
 
 static void errors_name_the_place_the_setting_and_what_was_expected(void **state)
@@ -206,9 +206,9 @@ static void errors_name_the_place_the_setting_and_what_was_expected(void **state
 
 static void an_unknown_variable_is_no_error(void **state)
 {
-    struct config *c = must_load(*state, NULL, WORDS("HALFMQ_PROT=1", "HALFMQ_port=x", "HALFMQ_=1"));
-    assert_int_equal(config_num(c, SET_port), 4253);
-    config_free(c);
+    struct settings *c = must_load(*state, NULL, WORDS("HALFMQ_PROT=1", "HALFMQ_port=x", "HALFMQ_=1"));
+    assert_int_equal(settings_num(c, SET_port), 4253);
+    settings_free(c);
 }
 
 static void a_file_that_is_too_large_is_refused(void **state)
@@ -276,27 +276,27 @@ static void what_is_printed_reads_back_the_same(void **state)
 {
     struct fixture *f = *state;
     char was[1100], is[1100];
-    struct config *c = must_load(f, WORDS("--data", " \"it's\\ #\" ", "--memory=64MiB", "--port", "0",
+    struct settings *c = must_load(f, WORDS("--data", " \"it's\\ #\" ", "--memory=64MiB", "--port", "0",
                                           "--fsync", "NEVER", "--webhook_allow", ""),
                                  WORDS("HALFMQ_CHECKIN=2h"));
     struct buf out;
     buf_init(&out, 0);
-    config_print(c, &out);
+    settings_print(c, &out);
     buf_put_u8(&out, 0);
     assert_false(out.failed);
     assert_non_null(strstr((const char *)out.data, "; from command line)\nport = 0\n"));
     assert_non_null(strstr((const char *)out.data, "; from environment)\ncheckin = 2h\n"));
     assert_non_null(strstr((const char *)out.data, "from the default)\nhttp_port = 4280\n"));
     write_file(f, (const char *)out.data);
-    struct config *again = must_load(f, WORDS(f->path), NULL);
+    struct settings *again = must_load(f, WORDS(f->path), NULL);
     for (unsigned i = 0; i < SETTING_COUNT; i++) {
         enum setting_id id = (enum setting_id)i;
-        assert_int_equal(config_num(c, id), config_num(again, id));
+        assert_int_equal(settings_num(c, id), settings_num(again, id));
         assert_string_equal(text_of(c, id, was, sizeof was), text_of(again, id, is, sizeof is));
     }
     buf_free(&out);
-    config_free(again);
-    config_free(c);
+    settings_free(again);
+    settings_free(c);
 }
 
 static void help_tells_every_setting_within_100_columns(void **state)
@@ -304,7 +304,7 @@ static void help_tells_every_setting_within_100_columns(void **state)
     struct buf out;
     (void)state;
     buf_init(&out, 0);
-    config_help(&out);
+    settings_help(&out);
     buf_put_u8(&out, 0);
     for (unsigned i = 0; i < SETTING_COUNT; i++) {
         char flag[64];
@@ -319,28 +319,28 @@ static void help_tells_every_setting_within_100_columns(void **state)
 static void action_words_are_found(void **state)
 {
     struct fixture *f = *state;
-    struct config *c = must_load(f, WORDS("--check-config", "--port", "1"), NULL);
-    assert_int_equal(config_action(c), ACTION_CHECK);
-    config_free(c);
+    struct settings *c = must_load(f, WORDS("--check-config", "--port", "1"), NULL);
+    assert_int_equal(settings_action(c), ACTION_CHECK);
+    settings_free(c);
     c = must_load(f, WORDS("--print-config"), NULL);
-    assert_int_equal(config_action(c), ACTION_PRINT);
-    config_free(c);
+    assert_int_equal(settings_action(c), ACTION_PRINT);
+    settings_free(c);
     c = must_load(f, WORDS("--nonsense", "--help", "/no/such/file"), NULL);
-    assert_int_equal(config_action(c), ACTION_HELP);
-    config_free(c);
+    assert_int_equal(settings_action(c), ACTION_HELP);
+    settings_free(c);
     c = must_load(f, WORDS("--version", "--check-config", "--port", "x"), NULL);
-    assert_int_equal(config_action(c), ACTION_VERSION);
-    config_free(c);
+    assert_int_equal(settings_action(c), ACTION_VERSION);
+    settings_free(c);
 }
 
 /* CONFIG GET's answer as "name=value;" pairs in out. */
-static void get(struct config *c, const struct slice *patterns, size_t n, char *out, size_t size)
+static void get(struct settings *c, const struct slice *patterns, size_t n, char *out, size_t size)
 {
     struct buf reply;
     struct token map, name, value;
     size_t len = 0;
     buf_init(&reply, 0);
-    config_get(c, patterns, n, &reply);
+    settings_get(c, patterns, n, &reply);
     struct cursor at = cursor_of(buf_slice(&reply));
     assert_true(reply_next(&at, &map));
     assert_int_equal(map.kind, TOK_MAP);
@@ -358,7 +358,7 @@ static void get(struct config *c, const struct slice *patterns, size_t n, char *
 
 static void get_takes_patterns(void **state)
 {
-    struct config *c = must_load(*state, NULL, NULL);
+    struct settings *c = must_load(*state, NULL, NULL);
     char out[4096], wild[129];
     get(c, (const struct slice[]){SLICE_LIT("port"), SLICE_LIT("CHECK_*")}, 2, out, sizeof out);
     assert_string_equal(out, "port=4253;check_every=30s;check_max=15;");
@@ -373,33 +373,33 @@ static void get_takes_patterns(void **state)
     assert_non_null(strstr(out, "port=4253;"));
     get(c, (const struct slice[]){slice_of(wild, 129)}, 1, out, sizeof out);
     assert_string_equal(out, "");
-    config_free(c);
+    settings_free(c);
 }
 
-static enum status set(struct fixture *f, struct config *c, const char *name, const char *value)
+static enum status set(struct fixture *f, struct settings *c, const char *name, const char *value)
 {
-    return config_set(c, slice_str(name), slice_str(value), f->err, sizeof f->err);
+    return settings_set(c, slice_str(name), slice_str(value), f->err, sizeof f->err);
 }
 
 static void set_changes_what_may_change(void **state)
 {
     struct fixture *f = *state;
     char out[64];
-    struct config *c = must_load(f, NULL, NULL);
+    struct settings *c = must_load(f, NULL, NULL);
     assert_int_equal(set(f, c, "CHECK_MAX", "3"), ST_OK);
-    assert_int_equal(config_num(c, SET_check_max), 3);
+    assert_int_equal(settings_num(c, SET_check_max), 3);
     assert_int_equal(set(f, c, "max_message_bytes", "1000"), ST_OK);
     assert_string_equal(text_of(c, SET_max_message_bytes, out, sizeof out), "1000");
     assert_int_equal(set(f, c, "log_level", "ERROR"), ST_OK);
     assert_string_equal(text_of(c, SET_log_level, out, sizeof out), "error");
     assert_int_equal(set(f, c, "check_max", "1001"), ST_ERR);
     assert_string_equal(f->err, "bad value \"1001\" for check_max: expected a number from 1 to 1000");
-    assert_int_equal(config_num(c, SET_check_max), 3);
+    assert_int_equal(settings_num(c, SET_check_max), 3);
     assert_int_equal(set(f, c, "port", "1"), ST_ERR);
     assert_non_null(strstr(f->err, "port needs a restart"));
     assert_int_equal(set(f, c, "chek_max", "1"), ST_ERR);
     assert_non_null(strstr(f->err, "did you mean check_max?"));
-    config_free(c);
+    settings_free(c);
 }
 
 static void rewrite_keeps_all_but_the_values(void **state)
@@ -408,12 +408,12 @@ static void rewrite_keeps_all_but_the_values(void **state)
     char text[2048];
     write_file(f, "# ours\n\n  check_max = 5 # asks\nport = 1\nCheckin = \"6s\"");
     assert_int_equal(chmod(f->path, 0600), 0);
-    struct config *c = must_load(f, WORDS(f->path, "--http_port", "7"), NULL);
+    struct settings *c = must_load(f, WORDS(f->path, "--http_port", "7"), NULL);
     assert_int_equal(set(f, c, "check_max", "6"), ST_OK);
     assert_int_equal(set(f, c, "checkin", "9s"), ST_OK);
     assert_int_equal(set(f, c, "fsync", "never"), ST_OK);
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(config_rewrite(c, f->err, sizeof f->err), ST_OK);
+        assert_int_equal(settings_rewrite(c, f->err, sizeof f->err), ST_OK);
         read_file(f, text, sizeof text);
         assert_string_equal(
             text, "# ours\n\n  check_max = 6 # asks\nport = 1\nCheckin = 9s\nfsync = never\n");
@@ -421,29 +421,29 @@ static void rewrite_keeps_all_but_the_values(void **state)
     struct stat st;
     assert_int_equal(stat(f->path, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
-    config_free(c);
+    settings_free(c);
     c = must_load(f, WORDS(f->path), NULL);
-    assert_int_equal(config_num(c, SET_check_max), 6);
-    assert_int_equal(config_num(c, SET_checkin), 9000);
-    assert_int_equal(config_num(c, SET_fsync), 2);
-    config_free(c);
+    assert_int_equal(settings_num(c, SET_check_max), 6);
+    assert_int_equal(settings_num(c, SET_checkin), 9000);
+    assert_int_equal(settings_num(c, SET_fsync), 2);
+    settings_free(c);
 }
 
 static void rewrite_says_what_it_cannot_do(void **state)
 {
     struct fixture *f = *state;
-    struct config *c = must_load(f, NULL, NULL);
-    assert_int_equal(config_rewrite(c, f->err, sizeof f->err), ST_ERR);
+    struct settings *c = must_load(f, NULL, NULL);
+    assert_int_equal(settings_rewrite(c, f->err, sizeof f->err), ST_ERR);
     assert_non_null(strstr(f->err, "start with one"));
-    config_free(c);
+    settings_free(c);
     write_file(f, "port = 1\n");
     c = must_load(f, WORDS(f->path), NULL);
     assert_int_equal(set(f, c, "check_max", "6"), ST_OK);
     tmpdir_remove(f->folder);
     f->folder = NULL;
-    assert_int_equal(config_rewrite(c, f->err, sizeof f->err), ST_IO);
+    assert_int_equal(settings_rewrite(c, f->err, sizeof f->err), ST_IO);
     assert_non_null(strstr(f->err, "cannot write the config file"));
-    config_free(c);
+    settings_free(c);
 }
 
 static void rewrite_goes_through_a_link(void **state)
@@ -454,14 +454,14 @@ static void rewrite_goes_through_a_link(void **state)
     write_file(f, "port = 1\n");
     snprintf(link_path, sizeof link_path, "%s/link.conf", f->folder);
     assert_int_equal(symlink("halfmq.conf", link_path), 0);
-    struct config *c = must_load(f, WORDS(link_path), NULL);
+    struct settings *c = must_load(f, WORDS(link_path), NULL);
     assert_int_equal(set(f, c, "check_max", "6"), ST_OK);
-    assert_int_equal(config_rewrite(c, f->err, sizeof f->err), ST_OK);
+    assert_int_equal(settings_rewrite(c, f->err, sizeof f->err), ST_OK);
     assert_int_equal(lstat(link_path, &st), 0);
     assert_true(S_ISLNK(st.st_mode));
     read_file(f, text, sizeof text);
     assert_string_equal(text, "port = 1\ncheck_max = 6\n");
-    config_free(c);
+    settings_free(c);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

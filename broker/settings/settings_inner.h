@@ -1,14 +1,14 @@
 /*
- * config_inner.h: what config.c (settings while running) and config_load.c (settings at the start)
+ * settings_inner.h: what settings.c (settings while running) and settings_load.c (settings at the start)
  * share. Nobody else includes it.
  */
-#ifndef HALFMQ_BROKER_CONFIG_INNER_H
-#define HALFMQ_BROKER_CONFIG_INNER_H
+#ifndef HALFMQ_BROKER_SETTINGS_INNER_H
+#define HALFMQ_BROKER_SETTINGS_INNER_H
 
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "broker/settings/config.h"
+#include "broker/settings/settings.h"
 
 enum source { FROM_DEFAULT, FROM_FILE, FROM_ENVIRONMENT, FROM_FLAG, FROM_COMMAND };
 
@@ -19,11 +19,11 @@ struct value {
     unsigned line; /* FROM_FILE */
 };
 
-struct config {
+struct settings {
     pthread_mutex_t lock; /* guards text, source and line of every value */
     struct value values[SETTING_COUNT];
     char *path; /* of the file, NULL without one */
-    enum config_action action;
+    enum settings_action action;
 };
 
 /* Where a name and value were found, in words fit to begin an error ("" for CONFIG SET). */
@@ -34,12 +34,12 @@ struct place {
 };
 
 /* Keeps a value that setting_parse has accepted. */
-enum status config_store(struct config *c, enum setting_id id, int64_t num, struct slice text,
+enum status settings_store(struct settings *c, enum setting_id id, int64_t num, struct slice text,
                          const struct place *place) MUST_CHECK;
 
 /* Error texts; both return ST_ERR. */
-enum status config_unknown_name(struct slice name, const char *where, char *err, size_t err_size);
-enum status config_bad_value(enum setting_id id, struct slice value, const char *where, char *err,
+enum status settings_unknown_name(struct slice name, const char *where, char *err, size_t err_size);
+enum status settings_bad_value(enum setting_id id, struct slice value, const char *where, char *err,
                              size_t err_size);
 
 #endif

@@ -1,11 +1,11 @@
 /*
- * config_value.h: the table of settings (config.def) as data, and what one value may be.
+ * settings_value.h: the table of settings (settings.def) as data, and what one value may be.
  * Pure: no files, no environment, no locks.
  */
-#ifndef HALFMQ_BROKER_CONFIG_VALUE_H
-#define HALFMQ_BROKER_CONFIG_VALUE_H
+#ifndef HALFMQ_BROKER_SETTINGS_VALUE_H
+#define HALFMQ_BROKER_SETTINGS_VALUE_H
 
-#include "broker/settings/config.h"
+#include "broker/settings/settings.h"
 
 enum setting_type { SETTING_NUM, SETTING_BYTES, SETTING_DUR, SETTING_BOOL, SETTING_TEXT, SETTING_ENUM };
 
@@ -32,7 +32,7 @@ const char *setting_nearest(struct slice name);
 struct slice setting_default(enum setting_id id);
 
 /*
- * Checks a value. *ret_num is the number as config_num gives it (0 for TEXT), and *ret_text what is
+ * Checks a value. *ret_num is the number as settings_num gives it (0 for TEXT), and *ret_text what is
  * kept as its text: the canonical word of a BOOL or ENUM, else the value as given (borrowed). On
  * failure nothing is set; setting_allowed says what would have been right.
  */

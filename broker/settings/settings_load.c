@@ -1,5 +1,5 @@
 /*
- * config_load.c: settings at the start, gathered from where people put them.
+ * settings_load.c: settings at the start, gathered from where people put them.
  *
  *   defaults ──► file ──► HALFMQ_* ──► flags        each overrules what stands left of it
  *
@@ -10,9 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "broker/settings/config_file.h"
-#include "broker/settings/config_inner.h"
-#include "broker/settings/config_value.h"
+#include "broker/settings/settings_file.h"
+#include "broker/settings/settings_inner.h"
+#include "broker/settings/settings_value.h"
 #include "broker/base/log.h"
 #include "protocol/base/text.h"
 
@@ -23,22 +23,22 @@ static enum status fail(char *err, size_t err_size, const char *text)
 }
 
 /* Takes one name and value from the file, the environment or the command line. */
-static enum status take(struct config *c, struct slice name, struct slice value,
+static enum status take(struct settings *c, struct slice name, struct slice value,
                         const struct place *place, char *err, size_t err_size)
 {
     enum setting_id id;
     struct slice text;
     int64_t num;
     if (!setting_find(name, &id))
-        return config_unknown_name(name, place->words, err, err_size);
+        return settings_unknown_name(name, place->words, err, err_size);
     if (!setting_parse(id, value, &num, &text))
-        return config_bad_value(id, value, place->words, err, err_size);
-    if (config_store(c, id, num, text, place) != ST_OK)
+        return settings_bad_value(id, value, place->words, err, err_size);
+    if (settings_store(c, id, num, text, place) != ST_OK)
         return fail(err, err_size, "no memory for the settings");
     return ST_OK;
 }
 
-static enum status take_defaults(struct config *c, char *err, size_t err_size)
+static enum status take_defaults(struct settings *c, char *err, size_t err_size)
 {
     struct place place = {.source = FROM_DEFAULT, .words = "default"};
     for (unsigned i = 0; i < SETTING_COUNT; i++) {
@@ -51,12 +51,12 @@ static enum status take_defaults(struct config *c, char *err, size_t err_size)
     return ST_OK;
 }
 
-static enum status take_line(struct config *c, struct slice line, unsigned number,
+static enum status take_line(struct settings *c, struct slice line, unsigned number,
                              struct buf *scratch, char *err, size_t err_size)
 {
     struct place place = {.source = FROM_FILE, .line = number};
-    struct config_line l;
-    config_line_parse(line, scratch, &l);
+    struct settings_line l;
+    settings_line_parse(line, scratch, &l);
     snprintf(place.words, sizeof place.words, "%s:%u", c->path, number);
     if (l.kind == LINE_SETTING)
         return take(c, l.name, l.value, &place, err, err_size);
@@ -69,18 +69,18 @@ static enum status take_line(struct config *c, struct slice line, unsigned numbe
     return ST_OK;
 }
 
-static enum status take_file(struct config *c, char *err, size_t err_size)
+static enum status take_file(struct settings *c, char *err, size_t err_size)
 {
     struct buf content, scratch;
     struct slice line;
     unsigned number = 0;
     if (!c->path)
         return ST_OK;
-    buf_init(&content, CONFIG_FILE_BYTES_MAX);
+    buf_init(&content, SETTINGS_FILE_BYTES_MAX);
     buf_init(&scratch, 0);
-    enum status s = config_file_read(c->path, &content, err, err_size);
+    enum status s = settings_file_read(c->path, &content, err, err_size);
     struct cursor at = cursor_of(buf_slice(&content));
-    while (s == ST_OK && config_next_line(&at, &line))
+    while (s == ST_OK && settings_next_line(&at, &line))
         s = take_line(c, line, ++number, &scratch, err, err_size);
     buf_free(&content);
     buf_free(&scratch);
@@ -112,7 +112,7 @@ static bool known_variable(struct slice name)
     return setting_find(name, &id);
 }
 
-static enum status take_environment(struct config *c, char **environ_list, char *err, size_t err_size)
+static enum status take_environment(struct settings *c, char **environ_list, char *err, size_t err_size)
 {
     for (char **at = environ_list; at && *at; at++) {
         struct place place = {.source = FROM_ENVIRONMENT};
@@ -145,7 +145,7 @@ static void warn_of_unknown_variables(char **environ_list)
 
 struct action_flag {
     const char *flag;
-    enum config_action action;
+    enum settings_action action;
 };
 
 static const struct action_flag action_flags[] = {
@@ -154,7 +154,7 @@ static const struct action_flag action_flags[] = {
     {"--print-config", ACTION_PRINT},
 };
 
-static bool action_of(const char *word, enum config_action *ret_action)
+static bool action_of(const char *word, enum settings_action *ret_action)
 {
     for (size_t i = 0; i < sizeof action_flags / sizeof *action_flags; i++) {
         if (strcmp(word, action_flags[i].flag) == 0) {
@@ -192,7 +192,7 @@ static struct flag flag_at(int argc, char **argv, int i)
     return f;
 }
 
-static enum status take_path(struct config *c, const char *word, char *err, size_t err_size)
+static enum status take_path(struct settings *c, const char *word, char *err, size_t err_size)
 {
     if (word[0] == '-' || c->path) {
         snprintf(err, err_size,
@@ -204,11 +204,11 @@ static enum status take_path(struct config *c, const char *word, char *err, size
 }
 
 /* First pass over the command line: the action and the file, which flags must be able to overrule. */
-static enum status take_words(struct config *c, int argc, char **argv, char *err, size_t err_size)
+static enum status take_words(struct settings *c, int argc, char **argv, char *err, size_t err_size)
 {
     for (int i = 1; i < argc;) {
         struct flag f = flag_at(argc, argv, i);
-        enum config_action action;
+        enum settings_action action;
         enum status s = ST_OK;
         if (action_of(argv[i], &action)) {
             /* --help and --version answer whatever else was typed. */
@@ -225,12 +225,12 @@ static enum status take_words(struct config *c, int argc, char **argv, char *err
     return ST_OK;
 }
 
-static enum status take_flags(struct config *c, int argc, char **argv, char *err, size_t err_size)
+static enum status take_flags(struct settings *c, int argc, char **argv, char *err, size_t err_size)
 {
     for (int i = 1; i < argc;) {
         struct place place = {.source = FROM_FLAG};
         struct flag f = flag_at(argc, argv, i);
-        enum config_action action;
+        enum settings_action action;
         enum setting_id id;
         enum status s = ST_OK;
         snprintf(place.words, sizeof place.words, "flag --%.*s", (int)f.name.len,
@@ -238,7 +238,7 @@ static enum status take_flags(struct config *c, int argc, char **argv, char *err
         if (action_of(argv[i], &action))
             f.used = 1;
         else if (f.name.len > 0 && !f.has_value && setting_find(f.name, &id))
-            s = config_bad_value(id, f.value, place.words, err, err_size);
+            s = settings_bad_value(id, f.value, place.words, err, err_size);
         else if (f.name.len > 0)
             s = take(c, f.name, f.value, &place, err, err_size);
         if (s != ST_OK)
@@ -248,7 +248,7 @@ static enum status take_flags(struct config *c, int argc, char **argv, char *err
     return ST_OK;
 }
 
-static enum status load(struct config *c, int argc, char **argv, char **environ_list, char *err,
+static enum status load(struct settings *c, int argc, char **argv, char **environ_list, char *err,
                         size_t err_size)
 {
     enum status s = take_words(c, argc, argv, err, err_size);
@@ -265,15 +265,15 @@ static enum status load(struct config *c, int argc, char **argv, char **environ_
         s = take_flags(c, argc, argv, err, err_size);
     if (s != ST_OK)
         return s;
-    config_apply_log_level(c);
+    settings_apply_log_level(c);
     warn_of_unknown_variables(environ_list);
     return ST_OK;
 }
 
-enum status config_load(int argc, char **argv, char **environ_list, struct config **ret_config,
+enum status settings_load(int argc, char **argv, char **environ_list, struct settings **ret_settings,
                         char *err, size_t err_size)
 {
-    struct config *c = calloc(1, sizeof *c);
+    struct settings *c = calloc(1, sizeof *c);
     if (!c)
         return fail(err, err_size, "no memory for the settings");
     if (pthread_mutex_init(&c->lock, NULL) != 0) {
@@ -282,9 +282,9 @@ enum status config_load(int argc, char **argv, char **environ_list, struct confi
     }
     enum status s = load(c, argc, argv, environ_list, err, err_size);
     if (s != ST_OK) {
-        config_free(c);
+        settings_free(c);
         return s;
     }
-    *ret_config = c;
+    *ret_settings = c;
     return ST_OK;
 }
