@@ -18,6 +18,7 @@ struct facts {
     struct server *server;
     struct journal_stats journal;
     struct process_figures process;
+    struct view *view; /* NULL: no memory for it */
 };
 
 static void number(struct buf *out, const char *name, uint64_t v)
@@ -140,7 +141,7 @@ static void put_transactions(const struct facts *f, struct buf *out)
     number(out, "webhooks_down", metrics_sum(f->server, METRIC_WEBHOOKS_DOWN));
     uint64_t unserved = 0;
     char names[UNSERVED_NAMES_MAX];
-    if (!members_unserved(f->server, &unserved, names))
+    if (!members_unserved(f->server, f->view, &unserved, names))
         return; /* a figure less, for a moment without memory */
     number(out, "producer_groups_unserved", unserved);
     buf_printf(out, "unserved:%s\r\n", names);
@@ -185,9 +186,9 @@ static bool wanted(const char *section, const struct slice *names, size_t n)
     return n == 0;
 }
 
-void info_write(struct server *s, const struct slice *sections, size_t n, struct buf *out)
+void info_write(struct server *s, struct view *view, const struct slice *sections, size_t n, struct buf *out)
 {
-    struct facts f = {.server = s};
+    struct facts f = {.server = s, .view = view};
     bool first = true;
     journal_stats(s->journal, &f.journal);
     process_figures(&f.process);

@@ -270,7 +270,7 @@ static void write_lag_rows(struct slice reply, struct buf *out)
     free(rows);
 }
 
-static void write_lag(struct server *s, struct buf *out)
+static void write_lag(struct server *s, struct view *view, struct buf *out)
 {
     const struct slice words[] = {SLICE_LIT("LAG")};
     struct command_space space;
@@ -278,11 +278,6 @@ static void write_lag(struct server *s, struct buf *out)
     struct query_hint hint;
     struct buf reply;
     char err[128];
-    struct view *view = view_open(s->state);
-    if (!view) {
-        out->failed = true;
-        return;
-    }
     struct policy policy = journal_policy(s->journal);
     command_space_init(&space);
     buf_init(&reply, 0);
@@ -291,17 +286,28 @@ static void write_lag(struct server *s, struct buf *out)
     write_lag_rows(buf_slice(&reply), out);
     buf_free(&reply);
     command_space_free(&space);
-    view_close(view);
 }
 
-static void write_unserved(struct server *s, struct buf *out)
+static void write_unserved(struct server *s, struct view *view, struct buf *out)
 {
     uint64_t n = 0;
     char names[UNSERVED_NAMES_MAX];
-    if (!members_unserved(s, &n, names))
+    if (!members_unserved(s, view, &n, names))
         out->failed = true;
     gauge(out, "halfmq_producer_groups_unserved",
           "Producer groups that have a check-back due and no member to ask.", (int64_t)n);
+}
+
+static void write_stored(struct server *s, struct buf *out)
+{
+    struct view *view = journal_view(s->journal, NULL);
+    if (!view) {
+        out->failed = true;
+        return;
+    }
+    write_lag(s, view, out);
+    write_unserved(s, view, out);
+    view_close(view);
 }
 
 static void write_process(const struct server *s, struct buf *out)
@@ -336,7 +342,6 @@ void metrics_write(struct server *s, struct buf *out)
     write_errors(s, out);
     write_tally(&stats.tally, out);
     write_journal(&stats, out);
-    write_lag(s, out);
-    write_unserved(s, out);
+    write_stored(s, out);
     write_process(s, out);
 }

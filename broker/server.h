@@ -49,8 +49,8 @@ struct server {
 /* Runs until stopped; the process's exit code. */
 int server_run(struct settings *settings);
 
-/* INFO [section ...] as text lines. Any thread. */
-void info_write(struct server *s, const struct slice *sections, size_t n, struct buf *out);
+/* INFO [section ...] as text lines. Any thread. view: what it reads the store in; NULL: what needs one is left out. */
+void info_write(struct server *s, struct view *view, const struct slice *sections, size_t n, struct buf *out);
 
 /* Applies a setting that was changed by CONFIG SET to those who keep a copy. Any thread. */
 void server_setting_changed(struct server *s, enum setting_id id);

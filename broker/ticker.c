@@ -67,7 +67,7 @@ static void on_nudged(evutil_socket_t fd, short what, void *arg)
     struct ticker *t = arg;
     (void)fd;
     (void)what;
-    journal_turn(t->server->journal, &t->client);
+    journal_turn(t->server->journal, &t->client, TURN_NEWS_FIRST);
 }
 
 static int64_t sleep_ms(struct ticker *t, int64_t due_ms, int64_t now_ms)

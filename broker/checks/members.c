@@ -112,14 +112,11 @@ static bool look(void *arg, struct slice pgroup)
     return ++u->looked < UNSERVED_LOOK_MAX;
 }
 
-bool members_unserved(struct server *s, uint64_t *ret_n, char names[UNSERVED_NAMES_MAX])
+bool members_unserved(struct server *s, struct view *v, uint64_t *ret_n, char names[UNSERVED_NAMES_MAX])
 {
     struct unserved u = {.members = s->members, .names = names};
     names[0] = 0;
-    struct view *v = view_open(s->state);
     bool read = v && query_due_pgroups(v, journal_now_ms(s->journal), look, &u) == ST_OK;
-    if (v)
-        view_close(v);
     *ret_n = u.n;
     return read;
 }

@@ -23,6 +23,7 @@
 #include <sys/statvfs.h>
 
 #include "broker/base/clock.h"
+#include "storage/query.h"
 
 #define SLOW_SYNC_NS INT64_C(1000000)    /* from here on the writer thread leads */
 #define QUICK_SYNC_NS INT64_C(600000)    /* and below this the loops do again */
@@ -287,9 +288,9 @@ static void journal_answer_early(struct journal *j, struct entry_list *group)
     nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
 }
 
-/* One group, from queue to owners. The caller has set leading. leader: the client whose thread this is; NULL: the
- * writer thread. */
-static void journal_lead(struct journal *j, struct journal_client *leader)
+/* One group, from queue to owners. The caller has set leading. answers_first: a client that settles a group of its
+ * own later; NULL: the group is settled here. */
+static void journal_lead(struct journal *j, struct journal_client *answers_first)
 {
     struct entry_list group = {0}, rest = {0};
     pthread_mutex_lock(&j->lock);
@@ -307,8 +308,8 @@ static void journal_lead(struct journal *j, struct journal_client *leader)
     journal_answer_early(j, &group);
     journal_write(j, commands, mode);
     struct journal_client *only = journal_only_owner(&group);
-    if (leader && leader->answers_first && only == leader)
-        leader->unsettled = true;
+    if (only && only == answers_first)
+        only->unsettled = true;
     else
         journal_publish(j);
     pthread_mutex_lock(&j->lock);
@@ -341,9 +342,19 @@ static void journal_pass_on(struct journal *j)
         next->nudge(next);
 }
 
-void journal_turn(struct journal *j, struct journal_client *c)
+/* What c led and handed back goes into the store's memory, and somebody else may lead. */
+static void journal_settle(struct journal *j, struct journal_client *c)
 {
-    assert(!c->unsettled);
+    if (!c->unsettled)
+        return;
+    c->unsettled = false;
+    journal_publish(j);
+    journal_pass_on(j);
+}
+
+bool journal_turn(struct journal *j, struct journal_client *c, enum turn_order order)
+{
+    journal_settle(j, c);
     bool slow = atomic_load_explicit(&j->slow, memory_order_relaxed);
     pthread_mutex_lock(&j->lock);
     bool lead = j->waiting.first && !j->leading && !slow;
@@ -353,19 +364,18 @@ void journal_turn(struct journal *j, struct journal_client *c)
         pthread_cond_signal(&j->work);
     pthread_mutex_unlock(&j->lock);
     if (!lead)
-        return;
-    journal_lead(j, c);
+        return false;
+    journal_lead(j, order == TURN_ANSWERS_FIRST ? c : NULL);
     if (!c->unsettled)
         journal_pass_on(j);
+    return c->unsettled;
 }
 
-void journal_settle(struct journal *j, struct journal_client *c)
+struct view *journal_view(struct journal *j, struct journal_client *c)
 {
-    if (!c->unsettled)
-        return;
-    c->unsettled = false;
-    journal_publish(j);
-    journal_pass_on(j);
+    if (c)
+        journal_settle(j, c);
+    return view_open(j->opt.state);
 }
 
 /* The writer thread: leads while syncs are slow. */

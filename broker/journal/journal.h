@@ -14,9 +14,12 @@
  * loops go on answering reads. Nobody outside this pair of files knows which.
  *
  * Order: news of a group goes to every client before any of its entries is handed back, unless all of them are
- * the leader's own (journal_settle); entries of one client come back in the order they were submitted.
+ * the leader's own (TURN_ANSWERS_FIRST); entries of one client come back in the order they were submitted.
  *
- * Threads: submit and turn from the client's own thread; post, news and nudge are called from any.
+ * A group that was handed back and is not yet in the store's memory is *unsettled*. Nothing may be read or applied
+ * before it is settled. The journal sees to that by itself: it settles in journal_view and in journal_turn.
+ *
+ * Threads: submit, turn and view from the client's own thread; post, news and nudge are called from any.
  */
 #ifndef HALFMQ_BROKER_JOURNAL_H
 #define HALFMQ_BROKER_JOURNAL_H
@@ -24,6 +27,7 @@
 #include "broker/journal/entry.h"
 
 struct journal;
+struct view; /* storage/query.h */
 
 /* A loop, as the journal sees it. Filled in by the loop, registered once before anything is submitted. */
 struct journal_client {
@@ -35,9 +39,9 @@ struct journal_client {
     void (*news)(struct journal_client *c, const struct effects *fx);
     /* Somebody has to lead: call journal_turn soon. Any thread. */
     void (*nudge)(struct journal_client *c);
-    bool answers_first; /* calls journal_settle: only the one loop that answers all clients may say so */
-    uint32_t number;    /* set by journal_register */
-    bool unsettled;     /* its own thread's: it led a group that is answered, but not to be read yet */
+    /* ---- the journal's ---- */
+    uint32_t number; /* set by journal_register */
+    bool unsettled;  /* its own thread's: it led a group that is handed back, but not settled yet */
 };
 
 enum fsync_mode { FSYNC_ALWAYS, FSYNC_INTERVAL, FSYNC_NEVER };
@@ -73,17 +77,25 @@ bool journal_submit(struct journal *j, struct journal_client *c, struct entry *e
  * would otherwise wait for is worth. 0: it would not lead, or does not sync. Any thread. */
 int64_t journal_gather_ns(struct journal *j);
 
-/* At the end of a loop's turn, and after a nudge. */
-void journal_turn(struct journal *j, struct journal_client *c);
+/*
+ * At the end of a loop's turn, and after a nudge: settles what the last call left, then leads a group where one
+ * waits and nobody leads.
+ *
+ * A group that is in the log is durable, and who sent it may be answered; for others to see it, it has to go into
+ * the store's memory, too. TURN_ANSWERS_FIRST: where all of the group's commands are this client's own, that is left
+ * for later, and true is returned: the client sends its answers and calls journal_turn again before it sleeps, so
+ * that the store works while those who were answered think about what to ask next. Only a loop that answers all
+ * clients alone may ask for it: with a second one, somebody could read there before it is settled.
+ */
+enum turn_order { TURN_NEWS_FIRST, TURN_ANSWERS_FIRST };
+bool journal_turn(struct journal *j, struct journal_client *c, enum turn_order order);
 
 /*
- * A group that is in the log is durable, and who sent it may be answered; for others to see it, it has to go into
- * the store's memory, too. Where all of a group's commands are those of one client that answers first, and that
- * leads it, journal_turn leaves this for later: the client sends its answers, and calls this while those who got
- * them think about what to ask next. It must come before anything is read (a view, news), and before the loop
- * sleeps. Costs nothing where there is nothing to do. The client's own thread.
+ * Opens a view of the store that holds every group that c was handed back. All views of the broker are opened here,
+ * so that none is opened before its client's last group is settled. c: the client whose thread this is; NULL: a
+ * thread that has none. NULL: no memory. Closed with view_close.
  */
-void journal_settle(struct journal *j, struct journal_client *c);
+struct view *journal_view(struct journal *j, struct journal_client *c);
 
 /* The logical clock, ms: greatest of the wall clock and (last stored stamp + monotonic time since). */
 int64_t journal_now_ms(struct journal *j);

@@ -4,15 +4,15 @@
  *   wait for sockets ──► callbacks read, parse, answer, submit
  *        ▲                     │
  *        │                     ▼          a round, until nothing is left to do (at most ROUNDS_MAX)
- *        │     settle: flush what is answered ─► journal_settle, _turn ─► deliver: news, entries, orders
- *        │        ▲                                                             │
- *        │        └───────────────── touched, woken, more to push ◄─────────────┘
+ *        │     settle: flush what is answered ─► journal_turn ─► deliver: news, entries, orders
+ *        │        ▲                                                     │
+ *        │        └───────────────── touched, woken, more to push ◄─────┘
  *        └── mailbox_sleep
  *
  * Answers to reads are flushed before journal_turn, which may wait for a disk.
  *
- * A group of this loop's own is answered in one round and to be read from the next one on (journal_settle), so
- * that its clients work while the store takes it in. loop_view opens no view before that.
+ * A loop that is alone answers a group of its own in one round and lets the store take it in at the next one
+ * (TURN_ANSWERS_FIRST), so that its clients work meanwhile. journal_view opens no view before that.
  *
  * Lost wake-ups: `deliver` hands out the news it took before the entries it took with it, and no
  * view outlives it. A query that finds nothing parks in the same callback that opened its view, so
@@ -72,9 +72,8 @@ static void close_view(struct loop *l)
 
 struct view *loop_view(struct loop *l)
 {
-    journal_settle(l->server->journal, &l->client);
     if (!l->view)
-        l->view = view_open(l->server->state);
+        l->view = journal_view(l->server->journal, &l->client);
     return l->view;
 }
 
@@ -293,14 +292,15 @@ static bool turn(struct loop *l)
     refresh_settings(l);
     for (unsigned i = 0; i < ROUNDS_MAX && more; i++) {
         settle(l);
-        journal_settle(l->server->journal, &l->client);
         l->again = false;
-        journal_turn(l->server->journal, &l->client);
+        /* The last round leaves nothing to settle: no other follows before the loop may sleep. */
+        bool answers_first = l->alone && i + 1 < ROUNDS_MAX;
+        bool unsettled = journal_turn(l->server->journal, &l->client,
+                                      answers_first ? TURN_ANSWERS_FIRST : TURN_NEWS_FIRST);
         deliver(l);
         run_timers(l);
-        more = pubsub_run(l) || l->touched || l->again || l->client.unsettled;
+        more = pubsub_run(l) || l->touched || l->again || unsettled;
     }
-    journal_settle(l->server->journal, &l->client); /* its news wait in the mailbox */
     close_view(l);
     conn_reap(l);
     return more;
@@ -506,8 +506,8 @@ static struct loop *loop_new(struct server *s, uint32_t number)
         free(l);
         return NULL;
     }
-    bool alone = settings_num(s->settings, SET_io_threads) == 1;
-    l->client = (struct journal_client){.post = post, .news = news, .nudge = nudge, .answers_first = alone};
+    l->client = (struct journal_client){.post = post, .news = news, .nudge = nudge};
+    l->alone = settings_num(s->settings, SET_io_threads) == 1;
     l->server = s;
     l->number = number;
     l->armed_ms = INT64_MAX;

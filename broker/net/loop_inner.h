@@ -34,6 +34,7 @@ struct loop {
     struct journal_client client; /* first: the journal's callbacks get this address */
     struct server *server;
     uint32_t number;
+    bool alone; /* no other loop answers clients */
     pthread_t thread;
 
     struct event_base *base;

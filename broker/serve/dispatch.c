@@ -586,7 +586,6 @@ enum verdict dispatch(struct conn *c, const struct command *cmd, struct request 
         return GO_ON;
     }
     assert(cmd->info->kind == KIND_LOCAL);
-    journal_settle(c->loop->server->journal, &c->loop->client); /* some of them look at the store */
     local_run(c, cmd, rq);
     return GO_ON;
 }

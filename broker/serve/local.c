@@ -234,7 +234,7 @@ void local_INFO(struct conn *c, const struct command *cmd, struct request rq)
 {
     struct buf text;
     buf_init(&text, 0);
-    info_write(c->loop->server, cmd->rest, cmd->n_rest, &text);
+    info_write(c->loop->server, loop_view_now(c->loop), cmd->rest, cmd->n_rest, &text);
     struct buf *r = loop_reply(c->loop);
     reply_text(r, buf_slice(&text));
     buf_free(&text);

@@ -170,7 +170,7 @@ static void on_hook(void *arg, const struct pgroup_hook *hook)
 
 static bool read_hooks(struct webhook *w)
 {
-    struct view *v = view_open(w->server->state);
+    struct view *v = journal_view(w->server->journal, &w->client);
     for (struct webhook_group *g = w->groups; g; g = g->next)
         g->listed = false;
     bool read = v && query_pgroup_hooks(v, on_hook, w) == ST_OK;
@@ -284,7 +284,7 @@ static void deliver(struct webhook *w)
 static bool turn(struct webhook *w)
 {
     w->again = false;
-    journal_turn(w->server->journal, &w->client);
+    journal_turn(w->server->journal, &w->client, TURN_NEWS_FIRST);
     deliver(w);
     return w->again;
 }

@@ -114,7 +114,7 @@ static void run(struct fixture *f, const char *line)
     struct entry *e = entry_new(NULL, &cmd);
     assert_non_null(e);
     assert_true(journal_submit(f->server.journal, &f->client, e));
-    journal_turn(f->server.journal, &f->client);
+    journal_turn(f->server.journal, &f->client, TURN_NEWS_FIRST);
     pthread_mutex_lock(&f->lock);
     while (f->done.n == 0)
         pthread_cond_wait(&f->came, &f->lock);
@@ -385,6 +385,14 @@ static void cells_of_the_main_thread_and_errors_are_summed(void **state)
     buf_free(&out);
 }
 
+static void write_info(struct fixture *f, const struct slice *sections, size_t n, struct buf *out)
+{
+    struct view *view = journal_view(f->server.journal, &f->client);
+    assert_non_null(view);
+    info_write(&f->server, view, sections, n, out);
+    view_close(view);
+}
+
 static void info_has_sections_of_name_and_value(void **state)
 {
     struct fixture *f = *state;
@@ -392,7 +400,7 @@ static void info_has_sections_of_name_and_value(void **state)
     unsigned sections = 0;
     run(f, "SEND orders hello");
     buf_init(&out, 0);
-    info_write(&f->server, NULL, 0, &out);
+    write_info(f, NULL, 0, &out);
     buf_put_u8(&out, 0);
     assert_false(out.failed);
     const char *at = (const char *)out.data;
@@ -419,13 +427,13 @@ static void info_takes_section_names(void **state)
     struct fixture *f = *state;
     struct buf out;
     buf_init(&out, 0);
-    info_write(&f->server, (const struct slice[]){SLICE_LIT("JOURNAL"), SLICE_LIT("disk")}, 2, &out);
+    write_info(f, (const struct slice[]){SLICE_LIT("JOURNAL"), SLICE_LIT("disk")}, 2, &out);
     buf_put_u8(&out, 0);
     assert_non_null(strstr((const char *)out.data, "# Journal\r\ngroups:0\r\n"));
     assert_non_null(strstr((const char *)out.data, "\r\n\r\n# Disk\r\n"));
     assert_null(strstr((const char *)out.data, "# Server"));
     buf_reset(&out, 0);
-    info_write(&f->server, (const struct slice[]){SLICE_LIT("nonsense")}, 1, &out);
+    write_info(f, (const struct slice[]){SLICE_LIT("nonsense")}, 1, &out);
     assert_int_equal(out.len, 0);
     buf_free(&out);
 }
