@@ -11,15 +11,19 @@
  * their bounds (see command_check for which), names are names. What depends on state (does the topic
  * exist?) is apply's and query's business.
  *
+ * This is the room's public header; its functions are defined in the file of their name: command_table.c (the
+ * look-ups), command_parse.c (from words), command_named.c (begin, put, end), command_build.c (the space),
+ * command_usage.c, and command.c (the rest). command_message.h makes a message of a SEND.
+ *
  * Invariant: every slice of a command points into the request it was parsed from, or into its space;
  * both outlive the command. A clone points only into itself.
  */
 #ifndef HALFMQ_PROTOCOL_COMMAND_H
 #define HALFMQ_PROTOCOL_COMMAND_H
 
-#include "protocol/record/batch.h"
 #include "protocol/base/buf.h"
 #include "protocol/limits.h"
+#include "protocol/record/batch.h"
 #include "protocol/status.h"
 
 enum option_type { OPT_FLAG, OPT_STR, OPT_NAME, OPT_INT, OPT_UINT, OPT_DUR, OPT_TIME, OPT_PAIR, OPT_POINT, OPT_REST };
@@ -103,6 +107,7 @@ const struct command_info *command_find_method(struct slice method);
 int command_name_at(const struct command_info *info, struct slice name);
 
 const char *option_word(enum option_id id);
+enum option_type option_type(enum option_id id);
 bool option_find(struct slice word, enum option_id *ret_id); /* no case */
 
 /*

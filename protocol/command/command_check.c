@@ -11,47 +11,14 @@
 #include "protocol/command/command_check.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 
-#include "protocol/command/command_parse.h"
 #include "protocol/base/compress.h"
 #include "protocol/base/text.h"
 #include "protocol/base/url.h"
+#include "protocol/command/command_table.h"
 
 #define DURATION_HINT "a duration: write ms, or 250ms 10s 5m 2h 7d, at most 366d"
-
-enum status command_refuse(struct complaint c, enum status s, const char *fmt, ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    int n = vsnprintf(c.text, c.size, fmt, ap);
-    va_end(ap);
-    if (n < 0 && c.size)
-        c.text[0] = '\0';
-    return s;
-}
-
-struct option_line {
-    enum option_type type;
-    bool repeats;
-};
-
-static const struct option_line option_lines[OPTION_COUNT] = {
-#define OPTION(id, word, type, repeat) {OPT_##type, repeat},
-#include "protocol/command/option.def"
-#undef OPTION
-};
-
-enum option_type option_type(enum option_id id)
-{
-    return option_lines[id].type;
-}
-
-bool option_repeats(enum option_id id)
-{
-    return option_lines[id].repeats;
-}
 
 /* What is taken for numbers; durations without a line here take 0..DURATION_MS_MAX. */
 struct bound {
@@ -76,7 +43,7 @@ static struct bound bound_of(const struct command *cmd, enum option_id id)
     }
     if (bounds[id].most)
         return bounds[id];
-    return (struct bound){0, option_lines[id].type == OPT_DUR ? DURATION_MS_MAX : INT64_MAX};
+    return (struct bound){0, option_type(id) == OPT_DUR ? DURATION_MS_MAX : INT64_MAX};
 }
 
 static bool read_point(struct slice s, int64_t *ret_n)
@@ -99,20 +66,20 @@ static bool read_point(struct slice s, int64_t *ret_n)
 static enum status bad_number(struct bound b, const struct option *o, bool read, struct complaint c)
 {
     const char *word = option_word(o->id);
-    bool duration = option_lines[o->id].type == OPT_DUR;
+    bool duration = option_type(o->id) == OPT_DUR;
     char quoted[QUOTED_SIZE];
     text_quote(o->v, QUOTED_BYTES, quoted, sizeof quoted);
     if (duration && !read)
-        return command_refuse(c, ST_ERR, "%s '%s' is not " DURATION_HINT, word, quoted);
-    return command_refuse(c, ST_ERR, "%s '%s' is not %s from %" PRId64 " to %" PRId64, word, quoted,
-                          duration ? "a duration (ms)" : "a whole number", b.least, b.most);
+        return complain(c, ST_ERR, "%s '%s' is not " DURATION_HINT, word, quoted);
+    return complain(c, ST_ERR, "%s '%s' is not %s from %" PRId64 " to %" PRId64, word, quoted,
+                    duration ? "a duration (ms)" : "a whole number", b.least, b.most);
 }
 
 static enum status check_number(const struct command *cmd, struct option *o, struct complaint c)
 {
     struct bound b = bound_of(cmd, o->id);
     int64_t n = 0;
-    bool duration = option_lines[o->id].type == OPT_DUR;
+    bool duration = option_type(o->id) == OPT_DUR;
     bool read = duration ? text_duration(o->v, &n) : text_int(o->v, &n);
     if (!read || n < b.least || n > b.most)
         return bad_number(b, o, read, c);
@@ -122,12 +89,12 @@ static enum status check_number(const struct command *cmd, struct option *o, str
 
 static enum status check_time(const struct command *cmd, struct option *o, struct complaint c)
 {
-    bool point = option_lines[o->id].type == OPT_POINT && cmd->info->id != CMD_FIND;
+    bool point = option_type(o->id) == OPT_POINT && cmd->info->id != CMD_FIND;
     if (point ? read_point(o->v, &o->n) : text_time(o->v, &o->n))
         return ST_OK;
     char quoted[QUOTED_SIZE];
     text_quote(o->v, QUOTED_BYTES, quoted, sizeof quoted);
-    return command_refuse(
+    return complain(
         c, ST_ERR,
         "%s '%s' is not %sa time: write Unix milliseconds or RFC 3339, as 2026-01-31T12:00:00Z",
         option_word(o->id), quoted, point ? "earliest, latest or " : "");
@@ -140,11 +107,11 @@ static enum status check_name(const char *what, struct slice v, bool write, stru
     char quoted[QUOTED_SIZE];
     text_quote(v, QUOTED_BYTES, quoted, sizeof quoted);
     if (text_name_ok(v, false))
-        return command_refuse(c, ST_BADNAME,
-                              "%s '%s' may not hold '%%': such names are the system's own", what,
-                              quoted);
-    return command_refuse(c, ST_BADNAME, "%s '%s' is not a name: 1 to %d of A-Z a-z 0-9 . _ - %%",
-                          what, quoted, NAME_BYTES_MAX);
+        return complain(c, ST_BADNAME,
+                        "%s '%s' may not hold '%%': such names are the system's own", what,
+                        quoted);
+    return complain(c, ST_BADNAME, "%s '%s' is not a name: 1 to %d of A-Z a-z 0-9 . _ - %%",
+                    what, quoted, NAME_BYTES_MAX);
 }
 
 /* 1..most bytes (0 is allowed where empty says so). */
@@ -152,10 +119,10 @@ static enum status check_bytes(const char *what, struct slice v, size_t most, bo
                                struct complaint c)
 {
     if (v.len > most)
-        return command_refuse(c, ST_TOOBIG, "%s of %zu bytes is too long: at most %zu", what, v.len,
-                              most);
+        return complain(c, ST_TOOBIG, "%s of %zu bytes is too long: at most %zu", what, v.len,
+                        most);
     if (v.len == 0 && !empty)
-        return command_refuse(c, ST_ERR, "%s '' is empty: 1 to %zu bytes", what, most);
+        return complain(c, ST_ERR, "%s '' is empty: 1 to %zu bytes", what, most);
     return ST_OK;
 }
 
@@ -167,8 +134,8 @@ static enum status check_txid(const char *what, struct slice v, struct complaint
     char quoted[QUOTED_SIZE];
     text_quote(v, QUOTED_BYTES, quoted, sizeof quoted);
     if (text_uint(v, &txid)) /* a decimal, but one that is never issued */
-        return command_refuse(c, ST_NOTXN, "no transaction %s: never issued", quoted);
-    return command_refuse(c, ST_ERR, "%s '%s' is not a transaction id", what, quoted);
+        return complain(c, ST_NOTXN, "no transaction %s: never issued", quoted);
+    return complain(c, ST_ERR, "%s '%s' is not a transaction id", what, quoted);
 }
 
 static enum status check_backoff(struct slice v, struct complaint c)
@@ -182,12 +149,12 @@ static enum status check_backoff(struct slice v, struct complaint c)
         struct slice step = slice_of(i > begin ? v.data + begin : NULL, i - begin);
         text_quote(step, QUOTED_BYTES, quoted, sizeof quoted);
         if (!text_duration(step, &ms))
-            return command_refuse(
+            return complain(
                 c, ST_ERR, "BACKOFF: '%s' is not a duration: write them as 1s,5s,1m", quoted);
         if (++steps > BACKOFF_STEPS_MAX)
-            return command_refuse(c, ST_ERR,
-                                  "BACKOFF has more than %d steps: the last one repeats anyway",
-                                  BACKOFF_STEPS_MAX);
+            return complain(c, ST_ERR,
+                            "BACKOFF has more than %d steps: the last one repeats anyway",
+                            BACKOFF_STEPS_MAX);
         begin = i + 1;
     }
     return ST_OK;
@@ -203,8 +170,8 @@ static enum status check_url(struct slice v, struct complaint c)
     if (v.len > URL_BYTES_MAX)
         return check_bytes("CHECKURL", v, URL_BYTES_MAX, true, c);
     text_quote(v, QUOTED_BYTES, quoted, sizeof quoted);
-    return command_refuse(c, ST_ERR, "CHECKURL '%s' is not a URL such as http://host:port/path%s", quoted,
-                          v.len > 8 && slice_equal_nocase(slice_of(v.data, 8), SLICE_LIT("https://"))
+    return complain(c, ST_ERR, "CHECKURL '%s' is not a URL such as http://host:port/path%s", quoted,
+                    v.len > 8 && slice_equal_nocase(slice_of(v.data, 8), SLICE_LIT("https://"))
                               ? ": https is not spoken"
                               : "");
 }
@@ -216,7 +183,7 @@ static enum status check_compress(struct slice v, struct complaint c)
     if (compress_find(v, &compress))
         return ST_OK;
     text_quote(v, QUOTED_BYTES, quoted, sizeof quoted);
-    return command_refuse(c, ST_ERR, "COMPRESS '%s' is not none, lz4 or zstd", quoted);
+    return complain(c, ST_ERR, "COMPRESS '%s' is not none, lz4 or zstd", quoted);
 }
 
 static enum status check_text(const struct option *o, struct complaint c)
@@ -239,7 +206,7 @@ static enum status check_text(const struct option *o, struct complaint c)
 
 enum status option_check(const struct command *cmd, struct option *o, struct complaint c)
 {
-    switch (option_lines[o->id].type) {
+    switch (option_type(o->id)) {
     case OPT_INT:
     case OPT_UINT:
     case OPT_DUR: return check_number(cmd, o, c);
@@ -312,24 +279,24 @@ static enum status bad_shape(const struct command *cmd, enum shape shape, size_t
     text_quote(v, QUOTED_BYTES, quoted, sizeof quoted);
     switch (shape) {
     case RECEIPT:
-        return command_refuse(c, ST_ERR, "%s '%s' is not a receipt: topic:queue:offset#attempt",
-                              name, quoted);
+        return complain(c, ST_ERR, "%s '%s' is not a receipt: topic:queue:offset#attempt",
+                        name, quoted);
     case RANGE:
-        return command_refuse(c, ST_ERR,
-                              "%s '%s' is not a receipt: topic:queue:offset#attempt, or "
-                              "topic:queue:first-last#attempt of at most %d messages",
-                              name, quoted, COUNT_MAX);
+        return complain(c, ST_ERR,
+                        "%s '%s' is not a receipt: topic:queue:offset#attempt, or "
+                        "topic:queue:first-last#attempt of at most %d messages",
+                        name, quoted, COUNT_MAX);
     case ID:
-        return command_refuse(c, ST_ERR, "%s '%s' is not a message id: topic:queue:offset", name,
-                              quoted);
+        return complain(c, ST_ERR, "%s '%s' is not a message id: topic:queue:offset", name,
+                        quoted);
     case TXID: return check_txid(name, v, c);
     case TOKEN:
-        return command_refuse(c, ST_ERR, "%s '%s' is not a delay token: @ and a number", name,
-                              quoted);
-    case DURATION: return command_refuse(c, ST_ERR, "%s '%s' is not " DURATION_HINT, name, quoted);
+        return complain(c, ST_ERR, "%s '%s' is not a delay token: @ and a number", name,
+                        quoted);
+    case DURATION: return complain(c, ST_ERR, "%s '%s' is not " DURATION_HINT, name, quoted);
     case NUMBER:
-        return command_refuse(c, ST_ERR, "%s '%s' is not a whole number from 0 to %" PRId64, name,
-                              quoted, INT64_MAX);
+        return complain(c, ST_ERR, "%s '%s' is not a whole number from 0 to %" PRId64, name,
+                        quoted, INT64_MAX);
     case ANY:
     case NAME_READ:
     case NAME_WRITE: break;
@@ -386,17 +353,17 @@ static enum status check_sums(const struct command *cmd, struct complaint c)
         }
     }
     if (cmd->info->id == CMD_FIND && keys != 1)
-        return command_refuse(c, ST_ERR, "FIND takes exactly one KEY, not %zu", keys);
+        return complain(c, ST_ERR, "FIND takes exactly one KEY, not %zu", keys);
     if (keys > KEYS_MAX)
-        return command_refuse(c, ST_LIMIT, "KEY is given %zu times: a message has at most %d", keys,
-                              KEYS_MAX);
+        return complain(c, ST_LIMIT, "KEY is given %zu times: a message has at most %d", keys,
+                        KEYS_MAX);
     if (props > PROPS_MAX)
-        return command_refuse(c, ST_LIMIT, "PROP is given %zu times: a message has at most %d",
-                              props, PROPS_MAX);
+        return complain(c, ST_LIMIT, "PROP is given %zu times: a message has at most %d",
+                        props, PROPS_MAX);
     if (props_bytes > PROPS_BYTES_MAX)
-        return command_refuse(c, ST_TOOBIG,
-                              "PROP: all properties together are %zu bytes: at most %ld",
-                              props_bytes, PROPS_BYTES_MAX);
+        return complain(c, ST_TOOBIG,
+                        "PROP: all properties together are %zu bytes: at most %ld",
+                        props_bytes, PROPS_BYTES_MAX);
     return ST_OK;
 }
 
@@ -406,17 +373,17 @@ enum status command_check(struct command *cmd, struct complaint c)
     if (s)
         return s;
     if (cmd->info->id == CMD_MSEND && cmd->n_rest > MSEND_BODIES_MAX)
-        return command_refuse(c, ST_LIMIT, "MSEND with %u bodies: at most %d in one request",
-                              cmd->n_rest, MSEND_BODIES_MAX);
+        return complain(c, ST_LIMIT, "MSEND with %u bodies: at most %d in one request",
+                        cmd->n_rest, MSEND_BODIES_MAX);
     if (cmd->info->id == CMD_PRODUCE)
         return batch_check(cmd->pos[1], &cmd->batch, c.text, c.size);
     if (command_has(cmd, OPT(ORDER)) && command_has(cmd, OPT(QUEUE)))
-        return command_refuse(c, ST_ERR,
-                              "ORDER and QUEUE exclude each other: ORDER picks the queue itself");
+        return complain(c, ST_ERR,
+                        "ORDER and QUEUE exclude each other: ORDER picks the queue itself");
     if (cmd->info->id == CMD_PGROUP_SET && cmd->n_opt == 0)
-        return command_refuse(c, ST_ERR, "PGROUP SET needs something to set: CHECKIN dur, CHECKURL url, ...");
+        return complain(c, ST_ERR, "PGROUP SET needs something to set: CHECKIN dur, CHECKURL url, ...");
     if (command_has(cmd, OPT(DELAY)) && command_has(cmd, OPT(AT)))
-        return command_refuse(c, ST_ERR, "DELAY and AT exclude each other: give one of them");
+        return complain(c, ST_ERR, "DELAY and AT exclude each other: give one of them");
     if (command_has(cmd, OPT(KEY) | OPT(PROP)) || cmd->info->id == CMD_FIND)
         return check_sums(cmd, c);
     return ST_OK;

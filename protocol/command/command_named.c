@@ -9,20 +9,25 @@
  *
  * Invariant: between begin and end a positional word was given exactly where its data is not NULL.
  */
+#include "protocol/command/command.h"
+
 #include <assert.h>
 #include <stdio.h>
 
-#include "protocol/command/command_check.h"
-#include "protocol/command/command_parse.h"
 #include "protocol/base/text.h"
+#include "protocol/command/command_build.h"
+#include "protocol/command/command_check.h"
+#include "protocol/command/command_table.h"
+
+#define LIST_SIZE 700 /* a list of words in an error */
 
 enum status command_begin(struct command_space *space, const struct command_info *info,
                           struct command *ret_cmd, char *err, size_t err_size)
 {
     struct complaint c = {err, err_size};
     if (info->kind == KIND_LATER)
-        return parse_not_yet(info, c);
-    parse_start(space, info, ret_cmd);
+        return build_not_yet(info, c);
+    build_start(space, info, ret_cmd);
     return ST_OK;
 }
 
@@ -58,8 +63,8 @@ static enum status unknown_key(const struct command_info *info, struct slice key
         else
             append_lower(list, sizeof list, option_word(id));
     }
-    return command_refuse(c, ST_ERR, "unknown key '%s' for %s: it takes %s", quoted, info->method,
-                          list[0] ? list : "no keys");
+    return complain(c, ST_ERR, "unknown key '%s' for %s: it takes %s", quoted, info->method,
+                    list[0] ? list : "no keys");
 }
 
 static bool flag_off(struct slice v)
@@ -77,11 +82,11 @@ static enum status put_ack(struct command_space *s, struct command *cmd, struct 
     bool word = slice_equal(key, SLICE_LIT("ack"));
     if (slice_equal(key, SLICE_LIT("receipt")) || (word && command_has(cmd, OPT(ACK)))) {
         *ret_mine = true;
-        return parse_add_rest(s, cmd, value) ? ST_OK : parse_no_memory(c);
+        return build_add_rest(s, cmd, value) ? ST_OK : build_no_memory(c);
     }
     if (slice_equal(key, SLICE_LIT("group")) || word) {
         *ret_mine = true;
-        return parse_add_option(s, cmd, (struct option){.id = OPT_ID_ACK, .v = value}, c);
+        return build_add_option(s, cmd, (struct option){.id = OPT_ID_ACK, .v = value}, c);
     }
     return ST_OK;
 }
@@ -93,11 +98,11 @@ enum status command_put_word(struct command_space *space, struct command *cmd, i
     struct complaint c = {err, err_size};
     assert(at >= 0 && at <= info->max);
     if (at == info->max) /* the repeating one's name stands last */
-        return parse_add_rest(space, cmd, value) ? ST_OK : parse_no_memory(c);
+        return build_add_rest(space, cmd, value) ? ST_OK : build_no_memory(c);
     if (cmd->pos[at].data) {
         struct slice key = command_name(info, (size_t)at);
-        return command_refuse(c, ST_ERR, "key '%.*s' is given twice: %s takes one", (int)key.len,
-                              (const char *)key.data, info->method);
+        return complain(c, ST_ERR, "key '%.*s' is given twice: %s takes one", (int)key.len,
+                        (const char *)key.data, info->method);
     }
     /* Data that is not NULL marks the word as given, an empty body too. */
     cmd->pos[at] = value.data ? value : slice_of("", 0);
@@ -116,21 +121,21 @@ enum status command_put(struct command_space *space, struct command *cmd, struct
     if (mine)
         return st;
     struct option o = {.v = value, .v2 = value2};
-    if (!parse_own_option(cmd->info, key, &o.id) || option_type(o.id) == OPT_REST)
+    if (!command_own_option(cmd->info, key, &o.id) || option_type(o.id) == OPT_REST)
         return unknown_key(cmd->info, key, c);
     if (option_type(o.id) == OPT_FLAG) {
         if (flag_off(value))
             return ST_OK;
         o = (struct option){.id = o.id, .n = 1};
     }
-    return parse_add_option(space, cmd, o, c);
+    return build_add_option(space, cmd, o, c);
 }
 
 static enum status missing_key(const struct command_info *info, struct slice name,
                                struct complaint c)
 {
-    return command_refuse(c, ST_ERR, "key '%.*s' is missing: %s needs it", (int)name.len,
-                          (const char *)name.data, info->method);
+    return complain(c, ST_ERR, "key '%.*s' is missing: %s needs it", (int)name.len,
+                    (const char *)name.data, info->method);
 }
 
 /* Counts the positional words that were put. AUTH alone may lack its first and have its last. */

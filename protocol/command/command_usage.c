@@ -5,7 +5,7 @@
  *
  * What is not available yet is left out; for a command that is not available itself all is shown.
  */
-#include "protocol/command/command_parse.h"
+#include "protocol/command/command_table.h"
 
 /* How the value of an option is written; what has no line here goes by its type. */
 static const char *const values[OPTION_COUNT] = {

@@ -8,7 +8,6 @@
 #include "protocol/record/message.h"
 
 #include <assert.h>
-#include <stdio.h>
 
 #include "protocol/base/text.h"
 
@@ -23,14 +22,6 @@ static int64_t unzigzag(uint64_t v) { return (int64_t)((v >> 1) ^ (0 - (v & 1)))
 
 /* Differences wrap, so that no time, however odd, is undefined behaviour. */
 static int64_t minus(int64_t a, int64_t b) { return (int64_t)((uint64_t)a - (uint64_t)b); }
-
-/* The keys are most of a message, and few have any: those that it has not are neither cleared nor copied. */
-static void clear(struct message *m) { memset(m, 0, offsetof(struct message, keys)); }
-
-static void hand_over(const struct message *m, struct message *ret_m)
-{
-    memcpy(ret_m, m, offsetof(struct message, keys) + m->n_keys * sizeof *m->keys);
-}
 
 static void put_attributes(struct buf *b, const struct message *m)
 {
@@ -149,7 +140,7 @@ enum status message_decode(struct slice bytes, int64_t stored_ms, struct message
     if (c.bad || fields > FIELDS_KNOWN)
         return ST_BAD;
     struct message m;
-    clear(&m);
+    message_clear(&m);
     m.fields = (uint32_t)fields;
     m.seq = cursor_varint(&c);
     m.born_ms = minus(stored_ms, unzigzag(cursor_varint(&c)));
@@ -162,7 +153,7 @@ enum status message_decode(struct slice bytes, int64_t stored_ms, struct message
     m.body = cursor_sized(&c);
     if (c.bad || cursor_left(&c) > 0)
         return ST_BAD;
-    hand_over(&m, ret_m);
+    message_copy(&m, ret_m);
     return ST_OK;
 }
 
@@ -355,62 +346,5 @@ enum status record_cut(struct slice record, const struct record_header *h, uint3
         set_le(starts, start_of(record, h, from + i) - begin, 4);
     buf_added(out, size);
     put_head(out, at, &cut);
-    return ST_OK;
-}
-
-/* One of SEND's options into the message; those the caller handles are passed over. */
-static void take_option(struct message *m, const struct option *o, struct buf *scratch)
-{
-    if (o->id == OPT_ID_KEY) {
-        m->fields |= MSG_KEY;
-        m->keys[m->n_keys++] = o->v;
-    } else if (o->id == OPT_ID_TAG) {
-        m->fields |= MSG_TAG;
-        m->tag = o->v;
-    } else if (o->id == OPT_ID_ORDER) {
-        m->fields |= MSG_ORDER;
-        m->order = o->v;
-    } else if (o->id == OPT_ID_PRIORITY) {
-        m->fields |= MSG_PRIORITY;
-        m->priority = (uint8_t)o->n;
-    } else if (o->id == OPT_ID_PROP) {
-        m->fields |= MSG_PROPS;
-        m->n_props++;
-        buf_put_sized(scratch, o->v);
-        buf_put_sized(scratch, o->v2);
-    }
-}
-
-enum status message_from_command(const struct command *cmd, struct slice body, struct buf *scratch,
-                                 struct message *ret_m, char *err, size_t err_size)
-{
-    struct message m;
-    clear(&m);
-    m.body = body;
-    size_t begin = scratch->len, props_bytes = 0;
-    for (uint32_t i = 0; i < cmd->n_opt; i++) {
-        const struct option *o = &cmd->opt[i];
-        if (o->id == OPT_ID_PROP)
-            props_bytes += o->v.len + o->v2.len;
-        if ((o->id == OPT_ID_KEY && m.n_keys == KEYS_MAX) ||
-            (o->id == OPT_ID_PROP && m.n_props == PROPS_MAX)) {
-            snprintf(err, err_size, "%s: at most %d of them a message", option_word(o->id),
-                     o->id == OPT_ID_KEY ? KEYS_MAX : PROPS_MAX);
-            return ST_LIMIT;
-        }
-        if (props_bytes > PROPS_BYTES_MAX) {
-            snprintf(err, err_size, "PROP: all properties together are over %ld bytes",
-                     PROPS_BYTES_MAX);
-            return ST_TOOBIG;
-        }
-        take_option(&m, o, scratch);
-    }
-    if (scratch->failed) {
-        snprintf(err, err_size, "%s", status_text(ST_NOMEM));
-        return ST_NOMEM;
-    }
-    if (m.n_props)
-        m.props = slice_of(scratch->data + begin, scratch->len - begin);
-    hand_over(&m, ret_m);
     return ST_OK;
 }

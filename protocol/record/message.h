@@ -36,7 +36,6 @@
 #define HALFMQ_PROTOCOL_MESSAGE_H
 
 #include "protocol/base/buf.h"
-#include "protocol/command/command.h"
 #include "protocol/limits.h"
 #include "protocol/status.h"
 
@@ -89,6 +88,14 @@ struct message {
 
 #define MESSAGE_PRIORITY_DEFAULT 4
 
+/* The keys are most of a message and few messages have any, so the unused ones are neither cleared nor copied. */
+static inline void message_clear(struct message *m) { memset(m, 0, offsetof(struct message, keys)); }
+
+static inline void message_copy(const struct message *m, struct message *ret_m)
+{
+    memcpy(ret_m, m, offsetof(struct message, keys) + m->n_keys * sizeof *m->keys);
+}
+
 /* Begins a record in an empty buffer: leaves room for the header. */
 void record_begin(struct buf *b);
 
@@ -137,13 +144,5 @@ enum status message_decode(struct slice bytes, int64_t stored_ms, struct message
 
 /* Steps through m->props: start with a cursor_of(m->props); false at the end. */
 bool message_prop(struct cursor *c, struct slice *ret_name, struct slice *ret_value);
-
-/*
- * Takes SEND's and HALF's options into a message (KEY TAG ORDER PROP; props are encoded into scratch,
- * which must outlive m). born_ms is the caller's. TTL, DELAY and DEDUP are left to the caller.
- * Bounds that command parsing did not check (all properties together) are checked here: ST_TOOBIG.
- */
-enum status message_from_command(const struct command *cmd, struct slice body, struct buf *scratch,
-                                 struct message *ret_m, char *err, size_t err_size) MUST_CHECK;
 
 #endif

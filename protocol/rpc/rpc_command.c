@@ -14,7 +14,7 @@
  */
 #include "protocol/rpc/rpc.h"
 
-#include "protocol/command/command_check.h"
+#include "protocol/base/complaint.h"
 #include "protocol/base/text.h"
 
 #include <assert.h>
@@ -43,7 +43,7 @@ static enum status refuse_value(struct filling *f, const char *got, const char *
 {
     char key[QUOTED_SIZE];
     text_quote(f->key, 32, key, sizeof key);
-    return command_refuse(f->say, ST_ERR, "'%s' holds %s: %s", key, got, wanted);
+    return complain(f->say, ST_ERR, "'%s' holds %s: %s", key, got, wanted);
 }
 
 /* One value as the text that a person would have typed. */
@@ -115,11 +115,11 @@ static enum status check_params(const struct rpc_value *params, struct complaint
     if (!params || rpc_kind(params) == RPC_MAP)
         return ST_OK;
     if (rpc_kind(params) == RPC_LIST)
-        return command_refuse(
+        return complain(
             say, ST_ERR, "params are a list of %zu values: expected one map of names and values",
             rpc_len(params));
-    return command_refuse(say, ST_ERR, "params are %s: expected a map of names and values",
-                          kind_names[rpc_kind(params)]);
+    return complain(say, ST_ERR, "params are %s: expected a map of names and values",
+                    kind_names[rpc_kind(params)]);
 }
 
 static enum status put_all(struct filling *f, const struct rpc_value *params)
@@ -127,8 +127,8 @@ static enum status put_all(struct filling *f, const struct rpc_value *params)
     enum status s = ST_OK;
     for (size_t i = 0; i < rpc_len(params) && s == ST_OK; i++) {
         if (!rpc_bytes(rpc_key(params, i), &f->key))
-            return command_refuse(f->say, ST_ERR, "a key of params is %s: expected a string",
-                                  kind_names[rpc_kind(rpc_key(params, i))]);
+            return complain(f->say, ST_ERR, "a key of params is %s: expected a string",
+                            kind_names[rpc_kind(rpc_key(params, i))]);
         s = put_key(f, rpc_at(params, i));
     }
     return s;
@@ -150,12 +150,12 @@ enum status rpc_command(struct command_space *space, const struct rpc_frame *f,
     if (!info) {
         char method[QUOTED_SIZE];
         text_quote(f->method, 32, method, sizeof method);
-        return command_refuse(filling.say, ST_ERR, "unknown method '%s': HELP lists the commands",
-                              method);
+        return complain(filling.say, ST_ERR, "unknown method '%s': HELP lists the commands",
+                        method);
     }
     enum status s = check_params(f->params, filling.say);
     if (s == ST_OK && !make_room(space, f))
-        return command_refuse(filling.say, ST_NOMEM, "no memory for the request: try again");
+        return complain(filling.say, ST_NOMEM, "no memory for the request: try again");
     if (s == ST_OK)
         s = command_begin(space, info, &cmd, err, err_size);
     if (s == ST_OK)

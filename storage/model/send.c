@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 
+#include "protocol/command/command_message.h"
 #include "storage/model/dedup.h"
 #include "storage/model/delay.h"
 #include "storage/apply/handlers.h"
@@ -28,7 +29,7 @@ enum status send_prepare(struct state *st, const struct stamp *stamp, const stru
 {
     char err[ERR_SIZE];
     buf_reset(&st->props, KIB(64));
-    enum status s = message_from_command(cmd, body, &st->props, ret_m, err, sizeof(err));
+    enum status s = command_message(cmd, body, &st->props, ret_m, err, sizeof(err));
     if (s != ST_OK) {
         reply_error(&out->reply, s, "%s", err);
         return s;

@@ -5,8 +5,7 @@
  * A refusal must come with a sentence that an error line can carry; what parses must survive a
  * copy.
  */
-#include "protocol/command/command.h"
-#include "protocol/record/message.h"
+#include "protocol/command/command_message.h"
 
 #include <stdlib.h>
 
@@ -49,7 +48,7 @@ static void use(const struct command *cmd)
     command_clone(cmd, mem, &copy);
     require(copy.has == cmd->has && copy.n_opt == cmd->n_opt && copy.n_rest == cmd->n_rest);
     buf_init(&scratch, 0);
-    require(message_from_command(&copy, SLICE_LIT("body"), &scratch, &m, err, sizeof err) == ST_OK);
+    require(command_message(&copy, SLICE_LIT("body"), &scratch, &m, err, sizeof err) == ST_OK);
     buf_free(&scratch);
     free(mem);
 }

@@ -5,6 +5,7 @@
  * record_header_read takes, a message that decodes, encoded again, decodes to the same, any part of a record
  * that verifies verifies too, and a batch that is taken is a record whose messages all decode.
  */
+#include "protocol/record/batch.h"
 #include "protocol/record/message.h"
 
 #include <stdlib.h>

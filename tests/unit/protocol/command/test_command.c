@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "protocol/command/command.h"
-#include "protocol/command/command_parse.h"
+#include "protocol/command/command_table.h"
 
 #define WORDS_MAX 64
 #define TXID "4294967296"

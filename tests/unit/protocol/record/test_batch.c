@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "protocol/base/text.h"
+#include "protocol/record/batch.h"
 #include "tests/lib/batch.h"
 #include "tests/lib/prng.h"
 
