@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""orders.py: an order service whose database and whose messages never disagree. redis-py and SQLite.
+"""orders.py: an order service whose database and messages never disagree. It uses redis-py and SQLite.
 
-    orders.py [database]        reads orders from its input, a line each: <order> <item> <quantity>
+    orders.py [database]        reads orders from standard input, one a line: <order> <item> <quantity>
 
     HALF ──► one transaction of the database: the order, and the txid ──► COMMIT
                   ╳ dies here? The broker asks any process of the group `shop`, which looks the txid up.
 
-The one rule: a txid gets its row in `outcomes` once, and before anybody is told. The order writes 1
-there, the answer to the broker writes 0 where nothing is yet, and the primary key lets one of them win.
+There is one rule: a txid gets its row in `outcomes` once, before anybody is told the outcome. The order
+writes 1 there. The answer to the broker writes 0 there if there is no row yet. The primary key lets only
+one of them succeed.
 """
 import json
 import os
@@ -31,14 +32,14 @@ INSERT OR IGNORE INTO products VALUES('apple', 100), ('pear', 5);
 
 
 def open_shop(path, schema=SCHEMA):
-    """A connection belongs to one thread."""
+    """Opens the database. Each thread needs a connection of its own."""
     shop = sqlite3.connect(path, timeout=20, isolation_level=None)
     shop.executescript(schema)
     return shop
 
 
 def place(shop, txid, order, item, quantity):
-    """The local transaction: True where the order was taken."""
+    """The local transaction. Returns True if the order was taken."""
     shop.execute("BEGIN IMMEDIATE")
     try:
         shop.execute("INSERT INTO outcomes VALUES(?, 1)", (txid,))
@@ -48,7 +49,7 @@ def place(shop, txid, order, item, quantity):
         if left == 1:
             shop.execute("COMMIT")
         return left == 1
-    except sqlite3.IntegrityError:  # the broker was told "rollback" already, or the order is known
+    except sqlite3.IntegrityError:  # a check was answered "rollback" already, or the order exists
         return False
     finally:
         if shop.in_transaction:
@@ -56,7 +57,7 @@ def place(shop, txid, order, item, quantity):
 
 
 def was_taken(shop, txid):
-    """What became of a transaction? Where nothing is known of it, nothing will ever come of it."""
+    """Tells what became of a transaction. If it has no row, it gets one that makes "no" final."""
     shop.execute("INSERT OR IGNORE INTO outcomes VALUES(?, 0)", (txid,))
     return shop.execute("SELECT taken FROM outcomes WHERE txid = ?", (txid,)).fetchone()[0] == 1
 
@@ -67,7 +68,7 @@ def connect():
 
 
 def insist(broker, *words):
-    """Asks again when the connection broke: HALF with DEDUP and COMMIT may come twice."""
+    """Sends a command again when the connection was lost. HALF with DEDUP and COMMIT may be sent twice."""
     for pause in (0.1, 0.2, 0.5, 1, 2, 5, None):
         try:
             return broker.execute_command(*words)
@@ -78,19 +79,19 @@ def insist(broker, *words):
 
 
 def announce(broker, shop, order, item, quantity):
-    """One order, from the half message to the decision."""
+    """Handles one order, from the half message to COMMIT or ROLLBACK."""
     body = json.dumps({"order": order, "item": item, "quantity": quantity})
     txid = insist(broker, "HALF", "shop", "orders", body, "KEY", order, "DEDUP", uuid.uuid4().hex)
     taken = place(shop, int(txid), order, item, quantity)
     try:
         insist(broker, "COMMIT" if taken else "ROLLBACK", txid)
-    except redis.RedisError as error:  # the database has the last word: the broker will ask for it
-        print(f"{order} left to the check-back: {error}", file=sys.stderr)
+    except redis.RedisError as error:  # the broker will ask, and the database knows the outcome
+        print(f"{order}: the broker was not told, it will ask: {error}", file=sys.stderr)
     return taken
 
 
 def answer_checks(pgroup, path, schema=SCHEMA):
-    """Runs in a thread of its own: what the broker asks about is looked up in the database."""
+    """Runs in a thread of its own and answers the broker's check-backs from the database."""
     shop, broker = open_shop(path, schema), connect()
     while True:
         try:
@@ -98,7 +99,7 @@ def answer_checks(pgroup, path, schema=SCHEMA):
                 txid = json.loads(check)["txid"]
                 broker.execute_command("COMMIT" if was_taken(shop, int(txid)) else "ROLLBACK", txid)
         except (redis.RedisError, sqlite3.OperationalError) as error:
-            print(f"will be asked again: {error}", file=sys.stderr)
+            print(f"cannot answer now, the broker will ask again: {error}", file=sys.stderr)
             time.sleep(0.2)
 
 

@@ -1,13 +1,13 @@
 /*
- * orders_sqlite.c: an order service whose database and whose messages never disagree.
- * `orders_sqlite [database]` reads orders from its input, a line each: <order> <item> <quantity>
+ * orders_sqlite.c: an order service whose database and messages never disagree.
+ * `orders_sqlite [database]` reads orders from standard input, one a line: <order> <item> <quantity>
  *
  *   half ──► one transaction of the database: the order, and the txid ──► commit
  *                 ╳ dies here? The broker asks any process of the group `shop`: on_check looks it up.
  *
- * The one rule: a txid gets its row in `outcomes` once, and before anybody is told. The order writes 1
- * there, the answer to the broker writes 0 where nothing is yet, and the primary key lets one of them
- * win.
+ * There is one rule: a txid gets its row in `outcomes` once, before anybody is told the outcome. The
+ * order writes 1 there. The answer to the broker writes 0 there if there is no row yet. The primary key
+ * lets only one of them succeed.
  */
 #include <halfmq.h>
 #include <sqlite3.h>
@@ -27,10 +27,11 @@ struct order {
     sqlite3 *shop;
     char id[32], item[32];
     int quantity;
-    enum hmq_decision fate; /* what the database holds of it */
+    enum hmq_decision fate; /* what became of it in the database */
 };
 
-/* One statement, ?1 being the txid and ?2 ?3 ?4 the order. An integer that it yields: *ret_value. */
+/* Runs one statement with the txid as ?1 and the order as ?2 ?3 ?4. If the statement returns an integer,
+ * it is stored in *ret_value. */
 static int run(sqlite3 *shop, const char *sql, hmq_txid txid, const struct order *order,
                int *ret_value)
 {
@@ -56,8 +57,8 @@ static int done(const struct order *order, const char *sql, hmq_txid txid)
     return run(order->shop, sql, txid, order, NULL) == SQLITE_DONE;
 }
 
-/* The local transaction. Until the database's own COMMIT nothing has happened; when that fails nobody
- * knows, and the check-back will look. */
+/* The local transaction. Nothing has happened until the database's own COMMIT. If that COMMIT fails, the
+ * outcome is unknown, and the check-back will look it up. */
 static enum hmq_decision place(void *arg, hmq_txid txid)
 {
     struct order *order = arg;
@@ -76,7 +77,7 @@ static enum hmq_decision place(void *arg, hmq_txid txid)
     return order->fate;
 }
 
-/* What became of a transaction? Where nothing is known of it, nothing will ever come of it. */
+/* Tells what became of a transaction. If it has no row, it gets one that makes "no" final. */
 static enum hmq_decision on_check(void *arg, const hmq_check *check)
 {
     sqlite3 *shop = arg;
@@ -85,11 +86,11 @@ static enum hmq_decision on_check(void *arg, const hmq_check *check)
     if (run(shop, "INSERT OR IGNORE INTO outcomes VALUES(?1, 0)", txid, NULL, NULL) !=
             SQLITE_DONE ||
         run(shop, "SELECT taken FROM outcomes WHERE txid=?1", txid, NULL, &taken) != SQLITE_ROW)
-        return HMQ_UNDECIDED; /* the database is in trouble: ask again later */
+        return HMQ_UNDECIDED; /* the database failed: the broker will ask again */
     return taken ? HMQ_COMMIT : HMQ_ROLLBACK;
 }
 
-/* One order, from the half message to the decision. */
+/* Handles one order, from the half message to the commit or the rollback. */
 static void announce(hmq_txn_producer *producer, struct order *order)
 {
     hmq_send_options options = HMQ_SEND_OPTIONS;
@@ -101,13 +102,13 @@ static void announce(hmq_txn_producer *producer, struct order *order)
     hmq_txn_run(producer, "orders", body, (size_t)n, &options, place, order, HMQ_DEFAULT, NULL,
                 &err);
     if (order->fate == HMQ_UNDECIDED)
-        printf("%s failed: %s\n", order->id, err.code == HMQ_OK ? "the database" : err.text);
+        printf("%s failed: %s\n", order->id, err.code == HMQ_OK ? "database error" : err.text);
     else
         printf("%s %s\n", order->id, order->fate == HMQ_COMMIT ? "taken" : "refused");
     fflush(stdout);
 }
 
-/* A connection belongs to one thread at a time. */
+/* Opens the database. Only one thread at a time may use a connection. */
 static sqlite3 *open_shop(const char *path)
 {
     sqlite3 *shop = NULL;
