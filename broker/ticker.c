@@ -117,7 +117,7 @@ static void on_time(evutil_socket_t fd, short what, void *arg)
     int64_t due_ms = journal_next_due_ms(j), now_ms = journal_now_ms(j);
     atomic_store(&t->asleep_until_ms, due_ms <= now_ms ? INT64_MIN : due_ms);
     bool full = disk_is_full(t);
-    if (due_ms <= now_ms || full)
+    if ((due_ms <= now_ms || full) && journal_in_charge(j))
         loop_tick(t->server->loops[0]);
     set_timer(t, sleep_ms(t, due_ms, now_ms));
 }

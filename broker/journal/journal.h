@@ -97,6 +97,17 @@ bool journal_turn(struct journal *j, struct journal_client *c, enum turn_order o
  */
 struct view *journal_view(struct journal *j, struct journal_client *c);
 
+/*
+ * The gate: true where this broker may begin what only one broker of several may do for a store: TICK, and CHECKS for
+ * subscribers and CHECKURLs. Today there is one broker, so the answer is always yes; under a replicated log it is the
+ * leader's alone, and this function is what changes.
+ *
+ * Whoever begins such work asks each time before. Where the answer is no, it does nothing and needs no timer of its
+ * own: when the answer turns to yes, every client gets news with `overflow`. What follows from work that was begun
+ * (decisions, UNASK) is not asked for here; it is submitted, and may be refused. Any thread.
+ */
+bool journal_in_charge(const struct journal *j);
+
 /* The logical clock, ms: greatest of the wall clock and (last stored stamp + monotonic time since). */
 int64_t journal_now_ms(struct journal *j);
 

@@ -37,7 +37,7 @@ static bool has_taker(const struct channel *ch)
 
 void checkback_pull(struct channel *ch)
 {
-    if (ch->pulling || !ch->first)
+    if (ch->pulling || !ch->first || !journal_in_charge(ch->loop->server->journal))
         return;
     if (!has_taker(ch)) {
         pull_later(ch, RETRY_MS);

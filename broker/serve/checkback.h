@@ -23,7 +23,7 @@
 
 #define PULL_COUNT 64
 
-/* Asks the store for what is due, unless that is under way already. */
+/* Asks the store for what is due, unless that is under way already, or not this broker's (journal_in_charge). */
 void checkback_pull(struct channel *ch);
 
 /* The connection takes no more, or has ended: what it was handed and has not answered is taken back,

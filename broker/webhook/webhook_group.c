@@ -357,7 +357,7 @@ static void pulled(struct journal_client *owner, struct entry *e)
 void webhook_group_pull(struct webhook_group *g)
 {
     struct webhook *w = g->webhook;
-    if (g->gone || g->wanted || w->stopping)
+    if (g->gone || g->wanted || w->stopping || !journal_in_charge(w->server->journal))
         return;
     int64_t pause_ms = g->not_before_ms - timers_now();
     if (pause_ms > 0) {

@@ -104,7 +104,7 @@ size_t webhook_group_size(const struct pgroup_hook *hook);
 /* Ends it: now, or with the last thing that is under way. */
 void webhook_group_retire(struct webhook_group *g);
 
-/* Asks the store for what is due, if there is room for it. */
+/* Asks the store for what is due, if this broker may (journal_in_charge) and there is room for it. */
 void webhook_group_pull(struct webhook_group *g);
 
 /* At the stop: requests end, their asks are taken back. */
