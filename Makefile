@@ -13,83 +13,86 @@ SEED     = 1
 SOURCES  = $(shell find protocol storage broker clients bench tests -name '*.[ch]' 2>/dev/null)
 # A folder that is configured already keeps its generator; a new one gets Ninja where that is there.
 generator = $(shell [ -f $(1)/CMakeCache.txt ] || ! command -v ninja >/dev/null || echo -G Ninja)
-# $(call make,preset,folder): configures and builds.
+# $(call make,preset,folder): configures and builds. The presets demo, programs and release share one
+# folder and only add to it: after `make test`, `make demo` finds everything built.
 make     = cmake --preset $(1) $(call generator,$(2)) -DHALFMQ_WERROR=$(WERROR) >/dev/null && \
            cmake --build $(2) -j $(JOBS)
 suite    = /usr/bin/python3 bench/suite --bin $(BUILD)/bin $(if $(BENCH_FULL),--full) $(if $(PEERS),--peers-folder $(PEERS))
 ctest    = ctest --test-dir $(1) --output-on-failure -j 2
 
-.PHONY: build help deps tools test sim demo install format format-check tidy asan tsan fuzz crash bench \
+.PHONY: build help deps all test sim demo install format format-check tidy asan tsan fuzz crash bench \
         bench-peers bench-regress bench-verify bench-broken clean
 
-build: deps            ## halfmqd, halfmq and libhalfmq, in build/bin and build/lib (the default)
-	@$(call make,release,$(BUILD))
+build: deps-build      ## halfmqd, halfmq, libhalfmq, halfmq-bench and the examples, in build/ (the default)
+	@$(call make,programs,$(BUILD))
 
 help:                  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r n t; do \
 	    printf '  make %-13s %s\n' "$$n" "$$t"; done
 
-deps:                  ## installs missing Debian packages, or says which
-	@sh cmake/deps.sh
+deps: deps-test        ## installs missing Debian packages, or says which; deps-demo, deps-build, deps-tools: a part
+deps-%:
+	@sh cmake/deps.sh $*
 
-tools:                 ## the same for clang, its sanitizers and tools
-	@sh cmake/deps.sh tools
+all: deps-test         ## everything, the tests too, without running them
+	@$(call make,release,$(BUILD))
 
-test: build            ## every test; a few minutes
+test: all              ## every test; a few minutes
 	@$(call ctest,$(BUILD))
 
-sim: build             ## transactions in a simulated world, thousands of histories: SEEDS=5000 SEED=1
+sim: all               ## transactions in a simulated world, thousands of histories: SEEDS=5000 SEED=1
 	@SIM_SEED=$(SEED) SIM_SEEDS=$(SEEDS) $(BUILD)/bin/tests/sim/sim
 
-demo: build            ## the order service: 20,000 orders, kills, an audit; under two minutes
+demo: deps-demo        ## the order service: 20,000 orders, kills, an audit; needs the least; under two minutes
+	@$(call make,demo,$(BUILD)) --target demo_programs
 	@sh clients/examples/demo/run.sh $(BUILD)/bin
 
 install: build         ## programs, library, headers, manual pages; PREFIX=/usr/local DESTDIR=
 	@cmake --install $(BUILD) --prefix $(PREFIX)
 
-format: tools          ## puts all C files into the house style
+format: deps-tools     ## puts all C files into the house style
 	@clang-format -i $(SOURCES)
 
-format-check: tools    ## says which files are not in the house style
+format-check: deps-tools ## says which files are not in the house style
 	@clang-format --dry-run -Werror $(SOURCES)
 
-tidy: tools build      ## clang-tidy over everything, after the house rules
+tidy: deps-tools all   ## clang-tidy over everything, after the house rules
 	@/usr/bin/python3 tests/tidy/tidy.py .
 	@run-clang-tidy -quiet -p $(BUILD) -j $(JOBS) '/(protocol|storage|broker|clients|bench)/'
 
-asan: deps             ## all tests with the address and undefined-behaviour sanitizers
+asan: deps-test        ## all tests with the address and undefined-behaviour sanitizers
 	@$(call make,asan,build-asan)
 	@$(call ctest,build-asan)
 
-tsan: deps             ## all tests with the thread sanitizer
+tsan: deps-test        ## all tests with the thread sanitizer
 	@$(call make,tsan,build-tsan)
 	@$(call ctest,build-tsan)
 
-fuzz: tools            ## one fuzz target for a while: T=resp SECONDS=60
+fuzz: deps-test deps-tools ## one fuzz target for a while: T=resp SECONDS=60
 	@$(call make,fuzz,build-fuzz) --target fuzz_$(T)
 	@mkdir -p build-fuzz/corpus/$(T) tests/fuzz/corpus/$(T)
 	@build-fuzz/bin/tests/fuzz/fuzz_$(T) -max_total_time=$(SECONDS) -artifact_prefix=build-fuzz/ \
 	    $(patsubst %,-dict=%,$(wildcard tests/fuzz/$(T).dict)) build-fuzz/corpus/$(T) tests/fuzz/corpus/$(T)
 
-crash: build           ## the crash tests, longer: ROUNDS=50
+crash: all             ## the crash tests, longer: ROUNDS=50
 	@HALFMQ_CRASH_ROUNDS=$(ROUNDS) $(call ctest,$(BUILD)) -L crash
 
-bench: build           ## the figures of bench/README.md, beside Redis: ONLY=txn,consume BENCH_FULL=1
+bench: all             ## the figures of bench/README.md, beside Redis: ONLY=txn,consume BENCH_FULL=1
 	@$(suite) $(if $(ONLY),--only $(ONLY))
 
-bench-peers: build     ## the same with other brokers: PEERS=folder FETCH=1 fetches them
+bench-peers: all       ## the same with other brokers: PEERS=folder FETCH=1 fetches them
 	@$(suite) --peers $(if $(ONLY),--only $(ONLY)) $(if $(FETCH),--fetch)
 
-bench-verify: build    ## verify across SIGKILLs: nothing may be lost, doubled or reordered; KILLS=20 BATCH=1
+bench-verify: all      ## verify across SIGKILLs: nothing may be lost, doubled or reordered; KILLS=20 BATCH=1
 	@/usr/bin/python3 bench/verify.py --bin $(BUILD)/bin --kills $(KILLS) --batch $(BATCH)
 
-bench-broken: build    ## the same on a broker broken on purpose: verify must tell
-	@cmake -S . -B build-broken $(call generator,build-broken) -DHALFMQ_BREAK=ON -DHALFMQ_TESTS=OFF \
-	    -DHALFMQ_EXAMPLES=OFF >/dev/null 2>&1 && cmake --build build-broken -j $(JOBS) --target halfmqd
+bench-broken: all      ## the same on a broker broken on purpose: verify must tell
+	@cmake -S . -B build-broken $(call generator,build-broken) -DHALFMQ_BREAK=ON \
+	    >/dev/null 2>&1 && cmake --build build-broken -j $(JOBS) --target halfmqd
 	@/usr/bin/python3 bench/verify.py --bin $(BUILD)/bin --halfmqd build-broken/bin/halfmqd --broken \
 	    --kills $(KILLS) --batch $(BATCH)
 
-bench-regress: build   ## instructions per operation against bench/regress.baseline (valgrind); UPDATE=1
+bench-regress: all     ## instructions per operation against bench/regress.baseline (valgrind); UPDATE=1
 	@/usr/bin/python3 bench/regress.py --bin $(BUILD)/bin $(if $(UPDATE),--update)
 
 clean:                 ## removes what the builds made

@@ -1,30 +1,36 @@
-# The foreign libraries, each as an imported target PkgConfig::NAME.
-# cmake/deps.sh installs them on Debian; `make build` runs it first.
+# The foreign libraries, each as an imported target PkgConfig::NAME; only those of what is built
+# (the options HALFMQ_DEMO to HALFMQ_TESTS). cmake/deps.sh installs the same sets on Debian.
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 
-# hmq_need(<name> <pkg-config module>...): REQUIRED, with a sentence that says what to do.
-function(hmq_need name)
+# hmq_need(<set of deps.sh> <name> <pkg-config module>...): REQUIRED, with a sentence that says what to do.
+function(hmq_need set name)
     pkg_check_modules(${name} QUIET IMPORTED_TARGET GLOBAL ${ARGN})
     if(NOT ${name}_FOUND)
-        message(FATAL_ERROR "The library ${ARGN} is missing. Run `sh cmake/deps.sh`, which installs "
-                            "what HalfMQ needs on Debian, or install its development package yourself.")
+        message(FATAL_ERROR "The library ${ARGN} is missing. Run `sh cmake/deps.sh ${set}`, which installs "
+                            "what this build needs on Debian, or install its development package yourself.")
     endif()
 endfunction()
 
-hmq_need(MSGPACK msgpack)
-hmq_need(XXHASH libxxhash)
-hmq_need(ROCKSDB rocksdb)
-hmq_need(EVENT libevent_core libevent_extra libevent_pthreads)
-hmq_need(CJSON libcjson)
-hmq_need(CRYPTO libcrypto)
-hmq_need(HIREDIS hiredis)
-hmq_need(EDIT libedit)
-hmq_need(SMARTCOLS smartcols)
-if(HALFMQ_TESTS)
-    hmq_need(CMOCKA cmocka)
+hmq_need(demo MSGPACK msgpack)
+hmq_need(demo XXHASH libxxhash)
+hmq_need(demo ROCKSDB rocksdb)
+hmq_need(demo EVENT libevent_core libevent_extra libevent_pthreads)
+hmq_need(demo CJSON libcjson)
+hmq_need(demo CRYPTO libcrypto)
+if(HALFMQ_DEMO OR HALFMQ_EXAMPLES)
+    hmq_need(demo SQLITE sqlite3)
+endif()
+if(HALFMQ_CLI OR HALFMQ_BENCH)
+    hmq_need(build HIREDIS hiredis)
+endif()
+if(HALFMQ_CLI)
+    hmq_need(build EDIT libedit)
+    hmq_need(build SMARTCOLS smartcols)
 endif()
 if(HALFMQ_EXAMPLES)
-    hmq_need(SQLITE sqlite3)
-    hmq_need(POSTGRES libpq)
+    hmq_need(build POSTGRES libpq)
+endif()
+if(HALFMQ_TESTS)
+    hmq_need(test CMOCKA cmocka)
 endif()

@@ -1,20 +1,37 @@
 #!/bin/sh
 # deps.sh: makes sure that the Debian packages which HalfMQ is built from are there.
 #
-#   sh cmake/deps.sh          what `make build`, `make test` and `make demo` need
-#   sh cmake/deps.sh tools    also clang and its tools, for asan, fuzz, format and tidy
+#   sh cmake/deps.sh demo     what `make demo` needs: the broker, libhalfmq and the demo
+#   sh cmake/deps.sh build    and what `make` needs: the command line, the load tester, the examples
+#   sh cmake/deps.sh test     and what `make test` and `make bench` need, PostgreSQL and Redis too
+#   sh cmake/deps.sh tools    clang and its tools alone, for fuzz, format and tidy
+#
+# Several sets may be named; without one it is `test`.
 #
 # With everything installed it only asks dpkg and returns at once, without the network. Otherwise it
 # installs what is missing when it is root or may use sudo without a password, else it prints the
 # command to run. On a system without dpkg it says so and leaves the rest to CMake's own messages.
 set -eu
 
-packages="build-essential cmake ninja-build pkg-config librocksdb-dev libevent-dev libmsgpack-dev
-libcmocka-dev libhiredis-dev libcjson-dev libedit-dev libxxhash-dev libsmartcols-dev libbsd-dev
-libsqlite3-dev libssl-dev libpq-dev postgresql redis-tools redis-server python3 python3-redis python3-msgpack"
-if [ "${1:-}" = tools ]; then
-    packages="$packages clang libclang-rt-14-dev clang-format clang-tidy llvm"
-fi
+demo="build-essential cmake ninja-build pkg-config librocksdb-dev libevent-dev libmsgpack-dev
+libcjson-dev libxxhash-dev libbsd-dev libssl-dev libsqlite3-dev"
+build="$demo libhiredis-dev libedit-dev libsmartcols-dev libpq-dev"
+test="$build libcmocka-dev postgresql redis-tools redis-server python3 python3-redis python3-msgpack"
+tools="clang libclang-rt-14-dev clang-format clang-tidy llvm"
+
+packages=
+for set in "${@:-test}"; do
+    case "$set" in
+    demo) packages="$packages $demo" ;;
+    build) packages="$packages $build" ;;
+    test) packages="$packages $test" ;;
+    tools) packages="$packages $tools" ;;
+    *)
+        echo "deps: there is no set $set; there are demo, build, test and tools" >&2
+        exit 2
+        ;;
+    esac
+done
 
 if ! command -v dpkg-query >/dev/null 2>&1; then
     echo "deps: no dpkg here; see cmake/deps.sh for the libraries that HalfMQ needs" >&2

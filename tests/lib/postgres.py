@@ -20,7 +20,7 @@ from broker import ANSWER_SECONDS, die_with_parent, eventually
 
 def programs():
     found = sorted(glob.glob("/usr/lib/postgresql/*/bin/postgres"))
-    assert found, "PostgreSQL is not installed: run `sh cmake/deps.sh`"
+    assert found, "PostgreSQL is not installed: run `sh cmake/deps.sh test`"
     return os.path.dirname(found[-1])
 
 
