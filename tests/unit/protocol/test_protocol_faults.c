@@ -1,7 +1,7 @@
 /*
  * Parsers and writers when memory runs out: the n-th allocation fails, for every n there is. A parser
  * says so, keeps its place, and takes the same bytes once there is memory again; a writer's buffer is
- * marked as failed. Nothing crashes or leaks.
+ * marked as failed; a heap and a hash table lose no node. Nothing crashes or leaks.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,6 +12,8 @@
 
 #include <cmocka.h>
 
+#include "protocol/base/hash.h"
+#include "protocol/base/heap.h"
 #include "protocol/command/command.h"
 #include "protocol/resp/resp.h"
 #include "protocol/rpc/rpc.h"
@@ -249,12 +251,84 @@ static void replies(void **state)
     }
 }
 
+#define NODES 300 /* more than two doublings of a heap and a table */
+
+/* An addition that gets no memory leaves the heap as it was; with room made beforehand none fails. */
+static bool heap_run(uint64_t n)
+{
+    static struct heap_node nodes[NODES];
+    struct heap h = {0};
+    memset(nodes, 0, sizeof nodes);
+    fault_heap_fail(n, false);
+    for (uint32_t i = 0; i < NODES; i++) {
+        fault_heap_inside(true);
+        bool put = i % 2 ? heap_set(&h, &nodes[i], -(int64_t)i) : heap_reserve(&h);
+        fault_heap_inside(false);
+        if (!put) {
+            assert_true(fault_heap_fired() && !heap_has(&nodes[i]) && h.n == i);
+            assert_true(heap_reserve(&h));
+        }
+        if (!heap_has(&nodes[i]))
+            heap_put(&h, &nodes[i], -(int64_t)i);
+        assert_true(h.n == i + 1 && heap_first(&h) == &nodes[i]);
+    }
+    heap_free(&h);
+    bool fired = fault_heap_fired();
+    fault_heap_fail(0, false);
+    return fired;
+}
+
+static void heaps(void **state)
+{
+    (void)state;
+    for (uint64_t n = 1; heap_run(n); n++) {
+    }
+}
+
+/* A table that gets no memory is slower and loses nothing. */
+static bool hash_run(uint64_t n, bool forever)
+{
+    static struct hash_node nodes[NODES];
+    struct hash h = {0};
+    fault_heap_fail(n, forever);
+    for (uint32_t i = 0; i < NODES; i++) {
+        fault_heap_inside(true);
+        hash_add(&h, &nodes[i], i);
+        fault_heap_inside(false);
+        assert_int_equal(h.n, i + 1);
+        assert_ptr_equal(hash_first(&h, i / 2), &nodes[i / 2]);
+    }
+    uint32_t walked = 0;
+    for (struct hash_node *node = hash_walk(&h, NULL); node; node = hash_walk(&h, node))
+        walked++;
+    assert_int_equal(walked, NODES);
+    for (uint32_t i = 0; i < NODES; i++) {
+        hash_remove(&h, &nodes[i]);
+        assert_null(hash_first(&h, i));
+    }
+    hash_free(&h);
+    bool fired = fault_heap_fired();
+    fault_heap_fail(0, false);
+    return fired;
+}
+
+static void hashes(void **state)
+{
+    (void)state;
+    for (uint64_t n = 1; hash_run(n, false); n++) {
+    }
+    for (uint64_t n = 1; hash_run(n, true); n++) {
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_requests),
         cmocka_unit_test(rpc_requests),
         cmocka_unit_test(replies),
+        cmocka_unit_test(heaps),
+        cmocka_unit_test(hashes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
