@@ -72,7 +72,7 @@ static void refuse(struct acceptor *a, int fd, int64_t most)
     if (n > 0 && send(fd, text, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
         log_text(LOG_DEBUG, "a refused client was gone already");
     close(fd);
-    metrics_add(&a->server->metrics, METRIC_CONNECTIONS_REFUSED, 1);
+    counters_add(&a->server->counters, COUNTER_CONNECTIONS_REFUSED, 1);
     log_event(LOG_WARN, "connection refused", " connections=%lld", (long long)most);
 }
 

@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 #include "broker/server.h"
-#include "broker/checks/members.h"
 #include "broker/base/process.h"
 #include "broker/journal/wal.h"
+#include "broker/unserved.h"
 #include "halfmq_version.h"
 
 struct facts {
@@ -59,13 +59,13 @@ static void put_server(const struct facts *f, struct buf *out)
 static void put_clients(const struct facts *f, struct buf *out)
 {
     const struct server *s = f->server;
-    number(out, "connected_clients", metrics_sum(s, METRIC_CONNECTIONS));
+    number(out, "connected_clients", metrics_sum(s, COUNTER_CONNECTIONS));
     number(out, "maxclients", (uint64_t)atomic_load(&s->connections_max));
-    number(out, "waiters", metrics_sum(s, METRIC_WAITERS));
-    number(out, "subscribers", metrics_sum(s, METRIC_SUBSCRIBERS));
-    number(out, "streams", metrics_sum(s, METRIC_STREAMS));
-    number(out, "connections_accepted", metrics_sum(s, METRIC_CONNECTIONS_TOTAL));
-    number(out, "connections_refused", metrics_sum(s, METRIC_CONNECTIONS_REFUSED));
+    number(out, "waiters", metrics_sum(s, COUNTER_WAITERS));
+    number(out, "subscribers", metrics_sum(s, COUNTER_SUBSCRIBERS));
+    number(out, "streams", metrics_sum(s, COUNTER_STREAMS));
+    number(out, "connections_accepted", metrics_sum(s, COUNTER_CONNECTIONS_TOTAL));
+    number(out, "connections_refused", metrics_sum(s, COUNTER_CONNECTIONS_REFUSED));
 }
 
 static void put_memory(const struct facts *f, struct buf *out)
@@ -111,13 +111,13 @@ static void put_stats(const struct facts *f, struct buf *out)
 {
     const struct tally *t = &f->journal.tally;
     const struct server *s = f->server;
-    number(out, "total_commands_processed", metrics_sum(s, METRIC_COMMANDS));
-    number(out, "total_net_input_bytes", metrics_sum(s, METRIC_NET_IN));
-    number(out, "total_net_output_bytes", metrics_sum(s, METRIC_NET_OUT));
+    number(out, "total_commands_processed", metrics_sum(s, COUNTER_COMMANDS));
+    number(out, "total_net_input_bytes", metrics_sum(s, COUNTER_NET_IN));
+    number(out, "total_net_output_bytes", metrics_sum(s, COUNTER_NET_OUT));
     number(out, "messages_in", t->messages_in);
     number(out, "bytes_in", t->bytes_in);
-    number(out, "messages_out", metrics_sum(s, METRIC_MESSAGES_OUT));
-    number(out, "bytes_out", metrics_sum(s, METRIC_BYTES_OUT));
+    number(out, "messages_out", metrics_sum(s, COUNTER_MESSAGES_OUT));
+    number(out, "bytes_out", metrics_sum(s, COUNTER_BYTES_OUT));
     number(out, "messages_acked", t->messages_acked);
     number(out, "messages_nacked", t->messages_nacked);
     number(out, "messages_dead", t->messages_dead);
@@ -125,7 +125,7 @@ static void put_stats(const struct facts *f, struct buf *out)
     number(out, "dedup_hits", t->dedup_hits);
     number(out, "delayed_messages", t->delayed);
     number(out, "delayed_expired", t->delayed_expired);
-    number(out, "protocol_errors", metrics_sum(s, METRIC_PROTOCOL_ERRORS));
+    number(out, "protocol_errors", metrics_sum(s, COUNTER_PROTOCOL_ERRORS));
 }
 
 static void put_transactions(const struct facts *f, struct buf *out)
@@ -138,10 +138,10 @@ static void put_transactions(const struct facts *f, struct buf *out)
     number(out, "rolledback", t->rolledback);
     number(out, "conflicts", t->conflicts);
     number(out, "checks_asked", t->checks_asked);
-    number(out, "webhooks_down", metrics_sum(f->server, METRIC_WEBHOOKS_DOWN));
+    number(out, "webhooks_down", metrics_sum(f->server, COUNTER_WEBHOOKS_DOWN));
     uint64_t unserved = 0;
     char names[UNSERVED_NAMES_MAX];
-    if (!members_unserved(f->server, f->view, &unserved, names))
+    if (!unserved_find(f->server, f->view, &unserved, names))
         return; /* a figure less, for a moment without memory */
     number(out, "producer_groups_unserved", unserved);
     buf_printf(out, "unserved:%s\r\n", names);

@@ -1,13 +1,13 @@
 /*
  * metrics.c: /metrics, the Prometheus text format 0.0.4.
  *
- *   metrics.def   cells of the loops and of the main thread, summed
+ *   counters      of the loops, the webhooks and the main thread, summed (broker/base/counters.def)
  *   tallies       what the store counts (struct tally)         journal   groups, syncs, histograms
  *   lag           one LAG query on a view of the store         process   what the kernel knows
  *
  * Each family is written once: HELP, TYPE, then all its samples. Nothing is remembered from one scrape
  * to the next, so what was deleted disappears by itself. Labels are few and never an id, a key or a
- * client. To add a figure: a line in metrics.def or in one of the tables below.
+ * client. To add a figure: a line in counters.def or in one of the tables below.
  */
 #include "broker/metrics.h"
 
@@ -16,29 +16,28 @@
 #include <unistd.h>
 
 #include "broker/net/loop.h"
-#include "broker/checks/members.h"
 #include "broker/base/process.h"
 #include "broker/server.h"
 #include "broker/journal/wal.h"
+#include "broker/unserved.h"
 #include "halfmq_version.h"
 #include "protocol/base/reply.h"
 
 #define LAG_ROWS_MAX 10000 /* groups told one by one: a scrape stays in bounds */
 
-uint64_t metrics_sum(const struct server *s, enum metric_id id)
+uint64_t metrics_sum(const struct server *s, enum counter_id id)
 {
-    uint64_t sum = atomic_load_explicit(&s->metrics.v[id], memory_order_relaxed) +
-                   atomic_load_explicit(&s->webhook_metrics.v[id], memory_order_relaxed);
+    uint64_t sum = counters_get(&s->counters, id) + counters_get(&s->webhook_counters, id);
     for (uint32_t i = 0; i < s->n_loops; i++)
-        sum += atomic_load_explicit(&loop_metrics(s->loops[i])->v[id], memory_order_relaxed);
+        sum += counters_get(loop_counters(s->loops[i]), id);
     return sum;
 }
 
-static uint64_t errors_sum(const struct server *s, unsigned code)
+static uint64_t errors_sum(const struct server *s, enum status code)
 {
-    uint64_t sum = atomic_load_explicit(&s->metrics.errors[code], memory_order_relaxed);
+    uint64_t sum = counters_get_error(&s->counters, code);
     for (uint32_t i = 0; i < s->n_loops; i++)
-        sum += atomic_load_explicit(&loop_metrics(s->loops[i])->errors[code], memory_order_relaxed);
+        sum += counters_get_error(loop_counters(s->loops[i]), code);
     return sum;
 }
 
@@ -90,17 +89,17 @@ struct cell_metric {
     const char *name, *type, *help;
 };
 
-static const struct cell_metric cell_metrics[METRIC_COUNT] = {
-#define METRIC(id, name, type, help) [METRIC_##id] = {name, type, help},
-#include "broker/metrics.def"
-#undef METRIC
+static const struct cell_metric cell_metrics[COUNTER_COUNT] = {
+#define COUNTER(id, name, type, help) [COUNTER_##id] = {name, type, help},
+#include "broker/base/counters.def"
+#undef COUNTER
 };
 
 static void write_cells(const struct server *s, struct buf *out)
 {
-    for (unsigned i = 0; i < METRIC_COUNT; i++) {
+    for (unsigned i = 0; i < COUNTER_COUNT; i++) {
         head(out, cell_metrics[i].name, cell_metrics[i].type, cell_metrics[i].help);
-        sample(out, cell_metrics[i].name, metrics_sum(s, (enum metric_id)i));
+        sample(out, cell_metrics[i].name, metrics_sum(s, (enum counter_id)i));
     }
 }
 
@@ -110,7 +109,7 @@ static void write_errors(const struct server *s, struct buf *out)
     for (unsigned code = ST_OK + 1; code < ST_WIRE_COUNT; code++) {
         buf_put_str(out, "halfmq_errors_total{");
         label(out, "code", slice_str(status_code((enum status)code)));
-        buf_printf(out, "} %llu\n", (unsigned long long)errors_sum(s, code));
+        buf_printf(out, "} %llu\n", (unsigned long long)errors_sum(s, (enum status)code));
     }
 }
 
@@ -292,7 +291,7 @@ static void write_unserved(struct server *s, struct view *view, struct buf *out)
 {
     uint64_t n = 0;
     char names[UNSERVED_NAMES_MAX];
-    if (!members_unserved(s, view, &n, names))
+    if (!unserved_find(s, view, &n, names))
         out->failed = true;
     gauge(out, "halfmq_producer_groups_unserved",
           "Producer groups that have a check-back due and no member to ask.", (int64_t)n);

@@ -309,7 +309,11 @@ static bool start_journal(struct main_thread *m)
     m->server.members = members_new();
     if (!m->server.members)
         return failed(m, "no memory for the members of producer groups");
-    m->server.webhook = webhook_new(&m->server, m->err, sizeof m->err);
+    const struct webhook_env env = {.settings = m->server.settings,
+                                    .journal = m->server.journal,
+                                    .members = m->server.members,
+                                    .counters = &m->server.webhook_counters};
+    m->server.webhook = webhook_new(&env, m->err, sizeof m->err);
     return m->server.webhook != NULL;
 }
 

@@ -40,8 +40,8 @@ struct server {
     _Atomic int64_t connections_max; /* the setting, or what the limit of open files leaves for clients */
     int64_t started_ms; /* wall clock */
     int port, http_port; /* as bound */
-    struct metrics_cell metrics; /* what the main thread counts */
-    struct metrics_cell webhook_metrics; /* ... and that of the webhooks */
+    struct counters counters; /* what the main thread counts */
+    struct counters webhook_counters; /* ... and the thread of the webhooks */
     /* Asks the main thread to stop (SHUTDOWN). Any thread. */
     void (*request_stop)(struct server *s);
 };

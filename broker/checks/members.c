@@ -3,11 +3,7 @@
 
 #include <assert.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
-
-#include "broker/server.h"
-#include "storage/query.h"
 
 #define BUCKETS 1024
 
@@ -87,36 +83,4 @@ uint32_t members_of(struct members *m, uint64_t key)
     uint32_t n = c ? c->n : 0;
     pthread_mutex_unlock(&m->lock);
     return n;
-}
-
-/* ---- who has nobody ---- */
-
-struct unserved {
-    struct members *members;
-    uint64_t n;
-    char *names;
-    size_t len;
-    uint32_t looked;
-};
-
-static bool look(void *arg, struct slice pgroup)
-{
-    struct unserved *u = arg;
-    if (members_of(u->members, news_key(NEWS_PGROUP, pgroup, slice_of(NULL, 0))) == 0) {
-        u->n++;
-        size_t need = pgroup.len + 2;
-        if (u->len + need <= UNSERVED_NAMES_MAX)
-            u->len += (size_t)snprintf(u->names + u->len, need, "%s%.*s", u->len ? "," : "",
-                                       (int)pgroup.len, (const char *)pgroup.data);
-    }
-    return ++u->looked < UNSERVED_LOOK_MAX;
-}
-
-bool members_unserved(struct server *s, struct view *v, uint64_t *ret_n, char names[UNSERVED_NAMES_MAX])
-{
-    struct unserved u = {.members = s->members, .names = names};
-    names[0] = 0;
-    bool read = v && query_due_pgroups(v, journal_now_ms(s->journal), look, &u) == ST_OK;
-    *ret_n = u.n;
-    return read;
 }

@@ -12,8 +12,6 @@
 #include "protocol/status.h"
 
 struct members;
-struct server;
-struct view;
 
 struct members *members_new(void); /* NULL: no memory */
 void members_free(struct members *m); /* NULL is fine */
@@ -23,12 +21,5 @@ void members_join(struct members *m, uint64_t key);
 void members_leave(struct members *m, uint64_t key);
 
 uint32_t members_of(struct members *m, uint64_t key);
-
-/* Producer groups that have something due and nobody who could be asked: how many, and the first
- * names, separated by commas, up to names_max bytes. At most UNSERVED_LOOK_MAX groups with something
- * due are looked at. False: the store could not be read, or v is NULL. */
-#define UNSERVED_LOOK_MAX 10000
-#define UNSERVED_NAMES_MAX 512
-bool members_unserved(struct server *s, struct view *v, uint64_t *ret_n, char names[UNSERVED_NAMES_MAX]);
 
 #endif

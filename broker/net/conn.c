@@ -133,8 +133,8 @@ enum status conn_open(struct loop *l, int fd)
         free(c);
         return ST_NOMEM;
     }
-    metrics_add(&l->metrics, METRIC_CONNECTIONS, 1);
-    metrics_add(&l->metrics, METRIC_CONNECTIONS_TOTAL, 1);
+    counters_add(&l->counters, COUNTER_CONNECTIONS, 1);
+    counters_add(&l->counters, COUNTER_CONNECTIONS_TOTAL, 1);
     watch(c, EV_READ);
     return ST_OK;
 }
@@ -159,7 +159,7 @@ static void conn_free(struct conn *c)
     slot_release(l, c);
     close(c->fd);
     atomic_fetch_sub(&l->server->connections, 1);
-    metrics_sub(&l->metrics, METRIC_CONNECTIONS, 1);
+    counters_sub(&l->counters, COUNTER_CONNECTIONS, 1);
     loop_give_buf(l, &c->in);
     loop_give_buf(l, &c->out);
     buf_free(&c->held);
@@ -266,7 +266,7 @@ void conn_pushed(struct conn *c)
     if (c->doomed)
         return;
     if (c->out.failed || conn_unsent(c) > c->loop->output_limit) {
-        metrics_add(&c->loop->metrics, METRIC_SUBSCRIBERS_CUT, 1);
+        counters_add(&c->loop->counters, COUNTER_SUBSCRIBERS_CUT, 1);
         conn_cut(c, "subscriber cut: it does not read what it subscribed to");
         return;
     }
@@ -278,12 +278,12 @@ void conn_answer(struct conn *c, struct request rq, struct slice tokens)
     struct loop *l = c->loop;
     if (c->doomed)
         return;
-    metrics_add(&l->metrics, METRIC_COMMANDS, 1);
+    counters_add(&l->counters, COUNTER_COMMANDS, 1);
     if (rq.quiet)
         return;
     enum status s;
     if (tokens.len && tokens.data[0] == TOK_ERROR && reply_is_error(tokens, &s))
-        metrics_error(&l->metrics, s);
+        counters_error(&l->counters, s);
     conn_out(c);
     if (c->dialect == DIALECT_RPC)
         rpc_answer(c, rq, tokens);
@@ -330,7 +330,7 @@ void conn_refuse(struct conn *c, struct request rq, enum status s, const char *t
 
 void conn_protocol_error(struct conn *c, const char *text)
 {
-    metrics_add(&c->loop->metrics, METRIC_PROTOCOL_ERRORS, 1);
+    counters_add(&c->loop->counters, COUNTER_PROTOCOL_ERRORS, 1);
     conn_refuse(c, (struct request){0}, ST_ERR, text);
     conn_shut(c);
 }
@@ -468,7 +468,7 @@ static uint8_t *read_room(struct conn *c, size_t n)
 
 static void took(struct conn *c, uint8_t *bytes, size_t n)
 {
-    metrics_add(&c->loop->metrics, METRIC_NET_IN, n);
+    counters_add(&c->loop->counters, COUNTER_NET_IN, n);
     c->active = true;
     if (bytes == c->loop->scratch) {
         size_t used = parse(c, slice_of(bytes, n));
@@ -563,7 +563,7 @@ static void flush(struct conn *c)
         }
         n = 0;
     }
-    metrics_add(&c->loop->metrics, METRIC_NET_OUT, (uint64_t)n);
+    counters_add(&c->loop->counters, COUNTER_NET_OUT, (uint64_t)n);
     c->sent += (uint64_t)n;
     if (c->marks.n)
         marks_sent(c);

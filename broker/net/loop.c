@@ -574,9 +574,9 @@ void loop_tick(struct loop *l)
     mailbox_order(&l->box, ORDER_TICK, 0);
 }
 
-struct metrics_cell *loop_metrics(struct loop *l)
+struct counters *loop_counters(struct loop *l)
 {
-    return &l->metrics;
+    return &l->counters;
 }
 
 bool loop_kill_client(struct loop *l, uint64_t id)

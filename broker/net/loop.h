@@ -32,7 +32,7 @@ void loop_join(struct loop *l);
 void loop_free(struct loop *l);
 
 /* The loop's counters. Any thread may read. */
-struct metrics_cell *loop_metrics(struct loop *l);
+struct counters *loop_counters(struct loop *l);
 
 /* Appends one line a client ("id=3 addr=127.0.0.1:5000 name=x dialect=resp2 age_s=1 cmd=SEND") for
  * CLIENT LIST. Any thread: takes the loop's list lock, which the loop holds only to add and

@@ -45,7 +45,7 @@ struct loop {
     struct timers timers;
     struct waiters waiters;
     struct pubsub pubsub;
-    struct metrics_cell metrics;
+    struct counters counters;
 
     struct command_space space; /* parsing never nests, so one is enough for all connections */
     struct buf reply; /* tokens of the answer being made */

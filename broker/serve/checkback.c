@@ -108,7 +108,7 @@ static bool hand_over(struct channel *ch, const struct check *check)
         if (!hand_to(s->conn, ch, check))
             continue;
         move_to_end(ch, s);
-        metrics_add(&ch->loop->metrics, METRIC_CHECKS_HANDED, 1);
+        counters_add(&ch->loop->counters, COUNTER_CHECKS_HANDED, 1);
         return true;
     }
     return false;

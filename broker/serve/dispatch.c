@@ -53,7 +53,7 @@ static void own_wait(struct conn *c, struct waiter *w)
         w->member_of = news_key(NEWS_PGROUP, cmd->pos[0], slice_of(NULL, 0));
         members_join(c->loop->server->members, w->member_of);
     }
-    metrics_add(&c->loop->metrics, METRIC_WAITERS, 1);
+    counters_add(&c->loop->counters, COUNTER_WAITERS, 1);
 }
 
 static void disown_wait(struct conn *c, struct waiter *w)
@@ -65,7 +65,7 @@ static void disown_wait(struct conn *c, struct waiter *w)
     c->n_waits--;
     if (w->member_of)
         members_leave(c->loop->server->members, w->member_of);
-    metrics_sub(&c->loop->metrics, METRIC_WAITERS, 1);
+    counters_sub(&c->loop->counters, COUNTER_WAITERS, 1);
 }
 
 static struct request request_of(const struct entry *e)
@@ -242,8 +242,8 @@ static void answer_pop(struct conn *c, struct request rq, const struct entry *e)
         conn_answer(c, rq, buf_slice(r));
         return;
     }
-    metrics_add(&l->metrics, METRIC_MESSAGES_OUT, n);
-    metrics_add(&l->metrics, METRIC_BYTES_OUT, bytes);
+    counters_add(&l->counters, COUNTER_MESSAGES_OUT, n);
+    counters_add(&l->counters, COUNTER_BYTES_OUT, bytes);
     conn_answer(c, rq, buf_slice(r));
     if (c->doomed)
         dispatch_release(l, e);

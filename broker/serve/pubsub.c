@@ -179,7 +179,7 @@ static void link_in(struct subscription *s, struct conn *c, struct channel *ch)
     c->n_subscriptions++;
     if (ch->kind == CHANNEL_CHECK)
         members_join(c->loop->server->members, ch->key);
-    metrics_add(&c->loop->metrics, METRIC_SUBSCRIBERS, 1);
+    counters_add(&c->loop->counters, COUNTER_SUBSCRIBERS, 1);
 }
 
 static void link_out(struct subscription *s)
@@ -194,7 +194,7 @@ static void link_out(struct subscription *s)
     c->n_subscriptions--;
     if (ch->kind == CHANNEL_CHECK)
         members_leave(c->loop->server->members, ch->key);
-    metrics_sub(&c->loop->metrics, METRIC_SUBSCRIBERS, 1);
+    counters_sub(&c->loop->counters, COUNTER_SUBSCRIBERS, 1);
     free(s);
     if (!ch->first)
         channel_drop(ch);

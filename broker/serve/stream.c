@@ -47,7 +47,7 @@ struct stream *stream_new(struct conn *c, const struct command *cmd, int64_t cre
     s->next = c->streams;
     c->streams = s;
     c->n_streams++;
-    metrics_add(&c->loop->metrics, METRIC_STREAMS, 1);
+    counters_add(&c->loop->counters, COUNTER_STREAMS, 1);
     return s;
 }
 
@@ -74,7 +74,7 @@ void stream_close(struct stream *s)
         at = &(*at)->next;
     *at = s->next;
     c->n_streams--;
-    metrics_sub(&c->loop->metrics, METRIC_STREAMS, 1);
+    counters_sub(&c->loop->counters, COUNTER_STREAMS, 1);
     timer_clear(&c->loop->timers, &s->retry);
     if (s->wait)
         waiter_free(s->wait, false);

@@ -171,8 +171,8 @@ bool stream_push(struct stream *s, const struct part *p, size_t *ret_bytes)
         out->failed = true;
         return false;
     }
-    metrics_add(&c->loop->metrics, METRIC_MESSAGES_OUT, p->grant ? p->n_granted : 0);
-    metrics_add(&c->loop->metrics, METRIC_BYTES_OUT, p->grant ? size : 0);
+    counters_add(&c->loop->counters, COUNTER_MESSAGES_OUT, p->grant ? p->n_granted : 0);
+    counters_add(&c->loop->counters, COUNTER_BYTES_OUT, p->grant ? size : 0);
     *ret_bytes = size;
     return true;
 }

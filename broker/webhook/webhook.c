@@ -71,7 +71,7 @@ bool webhook_submit(struct webhook *w, const struct command *cmd,
     e->owner = &w->client;
     e->done = done;
     e->arg = arg;
-    if (!journal_submit(w->server->journal, &w->client, e)) {
+    if (!journal_submit(w->env.journal, &w->client, e)) {
         entry_free(e);
         return false;
     }
@@ -119,7 +119,7 @@ static void link_out(struct webhook_group **list, struct webhook_group *g)
 
 static size_t group_bytes_max(const struct webhook *w)
 {
-    return (size_t)settings_num(w->server->settings, SET_memory) / 16;
+    return (size_t)settings_num(w->env.settings, SET_memory) / 16;
 }
 
 static void add(struct webhook *w, const struct pgroup_hook *hook)
@@ -170,7 +170,7 @@ static void on_hook(void *arg, const struct pgroup_hook *hook)
 
 static bool read_hooks(struct webhook *w)
 {
-    struct view *v = journal_view(w->server->journal, &w->client);
+    struct view *v = journal_view(w->env.journal, &w->client);
     for (struct webhook_group *g = w->groups; g; g = g->next)
         g->listed = false;
     bool read = v && query_pgroup_hooks(v, on_hook, w) == ST_OK;
@@ -284,7 +284,7 @@ static void deliver(struct webhook *w)
 static bool turn(struct webhook *w)
 {
     w->again = false;
-    journal_turn(w->server->journal, &w->client, TURN_NEWS_FIRST);
+    journal_turn(w->env.journal, &w->client, TURN_NEWS_FIRST);
     deliver(w);
     return w->again;
 }
@@ -330,10 +330,10 @@ static bool make_parts(struct webhook *w)
     return w->wake && w->settings && w->resolver && w->pool && event_add(w->wake, NULL) == 0;
 }
 
-struct webhook *webhook_new(struct server *s, char *err, size_t err_size)
+struct webhook *webhook_new(const struct webhook_env *env, char *err, size_t err_size)
 {
     struct webhook_allow *allow =
-        webhook_allow_new(settings_text(s->settings, SET_webhook_allow), err, err_size);
+        webhook_allow_new(settings_text(env->settings, SET_webhook_allow), err, err_size);
     if (!allow)
         return NULL;
     snprintf(err, err_size, "no memory for the webhooks");
@@ -343,13 +343,13 @@ struct webhook *webhook_new(struct server *s, char *err, size_t err_size)
         free(w);
         return NULL;
     }
-    w->server = s;
-    w->room.settings = s->settings;
+    w->env = *env;
+    w->room.settings = env->settings;
     w->allow = allow;
     w->client = (struct journal_client){.post = on_post, .news = on_news, .nudge = on_nudge};
     atomic_store(&w->settings_changed, true);
     if (letters_init(&w->letters) == ST_OK && make_parts(w)) {
-        journal_register(s->journal, &w->client);
+        journal_register(env->journal, &w->client);
         return w;
     }
     webhook_free(w);

@@ -22,15 +22,26 @@
 #ifndef HALFMQ_BROKER_WEBHOOK_H
 #define HALFMQ_BROKER_WEBHOOK_H
 
-#include "broker/server.h"
+#include "broker/base/counters.h"
+#include "broker/checks/members.h"
+#include "broker/journal/journal.h"
+#include "broker/settings/settings.h"
 
 #define WEBHOOK_POSTS_MAX 128
 #define WEBHOOK_CALLS_MAX 1024
 
 struct webhook;
 
-/* Registers with the journal: before anything is submitted. NULL: err says why. */
-struct webhook *webhook_new(struct server *s, char *err, size_t err_size);
+/* What it works with; all of it outlives the webhooks. */
+struct webhook_env {
+    struct settings *settings;
+    struct journal *journal;
+    struct members *members;
+    struct counters *counters; /* written by the webhooks' thread only */
+};
+
+/* Registers with the journal: before anything is submitted. env is copied. NULL: err says why. */
+struct webhook *webhook_new(const struct webhook_env *env, char *err, size_t err_size);
 
 /* Starts the thread. False: there is none to be had. */
 bool webhook_start(struct webhook *w) MUST_CHECK;

@@ -31,9 +31,9 @@
 #define EVENT_BYTES 128 /* about what libevent keeps of a timer */
 #define LOG_MS 10000 /* a line a group and so long */
 
-static struct metrics_cell *metrics_of(struct webhook_group *g)
+static struct counters *webhook_group_counters(struct webhook_group *g)
 {
-    return &g->webhook->server->webhook_metrics;
+    return g->webhook->env.counters;
 }
 
 /* ---- when to look again ---- */
@@ -149,7 +149,7 @@ static enum command_id read_answer(const struct webhook_answer *a, const char **
 static void tell_undecided(struct webhook_group *g, const struct webhook_answer *a, const char *why)
 {
     char text[96];
-    metrics_add(metrics_of(g), METRIC_WEBHOOK_UNDECIDED, 1);
+    counters_add(webhook_group_counters(g), COUNTER_WEBHOOK_UNDECIDED, 1);
     if (a->status >= 300 && a->status < 400) {
         if (!g->redirect_logged)
             log_event(LOG_WARN, "a CHECKURL redirects, which is not followed: name the right one",
@@ -169,15 +169,15 @@ static void tell_undecided(struct webhook_group *g, const struct webhook_answer 
 
 static void set_down(struct webhook_group *g, bool down)
 {
-    struct members *members = g->webhook->server->members;
+    struct members *members = g->webhook->env.members;
     if (g->down == down || g->gone)
         return;
     g->down = g->share.alone = down;
     if (down) {
-        metrics_add(metrics_of(g), METRIC_WEBHOOKS_DOWN, 1);
+        counters_add(webhook_group_counters(g), COUNTER_WEBHOOKS_DOWN, 1);
         members_leave(members, g->key);
     } else {
-        metrics_sub(metrics_of(g), METRIC_WEBHOOKS_DOWN, 1);
+        counters_sub(webhook_group_counters(g), COUNTER_WEBHOOKS_DOWN, 1);
         members_join(members, g->key);
     }
 }
@@ -185,7 +185,7 @@ static void set_down(struct webhook_group *g, bool down)
 static void not_connected(struct webhook_group *g, struct ask ask, const char *why)
 {
     int64_t now = timers_now();
-    metrics_add(metrics_of(g), METRIC_WEBHOOK_FAILURES, 1);
+    counters_add(webhook_group_counters(g), COUNTER_WEBHOOK_FAILURES, 1);
     if (now >= g->not_before_ms) { /* of several that fail together, the first makes the pause */
         g->pause_ms = g->down ? 2 * g->pause_ms : PAUSE_MS_MIN;
         if (g->pause_ms > PAUSE_MS_MAX)
@@ -201,8 +201,8 @@ static void not_connected(struct webhook_group *g, struct ask ask, const char *w
 static void reached(struct webhook_group *g, struct ask ask, const struct webhook_answer *a)
 {
     const char *why = NULL;
-    metrics_add(metrics_of(g), METRIC_CHECKS_HANDED, 1);
-    metrics_add(metrics_of(g), METRIC_WEBHOOK_CALLS, 1);
+    counters_add(webhook_group_counters(g), COUNTER_CHECKS_HANDED, 1);
+    counters_add(webhook_group_counters(g), COUNTER_WEBHOOK_CALLS, 1);
     set_down(g, false);
     room_judge(&g->webhook->room, &g->share, a->end == CALL_ANSWERED);
     g->not_before_ms = 0;
@@ -221,7 +221,7 @@ static void posting_end(struct webhook_posting *p)
     g->n_postings--;
     room_give(&g->webhook->room, &g->share, 1);
     room_bytes(&g->webhook->room, &g->share, 0, p->bytes);
-    metrics_sub(metrics_of(g), METRIC_WEBHOOK_IN_FLIGHT, 1);
+    counters_sub(webhook_group_counters(g), COUNTER_WEBHOOK_IN_FLIGHT, 1);
     free(p);
 }
 
@@ -256,7 +256,7 @@ static struct webhook_call *call_new(struct webhook_posting *p, struct buf *body
         .url = &url,
         .key = key,
         .signature = g->secret.len ? signature : NULL,
-        .timeout_ms = settings_num(w->server->settings, SET_webhook_timeout),
+        .timeout_ms = settings_num(w->env.settings, SET_webhook_timeout),
         .done = on_answer,
         .arg = p,
     };
@@ -272,7 +272,7 @@ static void posting_add(struct webhook_posting *p)
     g->postings = p;
     g->n_postings++;
     room_bytes(&g->webhook->room, &g->share, p->bytes, 0);
-    metrics_add(metrics_of(g), METRIC_WEBHOOK_IN_FLIGHT, 1);
+    counters_add(webhook_group_counters(g), COUNTER_WEBHOOK_IN_FLIGHT, 1);
 }
 
 /* False: no memory for it now. */
@@ -325,7 +325,7 @@ static bool pulled_nothing(struct webhook_group *g, const struct entry *e)
     if (g->seen >= e->index)
         return true;
     if (e->out.retry_at_ms) {
-        int64_t delay = e->out.retry_at_ms - journal_now_ms(g->webhook->server->journal);
+        int64_t delay = e->out.retry_at_ms - journal_now_ms(g->webhook->env.journal);
         look_again(g, delay > 0 ? delay : 1);
     }
     return false;
@@ -357,7 +357,7 @@ static void pulled(struct journal_client *owner, struct entry *e)
 void webhook_group_pull(struct webhook_group *g)
 {
     struct webhook *w = g->webhook;
-    if (g->gone || g->wanted || w->stopping || !journal_in_charge(w->server->journal))
+    if (g->gone || g->wanted || w->stopping || !journal_in_charge(w->env.journal))
         return;
     int64_t pause_ms = g->not_before_ms - timers_now();
     if (pause_ms > 0) {
@@ -436,7 +436,7 @@ struct webhook_group *webhook_group_new(struct webhook *w, const struct pgroup_h
     g->again = evtimer_new(w->base, on_again, g);
     bool parsed = webhook_url_parse(g->url, &url);
     if (parsed && g->again && room_join(&w->room, &g->share, url_key(&url))) {
-        members_join(w->server->members, g->key);
+        members_join(w->env.members, g->key);
         return g;
     }
     tell(g, "this CHECKURL cannot be used", parsed ? "no memory" : "it is no URL");
@@ -447,7 +447,7 @@ struct webhook_group *webhook_group_new(struct webhook *w, const struct pgroup_h
 void webhook_group_retire(struct webhook_group *g)
 {
     set_down(g, false);
-    members_leave(g->webhook->server->members, g->key);
+    members_leave(g->webhook->env.members, g->key);
     g->gone = true;
     event_del(g->again);
 }

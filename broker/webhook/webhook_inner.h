@@ -60,7 +60,7 @@ struct webhook_group {
 
 struct webhook {
     struct journal_client client; /* first: the journal's callbacks get this address */
-    struct server *server;
+    struct webhook_env env;
     struct webhook_allow *allow;
     struct event_base *base;
     struct resolver *resolver;

@@ -371,11 +371,11 @@ static void cells_of_the_main_thread_and_errors_are_summed(void **state)
 {
     struct fixture *f = *state;
     struct buf out;
-    metrics_add(&f->server.metrics, METRIC_CONNECTIONS_REFUSED, 3);
-    metrics_add(&f->server.metrics, METRIC_CONNECTIONS, 5);
-    metrics_sub(&f->server.metrics, METRIC_CONNECTIONS, 1);
-    metrics_error(&f->server.metrics, ST_NOTOPIC);
-    metrics_error(&f->server.metrics, ST_NOMEM);
+    counters_add(&f->server.counters, COUNTER_CONNECTIONS_REFUSED, 3);
+    counters_add(&f->server.counters, COUNTER_CONNECTIONS, 5);
+    counters_sub(&f->server.counters, COUNTER_CONNECTIONS, 1);
+    counters_error(&f->server.counters, ST_NOTOPIC);
+    counters_error(&f->server.counters, ST_NOMEM);
     const char *text = scrape(f, &out);
     assert_true(value_of(text, "halfmq_connections_refused_total") == 3);
     assert_true(value_of(text, "halfmq_connections") == 4);
