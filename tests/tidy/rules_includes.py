@@ -5,7 +5,7 @@ import subprocess
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
-from house import BUILD_HEADERS, FOREIGN, MAY_ALSO_INCLUDE, MAY_INCLUDE, PROGRAMS, ROOMS
+from house import BUILD_HEADERS, FOREIGN, MAY_ALSO_INCLUDE, MAY_INCLUDE, PROGRAMS, ROOF_HEADERS, ROOMS
 from rule import Breach, rule
 from source import is_example
 
@@ -25,6 +25,16 @@ def include_direction(tree):
             elif quoted and name not in BUILD_HEADERS and not is_example(s):
                 yield Breach(s.path, number, "include",
                              f'"{name}" does not start with a room: write it from the root')
+
+
+@rule
+def roof_headers(tree):
+    for s in tree.product:
+        for number, _, name in s.includes():
+            folder = ROOF_HEADERS.get(name)
+            if folder and s.folder != folder:
+                yield Breach(s.path, number, "roof", f'"{name}" is for the files directly in {folder}/: '
+                                                     "have what you need handed in")
 
 
 @rule

@@ -9,6 +9,9 @@ from rule import Breach, rule
 MARKS = ("TO" "DO", "FIX" "ME", "X" "XX", "HA" "CK")
 SKIPS = re.compile(r"\bskip\s*\(|\bskipTest\s*\(|\bskip(If|Unless)\b|@(unittest|pytest)[\w.]*skip"
                    r"|\bpytest\.(skip|xfail)\b|\bexpectedFailure\b")
+# "clock.c: see clock.h." and "core.c: see core.h, and call.h for its states." say nothing of their own.
+NAME_FIRST = re.compile(r"^\s*\w+\.c\s*:")
+REFERENCE = re.compile(r"\bsee\s+(?:[^.;]|\.(?=\w))*[.;]?", re.I)
 
 
 @rule
@@ -71,5 +74,15 @@ def opening_comments(tree):
     for s in tree.c:
         if s.is_header:
             continue
-        if not s.text.lstrip().startswith("/*") and len(s.lines) > COMMENT_FROM_LINES:
-            yield Breach(s.path, 1, "comment", f"{len(s.lines)} lines without an opening comment")
+        opening = opening_comment(s.text)
+        if opening is None:
+            if len(s.lines) > COMMENT_FROM_LINES:
+                yield Breach(s.path, 1, "comment", f"{len(s.lines)} lines without an opening comment")
+        elif not re.search(r"\w", REFERENCE.sub("", NAME_FIRST.sub("", opening))):
+            yield Breach(s.path, 1, "opening", f'opens with nothing but "{opening}": say in a sentence what it does')
+
+
+def opening_comment(text):
+    """The text of the comment that a file begins with, on one line; None where there is none."""
+    found = re.match(r"\s*/\*(.*?)\*/", text, re.S)
+    return " ".join(re.sub(r"^\s*\*", "", found.group(1), flags=re.M).split()) if found else None

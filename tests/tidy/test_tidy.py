@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""test_tidy.py: proves that each rule of tidy.py fires, and that it leaves clean code alone."""
+"""test_tidy.py: proves that each rule of tidy.py fires, and that it leaves clean code alone. The rules about one
+file are here, those about many in test_rooms.py and test_names.py."""
 import glob
 import os
 import re
@@ -109,6 +110,11 @@ class Rules(Planted):
         self.fires("alone", "broker/a.h", "extern size_t x;\n")
         self.fires("alone", "broker/a.h", "struct x { int a; };\n")
 
+    def test_opening_that_only_refers(self):
+        for text in ("see a.h.", "see a.h", "see a.h for the layout.", "see a.h, and b.h for what it shares. See c.h."):
+            self.fires("opening", "broker/a.c", f"/*\n * a.c: {text}\n */\n", 1, others={"broker/a.h": ""})
+        self.quiet({"broker/a.c": "/* a.c: see a.h. Counts sheep. */\n", "broker/a.h": ""})
+
     def test_each_rule_is_seen_to_fire(self):
         """What the rules name in a Breach is what some test here expects."""
         folder = os.path.dirname(os.path.abspath(__file__))
@@ -120,7 +126,7 @@ class Rules(Planted):
                     found.update(re.findall(pattern, f.read(), re.S))
             return found
 
-        named = all_of(r'Breach\([^"]*?"([a-z-]+)"', "rules_*.py")
+        named = all_of(r'Breach\([^"]*?"([a-z-]+)"', "rules_*.py") | all_of(r'circles\([^"]*?"([a-z-]+)"', "rules_*.py")
         self.assertGreater(len(named), 10)
         self.assertEqual(named, all_of(r'fires\("([a-z-]+)"', "test_*.py"))
 
