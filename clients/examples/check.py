@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Answer the broker's check-backs with redis-py: what became of the transactions of transaction.py?
+"""Answers the broker's check-backs about the transactions of transaction.py, with redis-py.
 
     check.py [count]        stops after that many answers, or at Ctrl-C
 
-The ordinary SUBSCRIBE of every Redis client is enough. Each question is a JSON object; the answer is
-COMMIT or ROLLBACK on any connection.
+The ordinary SUBSCRIBE of every Redis client is enough. Each check is a JSON object; the answer is
+COMMIT or ROLLBACK, on any connection.
 """
 import json
 import sys
@@ -13,7 +13,7 @@ from transaction import connect, open_books
 
 
 def answer(books, txid):
-    """COMMIT where the payment is in the books. Where it is not, that is made final first."""
+    """COMMIT if the payment is in the books. If it is not, ROLLBACK, after making that final."""
     books.execute("BEGIN IMMEDIATE")
     booked = books.execute("SELECT 1 FROM payments WHERE txid=?", (txid,)).fetchone()
     if not booked:

@@ -1,9 +1,10 @@
 /*
- * consume.c: receive messages. `consume [group] [topic] [count]`: stops after that many, or at Ctrl-C.
+ * consume.c: receives messages. `consume [group] [topic] [count]` stops after that many, or at Ctrl-C.
  *
- * The handler runs on the consumer's worker threads. What it returns decides: ACK (done), NACK (again
- * later), REJECT (to the dead letters). If this program dies before it answers, the lease ends and the
- * broker hands the message to somebody else: so a message may come twice, and never gets lost.
+ * The handler runs on the consumer's worker threads. Its result says what happens to the message: ACK
+ * (done), NACK (redeliver it later) or REJECT (move it to the dead letters). If this program dies before
+ * that, the lease expires and the broker redelivers the message to another consumer. So a message may be
+ * delivered twice, but never gets lost.
  */
 #include <halfmq.h>
 #include <pthread.h>
@@ -15,7 +16,7 @@
 
 struct reader {
     pthread_mutex_t lock;
-    unsigned long left; /* messages until the end */
+    unsigned long left; /* messages to handle before the program stops */
 };
 
 static enum hmq_verdict on_message(void *arg, const hmq_message *m, hmq_retry *retry)
@@ -48,7 +49,7 @@ int main(int argc, char **argv)
     sigset_t ends;
     int signal_number;
 
-    /* The end comes as a signal that main waits for; every thread made from here on leaves it alone. */
+    /* main waits for these signals; threads that are started from here on do not receive them. */
     sigemptyset(&ends);
     sigaddset(&ends, SIGINT);
     sigaddset(&ends, SIGTERM);
@@ -59,7 +60,7 @@ int main(int argc, char **argv)
             HMQ_OK)
         sigwait(&ends, &signal_number);
 
-    /* Gives back what was not begun, and sends the last acknowledgements. */
+    /* Requeues messages that no handler has started on, and sends the last acknowledgements. */
     if (consumer)
         hmq_consumer_close(consumer, 10000, &err);
     hmq_client_free(client);

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Receive messages with redis-py.
+"""Receives messages with redis-py.
 
     consume.py [group] [topic] [count]        stops after that many, or at Ctrl-C
 
-POP leases messages to this program for a while. ACK is "done"; NACK is "again, later"; a program that
-dies says neither, and the broker hands the message to another one when the lease ends.
+POP leases messages to this program for a while. ACK means that a message is done; NACK asks for it to be
+redelivered later. If the program dies and sends neither, the lease expires and the broker redelivers the
+message to another consumer.
 """
 import os
 import sys
@@ -20,7 +21,7 @@ def connect():
 
 
 def handle(body):
-    """The application's work; raises where it cannot be done now."""
+    """The application's work. Raises an exception if it cannot be done now."""
     if body == "not today":
         raise ValueError("the message asked for it")
 
@@ -36,7 +37,7 @@ def main():
         except redis.ResponseError as error:
             if not str(error).startswith("NOTOPIC"):
                 raise
-            time.sleep(1)  # nobody has sent anything yet
+            time.sleep(1)  # the topic does not exist before the first message
             continue
         for receipt, body, *_ in messages:
             try:

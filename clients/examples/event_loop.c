@@ -1,8 +1,8 @@
 /*
- * event_loop.c: no threads: the client lives in the application's own libevent loop.
- * `event_loop [topic]`: sends ten messages, reads them back, ends.
+ * event_loop.c: a client without threads, which runs in the application's own libevent loop.
+ * `event_loop [topic]` sends ten messages, reads them back, and ends.
  *
- * Blocking calls would answer HMQ_EWOULDBLOCK here; the asynchronous ones call back from the loop.
+ * Blocking calls would return HMQ_EWOULDBLOCK here; the asynchronous ones call back from the loop.
  */
 #include <halfmq_libevent.h>
 #include <stdio.h>
@@ -33,7 +33,7 @@ static void on_popped(void *arg, hmq_reply *reply, const hmq_error *err)
     event_base_loopbreak(app->base);
 }
 
-/* Any command can be built from its words. */
+/* Pops all messages. It builds the command from its words, which works for any command. */
 static void pop_all(struct app *app)
 {
     hmq_error err;

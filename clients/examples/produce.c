@@ -1,10 +1,10 @@
 /*
- * produce.c: send messages. `produce [topic] [count]`, against HALFMQ_URL or 127.0.0.1:4253.
+ * produce.c: sends messages. `produce [topic] [count]` connects to HALFMQ_URL or to 127.0.0.1:4253.
  *
- * One message waits for its answer: when hmq_send returns, it is on the broker's disk. The others are
- * handed over one after the other and answered later, on the client's own thread; that is how to be
- * fast. If the connection breaks meanwhile, the library sends again what was not answered, and the
- * broker stores it once.
+ * The first message is sent with hmq_send, which waits for the reply: when it returns, the message is on
+ * the broker's disk. The others are sent with hmq_send_async, which does not wait; the replies arrive
+ * later, on the client's own thread. This is the fast way. If the connection is lost meanwhile, the
+ * library sends the messages without a reply again, and the broker stores each of them once.
  */
 #include <halfmq.h>
 #include <inttypes.h>
@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 static unsigned long
-    failures; /* only touched by callbacks, which run one at a time, until the flush */
+    failures; /* until the flush, only callbacks use it, and these run one at a time */
 
 static void sent(void *arg, const char *id, const hmq_error *err)
 {

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Send messages with redis-py: any Redis client can talk to HalfMQ.
+"""Sends messages with redis-py: any Redis client can talk to HalfMQ.
 
-    produce.py [topic] [count]        HALFMQ_URL=hmq://host:port, or 127.0.0.1:4253
+    produce.py [topic] [count]        connects to HALFMQ_URL=hmq://host:port, or to 127.0.0.1:4253
 
-A pipeline sends many commands at once and reads the answers together; each answer says that this
-message is on the broker's disk.
+A pipeline sends many commands at once and then reads all replies. Each reply means that its message is on
+the broker's disk.
 """
 import os
 import sys
@@ -26,7 +26,7 @@ def main():
 
     pipeline = broker.pipeline(transaction=False)
     for i in range(count):
-        # The DEDUP id makes it safe to run this again when the connection broke before the answer.
+        # The DEDUP id makes it safe to send this again if the connection is lost before the reply arrives.
         pipeline.execute_command("SEND", topic, f"message {i + 1}", "DEDUP", f"{os.getpid()}-{i}")
     ids = pipeline.execute()
     print(f"{len(ids)} more, the last one is {ids[-1]}" if ids else "no more")

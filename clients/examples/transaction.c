@@ -1,13 +1,13 @@
 /*
- * transaction.c: a message and a local change that happen both or not at all.
- * `transaction [account] [amount]`; an amount over 1000 is refused by the bank.
+ * transaction.c: a message and a local change, of which either both happen or neither.
+ * `transaction [account] [amount]`: the bank refuses amounts over 1000.
  *
  *   half ──► the bank's own books ──► commit, or rollback
  *                    │
  *                    └── this program dies here: the broker asks, and on_check reads the books
  *
- * The books here are a file a line a payment, named bank.txt, "<txid> <account> <amount>". A database
- * does the same with a row in the transaction that changes it.
+ * The books here are a file, bank.txt, with a line for each payment: "<txid> <account> <amount>". With a
+ * database you would insert a row with the txid in the transaction that makes the change.
  */
 #include <halfmq.h>
 #include <inttypes.h>
@@ -22,7 +22,7 @@ struct payment {
     long amount;
 };
 
-/* Has the payment of this transaction been booked? */
+/* True if the payment of this transaction is in the books. */
 static int booked(hmq_txid txid)
 {
     FILE *books = fopen(BOOKS, "r");
@@ -36,8 +36,9 @@ static int booked(hmq_txid txid)
 }
 
 /*
- * The broker asks what became of a transaction. One program books, so "not there" can only mean a
- * payment that died before it was booked; with several at once that would have to be written down first.
+ * The broker asks what became of a transaction. Only one program at a time writes to the books, so if the
+ * payment is not there, its program died before booking it. With several programs, this function would
+ * have to write "no" into the books before it answers.
  */
 static enum hmq_decision on_check(void *arg, const hmq_check *check)
 {
@@ -48,7 +49,7 @@ static enum hmq_decision on_check(void *arg, const hmq_check *check)
     return decision;
 }
 
-/* The local transaction. */
+/* The local transaction: writes the payment into the books. */
 static enum hmq_decision book(void *arg, hmq_txid txid)
 {
     const struct payment *payment = arg;
@@ -61,7 +62,7 @@ static enum hmq_decision book(void *arg, hmq_txid txid)
         fprintf(books, "%" PRIu64 " %s %ld\n", txid, payment->account, payment->amount) > 0;
     written = fflush(books) == 0 && fsync(fileno(books)) == 0 && written;
     fclose(books);
-    return written ? HMQ_COMMIT : HMQ_UNDECIDED; /* half a line may be there: look again later */
+    return written ? HMQ_COMMIT : HMQ_UNDECIDED; /* a part of the line may be there: decide at the check-back */
 }
 
 int main(int argc, char **argv)

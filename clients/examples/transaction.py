@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""A message and a local change that happen both or not at all, with redis-py and SQLite.
+"""A message and a local change, of which either both happen or neither, with redis-py and SQLite.
 
-    transaction.py [account] [amount]        an amount over 1000 is refused by the bank
+    transaction.py [account] [amount]        the bank refuses amounts over 1000
 
-HALF stores a message that nobody sees. Then comes the local transaction, which writes the txid down
-with what it changes. Then COMMIT or ROLLBACK. If this program dies in between, the broker asks what
-became of it: check.py answers, from the same database.
+HALF stores a message that nobody sees. Then the local transaction stores the txid together with its
+change. Then comes COMMIT or ROLLBACK. If this program dies in between, the broker asks what became of the
+transaction, and check.py answers from the same database.
 """
 import json
 import os
@@ -33,7 +33,7 @@ def open_books():
 
 
 def book(books, txid, account, amount):
-    """The local transaction: True where the payment was booked. What check.py has given up stays so."""
+    """The local transaction. True if the payment was booked; False if check.py has rolled it back before."""
     books.execute("BEGIN IMMEDIATE")
     dropped = books.execute("SELECT 1 FROM dropped WHERE txid=?", (txid,)).fetchone()
     if dropped or amount > 1000:

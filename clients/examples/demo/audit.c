@@ -1,5 +1,5 @@
 /*
- * audit.c: see audit.h.
+ * audit.c: compares the database with what the consumer groups received, order by order. See audit.h.
  */
 #include "audit.h"
 
@@ -10,7 +10,7 @@ struct findings {
     unsigned lost, invented, doubled, altered, redelivered;
 };
 
-/* Compares one order of the database with its entry, and marks the entry as seen. */
+/* Compares one order of the database with its ledger entry, and sets the entry's ids to 0: it was seen. */
 static void compare(struct ledger *l, uint32_t order, int64_t total_cents, struct findings *f)
 {
     struct entry *e = &l->entries[order];
@@ -37,7 +37,7 @@ unsigned audit_group(struct ledger *l, sqlite3 *db)
         f.invented += l->entries[i].ids > 0;
     printf("  %-9s %6" PRIu32 " orders in the database, %6" PRIu32
            " received: %u lost, %u invented, "
-           "%u twice, %u altered, %" PRIu64 " strange (%u came again after a kill)\n",
+           "%u published twice, %u altered, %" PRIu64 " not ours (%u redelivered)\n",
            l->group, n, l->orders, f.lost, f.invented, f.doubled, f.altered, l->strange,
            f.redelivered);
     return f.lost + f.invented + f.doubled + f.altered + (unsigned)l->strange +

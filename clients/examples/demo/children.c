@@ -1,5 +1,6 @@
 /*
- * children.c: see children.h. A child dies with the driver, whatever that dies of.
+ * children.c: starts, kills and stops child processes (children.h). The kernel kills a child when the demo
+ * dies, however it dies (PR_SET_PDEATHSIG).
  */
 #include "children.h"
 
@@ -28,7 +29,7 @@ void pause_ms(int ms)
     nanosleep(&t, NULL);
 }
 
-/* In the child. */
+/* Runs in the child: redirects its output and replaces it by the program. */
 static void become(const struct child *c, pid_t parent)
 {
     sigset_t none;
@@ -111,7 +112,7 @@ static int bind_any(int *ret_port)
     return -1;
 }
 
-/* The first is held while the second is sought: the system may hand out the same one twice. */
+/* Keeps the first port open while it looks for the second, as the system might return the same one again. */
 bool free_ports(int ret_ports[2])
 {
     int first = bind_any(&ret_ports[0]), second = bind_any(&ret_ports[1]);

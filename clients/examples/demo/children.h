@@ -13,7 +13,7 @@
 
 struct child {
     const char *name;
-    const char *log; /* file that takes what it says */
+    const char *log; /* file for its standard output and standard error */
     char *arguments[ARGUMENTS_MAX]; /* NULL-ended; [0] is the program */
     pid_t pid; /* 0: not running */
     unsigned kills;
@@ -21,19 +21,19 @@ struct child {
 
 bool child_start(struct child *c);
 
-/* SIGKILL, and waits for the end. */
+/* Sends SIGKILL and waits until the process has ended. */
 void child_kill(struct child *c);
 
-/* SIGTERM, and waits for the end up to deadline_ms, then kills. True: it ended by itself with status 0. */
+/* Sends SIGTERM, waits until deadline_ms, then kills. True: it ended on its own with status 0. */
 bool child_stop(struct child *c, int64_t deadline_ms);
 
-/* False: it ended though nobody asked it to. */
+/* False: it has ended without being killed or stopped. Prints how. */
 bool child_alive(struct child *c);
 
 int64_t now_ms(void);
 void pause_ms(int ms);
 
-/* Two TCP ports that are free at this moment, and not the same. False: there are none. */
+/* Finds two different TCP ports that are free at the moment. False: there are none. */
 bool free_ports(int ret_ports[2]);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * demo.c: starts a broker, the order service and two groups of readers, kills the first two with SIGKILL
- * again and again while 20,000 orders go through, and compares at the end.
+ * demo.c: starts a broker, an order service and two consumer groups. It kills the broker and the service
+ * again and again while 20,000 orders go through, and compares the database with the groups at the end.
  *
  *            half, commit              POP
  *   orders ───────────────► halfmqd ────────► billing, shipping (here, in this process)
@@ -10,8 +10,8 @@
  *
  *   demo --bin <folder of halfmqd> --data <folder of the CSV files> [--orders n] [--seed n] [--keep]
  *
- * Exit status 0: the audit found nothing. Everything happens in a temporary folder, which --keep, or a
- * fault, leaves there. A run is stopped after two minutes at most.
+ * Exit status 0: the audit found no fault. All files are in a temporary folder, which is kept with --keep
+ * or after a fault. A run is stopped after two minutes at most.
  */
 #include <ftw.h>
 #include <inttypes.h>
@@ -90,7 +90,7 @@ static bool read_arguments(struct demo *d, int argc, char **argv)
     return d->bin && d->data && d->n_orders >= 100 && d->n_orders <= 10000000;
 }
 
-/* printf into memory that lives as long as the program. */
+/* Formats a text that is never freed. */
 static char *text(const char *format, const char *value)
 {
     char *made = NULL;
@@ -150,7 +150,7 @@ static int earlier(const void *a, const void *b)
     return x->at < y->at ? -1 : x->at > y->at;
 }
 
-/* Spread by chance over what is decided from 3 % to 97 %. */
+/* Draws the moments of the kills: at random while 3 % to 97 % of the orders are decided. */
 static void plan_kills(struct demo *d)
 {
     for (size_t i = 0; i < KILLS; i++) {
@@ -172,7 +172,7 @@ static bool start(struct demo *d)
         fprintf(stderr, "demo: the broker does not answer: %s; see %s\n", err.text, d->broker.log);
         return false;
     }
-    /* An answer to POP that dies with the broker keeps its messages leased: a short lease. */
+    /* If the broker dies before its reply to POP arrives, the messages stay leased: so the lease is short. */
     char uri[96];
     snprintf(uri, sizeof uri, "%s?lease_ms=2000", d->uri);
     return ledger_start(&d->billing, "billing", d->n_orders, uri) &&
@@ -213,7 +213,7 @@ static bool complete(const struct demo *d, uint32_t billing, uint32_t shipping)
            billing >= f->taken && shipping >= f->taken;
 }
 
-/* Until everything is through. False: something died, stalls, or takes too long. */
+/* Runs until all orders are received. False: something died, made no progress, or took too long. */
 static bool run(struct demo *d)
 {
     uint64_t last_sum = 0;
@@ -248,7 +248,7 @@ static bool run(struct demo *d)
     }
 }
 
-/* After the end: whatever came too often would come now. */
+/* Runs after all orders were received, so that messages that were published twice have arrived as well. */
 static unsigned audit(struct demo *d, bool through)
 {
     const struct figures *f = &d->watch.now;
@@ -328,7 +328,7 @@ int main(int argc, char **argv)
         faults++;
     }
     if (faults || d->keep)
-        printf("everything is in %s\n", d->folder);
+        printf("all files are in %s\n", d->folder);
     else
         nftw(d->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     return faults ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -1,5 +1,6 @@
 /*
- * desk.c: see desk.h.
+ * desk.c: the two threads of the service: the feeder sends half messages, the clerk stores the orders in
+ * batches and then commits or rolls back (desk.h).
  */
 #include "desk.h"
 
@@ -50,16 +51,16 @@ static void fail(struct desk *d, const char *what, const char *why)
     d->failed = d->stopping = true;
     pthread_cond_broadcast(&d->changed);
     pthread_mutex_unlock(&d->lock);
-    kill(getpid(), SIGTERM); /* main waits for it */
+    kill(getpid(), SIGTERM); /* main waits for this signal */
 }
 
-/* On the client's thread: only hands on. */
+/* The reply to a half message. Runs on the client's thread, so it only queues the slip. */
 static void on_half(void *arg, hmq_txid txid, const hmq_error *err)
 {
     struct slip *slip = arg;
     struct desk *d = slip->desk;
     (void)
-        err; /* whatever it was: another half message; a lost one is rolled back when asked about */
+        err; /* on any error a new half message is sent; a lost one is rolled back at its check-back */
     slip->txid = txid;
     slip->next = NULL;
     pthread_mutex_lock(&d->lock);
@@ -120,7 +121,7 @@ void *desk_feeder(void *arg)
     }
 }
 
-/* Takes what is ready, at most BATCH_MAX. 0: stopping. */
+/* Waits for slips that are ready and takes up to BATCH_MAX of them. 0: the service is stopping. */
 static size_t take_ready(struct desk *d, struct slip *batch[BATCH_MAX])
 {
     size_t n = 0;
@@ -160,10 +161,10 @@ static void on_decided(void *arg, hmq_reply *ids, const hmq_error *err)
     (void)arg;
     if (err->code == HMQ_ETXNCONFLICT || err->code == HMQ_ENOTXN)
         fprintf(stderr, "orders: a decision was refused: %s\n", err->text);
-    hmq_reply_free(ids); /* a lost answer is no matter: the broker asks */
+    hmq_reply_free(ids); /* if the reply is lost, the broker will ask */
 }
 
-/* Tells the broker, except for some, of whom it will have to ask. */
+/* Commits or rolls back at the broker, except for forget_percent of the orders: the broker has to ask. */
 static void tell(struct desk *d, const struct slip *slip, enum fate fate)
 {
     hmq_error err;
@@ -175,7 +176,7 @@ static void tell(struct desk *d, const struct slip *slip, enum fate fate)
         fprintf(stderr, "orders: %s\n", err.text);
 }
 
-/* One database transaction for the whole batch; then, and only then, the broker is told. */
+/* Stores the whole batch in one database transaction. Only after that it tells the broker. */
 static bool work(struct desk *d, struct store *s, struct slip *batch[BATCH_MAX], size_t n)
 {
     enum fate fates[BATCH_MAX];

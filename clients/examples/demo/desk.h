@@ -4,7 +4,7 @@
  *   feeder ──half──► broker ──txid──► ready ──► clerk: up to a hundred in one database transaction,
  *     ▲ again ◄── half failed, or too late ◄──────┘    then commit or rollback of each at the broker
  *
- * Bound: DESK_MAX orders are between the feeder and the end of the clerk's work.
+ * Limit: at most DESK_MAX orders are under way, from the feeder to the end of the clerk's work.
  */
 #ifndef DEMO_DESK_H
 #define DEMO_DESK_H
@@ -35,8 +35,8 @@ struct desk {
 
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    struct slip *ready, **ready_end; /* halfs that are answered */
-    struct slip *again; /* orders to announce once more */
+    struct slip *ready, **ready_end; /* half messages with a reply */
+    struct slip *again; /* orders that need a new half message */
     size_t open;
     bool stopping, failed;
 };

@@ -1,5 +1,5 @@
 /*
- * ledger.c: see ledger.h.
+ * ledger.c: a consumer that notes each message it receives in the entry of its order (ledger.h).
  */
 #include "ledger.h"
 
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The number behind a name in the order's JSON; -1: it is not there. */
+/* The number that follows a name in the order's JSON; -1: it is not there. */
 static int64_t number_of(const hmq_message *m, const char *name)
 {
     const char *body = hmq_message_body(m, NULL);
@@ -28,7 +28,7 @@ static void enter(struct ledger *l, struct entry *e, const hmq_message *m)
     e->total_cents = number_of(m, "\"total_cents\":");
 }
 
-/* On a worker thread. */
+/* The consumer's handler. Runs on a worker thread. */
 static enum hmq_verdict on_message(void *arg, const hmq_message *m, hmq_retry *retry)
 {
     struct ledger *l = arg;

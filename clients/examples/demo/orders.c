@@ -1,7 +1,7 @@
 /*
- * orders.c: the order service. It takes orders 1 to n, each in its own transaction at the broker and in
- * its database, and may be killed at any moment: started again, it goes on where its database stands,
- * and answers from it what the broker asks.
+ * orders.c: the order service. It takes orders 1 to n, each in a transaction of its own at the broker and
+ * in its database. It may be killed at any moment: when it is started again, it continues with the orders
+ * that are not in its database, and answers the broker's check-backs from the database.
  *
  *   orders <data folder> <database> <orders> <percent of answers to forget>
  *
@@ -20,7 +20,7 @@ struct checks {
     struct store store; /* the check worker's own */
 };
 
-/* On the producer's check thread. */
+/* Answers a check-back. Runs on the producer's check thread. */
 static enum hmq_decision on_check(void *arg, const hmq_check *check)
 {
     struct checks *checks = arg;
@@ -40,7 +40,7 @@ static bool find_done(struct desk *d)
     return good;
 }
 
-/* Works until SIGTERM, or until something fails that is beyond repair. */
+/* Works until SIGTERM, or until an error that it cannot recover from. */
 static bool serve(struct desk *d)
 {
     pthread_t feeder, clerk;

@@ -1,5 +1,5 @@
 /*
- * shop.c: see shop.h.
+ * shop.c: reads the CSV files and makes the orders (shop.h).
  */
 #include "shop.h"
 
@@ -11,7 +11,7 @@
 #define ROWS_MAX 1000
 #define FIELDS 5
 
-/* Cuts a CSV line into fields in place; "a, b" is one field. */
+/* Cuts a CSV line into fields in place. A field in quotes ("a, b") may contain commas. */
 static size_t cut(char *line, char *fields[FIELDS])
 {
     size_t n = 0;

@@ -1,8 +1,9 @@
 /*
- * shop.h: what is sold to whom, from products.csv and customers.csv, and the orders that come in.
+ * shop.h: the products and customers, from products.csv and customers.csv, and the orders.
  *
- * Order number n is the same in every run and every process: its customer, its lines and its total come
- * from n alone. So the service can be killed and go on, and the audit can tell what should have been.
+ * Order number n is the same in every run and every process: its customer, its lines and its total are
+ * computed from n alone. So the service can continue after it was killed, and the audit can tell what the
+ * orders should be.
  */
 #ifndef DEMO_SHOP_H
 #define DEMO_SHOP_H
@@ -47,7 +48,7 @@ void shop_free(struct shop *shop);
 
 void shop_order(const struct shop *shop, uint32_t id, struct order *ret_order);
 
-/* The order as the message's body, NUL-ended; its length. */
+/* Writes the order as the message's body, NUL-terminated, and returns its length. */
 size_t order_json(const struct order *order, char out[ORDER_JSON_SIZE]);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * store.c: see store.h.
+ * store.c: the order service's tables and the statements on them (store.h).
  */
 #include "store.h"
 
@@ -99,7 +99,7 @@ static bool known(sqlite3_stmt *statement, hmq_txid txid, bool *ret_known)
     return step(statement, ret_known);
 }
 
-/* order 0: not known. */
+/* Puts the transaction into `refused`. order is 0 if it is not known. */
 static bool refuse(struct store *s, hmq_txid txid, uint32_t order, const char *reason)
 {
     bool row;
@@ -112,7 +112,7 @@ static bool refuse(struct store *s, hmq_txid txid, uint32_t order, const char *r
     return step(s->refuse, &row);
 }
 
-/* Takes the goods from the shelf; *ret_reason is set where something is sold out. */
+/* Reduces the stock of each product of the order. Sets *ret_reason if something is sold out. */
 static bool reserve(struct store *s, const struct order *order, const char **ret_reason)
 {
     bool row, good = run(s, "SAVEPOINT shelf");
@@ -155,7 +155,7 @@ bool store_place(struct store *s, const struct order *order, hmq_txid txid, enum
     return reason ? refuse(s, txid, order->id, reason) : take(s, order, txid);
 }
 
-/* Between begin and commit. */
+/* Adds the counts of answers to `asked`. Called between store_begin and store_commit. */
 static bool note_answers(struct store *s)
 {
     bool row;
@@ -164,7 +164,7 @@ static bool note_answers(struct store *s)
     return step(s->asked, &row);
 }
 
-/* Nothing is known: nothing will ever be. Looks again first, as it may have been taken since. */
+/* Makes "no" final for a transaction that the database does not know, unless it was taken in the meantime. */
 static bool bury(struct store *s, hmq_txid txid, bool *ret_taken)
 {
     bool refused = false;

@@ -1,16 +1,16 @@
 /*
  * store.h: the order service's database.
  *
- *   orders    an order that was taken, with the transaction that announces it
- *   refused   a transaction that will never be taken: refused by a rule, or answered "rollback" to the
- *             broker when nothing was known of it (the tombstone)
+ *   orders    orders that were taken, with the transaction that announces them
+ *   refused   transactions that will never be taken: refused by a rule, or rolled back at a check-back
+ *             because the database did not know them (a tombstone)
  *   products  what is in stock
- *   asked     how many questions of the broker were answered how, for the report (noted along with
- *             other things, so that a kill forgets some)
+ *   asked     how many check-backs were answered commit and rollback, for the report. The counts are
+ *             written together with other changes, so a kill can lose some.
  *
- * The one rule that all depends on: a transaction is in `orders` or in `refused`, never in both, and
- * never leaves either. Each write goes through BEGIN IMMEDIATE, so a question that comes while the
- * same order is being taken is answered before or after it, and what is answered stays true.
+ * Everything depends on one rule: a transaction is in `orders` or in `refused`, never in both, and it is
+ * never removed from either. Each write uses BEGIN IMMEDIATE, so a check-back about an order that is being
+ * taken is answered either before or after that, and the answer stays true.
  */
 #ifndef DEMO_STORE_H
 #define DEMO_STORE_H
@@ -27,9 +27,9 @@ struct store {
 };
 
 enum fate {
-    FATE_TAKEN, /* commit */
-    FATE_REFUSED, /* by a rule: rollback */
-    FATE_TOO_LATE /* the broker was told "rollback" meanwhile: needs a new transaction */
+    FATE_TAKEN, /* commit it */
+    FATE_REFUSED, /* by a rule: roll it back */
+    FATE_TOO_LATE /* a check-back was answered "rollback" meanwhile: needs a new transaction */
 };
 
 /* Opens, and creates what is missing. A store belongs to one thread. */
@@ -44,8 +44,8 @@ void store_rollback(struct store *s);
 bool store_place(struct store *s, const struct order *order, hmq_txid txid, enum fate *ret_fate);
 
 /*
- * What became of this transaction? What is known already is only read; what is not becomes a
- * tombstone, in a database transaction of its own, before the answer is given.
+ * Tells what became of a transaction. If the database does not know it, it first inserts a tombstone, in a
+ * database transaction of its own, so that the answer "rollback" stays true.
  */
 bool store_answer(struct store *s, hmq_txid txid, enum hmq_decision *ret_decision);
 

@@ -1,5 +1,5 @@
 /*
- * watch.c: see watch.h.
+ * watch.c: reads the progress of the demo from the service's database and from the broker's INFO (watch.h).
  */
 #include "watch.h"
 
@@ -49,7 +49,7 @@ bool watch_database(struct watch *w)
     return true;
 }
 
-/* The number behind "\nname:" in INFO's text. */
+/* The number that follows "\nname:" in INFO's text. */
 static uint64_t figure(const char *info, const char *name)
 {
     size_t n = strlen(name);

@@ -1,5 +1,5 @@
 /*
- * watch.h: how far things are, read from outside: the service's database and the broker's INFO.
+ * watch.h: the progress of the demo, read from the service's database and the broker's INFO.
  */
 #ifndef DEMO_WATCH_H
 #define DEMO_WATCH_H
@@ -13,7 +13,7 @@ struct figures {
     uint32_t taken, refused;
     uint32_t never; /* tombstones: transactions that never happened */
     uint32_t asked_commit, asked_rollback;
-    /* the broker; its counters begin anew with each start, so what was before a kill is kept */
+    /* the broker; its counters start at 0 with each start, so the values before a kill are added */
     uint64_t pending, committed, rolledback, asked;
 };
 
@@ -21,19 +21,19 @@ struct watch {
     const char *db_path;
     sqlite3 *db; /* NULL: not there yet */
     hmq_client *client;
-    struct figures now, before; /* before: of the broker's earlier lives */
+    struct figures now, before; /* before: the broker's counters up to its last kill */
 };
 
 /* Reads the database. False: not there yet, or it failed. */
 bool watch_database(struct watch *w);
 
-/* Asks the broker, for up to timeout_ms. */
+/* Reads the broker's INFO; waits up to timeout_ms. */
 bool watch_broker(struct watch *w, int64_t timeout_ms);
 
-/* Just before the broker is killed. */
+/* Saves the broker's counters. To be called just before the broker is killed. */
 void watch_keep(struct watch *w);
 
-/* One number of the database; -1: it failed. */
+/* Runs a query that returns one number. -1: it failed. */
 int64_t watch_number(struct watch *w, const char *sql);
 
 void watch_close(struct watch *w);

@@ -1,11 +1,12 @@
 /*
  * orders_postgres.c: the order service of orders_sqlite.c on PostgreSQL.
- * `orders_postgres [conninfo]` reads orders from its input, a line each: <order> <item> <quantity>
+ * `orders_postgres [conninfo]` reads orders from standard input, one a line: <order> <item> <quantity>
  *
- * The same rule: a txid gets its row in `outcomes` once. Here the database has a life of its own, so
- * an order may still be under way there when the broker asks, even one whose service is long dead.
- * The primary key covers that: an answer that meets an unfinished order waits for its end (at most
- * lock_timeout, then it says "ask again later").
+ * The rule is the same: a txid gets its row in `outcomes` once. But here the database is a process of
+ * its own, so it may still be working on an order when the broker asks, even if the service that sent
+ * the order is dead. The primary key covers that case: the INSERT of the answer waits until the
+ * unfinished order has ended, for at most lock_timeout. After that the answer is "undecided", and the
+ * broker asks again later.
  */
 #include <halfmq.h>
 #include <inttypes.h>
@@ -14,7 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One transaction, as all statements of one PQexec are; services that start together take turns. */
+/* PQexec runs all of these statements in one transaction. The lock makes services that start at the same
+ * time create the tables one after the other. */
 static const char schema[] =
     "SET client_min_messages=warning;"
     "SELECT pg_advisory_xact_lock(4253);"
@@ -28,10 +30,11 @@ static const char schema[] =
 struct order {
     PGconn *shop;
     char id[32], item[32], quantity[16];
-    enum hmq_decision fate; /* what the database holds of it */
+    enum hmq_decision fate; /* what became of it in the database */
 };
 
-/* Runs one statement. Rows changed or found, -1 where it failed; its first value: *ret_value. */
+/* Runs one statement and returns how many rows it changed or found, or -1 if it failed. *ret_value is the
+ * first value that it returned. */
 static int run(PGconn *shop, const char *sql, int n, const char *const *values, int *ret_value)
 {
     PGresult *result = PQexecParams(shop, sql, n, NULL, values, NULL, NULL, 0);
@@ -49,7 +52,7 @@ static int run(PGconn *shop, const char *sql, int n, const char *const *values, 
     return rows;
 }
 
-/* Connected, after a restart of the database too. */
+/* True if the connection is up. Reconnects if it was lost, for example because the database was restarted. */
 static int ready(PGconn *shop)
 {
     if (PQstatus(shop) == CONNECTION_OK)
@@ -59,7 +62,7 @@ static int ready(PGconn *shop)
            run(shop, "SET lock_timeout='2s'", 0, NULL, NULL) >= 0;
 }
 
-/* COMMIT answers ROLLBACK where an error came before it; so we ask what it did. */
+/* After an error, PostgreSQL replies to COMMIT with ROLLBACK; so this checks what COMMIT did. */
 static int commit(PGconn *shop)
 {
     PGresult *result = PQexec(shop, "COMMIT");
@@ -68,8 +71,8 @@ static int commit(PGconn *shop)
     return good;
 }
 
-/* The local transaction. Until the database's own COMMIT nothing has happened; when that fails nobody
- * knows, and the check-back will look. */
+/* The local transaction. Nothing has happened until the database's own COMMIT. If that COMMIT fails, the
+ * outcome is unknown, and the check-back will look it up. */
 static enum hmq_decision place(void *arg, hmq_txid txid)
 {
     struct order *order = arg;
@@ -96,7 +99,7 @@ static enum hmq_decision place(void *arg, hmq_txid txid)
     return order->fate;
 }
 
-/* What became of a transaction? Where nothing is known of it, nothing will ever come of it. */
+/* Tells what became of a transaction. If it has no row, it gets one that makes "no" final. */
 static enum hmq_decision on_check(void *arg, const hmq_check *check)
 {
     PGconn *shop = arg;
@@ -107,11 +110,11 @@ static enum hmq_decision on_check(void *arg, const hmq_check *check)
     if (!ready(shop) ||
         run(shop, "INSERT INTO outcomes VALUES($1, 0) ON CONFLICT DO NOTHING", 1, txid, NULL) < 0 ||
         run(shop, "SELECT taken FROM outcomes WHERE txid=$1", 1, txid, &taken) != 1)
-        return HMQ_UNDECIDED; /* the database is in trouble: ask again later */
+        return HMQ_UNDECIDED; /* the database failed: the broker will ask again */
     return taken ? HMQ_COMMIT : HMQ_ROLLBACK;
 }
 
-/* One order, from the half message to the decision. */
+/* Handles one order, from the half message to the commit or the rollback. */
 static void announce(hmq_txn_producer *producer, struct order *order)
 {
     hmq_send_options options = HMQ_SEND_OPTIONS;
@@ -129,7 +132,7 @@ static void announce(hmq_txn_producer *producer, struct order *order)
     fflush(stdout);
 }
 
-/* A connection belongs to one thread at a time. */
+/* Opens the database. Only one thread at a time may use a connection. */
 static PGconn *open_shop(const char *conninfo)
 {
     PGconn *shop = PQconnectdb(conninfo);

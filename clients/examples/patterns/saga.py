@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
-"""saga.py: one order through three services with three databases; where it ends badly, it is undone.
+"""saga.py: takes one order through three services with three databases, and undoes it if a step fails.
 
-    saga.py orders|payments|stock [folder]            runs that service, its database in the folder
-    saga.py place <order> <customer> <price> <item>   tells the orders service of an order
+    saga.py orders|payments|stock [folder]            runs that service, with its database in the folder
+    saga.py place <order> <customer> <price> <item>   sends an order to the orders service
 
     orders ──placed──► payments ──paid──► stock ──reserved──► orders: confirmed
        ▲                │     ▲             │
        ├──declined──────┘     └───sold-out──┘
        └──refunded────────────┘                   the compensation: the money goes back
 
-Each step is one transaction of that service's own database: the message that came in is written down
-(so it counts once, however often it comes), the books change, and the half message that tells the next
-service gets its outcome. Only the COMMIT and the ACK come after it, and both may come twice.
+Each step is one transaction of that service's own database. It stores the id of the message that came in
+(so that the message has its effect once, however often it is delivered), it changes the tables, and it
+stores the outcome of the half message that tells the next service. Only the COMMIT and the ACK come after
+that transaction, and both may be repeated.
 """
 import json
 import sqlite3
@@ -41,7 +42,7 @@ def changed(db, sql, *values):
     return db.execute(sql, values).rowcount == 1
 
 
-# What each service does with what comes in: changes its books and names the topic of what it says.
+# What each service does with an incoming message: it changes its tables and returns the topic of its reply.
 
 def receive(db, event):
     return "placed" if changed(db, "INSERT OR IGNORE INTO orders VALUES(?, 'open')", event["order"]) else None
@@ -54,7 +55,7 @@ def charge(db, event):
 
 
 def refund(db, event):
-    """A compensation must not be refused: there is nobody behind it to undo it."""
+    """Gives the money back. A compensation must not be refused, because nothing would undo it."""
     db.execute("UPDATE accounts SET cents = cents + ? WHERE customer = ?", (event["price"], event["customer"]))
     return "refunded"
 
@@ -65,7 +66,7 @@ def reserve(db, event):
 
 
 def ends(state):
-    def end(db, event):  # nobody else needs to know
+    def end(db, event):  # no other service needs to know
         db.execute("UPDATE orders SET state = ? WHERE id = ?", (state, event["order"]))
     return end
 
@@ -79,7 +80,7 @@ SERVICES = {
 
 
 def step(broker, db, service, message, body):
-    """The txid that tells the next service what was done, None where there is nothing to tell."""
+    """Does one step. Returns the txid of the half message to the next service, or None if there is none."""
     db.execute("BEGIN IMMEDIATE")
     try:
         known = db.execute("SELECT txid FROM steps WHERE message = ?", (message,)).fetchone()
@@ -116,7 +117,7 @@ def serve(service, folder):
                 if txid:
                     insist(broker, "COMMIT", txid)
                 broker.execute_command("ACK", service, receipt)
-        except (redis.RedisError, sqlite3.Error) as error:  # what is not acknowledged comes again
+        except (redis.RedisError, sqlite3.Error) as error:  # it was not acknowledged, so it is redelivered
             print(f"{service} goes on: {error}", file=sys.stderr)
             time.sleep(0.2)
 

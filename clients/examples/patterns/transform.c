@@ -1,11 +1,12 @@
 /*
- * transform.c: consume, transform, produce, each message exactly once.
+ * transform.c: consumes, transforms and produces messages, each exactly once.
  * `transform [from] [to]` copies one topic into another in capital letters, as the group `transform`.
  *
- *   POP ──► half ──► COMMIT half ACK receipt: what went out and what came in, one atomic step
+ *   POP ──► half ──► COMMIT half ACK receipt: publishes the result and acknowledges the input, atomically
  *
- * There is no database here, so a transaction that is still open when the broker asks is given up: its
- * input was not acknowledged either, and comes again. Run as many of these as you like.
+ * There is no database here. When the broker asks about a transaction that is still open, this program
+ * rolls it back: its input was not acknowledged either, so it will be redelivered. You can run any number
+ * of these programs at a time.
  */
 #include <ctype.h>
 #include <halfmq.h>
@@ -24,10 +25,10 @@ static enum hmq_decision on_check(void *arg, const hmq_check *check)
 {
     (void)arg;
     (void)check;
-    return HMQ_ROLLBACK; /* and whoever is still at it learns that from his COMMIT */
+    return HMQ_ROLLBACK; /* a thread that is still working on it is refused at its COMMIT */
 }
 
-/* The transformation itself. NULL: no memory. */
+/* The transformation itself. Returns NULL if there is no memory. */
 static char *capitals(const hmq_message *m, size_t *ret_len)
 {
     const char *body = hmq_message_body(m, ret_len);
@@ -55,11 +56,11 @@ static enum hmq_verdict on_message(void *arg, const hmq_message *m, hmq_retry *r
         hmq_txn_commit_ack(work->producer, txid, GROUP, &receipt, 1, HMQ_DEFAULT, NULL, &err);
     free(out);
     switch (err.code) {
-    case HMQ_OK: return HMQ_KEEP; /* acknowledged already */
-    case HMQ_ESTALE: /* somebody else has the message now; our half is nobody's */
+    case HMQ_OK: return HMQ_KEEP; /* hmq_txn_commit_ack has acknowledged it */
+    case HMQ_ESTALE: /* the lease expired, another consumer may have the message: drop our half message */
         hmq_txn_rollback(work->producer, txid, HMQ_DEFAULT, NULL);
         return HMQ_KEEP;
-    case HMQ_EUNKNOWN: return HMQ_KEEP; /* done, or its lease ends and it comes again */
+    case HMQ_EUNKNOWN: return HMQ_KEEP; /* it was done, or the lease expires and it is redelivered */
     default: snprintf(retry->reason, sizeof retry->reason, "%.200s", err.text); return HMQ_NACK;
     }
 }
@@ -74,7 +75,7 @@ int main(int argc, char **argv)
     sigset_t ends;
     int signal_number;
 
-    /* The end comes as a signal that main waits for; every thread made from here on leaves it alone. */
+    /* main waits for these signals; threads that are started from here on do not receive them. */
     sigemptyset(&ends);
     sigaddset(&ends, SIGINT);
     sigaddset(&ends, SIGTERM);

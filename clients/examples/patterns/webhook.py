@@ -3,7 +3,7 @@
 
     SECRET=s webhook.py [port] [database]        and once: PGROUP SET shop CHECKURL http://... SECRET s
 
-Any number of them may run, besides other members of the group; the same question gets the same answer.
+Any number of them may run, next to other members of the group: they all give the same answer to a check.
 """
 import hashlib
 import hmac
