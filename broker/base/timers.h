@@ -1,30 +1,28 @@
 /*
- * timers.h: the deadlines of one loop: a binary heap of nodes that live inside their owners.
+ * timers.h: the deadlines of one loop, in a heap of nodes that lie inside their owners (protocol/base/heap.h).
  *
  *   waiter.deadline ─┐
  *   queue.retry ─────┼──► heap, earliest on top ──► ONE libevent timer, armed for the top
  *   conn.linger ─────┘
  *
- * Thousands of parked waits come and go; an event each would cost 128 bytes and two list
- * operations in libevent, a node here costs 24 bytes and about log2(n) moves, and most are cleared
- * before they fire.
+ * Thousands of parked waits come and go, and most deadlines are cleared before they fire. An event for each
+ * would cost 128 bytes and two list operations in libevent; a node here costs 24 bytes and about log2(n) moves.
  *
  * Threads: the loop's own. Times are milliseconds of timers_now (monotonic).
  */
 #ifndef HALFMQ_BROKER_TIMERS_H
 #define HALFMQ_BROKER_TIMERS_H
 
+#include "protocol/base/heap.h"
 #include "protocol/status.h"
 
 struct timer {
-    int64_t due_ms;
+    struct heap_node node; /* first, so that a node is its timer */
     void (*fire)(struct timer *t, void *arg); /* t is out of the heap already; arg: of timers_run */
-    uint32_t place; /* in the heap, from 1; 0: not set */
 };
 
 struct timers {
-    struct timer **heap;
-    uint32_t n, size;
+    struct heap heap;
 };
 
 void timers_init(struct timers *ts);
@@ -33,12 +31,18 @@ void timers_fini(struct timers *ts);
 /* Sets or moves; ST_NOMEM leaves the timer as it was. */
 enum status timer_set(struct timers *ts, struct timer *t, int64_t due_ms) MUST_CHECK;
 
-/* Takes it out; fine when it is not set. */
+/* Takes it out; does nothing when it is not set. */
 void timer_clear(struct timers *ts, struct timer *t);
 
 static inline bool timer_is_set(const struct timer *t)
 {
-    return t->place != 0;
+    return heap_has(&t->node);
+}
+
+/* When it fires, or when it was to fire last. */
+static inline int64_t timer_due_ms(const struct timer *t)
+{
+    return t->node.due;
 }
 
 /* When the next one is due; INT64_MAX: none is set. */

@@ -214,7 +214,7 @@ static void set_retry(struct waiter *w, int64_t retry_ms)
         struct timer *t = &w->links[i].queue->retry;
         if (w->links[i].queue->all)
             continue;
-        if (timer_is_set(t) && t->due_ms <= retry_ms)
+        if (timer_is_set(t) && timer_due_ms(t) <= retry_ms)
             continue;
         if (timer_set(w->set->timers, t, retry_ms) != ST_OK)
             return;

@@ -35,7 +35,7 @@ static int tear_down(void **state)
 {
     (void)state;
     waiters_fini(&ws);
-    assert_int_equal(timers.n, 0);
+    assert_int_equal(timers.heap.n, 0);
     timers_fini(&timers);
     return 0;
 }
