@@ -9,7 +9,8 @@
 
 #include <cmocka.h>
 
-#include "clients/c/client/peer.h"
+#include "clients/c/client/dispatch.h"
+#include "clients/c/wire/clock.h"
 #include "protocol/record/message.h"
 
 #define PIECES 64
@@ -40,7 +41,7 @@ void bare_start(struct bare *b, const char *query)
     c->core.batch_bytes = (size_t)options_num(c->options, CHOICE_max_batch_bytes);
     TAILQ_INIT(&c->services);
     c->wake_fd = -1; /* nobody sleeps */
-    c->connected = true;
+    c->line = LINE_UP;
     c->epoch = 1;
 }
 
@@ -70,7 +71,7 @@ static bool serve(struct service *s, void *arg)
         s->due_ms = CORE_NEVER;
     pthread_mutex_unlock(&c->lock);
     if (due)
-        client_service_at(c, s, s->tick(s, now_ms));
+        service_at(c, s, s->tick(s, now_ms));
     return false;
 }
 
@@ -79,11 +80,11 @@ void bare_tick(struct bare *b)
     struct call_list dead = TAILQ_HEAD_INITIALIZER(dead);
     struct hmq_client *c = &b->client;
     pthread_mutex_lock(&c->lock);
-    core_expire(&c->core, clock_ms(), c->connected, &dead);
+    core_expire(&c->core, clock_ms(), c->line != LINE_DOWN, &dead);
     pthread_mutex_unlock(&c->lock);
     inside(b, true);
     client_finish(c, &dead);
-    services_visit(c, serve, c);
+    service_visit(c, serve, c);
     inside(b, false);
 }
 
@@ -102,16 +103,16 @@ void bare_reconnect(struct bare *b)
     buf_reset(&b->out, 0);
     b->used = 0;
     pthread_mutex_lock(&c->lock);
-    c->connected = false;
+    c->line = LINE_DOWN;
     core_lost(&c->core, &dead);
     pthread_mutex_unlock(&c->lock);
     inside(b, true);
     client_finish(c, &dead);
     pthread_mutex_lock(&c->lock);
-    c->connected = true;
+    c->line = LINE_UP;
     c->epoch++;
     pthread_mutex_unlock(&c->lock);
-    services_visit(c, tell_connected, NULL);
+    service_visit(c, tell_connected, NULL);
     inside(b, false);
 }
 
@@ -165,7 +166,7 @@ void bare_say(struct bare *b, struct slice bytes)
     assert_int_equal(rpc_reader_next(b->to_client, bytes, &frame, &used, err, sizeof err), ST_OK);
     assert_int_equal(used, bytes.len);
     inside(b, true);
-    peer_dispatch(&b->client, &frame);
+    dispatch_frame(&b->client, &frame);
     inside(b, false);
 }
 

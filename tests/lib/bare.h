@@ -10,7 +10,7 @@
 #ifndef HALFMQ_TESTS_BARE_H
 #define HALFMQ_TESTS_BARE_H
 
-#include "clients/c/client/client.h"
+#include "clients/c/client/client_inner.h"
 
 struct bare {
     struct hmq_client client;

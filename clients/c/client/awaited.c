@@ -7,7 +7,11 @@
  */
 #include "clients/c/client/awaited.h"
 
-static void awaited_done(struct call *call, const struct outcome *outcome)
+#include "clients/c/client/client_inner.h"
+#include "clients/c/wire/clock.h"
+#include "clients/c/wire/reply.h"
+
+static void awaited_done(struct call *call, const struct call_outcome *outcome)
 {
     struct awaited *w = (struct awaited *)(void *)call; /* the call is its first member */
     struct hmq_client *c = w->client;
@@ -63,7 +67,7 @@ static bool wait_for_answer(struct awaited *w)
     }
     bool cancelled = !w->done;
     if (cancelled) {
-        core_cancel(&c->core, &w->call, c->connected);
+        core_cancel(&c->core, &w->call, c->line != LINE_DOWN);
         w->status = w->call.status;
     }
     pthread_mutex_unlock(&c->lock);

@@ -6,6 +6,8 @@
 #ifndef HALFMQ_CLIENTS_C_AWAITED_H
 #define HALFMQ_CLIENTS_C_AWAITED_H
 
+#include <pthread.h>
+
 #include "clients/c/client/client.h"
 
 struct awaited {

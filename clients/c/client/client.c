@@ -1,202 +1,33 @@
 /*
- * client.c: making and ending clients, and what the roles need of one; see client.h.
+ * client.c: what the roles need of a client: handing requests over, telling of changes, ending calls. See
+ * client.h; opening and closing a client is in open.c.
  */
 #include "clients/c/client/client.h"
 
-#include <assert.h>
-#include <errno.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
-#include "clients/c/client/peer.h"
-#include "clients/c/client/driver.h"
+#include "clients/c/client/client_inner.h"
+#include "clients/c/client/watch.h"
+#include "clients/c/wire/clock.h"
 
-static bool locks_init(struct hmq_client *c)
+#define TIMEOUT_MS_MAX (366LL * 24 * 3600 * 1000)
+
+const struct hmq_options *client_options(const struct hmq_client *c)
 {
-    if (pthread_mutex_init(&c->lock, NULL) != 0)
-        return false;
-    if (clock_cond_init(&c->changed))
-        return true;
-    pthread_mutex_destroy(&c->lock);
-    return false;
+    return c->options;
 }
 
-/* Frees what client_make made; the driver has stopped. */
-static void client_unmake(struct hmq_client *c)
+uint32_t client_id(struct hmq_client *c)
 {
-    core_fini(&c->core);
-    close(c->wake_fd);
-    pthread_cond_destroy(&c->changed);
-    pthread_mutex_destroy(&c->lock);
-    hmq_options_free(c->options);
-    free(c);
-}
-
-static enum hmq_status core_setup(struct hmq_client *c, hmq_error *err)
-{
-    if (!core_init(&c->core))
-        return error_plain(err, HMQ_ENOMEM);
-    c->core.max_pending = (size_t)options_num(c->options, CHOICE_max_pending);
-    c->core.max_pending_bytes = (size_t)options_num(c->options, CHOICE_max_pending_bytes);
-    c->core.batch_bytes = (size_t)options_num(c->options, CHOICE_max_batch_bytes);
-    uint64_t bits = 0;
-    if (!clock_random(&bits))
-        return error_set(err, HMQ_ESYSTEM, "the system gives no random numbers: %s",
-                         strerror(errno));
-    c->core.random = bits;
-    atomic_init(&c->next_id, (uint32_t)(bits >> 40));
-    return HMQ_OK;
-}
-
-/* Everything but the loop and the thread. */
-static enum hmq_status client_make(const hmq_options *options, struct hmq_client **ret_client,
-                                   hmq_error *err)
-{
-    struct hmq_client *c = calloc(1, sizeof *c);
-    if (!c)
-        return error_plain(err, HMQ_ENOMEM);
-    TAILQ_INIT(&c->services);
-    c->told_fd = c->peer.fd = -1;
-    c->told_until_ms = CORE_NEVER;
-    c->options = options_clone(options);
-    c->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (!c->options || c->wake_fd < 0 || !locks_init(c)) {
-        enum hmq_status status = c->wake_fd < 0 ? error_set(err, HMQ_ESYSTEM, "%s", strerror(errno))
-                                                : error_plain(err, HMQ_ENOMEM);
-        if (c->wake_fd >= 0)
-            close(c->wake_fd);
-        hmq_options_free(c->options);
-        free(c);
-        return status;
-    }
-    enum hmq_status status = core_setup(c, err);
-    if (status == HMQ_OK)
-        status = peer_init(c, err);
-    if (status != HMQ_OK) {
-        peer_fini(c);
-        client_unmake(c);
-        return status;
-    }
-    *ret_client = c;
-    return HMQ_OK;
-}
-
-/* The given options, or defaults and HALFMQ_URL. */
-static enum hmq_status with_options(const hmq_options *options, struct hmq_client **ret_client,
-                                    hmq_error *err)
-{
-    if (options)
-        return client_make(options, ret_client, err);
-    hmq_options *own = hmq_options_new();
-    if (!own)
-        return error_plain(err, HMQ_ENOMEM);
-    enum hmq_status status = hmq_options_set_uri(own, NULL, err);
-    if (status == HMQ_OK)
-        status = client_make(own, ret_client, err);
-    hmq_options_free(own);
-    return status;
-}
-
-enum hmq_status hmq_client_new(const hmq_options *options, hmq_client **ret_client, hmq_error *err)
-{
-    struct hmq_client *c = NULL;
-    if (!ret_client)
-        return error_set(err, HMQ_EINVAL, "no place for the client given");
-    enum hmq_status status = with_options(options, &c, err);
-    if (status != HMQ_OK)
-        return status;
-    assert(c);
-    c->threaded = true;
-    if (!thread_start(c)) {
-        peer_fini(c);
-        client_unmake(c);
-        return error_set(err, HMQ_ESYSTEM, "the system gives no thread");
-    }
-    *ret_client = c;
-    return error_none(err);
-}
-
-enum hmq_status hmq_client_new_loop(const hmq_options *options, const hmq_loop *loop,
-                                    hmq_client **ret_client, hmq_error *err)
-{
-    struct hmq_client *c = NULL;
-    if (!ret_client || !loop || !loop->watch || !loop->deadline)
-        return error_set(err, HMQ_EINVAL, "a loop needs both its functions");
-    enum hmq_status status = with_options(options, &c, err);
-    if (status != HMQ_OK)
-        return status;
-    assert(c);
-    c->loop = *loop;
-    c->loop.watch(c->loop.arg, c->wake_fd, 1, 0);
-    driver_step(c, false, false);
-    *ret_client = c;
-    return error_none(err);
-}
-
-enum hmq_status hmq_client_open(const char *uri, hmq_client **ret_client, hmq_error *err)
-{
-    hmq_options *options = hmq_options_new();
-    if (!options)
-        return error_plain(err, HMQ_ENOMEM);
-    enum hmq_status status = hmq_options_set_uri(options, uri, err);
-    if (status == HMQ_OK)
-        status = hmq_client_new(options, ret_client, err);
-    hmq_options_free(options);
-    return status;
-}
-
-void hmq_client_free(hmq_client *c)
-{
-    if (!c)
-        return;
-    pthread_mutex_lock(&c->lock);
-    c->stopping = true;
-    client_wake_locked(c, CORE_NOW);
-    assert(TAILQ_EMPTY(&c->services)); /* producers and consumers are closed before their client */
-    pthread_mutex_unlock(&c->lock);
-    client_changed(c);
-    if (c->threaded)
-        pthread_join(c->thread, NULL);
-    else
-        driver_stop(c);
-    client_unmake(c);
-}
-
-void hmq_client_readable(hmq_client *c, int fd)
-{
-    if (fd == c->wake_fd || fd == c->told_fd)
-        driver_step(c, fd == c->told_fd, false);
-}
-
-void hmq_client_writable(hmq_client *c, int fd)
-{
-    if (fd == c->told_fd)
-        driver_step(c, false, true);
-}
-
-void hmq_client_timeout(hmq_client *c)
-{
-    driver_step(c, false, false);
+    return atomic_fetch_add(&c->next_id, 1);
 }
 
 int64_t client_deadline(const struct hmq_client *c, int64_t timeout_ms)
 {
-    int64_t longest = 366LL * 24 * 3600 * 1000;
     if (timeout_ms < 0)
         timeout_ms = options_num(c->options, CHOICE_call_timeout_ms);
-    return clock_ms() + (timeout_ms < longest ? timeout_ms : longest);
-}
-
-void client_wake_locked(struct hmq_client *c, int64_t due_ms)
-{
-    uint64_t one = 1;
-    if (!c->sleeping || c->woken || due_ms >= c->sleep_until_ms)
-        return;
-    c->woken = true;
-    ssize_t n = write(c->wake_fd, &one, sizeof one);
-    (void)n; /* EAGAIN would mean that 2^64 wakings wait already */
+    return clock_ms() + (timeout_ms < TIMEOUT_MS_MAX ? timeout_ms : TIMEOUT_MS_MAX);
 }
 
 enum hmq_status client_submit(struct hmq_client *c, struct call *call, int64_t linger_ms)
@@ -207,19 +38,112 @@ enum hmq_status client_submit(struct hmq_client *c, struct call *call, int64_t l
     if (!c->stopping)
         status = core_submit(&c->core, call, clock_ms(), linger_ms);
     if (status == HMQ_OK) {
-        bool writable = c->connected && !c->blocked;
-        int64_t flush_ms = writable ? core_next_flush(&c->core) : CORE_NEVER;
-        client_wake_locked(c, flush_ms < deadline_ms ? flush_ms : deadline_ms);
+        int64_t flush_ms = c->line == LINE_UP ? core_next_flush(&c->core) : CORE_NEVER;
+        watch_wake_locked(c, flush_ms < deadline_ms ? flush_ms : deadline_ms);
     }
     pthread_mutex_unlock(&c->lock);
     return status;
+}
+
+bool client_has_room(struct hmq_client *c)
+{
+    pthread_mutex_lock(&c->lock);
+    const struct core *core = &c->core;
+    bool room = core->pending < core->max_pending && core->pending_bytes < core->max_pending_bytes;
+    pthread_mutex_unlock(&c->lock);
+    return room;
+}
+
+bool client_is_connected(struct hmq_client *c)
+{
+    pthread_mutex_lock(&c->lock);
+    bool connected = c->line != LINE_DOWN;
+    pthread_mutex_unlock(&c->lock);
+    return connected;
+}
+
+uint32_t client_epoch(const struct hmq_client *c)
+{
+    return c->epoch;
+}
+
+bool client_on_driver(struct hmq_client *c)
+{
+    pthread_mutex_lock(&c->lock);
+    bool here = c->driver != DRIVER_NONE && pthread_equal(c->driver_thread, pthread_self());
+    pthread_mutex_unlock(&c->lock);
+    return here;
+}
+
+void client_changed(struct hmq_client *c)
+{
+    pthread_mutex_lock(&c->lock);
+    c->changes++;
+    pthread_cond_broadcast(&c->changed);
+    pthread_mutex_unlock(&c->lock);
+}
+
+void client_event(struct hmq_client *c, enum hmq_event event, const char *text)
+{
+    if (!c->options->event_fn)
+        return;
+    c->inside++;
+    c->options->event_fn(c->options->event_arg, event, text);
+    c->inside--;
+}
+
+/* Calls done() of each call in the list. True where there were any. */
+static bool client_end_calls(struct hmq_client *c, struct call_list *ended)
+{
+    struct call *call;
+    bool any = false;
+    while ((call = TAILQ_FIRST(ended))) {
+        hmq_error err;
+        TAILQ_REMOVE(ended, call, link);
+        client_explain(c, call->status, &err);
+        struct call_outcome outcome = {.status = call->status, .text = slice_str(err.text)};
+        call->done(call, &outcome);
+        any = true;
+    }
+    return any;
+}
+
+void client_finish(struct hmq_client *c, struct call_list *ended)
+{
+    c->inside++;
+    bool any = client_end_calls(c, ended);
+    c->inside--;
+    if (any)
+        client_changed(c);
+}
+
+void client_cancel_owned(struct hmq_client *c, const void *owner)
+{
+    struct call_list dead = TAILQ_HEAD_INITIALIZER(dead);
+    pthread_mutex_lock(&c->lock);
+    core_cancel_owned(&c->core, owner, &dead);
+    pthread_mutex_unlock(&c->lock);
+    if (client_end_calls(c, &dead))
+        client_changed(c);
+}
+
+enum hmq_status client_explain(struct hmq_client *c, enum hmq_status status, hmq_error *err)
+{
+    char why[HMQ_ERROR_TEXT_SIZE] = "";
+    pthread_mutex_lock(&c->lock);
+    if (c->line == LINE_DOWN)
+        snprintf(why, sizeof why, "%.150s", c->last_error);
+    pthread_mutex_unlock(&c->lock);
+    if (why[0] && (status == HMQ_EDISCONNECTED || status == HMQ_EUNKNOWN))
+        return error_set(err, status, "%.96s (%s)", hmq_strerror(status), why);
+    return error_plain(err, status);
 }
 
 void hmq_client_stats(hmq_client *c, hmq_stats *stats)
 {
     hmq_stats s = {.size = sizeof s};
     pthread_mutex_lock(&c->lock);
-    s.connected = c->connected;
+    s.connected = c->line != LINE_DOWN;
     s.connects = c->connects;
     s.requests = c->core.requests;
     s.resent = c->core.resent;

@@ -1,18 +1,20 @@
 /*
- * dispatch.c: what comes from the broker goes to whom it is for.
+ * dispatch.c: finds out whom a frame is for, and passes it on; see dispatch.h.
  *
- *   response      ─► the call with that id
- *   request check ─► the service that answers for its producer group; a refusal where none does
- *   notification  ─► the service whose stream it names; nobody's are ignored, as the contract may grow
+ *   response      ─► done() of the call with that id; ignored where there is none
+ *   request check ─► the service that answers for the producer group; an error where none does
+ *   another one   ─► an error
+ *   notification  ─► the service whose stream it names; ignored where there is none, as the contract may grow
  */
-#include <stdlib.h>
+#include "clients/c/client/dispatch.h"
 
-#include "clients/c/client/peer.h"
+#include "clients/c/client/client_inner.h"
 #include "clients/c/client/respond.h"
+#include "clients/c/wire/clock.h"
 
 static void dispatch_response(struct hmq_client *c, const struct rpc_frame *frame)
 {
-    struct outcome outcome;
+    struct call_outcome outcome;
     pthread_mutex_lock(&c->lock);
     struct call *call = core_answer(&c->core, frame, clock_ms(), &outcome);
     bool idle = c->core.pending == 0;
@@ -41,7 +43,7 @@ static void dispatch_request(struct hmq_client *c, struct rpc_frame *frame)
     pthread_mutex_lock(&c->lock);
     c->checks++;
     pthread_mutex_unlock(&c->lock);
-    if (!services_visit(c, offer_check, frame))
+    if (!service_visit(c, offer_check, frame))
         respond_error(c, c->epoch, frame->id, "nobody here answers for this producer group");
 }
 
@@ -51,7 +53,7 @@ static bool offer_notification(struct service *s, void *arg)
     return s->notify && s->notify(s, frame->method, frame->params);
 }
 
-void peer_dispatch(struct hmq_client *c, const struct rpc_frame *frame)
+void dispatch_frame(struct hmq_client *c, const struct rpc_frame *frame)
 {
     struct rpc_frame copy = *frame;
     if (frame->type == RPC_RESPONSE)
@@ -59,5 +61,5 @@ void peer_dispatch(struct hmq_client *c, const struct rpc_frame *frame)
     else if (frame->type == RPC_REQUEST)
         dispatch_request(c, &copy);
     else
-        services_visit(c, offer_notification, &copy);
+        service_visit(c, offer_notification, &copy);
 }

@@ -1,55 +1,57 @@
 /*
- * driver.c: one turn of the wheel: connect and read, end what is due, tick the services, write, and
- * say what to wait for next.
+ * driver.c: one turn: connect and read, end calls whose deadline passed, tick the services, write, and say
+ * what to wait for next; see driver.h.
  *
- * The driver sleeps with `sleeping` set and `sleep_until_ms` known; whoever hands over work that is
- * due earlier writes to wake_fd, once. So a busy driver is never woken, and what is handed over while
- * it writes leaves together in its next write.
+ *           ┌──────── driver_step ────────┐
+ *   NONE ─► AWAKE ──plan──► SLEEPING ──watch_wake_locked──► WOKEN
+ *             ▲                 │  socket, deadline            │ wake_fd
+ *             └─────────────────┴──────────────────────────────┘
+ *
+ * While it sleeps, sleep_until_ms is known. Whoever hands over work that is due earlier writes to wake_fd,
+ * once. So a busy driver is never woken, and what is handed over while it writes leaves with its next write.
  */
 #include "clients/c/client/driver.h"
 
-#include <assert.h>
 #include <poll.h>
 #include <unistd.h>
 
+#include "clients/c/client/client_inner.h"
 #include "clients/c/client/peer.h"
+#include "clients/c/client/watch.h"
+#include "clients/c/wire/clock.h"
 
-#define SLEEP_MAX_MS 3600000
-
-static void wake_up(struct hmq_client *c)
+static void driver_wake_up(struct hmq_client *c)
 {
     uint64_t count;
     pthread_mutex_lock(&c->lock);
-    c->sleeping = false;
-    c->driver_thread = pthread_self();
-    c->has_driver = true;
-    if (c->woken) {
+    if (c->driver == DRIVER_WOKEN) {
         ssize_t n = read(c->wake_fd, &count, sizeof count);
         (void)n; /* EAGAIN at worst */
-        c->woken = false;
     }
+    c->driver = DRIVER_AWAKE;
+    c->driver_thread = pthread_self();
     pthread_mutex_unlock(&c->lock);
 }
 
-static void expire(struct hmq_client *c)
+static void driver_expire(struct hmq_client *c)
 {
     struct call_list dead = TAILQ_HEAD_INITIALIZER(dead);
     pthread_mutex_lock(&c->lock);
-    core_expire(&c->core, clock_ms(), c->connected, &dead);
+    core_expire(&c->core, clock_ms(), c->line != LINE_DOWN, &dead);
     pthread_mutex_unlock(&c->lock);
     client_finish(c, &dead);
 }
 
-struct round {
+struct driver_turn {
     struct hmq_client *client;
     bool connected; /* a connection was made in this turn */
 };
 
-static bool serve(struct service *s, void *arg)
+static bool driver_serve(struct service *s, void *arg)
 {
-    struct round *round = arg;
-    struct hmq_client *c = round->client;
-    if (round->connected && s->connected)
+    struct driver_turn *turn = arg;
+    struct hmq_client *c = turn->client;
+    if (turn->connected && s->connected)
         s->connected(s);
     pthread_mutex_lock(&c->lock);
     int64_t now_ms = clock_ms();
@@ -67,71 +69,47 @@ static bool serve(struct service *s, void *arg)
     return false;
 }
 
-void driver_watch(struct hmq_client *c, int fd, int want_read, int want_write)
-{
-    if (c->told_fd == fd && c->told_read == want_read && c->told_write == want_write)
-        return;
-    if (c->told_fd != fd && !want_read && !want_write)
-        return;
-    c->told_fd = want_read || want_write ? fd : -1;
-    c->told_read = want_read;
-    c->told_write = want_write;
-    if (c->loop.watch)
-        c->loop.watch(c->loop.arg, fd, want_read, want_write);
-}
-
-static void tell_deadline(struct hmq_client *c, int64_t until_ms)
-{
-    c->told_until_ms = until_ms;
-    if (!c->loop.deadline)
-        return;
-    int64_t in_ms = until_ms == CORE_NEVER ? -1 : until_ms - clock_ms();
-    if (until_ms != CORE_NEVER && in_ms < 0)
-        in_ms = 0;
-    c->loop.deadline(c->loop.arg, in_ms < SLEEP_MAX_MS ? in_ms : SLEEP_MAX_MS);
-}
-
 static int64_t earlier(int64_t a, int64_t b)
 {
     return a < b ? a : b;
 }
 
-/* Under the lock: from here on whoever has something earlier wakes us. */
-static int64_t plan_locked(struct hmq_client *c)
+/* Under the lock: from here on, whoever has something that is due earlier wakes the driver. */
+static int64_t driver_plan_locked(struct hmq_client *c)
 {
     int64_t until_ms = earlier(core_next_expiry(&c->core), peer_due(c));
-    if (c->connected && !c->blocked)
+    if (c->line == LINE_UP)
         until_ms = earlier(until_ms, core_next_flush(&c->core));
     for (struct service *s = TAILQ_FIRST(&c->services); s; s = TAILQ_NEXT(s, link))
         until_ms = earlier(until_ms, s->due_ms);
-    c->sleeping = true;
+    c->driver = DRIVER_SLEEPING;
     c->sleep_until_ms = until_ms;
     return until_ms;
 }
 
-static void plan(struct hmq_client *c)
+static void driver_plan(struct hmq_client *c)
 {
     pthread_mutex_lock(&c->lock);
-    int64_t until_ms = plan_locked(c);
-    bool blocked = c->blocked;
+    int64_t until_ms = driver_plan_locked(c);
+    bool full = c->line == LINE_FULL;
     pthread_mutex_unlock(&c->lock);
     if (c->peer.fd >= 0) {
         bool up = c->peer.state == PEER_UP;
-        driver_watch(c, c->peer.fd, up, !up || blocked);
+        watch_socket(c, c->peer.fd, up, !up || full);
     }
-    tell_deadline(c, until_ms);
+    watch_until(c, until_ms);
 }
 
 void driver_step(struct hmq_client *c, bool readable, bool writable)
 {
     bool was_up = c->peer.state == PEER_UP;
-    wake_up(c);
+    driver_wake_up(c);
     peer_progress(c, readable, writable);
-    expire(c);
-    struct round round = {c, !was_up && c->peer.state == PEER_UP};
-    services_visit(c, serve, &round);
+    driver_expire(c);
+    struct driver_turn turn = {c, !was_up && c->peer.state == PEER_UP};
+    service_visit(c, driver_serve, &turn);
     peer_write(c);
-    plan(c);
+    driver_plan(c);
 }
 
 void driver_poll(struct hmq_client *c, int64_t deadline_ms)
@@ -141,7 +119,7 @@ void driver_poll(struct hmq_client *c, int64_t deadline_ms)
     int64_t in_ms = earlier(c->told_until_ms, deadline_ms);
     if (in_ms != CORE_NEVER)
         in_ms -= clock_ms();
-    in_ms = in_ms < 0 ? 0 : earlier(in_ms, SLEEP_MAX_MS);
+    in_ms = in_ms < 0 ? 0 : earlier(in_ms, WATCH_MS_MAX);
     int n = poll(fds, 2, (int)in_ms);
     short failed = POLLERR | POLLHUP | POLLNVAL;
     short seen = n > 0 && c->told_fd >= 0 ? fds[1].revents : 0;
@@ -157,8 +135,5 @@ void driver_stop(struct hmq_client *c)
     pthread_mutex_unlock(&c->lock);
     client_finish(c, &dead);
     peer_fini(c);
-    if (c->loop.watch)
-        c->loop.watch(c->loop.arg, c->wake_fd, 0, 0);
-    if (c->loop.deadline)
-        c->loop.deadline(c->loop.arg, -1);
+    watch_stop(c);
 }

@@ -9,7 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "clients/c/client/driver.h"
+#include "clients/c/client/client_inner.h"
+#include "clients/c/client/dispatch.h"
+#include "clients/c/client/watch.h"
+#include "clients/c/wire/clock.h"
+#include "clients/c/wire/request.h"
 
 #define READ_BYTES 65536 /* at a time */
 #define READ_TURNS 16 /* before others have their turn */
@@ -26,18 +30,18 @@ enum hmq_status peer_init(struct hmq_client *c, hmq_error *err)
     return endpoints_parse(options_text(c->options, CHOICE_servers), &c->peer.endpoints, err);
 }
 
-static void drop_addresses(struct peer *peer)
+static void peer_drop_addresses(struct peer *peer)
 {
     if (peer->found)
         freeaddrinfo(peer->found);
     peer->found = peer->address = NULL;
 }
 
-static void close_socket(struct hmq_client *c)
+static void peer_close_socket(struct hmq_client *c)
 {
     if (c->peer.fd < 0)
         return;
-    driver_watch(c, c->peer.fd, 0, 0);
+    watch_socket(c, c->peer.fd, 0, 0);
     close(c->peer.fd);
     c->peer.fd = -1;
     c->peer.state = PEER_DOWN;
@@ -45,15 +49,15 @@ static void close_socket(struct hmq_client *c)
 
 void peer_fini(struct hmq_client *c)
 {
-    close_socket(c);
-    drop_addresses(&c->peer);
+    peer_close_socket(c);
+    peer_drop_addresses(&c->peer);
     endpoints_free(&c->peer.endpoints);
     rpc_reader_free(c->peer.reader);
     buf_free(&c->peer.in);
 }
 
 /* Half of the pause for certain, the other half by chance; the next one is twice as long. */
-static void plan_retry(struct hmq_client *c)
+static void peer_plan_retry(struct hmq_client *c)
 {
     struct peer *peer = &c->peer;
     int64_t max = options_num(c->options, CHOICE_reconnect_max_ms);
@@ -65,7 +69,7 @@ static void plan_retry(struct hmq_client *c)
     peer->pause_ms = peer->pause_ms * 2 < max ? peer->pause_ms * 2 : max;
 }
 
-static void note_error(struct hmq_client *c, const char *text)
+static void peer_note_error(struct hmq_client *c, const char *text)
 {
     pthread_mutex_lock(&c->lock);
     snprintf(c->last_error, sizeof c->last_error, "%s", text);
@@ -73,47 +77,47 @@ static void note_error(struct hmq_client *c, const char *text)
 }
 
 /* This address did not do: the next one of this server, else the next server, else a pause. */
-static void attempt_failed(struct hmq_client *c, const char *why)
+static void peer_attempt_failed(struct hmq_client *c, const char *why)
 {
     struct peer *peer = &c->peer;
     char where[128] = "", text[HMQ_ERROR_TEXT_SIZE];
     if (peer->address)
         net_describe(peer->address, where, sizeof where);
     snprintf(text, sizeof text, "%s%s%s", where, where[0] ? ": " : "", why);
-    close_socket(c);
+    peer_close_socket(c);
     peer->state = PEER_DOWN;
     peer->next_try_ms = 0;
     peer->address = peer->address ? peer->address->ai_next : NULL;
     if (!peer->address) {
-        drop_addresses(peer);
+        peer_drop_addresses(peer);
         peer->endpoint = (peer->endpoint + 1) % peer->endpoints.n;
         if (peer->endpoint == 0)
-            plan_retry(c);
+            peer_plan_retry(c);
     }
-    note_error(c, text);
+    peer_note_error(c, text);
     client_event(c, HMQ_EVENT_CONNECT_FAILED, text);
 }
 
-static void attempt(struct hmq_client *c)
+static void peer_attempt(struct hmq_client *c)
 {
     struct peer *peer = &c->peer;
     hmq_error err;
     if (!peer->found)
         peer->found = peer->address = net_lookup(&peer->endpoints.list[peer->endpoint], &err);
     if (!peer->found) {
-        attempt_failed(c, err.text);
+        peer_attempt_failed(c, err.text);
         return;
     }
     peer->fd = net_connect(peer->address);
     if (peer->fd < 0) {
-        attempt_failed(c, strerror(errno));
+        peer_attempt_failed(c, strerror(errno));
         return;
     }
     peer->state = PEER_CONNECTING;
     peer->connect_deadline_ms = clock_ms() + options_num(c->options, CHOICE_connect_timeout_ms);
 }
 
-static void inner_done(struct call *call, const struct outcome *outcome)
+static void peer_inner_done(struct call *call, const struct call_outcome *outcome)
 {
     (void)outcome; /* a login that was refused shows in every later answer, as HMQ_ENOAUTH */
     call_fini(call);
@@ -121,18 +125,18 @@ static void inner_done(struct call *call, const struct outcome *outcome)
 }
 
 /* A request of our own on this connection; nothing happens where there is no memory. */
-static struct call *inner_call(struct hmq_client *c, int64_t timeout_ms)
+static struct call *peer_inner_call(struct hmq_client *c, int64_t timeout_ms)
 {
     struct call *call = malloc(sizeof *call);
     if (!call)
         return NULL;
-    call_init(call, client_id(c), inner_done);
+    call_init(call, client_id(c), peer_inner_done);
     call->inner = true;
     call->deadline_ms = clock_ms() + timeout_ms;
     return call;
 }
 
-static void inner_submit(struct hmq_client *c, struct call *call)
+static void peer_inner_submit(struct hmq_client *c, struct call *call)
 {
     if (client_submit(c, call, 0) != HMQ_OK) {
         call_fini(call);
@@ -141,13 +145,13 @@ static void inner_submit(struct hmq_client *c, struct call *call)
 }
 
 /* The login goes before everything that waits already. */
-static void login(struct hmq_client *c)
+static void peer_login(struct hmq_client *c)
 {
     const char *user = options_text(c->options, CHOICE_user);
     const char *password = options_text(c->options, CHOICE_password);
     if (!user[0] && !password[0])
         return;
-    struct call *call = inner_call(c, options_num(c->options, CHOICE_call_timeout_ms));
+    struct call *call = peer_inner_call(c, options_num(c->options, CHOICE_call_timeout_ms));
     if (!call)
         return;
     request_begin(call, "auth", user[0] ? 2 : 1);
@@ -155,29 +159,28 @@ static void login(struct hmq_client *c)
         pair_text(&call->frame, "user", user);
     pair_text(&call->frame, "pass", password);
     call->first = true;
-    inner_submit(c, call);
+    peer_inner_submit(c, call);
 }
 
-static void connected(struct hmq_client *c)
+static void peer_connected(struct hmq_client *c)
 {
     struct peer *peer = &c->peer;
     char where[128];
     rpc_reader_free(peer->reader);
     peer->reader = rpc_reader_new((size_t)options_num(c->options, CHOICE_max_reply_bytes));
     if (!peer->reader) {
-        attempt_failed(c, "no memory");
+        peer_attempt_failed(c, "no memory");
         return;
     }
     net_describe(peer->address, where, sizeof where);
-    drop_addresses(peer);
+    peer_drop_addresses(peer);
     peer->state = PEER_UP;
     peer->pause_ms = options_num(c->options, CHOICE_reconnect_min_ms);
     peer->heard_ms = clock_ms();
     peer->pinged = false;
-    login(c);
+    peer_login(c);
     pthread_mutex_lock(&c->lock);
-    c->connected = true;
-    c->blocked = false;
+    c->line = LINE_UP;
     c->connects++;
     c->epoch++;
     pthread_mutex_unlock(&c->lock);
@@ -190,12 +193,12 @@ void peer_lost(struct hmq_client *c, const char *why)
     struct call_list dead = TAILQ_HEAD_INITIALIZER(dead);
     if (c->peer.state != PEER_UP)
         return;
-    close_socket(c);
-    plan_retry(c);
+    peer_close_socket(c);
+    peer_plan_retry(c);
     buf_reset(&c->peer.in, 0);
-    note_error(c, why);
+    peer_note_error(c, why);
     pthread_mutex_lock(&c->lock);
-    c->connected = false;
+    c->line = LINE_DOWN;
     core_lost(&c->core, &dead);
     pthread_mutex_unlock(&c->lock);
     client_finish(c, &dead);
@@ -203,7 +206,7 @@ void peer_lost(struct hmq_client *c, const char *why)
 }
 
 /* Takes whole frames off the input. False: the connection is gone. */
-static bool take_frames(struct hmq_client *c)
+static bool peer_take_frames(struct hmq_client *c)
 {
     struct peer *peer = &c->peer;
     struct rpc_frame frame;
@@ -214,7 +217,7 @@ static bool take_frames(struct hmq_client *c)
         status = rpc_reader_next(peer->reader, slice_of(peer->in.data + at, peer->in.len - at),
                                  &frame, &used, err, sizeof err);
         if (status == ST_OK) {
-            peer_dispatch(c, &frame);
+            dispatch_frame(c, &frame);
             at += used;
         }
     } while (status == ST_OK && at < peer->in.len);
@@ -230,7 +233,7 @@ static bool take_frames(struct hmq_client *c)
 }
 
 /* One read. True where more may be there. */
-static bool read_some(struct hmq_client *c)
+static bool peer_read_some(struct hmq_client *c)
 {
     struct peer *peer = &c->peer;
     uint8_t *room = buf_room(&peer->in, READ_BYTES);
@@ -252,11 +255,11 @@ static bool read_some(struct hmq_client *c)
     pthread_mutex_lock(&c->lock);
     c->bytes_in += (uint64_t)n;
     pthread_mutex_unlock(&c->lock);
-    return take_frames(c) && (size_t)n == space;
+    return peer_take_frames(c) && (size_t)n == space;
 }
 
 /* A broker that says nothing is asked, and given up when it does not answer either. */
-static void keep_alive(struct hmq_client *c)
+static void peer_keep_alive(struct hmq_client *c)
 {
     struct peer *peer = &c->peer;
     int64_t keepalive = options_num(c->options, CHOICE_keepalive_ms);
@@ -267,21 +270,21 @@ static void keep_alive(struct hmq_client *c)
         peer_lost(c, "the broker is silent");
         return;
     }
-    struct call *call = peer->pinged ? NULL : inner_call(c, 2 * keepalive);
+    struct call *call = peer->pinged ? NULL : peer_inner_call(c, 2 * keepalive);
     peer->pinged = true;
     if (!call)
         return;
     request_begin(call, "ping", 0);
-    inner_submit(c, call);
+    peer_inner_submit(c, call);
 }
 
-static void finish_connect(struct hmq_client *c)
+static void peer_finish_connect(struct hmq_client *c)
 {
     int failed = net_connect_result(c->peer.fd);
     if (failed)
-        attempt_failed(c, strerror(failed));
+        peer_attempt_failed(c, strerror(failed));
     else
-        connected(c);
+        peer_connected(c);
 }
 
 void peer_progress(struct hmq_client *c, bool readable, bool writable)
@@ -290,36 +293,37 @@ void peer_progress(struct hmq_client *c, bool readable, bool writable)
     switch (peer->state) {
     case PEER_DOWN:
         if (clock_ms() >= peer->next_try_ms)
-            attempt(c);
+            peer_attempt(c);
         return;
     case PEER_CONNECTING:
         if (writable)
-            finish_connect(c);
+            peer_finish_connect(c);
         else if (clock_ms() >= peer->connect_deadline_ms)
-            attempt_failed(c, "no answer");
+            peer_attempt_failed(c, "no answer");
         return;
     case PEER_UP:
         if (writable) {
             pthread_mutex_lock(&c->lock);
-            c->blocked = false;
+            c->line = LINE_UP;
             pthread_mutex_unlock(&c->lock);
         }
         for (int i = 0; readable && i < READ_TURNS; i++)
-            readable = read_some(c);
+            readable = peer_read_some(c);
         if (peer->state == PEER_UP)
-            keep_alive(c);
+            peer_keep_alive(c);
     }
 }
 
 /* Writes for a while. Under the lock. An errno: the connection is broken. */
-static int write_locked(struct hmq_client *c, struct call_list *done)
+static int peer_write_locked(struct hmq_client *c, struct call_list *done)
 {
     struct iovec iov[WRITE_PIECES];
-    for (int i = 0; i < WRITE_TURNS && !c->blocked && core_flush_due(&c->core, clock_ms()); i++) {
+    for (int i = 0; i < WRITE_TURNS && c->line == LINE_UP && core_flush_due(&c->core, clock_ms()); i++) {
         ssize_t n = net_write(c->peer.fd, iov, core_gather(&c->core, iov, WRITE_PIECES));
         if (n < 0 && errno != EAGAIN)
             return errno;
-        c->blocked = n < 0;
+        if (n < 0)
+            c->line = LINE_FULL;
         if (n > 0) {
             c->bytes_out += (uint64_t)n;
             core_wrote(&c->core, (size_t)n, done);
@@ -334,7 +338,7 @@ void peer_write(struct hmq_client *c)
     if (c->peer.state != PEER_UP)
         return;
     pthread_mutex_lock(&c->lock);
-    int failed = write_locked(c, &done);
+    int failed = peer_write_locked(c, &done);
     pthread_mutex_unlock(&c->lock);
     client_finish(c, &done);
     if (failed)

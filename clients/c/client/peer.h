@@ -25,7 +25,4 @@ void peer_lost(struct hmq_client *c, const char *why);
 /* When peer_progress has something to do though nothing comes; CORE_NEVER. */
 int64_t peer_due(const struct hmq_client *c);
 
-/* dispatch.c: one frame that came. */
-void peer_dispatch(struct hmq_client *c, const struct rpc_frame *frame);
-
 #endif

@@ -5,7 +5,12 @@
 
 #include <stdlib.h>
 
-static void note_done(struct call *call, const struct outcome *outcome)
+#include "clients/c/client/client_inner.h"
+#include "clients/c/client/watch.h"
+#include "clients/c/wire/clock.h"
+#include "clients/c/wire/request.h"
+
+static void note_done(struct call *call, const struct call_outcome *outcome)
 {
     (void)outcome;
     call_fini(call);
@@ -25,11 +30,11 @@ static struct call *note_new(void)
 bool respond_submit(struct hmq_client *c, uint32_t epoch, struct call *call)
 {
     pthread_mutex_lock(&c->lock);
-    bool same = c->connected && c->epoch == epoch && !c->stopping;
+    bool same = c->line != LINE_DOWN && c->epoch == epoch && !c->stopping;
     int64_t now_ms = clock_ms();
     bool taken = same && !call->frame.failed && core_submit(&c->core, call, now_ms, 0) == HMQ_OK;
     if (taken)
-        client_wake_locked(c, now_ms);
+        watch_wake_locked(c, now_ms);
     pthread_mutex_unlock(&c->lock);
     if (!taken)
         note_done(call, NULL);
@@ -39,7 +44,7 @@ bool respond_submit(struct hmq_client *c, uint32_t epoch, struct call *call)
 bool respond_lives(struct hmq_client *c, uint32_t epoch)
 {
     pthread_mutex_lock(&c->lock);
-    bool lives = c->connected && c->epoch == epoch;
+    bool lives = c->line != LINE_DOWN && c->epoch == epoch;
     pthread_mutex_unlock(&c->lock);
     return lives;
 }

@@ -1,12 +1,15 @@
 /*
- * thread.c: the client's own thread, which is nothing but the driver going round. Signals are the
- * application's business: all are blocked here.
+ * thread.c: runs the driver until the client is stopping; see thread.h. Signals are the application's
+ * business: all are blocked here.
  */
+#include "clients/c/client/thread.h"
+
 #include <signal.h>
 
+#include "clients/c/client/client_inner.h"
 #include "clients/c/client/driver.h"
 
-static bool stopping(struct hmq_client *c)
+static bool thread_is_to_stop(struct hmq_client *c)
 {
     pthread_mutex_lock(&c->lock);
     bool stop = c->stopping;
@@ -18,7 +21,7 @@ static void *thread_main(void *arg)
 {
     struct hmq_client *c = arg;
     driver_step(c, false, false);
-    while (!stopping(c))
+    while (!thread_is_to_stop(c))
         driver_poll(c, CORE_NEVER);
     driver_stop(c);
     return NULL;

@@ -7,6 +7,10 @@
 #include <stdlib.h>
 
 #include "clients/c/client/respond.h"
+#include "clients/c/client/wait.h"
+#include "clients/c/wire/clock.h"
+#include "clients/c/wire/core.h"
+#include "clients/c/wire/request.h"
 
 #define RETRY_MS 1000
 
@@ -57,13 +61,13 @@ static bool on_check(struct service *s, uint64_t id, const struct rpc_value *par
     if (check && check->object) {
         check->messages = hmq_reply_get(check->object, "messages");
         check->id = id;
-        check->epoch = k->client->epoch;
+        check->epoch = client_epoch(k->client);
         if (workers_push(&k->workers, &check->task))
             return true;
     }
     if (check)
         check_free(check);
-    respond_text(k->client, k->client->epoch, id, words[HMQ_UNDECIDED]);
+    respond_text(k->client, client_epoch(k->client), id, words[HMQ_UNDECIDED]);
     return true;
 }
 
@@ -73,7 +77,7 @@ struct serve_call {
     uint32_t epoch;
 };
 
-static void served(struct call *call, const struct outcome *outcome)
+static void served(struct call *call, const struct call_outcome *outcome)
 {
     struct serve_call *sc = (struct serve_call *)(void *)call; /* the call is its first member */
     struct checker *k = sc->checker;
@@ -87,7 +91,7 @@ static void served(struct call *call, const struct outcome *outcome)
         k->retry_ms = clock_ms() + RETRY_MS;
         if (k->asked_epoch == sc->epoch)
             k->asked_epoch = 0;
-        client_service_kick(c, &k->service);
+        service_kick(c, &k->service);
     }
     call_fini(call);
     free(sc);
@@ -106,12 +110,12 @@ static void ask_to_serve(struct checker *k)
     sc->call.owner = k;
     sc->call.deadline_ms = client_deadline(c, HMQ_DEFAULT);
     sc->checker = k;
-    sc->epoch = c->epoch;
+    sc->epoch = client_epoch(c);
     request_begin(&sc->call, "checks_serve", 1);
     pair_text(&sc->call.frame, "pgroup", k->pgroup);
     atomic_fetch_add(&k->open, 1);
     if (client_submit(c, &sc->call, 0) == HMQ_OK) {
-        k->asked_epoch = c->epoch;
+        k->asked_epoch = client_epoch(c);
         return;
     }
     atomic_fetch_sub(&k->open, 1);
@@ -123,20 +127,20 @@ static void ask_to_serve(struct checker *k)
 static int64_t on_tick(struct service *s, int64_t now_ms)
 {
     struct checker *k = checker_of(s);
-    if (k->client->peer.state != PEER_UP || k->asked_epoch == k->client->epoch)
+    if (!client_is_connected(k->client) || k->asked_epoch == client_epoch(k->client))
         return CORE_NEVER;
     if (now_ms < k->retry_ms)
         return k->retry_ms;
     k->retry_ms = now_ms + RETRY_MS;
     ask_to_serve(k);
-    return k->asked_epoch == k->client->epoch ? CORE_NEVER : k->retry_ms;
+    return k->asked_epoch == client_epoch(k->client) ? CORE_NEVER : k->retry_ms;
 }
 
 static void on_connected(struct service *s)
 {
     struct checker *k = checker_of(s);
     k->retry_ms = CORE_NOW;
-    client_service_kick(k->client, s);
+    service_kick(k->client, s);
 }
 
 struct checker *checker_new(struct hmq_client *c, const char *pgroup, hmq_check_fn fn, void *arg,
@@ -162,7 +166,7 @@ struct checker *checker_new(struct hmq_client *c, const char *pgroup, hmq_check_
         error_set(err, HMQ_ESYSTEM, "the system gives no threads for check-backs");
         return NULL;
     }
-    client_service_add(c, &k->service);
+    service_add(c, &k->service);
     return k;
 }
 
@@ -178,14 +182,14 @@ void checker_free(struct checker *k)
     struct task *task;
     if (!k)
         return;
-    client_service_remove(k->client, &k->service);
+    service_remove(k->client, &k->service);
     workers_stop(&k->workers, &left);
     while ((task = TAILQ_FIRST(&left))) {
         TAILQ_REMOVE(&left, task, link);
         check_free((struct hmq_check *)(void *)task);
     }
     client_cancel_owned(k->client, k);
-    enum hmq_status status = client_await(k->client, nothing_open, k, INT64_MAX);
+    enum hmq_status status = wait_until(k->client, nothing_open, k, INT64_MAX);
     (void)status; /* the caller has made sure that this is no callback */
     free(k->pgroup);
     free(k);

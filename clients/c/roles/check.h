@@ -9,8 +9,11 @@
 #ifndef HALFMQ_CLIENTS_C_CHECK_H
 #define HALFMQ_CLIENTS_C_CHECK_H
 
-#include "clients/c/client/client.h"
+#include <stdatomic.h>
+
+#include "clients/c/client/service.h"
 #include "clients/c/client/workers.h"
+#include "clients/c/wire/reply.h"
 
 #define CHECKS_MAX 4096
 

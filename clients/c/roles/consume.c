@@ -1,11 +1,14 @@
 /*
  * consume.c: plain consuming: pop, ack, nack, extend, reject, each one blocking call.
  */
+#include "clients/c/halfmq.h"
+
 #include <stdlib.h>
 
-#include "clients/c/halfmq.h"
 #include "clients/c/client/awaited.h"
 #include "clients/c/wire/message.h"
+#include "clients/c/wire/reply.h"
+#include "clients/c/wire/request.h"
 
 static enum hmq_status check_list(const char *what, const char *const *texts, size_t n,
                                   hmq_error *err)
@@ -36,7 +39,7 @@ enum hmq_status hmq_pop(hmq_client *c, const char *group, const char *const *top
     pair_int(&w.call.frame, "count", (int64_t)count);
     pair_int(&w.call.frame, "wait", wait_ms);
     pair_int(&w.call.frame, "lease",
-             lease_ms < 0 ? options_num(c->options, CHOICE_lease_ms) : lease_ms);
+             lease_ms < 0 ? options_num(client_options(c), CHOICE_lease_ms) : lease_ms);
     status = awaited_run(&w, &reply);
     if (status != HMQ_OK)
         return status;

@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+#include "clients/c/client/wait.h"
+
 #define AVERAGE_BYTES_FIRST 4096
 #define TOPICS_MAX_HERE 1000
 
@@ -116,7 +118,7 @@ enum hmq_status hmq_consumer_new(hmq_client *client, const char *group, const ch
         return status != HMQ_OK ? status
                                 : error_set(err, HMQ_EINVAL, "no place for the consumer given");
     if (!options)
-        options = client->options;
+        options = client_options(client);
     struct hmq_consumer *c = consumer_make(client, group, topics, n_topics);
     if (!c)
         return error_plain(err, HMQ_ENOMEM);
@@ -132,7 +134,7 @@ enum hmq_status hmq_consumer_new(hmq_client *client, const char *group, const ch
         consumer_free(c);
         return error_set(err, HMQ_ESYSTEM, "the system gives no %zu threads", n_workers);
     }
-    client_service_add(client, &c->service);
+    service_add(client, &c->service);
     *ret_consumer = c;
     return error_none(err);
 }
@@ -177,7 +179,7 @@ static enum hmq_status stop_workers(struct hmq_consumer *c)
     struct task_list left;
     struct task *task;
     workers_halt(&c->workers);
-    enum hmq_status status = client_await(c->client, workers_are_gone, c, INT64_MAX);
+    enum hmq_status status = wait_until(c->client, workers_are_gone, c, INT64_MAX);
     if (status != HMQ_OK)
         return status;
     workers_stop(&c->workers, &left);
@@ -199,7 +201,7 @@ static void give_up(struct hmq_consumer *c)
     c->closing = true;
     pthread_mutex_unlock(&c->lock);
     client_cancel_owned(c->client, c);
-    enum hmq_status status = client_await(c->client, nothing_open, c, INT64_MAX);
+    enum hmq_status status = wait_until(c->client, nothing_open, c, INT64_MAX);
     (void)status; /* hmq_consumer_close made sure that this is no callback */
     while ((h = TAILQ_FIRST(&c->held)))
         held_release(h);
@@ -211,8 +213,7 @@ enum hmq_status hmq_consumer_close(hmq_consumer *c, int64_t timeout_ms, hmq_erro
         return error_none(err);
     struct hmq_client *client = c->client;
     int64_t deadline_ms = client_deadline(client, timeout_ms);
-    bool driver = client_on_driver(client) && (client->threaded || client->inside > 0);
-    if (driver || workers_here(&c->workers))
+    if (!wait_is_possible(client) || workers_here(&c->workers))
         return error_plain(err, HMQ_EWOULDBLOCK);
     pthread_mutex_lock(&c->lock);
     c->draining = true;
@@ -220,8 +221,8 @@ enum hmq_status hmq_consumer_close(hmq_consumer *c, int64_t timeout_ms, hmq_erro
     pthread_mutex_unlock(&c->lock);
     enum hmq_status status = stop_workers(c);
     if (status == HMQ_OK)
-        status = client_await(client, is_drained, c, deadline_ms);
-    client_service_remove(client, &c->service);
+        status = wait_until(client, is_drained, c, deadline_ms);
+    service_remove(client, &c->service);
     give_up(c);
     consumer_free(c);
     if (status == HMQ_ETIMEDOUT)

@@ -29,8 +29,12 @@
 #define HALFMQ_CLIENTS_C_CONSUMER_H
 
 #include "clients/c/client/client.h"
-#include "clients/c/wire/message.h"
+#include "clients/c/client/service.h"
 #include "clients/c/client/workers.h"
+#include "clients/c/wire/clock.h"
+#include "clients/c/wire/core.h"
+#include "clients/c/wire/message.h"
+#include "clients/c/wire/request.h"
 
 enum held_state { HELD_WAITING, HELD_RUNNING, HELD_ENDING, HELD_GONE };
 
@@ -116,7 +120,7 @@ struct flow_call {
     int64_t sent_ms;
 };
 
-typedef void flow_done(struct call *call, const struct outcome *outcome);
+typedef void flow_done(struct call *call, const struct call_outcome *outcome);
 
 static inline struct flow_call *flow_of(struct call *call)
 {

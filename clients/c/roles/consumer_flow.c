@@ -116,7 +116,7 @@ static void put_receipt(struct buf *b, const struct held *h, size_t n)
 
 /* ---- acknowledging ---- */
 
-static void ack_done(struct call *call, const struct outcome *o)
+static void ack_done(struct call *call, const struct call_outcome *o)
 {
     struct flow_call *f = flow_of(call);
     struct hmq_consumer *c = f->consumer;
@@ -186,7 +186,7 @@ static void maybe_ack(struct hmq_consumer *c)
         n = encode_acks(f);
     if (!f || !flow_submit(f)) {
         c->ack_after_ms = clock_ms() + ACK_RETRY_MS;
-        client_service_at(c->client, &c->service, c->ack_after_ms);
+        service_at(c->client, &c->service, c->ack_after_ms);
         return;
     }
     c->ack_open = true;
@@ -217,7 +217,7 @@ static void queue_ack(struct hmq_consumer *c, struct held *h)
 
 /* ---- giving back ---- */
 
-static void end_done(struct call *call, const struct outcome *o)
+static void end_done(struct call *call, const struct call_outcome *o)
 {
     struct flow_call *f = flow_of(call);
     struct hmq_consumer *c = f->consumer;
@@ -302,7 +302,7 @@ static void extended(struct held *h, enum hmq_status status, int64_t sent_ms)
     }
 }
 
-static void extend_done(struct call *call, const struct outcome *o)
+static void extend_done(struct call *call, const struct call_outcome *o)
 {
     struct flow_call *f = flow_of(call);
     struct hmq_consumer *c = f->consumer;
@@ -311,7 +311,7 @@ static void extend_done(struct call *call, const struct outcome *o)
     for (size_t i = 0; i < f->n; i++)
         extended(f->held + i, o->status, f->sent_ms);
     delivery_release(d);
-    client_service_kick(c->client, &c->service);
+    service_kick(c->client, &c->service);
     flow_end(f);
 }
 

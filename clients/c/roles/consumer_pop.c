@@ -5,7 +5,7 @@
 #include "clients/c/roles/consumer.h"
 #include "protocol/limits.h"
 
-static void pop_done(struct call *call, const struct outcome *o)
+static void pop_done(struct call *call, const struct call_outcome *o)
 {
     struct flow_call *f = flow_of(call);
     struct hmq_consumer *c = f->consumer;

@@ -13,9 +13,10 @@
  * Invariant: stream or given_up is not 0 while the broker may send records. Those of `stream` are held, or
  * given back; those of `given_up` are left to the ends of their leases.
  */
+#include "clients/c/roles/consumer.h"
+
 #include <stdlib.h>
 
-#include "clients/c/roles/consumer.h"
 #include "clients/c/client/respond.h"
 
 static struct hmq_consumer *consumer_of(struct service *s)
@@ -25,7 +26,7 @@ static struct hmq_consumer *consumer_of(struct service *s)
 
 /* ---- opening ---- */
 
-static bool has_no_stream(const struct outcome *o)
+static bool has_no_stream(const struct call_outcome *o)
 {
     struct slice unknown = SLICE_LIT("unknown command");
     if (o->status == HMQ_ELIMIT)
@@ -35,7 +36,7 @@ static bool has_no_stream(const struct outcome *o)
 }
 
 /* On the driver thread, so it is this connection that the stream belongs to. */
-static void open_done(struct call *call, const struct outcome *o)
+static void open_done(struct call *call, const struct call_outcome *o)
 {
     struct flow_call *f = flow_of(call);
     struct hmq_consumer *c = f->consumer;
@@ -47,7 +48,7 @@ static void open_done(struct call *call, const struct outcome *o)
     c->fetch_open = false;
     if (o->status == HMQ_OK && rpc_int(o->result, &id) && id > 0) {
         c->stream = id;
-        c->stream_epoch = c->client->epoch;
+        c->stream_epoch = client_epoch(c->client);
         fetch_worked(c);
     } else if (pops) {
         c->pops = true;
@@ -102,7 +103,7 @@ static void give_credit(struct hmq_consumer *c)
 
 /* ---- closing ---- */
 
-static void close_done(struct call *call, const struct outcome *o)
+static void close_done(struct call *call, const struct call_outcome *o)
 {
     struct flow_call *f = flow_of(call);
     struct hmq_consumer *c = f->consumer;
@@ -172,7 +173,7 @@ void stream_connected(struct service *s)
     c->pops = false; /* it may be another broker */
     if (!c->fetch_open)
         c->credit = 0;
-    client_service_kick(c->client, s);
+    service_kick(c->client, s);
     bool tell_closer = c->draining;
     pthread_mutex_unlock(&c->lock);
     if (tell_closer)
@@ -250,7 +251,7 @@ bool stream_notify(struct service *s, struct slice method, const struct rpc_valu
     if (!rpc_int(rpc_get(params, "stream"), &id))
         return false;
     pthread_mutex_lock(&c->lock);
-    bool ours = c->stream == id && c->stream_epoch == c->client->epoch;
+    bool ours = c->stream == id && c->stream_epoch == client_epoch(c->client);
     pthread_mutex_unlock(&c->lock);
     if (!ours)
         return false;

@@ -65,7 +65,7 @@ enum hmq_status take_batch(struct hmq_consumer *c, struct hmq_batch *batch, bool
         hmq_batch_free(batch);
         free(d);
     }
-    client_service_at(c->client, &c->service, c->next_extend_ms);
+    service_at(c->client, &c->service, c->next_extend_ms);
     return HMQ_OK;
 }
 
@@ -123,7 +123,7 @@ void fetch_failed(struct hmq_consumer *c)
     c->fetch_pause_ms *= 2;
     if (c->fetch_pause_ms > PAUSE_MAX_MS)
         c->fetch_pause_ms = PAUSE_MAX_MS;
-    client_service_at(c->client, &c->service, c->fetch_after_ms);
+    service_at(c->client, &c->service, c->fetch_after_ms);
 }
 
 void fetch_worked(struct hmq_consumer *c)

@@ -2,6 +2,8 @@
  * gather.c: see gather.h.
  */
 #include "clients/c/roles/gather.h"
+#include "clients/c/wire/clock.h"
+#include "clients/c/wire/core.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -117,12 +119,12 @@ bool gather_init(struct gather *g, struct sender *s, const hmq_options *o)
 
 void gather_start(struct gather *g)
 {
-    client_service_add(g->sender->client, &g->service);
+    service_add(g->sender->client, &g->service);
 }
 
 void gather_stop(struct gather *g)
 {
-    client_service_remove(g->sender->client, &g->service);
+    service_remove(g->sender->client, &g->service);
     for (size_t i = 0; i < GATHER_BUCKETS; i++)
         while (!LIST_EMPTY(&g->lanes[i]))
             lane_free(g, LIST_FIRST(&g->lanes[i]));
@@ -170,7 +172,7 @@ static void lane_open(struct gather *g, struct lane *lane, int64_t deadline_ms)
     lane->deadline_ms = deadline_ms;
     lane->due_ms = due_of(g, lane);
     g->n_open++;
-    client_service_at(g->sender->client, &g->service, lane->due_ms);
+    service_at(g->sender->client, &g->service, lane->due_ms);
 }
 
 static bool apart(int64_t a, int64_t b)
@@ -232,6 +234,6 @@ void lane_answered(struct gather *g, struct lane *lane)
         lane_free(g, lane);
     } else if (lane->n > 0 && lane->under_way == 0 && g->sender->linger_ms == 0) {
         lane->due_ms = CORE_NOW;
-        client_service_kick(g->sender->client, &g->service);
+        service_kick(g->sender->client, &g->service);
     }
 }

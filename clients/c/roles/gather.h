@@ -24,6 +24,7 @@
 #ifndef HALFMQ_CLIENTS_C_GATHER_H
 #define HALFMQ_CLIENTS_C_GATHER_H
 
+#include "clients/c/client/service.h"
 #include "clients/c/roles/fit.h"
 #include "clients/c/roles/partition.h"
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "clients/c/roles/sender.h"
+#include "clients/c/wire/request.h"
 #include "protocol/limits.h"
 
 /* What goes on the wire, after defaults. */

@@ -2,6 +2,9 @@
  * partition.c: see partition.h.
  */
 #include "clients/c/roles/partition.h"
+#include "clients/c/wire/clock.h"
+#include "clients/c/wire/core.h"
+#include "clients/c/wire/request.h"
 
 #include <stdlib.h>
 
@@ -42,7 +45,7 @@ static struct partition *find(struct partitions *ps, const char *topic, bool wan
     return NULL;
 }
 
-static void asked(struct call *call, const struct outcome *outcome)
+static void asked(struct call *call, const struct call_outcome *outcome)
 {
     struct ask_call *a = (struct ask_call *)(void *)call; /* the call is its first member */
     struct partitions *ps = a->ps;

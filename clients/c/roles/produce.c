@@ -16,9 +16,12 @@
 #include <stdlib.h>
 
 #include "clients/c/roles/gather.h"
+#include "clients/c/wire/core.h"
+#include "clients/c/wire/message.h"
+#include "clients/c/wire/request.h"
 #include "protocol/base/text.h"
 
-static void batch_done(struct call *call, const struct outcome *outcome);
+static void batch_done(struct call *call, const struct call_outcome *outcome);
 
 static struct batch_call *batch_of_call(struct call *call)
 {
@@ -106,7 +109,7 @@ static void submit(struct batch_call *b, enum hmq_status status)
         return;
     b->call.status = status;
     TAILQ_INSERT_TAIL(&g->failed, &b->call, link);
-    client_service_kick(c, &g->service);
+    service_kick(c, &g->service);
 }
 
 void lane_submit(struct gather *g, struct lane *lane)
@@ -232,7 +235,7 @@ static void resend(struct batch_call *b, bool unknown)
     hmq_batch_free(batch);
 }
 
-static void batch_done(struct call *call, const struct outcome *outcome)
+static void batch_done(struct call *call, const struct call_outcome *outcome)
 {
     struct batch_call *b = batch_of_call(call);
     hmq_error err;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "clients/c/roles/gather.h"
+#include "clients/c/wire/reply.h"
 
 struct hmq_producer {
     struct sender sender;
@@ -28,7 +29,7 @@ enum hmq_status hmq_producer_new(hmq_client *c, const hmq_options *options,
     if (!p)
         return error_plain(err, HMQ_ENOMEM);
     if (!options)
-        options = c->options;
+        options = client_options(c);
     enum hmq_status status = sender_init(&p->sender, c, options, err);
     if (status == HMQ_OK && !gather_init(&p->gather, &p->sender, options)) {
         sender_fini(&p->sender);
@@ -85,7 +86,7 @@ enum hmq_status hmq_send(hmq_producer *p, const char *topic, const void *body, s
     return status;
 }
 
-static void sent_done(struct call *call, const struct outcome *outcome)
+static void sent_done(struct call *call, const struct call_outcome *outcome)
 {
     struct send_call *sc = (struct send_call *)(void *)call; /* the call is its first member */
     char id[HMQ_ID_SIZE];

@@ -15,13 +15,18 @@
  *
  * Locks: `lock` guards all from there on; it may be held while submitting.
  */
+#include "clients/c/halfmq.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "clients/c/halfmq.h"
-#include "clients/c/client/awaited.h"
-#include "clients/c/wire/message.h"
 #include "clients/c/client/respond.h"
+#include "clients/c/client/service.h"
+#include "clients/c/client/wait.h"
+#include "clients/c/wire/clock.h"
+#include "clients/c/wire/core.h"
+#include "clients/c/wire/message.h"
+#include "clients/c/wire/request.h"
 #include "protocol/limits.h"
 
 #define WINDOW_MAX ((int64_t)MIB(64)) /* more the broker does not keep as credit */
@@ -70,7 +75,7 @@ static void later(struct hmq_reader *r)
 {
     r->after_ms = clock_ms() + r->pause_ms;
     r->pause_ms = r->pause_ms * 2 < PAUSE_MAX_MS ? r->pause_ms * 2 : PAUSE_MAX_MS;
-    client_service_at(r->client, &r->service, r->after_ms);
+    service_at(r->client, &r->service, r->after_ms);
 }
 
 /* What the caller must know. What passes by itself is tried again without a word. */
@@ -80,7 +85,7 @@ static void note_failure(struct hmq_reader *r, enum hmq_status status, struct sl
         error_bytes(&r->failed, status, text);
 }
 
-static void opened(struct call *call, const struct outcome *o)
+static void opened(struct call *call, const struct call_outcome *o)
 {
     struct open_call *open = (struct open_call *)(void *)call; /* the call is its first member */
     struct hmq_reader *r = open->reader;
@@ -92,7 +97,7 @@ static void opened(struct call *call, const struct outcome *o)
     r->opening = false;
     if (o->status == HMQ_OK && rpc_int(o->result, &id) && id > 0) {
         r->stream = id;
-        r->epoch = client->epoch; /* this is the driver's thread */
+        r->epoch = client_epoch(client); /* this is the driver's thread */
         r->pause_ms = PAUSE_FIRST_MS;
     } else {
         r->credit = 0;
@@ -191,7 +196,7 @@ static void on_connected(struct service *s)
     r->stream = r->given_up = 0;
     if (!r->opening)
         r->credit = 0;
-    client_service_kick(r->client, s);
+    service_kick(r->client, s);
     pthread_mutex_unlock(&r->lock);
 }
 
@@ -253,7 +258,7 @@ static bool on_notify(struct service *s, struct slice method, const struct rpc_v
     if (!rpc_int(rpc_get(params, "stream"), &id))
         return false;
     pthread_mutex_lock(&r->lock);
-    bool ours = r->stream == id && r->epoch == r->client->epoch;
+    bool ours = r->stream == id && r->epoch == client_epoch(r->client);
     if (ours && slice_equal(method, SLICE_LIT("records"))) {
         (void)rpc_bytes(rpc_get(params, "record"), &record);
         take_record(r, record);
@@ -299,13 +304,13 @@ enum hmq_status hmq_reader_new(hmq_client *c, const char *topic, uint32_t queue,
     r->client = c;
     r->queue = queue;
     r->offset = offset;
-    r->window = options_num(options ? options : c->options, CHOICE_prefetch_bytes);
+    r->window = options_num(options ? options : client_options(c), CHOICE_prefetch_bytes);
     if (r->window > WINDOW_MAX)
         r->window = WINDOW_MAX;
     r->pause_ms = PAUSE_FIRST_MS;
     r->service = (struct service){
         .connected = on_connected, .tick = on_tick, .notify = on_notify, .due_ms = CORE_NOW};
-    client_service_add(c, &r->service);
+    service_add(c, &r->service);
     *ret_reader = r;
     return error_none(err);
 }
@@ -333,7 +338,7 @@ static enum hmq_status take_news(struct hmq_reader *r, hmq_batch **ret_batch, hm
     } else if (r->failed.code != HMQ_OK) {
         status = error_set(err, r->failed.code, "%s", r->failed.text);
         r->failed.code = HMQ_OK; /* and now it is asked again */
-        client_service_kick(r->client, &r->service);
+        service_kick(r->client, &r->service);
     }
     pump(r);
     pthread_mutex_unlock(&r->lock);
@@ -349,7 +354,7 @@ enum hmq_status hmq_reader_next(hmq_reader *r, int64_t timeout_ms, hmq_batch **r
     int64_t deadline_ms = client_deadline(r->client, timeout_ms);
     enum hmq_status status = HMQ_EAGAIN;
     while (status == HMQ_EAGAIN) {
-        enum hmq_status waited = client_await(r->client, has_news, r, deadline_ms);
+        enum hmq_status waited = wait_until(r->client, has_news, r, deadline_ms);
         if (waited == HMQ_ETIMEDOUT)
             return error_set(err, waited, "no message came in time");
         if (waited != HMQ_OK)
@@ -374,16 +379,16 @@ enum hmq_status hmq_reader_close(hmq_reader *r, int64_t timeout_ms, hmq_error *e
         return error_none(err);
     struct hmq_client *c = r->client;
     int64_t deadline_ms = client_deadline(c, timeout_ms);
-    if (client_on_driver(c) && (c->threaded || c->inside > 0))
+    if (!wait_is_possible(c))
         return error_plain(err, HMQ_EWOULDBLOCK);
     pthread_mutex_lock(&r->lock);
     r->closing = true;
     pthread_mutex_unlock(&r->lock);
     enum hmq_status status =
-        client_await(c, nothing_open, r, deadline_ms); /* its number is needed */
-    client_service_remove(c, &r->service);
+        wait_until(c, nothing_open, r, deadline_ms); /* its number is needed */
+    service_remove(c, &r->service);
     client_cancel_owned(c, r);
-    (void)client_await(c, nothing_open, r, INT64_MAX);
+    (void)wait_until(c, nothing_open, r, INT64_MAX);
     if (r->stream)
         (void)respond_stream(c, r->epoch, "stream_close", r->stream, -1);
     if (r->given_up)

@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "clients/c/client/wait.h"
+#include "clients/c/wire/clock.h"
+
 enum hmq_status sender_init(struct sender *s, struct hmq_client *c, const hmq_options *o,
                             hmq_error *err)
 {
@@ -32,7 +35,7 @@ void sender_fini(struct sender *s)
 }
 
 struct send_call *sender_call(struct sender *s, int64_t timeout_ms,
-                              void (*done)(struct call *call, const struct outcome *outcome),
+                              void (*done)(struct call *call, const struct call_outcome *outcome),
                               void *arg)
 {
     struct send_call *call = calloc(1, sizeof *call);
@@ -82,7 +85,7 @@ static enum hmq_status await_sender(struct sender *s, bool (*holds)(void *arg), 
     pthread_mutex_lock(&s->lock);
     s->waiting++;
     pthread_mutex_unlock(&s->lock);
-    enum hmq_status status = client_await(s->client, holds, s, deadline_ms);
+    enum hmq_status status = wait_until(s->client, holds, s, deadline_ms);
     pthread_mutex_lock(&s->lock);
     s->waiting--;
     pthread_mutex_unlock(&s->lock);

@@ -13,6 +13,8 @@
 #ifndef HALFMQ_CLIENTS_C_SENDER_H
 #define HALFMQ_CLIENTS_C_SENDER_H
 
+#include <stdatomic.h>
+
 #include "clients/c/client/awaited.h"
 
 struct sender {
@@ -80,7 +82,7 @@ void sender_hold(struct sender *s);
 
 /* A call for sender_submit; NULL: no memory. */
 struct send_call *sender_call(struct sender *s, int64_t timeout_ms,
-                              void (*done)(struct call *call, const struct outcome *outcome),
+                              void (*done)(struct call *call, const struct call_outcome *outcome),
                               void *arg);
 
 /* Reserves room (waiting for it where the option says so) and submits. On failure the call is freed. */

@@ -7,12 +7,16 @@
  *
  * Halfs carry a DEDUP id, commit and rollback are idempotent: all of them may be sent again.
  */
+#include "clients/c/halfmq.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "clients/c/roles/check.h"
 #include "clients/c/roles/sender.h"
+#include "clients/c/wire/reply.h"
+#include "clients/c/wire/request.h"
 #include "protocol/base/text.h"
 
 struct hmq_txn_producer {
@@ -36,7 +40,7 @@ enum hmq_status hmq_txn_producer_new(hmq_client *c, const char *pgroup, hmq_chec
         return error_set(err, HMQ_EINVAL,
                          "a transactional producer needs a client and a producer group");
     if (!options)
-        options = c->options;
+        options = client_options(c);
     struct hmq_txn_producer *p = calloc(1, sizeof *p);
     if (!p)
         return error_plain(err, HMQ_ENOMEM);
@@ -180,7 +184,7 @@ enum hmq_status hmq_txn_commit_ack(hmq_txn_producer *p, hmq_txid txid, const cha
     return awaited_run(&w, ret_ids);
 }
 
-static void half_done(struct call *call, const struct outcome *outcome)
+static void half_done(struct call *call, const struct call_outcome *outcome)
 {
     struct send_call *sc = (struct send_call *)(void *)call; /* the call is its first member */
     hmq_error err;
@@ -215,7 +219,7 @@ enum hmq_status hmq_txn_half_async(hmq_txn_producer *p, const char *topic, const
     return sender_submit(&p->sender, call, p->sender.linger_ms, err);
 }
 
-static void decided_done(struct call *call, const struct outcome *outcome)
+static void decided_done(struct call *call, const struct call_outcome *outcome)
 {
     struct send_call *sc = (struct send_call *)(void *)call; /* the call is its first member */
     hmq_error err;

@@ -26,7 +26,7 @@
 enum call_state { CALL_NEW, CALL_QUEUED, CALL_SENT, CALL_PAUSED, CALL_TAKEN };
 
 /* How a call ended; everything is borrowed until done() returns. */
-struct outcome {
+struct call_outcome {
     enum hmq_status status;
     struct slice text;
     const struct rpc_value *result; /* NULL where status is not HMQ_OK */
@@ -51,14 +51,14 @@ struct call {
     struct buf frame;
     size_t frame_bytes; /* its length; the frame itself may be gone once written */
     const void *owner; /* whose call it is, for core_cancel_owned; NULL: nobody's */
-    void (*done)(struct call *call, const struct outcome *outcome);
+    void (*done)(struct call *call, const struct call_outcome *outcome);
 };
 
 TAILQ_HEAD(call_list, call);
 
 /* A call ready for its frame to be written into call->frame. */
 static inline void call_init(struct call *call, uint32_t id,
-                             void (*done)(struct call *call, const struct outcome *outcome))
+                             void (*done)(struct call *call, const struct call_outcome *outcome))
 {
     *call = (struct call){.id = id, .timer = {.at = DHEAP_OUT}, .done = done};
     buf_init(&call->frame, 0);

@@ -193,9 +193,9 @@ static bool pause_call(struct core *c, struct call *call, int64_t now_ms)
     return true;
 }
 
-static struct outcome outcome_of(const struct rpc_frame *frame)
+static struct call_outcome outcome_of(const struct rpc_frame *frame)
 {
-    struct outcome o = {.status = HMQ_OK, .result = frame->result};
+    struct call_outcome o = {.status = HMQ_OK, .result = frame->result};
     if (!frame->error)
         return o;
     struct slice code = SLICE_LIT("ERR");
@@ -209,7 +209,7 @@ static struct outcome outcome_of(const struct rpc_frame *frame)
 }
 
 struct call *core_answer(struct core *c, const struct rpc_frame *frame, int64_t now_ms,
-                         struct outcome *ret_outcome)
+                         struct call_outcome *ret_outcome)
 {
     struct call *call = idtable_find(&c->ids, frame->id);
     if (!call || call->state != CALL_SENT)

@@ -69,7 +69,7 @@ void core_wrote(struct core *c, size_t n, struct call_list *done);
  * the frame; NULL where nobody waits (the deadline passed) or where BUSY puts it on pause.
  */
 struct call *core_answer(struct core *c, const struct rpc_frame *frame, int64_t now_ms,
-                         struct outcome *ret_outcome);
+                         struct call_outcome *ret_outcome);
 
 /* Ends pauses and deadlines that are over; those that end go to *dead with call->status. */
 void core_expire(struct core *c, int64_t now_ms, bool connected, struct call_list *dead);

@@ -11,6 +11,7 @@
 
 #include <string.h>
 
+#include "clients/c/wire/request.h"
 #include "tests/lib/bare.h"
 #include "tests/lib/fault_heap.h"
 #include "tests/lib/still_clock.h"

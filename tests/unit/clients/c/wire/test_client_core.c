@@ -24,7 +24,7 @@ struct bench {
     struct buf wire;
 };
 
-static void done(struct call *call, const struct outcome *outcome)
+static void done(struct call *call, const struct call_outcome *outcome)
 {
     (void)call;
     (void)outcome;
@@ -135,7 +135,7 @@ static struct call *answer(struct bench *b, size_t i, const char *code, int64_t 
 {
     struct buf bytes;
     struct rpc_frame frame;
-    struct outcome outcome = {.status = HMQ_OK};
+    struct call_outcome outcome = {.status = HMQ_OK};
     size_t used;
     char err[128];
     struct rpc_reader *reader = rpc_reader_new(1 << 16);

@@ -1,9 +1,13 @@
 /*
  * call_any.c: hmq_call and hmq_call_async: any command of the broker, as the application built it.
  */
+#include "clients/c/halfmq.h"
+
 #include <stdlib.h>
 
 #include "clients/c/client/awaited.h"
+#include "clients/c/wire/reply.h"
+#include "clients/c/wire/request.h"
 
 enum hmq_status hmq_call(hmq_client *c, const hmq_request *request, int64_t timeout_ms,
                          hmq_reply **ret_reply, hmq_error *err)
@@ -22,7 +26,7 @@ struct async_call {
     void *arg;
 };
 
-static void async_done(struct call *call, const struct outcome *outcome)
+static void async_done(struct call *call, const struct call_outcome *outcome)
 {
     struct async_call *a = (struct async_call *)(void *)call; /* the call is its first member */
     struct hmq_reply *reply = NULL;

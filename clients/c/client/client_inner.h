@@ -1,0 +1,81 @@
+/*
+ * client_inner.h: the client itself, for the files of this folder.
+ *
+ *   any thread ──client_submit──► core ◄──────────── driver thread (driver.c, peer.c)
+ *                   (lock)         (lock)             = our own (thread.c) or the application's loop
+ *
+ * `lock` guards everything above the line "driver thread only", except for what is said never to change.
+ */
+#ifndef HALFMQ_CLIENTS_C_CLIENT_INNER_H
+#define HALFMQ_CLIENTS_C_CLIENT_INNER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "clients/c/client/client.h"
+#include "clients/c/client/service.h"
+#include "clients/c/wire/core.h"
+#include "clients/c/wire/net.h"
+
+/* peer.h draws these. */
+enum peer_state { PEER_DOWN, PEER_CONNECTING, PEER_UP };
+
+struct peer {
+    enum peer_state state;
+    int fd; /* -1: none */
+    struct rpc_reader *reader;
+    struct buf in;
+    struct endpoints endpoints;
+    size_t endpoint; /* index of the one that is tried */
+    struct addrinfo *found; /* its addresses, and the one that is tried */
+    struct addrinfo *address;
+    int64_t next_try_ms, connect_deadline_ms, pause_ms;
+    int64_t heard_ms; /* when bytes were last received */
+    bool pinged; /* a ping was sent since then */
+};
+
+/* What other threads may know of the connection. */
+enum line {
+    LINE_DOWN,
+    LINE_UP,
+    LINE_FULL /* the socket takes no more bytes for now */
+};
+
+/* driver.c draws these. */
+enum driver_state {
+    DRIVER_NONE, /* has not run yet: driver_thread is not set */
+    DRIVER_AWAKE,
+    DRIVER_SLEEPING, /* until sleep_until_ms */
+    DRIVER_WOKEN /* sleeping, but wake_fd was written to */
+};
+
+struct hmq_client {
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* signalled with every ++changes */
+    uint64_t changes;
+    struct core core;
+    struct service_list services;
+    enum line line;
+    bool stopping; /* hmq_client_free was called */
+    enum driver_state driver;
+    pthread_t driver_thread;
+    int64_t sleep_until_ms;
+    uint32_t epoch; /* number of the connection; written by the driver thread only */
+    uint64_t connects, checks, bytes_in, bytes_out;
+    char last_error[HMQ_ERROR_TEXT_SIZE];
+
+    _Atomic uint32_t next_id;
+    struct hmq_options *options; /* never changes */
+    int wake_fd; /* never changes */
+    bool threaded; /* never changes: the driver is our own thread */
+    pthread_t thread;
+
+    /* driver thread only */
+    struct peer peer;
+    hmq_loop loop; /* the application's; without functions where threaded */
+    int told_fd, told_read, told_write; /* watch.h */
+    int64_t told_until_ms;
+    unsigned inside; /* > 0: a callback of ours may be on the stack */
+};
+
+#endif

@@ -1,0 +1,187 @@
+/*
+ * open.c: opening and closing a client, with a thread of its own or for the application's loop, and the
+ * functions that this loop calls. They are declared in halfmq.h.
+ */
+#include "clients/c/halfmq.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "clients/c/client/client_inner.h"
+#include "clients/c/client/driver.h"
+#include "clients/c/client/peer.h"
+#include "clients/c/client/thread.h"
+#include "clients/c/client/watch.h"
+#include "clients/c/wire/clock.h"
+
+static bool open_locks(struct hmq_client *c)
+{
+    if (pthread_mutex_init(&c->lock, NULL) != 0)
+        return false;
+    if (clock_cond_init(&c->changed))
+        return true;
+    pthread_mutex_destroy(&c->lock);
+    return false;
+}
+
+/* Frees a client whose driver has stopped, or never ran. */
+static void client_free(struct hmq_client *c)
+{
+    core_fini(&c->core);
+    close(c->wake_fd);
+    pthread_cond_destroy(&c->changed);
+    pthread_mutex_destroy(&c->lock);
+    hmq_options_free(c->options);
+    free(c);
+}
+
+static enum hmq_status open_core(struct hmq_client *c, hmq_error *err)
+{
+    if (!core_init(&c->core))
+        return error_plain(err, HMQ_ENOMEM);
+    c->core.max_pending = (size_t)options_num(c->options, CHOICE_max_pending);
+    c->core.max_pending_bytes = (size_t)options_num(c->options, CHOICE_max_pending_bytes);
+    c->core.batch_bytes = (size_t)options_num(c->options, CHOICE_max_batch_bytes);
+    uint64_t bits = 0;
+    if (!clock_random(&bits))
+        return error_set(err, HMQ_ESYSTEM, "the system gives no random numbers: %s",
+                         strerror(errno));
+    c->core.random = bits;
+    atomic_init(&c->next_id, (uint32_t)(bits >> 40));
+    return HMQ_OK;
+}
+
+/* Everything but the loop and the thread. */
+static enum hmq_status open_client(const hmq_options *options, struct hmq_client **ret_client,
+                                   hmq_error *err)
+{
+    struct hmq_client *c = calloc(1, sizeof *c);
+    if (!c)
+        return error_plain(err, HMQ_ENOMEM);
+    TAILQ_INIT(&c->services);
+    c->told_fd = c->peer.fd = -1;
+    c->told_until_ms = CORE_NEVER;
+    c->options = options_clone(options);
+    c->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (!c->options || c->wake_fd < 0 || !open_locks(c)) {
+        enum hmq_status status = c->wake_fd < 0 ? error_set(err, HMQ_ESYSTEM, "%s", strerror(errno))
+                                                : error_plain(err, HMQ_ENOMEM);
+        if (c->wake_fd >= 0)
+            close(c->wake_fd);
+        hmq_options_free(c->options);
+        free(c);
+        return status;
+    }
+    enum hmq_status status = open_core(c, err);
+    if (status == HMQ_OK)
+        status = peer_init(c, err);
+    if (status != HMQ_OK) {
+        peer_fini(c);
+        client_free(c);
+        return status;
+    }
+    *ret_client = c;
+    return HMQ_OK;
+}
+
+/* With the given options; NULL: with the defaults and HALFMQ_URL. */
+static enum hmq_status open_with(const hmq_options *options, struct hmq_client **ret_client,
+                                 hmq_error *err)
+{
+    if (options)
+        return open_client(options, ret_client, err);
+    hmq_options *own = hmq_options_new();
+    if (!own)
+        return error_plain(err, HMQ_ENOMEM);
+    enum hmq_status status = hmq_options_set_uri(own, NULL, err);
+    if (status == HMQ_OK)
+        status = open_client(own, ret_client, err);
+    hmq_options_free(own);
+    return status;
+}
+
+enum hmq_status hmq_client_new(const hmq_options *options, hmq_client **ret_client, hmq_error *err)
+{
+    struct hmq_client *c = NULL;
+    if (!ret_client)
+        return error_set(err, HMQ_EINVAL, "no place for the client given");
+    enum hmq_status status = open_with(options, &c, err);
+    if (status != HMQ_OK)
+        return status;
+    assert(c);
+    c->threaded = true;
+    if (!thread_start(c)) {
+        peer_fini(c);
+        client_free(c);
+        return error_set(err, HMQ_ESYSTEM, "the system gives no thread");
+    }
+    *ret_client = c;
+    return error_none(err);
+}
+
+enum hmq_status hmq_client_new_loop(const hmq_options *options, const hmq_loop *loop,
+                                    hmq_client **ret_client, hmq_error *err)
+{
+    struct hmq_client *c = NULL;
+    if (!ret_client || !loop || !loop->watch || !loop->deadline)
+        return error_set(err, HMQ_EINVAL, "a loop needs both its functions");
+    enum hmq_status status = open_with(options, &c, err);
+    if (status != HMQ_OK)
+        return status;
+    assert(c);
+    c->loop = *loop;
+    c->loop.watch(c->loop.arg, c->wake_fd, 1, 0);
+    driver_step(c, false, false);
+    *ret_client = c;
+    return error_none(err);
+}
+
+enum hmq_status hmq_client_open(const char *uri, hmq_client **ret_client, hmq_error *err)
+{
+    hmq_options *options = hmq_options_new();
+    if (!options)
+        return error_plain(err, HMQ_ENOMEM);
+    enum hmq_status status = hmq_options_set_uri(options, uri, err);
+    if (status == HMQ_OK)
+        status = hmq_client_new(options, ret_client, err);
+    hmq_options_free(options);
+    return status;
+}
+
+void hmq_client_free(hmq_client *c)
+{
+    if (!c)
+        return;
+    pthread_mutex_lock(&c->lock);
+    c->stopping = true;
+    watch_wake_locked(c, CORE_NOW);
+    assert(TAILQ_EMPTY(&c->services)); /* producers and consumers are closed before their client */
+    pthread_mutex_unlock(&c->lock);
+    client_changed(c);
+    if (c->threaded)
+        pthread_join(c->thread, NULL);
+    else
+        driver_stop(c);
+    client_free(c);
+}
+
+void hmq_client_readable(hmq_client *c, int fd)
+{
+    if (fd == c->wake_fd || fd == c->told_fd)
+        driver_step(c, fd == c->told_fd, false);
+}
+
+void hmq_client_writable(hmq_client *c, int fd)
+{
+    if (fd == c->told_fd)
+        driver_step(c, false, true);
+}
+
+void hmq_client_timeout(hmq_client *c)
+{
+    driver_step(c, false, false);
+}

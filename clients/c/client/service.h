@@ -1,0 +1,46 @@
+/*
+ * service.h: a role that the driver calls: when there is a new connection, at its due time, and with what
+ * the broker sends on its own account.
+ *
+ * To add a role: embed a struct service as its first member, fill in its functions, and add it.
+ *
+ *   service_add ─► connected(), tick() when due_ms has come, check(), notify() ─► service_remove
+ */
+#ifndef HALFMQ_CLIENTS_C_SERVICE_H
+#define HALFMQ_CLIENTS_C_SERVICE_H
+
+#include <sys/queue.h>
+
+#include "clients/c/halfmq.h"
+#include "protocol/rpc/rpc.h"
+
+struct service {
+    TAILQ_ENTRY(service) link;
+    /* All on the driver thread, without the client's lock; each may be NULL. */
+    void (*connected)(struct service *s);
+    int64_t (*tick)(struct service *s, int64_t now_ms); /* returns when it is due next */
+    /* True: the check-back, or the notification, was for this service. */
+    bool (*check)(struct service *s, uint64_t id, const struct rpc_value *params);
+    bool (*notify)(struct service *s, struct slice method, const struct rpc_value *params);
+    int64_t due_ms; /* client's lock */
+    bool busy; /* client's lock: the driver is inside one of the functions */
+};
+
+TAILQ_HEAD(service_list, service);
+
+/* Any thread. */
+void service_add(struct hmq_client *c, struct service *s);
+
+/* Waits until the driver is out of the service's functions. Not from one of them. */
+void service_remove(struct hmq_client *c, struct service *s);
+
+/* The service is ticked at due_ms at the latest. Any thread. */
+void service_at(struct hmq_client *c, struct service *s, int64_t due_ms);
+
+/* The service is ticked as soon as the driver can. Any thread. */
+void service_kick(struct hmq_client *c, struct service *s);
+
+/* Offers each service to visit() until that answers true; whether it did. Driver thread. */
+bool service_visit(struct hmq_client *c, bool (*visit)(struct service *s, void *arg), void *arg);
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * watch.c: tells the application's loop what to wait for, and ends the wait; see watch.h.
+ */
+#include "clients/c/client/watch.h"
+
+#include <unistd.h>
+
+#include "clients/c/client/client_inner.h"
+#include "clients/c/wire/clock.h"
+
+void watch_socket(struct hmq_client *c, int fd, int want_read, int want_write)
+{
+    if (c->told_fd == fd && c->told_read == want_read && c->told_write == want_write)
+        return;
+    if (c->told_fd != fd && !want_read && !want_write)
+        return;
+    c->told_fd = want_read || want_write ? fd : -1;
+    c->told_read = want_read;
+    c->told_write = want_write;
+    if (c->loop.watch)
+        c->loop.watch(c->loop.arg, fd, want_read, want_write);
+}
+
+void watch_until(struct hmq_client *c, int64_t until_ms)
+{
+    c->told_until_ms = until_ms;
+    if (!c->loop.deadline)
+        return;
+    int64_t in_ms = until_ms == CORE_NEVER ? -1 : until_ms - clock_ms();
+    if (until_ms != CORE_NEVER && in_ms < 0)
+        in_ms = 0;
+    c->loop.deadline(c->loop.arg, in_ms < WATCH_MS_MAX ? in_ms : WATCH_MS_MAX);
+}
+
+void watch_stop(struct hmq_client *c)
+{
+    if (c->loop.watch)
+        c->loop.watch(c->loop.arg, c->wake_fd, 0, 0);
+    if (c->loop.deadline)
+        c->loop.deadline(c->loop.arg, -1);
+}
+
+void watch_wake_locked(struct hmq_client *c, int64_t due_ms)
+{
+    uint64_t one = 1;
+    if (c->driver != DRIVER_SLEEPING || due_ms >= c->sleep_until_ms)
+        return;
+    c->driver = DRIVER_WOKEN;
+    ssize_t n = write(c->wake_fd, &one, sizeof one);
+    (void)n; /* EAGAIN would mean that the counter is at 2^64 already */
+}
