@@ -4,13 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "bench/report/assertion.h"
-#include "bench/report/beside.h"
-#include "bench/report/compare.h"
-#include "bench/report/ending.h"
+#include "bench/modes/beside.h"
+#include "bench/modes/compare.h"
+#include "bench/modes/search.h"
 #include "bench/options/help.h"
-#include "bench/load/run.h"
-#include "bench/report/search.h"
+#include "bench/report/assertion.h"
+#include "bench/report/ending.h"
+#include "bench/run/run.h"
 #include "halfmq_version.h"
 
 /* send, consume, txn, e2e, verify: one load, one result. */

@@ -26,17 +26,17 @@
 #include <stdatomic.h>
 #include <sys/socket.h>
 
-#include "bench/load/agenda.h"
-#include "bench/options/body.h"
-#include "bench/wire/dialect.h"
-#include "bench/measure/meter.h"
-#include "bench/options/options.h"
-#include "bench/load/oracle.h"
-#include "bench/load/pace.h"
-#include "bench/measure/series.h"
-#include "bench/load/troubles.h"
-#include "bench/load/txids.h"
+#include "bench/base/pace.h"
 #include "bench/base/units.h"
+#include "bench/load/agenda.h"
+#include "bench/measure/meter.h"
+#include "bench/measure/series.h"
+#include "bench/measure/troubles.h"
+#include "bench/options/body.h"
+#include "bench/options/options.h"
+#include "bench/roles/oracle.h"
+#include "bench/roles/txids.h"
+#include "bench/wire/dialect.h"
 
 #define TXID_BYTES 24
 #define PAUSE_BUSY_NS (2 * NS_PER_MS) /* before a refused request is repeated */
@@ -123,8 +123,6 @@ struct role {
                      const struct answer *a); /* the broker asks; NULL: it should not */
     void (*pushed)(struct link *l, const struct answer *a); /* a stream brings, or ends */
 };
-
-extern const struct role role_producer, role_consumer, role_streamer, role_transactor, role_checker;
 
 enum link_state { LINK_DOWN, LINK_CONNECTING, LINK_UP };
 

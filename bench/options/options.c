@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/options/body.h"
 #include "bench/base/units.h"
+#include "bench/options/body.h"
 #include "protocol/limits.h"
 
 #define NAME_MAX_BYTES 32

@@ -8,12 +8,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bench/base/units.h"
+#include "bench/measure/series.h"
 #include "bench/options/body.h"
 #include "bench/wire/dialect.h"
-#include "bench/measure/series.h"
-#include "bench/base/units.h"
-#include "protocol/limits.h"
 #include "protocol/base/text.h"
+#include "protocol/limits.h"
 
 #define DURATION_DEFAULT_S 10
 #define LEASE_VERIFY_S 3

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "bench/base/mono.h"
-#include "bench/load/pace.h"
+#include "bench/base/pace.h"
 
 #define WATCHED_NS INT64_C(200000) /* timers come late by less than this, mostly */
 

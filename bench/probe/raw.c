@@ -29,10 +29,10 @@
 #include <unistd.h>
 
 #include "bench/base/chance.h"
-#include "bench/probe/group_commit.h"
-#include "bench/measure/hist.h"
 #include "bench/base/mono.h"
 #include "bench/base/units.h"
+#include "bench/measure/hist.h"
+#include "bench/probe/group_commit.h"
 #include "protocol/limits.h"
 
 #define OVERHEAD_BYTES 10

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "bench/report/report.h"
 #include "bench/base/units.h"
+#include "bench/report/report.h"
 
 #define NAME_BYTES 64
 

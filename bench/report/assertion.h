@@ -5,7 +5,7 @@
 #ifndef HALFMQ_BENCH_ASSERTION_H
 #define HALFMQ_BENCH_ASSERTION_H
 
-#include "bench/report/result.h"
+#include "bench/run/result.h"
 
 /* False: it makes no sense; said on stderr. */
 bool assertion_sane(const char *text);

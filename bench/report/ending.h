@@ -4,7 +4,7 @@
 #ifndef HALFMQ_BENCH_ENDING_H
 #define HALFMQ_BENCH_ENDING_H
 
-#include "bench/report/result.h"
+#include "bench/run/result.h"
 
 enum ending {
     ENDING_GOOD = 0,

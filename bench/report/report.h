@@ -4,7 +4,7 @@
 #ifndef HALFMQ_BENCH_REPORT_H
 #define HALFMQ_BENCH_REPORT_H
 
-#include "bench/report/result.h"
+#include "bench/run/result.h"
 #include "protocol/base/buf.h"
 
 /* The table on standard output. */

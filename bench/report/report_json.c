@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/measure/hist_text.h"
 #include "bench/base/units.h"
+#include "bench/measure/hist_text.h"
 #include "halfmq_version.h"
 
 #define CURVE_STEPS 4 /* for each halving of what is left above */

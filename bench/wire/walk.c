@@ -1,8 +1,8 @@
 /* walk.c: value by value over RESP and MessagePack. */
 #include "bench/wire/walk.h"
 
-#include "protocol/limits.h"
 #include "protocol/base/text.h"
+#include "protocol/limits.h"
 
 #define OWED_MAX (UINT64_C(1) << 32) /* a head that promises more is damage */
 

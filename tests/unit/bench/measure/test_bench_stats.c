@@ -13,11 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/report/assertion.h"
 #include "bench/base/chance.h"
-#include "bench/report/search.h"
 #include "bench/measure/series.h"
 #include "bench/measure/stats.h"
+#include "bench/modes/search.h"
+#include "bench/report/assertion.h"
 
 static void medians(void **state)
 {

@@ -11,9 +11,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "bench/base/units.h"
 #include "bench/options/dist.h"
 #include "bench/options/keys.h"
-#include "bench/base/units.h"
 
 #define DRAWS 200000
 

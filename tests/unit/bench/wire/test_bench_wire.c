@@ -15,8 +15,8 @@
 #include <string.h>
 
 #include "bench/load/agenda.h"
+#include "bench/roles/txids.h"
 #include "bench/wire/dialect.h"
-#include "bench/load/txids.h"
 #include "protocol/command/command.h"
 #include "protocol/record/message.h"
 #include "protocol/resp/resp.h"

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 #include "bench/options/body.h"
-#include "bench/load/oracle.h"
+#include "bench/roles/oracle.h"
 
 static struct oracle_verdict judged(struct oracle *o)
 {

@@ -1,5 +1,5 @@
 /* pace.c: the schedule is a function of the number of the start, so no error adds up. */
-#include "bench/load/pace.h"
+#include "bench/base/pace.h"
 
 #include <assert.h>
 #include <math.h>

@@ -4,7 +4,7 @@
 #ifndef HALFMQ_BENCH_RUN_H
 #define HALFMQ_BENCH_RUN_H
 
-#include "bench/report/result.h"
+#include "bench/run/result.h"
 
 /*
  * Puts the load on and fills *ret_result (zeroed by the caller; result_fini it in any case). redis:

@@ -7,14 +7,14 @@
  * In consume a link stops when the budget is used up; in e2e and verify when the producers have
  * ended, all that they sent has been taken, and the queue was found empty once more.
  */
-#include "bench/load/load.h"
+#include "bench/roles/consumer.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
 #include "bench/base/units.h"
-#include "protocol/limits.h"
 #include "protocol/base/text.h"
+#include "protocol/limits.h"
 
 enum stage { STAGE_POP, STAGE_WORK, STAGE_ACK };
 

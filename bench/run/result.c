@@ -1,5 +1,5 @@
 /* result.c: see result.h. */
-#include "bench/report/result.h"
+#include "bench/run/result.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,7 @@
  * txids.c: an open hash table of (txid, due); 0 is a free place. Taking one out moves those behind
  * it up, so that a search may stop at the first free place.
  */
-#include "bench/load/txids.h"
+#include "bench/roles/txids.h"
 
 #include <pthread.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* machine.c: see machine.h. Everything is optional: what cannot be found out is left out. */
-#include "bench/probe/machine.h"
+#include "bench/measure/machine.h"
 
 #include <stdio.h>
 #include <stdlib.h>

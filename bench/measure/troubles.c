@@ -1,6 +1,6 @@
 /* troubles.c: see troubles.h. Two texts are alike when they begin alike: ids behind that do not
  * count. */
-#include "bench/load/troubles.h"
+#include "bench/measure/troubles.h"
 
 #include <stdio.h>
 

@@ -1,5 +1,5 @@
 /* control.c: the only file that knows hiredis. */
-#include "bench/load/control.h"
+#include "bench/run/control.h"
 
 #include <hiredis/hiredis.h>
 #include <stdio.h>
@@ -8,8 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "bench/probe/machine.h"
 #include "bench/base/units.h"
+#include "bench/measure/machine.h"
 
 #define TIMEOUT_US 400000
 #define LINE_BYTES 128

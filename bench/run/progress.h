@@ -2,8 +2,8 @@
 #ifndef HALFMQ_BENCH_PROGRESS_H
 #define HALFMQ_BENCH_PROGRESS_H
 
-#include "bench/options/options.h"
 #include "bench/measure/series.h"
+#include "bench/options/options.h"
 
 void progress_line(const struct options *o, enum mode load, size_t i, const struct second *row);
 

@@ -1,12 +1,12 @@
 /* search.c: see search.h. */
-#include "bench/report/search.h"
+#include "bench/modes/search.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "bench/report/ending.h"
-#include "bench/load/run.h"
 #include "bench/base/units.h"
+#include "bench/report/ending.h"
+#include "bench/run/run.h"
 
 #define PROBE_NS (4 * NS_PER_S)
 #define PROBE_WARMUP_NS NS_PER_S

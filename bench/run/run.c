@@ -4,7 +4,7 @@
  *   connect ──(all links up)──► go ──► warm-up ──► measured ──► what is under way ends ──► sum
  *           begin_ns ───────────┘    measure_ns ──┘          └─ stop_ns, or the budget is used up
  */
-#include "bench/load/run.h"
+#include "bench/run/run.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -17,11 +17,16 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "bench/load/control.h"
-#include "bench/load/load.h"
-#include "bench/probe/machine.h"
 #include "bench/base/mono.h"
-#include "bench/load/progress.h"
+#include "bench/load/load.h"
+#include "bench/measure/machine.h"
+#include "bench/roles/checker.h"
+#include "bench/roles/consumer.h"
+#include "bench/roles/producer.h"
+#include "bench/roles/streamer.h"
+#include "bench/roles/transactor.h"
+#include "bench/run/control.h"
+#include "bench/run/progress.h"
 #include "protocol/limits.h"
 
 /* Which roles a load has; n and ops are told by their functions. */

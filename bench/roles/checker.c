@@ -9,7 +9,7 @@
  * was not asked for in --patience counts as an error. A question about a transaction that is still
  * being decided in the ordinary way is not answered: the broker will ask again if it has to.
  */
-#include "bench/load/load.h"
+#include "bench/roles/checker.h"
 
 #include "bench/base/units.h"
 #include "protocol/base/text.h"

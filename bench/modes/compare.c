@@ -5,7 +5,7 @@
  * (stats.h): an interval that holds 1 means that the runs do not show a difference. Of what is
  * known of the whole run only, the plain ratio.
  */
-#include "bench/report/compare.h"
+#include "bench/modes/compare.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -13,9 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/report/ending.h"
-#include "bench/measure/stats.h"
 #include "bench/base/units.h"
+#include "bench/measure/stats.h"
+#include "bench/report/ending.h"
 
 #define FILE_BYTES_MAX (256l * 1024 * 1024)
 #define SEED 1

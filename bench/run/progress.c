@@ -1,5 +1,5 @@
 /* progress.c: see progress.h. */
-#include "bench/load/progress.h"
+#include "bench/run/progress.h"
 
 #include <stdio.h>
 

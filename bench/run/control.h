@@ -7,8 +7,8 @@
 #define HALFMQ_BENCH_CONTROL_H
 
 #include "bench/measure/facts.h"
-#include "bench/options/options.h"
 #include "bench/measure/series.h"
+#include "bench/options/options.h"
 
 struct control;
 

@@ -9,7 +9,7 @@
  *
  * Each message is looked at as a client would: the record's checksum is compared, and its body found.
  */
-#include "bench/load/load.h"
+#include "bench/roles/streamer.h"
 
 #include <assert.h>
 #include <stdio.h>

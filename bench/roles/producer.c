@@ -10,13 +10,13 @@
  *
  * A record has one DEDUP id, that of its first message: no two ops begin with the same one.
  */
-#include "bench/load/load.h"
+#include "bench/roles/producer.h"
 
 #include <stdio.h>
 
 #include "bench/base/units.h"
-#include "protocol/record/message.h"
 #include "protocol/base/text.h"
+#include "protocol/record/message.h"
 
 #define ORDER_BYTES 16
 #define DEDUP_BYTES 48

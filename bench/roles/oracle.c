@@ -3,7 +3,7 @@
  *
  *   63 answered · 62 taken · 61 acked · 60 excused · 50..59 queue · 49 doubled · 0..48 offset
  */
-#include "bench/load/oracle.h"
+#include "bench/roles/oracle.h"
 
 #include <assert.h>
 #include <pthread.h>

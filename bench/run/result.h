@@ -6,9 +6,9 @@
 
 #include "bench/measure/facts.h"
 #include "bench/measure/meter.h"
-#include "bench/options/options.h"
 #include "bench/measure/series.h"
-#include "bench/load/troubles.h"
+#include "bench/measure/troubles.h"
+#include "bench/options/options.h"
 
 struct result {
     struct options o;

@@ -1,15 +1,15 @@
 /* beside.c: rounds of HalfMQ and Redis, one after the other; each round gives a ratio, the median
  * of them is told. */
-#include "bench/report/beside.h"
+#include "bench/modes/beside.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/report/ending.h"
-#include "bench/load/run.h"
-#include "bench/measure/stats.h"
 #include "bench/base/units.h"
+#include "bench/measure/stats.h"
+#include "bench/report/ending.h"
+#include "bench/run/run.h"
 
 static enum mode load_of(const struct options *o)
 {

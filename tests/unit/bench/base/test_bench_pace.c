@@ -11,8 +11,8 @@
 
 #include <stdlib.h>
 
+#include "bench/base/pace.h"
 #include "bench/measure/hist.h"
-#include "bench/load/pace.h"
 
 #define MS INT64_C(1000000)
 #define SERVICE_NS (1 * MS / 10)

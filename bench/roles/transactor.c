@@ -6,7 +6,7 @@
  *
  * What is left alone is decided by the checker (checker.c) when the broker asks.
  */
-#include "bench/load/load.h"
+#include "bench/roles/transactor.h"
 
 #include "bench/base/units.h"
 #include "protocol/base/text.h"

@@ -1,0 +1,9 @@
+/* checker.h: the role that answers the broker's check-backs. */
+#ifndef HALFMQ_BENCH_CHECKER_H
+#define HALFMQ_BENCH_CHECKER_H
+
+#include "bench/load/load.h"
+
+extern const struct role role_checker;
+
+#endif

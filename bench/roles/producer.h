@@ -1,0 +1,9 @@
+/* producer.h: the role that sends: messages, batches, records. */
+#ifndef HALFMQ_BENCH_PRODUCER_H
+#define HALFMQ_BENCH_PRODUCER_H
+
+#include "bench/load/load.h"
+
+extern const struct role role_producer;
+
+#endif

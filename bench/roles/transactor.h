@@ -1,0 +1,9 @@
+/* transactor.h: the role that runs transactions: HALF, then COMMIT or ROLLBACK. */
+#ifndef HALFMQ_BENCH_TRANSACTOR_H
+#define HALFMQ_BENCH_TRANSACTOR_H
+
+#include "bench/load/load.h"
+
+extern const struct role role_transactor;
+
+#endif
