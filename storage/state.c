@@ -2,7 +2,7 @@
  * state.c: opening, closing and writing the state (state.h). What commands do is in their own files;
  * apply.c picks them.
  *
- *   state_write   tails → records        (topic_flush)
+ *   state_write   tails → records        (tail_flush)
  *                 dirty groups → rows    (groups_flush)
  *                 overlay → rows         (overlay_flush)
  *                 meta: index, stamp     ──► one batch, one record of the log, one sync   (state_log)
@@ -16,6 +16,7 @@
 #include "storage/disk/stale.h"
 #include "storage/model/txn.h"
 #include "storage/model/young.h"
+#include "storage/model/tail.h"
 
 #define GROUP_BYTES_MAX MIB(8)
 #define GROUP_COMMANDS_MAX 16384
@@ -244,17 +245,6 @@ enum status state_open(const struct state_options *opt, struct state **ret_state
     return ST_OK;
 }
 
-static void state_free_tails(struct tail *tail)
-{
-    while (tail) {
-        struct tail *next = tail->next;
-        buf_free(&tail->record);
-        buf_free(&tail->starts);
-        free(tail);
-        tail = next;
-    }
-}
-
 static void state_free_tables(struct state *st)
 {
     uint32_t at = 0;
@@ -273,8 +263,8 @@ void state_close(struct state *st)
     if (!st)
         return;
     state_free_tables(st);
-    state_free_tails(st->open_tails);
-    state_free_tails(st->spare_tails);
+    tail_free_all(st->open_tails);
+    tail_free_all(st->spare_tails);
     overlay_fini(&st->overlay);
     buf_free(&st->scratch);
     buf_free(&st->scratch2);
@@ -337,7 +327,7 @@ static enum status state_sync_at_last(struct state *st, char *err, size_t err_si
 
 enum status state_log(struct state *st, bool sync, struct effects *fx, char *err, size_t err_size)
 {
-    topic_flush(st, NULL);
+    tail_flush(st, NULL);
     topics_save(st);
     pgroups_save(st);
     groups_flush(st);

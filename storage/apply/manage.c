@@ -1,6 +1,7 @@
 /* manage.c: creating, purging and deleting topics and groups. */
 #include "storage/apply/handlers.h"
 #include "storage/model/group.h"
+#include "storage/model/drop.h"
 
 static void manage_refuse(struct outcome *out, enum status s, const char *what, struct slice name)
 {
@@ -48,7 +49,7 @@ void apply_topic_purge(struct state *st, const struct stamp *stamp, const struct
         manage_refuse(out, s, "topic", cmd->pos[0]);
         return;
     }
-    topic_purge(st, t);
+    drop_messages(st, t);
     reply_ok(&out->reply);
 }
 
@@ -64,7 +65,7 @@ void apply_topic_delete(struct state *st, const struct stamp *stamp, const struc
         manage_refuse(out, s, "topic", cmd->pos[0]);
         return;
     }
-    topic_delete(st, t);
+    drop_topic(st, t);
     reply_ok(&out->reply);
 }
 
@@ -137,6 +138,6 @@ void apply_group_delete(struct state *st, const struct stamp *stamp, const struc
         return;
     }
     if (dlq)
-        topic_delete(st, dlq);
+        drop_topic(st, dlq);
     reply_ok(&out->reply);
 }

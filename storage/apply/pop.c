@@ -18,6 +18,7 @@
 #include "storage/apply/handlers.h"
 #include "storage/model/group.h"
 #include "storage/model/outcome.h"
+#include "storage/model/log.h"
 
 #define POP_TOPICS_MAX 64
 #define POP_EXPIRED_MAX 20000 /* one POP steps across no more: the caller comes again at once */
@@ -67,7 +68,7 @@ static struct run *pop_expire(struct pop *p, struct gt *gt, struct run *r)
         int64_t expires = INT64_MAX;
         struct run *holder = run_find(&gt->runs, queue, base + i);
         if (holder)
-            p->status = topic_expiry(p->st, gt->topic, queue, base + i, &expires);
+            p->status = log_expiry(p->st, gt->topic, queue, base + i, &expires);
         if (p->status != ST_OK)
             return NULL;
         if (!holder || expires > p->stamp->now_ms)
@@ -105,7 +106,7 @@ static struct run *pop_cut(struct pop *p, struct gt *gt, struct run *r, uint32_t
 static size_t pop_estimate(struct pop *p, struct gt *gt, uint32_t queue, uint64_t offset, uint32_t n)
 {
     struct record_info info;
-    if (topic_locate(p->st, gt->topic, queue, offset, &info) != ST_OK || info.count == 0)
+    if (log_locate(p->st, gt->topic, queue, offset, &info) != ST_OK || info.count == 0)
         return 0;
     return (size_t)info.bytes / info.count * n;
 }
@@ -153,7 +154,7 @@ static bool pop_head(struct pop *p, struct gt *gt, uint32_t q)
         return false;
     if (gq->has_head && gq->next - gq->head.base < gq->head.count && gq->next >= gq->head.base)
         return true;
-    enum status s = topic_locate(p->st, gt->topic, q, gq->next, &gq->head);
+    enum status s = log_locate(p->st, gt->topic, q, gq->next, &gq->head);
     p->again = p->again || s == ST_BUSY;
     if (s == ST_GONE || s == ST_BUSY)
         return false;
@@ -217,7 +218,7 @@ static void pop_take(struct pop *p, struct gt *gt, uint32_t q, struct take *take
     for (; n > 0 && gq->next < end && take->count < COUNT_MAX && pop_more(p); n--) {
         int64_t expires = INT64_MAX;
         if (ttl)
-            p->status = topic_expiry(p->st, gt->topic, q, gq->next, &expires);
+            p->status = log_expiry(p->st, gt->topic, q, gq->next, &expires);
         if (p->status != ST_OK)
             return;
         if (expires > p->stamp->now_ms) {

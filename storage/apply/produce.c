@@ -10,6 +10,7 @@
 #include "storage/apply/handlers.h"
 #include "storage/model/dedup.h"
 #include "storage/model/send.h"
+#include "storage/model/tail.h"
 
 static void produce_answer(struct outcome *out, uint32_t queue, uint64_t base, uint64_t count)
 {
@@ -97,7 +98,7 @@ void apply_produce(struct state *st, const struct stamp *stamp, const struct com
     struct message any = {0};
     queue = topic_route(t, &any, wanted);
     uint64_t base = 0;
-    s = topic_append_batch(st, stamp->now_ms, t, queue, cmd->pos[1], &cmd->batch, &base);
+    s = tail_append_batch(st, stamp->now_ms, t, queue, cmd->pos[1], &cmd->batch, &base);
     if (s != ST_OK) {
         state_fail(out, s, "storing the batch");
         return;

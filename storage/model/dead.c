@@ -8,6 +8,8 @@
 #include <stdio.h>
 
 #include "storage/model/group.h"
+#include "storage/model/tail.h"
+#include "storage/model/log.h"
 
 #define TICK_MESSAGES_MAX 10000
 
@@ -54,7 +56,7 @@ enum status gt_dead(struct state *st, const struct stamp *stamp, struct gt *gt, 
 {
     struct topic *dlq = NULL;
     struct message m;
-    enum status s = topic_read(st, gt->topic, r->queue, offset, &st->props, &m);
+    enum status s = log_read(st, gt->topic, r->queue, offset, &st->props, &m);
     if (s == ST_GONE) { /* purged meanwhile: nothing to keep */
         run_clear(&gt->runs, st, r, offset);
         gt_dirty(st, gt);
@@ -69,7 +71,7 @@ enum status gt_dead(struct state *st, const struct stamp *stamp, struct gt *gt, 
                      (const char *)gt->topic->name.data, r->queue, (unsigned long long)offset);
     letter_make(gt, r, slice_of(origin, (size_t)n), reason, &m);
     uint64_t at = 0;
-    s = topic_append(st, stamp->now_ms, dlq, 0, &m, &at);
+    s = tail_append(st, stamp->now_ms, dlq, 0, &m, &at);
     if (s != ST_OK)
         return s;
     run_clear(&gt->runs, st, r, offset);

@@ -4,7 +4,7 @@
  *   SEND, COMMIT ─► delay_put ─► L topic due token   the message, by topic and time
  *                                N token             where that row is, for CANCEL
  *                                W due DELAY ...     the reminder
- *   TICK ─► delay_tick ─► topic_append: from here on a message as any other, stored when it fired
+ *   TICK ─► delay_tick ─► tail_append: from here on a message as any other, stored when it fired
  *
  * Until then it is rows only: a million of them cost disk. Nothing walks over them but TICK over those
  * that are due, and LIST over those it answers. ORDER and QUEUE take effect when it is stored.

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "storage/model/timer.h"
+#include "storage/model/log.h"
 
 struct slice gt_name_of(const void *gt)
 {
@@ -133,7 +134,7 @@ static enum status gt_start(struct state *st, struct gt *gt, int64_t from)
         gt->queues[q].next = from == POINT_LATEST ? queue->end : queue->floor;
         if (from < 0)
             continue;
-        enum status s = topic_offset_at(st, gt->topic, q, from, &gt->queues[q].next);
+        enum status s = log_offset_at(st, gt->topic, q, from, &gt->queues[q].next);
         if (s != ST_OK)
             return s;
     }

@@ -74,7 +74,7 @@ int64_t gt_backoff(const struct gt *gt, uint32_t attempt);
 void gt_tick(struct state *st, const struct stamp *stamp, struct gt *gt);
 
 /* One delivery of the live message at offset has failed: back to waiting until due_ms, or, its attempts
- * used up, to the dead letters. ST_NOMEM, ST_IO, ST_BUSY (topic_read): unchanged. */
+ * used up, to the dead letters. ST_NOMEM, ST_IO, ST_BUSY (log_read): unchanged. */
 enum status gt_failed(struct state *st, const struct stamp *stamp, struct gt *gt, struct run *r,
                       uint64_t offset, int64_t due_ms, struct slice reason) MUST_CHECK;
 

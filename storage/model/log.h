@@ -1,19 +1,27 @@
 /*
- * log.h: finding a place in a queue's records, for the writer (topic.h) and for views (view.h) alike.
+ * log.h: finding and reading messages of a queue, as the writer sees it: in the tail, in the records that it
+ * remembers (queue.h), and otherwise in the store.
  */
 #ifndef HALFMQ_STORAGE_LOG_H
 #define HALFMQ_STORAGE_LOG_H
 
-#include "protocol/base/compress.h"
-#include "protocol/record/message.h"
-#include "storage/disk/kv.h"
+#include "storage/model/topic.h"
 
-/* Where the records of a topic are: from its first message to its end in one family. */
-enum kv_family log_family(enum compress compress);
+/* The record that holds offset, or the first one behind it. ST_GONE: none; ST_BUSY: as log_read. */
+enum status log_locate(struct state *st, struct topic *t, uint32_t queue, uint64_t offset,
+                         struct record_info *ret_info) MUST_CHECK;
 
-/* Puts the iterator on the record that holds offset, or on the first one behind it, and reads its header.
- * The iterator's bounds are the queue's. ST_GONE: there is none; ST_IO: the store, or a damaged record. */
-enum status log_seek(struct kv_iter *it, uint64_t topic, uint32_t queue, uint64_t offset,
-                     struct record_header *ret_h) MUST_CHECK;
+/* Message at offset, decoded into m; its bytes are put into hold. ST_GONE; ST_BUSY: it came in this very
+ * group and cannot be read before the group is written. */
+enum status log_read(struct state *st, struct topic *t, uint32_t queue, uint64_t offset,
+                       struct buf *hold, struct message *ret_m) MUST_CHECK;
+
+/* First offset stored at or after a time, or the end. */
+enum status log_offset_at(struct state *st, struct topic *t, uint32_t queue, int64_t time_ms,
+                            uint64_t *ret_offset) MUST_CHECK;
+
+/* When the message at offset expires; INT64_MAX: never. */
+enum status log_expiry(struct state *st, const struct topic *t, uint32_t queue, uint64_t offset,
+                         int64_t *ret_ms) MUST_CHECK;
 
 #endif

@@ -10,6 +10,7 @@
 #include "storage/model/dedup.h"
 #include "storage/model/delay.h"
 #include "storage/apply/handlers.h"
+#include "storage/model/tail.h"
 
 void send_refuse(struct outcome *out, enum status s, struct slice topic)
 {
@@ -127,7 +128,7 @@ enum status send_store(struct state *st, const struct stamp *stamp, struct topic
         m->expires_ms = expires_ms;
     }
     *ret_queue = topic_route(t, m, queue);
-    return topic_append(st, stamp->now_ms, t, *ret_queue, m, ret_offset);
+    return tail_append(st, stamp->now_ms, t, *ret_queue, m, ret_offset);
 }
 
 static enum status send_now(struct state *st, const struct stamp *stamp, const struct command *cmd,
@@ -186,7 +187,7 @@ void apply_msend(struct state *st, const struct stamp *stamp, const struct comma
     for (uint32_t i = 0; i < cmd->n_rest; i++) {
         uint64_t offset = 0;
         m.body = cmd->rest[i];
-        s = topic_append(st, stamp->now_ms, t, queue, &m, &offset);
+        s = tail_append(st, stamp->now_ms, t, queue, &m, &offset);
         if (s != ST_OK) {
             st->sick = true;
             state_fail(out, s, "storing the messages");

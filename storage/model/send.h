@@ -27,7 +27,7 @@ bool send_again(struct state *st, const struct stamp *stamp, const struct topic 
 int64_t send_expires(int64_t from_ms, int64_t ttl_ms);
 
 /* A message becomes visible now, until expires_ms: it is routed (queue NULL: by ORDER, or in turn) and
- * appended. Fails as topic_append does. */
+ * appended. Fails as tail_append does. */
 enum status send_store(struct state *st, const struct stamp *stamp, struct topic *t, int64_t expires_ms,
                        const uint32_t *queue, struct message *m, uint32_t *ret_queue,
                        uint64_t *ret_offset) MUST_CHECK;

@@ -1,12 +1,12 @@
 /*
- * topic.c: topics in memory: loading, creating, routing, purging, deleting. The log itself, records and
- * offsets, is in log.c.
+ * topic.c: topics in memory: loads, creates and saves them, and picks the queue of a message (topic.h). Appending
+ * is in tail.c, reading in log.c, deleting in drop.c.
  */
 #include "storage/model/topic.h"
 
 #include <stdlib.h>
 
-#include "storage/model/log.h"
+#include "storage/disk/records.h"
 
 struct slice topic_name_of(const void *topic)
 {
@@ -86,7 +86,7 @@ void topics_save(struct state *st)
 static enum status topic_find_ends(struct state *st, struct topic *t)
 {
     struct key from = key_log(t->id, 0, 0), to = key_log(t->id + 1, 0, 0);
-    struct kv_iter *it = kv_iter_new(st->kv, log_family(t->compress), NULL, key_slice(&from), key_slice(&to));
+    struct kv_iter *it = kv_iter_new(st->kv, records_family(t->compress), NULL, key_slice(&from), key_slice(&to));
     if (!it)
         return ST_NOMEM;
     enum status s = ST_OK;
@@ -163,7 +163,7 @@ enum status topic_create(struct state *st, int64_t now_ms, struct slice name,
         return s;
     if (st->meta.topics >= TOPICS_MAX)
         return ST_LIMIT;
-    s = kv_need(st->kv, log_family(set->compress));
+    s = kv_need(st->kv, records_family(set->compress));
     if (s != ST_OK)
         return s;
     t = topic_new(name, set->n_queues);
@@ -215,50 +215,4 @@ uint32_t topic_route(struct topic *t, const struct message *m, const uint32_t *q
     uint32_t turn = t->rr;
     t->rr = turn + 1 < t->n_queues ? turn + 1 : 0;
     return turn;
-}
-
-/* Every row of a kind that hangs on the topic's id. */
-static void topic_drop_rows(struct state *st, const struct topic *t, char kind)
-{
-    struct key from = key_of_id(kind, t->id), to = key_after(&from);
-    kv_del_range(st->kv, KV_STATE, key_slice(&from), key_slice(&to));
-}
-
-static void topic_drop_log(struct state *st, struct topic *t)
-{
-    struct key from = key_log(t->id, 0, 0), to = key_log(t->id + 1, 0, 0);
-    kv_del_range(st->kv, log_family(t->compress), key_slice(&from), key_slice(&to));
-    topic_drop_rows(st, t, 'I');
-    topic_drop_rows(st, t, 'E');
-}
-
-void topic_purge(struct state *st, struct topic *t)
-{
-    /* What this group appended goes too: it is written first, then covered by the deletion. */
-    topic_flush(st, t);
-    for (uint32_t q = 0; q < t->n_queues; q++) {
-        t->queues[q].floor = t->queues[q].end;
-        t->queues[q].n_recent = t->queues[q].recent_at = 0;
-    }
-    topic_drop_log(st, t);
-    topic_save(st, t);
-}
-
-void topic_delete(struct state *st, struct topic *t)
-{
-    topics_save(st); /* so that no list holds it any more */
-    topic_purge(st, t);
-    state_gone(st, t->name, slice_of(NULL, 0));
-    topic_drop_rows(st, t, 'D');
-    topic_drop_rows(st, t, 'L'); /* what reminds of them goes when it falls due */
-    assert(st->meta.delayed >= t->delayed);
-    st->meta.delayed -= t->delayed;
-    struct key key = key_topic(t->name);
-    overlay_del(&st->overlay, &key);
-    assert(st->meta.topics > 0);
-    st->meta.topics--;
-    st->meta_dirty = true;
-    table_remove(&st->topics, t->hash, t->name);
-    st->last_topic = NULL;
-    topic_free(t);
 }

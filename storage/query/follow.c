@@ -50,7 +50,7 @@ static bool follower_queue(struct follower *f, struct view *v, uint32_t q, size_
     if (!it)
         return true;
     struct record_header h;
-    enum status s = log_seek(it, f->topic_id, q, f->next[q], &h);
+    enum status s = records_seek(it, f->topic_id, q, f->next[q], &h);
     while (s == ST_OK && *left > 0) {
         uint64_t from = f->next[q] > h.base ? f->next[q] : h.base;
         for (uint32_t i = (uint32_t)(from - h.base); i < h.count && *left > 0; i++) {

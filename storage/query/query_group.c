@@ -27,7 +27,7 @@ static enum status lag_oldest(struct view *v, struct lag *lag, uint32_t queue, u
     if (!it)
         return ST_NOMEM;
     struct record_header h;
-    enum status s = log_seek(it, v->topic.id, queue, offset, &h);
+    enum status s = records_seek(it, v->topic.id, queue, offset, &h);
     if (s == ST_OK && h.stored_ms < lag->oldest_ms)
         lag->oldest_ms = h.stored_ms;
     kv_iter_free(it);

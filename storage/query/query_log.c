@@ -65,7 +65,7 @@ static enum status read_queue(struct view *v, struct gather *g, struct place *p,
         return ST_NOMEM;
     struct record_header h;
     uint64_t floor = v->topic.floor[p->queue];
-    enum status s = log_seek(it, v->topic.id, p->queue, from > floor ? from : floor, &h);
+    enum status s = records_seek(it, v->topic.id, p->queue, from > floor ? from : floor, &h);
     while (s == ST_OK && !gather_full(g)) {
         s = gather_record(g, p, kv_iter_value(it), &h, from > h.base ? from : h.base);
         kv_iter_next(it);
@@ -113,7 +113,7 @@ static enum status read_one(struct view *v, uint32_t queue, uint64_t offset, str
     struct kv_iter *it = view_log(v, queue);
     if (!it)
         return ST_NOMEM;
-    enum status s = log_seek(it, v->topic.id, queue, offset, ret_h);
+    enum status s = records_seek(it, v->topic.id, queue, offset, ret_h);
     if (s == ST_OK && offset < ret_h->base)
         s = ST_GONE;
     if (s == ST_OK)
@@ -272,7 +272,7 @@ static enum status grant_run(struct grants *gs, const struct grant *gr)
             continue;
         uint64_t offset = gr->base + i;
         if (h.count == 0 || offset >= h.base + h.count)
-            s = log_seek(it, gr->topic_id, gr->queue, offset, &h);
+            s = records_seek(it, gr->topic_id, gr->queue, offset, &h);
         if (s == ST_OK && offset >= h.base)
             s = grant_message(gs, gr, offset, kv_iter_value(it), &h);
     }

@@ -85,7 +85,7 @@ static enum status next_record(struct kv_iter *it, uint64_t topic, uint32_t queu
         if (offset < h->base + h->count)
             return ST_OK;
     }
-    return log_seek(it, topic, queue, offset, h);
+    return records_seek(it, topic, queue, offset, h);
 }
 
 static enum status grant_parts(struct view *v, const struct grant *g, part_fn *fn, void *arg, bool *more)
@@ -162,7 +162,7 @@ enum status reader_parts(struct reader *r, struct view *v, part_fn *fn, void *ar
         return ST_NOMEM;
     struct record_header h;
     bool more = true;
-    s = log_seek(it, v->topic.id, r->queue, r->next, &h);
+    s = records_seek(it, v->topic.id, r->queue, r->next, &h);
     while (s == ST_OK && more) {
         more = read_record(r, kv_iter_value(it), &h, fn, arg);
         if (more)

@@ -49,20 +49,14 @@ enum status view_topic(struct view *v, struct slice name)
     return topic_decode(buf_slice(&v->row), &v->topic) == ST_OK ? ST_OK : ST_IO;
 }
 
-static struct kv_iter *view_records(struct view *v, enum compress compress, uint64_t topic, uint32_t queue)
-{
-    struct key from = key_log(topic, queue, 0), to = key_log(topic, queue + 1, 0);
-    return kv_iter_new(v->kv, log_family(compress), v->snap, key_slice(&from), key_slice(&to));
-}
-
 struct kv_iter *view_log(struct view *v, uint32_t queue)
 {
-    return view_records(v, v->topic.compress, v->topic.id, queue);
+    return records_iter(v->kv, v->snap, v->topic.compress, v->topic.id, queue);
 }
 
 struct kv_iter *view_grant(struct view *v, const struct grant *g)
 {
-    return view_records(v, g->compress, g->topic_id, g->queue);
+    return records_iter(v->kv, v->snap, g->compress, g->topic_id, g->queue);
 }
 
 enum status view_ends(struct view *v, uint32_t queue, uint64_t *ret_first, uint64_t *ret_next)

@@ -9,7 +9,7 @@
 #include "protocol/base/text.h"
 #include "storage/disk/keys.h"
 #include "storage/disk/kv.h"
-#include "storage/model/log.h"
+#include "storage/disk/records.h"
 #include "storage/query.h"
 #include "storage/disk/rows.h"
 

@@ -11,7 +11,7 @@
 #include <dirent.h>
 #include <sys/stat.h>
 
-#include "storage/model/log.h"
+#include "storage/disk/records.h"
 #include "tests/lib/batch.h"
 #include "tests/lib/prng.h"
 #include "tests/lib/store.h"
@@ -25,7 +25,7 @@ static const struct kind {
 static void to_files(struct store *s, enum compress how)
 {
     store_reopen(s);
-    kv_compact(s->st->kv, log_family(how));
+    kv_compact(s->st->kv, records_family(how));
 }
 
 static const char *produce(struct store *s, const char *topic, struct slice body)

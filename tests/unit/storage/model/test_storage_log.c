@@ -9,7 +9,8 @@
 
 #include <cmocka.h>
 
-#include "storage/model/topic.h"
+#include "storage/model/log.h"
+#include "storage/model/tail.h"
 #include "tests/lib/store.h"
 
 static struct topic *topic_named(struct store *s, const char *name)
@@ -53,10 +54,10 @@ static void one_record_a_group(void **state)
         store_add(s, "SEND t m%d QUEUE 0", i);
     assert_true(store_write(s));
     struct record_info info;
-    assert_int_equal(topic_locate(s->st, topic_named(s, "t"), 0, 4, &info), ST_OK);
+    assert_int_equal(log_locate(s->st, topic_named(s, "t"), 0, 4, &info), ST_OK);
     assert_true(info.base == 0 && info.count == 10 && info.index == 1);
     assert_true(info.first_seq == 0 && info.last_seq == 9);
-    assert_int_equal(topic_locate(s->st, topic_named(s, "t"), 0, 10, &info), ST_GONE);
+    assert_int_equal(log_locate(s->st, topic_named(s, "t"), 0, 10, &info), ST_GONE);
 }
 
 /* Known from memory, from the open group and from the store alike. */
@@ -72,7 +73,7 @@ static void locate_everywhere(void **state)
     struct record_info warm, cold;
     for (int round = 0; round < 2; round++) {
         for (uint64_t offset = 0; offset < t->queues[0].end; offset++) {
-            assert_int_equal(topic_locate(s->st, t, 0, offset, &warm), ST_OK);
+            assert_int_equal(log_locate(s->st, t, 0, offset, &warm), ST_OK);
             assert_true(warm.base <= offset && offset < warm.base + warm.count);
             assert_int_equal(warm.count, offset % 3 == 0 ? 1 : 2);
             assert_true(warm.last_seq - warm.first_seq == warm.count - 1);
@@ -81,7 +82,7 @@ static void locate_everywhere(void **state)
         t = topic_named(s, "t");
     }
     store_add(s, "SEND t tail");
-    assert_int_equal(topic_locate(s->st, t, 0, t->queues[0].end - 1, &cold), ST_OK);
+    assert_int_equal(log_locate(s->st, t, 0, t->queues[0].end - 1, &cold), ST_OK);
     assert_true(cold.base == t->queues[0].end - 1 && cold.count == 1);
     assert_true(store_write(s));
 }
@@ -100,12 +101,12 @@ static void read_tail_and_store(void **state)
         store_add(s, "SEND t new%d", i);
     struct topic *t = topic_named(s, "t");
     for (uint64_t i = 0; i < 10; i++) {
-        assert_int_equal(topic_read(s->st, t, 0, i, &hold, &m), ST_OK);
+        assert_int_equal(log_read(s->st, t, 0, i, &hold, &m), ST_OK);
         assert_int_equal(m.body.data[3], '0' + (int)(i % 5));
         assert_int_equal(m.body.data[0], i < 5 ? 'o' : 'n');
         assert_int_equal(m.n_keys, i < 5);
     }
-    assert_int_equal(topic_read(s->st, t, 0, 10, &hold, &m), ST_GONE);
+    assert_int_equal(log_read(s->st, t, 0, 10, &hold, &m), ST_GONE);
     assert_true(store_write(s));
     buf_free(&hold);
 }
@@ -125,24 +126,24 @@ static void offset_by_time(void **state)
         uint64_t want = 0, got = 0;
         for (int i = 0; i < 20; i++) {
             int64_t at = STORE_TIME + 10 * i;
-            assert_int_equal(topic_offset_at(s->st, t, 0, at, &got), ST_OK);
+            assert_int_equal(log_offset_at(s->st, t, 0, at, &got), ST_OK);
             assert_int_equal(got, want);
             want += (uint64_t)(i % 3) + 1;
-            assert_int_equal(topic_offset_at(s->st, t, 0, at + 1, &got), ST_OK);
+            assert_int_equal(log_offset_at(s->st, t, 0, at + 1, &got), ST_OK);
             assert_int_equal(got, want);
         }
-        assert_int_equal(topic_offset_at(s->st, t, 0, 0, &got), ST_OK);
+        assert_int_equal(log_offset_at(s->st, t, 0, 0, &got), ST_OK);
         assert_int_equal(got, 0);
-        assert_int_equal(topic_offset_at(s->st, t, 0, INT64_MAX, &got), ST_OK);
+        assert_int_equal(log_offset_at(s->st, t, 0, INT64_MAX, &got), ST_OK);
         assert_int_equal(got, want);
     }
     /* Within a group: its own messages are of now, a later time is behind them. */
     struct topic *t = topic_named(s, "t");
     uint64_t end = t->queues[0].end, got = 0;
     store_add(s, "SEND t m");
-    assert_int_equal(topic_offset_at(s->st, t, 0, s->now_ms, &got), ST_OK);
+    assert_int_equal(log_offset_at(s->st, t, 0, s->now_ms, &got), ST_OK);
     assert_int_equal(got, end);
-    assert_int_equal(topic_offset_at(s->st, t, 0, s->now_ms + 1, &got), ST_OK);
+    assert_int_equal(log_offset_at(s->st, t, 0, s->now_ms + 1, &got), ST_OK);
     assert_int_equal(got, end + 1);
     assert_true(store_write(s));
 }
@@ -237,7 +238,7 @@ static void records_split(void **state)
     struct record_info info;
     for (int round = 0; round < 2; round++) {
         for (uint64_t offset = 0; offset < 300; offset++) {
-            assert_int_equal(topic_locate(s->st, t, 0, offset, &info), ST_OK);
+            assert_int_equal(log_locate(s->st, t, 0, offset, &info), ST_OK);
             assert_true(info.base == offset / 4 * 4 && info.count == 4);
         }
         if (round == 0)
@@ -249,7 +250,7 @@ static void records_split(void **state)
     struct message m;
     struct buf hold;
     buf_init(&hold, 0);
-    assert_int_equal(topic_read(s->st, t, 0, 297, &hold, &m), ST_OK);
+    assert_int_equal(log_read(s->st, t, 0, 297, &hold, &m), ST_OK);
     assert_int_equal(m.body.len, size);
     buf_free(&hold);
     free(words);
@@ -268,10 +269,10 @@ static void ring_grows_and_serves(void **state)
         uint64_t from = end;
         for (int i = 0; i < 5 + 30 * round; i++, end++) {
             store_add(s, "SEND t m");
-            topic_flush(s->st, t);
+            tail_flush(s->st, t);
         }
         for (uint64_t offset = from; offset < end; offset++) {
-            assert_int_equal(topic_locate(s->st, t, 0, offset, &info), ST_OK);
+            assert_int_equal(log_locate(s->st, t, 0, offset, &info), ST_OK);
             assert_true(info.base == offset && info.count == 1);
         }
         assert_true(store_write(s));
@@ -279,7 +280,7 @@ static void ring_grows_and_serves(void **state)
     struct topic *t = topic_named(s, "t");
     assert_true(t->queues[0].recent_size <= 256);
     for (uint64_t offset = 0; offset < end; offset++)
-        assert_int_equal(topic_locate(s->st, t, 0, offset, &info), ST_OK);
+        assert_int_equal(log_locate(s->st, t, 0, offset, &info), ST_OK);
 }
 
 /* What is in the batch but not yet in the store is refused, not taken for gone. */
@@ -290,7 +291,7 @@ static void dead_letter_of_the_same_group(void **state)
     store_do(s, "TOPIC CREATE t QUEUES 1");
     store_add(s, "SEND t a");
     t = topic_named(s, "t");
-    topic_flush(s->st, t); /* as a full record would be */
+    tail_flush(s->st, t); /* as a full record would be */
     store_add(s, "POP g t");
     uint32_t reject = store_add(s, "REJECT g t:0:0#1");
     assert_true(store_write(s));

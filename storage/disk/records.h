@@ -1,0 +1,24 @@
+/*
+ * records.h: batch records in the log families: which family a topic's records are in, and finding a place
+ * among them. For the writer (model/log.h) and for views (query/view.h) alike.
+ */
+#ifndef HALFMQ_STORAGE_RECORDS_H
+#define HALFMQ_STORAGE_RECORDS_H
+
+#include "protocol/base/compress.h"
+#include "protocol/record/message.h"
+#include "storage/disk/kv.h"
+
+/* The family that all records of a topic are in, from its first message to its end. */
+enum kv_family records_family(enum compress compress);
+
+/* An iterator over the records of one queue; snap NULL: the newest state. NULL: no memory. */
+struct kv_iter *records_iter(struct kv *kv, const struct kv_snap *snap, enum compress compress, uint64_t topic,
+                             uint32_t queue);
+
+/* Puts the iterator on the record that holds offset, or on the first one behind it, and reads its header.
+ * The iterator's bounds are the queue's. ST_GONE: there is none; ST_IO: the store, or a damaged record. */
+enum status records_seek(struct kv_iter *it, uint64_t topic, uint32_t queue, uint64_t offset,
+                         struct record_header *ret_h) MUST_CHECK;
+
+#endif

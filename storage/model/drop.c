@@ -1,0 +1,51 @@
+/* drop.c: TOPIC PURGE and TOPIC DELETE: deletes the rows and records of a topic (drop.h). */
+#include "storage/model/drop.h"
+
+#include "storage/disk/records.h"
+#include "storage/model/tail.h"
+
+/* Every row of a kind that hangs on the topic's id. */
+static void drop_rows(struct state *st, const struct topic *t, char kind)
+{
+    struct key from = key_of_id(kind, t->id), to = key_after(&from);
+    kv_del_range(st->kv, KV_STATE, key_slice(&from), key_slice(&to));
+}
+
+static void drop_log(struct state *st, struct topic *t)
+{
+    struct key from = key_log(t->id, 0, 0), to = key_log(t->id + 1, 0, 0);
+    kv_del_range(st->kv, records_family(t->compress), key_slice(&from), key_slice(&to));
+    drop_rows(st, t, 'I');
+    drop_rows(st, t, 'E');
+}
+
+void drop_messages(struct state *st, struct topic *t)
+{
+    /* What this group appended goes too: it is written first, then covered by the deletion. */
+    tail_flush(st, t);
+    for (uint32_t q = 0; q < t->n_queues; q++) {
+        t->queues[q].floor = t->queues[q].end;
+        t->queues[q].n_recent = t->queues[q].recent_at = 0;
+    }
+    drop_log(st, t);
+    topic_save(st, t);
+}
+
+void drop_topic(struct state *st, struct topic *t)
+{
+    topics_save(st); /* so that no list holds it any more */
+    drop_messages(st, t);
+    state_gone(st, t->name, slice_of(NULL, 0));
+    drop_rows(st, t, 'D');
+    drop_rows(st, t, 'L'); /* what reminds of them goes when it falls due */
+    assert(st->meta.delayed >= t->delayed);
+    st->meta.delayed -= t->delayed;
+    struct key key = key_topic(t->name);
+    overlay_del(&st->overlay, &key);
+    assert(st->meta.topics > 0);
+    st->meta.topics--;
+    st->meta_dirty = true;
+    table_remove(&st->topics, t->hash, t->name);
+    st->last_topic = NULL;
+    topic_free(t);
+}

@@ -1,0 +1,62 @@
+/* queue.c: what the writer remembers of a queue: its newest records, and what came in the open group (queue.h). */
+#include "storage/model/queue.h"
+
+#include <stdlib.h>
+
+void queue_freshen(const struct state *st, struct queue *q)
+{
+    if (q->fresh_group == st->group)
+        return;
+    q->fresh_group = st->group;
+    q->fresh_base = q->end;
+}
+
+/* A ring twice as long, the oldest place first. Without memory for it all stays as it is. */
+static void queue_grow(struct queue *q)
+{
+    uint32_t size = q->recent_size ? 2 * q->recent_size : RECENT_RECORDS;
+    struct record_info *recent = malloc(size * sizeof(*recent));
+    if (!recent)
+        return;
+    uint32_t first = q->n_recent < q->recent_size ? 0 : q->recent_at;
+    for (uint32_t i = 0; i < q->n_recent; i++)
+        recent[i] = q->recent[(first + i) % q->recent_size];
+    free(q->recent);
+    q->recent = recent;
+    q->recent_at = q->n_recent;
+    q->recent_size = size;
+}
+
+void queue_remember(const struct state *st, struct queue *q, const struct record_info *info)
+{
+    bool full = q->n_recent == q->recent_size;
+    bool needed = full && q->recent_size < RECENT_RECORDS_MAX &&
+                  (!q->recent || q->recent[q->recent_at].index == st->group_index);
+    if (needed)
+        queue_grow(q);
+    if (!q->recent)
+        return; /* only slower: the place will be read from the store */
+    q->recent[q->recent_at] = *info;
+    q->recent_at = (q->recent_at + 1) % q->recent_size;
+    if (q->n_recent < q->recent_size)
+        q->n_recent++;
+}
+
+bool queue_unwritten(const struct state *st, const struct queue *q, uint64_t offset)
+{
+    return q->fresh_group == st->group && offset >= q->fresh_base;
+}
+
+static bool queue_covers(const struct record_info *info, uint64_t offset)
+{
+    return offset >= info->base && offset - info->base < info->count;
+}
+
+const struct record_info *queue_recall(const struct queue *q, uint64_t offset)
+{
+    for (uint32_t i = 0; i < q->n_recent; i++) {
+        if (queue_covers(&q->recent[i], offset))
+            return &q->recent[i];
+    }
+    return NULL;
+}

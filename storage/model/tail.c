@@ -1,0 +1,293 @@
+/*
+ * tail.c: appends to queues (tail.h). The first message of a group to a queue opens a tail; the tail becomes a
+ * record when it is full, or when the group is written.
+ */
+#include "storage/model/tail.h"
+
+#include <stdlib.h>
+
+#include "storage/disk/records.h"
+#include "storage/model/queue.h"
+
+#define SPARE_TAILS_MAX 64
+
+static struct tail *tail_new(struct state *st)
+{
+    struct tail *tail = st->spare_tails;
+    if (tail) {
+        st->spare_tails = tail->next;
+        st->n_spare_tails--;
+        return tail;
+    }
+    tail = calloc(1, sizeof(*tail));
+    if (!tail)
+        return NULL;
+    buf_init(&tail->record, REQUEST_BYTES_MAX + RECORD_BYTES_MAX);
+    buf_init(&tail->starts, (RECORD_COUNT_MAX + 1) * sizeof(uint32_t));
+    return tail;
+}
+
+/* Kept for the next group; a few are enough, each may hold on to much memory. */
+static void tail_spare(struct state *st, struct tail *tail)
+{
+    if (st->n_spare_tails == SPARE_TAILS_MAX) {
+        buf_free(&tail->record);
+        buf_free(&tail->starts);
+        free(tail);
+        return;
+    }
+    buf_reset(&tail->record, TAIL_KEEP_BYTES);
+    buf_reset(&tail->starts, TAIL_KEEP_BYTES);
+    tail->next = st->spare_tails;
+    st->spare_tails = tail;
+    st->n_spare_tails++;
+}
+
+static struct tail *tail_open(struct state *st, struct topic *t, uint32_t queue)
+{
+    struct tail *tail = tail_new(st);
+    if (!tail)
+        return NULL;
+    tail->topic = t;
+    tail->queue = queue;
+    tail->base = t->queues[queue].end;
+    tail->first_seq = st->seq;
+    tail->count = 0;
+    tail->flags = 0;
+    tail->next = NULL;
+    struct queue *q = &t->queues[queue];
+    queue_freshen(st, q);
+    record_begin(&tail->record);
+    *st->open_tails_end = tail;
+    st->open_tails_end = &tail->next;
+    q->tail = tail;
+    return tail;
+}
+
+struct record_info tail_info(const struct state *st, const struct tail *tail)
+{
+    return (struct record_info){.base = tail->base,
+                                .index = st->group_index,
+                                .first_seq = tail->first_seq,
+                                .last_seq = tail->last_seq,
+                                .count = tail->count,
+                                .bytes = (uint32_t)tail->record.len};
+}
+
+/* A tail becomes a record. Without memory for it the state is sick: its messages have been answered. */
+static void tail_close(struct state *st, struct tail *tail)
+{
+    struct record_header h = {.flags = tail->flags,
+                              .count = tail->count,
+                              .base = tail->base,
+                              .index = st->group_index,
+                              .stored_ms = st->now_ms};
+    struct queue *q = &tail->topic->queues[tail->queue];
+    struct record_info info = tail_info(st, tail);
+    record_end(&tail->record, &tail->starts, &h);
+    if (tail->record.failed || tail->starts.failed)
+        st->sick = true;
+    if (!st->sick) {
+        struct key key = key_log(tail->topic->id, tail->queue, tail->base);
+        kv_put(st->kv, records_family(tail->topic->compress), key_slice(&key), buf_slice(&tail->record));
+        queue_remember(st, q, &info);
+    }
+    q->tail = NULL;
+}
+
+/* Those of the topic, or all (t NULL); but only that one, where it is named. */
+static void tails_close(struct state *st, const struct topic *t, const struct tail *only)
+{
+    struct tail **link = &st->open_tails;
+    while (*link) {
+        struct tail *tail = *link;
+        if ((t && tail->topic != t) || (only && tail != only)) {
+            link = &tail->next;
+            continue;
+        }
+        *link = tail->next;
+        tail_close(st, tail);
+        if (tail->topic->rr != tail->topic->rr_saved)
+            topic_save(st, tail->topic);
+        tail_spare(st, tail);
+    }
+    st->open_tails_end = link;
+}
+
+void tail_flush(struct state *st, const struct topic *t)
+{
+    tails_close(st, t, NULL);
+}
+
+/* A full tail is closed ahead of the group's end. NULL: no memory. */
+static struct tail *tail_for(struct state *st, struct topic *t, uint32_t queue)
+{
+    struct tail *tail = t->queues[queue].tail;
+    if (tail && (tail->record.len >= RECORD_BYTES_MAX || tail->count >= RECORD_COUNT_MAX)) {
+        tails_close(st, t, tail);
+        tail = NULL;
+    }
+    if (st->sick)
+        return NULL;
+    return tail ? tail : tail_open(st, t, queue);
+}
+
+static void tail_index(struct state *st, int64_t now_ms, struct topic *t, uint32_t queue,
+                         const struct message *m, uint64_t offset)
+{
+    for (uint32_t i = 0; i < m->n_keys; i++) {
+        struct key key = key_index(t->id, text_hash(m->keys[i]), now_ms, queue, offset);
+        state_put(st, &key, slice_of(NULL, 0));
+    }
+    if (!(m->fields & MSG_TTL))
+        return;
+    uint8_t ms[8];
+    for (unsigned i = 0; i < 8; i++)
+        ms[i] = (uint8_t)((uint64_t)m->expires_ms >> (8 * i));
+    struct key key = key_expiry(t->id, queue, offset);
+    struct slice value = slice_of(ms, sizeof(ms));
+    /* What is over at once is looked up within this very group. */
+    if (m->expires_ms <= now_ms)
+        overlay_put(&st->overlay, &key, value);
+    else
+        state_put(st, &key, value);
+}
+
+/* The first message with a TTL marks the topic, so that groups on other topics never look. */
+static void tail_mark_ttl(struct state *st, struct topic *t)
+{
+    if (t->flags & TOPIC_HAS_TTL)
+        return;
+    t->flags |= TOPIC_HAS_TTL;
+    topic_save(st, t);
+}
+
+enum status tail_append(struct state *st, int64_t now_ms, struct topic *t, uint32_t queue,
+                         struct message *m, uint64_t *ret_offset)
+{
+    struct tail *tail = tail_for(st, t, queue);
+    if (!tail)
+        return ST_NOMEM;
+    m->seq = st->seq++;
+    tail->last_seq = m->seq;
+    record_add(&tail->record, &tail->starts, m, now_ms);
+    if (tail->record.failed || tail->starts.failed) {
+        st->sick = true;
+        return ST_NOMEM;
+    }
+    tail->count++;
+    uint64_t offset = t->queues[queue].end++;
+    if (m->fields & MSG_TTL) {
+        tail->flags |= RECORD_TTL;
+        tail_mark_ttl(st, t);
+    }
+    if (m->fields & MSG_TXN)
+        tail->flags |= RECORD_TXN;
+    if (m->n_keys || (m->fields & MSG_TTL))
+        tail_index(st, now_ms, t, queue, m, offset);
+    st->group_bytes += m->body.len + 64;
+    st->tally.messages_in++;
+    st->tally.bytes_in += m->body.len;
+    state_news(st, &t->news, 1);
+    *ret_offset = offset;
+    return ST_OK;
+}
+
+/* Attributes that leave rows. */
+static enum status tail_index_batch(struct state *st, int64_t now_ms, struct topic *t, uint32_t queue,
+                               struct slice batch, uint64_t base)
+{
+    struct record_header h;
+    enum status s = record_header_read(batch, &h);
+    for (uint32_t i = 0; i < h.count && s == ST_OK; i++) {
+        struct message m;
+        s = message_decode(record_bytes(batch, &h, i), now_ms, &m);
+        if (s == ST_OK)
+            tail_index(st, now_ms, t, queue, &m, base + i);
+    }
+    return s;
+}
+
+/* The batch becomes a record: its bytes behind a header of ours. */
+static void tail_put_batch(struct state *st, int64_t now_ms, struct topic *t, uint32_t queue,
+                      struct slice batch, const struct batch_facts *facts)
+{
+    struct queue *q = &t->queues[queue];
+    struct slice behind =
+        slice_of(batch.data + RECORD_HEADER_BYTES, batch.len - RECORD_HEADER_BYTES);
+    struct record_header h = {.flags = facts->fields & MSG_TTL ? RECORD_TTL : 0,
+                              .count = facts->count,
+                              .bytes = (uint32_t)(behind.len - facts->count * 4UL),
+                              .base = q->end,
+                              .index = st->group_index,
+                              .stored_ms = now_ms,
+                              .seq = st->seq};
+    uint8_t head[RECORD_HEADER_BYTES];
+    record_head(&h, behind, head);
+    struct key key = key_log(t->id, queue, q->end);
+    kv_put2(st->kv, records_family(t->compress), key_slice(&key), slice_of(head, sizeof(head)), behind);
+    struct record_info info = {.base = h.base,
+                               .index = h.index,
+                               .first_seq = st->seq,
+                               .last_seq = st->seq + h.count - 1,
+                               .count = h.count,
+                               .bytes = (uint32_t)batch.len};
+    queue_remember(st, q, &info);
+}
+
+enum status tail_append_batch(struct state *st, int64_t now_ms, struct topic *t, uint32_t queue,
+                               struct slice batch, const struct batch_facts *facts,
+                               uint64_t *ret_base)
+{
+    struct queue *q = &t->queues[queue];
+    if (q->tail)
+        tails_close(st, t, q->tail);
+    if (st->sick)
+        return ST_NOMEM;
+    queue_freshen(st, q);
+    uint64_t base = q->end;
+    if (facts->fields & (MSG_KEY | MSG_TTL) &&
+        tail_index_batch(st, now_ms, t, queue, batch, base) != ST_OK) {
+        st->sick = true; /* it was checked, so this cannot be */
+        return ST_NOMEM;
+    }
+    tail_put_batch(st, now_ms, t, queue, batch, facts);
+    q->end += facts->count;
+    st->seq += facts->count;
+    if (facts->fields & MSG_TTL)
+        tail_mark_ttl(st, t);
+    if (t->rr != t->rr_saved)
+        topic_save(st, t);
+    st->group_bytes += batch.len;
+    st->tally.messages_in += facts->count;
+    st->tally.bytes_in += facts->body_bytes;
+    state_news(st, &t->news, facts->count);
+    *ret_base = base;
+    return ST_OK;
+}
+
+enum status tail_read(const struct tail *tail, uint64_t offset, int64_t now_ms, struct buf *hold,
+                      struct message *ret_m)
+{
+    uint32_t i = (uint32_t)(offset - tail->base);
+    struct cursor c = cursor_of(slice_of(tail->starts.data + i * 4UL, 4));
+    size_t at = RECORD_HEADER_BYTES + cursor_u32(&c), to = tail->record.len;
+    if (i + 1 < tail->count) {
+        c = cursor_of(slice_of(tail->starts.data + (i + 1) * 4UL, 4));
+        to = RECORD_HEADER_BYTES + cursor_u32(&c);
+    }
+    buf_reset(hold, TAIL_KEEP_BYTES);
+    buf_put(hold, tail->record.data + at, to - at);
+    return hold->failed ? ST_NOMEM : message_decode(buf_slice(hold), now_ms, ret_m);
+}
+
+void tail_free_all(struct tail *tail)
+{
+    while (tail) {
+        struct tail *next = tail->next;
+        buf_free(&tail->record);
+        buf_free(&tail->starts);
+        free(tail);
+        tail = next;
+    }
+}
