@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "storage/apply/apply.h"
 #include "storage/model/group.h"
 #include "storage/model/pgroup.h"
 #include "storage/disk/stale.h"
@@ -19,90 +20,8 @@
 #include "storage/model/tail.h"
 
 #define GROUP_BYTES_MAX MIB(8)
-#define GROUP_COMMANDS_MAX 16384
 #define RUN_BYTES_ESTIMATE 192
 #define SYNC_AT_LAST_MS 60000
-#define TXID_MS_MAX ((INT64_C(1) << 41) - 1)
-
-uint64_t news_key(enum news_kind kind, struct slice a, struct slice b)
-{
-    struct key key;
-    key_begin(&key, (char)kind);
-    key_name(&key, a);
-    key_bytes(&key, b);
-    return text_hash(key_slice(&key));
-}
-
-uint64_t state_next_ref(struct state *st)
-{
-    st->meta_dirty = true;
-    return st->meta.next_ref++;
-}
-
-/* time (41 bits) │ node (10) │ sequence (12); a full sequence borrows the next millisecond. */
-uint64_t state_next_id(struct state *st, const struct stamp *stamp)
-{
-    int64_t ms = stamp->now_ms - TXID_EPOCH_MS;
-    ms = ms < 0 ? 0 : ms > TXID_MS_MAX ? TXID_MS_MAX : ms; /* a clock that is far off: ids still ascend */
-    uint64_t node = (uint64_t)stamp->policy->node << 12;
-    uint64_t id = (uint64_t)ms << 22 | node;
-    if (id <= st->meta.last_id) {
-        id = st->meta.last_id + 1;
-        if ((id & 0xfff) == 0)
-            id = ((st->meta.last_id >> 22) + 1) << 22 | node;
-    }
-    st->meta.last_id = id;
-    st->meta_dirty = true;
-    return id;
-}
-
-void state_news(struct state *st, struct news_slot *slot, uint32_t count)
-{
-    if (slot->group != st->group) {
-        if (st->fx.n_keys == NEWS_MAX) {
-            st->fx.overflow = true;
-            return;
-        }
-        slot->group = st->group;
-        slot->at = st->fx.n_keys++;
-        st->fx.keys[slot->at] = slot->key;
-        st->fx.counts[slot->at] = 0;
-    }
-    st->fx.counts[slot->at] += count;
-}
-
-void state_gone(struct state *st, struct slice a, struct slice b)
-{
-    struct news_slot slot = {.key = news_key(NEWS_GONE, a, b)};
-    state_news(st, &slot, 1);
-}
-
-void state_put(struct state *st, const struct key *key, struct slice value)
-{
-    kv_put(st->kv, KV_STATE, key_slice(key), value);
-}
-
-void state_del(struct state *st, const struct key *key)
-{
-    kv_del(st->kv, KV_STATE, key_slice(key));
-}
-
-struct slice state_row(struct state *st)
-{
-    st->sick = st->sick || st->scratch2.failed;
-    return buf_slice(&st->scratch2);
-}
-
-void state_fail(struct outcome *out, enum status s, const char *doing)
-{
-    assert(s != ST_OK);
-    if (s == ST_NOMEM)
-        reply_error(&out->reply, ST_BUSY, "no memory for %s: try again", doing);
-    else if (s == ST_BUSY)
-        reply_error(&out->reply, ST_BUSY, "%s needs what is being written now: try again", doing);
-    else
-        reply_error(&out->reply, ST_ERR, "the store failed in %s: see the broker's log", doing);
-}
 
 static enum status state_read_meta(struct state *st, char *err, size_t err_size, const char *path)
 {
@@ -284,10 +203,31 @@ void state_last(const struct state *st, uint64_t *ret_index, int64_t *ret_now_ms
     *ret_now_ms = st->now_ms;
 }
 
+void state_apply(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                 struct outcome *out)
+{
+    assert(!st->logged);
+    assert(stamp->index > st->last_index && stamp->now_ms >= st->now_ms);
+    /* A record has one stored time, so all commands of a group have. */
+    assert(st->group_commands == 0 || stamp->now_ms == st->now_ms);
+    if (st->group_index == 0)
+        st->group_index = stamp->index;
+    st->last_index = stamp->index;
+    st->now_ms = stamp->now_ms;
+    st->group_commands++;
+    if (st->sick) { /* the group will not be written: nothing in it is worth doing */
+        core_fail(out, ST_IO, cmd->info->words);
+        return;
+    }
+    st->keep_ms = stamp->policy->txn_outcome_retention_ms;
+    txn_tick_young(st, stamp);
+    apply_command(st, stamp, cmd, out);
+    st->sick = st->sick || out->reply.failed; /* it may be done, and nobody could be told */
+}
+
 bool state_group_full(const struct state *st)
 {
-    return st->group_bytes + overlay_bytes(&st->overlay) >= st->group_bytes_max ||
-           st->group_commands >= GROUP_COMMANDS_MAX;
+    return core_full(st);
 }
 
 static void state_put_meta(struct state *st)
@@ -298,7 +238,7 @@ static void state_put_meta(struct state *st)
     buf_reset(&st->scratch2, KIB(64));
     meta_encode(&st->scratch2, &st->meta);
     struct key key = key_meta();
-    state_put(st, &key, state_row(st));
+    core_put(st, &key, core_row(st));
     kv_number(st->kv, st->last_index);
 }
 
@@ -404,4 +344,20 @@ const struct tally *state_tally(const struct state *st)
 size_t state_memory(const struct state *st)
 {
     return kv_memory(st->kv);
+}
+
+void outcome_init(struct outcome *o)
+{
+    *o = (struct outcome){0};
+    buf_init(&o->reply, REPLY_BYTES_MAX);
+    buf_init(&o->text, MIB(4));
+}
+
+void outcome_free(struct outcome *o)
+{
+    buf_free(&o->reply);
+    buf_free(&o->text);
+    free(o->grants);
+    o->grants = NULL;
+    o->n_grants = 0;
 }

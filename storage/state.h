@@ -25,6 +25,7 @@
 #include "protocol/command/command.h"
 #include "protocol/base/compress.h"
 #include "protocol/base/reply.h"
+#include "storage/disk/news.h"
 #include "storage/redo.h"
 
 struct state;
@@ -82,10 +83,7 @@ struct outcome {
 void outcome_init(struct outcome *o);
 void outcome_free(struct outcome *o);
 
-/* News of a group: who may want to look again. Keys are hashes (news_key); a collision only wakes
- * somebody for nothing. */
-enum news_kind { NEWS_TOPIC, NEWS_GROUP, NEWS_PGROUP, NEWS_GONE };
-
+/* News of a group: who may want to look again. */
 #define NEWS_MAX 1024
 
 struct effects {
@@ -99,10 +97,6 @@ struct effects {
     uint64_t keys[NEWS_MAX];
     uint32_t counts[NEWS_MAX]; /* how many messages, or checks, became ready under that key */
 };
-
-/* Routing key of what a waiter waits for: TOPIC (name), GROUP (group, topic), PGROUP (name); GONE (group,
- * topic) or (topic, nothing): it was deleted. */
-uint64_t news_key(enum news_kind kind, struct slice a, struct slice b);
 
 /* Figures that only apply knows; ascending but for the gauges. Read by the leader after a group. */
 struct tally {

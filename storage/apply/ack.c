@@ -7,41 +7,8 @@
  */
 #include "storage/apply/handlers.h"
 #include "storage/model/group.h"
-
-struct run *gt_leased_in(struct gt *gt, const struct message_id *first, uint64_t last, int64_t now_ms,
-                         uint64_t *from)
-{
-    while (*from <= last) {
-        uint64_t at = *from;
-        struct run *r = run_in(&gt->runs, first->queue, at, last);
-        if (!r)
-            return NULL;
-        *from = r->base + r->count;
-        bool holds = r->state == RUN_LEASED && r->attempt == first->attempt && now_ms < r->due_ms;
-        if (holds && run_live_in(r, at, last) > 0)
-            return r;
-    }
-    return NULL;
-}
-
-uint64_t gt_held(struct gt *gt, const struct message_id *first, uint64_t last, int64_t now_ms)
-{
-    uint64_t from = first->offset, n = 0;
-    for (struct run *r; (r = gt_leased_in(gt, first, last, now_ms, &from));)
-        n += run_live_in(r, first->offset, last);
-    return n;
-}
-
-uint64_t gt_ack(struct state *st, struct gt *gt, const struct message_id *first, uint64_t last,
-                int64_t now_ms)
-{
-    uint64_t from = first->offset, n = 0;
-    for (struct run *r; (r = gt_leased_in(gt, first, last, now_ms, &from));)
-        n += run_clear_in(&gt->runs, st, r, first->offset, last);
-    if (n > 0)
-        gt_dirty(st, gt);
-    return n;
-}
+#include "storage/model/dead.h"
+#include "storage/model/lease.h"
 
 /* The group on the receipt's topic, and the message's run; *ret_run NULL where the lease is lost. */
 static enum status receipt_find(struct state *st, const struct stamp *stamp, struct slice group,
@@ -54,7 +21,7 @@ static enum status receipt_find(struct state *st, const struct stamp *stamp, str
     enum status s = gt_get(st, group, ret_id->topic, ret_gt);
     if (s != ST_OK)
         return s;
-    *ret_run = gt_leased(*ret_gt, ret_id, stamp->now_ms);
+    *ret_run = lease_find(*ret_gt, ret_id, stamp->now_ms);
     return ST_OK;
 }
 
@@ -80,7 +47,7 @@ static bool ack_group_missing(struct state *st, struct outcome *out, struct slic
     bool exists = false;
     enum status s = group_exists(st, group, &exists);
     if (s != ST_OK)
-        state_fail(out, s, "looking for the group");
+        core_fail(out, s, "looking for the group");
     else if (!exists)
         ack_no_group(out, group);
     return s != ST_OK || !exists;
@@ -99,11 +66,11 @@ void apply_ack(struct state *st, const struct stamp *stamp, const struct command
             return;
         if (s != ST_OK && s != ST_GONE) {
             st->sick = st->sick || acked > 0; /* half of it is done: the group must not be written */
-            state_fail(out, s, "ACK");
+            core_fail(out, s, "ACK");
             return;
         }
         if (s == ST_OK)
-            acked += gt_ack(st, gt, &first, last, stamp->now_ms);
+            acked += lease_ack(st, gt, &first, last, stamp->now_ms);
     }
     st->tally.messages_acked += acked;
     reply_int(&out->reply, (int64_t)acked);
@@ -130,7 +97,7 @@ static struct run *ack_one(struct state *st, const struct stamp *stamp, const st
     if (s == ST_GONE && ack_group_missing(st, out, cmd->pos[0]))
         return NULL;
     if (s != ST_OK && s != ST_GONE) {
-        state_fail(out, s, cmd->info->words);
+        core_fail(out, s, cmd->info->words);
         return NULL;
     }
     if (!r) {
@@ -153,7 +120,7 @@ static void ack_end(struct state *st, const struct stamp *stamp, struct gt *gt, 
 {
     if (s != ST_OK) {
         st->sick = st->sick || s == ST_NOMEM;
-        state_fail(out, s, doing);
+        core_fail(out, s, doing);
         return;
     }
     gt_arm(st, gt, stamp->now_ms);
@@ -168,8 +135,8 @@ void apply_nack(struct state *st, const struct stamp *stamp, const struct comman
     struct run *r = ack_one(st, stamp, cmd, out, &id, &gt);
     if (!r)
         return;
-    int64_t pause = command_number(cmd, OPT_ID_DELAY, gt_backoff(gt, r->attempt));
-    enum status s = gt_failed(st, stamp, gt, r, id.offset, stamp->now_ms + pause,
+    int64_t pause = command_number(cmd, OPT_ID_DELAY, lease_backoff(gt, r->attempt));
+    enum status s = lease_failed(st, stamp, gt, r, id.offset, stamp->now_ms + pause,
                               ack_reason(cmd, slice_of(NULL, 0)));
     st->tally.messages_nacked += s == ST_OK;
     ack_end(st, stamp, gt, s, "NACK", out);
@@ -183,7 +150,7 @@ void apply_reject(struct state *st, const struct stamp *stamp, const struct comm
     struct run *r = ack_one(st, stamp, cmd, out, &id, &gt);
     if (!r)
         return;
-    enum status s = gt_dead(st, stamp, gt, r, id.offset, ack_reason(cmd, SLICE_LIT("rejected")));
+    enum status s = dead_letter(st, stamp, gt, r, id.offset, ack_reason(cmd, SLICE_LIT("rejected")));
     ack_end(st, stamp, gt, s, "REJECT", out);
 }
 
@@ -194,7 +161,7 @@ static bool extend_crowded(struct state *st, const struct stamp *stamp, struct g
     uint64_t from = first->offset;
     if (st->runs <= 2 * st->runs_max)
         return false;
-    for (struct run *r; (r = gt_leased_in(gt, first, last, stamp->now_ms, &from));)
+    for (struct run *r; (r = lease_next(gt, first, last, stamp->now_ms, &from));)
         if (run_live_in(r, first->offset, last) < r->live)
             return true;
     return false;
@@ -213,10 +180,10 @@ void apply_extend(struct state *st, const struct stamp *stamp, const struct comm
     if (s == ST_GONE && ack_group_missing(st, out, cmd->pos[0]))
         return;
     if (s != ST_OK && s != ST_GONE) {
-        state_fail(out, s, "EXTEND");
+        core_fail(out, s, "EXTEND");
         return;
     }
-    if (s == ST_GONE || gt_held(gt, &first, last, stamp->now_ms) == 0) {
+    if (s == ST_GONE || lease_held(gt, &first, last, stamp->now_ms) == 0) {
         ack_stale(cmd, out);
         return;
     }
@@ -225,7 +192,7 @@ void apply_extend(struct state *st, const struct stamp *stamp, const struct comm
         return;
     }
     uint64_t from = first.offset;
-    for (struct run *r; s == ST_OK && (r = gt_leased_in(gt, &first, last, stamp->now_ms, &from));) {
+    for (struct run *r; s == ST_OK && (r = lease_next(gt, &first, last, stamp->now_ms, &from));) {
         r = run_cut(&gt->runs, st, r, first.offset, last);
         if (r)
             run_move(&gt->runs, r, RUN_LEASED, r->attempt, stamp->now_ms + dur);
@@ -246,14 +213,14 @@ void apply_release(struct state *st, const struct stamp *stamp, const struct com
         if (range_find(st, cmd->pos[0], cmd->rest[i], &first, &last, &gt) != ST_OK)
             continue;
         uint64_t from = first.offset;
-        for (struct run *r; (r = gt_leased_in(gt, &first, last, stamp->now_ms, &from));) {
+        for (struct run *r; (r = lease_next(gt, &first, last, stamp->now_ms, &from));) {
             r = run_cut(&gt->runs, st, r, first.offset, last);
             gt_dirty(st, gt);
             if (!r)
                 break; /* no memory: its lease will end by itself */
             /* It never reached anybody, so its attempt number is still unused. */
             run_move(&gt->runs, r, RUN_WAITING, r->attempt - 1, stamp->now_ms);
-            state_news(st, &gt->news, r->live);
+            core_news(st, &gt->news, r->live);
         }
     }
     reply_ok(&out->reply);

@@ -2,8 +2,9 @@
  * apply.c: command in, outcome out: the table of WRITE and INNER commands. A command of command.def that
  * is marked so and has no handler here does not compile.
  */
+#include "storage/apply/apply.h"
+
 #include "storage/apply/handlers.h"
-#include "storage/model/young.h"
 
 /* Handlers by id; KIND_x decides whether the line needs one. */
 #define HANDLER_LOCAL(id)
@@ -45,26 +46,10 @@ static apply_fn *const apply_table[COMMAND_COUNT] = {
 #undef COMMAND
 };
 
-void state_apply(struct state *st, const struct stamp *stamp, const struct command *cmd,
-                 struct outcome *out)
+void apply_command(struct state *st, const struct stamp *stamp, const struct command *cmd, struct outcome *out)
 {
     apply_fn *fn = apply_table[cmd->info->id];
-    assert(fn && !st->logged);
-    assert(stamp->index > st->last_index && stamp->now_ms >= st->now_ms);
-    /* A record has one stored time, so all commands of a group have. */
-    assert(st->group_commands == 0 || stamp->now_ms == st->now_ms);
-    if (st->group_index == 0)
-        st->group_index = stamp->index;
-    st->last_index = stamp->index;
-    st->now_ms = stamp->now_ms;
-    st->group_commands++;
-    if (st->sick) { /* the group will not be written: nothing in it is worth doing */
-        state_fail(out, ST_IO, cmd->info->words);
-        return;
-    }
-    st->keep_ms = stamp->policy->txn_outcome_retention_ms;
-    young_tick(st, stamp);
+    assert(fn);
     fn(st, stamp, cmd, out);
     assert(out->reply.len > 0 || out->n_grants > 0 || out->reply.failed);
-    st->sick = st->sick || out->reply.failed; /* it may be done, and nobody could be told */
 }

@@ -197,7 +197,7 @@ static void checks_arm(struct checks *c, struct pgroup *pg, int64_t retry_ms)
     else if (retry_ms > pg->armed_ms)
         pg->armed_ms = retry_ms;
     if (c->found > 0)
-        state_news(c->st, &pg->news, 1);
+        core_news(c->st, &pg->news, 1);
 }
 
 void apply_checks(struct state *st, const struct stamp *stamp, const struct command *cmd,
@@ -207,7 +207,7 @@ void apply_checks(struct state *st, const struct stamp *stamp, const struct comm
     c.wanted = (uint32_t)command_number(cmd, OPT_ID_COUNT, 1);
     enum status s = pgroup_get(st, cmd->pos[0], &c.pgroup);
     if (s != ST_OK) {
-        state_fail(out, s, "CHECKS");
+        core_fail(out, s, "CHECKS");
         return;
     }
     buf_init(&c.items, REPLY_BYTES_MAX);
@@ -220,7 +220,7 @@ void apply_checks(struct state *st, const struct stamp *stamp, const struct comm
         checks_arm(&c, c.pgroup, out->retry_at_ms);
     } else {
         st->sick = st->sick || c.found > 0;
-        state_fail(out, c.status == ST_OK ? ST_NOMEM : c.status, "CHECKS");
+        core_fail(out, c.status == ST_OK ? ST_NOMEM : c.status, "CHECKS");
     }
     buf_free(&c.items);
 }

@@ -10,8 +10,9 @@
 #include "storage/apply/handlers.h"
 #include "storage/model/delay.h"
 #include "storage/model/group.h"
-#include "storage/model/send.h"
+#include "storage/model/enqueue.h"
 #include "storage/model/txn.h"
+#include "storage/model/lease.h"
 
 #define PARTS_KEEP KIB(256)    /* of each of a COMMIT's buffers, for the next one */
 #define COMMIT_ACKS_MAX 100000 /* messages that the receipts of one COMMIT name, each looked for */
@@ -72,7 +73,7 @@ static bool commit_receipts_hold(struct state *st, const struct stamp *stamp, co
             s = ST_IO;
         char text[200];
         if (s != ST_OK && s != ST_GONE) {
-            state_fail(out, s, "COMMIT");
+            core_fail(out, s, "COMMIT");
             return false;
         }
         if (!exists) {
@@ -80,7 +81,7 @@ static bool commit_receipts_hold(struct state *st, const struct stamp *stamp, co
             reply_error(&out->reply, ST_NOGROUP, "no group '%s': the transaction stays open", text);
             return false;
         }
-        if (!gt || gt_held(gt, &id, last, stamp->now_ms) != last - id.offset + 1) {
+        if (!gt || lease_held(gt, &id, last, stamp->now_ms) != last - id.offset + 1) {
             text_quote(cmd->rest[i], 180, text, sizeof(text));
             reply_error(&out->reply, ST_STALE, "the lease of %s is lost: the transaction stays open", text);
             return false;
@@ -97,7 +98,7 @@ static void commit_ack(struct state *st, const struct stamp *stamp, const struct
         uint64_t last = 0;
         struct gt *gt = NULL;
         if (text_receipt_range(cmd->rest[i], &id, &last) && gt_get(st, ack->v, id.topic, &gt) == ST_OK)
-            st->tally.messages_acked += gt_ack(st, gt, &id, last, stamp->now_ms);
+            st->tally.messages_acked += lease_ack(st, gt, &id, last, stamp->now_ms);
     }
 }
 
@@ -146,8 +147,8 @@ static enum status commit_place(struct state *st, const struct stamp *stamp, str
     uint32_t queue = 0;
     uint64_t offset = 0;
     const uint32_t *wanted = half->has_queue ? &half->queue : NULL;
-    int64_t expires_ms = send_expires(stamp->now_ms, half->ttl_ms);
-    enum status s = send_store(st, stamp, t, expires_ms, wanted, m, &queue, &offset);
+    int64_t expires_ms = enqueue_expires(stamp->now_ms, half->ttl_ms);
+    enum status s = enqueue_store(st, stamp, t, expires_ms, wanted, m, &queue, &offset);
     if (s == ST_OK)
         text_put_id(ret_text, t->name, queue, offset);
     return s;
@@ -210,7 +211,7 @@ static void commit_refuse(struct outcome *out, enum status s, uint64_t txid, str
                     "no topic '%s', and auto_create_topics is off: TOPIC CREATE it, then COMMIT %llu again",
                     name, (unsigned long long)txid);
     else
-        send_refuse(out, s, topic);
+        enqueue_refuse(out, s, topic);
 }
 
 /* Everything was asked: from here on a failure would leave half of it, so the group is given up. */
@@ -230,7 +231,7 @@ static void commit_do(struct state *st, const struct stamp *stamp, const struct 
         commit_again(out, row);
     } else {
         st->sick = true;
-        state_fail(out, s, "COMMIT");
+        core_fail(out, s, "COMMIT");
     }
 }
 

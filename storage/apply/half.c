@@ -8,7 +8,7 @@
  */
 #include "storage/apply/handlers.h"
 #include "storage/model/dedup.h"
-#include "storage/model/send.h"
+#include "storage/model/enqueue.h"
 #include "storage/model/txn.h"
 #include "storage/model/young.h"
 
@@ -69,7 +69,7 @@ static void half_store(struct state *st, const struct stamp *stamp, const struct
                             .base_ms = stamp->now_ms};
     buf_reset(&st->scratch2, KIB(256));
     message_encode(&st->scratch2, m, stamp->now_ms);
-    half.message = state_row(st);
+    half.message = core_row(st);
     buf_reset(&st->half, KIB(256));
     half_encode(&st->half, &half);
     st->sick = st->sick || st->half.failed;
@@ -133,7 +133,7 @@ void apply_half(struct state *st, const struct stamp *stamp, const struct comman
     if (s == ST_OK)
         s = pgroup_get(st, cmd->pos[0], &pg);
     if (s != ST_OK) {
-        send_refuse(out, s, cmd->pos[1]);
+        enqueue_refuse(out, s, cmd->pos[1]);
         return;
     }
     const struct option *dedup = command_option(cmd, OPT_ID_DEDUP);
@@ -141,18 +141,18 @@ void apply_half(struct state *st, const struct stamp *stamp, const struct comman
     uint32_t queue = 0;
     const uint32_t *wanted = NULL;
     int64_t due_ms = 0;
-    if (send_again(st, stamp, t, dedup, out) || !send_queue_ok(t, cmd, &queue, &wanted, out) ||
-        !send_due(stamp, cmd, &due_ms, out) || send_prepare(st, stamp, cmd, cmd->pos[2], &m, out) != ST_OK)
+    if (enqueue_again(st, stamp, t, dedup, out) || !enqueue_queue_ok(t, cmd, &queue, &wanted, out) ||
+        !enqueue_due(stamp, cmd, &due_ms, out) || enqueue_prepare(st, stamp, cmd, cmd->pos[2], &m, out) != ST_OK)
         return;
     uint64_t txid = 0;
     struct txn_row row;
     bool joins = command_has(cmd, OPT(TXN));
     if ((joins && !half_join(st, stamp, cmd, &m, &txid, &row, out)) ||
-        !send_topic(st, stamp, cmd->pos[1], &t, out))
+        !enqueue_topic(st, stamp, cmd->pos[1], &t, out))
         return;
     if (!joins) {
         half_open(st, stamp, cmd, &row);
-        txid = state_next_id(st, stamp);
+        txid = core_next_id(st, stamp);
         half_rows(st, stamp, txid, &row);
     } else {
         half_reschedule(st, stamp, cmd, txid, &row);

@@ -2,6 +2,7 @@
 #include "storage/apply/handlers.h"
 #include "storage/model/group.h"
 #include "storage/model/drop.h"
+#include "storage/model/dead.h"
 
 static void manage_refuse(struct outcome *out, enum status s, const char *what, struct slice name)
 {
@@ -14,7 +15,7 @@ static void manage_refuse(struct outcome *out, enum status s, const char *what, 
     else if (s == ST_LIMIT)
         reply_error(&out->reply, s, "cannot create %s '%s': there are as many as there may be", what, text);
     else
-        state_fail(out, s, what);
+        core_fail(out, s, what);
 }
 
 void apply_topic_create(struct state *st, const struct stamp *stamp, const struct command *cmd,
@@ -124,7 +125,7 @@ void apply_group_delete(struct state *st, const struct stamp *stamp, const struc
     (void)stamp;
     uint8_t hold[NAME_BYTES_MAX + 8];
     struct topic *dlq = NULL;
-    enum status s = topic_get(st, dlq_name(cmd->pos[0], hold), &dlq);
+    enum status s = topic_get(st, dead_topic_name(cmd->pos[0], hold), &dlq);
     if (s == ST_OK || s == ST_GONE)
         s = group_delete(st, cmd->pos[0]);
     if (s != ST_OK) {
@@ -134,7 +135,7 @@ void apply_group_delete(struct state *st, const struct stamp *stamp, const struc
     s = dlq ? groups_leave_topic(st, dlq, false) : ST_OK;
     if (s != ST_OK) {
         st->sick = true; /* half of it is done: the group must not be written */
-        state_fail(out, s, "GROUP DELETE");
+        core_fail(out, s, "GROUP DELETE");
         return;
     }
     if (dlq)

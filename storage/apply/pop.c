@@ -19,6 +19,7 @@
 #include "storage/model/group.h"
 #include "storage/model/outcome.h"
 #include "storage/model/log.h"
+#include "storage/model/lease.h"
 
 #define POP_TOPICS_MAX 64
 #define POP_EXPIRED_MAX 20000 /* one POP steps across no more: the caller comes again at once */
@@ -116,7 +117,7 @@ static void pop_end_leases(struct pop *p, struct gt *gt)
 {
     const struct run *r = run_first_due(&gt->runs, RUN_LEASED);
     if (r && r->due_ms <= p->stamp->now_ms)
-        gt_tick(p->st, p->stamp, gt);
+        lease_tick(p->st, p->stamp, gt);
 }
 
 static void pop_waiting(struct pop *p, struct gt *gt)
@@ -343,7 +344,7 @@ static void pop_refuse(struct outcome *out, const struct command *cmd, enum stat
     } else if (s == ST_LIMIT) {
         reply_error(&out->reply, s, "there are %d groups already, which is the most", GROUPS_MAX);
     } else {
-        state_fail(out, s, "POP");
+        core_fail(out, s, "POP");
     }
 }
 
@@ -374,7 +375,7 @@ void apply_pop(struct state *st, const struct stamp *stamp, const struct command
     if (p.status != ST_OK || !outcome_seal(out)) {
         out->n_grants = 0;
         st->sick = st->sick || p.status != ST_IO || p.changed; /* half of it is done: not to be written */
-        state_fail(out, p.status == ST_OK ? ST_NOMEM : p.status, "POP");
+        core_fail(out, p.status == ST_OK ? ST_NOMEM : p.status, "POP");
         return;
     }
     if (out->n_grants > 0)

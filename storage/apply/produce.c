@@ -9,7 +9,7 @@
  */
 #include "storage/apply/handlers.h"
 #include "storage/model/dedup.h"
-#include "storage/model/send.h"
+#include "storage/model/enqueue.h"
 #include "storage/model/tail.h"
 
 static void produce_answer(struct outcome *out, uint32_t queue, uint64_t base, uint64_t count)
@@ -35,7 +35,7 @@ static bool produce_again(struct state *st, const struct stamp *stamp, const str
     char id[300];
     text_quote(dedup->v, 64, id, sizeof(id));
     if (s != ST_OK)
-        state_fail(out, s, "looking for the DEDUP id");
+        core_fail(out, s, "looking for the DEDUP id");
     else if (text_id_range(buf_slice(&st->scratch), &first, &last))
         produce_answer(out, first.queue, first.offset, last - first.offset + 1);
     else
@@ -86,21 +86,21 @@ void apply_produce(struct state *st, const struct stamp *stamp, const struct com
     struct topic *t = NULL;
     enum status s = topic_find(st, stamp, cmd->pos[0], &t);
     if (s != ST_OK) {
-        send_refuse(out, s, cmd->pos[0]);
+        enqueue_refuse(out, s, cmd->pos[0]);
         return;
     }
     const struct option *dedup = command_option(cmd, OPT_ID_DEDUP);
     uint32_t queue = 0;
     const uint32_t *wanted = NULL;
-    if (produce_again(st, stamp, t, dedup, out) || !send_queue_ok(t, cmd, &queue, &wanted, out) ||
-        !produce_order_ok(t, cmd, wanted, out) || !send_topic(st, stamp, cmd->pos[0], &t, out))
+    if (produce_again(st, stamp, t, dedup, out) || !enqueue_queue_ok(t, cmd, &queue, &wanted, out) ||
+        !produce_order_ok(t, cmd, wanted, out) || !enqueue_topic(st, stamp, cmd->pos[0], &t, out))
         return;
     struct message any = {0};
     queue = topic_route(t, &any, wanted);
     uint64_t base = 0;
     s = tail_append_batch(st, stamp->now_ms, t, queue, cmd->pos[1], &cmd->batch, &base);
     if (s != ST_OK) {
-        state_fail(out, s, "storing the batch");
+        core_fail(out, s, "storing the batch");
         return;
     }
     produce_answer(out, queue, base, cmd->batch.count);

@@ -148,25 +148,28 @@ struct state {
 };
 
 /* Next id of a transaction or a delay token: Snowflake-style, ascending. */
-uint64_t state_next_id(struct state *st, const struct stamp *stamp);
-uint64_t state_next_ref(struct state *st);
+uint64_t core_next_id(struct state *st, const struct stamp *stamp);
+uint64_t core_next_ref(struct state *st);
 
 /* Notes news: count more messages (or checks) are ready under the slot's key. */
-void state_news(struct state *st, struct news_slot *slot, uint32_t count);
+void core_news(struct state *st, struct news_slot *slot, uint32_t count);
 
 /* Nobody needs to wait for it any longer: a is the group (b its topic), or a topic. */
-void state_gone(struct state *st, struct slice a, struct slice b);
+void core_gone(struct state *st, struct slice a, struct slice b);
 
 /* Puts rows that are not read back within the group. */
-void state_put(struct state *st, const struct key *key, struct slice value);
-void state_del(struct state *st, const struct key *key);
+void core_put(struct state *st, const struct key *key, struct slice value);
+void core_del(struct state *st, const struct key *key);
 
 /* The row that was encoded into scratch2. Where memory ran out on the way the state is sick: half a row
  * must not be written. */
-struct slice state_row(struct state *st);
+struct slice core_row(struct state *st);
+
+/* True where the open group has grown to a size at which it should be written. */
+bool core_full(const struct state *st);
 
 /* Answers a status of the store's own (ST_IO, ST_NOMEM, ST_BUSY) as an error reply. */
-void state_fail(struct outcome *out, enum status s, const char *doing);
+void core_fail(struct outcome *out, enum status s, const char *doing);
 
 #define TXID_EPOCH_MS INT64_C(1577836800000) /* 2020-01-01: leaves 41 bits of time until 2089 */
 

@@ -34,5 +34,5 @@ void dedup_remember(struct state *st, const struct stamp *stamp, const struct to
     struct key key = key_dedup(t->id, id);
     buf_reset(&st->scratch2, KIB(64));
     dedup_encode(&st->scratch2, &row);
-    overlay_put(&st->overlay, &key, state_row(st));
+    overlay_put(&st->overlay, &key, core_row(st));
 }

@@ -1,5 +1,6 @@
 /*
- * delay.c: messages with DELAY or AT, and DELAYED CANCEL. DELAYED LIST is in query_delay.c.
+ * delay.c: rows of messages with DELAY or AT (delay.h). DELAYED CANCEL is in apply/cancel.c, DELAYED LIST in
+ * query/query_delay.c.
  *
  *   SEND, COMMIT ─► delay_put ─► L topic due token   the message, by topic and time
  *                                N token             where that row is, for CANCEL
@@ -21,8 +22,7 @@
  */
 #include "storage/model/delay.h"
 
-#include "storage/apply/handlers.h"
-#include "storage/model/send.h"
+#include "storage/model/enqueue.h"
 
 static struct slice delay_what(uint64_t topic_id, uint64_t token, struct key *hold)
 {
@@ -48,7 +48,7 @@ static void delay_put_message(struct state *st, const struct stamp *stamp, const
     row.base_ms = stamp->now_ms; /* of a half it was the HALF's time: TTL begins now */
     buf_reset(&st->scratch2, KIB(256));
     message_encode(&st->scratch2, m, row.base_ms);
-    row.message = state_row(st);
+    row.message = core_row(st);
     row.delay_ms = row.at_ms = 0;
     buf_reset(&st->half, KIB(256));
     half_encode(&st->half, &row);
@@ -59,14 +59,14 @@ static void delay_put_message(struct state *st, const struct stamp *stamp, const
 uint64_t delay_put(struct state *st, const struct stamp *stamp, struct topic *t, int64_t due_ms,
                    const struct half_row *half, const struct message *m)
 {
-    uint64_t token = state_next_id(st, stamp);
+    uint64_t token = core_next_id(st, stamp);
     struct key key = key_delayed(t->id, due_ms, token);
     delay_put_message(st, stamp, &key, half, m);
     struct token_row where = {.topic_id = t->id, .due_ms = due_ms};
     struct key by_token = key_token(token), hold;
     buf_reset(&st->scratch2, KIB(256));
     token_encode(&st->scratch2, &where);
-    overlay_put(&st->overlay, &by_token, state_row(st));
+    overlay_put(&st->overlay, &by_token, core_row(st));
     timer_put(st, due_ms, TIMER_DELAY, delay_what(t->id, token, &hold));
     delay_count(st, t, true);
     return token;
@@ -95,10 +95,10 @@ static enum status delay_fire(struct state *st, const struct stamp *stamp, const
     uint64_t offset = 0;
     uint32_t queue = 0;
     const uint32_t *wanted = half->has_queue ? &half->queue : NULL;
-    int64_t expires_ms = send_expires(half->base_ms, half->ttl_ms);
+    int64_t expires_ms = enqueue_expires(half->base_ms, half->ttl_ms);
     enum status s = ST_OK;
     if (expires_ms > stamp->now_ms)
-        s = send_store(st, stamp, t, expires_ms, wanted, &m, &queue, &offset);
+        s = enqueue_store(st, stamp, t, expires_ms, wanted, &m, &queue, &offset);
     else
         st->tally.delayed_expired++;
     if (s == ST_OK)
@@ -132,34 +132,21 @@ static enum status delay_where(struct state *st, uint64_t token, struct token_ro
     return token_decode(buf_slice(&st->scratch), ret_where) == ST_OK ? ST_OK : ST_IO;
 }
 
-static void delay_cancel(struct state *st, uint64_t token, const struct token_row *where, struct topic *t)
+enum status delay_cancel(struct state *st, uint64_t token)
 {
-    struct key key = key_delayed(where->topic_id, where->due_ms, token), by_token = key_token(token), hold;
-    overlay_del(&st->overlay, &key);
-    overlay_del(&st->overlay, &by_token);
-    timer_del(st, where->due_ms, TIMER_DELAY, delay_what(where->topic_id, token, &hold));
-    delay_count(st, t, false);
-}
-
-void apply_delayed_cancel(struct state *st, const struct stamp *stamp, const struct command *cmd,
-                          struct outcome *out)
-{
-    (void)stamp;
-    uint64_t token = 0;
-    bool parsed = text_token(cmd->pos[0], &token);
-    assert(parsed);
     struct token_row where;
     struct half_row half;
     struct topic *t = NULL;
     enum status s = delay_where(st, token, &where);
-    if (s == ST_OK) {
-        struct key key = key_delayed(where.topic_id, where.due_ms, token);
-        s = delay_get(st, &key, where.topic_id, &st->scratch, &half, &t);
-    }
-    if (s == ST_OK)
-        delay_cancel(st, token, &where, t);
-    if (s == ST_OK || s == ST_GONE)
-        reply_int(&out->reply, s == ST_OK);
-    else
-        state_fail(out, s, "DELAYED CANCEL");
+    if (s != ST_OK)
+        return s;
+    struct key key = key_delayed(where.topic_id, where.due_ms, token), by_token = key_token(token), hold;
+    s = delay_get(st, &key, where.topic_id, &st->scratch, &half, &t);
+    if (s != ST_OK)
+        return s;
+    overlay_del(&st->overlay, &key);
+    overlay_del(&st->overlay, &by_token);
+    timer_del(st, where.due_ms, TIMER_DELAY, delay_what(where.topic_id, token, &hold));
+    delay_count(st, t, false);
+    return ST_OK;
 }

@@ -35,7 +35,7 @@ void drop_topic(struct state *st, struct topic *t)
 {
     topics_save(st); /* so that no list holds it any more */
     drop_messages(st, t);
-    state_gone(st, t->name, slice_of(NULL, 0));
+    core_gone(st, t->name, slice_of(NULL, 0));
     drop_rows(st, t, 'D');
     drop_rows(st, t, 'L'); /* what reminds of them goes when it falls due */
     assert(st->meta.delayed >= t->delayed);

@@ -153,9 +153,9 @@ static void gt_save(struct state *st, const struct gt *gt)
     buf_reset(&st->scratch2, KIB(64));
     group_encode(&st->scratch2, &row);
     struct key key = key_group(gt->group, gt->topic->name);
-    overlay_put(&st->overlay, &key, state_row(st));
+    overlay_put(&st->overlay, &key, core_row(st));
     struct key hang = key_topic_group(gt->topic->id, gt->group);
-    state_put(st, &hang, slice_of(NULL, 0));
+    core_put(st, &hang, slice_of(NULL, 0));
 }
 
 enum status gt_create(struct state *st, int64_t now_ms, struct slice group, struct topic *t,
@@ -179,7 +179,7 @@ enum status gt_create(struct state *st, int64_t now_ms, struct slice group, stru
         gt_free(st, gt);
         return s;
     }
-    gt->id = state_next_ref(st);
+    gt->id = core_next_ref(st);
     st->meta.groups++;
     gt_save(st, gt);
     gt_dirty(st, gt);
@@ -207,7 +207,7 @@ void groups_flush(struct state *st)
         buf_reset(&st->scratch2, KIB(64));
         cursor_encode(&st->scratch2, &row);
         struct key key = key_cursor(gt->id);
-        state_put(st, &key, state_row(st));
+        core_put(st, &key, core_row(st));
         runs_flush(&gt->runs, st, gt->id);
     }
     st->dirty_gts = NULL;
@@ -226,14 +226,14 @@ static void gt_timer_drop(struct state *st, struct gt *gt)
 static void gt_drop(struct state *st, struct gt *gt)
 {
     groups_flush(st);
-    state_gone(st, gt->group, gt->topic->name);
+    core_gone(st, gt->group, gt->topic->name);
     gt_timer_drop(st, gt);
     struct key key = key_group(gt->group, gt->topic->name);
     overlay_del(&st->overlay, &key);
     struct key hang = key_topic_group(gt->topic->id, gt->group);
-    state_del(st, &hang);
+    core_del(st, &hang);
     struct key cursor = key_cursor(gt->id);
-    state_del(st, &cursor);
+    core_del(st, &cursor);
     struct key from = key_of_id('R', gt->id), to = key_after(&from);
     kv_del_range(st->kv, KV_STATE, key_slice(&from), key_slice(&to));
     assert(st->meta.groups > 0);

@@ -66,42 +66,10 @@ void gt_dirty(struct state *st, struct gt *gt);
 /* Sees to it that the timer fires in time for what is out now. */
 void gt_arm(struct state *st, struct gt *gt, int64_t now_ms);
 
-/* The pause before the delivery that follows `attempt`. */
-int64_t gt_backoff(const struct gt *gt, uint32_t attempt);
-
-/* Ends leases that are over, tells the news of what is ready, re-arms. What does not fit a group is left
- * to the next TICK. */
-void gt_tick(struct state *st, const struct stamp *stamp, struct gt *gt);
-
-/* One delivery of the live message at offset has failed: back to waiting until due_ms, or, its attempts
- * used up, to the dead letters. ST_NOMEM, ST_IO, ST_BUSY (log_read): unchanged. */
-enum status gt_failed(struct state *st, const struct stamp *stamp, struct gt *gt, struct run *r,
-                      uint64_t offset, int64_t due_ms, struct slice reason) MUST_CHECK;
-
-/* Straight to the dead letters. */
-enum status gt_dead(struct state *st, const struct stamp *stamp, struct gt *gt, struct run *r,
-                    uint64_t offset, struct slice reason) MUST_CHECK;
-
-/* The run of a receipt whose lease holds at now_ms, or NULL. */
-struct run *gt_leased(struct gt *gt, const struct message_id *id, int64_t now_ms);
-
-/* What a receipt names of offsets at or behind *from: the first run with some of it whose lease holds; *from
- * goes behind it. NULL: nothing more. (ack.c) */
-struct run *gt_leased_in(struct gt *gt, const struct message_id *first, uint64_t last, int64_t now_ms,
-                         uint64_t *from);
-
-/* How many messages the receipt holds, and acknowledging them; how many those were. (ack.c) */
-uint64_t gt_held(struct gt *gt, const struct message_id *first, uint64_t last, int64_t now_ms);
-uint64_t gt_ack(struct state *st, struct gt *gt, const struct message_id *first, uint64_t last,
-                int64_t now_ms);
-
 /* Dirty gts into the batch. */
 void groups_flush(struct state *st);
 
 void gt_free(struct state *st, struct gt *gt);
 struct slice gt_name_of(const void *gt);
-
-/* "%DLQ%group" into out (NAME_BYTES_MAX + 8 bytes). */
-struct slice dlq_name(struct slice group, uint8_t *out);
 
 #endif

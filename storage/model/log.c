@@ -27,7 +27,7 @@ static enum status log_locate_stored(struct state *st, struct topic *t, uint32_t
 }
 
 enum status log_locate(struct state *st, struct topic *t, uint32_t queue, uint64_t offset,
-                         struct record_info *ret_info)
+                       struct record_info *ret_info)
 {
     struct queue *q = &t->queues[queue];
     if (offset >= q->end)
@@ -46,7 +46,7 @@ enum status log_locate(struct state *st, struct topic *t, uint32_t queue, uint64
 }
 
 enum status log_read(struct state *st, struct topic *t, uint32_t queue, uint64_t offset,
-                       struct buf *hold, struct message *ret_m)
+                     struct buf *hold, struct message *ret_m)
 {
     struct queue *q = &t->queues[queue];
     if (offset < q->floor || offset >= q->end)
@@ -75,7 +75,7 @@ enum status log_read(struct state *st, struct topic *t, uint32_t queue, uint64_t
 }
 
 enum status log_offset_at(struct state *st, struct topic *t, uint32_t queue, int64_t time_ms,
-                            uint64_t *ret_offset)
+                          uint64_t *ret_offset)
 {
     struct queue *q = &t->queues[queue];
     if (time_ms > st->now_ms) {
@@ -107,7 +107,7 @@ enum status log_offset_at(struct state *st, struct topic *t, uint32_t queue, int
 }
 
 enum status log_expiry(struct state *st, const struct topic *t, uint32_t queue, uint64_t offset,
-                         int64_t *ret_ms)
+                       int64_t *ret_ms)
 {
     *ret_ms = INT64_MAX;
     if (!(t->flags & TOPIC_HAS_TTL))

@@ -9,19 +9,19 @@
 
 /* The record that holds offset, or the first one behind it. ST_GONE: none; ST_BUSY: as log_read. */
 enum status log_locate(struct state *st, struct topic *t, uint32_t queue, uint64_t offset,
-                         struct record_info *ret_info) MUST_CHECK;
+                       struct record_info *ret_info) MUST_CHECK;
 
 /* Message at offset, decoded into m; its bytes are put into hold. ST_GONE; ST_BUSY: it came in this very
  * group and cannot be read before the group is written. */
 enum status log_read(struct state *st, struct topic *t, uint32_t queue, uint64_t offset,
-                       struct buf *hold, struct message *ret_m) MUST_CHECK;
+                     struct buf *hold, struct message *ret_m) MUST_CHECK;
 
 /* First offset stored at or after a time, or the end. */
 enum status log_offset_at(struct state *st, struct topic *t, uint32_t queue, int64_t time_ms,
-                            uint64_t *ret_offset) MUST_CHECK;
+                          uint64_t *ret_offset) MUST_CHECK;
 
 /* When the message at offset expires; INT64_MAX: never. */
 enum status log_expiry(struct state *st, const struct topic *t, uint32_t queue, uint64_t offset,
-                         int64_t *ret_ms) MUST_CHECK;
+                       int64_t *ret_ms) MUST_CHECK;
 
 #endif

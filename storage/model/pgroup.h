@@ -20,6 +20,13 @@ enum status pgroup_get(struct state *st, struct slice name, struct pgroup **ret_
 /* One that was read by this command already. */
 struct pgroup *pgroup_of(struct state *st, struct slice name);
 
+/* Its settings as stored; their texts are in hold. ST_GONE: it has none. */
+enum status pgroup_settings(struct state *st, struct slice name, struct buf *hold,
+                            struct pgroup_row *ret_row) MUST_CHECK;
+
+/* Takes the numbers of the settings into memory; row NULL: it has none. */
+void pgroup_keep(struct pgroup *pg, const struct pgroup_row *row);
+
 /* open has changed: its Q row goes out with the group; pgroups_save puts those of all now. */
 void pgroup_touch(struct state *st, struct pgroup *pg);
 void pgroups_save(struct state *st);

@@ -345,7 +345,7 @@ static void run_save(struct state *st, const struct run *r, uint64_t gt)
     buf_reset(&st->scratch2, KIB(64));
     run_encode(&st->scratch2, &row);
     struct key key = key_run(gt, r->queue, r->base);
-    state_put(st, &key, state_row(st));
+    core_put(st, &key, core_row(st));
 }
 
 void runs_flush(struct runs *rs, struct state *st, uint64_t gt)
@@ -356,7 +356,7 @@ void runs_flush(struct runs *rs, struct state *st, uint64_t gt)
         if (!r->gone || !r->stored)
             continue;
         struct key key = key_run(gt, r->queue, r->base);
-        state_del(st, &key);
+        core_del(st, &key);
     }
     for (struct run *r = rs->dirty; r; r = next) {
         next = r->dirty_next;

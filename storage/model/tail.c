@@ -133,11 +133,11 @@ static struct tail *tail_for(struct state *st, struct topic *t, uint32_t queue)
 }
 
 static void tail_index(struct state *st, int64_t now_ms, struct topic *t, uint32_t queue,
-                         const struct message *m, uint64_t offset)
+                       const struct message *m, uint64_t offset)
 {
     for (uint32_t i = 0; i < m->n_keys; i++) {
         struct key key = key_index(t->id, text_hash(m->keys[i]), now_ms, queue, offset);
-        state_put(st, &key, slice_of(NULL, 0));
+        core_put(st, &key, slice_of(NULL, 0));
     }
     if (!(m->fields & MSG_TTL))
         return;
@@ -150,7 +150,7 @@ static void tail_index(struct state *st, int64_t now_ms, struct topic *t, uint32
     if (m->expires_ms <= now_ms)
         overlay_put(&st->overlay, &key, value);
     else
-        state_put(st, &key, value);
+        core_put(st, &key, value);
 }
 
 /* The first message with a TTL marks the topic, so that groups on other topics never look. */
@@ -163,7 +163,7 @@ static void tail_mark_ttl(struct state *st, struct topic *t)
 }
 
 enum status tail_append(struct state *st, int64_t now_ms, struct topic *t, uint32_t queue,
-                         struct message *m, uint64_t *ret_offset)
+                        struct message *m, uint64_t *ret_offset)
 {
     struct tail *tail = tail_for(st, t, queue);
     if (!tail)
@@ -188,14 +188,14 @@ enum status tail_append(struct state *st, int64_t now_ms, struct topic *t, uint3
     st->group_bytes += m->body.len + 64;
     st->tally.messages_in++;
     st->tally.bytes_in += m->body.len;
-    state_news(st, &t->news, 1);
+    core_news(st, &t->news, 1);
     *ret_offset = offset;
     return ST_OK;
 }
 
 /* Attributes that leave rows. */
 static enum status tail_index_batch(struct state *st, int64_t now_ms, struct topic *t, uint32_t queue,
-                               struct slice batch, uint64_t base)
+                                    struct slice batch, uint64_t base)
 {
     struct record_header h;
     enum status s = record_header_read(batch, &h);
@@ -210,7 +210,7 @@ static enum status tail_index_batch(struct state *st, int64_t now_ms, struct top
 
 /* The batch becomes a record: its bytes behind a header of ours. */
 static void tail_put_batch(struct state *st, int64_t now_ms, struct topic *t, uint32_t queue,
-                      struct slice batch, const struct batch_facts *facts)
+                           struct slice batch, const struct batch_facts *facts)
 {
     struct queue *q = &t->queues[queue];
     struct slice behind =
@@ -236,8 +236,8 @@ static void tail_put_batch(struct state *st, int64_t now_ms, struct topic *t, ui
 }
 
 enum status tail_append_batch(struct state *st, int64_t now_ms, struct topic *t, uint32_t queue,
-                               struct slice batch, const struct batch_facts *facts,
-                               uint64_t *ret_base)
+                              struct slice batch, const struct batch_facts *facts,
+                              uint64_t *ret_base)
 {
     struct queue *q = &t->queues[queue];
     if (q->tail)
@@ -261,7 +261,7 @@ enum status tail_append_batch(struct state *st, int64_t now_ms, struct topic *t,
     st->group_bytes += batch.len;
     st->tally.messages_in += facts->count;
     st->tally.bytes_in += facts->body_bytes;
-    state_news(st, &t->news, facts->count);
+    core_news(st, &t->news, facts->count);
     *ret_base = base;
     return ST_OK;
 }

@@ -17,13 +17,13 @@
 /* Appends m (its seq and TXN are set by the caller's state; now_ms is its stored time) and its KEY and
  * expiry rows; *ret_offset. ST_NOMEM: nothing was appended. */
 enum status tail_append(struct state *st, int64_t now_ms, struct topic *t, uint32_t queue,
-                         struct message *m, uint64_t *ret_offset) MUST_CHECK;
+                        struct message *m, uint64_t *ret_offset) MUST_CHECK;
 
 /* Appends a client's batch (batch.h) as a record of its own, behind what is there; *ret_base. With it go
  * the KEY and expiry rows. ST_NOMEM: nothing was appended. */
 enum status tail_append_batch(struct state *st, int64_t now_ms, struct topic *t, uint32_t queue,
-                               struct slice batch, const struct batch_facts *facts,
-                               uint64_t *ret_base) MUST_CHECK;
+                              struct slice batch, const struct batch_facts *facts,
+                              uint64_t *ret_base) MUST_CHECK;
 
 /* Turns the open tails of the topic, or all of them (t NULL), into records and puts these into the batch. */
 void tail_flush(struct state *st, const struct topic *t);

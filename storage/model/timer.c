@@ -1,18 +1,10 @@
-/* timer.c: see timer.h. */
+/* timer.c: puts and deletes rows of the timer index (timer.h). apply/tick.c fires them. */
 #include "storage/model/timer.h"
-
-#include "storage/model/delay.h"
-#include "storage/model/group.h"
-#include "storage/apply/handlers.h"
-#include "storage/model/txn.h"
-
-#define TIMER_LOOKAHEAD_MS 1000
-#define TICK_ROWS_MAX 1000
 
 void timer_put(struct state *st, int64_t due_ms, enum timer_kind kind, struct slice what)
 {
     struct key key = key_timer(due_ms, (uint8_t)kind, what);
-    state_put(st, &key, slice_of(NULL, 0));
+    core_put(st, &key, slice_of(NULL, 0));
     if (due_ms < st->next_due_ms)
         st->next_due_ms = due_ms;
     if (due_ms < st->timer_floor_ms)
@@ -24,101 +16,5 @@ void timer_put(struct state *st, int64_t due_ms, enum timer_kind kind, struct sl
 void timer_del(struct state *st, int64_t due_ms, enum timer_kind kind, struct slice what)
 {
     struct key key = key_timer(due_ms, (uint8_t)kind, what);
-    state_del(st, &key);
-}
-
-static void fire_gt(struct state *st, const struct stamp *stamp, int64_t due_ms, struct slice what)
-{
-    const uint8_t *zero = what.len ? memchr(what.data, 0, what.len) : NULL;
-    if (!zero)
-        return;
-    struct slice group = slice_of(what.data, (size_t)(zero - what.data));
-    struct slice topic = slice_of(zero + 1, what.len - group.len - 1);
-    struct gt *gt = NULL;
-    enum status s = gt_get(st, group, topic, &gt);
-    if (s != ST_OK && s != ST_GONE)
-        st->sick = true;
-    if (s != ST_OK || gt->timer_ms != due_ms)
-        return;
-    gt->timer_ms = 0;
-    gt_tick(st, stamp, gt);
-}
-
-static void fire_txn(struct state *st, const struct stamp *stamp, int64_t due_ms, struct slice what)
-{
-    (void)due_ms;
-    if (what.len == 8)
-        txn_tick_pending(st, stamp, key_read_u64(what.data));
-}
-
-static void fire_delay(struct state *st, const struct stamp *stamp, int64_t due_ms, struct slice what)
-{
-    if (what.len == 16)
-        delay_tick(st, stamp, due_ms, key_read_u64(what.data), key_read_u64(what.data + 8));
-}
-
-typedef void fire_fn(struct state *st, const struct stamp *stamp, int64_t due_ms, struct slice what);
-
-static fire_fn *const timer_fire[TIMER_KINDS] = {
-    [TIMER_GT] = fire_gt,
-    [TIMER_TXN] = fire_txn,
-    [TIMER_DELAY] = fire_delay,
-};
-
-/* W, due u64, kind u8, what */
-static void timer_run(struct state *st, const struct stamp *stamp, struct slice row, int64_t due_ms)
-{
-    struct key key = {.len = 0};
-    key_bytes(&key, row);
-    state_del(st, &key);
-    uint8_t kind = row.len > 9 ? row.data[9] : 0;
-    if (kind < TIMER_KINDS && timer_fire[kind])
-        timer_fire[kind](st, stamp, due_ms, slice_of(key.bytes + 10, key.len - 10));
-}
-
-/* Fires what is due; returns when to look again. */
-static int64_t timer_scan(struct state *st, const struct stamp *stamp, struct kv_iter *it)
-{
-    uint32_t fired = 0;
-    int64_t due = INT64_MAX;
-    for (kv_iter_first(it); kv_iter_valid(it); kv_iter_next(it)) {
-        struct slice row = kv_iter_key(it);
-        due = (int64_t)key_read_u64(row.data + 1);
-        bool full = fired == TICK_ROWS_MAX || (fired > 0 && state_group_full(st));
-        if (due > stamp->now_ms || full || st->sick)
-            break;
-        timer_run(st, stamp, row, due);
-        due = INT64_MAX;
-        fired++;
-    }
-    st->timer_floor_ms = due < stamp->now_ms ? due : stamp->now_ms;
-    return due < stamp->now_ms + TIMER_LOOKAHEAD_MS ? due : stamp->now_ms + TIMER_LOOKAHEAD_MS;
-}
-
-void apply_tick(struct state *st, const struct stamp *stamp, const struct command *cmd,
-                struct outcome *out)
-{
-    (void)cmd;
-    struct key from = key_timer(st->timer_floor_ms, 0, slice_of(NULL, 0));
-    struct key to = key_timer(stamp->now_ms + TIMER_LOOKAHEAD_MS, 0, slice_of(NULL, 0));
-    struct kv_iter *it = kv_iter_new(st->kv, KV_STATE, NULL, key_slice(&from), key_slice(&to));
-    if (!it) {
-        state_fail(out, ST_NOMEM, "TICK");
-        return;
-    }
-    int64_t fresh = st->timer_fresh_ms; /* of this group: not in the store yet, so not seen below */
-    st->timer_fresh_ms = INT64_MAX;
-    st->next_due_ms = INT64_MAX;
-    int64_t next = timer_scan(st, stamp, it);
-    if (kv_iter_status(it) != ST_OK)
-        st->sick = true;
-    kv_iter_free(it);
-    if (fresh < st->timer_fresh_ms)
-        st->timer_fresh_ms = fresh;
-    if (st->timer_fresh_ms < st->timer_floor_ms)
-        st->timer_floor_ms = st->timer_fresh_ms;
-    if (st->timer_fresh_ms < next)
-        next = st->timer_fresh_ms;
-    st->next_due_ms = next;
-    reply_ok(&out->reply);
+    core_del(st, &key);
 }

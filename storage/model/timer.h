@@ -8,9 +8,7 @@
  * A timer row is a reminder, not a fact: what it reminds of is looked up and may have changed. So rows
  * may fire early or for nothing, never late, and deleting one is a courtesy.
  *
- * A scan for what is due ends LOOKAHEAD behind now and begins where the last one ended, so that it never
- * wades through rows that were deleted long before they fell due. To add a kind: a line in the enum, one
- * in timer.c's table.
+ * apply/tick.c fires the rows. To add a kind: a line in the enum, a function in tick.c's table.
  */
 #ifndef HALFMQ_STORAGE_TIMER_H
 #define HALFMQ_STORAGE_TIMER_H

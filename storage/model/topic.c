@@ -60,7 +60,7 @@ void topic_save(struct state *st, struct topic *t)
     buf_reset(&st->scratch2, KIB(64));
     topic_encode(&st->scratch2, &row);
     struct key key = key_topic(t->name);
-    overlay_put(&st->overlay, &key, state_row(st));
+    overlay_put(&st->overlay, &key, core_row(st));
 }
 
 void topic_touch(struct state *st, struct topic *t)
@@ -171,7 +171,7 @@ enum status topic_create(struct state *st, int64_t now_ms, struct slice name,
         topic_free(t);
         return ST_NOMEM;
     }
-    t->id = state_next_ref(st);
+    t->id = core_next_ref(st);
     t->order_queues = set->n_queues;
     t->compress = set->compress;
     t->created_ms = now_ms;

@@ -4,6 +4,8 @@
 
 #include "storage/model/young.h"
 
+#define SETTLED_MAX 256 /* young ones, by one command */
+
 static enum status txn_read(struct state *st, const struct key *key, struct buf *hold,
                             struct txn_row *ret_row)
 {
@@ -65,7 +67,7 @@ void txn_put(struct state *st, uint64_t txid, const struct txn_row *row)
     struct key key = decided ? key_outcome(txid) : key_txn(txid);
     buf_reset(&st->scratch2, KIB(64));
     txn_encode(&st->scratch2, row);
-    overlay_put(&st->overlay, &key, state_row(st));
+    overlay_put(&st->overlay, &key, core_row(st));
     if (row->young)
         young_keep(st, txid, buf_slice(&st->scratch2));
 }
@@ -97,7 +99,7 @@ void txn_schedule(struct state *st, const struct stamp *stamp, uint64_t txid, co
         return;
     }
     struct key key = key_check(row->pgroup, row->next_check_ms, txid);
-    state_put(st, &key, slice_of(NULL, 0));
+    core_put(st, &key, slice_of(NULL, 0));
     if (row->next_check_ms < pg->floor_ms)
         pg->floor_ms = row->next_check_ms;
     if (pg->fresh_group != st->group || row->next_check_ms < pg->fresh_ms)
@@ -106,7 +108,7 @@ void txn_schedule(struct state *st, const struct stamp *stamp, uint64_t txid, co
     if (row->next_check_ms >= pg->armed_ms)
         return;
     pg->armed_ms = row->next_check_ms;
-    state_news(st, &pg->news, 1);
+    core_news(st, &pg->news, 1);
 }
 
 void txn_unschedule(struct state *st, const struct stamp *stamp, uint64_t txid, const struct txn_row *row)
@@ -116,7 +118,7 @@ void txn_unschedule(struct state *st, const struct stamp *stamp, uint64_t txid, 
     if (parks && row->next_check_ms != row->timeout_ms)
         txn_timer_del(st, row->next_check_ms, TIMER_TXN, txid);
     struct key key = key_check(row->pgroup, row->next_check_ms, txid);
-    state_del(st, &key);
+    core_del(st, &key);
 }
 
 void txn_settle(struct state *st, const struct stamp *stamp, uint64_t txid, struct txn_row *row)
@@ -124,9 +126,32 @@ void txn_settle(struct state *st, const struct stamp *stamp, uint64_t txid, stru
     young_take(st, txid);
     struct key key = key_pending(row->pgroup, txid);
     row->young = false;
-    state_put(st, &key, slice_of(NULL, 0));
+    core_put(st, &key, slice_of(NULL, 0));
     txn_timer_put(st, row->timeout_ms, TIMER_TXN, txid);
     txn_schedule(st, stamp, txid, row);
+}
+
+static void txn_settle_young(struct state *st, const struct stamp *stamp, uint64_t txid)
+{
+    struct txn_row row;
+    if (txn_get(st, stamp, txid, &st->scratch, &row) != ST_OK) {
+        st->sick = true; /* it leaves the ring after this: nobody would come back */
+        return;
+    }
+    txn_settle(st, stamp, txid, &row);
+    txn_put(st, txid, &row);
+}
+
+void txn_tick_young(struct state *st, const struct stamp *stamp)
+{
+    uint64_t txid = 0;
+    int64_t due_ms = 0;
+    for (uint32_t n = 0; n < SETTLED_MAX && young_oldest(st, &txid, &due_ms); n++) {
+        if (due_ms > stamp->now_ms || core_full(st))
+            return;
+        st->meta_dirty = true;
+        txn_settle_young(st, stamp, txid);
+    }
 }
 
 void txn_retire(struct state *st, const struct stamp *stamp, uint64_t txid, const struct txn_row *row)
@@ -136,7 +161,7 @@ void txn_retire(struct state *st, const struct stamp *stamp, uint64_t txid, cons
         return;
     }
     struct key key = key_pending(row->pgroup, txid);
-    state_del(st, &key);
+    core_del(st, &key);
     txn_unschedule(st, stamp, txid, row);
     txn_timer_del(st, row->timeout_ms, TIMER_TXN, txid);
 }
@@ -193,5 +218,5 @@ void txn_refuse(struct outcome *out, enum status s, uint64_t txid)
         reply_error(&out->reply, ST_NOTXN, "no transaction %llu: never issued, or decided long ago and forgotten",
                     (unsigned long long)txid);
     else
-        state_fail(out, s, "reading the transaction");
+        core_fail(out, s, "reading the transaction");
 }

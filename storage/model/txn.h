@@ -44,6 +44,9 @@ void txn_unschedule(struct state *st, const struct stamp *stamp, uint64_t txid, 
 /* A young one gets its rows J, K and W, and is one no longer (row is not put). */
 void txn_settle(struct state *st, const struct stamp *stamp, uint64_t txid, struct txn_row *row);
 
+/* Settles the young ones that are old enough; before each command. */
+void txn_tick_young(struct state *st, const struct stamp *stamp);
+
 /* It is no longer pending: its rows J, K and W go, where it has any (row is not put). */
 void txn_retire(struct state *st, const struct stamp *stamp, uint64_t txid, const struct txn_row *row);
 

@@ -1,13 +1,13 @@
-/* young.c: see young.h. The ring's places count up for ever; place p is slot p & (size - 1). */
+/*
+ * young.c: the ring of young transactions (young.h). Its places count up for ever; place p is in slot
+ * p & (size - 1).
+ */
 #include "storage/model/young.h"
 
 #include <stdlib.h>
 
-#include "storage/model/txn.h"
-
 #define YOUNG_MIN 256
 #define YOUNG_MAX 65536
-#define YOUNG_SETTLED_MAX 256 /* by one command */
 
 static struct young_entry *young_at(const struct young *y, uint64_t place)
 {
@@ -114,27 +114,14 @@ void young_take(struct state *st, uint64_t txid)
     young_trim(&st->young);
 }
 
-static void young_settle(struct state *st, const struct stamp *stamp, uint64_t txid)
+bool young_oldest(const struct state *st, uint64_t *ret_txid, int64_t *ret_due_ms)
 {
-    struct txn_row row;
-    if (txn_get(st, stamp, txid, &st->scratch, &row) != ST_OK) {
-        st->sick = true; /* it leaves the ring after this: nobody would come back */
-        return;
-    }
-    txn_settle(st, stamp, txid, &row);
-    txn_put(st, txid, &row);
-}
-
-void young_tick(struct state *st, const struct stamp *stamp)
-{
-    struct young *y = &st->young;
-    for (uint32_t n = 0; n < YOUNG_SETTLED_MAX && y->first < y->end; n++) {
-        struct young_entry e = *young_at(y, y->first);
-        if (e.due_ms > stamp->now_ms || state_group_full(st))
-            return;
-        st->meta_dirty = true;
-        young_settle(st, stamp, e.txid);
-    }
+    const struct young *y = &st->young;
+    if (y->first == y->end)
+        return false;
+    *ret_txid = young_at(y, y->first)->txid;
+    *ret_due_ms = young_at(y, y->first)->due_ms;
+    return true;
 }
 
 int64_t young_due_ms(const struct state *st)

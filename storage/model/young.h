@@ -45,8 +45,8 @@ void young_take(struct state *st, uint64_t txid);
 
 bool young_has(const struct state *st, uint64_t txid);
 
-/* Settles those that are old enough; before each command. */
-void young_tick(struct state *st, const struct stamp *stamp);
+/* The oldest one, and when it is to be settled. False: there is none. */
+bool young_oldest(const struct state *st, uint64_t *ret_txid, int64_t *ret_due_ms);
 
 /* When the next is to be settled; INT64_MAX: none. */
 int64_t young_due_ms(const struct state *st);

@@ -157,24 +157,24 @@ static void many_ids_in_a_millisecond(void **state)
     struct stamp stamp = {.index = 1, .now_ms = s->now_ms, .policy = &s->policy};
     uint64_t last = 0;
     for (int i = 0; i < 10000; i++) {
-        uint64_t id = state_next_id(s->st, &stamp);
+        uint64_t id = core_next_id(s->st, &stamp);
         assert_true(id > last && (id >> 12 & 1023) == s->policy.node);
         last = id;
     }
     stamp.now_ms++; /* behind what was borrowed: still ascending */
-    assert_true(state_next_id(s->st, &stamp) > last);
+    assert_true(core_next_id(s->st, &stamp) > last);
 }
 
 static void ids_of_an_odd_clock(void **state)
 {
     struct store *s = *state;
     struct stamp stamp = {.index = 1, .now_ms = 5, .policy = &s->policy};
-    uint64_t first = state_next_id(s->st, &stamp);
+    uint64_t first = core_next_id(s->st, &stamp);
     assert_true(first > TXID_MIN && first < TXID_MAX);
     stamp.now_ms = INT64_MAX / 2;
-    uint64_t far = state_next_id(s->st, &stamp);
+    uint64_t far = core_next_id(s->st, &stamp);
     assert_true(far > first && far < TXID_MAX);
-    assert_true(state_next_id(s->st, &stamp) > far);
+    assert_true(core_next_id(s->st, &stamp) > far);
 }
 
 static uint32_t news_of(const struct store *s, enum news_kind kind, const char *a, const char *b)

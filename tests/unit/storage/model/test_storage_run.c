@@ -186,7 +186,7 @@ static void damaged_rows(void **state)
     static const uint8_t no_live[] = {1, 1, 1, 1, 5, 0, 0, 0, 0, 0, 0, 0, 0};
     struct slice bad[] = {SLICE_LIT(""), SLICE_LIT("\x02"), slice_of(no_live, sizeof(no_live))};
     for (size_t i = 0; i < 3; i++) {
-        state_put(s.st, &key, bad[i]);
+        core_put(s.st, &key, bad[i]);
         assert_int_equal(kv_write(s.st->kv, false, s.err, sizeof(s.err)), ST_OK);
         assert_int_equal(runs_load(&rs, s.st, GT), ST_IO);
         runs_fini(&rs, s.st);

@@ -1,0 +1,10 @@
+/* apply.h: what state.c calls of apply/: the command finds its handler (handlers.h). */
+#ifndef HALFMQ_STORAGE_APPLY_H
+#define HALFMQ_STORAGE_APPLY_H
+
+#include "storage/model/core.h"
+
+/* Does one WRITE or INNER command. Always answers: a reply, or grants. */
+void apply_command(struct state *st, const struct stamp *stamp, const struct command *cmd, struct outcome *out);
+
+#endif

@@ -1,0 +1,17 @@
+/* cancel.c: DELAYED CANCEL: takes a delayed message away before its time (model/delay.h). */
+#include "storage/apply/handlers.h"
+#include "storage/model/delay.h"
+
+void apply_delayed_cancel(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                          struct outcome *out)
+{
+    (void)stamp;
+    uint64_t token = 0;
+    bool parsed = text_token(cmd->pos[0], &token);
+    assert(parsed);
+    enum status s = delay_cancel(st, token);
+    if (s == ST_OK || s == ST_GONE)
+        reply_int(&out->reply, s == ST_OK);
+    else
+        core_fail(out, s, "DELAYED CANCEL");
+}

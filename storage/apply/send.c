@@ -1,0 +1,97 @@
+/*
+ * send.c: SEND and MSEND. The reply is the id, or the token of a delayed message (delay.h); the journal holds
+ * it back until the group is on disk.
+ */
+#include "storage/apply/handlers.h"
+#include "storage/model/dedup.h"
+#include "storage/model/delay.h"
+#include "storage/model/enqueue.h"
+#include "storage/model/tail.h"
+
+/* The first answer is kept in scratch, as it was given. */
+static void send_answer(struct state *st, const struct stamp *stamp, const struct topic *t,
+                        const struct option *dedup, struct outcome *out)
+{
+    st->sick = st->sick || st->scratch.failed;
+    reply_bulk(&out->reply, buf_slice(&st->scratch));
+    if (dedup)
+        dedup_remember(st, stamp, t, dedup->v, &st->scratch);
+}
+
+static void send_later(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                       struct topic *t, int64_t due_ms, const struct message *m)
+{
+    struct half_row half = {.topic = t->name,
+                            .has_queue = command_has(cmd, OPT(QUEUE)),
+                            .queue = (uint32_t)command_number(cmd, OPT_ID_QUEUE, 0),
+                            .ttl_ms = command_number(cmd, OPT_ID_TTL, -1)};
+    uint64_t token = delay_put(st, stamp, t, due_ms, &half, m);
+    buf_reset(&st->scratch, KIB(64));
+    text_put_token(&st->scratch, token);
+}
+
+static enum status send_now(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                            struct topic *t, const uint32_t *wanted, struct message *m)
+{
+    uint64_t offset = 0;
+    uint32_t queue = 0;
+    int64_t expires_ms = enqueue_expires(stamp->now_ms, command_number(cmd, OPT_ID_TTL, -1));
+    enum status s = enqueue_store(st, stamp, t, expires_ms, wanted, m, &queue, &offset);
+    buf_reset(&st->scratch, KIB(64));
+    text_put_id(&st->scratch, t->name, queue, offset);
+    return s;
+}
+
+void apply_send(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                struct outcome *out)
+{
+    struct topic *t = NULL;
+    enum status s = topic_find(st, stamp, cmd->pos[0], &t);
+    if (s != ST_OK) {
+        enqueue_refuse(out, s, cmd->pos[0]);
+        return;
+    }
+    const struct option *dedup = command_option(cmd, OPT_ID_DEDUP);
+    struct message m;
+    uint32_t queue = 0;
+    const uint32_t *wanted = NULL;
+    int64_t due_ms = 0;
+    if (enqueue_again(st, stamp, t, dedup, out) || !enqueue_queue_ok(t, cmd, &queue, &wanted, out) ||
+        !enqueue_due(stamp, cmd, &due_ms, out) || enqueue_prepare(st, stamp, cmd, cmd->pos[1], &m, out) != ST_OK ||
+        !enqueue_topic(st, stamp, cmd->pos[0], &t, out))
+        return;
+    if (due_ms > stamp->now_ms)
+        send_later(st, stamp, cmd, t, due_ms, &m);
+    else
+        s = send_now(st, stamp, cmd, t, wanted, &m);
+    if (s == ST_OK)
+        send_answer(st, stamp, t, dedup, out);
+    else
+        core_fail(out, s, "storing the message");
+}
+
+void apply_msend(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                 struct outcome *out)
+{
+    struct topic *t = NULL;
+    enum status s = topic_need(st, stamp, cmd->pos[0], &t);
+    if (s != ST_OK) {
+        enqueue_refuse(out, s, cmd->pos[0]);
+        return;
+    }
+    /* All bodies to one queue: they stay together, in order, in one record. */
+    struct message m = {.born_ms = stamp->now_ms};
+    uint32_t queue = topic_route(t, &m, NULL);
+    reply_array(&out->reply, cmd->n_rest);
+    for (uint32_t i = 0; i < cmd->n_rest; i++) {
+        uint64_t offset = 0;
+        m.body = cmd->rest[i];
+        s = tail_append(st, stamp->now_ms, t, queue, &m, &offset);
+        if (s != ST_OK) {
+            st->sick = true;
+            core_fail(out, s, "storing the messages");
+            return;
+        }
+        reply_id(&out->reply, t->name, queue, offset);
+    }
+}

@@ -1,0 +1,19 @@
+/*
+ * dead.h: dead letters: messages that a group gives up.
+ *
+ * A dead letter is a copy in the topic %DLQ%<group>, with its reason, its origin and how often it was delivered;
+ * copy and removal from the group are in one write. Its expiry is dropped: a dead letter waits for a person.
+ */
+#ifndef HALFMQ_STORAGE_DEAD_H
+#define HALFMQ_STORAGE_DEAD_H
+
+#include "storage/model/group.h"
+
+/* Straight to the dead letters. */
+enum status dead_letter(struct state *st, const struct stamp *stamp, struct gt *gt, struct run *r,
+                        uint64_t offset, struct slice reason) MUST_CHECK;
+
+/* "%DLQ%group" into out (NAME_BYTES_MAX + 8 bytes). */
+struct slice dead_topic_name(struct slice group, uint8_t *out);
+
+#endif

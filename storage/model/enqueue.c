@@ -1,0 +1,106 @@
+/*
+ * enqueue.c: checks what a message asks for, makes its topic, and puts it into the log (enqueue.h).
+ */
+#include "storage/model/enqueue.h"
+
+#include "protocol/command/command_message.h"
+#include "storage/model/dedup.h"
+#include "storage/model/tail.h"
+
+void enqueue_refuse(struct outcome *out, enum status s, struct slice topic)
+{
+    char name[160];
+    text_quote(topic, 130, name, sizeof(name));
+    if (s == ST_NOTOPIC)
+        reply_error(&out->reply, s, "no topic '%s', and auto_create_topics is off: TOPIC CREATE it first", name);
+    else if (s == ST_LIMIT)
+        reply_error(&out->reply, s, "cannot create topic '%s': there are %d already, which is the most", name,
+                    TOPICS_MAX);
+    else
+        core_fail(out, s, "storing the message");
+}
+
+enum status enqueue_prepare(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                            struct slice body, struct message *ret_m, struct outcome *out)
+{
+    char err[ERR_SIZE];
+    buf_reset(&st->props, KIB(64));
+    enum status s = command_message(cmd, body, &st->props, ret_m, err, sizeof(err));
+    if (s != ST_OK) {
+        reply_error(&out->reply, s, "%s", err);
+        return s;
+    }
+    ret_m->born_ms = stamp->now_ms;
+    return ST_OK;
+}
+
+bool enqueue_queue_ok(const struct topic *t, const struct command *cmd, uint32_t *ret_queue,
+                      const uint32_t **ret_wanted, struct outcome *out)
+{
+    *ret_wanted = NULL;
+    if (!command_has(cmd, OPT(QUEUE)))
+        return true;
+    int64_t queue = command_number(cmd, OPT_ID_QUEUE, 0);
+    uint32_t n_queues = t ? t->n_queues : QUEUES_DEFAULT;
+    if (queue >= (int64_t)n_queues) {
+        reply_error(&out->reply, ST_ERR, "QUEUE %lld does not exist: the topic has queues 0 to %u",
+                    (long long)queue, n_queues - 1);
+        return false;
+    }
+    *ret_queue = (uint32_t)queue;
+    *ret_wanted = ret_queue;
+    return true;
+}
+
+bool enqueue_due(const struct stamp *stamp, const struct command *cmd, int64_t *ret_due_ms, struct outcome *out)
+{
+    int64_t at = command_number(cmd, OPT_ID_AT, 0);
+    if (at > stamp->now_ms && at - stamp->now_ms > DURATION_MS_MAX) {
+        reply_error(&out->reply, ST_ERR, "AT is more than 366 days ahead, which is the most");
+        return false;
+    }
+    *ret_due_ms = command_has(cmd, OPT(DELAY)) ? stamp->now_ms + command_number(cmd, OPT_ID_DELAY, 0) : at;
+    return true;
+}
+
+bool enqueue_again(struct state *st, const struct stamp *stamp, const struct topic *t,
+                   const struct option *dedup, struct outcome *out)
+{
+    if (!dedup || !t)
+        return false;
+    buf_reset(&st->scratch, KIB(64));
+    enum status s = dedup_find(st, stamp, t, dedup->v, &st->scratch);
+    if (s == ST_GONE)
+        return false;
+    if (s == ST_OK)
+        reply_bulk(&out->reply, buf_slice(&st->scratch));
+    else
+        core_fail(out, s, "looking for the DEDUP id");
+    return true;
+}
+
+bool enqueue_topic(struct state *st, const struct stamp *stamp, struct slice name, struct topic **t,
+                   struct outcome *out)
+{
+    enum status s = *t ? ST_OK : topic_need(st, stamp, name, t);
+    if (s != ST_OK)
+        enqueue_refuse(out, s, name);
+    return s == ST_OK;
+}
+
+int64_t enqueue_expires(int64_t from_ms, int64_t ttl_ms)
+{
+    return ttl_ms < 0 ? INT64_MAX : from_ms + ttl_ms;
+}
+
+enum status enqueue_store(struct state *st, const struct stamp *stamp, struct topic *t, int64_t expires_ms,
+                          const uint32_t *queue, struct message *m, uint32_t *ret_queue,
+                          uint64_t *ret_offset)
+{
+    if (expires_ms != INT64_MAX) {
+        m->fields |= MSG_TTL;
+        m->expires_ms = expires_ms;
+    }
+    *ret_queue = topic_route(t, m, queue);
+    return tail_append(st, stamp->now_ms, t, *ret_queue, m, ret_offset);
+}

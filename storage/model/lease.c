@@ -1,0 +1,123 @@
+/* lease.c: looks up, acknowledges, gives back and ends what a group has leased (lease.h). */
+#include "storage/model/lease.h"
+
+#include "storage/model/dead.h"
+
+#define TICK_MESSAGES_MAX 10000
+
+struct run *lease_next(struct gt *gt, const struct message_id *first, uint64_t last, int64_t now_ms,
+                       uint64_t *from)
+{
+    while (*from <= last) {
+        uint64_t at = *from;
+        struct run *r = run_in(&gt->runs, first->queue, at, last);
+        if (!r)
+            return NULL;
+        *from = r->base + r->count;
+        bool holds = r->state == RUN_LEASED && r->attempt == first->attempt && now_ms < r->due_ms;
+        if (holds && run_live_in(r, at, last) > 0)
+            return r;
+    }
+    return NULL;
+}
+
+uint64_t lease_held(struct gt *gt, const struct message_id *first, uint64_t last, int64_t now_ms)
+{
+    uint64_t from = first->offset, n = 0;
+    for (struct run *r; (r = lease_next(gt, first, last, now_ms, &from));)
+        n += run_live_in(r, first->offset, last);
+    return n;
+}
+
+uint64_t lease_ack(struct state *st, struct gt *gt, const struct message_id *first, uint64_t last,
+                   int64_t now_ms)
+{
+    uint64_t from = first->offset, n = 0;
+    for (struct run *r; (r = lease_next(gt, first, last, now_ms, &from));)
+        n += run_clear_in(&gt->runs, st, r, first->offset, last);
+    if (n > 0)
+        gt_dirty(st, gt);
+    return n;
+}
+
+int64_t lease_backoff(const struct gt *gt, uint32_t attempt)
+{
+    if (gt->n_backoff == 0 || attempt == 0)
+        return 0;
+    return gt->backoff_ms[attempt <= gt->n_backoff ? attempt - 1 : gt->n_backoff - 1];
+}
+
+enum status lease_failed(struct state *st, const struct stamp *stamp, struct gt *gt, struct run *r,
+                         uint64_t offset, int64_t due_ms, struct slice reason)
+{
+    if (r->attempt >= gt->attempts)
+        return dead_letter(st, stamp, gt, r, offset, reason);
+    r = run_isolate(&gt->runs, st, r, offset);
+    if (!r)
+        return ST_NOMEM;
+    run_move(&gt->runs, r, RUN_WAITING, r->attempt, due_ms);
+    gt_dirty(st, gt);
+    if (due_ms <= stamp->now_ms)
+        core_news(st, &gt->news, 1);
+    return ST_OK;
+}
+
+struct run *lease_find(struct gt *gt, const struct message_id *id, int64_t now_ms)
+{
+    struct run *r = run_find(&gt->runs, id->queue, id->offset);
+    bool holds = r && r->state == RUN_LEASED && r->attempt == id->attempt && now_ms < r->due_ms;
+    return holds ? r : NULL;
+}
+
+/* Every live message of a run whose attempts are used up. */
+static enum status lease_dead(struct state *st, const struct stamp *stamp, struct gt *gt, struct run *r)
+{
+    uint64_t from = r->base;
+    uint32_t queue = r->queue, count = r->count;
+    for (uint32_t i = 0; i < count; i++) {
+        r = run_find(&gt->runs, queue, from + i);
+        if (!r)
+            continue;
+        enum status s = dead_letter(st, stamp, gt, r, from + i, SLICE_LIT("lease ended"));
+        if (s != ST_OK)
+            return s;
+    }
+    return ST_OK;
+}
+
+/* The same for the timer. False: not now, the next TICK goes on. */
+static bool lease_end(struct state *st, const struct stamp *stamp, struct gt *gt, struct run *r)
+{
+    enum status s = lease_dead(st, stamp, gt, r);
+    if (s != ST_OK && s != ST_BUSY)
+        st->sick = true;
+    return s == ST_OK;
+}
+
+static void lease_tell_ready(struct state *st, struct gt *gt, int64_t now_ms)
+{
+    const struct run *first = run_first_due(&gt->runs, RUN_WAITING);
+    if (first && first->due_ms <= now_ms)
+        core_news(st, &gt->news, (uint32_t)(gt->runs.n_waiting < COUNT_MAX ? gt->runs.n_waiting : COUNT_MAX));
+}
+
+void lease_tick(struct state *st, const struct stamp *stamp, struct gt *gt)
+{
+    uint32_t done = 0;
+    struct run *r = run_first_due(&gt->runs, RUN_LEASED);
+    for (; r && r->due_ms <= stamp->now_ms && done < TICK_MESSAGES_MAX && !core_full(st);
+         r = run_first_due(&gt->runs, RUN_LEASED)) {
+        uint32_t live = r->live;
+        done += live;
+        if (r->attempt < gt->attempts) {
+            int64_t due = stamp->now_ms + lease_backoff(gt, r->attempt);
+            run_move(&gt->runs, r, RUN_WAITING, r->attempt, due);
+        } else if (!lease_end(st, stamp, gt, r)) {
+            break;
+        }
+        st->tally.leases_expired += live;
+    }
+    gt_dirty(st, gt);
+    lease_tell_ready(st, gt, stamp->now_ms);
+    gt_arm(st, gt, stamp->now_ms);
+}

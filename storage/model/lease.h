@@ -1,0 +1,42 @@
+/*
+ * lease.h: what becomes of messages that POP handed out: a receipt that names them, a delivery that failed, a
+ * lease that is over.
+ *
+ *   receipt   topic:queue:first-last#attempt     it counts while the lease of that attempt holds and the
+ *                                                message is not acknowledged
+ *
+ * A lease that is over does not hold, whether the timer has noticed it yet or not. A receipt of a range is worked
+ * off run by run, not message by message: what one POP took of a queue is mostly one run, and gone in one step.
+ */
+#ifndef HALFMQ_STORAGE_LEASE_H
+#define HALFMQ_STORAGE_LEASE_H
+
+#include "storage/model/group.h"
+
+/* The run of a receipt whose lease holds at now_ms, or NULL. */
+struct run *lease_find(struct gt *gt, const struct message_id *id, int64_t now_ms);
+
+/* What a receipt names of offsets at or behind *from: the first run with some of it whose lease holds; *from
+ * goes behind it. NULL: nothing more. */
+struct run *lease_next(struct gt *gt, const struct message_id *first, uint64_t last, int64_t now_ms,
+                       uint64_t *from);
+
+/* How many messages the receipt holds, and acknowledging them; how many those were. */
+uint64_t lease_held(struct gt *gt, const struct message_id *first, uint64_t last, int64_t now_ms);
+
+uint64_t lease_ack(struct state *st, struct gt *gt, const struct message_id *first, uint64_t last,
+                   int64_t now_ms);
+
+/* The pause before the delivery that follows `attempt`. */
+int64_t lease_backoff(const struct gt *gt, uint32_t attempt);
+
+/* One delivery of the live message at offset has failed: back to waiting until due_ms, or, its attempts
+ * used up, to the dead letters. ST_NOMEM, ST_IO, ST_BUSY (log_read): unchanged. */
+enum status lease_failed(struct state *st, const struct stamp *stamp, struct gt *gt, struct run *r,
+                         uint64_t offset, int64_t due_ms, struct slice reason) MUST_CHECK;
+
+/* Ends leases that are over, tells the news of what is ready, re-arms. What does not fit a group is left
+ * to the next TICK. */
+void lease_tick(struct state *st, const struct stamp *stamp, struct gt *gt);
+
+#endif
