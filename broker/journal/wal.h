@@ -28,6 +28,7 @@
 #ifndef HALFMQ_BROKER_WAL_H
 #define HALFMQ_BROKER_WAL_H
 
+#include "protocol/limits.h"
 #include "storage/redo.h"
 
 struct wal;

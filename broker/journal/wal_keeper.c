@@ -7,21 +7,22 @@
  *
  * What is live is bounded by the store's write buffers: a batch takes more of them than of the log.
  */
-#include <assert.h>
+#include "broker/journal/wal_keeper.h"
+
 #include <errno.h>
 
-#include "broker/journal/wal_inner.h"
 #include "broker/base/log.h"
+#include "broker/journal/wal_set.h"
 #include "storage/state.h"
 
-static void warn(const char *what)
+static void wal_keeper_warn(const char *what)
 {
     char quoted[128];
     log_event(LOG_WARN, what, " reason=%s", log_quote(strerror(errno), quoted, sizeof quoted));
 }
 
 /* Live files whose batches the store has; in order, as all of them go into its files in order. */
-static void gather(struct wal *w, uint64_t stored)
+static void wal_keeper_gather(struct wal *w, uint64_t stored)
 {
     for (;;) {
         pthread_mutex_lock(&w->lock);
@@ -32,22 +33,22 @@ static void gather(struct wal *w, uint64_t stored)
             return;
         atomic_store(&f->unsynced, false);
         size_t before = f->size;
-        (void)wal_file_cut(f, w->opt.segment_bytes); /* where it stays long, it is only long */
-        wal_resized(w, before, f->size);
+        (void)wal_file_cut(f, w->segment_bytes); /* where it stays long, it is only long */
+        wal_set_resized(w, before, f->size);
         pthread_mutex_lock(&w->lock);
         wal_list_push(&w->spare, f);
         pthread_mutex_unlock(&w->lock);
     }
 }
 
-static void make_spare(struct wal *w)
+static void wal_keeper_make_spare(struct wal *w)
 {
-    struct wal_file *f = wal_new_file(w);
-    bool filled = f && wal_file_fill(f, w->opt.segment_bytes);
+    struct wal_file *f = wal_set_new_file(w);
+    bool filled = f && wal_file_fill(f, w->segment_bytes);
     if (f)
-        wal_resized(w, 0, f->size);
+        wal_set_resized(w, 0, f->size);
     if (!filled)
-        warn("cannot make a file of the log ahead");
+        wal_keeper_warn("cannot make a file of the log ahead");
     if (!f)
         return;
     pthread_mutex_lock(&w->lock);
@@ -56,36 +57,36 @@ static void make_spare(struct wal *w)
 }
 
 /* Not while a sync may be at work on it; and none can come to it later, as it is in no list. */
-static bool drop_one(struct wal *w)
+static bool wal_keeper_drop_one(struct wal *w)
 {
     pthread_mutex_lock(&w->sync_lock);
     pthread_mutex_lock(&w->lock);
-    bool many = w->bytes > w->opt.bytes_max && w->spare.n > 1;
+    bool many = w->bytes > w->bytes_max && w->spare.n > 1;
     struct wal_file *f = many ? wal_list_pop(&w->spare) : NULL;
     if (f) {
         w->bytes -= f->size;
-        w->figures.segments--;
+        w->n_files--;
     }
     pthread_mutex_unlock(&w->lock);
     pthread_mutex_unlock(&w->sync_lock);
     if (f && !wal_file_remove(w->folder, f))
-        warn("cannot delete a file of the log");
+        wal_keeper_warn("cannot delete a file of the log");
     return f != NULL;
 }
 
-static void tend(struct wal *w)
+static void wal_keeper_tend(struct wal *w)
 {
-    gather(w, state_stored(w->state));
+    wal_keeper_gather(w, state_stored(w->state));
     pthread_mutex_lock(&w->lock);
     bool none = w->spare.n == 0;
     pthread_mutex_unlock(&w->lock);
     if (none)
-        make_spare(w);
-    while (drop_one(w))
+        wal_keeper_make_spare(w);
+    while (wal_keeper_drop_one(w))
         continue;
 }
 
-static void *keep(void *arg)
+void *wal_keeper(void *arg)
 {
     struct wal *w = arg;
     pthread_mutex_lock(&w->lock);
@@ -96,30 +97,9 @@ static void *keep(void *arg)
         }
         w->wanted = false;
         pthread_mutex_unlock(&w->lock);
-        tend(w);
+        wal_keeper_tend(w);
         pthread_mutex_lock(&w->lock);
     }
     pthread_mutex_unlock(&w->lock);
     return NULL;
-}
-
-enum status wal_keep(struct wal *w, struct state *st)
-{
-    assert(!w->keeps);
-    w->state = st;
-    w->wanted = w->live.n > 0; /* what was replayed may be more than one */
-    w->keeps = pthread_create(&w->keeper, NULL, keep, w) == 0;
-    return w->keeps ? ST_OK : ST_NOMEM;
-}
-
-void wal_rest(struct wal *w)
-{
-    if (!w || !w->keeps)
-        return;
-    pthread_mutex_lock(&w->lock);
-    w->stopping = true;
-    pthread_cond_signal(&w->work);
-    pthread_mutex_unlock(&w->lock);
-    pthread_join(w->keeper, NULL);
-    w->keeps = w->stopping = false;
 }

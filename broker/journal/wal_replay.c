@@ -11,16 +11,18 @@
  * What is taken is written once more, and synced, before it is built upon: after a SIGKILL it may be in the
  * kernel's memory only, and what is acknowledged next stands behind it in the chain.
  */
-#include <assert.h>
+#include "broker/journal/wal_replay.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
-#include "broker/journal/wal_inner.h"
 #include "broker/base/log.h"
+#include "broker/journal/wal_set.h"
 
 #define NAME_DIGITS_MIN 8
 #define NAME_DIGITS_MAX 18
@@ -45,7 +47,7 @@ static bool found_add(struct found *all, struct wal_file *f)
 }
 
 /* 0: not a name of ours: eight digits, or more without a zero ahead. */
-static uint64_t number_of(const char *name)
+static uint64_t wal_replay_name(const char *name)
 {
     uint64_t n = 0;
     size_t digits = strspn(name, "0123456789");
@@ -56,7 +58,7 @@ static uint64_t number_of(const char *name)
     return n;
 }
 
-static bool find_one(struct wal *w, struct found *all, uint64_t name)
+static bool wal_replay_find_one(struct wal *w, struct found *all, uint64_t name)
 {
     struct wal_file *f = wal_file_open(w->folder, name, false);
     if (!f)
@@ -66,7 +68,7 @@ static bool find_one(struct wal *w, struct found *all, uint64_t name)
         return false;
     }
     w->bytes += f->size;
-    w->figures.segments++;
+    w->n_files++;
     if (name >= w->next_name)
         w->next_name = name + 1;
     if (f->serial > w->serial)
@@ -74,7 +76,7 @@ static bool find_one(struct wal *w, struct found *all, uint64_t name)
     return true;
 }
 
-static bool find_files(struct wal *w, struct found *all)
+static bool wal_replay_find(struct wal *w, struct found *all)
 {
     int fd = openat(w->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
@@ -88,8 +90,8 @@ static bool find_files(struct wal *w, struct found *all)
     bool good = true;
     errno = 0;
     for (const struct dirent *d = readdir(dir); good && d; d = readdir(dir)) {
-        uint64_t name = number_of(d->d_name);
-        good = name == 0 || find_one(w, all, name);
+        uint64_t name = wal_replay_name(d->d_name);
+        good = name == 0 || wal_replay_find_one(w, all, name);
         if (good)
             errno = 0;
     }
@@ -99,7 +101,7 @@ static bool find_files(struct wal *w, struct found *all)
     return good && why == 0;
 }
 
-static int by_serial(const void *a, const void *b)
+static int wal_replay_by_serial(const void *a, const void *b)
 {
     const struct wal_file *x = *(struct wal_file *const *)a, *y = *(struct wal_file *const *)b;
     return x->serial < y->serial ? -1 : x->serial > y->serial;
@@ -114,7 +116,7 @@ struct replay {
 };
 
 /* The records of one file, as far as they are the next ones. */
-static enum status replay_file(struct wal_file *f, struct replay *r)
+static enum status wal_replay_file(struct wal_file *f, struct replay *r)
 {
     uint8_t *bytes = wal_file_read(f);
     if (!bytes)
@@ -142,7 +144,7 @@ static enum status replay_file(struct wal_file *f, struct replay *r)
 }
 
 /* The last file that begins at or before `after`: what is older holds nothing new. n: there is none. */
-static size_t first_needed(const struct found *all, uint64_t after)
+static size_t wal_replay_first_needed(const struct found *all, uint64_t after)
 {
     size_t first = all->n;
     for (size_t i = 0; i < all->n; i++) {
@@ -152,24 +154,24 @@ static size_t first_needed(const struct found *all, uint64_t after)
     return first;
 }
 
-static bool set_aside(struct wal *w, struct wal_file *f)
+static bool wal_replay_set_aside(struct wal *w, struct wal_file *f)
 {
     w->bytes -= f->size;
-    w->figures.segments--;
-    w->figures.dropped++;
+    w->n_files--;
+    w->dropped++;
     return wal_file_set_aside(w->folder, f);
 }
 
 /* In the order of their serials. */
-static enum status replay_files(struct wal *w, struct found *all, struct replay *r)
+static enum status wal_replay_files(struct wal *w, struct found *all, struct replay *r)
 {
-    size_t first = first_needed(all, r->after);
+    size_t first = wal_replay_first_needed(all, r->after);
     bool gap = false;
     for (size_t i = 0; i < all->n; i++) {
         struct wal_file *f = all->files[i];
         all->files[i] = NULL;
         if (f->damaged) {
-            if (!set_aside(w, f))
+            if (!wal_replay_set_aside(w, f))
                 return ST_IO;
             continue;
         }
@@ -179,19 +181,19 @@ static enum status replay_files(struct wal *w, struct found *all, struct replay 
         }
         gap = gap || first == all->n || (i > first && f->before != r->last);
         if (gap) {
-            if (!set_aside(w, f))
+            if (!wal_replay_set_aside(w, f))
                 return ST_IO;
             continue;
         }
         wal_list_push(&w->live, f);
-        enum status s = replay_file(f, r);
+        enum status s = wal_replay_file(f, r);
         if (s != ST_OK)
             return s;
     }
     return ST_OK;
 }
 
-static uint64_t bytes_of(const struct wal_list *l)
+static uint64_t wal_replay_bytes(const struct wal_list *l)
 {
     uint64_t n = 0;
     for (const struct wal_file *f = l->first; f; f = f->next)
@@ -199,7 +201,7 @@ static uint64_t bytes_of(const struct wal_list *l)
     return n;
 }
 
-static void free_found(struct found *all)
+static void found_free(struct found *all)
 {
     for (size_t i = 0; i < all->n; i++)
         wal_file_free(all->files[i]);
@@ -213,28 +215,28 @@ enum status wal_replay(void *self, uint64_t after, redo_take_fn *take, void *arg
     struct found all = {0};
     struct replay r = {.after = after, .last = after, .take = take, .arg = arg};
     errno = 0;
-    if (!find_files(w, &all)) {
-        free_found(&all);
-        return wal_failed(w, "read the log", err, err_size);
+    if (!wal_replay_find(w, &all)) {
+        found_free(&all);
+        return wal_set_failed(w, "read the log", err, err_size);
     }
     if (all.n)
-        qsort(all.files, all.n, sizeof(struct wal_file *), by_serial);
-    enum status s = replay_files(w, &all, &r);
-    free_found(&all);
+        qsort(all.files, all.n, sizeof(struct wal_file *), wal_replay_by_serial);
+    enum status s = wal_replay_files(w, &all, &r);
+    found_free(&all);
     if (r.refused) {
         if (err_size && !err[0])
-            snprintf(err, err_size, "the store does not take what its log in %s holds", w->opt.path);
+            snprintf(err, err_size, "the store does not take what its log in %s holds", w->path);
         return s;
     }
     if (s != ST_OK)
-        return wal_failed(w, "replay the log", err, err_size);
+        return wal_set_failed(w, "replay the log", err, err_size);
     w->last = r.last;
-    w->figures.replayed = r.taken;
-    *ret_long = bytes_of(&w->live) > w->opt.bytes_max;
+    w->replayed = r.taken;
+    *ret_long = wal_replay_bytes(&w->live) > w->bytes_max;
     if (r.taken)
         log_event(LOG_INFO, "replayed the log", " groups=%llu files=%u", (unsigned long long)r.taken, w->live.n);
-    if (w->figures.dropped)
+    if (w->dropped)
         log_event(LOG_ERROR, "the log has a gap, or a damaged file: what is of no use is set aside as *.lost",
-                  " files=%llu", (unsigned long long)w->figures.dropped);
+                  " files=%llu", (unsigned long long)w->dropped);
     return ST_OK;
 }

@@ -1,11 +1,21 @@
-/* wal_inner.h: what wal.c (append, sync), wal_replay.c (the start) and wal_keeper.c (spares) share. */
-#ifndef HALFMQ_BROKER_WAL_INNER_H
-#define HALFMQ_BROKER_WAL_INNER_H
+/*
+ * wal_set.h: the log as its own files see it: the files that it has, and the state that its threads share.
+ *
+ *   wal.c (opens, closes) ──► wal_append.c (append, sync) ──┐
+ *              ├────────────► wal_replay.c (the start) ─────┼──► wal_set.c ──► wal_file.c (one file's bytes)
+ *              └────────────► wal_keeper.c (spare files) ───┘
+ *
+ * Each file is in one place at a time: `now`, `live` or `spare` (wal.h has the picture).
+ */
+#ifndef HALFMQ_BROKER_WAL_SET_H
+#define HALFMQ_BROKER_WAL_SET_H
 
 #include <pthread.h>
 
-#include "broker/journal/wal.h"
 #include "broker/journal/wal_file.h"
+#include "storage/redo.h"
+
+struct state;
 
 struct wal_list {
     struct wal_file *first, *end; /* oldest first */
@@ -14,8 +24,8 @@ struct wal_list {
 
 struct wal {
     struct redo redo;
-    struct wal_options opt;
-    char *path; /* opt's */
+    size_t segment_bytes, bytes_max; /* as in struct wal_options */
+    char *path;                      /* of the folder */
     int folder;
     /* ---- the writer's ---- */
     struct wal_file *now; /* NULL: none yet; not in any list */
@@ -29,7 +39,7 @@ struct wal {
     uint64_t next_name;
     uint64_t bytes; /* of all files */
     bool wanted, stopping;
-    struct wal_figures figures;
+    uint64_t n_files, replayed, dropped; /* for wal_figures */
     /* ---- a sync goes through files that the keeper must not take away ---- */
     pthread_mutex_t sync_lock;
     bool broken;        /* a sync failed: the kernel may have dropped what it could not write, and says so once */
@@ -44,13 +54,12 @@ void wal_list_push(struct wal_list *l, struct wal_file *f);
 struct wal_file *wal_list_pop(struct wal_list *l); /* NULL: empty */
 
 /* A file that is not there yet; counted. NULL: errno. Any thread, under no lock. */
-struct wal_file *wal_new_file(struct wal *w);
+struct wal_file *wal_set_new_file(struct wal *w);
 
-/* f's size was `before`: keeps the sum. Any thread, under no lock. */
-void wal_resized(struct wal *w, size_t before, size_t after);
+/* A file's size was `before`: keeps the sum. Any thread, under no lock. */
+void wal_set_resized(struct wal *w, size_t before, size_t after);
 
-enum status wal_replay(void *self, uint64_t after, redo_take_fn *take, void *arg, bool *ret_long, char *err,
-                       size_t err_size);
-enum status wal_failed(const struct wal *w, const char *doing, char *err, size_t err_size); /* with errno */
+/* Says what failed, with errno, in err: what a function of struct redo returns then. */
+enum status wal_set_failed(const struct wal *w, const char *doing, char *err, size_t err_size);
 
 #endif
