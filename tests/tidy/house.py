@@ -62,12 +62,18 @@ COMMENT_FROM_LINES = 150
 PREFIX_FROM_LINES = 150  # a .c longer than this: its statics carry its word
 STATIC_FILES_MAX = 2     # files that have a static of the same name
 
-# Headers that declare what several files define, and which files those are. Of any other x.h what it
-# declares is in x.c.
+# Public headers whose functions are defined in several files, and which those are. What any other x.h declares
+# is in x.c, as is what x_inner.h declares.
 FACADES = {
-    "clients/c/halfmq.h": ("clients/c/*.c",),
+    "protocol/base/text.h": ("protocol/base/text_*.c",),
+    "protocol/command/command.h": ("protocol/command/command_*.c",),
+    "protocol/resp/resp.h": ("protocol/resp/resp_*.c",),
+    "protocol/rpc/rpc.h": ("protocol/rpc/rpc_*.c",),
     "storage/query.h": ("storage/query/*.c",),
     "storage/apply/handlers.h": ("storage/apply/*.c",),
+    "broker/settings/settings.h": ("broker/settings/settings_*.c",),
+    "clients/c/halfmq.h": ("clients/c/*.c",),
+    "bench/report/report.h": ("bench/report/report_*.c",),
 }
 
 # What only one folder may include: the broker's roof hands down what those below need.

@@ -10,7 +10,7 @@ from tree import unit_of
 
 @rule
 def declared_where_defined(tree):
-    """A function that x.h declares is defined in x.c; facades may have theirs in the files that are listed."""
+    """A function that x.h or x_inner.h declares is defined in x.c; facades have theirs in the files that are listed."""
     defined = defaultdict(list)  # (unit, name) -> [(source, function)]
     for s in tree.own:
         if not s.is_header:
@@ -24,7 +24,7 @@ def declared_where_defined(tree):
             if p.kind != "prototype" or p.static:
                 continue
             for owner, f in defined.get((unit_of(s.path), p.name), ()):
-                if owner.base != s.base and not any(fnmatch.fnmatch(owner.path, x) for x in FACADES.get(s.path, ())):
+                if s.base not in (owner.base, owner.base + "_inner") and not any(fnmatch.fnmatch(owner.path, x) for x in FACADES.get(s.path, ())):
                     yield Breach(s.path, p.first, "declared",
                                  f"{p.name} is defined in {owner.path}:{f.first}: declare it in {owner.base}.h")
 

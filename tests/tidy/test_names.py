@@ -31,6 +31,10 @@ class Declared(Planted):
         self.quiet({"storage/query.h": "int x_f(int x);\n",
                     "storage/query/b.c": "int x_f(int x)\n{\n    return x;\n}\n", "storage/query/b.h": ""})
 
+    def test_inner_header(self):
+        self.quiet({"broker/a_inner.h": "int x_f(int x);\n", "broker/a.h": "",
+                    "broker/a.c": "int x_f(int x)\n{\n    return x;\n}\n"})
+
     def test_another_program(self):
         self.quiet({"broker/a.h": "int x_f(int x);\n", "broker/a.c": "int x_f(int x)\n{\n    return x;\n}\n",
                     "bench/b.h": "int x_f(int x);\n", "bench/b.c": "int x_f(int x)\n{\n    return x;\n}\n"})
