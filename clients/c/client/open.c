@@ -41,8 +41,7 @@ static void client_free(struct hmq_client *c)
 
 static enum hmq_status open_core(struct hmq_client *c, hmq_error *err)
 {
-    if (!core_init(&c->core))
-        return error_plain(err, HMQ_ENOMEM);
+    core_init(&c->core);
     c->core.max_pending = (size_t)options_num(c->options, CHOICE_max_pending);
     c->core.max_pending_bytes = (size_t)options_num(c->options, CHOICE_max_pending_bytes);
     c->core.batch_bytes = (size_t)options_num(c->options, CHOICE_max_batch_bytes);

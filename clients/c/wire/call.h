@@ -19,8 +19,9 @@
 
 #include <sys/queue.h>
 
-#include "clients/c/wire/dheap.h"
 #include "clients/c/wire/errors.h"
+#include "protocol/base/hash.h"
+#include "protocol/base/heap.h"
 #include "protocol/rpc/rpc.h"
 
 enum call_state { CALL_NEW, CALL_QUEUED, CALL_SENT, CALL_PAUSED, CALL_TAKEN };
@@ -34,8 +35,8 @@ struct call_outcome {
 
 struct call {
     TAILQ_ENTRY(call) link;
-    struct call *id_next; /* in the table of ids */
-    struct dheap_node timer; /* the deadline, or the end of a pause */
+    struct hash_node node; /* in the table of ids */
+    struct heap_node timer; /* the deadline, or the end of a pause */
     uint32_t id;
     enum call_state state;
     bool note; /* no answer comes */
@@ -60,7 +61,7 @@ TAILQ_HEAD(call_list, call);
 static inline void call_init(struct call *call, uint32_t id,
                              void (*done)(struct call *call, const struct call_outcome *outcome))
 {
-    *call = (struct call){.id = id, .timer = {.at = DHEAP_OUT}, .done = done};
+    *call = (struct call){.id = id, .done = done};
     buf_init(&call->frame, 0);
 }
 

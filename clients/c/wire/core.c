@@ -8,7 +8,7 @@
 #define PAUSE_FIRST_MS 5
 #define PAUSE_MAX_MS 1000
 
-bool core_init(struct core *c)
+void core_init(struct core *c)
 {
     *c = (struct core){
         .flush_at = CORE_NEVER, .max_pending = SIZE_MAX, .max_pending_bytes = SIZE_MAX};
@@ -16,14 +16,14 @@ bool core_init(struct core *c)
     TAILQ_INIT(&c->sent);
     TAILQ_INIT(&c->paused);
     buf_init(&c->rest, 0);
-    return idtable_init(&c->ids);
 }
 
 void core_fini(struct core *c)
 {
     assert(TAILQ_EMPTY(&c->queue) && TAILQ_EMPTY(&c->sent) && TAILQ_EMPTY(&c->paused));
-    idtable_fini(&c->ids);
-    dheap_fini(&c->timers);
+    assert(c->ids.n == 0 && c->timers.n == 0);
+    hash_free(&c->ids);
+    heap_free(&c->timers);
     buf_free(&c->rest);
 }
 
@@ -48,7 +48,7 @@ enum hmq_status core_submit(struct core *c, struct call *call, int64_t now_ms, i
 {
     assert(call->state == CALL_NEW);
     call->frame_bytes = call->frame.len;
-    if (call->frame.failed || (!call->note && !dheap_reserve(&c->timers)))
+    if (call->frame.failed || (!call->note && !heap_reserve(&c->timers)))
         return HMQ_ENOMEM;
     bool bounded = !call->note && !call->inner;
     if (bounded && c->pending > 0 &&
@@ -58,8 +58,8 @@ enum hmq_status core_submit(struct core *c, struct call *call, int64_t now_ms, i
     if (!call->note) {
         c->pending++;
         c->pending_bytes += call->frame_bytes;
-        idtable_add(&c->ids, call);
-        dheap_add(&c->timers, &call->timer, call->deadline_ms);
+        hash_add(&c->ids, &call->node, call->id);
+        heap_put(&c->timers, &call->timer, call->deadline_ms);
     }
     queue_call(c, call);
     if (c->flush_at > now_ms + linger_ms)
@@ -166,8 +166,8 @@ static void take(struct core *c, struct call *call)
     if (TAILQ_EMPTY(&c->queue))
         c->flush_at = CORE_NEVER;
     if (!call->note) {
-        idtable_remove(&c->ids, call);
-        dheap_remove(&c->timers, &call->timer);
+        hash_remove(&c->ids, &call->node);
+        heap_remove(&c->timers, &call->timer);
         c->pending--;
         c->pending_bytes -= call->frame_bytes;
     }
@@ -186,8 +186,7 @@ static bool pause_call(struct core *c, struct call *call, int64_t now_ms)
         return false;
     call->pauses++;
     TAILQ_REMOVE(&c->sent, call, link);
-    dheap_remove(&c->timers, &call->timer);
-    dheap_add(&c->timers, &call->timer, now_ms + pause);
+    heap_put(&c->timers, &call->timer, now_ms + pause);
     call->state = CALL_PAUSED;
     TAILQ_INSERT_TAIL(&c->paused, call, link);
     return true;
@@ -208,10 +207,17 @@ static struct call_outcome outcome_of(const struct rpc_frame *frame)
     return o;
 }
 
+/* The pending call of that id, or NULL. Ids of pending calls differ, so the first one found is it. */
+static struct call *call_of_id(const struct core *c, uint64_t id)
+{
+    struct hash_node *node = hash_first(&c->ids, id);
+    return node ? (struct call *)(void *)((char *)node - offsetof(struct call, node)) : NULL;
+}
+
 struct call *core_answer(struct core *c, const struct rpc_frame *frame, int64_t now_ms,
                          struct call_outcome *ret_outcome)
 {
-    struct call *call = idtable_find(&c->ids, frame->id);
+    struct call *call = call_of_id(c, frame->id);
     if (!call || call->state != CALL_SENT)
         return NULL;
     *ret_outcome = outcome_of(frame);
@@ -266,20 +272,19 @@ void core_cancel_owned(struct core *c, const void *owner, struct call_list *dead
     cancel_owned_of(c, &c->queue, owner, dead);
 }
 
-static struct call *call_of(struct dheap_node *node)
+static struct call *call_of_timer(struct heap_node *node)
 {
     return (struct call *)(void *)((char *)node - offsetof(struct call, timer));
 }
 
 void core_expire(struct core *c, int64_t now_ms, bool connected, struct call_list *dead)
 {
-    struct dheap_node *node;
-    while ((node = dheap_first(&c->timers)) && node->when_ms <= now_ms) {
-        struct call *call = call_of(node);
+    struct heap_node *node;
+    while ((node = heap_first(&c->timers)) && node->due <= now_ms) {
+        struct call *call = call_of_timer(node);
         if (call->state == CALL_PAUSED && now_ms < call->deadline_ms) {
             TAILQ_REMOVE(&c->paused, call, link);
-            dheap_remove(&c->timers, node);
-            dheap_add(&c->timers, node, call->deadline_ms);
+            heap_put(&c->timers, node, call->deadline_ms);
             queue_call(c, call);
             c->flush_at = now_ms;
             continue;
@@ -291,7 +296,8 @@ void core_expire(struct core *c, int64_t now_ms, bool connected, struct call_lis
 
 int64_t core_next_expiry(const struct core *c)
 {
-    return dheap_first(&c->timers) ? dheap_first(&c->timers)->when_ms : CORE_NEVER;
+    const struct heap_node *first = heap_first(&c->timers);
+    return first ? first->due : CORE_NEVER;
 }
 
 /* Notes belong to the connection that is gone. */

@@ -19,7 +19,7 @@
 
 #include <sys/uio.h>
 
-#include "clients/c/wire/idtable.h"
+#include "clients/c/wire/call.h"
 
 #define CORE_NEVER INT64_MAX
 #define CORE_NOW 0 /* as a time when something is due: long past */
@@ -31,8 +31,8 @@ struct core {
     struct call_list queue; /* to be written; of the first, `head_done` bytes are written */
     struct call_list sent; /* written, in that order */
     struct call_list paused; /* BUSY: to be queued again */
-    struct idtable ids;
-    struct dheap timers;
+    struct hash ids;
+    struct heap timers;
     size_t head_done;
     struct buf rest; /* what is left to write of a frame whose call is gone */
     size_t rest_done;
@@ -43,7 +43,7 @@ struct core {
     uint64_t requests, resent, responses;
 };
 
-bool core_init(struct core *c); /* false: no memory */
+void core_init(struct core *c);
 void core_fini(struct core *c); /* after core_close */
 
 /*

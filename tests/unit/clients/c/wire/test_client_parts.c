@@ -1,5 +1,5 @@
 /*
- * test_client_parts.c: the client's small parts: deadlines, ids, replies, messages, workers.
+ * test_client_parts.c: the client's small parts: replies, messages, workers.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,56 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clients/c/wire/idtable.h"
 #include "clients/c/wire/message.h"
 #include "clients/c/client/workers.h"
-#include "tests/lib/prng.h"
-
-#define NODES 1000
-
-static void test_earliest_first(void **state)
-{
-    static struct dheap_node nodes[NODES];
-    struct dheap heap = {0};
-    struct prng chance = prng_start();
-    (void)state;
-    for (size_t i = 0; i < NODES; i++) {
-        nodes[i].at = DHEAP_OUT;
-        assert_true(dheap_reserve(&heap));
-        dheap_add(&heap, &nodes[i], (int64_t)prng_below(&chance, 500));
-    }
-    for (size_t i = 0; i < NODES; i += 3)
-        dheap_remove(&heap, &nodes[i]);
-    dheap_remove(&heap, &nodes[0]); /* out already */
-    int64_t last_ms = -1;
-    size_t n = 0;
-    for (struct dheap_node *node; (node = dheap_first(&heap)); n++) {
-        assert_true(node->when_ms >= last_ms);
-        last_ms = node->when_ms;
-        dheap_remove(&heap, node);
-    }
-    assert_int_equal(n, NODES - (NODES + 2) / 3);
-    dheap_fini(&heap);
-}
-
-static void test_ids(void **state)
-{
-    static struct call calls[NODES];
-    struct idtable table;
-    (void)state;
-    assert_true(idtable_init(&table));
-    for (size_t i = 0; i < NODES; i++) {
-        calls[i].id = (uint32_t)(UINT32_MAX - 300 + i); /* passes the largest id on its way */
-        idtable_add(&table, &calls[i]);
-    }
-    for (size_t i = 0; i < NODES; i += 2)
-        idtable_remove(&table, &calls[i]);
-    for (size_t i = 0; i < NODES; i++)
-        assert_ptr_equal(idtable_find(&table, calls[i].id), i % 2 ? &calls[i] : NULL);
-    for (size_t i = 1; i < NODES; i += 2)
-        idtable_remove(&table, &calls[i]);
-    idtable_fini(&table);
-}
 
 /* What a broker's answer with this value becomes. */
 static struct hmq_reply *reply_of(struct buf *bytes)
@@ -253,9 +205,10 @@ static void test_workers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_earliest_first), cmocka_unit_test(test_ids),
-        cmocka_unit_test(test_replies),        cmocka_unit_test(test_messages),
-        cmocka_unit_test(test_no_messages),    cmocka_unit_test(test_workers),
+        cmocka_unit_test(test_replies),
+        cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_no_messages),
+        cmocka_unit_test(test_workers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
