@@ -1,9 +1,9 @@
 /*
- * fuzz_command.c: any words as a command. The input is cut at line feeds: once as the words of a
- * text request, once as a method with keys and values.
+ * fuzz_command.c: parses any words as a command. The input is split at line feeds, and its pieces are
+ * parsed once as the words of a text request, once as a method with keys and values.
  *
- * A refusal must come with a sentence that an error line can carry; what parses must survive a
- * copy.
+ * A command that is refused must come with a text that fits into an error line. A command that is accepted
+ * must be the same after it was copied.
  */
 #include "protocol/command/command_message.h"
 

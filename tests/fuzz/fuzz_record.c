@@ -1,9 +1,9 @@
 /*
- * fuzz_record.c: any bytes as a stored record, and as a lone message.
+ * fuzz_record.c: decodes any bytes as a stored record, and as a single message.
  *
- * Nothing may be read outside the input. Beyond that: what record_verify takes is also what
- * record_header_read takes, a message that decodes, encoded again, decodes to the same, any part of a record
- * that verifies verifies too, and a batch that is taken is a record whose messages all decode.
+ * Nothing may be read outside the input. In addition: record_header_read accepts what record_verify accepts; a
+ * message that was decoded and encoded again decodes to the same message; each part of a valid record is a
+ * valid record; in a batch that is accepted, all messages can be decoded.
  */
 #include "protocol/record/batch.h"
 #include "protocol/record/message.h"
@@ -60,7 +60,7 @@ static void read_record(struct slice input)
     }
 }
 
-/* A part that the input itself picks. */
+/* Cuts a part out of the record; the input says which. */
 static void cut_record(struct slice input)
 {
     struct record_header h, part;

@@ -1,13 +1,13 @@
 /*
- * fuzz_resp.c: any bytes into the RESP reader, cut in several ways.
+ * fuzz_resp.c: feeds any bytes to the RESP reader, cut into pieces in several ways.
  *
  *   input ─┬─ in one piece ────────► log ┐
  *          ├─ byte by byte ────────► log ├─ must be equal
  *          └─ in two or more cuts ─► log ┘
  *
- * The log holds each request's words, each refusal with its text and the end. Every call sees a
- * block of exactly the bytes that have come, so that a read past them is found. Each request that
- * comes out goes through command_from_words, and one that is a command is copied deeply.
+ * The log has the words of each request, each error with its text, and the end. Each call gets a block of
+ * exactly the bytes received so far, so that the address sanitizer finds a read past them. Each request is
+ * parsed by command_from_words, and if it is a command, it is copied.
  */
 #include "protocol/resp/resp.h"
 
@@ -48,7 +48,7 @@ struct feed {
     bool closed;
 };
 
-/* Everything that can be had from these bytes; how many of them are done with. */
+/* Reads all requests from these bytes. Returns how many bytes were consumed. */
 static size_t drain(struct feed *f, const uint8_t *data, size_t n)
 {
     uint8_t *block = malloc(n ? n : 1);
@@ -79,7 +79,7 @@ static size_t drain(struct feed *f, const uint8_t *data, size_t n)
     return done;
 }
 
-/* Feeds data in pieces of step bytes, behind a first one of `first` bytes. */
+/* Feeds a first piece of `first` bytes, then pieces of `step` bytes. */
 static void feed(struct slice data, size_t max_bulk, size_t first, size_t step, struct buf *log)
 {
     struct feed f = {.log = log};
@@ -110,7 +110,7 @@ static void compare(struct slice data, size_t max_bulk, size_t first, size_t ste
     buf_free(&log);
 }
 
-/* First byte: the bound of a word and where to cut; the rest is what comes from the client. */
+/* The first byte sets the limit of a word and where to cut; the rest is what the client sends. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 2)

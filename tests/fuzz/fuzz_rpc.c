@@ -1,8 +1,8 @@
 /*
- * fuzz_rpc.c: any bytes into the MessagePack-RPC reader, cut in several ways.
+ * fuzz_rpc.c: feeds any bytes to the MessagePack-RPC reader, cut into pieces in several ways.
  *
- * As fuzz_resp.c: what comes out must not depend on how the bytes were cut. Each value of a frame
- * is walked through the accessors and written again, and each request is made a command of.
+ * As in fuzz_resp.c, the result must not depend on where the bytes were cut. Each value of a frame is read
+ * through all accessors and written again, and each request is parsed as a command.
  */
 #include "protocol/rpc/rpc.h"
 
@@ -22,7 +22,7 @@ static void log_items(struct buf *log, const struct rpc_value *v)
     }
 }
 
-/* Writes the value again, as far as we have words for it. */
+/* Writes the value again, if there is a function that writes its kind. */
 static void log_value(struct buf *log, const struct rpc_value *v)
 {
     int64_t n;
@@ -142,7 +142,7 @@ static void compare(struct slice data, size_t first, size_t step, const struct b
     buf_free(&log);
 }
 
-/* First byte: where to cut; the rest is what comes from the client. */
+/* The first byte says where to cut; the rest is what the client sends. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 2)

@@ -1,8 +1,8 @@
 /*
  * replay_main.c: runs a fuzz target over its stored corpus, without libFuzzer.
  *
- * Every finding of `make fuzz` becomes a file in tests/fuzz/corpus/<target>/; this program hands each
- * of them, and the empty input, to the target once, so that `make test` keeps what fuzzing found.
+ * Every finding of `make fuzz` becomes a file in tests/fuzz/corpus/<target>/. This program runs the target once
+ * with each of these files, and once with an empty input, so that `make test` repeats what fuzzing has found.
  */
 #include <dirent.h>
 #include <stdbool.h>
@@ -14,8 +14,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Runs one file; false where it cannot be read. The bytes sit in a block of exactly their size, so
- * that the address sanitizer sees a read past their end. */
+/* Runs the target with one file. False: the file cannot be read. The bytes are in a block of exactly their
+ * size, so that the address sanitizer finds a read past their end. */
 static bool replay_file(const char *path, size_t size)
 {
     FILE *f = fopen(path, "rb");

@@ -1,10 +1,10 @@
 #!/usr/bin/python3
-"""guide.py: docs/transactions.md followed word for word, by a user who has installed HalfMQ.
+"""guide.py: follows docs/transactions.md word for word, as a user who has installed HalfMQ would.
 
-The blocks ```python are put together to orders.py and those of ```c to orders.c, which are also the
-examples of these names; the commands of the ```console blocks are typed into one shell, in their order,
-and what they print is compared (... stands for anything). In an empty folder; ports of its own come by
-the environment.
+It joins the ```python blocks to orders.py and the ```c blocks to orders.c, and checks that they are the same as
+the examples orders.py and orders_sqlite.c. Then it types the commands of the ```console blocks into one shell, in
+their order, and compares what they print (... stands for anything). The shell runs in an empty folder, and
+environment variables give the broker free ports.
 """
 import os
 import re
@@ -24,7 +24,7 @@ SECONDS = 60
 
 
 def blocks():
-    """(language, text) of each fenced block."""
+    """Returns (language, text) for each fenced block."""
     with open(os.path.join(SOURCE, "docs", "transactions.md"), encoding="utf-8") as f:
         return re.findall(r"^```(\w+)\n(.*?)^```$", f.read(), flags=re.MULTILINE | re.DOTALL)
 
@@ -33,14 +33,14 @@ def put_together(language, example):
     pieces = [text for found, text in blocks() if found == language]
     with open(os.path.join(SOURCE, "clients", "examples", "patterns", example), encoding="utf-8") as f:
         wanted = f.read()
-    # Between two pieces there are empty lines in the example, and text in the guide.
+    # The pieces are separated by empty lines in the example, and by text in the guide.
     shrink = re.compile(r"\n\n+")
     assert shrink.sub("\n", "\n".join(pieces)) == shrink.sub("\n", wanted), f"{example} and the guide differ"
     return "\n".join(pieces)
 
 
 def commands():
-    """(what is typed, the lines that it prints), over all console blocks."""
+    """Yields (command, the lines that it should print) for each command of the console blocks."""
     for language, text in blocks():
         if language != "console":
             continue
@@ -72,7 +72,7 @@ def install(prefix):
 
 
 class Shell:
-    """A shell as a user has it; what it started ends with it."""
+    """A shell like a user's. Its process group is killed at the end, with all that the commands started."""
 
     def __init__(self, folder, environment):
         self.port = int(environment["HALFMQ_PORT"])
@@ -84,11 +84,11 @@ class Shell:
         self.deadline.start()
 
     def kill(self):
-        """All that it started is in its process group."""
+        """Kills the shell and everything that it started: they are one process group."""
         os.killpg(self.process.pid, signal.SIGKILL)
 
     def type(self, command):
-        """Gives the lines that it printed."""
+        """Types a command and returns the lines that it printed."""
         self.process.stdin.write("{ %s\n} </dev/null\necho '%s'\n" % (command, END))
         self.process.stdin.flush()
         lines = []

@@ -1,7 +1,7 @@
 #!/bin/sh
-# install.sh: `make install` into a folder of its own, then what an application would do with it:
-# compile against the shared library and against the archive by pkg-config, and find the CMake package.
-# It also looks at what the library lets out: hmq_* and nothing else.
+# install.sh: installs into a temporary folder and then does what an application would do: compile against the
+# shared and the static library with pkg-config, and find the CMake package. It also checks that the libraries
+# export names with hmq_ and no others.
 set -eu
 
 folder=$(mktemp -d)
@@ -24,7 +24,7 @@ cat >"$folder/app.c" <<'END'
 #include <stdio.h>
 #include <string.h>
 
-/* An application may have a function of this name; the library has one too, and keeps it to itself. */
+/* The library has a function of this name as well, which it does not export, so the application may have one. */
 int buf_init(void);
 int buf_init(void)
 {

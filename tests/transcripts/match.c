@@ -1,8 +1,9 @@
 /*
- * match.c: patterns of the transcripts, matched while they are read.
+ * match.c: matches a reply against a pattern of a transcript while it parses the pattern.
  *
- * Each match_x function stands at its pattern's first character and moves behind its last. With a NULL
- * value it only moves (and fits): that is how the patterns of a map's other keys are stepped over.
+ * Each match_x function starts at the first character of its pattern and moves the position behind the last.
+ * With a NULL value it only moves the position and always matches; that is how the patterns of a map's other
+ * keys are skipped.
  */
 #include "tests/transcripts/match.h"
 
@@ -79,7 +80,7 @@ static int hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* One character of a double-quoted word; *at stands on a backslash or an ordinary character. */
+/* Reads one character of a double-quoted word; *at is at a backslash or at an ordinary character. */
 static char unescape(const char **at)
 {
     const char *p = *at;
@@ -254,7 +255,7 @@ static bool match_variable(struct matcher *m, const struct resp_value *v)
     return !v || vars_bind(m->vars, name, n, v);
 }
 
-/* -CODE and, up to the end of the pattern, words that the text must hold (no case). */
+/* Matches -CODE. The words that follow, up to the end of the pattern, must be in the text (ignoring case). */
 static bool match_error(struct matcher *m, const struct resp_value *v)
 {
     const char *code = m->at + 1;
@@ -267,7 +268,7 @@ static bool match_error(struct matcher *m, const struct resp_value *v)
            v->bytes[n] == ' ' && (!*text || strcasestr(v->bytes + n + 1, text));
 }
 
-/* [ was taken: item by item. */
+/* Matches a list item by item; its [ was read already. */
 static bool match_list(struct matcher *m, const struct resp_value *v)
 {
     size_t i = 0;
@@ -291,7 +292,7 @@ static bool match_list(struct matcher *m, const struct resp_value *v)
     return fits && (!v || i == v->n_items);
 }
 
-/* set[ was taken: each pattern takes the first value that fits and is not yet taken. */
+/* Matches a set; its set[ was read already. Each pattern takes the first matching value that is still free. */
 static bool match_set(struct matcher *m, const struct resp_value *v)
 {
     bool used[1024] = {false};
@@ -333,7 +334,7 @@ static const struct resp_value *map_value(const struct resp_value *v, const char
     return NULL;
 }
 
-/* { was taken */
+/* Matches a map; its { was read already. */
 static bool match_map(struct matcher *m, const struct resp_value *v)
 {
     size_t n = 0;
@@ -367,7 +368,7 @@ static bool match_map(struct matcher *m, const struct resp_value *v)
     return fits && (!v || n * 2 == v->n_items);
 }
 
-/* A list pattern against a value that may be no list at all: the pattern is read either way. */
+/* Matches a list pattern. The value may be something else than a list; the pattern is read in any case. */
 static bool list_of(struct matcher *m, const struct resp_value *v, enum resp_kind kind,
                     bool (*inner)(struct matcher *, const struct resp_value *))
 {

@@ -1,6 +1,6 @@
 /*
- * run_transcripts.c: plays each transcript named on the command line in every mode it is meant for:
- * as inline lines, as arrays over RESP2, as arrays over RESP3. Each play has a broker of its own.
+ * run_transcripts.c: plays each transcript that is named on the command line in each of its modes: as inline
+ * lines, as arrays over RESP2, as arrays over RESP3. Each play has a broker of its own.
  */
 #include "tests/transcripts/script.h"
 

@@ -3,8 +3,8 @@
  *
  *   file ──► line ──► first word: [name] > < <~ ! ──► table of actions ──► connection `name` ──► broker
  *
- * A connection is opened by the first line that names it; in RESP3 mode it begins with HELLO 3. The
- * first line that is not as expected ends the play: what follows would only be noise.
+ * The first line that names a connection opens it; in RESP3 mode it then sends HELLO 3. The play ends with the
+ * first reply that is not as expected, since the lines after it would fail only because of that.
  */
 #include "tests/transcripts/script.h"
 
@@ -75,7 +75,7 @@ static bool send_array(struct play *p, struct connection *c, const char *line)
     return wire_send_words(&c->wire, words, n) || play_fail(p, "%s", c->wire.error);
 }
 
-/* Sends a command line as the mode says. */
+/* Sends a command line, inline or as an array, depending on the mode. */
 static bool send_line(struct play *p, struct connection *c, const char *line)
 {
     static char filled[LINE_MAX_BYTES];
@@ -120,7 +120,7 @@ static struct connection *find(struct play *p, const char *name)
     return c;
 }
 
-/* The connection, opened where it is not. */
+/* Returns the connection; opens it if it is not open. */
 static struct connection *connection(struct play *p, const char *name)
 {
     struct connection *c = find(p, name);
@@ -187,7 +187,7 @@ static bool act_expect(struct play *p, struct connection *c, const char *text)
     return ok;
 }
 
-/* Sends the last command again until its reply fits. */
+/* Sends the last command again until its reply matches. */
 static bool act_until(struct play *p, struct connection *c, const char *text)
 {
     int64_t deadline = spawn_now_ms() + POLL_DEADLINE_MS;
@@ -232,7 +232,7 @@ static bool act_slow(struct play *p, struct connection *c, const char *text)
     return wire_send_slowly(&c->wire, slice_of(bytes, len)) || play_fail(p, "%s", c->wire.error);
 }
 
-/* !body <n> <line>: the line with @ replaced by a word of n bytes, always as an array. */
+/* !body <n> <line>: sends the line with each @ replaced by n bytes, in every mode as an array. */
 static bool act_body(struct play *p, struct connection *c, const char *text)
 {
     static char filled[LINE_MAX_BYTES], word[LINE_MAX_BYTES];
@@ -372,7 +372,7 @@ static bool play_line(struct play *p, char *line)
     return play_fail(p, "no such line in a transcript: %s", line);
 }
 
-/* Lines before the first command: flags for the broker, and the modes. False: not one of them. */
+/* Reads a line before the first command: flags for the broker, or the modes. False: it is neither. */
 static bool header_line(struct play *p, char *line, bool *ret_meant)
 {
     if (strncmp(line, "!modes ", 7) == 0) {

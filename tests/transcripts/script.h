@@ -1,5 +1,5 @@
 /*
- * script.h: one transcript, played against one broker in one mode. tests/README.md has the language.
+ * script.h: plays one transcript against one broker in one mode. tests/README.md describes the language.
  */
 #ifndef HALFMQ_TESTS_SCRIPT_H
 #define HALFMQ_TESTS_SCRIPT_H
@@ -13,8 +13,8 @@ const char *script_mode_name(enum script_mode mode);
 
 enum script_result { SCRIPT_PASSED, SCRIPT_FAILED, SCRIPT_NOT_MEANT };
 
-/* Starts a broker, plays the file, stops the broker and wants exit status 0 of it. NOT_MEANT: the file
- * says `!modes` without this one. The reason of a failure goes to stdout, with file and line. */
+/* Starts a broker, plays the file, stops the broker and checks that its exit status is 0. NOT_MEANT: the file
+ * excludes this mode with `!modes`. Prints the reason of a failure to stdout, with file and line. */
 enum script_result script_play(const char *path, enum script_mode mode);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * test_match.c: the patterns of the transcripts fit what they should, and nothing else. Without this a
- * matcher that says yes to everything would make all transcripts pass.
+ * test_match.c: the patterns of the transcripts match what they should, and nothing else. Without this test, a
+ * matcher that accepts everything would make all transcripts pass.
  */
 #include "tests/transcripts/match.h"
 
@@ -129,7 +129,7 @@ static void variables(void **state)
     assert_false(fits("\"${none}\"", "$0\r\n\r\n"));
     assert_true(vars_fill(&vars, "ACK g ${a} $b", line, sizeof(line)));
     assert_string_equal(line, "ACK g x $b");
-    /* What did not fit binds nothing. */
+    /* A pattern that does not match sets no variable. */
     assert_false(fits("[$c, 2]", "*2\r\n:1\r\n:1\r\n"));
     assert_null(vars_get(&vars, "c", 1));
 }
