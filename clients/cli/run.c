@@ -114,7 +114,7 @@ enum exit_code run_words(struct run *run, const struct slice *words, size_t n)
     if (slice_equal_nocase(words[0], SLICE_LIT("HELP")))
         return help_command(words + 1, n - 1);
     if (slice_equal_nocase(words[0], SLICE_LIT("TAIL")))
-        return tail_run(run, words + 1, n - 1);
+        return tail_run(&run->conn, words + 1, n - 1);
     return run_remote(run, words, n);
 }
 

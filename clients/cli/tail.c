@@ -29,7 +29,7 @@ struct queue {
 };
 
 struct tail {
-    struct run *run;
+    struct conn *conn; /* of the whole run; asked about the topic */
     struct slice topic;
     struct slice from; /* empty: latest */
     uint64_t only; /* the one queue to follow; UINT64_MAX: all */
@@ -109,7 +109,7 @@ static enum exit_code add_queue(struct tail *t, const cJSON *about)
         return wrong("the topic has too many queues to follow all of them; name one with QUEUE");
     struct queue *q = &t->queues[t->n++];
     *q = (struct queue){.number = (uint32_t)number, .next = next};
-    return conn_open(&q->conn, &t->run->options);
+    return conn_open(&q->conn, t->conn->options);
 }
 
 static enum exit_code add_queues(struct tail *t, const cJSON *info)
@@ -130,7 +130,7 @@ static enum exit_code find_queues(struct tail *t)
 {
     const struct slice ask[] = {SLICE_LIT("TOPIC"), SLICE_LIT("INFO"), t->topic};
     redisReply *reply = NULL;
-    enum exit_code e = conn_ask(&t->run->conn, ask, 3, &reply);
+    enum exit_code e = conn_ask(t->conn, ask, 3, &reply);
     if (e != EXIT_DONE)
         return e;
     if (reply->type == REDIS_REPLY_ERROR) {
@@ -166,7 +166,7 @@ static enum exit_code show_one(struct tail *t, struct queue *q, const redisReply
         fputs("halfmq: tail: the broker's answer to READ is no list of messages\n", stderr);
         return EXIT_REFUSED;
     }
-    enum exit_code e = show_message(message, t->run->options.json, t->first);
+    enum exit_code e = show_message(message, t->conn->options->json, t->first);
     t->first = false;
     q->next = id.offset + 1;
     if (t->left != UINT64_MAX)
@@ -213,14 +213,14 @@ static enum exit_code follow(struct tail *t)
     return e;
 }
 
-enum exit_code tail_run(struct run *run, const struct slice *words, size_t n)
+enum exit_code tail_run(struct conn *conn, const struct slice *words, size_t n)
 {
     struct tail *t = calloc(1, sizeof *t);
     if (!t) {
         fputs("halfmq: out of memory\n", stderr);
         return EXIT_REFUSED;
     }
-    *t = (struct tail){.run = run, .only = UINT64_MAX, .left = UINT64_MAX, .first = true};
+    *t = (struct tail){.conn = conn, .only = UINT64_MAX, .left = UINT64_MAX, .first = true};
     enum exit_code e = parse(t, words, n);
     conn_catch_interrupt();
     if (e == EXIT_DONE)

@@ -4,11 +4,12 @@
 #ifndef HALFMQ_CLIENTS_CLI_TAIL_H
 #define HALFMQ_CLIENTS_CLI_TAIL_H
 
-#include "clients/cli/run.h"
+#include "clients/cli/conn.h"
 
 void tail_help(void);
 
-/* words: those behind `tail`. Ends with ^C, after COUNT messages, or with an error. */
-enum exit_code tail_run(struct run *run, const struct slice *words, size_t n);
+/* words: those behind `tail`. conn asks about the topic; each queue that is followed gets a connection of its own.
+ * Ends with ^C, after COUNT messages, or with an error. */
+enum exit_code tail_run(struct conn *conn, const struct slice *words, size_t n);
 
 #endif
