@@ -18,7 +18,7 @@
 
 volatile sig_atomic_t conn_interrupted;
 
-static void interrupt(int sig)
+static void conn_interrupt(int sig)
 {
     (void)sig;
     conn_interrupted = 1;
@@ -26,26 +26,26 @@ static void interrupt(int sig)
 
 void conn_catch_interrupt(void)
 {
-    struct sigaction act = {.sa_handler = interrupt}; /* no SA_RESTART: poll() has to return */
+    struct sigaction act = {.sa_handler = conn_interrupt}; /* no SA_RESTART: poll() has to return */
     sigemptyset(&act.sa_mask);
     sigaction(SIGINT, &act, NULL);
 }
 
-static int64_t now_ms(void)
+static int64_t conn_now_ms(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-void conn_close(struct conn *c)
+void conn_close(struct cli_conn *c)
 {
     if (c->redis)
         redisFree(c->redis);
     c->redis = NULL;
 }
 
-static void explain_refused(const struct options *o, const char *why)
+static void conn_explain_refused(const struct cli_options *o, const char *why)
 {
     fprintf(stderr,
             "halfmq: cannot connect to %s:%d: %s\n"
@@ -54,13 +54,13 @@ static void explain_refused(const struct options *o, const char *why)
             o->host, o->port, why);
 }
 
-enum exit_code conn_open(struct conn *c, const struct options *o)
+enum exit_code conn_open(struct cli_conn *c, const struct cli_options *o)
 {
     struct timeval limit = {o->timeout_ms / 1000, o->timeout_ms % 1000 * 1000};
-    *c = (struct conn){.options = o};
+    *c = (struct cli_conn){.options = o};
     c->redis = redisConnectWithTimeout(o->host, o->port, limit);
     if (!c->redis || c->redis->err) {
-        explain_refused(o, c->redis ? c->redis->errstr : "out of memory");
+        conn_explain_refused(o, c->redis ? c->redis->errstr : "out of memory");
         conn_close(c);
         return EXIT_NO_BROKER;
     }
@@ -69,9 +69,9 @@ enum exit_code conn_open(struct conn *c, const struct options *o)
     return EXIT_DONE;
 }
 
-static enum exit_code lost(struct conn *c)
+static enum exit_code conn_lost(struct cli_conn *c)
 {
-    const struct options *o = c->options;
+    const struct cli_options *o = c->options;
     const char *why = c->redis->err == REDIS_ERR_IO && (errno == EAGAIN || errno == EWOULDBLOCK)
                           ? "it took no bytes for too long"
                           : c->redis->errstr;
@@ -81,7 +81,7 @@ static enum exit_code lost(struct conn *c)
 }
 
 /* hiredis takes argument lists as two arrays; ours is one. */
-static bool append(redisContext *redis, const struct slice *words, size_t n)
+static bool conn_append(redisContext *redis, const struct slice *words, size_t n)
 {
     const char **argv = calloc(n, sizeof *argv);
     size_t *lengths = calloc(n, sizeof *lengths);
@@ -96,14 +96,14 @@ static bool append(redisContext *redis, const struct slice *words, size_t n)
     return ok;
 }
 
-enum exit_code conn_send(struct conn *c, const struct slice *words, size_t n)
+enum exit_code conn_send(struct cli_conn *c, const struct slice *words, size_t n)
 {
     if (!c->redis) {
         enum exit_code e = conn_open(c, c->options);
         if (e != EXIT_DONE)
             return e;
     }
-    if (!append(c->redis, words, n)) {
+    if (!conn_append(c->redis, words, n)) {
         fputs("halfmq: too many words, or out of memory\n", stderr);
         conn_close(c);
         return EXIT_USAGE;
@@ -111,28 +111,28 @@ enum exit_code conn_send(struct conn *c, const struct slice *words, size_t n)
     int done = 0;
     while (!done) {
         if (redisBufferWrite(c->redis, &done) != REDIS_OK)
-            return lost(c);
+            return conn_lost(c);
     }
     return EXIT_DONE;
 }
 
-enum exit_code conn_poll(struct conn *c, bool readable, redisReply **ret_reply)
+enum exit_code conn_poll(struct cli_conn *c, bool readable, redisReply **ret_reply)
 {
     void *reply = NULL;
     if (readable && redisBufferRead(c->redis) != REDIS_OK)
-        return lost(c);
+        return conn_lost(c);
     if (redisGetReplyFromReader(c->redis, &reply) != REDIS_OK)
-        return lost(c);
+        return conn_lost(c);
     *ret_reply = reply;
     return EXIT_DONE;
 }
 
 /* Waits until there are bytes. False: interrupted, or the time is up. */
-static bool wait_unblocked(struct conn *c, int64_t deadline_ms, const sigset_t *before)
+static bool conn_wait_unblocked(struct cli_conn *c, int64_t deadline_ms, const sigset_t *before)
 {
     struct pollfd p = {.fd = c->redis->fd, .events = POLLIN};
     for (;;) {
-        int64_t left = deadline_ms < 0 ? POLL_MS_MAX : deadline_ms - now_ms();
+        int64_t left = deadline_ms < 0 ? POLL_MS_MAX : deadline_ms - conn_now_ms();
         if (conn_interrupted || left <= 0)
             return false;
         left = left < POLL_MS_MAX ? left : POLL_MS_MAX;
@@ -143,18 +143,18 @@ static bool wait_unblocked(struct conn *c, int64_t deadline_ms, const sigset_t *
 }
 
 /* SIGINT comes through only inside ppoll: one between the look at the flag and the wait is not lost. */
-static bool wait_readable(struct conn *c, int64_t deadline_ms)
+static bool conn_wait_readable(struct cli_conn *c, int64_t deadline_ms)
 {
     sigset_t interrupt_only, before;
     sigemptyset(&interrupt_only);
     sigaddset(&interrupt_only, SIGINT);
     sigprocmask(SIG_BLOCK, &interrupt_only, &before);
-    bool readable = wait_unblocked(c, deadline_ms, &before);
+    bool readable = conn_wait_unblocked(c, deadline_ms, &before);
     sigprocmask(SIG_SETMASK, &before, NULL);
     return readable;
 }
 
-static enum exit_code gave_up(struct conn *c, int64_t timeout_ms)
+static enum exit_code conn_gave_up(struct cli_conn *c, int64_t timeout_ms)
 {
     enum exit_code e = EXIT_INTERRUPTED;
     if (!conn_interrupted) {
@@ -168,14 +168,14 @@ static enum exit_code gave_up(struct conn *c, int64_t timeout_ms)
     return e;
 }
 
-enum exit_code conn_receive(struct conn *c, int64_t timeout_ms, redisReply **ret_reply)
+enum exit_code conn_receive(struct cli_conn *c, int64_t timeout_ms, redisReply **ret_reply)
 {
-    int64_t deadline = timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
+    int64_t deadline = timeout_ms < 0 ? -1 : conn_now_ms() + timeout_ms;
     redisReply *reply = NULL;
     enum exit_code e = conn_poll(c, false, &reply);
     while (e == EXIT_DONE && !reply) {
-        if (!wait_readable(c, deadline))
-            return gave_up(c, timeout_ms);
+        if (!conn_wait_readable(c, deadline))
+            return conn_gave_up(c, timeout_ms);
         e = conn_poll(c, true, &reply);
     }
     if (e == EXIT_DONE)
@@ -183,7 +183,7 @@ enum exit_code conn_receive(struct conn *c, int64_t timeout_ms, redisReply **ret
     return e;
 }
 
-static int64_t longest_wait(const struct slice *words, size_t n)
+static int64_t conn_longest_wait(const struct slice *words, size_t n)
 {
     int64_t longest = 0, ms;
     for (size_t i = 1; i + 1 < n; i++) {
@@ -193,10 +193,10 @@ static int64_t longest_wait(const struct slice *words, size_t n)
     return longest;
 }
 
-enum exit_code conn_ask(struct conn *c, const struct slice *words, size_t n, redisReply **ret_reply)
+enum exit_code conn_ask(struct cli_conn *c, const struct slice *words, size_t n, redisReply **ret_reply)
 {
     enum exit_code e = conn_send(c, words, n);
     if (e != EXIT_DONE)
         return e;
-    return conn_receive(c, longest_wait(words, n) + c->options->timeout_ms, ret_reply);
+    return conn_receive(c, conn_longest_wait(words, n) + c->options->timeout_ms, ret_reply);
 }

@@ -21,8 +21,8 @@
 #include "protocol/base/slice.h"
 #include "protocol/status.h"
 
-struct conn {
-    const struct options *options;
+struct cli_conn {
+    const struct cli_options *options;
     redisContext *redis; /* NULL: not connected */
 };
 
@@ -31,21 +31,21 @@ extern volatile sig_atomic_t conn_interrupted;
 void conn_catch_interrupt(void);
 
 /* Connects; failures are explained on standard error. */
-enum exit_code conn_open(struct conn *c, const struct options *o) MUST_CHECK;
-void conn_close(struct conn *c);
+enum exit_code conn_open(struct cli_conn *c, const struct cli_options *o) MUST_CHECK;
+void conn_close(struct cli_conn *c);
 
 /* Sends one command; connects again first where the connection was lost. */
-enum exit_code conn_send(struct conn *c, const struct slice *words, size_t n) MUST_CHECK;
+enum exit_code conn_send(struct cli_conn *c, const struct slice *words, size_t n) MUST_CHECK;
 
 /* The next reply, for the caller to free with freeReplyObject. timeout_ms < 0: waits for ever. */
-enum exit_code conn_receive(struct conn *c, int64_t timeout_ms, redisReply **ret_reply) MUST_CHECK;
+enum exit_code conn_receive(struct cli_conn *c, int64_t timeout_ms, redisReply **ret_reply) MUST_CHECK;
 
 /* Both, with a deadline of options->timeout_ms after the longest WAIT among the words. */
-enum exit_code conn_ask(struct conn *c, const struct slice *words, size_t n,
+enum exit_code conn_ask(struct cli_conn *c, const struct slice *words, size_t n,
                         redisReply **ret_reply) MUST_CHECK;
 
 /* A reply that has already arrived. EXIT_DONE with *ret_reply NULL: there is none yet. Reads the
  * socket once when it is said to be readable. */
-enum exit_code conn_poll(struct conn *c, bool readable, redisReply **ret_reply) MUST_CHECK;
+enum exit_code conn_poll(struct cli_conn *c, bool readable, redisReply **ret_reply) MUST_CHECK;
 
 #endif

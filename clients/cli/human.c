@@ -17,12 +17,12 @@
 static const char *const times[] = {"born",       "stored", "expires", "lease_until", "created",
                                     "next_check", "at",     "decided", "timeout"};
 
-static bool is_number(const cJSON *item)
+static bool human_is_number(const cJSON *item)
 {
     return cJSON_IsNumber(item) || cJSON_IsRaw(item);
 }
 
-static bool format_time(const char *name, const char *digits, char *out, size_t size)
+static bool human_format_time(const char *name, const char *digits, char *out, size_t size)
 {
     int64_t ms;
     struct tm tm;
@@ -40,19 +40,19 @@ static bool format_time(const char *name, const char *digits, char *out, size_t 
 }
 
 /* A short text for an item; long ones are cut, because a cell is for looking at. */
-static void format_item(const char *name, const cJSON *item, char *out, size_t size)
+static void human_format_item(const char *name, const cJSON *item, char *out, size_t size)
 {
     out[0] = '\0';
     if (cJSON_IsString(item)) {
         snprintf(out, size, "%s", item->valuestring);
     } else if (cJSON_IsRaw(item)) {
-        if (!format_time(name, item->valuestring, out, size))
+        if (!human_format_time(name, item->valuestring, out, size))
             snprintf(out, size, "%s", item->valuestring);
     } else if (cJSON_IsArray(item) && !cJSON_IsObject(item->child)) {
         size_t at = 0;
         for (const cJSON *i = item->child; i && at + 1 < size; i = i->next) {
             char one[CELL_BYTES];
-            format_item(NULL, i, one, sizeof one);
+            human_format_item(NULL, i, one, sizeof one);
             int n = snprintf(out + at, size - at, "%s%s", at ? "," : "", one);
             at += n > 0 ? (size_t)n : 0;
         }
@@ -77,10 +77,10 @@ void human_bytes(struct slice s)
         putchar('\n');
 }
 
-static void print_attribute(const cJSON *item)
+static void human_print_attribute(const cJSON *item)
 {
     char text[CELL_BYTES];
-    format_item(item->string, item, text, sizeof text);
+    human_format_item(item->string, item, text, sizeof text);
     printf("  %s %s", item->string, text);
 }
 
@@ -98,13 +98,13 @@ void human_message(const cJSON *message)
         for (size_t i = 0; i < sizeof in_the_id / sizeof *in_the_id; i++)
             said = said || strcmp(item->string, in_the_id[i]) == 0;
         if (!said)
-            print_attribute(item);
+            human_print_attribute(item);
     }
     putchar('\n');
     cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(message, "properties"))
     {
         char text[CELL_BYTES];
-        format_item(NULL, item, text, sizeof text);
+        human_format_item(NULL, item, text, sizeof text);
         printf("  %s: %s\n", item->string, text);
     }
     if (body)
@@ -113,17 +113,17 @@ void human_message(const cJSON *message)
         printf("(not text; base64) %s\n", encoded->valuestring);
 }
 
-static bool is_message(const cJSON *item)
+static bool human_is_message(const cJSON *item)
 {
     return cJSON_IsObject(item) && cJSON_GetObjectItemCaseSensitive(item, "attributes");
 }
 
-static bool is_table(const cJSON *item)
+static bool human_is_table(const cJSON *item)
 {
     return cJSON_IsArray(item) && cJSON_IsObject(item->child);
 }
 
-static bool fill_line(struct table *t, const cJSON *columns, const cJSON *object)
+static bool human_fill_line(struct text_table *t, const cJSON *columns, const cJSON *object)
 {
     size_t i = 0;
     const cJSON *column;
@@ -133,7 +133,7 @@ static bool fill_line(struct table *t, const cJSON *columns, const cJSON *object
         char text[CELL_BYTES];
         const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, column->string);
         if (item)
-            format_item(column->string, item, text, sizeof text);
+            human_format_item(column->string, item, text, sizeof text);
         ok = ok && (!item || table_cell(t, i, text));
         i++;
     }
@@ -142,7 +142,7 @@ static bool fill_line(struct table *t, const cJSON *columns, const cJSON *object
 
 /* Every name that some object of the list has, once, in the order met; an object of nulls or of
  * true where the column holds numbers. */
-static cJSON *collect_columns(const cJSON *list)
+static cJSON *human_collect_columns(const cJSON *list)
 {
     const cJSON *object, *item;
     cJSON *columns = cJSON_CreateObject();
@@ -152,7 +152,7 @@ static cJSON *collect_columns(const cJSON *list)
         cJSON_ArrayForEach(item, object)
         {
             if (ok && !cJSON_GetObjectItemCaseSensitive(columns, item->string))
-                ok = cJSON_AddBoolToObject(columns, item->string, is_number(item)) != NULL;
+                ok = cJSON_AddBoolToObject(columns, item->string, human_is_number(item)) != NULL;
         }
     }
     if (ok)
@@ -161,16 +161,16 @@ static cJSON *collect_columns(const cJSON *list)
     return NULL;
 }
 
-static bool print_table(const cJSON *list)
+static bool human_print_table(const cJSON *list)
 {
-    struct table *t = table_new();
-    cJSON *columns = collect_columns(list);
+    struct text_table *t = table_new();
+    cJSON *columns = human_collect_columns(list);
     const cJSON *item;
     bool ok = t && columns;
     if (ok) {
         cJSON_ArrayForEach(item, columns) ok =
             ok && table_column(t, item->string, cJSON_IsTrue(item));
-        cJSON_ArrayForEach(item, list) ok = ok && fill_line(t, columns, item);
+        cJSON_ArrayForEach(item, list) ok = ok && human_fill_line(t, columns, item);
     }
     ok = ok && table_print(t);
     cJSON_Delete(columns);
@@ -178,32 +178,32 @@ static bool print_table(const cJSON *list)
     return ok;
 }
 
-static bool print_object(const cJSON *object)
+static bool human_print_object(const cJSON *object)
 {
-    struct table *t = table_new();
+    struct text_table *t = table_new();
     const cJSON *item;
     bool ok = t && table_column(t, "name", false) && table_column(t, "value", false);
     cJSON_ArrayForEach(item, object)
     {
         char text[CELL_BYTES];
-        if (is_table(item))
+        if (human_is_table(item))
             continue;
-        format_item(item->string, item, text, sizeof text);
+        human_format_item(item->string, item, text, sizeof text);
         ok = ok && table_line(t) && table_cell(t, 0, item->string) && table_cell(t, 1, text);
     }
     ok = ok && table_print(t);
     table_free(t);
     cJSON_ArrayForEach(item, object)
     {
-        if (!is_table(item))
+        if (!human_is_table(item))
             continue;
         printf("\n%s\n", item->string);
-        ok = ok && print_table(item);
+        ok = ok && human_print_table(item);
     }
     return ok;
 }
 
-static bool print_list(const cJSON *list)
+static bool human_print_list(const cJSON *list)
 {
     const cJSON *item;
     bool ok = true;
@@ -211,11 +211,11 @@ static bool print_list(const cJSON *list)
         puts("(none)");
         return true;
     }
-    if (is_table(list) && !is_message(list->child))
-        return print_table(list);
+    if (human_is_table(list) && !human_is_message(list->child))
+        return human_print_table(list);
     cJSON_ArrayForEach(item, list)
     {
-        if (is_message(item) && item != list->child)
+        if (human_is_message(item) && item != list->child)
             putchar('\n');
         ok = ok && human_print(item);
     }
@@ -223,7 +223,7 @@ static bool print_list(const cJSON *list)
 }
 
 /* [cursor, [item, ...]] */
-static bool is_page(const cJSON *tree)
+static bool human_is_page(const cJSON *tree)
 {
     return cJSON_GetArraySize(tree) == 2 && cJSON_IsString(tree->child) &&
            cJSON_IsArray(tree->child->next);
@@ -231,20 +231,20 @@ static bool is_page(const cJSON *tree)
 
 bool human_print(const cJSON *tree)
 {
-    if (is_message(tree)) {
+    if (human_is_message(tree)) {
         human_message(tree);
         return true;
     }
     if (cJSON_IsObject(tree))
-        return print_object(tree);
-    if (is_page(tree)) {
-        bool ok = print_list(tree->child->next);
+        return human_print_object(tree);
+    if (human_is_page(tree)) {
+        bool ok = human_print_list(tree->child->next);
         if (strcmp(tree->child->valuestring, "0") != 0)
             printf("more: the same command with CURSOR %s\n", tree->child->valuestring);
         return ok;
     }
     if (cJSON_IsArray(tree))
-        return print_list(tree);
+        return human_print_list(tree);
     if (cJSON_IsString(tree) || cJSON_IsRaw(tree))
         human_bytes(slice_str(tree->valuestring));
     else

@@ -15,7 +15,7 @@
 #include "clients/cli/run.h"
 #include "halfmq_version.h"
 
-static enum exit_code run_argv(struct run *run, int argc, char **argv)
+static enum exit_code run_argv(struct cli_run *run, int argc, char **argv)
 {
     size_t n = (size_t)(argc - run->options.first_word);
     struct slice *words = calloc(n, sizeof *words);
@@ -30,7 +30,7 @@ static enum exit_code run_argv(struct run *run, int argc, char **argv)
     return e;
 }
 
-static enum exit_code run_all(struct run *run, int argc, char **argv)
+static enum exit_code run_all(struct cli_run *run, int argc, char **argv)
 {
     if (run->options.first_word < argc)
         return run_argv(run, argc, argv);
@@ -41,7 +41,7 @@ static enum exit_code run_all(struct run *run, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    struct run run = {.stdin_is_free = true};
+    struct cli_run run = {.stdin_is_free = true};
     setlocale(LC_CTYPE, "");
     signal(SIGPIPE, SIG_IGN); /* a write that fails is looked at where it happens */
     if (!options_parse(argc, argv, &run.options))

@@ -28,7 +28,7 @@ static const struct option long_options[] = {
     {NULL, 0, NULL, 0},
 };
 
-static bool take_port(struct options *o, const char *source, const char *text)
+static bool take_port(struct cli_options *o, const char *source, const char *text)
 {
     uint64_t port;
     if (!text_uint(slice_str(text), &port) || port < 1 || port > 65535) {
@@ -39,7 +39,7 @@ static bool take_port(struct options *o, const char *source, const char *text)
     return true;
 }
 
-static bool take_host(struct options *o, const char *source, const char *text)
+static bool take_host(struct cli_options *o, const char *source, const char *text)
 {
     if (!*text) {
         fprintf(stderr, "halfmq: %s is empty; give a name or an address\n", source);
@@ -49,7 +49,7 @@ static bool take_host(struct options *o, const char *source, const char *text)
     return true;
 }
 
-static bool take_timeout(struct options *o, const char *source, const char *text)
+static bool take_timeout(struct cli_options *o, const char *source, const char *text)
 {
     int64_t ms;
     if (!text_duration(slice_str(text), &ms) || ms < 1) {
@@ -61,7 +61,7 @@ static bool take_timeout(struct options *o, const char *source, const char *text
     return true;
 }
 
-static bool take(struct options *o, int letter, const char *source, const char *text)
+static bool take(struct cli_options *o, int letter, const char *source, const char *text)
 {
     switch (letter) {
     case 'H': return take_host(o, source, text);
@@ -74,7 +74,7 @@ static bool take(struct options *o, int letter, const char *source, const char *
     }
 }
 
-static bool take_environment(struct options *o)
+static bool take_environment(struct cli_options *o)
 {
     for (size_t i = 0; i < sizeof environment / sizeof *environment; i++) {
         const char *value = getenv(environment[i].word);
@@ -89,9 +89,9 @@ static const char *option_name(int letter)
     return letter == 'H' ? "--host" : letter == 'p' ? "--port" : "--timeout";
 }
 
-bool options_parse(int argc, char **argv, struct options *ret_options)
+bool options_parse(int argc, char **argv, struct cli_options *ret_options)
 {
-    struct options o = {
+    struct cli_options o = {
         .host = "127.0.0.1", .port = PORT_DEFAULT, .timeout_ms = TIMEOUT_MS_DEFAULT};
     if (!take_environment(&o))
         return false;

@@ -23,7 +23,7 @@ enum exit_code {
 
 enum options_action { ACTION_RUN, ACTION_HELP, ACTION_VERSION };
 
-struct options {
+struct cli_options {
     enum options_action action;
     const char *host;
     int port; /* 1..65535 */
@@ -34,6 +34,6 @@ struct options {
 
 /* False: wrong; what is wrong was written to standard error. The strings point into argv and the
  * environment. */
-bool options_parse(int argc, char **argv, struct options *ret_options);
+bool options_parse(int argc, char **argv, struct cli_options *ret_options);
 
 #endif

@@ -42,7 +42,7 @@ static char *prompt_text(EditLine *el)
     return p->text;
 }
 
-static void take_fitting(void *arg, struct slice word)
+static void prompt_take_fitting(void *arg, struct slice word)
 {
     struct fitting *f = arg;
     if (f->list) {
@@ -59,7 +59,7 @@ static void take_fitting(void *arg, struct slice word)
 }
 
 /* The completed word in the case in which the person types. */
-static void insert(EditLine *el, struct fitting *f, struct slice typed)
+static void prompt_insert(EditLine *el, struct fitting *f, struct slice typed)
 {
     bool lower = typed.len == 0 || (typed.data[0] >= 'a' && typed.data[0] <= 'z');
     for (size_t i = 0; lower && i < f->common; i++) {
@@ -72,28 +72,28 @@ static void insert(EditLine *el, struct fitting *f, struct slice typed)
         el_insertstr(el, " ");
 }
 
-static unsigned char complete(EditLine *el, int ch)
+static unsigned char prompt_complete(EditLine *el, int ch)
 {
     (void)ch;
     const LineInfo *line = el_line(el);
     struct slice before = slice_of(line->buffer, (size_t)(line->cursor - line->buffer));
     struct fitting f = {0};
     size_t typed = 0;
-    complete_line(before, take_fitting, &f, &typed);
+    complete_line(before, prompt_take_fitting, &f, &typed);
     if (f.n == 0)
         return CC_ERROR;
     if (f.n == 1 || f.common > typed) {
-        insert(el, &f, slice_of(before.data + before.len - typed, typed));
+        prompt_insert(el, &f, slice_of(before.data + before.len - typed, typed));
         return CC_REFRESH;
     }
     f.list = true;
     putchar('\n');
-    complete_line(before, take_fitting, &f, &typed);
+    complete_line(before, prompt_take_fitting, &f, &typed);
     putchar('\n');
     return CC_REDISPLAY;
 }
 
-static void find_history(struct prompt *p)
+static void prompt_find_history(struct prompt *p)
 {
     const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
     int n = 0;
@@ -105,12 +105,12 @@ static void find_history(struct prompt *p)
         p->path[0] = '\0';
 }
 
-static bool prompt_init(struct prompt *p, const struct options *o)
+static bool prompt_init(struct prompt *p, const struct cli_options *o)
 {
     HistEvent event;
     *p = (struct prompt){0};
     snprintf(p->text, sizeof p->text, "%.200s:%d> ", o->host, o->port);
-    find_history(p);
+    prompt_find_history(p);
     p->history = history_init();
     p->el = p->history ? el_init("halfmq", stdin, stdout, stderr) : NULL;
     if (!p->el)
@@ -124,7 +124,7 @@ static bool prompt_init(struct prompt *p, const struct options *o)
     el_set(p->el, EL_EDITOR, "emacs");
     el_set(p->el, EL_HIST, history, p->history);
     /* The wide form, because el_set copies both texts and never frees them. */
-    el_wset(p->el, EL_ADDFN, L"halfmq-complete", L"Complete a word", complete);
+    el_wset(p->el, EL_ADDFN, L"halfmq-complete", L"Complete a word", prompt_complete);
     el_set(p->el, EL_BIND, "^I", "halfmq-complete", NULL);
     el_set(p->el, EL_BIND, "^R", "em-inc-search-prev", NULL);
     el_source(p->el, NULL);
@@ -144,36 +144,36 @@ static void prompt_fini(struct prompt *p)
         history_end(p->history);
 }
 
-static void remember(struct prompt *p, const char *line, struct slice first)
+static void prompt_remember(struct prompt *p, const char *line, struct slice first)
 {
     HistEvent event;
     if (line[0] != ' ' && !slice_equal_nocase(first, SLICE_LIT("AUTH")))
         history(p->history, &event, H_ENTER, line);
 }
 
-static bool is_exit(struct slice line)
+static bool prompt_is_exit(struct slice line)
 {
     return slice_equal_nocase(line, SLICE_LIT("EXIT")) ||
            slice_equal_nocase(line, SLICE_LIT("QUIT"));
 }
 
 /* True: the person wants to leave. */
-static bool one_line(struct prompt *p, struct run *run, const char *text, size_t len)
+static bool prompt_one_line(struct prompt *p, struct cli_run *run, const char *text, size_t len)
 {
     struct slice line = slice_of(text, len);
     while (line.len && (line.data[line.len - 1] == '\n' || line.data[line.len - 1] == ' '))
         line.len--;
     if (line.len == 0)
         return false;
-    remember(p, text, slice_of(text, strcspn(text, " \n")));
-    if (is_exit(line))
+    prompt_remember(p, text, slice_of(text, strcspn(text, " \n")));
+    if (prompt_is_exit(line))
         return true;
     /* A ^C that came since the line was read is meant for it: conn_interrupted stays as it is. */
     run_line(run, line); /* what went wrong was said; the next command has a new chance */
     return false;
 }
 
-static void read_lines(struct prompt *p, struct run *run)
+static void prompt_read_lines(struct prompt *p, struct cli_run *run)
 {
     for (;;) {
         int len = 0;
@@ -181,7 +181,7 @@ static void read_lines(struct prompt *p, struct run *run)
         conn_interrupted = 0;
         const char *line = el_gets(p->el, &len);
         if (line && len > 0) {
-            if (one_line(p, run, line, (size_t)len))
+            if (prompt_one_line(p, run, line, (size_t)len))
                 return;
         } else if (conn_interrupted) {
             putchar('\n');
@@ -193,7 +193,7 @@ static void read_lines(struct prompt *p, struct run *run)
     }
 }
 
-enum exit_code prompt_run(struct run *run)
+enum exit_code prompt_run(struct cli_run *run)
 {
     struct prompt p;
     run->stdin_is_free = false;
@@ -206,7 +206,7 @@ enum exit_code prompt_run(struct run *run)
         return run_lines(run, stdin);
     }
     puts("HalfMQ. `help` lists the commands, `help send` explains one, Tab completes, ^D leaves.");
-    read_lines(&p, run);
+    prompt_read_lines(&p, run);
     prompt_fini(&p);
     return EXIT_DONE;
 }

@@ -8,6 +8,6 @@
 #include "clients/cli/run.h"
 
 /* Reads commands until `exit`, `quit` or the end of input. */
-enum exit_code prompt_run(struct run *run);
+enum exit_code prompt_run(struct cli_run *run);
 
 #endif

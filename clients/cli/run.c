@@ -20,7 +20,7 @@ static const struct shorthand {
 } shorthands[] = {{"TOPIC"}, {"GROUP"}, {"PGROUP"}, {"TXN"}};
 
 /* The words with a shorthand written out; room for one word more than n. */
-static size_t expand(const struct slice *words, size_t n, struct slice *out)
+static size_t run_expand(const struct slice *words, size_t n, struct slice *out)
 {
     size_t used;
     memcpy(out, words, n * sizeof *words);
@@ -43,7 +43,7 @@ static size_t expand(const struct slice *words, size_t n, struct slice *out)
 }
 
 /* After SUBSCRIBE: prints what arrives until ^C, or until the broker closes. */
-static enum exit_code follow_pushes(struct run *run)
+static enum exit_code run_follow_pushes(struct cli_run *run)
 {
     enum exit_code e = EXIT_DONE;
     while (e == EXIT_DONE) {
@@ -57,7 +57,7 @@ static enum exit_code follow_pushes(struct run *run)
     return e == EXIT_INTERRUPTED ? EXIT_DONE : e;
 }
 
-static enum exit_code subscribe(struct run *run, const struct slice *words, size_t n)
+static enum exit_code run_subscribe(struct cli_run *run, const struct slice *words, size_t n)
 {
     enum exit_code e = conn_send(&run->conn, words, n);
     for (size_t i = 1; e == EXIT_DONE && i < n; i++) {
@@ -73,16 +73,16 @@ static enum exit_code subscribe(struct run *run, const struct slice *words, size
     }
     fputs("subscribed; ^C ends\n", stderr);
     conn_catch_interrupt();
-    return follow_pushes(run);
+    return run_follow_pushes(run);
 }
 
-static enum exit_code ask(struct run *run, const struct slice *words, size_t n)
+static enum exit_code run_ask(struct cli_run *run, const struct slice *words, size_t n)
 {
     size_t used;
     redisReply *reply = NULL;
     const struct command_info *info = command_find(words, n, &used);
     if (info && info->id == CMD_SUBSCRIBE && n > 1)
-        return subscribe(run, words, n);
+        return run_subscribe(run, words, n);
     enum exit_code e = conn_ask(&run->conn, words, n, &reply);
     if (e != EXIT_DONE)
         return e;
@@ -91,7 +91,7 @@ static enum exit_code ask(struct run *run, const struct slice *words, size_t n)
     return e;
 }
 
-static enum exit_code run_remote(struct run *run, const struct slice *words, size_t n)
+static enum exit_code run_remote(struct cli_run *run, const struct slice *words, size_t n)
 {
     struct buf body;
     struct slice *all = calloc(n + 1, sizeof *all);
@@ -100,16 +100,16 @@ static enum exit_code run_remote(struct run *run, const struct slice *words, siz
         return EXIT_USAGE;
     }
     buf_init(&body, 0);
-    n = expand(words, n, all);
+    n = run_expand(words, n, all);
     enum exit_code e = body_fill(all, &n, &body, run->stdin_is_free);
     if (e == EXIT_DONE)
-        e = ask(run, all, n);
+        e = run_ask(run, all, n);
     buf_free(&body);
     free(all);
     return e;
 }
 
-enum exit_code run_words(struct run *run, const struct slice *words, size_t n)
+enum exit_code run_words(struct cli_run *run, const struct slice *words, size_t n)
 {
     if (slice_equal_nocase(words[0], SLICE_LIT("HELP")))
         return help_command(words + 1, n - 1);
@@ -118,7 +118,7 @@ enum exit_code run_words(struct run *run, const struct slice *words, size_t n)
     return run_remote(run, words, n);
 }
 
-static enum exit_code run_parsed(struct run *run, struct resp_reader *reader, struct slice input)
+static enum exit_code run_parsed(struct cli_run *run, struct resp_reader *reader, struct slice input)
 {
     char why[256];
     struct slice *words;
@@ -132,7 +132,7 @@ static enum exit_code run_parsed(struct run *run, struct resp_reader *reader, st
     return EXIT_USAGE;
 }
 
-enum exit_code run_line(struct run *run, struct slice line)
+enum exit_code run_line(struct cli_run *run, struct slice line)
 {
     struct resp_reader reader;
     struct buf input;
@@ -156,7 +156,7 @@ enum exit_code run_line(struct run *run, struct slice line)
     return e;
 }
 
-enum exit_code run_lines(struct run *run, FILE *f)
+enum exit_code run_lines(struct cli_run *run, FILE *f)
 {
     char *line = NULL;
     size_t size = 0;

@@ -12,23 +12,23 @@
 
 #include "clients/cli/conn.h"
 
-struct run {
-    struct options options;
-    struct conn conn;
+struct cli_run {
+    struct cli_options options;
+    struct cli_conn conn;
     bool stdin_is_free; /* false while commands are read from standard input */
 };
 
 /* words: n >= 1 of them. */
-enum exit_code run_words(struct run *run, const struct slice *words, size_t n);
+enum exit_code run_words(struct cli_run *run, const struct slice *words, size_t n);
 
 /*
  * Commands one by one from a stream that is no terminal, in the notation of the protocol's inline
  * lines; empty lines and lines that begin with # are passed over. Goes on after a refusal, but not
  * after a lost connection; what comes back is the first code that was not EXIT_DONE.
  */
-enum exit_code run_lines(struct run *run, FILE *f);
+enum exit_code run_lines(struct cli_run *run, FILE *f);
 
 /* One line of text, without its line end. */
-enum exit_code run_line(struct run *run, struct slice line);
+enum exit_code run_line(struct cli_run *run, struct slice line);
 
 #endif

@@ -47,7 +47,7 @@ static enum exit_code show_error(const redisReply *reply)
     return EXIT_REFUSED;
 }
 
-enum exit_code show_reply(const redisReply *reply, enum shape shape, bool json)
+enum exit_code show_reply(const redisReply *reply, enum reply_shape shape, bool json)
 {
     if (reply->type == REDIS_REPLY_ERROR)
         return show_error(reply);

@@ -9,7 +9,7 @@
 
 /* Prints the reply and flushes; an error goes to standard error as `CODE text`. EXIT_REFUSED for
  * an error, and when the output cannot be written. */
-enum exit_code show_reply(const redisReply *reply, enum shape shape, bool json);
+enum exit_code show_reply(const redisReply *reply, enum reply_shape shape, bool json);
 
 /* One message that was pushed to a subscriber: [message, channel, payload]. */
 enum exit_code show_push(const redisReply *reply, bool json);

@@ -9,14 +9,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-struct table {
+struct text_table {
     struct libscols_table *scols;
     struct libscols_line *line;
 };
 
-struct table *table_new(void)
+struct text_table *table_new(void)
 {
-    struct table *t = calloc(1, sizeof *t);
+    struct text_table *t = calloc(1, sizeof *t);
     if (!t)
         return NULL;
     t->scols = scols_new_table();
@@ -29,7 +29,7 @@ struct table *table_new(void)
     return t;
 }
 
-void table_free(struct table *t)
+void table_free(struct text_table *t)
 {
     if (!t)
         return;
@@ -37,24 +37,24 @@ void table_free(struct table *t)
     free(t);
 }
 
-bool table_column(struct table *t, const char *name, bool right)
+bool table_column(struct text_table *t, const char *name, bool right)
 {
     return scols_table_new_column(t->scols, name, 0, right ? SCOLS_FL_RIGHT : SCOLS_FL_WRAP) !=
            NULL;
 }
 
-bool table_line(struct table *t)
+bool table_line(struct text_table *t)
 {
     t->line = scols_table_new_line(t->scols, NULL);
     return t->line != NULL;
 }
 
-bool table_cell(struct table *t, size_t column, const char *text)
+bool table_cell(struct text_table *t, size_t column, const char *text)
 {
     return scols_line_set_data(t->line, column, text) == 0;
 }
 
-bool table_print(struct table *t)
+bool table_print(struct text_table *t)
 {
     return scols_print_table(t->scols) == 0;
 }

@@ -7,19 +7,19 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct table;
+struct text_table;
 
 /* On standard output; NULL: no memory. */
-struct table *table_new(void);
-void table_free(struct table *t);
+struct text_table *table_new(void);
+void table_free(struct text_table *t);
 
 /* right: numbers. All columns come before the first line. False: no memory. */
-bool table_column(struct table *t, const char *name, bool right);
-bool table_line(struct table *t);
+bool table_column(struct text_table *t, const char *name, bool right);
+bool table_line(struct text_table *t);
 
 /* Sets a cell of the last line; the text is copied. */
-bool table_cell(struct table *t, size_t column, const char *text);
+bool table_cell(struct text_table *t, size_t column, const char *text);
 
-bool table_print(struct table *t);
+bool table_print(struct text_table *t);
 
 #endif

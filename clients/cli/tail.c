@@ -22,21 +22,21 @@
 #define QUEUES_FOLLOWED_MAX 64
 #define BATCH 100
 
-struct queue {
-    struct conn conn;
+struct tail_queue {
+    struct cli_conn conn;
     uint32_t number;
     uint64_t next; /* offset of the next message to show */
 };
 
-struct tail {
-    struct conn *conn; /* of the whole run; asked about the topic */
+struct cli_tail {
+    struct cli_conn *conn; /* of the whole run; asked about the topic */
     struct slice topic;
     struct slice from; /* empty: latest */
     uint64_t only; /* the one queue to follow; UINT64_MAX: all */
     uint64_t left; /* messages still to show; UINT64_MAX: no end */
     bool first;
     size_t n;
-    struct queue queues[QUEUES_FOLLOWED_MAX];
+    struct tail_queue queues[QUEUES_FOLLOWED_MAX];
     struct pollfd polls[QUEUES_FOLLOWED_MAX];
 };
 
@@ -52,16 +52,16 @@ void tail_help(void)
           stdout);
 }
 
-static enum exit_code wrong(const char *why)
+static enum exit_code tail_wrong(const char *why)
 {
     fprintf(stderr, "halfmq: tail: %s\n  expected: %s", why, usage_text);
     return EXIT_USAGE;
 }
 
-static enum exit_code parse(struct tail *t, const struct slice *words, size_t n)
+static enum exit_code tail_parse(struct cli_tail *t, const struct slice *words, size_t n)
 {
     if (n < 1 || n % 2 == 0)
-        return wrong(n ? "an option lacks its value" : "which topic?");
+        return tail_wrong(n ? "an option lacks its value" : "which topic?");
     t->topic = words[0];
     for (size_t i = 1; i < n; i += 2) {
         struct slice value = words[i + 1];
@@ -69,28 +69,28 @@ static enum exit_code parse(struct tail *t, const struct slice *words, size_t n)
             t->from = value;
         else if (slice_equal_nocase(words[i], SLICE_LIT("QUEUE"))) {
             if (!text_uint(value, &t->only) || t->only >= QUEUES_MAX)
-                return wrong("QUEUE wants the number of a queue");
+                return tail_wrong("QUEUE wants the number of a queue");
         } else if (slice_equal_nocase(words[i], SLICE_LIT("COUNT"))) {
             if (!text_uint(value, &t->left) || t->left == 0)
-                return wrong("COUNT wants a number from 1");
+                return tail_wrong("COUNT wants a number from 1");
         } else {
-            return wrong("an unknown option");
+            return tail_wrong("an unknown option");
         }
     }
     return EXIT_DONE;
 }
 
-static bool number_of(const cJSON *object, const char *name, uint64_t *ret_n)
+static bool tail_number_of(const cJSON *object, const char *name, uint64_t *ret_n)
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
     return cJSON_IsRaw(item) && text_uint(slice_str(item->valuestring), ret_n);
 }
 
 /* Where to begin in a queue of which TOPIC INFO says this much. */
-static bool start_of(const struct tail *t, const cJSON *about, uint64_t *ret_next)
+static bool tail_start_of(const struct cli_tail *t, const cJSON *about, uint64_t *ret_next)
 {
     if (t->from.len == 0 || slice_equal_nocase(t->from, SLICE_LIT("LATEST")))
-        return number_of(about, "next", ret_next);
+        return tail_number_of(about, "next", ret_next);
     if (slice_equal_nocase(t->from, SLICE_LIT("EARLIEST"))) {
         *ret_next = 0;
         return true;
@@ -98,35 +98,35 @@ static bool start_of(const struct tail *t, const cJSON *about, uint64_t *ret_nex
     return text_uint(t->from, ret_next);
 }
 
-static enum exit_code add_queue(struct tail *t, const cJSON *about)
+static enum exit_code tail_add_queue(struct cli_tail *t, const cJSON *about)
 {
     uint64_t number, next;
-    if (!number_of(about, "queue", &number) || (t->only != UINT64_MAX && t->only != number))
+    if (!tail_number_of(about, "queue", &number) || (t->only != UINT64_MAX && t->only != number))
         return EXIT_DONE;
-    if (!start_of(t, about, &next))
-        return wrong("FROM wants latest, earliest or an offset");
+    if (!tail_start_of(t, about, &next))
+        return tail_wrong("FROM wants latest, earliest or an offset");
     if (t->n == QUEUES_FOLLOWED_MAX)
-        return wrong("the topic has too many queues to follow all of them; name one with QUEUE");
-    struct queue *q = &t->queues[t->n++];
-    *q = (struct queue){.number = (uint32_t)number, .next = next};
+        return tail_wrong("the topic has too many queues to follow all of them; name one with QUEUE");
+    struct tail_queue *q = &t->queues[t->n++];
+    *q = (struct tail_queue){.number = (uint32_t)number, .next = next};
     return conn_open(&q->conn, t->conn->options);
 }
 
-static enum exit_code add_queues(struct tail *t, const cJSON *info)
+static enum exit_code tail_add_queues(struct cli_tail *t, const cJSON *info)
 {
     const cJSON *item;
     enum exit_code e = EXIT_DONE;
     cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(info, "queue"))
     {
         if (e == EXIT_DONE)
-            e = add_queue(t, item);
+            e = tail_add_queue(t, item);
     }
     if (e == EXIT_DONE && t->n == 0)
-        return wrong("the topic has no such queue");
+        return tail_wrong("the topic has no such queue");
     return e;
 }
 
-static enum exit_code find_queues(struct tail *t)
+static enum exit_code tail_find_queues(struct cli_tail *t)
 {
     const struct slice ask[] = {SLICE_LIT("TOPIC"), SLICE_LIT("INFO"), t->topic};
     redisReply *reply = NULL;
@@ -137,14 +137,14 @@ static enum exit_code find_queues(struct tail *t)
         e = show_reply(reply, SHAPE_VALUE, false);
     } else {
         cJSON *info = view_reply(reply, SHAPE_MAP);
-        e = add_queues(t, info);
+        e = tail_add_queues(t, info);
         cJSON_Delete(info);
     }
     freeReplyObject(reply);
     return e;
 }
 
-static enum exit_code send_read(struct tail *t, struct queue *q)
+static enum exit_code tail_send_read(struct cli_tail *t, struct tail_queue *q)
 {
     char number[24], next[24], count[24];
     uint64_t n = t->left < BATCH ? t->left : BATCH;
@@ -158,7 +158,7 @@ static enum exit_code send_read(struct tail *t, struct queue *q)
     return conn_send(&q->conn, ask, sizeof ask / sizeof *ask);
 }
 
-static enum exit_code show_one(struct tail *t, struct queue *q, const redisReply *message)
+static enum exit_code tail_show_one(struct cli_tail *t, struct tail_queue *q, const redisReply *message)
 {
     struct message_id id;
     if (message->type != REDIS_REPLY_ARRAY || message->elements != 4 ||
@@ -174,31 +174,31 @@ static enum exit_code show_one(struct tail *t, struct queue *q, const redisReply
     return e;
 }
 
-static enum exit_code take_reply(struct tail *t, struct queue *q, const redisReply *reply)
+static enum exit_code tail_take_reply(struct cli_tail *t, struct tail_queue *q, const redisReply *reply)
 {
     enum exit_code e = EXIT_DONE;
     if (reply->type == REDIS_REPLY_ERROR)
         return show_reply(reply, SHAPE_VALUE, false);
     for (size_t i = 0; e == EXIT_DONE && t->left > 0 && i < reply->elements; i++)
-        e = show_one(t, q, reply->element[i]);
-    return e == EXIT_DONE && t->left > 0 ? send_read(t, q) : e;
+        e = tail_show_one(t, q, reply->element[i]);
+    return e == EXIT_DONE && t->left > 0 ? tail_send_read(t, q) : e;
 }
 
-static enum exit_code take_readable(struct tail *t, struct queue *q)
+static enum exit_code tail_take_readable(struct cli_tail *t, struct tail_queue *q)
 {
     redisReply *reply = NULL;
     enum exit_code e = conn_poll(&q->conn, true, &reply);
     if (e == EXIT_DONE && reply)
-        e = take_reply(t, q, reply);
+        e = tail_take_reply(t, q, reply);
     freeReplyObject(reply);
     return e;
 }
 
-static enum exit_code follow(struct tail *t)
+static enum exit_code tail_follow(struct cli_tail *t)
 {
     enum exit_code e = EXIT_DONE;
     for (size_t i = 0; e == EXIT_DONE && i < t->n; i++) {
-        e = send_read(t, &t->queues[i]);
+        e = tail_send_read(t, &t->queues[i]);
         if (e == EXIT_DONE)
             t->polls[i] = (struct pollfd){.fd = t->queues[i].conn.redis->fd, .events = POLLIN};
     }
@@ -207,26 +207,26 @@ static enum exit_code follow(struct tail *t)
             continue; /* the loop looks at conn_interrupted; a second bounds a race with it */
         for (size_t i = 0; e == EXIT_DONE && t->left > 0 && i < t->n; i++) {
             if (t->polls[i].revents)
-                e = take_readable(t, &t->queues[i]);
+                e = tail_take_readable(t, &t->queues[i]);
         }
     }
     return e;
 }
 
-enum exit_code tail_run(struct conn *conn, const struct slice *words, size_t n)
+enum exit_code tail_run(struct cli_conn *conn, const struct slice *words, size_t n)
 {
-    struct tail *t = calloc(1, sizeof *t);
+    struct cli_tail *t = calloc(1, sizeof *t);
     if (!t) {
         fputs("halfmq: out of memory\n", stderr);
         return EXIT_REFUSED;
     }
-    *t = (struct tail){.conn = conn, .only = UINT64_MAX, .left = UINT64_MAX, .first = true};
-    enum exit_code e = parse(t, words, n);
+    *t = (struct cli_tail){.conn = conn, .only = UINT64_MAX, .left = UINT64_MAX, .first = true};
+    enum exit_code e = tail_parse(t, words, n);
     conn_catch_interrupt();
     if (e == EXIT_DONE)
-        e = find_queues(t);
+        e = tail_find_queues(t);
     if (e == EXIT_DONE)
-        e = follow(t);
+        e = tail_follow(t);
     for (size_t i = 0; i < t->n; i++)
         conn_close(&t->queues[i].conn);
     free(t);

@@ -10,6 +10,6 @@ void tail_help(void);
 
 /* words: those behind `tail`. conn asks about the topic; each queue that is followed gets a connection of its own.
  * Ends with ^C, after COUNT messages, or with an error. */
-enum exit_code tail_run(struct conn *conn, const struct slice *words, size_t n);
+enum exit_code tail_run(struct cli_conn *conn, const struct slice *words, size_t n);
 
 #endif

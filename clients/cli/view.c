@@ -1,7 +1,7 @@
 /*
  * view.c: replies become JSON trees; view.h shows how.
  *
- * Every builder yields NULL when memory is short and frees what it had begun; put() and append()
+ * Every builder yields NULL when memory is short and frees what it had begun; view_put() and view_append()
  * take a NULL value for a failure, so that builders can be nested without a test at each step.
  *
  * A command that answers something new gets a line in `shapes`.
@@ -15,7 +15,7 @@
 
 static const struct {
     enum command_id id;
-    enum shape shape;
+    enum reply_shape shape;
 } shapes[] = {
     {CMD_HELLO, SHAPE_MAP},         {CMD_INFO, SHAPE_INFO},        {CMD_CONFIG_GET, SHAPE_MAP},
     {CMD_TXN_INFO, SHAPE_MAP},      {CMD_TXN_LIST, SHAPE_PAGE},    {CMD_CHECKS, SHAPE_CHECKS},
@@ -26,7 +26,7 @@ static const struct {
     {CMD_DELAYED_LIST, SHAPE_MESSAGES},
 };
 
-enum shape view_shape(const struct command_info *info)
+enum reply_shape view_shape(const struct command_info *info)
 {
     for (size_t i = 0; info && i < sizeof shapes / sizeof *shapes; i++) {
         if (shapes[i].id == info->id)
@@ -35,32 +35,32 @@ enum shape view_shape(const struct command_info *info)
     return SHAPE_VALUE;
 }
 
-static struct slice reply_bytes(const redisReply *r)
+static struct slice view_reply_bytes(const redisReply *r)
 {
     return slice_of(r->str, r->len);
 }
 
-static bool is_string(const redisReply *r)
+static bool view_is_string(const redisReply *r)
 {
     return r->type == REDIS_REPLY_STRING || r->type == REDIS_REPLY_STATUS;
 }
 
-static bool is_array(const redisReply *r)
+static bool view_is_array(const redisReply *r)
 {
     return r->type == REDIS_REPLY_ARRAY;
 }
 
-static bool append(cJSON *list, cJSON *item)
+static bool view_append(cJSON *list, cJSON *item)
 {
     return item && cJSON_AddItemToArray(list, item);
 }
 
-static bool put(cJSON *object, const char *name, cJSON *item)
+static bool view_put(cJSON *object, const char *name, cJSON *item)
 {
     return item && cJSON_AddItemToObject(object, name, item);
 }
 
-static cJSON *finished(cJSON *item, bool ok)
+static cJSON *view_finished(cJSON *item, bool ok)
 {
     if (ok)
         return item;
@@ -68,16 +68,16 @@ static cJSON *finished(cJSON *item, bool ok)
     return NULL;
 }
 
-static cJSON *bytes_item(struct slice s)
+static cJSON *view_bytes_item(struct slice s)
 {
     if (bytes_are_text(s))
         return bytes_string(s);
     cJSON *wrap = cJSON_CreateObject();
-    return finished(wrap, wrap && put(wrap, "base64", bytes_base64(s)));
+    return view_finished(wrap, wrap && view_put(wrap, "base64", bytes_base64(s)));
 }
 
 /* cJSON's own numbers are doubles, which cannot hold every 64-bit number. */
-static cJSON *number_item(long long n)
+static cJSON *view_number_item(long long n)
 {
     char text[24];
     snprintf(text, sizeof text, "%lld", n);
@@ -86,101 +86,101 @@ static cJSON *number_item(long long n)
 
 typedef cJSON *json_builder(const redisReply *r);
 
-static cJSON *each(const redisReply *r, json_builder *build)
+static cJSON *view_each(const redisReply *r, json_builder *build)
 {
     cJSON *list = cJSON_CreateArray();
     bool ok = list != NULL;
     for (size_t i = 0; ok && i < r->elements; i++)
-        ok = append(list, build(r->element[i]));
-    return finished(list, ok);
+        ok = view_append(list, build(r->element[i]));
+    return view_finished(list, ok);
 }
 
-static cJSON *value(const redisReply *r)
+static cJSON *view_value(const redisReply *r)
 {
     switch (r->type) {
-    case REDIS_REPLY_INTEGER: return number_item(r->integer);
+    case REDIS_REPLY_INTEGER: return view_number_item(r->integer);
     case REDIS_REPLY_NIL: return cJSON_CreateNull();
-    case REDIS_REPLY_ARRAY: return each(r, value);
-    default: return bytes_item(reply_bytes(r));
+    case REDIS_REPLY_ARRAY: return view_each(r, view_value);
+    default: return view_bytes_item(view_reply_bytes(r));
     }
 }
 
-static bool looks_like_map(const redisReply *r)
+static bool view_looks_like_map(const redisReply *r)
 {
-    if (!is_array(r) || r->elements == 0 || r->elements % 2 != 0)
+    if (!view_is_array(r) || r->elements == 0 || r->elements % 2 != 0)
         return false;
     for (size_t i = 0; i < r->elements; i += 2) {
-        if (!is_string(r->element[i]))
+        if (!view_is_string(r->element[i]))
             return false;
     }
     return true;
 }
 
-static cJSON *map(const redisReply *r);
+static cJSON *view_map(const redisReply *r);
 
-static cJSON *map_or_value(const redisReply *r)
+static cJSON *view_map_or_value(const redisReply *r)
 {
-    return looks_like_map(r) ? map(r) : value(r);
+    return view_looks_like_map(r) ? view_map(r) : view_value(r);
 }
 
 /* A map's value: an array of arrays is a list of maps (the queues of a topic); an array of words
  * (the keys of a message) is a list. */
-static cJSON *map_value(const redisReply *r)
+static cJSON *view_map_value(const redisReply *r)
 {
-    if (is_array(r) && r->elements > 0 && is_array(r->element[0]))
-        return each(r, map_or_value);
-    return value(r);
+    if (view_is_array(r) && r->elements > 0 && view_is_array(r->element[0]))
+        return view_each(r, view_map_or_value);
+    return view_value(r);
 }
 
-static cJSON *map(const redisReply *r)
+static cJSON *view_map(const redisReply *r)
 {
-    if (!looks_like_map(r))
-        return is_array(r) && r->elements == 0 ? cJSON_CreateObject() : value(r);
+    if (!view_looks_like_map(r))
+        return view_is_array(r) && r->elements == 0 ? cJSON_CreateObject() : view_value(r);
     cJSON *object = cJSON_CreateObject();
     bool ok = object != NULL;
     for (size_t i = 0; ok && i < r->elements; i += 2)
-        ok = put(object, r->element[i]->str, map_value(r->element[i + 1]));
-    return finished(object, ok);
+        ok = view_put(object, r->element[i]->str, view_map_value(r->element[i + 1]));
+    return view_finished(object, ok);
 }
 
-static cJSON *message(const redisReply *r)
+static cJSON *view_message(const redisReply *r)
 {
-    if (!is_array(r) || r->elements != 4 || !is_string(r->element[1]))
-        return value(r);
-    struct slice body = reply_bytes(r->element[1]);
+    if (!view_is_array(r) || r->elements != 4 || !view_is_string(r->element[1]))
+        return view_value(r);
+    struct slice body = view_reply_bytes(r->element[1]);
     bool text = bytes_are_text(body);
     cJSON *m = cJSON_CreateObject();
     bool ok =
-        m && put(m, "id", value(r->element[0])) &&
-        put(m, text ? "body" : "body_base64", text ? bytes_string(body) : bytes_base64(body)) &&
-        put(m, "attributes", map(r->element[2])) && put(m, "properties", map(r->element[3]));
-    return finished(m, ok);
+        m && view_put(m, "id", view_value(r->element[0])) &&
+        view_put(m, text ? "body" : "body_base64", text ? bytes_string(body) : bytes_base64(body)) &&
+        view_put(m, "attributes", view_map(r->element[2])) && view_put(m, "properties", view_map(r->element[3]));
+    return view_finished(m, ok);
 }
 
-static cJSON *check(const redisReply *r)
+static cJSON *view_check(const redisReply *r)
 {
-    cJSON *parsed = is_string(r) ? cJSON_ParseWithLength(r->str, r->len) : NULL;
-    return parsed ? parsed : map_or_value(r);
+    cJSON *parsed = view_is_string(r) ? cJSON_ParseWithLength(r->str, r->len) : NULL;
+    return parsed ? parsed : view_map_or_value(r);
 }
 
-static cJSON *page(const redisReply *r, json_builder *build)
+static cJSON *view_page(const redisReply *r, json_builder *build)
 {
-    if (!is_array(r) || r->elements != 2 || !is_array(r->element[1]))
-        return value(r);
+    if (!view_is_array(r) || r->elements != 2 || !view_is_array(r->element[1]))
+        return view_value(r);
     cJSON *list = cJSON_CreateArray();
     bool ok =
-        list && append(list, value(r->element[0])) && append(list, each(r->element[1], build));
-    return finished(list, ok);
+        list && view_append(list, view_value(r->element[0])) && view_append(list, view_each(r->element[1], build));
+    return view_finished(list, ok);
 }
 
 /* Digits that a program may take for a number: a hash such as 00012 is none. */
-static bool is_plain_number(struct slice s)
+static bool view_is_plain_number(struct slice s)
 {
     int64_t n;
     return text_int(s, &n) && (s.len == 1 || s.data[0] != '0');
 }
 
-static bool put_info_line(cJSON *object, struct slice line)
+static bool view_put_info_line(cJSON *object, struct slice line)
 {
     const uint8_t *colon = line.len ? memchr(line.data, ':', line.len) : NULL;
     char name[128];
@@ -189,22 +189,22 @@ static bool put_info_line(cJSON *object, struct slice line)
     size_t n = (size_t)(colon - line.data);
     struct slice rest = slice_of(colon + 1, line.len - n - 1);
     snprintf(name, sizeof name, "%.*s", (int)n, (const char *)line.data);
-    cJSON *item = bytes_item(rest);
-    if (item && is_plain_number(rest)) {
+    cJSON *item = view_bytes_item(rest);
+    if (item && view_is_plain_number(rest)) {
         cJSON *number = cJSON_CreateRaw(item->valuestring);
         cJSON_Delete(item);
         item = number;
     }
-    return put(object, name, item);
+    return view_put(object, name, item);
 }
 
-static cJSON *info(const redisReply *r)
+static cJSON *view_info(const redisReply *r)
 {
-    if (!is_string(r))
-        return value(r);
+    if (!view_is_string(r))
+        return view_value(r);
     cJSON *object = cJSON_CreateObject();
     bool ok = object != NULL;
-    struct cursor c = cursor_of(reply_bytes(r));
+    struct cursor c = cursor_of(view_reply_bytes(r));
     while (ok && cursor_left(&c) > 0) {
         const uint8_t *end = memchr(c.at, '\n', cursor_left(&c));
         size_t n = end ? (size_t)(end - c.at) : cursor_left(&c);
@@ -212,24 +212,24 @@ static cJSON *info(const redisReply *r)
         cursor_bytes(&c, end ? 1 : 0);
         if (line.len && line.data[line.len - 1] == '\r')
             line.len--;
-        ok = put_info_line(object, line);
+        ok = view_put_info_line(object, line);
     }
-    return finished(object, ok);
+    return view_finished(object, ok);
 }
 
-cJSON *view_reply(const redisReply *r, enum shape shape)
+cJSON *view_reply(const redisReply *r, enum reply_shape shape)
 {
-    bool array = is_array(r);
+    bool array = view_is_array(r);
     switch (shape) {
-    case SHAPE_MAP: return map(r);
-    case SHAPE_LIST: return array ? each(r, map_or_value) : value(r);
-    case SHAPE_MESSAGE: return message(r);
-    case SHAPE_MESSAGES: return array ? each(r, message) : value(r);
-    case SHAPE_PAGE: return page(r, map_or_value);
-    case SHAPE_LETTERS: return page(r, message);
-    case SHAPE_CHECKS: return array ? each(r, check) : value(r);
-    case SHAPE_INFO: return info(r);
+    case SHAPE_MAP: return view_map(r);
+    case SHAPE_LIST: return array ? view_each(r, view_map_or_value) : view_value(r);
+    case SHAPE_MESSAGE: return view_message(r);
+    case SHAPE_MESSAGES: return array ? view_each(r, view_message) : view_value(r);
+    case SHAPE_PAGE: return view_page(r, view_map_or_value);
+    case SHAPE_LETTERS: return view_page(r, view_message);
+    case SHAPE_CHECKS: return array ? view_each(r, view_check) : view_value(r);
+    case SHAPE_INFO: return view_info(r);
     case SHAPE_VALUE: break;
     }
-    return value(r);
+    return view_value(r);
 }

@@ -20,7 +20,7 @@
 
 #include "protocol/command/command.h"
 
-enum shape {
+enum reply_shape {
     SHAPE_VALUE, /* as it comes */
     SHAPE_MAP, /* one map */
     SHAPE_LIST, /* an array; its arrays are maps */
@@ -33,9 +33,9 @@ enum shape {
 };
 
 /* What the command answers; info may be NULL (a command the table does not know). */
-enum shape view_shape(const struct command_info *info);
+enum reply_shape view_shape(const struct command_info *info);
 
 /* The tree, for the caller to free with cJSON_Delete; NULL: no memory. */
-cJSON *view_reply(const redisReply *reply, enum shape shape);
+cJSON *view_reply(const redisReply *reply, enum reply_shape shape);
 
 #endif
