@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "clients/c/client/dispatch.h"
+#include "clients/c/client/service.h"
 #include "clients/c/wire/clock.h"
 #include "protocol/record/message.h"
 

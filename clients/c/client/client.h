@@ -17,7 +17,20 @@
 #include "clients/c/wire/call.h"
 #include "clients/c/wire/options.h"
 
-struct hmq_client;
+/* A role that the driver calls; service.h says how to add one. */
+struct service {
+    TAILQ_ENTRY(service) link;
+    /* All on the driver thread, without the client's lock; each may be NULL. */
+    void (*connected)(struct service *s);
+    int64_t (*tick)(struct service *s, int64_t now_ms); /* returns when it is due next */
+    /* True: the check-back, or the notification, was for this service. */
+    bool (*check)(struct service *s, uint64_t id, const struct rpc_value *params);
+    bool (*notify)(struct service *s, struct slice method, const struct rpc_value *params);
+    int64_t due_ms; /* client's lock */
+    bool busy; /* client's lock: the driver is inside one of the functions */
+};
+
+TAILQ_HEAD(service_list, service);
 
 /* The client's options; they never change. */
 const struct hmq_options *client_options(const struct hmq_client *c);

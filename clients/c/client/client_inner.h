@@ -13,7 +13,6 @@
 #include <stdatomic.h>
 
 #include "clients/c/client/client.h"
-#include "clients/c/client/service.h"
 #include "clients/c/wire/core.h"
 #include "clients/c/wire/net.h"
 

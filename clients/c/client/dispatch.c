@@ -10,6 +10,7 @@
 
 #include "clients/c/client/client_inner.h"
 #include "clients/c/client/respond.h"
+#include "clients/c/client/service.h"
 #include "clients/c/wire/clock.h"
 
 static void dispatch_response(struct hmq_client *c, const struct rpc_frame *frame)

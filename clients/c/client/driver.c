@@ -17,6 +17,7 @@
 
 #include "clients/c/client/client_inner.h"
 #include "clients/c/client/peer.h"
+#include "clients/c/client/service.h"
 #include "clients/c/client/watch.h"
 #include "clients/c/wire/clock.h"
 

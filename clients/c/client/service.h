@@ -9,24 +9,7 @@
 #ifndef HALFMQ_CLIENTS_C_SERVICE_H
 #define HALFMQ_CLIENTS_C_SERVICE_H
 
-#include <sys/queue.h>
-
-#include "clients/c/halfmq.h"
-#include "protocol/rpc/rpc.h"
-
-struct service {
-    TAILQ_ENTRY(service) link;
-    /* All on the driver thread, without the client's lock; each may be NULL. */
-    void (*connected)(struct service *s);
-    int64_t (*tick)(struct service *s, int64_t now_ms); /* returns when it is due next */
-    /* True: the check-back, or the notification, was for this service. */
-    bool (*check)(struct service *s, uint64_t id, const struct rpc_value *params);
-    bool (*notify)(struct service *s, struct slice method, const struct rpc_value *params);
-    int64_t due_ms; /* client's lock */
-    bool busy; /* client's lock: the driver is inside one of the functions */
-};
-
-TAILQ_HEAD(service_list, service);
+#include "clients/c/client/client.h"
 
 /* Any thread. */
 void service_add(struct hmq_client *c, struct service *s);

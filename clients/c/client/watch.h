@@ -6,7 +6,7 @@
 #ifndef HALFMQ_CLIENTS_C_WATCH_H
 #define HALFMQ_CLIENTS_C_WATCH_H
 
-#include "clients/c/client/client.h"
+#include "clients/c/halfmq.h"
 
 #define WATCH_MS_MAX 3600000 /* the longest wait; then the driver looks around for nothing */
 

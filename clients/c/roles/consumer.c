@@ -1,17 +1,48 @@
 /*
- * consumer.c: making, running and draining a consumer; see consumer.h.
+ * consumer.c: making, running and draining a consumer; see consumer_inner.h.
  */
-#include "clients/c/roles/consumer.h"
+#include "clients/c/roles/consumer_inner.h"
 
 #include <stdlib.h>
 
 #include "clients/c/client/wait.h"
+#include "clients/c/roles/consumer_extend.h"
+#include "clients/c/roles/consumer_held.h"
+#include "clients/c/roles/consumer_stream.h"
+#include "clients/c/roles/consumer_verdict.h"
+#include "clients/c/roles/consumer_window.h"
+#include "clients/c/wire/clock.h"
+#include "clients/c/wire/core.h"
 
-#define AVERAGE_BYTES_FIRST 4096
 #define TOPICS_MAX_HERE 1000
 
+/* Sends whatever is due. Under the lock. */
+static void consumer_pump(struct hmq_consumer *c)
+{
+    if (c->state == CONSUMER_CLOSING)
+        return;
+    verdict_pump(c);
+    c->source->pump(c);
+}
+
+/* The driver's call: extends what is due, pumps, and returns when it wants to be called again. */
+static int64_t consumer_tick(struct service *s, int64_t now_ms)
+{
+    struct hmq_consumer *c = (struct hmq_consumer *)(void *)s; /* the service is its first member */
+    pthread_mutex_lock(&c->lock);
+    extend_due(c, now_ms);
+    consumer_pump(c);
+    int64_t next_ms = c->next_extend_ms;
+    if (!c->ack_open && c->n_acks > 0 && c->ack_after_ms < next_ms)
+        next_ms = c->ack_after_ms;
+    if (!c->fetch_open && c->fetch_after_ms > now_ms && c->fetch_after_ms < next_ms)
+        next_ms = c->fetch_after_ms;
+    pthread_mutex_unlock(&c->lock);
+    return next_ms;
+}
+
 /* On a worker thread. */
-static void handle(struct task *task, void *arg)
+static void consumer_handle(struct task *task, void *arg)
 {
     struct held *h = (struct held *)(void *)task; /* the task is its first member */
     struct hmq_consumer *c = arg;
@@ -29,12 +60,12 @@ static void handle(struct task *task, void *arg)
     pthread_mutex_lock(&c->lock);
     retry.reason[sizeof retry.reason - 1] = '\0';
     if (!lost)
-        flow_verdict(h, verdict, &retry);
-    flow_pump(c);
+        verdict_take(h, verdict, &retry);
+    consumer_pump(c);
     pthread_mutex_unlock(&c->lock);
 }
 
-static void worker_gone(void *arg)
+static void consumer_worker_gone(void *arg)
 {
     struct hmq_consumer *c = arg;
     client_changed(c->client);
@@ -50,7 +81,7 @@ static void consumer_free(struct hmq_consumer *c)
     free(c);
 }
 
-static bool copy_names(struct hmq_consumer *c, const char *group, const char *const *topics,
+static bool consumer_copy_names(struct hmq_consumer *c, const char *group, const char *const *topics,
                        size_t n)
 {
     c->group = strdup(group);
@@ -63,20 +94,18 @@ static bool copy_names(struct hmq_consumer *c, const char *group, const char *co
     return whole;
 }
 
-static void read_options(struct hmq_consumer *c, const hmq_options *o)
+static void consumer_read_options(struct hmq_consumer *c, const hmq_options *o)
 {
     c->prefetch = (size_t)options_num(o, CHOICE_prefetch);
     c->prefetch_bytes = (size_t)options_num(o, CHOICE_prefetch_bytes);
     c->lease_ms = options_num(o, CHOICE_lease_ms);
     c->max_lease_ms = options_num(o, CHOICE_max_lease_ms);
     c->wait_ms = options_num(o, CHOICE_wait_ms);
-    c->average_bytes = AVERAGE_BYTES_FIRST;
     c->next_extend_ms = CORE_NEVER;
-    fetch_worked(c);
-    take_begin(c);
+    window_begin(c);
 }
 
-static enum hmq_status check_arguments(hmq_client *c, const char *group, const char *const *topics,
+static enum hmq_status consumer_check_arguments(hmq_client *c, const char *group, const char *const *topics,
                                        size_t n, hmq_message_fn handler, hmq_error *err)
 {
     if (!c || !group || !topics || n == 0 || n > TOPICS_MAX_HERE || !handler)
@@ -89,7 +118,7 @@ static enum hmq_status check_arguments(hmq_client *c, const char *group, const c
     return HMQ_OK;
 }
 
-static struct hmq_consumer *consumer_make(hmq_client *client, const char *group,
+static struct hmq_consumer *consumer_alloc(hmq_client *client, const char *group,
                                           const char *const *topics, size_t n)
 {
     struct hmq_consumer *c = calloc(1, sizeof *c);
@@ -102,7 +131,7 @@ static struct hmq_consumer *consumer_make(hmq_client *client, const char *group,
     TAILQ_INIT(&c->held);
     TAILQ_INIT(&c->acks);
     c->client = client;
-    if (copy_names(c, group, topics, n))
+    if (consumer_copy_names(c, group, topics, n))
         return c;
     consumer_free(c);
     return NULL;
@@ -113,24 +142,26 @@ enum hmq_status hmq_consumer_new(hmq_client *client, const char *group, const ch
                                  const hmq_options *options, hmq_consumer **ret_consumer,
                                  hmq_error *err)
 {
-    enum hmq_status status = check_arguments(client, group, topics, n_topics, handler, err);
+    enum hmq_status status = consumer_check_arguments(client, group, topics, n_topics, handler, err);
     if (status != HMQ_OK || !ret_consumer)
         return status != HMQ_OK ? status
                                 : error_set(err, HMQ_EINVAL, "no place for the consumer given");
     if (!options)
         options = client_options(client);
-    struct hmq_consumer *c = consumer_make(client, group, topics, n_topics);
+    struct hmq_consumer *c = consumer_alloc(client, group, topics, n_topics);
     if (!c)
         return error_plain(err, HMQ_ENOMEM);
-    read_options(c, options);
+    consumer_read_options(c, options);
+    c->pump = consumer_pump;
+    c->source = &stream_source;
     c->handler = handler;
     c->arg = arg;
     c->service = (struct service){.connected = stream_connected,
-                                  .tick = flow_tick,
+                                  .tick = consumer_tick,
                                   .notify = stream_notify,
                                   .due_ms = CORE_NOW};
     size_t n_workers = (size_t)options_num(options, CHOICE_workers);
-    if (!workers_start(&c->workers, n_workers, c->prefetch, handle, worker_gone, c)) {
+    if (!workers_start(&c->workers, n_workers, c->prefetch, consumer_handle, consumer_worker_gone, c)) {
         consumer_free(c);
         return error_set(err, HMQ_ESYSTEM, "the system gives no %zu threads", n_workers);
     }
@@ -149,13 +180,13 @@ void hmq_consumer_stats_get(hmq_consumer *c, hmq_consumer_stats *stats)
     memcpy(stats, &s, s.size);
 }
 
-static bool workers_are_gone(void *arg)
+static bool consumer_workers_gone(void *arg)
 {
     struct hmq_consumer *c = arg;
     return workers_gone(&c->workers);
 }
 
-static bool is_drained(void *arg)
+static bool consumer_is_drained(void *arg)
 {
     struct hmq_consumer *c = arg;
     pthread_mutex_lock(&c->lock);
@@ -164,7 +195,7 @@ static bool is_drained(void *arg)
     return drained;
 }
 
-static bool nothing_open(void *arg)
+static bool consumer_has_no_calls(void *arg)
 {
     struct hmq_consumer *c = arg;
     pthread_mutex_lock(&c->lock);
@@ -174,34 +205,34 @@ static bool nothing_open(void *arg)
 }
 
 /* Running handlers end; the messages that none has begun with go back. */
-static enum hmq_status stop_workers(struct hmq_consumer *c)
+static enum hmq_status consumer_stop_workers(struct hmq_consumer *c)
 {
     struct task_list left;
     struct task *task;
     workers_halt(&c->workers);
-    enum hmq_status status = wait_until(c->client, workers_are_gone, c, INT64_MAX);
+    enum hmq_status status = wait_until(c->client, consumer_workers_gone, c, INT64_MAX);
     if (status != HMQ_OK)
         return status;
     workers_stop(&c->workers, &left);
     pthread_mutex_lock(&c->lock);
     while ((task = TAILQ_FIRST(&left))) {
         TAILQ_REMOVE(&left, task, link);
-        flow_return((struct held *)(void *)task);
+        verdict_return((struct held *)(void *)task);
     }
-    flow_pump(c);
+    consumer_pump(c);
     pthread_mutex_unlock(&c->lock);
     return HMQ_OK;
 }
 
 /* Takes back what the broker has not answered. */
-static void give_up(struct hmq_consumer *c)
+static void consumer_give_up(struct hmq_consumer *c)
 {
     struct held *h;
     pthread_mutex_lock(&c->lock);
-    c->closing = true;
+    c->state = CONSUMER_CLOSING;
     pthread_mutex_unlock(&c->lock);
     client_cancel_owned(c->client, c);
-    enum hmq_status status = wait_until(c->client, nothing_open, c, INT64_MAX);
+    enum hmq_status status = wait_until(c->client, consumer_has_no_calls, c, INT64_MAX);
     (void)status; /* hmq_consumer_close made sure that this is no callback */
     while ((h = TAILQ_FIRST(&c->held)))
         held_release(h);
@@ -216,14 +247,14 @@ enum hmq_status hmq_consumer_close(hmq_consumer *c, int64_t timeout_ms, hmq_erro
     if (!wait_is_possible(client) || workers_here(&c->workers))
         return error_plain(err, HMQ_EWOULDBLOCK);
     pthread_mutex_lock(&c->lock);
-    c->draining = true;
-    flow_pump(c); /* no more comes while the handlers end */
+    c->state = CONSUMER_DRAINING;
+    consumer_pump(c); /* no more comes while the handlers end */
     pthread_mutex_unlock(&c->lock);
-    enum hmq_status status = stop_workers(c);
+    enum hmq_status status = consumer_stop_workers(c);
     if (status == HMQ_OK)
-        status = wait_until(client, is_drained, c, deadline_ms);
+        status = wait_until(client, consumer_is_drained, c, deadline_ms);
     service_remove(client, &c->service);
-    give_up(c);
+    consumer_give_up(c);
     consumer_free(c);
     if (status == HMQ_ETIMEDOUT)
         return error_set(err, status,

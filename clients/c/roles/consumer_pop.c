@@ -1,8 +1,14 @@
 /*
- * consumer_pop.c: asking for messages with POP, one request at a time; see consumer.h. For a broker without
- * streams, or with no stream left for us.
+ * consumer_pop.c: asks for messages with POP, one request at a time; see consumer_pop.h.
  */
-#include "clients/c/roles/consumer.h"
+#include "clients/c/roles/consumer_pop.h"
+
+#include "clients/c/roles/consumer_flow.h"
+#include "clients/c/roles/consumer_take.h"
+#include "clients/c/roles/consumer_window.h"
+#include "clients/c/wire/clock.h"
+#include "clients/c/wire/reply.h"
+#include "clients/c/wire/request.h"
 #include "protocol/limits.h"
 
 static void pop_done(struct call *call, const struct call_outcome *o)
@@ -26,17 +32,17 @@ static void pop_done(struct call *call, const struct call_outcome *o)
             hmq_batch_free(batch);
     }
     if (status == HMQ_OK)
-        fetch_worked(c);
+        window_ask_worked(c);
     else
-        fetch_failed(c);
+        window_ask_failed(c);
     flow_end(f);
 }
 
-/* Half of the room is free before more is asked for, so that a request brings many. */
-void pop_pump(struct hmq_consumer *c)
+/* More is asked for only when half of the window is free, so that one request brings many. */
+static void pop_pump(struct hmq_consumer *c)
 {
-    size_t n = take_room(c);
-    if (c->fetch_open || c->draining || n == 0 || c->n_held * 2 > c->window ||
+    size_t n = window_room(c);
+    if (c->fetch_open || c->state != CONSUMER_RUNNING || n == 0 || c->n_held * 2 > c->window ||
         clock_ms() < c->fetch_after_ms)
         return;
     struct flow_call *f = flow_call(c, pop_done);
@@ -52,6 +58,8 @@ void pop_pump(struct hmq_consumer *c)
     c->fetch_open = true;
     if (!f || !flow_submit(f)) {
         c->fetch_open = false;
-        fetch_failed(c);
+        window_ask_failed(c);
     }
 }
+
+const struct consumer_source pop_source = {pop_pump};

@@ -1,32 +1,38 @@
 /*
- * consumer_stream.c: a consumer's stream; see consumer.h.
+ * consumer_stream.c: opens a consumer's stream, gives it credit, takes its records and closes it; see
+ * consumer_stream.h.
  *
  *   none ──stream_group──► open ◄── credit, as messages are done ──┐
  *    ▲ ▲                    │ records ─► taken ────────────────────┘
- *    │ └── pause ◄──────────┤ stream_end, a record that is damaged or finds no memory
- *    │                      │ draining: stream_close, and a ping whose answer comes after all records
+ *    │ └── pause ◄──────────┤ stream_end; a record is damaged, or there is no memory for it
+ *    │                      │ draining: stream_close, and a ping whose reply comes after all records
  *    └── another connection ┘
  *
- * A stream belongs to its connection: on the next one its number may be somebody else's. So what names it
- * is a notification that is dropped with the connection (respond.h), never a request that is sent again.
+ * A stream belongs to its connection: on the next one, its number may be another stream's. So whatever names
+ * it is a notification that is dropped with the connection (respond.h), never a request that is sent again.
  *
  * Invariant: stream or given_up is not 0 while the broker may send records. Those of `stream` are held, or
- * given back; those of `given_up` are left to the ends of their leases.
+ * requeued; those of `given_up` are redelivered when their leases expire.
  */
-#include "clients/c/roles/consumer.h"
-
-#include <stdlib.h>
+#include "clients/c/roles/consumer_stream.h"
 
 #include "clients/c/client/respond.h"
+#include "clients/c/roles/consumer_flow.h"
+#include "clients/c/roles/consumer_pop.h"
+#include "clients/c/roles/consumer_take.h"
+#include "clients/c/roles/consumer_window.h"
+#include "clients/c/wire/clock.h"
+#include "clients/c/wire/request.h"
+#include "clients/c/wire/unpack.h"
 
-static struct hmq_consumer *consumer_of(struct service *s)
+static struct hmq_consumer *stream_owner(struct service *s)
 {
     return (struct hmq_consumer *)(void *)s; /* the service is its first member */
 }
 
 /* ---- opening ---- */
 
-static bool has_no_stream(const struct call_outcome *o)
+static bool stream_is_refused(const struct call_outcome *o)
 {
     struct slice unknown = SLICE_LIT("unknown command");
     if (o->status == HMQ_ELIMIT)
@@ -36,12 +42,12 @@ static bool has_no_stream(const struct call_outcome *o)
 }
 
 /* On the driver thread, so it is this connection that the stream belongs to. */
-static void open_done(struct call *call, const struct call_outcome *o)
+static void stream_opened(struct call *call, const struct call_outcome *o)
 {
     struct flow_call *f = flow_of(call);
     struct hmq_consumer *c = f->consumer;
     int64_t id = 0;
-    bool pops = has_no_stream(o);
+    bool pops = stream_is_refused(o);
     if (!pops)
         flow_trouble(c, "stream", o->status, o->text);
     pthread_mutex_lock(&c->lock);
@@ -49,23 +55,23 @@ static void open_done(struct call *call, const struct call_outcome *o)
     if (o->status == HMQ_OK && rpc_int(o->result, &id) && id > 0) {
         c->stream = id;
         c->stream_epoch = client_epoch(c->client);
-        fetch_worked(c);
+        window_ask_worked(c);
     } else if (pops) {
-        c->pops = true;
+        c->source = &pop_source;
         c->credit = 0;
     } else {
         c->credit = 0;
-        fetch_failed(c);
+        window_ask_failed(c);
     }
     flow_end(f);
 }
 
-static void open_stream(struct hmq_consumer *c)
+static void stream_open(struct hmq_consumer *c)
 {
-    size_t n = take_room(c);
+    size_t n = window_room(c);
     if (c->fetch_open || clock_ms() < c->fetch_after_ms || n == 0)
         return;
-    struct flow_call *f = flow_call(c, open_done);
+    struct flow_call *f = flow_call(c, stream_opened);
     if (f) {
         request_begin(&f->call, "stream_group", 4);
         pair_text(&f->call.frame, "group", c->group);
@@ -76,7 +82,7 @@ static void open_stream(struct hmq_consumer *c)
     c->fetch_open = true;
     if (!f || !flow_submit(f)) {
         c->fetch_open = false;
-        fetch_failed(c);
+        window_ask_failed(c);
         return;
     }
     c->credit = n;
@@ -84,26 +90,26 @@ static void open_stream(struct hmq_consumer *c)
 
 /* ---- credit ---- */
 
-static bool tell(struct hmq_consumer *c, const char *method, int64_t stream, int64_t n)
+static bool stream_tell(struct hmq_consumer *c, const char *method, int64_t stream, int64_t n)
 {
     return respond_stream(c->client, c->stream_epoch, method, stream, n);
 }
 
 /* A quarter of the window is free before credit is given, so that it is given for many. */
-static void give_credit(struct hmq_consumer *c)
+static void stream_give_credit(struct hmq_consumer *c)
 {
     if ((c->n_held + c->credit) * 4 > c->window * 3)
         return;
-    size_t n = take_room(c);
-    if (n > 0 && tell(c, "stream_credit", c->stream, (int64_t)n))
+    size_t n = window_room(c);
+    if (n > 0 && stream_tell(c, "stream_credit", c->stream, (int64_t)n))
         c->credit += n;
     else if (n > 0)
-        fetch_failed(c); /* the tick after the pause comes here again */
+        window_ask_failed(c); /* the tick after the pause comes here again */
 }
 
 /* ---- closing ---- */
 
-static void close_done(struct call *call, const struct call_outcome *o)
+static void stream_closed(struct call *call, const struct call_outcome *o)
 {
     struct flow_call *f = flow_of(call);
     struct hmq_consumer *c = f->consumer;
@@ -116,7 +122,7 @@ static void close_done(struct call *call, const struct call_outcome *o)
 }
 
 /* Answers come in the order of the requests: after that of the ping no record can. */
-static void close_stream(struct hmq_consumer *c)
+static void stream_close(struct hmq_consumer *c)
 {
     if (c->fetch_open)
         return;
@@ -124,63 +130,63 @@ static void close_stream(struct hmq_consumer *c)
         c->stream = 0;
         return;
     }
-    struct flow_call *f = flow_call(c, close_done);
+    struct flow_call *f = flow_call(c, stream_closed);
     if (f)
         request_begin(&f->call, "ping", 0);
-    bool told = f && tell(c, "stream_close", c->stream, -1);
-    if (f && !told) {
-        call_fini(&f->call);
-        free(f);
-    }
+    bool told = f && stream_tell(c, "stream_close", c->stream, -1);
+    if (f && !told)
+        flow_drop(f);
     c->fetch_open = told;
     if (!told || !flow_submit(f)) {
         c->fetch_open = false;
-        fetch_failed(c);
+        window_ask_failed(c);
     }
 }
 
 /* Tells the broker of a stream that was given up; until it knows, there is no other one. */
-static bool close_given_up(struct hmq_consumer *c)
+static bool stream_close_given_up(struct hmq_consumer *c)
 {
     bool told =
-        !respond_lives(c->client, c->stream_epoch) || tell(c, "stream_close", c->given_up, -1);
+        !respond_lives(c->client, c->stream_epoch) || stream_tell(c, "stream_close", c->given_up, -1);
     if (told)
         c->given_up = 0;
     else if (clock_ms() >= c->fetch_after_ms)
-        fetch_failed(c); /* the tick after the pause comes here again */
+        window_ask_failed(c); /* the tick after the pause comes here again */
     return told;
 }
 
-void stream_pump(struct hmq_consumer *c)
+static void stream_pump(struct hmq_consumer *c)
 {
-    if (c->given_up && !close_given_up(c))
+    if (c->given_up && !stream_close_given_up(c))
         return;
-    if (c->draining && c->stream)
-        close_stream(c);
+    if (c->state != CONSUMER_RUNNING && c->stream)
+        stream_close(c);
     else if (c->stream)
-        give_credit(c);
-    else if (!c->draining)
-        open_stream(c);
+        stream_give_credit(c);
+    else if (c->state == CONSUMER_RUNNING)
+        stream_open(c);
 }
+
+const struct consumer_source stream_source = {stream_pump};
 
 /* ---- what the broker says ---- */
 
 void stream_connected(struct service *s)
 {
-    struct hmq_consumer *c = consumer_of(s);
+    struct hmq_consumer *c = stream_owner(s);
     pthread_mutex_lock(&c->lock);
     c->stream = c->given_up = 0;
-    c->pops = false; /* it may be another broker */
+    c->source = &stream_source; /* it may be another broker */
     if (!c->fetch_open)
         c->credit = 0;
     service_kick(c->client, s);
-    bool tell_closer = c->draining;
+    bool tell_closer = c->state != CONSUMER_RUNNING;
     pthread_mutex_unlock(&c->lock);
     if (tell_closer)
         client_changed(c->client);
 }
 
-static enum hmq_status unpack(const struct rpc_value *params, struct hmq_batch **ret_batch)
+static enum hmq_status stream_unpack(const struct rpc_value *params, struct hmq_batch **ret_batch)
 {
     struct slice record;
     struct origin from = {.attempt = 0};
@@ -195,23 +201,23 @@ static enum hmq_status unpack(const struct rpc_value *params, struct hmq_batch *
     from.attempt = (uint32_t)attempt;
     if (rpc_get(params, "bits") && !rpc_bytes(rpc_get(params, "bits"), &from.bits))
         return HMQ_EPROTO;
-    return batch_of_record(record, &from, ret_batch);
+    return unpack_record(record, &from, ret_batch);
 }
 
 /* Under the lock: this stream cannot go on; another one will, after a pause. */
-static void give_stream_up(struct hmq_consumer *c, bool by_broker)
+static void stream_give_up(struct hmq_consumer *c, bool by_broker)
 {
     if (!by_broker)
         c->given_up = c->stream;
     c->stream = 0;
     c->credit = 0;
-    fetch_failed(c);
+    window_ask_failed(c);
 }
 
-static void take_records(struct hmq_consumer *c, const struct rpc_value *params)
+static void stream_take_records(struct hmq_consumer *c, const struct rpc_value *params)
 {
     struct hmq_batch *batch = NULL;
-    enum hmq_status status = unpack(params, &batch);
+    enum hmq_status status = stream_unpack(params, &batch);
     pthread_mutex_lock(&c->lock);
     size_t n = batch ? batch->n : 0;
     if (status == HMQ_OK)
@@ -221,15 +227,15 @@ static void take_records(struct hmq_consumer *c, const struct rpc_value *params)
     } else {
         if (batch)
             hmq_batch_free(batch);
-        give_stream_up(c, false);
+        stream_give_up(c, false);
     }
-    flow_pump(c);
+    c->pump(c);
     pthread_mutex_unlock(&c->lock);
     if (status == HMQ_EPROTO)
         client_event(c->client, HMQ_EVENT_TROUBLE, "stream: a record that came is damaged");
 }
 
-static void end_stream(struct hmq_consumer *c, const struct rpc_value *params)
+static void stream_end(struct hmq_consumer *c, const struct rpc_value *params)
 {
     const struct rpc_value *error = rpc_get(params, "error");
     struct slice code = SLICE_LIT("ERR"), text = SLICE_LIT("it ended");
@@ -237,8 +243,8 @@ static void end_stream(struct hmq_consumer *c, const struct rpc_value *params)
     (void)rpc_bytes(rpc_at(error, 1), &text);
     flow_trouble(c, "stream", error_from_code(code), text);
     pthread_mutex_lock(&c->lock);
-    give_stream_up(c, true);
-    bool tell_closer = c->draining;
+    stream_give_up(c, true);
+    bool tell_closer = c->state != CONSUMER_RUNNING;
     pthread_mutex_unlock(&c->lock);
     if (tell_closer)
         client_changed(c->client);
@@ -246,7 +252,7 @@ static void end_stream(struct hmq_consumer *c, const struct rpc_value *params)
 
 bool stream_notify(struct service *s, struct slice method, const struct rpc_value *params)
 {
-    struct hmq_consumer *c = consumer_of(s);
+    struct hmq_consumer *c = stream_owner(s);
     int64_t id;
     if (!rpc_int(rpc_get(params, "stream"), &id))
         return false;
@@ -256,8 +262,8 @@ bool stream_notify(struct service *s, struct slice method, const struct rpc_valu
     if (!ours)
         return false;
     if (slice_equal(method, SLICE_LIT("records")))
-        take_records(c, params);
+        stream_take_records(c, params);
     else if (slice_equal(method, SLICE_LIT("stream_end")))
-        end_stream(c, params);
+        stream_end(c, params);
     return true;
 }

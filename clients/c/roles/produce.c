@@ -19,6 +19,7 @@
 #include "clients/c/wire/core.h"
 #include "clients/c/wire/message.h"
 #include "clients/c/wire/request.h"
+#include "clients/c/wire/unpack.h"
 #include "protocol/base/text.h"
 
 static void batch_done(struct call *call, const struct call_outcome *outcome);
@@ -80,7 +81,7 @@ static enum hmq_status unpack_lane(const struct lane *lane, struct slice record,
                                    struct hmq_batch **ret_batch)
 {
     struct origin from = {.topic = slice_str(lane->topic)};
-    return batch_of_record(record, &from, ret_batch);
+    return unpack_record(record, &from, ret_batch);
 }
 
 static enum hmq_status encode(struct batch_call *b, struct slice record)

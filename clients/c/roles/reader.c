@@ -27,6 +27,7 @@
 #include "clients/c/wire/core.h"
 #include "clients/c/wire/message.h"
 #include "clients/c/wire/request.h"
+#include "clients/c/wire/unpack.h"
 #include "protocol/limits.h"
 
 #define WINDOW_MAX ((int64_t)MIB(64)) /* more the broker does not keep as credit */
@@ -214,7 +215,7 @@ static struct page *page_of(struct hmq_reader *r, struct slice record)
 {
     struct origin from = {.topic = slice_str(r->topic), .queue = r->queue};
     struct page *page = malloc(sizeof *page);
-    if (page && batch_of_record(record, &from, &page->batch) == HMQ_OK) {
+    if (page && unpack_record(record, &from, &page->batch) == HMQ_OK) {
         page->bytes = (int64_t)record.len;
         return page;
     }

@@ -80,12 +80,6 @@ void hmq_batch_free(hmq_batch *batch)
     free(batch);
 }
 
-/* No message is a constant; what is made when it is asked for is made by the one thread that has it. */
-static struct hmq_message *own(const hmq_message *m)
-{
-    return (struct hmq_message *)(uintptr_t)m;
-}
-
 static const struct hmq_reply *attribute(const hmq_message *m, const char *name)
 {
     return m ? hmq_reply_get(m->attributes, name) : NULL;
@@ -96,18 +90,26 @@ static bool in_record(const hmq_message *m)
     return m && !m->map;
 }
 
+/*
+ * The message with its id and receipt. They are written when they are asked for; no message is a constant in
+ * memory, and the one thread that has it is the one that asks.
+ */
+static const hmq_message *message_named(const hmq_message *m)
+{
+    struct hmq_message *own = (struct hmq_message *)(uintptr_t)m;
+    if (in_record(m) && !m->id[0])
+        parts_name(&m->parts, own->id, own->receipt);
+    return m;
+}
+
 const char *hmq_message_id(const hmq_message *m)
 {
-    if (in_record(m))
-        parts_name(own(m));
-    return m ? m->id : NULL;
+    return m ? message_named(m)->id : NULL;
 }
 
 const char *hmq_message_receipt(const hmq_message *m)
 {
-    if (in_record(m))
-        parts_name(own(m));
-    return m ? m->receipt : NULL;
+    return m ? message_named(m)->receipt : NULL;
 }
 
 const char *hmq_message_topic(const hmq_message *m)
@@ -178,7 +180,8 @@ int64_t hmq_message_lease_until_ms(const hmq_message *m)
 
 const hmq_reply *hmq_message_attributes(const hmq_message *m)
 {
-    if (in_record(m) && !parts_describe(own(m)))
-        return NULL;
+    struct hmq_message *own = (struct hmq_message *)(uintptr_t)m; /* as in message_named */
+    if (in_record(m) && !m->attributes)
+        own->attributes = parts_attributes(&m->parts);
     return m ? m->attributes : NULL;
 }

@@ -1,5 +1,5 @@
 /*
- * unpack.c: a record of the stored layout as messages that applications can read.
+ * unpack.c: turns a record into messages that applications can read; see unpack.h.
  *
  *   block  [hmq_batch, items][key pointers][properties][topic NUL][the record, copied once]
  *
@@ -10,13 +10,11 @@
  *
  * Invariant: a pointer of a message lies in the copy, at the place it had in the original.
  */
+#include "clients/c/wire/unpack.h"
+
 #include <assert.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 
-#include "clients/c/wire/message.h"
-#include "clients/c/wire/request.h"
 #include "protocol/record/message.h"
 
 struct unpacking {
@@ -131,7 +129,7 @@ static struct hmq_batch *lay_out(struct unpacking *u)
     return batch;
 }
 
-enum hmq_status batch_of_record(struct slice record, const struct origin *from,
+enum hmq_status unpack_record(struct slice record, const struct origin *from,
                                 struct hmq_batch **ret_batch)
 {
     struct unpacking u = {.record = record, .from = from};
@@ -150,82 +148,4 @@ enum hmq_status batch_of_record(struct slice record, const struct origin *from,
     assert(n == u.n); /* they were decoded before */
     *ret_batch = batch;
     return HMQ_OK;
-}
-
-void parts_name(struct hmq_message *m)
-{
-    const struct parts *p = &m->parts;
-    if (m->id[0])
-        return;
-    snprintf(m->id, sizeof m->id, "%.134s:%" PRIu32 ":%" PRIu64, p->topic, p->queue, p->offset);
-    if (p->attempt)
-        snprintf(m->receipt, sizeof m->receipt, "%.134s:%" PRIu32 ":%" PRIu64 "#%" PRIu32, p->topic,
-                 p->queue, p->offset, p->attempt);
-    else
-        memcpy(m->receipt, m->id, sizeof m->id);
-}
-
-/* NUMBER(name, value, there), TEXT(name, value): as POP's attributes have them. */
-#define ATTRIBUTES(NUMBER, TEXT)                             \
-    TEXT("topic", p->topic)                                  \
-    NUMBER("queue", p->queue, true)                          \
-    NUMBER("offset", p->offset, true)                        \
-    NUMBER("born", p->born_ms, true)                         \
-    NUMBER("stored", p->stored_ms, true)                     \
-    TEXT("tag", p->tag)                                      \
-    TEXT("order", p->order)                                  \
-    NUMBER("priority", p->priority, p->fields &MSG_PRIORITY) \
-    NUMBER("expires", p->expires_ms, p->fields &MSG_TTL)     \
-    TEXT("txn", txn)                                         \
-    NUMBER("attempt", p->attempt, p->attempt > 0)            \
-    NUMBER("lease_until", p->lease_until_ms, p->attempt > 0) \
-    TEXT("group", p->group)                                  \
-    TEXT("reason", p->reason)                                \
-    TEXT("origin", p->origin)                                \
-    NUMBER("attempts", p->attempts, p->fields &MSG_ATTEMPTS)
-
-/* The attributes as a frame, so that reply.c makes the same of them as of an answer. */
-static void put_attributes(struct buf *b, const struct parts *p)
-{
-    char txid[24];
-    const char *txn = p->fields & MSG_TXN ? txid : NULL;
-    size_t n = p->n_keys > 0;
-    snprintf(txid, sizeof txid, "%" PRIu64, p->txid);
-#define NUMBER(name, value, there) n += (there) != 0;
-#define TEXT(name, value) n += (value) != NULL;
-    ATTRIBUTES(NUMBER, TEXT)
-#undef NUMBER
-#undef TEXT
-    rpc_put_notify(b, "attributes");
-    rpc_put_list(b, 1);
-    rpc_put_map(b, n);
-#define NUMBER(name, value, there) \
-    if (there)                     \
-        pair_int(b, name, (int64_t)(value));
-#define TEXT(name, value) \
-    if (value)            \
-        pair_text(b, name, value);
-    ATTRIBUTES(NUMBER, TEXT)
-#undef NUMBER
-#undef TEXT
-    if (p->n_keys > 0)
-        pair_texts(b, "key", p->keys, p->n_keys);
-}
-
-bool parts_describe(struct hmq_message *m)
-{
-    struct buf b;
-    struct rpc_frame frame;
-    size_t used;
-    char err[80];
-    if (m->attributes)
-        return true;
-    buf_init(&b, 0);
-    put_attributes(&b, &m->parts);
-    struct rpc_reader *reader = b.failed ? NULL : rpc_reader_new(b.len);
-    if (reader && rpc_reader_next(reader, buf_slice(&b), &frame, &used, err, sizeof err) == ST_OK)
-        m->attributes = reply_copy(frame.params);
-    rpc_reader_free(reader);
-    buf_free(&b);
-    return m->attributes != NULL;
 }

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "clients/c/roles/fit.h"
+#include "clients/c/wire/unpack.h"
 
 struct made {
     struct buf record, starts, props;
@@ -121,7 +122,7 @@ static void test_everything(void **state)
     struct hmq_batch *batch = NULL;
     size_t len;
     make_rich(&r);
-    assert_int_equal(batch_of_record(buf_slice(&r.record), &from, &batch), HMQ_OK);
+    assert_int_equal(unpack_record(buf_slice(&r.record), &from, &batch), HMQ_OK);
     memset(r.record.data, 0xee, r.record.len); /* the messages do not need it any more */
     assert_int_equal(hmq_batch_count(batch), 3);
     check_rich(hmq_batch_at(batch, 1));
@@ -147,13 +148,13 @@ static void test_bits_choose(void **state)
     struct origin some = from;
     make_rich(&r);
     some.bits = slice_of(bits, sizeof bits);
-    assert_int_equal(batch_of_record(buf_slice(&r.record), &some, &batch), HMQ_OK);
+    assert_int_equal(unpack_record(buf_slice(&r.record), &some, &batch), HMQ_OK);
     assert_int_equal(hmq_batch_count(batch), 2);
     check_rich(hmq_batch_at(batch, 0));
     assert_int_equal(hmq_message_offset(hmq_batch_at(batch, 1)), 42);
     hmq_batch_free(batch);
     some.bits = slice_of(none, sizeof none);
-    assert_int_equal(batch_of_record(buf_slice(&r.record), &some, &batch), HMQ_EPROTO);
+    assert_int_equal(unpack_record(buf_slice(&r.record), &some, &batch), HMQ_EPROTO);
     done(&r);
 }
 
@@ -166,13 +167,13 @@ static void test_damaged(void **state)
     make_rich(&r);
     for (size_t i = 0; i < r.record.len; i++) {
         r.record.data[i] ^= 0x10;
-        assert_int_equal(batch_of_record(buf_slice(&r.record), &from, &batch), HMQ_EPROTO);
+        assert_int_equal(unpack_record(buf_slice(&r.record), &from, &batch), HMQ_EPROTO);
         r.record.data[i] ^= 0x10;
-        assert_int_equal(batch_of_record(slice_of(r.record.data, i), &from, &batch), HMQ_EPROTO);
+        assert_int_equal(unpack_record(slice_of(r.record.data, i), &from, &batch), HMQ_EPROTO);
     }
     struct origin far = from;
     far.topic = slice_of(r.record.data, r.record.len);
-    assert_int_equal(batch_of_record(buf_slice(&r.record), &far, &batch), HMQ_EPROTO);
+    assert_int_equal(unpack_record(buf_slice(&r.record), &far, &batch), HMQ_EPROTO);
     done(&r);
 }
 
@@ -203,7 +204,7 @@ static void test_fits_and_comes_back(void **state)
     assert_true(r.record.len - RECORD_HEADER_BYTES <= fit_bytes(&m));
     struct record_header h = {.count = 1};
     record_end(&r.record, &r.starts, &h);
-    assert_int_equal(batch_of_record(buf_slice(&r.record), &from, &batch), HMQ_OK);
+    assert_int_equal(unpack_record(buf_slice(&r.record), &from, &batch), HMQ_OK);
     fit_parcel(hmq_batch_at(batch, 0), &back, &again);
     assert_int_equal(again.len, 3);
     assert_memory_equal(again.body, "x\0y", 3);

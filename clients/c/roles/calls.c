@@ -1,5 +1,6 @@
 /*
- * consume.c: plain consuming: pop, ack, nack, extend, reject, each one blocking call.
+ * calls.c: hmq_call and hmq_call_async, which send any command of the broker as the application built it,
+ * and plain consuming: pop, ack, nack, extend, reject, each one blocking call.
  */
 #include "clients/c/halfmq.h"
 
@@ -10,7 +11,67 @@
 #include "clients/c/wire/reply.h"
 #include "clients/c/wire/request.h"
 
-static enum hmq_status check_list(const char *what, const char *const *texts, size_t n,
+/* ---- any command ---- */
+
+enum hmq_status hmq_call(hmq_client *c, const hmq_request *request, int64_t timeout_ms,
+                         hmq_reply **ret_reply, hmq_error *err)
+{
+    struct awaited w;
+    enum hmq_status status = awaited_init(&w, c, timeout_ms, err);
+    if (status != HMQ_OK)
+        return status;
+    status = request_encode(request, &w.call, err);
+    return status == HMQ_OK ? awaited_run(&w, ret_reply) : awaited_drop(&w, status);
+}
+
+struct calls_async {
+    struct call call;
+    hmq_reply_fn fn;
+    void *arg;
+};
+
+static void calls_async_done(struct call *call, const struct call_outcome *outcome)
+{
+    struct calls_async *a = (struct calls_async *)(void *)call; /* the call is its first member */
+    struct hmq_reply *reply = NULL;
+    hmq_error err;
+    enum hmq_status status = error_bytes(&err, outcome->status, outcome->text);
+    if (status == HMQ_OK && a->fn) {
+        reply = reply_copy(outcome->result);
+        if (!reply)
+            error_set(&err, HMQ_EUNKNOWN, "it was done, but there is no memory for the answer");
+    }
+    if (a->fn)
+        a->fn(a->arg, reply, &err);
+    call_fini(&a->call);
+    free(a);
+}
+
+enum hmq_status hmq_call_async(hmq_client *c, const hmq_request *request, int64_t timeout_ms,
+                               hmq_reply_fn fn, void *arg, hmq_error *err)
+{
+    struct calls_async *a = calloc(1, sizeof *a);
+    if (!a)
+        return error_plain(err, HMQ_ENOMEM);
+    call_init(&a->call, client_id(c), calls_async_done);
+    a->call.deadline_ms = client_deadline(c, timeout_ms);
+    a->fn = fn;
+    a->arg = arg;
+    enum hmq_status status = request_encode(request, &a->call, err);
+    if (status == HMQ_OK) {
+        status = client_submit(c, &a->call, 0);
+        error_plain(err, status);
+    }
+    if (status != HMQ_OK) {
+        call_fini(&a->call);
+        free(a);
+    }
+    return status;
+}
+
+/* ---- plain consuming ---- */
+
+static enum hmq_status calls_check_list(const char *what, const char *const *texts, size_t n,
                                   hmq_error *err)
 {
     for (size_t i = 0; i < n; i++)
@@ -26,7 +87,7 @@ enum hmq_status hmq_pop(hmq_client *c, const char *group, const char *const *top
     struct awaited w;
     struct hmq_reply *reply = NULL;
     if (!c || !group || !ret_batch || wait_ms < 0 ||
-        check_list("topic", topics, n_topics, err) != HMQ_OK)
+        calls_check_list("topic", topics, n_topics, err) != HMQ_OK)
         return error_set(err, HMQ_EINVAL,
                          "a pop needs a client, a group, topics and a place for messages");
     enum hmq_status status = awaited_init(&w, c, HMQ_DEFAULT, err);
@@ -57,7 +118,7 @@ enum hmq_status hmq_ack(hmq_client *c, const char *group, const char *const *rec
 {
     struct awaited w;
     struct hmq_reply *reply = NULL;
-    enum hmq_status status = check_list("receipt", receipts, n, err);
+    enum hmq_status status = calls_check_list("receipt", receipts, n, err);
     if (status == HMQ_OK && !group)
         status = error_set(err, HMQ_EINVAL, "no group given");
     if (status == HMQ_OK)
@@ -76,7 +137,7 @@ enum hmq_status hmq_ack(hmq_client *c, const char *group, const char *const *rec
 }
 
 /* nack, extend and reject: a receipt, and up to one number and one text more. */
-struct about {
+struct receipt_request {
     const char *method;
     const char *number_name;
     int64_t number; /* < 0: left out */
@@ -84,7 +145,7 @@ struct about {
     const char *text; /* NULL: left out */
 };
 
-static enum hmq_status about_receipt(hmq_client *c, const struct about *a, const char *group,
+static enum hmq_status calls_about_receipt(hmq_client *c, const struct receipt_request *a, const char *group,
                                      const char *receipt, int64_t timeout_ms, bool repeat,
                                      hmq_error *err)
 {
@@ -108,20 +169,20 @@ static enum hmq_status about_receipt(hmq_client *c, const struct about *a, const
 enum hmq_status hmq_nack(hmq_client *c, const char *group, const char *receipt, int64_t delay_ms,
                          const char *reason, int64_t timeout_ms, hmq_error *err)
 {
-    struct about a = {"nack", "delay", delay_ms, "reason", reason};
-    return about_receipt(c, &a, group, receipt, timeout_ms, false, err);
+    struct receipt_request a = {"nack", "delay", delay_ms, "reason", reason};
+    return calls_about_receipt(c, &a, group, receipt, timeout_ms, false, err);
 }
 
 enum hmq_status hmq_extend(hmq_client *c, const char *group, const char *receipt, int64_t lease_ms,
                            int64_t timeout_ms, hmq_error *err)
 {
-    struct about a = {"extend", "dur", lease_ms < 0 ? 0 : lease_ms, NULL, NULL};
-    return about_receipt(c, &a, group, receipt, timeout_ms, true, err);
+    struct receipt_request a = {"extend", "dur", lease_ms < 0 ? 0 : lease_ms, NULL, NULL};
+    return calls_about_receipt(c, &a, group, receipt, timeout_ms, true, err);
 }
 
 enum hmq_status hmq_reject(hmq_client *c, const char *group, const char *receipt,
                            const char *reason, int64_t timeout_ms, hmq_error *err)
 {
-    struct about a = {"reject", NULL, -1, "reason", reason};
-    return about_receipt(c, &a, group, receipt, timeout_ms, false, err);
+    struct receipt_request a = {"reject", NULL, -1, "reason", reason};
+    return calls_about_receipt(c, &a, group, receipt, timeout_ms, false, err);
 }

@@ -1,0 +1,44 @@
+/*
+ * consumer_flow.h: a request of a consumer, from making it to the end of its done().
+ *
+ *   flow_call ─► put params into the frame ─► flow_submit ─► done(): take the lock ... flow_end
+ */
+#ifndef HALFMQ_CLIENTS_C_CONSUMER_FLOW_H
+#define HALFMQ_CLIENTS_C_CONSUMER_FLOW_H
+
+#include "clients/c/roles/consumer_inner.h"
+
+struct flow_call {
+    struct call call;
+    struct hmq_consumer *consumer;
+    struct held *held; /* NACK, REJECT: the message; EXTEND: the first of them */
+    size_t n; /* EXTEND */
+    struct held_list acks; /* ACK */
+    int64_t sent_ms;
+};
+
+typedef void flow_done(struct call *call, const struct call_outcome *outcome);
+
+static inline struct flow_call *flow_of(struct call *call)
+{
+    return (struct flow_call *)(void *)call; /* the call is its first member */
+}
+
+/* NULL: no memory. */
+struct flow_call *flow_call(struct hmq_consumer *c, flow_done *done);
+
+/* Frees a call that was not submitted. */
+void flow_drop(struct flow_call *f);
+
+/* Under the lock, as the reply waits for it. False: the call is freed. */
+bool flow_submit(struct flow_call *f);
+
+/* The end of every done(), which releases the lock: frees the call, goes on with what waits, tells whoever
+ * closes the consumer. */
+void flow_end(struct flow_call *f);
+
+/* Tells the application what the broker refused. Without the lock, on the driver thread. */
+void flow_trouble(struct hmq_consumer *c, const char *what, enum hmq_status status,
+                  struct slice said);
+
+#endif

@@ -1,0 +1,101 @@
+/*
+ * consumer_held.c: deliveries, and the messages in them that are held; see consumer_held.h.
+ *
+ * Invariant: delivery.users counts its messages that are held, and the EXTEND requests that name them: an
+ * answer to such a request needs the messages where they are.
+ */
+#include "clients/c/roles/consumer_held.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "clients/c/roles/consumer_window.h"
+
+#define RECEIPT_SIZE (HMQ_ID_SIZE + 24)
+
+struct delivery *delivery_new(struct hmq_consumer *c, struct hmq_batch *batch, bool ranges)
+{
+    struct delivery *d = calloc(1, sizeof *d + batch->n * sizeof *d->items);
+    if (!d)
+        return NULL;
+    d->consumer = c;
+    d->batch = batch;
+    d->ranges = ranges;
+    d->users = d->n = batch->n;
+    return d;
+}
+
+void delivery_release(struct delivery *d)
+{
+    assert(d->users > 0);
+    if (--d->users > 0)
+        return;
+    hmq_batch_free(d->batch);
+    free(d);
+}
+
+struct held *held_begin(struct delivery *d, size_t i, int64_t now_ms)
+{
+    struct hmq_consumer *c = d->consumer;
+    struct held *h = &d->items[i];
+    if (c->n_held == 0)
+        c->window_ms += now_ms - c->idle_ms;
+    h->delivery = d;
+    h->m = &d->batch->items[i];
+    h->bytes = message_bytes(h->m);
+    h->lease_until_ms = now_ms + c->lease_ms;
+    h->give_up_ms = now_ms + c->max_lease_ms;
+    TAILQ_INSERT_TAIL(&c->held, h, link);
+    c->n_held++;
+    c->held_bytes += h->bytes;
+    c->average_bytes = (c->average_bytes * 7 + h->bytes) / 8;
+    c->stats.received++;
+    held_extend_at(h, now_ms + c->lease_ms / 2);
+    return h;
+}
+
+void held_release(struct held *h)
+{
+    struct hmq_consumer *c = h->delivery->consumer;
+    TAILQ_REMOVE(&c->held, h, link);
+    c->n_held--;
+    c->held_bytes -= h->bytes;
+    window_released(c);
+    h->state = HELD_GONE;
+    h->m = NULL;
+    delivery_release(h->delivery);
+}
+
+struct held *held_next(struct held *h)
+{
+    struct delivery *d = h->delivery;
+    struct held *next = h + 1;
+    if (!d->ranges || next == d->items + d->n || !h->m || !next->m)
+        return NULL;
+    return hmq_message_offset(next->m) == hmq_message_offset(h->m) + 1 ? next : NULL;
+}
+
+void held_put_receipt(struct buf *b, const struct held *h, size_t n)
+{
+    char text[RECEIPT_SIZE];
+    const struct hmq_message *m = h->m;
+    if (n == 1) {
+        rpc_put_str(b, slice_str(hmq_message_receipt(m)));
+        return;
+    }
+    uint64_t first = hmq_message_offset(m);
+    snprintf(text, sizeof text, "%.134s:%" PRIu32 ":%" PRIu64 "-%" PRIu64 "#%" PRIu32,
+             hmq_message_topic(m), hmq_message_queue(m), first, first + n - 1,
+             hmq_message_attempt(m));
+    rpc_put_str(b, slice_str(text));
+}
+
+void held_extend_at(struct held *h, int64_t at_ms)
+{
+    struct hmq_consumer *c = h->delivery->consumer;
+    h->extend_at_ms = at_ms;
+    if (at_ms < c->next_extend_ms)
+        c->next_extend_ms = at_ms;
+}

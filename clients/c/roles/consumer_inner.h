@@ -1,0 +1,109 @@
+/*
+ * consumer_inner.h: the inside of a consumer.
+ *
+ *   stream_group: records, as long as there is credit     (an older broker: POP, one request at a time)
+ *    └► WAITING ─► RUNNING (a worker) ─┬─ ACK ──► acks ─► one ACK request for all of them ─► gone
+ *          │           │               ├─ NACK, REJECT ─► a request of its own ────────────► gone
+ *          │           │               └─ KEEP ────────────────────────────────────────────► gone
+ *          └───────────┴── EXTEND at half of the lease, while held; a lost lease is dropped unrun
+ *
+ *   consumer.c          the public functions, the workers, draining
+ *   consumer_stream.c   the source of messages: a stream (opening, credit, records, the end)
+ *   consumer_pop.c      the other source: POP
+ *   consumer_take.c     messages that came, to the workers
+ *   consumer_extend.c   extending leases
+ *   consumer_verdict.c  what the handlers said, to the broker
+ *   consumer_flow.c     requests of a consumer
+ *   consumer_held.c     messages held
+ *   consumer_window.c   how many messages more may come, and when to ask for them
+ *
+ * Each of these files calls only those below it. What calls upwards is handed down: `pump` and `source`.
+ *
+ * What came together (a *delivery*) is held in one array. Where it is a record, it is acknowledged and
+ * extended by ranges of offsets: neighbours in the array with consecutive offsets.
+ *
+ * Locks: `lock` guards all from there on. It may be held while submitting a call.
+ */
+#ifndef HALFMQ_CLIENTS_C_CONSUMER_INNER_H
+#define HALFMQ_CLIENTS_C_CONSUMER_INNER_H
+
+#include <pthread.h>
+
+#include "clients/c/client/client.h"
+#include "clients/c/client/service.h"
+#include "clients/c/client/workers.h"
+#include "clients/c/wire/message.h"
+
+enum held_state { HELD_WAITING, HELD_RUNNING, HELD_ENDING, HELD_GONE };
+
+struct held {
+    struct task task;
+    TAILQ_ENTRY(held) link; /* in consumer.held until GONE */
+    TAILQ_ENTRY(held) ack_link; /* in consumer.acks, or in those of a request */
+    struct delivery *delivery;
+    const struct hmq_message *m; /* NULL: GONE */
+    size_t bytes;
+    enum held_state state;
+    bool extending, lost;
+    bool queued; /* in consumer.acks */
+    int64_t lease_until_ms, extend_at_ms, give_up_ms; /* our own clock */
+};
+
+TAILQ_HEAD(held_list, held);
+
+/* What came together; freed when none of it is held or being extended. */
+struct delivery {
+    struct hmq_consumer *consumer;
+    struct hmq_batch *batch;
+    bool ranges; /* a record's: one topic, queue and attempt; offsets ascend */
+    size_t users, n;
+    struct held items[];
+};
+
+/* Where messages come from. */
+struct consumer_source {
+    /* Asks the broker for what the window has room for, or to stop where the consumer drains. Under the lock. */
+    void (*pump)(struct hmq_consumer *c);
+};
+
+enum consumer_state {
+    CONSUMER_RUNNING,
+    CONSUMER_DRAINING, /* asks for no more; messages held are being ended */
+    CONSUMER_CLOSING /* the broker is told nothing any more */
+};
+
+struct hmq_consumer {
+    struct service service;
+    struct hmq_client *client;
+    char *group;
+    char **topics;
+    size_t n_topics;
+    hmq_message_fn handler;
+    void *arg;
+    int64_t lease_ms, max_lease_ms, wait_ms;
+    size_t prefetch, prefetch_bytes;
+    struct workers workers;
+    void (*pump)(struct hmq_consumer *c); /* sends whatever is due. Under the lock */
+
+    pthread_mutex_t lock;
+    enum consumer_state state;
+    const struct consumer_source *source;
+    struct held_list held, acks;
+    size_t n_held, held_bytes, n_acks, average_bytes;
+    size_t calls; /* requests under way, of whatever kind */
+    bool ack_open; /* an ACK request is under way */
+    bool fetch_open; /* a request of the source is: a POP, or what opens or closes a stream */
+    int64_t stream; /* its id on the connection of stream_epoch; 0: none is open */
+    int64_t given_up; /* the id of another one there, which is yet to be closed; 0: none */
+    uint32_t stream_epoch;
+    size_t credit; /* messages that the stream may still bring */
+    size_t window; /* messages held that we aim at: 1..prefetch */
+    size_t window_done; /* messages done since it last changed, or was found right */
+    int64_t window_ms; /* when that was, moved on by the times when nothing was held */
+    int64_t idle_ms; /* nothing is held since then; while n_held is 0 */
+    int64_t fetch_after_ms, fetch_pause_ms; /* when to ask for more, and the next pause */
+    int64_t ack_after_ms, next_extend_ms;
+    hmq_consumer_stats stats;
+};
+
+#endif

@@ -1,0 +1,175 @@
+/*
+ * consumer_verdict.c: acknowledging, requeueing and rejecting messages; see consumer_verdict.h.
+ *
+ * An ACK request names up to ACKS_MAX receipts, each of one message or of a range of neighbours. Several
+ * workers end messages in any order, so each is queued beside its neighbours where these are queued.
+ */
+#include "clients/c/roles/consumer_verdict.h"
+
+#include "clients/c/roles/consumer_flow.h"
+#include "clients/c/roles/consumer_held.h"
+#include "clients/c/wire/clock.h"
+#include "clients/c/wire/request.h"
+#include "protocol/limits.h"
+
+#define ACKS_MAX 1000 /* receipts in one request */
+#define ACK_RETRY_MS 100 /* after a request that could not be made */
+
+/* ---- acknowledging ---- */
+
+static void verdict_ack_done(struct call *call, const struct call_outcome *o)
+{
+    struct flow_call *f = flow_of(call);
+    struct hmq_consumer *c = f->consumer;
+    struct held *h;
+    int64_t count = 0;
+    flow_trouble(c, "ack", o->status, o->text);
+    pthread_mutex_lock(&c->lock);
+    if (o->status == HMQ_OK && rpc_int(o->result, &count))
+        c->stats.acked += (uint64_t)count;
+    while ((h = TAILQ_FIRST(&f->acks))) {
+        TAILQ_REMOVE(&f->acks, h, ack_link);
+        held_release(h);
+    }
+    c->ack_open = false;
+    flow_end(f);
+}
+
+/* How many of c->acks, from h on, one receipt can name. */
+static size_t verdict_ack_run(struct held *h)
+{
+    size_t n = 1;
+    for (struct held *next = TAILQ_NEXT(h, ack_link); n < COUNT_MAX && next && held_next(h) == next;
+         next = TAILQ_NEXT(h, ack_link)) {
+        h = next;
+        n++;
+    }
+    return n;
+}
+
+static struct held *verdict_ack_skip(struct held *h, size_t n)
+{
+    while (n-- > 0)
+        h = TAILQ_NEXT(h, ack_link);
+    return h;
+}
+
+/* Puts the first of c->acks into the request, as many as fit. Returns their number. */
+static size_t verdict_ack_encode(struct flow_call *f)
+{
+    struct hmq_consumer *c = f->consumer;
+    struct buf *b = &f->call.frame;
+    size_t receipts = 0, n = 0, run;
+    struct held *h;
+    for (h = TAILQ_FIRST(&c->acks); h && receipts < ACKS_MAX; h = verdict_ack_skip(h, run), receipts++)
+        run = verdict_ack_run(h);
+    request_begin(&f->call, "ack", 2);
+    pair_text(b, "group", c->group);
+    rpc_put_str(b, SLICE_LIT("receipt"));
+    rpc_put_list(b, receipts);
+    h = TAILQ_FIRST(&c->acks);
+    for (size_t i = 0; i < receipts; i++, n += run, h = verdict_ack_skip(h, run)) {
+        run = verdict_ack_run(h);
+        held_put_receipt(b, h, run);
+    }
+    f->call.repeat = f->call.busy_again = true;
+    return n;
+}
+
+/* The reply waits for our lock, so the messages may join the request after it is submitted. */
+void verdict_pump(struct hmq_consumer *c)
+{
+    size_t n = 0;
+    if (c->ack_open || c->n_acks == 0 || clock_ms() < c->ack_after_ms)
+        return;
+    struct flow_call *f = flow_call(c, verdict_ack_done);
+    if (f)
+        n = verdict_ack_encode(f);
+    if (!f || !flow_submit(f)) {
+        c->ack_after_ms = clock_ms() + ACK_RETRY_MS;
+        service_at(c->client, &c->service, c->ack_after_ms);
+        return;
+    }
+    c->ack_open = true;
+    c->n_acks -= n;
+    for (size_t i = 0; i < n; i++) {
+        struct held *h = TAILQ_FIRST(&c->acks);
+        TAILQ_REMOVE(&c->acks, h, ack_link);
+        h->queued = false;
+        TAILQ_INSERT_TAIL(&f->acks, h, ack_link);
+    }
+}
+
+static void verdict_ack_queue(struct hmq_consumer *c, struct held *h)
+{
+    struct delivery *d = h->delivery;
+    size_t i = (size_t)(h - d->items);
+    h->state = HELD_ENDING;
+    h->queued = true;
+    c->n_acks++;
+    if (i > 0 && d->items[i - 1].queued)
+        TAILQ_INSERT_AFTER(&c->acks, &d->items[i - 1], h, ack_link);
+    else if (i + 1 < d->n && d->items[i + 1].queued)
+        TAILQ_INSERT_BEFORE(&d->items[i + 1], h, ack_link);
+    else
+        TAILQ_INSERT_TAIL(&c->acks, h, ack_link);
+}
+
+/* ---- requeueing and rejecting ---- */
+
+static void verdict_nack_done(struct call *call, const struct call_outcome *o)
+{
+    struct flow_call *f = flow_of(call);
+    struct hmq_consumer *c = f->consumer;
+    if (o->status != HMQ_ESTALE)
+        flow_trouble(c, "nack", o->status, o->text);
+    pthread_mutex_lock(&c->lock);
+    held_release(f->held);
+    flow_end(f);
+}
+
+/* method: "nack" or "reject". delay_ms below 0 and an empty reason are left out. */
+static void verdict_nack_submit(struct held *h, const char *method, int64_t delay_ms, const char *reason)
+{
+    struct hmq_consumer *c = h->delivery->consumer;
+    struct flow_call *f = flow_call(c, verdict_nack_done);
+    h->state = HELD_ENDING;
+    if (!f) {
+        held_release(h);
+        return;
+    }
+    f->held = h;
+    request_begin(&f->call, method, 2u + (delay_ms >= 0) + (reason[0] != '\0'));
+    pair_text(&f->call.frame, "group", c->group);
+    pair_text(&f->call.frame, "receipt", hmq_message_receipt(h->m));
+    if (delay_ms >= 0)
+        pair_int(&f->call.frame, "delay", delay_ms);
+    if (reason[0])
+        pair_text(&f->call.frame, "reason", reason);
+    /* A repeat of what was done answers STALE, which is ignored. */
+    f->call.repeat = f->call.busy_again = true;
+    if (!flow_submit(f))
+        held_release(h);
+}
+
+void verdict_return(struct held *h)
+{
+    h->delivery->consumer->stats.returned++;
+    verdict_nack_submit(h, "nack", 0, ""); /* without a delay: no handler has failed */
+}
+
+void verdict_take(struct held *h, enum hmq_verdict verdict, const hmq_retry *retry)
+{
+    struct hmq_consumer *c = h->delivery->consumer;
+    c->stats.handled++;
+    if (verdict == HMQ_KEEP) {
+        held_release(h);
+    } else if (verdict == HMQ_ACK) {
+        verdict_ack_queue(c, h);
+    } else {
+        bool reject = verdict == HMQ_REJECT;
+        c->stats.nacked++;
+        verdict_nack_submit(h, reject ? "reject" : "nack", reject ? HMQ_DEFAULT : retry->delay_ms,
+                    retry->reason);
+    }
+}

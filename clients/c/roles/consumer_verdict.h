@@ -1,0 +1,22 @@
+/*
+ * consumer_verdict.h: what a handler said of a message, on its way to the broker. All under the consumer's lock.
+ *
+ *   ACK           queued; while one ACK request is under way, the next ones collect for the next request
+ *   NACK, REJECT  a request each
+ *   KEEP          nothing: the handler sees to it
+ */
+#ifndef HALFMQ_CLIENTS_C_CONSUMER_VERDICT_H
+#define HALFMQ_CLIENTS_C_CONSUMER_VERDICT_H
+
+#include "clients/c/roles/consumer_inner.h"
+
+/* The handler of the message returned. */
+void verdict_take(struct held *h, enum hmq_verdict verdict, const hmq_retry *retry);
+
+/* Requeues a message that no handler began, for another consumer to have at once. */
+void verdict_return(struct held *h);
+
+/* Sends what is queued, where no ACK request is under way. */
+void verdict_pump(struct hmq_consumer *c);
+
+#endif

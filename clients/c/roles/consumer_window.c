@@ -1,0 +1,78 @@
+/*
+ * consumer_window.c: follows the speed of a consumer's handlers; see consumer_window.h.
+ */
+#include "clients/c/roles/consumer_window.h"
+
+#include "clients/c/wire/clock.h"
+
+#define AVERAGE_BYTES_FIRST 4096
+#define WINDOW_FIRST 16
+#define WINDOW_LOOK 16 /* messages after which it may be found too large */
+#define WINDOW_FAST_MS 100 /* emptied within this time it doubles ... */
+#define WINDOW_SLOW_MS 2000 /* ... and after this time, emptied or not, it halves */
+#define PAUSE_FIRST_MS 50
+#define PAUSE_MAX_MS 2000
+
+void window_begin(struct hmq_consumer *c)
+{
+    c->average_bytes = AVERAGE_BYTES_FIRST;
+    c->window = c->prefetch < WINDOW_FIRST ? c->prefetch : WINDOW_FIRST;
+    c->window_ms = c->idle_ms = clock_ms();
+    window_ask_worked(c);
+}
+
+static size_t window_grown(const struct hmq_consumer *c)
+{
+    return c->window * 2 < c->prefetch ? c->window * 2 : c->prefetch;
+}
+
+/* Not below what it began with. */
+static size_t window_shrunk(const struct hmq_consumer *c)
+{
+    if (c->window <= WINDOW_FIRST)
+        return c->window;
+    return c->window / 2 > WINDOW_FIRST ? c->window / 2 : WINDOW_FIRST;
+}
+
+void window_released(struct hmq_consumer *c)
+{
+    bool emptied = ++c->window_done >= c->window;
+    if (c->n_held == 0)
+        c->idle_ms = clock_ms();
+    if (!emptied && c->window_done % WINDOW_LOOK != 0)
+        return;
+    int64_t now_ms = clock_ms(), took_ms = now_ms - c->window_ms;
+    if (took_ms > WINDOW_SLOW_MS)
+        c->window = window_shrunk(c);
+    else if (!emptied)
+        return;
+    else if (took_ms <= WINDOW_FAST_MS)
+        c->window = window_grown(c);
+    c->window_done = 0;
+    c->window_ms = now_ms;
+}
+
+size_t window_room(const struct hmq_consumer *c)
+{
+    size_t taken = c->n_held + c->credit, bytes = c->held_bytes + c->credit * c->average_bytes;
+    size_t by_count = c->window > taken ? c->window - taken : 0;
+    size_t by_bytes =
+        c->prefetch_bytes > bytes ? (c->prefetch_bytes - bytes) / c->average_bytes : 0;
+    if (taken == 0)
+        return by_bytes == 0 ? 1 : by_count < by_bytes ? by_count : by_bytes;
+    return by_count < by_bytes ? by_count : by_bytes;
+}
+
+void window_ask_failed(struct hmq_consumer *c)
+{
+    c->fetch_after_ms = clock_ms() + c->fetch_pause_ms;
+    c->fetch_pause_ms *= 2;
+    if (c->fetch_pause_ms > PAUSE_MAX_MS)
+        c->fetch_pause_ms = PAUSE_MAX_MS;
+    service_at(c->client, &c->service, c->fetch_after_ms);
+}
+
+void window_ask_worked(struct hmq_consumer *c)
+{
+    c->fetch_pause_ms = PAUSE_FIRST_MS;
+}

@@ -1,0 +1,35 @@
+/*
+ * consumer_window.h: how many messages more may come to a consumer, and when to ask for them.
+ *
+ * Limits: n_held + credit <= window <= prefetch when more is asked for. The window begins small, doubles
+ * when it is emptied quickly and halves when that takes long, which a slow handler shows long before it has
+ * emptied it: so fast handlers are kept busy, and slow ones leave messages to other consumers. Time in which
+ * nothing is held counts for neither.
+ *
+ * The small beginning also lets the first messages show their size. Credit and POP count messages, so
+ * prefetch_bytes is kept by the average size of the messages that came so far; a first message passes
+ * whatever its size.
+ *
+ * All under the consumer's lock.
+ */
+#ifndef HALFMQ_CLIENTS_C_CONSUMER_WINDOW_H
+#define HALFMQ_CLIENTS_C_CONSUMER_WINDOW_H
+
+#include "clients/c/roles/consumer_inner.h"
+
+/* A new consumer, whose options are set. */
+void window_begin(struct hmq_consumer *c);
+
+/* A message is no longer held; the window may change. */
+void window_released(struct hmq_consumer *c);
+
+/* How many messages more there is room for. */
+size_t window_room(const struct hmq_consumer *c);
+
+/* Asking for more failed: it may be tried again after a pause that doubles each time. */
+void window_ask_failed(struct hmq_consumer *c);
+
+/* It did not: the next pause is the shortest again. */
+void window_ask_worked(struct hmq_consumer *c);
+
+#endif

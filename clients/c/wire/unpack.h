@@ -1,0 +1,22 @@
+/*
+ * unpack.h: messages from a record: the stored layout, as a stream's notification carries it, or a batch of
+ * this client's own producer.
+ */
+#ifndef HALFMQ_CLIENTS_C_UNPACK_H
+#define HALFMQ_CLIENTS_C_UNPACK_H
+
+#include "clients/c/wire/message.h"
+
+/* Where a record came from, and which of its messages are meant. */
+struct origin {
+    struct slice topic;
+    uint32_t queue, attempt; /* attempt 0: not leased */
+    int64_t lease_until_ms;
+    struct slice bits; /* u64 words, little-endian; empty: all messages */
+};
+
+/* The record is copied. HMQ_EPROTO: it is damaged, or none of its messages is meant. HMQ_ENOMEM. */
+enum hmq_status unpack_record(struct slice record, const struct origin *from,
+                                struct hmq_batch **ret_batch);
+
+#endif
