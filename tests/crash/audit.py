@@ -1,7 +1,7 @@
-"""audit.py: reads the broker back after a restart and compares it with the ledger.
+"""audit.py: reads all messages from the broker after a restart and compares them with the ledger.
 
-    store   body -> id, of all that READ shows      (each body is unique, so twice is seen at once)
-    ends    (topic, queue) -> next offset to read   (a round reads what is new; the end reads it all)
+    store   body -> id, of all messages that READ returned (each body is unique, so a duplicate is noticed)
+    ends    (topic, queue) -> next offset to read (a round reads what is new, the last one reads everything)
 """
 from collections import defaultdict
 from itertools import islice
@@ -19,7 +19,7 @@ class Audit:
         self.forget()
 
     def forget(self):
-        """The next read begins at offset 0 of every queue, and all is compared again."""
+        """Makes the next read start at offset 0 of every queue, and compare everything again."""
         self.checked_sent = self.checked_batches = self.checked_txns = 0
         self.store = {}
         self.ends = defaultdict(int)
@@ -69,7 +69,7 @@ class Audit:
         self.last_number[record.key] = record.number
 
     def check_sent(self):
-        """What was sent since the last time. What was not there then may not appear later (take)."""
+        """Checks the messages sent since the last time. One that is missing now must not appear later (take)."""
         for record in islice(self.ledger.sent.values(), self.checked_sent, None):
             found = self.store.get(record.body)
             if record.state == DONE and found != record.id:
@@ -110,7 +110,7 @@ class Audit:
             self.problem(f"txn {txn.txid}: visible in part, {len(visible)} of {len(txn.messages)}")
 
     def check_txn(self, client, txn):
-        """What was decided answers the same again, and the opposite is refused."""
+        """A repeated decision must get the same reply, and the opposite one must be refused."""
         if txn.state != DONE:
             return
         same, other = ("COMMIT", "ROLLBACK") if txn.decision == "COMMIT" else ("ROLLBACK", "COMMIT")
@@ -124,7 +124,7 @@ class Audit:
             self.problem(f"txn {txn.txid}: {other} after {same} answered {opposite!r}")
 
     def settle(self, client, txn, shops):
-        """The decision was under way when the broker died: it has happened, or it has not."""
+        """Settles a decision that was under way when the broker died: it was done, or it was not."""
         state = pairs(client.call("TXN", "INFO", txn.txid))["state"].decode()
         visible = any(body in self.store for body in txn.bodies())
         decided = {"COMMIT": "committed", "ROLLBACK": "rolledback"}[txn.decision]
@@ -141,7 +141,7 @@ class Audit:
         self.check_visible(txn)
 
     def check_held(self, client):
-        """Leases are on disk: what was held over the crash can be acknowledged, once."""
+        """Leases survive the crash: messages leased before it can be acknowledged, once."""
         held, self.ledger.held = self.ledger.held, []
         for receipt in held:
             first, second = (client.call("ACK", "hold", receipt) for _ in range(2))
@@ -156,14 +156,14 @@ class Audit:
             if found != output:
                 self.problem(f"pipe: COMMIT for {source} answered {output}, found {found}")
         for body in self.store:
-            if body.startswith(b"out:"):  # its COMMIT has happened, so its ACK has too
+            if body.startswith(b"out:"):  # its transaction was committed, so its input was acknowledged
                 self.ledger.acked["pipe"][body[4:].decode()] = DONE
 
     def check_all_delivered(self):
-        """At the end, with both groups drained."""
+        """Called at the end, when both groups have no lag."""
         for body, message_id in self.store.items():
             topic = message_id.split(":")[0]
-            # MAYBE: the ACK was under way when the broker died, and has happened.
+            # MAYBE: the ACK was under way when the broker died, and was done.
             if topic in WORK_TOPICS and message_id not in self.ledger.acked["work"]:
                 self.problem(f"work: {message_id} was never handed out to the end")
             if topic == "flow" and output_of(message_id) not in self.store:

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""kill.py [rounds]: SIGKILL under load, and every acknowledged promise checked. See rounds.py."""
+"""kill.py [rounds]: kills the broker under load with SIGKILL, and checks everything that it has acknowledged.
+See rounds.py."""
 import os
 import sys
 
@@ -11,7 +12,7 @@ ROUNDS = 5
 
 
 def crash(broker, chance):
-    """Mostly SIGKILL; an orderly stop has to keep the same promises."""
+    """Mostly SIGKILL, sometimes an orderly stop, which must keep the same promises."""
     if chance.random() < 0.1:
         broker.stop()
     else:

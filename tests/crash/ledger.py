@@ -1,11 +1,11 @@
-"""ledger.py: what the broker has promised, as the load saw it.
+"""ledger.py: what the broker has acknowledged, as the clients of the load saw it.
 
-A worker writes down what it is about to ask before it asks (state MAYBE), and what was answered when
-the answer is there. After a crash MAYBE means: may have happened, in whole or not at all.
+A worker notes a request before it sends it (state MAYBE), and the reply when it has arrived. After a crash
+MAYBE means that the request may have been done, as a whole or not at all.
 
-                 ┌── answered ──► DONE      must be found again, exactly once
+                 ┌── reply ─────► DONE      must be found, exactly once
     MAYBE ───────┼── refused ───► REFUSED   must never be found
-                 └── (crash) ───► MAYBE     at most once
+                 └── (crash) ───► MAYBE     may be found, at most once
 """
 import threading
 from collections import defaultdict
@@ -19,7 +19,7 @@ class Sent:
     def __init__(self, topic, body, key=None, number=0):
         self.topic, self.body, self.key, self.number = topic, body, key, number
         self.state, self.id = MAYBE, None
-        self.absent = False  # an audit has not found it
+        self.absent = False  # an audit has looked for it and not found it
 
     def answered(self, reply_id):
         self.state, self.id = DONE, reply_id.decode()
@@ -33,7 +33,7 @@ class Txn:
         self.messages = []     # [topic, body, state], in the order of the HALFs
         self.decision = None   # "COMMIT" or "ROLLBACK", once asked for
         self.state = MAYBE     # of the decision
-        self.ids = None        # what COMMIT answered
+        self.ids = None        # the reply to COMMIT
 
     def bodies(self):
         return [body for _, body, state in self.messages if state != REFUSED]
@@ -43,17 +43,17 @@ class Txn:
 
 
 class Ledger:
-    """Shared by all workers; lists and dicts are only added to, which Python does atomically."""
+    """Shared by all workers. They only add to its lists and dicts, which Python does atomically."""
 
     def __init__(self):
         self.sent = {}                      # body -> Sent
         self.batches = []                   # lists of Sent: MSEND, all or none
         self.txns = []                      # all Txn
-        self.orphans = set()                # bodies of HALFs whose txid never arrived
+        self.orphans = set()                # bodies of HALFs whose reply never arrived
         self.acked = defaultdict(dict)      # group -> id -> DONE or MAYBE
-        self.receipts = defaultdict(set)    # group -> receipts handed out
+        self.receipts = defaultdict(set)    # group -> receipts that POP returned
         self.held = []                      # receipts of group "hold", not yet acknowledged
-        self.outputs = {}                   # id of a source -> body promised by COMMIT ... ACK
+        self.outputs = {}                   # id of an input -> body published by COMMIT ... ACK
         self.txid_highest = 0               # of all rounds before this one
         self.txids = set()
         self.problems = []
@@ -76,7 +76,7 @@ class Ledger:
         self.txid_highest = max(self.txids, default=0)
 
     def delivered(self, group, message):
-        """A message that POP handed out."""
+        """Notes a message that POP returned."""
         if self.acked[group].get(plain(message.id)) == DONE:
             self.problem(f"{group}: {message.id} was handed out after its acknowledged ACK")
         with self.lock:
@@ -86,5 +86,5 @@ class Ledger:
 
 
 def plain(receipt):
-    """The message id of a receipt."""
+    """Returns the message id of a receipt."""
     return receipt.split("#")[0]

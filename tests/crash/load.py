@@ -2,13 +2,13 @@
 
     Sender    SEND flow ORDER key        pipelined; numbers ascend in each key
     Batcher   MSEND batch                several at once
-    Packer    PRODUCE batch              the same as a record of its own
+    Packer    PRODUCE batch              several at once, as a record
     Shop      HALF ta, tb ... COMMIT | ROLLBACK | nothing; also decides transactions of earlier rounds
-    Popper    POP work (all topics), ACK most
-    Pipe      POP pipe flow, HALF out, COMMIT ... ACK    (one output for each source, exactly)
-    Holder    POP hold flow with a long lease, kept over the crash
+    Popper    POP work (all topics), ACK most of them
+    Pipe      POP pipe flow, HALF out, COMMIT ... ACK    (exactly one output for each input)
+    Holder    POP hold flow with a lease that outlasts the crash
 
-Each runs in a thread with a connection of its own until the connection ends.
+Each worker runs in a thread with a connection of its own, until the connection is lost.
 """
 import threading
 
@@ -24,7 +24,7 @@ LEASE = "2s"
 
 
 def prepare(client):
-    """Topics and groups, made once on the empty broker."""
+    """Creates the topics and groups, once, on an empty broker."""
     for topic, queues in QUEUES.items():
         client.call("TOPIC", "CREATE", topic, "QUEUES", queues, "COMPRESS", COMPRESS.get(topic, "none"))
     for group, topics in GROUPS.items():
@@ -54,8 +54,8 @@ class Worker:
             while True:
                 self.step(client)
         except (EOFError, OSError):
-            pass  # the crash
-        except Exception as error:  # anything else is a finding
+            pass  # this is the crash
+        except Exception as error:  # any other exception is a problem
             self.ledger.problem(f"{self.name}: {type(error).__name__}: {error}")
 
     def step(self, client):
@@ -67,7 +67,7 @@ class Worker:
         return f"{self.name}-{self.number}-{'.' * self.random.randint(0, size)}".encode()
 
     def expect_busy(self, error, what):
-        """The only refusal that load may meet."""
+        """BUSY is the only error that a worker may get."""
         if error.code != "BUSY":
             self.ledger.problem(f"{self.name}: {what} was refused: {error.text}")
 
@@ -203,7 +203,7 @@ class Shop(Worker):
             txn.ids = [i.decode() for i in reply]
 
     def take_back(self, txn):
-        """The audit found it still pending."""
+        """The audit has found that this transaction is still pending."""
         txn.decision = None
         self.open.append(txn)
 
@@ -224,7 +224,7 @@ class Popper(Worker):
         self.acknowledge(client, [r for r in receipts if self.random.random() < 0.9])
 
     def acknowledge(self, client, receipts):
-        """Each by itself, in a pipeline: so it is known which of them counted."""
+        """Acknowledges each receipt by a command of its own, in a pipeline, to know which ones succeeded."""
         acked = self.ledger.acked[self.group]
         for receipt in receipts:
             acked.setdefault(plain(receipt), MAYBE)
@@ -233,7 +233,7 @@ class Popper(Worker):
             if client.read() == 1:
                 acked[plain(receipt)] = DONE
             elif acked.get(plain(receipt)) == MAYBE:
-                del acked[plain(receipt)]  # its lease was over, so it will be handed out again
+                del acked[plain(receipt)]  # its lease had expired, so it will be redelivered
 
 
 class Pipe(Worker):
@@ -276,11 +276,11 @@ class Holder(Worker):
             message = Message(item)
             self.ledger.delivered("hold", message)
             self.ledger.held.append(message.id)
-        threading.Event().wait(0.02)  # a trickle is enough
+        threading.Event().wait(0.02)  # a few messages are enough
 
 
 def make_workers(ledger, random):
-    """The fleet; each worker draws from its own chance, so that threads do not mix their draws."""
+    """Makes all workers. Each has a random generator of its own, so that the threads do not disturb each other."""
     kinds = [(Sender, 2), (Batcher, 1), (Packer, 1), (Shop, 2), (Popper, 2), (Pipe, 1), (Holder, 1)]
     workers = []
     for kind, count in kinds:

@@ -1,17 +1,18 @@
 /*
- * powercut.c: remembers how much of each file is truly on disk; loaded with LD_PRELOAD.
+ * powercut.c: records which bytes of each file are synced. It is loaded into the broker with LD_PRELOAD.
  *
- * SIGKILL does not lose what was written without a sync, because the kernel still has it; a power cut
- * does. Two notes tell what that is, for files below $POWERCUT_FOLDER. Of every file: the length that it
- * had when the last fsync or fdatasync on it began. Of a file in a folder wal/, which is written in place:
- * the bytes that each write since then has overwritten (powercut_undo.h). powercut.py kills the process,
- * puts some of these bytes back, and cuts each file to a length between the noted one and the one it has.
- * What was acknowledged has to survive that.
+ * After a SIGKILL the kernel still has everything that was written; after a power cut, bytes that were not
+ * synced may be lost. To simulate that, this library keeps two records for files below $POWERCUT_FOLDER. For
+ * every file: its length when the last fsync or fdatasync on it began. For a file in a folder wal/, which is
+ * overwritten in place: the bytes that each write since then has overwritten (powercut_undo.h). powercut.py
+ * kills the process, puts some of these bytes back, and cuts each file to a length between the recorded one
+ * and its present one. Everything that was acknowledged must survive that.
  *
- *   open (to write) ──► an empty file: its row has length 0, nothing of it to be put back
- *   pwrite, pwritev ──► (in wal/) what is there is saved, the write, and the save is stamped
- *   f(data)sync     ──► size before the call; after it has returned: the row's length, its saves dropped
- *   ftruncate       ──► the row's length does not stay above the new one, nor any save
+ *   open (to write) ──► if the file is empty, its row gets length 0, and its saves are dropped
+ *   pwrite, pwritev ──► (in wal/) saves the old bytes, writes, then stamps the save as written
+ *   f(data)sync     ──► notes the size before the call; when it has returned, stores that size in the row and
+ *                       drops the saves
+ *   ftruncate       ──► cuts the row's length and the saves to the new length
  *
  *   disk at the last sync   │ aaaa │ bbbb │            the row's length ends here
  *   file now                │ aaXX │ YYbb │ cccc │     saves: "aa", "bb"
@@ -21,10 +22,10 @@
  * the process:
  *   row   u64 inode (0: free) │ u64 length          ROWS of them, open addressing
  *
- * Left aside: directories (what was created stays); in wal/ what overwrites with write, writev, fallocate
+ * Not simulated: directories (a file that was created stays); in wal/, overwriting with write, writev, fallocate
  * or a mapping (it is never lost); and O_DSYNC, whose writes count as not synced.
  *
- * To extend: another call that writes is another pair of save and saved around the real one.
+ * To add another call that writes: call save before the real call and saved after it.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -69,7 +70,7 @@ static void *next_symbol(const char *name)
     return f;
 }
 
-/* Not through our own open, which waits for what this is a part of. */
+/* Opens the file that the variable names. It uses the real open, because ours waits until map_all has run. */
 static int open_named(const char *variable)
 {
     int (*real_open)(const char *, int, ...) = (int (*)(const char *, int, ...))next_symbol("open");
@@ -96,8 +97,8 @@ static void map_all(void)
     close(fd);
 }
 
-/* The part of the path behind $POWERCUT_FOLDER; NULL: not below it, or not a plain file. By the descriptor,
- * because a path may be relative to another one. */
+/* Returns the part of the path below $POWERCUT_FOLDER; NULL: the file is not below it, or is not a regular one. It
+ * takes the path from the descriptor, because the path that was opened may be relative to another one. */
 static const char *path_below(int fd, char *buf, struct stat *ret_st)
 {
     char link[32];
@@ -111,7 +112,7 @@ static const char *path_below(int fd, char *buf, struct stat *ret_st)
     return strncmp(buf, folder, skip) == 0 ? buf + skip : NULL;
 }
 
-/* The row of an inode, made where there is none. Under the lock. */
+/* Returns the row of an inode; makes it if there is none. The caller holds the lock. */
 static struct row *row_of(uint64_t inode)
 {
     for (size_t i = 0; i < ROWS; i++) {
@@ -141,7 +142,8 @@ static void opened(int fd, int flags)
     errno = before;
 }
 
-/* The number of a save; 0: not a file that is overwritten in place. */
+/* Saves the bytes that are about to be overwritten. Returns the number of the save, or 0 if the file is not one
+ * that is overwritten in place. */
 static uint64_t save(int fd, off_t offset, size_t n)
 {
     struct stat st;
@@ -228,7 +230,7 @@ int ftruncate64(int fd, off_t length)
     return truncated(fd, length, "ftruncate64");
 }
 
-/* Each in both of its names. */
+/* pwrite and the like exist under two names each, for 32 and 64 bit offsets. */
 #define PWRITE(name)                                                          \
     ssize_t name(int fd, const void *bytes, size_t n, off_t offset)           \
     {                                                                         \
@@ -274,7 +276,7 @@ static mode_t mode_of(int flags, va_list more)
     return flags & (O_CREAT | O_TMPFILE) ? va_arg(more, mode_t) : 0;
 }
 
-/* open and openat in both of their names differ in nothing else. */
+/* open and openat exist under two names each; the versions differ in nothing else. */
 #define OPEN(name)                                                                                 \
     int name(const char *path, int flags, ...)                                                     \
     {                                                                                              \

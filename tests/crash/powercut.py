@@ -1,13 +1,13 @@
 #!/usr/bin/python3
-"""powercut.py [rounds]: as kill.py, but what was not synced is lost, as it is when the power fails.
+"""powercut.py [rounds]: like kill.py, but bytes that were not synced are lost, as after a power failure.
 
-powercut.c, loaded into the broker, notes for each file how much of it is synced, and for the log in wal/
-what was there before each write that is not. After the SIGKILL every file below the data folder
+powercut.c, which is loaded into the broker, records how much of each file is synced, and for the log in wal/
+the bytes that each write without a sync has overwritten. After the SIGKILL each file below the data folder
 
-    gets back some of what was overwritten, sector by sector    (put_back)
-    is cut to a length between the synced one and the present   (cut)
+    gets back some of the overwritten bytes, sector by sector       (put_back)
+    is cut to a length between the synced one and its present one   (cut)
 
-and sometimes what was cut off is filled with zeros, as file systems do that had grown the file already.
+and is sometimes filled with zeros after the cut, as a file system may do that had extended the file already.
 """
 import collections
 import os
@@ -46,7 +46,8 @@ class PowerCut:
         self.clear_undo()
 
     def environment(self):
-        """Data folders of tests have names of their own, so the filter is the temporary folder."""
+        """The variables for powercut.c. Each broker has a data folder of its own, below the temporary folder, so
+        that is the folder it watches."""
         asan = os.environ.get("ASAN_OPTIONS", "")
         return {"LD_PRELOAD": self.library, "POWERCUT_TABLE": self.table, "POWERCUT_UNDO": self.undo,
                 "POWERCUT_FOLDER": os.path.realpath(tempfile.gettempdir()),
@@ -71,7 +72,7 @@ class PowerCut:
             f.truncate(GIVEN_UP.size + SLOTS * SLOT.size)
 
     def read_undo(self):
-        """Of each inode what was overwritten since its last sync, in the order of the writes."""
+        """Returns for each inode the bytes overwritten since its last sync, in the order of the writes."""
         with open(self.undo, "rb") as f:
             data = memoryview(f.read())
         self.given_up += GIVEN_UP.unpack_from(data)[0]
@@ -84,34 +85,34 @@ class PowerCut:
     def crash(self, broker, chance):
         broker.kill()
         now = self.lose(broker.data, self.read_table(), self.read_undo(), chance)
-        self.write_table(now)  # what is there now is on disk
+        self.write_table(now)  # the bytes that are left count as synced
         self.clear_undo()
         self.cuts += 1
 
     def lose(self, data, synced, saves, chance):
-        """Loses what a power cut may lose below the folder data; gives the lengths that are left."""
+        """Loses bytes below the folder data that a power cut may lose. Returns the new length of each inode."""
         now = {}
         for folder, _, names in os.walk(data):
             for name in names:
                 path = os.path.join(folder, name)
                 inode = os.stat(path).st_ino
-                if "/wal/" in path:  # elsewhere the inode of a file of the log may be used again
+                if "/wal/" in path:  # a file elsewhere may have got the inode of a removed segment
                     self.put_back(path, saves.get(inode, []), chance)
                 now[inode] = self.cut(path, synced, chance)
         return now
 
     def put_back(self, path, saves, chance):
-        """The same of what was overwritten in one file."""
+        """Puts some of the overwritten bytes of one file back."""
         size = os.stat(path).st_size
         with open(path, "r+b", buffering=0) as f:
-            for save in reversed(unlucky(saves, chance)):  # the oldest bytes come last and stay
+            for save in reversed(unlucky(saves, chance)):  # the oldest bytes are written last
                 old = save.old[:max(0, size - save.offset)]
                 f.seek(save.offset)
                 f.write(old)
                 self.undone_bytes += len(old)
 
     def cut(self, path, synced, chance):
-        """The same of the end of one file; gives the length that is left."""
+        """Cuts the end of one file. Returns its new length."""
         about = os.stat(path)
         sure = min(synced.get(about.st_ino, 0), about.st_size)
         how = chance.choice(("all", "all", "part", "zeros"))
@@ -125,14 +126,14 @@ class PowerCut:
 
 
 def unlucky(saves, chance):
-    """Which writes did not reach the disk, oldest first. Of one sector never a write without the later
-    ones: the disk takes a sector whole, as it is at that moment."""
+    """Chooses the writes that did not reach the disk; returns them oldest first. If a write to a sector is lost, so
+    are all later writes to it, because the disk writes a sector as a whole."""
     how = chance.choice(("none", "all", "end", "torn", "torn"))
     if how == "none":
         return []
     if how == "all":
         return saves
-    if how == "end":  # written back in the order of the writes
+    if how == "end":  # the disk has written in the order of the writes, up to some point
         return saves[chance.randint(0, len(saves)):]
     sectors = collections.defaultdict(list)
     for save in saves:

@@ -1,8 +1,9 @@
 #!/usr/bin/python3
-"""powercut_tells.py: the power cut of powercut.py takes what is not synced, and nothing else.
+"""powercut_tells.py: tests that the power cut of powercut.py loses bytes that are not synced, and no others.
 
-A child under powercut.c writes into <data>/wal/, says what it has done, and is killed. Then the same state
-is cut again and again with other seeds: what was synced must be there every time, the rest some of the time.
+A child process with powercut.c writes to <data>/wal/, reports when it is done, and is killed. Then its files are
+cut repeatedly, from the same state, with different seeds. Synced bytes must be there every time, others only
+sometimes.
 """
 import atexit
 import collections
@@ -50,7 +51,7 @@ def done():
 
 
 class Child:
-    """What crash() needs of a broker: a process to kill, and a folder."""
+    """Stands in for a broker in PowerCut.crash: it has a process to kill, and a data folder."""
 
     def __init__(self, folder, power, script):
         self.data = os.path.join(folder, "data")
@@ -71,7 +72,7 @@ class Child:
 
 @contextlib.contextmanager
 def killed(script):
-    """The child, as SIGKILL left it after it had said that it was done, and the power that is to be cut."""
+    """Runs the script in a child until it reports that it is done, and kills it. Yields it and the PowerCut."""
     power = library()
     power.write_table({})
     power.clear_undo()
@@ -86,20 +87,20 @@ def killed(script):
 
 @functools.cache
 def library():
-    """Compiled once."""
+    """Returns the PowerCut; it compiles the library, so there is only one."""
     folder = tempfile.mkdtemp(prefix="halfmq-tells-")
     atexit.register(shutil.rmtree, folder)
     return PowerCut(folder)
 
 
 def cuts(child, power, seeds=SEEDS):
-    """What the segment holds after a cut with each seed, each from the same state."""
+    """Yields the bytes of the segment after a cut with each of the seeds, each time from the same state."""
     segment = os.path.join(child.data, "wal", "1.wal")
     synced, saves = power.read_table(), power.read_undo()
     with open(segment, "rb") as f:
         before = f.read()
     for seed in range(seeds):
-        with open(segment, "r+b") as f:  # the same inode
+        with open(segment, "r+b") as f:  # keeps the inode
             f.write(before)
             f.truncate()
         power.lose(child.data, synced, saves, random.Random(seed))
@@ -107,7 +108,8 @@ def cuts(child, power, seeds=SEEDS):
 
 
 def outcomes(script):
-    """Per sector the letters that it had after some cut, and all the cuts as strings, a letter a sector."""
+    """Runs the script and cuts. Returns the letters that each sector had after some cut, and the set of all results
+    as strings with one letter for each sector."""
     with killed(script) as (child, power):
         per_sector, whole = collections.defaultdict(set), set()
         for text in cuts(child, power):
@@ -157,7 +159,7 @@ os.pwrite(fd, b'b' * 100, 100); os.pwrite(fd, b'c' * 100, 200); done()""") as (c
 
 
 def test_a_sync_does_not_cover_a_write_that_is_under_way():
-    """The writer's steps, a sync in between."""
+    """Does the steps of a write one by one, with a sync in between."""
     sectors, _ = outcomes(f"""
 fd = segment(); inode = os.fstat(fd).st_ino
 fill(fd, 'a', 0); under_way = undo.undo_save(fd, inode, {SECTOR}, {SECTOR})
@@ -219,7 +221,7 @@ def test_the_end_of_a_file_that_grew_is_cut_as_well():
 
 
 class Worst:
-    """Chance when it takes all that may be lost."""
+    """A random generator whose choice is always to lose everything that may be lost."""
 
     def choice(self, _):
         return "all"
@@ -244,7 +246,8 @@ os.pwrite(fd, b'a' * {size}, 0); done()""") as (_, power):
 
 
 def test_threads_that_write_and_sync_at_once():
-    """Each writes its own sectors of one file, again and again; what it has told is on disk."""
+    """Each thread writes its own sectors of one file, again and again. A write that it has reported as synced must
+    be there after the cut."""
     with killed("""
 fd = segment(); told = threading.Semaphore(0)
 def write(first):

@@ -1,4 +1,5 @@
-/* powercut_undo.c: see powercut_undo.h. The slots are shared with powercut.py, all else dies with us. */
+/* powercut_undo.c: saves bytes before they are overwritten (powercut_undo.h). The slots are shared with
+ * powercut.py; everything else here is lost when the process is killed. */
 #include "tests/crash/powercut_undo.h"
 
 #include <fcntl.h>
@@ -33,7 +34,7 @@ static struct area *area;
 static uint64_t now; /* counts writes and syncs */
 static struct live live[UNDO_SLOTS]; /* numbers ascend */
 static size_t n_live;
-static struct slot *spare[UNDO_SLOTS]; /* a stack, so that few pages are touched */
+static struct slot *spare[UNDO_SLOTS]; /* a stack, so that few pages of the area are used */
 static size_t n_spare;
 
 bool undo_map(int fd)
@@ -51,7 +52,7 @@ bool undo_map(int fd)
     return true;
 }
 
-/* The store by which powercut.py sees a slot or does not: never before what belongs to it. */
+/* Makes a slot visible to powercut.py, or (0) invisible. The rest of the slot must be written before. */
 static void set_inode(struct slot *s, uint64_t inode)
 {
     __atomic_store_n(&s->inode, inode, __ATOMIC_RELEASE);
@@ -73,7 +74,7 @@ static void give_up_oldest(void)
     area->given_up += n;
 }
 
-/* Saves up to the end of a sector; gives how much, 0 at the end of the file. */
+/* Saves up to the end of one sector. Returns the number of bytes, 0 at the end of the file. */
 static size_t save_sector(int fd, uint64_t inode, uint64_t offset, size_t n, uint64_t number)
 {
     size_t room = UNDO_SECTOR - offset % UNDO_SECTOR;
@@ -92,7 +93,7 @@ static size_t save_sector(int fd, uint64_t inode, uint64_t offset, size_t n, uin
     return (size_t)got;
 }
 
-/* A descriptor of our own: the writer's may be write-only, or want aligned buffers. */
+/* Reads through a descriptor of its own: the writer's may be write-only, or may need aligned buffers. */
 uint64_t undo_save(int fd, uint64_t inode, uint64_t offset, size_t n)
 {
     char path[FD_PATH_BYTES];

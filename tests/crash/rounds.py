@@ -1,11 +1,11 @@
-"""rounds.py: load, crash, restart, audit; again and again on the same data.
+"""rounds.py: repeats load, crash, restart and audit on the same data.
 
     load ──► crash at a random moment ──► (sometimes again while it starts) ──► restart ──► audit
      ▲                                                                                        │
      └────────────────────────────────────────────────────────────────────────────────────────┘
     at the end: decide what is pending, drain the groups, restart, read everything once more
 
-The run is repeated, as far as threads allow, with HALFMQ_SEED set to the seed that is printed.
+To repeat a run, set HALFMQ_SEED to the seed that it printed. The timing of threads still differs.
 """
 import os
 import random
@@ -21,7 +21,7 @@ PROBLEMS_SHOWN = 20
 
 
 def rounds_wanted(default):
-    """From the first argument, or HALFMQ_CRASH_ROUNDS, or the default."""
+    """The number of rounds: the first argument, or HALFMQ_CRASH_ROUNDS, or the default."""
     if len(sys.argv) > 1:
         return int(sys.argv[1])
     return int(os.environ.get("HALFMQ_CRASH_ROUNDS") or default)
@@ -42,7 +42,7 @@ class Rounds:
         load_seconds = self.chance.uniform(0.05, 0.8)
         for worker in self.workers:
             worker.begin(self.broker.port)
-        time.sleep(load_seconds)  # the load itself, not a wait for something
+        time.sleep(load_seconds)  # this is how long the load lasts, it does not wait for something
         self.crash(self.broker, self.chance)
         for worker in self.workers:
             worker.join()
@@ -65,11 +65,11 @@ class Rounds:
             self.audit.check_txns(client, self.shops)
             self.audit.check_outputs()
             self.audit.check_held(client)
-        except Refused as error:  # a topic, a group or a transaction is gone altogether
+        except Refused as error:  # a topic, a group or a transaction does not exist any more
             self.ledger.problem(f"the audit was refused: {error.text}")
 
     def finish(self):
-        """Nothing is under way any more, so nothing may be missing."""
+        """Decides all transactions and drains the groups. Now no request is under way, so nothing may be missing."""
         client = self.broker.text()
         for shop in self.shops:
             while shop.open:
@@ -114,12 +114,12 @@ class Rounds:
 
 
 def run(default_rounds, crash, environment=None):
-    """The whole test; gives the exit status."""
+    """Runs the whole test. Returns the exit status."""
     seed = int(os.environ.get("HALFMQ_SEED") or time.time_ns() % 2**32)
     count = rounds_wanted(default_rounds)
     chance = random.Random(seed)
     threads = chance.choice((1, 1, 2, 4))
-    memory = chance.choice(("16MiB", "16MiB", "64MB", "256MB"))  # with little, the log's files are soon used again
+    memory = chance.choice(("16MiB", "16MiB", "64MB", "256MB"))  # with little, log files are reused soon
     print(f"seed {seed}, {count} rounds, {threads} I/O threads, memory {memory}", flush=True)
     with Broker("--io_threads", str(threads), "--memory", memory, environment=environment) as broker:
         rounds = Rounds(broker, crash, chance)

@@ -1,11 +1,11 @@
-"""stage.py: where the rows of docs/transactions.md are acted out: a broker, an order service with its
+"""stage.py: the set-up for testing the rows of docs/transactions.md: a broker, an order service with its
 database, and a network between them that can be held at each step.
 
     service ──► net (a proxy) ──► broker          another = stage.service(): straight to the broker
        └──► database (SQLite, or PostgreSQL behind a proxy of its own)
 
-The service is one of clients/examples/patterns, as it is: nothing in it knows that it is being tested. The
-first check-back is due in an hour, so that nobody is asked before the row says ask().
+The service is an unchanged program of clients/examples/patterns. The first check-back is due after an hour, so
+that no member is asked before the row calls ask().
 """
 import json
 import os
@@ -28,14 +28,14 @@ FLAGS = ("--checkin", "1h", "--check_every", "100ms", "--check_max", "1000")
 
 
 def metric(broker, name):
-    """One that has no labels."""
+    """Returns the value of a metric without labels."""
     with urllib.request.urlopen(f"http://127.0.0.1:{broker.http_port}/metrics") as page:
         lines = page.read().decode().splitlines()
     return next(int(float(line.split()[1])) for line in lines if line.startswith(name + " "))
 
 
 class Service:
-    """A process of the order service; what it says goes to a file."""
+    """A process of the order service. Its output goes to a file."""
 
     def __init__(self, command, port, output):
         self.output = output
@@ -49,7 +49,7 @@ class Service:
         self.process.stdin.flush()
 
     def says(self, wanted):
-        """A line that begins so."""
+        """Waits for a line of output that starts with this text."""
         def said():
             with open(self.output, encoding="utf-8") as f:
                 return [line for line in f if line.startswith(wanted)]
@@ -75,7 +75,7 @@ class Lite:
             db.close()
 
     def lock(self):
-        """Until unlock() an order gets no further than into its transaction."""
+        """Makes the next order stop inside its database transaction, until unlock()."""
         self.locker = sqlite3.connect(self.argument, timeout=20, isolation_level=None)
         self.locker.execute("BEGIN IMMEDIATE")
 
@@ -131,7 +131,7 @@ class Stage:
         self.services = []
         self.witnessed = 0
 
-    # ---- players
+    # ---- processes
 
     def service(self, port=None):
         output = os.path.join(self.folder.name, f"service{len(self.services) + 1}")
@@ -140,7 +140,7 @@ class Stage:
         return s
 
     def first(self):
-        """A service whose way to the broker can be held."""
+        """Starts a service whose connection to the broker goes through the proxy, so that it can be held."""
         return self.service(self.net.port)
 
     def restart_broker(self):
@@ -157,7 +157,7 @@ class Stage:
             client.close()
 
     def txid(self):
-        """Of the one transaction that came by."""
+        """The txid of the only transaction that has passed the proxy."""
         eventually(lambda: self.net.txids, "a txid came by")
         assert len(self.net.txids) == 1, self.net.txids
         return self.net.txids[0]
@@ -166,12 +166,12 @@ class Stage:
         return self.call("TXN", "INFO", txid or self.txid())
 
     def ask(self, txid=None):
-        """The check-back of the transaction is due now."""
+        """Makes the check-back of the transaction due now."""
         self.call("TXN", "EXTEND", txid or self.txid(), "1ms")
 
     def let_asks_pass(self):
-        """Returns when the broker has had the time to ask about this transaction, and did not: others that
-        were due later have been asked about three times."""
+        """Waits long enough for the broker to ask about this transaction: until it has asked three times about
+        others that were due later. Checks that it did not ask."""
         self.witnessed += 1
         group = f"witness{self.witnessed}"
         txid = self.call("HALF", group, "elsewhere", "x", "CHECKIN", "1ms")
@@ -199,7 +199,7 @@ class Stage:
     # ---- the end of each row
 
     def ends(self, *taken):
-        """Nothing is open, and database and topic hold these orders, once each."""
+        """Checks that no transaction is open, and that database and topic have exactly these orders, once each."""
         eventually(lambda: self.pending() == 0, "every transaction is decided")
         orders = [row[0] for row in self.db.rows("SELECT id FROM orders ORDER BY id")]
         said = sorted(json.loads(body)["order"] for body in self.published())

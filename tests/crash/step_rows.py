@@ -1,14 +1,14 @@
-"""step_rows.py: the table "what happens when X dies at step Y" of docs/transactions.md, a function a row.
+"""step_rows.py: the table "what happens when X dies at step Y" of docs/transactions.md, one function for each row.
 
-Each takes a stage (stage.py), brings everything to the step, kills, and lets stage.ends() look at what is
-left. A row here has its line in the table, under the same id, and the other way round (steps.py).
+Each function gets a stage (stage.py), runs everything up to the step, kills a process, and lets stage.ends()
+check the result. steps.py checks that the rows here and in the table have the same ids.
 """
 from broker import Refused, eventually
 from proxy import TXID
 
-ROWS = {}  # id -> (function, kinds of service that act it out, flags of the broker)
+ROWS = {}  # id -> (function, kinds of service to run it with, flags for the broker)
 
-ID = rb"orders:\d:\d"  # in the answer to COMMIT
+ID = rb"orders:\d:\d"  # in the reply to COMMIT
 
 ALL = ("python", "c", "postgres")
 
@@ -30,14 +30,14 @@ def refused(stage, code, *words):
 
 
 def killed_at(stage, hold, pattern):
-    """An order whose service dies when this passes by."""
+    """Sends an order through a service, and kills the service when the pattern passes the proxy."""
     hold(pattern)
     service = stage.first()
     service.order("1")
     stage.net.wait_held()
     service.kill()
     stage.net.lose()
-    # Else the broker might still hand a question to the dead, which counts.
+    # Otherwise the broker might still send a check to the dead service, and that ask would count.
     eventually(lambda: stage.metric("halfmq_connections") == 0, "the broker knows that it is gone")
 
 
@@ -148,7 +148,7 @@ def not_dead_but_slow(stage):
 # ---- the broker dies
 
 def broker_killed_at(stage, hold, pattern):
-    """The service lives, and its order must end as if nothing had been."""
+    """Kills the broker when the pattern passes. The service lives, and its order must succeed all the same."""
     hold(pattern)
     service = stage.first()
     service.order("1")
@@ -216,7 +216,7 @@ def broker_while_it_asks(stage):
 
 @row("B8", kinds=("python",))
 def broker_at_commit_with_ack(stage):
-    """The commands themselves: held once on the way there, once on the way back."""
+    """Sends the commands without a service: the first time the request is held, the second time the reply."""
     for hold, done in ((stage.net.hold_request, False), (stage.net.hold_answer, True)):
         topic = f"in{int(done)}"
         stage.call("SEND", topic, "input")
@@ -291,7 +291,7 @@ def database_killed_at(stage, hold, end):
     service.order("0")
     service.says("0 taken")
     stage.net.txids.clear()
-    hold(rb"commit")  # SQL this time, and what the server says when it is done
+    hold(rb"commit")  # here "commit" is SQL, and the server's reply to it
     service.order("1")
     stage.db.net.wait_held()
     stage.db.postgres.kill()
@@ -335,7 +335,7 @@ def database_has_not_finished(stage):
     stage.db.lock()
     service.order("1")
     stage.db.wait_inside(stage)
-    service.kill()  # its connection is gone, but not what it had begun there
+    service.kill()  # its connection is closed, but the server still works on its statement
     stage.ask()
     eventually(lambda: stage.info()["checks"] >= 1, "the other one is asked")
     stage.db.unlock()
@@ -416,7 +416,7 @@ def service_cut_off(stage):
 
 @row("N8")
 def two_answers(stage):
-    """A member that looked into a copy of the database that lags behind, say."""
+    """Two members answer differently; the second may have read a replica of the database that lags behind."""
     killed_at(stage, stage.net.hold_request, rb"commit")
     ids = stage.call("COMMIT", stage.txid())
     refused(stage, "TXNCONFLICT", "ROLLBACK", stage.txid())

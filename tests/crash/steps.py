@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""steps.py [row ...]: the table of docs/transactions.md acted out by the order service in Python (the C
-one: steps_c.py, PostgreSQL: steps_postgres.py); and the table has the rows that there are, no others."""
+"""steps.py [row ...]: tests the rows of the table in docs/transactions.md with the order service in Python (C:
+steps_c.py, PostgreSQL: steps_postgres.py). It also checks that the table and the tests have the same rows."""
 import os
 import re
 import sys
@@ -20,7 +20,7 @@ def table():
 
 
 def act(kind, postgres=None):
-    """The rows for this kind of service; gives the exit status."""
+    """Runs the rows for this kind of service. Returns the exit status."""
     failed, only = [], sys.argv[1:]
     for name, (function, kinds, flags) in ROWS.items():
         if kind not in kinds or (only and name not in only):

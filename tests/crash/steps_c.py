@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""steps_c.py [row ...]: the table of docs/transactions.md acted out by the order service in C, on SQLite."""
+"""steps_c.py [row ...]: tests the rows of the table in docs/transactions.md with the C order service on SQLite."""
 import sys
 
 from steps import act

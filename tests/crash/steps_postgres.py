@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""steps_postgres.py [row ...]: the table of docs/transactions.md acted out by the order service on
+"""steps_postgres.py [row ...]: tests the rows of the table in docs/transactions.md with the order service on
 PostgreSQL, whose server is killed as well."""
 import sys
 
