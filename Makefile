@@ -87,13 +87,12 @@ bench-verify: all      ## verify across SIGKILLs: nothing may be lost, doubled o
 	@/usr/bin/python3 bench/verify.py --bin $(BUILD)/bin --kills $(KILLS) --batch $(BATCH)
 
 bench-broken: all      ## the same on a broker broken on purpose: verify must tell
-	@cmake -S . -B build-broken $(call generator,build-broken) -DHALFMQ_BREAK=ON \
-	    >/dev/null 2>&1 && cmake --build build-broken -j $(JOBS) --target halfmqd
-	@/usr/bin/python3 bench/verify.py --bin $(BUILD)/bin --halfmqd build-broken/bin/halfmqd --broken \
+	@cmake --build $(BUILD) -j $(JOBS) --target halfmqd-broken
+	@/usr/bin/python3 bench/verify.py --bin $(BUILD)/bin --halfmqd $(BUILD)/bin/tests/crash/halfmqd-broken --broken \
 	    --kills $(KILLS) --batch $(BATCH)
 
 bench-regress: all     ## instructions per operation against bench/regress.baseline (valgrind); UPDATE=1
 	@/usr/bin/python3 bench/regress.py --bin $(BUILD)/bin $(if $(UPDATE),--update)
 
 clean:                 ## removes what the builds made
-	@rm -rf build build-debug build-asan build-tsan build-fuzz build-broken
+	@rm -rf build build-debug build-asan build-tsan build-fuzz

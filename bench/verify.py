@@ -3,7 +3,7 @@
 
     verify.py --bin build/bin --kills 20               exit 0: nothing lost, doubled, reordered, damaged
     verify.py ... --batch 100                          the same with records of 100 messages, a DEDUP id each
-    verify.py ... --halfmqd build-broken/bin/halfmqd --broken     exit 0: it was told that messages are lost
+    verify.py ... --halfmqd build/bin/tests/crash/halfmqd-broken --broken     exit 0: it told that messages are lost
 
 SIGKILL comes at intervals that differ, after the load has gone on again; the broker starts on the same
 port and data. The result of halfmq-bench is kept as bench-results/verify.json or broken.json beside --bin.

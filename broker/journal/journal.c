@@ -34,12 +34,6 @@
 #define DISK_TIGHT 16 /* times the reserve: what half a second of writing cannot use up */
 #define GROUP_ENTRIES_MAX 8192
 
-#ifdef HMQ_BREAK /* see journal_answer_early */
-#define BROKEN true
-#else
-#define BROKEN false
-#endif
-
 struct journal {
     struct journal_options opt;
     struct clock_state clock;
@@ -194,7 +188,7 @@ static void journal_learn(struct journal *j, int64_t sync_ns, uint32_t commands)
     bool slow = atomic_load_explicit(&j->slow, memory_order_relaxed);
     if (!slow && (j->sync_ewma_ns > SLOW_SYNC_NS || j->group_ewma > 16 * LARGE_GROUP))
         atomic_store(&j->slow, true);
-    else if (slow && !BROKEN && j->sync_ewma_ns < QUICK_SYNC_NS && j->group_ewma < 16 * SMALL_GROUP)
+    else if (slow && j->sync_ewma_ns < QUICK_SYNC_NS && j->group_ewma < 16 * SMALL_GROUP)
         atomic_store(&j->slow, false);
     int64_t half = j->sync_ewma_ns / 2;
     atomic_store_explicit(&j->gather_ns, half < GATHER_NS_MAX ? half : GATHER_NS_MAX, memory_order_relaxed);
@@ -267,27 +261,6 @@ static void journal_hand_back(struct journal *j, struct entry_list *group, struc
             j->clients[i]->post(j->clients[i], &per_client[i]);
 }
 
-/*
- * Does nothing, but in a broker that is broken on purpose (the CMake option HALFMQ_BREAK): there what a group
- * stores is answered before it is written, and SIGKILL takes acknowledged messages away. `make bench-broken`
- * shows that halfmq-bench notices. Only the writer thread can do so, as a loop answers when its turn ends; so
- * there it always leads.
- */
-static void journal_answer_early(struct journal *j, struct entry_list *group)
-{
-    struct entry_list sends = {0}, others = {0};
-    struct entry *e = NULL;
-    while (BROKEN && (e = entry_pop(group))) {
-        enum command_id id = e->cmd.info->id;
-        entry_push(id == CMD_SEND || id == CMD_PRODUCE ? &sends : &others, e);
-    }
-    entry_append(group, &others);
-    if (!sends.first)
-        return;
-    journal_hand_back(j, &sends, journal_only_owner(&sends));
-    nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
-}
-
 /* One group, from queue to owners. The caller has set leading. answers_first: a client that settles a group of its
  * own later; NULL: the group is settled here. */
 static void journal_lead(struct journal *j, struct journal_client *answers_first)
@@ -305,7 +278,6 @@ static void journal_lead(struct journal *j, struct journal_client *answers_first
     uint32_t n = group.n;
     journal_apply(j, &group, &rest, &policy, j->disk_full);
     uint32_t commands = group.n;
-    journal_answer_early(j, &group);
     journal_write(j, commands, mode);
     struct journal_client *only = journal_only_owner(&group);
     if (only && only == answers_first)
@@ -440,7 +412,7 @@ enum status journal_new(const struct journal_options *opt, struct journal **ret_
     j->next_index++;
     clock_start(&j->clock, last_ms);
     atomic_store(&j->next_due_ms, 0);
-    atomic_store(&j->slow, BROKEN);
+    atomic_store(&j->slow, false);
     journal_look_at_disk(j, clock_mono_ns());
     j->stats.tally = *state_tally(opt->state);
     j->stats.disk_free_bytes = j->disk_free_bytes;
