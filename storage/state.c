@@ -111,9 +111,6 @@ static struct state *state_new(void)
     struct state *st = calloc(1, sizeof(*st));
     if (!st)
         return NULL;
-    table_init(&st->topics, topic_name_of);
-    table_init(&st->gts, gt_name_of);
-    table_init(&st->pgroups, pgroup_name_of);
     st->open_tails_end = &st->open_tails;
     st->dirty_gts_end = &st->dirty_gts;
     buf_init(&st->scratch, REQUEST_BYTES_MAX);
@@ -166,15 +163,17 @@ enum status state_open(const struct state_options *opt, struct state **ret_state
 
 static void state_free_tables(struct state *st)
 {
-    uint32_t at = 0;
-    for (struct gt *gt = table_next(&st->gts, &at); gt; gt = table_next(&st->gts, &at))
-        gt_free(st, gt);
-    at = 0;
-    for (struct topic *t = table_next(&st->topics, &at); t; t = table_next(&st->topics, &at))
-        topic_free(t);
+    for (struct hash_node *node = hash_walk(&st->gts, NULL), *next; node; node = next) {
+        next = hash_walk(&st->gts, node);
+        gt_free(st, (struct gt *)node);
+    }
+    for (struct hash_node *node = hash_walk(&st->topics, NULL), *next; node; node = next) {
+        next = hash_walk(&st->topics, node);
+        topic_free((struct topic *)node);
+    }
     pgroups_free(st);
-    table_fini(&st->gts);
-    table_fini(&st->topics);
+    hash_free(&st->gts);
+    hash_free(&st->topics);
 }
 
 void state_close(struct state *st)

@@ -15,13 +15,13 @@
 #define HALFMQ_STORAGE_CORE_H
 
 #include "protocol/record/message.h"
+#include "protocol/base/hash.h"
 #include "protocol/base/text.h"
 #include "storage/disk/keys.h"
 #include "storage/disk/kv.h"
 #include "storage/disk/overlay.h"
 #include "storage/disk/rows.h"
 #include "storage/state.h"
-#include "storage/disk/table.h"
 
 #define ERR_SIZE 512
 
@@ -64,8 +64,9 @@ struct news_slot {
 };
 
 struct topic {
+    struct hash_node node; /* first, so that a node is its topic; by the name */
     struct slice name; /* owned */
-    uint64_t hash, id;
+    uint64_t id;
     enum compress compress;
     uint32_t flags, n_queues, order_queues;
     uint32_t rr, rr_saved; /* where the next message without ORDER or QUEUE goes */
@@ -78,8 +79,8 @@ struct topic {
 };
 
 struct pgroup {
+    struct hash_node node; /* first; by the name */
     struct slice name; /* owned */
-    uint64_t hash;
     uint32_t set; /* PGROUP_*: which of these settings it has */
     uint32_t check_max;
     int64_t checkin_ms, check_every_ms, timeout_ms;
@@ -119,7 +120,7 @@ struct state {
     bool meta_dirty;
     bool sick; /* memory ran out in the middle of a command: the group must not be written */
     bool logged; /* the last group waits for state_settle */
-    struct table topics, gts, pgroups;
+    struct hash topics, gts, pgroups; /* those in memory */
     struct topic *last_topic;   /* the one found last, or NULL: a command asks for it several times, and ... */
     struct pgroup *last_pgroup; /* ... so do many commands, one after the other */
     uint64_t group; /* counts groups, from 1 */

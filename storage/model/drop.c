@@ -45,7 +45,7 @@ void drop_topic(struct state *st, struct topic *t)
     assert(st->meta.topics > 0);
     st->meta.topics--;
     st->meta_dirty = true;
-    table_remove(&st->topics, t->hash, t->name);
+    hash_remove(&st->topics, &t->node);
     st->last_topic = NULL;
     topic_free(t);
 }

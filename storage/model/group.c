@@ -7,11 +7,6 @@
 #include "storage/model/timer.h"
 #include "storage/model/log.h"
 
-struct slice gt_name_of(const void *gt)
-{
-    return ((const struct gt *)gt)->key;
-}
-
 /* group 0 topic, as the table's key; hold is NAME_BYTES_MAX * 2 + 16 bytes. */
 static struct slice gt_key(struct slice group, struct slice topic, uint8_t *hold)
 {
@@ -47,7 +42,6 @@ static struct gt *gt_new(struct slice key, size_t group_len, struct topic *t)
     memcpy(copy, key.data, key.len);
     gt->key = slice_of(copy, key.len);
     gt->group = slice_of(copy, group_len);
-    gt->hash = text_hash(key);
     gt->topic = t;
     gt->queues = queues;
     gt->n_queues = t->n_queues;
@@ -100,12 +94,11 @@ static enum status gt_load(struct state *st, struct slice key, struct slice grou
     if (!gt)
         return ST_NOMEM;
     s = gt_read_rows(st, gt, &row);
-    if (s == ST_OK && !table_add(&st->gts, gt->hash, gt))
-        s = ST_NOMEM;
     if (s != ST_OK) {
         gt_free(st, gt);
         return s;
     }
+    hash_add(&st->gts, &gt->node, text_hash(gt->key));
     *ret_gt = gt;
     return ST_OK;
 }
@@ -114,10 +107,12 @@ enum status gt_get(struct state *st, struct slice group, struct slice topic, str
 {
     uint8_t hold[GT_KEY_MAX];
     struct slice key = gt_key(group, topic, hold);
-    struct gt *gt = table_find(&st->gts, text_hash(key), key);
-    if (!gt)
+    struct hash_node *node = hash_first(&st->gts, text_hash(key));
+    while (node && !slice_equal(((struct gt *)node)->key, key))
+        node = hash_more(node);
+    if (!node)
         return gt_load(st, key, group, topic, ret_gt);
-    *ret_gt = gt;
+    *ret_gt = (struct gt *)node;
     return ST_OK;
 }
 
@@ -173,12 +168,11 @@ enum status gt_create(struct state *st, int64_t now_ms, struct slice group, stru
     gt->n_backoff = set->n_backoff;
     memcpy(gt->backoff_ms, set->backoff_ms, sizeof(gt->backoff_ms));
     enum status s = gt_start(st, gt, set->from);
-    if (s == ST_OK && !table_add(&st->gts, gt->hash, gt))
-        s = ST_NOMEM;
     if (s != ST_OK) {
         gt_free(st, gt);
         return s;
     }
+    hash_add(&st->gts, &gt->node, text_hash(gt->key));
     gt->id = core_next_ref(st);
     st->meta.groups++;
     gt_save(st, gt);
@@ -239,7 +233,7 @@ static void gt_drop(struct state *st, struct gt *gt)
     assert(st->meta.groups > 0);
     st->meta.groups--;
     st->meta_dirty = true;
-    table_remove(&st->gts, gt->hash, gt->key);
+    hash_remove(&st->gts, &gt->node);
     gt_free(st, gt);
 }
 
@@ -266,28 +260,25 @@ static enum status gts_load(struct state *st, const struct key *prefix, struct s
     return s;
 }
 
+/* A gt in memory that is of the group, or on the topic; NULL: there is none. */
+static struct gt *gts_match(const struct state *st, struct slice group, const struct topic *t)
+{
+    for (struct hash_node *node = hash_walk(&st->gts, NULL); node; node = hash_walk(&st->gts, node)) {
+        struct gt *gt = (struct gt *)node;
+        if (t ? gt->topic == t : slice_equal(gt->group, group))
+            return gt;
+    }
+    return NULL;
+}
+
 enum status group_exists(struct state *st, struct slice group, bool *ret_exists)
 {
     struct key prefix = key_group_prefix(group);
     enum status s = gts_load(st, &prefix, group, NULL);
     if (s != ST_OK)
         return s;
-    uint32_t at = 0;
-    *ret_exists = false;
-    for (struct gt *gt = table_next(&st->gts, &at); gt && !*ret_exists; gt = table_next(&st->gts, &at))
-        *ret_exists = slice_equal(gt->group, group);
+    *ret_exists = gts_match(st, group, NULL) != NULL;
     return ST_OK;
-}
-
-/* The next gt in the table that is of the group, or on the topic. */
-static struct gt *gts_match(struct state *st, struct slice group, const struct topic *t)
-{
-    uint32_t at = 0;
-    for (struct gt *gt = table_next(&st->gts, &at); gt; gt = table_next(&st->gts, &at)) {
-        if (t ? gt->topic == t : slice_equal(gt->group, group))
-            return gt;
-    }
-    return NULL;
 }
 
 enum status group_delete(struct state *st, struct slice group)
@@ -330,10 +321,9 @@ enum status groups_leave_topic(struct state *st, struct topic *t, bool reset)
             gt_drop(st, gt);
         return ST_OK;
     }
-    uint32_t at = 0;
-    for (struct gt *gt = table_next(&st->gts, &at); gt; gt = table_next(&st->gts, &at)) {
-        if (gt->topic == t)
-            gt_reset(st, gt);
+    for (struct hash_node *node = hash_walk(&st->gts, NULL); node; node = hash_walk(&st->gts, node)) {
+        if (((struct gt *)node)->topic == t)
+            gt_reset(st, (struct gt *)node);
     }
     return ST_OK;
 }

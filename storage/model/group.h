@@ -20,9 +20,10 @@ struct gtq {
 };
 
 struct gt {
+    struct hash_node node; /* first, so that a node is its gt; by the key */
     struct slice key; /* owned: group 0 topic */
     struct slice group;
-    uint64_t hash, id;
+    uint64_t id;
     struct topic *topic;
     int64_t created_ms, lease_ms, timer_ms;
     uint32_t attempts, n_backoff;
@@ -70,6 +71,5 @@ void gt_arm(struct state *st, struct gt *gt, int64_t now_ms);
 void groups_flush(struct state *st);
 
 void gt_free(struct state *st, struct gt *gt);
-struct slice gt_name_of(const void *gt);
 
 #endif

@@ -5,11 +5,6 @@
 
 #define PGROUPS_KEPT_MAX 10000
 
-struct slice pgroup_name_of(const void *pgroup)
-{
-    return ((const struct pgroup *)pgroup)->name;
-}
-
 static void pgroup_free(struct pgroup *pg)
 {
     if (!pg)
@@ -20,10 +15,11 @@ static void pgroup_free(struct pgroup *pg)
 
 void pgroups_free(struct state *st)
 {
-    uint32_t at = 0;
-    for (struct pgroup *pg = table_next(&st->pgroups, &at); pg; pg = table_next(&st->pgroups, &at))
-        pgroup_free(pg);
-    table_fini(&st->pgroups);
+    for (struct hash_node *node = hash_walk(&st->pgroups, NULL), *next; node; node = next) {
+        next = hash_walk(&st->pgroups, node);
+        pgroup_free((struct pgroup *)node);
+    }
+    hash_free(&st->pgroups);
     st->last_pgroup = NULL;
 }
 
@@ -91,7 +87,7 @@ static enum status pgroup_read(struct state *st, struct pgroup *pg)
     return s == ST_GONE ? ST_OK : s;
 }
 
-static struct pgroup *pgroup_new(struct slice name, uint64_t hash)
+static struct pgroup *pgroup_new(struct slice name)
 {
     struct pgroup *pg = calloc(1, sizeof(*pg));
     uint8_t *copy = malloc(name.len);
@@ -101,7 +97,7 @@ static struct pgroup *pgroup_new(struct slice name, uint64_t hash)
         return NULL;
     }
     memcpy(copy, name.data, name.len);
-    *pg = (struct pgroup){.name = slice_of(copy, name.len), .hash = hash, .armed_ms = INT64_MAX};
+    *pg = (struct pgroup){.name = slice_of(copy, name.len), .armed_ms = INT64_MAX};
     pg->news.key = news_key(NEWS_PGROUP, pg->name, slice_of(NULL, 0));
     return pg;
 }
@@ -119,10 +115,12 @@ static struct pgroup *pgroup_find(struct state *st, struct slice name)
     struct pgroup *pg = st->last_pgroup;
     if (pg && slice_equal(pg->name, name))
         return pg;
-    pg = table_find(&st->pgroups, text_hash(name), name);
-    if (pg)
-        st->last_pgroup = pg;
-    return pg;
+    struct hash_node *node = hash_first(&st->pgroups, text_hash(name));
+    while (node && !slice_equal(((struct pgroup *)node)->name, name))
+        node = hash_more(node);
+    if (node)
+        st->last_pgroup = (struct pgroup *)node;
+    return (struct pgroup *)node;
 }
 
 enum status pgroup_get(struct state *st, struct slice name, struct pgroup **ret_pg)
@@ -134,16 +132,15 @@ enum status pgroup_get(struct state *st, struct slice name, struct pgroup **ret_
     }
     if (st->pgroups.n >= PGROUPS_KEPT_MAX)
         pgroups_forget(st);
-    uint64_t hash = text_hash(name);
-    pg = pgroup_new(name, hash);
+    pg = pgroup_new(name);
     enum status s = pg ? pgroup_read(st, pg) : ST_NOMEM;
-    if (s == ST_OK && !table_add(&st->pgroups, hash, pg))
-        s = ST_NOMEM;
-    if (s == ST_OK)
-        *ret_pg = pg;
-    else
+    if (s != ST_OK) {
         pgroup_free(pg);
-    return s;
+        return s;
+    }
+    hash_add(&st->pgroups, &pg->node, text_hash(name));
+    *ret_pg = pg;
+    return ST_OK;
 }
 
 struct pgroup *pgroup_of(struct state *st, struct slice name)

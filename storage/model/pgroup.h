@@ -32,7 +32,6 @@ void pgroup_touch(struct state *st, struct pgroup *pg);
 void pgroups_save(struct state *st);
 
 void pgroups_free(struct state *st);
-struct slice pgroup_name_of(const void *pgroup);
 
 /* What counts for it: its own, or the broker's. */
 static inline int64_t pgroup_checkin(const struct pgroup *pg, const struct policy *p)

@@ -8,11 +8,6 @@
 
 #include "storage/disk/records.h"
 
-struct slice topic_name_of(const void *topic)
-{
-    return ((const struct topic *)topic)->name;
-}
-
 void topic_free(struct topic *t)
 {
     if (!t)
@@ -37,7 +32,6 @@ static struct topic *topic_new(struct slice name, uint32_t n_queues)
     }
     memcpy(copy, name.data, name.len);
     t->name = slice_of(copy, name.len);
-    t->hash = text_hash(name);
     t->news.key = news_key(NEWS_TOPIC, t->name, slice_of(NULL, 0));
     t->n_queues = n_queues;
     t->queues = queues;
@@ -131,21 +125,29 @@ static enum status topic_load(struct state *st, struct slice name, struct topic 
     for (uint32_t q = 0; q < row.n_queues; q++)
         t->queues[q].floor = row.floor[q];
     s = topic_find_ends(st, t);
-    if (s == ST_OK && !table_add(&st->topics, t->hash, t))
-        s = ST_NOMEM;
     if (s != ST_OK) {
         topic_free(t);
         return s == ST_BAD ? ST_IO : s;
     }
+    hash_add(&st->topics, &t->node, text_hash(name));
     *ret_topic = t;
     return ST_OK;
+}
+
+/* NULL: it is not in memory. */
+static struct topic *topic_in_memory(const struct state *st, struct slice name)
+{
+    struct hash_node *node = hash_first(&st->topics, text_hash(name));
+    while (node && !slice_equal(((struct topic *)node)->name, name))
+        node = hash_more(node);
+    return (struct topic *)node;
 }
 
 enum status topic_get(struct state *st, struct slice name, struct topic **ret_topic)
 {
     struct topic *t = st->last_topic;
     if (!t || !slice_equal(t->name, name))
-        t = table_find(&st->topics, text_hash(name), name);
+        t = topic_in_memory(st, name);
     if (!t)
         return topic_load(st, name, ret_topic);
     *ret_topic = st->last_topic = t;
@@ -167,10 +169,9 @@ enum status topic_create(struct state *st, int64_t now_ms, struct slice name,
     if (s != ST_OK)
         return s;
     t = topic_new(name, set->n_queues);
-    if (!t || !table_add(&st->topics, t->hash, t)) {
-        topic_free(t);
+    if (!t)
         return ST_NOMEM;
-    }
+    hash_add(&st->topics, &t->node, text_hash(name));
     t->id = core_next_ref(st);
     t->order_queues = set->n_queues;
     t->compress = set->compress;

@@ -45,6 +45,5 @@ void topics_save(struct state *st);
 void topic_save(struct state *st, struct topic *t);
 
 void topic_free(struct topic *t);
-struct slice topic_name_of(const void *topic);
 
 #endif
