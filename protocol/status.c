@@ -3,6 +3,8 @@
  */
 #include "protocol/status.h"
 
+#include <string.h>
+
 struct status_line {
     const char *code;
     const char *text;
@@ -32,10 +34,10 @@ const char *status_text(enum status s) { return line_of(s)->text; }
 
 bool status_retryable(enum status s) { return line_of(s)->retry; }
 
-enum status status_from_code(struct slice code)
+enum status status_from_code(const char *code, size_t len)
 {
     for (int s = 0; s < ST_WIRE_COUNT; s++) {
-        if (slice_equal(code, slice_str(lines[s].code)))
+        if (strlen(lines[s].code) == len && memcmp(lines[s].code, code, len) == 0)
             return (enum status)s;
     }
     return ST_ERR;

@@ -7,7 +7,8 @@
 #ifndef HALFMQ_PROTOCOL_STATUS_H
 #define HALFMQ_PROTOCOL_STATUS_H
 
-#include "protocol/base/slice.h"
+#include <stdbool.h>
+#include <stddef.h>
 
 enum status {
 #define STATUS(name, code, retry, text) ST_##name,
@@ -28,7 +29,7 @@ const char *status_code(enum status s);
 const char *status_text(enum status s);
 bool status_retryable(enum status s);
 
-/* The outcome whose wire code is `code`; ST_ERR where no such code exists. */
-enum status status_from_code(struct slice code);
+/* The outcome whose wire code is the len bytes at code; ST_ERR where no such code exists. */
+enum status status_from_code(const char *code, size_t len);
 
 #endif

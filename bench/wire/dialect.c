@@ -60,6 +60,6 @@ bool speech_tag(struct speech *s, uint32_t *ret_tag)
 bool speech_busy(struct slice text)
 {
     const uint8_t *blank = text.len ? memchr(text.data, ' ', text.len) : NULL;
-    return status_retryable(
-        status_from_code(blank ? slice_of(text.data, (size_t)(blank - text.data)) : text));
+    size_t len = blank ? (size_t)(blank - text.data) : text.len;
+    return status_retryable(status_from_code((const char *)text.data, len));
 }

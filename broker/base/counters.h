@@ -12,6 +12,8 @@
 
 #include <stdatomic.h>
 
+#include <stdint.h>
+
 #include "protocol/status.h"
 
 enum counter_id {

@@ -11,6 +11,8 @@
 #ifndef HALFMQ_BROKER_ASKS_H
 #define HALFMQ_BROKER_ASKS_H
 
+#include <stdint.h>
+
 #include "protocol/status.h"
 
 #define ASKS_MAX 16384

@@ -5,6 +5,7 @@
 #define HALFMQ_PROTOCOL_RPC_SCAN_H
 
 #include "protocol/limits.h"
+#include "protocol/base/slice.h"
 #include "protocol/status.h"
 
 /* Values in one frame, all together: bounds what unpacking costs (24 bytes each). */

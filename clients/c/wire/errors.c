@@ -89,7 +89,7 @@ const char *hmq_version(void)
 
 enum hmq_status error_from_code(struct slice code)
 {
-    enum status wire = status_from_code(code);
+    enum status wire = status_from_code((const char *)code.data, code.len);
     for (size_t i = HMQ_EREFUSED; i < N_LINES; i++)
         if (lines[i].wire == wire)
             return (enum hmq_status)i;

@@ -6,6 +6,7 @@
 #define HALFMQ_CLIENTS_C_ERRORS_H
 
 #include "clients/c/halfmq.h"
+#include "protocol/base/slice.h"
 #include "protocol/status.h"
 
 /* "Nothing went wrong" into err (may be NULL). Returns HMQ_OK. */

@@ -235,11 +235,12 @@ static void statuses_have_codes(void **state)
 {
     (void)state;
     for (int s = 0; s < ST_WIRE_COUNT; s++) {
-        assert_int_equal(status_from_code(slice_str(status_code((enum status)s))), s);
+        const char *code = status_code((enum status)s);
+        assert_int_equal(status_from_code(code, strlen(code)), s);
         assert_true(strlen(status_text((enum status)s)) > 0);
     }
-    assert_int_equal(status_from_code(SLICE_LIT("NOSUCH")), ST_ERR);
-    assert_int_equal(status_from_code(slice_of(NULL, 0)), ST_ERR);
+    assert_int_equal(status_from_code("NOSUCH", 6), ST_ERR);
+    assert_int_equal(status_from_code(NULL, 0), ST_ERR);
     assert_string_equal(status_code(ST_NOMEM), "BUSY");
     assert_string_equal(status_code(ST_IO), "ERR");
     assert_string_equal(status_code(ST_BAD), "ERR");
