@@ -1,13 +1,13 @@
 /*
- * audit.c: everything that is stored against everything that should be.
+ * audit.c: compares everything that is stored with what the oracle says.
  *
- *   queues   each message once, in its place, of its transaction, visible since its COMMIT
- *   txns     state, asks, times, by TXN INFO
+ *   queues   each message is there once, in its place, with its transaction, visible since its COMMIT
+ *   txns     state, asks and times, as TXN INFO shows them
  *   lists    audit_list.c
- *   rows     X Y O K W say the same and nothing more: what is decided left nothing behind
+ *   rows     X Y O K W agree with that, and no row is left of a transaction that was decided
  *
- * Only this file knows rows (storage/FORMAT.md). Where they are changed, change it; the rest of the
- * simulation sees what clients see.
+ * Only this file knows the rows (storage/FORMAT.md); change it when they change. The rest of the simulation
+ * sees only what clients see.
  */
 #include "tests/sim/world.h"
 
@@ -21,7 +21,7 @@
 
 /* ---- queues ---- */
 
-/* As READ writes it, to the letter. */
+/* Appends the message exactly as READ should show it. */
 static void want_message(struct buf *want, int t, int q, uint32_t at)
 {
     const struct o_message *m = &w.o.queues[t][q].messages[at];
@@ -40,7 +40,7 @@ static void want_message(struct buf *want, int t, int q, uint32_t at)
     buf_put_str(want, "} {})");
 }
 
-/* A page of a queue from a message on; the number of the next. */
+/* Checks one page of a queue, from a message on. Returns the number of the next message. */
 static uint32_t audit_page(int t, int q, uint32_t from, struct buf *want)
 {
     const struct o_queue *oq = &w.o.queues[t][q];
@@ -135,7 +135,7 @@ static void audit_txns(void)
 
 /* ---- rows ---- */
 
-/* What was found of each transaction. */
+/* The rows that were found of each transaction. */
 static struct found {
     bool open, young, check, check_timer, timeout, by_age;
     uint32_t messages;
@@ -153,7 +153,7 @@ static void row_open(struct slice key, struct slice value, bool compacted)
     must(txn_decode(value, &row) == ST_OK, "a row X cannot be read");
     struct o_txn *x = oracle_find(&w.o, number(key.data + 1));
     bool open = x && oracle_open(x);
-    if (row.young && !open) { /* left behind when it was decided, until a compaction */
+    if (row.young && !open) { /* it stays after the decision, until a compaction */
         must(!compacted || number(key.data + 1) >= w.s.st->meta.young, "a compaction left a young row");
         return;
     }
@@ -168,7 +168,8 @@ static void row_outcome(struct slice key, struct slice value, bool compacted)
     struct o_txn *x = oracle_find(&w.o, number(key.data + 1));
     must(x && !oracle_open(x), "there is an outcome of what is not decided");
     int64_t keep = w.s.policy.txn_outcome_retention_ms;
-    bool old = row.decided_ms + (keep < 20000 ? 20000 : keep) <= w.o.now_ms; /* it may keep short ones longer */
+    /* The store may keep outcomes longer than a short retention. */
+    bool old = row.decided_ms + (keep < 20000 ? 20000 : keep) <= w.o.now_ms;
     must(!compacted || !old, "a compaction left an outcome that may be forgotten");
 }
 
@@ -214,7 +215,7 @@ static void row_timer(struct slice key)
         found[x - w.o.txns].check_timer = true;
 }
 
-/* Every row that should be there is. */
+/* Checks that every row that a transaction should have is there. */
 static void rows_of(const struct o_txn *x, const struct found *f)
 {
     must(f->open, "an open transaction has no row X");

@@ -1,12 +1,13 @@
 /*
- * audit_list.c: what lists say against what they should.
+ * audit_list.c: compares what lists show with what the oracle says.
  *
- *   TXN LIST       any filter, any COUNT, page by page. A page must name exactly what fits between its cursor
- *                  and the next one, as TXN INFO would, in the order of the ids. So a listing that goes on while
- *                  the world changes (the step `list`) leaves out nothing that was there all the time.
- *   DELAYED LIST   to the letter, first due first
- *   PGROUP LIST    those with settings or open transactions; PGROUP INFO to the letter but for `oldest`
- *   TOPIC INFO     how many queues, messages, delayed ones
+ *   TXN LIST       with any filter and COUNT, page by page. A page must have exactly the matching transactions
+ *                  between its cursor and the next one, as TXN INFO shows them, in the order of the ids. So a
+ *                  listing that goes on while transactions change (the step `list`) does not leave out any
+ *                  transaction that was there all the time.
+ *   DELAYED LIST   exact, the first due first
+ *   PGROUP LIST    the groups with settings or open transactions; PGROUP INFO exact, except for `oldest`
+ *   TOPIC INFO     the numbers of queues, messages and delayed messages
  */
 #include "tests/sim/world.h"
 
@@ -54,7 +55,8 @@ static const char *listing_ask(const struct w_listing *l)
     return said;
 }
 
-/* From *at on up to that id: what fits was left out, and so must be forgotten. 0: to the end. */
+/* The page has no transaction from *at up to that id (0: to the end). Each one there that matches must therefore be
+ * forgotten. */
 static void listing_skip(const struct w_listing *l, uint32_t *at, uint64_t to)
 {
     for (; *at < w.o.n_txns && (to == 0 || w.o.txns[*at].id < to); (*at)++) {
@@ -64,7 +66,7 @@ static void listing_skip(const struct w_listing *l, uint32_t *at, uint64_t to)
     }
 }
 
-/* "{txid:... }" at item; false: it must not be there any more. */
+/* Checks one item, "{txid:... }", of a page. */
 static void listing_item(const struct w_listing *l, struct o_txn *x, const char *item)
 {
     char info[INFO_BYTES];
@@ -216,7 +218,8 @@ static uint32_t count_of(int pgroup, enum o_fate fate)
     return n;
 }
 
-/* Those of the last second may be looked at or not; those whose asks are used up are not. */
+/* Checks `oldest`. PGROUP INFO need not consider young transactions, and does not consider those whose asks are used
+ * up. */
 static void judge_oldest(int pgroup, int64_t oldest_ms)
 {
     bool is_one = oldest_ms == 0, older = false;

@@ -1,4 +1,4 @@
-/* oracle.c: see oracle.h. */
+/* oracle.c: judges the replies of the store, and keeps what must be true after each of them (oracle.h). */
 #include "tests/sim/oracle.h"
 
 #include <stdio.h>
@@ -60,7 +60,7 @@ void oracle_topic_deleted(struct oracle *o, int topic)
     o->topics[topic] = (struct o_topic){0};
     for (uint32_t i = 0; i < o->n_delayed; i++)
         if (o->delayed[i].part.topic == topic)
-            o->delayed[i].there = false; /* they go with it */
+            o->delayed[i].there = false; /* they are deleted with the topic */
 }
 
 bool oracle_grouped(const struct oracle *o)
@@ -85,7 +85,7 @@ uint32_t oracle_home(const struct oracle *o, int topic, int order)
     return (uint32_t)(text_hash(slice_of(key, (size_t)n)) % (o->topics[topic].there ? o->topics[topic].n_queues : 4));
 }
 
-/* Whether it may lie in queue q. */
+/* Checks that the message may be stored in queue q. */
 static void oracle_routed(struct oracle *o, const struct o_part *part, uint32_t q)
 {
     struct o_topic *t = &o->topics[part->topic];
@@ -348,7 +348,7 @@ void oracle_asked_all(struct oracle *o, int pgroup, uint32_t check_max, bool all
         if (x->fate != O_PENDING || x->pgroup != pgroup || x->next_ms > o->now_ms || x->touched == o->group ||
             x->young)
             continue;
-        bool used_up = x->checks >= check_max; /* it was lowered: passed over, and parked by the next TICK */
+        bool used_up = x->checks >= check_max; /* check_max was lowered: the next TICK parks it */
         must(!all || x->kind != O_ASK || used_up, "a transaction that is due was not asked about");
         if (x->kind == O_ASK && used_up)
             x->kind = all ? O_PARK : O_EITHER;

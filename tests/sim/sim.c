@@ -1,14 +1,15 @@
 /*
- * sim.c: transactions in a simulated world (world.h), judged by an oracle (oracle.h), from one seed.
+ * sim.c: plays histories of transactions in a simulated system (world.h) and judges them with an oracle
+ * (oracle.h). Each history follows from one seed.
  *
  *   SIM_SEED=n      the first seed (1 by default: the same histories every time)
- *   SIM_SEEDS=k     how many (some hundreds by default; `make sim` plays thousands)
- *   SIM_STEPS=a,b   only those steps of the one history SIM_SEED
- *   SIM_SHRINK=0    a failure is not shortened
- *   SIM_TRACE=1     everything at once, not only the last lines of a failure
+ *   SIM_SEEDS=k     how many histories (some hundreds by default; `make sim` plays thousands)
+ *   SIM_STEPS=a,b   plays only these steps of the history SIM_SEED
+ *   SIM_SHRINK=0    does not shorten a history that fails
+ *   SIM_TRACE=1     prints every step at once, not only the last lines before a failure
  *
- * Histories are played in processes of their own, so that a crash is a finding like any other. The first
- * one that fails is shortened - steps are left out as long as the same complaint comes - and told again.
+ * Histories are played in child processes, so that a crash is found like any other failure. The first history
+ * that fails is shortened (steps are left out as long as the same complaint comes) and printed.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -42,7 +43,7 @@ struct history {
     struct step steps[STEPS_MAX];
 };
 
-/* Shared with the process that plays: which history, and what it complained of. */
+/* Shared with the child process: which history it plays, and what it complained of. */
 static struct report {
     uint64_t seed;
     bool quiet;
@@ -70,8 +71,8 @@ static int any_op(struct prng *p)
 
 static void history_make(struct history *h, uint64_t seed)
 {
-    /* Mixed, so that neighbours share nothing: a multiple of prng_next's own step would make each history the
-     * one before it, moved on by a number. */
+    /* Mixed, so that neighbouring seeds give different histories: with a multiple of prng_next's own step, each
+     * history would be the previous one, shifted by a number. */
     struct prng p = prng_from(seed);
     p = prng_from(prng_next(&p));
     *h = (struct history){.seed = seed, .n = 40 + (uint32_t)prng_below(&p, STEPS_MAX - 40)};
@@ -106,7 +107,7 @@ static void history_play(const struct history *h)
     world_end();
 }
 
-/* Runs f in a process of its own, in a folder of its own; true where it ended well. */
+/* Runs f in a child process with a folder of its own. True: it ended without a complaint. */
 static bool in_process(void (*f)(const struct history *h, uint64_t seed, uint64_t n), const struct history *h,
                        uint64_t seed, uint64_t n)
 {
@@ -159,7 +160,7 @@ static uint32_t kept(const struct history *h)
     return n;
 }
 
-/* Leaves out `size` kept steps from place `from` on; true where the same complaint came. */
+/* Leaves out `size` more steps, starting at `from`. True: the history still fails with the same complaint. */
 static bool still_fails(struct history *h, uint32_t from, uint32_t size, const char *what)
 {
     static struct history shorter;
@@ -174,7 +175,7 @@ static bool still_fails(struct history *h, uint32_t from, uint32_t size, const c
     return true;
 }
 
-/* First halves, then quarters, ... then single steps, from the end to the beginning. */
+/* Leaves out halves, then quarters, and so on down to single steps, each time from the end to the beginning. */
 static bool shrink(struct history *h)
 {
     char what[sizeof(report->what)];
@@ -215,7 +216,7 @@ static void tell(struct history *h)
     (void)in_process(play_one, h, 0, 0);
 }
 
-/* "3,17,20" */
+/* Keeps only the steps that are listed, as in "3,17,20". */
 static void leave_out(struct history *h, const char *steps)
 {
     for (uint32_t i = 0; i < h->n; i++)
@@ -240,7 +241,7 @@ int main(void)
     static struct history h;
     uint64_t first = number_of("SIM_SEED", 1);
     uint64_t n = number_of("SIM_SEEDS", getenv("SIM_SEED") ? 1 : SEEDS_DEFAULT);
-    /* Restarts by the thousand: in memory where there is some to be had. */
+    /* There are thousands of restarts, so the folder is in memory if possible. */
     if (access("/dev/shm", W_OK) == 0)
         (void)setenv("TMPDIR", "/dev/shm", 0);
     report = mmap(NULL, sizeof(*report), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

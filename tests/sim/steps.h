@@ -1,4 +1,4 @@
-/* steps.h: the steps of a history (steps.def), each a function that chooses by `below`. */
+/* steps.h: the steps of a history (steps.def). Each is a function that makes its random choices with `below`. */
 #ifndef HALFMQ_TESTS_SIM_STEPS_H
 #define HALFMQ_TESTS_SIM_STEPS_H
 
@@ -10,24 +10,24 @@
 
 /* ---- steps_message.c ---- */
 
-/* Any message, for any topic. */
+/* Makes a random message for a random topic. */
 void steps_part(struct o_part *part);
 
-/* Its options as words, each with a blank before it; and what a body is padded with. */
+/* Writes its options as words, each after a blank. steps_dots: the bytes that bodies are padded with. */
 void steps_options(const struct o_part *part, char *out, size_t size);
 const char *steps_dots(void);
 
-/* A DEDUP id (-1: none) that was used before answers what it answered then, PRODUCE (batch) in its own way.
- * True: done with. */
+/* If the DEDUP id (-1: none) was used before, checks that the reply is the one of that time, in the form of PRODUCE
+ * if batch is set. True: it was used before, and the reply is judged. */
 bool steps_repeated(int topic, int id, const char *said, bool batch);
 void steps_remember(int topic, int id, const char *said);
 
 /* ---- steps_world.c ---- */
 
-/* Settings to begin with. */
+/* Sets the settings that a history starts with. */
 void steps_settings(void);
 
-/* Does one step of the list, by its place in it. */
+/* Does the step with that place in steps.def. */
 void step_any(int op);
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * steps_message.c: messages: what a client may say of one, SEND, PRODUCE, POP.
+ * steps_message.c: the steps that send and pop messages: SEND, PRODUCE, POP.
  *
- * DEDUP ids are the topic's, whichever command brings them: SEND, HALF and PRODUCE meet each other's here, and
- * what the first of them was answered the others answer in their own way.
+ * A topic has one set of DEDUP ids for all commands. So here SEND, HALF and PRODUCE also use ids that another of
+ * them has used, and must then get the first reply, each in its own form.
  */
 #include "tests/sim/steps.h"
 
@@ -18,7 +18,7 @@ static bool is(const char *said, const char *want)
     return strcmp(said, want) == 0;
 }
 
-/* ---- what a client says of a message ---- */
+/* ---- messages and their options ---- */
 
 const char *steps_dots(void)
 {
@@ -48,7 +48,7 @@ void steps_part(struct o_part *part)
         part->ttl_ms = 1 + below(5000);
     if (below(12) == 0)
         part->pad =
-            4000 + (uint32_t)below(200); /* around what is stored in its transaction's row */
+            4000 + (uint32_t)below(200); /* around the size up to which it is stored in its transaction's row */
     if (below(6) || w.o.n_delayed > O_DELAYED - 60)
         return;
     if (below(2))
@@ -74,13 +74,13 @@ void steps_options(const struct o_part *part, char *out, size_t size)
 
 /* ---- DEDUP ids ---- */
 
-/* What PRODUCE answers where its id was answered so before. */
+/* The reply that PRODUCE must get for a DEDUP id whose first reply was this. */
 static const char *as_batch(const char *answer)
 {
     static char place[100];
     return batch_answer_again(answer, place, sizeof(place))
                ? place
-               : "-ERR"; /* a HALF's: it names no place */
+               : "-ERR"; /* the id of a HALF: a txid is not a place */
 }
 
 bool steps_repeated(int topic, int id, const char *said, bool batch)
@@ -142,7 +142,7 @@ static uint32_t longest(int topic)
     return end;
 }
 
-/* Mostly a few, some hundreds now and then, and once in a long while as many as a batch may have. */
+/* Mostly a few messages, sometimes some hundreds, and rarely as many as a batch may have. */
 static uint32_t any_count(int topic)
 {
     static const uint32_t most = O_OFFSETS - O_STEP_MAX;
@@ -154,7 +154,8 @@ static uint32_t any_count(int topic)
     return longest(topic) + n <= most ? n : 1;
 }
 
-/* All of one key, or some, or of several: those belong together, but for an error now and then. */
+/* The ORDER key of a message of a batch: the same for all, for some, or several that belong to one queue (rarely one
+ * that does not, which is an error). */
 static int any_order(int topic, int kind, int key)
 {
     int other = below(O_ORDERS);
@@ -182,7 +183,7 @@ static void any_batch(int topic, uint32_t n)
                                    .ttl_ms = ttls && below(3) == 0 ? 1 + below(5000) : -1};
 }
 
-/* Where the first of its keys belongs; -1: it has none. */
+/* The queue of the first ORDER key in the batch; -1: it has none. */
 static int home_of(int topic, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++)
@@ -241,7 +242,7 @@ static const char *do_produce(int topic, uint32_t n, int queue, int dedup)
     return said;
 }
 
-/* Whether a message of the batch belongs into another queue than that. */
+/* True if the ORDER key of some message of the batch belongs to another queue. */
 static bool misplaced(int topic, uint32_t n, int queue)
 {
     bool wrong = false;
@@ -251,7 +252,7 @@ static bool misplaced(int topic, uint32_t n, int queue)
     return wrong;
 }
 
-/* As SEND and HALF remember it: from where to where. */
+/* Remembers the reply for a DEDUP id, as the first and last id. */
 static void remember_batch(int topic, int dedup, const char *said)
 {
     unsigned q = 0, offset = 0, count = 0;
@@ -264,7 +265,7 @@ static void remember_batch(int topic, int dedup, const char *said)
 
 static void produce(const struct w_sent *b)
 {
-    for (uint32_t i = 0; i < b->n; i++) /* after a restart the clock may be behind what was lost */
+    for (uint32_t i = 0; i < b->n; i++) /* after a restart the clock may be behind the time of lost messages */
         parts[i].born_ms = parts[i].born_ms < w.o.now_ms ? parts[i].born_ms : w.o.now_ms;
     uint32_t n_queues = w.o.topics[b->topic].there ? w.o.topics[b->topic].n_queues : 4;
     const char *said = do_produce(b->topic, b->n, b->queue, b->dedup);
@@ -287,7 +288,7 @@ static void produce_one(void)
 {
     struct w_sent b = {
         .topic = below(O_TOPICS), .queue = -1, .dedup = below(2) ? -1 : below(O_DEDUPS)};
-    if (w.sent.n && below(4) == 0) { /* the answer was lost: the same again */
+    if (w.sent.n && below(4) == 0) { /* pretends that the reply was lost, and sends it again */
         if (longest(w.sent.topic) + w.sent.n <= O_OFFSETS - O_STEP_MAX)
             produce(&w.sent);
         return;
@@ -302,7 +303,7 @@ static void produce_one(void)
     produce(&b);
 }
 
-/* Some of each, so that single messages and batches meet in one group, in the same queue. */
+/* Sends single messages and batches, so that both are in one commit group and in the same queue. */
 static void send_some(void)
 {
     for (int n = 3 + below(10); n > 0; n--)
@@ -354,7 +355,7 @@ static void popped(int topic, const struct grant *g, uint64_t offset)
     m->until_ms = g->lease_until_ms;
 }
 
-/* Nobody was handed a message while an earlier one of its queue had never been: so the order of a key is kept. */
+/* Checks that no message was delivered before an earlier one of its queue. So the order of a key is kept. */
 static void judge_turn(const struct o_queue *oq)
 {
     bool passed = false;

@@ -1,4 +1,4 @@
-/* steps_txn.c: what services and members do: HALF, decisions, answers to check-backs. */
+/* steps_txn.c: the steps of services and members: HALF, decisions, answers to check-backs. */
 #include "tests/sim/steps.h"
 
 #include <stdio.h>
@@ -15,7 +15,7 @@ static int64_t keep_ms(void)
     return w.s.policy.txn_outcome_retention_ms;
 }
 
-/* One of the newest, or any; NULL: there is none. open: only such. */
+/* Picks one of the newest transactions, or any; with `open`, only an open one. NULL: there is none. */
 static struct o_txn *any_txn(bool open)
 {
     if (w.o.n_txns == 0)
@@ -40,7 +40,7 @@ static const char *do_half(int pgroup, const struct o_part *part, const char *op
                     options);
 }
 
-/* True where the HALF was refused for its topic. */
+/* True if the HALF was refused because of its topic. */
 static bool no_topic(int topic, const char *said)
 {
     bool refused = !w.o.topics[topic].there && !w.s.policy.auto_create_topics;
@@ -66,7 +66,7 @@ static void open_one(bool plain)
     char options[80] = "";
     int n = dedup < 0 ? 0 : snprintf(options, sizeof(options), " DEDUP d%d", dedup);
     if (!plain && below(3) == 0) {
-        checkin = below(3) ? below(300) : 900 + below(800); /* around the age at which rows are made */
+        checkin = below(3) ? below(300) : 900 + below(800); /* around the age at which it is settled */
         (void)snprintf(options + n, sizeof(options) - (size_t)n, " CHECKIN %lld", (long long)checkin);
     }
     if (w.o.n_txns == O_TXNS || w.o.n_delayed > O_DELAYED - 20)
@@ -126,7 +126,7 @@ void step_part(void)
 
 /* ---- decisions ---- */
 
-/* A receipt given with COMMIT. */
+/* A receipt that is given with COMMIT. */
 struct receipt {
     bool given, holds;
     int topic, queue;
@@ -309,13 +309,13 @@ void step_answer(void)
     const struct w_ask *ask = any_ask();
     if (!ask)
         return;
-    bool truth = ask->txid % 3 > 0; /* what the service's database says */
+    bool truth = ask->txid % 3 > 0; /* the outcome in the service's database */
     int kind = below(20);
     if (kind < 5)
         unknown(ask->txid);
     else if (kind < 7)
         extend(ask->txid);
-    else if (truth == (kind < 18)) /* the last two answer the contrary */
+    else if (truth == (kind < 18)) /* the last two give the wrong answer */
         commit(ask->txid, &no_receipt);
     else
         rollback(ask->txid);

@@ -1,4 +1,4 @@
-/* steps_world.c: what happens around the transactions: topics, settings, time, crashes. */
+/* steps_world.c: the steps that change what is around the transactions: topics, settings, time, crashes. */
 #include "tests/sim/steps.h"
 
 #include <stdio.h>
@@ -33,7 +33,7 @@ void step_topic(void)
         oracle_topic_made(&w.o, t, (uint32_t)queues);
 }
 
-/* Room in the oracle's queues for one step more, whatever it is, but for a large batch (step_produce). */
+/* Makes room in the oracle's queues for one more step, except for a large batch (step_produce). */
 static void make_room(void)
 {
     for (int t = 0; t < O_TOPICS; t++)
@@ -66,7 +66,7 @@ static void any_setting(int which)
     }
 }
 
-/* Settings of a producer group's own, some of them, or none any more. */
+/* Sets or deletes settings of a producer group. */
 void step_pgroup(void)
 {
     int g = below(O_PGROUPS);
@@ -108,7 +108,7 @@ void steps_settings(void)
 
 void step_setting(void)
 {
-    world_write(); /* settings change between groups */
+    world_write(); /* settings change between commit groups */
     any_setting(below(3) ? below(6) : 2);
     const struct policy *p = &w.s.policy;
     world_note("-- checkin %lld, check_every %lld, check_max %u, txn_timeout %lld, retention %lld%s",
@@ -129,7 +129,7 @@ void step_tick(void)
     world_tick();
 }
 
-/* Until something is due that somebody may have got wrong by one. */
+/* The time until just before, at or after something is due, to find errors of one millisecond. */
 static int64_t to_next_event(void)
 {
     int64_t at = w.next_due_ms;
@@ -193,11 +193,11 @@ void step_sync(void)
 void step_compact(void)
 {
     world_write();
-    world_tick(); /* the store learns time and settings from commands */
+    world_tick(); /* the store learns the time and the settings from commands */
     world_sync();
     world_note("-- compacted");
     kv_compact(w.s.st->kv, KV_STATE);
-    kv_compact(w.s.st->kv, KV_STATE); /* the first may have met one of the store's own */
+    kv_compact(w.s.st->kv, KV_STATE); /* the first one may have run at the same time as one of RocksDB's own */
     world_sync();
     audit(true);
 }
@@ -208,7 +208,7 @@ void step_look(void)
     audit(false);
 }
 
-/* One page more of a listing that goes on while the world changes. */
+/* Reads one more page of a TXN LIST that goes on while other steps change transactions. */
 void step_list(void)
 {
     world_write();

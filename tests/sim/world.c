@@ -1,9 +1,9 @@
 /*
- * world.c: groups, crashes, power cuts, time and the takers of check-backs (world.h).
+ * world.c: commit groups, crashes, power cuts, time and the members that take check-backs (world.h).
  *
- * The ticker and the takers are the broker's, without its threads: TICK comes when a group's effects said
- * so, and a taker that found nothing comes again on news of its group or at the time it was told. So a
- * wake-up that is lost shows as a member that sleeps over a check.
+ * The ticker and the takers work as in the broker, but without threads: a TICK comes when the effects of the last
+ * group say so, and a taker that found nothing looks again on news of its producer group, or at the time that
+ * CHECKS told it. So if the store loses a wake-up, a member waits although a check is due, which is a failure.
  */
 #include "tests/sim/world.h"
 
@@ -18,7 +18,7 @@
 
 struct world w;
 static struct oracle saved[W_SAVED];
-static char came[O_DELAYED][32]; /* ids of the delayed messages that have come, until they are judged */
+static char came[O_DELAYED][32]; /* ids of delayed messages that became visible and are not judged yet */
 
 int below(uint64_t n)
 {
@@ -37,7 +37,7 @@ struct w_policy policy_of(int pgroup)
     };
 }
 
-/* ---- what is told ---- */
+/* ---- the trace ---- */
 
 static void note(const char *line)
 {
@@ -69,7 +69,7 @@ void world_tell(const char *what)
 
 /* ---- groups ---- */
 
-/* How long the files of the write-ahead log are; what a name had before, if it is there still. */
+/* Finds the files of RocksDB's write-ahead log and their lengths. */
 static void logs_look(struct w_log *logs, uint32_t *ret_n)
 {
     DIR *dir = opendir(w.s.path);
@@ -82,7 +82,7 @@ static void logs_look(struct w_log *logs, uint32_t *ret_n)
             continue;
         (void)snprintf(path, sizeof(path), "%s/%s", w.s.path, e->d_name);
         if (stat(path, &st) != 0)
-            continue; /* an old one, removed meanwhile */
+            continue; /* it was removed meanwhile */
         must(n < W_LOGS, "the simulation has no room for so many logs");
         memcpy(logs[n].name, e->d_name, len + 1);
         logs[n++].synced = st.st_size;
@@ -92,7 +92,7 @@ static void logs_look(struct w_log *logs, uint32_t *ret_n)
     *ret_n = n;
 }
 
-/* From here on nothing that was written can be lost. */
+/* Notes that everything written so far is synced and cannot be lost. */
 static void durable(void)
 {
     uint64_t index = 0;
@@ -112,7 +112,7 @@ void world_sync(void)
     durable();
 }
 
-/* How many checks of the group became ready, by the news. */
+/* How many checks of the producer group became due, according to the news. */
 static uint32_t news_of(int pgroup)
 {
     char name[8];
@@ -167,7 +167,7 @@ const char *world_ask(const char *fmt, ...)
     return (const char *)w.said.data;
 }
 
-/* The present becomes one of the states that a power cut may lead back to. */
+/* Saves the present state of the oracle as one that a power cut may lead back to. */
 static void save(void)
 {
     if (w.n_saved == 0 || w.s.fx.written) {
@@ -194,15 +194,15 @@ void world_write(void)
     oracle_age(&w.o, w.s.policy.txn_outcome_retention_ms);
     save();
     if (!w.lazy || w.s.st->synced_ms != synced_ms)
-        durable(); /* by the state itself, once a minute */
+        durable(); /* the state itself syncs once a minute */
     w.o.group++;
 }
 
-/* ---- the end and the beginning of a process ---- */
+/* ---- the process ends and starts ---- */
 
 static void start_again(void)
 {
-    /* The broker's clock: the greatest of the last stamp and the wall clock. */
+    /* The broker's clock starts at the greater of the last stamp and the wall clock. */
     int64_t before_ms = w.o.now_ms;
     w.s.now_ms = w.wall_ms;
     must(store_open(&w.s), "the store does not open");
@@ -212,17 +212,17 @@ static void start_again(void)
             struct o_dedup *dedup = &w.o.topics[t].dedups[d];
             dedup->may_be_gone = dedup->may_be_gone || dedup->until_ms <= before_ms;
         }
-    w.next_due_ms = 0; /* the ticker comes once to find out */
+    w.next_due_ms = 0; /* the ticker runs once to find out when something is due */
     for (int g = 0; g < O_PGROUPS; g++)
         w.takers[g] = (struct w_taker){.there = w.takers[g].there};
-    memset(w.lines, 0, sizeof(w.lines)); /* who waited is cut off */
+    memset(w.lines, 0, sizeof(w.lines)); /* connections of waiting members are lost */
     w.n_saved = 0;
     oracle_age(&w.o, w.s.policy.txn_outcome_retention_ms);
     durable();
     w.o.group++;
 }
 
-/* Back to a state that was written; what was made since becomes ghosts. */
+/* Goes back to an earlier state. Transactions that were opened since then become ghosts: they never existed. */
 static void go_back(const struct oracle *to)
 {
     static struct oracle lost;
@@ -260,7 +260,8 @@ static int64_t synced_of(const char *name)
     return 0;
 }
 
-/* Everything behind the last sync is cut off somewhere. What is left is told by the store's own index. */
+/* Cuts the power: each log file is cut somewhere behind its last sync. The index of the store tells which groups are
+ * left. */
 void world_cut(void)
 {
     if (!w.lazy) {
@@ -320,13 +321,13 @@ void world_end(void)
     buf_free(&w.said);
 }
 
-/* ---- time, and who is woken by it ---- */
+/* ---- time, and what becomes due ---- */
 
 void world_pass(int64_t ms, int64_t step_ms)
 {
     world_write();
     w.wall_ms += ms + step_ms;
-    w.s.now_ms += ms; /* since the last stamp, monotonic */
+    w.s.now_ms += ms; /* the monotonic time since the last stamp */
     if (w.wall_ms > w.s.now_ms)
         w.s.now_ms = w.wall_ms;
     w.o.now_ms = w.s.now_ms;
@@ -342,7 +343,7 @@ static struct o_delayed *waiting_of(uint32_t serial)
     return NULL;
 }
 
-/* What is in a queue behind what the oracle knows: delayed messages whose time has come. */
+/* Reads the messages of a queue that the oracle does not know yet: delayed messages that became visible. */
 static void gather_fired(int t, int q)
 {
     const char *at = world_ask("READ t%d %d %u COUNT 1000", t, q, w.o.queues[t][q].end);
@@ -355,7 +356,7 @@ static void gather_fired(int t, int q)
     }
 }
 
-/* They came in the order in which they were due; at the same time, in that of their tokens. */
+/* The first of them to judge: they must become visible in the order of their due times, and then of their tokens. */
 static struct o_delayed *first_fired(void)
 {
     struct o_delayed *first = NULL;
@@ -365,7 +366,7 @@ static struct o_delayed *first_fired(void)
     return first;
 }
 
-/* After a TICK: what has come of what was delayed. quiet: all that is due has. */
+/* Judges the delayed messages after a TICK. quiet: all that are due must be visible. */
 static void judge_delayed(bool quiet)
 {
     for (int t = 0; t < O_TOPICS; t++) {
@@ -383,7 +384,7 @@ static void judge_delayed(bool quiet)
     }
 }
 
-/* After a TICK: who was parked. quiet: all that is due has been done. */
+/* Judges which transactions a TICK has parked. quiet: everything that is due must be done. */
 static void judge_parked(bool quiet)
 {
     for (uint32_t i = 0; i < w.o.n_txns; i++) {
@@ -398,7 +399,7 @@ static void judge_parked(bool quiet)
             x->fate = parked ? O_PARKED : O_PENDING;
         }
         bool due = x->fate == O_PENDING && x->next_ms <= w.o.now_ms;
-        if (due && x->kind != O_ASK) /* check_max was raised: there are asks left, or it had its old row */
+        if (due && x->kind != O_ASK) /* check_max was raised: it may be asked, or still be parked */
             x->kind = quiet ? O_ASK : O_EITHER;
     }
     judge_delayed(quiet);
@@ -426,7 +427,7 @@ static void lose_asks(const struct w_ask *asks, uint32_t n)
         world_write();
 }
 
-/* What is handed out about x, to the letter. */
+/* Checks that a check about x is exactly as it should be. */
 static void judge_object(const struct o_txn *x, const char *at)
 {
     struct buf want;
@@ -474,7 +475,7 @@ uint32_t world_checks(int pgroup, uint32_t count, int lost, int64_t *ret_retry_m
     return got;
 }
 
-/* A taker that found something comes again at once; else it sleeps. */
+/* One CHECKS of a subscriber. If it found something it will look again at once, otherwise it sleeps. */
 static void pull(int pgroup)
 {
     struct w_taker *taker = &w.takers[pgroup];
@@ -489,7 +490,7 @@ static bool awake(const struct w_taker *taker)
     return taker->there && (!taker->parked || taker->news || due);
 }
 
-/* One of the line looks. */
+/* One member of the line looks for checks. */
 static void line_look(struct w_line *line, int pgroup)
 {
     int64_t retry_ms = 0;
@@ -511,7 +512,7 @@ void world_wait(int pgroup)
     line_look(line, pgroup);
 }
 
-/* True where somebody of the line looked. */
+/* Lets a member of the line look if one was woken. True: one has looked. */
 static bool line_turn(int pgroup)
 {
     struct w_line *line = &w.lines[pgroup];

@@ -1,14 +1,14 @@
 /*
- * world.h: the simulated system: a store, its journal (groups, the clock, the ticker), and around it
- * services, members of producer groups and a consumer, all of them moved by one seed.
+ * world.h: the simulated system: a store with its journal (commit groups, clock, ticker), and services, members of
+ * producer groups and a consumer. One seed drives all of them.
  *
  *   steps (steps.def) ──► world_do ──► open group ──► world_write ──► news ─► takers ─► CHECKS ...
  *                            │             │
- *                            ▼             └── world_crash: the group is gone, as if never spoken
- *                         oracle                world_cut: the groups since the last sync, or some of them
+ *                            ▼             └── world_crash: the open group is lost
+ *                         oracle                world_cut: the groups since the last sync are lost, or some of them
  *
- * A history is a list of steps, each with a seed of its own: whatever a step chooses depends on that and
- * on the state it finds, so a history can be shortened by leaving steps out.
+ * A history is a list of steps, each with a seed of its own. The random choices of a step depend only on that seed
+ * and on the present state, so a history can be shortened by leaving steps out.
  */
 #ifndef HALFMQ_TESTS_SIM_WORLD_H
 #define HALFMQ_TESTS_SIM_WORLD_H
@@ -23,22 +23,22 @@
 #define W_LINES 60
 #define W_LOGS 64
 
-/* Members of a producer group that wait to be asked, as the broker keeps them. A subscriber comes again at
- * once after each check, and sleeps when there is none, until news or the time that it was told. */
+/* The subscribers of a producer group, as the broker serves them. After a check they look for the next one at once.
+ * If there is none they sleep, until news or until the time that CHECKS has told. */
 struct w_taker {
     bool there, parked, news;
     int64_t retry_ms; /* 0: only for news */
 };
 
-/* Those in a WAIT stand in a line: one is woken for each check of the news, and one by time, which is kept
- * for the line. Who found something goes; woken by time, it passes its turn on. */
+/* The members in a CHECKS ... WAIT, as a line. One is woken for each check in the news, and one when the line's retry
+ * time comes. A member that finds a check leaves; if time has woken it, the next one in the line is woken. */
 struct w_line {
     uint32_t n, woken;
     bool by_time;
     int64_t retry_ms;
 };
 
-/* A check-back somebody was handed. */
+/* A check-back that a member has received. */
 struct w_ask {
     uint64_t txid;
     uint32_t attempt;
@@ -50,7 +50,7 @@ struct w_sent {
     uint32_t n;
 };
 
-/* What TXN LIST is asked for, and how far a listing has come that goes on while the world changes. */
+/* The filters of a TXN LIST, and the position of a listing that goes on while other steps change transactions. */
 struct w_listing {
     bool on;
     int pgroup, fate; /* -1: any; pgroup O_PGROUPS: one that has nothing */
@@ -58,7 +58,7 @@ struct w_listing {
     uint64_t cursor;
 };
 
-/* A file of the write-ahead log, and how much of it is on disk for sure. */
+/* A file of the write-ahead log, and how much of it is synced. */
 struct w_log {
     char name[64];
     int64_t synced;
@@ -67,20 +67,20 @@ struct w_log {
 struct world {
     struct store s;
     struct oracle o;
-    struct prng p; /* of the step at work */
+    struct prng p; /* of the present step */
     uint64_t seed;
     uint32_t step;
     const char *doing;
-    bool few;   /* a history with few transactions: often none is open, and nobody polls */
-    bool lazy;  /* fsync=interval: groups are synced now and then */
+    bool few;   /* a history with few transactions: often none is open, and no member polls */
+    bool lazy;  /* fsync=interval: only some groups are synced */
     bool trace; /* print everything at once */
     int64_t wall_ms, next_due_ms;
     uint32_t serial;
     struct w_taker takers[O_PGROUPS];
     struct w_line lines[O_PGROUPS];
     struct w_ask inbox[W_INBOX];
-    uint32_t n_asked; /* into the inbox, ever */
-    uint64_t ghosts[W_GHOSTS]; /* ids that nobody was told: their group was lost */
+    uint32_t n_asked; /* asks that were put into the inbox so far */
+    uint64_t ghosts[W_GHOSTS]; /* ids that no reply has named: their commit group was lost */
     uint32_t n_ghosts;
     uint32_t n_saved; /* states of the oracle that a power cut may lead back to; the last is the present */
     uint64_t saved_index[W_SAVED];
@@ -95,69 +95,70 @@ struct world {
 
 extern struct world w;
 
-/* What counts for a producer group: its own settings, or the broker's. */
+/* The settings that apply to a producer group: its own, or the broker's. */
 struct w_policy {
     int64_t checkin_ms, check_every_ms, timeout_ms;
     uint32_t check_max;
 };
 struct w_policy policy_of(int pgroup);
 
-/* Chance of the step at work: 0 .. n-1. */
+/* A random number from 0 to n-1, from the seed of the present step. */
 int below(uint64_t n);
 
-/* A line for the trace. */
+/* Adds a line to the trace. */
 void world_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* Prints what led here; used by the complaint. */
+/* Prints a complaint, with the last lines of the trace before it. */
 void world_tell(const char *what);
 
 void world_begin(uint64_t seed);
 void world_end(void);
 
-/* Applies a line in the open group; its answer as text, good until the next one. */
+/* Applies a command in the open group. Returns its reply as text, valid until the next command. */
 const char *world_do(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* The same of words; the line is what the trace shows. */
+/* The same for a command given as words; line is for the trace. */
 const char *world_words(const struct slice *words, size_t n, const char *line);
 
-/* A query of what is written; between groups only. */
+/* Runs a query on what is written. To be called between groups only. */
 const char *world_ask(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* Ends the open group. */
+/* Writes the open group and starts a new one. */
 void world_write(void);
 void world_sync(void);
 
-/* The process is killed, or stopped well, and starts again. */
+/* Kills the process, or stops it cleanly, and starts it again. */
 void world_crash(void);
 void world_restart(void);
 void world_cut(void);
 
-/* Time goes on; step: what the wall clock is set by besides. */
+/* Lets time pass. step_ms: by how much the wall clock is set as well. */
 void world_pass(int64_t ms, int64_t step_ms);
 
-/* What is due is done, and takers are asked until everybody sleeps; then nobody may sleep over anything. */
+/* Runs the ticker and the takers until all of them sleep. Then no check may be due that a member could take. */
 void world_settle(void);
 
-/* The TICK of a ticker that comes when it likes. */
+/* Sends a TICK at any time, as a late ticker would. */
 void world_tick(void);
 
-/* One CHECKS of a producer group; how many it got, or when to come again. lost: in how many of 8 cases
- * nobody takes what it got. */
+/* Runs one CHECKS of a producer group. Returns how many checks it got; *ret_retry_ms is when to look again. lost: of 8
+ * checks, how many get lost on average, so that UNASK takes them back. */
 uint32_t world_checks(int pgroup, uint32_t count, int lost, int64_t *ret_retry_ms);
 
-/* One more member in a WAIT; it looks at once. */
+/* Adds a member to those in a WAIT. It looks for checks at once. */
 void world_wait(int pgroup);
 
-/* Compares everything that is stored with the oracle (audit.c); compacted: what is stale must be gone. */
+/* Compares everything that is stored with the oracle (audit.c). compacted: no stale row may be left. */
 void audit(bool compacted);
 
-/* What TXN INFO, or a TXN LIST, says of a transaction (audit.c). */
+/* Checks what TXN INFO or TXN LIST shows of a transaction (audit.c). */
 void audit_info(const struct o_txn *x, const char *said);
 
-/* All lists (audit_list.c). */
+/* Checks all lists (audit_list.c). */
 void audit_lists(void);
 
-/* Any filter, to begin with; and the next page of a listing, which is at its end when it is not on any more. */
+/* listing_begin starts a listing with random filters. The other reads and checks its next page; the listing has ended
+ * when it is not `on` any more. */
 void listing_begin(struct w_listing *l);
 void listing_page(struct w_listing *l);
 
