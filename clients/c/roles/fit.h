@@ -8,8 +8,8 @@
 #ifndef HALFMQ_CLIENTS_C_FIT_H
 #define HALFMQ_CLIENTS_C_FIT_H
 
+#include "clients/c/roles/parcel.h"
 #include "clients/c/wire/message.h"
-#include "clients/c/roles/sender.h"
 #include "protocol/record/message.h"
 
 #define FIT_BODY_MAX KIB(32)

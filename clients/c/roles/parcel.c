@@ -7,7 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "clients/c/roles/sender.h"
+#include "clients/c/roles/parcel.h"
 #include "clients/c/wire/request.h"
 #include "protocol/limits.h"
 
@@ -121,12 +121,6 @@ enum hmq_status parcel_options(const struct parcel *p, hmq_send_options *ret_opt
     return check_parcel(p, ret_options, err);
 }
 
-void sender_dedup(struct sender *s, char *ret_id)
-{
-    uint64_t n = atomic_fetch_add(&s->sequence, 1);
-    snprintf(ret_id, DEDUP_SIZE, "%s-%" PRIu64, s->prefix, n);
-}
-
 /* The ids that the sender gives. */
 static void number_letter(struct sender *s, struct letter *l)
 {
@@ -143,7 +137,7 @@ static void number_letter(struct sender *s, struct letter *l)
         l->o.checkin_ms = s->checkin_ms;
 }
 
-enum hmq_status sender_encode(struct sender *s, const struct parcel *p, struct call *call,
+enum hmq_status parcel_encode(struct sender *s, const struct parcel *p, struct call *call,
                               hmq_error *err)
 {
     struct letter l = {.parcel = p};

@@ -1,7 +1,7 @@
 /*
- * produce.c: a closed batch as a request, and what becomes of it; see gather.h.
+ * produce.c: a closed batch as a request, and what becomes of it; see lanes.h.
  *
- *   lane_submit ─► produce ─► {queue, offset, count}    each message has its id
+ *   produce_leave ─► produce ─► {queue, offset, count}    each message has its id
  *          │                ─► an error that may be one message's, or about batches at all:
  *          │                       each message again, as a `send` with a DEDUP id of its own
  *          │                ─► another error: for each message
@@ -15,7 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "clients/c/roles/gather.h"
+#include "clients/c/roles/fit.h"
+#include "clients/c/roles/produce.h"
 #include "clients/c/wire/core.h"
 #include "clients/c/wire/message.h"
 #include "clients/c/wire/request.h"
@@ -29,27 +30,27 @@ static struct batch_call *batch_of_call(struct call *call)
     return (struct batch_call *)(void *)call; /* the call is its first member */
 }
 
-static void batch_init(struct batch_call *b, struct gather *g, struct lane *lane,
+static void batch_init(struct batch_call *b, struct lanes *lanes, struct lane *lane,
                        int64_t deadline_ms)
 {
-    *b = (struct batch_call){.gather = g, .lane = lane};
-    call_init(&b->call, client_id(g->sender->client), batch_done);
+    *b = (struct batch_call){.lanes = lanes, .lane = lane};
+    call_init(&b->call, client_id(lanes->sender->client), batch_done);
     b->call.deadline_ms = deadline_ms;
-    b->call.owner = g->sender;
+    b->call.owner = lanes->sender;
     b->call.inner = true; /* its messages are counted by their producer */
 }
 
 static void batch_free(struct batch_call *b)
 {
     call_fini(&b->call);
-    free(b->waiters);
+    free(b->listeners);
     free(b);
 }
 
 /* The record as the batch of a request. */
 static void encode_produce(struct batch_call *b, struct slice record)
 {
-    struct sender *s = b->gather->sender;
+    struct sender *s = b->lanes->sender;
     struct buf *frame = &b->call.frame;
     const struct lane *lane = b->lane;
     char dedup[DEDUP_SIZE];
@@ -74,7 +75,7 @@ static enum hmq_status encode_send(struct batch_call *b, const struct hmq_batch 
     hmq_send_options o;
     struct parcel parcel;
     fit_parcel(hmq_batch_at(batch, i), &o, &parcel);
-    return sender_encode(b->gather->sender, &parcel, &b->call, NULL);
+    return parcel_encode(b->lanes->sender, &parcel, &b->call, NULL);
 }
 
 static enum hmq_status unpack_lane(const struct lane *lane, struct slice record,
@@ -98,40 +99,25 @@ static enum hmq_status encode(struct batch_call *b, struct slice record)
     return status;
 }
 
-/* Under the lock. What cannot be submitted is the driver's to end, as callbacks run there. */
-static void submit(struct batch_call *b, enum hmq_status status)
-{
-    struct gather *g = b->gather;
-    struct hmq_client *c = g->sender->client;
-    b->lane->under_way++;
-    if (status == HMQ_OK)
-        status = client_submit(c, &b->call, 0);
-    if (status == HMQ_OK)
-        return;
-    b->call.status = status;
-    TAILQ_INSERT_TAIL(&g->failed, &b->call, link);
-    service_kick(c, &g->service);
-}
-
-void lane_submit(struct gather *g, struct lane *lane)
+void produce_leave(struct lanes *lanes, struct lane *lane)
 {
     struct record_header h = {.count = (uint32_t)lane->n};
     struct batch_call *b = lane->spare;
     assert(b);
     lane->spare = NULL;
-    batch_init(b, g, lane, lane->deadline_ms);
+    batch_init(b, lanes, lane, lane->deadline_ms);
     b->n = lane->n;
     b->bytes = lane->bytes;
-    b->waiters = lane->waiters;
+    b->listeners = lane->listeners;
     record_end(&lane->record, &lane->starts, &h);
     enum hmq_status status = lane->record.failed ? HMQ_ENOMEM : encode(b, buf_slice(&lane->record));
-    lane->waiters = NULL;
+    lane->listeners = NULL;
     lane->n = lane->size = 0;
     lane->due_ms = CORE_NEVER;
-    buf_reset(&lane->record, 4 * GATHER_BYTES);
-    buf_reset(&lane->starts, 4 * GATHER_COUNT);
-    g->n_open--;
-    submit(b, status);
+    buf_reset(&lane->record, 4 * LANES_BYTES);
+    buf_reset(&lane->starts, 4 * LANES_COUNT);
+    lanes->n_open--;
+    lanes_submit(lanes, b, status);
 }
 
 /* ---- answers ---- */
@@ -139,12 +125,12 @@ void lane_submit(struct gather *g, struct lane *lane)
 /* The end of a call: its messages are counted out. */
 static void finish(struct batch_call *b)
 {
-    struct gather *g = b->gather;
-    struct sender *s = g->sender;
+    struct lanes *lanes = b->lanes;
+    struct sender *s = lanes->sender;
     size_t n = b->n, bytes = b->bytes;
-    pthread_mutex_lock(&g->lock);
-    lane_answered(g, b->lane);
-    pthread_mutex_unlock(&g->lock);
+    pthread_mutex_lock(&lanes->lock);
+    lanes_answered(lanes, b->lane);
+    pthread_mutex_unlock(&lanes->lock);
     batch_free(b);
     if (n > 0)
         sender_unreserve(s, n, bytes);
@@ -153,8 +139,8 @@ static void finish(struct batch_call *b)
 static void tell_all(struct batch_call *b, const hmq_error *err)
 {
     for (size_t i = 0; i < b->n; i++)
-        if (b->waiters[i].fn)
-            b->waiters[i].fn(b->waiters[i].arg, NULL, err);
+        if (b->listeners[i].fn)
+            b->listeners[i].fn(b->listeners[i].arg, NULL, err);
 }
 
 /* Each message its id. False: the answer is not one. */
@@ -168,10 +154,10 @@ static bool tell_places(struct batch_call *b, const struct rpc_value *result, co
         return false;
     int head = snprintf(id, sizeof id, "%.134s:%" PRId64 ":", b->lane->topic, queue);
     for (size_t i = 0; i < b->n; i++) {
-        if (!b->waiters[i].fn)
+        if (!b->listeners[i].fn)
             continue;
         snprintf(id + head, sizeof id - (size_t)head, "%" PRIu64, (uint64_t)offset + i);
-        b->waiters[i].fn(b->waiters[i].arg, id, err);
+        b->listeners[i].fn(b->listeners[i].arg, id, err);
     }
     return true;
 }
@@ -183,8 +169,8 @@ static bool tell_id(struct batch_call *b, const struct rpc_value *result, const 
     if (!rpc_bytes(result, &bytes) || bytes.len >= sizeof id)
         return false;
     snprintf(id, sizeof id, "%.*s", (int)bytes.len, (const char *)bytes.data);
-    if (b->waiters[0].fn)
-        b->waiters[0].fn(b->waiters[0].arg, id, err);
+    if (b->listeners[0].fn)
+        b->listeners[0].fn(b->listeners[0].arg, id, err);
     return true;
 }
 
@@ -200,38 +186,38 @@ static bool resend_one(struct batch_call *b, const struct hmq_batch *batch, size
     struct batch_call *one = malloc(sizeof *one);
     if (!one)
         return false;
-    batch_init(one, b->gather, b->lane, b->call.deadline_ms);
-    one->waiters = malloc(sizeof *one->waiters);
-    if (!one->waiters || encode_send(one, batch, i) != HMQ_OK) {
+    batch_init(one, b->lanes, b->lane, b->call.deadline_ms);
+    one->listeners = malloc(sizeof *one->listeners);
+    if (!one->listeners || encode_send(one, batch, i) != HMQ_OK) {
         batch_free(one);
         return false;
     }
-    one->waiters[0] = b->waiters[i];
+    one->listeners[0] = b->listeners[i];
     one->n = 1;
     one->bytes = share;
     b->bytes -= share;
-    submit(one, HMQ_OK);
+    lanes_submit(one->lanes, one, HMQ_OK);
     return true;
 }
 
 /* True where each message of the refused batch is on its way by itself; b keeps those that are not. */
 static void resend(struct batch_call *b, bool unknown)
 {
-    struct gather *g = b->gather;
+    struct lanes *lanes = b->lanes;
     struct slice frame = buf_slice(&b->call.frame), record;
     struct hmq_batch *batch = NULL;
     record = slice_of(frame.data + frame.len - b->record_bytes, b->record_bytes);
     if (unpack_lane(b->lane, record, &batch) != HMQ_OK)
         return;
-    pthread_mutex_lock(&g->lock);
-    g->plain = g->plain || unknown;
+    pthread_mutex_lock(&lanes->lock);
+    lanes->plain = lanes->plain || unknown;
     if (b->lane->queue >= 0)
-        partition_forget(&g->partitions, b->lane->topic);
+        partition_forget(&lanes->partitions, b->lane->topic);
     size_t i = 0;
     while (i < b->n && resend_one(b, batch, i))
         i++;
-    pthread_mutex_unlock(&g->lock);
-    memmove(b->waiters, b->waiters + i, (b->n - i) * sizeof *b->waiters);
+    pthread_mutex_unlock(&lanes->lock);
+    memmove(b->listeners, b->listeners + i, (b->n - i) * sizeof *b->listeners);
     b->n -= i;
     hmq_batch_free(batch);
 }
@@ -252,14 +238,4 @@ static void batch_done(struct call *call, const struct call_outcome *outcome)
     if (status != HMQ_OK)
         tell_all(b, &err);
     finish(b);
-}
-
-void produce_fail(struct gather *g)
-{
-    struct call_list failed = TAILQ_HEAD_INITIALIZER(failed);
-    pthread_mutex_lock(&g->lock);
-    TAILQ_CONCAT(&failed, &g->failed, link);
-    pthread_mutex_unlock(&g->lock);
-    if (!TAILQ_EMPTY(&failed))
-        client_finish(g->sender->client, &failed);
 }

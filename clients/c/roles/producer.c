@@ -1,23 +1,24 @@
 /*
- * producer.c: sending plain messages: by themselves (sender.h) or gathered into batches (gather.h).
+ * producer.c: sending plain messages: by themselves (sender.h) or gathered into batches (lanes.h).
  */
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "clients/c/roles/gather.h"
+#include "clients/c/roles/fit.h"
+#include "clients/c/roles/produce.h"
 #include "clients/c/wire/reply.h"
 
 struct hmq_producer {
     struct sender sender;
-    struct gather gather;
+    struct lanes lanes;
 };
 
 static void push_gathered(struct sender *s)
 {
     struct hmq_producer *p = (struct hmq_producer *)(void *)s; /* the sender is its first member */
-    pthread_mutex_lock(&p->gather.lock);
-    gather_close(&p->gather, NULL);
-    pthread_mutex_unlock(&p->gather.lock);
+    pthread_mutex_lock(&p->lanes.lock);
+    lanes_close(&p->lanes, NULL);
+    pthread_mutex_unlock(&p->lanes.lock);
 }
 
 enum hmq_status hmq_producer_new(hmq_client *c, const hmq_options *options,
@@ -31,7 +32,7 @@ enum hmq_status hmq_producer_new(hmq_client *c, const hmq_options *options,
     if (!options)
         options = client_options(c);
     enum hmq_status status = sender_init(&p->sender, c, options, err);
-    if (status == HMQ_OK && !gather_init(&p->gather, &p->sender, options)) {
+    if (status == HMQ_OK && !lanes_init(&p->lanes, &p->sender, options, produce_leave)) {
         sender_fini(&p->sender);
         status = error_plain(err, HMQ_ENOMEM);
     }
@@ -40,7 +41,7 @@ enum hmq_status hmq_producer_new(hmq_client *c, const hmq_options *options,
         return status;
     }
     p->sender.push = push_gathered;
-    gather_start(&p->gather);
+    lanes_start(&p->lanes);
     *ret_producer = p;
     return error_none(err);
 }
@@ -73,12 +74,12 @@ enum hmq_status hmq_send(hmq_producer *p, const char *topic, const void *body, s
     enum hmq_status status = awaited_init(&w, p->sender.client, timeout_ms, err);
     if (status != HMQ_OK)
         return status;
-    status = sender_encode(&p->sender, &parcel, &w.call, err);
+    status = parcel_encode(&p->sender, &parcel, &w.call, err);
     if (status != HMQ_OK)
         return awaited_drop(&w, status);
-    pthread_mutex_lock(&p->gather.lock);
-    gather_close(&p->gather, topic);
-    pthread_mutex_unlock(&p->gather.lock);
+    pthread_mutex_lock(&p->lanes.lock);
+    lanes_close(&p->lanes, topic);
+    pthread_mutex_unlock(&p->lanes.lock);
     status = awaited_run(&w, ret_id ? &reply : NULL);
     if (status == HMQ_OK && ret_id)
         status = copy_id(reply, ret_id, err);
@@ -104,15 +105,15 @@ static void sent_done(struct call *call, const struct call_outcome *outcome)
 
 /* By itself, behind what is gathered for its topic. */
 static enum hmq_status send_single(hmq_producer *p, const struct parcel *parcel,
-                                   int64_t deadline_ms, struct waiter waiter, hmq_error *err)
+                                   int64_t deadline_ms, struct listener listener, hmq_error *err)
 {
     struct sender *s = &p->sender;
-    struct send_call *call = sender_call(s, 0, sent_done, waiter.arg);
+    struct send_call *call = sender_call(s, 0, sent_done, listener.arg);
     if (!call)
         return error_plain(err, HMQ_ENOMEM);
-    call->fn.sent = waiter.fn;
+    call->fn.sent = listener.fn;
     call->call.deadline_ms = deadline_ms;
-    enum hmq_status status = sender_encode(s, parcel, &call->call, err);
+    enum hmq_status status = parcel_encode(s, parcel, &call->call, err);
     if (status == HMQ_OK) {
         status = sender_reserve(s, call->call.frame.len, deadline_ms);
         error_plain(err, status);
@@ -122,19 +123,19 @@ static enum hmq_status send_single(hmq_producer *p, const struct parcel *parcel,
         free(call);
         return status;
     }
-    pthread_mutex_lock(&p->gather.lock);
-    gather_close(&p->gather, parcel->topic);
+    pthread_mutex_lock(&p->lanes.lock);
+    lanes_close(&p->lanes, parcel->topic);
     status = sender_submit_reserved(s, call, s->linger_ms, err);
-    pthread_mutex_unlock(&p->gather.lock);
+    pthread_mutex_unlock(&p->lanes.lock);
     return status;
 }
 
 /* HMQ_EAGAIN with *ret_single: it cannot be gathered. */
 static enum hmq_status send_gathered(hmq_producer *p, const struct parcel *parcel,
-                                     struct message *m, int64_t deadline_ms, struct waiter waiter,
+                                     struct message *m, int64_t deadline_ms, struct listener listener,
                                      bool *ret_single)
 {
-    struct gather *g = &p->gather;
+    struct lanes *lanes = &p->lanes;
     size_t bytes = fit_bytes(m);
     *ret_single = false;
     if (!client_has_room(p->sender.client))
@@ -142,9 +143,9 @@ static enum hmq_status send_gathered(hmq_producer *p, const struct parcel *parce
     enum hmq_status status = sender_reserve(&p->sender, bytes, deadline_ms);
     if (status != HMQ_OK)
         return status;
-    pthread_mutex_lock(&g->lock);
-    status = g->plain ? HMQ_EAGAIN : gather_add(g, parcel->topic, m, bytes, deadline_ms, waiter);
-    pthread_mutex_unlock(&g->lock);
+    pthread_mutex_lock(&lanes->lock);
+    status = lanes->plain ? HMQ_EAGAIN : lanes_add(lanes, parcel->topic, m, bytes, deadline_ms, listener);
+    pthread_mutex_unlock(&lanes->lock);
     if (status != HMQ_OK)
         sender_unreserve(&p->sender, 1, bytes);
     *ret_single = status == HMQ_EAGAIN;
@@ -156,7 +157,7 @@ enum hmq_status hmq_send_async(hmq_producer *p, const char *topic, const void *b
                                void *arg, hmq_error *err)
 {
     struct parcel parcel = parcel_of(topic, body, len, options);
-    struct waiter waiter = {fn, arg};
+    struct listener listener = {fn, arg};
     hmq_send_options o;
     struct message m;
     struct buf props;
@@ -169,10 +170,10 @@ enum hmq_status hmq_send_async(hmq_producer *p, const char *topic, const void *b
     bool single = true;
     buf_init(&props, 0);
     if (fit_message(&parcel, &o, &props, &m))
-        status = send_gathered(p, &parcel, &m, deadline_ms, waiter, &single);
+        status = send_gathered(p, &parcel, &m, deadline_ms, listener, &single);
     buf_free(&props);
     if (single)
-        return send_single(p, &parcel, deadline_ms, waiter, err);
+        return send_single(p, &parcel, deadline_ms, listener, err);
     return error_plain(err, status);
 }
 
@@ -188,7 +189,7 @@ enum hmq_status hmq_producer_close(hmq_producer *p, int64_t timeout_ms, hmq_erro
     enum hmq_status status = sender_close(&p->sender, timeout_ms, err);
     if (status == HMQ_EWOULDBLOCK)
         return status;
-    gather_stop(&p->gather);
+    lanes_stop(&p->lanes);
     sender_fini(&p->sender);
     free(p);
     return status;

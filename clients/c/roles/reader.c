@@ -34,13 +34,13 @@
 #define PAUSE_FIRST_MS 50
 #define PAUSE_MAX_MS 2000
 
-struct page {
-    TAILQ_ENTRY(page) link;
+struct reader_page {
+    TAILQ_ENTRY(reader_page) link;
     struct hmq_batch *batch;
     int64_t bytes;
 };
 
-TAILQ_HEAD(page_list, page);
+TAILQ_HEAD(page_list, reader_page);
 
 struct hmq_reader {
     struct service service;
@@ -211,10 +211,10 @@ static int64_t on_tick(struct service *s, int64_t now_ms)
     return next_ms;
 }
 
-static struct page *page_of(struct hmq_reader *r, struct slice record)
+static struct reader_page *page_of(struct hmq_reader *r, struct slice record)
 {
     struct origin from = {.topic = slice_str(r->topic), .queue = r->queue};
-    struct page *page = malloc(sizeof *page);
+    struct reader_page *page = malloc(sizeof *page);
     if (page && unpack_record(record, &from, &page->batch) == HMQ_OK) {
         page->bytes = (int64_t)record.len;
         return page;
@@ -226,7 +226,7 @@ static struct page *page_of(struct hmq_reader *r, struct slice record)
 /* Under the lock. Without its page, be it damaged or too much, the record is asked for again. */
 static void take_record(struct hmq_reader *r, struct slice record)
 {
-    struct page *page = page_of(r, record);
+    struct reader_page *page = page_of(r, record);
     const struct hmq_batch *batch = page ? page->batch : NULL;
     if (!page || hmq_message_offset(&batch->items[0]) < r->offset) {
         if (page)
@@ -276,7 +276,7 @@ static bool on_notify(struct service *s, struct slice method, const struct rpc_v
 
 static void reader_free(struct hmq_reader *r)
 {
-    struct page *page;
+    struct reader_page *page;
     while ((page = TAILQ_FIRST(&r->pages))) {
         TAILQ_REMOVE(&r->pages, page, link);
         hmq_batch_free(page->batch);
@@ -330,7 +330,7 @@ static enum hmq_status take_news(struct hmq_reader *r, hmq_batch **ret_batch, hm
 {
     enum hmq_status status = HMQ_EAGAIN;
     pthread_mutex_lock(&r->lock);
-    struct page *page = TAILQ_FIRST(&r->pages);
+    struct reader_page *page = TAILQ_FIRST(&r->pages);
     if (page) {
         TAILQ_REMOVE(&r->pages, page, link);
         r->waiting -= page->bytes;

@@ -1,5 +1,5 @@
 /*
- * sender.c: the bounds and the life of what is under way; see sender.h. The frames are in parcel.c.
+ * sender.c: the bounds and the life of what is under way; see sender.h. Frames are made in parcel.c.
  */
 #include "clients/c/roles/sender.h"
 
@@ -32,6 +32,12 @@ enum hmq_status sender_init(struct sender *s, struct hmq_client *c, const hmq_op
 void sender_fini(struct sender *s)
 {
     pthread_mutex_destroy(&s->lock);
+}
+
+void sender_dedup(struct sender *s, char *ret_id)
+{
+    uint64_t n = atomic_fetch_add(&s->sequence, 1);
+    snprintf(ret_id, DEDUP_SIZE, "%s-%" PRIu64, s->prefix, n);
 }
 
 struct send_call *sender_call(struct sender *s, int64_t timeout_ms,

@@ -3,7 +3,7 @@
  * what is under way, and closing.
  *
  *   reserve (bounds) ─► encode ─► submit ─► done ─► release ─► whoever waits for room or for the end
- *                └────► gather.c, which makes one call of many ────┘
+ *                └────► lanes.h, which makes one call of many ────┘
  *
  * The DEDUP id is "<16 hex digits of chance>-<sequence>". It is made when the message is handed over
  * and stays with the frame, so what is sent again carries the same one.
@@ -31,17 +31,6 @@ struct sender {
     void (*push)(struct sender *s); /* submits what waits elsewhere; NULL: nothing does. No lock */
 };
 
-/* One message to send, or half of one. */
-struct parcel {
-    const char *method; /* "send", "half" */
-    const char *pgroup; /* half only */
-    hmq_txid txid; /* half only; 0: a new transaction */
-    const char *topic;
-    const void *body;
-    size_t len;
-    const hmq_send_options *options; /* the caller's, maybe of an older size; may be NULL */
-};
-
 /* An asynchronous call of a sender. */
 struct send_call {
     struct call call;
@@ -57,15 +46,6 @@ struct send_call {
 enum hmq_status sender_init(struct sender *s, struct hmq_client *c, const hmq_options *options,
                             hmq_error *err);
 void sender_fini(struct sender *s);
-
-/* Writes the frame. HMQ_EINVAL, HMQ_ETOOBIG, HMQ_ENOMEM. */
-enum hmq_status sender_encode(struct sender *s, const struct parcel *p, struct call *call,
-                              hmq_error *err);
-
-/* The caller's options, of whatever size they were in its version of the header, and whether they and the
- * parcel can be: HMQ_EINVAL, HMQ_ETOOBIG. */
-enum hmq_status parcel_options(const struct parcel *p, hmq_send_options *ret_options,
-                               hmq_error *err);
 
 /* "<chance>-<sequence>", a new one. */
 #define DEDUP_SIZE 48

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 
 #include "clients/c/roles/check.h"
-#include "clients/c/roles/sender.h"
+#include "clients/c/roles/parcel.h"
 #include "clients/c/wire/reply.h"
 #include "clients/c/wire/request.h"
 #include "protocol/base/text.h"
@@ -85,7 +85,7 @@ static enum hmq_status half_call(hmq_txn_producer *p, const struct parcel *parce
     enum hmq_status status = awaited_init(&w, p->sender.client, timeout_ms, err);
     if (status != HMQ_OK)
         return status;
-    status = sender_encode(&p->sender, parcel, &w.call, err);
+    status = parcel_encode(&p->sender, parcel, &w.call, err);
     if (status != HMQ_OK)
         return awaited_drop(&w, status);
     status = awaited_run(&w, &reply);
@@ -210,7 +210,7 @@ enum hmq_status hmq_txn_half_async(hmq_txn_producer *p, const char *topic, const
     if (!call)
         return error_plain(err, HMQ_ENOMEM);
     call->fn.half = fn;
-    enum hmq_status status = sender_encode(&p->sender, &parcel, &call->call, err);
+    enum hmq_status status = parcel_encode(&p->sender, &parcel, &call->call, err);
     if (status != HMQ_OK) {
         call_fini(&call->call);
         free(call);

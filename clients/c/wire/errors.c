@@ -12,7 +12,7 @@
 
 #include "halfmq_version.h"
 
-struct status_line {
+struct error_line {
     const char *name;
     const char *text;
     enum status wire; /* ST_OK: the client's own */
@@ -21,7 +21,7 @@ struct status_line {
 
 #define LINE(name, wire, retry, text) [HMQ_##name] = {"HMQ_" #name, text, ST_##wire, retry}
 
-static const struct status_line lines[] = {
+static const struct error_line lines[] = {
     LINE(OK, OK, 0, "done"),
     LINE(EINVAL, OK, 0, "an argument or option is wrong"),
     LINE(ENOMEM, OK, 1, "out of memory, nothing was done"),
@@ -58,7 +58,7 @@ static_assert(N_LINES == HMQ_ENOTLEADER + 1, "the last status has a line");
 static_assert(HMQ_ENOTLEADER - HMQ_EREFUSED == ST_NOTLEADER - ST_ERR,
               "each code of the broker has one");
 
-static const struct status_line *line_of(enum hmq_status status)
+static const struct error_line *error_line_of(enum hmq_status status)
 {
     size_t i = (size_t)status;
     return i < N_LINES && lines[i].name ? &lines[i] : NULL;
@@ -66,19 +66,19 @@ static const struct status_line *line_of(enum hmq_status status)
 
 const char *hmq_strerror(enum hmq_status status)
 {
-    const struct status_line *line = line_of(status);
+    const struct error_line *line = error_line_of(status);
     return line ? line->text : "no such status";
 }
 
 const char *hmq_status_name(enum hmq_status status)
 {
-    const struct status_line *line = line_of(status);
+    const struct error_line *line = error_line_of(status);
     return line ? line->name : "HMQ_?";
 }
 
 int hmq_retryable(enum hmq_status status)
 {
-    const struct status_line *line = line_of(status);
+    const struct error_line *line = error_line_of(status);
     return line ? line->retryable : 0;
 }
 

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clients/c/roles/sender.h"
+#include "clients/c/roles/parcel.h"
 
 struct post {
     struct sender sender;
@@ -55,7 +55,7 @@ static void post(struct post *p, const struct parcel *parcel)
     char err[256] = "";
     call_fini(&p->call);
     call_init(&p->call, 5, NULL);
-    assert_int_equal(sender_encode(&p->sender, parcel, &p->call, NULL), HMQ_OK);
+    assert_int_equal(parcel_encode(&p->sender, parcel, &p->call, NULL), HMQ_OK);
     assert_int_equal(
         rpc_reader_next(p->reader, buf_slice(&p->call.frame), &frame, &used, err, sizeof err),
         ST_OK);
@@ -160,7 +160,7 @@ static void refuse(struct post *p, const struct parcel *parcel, enum hmq_status 
     hmq_error err;
     call_fini(&p->call);
     call_init(&p->call, 5, NULL);
-    assert_int_equal(sender_encode(&p->sender, parcel, &p->call, &err), status);
+    assert_int_equal(parcel_encode(&p->sender, parcel, &p->call, &err), status);
     assert_int_equal(err.code, status);
     assert_true(err.text[0] != '\0');
 }

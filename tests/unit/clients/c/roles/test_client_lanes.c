@@ -1,5 +1,5 @@
 /*
- * test_client_gather.c: when what hmq_send_async gathers leaves, and how much of it together: by count, by
+ * test_client_lanes.c: when what hmq_send_async gathers leaves, and how much of it together: by count, by
  * bytes, by the linger, by what is under way. The clock stands, so nothing leaves by chance.
  */
 #include <setjmp.h>
@@ -12,7 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "clients/c/roles/gather.h"
+#include "clients/c/roles/fit.h"
+#include "clients/c/roles/lanes.h"
 #include "tests/lib/bare.h"
 #include "tests/lib/still_clock.h"
 
@@ -141,7 +142,7 @@ static void test_a_slow_answer_is_not_waited_for(void **state)
     expect_send();
     uint64_t first = bare.frame.id;
     send_many("t", 2);
-    still_clock_pass(GATHER_MS - 1);
+    still_clock_pass(LANES_MS - 1);
     send_many("t", 2);
     expect_nothing();
     still_clock_pass(1); /* since the first of the four */
@@ -179,21 +180,21 @@ static void test_closed_by_count(void **state)
 {
     (void)state;
     start("?linger_ms=10000");
-    send_many("t", GATHER_COUNT - 1);
+    send_many("t", LANES_COUNT - 1);
     expect_nothing();
     send_many("t", 1);
-    expect_batch(GATHER_COUNT);
+    expect_batch(LANES_COUNT);
     answer();
-    send_many("t", 2 * GATHER_COUNT + 1);
-    expect_batch(GATHER_COUNT);
+    send_many("t", 2 * LANES_COUNT + 1);
+    expect_batch(LANES_COUNT);
     answer();
-    expect_batch(GATHER_COUNT);
+    expect_batch(LANES_COUNT);
     answer();
     expect_nothing(); /* the last one lingers */
     still_clock_pass(10000);
     expect_send();
     answer();
-    assert_int_equal(told, 3 * GATHER_COUNT + 1);
+    assert_int_equal(told, 3 * LANES_COUNT + 1);
     stop();
 }
 
@@ -221,7 +222,7 @@ static void test_closed_by_bytes(void **state)
     (void)state;
     start("?linger_ms=10000");
     size_t bytes = bytes_of_batch();
-    assert_in_range(bytes, GATHER_BYTES, GATHER_BYTES + 1500);
+    assert_in_range(bytes, LANES_BYTES, LANES_BYTES + 1500);
     stop();
     start("?linger_ms=10000&max_batch_bytes=5000");
     bytes = bytes_of_batch();

@@ -1,0 +1,266 @@
+/*
+ * lanes.c: opens and closes lanes, and knows when they are due; see lanes.h.
+ */
+#include "clients/c/client/service.h"
+#include "clients/c/roles/fit.h"
+#include "clients/c/roles/lanes.h"
+#include "clients/c/wire/clock.h"
+#include "clients/c/wire/core.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "protocol/base/text.h"
+
+#define LANES_KEEP 64 /* idle ones, for the next message */
+#define DEADLINES_APART_MS 100 /* of the messages of a batch: they share the latest */
+#define WAITERS_FIRST 16
+
+static struct lanes *lanes_of(struct service *s)
+{
+    return (struct lanes *)(void *)s; /* the service is its first member */
+}
+
+static struct lane_list *lanes_bucket(struct lanes *lanes, const char *topic, int64_t queue)
+{
+    uint64_t hash = text_hash(slice_str(topic)) + (uint64_t)(queue + 1);
+    return &lanes->buckets[hash % LANES_BUCKETS];
+}
+
+static struct lane *lane_new(const char *topic, int64_t queue)
+{
+    struct lane *lane = calloc(1, sizeof *lane);
+    if (!lane)
+        return NULL;
+    lane->topic = strdup(topic);
+    if (!lane->topic) {
+        free(lane);
+        return NULL;
+    }
+    lane->queue = queue;
+    lane->due_ms = CORE_NEVER;
+    buf_init(&lane->record, BATCH_BYTES_MAX);
+    buf_init(&lane->starts, BATCH_COUNT_MAX * 4);
+    return lane;
+}
+
+static struct lane *lane_get(struct lanes *lanes, const char *topic, int64_t queue)
+{
+    struct lane_list *list = lanes_bucket(lanes, topic, queue);
+    struct lane *lane;
+    LIST_FOREACH(lane, list, link)
+    if (lane->queue == queue && strcmp(lane->topic, topic) == 0)
+        return lane;
+    lane = lane_new(topic, queue);
+    if (lane) {
+        LIST_INSERT_HEAD(list, lane, link);
+        lanes->n_lanes++;
+    }
+    return lane;
+}
+
+static void lane_free(struct lanes *lanes, struct lane *lane)
+{
+    assert(lane->n == 0 && lane->under_way == 0);
+    LIST_REMOVE(lane, link);
+    lanes->n_lanes--;
+    buf_free(&lane->record);
+    buf_free(&lane->starts);
+    free(lane->listeners);
+    free(lane->spare);
+    free(lane->topic);
+    free(lane);
+}
+
+static void lanes_connected(struct service *s)
+{
+    struct lanes *lanes = lanes_of(s);
+    pthread_mutex_lock(&lanes->lock);
+    lanes->plain = false; /* it may be another broker */
+    pthread_mutex_unlock(&lanes->lock);
+}
+
+/* Closes what is due; when the next one will be. */
+static int64_t lanes_close_due(struct lanes *lanes, int64_t now_ms)
+{
+    int64_t next_ms = CORE_NEVER;
+    struct lane *lane;
+    for (size_t i = 0; lanes->n_open > 0 && i < LANES_BUCKETS; i++)
+        LIST_FOREACH(lane, &lanes->buckets[i], link)
+        {
+            if (lane->n > 0 && lane->due_ms <= now_ms)
+                lanes->leave(lanes, lane);
+            else if (lane->n > 0 && lane->due_ms < next_ms)
+                next_ms = lane->due_ms;
+        }
+    return next_ms;
+}
+
+/* Ends the calls that could not be submitted. Without the lock. */
+static void lanes_end_failed(struct lanes *lanes)
+{
+    struct call_list failed = TAILQ_HEAD_INITIALIZER(failed);
+    pthread_mutex_lock(&lanes->lock);
+    TAILQ_CONCAT(&failed, &lanes->failed, link);
+    pthread_mutex_unlock(&lanes->lock);
+    if (!TAILQ_EMPTY(&failed))
+        client_finish(lanes->sender->client, &failed);
+}
+
+static int64_t lanes_tick(struct service *s, int64_t now_ms)
+{
+    struct lanes *lanes = lanes_of(s);
+    pthread_mutex_lock(&lanes->lock);
+    int64_t next_ms = lanes_close_due(lanes, now_ms);
+    pthread_mutex_unlock(&lanes->lock);
+    lanes_end_failed(lanes);
+    return next_ms;
+}
+
+bool lanes_init(struct lanes *lanes, struct sender *s, const hmq_options *o,
+                void (*leave)(struct lanes *lanes, struct lane *lane))
+{
+    *lanes = (struct lanes){.sender = s, .leave = leave};
+    lanes->service = (struct service){.connected = lanes_connected, .tick = lanes_tick, .due_ms = CORE_NEVER};
+    size_t most = (size_t)options_num(o, CHOICE_max_batch_bytes);
+    lanes->max_bytes = most < LANES_BYTES ? most : LANES_BYTES;
+    TAILQ_INIT(&lanes->failed);
+    for (size_t i = 0; i < LANES_BUCKETS; i++)
+        LIST_INIT(&lanes->buckets[i]);
+    partitions_init(&lanes->partitions, s, &lanes->lock);
+    return pthread_mutex_init(&lanes->lock, NULL) == 0;
+}
+
+void lanes_start(struct lanes *lanes)
+{
+    service_add(lanes->sender->client, &lanes->service);
+}
+
+void lanes_stop(struct lanes *lanes)
+{
+    service_remove(lanes->sender->client, &lanes->service);
+    for (size_t i = 0; i < LANES_BUCKETS; i++)
+        while (!LIST_EMPTY(&lanes->buckets[i]))
+            lane_free(lanes, LIST_FIRST(&lanes->buckets[i]));
+    partitions_fini(&lanes->partitions);
+    pthread_mutex_destroy(&lanes->lock);
+}
+
+static bool waiters_reserve(struct lane *lane)
+{
+    if (lane->n < lane->size)
+        return true;
+    size_t size = lane->size ? lane->size * 2 : WAITERS_FIRST;
+    struct listener *listeners = realloc(lane->listeners, size * sizeof *listeners);
+    if (!listeners)
+        return false;
+    lane->listeners = listeners;
+    lane->size = size;
+    return true;
+}
+
+/* Room for one message more, so that neither adding it nor leaving can fail and lose those that are in. */
+static bool lane_reserve(struct lane *lane, size_t bytes)
+{
+    if (!lane->spare)
+        lane->spare = calloc(1, sizeof *lane->spare);
+    bool room = lane->spare && waiters_reserve(lane) &&
+                buf_room(&lane->record, RECORD_HEADER_BYTES + bytes) &&
+                buf_room(&lane->starts, sizeof(uint32_t));
+    lane->record.failed = lane->starts.failed = false; /* nothing was put */
+    return room;
+}
+
+static int64_t lane_due(const struct lanes *lanes, const struct lane *lane)
+{
+    int64_t linger_ms = lanes->sender->linger_ms;
+    if (linger_ms == 0 && lane->under_way == 0)
+        return CORE_NOW;
+    return clock_ms() + (linger_ms > 0 ? linger_ms : LANES_MS);
+}
+
+static void lane_open(struct lanes *lanes, struct lane *lane, int64_t deadline_ms)
+{
+    record_begin(&lane->record);
+    lane->bytes = 0;
+    lane->deadline_ms = deadline_ms;
+    lane->due_ms = lane_due(lanes, lane);
+    lanes->n_open++;
+    service_at(lanes->sender->client, &lanes->service, lane->due_ms);
+}
+
+static bool lanes_apart(int64_t a, int64_t b)
+{
+    return a - b > DEADLINES_APART_MS || b - a > DEADLINES_APART_MS;
+}
+
+static void lane_put(struct lanes *lanes, struct lane *lane, struct message *m, size_t bytes,
+                int64_t deadline_ms, struct listener listener)
+{
+    m->seq = lane->n;
+    record_add(&lane->record, &lane->starts, m, 0);
+    assert(!lane->record.failed && !lane->starts.failed);
+    lane->listeners[lane->n++] = listener;
+    lane->bytes += bytes;
+    if (deadline_ms > lane->deadline_ms)
+        lane->deadline_ms = deadline_ms;
+    if (lane->record.len >= lanes->max_bytes || lane->n >= LANES_COUNT)
+        lanes->leave(lanes, lane);
+}
+
+enum hmq_status lanes_add(struct lanes *lanes, const char *topic, struct message *m, size_t bytes,
+                           int64_t deadline_ms, struct listener listener)
+{
+    int64_t queue = -1;
+    if (!text_name_ok(slice_str(topic), true))
+        return HMQ_EAGAIN; /* the broker says what is wrong with it */
+    if (m->fields & MSG_ORDER) {
+        queue = partition_queue(&lanes->partitions, topic, m->order);
+        if (queue < 0)
+            return HMQ_EAGAIN;
+    }
+    struct lane *lane = lane_get(lanes, topic, queue);
+    if (!lane)
+        return HMQ_ENOMEM;
+    if (lane->n > 0 && lanes_apart(deadline_ms, lane->deadline_ms))
+        lanes->leave(lanes, lane);
+    if (!lane_reserve(lane, fit_bytes(m)))
+        return HMQ_ENOMEM;
+    if (lane->n == 0)
+        lane_open(lanes, lane, deadline_ms);
+    lane_put(lanes, lane, m, bytes, deadline_ms, listener);
+    return HMQ_OK;
+}
+
+void lanes_close(struct lanes *lanes, const char *topic)
+{
+    struct lane *lane;
+    for (size_t i = 0; lanes->n_open > 0 && i < LANES_BUCKETS; i++)
+        LIST_FOREACH(lane, &lanes->buckets[i], link)
+    if (lane->n > 0 && (!topic || strcmp(lane->topic, topic) == 0))
+        lanes->leave(lanes, lane);
+}
+
+void lanes_submit(struct lanes *lanes, struct batch_call *b, enum hmq_status status)
+{
+    struct hmq_client *c = lanes->sender->client;
+    b->lane->under_way++;
+    if (status == HMQ_OK)
+        status = client_submit(c, &b->call, 0);
+    if (status == HMQ_OK)
+        return;
+    b->call.status = status;
+    TAILQ_INSERT_TAIL(&lanes->failed, &b->call, link);
+    service_kick(c, &lanes->service);
+}
+
+void lanes_answered(struct lanes *lanes, struct lane *lane)
+{
+    lane->under_way--;
+    if (lane->n == 0 && lane->under_way == 0 && lanes->n_lanes > LANES_KEEP) {
+        lane_free(lanes, lane);
+    } else if (lane->n > 0 && lane->under_way == 0 && lanes->sender->linger_ms == 0) {
+        lane->due_ms = CORE_NOW;
+        service_kick(lanes->sender->client, &lanes->service);
+    }
+}
