@@ -1,5 +1,5 @@
 /*
- * agenda.h: what a worker has to do later, soonest first (a binary heap).
+ * agenda.h: what a worker has to do later, soonest first.
  *
  * Entries are never taken back: whoever is reminded looks whether there is still something to do.
  * Each op and each link puts down at most one of a kind at a time, so the room asked for at the
@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "protocol/base/heap.h"
+
 struct reminder {
     int64_t at_ns;
     void *owner;
@@ -19,8 +21,8 @@ struct reminder {
 };
 
 struct agenda {
-    struct reminder *heap;
-    size_t n, size;
+    struct heap heap;
+    struct agenda_entry *entries, *spare; /* all of them; those that hold nothing */
 };
 
 bool agenda_init(struct agenda *a, size_t size); /* false: no memory */
@@ -34,7 +36,8 @@ bool agenda_take(struct agenda *a, int64_t now_ns, struct reminder *ret_reminder
 /* When the soonest is due; INT64_MAX where there is none. */
 static inline int64_t agenda_next(const struct agenda *a)
 {
-    return a->n ? a->heap[0].at_ns : INT64_MAX;
+    const struct heap_node *first = heap_first(&a->heap);
+    return first ? first->due : INT64_MAX;
 }
 
 #endif

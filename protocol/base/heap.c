@@ -14,11 +14,13 @@ void heap_free(struct heap *h)
     *h = (struct heap){0};
 }
 
-bool heap_reserve(struct heap *h)
+bool heap_reserve(struct heap *h, uint32_t more)
 {
-    if (h->n < h->size)
+    if (h->size - h->n >= more)
         return true;
     uint32_t size = h->size ? h->size * 2 : HEAP_SIZE_MIN;
+    if (size - h->n < more)
+        size = h->n + more;
     struct heap_node **nodes = realloc(h->nodes, size * sizeof(struct heap_node *));
     if (!nodes)
         return false;
@@ -86,7 +88,7 @@ void heap_put(struct heap *h, struct heap_node *node, int64_t due)
 
 bool heap_set(struct heap *h, struct heap_node *node, int64_t due)
 {
-    if (!node->place && !heap_reserve(h))
+    if (!node->place && !heap_reserve(h, 1))
         return false;
     heap_put(h, node, due);
     return true;

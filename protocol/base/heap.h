@@ -36,8 +36,8 @@ struct heap {
 /* Frees the array. Nodes that are still in it must not be used with another heap afterwards. */
 void heap_free(struct heap *h);
 
-/* Room for one more node than there are now; false: no memory. */
-bool heap_reserve(struct heap *h) __attribute__((warn_unused_result));
+/* Room for so many nodes more than there are now; false: no memory. */
+bool heap_reserve(struct heap *h, uint32_t more) __attribute__((warn_unused_result));
 
 /* Adds the node, or moves it to another deadline. False: no memory, and node and heap are as before. */
 bool heap_set(struct heap *h, struct heap_node *node, int64_t due) __attribute__((warn_unused_result));

@@ -48,7 +48,7 @@ enum hmq_status core_submit(struct core *c, struct call *call, int64_t now_ms, i
 {
     assert(call->state == CALL_NEW);
     call->frame_bytes = call->frame.len;
-    if (call->frame.failed || (!call->note && !heap_reserve(&c->timers)))
+    if (call->frame.failed || (!call->note && !heap_reserve(&c->timers, 1)))
         return HMQ_ENOMEM;
     bool bounded = !call->note && !call->inner;
     if (bounded && c->pending > 0 &&

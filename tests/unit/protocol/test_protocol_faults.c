@@ -262,11 +262,11 @@ static bool heap_run(uint64_t n)
     fault_heap_fail(n, false);
     for (uint32_t i = 0; i < NODES; i++) {
         fault_heap_inside(true);
-        bool put = i % 2 ? heap_set(&h, &nodes[i], -(int64_t)i) : heap_reserve(&h);
+        bool put = i % 2 ? heap_set(&h, &nodes[i], -(int64_t)i) : heap_reserve(&h, 1);
         fault_heap_inside(false);
         if (!put) {
             assert_true(fault_heap_fired() && !heap_has(&nodes[i]) && h.n == i);
-            assert_true(heap_reserve(&h));
+            assert_true(heap_reserve(&h, 1));
         }
         if (!heap_has(&nodes[i]))
             heap_put(&h, &nodes[i], -(int64_t)i);

@@ -440,7 +440,7 @@ static void the_agenda_is_in_order(void **state)
             assert_true(r.at_ns >= last);
             last = r.at_ns;
         }
-        assert_int_equal(a.n, 0);
+        assert_int_equal(a.heap.n, 0);
     }
     agenda_fini(&a);
 }

@@ -91,6 +91,12 @@ static void a_node_is_in_once(void **state)
     heap_put(&h, &b, 7); /* a move needs no room */
     assert_true(heap_first(&h)->due == 7);
     heap_free(&h);
+    struct heap_node many[200] = {0};
+    assert_true(heap_reserve(&h, 200));
+    for (int i = 0; i < 200; i++)
+        heap_put(&h, &many[i], -i);
+    assert_ptr_equal(heap_first(&h), &many[199]);
+    heap_free(&h);
 }
 
 int main(void)
