@@ -8,7 +8,7 @@
 
 #include "broker/settings/settings.h"
 #include "broker/server.h"
-#include "broker/webhook/webhook_allow.h"
+#include "broker/webhook/webhook.h"
 #include "halfmq_version.h"
 
 extern char **environ;
@@ -75,13 +75,10 @@ static int version(struct settings *c)
 static int check(struct settings *c)
 {
     char err[512];
-    struct webhook_allow *allow =
-        webhook_allow_new(settings_text(c, SET_webhook_allow), err, sizeof err);
-    if (!allow) {
+    if (!webhook_list_ok(settings_text(c, SET_webhook_allow), err, sizeof err)) {
         fprintf(stderr, "halfmqd: %s\n", err);
         return 1;
     }
-    webhook_allow_free(allow);
     return printf("configuration ok\n") > 0 && fflush(stdout) == 0 ? 0 : 1;
 }
 

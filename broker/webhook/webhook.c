@@ -13,17 +13,41 @@
 #include "broker/webhook/webhook.h"
 
 #include <assert.h>
+#include <event2/event.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "broker/base/log.h"
 #include "broker/base/timers.h"
-#include "broker/webhook/webhook_inner.h"
+#include "broker/journal/mailbox.h"
+#include "broker/webhook/webhook_group.h"
 #include "protocol/base/text.h"
 #include "storage/query.h"
 
 #define SETTINGS_WAIT_MS 1000
+#define WATCH_BITS 65536
+#define GROUP_BUCKETS 4096
+
+struct webhook {
+    struct webhook_shared shared; /* first: the journal's callbacks get its client's address */
+    struct event *wake;
+    struct mailbox box;
+    struct letters letters;
+    struct webhook_group *groups, *gone;
+    struct webhook_group *by_key[GROUP_BUCKETS];
+    size_t group_bytes; /* of those that are not gone */
+    uint32_t left_out; /* found no memory when settings were read the last time ... */
+    char left_out_name[NAME_BYTES_MAX + 1]; /* ... and the first of them */
+    struct event *reread; /* read the settings again */
+    int64_t settings_ms; /* monotonic: not before this */
+    pthread_t thread;
+    bool runs;
+    /* ---- any thread ---- */
+    _Atomic uint64_t watched[WATCH_BITS / 64]; /* news of these, by key, is worth a letter */
+    atomic_bool settings_changed;
+};
 
 static struct webhook *webhook_of(struct journal_client *c)
 {
@@ -60,24 +84,6 @@ static void on_news(struct journal_client *c, const struct effects *fx)
 static void on_nudge(struct journal_client *c)
 {
     mailbox_order(&webhook_of(c)->box, ORDER_TURN, 0);
-}
-
-bool webhook_submit(struct webhook *w, const struct command *cmd,
-                    void (*done)(struct journal_client *owner, struct entry *e), void *arg)
-{
-    struct entry *e = entry_new(NULL, cmd);
-    if (!e)
-        return false;
-    e->owner = &w->client;
-    e->done = done;
-    e->arg = arg;
-    if (!journal_submit(w->env.journal, &w->client, e)) {
-        entry_free(e);
-        return false;
-    }
-    w->in_flight++;
-    w->again = true;
-    return true;
 }
 
 /* ---- settings ---- */
@@ -119,7 +125,7 @@ static void link_out(struct webhook_group **list, struct webhook_group *g)
 
 static size_t group_bytes_max(const struct webhook *w)
 {
-    return (size_t)settings_num(w->env.settings, SET_memory) / 16;
+    return (size_t)settings_num(w->shared.settings, SET_memory) / 16;
 }
 
 static void add(struct webhook *w, const struct pgroup_hook *hook)
@@ -130,7 +136,7 @@ static void add(struct webhook *w, const struct pgroup_hook *hook)
                      (const char *)hook->pgroup.data);
         return;
     }
-    struct webhook_group *g = webhook_group_new(w, hook);
+    struct webhook_group *g = webhook_group_new(&w->shared, hook);
     if (!g)
         return;
     struct webhook_group **bucket = bucket_of(w, g->key);
@@ -170,7 +176,7 @@ static void on_hook(void *arg, const struct pgroup_hook *hook)
 
 static bool read_hooks(struct webhook *w)
 {
-    struct view *v = journal_view(w->env.journal, &w->client);
+    struct view *v = journal_view(w->shared.journal, &w->shared.client);
     for (struct webhook_group *g = w->groups; g; g = g->next)
         g->listed = false;
     bool read = v && query_pgroup_hooks(v, on_hook, w) == ST_OK;
@@ -195,7 +201,7 @@ static void read_settings(struct webhook *w)
     if (wait > 0) {
         const struct timeval tv = {.tv_sec = (time_t)(wait / 1000),
                                    .tv_usec = (suseconds_t)(wait % 1000 * 1000)};
-        (void)event_add(w->settings, &tv); /* cannot fail: a timer's place was made with it */
+        (void)event_add(w->reread, &tv); /* cannot fail: a timer's place was made with it */
         return;
     }
     atomic_store(&w->settings_changed, false);
@@ -251,9 +257,9 @@ static void free_gone(struct webhook *w)
 
 static void begin_stop(struct webhook *w)
 {
-    if (w->stopping)
+    if (w->shared.stopping)
         return;
-    w->stopping = true;
+    w->shared.stopping = true;
     for (struct webhook_group *g = w->groups; g; g = g->next)
         webhook_group_take_back(g);
     for (struct webhook_group *g = w->gone; g; g = g->next)
@@ -266,16 +272,16 @@ static void deliver(struct webhook *w)
     mailbox_take(&w->box, &w->letters);
     hand_out_news(w, w->letters.news);
     while ((e = entry_pop(&w->letters.done))) {
-        w->in_flight--;
-        e->done(&w->client, e);
+        w->shared.in_flight--;
+        e->done(&w->shared.client, e);
     }
     unsigned orders = w->letters.orders;
     letters_clear(&w->letters);
     if (orders & ORDER_TURN)
-        w->again = true;
+        w->shared.again = true;
     if (orders & ORDER_DRAIN)
         begin_stop(w);
-    if (!w->stopping && atomic_load(&w->settings_changed))
+    if (!w->shared.stopping && atomic_load(&w->settings_changed))
         read_settings(w);
     free_gone(w);
 }
@@ -283,19 +289,19 @@ static void deliver(struct webhook *w)
 /* True: there is more to do, do not wait. */
 static bool turn(struct webhook *w)
 {
-    w->again = false;
-    journal_turn(w->env.journal, &w->client, TURN_NEWS_FIRST);
+    w->shared.again = false;
+    journal_turn(w->shared.journal, &w->shared.client, TURN_NEWS_FIRST);
     deliver(w);
-    return w->again;
+    return w->shared.again;
 }
 
 static void *run(void *arg)
 {
     struct webhook *w = arg;
     bool more = turn(w);
-    while (!w->stopping || w->in_flight > 0) {
+    while (!w->shared.stopping || w->shared.in_flight > 0) {
         bool waits = !more && mailbox_sleep(&w->box, true);
-        if (event_base_loop(w->base, waits ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK) < 0) {
+        if (event_base_loop(w->shared.base, waits ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK) < 0) {
             log_text(LOG_ERROR,
                      "the event loop of the webhooks failed; no CHECKURL is called any more");
             abort();
@@ -305,7 +311,7 @@ static void *run(void *arg)
         more = turn(w);
     }
     /* What was cancelled tells so by a last callback. */
-    event_base_loop(w->base, EVLOOP_NONBLOCK);
+    event_base_loop(w->shared.base, EVLOOP_NONBLOCK);
     return NULL;
 }
 
@@ -320,14 +326,14 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 
 static bool make_parts(struct webhook *w)
 {
-    w->base = event_base_new();
-    if (!w->base)
+    w->shared.base = event_base_new();
+    if (!w->shared.base)
         return false;
-    w->wake = event_new(w->base, w->box.event_fd, EV_READ | EV_PERSIST, on_wake, w);
-    w->resolver = resolver_new(w->base);
-    w->pool = pool_new(w->base);
-    w->settings = evtimer_new(w->base, on_settings, w);
-    return w->wake && w->settings && w->resolver && w->pool && event_add(w->wake, NULL) == 0;
+    w->wake = event_new(w->shared.base, w->box.event_fd, EV_READ | EV_PERSIST, on_wake, w);
+    w->shared.resolver = resolver_new(w->shared.base);
+    w->shared.pool = pool_new(w->shared.base);
+    w->reread = evtimer_new(w->shared.base, on_settings, w);
+    return w->wake && w->reread && w->shared.resolver && w->shared.pool && event_add(w->wake, NULL) == 0;
 }
 
 struct webhook *webhook_new(const struct webhook_env *env, char *err, size_t err_size)
@@ -343,13 +349,21 @@ struct webhook *webhook_new(const struct webhook_env *env, char *err, size_t err
         free(w);
         return NULL;
     }
-    w->env = *env;
-    w->room.settings = env->settings;
-    w->allow = allow;
-    w->client = (struct journal_client){.post = on_post, .news = on_news, .nudge = on_nudge};
+    w->shared = (struct webhook_shared){
+        .client = {.post = on_post, .news = on_news, .nudge = on_nudge},
+        .settings = env->settings,
+        .journal = env->journal,
+        .members = env->members,
+        .counters = env->counters,
+        .allow = allow,
+        .room = {.settings = env->settings,
+                 .posts_max = WEBHOOK_POSTS_MAX,
+                 .calls_max = WEBHOOK_CALLS_MAX,
+                 .pull = webhook_group_on_turn},
+    };
     atomic_store(&w->settings_changed, true);
     if (letters_init(&w->letters) == ST_OK && make_parts(w)) {
-        journal_register(env->journal, &w->client);
+        journal_register(env->journal, &w->shared.client);
         return w;
     }
     webhook_free(w);
@@ -390,17 +404,17 @@ void webhook_free(struct webhook *w)
         return;
     free_all(w->groups);
     free_all(w->gone);
-    pool_free(w->pool);
-    resolver_free(w->resolver);
+    pool_free(w->shared.pool);
+    resolver_free(w->shared.resolver);
     if (w->wake)
         event_free(w->wake);
-    if (w->settings)
-        event_free(w->settings);
-    if (w->base)
-        event_base_free(w->base);
+    if (w->reread)
+        event_free(w->reread);
+    if (w->shared.base)
+        event_base_free(w->shared.base);
     letters_fini(&w->letters);
     mailbox_fini(&w->box);
-    webhook_allow_free(w->allow);
+    webhook_allow_free(w->shared.allow);
     free(w);
 }
 
@@ -412,10 +426,17 @@ bool webhook_url_ok(const struct webhook *w, struct slice url, char *err, size_t
         snprintf(err, err_size, "CHECKURL must be a URL such as http://host:port/path");
         return false;
     }
-    if (webhook_allow_url(w->allow, &u))
+    if (webhook_allow_url(w->shared.allow, &u))
         return true;
     text_quote(slice_str(u.host), 100, quoted, sizeof quoted);
     snprintf(err, err_size,
              "CHECKURL must not name the host '%s': the setting webhook_allow forbids it", quoted);
     return false;
+}
+
+bool webhook_list_ok(const char *list, char *err, size_t err_size)
+{
+    struct webhook_allow *allow = webhook_allow_new(list, err, err_size);
+    webhook_allow_free(allow);
+    return allow != NULL;
 }

@@ -17,7 +17,7 @@
  * WEBHOOK_POSTS_MAX requests are in flight, and one a group beyond, up to WEBHOOK_CALLS_MAX; bodies as
  * webhook_room.h says.
  *
- * Threads: new, stop and free by the main thread; webhook_url_ok by any.
+ * Threads: new, stop and free by the main thread; webhook_url_ok and webhook_list_ok by any.
  */
 #ifndef HALFMQ_BROKER_WEBHOOK_H
 #define HALFMQ_BROKER_WEBHOOK_H
@@ -55,5 +55,8 @@ void webhook_free(struct webhook *w); /* after the journal; NULL is fine */
 
 /* May this be a CHECKURL? False: err is a sentence. */
 bool webhook_url_ok(const struct webhook *w, struct slice url, char *err, size_t err_size);
+
+/* May this be the setting webhook_allow? False: err is a sentence. */
+bool webhook_list_ok(const char *list, char *err, size_t err_size);
 
 #endif

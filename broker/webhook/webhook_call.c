@@ -39,7 +39,7 @@ struct webhook_call {
     struct lookup *lookup;
     struct sockaddr_storage addresses[WEBHOOK_ADDRESSES_MAX];
     unsigned n_addresses, at; /* at: the next one to try */
-    struct link *link; /* NULL: not begun, or between two */
+    struct pool_link *link; /* NULL: not begun, or between two */
     bool waited; /* link waited in the pool before */
     bool begun;  /* the request was put on link */
     bool sent; /* bytes of the request have left */
@@ -54,7 +54,7 @@ struct webhook_call {
 static void disconnect(struct webhook_call *call)
 {
     if (call->link)
-        link_free(call->link);
+        pool_link_free(call->link);
     call->link = NULL;
 }
 
@@ -179,7 +179,7 @@ static bool begin(struct webhook_call *call)
 
 static bool connect_to(struct webhook_call *call, const struct sockaddr_storage *to)
 {
-    call->link = link_new(call->post.pool, call->post.url->authority, (const struct sockaddr *)to, sizeof *to);
+    call->link = pool_link_new(call->post.pool, call->post.url->authority, (const struct sockaddr *)to, sizeof *to);
     return call->link && begin(call);
 }
 
@@ -212,7 +212,7 @@ static void go_on_from(struct webhook_call *call)
 static void on_step(evutil_socket_t fd, short what, void *arg)
 {
     struct webhook_call *call = arg;
-    struct link *l = call->link;
+    struct pool_link *l = call->link;
     (void)fd, (void)what;
     if (l && !call->begun && !call->over && begin(call))
         return; /* the one that waited */

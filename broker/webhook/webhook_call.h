@@ -22,8 +22,6 @@
 #include "protocol/base/buf.h"
 #include "protocol/limits.h"
 
-#define WEBHOOK_ANSWER_HEADERS_MAX ((size_t)KIB(16))
-#define WEBHOOK_ANSWER_BODY_MAX ((size_t)KIB(48))
 #define WEBHOOK_ADDRESSES_MAX 8
 
 enum webhook_end { CALL_NOT_CONNECTED, CALL_UNANSWERED, CALL_ANSWERED };

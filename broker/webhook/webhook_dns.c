@@ -1,4 +1,4 @@
-/* webhook_dns.c: see webhook_dns.h. */
+/* webhook_dns.c: one libevent resolver that is made when it is first needed, and again after a look-up has failed. */
 #include "broker/webhook/webhook_dns.h"
 
 #include <event2/dns.h>

@@ -13,15 +13,16 @@
  * After a connection that failed there is a pause; behind it one request goes ahead alone, and only when
  * that one finds somebody do the others follow.
  */
+#include "broker/webhook/webhook_group.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "broker/webhook/webhook_inner.h"
 #include "broker/base/json.h"
 #include "broker/base/log.h"
-#include "broker/checks/members.h"
 #include "broker/base/timers.h"
+#include "broker/checks/check_list.h"
 #include "broker/webhook/webhook_sign.h"
 #include "protocol/base/text.h"
 
@@ -33,7 +34,7 @@
 
 static struct counters *webhook_group_counters(struct webhook_group *g)
 {
-    return g->webhook->env.counters;
+    return g->shared->counters;
 }
 
 /* ---- when to look again ---- */
@@ -92,7 +93,7 @@ static void decide(struct webhook_group *g, enum command_id id, uint64_t txid)
     char text[24];
     snprintf(text, sizeof text, "%" PRIu64, txid);
     struct command cmd = {.info = command_info(id), .n_pos = 1, .pos = {slice_str(text)}};
-    if (!webhook_submit(g->webhook, &cmd, decided, NULL))
+    if (!webhook_submit(g->shared, &cmd, decided, NULL))
         tell(g, "no room for a webhook's decision; it will be asked again", "the journal is full");
 }
 
@@ -102,21 +103,21 @@ static void taken_back(struct journal_client *owner, struct entry *e)
     entry_free(e);
 }
 
-static void submit_unask(struct webhook *w, struct unask *u)
+static void submit_unask(struct webhook_shared *w, struct unask *u)
 {
     struct command cmd;
     if (u->n > 0 && (!unask_command(u, &cmd) || !webhook_submit(w, &cmd, taken_back, NULL)))
         log_text(LOG_DEBUG, "no room to take back check-backs; they are asked again later");
 }
 
-static void unask_one(struct webhook *w, struct unask *u, struct ask ask)
+static void unask_one(struct webhook_shared *w, struct unask *u, struct ask ask)
 {
     unask_add(u, ask);
     if (unask_full(u))
         submit_unask(w, u);
 }
 
-static void unask(struct webhook *w, struct ask ask)
+static void unask(struct webhook_shared *w, struct ask ask)
 {
     struct unask u;
     unask_init(&u);
@@ -169,7 +170,7 @@ static void tell_undecided(struct webhook_group *g, const struct webhook_answer 
 
 static void set_down(struct webhook_group *g, bool down)
 {
-    struct members *members = g->webhook->env.members;
+    struct members *members = g->shared->members;
     if (g->down == down || g->gone)
         return;
     g->down = g->share.alone = down;
@@ -193,9 +194,9 @@ static void not_connected(struct webhook_group *g, struct ask ask, const char *w
         g->not_before_ms = now + g->pause_ms;
     }
     set_down(g, true);
-    room_judge(&g->webhook->room, &g->share, false);
+    room_judge(&g->shared->room, &g->share, false);
     tell(g, "a CHECKURL cannot be reached; it is tried again, and no ask counts", why);
-    unask(g->webhook, ask);
+    unask(g->shared, ask);
 }
 
 static void reached(struct webhook_group *g, struct ask ask, const struct webhook_answer *a)
@@ -204,7 +205,7 @@ static void reached(struct webhook_group *g, struct ask ask, const struct webhoo
     counters_add(webhook_group_counters(g), COUNTER_CHECKS_HANDED, 1);
     counters_add(webhook_group_counters(g), COUNTER_WEBHOOK_CALLS, 1);
     set_down(g, false);
-    room_judge(&g->webhook->room, &g->share, a->end == CALL_ANSWERED);
+    room_judge(&g->shared->room, &g->share, a->end == CALL_ANSWERED);
     g->not_before_ms = 0;
     enum command_id id = read_answer(a, &why);
     if (why)
@@ -219,8 +220,8 @@ static void posting_end(struct webhook_posting *p)
     if (p->next)
         p->next->prev = p->prev;
     g->n_postings--;
-    room_give(&g->webhook->room, &g->share, 1);
-    room_bytes(&g->webhook->room, &g->share, 0, p->bytes);
+    room_give(&g->shared->room, &g->share, 1);
+    room_bytes(&g->shared->room, &g->share, 0, p->bytes);
     counters_sub(webhook_group_counters(g), COUNTER_WEBHOOK_IN_FLIGHT, 1);
     free(p);
 }
@@ -235,13 +236,13 @@ static void on_answer(void *arg, const struct webhook_answer *answer)
     else
         reached(g, ask, answer);
     posting_end(p); /* last: who sees that it is no longer in flight sees what came of it */
-    room_feed(&g->webhook->room, g);
+    room_feed(&g->shared->room, &g->share);
 }
 
 static struct webhook_call *call_new(struct webhook_posting *p, struct buf *body)
 {
     struct webhook_group *g = p->group;
-    struct webhook *w = g->webhook;
+    struct webhook_shared *w = g->shared;
     char key[48], signature[WEBHOOK_SIGNATURE_SIZE] = "";
     snprintf(key, sizeof key, "%" PRIu64 "-%" PRIu32, p->ask.txid, p->ask.attempt);
     struct webhook_url url;
@@ -256,7 +257,7 @@ static struct webhook_call *call_new(struct webhook_posting *p, struct buf *body
         .url = &url,
         .key = key,
         .signature = g->secret.len ? signature : NULL,
-        .timeout_ms = settings_num(w->env.settings, SET_webhook_timeout),
+        .timeout_ms = settings_num(w->settings, SET_webhook_timeout),
         .done = on_answer,
         .arg = p,
     };
@@ -271,7 +272,7 @@ static void posting_add(struct webhook_posting *p)
         p->next->prev = p;
     g->postings = p;
     g->n_postings++;
-    room_bytes(&g->webhook->room, &g->share, p->bytes, 0);
+    room_bytes(&g->shared->room, &g->share, p->bytes, 0);
     counters_add(webhook_group_counters(g), COUNTER_WEBHOOK_IN_FLIGHT, 1);
 }
 
@@ -306,14 +307,14 @@ static void take(struct webhook_group *g, struct slice reply)
     bool all = true, opened = check_list_open(reply, &list);
     unask_init(&u);
     while (opened && check_list_next(&list, &check)) {
-        if (!g->gone && !g->webhook->stopping && post(g, &check))
+        if (!g->gone && !g->shared->stopping && post(g, &check))
             continue;
-        unask_one(g->webhook, &u, check.ask);
+        unask_one(g->shared, &u, check.ask);
         all = false;
     }
-    submit_unask(g->webhook, &u);
+    submit_unask(g->shared, &u);
     unask_fini(&u);
-    if (!all && !g->gone && !g->webhook->stopping) {
+    if (!all && !g->gone && !g->shared->stopping) {
         g->not_before_ms = timers_now() + BUSY_MS;
         tell(g, "no memory to POST a check-back; it is tried again", "no memory");
     }
@@ -325,7 +326,7 @@ static bool pulled_nothing(struct webhook_group *g, const struct entry *e)
     if (g->seen >= e->index)
         return true;
     if (e->out.retry_at_ms) {
-        int64_t delay = e->out.retry_at_ms - journal_now_ms(g->webhook->env.journal);
+        int64_t delay = e->out.retry_at_ms - journal_now_ms(g->shared->journal);
         look_again(g, delay > 0 ? delay : 1);
     }
     return false;
@@ -338,7 +339,7 @@ static void pulled(struct journal_client *owner, struct entry *e)
     (void)owner;
     uint32_t wanted = g->wanted, before = g->n_postings;
     g->wanted = 0;
-    room_pulled(&g->webhook->room);
+    room_pulled(&g->shared->room);
     if (e->fate != ST_OK || reply_is_error(buf_slice(&e->out.reply), NULL)) {
         look_again(g, BUSY_MS);
     } else if (e->out.nothing) {
@@ -347,24 +348,24 @@ static void pulled(struct journal_client *owner, struct entry *e)
         take(g, buf_slice(&e->out.reply));
         more = true;
     }
-    room_give(&g->webhook->room, &g->share, wanted - (g->n_postings - before));
+    room_give(&g->shared->room, &g->share, wanted - (g->n_postings - before));
     if (more)
         webhook_group_pull(g);
-    room_feed(&g->webhook->room, g); /* it may have got less than it had room for */
+    room_feed(&g->shared->room, &g->share); /* it may have got less than it had room for */
     entry_free(e);
 }
 
 void webhook_group_pull(struct webhook_group *g)
 {
-    struct webhook *w = g->webhook;
-    if (g->gone || g->wanted || w->stopping || !journal_in_charge(w->env.journal))
+    struct webhook_shared *w = g->shared;
+    if (g->gone || g->wanted || w->stopping || !journal_in_charge(w->journal))
         return;
     int64_t pause_ms = g->not_before_ms - timers_now();
     if (pause_ms > 0) {
         look_again(g, pause_ms);
         return;
     }
-    uint32_t room = room_take(&w->room, g);
+    uint32_t room = room_take(&w->room, &g->share);
     if (room == 0)
         return; /* until something ends */
     char text[12];
@@ -385,12 +386,17 @@ void webhook_group_pull(struct webhook_group *g)
     g->wanted = room;
 }
 
+void webhook_group_on_turn(struct room_share *s)
+{
+    webhook_group_pull((struct webhook_group *)(void *)((char *)s - offsetof(struct webhook_group, share)));
+}
+
 /* ---- birth and death ---- */
 
 void webhook_group_free(struct webhook_group *g)
 {
     if (g->share.url)
-        room_leave(&g->webhook->room, g);
+        room_leave(&g->shared->room, &g->share);
     if (g->again)
         event_free(g->again);
     free(g);
@@ -418,7 +424,7 @@ static uint64_t url_key(const struct webhook_url *url)
     return text_hash(slice_str(text));
 }
 
-struct webhook_group *webhook_group_new(struct webhook *w, const struct pgroup_hook *hook)
+struct webhook_group *webhook_group_new(struct webhook_shared *w, const struct pgroup_hook *hook)
 {
     struct webhook_url url;
     size_t size = webhook_group_size(hook);
@@ -426,7 +432,7 @@ struct webhook_group *webhook_group_new(struct webhook *w, const struct pgroup_h
     if (!g)
         return NULL;
     uint8_t *at = g->text;
-    g->webhook = w;
+    g->shared = w;
     g->size = size;
     g->key = news_key(NEWS_PGROUP, hook->pgroup, slice_of(NULL, 0));
     g->again_ms = INT64_MAX;
@@ -436,7 +442,7 @@ struct webhook_group *webhook_group_new(struct webhook *w, const struct pgroup_h
     g->again = evtimer_new(w->base, on_again, g);
     bool parsed = webhook_url_parse(g->url, &url);
     if (parsed && g->again && room_join(&w->room, &g->share, url_key(&url))) {
-        members_join(w->env.members, g->key);
+        members_join(w->members, g->key);
         return g;
     }
     tell(g, "this CHECKURL cannot be used", parsed ? "no memory" : "it is no URL");
@@ -447,7 +453,7 @@ struct webhook_group *webhook_group_new(struct webhook *w, const struct pgroup_h
 void webhook_group_retire(struct webhook_group *g)
 {
     set_down(g, false);
-    members_leave(g->webhook->env.members, g->key);
+    members_leave(g->shared->members, g->key);
     g->gone = true;
     event_del(g->again);
 }
@@ -463,10 +469,10 @@ void webhook_group_take_back(struct webhook_group *g)
     unask_init(&u);
     while (g->postings) {
         struct webhook_posting *p = g->postings;
-        unask_one(g->webhook, &u, p->ask);
+        unask_one(g->shared, &u, p->ask);
         webhook_call_free(p->call);
         posting_end(p);
     }
-    submit_unask(g->webhook, &u);
+    submit_unask(g->shared, &u);
     unask_fini(&u);
 }

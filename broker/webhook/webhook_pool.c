@@ -1,4 +1,4 @@
-/* webhook_pool.c: see webhook_pool.h. */
+/* webhook_pool.c: makes HTTP connections with libevent, and keeps those that may be used again in a list, the newest first. */
 #include "broker/webhook/webhook_pool.h"
 
 #include <event2/buffer.h>
@@ -10,12 +10,11 @@
 #include <string.h>
 
 #include "broker/base/timers.h"
-#include "broker/webhook/webhook_call.h"
 
 struct pool {
     struct event_base *base;
     struct event *sweep;
-    struct link *first, *last;
+    struct pool_link *first, *last;
     unsigned n;
 };
 
@@ -23,28 +22,28 @@ struct pool {
 
 static void on_output(struct evbuffer *buffer, const struct evbuffer_cb_info *info, void *arg)
 {
-    struct link *l = arg;
+    struct pool_link *l = arg;
     (void)buffer;
     l->sent = l->sent || info->n_deleted > 0;
 }
 
 static void on_input(struct evbuffer *buffer, const struct evbuffer_cb_info *info, void *arg)
 {
-    struct link *l = arg;
+    struct pool_link *l = arg;
     (void)buffer;
     l->heard = l->heard || info->n_added > 0;
 }
 
 static void on_close(struct evhttp_connection *http, void *arg)
 {
-    struct link *l = arg;
+    struct pool_link *l = arg;
     (void)http;
     l->closed = true;
     if (l->waits)
         event_active(l->pool->sweep, EV_TIMEOUT, 0);
 }
 
-static struct evhttp_connection *http_new(struct link *l, const char *host, const char *port)
+static struct evhttp_connection *http_new(struct pool_link *l, const char *host, const char *port)
 {
     struct event_base *base = l->pool->base;
     struct bufferevent *bev = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
@@ -65,14 +64,14 @@ static struct evhttp_connection *http_new(struct link *l, const char *host, cons
     return c;
 }
 
-struct link *link_new(struct pool *p, const char *authority, const struct sockaddr *to, socklen_t len)
+struct pool_link *pool_link_new(struct pool *p, const char *authority, const struct sockaddr *to, socklen_t len)
 {
     char host[NI_MAXHOST], port[NI_MAXSERV];
     size_t n = strlen(authority) + 1;
-    struct link *l = calloc(1, sizeof *l + n);
+    struct pool_link *l = calloc(1, sizeof *l + n);
     if (!l)
         return NULL;
-    *l = (struct link){.pool = p, .born_ms = timers_now()};
+    *l = (struct pool_link){.pool = p, .born_ms = timers_now()};
     memcpy(l->authority, authority, n);
     if (getnameinfo(to, len, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV) == 0)
         l->http = http_new(l, host, port);
@@ -82,7 +81,7 @@ struct link *link_new(struct pool *p, const char *authority, const struct sockad
     return NULL;
 }
 
-void link_free(struct link *l)
+void pool_link_free(struct pool_link *l)
 {
     evhttp_connection_set_closecb(l->http, NULL, NULL);
     evhttp_connection_free(l->http); /* its request, too */
@@ -91,7 +90,7 @@ void link_free(struct link *l)
 
 /* ---- those that wait ---- */
 
-static void unlink_waiting(struct pool *p, struct link *l)
+static void unlink_waiting(struct pool *p, struct pool_link *l)
 {
     *(l->prev ? &l->prev->next : &p->first) = l->next;
     *(l->next ? &l->next->prev : &p->last) = l->prev;
@@ -100,10 +99,10 @@ static void unlink_waiting(struct pool *p, struct link *l)
     p->n--;
 }
 
-static void drop(struct pool *p, struct link *l)
+static void drop(struct pool *p, struct pool_link *l)
 {
     unlink_waiting(p, l);
-    link_free(l);
+    pool_link_free(l);
 }
 
 static void sweep_in(struct pool *p, int64_t ms)
@@ -120,7 +119,7 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
     struct pool *p = arg;
     int64_t now = timers_now();
     (void)fd, (void)what;
-    for (struct link *l = p->last, *prev; l; l = prev) {
+    for (struct pool_link *l = p->last, *prev; l; l = prev) {
         prev = l->prev;
         if (l->closed || now - l->idle_ms >= POOL_IDLE_MS)
             drop(p, l);
@@ -129,10 +128,10 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
         sweep_in(p, p->last->idle_ms + POOL_IDLE_MS - now);
 }
 
-struct link *pool_take(struct pool *p, const char *authority)
+struct pool_link *pool_take(struct pool *p, const char *authority)
 {
     int64_t now = timers_now();
-    for (struct link *l = p->first, *next; l; l = next) {
+    for (struct pool_link *l = p->first, *next; l; l = next) {
         next = l->next;
         if (l->closed || strcmp(l->authority, authority) != 0)
             continue;
@@ -148,7 +147,7 @@ struct link *pool_take(struct pool *p, const char *authority)
 }
 
 /* Nothing of the old request, or behind its answer, may meet the next one. */
-static bool is_clean(const struct link *l)
+static bool is_clean(const struct pool_link *l)
 {
     struct bufferevent *bev = evhttp_connection_get_bufferevent(l->http);
     return !l->closed && evbuffer_get_length(bufferevent_get_output(bev)) == 0 &&
@@ -158,16 +157,16 @@ static bool is_clean(const struct link *l)
 static unsigned waiting_for(const struct pool *p, const char *authority)
 {
     unsigned n = 0;
-    for (const struct link *l = p->first; l; l = l->next)
+    for (const struct pool_link *l = p->first; l; l = l->next)
         n += strcmp(l->authority, authority) == 0;
     return n;
 }
 
-void pool_give(struct link *l)
+void pool_give(struct pool_link *l)
 {
     struct pool *p = l->pool;
     if (!is_clean(l) || waiting_for(p, l->authority) >= POOL_HOST_MAX) {
-        link_free(l);
+        pool_link_free(l);
         return;
     }
     if (p->n >= POOL_MAX)

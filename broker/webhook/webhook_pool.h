@@ -1,9 +1,9 @@
 /*
  * webhook_pool.h: connections to services, and those that wait for the next request.
  *
- *   link_new ──► in use ──► pool_give ──► waits, by host and port ──► pool_take ──► in use
+ *   pool_link_new ──► in use ──► pool_give ──► waits, by host and port ──► pool_take ──► in use
  *                  │            └─ no room, not whole, too old ─► freed     │
- *                  └─ link_free                closed by the other side, or POOL_IDLE_MS over ─► freed
+ *                  └─ pool_link_free                closed by the other side, or POOL_IDLE_MS over ─► freed
  *
  * A connection that waits may die at any moment, unseen until something is sent: what to do then is the
  * caller's business (webhook_call.c). One is used for POOL_AGE_MS at most, so that a name that was moved is
@@ -19,6 +19,11 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "protocol/limits.h"
+
+#define WEBHOOK_ANSWER_HEADERS_MAX ((size_t)KIB(16)) /* of any answer on a connection ... */
+#define WEBHOOK_ANSWER_BODY_MAX ((size_t)KIB(48))    /* ... what is longer is no answer */
+
 #define POOL_HOST_MAX 16
 #define POOL_MAX 256
 #define POOL_IDLE_MS 4000
@@ -28,9 +33,9 @@ struct event_base;
 struct evhttp_connection;
 struct pool;
 
-struct link {
+struct pool_link {
     struct pool *pool;
-    struct link *prev, *next; /* of those that wait, the newest first */
+    struct pool_link *prev, *next; /* of those that wait, the newest first */
     struct evhttp_connection *http;
     int64_t born_ms, idle_ms;
     bool waits;
@@ -43,13 +48,13 @@ struct pool *pool_new(struct event_base *base); /* NULL: no memory */
 void pool_free(struct pool *p); /* nothing may be in use; NULL is fine */
 
 /* A connection to that address, which connects with its first request. NULL: no memory. */
-struct link *link_new(struct pool *p, const char *authority, const struct sockaddr *to, socklen_t len);
-void link_free(struct link *l);
+struct pool_link *pool_link_new(struct pool *p, const char *authority, const struct sockaddr *to, socklen_t len);
+void pool_link_free(struct pool_link *l);
 
 /* NULL: none waits. */
-struct link *pool_take(struct pool *p, const char *authority);
+struct pool_link *pool_take(struct pool *p, const char *authority);
 
 /* The answer is whole and says that it stays open: keeps it, or frees it. */
-void pool_give(struct link *l);
+void pool_give(struct pool_link *l);
 
 #endif

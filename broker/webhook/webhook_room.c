@@ -1,73 +1,69 @@
-/* webhook_room.c: see webhook_room.h. */
+/* webhook_room.c: counts the places, and lets those who wait for one go on in their order. */
 #include "broker/webhook/webhook_room.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
 #include "broker/settings/settings.h"
-#include "broker/webhook/webhook_inner.h"
 
 /* ---- lines ---- */
 
-static void line_leave(struct webhook_group *g)
+static void room_line_leave(struct room_share *s)
 {
-    struct room_share *s = &g->share;
     struct room_line *line = s->line;
     if (!line)
         return;
-    *(s->prev ? &s->prev->share.next : &line->first) = s->next;
-    *(s->next ? &s->next->share.prev : &line->last) = s->prev;
+    *(s->prev ? &s->prev->next : &line->first) = s->next;
+    *(s->next ? &s->next->prev : &line->last) = s->prev;
     s->prev = s->next = NULL;
     s->line = NULL;
 }
 
 /* At its end; who stands in it keeps its place. */
-static void line_join(struct room_line *line, struct webhook_group *g)
+static void room_line_join(struct room_line *line, struct room_share *s)
 {
-    struct room_share *s = &g->share;
     if (s->line == line)
         return;
-    line_leave(g);
+    room_line_leave(s);
     if (!line)
         return;
     s->prev = line->last;
-    *(line->last ? &line->last->share.next : &line->first) = g;
-    line->last = g;
+    *(line->last ? &line->last->next : &line->first) = s;
+    line->last = s;
     s->line = line;
 }
 
-static void line_join_front(struct room_line *line, struct webhook_group *g)
+static void room_line_join_front(struct room_line *line, struct room_share *s)
 {
-    struct room_share *s = &g->share;
-    line_leave(g);
+    room_line_leave(s);
     s->next = line->first;
-    *(line->first ? &line->first->share.prev : &line->last) = g;
-    line->first = g;
+    *(line->first ? &line->first->prev : &line->last) = s;
+    line->first = s;
     s->line = line;
 }
 
 /* Until the first one finds no room again. */
-static void feed_line(struct room_line *line)
+static void room_feed_line(struct room *r, struct room_line *line)
 {
-    struct webhook_group *g;
-    while ((g = line->first)) {
-        line_leave(g);
-        webhook_group_pull(g);
-        if (g->share.line == line) {
-            line_join_front(line, g);
+    struct room_share *s;
+    while ((s = line->first)) {
+        room_line_leave(s);
+        r->pull(s);
+        if (s->line == line) {
+            room_line_join_front(line, s);
             return;
         }
     }
 }
 
-void room_feed(struct room *r, struct webhook_group *g)
+void room_feed(struct room *r, struct room_share *s)
 {
-    feed_line(&g->share.url->line);
-    feed_line(&r->first);
-    feed_line(&r->unproven);
-    feed_line(&r->more);
-    if (g->share.hungry)
-        webhook_group_pull(g);
+    room_feed_line(r, &s->url->line);
+    room_feed_line(r, &r->first);
+    room_feed_line(r, &r->unproven);
+    room_feed_line(r, &r->more);
+    if (s->hungry)
+        r->pull(s);
 }
 
 /* ---- URLs ---- */
@@ -86,12 +82,12 @@ bool room_join(struct room *r, struct room_share *s, uint64_t url_key)
     return true;
 }
 
-void room_leave(struct room *r, struct webhook_group *g)
+void room_leave(struct room *r, struct room_share *s)
 {
-    struct room_url *url = g->share.url;
-    line_leave(g);
-    g->share.hungry = false;
-    g->share.url = NULL;
+    struct room_url *url = s->url;
+    room_line_leave(s);
+    s->hungry = false;
+    s->url = NULL;
     if (--url->groups > 0)
         return;
     assert(!url->taken && !url->line.first);
@@ -110,7 +106,7 @@ static uint32_t room_look(struct room *r, const struct room_share *s, struct roo
     uint32_t most = (uint32_t)settings_num(r->settings, SET_webhook_concurrency);
     size_t bytes_max = (size_t)settings_num(r->settings, SET_memory) / 16;
     struct room_line *first = s->proven ? &r->first : &r->unproven;
-    bool crowded = r->taken >= WEBHOOK_POSTS_MAX || r->bytes >= bytes_max;
+    bool crowded = r->taken >= r->posts_max || r->bytes >= bytes_max;
     *ret_line = &s->url->line;
     if (s->url->taken >= most)
         return 0;
@@ -120,23 +116,22 @@ static uint32_t room_look(struct room *r, const struct room_share *s, struct roo
     *ret_line = s->taken > 0 ? &r->more : first;
     if (r->pulls >= ROOM_PULLS_MAX || (crowded && s->taken > 0))
         return 0;
-    bool full = r->taken >= WEBHOOK_CALLS_MAX || r->bytes >= 2 * bytes_max ||
-                (!s->proven && r->n_unproven >= WEBHOOK_CALLS_MAX / 2);
+    bool full = r->taken >= r->calls_max || r->bytes >= 2 * bytes_max ||
+                (!s->proven && r->n_unproven >= r->calls_max / 2);
     if (crowded && full)
         return 0;
     if (crowded || s->alone)
         return 1;
-    uint32_t left = WEBHOOK_POSTS_MAX - r->taken, here = most - s->url->taken;
+    uint32_t left = r->posts_max - r->taken, here = most - s->url->taken;
     return here < left ? here : left;
 }
 
-uint32_t room_take(struct room *r, struct webhook_group *g)
+uint32_t room_take(struct room *r, struct room_share *s)
 {
-    struct room_share *s = &g->share;
     struct room_line *line = NULL;
     uint32_t n = room_look(r, s, &line);
     s->hungry = n == 0;
-    line_join(n ? NULL : line, g);
+    room_line_join(n ? NULL : line, s);
     if (n == 0)
         return 0;
     s->taken += n;

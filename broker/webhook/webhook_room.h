@@ -16,7 +16,7 @@
  *
  * There is a line for each of these: that of the URL, `more` (it has one in flight already), `first` and
  * `unproven`. Each is first in, first out, and costs nothing while nobody ends. To add a bound: a test in
- * room_look, a line, a feed_line in room_feed.
+ * room_look, a line, a room_feed_line in room_feed.
  */
 #ifndef HALFMQ_BROKER_WEBHOOK_ROOM_H
 #define HALFMQ_BROKER_WEBHOOK_ROOM_H
@@ -30,10 +30,10 @@
 #define ROOM_URL_BUCKETS 1024
 
 struct settings;
-struct webhook_group;
+struct room_share;
 
 struct room_line {
-    struct webhook_group *first, *last;
+    struct room_share *first, *last;
 };
 
 /* A URL that some group has: how many places are taken there. */
@@ -46,6 +46,9 @@ struct room_url {
 
 struct room {
     const struct settings *settings;
+    uint32_t posts_max, calls_max; /* WEBHOOK_POSTS_MAX, WEBHOOK_CALLS_MAX (webhook.h) */
+    /* A share's turn: its owner may ask, and calls room_take for that. */
+    void (*pull)(struct room_share *s);
     struct room_url *urls[ROOM_URL_BUCKETS];
     struct room_line more, first, unproven;
     uint32_t taken, pulls;
@@ -57,7 +60,7 @@ struct room {
 struct room_share {
     struct room_url *url;
     struct room_line *line; /* it stands in; NULL: in none */
-    struct webhook_group *prev, *next; /* in the line */
+    struct room_share *prev, *next; /* in the line */
     uint32_t taken, n_unproven;
     size_t bytes;
     bool hungry; /* found no room */
@@ -65,13 +68,13 @@ struct room_share {
     bool alone; /* one place at most: nobody could be connected to the last time */
 };
 
-/* The group's place at its URL. False: no memory. */
+/* A share's place at its URL. False: no memory. */
 bool room_join(struct room *r, struct room_share *s, uint64_t url_key);
-void room_leave(struct room *r, struct webhook_group *g);
+void room_leave(struct room *r, struct room_share *s);
 
 /* Takes places for a CHECKS, which counts until room_pulled. 0: there are none; it is in line, or pulls when
  * something of its own ends (hungry). */
-uint32_t room_take(struct room *r, struct webhook_group *g);
+uint32_t room_take(struct room *r, struct room_share *s);
 void room_pulled(struct room *r);
 
 void room_give(struct room *r, struct room_share *s, uint32_t places);
@@ -80,7 +83,7 @@ void room_bytes(struct room *r, struct room_share *s, size_t more, size_t less);
 /* What came of a request. */
 void room_judge(struct room *r, struct room_share *s, bool answered);
 
-/* Something was given back, of g among others: pulls for those who can go on. */
-void room_feed(struct room *r, struct webhook_group *g);
+/* Something was given back, of s among others: pulls for those who can go on. */
+void room_feed(struct room *r, struct room_share *s);
 
 #endif

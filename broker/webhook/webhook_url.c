@@ -1,4 +1,4 @@
-/* webhook_url.c: see webhook_url.h. What a URL is, protocol/base/url.h says. */
+/* webhook_url.c: copies a URL into the parts that a request needs. What a URL is, protocol/base/url.h says. */
 #include "broker/webhook/webhook_url.h"
 
 #include <arpa/inet.h>

@@ -1,23 +1,16 @@
 /*
- * webhook_inner.h: what webhook.c (the thread) and webhook_group.c (one producer group) share. All of
- * it belongs to the webhooks' thread.
+ * webhook_group.h: one producer group with a CHECKURL: what is due of it, and the requests under way.
+ * Threads: the webhooks' own.
  */
-#ifndef HALFMQ_BROKER_WEBHOOK_INNER_H
-#define HALFMQ_BROKER_WEBHOOK_INNER_H
+#ifndef HALFMQ_BROKER_WEBHOOK_GROUP_H
+#define HALFMQ_BROKER_WEBHOOK_GROUP_H
 
 #include <event2/event.h>
-#include <pthread.h>
 
-#include "broker/checks/check_list.h"
-#include "broker/journal/mailbox.h"
-#include "broker/webhook/webhook.h"
+#include "broker/checks/asks.h"
 #include "broker/webhook/webhook_call.h"
-#include "broker/webhook/webhook_room.h"
-#include "protocol/limits.h"
+#include "broker/webhook/webhook_shared.h"
 #include "storage/query.h"
-
-#define WATCH_BITS 65536
-#define GROUP_BUCKETS 4096
 
 struct webhook_group;
 
@@ -34,7 +27,7 @@ struct webhook_posting {
  * and this one ends (`gone`) when its last request and its last CHECKS have. While nothing is due this is all
  * there is of it: some hundred bytes, no connection. */
 struct webhook_group {
-    struct webhook *webhook;
+    struct webhook_shared *shared;
     struct webhook_group *prev, *next; /* of those that are there, or gone */
     struct webhook_group *next_key;    /* in its bucket, while it is not gone */
     uint64_t key; /* of its news */
@@ -58,45 +51,8 @@ struct webhook_group {
     uint8_t text[];
 };
 
-struct webhook {
-    struct journal_client client; /* first: the journal's callbacks get this address */
-    struct webhook_env env;
-    struct webhook_allow *allow;
-    struct event_base *base;
-    struct resolver *resolver;
-    struct pool *pool;
-    struct event *wake;
-    struct mailbox box;
-    struct letters letters;
-    struct webhook_group *groups, *gone;
-    struct webhook_group *by_key[GROUP_BUCKETS];
-    size_t group_bytes; /* of those that are not gone */
-    uint32_t left_out; /* found no memory when settings were read the last time ... */
-    char left_out_name[NAME_BYTES_MAX + 1]; /* ... and the first of them */
-    struct room room;
-    struct event *settings; /* read them again */
-    int64_t settings_ms; /* monotonic: not before this */
-    uint32_t in_flight; /* entries that the journal has */
-    bool again; /* the journal wants another turn */
-    bool stopping;
-    pthread_t thread;
-    bool runs;
-    /* ---- any thread ---- */
-    _Atomic uint64_t watched[WATCH_BITS / 64]; /* news of these, by key, is worth a letter */
-    atomic_bool settings_changed;
-};
-
-/* ---- webhook.c ---- */
-
-/* Submits a command of ours; arg goes into the entry. False: a bound, or no memory. */
-bool webhook_submit(struct webhook *w, const struct command *cmd,
-                    void (*done)(struct journal_client *owner, struct entry *e),
-                    void *arg) MUST_CHECK;
-
-/* ---- webhook_group.c ---- */
-
 /* NULL: no memory, or the URL is none (a setting of an older release). */
-struct webhook_group *webhook_group_new(struct webhook *w, const struct pgroup_hook *hook);
+struct webhook_group *webhook_group_new(struct webhook_shared *s, const struct pgroup_hook *hook);
 
 /* Bytes of memory that it takes. */
 size_t webhook_group_size(const struct pgroup_hook *hook);
@@ -106,6 +62,9 @@ void webhook_group_retire(struct webhook_group *g);
 
 /* Asks the store for what is due, if this broker may (journal_in_charge) and there is room for it. */
 void webhook_group_pull(struct webhook_group *g);
+
+/* The same, as struct room wants it. */
+void webhook_group_on_turn(struct room_share *s);
 
 /* At the stop: requests end, their asks are taken back. */
 void webhook_group_take_back(struct webhook_group *g);
