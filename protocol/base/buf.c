@@ -46,7 +46,7 @@ void buf_reset(struct buf *b, size_t keep)
     b->failed = false;
 }
 
-static size_t grown_size(const struct buf *b, size_t need)
+static size_t buf_grown_size(const struct buf *b, size_t need)
 {
     size_t size = b->size ? b->size : BUF_FIRST;
     while (size < need) {
@@ -78,7 +78,7 @@ uint8_t *buf_room(struct buf *b, size_t n)
         b->failed = true;
         return NULL;
     }
-    size_t size = grown_size(b, b->len + n);
+    size_t size = buf_grown_size(b, b->len + n);
     uint8_t *data = buf_own(b, size);
     if (!data) {
         b->failed = true;

@@ -37,20 +37,20 @@ void reply_double(struct buf *r, double v)
     buf_put_u64(r, bits);
 }
 
-static void put_bytes(struct buf *r, enum token_kind kind, struct slice bytes)
+static void reply_put_bytes(struct buf *r, enum token_kind kind, struct slice bytes)
 {
     buf_put_u8(r, (uint8_t)kind);
     buf_put_sized(r, bytes);
 }
 
-void reply_simple(struct buf *r, const char *word) { put_bytes(r, TOK_SIMPLE, slice_str(word)); }
+void reply_simple(struct buf *r, const char *word) { reply_put_bytes(r, TOK_SIMPLE, slice_str(word)); }
 
-void reply_bulk(struct buf *r, struct slice bytes) { put_bytes(r, TOK_BULK, bytes); }
+void reply_bulk(struct buf *r, struct slice bytes) { reply_put_bytes(r, TOK_BULK, bytes); }
 
-void reply_bulk_str(struct buf *r, const char *text) { put_bytes(r, TOK_BULK, slice_str(text)); }
+void reply_bulk_str(struct buf *r, const char *text) { reply_put_bytes(r, TOK_BULK, slice_str(text)); }
 
 /* How many decimal digits v has: the length goes before the digits. */
-static size_t digits_of(uint64_t v)
+static size_t reply_digits_of(uint64_t v)
 {
     size_t n = 1;
     while (v >= 10) {
@@ -63,20 +63,20 @@ static size_t digits_of(uint64_t v)
 void reply_bulk_uint(struct buf *r, uint64_t v)
 {
     uint8_t room[UINT_DIGITS_MAX];
-    put_bytes(r, TOK_BULK, uint_digits(v, room));
+    reply_put_bytes(r, TOK_BULK, uint_digits(v, room));
 }
 
-void reply_text(struct buf *r, struct slice text) { put_bytes(r, TOK_TEXT, text); }
+void reply_text(struct buf *r, struct slice text) { reply_put_bytes(r, TOK_TEXT, text); }
 
-static void put_count(struct buf *r, enum token_kind kind, size_t n)
+static void reply_put_count(struct buf *r, enum token_kind kind, size_t n)
 {
     buf_put_u8(r, (uint8_t)kind);
     buf_put_varint(r, n);
 }
 
-void reply_array(struct buf *r, size_t n) { put_count(r, TOK_ARRAY, n); }
+void reply_array(struct buf *r, size_t n) { reply_put_count(r, TOK_ARRAY, n); }
 
-void reply_map(struct buf *r, size_t pairs) { put_count(r, TOK_MAP, pairs); }
+void reply_map(struct buf *r, size_t pairs) { reply_put_count(r, TOK_MAP, pairs); }
 
 void reply_map_more(struct buf *r, size_t pairs)
 {
@@ -86,19 +86,19 @@ void reply_map_more(struct buf *r, size_t pairs)
     r->data[1] = (uint8_t)(r->data[1] + pairs);
 }
 
-void reply_push(struct buf *r, size_t n) { put_count(r, TOK_PUSH, n); }
+void reply_push(struct buf *r, size_t n) { reply_put_count(r, TOK_PUSH, n); }
 
 void reply_message(struct buf *r) { buf_put_u8(r, TOK_MESSAGE); }
 
-static size_t id_bytes(struct slice topic, uint32_t queue, uint64_t offset)
+static size_t reply_id_bytes(struct slice topic, uint32_t queue, uint64_t offset)
 {
-    return topic.len + 1 + digits_of(queue) + 1 + digits_of(offset);
+    return topic.len + 1 + reply_digits_of(queue) + 1 + reply_digits_of(offset);
 }
 
 void reply_id(struct buf *r, struct slice topic, uint32_t queue, uint64_t offset)
 {
     buf_put_u8(r, TOK_BULK);
-    buf_put_varint(r, id_bytes(topic, queue, offset));
+    buf_put_varint(r, reply_id_bytes(topic, queue, offset));
     text_put_id(r, topic, queue, offset);
 }
 
@@ -106,14 +106,14 @@ void reply_receipt(struct buf *r, struct slice topic, uint32_t queue, uint64_t o
                    uint32_t attempt)
 {
     buf_put_u8(r, TOK_BULK);
-    buf_put_varint(r, id_bytes(topic, queue, offset) + 1 + digits_of(attempt));
+    buf_put_varint(r, reply_id_bytes(topic, queue, offset) + 1 + reply_digits_of(attempt));
     text_put_receipt(r, topic, queue, offset, attempt);
 }
 
 void reply_token(struct buf *r, uint64_t token)
 {
     buf_put_u8(r, TOK_BULK);
-    buf_put_varint(r, 1 + digits_of(token));
+    buf_put_varint(r, 1 + reply_digits_of(token));
     text_put_token(r, token);
 }
 
@@ -138,17 +138,17 @@ void reply_error(struct buf *r, enum status s, const char *fmt, ...)
     buf_put_sized(r, slice_str(fmt ? text : status_text(s)));
 }
 
-static bool has_bytes(enum token_kind kind)
+static bool reply_has_bytes(enum token_kind kind)
 {
     return kind == TOK_SIMPLE || kind == TOK_BULK || kind == TOK_TEXT;
 }
 
-static bool has_count(enum token_kind kind)
+static bool reply_has_count(enum token_kind kind)
 {
     return kind == TOK_ARRAY || kind == TOK_MAP || kind == TOK_PUSH;
 }
 
-static void read_count(struct cursor *c, struct token *t)
+static void reply_read_count(struct cursor *c, struct token *t)
 {
     uint64_t n = cursor_varint(c);
     if (n > INT64_MAX)
@@ -156,7 +156,7 @@ static void read_count(struct cursor *c, struct token *t)
     t->n = (int64_t)n;
 }
 
-static void read_error(struct cursor *c, struct token *t)
+static void reply_read_error(struct cursor *c, struct token *t)
 {
     uint8_t s = cursor_u8(c);
     if (s > ST_IO)
@@ -175,10 +175,10 @@ bool reply_next(struct cursor *c, struct token *ret_t)
         return false;
     }
     struct token t = {.kind = (enum token_kind)kind};
-    if (has_bytes(t.kind)) {
+    if (reply_has_bytes(t.kind)) {
         t.bytes = cursor_sized(c);
-    } else if (has_count(t.kind)) {
-        read_count(c, &t);
+    } else if (reply_has_count(t.kind)) {
+        reply_read_count(c, &t);
     } else if (t.kind == TOK_INT) {
         t.n = (int64_t)cursor_u64(c);
     } else if (t.kind == TOK_BOOL) {
@@ -187,7 +187,7 @@ bool reply_next(struct cursor *c, struct token *ret_t)
         uint64_t bits = cursor_u64(c);
         memcpy(&t.d, &bits, sizeof t.d);
     } else if (t.kind == TOK_ERROR) {
-        read_error(c, &t);
+        reply_read_error(c, &t);
     }
     if (c->bad)
         return false;

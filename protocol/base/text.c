@@ -64,7 +64,7 @@ static const uint8_t name_class[256] = {
 };
 
 /* %DLQ%<group> and %RETRY%<group> may be longer than a group's name by their own first part. */
-static size_t name_bytes_max(struct slice s)
+static size_t text_name_bytes_max(struct slice s)
 {
     static const char *const heads[] = {"%DLQ%", "%RETRY%"};
     for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
@@ -77,7 +77,7 @@ static size_t name_bytes_max(struct slice s)
 
 bool text_name_ok(struct slice s, bool client_may_write)
 {
-    if (s.len == 0 || s.len > (client_may_write ? NAME_BYTES_MAX : name_bytes_max(s)))
+    if (s.len == 0 || s.len > (client_may_write ? NAME_BYTES_MAX : text_name_bytes_max(s)))
         return false;
     uint8_t highest = client_may_write ? 1 : 2;
     for (size_t i = 0; i < s.len; i++) {
@@ -89,7 +89,7 @@ bool text_name_ok(struct slice s, bool client_may_write)
 }
 
 /* Splits off what stands before the first `mark`; false where there is none. */
-static bool split(struct slice *rest, char mark, struct slice *ret_head)
+static bool text_split(struct slice *rest, char mark, struct slice *ret_head)
 {
     const uint8_t *at = rest->len ? memchr(rest->data, mark, rest->len) : NULL;
     if (!at)
@@ -101,7 +101,7 @@ static bool split(struct slice *rest, char mark, struct slice *ret_head)
 }
 
 /* Ids are compared and hashed as text in places, so a number has one form: no leading zeros. */
-static bool plain_uint(struct slice s, uint64_t most, uint64_t *ret_v)
+static bool text_plain_uint(struct slice s, uint64_t most, uint64_t *ret_v)
 {
     uint64_t v;
     if ((s.len > 1 && s.data[0] == '0') || !text_uint(s, &v) || v > most)
@@ -114,15 +114,15 @@ bool text_id_range(struct slice s, struct message_id *ret_first, uint64_t *ret_l
 {
     struct slice topic, queue, from;
     uint64_t q, first, last;
-    if (!split(&s, ':', &topic) || !split(&s, ':', &queue))
+    if (!text_split(&s, ':', &topic) || !text_split(&s, ':', &queue))
         return false;
-    if (!text_name_ok(topic, false) || !plain_uint(queue, UINT32_MAX, &q))
+    if (!text_name_ok(topic, false) || !text_plain_uint(queue, UINT32_MAX, &q))
         return false;
-    bool range = split(&s, '-', &from);
-    if (!plain_uint(s, INT64_MAX, &last))
+    bool range = text_split(&s, '-', &from);
+    if (!text_plain_uint(s, INT64_MAX, &last))
         return false;
     first = last;
-    if (range && (!plain_uint(from, INT64_MAX, &first) || first > last))
+    if (range && (!text_plain_uint(from, INT64_MAX, &first) || first > last))
         return false;
     *ret_first = (struct message_id){topic, (uint32_t)q, first, 0};
     *ret_last = last;
@@ -134,7 +134,7 @@ bool text_receipt_range(struct slice s, struct message_id *ret_first, uint64_t *
     struct slice ids;
     struct message_id first;
     uint64_t attempt, last;
-    if (!split(&s, '#', &ids) || !plain_uint(s, UINT32_MAX, &attempt) || attempt == 0)
+    if (!text_split(&s, '#', &ids) || !text_plain_uint(s, UINT32_MAX, &attempt) || attempt == 0)
         return false;
     if (!text_id_range(ids, &first, &last) || last - first.offset >= COUNT_MAX)
         return false;
@@ -145,7 +145,7 @@ bool text_receipt_range(struct slice s, struct message_id *ret_first, uint64_t *
 }
 
 /* A range of one in the long form, "5-5", is not the text of an id or a receipt. */
-static bool names_one(struct slice s, const struct message_id *id, uint64_t last)
+static bool text_names_one(struct slice s, const struct message_id *id, uint64_t last)
 {
     size_t behind = id->topic.len + 1; /* names may hold a '-' */
     return last == id->offset && !memchr(s.data + behind, '-', s.len - behind);
@@ -155,7 +155,7 @@ bool text_id(struct slice s, struct message_id *ret_id)
 {
     struct message_id id;
     uint64_t last;
-    if (!text_id_range(s, &id, &last) || !names_one(s, &id, last))
+    if (!text_id_range(s, &id, &last) || !text_names_one(s, &id, last))
         return false;
     *ret_id = id;
     return true;
@@ -165,7 +165,7 @@ bool text_receipt(struct slice s, struct message_id *ret_id)
 {
     struct message_id id;
     uint64_t last;
-    if (!text_receipt_range(s, &id, &last) || !names_one(s, &id, last))
+    if (!text_receipt_range(s, &id, &last) || !text_names_one(s, &id, last))
         return false;
     *ret_id = id;
     return true;
@@ -174,7 +174,7 @@ bool text_receipt(struct slice s, struct message_id *ret_id)
 bool text_txid(struct slice s, uint64_t *ret_txid)
 {
     uint64_t v;
-    if (!plain_uint(s, TXID_MAX, &v) || v < TXID_MIN)
+    if (!text_plain_uint(s, TXID_MAX, &v) || v < TXID_MIN)
         return false;
     *ret_txid = v;
     return true;
@@ -219,7 +219,7 @@ void text_put_receipt_range(struct buf *b, struct slice topic, uint32_t queue, u
 }
 
 /* Length of the well-formed sequence that begins at p (a byte over 0x7f), or 0. */
-static size_t utf8_sequence(const uint8_t *p, size_t left)
+static size_t text_utf8_sequence(const uint8_t *p, size_t left)
 {
     uint8_t lowest = 0x80, highest = 0xbf;
     size_t n;
@@ -265,7 +265,7 @@ bool text_utf8_ok(struct slice s)
             i++;
             continue;
         }
-        size_t n = utf8_sequence(s.data + i, s.len - i);
+        size_t n = text_utf8_sequence(s.data + i, s.len - i);
         if (n == 0)
             return false;
         i += n;

@@ -34,7 +34,7 @@ static const struct bound bounds[OPTION_COUNT] = {
     [OPT_ID_TIMEOUT] = {1, DURATION_MS_MAX},
 };
 
-static struct bound bound_of(const struct command *cmd, enum option_id id)
+static struct bound command_check_bound_of(const struct command *cmd, enum option_id id)
 {
     if (id == OPT_ID_COUNT) {
         enum command_id in = cmd->info->id;
@@ -46,7 +46,7 @@ static struct bound bound_of(const struct command *cmd, enum option_id id)
     return (struct bound){0, option_type(id) == OPT_DUR ? DURATION_MS_MAX : INT64_MAX};
 }
 
-static bool read_point(struct slice s, int64_t *ret_n)
+static bool command_check_read_point(struct slice s, int64_t *ret_n)
 {
     if (slice_equal_nocase(s, SLICE_LIT("EARLIEST"))) {
         *ret_n = POINT_EARLIEST;
@@ -63,7 +63,7 @@ static bool read_point(struct slice s, int64_t *ret_n)
     return true;
 }
 
-static enum status bad_number(struct bound b, const struct option *o, bool read, struct complaint c)
+static enum status command_check_bad_number(struct bound b, const struct option *o, bool read, struct complaint c)
 {
     const char *word = option_word(o->id);
     bool duration = option_type(o->id) == OPT_DUR;
@@ -77,12 +77,12 @@ static enum status bad_number(struct bound b, const struct option *o, bool read,
 
 static enum status check_number(const struct command *cmd, struct option *o, struct complaint c)
 {
-    struct bound b = bound_of(cmd, o->id);
+    struct bound b = command_check_bound_of(cmd, o->id);
     int64_t n = 0;
     bool duration = option_type(o->id) == OPT_DUR;
     bool read = duration ? text_duration(o->v, &n) : text_int(o->v, &n);
     if (!read || n < b.least || n > b.most)
-        return bad_number(b, o, read, c);
+        return command_check_bad_number(b, o, read, c);
     o->n = n;
     return ST_OK;
 }
@@ -90,7 +90,7 @@ static enum status check_number(const struct command *cmd, struct option *o, str
 static enum status check_time(const struct command *cmd, struct option *o, struct complaint c)
 {
     bool point = option_type(o->id) == OPT_POINT && cmd->info->id != CMD_FIND;
-    if (point ? read_point(o->v, &o->n) : text_time(o->v, &o->n))
+    if (point ? command_check_read_point(o->v, &o->n) : text_time(o->v, &o->n))
         return ST_OK;
     char quoted[QUOTED_SIZE];
     text_quote(o->v, QUOTED_BYTES, quoted, sizeof quoted);
@@ -269,8 +269,8 @@ static const struct command_shape shapes[COMMAND_COUNT] = {
 };
 
 /* The slow way out: says what the word is not. */
-static enum status bad_shape(const struct command *cmd, enum shape shape, size_t i, struct slice v,
-                             struct complaint c)
+static enum status command_check_bad_shape(const struct command *cmd, enum shape shape, size_t i, struct slice v,
+                                           struct complaint c)
 {
     char name[32] = "receipt", quoted[QUOTED_SIZE];
     struct slice named = command_name(cmd->info, i);
@@ -304,7 +304,7 @@ static enum status bad_shape(const struct command *cmd, enum shape shape, size_t
     return check_name(name, v, shape == NAME_WRITE, c);
 }
 
-static bool shape_ok(enum shape shape, struct slice v)
+static bool command_check_shape_ok(enum shape shape, struct slice v)
 {
     struct message_id id;
     uint64_t u;
@@ -328,14 +328,14 @@ static enum status check_words(const struct command *cmd, struct complaint c)
 {
     const struct command_shape *s = &shapes[cmd->info->id];
     for (uint32_t i = 0; i < cmd->n_pos; i++) {
-        if (!shape_ok((enum shape)s->pos[i], cmd->pos[i]))
-            return bad_shape(cmd, (enum shape)s->pos[i], i, cmd->pos[i], c);
+        if (!command_check_shape_ok((enum shape)s->pos[i], cmd->pos[i]))
+            return command_check_bad_shape(cmd, (enum shape)s->pos[i], i, cmd->pos[i], c);
     }
     if (s->rest == ANY)
         return ST_OK;
     for (uint32_t i = 0; i < cmd->n_rest; i++) {
-        if (!shape_ok((enum shape)s->rest, cmd->rest[i]))
-            return bad_shape(cmd, (enum shape)s->rest, cmd->n_pos, cmd->rest[i], c);
+        if (!command_check_shape_ok((enum shape)s->rest, cmd->rest[i]))
+            return command_check_bad_shape(cmd, (enum shape)s->rest, cmd->n_pos, cmd->rest[i], c);
     }
     return ST_OK;
 }

@@ -31,51 +31,51 @@ enum status command_begin(struct command_space *space, const struct command_info
     return ST_OK;
 }
 
-static void append_word(char *out, size_t out_size, struct slice word)
+static void named_append_word(char *out, size_t out_size, struct slice word)
 {
     size_t len = strlen(out);
     snprintf(out + len, out_size - len, "%s%.*s", len ? ", " : "", (int)word.len,
              word.len ? (const char *)word.data : "");
 }
 
-static void append_lower(char *out, size_t out_size, const char *word)
+static void named_append_lower(char *out, size_t out_size, const char *word)
 {
     char lower[32];
     size_t n = 0;
     for (; word[n] && n < sizeof lower; n++)
         lower[n] = (char)(word[n] >= 'A' && word[n] <= 'Z' ? word[n] + 32 : word[n]);
-    append_word(out, out_size, slice_of(lower, n));
+    named_append_word(out, out_size, slice_of(lower, n));
 }
 
-static enum status unknown_key(const struct command_info *info, struct slice key,
-                               struct complaint c)
+static enum status named_unknown_key(const struct command_info *info, struct slice key,
+                                     struct complaint c)
 {
     char quoted[QUOTED_SIZE], list[LIST_SIZE] = "";
     text_quote(key, QUOTED_BYTES, quoted, sizeof quoted);
     for (size_t i = 0; command_name(info, i).len; i++)
-        append_word(list, sizeof list, command_name(info, i));
+        named_append_word(list, sizeof list, command_name(info, i));
     for (int i = 0; i < OPTION_COUNT; i++) {
         enum option_id id = (enum option_id)i;
         if (!(info->options & (UINT64_C(1) << i)))
             continue;
         if (option_type(id) == OPT_REST)
-            append_word(list, sizeof list, SLICE_LIT("group, receipt"));
+            named_append_word(list, sizeof list, SLICE_LIT("group, receipt"));
         else
-            append_lower(list, sizeof list, option_word(id));
+            named_append_lower(list, sizeof list, option_word(id));
     }
     return complain(c, ST_ERR, "unknown key '%s' for %s: it takes %s", quoted, info->method,
                     list[0] ? list : "no keys");
 }
 
-static bool flag_off(struct slice v)
+static bool named_flag_off(struct slice v)
 {
     return slice_equal_nocase(v, SLICE_LIT("NO")) || slice_equal_nocase(v, SLICE_LIT("FALSE")) ||
            slice_equal(v, SLICE_LIT("0"));
 }
 
 /* COMMIT's ACK: group and receipts under their names, or under the option's. *ret_mine: it is one. */
-static enum status put_ack(struct command_space *s, struct command *cmd, struct slice key,
-                           struct slice value, bool *ret_mine, struct complaint c)
+static enum status named_put_ack(struct command_space *s, struct command *cmd, struct slice key,
+                                 struct slice value, bool *ret_mine, struct complaint c)
 {
     if (!(cmd->info->options & OPT(ACK)))
         return ST_OK;
@@ -117,41 +117,41 @@ enum status command_put(struct command_space *space, struct command *cmd, struct
     if (at >= 0)
         return command_put_word(space, cmd, at, value, err, err_size);
     bool mine = false;
-    enum status st = put_ack(space, cmd, key, value, &mine, c);
+    enum status st = named_put_ack(space, cmd, key, value, &mine, c);
     if (mine)
         return st;
     struct option o = {.v = value, .v2 = value2};
     if (!command_own_option(cmd->info, key, &o.id) || option_type(o.id) == OPT_REST)
-        return unknown_key(cmd->info, key, c);
+        return named_unknown_key(cmd->info, key, c);
     if (option_type(o.id) == OPT_FLAG) {
-        if (flag_off(value))
+        if (named_flag_off(value))
             return ST_OK;
         o = (struct option){.id = o.id, .n = 1};
     }
     return build_add_option(space, cmd, o, c);
 }
 
-static enum status missing_key(const struct command_info *info, struct slice name,
-                               struct complaint c)
+static enum status named_missing_key(const struct command_info *info, struct slice name,
+                                     struct complaint c)
 {
     return complain(c, ST_ERR, "key '%.*s' is missing: %s needs it", (int)name.len,
                     (const char *)name.data, info->method);
 }
 
 /* Counts the positional words that were put. AUTH alone may lack its first and have its last. */
-static enum status close_positional(struct command *cmd, struct complaint c)
+static enum status named_close_positional(struct command *cmd, struct complaint c)
 {
     const struct command_info *info = cmd->info;
     if (info->id == CMD_AUTH && !cmd->pos[0].data) {
         if (!cmd->pos[1].data)
-            return missing_key(info, command_name(info, 1), c);
+            return named_missing_key(info, command_name(info, 1), c);
         cmd->pos[0] = cmd->pos[1];
         cmd->pos[1] = slice_of(NULL, 0);
     }
     for (uint32_t i = 0; i < info->max; i++) {
         if (!cmd->pos[i].data) {
             if (i < info->min)
-                return missing_key(info, command_name(info, i), c);
+                return named_missing_key(info, command_name(info, i), c);
             break;
         }
         cmd->n_pos = i + 1;
@@ -164,16 +164,16 @@ enum status command_end(struct command_space *space, struct command *cmd, char *
 {
     struct complaint c = {err, err_size};
     (void)space;
-    enum status st = close_positional(cmd, c);
+    enum status st = named_close_positional(cmd, c);
     if (st)
         return st;
     if (cmd->info->rest == 1 && cmd->n_rest == 0)
-        return missing_key(cmd->info, command_name(cmd->info, cmd->info->max), c);
+        return named_missing_key(cmd->info, command_name(cmd->info, cmd->info->max), c);
     if (cmd->info->options & OPT(ACK)) {
         if (command_has(cmd, OPT(ACK)) && cmd->n_rest == 0)
-            return missing_key(cmd->info, SLICE_LIT("receipt"), c);
+            return named_missing_key(cmd->info, SLICE_LIT("receipt"), c);
         if (!command_has(cmd, OPT(ACK)) && cmd->n_rest > 0)
-            return missing_key(cmd->info, SLICE_LIT("group"), c);
+            return named_missing_key(cmd->info, SLICE_LIT("group"), c);
     }
     return command_check(cmd, c);
 }

@@ -19,7 +19,7 @@
 #define LIST_SIZE 700 /* a list of words in an error */
 
 /* "KEY, TAG, ORDER" of the options in the mask. */
-static void list_options(uint64_t mask, char *out, size_t out_size)
+static void parse_list_options(uint64_t mask, char *out, size_t out_size)
 {
     size_t len = 0;
     out[0] = '\0';
@@ -32,7 +32,7 @@ static void list_options(uint64_t mask, char *out, size_t out_size)
     }
 }
 
-static enum status wrong_arity(const struct command_info *info, struct complaint c)
+static enum status parse_wrong_arity(const struct command_info *info, struct complaint c)
 {
     char text[LIST_SIZE];
     struct buf usage;
@@ -43,12 +43,12 @@ static enum status wrong_arity(const struct command_info *info, struct complaint
     return complain(c, ST_ERR, "wrong number of words for '%s': %s", info->words, text);
 }
 
-static enum status not_an_option(const struct command_info *info, struct slice word,
-                                 struct complaint c)
+static enum status parse_not_an_option(const struct command_info *info, struct slice word,
+                                       struct complaint c)
 {
     char quoted[QUOTED_SIZE], list[LIST_SIZE];
     text_quote(word, QUOTED_BYTES, quoted, sizeof quoted);
-    list_options(info->options, list, sizeof list);
+    parse_list_options(info->options, list, sizeof list);
     return complain(c, ST_ERR, "'%s' is not an option of %s: it takes %s", quoted,
                     info->words, list);
 }
@@ -59,57 +59,57 @@ struct words {
     size_t left;
 };
 
-static struct slice take(struct words *w)
+static struct slice parse_take(struct words *w)
 {
     assert(w->left > 0);
     w->left--;
     return *w->at++;
 }
 
-static bool at_option(const struct command_info *info, const struct words *w)
+static bool parse_at_option(const struct command_info *info, const struct words *w)
 {
     enum option_id id;
     return w->left > 0 && command_own_option(info, w->at[0], &id);
 }
 
-static enum status take_rest(struct command_space *s, struct command *cmd, struct words *w,
-                             bool all, struct complaint c)
+static enum status parse_take_rest(struct command_space *s, struct command *cmd, struct words *w,
+                                   bool all, struct complaint c)
 {
     while (w->left > 0) {
-        if (!all && cmd->n_rest > 0 && at_option(cmd->info, w))
+        if (!all && cmd->n_rest > 0 && parse_at_option(cmd->info, w))
             break;
-        if (!build_add_rest(s, cmd, take(w)))
+        if (!build_add_rest(s, cmd, parse_take(w)))
             return build_no_memory(c);
     }
     return ST_OK;
 }
 
-static enum status take_positional(struct command_space *s, struct command *cmd, struct words *w,
-                                   struct complaint c)
+static enum status parse_take_positional(struct command_space *s, struct command *cmd, struct words *w,
+                                         struct complaint c)
 {
     const struct command_info *info = cmd->info;
     while (cmd->n_pos < info->max && w->left > 0) {
-        if (cmd->n_pos >= info->min && at_option(info, w))
+        if (cmd->n_pos >= info->min && parse_at_option(info, w))
             break;
-        cmd->pos[cmd->n_pos++] = take(w);
+        cmd->pos[cmd->n_pos++] = parse_take(w);
     }
     if (cmd->n_pos < info->min)
-        return wrong_arity(info, c);
-    bool none = info->rest == 0 || (info->rest == 2 && at_option(info, w));
+        return parse_wrong_arity(info, c);
+    bool none = info->rest == 0 || (info->rest == 2 && parse_at_option(info, w));
     if (none)
         return ST_OK;
     if (info->rest == 1 && w->left == 0)
-        return wrong_arity(info, c);
-    return take_rest(s, cmd, w, info->options == 0, c);
+        return parse_wrong_arity(info, c);
+    return parse_take_rest(s, cmd, w, info->options == 0, c);
 }
 
-static enum status take_option(struct command_space *s, struct command *cmd, struct words *w,
-                               struct complaint c)
+static enum status parse_take_option(struct command_space *s, struct command *cmd, struct words *w,
+                                     struct complaint c)
 {
-    struct slice word = take(w);
+    struct slice word = parse_take(w);
     struct option o = {.n = 0};
     if (!command_own_option(cmd->info, word, &o.id))
-        return not_an_option(cmd->info, word, c);
+        return parse_not_an_option(cmd->info, word, c);
     enum option_type type = option_type(o.id);
     size_t values = type == OPT_FLAG ? 0 : type == OPT_PAIR ? 2 : 1;
     if (w->left < values + (type == OPT_REST ? 1 : 0))
@@ -119,18 +119,18 @@ static enum status take_option(struct command_space *s, struct command *cmd, str
                         : type == OPT_PAIR ? "name value"
                                                  : "value");
     if (values > 0)
-        o.v = take(w);
+        o.v = parse_take(w);
     if (values > 1)
-        o.v2 = take(w);
+        o.v2 = parse_take(w);
     if (type == OPT_FLAG)
         o.n = 1;
     enum status st = build_add_option(s, cmd, o, c);
     if (st || type != OPT_REST)
         return st;
-    return take_rest(s, cmd, w, true, c);
+    return parse_take_rest(s, cmd, w, true, c);
 }
 
-static size_t subcommands(struct slice family, char *out, size_t out_size)
+static size_t parse_subcommands(struct slice family, char *out, size_t out_size)
 {
     size_t len = 0, found = 0;
     for (int i = 0; i < COMMAND_COUNT && len < out_size; i++) {
@@ -145,11 +145,11 @@ static size_t subcommands(struct slice family, char *out, size_t out_size)
     return found;
 }
 
-static enum status unknown_command(const struct slice *words, size_t n, struct complaint c)
+static enum status parse_unknown_command(const struct slice *words, size_t n, struct complaint c)
 {
     char quoted[QUOTED_SIZE], second[QUOTED_SIZE], list[LIST_SIZE];
     text_quote(words[0], QUOTED_BYTES, quoted, sizeof quoted);
-    if (!subcommands(words[0], list, sizeof list))
+    if (!parse_subcommands(words[0], list, sizeof list))
         return complain(c, ST_ERR, "unknown command '%s': HELP lists them all", quoted);
     if (n < 2)
         return complain(c, ST_ERR, "'%s' lacks its second word: one of %s", quoted, list);
@@ -167,16 +167,16 @@ enum status command_from_words(struct command_space *space, const struct slice *
     assert(n > 0);
     const struct command_info *info = command_find(words, n, &used);
     if (!info)
-        return unknown_command(words, n, c);
+        return parse_unknown_command(words, n, c);
     if (info->kind == KIND_LATER)
         return build_not_yet(info, c);
     struct words w = {words + used, n - used};
     build_start(space, info, &cmd);
-    enum status st = take_positional(space, &cmd, &w, c);
+    enum status st = parse_take_positional(space, &cmd, &w, c);
     if (!st && w.left > 0 && !info->options)
-        st = wrong_arity(info, c);
+        st = parse_wrong_arity(info, c);
     while (!st && w.left > 0)
-        st = take_option(space, &cmd, &w, c);
+        st = parse_take_option(space, &cmd, &w, c);
     if (!st)
         st = command_check(&cmd, c);
     if (!st)

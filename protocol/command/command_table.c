@@ -111,7 +111,7 @@ struct folded {
     uint64_t half[2];
 };
 
-static uint64_t upper8(uint64_t w)
+static uint64_t command_table_upper8(uint64_t w)
 {
     const uint64_t ones = UINT64_C(0x0101010101010101);
     uint64_t low7 = w & (ones * 0x7f);
@@ -123,7 +123,7 @@ static uint64_t upper8(uint64_t w)
 
 /* n <= 8 bytes as a number, zero padded; made of overlapping reads, as storing them one by one and
  * loading them back as a whole stalls the processor. */
-static uint64_t load_short(const uint8_t *p, size_t n)
+static uint64_t command_table_load_short(const uint8_t *p, size_t n)
 {
     uint64_t v = 0;
     if (n == 8) {
@@ -139,23 +139,23 @@ static uint64_t load_short(const uint8_t *p, size_t n)
     return v;
 }
 
-static struct folded load(struct slice word)
+static struct folded command_table_load(struct slice word)
 {
     bool two = word.len > 8;
-    return (struct folded){{load_short(word.data, two ? 8 : word.len),
-                            two ? load_short(word.data + 8, word.len - 8) : 0}};
+    return (struct folded){{command_table_load_short(word.data, two ? 8 : word.len),
+                            two ? command_table_load_short(word.data + 8, word.len - 8) : 0}};
 }
 
-static struct folded fold(struct slice word)
+static struct folded command_table_fold(struct slice word)
 {
-    struct folded f = load(word);
-    f.half[0] = upper8(f.half[0]);
-    f.half[1] = upper8(f.half[1]);
+    struct folded f = command_table_load(word);
+    f.half[0] = command_table_upper8(f.half[0]);
+    f.half[1] = command_table_upper8(f.half[1]);
     return f;
 }
 
 /* Is the line the word, or with len bytes only (1..15), does it begin with it? */
-static bool begins(const char *line, const struct folded *word, size_t len)
+static bool command_table_begins(const char *line, const struct folded *word, size_t len)
 {
     uint64_t half[2];
     memcpy(half, line, sizeof half);
@@ -164,21 +164,21 @@ static bool begins(const char *line, const struct folded *word, size_t len)
     return (((half[0] ^ word->half[0]) & mask0) | ((half[1] ^ word->half[1]) & mask1)) == 0;
 }
 
-static uint8_t tag_of(const struct folded *word)
+static uint8_t command_table_tag_of(const struct folded *word)
 {
     uint64_t w = word->half[0];
     return TAG((uint8_t)w, (uint8_t)(w >> 8), (uint8_t)(w >> 16));
 }
 
 /* The first line from `from` on that has the tag; n where there is none. */
-static size_t next_tagged(const uint8_t *tags, size_t n, size_t from, uint8_t tag)
+static size_t command_table_next_tagged(const uint8_t *tags, size_t n, size_t from, uint8_t tag)
 {
     const uint8_t *at = from < n ? memchr(tags + from, tag, n - from) : NULL;
     return at ? (size_t)(at - tags) : n;
 }
 
 /* A word that ends in a zero byte would be taken for the padded one without it. */
-static bool fits(struct slice word)
+static bool command_table_fits(struct slice word)
 {
     return word.len > 0 && word.len < WORD_BYTES && word.data[word.len - 1] != '\0';
 }
@@ -190,7 +190,7 @@ const struct command_info *command_info(enum command_id id)
 }
 
 /* Line i begins with the first word; is it the whole name, and if not, does the second word fit? */
-static size_t words_of_line(size_t i, const struct slice *words, size_t n)
+static size_t command_table_words_of_line(size_t i, const struct slice *words, size_t n)
 {
     size_t len = words[0].len;
     const char *behind = spelled[i] + len;
@@ -203,15 +203,15 @@ static size_t words_of_line(size_t i, const struct slice *words, size_t n)
 
 const struct command_info *command_find(const struct slice *words, size_t n, size_t *ret_used)
 {
-    if (n == 0 || !fits(words[0]))
+    if (n == 0 || !command_table_fits(words[0]))
         return NULL;
-    struct folded key = fold(words[0]);
-    uint8_t tag = tag_of(&key);
-    size_t i = next_tagged(spelled_tags, COMMAND_COUNT, 0, tag);
-    for (; i < COMMAND_COUNT; i = next_tagged(spelled_tags, COMMAND_COUNT, i + 1, tag)) {
-        if (!begins(spelled[i], &key, words[0].len) || infos[i].kind == KIND_INNER)
+    struct folded key = command_table_fold(words[0]);
+    uint8_t tag = command_table_tag_of(&key);
+    size_t i = command_table_next_tagged(spelled_tags, COMMAND_COUNT, 0, tag);
+    for (; i < COMMAND_COUNT; i = command_table_next_tagged(spelled_tags, COMMAND_COUNT, i + 1, tag)) {
+        if (!command_table_begins(spelled[i], &key, words[0].len) || infos[i].kind == KIND_INNER)
             continue;
-        size_t used = words_of_line(i, words, n);
+        size_t used = command_table_words_of_line(i, words, n);
         if (used) {
             *ret_used = used;
             return &infos[i];
@@ -222,13 +222,13 @@ const struct command_info *command_find(const struct slice *words, size_t n, siz
 
 const struct command_info *command_find_method(struct slice method)
 {
-    if (!fits(method))
+    if (!command_table_fits(method))
         return NULL;
-    struct folded key = load(method);
-    uint8_t tag = tag_of(&key);
-    size_t i = next_tagged(method_tags, COMMAND_COUNT, 0, tag);
-    for (; i < COMMAND_COUNT; i = next_tagged(method_tags, COMMAND_COUNT, i + 1, tag)) {
-        if (begins(methods[i], &key, WORD_BYTES))
+    struct folded key = command_table_load(method);
+    uint8_t tag = command_table_tag_of(&key);
+    size_t i = command_table_next_tagged(method_tags, COMMAND_COUNT, 0, tag);
+    for (; i < COMMAND_COUNT; i = command_table_next_tagged(method_tags, COMMAND_COUNT, i + 1, tag)) {
+        if (command_table_begins(methods[i], &key, WORD_BYTES))
             return infos[i].kind == KIND_INNER ? NULL : &infos[i];
     }
     return NULL;
@@ -242,13 +242,13 @@ const char *option_word(enum option_id id)
 
 bool option_find(struct slice word, enum option_id *ret_id)
 {
-    if (!fits(word))
+    if (!command_table_fits(word))
         return false;
-    struct folded key = fold(word);
-    uint8_t tag = tag_of(&key);
-    size_t i = next_tagged(option_tags, OPTION_COUNT, 0, tag);
-    for (; i < OPTION_COUNT; i = next_tagged(option_tags, OPTION_COUNT, i + 1, tag)) {
-        if (begins(option_words[i], &key, WORD_BYTES)) {
+    struct folded key = command_table_fold(word);
+    uint8_t tag = command_table_tag_of(&key);
+    size_t i = command_table_next_tagged(option_tags, OPTION_COUNT, 0, tag);
+    for (; i < OPTION_COUNT; i = command_table_next_tagged(option_tags, OPTION_COUNT, i + 1, tag)) {
+        if (command_table_begins(option_words[i], &key, WORD_BYTES)) {
             *ret_id = (enum option_id)i;
             return true;
         }

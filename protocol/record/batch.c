@@ -20,10 +20,10 @@ struct refusal {
     uint32_t at; /* the message looked at */
 };
 
-static enum status refuse(const struct refusal *r, enum status s, const char *fmt, ...)
+static enum status batch_refuse(const struct refusal *r, enum status s, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-static enum status refuse(const struct refusal *r, enum status s, const char *fmt, ...)
+static enum status batch_refuse(const struct refusal *r, enum status s, const char *fmt, ...)
 {
     char what[200];
     va_list ap;
@@ -34,14 +34,14 @@ static enum status refuse(const struct refusal *r, enum status s, const char *fm
     return s;
 }
 
-static enum status refuse_batch(const struct refusal *r, const char *what)
+static enum status batch_refuse_batch(const struct refusal *r, const char *what)
 {
     snprintf(r->text, r->size, "the batch is not a record: %s", what);
     return ST_ERR;
 }
 
-static enum status check_header(struct slice batch, struct record_header *ret_h,
-                                const struct refusal *r)
+static enum status batch_check_header(struct slice batch, struct record_header *ret_h,
+                                      const struct refusal *r)
 {
     if (batch.len > BATCH_BYTES_MAX) {
         snprintf(r->text, r->size, "a batch of %zu bytes is too big: at most %ld", batch.len,
@@ -49,77 +49,77 @@ static enum status check_header(struct slice batch, struct record_header *ret_h,
         return ST_TOOBIG;
     }
     if (batch.len < RECORD_HEADER_BYTES)
-        return refuse_batch(r, "it is shorter than a header");
+        return batch_refuse_batch(r, "it is shorter than a header");
     struct record_header h;
     if (record_header_read(batch, &h) != ST_OK)
-        return refuse_batch(r, "version, flags, count or bytes of its header are wrong");
+        return batch_refuse_batch(r, "version, flags, count or bytes of its header are wrong");
     if (h.flags || h.base || h.index || h.stored_ms || h.seq)
-        return refuse_batch(r, "flags, base, index, stored and seq are the broker's: send 0");
+        return batch_refuse_batch(r, "flags, base, index, stored and seq are the broker's: send 0");
     if (h.count > BATCH_COUNT_MAX) {
         snprintf(r->text, r->size, "a batch of %u messages: at most %d", h.count, BATCH_COUNT_MAX);
         return ST_TOOBIG;
     }
     if (h.checksum && h.checksum != record_checksum(batch))
-        return refuse_batch(r, "its checksum is wrong");
+        return batch_refuse_batch(r, "its checksum is wrong");
     *ret_h = h;
     return ST_OK;
 }
 
-static enum status check_sized(const struct refusal *r, const char *what, struct slice v)
+static enum status batch_check_sized(const struct refusal *r, const char *what, struct slice v)
 {
     if (v.len > KEY_BYTES_MAX)
-        return refuse(r, ST_TOOBIG, "%s of %zu bytes is too long: at most %d", what, v.len,
-                      KEY_BYTES_MAX);
-    return v.len ? ST_OK : refuse(r, ST_ERR, "%s is empty", what);
+        return batch_refuse(r, ST_TOOBIG, "%s of %zu bytes is too long: at most %d", what, v.len,
+                            KEY_BYTES_MAX);
+    return v.len ? ST_OK : batch_refuse(r, ST_ERR, "%s is empty", what);
 }
 
-static enum status check_props(const struct refusal *r, const struct message *m)
+static enum status batch_check_props(const struct refusal *r, const struct message *m)
 {
     struct cursor c = cursor_of(m->props);
     struct slice name, value;
     size_t total = 0;
     while (message_prop(&c, &name, &value)) {
-        enum status s = check_sized(r, "a property's name", name);
+        enum status s = batch_check_sized(r, "a property's name", name);
         if (s)
             return s;
         total += name.len + value.len;
     }
     if (total > PROPS_BYTES_MAX)
-        return refuse(r, ST_TOOBIG, "all properties together are %zu bytes: at most %ld", total,
-                      PROPS_BYTES_MAX);
+        return batch_refuse(r, ST_TOOBIG, "all properties together are %zu bytes: at most %ld", total,
+                            PROPS_BYTES_MAX);
     return ST_OK;
 }
 
 /* Bounds as SEND's options have them. */
-static enum status check_attributes(const struct refusal *r, const struct message *m)
+static enum status batch_check_attributes(const struct refusal *r, const struct message *m)
 {
     if (m->fields & ~(uint32_t)FIELDS_TAKEN)
-        return refuse(r, ST_ERR, "a field that is not a producer's: key, tag, order, ttl and "
+        return batch_refuse(r, ST_ERR, "a field that is not a producer's: key, tag, order, ttl and "
                                  "properties are");
     enum status s = ST_OK;
     for (uint32_t i = 0; i < m->n_keys && !s; i++)
-        s = check_sized(r, "KEY", m->keys[i]);
+        s = batch_check_sized(r, "KEY", m->keys[i]);
     if (!s && (m->fields & MSG_ORDER))
-        s = check_sized(r, "ORDER", m->order);
+        s = batch_check_sized(r, "ORDER", m->order);
     if (!s && (m->fields & MSG_TAG) && !text_name_ok(m->tag, true))
-        s = refuse(r, ST_BADNAME, "its tag is not a name: 1 to %d of A-Z a-z 0-9 . _ -",
-                   NAME_BYTES_MAX);
+        s = batch_refuse(r, ST_BADNAME, "its tag is not a name: 1 to %d of A-Z a-z 0-9 . _ -",
+                         NAME_BYTES_MAX);
     if (!s && (m->fields & MSG_TTL) && m->expires_ms > DURATION_MS_MAX)
-        s = refuse(r, ST_ERR, "its ttl is over 366 days");
-    return s ? s : check_props(r, m);
+        s = batch_refuse(r, ST_ERR, "its ttl is over 366 days");
+    return s ? s : batch_check_props(r, m);
 }
 
-static enum status check_times(const struct refusal *r, uint64_t seq, int64_t age_ms)
+static enum status batch_check_times(const struct refusal *r, uint64_t seq, int64_t age_ms)
 {
     if (seq != r->at)
-        return refuse(r, ST_ERR, "its seq is not its number in the batch");
+        return batch_refuse(r, ST_ERR, "its seq is not its number in the batch");
     if (age_ms < 0 || age_ms > DURATION_MS_MAX)
-        return refuse(r, ST_ERR, "born is not from 0 to 366 days before it is stored");
+        return batch_refuse(r, ST_ERR, "born is not from 0 to 366 days before it is stored");
     return ST_OK;
 }
 
 /* fields 0, seq, born, body; false: let the decoder say. */
-static bool read_plain(struct slice bytes, uint64_t *ret_seq, int64_t *ret_age, struct slice *ret_body)
+static bool batch_read_plain(struct slice bytes, uint64_t *ret_seq, int64_t *ret_age, struct slice *ret_body)
 {
     struct cursor c = cursor_of(bytes);
     if (cursor_u8(&c) != 0)
@@ -134,39 +134,39 @@ static bool read_plain(struct slice bytes, uint64_t *ret_seq, int64_t *ret_age, 
     return true;
 }
 
-static enum status check_message(const struct refusal *r, struct slice bytes, uint32_t *ret_fields,
-                                 struct slice *ret_body)
+static enum status batch_check_message(const struct refusal *r, struct slice bytes, uint32_t *ret_fields,
+                                       struct slice *ret_body)
 {
     uint64_t seq;
     int64_t age_ms;
     *ret_fields = 0;
-    if (read_plain(bytes, &seq, &age_ms, ret_body))
-        return check_times(r, seq, age_ms);
+    if (batch_read_plain(bytes, &seq, &age_ms, ret_body))
+        return batch_check_times(r, seq, age_ms);
     struct message m;
     if (message_decode(bytes, 0, &m) != ST_OK)
-        return refuse(r, ST_ERR, "its bytes are not a message");
+        return batch_refuse(r, ST_ERR, "its bytes are not a message");
     *ret_fields = m.fields;
     *ret_body = m.body;
-    enum status s = check_times(r, m.seq, m.born_ms == INT64_MIN ? -1 : -m.born_ms);
-    return s ? s : check_attributes(r, &m);
+    enum status s = batch_check_times(r, m.seq, m.born_ms == INT64_MIN ? -1 : -m.born_ms);
+    return s ? s : batch_check_attributes(r, &m);
 }
 
 enum status batch_check(struct slice batch, struct batch_facts *ret_facts, char *err, size_t err_size)
 {
     struct refusal r = {err, err_size, 0};
     struct record_header h;
-    enum status s = check_header(batch, &h, &r);
+    enum status s = batch_check_header(batch, &h, &r);
     if (s)
         return s;
     struct batch_facts facts = {.count = h.count};
     if (record_bytes(batch, &h, 0).data != batch.data + RECORD_HEADER_BYTES)
-        return refuse_batch(&r, "its first message does not begin behind the header");
+        return batch_refuse_batch(&r, "its first message does not begin behind the header");
     for (; r.at < h.count; r.at++) {
         struct slice bytes = record_bytes(batch, &h, r.at), body = {0};
         uint32_t fields = 0;
         if (!bytes.len)
-            return refuse(&r, ST_ERR, "its start does not ascend, or lies outside");
-        s = check_message(&r, bytes, &fields, &body);
+            return batch_refuse(&r, ST_ERR, "its start does not ascend, or lies outside");
+        s = batch_check_message(&r, bytes, &fields, &body);
         if (s)
             return s;
         facts.fields |= fields;

@@ -16,14 +16,14 @@
 #define FLAGS_KNOWN   (RECORD_TTL | RECORD_TXN)
 #define PRIORITY_MAX  9
 
-static uint64_t zigzag(int64_t v) { return ((uint64_t)v << 1) ^ (v < 0 ? UINT64_MAX : 0); }
+static uint64_t message_zigzag(int64_t v) { return ((uint64_t)v << 1) ^ (v < 0 ? UINT64_MAX : 0); }
 
-static int64_t unzigzag(uint64_t v) { return (int64_t)((v >> 1) ^ (0 - (v & 1))); }
+static int64_t message_unzigzag(uint64_t v) { return (int64_t)((v >> 1) ^ (0 - (v & 1))); }
 
 /* Differences wrap, so that no time, however odd, is undefined behaviour. */
-static int64_t minus(int64_t a, int64_t b) { return (int64_t)((uint64_t)a - (uint64_t)b); }
+static int64_t message_minus(int64_t a, int64_t b) { return (int64_t)((uint64_t)a - (uint64_t)b); }
 
-static void put_attributes(struct buf *b, const struct message *m)
+static void message_put_attributes(struct buf *b, const struct message *m)
 {
     if (m->fields & MSG_KEY) {
         buf_put_varint(b, m->n_keys);
@@ -38,7 +38,7 @@ static void put_attributes(struct buf *b, const struct message *m)
         buf_put_u8(b, m->priority);
 }
 
-static void put_history(struct buf *b, const struct message *m)
+static void message_put_history(struct buf *b, const struct message *m)
 {
     if (m->fields & MSG_TXN)
         buf_put_varint(b, m->txid);
@@ -57,12 +57,12 @@ void message_encode(struct buf *b, const struct message *m, int64_t stored_ms)
     assert((m->fields & ~(uint32_t)FIELDS_KNOWN) == 0 && m->n_keys <= KEYS_MAX);
     buf_put_varint(b, m->fields);
     buf_put_varint(b, m->seq);
-    buf_put_varint(b, zigzag(minus(stored_ms, m->born_ms)));
-    put_attributes(b, m);
+    buf_put_varint(b, message_zigzag(message_minus(stored_ms, m->born_ms)));
+    message_put_attributes(b, m);
     if (m->fields & MSG_TTL)
         buf_put_varint(b,
-                       m->expires_ms > stored_ms ? (uint64_t)minus(m->expires_ms, stored_ms) : 0);
-    put_history(b, m);
+                       m->expires_ms > stored_ms ? (uint64_t)message_minus(m->expires_ms, stored_ms) : 0);
+    message_put_history(b, m);
     if (m->fields & MSG_PROPS) {
         buf_put_varint(b, m->n_props);
         buf_put_slice(b, m->props);
@@ -71,7 +71,7 @@ void message_encode(struct buf *b, const struct message *m, int64_t stored_ms)
 }
 
 /* A varint within 1..most; bad otherwise. */
-static uint32_t get_count(struct cursor *c, uint64_t most)
+static uint32_t message_get_count(struct cursor *c, uint64_t most)
 {
     uint64_t n = cursor_varint(c);
     if (n < 1 || n > most) {
@@ -81,10 +81,10 @@ static uint32_t get_count(struct cursor *c, uint64_t most)
     return (uint32_t)n;
 }
 
-static void get_attributes(struct cursor *c, struct message *m)
+static void message_get_attributes(struct cursor *c, struct message *m)
 {
     if (m->fields & MSG_KEY) {
-        m->n_keys = get_count(c, KEYS_MAX);
+        m->n_keys = message_get_count(c, KEYS_MAX);
         for (uint32_t i = 0; i < m->n_keys; i++)
             m->keys[i] = cursor_sized(c);
     }
@@ -99,7 +99,7 @@ static void get_attributes(struct cursor *c, struct message *m)
     }
 }
 
-static void get_expiry(struct cursor *c, struct message *m, int64_t stored_ms)
+static void message_get_expiry(struct cursor *c, struct message *m, int64_t stored_ms)
 {
     uint64_t ttl = cursor_varint(c);
     int64_t room = stored_ms > 0 ? INT64_MAX - stored_ms : INT64_MAX;
@@ -109,7 +109,7 @@ static void get_expiry(struct cursor *c, struct message *m, int64_t stored_ms)
         m->expires_ms = stored_ms + (int64_t)ttl;
 }
 
-static void get_history(struct cursor *c, struct message *m)
+static void message_get_history(struct cursor *c, struct message *m)
 {
     if (m->fields & MSG_TXN)
         m->txid = cursor_varint(c);
@@ -120,13 +120,13 @@ static void get_history(struct cursor *c, struct message *m)
     if (m->fields & MSG_ORIGIN)
         m->origin = cursor_sized(c);
     if (m->fields & MSG_ATTEMPTS)
-        m->attempts = get_count(c, UINT32_MAX);
+        m->attempts = message_get_count(c, UINT32_MAX);
 }
 
 /* Walks over them once, so that message_prop later meets nothing damaged. */
-static void get_props(struct cursor *c, struct message *m)
+static void message_get_props(struct cursor *c, struct message *m)
 {
-    m->n_props = get_count(c, PROPS_MAX);
+    m->n_props = message_get_count(c, PROPS_MAX);
     const uint8_t *begin = c->at;
     for (uint32_t i = 0; i < 2 * m->n_props && !c->bad; i++)
         (void)cursor_sized(c);
@@ -143,13 +143,13 @@ enum status message_decode(struct slice bytes, int64_t stored_ms, struct message
     message_clear(&m);
     m.fields = (uint32_t)fields;
     m.seq = cursor_varint(&c);
-    m.born_ms = minus(stored_ms, unzigzag(cursor_varint(&c)));
-    get_attributes(&c, &m);
+    m.born_ms = message_minus(stored_ms, message_unzigzag(cursor_varint(&c)));
+    message_get_attributes(&c, &m);
     if (m.fields & MSG_TTL)
-        get_expiry(&c, &m, stored_ms);
-    get_history(&c, &m);
+        message_get_expiry(&c, &m, stored_ms);
+    message_get_history(&c, &m);
     if (m.fields & MSG_PROPS)
-        get_props(&c, &m);
+        message_get_props(&c, &m);
     m.body = cursor_sized(&c);
     if (c.bad || cursor_left(&c) > 0)
         return ST_BAD;
@@ -186,7 +186,7 @@ void record_add(struct buf *b, struct buf *starts, const struct message *m, int6
     message_encode(b, m, stored_ms);
 }
 
-static void set_le(uint8_t *at, uint64_t v, unsigned bytes)
+static void message_set_le(uint8_t *at, uint64_t v, unsigned bytes)
 {
     for (unsigned i = 0; i < bytes; i++)
         at[i] = (uint8_t)(v >> (8 * i));
@@ -200,18 +200,18 @@ void record_head(const struct record_header *h, struct slice messages_and_starts
     memset(out, 0, RECORD_HEADER_BYTES);
     out[0] = RECORD_VERSION;
     out[1] = h->flags;
-    set_le(out + 8, h->count, 4);
-    set_le(out + 12, h->bytes, 4);
-    set_le(out + 16, h->base, 8);
-    set_le(out + 24, h->index, 8);
-    set_le(out + 32, (uint64_t)h->stored_ms, 8);
-    set_le(out + 40, h->seq, 8);
+    message_set_le(out + 8, h->count, 4);
+    message_set_le(out + 12, h->bytes, 4);
+    message_set_le(out + 16, h->base, 8);
+    message_set_le(out + 24, h->index, 8);
+    message_set_le(out + 32, (uint64_t)h->stored_ms, 8);
+    message_set_le(out + 40, h->seq, 8);
     struct slice head = slice_of(out + CHECKSUM_FROM, RECORD_HEADER_BYTES - CHECKSUM_FROM);
-    set_le(out + 4, text_checksum2(head, messages_and_starts), 4);
+    message_set_le(out + 4, text_checksum2(head, messages_and_starts), 4);
 }
 
 /* Puts the header in front of what stands behind it, from byte `at` of b on. */
-static void put_head(struct buf *b, size_t at, const struct record_header *h)
+static void message_put_head(struct buf *b, size_t at, const struct record_header *h)
 {
     uint8_t head[RECORD_HEADER_BYTES];
     uint8_t *record = b->data + at;
@@ -232,7 +232,7 @@ void record_end(struct buf *b, const struct buf *starts, struct record_header *h
     buf_put(b, starts->data, starts->len);
     if (b->failed)
         return;
-    put_head(b, 0, h);
+    message_put_head(b, 0, h);
     h->checksum = record_checksum(buf_slice(b));
 }
 
@@ -267,7 +267,7 @@ enum status record_header_read(struct slice record, struct record_header *ret_h)
     return ST_OK;
 }
 
-static uint32_t start_of(struct slice record, const struct record_header *h, uint32_t i)
+static uint32_t message_start_of(struct slice record, const struct record_header *h, uint32_t i)
 {
     if (i == h->count)
         return h->bytes;
@@ -282,10 +282,10 @@ enum status record_verify(struct slice record, struct record_header *ret_h)
     enum status s = record_header_read(record, &h);
     if (s)
         return s;
-    if (record_checksum(record) != h.checksum || start_of(record, &h, 0) != 0)
+    if (record_checksum(record) != h.checksum || message_start_of(record, &h, 0) != 0)
         return ST_BAD;
     for (uint32_t i = 0; i < h.count; i++) {
-        if (start_of(record, &h, i) >= start_of(record, &h, i + 1))
+        if (message_start_of(record, &h, i) >= message_start_of(record, &h, i + 1))
             return ST_BAD;
     }
     *ret_h = h;
@@ -295,8 +295,8 @@ enum status record_verify(struct slice record, struct record_header *ret_h)
 struct slice record_bytes(struct slice record, const struct record_header *h, uint32_t i)
 {
     assert(i < h->count && record.len == RECORD_HEADER_BYTES + h->bytes + (size_t)h->count * 4);
-    uint32_t begin = start_of(record, h, i);
-    uint32_t end = start_of(record, h, i + 1);
+    uint32_t begin = message_start_of(record, h, i);
+    uint32_t end = message_start_of(record, h, i + 1);
     if (begin >= end || end > h->bytes)
         return slice_of(NULL, 0);
     return slice_of(record.data + RECORD_HEADER_BYTES + begin, end - begin);
@@ -317,7 +317,7 @@ enum status record_message(struct slice record, const struct record_header *h, u
 size_t record_cut_size(struct slice record, const struct record_header *h, uint32_t from, uint32_t n)
 {
     assert(n > 0 && from < h->count && n <= h->count - from);
-    uint32_t bytes = start_of(record, h, from + n) - start_of(record, h, from);
+    uint32_t bytes = message_start_of(record, h, from + n) - message_start_of(record, h, from);
     return RECORD_HEADER_BYTES + bytes + (size_t)n * 4;
 }
 
@@ -325,7 +325,7 @@ enum status record_cut(struct slice record, const struct record_header *h, uint3
                        struct buf *out)
 {
     assert(n > 0 && from < h->count && n <= h->count - from);
-    uint32_t begin = start_of(record, h, from), end = start_of(record, h, from + n);
+    uint32_t begin = message_start_of(record, h, from), end = message_start_of(record, h, from + n);
     if (begin >= end || end > h->bytes)
         return ST_BAD;
     if (n == h->count) {
@@ -343,8 +343,8 @@ enum status record_cut(struct slice record, const struct record_header *h, uint3
     memcpy(room + RECORD_HEADER_BYTES, record.data + RECORD_HEADER_BYTES + begin, cut.bytes);
     uint8_t *starts = room + RECORD_HEADER_BYTES + cut.bytes;
     for (uint32_t i = 0; i < n; i++, starts += 4)
-        set_le(starts, start_of(record, h, from + i) - begin, 4);
+        message_set_le(starts, message_start_of(record, h, from + i) - begin, 4);
     buf_added(out, size);
-    put_head(out, at, &cut);
+    message_put_head(out, at, &cut);
     return ST_OK;
 }

@@ -55,7 +55,7 @@ void resp_reader_free(struct resp_reader *r)
 }
 
 /* A request of very many words is rare; its list must not stay with the connection for ever. */
-static void give_back_words(struct resp_reader *r)
+static void read_give_back_words(struct resp_reader *r)
 {
     free(r->words);
     r->words = NULL;
@@ -132,8 +132,8 @@ static inline enum status read_bulk_header(struct cursor *c, const struct error_
 }
 
 /* The word just announced is not wanted: from here on the request is swallowed. */
-static enum status begin_skip(struct resp_reader *r, size_t bulk, size_t bytes_before,
-                              const struct error_text *say)
+static enum status read_begin_skip(struct resp_reader *r, size_t bulk, size_t bytes_before,
+                                   const struct error_text *say)
 {
     if (bulk > r->max_bulk)
         snprintf(say->text, say->size,
@@ -164,7 +164,7 @@ static enum status read_words(struct resp_reader *r, struct slice in, const stru
             r->at = (size_t)(c.at - in.data);
             if (r->bulk > r->max_bulk || r->at + r->bulk + 2 > REQUEST_BYTES_MAX) {
                 *ret_used = r->at;
-                return begin_skip(r, r->bulk, r->at, say);
+                return read_begin_skip(r, r->bulk, r->at, say);
             }
             r->state = AT_BODY;
         }
@@ -225,8 +225,8 @@ static enum status read_request(struct resp_reader *r, struct slice in,
 }
 
 /* One step through a request that is not wanted. */
-static enum status skip(struct resp_reader *r, struct slice in, const struct error_text *say,
-                        size_t *ret_used)
+static enum status read_skip(struct resp_reader *r, struct slice in, const struct error_text *say,
+                             size_t *ret_used)
 {
     struct cursor c = cursor_of(in);
     if (r->state == SKIP_BODY) {
@@ -258,13 +258,13 @@ enum status resp_reader_next(struct resp_reader *r, struct slice input, struct s
 {
     const struct error_text say = {err, err_size};
     if (r->words_size > WORDS_KEEP && r->state == AT_START)
-        give_back_words(r);
+        read_give_back_words(r);
     size_t done = 0;
     enum status s = ST_GONE;
     while (s == ST_GONE && done < input.len) {
         struct slice in = slice_of(input.data + done, input.len - done);
         size_t used = 0;
-        s = r->state < SKIP_BODY ? read_request(r, in, &say, &used) : skip(r, in, &say, &used);
+        s = r->state < SKIP_BODY ? read_request(r, in, &say, &used) : read_skip(r, in, &say, &used);
         done += used;
     }
     if (s == ST_GONE)

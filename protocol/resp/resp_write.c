@@ -29,14 +29,14 @@
 
 #define HEAD_BYTES_MAX 24 /* marker, 20 digits, CR LF */
 
-static uint8_t *add(uint8_t *p, const void *bytes, size_t n)
+static uint8_t *write_add(uint8_t *p, const void *bytes, size_t n)
 {
     if (n)
         memcpy(p, bytes, n);
     return p + n;
 }
 
-static uint8_t *add_end(uint8_t *p)
+static uint8_t *write_add_end(uint8_t *p)
 {
     p[0] = '\r';
     p[1] = '\n';
@@ -44,7 +44,7 @@ static uint8_t *add_end(uint8_t *p)
 }
 
 /* Marker, number, CR LF. */
-static uint8_t *add_head(uint8_t *p, char marker, uint64_t n)
+static uint8_t *write_add_head(uint8_t *p, char marker, uint64_t n)
 {
     uint8_t digits[20];
     size_t i = sizeof digits;
@@ -53,55 +53,55 @@ static uint8_t *add_head(uint8_t *p, char marker, uint64_t n)
         n /= 10;
     } while (n);
     *p++ = (uint8_t)marker;
-    return add_end(add(p, digits + i, sizeof digits - i));
+    return write_add_end(write_add(p, digits + i, sizeof digits - i));
 }
 
-static void put_head(struct buf *out, char marker, int64_t n)
+static void write_put_head(struct buf *out, char marker, int64_t n)
 {
     assert(n >= 0);
     uint8_t *room = buf_room(out, HEAD_BYTES_MAX);
     if (room)
-        buf_added(out, (size_t)(add_head(room, marker, (uint64_t)n) - room));
+        buf_added(out, (size_t)(write_add_head(room, marker, (uint64_t)n) - room));
 }
 
-static void put_int(struct buf *out, int64_t n)
+static void write_put_int(struct buf *out, int64_t n)
 {
     uint8_t *room = buf_room(out, HEAD_BYTES_MAX);
     if (!room)
         return;
     uint8_t *p = room;
     if (n < 0) {
-        p = add_head(p + 1, '-', UINT64_C(0) - (uint64_t)n);
+        p = write_add_head(p + 1, '-', UINT64_C(0) - (uint64_t)n);
         *room = ':';
     } else {
-        p = add_head(p, ':', (uint64_t)n);
+        p = write_add_head(p, ':', (uint64_t)n);
     }
     buf_added(out, (size_t)(p - room));
 }
 
 /* $len bytes, or with a tag: =len tag bytes, where the tag counts. */
-static void put_bulk(struct buf *out, char marker, struct slice tag, struct slice bytes)
+static void write_put_bulk(struct buf *out, char marker, struct slice tag, struct slice bytes)
 {
     uint8_t *room = buf_room(out, HEAD_BYTES_MAX + tag.len + bytes.len + 2);
     if (!room)
         return;
-    uint8_t *p = add_head(room, marker, tag.len + bytes.len);
-    p = add(p, tag.data, tag.len);
-    p = add(p, bytes.data, bytes.len);
-    buf_added(out, (size_t)(add_end(p) - room));
+    uint8_t *p = write_add_head(room, marker, tag.len + bytes.len);
+    p = write_add(p, tag.data, tag.len);
+    p = write_add(p, bytes.data, bytes.len);
+    buf_added(out, (size_t)(write_add_end(p) - room));
 }
 
-static void put_line(struct buf *out, char marker, struct slice text)
+static void write_put_line(struct buf *out, char marker, struct slice text)
 {
     uint8_t *room = buf_room(out, text.len + 3);
     if (!room)
         return;
     *room = (uint8_t)marker;
-    buf_added(out, (size_t)(add_end(add(room + 1, text.data, text.len)) - room));
+    buf_added(out, (size_t)(write_add_end(write_add(room + 1, text.data, text.len)) - room));
 }
 
 /* The shortest decimal that reads back as the same number. */
-static void print_double(double d, char *text, size_t size)
+static void write_print_double(double d, char *text, size_t size)
 {
     if (isnan(d) || isinf(d)) {
         snprintf(text, size, "%s", isnan(d) ? "nan" : d < 0 ? "-inf" : "inf");
@@ -114,17 +114,17 @@ static void print_double(double d, char *text, size_t size)
     }
 }
 
-static void put_double(struct buf *out, double d, int version)
+static void write_put_double(struct buf *out, double d, int version)
 {
     char text[40];
-    print_double(d, text, sizeof text);
+    write_print_double(d, text, sizeof text);
     if (version == 3)
-        put_line(out, ',', slice_str(text));
+        write_put_line(out, ',', slice_str(text));
     else
-        put_bulk(out, '$', SLICE_LIT(""), slice_str(text));
+        write_put_bulk(out, '$', SLICE_LIT(""), slice_str(text));
 }
 
-static void put_error(struct buf *out, const struct token *t)
+static void write_put_error(struct buf *out, const struct token *t)
 {
     const char *code = status_code(t->status);
     size_t n = strlen(code);
@@ -132,10 +132,10 @@ static void put_error(struct buf *out, const struct token *t)
     if (!room)
         return;
     *room = '-';
-    uint8_t *p = add(room + 1, code, n);
+    uint8_t *p = write_add(room + 1, code, n);
     *p++ = ' ';
-    p = add(p, t->bytes.data, t->bytes.len);
-    buf_added(out, (size_t)(add_end(p) - room));
+    p = write_add(p, t->bytes.data, t->bytes.len);
+    buf_added(out, (size_t)(write_add_end(p) - room));
 }
 
 static void write_token(struct buf *out, const struct token *t, bool v3)
@@ -145,19 +145,19 @@ static void write_token(struct buf *out, const struct token *t, bool v3)
     switch (t->kind) {
     case TOK_NULL: buf_put_str(out, v3 ? "_\r\n" : "$-1\r\n"); break;
     case TOK_OK: buf_put(out, "+OK\r\n", 5); break;
-    case TOK_INT: put_int(out, t->n); break;
+    case TOK_INT: write_put_int(out, t->n); break;
     case TOK_BOOL:
         buf_put(out, v3 ? (t->n ? "#t\r\n" : "#f\r\n") : (t->n ? ":1\r\n" : ":0\r\n"), 4);
         break;
-    case TOK_DOUBLE: put_double(out, t->d, v3 ? 3 : 2); break;
-    case TOK_SIMPLE: put_line(out, '+', t->bytes); break;
-    case TOK_BULK: put_bulk(out, '$', none, t->bytes); break;
-    case TOK_TEXT: put_bulk(out, v3 ? '=' : '$', v3 ? SLICE_LIT("txt:") : none, t->bytes); break;
-    case TOK_ARRAY: put_head(out, '*', t->n); break;
-    case TOK_MAP: put_head(out, v3 ? '%' : '*', v3 ? t->n : 2 * t->n); break;
-    case TOK_PUSH: put_head(out, v3 ? '>' : '*', t->n); break;
-    case TOK_MESSAGE: put_head(out, '*', 4); break;
-    case TOK_ERROR: put_error(out, t); break;
+    case TOK_DOUBLE: write_put_double(out, t->d, v3 ? 3 : 2); break;
+    case TOK_SIMPLE: write_put_line(out, '+', t->bytes); break;
+    case TOK_BULK: write_put_bulk(out, '$', none, t->bytes); break;
+    case TOK_TEXT: write_put_bulk(out, v3 ? '=' : '$', v3 ? SLICE_LIT("txt:") : none, t->bytes); break;
+    case TOK_ARRAY: write_put_head(out, '*', t->n); break;
+    case TOK_MAP: write_put_head(out, v3 ? '%' : '*', v3 ? t->n : 2 * t->n); break;
+    case TOK_PUSH: write_put_head(out, v3 ? '>' : '*', t->n); break;
+    case TOK_MESSAGE: write_put_head(out, '*', 4); break;
+    case TOK_ERROR: write_put_error(out, t); break;
     case TOK_COUNT: /* not a token */ break;
     }
 }

@@ -29,12 +29,12 @@ struct rpc_reader {
     bool dirty; /* the zone holds a frame */
 };
 
-static const msgpack_object *object_of(const struct rpc_value *v)
+static const msgpack_object *rpc_object_of(const struct rpc_value *v)
 {
     return (const msgpack_object *)v;
 }
 
-static const struct rpc_value *value_of(const msgpack_object *o)
+static const struct rpc_value *rpc_value_of(const msgpack_object *o)
 {
     return (const struct rpc_value *)o;
 }
@@ -43,7 +43,7 @@ enum rpc_kind rpc_kind(const struct rpc_value *v)
 {
     if (!v)
         return RPC_NIL;
-    switch (object_of(v)->type) {
+    switch (rpc_object_of(v)->type) {
     case MSGPACK_OBJECT_NIL: return RPC_NIL;
     case MSGPACK_OBJECT_BOOLEAN: return RPC_BOOL;
     case MSGPACK_OBJECT_POSITIVE_INTEGER:
@@ -63,7 +63,7 @@ bool rpc_int(const struct rpc_value *v, int64_t *ret_n)
 {
     if (rpc_kind(v) != RPC_INT)
         return false;
-    const msgpack_object *o = object_of(v);
+    const msgpack_object *o = rpc_object_of(v);
     if (o->type == MSGPACK_OBJECT_POSITIVE_INTEGER && o->via.u64 > INT64_MAX)
         return false;
     *ret_n = o->via.i64;
@@ -74,7 +74,7 @@ bool rpc_bool(const struct rpc_value *v, bool *ret_b)
 {
     if (rpc_kind(v) != RPC_BOOL)
         return false;
-    *ret_b = object_of(v)->via.boolean;
+    *ret_b = rpc_object_of(v)->via.boolean;
     return true;
 }
 
@@ -82,7 +82,7 @@ bool rpc_double(const struct rpc_value *v, double *ret_d)
 {
     if (rpc_kind(v) != RPC_DOUBLE)
         return false;
-    *ret_d = object_of(v)->via.f64;
+    *ret_d = rpc_object_of(v)->via.f64;
     return true;
 }
 
@@ -90,7 +90,7 @@ bool rpc_bytes(const struct rpc_value *v, struct slice *ret_bytes)
 {
     if (rpc_kind(v) != RPC_BYTES)
         return false;
-    const msgpack_object *o = object_of(v);
+    const msgpack_object *o = rpc_object_of(v);
     *ret_bytes = o->type == MSGPACK_OBJECT_STR ? slice_of(o->via.str.ptr, o->via.str.size)
                                                : slice_of(o->via.bin.ptr, o->via.bin.size);
     return true;
@@ -99,8 +99,8 @@ bool rpc_bytes(const struct rpc_value *v, struct slice *ret_bytes)
 size_t rpc_len(const struct rpc_value *v)
 {
     switch (rpc_kind(v)) {
-    case RPC_LIST: return object_of(v)->via.array.size;
-    case RPC_MAP: return object_of(v)->via.map.size;
+    case RPC_LIST: return rpc_object_of(v)->via.array.size;
+    case RPC_MAP: return rpc_object_of(v)->via.map.size;
     default: return 0;
     }
 }
@@ -109,16 +109,16 @@ const struct rpc_value *rpc_at(const struct rpc_value *v, size_t i)
 {
     if (i >= rpc_len(v))
         return NULL;
-    const msgpack_object *o = object_of(v);
-    return o->type == MSGPACK_OBJECT_MAP ? value_of(&o->via.map.ptr[i].val)
-                                         : value_of(&o->via.array.ptr[i]);
+    const msgpack_object *o = rpc_object_of(v);
+    return o->type == MSGPACK_OBJECT_MAP ? rpc_value_of(&o->via.map.ptr[i].val)
+                                         : rpc_value_of(&o->via.array.ptr[i]);
 }
 
 const struct rpc_value *rpc_key(const struct rpc_value *v, size_t i)
 {
     if (rpc_kind(v) != RPC_MAP || i >= rpc_len(v))
         return NULL;
-    return value_of(&object_of(v)->via.map.ptr[i].key);
+    return rpc_value_of(&rpc_object_of(v)->via.map.ptr[i].key);
 }
 
 const struct rpc_value *rpc_get(const struct rpc_value *v, const char *key)
@@ -153,7 +153,7 @@ void rpc_reader_free(struct rpc_reader *r)
     free(r);
 }
 
-static enum status bad(char *err, size_t err_size, const char *what)
+static enum status rpc_bad(char *err, size_t err_size, const char *what)
 {
     snprintf(err, err_size, "Protocol error: %s", what);
     return ST_BAD;
@@ -161,7 +161,7 @@ static enum status bad(char *err, size_t err_size, const char *what)
 
 /* Where params are a list of one, what is in it; an empty list or nil: NULL. What is no map is left
  * to rpc_command, so that the caller is told with the id of its request. */
-static const struct rpc_value *params_of(const struct rpc_value *v)
+static const struct rpc_value *rpc_params_of(const struct rpc_value *v)
 {
     if (rpc_kind(v) == RPC_LIST && rpc_len(v) <= 1)
         v = rpc_at(v, 0);
@@ -172,7 +172,7 @@ static const char frame_shape[] = "expected [0, id, method, params], [1, id, err
                                   "[2, method, params]";
 
 /* Checks a frame's shape; the message says what is wrong, NULL: nothing. */
-static const char *read_frame(const struct rpc_value *root, struct rpc_frame *f)
+static const char *rpc_read_frame(const struct rpc_value *root, struct rpc_frame *f)
 {
     int64_t type, id = 0;
     if (!rpc_int(rpc_at(root, 0), &type) || type < RPC_REQUEST || type > RPC_NOTIFY)
@@ -191,17 +191,17 @@ static const char *read_frame(const struct rpc_value *root, struct rpc_frame *f)
     size_t method_at = type == RPC_REQUEST ? 2 : 1;
     if (!rpc_bytes(rpc_at(root, method_at), &f->method))
         return "a method is a string";
-    f->params = params_of(rpc_at(root, method_at + 1));
+    f->params = rpc_params_of(rpc_at(root, method_at + 1));
     return NULL;
 }
 
 /* A frame is an array; its very first byte tells, so that nothing else is waited for. */
-static bool may_begin_frame(uint8_t first)
+static bool rpc_may_begin_frame(uint8_t first)
 {
     return (first >= 0x90 && first <= 0x9f) || first == 0xdc || first == 0xdd;
 }
 
-static enum status unpack(struct rpc_reader *r, struct slice whole, char *err, size_t err_size)
+static enum status rpc_unpack(struct rpc_reader *r, struct slice whole, char *err, size_t err_size)
 {
     size_t off = 0;
     r->dirty = true;
@@ -212,7 +212,7 @@ static enum status unpack(struct rpc_reader *r, struct slice whole, char *err, s
         return ST_NOMEM;
     }
     if (got != MSGPACK_UNPACK_SUCCESS || off != whole.len)
-        return bad(err, err_size, "not MessagePack");
+        return rpc_bad(err, err_size, "not MessagePack");
     return ST_OK;
 }
 
@@ -226,24 +226,24 @@ enum status rpc_reader_next(struct rpc_reader *r, struct slice input, struct rpc
         *ret_used = 0;
         return ST_MORE;
     }
-    if (!may_begin_frame(input.data[0]))
-        return bad(err, err_size, frame_shape);
+    if (!rpc_may_begin_frame(input.data[0]))
+        return rpc_bad(err, err_size, frame_shape);
     size_t bytes = 0;
     char why[80];
     enum status s = rpc_scan(&r->scan, input, &bytes, why, sizeof why);
     if (s == ST_MORE)
         *ret_used = 0;
     if (s == ST_BAD)
-        return bad(err, err_size, why);
+        return rpc_bad(err, err_size, why);
     if (s != ST_OK)
         return s;
-    s = unpack(r, slice_of(input.data, bytes), err, err_size);
+    s = rpc_unpack(r, slice_of(input.data, bytes), err, err_size);
     if (s != ST_OK)
         return s;
     struct rpc_frame f;
-    const char *wrong = read_frame(value_of(&r->root), &f);
+    const char *wrong = rpc_read_frame(rpc_value_of(&r->root), &f);
     if (wrong)
-        return bad(err, err_size, wrong);
+        return rpc_bad(err, err_size, wrong);
     f.numbers = r->scan.numbers;
     rpc_scan_begin(&r->scan, r->scan.max_bytes);
     *ret_frame = f;

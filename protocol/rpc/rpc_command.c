@@ -39,7 +39,7 @@ static const char *const kind_names[] = {
     [RPC_MAP] = "a map",      [RPC_OTHER] = "an extension",
 };
 
-static enum status refuse_value(struct filling *f, const char *got, const char *wanted)
+static enum status rpc_command_refuse_value(struct filling *f, const char *got, const char *wanted)
 {
     char key[QUOTED_SIZE];
     text_quote(f->key, 32, key, sizeof key);
@@ -47,7 +47,7 @@ static enum status refuse_value(struct filling *f, const char *got, const char *
 }
 
 /* One value as the text that a person would have typed. */
-static enum status text_of(struct filling *f, const struct rpc_value *v, struct slice *ret_text)
+static enum status rpc_command_text_of(struct filling *f, const struct rpc_value *v, struct slice *ret_text)
 {
     struct buf *text = &f->space->text;
     size_t from = text->len;
@@ -60,39 +60,39 @@ static enum status text_of(struct filling *f, const struct rpc_value *v, struct 
     else if (rpc_int(v, &n))
         buf_put_int(text, n);
     else if (rpc_kind(v) == RPC_INT)
-        return refuse_value(f, "too large a number", "at most 9223372036854775807");
+        return rpc_command_refuse_value(f, "too large a number", "at most 9223372036854775807");
     else
-        return refuse_value(f, kind_names[rpc_kind(v)], "send bytes, an integer or a boolean");
+        return rpc_command_refuse_value(f, kind_names[rpc_kind(v)], "send bytes, an integer or a boolean");
     assert(!text->failed);
     *ret_text = slice_of(text->data + from, text->len - from);
     return ST_OK;
 }
 
-static enum status put(struct filling *f, struct slice value, struct slice value2)
+static enum status rpc_command_put(struct filling *f, struct slice value, struct slice value2)
 {
     if (f->word >= 0)
         return command_put_word(f->space, f->cmd, f->word, value, f->say.text, f->say.size);
     return command_put(f->space, f->cmd, f->key, value, value2, f->say.text, f->say.size);
 }
 
-static enum status put_one(struct filling *f, const struct rpc_value *v)
+static enum status rpc_command_put_one(struct filling *f, const struct rpc_value *v)
 {
     struct slice text;
-    enum status s = text_of(f, v, &text);
-    return s == ST_OK ? put(f, text, slice_of(NULL, 0)) : s;
+    enum status s = rpc_command_text_of(f, v, &text);
+    return s == ST_OK ? rpc_command_put(f, text, slice_of(NULL, 0)) : s;
 }
 
-static enum status put_pair(struct filling *f, const struct rpc_value *name,
-                            const struct rpc_value *v)
+static enum status rpc_command_put_pair(struct filling *f, const struct rpc_value *name,
+                                        const struct rpc_value *v)
 {
     struct slice first, second;
     if (!rpc_bytes(name, &first))
-        return refuse_value(f, kind_names[rpc_kind(name)], "names in its map are strings");
-    enum status s = text_of(f, v, &second);
-    return s == ST_OK ? put(f, first, second) : s;
+        return rpc_command_refuse_value(f, kind_names[rpc_kind(name)], "names in its map are strings");
+    enum status s = rpc_command_text_of(f, v, &second);
+    return s == ST_OK ? rpc_command_put(f, first, second) : s;
 }
 
-static enum status put_key(struct filling *f, const struct rpc_value *v)
+static enum status rpc_command_put_key(struct filling *f, const struct rpc_value *v)
 {
     enum rpc_kind kind = rpc_kind(v);
     enum option_id id;
@@ -101,16 +101,17 @@ static enum status put_key(struct filling *f, const struct rpc_value *v)
     if (kind == RPC_NIL)
         return ST_OK;
     if (type == OPT_PAIR && kind != RPC_MAP)
-        return refuse_value(f, kind_names[kind], "send a map of names and values");
+        return rpc_command_refuse_value(f, kind_names[kind], "send a map of names and values");
     if (kind != RPC_LIST && type != OPT_PAIR)
-        return put_one(f, v);
+        return rpc_command_put_one(f, v);
     enum status s = ST_OK;
     for (size_t i = 0; i < rpc_len(v) && s == ST_OK; i++)
-        s = type == OPT_PAIR ? put_pair(f, rpc_key(v, i), rpc_at(v, i)) : put_one(f, rpc_at(v, i));
+        s = type == OPT_PAIR ? rpc_command_put_pair(f, rpc_key(v, i), rpc_at(v, i))
+                             : rpc_command_put_one(f, rpc_at(v, i));
     return s;
 }
 
-static enum status check_params(const struct rpc_value *params, struct complaint say)
+static enum status rpc_command_check_params(const struct rpc_value *params, struct complaint say)
 {
     if (!params || rpc_kind(params) == RPC_MAP)
         return ST_OK;
@@ -122,20 +123,20 @@ static enum status check_params(const struct rpc_value *params, struct complaint
                     kind_names[rpc_kind(params)]);
 }
 
-static enum status put_all(struct filling *f, const struct rpc_value *params)
+static enum status rpc_command_put_all(struct filling *f, const struct rpc_value *params)
 {
     enum status s = ST_OK;
     for (size_t i = 0; i < rpc_len(params) && s == ST_OK; i++) {
         if (!rpc_bytes(rpc_key(params, i), &f->key))
             return complain(f->say, ST_ERR, "a key of params is %s: expected a string",
                             kind_names[rpc_kind(rpc_key(params, i))]);
-        s = put_key(f, rpc_at(params, i));
+        s = rpc_command_put_key(f, rpc_at(params, i));
     }
     return s;
 }
 
 /* Room for every number's digits, so that they stay where they are put. */
-static bool make_room(struct command_space *space, const struct rpc_frame *f)
+static bool rpc_command_make_room(struct command_space *space, const struct rpc_frame *f)
 {
     buf_reset(&space->text, TEXT_KEEP);
     return buf_room(&space->text, f->numbers * DIGITS_MAX) != NULL;
@@ -153,13 +154,13 @@ enum status rpc_command(struct command_space *space, const struct rpc_frame *f,
         return complain(filling.say, ST_ERR, "unknown method '%s': HELP lists the commands",
                         method);
     }
-    enum status s = check_params(f->params, filling.say);
-    if (s == ST_OK && !make_room(space, f))
+    enum status s = rpc_command_check_params(f->params, filling.say);
+    if (s == ST_OK && !rpc_command_make_room(space, f))
         return complain(filling.say, ST_NOMEM, "no memory for the request: try again");
     if (s == ST_OK)
         s = command_begin(space, info, &cmd, err, err_size);
     if (s == ST_OK)
-        s = put_all(&filling, f->params);
+        s = rpc_command_put_all(&filling, f->params);
     if (s == ST_OK)
         s = command_end(space, &cmd, err, err_size);
     if (s == ST_OK)

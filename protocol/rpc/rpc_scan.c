@@ -52,14 +52,14 @@ void rpc_scan_begin(struct rpc_scan *s, size_t max_bytes)
     *s = (struct rpc_scan){.max_bytes = max_bytes, .owed = 1};
 }
 
-static enum status refuse(char *err, size_t err_size, const char *what)
+static enum status scan_refuse(char *err, size_t err_size, const char *what)
 {
     snprintf(err, err_size, "%s", what);
     return ST_BAD;
 }
 
 /* What the value at `in` announces: its body's kind and length. ST_MORE: the head is not whole. */
-static enum status read_head(struct slice in, struct head *ret_head, size_t *ret_n)
+static enum status scan_read_head(struct slice in, struct head *ret_head, size_t *ret_n)
 {
     uint8_t first = in.data[0];
     if (first < 0xc0 || first >= 0xe0) {
@@ -87,49 +87,49 @@ static enum status read_head(struct slice in, struct head *ret_head, size_t *ret
 }
 
 /* The value that was begun has no values of its own, or has had them all. */
-static void close_value(struct rpc_scan *s)
+static void scan_close_value(struct rpc_scan *s)
 {
     while (s->depth && s->left[s->depth - 1] == 0)
         s->depth--;
 }
 
-static enum status open_container(struct rpc_scan *s, size_t n, bool map, char *err,
-                                  size_t err_size)
+static enum status scan_open_container(struct rpc_scan *s, size_t n, bool map, char *err,
+                                       size_t err_size)
 {
     if (s->depth == RPC_DEPTH_MAX)
-        return refuse(err, err_size, "the frame is nested too deeply");
+        return scan_refuse(err, err_size, "the frame is nested too deeply");
     if (n > REQUEST_WORDS_MAX)
-        return refuse(err, err_size, "a list or map has too many elements");
+        return scan_refuse(err, err_size, "a list or map has too many elements");
     n *= map ? 2 : 1;
     s->left[s->depth++] = (uint32_t)n;
     s->owed += n;
     return ST_OK;
 }
 
-static enum status begin_value(struct rpc_scan *s, struct slice in, char *err, size_t err_size)
+static enum status scan_begin_value(struct rpc_scan *s, struct slice in, char *err, size_t err_size)
 {
     struct head head;
     size_t n = 0;
-    enum status st = read_head(in, &head, &n);
+    enum status st = scan_read_head(in, &head, &n);
     if (st == ST_MORE)
         return ST_MORE;
     if (st != ST_OK)
-        return refuse(err, err_size, "0xc1 is not MessagePack");
+        return scan_refuse(err, err_size, "0xc1 is not MessagePack");
     if (++s->values > RPC_VALUES_MAX)
-        return refuse(err, err_size, "the frame has too many values");
+        return scan_refuse(err, err_size, "the frame has too many values");
     s->numbers += head.body == BODY_NONE;
     s->owed--;
     if (s->depth)
         s->left[s->depth - 1]--;
     s->at += 1U + head.size + head.extra + (head.body == BODY_BYTES ? n : 0);
     if (head.body == BODY_LIST || head.body == BODY_MAP) {
-        st = open_container(s, n, head.body == BODY_MAP, err, err_size);
+        st = scan_open_container(s, n, head.body == BODY_MAP, err, err_size);
         if (st != ST_OK)
             return st;
     }
     if (s->at + s->owed > s->max_bytes)
-        return refuse(err, err_size, "the frame is too large");
-    close_value(s);
+        return scan_refuse(err, err_size, "the frame is too large");
+    scan_close_value(s);
     return ST_OK;
 }
 
@@ -140,7 +140,7 @@ enum status rpc_scan(struct rpc_scan *s, struct slice input, size_t *ret_bytes, 
         if (s->at >= input.len)
             return ST_MORE;
         enum status st =
-            begin_value(s, slice_of(input.data + s->at, input.len - s->at), err, err_size);
+            scan_begin_value(s, slice_of(input.data + s->at, input.len - s->at), err, err_size);
         if (st != ST_OK)
             return st;
     }

@@ -15,7 +15,7 @@
  *   BULK      str, or bin where it is not UTF-8
  *
  * Lengths above 2^32-1 cannot occur: buffers are capped far below. A new token is a case in
- * put_token and a line above.
+ * write_put_token and a line above.
  */
 #include "protocol/rpc/rpc.h"
 
@@ -26,7 +26,7 @@
 #define REPLY_DEPTH_MAX 16 /* our own replies are at most five deep */
 
 /* First byte and the number behind it, big-endian. */
-static void put_head(struct buf *b, uint8_t first, uint64_t n, unsigned bytes)
+static void write_put_head(struct buf *b, uint8_t first, uint64_t n, unsigned bytes)
 {
     uint8_t raw[9] = {first};
     for (unsigned i = 0; i < bytes; i++)
@@ -36,18 +36,18 @@ static void put_head(struct buf *b, uint8_t first, uint64_t n, unsigned bytes)
 
 /* A length: inside the first byte up to fix_max, else 1, 2 or 4 bytes; a kind without one of these
  * forms has 0 for it. */
-static void put_length(struct buf *b, size_t n, size_t fix_max, uint8_t fix, uint8_t one,
-                       uint8_t two)
+static void write_put_length(struct buf *b, size_t n, size_t fix_max, uint8_t fix, uint8_t one,
+                             uint8_t two)
 {
     assert(n <= UINT32_MAX);
     if (fix && n <= fix_max)
         buf_put_u8(b, (uint8_t)(fix | n));
     else if (one && n <= UINT8_MAX)
-        put_head(b, one, n, 1);
+        write_put_head(b, one, n, 1);
     else if (n <= UINT16_MAX)
-        put_head(b, two, n, 2);
+        write_put_head(b, two, n, 2);
     else
-        put_head(b, (uint8_t)(two + 1), n, 4);
+        write_put_head(b, (uint8_t)(two + 1), n, 4);
 }
 
 void rpc_put_nil(struct buf *b) { buf_put_u8(b, 0xc0); }
@@ -59,13 +59,13 @@ void rpc_put_uint(struct buf *b, uint64_t v)
     if (v < 0x80)
         buf_put_u8(b, (uint8_t)v);
     else if (v <= UINT8_MAX)
-        put_head(b, 0xcc, v, 1);
+        write_put_head(b, 0xcc, v, 1);
     else if (v <= UINT16_MAX)
-        put_head(b, 0xcd, v, 2);
+        write_put_head(b, 0xcd, v, 2);
     else if (v <= UINT32_MAX)
-        put_head(b, 0xce, v, 4);
+        write_put_head(b, 0xce, v, 4);
     else
-        put_head(b, 0xcf, v, 8);
+        write_put_head(b, 0xcf, v, 8);
 }
 
 void rpc_put_int(struct buf *b, int64_t v)
@@ -76,13 +76,13 @@ void rpc_put_int(struct buf *b, int64_t v)
     else if (v >= -32)
         buf_put_u8(b, (uint8_t)bits);
     else if (v >= INT8_MIN)
-        put_head(b, 0xd0, bits, 1);
+        write_put_head(b, 0xd0, bits, 1);
     else if (v >= INT16_MIN)
-        put_head(b, 0xd1, bits, 2);
+        write_put_head(b, 0xd1, bits, 2);
     else if (v >= INT32_MIN)
-        put_head(b, 0xd2, bits, 4);
+        write_put_head(b, 0xd2, bits, 4);
     else
-        put_head(b, 0xd3, bits, 8);
+        write_put_head(b, 0xd3, bits, 8);
 }
 
 void rpc_put_double(struct buf *b, double v)
@@ -90,16 +90,16 @@ void rpc_put_double(struct buf *b, double v)
     uint64_t bits;
     static_assert(sizeof bits == sizeof v, "IEEE 754 doubles");
     memcpy(&bits, &v, sizeof bits);
-    put_head(b, 0xcb, bits, 8);
+    write_put_head(b, 0xcb, bits, 8);
 }
 
 void rpc_put_str(struct buf *b, struct slice s)
 {
-    put_length(b, s.len, 31, 0xa0, 0xd9, 0xda);
+    write_put_length(b, s.len, 31, 0xa0, 0xd9, 0xda);
     buf_put_slice(b, s);
 }
 
-void rpc_put_bin_head(struct buf *b, size_t n) { put_length(b, n, 0, 0, 0xc4, 0xc5); }
+void rpc_put_bin_head(struct buf *b, size_t n) { write_put_length(b, n, 0, 0, 0xc4, 0xc5); }
 
 void rpc_put_bin(struct buf *b, struct slice s)
 {
@@ -107,9 +107,9 @@ void rpc_put_bin(struct buf *b, struct slice s)
     buf_put_slice(b, s);
 }
 
-void rpc_put_list(struct buf *b, size_t n) { put_length(b, n, 15, 0x90, 0, 0xdc); }
+void rpc_put_list(struct buf *b, size_t n) { write_put_length(b, n, 15, 0x90, 0, 0xdc); }
 
-void rpc_put_map(struct buf *b, size_t pairs) { put_length(b, pairs, 15, 0x80, 0, 0xde); }
+void rpc_put_map(struct buf *b, size_t pairs) { write_put_length(b, pairs, 15, 0x80, 0, 0xde); }
 
 void rpc_put_request(struct buf *b, uint64_t id, const char *method)
 {
@@ -126,7 +126,7 @@ void rpc_put_notify(struct buf *b, const char *method)
     rpc_put_str(b, slice_str(method));
 }
 
-static void put_response(struct buf *b, uint64_t id)
+static void write_put_response(struct buf *b, uint64_t id)
 {
     rpc_put_list(b, 4);
     rpc_put_uint(b, RPC_RESPONSE);
@@ -135,11 +135,11 @@ static void put_response(struct buf *b, uint64_t id)
 
 void rpc_put_result(struct buf *b, uint64_t id)
 {
-    put_response(b, id);
+    write_put_response(b, id);
     rpc_put_nil(b);
 }
 
-static void put_error_pair(struct buf *b, const char *code, struct slice text)
+static void write_put_error_pair(struct buf *b, const char *code, struct slice text)
 {
     rpc_put_list(b, 2);
     rpc_put_str(b, slice_str(code));
@@ -148,13 +148,13 @@ static void put_error_pair(struct buf *b, const char *code, struct slice text)
 
 void rpc_put_error(struct buf *b, uint64_t id, const char *code, struct slice text)
 {
-    put_response(b, id);
-    put_error_pair(b, code, text);
+    write_put_response(b, id);
+    write_put_error_pair(b, code, text);
     rpc_put_nil(b);
 }
 
 /* Everything but a container's values. */
-static void put_token(struct buf *b, const struct token *t)
+static void write_put_token(struct buf *b, const struct token *t)
 {
     switch (t->kind) {
     case TOK_NULL: rpc_put_nil(b); break;
@@ -174,55 +174,55 @@ static void put_token(struct buf *b, const struct token *t)
     case TOK_PUSH: rpc_put_list(b, (size_t)t->n); break;
     case TOK_MAP: rpc_put_map(b, (size_t)t->n); break;
     case TOK_MESSAGE: rpc_put_map(b, 4); break;
-    case TOK_ERROR: put_error_pair(b, status_code(t->status), t->bytes); break;
+    case TOK_ERROR: write_put_error_pair(b, status_code(t->status), t->bytes); break;
     case TOK_COUNT: /* not a token */ break;
     }
 }
 
-static void put_value(struct buf *b, struct cursor *c, unsigned depth);
+static void write_put_value(struct buf *b, struct cursor *c, unsigned depth);
 
-static void put_message(struct buf *b, struct cursor *c, unsigned depth)
+static void write_put_message(struct buf *b, struct cursor *c, unsigned depth)
 {
     struct token body;
     rpc_put_str(b, SLICE_LIT("id"));
-    put_value(b, c, depth);
+    write_put_value(b, c, depth);
     rpc_put_str(b, SLICE_LIT("body"));
     bool whole = reply_next(c, &body);
     assert(whole && body.kind == TOK_BULK);
     rpc_put_bin(b, body.bytes);
     rpc_put_str(b, SLICE_LIT("attributes"));
-    put_value(b, c, depth);
+    write_put_value(b, c, depth);
     rpc_put_str(b, SLICE_LIT("properties"));
-    put_value(b, c, depth);
+    write_put_value(b, c, depth);
 }
 
 /* A value whose token was taken already: the rest of it lies at c. */
-static void put_begun(struct buf *b, struct cursor *c, const struct token *t, unsigned depth)
+static void write_put_begun(struct buf *b, struct cursor *c, const struct token *t, unsigned depth)
 {
     assert(depth < REPLY_DEPTH_MAX);
-    put_token(b, t);
+    write_put_token(b, t);
     if (t->kind == TOK_MESSAGE) {
-        put_message(b, c, depth + 1);
+        write_put_message(b, c, depth + 1);
         return;
     }
     bool list = t->kind == TOK_ARRAY || t->kind == TOK_PUSH;
     int64_t values = list ? t->n : t->kind == TOK_MAP ? 2 * t->n : 0;
     for (int64_t i = 0; i < values; i++)
-        put_value(b, c, depth + 1);
+        write_put_value(b, c, depth + 1);
 }
 
-static void put_value(struct buf *b, struct cursor *c, unsigned depth)
+static void write_put_value(struct buf *b, struct cursor *c, unsigned depth)
 {
     struct token t;
     bool whole = reply_next(c, &t);
     assert(whole);
-    put_begun(b, c, &t, depth);
+    write_put_begun(b, c, &t, depth);
 }
 
 void rpc_write_value(struct buf *b, struct slice reply)
 {
     struct cursor c = cursor_of(reply);
-    put_value(b, &c, 0);
+    write_put_value(b, &c, 0);
     assert(!c.bad && cursor_left(&c) == 0);
 }
 
@@ -237,6 +237,6 @@ void rpc_write_response(struct buf *b, uint64_t id, struct slice reply)
         return;
     }
     rpc_put_result(b, id);
-    put_begun(b, &c, &t, 0);
+    write_put_begun(b, &c, &t, 0);
     assert(!c.bad && cursor_left(&c) == 0);
 }
