@@ -154,7 +154,7 @@ enum status overlay_get(struct overlay *o, const struct key *key, struct buf *ou
     return kv_get(o->kv, KV_STATE, NULL, k, out);
 }
 
-static int place_compare(const void *a, const void *b)
+static int overlay_place_compare(const void *a, const void *b)
 {
     struct slice x = ((const struct overlay_place *)a)->key, y = ((const struct overlay_place *)b)->key;
     int order = memcmp(x.data, y.data, x.len < y.len ? x.len : y.len);
@@ -177,8 +177,8 @@ static void overlay_count(const struct overlay *o, uint32_t begin[OVERLAY_KINDS 
 static void overlay_sort_kind(struct overlay_place *first, uint32_t n)
 {
     for (uint32_t i = 1; i < n; i++) {
-        if (place_compare(&first[i - 1], &first[i]) > 0) {
-            qsort(first, n, sizeof(*first), place_compare);
+        if (overlay_place_compare(&first[i - 1], &first[i]) > 0) {
+            qsort(first, n, sizeof(*first), overlay_place_compare);
             return;
         }
     }

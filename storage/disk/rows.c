@@ -20,19 +20,19 @@ static enum status row_close(const struct cursor *c)
     return c->bad || cursor_left(c) != 0 ? ST_BAD : ST_OK;
 }
 
-static void put_time(struct buf *b, int64_t ms)
+static void rows_put_time(struct buf *b, int64_t ms)
 {
     assert(ms >= 0);
     buf_put_varint(b, (uint64_t)ms);
 }
 
-static uint8_t *write_time(uint8_t *at, int64_t ms)
+static uint8_t *rows_write_time(uint8_t *at, int64_t ms)
 {
     assert(ms >= 0);
     return write_varint(at, (uint64_t)ms);
 }
 
-static int64_t get_time(struct cursor *c)
+static int64_t rows_get_time(struct cursor *c)
 {
     uint64_t v = cursor_varint(c);
     if (v > INT64_MAX)
@@ -40,7 +40,7 @@ static int64_t get_time(struct cursor *c)
     return c->bad ? 0 : (int64_t)v;
 }
 
-static uint32_t get_u32(struct cursor *c, uint32_t max)
+static uint32_t rows_get_u32(struct cursor *c, uint32_t max)
 {
     uint64_t v = cursor_varint(c);
     if (v > max)
@@ -52,7 +52,7 @@ void meta_encode(struct buf *b, const struct meta_row *r)
 {
     buf_put_u8(b, ROW_VERSION);
     buf_put_u64(b, r->index);
-    put_time(b, r->now_ms);
+    rows_put_time(b, r->now_ms);
     buf_put_u64(b, r->last_id);
     buf_put_u64(b, r->next_ref);
     buf_put_varint(b, r->pending);
@@ -68,7 +68,7 @@ enum status meta_decode(struct slice bytes, struct meta_row *ret_r)
 {
     struct cursor c = row_open(bytes);
     struct meta_row r = {.index = cursor_u64(&c)};
-    r.now_ms = get_time(&c);
+    r.now_ms = rows_get_time(&c);
     r.last_id = cursor_u64(&c);
     r.next_ref = cursor_u64(&c);
     r.pending = cursor_varint(&c);
@@ -96,7 +96,7 @@ void topic_encode(struct buf *b, const struct topic_row *r)
     buf_put_varint(b, r->n_queues);
     buf_put_varint(b, r->order_queues);
     buf_put_varint(b, r->turn);
-    put_time(b, r->created_ms);
+    rows_put_time(b, r->created_ms);
     buf_put_varint(b, r->delayed);
     for (uint32_t q = 0; q < r->n_queues; q++)
         buf_put_varint(b, r->floor[q]);
@@ -106,13 +106,13 @@ enum status topic_decode(struct slice bytes, struct topic_row *ret_r)
 {
     struct cursor c = row_open(bytes);
     ret_r->id = cursor_u64(&c);
-    uint32_t flags = get_u32(&c, UINT32_MAX), compress = (flags & COMPRESS_MASK) >> COMPRESS_SHIFT;
+    uint32_t flags = rows_get_u32(&c, UINT32_MAX), compress = (flags & COMPRESS_MASK) >> COMPRESS_SHIFT;
     ret_r->flags = flags & ~COMPRESS_MASK;
     ret_r->compress = (enum compress)compress;
-    ret_r->n_queues = get_u32(&c, QUEUES_MAX);
-    ret_r->order_queues = get_u32(&c, QUEUES_MAX);
-    ret_r->turn = get_u32(&c, QUEUES_MAX);
-    ret_r->created_ms = get_time(&c);
+    ret_r->n_queues = rows_get_u32(&c, QUEUES_MAX);
+    ret_r->order_queues = rows_get_u32(&c, QUEUES_MAX);
+    ret_r->turn = rows_get_u32(&c, QUEUES_MAX);
+    ret_r->created_ms = rows_get_time(&c);
     ret_r->delayed = cursor_varint(&c);
     for (uint32_t q = 0; q < ret_r->n_queues; q++)
         ret_r->floor[q] = cursor_varint(&c);
@@ -127,12 +127,12 @@ void group_encode(struct buf *b, const struct group_row *r)
     buf_put_u8(b, ROW_VERSION);
     buf_put_u64(b, r->id);
     buf_put_u64(b, r->topic_id);
-    put_time(b, r->created_ms);
-    put_time(b, r->lease_ms);
+    rows_put_time(b, r->created_ms);
+    rows_put_time(b, r->lease_ms);
     buf_put_varint(b, r->attempts);
     buf_put_varint(b, r->n_backoff);
     for (uint32_t i = 0; i < r->n_backoff; i++)
-        put_time(b, r->backoff_ms[i]);
+        rows_put_time(b, r->backoff_ms[i]);
 }
 
 enum status group_decode(struct slice bytes, struct group_row *ret_r)
@@ -140,19 +140,19 @@ enum status group_decode(struct slice bytes, struct group_row *ret_r)
     struct cursor c = row_open(bytes);
     ret_r->id = cursor_u64(&c);
     ret_r->topic_id = cursor_u64(&c);
-    ret_r->created_ms = get_time(&c);
-    ret_r->lease_ms = get_time(&c);
-    ret_r->attempts = get_u32(&c, ATTEMPTS_MAX);
-    ret_r->n_backoff = get_u32(&c, BACKOFF_STEPS_MAX);
+    ret_r->created_ms = rows_get_time(&c);
+    ret_r->lease_ms = rows_get_time(&c);
+    ret_r->attempts = rows_get_u32(&c, ATTEMPTS_MAX);
+    ret_r->n_backoff = rows_get_u32(&c, BACKOFF_STEPS_MAX);
     for (uint32_t i = 0; i < ret_r->n_backoff; i++)
-        ret_r->backoff_ms[i] = get_time(&c);
+        ret_r->backoff_ms[i] = rows_get_time(&c);
     return row_close(&c);
 }
 
 void cursor_encode(struct buf *b, const struct cursor_row *r)
 {
     buf_put_u8(b, ROW_VERSION);
-    put_time(b, r->timer_ms);
+    rows_put_time(b, r->timer_ms);
     buf_put_varint(b, r->n_queues);
     for (uint32_t q = 0; q < r->n_queues; q++)
         buf_put_varint(b, r->next[q]);
@@ -161,14 +161,14 @@ void cursor_encode(struct buf *b, const struct cursor_row *r)
 enum status cursor_decode(struct slice bytes, struct cursor_row *ret_r)
 {
     struct cursor c = row_open(bytes);
-    ret_r->timer_ms = get_time(&c);
-    ret_r->n_queues = get_u32(&c, QUEUES_MAX);
+    ret_r->timer_ms = rows_get_time(&c);
+    ret_r->n_queues = rows_get_u32(&c, QUEUES_MAX);
     for (uint32_t q = 0; q < ret_r->n_queues; q++)
         ret_r->next[q] = cursor_varint(&c);
     return row_close(&c);
 }
 
-static uint32_t run_words(uint32_t count)
+static uint32_t rows_run_words(uint32_t count)
 {
     return (count + 63) / 64;
 }
@@ -179,8 +179,8 @@ void run_encode(struct buf *b, const struct run_row *r)
     buf_put_u8(b, (uint8_t)r->state);
     buf_put_varint(b, r->count);
     buf_put_varint(b, r->attempt);
-    put_time(b, r->due_ms);
-    for (uint32_t i = 0; i < run_words(r->count); i++)
+    rows_put_time(b, r->due_ms);
+    for (uint32_t i = 0; i < rows_run_words(r->count); i++)
         buf_put_u64(b, r->bits[i]);
 }
 
@@ -188,10 +188,10 @@ enum status run_decode(struct slice bytes, struct run_row *ret_r)
 {
     struct cursor c = row_open(bytes);
     uint8_t state = cursor_u8(&c);
-    ret_r->count = get_u32(&c, COUNT_MAX);
-    ret_r->attempt = get_u32(&c, UINT32_MAX);
-    ret_r->due_ms = get_time(&c);
-    for (uint32_t i = 0; i < run_words(ret_r->count); i++)
+    ret_r->count = rows_get_u32(&c, COUNT_MAX);
+    ret_r->attempt = rows_get_u32(&c, UINT32_MAX);
+    ret_r->due_ms = rows_get_time(&c);
+    for (uint32_t i = 0; i < rows_run_words(ret_r->count); i++)
         ret_r->bits[i] = cursor_u64(&c);
     if (ret_r->count == 0 || (state != RUN_LEASED && state != RUN_WAITING))
         return ST_BAD;
@@ -215,10 +215,10 @@ void txn_encode(struct buf *b, const struct txn_row *r)
     *at++ = ROW_VERSION;
     *at++ = (uint8_t)(state | (r->answered ? TXN_ANSWERED : 0));
     at = write_sized(at, r->pgroup);
-    at = write_time(at, r->created_ms);
-    at = write_time(at, r->decided_ms);
-    at = write_time(at, r->next_check_ms);
-    at = write_time(at, r->timeout_ms);
+    at = rows_write_time(at, r->created_ms);
+    at = rows_write_time(at, r->decided_ms);
+    at = rows_write_time(at, r->next_check_ms);
+    at = rows_write_time(at, r->timeout_ms);
     at = write_varint(at, r->checks);
     at = write_varint(at, r->n_messages);
     at = write_varint(at, r->bytes);
@@ -228,7 +228,7 @@ void txn_encode(struct buf *b, const struct txn_row *r)
 }
 
 /* The ids that a committed transaction answers: one a message, and nothing else. */
-static bool txn_outcome_ok(const struct txn_row *r)
+static bool rows_txn_outcome_ok(const struct txn_row *r)
 {
     struct cursor c = cursor_of(r->outcome);
     for (uint32_t i = 0; i < r->n_messages; i++)
@@ -243,12 +243,12 @@ enum status txn_decode(struct slice bytes, struct txn_row *ret_r)
     ret_r->answered = state & TXN_ANSWERED;
     state &= (uint8_t)~TXN_ANSWERED;
     ret_r->pgroup = cursor_sized(&c);
-    ret_r->created_ms = get_time(&c);
-    ret_r->decided_ms = get_time(&c);
-    ret_r->next_check_ms = get_time(&c);
-    ret_r->timeout_ms = get_time(&c);
-    ret_r->checks = get_u32(&c, UINT32_MAX);
-    ret_r->n_messages = get_u32(&c, TXN_MESSAGES_MAX);
+    ret_r->created_ms = rows_get_time(&c);
+    ret_r->decided_ms = rows_get_time(&c);
+    ret_r->next_check_ms = rows_get_time(&c);
+    ret_r->timeout_ms = rows_get_time(&c);
+    ret_r->checks = rows_get_u32(&c, UINT32_MAX);
+    ret_r->n_messages = rows_get_u32(&c, TXN_MESSAGES_MAX);
     ret_r->bytes = cursor_varint(&c);
     ret_r->outcome = cursor_sized(&c);
     ret_r->first = cursor_sized(&c);
@@ -256,7 +256,7 @@ enum status txn_decode(struct slice bytes, struct txn_row *ret_r)
         return ST_BAD;
     ret_r->young = state == TXN_YOUNG;
     ret_r->state = ret_r->young ? TXN_PENDING : (enum txn_state)state;
-    if (ret_r->state == TXN_COMMITTED && !txn_outcome_ok(ret_r))
+    if (ret_r->state == TXN_COMMITTED && !rows_txn_outcome_ok(ret_r))
         return ST_BAD;
     return row_close(&c);
 }
@@ -267,22 +267,22 @@ void pgroup_encode(struct buf *b, const struct pgroup_row *r)
     buf_put_varint(b, r->set);
     buf_put_sized(b, r->checkurl);
     buf_put_sized(b, r->secret);
-    put_time(b, r->checkin_ms);
-    put_time(b, r->check_every_ms);
+    rows_put_time(b, r->checkin_ms);
+    rows_put_time(b, r->check_every_ms);
     buf_put_varint(b, r->check_max);
-    put_time(b, r->timeout_ms);
+    rows_put_time(b, r->timeout_ms);
 }
 
 enum status pgroup_decode(struct slice bytes, struct pgroup_row *ret_r)
 {
     struct cursor c = row_open(bytes);
-    ret_r->set = get_u32(&c, 2 * PGROUP_TIMEOUT - 1);
+    ret_r->set = rows_get_u32(&c, 2 * PGROUP_TIMEOUT - 1);
     ret_r->checkurl = cursor_sized(&c);
     ret_r->secret = cursor_sized(&c);
-    ret_r->checkin_ms = get_time(&c);
-    ret_r->check_every_ms = get_time(&c);
-    ret_r->check_max = get_u32(&c, ATTEMPTS_MAX);
-    ret_r->timeout_ms = get_time(&c);
+    ret_r->checkin_ms = rows_get_time(&c);
+    ret_r->check_every_ms = rows_get_time(&c);
+    ret_r->check_max = rows_get_u32(&c, ATTEMPTS_MAX);
+    ret_r->timeout_ms = rows_get_time(&c);
     if (ret_r->checkurl.len > URL_BYTES_MAX || ret_r->secret.len > SECRET_BYTES_MAX)
         return ST_BAD;
     return row_close(&c);
@@ -314,9 +314,9 @@ void half_encode(struct buf *b, const struct half_row *r)
     at = write_sized(at, r->topic);
     at = write_varint(at, r->has_queue ? (uint64_t)r->queue + 1 : 0);
     at = write_varint(at, r->ttl_ms >= 0 ? (uint64_t)r->ttl_ms + 1 : 0);
-    at = write_time(at, r->delay_ms);
-    at = write_time(at, r->at_ms);
-    at = write_time(at, r->base_ms);
+    at = rows_write_time(at, r->delay_ms);
+    at = rows_write_time(at, r->at_ms);
+    at = rows_write_time(at, r->base_ms);
     at = write_sized(at, r->message);
     buf_added(b, (size_t)(at - begin));
 }
@@ -325,14 +325,14 @@ enum status half_decode(struct slice bytes, struct half_row *ret_r)
 {
     struct cursor c = row_open(bytes);
     ret_r->topic = cursor_sized(&c);
-    uint32_t queue = get_u32(&c, QUEUES_MAX);
-    int64_t ttl = get_time(&c);
+    uint32_t queue = rows_get_u32(&c, QUEUES_MAX);
+    int64_t ttl = rows_get_time(&c);
     ret_r->has_queue = queue > 0;
     ret_r->queue = queue ? queue - 1 : 0;
     ret_r->ttl_ms = ttl - 1;
-    ret_r->delay_ms = get_time(&c);
-    ret_r->at_ms = get_time(&c);
-    ret_r->base_ms = get_time(&c);
+    ret_r->delay_ms = rows_get_time(&c);
+    ret_r->at_ms = rows_get_time(&c);
+    ret_r->base_ms = rows_get_time(&c);
     ret_r->message = cursor_sized(&c);
     if (ret_r->topic.len > NAME_BYTES_MAX)
         return ST_BAD;
@@ -343,28 +343,28 @@ void token_encode(struct buf *b, const struct token_row *r)
 {
     buf_put_u8(b, ROW_VERSION);
     buf_put_u64(b, r->topic_id);
-    put_time(b, r->due_ms);
+    rows_put_time(b, r->due_ms);
 }
 
 enum status token_decode(struct slice bytes, struct token_row *ret_r)
 {
     struct cursor c = row_open(bytes);
     ret_r->topic_id = cursor_u64(&c);
-    ret_r->due_ms = get_time(&c);
+    ret_r->due_ms = rows_get_time(&c);
     return row_close(&c);
 }
 
 void dedup_encode(struct buf *b, const struct dedup_row *r)
 {
     buf_put_u8(b, ROW_VERSION);
-    put_time(b, r->expires_ms);
+    rows_put_time(b, r->expires_ms);
     buf_put_sized(b, r->answer);
 }
 
 enum status dedup_decode(struct slice bytes, struct dedup_row *ret_r)
 {
     struct cursor c = row_open(bytes);
-    ret_r->expires_ms = get_time(&c);
+    ret_r->expires_ms = rows_get_time(&c);
     ret_r->answer = cursor_sized(&c);
     return row_close(&c);
 }
