@@ -10,7 +10,7 @@
  *
  * json_member is the way back, for the short answers of a webhook.
  *
- * To make another kind of token known: a case in `token_value`.
+ * To make another kind of token known: a case in `json_token_value`.
  */
 #include "broker/base/json.h"
 
@@ -31,9 +31,9 @@ struct writer {
     bool in_properties;
 };
 
-static bool value(struct writer *w);
+static bool json_value(struct writer *w);
 
-static bool put_printed(struct writer *w, cJSON *item, size_t skip)
+static bool json_put_printed(struct writer *w, cJSON *item, size_t skip)
 {
     char *text = item ? cJSON_PrintUnformatted(item) : NULL;
     if (text) {
@@ -46,18 +46,18 @@ static bool put_printed(struct writer *w, cJSON *item, size_t skip)
 }
 
 /* The text without its quotes, which belong to the whole string. */
-static bool put_piece(struct writer *w)
+static bool json_put_piece(struct writer *w)
 {
     buf_put_u8(&w->piece, 0);
     if (w->piece.failed)
         return false;
-    bool done = put_printed(w, cJSON_CreateStringReference((const char *)w->piece.data), 1);
+    bool done = json_put_printed(w, cJSON_CreateStringReference((const char *)w->piece.data), 1);
     buf_reset(&w->piece, SIZE_MAX);
     return done;
 }
 
 /* Bytes of the well-formed UTF-8 sequence that s begins with; 0: none. */
-static size_t sequence_at(struct slice s)
+static size_t json_sequence_at(struct slice s)
 {
     for (size_t n = 1; n <= 4 && n <= s.len; n++) {
         if (text_utf8_ok(slice_of(s.data, n)))
@@ -67,7 +67,7 @@ static size_t sequence_at(struct slice s)
 }
 
 /* Appends the well-formed part of s up to a NUL; how many bytes of s that took. */
-static size_t collect(struct writer *w, struct slice s)
+static size_t json_collect(struct writer *w, struct slice s)
 {
     const uint8_t *nul = memchr(s.data, 0, s.len);
     struct slice part = slice_of(s.data, nul ? (size_t)(nul - s.data) : s.len);
@@ -76,7 +76,7 @@ static size_t collect(struct writer *w, struct slice s)
         return part.len;
     }
     for (size_t i = 0; i < part.len;) {
-        size_t n = sequence_at(slice_of(part.data + i, part.len - i));
+        size_t n = json_sequence_at(slice_of(part.data + i, part.len - i));
         if (n > 0)
             buf_put(&w->piece, part.data + i, n);
         else
@@ -86,7 +86,7 @@ static size_t collect(struct writer *w, struct slice s)
     return part.len;
 }
 
-static bool string(struct writer *w, struct slice s)
+static bool json_string(struct writer *w, struct slice s)
 {
     buf_put_u8(w->out, '"');
     for (size_t i = 0; i < s.len;) {
@@ -95,8 +95,8 @@ static bool string(struct writer *w, struct slice s)
             i++;
             continue;
         }
-        i += collect(w, slice_of(s.data + i, s.len - i));
-        if (!put_piece(w))
+        i += json_collect(w, slice_of(s.data + i, s.len - i));
+        if (!json_put_piece(w))
             return false;
     }
     buf_put_u8(w->out, '"');
@@ -104,7 +104,7 @@ static bool string(struct writer *w, struct slice s)
 }
 
 /* RFC 4648, with padding. */
-static void base64(struct writer *w, struct slice s)
+static void json_base64(struct writer *w, struct slice s)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for (size_t i = 0; i < s.len; i += 3) {
@@ -122,47 +122,47 @@ static void base64(struct writer *w, struct slice s)
     }
 }
 
-static bool body(struct writer *w, struct slice s)
+static bool json_body(struct writer *w, struct slice s)
 {
     if (text_utf8_ok(s)) {
         buf_put_str(w->out, "\"body\":");
-        return string(w, s);
+        return json_string(w, s);
     }
     buf_put_str(w->out, "\"body_base64\":\"");
-    base64(w, s);
+    json_base64(w, s);
     buf_put_u8(w->out, '"');
     return true;
 }
 
-static bool is_string(const struct token *t)
+static bool json_is_string(const struct token *t)
 {
     return t->kind == TOK_SIMPLE || t->kind == TOK_BULK || t->kind == TOK_TEXT;
 }
 
 /* One key and its value. */
-static bool pair(struct writer *w)
+static bool json_pair(struct writer *w)
 {
     struct token key, next;
-    if (!reply_next(&w->in, &key) || !is_string(&key))
+    if (!reply_next(&w->in, &key) || !json_is_string(&key))
         return false;
     struct cursor ahead = w->in;
     if (!w->in_properties && slice_equal(key.bytes, SLICE_LIT("body")) && reply_next(&ahead, &next) &&
-        is_string(&next)) {
+        json_is_string(&next)) {
         w->in = ahead;
-        return body(w, next.bytes);
+        return json_body(w, next.bytes);
     }
-    if (!string(w, key.bytes))
+    if (!json_string(w, key.bytes))
         return false;
     buf_put_u8(w->out, ':');
     bool outer = w->in_properties;
     w->in_properties = outer || slice_equal(key.bytes, SLICE_LIT("properties"));
-    bool done = value(w);
+    bool done = json_value(w);
     w->in_properties = outer;
     return done;
 }
 
 /* n members between brackets, each written by one. */
-static bool members(struct writer *w, int64_t n, const char *brackets, bool (*one)(struct writer *w))
+static bool json_members(struct writer *w, int64_t n, const char *brackets, bool (*one)(struct writer *w))
 {
     buf_put_u8(w->out, (uint8_t)brackets[0]);
     for (int64_t i = 0; i < n; i++) {
@@ -176,46 +176,46 @@ static bool members(struct writer *w, int64_t n, const char *brackets, bool (*on
 }
 
 /* The four values of a message under their names, as in MessagePack-RPC. */
-static bool message(struct writer *w)
+static bool json_message(struct writer *w)
 {
     struct token t;
     buf_put_str(w->out, "{\"id\":");
-    if (!value(w))
+    if (!json_value(w))
         return false;
     buf_put_u8(w->out, ',');
-    if (!reply_next(&w->in, &t) || !is_string(&t) || !body(w, t.bytes))
+    if (!reply_next(&w->in, &t) || !json_is_string(&t) || !json_body(w, t.bytes))
         return false;
     buf_put_str(w->out, ",\"attributes\":");
-    if (!value(w))
+    if (!json_value(w))
         return false;
     buf_put_str(w->out, ",\"properties\":");
     w->in_properties = true;
-    bool done = value(w);
+    bool done = json_value(w);
     w->in_properties = false;
     buf_put_u8(w->out, '}');
     return done;
 }
 
-static bool error(struct writer *w, const struct token *t)
+static bool json_error(struct writer *w, const struct token *t)
 {
     buf_put_str(w->out, "{\"error\":");
-    if (!string(w, slice_str(status_code(t->status))))
+    if (!json_string(w, slice_str(status_code(t->status))))
         return false;
     buf_put_str(w->out, ",\"text\":");
-    if (!string(w, t->bytes))
+    if (!json_string(w, t->bytes))
         return false;
     buf_put_u8(w->out, '}');
     return true;
 }
 
-static bool token_value(struct writer *w, const struct token *t)
+static bool json_token_value(struct writer *w, const struct token *t)
 {
     switch (t->kind) {
     case TOK_NULL:
         buf_put_str(w->out, "null");
         return true;
     case TOK_OK:
-        return string(w, SLICE_LIT("OK"));
+        return json_string(w, SLICE_LIT("OK"));
     case TOK_INT:
         buf_put_int(w->out, t->n);
         return true;
@@ -223,33 +223,33 @@ static bool token_value(struct writer *w, const struct token *t)
         buf_put_str(w->out, t->n ? "true" : "false");
         return true;
     case TOK_DOUBLE:
-        return put_printed(w, cJSON_CreateNumber(t->d), 0);
+        return json_put_printed(w, cJSON_CreateNumber(t->d), 0);
     case TOK_SIMPLE:
     case TOK_BULK:
     case TOK_TEXT:
-        return string(w, t->bytes);
+        return json_string(w, t->bytes);
     case TOK_ARRAY:
     case TOK_PUSH:
-        return members(w, t->n, "[]", value);
+        return json_members(w, t->n, "[]", json_value);
     case TOK_MAP:
-        return members(w, t->n, "{}", pair);
+        return json_members(w, t->n, "{}", json_pair);
     case TOK_ERROR:
-        return error(w, t);
+        return json_error(w, t);
     case TOK_MESSAGE:
-        return message(w);
+        return json_message(w);
     case TOK_COUNT:
         break;
     }
     return false;
 }
 
-static bool value(struct writer *w)
+static bool json_value(struct writer *w)
 {
     struct token t;
     if (w->depth == DEPTH_MAX || !reply_next(&w->in, &t))
         return false;
     w->depth++;
-    bool done = token_value(w, &t);
+    bool done = json_token_value(w, &t);
     w->depth--;
     return done;
 }
@@ -258,14 +258,14 @@ bool json_from_reply(struct slice reply_value, struct buf *out)
 {
     struct writer w = {.in = cursor_of(reply_value), .out = out};
     buf_init(&w.piece, 0);
-    bool done = value(&w);
+    bool done = json_value(&w);
     buf_free(&w.piece);
     return done && !out->failed;
 }
 
 /* ---- reading ---- */
 
-static bool only_blanks(const char *at, const char *end)
+static bool json_only_blanks(const char *at, const char *end)
 {
     while (at < end && memchr(" \t\r\n", *at, 4))
         at++;
@@ -276,7 +276,7 @@ bool json_member(struct slice text, const char *key, char *out, size_t out_size)
 {
     const char *start = (const char *)text.data, *end = NULL;
     cJSON *tree = text.len ? cJSON_ParseWithLengthOpts(start, text.len, &end, false) : NULL;
-    const cJSON *item = tree && cJSON_IsObject(tree) && only_blanks(end, start + text.len)
+    const cJSON *item = tree && cJSON_IsObject(tree) && json_only_blanks(end, start + text.len)
                             ? cJSON_GetObjectItemCaseSensitive(tree, key)
                             : NULL;
     const char *value = cJSON_GetStringValue(item);

@@ -47,7 +47,7 @@ void log_set_level(enum log_level level)
     atomic_store_explicit(&lowest, (int)level, memory_order_relaxed);
 }
 
-static void write_line(const char *line, size_t len)
+static void log_write_line(const char *line, size_t len)
 {
     while (len > 0) {
         ssize_t n = write(STDERR_FILENO, line, len);
@@ -61,7 +61,7 @@ static void write_line(const char *line, size_t len)
 }
 
 /* "ts=... level=... msg=..." into out; how many bytes. */
-static size_t begin_line(char *out, size_t size, enum log_level level, const char *msg)
+static size_t log_begin_line(char *out, size_t size, enum log_level level, const char *msg)
 {
     char stamp[32] = "";
     struct timespec now;
@@ -75,7 +75,7 @@ static size_t begin_line(char *out, size_t size, enum log_level level, const cha
 }
 
 /* A value that was not quoted must still not end the line. */
-static void end_line(char *line, size_t len, size_t size)
+static void log_end_line(char *line, size_t len, size_t size)
 {
     static const char cut[] = "...";
     if (len + 2 > size) {
@@ -87,25 +87,25 @@ static void end_line(char *line, size_t len, size_t size)
             line[i] = ' ';
     }
     line[len] = '\n';
-    write_line(line, len + 1);
+    log_write_line(line, len + 1);
 }
 
-static void tell_suppressed(const struct slot *s)
+static void log_tell_suppressed(const struct slot *s)
 {
     char line[LINE_BYTES_MAX];
-    size_t len = begin_line(line, sizeof line, s->level, s->msg);
+    size_t len = log_begin_line(line, sizeof line, s->level, s->msg);
     int n = snprintf(line + len, sizeof line - len, " suppressed=%u", s->suppressed);
-    end_line(line, n > 0 ? len + (size_t)n : len, sizeof line);
+    log_end_line(line, n > 0 ? len + (size_t)n : len, sizeof line);
 }
 
 /* The slot of msg, or the one that has been quiet longest; slots whose second is over are told. */
-static struct slot *slot_of(const char *msg, time_t second)
+static struct slot *log_slot_of(const char *msg, time_t second)
 {
     struct slot *own = NULL, *oldest = &slots[0];
     for (unsigned i = 0; i < SLOTS; i++) {
         struct slot *s = &slots[i];
         if (s->suppressed > 0 && s->second != second) {
-            tell_suppressed(s);
+            log_tell_suppressed(s);
             s->suppressed = 0;
         }
         if (s->msg == msg)
@@ -117,15 +117,15 @@ static struct slot *slot_of(const char *msg, time_t second)
 }
 
 /* False: the line is one too many of its kind and was counted instead. */
-static bool admit(enum log_level level, const char *msg)
+static bool log_admit(enum log_level level, const char *msg)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     pthread_mutex_lock(&lock);
-    struct slot *s = slot_of(msg, now.tv_sec);
+    struct slot *s = log_slot_of(msg, now.tv_sec);
     if (s->msg != msg || s->second != now.tv_sec) {
         if (s->suppressed > 0)
-            tell_suppressed(s);
+            log_tell_suppressed(s);
         *s = (struct slot){.msg = msg, .second = now.tv_sec};
     }
     s->level = level;
@@ -141,11 +141,11 @@ static bool admit(enum log_level level, const char *msg)
 static void log_line(enum log_level level, const char *msg, const char *fmt, va_list ap)
 {
     char line[LINE_BYTES_MAX];
-    if ((int)level < atomic_load_explicit(&lowest, memory_order_relaxed) || !admit(level, msg))
+    if ((int)level < atomic_load_explicit(&lowest, memory_order_relaxed) || !log_admit(level, msg))
         return;
-    size_t len = begin_line(line, sizeof line, level, msg);
+    size_t len = log_begin_line(line, sizeof line, level, msg);
     int n = vsnprintf(line + len, sizeof line - len, fmt, ap);
-    end_line(line, n > 0 ? len + (size_t)n : len, sizeof line);
+    log_end_line(line, n > 0 ? len + (size_t)n : len, sizeof line);
 }
 
 void log_event(enum log_level level, const char *msg, const char *fmt, ...)
@@ -162,7 +162,7 @@ void log_text(enum log_level level, const char *msg)
 }
 
 /* A value stands bare where no reader could mistake its end. */
-static bool bare(const char *text)
+static bool log_bare(const char *text)
 {
     if (*text == '\0')
         return false;
@@ -175,7 +175,7 @@ static bool bare(const char *text)
 }
 
 /* One byte as it stands inside quotes, into out (5 bytes at least); how many. */
-static unsigned escape(unsigned char b, char *out)
+static unsigned log_escape(unsigned char b, char *out)
 {
     if (b == '"' || b == '\\')
         return (unsigned)snprintf(out, 5, "\\%c", b);
@@ -189,7 +189,7 @@ static unsigned escape(unsigned char b, char *out)
 const char *log_quote(const char *text, char *out, unsigned out_size)
 {
     assert(out_size >= 3);
-    if (bare(text) && strlen(text) < out_size) {
+    if (log_bare(text) && strlen(text) < out_size) {
         memcpy(out, text, strlen(text) + 1);
         return out;
     }
@@ -197,7 +197,7 @@ const char *log_quote(const char *text, char *out, unsigned out_size)
     out[len++] = '"';
     for (; *text; text++) {
         char one[5];
-        unsigned n = escape((unsigned char)*text, one);
+        unsigned n = log_escape((unsigned char)*text, one);
         if (len + n + 2 > out_size)
             break;
         memcpy(out + len, one, n);

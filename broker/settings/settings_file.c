@@ -37,26 +37,26 @@ bool settings_next_line(struct cursor *c, struct slice *ret_line)
     return true;
 }
 
-static bool blank(uint8_t b)
+static bool file_blank(uint8_t b)
 {
     return b == ' ' || b == '\t';
 }
 
-static bool name_byte(uint8_t b)
+static bool file_name_byte(uint8_t b)
 {
     return (b >= 'a' && b <= 'z') || (b >= 'A' && b <= 'Z') || (b >= '0' && b <= '9') || b == '_' ||
            b == '-' || b == '.';
 }
 
-static size_t skip_blanks(struct slice line, size_t at)
+static size_t file_skip_blanks(struct slice line, size_t at)
 {
-    while (at < line.len && blank(line.data[at]))
+    while (at < line.len && file_blank(line.data[at]))
         at++;
     return at;
 }
 
 /* Takes the quotes off what begins at `at`; the place behind the closing quote, or 0 without one. */
-static size_t unquote(struct slice line, size_t at, struct buf *scratch)
+static size_t file_unquote(struct slice line, size_t at, struct buf *scratch)
 {
     uint8_t quote = line.data[at++];
     for (; at < line.len; at++) {
@@ -71,44 +71,44 @@ static size_t unquote(struct slice line, size_t at, struct buf *scratch)
     return 0;
 }
 
-static struct slice from_to(struct slice line, size_t from, size_t to)
+static struct slice file_from_to(struct slice line, size_t from, size_t to)
 {
     return slice_of(line.data + from, to - from);
 }
 
-static void parse_quoted(struct slice line, size_t at, struct buf *scratch, struct settings_line *l)
+static void file_parse_quoted(struct slice line, size_t at, struct buf *scratch, struct settings_line *l)
 {
-    size_t end = unquote(line, at, scratch);
+    size_t end = file_unquote(line, at, scratch);
     if (end == 0) {
         l->why = "a closing quote";
         return;
     }
-    size_t behind = skip_blanks(line, end);
+    size_t behind = file_skip_blanks(line, end);
     if (behind < line.len && line.data[behind] != '#') {
         l->why = "nothing behind the closing quote";
         return;
     }
     l->kind = LINE_SETTING;
-    l->raw = from_to(line, at, end);
+    l->raw = file_from_to(line, at, end);
     l->value = buf_slice(scratch);
 }
 
-static void parse_plain(struct slice line, size_t at, struct settings_line *l)
+static void file_parse_plain(struct slice line, size_t at, struct settings_line *l)
 {
     size_t end = at;
-    while (end < line.len && !(line.data[end] == '#' && (end == at || blank(line.data[end - 1]))))
+    while (end < line.len && !(line.data[end] == '#' && (end == at || file_blank(line.data[end - 1]))))
         end++;
-    while (end > at && blank(line.data[end - 1]))
+    while (end > at && file_blank(line.data[end - 1]))
         end--;
     l->kind = LINE_SETTING;
-    l->raw = from_to(line, at, end);
+    l->raw = file_from_to(line, at, end);
     l->value = l->raw;
 }
 
 void settings_line_parse(struct slice line, struct buf *scratch, struct settings_line *ret_line)
 {
     struct settings_line l = {.kind = LINE_BAD, .why = "name = value"};
-    size_t at = skip_blanks(line, 0);
+    size_t at = file_skip_blanks(line, 0);
     buf_reset(scratch, SIZE_MAX);
     if (at == line.len || line.data[at] == '#') {
         l.kind = LINE_NOTHING;
@@ -116,30 +116,30 @@ void settings_line_parse(struct slice line, struct buf *scratch, struct settings
         return;
     }
     size_t name = at;
-    while (at < line.len && name_byte(line.data[at]))
+    while (at < line.len && file_name_byte(line.data[at]))
         at++;
-    l.name = from_to(line, name, at);
-    at = skip_blanks(line, at);
+    l.name = file_from_to(line, name, at);
+    at = file_skip_blanks(line, at);
     if (l.name.len > 0 && at < line.len && line.data[at] == '=') {
-        at = skip_blanks(line, at + 1);
+        at = file_skip_blanks(line, at + 1);
         if (at < line.len && (line.data[at] == '"' || line.data[at] == '\''))
-            parse_quoted(line, at, scratch, &l);
+            file_parse_quoted(line, at, scratch, &l);
         else
-            parse_plain(line, at, &l);
+            file_parse_plain(line, at, &l);
     }
     *ret_line = l;
 }
 
-static bool needs_quotes(struct slice v)
+static bool file_needs_quotes(struct slice v)
 {
-    if (v.len == 0 || blank(v.data[0]) || blank(v.data[v.len - 1]))
+    if (v.len == 0 || file_blank(v.data[0]) || file_blank(v.data[v.len - 1]))
         return true;
     return v.data[0] == '"' || v.data[0] == '\'' || memchr(v.data, '#', v.len) != NULL;
 }
 
 void settings_value_quote(struct slice value, struct buf *out)
 {
-    if (!needs_quotes(value)) {
+    if (!file_needs_quotes(value)) {
         buf_put_slice(out, value);
         return;
     }
@@ -152,7 +152,7 @@ void settings_value_quote(struct slice value, struct buf *out)
     buf_put_u8(out, '"');
 }
 
-static struct settings_change *change_of(struct settings_change *changes, size_t n, struct slice name)
+static struct settings_change *file_change_of(struct settings_change *changes, size_t n, struct slice name)
 {
     for (size_t i = 0; i < n; i++) {
         if (slice_equal_nocase(name, slice_str(changes[i].name)))
@@ -172,7 +172,7 @@ void settings_file_edit(struct slice old, struct settings_change *changes, size_
         struct settings_line l;
         settings_line_parse(line, &scratch, &l);
         struct settings_change *change =
-            l.kind == LINE_SETTING ? change_of(changes, n, l.name) : NULL;
+            l.kind == LINE_SETTING ? file_change_of(changes, n, l.name) : NULL;
         if (!change)
             continue;
         buf_put(out, copied, (size_t)(l.raw.data - copied));
@@ -197,7 +197,7 @@ void settings_file_edit(struct slice old, struct settings_change *changes, size_
 }
 
 /* Appends what fd holds; an errno on failure, EFBIG past the bound. */
-static int read_all(int fd, struct buf *out)
+static int file_read_all(int fd, struct buf *out)
 {
     for (;;) {
         uint8_t *room = buf_room(out, 4096);
@@ -216,7 +216,7 @@ static int read_all(int fd, struct buf *out)
 enum status settings_file_read(const char *path, struct buf *out, char *err, size_t err_size)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    int failure = fd < 0 ? errno : read_all(fd, out);
+    int failure = fd < 0 ? errno : file_read_all(fd, out);
     if (fd >= 0)
         close(fd);
     if (failure == 0)
@@ -225,7 +225,7 @@ enum status settings_file_read(const char *path, struct buf *out, char *err, siz
     return failure == ENOENT ? ST_GONE : ST_IO;
 }
 
-static int write_all(int fd, struct slice content)
+static int file_write_all(int fd, struct slice content)
 {
     size_t done = 0;
     while (done < content.len) {
@@ -239,13 +239,13 @@ static int write_all(int fd, struct slice content)
 }
 
 /* Writes to temporary (made from a template), gives it the mode of the old file, and renames it. */
-static int replace(const char *path, char *temporary, struct slice content)
+static int file_replace(const char *path, char *temporary, struct slice content)
 {
     struct stat old;
     int fd = mkostemp(temporary, O_CLOEXEC);
     if (fd < 0)
         return errno;
-    int failure = write_all(fd, content);
+    int failure = file_write_all(fd, content);
     mode_t mode = stat(path, &old) == 0 ? old.st_mode & 07777 : 0640;
     if (failure == 0 && fchmod(fd, mode) != 0)
         failure = errno;
@@ -264,7 +264,7 @@ enum status settings_file_write(const char *path, struct slice content, char *er
     const char *target = realpath(path, real) ? real : path;
     int n = snprintf(temporary, sizeof temporary, "%s.XXXXXX", target);
     int failure = n < 0 || (size_t)n >= sizeof temporary ? ENAMETOOLONG
-                                                         : replace(target, temporary, content);
+                                                         : file_replace(target, temporary, content);
     if (failure == 0)
         return ST_OK;
     snprintf(err, err_size, "cannot write the config file %s: %s", target, strerror(failure));

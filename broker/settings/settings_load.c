@@ -16,15 +16,15 @@
 #include "broker/base/log.h"
 #include "protocol/base/text.h"
 
-static enum status fail(char *err, size_t err_size, const char *text)
+static enum status load_fail(char *err, size_t err_size, const char *text)
 {
     snprintf(err, err_size, "%s", text);
     return ST_ERR;
 }
 
 /* Takes one name and value from the file, the environment or the command line. */
-static enum status take(struct settings *c, struct slice name, struct slice value,
-                        const struct place *place, char *err, size_t err_size)
+static enum status load_take(struct settings *c, struct slice name, struct slice value,
+                             const struct place *place, char *err, size_t err_size)
 {
     enum setting_id id;
     struct slice text;
@@ -34,32 +34,32 @@ static enum status take(struct settings *c, struct slice name, struct slice valu
     if (!setting_parse(id, value, &num, &text))
         return settings_bad_value(id, value, place->words, err, err_size);
     if (settings_store(c, id, num, text, place) != ST_OK)
-        return fail(err, err_size, "no memory for the settings");
+        return load_fail(err, err_size, "no memory for the settings");
     return ST_OK;
 }
 
-static enum status take_defaults(struct settings *c, char *err, size_t err_size)
+static enum status load_take_defaults(struct settings *c, char *err, size_t err_size)
 {
     struct place place = {.source = FROM_DEFAULT, .words = "default"};
     for (unsigned i = 0; i < SETTING_COUNT; i++) {
         enum setting_id id = (enum setting_id)i;
-        enum status s = take(c, slice_str(setting_info(id)->name), setting_default(id), &place, err,
-                             err_size);
+        enum status s = load_take(c, slice_str(setting_info(id)->name), setting_default(id), &place, err,
+                                  err_size);
         if (s != ST_OK)
             return s;
     }
     return ST_OK;
 }
 
-static enum status take_line(struct settings *c, struct slice line, unsigned number,
-                             struct buf *scratch, char *err, size_t err_size)
+static enum status load_take_line(struct settings *c, struct slice line, unsigned number,
+                                  struct buf *scratch, char *err, size_t err_size)
 {
     struct place place = {.source = FROM_FILE, .line = number};
     struct settings_line l;
     settings_line_parse(line, scratch, &l);
     snprintf(place.words, sizeof place.words, "%s:%u", c->path, number);
     if (l.kind == LINE_SETTING)
-        return take(c, l.name, l.value, &place, err, err_size);
+        return load_take(c, l.name, l.value, &place, err, err_size);
     if (l.kind == LINE_BAD) {
         char quoted[80];
         text_quote(line, 60, quoted, sizeof quoted);
@@ -69,7 +69,7 @@ static enum status take_line(struct settings *c, struct slice line, unsigned num
     return ST_OK;
 }
 
-static enum status take_file(struct settings *c, char *err, size_t err_size)
+static enum status load_take_file(struct settings *c, char *err, size_t err_size)
 {
     struct buf content, scratch;
     struct slice line;
@@ -81,7 +81,7 @@ static enum status take_file(struct settings *c, char *err, size_t err_size)
     enum status s = settings_file_read(c->path, &content, err, err_size);
     struct cursor at = cursor_of(buf_slice(&content));
     while (s == ST_OK && settings_next_line(&at, &line))
-        s = take_line(c, line, ++number, &scratch, err, err_size);
+        s = load_take_line(c, line, ++number, &scratch, err, err_size);
     buf_free(&content);
     buf_free(&scratch);
     return s;
@@ -90,7 +90,7 @@ static enum status take_file(struct settings *c, char *err, size_t err_size)
 #define ENVIRONMENT_PREFIX "HALFMQ_"
 
 /* The setting's name in HALFMQ_NAME=value, and its value; false for other variables. */
-static bool split_variable(const char *variable, struct slice *ret_name, struct slice *ret_value)
+static bool load_split_variable(const char *variable, struct slice *ret_name, struct slice *ret_value)
 {
     const size_t prefix = sizeof ENVIRONMENT_PREFIX - 1;
     const char *equals = strchr(variable, '=');
@@ -102,7 +102,7 @@ static bool split_variable(const char *variable, struct slice *ret_name, struct 
 }
 
 /* A variable is written in upper case; HALFMQ_port is somebody else's. */
-static bool known_variable(struct slice name)
+static bool load_known_variable(struct slice name)
 {
     enum setting_id id;
     for (size_t i = 0; i < name.len; i++) {
@@ -112,28 +112,28 @@ static bool known_variable(struct slice name)
     return setting_find(name, &id);
 }
 
-static enum status take_environment(struct settings *c, char **environ_list, char *err, size_t err_size)
+static enum status load_take_environment(struct settings *c, char **environ_list, char *err, size_t err_size)
 {
     for (char **at = environ_list; at && *at; at++) {
         struct place place = {.source = FROM_ENVIRONMENT};
         struct slice name, value;
-        if (!split_variable(*at, &name, &value) || !known_variable(name))
+        if (!load_split_variable(*at, &name, &value) || !load_known_variable(name))
             continue;
         snprintf(place.words, sizeof place.words, "environment variable " ENVIRONMENT_PREFIX "%.*s",
                  (int)name.len, (const char *)name.data);
-        enum status s = take(c, name, value, &place, err, err_size);
+        enum status s = load_take(c, name, value, &place, err, err_size);
         if (s != ST_OK)
             return s;
     }
     return ST_OK;
 }
 
-static void warn_of_unknown_variables(char **environ_list)
+static void load_warn_of_unknown_variables(char **environ_list)
 {
     for (char **at = environ_list; at && *at; at++) {
         char shown[80], quoted[120];
         struct slice name, value;
-        if (!split_variable(*at, &name, &value) || known_variable(name))
+        if (!load_split_variable(*at, &name, &value) || load_known_variable(name))
             continue;
         const char *near = setting_nearest(name);
         text_quote(slice_of(*at, strcspn(*at, "=")), 60, shown, sizeof shown);
@@ -154,7 +154,7 @@ static const struct action_flag action_flags[] = {
     {"--print-config", ACTION_PRINT},
 };
 
-static bool action_of(const char *word, enum settings_action *ret_action)
+static bool load_action_of(const char *word, enum settings_action *ret_action)
 {
     for (size_t i = 0; i < sizeof action_flags / sizeof *action_flags; i++) {
         if (strcmp(word, action_flags[i].flag) == 0) {
@@ -173,7 +173,7 @@ struct flag {
     int used; /* how many words it took */
 };
 
-static struct flag flag_at(int argc, char **argv, int i)
+static struct flag load_flag_at(int argc, char **argv, int i)
 {
     struct flag f = {.used = 1};
     const char *word = argv[i];
@@ -192,7 +192,7 @@ static struct flag flag_at(int argc, char **argv, int i)
     return f;
 }
 
-static enum status take_path(struct settings *c, const char *word, char *err, size_t err_size)
+static enum status load_take_path(struct settings *c, const char *word, char *err, size_t err_size)
 {
     if (word[0] == '-' || c->path) {
         snprintf(err, err_size,
@@ -200,23 +200,23 @@ static enum status take_path(struct settings *c, const char *word, char *err, si
         return ST_ERR;
     }
     c->path = strdup(word);
-    return c->path ? ST_OK : fail(err, err_size, "no memory for the settings");
+    return c->path ? ST_OK : load_fail(err, err_size, "no memory for the settings");
 }
 
 /* First pass over the command line: the action and the file, which flags must be able to overrule. */
-static enum status take_words(struct settings *c, int argc, char **argv, char *err, size_t err_size)
+static enum status load_take_words(struct settings *c, int argc, char **argv, char *err, size_t err_size)
 {
     for (int i = 1; i < argc;) {
-        struct flag f = flag_at(argc, argv, i);
+        struct flag f = load_flag_at(argc, argv, i);
         enum settings_action action;
         enum status s = ST_OK;
-        if (action_of(argv[i], &action)) {
+        if (load_action_of(argv[i], &action)) {
             /* --help and --version answer whatever else was typed. */
             bool settled = c->action == ACTION_HELP || c->action == ACTION_VERSION;
             c->action = settled ? c->action : action;
             f.used = 1;
         } else if (f.name.len == 0) {
-            s = take_path(c, argv[i], err, err_size);
+            s = load_take_path(c, argv[i], err, err_size);
         }
         if (s != ST_OK)
             return s;
@@ -225,22 +225,22 @@ static enum status take_words(struct settings *c, int argc, char **argv, char *e
     return ST_OK;
 }
 
-static enum status take_flags(struct settings *c, int argc, char **argv, char *err, size_t err_size)
+static enum status load_take_flags(struct settings *c, int argc, char **argv, char *err, size_t err_size)
 {
     for (int i = 1; i < argc;) {
         struct place place = {.source = FROM_FLAG};
-        struct flag f = flag_at(argc, argv, i);
+        struct flag f = load_flag_at(argc, argv, i);
         enum settings_action action;
         enum setting_id id;
         enum status s = ST_OK;
         snprintf(place.words, sizeof place.words, "flag --%.*s", (int)f.name.len,
                  f.name.len ? (const char *)f.name.data : "");
-        if (action_of(argv[i], &action))
+        if (load_action_of(argv[i], &action))
             f.used = 1;
         else if (f.name.len > 0 && !f.has_value && setting_find(f.name, &id))
             s = settings_bad_value(id, f.value, place.words, err, err_size);
         else if (f.name.len > 0)
-            s = take(c, f.name, f.value, &place, err, err_size);
+            s = load_take(c, f.name, f.value, &place, err, err_size);
         if (s != ST_OK)
             return s;
         i += f.used;
@@ -251,22 +251,22 @@ static enum status take_flags(struct settings *c, int argc, char **argv, char *e
 static enum status load(struct settings *c, int argc, char **argv, char **environ_list, char *err,
                         size_t err_size)
 {
-    enum status s = take_words(c, argc, argv, err, err_size);
+    enum status s = load_take_words(c, argc, argv, err, err_size);
     bool only_words = c->action == ACTION_HELP || c->action == ACTION_VERSION;
     if (only_words)
-        return take_defaults(c, err, err_size);
+        return load_take_defaults(c, err, err_size);
     if (s == ST_OK)
-        s = take_defaults(c, err, err_size);
+        s = load_take_defaults(c, err, err_size);
     if (s == ST_OK)
-        s = take_file(c, err, err_size);
+        s = load_take_file(c, err, err_size);
     if (s == ST_OK)
-        s = take_environment(c, environ_list, err, err_size);
+        s = load_take_environment(c, environ_list, err, err_size);
     if (s == ST_OK)
-        s = take_flags(c, argc, argv, err, err_size);
+        s = load_take_flags(c, argc, argv, err, err_size);
     if (s != ST_OK)
         return s;
     settings_apply_log_level(c);
-    warn_of_unknown_variables(environ_list);
+    load_warn_of_unknown_variables(environ_list);
     return ST_OK;
 }
 
@@ -275,10 +275,10 @@ enum status settings_load(int argc, char **argv, char **environ_list, struct set
 {
     struct settings *c = calloc(1, sizeof *c);
     if (!c)
-        return fail(err, err_size, "no memory for the settings");
+        return load_fail(err, err_size, "no memory for the settings");
     if (pthread_mutex_init(&c->lock, NULL) != 0) {
         free(c);
-        return fail(err, err_size, "no lock for the settings");
+        return load_fail(err, err_size, "no lock for the settings");
     }
     enum status s = load(c, argc, argv, environ_list, err, err_size);
     if (s != ST_OK) {

@@ -60,19 +60,19 @@ bool setting_find(struct slice name, enum setting_id *ret_id)
 
 #define NEAR_NAME_MAX 40
 
-static char lower(char c)
+static char value_lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
 }
 
-static size_t least(size_t a, size_t b, size_t c)
+static size_t value_least(size_t a, size_t b, size_t c)
 {
     size_t m = a < b ? a : b;
     return m < c ? m : c;
 }
 
 /* How many characters must be put in, left out or changed to make a of b. */
-static size_t edit_distance(struct slice a, const char *b)
+static size_t value_edit_distance(struct slice a, const char *b)
 {
     size_t row[NEAR_NAME_MAX + 1], n = strlen(b);
     assert(n <= NEAR_NAME_MAX);
@@ -83,8 +83,8 @@ static size_t edit_distance(struct slice a, const char *b)
         row[0] = i;
         for (size_t j = 1; j <= n; j++) {
             size_t above = row[j];
-            size_t change = corner + (lower((char)a.data[i - 1]) == b[j - 1] ? 0 : 1);
-            row[j] = least(above + 1, row[j - 1] + 1, change);
+            size_t change = corner + (value_lower((char)a.data[i - 1]) == b[j - 1] ? 0 : 1);
+            row[j] = value_least(above + 1, row[j - 1] + 1, change);
             corner = above;
         }
     }
@@ -98,7 +98,7 @@ const char *setting_nearest(struct slice name)
     if (name.len == 0 || name.len > NEAR_NAME_MAX)
         return NULL;
     for (unsigned i = 0; i < SETTING_COUNT; i++) {
-        size_t distance = edit_distance(name, table[i].name);
+        size_t distance = value_edit_distance(name, table[i].name);
         if (distance < best_distance) {
             best_distance = distance;
             best = table[i].name;
@@ -108,7 +108,7 @@ const char *setting_nearest(struct slice name)
 }
 
 /* Word i of "a|b|c"; false past the last. */
-static bool word_at(const char *words, unsigned i, struct slice *ret_word)
+static bool value_word_at(const char *words, unsigned i, struct slice *ret_word)
 {
     for (; i > 0; i--) {
         words = strchr(words, '|');
@@ -124,20 +124,20 @@ struct slice setting_default(enum setting_id id)
 {
     struct slice word = slice_str(table[id].dflt);
     if (table[id].type == SETTING_ENUM) {
-        bool has_words = word_at(table[id].dflt, 0, &word);
+        bool has_words = value_word_at(table[id].dflt, 0, &word);
         assert(has_words);
     }
     return word;
 }
 
-static bool parse_number(enum setting_id id, struct slice value, int64_t *ret_num, struct slice *text)
+static bool value_parse_number(enum setting_id id, struct slice value, int64_t *ret_num, struct slice *text)
 {
     (void)id;
     (void)text;
     return text_int(value, ret_num);
 }
 
-static bool parse_bytes(enum setting_id id, struct slice value, int64_t *ret_num, struct slice *text)
+static bool value_parse_bytes(enum setting_id id, struct slice value, int64_t *ret_num, struct slice *text)
 {
     size_t digits = 0;
     uint64_t n;
@@ -159,14 +159,14 @@ static bool parse_bytes(enum setting_id id, struct slice value, int64_t *ret_num
     return true;
 }
 
-static bool parse_duration(enum setting_id id, struct slice value, int64_t *ret_num, struct slice *text)
+static bool value_parse_duration(enum setting_id id, struct slice value, int64_t *ret_num, struct slice *text)
 {
     (void)id;
     (void)text;
     return text_duration(value, ret_num);
 }
 
-static bool parse_bool(enum setting_id id, struct slice value, int64_t *ret_num, struct slice *text)
+static bool value_parse_bool(enum setting_id id, struct slice value, int64_t *ret_num, struct slice *text)
 {
     static const char *const words[] = {"no", "yes", "false", "true", "off", "on", "0", "1"};
     (void)id;
@@ -180,7 +180,7 @@ static bool parse_bool(enum setting_id id, struct slice value, int64_t *ret_num,
     return false;
 }
 
-static bool parse_text(enum setting_id id, struct slice value, int64_t *ret_num, struct slice *text)
+static bool value_parse_text(enum setting_id id, struct slice value, int64_t *ret_num, struct slice *text)
 {
     (void)text;
     if ((int64_t)value.len < table[id].min || (int64_t)value.len > table[id].max)
@@ -193,10 +193,10 @@ static bool parse_text(enum setting_id id, struct slice value, int64_t *ret_num,
     return true;
 }
 
-static bool parse_enum(enum setting_id id, struct slice value, int64_t *ret_num, struct slice *text)
+static bool value_parse_enum(enum setting_id id, struct slice value, int64_t *ret_num, struct slice *text)
 {
     struct slice word;
-    for (unsigned i = 0; word_at(table[id].dflt, i, &word); i++) {
+    for (unsigned i = 0; value_word_at(table[id].dflt, i, &word); i++) {
         if (slice_equal_nocase(value, word)) {
             *ret_num = i;
             *text = word;
@@ -207,7 +207,7 @@ static bool parse_enum(enum setting_id id, struct slice value, int64_t *ret_num,
 }
 
 /* Prints n in the largest of units that leaves no rest. */
-static void put_in_units(int64_t n, const struct unit *units, size_t n_units, struct buf *out)
+static void value_put_in_units(int64_t n, const struct unit *units, size_t n_units, struct buf *out)
 {
     for (size_t i = 0; i < n_units; i++) {
         if (n >= units[i].size && n % units[i].size == 0) {
@@ -219,19 +219,19 @@ static void put_in_units(int64_t n, const struct unit *units, size_t n_units, st
     buf_put_int(out, n);
 }
 
-static void put_plain(int64_t n, struct buf *out)
+static void value_put_plain(int64_t n, struct buf *out)
 {
     buf_put_int(out, n);
 }
 
-static void put_bytes(int64_t n, struct buf *out)
+static void value_put_bytes(int64_t n, struct buf *out)
 {
-    put_in_units(n, byte_units, COUNT_OF(byte_units), out);
+    value_put_in_units(n, byte_units, COUNT_OF(byte_units), out);
 }
 
-static void put_duration(int64_t n, struct buf *out)
+static void value_put_duration(int64_t n, struct buf *out)
 {
-    put_in_units(n, time_units, COUNT_OF(time_units), out);
+    value_put_in_units(n, time_units, COUNT_OF(time_units), out);
 }
 
 struct type_info {
@@ -241,12 +241,12 @@ struct type_info {
 };
 
 static const struct type_info types[] = {
-    [SETTING_NUM] = {parse_number, put_plain, "a number"},
-    [SETTING_BYTES] = {parse_bytes, put_bytes, "a size such as 65536, 64MB (10^6) or 64MiB (2^20),"},
-    [SETTING_DUR] = {parse_duration, put_duration, "a duration such as 250ms, 10s, 5m, 2h or 7d,"},
-    [SETTING_BOOL] = {parse_bool, NULL, "yes or no"},
-    [SETTING_TEXT] = {parse_text, NULL, "a text"},
-    [SETTING_ENUM] = {parse_enum, NULL, "one of"},
+    [SETTING_NUM] = {value_parse_number, value_put_plain, "a number"},
+    [SETTING_BYTES] = {value_parse_bytes, value_put_bytes, "a size such as 65536, 64MB (10^6) or 64MiB (2^20),"},
+    [SETTING_DUR] = {value_parse_duration, value_put_duration, "a duration such as 250ms, 10s, 5m, 2h or 7d,"},
+    [SETTING_BOOL] = {value_parse_bool, NULL, "yes or no"},
+    [SETTING_TEXT] = {value_parse_text, NULL, "a text"},
+    [SETTING_ENUM] = {value_parse_enum, NULL, "one of"},
 };
 
 bool setting_parse(enum setting_id id, struct slice value, int64_t *ret_num, struct slice *ret_text)
@@ -275,7 +275,7 @@ void setting_allowed(enum setting_id id, struct buf *out)
         buf_put_str(out, " to ");
         type->put(info->max, out);
     } else if (info->type == SETTING_ENUM) {
-        for (unsigned i = 0; word_at(info->dflt, i, &word); i++) {
+        for (unsigned i = 0; value_word_at(info->dflt, i, &word); i++) {
             buf_put_str(out, i ? ", " : " ");
             buf_put_slice(out, word);
         }
