@@ -80,12 +80,12 @@ void hmq_batch_free(hmq_batch *batch)
     free(batch);
 }
 
-static const struct hmq_reply *attribute(const hmq_message *m, const char *name)
+static const struct hmq_reply *message_attribute(const hmq_message *m, const char *name)
 {
     return m ? hmq_reply_get(m->attributes, name) : NULL;
 }
 
-static bool in_record(const hmq_message *m)
+static bool message_in_record(const hmq_message *m)
 {
     return m && !m->map;
 }
@@ -97,7 +97,7 @@ static bool in_record(const hmq_message *m)
 static const hmq_message *message_named(const hmq_message *m)
 {
     struct hmq_message *own = (struct hmq_message *)(uintptr_t)m;
-    if (in_record(m) && !m->id[0])
+    if (message_in_record(m) && !m->id[0])
         parts_name(&m->parts, own->id, own->receipt);
     return m;
 }
@@ -114,12 +114,12 @@ const char *hmq_message_receipt(const hmq_message *m)
 
 const char *hmq_message_topic(const hmq_message *m)
 {
-    return in_record(m) ? m->parts.topic : hmq_reply_text(attribute(m, "topic"));
+    return message_in_record(m) ? m->parts.topic : hmq_reply_text(message_attribute(m, "topic"));
 }
 
 const void *hmq_message_body(const hmq_message *m, size_t *ret_len)
 {
-    if (!in_record(m))
+    if (!message_in_record(m))
         return hmq_reply_bytes(m ? hmq_reply_get(m->map, "body") : NULL, ret_len);
     if (ret_len)
         *ret_len = m->parts.len;
@@ -128,24 +128,24 @@ const void *hmq_message_body(const hmq_message *m, size_t *ret_len)
 
 const char *hmq_message_key(const hmq_message *m, size_t i)
 {
-    if (in_record(m))
+    if (message_in_record(m))
         return i < m->parts.n_keys ? m->parts.keys[i] : NULL;
-    return hmq_reply_text(hmq_reply_at(attribute(m, "key"), i));
+    return hmq_reply_text(hmq_reply_at(message_attribute(m, "key"), i));
 }
 
 const char *hmq_message_tag(const hmq_message *m)
 {
-    return in_record(m) ? m->parts.tag : hmq_reply_text(attribute(m, "tag"));
+    return message_in_record(m) ? m->parts.tag : hmq_reply_text(message_attribute(m, "tag"));
 }
 
 const char *hmq_message_order(const hmq_message *m)
 {
-    return in_record(m) ? m->parts.order : hmq_reply_text(attribute(m, "order"));
+    return message_in_record(m) ? m->parts.order : hmq_reply_text(message_attribute(m, "order"));
 }
 
 const char *hmq_message_prop(const hmq_message *m, const char *name)
 {
-    if (!in_record(m))
+    if (!message_in_record(m))
         return hmq_reply_text(m ? hmq_reply_get(m->properties, name) : NULL);
     for (size_t i = 0; name && i < m->parts.n_props; i++)
         if (strcmp(m->parts.props[i].name, name) == 0)
@@ -155,33 +155,33 @@ const char *hmq_message_prop(const hmq_message *m, const char *name)
 
 uint32_t hmq_message_queue(const hmq_message *m)
 {
-    return in_record(m) ? m->parts.queue : (uint32_t)reply_uint(attribute(m, "queue"));
+    return message_in_record(m) ? m->parts.queue : (uint32_t)reply_uint(message_attribute(m, "queue"));
 }
 
 uint64_t hmq_message_offset(const hmq_message *m)
 {
-    return in_record(m) ? m->parts.offset : reply_uint(attribute(m, "offset"));
+    return message_in_record(m) ? m->parts.offset : reply_uint(message_attribute(m, "offset"));
 }
 
 uint32_t hmq_message_attempt(const hmq_message *m)
 {
-    return in_record(m) ? m->parts.attempt : (uint32_t)reply_uint(attribute(m, "attempt"));
+    return message_in_record(m) ? m->parts.attempt : (uint32_t)reply_uint(message_attribute(m, "attempt"));
 }
 
 int64_t hmq_message_stored_ms(const hmq_message *m)
 {
-    return in_record(m) ? m->parts.stored_ms : hmq_reply_int(attribute(m, "stored"), 0);
+    return message_in_record(m) ? m->parts.stored_ms : hmq_reply_int(message_attribute(m, "stored"), 0);
 }
 
 int64_t hmq_message_lease_until_ms(const hmq_message *m)
 {
-    return in_record(m) ? m->parts.lease_until_ms : hmq_reply_int(attribute(m, "lease_until"), 0);
+    return message_in_record(m) ? m->parts.lease_until_ms : hmq_reply_int(message_attribute(m, "lease_until"), 0);
 }
 
 const hmq_reply *hmq_message_attributes(const hmq_message *m)
 {
     struct hmq_message *own = (struct hmq_message *)(uintptr_t)m; /* as in message_named */
-    if (in_record(m) && !m->attributes)
+    if (message_in_record(m) && !m->attributes)
         own->attributes = parts_attributes(&m->parts);
     return m ? m->attributes : NULL;
 }

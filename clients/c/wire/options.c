@@ -28,7 +28,7 @@ static const struct choice_line choices[CHOICE_COUNT] = {
 #undef CHOICE
 };
 
-static const struct choice_line *choice_find(const char *name)
+static const struct choice_line *options_choice_find(const char *name)
 {
     for (size_t i = 0; name && i < CHOICE_COUNT; i++)
         if (strcmp(choices[i].name, name) == 0)
@@ -36,8 +36,8 @@ static const struct choice_line *choice_find(const char *name)
     return NULL;
 }
 
-static enum hmq_status set_num(struct hmq_options *o, const struct choice_line *line,
-                               const char *value, hmq_error *err)
+static enum hmq_status options_set_num(struct hmq_options *o, const struct choice_line *line,
+                                       const char *value, hmq_error *err)
 {
     int64_t n;
     if (!text_int(slice_str(value), &n) || n < line->min || n > line->max)
@@ -48,8 +48,8 @@ static enum hmq_status set_num(struct hmq_options *o, const struct choice_line *
     return error_none(err);
 }
 
-static enum hmq_status set_bool(struct hmq_options *o, const struct choice_line *line,
-                                const char *value, hmq_error *err)
+static enum hmq_status options_set_bool(struct hmq_options *o, const struct choice_line *line,
+                                        const char *value, hmq_error *err)
 {
     bool yes = strcmp(value, "yes") == 0;
     if (!yes && strcmp(value, "no") != 0)
@@ -59,8 +59,8 @@ static enum hmq_status set_bool(struct hmq_options *o, const struct choice_line 
     return error_none(err);
 }
 
-static enum hmq_status set_text(struct hmq_options *o, const struct choice_line *line,
-                                const char *value, hmq_error *err)
+static enum hmq_status options_set_text(struct hmq_options *o, const struct choice_line *line,
+                                        const char *value, hmq_error *err)
 {
     if (strlen(value) > TEXT_BYTES_MAX)
         return error_set(err, HMQ_EINVAL, "option %s: longer than %d bytes", line->name,
@@ -75,17 +75,17 @@ static enum hmq_status set_text(struct hmq_options *o, const struct choice_line 
 
 enum hmq_status hmq_options_set(hmq_options *o, const char *name, const char *value, hmq_error *err)
 {
-    const struct choice_line *line = choice_find(name);
+    const struct choice_line *line = options_choice_find(name);
     if (!line)
         return error_set(err, HMQ_EINVAL, "there is no option '%.60s'", name ? name : "(null)");
     if (!o || !value)
         return error_set(err, HMQ_EINVAL, "option %s: no %s given", name, o ? "value" : "options");
     switch (line->type) {
-    case TYPE_NUM: return set_num(o, line, value, err);
-    case TYPE_BOOL: return set_bool(o, line, value, err);
+    case TYPE_NUM: return options_set_num(o, line, value, err);
+    case TYPE_BOOL: return options_set_bool(o, line, value, err);
     case TYPE_TEXT: break;
     }
-    return set_text(o, line, value, err);
+    return options_set_text(o, line, value, err);
 }
 
 hmq_options *hmq_options_new(void)
@@ -130,7 +130,7 @@ struct hmq_options *options_clone(const struct hmq_options *o)
 enum hmq_status hmq_options_get(const hmq_options *o, const char *name, char *value, size_t size,
                                 hmq_error *err)
 {
-    const struct choice_line *line = choice_find(name);
+    const struct choice_line *line = options_choice_find(name);
     if (!line || !o || !value || size == 0)
         return error_set(err, HMQ_EINVAL, "there is no option '%.60s'", name ? name : "(null)");
     size_t i = (size_t)(line - choices);

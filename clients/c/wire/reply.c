@@ -17,7 +17,7 @@ struct filler {
     char *next_byte;
 };
 
-static void measure(const struct rpc_value *v, struct space *s)
+static void reply_measure(const struct rpc_value *v, struct space *s)
 {
     struct slice bytes;
     s->nodes++;
@@ -25,12 +25,12 @@ static void measure(const struct rpc_value *v, struct space *s)
         s->bytes += bytes.len + 1;
     for (size_t i = 0; i < rpc_len(v); i++) {
         if (rpc_kind(v) == RPC_MAP)
-            measure(rpc_key(v, i), s);
-        measure(rpc_at(v, i), s);
+            reply_measure(rpc_key(v, i), s);
+        reply_measure(rpc_at(v, i), s);
     }
 }
 
-static void fill_bytes(struct filler *f, const struct rpc_value *v, struct hmq_reply *to)
+static void reply_fill_bytes(struct filler *f, const struct rpc_value *v, struct hmq_reply *to)
 {
     struct slice bytes = slice_of(NULL, 0);
     bool is_bytes = rpc_bytes(v, &bytes);
@@ -44,9 +44,9 @@ static void fill_bytes(struct filler *f, const struct rpc_value *v, struct hmq_r
     f->next_byte += bytes.len + 1;
 }
 
-static void fill(struct filler *f, const struct rpc_value *v, struct hmq_reply *to);
+static void reply_fill(struct filler *f, const struct rpc_value *v, struct hmq_reply *to);
 
-static void fill_items(struct filler *f, const struct rpc_value *v, struct hmq_reply *to)
+static void reply_fill_items(struct filler *f, const struct rpc_value *v, struct hmq_reply *to)
 {
     bool map = rpc_kind(v) == RPC_MAP;
     to->type = map ? HMQ_MAP : HMQ_LIST;
@@ -55,12 +55,12 @@ static void fill_items(struct filler *f, const struct rpc_value *v, struct hmq_r
     f->next_node += map ? 2 * to->n : to->n;
     for (size_t i = 0; i < to->n; i++) {
         if (map)
-            fill(f, rpc_key(v, i), &to->items[2 * i]);
-        fill(f, rpc_at(v, i), &to->items[map ? 2 * i + 1 : i]);
+            reply_fill(f, rpc_key(v, i), &to->items[2 * i]);
+        reply_fill(f, rpc_at(v, i), &to->items[map ? 2 * i + 1 : i]);
     }
 }
 
-static void fill_bool(const struct rpc_value *v, struct hmq_reply *to)
+static void reply_fill_bool(const struct rpc_value *v, struct hmq_reply *to)
 {
     bool b = false;
     to->type = rpc_bool(v, &b) ? HMQ_BOOL : HMQ_NIL;
@@ -68,20 +68,20 @@ static void fill_bool(const struct rpc_value *v, struct hmq_reply *to)
 }
 
 /* A number beyond 2^63-1 becomes nil: no such number is part of the contract. */
-static void fill_int(const struct rpc_value *v, struct hmq_reply *to)
+static void reply_fill_int(const struct rpc_value *v, struct hmq_reply *to)
 {
     to->type = rpc_int(v, &to->i) ? HMQ_INT : HMQ_NIL;
 }
 
-static void fill(struct filler *f, const struct rpc_value *v, struct hmq_reply *to)
+static void reply_fill(struct filler *f, const struct rpc_value *v, struct hmq_reply *to)
 {
     *to = (struct hmq_reply){.type = HMQ_NIL};
     switch (rpc_kind(v)) {
-    case RPC_BOOL: fill_bool(v, to); break;
-    case RPC_INT: fill_int(v, to); break;
-    case RPC_BYTES: fill_bytes(f, v, to); break;
+    case RPC_BOOL: reply_fill_bool(v, to); break;
+    case RPC_INT: reply_fill_int(v, to); break;
+    case RPC_BYTES: reply_fill_bytes(f, v, to); break;
     case RPC_LIST:
-    case RPC_MAP: fill_items(f, v, to); break;
+    case RPC_MAP: reply_fill_items(f, v, to); break;
     case RPC_DOUBLE: to->type = rpc_double(v, &to->d) ? HMQ_DOUBLE : HMQ_NIL; break;
     case RPC_NIL:
     case RPC_OTHER: break;
@@ -91,12 +91,12 @@ static void fill(struct filler *f, const struct rpc_value *v, struct hmq_reply *
 struct hmq_reply *reply_copy(const struct rpc_value *v)
 {
     struct space s = {0, 0};
-    measure(v, &s);
+    reply_measure(v, &s);
     struct hmq_reply *root = malloc(s.nodes * sizeof *root + s.bytes);
     if (!root)
         return NULL;
     struct filler f = {.next_node = root + 1, .next_byte = (char *)(root + s.nodes)};
-    fill(&f, v, root);
+    reply_fill(&f, v, root);
     assert(f.next_node == root + s.nodes);
     return root;
 }

@@ -28,19 +28,19 @@ struct unpacking {
     const char *topic;
 };
 
-static bool is_meant(const struct unpacking *u, uint32_t i)
+static bool unpack_is_meant(const struct unpacking *u, uint32_t i)
 {
     struct slice bits = u->from->bits;
     return bits.len == 0 || (i / 8 < bits.len && (bits.data[i / 8] >> (i % 8) & 1));
 }
 
-static enum hmq_status count(struct unpacking *u)
+static enum hmq_status unpack_count(struct unpacking *u)
 {
     struct message m;
     if (record_verify(u->record, &u->header) != ST_OK)
         return HMQ_EPROTO;
     for (uint32_t i = 0; i < u->header.count; i++) {
-        if (!is_meant(u, i))
+        if (!unpack_is_meant(u, i))
             continue;
         if (record_message(u->record, &u->header, i, &m) != ST_OK)
             return HMQ_EPROTO;
@@ -52,16 +52,16 @@ static enum hmq_status count(struct unpacking *u)
 }
 
 /* The same bytes in the copy, with a NUL behind them. */
-static const char *moved(struct unpacking *u, struct slice s)
+static const char *unpack_moved(struct unpacking *u, struct slice s)
 {
     uint8_t *at = u->copy + (s.data - u->record.data);
     at[s.len] = '\0';
     return (const char *)at;
 }
 
-static const char *moved_if(struct unpacking *u, bool there, struct slice s)
+static const char *unpack_moved_if(struct unpacking *u, bool there, struct slice s)
 {
-    return there ? moved(u, s) : NULL;
+    return there ? unpack_moved(u, s) : NULL;
 }
 
 static void unpack_props(struct unpacking *u, const struct message *m, struct parts *p)
@@ -70,7 +70,7 @@ static void unpack_props(struct unpacking *u, const struct message *m, struct pa
     struct slice name, value;
     p->props = u->next_prop;
     while (message_prop(&c, &name, &value))
-        p->props[p->n_props++] = (hmq_prop){moved(u, name), moved(u, value)};
+        p->props[p->n_props++] = (hmq_prop){unpack_moved(u, name), unpack_moved(u, value)};
     u->next_prop += p->n_props;
 }
 
@@ -94,19 +94,19 @@ static void unpack(struct unpacking *u, uint32_t i, const struct message *m, str
     p->priority = m->priority;
     p->keys = u->next_key;
     for (uint32_t k = 0; k < m->n_keys; k++)
-        *u->next_key++ = moved(u, m->keys[k]);
-    p->tag = moved_if(u, m->fields & MSG_TAG, m->tag);
-    p->order = moved_if(u, m->fields & MSG_ORDER, m->order);
-    p->group = moved_if(u, m->fields & MSG_GROUP, m->group);
-    p->reason = moved_if(u, m->fields & MSG_REASON, m->reason);
-    p->origin = moved_if(u, m->fields & MSG_ORIGIN, m->origin);
+        *u->next_key++ = unpack_moved(u, m->keys[k]);
+    p->tag = unpack_moved_if(u, m->fields & MSG_TAG, m->tag);
+    p->order = unpack_moved_if(u, m->fields & MSG_ORDER, m->order);
+    p->group = unpack_moved_if(u, m->fields & MSG_GROUP, m->group);
+    p->reason = unpack_moved_if(u, m->fields & MSG_REASON, m->reason);
+    p->origin = unpack_moved_if(u, m->fields & MSG_ORIGIN, m->origin);
     unpack_props(u, m, p);
-    p->body = moved(u, m->body);
+    p->body = unpack_moved(u, m->body);
     p->len = m->body.len;
 }
 
 /* The one block, its parts laid out. NULL: no memory. */
-static struct hmq_batch *lay_out(struct unpacking *u)
+static struct hmq_batch *unpack_lay_out(struct unpacking *u)
 {
     size_t items = sizeof(struct hmq_batch) + u->n * sizeof(struct hmq_message);
     size_t keys = u->n_keys * sizeof *u->next_key, props = u->n_props * sizeof *u->next_prop;
@@ -133,16 +133,16 @@ enum hmq_status unpack_record(struct slice record, const struct origin *from,
                                 struct hmq_batch **ret_batch)
 {
     struct unpacking u = {.record = record, .from = from};
-    enum hmq_status status = from->topic.len > SYSTEM_NAME_BYTES_MAX ? HMQ_EPROTO : count(&u);
+    enum hmq_status status = from->topic.len > SYSTEM_NAME_BYTES_MAX ? HMQ_EPROTO : unpack_count(&u);
     if (status != HMQ_OK)
         return status;
-    struct hmq_batch *batch = lay_out(&u);
+    struct hmq_batch *batch = unpack_lay_out(&u);
     if (!batch)
         return HMQ_ENOMEM;
     size_t n = 0;
     for (uint32_t i = 0; i < u.header.count; i++) {
         struct message m;
-        if (is_meant(&u, i) && record_message(record, &u.header, i, &m) == ST_OK)
+        if (unpack_is_meant(&u, i) && record_message(record, &u.header, i, &m) == ST_OK)
             unpack(&u, i, &m, &batch->items[n++]);
     }
     assert(n == u.n); /* they were decoded before */
