@@ -25,7 +25,7 @@ struct side {
     cJSON *root;
 };
 
-static char *read_all(const char *path, const char **ret_why)
+static char *compare_read_all(const char *path, const char **ret_why)
 {
     FILE *f = fopen(path, "re");
     char *text = NULL;
@@ -44,10 +44,10 @@ static char *read_all(const char *path, const char **ret_why)
     return text;
 }
 
-static bool load(struct side *s)
+static bool compare_load(struct side *s)
 {
     const char *why;
-    char *text = read_all(s->path, &why);
+    char *text = compare_read_all(s->path, &why);
     s->root = why ? NULL : cJSON_Parse(text);
     free(text);
     if (s->root && cJSON_IsObject(cJSON_GetObjectItem(s->root, "latency_us")))
@@ -58,7 +58,7 @@ static bool load(struct side *s)
 }
 
 /* The values of one name in all seconds; *ret_n of them. */
-static double *column(const struct side *s, const char *name, size_t *ret_n)
+static double *compare_values(const struct side *s, const char *name, size_t *ret_n)
 {
     const cJSON *row, *rows = cJSON_GetObjectItem(s->root, "seconds");
     double *values = calloc((size_t)cJSON_GetArraySize(rows) + 1, sizeof *values);
@@ -72,7 +72,7 @@ static double *column(const struct side *s, const char *name, size_t *ret_n)
     return values;
 }
 
-static const char *verdict_of(const struct interval *ratio)
+static const char *compare_verdict_of(const struct interval *ratio)
 {
     if (ratio->low <= 1 && ratio->high >= 1)
         return "no difference shown";
@@ -82,7 +82,7 @@ static const char *verdict_of(const struct interval *ratio)
 static void compare_column(const struct side *a, const struct side *b, const char *name)
 {
     size_t n_a, n_b;
-    double *of_a = column(a, name, &n_a), *of_b = column(b, name, &n_b);
+    double *of_a = compare_values(a, name, &n_a), *of_b = compare_values(b, name, &n_b);
     struct interval ia, ib, ratio;
     char ta[3][16], tb[3][16];
     if (of_a && of_b && stats_interval(of_a, n_a, SEED, &ia) &&
@@ -93,7 +93,7 @@ static void compare_column(const struct side *a, const struct side *b, const cha
         snprintf(right, sizeof right, "%s (%s-%s)", units_put_count(ib.middle, tb[0], 16),
                  units_put_count(ib.low, tb[1], 16), units_put_count(ib.high, tb[2], 16));
         printf("%-20s%-24s%-24s%.3f (%.3f-%.3f) %s\n", name, left, right, ratio.middle, ratio.low,
-               ratio.high, verdict_of(&ratio));
+               ratio.high, compare_verdict_of(&ratio));
     }
     free(of_a);
     free(of_b);
@@ -160,7 +160,7 @@ static void compare_all(const struct side *a, const struct side *b)
 int compare_main(const char *a_path, const char *b_path)
 {
     struct side a = {.path = a_path}, b = {.path = b_path};
-    bool ok = load(&a) && load(&b);
+    bool ok = compare_load(&a) && compare_load(&b);
     if (ok)
         compare_all(&a, &b);
     cJSON_Delete(a.root);

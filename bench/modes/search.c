@@ -26,7 +26,7 @@ double search_next(double first, double held, double failed, double precision)
     return failed / held - 1 > precision ? (held + failed) / 2 : 0;
 }
 
-static enum mode load_of(const struct options *o)
+static enum mode search_load_of(const struct options *o)
 {
     for (int i = 0; i < MODE_COUNT; i++) {
         if (strcmp(mode_names[i], o->of) == 0)
@@ -37,7 +37,7 @@ static enum mode load_of(const struct options *o)
 
 /* Everything that was meant to start is done in the end; a rate was reached if that took no longer
  * than it should. */
-static bool holds(const struct options *o, const struct result *r, double rate)
+static bool search_holds(const struct options *o, const struct result *r, double rate)
 {
     double planned_s = (double)o->duration / 1e9,
            p99 = (double)hist_quantile(&r->sum.hist[r->sum.main], 0.99);
@@ -46,7 +46,7 @@ static bool holds(const struct options *o, const struct result *r, double rate)
     return p99 <= (double)o->p99 && reached && result_good(r) && r->sum.hist[r->sum.main].total > 0;
 }
 
-static void tell(double rate, const struct result *r, bool held)
+static void search_tell(double rate, const struct result *r, bool held)
 {
     char text[16], p99[16];
     const struct hist *h = &r->sum.hist[r->sum.main];
@@ -55,7 +55,7 @@ static void tell(double rate, const struct result *r, bool held)
             held ? "holds" : "does not hold", r->fatal[0] ? ": given up" : "");
 }
 
-static struct options probe_of(const struct options *o)
+static struct options search_probe_of(const struct options *o)
 {
     struct options probe = *o;
     probe.quiet = true;
@@ -69,11 +69,11 @@ static struct options probe_of(const struct options *o)
     return probe;
 }
 
-static bool run(struct options *p, double rate, struct result *ret_result)
+static bool search_run(struct options *p, double rate, struct result *ret_result)
 {
     char err[256];
     p->rate = rate;
-    if (run_load(p, load_of(p), false, ret_result, err, sizeof err))
+    if (run_load(p, search_load_of(p), false, ret_result, err, sizeof err))
         return true;
     fprintf(stderr, "halfmq-bench: %s\n", err);
     result_fini(ret_result);
@@ -81,31 +81,31 @@ static bool run(struct options *p, double rate, struct result *ret_result)
 }
 
 /* Where to begin: half of what a closed loop reaches, unless --rate says. 0: could not run. */
-static double first_rate(const struct options *o, struct options *p)
+static double search_first_rate(const struct options *o, struct options *p)
 {
     struct result r = {0};
     char text[16];
     if (o->rate > 0)
         return o->rate;
     p->inflight = o->inflight;
-    if (!run(p, 0, &r))
+    if (!search_run(p, 0, &r))
         return 0;
     double highest = result_messages_per_s(&r);
     fprintf(stderr, "%8s/s  is what a closed loop reaches\n",
             units_put_count(highest, text, sizeof text));
     result_fini(&r);
-    p->inflight = probe_of(o).inflight;
+    p->inflight = search_probe_of(o).inflight;
     return highest / 2;
 }
 
 /* One try at a rate. False: could not run at all. The better result stays in *best. */
-static bool try_rate(struct options *p, double rate, bool *ret_held, struct result *best)
+static bool search_try_rate(struct options *p, double rate, bool *ret_held, struct result *best)
 {
     struct result r = {0};
-    if (!run(p, rate, &r))
+    if (!search_run(p, rate, &r))
         return false;
-    *ret_held = holds(p, &r, rate);
-    tell(rate, &r, *ret_held);
+    *ret_held = search_holds(p, &r, rate);
+    search_tell(rate, &r, *ret_held);
     result_fini(*ret_held ? best : &r);
     if (*ret_held)
         *best = r;
@@ -113,11 +113,11 @@ static bool try_rate(struct options *p, double rate, bool *ret_held, struct resu
 }
 
 /* A slow spell of the machine looks like a rate that is too high: what does not hold is tried again. */
-static bool probe(struct options *p, double rate, double *held, double *failed, struct result *best)
+static bool search_probe(struct options *p, double rate, double *held, double *failed, struct result *best)
 {
     bool ok = false;
     for (int i = 0; i < TRIES && !ok && !run_interrupted(); i++) {
-        if (!try_rate(p, rate, &ok, best))
+        if (!search_try_rate(p, rate, &ok, best))
             return false;
     }
     *(ok ? held : failed) = rate;
@@ -126,15 +126,15 @@ static bool probe(struct options *p, double rate, double *held, double *failed, 
 
 int search_main(const struct options *o)
 {
-    struct options p = probe_of(o);
+    struct options p = search_probe_of(o);
     struct result best = {0};
-    double held = 0, failed = 0, rate, first = first_rate(o, &p);
+    double held = 0, failed = 0, rate, first = search_first_rate(o, &p);
     char text[16], bound[16];
     for (int i = 0; i < PROBES_MAX && first > 0 && !run_interrupted(); i++) {
         rate = search_next(first, held, failed, o->precision);
         if (rate <= 0)
             break;
-        if (!probe(&p, rate, &held, &failed, &best)) {
+        if (!search_probe(&p, rate, &held, &failed, &best)) {
             result_fini(&best);
             return ENDING_FAILED;
         }

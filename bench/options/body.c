@@ -27,13 +27,13 @@ bool body_kind_find(const char *name, enum body_kind *ret_kind)
 }
 
 /* Where bodies begin: any of the first so many bytes. */
-static size_t pool_span(const struct body_pool *p)
+static size_t body_pool_span(const struct body_pool *p)
 {
     return p->kind == BODY_JSON ? JSON_POOL_BYTES : POOL_BYTES;
 }
 
 /* An order such as a shop would send, some 250 bytes and a line's end. */
-static size_t document(struct chance *c, uint64_t n, char *out)
+static size_t body_document(struct chance *c, uint64_t n, char *out)
 {
     static const char *const status[] = {"placed", "paid", "packed", "shipped", "returned"};
     static const char *const city[] = {"Lisbon", "Oslo", "Turin", "Graz", "Leeds", "Gent", "Brno"};
@@ -53,7 +53,7 @@ static size_t document(struct chance *c, uint64_t n, char *out)
     return (size_t)len;
 }
 
-static void fill_random(uint8_t *out, size_t size, struct chance *c)
+static void body_fill_random(uint8_t *out, size_t size, struct chance *c)
 {
     for (size_t at = 0; at < size; at += 8) {
         uint64_t v = chance_next(c);
@@ -61,12 +61,12 @@ static void fill_random(uint8_t *out, size_t size, struct chance *c)
     }
 }
 
-static void fill_json(struct body_pool *p, struct chance *c)
+static void body_fill_json(struct body_pool *p, struct chance *c)
 {
     char text[DOCUMENT_BYTES_MAX];
     uint64_t n = 0;
     for (size_t at = 0, len; at < p->len; at += len) {
-        len = document(c, n++, text);
+        len = body_document(c, n++, text);
         len = len < p->len - at ? len : p->len - at;
         memcpy(p->bytes + at, text, len);
     }
@@ -76,10 +76,10 @@ bool body_pool_init(struct body_pool *p, enum body_kind kind, size_t most, uint6
 {
     struct chance c = chance_from(seed, UINT64_MAX - 1);
     *p = (struct body_pool){.kind = kind, .most = most, .seed = seed};
-    p->len = most + pool_span(p) + DOCUMENT_BYTES_MAX;
+    p->len = most + body_pool_span(p) + DOCUMENT_BYTES_MAX;
     p->bytes = malloc(p->len);
     if (p->bytes && kind == BODY_JSON)
-        fill_json(p, &c);
+        body_fill_json(p, &c);
     for (size_t i = 0; p->bytes && kind != BODY_JSON && i < p->len; i++)
         p->bytes[i] = (uint8_t)chance_next(&c);
     return p->bytes != NULL;
@@ -91,14 +91,14 @@ void body_pool_fini(struct body_pool *p)
     *p = (struct body_pool){0};
 }
 
-static void put(uint8_t *out, uint64_t v, unsigned bytes)
+static void body_put(uint8_t *out, uint64_t v, unsigned bytes)
 {
     for (unsigned i = 0; i < bytes; i++)
         out[i] = (uint8_t)(v >> (8 * i));
 }
 
 /* Never 0, which means that there is none. */
-static uint64_t sum_of(const uint8_t *body, size_t size)
+static uint64_t body_sum_of(const uint8_t *body, size_t size)
 {
     uint64_t sum = text_hash(slice_of(body + 8, size - 8));
     return sum ? sum : 1;
@@ -108,17 +108,17 @@ void body_patch(const struct body_head *head, uint8_t *out, size_t size)
 {
     if (size < BODY_HEAD_BYTES)
         return;
-    put(out, 0, 8);
-    put(out + 8, head->run, 4);
-    put(out + 12, head->key, 4);
-    put(out + 16, head->seq, 8);
-    put(out + 24, (uint64_t)head->stamp_ns, 8);
+    body_put(out, 0, 8);
+    body_put(out + 8, head->run, 4);
+    body_put(out + 12, head->key, 4);
+    body_put(out + 16, head->seq, 8);
+    body_put(out + 24, (uint64_t)head->stamp_ns, 8);
 }
 
 /* A place in the pool. Of JSON a document begins there, or behind the head where there is one. */
-static const uint8_t *cut(const struct body_pool *p, struct chance *c, size_t size)
+static const uint8_t *body_cut(const struct body_pool *p, struct chance *c, size_t size)
 {
-    const uint8_t *from = p->bytes + chance_below(c, pool_span(p));
+    const uint8_t *from = p->bytes + chance_below(c, body_pool_span(p));
     if (p->kind != BODY_JSON)
         return from;
     const uint8_t *document = (const uint8_t *)memchr(from, '\n', DOCUMENT_BYTES_MAX) + 1;
@@ -131,12 +131,12 @@ void body_make(const struct body_pool *p, const struct body_head *head, bool sum
     assert(size <= p->most);
     struct chance c = chance_from(p->seed ^ head->seq, head->key);
     if (p->kind == BODY_RANDOM)
-        fill_random(out, size, &c);
+        body_fill_random(out, size, &c);
     else if (size > 0)
-        memcpy(out, cut(p, &c, size), size);
+        memcpy(out, body_cut(p, &c, size), size);
     body_patch(head, out, size);
     if (summed && size >= BODY_HEAD_BYTES)
-        put(out, sum_of(out, size), 8);
+        body_put(out, body_sum_of(out, size), 8);
 }
 
 bool body_read(struct slice body, struct body_head *ret_head)
@@ -157,5 +157,5 @@ bool body_read(struct slice body, struct body_head *ret_head)
 bool body_whole(struct slice body)
 {
     struct cursor c = cursor_of(body);
-    return body.len >= BODY_HEAD_BYTES && cursor_u64(&c) == sum_of(body.data, body.len);
+    return body.len >= BODY_HEAD_BYTES && cursor_u64(&c) == body_sum_of(body.data, body.len);
 }

@@ -35,7 +35,7 @@ static const char *const kind_texts[] = {
 #undef KIND
 };
 
-static bool dist_time(const char *text, uint64_t *ret_v)
+static bool options_dist_time(const char *text, uint64_t *ret_v)
 {
     int64_t ns;
     if (!units_duration(text, &ns))
@@ -44,48 +44,48 @@ static bool dist_time(const char *text, uint64_t *ret_v)
     return true;
 }
 
-static bool read_TEXT(const char *text, void *at)
+static bool options_read_TEXT(const char *text, void *at)
 {
     *(const char **)at = text;
     return true;
 }
 
-static bool read_COUNT(const char *text, void *at)
+static bool options_read_COUNT(const char *text, void *at)
 {
     return units_count(text, at);
 }
-static bool read_RATE(const char *text, void *at)
+static bool options_read_RATE(const char *text, void *at)
 {
     return units_rate(text, at);
 }
-static bool read_TIME(const char *text, void *at)
+static bool options_read_TIME(const char *text, void *at)
 {
     return units_duration(text, at);
 }
-static bool read_SHARE(const char *text, void *at)
+static bool options_read_SHARE(const char *text, void *at)
 {
     return units_share(text, at);
 }
-static bool read_SIZES(const char *text, void *at)
+static bool options_read_SIZES(const char *text, void *at)
 {
     return dist_parse(text, units_size, at);
 }
-static bool read_TIMES(const char *text, void *at)
+static bool options_read_TIMES(const char *text, void *at)
 {
-    return dist_parse(text, dist_time, at);
+    return dist_parse(text, options_dist_time, at);
 }
-static bool read_KEYS(const char *text, void *at)
+static bool options_read_KEYS(const char *text, void *at)
 {
     return keys_parse(text, at);
 }
 
-static bool read_FLAG(const char *text, void *at)
+static bool options_read_FLAG(const char *text, void *at)
 {
     *(bool *)at = strcmp(text, "yes") == 0;
     return *(bool *)at || strcmp(text, "no") == 0;
 }
 
-static bool read_LIST(const char *text, void *at)
+static bool options_read_LIST(const char *text, void *at)
 {
     struct option_list *list = at;
     if (*text && list->n == OPTION_LIST_MAX)
@@ -96,12 +96,12 @@ static bool read_LIST(const char *text, void *at)
 }
 
 static bool (*const readers[])(const char *text, void *at) = {
-#define KIND(name, type, what) read_##name,
+#define KIND(name, type, what) options_read_##name,
 #include "bench/options/option_kind.def"
 #undef KIND
 };
 
-static bool take(struct options *o, size_t i, const char *text)
+static bool options_take(struct options *o, size_t i, const char *text)
 {
     const struct option_line *line = &option_lines[i];
     if (!readers[line->kind](text, (char *)o + line->offset))
@@ -114,18 +114,18 @@ void options_default(struct options *o)
 {
     *o = (struct options){0};
     for (size_t i = 0; i < BENCH_COUNT; i++) {
-        if (!take(o, i, option_lines[i].otherwise))
+        if (!options_take(o, i, option_lines[i].otherwise))
             abort(); /* a default in option.def is not of its kind */
     }
 }
 
-static bool complain(const char *name, const char *text, enum option_kind kind)
+static bool options_complain(const char *name, const char *text, enum option_kind kind)
 {
     fprintf(stderr, "halfmq-bench: %s must be %s, not '%s'\n", name, kind_texts[kind], text);
     return false;
 }
 
-static bool take_environment(struct options *o)
+static bool options_take_environment(struct options *o)
 {
     static const struct {
         const char *variable;
@@ -135,14 +135,14 @@ static bool take_environment(struct options *o)
         const char *text = getenv(known[i].variable);
         if (!text || !*text)
             continue;
-        if (!take(o, known[i].name, text))
-            return complain(known[i].variable, text, option_lines[known[i].name].kind);
+        if (!options_take(o, known[i].name, text))
+            return options_complain(known[i].variable, text, option_lines[known[i].name].kind);
     }
     return true;
 }
 
 /* --key-count is key_count. False: no such flag. */
-static bool find(const char *flag, size_t len, size_t *ret_i)
+static bool options_find(const char *flag, size_t len, size_t *ret_i)
 {
     char name[NAME_MAX_BYTES];
     if (len >= sizeof name)
@@ -160,11 +160,11 @@ static bool find(const char *flag, size_t len, size_t *ret_i)
 }
 
 /* One flag at argv[*at], with its value; moves *at past both. */
-static bool take_flag(struct options *o, int argc, char **argv, int *at)
+static bool options_take_flag(struct options *o, int argc, char **argv, int *at)
 {
     const char *flag = argv[*at] + 2, *equals = strchr(flag, '=');
     size_t len = equals ? (size_t)(equals - flag) : strlen(flag), i;
-    if (!find(flag, len, &i)) {
+    if (!options_find(flag, len, &i)) {
         fprintf(stderr, "halfmq-bench: there is no flag %.*s; see `halfmq-bench --help`\n",
                 (int)len + 2, argv[*at]);
         return false;
@@ -178,11 +178,11 @@ static bool take_flag(struct options *o, int argc, char **argv, int *at)
         return false;
     }
     o->given[i] = true;
-    return take(o, i, value) || complain(argv[*at - 1] == value ? argv[*at - 2] : argv[*at - 1],
-                                         value, option_lines[i].kind);
+    return options_take(o, i, value) || options_complain(argv[*at - 1] == value ? argv[*at - 2] : argv[*at - 1],
+                                                         value, option_lines[i].kind);
 }
 
-static bool take_mode(struct options *o, const char *word)
+static bool options_take_mode(struct options *o, const char *word)
 {
     for (size_t i = 0; i < MODE_COUNT; i++) {
         if (strcmp(mode_names[i], word) == 0) {
@@ -197,10 +197,10 @@ static bool take_mode(struct options *o, const char *word)
     return false;
 }
 
-static bool take_word(struct options *o, const char *word)
+static bool options_take_word(struct options *o, const char *word)
 {
     if (o->mode == MODE_COUNT)
-        return take_mode(o, word);
+        return options_take_mode(o, word);
     size_t i = o->files[0] ? 1 : 0;
     if (o->mode == MODE_compare && !o->files[i]) {
         o->files[i] = word;
@@ -222,11 +222,11 @@ enum options_end options_parse(int argc, char **argv, struct options *ret_option
         if (strcmp(argv[at], "--version") == 0)
             return OPTIONS_VERSION;
     }
-    if (!take_environment(&o))
+    if (!options_take_environment(&o))
         return OPTIONS_WRONG;
     for (int at = 1; at < argc;) {
-        bool ok = strncmp(argv[at], "--", 2) == 0 ? take_flag(&o, argc, argv, &at)
-                                                  : take_word(&o, argv[at++]);
+        bool ok = strncmp(argv[at], "--", 2) == 0 ? options_take_flag(&o, argc, argv, &at)
+                                                  : options_take_word(&o, argv[at++]);
         if (!ok)
             return OPTIONS_WRONG;
     }

@@ -26,7 +26,7 @@
 #define CREDIT_MAX 100000 /* what the broker keeps to */
 #define PARTS_TOTAL_MAX 64000000
 
-static bool within(const char *name, uint64_t v, uint64_t low, uint64_t high)
+static bool settle_within(const char *name, uint64_t v, uint64_t low, uint64_t high)
 {
     if (v >= low && v <= high)
         return true;
@@ -35,7 +35,7 @@ static bool within(const char *name, uint64_t v, uint64_t low, uint64_t high)
     return false;
 }
 
-static bool sane_name(const char *flag, const char *name)
+static bool settle_sane_name(const char *flag, const char *name)
 {
     if (text_name_ok(slice_str(name), true))
         return true;
@@ -44,7 +44,7 @@ static bool sane_name(const char *flag, const char *name)
     return false;
 }
 
-static bool refuse(const char *sentence)
+static bool settle_refuse(const char *sentence)
 {
     fprintf(stderr, "halfmq-bench: %s\n", sentence);
     return false;
@@ -62,7 +62,7 @@ static bool settle_of(struct options *o)
     return false;
 }
 
-static bool is_load(const struct options *o, const char *name)
+static bool settle_is_load(const struct options *o, const char *name)
 {
     bool other = o->mode == MODE_search || o->mode == MODE_redis;
     return strcmp(other ? o->of : mode_names[o->mode], name) == 0;
@@ -70,7 +70,7 @@ static bool is_load(const struct options *o, const char *name)
 
 static void settle_amounts(struct options *o)
 {
-    bool consume = is_load(o, "consume");
+    bool consume = settle_is_load(o, "consume");
     if (o->messages == 0 && o->duration == 0) {
         o->duration = DURATION_DEFAULT_S * NS_PER_S;
         o->said[BENCH_duration] = "10s";
@@ -100,7 +100,7 @@ static void settle_amounts(struct options *o)
 }
 
 /* A record and what stands around its messages. */
-static bool fits_a_record(const struct options *o)
+static bool settle_fits_a_record(const struct options *o)
 {
     return o->batch <= BATCH_COUNT_MAX &&
            o->batch * (dist_max(&o->size) + RECORD_MESSAGE_BYTES) + RECORD_BYTES <= BATCH_BYTES_MAX;
@@ -109,54 +109,54 @@ static bool fits_a_record(const struct options *o)
 /* What has to be said otherwise is: the result tells how it was said. */
 static void settle_wire(struct options *o)
 {
-    bool paced = is_load(o, "consume") && (o->rate > 0 || dist_max(&o->work) > 0);
+    bool paced = settle_is_load(o, "consume") && (o->rate > 0 || dist_max(&o->work) > 0);
     o->binary = strcmp(o->wire, "binary") == 0 && strcmp(o->dialect, "rpc") == 0 && !paced &&
-                (is_load(o, "consume") || fits_a_record(o));
+                (settle_is_load(o, "consume") || settle_fits_a_record(o));
     o->said[BENCH_wire] = o->wire = o->binary ? "binary" : "words";
 }
 
-static uint64_t batch_max(const struct options *o)
+static uint64_t settle_batch_max(const struct options *o)
 {
-    return is_load(o, "consume") ? COUNT_MAX
-           : is_load(o, "txn")   ? TXN_MESSAGES_MAX
+    return settle_is_load(o, "consume") ? COUNT_MAX
+           : settle_is_load(o, "txn")   ? TXN_MESSAGES_MAX
                                  : MSEND_BODIES_MAX;
 }
 
-static bool check_ranges(const struct options *o)
+static bool settle_check_ranges(const struct options *o)
 {
-    return within("port", o->port, 1, 65535) &&
-           within("connections", o->connections, 1, CONNECTIONS_MAX) &&
-           within("consumers", o->consumers, 1, CONNECTIONS_MAX) &&
-           within("inflight", o->inflight, 1, INFLIGHT_MAX) &&
-           within("threads", o->threads, 1, THREADS_MAX) &&
-           within("batch", o->batch, 1, batch_max(o)) &&
-           within("key-count", o->key_count, 1, KEYS_COUNT_MAX) &&
-           within("credit", o->credit, 1, CREDIT_MAX) && within("rounds", o->rounds, 1, 1000) &&
-           within("queues", o->queues, 0, QUEUES_MAX) &&
-           within("size", dist_max(&o->size), 0, BODY_BYTES_CEILING) &&
-           within("halfmq-port", o->halfmq_port, 0, 65535);
+    return settle_within("port", o->port, 1, 65535) &&
+           settle_within("connections", o->connections, 1, CONNECTIONS_MAX) &&
+           settle_within("consumers", o->consumers, 1, CONNECTIONS_MAX) &&
+           settle_within("inflight", o->inflight, 1, INFLIGHT_MAX) &&
+           settle_within("threads", o->threads, 1, THREADS_MAX) &&
+           settle_within("batch", o->batch, 1, settle_batch_max(o)) &&
+           settle_within("key-count", o->key_count, 1, KEYS_COUNT_MAX) &&
+           settle_within("credit", o->credit, 1, CREDIT_MAX) && settle_within("rounds", o->rounds, 1, 1000) &&
+           settle_within("queues", o->queues, 0, QUEUES_MAX) &&
+           settle_within("size", dist_max(&o->size), 0, BODY_BYTES_CEILING) &&
+           settle_within("halfmq-port", o->halfmq_port, 0, 65535);
 }
 
-static bool check_amounts(const struct options *o)
+static bool settle_check_amounts(const struct options *o)
 {
     if (o->inflight < o->connections)
-        return refuse(
+        return settle_refuse(
             "--inflight is for all connections together: it must not be less than --connections");
     if (o->rollback + o->undecided > 1)
-        return refuse("--rollback and --undecided together are more than all");
+        return settle_refuse("--rollback and --undecided together are more than all");
     if (o->lease < NS_PER_MS)
-        return refuse("--lease must be 1ms or longer");
+        return settle_refuse("--lease must be 1ms or longer");
     if (o->batch * dist_max(&o->size) > BATCH_ROOM_MAX)
-        return refuse("a batch of that --size and --batch is more than the 32 MiB that a request "
-                      "should hold");
+        return settle_refuse("a batch of that --size and --batch is more than the 32 MiB that a request "
+                             "should hold");
     if (o->inflight * o->batch > PARTS_TOTAL_MAX)
-        return refuse(
+        return settle_refuse(
             "--inflight times --batch is more than 64 million messages: lower one of them");
     return true;
 }
 
 /* The least that a distribution may draw. */
-static uint64_t least(const struct dist *d)
+static uint64_t settle_least(const struct dist *d)
 {
     uint64_t low = d->kind == DIST_EXPONENTIAL ? 0 : d->low;
     if (d->kind == DIST_MIX)
@@ -166,42 +166,43 @@ static uint64_t least(const struct dist *d)
     return low;
 }
 
-static bool check_bodies(struct options *o)
+static bool settle_check_bodies(struct options *o)
 {
-    bool needed = is_load(o, "e2e") || o->mode == MODE_verify;
+    bool needed = settle_is_load(o, "e2e") || o->mode == MODE_verify;
     if (!body_kind_find(o->body, &o->body_kind))
-        return refuse("--body must be filler, random or json");
-    if (needed && least(&o->size) < BODY_HEAD_BYTES) {
+        return settle_refuse("--body must be filler, random or json");
+    if (needed && settle_least(&o->size) < BODY_HEAD_BYTES) {
         fprintf(stderr,
                 "halfmq-bench: %s needs room for a head in each body: --size of at least %d\n",
                 mode_names[o->mode], BODY_HEAD_BYTES);
         return false;
     }
-    if (o->mode == MODE_redis && is_load(o, "txn"))
-        return refuse("a Redis has no half messages: --of must be send, consume or e2e");
+    if (o->mode == MODE_redis && settle_is_load(o, "txn"))
+        return settle_refuse("a Redis has no half messages: --of must be send, consume or e2e");
     return true;
 }
 
-static bool check_files(const struct options *o)
+static bool settle_check_files(const struct options *o)
 {
     if (o->files[0] && o->files[1])
         return true;
-    return refuse("compare takes two results: halfmq-bench compare A.json B.json");
+    return settle_refuse("compare takes two results: halfmq-bench compare A.json B.json");
 }
 
 bool options_settle(struct options *o)
 {
     if (o->mode == MODE_compare)
-        return check_files(o);
+        return settle_check_files(o);
     if (!settle_of(o))
         return false;
     settle_amounts(o);
     if (strcmp(o->wire, "binary") != 0 && strcmp(o->wire, "words") != 0 &&
         strcmp(o->wire, "msend") != 0)
-        return refuse("--wire must be binary or words (which msend also stands for)");
+        return settle_refuse("--wire must be binary or words (which msend also stands for)");
     settle_wire(o);
     if (!dialect_find(o->dialect) || dialect_find(o->dialect)->redis)
-        return refuse("--dialect must be rpc or resp");
-    return check_ranges(o) && check_amounts(o) && check_bodies(o) && sane_name("topic", o->topic) &&
-           sane_name("group", o->group) && sane_name("pgroup", o->pgroup);
+        return settle_refuse("--dialect must be rpc or resp");
+    return settle_check_ranges(o) && settle_check_amounts(o) && settle_check_bodies(o) &&
+           settle_sane_name("topic", o->topic) && settle_sane_name("group", o->group) &&
+           settle_sane_name("pgroup", o->pgroup);
 }

@@ -18,62 +18,62 @@
 
 #define CURVE_STEPS 4 /* for each halving of what is left above */
 
-static double us(double ns)
+static double json_us(double ns)
 {
     return round(ns / 100) / 10;
 }
 
 /* cJSON remembers no failure; an object that lacks a member would be a silent lie. */
-static bool number(cJSON *o, const char *name, double v)
+static bool json_number(cJSON *o, const char *name, double v)
 {
     return cJSON_AddNumberToObject(o, name, v) != NULL;
 }
 
-static bool rounded(cJSON *o, const char *name, double v)
+static bool json_rounded(cJSON *o, const char *name, double v)
 {
-    return number(o, name, fabs(v) < 100 ? round(v * 1000) / 1000 : round(v * 10) / 10);
+    return json_number(o, name, fabs(v) < 100 ? round(v * 1000) / 1000 : round(v * 10) / 10);
 }
 
-static bool text(cJSON *o, const char *name, const char *v)
+static bool json_text(cJSON *o, const char *name, const char *v)
 {
     return cJSON_AddStringToObject(o, name, v) != NULL;
 }
 
-static bool put_hist(cJSON *parent, const char *name, const struct hist *h)
+static bool json_put_hist(cJSON *parent, const char *name, const struct hist *h)
 {
     cJSON *o = cJSON_AddObjectToObject(parent, name);
-    bool ok = o && number(o, "count", (double)h->total) &&
-              number(o, "min", h->total ? us((double)h->min) : 0) &&
-              number(o, "mean", us(hist_mean(h)));
+    bool ok = o && json_number(o, "count", (double)h->total) &&
+              json_number(o, "min", h->total ? json_us((double)h->min) : 0) &&
+              json_number(o, "mean", json_us(hist_mean(h)));
     for (size_t i = 0; ok && i < result_n_percentiles; i++)
-        ok = number(o, result_percentiles[i].name,
-                    us((double)hist_quantile(h, result_percentiles[i].share)));
-    return ok && number(o, "max", us((double)h->max));
+        ok = json_number(o, result_percentiles[i].name,
+                         json_us((double)hist_quantile(h, result_percentiles[i].share)));
+    return ok && json_number(o, "max", json_us((double)h->max));
 }
 
-static bool put_hists(cJSON *root, const struct result *r)
+static bool json_put_hists(cJSON *root, const struct result *r)
 {
     char name[40];
-    bool ok = put_hist(root, "latency_us", &r->sum.hist[r->sum.main]);
+    bool ok = json_put_hist(root, "latency_us", &r->sum.hist[r->sum.main]);
     for (int i = 0; ok && i < LAT_COUNT; i++) {
         snprintf(name, sizeof name, "%s_us", latency_names[i]);
         if (r->sum.hist[i].total > 0)
-            ok = put_hist(root, name, &r->sum.hist[i]);
+            ok = json_put_hist(root, name, &r->sum.hist[i]);
     }
     return ok;
 }
 
-static bool put_counts(cJSON *root, const struct tally *t)
+static bool json_put_counts(cJSON *root, const struct tally *t)
 {
     cJSON *o = cJSON_AddObjectToObject(root, "counts");
     bool ok = o != NULL;
-#define TALLY(name) ok = ok && number(o, #name, (double)t->name);
+#define TALLY(name) ok = ok && json_number(o, #name, (double)t->name);
 #include "bench/measure/tally.def"
 #undef TALLY
     return ok;
 }
 
-static bool put_settings(cJSON *root, const struct options *o)
+static bool json_put_settings(cJSON *root, const struct options *o)
 {
     char flag[40];
     cJSON *s = cJSON_AddObjectToObject(root, "settings");
@@ -85,71 +85,71 @@ static bool put_settings(cJSON *root, const struct options *o)
         snprintf(flag, sizeof flag, "%s", option_lines[i].name);
         /* Counts were settled from other options; the rest is as it was said. */
         if (option_lines[i].kind == KIND_COUNT)
-            ok = number(s, flag, (double)*(const uint64_t *)at);
+            ok = json_number(s, flag, (double)*(const uint64_t *)at);
         else if (option_lines[i].kind == KIND_RATE)
-            ok = number(s, flag, *(const double *)at);
+            ok = json_number(s, flag, *(const double *)at);
         else
-            ok = text(s, flag, o->said[i]);
+            ok = json_text(s, flag, o->said[i]);
     }
     return ok;
 }
 
-static bool put_facts(cJSON *root, const struct facts *f)
+static bool json_put_facts(cJSON *root, const struct facts *f)
 {
     cJSON *o = cJSON_AddObjectToObject(root, "environment");
     bool ok = o != NULL;
     for (unsigned i = 0; ok && i < f->n; i++)
-        ok = text(o, f->at[i].name, f->at[i].text);
+        ok = json_text(o, f->at[i].name, f->at[i].text);
     return ok;
 }
 
-static bool put_troubles(cJSON *root, const struct result *r)
+static bool json_put_troubles(cJSON *root, const struct result *r)
 {
     cJSON *list = cJSON_AddArrayToObject(root, "troubles");
     bool ok = list != NULL;
     for (unsigned i = 0; ok && i < r->n_troubles; i++) {
         cJSON *o = cJSON_CreateObject();
-        ok = o && cJSON_AddItemToArray(list, o) && text(o, "text", r->troubles[i].text) &&
-             number(o, "times", (double)r->troubles[i].times);
+        ok = o && cJSON_AddItemToArray(list, o) && json_text(o, "text", r->troubles[i].text) &&
+             json_number(o, "times", (double)r->troubles[i].times);
     }
     return ok;
 }
 
-static bool put_second(cJSON *list, size_t i, const struct result *r, const struct second *row)
+static bool json_put_second(cJSON *list, size_t i, const struct result *r, const struct second *row)
 {
     cJSON *o = cJSON_CreateObject();
     uint64_t transactions = row->tally.transactions;
     bool ok =
-        o && cJSON_AddItemToArray(list, o) && number(o, "second", (double)i + 1) &&
-        rounded(o, "messages_per_s", (double)row->tally.messages / row->length_s) &&
-        rounded(o, "bytes_per_s", (double)row->tally.bytes / row->length_s) &&
+        o && cJSON_AddItemToArray(list, o) && json_number(o, "second", (double)i + 1) &&
+        json_rounded(o, "messages_per_s", (double)row->tally.messages / row->length_s) &&
+        json_rounded(o, "bytes_per_s", (double)row->tally.bytes / row->length_s) &&
         (r->load != MODE_txn ||
-         rounded(o, "transactions_per_s", (double)transactions / row->length_s)) &&
-        number(o, "p50_us", us((double)row->p50)) && number(o, "p90_us", us((double)row->p90)) &&
-        number(o, "p99_us", us((double)row->p99)) && number(o, "p999_us", us((double)row->p999)) &&
-        number(o, "max_us", us((double)row->max)) && number(o, "errors", (double)row->tally.errors);
+         json_rounded(o, "transactions_per_s", (double)transactions / row->length_s)) &&
+        json_number(o, "p50_us", json_us((double)row->p50)) && json_number(o, "p90_us", json_us((double)row->p90)) &&
+        json_number(o, "p99_us", json_us((double)row->p99)) && json_number(o, "p999_us", json_us((double)row->p999)) &&
+        json_number(o, "max_us", json_us((double)row->max)) && json_number(o, "errors", (double)row->tally.errors);
     if (row->lag >= 0)
-        ok = ok && rounded(o, "lag", row->lag);
+        ok = ok && json_rounded(o, "lag", row->lag);
     if (row->server.rss_bytes >= 0)
-        ok = ok && number(o, "server_rss_bytes", row->server.rss_bytes);
+        ok = ok && json_number(o, "server_rss_bytes", row->server.rss_bytes);
     if (row->server.cpu_share >= 0)
-        ok = ok && rounded(o, "server_cpu", row->server.cpu_share);
+        ok = ok && json_rounded(o, "server_cpu", row->server.cpu_share);
     if (row->server.syncs >= 0)
-        ok = ok && rounded(o, "server_syncs_per_s", row->server.syncs);
+        ok = ok && json_rounded(o, "server_syncs_per_s", row->server.syncs);
     return ok;
 }
 
-static bool put_seconds(cJSON *root, const struct result *r)
+static bool json_put_seconds(cJSON *root, const struct result *r)
 {
     cJSON *list = cJSON_AddArrayToObject(root, "seconds");
     bool ok = list != NULL;
     for (size_t i = 0; ok && i < r->n_rows; i++)
-        ok = put_second(list, i, r, &r->rows[i]);
+        ok = json_put_second(list, i, r, &r->rows[i]);
     return ok;
 }
 
 /* [share, us] pairs: what the page draws. */
-static bool put_curve(cJSON *root, const struct hist *h)
+static bool json_put_curve(cJSON *root, const struct hist *h)
 {
     struct hist_walk walk;
     struct hist_step step;
@@ -157,41 +157,41 @@ static bool put_curve(cJSON *root, const struct hist *h)
     bool ok = list != NULL;
     hist_walk_begin(&walk, h, CURVE_STEPS);
     while (ok && hist_walk_next(&walk, &step)) {
-        double pair[2] = {step.share, us((double)step.value)};
+        double pair[2] = {step.share, json_us((double)step.value)};
         cJSON *o = cJSON_CreateDoubleArray(pair, 2);
         ok = o && cJSON_AddItemToArray(list, o);
     }
     return ok;
 }
 
-static bool put_head(cJSON *root, const struct result *r)
+static bool json_put_head(cJSON *root, const struct result *r)
 {
     const struct tally *t = &r->sum.total;
-    bool ok = text(root, "tool", "halfmq-bench") && text(root, "version", HALFMQ_VERSION) &&
-              text(root, "mode", mode_names[r->o.mode]) &&
-              text(root, "load", mode_names[r->load]) && text(root, "dialect", r->dialect) &&
-              rounded(root, "elapsed_s", r->elapsed_s) &&
-              number(root, "messages", (double)t->messages) &&
-              rounded(root, "messages_per_s", result_messages_per_s(r)) &&
-              rounded(root, "bytes_per_s", result_bytes_per_s(r)) &&
-              number(root, "errors", (double)t->errors) && number(root, "lost", (double)r->lost) &&
-              number(root, "doubled", (double)r->doubled) &&
-              number(root, "reordered", (double)r->reordered) &&
-              number(root, "damaged", (double)r->damaged);
+    bool ok = json_text(root, "tool", "halfmq-bench") && json_text(root, "version", HALFMQ_VERSION) &&
+              json_text(root, "mode", mode_names[r->o.mode]) &&
+              json_text(root, "load", mode_names[r->load]) && json_text(root, "dialect", r->dialect) &&
+              json_rounded(root, "elapsed_s", r->elapsed_s) &&
+              json_number(root, "messages", (double)t->messages) &&
+              json_rounded(root, "messages_per_s", result_messages_per_s(r)) &&
+              json_rounded(root, "bytes_per_s", result_bytes_per_s(r)) &&
+              json_number(root, "errors", (double)t->errors) && json_number(root, "lost", (double)r->lost) &&
+              json_number(root, "doubled", (double)r->doubled) &&
+              json_number(root, "reordered", (double)r->reordered) &&
+              json_number(root, "damaged", (double)r->damaged);
     if (r->load == MODE_txn)
-        ok = ok && number(root, "transactions", (double)t->transactions) &&
-             rounded(root, "transactions_per_s", result_transactions_per_s(r));
+        ok = ok && json_number(root, "transactions", (double)t->transactions) &&
+             json_rounded(root, "transactions_per_s", result_transactions_per_s(r));
     if (r->fatal[0] || r->interrupted)
-        ok = ok && text(root, "failure", r->fatal[0] ? r->fatal : "interrupted");
-    return ok && rounded(root, "tester_cpu", r->cpu_share);
+        ok = ok && json_text(root, "failure", r->fatal[0] ? r->fatal : "interrupted");
+    return ok && json_rounded(root, "tester_cpu", r->cpu_share);
 }
 
 bool report_json(const struct result *r, struct buf *out)
 {
     cJSON *root = cJSON_CreateObject();
-    bool ok = root && put_head(root, r) && put_hists(root, r) && put_counts(root, &r->sum.total) &&
-              put_troubles(root, r) && put_settings(root, &r->o) && put_facts(root, &r->facts) &&
-              put_seconds(root, r) && put_curve(root, &r->sum.hist[r->sum.main]);
+    bool ok = root && json_put_head(root, r) && json_put_hists(root, r) && json_put_counts(root, &r->sum.total) &&
+              json_put_troubles(root, r) && json_put_settings(root, &r->o) && json_put_facts(root, &r->facts) &&
+              json_put_seconds(root, r) && json_put_curve(root, &r->sum.hist[r->sum.main]);
     char *printed = ok ? cJSON_Print(root) : NULL;
     if (printed)
         buf_put_str(out, printed);

@@ -6,7 +6,7 @@
 
 #include "bench/wire/dialect_words.h"
 
-static void put_send(struct buf *out, const struct ask *a)
+static void resp_put_send(struct buf *out, const struct ask *a)
 {
     words_begin(out, 3u + (a->order.len > 0 ? 2u : 0) + (a->dedup.len > 0 ? 2u : 0));
     words_put_str(out, "SEND");
@@ -22,7 +22,7 @@ static void put_send(struct buf *out, const struct ask *a)
     }
 }
 
-static void put_msend(struct buf *out, const struct ask *a)
+static void resp_put_msend(struct buf *out, const struct ask *a)
 {
     words_begin(out, 2 + a->n_bodies);
     words_put_str(out, "MSEND");
@@ -31,7 +31,7 @@ static void put_msend(struct buf *out, const struct ask *a)
         words_put(out, a->bodies[i]);
 }
 
-static void put_pop(struct buf *out, const struct ask *a)
+static void resp_put_pop(struct buf *out, const struct ask *a)
 {
     words_begin(out, 9);
     words_put_str(out, "POP");
@@ -45,7 +45,7 @@ static void put_pop(struct buf *out, const struct ask *a)
     words_put_int(out, a->lease_ms);
 }
 
-static void put_ack(struct buf *out, const struct ask *a)
+static void resp_put_ack(struct buf *out, const struct ask *a)
 {
     words_begin(out, 2 + a->n_receipts);
     words_put_str(out, "ACK");
@@ -54,7 +54,7 @@ static void put_ack(struct buf *out, const struct ask *a)
         words_put(out, a->receipts[i]);
 }
 
-static void put_half(struct buf *out, const struct ask *a)
+static void resp_put_half(struct buf *out, const struct ask *a)
 {
     words_begin(out, 4u + (a->txid.len > 0 ? 2u : 0) + (a->checkin_ms > 0 ? 2u : 0));
     words_put_str(out, "HALF");
@@ -71,21 +71,21 @@ static void put_half(struct buf *out, const struct ask *a)
     }
 }
 
-static void put_commit(struct buf *out, const struct ask *a)
+static void resp_put_commit(struct buf *out, const struct ask *a)
 {
     words_begin(out, 2);
     words_put_str(out, "COMMIT");
     words_put(out, a->txid);
 }
 
-static void put_rollback(struct buf *out, const struct ask *a)
+static void resp_put_rollback(struct buf *out, const struct ask *a)
 {
     words_begin(out, 2);
     words_put_str(out, "ROLLBACK");
     words_put(out, a->txid);
 }
 
-static void put_checks(struct buf *out, const struct ask *a)
+static void resp_put_checks(struct buf *out, const struct ask *a)
 {
     words_begin(out, 6);
     words_put_str(out, "CHECKS");
@@ -97,7 +97,7 @@ static void put_checks(struct buf *out, const struct ask *a)
 }
 
 /* [receipt, body, attributes, properties] */
-static bool message(struct cursor *c, struct taken *m)
+static bool resp_message(struct cursor *c, struct taken *m)
 {
     struct piece list, receipt, body;
     if (!walk_expect(c, walk_resp, PIECE_LIST, &list) || list.n != 4 ||
@@ -112,7 +112,7 @@ static bool message(struct cursor *c, struct taken *m)
     return true;
 }
 
-static bool messages(struct slice result, taken_fn fn, void *arg)
+static bool resp_messages(struct slice result, taken_fn fn, void *arg)
 {
     struct cursor c = cursor_of(result);
     struct piece list;
@@ -120,7 +120,7 @@ static bool messages(struct slice result, taken_fn fn, void *arg)
         return false;
     for (int64_t i = 0; i < list.n; i++) {
         struct taken m;
-        if (!message(&c, &m))
+        if (!resp_message(&c, &m))
             return false;
         fn(arg, &m);
     }
@@ -128,7 +128,7 @@ static bool messages(struct slice result, taken_fn fn, void *arg)
 }
 
 /* The digits behind "txid":" in the JSON text of a check. */
-static bool txid_of(struct slice json, struct slice *ret_txid)
+static bool resp_txid_of(struct slice json, struct slice *ret_txid)
 {
     static const char name[] = "\"txid\":\"";
     const uint8_t *at = memmem(json.data, json.len, name, sizeof name - 1);
@@ -142,7 +142,7 @@ static bool txid_of(struct slice json, struct slice *ret_txid)
     return true;
 }
 
-static bool checks(struct slice result, void (*fn)(void *arg, struct slice txid), void *arg)
+static bool resp_checks(struct slice result, void (*fn)(void *arg, struct slice txid), void *arg)
 {
     struct cursor c = cursor_of(result);
     struct piece list, json;
@@ -150,7 +150,7 @@ static bool checks(struct slice result, void (*fn)(void *arg, struct slice txid)
     if (!walk_expect(&c, walk_resp, PIECE_LIST, &list))
         return false;
     for (int64_t i = 0; i < list.n; i++) {
-        if (!walk_expect(&c, walk_resp, PIECE_BYTES, &json) || !txid_of(json.bytes, &txid))
+        if (!walk_expect(&c, walk_resp, PIECE_BYTES, &json) || !resp_txid_of(json.bytes, &txid))
             return false;
         fn(arg, txid);
     }
@@ -160,18 +160,18 @@ static bool checks(struct slice result, void (*fn)(void *arg, struct slice txid)
 const struct dialect dialect_resp = {
     .name = "resp",
     .ordered = true,
-    .put = {[ASK_SEND] = put_send,
-            [ASK_MSEND] = put_msend,
-            [ASK_POP] = put_pop,
-            [ASK_ACK] = put_ack,
-            [ASK_HALF] = put_half,
-            [ASK_COMMIT] = put_commit,
-            [ASK_ROLLBACK] = put_rollback,
-            [ASK_CHECKS] = put_checks,
-            [ASK_DECIDE] = put_commit},
+    .put = {[ASK_SEND] = resp_put_send,
+            [ASK_MSEND] = resp_put_msend,
+            [ASK_POP] = resp_put_pop,
+            [ASK_ACK] = resp_put_ack,
+            [ASK_HALF] = resp_put_half,
+            [ASK_COMMIT] = resp_put_commit,
+            [ASK_ROLLBACK] = resp_put_rollback,
+            [ASK_CHECKS] = resp_put_checks,
+            [ASK_DECIDE] = resp_put_commit},
     .next = words_next,
-    .messages = messages,
+    .messages = resp_messages,
     .number = words_number,
     .bytes = words_bytes,
-    .checks = checks,
+    .checks = resp_checks,
 };

@@ -11,152 +11,152 @@
 
 #include "protocol/rpc/rpc.h"
 
-static void put_name(struct buf *out, const char *name)
+static void dialect_rpc_put_name(struct buf *out, const char *name)
 {
     rpc_put_str(out, slice_str(name));
 }
 
-static void put_text(struct buf *out, const char *name, struct slice text)
+static void dialect_rpc_put_text(struct buf *out, const char *name, struct slice text)
 {
-    put_name(out, name);
+    dialect_rpc_put_name(out, name);
     rpc_put_str(out, text);
 }
 
-static void put_number(struct buf *out, const char *name, int64_t n)
+static void dialect_rpc_put_number(struct buf *out, const char *name, int64_t n)
 {
-    put_name(out, name);
+    dialect_rpc_put_name(out, name);
     rpc_put_int(out, n);
 }
 
-static void put_body(struct buf *out, struct slice body)
+static void dialect_rpc_put_body(struct buf *out, struct slice body)
 {
-    put_name(out, "body");
+    dialect_rpc_put_name(out, "body");
     rpc_put_bin(out, body);
 }
 
-static void put_list(struct buf *out, const char *name, const struct slice *items, size_t n,
-                     void (*put_item)(struct buf *, struct slice))
+static void dialect_rpc_put_list(struct buf *out, const char *name, const struct slice *items, size_t n,
+                                 void (*put_item)(struct buf *, struct slice))
 {
-    put_name(out, name);
+    dialect_rpc_put_name(out, name);
     rpc_put_list(out, n);
     for (size_t i = 0; i < n; i++)
         put_item(out, items[i]);
 }
 
-static void put_head(struct buf *out, const struct ask *a, const char *method, size_t pairs)
+static void dialect_rpc_put_head(struct buf *out, const struct ask *a, const char *method, size_t pairs)
 {
     rpc_put_request(out, a->tag, method);
     rpc_put_map(out, pairs);
 }
 
-static void put_send(struct buf *out, const struct ask *a)
+static void dialect_rpc_put_send(struct buf *out, const struct ask *a)
 {
-    put_head(out, a, "send", 2u + (a->order.len > 0) + (a->dedup.len > 0));
-    put_text(out, "topic", a->topic);
-    put_body(out, a->body);
+    dialect_rpc_put_head(out, a, "send", 2u + (a->order.len > 0) + (a->dedup.len > 0));
+    dialect_rpc_put_text(out, "topic", a->topic);
+    dialect_rpc_put_body(out, a->body);
     if (a->order.len > 0)
-        put_text(out, "order", a->order);
+        dialect_rpc_put_text(out, "order", a->order);
     if (a->dedup.len > 0)
-        put_text(out, "dedup", a->dedup);
+        dialect_rpc_put_text(out, "dedup", a->dedup);
 }
 
-static void put_msend(struct buf *out, const struct ask *a)
+static void dialect_rpc_put_msend(struct buf *out, const struct ask *a)
 {
-    put_head(out, a, "msend", 2);
-    put_text(out, "topic", a->topic);
-    put_list(out, "body", a->bodies, a->n_bodies, rpc_put_bin);
+    dialect_rpc_put_head(out, a, "msend", 2);
+    dialect_rpc_put_text(out, "topic", a->topic);
+    dialect_rpc_put_list(out, "body", a->bodies, a->n_bodies, rpc_put_bin);
 }
 
-static void put_produce(struct buf *out, const struct ask *a)
+static void dialect_rpc_put_produce(struct buf *out, const struct ask *a)
 {
-    put_head(out, a, "produce", 2u + a->has_queue + (a->dedup.len > 0));
-    put_text(out, "topic", a->topic);
-    put_name(out, "batch");
+    dialect_rpc_put_head(out, a, "produce", 2u + a->has_queue + (a->dedup.len > 0));
+    dialect_rpc_put_text(out, "topic", a->topic);
+    dialect_rpc_put_name(out, "batch");
     rpc_put_bin(out, a->batch);
     if (a->has_queue)
-        put_number(out, "queue", a->queue);
+        dialect_rpc_put_number(out, "queue", a->queue);
     if (a->dedup.len > 0)
-        put_text(out, "dedup", a->dedup);
+        dialect_rpc_put_text(out, "dedup", a->dedup);
 }
 
-static void put_stream(struct buf *out, const struct ask *a)
+static void dialect_rpc_put_stream(struct buf *out, const struct ask *a)
 {
-    put_head(out, a, "stream_group", 4);
-    put_text(out, "group", a->group);
-    put_number(out, "credit", a->count);
-    put_list(out, "topic", &a->topic, 1, rpc_put_str);
-    put_number(out, "lease", a->lease_ms);
+    dialect_rpc_put_head(out, a, "stream_group", 4);
+    dialect_rpc_put_text(out, "group", a->group);
+    dialect_rpc_put_number(out, "credit", a->count);
+    dialect_rpc_put_list(out, "topic", &a->topic, 1, rpc_put_str);
+    dialect_rpc_put_number(out, "lease", a->lease_ms);
 }
 
-static void put_credit(struct buf *out, const struct ask *a)
+static void dialect_rpc_put_credit(struct buf *out, const struct ask *a)
 {
     rpc_put_notify(out, "stream_credit");
     rpc_put_map(out, 2);
-    put_number(out, "stream", a->stream);
-    put_number(out, "credit", a->count);
+    dialect_rpc_put_number(out, "stream", a->stream);
+    dialect_rpc_put_number(out, "credit", a->count);
 }
 
-static void put_close(struct buf *out, const struct ask *a)
+static void dialect_rpc_put_close(struct buf *out, const struct ask *a)
 {
-    put_head(out, a, "stream_close", 1);
-    put_number(out, "stream", a->stream);
+    dialect_rpc_put_head(out, a, "stream_close", 1);
+    dialect_rpc_put_number(out, "stream", a->stream);
 }
 
-static void put_pop(struct buf *out, const struct ask *a)
+static void dialect_rpc_put_pop(struct buf *out, const struct ask *a)
 {
-    put_head(out, a, "pop", 5);
-    put_text(out, "group", a->group);
-    put_list(out, "topic", &a->topic, 1, rpc_put_str);
-    put_number(out, "count", a->count);
-    put_number(out, "wait", a->wait_ms);
-    put_number(out, "lease", a->lease_ms);
+    dialect_rpc_put_head(out, a, "pop", 5);
+    dialect_rpc_put_text(out, "group", a->group);
+    dialect_rpc_put_list(out, "topic", &a->topic, 1, rpc_put_str);
+    dialect_rpc_put_number(out, "count", a->count);
+    dialect_rpc_put_number(out, "wait", a->wait_ms);
+    dialect_rpc_put_number(out, "lease", a->lease_ms);
 }
 
-static void put_ack(struct buf *out, const struct ask *a)
+static void dialect_rpc_put_ack(struct buf *out, const struct ask *a)
 {
-    put_head(out, a, "ack", 2);
-    put_text(out, "group", a->group);
-    put_list(out, "receipt", a->receipts, a->n_receipts, rpc_put_str);
+    dialect_rpc_put_head(out, a, "ack", 2);
+    dialect_rpc_put_text(out, "group", a->group);
+    dialect_rpc_put_list(out, "receipt", a->receipts, a->n_receipts, rpc_put_str);
 }
 
-static void put_half(struct buf *out, const struct ask *a)
+static void dialect_rpc_put_half(struct buf *out, const struct ask *a)
 {
-    put_head(out, a, "half", 3u + (a->txid.len > 0) + (a->checkin_ms > 0));
-    put_text(out, "pgroup", a->group);
-    put_text(out, "topic", a->topic);
-    put_body(out, a->body);
+    dialect_rpc_put_head(out, a, "half", 3u + (a->txid.len > 0) + (a->checkin_ms > 0));
+    dialect_rpc_put_text(out, "pgroup", a->group);
+    dialect_rpc_put_text(out, "topic", a->topic);
+    dialect_rpc_put_body(out, a->body);
     if (a->txid.len > 0)
-        put_text(out, "txn", a->txid);
+        dialect_rpc_put_text(out, "txn", a->txid);
     if (a->checkin_ms > 0)
-        put_number(out, "checkin", a->checkin_ms);
+        dialect_rpc_put_number(out, "checkin", a->checkin_ms);
 }
 
-static void put_commit(struct buf *out, const struct ask *a)
+static void dialect_rpc_put_commit(struct buf *out, const struct ask *a)
 {
-    put_head(out, a, "commit", 1);
-    put_text(out, "txid", a->txid);
+    dialect_rpc_put_head(out, a, "commit", 1);
+    dialect_rpc_put_text(out, "txid", a->txid);
 }
 
-static void put_rollback(struct buf *out, const struct ask *a)
+static void dialect_rpc_put_rollback(struct buf *out, const struct ask *a)
 {
-    put_head(out, a, "rollback", 1);
-    put_text(out, "txid", a->txid);
+    dialect_rpc_put_head(out, a, "rollback", 1);
+    dialect_rpc_put_text(out, "txid", a->txid);
 }
 
-static void put_checks(struct buf *out, const struct ask *a)
+static void dialect_rpc_put_checks(struct buf *out, const struct ask *a)
 {
-    put_head(out, a, "checks_serve", 1);
-    put_text(out, "pgroup", a->group);
+    dialect_rpc_put_head(out, a, "checks_serve", 1);
+    dialect_rpc_put_text(out, "pgroup", a->group);
 }
 
-static void put_decide(struct buf *out, const struct ask *a)
+static void dialect_rpc_put_decide(struct buf *out, const struct ask *a)
 {
     rpc_put_result(out, a->tag);
     rpc_put_str(out, SLICE_LIT("commit"));
 }
 
 /* [code, text] as "CODE text". */
-static bool refusal(struct speech *s, struct cursor *c, struct answer *a)
+static bool dialect_rpc_refusal(struct speech *s, struct cursor *c, struct answer *a)
 {
     struct piece code, text;
     if (!walk_expect(c, walk_msgpack, PIECE_BYTES, &code) ||
@@ -172,21 +172,21 @@ static bool refusal(struct speech *s, struct cursor *c, struct answer *a)
     return true;
 }
 
-static bool response(struct speech *s, struct cursor *c, struct answer *a)
+static bool dialect_rpc_response(struct speech *s, struct cursor *c, struct answer *a)
 {
     struct piece error;
     bool damaged;
     if (!walk_msgpack(c, &error, &damaged))
         return false;
     if (error.kind == PIECE_LIST)
-        return error.n == 2 && refusal(s, c, a);
+        return error.n == 2 && dialect_rpc_refusal(s, c, a);
     a->kind = ANSWER_DONE;
     a->result = slice_of(c->at, cursor_left(c));
     return error.kind == PIECE_NIL;
 }
 
 /* The map of params, which may stand in a list of one. */
-static bool params(struct cursor *c, struct piece *ret_map)
+static bool dialect_rpc_params(struct cursor *c, struct piece *ret_map)
 {
     bool in_list = cursor_left(c) > 0 && (*c->at & 0xf0) == 0x90;
     struct piece list;
@@ -196,10 +196,10 @@ static bool params(struct cursor *c, struct piece *ret_map)
 }
 
 /* "check", [{"txid": ..., ...}]; the map's other values are stepped over. */
-static bool question(struct cursor *c, struct answer *a)
+static bool dialect_rpc_question(struct cursor *c, struct answer *a)
 {
     struct piece method, map, name, value;
-    if (!walk_expect(c, walk_msgpack, PIECE_BYTES, &method) || !params(c, &map))
+    if (!walk_expect(c, walk_msgpack, PIECE_BYTES, &method) || !dialect_rpc_params(c, &map))
         return false;
     a->kind = ANSWER_CHECK;
     for (int64_t i = 0; i < map.n / 2; i++) {
@@ -218,7 +218,7 @@ static bool question(struct cursor *c, struct answer *a)
 }
 
 /* One pair of a notification's map; what is not known is stepped over. */
-static bool pushed_pair(struct cursor *c, struct answer *a)
+static bool dialect_rpc_pushed_pair(struct cursor *c, struct answer *a)
 {
     struct piece name, value;
     if (!walk_expect(c, walk_msgpack, PIECE_BYTES, &name))
@@ -241,22 +241,22 @@ static bool pushed_pair(struct cursor *c, struct answer *a)
 }
 
 /* "records", {...} or "stream_end", {...}: what stands behind the 2. */
-static bool notification(struct cursor *c, struct answer *a)
+static bool dialect_rpc_notification(struct cursor *c, struct answer *a)
 {
     struct piece method, map;
-    if (!walk_expect(c, walk_msgpack, PIECE_BYTES, &method) || !params(c, &map))
+    if (!walk_expect(c, walk_msgpack, PIECE_BYTES, &method) || !dialect_rpc_params(c, &map))
         return false;
     a->kind = slice_equal(method.bytes, SLICE_LIT("records")) ? ANSWER_RECORDS : ANSWER_ENDED;
     a->text = method.bytes;
     for (int64_t i = 0; i < map.n / 2; i++) {
-        if (!pushed_pair(c, a))
+        if (!dialect_rpc_pushed_pair(c, a))
             return false;
     }
     return a->kind == ANSWER_ENDED || a->pushed.record.len > 0;
 }
 
-static enum status next(struct speech *s, struct slice input, struct answer *ret_answer,
-                        size_t *ret_used)
+static enum status dialect_rpc_next(struct speech *s, struct slice input, struct answer *ret_answer,
+                                    size_t *ret_used)
 {
     struct answer a = {0};
     struct piece frame, type, id;
@@ -273,9 +273,9 @@ static enum status next(struct speech *s, struct slice input, struct answer *ret
         (!notified && !walk_expect(&c, walk_msgpack, PIECE_INT, &id)))
         return ST_BAD;
     a.tag = notified ? 0 : (uint32_t)id.n;
-    if (!(notified                 ? notification(&c, &a)
-          : type.n == RPC_RESPONSE ? response(s, &c, &a)
-                                   : question(&c, &a)))
+    if (!(notified                 ? dialect_rpc_notification(&c, &a)
+          : type.n == RPC_RESPONSE ? dialect_rpc_response(s, &c, &a)
+                                   : dialect_rpc_question(&c, &a)))
         return ST_BAD;
     *ret_answer = a;
     *ret_used = len;
@@ -283,7 +283,7 @@ static enum status next(struct speech *s, struct slice input, struct answer *ret
 }
 
 /* {"id": receipt, "body": body, "attributes": ..., "properties": ...} */
-static bool message(struct cursor *c, struct taken *m)
+static bool dialect_rpc_message(struct cursor *c, struct taken *m)
 {
     struct piece map, name, value;
     if (!walk_expect(c, walk_msgpack, PIECE_LIST, &map))
@@ -306,7 +306,7 @@ static bool message(struct cursor *c, struct taken *m)
     return m->receipt.len > 0;
 }
 
-static bool messages(struct slice result, taken_fn fn, void *arg)
+static bool dialect_rpc_messages(struct slice result, taken_fn fn, void *arg)
 {
     struct cursor c = cursor_of(result);
     struct piece list;
@@ -314,14 +314,14 @@ static bool messages(struct slice result, taken_fn fn, void *arg)
         return false;
     for (int64_t i = 0; i < list.n; i++) {
         struct taken m = {0};
-        if (!message(&c, &m))
+        if (!dialect_rpc_message(&c, &m))
             return false;
         fn(arg, &m);
     }
     return true;
 }
 
-static bool number(struct slice result, int64_t *ret_n)
+static bool dialect_rpc_number(struct slice result, int64_t *ret_n)
 {
     struct cursor c = cursor_of(result);
     struct piece p;
@@ -331,7 +331,7 @@ static bool number(struct slice result, int64_t *ret_n)
     return true;
 }
 
-static bool bytes(struct slice result, struct slice *ret_bytes)
+static bool dialect_rpc_bytes(struct slice result, struct slice *ret_bytes)
 {
     struct cursor c = cursor_of(result);
     struct piece p;
@@ -342,7 +342,7 @@ static bool bytes(struct slice result, struct slice *ret_bytes)
 }
 
 /* {"queue": q, "offset": of the first, "count": n}; other names are stepped over. */
-static bool place(struct slice result, struct place *ret_place)
+static bool dialect_rpc_place(struct slice result, struct place *ret_place)
 {
     struct cursor c = cursor_of(result);
     struct piece map, name, value;
@@ -369,7 +369,7 @@ static bool place(struct slice result, struct place *ret_place)
 }
 
 /* `checks_serve` answers OK; the checks come as questions. */
-static bool checks(struct slice result, void (*fn)(void *arg, struct slice txid), void *arg)
+static bool dialect_rpc_checks(struct slice result, void (*fn)(void *arg, struct slice txid), void *arg)
 {
     (void)result, (void)fn, (void)arg;
     return true;
@@ -377,23 +377,23 @@ static bool checks(struct slice result, void (*fn)(void *arg, struct slice txid)
 
 const struct dialect dialect_rpc = {
     .name = "rpc",
-    .put = {[ASK_SEND] = put_send,
-            [ASK_MSEND] = put_msend,
-            [ASK_PRODUCE] = put_produce,
-            [ASK_STREAM] = put_stream,
-            [ASK_CREDIT] = put_credit,
-            [ASK_CLOSE] = put_close,
-            [ASK_POP] = put_pop,
-            [ASK_ACK] = put_ack,
-            [ASK_HALF] = put_half,
-            [ASK_COMMIT] = put_commit,
-            [ASK_ROLLBACK] = put_rollback,
-            [ASK_CHECKS] = put_checks,
-            [ASK_DECIDE] = put_decide},
-    .next = next,
-    .messages = messages,
-    .number = number,
-    .bytes = bytes,
-    .place = place,
-    .checks = checks,
+    .put = {[ASK_SEND] = dialect_rpc_put_send,
+            [ASK_MSEND] = dialect_rpc_put_msend,
+            [ASK_PRODUCE] = dialect_rpc_put_produce,
+            [ASK_STREAM] = dialect_rpc_put_stream,
+            [ASK_CREDIT] = dialect_rpc_put_credit,
+            [ASK_CLOSE] = dialect_rpc_put_close,
+            [ASK_POP] = dialect_rpc_put_pop,
+            [ASK_ACK] = dialect_rpc_put_ack,
+            [ASK_HALF] = dialect_rpc_put_half,
+            [ASK_COMMIT] = dialect_rpc_put_commit,
+            [ASK_ROLLBACK] = dialect_rpc_put_rollback,
+            [ASK_CHECKS] = dialect_rpc_put_checks,
+            [ASK_DECIDE] = dialect_rpc_put_decide},
+    .next = dialect_rpc_next,
+    .messages = dialect_rpc_messages,
+    .number = dialect_rpc_number,
+    .bytes = dialect_rpc_bytes,
+    .place = dialect_rpc_place,
+    .checks = dialect_rpc_checks,
 };

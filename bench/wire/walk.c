@@ -54,7 +54,7 @@ bool walk_expect(struct cursor *c, walk_fn step, enum piece_kind kind, struct pi
 
 /* ---- MessagePack ---- */
 
-static uint64_t big_endian(struct cursor *c, unsigned bytes)
+static uint64_t walk_big_endian(struct cursor *c, unsigned bytes)
 {
     struct slice s = cursor_bytes(c, bytes);
     uint64_t v = 0;
@@ -63,7 +63,7 @@ static uint64_t big_endian(struct cursor *c, unsigned bytes)
     return v;
 }
 
-static bool bytes_of(struct cursor *c, struct piece *p, uint64_t len)
+static bool walk_bytes_of(struct cursor *c, struct piece *p, uint64_t len)
 {
     p->kind = PIECE_BYTES;
     if (c->bad || len > cursor_left(c))
@@ -73,23 +73,23 @@ static bool bytes_of(struct cursor *c, struct piece *p, uint64_t len)
     return !c->bad;
 }
 
-static bool list_of(struct cursor *c, struct piece *p, uint64_t n)
+static bool walk_list_of(struct cursor *c, struct piece *p, uint64_t n)
 {
     p->kind = PIECE_LIST;
     p->n = (int64_t)n;
     return !c->bad;
 }
 
-static bool skipped(struct cursor *c, struct piece *p, uint64_t len)
+static bool walk_skipped(struct cursor *c, struct piece *p, uint64_t len)
 {
     p->kind = PIECE_OTHER;
-    bytes_of(c, &(struct piece){0}, len);
+    walk_bytes_of(c, &(struct piece){0}, len);
     return !c->bad;
 }
 
-static bool int_of(struct cursor *c, struct piece *p, unsigned bytes, bool is_signed)
+static bool walk_int_of(struct cursor *c, struct piece *p, unsigned bytes, bool is_signed)
 {
-    uint64_t v = big_endian(c, bytes);
+    uint64_t v = walk_big_endian(c, bytes);
     unsigned unused = 64 - 8 * bytes;
     p->kind = PIECE_INT;
     p->n = is_signed ? (int64_t)(v << unused) >> unused : (int64_t)v;
@@ -97,7 +97,7 @@ static bool int_of(struct cursor *c, struct piece *p, unsigned bytes, bool is_si
 }
 
 /* The first bytes 0xc0..0xdf: a kind of value, and how many bytes its length or number has. */
-static bool long_form(struct cursor *c, uint8_t first, struct piece *p, bool *ret_damaged)
+static bool walk_long_form(struct cursor *c, uint8_t first, struct piece *p, bool *ret_damaged)
 {
     switch (first) {
     case 0xc0: p->kind = PIECE_NIL; return true;
@@ -107,33 +107,33 @@ static bool long_form(struct cursor *c, uint8_t first, struct piece *p, bool *re
         p->n = first & 1;
         return true;
     case 0xc4:
-    case 0xd9: return bytes_of(c, p, big_endian(c, 1));
+    case 0xd9: return walk_bytes_of(c, p, walk_big_endian(c, 1));
     case 0xc5:
-    case 0xda: return bytes_of(c, p, big_endian(c, 2));
+    case 0xda: return walk_bytes_of(c, p, walk_big_endian(c, 2));
     case 0xc6:
-    case 0xdb: return bytes_of(c, p, big_endian(c, 4));
+    case 0xdb: return walk_bytes_of(c, p, walk_big_endian(c, 4));
     case 0xc7:
     case 0xc8:
-    case 0xc9: return skipped(c, p, big_endian(c, 1u << (first - 0xc7)) + 1);
-    case 0xca: return skipped(c, p, 4);
-    case 0xcb: return skipped(c, p, 8);
+    case 0xc9: return walk_skipped(c, p, walk_big_endian(c, 1u << (first - 0xc7)) + 1);
+    case 0xca: return walk_skipped(c, p, 4);
+    case 0xcb: return walk_skipped(c, p, 8);
     case 0xcc:
     case 0xcd:
     case 0xce:
-    case 0xcf: return int_of(c, p, 1u << (first - 0xcc), false);
+    case 0xcf: return walk_int_of(c, p, 1u << (first - 0xcc), false);
     case 0xd0:
     case 0xd1:
     case 0xd2:
-    case 0xd3: return int_of(c, p, 1u << (first - 0xd0), true);
+    case 0xd3: return walk_int_of(c, p, 1u << (first - 0xd0), true);
     case 0xd4:
     case 0xd5:
     case 0xd6:
     case 0xd7:
-    case 0xd8: return skipped(c, p, (1u << (first - 0xd4)) + 1u);
-    case 0xdc: return list_of(c, p, big_endian(c, 2));
-    case 0xdd: return list_of(c, p, big_endian(c, 4));
-    case 0xde: return list_of(c, p, 2 * big_endian(c, 2));
-    case 0xdf: return list_of(c, p, 2 * big_endian(c, 4));
+    case 0xd8: return walk_skipped(c, p, (1u << (first - 0xd4)) + 1u);
+    case 0xdc: return walk_list_of(c, p, walk_big_endian(c, 2));
+    case 0xdd: return walk_list_of(c, p, walk_big_endian(c, 4));
+    case 0xde: return walk_list_of(c, p, 2 * walk_big_endian(c, 2));
+    case 0xdf: return walk_list_of(c, p, 2 * walk_big_endian(c, 4));
     default: *ret_damaged = true; return false;
     }
 }
@@ -150,18 +150,18 @@ bool walk_msgpack(struct cursor *c, struct piece *ret_piece, bool *ret_damaged)
         return true;
     }
     if (first < 0x90)
-        return list_of(c, ret_piece, 2u * (first & 0x0f));
+        return walk_list_of(c, ret_piece, 2u * (first & 0x0f));
     if (first < 0xa0)
-        return list_of(c, ret_piece, first & 0x0f);
+        return walk_list_of(c, ret_piece, first & 0x0f);
     if (first < 0xc0)
-        return bytes_of(c, ret_piece, first & 0x1f);
-    return long_form(c, first, ret_piece, ret_damaged);
+        return walk_bytes_of(c, ret_piece, first & 0x1f);
+    return walk_long_form(c, first, ret_piece, ret_damaged);
 }
 
 /* ---- RESP ---- */
 
 /* The line up to CR LF. */
-static bool line_of(struct cursor *c, struct slice *ret_line)
+static bool walk_line_of(struct cursor *c, struct slice *ret_line)
 {
     const uint8_t *end = memchr(c->at, '\n', cursor_left(c));
     if (!end || end == c->at || end[-1] != '\r') {
@@ -173,7 +173,7 @@ static bool line_of(struct cursor *c, struct slice *ret_line)
     return true;
 }
 
-static bool bulk_of(struct cursor *c, struct piece *p, int64_t len)
+static bool walk_bulk_of(struct cursor *c, struct piece *p, int64_t len)
 {
     if (len < 0) {
         p->kind = PIECE_NIL;
@@ -183,12 +183,12 @@ static bool bulk_of(struct cursor *c, struct piece *p, int64_t len)
         c->bad = true;
         return false;
     }
-    bytes_of(c, p, (uint64_t)len);
+    walk_bytes_of(c, p, (uint64_t)len);
     cursor_bytes(c, 2);
     return !c->bad;
 }
 
-static bool resp_list(struct piece *p, int64_t n)
+static bool walk_resp_list(struct piece *p, int64_t n)
 {
     p->kind = n < 0 ? PIECE_NIL : PIECE_LIST;
     p->n = n < 0 ? 0 : n;
@@ -205,7 +205,7 @@ bool walk_resp(struct cursor *c, struct piece *ret_piece, bool *ret_damaged)
         return false;
     }
     uint8_t first = *c->at;
-    if (!line_of(c, &line))
+    if (!walk_line_of(c, &line))
         return false;
     ret_piece->bytes = slice_of(line.data + 1, line.len - 1);
     switch (first) {
@@ -224,8 +224,8 @@ bool walk_resp(struct cursor *c, struct piece *ret_piece, bool *ret_damaged)
         ret_piece->kind = PIECE_INT;
         ret_piece->n = n;
         return true;
-    case '$': return bulk_of(c, ret_piece, n);
-    case '*': return resp_list(ret_piece, n);
+    case '$': return walk_bulk_of(c, ret_piece, n);
+    case '*': return walk_resp_list(ret_piece, n);
     default: *ret_damaged = true; return false;
     }
 }
