@@ -1,21 +1,19 @@
 /* members.c: a hash table of counts, by key; a group stands in it while it has members. */
 #include "broker/checks/members.h"
 
-#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 
-#define BUCKETS 1024
+#include "protocol/base/hash.h"
 
 struct member_count {
-    struct member_count *next;
-    uint64_t key;
+    struct hash_node node; /* first, so that a node is its count; the hash is the key */
     uint32_t n;
 };
 
 struct members {
     pthread_mutex_t lock;
-    struct member_count *buckets[BUCKETS];
+    struct hash counts;
 };
 
 struct members *members_new(void)
@@ -30,22 +28,13 @@ void members_free(struct members *m)
 {
     if (!m)
         return;
-    for (unsigned i = 0; i < BUCKETS; i++) {
-        for (struct member_count *c = m->buckets[i], *next; c; c = next) {
-            next = c->next;
-            free(c);
-        }
+    for (struct hash_node *node = hash_walk(&m->counts, NULL), *next; node; node = next) {
+        next = hash_walk(&m->counts, node);
+        free(node);
     }
+    hash_free(&m->counts);
     pthread_mutex_destroy(&m->lock);
     free(m);
-}
-
-static struct member_count **place_of(struct members *m, uint64_t key)
-{
-    struct member_count **at = &m->buckets[key % BUCKETS];
-    while (*at && (*at)->key != key)
-        at = &(*at)->next;
-    return at;
 }
 
 void members_join(struct members *m, uint64_t key)
@@ -53,11 +42,11 @@ void members_join(struct members *m, uint64_t key)
     if (!m)
         return;
     pthread_mutex_lock(&m->lock);
-    struct member_count **at = place_of(m, key);
-    if (!*at && (*at = calloc(1, sizeof **at)))
-        (*at)->key = key;
-    if (*at)
-        (*at)->n++;
+    struct member_count *c = (struct member_count *)hash_first(&m->counts, key);
+    if (!c && (c = calloc(1, sizeof *c)))
+        hash_add(&m->counts, &c->node, key);
+    if (c)
+        c->n++;
     pthread_mutex_unlock(&m->lock);
 }
 
@@ -66,9 +55,9 @@ void members_leave(struct members *m, uint64_t key)
     if (!m)
         return;
     pthread_mutex_lock(&m->lock);
-    struct member_count **at = place_of(m, key), *c = *at;
+    struct member_count *c = (struct member_count *)hash_first(&m->counts, key);
     if (c && --c->n == 0) {
-        *at = c->next;
+        hash_remove(&m->counts, &c->node);
         free(c);
     }
     pthread_mutex_unlock(&m->lock);
@@ -79,7 +68,7 @@ uint32_t members_of(struct members *m, uint64_t key)
     if (!m)
         return 0;
     pthread_mutex_lock(&m->lock);
-    const struct member_count *c = *place_of(m, key);
+    const struct member_count *c = (struct member_count *)hash_first(&m->counts, key);
     uint32_t n = c ? c->n : 0;
     pthread_mutex_unlock(&m->lock);
     return n;
