@@ -20,7 +20,8 @@
 #include <unistd.h>
 
 #include "broker/base/log.h"
-#include "broker/net/loop.h"
+#include "broker/net/net.h"
+#include "broker/server_inner.h"
 
 #define ACCEPTS_A_TURN 64
 #define PAUSE_MS 100
@@ -76,23 +77,19 @@ static void refuse(struct acceptor *a, int fd, int64_t most)
     log_event(LOG_WARN, "connection refused", " connections=%lld", (long long)most);
 }
 
-/* server.connections is raised here, where the bound is checked, and lowered by the loop that closes. */
 static void hand_over(struct acceptor *a, int fd)
 {
     struct server *s = a->server;
     int64_t most = atomic_load(&s->connections_max);
     int on = 1;
-    if ((int64_t)atomic_load(&s->connections) >= most) {
+    if ((int64_t)net_connections(s->net) >= most) {
         refuse(a, fd, most);
         return;
     }
     if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0)
         log_text(LOG_DEBUG, "a new client was gone already");
-    struct loop *loop = s->loops[a->next_loop++ % s->n_loops];
-    atomic_fetch_add(&s->connections, 1);
-    if (loop_adopt(loop, fd))
+    if (net_adopt(s->net, a->next_loop++, fd))
         return;
-    atomic_fetch_sub(&s->connections, 1);
     close(fd);
     log_text(LOG_ERROR, "no memory for a new connection");
 }

@@ -7,9 +7,9 @@
 
 #include <event2/event.h>
 
-#include "broker/server.h"
 #include "broker/base/socket.h"
 
+struct server;
 struct acceptor;
 
 /* Starts accepting on all of sockets, which become the acceptor's. NULL: no memory; sockets stay the

@@ -26,6 +26,9 @@
 
 #include "broker/base/log.h"
 #include "broker/base/process.h"
+#include "broker/metrics.h"
+#include "broker/net/net.h"
+#include "broker/server_inner.h"
 
 #define HEADERS_BYTES_MAX 8192
 #define BODY_BYTES_MAX 4096
@@ -161,7 +164,7 @@ static bool descriptors_short(const struct server *s)
     struct process_figures f;
     process_figures(&f);
     int64_t not_clients = f.max_fds - atomic_load(&s->connections_max);
-    return f.open_fds - (int64_t)atomic_load(&s->connections) > not_clients / 4 * 3;
+    return f.open_fds - (int64_t)net_connections(s->net) > not_clients / 4 * 3;
 }
 
 /* Now and then: see above. */

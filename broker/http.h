@@ -4,9 +4,9 @@
 #ifndef HALFMQ_BROKER_HTTP_H
 #define HALFMQ_BROKER_HTTP_H
 
-#include "broker/server.h"
 #include "broker/base/socket.h"
 
+struct server;
 struct event_base;
 struct http;
 

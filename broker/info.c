@@ -4,17 +4,21 @@
  * To add a figure: a line in its section's function. To add a section: a function and a line in
  * `sections`.
  */
+#include "broker/info.h"
+
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "broker/server.h"
+#include "broker/server_inner.h"
 #include "broker/base/process.h"
 #include "broker/journal/wal.h"
+#include "broker/metrics.h"
+#include "broker/net/net.h"
 #include "broker/unserved.h"
 #include "halfmq_version.h"
 
-struct facts {
+struct info_facts {
     struct server *server;
     struct journal_stats journal;
     struct process_figures process;
@@ -41,7 +45,7 @@ static int64_t wall_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static void put_server(const struct facts *f, struct buf *out)
+static void put_server(const struct info_facts *f, struct buf *out)
 {
     const struct server *s = f->server;
     int64_t up_ms = wall_ms() - s->started_ms;
@@ -50,13 +54,13 @@ static void put_server(const struct facts *f, struct buf *out)
     number(out, "tcp_port", (uint64_t)s->port);
     number(out, "http_port", (uint64_t)s->http_port);
     number(out, "uptime_in_seconds", up_ms > 0 ? (uint64_t)up_ms / 1000 : 0);
-    number(out, "io_threads", s->n_loops);
+    number(out, "io_threads", net_loops(s->net));
     number(out, "time_ms", (uint64_t)journal_now_ms(s->journal));
     setting(out, "data", s->settings, SET_data);
     setting(out, "fsync", s->settings, SET_fsync);
 }
 
-static void put_clients(const struct facts *f, struct buf *out)
+static void put_clients(const struct info_facts *f, struct buf *out)
 {
     const struct server *s = f->server;
     number(out, "connected_clients", metrics_sum(s, COUNTER_CONNECTIONS));
@@ -68,7 +72,7 @@ static void put_clients(const struct facts *f, struct buf *out)
     number(out, "connections_refused", metrics_sum(s, COUNTER_CONNECTIONS_REFUSED));
 }
 
-static void put_memory(const struct facts *f, struct buf *out)
+static void put_memory(const struct info_facts *f, struct buf *out)
 {
     number(out, "used_memory_rss", (uint64_t)f->process.resident_bytes);
     number(out, "memory_budget", (uint64_t)settings_num(f->server->settings, SET_memory));
@@ -93,7 +97,7 @@ static double sync_quantile_us(const struct journal_stats *j, double share)
     return 0;
 }
 
-static void put_journal(const struct facts *f, struct buf *out)
+static void put_journal(const struct info_facts *f, struct buf *out)
 {
     const struct journal_stats *j = &f->journal;
     number(out, "groups", j->groups);
@@ -107,7 +111,7 @@ static void put_journal(const struct facts *f, struct buf *out)
     number(out, "pending_bytes", j->pending_bytes);
 }
 
-static void put_stats(const struct facts *f, struct buf *out)
+static void put_stats(const struct info_facts *f, struct buf *out)
 {
     const struct tally *t = &f->journal.tally;
     const struct server *s = f->server;
@@ -128,7 +132,7 @@ static void put_stats(const struct facts *f, struct buf *out)
     number(out, "protocol_errors", metrics_sum(s, COUNTER_PROTOCOL_ERRORS));
 }
 
-static void put_transactions(const struct facts *f, struct buf *out)
+static void put_transactions(const struct info_facts *f, struct buf *out)
 {
     const struct tally *t = &f->journal.tally;
     number(out, "pending", t->pending);
@@ -147,7 +151,7 @@ static void put_transactions(const struct facts *f, struct buf *out)
     buf_printf(out, "unserved:%s\r\n", names);
 }
 
-static void put_disk(const struct facts *f, struct buf *out)
+static void put_disk(const struct info_facts *f, struct buf *out)
 {
     int64_t free_bytes = process_disk_free(settings_text(f->server->settings, SET_data));
     number(out, "disk_free_bytes", (uint64_t)free_bytes);
@@ -163,7 +167,7 @@ static void put_disk(const struct facts *f, struct buf *out)
 
 struct section {
     const char *name;
-    void (*put)(const struct facts *f, struct buf *out);
+    void (*put)(const struct info_facts *f, struct buf *out);
 };
 
 static const struct section sections_known[] = {
@@ -188,7 +192,7 @@ static bool wanted(const char *section, const struct slice *names, size_t n)
 
 void info_write(struct server *s, struct view *view, const struct slice *sections, size_t n, struct buf *out)
 {
-    struct facts f = {.server = s, .view = view};
+    struct info_facts f = {.server = s, .view = view};
     bool first = true;
     journal_stats(s->journal, &f.journal);
     process_figures(&f.process);

@@ -15,9 +15,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "broker/net/loop.h"
+#include "broker/net/net.h"
 #include "broker/base/process.h"
-#include "broker/server.h"
+#include "broker/server_inner.h"
 #include "broker/journal/wal.h"
 #include "broker/unserved.h"
 #include "halfmq_version.h"
@@ -27,18 +27,7 @@
 
 uint64_t metrics_sum(const struct server *s, enum counter_id id)
 {
-    uint64_t sum = counters_get(&s->counters, id) + counters_get(&s->webhook_counters, id);
-    for (uint32_t i = 0; i < s->n_loops; i++)
-        sum += counters_get(loop_counters(s->loops[i]), id);
-    return sum;
-}
-
-static uint64_t errors_sum(const struct server *s, enum status code)
-{
-    uint64_t sum = counters_get_error(&s->counters, code);
-    for (uint32_t i = 0; i < s->n_loops; i++)
-        sum += counters_get_error(loop_counters(s->loops[i]), code);
-    return sum;
+    return counters_get(&s->counters, id) + counters_get(&s->webhook_counters, id) + net_counter(s->net, id);
 }
 
 static void head(struct buf *out, const char *name, const char *type, const char *help)
@@ -108,8 +97,9 @@ static void write_errors(const struct server *s, struct buf *out)
     head(out, "halfmq_errors_total", "counter", "Error replies, by code.");
     for (unsigned code = ST_OK + 1; code < ST_WIRE_COUNT; code++) {
         buf_put_str(out, "halfmq_errors_total{");
+        uint64_t n = counters_get_error(&s->counters, (enum status)code) + net_errors(s->net, (enum status)code);
         label(out, "code", slice_str(status_code((enum status)code)));
-        buf_printf(out, "} %llu\n", (unsigned long long)errors_sum(s, (enum status)code));
+        buf_printf(out, "} %llu\n", (unsigned long long)n);
     }
 }
 

@@ -28,8 +28,10 @@
 #include "broker/acceptor.h"
 #include "broker/base/folder.h"
 #include "broker/http.h"
+#include "broker/info.h"
 #include "broker/base/log.h"
-#include "broker/net/loop.h"
+#include "broker/serve/serve.h"
+#include "broker/server_inner.h"
 #include "broker/checks/members.h"
 #include "broker/base/process.h"
 #include "broker/base/socket.h"
@@ -45,7 +47,7 @@
 enum { SIGNAL_TERM, SIGNAL_INT, SIGNALS };
 
 struct main_thread {
-    struct server server; /* first: request_stop finds the rest by it */
+    struct server server; /* first: the sessions' calls find the rest by it */
     struct event_base *base;
     struct event *signals[SIGNALS];
     struct event *stop;    /* activated by any thread: begin to stop */
@@ -110,8 +112,11 @@ static void set_connections_max(struct server *s)
                   (long long)wanted, (long long)limit, "\"raise ulimit -n\"");
 }
 
-void server_setting_changed(struct server *s, enum setting_id id)
+/* ---- what sessions may ask for (serve_env): any thread ---- */
+
+static void server_setting_changed(void *broker, enum setting_id id)
 {
+    struct server *s = broker;
     if (id == SET_log_level)
         settings_apply_log_level(s->settings);
     if (id == SET_fsync || id == SET_fsync_interval)
@@ -121,6 +126,19 @@ void server_setting_changed(struct server *s, enum setting_id id)
     struct policy policy = policy_of(s->settings);
     journal_set_policy(s->journal, &policy);
 }
+
+static void server_request_stop(void *broker)
+{
+    event_active(((struct main_thread *)broker)->stop, EV_TIMEOUT, 0);
+}
+
+static void server_write_info(void *broker, struct view *view, const struct slice *sections, size_t n,
+                              struct buf *out)
+{
+    info_write(broker, view, sections, n, out);
+}
+
+/* ---- what libraries and the journal tell ---- */
 
 /* Any thread. A store that failed is asked nothing any more, not even to close. */
 static void on_fatal(const char *text)
@@ -139,16 +157,12 @@ static void on_libevent_log(int severity, const char *text)
               log_quote(text, quoted, sizeof quoted));
 }
 
-static void request_stop(struct server *s)
-{
-    event_active(((struct main_thread *)(void *)s)->stop, EV_TIMEOUT, 0);
-}
+/* ---- the end ---- */
 
 static void *wait_for_loops(void *arg)
 {
     struct main_thread *m = arg;
-    for (uint32_t i = 0; i < m->server.n_loops; i++)
-        loop_join(m->server.loops[i]);
+    net_join(m->server.net);
     event_active(m->drained, EV_TIMEOUT, 0);
     return NULL;
 }
@@ -160,11 +174,10 @@ static void begin_stop(struct main_thread *m, const char *why)
         return;
     atomic_store(&s->ready, false);
     log_event(LOG_INFO, "stopping", " reason=%s connections=%u", why,
-              (unsigned)atomic_load(&s->connections));
+              (unsigned)net_connections(s->net));
     acceptor_free(m->acceptor);
     m->acceptor = NULL;
-    for (uint32_t i = 0; i < s->n_loops; i++)
-        loop_drain(s->loops[i], settings_num(s->settings, SET_drain_timeout));
+    net_drain(s->net, settings_num(s->settings, SET_drain_timeout));
     webhook_stop(s->webhook);
     m->helper_runs = pthread_create(&m->helper, NULL, wait_for_loops, m) == 0;
     if (!m->helper_runs)
@@ -320,20 +333,24 @@ static bool start_journal(struct main_thread *m)
 static bool start_loops(struct main_thread *m)
 {
     struct server *s = &m->server;
-    uint32_t n = (uint32_t)settings_num(s->settings, SET_io_threads);
-    s->loops = calloc(n, sizeof *s->loops);
-    if (!s->loops)
+    struct serve_env serve = {.members = s->members,
+                              .webhook = s->webhook,
+                              .broker = m,
+                              .stop = server_request_stop,
+                              .setting_changed = server_setting_changed,
+                              .write_info = server_write_info};
+    const struct net_env env = {.settings = s->settings,
+                                .journal = s->journal,
+                                .sessions = &serve_sessions,
+                                .loops = &serve_loops,
+                                .arg = &serve};
+    s->net = serve.net = net_new(&env);
+    if (!s->net)
         return failed(m, "no memory for the I/O threads");
-    for (uint32_t i = 0; i < n; i++) {
-        s->loops[i] = loop_start(s, i + 1);
-        if (!s->loops[i]) {
-            snprintf(m->err, sizeof m->err, "cannot start an I/O thread: %s: lower --io_threads",
-                     strerror(errno));
-            return false;
-        }
-        s->n_loops = i + 1;
-    }
-    return true;
+    if (net_start(s->net, (uint32_t)settings_num(s->settings, SET_io_threads)))
+        return true;
+    snprintf(m->err, sizeof m->err, "cannot start an I/O thread: %s: lower --io_threads", strerror(errno));
+    return false;
 }
 
 static bool start_listening(struct main_thread *m)
@@ -386,11 +403,9 @@ static void stop_loops(struct main_thread *m)
     struct server *s = &m->server;
     if (m->helper_runs)
         pthread_join(m->helper, NULL);
-    for (uint32_t i = 0; i < s->n_loops; i++) {
-        if (!atomic_load(&s->stopping)) {
-            loop_drain(s->loops[i], 0);
-            loop_join(s->loops[i]);
-        }
+    if (s->net && !atomic_load(&s->stopping)) {
+        net_drain(s->net, 0);
+        net_join(s->net);
     }
 }
 
@@ -412,9 +427,7 @@ static void stop(struct main_thread *m)
     }
     journal_free(s->journal);
     http_free(m->http);
-    for (uint32_t i = 0; i < s->n_loops; i++)
-        loop_free(s->loops[i]);
-    free(s->loops);
+    net_free(s->net);
     wal_rest(s->wal);
     state_close(s->state);
     wal_close(s->wal);
@@ -445,7 +458,6 @@ int server_run(struct settings *settings)
     struct main_thread m = {.lock_fd = -1};
     m.server.settings = settings;
     m.server.started_ms = wall_ms();
-    m.server.request_stop = request_stop;
     settings_apply_log_level(settings);
     bool started = start(&m);
     if (started && event_base_dispatch(m.base) < 0)

@@ -2,7 +2,7 @@
  * ticker.c: the broker's alarm clock.
  *
  *   news (any thread): due earlier than what we sleep for? ──► wake the main thread
- *   main thread:       due now? ──► loop_tick, look again soon: 5 ms, longer while nothing moves
+ *   main thread:       due now? ──► net_tick, look again soon: 5 ms, longer while nothing moves
  *                      due later ──► sleep until then, 250 ms at most
  *
  * The bound on sleep is because due times are on the logical clock and sleep is not: a step of the wall
@@ -18,7 +18,8 @@
 #include <stdlib.h>
 
 #include "broker/base/log.h"
-#include "broker/net/loop.h"
+#include "broker/net/net.h"
+#include "broker/server_inner.h"
 
 #define SLEEP_MS_MAX 250
 #define AGAIN_MS 5       /* while a TICK is on its way */
@@ -118,7 +119,7 @@ static void on_time(evutil_socket_t fd, short what, void *arg)
     atomic_store(&t->asleep_until_ms, due_ms <= now_ms ? INT64_MIN : due_ms);
     bool full = disk_is_full(t);
     if ((due_ms <= now_ms || full) && journal_in_charge(j))
-        loop_tick(t->server->loops[0]);
+        net_tick(t->server->net);
     set_timer(t, sleep_ms(t, due_ms, now_ms));
 }
 

@@ -10,8 +10,8 @@
 
 #include <event2/event.h>
 
-#include "broker/server.h"
 
+struct server;
 struct ticker;
 
 /* Registers with the journal: before anything is submitted. NULL: no memory. */

@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "broker/checks/members.h"
-#include "broker/server.h"
+#include "broker/server_inner.h"
 #include "storage/query.h"
 
 struct unserved {

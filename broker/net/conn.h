@@ -1,75 +1,80 @@
 /*
- * conn.h: one client: its socket, its bytes in and out, and what it has under way.
+ * conn.h: one client: its socket, its bytes in and out, and the state it is in.
  *
  *             first byte                   whole requests
- *   socket ──► sniff ──► in ──► dialect ──► dispatch ──► answers ──► out ──► socket
+ *   socket ──► sniff ──► in ──► dialect ──► session ──► answers ──► out ──► socket
  *                         │  resp: stops while an answer must come first (stalled)
  *                         └─ what is not parsed yet; read straight into the loop's scratch page and
  *                            parsed there, so that an idle connection holds no buffer at all
  *
- *   states   open ─► shut (no more requests; answers still go out) ─► lingering (FIN sent, input
- *            thrown away, so that a reset cannot eat the last answer) ─► doomed ─► freed
+ *   OPEN ──► SHUT ──────────────► LINGERING ────────────────► DOOMED ──► freed (conn_reap)
+ *     │      no more requests;    FIN sent, input thrown      nothing more
+ *     │      answers still        away, so that a reset       is sent
+ *     │      go out               cannot eat the last answer     ▲
+ *     └──────────────────────────────────────────────────────────┘
+ *
+ *   conn.c          states, answers, what is in flight: what the session asks for
+ *   conn_in.c       bytes in: reading, the first byte, parsing
+ *   conn_settle.c   the decisions of a turn: parse on, push, flush, finish, watch; opening and freeing
+ *
+ * Whether to parse and whether to read on is one comparison each: `stops` holds the reasons not to, STOPS_PARSING
+ * and STOPS_READING say which of them count.
  *
  * Invariants
- *   1. A RESP client's answers leave in the order of its requests: what cannot keep that order by
- *      itself waits until nothing is in flight (see dispatch.h).
+ *   1. A text client's answers leave in the order of its requests: what cannot keep that order by
+ *      itself waits until nothing is in flight (STALL, see ops.h).
  *   2. A connection is freed at the end of a turn only (conn_reap), so no call can pull it from
- *      under its caller; `doomed` ones swallow everything.
+ *      under its caller; DOOMED ones swallow everything.
  *   3. Bounds: entries in flight, unparsed input while stalled, unsent output (IN_FLIGHT_*,
  *      STALLED_*, OUT_*). At a bound nothing more is parsed or read; the kernel's window tells the
  *      client.
- *   4. Nobody keeps a pointer to a connection over a turn but its own waits, subscriptions and
- *      streams; entries hold slot and generation.
+ *   4. Nobody keeps a pointer to a connection over a turn but its own session; entries hold slot and generation.
  *
- * Threads: the loop's own, except for what loop_list_clients reads under the list lock.
+ * Threads: the loop's own, except for what clients_list reads under the lock of the slots.
  */
 #ifndef HALFMQ_BROKER_CONN_H
 #define HALFMQ_BROKER_CONN_H
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
+#include <stddef.h>
 
-#include "broker/checks/asks.h"
-#include "broker/journal/entry.h"
-#include "broker/base/timers.h"
+#include "broker/net/dialect.h"
+#include "broker/net/loop.h"
 #include "protocol/resp/resp.h"
 #include "protocol/rpc/rpc.h"
-
-struct loop;
-struct waiter;
-struct subscription;
-struct stream;
-
-/* Messages that were leased to this connection by a stream and may still stand in its output: what is not
- * sent when it ends is given back. In the order of the output. (stream_out.h) */
-struct mark {
-    uint64_t end; /* conn->sent when it will be out */
-    struct stream *stream;
-    uint32_t topic; /* place in the stream's command */
-    uint32_t queue, attempt;
-    uint64_t first, last;
-};
-
-struct marks {
-    struct mark *m; /* ring */
-    uint32_t first, n, size;
-};
-
-enum dialect { DIALECT_NONE, DIALECT_RESP, DIALECT_RPC };
 
 #define IN_FLIGHT_MAX 4096
 #define IN_FLIGHT_BYTES_MAX ((size_t)MIB(8))
 #define STALLED_INPUT_MAX ((size_t)KIB(64))
+#define IN_HARD_MAX ((size_t)(REQUEST_BYTES_MAX + KIB(512)))
 #define OUT_SOFT_MAX ((size_t)MIB(1))
 #define OUT_HARD_MAX ((size_t)(REPLY_BYTES_MAX + MIB(32)))
 #define READ_BYTES ((size_t)KIB(64))
-#define READ_BYTES_BULK ((size_t)KIB(256))
 #define CLIENT_NAME_MAX 64
 
-/* To whom an answer goes. */
-struct request {
-    uint64_t id; /* MessagePack-RPC */
-    bool quiet; /* a notification: nothing is answered */
+enum conn_state { CONN_OPEN, CONN_SHUT, CONN_LINGERING, CONN_DOOMED }; /* never goes back */
+
+/* Why a connection is not parsed, or not read. */
+enum conn_stop {
+    STOP_ORDER = 1, /* text: the next request must wait until nothing is in flight */
+    STOP_WAIT = 2, /* text: a command with WAIT is out */
+    STOP_HELD = 4, /* text: `held` is to be answered once nothing is in flight */
+    STOP_THROTTLE = 8, /* at IN_FLIGHT_*; until half is answered */
+    STOP_OUTPUT = 16, /* OUT_SOFT_MAX is unsent */
+    STOP_STATE = 32, /* it is not OPEN any more */
+    STOP_INPUT = 64, /* STALLED_INPUT_MAX is unparsed */
+    STOP_EOF = 128, /* the client sends no more */
+};
+
+#define STOPS_PARSING (STOP_ORDER | STOP_WAIT | STOP_HELD | STOP_THROTTLE | STOP_OUTPUT | STOP_STATE)
+#define STOPS_READING (STOP_THROTTLE | STOP_OUTPUT | STOP_STATE | STOP_INPUT | STOP_EOF)
+
+/* What the session has under way. */
+enum conn_need {
+    CONN_WAITS = 1, /* a request that will be answered: the connection is not finished, and its close is looked for */
+    CONN_PUMPS = 2, /* session_ops.pump and has_room are to be called, and its close is looked for */
+    CONN_COUNTS_SENT = 4, /* session_ops.sent is to be called */
 };
 
 struct conn {
@@ -83,22 +88,17 @@ struct conn {
     short watching; /* 0, EV_READ or EV_CLOSED */
     bool writing; /* write_event is added */
 
-    _Atomic enum dialect dialect; /* atomic, as the next two: CLIENT LIST reads them */
+    _Atomic(const struct dialect *) dialect; /* atomic, as the next two: CLIENT LIST reads them */
     _Atomic uint8_t proto; /* RESP 2 or 3 */
     _Atomic(const struct command_info *) last; /* the newest command */
 
-    bool eof; /* the client sends no more */
-    bool shut; /* no more requests are taken */
-    bool lingering;
-    bool doomed;
+    enum conn_state state; /* changed by conn_become alone */
+    unsigned stops; /* enum conn_stop */
+    unsigned needs; /* enum conn_need; the session's, by conn_need */
     bool touched; /* is in the loop's list of those to settle */
     bool active; /* since the last sweep */
-    bool stalled; /* input is left that was not parsed for a reason that passes ... */
-    bool for_order; /* ... namely: until nothing is in flight */
-    bool blocked; /* RESP: a command with WAIT is out */
-    bool throttled; /* at IN_FLIGHT_*; until half is answered */
+    bool stalled; /* input is left that was not parsed, for one of STOPS_PARSING */
     bool skipping; /* RESP: inside a request that was too big */
-    bool holding; /* `held` is to be answered once nothing is in flight */
 
     uint32_t in_flight;
     size_t in_flight_bytes;
@@ -107,40 +107,75 @@ struct conn {
     struct buf held; /* tokens */
     struct resp_reader resp;
     struct rpc_reader *rpc;
-
-    struct waiter *waits; /* parked or running, newest first */
-    uint32_t n_waits;
-    struct subscription *subscriptions;
-    uint32_t n_subscriptions;
-    struct asks asks; /* check-backs it was handed; by MessagePack-RPC under these ids */
-
-    struct stream *streams; /* newest first */
-    uint32_t n_streams;
-    uint64_t last_stream; /* id */
-    struct marks marks; /* leases that stand in `out` */
     uint64_t sent; /* bytes, ever */
 
-    char *name; /* NULL: none; changed under the list lock */
+    char *name; /* NULL: none; changed under the lock of the slots */
     struct timer linger;
     struct conn *next_touched, *next_doomed;
+    _Alignas(max_align_t) unsigned char session[]; /* session_ops.size bytes */
 };
 
-/* Takes over fd. ST_NOMEM, ST_IO: fd is still the caller's. */
-enum status conn_open(struct loop *l, int fd) MUST_CHECK;
-
 /* NULL: it has gone. */
-struct conn *conn_at(struct loop *l, uint32_t slot, uint32_t generation);
+static inline struct conn *conn_at(const struct loop *l, uint32_t slot, uint32_t generation)
+{
+    if (slot >= l->slots.size || l->slots.slot[slot].generation != generation)
+        return NULL;
+    return l->slots.slot[slot].conn;
+}
+
+/* Its answers have no ids and keep the order of the requests. */
+static inline bool conn_is_text(const struct conn *c)
+{
+    const struct dialect *d = c->dialect;
+    return d->text;
+}
+
+static inline size_t conn_unsent(const struct conn *c)
+{
+    return c->out.len - c->out_at;
+}
+
+/* May the next request be taken? */
+static inline bool conn_ready(const struct conn *c)
+{
+    return (c->stops & STOPS_PARSING) == 0;
+}
+
+/* Nothing is sent to it any more. */
+static inline bool conn_is_doomed(const struct conn *c)
+{
+    return c->state == CONN_DOOMED;
+}
+
+/* The client asks for no more, or is not to: what it waits for is of no use to it. */
+static inline bool conn_is_ending(const struct conn *c)
+{
+    return (c->stops & (STOP_STATE | STOP_EOF)) != 0;
+}
+
+/* Sets or clears one bit of the needs. */
+static inline void conn_need(struct conn *c, enum conn_need need, bool on)
+{
+    c->needs = on ? c->needs | need : c->needs & ~(unsigned)need;
+}
 
 /* It has something to flush, to parse or to decide: conn_settle at the end of the turn. */
 void conn_touch(struct conn *c);
-void conn_settle(struct conn *c);
 
 /* No more requests; what is answered, and what is in flight, is still sent. */
 void conn_shut(struct conn *c);
 
+/* Ends what it waits for, then conn_shut: CLIENT KILL, and a loop that drains. */
+void conn_dismiss(struct conn *c);
+
 /* The end, now: nothing more is sent. Freed by conn_reap. */
 void conn_doom(struct conn *c);
-void conn_reap(struct loop *l);
+
+/* conn_doom, with a line in the log that says why. */
+void conn_cut(struct conn *c, const char *why);
+
+/* The client sends no more. */
+void conn_end_input(struct conn *c);
 
 /* Looks whether the client has closed its side meanwhile, read or not; true: it has. */
 bool conn_has_closed(struct conn *c);
@@ -156,28 +191,34 @@ void conn_refuse(struct conn *c, struct request rq, enum status s, const char *t
 /* Malformed input: says so, then closes. */
 void conn_protocol_error(struct conn *c, const char *text);
 
-/* conn_doom, with a line in the log that says why. */
-void conn_cut(struct conn *c, const char *why);
-
-/* Where pushes are appended; conn_pushed afterwards cuts a client that does not read. */
+/* Where pushes are appended. Afterwards conn_pushed, which cuts a client that does not read; or, where the sender
+ * keeps within OUT_SOFT_MAX by itself, conn_grew. */
 struct buf *conn_out(struct conn *c);
 void conn_pushed(struct conn *c);
 
-static inline size_t conn_unsent(const struct conn *c)
+/* The output has grown or shrunk: sets STOP_OUTPUT, or clears it. */
+static inline void conn_grew(struct conn *c)
 {
-    return c->out.len - c->out_at;
+    c->stops = conn_unsent(c) >= OUT_SOFT_MAX ? c->stops | STOP_OUTPUT : c->stops & ~(unsigned)STOP_OUTPUT;
 }
 
-/* May the next request be taken? */
-bool conn_ready(const struct conn *c);
+/* An entry of its own was submitted, or came back (answer it first). */
+void conn_entry_out(struct conn *c, const struct entry *e);
+void conn_entry_back(struct conn *c, const struct entry *e);
 
-void conn_entry_out(struct conn *c, const struct entry *e); /* was submitted */
-void conn_entry_back(struct conn *c, const struct entry *e); /* came back; answer it first */
+/* Text: takes no more requests until conn_wait_over, since a command with WAIT is out. */
+void conn_wait_begins(struct conn *c);
+void conn_wait_over(struct conn *c);
+
+/* Sets the name (NULL or "": none). ST_NOMEM. */
+enum status conn_set_name(struct conn *c, struct slice name) MUST_CHECK;
 
 /* Gives back what an idle connection does not need. */
 void conn_trim(struct conn *c);
 
-/* Sets the name (NULL or "": none). */
-enum status conn_set_name(struct conn *c, struct slice name) MUST_CHECK;
+/* ---- of broker/net alone ---- */
+
+/* The one place where the state changes. */
+void conn_become(struct conn *c, enum conn_state state);
 
 #endif

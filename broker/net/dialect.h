@@ -1,21 +1,30 @@
 /*
- * dialect.h: what conn.c asks of a dialect: take whole requests out of bytes, and speak an answer.
+ * dialect.h: what a connection needs to know of a dialect: take whole requests out of bytes, and speak an answer.
  *
- *   conn_resp.c   RESP2, RESP3, inline         conn_rpc.c   MessagePack-RPC
+ *   dialect_resp.c   RESP2, RESP3, inline         dialect_rpc.c   MessagePack-RPC
  *
- * To add a dialect: a value in enum dialect, its first bytes in conn.c's sniff, a file with these.
+ * To add a dialect: a file with a struct dialect, and its first bytes in conn_in.c's conn_in_sniff.
  */
 #ifndef HALFMQ_BROKER_DIALECT_H
 #define HALFMQ_BROKER_DIALECT_H
 
-#include "broker/net/conn.h"
+#include "broker/net/ops.h"
 
-/* Parses and dispatches as long as conn_ready; returns how many bytes may be dropped. Sets stalled
- * where whole requests may be left. */
-size_t resp_parse(struct conn *c, struct slice input);
-size_t rpc_parse(struct conn *c, struct slice input);
+struct dialect {
+    /* An answer has no id of its own, so answers go out in the order of the requests. */
+    bool text;
 
-void resp_answer(struct conn *c, struct slice tokens);
-void rpc_answer(struct conn *c, struct request rq, struct slice tokens);
+    /* Parses requests and hands each to the session, as long as conn_ready (conn.h); returns how many bytes may be
+     * dropped. Sets conn->stalled where whole requests may be left. */
+    size_t (*parse)(struct conn *c, struct slice input);
+
+    /* Appends an answer, one finished reply, to the output. */
+    void (*answer)(struct conn *c, struct request rq, struct slice tokens);
+};
+
+extern const struct dialect dialect_resp, dialect_rpc;
+
+/* Before the first byte: errors are told as RESP. */
+extern const struct dialect dialect_unknown;
 
 #endif

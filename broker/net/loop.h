@@ -1,48 +1,97 @@
 /*
- * loop.h: one I/O thread: its event loop, its connections, its parked waits, its mailbox.
+ * loop.h: one I/O thread, as seen by those who run on it: connections, and whoever serves them.
  *
- *   one turn:  take news ─► ready sockets: read, parse, answer or submit ─► look for more of a group
- *              to come (gather) ─► flush answers that are ready ─► journal_turn (may lead a group
- *              here) ─► deliver what came back ─► flush ─► look for the next a moment (linger) ─► sleep
+ *   loop_thread.c   the thread and its turns: calls everything below
+ *   conn*.c         connections
+ *   loop.c          this: the view of the turn, the reply buffer, the way into the journal
  *
- * Everything in a loop belongs to its thread. From outside come only letters: adopted sockets,
- * entries handed back, news (one slot that merges), and orders to stop or to drop a client.
+ * Everything in a loop belongs to its thread. From outside come only letters (journal/mailbox.h) and the
+ * questions of loop_thread.h.
  */
 #ifndef HALFMQ_BROKER_LOOP_H
 #define HALFMQ_BROKER_LOOP_H
 
-#include "broker/server.h"
+#include "broker/base/bufs.h"
+#include "broker/base/counters.h"
+#include "broker/base/timers.h"
+#include "broker/journal/mailbox.h"
+#include "broker/net/gather.h"
+#include "broker/net/ops.h"
+#include "broker/net/slots.h"
 
-struct loop;
+#define REPLY_BYTES_KEEP ((size_t)KIB(256))
 
-/* Creates the loop (number from 1) and starts its thread. NULL: no memory or no thread; errno
- * tells. */
-struct loop *loop_start(struct server *s, uint32_t number);
+struct event_base;
+struct event;
 
-/* A new connection, non-blocking, becomes the loop's. Any thread. False: no memory; fd stays the
- * caller's. */
-bool loop_adopt(struct loop *l, int fd) MUST_CHECK;
+/* What all loops of a net count together. */
+struct net_shared {
+    _Atomic uint64_t next_client_id;
+    _Atomic uint32_t connections;
+};
 
-/* No more reading; parked waits end; what is under way is answered and sent, at most timeout_ms
- * long; then connections are closed and the thread ends. loop_join waits for that; counters and
- * lists can be asked until loop_free, since other loops and the HTTP server look at them to the
- * last. */
-void loop_drain(struct loop *l, int64_t timeout_ms);
-void loop_join(struct loop *l);
-void loop_free(struct loop *l);
+struct loop {
+    struct journal_client client; /* first: the journal's callbacks get this address */
+    struct net_env env;
+    void *serve; /* what loop_ops.open returned */
+    struct counters counters;
+    struct timers timers;
+    struct entry_pool entries;
+    size_t body_max; /* a setting, as of this turn; as the two below */
 
-/* The loop's counters. Any thread may read. */
-struct counters *loop_counters(struct loop *l);
+    /* ---- of broker/net alone ---- */
+    size_t bulk_max, output_limit;
+    struct net_shared *shared;
+    bool alone; /* no other loop answers clients */
+    pthread_t thread;
+    struct event_base *base;
+    struct event *wake_event, *timer_event, *sweep_event;
+    int64_t armed_ms; /* what timer_event is set for; INT64_MAX: not set */
+    struct mailbox box;
+    struct letters letters;
 
-/* Appends one line a client ("id=3 addr=127.0.0.1:5000 name=x dialect=resp2 age_s=1 cmd=SEND") for
- * CLIENT LIST. Any thread: takes the loop's list lock, which the loop holds only to add and
- * remove. */
-void loop_list_clients(struct loop *l, struct buf *out);
+    struct command_space space; /* parsing never nests, so one is enough for all connections */
+    struct buf reply; /* tokens of the answer being made */
+    struct bufs bufs;
+    uint8_t *scratch; /* READ_BYTES: where sockets are read */
+    struct view *view; /* of this turn; see loop_view */
 
-/* Closes the client with that id if it is this loop's; false: it is not. Any thread. */
-bool loop_kill_client(struct loop *l, uint64_t id);
+    struct slots slots;
+    struct conn *touched, *touched_last; /* to be settled in this turn */
+    struct conn *doomed; /* to be freed at the end of it */
 
-/* Of the main thread's ticker: submits TICK through this loop. Any thread. */
-void loop_tick(struct loop *l);
+    uint32_t in_flight; /* entries that the journal has */
+    struct gather_state gather;
+    bool again; /* the journal wants another turn */
+    bool ticking; /* a TICK is under way */
+    bool draining, drain_late;
+    struct timer drain_timer;
+};
+
+/* The turn's view: it holds every group that was delivered. Good until the end of the call that asked. NULL: no
+ * memory. */
+struct view *loop_view(struct loop *l);
+
+/* For a client's question: it holds every group that anybody was told of. Another loop may have told somebody
+ * since the turn's view was opened; with a single loop that cannot be. NULL: no memory. */
+struct view *loop_view_now(struct loop *l);
+
+/* Ends the turn's view: the next one to ask gets a newer one. */
+void loop_close_view(struct loop *l);
+
+/* The buffer for an answer's tokens, empty. One for all: it is good until the next call. */
+struct buf *loop_reply(struct loop *l);
+
+/* Submits through the journal and counts. False: a bound is reached; the entry stays the caller's. */
+bool loop_submit(struct loop *l, struct entry *e) MUST_CHECK;
+
+/* Submits a command of the broker's own; done gets the entry back and frees it. False: no memory, or a bound. */
+bool loop_submit_command(struct loop *l, const struct command *cmd,
+                         void (*done)(struct journal_client *owner, struct entry *e));
+
+static inline struct loop *loop_of(struct journal_client *owner)
+{
+    return (struct loop *)owner;
+}
 
 #endif

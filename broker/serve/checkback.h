@@ -19,21 +19,14 @@
 #ifndef HALFMQ_BROKER_CHECKBACK_H
 #define HALFMQ_BROKER_CHECKBACK_H
 
-#include "broker/serve/pubsub.h"
+#include "broker/net/conn.h"
+#include "broker/serve/channel.h"
 
 #define PULL_COUNT 64
 
-/* Asks the store for what is due, unless that is under way already, or not this broker's (journal_in_charge). */
-void checkback_pull(struct channel *ch);
-
-/* The connection takes no more, or has ended: what it was handed and has not answered is taken back,
- * so that another member is asked at once. What was answered meanwhile the store knows. */
-void checkback_forsaken(struct conn *c);
-
-/* The answer of CHECKS (an array of maps): given back, as nobody takes it; or as an array of JSON
- * texts (false: no memory). */
-void checkback_unask(struct loop *l, struct slice reply);
-bool checkback_as_json(struct slice reply, struct buf *out) MUST_CHECK;
+/* Asks the store for what is due, unless that is under way already, or not this broker's (journal_in_charge). Runs a
+ * channel of check-backs: false, as it goes on by itself. */
+bool checkback_pull(struct channel *ch);
 
 /* A MessagePack-RPC response: the answer to a `check` request. Unknown ids are ignored. */
 void checkback_answer(struct conn *c, const struct rpc_frame *f);

@@ -1,8 +1,8 @@
 /*
  * local.h: LOCAL commands: those that a connection answers by itself, without store or journal.
  *
- *   local.c          PING ECHO HELLO AUTH QUIT RESET SELECT SUBSCRIBE UNSUBSCRIBE CHECKS SERVE INFO
- *                    CONFIG SHUTDOWN
+ *   local_conn.c     PING ECHO HELLO AUTH QUIT RESET SELECT SUBSCRIBE UNSUBSCRIBE CHECKS SERVE
+ *   local_broker.c   INFO CONFIG SHUTDOWN
  *   local_client.c   CLIENT         local_command.c   COMMAND         local_help.c   HELP
  *   local_stream.c   STREAM GROUP, QUEUE, CREDIT, CLOSE
  *
@@ -30,14 +30,5 @@ void local_run(struct conn *c, const struct command *cmd, struct request rq);
 #include "protocol/command/command.def"
 #undef COMMAND
 #undef LOCAL_FOR_LOCAL
-
-/* What most of them end with. */
-void local_ok(struct conn *c, struct request rq);
-void local_refuse(struct conn *c, struct request rq, enum status s, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
-
-/* A word made fit for an error text. */
-#define LOCAL_QUOTED 160
-const char *local_quote(struct slice word, char out[LOCAL_QUOTED]);
 
 #endif

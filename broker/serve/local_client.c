@@ -4,7 +4,9 @@
 #include <stdio.h>
 
 #include "broker/serve/local.h"
-#include "broker/net/loop_inner.h"
+#include "broker/serve/local_answer.h"
+#include "broker/serve/session.h"
+#include "protocol/base/reply.h"
 #include "protocol/base/text.h"
 
 static const char usage[] =
@@ -21,26 +23,15 @@ static void client_id(struct conn *c, const struct slice *words, uint32_t n, str
 static void client_list(struct conn *c, const struct slice *words, uint32_t n, struct request rq)
 {
     (void)words, (void)n;
-    struct server *s = c->loop->server;
     struct buf text;
     buf_init(&text, 0);
-    for (uint32_t i = 0; i < s->n_loops; i++)
-        loop_list_clients(s->loops[i], &text);
+    net_list_clients(serve_of(c->loop)->env.net, &text);
     struct buf *r = loop_reply(c->loop);
     reply_text(r, buf_slice(&text));
     if (text.failed)
         reply_error(r, ST_BUSY, "no memory to list all clients");
     buf_free(&text);
     conn_answer(c, rq, buf_slice(r));
-}
-
-static bool kill_client(struct server *s, uint64_t id)
-{
-    for (uint32_t i = 0; i < s->n_loops; i++) {
-        if (loop_kill_client(s->loops[i], id))
-            return true;
-    }
-    return false;
 }
 
 /* KILL id, or as newer Redis clients write it: KILL ID id, which answers how many were closed. */
@@ -52,7 +43,7 @@ static void client_kill(struct conn *c, const struct slice *words, uint32_t n, s
         local_refuse(c, rq, ST_ERR, "CLIENT KILL takes the number that CLIENT LIST shows as id");
         return;
     }
-    bool killed = kill_client(c->loop->server, id);
+    bool killed = net_kill_client(serve_of(c->loop)->env.net, id);
     if (counted) {
         struct buf *r = loop_reply(c->loop);
         reply_int(r, killed);

@@ -12,7 +12,8 @@
 #include <stdio.h>
 
 #include "broker/serve/local.h"
-#include "broker/net/loop_inner.h"
+#include "broker/serve/local_answer.h"
+#include "protocol/base/reply.h"
 #include "halfmq_version.h"
 
 static const char usage[] = "write COMMAND [COUNT | LIST | INFO [name ...] | DOCS [name ...]]";

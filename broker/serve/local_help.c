@@ -4,14 +4,15 @@
 #include <stdio.h>
 
 #include "broker/serve/local.h"
-#include "broker/net/loop_inner.h"
+#include "broker/serve/local_answer.h"
+#include "protocol/base/reply.h"
 
-struct topic {
+struct help_topic {
     const char *title;
     enum command_id first; /* the table is in this order, so a topic runs to the next one's first */
 };
 
-static const struct topic topics[] = {
+static const struct help_topic topics[] = {
     {"Connection", CMD_PING},           {"Produce", CMD_SEND},
     {"Half messages", CMD_HALF},        {"Consume in a group", CMD_POP},
     {"Read without a group", CMD_READ}, {"Manage topics", CMD_TOPIC_CREATE},

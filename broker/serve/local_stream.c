@@ -1,12 +1,14 @@
 /* local_stream.c: STREAM GROUP, STREAM QUEUE, STREAM CREDIT, STREAM CLOSE (stream.h). */
 #include "broker/serve/local.h"
-#include "broker/net/loop_inner.h"
+#include "broker/serve/local_answer.h"
+#include "broker/serve/session.h"
+#include "protocol/base/reply.h"
 #include "broker/serve/stream.h"
 #include "protocol/base/text.h"
 
 static bool refuse_text(struct conn *c, struct request rq, const struct command *cmd)
 {
-    if (c->dialect == DIALECT_RPC)
+    if (!conn_is_text(c))
         return false;
     local_refuse(c, rq, ST_ERR, "%s is for MessagePack-RPC, on this same port", cmd->info->words);
     return true;
@@ -35,7 +37,7 @@ static bool open_ok(struct conn *c, struct request rq, const struct command *cmd
 {
     if (refuse_text(c, rq, cmd) || rq.quiet) /* quiet: nobody could be told its id */
         return false;
-    if (c->n_streams < STREAMS_MAX)
+    if (session_of(c)->n_streams < STREAMS_MAX)
         return true;
     local_refuse(c, rq, ST_LIMIT, "a connection may have %d streams, no more", STREAMS_MAX);
     return false;
@@ -61,12 +63,8 @@ void local_STREAM_GROUP(struct conn *c, const struct command *cmd, struct reques
                           .rest = cmd->rest,
                           .opt = opt,
                           .has = OPT(COUNT) | (lease ? OPT(LEASE) : 0)};
-    struct stream *s = stream_new(c, &pop, credit);
-    if (s && stream_begin(s, rq))
-        return;
-    if (s)
-        stream_close(s);
-    conn_refuse(c, rq, ST_BUSY, NULL);
+    if (!stream_open_group(c, &pop, credit, rq))
+        conn_refuse(c, rq, ST_BUSY, NULL);
 }
 
 static void refuse_queue(struct conn *c, const struct command *cmd, struct request rq, enum status why)
@@ -98,16 +96,15 @@ void local_STREAM_QUEUE(struct conn *c, const struct command *cmd, struct reques
     struct command read = {.info = command_info(CMD_READ),
                            .n_pos = 3,
                            .pos = {cmd->pos[0], cmd->pos[1], cmd->pos[2]}};
-    struct stream *s = st == ST_OK ? stream_new(c, &read, credit) : NULL;
-    if (!s) {
-        refuse_queue(c, cmd, rq, st == ST_OK ? ST_NOMEM : st);
+    uint64_t id;
+    if (st == ST_OK && !stream_open_queue(c, &read, credit, &r, &id))
+        st = ST_NOMEM;
+    if (st != ST_OK) {
+        refuse_queue(c, cmd, rq, st);
         return;
     }
-    s->reader = r;
-    s->reader.topic = s->cmd.pos[0];
-    s->answered = true;
     struct buf *reply = loop_reply(c->loop);
-    reply_int(reply, (int64_t)s->id);
+    reply_int(reply, (int64_t)id);
     conn_answer(c, rq, buf_slice(reply));
 }
 
@@ -127,7 +124,7 @@ static struct stream *find(struct conn *c, const struct command *cmd, struct req
 void local_STREAM_CREDIT(struct conn *c, const struct command *cmd, struct request rq)
 {
     struct stream *s = find(c, cmd, rq);
-    int64_t most = s && s->cmd.info->id == CMD_READ ? STREAM_BYTES_MAX : STREAM_MESSAGES_MAX;
+    int64_t most = s && stream_is_queue(s) ? STREAM_BYTES_MAX : STREAM_MESSAGES_MAX;
     int64_t credit = s ? credit_of(c, rq, cmd->pos[1], most) : 0;
     if (!credit)
         return;

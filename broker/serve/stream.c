@@ -10,22 +10,29 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "broker/serve/dispatch.h"
-#include "broker/net/loop_inner.h"
+#include "broker/serve/giveback.h"
+#include "broker/serve/session.h"
+#include "broker/serve/stream_inner.h"
+#include "broker/serve/stream_out.h"
+#include "protocol/base/reply.h"
 
 #define TAKES_MAX 16 /* of one stream in the journal */
 #define TAKE_RETRY_MS 50 /* the journal was full */
 #define REFUSED_RETRY_MS 1000 /* BUSY, DISKFULL and their like: only time helps */
 #define PARKED_MS INT64_C(86400000) /* a wait needs a deadline; at the end of it the stream looks again */
 
-static void taken(struct journal_client *owner, struct entry *e);
+static void stream_taken(struct journal_client *owner, struct entry *e);
+static void stream_woken(struct waiter *w, void *arg);
+static void stream_expired(struct waiter *w, void *arg);
 
-static bool is_group(const struct stream *s)
+static const struct waiter_ops stream_waits = {.woken = stream_woken, .expired = stream_expired};
+
+static bool stream_is_group(const struct stream *s)
 {
     return s->cmd.info->id != CMD_READ;
 }
 
-static void retry_fires(struct timer *t, void *arg)
+static void stream_retry_fires(struct timer *t, void *arg)
 {
     (void)arg;
     conn_touch(((struct stream *)((char *)t - offsetof(struct stream, retry)))->conn);
@@ -33,34 +40,29 @@ static void retry_fires(struct timer *t, void *arg)
 
 /* ---- beginning and end ---- */
 
-struct stream *stream_new(struct conn *c, const struct command *cmd, int64_t credit)
+static struct stream *stream_new(struct conn *c, const struct command *cmd, int64_t credit)
 {
     struct stream *s = calloc(1, sizeof *s + command_clone_size(cmd));
     if (!s)
         return NULL;
+    struct session *mine = session_of(c);
     command_clone(cmd, s->mem, &s->cmd);
     s->conn = c;
-    s->id = ++c->last_stream;
+    s->id = ++mine->last_stream;
     s->refs = 1;
     s->credit = credit;
-    s->retry.fire = retry_fires;
-    s->next = c->streams;
-    c->streams = s;
-    c->n_streams++;
+    s->retry.fire = stream_retry_fires;
+    s->next = mine->streams;
+    mine->streams = s;
+    mine->n_streams++;
+    conn_need(c, CONN_PUMPS, true);
     counters_add(&c->loop->counters, COUNTER_STREAMS, 1);
     return s;
 }
 
-void stream_unref(struct stream *s)
-{
-    assert(s->refs > 0);
-    if (--s->refs == 0)
-        free(s);
-}
-
 struct stream *stream_find(struct conn *c, uint64_t id)
 {
-    struct stream *s = c->streams;
+    struct stream *s = session_of(c)->streams;
     while (s && !(s->id == id && s->answered))
         s = s->next;
     return s;
@@ -69,11 +71,13 @@ struct stream *stream_find(struct conn *c, uint64_t id)
 void stream_close(struct stream *s)
 {
     struct conn *c = s->conn;
-    struct stream **at = &c->streams;
+    struct session *mine = session_of(c);
+    struct stream **at = &mine->streams;
     while (*at != s)
         at = &(*at)->next;
     *at = s->next;
-    c->n_streams--;
+    mine->n_streams--;
+    conn_need(c, CONN_PUMPS, mine->n_streams > 0);
     counters_sub(&c->loop->counters, COUNTER_STREAMS, 1);
     timer_clear(&c->loop->timers, &s->retry);
     if (s->wait)
@@ -85,18 +89,12 @@ void stream_close(struct stream *s)
 
 void streams_close(struct conn *c)
 {
-    while (c->streams)
-        stream_close(c->streams);
-}
-
-void streams_drop(struct conn *c)
-{
-    streams_close(c);
-    marks_release(c);
+    while (session_of(c)->streams)
+        stream_close(session_of(c)->streams);
 }
 
 /* By itself; the client is told why, by an answer while it does not know the id yet. */
-static void end(struct stream *s, enum status why, const char *text)
+static void stream_end(struct stream *s, enum status why, const char *text)
 {
     struct conn *c = s->conn;
     if (!s->answered)
@@ -107,29 +105,29 @@ static void end(struct stream *s, enum status why, const char *text)
     conn_touch(c);
 }
 
-static void retry_later(struct stream *s, int64_t delay_ms)
+static void stream_retry_later(struct stream *s, int64_t delay_ms)
 {
     s->flowing = false;
     if (timer_set(&s->conn->loop->timers, &s->retry, timers_now() + delay_ms) != ST_OK)
-        end(s, ST_BUSY, "no memory to go on with the stream: open it again");
+        stream_end(s, ST_BUSY, "no memory to go on with the stream: open it again");
 }
 
 void stream_add_credit(struct stream *s, int64_t n)
 {
-    int64_t most = is_group(s) ? STREAM_MESSAGES_MAX : STREAM_BYTES_MAX;
+    int64_t most = stream_is_group(s) ? STREAM_MESSAGES_MAX : STREAM_BYTES_MAX;
     s->credit = n > most - s->credit ? most : s->credit + n;
     conn_touch(s->conn);
 }
 
 /* The output failed: nothing that is said to this client can be relied upon any more. */
-static bool output_failed(struct conn *c)
+static bool stream_output_failed(struct conn *c)
 {
     if (c->out.failed)
         conn_cut(c, "client cut: no room for its stream");
-    return c->doomed;
+    return conn_is_doomed(c);
 }
 
-static bool has_room(struct stream *s)
+static bool stream_has_room(struct stream *s)
 {
     s->choked = conn_unsent(s->conn) >= OUT_SOFT_MAX;
     return !s->choked;
@@ -137,21 +135,21 @@ static bool has_room(struct stream *s)
 
 /* ---- asking for a group's messages ---- */
 
-static int64_t next_count(const struct stream *s)
+static int64_t stream_next_count(const struct stream *s)
 {
     int64_t n = s->credit - s->asked;
     return n < COUNT_MAX ? n : COUNT_MAX;
 }
 
 /* Submits e. False: the journal is full; the entry stays the caller's. */
-static bool submit(struct stream *s, struct entry *e)
+static bool stream_submit(struct stream *s, struct entry *e)
 {
     struct loop *l = s->conn->loop;
-    int64_t n = next_count(s);
+    int64_t n = stream_next_count(s);
     assert(e->cmd.opt[0].id == OPT_ID_COUNT && n > 0);
     e->cmd.opt[0].n = n;
     e->owner = &l->client;
-    e->done = taken;
+    e->done = stream_taken;
     e->arg = s;
     if (!loop_submit(l, e))
         return false;
@@ -161,28 +159,33 @@ static bool submit(struct stream *s, struct entry *e)
     return true;
 }
 
-static bool take(struct stream *s)
+static bool stream_take(struct stream *s)
 {
     struct entry *e = entry_new(&s->conn->loop->entries, &s->cmd);
-    if (e && submit(s, e))
+    if (e && stream_submit(s, e))
         return true;
     entry_free(e);
     return false;
 }
 
-bool stream_begin(struct stream *s, struct request rq)
+bool stream_open_group(struct conn *c, const struct command *pop, int64_t credit, struct request rq)
 {
+    struct stream *s = stream_new(c, pop, credit);
+    if (!s)
+        return false;
     s->opening = rq;
-    bool begun = take(s);
+    bool begun = stream_take(s);
     s->cmd.info = command_info(CMD_TAKE); /* a group that is deleted later is not made again */
+    if (!begun)
+        stream_close(s);
     return begun;
 }
 
 /* May another TAKE go out? The first one always; more while the last brought all it asked for, as long as
  * the output has room for what they are likely to bring. */
-static bool may_take(struct stream *s)
+static bool stream_may_take(struct stream *s)
 {
-    if (!s->answered || s->wait || timer_is_set(&s->retry) || next_count(s) <= 0 || !has_room(s))
+    if (!s->answered || s->wait || timer_is_set(&s->retry) || stream_next_count(s) <= 0 || !stream_has_room(s))
         return false;
     if (s->takes == 0)
         return true;
@@ -190,11 +193,11 @@ static bool may_take(struct stream *s)
     return s->flowing && s->takes < TAKES_MAX && expected < OUT_SOFT_MAX;
 }
 
-static void pump_group(struct stream *s)
+static void stream_pump_group(struct stream *s)
 {
-    while (may_take(s)) {
-        if (!take(s)) {
-            retry_later(s, TAKE_RETRY_MS);
+    while (stream_may_take(s)) {
+        if (!stream_take(s)) {
+            stream_retry_later(s, TAKE_RETRY_MS);
             return;
         }
     }
@@ -209,7 +212,7 @@ struct portion {
     bool damaged;
 };
 
-static bool push_granted(void *arg, const struct part *p)
+static bool stream_push_granted(void *arg, const struct part *p)
 {
     struct portion *sum = arg;
     size_t bytes = 0;
@@ -223,40 +226,40 @@ static bool push_granted(void *arg, const struct part *p)
 
 /* Messages that were pushed have their marks: whatever else fails here, only those are given back, and the
  * leases of the others end by themselves. Nobody's lease is ever given back twice. */
-static void hand_out(struct stream *s, const struct entry *e)
+static void stream_hand_out(struct stream *s, const struct entry *e)
 {
     struct conn *c = s->conn;
     struct portion sum = {.stream = s};
     struct view *v = loop_view(c->loop);
     if (!v) {
-        dispatch_release(c->loop, e);
-        retry_later(s, REFUSED_RETRY_MS);
+        giveback_messages(c->loop, e);
+        stream_retry_later(s, REFUSED_RETRY_MS);
         return;
     }
-    enum status st = query_grant_parts(v, &e->out, push_granted, &sum);
+    enum status st = query_grant_parts(v, &e->out, stream_push_granted, &sum);
     s->credit -= (int64_t)sum.messages;
     s->flowing = sum.messages > 0 && (int64_t)sum.messages >= e->cmd.opt[0].n;
     s->each = sum.messages ? sum.bytes / sum.messages + 1 : 0;
-    if (output_failed(c))
+    if (stream_output_failed(c))
         return;
     if (st != ST_OK || sum.damaged)
-        end(s, ST_ERR, "the store cannot be read: see the broker's log");
+        stream_end(s, ST_ERR, "the store cannot be read: see the broker's log");
 }
 
-static struct waiter *park(struct stream *s, struct entry *e, uint64_t key, int64_t retry_ms)
+static struct waiter *stream_park(struct stream *s, struct entry *e, uint64_t key, int64_t retry_ms)
 {
-    struct waiters *ws = &s->conn->loop->waiters;
-    s->wait = waiter_park(ws, e, key, timers_now() + PARKED_MS, retry_ms);
+    struct waiters *ws = &serve_of(s->conn->loop)->waiters;
+    s->wait = waiter_park(ws, &stream_waits, e, key, timers_now() + PARKED_MS, retry_ms);
     if (s->wait)
-        s->wait->stream = s;
+        s->wait->owner = s;
     return s->wait;
 }
 
 /* Nothing is ready: the entry is parked with the stream's waiter, which keeps its place among the POPs. */
-static void found_nothing(struct stream *s, struct entry *e)
+static void stream_found_nothing(struct stream *s, struct entry *e)
 {
     struct loop *l = s->conn->loop;
-    int64_t retry_ms = dispatch_retry_ms(l, e);
+    int64_t retry_ms = waiter_retry_ms(l->env.journal, e);
     s->flowing = false;
     if (s->takes > 0) { /* the last one of them parks */
         entry_free(e);
@@ -264,16 +267,16 @@ static void found_nothing(struct stream *s, struct entry *e)
     }
     e->cmd.info = s->cmd.info;
     bool parked = s->wait ? waiter_park_again(s->wait, e, retry_ms) == ST_OK
-                          : park(s, e, 0, retry_ms) != NULL;
+                          : stream_park(s, e, 0, retry_ms) != NULL;
     if (!parked) {
         entry_free(e);
-        retry_later(s, REFUSED_RETRY_MS);
-    } else if (waiters_missed(&l->waiters, e)) {
+        stream_retry_later(s, REFUSED_RETRY_MS);
+    } else if (waiters_missed(&serve_of(l)->waiters, e)) {
         waiter_wake(s->wait);
     }
 }
 
-static void refused(struct stream *s, struct entry *e)
+static void stream_refused(struct stream *s, struct entry *e)
 {
     enum status why = e->fate;
     struct token t = {.bytes = slice_of(NULL, 0)};
@@ -281,7 +284,7 @@ static void refused(struct stream *s, struct entry *e)
     if (why == ST_OK && reply_next(&c, &t))
         why = t.status;
     if (s->answered && status_retryable(why)) {
-        retry_later(s, REFUSED_RETRY_MS);
+        stream_retry_later(s, REFUSED_RETRY_MS);
         return;
     }
     char text[256];
@@ -289,11 +292,11 @@ static void refused(struct stream *s, struct entry *e)
     if (n)
         memcpy(text, t.bytes.data, n);
     text[n] = '\0';
-    end(s, why, n ? text : status_text(why));
+    stream_end(s, why, n ? text : status_text(why));
 }
 
 /* The client learns the id with the first answer of the journal. */
-static void tell_id(struct stream *s)
+static void stream_tell_id(struct stream *s)
 {
     struct buf *r = loop_reply(s->conn->loop);
     reply_int(r, (int64_t)s->id);
@@ -301,7 +304,7 @@ static void tell_id(struct stream *s)
     conn_answer(s->conn, s->opening, buf_slice(r));
 }
 
-static void found(struct stream *s, struct entry *e)
+static void stream_found(struct stream *s, struct entry *e)
 {
     struct conn *c = s->conn;
     struct loop *l = c->loop;
@@ -310,15 +313,15 @@ static void found(struct stream *s, struct entry *e)
         waiter_free(s->wait, true);
     s->wait = NULL;
     /* Who closed while it waited is handed nothing; the look at the socket may end the stream. */
-    if (c->doomed || (waited && conn_has_closed(c)))
-        dispatch_release(l, e);
+    if (conn_is_doomed(c) || (waited && conn_has_closed(c)))
+        giveback_messages(l, e);
     else
-        hand_out(s, e);
+        stream_hand_out(s, e);
     entry_free(e);
 }
 
 /* A POP or TAKE is back from the journal. */
-static void taken(struct journal_client *owner, struct entry *e)
+static void stream_taken(struct journal_client *owner, struct entry *e)
 {
     struct stream *s = e->arg;
     s->takes--;
@@ -327,7 +330,7 @@ static void taken(struct journal_client *owner, struct entry *e)
     bool nothing = failed || e->out.nothing;
     if (!s->conn) {
         if (!nothing)
-            dispatch_release(loop_of(owner), e);
+            giveback_messages(loop_of(owner), e);
         entry_free(e);
         stream_unref(s);
         return;
@@ -337,15 +340,15 @@ static void taken(struct journal_client *owner, struct entry *e)
         if (s->wait)
             waiter_free(s->wait, false);
         s->wait = NULL;
-        refused(s, e);
+        stream_refused(s, e);
         entry_free(e);
     } else {
         if (!s->answered)
-            tell_id(s);
+            stream_tell_id(s);
         if (nothing)
-            found_nothing(s, e);
+            stream_found_nothing(s, e);
         else
-            found(s, e);
+            stream_found(s, e);
     }
     stream_unref(s);
     conn_touch(c);
@@ -353,7 +356,7 @@ static void taken(struct journal_client *owner, struct entry *e)
 
 /* ---- reading a queue ---- */
 
-static bool push_read(void *arg, const struct part *p)
+static bool stream_push_read(void *arg, const struct part *p)
 {
     struct portion *sum = arg;
     struct stream *s = sum->stream;
@@ -362,58 +365,76 @@ static bool push_read(void *arg, const struct part *p)
     if (sum->damaged)
         return false;
     s->credit -= (int64_t)bytes;
-    return has_room(s) && s->credit > 0;
+    return stream_has_room(s) && s->credit > 0;
+}
+
+bool stream_open_queue(struct conn *c, const struct command *read, int64_t credit, const struct reader *reader,
+                       uint64_t *ret_id)
+{
+    struct stream *s = stream_new(c, read, credit);
+    if (!s)
+        return false;
+    s->reader = *reader;
+    s->reader.topic = s->cmd.pos[0];
+    s->answered = true;
+    *ret_id = s->id;
+    return true;
+}
+
+bool stream_is_queue(const struct stream *s)
+{
+    return !stream_is_group(s);
 }
 
 /* In the callback that opened the view: news that it has not seen is still to come. */
-static void park_reader(struct stream *s)
+static void stream_park_reader(struct stream *s)
 {
     struct entry *e = entry_new(&s->conn->loop->entries, &s->cmd);
     uint64_t key = news_key(NEWS_TOPIC, s->reader.topic, slice_of(NULL, 0));
-    if (e && park(s, e, key, 0))
+    if (e && stream_park(s, e, key, 0))
         return;
     entry_free(e);
-    retry_later(s, REFUSED_RETRY_MS);
+    stream_retry_later(s, REFUSED_RETRY_MS);
 }
 
-static void pump_queue(struct stream *s)
+static void stream_pump_queue(struct stream *s)
 {
     struct conn *c = s->conn;
     struct portion sum = {.stream = s};
     bool at_end = false;
-    if (s->wait || timer_is_set(&s->retry) || s->credit <= 0 || !has_room(s))
+    if (s->wait || timer_is_set(&s->retry) || s->credit <= 0 || !stream_has_room(s))
         return;
     struct view *v = loop_view(c->loop);
-    enum status st = v ? reader_parts(&s->reader, v, push_read, &sum, &at_end) : ST_NOMEM;
-    if (output_failed(c))
+    enum status st = v ? reader_parts(&s->reader, v, stream_push_read, &sum, &at_end) : ST_NOMEM;
+    if (stream_output_failed(c))
         return;
     if (st == ST_NOMEM)
-        retry_later(s, REFUSED_RETRY_MS);
+        stream_retry_later(s, REFUSED_RETRY_MS);
     else if (st == ST_NOTOPIC)
-        end(s, ST_NOTOPIC, "the topic was deleted");
+        stream_end(s, ST_NOTOPIC, "the topic was deleted");
     else if (st != ST_OK || sum.damaged)
-        end(s, ST_ERR, "the store cannot be read: see the broker's log");
+        stream_end(s, ST_ERR, "the store cannot be read: see the broker's log");
     else if (at_end)
-        park_reader(s);
+        stream_park_reader(s);
 }
 
 /* ---- all of a connection ---- */
 
 void streams_pump(struct conn *c)
 {
-    for (struct stream *s = c->streams, *next; s && !c->doomed; s = next) {
+    for (struct stream *s = session_of(c)->streams, *next; s && !conn_is_doomed(c); s = next) {
         next = s->next;
         s->choked = false;
-        if (is_group(s))
-            pump_group(s);
+        if (stream_is_group(s))
+            stream_pump_group(s);
         else
-            pump_queue(s);
+            stream_pump_queue(s);
     }
 }
 
 bool streams_have_room(const struct conn *c)
 {
-    const struct stream *s = c->streams;
+    const struct stream *s = ((const struct session *)(const void *)c->session)->streams;
     while (s && !s->choked)
         s = s->next;
     return s && conn_unsent(c) < OUT_SOFT_MAX;
@@ -422,34 +443,42 @@ bool streams_have_room(const struct conn *c)
 /* ---- woken ---- */
 
 /* It cannot take its turn now: the next in line has it. */
-static void pass(struct stream *s, struct waiter *w)
+static void stream_pass(struct stream *s, struct waiter *w)
 {
     s->wait = NULL;
     waiter_free(w, false);
     conn_touch(s->conn);
 }
 
-void stream_wake(struct waiter *w)
+static void stream_woken(struct waiter *w, void *arg)
 {
-    struct stream *s = w->stream;
+    (void)arg;
+    struct stream *s = w->owner;
     struct conn *c = s->conn;
-    if (!is_group(s)) {
+    if (!stream_is_group(s)) {
         s->wait = NULL;
         waiter_free(w, true);
         conn_touch(c);
         return;
     }
-    if (c->doomed || next_count(s) <= 0 || !has_room(s)) {
-        pass(s, w);
+    if (conn_is_doomed(c) || stream_next_count(s) <= 0 || !stream_has_room(s)) {
+        stream_pass(s, w);
         return;
     }
     struct entry *e = w->entry;
     w->entry = NULL;
     entry_again(e);
-    if (submit(s, e))
+    if (stream_submit(s, e))
         return;
     if (waiter_park_again(w, e, timers_now() + TAKE_RETRY_MS) == ST_OK)
         return;
     entry_free(e);
-    pass(s, w);
+    stream_pass(s, w);
+}
+
+/* It has no deadline of its own: it looks again. */
+static void stream_expired(struct waiter *w, void *arg)
+{
+    (void)arg;
+    waiter_wake(w);
 }

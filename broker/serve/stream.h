@@ -22,41 +22,25 @@
 #ifndef HALFMQ_BROKER_STREAM_H
 #define HALFMQ_BROKER_STREAM_H
 
-#include "broker/serve/stream_out.h"
-#include "broker/serve/waiter.h"
+#include "broker/net/conn.h"
 #include "storage/query.h"
 
 #define STREAMS_MAX 64 /* a connection */
 #define STREAM_MESSAGES_MAX 100000 /* credit of a group's stream */
 #define STREAM_BYTES_MAX ((int64_t)MIB(64)) /* ... of a queue's */
 
-struct stream {
-    struct conn *conn; /* NULL: closed; it is freed with its last reference */
-    struct stream *next; /* of the connection */
-    uint64_t id;
-    uint32_t refs; /* being open, entries in the journal, marks */
-    bool choked; /* the output had no room for more */
-    bool answered; /* the client knows the id */
-    struct request opening; /* ... who asks for it */
-    int64_t credit; /* GROUP: messages; QUEUE: bytes, may fall below 0 */
-    struct waiter *wait; /* parked, woken, or (GROUP) running */
-    struct timer retry;
-    /* GROUP */
-    uint32_t takes; /* in the journal ... */
-    int64_t asked; /* ... and how many messages they ask for */
-    bool flowing; /* the last one brought all it asked for ... */
-    uint64_t each; /* ... of so many bytes each */
-    /* QUEUE */
-    struct reader reader;
-    struct command cmd; /* POP or TAKE, or READ: what is submitted and parked; points into mem */
-    _Alignas(8) uint8_t mem[];
-};
+struct stream;
 
-/* A new one that asks as cmd says; the connection's own. NULL: no memory. */
-struct stream *stream_new(struct conn *c, const struct command *cmd, int64_t credit);
+/* GROUP: opens one that asks as the POP says, and submits it; its answer answers rq with the stream's id. False: no
+ * memory, or the journal is full; there is no stream. */
+bool stream_open_group(struct conn *c, const struct command *pop, int64_t credit, struct request rq) MUST_CHECK;
 
-/* GROUP: its first POP, whose answer answers rq. False: the journal is full. */
-bool stream_begin(struct stream *s, struct request rq) MUST_CHECK;
+/* QUEUE: opens one that reads on from where reader stands. *ret_id: its id. False: no memory. */
+bool stream_open_queue(struct conn *c, const struct command *read, int64_t credit, const struct reader *reader,
+                       uint64_t *ret_id) MUST_CHECK;
+
+/* Has it credit in bytes? */
+bool stream_is_queue(const struct stream *s);
 
 struct stream *stream_find(struct conn *c, uint64_t id); /* NULL: none */
 
@@ -66,15 +50,9 @@ void stream_add_credit(struct stream *s, int64_t n);
 /* No more of it: what is leased stays leased, what is still granted to it is given back. */
 void stream_close(struct stream *s);
 
-void stream_unref(struct stream *s);
-
-/* A woken waiter that is a stream's. */
-void stream_wake(struct waiter *w);
-
-/* All of a connection: close; send what credit and room allow; close and give back what was not sent. */
+/* All of a connection: close; send what credit and room allow. */
 void streams_close(struct conn *c);
 void streams_pump(struct conn *c);
-void streams_drop(struct conn *c);
 
 /* True where one was choked and need not be any more. */
 bool streams_have_room(const struct conn *c);

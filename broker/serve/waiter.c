@@ -2,14 +2,14 @@
  * waiter.c: the queues of waiters, in two hash tables: by the key that is theirs, and by the topic
  * whose news concerns them too. Queues exist as long as somebody stands in them.
  *
- * To add a command that can WAIT: say in `target_of` what it waits for.
+ * To add a command that can WAIT: say in `waiter_target` what it waits for.
  */
 #include "broker/serve/waiter.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
-#include "storage/state.h"
+#include "broker/journal/journal.h"
 
 /*
  * One line of waiters. Invariant: the links stand in the order in which the waiters first parked,
@@ -31,10 +31,9 @@ struct target {
     bool all;
 };
 
-void waiters_init(struct waiters *ws, struct timers *timers,
-                  void (*expired)(struct waiter *w, void *arg))
+void waiters_init(struct waiters *ws, struct timers *timers)
 {
-    *ws = (struct waiters){.timers = timers, .expired = expired};
+    *ws = (struct waiters){.timers = timers};
 }
 
 void waiters_fini(struct waiters *ws)
@@ -44,7 +43,7 @@ void waiters_fini(struct waiters *ws)
         assert(!ws->by_key[i] && !ws->by_topic[i]);
 }
 
-static uint32_t links_count(const struct command *cmd)
+static uint32_t waiter_links_count(const struct command *cmd)
 {
     switch (cmd->info->id) {
     case CMD_POP: return cmd->n_rest;
@@ -54,7 +53,7 @@ static uint32_t links_count(const struct command *cmd)
     }
 }
 
-static struct target target_of(const struct command *cmd, uint32_t i, uint64_t key)
+static struct target waiter_target(const struct command *cmd, uint32_t i, uint64_t key)
 {
     struct slice none = slice_of(NULL, 0);
     if (cmd->info->id == CMD_TAKE && i >= cmd->n_rest) {
@@ -74,7 +73,7 @@ static struct target target_of(const struct command *cmd, uint32_t i, uint64_t k
 }
 
 /* Index of the newest news about a key that was handed out; sometimes of another key's. */
-static uint64_t seen(const struct waiters *ws, uint64_t key)
+static uint64_t waiters_seen(const struct waiters *ws, uint64_t key)
 {
     uint64_t at = ws->seen[key % SEEN_BUCKETS];
     return at > ws->seen_all ? at : ws->seen_all;
@@ -82,9 +81,9 @@ static uint64_t seen(const struct waiters *ws, uint64_t key)
 
 bool waiters_missed(const struct waiters *ws, const struct entry *e)
 {
-    for (uint32_t i = 0; i < links_count(&e->cmd); i++) {
-        struct target t = target_of(&e->cmd, i, 0);
-        if (seen(ws, t.key) >= e->index || (t.topic && seen(ws, t.topic) >= e->index))
+    for (uint32_t i = 0; i < waiter_links_count(&e->cmd); i++) {
+        struct target t = waiter_target(&e->cmd, i, 0);
+        if (waiters_seen(ws, t.key) >= e->index || (t.topic && waiters_seen(ws, t.topic) >= e->index))
             return true;
     }
     return false;
@@ -92,7 +91,7 @@ bool waiters_missed(const struct waiters *ws, const struct entry *e)
 
 /* ---- queues ---- */
 
-static void make_woken(struct waiter *w, bool by_time)
+static void waiter_make_woken(struct waiter *w, bool by_time)
 {
     struct waiters *ws = w->set;
     assert(w->state == WAITER_PARKED);
@@ -108,23 +107,23 @@ static void make_woken(struct waiter *w, bool by_time)
 }
 
 /* Wakes the oldest `count` of those that are parked. */
-static void queue_wake(struct wait_queue *q, uint32_t count, bool by_time)
+static void waiter_queue_wake(struct wait_queue *q, uint32_t count, bool by_time)
 {
     for (struct wait_link *l = q->first; l && (count > 0 || q->all); l = l->next) {
         if (l->waiter->state != WAITER_PARKED)
             continue;
-        make_woken(l->waiter, by_time);
+        waiter_make_woken(l->waiter, by_time);
         count -= q->all ? 0 : 1;
     }
 }
 
-static void retry_fires(struct timer *t, void *arg)
+static void waiter_retry_fires(struct timer *t, void *arg)
 {
     (void)arg;
-    queue_wake((struct wait_queue *)((char *)t - offsetof(struct wait_queue, retry)), 1, true);
+    waiter_queue_wake((struct wait_queue *)((char *)t - offsetof(struct wait_queue, retry)), 1, true);
 }
 
-static struct wait_queue *queue_find(struct waiters *ws, struct target t)
+static struct wait_queue *waiter_queue_find(struct waiters *ws, struct target t)
 {
     struct wait_queue *q = ws->by_key[t.key % WAIT_BUCKETS];
     while (q && !(q->key == t.key && q->topic == t.topic && q->all == t.all))
@@ -132,15 +131,15 @@ static struct wait_queue *queue_find(struct waiters *ws, struct target t)
     return q;
 }
 
-static struct wait_queue *queue_get(struct waiters *ws, struct target t)
+static struct wait_queue *waiter_queue_get(struct waiters *ws, struct target t)
 {
-    struct wait_queue *q = queue_find(ws, t);
+    struct wait_queue *q = waiter_queue_find(ws, t);
     if (q)
         return q;
     q = calloc(1, sizeof *q);
     if (!q)
         return NULL;
-    q->retry.fire = retry_fires;
+    q->retry.fire = waiter_retry_fires;
     q->set = ws;
     q->key = t.key;
     q->topic = t.topic;
@@ -154,7 +153,7 @@ static struct wait_queue *queue_get(struct waiters *ws, struct target t)
     return q;
 }
 
-static void queue_drop(struct wait_queue *q)
+static void waiter_queue_drop(struct wait_queue *q)
 {
     struct waiters *ws = q->set;
     struct wait_queue **at = &ws->by_key[q->key % WAIT_BUCKETS];
@@ -171,7 +170,7 @@ static void queue_drop(struct wait_queue *q)
     free(q);
 }
 
-static void link_in(struct wait_link *l, struct waiter *w, struct wait_queue *q)
+static void waiter_link_in(struct wait_link *l, struct waiter *w, struct wait_queue *q)
 {
     *l = (struct wait_link){.waiter = w, .queue = q, .prev = q->last};
     if (q->last)
@@ -181,7 +180,7 @@ static void link_in(struct wait_link *l, struct waiter *w, struct wait_queue *q)
     q->last = l;
 }
 
-static void link_out(struct wait_link *l)
+static void waiter_link_out(struct wait_link *l)
 {
     struct wait_queue *q = l->queue;
     if (l->prev)
@@ -193,20 +192,20 @@ static void link_out(struct wait_link *l)
     else
         q->last = l->prev;
     if (!q->first)
-        queue_drop(q);
+        waiter_queue_drop(q);
 }
 
 /* ---- waiters ---- */
 
-static void deadline_fires(struct timer *t, void *arg)
+static void waiter_deadline_fires(struct timer *t, void *arg)
 {
     struct waiter *w = (struct waiter *)((char *)t - offsetof(struct waiter, deadline));
-    w->set->expired(w, arg);
+    w->ops->expired(w, arg);
 }
 
 /* The earliest retry of a queue counts. No memory for its timer: the deadlines still end the waits,
  * and news still wakes them; only this shortcut is lost. */
-static void set_retry(struct waiter *w, int64_t retry_ms)
+static void waiter_set_retry(struct waiter *w, int64_t retry_ms)
 {
     if (!retry_ms)
         return;
@@ -227,45 +226,54 @@ static struct waiter *waiter_new(struct waiters *ws, uint32_t n_links)
     if (!w)
         return NULL;
     w->set = ws;
-    w->deadline.fire = deadline_fires;
+    w->deadline.fire = waiter_deadline_fires;
     return w;
 }
 
-static void unlink_all(struct waiter *w)
+static void waiter_unlink_all(struct waiter *w)
 {
     while (w->n_links > 0)
-        link_out(&w->links[--w->n_links]);
+        waiter_link_out(&w->links[--w->n_links]);
 }
 
 /* Stands in every queue it waits for, or in none. */
-static enum status link_all(struct waiter *w, const struct command *cmd, uint64_t key, uint32_t n)
+static enum status waiter_link_all(struct waiter *w, const struct command *cmd, uint64_t key, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
-        struct wait_queue *q = queue_get(w->set, target_of(cmd, i, key));
+        struct wait_queue *q = waiter_queue_get(w->set, waiter_target(cmd, i, key));
         if (!q) {
-            unlink_all(w);
+            waiter_unlink_all(w);
             return ST_NOMEM;
         }
-        link_in(&w->links[i], w, q);
+        waiter_link_in(&w->links[i], w, q);
         w->n_links = i + 1;
     }
     return ST_OK;
 }
 
-struct waiter *waiter_park(struct waiters *ws, struct entry *e, uint64_t key, int64_t deadline_ms,
-                           int64_t retry_ms)
+int64_t waiter_retry_ms(struct journal *j, const struct entry *e)
 {
-    uint32_t n = links_count(&e->cmd);
+    if (!e->out.retry_at_ms)
+        return 0;
+    int64_t delay = e->out.retry_at_ms - journal_now_ms(j);
+    return timers_now() + (delay > 0 ? delay : 1);
+}
+
+struct waiter *waiter_park(struct waiters *ws, const struct waiter_ops *ops, struct entry *e, uint64_t key,
+                           int64_t deadline_ms, int64_t retry_ms)
+{
+    uint32_t n = waiter_links_count(&e->cmd);
     struct waiter *w = waiter_new(ws, n);
     if (!w)
         return NULL;
+    w->ops = ops;
     w->deadline_ms = deadline_ms;
-    if (link_all(w, &e->cmd, key, n) != ST_OK) {
+    if (waiter_link_all(w, &e->cmd, key, n) != ST_OK) {
         free(w);
         return NULL;
     }
     if (timer_set(ws->timers, &w->deadline, deadline_ms) != ST_OK) {
-        unlink_all(w);
+        waiter_unlink_all(w);
         free(w);
         return NULL;
     }
@@ -273,7 +281,7 @@ struct waiter *waiter_park(struct waiters *ws, struct entry *e, uint64_t key, in
     w->state = WAITER_PARKED;
     e->arg = w;
     ws->n++;
-    set_retry(w, retry_ms);
+    waiter_set_retry(w, retry_ms);
     return w;
 }
 
@@ -286,13 +294,13 @@ enum status waiter_park_again(struct waiter *w, struct entry *e, int64_t retry_m
     e->arg = w;
     w->state = WAITER_PARKED;
     w->by_time = false;
-    set_retry(w, retry_ms);
+    waiter_set_retry(w, retry_ms);
     return ST_OK;
 }
 
 void waiter_wake(struct waiter *w)
 {
-    make_woken(w, false);
+    waiter_make_woken(w, false);
 }
 
 struct waiter *waiters_next(struct waiters *ws)
@@ -307,7 +315,14 @@ struct waiter *waiters_next(struct waiters *ws)
     return w;
 }
 
-static void leave_woken(struct waiter *w)
+void waiters_run(struct waiters *ws, void *arg)
+{
+    struct waiter *w;
+    while ((w = waiters_next(ws)))
+        w->ops->woken(w, arg);
+}
+
+static void waiter_leave_woken(struct waiter *w)
 {
     struct waiters *ws = w->set;
     struct waiter *before = NULL;
@@ -328,7 +343,7 @@ void waiter_free(struct waiter *w, bool found)
 {
     struct waiters *ws = w->set;
     if (w->state == WAITER_WOKEN)
-        leave_woken(w);
+        waiter_leave_woken(w);
     timer_clear(ws->timers, &w->deadline);
     /* Woken by the clock and not back with `nothing`: there may be more, and nobody else was told.
      * A waiter that goes without having looked passes its turn on in the same way. */
@@ -336,9 +351,9 @@ void waiter_free(struct waiter *w, bool found)
     w->state = WAITER_RUNNING;
     for (uint32_t i = 0; pass_on && i < w->n_links; i++) {
         if (!w->links[i].queue->all) /* those were woken with it */
-            queue_wake(w->links[i].queue, 1, w->by_time);
+            waiter_queue_wake(w->links[i].queue, 1, w->by_time);
     }
-    unlink_all(w);
+    waiter_unlink_all(w);
     entry_free(w->entry);
     free(w);
     ws->n--;
@@ -346,25 +361,25 @@ void waiter_free(struct waiter *w, bool found)
 
 /* ---- news ---- */
 
-static void wake_key(struct waiters *ws, uint64_t key, uint32_t count)
+static void waiters_wake_key(struct waiters *ws, uint64_t key, uint32_t count)
 {
     struct wait_queue *q = ws->by_key[key % WAIT_BUCKETS];
     for (; q; q = q->next_key) {
         if (q->key == key)
-            queue_wake(q, count, false);
+            waiter_queue_wake(q, count, false);
     }
     q = ws->by_topic[key % WAIT_BUCKETS];
     for (; q; q = q->next_topic) {
         if (q->topic == key)
-            queue_wake(q, count, false);
+            waiter_queue_wake(q, count, false);
     }
 }
 
-static void wake_everybody(struct waiters *ws)
+static void waiters_wake_all(struct waiters *ws)
 {
     for (uint32_t i = 0; i < WAIT_BUCKETS; i++) {
         for (struct wait_queue *q = ws->by_key[i]; q; q = q->next_key)
-            queue_wake(q, UINT32_MAX, false);
+            waiter_queue_wake(q, UINT32_MAX, false);
     }
 }
 
@@ -379,7 +394,7 @@ void waiters_news(struct waiters *ws, const struct news *news)
     if (!ws->n)
         return;
     if (news->overflow)
-        wake_everybody(ws);
+        waiters_wake_all(ws);
     for (uint32_t i = 0; i < news->n && !news->overflow; i++)
-        wake_key(ws, news->keys[i], news->counts[i]);
+        waiters_wake_key(ws, news->keys[i], news->counts[i]);
 }

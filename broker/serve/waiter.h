@@ -35,12 +35,18 @@
 
 struct waiter;
 struct wait_queue;
-struct stream;
+struct journal;
 
 struct wait_link {
     struct waiter *waiter;
     struct wait_queue *queue;
     struct wait_link *prev, *next;
+};
+
+/* What its owner does; arg: of waiters_run, or of timers_run. */
+struct waiter_ops {
+    void (*woken)(struct waiter *w, void *arg); /* RUNNING now, its entry in it: looks again */
+    void (*expired)(struct waiter *w, void *arg); /* at its deadline, PARKED: frees it, or wakes it */
 };
 
 enum waiter_state { WAITER_PARKED, WAITER_WOKEN, WAITER_RUNNING };
@@ -50,13 +56,16 @@ struct waiter {
     int64_t deadline_ms; /* monotonic */
     struct entry *entry; /* NULL while RUNNING through the journal */
     struct waiters *set;
+    const struct waiter_ops *ops;
     struct waiter *next_woken;
-    struct waiter *prev_mine, *next_mine; /* the owner's list: waits of one connection */
     enum waiter_state state;
     bool by_time; /* woken by the clock: see above */
-    bool gone; /* the owner's: the caller has closed meanwhile */
-    uint64_t member_of; /* the owner's: the producer group that it can be asked for; 0: none */
-    struct stream *stream; /* the owner, where it is no WAIT of a command (stream.h) */
+    /* ---- the owner's, untouched here ---- */
+    void *owner;
+    struct waiter *prev_mine, *next_mine; /* waits of one connection */
+    bool gone; /* the caller has closed meanwhile */
+    uint64_t member_of; /* the producer group that it can be asked for; 0: none */
+    /* ---- ---- */
     uint32_t n_links;
     struct wait_link links[];
 };
@@ -66,8 +75,6 @@ struct waiter {
 
 struct waiters {
     struct timers *timers;
-    /* At its deadline, PARKED; must free it. */
-    void (*expired)(struct waiter *w, void *arg);
     uint32_t n; /* all of them, whatever their state */
     struct waiter *first_woken, *last_woken;
     struct wait_queue *by_key[WAIT_BUCKETS];
@@ -76,19 +83,21 @@ struct waiters {
     uint64_t seen_all; /* ... that overflowed */
 };
 
-void waiters_init(struct waiters *ws, struct timers *timers,
-                  void (*expired)(struct waiter *w, void *arg));
+void waiters_init(struct waiters *ws, struct timers *timers);
 void waiters_fini(struct waiters *ws); /* all waiters must be gone */
 
 /* True where news of the entry's group or a newer one was handed out already for what it waits
  * for. */
 bool waiters_missed(const struct waiters *ws, const struct entry *e);
 
+/* When time alone may help the caller of an entry that found nothing, on the monotonic clock; 0: it cannot. */
+int64_t waiter_retry_ms(struct journal *j, const struct entry *e);
+
 /* Parks a POP or CHECKS that found nothing, or a READ (key: of its query_hint). The entry becomes
  * the waiter's. retry_ms: monotonic time at which time alone may help; 0: never. NULL: no memory,
  * and the entry stays the caller's. */
-struct waiter *waiter_park(struct waiters *ws, struct entry *e, uint64_t key, int64_t deadline_ms,
-                           int64_t retry_ms);
+struct waiter *waiter_park(struct waiters *ws, const struct waiter_ops *ops, struct entry *e, uint64_t key,
+                           int64_t deadline_ms, int64_t retry_ms);
 
 /* A RUNNING or WOKEN waiter found nothing: back to its place. ST_NOMEM leaves it as it was. */
 enum status waiter_park_again(struct waiter *w, struct entry *e, int64_t retry_ms) MUST_CHECK;
@@ -98,6 +107,9 @@ void waiter_wake(struct waiter *w);
 
 /* Hands out the next woken waiter as RUNNING, its entry still in it; NULL: none. */
 struct waiter *waiters_next(struct waiters *ws);
+
+/* All that are woken look again (ops->woken). */
+void waiters_run(struct waiters *ws, void *arg);
 
 /* Takes it out of everything. Its entry, if it still has one, is freed. found: it is answered with
  * something (with by_time this wakes the next in line, see above). */

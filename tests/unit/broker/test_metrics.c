@@ -11,7 +11,10 @@
 #include <pthread.h>
 
 #include "broker/settings/settings.h"
-#include "broker/server.h"
+#include "broker/info.h"
+#include "broker/metrics.h"
+#include "broker/net/net.h"
+#include "broker/server_inner.h"
 #include "protocol/command/command.h"
 #include "tests/lib/tmpdir.h"
 
@@ -72,6 +75,8 @@ static int set_up(void **state)
                                        .pending_bytes_max = 1 << 20, .pending_max = 100,
                                        .data_path = f->folder, .fatal = on_fatal};
     assert_int_equal(journal_new(&jo, &f->server.journal), ST_OK);
+    f->server.net = net_new(&(struct net_env){.settings = f->server.settings, .journal = f->server.journal});
+    assert_non_null(f->server.net);
     const struct policy policy = {.dedup_window_ms = 1000, .txn_outcome_retention_ms = 100000,
                                   .txn_timeout_ms = 100000, .checkin_ms = 100000,
                                   .check_every_ms = 100000, .check_max = 3,
@@ -86,6 +91,7 @@ static int tear_down(void **state)
 {
     struct fixture *f = *state;
     journal_free(f->server.journal);
+    net_free(f->server.net);
     state_close(f->server.state);
     settings_free(f->server.settings);
     tmpdir_remove(f->folder);

@@ -22,7 +22,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "broker/journal/journal.h"
 #include "broker/server.h"
+#include "broker/settings/settings.h"
 #include "tests/lib/tmpdir.h"
 #include "tests/lib/wire.h"
 

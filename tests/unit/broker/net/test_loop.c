@@ -15,8 +15,10 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 
+#include "broker/info.h"
 #include "broker/net/conn.h"
-#include "broker/net/loop.h"
+#include "broker/serve/serve.h"
+#include "broker/server_inner.h"
 #include "tests/lib/tmpdir.h"
 #include "tests/lib/wire.h"
 
@@ -24,7 +26,6 @@
 
 struct fixture {
     struct server server; /* first */
-    struct loop *loops[LOOPS];
     char *folder;
     bool drained;
 };
@@ -35,9 +36,15 @@ static void on_fatal(const char *text)
     abort();
 }
 
-static void on_stop(struct server *s)
+static void on_stop(void *broker)
 {
+    struct server *s = broker;
     atomic_store(&s->stopping, true);
+}
+
+static void on_info(void *broker, struct view *view, const struct slice *sections, size_t n, struct buf *out)
+{
+    info_write(broker, view, sections, n, out);
 }
 
 static void start_store(struct fixture *f)
@@ -73,23 +80,23 @@ static int set_up(void **state)
     memset(f, 0, sizeof *f);
     f->folder = tmpdir_new();
     start_store(f);
-    f->server.loops = f->loops;
-    f->server.request_stop = on_stop;
-    for (uint32_t i = 0; i < LOOPS; i++) {
-        f->loops[i] = loop_start(&f->server, i + 1);
-        assert_non_null(f->loops[i]);
-    }
-    f->server.n_loops = LOOPS;
+    struct serve_env serve = {.broker = f, .stop = on_stop, .write_info = on_info};
+    const struct net_env env = {.settings = f->server.settings,
+                                .journal = f->server.journal,
+                                .sessions = &serve_sessions,
+                                .loops = &serve_loops,
+                                .arg = &serve};
+    f->server.net = serve.net = net_new(&env);
+    assert_non_null(f->server.net);
+    assert_true(net_start(f->server.net, LOOPS));
     *state = f;
     return 0;
 }
 
 static void drain(struct fixture *f)
 {
-    for (uint32_t i = 0; i < LOOPS; i++)
-        loop_drain(f->loops[i], 10000);
-    for (uint32_t i = 0; i < LOOPS; i++)
-        loop_join(f->loops[i]);
+    net_drain(f->server.net, 10000);
+    net_join(f->server.net);
     f->drained = true;
 }
 
@@ -98,10 +105,9 @@ static int tear_down(void **state)
     struct fixture *f = *state;
     if (!f->drained)
         drain(f);
-    assert_int_equal(atomic_load(&f->server.connections), 0);
+    assert_int_equal(net_connections(f->server.net), 0);
     journal_free(f->server.journal);
-    for (uint32_t i = 0; i < LOOPS; i++)
-        loop_free(f->loops[i]);
+    net_free(f->server.net);
     state_close(f->server.state);
     settings_free(f->server.settings);
     tmpdir_remove(f->folder);
@@ -115,8 +121,7 @@ static struct wire client(struct fixture *f, uint32_t loop)
     struct wire w = {0};
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
     assert_int_equal(fcntl(pair[1], F_SETFL, O_NONBLOCK), 0);
-    atomic_fetch_add(&f->server.connections, 1);
-    assert_true(loop_adopt(f->loops[loop], pair[1]));
+    assert_true(net_adopt(f->server.net, loop, pair[1]));
     w.fd = pair[0];
     buf_init(&w.in, 0);
     return w;

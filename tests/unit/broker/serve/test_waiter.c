@@ -22,11 +22,13 @@ static void note_expired(struct waiter *w, void *arg)
     expired = w;
 }
 
+static const struct waiter_ops ops = {.expired = note_expired};
+
 static int set_up(void **state)
 {
     (void)state;
     timers_init(&timers);
-    waiters_init(&ws, &timers, note_expired);
+    waiters_init(&ws, &timers);
     expired = NULL;
     return 0;
 }
@@ -67,7 +69,7 @@ static struct entry *read_entry(const char *topic)
 
 static struct waiter *park(const char *group, const char *topic)
 {
-    struct waiter *w = waiter_park(&ws, pop_entry(group, topic, NULL, 1), 0, 1000, 0);
+    struct waiter *w = waiter_park(&ws, &ops, pop_entry(group, topic, NULL, 1), 0, 1000, 0);
     assert_non_null(w);
     return w;
 }
@@ -131,8 +133,8 @@ static void readers_are_all_woken(void **state)
 {
     (void)state;
     uint64_t key = topic_key("t");
-    struct waiter *a = waiter_park(&ws, read_entry("t"), key, 1000, 0);
-    struct waiter *b = waiter_park(&ws, read_entry("t"), key, 1000, 0);
+    struct waiter *a = waiter_park(&ws, &ops, read_entry("t"), key, 1000, 0);
+    struct waiter *b = waiter_park(&ws, &ops, read_entry("t"), key, 1000, 0);
     tell(2, key, 1);
     expect_next(a);
     expect_next(b);
@@ -143,7 +145,7 @@ static void readers_are_all_woken(void **state)
 static void one_wait_on_two_topics(void **state)
 {
     (void)state;
-    struct waiter *a = waiter_park(&ws, pop_entry("g", "t", "u", 1), 0, 1000, 0);
+    struct waiter *a = waiter_park(&ws, &ops, pop_entry("g", "t", "u", 1), 0, 1000, 0);
     tell(2, topic_key("u"), 5);
     tell(2, topic_key("t"), 5);
     expect_next(a);
@@ -191,8 +193,8 @@ static void news_before_parking_is_noticed(void **state)
 static void deadline_and_retry(void **state)
 {
     (void)state;
-    struct waiter *a = waiter_park(&ws, pop_entry("g", "t", NULL, 1), 0, 1000, 500);
-    struct waiter *b = waiter_park(&ws, pop_entry("g", "t", NULL, 1), 0, 400, 500);
+    struct waiter *a = waiter_park(&ws, &ops, pop_entry("g", "t", NULL, 1), 0, 1000, 500);
+    struct waiter *b = waiter_park(&ws, &ops, pop_entry("g", "t", NULL, 1), 0, 400, 500);
     timers_run(&timers, 400, NULL);
     assert_ptr_equal(expired, b);
     waiter_free(b, false);
@@ -232,7 +234,7 @@ static struct waiter *park_take(const char *group, const char *topic)
                           .rest = topics};
     struct entry *e = entry_new(NULL, &cmd);
     assert_non_null(e);
-    struct waiter *w = waiter_park(&ws, e, 0, 1000, 0);
+    struct waiter *w = waiter_park(&ws, &ops, e, 0, 1000, 0);
     assert_non_null(w);
     return w;
 }
@@ -260,7 +262,7 @@ static void streams_and_what_is_gone(void **state)
     expect_next(pop);
     expect_next(NULL);
     waiter_free(pop, true);
-    struct waiter *r = waiter_park(&ws, read_entry("t"), topic_key("t"), 1000, 0);
+    struct waiter *r = waiter_park(&ws, &ops, read_entry("t"), topic_key("t"), 1000, 0);
     assert_non_null(r);
     tell(5, news_key(NEWS_GONE, SLICE_LIT("t"), slice_of(NULL, 0)), 1);
     expect_next(r);

@@ -1,20 +1,17 @@
 /*
- * conn_rpc.c: MessagePack-RPC: frames into commands, tokens into response frames. A malformed
+ * dialect_rpc.c: MessagePack-RPC: frames into commands, tokens into response frames. A malformed
  * frame is answered with an error response of id 0 (there is no id to answer to), then the
  * connection ends.
  */
 #include "broker/net/conn.h"
-#include "broker/serve/checkback.h"
-#include "broker/net/dialect.h"
-#include "broker/serve/dispatch.h"
-#include "broker/net/loop_inner.h"
 
 #define ERROR_SIZE 512 /* only its first byte is cleared: all of it, twice a command, would be felt */
 
-static void run_frame(struct conn *c, const struct rpc_frame *f)
+static void dialect_rpc_frame(struct conn *c, const struct rpc_frame *f)
 {
+    const struct session_ops *sessions = c->loop->env.sessions;
     if (f->type == RPC_RESPONSE) {
-        checkback_answer(c, f);
+        sessions->response(c, f);
         return;
     }
     struct request rq = {.id = f->id, .quiet = f->type == RPC_NOTIFY};
@@ -22,14 +19,14 @@ static void run_frame(struct conn *c, const struct rpc_frame *f)
     char err[ERROR_SIZE];
     err[0] = '\0';
     enum status s = rpc_command(&c->loop->space, f, &cmd, err, sizeof err);
-    if (s != ST_OK) {
+    if (s == ST_OK)
+        sessions->command(c, &cmd, rq);
+    else
         conn_refuse(c, rq, s, err[0] ? err : NULL);
-        return;
-    }
-    dispatch(c, &cmd, rq);
 }
 
-static bool step(struct conn *c, struct slice input, size_t *used)
+/* One frame. False: stop, for more bytes or at the end. */
+static bool dialect_rpc_step(struct conn *c, struct slice input, size_t *used)
 {
     struct rpc_frame f;
     size_t eaten = 0;
@@ -39,7 +36,7 @@ static bool step(struct conn *c, struct slice input, size_t *used)
     if (s == ST_OK || s == ST_MORE)
         *used += eaten;
     if (s == ST_OK)
-        run_frame(c, &f);
+        dialect_rpc_frame(c, &f);
     else if (s == ST_BAD)
         conn_protocol_error(c, err);
     else if (s != ST_MORE)
@@ -47,7 +44,7 @@ static bool step(struct conn *c, struct slice input, size_t *used)
     return s == ST_OK;
 }
 
-size_t rpc_parse(struct conn *c, struct slice input)
+static size_t dialect_rpc_parse(struct conn *c, struct slice input)
 {
     size_t used = 0;
     if (!c->rpc)
@@ -61,13 +58,16 @@ size_t rpc_parse(struct conn *c, struct slice input)
             c->stalled = true;
             break;
         }
-        if (!step(c, slice_of(input.data + used, input.len - used), &used))
+        if (!dialect_rpc_step(c, slice_of(input.data + used, input.len - used), &used))
             break;
     }
     return used;
 }
 
-void rpc_answer(struct conn *c, struct request rq, struct slice tokens)
+static void dialect_rpc_answer(struct conn *c, struct request rq, struct slice tokens)
 {
     rpc_write_response(&c->out, rq.id, tokens);
 }
+
+const struct dialect dialect_rpc = {
+    .text = false, .parse = dialect_rpc_parse, .answer = dialect_rpc_answer};

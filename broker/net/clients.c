@@ -1,0 +1,63 @@
+/* clients.c: walks over the slots; CLIENT LIST's lines. */
+#include "broker/net/clients.h"
+
+#include <inttypes.h>
+#include <netdb.h>
+#include <sys/socket.h>
+
+#include "broker/net/conn.h"
+
+struct conn *clients_find(const struct slots *ss, uint64_t id)
+{
+    for (uint32_t i = 0; i < ss->size; i++) {
+        if (ss->slot[i].conn && ss->slot[i].conn->id == id)
+            return ss->slot[i].conn;
+    }
+    return NULL;
+}
+
+bool clients_have(struct slots *ss, uint64_t id)
+{
+    pthread_mutex_lock(&ss->lock);
+    bool there = clients_find(ss, id) != NULL;
+    pthread_mutex_unlock(&ss->lock);
+    return there;
+}
+
+static void clients_put_address(int fd, struct buf *out)
+{
+    struct sockaddr_storage a;
+    socklen_t size = sizeof a;
+    char host[NI_MAXHOST], port[NI_MAXSERV];
+    if (getpeername(fd, (struct sockaddr *)&a, &size) != 0 ||
+        getnameinfo((struct sockaddr *)&a, size, host, sizeof host, port, sizeof port,
+                    NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
+        buf_put_str(out, "?");
+        return;
+    }
+    buf_printf(out, a.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+}
+
+static void clients_put(struct conn *c, int64_t now_ms, struct buf *out)
+{
+    const struct command_info *last = atomic_load_explicit(&c->last, memory_order_relaxed);
+    const char *dialect = !conn_is_text(c) ? "rpc" : c->proto == 3 ? "resp3" : "resp2";
+    buf_printf(out, "id=%" PRIu64 " addr=", c->id);
+    clients_put_address(c->fd, out);
+    buf_printf(out, " name=%s dialect=%s age_s=%" PRId64 " cmd=", c->name ? c->name : "", dialect,
+               (now_ms - c->opened_ms) / 1000);
+    for (const char *p = last ? last->method : ""; *p; p++)
+        buf_put_u8(out, (uint8_t)*p);
+    buf_put_u8(out, '\n');
+}
+
+void clients_list(struct slots *ss, struct buf *out)
+{
+    int64_t now_ms = timers_now();
+    pthread_mutex_lock(&ss->lock);
+    for (uint32_t i = 0; i < ss->size; i++) {
+        if (ss->slot[i].conn)
+            clients_put(ss->slot[i].conn, now_ms, out);
+    }
+    pthread_mutex_unlock(&ss->lock);
+}

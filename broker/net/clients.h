@@ -1,0 +1,21 @@
+/*
+ * clients.h: the connections of one loop by the id that clients know: CLIENT LIST and CLIENT KILL.
+ */
+#ifndef HALFMQ_BROKER_CLIENTS_H
+#define HALFMQ_BROKER_CLIENTS_H
+
+#include <stdbool.h>
+
+#include "broker/net/slots.h"
+#include "protocol/base/buf.h"
+
+/* The connection of a client's id; NULL: none. The loop's thread. */
+struct conn *clients_find(const struct slots *ss, uint64_t id);
+
+/* Is there a client with that id? Any thread: takes the lock. */
+bool clients_have(struct slots *ss, uint64_t id);
+
+/* One line a client, as net_list_clients says. Any thread: takes the lock. */
+void clients_list(struct slots *ss, struct buf *out);
+
+#endif

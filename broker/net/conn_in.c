@@ -1,0 +1,140 @@
+/*
+ * conn_in.c: reading and parsing.
+ *
+ *   nothing kept       recv ──► the loop's scratch page ──► parse ──► what is left: kept in c->in
+ *   something kept     recv ──► behind it, in c->in ─────── parse_kept, unless stalled
+ *
+ * Input is mostly parsed right where the loop read it, so an idle connection, and one whose requests come whole,
+ * holds no buffer. One that stalls keeps its input, and is read until STALLED_INPUT_MAX is kept.
+ *
+ * To add a dialect: its first bytes in conn_in_sniff (dialect.h says the rest).
+ */
+#include "broker/net/conn_in.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "broker/base/log.h"
+
+#define READ_BYTES_BULK ((size_t)KIB(256)) /* behind a large request */
+#define FIRST_BYTE_TLS 0x16
+
+static bool conn_in_is_text(uint8_t first)
+{
+    return first == '*' || first == ' ' || first == '\t' || first == '\r' || first == '\n' ||
+           (first >= 'A' && first <= 'Z') || (first >= 'a' && first <= 'z');
+}
+
+static void conn_in_sniff(struct conn *c, uint8_t first)
+{
+    if (conn_in_is_text(first)) {
+        c->dialect = &dialect_resp;
+    } else if (first >= 0x90 && first <= 0x9f) {
+        c->dialect = &dialect_rpc;
+    } else if (first == FIRST_BYTE_TLS) {
+        conn_protocol_error(c, "TLS is not available on this port yet: connect without it");
+    } else {
+        char text[96];
+        snprintf(text, sizeof text, "Protocol error: unknown dialect (first byte 0x%02x)", first);
+        conn_protocol_error(c, text);
+    }
+}
+
+/* Parses what it can; returns how many bytes are done with. */
+static size_t conn_in_parse(struct conn *c, struct slice input)
+{
+    const struct dialect *d = c->dialect;
+    if (d == &dialect_unknown && c->state == CONN_OPEN) {
+        conn_in_sniff(c, input.data[0]);
+        d = c->dialect;
+    }
+    if (c->state != CONN_OPEN)
+        return input.len;
+    c->stalled = !conn_ready(c);
+    return c->stalled ? 0 : d->parse(c, input);
+}
+
+void conn_in_parse_kept(struct conn *c)
+{
+    struct slice left = slice_of(c->in.data + c->in_at, conn_in_kept(c));
+    if (left.len == 0) {
+        c->stalled = false;
+        return;
+    }
+    c->in_at += conn_in_parse(c, left);
+    if (c->in_at == c->in.len || c->state != CONN_OPEN) {
+        c->in_at = 0;
+        c->in.len = 0;
+        bufs_give(&c->loop->bufs, &c->in);
+    }
+}
+
+static void conn_in_keep(struct conn *c, struct slice rest)
+{
+    if (rest.len == 0)
+        return;
+    bufs_take(&c->loop->bufs, &c->in, IN_HARD_MAX);
+    buf_put_slice(&c->in, rest);
+    if (c->in.failed)
+        conn_cut(c, "client cut: no memory for its request");
+}
+
+/* Where to read to: the loop's scratch page, or behind what is kept. */
+static uint8_t *conn_in_room(struct conn *c, size_t n)
+{
+    if (c->in.len == 0)
+        return c->loop->scratch;
+    if (c->in_at) {
+        buf_consume(&c->in, c->in_at);
+        c->in_at = 0;
+    }
+    return buf_room(&c->in, n);
+}
+
+static void conn_in_took(struct conn *c, uint8_t *bytes, size_t n)
+{
+    counters_add(&c->loop->counters, COUNTER_NET_IN, n);
+    c->active = true;
+    if (bytes == c->loop->scratch) {
+        size_t used = conn_in_parse(c, slice_of(bytes, n));
+        if (c->state == CONN_OPEN)
+            conn_in_keep(c, slice_of(bytes + used, n - used));
+        return;
+    }
+    buf_added(&c->in, n);
+    if (!c->stalled)
+        conn_in_parse_kept(c);
+}
+
+void conn_in_read(struct conn *c)
+{
+    size_t size = c->in.len < READ_BYTES_BULK ? READ_BYTES : READ_BYTES_BULK;
+    uint8_t *room = conn_in_room(c, size);
+    if (!room) {
+        conn_cut(c, "client cut: no memory for its request");
+        return;
+    }
+    ssize_t n = recv(c->fd, room, size, 0);
+    if (n > 0)
+        conn_in_took(c, room, (size_t)n);
+    else if (n == 0)
+        conn_end_input(c);
+    else if (errno != EAGAIN && errno != EINTR)
+        conn_doom(c);
+    conn_touch(c);
+}
+
+void conn_in_discard(struct conn *c)
+{
+    for (size_t total = 0; total < OUT_SOFT_MAX;) {
+        ssize_t n = recv(c->fd, c->loop->scratch, READ_BYTES, 0);
+        if (n > 0) {
+            total += (size_t)n;
+            continue;
+        }
+        if (n == 0 || (errno != EAGAIN && errno != EINTR))
+            conn_doom(c);
+        return;
+    }
+}

@@ -1,0 +1,232 @@
+/*
+ * conn_settle.c: the decisions of a connection's life. All are made in one place, conn_settle, once a turn and
+ * connection: parse on, push, flush, finish, watch.
+ *
+ * What is watched for: READ while it may be read on; only CLOSED while it may not and its session waits for
+ * something, so that the end of the client is seen; else nothing.
+ *
+ * The output buffer comes from the loop's few spare ones and goes back as soon as it is empty.
+ */
+#include "broker/net/conn_settle.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "broker/net/conn_in.h"
+
+#define LINGER_MS 2000
+
+/* ---- events ---- */
+
+static void conn_on_readable(evutil_socket_t fd, short what, void *arg)
+{
+    struct conn *c = arg;
+    (void)fd, (void)what;
+    if (c->state == CONN_LINGERING)
+        conn_in_discard(c);
+    else if (!conn_is_doomed(c))
+        conn_in_read(c);
+}
+
+/* While nothing is read, only that the client closed is of interest: its waits must end. */
+static void conn_on_closed(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    if (!conn_is_doomed(arg))
+        conn_end_input(arg);
+}
+
+static void conn_on_writable(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    conn_touch(arg);
+}
+
+static void conn_watch(struct conn *c, short what)
+{
+    if (c->watching == what)
+        return;
+    if (c->watching)
+        event_del(&c->read_event);
+    c->watching = what;
+    if (!what)
+        return;
+    event_assign(&c->read_event, c->loop->base, c->fd, (short)(what | EV_PERSIST),
+                 what == EV_READ ? conn_on_readable : conn_on_closed, c);
+    if (event_add(&c->read_event, NULL) != 0) {
+        c->watching = 0;
+        conn_doom(c);
+    }
+}
+
+static void conn_watch_writing(struct conn *c, bool on)
+{
+    if (c->writing == on)
+        return;
+    c->writing = on;
+    if (!on)
+        event_del(&c->write_event);
+    else if (event_add(&c->write_event, NULL) != 0)
+        conn_doom(c);
+}
+
+/* ---- beginning and end ---- */
+
+static void conn_linger_fires(struct timer *t, void *arg)
+{
+    (void)arg;
+    conn_doom((struct conn *)((char *)t - offsetof(struct conn, linger)));
+}
+
+enum status conn_open(struct loop *l, int fd)
+{
+    struct conn *c = calloc(1, sizeof *c + l->env.sessions->size);
+    if (!c)
+        return ST_NOMEM;
+    c->loop = l;
+    c->fd = fd;
+    c->id = atomic_fetch_add(&l->shared->next_client_id, 1) + 1;
+    c->opened_ms = timers_now();
+    c->dialect = &dialect_unknown;
+    c->proto = 2;
+    c->linger.fire = conn_linger_fires;
+    buf_init(&c->in, IN_HARD_MAX);
+    buf_init(&c->out, OUT_HARD_MAX);
+    buf_init(&c->held, 0);
+    resp_reader_init(&c->resp, l->bulk_max);
+    event_assign(&c->write_event, l->base, fd, EV_WRITE | EV_PERSIST, conn_on_writable, c);
+    if (slots_take(&l->slots, c, &c->slot, &c->generation) != ST_OK) {
+        free(c);
+        return ST_NOMEM;
+    }
+    counters_add(&l->counters, COUNTER_CONNECTIONS, 1);
+    counters_add(&l->counters, COUNTER_CONNECTIONS_TOTAL, 1);
+    conn_watch(c, EV_READ);
+    return ST_OK;
+}
+
+static void conn_free(struct conn *c)
+{
+    struct loop *l = c->loop;
+    assert(!c->touched && !c->needs);
+    conn_watch(c, 0);
+    conn_watch_writing(c, false);
+    timer_clear(&l->timers, &c->linger);
+    slots_release(&l->slots, c->slot);
+    close(c->fd);
+    atomic_fetch_sub(&l->shared->connections, 1);
+    counters_sub(&l->counters, COUNTER_CONNECTIONS, 1);
+    bufs_give(&l->bufs, &c->in);
+    bufs_give(&l->bufs, &c->out);
+    buf_free(&c->held);
+    resp_reader_free(&c->resp);
+    rpc_reader_free(c->rpc);
+    free(c->name);
+    free(c);
+}
+
+void conn_reap(struct loop *l)
+{
+    struct conn *c = l->doomed;
+    l->doomed = NULL;
+    for (struct conn *next; c; c = next) {
+        next = c->next_doomed;
+        if (c->touched) { /* still in the list of those to settle: at the end of the next turn */
+            c->next_doomed = l->doomed;
+            l->doomed = c;
+            continue;
+        }
+        l->env.sessions->gone(c);
+        conn_free(c);
+    }
+}
+
+/* ---- decisions ---- */
+
+static void conn_flush(struct conn *c)
+{
+    size_t left = conn_unsent(c);
+    if (left == 0)
+        return;
+    ssize_t n = send(c->fd, c->out.data + c->out_at, left, MSG_NOSIGNAL);
+    if (n < 0) {
+        if (errno != EAGAIN && errno != EINTR) {
+            conn_doom(c);
+            return;
+        }
+        n = 0;
+    }
+    counters_add(&c->loop->counters, COUNTER_NET_OUT, (uint64_t)n);
+    c->sent += (uint64_t)n;
+    if (c->needs & CONN_COUNTS_SENT)
+        c->loop->env.sessions->sent(c);
+    if ((size_t)n == left) {
+        c->out_at = 0;
+        c->out.len = 0;
+        bufs_give(&c->loop->bufs, &c->out);
+    } else {
+        c->out_at += (size_t)n;
+    }
+    if (c->out_at > c->out.len / 2) {
+        buf_consume(&c->out, c->out_at);
+        c->out_at = 0;
+    }
+    conn_grew(c);
+    conn_watch_writing(c, conn_unsent(c) > 0);
+}
+
+static bool conn_is_finished(const struct conn *c)
+{
+    bool ends = c->state == CONN_SHUT || (c->state == CONN_OPEN && (c->stops & STOP_EOF) && !c->stalled);
+    return ends && !c->in_flight && !(c->needs & CONN_WAITS) && !(c->stops & STOP_HELD) && !conn_unsent(c);
+}
+
+/* Everything is said. If the client may still be sending, a plain close would answer those bytes
+ * with a reset, which can overtake the last answer: so the sending side is closed first. */
+static void conn_finish(struct conn *c)
+{
+    struct loop *l = c->loop;
+    if ((c->stops & STOP_EOF) || shutdown(c->fd, SHUT_WR) != 0) {
+        conn_doom(c);
+        return;
+    }
+    conn_become(c, CONN_LINGERING);
+    conn_in_discard(c);
+    if (l->draining || timer_set(&l->timers, &c->linger, timers_now() + LINGER_MS) != ST_OK)
+        conn_doom(c);
+}
+
+static short conn_wanted(struct conn *c)
+{
+    bool full = c->stalled && conn_in_kept(c) >= STALLED_INPUT_MAX;
+    c->stops = full ? c->stops | STOP_INPUT : c->stops & ~(unsigned)STOP_INPUT;
+    if (c->state == CONN_LINGERING || !(c->stops & STOPS_READING))
+        return EV_READ;
+    bool waits = (c->needs & (CONN_WAITS | CONN_PUMPS)) && !(c->stops & STOP_EOF);
+    return waits ? EV_CLOSED : 0;
+}
+
+void conn_settle(struct conn *c)
+{
+    assert(c->touched);
+    const struct session_ops *sessions = c->loop->env.sessions;
+    if (c->stalled && conn_ready(c))
+        conn_in_parse_kept(c);
+    if (!conn_is_doomed(c) && (c->needs & CONN_PUMPS))
+        sessions->pump(c);
+    if (!conn_is_doomed(c))
+        conn_flush(c);
+    if (!conn_is_doomed(c) && conn_is_finished(c))
+        conn_finish(c);
+    if (!conn_is_doomed(c))
+        conn_watch(c, conn_wanted(c));
+    c->touched = false;
+    if (conn_is_doomed(c))
+        return;
+    bool parses = c->stalled && conn_ready(c);
+    if (parses || ((c->needs & CONN_PUMPS) && sessions->has_room(c)))
+        conn_touch(c);
+}

@@ -1,0 +1,18 @@
+/*
+ * conn_settle.h: a connection as its loop sees it: opened, settled once a turn where something happened, freed.
+ */
+#ifndef HALFMQ_BROKER_CONN_SETTLE_H
+#define HALFMQ_BROKER_CONN_SETTLE_H
+
+#include "broker/net/conn.h"
+
+/* Takes over fd. ST_NOMEM, ST_IO: fd is still the caller's. */
+enum status conn_open(struct loop *l, int fd) MUST_CHECK;
+
+/* Does what conn_touch asked for. */
+void conn_settle(struct conn *c);
+
+/* Frees the loop's DOOMED connections; at the end of a turn only. */
+void conn_reap(struct loop *l);
+
+#endif

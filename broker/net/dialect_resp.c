@@ -1,0 +1,72 @@
+/*
+ * dialect_resp.c: the text dialect: words into commands, tokens into RESP bytes.
+ */
+#include "broker/net/conn.h"
+
+#define ERROR_SIZE 512 /* only its first byte is cleared: all of it, twice a command, would be felt */
+
+static const struct request dialect_plain = {0};
+
+/* One request. A refused one is answered, and the connection goes on. False: stop, either for more bytes or because
+ * of what stalled says. */
+static bool dialect_resp_step(struct conn *c, struct slice input, size_t *used)
+{
+    struct slice *words;
+    struct command cmd;
+    size_t n, eaten = 0;
+    char err[ERROR_SIZE];
+    err[0] = '\0';
+    enum status s = resp_reader_next(&c->resp, input, &words, &n, &eaten, err, sizeof err);
+    if (s == ST_OK) {
+        c->skipping = false;
+        s = command_from_words(&c->loop->space, words, n, &cmd, err, sizeof err);
+        if (s != ST_OK) {
+            conn_refuse(c, dialect_plain, s, err[0] ? err : NULL);
+        } else if (c->loop->env.sessions->command(c, &cmd, dialect_plain) == STALL) {
+            c->stalled = true;
+            c->stops |= STOP_ORDER;
+            return false;
+        }
+        *used += eaten;
+        return true;
+    }
+    if (s == ST_MORE || s == ST_TOOBIG)
+        *used += eaten;
+    if (s == ST_TOOBIG) {
+        c->skipping = true;
+        conn_refuse(c, dialect_plain, ST_TOOBIG, err);
+        return true;
+    }
+    if (s == ST_BAD)
+        conn_protocol_error(c, err);
+    else if (s != ST_MORE)
+        conn_doom(c);
+    return false;
+}
+
+static size_t dialect_resp_parse(struct conn *c, struct slice input)
+{
+    size_t used = 0;
+    c->resp.max_bulk = c->loop->bulk_max;
+    while (used < input.len) {
+        if (!conn_ready(c)) {
+            c->stalled = true;
+            break;
+        }
+        if (!dialect_resp_step(c, slice_of(input.data + used, input.len - used), &used))
+            break;
+    }
+    return used;
+}
+
+static void dialect_resp_answer(struct conn *c, struct request rq, struct slice tokens)
+{
+    (void)rq;
+    resp_write(&c->out, tokens, c->proto);
+}
+
+const struct dialect dialect_resp = {
+    .text = true, .parse = dialect_resp_parse, .answer = dialect_resp_answer};
+
+const struct dialect dialect_unknown = {
+    .text = true, .parse = dialect_resp_parse, .answer = dialect_resp_answer};

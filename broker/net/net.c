@@ -1,0 +1,114 @@
+/* net.c: all loops together: started, asked and stopped as one. */
+#include "broker/net/net.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "broker/net/loop_thread.h"
+
+struct net {
+    struct net_env env;
+    struct net_shared shared;
+    struct loop **loops;
+    uint32_t n_loops;
+};
+
+struct net *net_new(const struct net_env *env)
+{
+    struct net *n = calloc(1, sizeof *n);
+    if (n)
+        n->env = *env;
+    return n;
+}
+
+bool net_start(struct net *n, uint32_t n_loops)
+{
+    assert(!n->loops && n_loops > 0);
+    n->loops = calloc(n_loops, sizeof *n->loops);
+    if (!n->loops)
+        return false;
+    for (uint32_t i = 0; i < n_loops; i++) {
+        n->loops[i] = loop_start(&n->env, &n->shared, n_loops == 1);
+        if (!n->loops[i])
+            return false;
+        n->n_loops = i + 1;
+    }
+    return true;
+}
+
+uint32_t net_loops(const struct net *n)
+{
+    return n->n_loops;
+}
+
+bool net_adopt(struct net *n, uint32_t loop, int fd)
+{
+    atomic_fetch_add(&n->shared.connections, 1);
+    if (loop_adopt(n->loops[loop % n->n_loops], fd))
+        return true;
+    atomic_fetch_sub(&n->shared.connections, 1);
+    return false;
+}
+
+uint32_t net_connections(const struct net *n)
+{
+    return atomic_load(&n->shared.connections);
+}
+
+void net_tick(struct net *n)
+{
+    loop_tick(n->loops[0]);
+}
+
+void net_drain(struct net *n, int64_t timeout_ms)
+{
+    for (uint32_t i = 0; i < n->n_loops; i++)
+        loop_drain(n->loops[i], timeout_ms);
+}
+
+void net_join(struct net *n)
+{
+    for (uint32_t i = 0; i < n->n_loops; i++)
+        loop_join(n->loops[i]);
+}
+
+void net_free(struct net *n)
+{
+    if (!n)
+        return;
+    for (uint32_t i = 0; i < n->n_loops; i++)
+        loop_free(n->loops[i]);
+    free(n->loops);
+    free(n);
+}
+
+uint64_t net_counter(const struct net *n, enum counter_id id)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < n->n_loops; i++)
+        sum += counters_get(loop_counters(n->loops[i]), id);
+    return sum;
+}
+
+uint64_t net_errors(const struct net *n, enum status code)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < n->n_loops; i++)
+        sum += counters_get_error(loop_counters(n->loops[i]), code);
+    return sum;
+}
+
+void net_list_clients(struct net *n, struct buf *out)
+{
+    for (uint32_t i = 0; i < n->n_loops; i++)
+        loop_list_clients(n->loops[i], out);
+}
+
+bool net_kill_client(struct net *n, uint64_t id)
+{
+    for (uint32_t i = 0; i < n->n_loops; i++) {
+        if (loop_kill_client(n->loops[i], id))
+            return true;
+    }
+    return false;
+}

@@ -1,0 +1,128 @@
+/*
+ * answer.c: most answers stand in the entry as tokens. Three are made here: POP, whose messages are read from
+ * the turn's view; CHECKS, as JSON for text connections; and the fate of an entry that was not applied.
+ */
+#include "broker/serve/answer.h"
+
+#include <assert.h>
+
+#include "broker/base/json.h"
+#include "broker/checks/check_list.h"
+#include "broker/serve/giveback.h"
+#include "protocol/base/reply.h"
+#include "storage/query.h"
+
+#define POP_UNSENT_MAX ((size_t)MIB(32)) /* more unread answers, and POP hands out nothing */
+
+void answer_address(struct entry *e, const struct conn *c, struct request rq)
+{
+    e->owner = &c->loop->client;
+    e->slot = c->slot;
+    e->generation = c->generation;
+    e->request = rq.id | (rq.quiet ? UINT64_C(1) << 32 : 0);
+}
+
+struct request answer_request_of(const struct entry *e)
+{
+    return (struct request){.id = e->request & UINT32_MAX, .quiet = (e->request >> 32) != 0};
+}
+
+void answer_empty(struct conn *c, struct request rq)
+{
+    struct buf *r = loop_reply(c->loop);
+    reply_array(r, 0);
+    conn_answer(c, rq, buf_slice(r));
+}
+
+static void answer_busy(struct conn *c, struct request rq, struct buf *r, const char *text)
+{
+    reply_error(r, ST_BUSY, "%s", text);
+    conn_answer(c, rq, buf_slice(r));
+}
+
+static void answer_pop(struct conn *c, struct request rq, const struct entry *e)
+{
+    struct loop *l = c->loop;
+    struct view *v = conn_unsent(c) < POP_UNSENT_MAX ? loop_view(l) : NULL;
+    if (!v) {
+        giveback_messages(l, e);
+        answer_busy(c, rq, loop_reply(l), "read the answers that wait for you first; nothing was handed out");
+        return;
+    }
+    struct buf *r = loop_reply(l);
+    uint64_t n = 0, bytes = 0;
+    query_grants(v, e->cmd.pos[0], &e->out, r, &n, &bytes);
+    if (r->failed) {
+        giveback_messages(l, e);
+        answer_busy(c, rq, r, "no memory for the messages; nothing was handed out, try again");
+        return;
+    }
+    counters_add(&l->counters, COUNTER_MESSAGES_OUT, n);
+    counters_add(&l->counters, COUNTER_BYTES_OUT, bytes);
+    conn_answer(c, rq, buf_slice(r));
+    if (conn_is_doomed(c))
+        giveback_messages(l, e);
+}
+
+/* The answer of CHECKS, an array of maps, as an array of JSON texts. False: no memory. */
+static bool answer_put_json(struct slice reply, struct buf *out)
+{
+    struct check_list list;
+    struct check check;
+    bool ok = check_list_open(reply, &list);
+    assert(ok);
+    reply_array(out, (size_t)list.left);
+    struct buf json;
+    buf_init(&json, REPLY_BYTES_MAX);
+    while (ok && check_list_next(&list, &check)) {
+        buf_reset(&json, REPLY_BYTES_KEEP);
+        ok = json_from_reply(check.object, &json) && !json.failed;
+        reply_bulk(out, buf_slice(&json));
+    }
+    buf_free(&json);
+    return ok && !out->failed;
+}
+
+static void answer_checks(struct conn *c, struct request rq, const struct entry *e)
+{
+    struct slice reply = buf_slice(&e->out.reply);
+    if (conn_is_text(c)) {
+        struct buf *r = loop_reply(c->loop);
+        if (!answer_put_json(reply, r))
+            reply_error(r, ST_BUSY, "no memory for the checks; they are asked again, try again");
+        conn_answer(c, rq, buf_slice(r));
+    } else {
+        conn_answer(c, rq, reply);
+    }
+    if (conn_is_doomed(c))
+        giveback_checks(c->loop, reply);
+}
+
+static void answer_fate(struct conn *c, struct request rq, enum status fate)
+{
+    struct buf *r = loop_reply(c->loop);
+    reply_error(r, fate, NULL);
+    conn_answer(c, rq, buf_slice(r));
+}
+
+void answer_entry(struct conn *c, const struct entry *e)
+{
+    struct request rq = answer_request_of(e);
+    struct slice reply = buf_slice(&e->out.reply);
+    enum command_id id = e->cmd.info->id;
+    bool hands_out = (id == CMD_POP || id == CMD_CHECKS) && !reply_is_error(reply, NULL);
+    if (e->fate != ST_OK) {
+        answer_fate(c, rq, e->fate);
+    } else if (!hands_out) {
+        conn_answer(c, rq, reply);
+    } else if (e->out.nothing) {
+        answer_empty(c, rq);
+    } else if (rq.quiet) {
+        conn_answer(c, rq, reply);
+        giveback_entry(c->loop, e);
+    } else if (id == CMD_POP) {
+        answer_pop(c, rq, e);
+    } else {
+        answer_checks(c, rq, e);
+    }
+}

@@ -1,0 +1,108 @@
+/*
+ * channel.h: channels and who stands in them, one set a loop.
+ *
+ *   topic:<name>    copies: one follower reads what is new, every subscriber gets it (pubsub.c)
+ *   check:<pgroup>  check-backs: ONE subscriber gets each, in turn (checkback.c)
+ *
+ *   news, a timer, the first taker ──► channel pending ──► channels_run ──► its kind's run: pushes, or asks
+ *                                            ▲                                  │ there is more
+ *                                            └──────────────────────────────────┘
+ *
+ * A channel exists while somebody stands in it. Nothing is kept for a subscriber but what is in its
+ * output buffer. What running a channel means is not known here: channels_init is told.
+ *
+ * Threads: the loop's own.
+ */
+#ifndef HALFMQ_BROKER_CHANNEL_H
+#define HALFMQ_BROKER_CHANNEL_H
+
+#include "broker/base/timers.h"
+#include "broker/journal/mailbox.h"
+#include "storage/query.h"
+
+#define SUBSCRIPTIONS_MAX 1024 /* a connection */
+#define CHANNEL_BUCKETS 256
+
+struct conn;
+struct loop;
+struct members;
+
+enum channel_kind { CHANNEL_TOPIC, CHANNEL_CHECK, CHANNEL_KINDS };
+
+struct channel;
+
+/* One portion of what there is to do for it. True: there is more. */
+typedef bool channel_run(struct channel *ch);
+
+/* The channels that one connection stands in. Zeroed: none. */
+struct subscriber {
+    struct subscription *first;
+    uint32_t n;
+};
+
+struct subscription {
+    struct channel *channel;
+    struct conn *conn;
+    struct subscriber *who;
+    struct subscription *prev, *next; /* in the channel */
+    struct subscription *prev_mine, *next_mine; /* of the connection */
+};
+
+struct channel {
+    struct channels *set;
+    enum channel_kind kind;
+    uint64_t key; /* the news that concerns it */
+    struct channel *next; /* in its bucket */
+    struct channel *next_pending;
+    bool pending;
+    struct subscription *first, *last;
+    struct follower follower; /* TOPIC */
+    struct timer retry; /* CHECK: pending again then */
+    bool pulling; /* CHECK: a CHECKS is under way */
+    struct slice subject; /* the topic, or the producer group */
+    size_t name_len;
+    char name[]; /* "topic:orders" */
+};
+
+struct channels {
+    struct loop *loop;
+    struct members *members;
+    channel_run *run[CHANNEL_KINDS];
+    struct channel *buckets[CHANNEL_BUCKETS];
+    uint32_t n;
+    struct channel *first_pending, *last_pending;
+};
+
+void channels_init(struct channels *cs, struct loop *l, struct members *members, channel_run *topic,
+                   channel_run *check);
+
+/* Reads "topic:orders". ST_ERR: no such kind; ST_BADNAME. */
+enum status channel_parse(struct slice name, enum channel_kind *ret_kind, struct slice *ret_subject) MUST_CHECK;
+
+static inline struct slice channel_name(const struct channel *ch)
+{
+    return slice_of(ch->name, ch->name_len);
+}
+
+/* NULL: nobody stands in it here. */
+struct channel *channel_find(struct channels *cs, enum channel_kind kind, struct slice subject);
+
+/* c, whose channels are who, stands in it from now on; fine where it does already. ST_LIMIT, ST_NOMEM. */
+enum status channel_join(struct channels *cs, struct conn *c, struct subscriber *who, enum channel_kind kind,
+                         struct slice subject) MUST_CHECK;
+
+/* Out of it; nothing where it does not stand in it. The channel may end with this. */
+void channel_leave(struct subscriber *who, struct channel *ch);
+
+/* Out of every channel, silently: RESET, and a connection that ends. */
+void channels_leave(struct subscriber *who);
+
+/* It stands behind the others now: the next one in turn is another. */
+void channel_move_to_end(struct channel *ch, struct subscription *s);
+
+void channels_news(struct channels *cs, const struct news *news);
+
+/* Runs each pending channel once. True: there is more. */
+bool channels_run(struct channels *cs);
+
+#endif

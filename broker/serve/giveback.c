@@ -1,0 +1,176 @@
+/* giveback.c: makes RELEASE and UNASK of what nobody takes, and submits them (giveback.h). */
+#include "broker/serve/giveback.h"
+
+#include <stdlib.h>
+
+#include "broker/base/log.h"
+#include "broker/serve/session.h"
+#include "broker/serve/stream_inner.h"
+#include "protocol/base/text.h"
+
+#define GIVEBACK_RECEIPTS_MAX 1000 /* of marks, in one command */
+
+/* ---- messages ---- */
+
+static void giveback_released(struct journal_client *owner, struct entry *e)
+{
+    (void)owner;
+    if (e->fate != ST_OK)
+        log_event(LOG_DEBUG, "could not give back what a client left; its lease ends by itself",
+                  " command=%s", e->cmd.info->words);
+    entry_free(e);
+}
+
+/* Receipts stand one behind the other in text; so far their slices have only lengths. */
+static void giveback_release(struct loop *l, struct slice group, const struct buf *text, struct slice *receipts,
+                             uint32_t n)
+{
+    const uint8_t *at = text->data;
+    if (text->failed)
+        return;
+    for (uint32_t i = 0; i < n; i++) {
+        receipts[i].data = at;
+        at += receipts[i].len;
+    }
+    struct command cmd = {.info = command_info(CMD_RELEASE),
+                          .n_pos = 1,
+                          .n_rest = n,
+                          .pos = {group},
+                          .rest = receipts};
+    if (!n || !loop_submit_command(l, &cmd, giveback_released))
+        log_text(LOG_DEBUG, "no room to release messages; their lease ends by itself");
+}
+
+static bool giveback_has_bit(const struct grant *g, uint32_t i)
+{
+    return !g->bits || (g->bits[i / 64] >> (i % 64)) & 1;
+}
+
+/* The receipts of all grants, one for each stretch without a gap. */
+static uint32_t giveback_put_receipts(const struct outcome *o, struct buf *text, struct slice *receipts)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < o->n_grants; i++) {
+        const struct grant *g = &o->grants[i];
+        for (uint32_t k = 0, first; k < g->count; k++) {
+            if (!giveback_has_bit(g, k))
+                continue;
+            for (first = k; k + 1 < g->count && giveback_has_bit(g, k + 1); k++)
+                ;
+            size_t before = text->len;
+            text_put_receipt_range(text, g->topic, g->queue, g->base + first, g->base + k, g->attempt);
+            receipts[n++] = slice_of(NULL, text->len - before);
+        }
+    }
+    return n;
+}
+
+void giveback_messages(struct loop *l, const struct entry *e)
+{
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < e->out.n_grants; i++)
+        most += e->out.grants[i].count;
+    struct slice *receipts = most ? malloc(most * sizeof *receipts) : NULL;
+    if (!receipts)
+        return;
+    struct buf text;
+    buf_init(&text, 0);
+    uint32_t n = giveback_put_receipts(&e->out, &text, receipts);
+    giveback_release(l, e->cmd.pos[0], &text, receipts, n);
+    free(receipts);
+    buf_free(&text);
+}
+
+/* The first n marks, all of one stream, in one RELEASE. */
+static void giveback_first_marks(struct loop *l, struct marks *ms, uint32_t n)
+{
+    const struct command *cmd = &marks_at(ms, 0)->stream->cmd;
+    struct slice receipts[GIVEBACK_RECEIPTS_MAX];
+    struct buf text;
+    buf_init(&text, 0);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct mark *m = marks_at(ms, i);
+        size_t before = text.len;
+        text_put_receipt_range(&text, cmd->rest[m->topic], m->queue, m->first, m->last, m->attempt);
+        receipts[i] = slice_of(NULL, text.len - before);
+    }
+    giveback_release(l, cmd->pos[0], &text, receipts, n);
+    buf_free(&text);
+    for (uint32_t i = 0; i < n; i++)
+        marks_drop_first(ms);
+}
+
+void giveback_marks(struct loop *l, struct marks *ms)
+{
+    while (ms->n) {
+        uint32_t n = 1;
+        while (n < ms->n && n < GIVEBACK_RECEIPTS_MAX && marks_at(ms, n)->stream == marks_at(ms, 0)->stream)
+            n++;
+        giveback_first_marks(l, ms, n);
+    }
+}
+
+/* ---- check-backs ---- */
+
+static void giveback_unasked(struct journal_client *owner, struct entry *e)
+{
+    (void)owner;
+    if (e->fate != ST_OK)
+        log_text(LOG_DEBUG, "could not take back check-backs; they are asked again later");
+    entry_free(e);
+}
+
+void giveback_unask(struct loop *l, struct unask *u)
+{
+    struct command cmd;
+    bool some = u->n > 0;
+    if (some && (!unask_command(u, &cmd) || !loop_submit_command(l, &cmd, giveback_unasked)))
+        log_text(LOG_DEBUG, "no room to take back check-backs; they are asked again later");
+}
+
+void giveback_ask(struct loop *l, struct unask *u, struct ask ask)
+{
+    unask_add(u, ask);
+    if (unask_full(u))
+        giveback_unask(l, u);
+}
+
+void giveback_checks(struct loop *l, struct slice reply)
+{
+    struct check_list list;
+    struct check check;
+    struct unask u;
+    if (!check_list_open(reply, &list))
+        return;
+    unask_init(&u);
+    while (check_list_next(&list, &check))
+        giveback_ask(l, &u, check.ask);
+    giveback_unask(l, &u);
+    unask_fini(&u);
+}
+
+void giveback_asks(struct conn *c)
+{
+    struct session *s = session_of(c);
+    struct ask ask;
+    struct unask u;
+    if (s->asks.n == 0)
+        return;
+    unask_init(&u);
+    while (asks_pop(&s->asks, &ask))
+        giveback_ask(c->loop, &u, ask);
+    giveback_unask(c->loop, &u);
+    unask_fini(&u);
+}
+
+/* ---- both ---- */
+
+void giveback_entry(struct loop *l, const struct entry *e)
+{
+    if (e->fate != ST_OK || e->out.nothing)
+        return;
+    if (e->cmd.info->id == CMD_POP)
+        giveback_messages(l, e);
+    else if (e->cmd.info->id == CMD_CHECKS)
+        giveback_checks(l, buf_slice(&e->out.reply));
+}

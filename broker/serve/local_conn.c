@@ -1,0 +1,190 @@
+/*
+ * local_conn.c: LOCAL commands about the connection itself: PING ECHO HELLO AUTH QUIT RESET SELECT SUBSCRIBE
+ * UNSUBSCRIBE CHECKS SERVE.
+ */
+#include <assert.h>
+
+#include "broker/serve/local.h"
+#include "broker/serve/local_answer.h"
+#include "broker/serve/pubsub.h"
+#include "broker/serve/session.h"
+#include "broker/serve/stream.h"
+#include "halfmq_version.h"
+#include "protocol/base/reply.h"
+#include "protocol/base/text.h"
+
+static void local_answer_bulk(struct conn *c, struct request rq, struct slice bytes)
+{
+    struct buf *r = loop_reply(c->loop);
+    reply_bulk(r, bytes);
+    conn_answer(c, rq, buf_slice(r));
+}
+
+void local_PING(struct conn *c, const struct command *cmd, struct request rq)
+{
+    if (cmd->n_pos) {
+        local_answer_bulk(c, rq, cmd->pos[0]);
+        return;
+    }
+    struct buf *r = loop_reply(c->loop);
+    reply_simple(r, "PONG");
+    conn_answer(c, rq, buf_slice(r));
+}
+
+void local_ECHO(struct conn *c, const struct command *cmd, struct request rq)
+{
+    local_answer_bulk(c, rq, cmd->pos[0]);
+}
+
+/* ---- HELLO, AUTH ---- */
+
+static const char local_no_password[] =
+    "AUTH was sent, but no password is set on this broker: connect without one";
+
+void local_AUTH(struct conn *c, const struct command *cmd, struct request rq)
+{
+    (void)cmd;
+    local_refuse(c, rq, ST_ERR, "%s", local_no_password);
+}
+
+static void local_answer_hello(struct conn *c, struct request rq)
+{
+    struct buf *r = loop_reply(c->loop);
+    reply_map(r, 7);
+    reply_bulk_str(r, "server");
+    reply_bulk_str(r, "halfmq");
+    reply_bulk_str(r, "version");
+    reply_bulk_str(r, HALFMQ_VERSION);
+    reply_bulk_str(r, "proto");
+    reply_int(r, c->proto);
+    reply_bulk_str(r, "id");
+    reply_int(r, (int64_t)c->id);
+    reply_bulk_str(r, "mode");
+    reply_bulk_str(r, "standalone");
+    reply_bulk_str(r, "role");
+    reply_bulk_str(r, "master");
+    reply_bulk_str(r, "modules");
+    reply_array(r, 0);
+    conn_answer(c, rq, buf_slice(r));
+}
+
+static bool local_name_is_fine(struct slice name)
+{
+    if (name.len > CLIENT_NAME_MAX)
+        return false;
+    for (size_t i = 0; i < name.len; i++) {
+        if (name.data[i] <= ' ' || name.data[i] > '~')
+            return false;
+    }
+    return true;
+}
+
+/* HELLO's options. Sets *name where there is one; false: refused. */
+static bool local_read_hello(struct conn *c, const struct command *cmd, struct request rq,
+                       const struct slice **name)
+{
+    char quoted[LOCAL_QUOTED];
+    for (uint32_t i = 1; i < cmd->n_rest;) {
+        uint32_t left = cmd->n_rest - i - 1;
+        if (slice_equal_nocase(cmd->rest[i], SLICE_LIT("AUTH")) && left >= 2) {
+            local_refuse(c, rq, ST_ERR, "%s", local_no_password);
+            return false;
+        }
+        if (!slice_equal_nocase(cmd->rest[i], SLICE_LIT("SETNAME")) || left < 1) {
+            local_refuse(c, rq, ST_ERR,
+                         "HELLO does not know '%s' here; write HELLO [2|3] [AUTH user "
+                         "pass] [SETNAME name]",
+                         local_quote(cmd->rest[i], quoted));
+            return false;
+        }
+        *name = &cmd->rest[i + 1];
+        i += 2;
+    }
+    return true;
+}
+
+void local_HELLO(struct conn *c, const struct command *cmd, struct request rq)
+{
+    int64_t version = c->proto;
+    if (cmd->n_rest && !text_int(cmd->rest[0], &version)) {
+        local_refuse(c, rq, ST_NOPROTO, "the protocol version must be 2 or 3");
+        return;
+    }
+    if (version != 2 && version != 3) {
+        local_refuse(c, rq, ST_NOPROTO, "unsupported protocol version: this broker speaks 2 and 3");
+        return;
+    }
+    const struct slice *name = NULL;
+    if (!local_read_hello(c, cmd, rq, &name))
+        return;
+    if (name && !local_name_is_fine(*name)) {
+        local_refuse(c, rq, ST_ERR,
+                     "a client's name is at most %d printable characters without blanks",
+                     CLIENT_NAME_MAX);
+        return;
+    }
+    if (name && conn_set_name(c, *name) != ST_OK) {
+        local_refuse(c, rq, ST_BUSY, "no memory for the name: try again");
+        return;
+    }
+    c->proto = (uint8_t)version;
+    local_answer_hello(c, rq);
+}
+
+/* ---- the connection itself ---- */
+
+void local_QUIT(struct conn *c, const struct command *cmd, struct request rq)
+{
+    (void)cmd;
+    local_ok(c, rq);
+    conn_shut(c);
+}
+
+void local_RESET(struct conn *c, const struct command *cmd, struct request rq)
+{
+    (void)cmd;
+    channels_leave(&session_of(c)->subscriber);
+    streams_close(c);
+    enum status s = conn_set_name(c, slice_of(NULL, 0));
+    assert(s == ST_OK); /* taking a name away needs no memory */
+    c->proto = 2;
+    struct buf *r = loop_reply(c->loop);
+    reply_simple(r, "RESET");
+    conn_answer(c, rq, buf_slice(r));
+}
+
+void local_SELECT(struct conn *c, const struct command *cmd, struct request rq)
+{
+    int64_t n;
+    if (text_int(cmd->pos[0], &n) && n == 0)
+        local_ok(c, rq);
+    else
+        local_refuse(c, rq, ST_ERR, "there is only database 0");
+}
+
+void local_SUBSCRIBE(struct conn *c, const struct command *cmd, struct request rq)
+{
+    if (rq.quiet)
+        return; /* a notification: nobody could be told what came of it */
+    pubsub_subscribe(c, cmd, rq);
+}
+
+void local_UNSUBSCRIBE(struct conn *c, const struct command *cmd, struct request rq)
+{
+    pubsub_unsubscribe(c, cmd, rq);
+}
+
+void local_CHECKS_SERVE(struct conn *c, const struct command *cmd, struct request rq)
+{
+    if (conn_is_text(c)) {
+        local_refuse(c, rq, ST_ERR,
+                     "CHECKS SERVE is for MessagePack-RPC; on a text connection write "
+                     "SUBSCRIBE check:<pgroup>");
+        return;
+    }
+    enum status s = channel_join(&serve_of(c->loop)->channels, c, &session_of(c)->subscriber, CHANNEL_CHECK, cmd->pos[0]);
+    if (s == ST_OK)
+        local_ok(c, rq);
+    else
+        conn_refuse(c, rq, s, NULL);
+}

@@ -1,0 +1,118 @@
+/*
+ * serve.c: the two tables that broker/net calls (net.h says when), and nothing that decides anything.
+ */
+#include "broker/serve/serve.h"
+
+#include <stdlib.h>
+
+#include "broker/serve/checkback.h"
+#include "broker/serve/dispatch.h"
+#include "broker/serve/giveback.h"
+#include "broker/serve/pubsub.h"
+#include "broker/serve/session.h"
+#include "broker/serve/stream.h"
+#include "broker/serve/wait.h"
+
+/* ---- sessions ---- */
+
+static void serve_sent(struct conn *c)
+{
+    marks_sent(&session_of(c)->marks, c->sent);
+    conn_need(c, CONN_COUNTS_SENT, session_of(c)->marks.n > 0);
+}
+
+static void serve_input_ended(struct conn *c)
+{
+    waits_end(c);
+    streams_close(c);
+}
+
+static void serve_shut(struct conn *c)
+{
+    channels_leave(&session_of(c)->subscriber);
+    giveback_asks(c);
+    streams_close(c);
+}
+
+static void serve_gone(struct conn *c)
+{
+    struct session *s = session_of(c);
+    waits_drop(c);
+    channels_leave(&s->subscriber);
+    streams_close(c);
+    giveback_marks(c->loop, &s->marks);
+    conn_need(c, CONN_COUNTS_SENT, false);
+    marks_fini(&s->marks);
+    asks_fini(&s->asks);
+}
+
+static void serve_trim(struct conn *c)
+{
+    struct session *s = session_of(c);
+    asks_trim(&s->asks);
+    if (!s->marks.n)
+        marks_fini(&s->marks);
+}
+
+const struct session_ops serve_sessions = {
+    .size = sizeof(struct session),
+    .command = dispatch,
+    .response = checkback_answer,
+    .pump = streams_pump,
+    .has_room = streams_have_room,
+    .sent = serve_sent,
+    .input_ended = serve_input_ended,
+    .shut = serve_shut,
+    .doomed = giveback_asks,
+    .gone = serve_gone,
+    .trim = serve_trim,
+};
+
+/* ---- loops ---- */
+
+static void *serve_open(struct loop *l, const void *arg)
+{
+    struct serve_loop *sl = calloc(1, sizeof *sl);
+    if (!sl)
+        return NULL;
+    sl->env = *(const struct serve_env *)arg;
+    waiters_init(&sl->waiters, &l->timers);
+    channels_init(&sl->channels, l, sl->env.members, pubsub_copy, checkback_pull);
+    return sl;
+}
+
+static void serve_close(struct loop *l)
+{
+    waiters_fini(&serve_of(l)->waiters);
+    free(l->serve);
+}
+
+static bool serve_wants_news(struct loop *l)
+{
+    return serve_of(l)->waiters.n > 0 || serve_of(l)->channels.n > 0;
+}
+
+static void serve_news(struct loop *l, const struct news *news)
+{
+    waiters_news(&serve_of(l)->waiters, news);
+    channels_news(&serve_of(l)->channels, news);
+}
+
+static void serve_woken(struct loop *l)
+{
+    waiters_run(&serve_of(l)->waiters, l);
+}
+
+static bool serve_run(struct loop *l)
+{
+    return channels_run(&serve_of(l)->channels);
+}
+
+const struct loop_ops serve_loops = {
+    .open = serve_open,
+    .close = serve_close,
+    .wants_news = serve_wants_news,
+    .news = serve_news,
+    .woken = serve_woken,
+    .run = serve_run,
+};

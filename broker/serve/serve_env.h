@@ -1,0 +1,30 @@
+/*
+ * serve_env.h: what sessions are given at the start, by the roof.
+ */
+#ifndef HALFMQ_BROKER_SERVE_ENV_H
+#define HALFMQ_BROKER_SERVE_ENV_H
+
+#include "broker/checks/members.h"
+#include "broker/net/net.h"
+#include "broker/webhook/webhook.h"
+
+/* What sessions work with, beyond what net has (net_env.arg; all of it outlives the loops). The functions are
+ * called by any loop's thread. */
+struct serve_env {
+    struct net *net; /* CLIENT LIST and KILL */
+    struct members *members; /* NULL: members are not counted */
+    struct webhook *webhook; /* what may be a CHECKURL */
+
+    void *broker; /* the first argument of what follows */
+
+    /* SHUTDOWN: begins to stop, and returns at once. */
+    void (*stop)(void *broker);
+
+    /* CONFIG SET: applies a setting to those who keep a copy. */
+    void (*setting_changed)(void *broker, enum setting_id id);
+
+    /* INFO [section ...], as text lines; view: of the store, or NULL. */
+    void (*write_info)(void *broker, struct view *view, const struct slice *sections, size_t n, struct buf *out);
+};
+
+#endif

@@ -1,0 +1,53 @@
+/*
+ * session.h: what one connection has under way, and what one loop keeps for all of its connections.
+ *
+ *   struct conn │ struct session ─┬─ waits           parked or running, newest first     wait.c, waiter.c
+ *               │                 ├─ subscriber      the channels it stands in           channel.c
+ *               │                 ├─ asks            check-backs it was handed           checkback.c
+ *               │                 └─ streams, marks                                      stream.c, marks.c
+ *
+ *   struct loop ──► struct serve_loop ── waiters, channels
+ *
+ * A session lies behind its connection in one block, so it is as cheap as a few fields more. What it has under way
+ * is told to the connection by conn_need, so that an idle one costs no call a turn.
+ *
+ * Threads: the loop's own.
+ */
+#ifndef HALFMQ_BROKER_SESSION_H
+#define HALFMQ_BROKER_SESSION_H
+
+#include "broker/checks/asks.h"
+#include "broker/net/conn.h"
+#include "broker/serve/channel.h"
+#include "broker/serve/marks.h"
+#include "broker/serve/serve_env.h"
+#include "broker/serve/waiter.h"
+
+struct session {
+    struct waiter *waits;
+    uint32_t n_waits;
+    struct subscriber subscriber;
+    struct asks asks; /* by MessagePack-RPC under these ids */
+    struct stream *streams; /* newest first */
+    uint32_t n_streams;
+    uint64_t last_stream; /* id */
+    struct marks marks; /* leases that stand in the output */
+};
+
+struct serve_loop {
+    struct serve_env env;
+    struct waiters waiters;
+    struct channels channels;
+};
+
+static inline struct session *session_of(struct conn *c)
+{
+    return (struct session *)(void *)c->session;
+}
+
+static inline struct serve_loop *serve_of(struct loop *l)
+{
+    return l->serve;
+}
+
+#endif
