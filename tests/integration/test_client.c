@@ -1,6 +1,6 @@
 /*
- * test_client.c: libhalfmq against a broker: any command, producing, plain consuming; from several
- * threads, and with the broker killed in the middle.
+ * test_client.c: tests libhalfmq against a broker: any command, producing, plain consuming; from several
+ * threads, and while the broker is killed.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -443,7 +443,7 @@ static bool some_sent(void *arg)
     return atomic_load(&q->sends->good) >= q->wanted;
 }
 
-/* What was answered is stored, and nothing twice, though the broker dies again and again. */
+/* Every message with a reply is stored, and none twice, although the broker is killed again and again. */
 static void test_asynchronous_sends_while_the_broker_dies(void **state)
 {
     (void)state;

@@ -1,6 +1,6 @@
 /*
- * test_client_batch.c: what hmq_send_async gathers: against a peer that answers as the test wants, and
- * against a broker.
+ * test_client_batch.c: tests the batches of hmq_send_async, against a fake broker that replies as the test wants,
+ * and against a real one.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,7 +21,7 @@
 
 #define FAST "?reconnect_min_ms=1&reconnect_max_ms=5"
 
-/* What the callbacks were told, in their order. */
+/* The results that callbacks got, in their order. */
 struct told {
     pthread_mutex_t lock;
     unsigned n;
@@ -67,7 +67,7 @@ static struct bench setup(void **state, const char *query)
     struct bench b = {.fake = *state};
     hmq_error err;
     told = (struct told){.lock = PTHREAD_MUTEX_INITIALIZER};
-    still_clock_go(); /* a test that failed may have left it standing */
+    still_clock_go(); /* a test that failed may have left the clock stopped */
     b.client = fake_client_of(b.fake, query);
     RIG_CHECK(hmq_producer_new(b.client, NULL, &b.producer, &err), &err);
     fake_answer_call(b.fake);
@@ -103,7 +103,7 @@ static void expect_method(const struct fake *f, const char *method)
                  method);
 }
 
-/* A batch came that PRODUCE would take; its bodies are "from" and on. */
+/* Expects a PRODUCE with a valid batch of n messages, whose bodies are numbers starting with `from`. */
 static void expect_batch(const struct fake *f, unsigned from, unsigned n)
 {
     struct batch_facts facts;
@@ -156,7 +156,7 @@ static void refuse(struct fake *f, const char *code, const char *text)
     buf_free(&b);
 }
 
-/* Ten that came together leave together: a linger of an hour, which the producer's flush ends. */
+/* Sends ten messages that leave in one batch: linger_ms is an hour, and hmq_producer_flush ends it. */
 static void gather_ten(struct bench *b, const hmq_send_options *o)
 {
     put_numbers(b, 0, 10, o);
@@ -180,8 +180,8 @@ static void test_each_gets_its_id(void **state)
     teardown(&b, HMQ_OK);
 }
 
-/* What comes while the first is under way waits for its answer, and no longer; the clock stands, so no
- * time passes that would end the wait before. */
+/* Messages that are sent while the first one is under way wait for its reply, and no longer. The clock is stopped,
+ * so that no time passes that would end the wait earlier. */
 static void test_gathers_while_one_is_under_way(void **state)
 {
     struct bench b = setup(state, FAST);
@@ -234,7 +234,7 @@ static void test_not_sent_again_without_dedup(void **state)
     teardown(&b, HMQ_OK);
 }
 
-/* One message that cannot be does not take the others with it. */
+/* If one message of a batch is refused, the others are stored. */
 static void test_refused_batch_goes_one_by_one(void **state)
 {
     hmq_prop prop = {"name", "value"};
@@ -283,7 +283,7 @@ static void test_what_concerns_all_is_told_to_all(void **state)
     teardown(&b, HMQ_OK);
 }
 
-/* A broker that knows no batches is not asked for one again. */
+/* If the broker does not know PRODUCE, the library does not send it again. */
 static void test_older_broker(void **state)
 {
     struct bench b = setup(state, FAST "&linger_ms=200");
@@ -330,7 +330,7 @@ static void test_closed_when_full(void **state)
     teardown(&b, HMQ_OK);
 }
 
-/* A message that only SEND can take leaves after what was gathered before it. */
+/* A message that cannot be in a batch is sent after the messages that were buffered before it. */
 static void test_order_of_the_calls(void **state)
 {
     hmq_send_options o = HMQ_SEND_OPTIONS;
@@ -368,8 +368,9 @@ static void expect_sends(struct fake *f, unsigned n)
     }
 }
 
-/* ORDER: singly until the queues are known, then to the queue of the key; not that queue: anew. What is
- * under way is held back and the clock stands, so those behind it are gathered for certain. */
+/* Messages with ORDER are sent one by one until the number of queues is known, then in batches to the queue of the
+ * key. If the broker refuses that queue, the library asks for the number again. The first request is held back and
+ * the clock is stopped, so that the messages after it are certainly buffered. */
 static void test_order_keys_find_their_queue(void **state)
 {
     hmq_send_options o = HMQ_SEND_OPTIONS;
@@ -382,7 +383,7 @@ static void test_order_keys_find_their_queue(void **state)
     answer_queues(b.fake, 5);
     expect_sends(b.fake, 1);
     wait_told(1);
-    hmq_producer_flush(b.producer, RIG_DEADLINE_MS, NULL); /* the queues are known */
+    hmq_producer_flush(b.producer, RIG_DEADLINE_MS, NULL); /* now the number of queues is known */
     put(&b, "alone", &o);
     fake_hear(b.fake);
     expect_method(b.fake, "send");
@@ -396,7 +397,7 @@ static void test_order_keys_find_their_queue(void **state)
     expect_sends(b.fake, 2);
     wait_told(4);
     put(&b, "more", &o);
-    fake_hear(b.fake); /* it is asked again */
+    fake_hear(b.fake); /* the library asks again */
     answer_queues(b.fake, 4);
     expect_sends(b.fake, 1);
     wait_told(5);
@@ -415,7 +416,7 @@ static void on_counted(void *arg, const char *id, const hmq_error *err)
     atomic_fetch_add((_Atomic unsigned *)arg, id != NULL);
 }
 
-/* "key number" of each message of the queue: the numbers of a key ascend. */
+/* Reads a queue of messages "key number" and checks that the numbers of each key ascend. */
 static unsigned check_queue(hmq_client *client, int queue, unsigned *next)
 {
     unsigned n = 0, got = 1;
@@ -440,7 +441,7 @@ static unsigned check_queue(hmq_client *client, int queue, unsigned *next)
     return n;
 }
 
-/* "key number" under the ORDER of the key. */
+/* Sends a message "key number" with the ORDER key `key`. */
 static void put_ordered(hmq_producer *producer, unsigned key, unsigned i, _Atomic unsigned *good)
 {
     char order[16], body[32];
@@ -468,7 +469,7 @@ static void test_order_is_kept_by_a_broker_that_dies(void **state)
     for (unsigned i = 0; i < EACH; i++) {
         for (unsigned key = 0; key < KEYS; key++)
             put_ordered(producer, key, i, &good);
-        if (i == 0) /* the queues of the keys are known after this */
+        if (i == 0) /* after this the number of queues is known */
             RIG_CHECK(hmq_producer_flush(producer, RIG_DEADLINE_MS, &err), &err);
         if (i % 200 == 150) {
             spawn_kill(broker);
@@ -483,7 +484,7 @@ static void test_order_is_kept_by_a_broker_that_dies(void **state)
     assert_int_equal(n, KEYS * EACH);
     hmq_stats stats = {.size = sizeof stats};
     hmq_client_stats(client, &stats);
-    assert_true(stats.requests < KEYS * EACH); /* they did travel together */
+    assert_true(stats.requests < KEYS * EACH); /* they were sent in batches */
     hmq_client_free(client);
     assert_int_equal(spawn_stop(broker), 0);
     spawn_free(broker);

@@ -1,5 +1,5 @@
 /*
- * test_client_consumer.c: the consumer of libhalfmq: verdicts, leases, draining, kills.
+ * test_client_consumer.c: tests the consumer of libhalfmq: verdicts, leases, closing, and brokers that are killed.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,7 +20,7 @@
 static struct spawned *broker;
 static hmq_client *client;
 
-/* What a handler saw, and how it is to behave. */
+/* What the handler has received, and what it should do. */
 struct desk {
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -165,7 +165,7 @@ static void test_each_message_once(void **state)
     (void)state;
     struct desk *d = desk_new();
     hmq_consumer *consumer = consume(d, "once", "?workers=4&prefetch=50&wait_ms=200");
-    put_numbers("once", 0, 1000); /* the topic comes after its consumer */
+    put_numbers("once", 0, 1000); /* the topic is created after its consumer */
     wait_for(d, &d->distinct, 1000, "all are handled");
     close_consumer(consumer);
     assert_int_equal(d->calls, 1000);
@@ -173,7 +173,7 @@ static void test_each_message_once(void **state)
     desk_free(d);
 }
 
-/* Batches that are acknowledged out of their order, by ranges and what is between them. */
+/* Messages of batches are acknowledged out of order, as ranges with gaps between them. */
 static void test_batches_and_many_workers(void **state)
 {
     (void)state;
@@ -250,7 +250,8 @@ static bool extended_twice(void *arg)
     return stats.extended >= 4; /* two messages held, twice each */
 }
 
-/* A handler that takes several leases' time, and a message that waits behind it, keep their leases. */
+/* The leases of a message whose handler takes several times the lease, and of a message that waits for a handler, are
+ * extended. */
 static void test_leases_are_extended(void **state)
 {
     (void)state;
@@ -277,8 +278,8 @@ static void *close_in_thread(void *arg)
     return NULL;
 }
 
-/* The running handler ends and is acknowledged; what waited goes back at once: the lease of an hour
- * would keep it from the next consumer. */
+/* hmq_consumer_close waits for the running handler and acknowledges its message. The waiting messages are requeued at
+ * once: otherwise their lease of an hour would keep them from the next consumer. */
 static void test_drains_on_close(void **state)
 {
     (void)state;
@@ -294,7 +295,7 @@ static void test_drains_on_close(void **state)
     hmq_consumer *next = consume(d, "drained", "?wait_ms=200");
     wait_for(d, &d->distinct, 10, "the rest is handled");
     close_consumer(next);
-    assert_int_equal(d->calls, 10); /* nothing was handled twice */
+    assert_int_equal(d->calls, 10); /* no message was handled twice */
     assert_int_equal(lag_of("drained", "lag"), 0);
     desk_free(d);
 }
@@ -314,7 +315,8 @@ static void test_close_without_a_broker(void **state)
     desk_free(d);
 }
 
-/* At least once, each of them, though the broker dies again and again; and in the end nothing is left. */
+/* Each message is handled at least once, although the broker is killed again and again, and in the end the group has
+ * no lag. */
 static bool nothing_left(void *arg)
 {
     return lag_of(arg, "lag") == 0;

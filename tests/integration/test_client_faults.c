@@ -1,6 +1,6 @@
 /*
- * test_client_faults.c: libhalfmq against a peer that is not what it should be: absent, silent, gone in
- * the middle, talking nonsense. The peer is this test: a listening socket and what it chooses to send.
+ * test_client_faults.c: tests libhalfmq against a broker that is faulty: absent, silent, closing in the middle of a
+ * reply, sending nonsense. The test itself plays the broker, with a listening socket.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -95,7 +95,7 @@ static void test_silent_peer(void **state)
     hmq_client *client = fake_client_of(p, "");
     fake_answer_call(p);
     RIG_CHECK(hmq_client_wait(client, RIG_DEADLINE_MS, &err), &err);
-    assert_int_equal(ping(client, 400, &err), HMQ_EUNKNOWN); /* it was sent: who knows */
+    assert_int_equal(ping(client, 400, &err), HMQ_EUNKNOWN); /* it was sent, so the result is unknown */
     struct fake_result r = {.lock = PTHREAD_MUTEX_INITIALIZER};
     ping_async(client, 400, &r);
     rig_eventually(fake_ended, &r, "the deadline passes");
@@ -114,7 +114,7 @@ static void test_late_answers_are_nobodys(void **state)
     struct fake_result r = {.lock = PTHREAD_MUTEX_INITIALIZER};
     ping_async(client, RIG_DEADLINE_MS, &r);
     fake_hear(p);
-    fake_answer(p); /* the first one, too late */
+    fake_answer(p); /* a late reply to the first request */
     fake_hear(p);
     fake_answer(p);
     rig_eventually(fake_ended, &r, "the second is answered");
@@ -134,7 +134,7 @@ static void test_connection_lost_after_sending(void **state)
     fake_hang_up(p);
     rig_eventually(fake_ended, &r, "the connection is lost");
     assert_int_equal(r.last, HMQ_EUNKNOWN);
-    fake_answer_call(p); /* it comes again */
+    fake_answer_call(p); /* the request is sent again */
     ping_async(client, RIG_DEADLINE_MS, &r);
     fake_hear(p);
     hmq_client_free(client);
@@ -199,7 +199,7 @@ static bool is_disconnected(void *arg)
     return atomic_load(&p->events.disconnected) > 0;
 }
 
-/* Whatever comes, the connection ends and the next one works. */
+/* After any nonsense the library closes the connection, and the next one works. */
 static void test_nonsense(void **state)
 {
     static const struct {
@@ -207,7 +207,7 @@ static void test_nonsense(void **state)
         size_t n;
     } nonsense[] = {
         {"-ERR Protocol error\r\n", 21},
-        {"\x94\x01\x00\xc0", 4}, /* a part of an answer; the end comes below */
+        {"\x94\x01\x00\xc0", 4}, /* a part of a reply; then the connection is closed, see below */
         {"\x94\x05\x00\xc0\xc0", 5}, /* type 5 */
         {"\x93\x01\x00\xc0", 4}, /* too few values */
         {"\xdd\xff\xff\xff\xff", 5}, /* an array of four billion */
@@ -250,7 +250,7 @@ static void test_answers_byte_by_byte(void **state)
     ping_async(client, RIG_DEADLINE_MS, &r);
     fake_hear(p);
     buf_init(&b, 0);
-    rpc_put_notify(&b, "news"); /* is ignored */
+    rpc_put_notify(&b, "news"); /* the library ignores it */
     rpc_put_list(&b, 0);
     rpc_put_result(&b, p->frame.id);
     rpc_put_str(&b, SLICE_LIT("PONG"));
@@ -286,7 +286,7 @@ static void test_wrong_answers(void **state)
     hmq_client_free(client);
 }
 
-/* A request of the broker that nobody here serves is answered with an error. */
+/* The library replies with an error to a request of the broker that it does not serve. */
 static void test_unserved_requests(void **state)
 {
     struct fake *p = *state;
@@ -316,7 +316,7 @@ static void test_keepalive(void **state)
     fake_hear(p);
     assert_true(slice_equal(p->frame.method, SLICE_LIT("ping")));
     fake_answer(p);
-    fake_hear(p); /* and again; then nothing is said any more */
+    fake_hear(p); /* it is sent again; after this the broker is silent */
     rig_eventually(is_disconnected, p, "the silent peer is given up");
     hmq_client_free(client);
 }
@@ -381,7 +381,7 @@ static void test_bounds_of_a_producer(void **state)
     rig_eventually(fake_ended, &r, "one is answered");
     assert_int_equal(hmq_producer_flush(producer, 10, &err), HMQ_ETIMEDOUT);
     assert_int_equal(hmq_producer_close(producer, 10, &err), HMQ_ETIMEDOUT);
-    assert_int_equal(r.n, 2); /* closing fake_ended the other one */
+    assert_int_equal(r.n, 2); /* hmq_producer_close ended the other call */
     assert_int_equal(r.last, HMQ_EUNKNOWN);
     hmq_client_free(client);
 }

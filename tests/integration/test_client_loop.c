@@ -1,6 +1,6 @@
 /*
- * test_client_loop.c: libhalfmq in the application's own libevent loop: nothing blocks it, everything
- * asynchronous works in it, over a reconnect too, and what closes drives the socket by itself.
+ * test_client_loop.c: tests libhalfmq in the application's own libevent loop: no call blocks the loop, asynchronous
+ * calls work in it, also after a reconnect, and functions that close drive the socket themselves.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -66,7 +66,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     (void)arg;
 }
 
-/* Turns the loop until holds(a). */
+/* Runs the loop until holds(a). */
 static void turn_until(struct app *a, bool (*holds)(struct app *a), const char *what)
 {
     int64_t deadline_ms = spawn_now_ms() + RIG_DEADLINE_MS;
@@ -159,7 +159,7 @@ static void test_reconnects(void **state)
     RIG_CHECK(hmq_producer_close(producer, 1000, &err), &err);
 }
 
-/* Closing and flushing on the loop's thread turn the socket by themselves. */
+/* Closing and flushing on the loop's thread drive the socket themselves. */
 static void test_flush_on_the_loop_thread(void **state)
 {
     struct app *a = *state;
@@ -253,7 +253,7 @@ static bool thread_done(struct app *a)
     return atomic_load(&a->handled) == 1;
 }
 
-/* Blocking is for other threads: the loop goes on meanwhile. */
+/* Another thread may make a blocking call; the loop goes on meanwhile. */
 static void test_blocking_from_another_thread(void **state)
 {
     struct app *a = *state;
@@ -289,7 +289,7 @@ static void test_flush_in_a_callback(void **state)
 
 static hmq_reader *reader;
 
-/* Takes what has come, without waiting. */
+/* Takes the messages that have arrived, without waiting. */
 static bool hundred_read(struct app *a)
 {
     hmq_batch *batch = NULL;
@@ -300,7 +300,7 @@ static bool hundred_read(struct app *a)
     return atomic_load(&a->handled) >= 100;
 }
 
-/* Between turns of the loop, or turning the socket while it waits. */
+/* A reader can be used between turns of the loop; if it waits, it drives the socket itself. */
 static void test_reader(void **state)
 {
     struct app *a = *state;

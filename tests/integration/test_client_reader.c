@@ -1,5 +1,6 @@
 /*
- * test_client_reader.c: hmq_reader against a broker: from any offset, while messages come, over a SIGKILL.
+ * test_client_reader.c: tests hmq_reader against a broker: from any offset, while messages arrive, and across a
+ * SIGKILL.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -37,7 +38,7 @@ static hmq_reader *read_from(hmq_client *client, uint64_t offset)
     return reader;
 }
 
-/* Up to the offset `to`; each body counts in seen. */
+/* Reads up to the offset `to`, and counts each body in seen. */
 static void read_to(hmq_reader *reader, uint64_t *next, uint64_t to, unsigned *seen)
 {
     while (*next < to) {
@@ -89,7 +90,7 @@ static void test_reads_all_of_it(void **state)
     hmq_batch *none = NULL;
     assert_int_equal(hmq_reader_next(reader, 0, &none, &err), HMQ_ETIMEDOUT);
     RIG_CHECK(hmq_reader_close(reader, RIG_DEADLINE_MS, &err), &err);
-    reader = read_from(client, from); /* in the middle of what is stored together */
+    reader = read_from(client, from); /* in the middle of a record */
     read_to(reader, &from, MESSAGES, again);
     RIG_CHECK(hmq_reader_close(reader, RIG_DEADLINE_MS, &err), &err);
     RIG_CHECK(hmq_producer_close(producer, RIG_DEADLINE_MS, &err), &err);
@@ -112,7 +113,7 @@ static void test_what_the_broker_refuses(void **state)
         rig_ask(client, "topic_create", (const char *[]){"name", "log", "queues", "1", NULL}));
     rig_put(client, "log", "hello");
     enum hmq_status status = HMQ_ENOTOPIC;
-    while (status == HMQ_ENOTOPIC) /* it had asked before the topic was there */
+    while (status == HMQ_ENOTOPIC) /* it may have asked before the topic existed */
         status = hmq_reader_next(reader, RIG_DEADLINE_MS, &batch, &err);
     RIG_CHECK(status, &err);
     assert_string_equal(hmq_message_body(hmq_batch_at(batch, 0), NULL), "hello");
@@ -120,7 +121,7 @@ static void test_what_the_broker_refuses(void **state)
     hmq_batch *more = NULL;
     assert_int_equal(hmq_reader_next(reader, RIG_DEADLINE_MS, &more, &err), HMQ_ENOTOPIC);
     RIG_CHECK(hmq_reader_close(reader, RIG_DEADLINE_MS, &err), &err);
-    assert_string_equal(hmq_message_id(hmq_batch_at(batch, 0)), "log:0:0"); /* it is ours */
+    assert_string_equal(hmq_message_id(hmq_batch_at(batch, 0)), "log:0:0"); /* the batch is the caller's */
     hmq_batch_free(batch);
     hmq_client_free(client);
     assert_int_equal(spawn_stop(broker), 0);

@@ -1,6 +1,6 @@
 /*
- * test_client_stream.c: the consumer's stream against a peer that sends what the test wants: records whole,
- * in part and damaged, at the wrong moment, on a connection that is lost.
+ * test_client_stream.c: tests the consumer's stream against a fake broker that sends what the test wants: whole,
+ * partial and damaged records, records at the wrong moment, and on a connection that is lost.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,7 +18,7 @@
 
 #define FAST "?reconnect_min_ms=1&reconnect_max_ms=5"
 
-/* A handler that can be held, and what it saw. */
+/* A handler that the test can stop, and the messages that it has received. */
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -115,7 +115,7 @@ static void expect_text(const struct rpc_value *v, const char *text)
         fail_msg("'%.*s' came, not '%s'", (int)s.len, (const char *)s.data, text);
 }
 
-/* Receipt i of an acknowledgement. */
+/* Expects this text as receipt i of an acknowledgement. */
 static void expect_receipt(const struct fake *f, size_t i, const char *text)
 {
     expect_text(rpc_at(rpc_get(f->frame.params, "receipt"), i), text);
@@ -140,7 +140,7 @@ static void refuse(struct fake *f, const char *code, const char *text)
     buf_free(&b);
 }
 
-/* Opens the stream; its first credit. */
+/* Opens the stream. Returns its first credit. */
 static int64_t open_stream(struct stage *s, int64_t id)
 {
     expect(s->fake, "stream_group");
@@ -157,7 +157,7 @@ static void put_int(struct buf *b, const char *name, int64_t n)
     rpc_put_int(b, n);
 }
 
-/* n messages from the offset on; bits 0: all of them. */
+/* Makes a record of n messages, starting at the offset `base`. */
 static void make_record(struct buf *record, uint64_t base, uint32_t n)
 {
     struct buf starts;
@@ -172,6 +172,7 @@ static void make_record(struct buf *record, uint64_t base, uint32_t n)
     buf_free(&starts);
 }
 
+/* Sends a record to the stream; bits: which of its messages are leased, 0: all of them. */
 static void say_record(struct fake *f, int64_t stream, struct slice record, uint8_t bits)
 {
     struct buf b;
@@ -204,14 +205,14 @@ static void send_records(struct fake *f, int64_t stream, uint64_t base, uint32_t
     buf_free(&record);
 }
 
-/* The first acknowledgement names what was done by then; what was done meanwhile goes as ranges. */
+/* The first acknowledgement has the messages that are done by then; those that are done meanwhile follow as ranges. */
 static void test_acknowledges_ranges(void **state)
 {
     struct stage s = setup(state, FAST "&prefetch=100");
     hold(true);
     assert_int_equal(open_stream(&s, 7), 16);
     send_records(s.fake, 7, 40, 6, 0);
-    send_records(s.fake, 7, 46, 4, 0x0d); /* the second is somebody else's */
+    send_records(s.fake, 7, 46, 4, 0x0d); /* the second message was not leased to us */
     wait_handled(1);
     hold(false);
     wait_handled(9);
@@ -234,7 +235,7 @@ static void test_acknowledges_ranges(void **state)
             if (*end == '-')
                 to = (unsigned)strtoul(end + 1, &end, 10);
             assert_string_equal(end, "#1");
-            assert_false(from <= 47 && to >= 47); /* that one is not ours */
+            assert_false(from <= 47 && to >= 47); /* that message was not leased to us */
             acked += to - from + 1;
         }
         answer_int(s.fake, acked);
@@ -263,7 +264,7 @@ static void test_credit_is_bounded_and_given_back(void **state)
         assert_int_equal(s.fake->frame.type, RPC_NOTIFY);
         assert_true(slice_equal(s.fake->frame.method, SLICE_LIT("stream_credit")));
         assert_int_equal(int_of(s.fake, "stream"), 3);
-        assert_true(acked > 0); /* not before something is done with */
+        assert_true(acked > 0); /* no acknowledgement before a message is done */
         credit += int_of(s.fake, "credit");
     }
     assert_int_equal(credit, 4);
@@ -288,7 +289,7 @@ static void test_extends_ranges(void **state)
     expect_text(rpc_get(s.fake->frame.params, "receipt"), "t:2:10-12#1");
     refuse(s.fake, "STALE", "no such lease");
     rig_eventually(three_lost, s.consumer, "the leases are lost");
-    hold(false); /* the first runs to its end; the others are lost, and not begun */
+    hold(false); /* the running handler ends; the leases of the others are lost, so they are not started */
     expect(s.fake, "ack");
     expect_receipt(s.fake, 0, "t:2:10#1");
     answer_int(s.fake, 0);
@@ -304,7 +305,7 @@ static void test_older_broker_is_popped(void **state)
     expect(s.fake, "pop");
     assert_int_equal(int_of(s.fake, "count"), 16);
     fake_hang_up(s.fake);
-    fake_answer_call(s.fake); /* a newer one, perhaps */
+    fake_answer_call(s.fake); /* there may be a newer one */
     expect(s.fake, "stream_group");
     refuse(s.fake, "LIMIT", "a connection may have 64 streams, no more");
     expect(s.fake, "pop");
@@ -337,7 +338,7 @@ static void test_the_next_connection_has_its_own(void **state)
         assert_false(slice_equal(s.fake->frame.method, SLICE_LIT("stream_credit")));
         open = slice_equal(s.fake->frame.method, SLICE_LIT("stream_group"));
     }
-    send_records(s.fake, 5, 1, 1, 0); /* nobody's: that number ended with its connection */
+    send_records(s.fake, 5, 1, 1, 0); /* for no stream: this id was valid on the lost connection only */
     answer_int(s.fake, 1);
     send_records(s.fake, 1, 2, 1, 0);
     wait_handled(2);
@@ -402,8 +403,8 @@ static void *close_it(void *arg)
     return NULL;
 }
 
-/* What comes until the broker has closed the stream is given back, for others to have at once: nothing has
- * failed that the group's backoff would be for. */
+/* Messages that arrive before the broker has closed the stream are requeued at once, without the group's backoff,
+ * because no handler has failed. */
 static void test_draining(void **state)
 {
     struct stage s = setup(state, FAST);

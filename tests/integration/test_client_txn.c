@@ -1,6 +1,6 @@
 /*
- * test_client_txn.c: the transactional producer of libhalfmq: halfs, decisions, check-backs answered by
- * its callback, and all of it with the broker killed in the middle.
+ * test_client_txn.c: tests the transactional producer of libhalfmq: half messages, decisions, check-backs that its
+ * callback answers, and all of that while the broker is killed.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,7 +23,7 @@
 static struct spawned *broker;
 static hmq_client *client;
 
-/* What the application knows: the local state from which checks are answered. */
+/* The application's own state, from which it answers checks. */
 struct books {
     pthread_mutex_t lock;
     hmq_txid committed[TOLD_MAX];
@@ -54,7 +54,7 @@ static int stop(void **state)
     return status;
 }
 
-/* Under the books' lock. */
+/* Notes a transaction. The caller holds the books' lock. */
 static void note(hmq_txid txid)
 {
     assert_true(books.n_committed < TOLD_MAX);
@@ -196,7 +196,7 @@ static void test_commit_with_ack(void **state)
     RIG_CHECK(hmq_txn_commit_ack(producer, txid, "g", &receipt, 1, HMQ_DEFAULT, NULL, &err), &err);
     size_t count = 9;
     RIG_CHECK(hmq_ack(client, "g", &receipt, 1, HMQ_DEFAULT, &count, &err), &err);
-    assert_int_equal(count, 0); /* it was acknowledged with the commit */
+    assert_int_equal(count, 0); /* the commit has acknowledged it */
     hmq_batch_free(batch);
     close_producer(producer);
 }
@@ -252,7 +252,7 @@ static void test_checks_are_answered(void **state)
     learn_io_thread();
     books.undecided_first = true;
     hmq_txn_producer *producer = txn_producer(on_check);
-    pthread_mutex_lock(&books.lock); /* no check is answered before the note is there */
+    pthread_mutex_lock(&books.lock); /* keeps checks from being answered before the note is made */
     hmq_txid kept = half(producer, "a", "kept", 1), dropped = half(producer, "a", "dropped", 0);
     note(kept);
     pthread_mutex_unlock(&books.lock);
@@ -324,7 +324,7 @@ static void test_checks_after_a_kill(void **state)
     (void)state;
     hmq_txn_producer *producer = txn_producer(on_check);
     for (int round = 0; round < 3; round++) {
-        /* A check that comes before the note would be answered with rollback: it waits for the lock. */
+        /* A check before the note would be answered with rollback, so it has to wait for the lock. */
         pthread_mutex_lock(&books.lock);
         hmq_txid txid = half(producer, "a", "kept", 1);
         note(txid);

@@ -1,5 +1,5 @@
 /*
- * test_connection.c: the Connection section of the contract, through hiredis.
+ * test_connection.c: tests the commands of the section Connection in PROTOCOL.md, through hiredis.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -189,7 +189,7 @@ static void test_wrong_words(void **state)
     redisFree(c);
 }
 
-/* What issue 3 leaves for later says so, and does nothing. */
+/* Commands and options that are not available yet are refused as such, and do nothing. */
 static void test_not_yet(void **state)
 {
     (void)state;

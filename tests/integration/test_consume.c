@@ -1,8 +1,8 @@
 /*
- * test_consume.c: groups, leases, retries and dead letters, through hiredis.
+ * test_consume.c: tests consumer groups, leases, retries and dead letters, through hiredis.
  *
  *   ready ──POP──► leased ──ACK──► done
- *     ▲              │ NACK, lease ends: attempt + 1
+ *     ▲              │ NACK, lease expires: attempt + 1
  *     └──────────────┤
  *                    └─ REJECT, or ATTEMPTS used up ──► %DLQ%<group>
  */
@@ -37,7 +37,7 @@ static int stop(void **state)
     return status;
 }
 
-/* n messages "0", "1", ... in queue 0 */
+/* Sends n messages "0", "1", ... to queue 0. */
 static void fill(const char *topic, int n)
 {
     for (int i = 0; i < n; i++)
@@ -51,7 +51,7 @@ static void popped(const char *pop, const char *receipt, const char *body)
     freeReplyObject(r);
 }
 
-/* One line of LAG as numbers. */
+/* Checks the numbers in one line of LAG. */
 static void lag_is(const char *group, long long ready, long long inflight, long long delayed,
                    long long dead)
 {
@@ -82,8 +82,8 @@ static void test_pop_and_ack(void **state)
     lag_is("g", 2, 3, 0, 0);
     talk_int(c, 2, "ACK g work:0:0#1 work:0:2#1");
     talk_int(c, 0, "ACK g work:0:0#1");
-    talk_int(c, 1, "ACK g work:0:1#1 work:0:1#1"); /* the second of the two is a repetition */
-    talk_int(c, 0, "ACK g work:0:3#1 work:3:9#1"); /* never handed out */
+    talk_int(c, 1, "ACK g work:0:1#1 work:0:1#1"); /* the second one repeats the first */
+    talk_int(c, 0, "ACK g work:0:3#1 work:3:9#1"); /* the second one was never delivered */
     talk_error(c, "ERR", "ACK g work:0:3");
     talk_error(c, "ERR", "ACK g work:0:3#0");
     talk_error(c, "NOGROUP", "ACK nobody work:0:3#1");
@@ -141,7 +141,7 @@ static void test_extend(void **state)
     popped("POP e longer WAIT 20s LEASE 100ms", "longer:0:0#2", "0");
     talk_status(c, "OK", "EXTEND e longer:0:0#2 1h");
     talk_empty(
-        c, "POP e longer WAIT 300ms"); /* the lease of 100 ms is over by now, were it not longer */
+        c, "POP e longer WAIT 300ms"); /* the first lease of 100 ms would have expired by now */
     talk_int(c, 1, "ACK e longer:0:0#2");
 }
 
@@ -157,7 +157,7 @@ static void test_nack(void **state)
     talk_empty(c, "POP n nack");
     talk_error(c, "STALE", "NACK n nack:0:0#2");
     fill("nack", 1);
-    popped("POP n nack", "nack:0:1#1", "0"); /* one that waits holds up no other */
+    popped("POP n nack", "nack:0:1#1", "0"); /* a message that waits for its retry does not delay others */
     talk_status(c, "OK", "NACK n nack:0:1#1 DELAY 20ms");
     popped("POP n nack WAIT 20s", "nack:0:1#2", "0");
     talk_error(c, "ERR", "NACK n nonsense");
@@ -263,10 +263,10 @@ static void test_group_life(void **state)
     freeReplyObject(r);
     talk_status(c, "OK", "GROUP DELETE life");
     talk_error(c, "NOGROUP", "GROUP INFO life");
-    popped("POP life life", "life:0:0#1", "0"); /* a new group of that name begins anew */
+    popped("POP life life", "life:0:0#1", "0"); /* a new group with that name starts from the beginning */
 }
 
-/* A WAIT that is parked wakes at once; 20 s would be the deadline of the test's own connection. */
+/* A waiting POP gets a new message at once, well before the connection's deadline of 20 s. */
 static void test_wait_wakes(void **state)
 {
     (void)state;
@@ -282,7 +282,7 @@ static void test_wait_wakes(void **state)
     talk_is_message(r->element[0], "wake:0:0#1", "0");
     freeReplyObject(r);
     redisFree(waiting);
-    talk_empty(c, "POP w wake WAIT 10ms"); /* and a WAIT that runs out is empty */
+    talk_empty(c, "POP w wake WAIT 10ms"); /* a WAIT that runs out gets an empty reply */
 }
 
 static void send_all(redisContext *to, const char *command)
@@ -293,7 +293,7 @@ static void send_all(redisContext *to, const char *command)
         assert_int_equal(redisBufferWrite(to, &done), REDIS_OK);
 }
 
-/* A caller that closes while it waits is never handed anything. */
+/* A client that closes its connection during a WAIT gets no message leased. */
 static void test_closed_while_waiting(void **state)
 {
     (void)state;
@@ -307,7 +307,7 @@ static void test_closed_while_waiting(void **state)
         snprintf(receipt, sizeof receipt, "closed:0:%d#1", i);
         redisReply *r = talk_array(c, 1, pop);
         const char *got = r->element[0]->element[0]->str;
-        /* Either it was never handed out, or the lease was taken back and the attempt is used up. */
+        /* Either it was never leased, or the lease was released and its attempt number is used up. */
         assert_memory_equal(got, receipt, strlen(receipt) - 1);
         talk_int(c, 1, "ACK w %s", got);
         freeReplyObject(r);

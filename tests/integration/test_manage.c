@@ -1,5 +1,5 @@
 /*
- * test_manage.c: topics, figures, settings and the end, through hiredis.
+ * test_manage.c: tests topics, statistics, settings and SHUTDOWN, through hiredis.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -76,7 +76,7 @@ static void test_purge(void **state)
     char *id = talk_string(c, "SEND purge next QUEUE 0");
     assert_string_equal(id, "purge:0:10");
     free(id);
-    r = talk_array(c, 1, "READ purge 0 0 COUNT 10"); /* below the oldest kept it starts there */
+    r = talk_array(c, 1, "READ purge 0 0 COUNT 10"); /* a READ below the oldest message starts at the oldest one */
     talk_is_message(r->element[0], "purge:0:10", "next");
     freeReplyObject(r);
     r = talk_array(c, 1, "POP g purge");
@@ -149,7 +149,7 @@ static void test_shutdown(void **state)
 {
     (void)state;
     redisContext *last = talk_open(broker);
-    redisReply *r = redisCommand(last, "SHUTDOWN"); /* an answer, or the end of the connection */
+    redisReply *r = redisCommand(last, "SHUTDOWN"); /* gets a reply, or the connection is closed */
     if (r) {
         assert_int_equal(r->type, REDIS_REPLY_STATUS);
         freeReplyObject(r);

@@ -1,5 +1,5 @@
 /*
- * test_produce.c: SEND, MSEND and their options, through hiredis.
+ * test_produce.c: tests SEND, MSEND and their options, through hiredis.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -51,7 +51,7 @@ static void test_ids_count_from_zero(void **state)
     sent("ids:3:0", "ids", "e", "QUEUE 3");
 }
 
-/* Where in the ids of a topic with 4 queues the messages went. */
+/* The ids show that messages are spread over the 4 queues of a topic. */
 static void test_spreads_over_queues(void **state)
 {
     (void)state;
@@ -138,7 +138,7 @@ static void test_dedup(void **state)
     sent("once:0:0", "once", "a", "QUEUE 0 DEDUP d1");
     sent("once:0:0", "once", "other", "DEDUP d1");
     sent("once:0:1", "once", "b", "QUEUE 0 DEDUP d2");
-    sent("twice:0:0", "twice", "a", "QUEUE 0 DEDUP d1"); /* another topic, another name space */
+    sent("twice:0:0", "twice", "a", "QUEUE 0 DEDUP d1"); /* DEDUP ids of another topic are separate */
     freeReplyObject(talk_array(c, 2, "READ once 0 0 COUNT 10"));
 }
 
@@ -151,7 +151,7 @@ static void test_dedup_window_ends(void **state)
     bool fresh = false;
     while (!fresh && spawn_now_ms() < end) {
         char *id = talk_string(c, "SEND window b QUEUE 0 DEDUP w2");
-        fresh = strcmp(id, "window:0:1") != 0; /* the window of the one before is over */
+        fresh = strcmp(id, "window:0:1") != 0; /* dedup_window has passed since the first one */
         free(id);
         spawn_pause();
     }
@@ -244,7 +244,7 @@ static void test_too_big(void **state)
     talk_error(c, "TOOBIG", "MSEND big small %b", body, n + 1);
     talk_error(c, "TOOBIG", "HALF p big %b", body, n + 1);
     talk_error(c, "TOOBIG", "SEND big b PROP name %b", body, (size_t)32 * 1024 + 1);
-    talk_status(c, "PONG", "PING"); /* the connection goes on */
+    talk_status(c, "PONG", "PING"); /* the connection still works */
     freeReplyObject(talk_array(c, 1, "READ big 0 0 COUNT 10"));
     free(body);
 }

@@ -1,5 +1,5 @@
 /*
- * test_read.c: reading without a group, and live copies, through hiredis.
+ * test_read.c: tests READ, GET and FIND, and live copies by SUBSCRIBE, through hiredis.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -41,7 +41,7 @@ static void test_read(void **state)
 {
     (void)state;
     fill("log", 0, 30);
-    redisReply *r = talk_array(c, 1, "READ log 0 7"); /* COUNT is 1 unless said */
+    redisReply *r = talk_array(c, 1, "READ log 0 7"); /* COUNT is 1 by default */
     talk_is_message(r->element[0], "log:0:7", "7");
     assert_null(talk_get(talk_attributes(r->element[0]), "attempt"));
     freeReplyObject(r);
@@ -70,7 +70,7 @@ static void test_read_waits(void **state)
     redisAppendCommand(waiting, "READ slow 0 1 COUNT 10 WAIT 1h");
     while (!done)
         assert_int_equal(redisBufferWrite(waiting, &done), REDIS_OK);
-    free(talk_string(c, "SEND slow other QUEUE 1")); /* another queue does not answer it */
+    free(talk_string(c, "SEND slow other QUEUE 1")); /* a message in another queue does not end the WAIT */
     fill("slow", 1, 2);
     redisReply *r = talk_next(waiting);
     assert_int_equal(r->elements, 1);
@@ -78,7 +78,7 @@ static void test_read_waits(void **state)
     freeReplyObject(r);
     redisFree(waiting);
     talk_empty(c, "READ slow 0 2 WAIT 10ms");
-    freeReplyObject(talk_array(c, 1, "READ slow 0 1 WAIT 1h")); /* what is there does not wait */
+    freeReplyObject(talk_array(c, 1, "READ slow 0 1 WAIT 1h")); /* there is a message, so READ does not wait */
 }
 
 static void test_get(void **state)
@@ -135,7 +135,7 @@ static void test_subscribe(void **state)
 {
     (void)state;
     redisContext *sub = talk_open(broker);
-    redisAppendCommand(sub, "SUBSCRIBE topic:live topic:later"); /* topics need not exist */
+    redisAppendCommand(sub, "SUBSCRIBE topic:live topic:later"); /* the topics need not exist */
     is_push(sub, "subscribe", "topic:live", NULL);
     is_push(sub, "subscribe", "topic:later", NULL);
     fill("live", 0, 3);
@@ -149,7 +149,7 @@ static void test_subscribe(void **state)
     freeReplyObject(talk_array(c, 1, "COMMIT %s", txid));
     is_push(sub, "message", "topic:live", "half");
     free(txid);
-    char *id = talk_string(sub, "SEND other x QUEUE 0"); /* other commands stay allowed */
+    char *id = talk_string(sub, "SEND other x QUEUE 0"); /* a subscriber may send other commands */
     assert_string_equal(id, "other:0:0");
     free(id);
     fill("later", 0, 1);
@@ -161,7 +161,7 @@ static void test_subscribe(void **state)
     freeReplyObject(r);
     fill("live", 4, 5);
     fill("later", 1, 2);
-    is_push(sub, "message", "topic:later", "1"); /* and nothing of live before it */
+    is_push(sub, "message", "topic:later", "1"); /* and no push for topic:live before it */
     r = talk_array(sub, 3, "UNSUBSCRIBE");
     assert_string_equal(r->element[1]->str, "topic:later");
     assert_int_equal(r->element[2]->integer, 0);

@@ -1,5 +1,5 @@
 /*
- * test_restart.c: everything that was answered is there after a stop, and after a kill.
+ * test_restart.c: tests that everything that was acknowledged is there after a stop, and after a kill.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /*
- * test_txn.c: half messages, their decisions and what is asked back, through hiredis.
+ * test_txn.c: tests half messages, decisions and check-backs, through hiredis.
  *
  *   HALF ──► pending ──COMMIT──► committed       the first decision stands
  *              │  └────ROLLBACK─► rolledback
@@ -53,7 +53,7 @@ static void test_invisible_until_commit(void **state)
     long long n = strtoll(txid, NULL, 10);
     assert_true(n > 4294967296LL);
     free(talk_string(c,
-                     "SEND orders other QUEUE 0")); /* never held up, and takes the first offset */
+                     "SEND orders other QUEUE 0")); /* the half message does not delay it; it gets the first offset */
     redisReply *r = talk_array(c, 1, "READ orders 0 0 COUNT 10");
     talk_is_message(r->element[0], "orders:0:0", "other");
     freeReplyObject(r);
@@ -178,7 +178,7 @@ static void test_commit_with_ack(void **state)
     redisReply *r = talk_array(c, 1, "COMMIT %s ACK pipe in:0:0#1 in:0:1#1", txid);
     assert_string_equal(r->element[0]->str, "out:0:0");
     freeReplyObject(r);
-    talk_int(c, 0, "ACK pipe in:0:0#1 in:0:1#1"); /* done already */
+    talk_int(c, 0, "ACK pipe in:0:0#1 in:0:1#1"); /* they were acknowledged by the COMMIT */
     freeReplyObject(talk_array(c, 1, "COMMIT %s ACK pipe in:0:0#7", txid));
     r = talk_array(c, 1, "LAG pipe");
     assert_int_equal(talk_get_int(r->element[0], "lag"), 0);
@@ -203,7 +203,7 @@ static void test_topic_deleted_meanwhile(void **state)
     free(txid);
 }
 
-/* The parts of a check-back object that the contract names. */
+/* Checks the fields of a check-back object that PROTOCOL.md names. */
 static void is_check(const char *json, const char *txid, const char *pgroup, int attempt)
 {
     char expected[100];
@@ -267,7 +267,7 @@ static void test_checks_are_pushed(void **state)
     assert_string_equal(r->element[1]->str, "check:push");
     is_check(r->element[2]->str, txid, "push", 1);
     freeReplyObject(r);
-    redisAppendCommand(sub, "COMMIT %s", txid); /* any connection, this one too */
+    redisAppendCommand(sub, "COMMIT %s", txid); /* the answer may come on any connection, also on this one */
     int64_t end = spawn_now_ms() + SPAWN_DEADLINE_MS;
     while (!txn_is(txid, "committed") && spawn_now_ms() < end) {
         int done = 0;
@@ -279,7 +279,7 @@ static void test_checks_are_pushed(void **state)
     redisFree(sub);
 }
 
-/* Nobody takes the asks, so none counts; then check_max of them are taken, and it is parked. */
+/* Without a member no ask counts. Then a member takes check_max asks, and the transaction is parked. */
 static void test_parked(void **state)
 {
     (void)state;
@@ -302,7 +302,7 @@ static void test_parked(void **state)
     free(txid);
 }
 
-/* Outcomes are forgotten in the end: then it is as if the txid had never been. */
+/* After txn_outcome_retention an outcome is forgotten: the txid is then unknown, as if never issued. */
 static void test_outcome_is_forgotten(void **state)
 {
     (void)state;
