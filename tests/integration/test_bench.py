@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""test_bench.py: halfmq-bench against a real broker, one that is killed, and one that lies.
+"""test_bench.py: tests halfmq-bench against a real broker, against one that is killed, and against one that lies.
 
-Nothing here asserts how fast something is. What is asserted follows from counting: what was sent must
-come out, and a stall of a fifth of a second must be seen by an open loop, however slow the machine is.
+Nothing here asserts how fast something is. The tests count: every message that was sent must be received, and an
+open-loop load must notice a stall of a fifth of a second, however slow the machine is.
 """
 import json
 import os
@@ -27,7 +27,7 @@ RAWDB = os.path.join(BIN, "halfmq-rawdb")
 
 
 def bench(*words, port=None, expect=0, timeout=120):
-    """Runs it; gives the parsed --json and everything that was printed."""
+    """Runs halfmq-bench. Returns the parsed --json and everything that was printed."""
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
         where = ["--port", str(port), "--json", file.name, "--quiet"] if port else []
         done = subprocess.run([BENCH, *map(str, words), *where], capture_output=True, text=True,
@@ -44,7 +44,7 @@ def clean(result):
 
 
 def total(broker, topic):
-    """Messages stored in a topic."""
+    """Returns how many messages are stored in a topic."""
     info = broker.text(hello=3).call("TOPIC", "INFO", topic)
     return info["messages"]
 
@@ -102,7 +102,7 @@ def test_result_is_complete():
                              "--ramp", "200ms", *flags, port=broker.port)
         assert "open loop" in text
         clean(result)
-        assert 700 <= result["messages"] <= 760  # meant to start in 1.5 s at 500 a second
+        assert 700 <= result["messages"] <= 760  # as many as start in 1.5 s at 500 a second
         assert result["settings"]["rate"] == 500
         for name in ("processors", "kernel", "server_version", "server_fsync", "server_filesystem"):
             assert result["environment"][name], name
@@ -171,7 +171,7 @@ def test_both_wires_say_the_same():
 
 def test_a_stream_takes_no_more_than_its_credit_and_leaves_nothing_leased():
     with Broker() as broker:
-        # One message a record, over several queues: many pieces, many ranges.
+        # One message in each record, in several queues: many parts, and many ranges.
         bench("send", "--messages", 5000, "--inflight", 64, port=broker.port)
         result, _ = bench("consume", "--group", "g", "--messages", 3001, "--credit", 7, port=broker.port)
         clean(result)
@@ -187,7 +187,7 @@ def test_a_stream_takes_no_more_than_its_credit_and_leaves_nothing_leased():
 def lag_of(client, group):
     try:
         return client.call("LAG", group)[0]["lag"]
-    except Refused:  # nobody has asked for it yet
+    except Refused:  # the group does not exist before its first POP
         return sys.maxsize
 
 
@@ -208,7 +208,7 @@ def test_a_stream_goes_on_after_a_kill():
             result = json.load(file)
         clean(result)
         assert result["counts"]["reconnects"] >= 2, "it was killed too late"
-        # What was acknowledged and not answered counts for nobody: there are so many, at most.
+        # Acknowledgements without a reply are not counted; there are at most so many of them.
         assert 1000 - 2 * 200 <= lag_of(broker.text(hello=3), "g") <= 1000
 
 
@@ -234,7 +234,7 @@ def test_transactions():
             assert result["check_us"]["count"] == counts["checked"]
             assert result["half_commit_us"]["count"] == 1000 - counts["checked"]
             assert result["transactions_per_s"] > 0
-            # Check-backs are decided by messages that nobody answers.
+            # The bench decides check-backs by notifications, to which there is no reply.
             committed = 2 * (1000 - counts["rolled_back"])
             eventually(lambda t="t" + dialect, n=committed: total(broker, t) == n,
                        "all that was committed is there")
@@ -288,7 +288,7 @@ def test_search_and_compare():
 
 
 def hold(process, seconds):
-    """The stall itself, not a wait for something: it takes this long at least."""
+    """Stops the broker for at least this long. The sleep is the stall itself, it does not wait for something."""
     process.send_signal(signal.SIGSTOP)
     began = time.monotonic()
     while time.monotonic() - began < seconds:
@@ -297,12 +297,12 @@ def hold(process, seconds):
 
 
 def stall(broker, *words):
-    """A run of 1000 messages a second, one at a time, with the broker stopped for 200 ms in its midst."""
+    """Runs a load of 1000 messages a second, one at a time, and stops the broker for 200 ms during it."""
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
         run = subprocess.Popen([BENCH, "send", "--port", str(broker.port), "--duration", "3s",
                                 "--json", file.name, "--connections", "1", *words],
                                stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-        run.stderr.readline()  # the line of the first second
+        run.stderr.readline()  # waits for the line of the first second
         hold(broker.process, 0.2)
         run.stderr.read()
         assert run.wait(60) == 0
@@ -312,7 +312,7 @@ def stall(broker, *words):
 def test_an_open_loop_sees_a_stall():
     with Broker() as broker:
         opened = stall(broker, "--rate", "1000")
-        # Of 3000 that were meant to start, those of the first 100 ms of the stall waited for 100 ms at least: 3 %.
+        # Of 3000 scheduled messages, those of the first 100 ms of the stall waited at least 100 ms. These are 3 %.
         assert opened["count"] == 3000 and opened["p99"] >= 100000, opened
         closed = stall(broker, "--inflight", "1")
         assert closed["max"] >= 190000, closed
@@ -327,7 +327,7 @@ def small_files():
 
 
 def rawdb(*words, expect=0, limits=None):
-    """Runs it in a folder of its own; gives its JSON, or what it says where it is to fail."""
+    """Runs halfmq-rawdb in a folder of its own. Returns its JSON, or its output if it should fail."""
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run([RAWDB, *map(str, words), "--data", folder], capture_output=True, text=True,
                               timeout=120, check=False, preexec_fn=limits)
@@ -346,7 +346,7 @@ def test_rawdb_counts_what_it_wrote():
 
 
 def test_an_ideal_server_writes_every_message_that_was_due():
-    # 100 messages of 1 MiB go round the 64 MiB of --overwrite more than once.
+    # 100 messages of 1 MiB overwrite the 64 MiB of --overwrite more than once.
     for words, n in ((["--rate", "2k"], 1000), (["--rate", "2k", "--overwrite"], 1000),
                      (["--rate", "50k", "--sync", "no"], 25000),
                      (["--rate", 200, "--size", "1MiB", "--sync", "no", "--overwrite"], 100)):
@@ -357,7 +357,7 @@ def test_an_ideal_server_writes_every_message_that_was_due():
         us = got["latency_us"]
         assert 0 < us["p50"] <= us["p90"] <= us["p99"] <= us["p999"] <= us["max"], us
     large = ["group", "--rate", 100, "--duration", "100ms", "--size", "15MiB", "--sync", "no"]
-    rawdb(*large, limits=small_files, expect=-signal.SIGXFSZ)  # it grows
+    rawdb(*large, limits=small_files, expect=-signal.SIGXFSZ)  # without --overwrite the file grows
     got = rawdb(*large, "--overwrite", limits=small_files)
     assert got["messages"] == got["times"] == 10 and got["most_at_once"] == 1, got
 
@@ -370,14 +370,14 @@ def test_rawdb_says_how_it_is_used():
                   ["group", "--rate", 10, "--size", "16MiB"], ["group", "--rate", 10, "--size", 0], ["fly"],
                   ["batch", "--messages", "1M", "--size", "1k"]):
         assert rawdb(*words, expect=2).startswith("Usage: halfmq-rawdb"), words
-    with tempfile.NamedTemporaryFile() as file:  # a folder is asked for
+    with tempfile.NamedTemporaryFile() as file:  # it must be a folder
         done = subprocess.run([RAWDB, "group", "--rate", "10", "--data", file.name], capture_output=True, text=True,
                               check=False)
     assert done.returncode == 1 and "Not a directory" in done.stderr, done
 
 
 def stopped_for_half_a_second(*words):
-    """halfmq-rawdb, stopped when it has begun to write: its share of the run is a stall of the disk."""
+    """Runs halfmq-rawdb and stops it for half a second while it writes, which simulates a stall of the disk."""
     with tempfile.TemporaryDirectory() as folder:
         run = subprocess.Popen([RAWDB, *words, "--data", folder, "--duration", "3s"], stdout=subprocess.PIPE,
                                text=True)
@@ -391,7 +391,7 @@ def stopped_for_half_a_second(*words):
 
 def test_an_ideal_server_counts_each_message_that_a_stall_delays():
     got = stopped_for_half_a_second("group", "--rate", "1000")
-    # Of 3000, those of the first 200 ms of the stall waited for 300 ms at least: more than 5 %, so p99 is there.
+    # Of 3000, those of the first 200 ms of the stall waited at least 300 ms. These are over 5 %, so p99 shows it.
     assert got["messages"] == 3000 and got["most_at_once"] >= 490, got
     assert got["latency_us"]["p99"] >= 300000, got
     got = stopped_for_half_a_second("fsync")
@@ -405,7 +405,7 @@ def free_port():
 
 
 def verify_with_kills(*words):
-    """verify, while the broker is killed three times; gives the result."""
+    """Runs `verify` while the broker is killed three times. Returns its result."""
     with Broker("--port", str(free_port())) as broker, tempfile.NamedTemporaryFile() as file:
         run = subprocess.Popen([BENCH, "verify", "--port", str(broker.port), "--json", file.name,
                                 "--lease", "1s", "--messages", "30000", "--rate", "5000", *words],
@@ -422,10 +422,10 @@ def verify_with_kills(*words):
 
 
 def stored(client):
-    """Messages in all queues; a client that begins with a full broker counts what is kept."""
+    """Returns how many messages all queues have."""
     try:
         pairs = client.call("TOPIC", "INFO", "bench")
-    except Refused:  # not yet there
+    except Refused:  # it does not exist yet
         return 0
     return pairs[pairs.index(b"messages") + 1]
 
@@ -452,7 +452,7 @@ def test_verify_in_records_keeps_keys_to_their_queues():
 
 
 class Liar(socketserver.BaseRequestHandler):
-    """A broker in memory that speaks just enough of both dialects, and does one thing wrong."""
+    """A broker in memory that understands the few commands it needs, in both dialects, and does one thing wrong."""
 
     def handle(self):
         if self.request.recv(1, socket.MSG_PEEK) != b"*":
@@ -484,7 +484,7 @@ class Liar(socketserver.BaseRequestHandler):
                 params = params[0] if isinstance(params, list) else params
                 answer = getattr(self, "rpc_" + method)(params)
                 if answer is None:
-                    return  # the connection is cut
+                    return  # closes the connection
                 self.request.sendall(msgpack.packb([1, number, None, answer]))
 
     def rpc_produce(self, params):
@@ -543,7 +543,7 @@ def bulk(data):
 
 class Lying(socketserver.ThreadingTCPServer):
     daemon_threads = allow_reuse_address = True
-    request_queue_size = 64  # all connections of a run come at once
+    request_queue_size = 64  # all connections of a run are opened at once
 
     def __init__(self, lie):
         super().__init__(("127.0.0.1", 0), Liar)
@@ -581,7 +581,7 @@ def damages(store, offset, body):
 
 
 def reorders(store, offset, body):
-    """Puts one in a hundred far behind; what follows of its key lies before it then."""
+    """Stores one message in a hundred at a much higher offset, behind later messages of its key."""
     if offset % 1000 == 500:
         offset += 50005  # the offsets of the others end in 0
     store.append((offset, body))
@@ -598,7 +598,7 @@ def test_verify_tells_what_is_wrong():
             if not fault:
                 clean(result)
                 continue
-            # Of what lies far behind, the last of a key has nothing that should have come after it.
+            # If a message at a high offset is the last of its key, no message is out of order because of it.
             least = 1 if fault == "reordered" else 20
             assert least <= result[fault] <= 20, f"{fault} is {result[fault]}\n{text}"
 
@@ -620,18 +620,18 @@ def damages_the_last(store, base, bodies):
 
 
 def far_behind(store, base, bodies):
-    """What follows of its key lies before it then."""
+    """Stores the batch at a much higher offset, behind later messages of its keys."""
     honest_batch(store, base + 1000500, bodies)
     return base + 1000500
 
 
 def cuts(store, base, bodies):
-    """No lie: a connection breaks now and then before the answer, and the same DEDUP id comes again."""
+    """Is no lie: the connection is sometimes closed before the reply, and the same DEDUP id is sent again."""
     honest_batch(store, base, bodies)
 
 
 def forgets(store, base, bodies):
-    """As cuts, but the broker does not know the DEDUP id any more."""
+    """Like cuts, but the broker has forgotten the DEDUP id."""
     honest_batch(store, base, bodies)
 
 

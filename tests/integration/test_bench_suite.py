@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""test_bench_suite.py: the suite of bench/ computes and shows what its rounds say, and goes on where a
-part of it fails. A short run against real servers proves that its loads are still understood."""
+"""test_bench_suite.py: tests that the suite of bench/ computes and shows the results of its rounds, and goes on when
+a part of it fails. A short run against real servers shows that they still accept its loads."""
 import json
 import os
 import shutil

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""test_checkback.py: who is asked, and that an ask counts only while somebody has it.
+"""test_checkback.py: tests which member is asked, and when an ask counts.
 
-One check goes to one member. One that ends its connection before it answers is not waited for: its ask
-is taken back and another member is asked at once. Without members a transaction waits, uncounted.
+Each check goes to one member. If a member closes its connection before it answers, the ask is taken back and
+another member is asked at once. Without a member a transaction stays pending, and no ask counts.
 """
 import json
 import os
@@ -23,7 +23,7 @@ groups = iter(range(1000000))
 
 
 class Subscriber:
-    """A member by SUBSCRIBE check:<pgroup>."""
+    """A member that has sent SUBSCRIBE check:<pgroup>."""
 
     def __init__(self, pgroup):
         self.client = broker.text()
@@ -36,7 +36,7 @@ class Subscriber:
         return json.loads(payload)
 
     def leave(self):
-        """Gone, and the broker has noticed."""
+        """Closes the connection and waits until the broker has noticed."""
         self.client.close()
         c = broker.text()
         eventually(lambda: f"id={self.id} ".encode() not in c.call("CLIENT", "LIST"),
@@ -45,7 +45,7 @@ class Subscriber:
 
 
 class Server:
-    """A member by checks_serve."""
+    """A member that has sent checks_serve."""
 
     def __init__(self, pgroup):
         self.client = Rpc(broker.port)
@@ -123,7 +123,7 @@ def test_the_last_member_goes():
 
 
 def test_many_asks_of_one_that_goes():
-    """More than fit in one command that takes them back."""
+    """A member leaves with more asks than one UNASK command can take back."""
     c, pgroup = broker.text(), a_group()
     first = Server(pgroup)
     for _ in range(600):
@@ -141,7 +141,7 @@ def test_what_was_answered_stands():
     first = Subscriber(pgroup)
     unsure, waits = half(c, pgroup, "CHECKIN", 0), half(c, pgroup, "CHECKIN", 0)
     assert {first.check()["txid"], first.check()["txid"]} == {unsure, waits}
-    assert c.call("UNKNOWN", unsure) == "OK"  # by another connection, as redis-py does it
+    assert c.call("UNKNOWN", unsure) == "OK"  # on another connection, as redis-py does it
     assert c.call("TXN", "EXTEND", waits, "1h") == "OK"
     before = [info(c, t)["next_check"] for t in (unsure, waits)]
     first.leave()
@@ -153,7 +153,7 @@ def test_what_was_answered_stands():
 
 
 def test_one_asked_long_ago_goes():
-    """Its ask is not the newest: another has that, and keeps it."""
+    """A member leaves whose ask is not the newest one. Another member has the newest ask, and keeps it."""
     c, pgroup = broker.text(), a_group()
     first = Subscriber(pgroup)
     txid = half(c, pgroup, "CHECKIN", 0)
@@ -205,7 +205,7 @@ def waiters():
 
 
 def transactions(c):
-    """INFO's section, as a dict."""
+    """Returns the section `transactions` of INFO as a dict."""
     lines = c.call("INFO", "transactions").decode().split("\r\n")
     return dict(line.split(":", 1) for line in lines if ":" in line)
 
@@ -222,7 +222,8 @@ def members_of(c, pgroup):
 
 
 def test_a_group_without_members():
-    """It keeps its transactions, uncounted, and INFO and /metrics tell, until there is a member."""
+    """Transactions of a group without members stay pending without an ask, and INFO and /metrics show the group,
+    until there is a member."""
     c, lonely, not_due = broker.text(), a_group(), a_group()
     half(c, not_due, "CHECKIN", "1h")
     txid = half(c, lonely, "CHECKIN", 0)
@@ -246,7 +247,7 @@ def test_a_group_without_members():
 
 
 def gather(member, asked):
-    """Takes all it is handed, until it is cut."""
+    """Takes all checks that it gets, until its connection is closed."""
     try:
         while True:
             asked.append(member.check())
@@ -255,7 +256,7 @@ def gather(member, asked):
 
 
 def all_are_handed_over(kind):
-    """Ten thousand fall due in one second: each is handed to one of two members, once."""
+    """Ten thousand checks become due within one second. Each goes to one of two members, once."""
     c, pgroup = broker.text(), a_group()
     handed = metric("halfmq_checks_handed_total")
     txids, asked = set(), []
@@ -269,7 +270,7 @@ def all_are_handed_over(kind):
         thread.start()
     eventually(lambda: metric("halfmq_checks_handed_total") == handed + MANY, "all are handed over")
     eventually(lambda: len(asked) == MANY, "all have arrived")
-    until_then = list(asked)  # what one has not answered when it is cut may go to the other
+    until_then = list(asked)  # when one member is disconnected, its unanswered checks may go to the other
     for member in members:
         c.call("CLIENT", "KILL", member.id)
     for thread in threads:

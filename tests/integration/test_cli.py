@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""test_cli.py: the command-line client `halfmq`: answers, JSON, exit codes, bodies, tail, prompt."""
+"""test_cli.py: tests the command line client `halfmq`: replies, JSON, exit codes, bodies, tail, prompt."""
 import base64
 import json
 import os
@@ -27,7 +27,7 @@ def environment(**more):
 
 
 def run(*words, data=b"", env=None):
-    """The finished process: returncode, stdout (bytes), stderr (text)."""
+    """Runs halfmq. Returns the finished process: returncode, stdout (bytes), stderr (text)."""
     done = subprocess.run([HALFMQ, *words], input=data, capture_output=True, timeout=SECONDS,
                           env=env or environment())
     done.stderr = done.stderr.decode()
@@ -41,7 +41,7 @@ def out(*words, data=b""):
 
 
 def value(*words, data=b""):
-    """The one JSON value of --json."""
+    """Runs halfmq --json. Returns the JSON value that it printed."""
     text = out("--json", *words, data=data)
     assert text.count("\n") == 1, f"{words}: not one line: {text!r}"
     return json.loads(text)
@@ -129,7 +129,7 @@ def test_bodies_are_bytes():
     txid = value("half", "shop", "bin", "-", "QUEUE", "0", data=b"")
     assert value("commit", txid) == ["bin:0:2"]
     assert value("get", "bin:0:2")["body"] == ""
-    assert value("send", "bin", "--json", "QUEUE", "0") == "bin:0:3"  # behind the command all is data
+    assert value("send", "bin", "--json", "QUEUE", "0") == "bin:0:3"  # after the command, all words are data
     assert value("get", "bin:0:3")["body"] == "--json"
     done = run("send", "bin", "--file", "/nonexistent")
     assert done.returncode == 2 and "/nonexistent" in done.stderr, done
@@ -196,7 +196,7 @@ def test_lines_from_stdin():
 
 
 class Running:
-    """A halfmq that goes on; its output as it comes."""
+    """A halfmq that keeps running. Collects its output."""
 
     def __init__(self, *words):
         self.process = subprocess.Popen([HALFMQ, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -222,7 +222,7 @@ def test_tail():
     assert [json.loads(line)["id"] for line in lines] == ["tailed:1:0"]
     follower = Running("--json", "tail", "tailed")
     waiting = broker.text()
-    # It follows when a READ of each queue waits; until then it may not have asked for the ends.
+    # It follows the topic when a READ of each queue waits; before that it may not know the ends.
     eventually(lambda: waiting.call("CLIENT", "LIST").count(b"\n") >= 5, "four connections of tail")
     for i in range(20):
         value("send", "tailed", f"new{i}", "QUEUE", str(i % 3))
@@ -244,7 +244,7 @@ def test_subscribe():
 
 
 class Terminal:
-    """halfmq at a pseudo-terminal, with a home of its own."""
+    """A halfmq in a pseudo-terminal, with a home folder of its own."""
 
     def __init__(self, home):
         pid, self.fd = pty.fork()
@@ -265,7 +265,7 @@ class Terminal:
             assert select.select([self.fd], [], [], left)[0], f"waited for {text!r}, saw {self.seen!r}"
             try:
                 self.seen += os.read(self.fd, 4096)
-            except OSError as error:  # the other side has gone
+            except OSError as error:  # the other side was closed
                 raise AssertionError(f"waited for {text!r}, saw {self.seen!r}") from error
         self.seen = self.seen.split(text.encode(), 1)[1]
 
@@ -302,7 +302,7 @@ def test_prompt():
         terminal.expect(prompt)
         terminal.type("auth secret\n")
         terminal.expect(prompt)
-        terminal.type("pop g quiet-prompt WAIT 1h\n")  # an unknown topic is an error, not an end
+        terminal.type("pop g quiet-prompt WAIT 1h\n")  # an unknown topic is an error, and the prompt goes on
         terminal.expect("NOTOPIC")
         terminal.expect(prompt)
         terminal.type("exit\n")
@@ -315,7 +315,7 @@ def test_prompt():
 
 
 def test_prompt_interrupt():
-    """^C ends a WAIT and gives the prompt back; the answer that was due is not mixed up with others."""
+    """^C ends a WAIT and shows the prompt again. The reply to that request is not taken for that of a later one."""
     value("topic", "create", "quiet2")
     with tempfile.TemporaryDirectory() as home:
         terminal = Terminal(home)
@@ -330,7 +330,7 @@ def test_prompt_interrupt():
         terminal.expect("\nafter")
         terminal.expect("> ")
         terminal.type("\x04")
-        # The editor takes one that comes while it sets up the terminal as a letter: ^U, and once more.
+        # While the editor sets up the terminal it takes ^D as a letter: ^U deletes it, then ^D is sent again.
         assert terminal.ended(again="\x15\x04") == 0
 
 

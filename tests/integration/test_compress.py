@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""test_compress.py: topics with COMPRESS, over MessagePack-RPC, across kills; what they take on disk."""
+"""test_compress.py: tests topics with COMPRESS, over MessagePack-RPC, across kills, and their size on disk."""
 import glob
 import os
 import sys
@@ -28,13 +28,13 @@ def fill(broker, kind):
 
 
 def killed(broker):
-    """What was only in the log comes from there when it is ready again."""
+    """Kills the broker and starts it again. Messages that were only in the log are replayed from there."""
     broker.kill()
     broker.start()
 
 
 def stopped(broker):
-    """What was in write buffers is in files when it has ended."""
+    """Stops the broker and starts it again. Before it ends it flushes its write buffers to files."""
     broker.stop()
     broker.start()
 
@@ -47,7 +47,7 @@ def bytes_in_files(broker):
 
 
 def read_all(broker, kind):
-    """By a plain stream and by one of a group, the same bytes."""
+    """Reads all messages by stream_queue and by stream_group, and checks that both give the same bytes."""
     expected = [body for i in range(BATCHES) for body in bodies(i)]
     c = Streams(broker.port)
     plain = c.take(c.queue(kind, 0, 0, 8 << 20), len(expected))

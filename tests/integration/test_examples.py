@@ -1,4 +1,4 @@
-"""The examples of clients/examples do what their first lines say, in C and in Python."""
+"""test_examples.py: tests that the examples of clients/examples, in C and in Python, do what they say."""
 import os
 import re
 import signal
@@ -30,7 +30,7 @@ def run(broker, folder, name, *words, status=0, **more):
 
 
 def bodies(broker, group, topic, count):
-    """So many messages for the group, as any reader gets them."""
+    """Pops so many messages for the group, and returns their bodies."""
     found = []
 
     def look():
@@ -103,8 +103,8 @@ def test_transaction_python_and_its_checks():
 
 
 def test_transaction_c_is_asked():
-    """A transaction that somebody else of the group left open is answered by the next run."""
-    # Only the one that was left open is asked about soon, not what the example itself is doing.
+    """A transaction that another member of the group has left open is answered by the next run."""
+    # The check of this transaction is due soon, those of the example's own transactions are not.
     with Broker("--check_every", "50ms") as broker, tempfile.TemporaryDirectory() as folder:
         txid = broker.text().call("HALF", "bank", "payments", "lost", "CHECKIN", "1ms").decode()
 
@@ -133,7 +133,7 @@ def test_consume_ends_at_a_signal():
 
 
 def test_no_broker():
-    """A sentence and a status, not a hang."""
+    """Without a broker, each example ends with an error message and a status, and does not hang."""
     with Broker() as broker, tempfile.TemporaryDirectory() as folder:
         broker.kill()
         more = {"HALFMQ_URL": f"hmq://127.0.0.1:{broker.port}?call_timeout_ms=300"}
@@ -143,7 +143,7 @@ def test_no_broker():
 
 
 def test_demo():
-    """The order service, shorter; the whole of it is `make demo`."""
+    """Runs a short version of `make demo`."""
     done = subprocess.run(["sh", os.path.join(EXAMPLES, "demo", "run.sh"), BIN, "--orders", "3000"],
                           timeout=150, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           check=False)

@@ -1,8 +1,9 @@
 #!/usr/bin/python3
-"""A disk that stops taking writes: the broker ends with a sentence, and what it had acknowledged is there.
+"""test_failing_writes.py: tests that the broker ends with an error message when the disk refuses writes, and that
+everything it has acknowledged is there after a restart.
 
-The disk is played by a limit on the size of files, set on the running broker: from then on the store's
-log cannot grow, as on a disk that is full or broken.
+A limit on the size of files, set on the running broker, simulates the disk: from then on the log cannot grow, as on
+a disk that is full or broken.
 """
 import os
 import subprocess
@@ -16,7 +17,7 @@ STORE_FAILED = 70  # the exit status
 
 
 def send_until_it_ends(broker, first, most):
-    """The ids that were answered."""
+    """Sends messages until the broker ends. Returns the ids that it has acknowledged."""
     client, ids = broker.text(), []
     try:
         for n in range(first, first + most):

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""test_malformed.py: malformed, truncated, oversized and byte-by-byte input on each dialect.
+"""test_malformed.py: sends malformed, truncated, oversized and byte-by-byte input in each dialect.
 
-After each case another connection, opened before all of them, still works, and at the end the broker
-has kept no memory of any of it.
+After each case a connection that was opened before all of them must still work. At the end the broker must have
+freed all memory that the cases took.
 """
 import os
 import random
@@ -33,7 +33,7 @@ def read_to_end(s):
     while True:
         try:
             more = s.recv(65536)
-        except ConnectionResetError:  # it closed with our bytes unread
+        except ConnectionResetError:  # the broker closed the connection without reading all bytes
             return data
         if not more:
             return data
@@ -45,7 +45,7 @@ def others_are_well():
 
 
 def answered_and_closed(data, starts):
-    """Sends, and gives the whole answer, after which the broker must have closed."""
+    """Sends the bytes and returns the whole reply. The broker must then close the connection."""
     s = raw()
     try:
         s.sendall(data)
@@ -78,11 +78,11 @@ def test_first_bytes_that_are_kept_free():
     for first in (0x00, 0x01, 0x07, 0x1b, 0x7f, 0x80, 0x8f, 0xa0, 0xc1, 0xff):
         answer = answered_and_closed(bytes([first]) + b"rest\r\n", b"-")
         assert len(answer) > 10, answer
-    answered_and_closed(b"\x16\x03\x01\x00\x05hello", b"")  # TLS: not spoken yet, but no harm
+    answered_and_closed(b"\x16\x03\x01\x00\x05hello", b"")  # TLS is not available yet
 
 
 def test_http_on_the_wrong_port():
-    """A printable letter picks the text dialect; whatever it answers, nobody else notices."""
+    """A printable letter selects the text dialect. Whatever the reply is, other connections are not affected."""
     s = raw()
     s.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
     assert s.recv(100).startswith(b"-")
@@ -126,7 +126,7 @@ def test_truncated():
 
 
 def test_oversized_is_refused_at_the_header():
-    """The answer comes before a single byte of the body was sent, and the rest is swallowed."""
+    """The reply comes before any byte of the body was sent. The broker then skips the body."""
     c = Text(broker.port)
     c.send_raw(b"*3\r\n$4\r\nSEND\r\n$3\r\nbig\r\n$%d\r\n" % (200 * MIB))
     answer = c.read_value()
@@ -143,7 +143,7 @@ def test_oversized_is_refused_at_the_header():
 
 
 def test_many_promises_cost_nothing():
-    """Each of 200 connections announces 4 MB and sends nothing of it."""
+    """200 connections each announce a body of 4 MB and do not send it. This must not take memory."""
     before = broker.resident_bytes()
     opened = []
     for _ in range(200):
@@ -168,7 +168,7 @@ def test_malformed_rpc():
         s.sendall(data)
         s.shutdown(socket.SHUT_WR)
         answer = read_to_end(s)
-        if answer:  # an error, as a response that a generic client understands
+        if answer:  # an error, in a form that any MessagePack-RPC client understands
             unpacker = msgpack.Unpacker(raw=False)
             unpacker.feed(answer)
             frame = unpacker.unpack()
@@ -203,7 +203,7 @@ def test_rpc_truncated():
 
 
 def test_garbage():
-    """Chance: random bytes, and good requests with some bytes changed. Only life is asked for."""
+    """Sends random bytes, and valid requests with some bytes changed. The broker must only stay alive."""
     seed = int(os.environ.get("HALFMQ_SEED") or struct.unpack("<I", os.urandom(4))[0])
     print(f"seed {seed}")
     chance = random.Random(seed)
@@ -227,7 +227,7 @@ def test_garbage():
 
 
 def test_unread_answers_are_bounded():
-    """A client that asks and never reads is not allowed to fill the memory."""
+    """A client that sends requests and never reads the replies must not fill the memory."""
     before = broker.resident_bytes()
     witness.call("SEND", "large", bytes(MIB), "QUEUE", 0)
     s = raw()
@@ -237,7 +237,7 @@ def test_unread_answers_are_bounded():
         try:
             s.send(requests)
         except BlockingIOError:
-            pass  # no more is read from us: that is the bound
+            pass  # the broker does not read any more: this is the limit
         others_are_well()
         grown = max(grown, broker.resident_bytes() - before)
     s.close()
@@ -245,7 +245,7 @@ def test_unread_answers_are_bounded():
 
 
 def test_slow_subscriber_is_cut():
-    """Copies for one who does not read are not kept: his connection ends."""
+    """The broker does not keep copies for a subscriber that does not read: it closes the connection."""
     before = broker.resident_bytes()
     slow = Text(broker.port)
     slow.call("SUBSCRIBE", "topic:flood")
@@ -253,9 +253,9 @@ def test_slow_subscriber_is_cut():
     for _ in range(150):
         witness.call("SEND", "flood", body, "QUEUE", 0)
         grown = max(grown, broker.resident_bytes() - before)
-    read_to_end(slow.socket)  # what was under way, and then the end
+    read_to_end(slow.socket)  # reads what was on the way, until the connection is closed
     slow.close()
-    # The store's own memory is in this figure too: it may use its part of the setting `memory`.
+    # This figure includes the store's memory, which may grow to its part of the setting `memory`.
     assert grown < 256 * MIB, f"75 MiB for a slow subscriber grew the broker by {grown} bytes"
     others_are_well()
 

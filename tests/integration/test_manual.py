@@ -1,4 +1,4 @@
-"""The manual of libhalfmq names every function, status and option there is, and no others."""
+"""test_manual.py: checks that the manual pages of libhalfmq have every function, status and option, and no others."""
 import glob
 import os
 import re
@@ -30,7 +30,7 @@ def functions():
 
 
 def signature(name, text):
-    """The words of a function's declaration, blanks made alike."""
+    """Returns the declaration of a function in the text, with single blanks."""
     found = re.search(r"\b%s\([^;]*\);" % name, text)
     return found and re.sub(r"\s+", " ", found.group(0))
 

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""test_msgpack.py: a generic MessagePack-RPC client, written with a foreign library, drives the broker.
+"""test_msgpack.py: tests the broker with a generic MessagePack-RPC client, which uses Python's msgpack library.
 
-The client knows the four lines of the MessagePack-RPC specification and nothing of HalfMQ.
+The client implements the four lines of the MessagePack-RPC specification, and knows nothing of HalfMQ.
 """
 import os
 import sys
@@ -67,7 +67,7 @@ def test_check_back_as_a_request():
         assert (check["txid"], check["pgroup"], check["attempt"]) == (txid, "asked", 1), check
         assert check["messages"][0]["topic"] == "t" and check["messages"][0]["key"] == ["k"], check
         c.answer(message_id, "unknown")
-        message_id, _, params = c.request()  # asked again
+        message_id, _, params = c.request()  # the broker asks again
         check = params[0] if isinstance(params, list) else params
         assert check["attempt"] == 2, check
         c.answer(message_id, decision)
@@ -77,7 +77,7 @@ def test_check_back_as_a_request():
 
 def test_parameters():
     c = Rpc(broker.port)
-    bare = c.begin("ping")  # no parameters at all
+    bare = c.begin("ping")  # without parameters
     assert c.wait(bare) == "PONG"
     c.next_id += 1
     c.socket.sendall(msgpack.packb([0, c.next_id, "echo", {"text": "a bare map"}]))
@@ -109,7 +109,7 @@ def test_responses_in_any_order():
     c = Rpc(broker.port)
     c.call("topic_create", name="slow")
     waiting = c.begin("pop", {"group": "g", "topic": "slow", "wait": "1h"})
-    assert c.call("ping") == "PONG"  # not held up by what waits
+    assert c.call("ping") == "PONG"  # does not wait for requests with WAIT
     c.call("send", topic="slow", body=b"now")
     assert c.wait(waiting)[0]["body"] == b"now"
 

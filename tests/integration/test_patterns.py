@@ -1,5 +1,5 @@
-"""The services of clients/examples/patterns: what they do on a good day, and after being killed at chance
-moments. (Killed at each single step: tests/crash/steps.py.)"""
+"""test_patterns.py: tests the services of clients/examples/patterns in normal operation, and when they are killed at
+random moments. (tests/crash/steps.py kills them at each single step.)"""
 import hashlib
 import hmac
 import json
@@ -56,7 +56,7 @@ def python(name):
 
 
 def published(broker, topic):
-    """The bodies of a topic, as READ gives them; none where nobody has sent to it yet."""
+    """Returns the bodies of all messages of a topic; none if the topic does not exist yet."""
     c = broker.text(hello=3)
     try:
         queues = c.call("TOPIC", "INFO", topic)["queues"]
@@ -84,9 +84,9 @@ def take_orders(kind, postgres=None):
         service = stage.service()
         service.order("1")
         service.order("2", "pear", 3)
-        service.order("3", "pear", 3)  # two are left
-        service.order("4", "melon", 1)  # never heard of
-        service.order("1")  # once more: known
+        service.order("3", "pear", 3)  # only two are left
+        service.order("4", "melon", 1)  # the shop does not have it
+        service.order("1")  # this order exists already
         service.order("5", "pear", 2)
         service.says("5 taken")
         with open(service.output, encoding="utf-8") as said:
@@ -115,7 +115,7 @@ def test_orders_on_postgres():
 # ---- consume, transform, produce
 
 def test_transform_exactly_once():
-    """Two of them, killed again and again: each word comes out once."""
+    """Runs two transformers and kills them again and again. Each word is published exactly once."""
     words, chance = 300, random.Random(SEED)
     with Broker("--checkin", "300ms", "--check_every", "100ms", "--check_max", "1000") as broker:
         for i in range(words):
@@ -139,15 +139,15 @@ def books(folder, service, sql):
     db = sqlite3.connect(f"{folder}/{service}.db", timeout=20)
     try:
         return dict(db.execute(sql).fetchall())
-    except sqlite3.OperationalError:  # not made yet
+    except sqlite3.OperationalError:  # the table does not exist yet
         return {}
     finally:
         db.close()
 
 
 def test_saga():
-    """Two pears for eight who want one, money for eleven of each one's twelve; and all services killed on the
-    way. In the end each order is confirmed and paid and its goods are gone, or nothing of it is left."""
+    """Eight customers want one of two pears, and each has money for eleven of twelve orders; all services are killed
+    on the way. In the end each order is confirmed, paid and taken from the stock, or all of it is undone."""
     chance = random.Random(SEED)
     flags = ("--checkin", "300ms", "--check_every", "100ms", "--check_max", "1000")
     topics = {"orders": ("wanted", "reserved", "declined", "refunded"), "payments": ("placed", "sold-out"),
@@ -208,7 +208,7 @@ def start_webhook(broker, folder):
 
 
 def post(url, txid, secret):
-    """As the broker does it. Gives the status and the answer."""
+    """POSTs a check as the broker does. Returns the status and the body of the response."""
     body = json.dumps({"txid": txid, "pgroup": "shop", "attempt": 1, "created": 0, "messages": []}).encode()
     request = urllib.request.Request(url, body, {
         "Content-Type": "application/json", "Idempotency-Key": f"{txid}-1",
@@ -237,8 +237,8 @@ def test_webhook_answers_from_the_database_who_signs():
 
 
 def test_webhook_is_asked_by_the_broker():
-    """The last member of the group dies; the broker asks by HTTP, and what is signed with another secret learns
-    nothing."""
+    """The last member of the group dies, and the broker asks the webhook. A request that is signed with another
+    secret is refused."""
     with Stage("python") as stage:
         killed_at(stage, stage.net.hold_request, b"commit")
         webhook, url = start_webhook(stage.broker, stage.folder.name)

@@ -1,6 +1,6 @@
 #!/bin/sh
-# test_redis_cli.sh: redis-cli, unchanged, types every kind of command; its output is compared.
-# The broker is started here, on free ports, and ends with this script.
+# test_redis_cli.sh: sends every kind of command with an unchanged redis-cli and compares its output. The script
+# starts the broker on free ports, and stops it at the end.
 set -eu
 
 bin=${BIN:-${HALFMQ_BIN:-build/bin}}
@@ -24,12 +24,13 @@ until grep -q ' addr=.* http=' "$folder/log"; do
 done
 port=$(sed -n 's/.* addr=[^ ]*:\([0-9]*\) .*/\1/p' "$folder/log" | tail -n 1)
 
-# Runs one command; what it prints is in $answer.
+# Runs one command and puts its output into $answer.
 ask() {
     answer=$(timeout 60 redis-cli -p "$port" "$@" 2>&1) || true
 }
 
-# is <expected> <words ...>: the answer is exactly this. like <pattern> <words ...>: a shell pattern.
+# is <expected> <words ...>: checks that the output is exactly this. like <pattern> <words ...>: that it matches the
+# shell pattern.
 is() {
     expected=$1
     shift

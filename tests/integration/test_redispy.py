@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""test_redispy.py: redis-py unchanged (RESP2, pipeline, pub/sub), and RESP3 by a raw socket.
+"""test_redispy.py: tests the broker with an unchanged redis-py (RESP2, pipeline, pub/sub), and RESP3 with a raw socket.
 
-Debian's redis-py 4.3 speaks RESP2 only, so what HELLO 3 changes is looked at byte by byte.
+Debian's redis-py 4.3 speaks RESP2 only, so the test compares the bytes of the replies after HELLO 3.
 """
 import json
 import os
@@ -122,7 +122,7 @@ def test_resp3_push():
     assert isinstance(first, Push) and first[0] == b"subscribe", first
     c.send("SEND", "pushed", "one")
     c.send("PING")
-    seen = [c.read() for _ in range(3)]  # the id, PONG, and the copy at any place
+    seen = [c.read() for _ in range(3)]  # the id, PONG, and the copy, which may come at any place
     pushes = [s for s in seen if isinstance(s, Push)]
     assert pushes == [[b"message", b"topic:pushed", b"one"]], seen
     assert "PONG" in seen, seen

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
-"""test_rocketmq_defects.py: what half messages are known to suffer from elsewhere, each with HalfMQ's answer.
+"""test_rocketmq_defects.py: tests that HalfMQ does not have the known defects of half messages in RocketMQ.
 
-RocketMQ keeps no record of a transaction: a half message is open while no mark in another log names its
-offset. Its known defects follow from that, and each of them has a test of its name here. HalfMQ keeps one
-record, decided once.
+RocketMQ has no record of a transaction: a half message is open as long as no entry in another log names its
+offset. Its known defects follow from that. Here is a test for each of them, which has its name. HalfMQ has one record
+for each transaction, which is decided once.
 """
 import os
 import sys
@@ -22,7 +22,7 @@ def refused(client, code, *words):
 
 
 def bodies(client, topic):
-    """All that the topic holds."""
+    """Returns the bodies of all messages in the topic."""
     try:
         queues = client.call("TOPIC", "INFO", topic)["queues"]
     except Refused as error:
@@ -38,13 +38,13 @@ def info(client, txid):
 
 
 def asked(client, pgroup, wait="30s"):
-    """How often those were asked about that are due: one question."""
+    """Takes one check, or waits for it. Returns the checks."""
     return client.call("CHECKS", pgroup, "WAIT", wait)
 
 
 def test_a_repeated_commit_delivers_twice():
-    """There, each COMMIT appends the message once more. Here it answers the same ids: from other connections,
-    at once, after a crash, and after the message was consumed."""
+    """In RocketMQ each COMMIT appends the message once more. Here a repeated COMMIT returns the same ids: on another
+    connection, at once, after a crash, and after the message was consumed."""
     with Broker() as broker:
         c = broker.text(hello=3)
         txid = c.call("HALF", "shop", "orders", "one")
@@ -65,8 +65,8 @@ def test_a_repeated_commit_delivers_twice():
 
 
 def test_a_commit_after_a_rollback_publishes():
-    """There, the half message can still be read by its offset, and so be committed. Here the first decision
-    stands, for both orders of the two."""
+    """In RocketMQ the half message can still be read by its offset after a rollback, and so be committed. Here the
+    first decision is final, whichever it is."""
     with Broker() as broker:
         c = broker.text(hello=3)
         back, forth = (c.call("HALF", "shop", "orders", body) for body in ("back", "forth"))
@@ -84,8 +84,8 @@ def test_a_commit_after_a_rollback_publishes():
 
 
 def test_a_commit_after_a_check_was_answered_publishes_again():
-    """There, a check renews the half message, and the late COMMIT of the old one is another message. Here a
-    transaction keeps its id, however often it is asked about."""
+    """In RocketMQ a check appends the half message again, and a late COMMIT of the old one publishes a second message.
+    Here a transaction keeps its id, however often the broker asks about it."""
     with Broker("--checkin", "20ms", "--check_every", "20ms", "--check_max", "1000") as broker:
         c = broker.text(hello=3)
         txid = c.call("HALF", "shop", "orders", "one")
@@ -98,8 +98,8 @@ def test_a_commit_after_a_check_was_answered_publishes_again():
 
 
 def test_checks_are_counted_while_no_producer_is_connected():
-    """There, each round counts, whether or not anybody could be asked, and after the last one the message is
-    given up unasked. Here only what was handed over counts, and the first who comes is asked."""
+    """In RocketMQ each round of checks counts, even if there is no producer to ask, and after the last round the
+    message is dropped. Here only asks that a member has received count, and the first member that connects is asked."""
     with Broker("--checkin", "20ms", "--check_every", "20ms", "--check_max", "3") as broker:
         c = broker.text(hello=3)
         alone = c.call("HALF", "nobody", "orders", "alone")
@@ -117,12 +117,12 @@ def test_checks_are_counted_while_no_producer_is_connected():
 
 
 def test_messages_are_discarded_after_some_minutes():
-    """There, after the last check the message goes to a topic that nobody reads. Here it is parked: kept,
-    counted and listed, over restarts, and decided by hand whenever a person gets to it."""
+    """In RocketMQ the message goes to a topic that nobody reads after the last check. Here the transaction is parked:
+    it is kept, counted and listed, also after restarts, until a person decides it."""
     with Broker("--checkin", "20ms", "--check_every", "20ms", "--check_max", "2") as broker:
         c = broker.text(hello=3)
         keep, drop = (c.call("HALF", "shop", "orders", body) for body in ("keep", "drop"))
-        left = 4  # two asks each
+        left = 4  # two asks for each transaction
         while left:
             left -= len(c.call("CHECKS", "shop", "COUNT", 10, "WAIT", "30s"))
         eventually(lambda: metric(broker, "halfmq_transactions_parked") == 2, "both are parked")
@@ -140,8 +140,8 @@ def test_messages_are_discarded_after_some_minutes():
 
 
 def test_one_message_a_transaction():
-    """There, a transaction is one message. Here it is up to a thousand of them, in any topics, all visible at
-    once or never, over a crash too."""
+    """In RocketMQ a transaction has one message. Here it has up to a thousand, in any topics. All of them become
+    visible at once, or none, also across a crash."""
     topics = ("orders", "stock", "mail")
     with Broker() as broker:
         c = broker.text(hello=3)
@@ -162,9 +162,9 @@ def test_one_message_a_transaction():
 
 
 def test_a_scanner_that_re_appends():
-    """There, each check writes the whole message once more, and one open message in front holds up the checks of
-    those behind it. Here a check rewrites a small row at most: thirty checks of a message of 1 MiB write less
-    than five such messages. And a group that never answers delays no other."""
+    """In RocketMQ each check writes the whole message again, and an open message delays the checks of the messages
+    behind it. Here a check rewrites a small row at most: thirty checks of a message of 1 MiB write less than five
+    such messages. And a producer group that never answers does not delay another."""
     with Broker("--checkin", "1ms", "--check_every", "1ms", "--check_max", "1000") as broker:
         c = broker.text(hello=3)
         for i in range(200):
@@ -183,8 +183,8 @@ def test_a_scanner_that_re_appends():
 
 
 def written(broker):
-    """Bytes that the broker has given to write() so far: to files. It sends to sockets by other calls, which
-    are not in this figure."""
+    """Returns how many bytes the broker has written with write() so far. These are writes to files; it sends to sockets
+    with other calls."""
     with open(f"/proc/{broker.process.pid}/io", encoding="ascii") as f:
         return int(dict(line.split(": ") for line in f.read().splitlines())["wchar"])
 

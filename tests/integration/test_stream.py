@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""test_stream.py: batches and streams, by a client that knows MessagePack and the stored layout, nothing else."""
+"""test_stream.py: tests batches and streams with a client that knows only MessagePack and the layout of records."""
 import os
 import re
 import socket
@@ -17,7 +17,7 @@ MIB = 1 << 20
 
 
 class Streams(Rpc):
-    """Takes the notifications apart by stream."""
+    """Collects notifications, stream by stream."""
 
     def __init__(self, port):
         super().__init__(port)
@@ -40,7 +40,7 @@ class Streams(Rpc):
         return self.call("stream_queue", topic=topic, queue=queue, offset=offset, credit=credit)
 
     def note(self, stream):
-        """The next `records` of the stream."""
+        """Returns the next `records` of the stream."""
         self.sort()
         while not self.records.get(stream):
             self.receive()
@@ -55,7 +55,7 @@ class Streams(Rpc):
         return self.ends.pop(stream)
 
     def take(self, stream, n):
-        """n messages as (topic, queue, offset, body, attempt)."""
+        """Reads n messages from the stream, as (topic, queue, offset, body, attempt)."""
         out = []
         while len(out) < n:
             note = self.note(stream)
@@ -65,7 +65,7 @@ class Streams(Rpc):
         return out
 
     def silent(self, stream):
-        """Nothing has come: what was said before an answer is here with it."""
+        """True if the stream has sent nothing. It pings: everything that was sent before the reply has then arrived."""
         for _ in range(3):
             assert self.call("ping") == "PONG"
         self.sort()
@@ -74,7 +74,7 @@ class Streams(Rpc):
 
 
 def receipts(messages):
-    """Ranges, as few as can be."""
+    """Returns the receipts of these messages as the fewest possible ranges."""
     out, run = [], None
     for topic, queue, offset, _, attempt in messages:
         if run and run[0] == (topic, queue, attempt) and run[2] + 1 == offset and offset - run[1] < 1000:
@@ -122,7 +122,7 @@ def test_a_group():
     assert sorted(m[1:3] for m in first + rest) == [(q, i) for q in range(4) for i in range(3000)]
     assert c.call("ack", group="g", receipt=receipts(first + rest)) == 12000
     assert c.call("stream_credit", stream=s, credit=10) == "OK"
-    c.call("send", topic="g1", body=b"live", queue=2)  # follows what comes
+    c.call("send", topic="g1", body=b"live", queue=2)  # the stream follows new messages
     assert [m[:4] for m in c.take(s, 1)] == [("g1", 2, 3000, b"live")]
     assert c.call("nack", group="g", receipt="g1:2:3000#1", delay="10ms") == "OK"
     assert [m[2:] for m in c.take(s, 1)] == [(3000, b"live", 2)]
@@ -138,7 +138,7 @@ def test_a_group():
 
 
 def test_only_what_is_granted():
-    """Acknowledged messages in the middle of a record do not come again; the bits say which are meant."""
+    """Acknowledged messages in the middle of a record are not redelivered; `bits` says which ones are delivered."""
     c, other = Streams(broker.port), Rpc(broker.port)
     c.call("topic_create", name="bits", queues=1)
     c.call("produce", topic="bits", batch=batch([b"%d" % i for i in range(200)]))
@@ -161,7 +161,7 @@ def test_expired_messages_are_not_granted():
 
 
 def test_several_streams_share():
-    """Two connections and a POP on one group: each message comes to one of them."""
+    """Two streams and a POP of one group share the messages: each is delivered to one of them."""
     a, b, p = Streams(broker.port), Streams(broker.port), Rpc(broker.port)
     p.call("topic_create", name="share")
     sa, sb = a.group("g", ["share"], 1000), b.group("g", ["share"], 1000)
@@ -170,7 +170,7 @@ def test_several_streams_share():
         p.call("send", topic="share", body=b"%d" % i)
     a.call("stream_close", stream=sa)
     b.call("stream_close", stream=sb)
-    p.call("send", topic="share", body=b"30")  # for the POP, should the streams have been quicker each time
+    p.call("send", topic="share", body=b"30")  # for the POP, if the streams have got all others
     seen = [int(m["body"]) for m in p.wait(waiting) + p.call("pop", group="g", topic="share", count=100)]
     for c, s in ((a, sa), (b, sb)):
         c.sort()
@@ -208,19 +208,19 @@ def test_a_queue():
     c.call("send", topic="q1", body=b"one", queue=3)
     assert [m[2:4] for m in c.take(s, 1)] == [(2000, b"one")]
     assert c.call("stream_close", stream=s) == "OK"
-    # Credit counts bytes: one record may overdraw it, the next has to wait.
+    # The credit counts bytes: one record may exceed it, the next one has to wait.
     s = c.queue("q1", 3, 0, 1)
     assert len(decode(c.note(s)["record"])) == 1000
     assert c.silent(s)
     c.call("stream_credit", stream=s, credit=1)
-    assert c.silent(s)  # still overdrawn
+    assert c.silent(s)  # the credit is still negative
     c.call("stream_credit", stream=s, credit=MIB)
     assert [m[2] for m in c.take(s, 1001)] == list(range(1000, 2001))
-    # From an offset that is yet to come.
+    # The first offset does not exist yet.
     s = c.queue("q1", 3, 2003, MIB)
     c.call("produce", topic="q1", batch=batch([b"a", b"b", b"c", b"d"]), queue=3)
     assert [m[2:4] for m in c.take(s, 2)] == [(2003, b"c"), (2004, b"d")]
-    # A purge takes what was not read.
+    # A purge deletes messages that were not read.
     c.call("topic_purge", name="q1")
     s = c.queue("q1", 3, 0, MIB)
     c.call("send", topic="q1", body=b"after", queue=3)
@@ -255,7 +255,7 @@ def test_bad_words():
     assert c.error("stream_group", group="g", topic=["w"] * 65, credit=1).code == "LIMIT"
     assert c.error("stream_group", group="g", topic="w", credit=1, lease=0).code == "ERR"
     assert c.error("stream_close", stream=1).code == "ERR"
-    c.notify("stream_group", group="g", topic="w", credit=1)  # nobody could be told its id
+    c.notify("stream_group", group="g", topic="w", credit=1)  # a notification gets no reply with the id
     assert c.group("g", ["w"], 1) >= 1
     text = broker.text()
     for line in ("STREAM GROUP g 1 w", "STREAM QUEUE w 0 0 1", "STREAM CREDIT 1 1", "STREAM CLOSE 1"):
@@ -278,7 +278,8 @@ def test_what_is_deleted_ends_the_stream():
 
 
 def test_who_closes_gives_back():
-    """What was written to the socket stays leased; what was not is ready again, the same attempt."""
+    """When a client closes its connection, messages that were sent to the socket stay leased. Those that were not are
+    requeued, with the same attempt number."""
     c, other = Streams(broker.port), Rpc(broker.port)
     c.call("topic_create", name="gone", queues=1)
     total = 400
@@ -288,7 +289,7 @@ def test_who_closes_gives_back():
     slow.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
     slow.begin("stream_group", {"group": "g", "topic": "gone", "credit": 100000, "lease": "1h"})
 
-    def stuck():  # over OUT_SOFT_MAX nothing more is leased
+    def stuck():  # with more than OUT_SOFT_MAX of unsent output, nothing more is leased
         rows = other.call("lag", group="g") if "g" in other.call("group_list") else []
         return rows and rows[0]["inflight"] > 0
     eventually(stuck, "the slow one has something")
@@ -297,7 +298,7 @@ def test_who_closes_gives_back():
     leased = lag(other, "g", "gone")["inflight"]
     assert leased < total, leased
     slow.socket.close()
-    # All that never left the broker comes again as attempt 1; the rest is leased to the dead.
+    # Messages that never left the broker are delivered as attempt 1; the others are still leased to the closed client.
     fresh = eventually(lambda: lag(other, "g", "gone")["inflight"] < leased and lag(other, "g", "gone"),
                        "what was not sent is given back")
     assert fresh["inflight"] + fresh["ready"] == total + 5, fresh
@@ -334,12 +335,12 @@ def test_restart_and_drain():
     assert [m[2] for m in c.take(s, 6)] == [4, 5, 6, 7, 8, 9]
     q = c.queue("r", 0, 0, MIB)
     assert len(c.take(q, 10)) == 10
-    assert broker.stop() == 0  # with streams open
+    assert broker.stop() == 0  # while streams are open
     broker.start()
 
 
 def test_half_closed():
-    """A client that says it sends no more is handed nothing more."""
+    """A client that has closed its sending half gets no more messages."""
     c, other = Streams(broker.port), Rpc(broker.port)
     c.call("topic_create", name="half")
     c.group("g", ["half"], 100)
@@ -350,7 +351,7 @@ def test_half_closed():
 
 
 def test_pipelined():
-    """Credit, acknowledgements and new messages all at once; none is lost, none comes twice."""
+    """Sends credit, acknowledgements and new messages at the same time. No message is lost or delivered twice."""
     c, p = Streams(broker.port), Rpc(broker.port)
     c.call("topic_create", name="pipe")
     s = c.group("g", ["pipe"], 500)
@@ -372,7 +373,7 @@ def test_pipelined():
 
 
 def test_the_program_of_the_manual():
-    """The Python of PROTOCOL.md's chapter 10, as it stands there but for the port."""
+    """Runs the Python program of chapter 10 of PROTOCOL.md, with only the port changed."""
     with open(os.path.join(SOURCE, "protocol", "PROTOCOL.md"), encoding="utf-8") as f:
         chapter = f.read().split("## 10. Batches and streams", 1)[1]
     program = re.search(r"```python\n(.*?)```", chapter, re.DOTALL).group(1)

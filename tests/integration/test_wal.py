@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""The broker's log on disk stays small however much goes through it, and a killed broker has all of it again."""
+"""test_wal.py: tests that the write-ahead log stays small however much is written to it, and that a killed broker
+recovers all of it."""
 import glob
 import os
 import sys
@@ -36,7 +37,7 @@ def check(broker, first, count):
 
 
 def wal_bytes(broker):
-    """Files may go while we look."""
+    """Returns the size of all files of the log. Files may be removed meanwhile."""
     total = 0
     for path in glob.glob(os.path.join(broker.data, "wal", "*.wal")):
         try:

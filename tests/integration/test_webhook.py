@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""test_webhook.py: check-backs by HTTP, against services that decide, hesitate, break and lie.
+"""test_webhook.py: tests check-backs by HTTP, against services that decide, that are slow, that fail and that lie.
 
-Each test has a producer group and a service of its own. What must not happen is looked for when
-something that comes later has happened.
+Each test has a producer group and a service of its own. To check that something does not happen, a test waits for
+an event that would come later.
 """
 import hashlib
 import hmac
@@ -28,7 +28,7 @@ groups = iter(range(1000000))
 
 
 class Asked:
-    """One request that came."""
+    """A request that the service has received."""
 
     def __init__(self, path, headers, body):
         self.path, self.headers, self.body = path, headers, body
@@ -36,8 +36,8 @@ class Asked:
 
 
 class Service:
-    """An HTTP server on its own thread. answer(asked) gives a word, or (status, bytes), or
-    (status, bytes, headers); it runs in a thread of the request. By HTTP/1.1 it keeps connections open."""
+    """An HTTP server in a thread of its own. answer(asked) returns a word, (status, bytes) or (status, bytes, headers);
+    it runs in a thread for each request. With HTTP/1.1 the server keeps connections open."""
 
     def __init__(self, answer, port=0, protocol="HTTP/1.0"):
         self.asked, self.lock, self.connections, self.ended = [], threading.Lock(), 0, 0
@@ -73,7 +73,7 @@ class Service:
             allow_reuse_address = True
 
             def handle_error(self, request, client_address):
-                """The broker hung up: some tests want that."""
+                """Ignores that the broker closed the connection, which some tests cause."""
 
         self.server = Listener(("127.0.0.1", port), Handler)
         self.port = self.server.server_address[1]
@@ -129,18 +129,18 @@ def metric(name):
 
 
 def quiet():
-    """No request is out, and what came of each is counted."""
+    """Waits until no request is under way and the results of all are counted."""
     eventually(lambda: metric("halfmq_webhook_in_flight") == 0, "no request is out")
 
 
 def transactions(c):
-    """INFO's section, as a dict."""
+    """Returns the section `transactions` of INFO as a dict."""
     lines = c.call("INFO", "transactions").decode().split("\r\n")
     return dict(line.split(":", 1) for line in lines if ":" in line)
 
 
 def closed_port():
-    """A port where nobody listens."""
+    """Returns a port on which no process listens."""
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
@@ -192,7 +192,7 @@ def test_a_large_transaction():
 
 
 def test_no_decisions():
-    """Each answer counts as an ask and decides nothing; the service is asked again in its time."""
+    """None of these responses is a decision: each counts as an ask, and the service is asked again after the pause."""
     ok = {"decision": "commit"}
     answers = {
         "unknown": "unknown",
@@ -223,11 +223,11 @@ def test_no_decisions():
         c.call("ROLLBACK", txid)
         service.close()
     quiet()
-    assert metric("halfmq_webhook_undecided_total") >= 2 * (len(answers) - 1)  # "unknown" is one
+    assert metric("halfmq_webhook_undecided_total") >= 2 * (len(answers) - 1)  # "unknown" counts as well
 
 
 def test_raw_garbage():
-    """What is not even HTTP: counted, for it was handed over."""
+    """The response is not HTTP. The ask counts, because the request was sent."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         def serve():
             try:
@@ -265,7 +265,7 @@ def test_redirects_are_not_followed():
 
 
 def test_nobody_listens():
-    """No ask counts while nobody can be connected to; when somebody can, it goes on."""
+    """No ask counts while the broker cannot connect. When it can, it asks."""
     c, pgroup, port = broker.text(), a_group(), closed_port()
     before = metric("halfmq_webhook_failures_total")
     c.call("PGROUP", "SET", pgroup, "CHECKURL", f"http://127.0.0.1:{port}/")
@@ -301,13 +301,13 @@ def test_a_name_that_is_none():
     eventually(lambda: metric("halfmq_webhook_failures_total") > before, "it was tried", 60)
     eventually(lambda: info(c, txid)["checks"] == 0, "the ask does not count")
     service = Service(lambda asked: "rollback")
-    c.call("PGROUP", "SET", pgroup, "CHECKURL", service.url)  # another URL: no pause
+    c.call("PGROUP", "SET", pgroup, "CHECKURL", service.url)  # for a new URL there is no pause
     until_state(c, txid, b"rolledback")
     service.close()
 
 
 def test_it_never_answers():
-    """The request ends with webhook_timeout; it was handed over, so it counts."""
+    """The request ends after webhook_timeout. It was sent, so it counts as an ask."""
     let_go = threading.Event()
     service = Service(lambda asked: let_go.wait(60) and None)
     c, pgroup = broker.text(), a_group()
@@ -325,7 +325,7 @@ def test_it_never_answers():
 
 
 def test_so_many_at_once():
-    """webhook_concurrency bounds the requests of a URL, whichever groups they are of."""
+    """webhook_concurrency limits the requests to one URL, for all its producer groups together."""
     let_go, lock, counts = threading.Event(), threading.Lock(), {"now": 0, "most": 0}
 
     def answer(asked):
@@ -343,7 +343,7 @@ def test_so_many_at_once():
         c.call("PGROUP", "SET", pgroup, "CHECKURL", service.url)
     txids = [half(c, pgroups[i % 2]) for i in range(40)]
     until_asked(service, 4)
-    # Another group is not held up by those that hang.
+    # Another group is not delayed by those that hang.
     other = Service(lambda asked: "commit")
     c.call("PGROUP", "SET", "other", "CHECKURL", other.url)
     until_state(c, half(c, "other"), b"committed")
@@ -358,7 +358,7 @@ def test_so_many_at_once():
 
 
 def test_groups_that_share_a_url():
-    """What one of them reserved and did not need, the others get."""
+    """Places that one group has reserved and does not need are free for the others."""
     service, c, pgroups = Service(lambda asked: "commit"), broker.text(), [a_group() for _ in range(4)]
     c.call("CONFIG", "SET", "webhook_concurrency", 1)
     for pgroup in pgroups:
@@ -373,7 +373,7 @@ def test_groups_that_share_a_url():
 
 def test_a_dead_one_delays_nobody():
     c, dead, alive = broker.text(), a_group(), a_group()
-    with socket.create_server(("127.0.0.1", 0), backlog=1) as full:  # connects, never answers
+    with socket.create_server(("127.0.0.1", 0), backlog=1) as full:  # accepts connections and never answers
         service = Service(lambda asked: "commit")
         c.call("PGROUP", "SET", dead, "CHECKURL", f"http://127.0.0.1:{full.getsockname()[1]}/")
         c.call("PGROUP", "SET", alive, "CHECKURL", service.url)
@@ -388,7 +388,7 @@ def test_a_dead_one_delays_nobody():
 
 
 def set_urls(c, pgroups, url):
-    """Each its own CHECKURL, url/<pgroup>."""
+    """Sets for each group a CHECKURL of its own, url/<pgroup>."""
     for pgroup in pgroups:
         c.send("PGROUP", "SET", pgroup, "CHECKURL", f"{url}/{pgroup}")
     assert {c.read() for _ in pgroups} == {"OK"}
@@ -401,7 +401,8 @@ def halfs(c, pgroups):
 
 
 def test_thousands_of_groups():
-    """Each with a URL of its own, all due at once; then again, when each has answered before."""
+    """Thousands of groups, each with a URL of its own, have checks due at once; then once more, after each has
+    answered."""
     service, pgroups = Service(lambda asked: "commit"), [f"many{i}" for i in range(2000)]
     with Broker(*FLAGS) as own:
         c = own.text()
@@ -415,7 +416,7 @@ def test_thousands_of_groups():
 
 
 def test_hundreds_of_dead_ones_delay_nobody():
-    """More than there are places for: who answered the last time is asked all the same."""
+    """There are more dead services than places for requests. A service that answered the last time is still asked."""
     service, dead = Service(lambda asked: "commit"), [f"dead{i}" for i in range(1100)]
     with socket.create_server(("127.0.0.1", 0), backlog=4096) as hole, Broker(*FLAGS) as own:
         c = own.text()
@@ -450,9 +451,10 @@ def test_more_groups_than_memory():
 
 
 def test_a_service_that_keeps_connections():
-    """One after the other goes by the same connection; at once, by no more than there may be at once."""
+    """Requests one after the other use the same connection. Requests at the same time use at most
+    webhook_concurrency connections."""
     service, c, pgroups = Service(lambda asked: "commit", protocol="HTTP/1.1"), broker.text(), [a_group(), a_group()]
-    for pgroup in pgroups:  # they share it, though their paths differ
+    for pgroup in pgroups:  # they share its places, though their paths differ
         c.call("PGROUP", "SET", pgroup, "CHECKURL", f"{service.url}/{pgroup}")
     for i in range(50):
         until_state(c, half(c, pgroups[i % 2]), b"committed")
@@ -465,7 +467,8 @@ def test_a_service_that_keeps_connections():
 
 
 def test_a_service_that_closes():
-    """By either way of saying so: a connection is used once, and nothing is asked twice."""
+    """The service says in one of two ways that it closes the connection. Each is used once, and no request is sent
+    twice."""
     for protocol, headers in (("HTTP/1.0", {}), ("HTTP/1.1", {"Connection": "close"})):
         def answer(asked):
             return (200, b'{"decision":"commit"}', headers)
@@ -478,8 +481,8 @@ def test_a_service_that_closes():
 
 
 class Script:
-    """A service that is told for each connection how many requests it answers, and what it does with the
-    next one: "hang up" before it reads, "swallow" it and hang up, "garble" the answer. Then it closes."""
+    """A service with a plan for each connection: how many requests it answers, and what it does with the next one:
+    "hang up" before it reads it, "swallow" it and hang up, or "garble" the response. Then it closes."""
 
     ANSWER = b'HTTP/1.1 200 OK\r\nContent-Length: 21\r\n\r\n{"decision":"commit"}'
 
@@ -515,8 +518,8 @@ class Script:
 
 
 def test_a_connection_that_dies_meanwhile():
-    """Closed while it waited, or when it had taken the next request: asked at once on a new one, under the
-    same key. No failure is counted, and there is no pause."""
+    """The service closes an idle connection, or one on which it has received the next request. The request is sent
+    again at once on a new connection, with the same key. It does not count as a failure, and there is no pause."""
     c, pgroup, script = broker.text(), a_group(), Script((1, "hang up"), (2, "swallow"), (1, "swallow"), (1, "hang up"))
     quiet()
     before = [metric("halfmq_webhook_failures_total"), metric("halfmq_webhook_undecided_total")]
@@ -534,7 +537,7 @@ def test_a_connection_that_dies_meanwhile():
 
 
 def test_a_connection_that_dies_answering():
-    """Half an answer is none, and it was somebody's: it counts, and is not asked again at once."""
+    """The service sends half a response and closes. That counts as an ask, and it is not asked again at once."""
     c, pgroup, script = broker.text(), a_group(), Script((1, "garble"), (1, "hang up"))
     quiet()
     before = metric("halfmq_webhook_undecided_total")
@@ -562,8 +565,8 @@ def test_deleted_settings():
 
 
 def test_restarts():
-    """A new broker calls the URL again: after SIGKILL, and after a stop while a request is out, whose
-    ask is taken back: it comes again at once, under the same key."""
+    """After a restart the broker asks again: after SIGKILL, and after a stop during a request. The stop takes the ask
+    back, so the request is sent again at once, with the same key."""
     hang = threading.Event()
     service = Service(lambda asked: "commit" if hang.is_set() else hang.wait(60) and None)
     with Broker(*FLAGS) as own:
@@ -605,7 +608,7 @@ def test_the_allow_list():
                               f"http://{host}:{service.port}/")
             assert "webhook_allow" in error.text, error.text
         until_state(c, half(c, "localhost"), b"committed")
-    with Broker(*FLAGS) as own:  # what was allowed once is asked again when it is called
+    with Broker(*FLAGS) as own:  # webhook_allow is checked again at each call
         c = own.text()
         c.call("PGROUP", "SET", "shop", "CHECKURL", service.url)
         until_state(c, half(c, "shop"), b"committed")
@@ -630,7 +633,7 @@ def test_a_wrong_allow_list():
 
 
 def test_four_ways_at_once():
-    """Each check goes to one member: subscriber, server, poller or service."""
+    """There are members of all four kinds (subscriber, server, poller, webhook). Each check goes to one of them."""
     c, pgroup, n = broker.text(), a_group(), 2000
     service = Service(lambda asked: "unknown")
     members, asked = [Subscriber(pgroup), Server(pgroup)], []
