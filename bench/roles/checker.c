@@ -11,27 +11,29 @@
  */
 #include "bench/roles/checker.h"
 
-#include "bench/base/units.h"
+#include "bench/load/link.h"
+#include "bench/roles/txids.h"
 #include "protocol/base/text.h"
 
+#define CHECKS_A_POLL 100u
 #define OP_ASK 0 /* part of the op that asks; the other parts are decisions under way */
 #define LOOK_NS (20 * NS_PER_MS)
 
-static bool finished(struct link *l)
+static bool checker_finished(struct load_link *l)
 {
-    struct run *r = l->worker->run;
-    return atomic_load(&r->senders) == 0 && txids_count(r->txids) == 0;
+    struct load *load = l->worker->load;
+    return atomic_load(&load->senders) == 0 && txids_count(load->txids) == 0;
 }
 
-static uint32_t claim(struct link *l)
+static uint32_t checker_claim(struct load_link *l)
 {
-    return finished(l) ? 0 : 1;
+    return checker_finished(l) ? 0 : 1;
 }
 
-static void start(struct link *l, struct op *op)
+static void checker_start(struct load_link *l, struct op *op)
 {
     struct ask a = {.kind = ASK_CHECKS,
-                    .group = l->worker->run->pgroup,
+                    .group = l->worker->load->pgroup,
                     .count = CHECKS_A_POLL,
                     .wait_ms = POP_WAIT_MS};
     op->left = 1;
@@ -39,18 +41,18 @@ static void start(struct link *l, struct op *op)
 }
 
 /* The broker has asked. False: it is none of those that were left. */
-static bool asked(struct link *l, struct slice text)
+static bool checker_asked(struct load_link *l, struct slice text)
 {
     struct worker *w = l->worker;
-    struct run *r = w->run;
+    struct load *load = w->load;
     uint64_t txid;
     int64_t due;
-    if (!text_txid(text, &txid) || !txids_take(r->txids, txid, &due))
+    if (!text_txid(text, &txid) || !txids_take(load->txids, txid, &due))
         return false;
-    atomic_store_explicit(&r->progress_ns, w->now_ns, memory_order_relaxed);
-    if (run_measures(r, due - r->o->checkin)) {
+    atomic_store_explicit(&load->progress_ns, w->now_ns, memory_order_relaxed);
+    if (load_measures(load, due - load->o->checkin)) {
         meter_time(&w->meter, LAT_check, due, w->now_ns, 1);
-        METER_COUNT(&w->meter, messages, r->o->batch);
+        METER_COUNT(&w->meter, messages, load->o->batch);
         METER_COUNT(&w->meter, operations, 1);
         METER_COUNT(&w->meter, transactions, 1);
         METER_COUNT(&w->meter, checked, 1);
@@ -58,66 +60,67 @@ static bool asked(struct link *l, struct slice text)
     return true;
 }
 
-static void question(struct link *l, const struct answer *a)
+static void checker_question(struct load_link *l, const struct answer *a)
 {
     struct ask decision = {.kind = ASK_DECIDE, .tag = a->tag, .txid = a->text};
-    if (asked(l, a->text))
+    if (checker_asked(l, a->text))
         speech_put(&l->speech, &l->out, &decision);
 }
 
-struct polled {
-    struct link *link;
+struct checker_poll {
+    struct load_link *link;
     struct op *op;
     uint32_t parts;
 };
 
-static void polled(void *arg, struct slice txid)
+static void checker_polled(void *arg, struct slice txid)
 {
-    struct polled *p = arg;
+    struct checker_poll *p = arg;
     struct ask decision = {.kind = ASK_DECIDE, .txid = txid};
-    if (!asked(p->link, txid) || p->parts == CHECKS_A_POLL)
+    if (!checker_asked(p->link, txid) || p->parts == CHECKS_A_POLL)
         return;
     link_ask(p->link, p->op, ++p->parts, &decision);
 }
 
-static void answered(struct link *l, struct op *op, uint32_t part, const struct answer *a)
+static void checker_answered(struct load_link *l, struct op *op, uint32_t part, const struct answer *a)
 {
-    struct polled p = {l, op, 0};
+    struct checker_poll p = {l, op, 0};
     if (a->kind == ANSWER_REFUSED)
-        run_trouble(l->worker, a->text);
-    else if (part == OP_ASK && !l->worker->run->dialect->checks(a->result, polled, &p))
-        run_fail(l->worker->run, "the answer to CHECKS has another shape than expected");
+        worker_trouble(l->worker, a->text);
+    else if (part == OP_ASK && !l->worker->load->dialect->checks(a->result, checker_polled, &p))
+        load_fail(l->worker->load, "the answer to CHECKS has another shape than expected");
     op->left += p.parts;
     if (op->left == 0)
-        op_pause(l, op, l->worker->run->dialect->ordered && a->kind == ANSWER_DONE ? 0 : LOOK_NS);
+        link_pause(l, op, l->worker->load->dialect->ordered && a->kind == ANSWER_DONE ? 0 : LOOK_NS);
 }
 
 /* rpc: only looks whether it is over; resp: asks again. */
-static void remind(struct link *l, struct op *op)
+static void checker_remind(struct load_link *l, struct op *op)
 {
-    if (finished(l) || op->again)
-        op_done(l, op);
-    else if (l->worker->run->dialect->ordered)
-        start(l, op);
+    if (checker_finished(l) || op->again)
+        link_done(l, op);
+    else if (l->worker->load->dialect->ordered)
+        checker_start(l, op);
     else
-        op_pause(l, op, LOOK_NS);
+        link_pause(l, op, LOOK_NS);
 }
 
-static void broken(struct link *l, struct op *op)
+static void checker_broken(struct load_link *l, struct op *op)
 {
     (void)l;
     op->left = 0;
     op->again = true;
-    if (!op->reminded)
-        op_done(l, op);
+    if (!reminder_set(&op->pause))
+        link_done(l, op);
 }
 
 const struct role role_checker = {
     .name = "checker",
-    .claim = claim,
-    .start = start,
-    .answered = answered,
-    .remind = remind,
-    .broken = broken,
-    .question = question,
+    .parts = CHECKS_A_POLL + 2,
+    .claim = checker_claim,
+    .start = checker_start,
+    .answered = checker_answered,
+    .remind = checker_remind,
+    .broken = checker_broken,
+    .question = checker_question,
 };

@@ -57,7 +57,7 @@ void oracle_free(struct oracle *o)
     free(o);
 }
 
-static bool grow(struct sequence *s, uint32_t n)
+static bool oracle_grow(struct sequence *s, uint32_t n)
 {
     if (s->n + n <= s->size)
         return true;
@@ -75,7 +75,7 @@ bool oracle_send(struct oracle *o, uint32_t key, uint32_t n, uint64_t *ret_seq)
     assert(key < o->n_keys);
     struct sequence *s = &o->keys[key];
     pthread_mutex_lock(&o->lock);
-    bool ok = grow(s, n);
+    bool ok = oracle_grow(s, n);
     if (ok) {
         *ret_seq = s->n;
         for (uint32_t i = 0; i < n; i++)
@@ -87,7 +87,7 @@ bool oracle_send(struct oracle *o, uint32_t key, uint32_t n, uint64_t *ret_seq)
 }
 
 /* NULL: was never sent. The lock is held. */
-static uint64_t *word_of(struct oracle *o, uint32_t key, uint64_t seq)
+static uint64_t *oracle_word(struct oracle *o, uint32_t key, uint64_t seq)
 {
     return key < o->n_keys && seq < o->keys[key].n ? &o->keys[key].word[seq] : NULL;
 }
@@ -96,20 +96,20 @@ void oracle_excuse(struct oracle *o, uint32_t key, uint64_t seq, uint32_t n)
 {
     pthread_mutex_lock(&o->lock);
     for (uint32_t i = 0; i < n; i++) {
-        uint64_t *w = word_of(o, key, seq + i);
+        uint64_t *w = oracle_word(o, key, seq + i);
         assert(w);
         *w |= EXCUSED;
     }
     pthread_mutex_unlock(&o->lock);
 }
 
-static uint64_t place_of(uint32_t queue, uint64_t offset)
+static uint64_t oracle_place(uint32_t queue, uint64_t offset)
 {
     return (uint64_t)queue << QUEUE_SHIFT | offset;
 }
 
 /* The second place that is heard of a message must be the first one again. */
-static void put_place(uint64_t *w, uint64_t place)
+static void oracle_put_place(uint64_t *w, uint64_t place)
 {
     if (!(*w & (ANSWERED | TAKEN)))
         *w |= place;
@@ -120,9 +120,9 @@ static void put_place(uint64_t *w, uint64_t place)
 void oracle_answered(struct oracle *o, uint32_t key, uint64_t seq, uint32_t queue, uint64_t offset)
 {
     pthread_mutex_lock(&o->lock);
-    uint64_t *w = word_of(o, key, seq);
+    uint64_t *w = oracle_word(o, key, seq);
     assert(w);
-    put_place(w, place_of(queue, offset));
+    oracle_put_place(w, oracle_place(queue, offset));
     o->so_far.answered += !(*w & ANSWERED);
     *w |= ANSWERED;
     pthread_mutex_unlock(&o->lock);
@@ -132,12 +132,12 @@ bool oracle_took(struct oracle *o, uint32_t key, uint64_t seq, uint32_t queue, u
                  bool whole)
 {
     pthread_mutex_lock(&o->lock);
-    uint64_t *w = whole ? word_of(o, key, seq) : NULL;
+    uint64_t *w = whole ? oracle_word(o, key, seq) : NULL;
     bool first = w && !(*w & TAKEN);
     if (!w) {
         o->so_far.damaged++;
     } else {
-        put_place(w, place_of(queue, offset));
+        oracle_put_place(w, oracle_place(queue, offset));
         if (!first && (*w & ACKED))
             *w |= DOUBLED;
         o->so_far.taken += first;
@@ -151,14 +151,14 @@ bool oracle_took(struct oracle *o, uint32_t key, uint64_t seq, uint32_t queue, u
 void oracle_acked(struct oracle *o, uint32_t key, uint64_t seq)
 {
     pthread_mutex_lock(&o->lock);
-    uint64_t *w = word_of(o, key, seq);
+    uint64_t *w = oracle_word(o, key, seq);
     assert(w);
     o->so_far.acked += !(*w & ACKED);
     *w |= ACKED;
     pthread_mutex_unlock(&o->lock);
 }
 
-static void judge_key(const struct sequence *s, struct oracle_verdict *v)
+static void oracle_judge_key(const struct sequence *s, struct oracle_verdict *v)
 {
     uint64_t last = 0;
     bool any = false;
@@ -181,7 +181,7 @@ void oracle_judge(struct oracle *o, struct oracle_verdict *ret_verdict)
     pthread_mutex_lock(&o->lock);
     struct oracle_verdict v = o->so_far;
     for (uint32_t i = 0; i < o->n_keys; i++)
-        judge_key(&o->keys[i], &v);
+        oracle_judge_key(&o->keys[i], &v);
     pthread_mutex_unlock(&o->lock);
     *ret_verdict = v;
 }

@@ -14,7 +14,8 @@
 
 #include <stdio.h>
 
-#include "bench/base/units.h"
+#include "bench/load/link.h"
+#include "bench/roles/oracle.h"
 #include "protocol/base/text.h"
 #include "protocol/record/message.h"
 
@@ -22,39 +23,39 @@
 #define DEDUP_BYTES 48
 
 /* Size and key follow from the message's place, so that a repeat is the same message. */
-struct plan {
+struct producer_plan {
     uint64_t size;
     char order[ORDER_BYTES];
     int order_len;
 };
 
-static struct plan plan_of(const struct run *r, uint32_t key, uint64_t seq)
+static struct producer_plan producer_plan(const struct load *load, uint32_t key, uint64_t seq)
 {
-    struct chance c = chance_from(r->o->seed ^ seq << 20, key);
-    struct plan p = {.size = dist_draw(&r->o->size, &c)};
-    if (r->oracle)
+    struct chance c = chance_from(load->o->seed ^ seq << 20, key);
+    struct producer_plan p = {.size = dist_draw(&load->o->size, &c)};
+    if (load->oracle)
         p.order_len = snprintf(p.order, sizeof p.order, "k%u", key);
-    else if (r->o->keys.kind != KEYS_NONE)
-        p.order_len = snprintf(p.order, sizeof p.order, "k%u", keys_draw(&r->keys, &c));
+    else if (load->o->keys.kind != KEYS_NONE)
+        p.order_len = snprintf(p.order, sizeof p.order, "k%u", keys_draw(&load->keys, &c));
     return p;
 }
 
 /* Body i of the worker's space; its slice is in w->bodies. */
-static void make_body(struct link *l, const struct op *op, uint32_t i, uint64_t size)
+static void producer_body(struct load_link *l, const struct op *op, uint32_t i, uint64_t size)
 {
     struct worker *w = l->worker;
-    struct run *r = w->run;
-    uint8_t *at = w->space + i * r->pool.most;
-    struct body_head head = {r->id, op->key, op->seq + i, op->intended_ns};
+    struct load *load = w->load;
+    uint8_t *at = w->space + i * load->pool.most;
+    struct body_head head = {load->id, op->key, op->seq + i, op->intended_ns};
     w->bodies[i] = slice_of(at, (size_t)size);
     if (w->filled)
         body_patch(&head, at, (size_t)size);
     else
-        body_make(&r->pool, &head, r->oracle != NULL, at, (size_t)size);
+        body_make(&load->pool, &head, load->oracle != NULL, at, (size_t)size);
 }
 
 /* The bodies as a record that the broker stores as it comes; order: the key of all of them, or empty. */
-static struct slice make_record(struct worker *w, uint32_t n, struct slice order)
+static struct slice producer_record(struct worker *w, uint32_t n, struct slice order)
 {
     struct message m = {.fields = order.len > 0 ? MSG_ORDER : 0, .order = order};
     struct record_header h = {.count = n};
@@ -68,63 +69,63 @@ static struct slice make_record(struct worker *w, uint32_t n, struct slice order
     }
     record_end(&w->record, &w->starts, &h);
     if (w->record.failed || w->starts.failed)
-        run_fail(w->run, "no memory to make a batch");
+        load_fail(w->load, "no memory to make a batch");
     return buf_slice(&w->record);
 }
 
 /* The DEDUP id of a message of the op, or of the record that begins with it; empty: there are none. */
-static struct slice dedup_of(const struct run *r, const struct op *op, uint32_t i, char *out)
+static struct slice producer_dedup(const struct load *load, const struct op *op, uint32_t i, char *out)
 {
-    if (!r->o->dedup && !r->oracle)
+    if (!load->o->dedup && !load->oracle)
         return slice_of(NULL, 0);
-    int len = snprintf(out, DEDUP_BYTES, "%x-%x-%llx", r->id, op->key,
+    int len = snprintf(out, DEDUP_BYTES, "%x-%x-%llx", load->id, op->key,
                        (unsigned long long)(op->seq + i));
     return slice_of(out, (size_t)len);
 }
 
 /* The bodies as one record. */
-static void into_record(struct worker *w, const struct op *op, const struct plan *plan, char *dedup,
+static void producer_ask_record(struct worker *w, const struct op *op, const struct producer_plan *plan, char *dedup,
                         struct ask *a)
 {
-    struct run *r = w->run;
-    struct slice order = slice_of(plan->order, r->oracle ? (size_t)plan->order_len : 0);
+    struct load *load = w->load;
+    struct slice order = slice_of(plan->order, load->oracle ? (size_t)plan->order_len : 0);
     a->kind = ASK_PRODUCE;
-    a->batch = make_record(w, op->n, order);
-    a->dedup = dedup_of(r, op, 0, dedup);
+    a->batch = producer_record(w, op->n, order);
+    a->dedup = producer_dedup(load, op, 0, dedup);
     a->has_queue = order.len > 0;
     if (a->has_queue)
-        a->queue = (uint32_t)(text_hash(order) % r->order_queues);
+        a->queue = (uint32_t)(text_hash(order) % load->order_queues);
 }
 
-static void ask_batch(struct link *l, struct op *op)
+static void producer_ask_batch(struct load_link *l, struct op *op)
 {
     struct worker *w = l->worker;
-    struct plan p = {0};
+    struct producer_plan p = {0};
     char dedup[DEDUP_BYTES];
     struct ask a = {
-        .kind = ASK_MSEND, .topic = w->run->topic, .bodies = w->bodies, .n_bodies = op->n};
+        .kind = ASK_MSEND, .topic = w->load->topic, .bodies = w->bodies, .n_bodies = op->n};
     for (uint32_t i = 0; i < op->n; i++) {
-        p = plan_of(w->run, op->key, op->seq + i);
-        make_body(l, op, i, p.size);
+        p = producer_plan(w->load, op->key, op->seq + i);
+        producer_body(l, op, i, p.size);
         op->bytes += p.size;
     }
-    if (w->run->produce)
-        into_record(w, op, &p, dedup, &a);
+    if (w->load->produce)
+        producer_ask_record(w, op, &p, dedup, &a);
     op->left = 1;
     link_ask(l, op, 0, &a);
 }
 
-static void ask_one_by_one(struct link *l, struct op *op)
+static void producer_ask_one_by_one(struct load_link *l, struct op *op)
 {
     struct worker *w = l->worker;
-    struct run *r = w->run;
+    struct load *load = w->load;
     for (uint32_t i = 0; i < op->n; i++) {
-        struct plan p = plan_of(r, op->key, op->seq + i);
+        struct producer_plan p = producer_plan(load, op->key, op->seq + i);
         char dedup[DEDUP_BYTES];
         struct ask a = {
-            .kind = ASK_SEND, .topic = r->topic, .order = slice_of(p.order, (size_t)p.order_len)};
-        a.dedup = dedup_of(r, op, i, dedup);
-        make_body(l, op, i, p.size);
+            .kind = ASK_SEND, .topic = load->topic, .order = slice_of(p.order, (size_t)p.order_len)};
+        a.dedup = producer_dedup(load, op, i, dedup);
+        producer_body(l, op, i, p.size);
         op->bytes += p.size;
         a.body = w->bodies[i];
         link_ask(l, op, i, &a);
@@ -132,160 +133,160 @@ static void ask_one_by_one(struct link *l, struct op *op)
     op->left = op->n;
 }
 
-static void ask(struct link *l, struct op *op)
+static void producer_ask(struct load_link *l, struct op *op)
 {
     op->again = op->failed = false;
     op->bytes = 0;
     op->asked_ns = l->worker->now_ns;
-    if (l->worker->run->one_by_one || op->n == 1)
-        ask_one_by_one(l, op);
+    if (l->worker->load->one_by_one || op->n == 1)
+        producer_ask_one_by_one(l, op);
     else
-        ask_batch(l, op);
+        producer_ask_batch(l, op);
 }
 
-static uint32_t claim(struct link *l)
+static uint32_t producer_claim(struct load_link *l)
 {
     int64_t intended = pace_is_open(&l->pace) ? pace_due(&l->pace) : l->worker->now_ns;
-    return run_claim(l->worker->run, (uint32_t)l->worker->run->o->batch, intended);
+    return load_claim(l->worker->load, (uint32_t)l->worker->load->o->batch, intended);
 }
 
 /* The next of the link's own keys that has nothing under way. There are at least as many as ops. */
-static uint32_t take_key(struct link *l)
+static uint32_t producer_take_key(struct load_link *l)
 {
     while (l->key_taken[l->next_key])
         l->next_key = (l->next_key + 1) % l->n_keys;
     uint32_t k = l->next_key;
     l->key_taken[k] = 1;
     l->next_key = (k + 1) % l->n_keys;
-    return l->index + k * (uint32_t)l->worker->run->o->connections;
+    return l->index + k * (uint32_t)l->worker->load->o->connections;
 }
 
-static void start(struct link *l, struct op *op)
+static void producer_start(struct load_link *l, struct op *op)
 {
-    struct run *r = l->worker->run;
-    atomic_fetch_add_explicit(&r->started, op->n, memory_order_relaxed);
-    if (!r->oracle) {
+    struct load *load = l->worker->load;
+    atomic_fetch_add_explicit(&load->started, op->n, memory_order_relaxed);
+    if (!load->oracle) {
         op->key = l->index;
         op->seq = l->seq;
         l->seq += op->n;
     } else {
-        op->key = take_key(l);
-        if (!oracle_send(r->oracle, op->key, op->n, &op->seq)) {
-            run_fail(
-                r, "no memory to remember more messages: fewer --messages or a shorter --duration");
+        op->key = producer_take_key(l);
+        if (!oracle_send(load->oracle, op->key, op->n, &op->seq)) {
+            load_fail(
+                load, "no memory to remember more messages: fewer --messages or a shorter --duration");
             return;
         }
     }
-    ask(l, op);
+    producer_ask(l, op);
 }
 
-static void finish(struct link *l, struct op *op)
+static void producer_finish(struct load_link *l, struct op *op)
 {
     struct worker *w = l->worker;
-    struct run *r = w->run;
-    atomic_store_explicit(&r->progress_ns, w->now_ns, memory_order_relaxed);
+    struct load *load = w->load;
+    atomic_store_explicit(&load->progress_ns, w->now_ns, memory_order_relaxed);
     if (!op->failed) {
-        atomic_fetch_add_explicit(&r->sent, op->n, memory_order_relaxed);
+        atomic_fetch_add_explicit(&load->sent, op->n, memory_order_relaxed);
         METER_COUNT(&w->meter, sent, op->n);
     }
-    if (!op->failed && run_measures(r, op->intended_ns)) {
+    if (!op->failed && load_measures(load, op->intended_ns)) {
         meter_time(&w->meter, LAT_send, op->intended_ns, w->now_ns, op->n);
-        if (r->load == MODE_send) {
+        if (load->mode == MODE_send) {
             METER_COUNT(&w->meter, messages, op->n);
             METER_COUNT(&w->meter, bytes, op->bytes);
             METER_COUNT(&w->meter, operations, 1);
         }
     }
-    if (r->oracle)
-        l->key_taken[(op->key - l->index) / (uint32_t)r->o->connections] = 0;
-    op_done(l, op);
+    if (load->oracle)
+        l->key_taken[(op->key - l->index) / (uint32_t)load->o->connections] = 0;
+    link_done(l, op);
 }
 
 /* verify: where the record lies. */
-static void note_place(struct link *l, struct op *op, const struct answer *a)
+static void producer_note_place(struct load_link *l, struct op *op, const struct answer *a)
 {
-    struct run *r = l->worker->run;
+    struct load *load = l->worker->load;
     struct place p;
     if (!l->speech.dialect->place(a->result, &p) || p.count != op->n) {
-        run_trouble(l->worker,
+        worker_trouble(l->worker,
                     SLICE_LIT("TESTER a batch was answered by something that is not its place"));
         return;
     }
     for (uint32_t i = 0; i < op->n; i++)
-        oracle_answered(r->oracle, op->key, op->seq + i, p.queue, p.offset + i);
+        oracle_answered(load->oracle, op->key, op->seq + i, p.queue, p.offset + i);
 }
 
-static void note_id(struct link *l, struct op *op, uint32_t part, const struct answer *a)
+static void producer_note_id(struct load_link *l, struct op *op, uint32_t part, const struct answer *a)
 {
     struct message_id id;
     struct slice text;
-    struct run *r = l->worker->run;
+    struct load *load = l->worker->load;
     if (l->speech.dialect->bytes(a->result, &text) && text_id(text, &id))
-        oracle_answered(r->oracle, op->key, op->seq + part, id.queue, id.offset);
+        oracle_answered(load->oracle, op->key, op->seq + part, id.queue, id.offset);
     else
-        run_trouble(l->worker,
+        worker_trouble(l->worker,
                     SLICE_LIT("TESTER a SEND was answered by something that is no message id"));
 }
 
-static void answered(struct link *l, struct op *op, uint32_t part, const struct answer *a)
+static void producer_answered(struct load_link *l, struct op *op, uint32_t part, const struct answer *a)
 {
-    struct run *r = l->worker->run;
-    bool whole = op->n == 1 || !r->one_by_one; /* one request: all of it is refused, or nothing */
+    struct load *load = l->worker->load;
+    bool whole = op->n == 1 || !load->one_by_one; /* one request: all of it is refused, or nothing */
     if (a->kind == ANSWER_DONE) {
-        if (r->oracle && whole && op->n > 1)
-            note_place(l, op, a);
-        else if (r->oracle)
-            note_id(l, op, part, a);
+        if (load->oracle && whole && op->n > 1)
+            producer_note_place(l, op, a);
+        else if (load->oracle)
+            producer_note_id(l, op, part, a);
     } else if (a->busy) {
         op->again = true;
     } else {
         op->failed = true;
-        run_trouble(l->worker, a->text);
+        worker_trouble(l->worker, a->text);
     }
     if (op->left > 0)
         return;
     /* Without DEDUP ids a repeat would store again what of the batch went well. */
-    if (op->again && !whole && !r->oracle && !r->o->dedup) {
+    if (op->again && !whole && !load->oracle && !load->o->dedup) {
         op->failed = true;
-        run_trouble(l->worker, SLICE_LIT("BUSY a part of a batch was refused"));
+        worker_trouble(l->worker, SLICE_LIT("BUSY a part of a batch was refused"));
         op->again = false;
     }
     if (!op->again) {
-        finish(l, op);
+        producer_finish(l, op);
         return;
     }
-    if (r->oracle && !whole)
-        oracle_excuse(r->oracle, op->key, op->seq, op->n);
+    if (load->oracle && !whole)
+        oracle_excuse(load->oracle, op->key, op->seq, op->n);
     METER_COUNT(&l->worker->meter, retries, 1);
-    op_pause(l, op, PAUSE_BUSY_NS);
+    link_pause(l, op, PAUSE_BUSY_NS);
 }
 
-static void remind(struct link *l, struct op *op)
+static void producer_remind(struct load_link *l, struct op *op)
 {
-    ask(l, op);
+    producer_ask(l, op);
 }
 
-static void broken(struct link *l, struct op *op)
+static void producer_broken(struct load_link *l, struct op *op)
 {
-    struct run *r = l->worker->run;
+    struct load *load = l->worker->load;
     op->left = 0;
-    if (r->oracle || r->o->dedup) {
+    if (load->oracle || load->o->dedup) {
         op->again = true;
         METER_COUNT(&l->worker->meter, retries, 1);
         return;
     }
     op->failed = true;
-    run_trouble(l->worker, SLICE_LIT("BROKEN the connection broke before a send was answered"));
-    finish(l, op);
+    worker_trouble(l->worker, SLICE_LIT("BROKEN the connection broke before a send was answered"));
+    producer_finish(l, op);
 }
 
 const struct role role_producer = {
     .name = "producer",
     .sends = true,
     .paced = true,
-    .claim = claim,
-    .start = start,
-    .answered = answered,
-    .remind = remind,
-    .broken = broken,
+    .claim = producer_claim,
+    .start = producer_start,
+    .answered = producer_answered,
+    .remind = producer_remind,
+    .broken = producer_broken,
 };

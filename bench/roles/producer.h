@@ -2,7 +2,7 @@
 #ifndef HALFMQ_BENCH_PRODUCER_H
 #define HALFMQ_BENCH_PRODUCER_H
 
-#include "bench/load/load.h"
+#include "bench/load/role.h"
 
 extern const struct role role_producer;
 

@@ -8,49 +8,50 @@
  */
 #include "bench/roles/transactor.h"
 
-#include "bench/base/units.h"
+#include "bench/load/link.h"
+#include "bench/roles/txids.h"
 #include "protocol/base/text.h"
 
-enum stage { STAGE_FIRST, STAGE_MORE, STAGE_WORK, STAGE_DECIDE };
-enum fate { FATE_COMMIT, FATE_ROLLBACK, FATE_LEAVE };
+enum transactor_stage { STAGE_FIRST, STAGE_MORE, STAGE_WORK, STAGE_DECIDE };
+enum transactor_fate { FATE_COMMIT, FATE_ROLLBACK, FATE_LEAVE };
 
-static struct slice txid_of(const struct op *op)
+static struct slice transactor_txid(const struct op *op)
 {
     return slice_of(op->txid, op->txid_len);
 }
 
-static void ask_half(struct link *l, struct op *op, uint32_t part)
+static void transactor_ask_half(struct load_link *l, struct op *op, uint32_t part)
 {
     struct worker *w = l->worker;
-    struct run *r = w->run;
-    struct body_head head = {r->id, op->key, op->seq + part, op->intended_ns};
-    struct ask a = {.kind = ASK_HALF, .topic = r->topic, .group = r->pgroup, .txid = txid_of(op)};
-    struct chance c = chance_from(r->o->seed ^ head.seq << 20, head.key);
-    uint64_t size = dist_draw(&r->o->size, &c);
-    if (r->txids || r->o->given[BENCH_checkin])
-        a.checkin_ms = r->o->checkin / NS_PER_MS;
+    struct load *load = w->load;
+    struct body_head head = {load->id, op->key, op->seq + part, op->intended_ns};
+    struct ask a = {.kind = ASK_HALF, .topic = load->topic, .group = load->pgroup, .txid = transactor_txid(op)};
+    struct chance c = chance_from(load->o->seed ^ head.seq << 20, head.key);
+    uint64_t size = dist_draw(&load->o->size, &c);
+    if (load->txids || load->o->given[BENCH_checkin])
+        a.checkin_ms = load->o->checkin / NS_PER_MS;
     if (w->filled)
         body_patch(&head, w->space, (size_t)size);
     else
-        body_make(&r->pool, &head, false, w->space, (size_t)size);
+        body_make(&load->pool, &head, false, w->space, (size_t)size);
     a.body = slice_of(w->space, (size_t)size);
     op->bytes += size;
     link_ask(l, op, part, &a);
 }
 
-static uint32_t claim(struct link *l)
+static uint32_t transactor_claim(struct load_link *l)
 {
     int64_t intended = pace_is_open(&l->pace) ? pace_due(&l->pace) : l->worker->now_ns;
-    return run_claim(l->worker->run, (uint32_t)l->worker->run->o->batch, intended);
+    return load_claim(l->worker->load, (uint32_t)l->worker->load->o->batch, intended);
 }
 
-static void start(struct link *l, struct op *op)
+static void transactor_start(struct load_link *l, struct op *op)
 {
-    struct run *r = l->worker->run;
+    struct load *load = l->worker->load;
     double u = chance_unit(&l->chance);
-    atomic_fetch_add_explicit(&r->started, op->n, memory_order_relaxed);
-    op->fate = u < r->o->undecided                    ? FATE_LEAVE
-               : u < r->o->undecided + r->o->rollback ? FATE_ROLLBACK
+    atomic_fetch_add_explicit(&load->started, op->n, memory_order_relaxed);
+    op->fate = u < load->o->undecided                    ? FATE_LEAVE
+               : u < load->o->undecided + load->o->rollback ? FATE_ROLLBACK
                                                       : FATE_COMMIT;
     op->key = l->index;
     op->seq = l->seq;
@@ -58,14 +59,14 @@ static void start(struct link *l, struct op *op)
     op->stage = STAGE_FIRST;
     op->left = 1;
     op->asked_ns = l->worker->now_ns;
-    ask_half(l, op, 0);
+    transactor_ask_half(l, op, 0);
 }
 
-static void count(struct link *l, struct op *op)
+static void transactor_count(struct load_link *l, struct op *op)
 {
     struct worker *w = l->worker;
     METER_COUNT(&w->meter, sent, op->n);
-    if (!run_measures(w->run, op->intended_ns))
+    if (!load_measures(w->load, op->intended_ns))
         return;
     METER_COUNT(&w->meter, messages, op->n);
     METER_COUNT(&w->meter, bytes, op->bytes);
@@ -74,150 +75,150 @@ static void count(struct link *l, struct op *op)
     METER_COUNT(&w->meter, rolled_back, op->fate == FATE_ROLLBACK);
 }
 
-static void end(struct link *l, struct op *op)
+static void transactor_end(struct load_link *l, struct op *op)
 {
-    atomic_store_explicit(&l->worker->run->progress_ns, l->worker->now_ns, memory_order_relaxed);
+    atomic_store_explicit(&l->worker->load->progress_ns, l->worker->now_ns, memory_order_relaxed);
     op->left = 0;
-    op_done(l, op);
+    link_done(l, op);
 }
 
-static void leave(struct link *l, struct op *op)
+static void transactor_leave(struct load_link *l, struct op *op)
 {
-    struct run *r = l->worker->run;
+    struct load *load = l->worker->load;
     uint64_t txid;
-    if (!text_txid(txid_of(op), &txid))
-        run_trouble(l->worker,
+    if (!text_txid(transactor_txid(op), &txid))
+        worker_trouble(l->worker,
                     SLICE_LIT("TESTER a HALF was answered by something that is no txid"));
-    else if (!txids_put(r->txids, txid, op->asked_ns + r->o->checkin))
-        run_fail(r, "no memory to remember another undecided transaction");
-    end(l, op);
+    else if (!txids_put(load->txids, txid, op->asked_ns + load->o->checkin))
+        load_fail(load, "no memory to remember another undecided transaction");
+    transactor_end(l, op);
 }
 
-static void decide(struct link *l, struct op *op)
+static void transactor_decide(struct load_link *l, struct op *op)
 {
     if (op->fate == FATE_LEAVE) {
-        leave(l, op);
+        transactor_leave(l, op);
         return;
     }
     struct ask a = {.kind = op->fate == FATE_COMMIT ? ASK_COMMIT : ASK_ROLLBACK,
-                    .txid = txid_of(op)};
+                    .txid = transactor_txid(op)};
     op->stage = STAGE_DECIDE;
     op->left = 1;
     op->asked_ns = l->worker->now_ns;
     link_ask(l, op, 0, &a);
 }
 
-static void work(struct link *l, struct op *op)
+static void transactor_work(struct load_link *l, struct op *op)
 {
-    int64_t for_ns = (int64_t)dist_draw(&l->worker->run->o->work, &l->chance);
+    int64_t for_ns = (int64_t)dist_draw(&l->worker->load->o->work, &l->chance);
     op->stage = STAGE_WORK;
     if (for_ns > 0)
-        op_pause(l, op, for_ns);
+        link_pause(l, op, for_ns);
     else
-        decide(l, op);
+        transactor_decide(l, op);
 }
 
-static void more(struct link *l, struct op *op)
+static void transactor_more(struct load_link *l, struct op *op)
 {
     op->stage = STAGE_MORE;
     for (uint32_t part = 1; part < op->n; part++)
-        ask_half(l, op, part);
+        transactor_ask_half(l, op, part);
     op->left = op->n - 1;
     if (op->left == 0)
-        work(l, op);
+        transactor_work(l, op);
 }
 
-static void first_answered(struct link *l, struct op *op, const struct answer *a)
+static void transactor_first_answered(struct load_link *l, struct op *op, const struct answer *a)
 {
     struct worker *w = l->worker;
     struct slice text;
-    if (!w->run->dialect->bytes(a->result, &text) || text.len >= sizeof op->txid) {
-        run_trouble(w, SLICE_LIT("TESTER a HALF was answered by something that is no txid"));
-        end(l, op);
+    if (!w->load->dialect->bytes(a->result, &text) || text.len >= sizeof op->txid) {
+        worker_trouble(w, SLICE_LIT("TESTER a HALF was answered by something that is no txid"));
+        transactor_end(l, op);
         return;
     }
     memcpy(op->txid, text.data, text.len);
     op->txid_len = (uint8_t)text.len;
-    if (run_measures(w->run, op->intended_ns))
+    if (load_measures(w->load, op->intended_ns))
         meter_time(&w->meter, LAT_half, op->intended_ns, w->now_ns, 1);
-    more(l, op);
+    transactor_more(l, op);
 }
 
-static void decided(struct link *l, struct op *op)
+static void transactor_decided(struct load_link *l, struct op *op)
 {
     struct worker *w = l->worker;
-    if (run_measures(w->run, op->intended_ns)) {
+    if (load_measures(w->load, op->intended_ns)) {
         meter_time(&w->meter, LAT_commit, op->asked_ns, w->now_ns, 1);
         meter_time(&w->meter, LAT_half_commit, op->intended_ns, w->now_ns, 1);
     }
-    count(l, op);
-    end(l, op);
+    transactor_count(l, op);
+    transactor_end(l, op);
 }
 
 /* Busy: the same request again after a pause; but of several halves nobody knows which, so these
  * are rolled back. */
-static void refused(struct link *l, struct op *op, const struct answer *a)
+static void transactor_refused(struct load_link *l, struct op *op, const struct answer *a)
 {
     if (a->busy && op->stage != STAGE_MORE) {
         METER_COUNT(&l->worker->meter, retries, 1);
-        op_pause(l, op, PAUSE_BUSY_NS);
+        link_pause(l, op, PAUSE_BUSY_NS);
         return;
     }
-    run_trouble(l->worker, a->text);
+    worker_trouble(l->worker, a->text);
     if (op->stage != STAGE_MORE) {
-        end(l, op);
+        transactor_end(l, op);
         return;
     }
     op->fate = FATE_ROLLBACK;
     if (op->left == 0)
-        decide(l, op);
+        transactor_decide(l, op);
 }
 
-static void answered(struct link *l, struct op *op, uint32_t part, const struct answer *a)
+static void transactor_answered(struct load_link *l, struct op *op, uint32_t part, const struct answer *a)
 {
     (void)part;
     if (a->kind == ANSWER_REFUSED)
-        refused(l, op, a);
+        transactor_refused(l, op, a);
     else if (op->stage == STAGE_FIRST)
-        first_answered(l, op, a);
+        transactor_first_answered(l, op, a);
     else if (op->stage == STAGE_DECIDE)
-        decided(l, op);
+        transactor_decided(l, op);
     else if (op->left == 0)
-        work(l, op);
+        transactor_work(l, op);
 }
 
-static void remind(struct link *l, struct op *op)
+static void transactor_remind(struct load_link *l, struct op *op)
 {
     if (op->again) { /* the connection broke during its work */
-        run_trouble(l->worker, SLICE_LIT("BROKEN the connection broke during a transaction"));
-        end(l, op);
+        worker_trouble(l->worker, SLICE_LIT("BROKEN the connection broke during a transaction"));
+        transactor_end(l, op);
     } else if (op->stage == STAGE_FIRST) {
         op->left = 1;
         op->bytes = 0;
-        ask_half(l, op, 0);
+        transactor_ask_half(l, op, 0);
     } else {
-        decide(l, op);
+        transactor_decide(l, op);
     }
 }
 
-static void broken(struct link *l, struct op *op)
+static void transactor_broken(struct load_link *l, struct op *op)
 {
     op->left = 0;
-    if (op->reminded) {
+    if (reminder_set(&op->pause)) {
         op->again = true;
         return;
     }
-    run_trouble(l->worker, SLICE_LIT("BROKEN the connection broke during a transaction"));
-    end(l, op);
+    worker_trouble(l->worker, SLICE_LIT("BROKEN the connection broke during a transaction"));
+    transactor_end(l, op);
 }
 
 const struct role role_transactor = {
     .name = "transactor",
     .sends = true,
     .paced = true,
-    .claim = claim,
-    .start = start,
-    .answered = answered,
-    .remind = remind,
-    .broken = broken,
+    .claim = transactor_claim,
+    .start = transactor_start,
+    .answered = transactor_answered,
+    .remind = transactor_remind,
+    .broken = transactor_broken,
 };

@@ -22,7 +22,7 @@ struct control {
     double last_cpu_s, last_syncs; /* -1: not known yet */
 };
 
-static bool reach(struct control *c)
+static bool control_reach(struct control *c)
 {
     struct timeval limit = {0, TIMEOUT_US};
     if (c->redis && !c->redis->err)
@@ -43,7 +43,7 @@ struct control *control_open(const char *host, int port, char *err, size_t err_s
     snprintf(c->host, sizeof c->host, "%s", host);
     c->port = port;
     c->last_cpu_s = c->last_syncs = -1;
-    if (reach(c))
+    if (control_reach(c))
         return c;
     snprintf(err, err_size, "no connection to %s port %d: %s; is it running?", host, port,
              c->redis ? c->redis->errstr : "no memory");
@@ -61,10 +61,10 @@ void control_close(struct control *c)
 }
 
 /* The reply, or NULL; an error reply that begins with `fine` counts as well. Free it. */
-static redisReply *say(struct control *c, int words, const char **word, const char *fine, char *err,
+static redisReply *control_say(struct control *c, int words, const char **word, const char *fine, char *err,
                        size_t err_size)
 {
-    redisReply *r = reach(c) ? redisCommandArgv(c->redis, words, word, NULL) : NULL;
+    redisReply *r = control_reach(c) ? redisCommandArgv(c->redis, words, word, NULL) : NULL;
     if (!r) {
         snprintf(err, err_size, "%s was not answered: %s", word[0],
                  c->redis ? c->redis->errstr : "no memory");
@@ -78,19 +78,19 @@ static redisReply *say(struct control *c, int words, const char **word, const ch
     return r;
 }
 
-static bool done(redisReply *r)
+static bool control_done(redisReply *r)
 {
     if (r)
         freeReplyObject(r);
     return r != NULL;
 }
 
-static bool prepare_redis(struct control *c, const struct options *o, bool from_end, char *err,
+static bool control_prepare_redis(struct control *c, const struct options *o, bool from_end, char *err,
                           size_t err_size)
 {
     const char *create[] = {"XGROUP",  "CREATE", o->topic, o->group, from_end ? "$" : "0",
                             "MKSTREAM"};
-    return done(say(c, 6, create, "BUSYGROUP", err, err_size));
+    return control_done(control_say(c, 6, create, "BUSYGROUP", err, err_size));
 }
 
 bool control_prepare(struct control *c, const struct options *o, enum mode load, bool redis,
@@ -99,7 +99,7 @@ bool control_prepare(struct control *c, const struct options *o, enum mode load,
     char queues[24];
     bool both = load == MODE_e2e || load == MODE_verify;
     if (redis)
-        return (!both && load != MODE_consume) || prepare_redis(c, o, both, err, err_size);
+        return (!both && load != MODE_consume) || control_prepare_redis(c, o, both, err, err_size);
     const char *topic[7] = {"TOPIC", "CREATE", o->topic};
     const char *group[] = {"GROUP", "CREATE", o->group, o->topic, "FROM", "latest"};
     int words = 3;
@@ -112,16 +112,16 @@ bool control_prepare(struct control *c, const struct options *o, enum mode load,
         topic[words++] = "COMPRESS";
         topic[words++] = o->compress;
     }
-    if ((both || words > 3) && !done(say(c, words, topic, "EXISTS", err, err_size)))
+    if ((both || words > 3) && !control_done(control_say(c, words, topic, "EXISTS", err, err_size)))
         return false;
-    return !both || done(say(c, 6, group, "EXISTS", err, err_size));
+    return !both || control_done(control_say(c, 6, group, "EXISTS", err, err_size));
 }
 
 bool control_order_queues(struct control *c, const char *topic, uint32_t *ret_queues, char *err,
                           size_t err_size)
 {
     const char *word[] = {"TOPIC", "INFO", topic};
-    redisReply *r = say(c, 3, word, "", err, err_size);
+    redisReply *r = control_say(c, 3, word, "", err, err_size);
     if (!r)
         return false;
     uint32_t n = 0;
@@ -138,11 +138,11 @@ bool control_order_queues(struct control *c, const char *topic, uint32_t *ret_qu
 }
 
 /* `name:value` in the text of INFO; "" where it is not. */
-static const char *info_line(const char *info, const char *name, char *out, size_t size)
+static const char *control_info_line(const char *control_info, const char *name, char *out, size_t size)
 {
     size_t len = strlen(name);
     out[0] = '\0';
-    for (const char *line = info; line && *line; line = strchr(line, '\n')) {
+    for (const char *line = control_info; line && *line; line = strchr(line, '\n')) {
         line += *line == '\n';
         if (strncmp(line, name, len) != 0 || line[len] != ':')
             continue;
@@ -153,11 +153,11 @@ static const char *info_line(const char *info, const char *name, char *out, size
     return out;
 }
 
-static redisReply *info(struct control *c)
+static redisReply *control_info(struct control *c)
 {
     const char *word[] = {"INFO"};
     char err[LINE_BYTES];
-    redisReply *r = say(c, 1, word, "", err, sizeof err);
+    redisReply *r = control_say(c, 1, word, "", err, sizeof err);
     if (r && (r->type != REDIS_REPLY_STRING || !r->str)) {
         freeReplyObject(r);
         return NULL;
@@ -165,7 +165,7 @@ static redisReply *info(struct control *c)
     return r;
 }
 
-static void copy_facts(const char *text, struct facts *f)
+static void control_copy_facts(const char *text, struct facts *f)
 {
     static const char *const names[][2] = {{"version", "server_version"},
                                            {"redis_version", "server_version"},
@@ -177,62 +177,62 @@ static void copy_facts(const char *text, struct facts *f)
                                            {"aof_enabled", "server_aof"}};
     char value[FACT_BYTES];
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        facts_add(f, names[i][1], "%s", info_line(text, names[i][0], value, sizeof value));
+        facts_add(f, names[i][1], "%s", control_info_line(text, names[i][0], value, sizeof value));
 }
 
 /* A setting by CONFIG GET, for what INFO does not tell. */
-static void config_fact(struct control *c, const char *setting, const char *name, struct facts *f)
+static void control_config_fact(struct control *c, const char *setting, const char *name, struct facts *f)
 {
     const char *word[] = {"CONFIG", "GET", setting};
     char err[LINE_BYTES];
-    redisReply *r = say(c, 3, word, "", err, sizeof err);
+    redisReply *r = control_say(c, 3, word, "", err, sizeof err);
     if (r && r->type == REDIS_REPLY_ARRAY && r->elements == 2 && r->element[1]->str)
         facts_add(f, name, "%s", r->element[1]->str);
-    done(r);
+    control_done(r);
 }
 
-static long pid_of(const char *text)
+static long control_pid_of(const char *text)
 {
     char value[24];
-    return strtol(info_line(text, "process_id", value, sizeof value), NULL, 10);
+    return strtol(control_info_line(text, "process_id", value, sizeof value), NULL, 10);
 }
 
 void control_facts(struct control *c, struct facts *f)
 {
-    redisReply *r = info(c);
+    redisReply *r = control_info(c);
     if (!r)
         return;
     char version[FACT_BYTES];
-    bool is_redis = *info_line(r->str, "redis_version", version, sizeof version) != '\0';
+    bool is_redis = *control_info_line(r->str, "redis_version", version, sizeof version) != '\0';
     facts_add(f, "server", "%s", is_redis ? "Redis" : "HalfMQ");
-    copy_facts(r->str, f);
+    control_copy_facts(r->str, f);
     if (is_redis) {
-        config_fact(c, "appendfsync", "server_fsync", f);
-        config_fact(c, "dir", "server_data", f);
+        control_config_fact(c, "appendfsync", "server_fsync", f);
+        control_config_fact(c, "dir", "server_data", f);
     }
     if (machine_is_here(c->host))
-        machine_disk_facts(pid_of(r->str), facts_get(f, "server_data"), f);
+        machine_disk_facts(control_pid_of(r->str), facts_get(f, "server_data"), f);
     freeReplyObject(r);
 }
 
-static double number_of(const char *text, const char *name)
+static double control_number_of(const char *text, const char *name)
 {
     char value[LINE_BYTES];
-    info_line(text, name, value, sizeof value);
+    control_info_line(text, name, value, sizeof value);
     return *value ? strtod(value, NULL) : -1;
 }
 
 /* Seconds of processor that the server has used: its own word, or what this machine knows of its
  * process. */
-static double cpu_seconds(struct control *c, const char *text)
+static double control_cpu_seconds(struct control *c, const char *text)
 {
-    double user = number_of(text, "used_cpu_user"), sys = number_of(text, "used_cpu_sys");
+    double user = control_number_of(text, "used_cpu_user"), sys = control_number_of(text, "used_cpu_sys");
     if (user >= 0 && sys >= 0)
         return user + sys;
-    return machine_is_here(c->host) ? machine_cpu_seconds(pid_of(text)) : -1;
+    return machine_is_here(c->host) ? machine_cpu_seconds(control_pid_of(text)) : -1;
 }
 
-static double per_second(double now, double *last, double seconds)
+static double control_per_second(double now, double *last, double seconds)
 {
     double before = *last;
     *last = now;
@@ -241,14 +241,14 @@ static double per_second(double now, double *last, double seconds)
 
 void control_sample(struct control *c, int64_t now_ns, struct server_sample *ret_sample)
 {
-    redisReply *r = info(c);
+    redisReply *r = control_info(c);
     double seconds = (double)(now_ns - c->last_ns) / 1e9;
     *ret_sample = (struct server_sample){-1, -1, -1};
     if (!r)
         return;
-    ret_sample->rss_bytes = number_of(r->str, "used_memory_rss");
-    ret_sample->cpu_share = per_second(cpu_seconds(c, r->str), &c->last_cpu_s, seconds);
-    ret_sample->syncs = per_second(number_of(r->str, "syncs"), &c->last_syncs, seconds);
+    ret_sample->rss_bytes = control_number_of(r->str, "used_memory_rss");
+    ret_sample->cpu_share = control_per_second(control_cpu_seconds(c, r->str), &c->last_cpu_s, seconds);
+    ret_sample->syncs = control_per_second(control_number_of(r->str, "syncs"), &c->last_syncs, seconds);
     c->last_ns = now_ns;
     freeReplyObject(r);
 }

@@ -11,7 +11,7 @@
  * --port is one. False: it could not even begin; err tells why. A run that was given up half way is
  * true, with result->fatal. Main thread; ends early on SIGINT and SIGTERM.
  */
-bool run_load(const struct options *o, enum mode load, bool redis, struct result *ret_result,
+bool run_load(const struct options *o, enum mode mode, bool redis, struct result *ret_result,
               char *err, size_t err_size);
 
 /* True after SIGINT or SIGTERM: whoever runs several loads stops then. */

@@ -1,7 +1,6 @@
 /*
  * test_bench_wire.c: what the load tester says is what the broker's own parsers read, and what it
- * reads is found whole however it comes in pieces. And the two small containers that a worker lives
- * on.
+ * reads is found whole however it comes in pieces.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,8 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/load/agenda.h"
-#include "bench/roles/txids.h"
 #include "bench/wire/dialect.h"
 #include "protocol/command/command.h"
 #include "protocol/record/message.h"
@@ -424,54 +421,6 @@ static void noise_is_survived(void **state)
     }
 }
 
-static void the_agenda_is_in_order(void **state)
-{
-    (void)state;
-    struct prng p = prng_start();
-    struct agenda a;
-    struct reminder r;
-    assert_true(agenda_init(&a, 1000));
-    for (int round = 0; round < 20; round++) {
-        for (int i = 0; i < 1000; i++)
-            agenda_put(&a, (int64_t)prng_below(&p, 5000), NULL, (uint32_t)i);
-        int64_t last = 0;
-        assert_false(agenda_take(&a, -1, &r));
-        while (agenda_take(&a, 4999, &r)) {
-            assert_true(r.at_ns >= last);
-            last = r.at_ns;
-        }
-        assert_int_equal(a.heap.n, 0);
-    }
-    agenda_fini(&a);
-}
-
-static void txids_come_and_go(void **state)
-{
-    (void)state;
-    struct prng p = prng_start();
-    struct txids *t = txids_new();
-    int64_t due, known[2000] = {0};
-    size_t n = 0;
-    assert_non_null(t);
-    for (int i = 0; i < 100000; i++) {
-        size_t k = prng_below(&p, 2000);
-        uint64_t txid = (k + 1) << 20;
-        if (prng_below(&p, 2)) {
-            n += known[k] == 0;
-            known[k] = i + 1;
-            assert_true(txids_put(t, txid, i + 1));
-        } else {
-            assert_int_equal(txids_take(t, txid, &due), known[k] != 0);
-            if (known[k] != 0)
-                assert_int_equal(due, known[k]);
-            n -= known[k] != 0;
-            known[k] = 0;
-        }
-        assert_int_equal(txids_count(t), n);
-    }
-    txids_free(t);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -480,7 +429,6 @@ int main(void)
         cmocka_unit_test(places_are_found),
         cmocka_unit_test(refusals_are_understood), cmocka_unit_test(questions_are_understood),
         cmocka_unit_test(redis_answers),           cmocka_unit_test(noise_is_survived),
-        cmocka_unit_test(the_agenda_is_in_order),  cmocka_unit_test(txids_come_and_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
