@@ -7,23 +7,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct unit {
+struct unit_suffix {
     const char *name;
     double factor;
 };
 
-static const struct unit durations[] = {{"", 1e9},  {"ns", 1},   {"us", 1e3},   {"ms", 1e6},
-                                        {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}, {NULL, 0}};
-static const struct unit counts[] = {{"", 1},    {"k", 1e3}, {"K", 1e3},
-                                     {"M", 1e6}, {"G", 1e9}, {NULL, 0}};
-static const struct unit sizes[] = {
+static const struct unit_suffix durations[] = {{"", 1e9},  {"ns", 1},   {"us", 1e3},   {"ms", 1e6},
+                                               {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}, {NULL, 0}};
+static const struct unit_suffix counts[] = {{"", 1},    {"k", 1e3}, {"K", 1e3},
+                                            {"M", 1e6}, {"G", 1e9}, {NULL, 0}};
+static const struct unit_suffix sizes[] = {
     {"", 1},       {"B", 1},       {"k", 1024},     {"K", 1024},      {"KB", 1024},
     {"KiB", 1024}, {"M", 1048576}, {"MB", 1048576}, {"MiB", 1048576}, {NULL, 0}};
-static const struct unit shares[] = {{"", 1}, {"%", 0.01}, {NULL, 0}};
+static const struct unit_suffix shares[] = {{"", 1}, {"%", 0.01}, {NULL, 0}};
 
 /* strtod takes hexadecimal, "inf" and blanks as well; here a number begins with a digit or a point.
  * */
-static bool scaled(const char *text, const struct unit *units, double *ret_v)
+static bool scaled(const char *text, const struct unit_suffix *units, double *ret_v)
 {
     char *end;
     if (!isdigit((unsigned char)*text) && *text != '.')

@@ -26,7 +26,7 @@
 #define SLOTS 32
 #define REPEATS_A_SECOND 10
 
-struct slot {
+struct log_slot {
     const char *msg; /* NULL: free */
     time_t second;   /* monotonic; when counting began */
     unsigned seen;   /* lines of that second */
@@ -36,7 +36,7 @@ struct slot {
 
 static _Atomic int lowest = LOG_INFO;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct slot slots[SLOTS]; /* guarded by lock */
+static struct log_slot slots[SLOTS]; /* guarded by lock */
 
 static const char *const level_words[] = {
     [LOG_DEBUG] = "debug", [LOG_INFO] = "info", [LOG_WARN] = "warn", [LOG_ERROR] = "error",
@@ -90,7 +90,7 @@ static void log_end_line(char *line, size_t len, size_t size)
     log_write_line(line, len + 1);
 }
 
-static void log_tell_suppressed(const struct slot *s)
+static void log_tell_suppressed(const struct log_slot *s)
 {
     char line[LINE_BYTES_MAX];
     size_t len = log_begin_line(line, sizeof line, s->level, s->msg);
@@ -99,11 +99,11 @@ static void log_tell_suppressed(const struct slot *s)
 }
 
 /* The slot of msg, or the one that has been quiet longest; slots whose second is over are told. */
-static struct slot *log_slot_of(const char *msg, time_t second)
+static struct log_slot *log_slot_of(const char *msg, time_t second)
 {
-    struct slot *own = NULL, *oldest = &slots[0];
+    struct log_slot *own = NULL, *oldest = &slots[0];
     for (unsigned i = 0; i < SLOTS; i++) {
-        struct slot *s = &slots[i];
+        struct log_slot *s = &slots[i];
         if (s->suppressed > 0 && s->second != second) {
             log_tell_suppressed(s);
             s->suppressed = 0;
@@ -122,11 +122,11 @@ static bool log_admit(enum log_level level, const char *msg)
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     pthread_mutex_lock(&lock);
-    struct slot *s = log_slot_of(msg, now.tv_sec);
+    struct log_slot *s = log_slot_of(msg, now.tv_sec);
     if (s->msg != msg || s->second != now.tv_sec) {
         if (s->suppressed > 0)
             log_tell_suppressed(s);
-        *s = (struct slot){.msg = msg, .second = now.tv_sec};
+        *s = (struct log_slot){.msg = msg, .second = now.tv_sec};
     }
     s->level = level;
     bool admitted = s->seen < REPEATS_A_SECOND;

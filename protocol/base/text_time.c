@@ -8,12 +8,12 @@
  */
 #include "protocol/base/text.h"
 
-struct unit {
+struct time_unit {
     const char *word;
     int64_t ms;
 };
 
-static const struct unit units[] = {
+static const struct time_unit units[] = {
     {"", 1}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000},
 };
 

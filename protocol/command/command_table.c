@@ -93,12 +93,12 @@ static const uint8_t option_tags[OPTION_COUNT] = {
 #undef OPTION
 };
 
-struct option_line {
+struct table_option {
     enum option_type type;
     bool repeats;
 };
 
-static const struct option_line option_lines[OPTION_COUNT] = {
+static const struct table_option option_lines[OPTION_COUNT] = {
 #define OPTION(id, word, type, repeat) {OPT_##type, repeat},
 #include "protocol/command/option.def"
 #undef OPTION

@@ -30,7 +30,7 @@
 #define COUNT_SATURATED (1LL << 50)
 #define WORDS_KEEP      1024 /* a longer word list is given back before the next request */
 
-enum state { AT_START, AT_HEAD, AT_BODY, SKIP_BODY, SKIP_END, SKIP_HEAD };
+enum resp_state { AT_START, AT_HEAD, AT_BODY, SKIP_BODY, SKIP_END, SKIP_HEAD };
 
 struct error_text {
     char *text;

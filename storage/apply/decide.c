@@ -18,7 +18,7 @@
 #define COMMIT_ACKS_MAX 100000 /* messages that the receipts of one COMMIT name, each looked for */
 
 /* A message of the transaction on its way to its topic. */
-struct part {
+struct decide_part {
     size_t at, len;       /* its row in st->parts_bytes */
     struct half_row half; /* points there */
     struct topic *topic;  /* NULL: to be made */
@@ -103,7 +103,7 @@ static void commit_ack(struct state *st, const struct stamp *stamp, const struct
 }
 
 /* The bytes of all messages, before anything points to them: they move as they grow. */
-static enum status commit_read(struct state *st, uint64_t txid, const struct txn_row *row, struct part *parts)
+static enum status commit_read(struct state *st, uint64_t txid, const struct txn_row *row, struct decide_part *parts)
 {
     struct buf *bytes = &st->parts_bytes;
     for (uint32_t i = 0; i < row->n_messages; i++) {
@@ -118,12 +118,12 @@ static enum status commit_read(struct state *st, uint64_t txid, const struct txn
 
 /* Decodes every message and looks for its topic (NULL where it is to be made), before anything is changed. */
 static enum status commit_gather(struct state *st, const struct stamp *stamp, uint64_t txid,
-                                 const struct txn_row *row, struct part *parts, struct slice *ret_topic)
+                                 const struct txn_row *row, struct decide_part *parts, struct slice *ret_topic)
 {
     uint64_t missing = 0;
     enum status s = commit_read(st, txid, row, parts);
     for (uint32_t i = 0; i < row->n_messages && s == ST_OK; i++) {
-        struct part *part = &parts[i];
+        struct decide_part *part = &parts[i];
         if (half_decode(slice_of(st->parts_bytes.data + part->at, part->len), &part->half) != ST_OK)
             return ST_IO;
         *ret_topic = part->half.topic;
@@ -155,7 +155,7 @@ static enum status commit_place(struct state *st, const struct stamp *stamp, str
 }
 
 static enum status commit_append(struct state *st, const struct stamp *stamp, uint64_t txid,
-                                 const struct part *part)
+                                 const struct decide_part *part)
 {
     const struct half_row *half = &part->half;
     struct message m;
@@ -216,7 +216,7 @@ static void commit_refuse(struct outcome *out, enum status s, uint64_t txid, str
 
 /* Everything was asked: from here on a failure would leave half of it, so the group is given up. */
 static void commit_do(struct state *st, const struct stamp *stamp, const struct command *cmd,
-                      uint64_t txid, struct txn_row *row, const struct part *parts, struct outcome *out)
+                      uint64_t txid, struct txn_row *row, const struct decide_part *parts, struct outcome *out)
 {
     enum status s = ST_OK;
     for (uint32_t i = 0; i < row->n_messages && s == ST_OK; i++)
@@ -240,7 +240,7 @@ static void commit_open(struct state *st, const struct stamp *stamp, const struc
 {
     if (!commit_receipts_hold(st, stamp, cmd, out))
         return;
-    struct part *parts = (struct part *)(void *)buf_room(&st->parts, row->n_messages * sizeof(*parts));
+    struct decide_part *parts = (struct decide_part *)(void *)buf_room(&st->parts, row->n_messages * sizeof(*parts));
     struct slice missing = {0};
     enum status s = parts ? commit_gather(st, stamp, txid, row, parts, &missing) : ST_NOMEM;
     if (s == ST_OK)
