@@ -1,4 +1,7 @@
-/* hist.c: see hist.h for the layout. */
+/*
+ * hist.c: counts durations in the slots of a histogram, adds histograms up, and reads quantiles from them. The
+ * layout is in hist.h.
+ */
 #include "bench/measure/hist.h"
 
 #include <assert.h>

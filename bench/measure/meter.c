@@ -1,4 +1,4 @@
-/* meter.c: see meter.h. */
+/* meter.c: counts and times what one worker does, and adds the meters of workers up. */
 #include "bench/measure/meter.h"
 
 #include <string.h>

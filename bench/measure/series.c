@@ -1,4 +1,4 @@
-/* series.c: see series.h. */
+/* series.c: collects each worker's second, and makes a row of it when all workers have left that second behind. */
 #include "bench/measure/series.h"
 
 #include <assert.h>

@@ -1,4 +1,7 @@
-/* search.c: see search.h. */
+/*
+ * search.c: runs one load after another, to find the highest rate at which p99 keeps its bound (search.h says
+ * how).
+ */
 #include "bench/modes/search.h"
 
 #include <stdio.h>

@@ -1,4 +1,6 @@
-/* body.c: see body.h for the layout. */
+/*
+ * body.c: makes bodies with a head and a checksum, and checks the bodies that come back. The layout is in body.h.
+ */
 #include "bench/options/body.h"
 
 #include <assert.h>

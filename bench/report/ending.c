@@ -1,4 +1,4 @@
-/* ending.c: see ending.h. */
+/* ending.c: writes the reports of a result, and decides the exit status. */
 #include "bench/report/ending.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-/* progress.c: see progress.h. */
+/* progress.c: prints the line that shows how the last second went. */
 #include "bench/run/progress.h"
 
 #include <stdio.h>

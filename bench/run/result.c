@@ -1,4 +1,4 @@
-/* result.c: see result.h. */
+/* result.c: figures that several reports derive from the result of a run, such as messages per second. */
 #include "bench/run/result.h"
 
 #include <stdlib.h>

@@ -1,4 +1,7 @@
-/* clock.c: see clock.h. */
+/*
+ * clock.c: reads the wall and the monotonic clock, and makes from both the time of stamps, which never goes down
+ * (clock.h).
+ */
 #include "broker/base/clock.h"
 
 #include <time.h>

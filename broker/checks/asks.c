@@ -1,4 +1,4 @@
-/* asks.c: see asks.h. */
+/* asks.c: the ring of check-backs that one member was handed and has not answered yet (asks.h draws it). */
 #include "broker/checks/asks.h"
 
 #include <assert.h>

@@ -1,4 +1,4 @@
-/* check_list.c: see check_list.h. */
+/* check_list.c: reads the reply of CHECKS one check after the other, and collects asks for an UNASK command. */
 #include "broker/checks/check_list.h"
 
 #include <assert.h>

@@ -1,4 +1,4 @@
-/* compress.c: see compress.h. */
+/* compress.c: looks up a COMPRESS word, and its number, in the table of compress.def. */
 #include "protocol/base/compress.h"
 
 static const char *const words[] = {

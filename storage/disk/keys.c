@@ -1,4 +1,7 @@
-/* keys.c: see keys.h for the map. */
+/*
+ * keys.c: builds keys from their parts, and takes the numbers out of keys again. The map of the key space is in
+ * keys.h.
+ */
 #include "storage/disk/keys.h"
 
 #include <assert.h>

@@ -1,4 +1,4 @@
-/* dedup.c: see dedup.h. */
+/* dedup.c: remembers the first reply to a DEDUP id in a row, and finds it while that row has not expired. */
 #include "storage/model/dedup.h"
 
 static enum status dedup_row(struct state *st, const struct key *key, struct dedup_row *ret_row)

@@ -1,4 +1,4 @@
-/* batch.c: see batch.h. */
+/* batch.c: encodes messages into a batch record as a client would. */
 #include "tests/lib/batch.h"
 
 #include <assert.h>

@@ -1,6 +1,4 @@
-/*
- * fake.c: see fake.h.
- */
+/* fake.c: a listening socket that answers libhalfmq with whatever bytes a test chooses. */
 #include "tests/lib/fake.h"
 
 #include <setjmp.h>

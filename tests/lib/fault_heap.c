@@ -1,4 +1,4 @@
-/* fault_heap.c: see fault_heap.h. */
+/* fault_heap.c: wraps malloc, calloc and realloc, and lets the allocation fail that the test chose. */
 #include "tests/lib/fault_heap.h"
 
 #include <errno.h>

@@ -1,4 +1,7 @@
-/* model.c: see model.h. */
+/*
+ * model.c: the model of topics, delayed messages, groups and pops: judges what the store answered, and applies it
+ * to the model.
+ */
 #include "tests/lib/model.h"
 
 #include <stdio.h>

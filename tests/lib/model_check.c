@@ -1,4 +1,4 @@
-/* model_check.c: see model_check.h. */
+/* model_check.c: asks the store for topics, groups and transactions, and compares the answers with the model. */
 #include "tests/lib/model_check.h"
 
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-/* model_pick.c: see model_pick.h. */
+/* model_pick.c: picks the arguments of the next random command from what the model holds. */
 #include "tests/lib/model_pick.h"
 
 #include <stdio.h>

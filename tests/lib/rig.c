@@ -1,6 +1,4 @@
-/*
- * rig.c: see rig.h.
- */
+/* rig.c: starts a broker and connects libhalfmq to it, and waits for conditions with a deadline. */
 #include "tests/lib/rig.h"
 
 #include <arpa/inet.h>

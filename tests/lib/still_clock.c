@@ -1,4 +1,4 @@
-/* still_clock.c: see still_clock.h. */
+/* still_clock.c: wraps clock_ms of libhalfmq, so that a test can stop the clock and move it. */
 #include "tests/lib/still_clock.h"
 
 #include <stdatomic.h>

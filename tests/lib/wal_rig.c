@@ -1,4 +1,4 @@
-/* wal_rig.c: see wal_rig.h. */
+/* wal_rig.c: opens, fills, replays and checks a log, and finds its files (wal_rig.h). */
 #include "tests/lib/wal_rig.h"
 
 #include <setjmp.h>

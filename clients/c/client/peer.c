@@ -1,5 +1,6 @@
 /*
- * peer.c: see peer.h.
+ * peer.c: looks up, connects, reads and writes the client's one connection, and tries the next address or server
+ * when it fails. The states are drawn in peer.h.
  */
 #include "clients/c/client/peer.h"
 

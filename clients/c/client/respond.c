@@ -1,5 +1,6 @@
 /*
- * respond.c: see respond.h.
+ * respond.c: writes responses and notifications for one connection, and drops those whose connection has gone
+ * (respond.h).
  */
 #include "clients/c/client/respond.h"
 

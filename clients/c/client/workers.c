@@ -1,6 +1,4 @@
-/*
- * workers.c: see workers.h.
- */
+/* workers.c: the worker threads and the bounded queue that they take tasks from. */
 #include "clients/c/client/workers.h"
 
 #include <signal.h>

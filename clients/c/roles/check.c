@@ -1,5 +1,6 @@
 /*
- * check.c: see check.h.
+ * check.c: hands the broker's check requests to the application's callback, and answers with what the callback
+ * decides. The way of a request is drawn in check.h.
  */
 #include "clients/c/roles/check.h"
 

@@ -1,6 +1,4 @@
-/*
- * fit.c: see fit.h.
- */
+/* fit.c: decides whether a message can travel in a batch, and turns a message into a parcel and back. */
 #include "clients/c/roles/fit.h"
 
 #include "protocol/base/text.h"

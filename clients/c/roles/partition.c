@@ -1,5 +1,6 @@
 /*
- * partition.c: see partition.h.
+ * partition.c: asks the broker for the number of queues that a topic's ORDER keys keep to, and picks a key's queue
+ * from it.
  */
 #include "clients/c/roles/partition.h"
 #include "clients/c/wire/clock.h"

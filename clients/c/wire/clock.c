@@ -1,6 +1,4 @@
-/*
- * clock.c: see clock.h.
- */
+/* clock.c: monotonic time, condition variables that wait by it, and random bits, all from the system. */
 #include "clients/c/wire/clock.h"
 
 #include <assert.h>

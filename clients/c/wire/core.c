@@ -1,5 +1,6 @@
 /*
- * core.c: see core.h, and call.h for the states of a call.
+ * core.c: keeps a client's calls from submit to answer: in the queue, written, waiting, expired or cancelled. The
+ * states of a call are in call.h, the rules of order and the bounds in core.h.
  */
 #include "clients/c/wire/core.h"
 

@@ -1,5 +1,6 @@
 /*
- * message.c: see message.h.
+ * message.c: batches of messages, and what an application reads from a message, wherever its bytes lie
+ * (message.h).
  */
 #include "clients/c/wire/message.h"
 

@@ -1,6 +1,4 @@
-/*
- * net.c: see net.h.
- */
+/* net.c: parses lists of host:port, looks hosts up, and opens, reads and writes non-blocking sockets. */
 #include "clients/c/wire/net.h"
 
 #include <errno.h>
