@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 #include "broker/settings/settings_file.h"
-#include "broker/settings/settings_inner.h"
+#include "broker/settings/settings_store.h"
 #include "broker/settings/settings_value.h"
 #include "broker/base/log.h"
 #include "protocol/base/text.h"
@@ -24,7 +24,7 @@ static enum status load_fail(char *err, size_t err_size, const char *text)
 
 /* Takes one name and value from the file, the environment or the command line. */
 static enum status load_take(struct settings *c, struct slice name, struct slice value,
-                             const struct place *place, char *err, size_t err_size)
+                             const struct settings_place *place, char *err, size_t err_size)
 {
     enum setting_id id;
     struct slice text;
@@ -40,7 +40,7 @@ static enum status load_take(struct settings *c, struct slice name, struct slice
 
 static enum status load_take_defaults(struct settings *c, char *err, size_t err_size)
 {
-    struct place place = {.source = FROM_DEFAULT, .words = "default"};
+    struct settings_place place = {.source = FROM_DEFAULT, .words = "default"};
     for (unsigned i = 0; i < SETTING_COUNT; i++) {
         enum setting_id id = (enum setting_id)i;
         enum status s = load_take(c, slice_str(setting_info(id)->name), setting_default(id), &place, err,
@@ -54,7 +54,7 @@ static enum status load_take_defaults(struct settings *c, char *err, size_t err_
 static enum status load_take_line(struct settings *c, struct slice line, unsigned number,
                                   struct buf *scratch, char *err, size_t err_size)
 {
-    struct place place = {.source = FROM_FILE, .line = number};
+    struct settings_place place = {.source = FROM_FILE, .line = number};
     struct settings_line l;
     settings_line_parse(line, scratch, &l);
     snprintf(place.words, sizeof place.words, "%s:%u", c->path, number);
@@ -115,7 +115,7 @@ static bool load_known_variable(struct slice name)
 static enum status load_take_environment(struct settings *c, char **environ_list, char *err, size_t err_size)
 {
     for (char **at = environ_list; at && *at; at++) {
-        struct place place = {.source = FROM_ENVIRONMENT};
+        struct settings_place place = {.source = FROM_ENVIRONMENT};
         struct slice name, value;
         if (!load_split_variable(*at, &name, &value) || !load_known_variable(name))
             continue;
@@ -228,7 +228,7 @@ static enum status load_take_words(struct settings *c, int argc, char **argv, ch
 static enum status load_take_flags(struct settings *c, int argc, char **argv, char *err, size_t err_size)
 {
     for (int i = 1; i < argc;) {
-        struct place place = {.source = FROM_FLAG};
+        struct settings_place place = {.source = FROM_FLAG};
         struct flag f = load_flag_at(argc, argv, i);
         enum settings_action action;
         enum setting_id id;

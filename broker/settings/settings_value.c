@@ -21,13 +21,13 @@ static const struct setting_info table[SETTING_COUNT] = {
 #undef SETTING
 };
 
-struct unit {
+struct value_unit {
     const char *word;
     int64_t size;
 };
 
 /* The largest first, so that printing finds the shortest form. */
-static const struct unit byte_units[] = {
+static const struct value_unit byte_units[] = {
     {"TiB", INT64_C(1) << 40}, {"TB", INT64_C(1000000000000)},
     {"GiB", INT64_C(1) << 30}, {"GB", INT64_C(1000000000)},
     {"MiB", INT64_C(1) << 20}, {"MB", INT64_C(1000000)},
@@ -35,7 +35,7 @@ static const struct unit byte_units[] = {
     {"B", 1},
 };
 
-static const struct unit time_units[] = {
+static const struct value_unit time_units[] = {
     {"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1},
 };
 
@@ -207,7 +207,7 @@ static bool value_parse_enum(enum setting_id id, struct slice value, int64_t *re
 }
 
 /* Prints n in the largest of units that leaves no rest. */
-static void value_put_in_units(int64_t n, const struct unit *units, size_t n_units, struct buf *out)
+static void value_put_in_units(int64_t n, const struct value_unit *units, size_t n_units, struct buf *out)
 {
     for (size_t i = 0; i < n_units; i++) {
         if (n >= units[i].size && n % units[i].size == 0) {

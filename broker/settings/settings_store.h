@@ -1,41 +1,40 @@
 /*
- * settings_inner.h: what settings.c (settings while running) and settings_load.c (settings at the start)
- * share. Nobody else includes it.
+ * settings_store.h: the values of the settings, for the other files of this folder; nobody else includes it.
  */
-#ifndef HALFMQ_BROKER_SETTINGS_INNER_H
-#define HALFMQ_BROKER_SETTINGS_INNER_H
+#ifndef HALFMQ_BROKER_SETTINGS_STORE_H
+#define HALFMQ_BROKER_SETTINGS_STORE_H
 
 #include <pthread.h>
 #include <stdatomic.h>
 
 #include "broker/settings/settings.h"
 
-enum source { FROM_DEFAULT, FROM_FILE, FROM_ENVIRONMENT, FROM_FLAG, FROM_COMMAND };
+enum settings_source { FROM_DEFAULT, FROM_FILE, FROM_ENVIRONMENT, FROM_FLAG, FROM_COMMAND };
 
-struct value {
+struct settings_value {
     _Atomic int64_t num;
     char *text;
-    enum source source;
+    enum settings_source source;
     unsigned line; /* FROM_FILE */
 };
 
 struct settings {
     pthread_mutex_t lock; /* guards text, source and line of every value */
-    struct value values[SETTING_COUNT];
+    struct settings_value values[SETTING_COUNT];
     char *path; /* of the file, NULL without one */
     enum settings_action action;
 };
 
 /* Where a name and value were found, in words fit to begin an error ("" for CONFIG SET). */
-struct place {
-    enum source source;
+struct settings_place {
+    enum settings_source source;
     unsigned line;
     char words[256];
 };
 
 /* Keeps a value that setting_parse has accepted. */
 enum status settings_store(struct settings *c, enum setting_id id, int64_t num, struct slice text,
-                         const struct place *place) MUST_CHECK;
+                         const struct settings_place *place) MUST_CHECK;
 
 /* Error texts; both return ST_ERR. */
 enum status settings_unknown_name(struct slice name, const char *where, char *err, size_t err_size);

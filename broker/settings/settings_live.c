@@ -1,5 +1,5 @@
 /*
- * settings.c: settings while the broker runs: read, shown, changed, written back.
+ * settings_live.c: settings while the broker runs: shown, changed, written back.
  *
  *   settings_load ──► values ◄── CONFIG SET        values ──► settings_num, CONFIG GET, --print-config
  *                                                   └─────► CONFIG REWRITE ──► file
@@ -7,18 +7,12 @@
  * Each value remembers its text as given and where it came from. CONFIG REWRITE writes only what
  * CONFIG SET changed: what came by flag or environment stays there, where the person who starts the
  * broker put it.
- *
- * Threads: numbers are atomics, so a loop reads them as often as it likes; text and source are guarded
- * by the lock, since CONFIG GET and SET run on any loop. TEXT settings never change after settings_load.
  */
-#include "broker/settings/settings.h"
-
 #include <fnmatch.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "broker/settings/settings_file.h"
-#include "broker/settings/settings_inner.h"
+#include "broker/settings/settings_store.h"
 #include "broker/settings/settings_value.h"
 #include "broker/base/log.h"
 #include "protocol/base/reply.h"
@@ -27,89 +21,11 @@
 #define PATTERN_BYTES_MAX 128
 #define PATTERNS_MAX 64
 
-int64_t settings_num(const struct settings *c, enum setting_id id)
-{
-    return atomic_load_explicit(&c->values[id].num, memory_order_relaxed);
-}
-
-const char *settings_text(const struct settings *c, enum setting_id id)
-{
-    return c->values[id].text;
-}
-
-enum settings_action settings_action(const struct settings *c)
-{
-    return c->action;
-}
-
 void settings_apply_log_level(const struct settings *c)
 {
     /* In the order of the words in settings.def. */
     static const enum log_level levels[] = {LOG_INFO, LOG_DEBUG, LOG_WARN, LOG_ERROR};
     log_set_level(levels[settings_num(c, SET_log_level)]);
-}
-
-enum status settings_store(struct settings *c, enum setting_id id, int64_t num, struct slice text,
-                         const struct place *place)
-{
-    char *copy = strndup(text.len ? (const char *)text.data : "", text.len);
-    if (!copy)
-        return ST_NOMEM;
-    struct value *v = &c->values[id];
-    pthread_mutex_lock(&c->lock);
-    char *old = v->text;
-    v->text = copy;
-    v->source = place->source;
-    v->line = place->line;
-    atomic_store_explicit(&v->num, num, memory_order_relaxed);
-    pthread_mutex_unlock(&c->lock);
-    free(old);
-    return ST_OK;
-}
-
-enum status settings_unknown_name(struct slice name, const char *where, char *err, size_t err_size)
-{
-    char quoted[80];
-    const char *near = setting_nearest(name);
-    text_quote(name, 60, quoted, sizeof quoted);
-    snprintf(err, err_size, "%s%sunknown setting \"%s\"%s%s%s; halfmqd --help lists all settings", where,
-             *where ? ": " : "", quoted, near ? ", did you mean " : "", near ? near : "",
-             near ? "?" : "");
-    return ST_ERR;
-}
-
-enum status settings_bad_value(enum setting_id id, struct slice value, const char *where, char *err,
-                             size_t err_size)
-{
-    char quoted[80], allowed[256] = "";
-    struct buf text;
-    buf_init(&text, 0);
-    setting_allowed(id, &text);
-    if (!text.failed)
-        snprintf(allowed, sizeof allowed, "%.*s", (int)text.len, (const char *)text.data);
-    buf_free(&text);
-    text_quote(value, 60, quoted, sizeof quoted);
-    snprintf(err, err_size, "%s%sbad value \"%s\" for %s: expected %s", where, *where ? ": " : "", quoted,
-             setting_info(id)->name, allowed);
-    return ST_ERR;
-}
-
-void settings_free(struct settings *c)
-{
-    if (!c)
-        return;
-    for (unsigned i = 0; i < SETTING_COUNT; i++)
-        free(c->values[i].text);
-    free(c->path);
-    pthread_mutex_destroy(&c->lock);
-    free(c);
-}
-
-void settings_put(struct settings *c, enum setting_id id, struct buf *out)
-{
-    pthread_mutex_lock(&c->lock);
-    buf_put_str(out, c->values[id].text);
-    pthread_mutex_unlock(&c->lock);
 }
 
 /* A pattern is a client's bytes: short, and without a NUL that would hide the rest of it. */
@@ -177,7 +93,7 @@ void settings_get(struct settings *c, const struct slice *patterns, size_t n, st
 enum status settings_set(struct settings *c, struct slice name, struct slice value, char *err,
                        size_t err_size)
 {
-    struct place place = {.source = FROM_COMMAND, .words = ""};
+    struct settings_place place = {.source = FROM_COMMAND, .words = ""};
     enum setting_id id;
     struct slice text;
     int64_t num;
@@ -218,8 +134,8 @@ static size_t settings_collect_changes(struct settings *c, struct settings_chang
 }
 
 /* A file that is not there any more is written anew. */
-static enum status settings_rewrite_texts(struct settings *c, struct buf *old, struct buf *texts, struct buf *content,
-                                          char *err, size_t err_size)
+static enum status settings_do_rewrite(struct settings *c, struct buf *old, struct buf *texts, struct buf *content,
+                                       char *err, size_t err_size)
 {
     struct settings_change changes[SETTING_COUNT];
     enum status s = settings_file_read(c->path, old, err, err_size);
@@ -245,14 +161,14 @@ enum status settings_rewrite(struct settings *c, char *err, size_t err_size)
     buf_init(&old, SETTINGS_FILE_BYTES_MAX);
     buf_init(&texts, 0);
     buf_init(&content, 0);
-    enum status s = settings_rewrite_texts(c, &old, &texts, &content, err, err_size);
+    enum status s = settings_do_rewrite(c, &old, &texts, &content, err, err_size);
     buf_free(&old);
     buf_free(&texts);
     buf_free(&content);
     return s;
 }
 
-static void settings_put_source(const struct settings *c, const struct value *v, struct buf *out)
+static void settings_put_source(const struct settings *c, const struct settings_value *v, struct buf *out)
 {
     static const char *const words[] = {
         [FROM_DEFAULT] = "the default",     [FROM_FILE] = "",
