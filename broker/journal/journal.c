@@ -16,22 +16,14 @@
 #include "broker/journal/journal.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/statvfs.h>
 
 #include "broker/base/clock.h"
+#include "broker/journal/journal_disk.h"
+#include "broker/journal/journal_pace.h"
 #include "storage/query.h"
 
-#define SLOW_SYNC_NS INT64_C(1000000)    /* from here on the writer thread leads */
-#define QUICK_SYNC_NS INT64_C(600000)    /* and below this the loops do again */
-#define LARGE_GROUP 512                  /* commands: the writer thread leads from here on, too, */
-#define SMALL_GROUP 192                  /* and the loops only when both are below */
-#define GATHER_NS_MAX INT64_C(200000)
-#define DISK_LOOK_NS INT64_C(500000000)
-#define DISK_TIGHT 16 /* times the reserve: what half a second of writing cannot use up */
 #define GROUP_ENTRIES_MAX 8192
 
 struct journal {
@@ -50,10 +42,7 @@ struct journal {
     bool unsynced; /* fsync=interval: something was written since the last sync */
     /* ---- the leader's ---- */
     uint64_t next_index;
-    int64_t sync_ewma_ns, group_ewma; /* the latter in 1/16 commands */
-    int64_t disk_looked_ns;
-    bool disk_full;
-    int64_t disk_free_bytes, disk_reserve_bytes;
+    struct journal_disk disk;
     struct effects fx;
     /* ---- set before the first submit ---- */
     struct journal_client *clients[JOURNAL_CLIENTS_MAX];
@@ -61,45 +50,9 @@ struct journal {
     pthread_t writer, syncer;
     bool writer_runs, syncer_runs;
     /* ---- any thread ---- */
-    _Atomic int64_t next_due_ms, gather_ns;
-    atomic_bool slow;
+    _Atomic int64_t next_due_ms;
+    struct journal_pace pace;
 };
-
-double journal_sync_bound_s(unsigned i)
-{
-    static const double bounds[JOURNAL_BUCKETS - 1] = {
-        0.00002, 0.00005, 0.0001, 0.00015, 0.0002, 0.0003, 0.0005, 0.00075, 0.001, 0.002,
-        0.005,   0.01,    0.02,   0.05,    0.1,    0.2,    0.5,    1.0,     5.0};
-    assert(i < JOURNAL_BUCKETS - 1);
-    return bounds[i];
-}
-
-/* A small file system is given to the last three quarters: there a fixed reserve could be all of it. */
-static int64_t journal_reserve(const struct journal *j, int64_t total)
-{
-    int64_t reserve = j->opt.disk_reserve_bytes;
-    if (reserve < j->opt.flush_bytes)
-        reserve = j->opt.flush_bytes;
-    return reserve < total / 4 ? reserve : total / 4;
-}
-
-/*
- * Twice a second while there is plenty, before every group when it gets tight: between two looks a fast
- * disk takes more than the reserve, and a store that fills it up cannot even be opened again.
- */
-static void journal_look_at_disk(struct journal *j, int64_t now_ns)
-{
-    bool tight = j->disk_free_bytes < DISK_TIGHT * j->disk_reserve_bytes;
-    if (!tight && j->disk_looked_ns && now_ns - j->disk_looked_ns < DISK_LOOK_NS)
-        return;
-    j->disk_looked_ns = now_ns;
-    struct statvfs vfs;
-    if (statvfs(j->opt.data_path, &vfs) != 0)
-        return;
-    j->disk_reserve_bytes = journal_reserve(j, (int64_t)(vfs.f_blocks * vfs.f_frsize));
-    j->disk_free_bytes = (int64_t)(vfs.f_bavail * vfs.f_frsize);
-    j->disk_full = j->disk_free_bytes < j->disk_reserve_bytes;
-}
 
 /* Takes a group off the queue. Under lock. */
 static void journal_take(struct journal *j, struct entry_list *group)
@@ -145,59 +98,23 @@ static void journal_apply(struct journal *j, struct entry_list *group, struct en
     *group = done;
 }
 
-static unsigned bucket_of(double value, bool sync)
-{
-    unsigned i = 0;
-    while (i < JOURNAL_BUCKETS - 1 && value > (sync ? journal_sync_bound_s(i) : (double)(1u << i)))
-        i++;
-    return i;
-}
-
-/* Under lock. */
-static void journal_count_sync(struct journal *j, int64_t took_ns)
-{
-    j->stats.syncs++;
-    j->stats.sync_ns_total += (uint64_t)took_ns;
-    j->stats.sync_buckets[bucket_of((double)took_ns / 1e9, true)]++;
-}
-
-/* A group that wrote nothing (an idle TICK, empty POPs) is no group commit and would blur the figures. */
 static void journal_count(struct journal *j, uint32_t commands, int64_t took_ns, bool written, bool sync)
 {
     pthread_mutex_lock(&j->lock);
-    j->stats.commands += commands;
-    if (written) {
-        j->stats.groups++;
-        j->stats.group_commands_total += commands;
-        j->stats.group_buckets[bucket_of(commands, false)]++;
-        j->unsynced = j->unsynced || !sync;
-    }
+    journal_stats_count_group(&j->stats, commands, written);
+    j->unsynced = j->unsynced || (written && !sync);
     if (written && sync)
-        journal_count_sync(j, took_ns);
+        journal_stats_count_sync(&j->stats, took_ns);
     j->stats.tally = *state_tally(j->opt.state);
-    j->stats.disk_free_bytes = j->disk_free_bytes;
-    j->stats.disk_full = j->disk_full;
+    j->stats.disk_free_bytes = j->disk.free_bytes;
+    j->stats.disk_full = j->disk.full;
     pthread_mutex_unlock(&j->lock);
-}
-
-/* The moving averages decide who leads, with gaps between the bounds so that it does not flap. */
-static void journal_learn(struct journal *j, int64_t sync_ns, uint32_t commands)
-{
-    j->sync_ewma_ns += (sync_ns - j->sync_ewma_ns) / 8;
-    j->group_ewma += (16 * (int64_t)commands - j->group_ewma) / 8;
-    bool slow = atomic_load_explicit(&j->slow, memory_order_relaxed);
-    if (!slow && (j->sync_ewma_ns > SLOW_SYNC_NS || j->group_ewma > 16 * LARGE_GROUP))
-        atomic_store(&j->slow, true);
-    else if (slow && j->sync_ewma_ns < QUICK_SYNC_NS && j->group_ewma < 16 * SMALL_GROUP)
-        atomic_store(&j->slow, false);
-    int64_t half = j->sync_ewma_ns / 2;
-    atomic_store_explicit(&j->gather_ns, half < GATHER_NS_MAX ? half : GATHER_NS_MAX, memory_order_relaxed);
 }
 
 int64_t journal_gather_ns(struct journal *j)
 {
-    bool slow = atomic_load_explicit(&j->slow, memory_order_relaxed);
-    return slow ? 0 : atomic_load_explicit(&j->gather_ns, memory_order_relaxed);
+    bool slow = atomic_load_explicit(&j->pace.slow, memory_order_relaxed);
+    return slow ? 0 : atomic_load_explicit(&j->pace.gather_ns, memory_order_relaxed);
 }
 
 static void journal_write(struct journal *j, uint32_t commands, enum fsync_mode mode)
@@ -211,7 +128,7 @@ static void journal_write(struct journal *j, uint32_t commands, enum fsync_mode 
     }
     int64_t took = clock_mono_ns() - before;
     if (j->fx.written && sync)
-        journal_learn(j, took, commands);
+        journal_pace_learn(&j->pace, took, commands);
     journal_count(j, commands, took, j->fx.written, sync);
 }
 
@@ -273,10 +190,10 @@ static void journal_lead(struct journal *j, struct journal_client *answers_first
     pthread_mutex_unlock(&j->lock);
     if (!group.first)
         return;
-    journal_look_at_disk(j, clock_mono_ns());
+    journal_disk_look(&j->disk, clock_mono_ns());
     size_t bytes = group.bytes;
     uint32_t n = group.n;
-    journal_apply(j, &group, &rest, &policy, j->disk_full);
+    journal_apply(j, &group, &rest, &policy, j->disk.full);
     uint32_t commands = group.n;
     journal_write(j, commands, mode);
     struct journal_client *only = journal_only_owner(&group);
@@ -309,7 +226,7 @@ static struct journal_client *journal_yield(struct journal *j, bool to_writer)
 
 static void journal_pass_on(struct journal *j)
 {
-    struct journal_client *next = journal_yield(j, atomic_load(&j->slow));
+    struct journal_client *next = journal_yield(j, atomic_load(&j->pace.slow));
     if (next)
         next->nudge(next);
 }
@@ -327,7 +244,7 @@ static void journal_settle(struct journal *j, struct journal_client *c)
 bool journal_turn(struct journal *j, struct journal_client *c, enum turn_order order)
 {
     journal_settle(j, c);
-    bool slow = atomic_load_explicit(&j->slow, memory_order_relaxed);
+    bool slow = atomic_load_explicit(&j->pace.slow, memory_order_relaxed);
     pthread_mutex_lock(&j->lock);
     bool lead = j->waiting.first && !j->leading && !slow;
     if (lead)
@@ -356,7 +273,7 @@ static void *journal_writer(void *arg)
     struct journal *j = arg;
     for (;;) {
         pthread_mutex_lock(&j->lock);
-        while (!j->stopping && (!j->waiting.first || j->leading || !atomic_load(&j->slow)))
+        while (!j->stopping && (!j->waiting.first || j->leading || !atomic_load(&j->pace.slow)))
             pthread_cond_wait(&j->work, &j->lock);
         bool stop = j->stopping;
         if (!stop)
@@ -390,7 +307,7 @@ static void *journal_syncer(void *arg)
         if (state_sync(j->opt.state, err, sizeof(err)) != ST_OK)
             j->opt.fatal(err);
         pthread_mutex_lock(&j->lock);
-        journal_count_sync(j, clock_mono_ns() - before);
+        journal_stats_count_sync(&j->stats, clock_mono_ns() - before);
     }
     pthread_mutex_unlock(&j->lock);
     return NULL;
@@ -402,6 +319,8 @@ enum status journal_new(const struct journal_options *opt, struct journal **ret_
     if (!j)
         return ST_NOMEM;
     j->opt = *opt;
+    j->disk.path = opt->data_path;
+    j->disk.least_bytes = opt->disk_reserve_bytes > opt->flush_bytes ? opt->disk_reserve_bytes : opt->flush_bytes;
     j->fsync = opt->fsync;
     j->fsync_interval_ms = opt->fsync_interval_ms;
     pthread_mutex_init(&j->lock, NULL);
@@ -412,10 +331,10 @@ enum status journal_new(const struct journal_options *opt, struct journal **ret_
     j->next_index++;
     clock_start(&j->clock, last_ms);
     atomic_store(&j->next_due_ms, 0);
-    atomic_store(&j->slow, false);
-    journal_look_at_disk(j, clock_mono_ns());
+    atomic_store(&j->pace.slow, false);
+    journal_disk_look(&j->disk, clock_mono_ns());
     j->stats.tally = *state_tally(opt->state);
-    j->stats.disk_free_bytes = j->disk_free_bytes;
+    j->stats.disk_free_bytes = j->disk.free_bytes;
     j->writer_runs = pthread_create(&j->writer, NULL, journal_writer, j) == 0;
     j->syncer_runs = j->writer_runs && pthread_create(&j->syncer, NULL, journal_syncer, j) == 0;
     if (!j->syncer_runs) {

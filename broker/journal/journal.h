@@ -25,6 +25,7 @@
 #define HALFMQ_BROKER_JOURNAL_H
 
 #include "broker/journal/entry.h"
+#include "broker/journal/journal_stats.h"
 
 struct journal;
 struct view; /* storage/query.h */
@@ -114,19 +115,7 @@ int64_t journal_now_ms(struct journal *j);
 /* When TICK should be submitted next (ms, logical clock); INT64_MAX: nothing is due ever. */
 int64_t journal_next_due_ms(struct journal *j);
 
-/* Figures for INFO and /metrics: copied under a lock. */
-#define JOURNAL_BUCKETS 20
-struct journal_stats {
-    struct tally tally;
-    uint64_t groups, commands, syncs;
-    uint64_t sync_ns_total, group_commands_total;
-    uint64_t sync_buckets[JOURNAL_BUCKETS];  /* upper bounds: journal_sync_bound_s(i), last +Inf */
-    uint64_t group_buckets[JOURNAL_BUCKETS]; /* upper bounds: 1, 2, 4, ... last +Inf */
-    uint64_t pending, pending_bytes;
-    int64_t disk_free_bytes;
-    bool disk_full;
-};
+/* Figures for INFO and /metrics: copied under a lock. Any thread. */
 void journal_stats(struct journal *j, struct journal_stats *ret_stats);
-double journal_sync_bound_s(unsigned i);
 
 #endif
