@@ -132,7 +132,7 @@ static struct call *peer_inner_call(struct hmq_client *c, int64_t timeout_ms)
     if (!call)
         return NULL;
     call_init(call, client_id(c), peer_inner_done);
-    call->inner = true;
+    call->kind = CALL_INNER;
     call->deadline_ms = clock_ms() + timeout_ms;
     return call;
 }
@@ -159,7 +159,7 @@ static void peer_login(struct hmq_client *c)
     if (user[0])
         pair_text(&call->frame, "user", user);
     pair_text(&call->frame, "pass", password);
-    call->first = true;
+    call->kind = CALL_LOGIN;
     peer_inner_submit(c, call);
 }
 

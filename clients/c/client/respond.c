@@ -24,7 +24,7 @@ static struct call *note_new(void)
     if (!call)
         return NULL;
     call_init(call, 0, note_done);
-    call->note = true;
+    call->kind = CALL_NOTE;
     return call;
 }
 

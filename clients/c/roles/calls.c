@@ -128,7 +128,7 @@ enum hmq_status hmq_ack(hmq_client *c, const char *group, const char *const *rec
     request_begin(&w.call, "ack", 2);
     pair_text(&w.call.frame, "group", group);
     pair_texts(&w.call.frame, "receipt", receipts, n);
-    w.call.repeat = w.call.busy_again = true;
+    w.call.repeat = CALL_AGAIN_BUSY;
     status = awaited_run(&w, &reply);
     if (status == HMQ_OK && ret_count)
         *ret_count = (size_t)reply_uint(reply);
@@ -162,7 +162,7 @@ static enum hmq_status calls_about_receipt(hmq_client *c, const struct receipt_r
         pair_int(&w.call.frame, a->number_name, a->number);
     if (a->text)
         pair_text(&w.call.frame, a->text_name, a->text);
-    w.call.repeat = w.call.busy_again = repeat;
+    w.call.repeat = repeat ? CALL_AGAIN_BUSY : CALL_ONCE;
     return awaited_run(&w, NULL);
 }
 

@@ -107,7 +107,7 @@ static void ask_to_serve(struct checker *k)
     if (!sc)
         return;
     call_init(&sc->call, client_id(c), served);
-    sc->call.inner = true;
+    sc->call.kind = CALL_INNER;
     sc->call.owner = k;
     sc->call.deadline_ms = client_deadline(c, HMQ_DEFAULT);
     sc->checker = k;

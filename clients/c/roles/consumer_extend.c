@@ -57,7 +57,7 @@ static void extend_submit(struct held *h, size_t n, int64_t now_ms)
         return;
     f->held = h;
     f->n = n;
-    f->call.repeat = f->call.busy_again = true;
+    f->call.repeat = CALL_AGAIN_BUSY;
     request_begin(&f->call, "extend", 3);
     pair_text(&f->call.frame, "group", c->group);
     rpc_put_str(&f->call.frame, SLICE_LIT("receipt"));

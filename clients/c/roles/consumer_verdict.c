@@ -72,7 +72,7 @@ static size_t verdict_ack_encode(struct flow_call *f)
         run = verdict_ack_run(h);
         held_put_receipt(b, h, run);
     }
-    f->call.repeat = f->call.busy_again = true;
+    f->call.repeat = CALL_AGAIN_BUSY;
     return n;
 }
 
@@ -147,7 +147,7 @@ static void verdict_nack_submit(struct held *h, const char *method, int64_t dela
     if (reason[0])
         pair_text(&f->call.frame, "reason", reason);
     /* A repeat of what was done answers STALE, which is ignored. */
-    f->call.repeat = f->call.busy_again = true;
+    f->call.repeat = CALL_AGAIN_BUSY;
     if (!flow_submit(f))
         held_release(h);
 }

@@ -147,7 +147,7 @@ enum hmq_status parcel_encode(struct sender *s, const struct parcel *p, struct c
     number_letter(s, &l);
     request_begin(call, p->method, count_pairs(&l));
     put_pairs(&call->frame, &l);
-    call->repeat = l.o.dedup != NULL;
-    call->busy_again = call->repeat && !l.o.order && l.o.queue < 0;
+    if (l.o.dedup) /* sent after others of its sequence, it would be out of order */
+        call->repeat = l.o.order || l.o.queue >= 0 ? CALL_AGAIN : CALL_AGAIN_BUSY;
     return call->frame.failed ? error_plain(err, HMQ_ENOMEM) : HMQ_OK;
 }

@@ -74,7 +74,8 @@ static void ask(struct partitions *ps, struct partition *p)
     call_init(&a->call, client_id(c), asked);
     a->call.deadline_ms = client_deadline(c, HMQ_DEFAULT);
     a->call.owner = ps->sender;
-    a->call.inner = a->call.repeat = true;
+    a->call.kind = CALL_INNER;
+    a->call.repeat = CALL_AGAIN;
     a->ps = ps;
     a->which = (size_t)(p - ps->list);
     request_begin(&a->call, "topic_info", 1);

@@ -37,7 +37,7 @@ static void batch_init(struct batch_call *b, struct lanes *lanes, struct lane *l
     call_init(&b->call, client_id(lanes->sender->client), batch_done);
     b->call.deadline_ms = deadline_ms;
     b->call.owner = lanes->sender;
-    b->call.inner = true; /* its messages are counted by their producer */
+    b->call.kind = CALL_INNER; /* its messages are counted by their producer */
 }
 
 static void batch_free(struct batch_call *b)
@@ -65,8 +65,8 @@ static void encode_produce(struct batch_call *b, struct slice record)
     pair_bin(frame, "batch", record.data, record.len);
     b->record_bytes = record.len;
     b->call.keep = true; /* should it be refused, its messages are in it */
-    b->call.repeat = s->dedup;
-    b->call.busy_again = s->dedup && lane->queue < 0;
+    if (s->dedup)
+        b->call.repeat = lane->queue < 0 ? CALL_AGAIN_BUSY : CALL_AGAIN;
 }
 
 /* Message i of an unpacked batch as a `send`. */

@@ -134,7 +134,7 @@ static void encode_decision(struct call *call, enum hmq_decision decision, hmq_t
 {
     request_begin(call, decision == HMQ_COMMIT ? "commit" : "rollback", 1);
     put_txid(&call->frame, txid);
-    call->repeat = call->busy_again = true;
+    call->repeat = CALL_AGAIN_BUSY;
 }
 
 static enum hmq_status decide(hmq_txn_producer *p, hmq_txid txid, enum hmq_decision decision,
@@ -180,7 +180,7 @@ enum hmq_status hmq_txn_commit_ack(hmq_txn_producer *p, hmq_txid txid, const cha
     put_txid(&w.call.frame, txid);
     pair_text(&w.call.frame, "group", group);
     pair_texts(&w.call.frame, "receipt", receipts, n);
-    w.call.repeat = w.call.busy_again = true;
+    w.call.repeat = CALL_AGAIN_BUSY;
     return awaited_run(&w, ret_ids);
 }
 

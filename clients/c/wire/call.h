@@ -26,6 +26,19 @@
 
 enum call_state { CALL_NEW, CALL_QUEUED, CALL_SENT, CALL_PAUSED, CALL_TAKEN };
 
+enum call_kind {
+    CALL_REQUEST,
+    CALL_INNER, /* the client's own: the limits on pending requests do not hold it up */
+    CALL_LOGIN, /* the same, before all that waits; only right after connecting */
+    CALL_NOTE /* a frame without a reply */
+};
+
+enum call_repeat {
+    CALL_ONCE, /* ends with HMQ_EUNKNOWN where the connection is lost before its reply comes */
+    CALL_AGAIN, /* is sent again after a reconnect */
+    CALL_AGAIN_BUSY /* and after BUSY, though others may pass it meanwhile */
+};
+
 /* How a call ended; everything is borrowed until done() returns. */
 struct call_outcome {
     enum hmq_status status;
@@ -39,13 +52,10 @@ struct call {
     struct heap_node timer; /* the deadline, or the end of a pause */
     uint32_t id;
     enum call_state state;
-    bool note; /* no answer comes */
-    bool inner; /* the client's own: passes the bounds on pending requests */
-    bool first; /* before all that waits; only right after connecting */
-    bool repeat; /* may be sent again after a reconnect */
-    bool busy_again; /* and after BUSY, though others may pass it meanwhile */
-    bool keep; /* its frame is kept until it is answered though it is not sent again */
-    bool written; /* was written whole at least once */
+    enum call_kind kind;
+    enum call_repeat repeat;
+    bool keep; /* its frame is kept until the reply comes, though it is not sent again */
+    bool written; /* once or more; where it was taken back half-way, the core writes the rest */
     uint8_t pauses;
     enum hmq_status status; /* TAKEN without an answer: why */
     int64_t deadline_ms; /* monotonic clock */

@@ -38,7 +38,7 @@ static struct call_list *list_of(struct core *c, const struct call *call)
 static void queue_call(struct core *c, struct call *call)
 {
     call->state = CALL_QUEUED;
-    if (call->first && c->head_done == 0)
+    if (call->kind == CALL_LOGIN && c->head_done == 0)
         TAILQ_INSERT_HEAD(&c->queue, call, link);
     else
         TAILQ_INSERT_TAIL(&c->queue, call, link);
@@ -49,14 +49,13 @@ enum hmq_status core_submit(struct core *c, struct call *call, int64_t now_ms, i
 {
     assert(call->state == CALL_NEW);
     call->frame_bytes = call->frame.len;
-    if (call->frame.failed || (!call->note && !heap_reserve(&c->timers, 1)))
+    if (call->frame.failed || (call->kind != CALL_NOTE && !heap_reserve(&c->timers, 1)))
         return HMQ_ENOMEM;
-    bool bounded = !call->note && !call->inner;
-    if (bounded && c->pending > 0 &&
+    if (call->kind == CALL_REQUEST && c->pending > 0 &&
         (c->pending >= c->max_pending ||
          c->pending_bytes + call->frame_bytes > c->max_pending_bytes))
         return HMQ_EAGAIN;
-    if (!call->note) {
+    if (call->kind != CALL_NOTE) {
         c->pending++;
         c->pending_bytes += call->frame_bytes;
         hash_add(&c->ids, &call->node, call->id);
@@ -103,7 +102,7 @@ static void head_written(struct core *c, struct call_list *done)
     TAILQ_REMOVE(&c->queue, call, link);
     c->queued_bytes -= call->frame_bytes;
     c->head_done = 0;
-    if (call->note) {
+    if (call->kind == CALL_NOTE) {
         call->state = CALL_TAKEN;
         TAILQ_INSERT_TAIL(done, call, link);
         return;
@@ -113,7 +112,7 @@ static void head_written(struct core *c, struct call_list *done)
     call->written = true;
     call->state = CALL_SENT;
     TAILQ_INSERT_TAIL(&c->sent, call, link);
-    if (!call->repeat && !call->keep)
+    if (call->repeat == CALL_ONCE && !call->keep)
         buf_free(&call->frame);
 }
 
@@ -166,7 +165,7 @@ static void take(struct core *c, struct call *call)
     TAILQ_REMOVE(list_of(c, call), call, link);
     if (TAILQ_EMPTY(&c->queue))
         c->flush_at = CORE_NEVER;
-    if (!call->note) {
+    if (call->kind != CALL_NOTE) {
         hash_remove(&c->ids, &call->node);
         heap_remove(&c->timers, &call->timer);
         c->pending--;
@@ -183,7 +182,7 @@ static bool pause_call(struct core *c, struct call *call, int64_t now_ms)
         pause = PAUSE_MAX_MS;
     c->random = c->random * UINT64_C(6364136223846793005) + 1442695040888963407;
     pause = pause / 2 + (int64_t)((c->random >> 33) % (uint64_t)pause);
-    if (!call->repeat || !call->busy_again || now_ms + pause >= call->deadline_ms)
+    if (call->repeat != CALL_AGAIN_BUSY || now_ms + pause >= call->deadline_ms)
         return false;
     call->pauses++;
     TAILQ_REMOVE(&c->sent, call, link);
@@ -306,7 +305,7 @@ static void drop_notes(struct core *c, struct call_list *dead)
 {
     for (struct call *call = TAILQ_FIRST(&c->queue), *next; call; call = next) {
         next = TAILQ_NEXT(call, link);
-        if (!call->note)
+        if (call->kind != CALL_NOTE)
             continue;
         take(c, call);
         call->status = HMQ_EDISCONNECTED;
@@ -323,7 +322,7 @@ void core_lost(struct core *c, struct call_list *dead)
     buf_free(&c->rest);
     drop_notes(c, dead);
     while ((call = TAILQ_LAST(&c->sent, call_list))) {
-        if (!call->repeat) {
+        if (call->repeat == CALL_ONCE) {
             core_cancel(c, call, false);
             TAILQ_INSERT_HEAD(dead, call, link);
             continue;

@@ -21,7 +21,7 @@ enum hmq_status request_encode(const struct hmq_request *r, struct call *call, h
                          r ? r->method : "(null)");
     request_begin(call, r->method, r->n_pairs);
     buf_put_slice(&call->frame, buf_slice(&r->pairs));
-    call->repeat = call->busy_again = r->repeat;
+    call->repeat = r->repeat ? CALL_AGAIN_BUSY : CALL_ONCE;
     if (r->pairs.failed || call->frame.failed)
         return error_set(err, HMQ_ENOMEM,
                          "no memory for the request, or it is larger than %ld bytes",

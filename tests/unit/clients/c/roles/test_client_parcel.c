@@ -79,7 +79,7 @@ static void test_plain(void **state)
     assert_true(slice_equal(p->cmd.pos[0], SLICE_LIT("t")));
     assert_true(slice_equal(p->cmd.pos[1], SLICE_LIT("a\0b")));
     assert_true(p->cmd.has == OPT(DEDUP));
-    assert_true(p->call.repeat && p->call.busy_again);
+    assert_int_equal(p->call.repeat, CALL_AGAIN_BUSY);
     char first[64];
     snprintf(first, sizeof first, "%.*s", (int)command_option(&p->cmd, OPT_ID_DEDUP)->v.len,
              (const char *)command_option(&p->cmd, OPT_ID_DEDUP)->v.data);
@@ -95,13 +95,13 @@ static void test_without_dedup(void **state)
     p->sender.dedup = false;
     post(p, &parcel);
     assert_true(p->cmd.has == 0);
-    assert_false(p->call.repeat);
+    assert_int_equal(p->call.repeat, CALL_ONCE);
     hmq_send_options o = HMQ_SEND_OPTIONS;
     o.dedup = "mine";
     parcel.options = &o;
     post(p, &parcel);
     expect(p, OPT_ID_DEDUP, "mine");
-    assert_true(p->call.repeat);
+    assert_int_not_equal(p->call.repeat, CALL_ONCE);
 }
 
 static void test_every_option(void **state)
@@ -126,13 +126,13 @@ static void test_every_option(void **state)
     assert_int_equal(p->cmd.n_opt, 3 + 2 + 4);
     expect(p, OPT_ID_TAG, "red");
     assert_true(command_option(&p->cmd, OPT_ID_TTL)->n == 60000);
-    assert_true(p->call.repeat);
-    assert_false(p->call.busy_again); /* others of the same order could pass it */
+    assert_int_not_equal(p->call.repeat, CALL_ONCE);
+    assert_int_not_equal(p->call.repeat, CALL_AGAIN_BUSY); /* others of the same order could pass it */
     o.order = NULL;
     o.queue = 0;
     post(p, &parcel);
     assert_true(command_option(&p->cmd, OPT_ID_QUEUE)->n == 0);
-    assert_false(p->call.busy_again);
+    assert_int_not_equal(p->call.repeat, CALL_AGAIN_BUSY);
 }
 
 static void test_halfs(void **state)

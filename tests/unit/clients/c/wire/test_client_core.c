@@ -78,7 +78,7 @@ static struct call *submit(struct bench *b, size_t i, int64_t deadline_ms)
 static struct call *submit_repeatable(struct bench *b, size_t i, int64_t deadline_ms)
 {
     struct call *call = prepare(b, i, deadline_ms);
-    call->repeat = call->busy_again = true;
+    call->repeat = CALL_AGAIN_BUSY;
     assert_int_equal(core_submit(&b->core, call, 0, 0), HMQ_OK);
     return call;
 }
@@ -226,7 +226,7 @@ static void test_bounds(void **state)
     assert_int_equal(core_submit(&b->core, prepare(b, 2, 1000), 0, 0), HMQ_EAGAIN);
     call_fini(&b->calls[2]);
     struct call *inner = prepare(b, 3, 1000);
-    inner->inner = true;
+    inner->kind = CALL_INNER;
     assert_int_equal(core_submit(&b->core, inner, 0, 0), HMQ_OK);
     b->core.max_pending = 100;
     b->core.max_pending_bytes = b->core.pending_bytes + 1;
@@ -412,7 +412,7 @@ static void test_notes(void **state)
     struct call_list dead = TAILQ_HEAD_INITIALIZER(dead);
     struct call *note = &b->calls[0];
     call_init(note, 0, done);
-    note->note = true;
+    note->kind = CALL_NOTE;
     rpc_put_result(&note->frame, 7);
     rpc_put_str(&note->frame, SLICE_LIT("commit"));
     assert_int_equal(core_submit(&b->core, note, 0, 0), HMQ_OK);
