@@ -28,7 +28,7 @@ static size_t body_place(const struct slice *words, size_t n)
     return 0;
 }
 
-static enum exit_code read_all(FILE *f, const char *name, struct buf *body)
+static enum exit_code body_read_all(FILE *f, const char *name, struct buf *body)
 {
     uint8_t *room;
     size_t got = 1;
@@ -67,7 +67,7 @@ static enum exit_code read_file(struct slice word, struct buf *body)
         fprintf(stderr, "halfmq: cannot open %s: %s\n", name, strerror(errno));
         return EXIT_USAGE;
     }
-    enum exit_code e = read_all(f, name, body);
+    enum exit_code e = body_read_all(f, name, body);
     fclose(f);
     return e;
 }
@@ -75,7 +75,7 @@ static enum exit_code read_file(struct slice word, struct buf *body)
 static enum exit_code read_stdin(struct buf *body, bool stdin_is_free)
 {
     if (stdin_is_free)
-        return read_all(stdin, "standard input", body);
+        return body_read_all(stdin, "standard input", body);
     fputs("halfmq: `-` cannot be read here: standard input holds the commands; use --file\n",
           stderr);
     return EXIT_USAGE;

@@ -24,7 +24,7 @@ static void offer(const struct seeker *s, struct slice word)
 }
 
 /* Blank-separated words before the cursor; the last one, maybe empty, is still being typed. */
-static size_t split(struct slice line, struct slice *words)
+static size_t complete_split(struct slice line, struct slice *words)
 {
     struct cursor c = cursor_of(line);
     size_t n = 0;
@@ -94,7 +94,7 @@ void complete_line(struct slice line, void (*found)(void *arg, struct slice word
                    size_t *ret_typed)
 {
     struct slice words[WORDS_MAX];
-    size_t n = split(line, words);
+    size_t n = complete_split(line, words);
     struct seeker s = {found, arg, words[n - 1]};
     bool help = n > 1 && slice_equal_nocase(words[0], SLICE_LIT("HELP"));
     size_t skip = help ? 1 : 0;

@@ -97,7 +97,7 @@ static void explain(const struct command_info *info)
     }
 }
 
-static bool matches(const struct command_info *info, const struct slice *words, size_t n)
+static bool help_matches(const struct command_info *info, const struct slice *words, size_t n)
 {
     struct slice name = slice_str(info->words);
     const uint8_t *blank = memchr(name.data, ' ', name.len);
@@ -132,7 +132,7 @@ enum exit_code help_command(const struct slice *words, size_t n)
     }
     for (int id = 0; id < COMMAND_COUNT; id++) {
         const struct command_info *info = command_info((enum command_id)id);
-        if (!matches(info, words, n))
+        if (!help_matches(info, words, n))
             continue;
         if (found++ > 0)
             putchar('\n');

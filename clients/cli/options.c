@@ -1,7 +1,7 @@
 /*
  * options.c: reads the options; defaults < environment < command line.
  *
- * A new option is a line in `long_options`, a case in take() and a line in the help text (help.c).
+ * A new option is a line in `long_options`, a case in options_take() and a line in the help text (help.c).
  */
 #include "clients/cli/options.h"
 
@@ -61,7 +61,7 @@ static bool take_timeout(struct cli_options *o, const char *source, const char *
     return true;
 }
 
-static bool take(struct cli_options *o, int letter, const char *source, const char *text)
+static bool options_take(struct cli_options *o, int letter, const char *source, const char *text)
 {
     switch (letter) {
     case 'H': return take_host(o, source, text);
@@ -74,11 +74,11 @@ static bool take(struct cli_options *o, int letter, const char *source, const ch
     }
 }
 
-static bool take_environment(struct cli_options *o)
+static bool options_take_environment(struct cli_options *o)
 {
     for (size_t i = 0; i < sizeof environment / sizeof *environment; i++) {
         const char *value = getenv(environment[i].word);
-        if (value && *value && !take(o, environment[i].letter, environment[i].word, value))
+        if (value && *value && !options_take(o, environment[i].letter, environment[i].word, value))
             return false;
     }
     return true;
@@ -93,13 +93,13 @@ bool options_parse(int argc, char **argv, struct cli_options *ret_options)
 {
     struct cli_options o = {
         .host = "127.0.0.1", .port = PORT_DEFAULT, .timeout_ms = TIMEOUT_MS_DEFAULT};
-    if (!take_environment(&o))
+    if (!options_take_environment(&o))
         return false;
     for (;;) {
         int letter = getopt_long(argc, argv, "+h", long_options, NULL);
         if (letter < 0)
             break;
-        if (!take(&o, letter, option_name(letter), optarg)) {
+        if (!options_take(&o, letter, option_name(letter), optarg)) {
             fputs("halfmq: see `halfmq --help`\n", stderr);
             return false;
         }

@@ -29,7 +29,7 @@ static bool open_locks(struct hmq_client *c)
 }
 
 /* Frees a client whose driver has stopped, or never ran. */
-static void client_free(struct hmq_client *c)
+static void open_undo(struct hmq_client *c)
 {
     core_fini(&c->core);
     close(c->wake_fd);
@@ -80,7 +80,7 @@ static enum hmq_status open_client(const hmq_options *options, struct hmq_client
         status = peer_init(c, err);
     if (status != HMQ_OK) {
         peer_fini(c);
-        client_free(c);
+        open_undo(c);
         return status;
     }
     *ret_client = c;
@@ -115,7 +115,7 @@ enum hmq_status hmq_client_new(const hmq_options *options, hmq_client **ret_clie
     c->threaded = true;
     if (!thread_start(c)) {
         peer_fini(c);
-        client_free(c);
+        open_undo(c);
         return error_set(err, HMQ_ESYSTEM, "the system gives no thread");
     }
     *ret_client = c;
@@ -165,7 +165,7 @@ void hmq_client_free(hmq_client *c)
         pthread_join(c->thread, NULL);
     else
         driver_stop(c);
-    client_free(c);
+    open_undo(c);
 }
 
 void hmq_client_readable(hmq_client *c, int fd)

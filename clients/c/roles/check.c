@@ -26,7 +26,7 @@ struct hmq_check {
 static const char *const words[] = {
     [HMQ_UNDECIDED] = "unknown", [HMQ_COMMIT] = "commit", [HMQ_ROLLBACK] = "rollback"};
 
-static struct checker *checker_of(struct service *s)
+static struct checker *check_checker_of(struct service *s)
 {
     return (struct checker *)(void *)s; /* the service is its first member */
 }
@@ -37,7 +37,7 @@ static void check_free(struct hmq_check *check)
     free(check);
 }
 
-static void answer(struct task *task, void *arg)
+static void check_answer(struct task *task, void *arg)
 {
     struct hmq_check *check = (struct hmq_check *)(void *)task; /* the task is its first member */
     struct checker *k = arg;
@@ -49,9 +49,9 @@ static void answer(struct task *task, void *arg)
 }
 
 /* On the driver thread. True where the check is for this group, whatever becomes of it. */
-static bool on_check(struct service *s, uint64_t id, const struct rpc_value *params)
+static bool check_offered(struct service *s, uint64_t id, const struct rpc_value *params)
 {
-    struct checker *k = checker_of(s);
+    struct checker *k = check_checker_of(s);
     struct slice pgroup;
     if (!rpc_bytes(rpc_get(params, "pgroup"), &pgroup) ||
         !slice_equal(pgroup, slice_str(k->pgroup)))
@@ -78,7 +78,7 @@ struct serve_call {
     uint32_t epoch;
 };
 
-static void served(struct call *call, const struct call_outcome *outcome)
+static void check_served(struct call *call, const struct call_outcome *outcome)
 {
     struct serve_call *sc = (struct serve_call *)(void *)call; /* the call is its first member */
     struct checker *k = sc->checker;
@@ -100,13 +100,13 @@ static void served(struct call *call, const struct call_outcome *outcome)
     client_changed(c);
 }
 
-static void ask_to_serve(struct checker *k)
+static void check_ask_to_serve(struct checker *k)
 {
     struct hmq_client *c = k->client;
     struct serve_call *sc = calloc(1, sizeof *sc);
     if (!sc)
         return;
-    call_init(&sc->call, client_id(c), served);
+    call_init(&sc->call, client_id(c), check_served);
     sc->call.kind = CALL_INNER;
     sc->call.owner = k;
     sc->call.deadline_ms = client_deadline(c, HMQ_DEFAULT);
@@ -125,21 +125,21 @@ static void ask_to_serve(struct checker *k)
 }
 
 /* Asks once a connection; again where that failed. */
-static int64_t on_tick(struct service *s, int64_t now_ms)
+static int64_t check_tick(struct service *s, int64_t now_ms)
 {
-    struct checker *k = checker_of(s);
+    struct checker *k = check_checker_of(s);
     if (!client_is_connected(k->client) || k->asked_epoch == client_epoch(k->client))
         return CORE_NEVER;
     if (now_ms < k->retry_ms)
         return k->retry_ms;
     k->retry_ms = now_ms + RETRY_MS;
-    ask_to_serve(k);
+    check_ask_to_serve(k);
     return k->asked_epoch == client_epoch(k->client) ? CORE_NEVER : k->retry_ms;
 }
 
-static void on_connected(struct service *s)
+static void check_connected(struct service *s)
 {
-    struct checker *k = checker_of(s);
+    struct checker *k = check_checker_of(s);
     k->retry_ms = CORE_NOW;
     service_kick(k->client, s);
 }
@@ -160,8 +160,8 @@ struct checker *checker_new(struct hmq_client *c, const char *pgroup, hmq_check_
     k->arg = arg;
     k->retry_ms = CORE_NOW;
     k->service = (struct service){
-        .connected = on_connected, .tick = on_tick, .check = on_check, .due_ms = CORE_NOW};
-    if (!workers_start(&k->workers, n_workers, CHECKS_MAX, answer, NULL, k)) {
+        .connected = check_connected, .tick = check_tick, .check = check_offered, .due_ms = CORE_NOW};
+    if (!workers_start(&k->workers, n_workers, CHECKS_MAX, check_answer, NULL, k)) {
         free(k->pgroup);
         free(k);
         error_set(err, HMQ_ESYSTEM, "the system gives no threads for check-backs");
@@ -171,7 +171,7 @@ struct checker *checker_new(struct hmq_client *c, const char *pgroup, hmq_check_
     return k;
 }
 
-static bool nothing_open(void *arg)
+static bool check_nothing_open(void *arg)
 {
     struct checker *k = arg;
     return atomic_load(&k->open) == 0;
@@ -190,7 +190,7 @@ void checker_free(struct checker *k)
         check_free((struct hmq_check *)(void *)task);
     }
     client_cancel_owned(k->client, k);
-    enum hmq_status status = wait_until(k->client, nothing_open, k, INT64_MAX);
+    enum hmq_status status = wait_until(k->client, check_nothing_open, k, INT64_MAX);
     (void)status; /* the caller has made sure that this is no callback */
     free(k->pgroup);
     free(k);
@@ -223,32 +223,32 @@ size_t hmq_check_count(const hmq_check *check)
     return hmq_reply_len(check->messages);
 }
 
-static const struct hmq_reply *part(const hmq_check *check, size_t i, const char *name)
+static const struct hmq_reply *check_message_part(const hmq_check *check, size_t i, const char *name)
 {
     return hmq_reply_get(hmq_reply_at(check->messages, i), name);
 }
 
 const char *hmq_check_topic(const hmq_check *check, size_t i)
 {
-    return hmq_reply_text(part(check, i, "topic"));
+    return hmq_reply_text(check_message_part(check, i, "topic"));
 }
 
 const char *hmq_check_key(const hmq_check *check, size_t i, size_t k)
 {
-    return hmq_reply_text(hmq_reply_at(part(check, i, "key"), k));
+    return hmq_reply_text(hmq_reply_at(check_message_part(check, i, "key"), k));
 }
 
 const char *hmq_check_tag(const hmq_check *check, size_t i)
 {
-    return hmq_reply_text(part(check, i, "tag"));
+    return hmq_reply_text(check_message_part(check, i, "tag"));
 }
 
 const void *hmq_check_body(const hmq_check *check, size_t i, size_t *ret_len)
 {
-    return hmq_reply_bytes(part(check, i, "body"), ret_len);
+    return hmq_reply_bytes(check_message_part(check, i, "body"), ret_len);
 }
 
 const char *hmq_check_prop(const hmq_check *check, size_t i, const char *name)
 {
-    return hmq_reply_text(hmq_reply_get(part(check, i, "properties"), name));
+    return hmq_reply_text(hmq_reply_get(check_message_part(check, i, "properties"), name));
 }

@@ -146,7 +146,7 @@ void lanes_stop(struct lanes *lanes)
     pthread_mutex_destroy(&lanes->lock);
 }
 
-static bool waiters_reserve(struct lane *lane)
+static bool lane_reserve_listeners(struct lane *lane)
 {
     if (lane->n < lane->size)
         return true;
@@ -164,7 +164,7 @@ static bool lane_reserve(struct lane *lane, size_t bytes)
 {
     if (!lane->spare)
         lane->spare = calloc(1, sizeof *lane->spare);
-    bool room = lane->spare && waiters_reserve(lane) &&
+    bool room = lane->spare && lane_reserve_listeners(lane) &&
                 buf_room(&lane->record, RECORD_HEADER_BYTES + bytes) &&
                 buf_room(&lane->starts, sizeof(uint32_t));
     lane->record.failed = lane->starts.failed = false; /* nothing was put */

@@ -33,7 +33,7 @@ struct letter {
     INT("ttl", l->o.ttl_ms, 0)               \
     INT("checkin", l->o.checkin_ms, 0)
 
-static size_t count_pairs(const struct letter *l)
+static size_t parcel_count_pairs(const struct letter *l)
 {
     size_t n = 1; /* the body */
 #define TEXT(name, value) n += (value) != NULL;
@@ -44,7 +44,7 @@ static size_t count_pairs(const struct letter *l)
     return n + (l->o.key || l->o.n_keys) + (l->o.n_props > 0);
 }
 
-static void put_keys(struct buf *b, const hmq_send_options *o)
+static void parcel_put_keys(struct buf *b, const hmq_send_options *o)
 {
     if (!o->key && o->n_keys == 0)
         return;
@@ -56,7 +56,7 @@ static void put_keys(struct buf *b, const hmq_send_options *o)
         rpc_put_str(b, slice_str(o->keys[i]));
 }
 
-static void put_props(struct buf *b, const hmq_send_options *o)
+static void parcel_put_props(struct buf *b, const hmq_send_options *o)
 {
     if (o->n_props == 0)
         return;
@@ -66,7 +66,7 @@ static void put_props(struct buf *b, const hmq_send_options *o)
         pair_text(b, o->props[i].name, o->props[i].value);
 }
 
-static void put_pairs(struct buf *b, const struct letter *l)
+static void parcel_put_pairs(struct buf *b, const struct letter *l)
 {
 #define TEXT(name, value) \
     if (value)            \
@@ -77,13 +77,13 @@ static void put_pairs(struct buf *b, const struct letter *l)
     FIELDS(TEXT, INT)
 #undef TEXT
 #undef INT
-    put_keys(b, &l->o);
-    put_props(b, &l->o);
+    parcel_put_keys(b, &l->o);
+    parcel_put_props(b, &l->o);
     pair_bin(b, "body", l->parcel->body, l->parcel->len);
 }
 
 /* The caller's options, of whatever size they were in its version of the header. */
-static bool read_options(hmq_send_options *to, const hmq_send_options *from)
+static bool parcel_read_options(hmq_send_options *to, const hmq_send_options *from)
 {
     *to = (hmq_send_options)HMQ_SEND_OPTIONS;
     if (!from)
@@ -94,7 +94,7 @@ static bool read_options(hmq_send_options *to, const hmq_send_options *from)
     return true;
 }
 
-static enum hmq_status check_parcel(const struct parcel *p, const hmq_send_options *o,
+static enum hmq_status parcel_check(const struct parcel *p, const hmq_send_options *o,
                                     hmq_error *err)
 {
     if (!p->topic || (!p->body && p->len > 0))
@@ -116,13 +116,13 @@ static enum hmq_status check_parcel(const struct parcel *p, const hmq_send_optio
 enum hmq_status parcel_options(const struct parcel *p, hmq_send_options *ret_options,
                                hmq_error *err)
 {
-    if (!read_options(ret_options, p->options))
+    if (!parcel_read_options(ret_options, p->options))
         return error_set(err, HMQ_EINVAL, "send_options: start from HMQ_SEND_OPTIONS");
-    return check_parcel(p, ret_options, err);
+    return parcel_check(p, ret_options, err);
 }
 
 /* The ids that the sender gives. */
-static void number_letter(struct sender *s, struct letter *l)
+static void parcel_number(struct sender *s, struct letter *l)
 {
     bool half = l->parcel->pgroup != NULL;
     if (!l->o.dedup && s->dedup) {
@@ -144,9 +144,9 @@ enum hmq_status parcel_encode(struct sender *s, const struct parcel *p, struct c
     enum hmq_status status = parcel_options(p, &l.o, err);
     if (status != HMQ_OK)
         return status;
-    number_letter(s, &l);
-    request_begin(call, p->method, count_pairs(&l));
-    put_pairs(&call->frame, &l);
+    parcel_number(s, &l);
+    request_begin(call, p->method, parcel_count_pairs(&l));
+    parcel_put_pairs(&call->frame, &l);
     if (l.o.dedup) /* sent after others of its sequence, it would be out of order */
         call->repeat = l.o.order || l.o.queue >= 0 ? CALL_AGAIN : CALL_AGAIN_BUSY;
     return call->frame.failed ? error_plain(err, HMQ_ENOMEM) : HMQ_OK;

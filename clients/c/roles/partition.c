@@ -31,7 +31,7 @@ void partitions_fini(struct partitions *ps)
 }
 
 /* Open addressing without removal. NULL: not there, and no place or memory for it where it is wanted. */
-static struct partition *find(struct partitions *ps, const char *topic, bool wanted)
+static struct partition *partition_find(struct partitions *ps, const char *topic, bool wanted)
 {
     size_t first = (size_t)text_hash(slice_str(topic)) % PARTITIONS;
     for (size_t i = 0; i < PARTITIONS; i++) {
@@ -46,7 +46,7 @@ static struct partition *find(struct partitions *ps, const char *topic, bool wan
     return NULL;
 }
 
-static void asked(struct call *call, const struct call_outcome *outcome)
+static void partition_asked(struct call *call, const struct call_outcome *outcome)
 {
     struct ask_call *a = (struct ask_call *)(void *)call; /* the call is its first member */
     struct partitions *ps = a->ps;
@@ -65,13 +65,13 @@ static void asked(struct call *call, const struct call_outcome *outcome)
     sender_unreserve(ps->sender, 1, 0);
 }
 
-static void ask(struct partitions *ps, struct partition *p)
+static void partition_ask(struct partitions *ps, struct partition *p)
 {
     struct hmq_client *c = ps->sender->client;
     struct ask_call *a = calloc(1, sizeof *a);
     if (!a)
         return;
-    call_init(&a->call, client_id(c), asked);
+    call_init(&a->call, client_id(c), partition_asked);
     a->call.deadline_ms = client_deadline(c, HMQ_DEFAULT);
     a->call.owner = ps->sender;
     a->call.kind = CALL_INNER;
@@ -92,19 +92,19 @@ static void ask(struct partitions *ps, struct partition *p)
 
 int64_t partition_queue(struct partitions *ps, const char *topic, struct slice order)
 {
-    struct partition *p = find(ps, topic, true);
+    struct partition *p = partition_find(ps, topic, true);
     if (!p)
         return -1;
     if (p->order_queues > 0)
         return (int64_t)(text_hash(order) % p->order_queues);
     if (!p->asking && clock_ms() >= p->ask_after_ms)
-        ask(ps, p);
+        partition_ask(ps, p);
     return -1;
 }
 
 void partition_forget(struct partitions *ps, const char *topic)
 {
-    struct partition *p = find(ps, topic, false);
+    struct partition *p = partition_find(ps, topic, false);
     if (p) {
         p->order_queues = 0;
         p->ask_after_ms = CORE_NOW;

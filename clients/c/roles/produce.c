@@ -23,24 +23,24 @@
 #include "clients/c/wire/unpack.h"
 #include "protocol/base/text.h"
 
-static void batch_done(struct call *call, const struct call_outcome *outcome);
+static void produce_done(struct call *call, const struct call_outcome *outcome);
 
-static struct batch_call *batch_of_call(struct call *call)
+static struct batch_call *produce_call_of(struct call *call)
 {
     return (struct batch_call *)(void *)call; /* the call is its first member */
 }
 
-static void batch_init(struct batch_call *b, struct lanes *lanes, struct lane *lane,
-                       int64_t deadline_ms)
+static void produce_call_init(struct batch_call *b, struct lanes *lanes, struct lane *lane,
+                              int64_t deadline_ms)
 {
     *b = (struct batch_call){.lanes = lanes, .lane = lane};
-    call_init(&b->call, client_id(lanes->sender->client), batch_done);
+    call_init(&b->call, client_id(lanes->sender->client), produce_done);
     b->call.deadline_ms = deadline_ms;
     b->call.owner = lanes->sender;
     b->call.kind = CALL_INNER; /* its messages are counted by their producer */
 }
 
-static void batch_free(struct batch_call *b)
+static void produce_call_free(struct batch_call *b)
 {
     call_fini(&b->call);
     free(b->listeners);
@@ -48,7 +48,7 @@ static void batch_free(struct batch_call *b)
 }
 
 /* The record as the batch of a request. */
-static void encode_produce(struct batch_call *b, struct slice record)
+static void produce_encode_batch(struct batch_call *b, struct slice record)
 {
     struct sender *s = b->lanes->sender;
     struct buf *frame = &b->call.frame;
@@ -70,7 +70,7 @@ static void encode_produce(struct batch_call *b, struct slice record)
 }
 
 /* Message i of an unpacked batch as a `send`. */
-static enum hmq_status encode_send(struct batch_call *b, const struct hmq_batch *batch, size_t i)
+static enum hmq_status produce_encode_send(struct batch_call *b, const struct hmq_batch *batch, size_t i)
 {
     hmq_send_options o;
     struct parcel parcel;
@@ -78,23 +78,23 @@ static enum hmq_status encode_send(struct batch_call *b, const struct hmq_batch 
     return parcel_encode(b->lanes->sender, &parcel, &b->call, NULL);
 }
 
-static enum hmq_status unpack_lane(const struct lane *lane, struct slice record,
-                                   struct hmq_batch **ret_batch)
+static enum hmq_status produce_unpack_lane(const struct lane *lane, struct slice record,
+                                           struct hmq_batch **ret_batch)
 {
     struct origin from = {.topic = slice_str(lane->topic)};
     return unpack_record(record, &from, ret_batch);
 }
 
-static enum hmq_status encode(struct batch_call *b, struct slice record)
+static enum hmq_status produce_encode(struct batch_call *b, struct slice record)
 {
     struct hmq_batch *batch = NULL;
     if (b->n > 1) {
-        encode_produce(b, record);
+        produce_encode_batch(b, record);
         return HMQ_OK;
     }
-    enum hmq_status status = unpack_lane(b->lane, record, &batch);
+    enum hmq_status status = produce_unpack_lane(b->lane, record, &batch);
     if (status == HMQ_OK)
-        status = encode_send(b, batch, 0);
+        status = produce_encode_send(b, batch, 0);
     hmq_batch_free(batch);
     return status;
 }
@@ -105,12 +105,12 @@ void produce_leave(struct lanes *lanes, struct lane *lane)
     struct batch_call *b = lane->spare;
     assert(b);
     lane->spare = NULL;
-    batch_init(b, lanes, lane, lane->deadline_ms);
+    produce_call_init(b, lanes, lane, lane->deadline_ms);
     b->n = lane->n;
     b->bytes = lane->bytes;
     b->listeners = lane->listeners;
     record_end(&lane->record, &lane->starts, &h);
-    enum hmq_status status = lane->record.failed ? HMQ_ENOMEM : encode(b, buf_slice(&lane->record));
+    enum hmq_status status = lane->record.failed ? HMQ_ENOMEM : produce_encode(b, buf_slice(&lane->record));
     lane->listeners = NULL;
     lane->n = lane->size = 0;
     lane->due_ms = CORE_NEVER;
@@ -123,7 +123,7 @@ void produce_leave(struct lanes *lanes, struct lane *lane)
 /* ---- answers ---- */
 
 /* The end of a call: its messages are counted out. */
-static void finish(struct batch_call *b)
+static void produce_finish(struct batch_call *b)
 {
     struct lanes *lanes = b->lanes;
     struct sender *s = lanes->sender;
@@ -131,12 +131,12 @@ static void finish(struct batch_call *b)
     pthread_mutex_lock(&lanes->lock);
     lanes_answered(lanes, b->lane);
     pthread_mutex_unlock(&lanes->lock);
-    batch_free(b);
+    produce_call_free(b);
     if (n > 0)
         sender_unreserve(s, n, bytes);
 }
 
-static void tell_all(struct batch_call *b, const hmq_error *err)
+static void produce_tell_all(struct batch_call *b, const hmq_error *err)
 {
     for (size_t i = 0; i < b->n; i++)
         if (b->listeners[i].fn)
@@ -144,7 +144,7 @@ static void tell_all(struct batch_call *b, const hmq_error *err)
 }
 
 /* Each message its id. False: the answer is not one. */
-static bool tell_places(struct batch_call *b, const struct rpc_value *result, const hmq_error *err)
+static bool produce_tell_places(struct batch_call *b, const struct rpc_value *result, const hmq_error *err)
 {
     int64_t queue, offset, count;
     char id[HMQ_ID_SIZE];
@@ -162,7 +162,7 @@ static bool tell_places(struct batch_call *b, const struct rpc_value *result, co
     return true;
 }
 
-static bool tell_id(struct batch_call *b, const struct rpc_value *result, const hmq_error *err)
+static bool produce_tell_id(struct batch_call *b, const struct rpc_value *result, const hmq_error *err)
 {
     struct slice bytes;
     char id[HMQ_ID_SIZE];
@@ -174,22 +174,22 @@ static bool tell_id(struct batch_call *b, const struct rpc_value *result, const 
     return true;
 }
 
-static bool begins_with(struct slice s, struct slice head)
+static bool produce_begins_with(struct slice s, struct slice head)
 {
     return s.len >= head.len && slice_equal(slice_of(s.data, head.len), head);
 }
 
 /* Under the lock: message i of the batch by itself. False: no memory. */
-static bool resend_one(struct batch_call *b, const struct hmq_batch *batch, size_t i)
+static bool produce_resend_one(struct batch_call *b, const struct hmq_batch *batch, size_t i)
 {
     size_t share = b->bytes / (b->n - i);
     struct batch_call *one = malloc(sizeof *one);
     if (!one)
         return false;
-    batch_init(one, b->lanes, b->lane, b->call.deadline_ms);
+    produce_call_init(one, b->lanes, b->lane, b->call.deadline_ms);
     one->listeners = malloc(sizeof *one->listeners);
-    if (!one->listeners || encode_send(one, batch, i) != HMQ_OK) {
-        batch_free(one);
+    if (!one->listeners || produce_encode_send(one, batch, i) != HMQ_OK) {
+        produce_call_free(one);
         return false;
     }
     one->listeners[0] = b->listeners[i];
@@ -201,20 +201,20 @@ static bool resend_one(struct batch_call *b, const struct hmq_batch *batch, size
 }
 
 /* True where each message of the refused batch is on its way by itself; b keeps those that are not. */
-static void resend(struct batch_call *b, bool unknown)
+static void produce_resend(struct batch_call *b, bool unknown)
 {
     struct lanes *lanes = b->lanes;
     struct slice frame = buf_slice(&b->call.frame), record;
     struct hmq_batch *batch = NULL;
     record = slice_of(frame.data + frame.len - b->record_bytes, b->record_bytes);
-    if (unpack_lane(b->lane, record, &batch) != HMQ_OK)
+    if (produce_unpack_lane(b->lane, record, &batch) != HMQ_OK)
         return;
     pthread_mutex_lock(&lanes->lock);
     lanes->plain = lanes->plain || unknown;
     if (b->lane->queue >= 0)
         partition_forget(&lanes->partitions, b->lane->topic);
     size_t i = 0;
-    while (i < b->n && resend_one(b, batch, i))
+    while (i < b->n && produce_resend_one(b, batch, i))
         i++;
     pthread_mutex_unlock(&lanes->lock);
     memmove(b->listeners, b->listeners + i, (b->n - i) * sizeof *b->listeners);
@@ -222,20 +222,20 @@ static void resend(struct batch_call *b, bool unknown)
     hmq_batch_free(batch);
 }
 
-static void batch_done(struct call *call, const struct call_outcome *outcome)
+static void produce_done(struct call *call, const struct call_outcome *outcome)
 {
-    struct batch_call *b = batch_of_call(call);
+    struct batch_call *b = produce_call_of(call);
     hmq_error err;
     enum hmq_status status = error_bytes(&err, outcome->status, outcome->text);
     bool batch = b->record_bytes > 0;
     if (batch && (status == HMQ_EREFUSED || status == HMQ_ETOOBIG)) {
-        resend(b, begins_with(outcome->text, SLICE_LIT("unknown command")));
+        produce_resend(b, produce_begins_with(outcome->text, SLICE_LIT("unknown command")));
         status = error_plain(&err, HMQ_ENOMEM); /* of those that are left */
     }
     if (status == HMQ_OK &&
-        !(batch ? tell_places(b, outcome->result, &err) : tell_id(b, outcome->result, &err)))
+        !(batch ? produce_tell_places(b, outcome->result, &err) : produce_tell_id(b, outcome->result, &err)))
         status = error_set(&err, HMQ_EPROTO, "the broker's answer names no message");
     if (status != HMQ_OK)
-        tell_all(b, &err);
-    finish(b);
+        produce_tell_all(b, &err);
+    produce_finish(b);
 }

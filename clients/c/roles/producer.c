@@ -13,7 +13,7 @@ struct hmq_producer {
     struct lanes lanes;
 };
 
-static void push_gathered(struct sender *s)
+static void producer_push_gathered(struct sender *s)
 {
     struct hmq_producer *p = (struct hmq_producer *)(void *)s; /* the sender is its first member */
     pthread_mutex_lock(&p->lanes.lock);
@@ -40,20 +40,20 @@ enum hmq_status hmq_producer_new(hmq_client *c, const hmq_options *options,
         free(p);
         return status;
     }
-    p->sender.push = push_gathered;
+    p->sender.push = producer_push_gathered;
     lanes_start(&p->lanes);
     *ret_producer = p;
     return error_none(err);
 }
 
-static struct parcel parcel_of(const char *topic, const void *body, size_t len,
-                               const hmq_send_options *options)
+static struct parcel producer_parcel(const char *topic, const void *body, size_t len,
+                                     const hmq_send_options *options)
 {
     return (struct parcel){
         .method = "send", .topic = topic, .body = body, .len = len, .options = options};
 }
 
-static enum hmq_status copy_id(const hmq_reply *reply, char *ret_id, hmq_error *err)
+static enum hmq_status producer_copy_id(const hmq_reply *reply, char *ret_id, hmq_error *err)
 {
     const char *id = hmq_reply_text(reply);
     if (!id || strlen(id) >= HMQ_ID_SIZE)
@@ -68,7 +68,7 @@ enum hmq_status hmq_send(hmq_producer *p, const char *topic, const void *body, s
 {
     struct awaited w;
     struct hmq_reply *reply = NULL;
-    struct parcel parcel = parcel_of(topic, body, len, options);
+    struct parcel parcel = producer_parcel(topic, body, len, options);
     if (!p)
         return error_set(err, HMQ_EINVAL, "no producer given");
     enum hmq_status status = awaited_init(&w, p->sender.client, timeout_ms, err);
@@ -82,12 +82,12 @@ enum hmq_status hmq_send(hmq_producer *p, const char *topic, const void *body, s
     pthread_mutex_unlock(&p->lanes.lock);
     status = awaited_run(&w, ret_id ? &reply : NULL);
     if (status == HMQ_OK && ret_id)
-        status = copy_id(reply, ret_id, err);
+        status = producer_copy_id(reply, ret_id, err);
     hmq_reply_free(reply);
     return status;
 }
 
-static void sent_done(struct call *call, const struct call_outcome *outcome)
+static void producer_sent_done(struct call *call, const struct call_outcome *outcome)
 {
     struct send_call *sc = (struct send_call *)(void *)call; /* the call is its first member */
     char id[HMQ_ID_SIZE];
@@ -104,11 +104,11 @@ static void sent_done(struct call *call, const struct call_outcome *outcome)
 }
 
 /* By itself, behind what is gathered for its topic. */
-static enum hmq_status send_single(hmq_producer *p, const struct parcel *parcel,
-                                   int64_t deadline_ms, struct listener listener, hmq_error *err)
+static enum hmq_status producer_send_single(hmq_producer *p, const struct parcel *parcel,
+                                            int64_t deadline_ms, struct listener listener, hmq_error *err)
 {
     struct sender *s = &p->sender;
-    struct send_call *call = sender_call(s, 0, sent_done, listener.arg);
+    struct send_call *call = sender_call(s, 0, producer_sent_done, listener.arg);
     if (!call)
         return error_plain(err, HMQ_ENOMEM);
     call->fn.sent = listener.fn;
@@ -131,9 +131,9 @@ static enum hmq_status send_single(hmq_producer *p, const struct parcel *parcel,
 }
 
 /* HMQ_EAGAIN with *ret_single: it cannot be gathered. */
-static enum hmq_status send_gathered(hmq_producer *p, const struct parcel *parcel,
-                                     struct message *m, int64_t deadline_ms, struct listener listener,
-                                     bool *ret_single)
+static enum hmq_status producer_send_gathered(hmq_producer *p, const struct parcel *parcel,
+                                              struct message *m, int64_t deadline_ms, struct listener listener,
+                                              bool *ret_single)
 {
     struct lanes *lanes = &p->lanes;
     size_t bytes = fit_bytes(m);
@@ -156,7 +156,7 @@ enum hmq_status hmq_send_async(hmq_producer *p, const char *topic, const void *b
                                const hmq_send_options *options, int64_t timeout_ms, hmq_sent_fn fn,
                                void *arg, hmq_error *err)
 {
-    struct parcel parcel = parcel_of(topic, body, len, options);
+    struct parcel parcel = producer_parcel(topic, body, len, options);
     struct listener listener = {fn, arg};
     hmq_send_options o;
     struct message m;
@@ -170,10 +170,10 @@ enum hmq_status hmq_send_async(hmq_producer *p, const char *topic, const void *b
     bool single = true;
     buf_init(&props, 0);
     if (fit_message(&parcel, &o, &props, &m))
-        status = send_gathered(p, &parcel, &m, deadline_ms, listener, &single);
+        status = producer_send_gathered(p, &parcel, &m, deadline_ms, listener, &single);
     buf_free(&props);
     if (single)
-        return send_single(p, &parcel, deadline_ms, listener, err);
+        return producer_send_single(p, &parcel, deadline_ms, listener, err);
     return error_plain(err, status);
 }
 

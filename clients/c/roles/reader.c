@@ -72,7 +72,7 @@ static struct hmq_reader *reader_of(struct service *s)
 
 /* ---- opening ---- */
 
-static void later(struct hmq_reader *r)
+static void reader_later(struct hmq_reader *r)
 {
     r->after_ms = clock_ms() + r->pause_ms;
     r->pause_ms = r->pause_ms * 2 < PAUSE_MAX_MS ? r->pause_ms * 2 : PAUSE_MAX_MS;
@@ -80,13 +80,13 @@ static void later(struct hmq_reader *r)
 }
 
 /* What the caller must know. What passes by itself is tried again without a word. */
-static void note_failure(struct hmq_reader *r, enum hmq_status status, struct slice text)
+static void reader_note_failure(struct hmq_reader *r, enum hmq_status status, struct slice text)
 {
     if (status >= HMQ_EREFUSED && !hmq_retryable(status))
         error_bytes(&r->failed, status, text);
 }
 
-static void opened(struct call *call, const struct call_outcome *o)
+static void reader_opened(struct call *call, const struct call_outcome *o)
 {
     struct open_call *open = (struct open_call *)(void *)call; /* the call is its first member */
     struct hmq_reader *r = open->reader;
@@ -102,21 +102,21 @@ static void opened(struct call *call, const struct call_outcome *o)
         r->pause_ms = PAUSE_FIRST_MS;
     } else {
         r->credit = 0;
-        note_failure(r, o->status, o->text);
-        later(r);
+        reader_note_failure(r, o->status, o->text);
+        reader_later(r);
     }
     pthread_mutex_unlock(&r->lock);
     /* From here on the reader may be gone. */
     client_changed(client);
 }
 
-static struct open_call *open_call(struct hmq_reader *r, int64_t credit)
+static struct open_call *reader_open_call(struct hmq_reader *r, int64_t credit)
 {
     struct open_call *open = malloc(sizeof *open);
     if (!open)
         return NULL;
     open->reader = r;
-    call_init(&open->call, client_id(r->client), opened);
+    call_init(&open->call, client_id(r->client), reader_opened);
     open->call.deadline_ms = client_deadline(r->client, HMQ_DEFAULT);
     open->call.owner = r;
     request_begin(&open->call, "stream_queue", 4);
@@ -127,12 +127,12 @@ static struct open_call *open_call(struct hmq_reader *r, int64_t credit)
     return open;
 }
 
-static void open_stream(struct hmq_reader *r)
+static void reader_open_stream(struct hmq_reader *r)
 {
     int64_t credit = r->window - r->waiting;
     if (r->opening || r->failed.code != HMQ_OK || clock_ms() < r->after_ms || credit <= 0)
         return;
-    struct open_call *open = open_call(r, credit);
+    struct open_call *open = reader_open_call(r, credit);
     r->opening = open && client_submit(r->client, &open->call, 0) == HMQ_OK;
     if (r->opening) {
         r->credit = credit;
@@ -142,23 +142,23 @@ static void open_stream(struct hmq_reader *r)
         call_fini(&open->call);
         free(open);
     }
-    later(r);
+    reader_later(r);
 }
 
 /* ---- credit and closing ---- */
 
-static bool close_given_up(struct hmq_reader *r)
+static bool reader_close_given_up(struct hmq_reader *r)
 {
     bool told = !respond_lives(r->client, r->epoch) ||
                 respond_stream(r->client, r->epoch, "stream_close", r->given_up, -1);
     if (told)
         r->given_up = 0;
     else if (clock_ms() >= r->after_ms)
-        later(r);
+        reader_later(r);
     return told;
 }
 
-static void give_credit(struct hmq_reader *r)
+static void reader_give_credit(struct hmq_reader *r)
 {
     int64_t room = r->window - r->waiting - r->credit;
     if (room * 4 < r->window || clock_ms() < r->after_ms)
@@ -166,31 +166,31 @@ static void give_credit(struct hmq_reader *r)
     if (respond_stream(r->client, r->epoch, "stream_credit", r->stream, room))
         r->credit += room;
     else
-        later(r);
+        reader_later(r);
 }
 
 /* Under the lock: whatever is due. */
-static void pump(struct hmq_reader *r)
+static void reader_pump(struct hmq_reader *r)
 {
-    if (r->given_up && !close_given_up(r))
+    if (r->given_up && !reader_close_given_up(r))
         return;
     if (r->stream)
-        give_credit(r);
+        reader_give_credit(r);
     else if (!r->closing)
-        open_stream(r);
+        reader_open_stream(r);
 }
 
-static void give_up(struct hmq_reader *r)
+static void reader_give_up(struct hmq_reader *r)
 {
     r->given_up = r->stream;
     r->stream = 0;
     r->credit = 0;
-    later(r);
+    reader_later(r);
 }
 
 /* ---- what the broker says ---- */
 
-static void on_connected(struct service *s)
+static void reader_connected(struct service *s)
 {
     struct hmq_reader *r = reader_of(s);
     pthread_mutex_lock(&r->lock);
@@ -201,17 +201,17 @@ static void on_connected(struct service *s)
     pthread_mutex_unlock(&r->lock);
 }
 
-static int64_t on_tick(struct service *s, int64_t now_ms)
+static int64_t reader_tick(struct service *s, int64_t now_ms)
 {
     struct hmq_reader *r = reader_of(s);
     pthread_mutex_lock(&r->lock);
-    pump(r);
+    reader_pump(r);
     int64_t next_ms = r->after_ms > now_ms ? r->after_ms : CORE_NEVER;
     pthread_mutex_unlock(&r->lock);
     return next_ms;
 }
 
-static struct reader_page *page_of(struct hmq_reader *r, struct slice record)
+static struct reader_page *reader_page_of(struct hmq_reader *r, struct slice record)
 {
     struct origin from = {.topic = slice_str(r->topic), .queue = r->queue};
     struct reader_page *page = malloc(sizeof *page);
@@ -224,15 +224,15 @@ static struct reader_page *page_of(struct hmq_reader *r, struct slice record)
 }
 
 /* Under the lock. Without its page, be it damaged or too much, the record is asked for again. */
-static void take_record(struct hmq_reader *r, struct slice record)
+static void reader_take_record(struct hmq_reader *r, struct slice record)
 {
-    struct reader_page *page = page_of(r, record);
+    struct reader_page *page = reader_page_of(r, record);
     const struct hmq_batch *batch = page ? page->batch : NULL;
     if (!page || hmq_message_offset(&batch->items[0]) < r->offset) {
         if (page)
             hmq_batch_free(page->batch);
         free(page);
-        give_up(r);
+        reader_give_up(r);
         return;
     }
     r->offset = hmq_message_offset(&batch->items[batch->n - 1]) + 1;
@@ -241,17 +241,17 @@ static void take_record(struct hmq_reader *r, struct slice record)
     TAILQ_INSERT_TAIL(&r->pages, page, link);
 }
 
-static void end_stream(struct hmq_reader *r, const struct rpc_value *error)
+static void reader_end_stream(struct hmq_reader *r, const struct rpc_value *error)
 {
     struct slice code = SLICE_LIT("ERR"), text = SLICE_LIT("the broker ended the stream");
     (void)rpc_bytes(rpc_at(error, 0), &code);
     (void)rpc_bytes(rpc_at(error, 1), &text);
-    note_failure(r, error_from_code(code), text);
-    give_up(r);
+    reader_note_failure(r, error_from_code(code), text);
+    reader_give_up(r);
     r->given_up = 0; /* it knows */
 }
 
-static bool on_notify(struct service *s, struct slice method, const struct rpc_value *params)
+static bool reader_notify(struct service *s, struct slice method, const struct rpc_value *params)
 {
     struct hmq_reader *r = reader_of(s);
     struct slice record = {0};
@@ -262,12 +262,12 @@ static bool on_notify(struct service *s, struct slice method, const struct rpc_v
     bool ours = r->stream == id && r->epoch == client_epoch(r->client);
     if (ours && slice_equal(method, SLICE_LIT("records"))) {
         (void)rpc_bytes(rpc_get(params, "record"), &record);
-        take_record(r, record);
+        reader_take_record(r, record);
     } else if (ours && slice_equal(method, SLICE_LIT("stream_end"))) {
-        end_stream(r, rpc_get(params, "error"));
+        reader_end_stream(r, rpc_get(params, "error"));
     }
     if (ours)
-        pump(r);
+        reader_pump(r);
     pthread_mutex_unlock(&r->lock);
     return ours;
 }
@@ -310,13 +310,13 @@ enum hmq_status hmq_reader_new(hmq_client *c, const char *topic, uint32_t queue,
         r->window = WINDOW_MAX;
     r->pause_ms = PAUSE_FIRST_MS;
     r->service = (struct service){
-        .connected = on_connected, .tick = on_tick, .notify = on_notify, .due_ms = CORE_NOW};
+        .connected = reader_connected, .tick = reader_tick, .notify = reader_notify, .due_ms = CORE_NOW};
     service_add(c, &r->service);
     *ret_reader = r;
     return error_none(err);
 }
 
-static bool has_news(void *arg)
+static bool reader_has_news(void *arg)
 {
     struct hmq_reader *r = arg;
     pthread_mutex_lock(&r->lock);
@@ -326,7 +326,7 @@ static bool has_news(void *arg)
 }
 
 /* HMQ_EAGAIN: another thread was faster. */
-static enum hmq_status take_news(struct hmq_reader *r, hmq_batch **ret_batch, hmq_error *err)
+static enum hmq_status reader_take_news(struct hmq_reader *r, hmq_batch **ret_batch, hmq_error *err)
 {
     enum hmq_status status = HMQ_EAGAIN;
     pthread_mutex_lock(&r->lock);
@@ -341,7 +341,7 @@ static enum hmq_status take_news(struct hmq_reader *r, hmq_batch **ret_batch, hm
         r->failed.code = HMQ_OK; /* and now it is asked again */
         service_kick(r->client, &r->service);
     }
-    pump(r);
+    reader_pump(r);
     pthread_mutex_unlock(&r->lock);
     free(page);
     return status;
@@ -355,17 +355,17 @@ enum hmq_status hmq_reader_next(hmq_reader *r, int64_t timeout_ms, hmq_batch **r
     int64_t deadline_ms = client_deadline(r->client, timeout_ms);
     enum hmq_status status = HMQ_EAGAIN;
     while (status == HMQ_EAGAIN) {
-        enum hmq_status waited = wait_until(r->client, has_news, r, deadline_ms);
+        enum hmq_status waited = wait_until(r->client, reader_has_news, r, deadline_ms);
         if (waited == HMQ_ETIMEDOUT)
             return error_set(err, waited, "no message came in time");
         if (waited != HMQ_OK)
             return error_plain(err, waited);
-        status = take_news(r, ret_batch, err);
+        status = reader_take_news(r, ret_batch, err);
     }
     return status;
 }
 
-static bool nothing_open(void *arg)
+static bool reader_nothing_open(void *arg)
 {
     struct hmq_reader *r = arg;
     pthread_mutex_lock(&r->lock);
@@ -386,14 +386,14 @@ enum hmq_status hmq_reader_close(hmq_reader *r, int64_t timeout_ms, hmq_error *e
     r->closing = true;
     pthread_mutex_unlock(&r->lock);
     enum hmq_status status =
-        wait_until(c, nothing_open, r, deadline_ms); /* its number is needed */
+        wait_until(c, reader_nothing_open, r, deadline_ms); /* its number is needed */
     service_remove(c, &r->service);
     client_cancel_owned(c, r);
-    (void)wait_until(c, nothing_open, r, INT64_MAX);
+    (void)wait_until(c, reader_nothing_open, r, INT64_MAX);
     if (r->stream)
         (void)respond_stream(c, r->epoch, "stream_close", r->stream, -1);
     if (r->given_up)
-        (void)close_given_up(r);
+        (void)reader_close_given_up(r);
     reader_free(r);
     if (status == HMQ_ETIMEDOUT)
         return error_set(err, status, "the broker has not answered the reader yet");

@@ -55,29 +55,29 @@ struct send_call *sender_call(struct sender *s, int64_t timeout_ms,
     return call;
 }
 
-static void call_drop(struct send_call *call)
+static void sender_call_drop(struct send_call *call)
 {
     call_fini(&call->call);
     free(call);
 }
 
 /* A quarter of the room is free: whoever waits is woken for more than one message. */
-static bool roomy_locked(const struct sender *s)
+static bool sender_roomy_locked(const struct sender *s)
 {
     return s->closing || s->inflight == 0 ||
            (s->inflight * 4 <= s->max_inflight * 3 && s->inflight_bytes * 4 <= s->max_bytes * 3);
 }
 
-static bool has_room(void *arg)
+static bool sender_has_room(void *arg)
 {
     struct sender *s = arg;
     pthread_mutex_lock(&s->lock);
-    bool roomy = roomy_locked(s);
+    bool roomy = sender_roomy_locked(s);
     pthread_mutex_unlock(&s->lock);
     return roomy;
 }
 
-static bool is_empty(void *arg)
+static bool sender_is_empty(void *arg)
 {
     struct sender *s = arg;
     pthread_mutex_lock(&s->lock);
@@ -86,7 +86,7 @@ static bool is_empty(void *arg)
     return empty;
 }
 
-static enum hmq_status await_sender(struct sender *s, bool (*holds)(void *arg), int64_t deadline_ms)
+static enum hmq_status sender_await(struct sender *s, bool (*holds)(void *arg), int64_t deadline_ms)
 {
     pthread_mutex_lock(&s->lock);
     s->waiting++;
@@ -99,7 +99,7 @@ static enum hmq_status await_sender(struct sender *s, bool (*holds)(void *arg), 
 }
 
 /* HMQ_EAGAIN: no room. */
-static enum hmq_status try_reserve(struct sender *s, size_t bytes)
+static enum hmq_status sender_try_reserve(struct sender *s, size_t bytes)
 {
     enum hmq_status status = HMQ_OK;
     pthread_mutex_lock(&s->lock);
@@ -122,7 +122,7 @@ void sender_unreserve(struct sender *s, size_t n, size_t bytes)
     pthread_mutex_lock(&s->lock);
     s->inflight -= n;
     s->inflight_bytes -= bytes;
-    bool tell = s->waiting > 0 && roomy_locked(s);
+    bool tell = s->waiting > 0 && sender_roomy_locked(s);
     pthread_mutex_unlock(&s->lock);
     /* From here on the sender may be gone: its closer saw that nothing is under way. */
     if (tell)
@@ -136,7 +136,7 @@ void sender_hold(struct sender *s)
     pthread_mutex_unlock(&s->lock);
 }
 
-static void push(struct sender *s)
+static void sender_push(struct sender *s)
 {
     if (s->push)
         s->push(s);
@@ -144,12 +144,12 @@ static void push(struct sender *s)
 
 enum hmq_status sender_reserve(struct sender *s, size_t bytes, int64_t deadline_ms)
 {
-    enum hmq_status status = try_reserve(s, bytes);
+    enum hmq_status status = sender_try_reserve(s, bytes);
     while (status == HMQ_EAGAIN && s->block) {
-        push(s); /* what fills the room must not wait for more to come */
-        if (await_sender(s, has_room, deadline_ms) != HMQ_OK)
+        sender_push(s); /* what fills the room must not wait for more to come */
+        if (sender_await(s, sender_has_room, deadline_ms) != HMQ_OK)
             return HMQ_EAGAIN;
-        status = try_reserve(s, bytes);
+        status = sender_try_reserve(s, bytes);
     }
     return status;
 }
@@ -160,7 +160,7 @@ enum hmq_status sender_submit(struct sender *s, struct send_call *call, int64_t 
     enum hmq_status status = sender_reserve(s, call->call.frame.len, call->call.deadline_ms);
     if (status == HMQ_OK)
         return sender_submit_reserved(s, call, linger_ms, err);
-    call_drop(call);
+    sender_call_drop(call);
     return error_plain(err, status);
 }
 
@@ -172,7 +172,7 @@ enum hmq_status sender_submit_reserved(struct sender *s, struct send_call *call,
     if (status == HMQ_OK)
         return error_none(err);
     sender_unreserve(s, 1, bytes);
-    call_drop(call);
+    sender_call_drop(call);
     return error_plain(err, status);
 }
 
@@ -180,14 +180,14 @@ void sender_release(struct send_call *call)
 {
     struct sender *s = call->sender;
     size_t bytes = call->call.frame_bytes;
-    call_drop(call);
+    sender_call_drop(call);
     sender_unreserve(s, 1, bytes);
 }
 
 enum hmq_status sender_flush(struct sender *s, int64_t timeout_ms, hmq_error *err)
 {
-    push(s);
-    enum hmq_status status = await_sender(s, is_empty, client_deadline(s->client, timeout_ms));
+    sender_push(s);
+    enum hmq_status status = sender_await(s, sender_is_empty, client_deadline(s->client, timeout_ms));
     if (status == HMQ_ETIMEDOUT)
         return error_set(err, status, "some messages are not answered yet");
     return error_plain(err, status);
@@ -201,10 +201,10 @@ enum hmq_status sender_close(struct sender *s, int64_t timeout_ms, hmq_error *er
     pthread_mutex_lock(&s->lock);
     s->closing = true;
     pthread_mutex_unlock(&s->lock);
-    push(s);
+    sender_push(s);
     client_cancel_owned(s->client, s);
     /* What is left runs its callback at this moment, on the driver thread. */
-    if (await_sender(s, is_empty, INT64_MAX) == HMQ_EWOULDBLOCK)
+    if (sender_await(s, sender_is_empty, INT64_MAX) == HMQ_EWOULDBLOCK)
         return error_plain(err, HMQ_EWOULDBLOCK);
     return status;
 }

@@ -66,8 +66,8 @@ enum hmq_status hmq_txn_producer_new(hmq_client *c, const char *pgroup, hmq_chec
     return error_none(err);
 }
 
-static struct parcel half_parcel(const hmq_txn_producer *p, const char *topic, const void *body,
-                                 size_t len, const hmq_send_options *options)
+static struct parcel txn_half_parcel(const hmq_txn_producer *p, const char *topic, const void *body,
+                                     size_t len, const hmq_send_options *options)
 {
     return (struct parcel){.method = "half",
                            .pgroup = p->pgroup,
@@ -77,8 +77,8 @@ static struct parcel half_parcel(const hmq_txn_producer *p, const char *topic, c
                            .options = options};
 }
 
-static enum hmq_status half_call(hmq_txn_producer *p, const struct parcel *parcel,
-                                 int64_t timeout_ms, hmq_txid *ret_txid, hmq_error *err)
+static enum hmq_status txn_half_call(hmq_txn_producer *p, const struct parcel *parcel,
+                                     int64_t timeout_ms, hmq_txid *ret_txid, hmq_error *err)
 {
     struct awaited w;
     struct hmq_reply *reply = NULL;
@@ -106,8 +106,8 @@ enum hmq_status hmq_txn_half(hmq_txn_producer *p, const char *topic, const void 
     if (!p || !ret_txid)
         return error_set(err, HMQ_EINVAL,
                          "a half message needs a producer and a place for its txid");
-    struct parcel parcel = half_parcel(p, topic, body, len, options);
-    return half_call(p, &parcel, timeout_ms, ret_txid, err);
+    struct parcel parcel = txn_half_parcel(p, topic, body, len, options);
+    return txn_half_call(p, &parcel, timeout_ms, ret_txid, err);
 }
 
 enum hmq_status hmq_txn_add(hmq_txn_producer *p, hmq_txid txid, const char *topic, const void *body,
@@ -116,13 +116,13 @@ enum hmq_status hmq_txn_add(hmq_txn_producer *p, hmq_txid txid, const char *topi
 {
     if (!p || txid == 0)
         return error_set(err, HMQ_EINVAL, "no producer or no transaction given");
-    struct parcel parcel = half_parcel(p, topic, body, len, options);
+    struct parcel parcel = txn_half_parcel(p, topic, body, len, options);
     hmq_txid same;
     parcel.txid = txid;
-    return half_call(p, &parcel, timeout_ms, &same, err);
+    return txn_half_call(p, &parcel, timeout_ms, &same, err);
 }
 
-static void put_txid(struct buf *b, hmq_txid txid)
+static void txn_put_txid(struct buf *b, hmq_txid txid)
 {
     char text[24];
     snprintf(text, sizeof text, "%" PRIu64, txid);
@@ -130,15 +130,15 @@ static void put_txid(struct buf *b, hmq_txid txid)
 }
 
 /* The frame of a decision; both may be repeated. */
-static void encode_decision(struct call *call, enum hmq_decision decision, hmq_txid txid)
+static void txn_encode_decision(struct call *call, enum hmq_decision decision, hmq_txid txid)
 {
     request_begin(call, decision == HMQ_COMMIT ? "commit" : "rollback", 1);
-    put_txid(&call->frame, txid);
+    txn_put_txid(&call->frame, txid);
     call->repeat = CALL_AGAIN_BUSY;
 }
 
-static enum hmq_status decide(hmq_txn_producer *p, hmq_txid txid, enum hmq_decision decision,
-                              int64_t timeout_ms, hmq_reply **ret_ids, hmq_error *err)
+static enum hmq_status txn_decide(hmq_txn_producer *p, hmq_txid txid, enum hmq_decision decision,
+                                  int64_t timeout_ms, hmq_reply **ret_ids, hmq_error *err)
 {
     struct awaited w;
     if (!p || txid == 0)
@@ -146,20 +146,20 @@ static enum hmq_status decide(hmq_txn_producer *p, hmq_txid txid, enum hmq_decis
     enum hmq_status status = awaited_init(&w, p->sender.client, timeout_ms, err);
     if (status != HMQ_OK)
         return status;
-    encode_decision(&w.call, decision, txid);
+    txn_encode_decision(&w.call, decision, txid);
     return awaited_run(&w, ret_ids);
 }
 
 enum hmq_status hmq_txn_commit(hmq_txn_producer *p, hmq_txid txid, int64_t timeout_ms,
                                hmq_reply **ret_ids, hmq_error *err)
 {
-    return decide(p, txid, HMQ_COMMIT, timeout_ms, ret_ids, err);
+    return txn_decide(p, txid, HMQ_COMMIT, timeout_ms, ret_ids, err);
 }
 
 enum hmq_status hmq_txn_rollback(hmq_txn_producer *p, hmq_txid txid, int64_t timeout_ms,
                                  hmq_error *err)
 {
-    return decide(p, txid, HMQ_ROLLBACK, timeout_ms, NULL, err);
+    return txn_decide(p, txid, HMQ_ROLLBACK, timeout_ms, NULL, err);
 }
 
 enum hmq_status hmq_txn_commit_ack(hmq_txn_producer *p, hmq_txid txid, const char *group,
@@ -177,14 +177,14 @@ enum hmq_status hmq_txn_commit_ack(hmq_txn_producer *p, hmq_txid txid, const cha
     if (status != HMQ_OK)
         return status;
     request_begin(&w.call, "commit", 3);
-    put_txid(&w.call.frame, txid);
+    txn_put_txid(&w.call.frame, txid);
     pair_text(&w.call.frame, "group", group);
     pair_texts(&w.call.frame, "receipt", receipts, n);
     w.call.repeat = CALL_AGAIN_BUSY;
     return awaited_run(&w, ret_ids);
 }
 
-static void half_done(struct call *call, const struct call_outcome *outcome)
+static void txn_half_done(struct call *call, const struct call_outcome *outcome)
 {
     struct send_call *sc = (struct send_call *)(void *)call; /* the call is its first member */
     hmq_error err;
@@ -205,8 +205,8 @@ enum hmq_status hmq_txn_half_async(hmq_txn_producer *p, const char *topic, const
 {
     if (!p)
         return error_set(err, HMQ_EINVAL, "no producer given");
-    struct parcel parcel = half_parcel(p, topic, body, len, options);
-    struct send_call *call = sender_call(&p->sender, timeout_ms, half_done, arg);
+    struct parcel parcel = txn_half_parcel(p, topic, body, len, options);
+    struct send_call *call = sender_call(&p->sender, timeout_ms, txn_half_done, arg);
     if (!call)
         return error_plain(err, HMQ_ENOMEM);
     call->fn.half = fn;
@@ -219,7 +219,7 @@ enum hmq_status hmq_txn_half_async(hmq_txn_producer *p, const char *topic, const
     return sender_submit(&p->sender, call, p->sender.linger_ms, err);
 }
 
-static void decided_done(struct call *call, const struct call_outcome *outcome)
+static void txn_decided_done(struct call *call, const struct call_outcome *outcome)
 {
     struct send_call *sc = (struct send_call *)(void *)call; /* the call is its first member */
     hmq_error err;
@@ -239,11 +239,11 @@ enum hmq_status hmq_txn_decide_async(hmq_txn_producer *p, hmq_txid txid, enum hm
     if (!p || txid == 0 || (decision != HMQ_COMMIT && decision != HMQ_ROLLBACK))
         return error_set(err, HMQ_EINVAL,
                          "a decision needs a transaction, and is COMMIT or ROLLBACK");
-    struct send_call *call = sender_call(&p->sender, timeout_ms, decided_done, arg);
+    struct send_call *call = sender_call(&p->sender, timeout_ms, txn_decided_done, arg);
     if (!call)
         return error_plain(err, HMQ_ENOMEM);
     call->fn.decided = fn;
-    encode_decision(&call->call, decision, txid);
+    txn_encode_decision(&call->call, decision, txid);
     return sender_submit(&p->sender, call, p->sender.linger_ms, err);
 }
 
@@ -262,7 +262,7 @@ enum hmq_status hmq_txn_run(hmq_txn_producer *p, const char *topic, const void *
     enum hmq_decision decision = local(arg, txid);
     if (decision != HMQ_COMMIT && decision != HMQ_ROLLBACK)
         return error_none(err);
-    return decide(p, txid, decision, timeout_ms, NULL, err);
+    return txn_decide(p, txid, decision, timeout_ms, NULL, err);
 }
 
 enum hmq_status hmq_txn_flush(hmq_txn_producer *p, int64_t timeout_ms, hmq_error *err)

@@ -28,14 +28,14 @@ void core_fini(struct core *c)
     buf_free(&c->rest);
 }
 
-static struct call_list *list_of(struct core *c, const struct call *call)
+static struct call_list *core_list_of(struct core *c, const struct call *call)
 {
     return call->state == CALL_QUEUED ? &c->queue
            : call->state == CALL_SENT ? &c->sent
                                       : &c->paused;
 }
 
-static void queue_call(struct core *c, struct call *call)
+static void core_queue_call(struct core *c, struct call *call)
 {
     call->state = CALL_QUEUED;
     if (call->kind == CALL_LOGIN && c->head_done == 0)
@@ -61,7 +61,7 @@ enum hmq_status core_submit(struct core *c, struct call *call, int64_t now_ms, i
         hash_add(&c->ids, &call->node, call->id);
         heap_put(&c->timers, &call->timer, call->deadline_ms);
     }
-    queue_call(c, call);
+    core_queue_call(c, call);
     if (c->flush_at > now_ms + linger_ms)
         c->flush_at = now_ms + linger_ms;
     return HMQ_OK;
@@ -96,7 +96,7 @@ size_t core_gather(const struct core *c, struct iovec *iov, size_t max)
 }
 
 /* The first of the queue is written whole. */
-static void head_written(struct core *c, struct call_list *done)
+static void core_head_written(struct core *c, struct call_list *done)
 {
     struct call *call = TAILQ_FIRST(&c->queue);
     TAILQ_REMOVE(&c->queue, call, link);
@@ -136,14 +136,14 @@ void core_wrote(struct core *c, size_t n, struct call_list *done)
             return;
         }
         n -= left;
-        head_written(c, done);
+        core_head_written(c, done);
     }
     if (TAILQ_EMPTY(&c->queue))
         c->flush_at = CORE_NEVER;
 }
 
 /* Half a frame is on the wire: the other half must follow, or all that follows is garbage. */
-static void keep_rest(struct core *c, const struct call *call)
+static void core_keep_rest(struct core *c, const struct call *call)
 {
     assert(c->rest.len == 0);
     buf_put(&c->rest, call->frame.data + c->head_done, call->frame.len - c->head_done);
@@ -153,16 +153,16 @@ static void keep_rest(struct core *c, const struct call *call)
 }
 
 /* Out of whichever list it is in, out of the table and the timers. */
-static void take(struct core *c, struct call *call)
+static void core_take(struct core *c, struct call *call)
 {
     if (call->state == CALL_QUEUED) {
         if (c->head_done > 0 && call == TAILQ_FIRST(&c->queue)) {
-            keep_rest(c, call);
+            core_keep_rest(c, call);
             call->written = true;
         }
         c->queued_bytes -= call->frame_bytes;
     }
-    TAILQ_REMOVE(list_of(c, call), call, link);
+    TAILQ_REMOVE(core_list_of(c, call), call, link);
     if (TAILQ_EMPTY(&c->queue))
         c->flush_at = CORE_NEVER;
     if (call->kind != CALL_NOTE) {
@@ -175,7 +175,7 @@ static void take(struct core *c, struct call *call)
 }
 
 /* Whether BUSY was put on pause. The pauses double, with a jitter of a half. */
-static bool pause_call(struct core *c, struct call *call, int64_t now_ms)
+static bool core_pause_call(struct core *c, struct call *call, int64_t now_ms)
 {
     int64_t pause = PAUSE_FIRST_MS << (call->pauses < 8 ? call->pauses : 8);
     if (pause > PAUSE_MAX_MS)
@@ -192,7 +192,7 @@ static bool pause_call(struct core *c, struct call *call, int64_t now_ms)
     return true;
 }
 
-static struct call_outcome outcome_of(const struct rpc_frame *frame)
+static struct call_outcome core_outcome_of(const struct rpc_frame *frame)
 {
     struct call_outcome o = {.status = HMQ_OK, .result = frame->result};
     if (!frame->error)
@@ -208,7 +208,7 @@ static struct call_outcome outcome_of(const struct rpc_frame *frame)
 }
 
 /* The pending call of that id, or NULL. Ids of pending calls differ, so the first one found is it. */
-static struct call *call_of_id(const struct core *c, uint64_t id)
+static struct call *core_call_of_id(const struct core *c, uint64_t id)
 {
     struct hash_node *node = hash_first(&c->ids, id);
     return node ? (struct call *)(void *)((char *)node - offsetof(struct call, node)) : NULL;
@@ -217,19 +217,19 @@ static struct call *call_of_id(const struct core *c, uint64_t id)
 struct call *core_answer(struct core *c, const struct rpc_frame *frame, int64_t now_ms,
                          struct call_outcome *ret_outcome)
 {
-    struct call *call = call_of_id(c, frame->id);
+    struct call *call = core_call_of_id(c, frame->id);
     if (!call || call->state != CALL_SENT)
         return NULL;
-    *ret_outcome = outcome_of(frame);
-    if (ret_outcome->status == HMQ_EBUSY && pause_call(c, call, now_ms))
+    *ret_outcome = core_outcome_of(frame);
+    if (ret_outcome->status == HMQ_EBUSY && core_pause_call(c, call, now_ms))
         return NULL;
     c->responses++;
-    take(c, call);
+    core_take(c, call);
     return call;
 }
 
 /* Why a call that was taken back without an answer ended. */
-static enum hmq_status reason_of(enum call_state state, const struct call *call, bool connected)
+static enum hmq_status core_reason_of(enum call_state state, const struct call *call, bool connected)
 {
     if (state == CALL_PAUSED)
         return HMQ_EBUSY;
@@ -241,38 +241,38 @@ static enum hmq_status reason_of(enum call_state state, const struct call *call,
 void core_cancel(struct core *c, struct call *call, bool connected)
 {
     enum call_state state = call->state;
-    take(c, call);
-    call->status = reason_of(state, call, connected);
+    core_take(c, call);
+    call->status = core_reason_of(state, call, connected);
 }
 
 /* For whoever closes, what was not sent is no matter of time or connection. */
-static void cancel_closed(struct core *c, struct call *call)
+static void core_cancel_closed(struct core *c, struct call *call)
 {
     core_cancel(c, call, true);
     if (call->status == HMQ_ETIMEDOUT)
         call->status = HMQ_ECLOSED;
 }
 
-static void cancel_owned_of(struct core *c, struct call_list *list, const void *owner,
-                            struct call_list *dead)
+static void core_cancel_in(struct core *c, struct call_list *list, const void *owner,
+                           struct call_list *dead)
 {
     for (struct call *call = TAILQ_FIRST(list), *next; call; call = next) {
         next = TAILQ_NEXT(call, link);
         if (call->owner != owner)
             continue;
-        cancel_closed(c, call);
+        core_cancel_closed(c, call);
         TAILQ_INSERT_TAIL(dead, call, link);
     }
 }
 
 void core_cancel_owned(struct core *c, const void *owner, struct call_list *dead)
 {
-    cancel_owned_of(c, &c->sent, owner, dead);
-    cancel_owned_of(c, &c->paused, owner, dead);
-    cancel_owned_of(c, &c->queue, owner, dead);
+    core_cancel_in(c, &c->sent, owner, dead);
+    core_cancel_in(c, &c->paused, owner, dead);
+    core_cancel_in(c, &c->queue, owner, dead);
 }
 
-static struct call *call_of_timer(struct heap_node *node)
+static struct call *core_call_of_timer(struct heap_node *node)
 {
     return (struct call *)(void *)((char *)node - offsetof(struct call, timer));
 }
@@ -281,11 +281,11 @@ void core_expire(struct core *c, int64_t now_ms, bool connected, struct call_lis
 {
     struct heap_node *node;
     while ((node = heap_first(&c->timers)) && node->due <= now_ms) {
-        struct call *call = call_of_timer(node);
+        struct call *call = core_call_of_timer(node);
         if (call->state == CALL_PAUSED && now_ms < call->deadline_ms) {
             TAILQ_REMOVE(&c->paused, call, link);
             heap_put(&c->timers, node, call->deadline_ms);
-            queue_call(c, call);
+            core_queue_call(c, call);
             c->flush_at = now_ms;
             continue;
         }
@@ -301,13 +301,13 @@ int64_t core_next_expiry(const struct core *c)
 }
 
 /* Notes belong to the connection that is gone. */
-static void drop_notes(struct core *c, struct call_list *dead)
+static void core_drop_notes(struct core *c, struct call_list *dead)
 {
     for (struct call *call = TAILQ_FIRST(&c->queue), *next; call; call = next) {
         next = TAILQ_NEXT(call, link);
         if (call->kind != CALL_NOTE)
             continue;
-        take(c, call);
+        core_take(c, call);
         call->status = HMQ_EDISCONNECTED;
         TAILQ_INSERT_TAIL(dead, call, link);
     }
@@ -320,7 +320,7 @@ void core_lost(struct core *c, struct call_list *dead)
     c->broken = false;
     c->rest_done = 0;
     buf_free(&c->rest);
-    drop_notes(c, dead);
+    core_drop_notes(c, dead);
     while ((call = TAILQ_LAST(&c->sent, call_list))) {
         if (call->repeat == CALL_ONCE) {
             core_cancel(c, call, false);
@@ -340,7 +340,7 @@ void core_close(struct core *c, struct call_list *dead)
     struct call *call;
     core_lost(c, dead);
     while ((call = TAILQ_FIRST(&c->queue)) || (call = TAILQ_FIRST(&c->paused))) {
-        cancel_closed(c, call);
+        core_cancel_closed(c, call);
         TAILQ_INSERT_TAIL(dead, call, link);
     }
 }

@@ -17,7 +17,7 @@
 #define HOST_BYTES_MAX 255
 
 /* Splits host, [host], host:port or [host]:port; *ret_port is empty where there is none. */
-static bool split(struct slice text, struct slice *ret_host, struct slice *ret_port)
+static bool net_split(struct slice text, struct slice *ret_host, struct slice *ret_port)
 {
     const uint8_t *end = text.data + text.len;
     const uint8_t *colon = memchr(text.data, ':', text.len);
@@ -40,7 +40,7 @@ static enum hmq_status endpoint_parse(struct slice text, struct endpoint *ret_e,
 {
     struct slice host, port_text;
     uint64_t port = PORT_DEFAULT;
-    bool valid = split(text, &host, &port_text);
+    bool valid = net_split(text, &host, &port_text);
     if (valid && port_text.len > 0)
         valid = text_uint(port_text, &port) && port >= 1 && port <= 65535;
     if (!valid)
