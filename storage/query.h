@@ -6,7 +6,7 @@
 #ifndef HALFMQ_STORAGE_QUERY_H
 #define HALFMQ_STORAGE_QUERY_H
 
-#include "protocol/record/message.h"
+#include "protocol/record/record.h"
 #include "storage/state.h"
 
 struct view;

@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "protocol/record/message.h"
+#include "protocol/record/record.h"
 #include "protocol/resp/resp.h"
 #include "protocol/rpc/rpc.h"
 #include "storage/query.h"

@@ -17,7 +17,7 @@
 #include "bench/load/link.h"
 #include "bench/roles/oracle.h"
 #include "protocol/base/text.h"
-#include "protocol/record/message.h"
+#include "protocol/record/record.h"
 
 #define ORDER_BYTES 16
 #define DEDUP_BYTES 48

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 
 #include "bench/load/link.h"
-#include "protocol/record/message.h"
+#include "protocol/record/record.h"
 
 #define SLOTS 128u /* ACKs that may be under way */
 #define LOOK_NS (100 * NS_PER_MS) /* how often an idle stream looks whether the time is over */

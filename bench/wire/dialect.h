@@ -25,7 +25,7 @@
 enum ask_kind {
     ASK_SEND, /* topic bodies[0] [order] [dedup] */
     ASK_MSEND, /* topic bodies */
-    ASK_PRODUCE, /* topic batch [queue] [dedup]: a record, as protocol/record/message.h makes it */
+    ASK_PRODUCE, /* topic batch [queue] [dedup]: a record, as protocol/record/record.h makes it */
     ASK_POP, /* group topic count wait_ms lease_ms */
     ASK_ACK, /* group topic receipts */
     ASK_HALF, /* group (the producers') topic bodies[0] [txid] [checkin_ms] */

@@ -9,7 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "protocol/record/message.h"
+#include "protocol/record/record.h"
 #include "protocol/base/text.h"
 
 #define FIELDS_TAKEN (MSG_KEY | MSG_TAG | MSG_ORDER | MSG_TTL | MSG_PROPS)

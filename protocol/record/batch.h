@@ -1,5 +1,5 @@
 /*
- * batch.h: a client's batch: a whole record (message.h) that PRODUCE brings, checked before anything
+ * batch.h: a client's batch: a whole record (record.h) that PRODUCE brings, checked before anything
  * else sees it.
  *
  *   header   as the client cannot know better: version 1, flags 0, base 0, index 0, stored 0, seq 0, and

@@ -1,21 +1,7 @@
 /*
- * message.h: the layout of messages and of the batch records that hold them, version 1.
- *
- * A batch record is the value of the log: what one group commit brought to one queue. It is stored,
- * synced and (later) handed to binary clients as it is, so both sides read this file. All numbers are
- * little-endian; `varint` is LEB128. protocol/FORMAT.md has the golden bytes.
- *
- *   record   ┌────────────────────────── header, 48 bytes ──────────────────────────┐
- *            │ u8 version=1 │ u8 flags │ u16 0 │ u32 checksum │ u32 count │ u32 bytes │
- *            │ u64 base offset │ u64 index of its group │ i64 stored ms │ u64 seq     │
- *            ├──────────────┴─── messages, one behind the other ────────────────────┤
- *            │ message 0 │ message 1 │ ...                                            │
- *            ├──────────────────── starts, count x u32 ──────────────────────────────┤
- *            │ where message i begins, counted from the end of the header            │
- *            └────────────────────────────────────────────────────────────────────────┘
- *   bytes    length of the messages (the starts follow them)
- *   checksum low 32 bits of XXH3-64 over everything behind the checksum field
- *   flags    RECORD_TTL: some message in it has an expiry · RECORD_TXN: some came from a transaction
+ * message.h: one message as it is stored, version 1: its bytes lie in a batch record (record.h), or alone in a
+ * transaction that is still open. All numbers are little-endian; `varint` is LEB128, `sized` a varint length and so
+ * many bytes.
  *
  *   message  varint fields (bits, MSG_*) │ varint seq │ varint born: zigzag(stored - born), ms
  *            then what the bits announce, in this order:
@@ -24,13 +10,9 @@
  *            TXN    varint txid              GROUP sized        REASON sized      ORIGIN sized (id)
  *            ATTEMPTS varint                 PROPS varint n, n x (sized, sized)
  *            and last  sized body
- *   seq      the header's and the message's added: place within the group commit, so that (index, seq)
- *            orders messages over all queues. What the broker encodes has 0 in the header; a client's
- *            batch counts its messages from 0, and the header says where the batch stood
+ *   seq      place within the group commit, together with the record's own seq (record.h)
  *
- * Invariants: offsets of a record are base .. base+count-1; starts ascend; a decoder never reads past
- * the record it was given, whatever its bytes. To change the layout: a new version byte, a decoder for
- * both, a golden file in tests/golden, a line in FORMAT.md.
+ * Invariant: a decoder never reads past the bytes it was given, whatever they are. To change the layout: see record.h.
  */
 #ifndef HALFMQ_PROTOCOL_MESSAGE_H
 #define HALFMQ_PROTOCOL_MESSAGE_H
@@ -38,11 +20,6 @@
 #include "protocol/base/buf.h"
 #include "protocol/limits.h"
 #include "protocol/status.h"
-
-#define RECORD_VERSION 1
-#define RECORD_HEADER_BYTES 48
-
-enum record_flag { RECORD_TTL = 1, RECORD_TXN = 2 };
 
 enum message_field {
     MSG_KEY = 1,
@@ -56,18 +33,6 @@ enum message_field {
     MSG_ORIGIN = 256,
     MSG_ATTEMPTS = 512,
     MSG_PROPS = 1024
-};
-
-struct record_header {
-    uint8_t version;
-    uint8_t flags;
-    uint32_t checksum;
-    uint32_t count;
-    uint32_t bytes;
-    uint64_t base;
-    uint64_t index;
-    int64_t stored_ms;
-    uint64_t seq; /* added to each message's own */
 };
 
 /* A message on its way in (encode) or out (decode); all slices are borrowed. */
@@ -95,47 +60,6 @@ static inline void message_copy(const struct message *m, struct message *ret_m)
 {
     memcpy(ret_m, m, offsetof(struct message, keys) + m->n_keys * sizeof *m->keys);
 }
-
-/* Begins a record in an empty buffer: leaves room for the header. */
-void record_begin(struct buf *b);
-
-/* Appends one message; starts collects where it begins (u32 each). stored_ms: as the header will say. */
-void record_add(struct buf *b, struct buf *starts, const struct message *m, int64_t stored_ms);
-
-/* Appends the starts and fills in the header (h->bytes, h->version and h->checksum are set here). */
-void record_end(struct buf *b, const struct buf *starts, struct record_header *h);
-
-/* Header alone, sanity of count and bytes against the length, not the checksum. ST_BAD otherwise. */
-enum status record_header_read(struct slice record, struct record_header *ret_h) MUST_CHECK;
-
-/* Checksum and starts as well: what recovery, GET and a doubtful reader use. */
-enum status record_verify(struct slice record, struct record_header *ret_h) MUST_CHECK;
-
-/* Message i (0 <= i < h->count) of a record whose header was read. ST_BAD on damaged bytes. */
-enum status record_message(struct slice record, const struct record_header *h, uint32_t i,
-                           struct message *ret_m) MUST_CHECK;
-
-/* The bytes of message i; empty where its start does not ascend or lies outside. */
-struct slice record_bytes(struct slice record, const struct record_header *h, uint32_t i);
-
-/* What the checksum of the record must be. */
-uint32_t record_checksum(struct slice record);
-
-/*
- * Appends a record of its own with messages from .. from+n-1 (n >= 1) of the record: their bytes as they
- * are, base and starts moved. The whole record: as it is stored. The flags stay those of the whole.
- * ST_BAD: damaged starts, nothing was appended.
- */
-enum status record_cut(struct slice record, const struct record_header *h, uint32_t from, uint32_t n,
-                       struct buf *out) MUST_CHECK;
-
-/* Bytes that record_cut appends. */
-size_t record_cut_size(struct slice record, const struct record_header *h, uint32_t from, uint32_t n);
-
-/* Header alone, as it stands before messages and starts: how a batch is put in its place without
- * touching them. messages_and_starts are covered by the checksum. */
-void record_head(const struct record_header *h, struct slice messages_and_starts,
-                 uint8_t out[RECORD_HEADER_BYTES]);
 
 /* One encoded message (without record): what transactions keep until they commit. stored_ms is the
  * base that born and TTL are relative to. */

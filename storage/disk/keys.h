@@ -3,7 +3,7 @@
  * zero byte, which no name holds, so that a name sorts before its extensions.
  *
  *   family LOG
- *     topic u64 │ queue u32 │ base offset u64          → batch record (protocol/record/message.h)
+ *     topic u64 │ queue u32 │ base offset u64          → batch record (protocol/record/record.h)
  *   family STATE, by first byte
  *     M                                                → meta: applied index, stamp, counters
  *     T name                                           → topic

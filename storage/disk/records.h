@@ -6,7 +6,7 @@
 #define HALFMQ_STORAGE_RECORDS_H
 
 #include "protocol/base/compress.h"
-#include "protocol/record/message.h"
+#include "protocol/record/record.h"
 #include "storage/disk/kv.h"
 
 /* The family that all records of a topic are in, from its first message to its end. */

@@ -14,7 +14,7 @@
 #ifndef HALFMQ_STORAGE_CORE_H
 #define HALFMQ_STORAGE_CORE_H
 
-#include "protocol/record/message.h"
+#include "protocol/record/record.h"
 #include "protocol/base/hash.h"
 #include "protocol/base/text.h"
 #include "storage/disk/keys.h"

@@ -6,7 +6,7 @@
  * valid record; in a batch that is accepted, all messages can be decoded.
  */
 #include "protocol/record/batch.h"
-#include "protocol/record/message.h"
+#include "protocol/record/record.h"
 
 #include <stdlib.h>
 

@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "protocol/record/batch.h"
-#include "protocol/record/message.h"
+#include "protocol/record/record.h"
 #include "protocol/base/text.h"
 #include "tests/lib/fake.h"
 #include "tests/lib/still_clock.h"

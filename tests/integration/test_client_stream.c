@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "protocol/record/message.h"
+#include "protocol/record/record.h"
 #include "tests/lib/fake.h"
 
 #define FAST "?reconnect_min_ms=1&reconnect_max_ms=5"

@@ -12,7 +12,7 @@
 #include "clients/c/client/dispatch.h"
 #include "clients/c/client/service.h"
 #include "clients/c/wire/clock.h"
-#include "protocol/record/message.h"
+#include "protocol/record/record.h"
 
 #define PIECES 64
 

@@ -2,7 +2,7 @@
 #ifndef HALFMQ_TESTS_BATCH_H
 #define HALFMQ_TESTS_BATCH_H
 
-#include "protocol/record/message.h"
+#include "protocol/record/record.h"
 
 struct batch {
     struct buf record, starts;

@@ -3,7 +3,7 @@
  *
  *   hmq_send_async ─► lane (one a topic, and a queue for ORDER) ─► full, or due ─► produce ─► callbacks
  *                        the messages are encoded here, as                │ refused: each by itself,
- *                        they will be stored (protocol/record/message.h)         ▼ as a `send`
+ *                        they will be stored (protocol/record/record.h)         ▼ as a `send`
  *
  * When a lane is due: with a linger, so long after its first message. Without one, at once where no request
  * of the lane is under way; else when that is answered, or LANES_MS after the first message. So a lone
@@ -28,7 +28,7 @@
 
 #include "clients/c/client/client.h"
 #include "clients/c/roles/partition.h"
-#include "protocol/record/message.h"
+#include "protocol/record/record.h"
 
 #define LANES_BYTES KIB(64) /* a batch is closed at: what the log likes its records to be */
 #define LANES_COUNT 1000

@@ -15,7 +15,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "protocol/record/message.h"
+#include "protocol/record/record.h"
 
 struct unpacking {
     struct slice record;

@@ -15,7 +15,7 @@
 
 #include "bench/wire/dialect.h"
 #include "protocol/command/command.h"
-#include "protocol/record/message.h"
+#include "protocol/record/record.h"
 #include "protocol/resp/resp.h"
 #include "protocol/rpc/rpc.h"
 #include "tests/lib/prng.h"

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "protocol/record/message.h"
+#include "protocol/record/record.h"
 #include "tests/lib/bare.h"
 #include "tests/lib/fault_heap.h"
 #include "tests/lib/still_clock.h"

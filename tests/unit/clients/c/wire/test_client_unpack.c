@@ -14,6 +14,7 @@
 
 #include "clients/c/roles/fit.h"
 #include "clients/c/wire/unpack.h"
+#include "protocol/record/record.h"
 
 struct made {
     struct buf record, starts, props;

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "protocol/record/message.h"
+#include "protocol/record/record.h"
 #include "protocol/base/text.h"
 #include "tests/lib/prng.h"
 
