@@ -35,7 +35,7 @@ struct acceptor {
     bool starved; /* said in the log; until an accept works */
 };
 
-static void set_listening(struct acceptor *a, bool on)
+static void acceptor_set_listening(struct acceptor *a, bool on)
 {
     for (unsigned i = 0; i < a->sockets.n; i++) {
         if ((on ? event_add(a->readable[i], NULL) : event_del(a->readable[i])) != 0)
@@ -43,7 +43,7 @@ static void set_listening(struct acceptor *a, bool on)
     }
 }
 
-static void pause_accepting(struct acceptor *a, int failure)
+static void acceptor_pause_accepting(struct acceptor *a, int failure)
 {
     const struct timeval pause = {.tv_usec = PAUSE_MS * 1000};
     char text[128];
@@ -53,18 +53,18 @@ static void pause_accepting(struct acceptor *a, int failure)
                   "\"raise the limit of open files (ulimit -n)\"");
     a->starved = true;
     if (event_add(a->resume, &pause) == 0)
-        set_listening(a, false);
+        acceptor_set_listening(a, false);
 }
 
-static void on_resume(evutil_socket_t fd, short what, void *arg)
+static void acceptor_on_resume(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
-    set_listening(arg, true);
+    acceptor_set_listening(arg, true);
 }
 
 /* The answer is short and the socket new: one send that does not wait reaches all who can read it. */
-static void refuse(struct acceptor *a, int fd, int64_t most)
+static void acceptor_refuse(struct acceptor *a, int fd, int64_t most)
 {
     char text[128];
     int n = snprintf(text, sizeof text,
@@ -77,13 +77,13 @@ static void refuse(struct acceptor *a, int fd, int64_t most)
     log_event(LOG_WARN, "connection refused", " connections=%lld", (long long)most);
 }
 
-static void hand_over(struct acceptor *a, int fd)
+static void acceptor_hand_over(struct acceptor *a, int fd)
 {
     struct server *s = a->server;
     int64_t most = atomic_load(&s->connections_max);
     int on = 1;
     if ((int64_t)net_connections(s->net) >= most) {
-        refuse(a, fd, most);
+        acceptor_refuse(a, fd, most);
         return;
     }
     if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0)
@@ -95,12 +95,12 @@ static void hand_over(struct acceptor *a, int fd)
 }
 
 /* Failures that are the one connection's, not ours. */
-static bool passing(int failure)
+static bool acceptor_passing(int failure)
 {
     return failure == ECONNABORTED || failure == EINTR || failure == EPROTO || failure == EPERM;
 }
 
-static void on_readable(evutil_socket_t listening, short what, void *arg)
+static void acceptor_on_readable(evutil_socket_t listening, short what, void *arg)
 {
     struct acceptor *a = arg;
     (void)what;
@@ -108,11 +108,11 @@ static void on_readable(evutil_socket_t listening, short what, void *arg)
         int fd = accept4(listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             a->starved = false;
-            hand_over(a, fd);
+            acceptor_hand_over(a, fd);
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             return;
-        } else if (!passing(errno)) {
-            pause_accepting(a, errno);
+        } else if (!acceptor_passing(errno)) {
+            acceptor_pause_accepting(a, errno);
             return;
         }
     }
@@ -126,10 +126,10 @@ struct acceptor *acceptor_new(struct server *s, struct event_base *base, struct 
     a->server = s;
     bool complete = true;
     for (unsigned i = 0; i < sockets->n; i++) {
-        a->readable[i] = event_new(base, sockets->fds[i], EV_READ | EV_PERSIST, on_readable, a);
+        a->readable[i] = event_new(base, sockets->fds[i], EV_READ | EV_PERSIST, acceptor_on_readable, a);
         complete = complete && a->readable[i] && event_add(a->readable[i], NULL) == 0;
     }
-    a->resume = evtimer_new(base, on_resume, a);
+    a->resume = evtimer_new(base, acceptor_on_resume, a);
     if (!complete || !a->resume) {
         acceptor_free(a);
         return NULL;

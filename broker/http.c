@@ -44,7 +44,7 @@ struct http {
     unsigned accepts; /* since the last count */
 };
 
-static void answer(struct evhttp_request *req, int code, const char *type, struct slice text)
+static void http_answer(struct evhttp_request *req, int code, const char *type, struct slice text)
 {
     struct evkeyvalq *headers = evhttp_request_get_output_headers(req);
     struct evbuffer *body = evbuffer_new();
@@ -59,41 +59,41 @@ static void answer(struct evhttp_request *req, int code, const char *type, struc
         evbuffer_free(body);
 }
 
-static void answer_text(struct evhttp_request *req, int code, const char *text)
+static void http_answer_text(struct evhttp_request *req, int code, const char *text)
 {
-    answer(req, code, "text/plain; charset=utf-8", slice_str(text));
+    http_answer(req, code, "text/plain; charset=utf-8", slice_str(text));
 }
 
-static void metrics_page(struct server *s, struct evhttp_request *req)
+static void http_metrics_page(struct server *s, struct evhttp_request *req)
 {
     struct buf out;
     buf_init(&out, 0);
     metrics_write(s, &out);
     if (out.failed)
-        answer_text(req, HTTP_SERVUNAVAIL, "no memory for the metrics now: try again\n");
+        http_answer_text(req, HTTP_SERVUNAVAIL, "no memory for the metrics now: try again\n");
     else
-        answer(req, HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", buf_slice(&out));
+        http_answer(req, HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", buf_slice(&out));
     buf_free(&out);
 }
 
-static void health_page(struct server *s, struct evhttp_request *req)
+static void http_health_page(struct server *s, struct evhttp_request *req)
 {
     struct journal_stats stats;
     journal_stats(s->journal, &stats);
     if (stats.disk_full)
-        answer_text(req, HTTP_SERVUNAVAIL, "disk full\n");
+        http_answer_text(req, HTTP_SERVUNAVAIL, "disk full\n");
     else
-        answer_text(req, HTTP_OK, "ok\n");
+        http_answer_text(req, HTTP_OK, "ok\n");
 }
 
-static void ready_page(struct server *s, struct evhttp_request *req)
+static void http_ready_page(struct server *s, struct evhttp_request *req)
 {
     if (atomic_load(&s->stopping))
-        answer_text(req, HTTP_SERVUNAVAIL, "stopping\n");
+        http_answer_text(req, HTTP_SERVUNAVAIL, "stopping\n");
     else if (!atomic_load(&s->ready))
-        answer_text(req, HTTP_SERVUNAVAIL, "starting\n");
+        http_answer_text(req, HTTP_SERVUNAVAIL, "starting\n");
     else
-        answer_text(req, HTTP_OK, "ok\n");
+        http_answer_text(req, HTTP_OK, "ok\n");
 }
 
 struct page {
@@ -102,10 +102,10 @@ struct page {
 };
 
 static const struct page pages[] = {
-    {"/metrics", metrics_page}, {"/healthz", health_page}, {"/readyz", ready_page},
+    {"/metrics", http_metrics_page}, {"/healthz", http_health_page}, {"/readyz", http_ready_page},
 };
 
-static const struct page *page_at(const char *path)
+static const struct page *http_page_at(const char *path)
 {
     for (size_t i = 0; path && i < sizeof pages / sizeof *pages; i++) {
         if (strcmp(path, pages[i].path) == 0)
@@ -114,25 +114,25 @@ static const struct page *page_at(const char *path)
     return NULL;
 }
 
-static void on_request(struct evhttp_request *req, void *arg)
+static void http_on_request(struct evhttp_request *req, void *arg)
 {
     struct http *h = arg;
     enum evhttp_cmd_type method = evhttp_request_get_command(req);
     const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(req);
-    const struct page *page = page_at(uri ? evhttp_uri_get_path(uri) : NULL);
+    const struct page *page = http_page_at(uri ? evhttp_uri_get_path(uri) : NULL);
     if (!page) {
-        answer_text(req, HTTP_NOTFOUND, "no such page: there are /metrics, /healthz and /readyz\n");
+        http_answer_text(req, HTTP_NOTFOUND, "no such page: there are /metrics, /healthz and /readyz\n");
     } else if (method != EVHTTP_REQ_GET && method != EVHTTP_REQ_HEAD) {
         struct evkeyvalq *headers = evhttp_request_get_output_headers(req);
         if (evhttp_add_header(headers, "Allow", "GET, HEAD") != 0)
             log_text(LOG_WARN, "no memory for an HTTP header");
-        answer_text(req, HTTP_BADMETHOD, "this page can only be read: use GET\n");
+        http_answer_text(req, HTTP_BADMETHOD, "this page can only be read: use GET\n");
     } else {
         page->show(h->server, req);
     }
 }
 
-static void on_resume(evutil_socket_t fd, short what, void *arg)
+static void http_on_resume(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
@@ -140,26 +140,26 @@ static void on_resume(evutil_socket_t fd, short what, void *arg)
         log_text(LOG_ERROR, "cannot watch the HTTP socket");
 }
 
-static void pause_listening(struct evconnlistener *listener)
+static void http_pause_listening(struct evconnlistener *listener)
 {
     const struct timeval pause = {.tv_sec = PAUSE_S};
-    if (event_base_once(evconnlistener_get_base(listener), -1, EV_TIMEOUT, on_resume, listener,
+    if (event_base_once(evconnlistener_get_base(listener), -1, EV_TIMEOUT, http_on_resume, listener,
                         &pause) == 0)
         evconnlistener_disable(listener);
 }
 
 /* Without descriptors the socket stays readable: listening on would spin. arg is libevent's own. */
-static void on_accept_error(struct evconnlistener *listener, void *arg)
+static void http_on_accept_error(struct evconnlistener *listener, void *arg)
 {
     char text[128];
     (void)arg;
     log_event(LOG_WARN, "no new HTTP connections for now", " reason=%s",
               log_quote(strerror(errno), text, sizeof text));
-    pause_listening(listener);
+    http_pause_listening(listener);
 }
 
 /* Of what clients leave, a quarter at least is the store's. */
-static bool descriptors_short(const struct server *s)
+static bool http_descriptors_short(const struct server *s)
 {
     struct process_figures f;
     process_figures(&f);
@@ -168,29 +168,29 @@ static bool descriptors_short(const struct server *s)
 }
 
 /* Now and then: see above. */
-static void count_descriptors(struct http *h)
+static void http_count_descriptors(struct http *h)
 {
     if (++h->accepts < ACCEPTS_A_COUNT)
         return;
     h->accepts = 0;
-    if (!descriptors_short(h->server))
+    if (!http_descriptors_short(h->server))
         return;
     log_text(LOG_WARN, "too many HTTP connections, no new ones for now");
     for (unsigned i = 0; i < h->n_listeners; i++)
-        pause_listening(h->listeners[i]);
+        http_pause_listening(h->listeners[i]);
 }
 
 /* Called for each new connection. libevent's own kind of bufferevent would have its descriptor closed
  * before it is taken out of epoll, when another thread may have opened the same number already. NULL
  * (no memory): libevent tries it by itself. */
-static struct bufferevent *on_accept(struct event_base *base, void *arg)
+static struct bufferevent *http_on_accept(struct event_base *base, void *arg)
 {
-    count_descriptors(arg);
+    http_count_descriptors(arg);
     return bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
 }
 
 /* Takes the descriptor out of *fd as soon as something else will close it. */
-static bool listen_on(struct http *h, struct event_base *base, int *fd)
+static bool http_listen_on(struct http *h, struct event_base *base, int *fd)
 {
     struct evconnlistener *l =
         evconnlistener_new(base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, *fd);
@@ -202,12 +202,12 @@ static bool listen_on(struct http *h, struct event_base *base, int *fd)
         evconnlistener_free(l);
         return false;
     }
-    evconnlistener_set_error_cb(l, on_accept_error);
+    evconnlistener_set_error_cb(l, http_on_accept_error);
     h->listeners[h->n_listeners++] = l;
     return true;
 }
 
-static bool set_up(struct http *h, struct event_base *base, struct sockets *sockets)
+static bool http_set_up(struct http *h, struct event_base *base, struct sockets *sockets)
 {
     h->evhttp = evhttp_new(base);
     if (!h->evhttp)
@@ -218,10 +218,10 @@ static bool set_up(struct http *h, struct event_base *base, struct sockets *sock
     evhttp_set_allowed_methods(h->evhttp, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST |
                                               EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE |
                                               EVHTTP_REQ_OPTIONS | EVHTTP_REQ_PATCH);
-    evhttp_set_bevcb(h->evhttp, on_accept, h);
-    evhttp_set_gencb(h->evhttp, on_request, h);
+    evhttp_set_bevcb(h->evhttp, http_on_accept, h);
+    evhttp_set_gencb(h->evhttp, http_on_request, h);
     for (unsigned i = 0; i < sockets->n; i++) {
-        if (!listen_on(h, base, &sockets->fds[i]))
+        if (!http_listen_on(h, base, &sockets->fds[i]))
             return false;
     }
     return true;
@@ -233,7 +233,7 @@ struct http *http_new(struct server *s, struct event_base *base, struct sockets 
     if (!h)
         return NULL;
     h->server = s;
-    if (set_up(h, base, sockets))
+    if (http_set_up(h, base, sockets))
         return h;
     http_free(h);
     return NULL;

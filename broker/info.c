@@ -7,10 +7,10 @@
 #include "broker/info.h"
 
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "broker/server_inner.h"
+#include "broker/base/clock.h"
 #include "broker/base/process.h"
 #include "broker/journal/wal.h"
 #include "broker/metrics.h"
@@ -25,63 +25,56 @@ struct info_facts {
     struct view *view; /* NULL: no memory for it */
 };
 
-static void number(struct buf *out, const char *name, uint64_t v)
+static void info_number(struct buf *out, const char *name, uint64_t v)
 {
     buf_printf(out, "%s:%llu\r\n", name, (unsigned long long)v);
 }
 
 /* Text from outside must not begin a line of its own; settings hold no control bytes. */
-static void setting(struct buf *out, const char *name, struct settings *c, enum setting_id id)
+static void info_setting(struct buf *out, const char *name, struct settings *c, enum setting_id id)
 {
     buf_printf(out, "%s:", name);
     settings_put(c, id, out);
     buf_put_str(out, "\r\n");
 }
 
-static int64_t wall_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static void put_server(const struct info_facts *f, struct buf *out)
+static void info_put_server(const struct info_facts *f, struct buf *out)
 {
     const struct server *s = f->server;
-    int64_t up_ms = wall_ms() - s->started_ms;
+    int64_t up_ms = clock_wall_ms() - s->started_ms;
     buf_put_str(out, "version:" HALFMQ_VERSION "\r\n");
-    number(out, "process_id", (uint64_t)getpid());
-    number(out, "tcp_port", (uint64_t)s->port);
-    number(out, "http_port", (uint64_t)s->http_port);
-    number(out, "uptime_in_seconds", up_ms > 0 ? (uint64_t)up_ms / 1000 : 0);
-    number(out, "io_threads", net_loops(s->net));
-    number(out, "time_ms", (uint64_t)journal_now_ms(s->journal));
-    setting(out, "data", s->settings, SET_data);
-    setting(out, "fsync", s->settings, SET_fsync);
+    info_number(out, "process_id", (uint64_t)getpid());
+    info_number(out, "tcp_port", (uint64_t)s->port);
+    info_number(out, "http_port", (uint64_t)s->http_port);
+    info_number(out, "uptime_in_seconds", up_ms > 0 ? (uint64_t)up_ms / 1000 : 0);
+    info_number(out, "io_threads", net_loops(s->net));
+    info_number(out, "time_ms", (uint64_t)journal_now_ms(s->journal));
+    info_setting(out, "data", s->settings, SET_data);
+    info_setting(out, "fsync", s->settings, SET_fsync);
 }
 
-static void put_clients(const struct info_facts *f, struct buf *out)
+static void info_put_clients(const struct info_facts *f, struct buf *out)
 {
     const struct server *s = f->server;
-    number(out, "connected_clients", metrics_sum(s, COUNTER_CONNECTIONS));
-    number(out, "maxclients", (uint64_t)atomic_load(&s->connections_max));
-    number(out, "waiters", metrics_sum(s, COUNTER_WAITERS));
-    number(out, "subscribers", metrics_sum(s, COUNTER_SUBSCRIBERS));
-    number(out, "streams", metrics_sum(s, COUNTER_STREAMS));
-    number(out, "connections_accepted", metrics_sum(s, COUNTER_CONNECTIONS_TOTAL));
-    number(out, "connections_refused", metrics_sum(s, COUNTER_CONNECTIONS_REFUSED));
+    info_number(out, "connected_clients", metrics_sum(s, COUNTER_CONNECTIONS));
+    info_number(out, "maxclients", (uint64_t)atomic_load(&s->connections_max));
+    info_number(out, "waiters", metrics_sum(s, COUNTER_WAITERS));
+    info_number(out, "subscribers", metrics_sum(s, COUNTER_SUBSCRIBERS));
+    info_number(out, "streams", metrics_sum(s, COUNTER_STREAMS));
+    info_number(out, "connections_accepted", metrics_sum(s, COUNTER_CONNECTIONS_TOTAL));
+    info_number(out, "connections_refused", metrics_sum(s, COUNTER_CONNECTIONS_REFUSED));
 }
 
-static void put_memory(const struct info_facts *f, struct buf *out)
+static void info_put_memory(const struct info_facts *f, struct buf *out)
 {
-    number(out, "used_memory_rss", (uint64_t)f->process.resident_bytes);
-    number(out, "memory_budget", (uint64_t)settings_num(f->server->settings, SET_memory));
-    number(out, "store_memory", state_memory(f->server->state));
-    number(out, "open_fds", (uint64_t)f->process.open_fds);
+    info_number(out, "used_memory_rss", (uint64_t)f->process.resident_bytes);
+    info_number(out, "memory_budget", (uint64_t)settings_num(f->server->settings, SET_memory));
+    info_number(out, "store_memory", state_memory(f->server->state));
+    info_number(out, "open_fds", (uint64_t)f->process.open_fds);
 }
 
 /* The bucket's upper bound under which a share of all syncs lies, us; 0 before the first. */
-static double sync_quantile_us(const struct journal_stats *j, double share)
+static double info_sync_quantile_us(const struct journal_stats *j, double share)
 {
     uint64_t total = 0, so_far = 0;
     for (unsigned i = 0; i < JOURNAL_BUCKETS; i++)
@@ -97,72 +90,72 @@ static double sync_quantile_us(const struct journal_stats *j, double share)
     return 0;
 }
 
-static void put_journal(const struct info_facts *f, struct buf *out)
+static void info_put_journal(const struct info_facts *f, struct buf *out)
 {
     const struct journal_stats *j = &f->journal;
-    number(out, "groups", j->groups);
-    number(out, "commands", j->commands);
-    number(out, "syncs", j->syncs);
+    info_number(out, "groups", j->groups);
+    info_number(out, "commands", j->commands);
+    info_number(out, "syncs", j->syncs);
     buf_printf(out, "average_group:%.2f\r\n",
                j->groups ? (double)j->group_commands_total / (double)j->groups : 0.0);
-    buf_printf(out, "sync_p50_us:%.0f\r\n", sync_quantile_us(j, 0.5));
-    buf_printf(out, "sync_p99_us:%.0f\r\n", sync_quantile_us(j, 0.99));
-    number(out, "pending_commands", j->pending);
-    number(out, "pending_bytes", j->pending_bytes);
+    buf_printf(out, "sync_p50_us:%.0f\r\n", info_sync_quantile_us(j, 0.5));
+    buf_printf(out, "sync_p99_us:%.0f\r\n", info_sync_quantile_us(j, 0.99));
+    info_number(out, "pending_commands", j->pending);
+    info_number(out, "pending_bytes", j->pending_bytes);
 }
 
-static void put_stats(const struct info_facts *f, struct buf *out)
+static void info_put_stats(const struct info_facts *f, struct buf *out)
 {
     const struct tally *t = &f->journal.tally;
     const struct server *s = f->server;
-    number(out, "total_commands_processed", metrics_sum(s, COUNTER_COMMANDS));
-    number(out, "total_net_input_bytes", metrics_sum(s, COUNTER_NET_IN));
-    number(out, "total_net_output_bytes", metrics_sum(s, COUNTER_NET_OUT));
-    number(out, "messages_in", t->messages_in);
-    number(out, "bytes_in", t->bytes_in);
-    number(out, "messages_out", metrics_sum(s, COUNTER_MESSAGES_OUT));
-    number(out, "bytes_out", metrics_sum(s, COUNTER_BYTES_OUT));
-    number(out, "messages_acked", t->messages_acked);
-    number(out, "messages_nacked", t->messages_nacked);
-    number(out, "messages_dead", t->messages_dead);
-    number(out, "leases_expired", t->leases_expired);
-    number(out, "dedup_hits", t->dedup_hits);
-    number(out, "delayed_messages", t->delayed);
-    number(out, "delayed_expired", t->delayed_expired);
-    number(out, "protocol_errors", metrics_sum(s, COUNTER_PROTOCOL_ERRORS));
+    info_number(out, "total_commands_processed", metrics_sum(s, COUNTER_COMMANDS));
+    info_number(out, "total_net_input_bytes", metrics_sum(s, COUNTER_NET_IN));
+    info_number(out, "total_net_output_bytes", metrics_sum(s, COUNTER_NET_OUT));
+    info_number(out, "messages_in", t->messages_in);
+    info_number(out, "bytes_in", t->bytes_in);
+    info_number(out, "messages_out", metrics_sum(s, COUNTER_MESSAGES_OUT));
+    info_number(out, "bytes_out", metrics_sum(s, COUNTER_BYTES_OUT));
+    info_number(out, "messages_acked", t->messages_acked);
+    info_number(out, "messages_nacked", t->messages_nacked);
+    info_number(out, "messages_dead", t->messages_dead);
+    info_number(out, "leases_expired", t->leases_expired);
+    info_number(out, "dedup_hits", t->dedup_hits);
+    info_number(out, "delayed_messages", t->delayed);
+    info_number(out, "delayed_expired", t->delayed_expired);
+    info_number(out, "protocol_errors", metrics_sum(s, COUNTER_PROTOCOL_ERRORS));
 }
 
-static void put_transactions(const struct info_facts *f, struct buf *out)
+static void info_put_transactions(const struct info_facts *f, struct buf *out)
 {
     const struct tally *t = &f->journal.tally;
-    number(out, "pending", t->pending);
-    number(out, "parked", t->parked);
-    number(out, "halfs", t->halfs);
-    number(out, "committed", t->committed);
-    number(out, "rolledback", t->rolledback);
-    number(out, "conflicts", t->conflicts);
-    number(out, "checks_asked", t->checks_asked);
-    number(out, "webhooks_down", metrics_sum(f->server, COUNTER_WEBHOOKS_DOWN));
+    info_number(out, "pending", t->pending);
+    info_number(out, "parked", t->parked);
+    info_number(out, "halfs", t->halfs);
+    info_number(out, "committed", t->committed);
+    info_number(out, "rolledback", t->rolledback);
+    info_number(out, "conflicts", t->conflicts);
+    info_number(out, "checks_asked", t->checks_asked);
+    info_number(out, "webhooks_down", metrics_sum(f->server, COUNTER_WEBHOOKS_DOWN));
     uint64_t unserved = 0;
     char names[UNSERVED_NAMES_MAX];
     if (!unserved_find(f->server, f->view, &unserved, names))
         return; /* a figure less, for a moment without memory */
-    number(out, "producer_groups_unserved", unserved);
+    info_number(out, "producer_groups_unserved", unserved);
     buf_printf(out, "unserved:%s\r\n", names);
 }
 
-static void put_disk(const struct info_facts *f, struct buf *out)
+static void info_put_disk(const struct info_facts *f, struct buf *out)
 {
     int64_t free_bytes = process_disk_free(settings_text(f->server->settings, SET_data));
-    number(out, "disk_free_bytes", (uint64_t)free_bytes);
-    number(out, "disk_reserve_bytes", (uint64_t)settings_num(f->server->settings, SET_disk_reserve));
-    number(out, "disk_full", f->journal.disk_full);
+    info_number(out, "disk_free_bytes", (uint64_t)free_bytes);
+    info_number(out, "disk_reserve_bytes", (uint64_t)settings_num(f->server->settings, SET_disk_reserve));
+    info_number(out, "disk_full", f->journal.disk_full);
     struct wal_figures wal;
     wal_figures(f->server->wal, &wal);
-    number(out, "wal_files", wal.segments);
-    number(out, "wal_files_spare", wal.spare);
-    number(out, "wal_bytes", wal.bytes);
-    number(out, "wal_files_lost", wal.dropped);
+    info_number(out, "wal_files", wal.segments);
+    info_number(out, "wal_files_spare", wal.spare);
+    info_number(out, "wal_bytes", wal.bytes);
+    info_number(out, "wal_files_lost", wal.dropped);
 }
 
 struct section {
@@ -171,12 +164,12 @@ struct section {
 };
 
 static const struct section sections_known[] = {
-    {"Server", put_server}, {"Clients", put_clients}, {"Memory", put_memory},
-    {"Journal", put_journal}, {"Stats", put_stats}, {"Transactions", put_transactions},
-    {"Disk", put_disk},
+    {"Server", info_put_server}, {"Clients", info_put_clients}, {"Memory", info_put_memory},
+    {"Journal", info_put_journal}, {"Stats", info_put_stats}, {"Transactions", info_put_transactions},
+    {"Disk", info_put_disk},
 };
 
-static bool wanted(const char *section, const struct slice *names, size_t n)
+static bool info_wanted(const char *section, const struct slice *names, size_t n)
 {
     static const char *const all[] = {"all", "everything", "default"};
     for (size_t i = 0; i < n; i++) {
@@ -198,7 +191,7 @@ void info_write(struct server *s, struct view *view, const struct slice *section
     process_figures(&f.process);
     for (size_t i = 0; i < sizeof sections_known / sizeof *sections_known; i++) {
         const struct section *known = &sections_known[i];
-        if (!wanted(known->name, sections, n))
+        if (!info_wanted(known->name, sections, n))
             continue;
         buf_printf(out, "%s# %s\r\n", first ? "" : "\r\n", known->name);
         known->put(&f, out);

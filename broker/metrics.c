@@ -30,36 +30,36 @@ uint64_t metrics_sum(const struct server *s, enum counter_id id)
     return counters_get(&s->counters, id) + counters_get(&s->webhook_counters, id) + net_counter(s->net, id);
 }
 
-static void head(struct buf *out, const char *name, const char *type, const char *help)
+static void metrics_head(struct buf *out, const char *name, const char *type, const char *help)
 {
     buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-static void sample(struct buf *out, const char *name, uint64_t v)
+static void metrics_sample(struct buf *out, const char *name, uint64_t v)
 {
     buf_printf(out, "%s %llu\n", name, (unsigned long long)v);
 }
 
-static void gauge(struct buf *out, const char *name, const char *help, int64_t v)
+static void metrics_gauge(struct buf *out, const char *name, const char *help, int64_t v)
 {
-    head(out, name, "gauge", help);
+    metrics_head(out, name, "gauge", help);
     buf_printf(out, "%s %lld\n", name, (long long)v);
 }
 
-static void counter(struct buf *out, const char *name, const char *help, uint64_t v)
+static void metrics_counter(struct buf *out, const char *name, const char *help, uint64_t v)
 {
-    head(out, name, "counter", help);
-    sample(out, name, v);
+    metrics_head(out, name, "counter", help);
+    metrics_sample(out, name, v);
 }
 
-static void seconds(struct buf *out, const char *name, const char *type, const char *help, double v)
+static void metrics_seconds(struct buf *out, const char *name, const char *type, const char *help, double v)
 {
-    head(out, name, type, help);
+    metrics_head(out, name, type, help);
     buf_printf(out, "%s %.3f\n", name, v);
 }
 
 /* name="text", with what the format wants escaped. */
-static void label(struct buf *out, const char *name, struct slice text)
+static void metrics_label(struct buf *out, const char *name, struct slice text)
 {
     buf_printf(out, "%s=\"", name);
     for (size_t i = 0; i < text.len; i++) {
@@ -84,21 +84,21 @@ static const struct cell_metric cell_metrics[COUNTER_COUNT] = {
 #undef COUNTER
 };
 
-static void write_cells(const struct server *s, struct buf *out)
+static void metrics_write_cells(const struct server *s, struct buf *out)
 {
     for (unsigned i = 0; i < COUNTER_COUNT; i++) {
-        head(out, cell_metrics[i].name, cell_metrics[i].type, cell_metrics[i].help);
-        sample(out, cell_metrics[i].name, metrics_sum(s, (enum counter_id)i));
+        metrics_head(out, cell_metrics[i].name, cell_metrics[i].type, cell_metrics[i].help);
+        metrics_sample(out, cell_metrics[i].name, metrics_sum(s, (enum counter_id)i));
     }
 }
 
-static void write_errors(const struct server *s, struct buf *out)
+static void metrics_write_errors(const struct server *s, struct buf *out)
 {
-    head(out, "halfmq_errors_total", "counter", "Error replies, by code.");
+    metrics_head(out, "halfmq_errors_total", "counter", "Error replies, by code.");
     for (unsigned code = ST_OK + 1; code < ST_WIRE_COUNT; code++) {
         buf_put_str(out, "halfmq_errors_total{");
         uint64_t n = counters_get_error(&s->counters, (enum status)code) + net_errors(s->net, (enum status)code);
-        label(out, "code", slice_str(status_code((enum status)code)));
+        metrics_label(out, "code", slice_str(status_code((enum status)code)));
         buf_printf(out, "} %llu\n", (unsigned long long)n);
     }
 }
@@ -132,23 +132,23 @@ static const struct tally_metric tally_metrics[] = {
 #undef TALLY
 };
 
-static void write_tally(const struct tally *t, struct buf *out)
+static void metrics_write_tally(const struct tally *t, struct buf *out)
 {
     for (size_t i = 0; i < sizeof tally_metrics / sizeof *tally_metrics; i++) {
         const struct tally_metric *m = &tally_metrics[i];
         uint64_t v;
         memcpy(&v, (const char *)t + m->offset, sizeof v);
-        head(out, m->name, m->type, m->help);
-        sample(out, m->name, v);
+        metrics_head(out, m->name, m->type, m->help);
+        metrics_sample(out, m->name, v);
     }
 }
 
 /* Buckets come counted one by one; the format wants each to hold those below it too. */
-static void histogram(struct buf *out, const char *name, const char *help, const uint64_t *counts,
-                      double (*bound)(unsigned i), double sum)
+static void metrics_histogram(struct buf *out, const char *name, const char *help, const uint64_t *counts,
+                              double (*bound)(unsigned i), double sum)
 {
     uint64_t so_far = 0;
-    head(out, name, "histogram", help);
+    metrics_head(out, name, "histogram", help);
     for (unsigned i = 0; i < JOURNAL_BUCKETS; i++) {
         so_far += counts[i];
         if (i + 1 < JOURNAL_BUCKETS)
@@ -159,25 +159,25 @@ static void histogram(struct buf *out, const char *name, const char *help, const
     buf_printf(out, "%s_sum %.9g\n%s_count %llu\n", name, sum, name, (unsigned long long)so_far);
 }
 
-static double group_bound(unsigned i)
+static double metrics_group_bound(unsigned i)
 {
     return (double)(UINT64_C(1) << i);
 }
 
-static void write_journal(const struct journal_stats *j, struct buf *out)
+static void metrics_write_journal(const struct journal_stats *j, struct buf *out)
 {
-    counter(out, "halfmq_journal_groups_total", "Group commits.", j->groups);
-    counter(out, "halfmq_journal_commands_total", "Commands in group commits.", j->commands);
-    counter(out, "halfmq_journal_syncs_total", "Syncs to disk.", j->syncs);
-    gauge(out, "halfmq_journal_pending_commands", "Commands that wait for the disk.",
-          (int64_t)j->pending);
-    gauge(out, "halfmq_journal_pending_bytes", "Bytes of the commands that wait for the disk.",
-          (int64_t)j->pending_bytes);
-    histogram(out, "halfmq_journal_sync_seconds", "Time that a write and its sync took.",
-              j->sync_buckets, journal_sync_bound_s, (double)j->sync_ns_total / 1e9);
-    histogram(out, "halfmq_journal_group_commands", "Commands in one group commit.", j->group_buckets,
-              group_bound, (double)j->group_commands_total);
-    gauge(out, "halfmq_disk_full", "1 while writes are refused because the disk is full.", j->disk_full);
+    metrics_counter(out, "halfmq_journal_groups_total", "Group commits.", j->groups);
+    metrics_counter(out, "halfmq_journal_commands_total", "Commands in group commits.", j->commands);
+    metrics_counter(out, "halfmq_journal_syncs_total", "Syncs to disk.", j->syncs);
+    metrics_gauge(out, "halfmq_journal_pending_commands", "Commands that wait for the disk.",
+                  (int64_t)j->pending);
+    metrics_gauge(out, "halfmq_journal_pending_bytes", "Bytes of the commands that wait for the disk.",
+                  (int64_t)j->pending_bytes);
+    metrics_histogram(out, "halfmq_journal_sync_seconds", "Time that a write and its sync took.",
+                      j->sync_buckets, journal_sync_bound_s, (double)j->sync_ns_total / 1e9);
+    metrics_histogram(out, "halfmq_journal_group_commands", "Commands in one group commit.", j->group_buckets,
+                      metrics_group_bound, (double)j->group_commands_total);
+    metrics_gauge(out, "halfmq_disk_full", "1 while writes are refused because the disk is full.", j->disk_full);
 }
 
 enum lag_field { LAG_READY, LAG_INFLIGHT, LAG_DELAYED, LAG_DEAD, LAG_LAG, LAG_OLDEST_MS, LAG_FIELDS };
@@ -201,7 +201,7 @@ struct lag_row {
     int64_t v[LAG_FIELDS];
 };
 
-static bool read_row(struct cursor *c, struct lag_row *row)
+static bool metrics_read_row(struct cursor *c, struct lag_row *row)
 {
     struct token map, key, v;
     *row = (struct lag_row){0};
@@ -222,12 +222,12 @@ static bool read_row(struct cursor *c, struct lag_row *row)
     return true;
 }
 
-static void lag_sample(struct buf *out, enum lag_field f, const struct lag_row *row)
+static void metrics_lag_sample(struct buf *out, enum lag_field f, const struct lag_row *row)
 {
     buf_printf(out, "%s{", lag_metrics[f].name);
-    label(out, "group", row->group);
+    metrics_label(out, "group", row->group);
     buf_put_u8(out, ',');
-    label(out, "topic", row->topic);
+    metrics_label(out, "topic", row->topic);
     if (f == LAG_OLDEST_MS)
         buf_printf(out, "} %.3f\n", (double)row->v[f] / 1000.0);
     else
@@ -235,7 +235,7 @@ static void lag_sample(struct buf *out, enum lag_field f, const struct lag_row *
 }
 
 /* The rows of a LAG answer, family by family. */
-static void write_lag_rows(struct slice reply, struct buf *out)
+static void metrics_write_lag_rows(struct slice reply, struct buf *out)
 {
     struct cursor c = cursor_of(reply);
     struct token array;
@@ -248,18 +248,18 @@ static void write_lag_rows(struct slice reply, struct buf *out)
         out->failed = true;
         return;
     }
-    while (n < most && read_row(&c, &rows[n]))
+    while (n < most && metrics_read_row(&c, &rows[n]))
         n++;
     for (unsigned f = 0; f < LAG_FIELDS; f++) {
-        head(out, lag_metrics[f].name, "gauge", lag_metrics[f].help);
+        metrics_head(out, lag_metrics[f].name, "gauge", lag_metrics[f].help);
         for (size_t i = 0; i < n; i++)
-            lag_sample(out, (enum lag_field)f, &rows[i]);
+            metrics_lag_sample(out, (enum lag_field)f, &rows[i]);
     }
-    gauge(out, "halfmq_groups", "Consumer groups, each counted once a topic.", array.n);
+    metrics_gauge(out, "halfmq_groups", "Consumer groups, each counted once a topic.", array.n);
     free(rows);
 }
 
-static void write_lag(struct server *s, struct view *view, struct buf *out)
+static void metrics_write_lag(struct server *s, struct view *view, struct buf *out)
 {
     const struct slice words[] = {SLICE_LIT("LAG")};
     struct command_space space;
@@ -272,65 +272,65 @@ static void write_lag(struct server *s, struct view *view, struct buf *out)
     buf_init(&reply, 0);
     if (command_from_words(&space, words, 1, &cmd, err, sizeof err) == ST_OK)
         query_run(view, &policy, journal_now_ms(s->journal), &cmd, &reply, &hint);
-    write_lag_rows(buf_slice(&reply), out);
+    metrics_write_lag_rows(buf_slice(&reply), out);
     buf_free(&reply);
     command_space_free(&space);
 }
 
-static void write_unserved(struct server *s, struct view *view, struct buf *out)
+static void metrics_write_unserved(struct server *s, struct view *view, struct buf *out)
 {
     uint64_t n = 0;
     char names[UNSERVED_NAMES_MAX];
     if (!unserved_find(s, view, &n, names))
         out->failed = true;
-    gauge(out, "halfmq_producer_groups_unserved",
-          "Producer groups that have a check-back due and no member to ask.", (int64_t)n);
+    metrics_gauge(out, "halfmq_producer_groups_unserved",
+                  "Producer groups that have a check-back due and no member to ask.", (int64_t)n);
 }
 
-static void write_stored(struct server *s, struct buf *out)
+static void metrics_write_stored(struct server *s, struct buf *out)
 {
     struct view *view = journal_view(s->journal, NULL);
     if (!view) {
         out->failed = true;
         return;
     }
-    write_lag(s, view, out);
-    write_unserved(s, view, out);
+    metrics_write_lag(s, view, out);
+    metrics_write_unserved(s, view, out);
     view_close(view);
 }
 
-static void write_process(const struct server *s, struct buf *out)
+static void metrics_write_process(const struct server *s, struct buf *out)
 {
     struct process_figures f;
     process_figures(&f);
-    head(out, "halfmq_build_info", "gauge", "Always 1; the label tells the version.");
+    metrics_head(out, "halfmq_build_info", "gauge", "Always 1; the label tells the version.");
     buf_put_str(out, "halfmq_build_info{version=\"" HALFMQ_VERSION "\"} 1\n");
-    gauge(out, "halfmq_disk_free_bytes", "Free bytes on the disk of the data folder.",
-          process_disk_free(settings_text(s->settings, SET_data)));
+    metrics_gauge(out, "halfmq_disk_free_bytes", "Free bytes on the disk of the data folder.",
+                  process_disk_free(settings_text(s->settings, SET_data)));
     struct wal_figures wal;
     wal_figures(s->wal, &wal);
-    gauge(out, "halfmq_wal_files", "Files of the write-ahead log.", (int64_t)wal.segments);
-    gauge(out, "halfmq_wal_bytes", "Bytes of those, used or spare.", (int64_t)wal.bytes);
-    gauge(out, "halfmq_memory_budget_bytes", "The setting memory.", settings_num(s->settings, SET_memory));
-    gauge(out, "halfmq_store_memory_bytes", "Memory that the store holds.",
-          (int64_t)state_memory(s->state));
-    seconds(out, "process_start_time_seconds", "gauge", "When the process started, Unix time.",
-            (double)s->started_ms / 1000.0);
-    seconds(out, "process_cpu_seconds_total", "counter", "User and system time used.", f.cpu_seconds);
-    gauge(out, "process_resident_memory_bytes", "Resident memory.", f.resident_bytes);
-    gauge(out, "process_virtual_memory_bytes", "Virtual memory.", f.virtual_bytes);
-    gauge(out, "process_open_fds", "Open file descriptors.", f.open_fds);
-    gauge(out, "process_max_fds", "Most file descriptors that may be open.", f.max_fds);
+    metrics_gauge(out, "halfmq_wal_files", "Files of the write-ahead log.", (int64_t)wal.segments);
+    metrics_gauge(out, "halfmq_wal_bytes", "Bytes of those, used or spare.", (int64_t)wal.bytes);
+    metrics_gauge(out, "halfmq_memory_budget_bytes", "The setting memory.", settings_num(s->settings, SET_memory));
+    metrics_gauge(out, "halfmq_store_memory_bytes", "Memory that the store holds.",
+                  (int64_t)state_memory(s->state));
+    metrics_seconds(out, "process_start_time_seconds", "gauge", "When the process started, Unix time.",
+                    (double)s->started_ms / 1000.0);
+    metrics_seconds(out, "process_cpu_seconds_total", "counter", "User and system time used.", f.cpu_seconds);
+    metrics_gauge(out, "process_resident_memory_bytes", "Resident memory.", f.resident_bytes);
+    metrics_gauge(out, "process_virtual_memory_bytes", "Virtual memory.", f.virtual_bytes);
+    metrics_gauge(out, "process_open_fds", "Open file descriptors.", f.open_fds);
+    metrics_gauge(out, "process_max_fds", "Most file descriptors that may be open.", f.max_fds);
 }
 
 void metrics_write(struct server *s, struct buf *out)
 {
     struct journal_stats stats;
     journal_stats(s->journal, &stats);
-    write_cells(s, out);
-    write_errors(s, out);
-    write_tally(&stats.tally, out);
-    write_journal(&stats, out);
-    write_stored(s, out);
-    write_process(s, out);
+    metrics_write_cells(s, out);
+    metrics_write_errors(s, out);
+    metrics_write_tally(&stats.tally, out);
+    metrics_write_journal(&stats, out);
+    metrics_write_stored(s, out);
+    metrics_write_process(s, out);
 }

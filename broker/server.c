@@ -22,10 +22,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "broker/acceptor.h"
+#include "broker/base/clock.h"
 #include "broker/base/folder.h"
 #include "broker/http.h"
 #include "broker/info.h"
@@ -65,20 +65,20 @@ struct main_thread {
 
 /* The store is two threads' worth of caches and buffers; what waits for the disk gets a quarter; the
  * last quarter is for connections and their answers. */
-static size_t store_bytes(const struct settings *c)
+static size_t server_store_bytes(const struct settings *c)
 {
     return (size_t)settings_num(c, SET_memory) / 2;
 }
 
 /* At least two of the largest messages, else they would find the journal full for ever. */
-static size_t pending_bytes(const struct settings *c)
+static size_t server_pending_bytes(const struct settings *c)
 {
     size_t share = (size_t)settings_num(c, SET_memory) / 4;
     size_t least = 2 * (size_t)settings_num(c, SET_max_message_bytes);
     return share > least ? share : least;
 }
 
-static struct policy policy_of(const struct settings *c)
+static struct policy server_policy_of(const struct settings *c)
 {
     return (struct policy){
         .dedup_window_ms = settings_num(c, SET_dedup_window),
@@ -93,14 +93,14 @@ static struct policy policy_of(const struct settings *c)
 }
 
 /* In the order of the words in settings.def. */
-static enum fsync_mode fsync_of(const struct settings *c)
+static enum fsync_mode server_fsync_of(const struct settings *c)
 {
     static const enum fsync_mode modes[] = {FSYNC_ALWAYS, FSYNC_INTERVAL, FSYNC_NEVER};
     return modes[settings_num(c, SET_fsync)];
 }
 
 /* Clients must leave descriptors for the store: one that it cannot get would stop the broker. */
-static void set_connections_max(struct server *s)
+static void server_set_connections_max(struct server *s)
 {
     int64_t wanted = settings_num(s->settings, SET_max_connections);
     int64_t limit = process_raise_fds(wanted + SPARE_FDS);
@@ -120,10 +120,10 @@ static void server_setting_changed(void *broker, enum setting_id id)
     if (id == SET_log_level)
         settings_apply_log_level(s->settings);
     if (id == SET_fsync || id == SET_fsync_interval)
-        journal_set_fsync(s->journal, fsync_of(s->settings), settings_num(s->settings, SET_fsync_interval));
+        journal_set_fsync(s->journal, server_fsync_of(s->settings), settings_num(s->settings, SET_fsync_interval));
     if (id == SET_max_connections)
-        set_connections_max(s);
-    struct policy policy = policy_of(s->settings);
+        server_set_connections_max(s);
+    struct policy policy = server_policy_of(s->settings);
     journal_set_policy(s->journal, &policy);
 }
 
@@ -141,7 +141,7 @@ static void server_write_info(void *broker, struct view *view, const struct slic
 /* ---- what libraries and the journal tell ---- */
 
 /* Any thread. A store that failed is asked nothing any more, not even to close. */
-static void on_fatal(const char *text)
+static void server_on_fatal(const char *text)
 {
     char quoted[1024];
     log_event(LOG_ERROR, "the store cannot write, stopping at once", " reason=%s hint=%s",
@@ -150,7 +150,7 @@ static void on_fatal(const char *text)
     _exit(EXIT_STORE_FAILED);
 }
 
-static void on_libevent_log(int severity, const char *text)
+static void server_on_libevent_log(int severity, const char *text)
 {
     char quoted[512];
     log_event(severity >= EVENT_LOG_WARN ? LOG_WARN : LOG_DEBUG, "libevent", " text=%s",
@@ -159,7 +159,7 @@ static void on_libevent_log(int severity, const char *text)
 
 /* ---- the end ---- */
 
-static void *wait_for_loops(void *arg)
+static void *server_wait_for_loops(void *arg)
 {
     struct main_thread *m = arg;
     net_join(m->server.net);
@@ -167,7 +167,7 @@ static void *wait_for_loops(void *arg)
     return NULL;
 }
 
-static void begin_stop(struct main_thread *m, const char *why)
+static void server_begin_stop(struct main_thread *m, const char *why)
 {
     struct server *s = &m->server;
     if (atomic_exchange(&s->stopping, true))
@@ -179,19 +179,19 @@ static void begin_stop(struct main_thread *m, const char *why)
     m->acceptor = NULL;
     net_drain(s->net, settings_num(s->settings, SET_drain_timeout));
     webhook_stop(s->webhook);
-    m->helper_runs = pthread_create(&m->helper, NULL, wait_for_loops, m) == 0;
+    m->helper_runs = pthread_create(&m->helper, NULL, server_wait_for_loops, m) == 0;
     if (!m->helper_runs)
-        wait_for_loops(m);
+        server_wait_for_loops(m);
 }
 
-static void on_stop(evutil_socket_t fd, short what, void *arg)
+static void server_on_stop(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
-    begin_stop(arg, "SHUTDOWN");
+    server_begin_stop(arg, "SHUTDOWN");
 }
 
-static void on_signal(evutil_socket_t number, short what, void *arg)
+static void server_on_signal(evutil_socket_t number, short what, void *arg)
 {
     struct main_thread *m = arg;
     (void)what;
@@ -199,10 +199,10 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
         log_text(LOG_WARN, "second signal, exiting at once");
         _exit(1);
     }
-    begin_stop(m, number == SIGTERM ? "SIGTERM" : "SIGINT");
+    server_begin_stop(m, number == SIGTERM ? "SIGTERM" : "SIGINT");
 }
 
-static void on_drained(evutil_socket_t fd, short what, void *arg)
+static void server_on_drained(evutil_socket_t fd, short what, void *arg)
 {
     struct main_thread *m = arg;
     (void)fd;
@@ -210,13 +210,13 @@ static void on_drained(evutil_socket_t fd, short what, void *arg)
     event_base_loopbreak(m->base);
 }
 
-static bool failed(struct main_thread *m, const char *text)
+static bool server_failed(struct main_thread *m, const char *text)
 {
     snprintf(m->err, sizeof m->err, "%s", text);
     return false;
 }
 
-static bool start_events(struct main_thread *m)
+static bool server_start_events(struct main_thread *m)
 {
     /* Two arenas are enough for few threads; more would only hold on to memory. */
     mallopt(M_ARENA_MAX, 2);
@@ -225,27 +225,27 @@ static bool start_events(struct main_thread *m)
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file at its limit is a failed write, not a death without a word */
-    event_set_log_callback(on_libevent_log);
+    event_set_log_callback(server_on_libevent_log);
     if (evthread_use_pthreads() != 0)
-        return failed(m, "cannot set up threads");
+        return server_failed(m, "cannot set up threads");
     m->base = event_base_new();
     if (!m->base)
-        return failed(m, "cannot set up the event loop");
-    m->stop = event_new(m->base, -1, 0, on_stop, m);
-    m->drained = event_new(m->base, -1, 0, on_drained, m);
-    m->signals[SIGNAL_TERM] = evsignal_new(m->base, SIGTERM, on_signal, m);
-    m->signals[SIGNAL_INT] = evsignal_new(m->base, SIGINT, on_signal, m);
+        return server_failed(m, "cannot set up the event loop");
+    m->stop = event_new(m->base, -1, 0, server_on_stop, m);
+    m->drained = event_new(m->base, -1, 0, server_on_drained, m);
+    m->signals[SIGNAL_TERM] = evsignal_new(m->base, SIGTERM, server_on_signal, m);
+    m->signals[SIGNAL_INT] = evsignal_new(m->base, SIGINT, server_on_signal, m);
     if (!m->stop || !m->drained)
-        return failed(m, "no memory for the event loop");
+        return server_failed(m, "no memory for the event loop");
     for (unsigned i = 0; i < SIGNALS; i++) {
         if (!m->signals[i] || event_add(m->signals[i], NULL) != 0)
-            return failed(m, "cannot watch for signals");
+            return server_failed(m, "cannot watch for signals");
     }
     return true;
 }
 
 /* Files of the log are small beside the write buffers that they stand in for, and large beside a group. */
-static struct wal_options wal_options_of(const struct settings *c, const char *path)
+static struct wal_options server_wal_options_of(const struct settings *c, const char *path)
 {
     size_t memory = (size_t)settings_num(c, SET_memory);
     size_t bytes = memory / 64;
@@ -253,21 +253,21 @@ static struct wal_options wal_options_of(const struct settings *c, const char *p
     return (struct wal_options){.path = path, .segment_bytes = bytes, .bytes_max = memory / 2};
 }
 
-static bool open_store(struct main_thread *m)
+static bool server_open_store(struct main_thread *m)
 {
     const struct settings *c = m->server.settings;
     const char *data = settings_text(c, SET_data);
     char path[PATH_MAX], wal_path[PATH_MAX], why[768] = "";
     int n = snprintf(path, sizeof path, "%s/store", data);
     if (n < 0 || (size_t)n >= sizeof path)
-        return failed(m, "the path of the data folder is too long: choose another --data");
+        return server_failed(m, "the path of the data folder is too long: choose another --data");
     snprintf(wal_path, sizeof wal_path, "%s/wal", data);
-    struct wal_options wal_opt = wal_options_of(c, wal_path);
+    struct wal_options wal_opt = server_wal_options_of(c, wal_path);
     if (wal_open(&wal_opt, &m->server.wal, why, sizeof why) == ST_OK) {
         struct state_options opt = {
-            .path = path, .memory_bytes = store_bytes(c), .redo = wal_redo(m->server.wal)};
+            .path = path, .memory_bytes = server_store_bytes(c), .redo = wal_redo(m->server.wal)};
         if (state_open(&opt, &m->server.state, why, sizeof why) == ST_OK)
-            return wal_keep(m->server.wal, m->server.state) == ST_OK || failed(m, "no thread for the log");
+            return wal_keep(m->server.wal, m->server.state) == ST_OK || server_failed(m, "no thread for the log");
     }
     snprintf(m->err, sizeof m->err, "%s", why);
     return false;
@@ -278,50 +278,50 @@ static bool open_store(struct main_thread *m)
  * seconds, a sync has clients that wait; where both want the same processor, the kernel gives the flush a tenth.
  * Whoever has stepped back cannot step forward again, so it is not the main thread that does.
  */
-static void *open_store_behind(void *arg)
+static void *server_open_store_behind(void *arg)
 {
     struct main_thread *m = arg;
     /* Linux keeps this for each thread. Where it fails they are equals. */
     (void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + STORE_NICE);
-    return open_store(m) ? m : NULL;
+    return server_open_store(m) ? m : NULL;
 }
 
-static bool start_store(struct main_thread *m)
+static bool server_start_store(struct main_thread *m)
 {
     pthread_t thread;
     void *opened = NULL;
     if (folder_lock(settings_text(m->server.settings, SET_data), &m->lock_fd, m->err, sizeof m->err) != ST_OK)
         return false;
-    if (pthread_create(&thread, NULL, open_store_behind, m) != 0)
-        return failed(m, "no thread to open the store");
+    if (pthread_create(&thread, NULL, server_open_store_behind, m) != 0)
+        return server_failed(m, "no thread to open the store");
     pthread_join(thread, &opened);
     return opened != NULL;
 }
 
-static bool start_journal(struct main_thread *m)
+static bool server_start_journal(struct main_thread *m)
 {
     const struct settings *c = m->server.settings;
     const struct journal_options opt = {
         .state = m->server.state,
-        .fsync = fsync_of(c),
+        .fsync = server_fsync_of(c),
         .fsync_interval_ms = settings_num(c, SET_fsync_interval),
-        .pending_bytes_max = pending_bytes(c),
+        .pending_bytes_max = server_pending_bytes(c),
         .pending_max = PENDING_COMMANDS_MAX,
         .disk_reserve_bytes = settings_num(c, SET_disk_reserve),
-        .flush_bytes = (int64_t)store_bytes(c) / 2, /* its write buffers are a quarter of that */
+        .flush_bytes = (int64_t)server_store_bytes(c) / 2, /* its write buffers are a quarter of that */
         .data_path = settings_text(c, SET_data),
-        .fatal = on_fatal,
+        .fatal = server_on_fatal,
     };
-    struct policy policy = policy_of(c);
+    struct policy policy = server_policy_of(c);
     if (journal_new(&opt, &m->server.journal) != ST_OK)
-        return failed(m, "cannot start the journal: no memory or no thread");
+        return server_failed(m, "cannot start the journal: no memory or no thread");
     journal_set_policy(m->server.journal, &policy);
     m->ticker = ticker_new(&m->server, m->base);
     if (!m->ticker)
-        return failed(m, "no memory for the ticker");
+        return server_failed(m, "no memory for the ticker");
     m->server.members = members_new();
     if (!m->server.members)
-        return failed(m, "no memory for the members of producer groups");
+        return server_failed(m, "no memory for the members of producer groups");
     const struct webhook_env env = {.settings = m->server.settings,
                                     .journal = m->server.journal,
                                     .members = m->server.members,
@@ -330,7 +330,7 @@ static bool start_journal(struct main_thread *m)
     return m->server.webhook != NULL;
 }
 
-static bool start_loops(struct main_thread *m)
+static bool server_start_loops(struct main_thread *m)
 {
     struct server *s = &m->server;
     struct serve_env serve = {.members = s->members,
@@ -346,14 +346,14 @@ static bool start_loops(struct main_thread *m)
                                 .arg = &serve};
     s->net = serve.net = net_new(&env);
     if (!s->net)
-        return failed(m, "no memory for the I/O threads");
+        return server_failed(m, "no memory for the I/O threads");
     if (net_start(s->net, (uint32_t)settings_num(s->settings, SET_io_threads)))
         return true;
     snprintf(m->err, sizeof m->err, "cannot start an I/O thread: %s: lower --io_threads", strerror(errno));
     return false;
 }
 
-static bool start_listening(struct main_thread *m)
+static bool server_start_listening(struct main_thread *m)
 {
     struct server *s = &m->server;
     const char *host = settings_text(s->settings, SET_bind);
@@ -368,13 +368,13 @@ static bool start_listening(struct main_thread *m)
     memcpy(m->http_addr, m->http_sockets.text, sizeof m->http_addr);
     m->http = http_new(s, m->base, &m->http_sockets);
     if (!m->http)
-        return failed(m, "no memory for the HTTP server");
+        return server_failed(m, "no memory for the HTTP server");
     m->acceptor = acceptor_new(s, m->base, &m->sockets);
-    return m->acceptor ? true : failed(m, "no memory to accept connections");
+    return m->acceptor ? true : server_failed(m, "no memory to accept connections");
 }
 
 /* Whoever waits for this line must see it whatever the level; it is the only one of its kind. */
-static void say_ready(const struct main_thread *m)
+static void server_say_ready(const struct main_thread *m)
 {
     char data[PATH_MAX];
     log_set_level(LOG_INFO);
@@ -383,22 +383,22 @@ static void say_ready(const struct main_thread *m)
     settings_apply_log_level(m->server.settings);
 }
 
-static bool start(struct main_thread *m)
+static bool server_start(struct main_thread *m)
 {
-    set_connections_max(&m->server);
-    if (!start_events(m) || !start_store(m) || !start_journal(m) || !start_loops(m) ||
-        !start_listening(m))
+    server_set_connections_max(&m->server);
+    if (!server_start_events(m) || !server_start_store(m) || !server_start_journal(m) || !server_start_loops(m) ||
+        !server_start_listening(m))
         return false;
     if (!webhook_start(m->server.webhook))
-        return failed(m, "cannot start the webhooks: no thread");
+        return server_failed(m, "cannot start the webhooks: no thread");
     ticker_start(m->ticker);
     atomic_store(&m->server.ready, true);
-    say_ready(m);
+    server_say_ready(m);
     return true;
 }
 
 /* After a start that failed half-way there are loops that nobody has drained yet. */
-static void stop_loops(struct main_thread *m)
+static void server_stop_loops(struct main_thread *m)
 {
     struct server *s = &m->server;
     if (m->helper_runs)
@@ -409,7 +409,7 @@ static void stop_loops(struct main_thread *m)
     }
 }
 
-static void stop(struct main_thread *m)
+static void server_stop(struct main_thread *m)
 {
     struct server *s = &m->server;
     /* Nobody looks at signals any more: let them end the process as they do by default. */
@@ -418,7 +418,7 @@ static void stop(struct main_thread *m)
             event_free(m->signals[i]);
     }
     acceptor_free(m->acceptor);
-    stop_loops(m);
+    server_stop_loops(m);
     if (m->ticker)
         ticker_stop(m->ticker);
     if (s->webhook) {
@@ -446,23 +446,16 @@ static void stop(struct main_thread *m)
         close(m->lock_fd);
 }
 
-static int64_t wall_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 int server_run(struct settings *settings)
 {
     struct main_thread m = {.lock_fd = -1};
     m.server.settings = settings;
-    m.server.started_ms = wall_ms();
+    m.server.started_ms = clock_wall_ms();
     settings_apply_log_level(settings);
-    bool started = start(&m);
+    bool started = server_start(&m);
     if (started && event_base_dispatch(m.base) < 0)
-        started = failed(&m, "the event loop failed");
-    stop(&m);
+        started = server_failed(&m, "the event loop failed");
+    server_stop(&m);
     if (started) {
         log_text(LOG_INFO, "stopped");
         return 0;

@@ -45,25 +45,25 @@ static struct ticker *ticker_of(struct journal_client *c)
 }
 
 /* Nothing is ever submitted by this client, so nothing is handed back. */
-static void on_post(struct journal_client *c, struct entry_list *done)
+static void ticker_on_post(struct journal_client *c, struct entry_list *done)
 {
     (void)c;
     assert(done->n == 0);
 }
 
-static void on_news(struct journal_client *c, const struct effects *fx)
+static void ticker_on_news(struct journal_client *c, const struct effects *fx)
 {
     struct ticker *t = ticker_of(c);
     if (fx->next_due_ms < atomic_load(&t->asleep_until_ms) && atomic_load(&t->running))
         event_active(t->wake, EV_TIMEOUT, 0);
 }
 
-static void on_nudge(struct journal_client *c)
+static void ticker_on_nudge(struct journal_client *c)
 {
     event_active(ticker_of(c)->nudged, EV_TIMEOUT, 0);
 }
 
-static void on_nudged(evutil_socket_t fd, short what, void *arg)
+static void ticker_on_nudged(evutil_socket_t fd, short what, void *arg)
 {
     struct ticker *t = arg;
     (void)fd;
@@ -71,7 +71,7 @@ static void on_nudged(evutil_socket_t fd, short what, void *arg)
     journal_turn(t->server->journal, &t->client, TURN_NEWS_FIRST);
 }
 
-static int64_t sleep_ms(struct ticker *t, int64_t due_ms, int64_t now_ms)
+static int64_t ticker_sleep_ms(struct ticker *t, int64_t due_ms, int64_t now_ms)
 {
     bool stuck = due_ms <= now_ms && due_ms == t->last_due_ms;
     t->last_due_ms = due_ms;
@@ -84,7 +84,7 @@ static int64_t sleep_ms(struct ticker *t, int64_t due_ms, int64_t now_ms)
 }
 
 /* Asks the journal, and tells the log when it has changed. */
-static bool disk_is_full(struct ticker *t)
+static bool ticker_disk_is_full(struct ticker *t)
 {
     struct journal_stats stats;
     journal_stats(t->server->journal, &stats);
@@ -99,13 +99,13 @@ static bool disk_is_full(struct ticker *t)
     return t->disk_full;
 }
 
-static void set_timer(struct ticker *t, int64_t ms)
+static void ticker_set_timer(struct ticker *t, int64_t ms)
 {
     const struct timeval tv = {.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
     event_add(t->timer, &tv);
 }
 
-static void on_time(evutil_socket_t fd, short what, void *arg)
+static void ticker_on_time(evutil_socket_t fd, short what, void *arg)
 {
     struct ticker *t = arg;
     struct journal *j = t->server->journal;
@@ -117,10 +117,10 @@ static void on_time(evutil_socket_t fd, short what, void *arg)
     atomic_store(&t->asleep_until_ms, INT64_MAX);
     int64_t due_ms = journal_next_due_ms(j), now_ms = journal_now_ms(j);
     atomic_store(&t->asleep_until_ms, due_ms <= now_ms ? INT64_MIN : due_ms);
-    bool full = disk_is_full(t);
+    bool full = ticker_disk_is_full(t);
     if ((due_ms <= now_ms || full) && journal_in_charge(j))
         net_tick(t->server->net);
-    set_timer(t, sleep_ms(t, due_ms, now_ms));
+    ticker_set_timer(t, ticker_sleep_ms(t, due_ms, now_ms));
 }
 
 struct ticker *ticker_new(struct server *s, struct event_base *base)
@@ -130,10 +130,10 @@ struct ticker *ticker_new(struct server *s, struct event_base *base)
         return NULL;
     t->server = s;
     t->again_ms = AGAIN_MS;
-    t->client = (struct journal_client){.post = on_post, .news = on_news, .nudge = on_nudge};
-    t->timer = evtimer_new(base, on_time, t);
-    t->wake = event_new(base, -1, 0, on_time, t);
-    t->nudged = event_new(base, -1, 0, on_nudged, t);
+    t->client = (struct journal_client){.post = ticker_on_post, .news = ticker_on_news, .nudge = ticker_on_nudge};
+    t->timer = evtimer_new(base, ticker_on_time, t);
+    t->wake = event_new(base, -1, 0, ticker_on_time, t);
+    t->nudged = event_new(base, -1, 0, ticker_on_nudged, t);
     if (!t->timer || !t->wake || !t->nudged) {
         ticker_free(t);
         return NULL;
@@ -145,7 +145,7 @@ struct ticker *ticker_new(struct server *s, struct event_base *base)
 void ticker_start(struct ticker *t)
 {
     atomic_store(&t->running, true);
-    set_timer(t, 0);
+    ticker_set_timer(t, 0);
 }
 
 void ticker_stop(struct ticker *t)

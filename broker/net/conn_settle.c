@@ -21,7 +21,7 @@
 
 /* ---- events ---- */
 
-static void conn_on_readable(evutil_socket_t fd, short what, void *arg)
+static void settle_on_readable(evutil_socket_t fd, short what, void *arg)
 {
     struct conn *c = arg;
     (void)fd, (void)what;
@@ -32,20 +32,20 @@ static void conn_on_readable(evutil_socket_t fd, short what, void *arg)
 }
 
 /* While nothing is read, only that the client closed is of interest: its waits must end. */
-static void conn_on_closed(evutil_socket_t fd, short what, void *arg)
+static void settle_on_closed(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     if (!conn_is_doomed(arg))
         conn_end_input(arg);
 }
 
-static void conn_on_writable(evutil_socket_t fd, short what, void *arg)
+static void settle_on_writable(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     conn_touch(arg);
 }
 
-static void conn_watch(struct conn *c, short what)
+static void settle_watch(struct conn *c, short what)
 {
     if (c->watching == what)
         return;
@@ -55,14 +55,14 @@ static void conn_watch(struct conn *c, short what)
     if (!what)
         return;
     event_assign(&c->read_event, c->loop->base, c->fd, (short)(what | EV_PERSIST),
-                 what == EV_READ ? conn_on_readable : conn_on_closed, c);
+                 what == EV_READ ? settle_on_readable : settle_on_closed, c);
     if (event_add(&c->read_event, NULL) != 0) {
         c->watching = 0;
         conn_doom(c);
     }
 }
 
-static void conn_watch_writing(struct conn *c, bool on)
+static void settle_watch_writing(struct conn *c, bool on)
 {
     if (c->writing == on)
         return;
@@ -75,7 +75,7 @@ static void conn_watch_writing(struct conn *c, bool on)
 
 /* ---- beginning and end ---- */
 
-static void conn_linger_fires(struct timer *t, void *arg)
+static void settle_linger_fires(struct timer *t, void *arg)
 {
     (void)arg;
     conn_doom((struct conn *)((char *)t - offsetof(struct conn, linger)));
@@ -92,28 +92,28 @@ enum status conn_open(struct loop *l, int fd)
     c->opened_ms = timers_now();
     c->dialect = &dialect_unknown;
     c->proto = 2;
-    c->linger.fire = conn_linger_fires;
+    c->linger.fire = settle_linger_fires;
     buf_init(&c->in, IN_HARD_MAX);
     buf_init(&c->out, OUT_HARD_MAX);
     buf_init(&c->held, 0);
     resp_reader_init(&c->resp, l->bulk_max);
-    event_assign(&c->write_event, l->base, fd, EV_WRITE | EV_PERSIST, conn_on_writable, c);
+    event_assign(&c->write_event, l->base, fd, EV_WRITE | EV_PERSIST, settle_on_writable, c);
     if (slots_take(&l->slots, c, &c->slot, &c->generation) != ST_OK) {
         free(c);
         return ST_NOMEM;
     }
     counters_add(&l->counters, COUNTER_CONNECTIONS, 1);
     counters_add(&l->counters, COUNTER_CONNECTIONS_TOTAL, 1);
-    conn_watch(c, EV_READ);
+    settle_watch(c, EV_READ);
     return ST_OK;
 }
 
-static void conn_free(struct conn *c)
+static void settle_free(struct conn *c)
 {
     struct loop *l = c->loop;
     assert(!c->touched && !c->needs);
-    conn_watch(c, 0);
-    conn_watch_writing(c, false);
+    settle_watch(c, 0);
+    settle_watch_writing(c, false);
     timer_clear(&l->timers, &c->linger);
     slots_release(&l->slots, c->slot);
     close(c->fd);
@@ -140,13 +140,13 @@ void conn_reap(struct loop *l)
             continue;
         }
         l->env.sessions->gone(c);
-        conn_free(c);
+        settle_free(c);
     }
 }
 
 /* ---- decisions ---- */
 
-static void conn_flush(struct conn *c)
+static void settle_flush(struct conn *c)
 {
     size_t left = conn_unsent(c);
     if (left == 0)
@@ -175,10 +175,10 @@ static void conn_flush(struct conn *c)
         c->out_at = 0;
     }
     conn_grew(c);
-    conn_watch_writing(c, conn_unsent(c) > 0);
+    settle_watch_writing(c, conn_unsent(c) > 0);
 }
 
-static bool conn_is_finished(const struct conn *c)
+static bool settle_is_finished(const struct conn *c)
 {
     bool ends = c->state == CONN_SHUT || (c->state == CONN_OPEN && (c->stops & STOP_EOF) && !c->stalled);
     return ends && !c->in_flight && !(c->needs & CONN_WAITS) && !(c->stops & STOP_HELD) && !conn_unsent(c);
@@ -186,7 +186,7 @@ static bool conn_is_finished(const struct conn *c)
 
 /* Everything is said. If the client may still be sending, a plain close would answer those bytes
  * with a reset, which can overtake the last answer: so the sending side is closed first. */
-static void conn_finish(struct conn *c)
+static void settle_finish(struct conn *c)
 {
     struct loop *l = c->loop;
     if ((c->stops & STOP_EOF) || shutdown(c->fd, SHUT_WR) != 0) {
@@ -199,7 +199,7 @@ static void conn_finish(struct conn *c)
         conn_doom(c);
 }
 
-static short conn_wanted(struct conn *c)
+static short settle_wanted(struct conn *c)
 {
     bool full = c->stalled && conn_in_kept(c) >= STALLED_INPUT_MAX;
     c->stops = full ? c->stops | STOP_INPUT : c->stops & ~(unsigned)STOP_INPUT;
@@ -218,11 +218,11 @@ void conn_settle(struct conn *c)
     if (!conn_is_doomed(c) && (c->needs & CONN_PUMPS))
         sessions->pump(c);
     if (!conn_is_doomed(c))
-        conn_flush(c);
-    if (!conn_is_doomed(c) && conn_is_finished(c))
-        conn_finish(c);
+        settle_flush(c);
+    if (!conn_is_doomed(c) && settle_is_finished(c))
+        settle_finish(c);
     if (!conn_is_doomed(c))
-        conn_watch(c, conn_wanted(c));
+        settle_watch(c, settle_wanted(c));
     c->touched = false;
     if (conn_is_doomed(c))
         return;

@@ -14,7 +14,7 @@
  * A loop that is alone answers a group of its own in one round and lets the store take it in at the next one
  * (TURN_ANSWERS_FIRST), so that its clients work meanwhile. journal_view opens no view before that.
  *
- * Lost wake-ups: loop_deliver hands out the news it took before the entries it took with it, and no
+ * Lost wake-ups: thread_deliver hands out the news it took before the entries it took with it, and no
  * view outlives it. A query that finds nothing parks in the same callback that opened its view, so
  * news it has not seen is still in the mailbox then.
  *
@@ -38,24 +38,24 @@
 
 /* ---- the journal's callbacks ---- */
 
-static void loop_on_post(struct journal_client *client, struct entry_list *done)
+static void thread_on_post(struct journal_client *client, struct entry_list *done)
 {
     mailbox_post_done(&loop_of(client)->box, done);
 }
 
-static void loop_on_news(struct journal_client *client, const struct effects *fx)
+static void thread_on_news(struct journal_client *client, const struct effects *fx)
 {
     mailbox_post_news(&loop_of(client)->box, fx);
 }
 
-static void loop_on_nudge(struct journal_client *client)
+static void thread_on_nudge(struct journal_client *client)
 {
     mailbox_order(&loop_of(client)->box, ORDER_TURN, 0);
 }
 
 /* ---- letters ---- */
 
-static void loop_open_sockets(struct loop *l)
+static void thread_open_sockets(struct loop *l)
 {
     for (uint32_t i = 0; i < l->letters.n_fds; i++) {
         int fd = l->letters.fds[i];
@@ -69,7 +69,7 @@ static void loop_open_sockets(struct loop *l)
     l->letters.n_fds = 0;
 }
 
-static void loop_kill_clients(struct loop *l)
+static void thread_kill_clients(struct loop *l)
 {
     for (uint32_t i = 0; i < l->letters.n_kills; i++) {
         struct conn *c = clients_find(&l->slots, l->letters.kills[i]);
@@ -78,27 +78,27 @@ static void loop_kill_clients(struct loop *l)
     }
 }
 
-static void loop_ticked(struct journal_client *owner, struct entry *e)
+static void thread_ticked(struct journal_client *owner, struct entry *e)
 {
     loop_of(owner)->ticking = false;
     entry_free(e);
 }
 
-static void loop_submit_tick(struct loop *l)
+static void thread_submit_tick(struct loop *l)
 {
     struct command cmd = {.info = command_info(CMD_TICK)};
     if (!l->ticking && !l->draining)
-        l->ticking = loop_submit_command(l, &cmd, loop_ticked);
+        l->ticking = loop_submit_command(l, &cmd, thread_ticked);
 }
 
-static void loop_drain_late(struct timer *t, void *arg)
+static void thread_drain_late(struct timer *t, void *arg)
 {
     (void)t;
     struct loop *l = arg;
     l->drain_late = true;
 }
 
-static void loop_begin_drain(struct loop *l, int64_t timeout_ms)
+static void thread_begin_drain(struct loop *l, int64_t timeout_ms)
 {
     if (l->draining)
         return;
@@ -111,22 +111,22 @@ static void loop_begin_drain(struct loop *l, int64_t timeout_ms)
         if (c->state == CONN_LINGERING)
             conn_doom(c);
     }
-    l->drain_timer.fire = loop_drain_late;
+    l->drain_timer.fire = thread_drain_late;
     l->drain_late = timer_set(&l->timers, &l->drain_timer, timers_now() + timeout_ms) != ST_OK;
 }
 
-static void loop_obey(struct loop *l)
+static void thread_obey(struct loop *l)
 {
     unsigned orders = l->letters.orders;
     if (orders & ORDER_TURN)
         l->again = true;
     if (orders & ORDER_TICK)
-        loop_submit_tick(l);
+        thread_submit_tick(l);
     if (orders & ORDER_DRAIN)
-        loop_begin_drain(l, l->letters.drain_ms);
+        thread_begin_drain(l, l->letters.drain_ms);
 }
 
-static void loop_deliver(struct loop *l)
+static void thread_deliver(struct loop *l)
 {
     struct letters *in = &l->letters;
     loop_close_view(l);
@@ -140,16 +140,16 @@ static void loop_deliver(struct loop *l)
         e->done(&l->client, e);
     }
     gather_came_back(&l->gather, n);
-    loop_open_sockets(l);
-    loop_kill_clients(l);
-    loop_obey(l);
+    thread_open_sockets(l);
+    thread_kill_clients(l);
+    thread_obey(l);
     letters_clear(in);
     l->env.loops->woken(l);
 }
 
 /* ---- turns ---- */
 
-static void loop_refresh_settings(struct loop *l)
+static void thread_refresh_settings(struct loop *l)
 {
     const struct settings *c = l->env.settings;
     l->body_max = (size_t)settings_num(c, SET_max_message_bytes);
@@ -160,7 +160,7 @@ static void loop_refresh_settings(struct loop *l)
 }
 
 /* Those that are touched while this runs wait for the next round. */
-static void loop_settle(struct loop *l)
+static void thread_settle(struct loop *l)
 {
     struct conn *c = l->touched;
     l->touched = l->touched_last = NULL;
@@ -170,7 +170,7 @@ static void loop_settle(struct loop *l)
     }
 }
 
-static void loop_run_timers(struct loop *l)
+static void thread_run_timers(struct loop *l)
 {
     if (timers_next(&l->timers) == INT64_MAX)
         return;
@@ -179,19 +179,19 @@ static void loop_run_timers(struct loop *l)
 }
 
 /* True: there is work left, do not wait. */
-static bool loop_turn(struct loop *l)
+static bool thread_turn(struct loop *l)
 {
     bool more = true;
-    loop_refresh_settings(l);
+    thread_refresh_settings(l);
     for (unsigned i = 0; i < ROUNDS_MAX && more; i++) {
-        loop_settle(l);
+        thread_settle(l);
         l->again = false;
         /* The last round leaves nothing to settle: no other follows before the loop may sleep. */
         bool answers_first = l->alone && i + 1 < ROUNDS_MAX;
         bool unsettled = journal_turn(l->env.journal, &l->client,
                                       answers_first ? TURN_ANSWERS_FIRST : TURN_NEWS_FIRST);
-        loop_deliver(l);
-        loop_run_timers(l);
+        thread_deliver(l);
+        thread_run_timers(l);
         more = l->env.loops->run(l) || l->touched || l->again || unsettled;
     }
     loop_close_view(l);
@@ -199,7 +199,7 @@ static bool loop_turn(struct loop *l)
     return more;
 }
 
-static bool loop_is_drained(struct loop *l)
+static bool thread_is_drained(struct loop *l)
 {
     if (!l->draining)
         return false;
@@ -212,7 +212,7 @@ static bool loop_is_drained(struct loop *l)
     return l->slots.n == 0 && l->in_flight == 0;
 }
 
-static void loop_arm_timer(struct loop *l)
+static void thread_arm_timer(struct loop *l)
 {
     int64_t due = timers_next(&l->timers);
     if (due == l->armed_ms || due == INT64_MAX)
@@ -225,14 +225,14 @@ static void loop_arm_timer(struct loop *l)
         l->armed_ms = due;
 }
 
-static void loop_on_timer(evutil_socket_t fd, short what, void *arg)
+static void thread_on_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct loop *l = arg;
     (void)fd, (void)what;
     l->armed_ms = INT64_MAX; /* the turn that follows looks at the heap */
 }
 
-static void loop_on_wake(evutil_socket_t fd, short what, void *arg)
+static void thread_on_wake(evutil_socket_t fd, short what, void *arg)
 {
     struct loop *l = arg;
     (void)fd, (void)what;
@@ -240,7 +240,7 @@ static void loop_on_wake(evutil_socket_t fd, short what, void *arg)
 }
 
 /* Connections that were idle since the last sweep give back what they do not need. */
-static void loop_on_sweep(evutil_socket_t fd, short what, void *arg)
+static void thread_on_sweep(evutil_socket_t fd, short what, void *arg)
 {
     struct loop *l = arg;
     (void)fd, (void)what;
@@ -256,18 +256,18 @@ static void loop_on_sweep(evutil_socket_t fd, short what, void *arg)
     entry_pool_trim(&l->entries, false);
 }
 
-static bool loop_linger(struct loop *l)
+static bool thread_linger(struct loop *l)
 {
     return gather_linger(&l->gather, l->base, &l->in_flight, journal_gather_ns(l->env.journal));
 }
 
-static void *loop_run(void *arg)
+static void *thread_run(void *arg)
 {
     struct loop *l = arg;
-    bool more = loop_turn(l);
-    while (!loop_is_drained(l)) {
-        loop_arm_timer(l);
-        bool waits = !more && !loop_linger(l) && mailbox_sleep(&l->box, l->env.loops->wants_news(l));
+    bool more = thread_turn(l);
+    while (!thread_is_drained(l)) {
+        thread_arm_timer(l);
+        bool waits = !more && !thread_linger(l) && mailbox_sleep(&l->box, l->env.loops->wants_news(l));
         /* ONCE in both cases: without it libevent would come back only when no socket is ready. */
         if (event_base_loop(l->base, waits ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK) < 0) {
             log_text(LOG_ERROR, "the event loop failed; this thread serves nobody any more");
@@ -276,22 +276,22 @@ static void *loop_run(void *arg)
         if (waits)
             mailbox_awake(&l->box);
         gather_more(&l->gather, l->base, &l->in_flight, journal_gather_ns(l->env.journal));
-        more = loop_turn(l);
+        more = thread_turn(l);
     }
     return NULL;
 }
 
 /* ---- birth and death ---- */
 
-static enum status loop_make_events(struct loop *l)
+static enum status thread_make_events(struct loop *l)
 {
     const struct timeval sweep = {.tv_sec = SWEEP_S};
     l->base = event_base_new();
     if (!l->base)
         return ST_NOMEM;
-    l->wake_event = event_new(l->base, l->box.event_fd, EV_READ | EV_PERSIST, loop_on_wake, l);
-    l->timer_event = evtimer_new(l->base, loop_on_timer, l);
-    l->sweep_event = event_new(l->base, -1, EV_PERSIST, loop_on_sweep, l);
+    l->wake_event = event_new(l->base, l->box.event_fd, EV_READ | EV_PERSIST, thread_on_wake, l);
+    l->timer_event = evtimer_new(l->base, thread_on_timer, l);
+    l->sweep_event = event_new(l->base, -1, EV_PERSIST, thread_on_sweep, l);
     if (!l->wake_event || !l->timer_event || !l->sweep_event)
         return ST_NOMEM;
     if (event_add(l->wake_event, NULL) != 0 || event_add(l->sweep_event, &sweep) != 0)
@@ -299,7 +299,7 @@ static enum status loop_make_events(struct loop *l)
     return ST_OK;
 }
 
-static void loop_free_events(struct loop *l)
+static void thread_free_events(struct loop *l)
 {
     struct event *events[] = {l->wake_event, l->timer_event, l->sweep_event};
     for (unsigned i = 0; i < sizeof events / sizeof *events; i++) {
@@ -310,9 +310,9 @@ static void loop_free_events(struct loop *l)
         event_base_free(l->base);
 }
 
-static void loop_free_parts(struct loop *l)
+static void thread_free_parts(struct loop *l)
 {
-    loop_free_events(l);
+    thread_free_events(l);
     if (l->serve)
         l->env.loops->close(l);
     timers_fini(&l->timers);
@@ -327,7 +327,7 @@ static void loop_free_parts(struct loop *l)
     free(l);
 }
 
-static struct loop *loop_new(const struct net_env *env, struct net_shared *shared, bool alone)
+static struct loop *thread_new(const struct net_env *env, struct net_shared *shared, bool alone)
 {
     struct loop *l = aligned_alloc(_Alignof(struct loop), sizeof *l);
     if (!l)
@@ -337,7 +337,7 @@ static struct loop *loop_new(const struct net_env *env, struct net_shared *share
         free(l);
         return NULL;
     }
-    l->client = (struct journal_client){.post = loop_on_post, .news = loop_on_news, .nudge = loop_on_nudge};
+    l->client = (struct journal_client){.post = thread_on_post, .news = thread_on_news, .nudge = thread_on_nudge};
     l->env = *env;
     l->shared = shared;
     l->alone = alone;
@@ -348,25 +348,25 @@ static struct loop *loop_new(const struct net_env *env, struct net_shared *share
     buf_init(&l->reply, (size_t)REPLY_BYTES_MAX);
     l->scratch = malloc(READ_BYTES);
     l->serve = env->loops->open(l, env->arg);
-    bool made = letters_init(&l->letters) == ST_OK && l->scratch && l->serve && loop_make_events(l) == ST_OK;
+    bool made = letters_init(&l->letters) == ST_OK && l->scratch && l->serve && thread_make_events(l) == ST_OK;
     if (made)
         return l;
-    loop_free_parts(l);
+    thread_free_parts(l);
     return NULL;
 }
 
 struct loop *loop_start(const struct net_env *env, struct net_shared *shared, bool alone)
 {
-    struct loop *l = loop_new(env, shared, alone);
+    struct loop *l = thread_new(env, shared, alone);
     if (!l) {
         errno = ENOMEM;
         return NULL;
     }
-    loop_refresh_settings(l);
+    thread_refresh_settings(l);
     journal_register(env->journal, &l->client);
-    int failed = pthread_create(&l->thread, NULL, loop_run, l);
+    int failed = pthread_create(&l->thread, NULL, thread_run, l);
     if (failed) {
-        loop_free_parts(l);
+        thread_free_parts(l);
         errno = failed;
         return NULL;
     }
@@ -384,7 +384,7 @@ void loop_free(struct loop *l)
     /* A socket may have come while the thread ended; nobody has looked at it. */
     for (uint32_t i = 0; i < l->box.in.n_fds; i++)
         atomic_fetch_sub(&l->shared->connections, 1);
-    loop_free_parts(l);
+    thread_free_parts(l);
 }
 
 /* ---- asked by other threads ---- */

@@ -19,7 +19,7 @@
 static const char usage[] = "write COMMAND [COUNT | LIST | INFO [name ...] | DOCS [name ...]]";
 
 /* The first word of a command; *ret_second: what follows it, or empty. */
-static struct slice first_word(const struct command_info *info, struct slice *ret_second)
+static struct slice local_command_first_word(const struct command_info *info, struct slice *ret_second)
 {
     const char *blank = strchr(info->words, ' ');
     size_t len = blank ? (size_t)(blank - info->words) : strlen(info->words);
@@ -27,7 +27,7 @@ static struct slice first_word(const struct command_info *info, struct slice *re
     return slice_of(info->words, len);
 }
 
-static bool is_shown(const struct command_info *info)
+static bool local_command_is_shown(const struct command_info *info)
 {
     switch (info->id) {
     case CMD_CHECKS_SERVE: /* not for clients of Redis */
@@ -40,38 +40,38 @@ static bool is_shown(const struct command_info *info)
 }
 
 /* True for the line that stands for all that begin with its word. */
-static bool is_leader(enum command_id id)
+static bool local_command_is_leader(enum command_id id)
 {
-    struct slice rest, word = first_word(command_info(id), &rest);
-    if (!is_shown(command_info(id)))
+    struct slice rest, word = local_command_first_word(command_info(id), &rest);
+    if (!local_command_is_shown(command_info(id)))
         return false;
     for (unsigned i = 0; i < id; i++) {
         const struct command_info *info = command_info((enum command_id)i);
-        if (is_shown(info) && slice_equal(word, first_word(info, &rest)))
+        if (local_command_is_shown(info) && slice_equal(word, local_command_first_word(info, &rest)))
             return false;
     }
     return true;
 }
 
-static bool is_container(enum command_id id)
+static bool local_command_is_container(enum command_id id)
 {
     struct slice second;
-    first_word(command_info(id), &second);
+    local_command_first_word(command_info(id), &second);
     return second.len > 0;
 }
 
-static size_t count_leaders(void)
+static size_t local_command_count_leaders(void)
 {
     size_t n = 0;
     for (unsigned id = 0; id < COMMAND_COUNT; id++)
-        n += is_leader((enum command_id)id);
+        n += local_command_is_leader((enum command_id)id);
     return n;
 }
 
 /* "topic", or "topic|create". */
-static void put_name(struct buf *r, const struct command_info *info, bool whole)
+static void local_command_put_name(struct buf *r, const struct command_info *info, bool whole)
 {
-    struct slice second, word = first_word(info, &second);
+    struct slice second, word = local_command_first_word(info, &second);
     char name[64];
     size_t n = 0;
     for (size_t i = 0; i < word.len && n < sizeof name; i++)
@@ -83,88 +83,88 @@ static void put_name(struct buf *r, const struct command_info *info, bool whole)
     reply_bulk(r, slice_of(name, n));
 }
 
-static int64_t arity_of(const struct command_info *info)
+static int64_t local_command_arity_of(const struct command_info *info)
 {
-    if (is_container(info->id))
+    if (local_command_is_container(info->id))
         return -2;
     int64_t least = 1 + info->min + (info->rest == 1);
     bool more = info->rest || info->options || info->max > info->min;
     return more ? -least : least;
 }
 
-static void put_entry(struct buf *r, enum command_id id)
+static void local_command_put_entry(struct buf *r, enum command_id id)
 {
     const struct command_info *info = command_info(id);
     reply_array(r, 6);
-    put_name(r, info, false);
-    reply_int(r, arity_of(info));
+    local_command_put_name(r, info, false);
+    reply_int(r, local_command_arity_of(info));
     reply_array(r, 1);
     reply_simple(r, info->kind == KIND_WRITE ? "write" : "readonly");
     for (int i = 0; i < 3; i++)
         reply_int(r, 0);
 }
 
-static enum command_id leader_of(struct slice name)
+static enum command_id local_command_leader_of(struct slice name)
 {
     for (unsigned id = 0; id < COMMAND_COUNT; id++) {
         struct slice second;
-        if (is_leader((enum command_id)id) &&
-            slice_equal_nocase(name, first_word(command_info((enum command_id)id), &second)))
+        if (local_command_is_leader((enum command_id)id) &&
+            slice_equal_nocase(name, local_command_first_word(command_info((enum command_id)id), &second)))
             return (enum command_id)id;
     }
     return COMMAND_COUNT;
 }
 
-static void put_all(struct buf *r)
+static void local_command_put_all(struct buf *r)
 {
-    reply_array(r, count_leaders());
+    reply_array(r, local_command_count_leaders());
     for (unsigned id = 0; id < COMMAND_COUNT; id++) {
-        if (is_leader((enum command_id)id))
-            put_entry(r, (enum command_id)id);
+        if (local_command_is_leader((enum command_id)id))
+            local_command_put_entry(r, (enum command_id)id);
     }
 }
 
-static void put_info(struct buf *r, const struct slice *names, uint32_t n)
+static void local_command_put_info(struct buf *r, const struct slice *names, uint32_t n)
 {
     if (n == 0) {
-        put_all(r);
+        local_command_put_all(r);
         return;
     }
     reply_array(r, n);
     for (uint32_t i = 0; i < n; i++) {
-        enum command_id id = leader_of(names[i]);
+        enum command_id id = local_command_leader_of(names[i]);
         if (id == COMMAND_COUNT)
             reply_null(r);
         else
-            put_entry(r, id);
+            local_command_put_entry(r, id);
     }
 }
 
-static void put_list(struct buf *r)
+static void local_command_put_list(struct buf *r)
 {
-    reply_array(r, count_leaders());
+    reply_array(r, local_command_count_leaders());
     for (unsigned id = 0; id < COMMAND_COUNT; id++) {
-        if (is_leader((enum command_id)id))
-            put_name(r, command_info((enum command_id)id), false);
+        if (local_command_is_leader((enum command_id)id))
+            local_command_put_name(r, command_info((enum command_id)id), false);
     }
 }
 
 /* ---- DOCS ---- */
 
-static void put_pair(struct buf *r, const char *key, const char *value)
+static void local_command_put_pair(struct buf *r, const char *key, const char *value)
 {
     reply_bulk_str(r, key);
     reply_bulk_str(r, value);
 }
 
-static void put_argument(struct buf *r, struct slice name, const char *token, const char *flag)
+static void local_command_put_argument(struct buf *r, struct slice name, const char *token, const char *flag)
 {
     reply_map(r, 2U + (token ? 1U : 0U) + (flag ? 1U : 0U));
     reply_bulk_str(r, "name");
     reply_bulk(r, name);
-    put_pair(r, "type", "string");
+    local_command_put_pair(r, "type", "string");
     if (token)
-        put_pair(r, "token", token);
+        local_command_put_pair(r, "token", token);
     if (!flag)
         return;
     reply_bulk_str(r, "flags");
@@ -172,7 +172,7 @@ static void put_argument(struct buf *r, struct slice name, const char *token, co
     reply_simple(r, flag);
 }
 
-static size_t count_names(const char *names)
+static size_t local_command_count_names(const char *names)
 {
     size_t n = *names != '\0';
     for (; *names; names++)
@@ -180,90 +180,90 @@ static size_t count_names(const char *names)
     return n;
 }
 
-static void put_arguments(struct buf *r, const struct command_info *info)
+static void local_command_put_arguments(struct buf *r, const struct command_info *info)
 {
     uint64_t options = info->options & ~info->later;
-    size_t n = count_names(info->names);
+    size_t n = local_command_count_names(info->names);
     reply_array(r, n + (unsigned)__builtin_popcountll(options));
     const char *at = info->names;
     for (size_t i = 0; i < n; i++) {
         size_t len = strcspn(at, " ");
         bool repeats = info->rest && i + 1 == n;
         bool may_lack = repeats ? info->rest == 2 : i >= info->min;
-        put_argument(r, slice_of(at, len), NULL,
-                     may_lack  ? "optional"
-                     : repeats ? "multiple"
+        local_command_put_argument(r, slice_of(at, len), NULL,
+                                   may_lack  ? "optional"
+                                   : repeats ? "multiple"
                                : NULL);
         at += len + (at[len] == ' ');
     }
     for (unsigned id = 0; id < OPTION_COUNT; id++) {
         const char *word = option_word((enum option_id)id);
         if (options & (UINT64_C(1) << id))
-            put_argument(r, slice_str(word), word, "optional");
+            local_command_put_argument(r, slice_str(word), word, "optional");
     }
 }
 
-static void put_doc(struct buf *r, const struct command_info *info)
+static void local_command_put_doc(struct buf *r, const struct command_info *info)
 {
     reply_map(r, 4);
-    put_pair(r, "summary", info->summary);
-    put_pair(r, "since", HALFMQ_VERSION);
-    put_pair(r, "group", "halfmq");
+    local_command_put_pair(r, "summary", info->summary);
+    local_command_put_pair(r, "since", HALFMQ_VERSION);
+    local_command_put_pair(r, "group", "halfmq");
     reply_bulk_str(r, "arguments");
-    put_arguments(r, info);
+    local_command_put_arguments(r, info);
 }
 
-static bool is_under(enum command_id id, struct slice word)
+static bool local_command_is_under(enum command_id id, struct slice word)
 {
     struct slice second;
     const struct command_info *info = command_info(id);
-    return is_shown(info) && slice_equal(word, first_word(info, &second)) && second.len;
+    return local_command_is_shown(info) && slice_equal(word, local_command_first_word(info, &second)) && second.len;
 }
 
-static void put_container_doc(struct buf *r, enum command_id leader)
+static void local_command_put_container_doc(struct buf *r, enum command_id leader)
 {
-    struct slice second, word = first_word(command_info(leader), &second);
+    struct slice second, word = local_command_first_word(command_info(leader), &second);
     size_t n = 0;
     for (unsigned id = leader; id < COMMAND_COUNT; id++)
-        n += is_under((enum command_id)id, word);
+        n += local_command_is_under((enum command_id)id, word);
     reply_map(r, 4);
-    put_pair(r, "summary", "a family of commands");
-    put_pair(r, "since", HALFMQ_VERSION);
-    put_pair(r, "group", "halfmq");
+    local_command_put_pair(r, "summary", "a family of commands");
+    local_command_put_pair(r, "since", HALFMQ_VERSION);
+    local_command_put_pair(r, "group", "halfmq");
     reply_bulk_str(r, "subcommands");
     reply_map(r, n);
     for (unsigned id = leader; id < COMMAND_COUNT; id++) {
-        if (!is_under((enum command_id)id, word))
+        if (!local_command_is_under((enum command_id)id, word))
             continue;
-        put_name(r, command_info((enum command_id)id), true);
-        put_doc(r, command_info((enum command_id)id));
+        local_command_put_name(r, command_info((enum command_id)id), true);
+        local_command_put_doc(r, command_info((enum command_id)id));
     }
 }
 
-static void put_docs_of(struct buf *r, enum command_id id)
+static void local_command_put_docs_of(struct buf *r, enum command_id id)
 {
-    put_name(r, command_info(id), false);
-    if (is_container(id))
-        put_container_doc(r, id);
+    local_command_put_name(r, command_info(id), false);
+    if (local_command_is_container(id))
+        local_command_put_container_doc(r, id);
     else
-        put_doc(r, command_info(id));
+        local_command_put_doc(r, command_info(id));
 }
 
 /* Names that are unknown are left out, as Redis does. */
-static void put_docs(struct buf *r, const struct slice *names, uint32_t n)
+static void local_command_put_docs(struct buf *r, const struct slice *names, uint32_t n)
 {
     size_t known = 0;
     for (uint32_t i = 0; i < n; i++)
-        known += leader_of(names[i]) != COMMAND_COUNT;
-    reply_map(r, n ? known : count_leaders());
+        known += local_command_leader_of(names[i]) != COMMAND_COUNT;
+    reply_map(r, n ? known : local_command_count_leaders());
     for (uint32_t i = 0; i < n; i++) {
-        enum command_id id = leader_of(names[i]);
+        enum command_id id = local_command_leader_of(names[i]);
         if (id != COMMAND_COUNT)
-            put_docs_of(r, id);
+            local_command_put_docs_of(r, id);
     }
     for (unsigned id = 0; id < COMMAND_COUNT && n == 0; id++) {
-        if (is_leader((enum command_id)id))
-            put_docs_of(r, (enum command_id)id);
+        if (local_command_is_leader((enum command_id)id))
+            local_command_put_docs_of(r, (enum command_id)id);
     }
 }
 
@@ -274,13 +274,13 @@ void local_COMMAND(struct conn *c, const struct command *cmd, struct request rq)
     const struct slice *names = cmd->n_rest ? cmd->rest + 1 : NULL;
     uint32_t n = cmd->n_rest ? cmd->n_rest - 1 : 0;
     if (slice_equal_nocase(word, SLICE_LIT("INFO"))) {
-        put_info(r, names, n);
+        local_command_put_info(r, names, n);
     } else if (slice_equal_nocase(word, SLICE_LIT("DOCS"))) {
-        put_docs(r, names, n);
+        local_command_put_docs(r, names, n);
     } else if (slice_equal_nocase(word, SLICE_LIT("COUNT")) && !n) {
-        reply_int(r, (int64_t)count_leaders());
+        reply_int(r, (int64_t)local_command_count_leaders());
     } else if (slice_equal_nocase(word, SLICE_LIT("LIST")) && !n) {
-        put_list(r);
+        local_command_put_list(r);
     } else {
         char quoted[LOCAL_QUOTED];
         local_refuse(c, rq, ST_ERR, "COMMAND does not know '%s' so: %s", local_quote(word, quoted),

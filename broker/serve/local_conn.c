@@ -13,7 +13,7 @@
 #include "protocol/base/reply.h"
 #include "protocol/base/text.h"
 
-static void local_answer_bulk(struct conn *c, struct request rq, struct slice bytes)
+static void local_conn_answer_bulk(struct conn *c, struct request rq, struct slice bytes)
 {
     struct buf *r = loop_reply(c->loop);
     reply_bulk(r, bytes);
@@ -23,7 +23,7 @@ static void local_answer_bulk(struct conn *c, struct request rq, struct slice by
 void local_PING(struct conn *c, const struct command *cmd, struct request rq)
 {
     if (cmd->n_pos) {
-        local_answer_bulk(c, rq, cmd->pos[0]);
+        local_conn_answer_bulk(c, rq, cmd->pos[0]);
         return;
     }
     struct buf *r = loop_reply(c->loop);
@@ -33,7 +33,7 @@ void local_PING(struct conn *c, const struct command *cmd, struct request rq)
 
 void local_ECHO(struct conn *c, const struct command *cmd, struct request rq)
 {
-    local_answer_bulk(c, rq, cmd->pos[0]);
+    local_conn_answer_bulk(c, rq, cmd->pos[0]);
 }
 
 /* ---- HELLO, AUTH ---- */
@@ -47,7 +47,7 @@ void local_AUTH(struct conn *c, const struct command *cmd, struct request rq)
     local_refuse(c, rq, ST_ERR, "%s", local_no_password);
 }
 
-static void local_answer_hello(struct conn *c, struct request rq)
+static void local_conn_answer_hello(struct conn *c, struct request rq)
 {
     struct buf *r = loop_reply(c->loop);
     reply_map(r, 7);
@@ -68,7 +68,7 @@ static void local_answer_hello(struct conn *c, struct request rq)
     conn_answer(c, rq, buf_slice(r));
 }
 
-static bool local_name_is_fine(struct slice name)
+static bool local_conn_name_is_fine(struct slice name)
 {
     if (name.len > CLIENT_NAME_MAX)
         return false;
@@ -80,7 +80,7 @@ static bool local_name_is_fine(struct slice name)
 }
 
 /* HELLO's options. Sets *name where there is one; false: refused. */
-static bool local_read_hello(struct conn *c, const struct command *cmd, struct request rq,
+static bool local_conn_read_hello(struct conn *c, const struct command *cmd, struct request rq,
                        const struct slice **name)
 {
     char quoted[LOCAL_QUOTED];
@@ -115,9 +115,9 @@ void local_HELLO(struct conn *c, const struct command *cmd, struct request rq)
         return;
     }
     const struct slice *name = NULL;
-    if (!local_read_hello(c, cmd, rq, &name))
+    if (!local_conn_read_hello(c, cmd, rq, &name))
         return;
-    if (name && !local_name_is_fine(*name)) {
+    if (name && !local_conn_name_is_fine(*name)) {
         local_refuse(c, rq, ST_ERR,
                      "a client's name is at most %d printable characters without blanks",
                      CLIENT_NAME_MAX);
@@ -128,7 +128,7 @@ void local_HELLO(struct conn *c, const struct command *cmd, struct request rq)
         return;
     }
     c->proto = (uint8_t)version;
-    local_answer_hello(c, rq);
+    local_conn_answer_hello(c, rq);
 }
 
 /* ---- the connection itself ---- */

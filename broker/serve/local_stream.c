@@ -109,7 +109,7 @@ void local_STREAM_QUEUE(struct conn *c, const struct command *cmd, struct reques
 }
 
 /* The stream of a command's first word; NULL: refused. */
-static struct stream *find(struct conn *c, const struct command *cmd, struct request rq)
+static struct stream *local_stream_find(struct conn *c, const struct command *cmd, struct request rq)
 {
     if (refuse_text(c, rq, cmd))
         return NULL;
@@ -123,7 +123,7 @@ static struct stream *find(struct conn *c, const struct command *cmd, struct req
 
 void local_STREAM_CREDIT(struct conn *c, const struct command *cmd, struct request rq)
 {
-    struct stream *s = find(c, cmd, rq);
+    struct stream *s = local_stream_find(c, cmd, rq);
     int64_t most = s && stream_is_queue(s) ? STREAM_BYTES_MAX : STREAM_MESSAGES_MAX;
     int64_t credit = s ? credit_of(c, rq, cmd->pos[1], most) : 0;
     if (!credit)
@@ -134,7 +134,7 @@ void local_STREAM_CREDIT(struct conn *c, const struct command *cmd, struct reque
 
 void local_STREAM_CLOSE(struct conn *c, const struct command *cmd, struct request rq)
 {
-    struct stream *s = find(c, cmd, rq);
+    struct stream *s = local_stream_find(c, cmd, rq);
     if (!s)
         return;
     stream_close(s);

@@ -73,7 +73,7 @@ static struct target waiter_target(const struct command *cmd, uint32_t i, uint64
 }
 
 /* Index of the newest news about a key that was handed out; sometimes of another key's. */
-static uint64_t waiters_seen(const struct waiters *ws, uint64_t key)
+static uint64_t waiter_seen(const struct waiters *ws, uint64_t key)
 {
     uint64_t at = ws->seen[key % SEEN_BUCKETS];
     return at > ws->seen_all ? at : ws->seen_all;
@@ -83,7 +83,7 @@ bool waiters_missed(const struct waiters *ws, const struct entry *e)
 {
     for (uint32_t i = 0; i < waiter_links_count(&e->cmd); i++) {
         struct target t = waiter_target(&e->cmd, i, 0);
-        if (waiters_seen(ws, t.key) >= e->index || (t.topic && waiters_seen(ws, t.topic) >= e->index))
+        if (waiter_seen(ws, t.key) >= e->index || (t.topic && waiter_seen(ws, t.topic) >= e->index))
             return true;
     }
     return false;
@@ -361,7 +361,7 @@ void waiter_free(struct waiter *w, bool found)
 
 /* ---- news ---- */
 
-static void waiters_wake_key(struct waiters *ws, uint64_t key, uint32_t count)
+static void waiter_wake_key(struct waiters *ws, uint64_t key, uint32_t count)
 {
     struct wait_queue *q = ws->by_key[key % WAIT_BUCKETS];
     for (; q; q = q->next_key) {
@@ -375,7 +375,7 @@ static void waiters_wake_key(struct waiters *ws, uint64_t key, uint32_t count)
     }
 }
 
-static void waiters_wake_all(struct waiters *ws)
+static void waiter_wake_all(struct waiters *ws)
 {
     for (uint32_t i = 0; i < WAIT_BUCKETS; i++) {
         for (struct wait_queue *q = ws->by_key[i]; q; q = q->next_key)
@@ -394,7 +394,7 @@ void waiters_news(struct waiters *ws, const struct news *news)
     if (!ws->n)
         return;
     if (news->overflow)
-        waiters_wake_all(ws);
+        waiter_wake_all(ws);
     for (uint32_t i = 0; i < news->n && !news->overflow; i++)
-        waiters_wake_key(ws, news->keys[i], news->counts[i]);
+        waiter_wake_key(ws, news->keys[i], news->counts[i]);
 }
