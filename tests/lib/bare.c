@@ -1,5 +1,5 @@
 /*
- * bare.c: see bare.h. What driver.c and peer.c do around the core, without their socket.
+ * bare.c: does what driver.c and peer.c do around the core, but without a socket (bare.h).
  */
 #include "tests/lib/bare.h"
 
@@ -41,7 +41,7 @@ void bare_start(struct bare *b, const char *query)
     c->core.max_pending_bytes = (size_t)options_num(c->options, CHOICE_max_pending_bytes);
     c->core.batch_bytes = (size_t)options_num(c->options, CHOICE_max_batch_bytes);
     TAILQ_INIT(&c->services);
-    c->wake_fd = -1; /* nobody sleeps */
+    c->wake_fd = -1; /* no thread sleeps, so there is nothing to wake */
     c->line = LINE_UP;
     c->epoch = 1;
 }
@@ -117,7 +117,7 @@ void bare_reconnect(struct bare *b)
     inside(b, false);
 }
 
-/* What is due to be written. */
+/* Takes the frames that are due to be written. */
 static void take_written(struct bare *b)
 {
     struct call_list done = TAILQ_HEAD_INITIALIZER(done);

@@ -43,7 +43,7 @@ bool batch_answer_again(const char *place, char *out, size_t size)
 {
     struct message_id first;
     uint64_t last = 0;
-    if (*place == '@') { /* a delayed message has no place yet */
+    if (*place == '@') { /* a delayed message has a token and no place yet */
         (void)snprintf(out, size, "-ERR");
         return true;
     }

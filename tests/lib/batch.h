@@ -1,4 +1,4 @@
-/* batch.h: batches as a client makes them, for tests. */
+/* batch.h: makes batches for PRODUCE as a client does, for tests. */
 #ifndef HALFMQ_TESTS_BATCH_H
 #define HALFMQ_TESTS_BATCH_H
 
@@ -12,17 +12,17 @@ struct batch {
 void batch_init(struct batch *b);
 void batch_free(struct batch *b);
 
-/* m's seq is set; born 0 and its expiry (a TTL) are relative to when it is stored. */
+/* Adds a message. Its seq is set here; born (0) and its expiry (a TTL) are relative to the time it is stored. */
 void batch_add(struct batch *b, struct message m);
 
-/* A message of that body and nothing else. */
+/* Adds a message that has only a body. */
 void batch_add_body(struct batch *b, const char *body);
 
-/* The finished batch, good until batch_free. */
+/* Returns the finished batch, valid until batch_free. */
 struct slice batch_end(struct batch *b);
 
-/* What PRODUCE answers, as store_render writes it, where the same DEDUP id was answered with place before.
- * False: that is neither a place nor a token. */
+/* Writes the reply of PRODUCE, in the form of store_render, if an earlier command with the same DEDUP id got the
+ * reply `place`. False: that is neither a place nor a token. */
 bool batch_answer_again(const char *place, char *out, size_t size);
 
 #endif

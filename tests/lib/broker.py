@@ -1,13 +1,13 @@
-"""broker.py: a real broker for a Python test, and a client that hides nothing.
+"""broker.py: a real broker for a Python test, and a simple client for it.
 
     with Broker("--checkin", "200ms") as broker:
         c = broker.text()
         assert c.call("PING") == "PONG"
         broker.kill()        # SIGKILL
-        broker.start()       # the same data again, on new ports
+        broker.start()       # starts with the same data, on new ports
 
-The program is $HALFMQD, or build/bin/halfmqd. Its data and its log are in a temporary folder. It dies
-with the test that started it. Everything that waits has a deadline and says what it waited for.
+The program is $HALFMQD, or build/bin/halfmqd. Its data and its log are in a temporary folder. It is killed when
+the test ends. Every wait has a deadline, and its error says what it waited for.
 """
 import ctypes
 import os
@@ -30,7 +30,7 @@ READY = re.compile(rb"\baddr=([0-9.]+|\[[^]]*\]):(\d+) .*?\bhttp=([0-9.]+|\[[^]]
 
 
 def eventually(condition, what, seconds=ANSWER_SECONDS):
-    """Looks again and again until condition() is true; gives what it gave."""
+    """Waits until condition() is true and returns its value; fails after the deadline."""
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
@@ -42,13 +42,13 @@ def eventually(condition, what, seconds=ANSWER_SECONDS):
 
 
 def die_with_parent():
-    """Runs in the child: SIGKILL when the parent ends."""
+    """Runs in the child: makes the kernel kill it when its parent ends."""
     pr_set_pdeathsig = 1
     ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
 
 
 class Broker:
-    """A broker process and the folder it lives in."""
+    """A broker process and its folder."""
 
     def __init__(self, *flags, environment=None):
         self.flags = flags
@@ -88,12 +88,12 @@ class Broker:
             return log.read()
 
     def kill(self):
-        """SIGKILL: what a crash of the process looks like."""
+        """Kills it with SIGKILL, as a crash would."""
         self.process.kill()
         self.process.wait()
 
     def stop(self):
-        """SIGTERM; gives the exit status."""
+        """Stops it with SIGTERM. Returns the exit status."""
         self.process.terminate()
         return self.process.wait(READY_SECONDS)
 
@@ -116,10 +116,10 @@ class Broker:
         return self
 
     def __exit__(self, kind, value, trace):
-        """In the end it must stop in order: that is when sanitizers speak."""
+        """At the end the broker must stop cleanly, because sanitizers report at exit."""
         status = self.stop() if kind is None and self.runs() else 0
         log = self.read_log()
-        found = b"Sanitizer" in log  # one that was killed has no status to say so
+        found = b"Sanitizer" in log  # a broker that was killed has no exit status of a sanitizer
         if kind is not None or status != 0 or found:
             tail = log[-8192:].decode(errors="replace")
             print(f"--- the broker's log ---\n{tail}\n---", file=sys.stderr)
@@ -176,7 +176,7 @@ class Text:
         return value
 
     def refused(self, *words):
-        """The error that the command must be answered with."""
+        """Sends a command that must be refused. Returns the error."""
         try:
             value = self.call(*words)
         except Refused as error:
@@ -217,7 +217,7 @@ class Text:
 
 
 def encode(*words):
-    """The words as an array of bulk strings."""
+    """Encodes the words as an array of bulk strings."""
     out = [b"*%d\r\n" % len(words)]
     for word in words:
         data = word if isinstance(word, bytes) else str(word).encode()
@@ -230,7 +230,7 @@ def text_of(value):
 
 
 def pairs(flat):
-    """A RESP2 map (name, value, name, value) as a dict."""
+    """Returns a RESP2 map (name, value, name, value) as a dict."""
     assert isinstance(flat, list) and len(flat) % 2 == 0, f"not a flat map: {flat!r}"
     return {text_of(flat[i]): flat[i + 1] for i in range(0, len(flat), 2)}
 
@@ -251,7 +251,7 @@ class Message:
 
 
 def run_tests(module):
-    """Runs the functions test_* of a module in the order written; 1 where one fails."""
+    """Runs the functions test_* of a module in their order. Returns 1 if one fails, otherwise 0."""
     import traceback
     only = sys.argv[1:]
     failed = []

@@ -67,7 +67,7 @@ void fake_answer_call(struct fake *p)
     assert_non_null(p->reader);
 }
 
-/* Waits for the next request. */
+/* Waits for the next request of the client. */
 void fake_hear(struct fake *p)
 {
     char err[128];

@@ -1,6 +1,6 @@
 /*
- * fake.h: a peer for libhalfmq that is not what it should be: a listening socket of the test, and what the
- * test chooses to send. fake_start and fake_stop are a cmocka fixture.
+ * fake.h: a fake broker for libhalfmq: a listening socket on which the test sends whatever it wants, also what a
+ * real broker would not send. fake_start and fake_stop are a cmocka fixture.
  */
 #ifndef HALFMQ_TESTS_FAKE_H
 #define HALFMQ_TESTS_FAKE_H

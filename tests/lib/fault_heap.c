@@ -44,7 +44,7 @@ static bool fails(void)
     if (n != 1)
         return false;
     fired = true;
-    errno = ENOMEM; /* as the real ones say */
+    errno = ENOMEM; /* as the real functions do */
     return true;
 }
 

@@ -75,7 +75,7 @@ uint32_t model_delayed_room(const struct model *m)
     return n;
 }
 
-/* By when they are due, then in the order in which they came. */
+/* Sorts by due time, then by the order in which they were sent. */
 static bool before(const struct m_delayed *a, const struct m_delayed *b)
 {
     return a->due_ms != b->due_ms ? a->due_ms < b->due_ms : a->token < b->token;
@@ -93,7 +93,7 @@ struct m_delayed *model_delayed_next(struct model *m, int topic, const struct m_
     return next;
 }
 
-/* A TICK: all that is due and has not expired is stored, in a group of its own. */
+/* What a TICK does: stores all messages that are due and have not expired, in a commit group of their own. */
 static void fire(struct model *m)
 {
     m->group++;
@@ -170,7 +170,7 @@ bool model_group_there(const struct model *m, int group)
     return there;
 }
 
-/* Leases that are over: ready again, or dead. */
+/* Handles expired leases: the messages become ready again, or go to the dead letters. */
 static void settle(struct model *m, int group, int topic)
 {
     struct m_gt *gt = &m->gts[group][topic];
@@ -207,7 +207,7 @@ void model_pop_begin(struct model *m, struct m_pop *p, int group, int topic)
     }
 }
 
-/* Fresh ones of a queue go out in order: what is passed over has expired. */
+/* Takes a fresh message. They are delivered in order, so those before it must have expired. */
 static void take_fresh(struct model *m, struct m_pop *p, int queue, uint32_t offset)
 {
     struct m_gt *gt = &m->gts[p->group][p->topic];
@@ -389,7 +389,7 @@ void model_asked(struct model *m, const char *said, uint32_t count)
     must(n <= count, "more asks than wanted");
     for (int i = 0; i < M_TXNS && n < count; i++) {
         const struct m_txn *x = &m->txns[i];
-        /* A row of the very group of the CHECKS is found by the next one. */
+        /* A row that was written in the same commit group is found only by the next CHECKS. */
         must(!due_for_asking(m, x) || x->touched == m->group, "a transaction that was due was not asked");
     }
 }

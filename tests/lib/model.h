@@ -1,15 +1,15 @@
 /*
- * model.h: what the store should do, as plainly as can be: arrays, no index, no cleverness, nothing
- * shared with storage/. tests/unit/storage/test_storage_model.c drives the store and this side by side.
+ * model.h: what the store should do, written as simply as possible: arrays, no index, and no code from storage/.
+ * tests/unit/storage/test_storage_model.c runs the same commands on the store and on this model.
  *
- *   topic     queues of messages by offset; a message is a serial number, which is its body
- *   delayed   messages that wait for their time, with their tokens
- *   group     one cell an offset: fresh, leased, waiting, done
+ *   topic     queues of messages by offset; a message is a serial number, which is also its body
+ *   delayed   messages that are not due yet, with their tokens
+ *   group     one cell for each offset: fresh, leased, waiting, done
  *   txn       pending, committed, rolled back, parked; its messages by serial number
  *
- * A command of the driver is judged by model_<command>: it takes what the store answered, complains where
- * that is not allowed, and changes the model accordingly. The whole model is one struct without
- * pointers, so that a group that was lost is undone by copying the struct back.
+ * model_<command> judges a command: it gets the reply of the store, complains if that reply is not allowed, and
+ * otherwise changes the model accordingly. The whole model is one struct without pointers, so that a commit group
+ * that was lost can be undone by copying an older struct back.
  */
 #ifndef HALFMQ_TESTS_MODEL_H
 #define HALFMQ_TESTS_MODEL_H
@@ -19,7 +19,7 @@
 
 #define M_TOPICS 3
 #define M_QUEUES 4
-#define M_OFFSETS 200 /* a queue; the driver deletes a topic before it gets there */
+#define M_OFFSETS 200 /* of a queue; the test deletes a topic before it reaches this */
 #define M_GROUPS 3
 #define M_TXNS 24
 #define M_TXN_MESSAGES 4
@@ -28,7 +28,7 @@
 
 struct m_message {
     uint32_t serial;
-    uint32_t group; /* of commands that stored it */
+    uint32_t group; /* commit group that stored it */
     int64_t expires_ms;
 };
 
@@ -84,10 +84,10 @@ struct m_txn {
     enum m_fate fate;
     uint64_t id;
     uint32_t n, checks;
-    bool answered; /* the newest ask was: it cannot be taken back */
+    bool answered; /* the newest ask was answered, so it cannot be taken back */
     struct m_half halfs[M_TXN_MESSAGES];
     int64_t next_ms, timeout_ms;
-    uint32_t touched; /* group that set next_ms */
+    uint32_t touched; /* commit group that set next_ms */
     char ids[24 * M_TXN_MESSAGES];
 };
 
@@ -96,7 +96,7 @@ struct model {
     uint32_t group, serial;
     uint64_t last_id;
     uint32_t check_max;
-    int64_t checkin_ms, check_every_ms, timeout_ms, dedup_window_ms; /* that count for the producer group */
+    int64_t checkin_ms, check_every_ms, timeout_ms, dedup_window_ms; /* the settings that apply to the producer group */
     bool pgroup_set;           /* it has settings of its own */
     uint32_t parked_forgotten; /* transactions that the model forgot while they were parked */
     struct m_topic topics[M_TOPICS];
@@ -106,18 +106,18 @@ struct model {
     struct m_delayed delayed[M_DELAYED];
 };
 
-/* Where complaints go: does not return. */
+/* Reports a complaint. Does not return. */
 extern void (*model_complain)(const char *what);
 
-/* A message with that serial number has got this id ("t1:0:5"). */
+/* Judges a message with that serial number, which got this id ("t1:0:5"). */
 void model_stored(struct model *m, int topic, int queue, uint32_t serial, int64_t ttl_ms, const char *id);
 
-/* A message with that serial number, whose TTL begins now, waits until due_ms and has got this token ("@..."). */
+/* Judges a message that is delayed until due_ms and got this token ("@..."). Its TTL starts now. */
 void model_delayed(struct model *m, int topic, int queue, uint32_t serial, int64_t ttl_ms, int64_t due_ms,
                    const char *token);
-/* How many more may wait. */
+/* How many more delayed messages the model has room for. */
 uint32_t model_delayed_room(const struct model *m);
-/* The one of the topic (-1: any) that is due first, of those behind `after` (NULL: of all), or NULL. */
+/* The delayed message of the topic (-1: any) that is due first after `after` (NULL: first of all), or NULL. */
 struct m_delayed *model_delayed_next(struct model *m, int topic, const struct m_delayed *after);
 
 void model_topic_made(struct model *m, int topic, uint32_t n_queues);
@@ -130,20 +130,20 @@ void model_group_made(struct model *m, int group, int topic, enum m_from from, u
 void model_group_delete(struct model *m, int group);
 bool model_group_there(const struct model *m, int group);
 
-/* One message of a POP's answer. Between begin and end for each topic. */
+/* A POP on one topic: model_pop_begin, model_popped for each message in the reply, model_pop_end. */
 struct m_pop {
     int group, topic;
-    uint32_t waiting, fresh;         /* ready before */
+    uint32_t waiting, fresh;         /* messages that were ready before */
     uint32_t took_waiting, took_fresh;
-    uint32_t newest;                 /* group of the newest fresh one that was taken */
+    uint32_t newest;                 /* commit group of the newest fresh message that was taken */
 };
 void model_pop_begin(struct model *m, struct m_pop *p, int group, int topic);
 void model_popped(struct model *m, struct m_pop *p, int queue, uint32_t offset, uint32_t attempt,
                   int64_t until_ms, int64_t lease_ms);
-/* wanted: how many the caller still wanted; how many it got of this topic. */
+/* wanted: how many more messages the caller wanted. Returns how many it got from this topic. */
 uint32_t model_pop_end(struct model *m, struct m_pop *p, uint32_t wanted);
 
-/* True where the receipt's lease holds. */
+/* True if the lease of the receipt is valid. */
 bool model_leased(const struct model *m, int group, int topic, int queue, uint32_t offset,
                   uint32_t attempt);
 void model_ack(struct model *m, int group, int topic, int queue, uint32_t offset);
@@ -154,16 +154,16 @@ void model_release(struct model *m, int group, int topic, int queue, uint32_t of
 
 struct m_txn *model_txn_new(struct model *m, uint64_t id, int64_t checkin_ms, int64_t timeout_ms);
 void model_committed(struct model *m, struct m_txn *x, const char *ids);
-/* The answer of CHECKS: of those that were due, count at most; with fewer, nobody is left out. */
+/* Judges the reply of CHECKS: at most count of the checks that are due; if fewer, then all of them. */
 void model_asked(struct model *m, const char *said, uint32_t count);
 
-/* That ask was taken back, if it is the newest one and was not answered. */
+/* Judges an UNASK: it takes the ask back if it is the newest one and was not answered. */
 void model_unasked(struct model *m, struct m_txn *x, uint32_t attempt);
 
-/* What TICKs do until nothing is due. */
+/* Does what TICKs do until nothing is due. */
 void model_pass(struct model *m);
 
-/* How many are ready, leased, waiting for their time. */
+/* How many messages of the group are ready, leased, and waiting for a retry. */
 void model_lag(const struct model *m, int group, int topic, uint32_t *ret_ready, uint32_t *ret_inflight,
                uint32_t *ret_delayed);
 

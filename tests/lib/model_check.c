@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Of the check at work. */
+/* The model of the present check. */
 static struct model *m;
 static struct store *s;
 static struct prng *p;
@@ -84,7 +84,7 @@ static void check_lag(int g)
     }
 }
 
-/* All pages of TXN LIST together name the pending ones, oldest first. */
+/* All pages of TXN LIST together must have the pending transactions, oldest first. */
 static void check_txn_list(void)
 {
     unsigned long long cursor = 0, last = 0;
@@ -124,7 +124,7 @@ static void check_txns(void)
         if (x->fate == M_PENDING || prng_below(p, 4))
             continue;
         m->parked_forgotten += x->fate == M_PARKED;
-        *x = (struct m_txn){0}; /* make room */
+        *x = (struct m_txn){0}; /* makes room for another one */
     }
     const char *said = ask("PGROUP INFO pg");
     must((uint64_t)store_field(said, "pending") == pending && (uint64_t)store_field(said, "parked") == parked,

@@ -1,4 +1,4 @@
-/* model_check.h: does the store hold what the model holds? Asked between groups, by queries. */
+/* model_check.h: compares the store with the model, by queries between commit groups. */
 #ifndef HALFMQ_TESTS_MODEL_CHECK_H
 #define HALFMQ_TESTS_MODEL_CHECK_H
 
@@ -6,8 +6,8 @@
 #include "tests/lib/prng.h"
 #include "tests/lib/store.h"
 
-/* Complains (model_complain) where they differ. Makes the model forget some transactions that are decided,
- * so that there is room for others. */
+/* Complains (model_complain) if they differ. Removes some decided transactions from the model, to make room for
+ * others. */
 void model_check(struct model *m, struct store *s, struct prng *p);
 
 #endif

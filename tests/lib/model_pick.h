@@ -1,11 +1,11 @@
-/* model_pick.h: what the next random command is about: options, a transaction, a receipt, a range. */
+/* model_pick.h: picks what the next random command is about: options, a transaction, a receipt, a range. */
 #ifndef HALFMQ_TESTS_MODEL_PICK_H
 #define HALFMQ_TESTS_MODEL_PICK_H
 
 #include "tests/lib/model.h"
 #include "tests/lib/prng.h"
 
-/* Options that a SEND or HALF may have at random. Delayed ones name their queue, so that the model knows it. */
+/* Random options for a SEND or HALF. A delayed message names its queue, so that the model knows it. */
 struct pick_choice {
     int queue;
     int64_t ttl, delay, at; /* -1, 0, 0: none */
@@ -14,11 +14,11 @@ struct pick_choice {
 
 struct pick_choice pick_choice(const struct model *m, struct prng *p, int n_queues);
 
-/* One in that state (M_NONE: in any), or NULL; how many more the model has room for. */
+/* A transaction in that state (M_NONE: in any), or NULL. pick_txns_free: how many more the model has room for. */
 struct m_txn *pick_txn(struct model *m, struct prng *p, enum m_fate fate);
 uint32_t pick_txns_free(const struct model *m);
 
-/* A leased message of some group, or one that is not; its receipt. */
+/* A receipt of a group, of a message that is leased or of one that is not. */
 struct pick_receipt {
     int group, topic, queue;
     uint32_t offset, attempt;
@@ -28,7 +28,7 @@ struct pick_receipt {
 
 void pick_receipt(const struct model *m, struct prng *p, struct pick_receipt *r);
 
-/* A few offsets around a receipt's. */
+/* A range of a few offsets around that of a receipt. */
 struct pick_range {
     struct pick_receipt r;
     uint32_t first, last, held;

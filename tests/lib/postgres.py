@@ -1,11 +1,11 @@
-"""postgres.py: a PostgreSQL server of Debian's for a test, in a temporary folder, on a socket there.
+"""postgres.py: a PostgreSQL server (Debian's package) for a test, in a temporary folder, with a socket there.
 
     with Postgres() as db:
-        db.conninfo             what libpq takes
-        db.query("SELECT 1")    rows of texts
-        db.kill(); db.start()   SIGKILL, and its recovery
+        db.conninfo             connection string for libpq
+        db.query("SELECT 1")    list of rows, values as text
+        db.kill(); db.start()   SIGKILL, then recovery
 
-PostgreSQL refuses to run as root; for root it runs as the user `postgres` of Debian's package.
+PostgreSQL refuses to run as root. If the test runs as root, the server runs as the package's user `postgres`.
 """
 import glob
 import os
@@ -25,12 +25,12 @@ def programs():
 
 
 def children_of(parent):
-    """By /proc: `ps` need not be installed."""
+    """Finds the child processes in /proc, since `ps` may not be installed."""
     for stat in glob.glob("/proc/[0-9]*/stat"):
         try:
             with open(stat, encoding="ascii", errors="replace") as f:
                 text = f.read()
-        except OSError:  # ended meanwhile
+        except OSError:  # it has ended meanwhile
             continue
         if int(text.rsplit(")", 1)[1].split()[1]) == parent:
             yield int(text.split()[0])
@@ -54,10 +54,10 @@ class Postgres:
             os.setgroups([])
             os.setgid(self.user.pw_gid)
             os.setuid(self.user.pw_uid)
-        die_with_parent()  # after the change of user, which forgets it
+        die_with_parent()  # after the change of user, which resets it
 
     def address(self):
-        """The path of its socket, for a proxy."""
+        """Returns the path of its socket, for a proxy."""
         return os.path.join(self.folder, ".s.PGSQL.5432")
 
     def run(self, program, *words):
@@ -73,7 +73,8 @@ class Postgres:
                 preexec_fn=self.become, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def start(self):
-        """After a kill, processes of the old server may hold its memory for a moment: tried again."""
+        """Starts it. After a kill, processes of the old server may keep its shared memory for a moment, so it tries
+        several times."""
         def is_up():
             if self.process is None or self.process.poll() is not None:
                 self.launch()
@@ -90,13 +91,13 @@ class Postgres:
         return [tuple(line.split("|")) for line in done.stdout.splitlines()]
 
     def session(self):
-        """A psql that is fed by hand and keeps its transaction open; close it with its stdin."""
+        """Starts a psql to which the test writes, so that a transaction can stay open. Close its stdin to end it."""
         return subprocess.Popen([os.path.join(self.bin, "psql"), self.conninfo, "-XAtq"], text=True,
                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                 preexec_fn=die_with_parent)
 
     def kill(self):
-        """SIGKILL to the server and to each process that serves a connection."""
+        """Kills the server and each process that serves a connection with SIGKILL."""
         for pid in [self.process.pid, *children_of(self.process.pid)]:
             try:
                 os.kill(pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-/* splitmix64: one addition and three mixing steps; good enough to choose what a test does. */
+/* prng.c: splitmix64: one addition and three mixing steps, which is good enough for choosing what a test does. */
 #include "tests/lib/prng.h"
 
 #include <assert.h>

@@ -1,6 +1,6 @@
 /*
- * prng.h: chance that can be repeated. A test seeds from prng_start, which prints the seed; the same
- * run comes again with HALFMQ_SEED=<seed> in the environment.
+ * prng.h: random numbers that can be repeated. prng_start prints the seed of a test; HALFMQ_SEED=<seed> in the
+ * environment repeats the run.
  */
 #ifndef HALFMQ_TESTS_PRNG_H
 #define HALFMQ_TESTS_PRNG_H
@@ -12,7 +12,7 @@ struct prng {
     uint64_t state;
 };
 
-/* From HALFMQ_SEED, or else from the clock; says on stderr which. */
+/* Takes the seed from HALFMQ_SEED, otherwise from the clock, and prints it to stderr. */
 struct prng prng_start(void);
 struct prng prng_from(uint64_t seed);
 

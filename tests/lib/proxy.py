@@ -1,17 +1,17 @@
-"""proxy.py: a network between a program and its broker that a test can hold, cut and mend.
+"""proxy.py: a proxy between a program and its broker, with which a test can hold bytes and cut connections.
 
     with Proxy(lambda: broker.port) as net:
-        net.hold_request(rb"commit")    # the next bytes that name it stop here
+        net.hold_request(rb"commit")    # the next bytes that match are held
         ... start the program with port net.port ...
         net.wait_held()
-        net.pass_on()                   # or net.lose(): they and their connection are gone
+        net.pass_on()                   # or net.lose(): drops them and closes their connection
 
     client ──► [held here: hold_request] ──► broker
     client ◄── [held here: hold_answer]  ◄── broker
 
-What is to be held is a regular expression, in any case of letters, for what one read gave; that is a whole
-frame or several for the small ones that tests send. Where the broker is (a port, or the path of a socket: it need not
-be a broker), is asked anew for each connection.
+The pattern is a regular expression, ignoring case. It is matched with the bytes of one read; as the frames of tests
+are small, these are one or several whole frames. The function that returns the address (a port or the path of a
+socket, of a broker or another server) is called for each connection.
 """
 import re
 import socket
@@ -25,24 +25,24 @@ class Proxy:
     def __init__(self, find_address):
         self.find_address = find_address
         self.lock = threading.Condition()
-        self.request, self.answer = None, None  # what is to be held next
-        self.txids = []  # that came by from the broker, each once
+        self.request, self.answer = None, None  # the patterns to hold next
+        self.txids = []  # txids in replies of the broker, each once
         self.held = None  # the pair that is held
-        self.verdict = None  # what becomes of it
+        self.verdict = None  # whether to pass it on or to drop it
         self.is_cut = False
         self.pairs = set()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
 
-    # ---- what a test says
+    # ---- for tests
 
     def hold_request(self, pattern):
         with self.lock:
             self.request = re.compile(pattern, re.IGNORECASE)
 
     def hold_answer(self, pattern):
-        """Or anything else that comes from the broker."""
+        """Holds the next matching bytes from the broker, a reply or anything else."""
         with self.lock:
             self.answer = re.compile(pattern, re.IGNORECASE)
 
@@ -62,7 +62,7 @@ class Proxy:
         self.decide("lose")
 
     def cut(self):
-        """All connections break, and no new one gets through until mend()."""
+        """Closes all connections, and refuses new ones until mend()."""
         with self.lock:
             self.is_cut = True
             pairs = list(self.pairs)
@@ -73,7 +73,7 @@ class Proxy:
         with self.lock:
             self.is_cut = False
 
-    # ---- how it is done
+    # ---- inside
 
     def decide(self, verdict):
         with self.lock:
@@ -83,7 +83,7 @@ class Proxy:
             self.lock.wait_for(lambda: not self.held, ANSWER_SECONDS)
 
     def keep(self, pair):
-        """Holds the calling thread's bytes. False: they are to be lost."""
+        """Holds the calling thread's bytes until the test decides. False: drop them."""
         with self.lock:
             self.held, self.verdict = pair, None
             self.lock.notify_all()
@@ -123,7 +123,7 @@ class Proxy:
         while True:
             try:
                 client, _ = self.listener.accept()
-            except OSError:  # closed
+            except OSError:  # it was closed
                 return
             try:
                 broker = self.connect()
@@ -147,7 +147,7 @@ class Proxy:
 
 
 class Pair:
-    """One connection: a thread for each direction."""
+    """One connection, with a thread for each direction."""
 
     def __init__(self, proxy, client, broker):
         self.proxy, self.client, self.broker = proxy, client, broker

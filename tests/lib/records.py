@@ -1,4 +1,4 @@
-"""records.py: records as protocol/FORMAT.md lays them out, with nothing but struct. For tests."""
+"""records.py: encodes and decodes records as protocol/FORMAT.md describes them, with nothing but Python's struct."""
 import struct
 
 HEADER = struct.Struct("<BBHIIIQQqQ")
@@ -39,7 +39,7 @@ def message(seq, body, key=(), tag=None, order=None, ttl=None, props=None):
 
 
 def record(messages, checksum=0):
-    """A batch of encoded messages."""
+    """Makes a batch of encoded messages."""
     starts, at = b"", 0
     for m in messages:
         starts += struct.pack("<I", at)
@@ -73,7 +73,7 @@ class Reader:
 
 
 def decode(data, stored=True):
-    """(offset, body) of each message; the record must be whole. Not stored: a client's batch, on its way in."""
+    """Returns (offset, body) of each message; the record must be whole. stored=False: it is a client's batch."""
     version, _, zero, _, count, length, base, index, stored_ms, _ = HEADER.unpack_from(data)
     assert (version, zero) == (1, 0) and (index > 0) == (stored_ms > 0) == stored
     assert len(data) == HEADER.size + length + 4 * count, (len(data), length, count)
@@ -97,7 +97,7 @@ def decode(data, stored=True):
 
 
 def granted(note):
-    """(offset, body) of those messages of a `records` notification that were leased with it."""
+    """Returns (offset, body) of the messages of a `records` notification that are leased."""
     all_of_them = decode(note["record"])
     if "bits" not in note:
         return all_of_them

@@ -1,8 +1,8 @@
 /*
  * resp_value.c: reads and prints one RESP2 or RESP3 value.
  *
- * A parse that runs out of bytes throws its tree away and starts again with more of them; replies of
- * tests are small.
+ * If the bytes of a value are not complete, the parser frees what it has and starts again when there are more;
+ * replies in tests are small.
  */
 #include "tests/lib/resp_value.h"
 
@@ -26,7 +26,7 @@ static struct resp_value *stop(struct input *in, enum resp_parse state, struct r
     return NULL;
 }
 
-/* The rest of the line, without CR LF. */
+/* Reads the rest of the line, without CR LF. */
 static bool line(struct input *in, struct slice *ret_s)
 {
     for (size_t i = in->at; i + 1 < in->all.len; i++) {
@@ -98,7 +98,7 @@ static struct resp_value *parse_items(struct input *in, struct resp_value *v, in
     return v;
 }
 
-/* Types whose first line is a length. */
+/* Parses the types whose first line is a length. */
 static struct resp_value *parse_sized(struct input *in, struct resp_value *v, char type,
                                       struct slice head, int depth)
 {

@@ -1,6 +1,6 @@
 /*
- * resp_value.h: a reply as a tree, for tests. Written apart from the product's own codec, so that the
- * two do not share a mistake.
+ * resp_value.h: a reply as a tree, for tests. It does not use the product's own codec, so that a mistake there is
+ * noticed.
  *
  *   text form   OK  -CODE text  3  "bytes\r\n"  null  true  1.5  [a, b]  {k: v}  push[a, b]
  */
@@ -34,13 +34,13 @@ struct resp_value {
 
 enum resp_parse { RESP_PARSE_OK, RESP_PARSE_MORE, RESP_PARSE_BAD };
 
-/* One value from the start of in; the caller frees it. */
+/* Parses one value from the start of in. The caller frees it. */
 enum resp_parse resp_value_parse(struct slice in, struct resp_value **ret_v, size_t *ret_used);
 void resp_value_free(struct resp_value *v);
 
 void resp_value_print(const struct resp_value *v, struct buf *out);
 
-/* The value behind a key of a MAP, or of an ARRAY that lists name, value, name, value. NULL: none. */
+/* The value of a key in a MAP, or in an ARRAY of name, value, name, value. NULL: there is none. */
 const struct resp_value *resp_value_get(const struct resp_value *v, const char *key);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * rig.h: libhalfmq in whole-broker tests. The broker keeps its port over spawn_again, so that a client
- * finds it again.
+ * rig.h: helps to test libhalfmq with a whole broker. The broker keeps its port after spawn_again, so that a client
+ * can reconnect.
  */
 #ifndef HALFMQ_TESTS_RIG_H
 #define HALFMQ_TESTS_RIG_H
@@ -12,32 +12,32 @@
 
 #define RIG_DEADLINE_MS 60000 /* for everything that must happen */
 
-/* flags: NULL-ended, or NULL. */
+/* Starts a broker. flags: NULL-terminated, or NULL. */
 struct spawned *rig_spawn(const char *const *flags);
 
-/* A TCP port that nobody uses at this moment. */
+/* Returns a TCP port that is free at the moment. */
 uint16_t rig_free_port(void);
 
-/* A client of the broker; query is the end of the URI ("?linger_ms=1"), or "". */
+/* Makes a client of the broker; query is the end of the URI ("?linger_ms=1"), or "". */
 hmq_client *rig_connect(const struct spawned *broker, const char *query);
 hmq_options *rig_options_for(uint16_t port, const char *query);
 
-/* The status, or the test ends with err's text. */
+/* Checks that the call returns HMQ_OK; otherwise the test fails with err's text. */
 #define RIG_CHECK(call, err) rig_check((call), (err), #call, __FILE__, __LINE__)
 void rig_check(enum hmq_status status, const hmq_error *err, const char *what, const char *file,
                int line);
 
-/* Looks again and again until holds(arg), or ends the test. */
+/* Waits until holds(arg) is true; the test fails after the deadline. */
 void rig_eventually(bool (*holds)(void *arg), void *arg, const char *what);
 
-/* A command of words name, value, name, value, NULL. The reply is the caller's. */
+/* Sends a command with the parameters name, value, name, value, NULL. The caller frees the reply. */
 hmq_reply *rig_ask(hmq_client *client, const char *method, const char *const *words);
 
-/* Sends a message with a text as its body; dies where that fails. */
+/* Sends a message with a text as its body; the test fails if that does not succeed. */
 void rig_put(hmq_client *client, const char *topic, const char *body);
 
-/* How many times each of the bodies "0" .. "n-1" is stored in the topic (READ of each of its queues).
- * The array is the caller's. */
+/* Counts how often each of the bodies "0" .. "n-1" is stored in the topic, by a READ of each queue. The caller
+ * frees the array. */
 unsigned *rig_count_bodies(hmq_client *client, const char *topic, unsigned queues, size_t n);
 
 #endif

@@ -1,4 +1,5 @@
-"""rpc.py: a generic MessagePack-RPC client, on a foreign library; it knows the four lines of the specification."""
+"""rpc.py: a generic MessagePack-RPC client with Python's msgpack library. It implements the four lines of the
+specification."""
 import socket
 
 import msgpack
@@ -13,7 +14,7 @@ class RpcError(Exception):
 
 
 class Rpc:
-    """Requests out, responses in (in any order), requests of the server in between."""
+    """Sends requests and receives responses in any order, with requests of the server between them."""
 
     def __init__(self, port):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=ANSWER_SECONDS)

@@ -1,11 +1,11 @@
 /*
- * spawn.c: starts, watches and ends a broker.
+ * spawn.c: starts, watches and stops a broker.
  *
- * The broker tells its ports in its log, in one line of words:
+ * The broker writes its ports to its log, in one line:
  *
  *   time=... level=info msg="ready" addr=127.0.0.1:40123 http=127.0.0.1:40124 ...
  *
- * Waiting is always a loop over a condition with a deadline; the pause in it only spares the processor.
+ * To wait, a function checks a condition in a loop until a deadline; the pause in the loop only saves processor time.
  */
 #include "tests/lib/spawn.h"
 
@@ -85,7 +85,7 @@ void spawn_dump_log(const struct spawned *s)
     free(text);
 }
 
-/* In the child: never returns. */
+/* Runs the broker in the child process. Never returns. */
 static _Noreturn void run(const struct spawned *s, pid_t parent)
 {
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -119,7 +119,7 @@ static uint16_t port_behind(const char *line, const char *key)
     return (uint16_t)strtoul(end, NULL, 10);
 }
 
-/* True once the newest ready line stands in the log behind `from`. */
+/* True if there is a ready line in the log behind `from`; reads the ports from it. */
 static bool read_ready(struct spawned *s, size_t from)
 {
     char *text = spawn_read_log(s);

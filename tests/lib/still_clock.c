@@ -6,7 +6,7 @@
 int64_t __real_clock_ms(void);
 int64_t __wrap_clock_ms(void);
 
-static _Atomic int64_t shown_ms; /* 0: it goes */
+static _Atomic int64_t shown_ms; /* 0: shows the system's clock */
 
 void still_clock_stop(void)
 {

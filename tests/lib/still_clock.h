@@ -1,19 +1,19 @@
 /*
- * still_clock.h: a clock of libhalfmq that stands, and goes on where a test says so. A program is linked
- * with -Wl,--wrap=clock_ms (its file is named test_client_*.c), and then every clock_ms() passes here.
+ * still_clock.h: lets a test stop the clock of libhalfmq and move it on. A program whose file is named
+ * test_client_*.c is linked with -Wl,--wrap=clock_ms; then every clock_ms() comes here.
  */
 #ifndef HALFMQ_TESTS_STILL_CLOCK_H
 #define HALFMQ_TESTS_STILL_CLOCK_H
 
 #include <stdint.h>
 
-/* From here on it shows what it shows now. */
+/* Stops the clock at the present time. */
 void still_clock_stop(void);
 
-/* It stands, so much later. */
+/* Moves the stopped clock on by ms. */
 void still_clock_pass(int64_t ms);
 
-/* It is the system's again, as it is at first. */
+/* Shows the system's clock again, as at the start of the program. */
 void still_clock_go(void);
 
 #endif

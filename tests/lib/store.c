@@ -1,4 +1,5 @@
-/* store.c: see store.h. */
+/* store.c: opens a state in a temporary folder, applies commands given as lines, and writes replies as text
+ * (store.h). */
 #include "tests/lib/store.h"
 
 #include <stdarg.h>
@@ -105,7 +106,7 @@ int store_teardown(void **state)
     return 0;
 }
 
-/* The broker's own commands have no words that the parser would take. */
+/* Parses the broker's own commands, whose words the product's parser does not accept. */
 static bool inner_command(const struct slice *words, size_t n, struct command *ret_cmd)
 {
     enum command_id id = COMMAND_COUNT;
@@ -143,7 +144,7 @@ static struct outcome *store_slot(struct store *s)
     return out;
 }
 
-/* A command that does not parse is answered as the broker would, and not applied. */
+/* A command that cannot be parsed gets the error of the broker and is not applied. */
 uint32_t store_add_words(struct store *s, const struct slice *words, size_t n)
 {
     char err[ERR_SIZE];
@@ -341,7 +342,7 @@ uint32_t store_rows(struct store *s, char kind)
     return n;
 }
 
-/* ---- answers as text ---- */
+/* ---- replies as text ---- */
 
 static void render_value(struct buf *out, struct cursor *c, bool full);
 
@@ -360,7 +361,7 @@ static void render_list(struct buf *out, struct cursor *c, int64_t n, bool pairs
     buf_put_str(out, pairs ? "}" : "]");
 }
 
-/* id=body, or all four parts. */
+/* Writes a message as id=body, or with `full` all four parts. */
 static void render_message(struct buf *out, struct cursor *c, bool full)
 {
     buf_put_str(out, full ? "(" : "");

@@ -1,6 +1,6 @@
 /*
- * talk.c: see talk.h. Assertions are cmocka's, so a failure names the line in here; the command that
- * was asked is printed before it.
+ * talk.c: sends commands with hiredis and checks the replies (talk.h). The assertions are cmocka's, so a failure
+ * names a line in this file; the command is printed before it.
  */
 #include "tests/lib/talk.h"
 

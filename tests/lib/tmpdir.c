@@ -1,3 +1,4 @@
+/* tmpdir.c: makes and removes temporary folders (tmpdir.h). */
 #include "tests/lib/tmpdir.h"
 
 #include <ftw.h>

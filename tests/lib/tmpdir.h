@@ -1,12 +1,12 @@
-/* tmpdir.h: a folder of its own for each test, gone afterwards. */
+/* tmpdir.h: makes a temporary folder for a test and removes it afterwards. */
 #ifndef HALFMQ_TESTS_TMPDIR_H
 #define HALFMQ_TESTS_TMPDIR_H
 
-/* A new empty folder below $TMPDIR or /tmp; the caller frees it with tmpdir_remove. Never NULL: a
- * test without a folder ends the program. */
+/* Makes an empty folder below $TMPDIR or /tmp; free it with tmpdir_remove. Never NULL: if there can be no folder, the
+ * program ends. */
 char *tmpdir_new(void);
 
-/* Removes the folder with all that is in it, and frees the path. NULL is fine. */
+/* Removes the folder with everything in it, and frees the path. NULL is fine. */
 void tmpdir_remove(char *path);
 
 #endif

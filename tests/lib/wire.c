@@ -1,6 +1,6 @@
 /*
- * wire.c: blocking sends, and reads that wait in poll until a deadline. Received bytes pile up in w->in
- * until somebody takes them, so looking for a line or a reply is a loop of "enough yet? else receive".
+ * wire.c: sends blocking, and reads by waiting in poll until a deadline. Received bytes are buffered in w->in. To read
+ * a line or a reply, a function receives more until the buffer has enough.
  */
 #include "tests/lib/wire.h"
 
@@ -94,7 +94,7 @@ bool wire_send_words(struct wire *w, const struct slice *words, size_t n)
     return ok;
 }
 
-/* Waits for more bytes until the deadline (0: does not wait). False: none came. */
+/* Waits for more bytes until the deadline (0: does not wait). False: there were none. */
 static bool receive(struct wire *w, int64_t deadline)
 {
     if (w->closed)
