@@ -8,6 +8,7 @@
 #include "bench/modes/compare.h"
 #include "bench/modes/search.h"
 #include "bench/options/help.h"
+#include "bench/options/options_parse.h"
 #include "bench/report/assertion.h"
 #include "bench/report/ending.h"
 #include "bench/run/run.h"

@@ -18,7 +18,7 @@
 #include "bench/base/pace.h"
 #include "bench/load/role.h"
 #include "bench/load/worker.h"
-#include "bench/wire/dialect.h"
+#include "bench/wire/speech.h"
 
 #define TXID_BYTES 24
 

@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "bench/base/mono.h"
+#include "bench/wire/dialect_redis.h"
+#include "bench/wire/dialects.h"
 
 bool load_init(struct load *load, const struct options *o, enum mode mode, bool redis, unsigned n_workers)
 {

@@ -78,16 +78,10 @@ enum option_group {
 extern const struct option_line option_lines[];
 extern const char *const mode_names[];
 
-enum options_end { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION, OPTIONS_WRONG };
-
-/* Reads the command line; what is wrong is said on stderr. The texts are borrowed from argv. */
-enum options_end options_parse(int argc, char **argv, struct options *ret_options);
+/* Takes the text of option i. False: it is not of its kind, and nothing has changed. */
+bool options_take(struct options *o, size_t i, const char *text);
 
 /* As defaults, for a test or a run inside a run. */
 void options_default(struct options *o);
-
-/* Fills in what depends on other options (0 means "you choose"), and says what cannot be together
- * on stderr. */
-bool options_settle(struct options *o);
 
 #endif

@@ -2,7 +2,7 @@
  * options_settle.c: what depends on several options at once: defaults that follow from others, and
  * what cannot be together.
  */
-#include "bench/options/options.h"
+#include "bench/options/options_settle.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +11,6 @@
 #include "bench/base/units.h"
 #include "bench/measure/series.h"
 #include "bench/options/body.h"
-#include "bench/wire/dialect.h"
 #include "protocol/base/text.h"
 #include "protocol/limits.h"
 
@@ -200,7 +199,7 @@ bool options_settle(struct options *o)
         strcmp(o->wire, "msend") != 0)
         return settle_refuse("--wire must be binary or words (which msend also stands for)");
     settle_wire(o);
-    if (!dialect_find(o->dialect) || dialect_find(o->dialect)->redis)
+    if (strcmp(o->dialect, "rpc") != 0 && strcmp(o->dialect, "resp") != 0)
         return settle_refuse("--dialect must be rpc or resp");
     return settle_check_ranges(o) && settle_check_amounts(o) && settle_check_bodies(o) &&
            settle_sane_name("topic", o->topic) && settle_sane_name("group", o->group) &&

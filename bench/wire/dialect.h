@@ -11,15 +11,15 @@
  * found (walk.h), and who wants a message out of it walks it once more. A tester that unpacks
  * everything measures itself.
  *
- * To add a way of asking: a line in enum ask_kind, and its function in the table of each dialect
- * that can say it. To add a dialect: a file that fills a struct dialect, and a line in dialects[]
- * (dialect.c).
+ * speech.h keeps a connection's state in a dialect. To add a way of asking: a line in enum ask_kind, and its
+ * function in the table of each dialect that can say it. To add a dialect: a file that fills a struct dialect,
+ * and a line in dialects[] (dialects.c).
  */
 #ifndef HALFMQ_BENCH_DIALECT_H
 #define HALFMQ_BENCH_DIALECT_H
 
-#include "bench/wire/walk.h"
 #include "protocol/base/buf.h"
+#include "protocol/base/slice.h"
 #include "protocol/status.h"
 
 enum ask_kind {
@@ -93,17 +93,7 @@ struct place {
 
 typedef void (*taken_fn)(void *arg, const struct taken *message);
 
-struct dialect;
-
-/* One connection's state. */
-struct speech {
-    const struct dialect *dialect;
-    struct walk walk;
-    uint32_t
-        *tags; /* a ring of what is not answered yet, in order; only where answers carry no id */
-    uint32_t tags_size, first, n;
-    struct buf spare; /* keeps what an answer's text was put together in */
-};
+struct speech;
 
 struct dialect {
     const char *name;
@@ -122,32 +112,5 @@ struct dialect {
     bool (*place)(struct slice result, struct place *ret_place); /* NULL: it has no batches */
     bool (*checks)(struct slice result, void (*fn)(void *arg, struct slice txid), void *arg);
 };
-
-extern const struct dialect dialect_rpc, dialect_resp, dialect_redis;
-
-/* By name; NULL: there is none of it. */
-const struct dialect *dialect_find(const char *name);
-
-/* in_flight: the most requests that will ever wait for their answers. False: no memory. */
-bool speech_init(struct speech *s, const struct dialect *dialect, uint32_t in_flight);
-void speech_fini(struct speech *s);
-
-/* As for a new connection. */
-void speech_reset(struct speech *s);
-
-/* Appends the request. */
-void speech_put(struct speech *s, struct buf *out, const struct ask *ask);
-
-static inline enum status speech_next(struct speech *s, struct slice input,
-                                      struct answer *ret_answer, size_t *ret_used)
-{
-    return s->dialect->next(s, input, ret_answer, ret_used);
-}
-
-/* For dialects in order: the tag of the request that is answered now; false: none is waiting. */
-bool speech_tag(struct speech *s, uint32_t *ret_tag);
-
-/* True where the text of an error begins with a code that allows another try. */
-bool speech_busy(struct slice text);
 
 #endif

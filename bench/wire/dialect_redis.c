@@ -8,9 +8,10 @@
  * A batch is as many XADDs in one write. There are no leases: what a consumer took stays pending
  * until it is acknowledged.
  */
-#include "bench/wire/dialect.h"
+#include "bench/wire/dialect_redis.h"
 
 #include "bench/wire/dialect_words.h"
+#include "bench/wire/walk.h"
 
 static void put_send(struct buf *out, const struct ask *a)
 {

@@ -2,9 +2,10 @@
  * dialect_resp.c: HalfMQ's text dialect. Check-backs are polled with CHECKS, whose answer is an
  * array of JSON texts.
  */
-#include "bench/wire/dialect.h"
+#include "bench/wire/dialect_resp.h"
 
 #include "bench/wire/dialect_words.h"
+#include "bench/wire/walk.h"
 
 static void resp_put_send(struct buf *out, const struct ask *a)
 {

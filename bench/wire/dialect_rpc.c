@@ -5,10 +5,11 @@
  *   pushed   [2, "records", {...}]                    [2, "stream_end", {...}]
  *   checked  [0, id, "check", [{"txid": ..., ...}]]   decided  [1, id, nil, "commit"]
  */
-#include "bench/wire/dialect.h"
+#include "bench/wire/dialect_rpc.h"
 
 #include <string.h>
 
+#include "bench/wire/speech.h"
 #include "protocol/rpc/rpc.h"
 
 static void dialect_rpc_put_name(struct buf *out, const char *name)

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "bench/wire/speech.h"
+
 void words_begin(struct buf *out, size_t n)
 {
     buf_put_str(out, "*");

@@ -13,7 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/wire/dialect.h"
+#include "bench/wire/dialect_redis.h"
+#include "bench/wire/dialect_resp.h"
+#include "bench/wire/dialect_rpc.h"
+#include "bench/wire/speech.h"
 #include "protocol/command/command.h"
 #include "protocol/record/record.h"
 #include "protocol/resp/resp.h"

@@ -1,19 +1,9 @@
-/* dialect.c: which dialects there are, and what they share. */
-#include "bench/wire/dialect.h"
+/* speech.c: begins and ends a connection's speech, and matches answers in order with their requests. */
+#include "bench/wire/speech.h"
 
 #include <assert.h>
 #include <stdlib.h>
-
-static const struct dialect *const dialects[] = {&dialect_rpc, &dialect_resp, &dialect_redis};
-
-const struct dialect *dialect_find(const char *name)
-{
-    for (size_t i = 0; i < sizeof dialects / sizeof *dialects; i++) {
-        if (strcmp(dialects[i]->name, name) == 0)
-            return dialects[i];
-    }
-    return NULL;
-}
+#include <string.h>
 
 bool speech_init(struct speech *s, const struct dialect *dialect, uint32_t in_flight)
 {

@@ -1,0 +1,9 @@
+/* dialect_resp.h: RESP to HalfMQ. */
+#ifndef HALFMQ_BENCH_DIALECT_RESP_H
+#define HALFMQ_BENCH_DIALECT_RESP_H
+
+#include "bench/wire/dialect.h"
+
+extern const struct dialect dialect_resp;
+
+#endif
