@@ -53,7 +53,7 @@ void link_fini(struct load_link *l)
     buf_free(&l->in);
 }
 
-void link_ask(struct load_link *l, struct op *op, uint32_t part, struct ask *ask)
+void link_ask(struct load_link *l, struct op *op, uint32_t part, struct wire_ask *ask)
 {
     ask->tag = link_number(l, op) * l->span + part;
     speech_put(&l->speech, &l->out, ask);

@@ -87,7 +87,7 @@ bool link_init(struct load_link *l, struct worker *w, const struct role *role, u
 void link_fini(struct load_link *l);
 
 /* Adds the request to what is to be written; its answer comes to the role with that part. */
-void link_ask(struct load_link *l, struct op *op, uint32_t part, struct ask *ask);
+void link_ask(struct load_link *l, struct op *op, uint32_t part, struct wire_ask *ask);
 
 /* The role's remind is called for the op after that time. */
 void link_pause(struct load_link *l, struct op *op, int64_t for_ns);

@@ -54,7 +54,7 @@ static void link_io_broken(struct load_link *l, const char *why)
     speech_reset(&l->speech);
     if (!l->was_up) {
         load_fail(load, "no connection to %s port %llu: %s; is it running?", load->o->host,
-                 (unsigned long long)load->o->port, why);
+                  (unsigned long long)load->o->port, why);
         return;
     }
     if (l->phase == LINK_DONE)
@@ -69,7 +69,7 @@ static void link_io_broken(struct load_link *l, const char *why)
     }
     if (l->worker->now_ns - l->down_ns > load->o->patience)
         load_fail(load, "no connection to %s port %llu for %llds: %s", load->o->host,
-                 (unsigned long long)load->o->port, (long long)(load->o->patience / NS_PER_S), why);
+                  (unsigned long long)load->o->port, (long long)(load->o->patience / NS_PER_S), why);
     if (!reminder_set(&l->connect_later))
         worker_remind(l->worker, &l->connect_later, l->worker->now_ns + PAUSE_CONNECT_NS);
 }
@@ -82,7 +82,7 @@ void link_connect(struct load_link *l)
     if (l->fd < 0) {
         load_fail(load,
                  "no socket: %s; raise the limit of open files (ulimit -n) or lower --connections",
-                 strerror(errno));
+                  strerror(errno));
         return;
     }
     setsockopt(l->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes); /* slower without it, no more */
@@ -192,7 +192,7 @@ static void link_io_take_answers(struct load_link *l)
         if (s != ST_OK) {
             load_fail(l->worker->load,
                      "what came from port %llu is no %s: is it the right port, and --dialect?",
-                     (unsigned long long)l->worker->load->o->port, l->speech.dialect->name);
+                      (unsigned long long)l->worker->load->o->port, l->speech.dialect->name);
             return;
         }
         link_io_take_answer(l, &a);

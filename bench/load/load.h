@@ -36,7 +36,7 @@ struct txids;
 
 struct load {
     const struct options *o;
-    const struct dialect *dialect;
+    const struct wire_dialect *dialect;
     enum mode mode; /* send, consume, txn, e2e or verify */
     struct slice topic, group, pgroup;
     uint32_t id; /* in the bodies */

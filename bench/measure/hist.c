@@ -49,20 +49,20 @@ uint32_t hist_slot(int64_t v)
 }
 
 /* Slots 0..2047 are bucket 0; from there on each bucket uses the upper half of its indexes. */
-static uint32_t bucket_of(uint32_t slot)
+static uint32_t hist_bucket(uint32_t slot)
 {
     return slot < 2 * HALF ? 0 : slot / HALF - 1;
 }
 
 int64_t hist_slot_lowest(uint32_t slot)
 {
-    uint32_t bucket = bucket_of(slot);
+    uint32_t bucket = hist_bucket(slot);
     return (int64_t)(slot - bucket * HALF) << bucket;
 }
 
 int64_t hist_slot_highest(uint32_t slot)
 {
-    return hist_slot_lowest(slot) + (INT64_C(1) << bucket_of(slot)) - 1;
+    return hist_slot_lowest(slot) + (INT64_C(1) << hist_bucket(slot)) - 1;
 }
 
 void hist_record(struct hist *h, int64_t v, uint64_t n)

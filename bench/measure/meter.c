@@ -49,7 +49,7 @@ void meter_next_second(struct meter *m)
     memset(&m->second, 0, sizeof m->second);
 }
 
-void tally_add(struct tally *into, const struct tally *from)
+void tally_add(struct meter_tally *into, const struct meter_tally *from)
 {
 #define TALLY(name) into->name += from->name;
 #include "bench/measure/tally.def"

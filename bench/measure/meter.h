@@ -14,7 +14,7 @@ enum latency {
     LAT_COUNT
 };
 
-struct tally {
+struct meter_tally {
 #define TALLY(name) uint64_t name;
 #include "bench/measure/tally.def"
 #undef TALLY
@@ -27,7 +27,7 @@ struct meter {
     enum latency main; /* the one that seconds, progress and the page show */
     struct hist hist[LAT_COUNT];
     struct hist second_hist; /* of main */
-    struct tally total, second;
+    struct meter_tally total, second;
     int64_t last_ns; /* when something measured ended last */
 };
 
@@ -41,7 +41,7 @@ void meter_time(struct meter *m, enum latency which, int64_t begin_ns, int64_t e
 
 void meter_next_second(struct meter *m);
 
-void tally_add(struct tally *into, const struct tally *from);
+void tally_add(struct meter_tally *into, const struct meter_tally *from);
 void meter_add(struct meter *into, const struct meter *from);
 
 #endif

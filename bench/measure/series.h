@@ -21,7 +21,7 @@ struct server_sample {
 
 struct second {
     double length_s; /* 1, but for the last one */
-    struct tally tally;
+    struct meter_tally tally;
     uint64_t count; /* values behind the percentiles */
     int64_t p50, p90, p99, p999, max;
     /* Messages behind the schedule, or sent and not taken yet; -1 where that means nothing. */

@@ -31,11 +31,11 @@ static int alone(const struct options *o)
     return end;
 }
 
-struct round {
+struct beside_round {
     double rate, p50, p99;
 };
 
-static bool one(const struct options *o, bool redis, struct round *ret_round)
+static bool one(const struct options *o, bool redis, struct beside_round *ret_round)
 {
     struct options mine = *o;
     struct result r = {0};
@@ -48,11 +48,11 @@ static bool one(const struct options *o, bool redis, struct round *ret_round)
         snprintf(err, sizeof err, "the load on %s went wrong: %s", redis ? "Redis" : "HalfMQ",
                  r.fatal[0]     ? r.fatal
                  : r.n_troubles ? r.troubles[0].text
-                                : "nothing was measured");
+                 : "nothing was measured");
         ok = false;
     }
     if (ok)
-        *ret_round = (struct round){result_messages_per_s(&r),
+        *ret_round = (struct beside_round){result_messages_per_s(&r),
                                     (double)hist_quantile(&r.sum.hist[r.sum.main], 0.5),
                                     (double)hist_quantile(&r.sum.hist[r.sum.main], 0.99)};
     else
@@ -61,7 +61,7 @@ static bool one(const struct options *o, bool redis, struct round *ret_round)
     return ok;
 }
 
-static void tell(const char *name, const struct round *r)
+static void tell(const char *name, const struct beside_round *r)
 {
     char rate[16], p50[16], p99[16];
     printf("  %-8s%9s/s  p50 %-8s p99 %s\n", name, units_put_count(r->rate, rate, sizeof rate),
@@ -74,7 +74,7 @@ static int in_turns(const struct options *o)
     double *ratio = calloc(o->rounds, sizeof *ratio);
     size_t n = 0;
     while (ratio && n < o->rounds && !run_interrupted()) {
-        struct round ours, theirs;
+        struct beside_round ours, theirs;
         if (!one(o, false, &ours) || !one(o, true, &theirs))
             break;
         ratio[n] = ours.rate / theirs.rate;

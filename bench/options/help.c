@@ -70,7 +70,7 @@ static void put_lines(const char *text, int indent)
     }
 }
 
-static void put_flag(const struct option_line *line)
+static void put_flag(const struct option_row *line)
 {
     char flag[48];
     int n = snprintf(flag, sizeof flag, "  --%s %s", line->name, line->argument);

@@ -10,7 +10,7 @@
 #include "bench/options/body.h"
 #include "protocol/limits.h"
 
-const struct option_line option_lines[] = {
+const struct option_row option_lines[] = {
 #define OPTION(name, kind, otherwise, argument, group, help) \
     {#name, KIND_##kind, offsetof(struct options, name), otherwise, argument, help, GROUP_##group},
 #include "bench/options/option.def"
@@ -91,7 +91,7 @@ static bool (*const readers[])(const char *text, void *at) = {
 
 bool options_take(struct options *o, size_t i, const char *text)
 {
-    const struct option_line *line = &option_lines[i];
+    const struct option_row *line = &option_lines[i];
     if (!readers[line->kind](text, (char *)o + line->offset))
         return false;
     o->said[i] = text;

@@ -57,7 +57,7 @@ struct options {
     const char *said[BENCH_COUNT]; /* the words of it, or of the default */
 };
 
-struct option_line {
+struct option_row {
     const char *name; /* as the member: with _ */
     enum option_kind kind;
     size_t offset;
@@ -75,7 +75,7 @@ enum option_group {
 };
 
 /* BENCH_COUNT lines. */
-extern const struct option_line option_lines[];
+extern const struct option_row option_lines[];
 extern const char *const mode_names[];
 
 /* Takes the text of option i. False: it is not of its kind, and nothing has changed. */

@@ -15,7 +15,7 @@
 #define WATCHED_NS INT64_C(200000) /* timers come late by less than this, mostly */
 
 /* The time, which is due or later. */
-static int64_t wait_until(int64_t due)
+static int64_t group_commit_wait_until(int64_t due)
 {
     int64_t now = mono_ns();
     if (due - now > WATCHED_NS) {
@@ -28,7 +28,7 @@ static int64_t wait_until(int64_t due)
     return now;
 }
 
-static bool put(int fd, const uint8_t *bytes, size_t len, uint64_t at)
+static bool group_commit_put(int fd, const uint8_t *bytes, size_t len, uint64_t at)
 {
     while (len > 0) {
         ssize_t n = pwrite(fd, bytes, len, (off_t)at);
@@ -43,17 +43,17 @@ static bool put(int fd, const uint8_t *bytes, size_t len, uint64_t at)
     return true;
 }
 
-static bool prepare(const struct group_commit *g, int fd)
+static bool group_commit_prepare(const struct group_commit *g, int fd)
 {
     for (size_t at = 0; at < GROUP_COMMIT_FILE_BYTES; at += GROUP_COMMIT_TURN_BYTES) {
-        if (!put(fd, g->bytes, GROUP_COMMIT_TURN_BYTES, at))
+        if (!group_commit_put(fd, g->bytes, GROUP_COMMIT_TURN_BYTES, at))
             return false;
     }
     return fsync(fd) == 0;
 }
 
 /* How many more are due by now, as many as fit in a turn. */
-static uint64_t take(struct pace *arrived, int64_t now, int64_t end, uint64_t most)
+static uint64_t group_commit_take(struct pace *arrived, int64_t now, int64_t end, uint64_t most)
 {
     uint64_t n = 0;
     for (int64_t due = pace_due(arrived); n < most && due <= now && due < end; n++) {
@@ -63,7 +63,7 @@ static uint64_t take(struct pace *arrived, int64_t now, int64_t end, uint64_t mo
     return n;
 }
 
-static void answer(struct group_commit *g, struct pace *answered, uint64_t n, int64_t now)
+static void group_commit_answer(struct group_commit *g, struct pace *answered, uint64_t n, int64_t now)
 {
     for (uint64_t i = 0; i < n; i++) {
         hist_record(g->took, now - pace_due(answered), 1);
@@ -76,20 +76,20 @@ static void answer(struct group_commit *g, struct pace *answered, uint64_t n, in
     g->elapsed_ns = now - answered->origin_ns;
 }
 
-static bool serve(struct group_commit *g, int fd)
+static bool group_commit_serve(struct group_commit *g, int fd)
 {
     uint64_t each = g->size + GROUP_COMMIT_OVERHEAD, most = GROUP_COMMIT_TURN_BYTES / each, at = 0;
     struct pace arrived = {.per_s = g->per_s, .origin_ns = mono_ns()}, answered = arrived;
     int64_t end = arrived.origin_ns + g->duration_ns;
     for (int64_t due = arrived.origin_ns; due < end; due = pace_due(&arrived)) {
-        uint64_t n = take(&arrived, wait_until(due), end, most);
+        uint64_t n = group_commit_take(&arrived, group_commit_wait_until(due), end, most);
         size_t len = (size_t)(n * each);
         if (g->overwrite && at + len > GROUP_COMMIT_FILE_BYTES)
             at = 0;
-        if (!put(fd, g->bytes, len, at) || (g->sync && fdatasync(fd) != 0))
+        if (!group_commit_put(fd, g->bytes, len, at) || (g->sync && fdatasync(fd) != 0))
             return false;
         at += len;
-        answer(g, &answered, n, mono_ns());
+        group_commit_answer(g, &answered, n, mono_ns());
     }
     return true;
 }
@@ -101,7 +101,7 @@ bool group_commit_run(struct group_commit *g)
     int fd = open(g->path, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0644);
     if (fd < 0)
         return false;
-    bool ok = (!g->overwrite || prepare(g, fd)) && serve(g, fd);
+    bool ok = (!g->overwrite || group_commit_prepare(g, fd)) && group_commit_serve(g, fd);
     int why = errno;
     close(fd);
     unlink(g->path);

@@ -55,7 +55,7 @@ struct raw {
     int64_t elapsed_ns;
 };
 
-struct mode {
+struct raw_mode {
     const char *name;
     bool (*fits)(const struct raw *r); /* what was asked for is possible */
     bool (*run)(struct raw *r);
@@ -75,19 +75,19 @@ static const char HELP[] =
     "written\n"
     "          and synced before, round and round, instead of a growing file\n";
 
-static int usage(void)
+static int raw_usage(void)
 {
     fputs(HELP, stderr);
     return 2;
 }
 
-static int fail(const char *doing, const char *why)
+static int raw_fail(const char *doing, const char *why)
 {
     fprintf(stderr, "halfmq-rawdb: %s: %s\n", doing, why);
     return 1;
 }
 
-static bool take_flag(struct raw *r, const char *flag, const char *value)
+static bool raw_take_flag(struct raw *r, const char *flag, const char *value)
 {
     if (strcmp(flag, "--data") == 0) {
         r->data = value;
@@ -108,7 +108,7 @@ static bool take_flag(struct raw *r, const char *flag, const char *value)
     return false;
 }
 
-static bool parse(int argc, char **argv, struct raw *r)
+static bool raw_parse(int argc, char **argv, struct raw *r)
 {
     *r = (struct raw){.messages = 1000, .size = 100, .duration_ns = 5 * NS_PER_S, .sync = true};
     if (argc < 2)
@@ -119,7 +119,7 @@ static bool parse(int argc, char **argv, struct raw *r)
             r->overwrite = true;
             continue;
         }
-        if (i + 1 >= argc || !take_flag(r, argv[i], argv[i + 1]))
+        if (i + 1 >= argc || !raw_take_flag(r, argv[i], argv[i + 1]))
             return false;
         i++;
     }
@@ -127,7 +127,7 @@ static bool parse(int argc, char **argv, struct raw *r)
 }
 
 /* Bytes that no layer below can make smaller. */
-static bool fill(struct raw *r, size_t len)
+static bool raw_fill(struct raw *r, size_t len)
 {
     r->bytes = malloc(len);
     r->len = len;
@@ -140,7 +140,7 @@ static bool fill(struct raw *r, size_t len)
 }
 
 /* Calls step again and again until the time is over. False: step failed, and said so. */
-static bool repeat(struct raw *r, bool (*step)(struct raw *r, void *arg), void *arg)
+static bool raw_repeat(struct raw *r, bool (*step)(struct raw *r, void *arg), void *arg)
 {
     int64_t began = mono_ns(), now = began;
     while (now - began < r->duration_ns) {
@@ -158,13 +158,13 @@ static bool repeat(struct raw *r, bool (*step)(struct raw *r, void *arg), void *
 
 /* ---- batch ---- */
 
-struct store {
+struct raw_store {
     rocksdb_options_t *options;
     rocksdb_writeoptions_t *write;
     rocksdb_t *db;
 };
 
-static bool store_open(struct store *s, const struct raw *r)
+static bool raw_store_open(struct raw_store *s, const struct raw *r)
 {
     char *failure = NULL;
     s->options = rocksdb_options_create();
@@ -179,13 +179,13 @@ static bool store_open(struct store *s, const struct raw *r)
     rocksdb_writeoptions_set_sync(s->write, r->sync);
     s->db = rocksdb_open(s->options, r->data, &failure);
     if (failure) {
-        fail(r->data, failure);
+        raw_fail(r->data, failure);
         rocksdb_free(failure);
     }
     return s->db != NULL;
 }
 
-static void store_close(struct store *s)
+static void raw_store_close(struct raw_store *s)
 {
     if (s->db)
         rocksdb_close(s->db);
@@ -193,9 +193,9 @@ static void store_close(struct store *s)
     rocksdb_options_destroy(s->options);
 }
 
-static bool write_batch(struct raw *r, void *arg)
+static bool raw_write_batch(struct raw *r, void *arg)
 {
-    struct store *s = arg;
+    struct raw_store *s = arg;
     char key[KEY_BYTES], *failure = NULL;
     for (int i = 0; i < KEY_BYTES; i++)
         key[i] = (char)(r->times >> (8 * (KEY_BYTES - 1 - i)));
@@ -204,47 +204,47 @@ static bool write_batch(struct raw *r, void *arg)
     rocksdb_write(s->db, s->write, batch, &failure);
     rocksdb_writebatch_destroy(batch);
     if (failure) {
-        fail("writing", failure);
+        raw_fail("writing", failure);
         rocksdb_free(failure);
     }
     return !failure;
 }
 
-static bool batch_fits(const struct raw *r)
+static bool raw_batch_fits(const struct raw *r)
 {
     return r->size <= VALUE_BYTES_MAX &&
            r->messages <= VALUE_BYTES_MAX / (r->size + OVERHEAD_BYTES);
 }
 
-static bool run_batch(struct raw *r)
+static bool raw_run_batch(struct raw *r)
 {
-    struct store s = {0};
-    bool ok = fill(r, (size_t)(r->messages * (r->size + OVERHEAD_BYTES))) && store_open(&s, r) &&
-              repeat(r, write_batch, &s);
+    struct raw_store s = {0};
+    bool ok = raw_fill(r, (size_t)(r->messages * (r->size + OVERHEAD_BYTES))) && raw_store_open(&s, r) &&
+              raw_repeat(r, raw_write_batch, &s);
     if (s.options)
-        store_close(&s);
+        raw_store_close(&s);
     return ok;
 }
 
 /* ---- fsync ---- */
 
-static bool append(struct raw *r, void *arg)
+static bool raw_append(struct raw *r, void *arg)
 {
     int fd = *(int *)arg;
     if (write(fd, r->bytes, r->len) != (ssize_t)r->len || (r->sync && fdatasync(fd) != 0)) {
-        fail("writing", strerror(errno));
+        raw_fail("writing", strerror(errno));
         return false;
     }
     return true;
 }
 
-static bool fsync_fits(const struct raw *r)
+static bool raw_fsync_fits(const struct raw *r)
 {
     (void)r; /* its sizes are its own */
     return true;
 }
 
-static bool run_fsync(struct raw *r)
+static bool raw_run_fsync(struct raw *r)
 {
     char path[4096];
     snprintf(path, sizeof path, "%s/fsync.bin", r->data);
@@ -252,10 +252,10 @@ static bool run_fsync(struct raw *r)
     r->size = FSYNC_BYTES;
     int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0644);
     if (fd < 0) {
-        fail(path, strerror(errno));
+        raw_fail(path, strerror(errno));
         return false;
     }
-    bool ok = fill(r, FSYNC_BYTES) && repeat(r, append, &fd);
+    bool ok = raw_fill(r, FSYNC_BYTES) && raw_repeat(r, raw_append, &fd);
     close(fd);
     unlink(path);
     return ok;
@@ -263,17 +263,17 @@ static bool run_fsync(struct raw *r)
 
 /* ---- group ---- */
 
-static bool group_fits(const struct raw *r)
+static bool raw_group_fits(const struct raw *r)
 {
     return r->rate > 0 && r->rate <= GROUP_COMMIT_RATE_MAX &&
            r->size <= GROUP_COMMIT_TURN_BYTES - GROUP_COMMIT_OVERHEAD;
 }
 
-static bool run_group(struct raw *r)
+static bool raw_run_group(struct raw *r)
 {
     char path[4096];
     snprintf(path, sizeof path, "%s/group.bin", r->data);
-    if (!fill(r, GROUP_COMMIT_TURN_BYTES))
+    if (!raw_fill(r, GROUP_COMMIT_TURN_BYTES))
         return false;
     struct group_commit g = {.path = path,
                              .bytes = r->bytes,
@@ -284,7 +284,7 @@ static bool run_group(struct raw *r)
                              .overwrite = r->overwrite,
                              .took = &r->took};
     if (!group_commit_run(&g)) {
-        fail(path, strerror(errno));
+        raw_fail(path, strerror(errno));
         return false;
     }
     r->times = g.turns;
@@ -296,7 +296,7 @@ static bool run_group(struct raw *r)
 
 /* ---- all ---- */
 
-static void print(const struct raw *r)
+static void raw_print(const struct raw *r)
 {
     double s = (double)r->elapsed_ns / (double)NS_PER_S;
     printf("{\"mode\": \"%s\", \"sync\": %s, ", r->mode, r->sync ? "true" : "false");
@@ -313,13 +313,13 @@ static void print(const struct raw *r)
         (double)hist_quantile(&r->took, 0.999) / 1e3, (double)r->took.max / 1e3);
 }
 
-static const struct mode MODES[] = {
-    {"batch", batch_fits, run_batch},
-    {"fsync", fsync_fits, run_fsync},
-    {"group", group_fits, run_group},
+static const struct raw_mode MODES[] = {
+    {"batch", raw_batch_fits, raw_run_batch},
+    {"fsync", raw_fsync_fits, raw_run_fsync},
+    {"group", raw_group_fits, raw_run_group},
 };
 
-static const struct mode *mode_of(const char *name)
+static const struct raw_mode *raw_mode_of(const char *name)
 {
     for (size_t i = 0; i < sizeof MODES / sizeof *MODES; i++) {
         if (strcmp(MODES[i].name, name) == 0)
@@ -335,14 +335,14 @@ int main(int argc, char **argv)
         fputs(HELP, stdout);
         return 0;
     }
-    if (!parse(argc, argv, &r))
-        return usage();
-    const struct mode *mode = mode_of(r.mode);
+    if (!raw_parse(argc, argv, &r))
+        return raw_usage();
+    const struct raw_mode *mode = raw_mode_of(r.mode);
     if (!mode || !mode->fits(&r))
-        return usage();
+        return raw_usage();
     bool ok = mode->run(&r) && r.times > 0;
     if (ok)
-        print(&r);
+        raw_print(&r);
     hist_fini(&r.took);
     free(r.bytes);
     return ok ? 0 : 1;

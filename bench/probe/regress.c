@@ -44,7 +44,7 @@ struct rig {
     uint8_t body[BODY_BYTES];
 };
 
-static void die(const char *what)
+static void regress_die(const char *what)
 {
     fprintf(stderr, "halfmq-regress: %s\n", what);
     exit(1);
@@ -52,14 +52,14 @@ static void die(const char *what)
 
 /* ---- requests ---- */
 
-static void put_array(struct buf *b, size_t n)
+static void regress_put_array(struct buf *b, size_t n)
 {
     char head[32];
     int len = snprintf(head, sizeof head, "*%zu\r\n", n);
     buf_put(b, head, (size_t)len);
 }
 
-static void put_word(struct buf *b, struct slice word)
+static void regress_put_word(struct buf *b, struct slice word)
 {
     char head[32];
     int len = snprintf(head, sizeof head, "$%zu\r\n", word.len);
@@ -68,13 +68,13 @@ static void put_word(struct buf *b, struct slice word)
     buf_put(b, "\r\n", 2);
 }
 
-static void put_text(struct buf *b, const char *text)
+static void regress_put_text(struct buf *b, const char *text)
 {
-    put_word(b, slice_str(text));
+    regress_put_word(b, slice_str(text));
 }
 
 /* The next command of the RESP bytes in rig->in, from *at on. */
-static struct command next_command(struct rig *r, size_t *at)
+static struct command regress_next_command(struct rig *r, size_t *at)
 {
     struct slice *words = NULL;
     size_t n = 0, used = 0;
@@ -83,63 +83,63 @@ static struct command next_command(struct rig *r, size_t *at)
     struct slice input = slice_of(r->in.data + *at, r->in.len - *at);
     if (resp_reader_next(&r->reader, input, &words, &n, &used, err, sizeof err) != ST_OK ||
         command_from_words(&r->space, words, n, &cmd, err, sizeof err) != ST_OK)
-        die(err);
+        regress_die(err);
     *at += used;
     return cmd;
 }
 
 /* ---- the store ---- */
 
-static void apply(struct rig *r, const struct command *cmd, struct outcome *out)
+static void regress_apply(struct rig *r, const struct command *cmd, struct outcome *out)
 {
     struct stamp stamp = {.index = ++r->index, .now_ms = r->now_ms, .policy = &r->policy};
     outcome_init(out);
     state_apply(r->state, &stamp, cmd, out);
     if (reply_is_error(slice_of(out->reply.data, out->reply.len), NULL))
-        die("a command was refused");
+        regress_die("a command was refused");
 }
 
-static void write_group(struct rig *r)
+static void regress_write_group(struct rig *r)
 {
     char err[ERR_BYTES] = "";
     if (state_write(r->state, false, &r->fx, err, sizeof err) != ST_OK)
-        die(err);
+        regress_die(err);
     r->now_ms++;
 }
 
-static void answer(struct rig *r, struct outcome *out)
+static void regress_answer(struct rig *r, struct outcome *out)
 {
     buf_reset(&r->replies, MIB(1));
     resp_write(&r->replies, slice_of(out->reply.data, out->reply.len), 2);
 }
 
 /* n times the same request as one group: parsed, applied, written, answered. */
-static void run_group(struct rig *r, uint32_t n)
+static void regress_run_group(struct rig *r, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
         size_t at = 0;
-        struct command cmd = next_command(r, &at);
-        apply(r, &cmd, &r->out[i]);
+        struct command cmd = regress_next_command(r, &at);
+        regress_apply(r, &cmd, &r->out[i]);
     }
-    write_group(r);
+    regress_write_group(r);
     for (uint32_t i = 0; i < n; i++) {
-        answer(r, &r->out[i]);
+        regress_answer(r, &r->out[i]);
         outcome_free(&r->out[i]);
     }
 }
 
 /* ---- workloads ---- */
 
-static void make_send(struct rig *r)
+static void regress_make_send(struct rig *r)
 {
     buf_reset(&r->in, MIB(1));
-    put_array(&r->in, 3);
-    put_text(&r->in, "SEND");
-    put_word(&r->in, TOPIC);
-    put_word(&r->in, slice_of(r->body, BODY_BYTES));
+    regress_put_array(&r->in, 3);
+    regress_put_text(&r->in, "SEND");
+    regress_put_word(&r->in, TOPIC);
+    regress_put_word(&r->in, slice_of(r->body, BODY_BYTES));
 }
 
-static void make_rpc_send(struct rig *r)
+static void regress_make_rpc_send(struct rig *r)
 {
     buf_reset(&r->rpc_in, MIB(1));
     rpc_put_request(&r->rpc_in, 1, "send");
@@ -150,22 +150,22 @@ static void make_rpc_send(struct rig *r)
     rpc_put_bin(&r->rpc_in, slice_of(r->body, BODY_BYTES));
 }
 
-static void prepare_send(struct rig *r)
+static void regress_prepare_send(struct rig *r)
 {
-    make_rpc_send(r);
-    make_send(r);
-    run_group(r, 1); /* the topic is made here and not in what is counted */
+    regress_make_rpc_send(r);
+    regress_make_send(r);
+    regress_run_group(r, 1); /* the topic is made here and not in what is counted */
 }
 
-static void work_parse_resp(struct rig *r)
+static void regress_work_parse_resp(struct rig *r)
 {
     for (; r->done < r->n; r->done++) {
         size_t at = 0;
-        (void)next_command(r, &at);
+        (void)regress_next_command(r, &at);
     }
 }
 
-static void work_parse_rpc(struct rig *r)
+static void regress_work_parse_rpc(struct rig *r)
 {
     struct slice input = slice_of(r->rpc_in.data, r->rpc_in.len);
     char err[ERR_BYTES] = "";
@@ -175,11 +175,11 @@ static void work_parse_rpc(struct rig *r)
         size_t used = 0;
         if (rpc_reader_next(r->rpc, input, &frame, &used, err, sizeof err) != ST_OK ||
             rpc_command(&r->space, &frame, &cmd, err, sizeof err) != ST_OK)
-            die(err);
+            regress_die(err);
     }
 }
 
-static void work_answer(struct rig *r)
+static void regress_work_answer(struct rig *r)
 {
     struct buf tokens;
     buf_init(&tokens, 0);
@@ -193,7 +193,7 @@ static void work_answer(struct rig *r)
     buf_free(&tokens);
 }
 
-static void fill_record(struct rig *r, uint32_t n)
+static void regress_fill_record(struct rig *r, uint32_t n)
 {
     struct message m = {.born_ms = BEGIN_MS, .body = slice_of(r->body, BODY_BYTES)};
     struct record_header h = {.count = n, .stored_ms = BEGIN_MS};
@@ -207,59 +207,59 @@ static void fill_record(struct rig *r, uint32_t n)
     record_end(&r->record, &r->starts, &h);
 }
 
-static void work_encode(struct rig *r)
+static void regress_work_encode(struct rig *r)
 {
     for (; r->done < r->n; r->done += 1000)
-        fill_record(r, 1000);
+        regress_fill_record(r, 1000);
 }
 
-static void prepare_decode(struct rig *r)
+static void regress_prepare_decode(struct rig *r)
 {
-    fill_record(r, 1000);
+    regress_fill_record(r, 1000);
 }
 
-static void work_decode(struct rig *r)
+static void regress_work_decode(struct rig *r)
 {
     struct slice record = slice_of(r->record.data, r->record.len);
     while (r->done < r->n) {
         struct record_header h;
         struct message m;
         if (record_verify(record, &h) != ST_OK)
-            die("the record is damaged");
+            regress_die("the record is damaged");
         for (uint32_t i = 0; i < h.count; i++, r->done++) {
             if (record_message(record, &h, i, &m) != ST_OK)
-                die("a message is damaged");
+                regress_die("a message is damaged");
         }
     }
 }
 
-static void work_send(struct rig *r)
+static void regress_work_send(struct rig *r)
 {
     for (; r->done < r->n; r->done += GROUP)
-        run_group(r, GROUP);
+        regress_run_group(r, GROUP);
 }
 
-static void prepare_msend(struct rig *r)
+static void regress_prepare_msend(struct rig *r)
 {
-    prepare_send(r);
+    regress_prepare_send(r);
     buf_reset(&r->in, MIB(1));
-    put_array(&r->in, 102);
-    put_text(&r->in, "MSEND");
-    put_word(&r->in, TOPIC);
+    regress_put_array(&r->in, 102);
+    regress_put_text(&r->in, "MSEND");
+    regress_put_word(&r->in, TOPIC);
     for (int i = 0; i < 100; i++)
-        put_word(&r->in, slice_of(r->body, BODY_BYTES));
+        regress_put_word(&r->in, slice_of(r->body, BODY_BYTES));
 }
 
-static void work_msend(struct rig *r)
+static void regress_work_msend(struct rig *r)
 {
     for (; r->done < r->n; r->done += 800)
-        run_group(r, 8);
+        regress_run_group(r, 8);
 }
 
 /* A batch of 1,000 as the C client sends it, by MessagePack-RPC. */
-static void prepare_produce(struct rig *r)
+static void regress_prepare_produce(struct rig *r)
 {
-    prepare_send(r);
+    regress_prepare_send(r);
     struct message m = {.body = slice_of(r->body, BODY_BYTES)};
     struct record_header h = {.count = 1000};
     buf_reset(&r->record, MIB(1));
@@ -279,7 +279,7 @@ static void prepare_produce(struct rig *r)
     rpc_put_bin(&r->rpc_in, slice_of(r->record.data, r->record.len));
 }
 
-static void work_produce(struct rig *r)
+static void regress_work_produce(struct rig *r)
 {
     struct slice input = slice_of(r->rpc_in.data, r->rpc_in.len);
     char err[ERR_BYTES] = "";
@@ -289,40 +289,40 @@ static void work_produce(struct rig *r)
         size_t used = 0;
         if (rpc_reader_next(r->rpc, input, &frame, &used, err, sizeof err) != ST_OK ||
             rpc_command(&r->space, &frame, &cmd, err, sizeof err) != ST_OK)
-            die(err);
-        apply(r, &cmd, &r->out[0]);
-        write_group(r);
-        answer(r, &r->out[0]);
+            regress_die(err);
+        regress_apply(r, &cmd, &r->out[0]);
+        regress_write_group(r);
+        regress_answer(r, &r->out[0]);
         outcome_free(&r->out[0]);
     }
 }
 
-static void prepare_backlog(struct rig *r)
+static void regress_prepare_backlog(struct rig *r)
 {
-    prepare_msend(r);
+    regress_prepare_msend(r);
     for (uint64_t i = 0; i < r->n + 100; i += 800)
-        run_group(r, 8);
+        regress_run_group(r, 8);
 }
 
-static void make_pop(struct rig *r)
+static void regress_make_pop(struct rig *r)
 {
     static const char *const words[] = {"POP", "g", "bench", "COUNT", "100"};
     buf_reset(&r->in, MIB(1));
-    put_array(&r->in, sizeof words / sizeof *words);
+    regress_put_array(&r->in, sizeof words / sizeof *words);
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        put_text(&r->in, words[i]);
+        regress_put_text(&r->in, words[i]);
 }
 
 /* An ACK of each message that was granted. Returns how many. */
-static uint64_t make_ack(struct rig *r, const struct outcome *pop)
+static uint64_t regress_make_ack(struct rig *r, const struct outcome *pop)
 {
     uint64_t n = 0;
     for (uint32_t g = 0; g < pop->n_grants; g++)
         n += pop->grants[g].count;
     buf_reset(&r->in, MIB(1));
-    put_array(&r->in, (size_t)n + 2);
-    put_text(&r->in, "ACK");
-    put_text(&r->in, "g");
+    regress_put_array(&r->in, (size_t)n + 2);
+    regress_put_text(&r->in, "ACK");
+    regress_put_text(&r->in, "g");
     for (uint32_t g = 0; g < pop->n_grants; g++) {
         const struct grant *grant = &pop->grants[g];
         for (uint32_t i = 0; i < grant->count; i++) {
@@ -331,60 +331,60 @@ static uint64_t make_ack(struct rig *r, const struct outcome *pop)
             reply_receipt(&r->replies, TOPIC, grant->queue, grant->base + i, grant->attempt);
             struct cursor c = cursor_of(slice_of(r->replies.data, r->replies.len));
             if (!reply_next(&c, &t))
-                die("a receipt has no text");
-            put_word(&r->in, t.bytes);
+                regress_die("a receipt has no text");
+            regress_put_word(&r->in, t.bytes);
         }
     }
     return n;
 }
 
 /* POP of 100, the messages read from a view, ACK of 100, each in a group of its own. */
-static void work_pop_ack(struct rig *r)
+static void regress_work_pop_ack(struct rig *r)
 {
     while (r->done < r->n) {
         size_t at = 0;
-        make_pop(r);
-        struct command cmd = next_command(r, &at);
+        regress_make_pop(r);
+        struct command cmd = regress_next_command(r, &at);
         struct outcome *out = &r->out[0];
-        apply(r, &cmd, out);
-        write_group(r);
+        regress_apply(r, &cmd, out);
+        regress_write_group(r);
         struct view *view = view_open(r->state);
         if (!view)
-            die("no view");
+            regress_die("no view");
         uint64_t got = 0, bytes = 0;
         query_grants(view, SLICE_LIT("g"), out, &out->reply, &got, &bytes);
         view_close(view);
-        answer(r, out);
-        uint64_t n = make_ack(r, out);
+        regress_answer(r, out);
+        uint64_t n = regress_make_ack(r, out);
         outcome_free(out);
         if (n == 0 || got != n)
-            die("a POP brought too little");
-        run_group(r, 1);
+            regress_die("a POP brought too little");
+        regress_run_group(r, 1);
         r->done += n;
     }
 }
 
-static void prepare_read(struct rig *r)
+static void regress_prepare_read(struct rig *r)
 {
     static const char *const words[] = {"READ", "bench", "0", "0", "COUNT", "100"};
-    prepare_backlog(r);
+    regress_prepare_backlog(r);
     buf_reset(&r->in, MIB(1));
-    put_array(&r->in, sizeof words / sizeof *words);
+    regress_put_array(&r->in, sizeof words / sizeof *words);
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        put_text(&r->in, words[i]);
+        regress_put_text(&r->in, words[i]);
 }
 
-static void work_read(struct rig *r)
+static void regress_work_read(struct rig *r)
 {
     struct buf reply;
     buf_init(&reply, 0);
     for (; r->done < r->n; r->done += 100) {
         size_t at = 0;
-        struct command cmd = next_command(r, &at);
+        struct command cmd = regress_next_command(r, &at);
         struct query_hint hint = {0};
         struct view *view = view_open(r->state);
         if (!view)
-            die("no view");
+            regress_die("no view");
         buf_reset(&reply, MIB(1));
         query_run(view, &r->policy, r->now_ms, &cmd, &reply, &hint);
         view_close(view);
@@ -394,59 +394,59 @@ static void work_read(struct rig *r)
     buf_free(&reply);
 }
 
-static void make_half(struct rig *r)
+static void regress_make_half(struct rig *r)
 {
     buf_reset(&r->in, MIB(1));
-    put_array(&r->in, 4);
-    put_text(&r->in, "HALF");
-    put_text(&r->in, "p");
-    put_word(&r->in, TOPIC);
-    put_word(&r->in, slice_of(r->body, BODY_BYTES));
+    regress_put_array(&r->in, 4);
+    regress_put_text(&r->in, "HALF");
+    regress_put_text(&r->in, "p");
+    regress_put_word(&r->in, TOPIC);
+    regress_put_word(&r->in, slice_of(r->body, BODY_BYTES));
 }
 
 /* GROUP of HALF in one group, then their COMMITs in another. */
-static void half_commit_group(struct rig *r)
+static void regress_half_commit_group(struct rig *r)
 {
-    make_half(r);
+    regress_make_half(r);
     struct buf commits;
     buf_init(&commits, 0);
     for (uint32_t i = 0; i < GROUP; i++) {
         size_t at = 0;
-        struct command cmd = next_command(r, &at);
-        apply(r, &cmd, &r->out[i]);
+        struct command cmd = regress_next_command(r, &at);
+        regress_apply(r, &cmd, &r->out[i]);
     }
-    write_group(r);
+    regress_write_group(r);
     for (uint32_t i = 0; i < GROUP; i++) {
         struct cursor c = cursor_of(slice_of(r->out[i].reply.data, r->out[i].reply.len));
         struct token t;
         if (!reply_next(&c, &t))
-            die("a HALF has no answer");
-        put_array(&commits, 2);
-        put_text(&commits, "COMMIT");
-        put_word(&commits, t.bytes);
-        answer(r, &r->out[i]);
+            regress_die("a HALF has no answer");
+        regress_put_array(&commits, 2);
+        regress_put_text(&commits, "COMMIT");
+        regress_put_word(&commits, t.bytes);
+        regress_answer(r, &r->out[i]);
         outcome_free(&r->out[i]);
     }
     struct buf halves = r->in;
     r->in = commits;
     size_t at = 0;
     for (uint32_t i = 0; i < GROUP; i++) {
-        struct command cmd = next_command(r, &at);
-        apply(r, &cmd, &r->out[i]);
+        struct command cmd = regress_next_command(r, &at);
+        regress_apply(r, &cmd, &r->out[i]);
     }
-    write_group(r);
+    regress_write_group(r);
     for (uint32_t i = 0; i < GROUP; i++) {
-        answer(r, &r->out[i]);
+        regress_answer(r, &r->out[i]);
         outcome_free(&r->out[i]);
     }
     buf_free(&r->in);
     r->in = halves;
 }
 
-static void work_half_commit(struct rig *r)
+static void regress_work_half_commit(struct rig *r)
 {
     for (; r->done < r->n; r->done += GROUP)
-        half_commit_group(r);
+        regress_half_commit_group(r);
 }
 
 static const struct workload {
@@ -455,17 +455,17 @@ static const struct workload {
     void (*prepare)(struct rig *r);
     void (*work)(struct rig *r);
 } workloads[] = {
-    {"parse_resp", 10000, prepare_send, work_parse_resp},
-    {"parse_rpc", 10000, prepare_send, work_parse_rpc},
-    {"answer", 10000, prepare_send, work_answer},
-    {"encode", 20000, prepare_send, work_encode},
-    {"decode", 20000, prepare_decode, work_decode},
-    {"send", 6400, prepare_send, work_send},
-    {"msend", 16000, prepare_msend, work_msend},
-    {"produce", 50000, prepare_produce, work_produce},
-    {"read", 10000, prepare_read, work_read},
-    {"pop_ack", 10000, prepare_backlog, work_pop_ack},
-    {"half_commit", 3200, prepare_send, work_half_commit},
+    {"parse_resp", 10000, regress_prepare_send, regress_work_parse_resp},
+    {"parse_rpc", 10000, regress_prepare_send, regress_work_parse_rpc},
+    {"answer", 10000, regress_prepare_send, regress_work_answer},
+    {"encode", 20000, regress_prepare_send, regress_work_encode},
+    {"decode", 20000, regress_prepare_decode, regress_work_decode},
+    {"send", 6400, regress_prepare_send, regress_work_send},
+    {"msend", 16000, regress_prepare_msend, regress_work_msend},
+    {"produce", 50000, regress_prepare_produce, regress_work_produce},
+    {"read", 10000, regress_prepare_read, regress_work_read},
+    {"pop_ack", 10000, regress_prepare_backlog, regress_work_pop_ack},
+    {"half_commit", 3200, regress_prepare_send, regress_work_half_commit},
 };
 
 /* What callgrind counts: a function of its own, whatever the compiler thinks of it. */
@@ -475,7 +475,7 @@ __attribute__((noinline)) void regress_measured(const struct workload *w, struct
     w->work(r);
 }
 
-static void rig_start(struct rig *r, const char *path)
+static void regress_rig_start(struct rig *r, const char *path)
 {
     *r = (struct rig){.now_ms = BEGIN_MS};
     r->policy = (struct policy){.dedup_window_ms = 600000,
@@ -488,10 +488,10 @@ static void rig_start(struct rig *r, const char *path)
     struct state_options opt = {.path = path, .memory_bytes = MIB(256)};
     char err[ERR_BYTES] = "";
     if (state_open(&opt, &r->state, err, sizeof err) != ST_OK)
-        die(err);
+        regress_die(err);
     r->rpc = rpc_reader_new(MIB(8));
     if (!r->rpc)
-        die("no memory");
+        regress_die("no memory");
     struct buf *bufs[] = {&r->in, &r->rpc_in, &r->replies, &r->record, &r->starts};
     for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++)
         buf_init(bufs[i], 0);
@@ -500,7 +500,7 @@ static void rig_start(struct rig *r, const char *path)
     memset(r->body, 'x', sizeof r->body);
 }
 
-static void rig_stop(struct rig *r)
+static void regress_rig_stop(struct rig *r)
 {
     struct buf *bufs[] = {&r->in, &r->rpc_in, &r->replies, &r->record, &r->starts};
     for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++)
@@ -527,12 +527,12 @@ int main(int argc, char **argv)
         return 2;
     }
     struct rig r;
-    rig_start(&r, argv[2]);
+    regress_rig_start(&r, argv[2]);
     r.n = found->n;
     found->prepare(&r);
     r.done = 0;
     regress_measured(found, &r);
     printf("%llu\n", (unsigned long long)r.done);
-    rig_stop(&r);
+    regress_rig_stop(&r);
     return 0;
 }

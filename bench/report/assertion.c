@@ -9,23 +9,23 @@
 
 #define NAME_BYTES 64
 
-static bool less(double a, double b)
+static bool assertion_less(double a, double b)
 {
     return a < b;
 }
-static bool at_most(double a, double b)
+static bool assertion_at_most(double a, double b)
 {
     return a <= b;
 }
-static bool more(double a, double b)
+static bool assertion_more(double a, double b)
 {
     return a > b;
 }
-static bool at_least(double a, double b)
+static bool assertion_at_least(double a, double b)
 {
     return a >= b;
 }
-static bool equal(double a, double b)
+static bool assertion_equal(double a, double b)
 {
     return a <= b && a >= b;
 }
@@ -33,12 +33,12 @@ static bool equal(double a, double b)
 static const struct comparison {
     const char *sign;
     bool (*holds)(double a, double b);
-} comparisons[] = {{"<=", at_most}, {">=", at_least}, {"<", less},
-                   {">", more},     {"==", equal},    {"=", equal}};
+} comparisons[] = {{"<=", assertion_at_most}, {">=", assertion_at_least}, {"<", assertion_less},
+                   {">", assertion_more},     {"==", assertion_equal},    {"=", assertion_equal}};
 
 /* The parts of the text; NULL: no comparison in it, or no name before it. */
-static const struct comparison *split(const char *text, char *name, size_t size,
-                                      const char **ret_bound)
+static const struct comparison *assertion_split(const char *text, char *name, size_t size,
+                                                const char **ret_bound)
 {
     size_t len = strcspn(text, "<>=");
     for (size_t i = 0; i < sizeof comparisons / sizeof *comparisons; i++) {
@@ -52,7 +52,7 @@ static const struct comparison *split(const char *text, char *name, size_t size,
     return NULL;
 }
 
-static bool bound_of(const char *text, bool is_duration, double *ret_v)
+static bool assertion_bound_of(const char *text, bool is_duration, double *ret_v)
 {
     int64_t ns;
     if (!is_duration)
@@ -63,12 +63,12 @@ static bool bound_of(const char *text, bool is_duration, double *ret_v)
     return true;
 }
 
-static const struct comparison *parse(const struct result *r, const char *text, double *ret_v,
-                                      double *ret_bound, bool *ret_is_duration)
+static const struct comparison *assertion_parse(const struct result *r, const char *text, double *ret_v,
+                                                double *ret_bound, bool *ret_is_duration)
 {
     char name[NAME_BYTES];
     const char *bound = NULL;
-    const struct comparison *c = split(text, name, sizeof name, &bound);
+    const struct comparison *c = assertion_split(text, name, sizeof name, &bound);
     if (!c) {
         fprintf(stderr,
                 "halfmq-bench: --assert is a name, one of < <= > >= =, and a bound: 'p99<5ms', not "
@@ -85,7 +85,7 @@ static const struct comparison *parse(const struct result *r, const char *text, 
             name);
         return NULL;
     }
-    if (!bound_of(bound, *ret_is_duration, ret_bound)) {
+    if (!assertion_bound_of(bound, *ret_is_duration, ret_bound)) {
         fprintf(stderr, "halfmq-bench: --assert: '%s' is no %s\n", bound,
                 *ret_is_duration ? "duration such as 5ms" : "number such as 100k");
         return NULL;
@@ -98,7 +98,7 @@ bool assertion_sane(const char *text)
     static const struct result nothing;
     double v, bound;
     bool is_duration;
-    return parse(&nothing, text, &v, &bound, &is_duration) != NULL;
+    return assertion_parse(&nothing, text, &v, &bound, &is_duration) != NULL;
 }
 
 bool assertion_kept(const struct result *r, const char *text)
@@ -106,11 +106,11 @@ bool assertion_kept(const struct result *r, const char *text)
     double v, bound;
     bool is_duration;
     char value[24];
-    const struct comparison *c = parse(r, text, &v, &bound, &is_duration);
+    const struct comparison *c = assertion_parse(r, text, &v, &bound, &is_duration);
     if (!c || c->holds(v, bound))
         return c != NULL;
     fprintf(stderr, "halfmq-bench: missed: %s; it was %s\n", text,
             is_duration ? units_put_duration(v, value, sizeof value)
-                        : units_put_count(v, value, sizeof value));
+            : units_put_count(v, value, sizeof value));
     return false;
 }

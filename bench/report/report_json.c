@@ -63,7 +63,7 @@ static bool json_put_hists(cJSON *root, const struct result *r)
     return ok;
 }
 
-static bool json_put_counts(cJSON *root, const struct tally *t)
+static bool json_put_counts(cJSON *root, const struct meter_tally *t)
 {
     cJSON *o = cJSON_AddObjectToObject(root, "counts");
     bool ok = o != NULL;
@@ -166,7 +166,7 @@ static bool json_put_curve(cJSON *root, const struct hist *h)
 
 static bool json_put_head(cJSON *root, const struct result *r)
 {
-    const struct tally *t = &r->sum.total;
+    const struct meter_tally *t = &r->sum.total;
     bool ok = json_text(root, "tool", "halfmq-bench") && json_text(root, "version", HALFMQ_VERSION) &&
               json_text(root, "mode", mode_names[r->o.mode]) &&
               json_text(root, "load", mode_names[r->load]) && json_text(root, "dialect", r->dialect) &&

@@ -42,7 +42,7 @@ static void put_latencies(const struct result *r)
 
 static void put_faults(const struct result *r)
 {
-    const struct tally *t = &r->sum.total;
+    const struct meter_tally *t = &r->sum.total;
     bool whole = !r->fatal[0] && !r->interrupted;
     printf("\nerrors %llu", (unsigned long long)t->errors);
     if (whole && (r->load == MODE_verify || r->load == MODE_e2e))

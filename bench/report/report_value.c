@@ -38,7 +38,7 @@ static const struct {
               {"reordered", reordered},
               {"damaged", damaged}};
 
-static bool tally_value(const struct tally *t, const char *name, double *ret_v)
+static bool tally_value(const struct meter_tally *t, const char *name, double *ret_v)
 {
 #define TALLY(member)                 \
     if (strcmp(name, #member) == 0) { \

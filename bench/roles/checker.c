@@ -32,7 +32,7 @@ static uint32_t checker_claim(struct load_link *l)
 
 static void checker_start(struct load_link *l, struct op *op)
 {
-    struct ask a = {.kind = ASK_CHECKS,
+    struct wire_ask a = {.kind = ASK_CHECKS,
                     .group = l->worker->load->pgroup,
                     .count = CHECKS_A_POLL,
                     .wait_ms = POP_WAIT_MS};
@@ -62,7 +62,7 @@ static bool checker_asked(struct load_link *l, struct slice text)
 
 static void checker_question(struct load_link *l, const struct answer *a)
 {
-    struct ask decision = {.kind = ASK_DECIDE, .tag = a->tag, .txid = a->text};
+    struct wire_ask decision = {.kind = ASK_DECIDE, .tag = a->tag, .txid = a->text};
     if (checker_asked(l, a->text))
         speech_put(&l->speech, &l->out, &decision);
 }
@@ -76,7 +76,7 @@ struct checker_poll {
 static void checker_polled(void *arg, struct slice txid)
 {
     struct checker_poll *p = arg;
-    struct ask decision = {.kind = ASK_DECIDE, .txid = txid};
+    struct wire_ask decision = {.kind = ASK_DECIDE, .txid = txid};
     if (!checker_asked(p->link, txid) || p->parts == CHECKS_A_POLL)
         return;
     link_ask(p->link, p->op, ++p->parts, &decision);

@@ -57,7 +57,7 @@ static uint32_t consumer_claim(struct load_link *l)
 static void consumer_ask_pop(struct load_link *l, struct op *op)
 {
     struct load *load = l->worker->load;
-    struct ask a = {.kind = ASK_POP,
+    struct wire_ask a = {.kind = ASK_POP,
                     .topic = load->topic,
                     .group = load->group,
                     .count = op->claimed,
@@ -98,7 +98,7 @@ struct consumer_taking {
 
 /* verify: is it whole, and is it the first time? */
 static bool consumer_judge(struct consumer_taking *t, const struct body_head *head, const struct message_id *id,
-                  bool whole)
+                           bool whole)
 {
     struct load *load = t->link->worker->load;
     if (!whole)
@@ -149,7 +149,7 @@ static void consumer_take_message(void *arg, const struct taken *m)
 static void consumer_ask_ack(struct load_link *l, struct op *op)
 {
     struct load *load = l->worker->load;
-    struct ask a = {.kind = ASK_ACK,
+    struct wire_ask a = {.kind = ASK_ACK,
                     .topic = load->topic,
                     .group = load->group,
                     .receipts = l->worker->receipts,

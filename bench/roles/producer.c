@@ -85,7 +85,7 @@ static struct slice producer_dedup(const struct load *load, const struct op *op,
 
 /* The bodies as one record. */
 static void producer_ask_record(struct worker *w, const struct op *op, const struct producer_plan *plan, char *dedup,
-                        struct ask *a)
+                                struct wire_ask *a)
 {
     struct load *load = w->load;
     struct slice order = slice_of(plan->order, load->oracle ? (size_t)plan->order_len : 0);
@@ -102,7 +102,7 @@ static void producer_ask_batch(struct load_link *l, struct op *op)
     struct worker *w = l->worker;
     struct producer_plan p = {0};
     char dedup[DEDUP_BYTES];
-    struct ask a = {
+    struct wire_ask a = {
         .kind = ASK_MSEND, .topic = w->load->topic, .bodies = w->bodies, .n_bodies = op->n};
     for (uint32_t i = 0; i < op->n; i++) {
         p = producer_plan(w->load, op->key, op->seq + i);
@@ -122,7 +122,7 @@ static void producer_ask_one_by_one(struct load_link *l, struct op *op)
     for (uint32_t i = 0; i < op->n; i++) {
         struct producer_plan p = producer_plan(load, op->key, op->seq + i);
         char dedup[DEDUP_BYTES];
-        struct ask a = {
+        struct wire_ask a = {
             .kind = ASK_SEND, .topic = load->topic, .order = slice_of(p.order, (size_t)p.order_len)};
         a.dedup = producer_dedup(load, op, i, dedup);
         producer_body(l, op, i, p.size);
@@ -206,10 +206,10 @@ static void producer_finish(struct load_link *l, struct op *op)
 static void producer_note_place(struct load_link *l, struct op *op, const struct answer *a)
 {
     struct load *load = l->worker->load;
-    struct place p;
+    struct wire_place p;
     if (!l->speech.dialect->place(a->result, &p) || p.count != op->n) {
         worker_trouble(l->worker,
-                    SLICE_LIT("TESTER a batch was answered by something that is not its place"));
+                       SLICE_LIT("TESTER a batch was answered by something that is not its place"));
         return;
     }
     for (uint32_t i = 0; i < op->n; i++)
@@ -225,7 +225,7 @@ static void producer_note_id(struct load_link *l, struct op *op, uint32_t part, 
         oracle_answered(load->oracle, op->key, op->seq + part, id.queue, id.offset);
     else
         worker_trouble(l->worker,
-                    SLICE_LIT("TESTER a SEND was answered by something that is no message id"));
+                       SLICE_LIT("TESTER a SEND was answered by something that is no message id"));
 }
 
 static void producer_answered(struct load_link *l, struct op *op, uint32_t part, const struct answer *a)

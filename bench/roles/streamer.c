@@ -84,7 +84,7 @@ static void streamer_look_again(struct load_link *l, struct op *op)
 static void streamer_ask_open(struct load_link *l, struct op *op)
 {
     struct load *load = l->worker->load;
-    struct ask a = {.kind = ASK_STREAM,
+    struct wire_ask a = {.kind = ASK_STREAM,
                     .topic = load->topic,
                     .group = load->group,
                     .count = op->claimed,
@@ -124,7 +124,7 @@ static void streamer_end_where_due(struct load_link *l, struct op *op)
     }
     if (!f->dry || f->ahead > 0 || f->state != FLOW_OPEN || f->stream == 0 || !streamer_settled(f))
         return;
-    struct ask a = {.kind = ASK_CLOSE, .stream = f->stream};
+    struct wire_ask a = {.kind = ASK_CLOSE, .stream = f->stream};
     f->state = FLOW_CLOSING;
     op->left++;
     link_ask(l, op, PART_CLOSE, &a);
@@ -152,7 +152,7 @@ static void streamer_ask_ack(struct load_link *l, struct op *op)
     while (n < f->n_pending)
         w->receipts[n++] = cursor_sized(&c);
     assert(!c.bad && cursor_left(&c) == 0);
-    struct ask a = {.kind = ASK_ACK,
+    struct wire_ask a = {.kind = ASK_ACK,
                     .topic = w->load->topic,
                     .group = w->load->group,
                     .receipts = w->receipts,
@@ -198,7 +198,7 @@ static void streamer_give_credit(struct load_link *l)
     f->owed -= n;
     f->ahead += n;
     f->dry = n == 0;
-    struct ask a = {.kind = ASK_CREDIT, .stream = f->stream, .count = n};
+    struct wire_ask a = {.kind = ASK_CREDIT, .stream = f->stream, .count = n};
     if (n > 0)
         link_ask(l, streamer_only_op(l), 0, &a);
 }
@@ -221,7 +221,7 @@ static bool streamer_meant(const struct pushed *p, uint32_t i)
 
 /* Bytes of the body: of a plain message it stands behind three small numbers. */
 static bool streamer_body_bytes(const struct pushed *p, const struct record_header *h, uint32_t i,
-                       uint64_t *bytes)
+                                uint64_t *bytes)
 {
     struct cursor c = cursor_of(record_bytes(p->record, h, i));
     if (cursor_varint(&c) == 0) {

@@ -25,7 +25,7 @@ static void transactor_ask_half(struct load_link *l, struct op *op, uint32_t par
     struct worker *w = l->worker;
     struct load *load = w->load;
     struct body_head head = {load->id, op->key, op->seq + part, op->intended_ns};
-    struct ask a = {.kind = ASK_HALF, .topic = load->topic, .group = load->pgroup, .txid = transactor_txid(op)};
+    struct wire_ask a = {.kind = ASK_HALF, .topic = load->topic, .group = load->pgroup, .txid = transactor_txid(op)};
     struct chance c = chance_from(load->o->seed ^ head.seq << 20, head.key);
     uint64_t size = dist_draw(&load->o->size, &c);
     if (load->txids || load->o->given[BENCH_checkin])
@@ -88,7 +88,7 @@ static void transactor_leave(struct load_link *l, struct op *op)
     uint64_t txid;
     if (!text_txid(transactor_txid(op), &txid))
         worker_trouble(l->worker,
-                    SLICE_LIT("TESTER a HALF was answered by something that is no txid"));
+                       SLICE_LIT("TESTER a HALF was answered by something that is no txid"));
     else if (!txids_put(load->txids, txid, op->asked_ns + load->o->checkin))
         load_fail(load, "no memory to remember another undecided transaction");
     transactor_end(l, op);
@@ -100,7 +100,7 @@ static void transactor_decide(struct load_link *l, struct op *op)
         transactor_leave(l, op);
         return;
     }
-    struct ask a = {.kind = op->fate == FATE_COMMIT ? ASK_COMMIT : ASK_ROLLBACK,
+    struct wire_ask a = {.kind = op->fate == FATE_COMMIT ? ASK_COMMIT : ASK_ROLLBACK,
                     .txid = transactor_txid(op)};
     op->stage = STAGE_DECIDE;
     op->left = 1;

@@ -62,7 +62,7 @@ void control_close(struct control *c)
 
 /* The reply, or NULL; an error reply that begins with `fine` counts as well. Free it. */
 static redisReply *control_say(struct control *c, int words, const char **word, const char *fine, char *err,
-                       size_t err_size)
+                               size_t err_size)
 {
     redisReply *r = control_reach(c) ? redisCommandArgv(c->redis, words, word, NULL) : NULL;
     if (!r) {
@@ -86,7 +86,7 @@ static bool control_done(redisReply *r)
 }
 
 static bool control_prepare_redis(struct control *c, const struct options *o, bool from_end, char *err,
-                          size_t err_size)
+                                  size_t err_size)
 {
     const char *create[] = {"XGROUP",  "CREATE", o->topic, o->group, from_end ? "$" : "0",
                             "MKSTREAM"};

@@ -65,7 +65,7 @@ static void run_wait_for_links(struct crew *c)
     while (atomic_load(&load->links_up) < c->n_links && !atomic_load(&load->abort)) {
         if (mono_ns() > limit)
             load_fail(load, "only %u of %u connections were made in time", atomic_load(&load->links_up),
-                     c->n_links);
+                      c->n_links);
         if (stopped)
             atomic_store(&load->abort, true);
         struct timespec pause = {0, NS_PER_MS};
@@ -171,7 +171,7 @@ static void run_sum_up(struct crew *c, struct result *x)
 }
 
 static bool run_drive(struct crew *c, struct control *control, struct result *x, char *err,
-                  size_t err_size)
+                      size_t err_size)
 {
     double cpu = machine_own_cpu_seconds();
     int64_t begin_ns = mono_ns();
@@ -205,7 +205,7 @@ static bool run_prepare(struct load *load, bool redis, struct control *control, 
 }
 
 static bool run_with_control(const struct options *o, enum mode mode, bool redis, struct control *control,
-                         struct result *x, char *err, size_t err_size)
+                             struct result *x, char *err, size_t err_size)
 {
     struct load load;
     struct crew c = {0};

@@ -1,7 +1,7 @@
 /*
  * dialect.h: the same requests in three tongues, and what comes back.
  *
- *   struct ask ──► put() ──► bytes ──► broker ──► bytes ──► next() ──► struct answer
+ *   struct wire_ask ──► put() ──► bytes ──► broker ──► bytes ──► next() ──► struct answer
  *
  *   rpc     MessagePack-RPC to HalfMQ   dialect_rpc.c     answers carry the id of their request
  *   resp    RESP to HalfMQ              dialect_resp.c    answers come in order
@@ -12,7 +12,7 @@
  * everything measures itself.
  *
  * speech.h keeps a connection's state in a dialect. To add a way of asking: a line in enum ask_kind, and its
- * function in the table of each dialect that can say it. To add a dialect: a file that fills a struct dialect,
+ * function in the table of each dialect that can say it. To add a dialect: a file that fills a struct wire_dialect,
  * and a line in dialects[] (dialects.c).
  */
 #ifndef HALFMQ_BENCH_DIALECT_H
@@ -40,7 +40,7 @@ enum ask_kind {
 };
 
 /* What is not named behind its kind above is not looked at. All slices are borrowed. */
-struct ask {
+struct wire_ask {
     enum ask_kind kind;
     uint32_t tag; /* comes back with the answer */
     struct slice topic, group, order, dedup, txid;
@@ -86,7 +86,7 @@ struct taken {
 };
 
 /* Where a batch was stored. */
-struct place {
+struct wire_place {
     uint32_t queue, count;
     uint64_t offset; /* of its first message */
 };
@@ -95,12 +95,12 @@ typedef void (*taken_fn)(void *arg, const struct taken *message);
 
 struct speech;
 
-struct dialect {
+struct wire_dialect {
     const char *name;
     bool redis;
     bool ordered; /* answers come in order: speech keeps the tags */
     void (*put[ASK_COUNT])(struct buf *out,
-                           const struct ask *ask); /* NULL: it has no words for it */
+                           const struct wire_ask *ask); /* NULL: it has no words for it */
     /* ST_OK: *ret_answer, and *ret_used bytes are done with. ST_MORE. ST_BAD: what came makes no
      * sense. */
     enum status (*next)(struct speech *s, struct slice input, struct answer *ret_answer,
@@ -109,7 +109,7 @@ struct dialect {
     bool (*messages)(struct slice result, taken_fn fn, void *arg);
     bool (*number)(struct slice result, int64_t *ret_n);
     bool (*bytes)(struct slice result, struct slice *ret_bytes);
-    bool (*place)(struct slice result, struct place *ret_place); /* NULL: it has no batches */
+    bool (*place)(struct slice result, struct wire_place *ret_place); /* NULL: it has no batches */
     bool (*checks)(struct slice result, void (*fn)(void *arg, struct slice txid), void *arg);
 };
 

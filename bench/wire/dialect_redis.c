@@ -13,7 +13,7 @@
 #include "bench/wire/dialect_words.h"
 #include "bench/wire/walk.h"
 
-static void put_send(struct buf *out, const struct ask *a)
+static void put_send(struct buf *out, const struct wire_ask *a)
 {
     words_begin(out, 5);
     words_put_str(out, "XADD");
@@ -23,7 +23,7 @@ static void put_send(struct buf *out, const struct ask *a)
     words_put(out, a->body);
 }
 
-static void put_pop(struct buf *out, const struct ask *a)
+static void put_pop(struct buf *out, const struct wire_ask *a)
 {
     words_begin(out, 11);
     words_put_str(out, "XREADGROUP");
@@ -39,7 +39,7 @@ static void put_pop(struct buf *out, const struct ask *a)
     words_put_str(out, ">");
 }
 
-static void put_ack(struct buf *out, const struct ask *a)
+static void put_ack(struct buf *out, const struct wire_ask *a)
 {
     words_begin(out, 3 + a->n_receipts);
     words_put_str(out, "XACK");
@@ -52,7 +52,7 @@ static void put_ack(struct buf *out, const struct ask *a)
 /* [id, [name, body]] */
 static bool message(struct cursor *c, struct taken *m)
 {
-    struct piece list, id, fields, name, body;
+    struct walk_piece list, id, fields, name, body;
     if (!walk_expect(c, walk_resp, PIECE_LIST, &list) || list.n != 2 ||
         !walk_expect(c, walk_resp, PIECE_BYTES, &id) ||
         !walk_expect(c, walk_resp, PIECE_LIST, &fields) || fields.n != 2 ||
@@ -67,7 +67,7 @@ static bool message(struct cursor *c, struct taken *m)
 static bool messages(struct slice result, taken_fn fn, void *arg)
 {
     struct cursor c = cursor_of(result);
-    struct piece topics, topic, name, list;
+    struct walk_piece topics, topic, name, list;
     bool damaged;
     if (!walk_resp(&c, &topics, &damaged))
         return false;
@@ -87,7 +87,7 @@ static bool messages(struct slice result, taken_fn fn, void *arg)
     return true;
 }
 
-const struct dialect dialect_redis = {
+const struct wire_dialect dialect_redis = {
     .name = "redis",
     .redis = true,
     .ordered = true,

@@ -7,7 +7,7 @@
 #include "bench/wire/dialect_words.h"
 #include "bench/wire/walk.h"
 
-static void resp_put_send(struct buf *out, const struct ask *a)
+static void resp_put_send(struct buf *out, const struct wire_ask *a)
 {
     words_begin(out, 3u + (a->order.len > 0 ? 2u : 0) + (a->dedup.len > 0 ? 2u : 0));
     words_put_str(out, "SEND");
@@ -23,7 +23,7 @@ static void resp_put_send(struct buf *out, const struct ask *a)
     }
 }
 
-static void resp_put_msend(struct buf *out, const struct ask *a)
+static void resp_put_msend(struct buf *out, const struct wire_ask *a)
 {
     words_begin(out, 2 + a->n_bodies);
     words_put_str(out, "MSEND");
@@ -32,7 +32,7 @@ static void resp_put_msend(struct buf *out, const struct ask *a)
         words_put(out, a->bodies[i]);
 }
 
-static void resp_put_pop(struct buf *out, const struct ask *a)
+static void resp_put_pop(struct buf *out, const struct wire_ask *a)
 {
     words_begin(out, 9);
     words_put_str(out, "POP");
@@ -46,7 +46,7 @@ static void resp_put_pop(struct buf *out, const struct ask *a)
     words_put_int(out, a->lease_ms);
 }
 
-static void resp_put_ack(struct buf *out, const struct ask *a)
+static void resp_put_ack(struct buf *out, const struct wire_ask *a)
 {
     words_begin(out, 2 + a->n_receipts);
     words_put_str(out, "ACK");
@@ -55,7 +55,7 @@ static void resp_put_ack(struct buf *out, const struct ask *a)
         words_put(out, a->receipts[i]);
 }
 
-static void resp_put_half(struct buf *out, const struct ask *a)
+static void resp_put_half(struct buf *out, const struct wire_ask *a)
 {
     words_begin(out, 4u + (a->txid.len > 0 ? 2u : 0) + (a->checkin_ms > 0 ? 2u : 0));
     words_put_str(out, "HALF");
@@ -72,21 +72,21 @@ static void resp_put_half(struct buf *out, const struct ask *a)
     }
 }
 
-static void resp_put_commit(struct buf *out, const struct ask *a)
+static void resp_put_commit(struct buf *out, const struct wire_ask *a)
 {
     words_begin(out, 2);
     words_put_str(out, "COMMIT");
     words_put(out, a->txid);
 }
 
-static void resp_put_rollback(struct buf *out, const struct ask *a)
+static void resp_put_rollback(struct buf *out, const struct wire_ask *a)
 {
     words_begin(out, 2);
     words_put_str(out, "ROLLBACK");
     words_put(out, a->txid);
 }
 
-static void resp_put_checks(struct buf *out, const struct ask *a)
+static void resp_put_checks(struct buf *out, const struct wire_ask *a)
 {
     words_begin(out, 6);
     words_put_str(out, "CHECKS");
@@ -100,7 +100,7 @@ static void resp_put_checks(struct buf *out, const struct ask *a)
 /* [receipt, body, attributes, properties] */
 static bool resp_message(struct cursor *c, struct taken *m)
 {
-    struct piece list, receipt, body;
+    struct walk_piece list, receipt, body;
     if (!walk_expect(c, walk_resp, PIECE_LIST, &list) || list.n != 4 ||
         !walk_expect(c, walk_resp, PIECE_BYTES, &receipt) ||
         !walk_expect(c, walk_resp, PIECE_BYTES, &body))
@@ -116,7 +116,7 @@ static bool resp_message(struct cursor *c, struct taken *m)
 static bool resp_messages(struct slice result, taken_fn fn, void *arg)
 {
     struct cursor c = cursor_of(result);
-    struct piece list;
+    struct walk_piece list;
     if (!walk_expect(&c, walk_resp, PIECE_LIST, &list))
         return false;
     for (int64_t i = 0; i < list.n; i++) {
@@ -146,7 +146,7 @@ static bool resp_txid_of(struct slice json, struct slice *ret_txid)
 static bool resp_checks(struct slice result, void (*fn)(void *arg, struct slice txid), void *arg)
 {
     struct cursor c = cursor_of(result);
-    struct piece list, json;
+    struct walk_piece list, json;
     struct slice txid;
     if (!walk_expect(&c, walk_resp, PIECE_LIST, &list))
         return false;
@@ -158,7 +158,7 @@ static bool resp_checks(struct slice result, void (*fn)(void *arg, struct slice 
     return true;
 }
 
-const struct dialect dialect_resp = {
+const struct wire_dialect dialect_resp = {
     .name = "resp",
     .ordered = true,
     .put = {[ASK_SEND] = resp_put_send,

@@ -4,6 +4,6 @@
 
 #include "bench/wire/dialect.h"
 
-extern const struct dialect dialect_resp;
+extern const struct wire_dialect dialect_resp;
 
 #endif

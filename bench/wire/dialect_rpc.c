@@ -44,13 +44,13 @@ static void dialect_rpc_put_list(struct buf *out, const char *name, const struct
         put_item(out, items[i]);
 }
 
-static void dialect_rpc_put_head(struct buf *out, const struct ask *a, const char *method, size_t pairs)
+static void dialect_rpc_put_head(struct buf *out, const struct wire_ask *a, const char *method, size_t pairs)
 {
     rpc_put_request(out, a->tag, method);
     rpc_put_map(out, pairs);
 }
 
-static void dialect_rpc_put_send(struct buf *out, const struct ask *a)
+static void dialect_rpc_put_send(struct buf *out, const struct wire_ask *a)
 {
     dialect_rpc_put_head(out, a, "send", 2u + (a->order.len > 0) + (a->dedup.len > 0));
     dialect_rpc_put_text(out, "topic", a->topic);
@@ -61,14 +61,14 @@ static void dialect_rpc_put_send(struct buf *out, const struct ask *a)
         dialect_rpc_put_text(out, "dedup", a->dedup);
 }
 
-static void dialect_rpc_put_msend(struct buf *out, const struct ask *a)
+static void dialect_rpc_put_msend(struct buf *out, const struct wire_ask *a)
 {
     dialect_rpc_put_head(out, a, "msend", 2);
     dialect_rpc_put_text(out, "topic", a->topic);
     dialect_rpc_put_list(out, "body", a->bodies, a->n_bodies, rpc_put_bin);
 }
 
-static void dialect_rpc_put_produce(struct buf *out, const struct ask *a)
+static void dialect_rpc_put_produce(struct buf *out, const struct wire_ask *a)
 {
     dialect_rpc_put_head(out, a, "produce", 2u + a->has_queue + (a->dedup.len > 0));
     dialect_rpc_put_text(out, "topic", a->topic);
@@ -80,7 +80,7 @@ static void dialect_rpc_put_produce(struct buf *out, const struct ask *a)
         dialect_rpc_put_text(out, "dedup", a->dedup);
 }
 
-static void dialect_rpc_put_stream(struct buf *out, const struct ask *a)
+static void dialect_rpc_put_stream(struct buf *out, const struct wire_ask *a)
 {
     dialect_rpc_put_head(out, a, "stream_group", 4);
     dialect_rpc_put_text(out, "group", a->group);
@@ -89,7 +89,7 @@ static void dialect_rpc_put_stream(struct buf *out, const struct ask *a)
     dialect_rpc_put_number(out, "lease", a->lease_ms);
 }
 
-static void dialect_rpc_put_credit(struct buf *out, const struct ask *a)
+static void dialect_rpc_put_credit(struct buf *out, const struct wire_ask *a)
 {
     rpc_put_notify(out, "stream_credit");
     rpc_put_map(out, 2);
@@ -97,13 +97,13 @@ static void dialect_rpc_put_credit(struct buf *out, const struct ask *a)
     dialect_rpc_put_number(out, "credit", a->count);
 }
 
-static void dialect_rpc_put_close(struct buf *out, const struct ask *a)
+static void dialect_rpc_put_close(struct buf *out, const struct wire_ask *a)
 {
     dialect_rpc_put_head(out, a, "stream_close", 1);
     dialect_rpc_put_number(out, "stream", a->stream);
 }
 
-static void dialect_rpc_put_pop(struct buf *out, const struct ask *a)
+static void dialect_rpc_put_pop(struct buf *out, const struct wire_ask *a)
 {
     dialect_rpc_put_head(out, a, "pop", 5);
     dialect_rpc_put_text(out, "group", a->group);
@@ -113,14 +113,14 @@ static void dialect_rpc_put_pop(struct buf *out, const struct ask *a)
     dialect_rpc_put_number(out, "lease", a->lease_ms);
 }
 
-static void dialect_rpc_put_ack(struct buf *out, const struct ask *a)
+static void dialect_rpc_put_ack(struct buf *out, const struct wire_ask *a)
 {
     dialect_rpc_put_head(out, a, "ack", 2);
     dialect_rpc_put_text(out, "group", a->group);
     dialect_rpc_put_list(out, "receipt", a->receipts, a->n_receipts, rpc_put_str);
 }
 
-static void dialect_rpc_put_half(struct buf *out, const struct ask *a)
+static void dialect_rpc_put_half(struct buf *out, const struct wire_ask *a)
 {
     dialect_rpc_put_head(out, a, "half", 3u + (a->txid.len > 0) + (a->checkin_ms > 0));
     dialect_rpc_put_text(out, "pgroup", a->group);
@@ -132,25 +132,25 @@ static void dialect_rpc_put_half(struct buf *out, const struct ask *a)
         dialect_rpc_put_number(out, "checkin", a->checkin_ms);
 }
 
-static void dialect_rpc_put_commit(struct buf *out, const struct ask *a)
+static void dialect_rpc_put_commit(struct buf *out, const struct wire_ask *a)
 {
     dialect_rpc_put_head(out, a, "commit", 1);
     dialect_rpc_put_text(out, "txid", a->txid);
 }
 
-static void dialect_rpc_put_rollback(struct buf *out, const struct ask *a)
+static void dialect_rpc_put_rollback(struct buf *out, const struct wire_ask *a)
 {
     dialect_rpc_put_head(out, a, "rollback", 1);
     dialect_rpc_put_text(out, "txid", a->txid);
 }
 
-static void dialect_rpc_put_checks(struct buf *out, const struct ask *a)
+static void dialect_rpc_put_checks(struct buf *out, const struct wire_ask *a)
 {
     dialect_rpc_put_head(out, a, "checks_serve", 1);
     dialect_rpc_put_text(out, "pgroup", a->group);
 }
 
-static void dialect_rpc_put_decide(struct buf *out, const struct ask *a)
+static void dialect_rpc_put_decide(struct buf *out, const struct wire_ask *a)
 {
     rpc_put_result(out, a->tag);
     rpc_put_str(out, SLICE_LIT("commit"));
@@ -159,7 +159,7 @@ static void dialect_rpc_put_decide(struct buf *out, const struct ask *a)
 /* [code, text] as "CODE text". */
 static bool dialect_rpc_refusal(struct speech *s, struct cursor *c, struct answer *a)
 {
-    struct piece code, text;
+    struct walk_piece code, text;
     if (!walk_expect(c, walk_msgpack, PIECE_BYTES, &code) ||
         !walk_expect(c, walk_msgpack, PIECE_BYTES, &text))
         return false;
@@ -175,7 +175,7 @@ static bool dialect_rpc_refusal(struct speech *s, struct cursor *c, struct answe
 
 static bool dialect_rpc_response(struct speech *s, struct cursor *c, struct answer *a)
 {
-    struct piece error;
+    struct walk_piece error;
     bool damaged;
     if (!walk_msgpack(c, &error, &damaged))
         return false;
@@ -187,10 +187,10 @@ static bool dialect_rpc_response(struct speech *s, struct cursor *c, struct answ
 }
 
 /* The map of params, which may stand in a list of one. */
-static bool dialect_rpc_params(struct cursor *c, struct piece *ret_map)
+static bool dialect_rpc_params(struct cursor *c, struct walk_piece *ret_map)
 {
     bool in_list = cursor_left(c) > 0 && (*c->at & 0xf0) == 0x90;
-    struct piece list;
+    struct walk_piece list;
     if (in_list && (!walk_expect(c, walk_msgpack, PIECE_LIST, &list) || list.n != 1))
         return false;
     return walk_expect(c, walk_msgpack, PIECE_LIST, ret_map);
@@ -199,7 +199,7 @@ static bool dialect_rpc_params(struct cursor *c, struct piece *ret_map)
 /* "check", [{"txid": ..., ...}]; the map's other values are stepped over. */
 static bool dialect_rpc_question(struct cursor *c, struct answer *a)
 {
-    struct piece method, map, name, value;
+    struct walk_piece method, map, name, value;
     if (!walk_expect(c, walk_msgpack, PIECE_BYTES, &method) || !dialect_rpc_params(c, &map))
         return false;
     a->kind = ANSWER_CHECK;
@@ -221,7 +221,7 @@ static bool dialect_rpc_question(struct cursor *c, struct answer *a)
 /* One pair of a notification's map; what is not known is stepped over. */
 static bool dialect_rpc_pushed_pair(struct cursor *c, struct answer *a)
 {
-    struct piece name, value;
+    struct walk_piece name, value;
     if (!walk_expect(c, walk_msgpack, PIECE_BYTES, &name))
         return false;
     struct slice *bytes = slice_equal(name.bytes, SLICE_LIT("record")) ? &a->pushed.record
@@ -244,7 +244,7 @@ static bool dialect_rpc_pushed_pair(struct cursor *c, struct answer *a)
 /* "records", {...} or "stream_end", {...}: what stands behind the 2. */
 static bool dialect_rpc_notification(struct cursor *c, struct answer *a)
 {
-    struct piece method, map;
+    struct walk_piece method, map;
     if (!walk_expect(c, walk_msgpack, PIECE_BYTES, &method) || !dialect_rpc_params(c, &map))
         return false;
     a->kind = slice_equal(method.bytes, SLICE_LIT("records")) ? ANSWER_RECORDS : ANSWER_ENDED;
@@ -260,7 +260,7 @@ static enum status dialect_rpc_next(struct speech *s, struct slice input, struct
                                     size_t *ret_used)
 {
     struct answer a = {0};
-    struct piece frame, type, id;
+    struct walk_piece frame, type, id;
     size_t len;
     enum status st = walk_value(&s->walk, walk_msgpack, input, &len);
     if (st != ST_OK)
@@ -276,7 +276,7 @@ static enum status dialect_rpc_next(struct speech *s, struct slice input, struct
     a.tag = notified ? 0 : (uint32_t)id.n;
     if (!(notified                 ? dialect_rpc_notification(&c, &a)
           : type.n == RPC_RESPONSE ? dialect_rpc_response(s, &c, &a)
-                                   : dialect_rpc_question(&c, &a)))
+          : dialect_rpc_question(&c, &a)))
         return ST_BAD;
     *ret_answer = a;
     *ret_used = len;
@@ -286,7 +286,7 @@ static enum status dialect_rpc_next(struct speech *s, struct slice input, struct
 /* {"id": receipt, "body": body, "attributes": ..., "properties": ...} */
 static bool dialect_rpc_message(struct cursor *c, struct taken *m)
 {
-    struct piece map, name, value;
+    struct walk_piece map, name, value;
     if (!walk_expect(c, walk_msgpack, PIECE_LIST, &map))
         return false;
     for (int64_t i = 0; i < map.n / 2; i++) {
@@ -310,7 +310,7 @@ static bool dialect_rpc_message(struct cursor *c, struct taken *m)
 static bool dialect_rpc_messages(struct slice result, taken_fn fn, void *arg)
 {
     struct cursor c = cursor_of(result);
-    struct piece list;
+    struct walk_piece list;
     if (!walk_expect(&c, walk_msgpack, PIECE_LIST, &list))
         return false;
     for (int64_t i = 0; i < list.n; i++) {
@@ -325,7 +325,7 @@ static bool dialect_rpc_messages(struct slice result, taken_fn fn, void *arg)
 static bool dialect_rpc_number(struct slice result, int64_t *ret_n)
 {
     struct cursor c = cursor_of(result);
-    struct piece p;
+    struct walk_piece p;
     if (!walk_expect(&c, walk_msgpack, PIECE_INT, &p))
         return false;
     *ret_n = p.n;
@@ -335,7 +335,7 @@ static bool dialect_rpc_number(struct slice result, int64_t *ret_n)
 static bool dialect_rpc_bytes(struct slice result, struct slice *ret_bytes)
 {
     struct cursor c = cursor_of(result);
-    struct piece p;
+    struct walk_piece p;
     if (!walk_expect(&c, walk_msgpack, PIECE_BYTES, &p))
         return false;
     *ret_bytes = p.bytes;
@@ -343,10 +343,10 @@ static bool dialect_rpc_bytes(struct slice result, struct slice *ret_bytes)
 }
 
 /* {"queue": q, "offset": of the first, "count": n}; other names are stepped over. */
-static bool dialect_rpc_place(struct slice result, struct place *ret_place)
+static bool dialect_rpc_place(struct slice result, struct wire_place *ret_place)
 {
     struct cursor c = cursor_of(result);
-    struct piece map, name, value;
+    struct walk_piece map, name, value;
     int64_t queue = -1, offset = -1, count = -1;
     if (!walk_expect(&c, walk_msgpack, PIECE_LIST, &map))
         return false;
@@ -358,14 +358,14 @@ static bool dialect_rpc_place(struct slice result, struct place *ret_place)
                           : slice_equal(name.bytes, SLICE_LIT("count"))  ? &count
                                                                          : NULL;
         if (wanted ? !walk_expect(&c, walk_msgpack, PIECE_INT, &value)
-                   : !walk_over(&c, walk_msgpack))
+            : !walk_over(&c, walk_msgpack))
             return false;
         if (wanted)
             *wanted = value.n;
     }
     if (queue < 0 || queue > UINT32_MAX || offset < 0 || count < 0 || count > UINT32_MAX)
         return false;
-    *ret_place = (struct place){(uint32_t)queue, (uint32_t)count, (uint64_t)offset};
+    *ret_place = (struct wire_place){(uint32_t)queue, (uint32_t)count, (uint64_t)offset};
     return true;
 }
 
@@ -376,7 +376,7 @@ static bool dialect_rpc_checks(struct slice result, void (*fn)(void *arg, struct
     return true;
 }
 
-const struct dialect dialect_rpc = {
+const struct wire_dialect dialect_rpc = {
     .name = "rpc",
     .put = {[ASK_SEND] = dialect_rpc_put_send,
             [ASK_MSEND] = dialect_rpc_put_msend,

@@ -37,7 +37,7 @@ enum status words_next(struct speech *s, struct slice input, struct answer *ret_
                        size_t *ret_used)
 {
     struct answer a = {.kind = ANSWER_DONE};
-    struct piece first;
+    struct walk_piece first;
     bool damaged;
     size_t len;
     enum status st = walk_value(&s->walk, walk_resp, input, &len);
@@ -60,7 +60,7 @@ enum status words_next(struct speech *s, struct slice input, struct answer *ret_
 bool words_number(struct slice result, int64_t *ret_n)
 {
     struct cursor c = cursor_of(result);
-    struct piece p;
+    struct walk_piece p;
     if (!walk_expect(&c, walk_resp, PIECE_INT, &p))
         return false;
     *ret_n = p.n;
@@ -70,7 +70,7 @@ bool words_number(struct slice result, int64_t *ret_n)
 bool words_bytes(struct slice result, struct slice *ret_bytes)
 {
     struct cursor c = cursor_of(result);
-    struct piece p;
+    struct walk_piece p;
     if (!walk_expect(&c, walk_resp, PIECE_BYTES, &p))
         return false;
     *ret_bytes = p.bytes;

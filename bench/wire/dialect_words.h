@@ -12,7 +12,7 @@ void words_put(struct buf *out, struct slice word);
 void words_put_str(struct buf *out, const char *word);
 void words_put_int(struct buf *out, int64_t n);
 
-/* The members of struct dialect of the same names. */
+/* The members of struct wire_dialect of the same names. */
 enum status words_next(struct speech *s, struct slice input, struct answer *ret_answer,
                        size_t *ret_used);
 bool words_number(struct slice result, int64_t *ret_n);

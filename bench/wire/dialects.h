@@ -5,6 +5,6 @@
 #include "bench/wire/dialect.h"
 
 /* By its name; NULL: there is no such dialect. */
-const struct dialect *dialect_find(const char *name);
+const struct wire_dialect *dialect_find(const char *name);
 
 #endif

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool speech_init(struct speech *s, const struct dialect *dialect, uint32_t in_flight)
+bool speech_init(struct speech *s, const struct wire_dialect *dialect, uint32_t in_flight)
 {
     *s = (struct speech){.dialect = dialect, .tags_size = in_flight};
     buf_init(&s->spare, 0);
@@ -27,7 +27,7 @@ void speech_reset(struct speech *s)
     s->first = s->n = 0;
 }
 
-void speech_put(struct speech *s, struct buf *out, const struct ask *ask)
+void speech_put(struct speech *s, struct buf *out, const struct wire_ask *ask)
 {
     assert(s->dialect->put[ask->kind]);
     s->dialect->put[ask->kind](out, ask);

@@ -8,7 +8,7 @@
 #include "bench/wire/walk.h"
 
 struct speech {
-    const struct dialect *dialect;
+    const struct wire_dialect *dialect;
     struct walk walk;
     uint32_t *tags; /* a ring of what is not answered yet, in order; only where answers carry no id */
     uint32_t tags_size, first, n;
@@ -16,16 +16,16 @@ struct speech {
 };
 
 /* in_flight: the most requests that will ever wait for their answers. False: no memory. */
-bool speech_init(struct speech *s, const struct dialect *dialect, uint32_t in_flight);
+bool speech_init(struct speech *s, const struct wire_dialect *dialect, uint32_t in_flight);
 void speech_fini(struct speech *s);
 
 /* As for a new connection. */
 void speech_reset(struct speech *s);
 
 /* Appends the request. */
-void speech_put(struct speech *s, struct buf *out, const struct ask *ask);
+void speech_put(struct speech *s, struct buf *out, const struct wire_ask *ask);
 
-/* Reads the next answer: see struct dialect. */
+/* Reads the next answer: see struct wire_dialect. */
 static inline enum status speech_next(struct speech *s, struct slice input, struct answer *ret_answer,
                                       size_t *ret_used)
 {

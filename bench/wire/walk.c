@@ -9,7 +9,7 @@
 enum status walk_value(struct walk *w, walk_fn step, struct slice input, size_t *ret_len)
 {
     struct cursor c = cursor_of(input);
-    struct piece piece;
+    struct walk_piece piece;
     bool damaged = false;
     if (w->owed == 0)
         *w = (struct walk){0, 1};
@@ -32,7 +32,7 @@ enum status walk_value(struct walk *w, walk_fn step, struct slice input, size_t 
 
 bool walk_over(struct cursor *c, walk_fn step)
 {
-    struct piece piece;
+    struct walk_piece piece;
     bool damaged = false;
     for (uint64_t owed = 1; owed > 0; owed--) {
         if (!step(c, &piece, &damaged))
@@ -42,9 +42,9 @@ bool walk_over(struct cursor *c, walk_fn step)
     return true;
 }
 
-bool walk_expect(struct cursor *c, walk_fn step, enum piece_kind kind, struct piece *ret_piece)
+bool walk_expect(struct cursor *c, walk_fn step, enum piece_kind kind, struct walk_piece *ret_piece)
 {
-    struct piece piece;
+    struct walk_piece piece;
     bool damaged = false;
     if (!step(c, &piece, &damaged) || piece.kind != kind)
         return false;
@@ -63,7 +63,7 @@ static uint64_t walk_big_endian(struct cursor *c, unsigned bytes)
     return v;
 }
 
-static bool walk_bytes_of(struct cursor *c, struct piece *p, uint64_t len)
+static bool walk_bytes_of(struct cursor *c, struct walk_piece *p, uint64_t len)
 {
     p->kind = PIECE_BYTES;
     if (c->bad || len > cursor_left(c))
@@ -73,21 +73,21 @@ static bool walk_bytes_of(struct cursor *c, struct piece *p, uint64_t len)
     return !c->bad;
 }
 
-static bool walk_list_of(struct cursor *c, struct piece *p, uint64_t n)
+static bool walk_list_of(struct cursor *c, struct walk_piece *p, uint64_t n)
 {
     p->kind = PIECE_LIST;
     p->n = (int64_t)n;
     return !c->bad;
 }
 
-static bool walk_skipped(struct cursor *c, struct piece *p, uint64_t len)
+static bool walk_skipped(struct cursor *c, struct walk_piece *p, uint64_t len)
 {
     p->kind = PIECE_OTHER;
-    walk_bytes_of(c, &(struct piece){0}, len);
+    walk_bytes_of(c, &(struct walk_piece){0}, len);
     return !c->bad;
 }
 
-static bool walk_int_of(struct cursor *c, struct piece *p, unsigned bytes, bool is_signed)
+static bool walk_int_of(struct cursor *c, struct walk_piece *p, unsigned bytes, bool is_signed)
 {
     uint64_t v = walk_big_endian(c, bytes);
     unsigned unused = 64 - 8 * bytes;
@@ -97,7 +97,7 @@ static bool walk_int_of(struct cursor *c, struct piece *p, unsigned bytes, bool 
 }
 
 /* The first bytes 0xc0..0xdf: a kind of value, and how many bytes its length or number has. */
-static bool walk_long_form(struct cursor *c, uint8_t first, struct piece *p, bool *ret_damaged)
+static bool walk_long_form(struct cursor *c, uint8_t first, struct walk_piece *p, bool *ret_damaged)
 {
     switch (first) {
     case 0xc0: p->kind = PIECE_NIL; return true;
@@ -138,10 +138,10 @@ static bool walk_long_form(struct cursor *c, uint8_t first, struct piece *p, boo
     }
 }
 
-bool walk_msgpack(struct cursor *c, struct piece *ret_piece, bool *ret_damaged)
+bool walk_msgpack(struct cursor *c, struct walk_piece *ret_piece, bool *ret_damaged)
 {
     uint8_t first = cursor_u8(c);
-    *ret_piece = (struct piece){0};
+    *ret_piece = (struct walk_piece){0};
     if (c->bad)
         return false;
     if (first < 0x80 || first >= 0xe0) {
@@ -173,7 +173,7 @@ static bool walk_line_of(struct cursor *c, struct slice *ret_line)
     return true;
 }
 
-static bool walk_bulk_of(struct cursor *c, struct piece *p, int64_t len)
+static bool walk_bulk_of(struct cursor *c, struct walk_piece *p, int64_t len)
 {
     if (len < 0) {
         p->kind = PIECE_NIL;
@@ -188,18 +188,18 @@ static bool walk_bulk_of(struct cursor *c, struct piece *p, int64_t len)
     return !c->bad;
 }
 
-static bool walk_resp_list(struct piece *p, int64_t n)
+static bool walk_resp_list(struct walk_piece *p, int64_t n)
 {
     p->kind = n < 0 ? PIECE_NIL : PIECE_LIST;
     p->n = n < 0 ? 0 : n;
     return true;
 }
 
-bool walk_resp(struct cursor *c, struct piece *ret_piece, bool *ret_damaged)
+bool walk_resp(struct cursor *c, struct walk_piece *ret_piece, bool *ret_damaged)
 {
     struct slice line;
     int64_t n = 0;
-    *ret_piece = (struct piece){0};
+    *ret_piece = (struct walk_piece){0};
     if (c->bad || cursor_left(c) == 0) {
         c->bad = true;
         return false;

@@ -25,7 +25,7 @@ enum piece_kind {
 };
 
 /* One value's head, and its bytes where it is a text. */
-struct piece {
+struct walk_piece {
     enum piece_kind kind;
     int64_t n; /* INT: the number; LIST: how many values follow (of a map both keys and values) */
     struct slice bytes; /* BYTES; WORD: +text; ERROR: without the '-' */
@@ -37,10 +37,10 @@ struct walk {
 };
 
 /* The next piece. False with c->bad: cut off, or (*ret_damaged) not of that dialect at all. */
-bool walk_msgpack(struct cursor *c, struct piece *ret_piece, bool *ret_damaged);
-bool walk_resp(struct cursor *c, struct piece *ret_piece, bool *ret_damaged);
+bool walk_msgpack(struct cursor *c, struct walk_piece *ret_piece, bool *ret_damaged);
+bool walk_resp(struct cursor *c, struct walk_piece *ret_piece, bool *ret_damaged);
 
-typedef bool (*walk_fn)(struct cursor *c, struct piece *ret_piece, bool *ret_damaged);
+typedef bool (*walk_fn)(struct cursor *c, struct walk_piece *ret_piece, bool *ret_damaged);
 
 /* Looks for one whole value at the start of input, which is the same bytes as last time with more
  * behind them. ST_OK with *ret_len; ST_MORE; ST_BAD. */
@@ -50,6 +50,6 @@ enum status walk_value(struct walk *w, walk_fn step, struct slice input, size_t 
 bool walk_over(struct cursor *c, walk_fn step);
 
 /* The next piece, which must be of that kind. */
-bool walk_expect(struct cursor *c, walk_fn step, enum piece_kind kind, struct piece *ret_piece);
+bool walk_expect(struct cursor *c, walk_fn step, enum piece_kind kind, struct walk_piece *ret_piece);
 
 #endif

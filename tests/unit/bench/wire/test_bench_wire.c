@@ -45,9 +45,9 @@ static struct slice batch_of_one(void)
     return buf_slice(&record);
 }
 
-static struct ask ask_of(enum ask_kind kind)
+static struct wire_ask ask_of(enum ask_kind kind)
 {
-    return (struct ask){.kind = kind,
+    return (struct wire_ask){.kind = kind,
                         .tag = 77,
                         .topic = slice_str("t"),
                         .group = slice_str("g"),
@@ -72,7 +72,7 @@ static void check_rpc(enum ask_kind kind, enum command_id id)
 {
     struct speech s;
     struct buf out;
-    struct ask a = ask_of(kind);
+    struct wire_ask a = ask_of(kind);
     if (kind == ASK_PRODUCE)
         a.batch = batch_of_one();
     struct rpc_frame frame;
@@ -104,7 +104,7 @@ static void check_resp(enum ask_kind kind, enum command_id id)
 {
     struct speech s;
     struct buf out;
-    struct ask a = ask_of(kind);
+    struct wire_ask a = ask_of(kind);
     struct command cmd;
     struct command_space space;
     struct resp_reader r;
@@ -157,7 +157,7 @@ static void streams_are_commands(void **state)
     assert_null(dialect_resp.put[ASK_STREAM]);
     struct speech s;
     struct buf out;
-    struct ask a = ask_of(ASK_CREDIT);
+    struct wire_ask a = ask_of(ASK_CREDIT);
     struct rpc_frame frame;
     char err[256];
     size_t used;
@@ -188,7 +188,7 @@ static void note(void *arg, const struct taken *m)
 }
 
 /* Feeds the answer byte by byte: nothing is found before the last one is there. */
-static void find_in_pieces(const struct dialect *d, struct slice bytes, struct answer *ret_answer)
+static void find_in_pieces(const struct wire_dialect *d, struct slice bytes, struct answer *ret_answer)
 {
     static struct speech s;
     size_t used = 0;
@@ -196,7 +196,7 @@ static void find_in_pieces(const struct dialect *d, struct slice bytes, struct a
     assert_true(speech_init(&s, d, 4));
     if (d->ordered) {
         struct buf out;
-        struct ask a = ask_of(ASK_POP);
+        struct wire_ask a = ask_of(ASK_POP);
         buf_init(&out, 0);
         speech_put(&s, &out, &a);
         buf_free(&out);
@@ -258,7 +258,7 @@ static void places_are_found(void **state)
     (void)state;
     struct buf tokens, bytes;
     struct answer a;
-    struct place p;
+    struct wire_place p;
     buf_init(&tokens, 0);
     buf_init(&bytes, 0);
     reply_map(&tokens, 4);
@@ -404,10 +404,10 @@ static void redis_answers(void **state)
 static void noise_is_survived(void **state)
 {
     (void)state;
-    static const struct dialect *const all[] = {&dialect_rpc, &dialect_resp, &dialect_redis};
+    static const struct wire_dialect *const all[] = {&dialect_rpc, &dialect_resp, &dialect_redis};
     struct prng p = prng_start();
     for (int round = 0; round < 20000; round++) {
-        const struct dialect *d = all[round % 3];
+        const struct wire_dialect *d = all[round % 3];
         struct speech s;
         struct answer a;
         size_t len = 1 + prng_below(&p, 40), used;
