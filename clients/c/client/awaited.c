@@ -1,9 +1,9 @@
 /*
- * awaited.c: see awaited.h.
+ * awaited.c: submits one request and waits for its reply; see awaited.h.
  *
- * The caller's own deadline ends the wait even where the driver is held up (looking up a host name):
- * then the caller takes the call back itself. Once the driver has taken the call (TAKEN, not done)
- * its answer is a moment away and is waited for.
+ * The caller's deadline ends the wait even where the driver is busy, as when it looks up a host name: the caller
+ * then takes the call back itself. Where the driver has taken the call already (TAKEN, but not done), done() is
+ * about to be called, and the caller waits for that.
  */
 #include "clients/c/client/awaited.h"
 
@@ -53,7 +53,7 @@ enum hmq_status awaited_drop(struct awaited *w, enum hmq_status status)
     return status;
 }
 
-/* True where the caller took the call back. */
+/* True where the caller took the call back itself. */
 static bool wait_for_answer(struct awaited *w)
 {
     struct hmq_client *c = w->client;

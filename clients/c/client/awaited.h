@@ -1,7 +1,7 @@
 /*
- * awaited.h: a call whose caller waits for it, on the caller's stack.
+ * awaited.h: one request whose caller waits for the reply; it lives on the caller's stack.
  *
- *   awaited_init ─► write the frame into w.call ─► awaited_run (submits, waits) 
+ *   awaited_init ─► write the frame into w.call ─► awaited_run (submits, waits)
  */
 #ifndef HALFMQ_CLIENTS_C_AWAITED_H
 #define HALFMQ_CLIENTS_C_AWAITED_H
@@ -20,14 +20,15 @@ struct awaited {
     bool wants_reply, done;
 };
 
-/* HMQ_EWOULDBLOCK on the driver thread. After HMQ_OK awaited_run must follow. */
+/* HMQ_EWOULDBLOCK on the driver thread. After HMQ_OK, call awaited_run or awaited_drop. */
 enum hmq_status awaited_init(struct awaited *w, struct hmq_client *c, int64_t timeout_ms,
                              hmq_error *err);
 
-/* Ends the waiter. ret_reply may be NULL; where it is not and the result is HMQ_OK, it is the caller's. */
+/* Submits, waits, and frees what awaited_init made. ret_reply may be NULL; where it is not and this returns HMQ_OK,
+ * *ret_reply is the caller's to free. */
 enum hmq_status awaited_run(struct awaited *w, struct hmq_reply **ret_reply);
 
-/* Ends a waiter whose frame could not be made. */
+/* Frees what awaited_init made, where the frame could not be written. Returns the status. */
 enum hmq_status awaited_drop(struct awaited *w, enum hmq_status status);
 
 #endif

@@ -16,11 +16,11 @@
 #include "clients/c/wire/clock.h"
 #include "clients/c/wire/request.h"
 
-#define READ_BYTES 65536 /* at a time */
-#define READ_TURNS 16 /* before others have their turn */
+#define READ_BYTES 65536 /* at once */
+#define READ_TURNS 16 /* reads in one turn of the driver */
 #define WRITE_PIECES 256 /* frames in one write */
 #define WRITE_TURNS 16
-#define IN_KEEP_BYTES 262144 /* memory of the input kept while nothing comes */
+#define IN_KEEP_BYTES 262144 /* size of the input buffer that is kept while it is empty */
 
 enum hmq_status peer_init(struct hmq_client *c, hmq_error *err)
 {
@@ -57,7 +57,7 @@ void peer_fini(struct hmq_client *c)
     buf_free(&c->peer.in);
 }
 
-/* Half of the pause for certain, the other half by chance; the next one is twice as long. */
+/* The pause is at least half of pause_ms, and at random up to all of it; the next one is twice as long. */
 static void peer_plan_retry(struct hmq_client *c)
 {
     struct peer *peer = &c->peer;
@@ -77,7 +77,8 @@ static void peer_note_error(struct hmq_client *c, const char *text)
     pthread_mutex_unlock(&c->lock);
 }
 
-/* This address did not do: the next one of this server, else the next server, else a pause. */
+/* Connecting to this address failed: goes on with the next address of the server, else with the next server, and
+ * pauses after the last one. */
 static void peer_attempt_failed(struct hmq_client *c, const char *why)
 {
     struct peer *peer = &c->peer;
@@ -120,12 +121,12 @@ static void peer_attempt(struct hmq_client *c)
 
 static void peer_inner_done(struct call *call, const struct call_outcome *outcome)
 {
-    (void)outcome; /* a login that was refused shows in every later answer, as HMQ_ENOAUTH */
+    (void)outcome; /* where the login was refused, every later reply says so: HMQ_ENOAUTH */
     call_fini(call);
     free(call);
 }
 
-/* A request of our own on this connection; nothing happens where there is no memory. */
+/* A request of the client's own. NULL: no memory. */
 static struct call *peer_inner_call(struct hmq_client *c, int64_t timeout_ms)
 {
     struct call *call = malloc(sizeof *call);
@@ -145,7 +146,7 @@ static void peer_inner_submit(struct hmq_client *c, struct call *call)
     }
 }
 
-/* The login goes before everything that waits already. */
+/* Submits the login, which is written before everything that waits already. */
 static void peer_login(struct hmq_client *c)
 {
     const char *user = options_text(c->options, CHOICE_user);
@@ -206,7 +207,7 @@ void peer_lost(struct hmq_client *c, const char *why)
     client_event(c, HMQ_EVENT_DISCONNECTED, why);
 }
 
-/* Takes whole frames off the input. False: the connection is gone. */
+/* Dispatches the whole frames of the input. False: the connection was lost. */
 static bool peer_take_frames(struct hmq_client *c)
 {
     struct peer *peer = &c->peer;
@@ -233,7 +234,7 @@ static bool peer_take_frames(struct hmq_client *c)
     return true;
 }
 
-/* One read. True where more may be there. */
+/* Reads once. True where there may be more to read. */
 static bool peer_read_some(struct hmq_client *c)
 {
     struct peer *peer = &c->peer;
@@ -259,7 +260,7 @@ static bool peer_read_some(struct hmq_client *c)
     return peer_take_frames(c) && (size_t)n == space;
 }
 
-/* A broker that says nothing is asked, and given up when it does not answer either. */
+/* Pings a broker that was silent for keepalive_ms, and gives it up after as long again. */
 static void peer_keep_alive(struct hmq_client *c)
 {
     struct peer *peer = &c->peer;
@@ -315,7 +316,7 @@ void peer_progress(struct hmq_client *c, bool readable, bool writable)
     }
 }
 
-/* Writes for a while. Under the lock. An errno: the connection is broken. */
+/* Writes up to WRITE_TURNS times. Under the lock. 0, or an errno: the connection is broken. */
 static int peer_write_locked(struct hmq_client *c, struct call_list *done)
 {
     struct iovec iov[WRITE_PIECES];

@@ -13,16 +13,16 @@
 enum hmq_status peer_init(struct hmq_client *c, hmq_error *err);
 void peer_fini(struct hmq_client *c);
 
-/* Connects, reads and answers what came, gives up what is silent. */
+/* Connects, or reads and dispatches what came, and gives up a broker that is silent. */
 void peer_progress(struct hmq_client *c, bool readable, bool writable);
 
 /* Writes what is due. */
 void peer_write(struct hmq_client *c);
 
-/* Ends the connection; why is for a person. */
+/* Closes the connection; why is a text for people. */
 void peer_lost(struct hmq_client *c, const char *why);
 
-/* When peer_progress has something to do though nothing comes; CORE_NEVER. */
+/* When peer_progress is to be called though the socket is not ready; CORE_NEVER: it need not be. */
 int64_t peer_due(const struct hmq_client *c);
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * respond.h: frames that belong to one connection (its epoch) and are dropped where that is gone: our
- * answers to the broker's requests, since it asks again, and what concerns a stream, which ended with it.
+ * respond.h: frames that belong to one connection, named by its epoch, and are dropped where that is lost: our
+ * responses to the broker's requests, as it will ask again, and notifications about a stream, as it ended with
+ * its connection.
  */
 #ifndef HALFMQ_CLIENTS_C_RESPOND_H
 #define HALFMQ_CLIENTS_C_RESPOND_H
@@ -13,10 +14,10 @@ void respond_error(struct hmq_client *c, uint32_t epoch, uint64_t id, const char
 /* A notification: put its params into the frame, then submit it. NULL: no memory. */
 struct call *respond_notify(const char *method);
 
-/* False: the connection is gone, or there is no memory. */
+/* Submits a notification, or frees it. False: the connection is lost, or there is no memory. */
 bool respond_submit(struct hmq_client *c, uint32_t epoch, struct call *call);
 
-/* A notification about a stream of that connection; credit < 0: without. False: as respond_submit. */
+/* Submits a notification about a stream of that connection; credit below 0: it has none. False: as above. */
 bool respond_stream(struct hmq_client *c, uint32_t epoch, const char *method, int64_t stream,
                     int64_t credit);
 

@@ -1,6 +1,6 @@
 /*
- * workers.h: n threads that run tasks from one bounded queue, first in, first out. A task sits inside
- * its owner's structure; who runs it decides what becomes of that.
+ * workers.h: n threads that run tasks from one bounded queue, first in, first out. A task is part of its owner's
+ * structure; run() may free that.
  */
 #ifndef HALFMQ_CLIENTS_C_WORKERS_H
 #define HALFMQ_CLIENTS_C_WORKERS_H
@@ -22,7 +22,7 @@ struct workers {
     struct task_list tasks;
     size_t n_tasks, max_tasks;
     void (*run)(struct task *task, void *arg); /* on a worker thread */
-    void (*gone)(void *arg); /* a worker ended; on its thread; may be NULL */
+    void (*gone)(void *arg); /* called by a worker, on its thread, as the last thing; may be NULL */
     void *arg;
     bool stopping;
     size_t alive; /* workers that have not ended */
@@ -37,7 +37,7 @@ bool workers_start(struct workers *w, size_t n, size_t max_tasks,
 /* False: the queue is full, or the workers are stopping. */
 bool workers_push(struct workers *w, struct task *task);
 
-/* n tasks at once; those that do not fit stay in the list. */
+/* Queues n tasks, as many as there is room for; the others stay in the list. */
 void workers_push_all(struct workers *w, struct task_list *tasks, size_t n);
 
 /* True on one of their threads. */
@@ -46,10 +46,10 @@ bool workers_here(const struct workers *w);
 /* No further task is begun. */
 void workers_halt(struct workers *w);
 
-/* True where, after workers_halt, every worker has ended its last task. */
+/* After workers_halt: true where every worker has ended. */
 bool workers_gone(struct workers *w);
 
-/* Halts, waits for the running tasks and frees the threads. What was not begun goes to *ret_left. */
+/* Halts, waits for the running tasks and joins the threads. Tasks that were not begun go to *ret_left. */
 void workers_stop(struct workers *w, struct task_list *ret_left);
 
 #endif

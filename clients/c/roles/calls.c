@@ -136,7 +136,7 @@ enum hmq_status hmq_ack(hmq_client *c, const char *group, const char *const *rec
     return status;
 }
 
-/* nack, extend and reject: a receipt, and up to one number and one text more. */
+/* NACK, EXTEND or REJECT: a receipt, and perhaps a number and a text. */
 struct receipt_request {
     const char *method;
     const char *number_name;

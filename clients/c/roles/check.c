@@ -48,7 +48,7 @@ static void check_answer(struct task *task, void *arg)
     check_free(check);
 }
 
-/* On the driver thread. True where the check is for this group, whatever becomes of it. */
+/* On the driver thread. True where the check is for this producer group, even if no worker can take it. */
 static bool check_offered(struct service *s, uint64_t id, const struct rpc_value *params)
 {
     struct checker *k = check_checker_of(s);
@@ -124,7 +124,7 @@ static void check_ask_to_serve(struct checker *k)
     free(sc);
 }
 
-/* Asks once a connection; again where that failed. */
+/* Sends checks_serve once on each connection, and again where that failed. */
 static int64_t check_tick(struct service *s, int64_t now_ms)
 {
     struct checker *k = check_checker_of(s);
@@ -191,7 +191,7 @@ void checker_free(struct checker *k)
     }
     client_cancel_owned(k->client, k);
     enum hmq_status status = wait_until(k->client, check_nothing_open, k, INT64_MAX);
-    (void)status; /* the caller has made sure that this is no callback */
+    (void)status; /* the caller made sure that this is no callback */
     free(k->pgroup);
     free(k);
 }

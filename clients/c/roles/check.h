@@ -4,7 +4,7 @@
  *   connected, or made ─► checks_serve ─► the broker sends `check` requests on this connection
  *   request ─► copied, queued ─► worker: the application's callback ─► response on that connection
  *
- * Bounds: CHECKS_MAX wait here; what comes beyond that is answered "unknown" and asked again later.
+ * Bounds: CHECKS_MAX checks wait for a worker. Further ones are answered "unknown", and the broker asks again.
  */
 #ifndef HALFMQ_CLIENTS_C_CHECK_H
 #define HALFMQ_CLIENTS_C_CHECK_H
@@ -24,16 +24,16 @@ struct checker {
     hmq_check_fn fn;
     void *arg;
     struct workers workers;
-    /* driver thread only, but for the counter's last look */
+    /* driver thread only, except that checker_free reads the counter */
     uint32_t asked_epoch; /* the connection on which checks_serve was sent; 0: none */
-    int64_t retry_ms; /* not before this */
+    int64_t retry_ms; /* checks_serve is not sent before this time */
     atomic_int open; /* checks_serve requests under way */
 };
 
 struct checker *checker_new(struct hmq_client *c, const char *pgroup, hmq_check_fn fn, void *arg,
                             size_t n_workers, hmq_error *err);
 
-/* Waits for callbacks that run; checks that wait are left to be asked again. NULL is fine. */
+/* Waits for callbacks that run. Checks that wait are dropped; the broker asks again. NULL is fine. */
 void checker_free(struct checker *k);
 
 #endif

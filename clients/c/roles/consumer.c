@@ -1,5 +1,5 @@
 /*
- * consumer.c: making, running and draining a consumer; see consumer_inner.h.
+ * consumer.c: makes a consumer, runs its handlers, ticks, and drains it on closing; see consumer_inner.h.
  */
 #include "clients/c/roles/consumer_inner.h"
 
@@ -204,7 +204,7 @@ static bool consumer_has_no_calls(void *arg)
     return nothing;
 }
 
-/* Running handlers end; the messages that none has begun with go back. */
+/* Waits for running handlers; requeues the messages that none has begun. */
 static enum hmq_status consumer_stop_workers(struct hmq_consumer *c)
 {
     struct task_list left;
@@ -224,7 +224,7 @@ static enum hmq_status consumer_stop_workers(struct hmq_consumer *c)
     return HMQ_OK;
 }
 
-/* Takes back what the broker has not answered. */
+/* Ends the requests that are not answered, and forgets the messages that are still held. */
 static void consumer_give_up(struct hmq_consumer *c)
 {
     struct held *h;
@@ -248,7 +248,7 @@ enum hmq_status hmq_consumer_close(hmq_consumer *c, int64_t timeout_ms, hmq_erro
         return error_plain(err, HMQ_EWOULDBLOCK);
     pthread_mutex_lock(&c->lock);
     c->state = CONSUMER_DRAINING;
-    consumer_pump(c); /* no more comes while the handlers end */
+    consumer_pump(c); /* the stream is closed while the handlers end */
     pthread_mutex_unlock(&c->lock);
     enum hmq_status status = consumer_stop_workers(c);
     if (status == HMQ_OK)

@@ -41,7 +41,7 @@ static bool stream_is_refused(const struct call_outcome *o)
            slice_equal(slice_of(o->text.data, unknown.len), unknown);
 }
 
-/* On the driver thread, so it is this connection that the stream belongs to. */
+/* On the driver thread, so the stream belongs to the connection of client_epoch(). */
 static void stream_opened(struct call *call, const struct call_outcome *o)
 {
     struct flow_call *f = flow_of(call);
@@ -95,7 +95,7 @@ static bool stream_tell(struct hmq_consumer *c, const char *method, int64_t stre
     return respond_stream(c->client, c->stream_epoch, method, stream, n);
 }
 
-/* A quarter of the window is free before credit is given, so that it is given for many. */
+/* Credit is given only when a quarter of the window is free, so that it is given for many at once. */
 static void stream_give_credit(struct hmq_consumer *c)
 {
     if ((c->n_held + c->credit) * 4 > c->window * 3)
@@ -104,7 +104,7 @@ static void stream_give_credit(struct hmq_consumer *c)
     if (n > 0 && stream_tell(c, "stream_credit", c->stream, (int64_t)n))
         c->credit += n;
     else if (n > 0)
-        window_ask_failed(c); /* the tick after the pause comes here again */
+        window_ask_failed(c); /* the tick after the pause tries again */
 }
 
 /* ---- closing ---- */
@@ -113,7 +113,7 @@ static void stream_closed(struct call *call, const struct call_outcome *o)
 {
     struct flow_call *f = flow_of(call);
     struct hmq_consumer *c = f->consumer;
-    (void)o; /* whatever it was: the stream is closed, or its connection is gone */
+    (void)o; /* in any case the stream is closed, or its connection is lost */
     pthread_mutex_lock(&c->lock);
     c->fetch_open = false;
     c->stream = 0;
@@ -121,7 +121,7 @@ static void stream_closed(struct call *call, const struct call_outcome *o)
     flow_end(f);
 }
 
-/* Answers come in the order of the requests: after that of the ping no record can. */
+/* The broker replies in order: once the ping is answered, no record of the stream can come. */
 static void stream_close(struct hmq_consumer *c)
 {
     if (c->fetch_open)
@@ -143,7 +143,7 @@ static void stream_close(struct hmq_consumer *c)
     }
 }
 
-/* Tells the broker of a stream that was given up; until it knows, there is no other one. */
+/* Closes a stream that was given up; another one is opened only after that. */
 static bool stream_close_given_up(struct hmq_consumer *c)
 {
     bool told =
@@ -151,7 +151,7 @@ static bool stream_close_given_up(struct hmq_consumer *c)
     if (told)
         c->given_up = 0;
     else if (clock_ms() >= c->fetch_after_ms)
-        window_ask_failed(c); /* the tick after the pause comes here again */
+        window_ask_failed(c); /* the tick after the pause tries again */
     return told;
 }
 
@@ -204,7 +204,7 @@ static enum hmq_status stream_unpack(const struct rpc_value *params, struct hmq_
     return unpack_record(record, &from, ret_batch);
 }
 
-/* Under the lock: this stream cannot go on; another one will, after a pause. */
+/* Under the lock: ends this stream; another one is opened after a pause. by_broker: it need not be closed. */
 static void stream_give_up(struct hmq_consumer *c, bool by_broker)
 {
     if (!by_broker)

@@ -21,19 +21,6 @@ void window_begin(struct hmq_consumer *c)
     window_ask_worked(c);
 }
 
-static size_t window_grown(const struct hmq_consumer *c)
-{
-    return c->window * 2 < c->prefetch ? c->window * 2 : c->prefetch;
-}
-
-/* Not below what it began with. */
-static size_t window_shrunk(const struct hmq_consumer *c)
-{
-    if (c->window <= WINDOW_FIRST)
-        return c->window;
-    return c->window / 2 > WINDOW_FIRST ? c->window / 2 : WINDOW_FIRST;
-}
-
 void window_released(struct hmq_consumer *c)
 {
     bool emptied = ++c->window_done >= c->window;
@@ -42,12 +29,14 @@ void window_released(struct hmq_consumer *c)
     if (!emptied && c->window_done % WINDOW_LOOK != 0)
         return;
     int64_t now_ms = clock_ms(), took_ms = now_ms - c->window_ms;
-    if (took_ms > WINDOW_SLOW_MS)
-        c->window = window_shrunk(c);
-    else if (!emptied)
+    if (took_ms > WINDOW_SLOW_MS) {
+        if (c->window > WINDOW_FIRST) /* not below what it began with */
+            c->window = c->window / 2 > WINDOW_FIRST ? c->window / 2 : WINDOW_FIRST;
+    } else if (!emptied) {
         return;
-    else if (took_ms <= WINDOW_FAST_MS)
-        c->window = window_grown(c);
+    } else if (took_ms <= WINDOW_FAST_MS) {
+        c->window = c->window * 2 < c->prefetch ? c->window * 2 : c->prefetch;
+    }
     c->window_done = 0;
     c->window_ms = now_ms;
 }

@@ -3,7 +3,7 @@
 
 #include "protocol/base/text.h"
 
-#define NUMBERS_BYTES_MAX 64 /* what the varints of a message take, and its one-byte fields */
+#define NUMBERS_BYTES_MAX 64 /* of the varints of a message and its one-byte fields */
 #define SIZE_BYTES_MAX 10 /* the length before a text */
 
 static bool plain(const hmq_send_options *o)
@@ -72,7 +72,7 @@ static bool fit_rest(const hmq_send_options *o, struct message *m)
     }
     if (o->ttl_ms) {
         m->fields |= MSG_TTL;
-        m->expires_ms = o->ttl_ms; /* relative to when it is stored, which the record says is 0 */
+        m->expires_ms = o->ttl_ms; /* relative: the record says that it is stored at 0 */
     }
     return o->ttl_ms >= 0 && o->ttl_ms <= DURATION_MS_MAX;
 }

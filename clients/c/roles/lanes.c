@@ -1,9 +1,10 @@
 /*
  * lanes.c: opens and closes lanes, and knows when they are due; see lanes.h.
  */
+#include "clients/c/roles/lanes.h"
+
 #include "clients/c/client/service.h"
 #include "clients/c/roles/fit.h"
-#include "clients/c/roles/lanes.h"
 #include "clients/c/wire/clock.h"
 #include "clients/c/wire/core.h"
 
@@ -12,8 +13,8 @@
 
 #include "protocol/base/text.h"
 
-#define LANES_KEEP 64 /* idle ones, for the next message */
-#define DEADLINES_APART_MS 100 /* of the messages of a batch: they share the latest */
+#define LANES_KEEP 64 /* idle lanes that are kept for the next message */
+#define DEADLINES_APART_MS 100 /* at most, within a batch: its messages share the latest deadline */
 #define WAITERS_FIRST 16
 
 static struct lanes *lanes_of(struct service *s)
@@ -80,7 +81,7 @@ static void lanes_connected(struct service *s)
     pthread_mutex_unlock(&lanes->lock);
 }
 
-/* Closes what is due; when the next one will be. */
+/* Closes the lanes that are due. Returns when the next one will be. */
 static int64_t lanes_close_due(struct lanes *lanes, int64_t now_ms)
 {
     int64_t next_ms = CORE_NEVER;
@@ -159,7 +160,7 @@ static bool lane_reserve_listeners(struct lane *lane)
     return true;
 }
 
-/* Room for one message more, so that neither adding it nor leaving can fail and lose those that are in. */
+/* Allocates all that adding one message and closing the lane will take: once a message is in, neither may fail. */
 static bool lane_reserve(struct lane *lane, size_t bytes)
 {
     if (!lane->spare)
@@ -167,7 +168,7 @@ static bool lane_reserve(struct lane *lane, size_t bytes)
     bool room = lane->spare && lane_reserve_listeners(lane) &&
                 buf_room(&lane->record, RECORD_HEADER_BYTES + bytes) &&
                 buf_room(&lane->starts, sizeof(uint32_t));
-    lane->record.failed = lane->starts.failed = false; /* nothing was put */
+    lane->record.failed = lane->starts.failed = false; /* buf_room may have set it, but nothing was lost */
     return room;
 }
 
@@ -213,7 +214,7 @@ enum hmq_status lanes_add(struct lanes *lanes, const char *topic, struct message
 {
     int64_t queue = -1;
     if (!text_name_ok(slice_str(topic), true))
-        return HMQ_EAGAIN; /* the broker says what is wrong with it */
+        return HMQ_EAGAIN; /* by itself, so that the broker says what is wrong with it */
     if (m->fields & MSG_ORDER) {
         queue = partition_queue(&lanes->partitions, topic, m->order);
         if (queue < 0)

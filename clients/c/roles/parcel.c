@@ -1,17 +1,18 @@
 /*
  * parcel.c: a message as a frame: `send` and `half` with all their options.
  *
- * The number of pairs stands before them, so every option is looked at twice: counted, then written.
- * FIELDS is the one list of those that are a name and a value.
+ * The number of pairs comes before them, so every option is looked at twice: counted, then written. FIELDS lists
+ * the options that are a name and one value.
  */
+#include "clients/c/roles/parcel.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "clients/c/roles/parcel.h"
 #include "clients/c/wire/request.h"
 #include "protocol/limits.h"
 
-/* What goes on the wire, after defaults. */
+/* A parcel with its options as they are sent, defaults applied. */
 struct letter {
     const struct parcel *parcel;
     hmq_send_options o;
@@ -121,7 +122,7 @@ enum hmq_status parcel_options(const struct parcel *p, hmq_send_options *ret_opt
     return parcel_check(p, ret_options, err);
 }
 
-/* The ids that the sender gives. */
+/* Applies what the sender decides: the DEDUP id, the txid as text, the first check-back. */
 static void parcel_number(struct sender *s, struct letter *l)
 {
     bool half = l->parcel->pgroup != NULL;

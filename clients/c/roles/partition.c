@@ -11,7 +11,7 @@
 
 #include "protocol/base/text.h"
 
-#define ASK_PAUSE_MS 50 /* the topic may come with the first message */
+#define ASK_PAUSE_MS 50 /* the first message may create the topic */
 
 struct ask_call {
     struct call call;
@@ -30,7 +30,7 @@ void partitions_fini(struct partitions *ps)
         free(ps->list[i].topic);
 }
 
-/* Open addressing without removal. NULL: not there, and no place or memory for it where it is wanted. */
+/* Open addressing without removal. NULL: there is no such topic and, if it is wanted, no room or memory for it. */
 static struct partition *partition_find(struct partitions *ps, const char *topic, bool wanted)
 {
     size_t first = (size_t)text_hash(slice_str(topic)) % PARTITIONS;

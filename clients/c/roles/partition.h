@@ -1,13 +1,13 @@
 /*
- * partition.h: how many queues the ORDER keys of a topic keep to, as its TOPIC INFO says: a client that
- * makes batches has to put a key where the broker would.
+ * partition.h: over how many queues a topic spreads its ORDER keys, as its TOPIC INFO says. A client that makes
+ * batches must put a key into the queue where the broker would put it.
  *
  *   unknown ──first ORDER message──► asked ──answer──► known ──a batch was refused──► unknown
  *      ▲                               │ error: again after a pause
  *      └───────────────────────────────┘
  *
- * While it is not known, the messages go one by one and the broker picks the queue. At most PARTITIONS
- * topics are remembered; the ORDER messages of others keep to going one by one.
+ * While it is not known, ORDER messages are sent one by one and the broker picks the queue. At most PARTITIONS
+ * topics are remembered; of other topics they are always sent one by one.
  */
 #ifndef HALFMQ_CLIENTS_C_PARTITION_H
 #define HALFMQ_CLIENTS_C_PARTITION_H
@@ -17,7 +17,7 @@
 #define PARTITIONS 256
 
 struct partition {
-    char *topic; /* NULL: a free place */
+    char *topic; /* NULL: free */
     uint32_t order_queues; /* 0: not known */
     bool asking;
     int64_t ask_after_ms;
@@ -25,17 +25,17 @@ struct partition {
 
 struct partitions {
     struct sender *sender;
-    pthread_mutex_t *lock; /* its owner's, for all of this; held by whoever calls */
+    pthread_mutex_t *lock; /* of the lanes; callers hold it */
     struct partition list[PARTITIONS];
 };
 
 void partitions_init(struct partitions *ps, struct sender *s, pthread_mutex_t *lock);
 void partitions_fini(struct partitions *ps);
 
-/* The queue of the key; -1: not known, or not yet. May ask. */
+/* The queue of the key; -1: not known. May ask the broker. */
 int64_t partition_queue(struct partitions *ps, const char *topic, struct slice order);
 
-/* It was wrong. */
+/* Asks again before the next ORDER message: a batch was refused. */
 void partition_forget(struct partitions *ps, const char *topic);
 
 #endif

@@ -1,22 +1,23 @@
 /*
- * produce.c: a closed batch as a request, and what becomes of it; see lanes.h.
+ * produce.c: a closed batch as a request, and what becomes of it; see produce.h and lanes.h.
  *
  *   produce_leave ─► produce ─► {queue, offset, count}    each message has its id
- *          │                ─► an error that may be one message's, or about batches at all:
+ *          │                ─► refused, because of one message or because the broker knows no batches:
  *          │                       each message again, as a `send` with a DEDUP id of its own
- *          │                ─► another error: for each message
+ *          │                ─► another error: each message ends with it
  *          └─(a batch of one)─► send ─► an id
  *
- * A batch that was refused stored nothing, so its messages may be sent anew; they leave before anything
- * newer of their lane.
+ * A batch that was refused stored nothing, so its messages can be sent again without being stored twice. They
+ * are sent before newer ones of their lane.
  */
+#include "clients/c/roles/produce.h"
+
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "clients/c/roles/fit.h"
-#include "clients/c/roles/produce.h"
 #include "clients/c/wire/core.h"
 #include "clients/c/wire/message.h"
 #include "clients/c/wire/request.h"
@@ -24,11 +25,6 @@
 #include "protocol/base/text.h"
 
 static void produce_done(struct call *call, const struct call_outcome *outcome);
-
-static struct batch_call *produce_call_of(struct call *call)
-{
-    return (struct batch_call *)(void *)call; /* the call is its first member */
-}
 
 static void produce_call_init(struct batch_call *b, struct lanes *lanes, struct lane *lane,
                               int64_t deadline_ms)
@@ -47,7 +43,7 @@ static void produce_call_free(struct batch_call *b)
     free(b);
 }
 
-/* The record as the batch of a request. */
+/* Puts the record into the frame of a `produce`. */
 static void produce_encode_batch(struct batch_call *b, struct slice record)
 {
     struct sender *s = b->lanes->sender;
@@ -64,12 +60,12 @@ static void produce_encode_batch(struct batch_call *b, struct slice record)
     }
     pair_bin(frame, "batch", record.data, record.len);
     b->record_bytes = record.len;
-    b->call.keep = true; /* should it be refused, its messages are in it */
+    b->call.keep = true; /* where the batch is refused, its messages are taken from it */
     if (s->dedup)
         b->call.repeat = lane->queue < 0 ? CALL_AGAIN_BUSY : CALL_AGAIN;
 }
 
-/* Message i of an unpacked batch as a `send`. */
+/* Puts message i of an unpacked batch into the frame of a `send`. */
 static enum hmq_status produce_encode_send(struct batch_call *b, const struct hmq_batch *batch, size_t i)
 {
     hmq_send_options o;
@@ -122,7 +118,7 @@ void produce_leave(struct lanes *lanes, struct lane *lane)
 
 /* ---- answers ---- */
 
-/* The end of a call: its messages are counted out. */
+/* The end of done(): counts its messages out and frees the call. */
 static void produce_finish(struct batch_call *b)
 {
     struct lanes *lanes = b->lanes;
@@ -143,7 +139,7 @@ static void produce_tell_all(struct batch_call *b, const hmq_error *err)
             b->listeners[i].fn(b->listeners[i].arg, NULL, err);
 }
 
-/* Each message its id. False: the answer is not one. */
+/* Tells each message its id. False: the reply does not say where they are stored. */
 static bool produce_tell_places(struct batch_call *b, const struct rpc_value *result, const hmq_error *err)
 {
     int64_t queue, offset, count;
@@ -179,7 +175,7 @@ static bool produce_begins_with(struct slice s, struct slice head)
     return s.len >= head.len && slice_equal(slice_of(s.data, head.len), head);
 }
 
-/* Under the lock: message i of the batch by itself. False: no memory. */
+/* Under the lock: sends message i of the batch by itself. False: no memory. */
 static bool produce_resend_one(struct batch_call *b, const struct hmq_batch *batch, size_t i)
 {
     size_t share = b->bytes / (b->n - i);
@@ -200,7 +196,8 @@ static bool produce_resend_one(struct batch_call *b, const struct hmq_batch *bat
     return true;
 }
 
-/* True where each message of the refused batch is on its way by itself; b keeps those that are not. */
+/* Sends each message of a refused batch by itself; b keeps those for which there was no memory. unknown: the broker
+ * does not know `produce`. */
 static void produce_resend(struct batch_call *b, bool unknown)
 {
     struct lanes *lanes = b->lanes;
@@ -224,13 +221,13 @@ static void produce_resend(struct batch_call *b, bool unknown)
 
 static void produce_done(struct call *call, const struct call_outcome *outcome)
 {
-    struct batch_call *b = produce_call_of(call);
+    struct batch_call *b = (struct batch_call *)(void *)call; /* the call is its first member */
     hmq_error err;
     enum hmq_status status = error_bytes(&err, outcome->status, outcome->text);
     bool batch = b->record_bytes > 0;
     if (batch && (status == HMQ_EREFUSED || status == HMQ_ETOOBIG)) {
         produce_resend(b, produce_begins_with(outcome->text, SLICE_LIT("unknown command")));
-        status = error_plain(&err, HMQ_ENOMEM); /* of those that are left */
+        status = error_plain(&err, HMQ_ENOMEM); /* for those that b kept */
     }
     if (status == HMQ_OK &&
         !(batch ? produce_tell_places(b, outcome->result, &err) : produce_tell_id(b, outcome->result, &err)))

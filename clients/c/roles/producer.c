@@ -1,5 +1,5 @@
 /*
- * producer.c: sending plain messages: by themselves (sender.h) or gathered into batches (lanes.h).
+ * producer.c: the producer of plain messages, which sends them one by one (sender.h) or in batches (lanes.h).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -103,7 +103,7 @@ static void producer_sent_done(struct call *call, const struct call_outcome *out
     sender_release(sc);
 }
 
-/* By itself, behind what is gathered for its topic. */
+/* Sends one message by itself, after closing the open batches of its topic. */
 static enum hmq_status producer_send_single(hmq_producer *p, const struct parcel *parcel,
                                             int64_t deadline_ms, struct listener listener, hmq_error *err)
 {
@@ -130,7 +130,7 @@ static enum hmq_status producer_send_single(hmq_producer *p, const struct parcel
     return status;
 }
 
-/* HMQ_EAGAIN with *ret_single: it cannot be gathered. */
+/* Adds it to a batch. HMQ_EAGAIN with *ret_single: it must go by itself. */
 static enum hmq_status producer_send_gathered(hmq_producer *p, const struct parcel *parcel,
                                               struct message *m, int64_t deadline_ms, struct listener listener,
                                               bool *ret_single)

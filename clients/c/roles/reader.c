@@ -1,17 +1,17 @@
 /*
- * reader.c: one queue, read as a stream.
+ * reader.c: reads one queue of a topic as a stream.
  *
  *   stream_queue ─► open ─► records ─► pages waiting ─► hmq_reader_next
  *     ▲               │                      └─ credit, when a quarter of it is free ─► the broker
  *     │               └── stream_end, a damaged record, no memory for one, another connection
  *     └── from the offset behind the last page that came ◄──┘
  *
- * Bounds: waiting + credit <= window when more is asked for; all count bytes of records. The broker may
- * overdraw its credit by one record, so that may be over.
+ * Bounds: waiting + credit <= window when more is asked for; all count bytes of records. The broker may exceed
+ * its credit by one record.
  *
- * Invariant: pages hold ascending offsets, `offset` is behind all of them, and the stream was asked for at
- * what `offset` was then. So nothing is read twice and nothing is left out, whatever happens to the
- * connection. A stream's number means something on the connection of its epoch only.
+ * Invariant: the pages' offsets ascend, `offset` is the one after all of them, and the stream was opened at what
+ * `offset` was then. So nothing is read twice or left out, even where the connection is lost. A stream's number
+ * is valid on the connection of its epoch only.
  *
  * Locks: `lock` guards all from there on; it may be held while submitting.
  */
@@ -30,7 +30,7 @@
 #include "clients/c/wire/unpack.h"
 #include "protocol/limits.h"
 
-#define WINDOW_MAX ((int64_t)MIB(64)) /* more the broker does not keep as credit */
+#define WINDOW_MAX ((int64_t)MIB(64)) /* the broker keeps no more credit than this */
 #define PAUSE_FIRST_MS 50
 #define PAUSE_MAX_MS 2000
 
@@ -51,13 +51,13 @@ struct hmq_reader {
 
     pthread_mutex_t lock;
     struct page_list pages;
-    int64_t waiting, credit; /* bytes of pages; bytes that may still come, or below 0 */
+    int64_t waiting, credit; /* bytes of pages; bytes that may still come, below 0 where the broker exceeded them */
     uint64_t offset;
-    int64_t stream, given_up; /* 0: none; given_up: is to be closed yet */
+    int64_t stream, given_up; /* 0: none; given_up is yet to be closed */
     uint32_t epoch; /* of both */
     bool opening, closing;
-    int64_t after_ms, pause_ms; /* when to ask again, the next pause */
-    hmq_error failed; /* what the broker said last, until it is told; HMQ_OK: nothing */
+    int64_t after_ms, pause_ms; /* when to ask again; the next pause */
+    hmq_error failed; /* what the broker refused last, until the caller is told; HMQ_OK: nothing */
 };
 
 struct open_call {
@@ -79,7 +79,7 @@ static void reader_later(struct hmq_reader *r)
     service_at(r->client, &r->service, r->after_ms);
 }
 
-/* What the caller must know. What passes by itself is tried again without a word. */
+/* Remembers it for the caller, unless it is retryable: then it is only tried again. */
 static void reader_note_failure(struct hmq_reader *r, enum hmq_status status, struct slice text)
 {
     if (status >= HMQ_EREFUSED && !hmq_retryable(status))
@@ -169,7 +169,7 @@ static void reader_give_credit(struct hmq_reader *r)
         reader_later(r);
 }
 
-/* Under the lock: whatever is due. */
+/* Under the lock: opens, closes or gives credit, whatever is due. */
 static void reader_pump(struct hmq_reader *r)
 {
     if (r->given_up && !reader_close_given_up(r))
@@ -223,7 +223,8 @@ static struct reader_page *reader_page_of(struct hmq_reader *r, struct slice rec
     return NULL;
 }
 
-/* Under the lock. Without its page, be it damaged or too much, the record is asked for again. */
+/* Under the lock. Where the record is damaged or finds no memory, the stream is given up, and another one begins
+ * with it. */
 static void reader_take_record(struct hmq_reader *r, struct slice record)
 {
     struct reader_page *page = reader_page_of(r, record);
@@ -248,7 +249,7 @@ static void reader_end_stream(struct hmq_reader *r, const struct rpc_value *erro
     (void)rpc_bytes(rpc_at(error, 1), &text);
     reader_note_failure(r, error_from_code(code), text);
     reader_give_up(r);
-    r->given_up = 0; /* it knows */
+    r->given_up = 0; /* the broker closed it itself */
 }
 
 static bool reader_notify(struct service *s, struct slice method, const struct rpc_value *params)
@@ -325,7 +326,7 @@ static bool reader_has_news(void *arg)
     return news;
 }
 
-/* HMQ_EAGAIN: another thread was faster. */
+/* HMQ_EAGAIN: another thread took it. */
 static enum hmq_status reader_take_news(struct hmq_reader *r, hmq_batch **ret_batch, hmq_error *err)
 {
     enum hmq_status status = HMQ_EAGAIN;
@@ -338,7 +339,7 @@ static enum hmq_status reader_take_news(struct hmq_reader *r, hmq_batch **ret_ba
         status = error_none(err);
     } else if (r->failed.code != HMQ_OK) {
         status = error_set(err, r->failed.code, "%s", r->failed.text);
-        r->failed.code = HMQ_OK; /* and now it is asked again */
+        r->failed.code = HMQ_OK; /* so that it is tried again */
         service_kick(r->client, &r->service);
     }
     reader_pump(r);
@@ -386,7 +387,7 @@ enum hmq_status hmq_reader_close(hmq_reader *r, int64_t timeout_ms, hmq_error *e
     r->closing = true;
     pthread_mutex_unlock(&r->lock);
     enum hmq_status status =
-        wait_until(c, reader_nothing_open, r, deadline_ms); /* its number is needed */
+        wait_until(c, reader_nothing_open, r, deadline_ms); /* to know the number of the stream, which is to be closed */
     service_remove(c, &r->service);
     client_cancel_owned(c, r);
     (void)wait_until(c, reader_nothing_open, r, INT64_MAX);

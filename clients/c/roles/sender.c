@@ -1,5 +1,5 @@
 /*
- * sender.c: the bounds and the life of what is under way; see sender.h. Frames are made in parcel.c.
+ * sender.c: counts what a producer has under way, keeps the limits on it, and closes; see sender.h.
  */
 #include "clients/c/roles/sender.h"
 
@@ -61,7 +61,7 @@ static void sender_call_drop(struct send_call *call)
     free(call);
 }
 
-/* A quarter of the room is free: whoever waits is woken for more than one message. */
+/* Whoever waits for room is woken when a quarter of it is free, not for each message. */
 static bool sender_roomy_locked(const struct sender *s)
 {
     return s->closing || s->inflight == 0 ||
@@ -124,7 +124,7 @@ void sender_unreserve(struct sender *s, size_t n, size_t bytes)
     s->inflight_bytes -= bytes;
     bool tell = s->waiting > 0 && sender_roomy_locked(s);
     pthread_mutex_unlock(&s->lock);
-    /* From here on the sender may be gone: its closer saw that nothing is under way. */
+    /* From here on the sender may be gone: whoever closes it may have seen that nothing is under way. */
     if (tell)
         client_changed(c);
 }
@@ -146,7 +146,7 @@ enum hmq_status sender_reserve(struct sender *s, size_t bytes, int64_t deadline_
 {
     enum hmq_status status = sender_try_reserve(s, bytes);
     while (status == HMQ_EAGAIN && s->block) {
-        sender_push(s); /* what fills the room must not wait for more to come */
+        sender_push(s); /* open lanes must leave: nothing more can be added to them */
         if (sender_await(s, sender_has_room, deadline_ms) != HMQ_OK)
             return HMQ_EAGAIN;
         status = sender_try_reserve(s, bytes);
@@ -203,7 +203,7 @@ enum hmq_status sender_close(struct sender *s, int64_t timeout_ms, hmq_error *er
     pthread_mutex_unlock(&s->lock);
     sender_push(s);
     client_cancel_owned(s->client, s);
-    /* What is left runs its callback at this moment, on the driver thread. */
+    /* A callback may be running on the driver thread. */
     if (sender_await(s, sender_is_empty, INT64_MAX) == HMQ_EWOULDBLOCK)
         return error_plain(err, HMQ_EWOULDBLOCK);
     return status;

@@ -1,12 +1,11 @@
 /*
- * sender.h: what producers of both kinds share: the frame of a message, its DEDUP id, the bounds on
- * what is under way, and closing.
+ * sender.h: what producers of both kinds share: DEDUP ids, the limits on messages under way, and closing.
  *
- *   reserve (bounds) ─► encode ─► submit ─► done ─► release ─► whoever waits for room or for the end
+ *   reserve (limits) ─► encode ─► submit ─► done ─► release ─► wakes who waits for room, or to close
  *                └────► lanes.h, which makes one call of many ────┘
  *
- * The DEDUP id is "<16 hex digits of chance>-<sequence>". It is made when the message is handed over
- * and stays with the frame, so what is sent again carries the same one.
+ * A DEDUP id is "<16 random hex digits>-<sequence>". It is made when the message is handed over and is part of
+ * the frame, so the message has the same one when it is sent again.
  *
  * Invariant: inflight and inflight_bytes count the asynchronous messages that are not released.
  */
@@ -28,7 +27,7 @@ struct sender {
     size_t inflight, inflight_bytes;
     unsigned waiting;
     bool closing;
-    void (*push)(struct sender *s); /* submits what waits elsewhere; NULL: nothing does. No lock */
+    void (*push)(struct sender *s); /* submits what waits in open lanes; NULL: there are none. Without a lock */
 };
 
 /* An asynchronous call of a sender. */
@@ -47,17 +46,16 @@ enum hmq_status sender_init(struct sender *s, struct hmq_client *c, const hmq_op
                             hmq_error *err);
 void sender_fini(struct sender *s);
 
-/* "<chance>-<sequence>", a new one. */
+/* A new DEDUP id. */
 #define DEDUP_SIZE 48
 void sender_dedup(struct sender *s, char *ret_id);
 
 /* Room for n messages of so many bytes together, waiting for it until the deadline where the option says
- * so. HMQ_EAGAIN, HMQ_ECLOSED. What was reserved is given back by sender_unreserve; after that the sender
- * may be gone. */
+ * so. HMQ_EAGAIN, HMQ_ECLOSED. sender_unreserve gives it back; after that the sender may be gone. */
 enum hmq_status sender_reserve(struct sender *s, size_t bytes, int64_t deadline_ms);
 void sender_unreserve(struct sender *s, size_t n, size_t bytes);
 
-/* Counts in something that is no message and that closing waits for all the same. */
+/* Counts in a request that is no message, so that closing waits for it as well; sender_unreserve ends it. */
 void sender_hold(struct sender *s);
 
 /* A call for sender_submit; NULL: no memory. */
@@ -69,16 +67,16 @@ struct send_call *sender_call(struct sender *s, int64_t timeout_ms,
 enum hmq_status sender_submit(struct sender *s, struct send_call *call, int64_t linger_ms,
                               hmq_error *err);
 
-/* The same where its frame's bytes are reserved already. No lock is taken but the client's. */
+/* The same where its frame's bytes are reserved already. Takes no lock but the client's. */
 enum hmq_status sender_submit_reserved(struct sender *s, struct send_call *call, int64_t linger_ms,
                                        hmq_error *err);
 
-/* At the end of done(): the call is freed and counted out. */
+/* The end of done(): frees the call and counts it out. */
 void sender_release(struct send_call *call);
 
 enum hmq_status sender_flush(struct sender *s, int64_t timeout_ms, hmq_error *err);
 
-/* Flushes, takes back what is left, and waits until the last callback has run. */
+/* Flushes, takes back what is not answered, and waits until the last callback has run. */
 enum hmq_status sender_close(struct sender *s, int64_t timeout_ms, hmq_error *err);
 
 #endif

@@ -1,11 +1,11 @@
 /*
- * txn.c: the transactional producer.
+ * txn.c: the producer of half messages, and the decisions about their transactions.
  *
  *   half ──► txid ──► (the application's own transaction) ──► commit | rollback
  *                                    │ answer lost, process gone
  *                                    └──► the broker asks: checker (check.c)
  *
- * Halfs carry a DEDUP id, commit and rollback are idempotent: all of them may be sent again.
+ * Half messages have a DEDUP id, and commit and rollback are idempotent, so all of them may be sent again.
  */
 #include "clients/c/halfmq.h"
 
@@ -129,7 +129,7 @@ static void txn_put_txid(struct buf *b, hmq_txid txid)
     pair_text(b, "txid", text);
 }
 
-/* The frame of a decision; both may be repeated. */
+/* Puts the frame of a commit or rollback. */
 static void txn_encode_decision(struct call *call, enum hmq_decision decision, hmq_txid txid)
 {
     request_begin(call, decision == HMQ_COMMIT ? "commit" : "rollback", 1);

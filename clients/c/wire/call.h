@@ -7,9 +7,9 @@
  *            │ └──(repeatable)────┘ ▼ tried again          │ deadline, cancelled,
  *            └───────────────── PAUSED ────────────────────┘ connection lost (not repeatable)
  *
- * The frame is encoded once, with an id that stays the same when it is sent again. A *note* is a
- * frame without an answer (our response to a check-back): it has no id, no deadline, counts nowhere,
- * is done when written and is dropped with its connection.
+ * The frame is encoded once, with an id that stays the same when it is sent again. A *note* is a frame
+ * without a reply (our response to a check-back, or a notification): it has no id and no deadline, is not
+ * counted as pending, is done when it is written, and is dropped with its connection.
  *
  * Invariant: a call is in exactly one of the core's lists from QUEUED to PAUSED and in none otherwise;
  * done() is called exactly once, without any lock held, and owns the call from then on.
@@ -39,7 +39,7 @@ enum call_repeat {
     CALL_AGAIN_BUSY /* and after BUSY, though others may pass it meanwhile */
 };
 
-/* How a call ended; everything is borrowed until done() returns. */
+/* How a call ended. All of it is borrowed until done() returns. */
 struct call_outcome {
     enum hmq_status status;
     struct slice text;
@@ -57,10 +57,10 @@ struct call {
     bool keep; /* its frame is kept until the reply comes, though it is not sent again */
     bool written; /* once or more; where it was taken back half-way, the core writes the rest */
     uint8_t pauses;
-    enum hmq_status status; /* TAKEN without an answer: why */
+    enum hmq_status status; /* why it ended, where it is TAKEN without a reply */
     int64_t deadline_ms; /* monotonic clock */
     struct buf frame;
-    size_t frame_bytes; /* its length; the frame itself may be gone once written */
+    size_t frame_bytes; /* its length; the frame itself may be freed once it is written */
     const void *owner; /* whose call it is, for core_cancel_owned; NULL: nobody's */
     void (*done)(struct call *call, const struct call_outcome *outcome);
 };

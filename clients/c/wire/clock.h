@@ -1,6 +1,6 @@
 /*
- * clock.h: monotonic milliseconds, waiting with a deadline, and random bytes. The only place of the
- * library that asks the system for them.
+ * clock.h: monotonic milliseconds, waiting with a deadline, and random bits. No other file of the library asks
+ * the system for them.
  */
 #ifndef HALFMQ_CLIENTS_C_CLOCK_H
 #define HALFMQ_CLIENTS_C_CLOCK_H

@@ -95,7 +95,7 @@ size_t core_gather(const struct core *c, struct iovec *iov, size_t max)
     return n;
 }
 
-/* The first of the queue is written whole. */
+/* The first call of the queue is written whole. */
 static void core_head_written(struct core *c, struct call_list *done)
 {
     struct call *call = TAILQ_FIRST(&c->queue);
@@ -142,7 +142,7 @@ void core_wrote(struct core *c, size_t n, struct call_list *done)
         c->flush_at = CORE_NEVER;
 }
 
-/* Half a frame is on the wire: the other half must follow, or all that follows is garbage. */
+/* Part of the frame is on the wire: the rest must follow it, or the broker cannot read anything after it. */
 static void core_keep_rest(struct core *c, const struct call *call)
 {
     assert(c->rest.len == 0);
@@ -152,7 +152,7 @@ static void core_keep_rest(struct core *c, const struct call *call)
     c->head_done = 0;
 }
 
-/* Out of whichever list it is in, out of the table and the timers. */
+/* Takes the call out of the list that it is in, out of the table and out of the timers. */
 static void core_take(struct core *c, struct call *call)
 {
     if (call->state == CALL_QUEUED) {
@@ -174,7 +174,8 @@ static void core_take(struct core *c, struct call *call)
     call->state = CALL_TAKEN;
 }
 
-/* Whether BUSY was put on pause. The pauses double, with a jitter of a half. */
+/* Pauses a call that was answered BUSY, if it may be tried again before its deadline; whether it may. The pauses
+ * double, and are drawn between half and one and a half of that. */
 static bool core_pause_call(struct core *c, struct call *call, int64_t now_ms)
 {
     int64_t pause = PAUSE_FIRST_MS << (call->pauses < 8 ? call->pauses : 8);
@@ -228,7 +229,7 @@ struct call *core_answer(struct core *c, const struct rpc_frame *frame, int64_t 
     return call;
 }
 
-/* Why a call that was taken back without an answer ended. */
+/* The status of a call that is taken back without a reply. */
 static enum hmq_status core_reason_of(enum call_state state, const struct call *call, bool connected)
 {
     if (state == CALL_PAUSED)
@@ -245,7 +246,7 @@ void core_cancel(struct core *c, struct call *call, bool connected)
     call->status = core_reason_of(state, call, connected);
 }
 
-/* For whoever closes, what was not sent is no matter of time or connection. */
+/* Takes a call back because its owner closes: where it was not sent, neither time nor connection is to blame. */
 static void core_cancel_closed(struct core *c, struct call *call)
 {
     core_cancel(c, call, true);
@@ -300,7 +301,7 @@ int64_t core_next_expiry(const struct core *c)
     return first ? first->due : CORE_NEVER;
 }
 
-/* Notes belong to the connection that is gone. */
+/* Notes belong to the connection that is lost. */
 static void core_drop_notes(struct core *c, struct call_list *dead)
 {
     for (struct call *call = TAILQ_FIRST(&c->queue), *next; call; call = next) {

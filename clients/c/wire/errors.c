@@ -1,5 +1,5 @@
 /*
- * errors.c: every way a call can end, in one table.
+ * errors.c: every way a call can end, in one table; see errors.h.
  *
  * To add a code of the broker: a line in protocol/status.def, one in halfmq.h, one here (the
  * assertion below fails until the last is done).

@@ -9,17 +9,17 @@
 #include "protocol/base/slice.h"
 #include "protocol/status.h"
 
-/* "Nothing went wrong" into err (may be NULL). Returns HMQ_OK. */
+/* Fills err (may be NULL) with HMQ_OK and no text. Returns HMQ_OK. */
 enum hmq_status error_none(hmq_error *err);
 
 /* Fills err (may be NULL) and returns the status, so that a caller can `return error_set(...)`. */
 enum hmq_status error_set(hmq_error *err, enum hmq_status status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The same with bytes that came from elsewhere; control bytes become blanks. */
+/* The same with bytes from the broker; control bytes become spaces. */
 enum hmq_status error_bytes(hmq_error *err, enum hmq_status status, struct slice text);
 
-/* The general text. */
+/* The same with the general text of the status. */
 enum hmq_status error_plain(hmq_error *err, enum hmq_status status);
 
 /* The status for a code on the wire ("STALE"); HMQ_EREFUSED where no such code is known. */

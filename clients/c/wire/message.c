@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define MESSAGE_BYTES_FIX 1024 /* nodes of the tree, names of attributes */
+#define MESSAGE_BYTES_FIX 1024 /* for the nodes of the reply, and the names of attributes */
 
 static bool message_init(struct hmq_message *m, const struct hmq_reply *map)
 {

@@ -1,11 +1,11 @@
 /*
  * message.h: messages as an application sees them, whichever way they came.
  *
- *   reply    a LIST of MAPs id, body, attributes, properties (POP); message.c reads them where they lie
- *   record   the stored layout (a stream's notification, or a producer's own batch); unpack.c takes the
- *            bytes over in one copy, and its messages point into that
+ *   reply    a LIST of MAPs id, body, attributes, properties (POP); message.c reads them where they are
+ *   record   the stored layout (a stream's notification, or a producer's own batch); unpack.c copies the bytes
+ *            once, and its messages point into the copy
  *
- * Ids and receipts of a record's messages are written when they are asked for: most never are.
+ * The id, receipt and attributes of a record's message are made when they are asked for: most never are.
  */
 #ifndef HALFMQ_CLIENTS_C_MESSAGE_H
 #define HALFMQ_CLIENTS_C_MESSAGE_H
@@ -27,10 +27,11 @@ struct hmq_batch {
     struct hmq_message items[]; /* record: its bytes are in the same block, behind them */
 };
 
-/* Takes over the reply, on success only. HMQ_EPROTO: it holds no messages. HMQ_ENOMEM. */
+/* The messages of a reply, which belongs to the batch on success. HMQ_EPROTO: it is no list of messages.
+ * HMQ_ENOMEM. */
 enum hmq_status batch_of(struct hmq_reply *reply, struct hmq_batch **ret_batch);
 
-/* Bytes of the message's body, properties and what keeping it costs; an estimate. */
+/* An estimate of the memory that the message takes. */
 size_t message_bytes(const struct hmq_message *m);
 
 #endif

@@ -26,17 +26,17 @@ void endpoints_free(struct endpoints *e);
 /* The addresses of an endpoint; NULL with a reason in err. Free with freeaddrinfo. */
 struct addrinfo *net_lookup(const struct endpoint *e, hmq_error *err);
 
-/* Starts to connect; the socket becomes writable when that is decided. -1 with errno. */
+/* Starts to connect; the socket becomes writable when that has succeeded or failed. -1 with errno. */
 int net_connect(const struct addrinfo *address);
 
-/* What became of it: 0, or an errno. */
+/* The result, once the socket is writable: 0, or an errno. */
 int net_connect_result(int fd);
 
 /* Bytes moved; 0: end of the stream (read only); -1 with errno, EAGAIN where it would block. */
 ssize_t net_read(int fd, void *to, size_t n);
 ssize_t net_write(int fd, const struct iovec *iov, size_t n);
 
-/* "127.0.0.1:4253" of the other end, for a person. */
+/* The address as text for a person: "127.0.0.1:4253". */
 void net_describe(const struct addrinfo *address, char *out, size_t size);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * options.c: options by name. The table comes from options.def; see options.h.
+ * options.c: sets, copies and describes options by name; the table is made from options.def. See options.h.
  */
 #include "clients/c/wire/options.h"
 

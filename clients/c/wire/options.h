@@ -1,5 +1,5 @@
 /*
- * options.h: the names and values of options.def, checked when they are set.
+ * options.h: the options of a client: names and values of options.def, checked when they are set.
  *
  * Invariant: every number is within its bounds, every text is owned by the options and not NULL.
  */

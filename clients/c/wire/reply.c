@@ -1,5 +1,6 @@
 /*
- * reply.c: see reply.h. Two walks over the value: one counts, one copies.
+ * reply.c: copies a value into a tree, and reads trees; see reply.h. A copy takes two walks over the value: one
+ * adds up the memory, one copies.
  */
 #include "clients/c/wire/reply.h"
 
@@ -60,25 +61,17 @@ static void reply_fill_items(struct filler *f, const struct rpc_value *v, struct
     }
 }
 
-static void reply_fill_bool(const struct rpc_value *v, struct hmq_reply *to)
-{
-    bool b = false;
-    to->type = rpc_bool(v, &b) ? HMQ_BOOL : HMQ_NIL;
-    to->i = b;
-}
-
-/* A number beyond 2^63-1 becomes nil: no such number is part of the contract. */
-static void reply_fill_int(const struct rpc_value *v, struct hmq_reply *to)
-{
-    to->type = rpc_int(v, &to->i) ? HMQ_INT : HMQ_NIL;
-}
-
 static void reply_fill(struct filler *f, const struct rpc_value *v, struct hmq_reply *to)
 {
+    bool b = false;
     *to = (struct hmq_reply){.type = HMQ_NIL};
     switch (rpc_kind(v)) {
-    case RPC_BOOL: reply_fill_bool(v, to); break;
-    case RPC_INT: reply_fill_int(v, to); break;
+    case RPC_BOOL:
+        to->type = rpc_bool(v, &b) ? HMQ_BOOL : HMQ_NIL;
+        to->i = b;
+        break;
+    /* A number beyond 2^63-1 becomes nil: no such number is part of the contract. */
+    case RPC_INT: to->type = rpc_int(v, &to->i) ? HMQ_INT : HMQ_NIL; break;
     case RPC_BYTES: reply_fill_bytes(f, v, to); break;
     case RPC_LIST:
     case RPC_MAP: reply_fill_items(f, v, to); break;

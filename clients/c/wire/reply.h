@@ -1,10 +1,10 @@
 /*
- * reply.h: an answer as a tree of the caller's own, in one block of memory.
+ * reply.h: a reply as a tree that the application owns, in one block of memory.
  *
  *   [root][items of root ...][items of items ...] ... [bytes NUL][bytes NUL] ...
  *
- * A LIST of n has n items, a MAP of n pairs 2n: key, value, key, value. Every text has a NUL behind
- * it that does not count. The depth is bounded by RPC_DEPTH_MAX, which the frame was scanned for.
+ * A LIST of n has n items, a MAP of n pairs has 2n: key, value, key, value. A NUL stands behind each text and
+ * is not part of its length. RPC_DEPTH_MAX limits the depth: the frame was checked for it when it was read.
  */
 #ifndef HALFMQ_CLIENTS_C_REPLY_H
 #define HALFMQ_CLIENTS_C_REPLY_H
@@ -23,10 +23,10 @@ struct hmq_reply {
     };
 };
 
-/* A copy of the value (NULL: nil). NULL: no memory. Free with hmq_reply_free. */
+/* A copy of the value; of nil where v is NULL. NULL: no memory. Free with hmq_reply_free. */
 struct hmq_reply *reply_copy(const struct rpc_value *v);
 
-/* The number, negative or absent ones as 0. */
+/* The number; 0 where it is negative or there is none. */
 uint64_t reply_uint(const struct hmq_reply *r);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * request.c: see request.h. Failures while putting are remembered (a flag, or the buffer's own) and
- * reported by whoever sends the request.
+ * request.c: builds requests and encodes them; see request.h. A failure while a value is put is remembered, in
+ * `invalid` or by the buffer, and reported when the request is sent.
  */
 #include "clients/c/wire/request.h"
 

@@ -1,7 +1,7 @@
 /*
- * request.h: a request under construction: the method and its named values, already as MessagePack.
+ * request.h: a request that the application builds: the method, and its named values already as MessagePack.
  *
- *   frame = [0, id, method, [ {pairs} ]]: the head is written per call, the pairs are copied behind it
+ *   frame = [0, id, method, [ {pairs} ]]: each call writes the head anew and copies the pairs behind it
  */
 #ifndef HALFMQ_CLIENTS_C_REQUEST_H
 #define HALFMQ_CLIENTS_C_REQUEST_H
@@ -15,16 +15,16 @@ struct hmq_request {
     struct buf pairs;
     size_t n_pairs;
     bool repeat;
-    bool invalid; /* a method or name that cannot be, or a NULL where there must be something */
+    bool invalid; /* a method or name is NULL or too long, or a value is NULL that must not be */
 };
 
-/* Head of a frame whose map of n_pairs is put next. */
+/* Puts the head of the frame; the n_pairs pairs are to be put next. */
 void request_begin(struct call *call, const char *method, size_t n_pairs);
 
-/* The whole request into the call's frame. HMQ_EINVAL, HMQ_ENOMEM. */
+/* Puts the whole request into the call's frame. HMQ_EINVAL, HMQ_ENOMEM. */
 enum hmq_status request_encode(const struct hmq_request *r, struct call *call, hmq_error *err);
 
-/* One pair into any buffer of MessagePack. */
+/* Puts one pair into a buffer of MessagePack. */
 void pair_text(struct buf *b, const char *name, const char *text);
 void pair_bin(struct buf *b, const char *name, const void *data, size_t len);
 void pair_int(struct buf *b, const char *name, int64_t n);

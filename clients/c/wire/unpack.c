@@ -3,12 +3,12 @@
  *
  *   block  [hmq_batch, items][key pointers][properties][topic NUL][the record, copied once]
  *
- * The contract of halfmq.h puts a NUL behind every text and body, the record has none. But behind each
- * of them stands a byte that no text owns: the length of the next text, the head of the next message,
- * the first of the starts. So the messages are decoded from the bytes that came, and in the copy these
- * bytes become the NULs. Nothing decodes the copy again.
+ * halfmq.h promises a NUL behind every text and body, but the record has none. Behind each of them there is a
+ * byte, though, that belongs to no text: the length of the next text, the head of the next message, or the
+ * first of the starts. So the messages are decoded from the original bytes, and in the copy those bytes are
+ * overwritten with NULs. The copy is never decoded.
  *
- * Invariant: a pointer of a message lies in the copy, at the place it had in the original.
+ * Invariant: each text of a message is in the copy, where it was in the original.
  */
 #include "clients/c/wire/unpack.h"
 
@@ -21,7 +21,7 @@ struct unpacking {
     struct slice record;
     struct record_header header;
     const struct origin *from;
-    size_t n, n_keys, n_props; /* of the messages that are meant */
+    size_t n, n_keys, n_props; /* of the messages that are wanted */
     uint8_t *copy;
     const char **next_key;
     hmq_prop *next_prop;
@@ -51,7 +51,7 @@ static enum hmq_status unpack_count(struct unpacking *u)
     return u->n > 0 ? HMQ_OK : HMQ_EPROTO;
 }
 
-/* The same bytes in the copy, with a NUL behind them. */
+/* These bytes in the copy, with a NUL behind them. */
 static const char *unpack_moved(struct unpacking *u, struct slice s)
 {
     uint8_t *at = u->copy + (s.data - u->record.data);
@@ -105,7 +105,7 @@ static void unpack(struct unpacking *u, uint32_t i, const struct message *m, str
     p->len = m->body.len;
 }
 
-/* The one block, its parts laid out. NULL: no memory. */
+/* Allocates the block and places its parts. NULL: no memory. */
 static struct hmq_batch *unpack_lay_out(struct unpacking *u)
 {
     size_t items = sizeof(struct hmq_batch) + u->n * sizeof(struct hmq_message);

@@ -7,7 +7,7 @@
 
 #include "clients/c/wire/message.h"
 
-/* Where a record came from, and which of its messages are meant. */
+/* Where a record came from, and which of its messages are wanted. */
 struct origin {
     struct slice topic;
     uint32_t queue, attempt; /* attempt 0: not leased */
@@ -15,7 +15,7 @@ struct origin {
     struct slice bits; /* u64 words, little-endian; empty: all messages */
 };
 
-/* The record is copied. HMQ_EPROTO: it is damaged, or none of its messages is meant. HMQ_ENOMEM. */
+/* The record is copied. HMQ_EPROTO: it is damaged, or none of its messages is wanted. HMQ_ENOMEM. */
 enum hmq_status unpack_record(struct slice record, const struct origin *from,
                                 struct hmq_batch **ret_batch);
 

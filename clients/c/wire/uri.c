@@ -1,11 +1,11 @@
 /*
- * uri.c: options from one line of text, as an environment variable holds it.
+ * uri.c: sets options from a URI, such as HALFMQ_URL contains.
  *
  *   hmq://user:password@host:port,host:port?name=value&name=value
  *         └── user, password ┘└── servers ─┘ └── hmq_options_set ┘
  *
- * The line is cut into pieces first and each piece is %-decoded afterwards, so that an encoded '@' or
- * '&' never cuts.
+ * The URI is split into pieces first and each piece is %-decoded afterwards, so that an encoded '@' or '&' does
+ * not separate.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -87,7 +87,7 @@ static enum hmq_status set_query(hmq_options *o, char *query, hmq_error *err)
     return status;
 }
 
-/* What follows the scheme; text is cut up. */
+/* Sets what follows the scheme; overwrites the text. */
 static enum hmq_status set_parts(hmq_options *o, char *text, hmq_error *err)
 {
     char servers[] = "servers";
