@@ -65,14 +65,14 @@ void mailbox_fini(struct mailbox *m)
 }
 
 /* The lock is held: whoever clears `sleeping` is the one who rings. */
-static bool must_ring(struct mailbox *m)
+static bool mailbox_must_ring(struct mailbox *m)
 {
     bool ring = m->sleeping;
     m->sleeping = false;
     return ring;
 }
 
-static void ring(struct mailbox *m)
+static void mailbox_ring(struct mailbox *m)
 {
     uint64_t one = 1;
     ssize_t n;
@@ -83,12 +83,12 @@ static void ring(struct mailbox *m)
     assert(n == (ssize_t)sizeof one || errno == EAGAIN);
 }
 
-static void unlock_and_ring(struct mailbox *m)
+static void mailbox_unlock_and_ring(struct mailbox *m)
 {
-    bool rings = must_ring(m);
+    bool rings = mailbox_must_ring(m);
     pthread_mutex_unlock(&m->lock);
     if (rings)
-        ring(m);
+        mailbox_ring(m);
 }
 
 void mailbox_post_done(struct mailbox *m, struct entry_list *done)
@@ -97,10 +97,10 @@ void mailbox_post_done(struct mailbox *m, struct entry_list *done)
         return;
     pthread_mutex_lock(&m->lock);
     entry_append(&m->in.done, done);
-    unlock_and_ring(m);
+    mailbox_unlock_and_ring(m);
 }
 
-static bool merge_key(struct news *n, uint64_t key, uint32_t count)
+static bool mailbox_merge_key(struct news *n, uint64_t key, uint32_t count)
 {
     uint32_t look = n->n < MERGE_LOOK_BACK ? n->n : MERGE_LOOK_BACK;
     for (uint32_t i = n->n - look; i < n->n; i++) {
@@ -112,13 +112,13 @@ static bool merge_key(struct news *n, uint64_t key, uint32_t count)
     return false;
 }
 
-static void merge_news(struct news *n, const struct effects *fx)
+static void mailbox_merge_news(struct news *n, const struct effects *fx)
 {
     if (fx->index > n->index)
         n->index = fx->index;
     n->overflow = n->overflow || fx->overflow;
     for (uint32_t i = 0; i < fx->n_keys && !n->overflow; i++) {
-        if (merge_key(n, fx->keys[i], fx->counts[i]))
+        if (mailbox_merge_key(n, fx->keys[i], fx->counts[i]))
             continue;
         if (n->n == NEWS_MAX) {
             n->overflow = true;
@@ -133,9 +133,9 @@ static void merge_news(struct news *n, const struct effects *fx)
 void mailbox_post_news(struct mailbox *m, const struct effects *fx)
 {
     pthread_mutex_lock(&m->lock);
-    merge_news(m->in.news, fx);
+    mailbox_merge_news(m->in.news, fx);
     if (m->wants_news) {
-        unlock_and_ring(m);
+        mailbox_unlock_and_ring(m);
         return;
     }
     pthread_mutex_unlock(&m->lock);
@@ -147,7 +147,7 @@ void mailbox_order(struct mailbox *m, unsigned orders, int64_t drain_ms)
     m->in.orders |= orders;
     if (orders & ORDER_DRAIN)
         m->in.drain_ms = drain_ms;
-    unlock_and_ring(m);
+    mailbox_unlock_and_ring(m);
 }
 
 bool mailbox_post_fd(struct mailbox *m, int fd)
@@ -165,7 +165,7 @@ bool mailbox_post_fd(struct mailbox *m, int fd)
         l->fds_size = size;
     }
     l->fds[l->n_fds++] = fd;
-    unlock_and_ring(m);
+    mailbox_unlock_and_ring(m);
     return true;
 }
 
@@ -178,7 +178,7 @@ bool mailbox_post_kill(struct mailbox *m, uint64_t id)
         return false;
     }
     l->kills[l->n_kills++] = id;
-    unlock_and_ring(m);
+    mailbox_unlock_and_ring(m);
     return true;
 }
 
@@ -192,7 +192,7 @@ void mailbox_take(struct mailbox *m, struct letters *l)
     *l = taken;
 }
 
-static bool is_empty(const struct letters *l)
+static bool mailbox_is_empty(const struct letters *l)
 {
     return !l->done.first && !l->n_fds && !l->n_kills && !l->orders && !l->news->index;
 }
@@ -200,7 +200,7 @@ static bool is_empty(const struct letters *l)
 bool mailbox_sleep(struct mailbox *m, bool wants_news)
 {
     pthread_mutex_lock(&m->lock);
-    bool may = is_empty(&m->in);
+    bool may = mailbox_is_empty(&m->in);
     m->sleeping = may;
     m->wants_news = wants_news;
     pthread_mutex_unlock(&m->lock);

@@ -21,17 +21,17 @@
 #define NAME_BYTES 32
 #define MODE 0640
 
-static size_t padded(size_t n)
+static size_t wal_file_padded(size_t n)
 {
     return (n + 7) & ~(size_t)7;
 }
 
 size_t wal_record_size(size_t batch_bytes)
 {
-    return WAL_RECORD_BYTES + padded(batch_bytes);
+    return WAL_RECORD_BYTES + wal_file_padded(batch_bytes);
 }
 
-static void name_of(uint64_t name, const char *kind, char out[static NAME_BYTES])
+static void wal_file_name_of(uint64_t name, const char *kind, char out[static NAME_BYTES])
 {
     int n = snprintf(out, NAME_BYTES, "%08llu.%s", (unsigned long long)name, kind);
     assert(n > 0 && n < NAME_BYTES);
@@ -42,7 +42,7 @@ static void name_of(uint64_t name, const char *kind, char out[static NAME_BYTES]
 struct wal_file *wal_file_open(int folder, uint64_t name, bool make)
 {
     char text[NAME_BYTES];
-    name_of(name, "wal", text);
+    wal_file_name_of(name, "wal", text);
     struct wal_file *f = calloc(1, sizeof *f);
     if (!f)
         return NULL;
@@ -69,7 +69,7 @@ void wal_file_free(struct wal_file *f)
 bool wal_file_remove(int folder, struct wal_file *f)
 {
     char text[NAME_BYTES];
-    name_of(f->name, "wal", text);
+    wal_file_name_of(f->name, "wal", text);
     wal_file_free(f);
     return unlinkat(folder, text, 0) == 0;
 }
@@ -77,14 +77,14 @@ bool wal_file_remove(int folder, struct wal_file *f)
 bool wal_file_set_aside(int folder, struct wal_file *f)
 {
     char from[NAME_BYTES], to[NAME_BYTES];
-    name_of(f->name, "wal", from);
-    name_of(f->name, "lost", to);
+    wal_file_name_of(f->name, "wal", from);
+    wal_file_name_of(f->name, "lost", to);
     wal_file_free(f);
     return renameat(folder, from, folder, to) == 0 && fsync(folder) == 0;
 }
 
 /* All of it, whatever a call takes. iov is used up. */
-static bool write_at(int fd, struct iovec *iov, int n, size_t at)
+static bool wal_file_write_at(int fd, struct iovec *iov, int n, size_t at)
 {
     while (n > 0) {
         ssize_t done = pwritev(fd, iov, n, (off_t)at);
@@ -106,10 +106,10 @@ static bool write_at(int fd, struct iovec *iov, int n, size_t at)
     return true;
 }
 
-static bool write_bytes(struct wal_file *f, const void *bytes, size_t n, size_t at)
+static bool wal_file_write_bytes(struct wal_file *f, const void *bytes, size_t n, size_t at)
 {
     struct iovec iov = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = n};
-    if (!write_at(f->fd, &iov, 1, at))
+    if (!wal_file_write_at(f->fd, &iov, 1, at))
         return false;
     f->size = f->size > at + n ? f->size : at + n;
     return true;
@@ -120,7 +120,7 @@ bool wal_file_fill(struct wal_file *f, size_t size)
     static const uint8_t zeros[FILL_STEP];
     for (size_t at = f->size; at < size; at = f->size) {
         size_t n = size - at < sizeof zeros ? size - at : sizeof zeros;
-        if (!write_bytes(f, zeros, n, at) || !wal_file_sync(f))
+        if (!wal_file_write_bytes(f, zeros, n, at) || !wal_file_sync(f))
             return false;
     }
     return true;
@@ -151,10 +151,10 @@ bool wal_file_begin(struct wal_file *f, uint64_t serial, uint64_t before)
     f->serial = serial;
     f->before = f->last = before;
     f->at = WAL_HEADER_BYTES;
-    return write_bytes(f, header, sizeof header, 0);
+    return wal_file_write_bytes(f, header, sizeof header, 0);
 }
 
-static uint32_t check_of(const struct wal_file *f, const uint8_t *head, struct slice batch)
+static uint32_t wal_file_check_of(const struct wal_file *f, const uint8_t *head, struct slice batch)
 {
     uint8_t covered[WAL_RECORD_BYTES - 4 + 8 + 8];
     memcpy(covered, head + 4, WAL_RECORD_BYTES - 4);
@@ -171,11 +171,11 @@ bool wal_file_append(struct wal_file *f, uint64_t number, uint64_t before, struc
     le_write(head + 4, batch.len, 4);
     le_write(head + 8, number, 8);
     le_write(head + 16, before, 8);
-    le_write(head, check_of(f, head, batch), 4);
+    le_write(head, wal_file_check_of(f, head, batch), 4);
     struct iovec iov[3] = {{head, sizeof head},
                            {(void *)(uintptr_t)batch.data, batch.len},
-                           {(void *)(uintptr_t)padding, padded(batch.len) - batch.len}};
-    if (!write_at(f->fd, iov, iov[2].iov_len ? 3 : 2, f->at))
+                           {(void *)(uintptr_t)padding, wal_file_padded(batch.len) - batch.len}};
+    if (!wal_file_write_at(f->fd, iov, iov[2].iov_len ? 3 : 2, f->at))
         return false;
     f->at += wal_record_size(batch.len);
     f->size = f->size > f->at ? f->size : f->at;
@@ -190,11 +190,11 @@ bool wal_file_sync(struct wal_file *f)
 
 bool wal_file_rewrite(struct wal_file *f, const uint8_t *bytes, size_t n)
 {
-    return write_bytes(f, bytes, n, 0) && wal_file_sync(f);
+    return wal_file_write_bytes(f, bytes, n, 0) && wal_file_sync(f);
 }
 
 /* Less than n at the file's end. */
-static ssize_t read_at(int fd, uint8_t *out, size_t n, size_t at)
+static ssize_t wal_file_read_at(int fd, uint8_t *out, size_t n, size_t at)
 {
     size_t done = 0;
     while (done < n) {
@@ -215,7 +215,7 @@ bool wal_file_look(struct wal_file *f)
 {
     static const uint8_t none[WAL_HEADER_BYTES];
     uint8_t header[WAL_HEADER_BYTES] = {0};
-    ssize_t n = read_at(f->fd, header, sizeof header, 0);
+    ssize_t n = wal_file_read_at(f->fd, header, sizeof header, 0);
     if (n < 0)
         return false;
     struct cursor c = cursor_of(slice_of(header + 8, sizeof header - 8));
@@ -236,7 +236,7 @@ uint8_t *wal_file_read(struct wal_file *f)
     uint8_t *bytes = malloc(f->size ? f->size : 1);
     if (!bytes)
         return NULL;
-    ssize_t n = read_at(f->fd, bytes, f->size, 0);
+    ssize_t n = wal_file_read_at(f->fd, bytes, f->size, 0);
     if (n == (ssize_t)f->size)
         return bytes;
     free(bytes);
@@ -254,7 +254,7 @@ bool wal_record_next(const struct wal_file *f, struct slice bytes, size_t *at, s
     ret_record->number = cursor_u64(&c);
     ret_record->before = cursor_u64(&c);
     ret_record->batch = cursor_bytes(&c, length);
-    if (c.bad || check != check_of(f, head, ret_record->batch))
+    if (c.bad || check != wal_file_check_of(f, head, ret_record->batch))
         return false;
     *at += wal_record_size(length);
     return true;

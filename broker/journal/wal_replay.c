@@ -32,7 +32,7 @@ struct found {
     size_t n, room;
 };
 
-static bool found_add(struct found *all, struct wal_file *f)
+static bool wal_replay_found_add(struct found *all, struct wal_file *f)
 {
     if (all->n == all->room) {
         size_t room = all->room ? 2 * all->room : 16;
@@ -63,7 +63,7 @@ static bool wal_replay_find_one(struct wal *w, struct found *all, uint64_t name)
     struct wal_file *f = wal_file_open(w->folder, name, false);
     if (!f)
         return false;
-    if (!wal_file_look(f) || !found_add(all, f)) {
+    if (!wal_file_look(f) || !wal_replay_found_add(all, f)) {
         wal_file_free(f);
         return false;
     }
@@ -201,7 +201,7 @@ static uint64_t wal_replay_bytes(const struct wal_list *l)
     return n;
 }
 
-static void found_free(struct found *all)
+static void wal_replay_found_free(struct found *all)
 {
     for (size_t i = 0; i < all->n; i++)
         wal_file_free(all->files[i]);
@@ -216,13 +216,13 @@ enum status wal_replay(void *self, uint64_t after, redo_take_fn *take, void *arg
     struct replay r = {.after = after, .last = after, .take = take, .arg = arg};
     errno = 0;
     if (!wal_replay_find(w, &all)) {
-        found_free(&all);
+        wal_replay_found_free(&all);
         return wal_set_failed(w, "read the log", err, err_size);
     }
     if (all.n)
         qsort(all.files, all.n, sizeof(struct wal_file *), wal_replay_by_serial);
     enum status s = wal_replay_files(w, &all, &r);
-    found_free(&all);
+    wal_replay_found_free(&all);
     if (r.refused) {
         if (err_size && !err[0])
             snprintf(err, err_size, "the store does not take what its log in %s holds", w->path);

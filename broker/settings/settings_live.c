@@ -29,7 +29,7 @@ void settings_apply_log_level(const struct settings *c)
 }
 
 /* A pattern is a client's bytes: short, and without a NUL that would hide the rest of it. */
-static bool settings_matches(enum setting_id id, const struct slice *patterns, size_t n)
+static bool live_matches(enum setting_id id, const struct slice *patterns, size_t n)
 {
     for (size_t i = 0; i < n && i < PATTERNS_MAX; i++) {
         char pattern[PATTERN_BYTES_MAX + 1] = "";
@@ -48,7 +48,7 @@ static const struct {
     const char *name, *value;
 } redis_settings[] = {{"save", ""}, {"appendonly", "yes"}};
 
-static bool settings_redis_wanted(size_t i, const struct slice *patterns, size_t n)
+static bool live_redis_wanted(size_t i, const struct slice *patterns, size_t n)
 {
     for (size_t p = 0; p < n; p++) {
         if (slice_equal_nocase(patterns[p], slice_str(redis_settings[i].name)))
@@ -57,11 +57,11 @@ static bool settings_redis_wanted(size_t i, const struct slice *patterns, size_t
     return false;
 }
 
-static size_t settings_redis_get(const struct slice *patterns, size_t n, struct buf *reply)
+static size_t live_redis_get(const struct slice *patterns, size_t n, struct buf *reply)
 {
     size_t found = 0;
     for (size_t i = 0; i < sizeof redis_settings / sizeof *redis_settings; i++) {
-        if (!settings_redis_wanted(i, patterns, n))
+        if (!live_redis_wanted(i, patterns, n))
             continue;
         found++;
         if (reply)
@@ -73,13 +73,13 @@ static size_t settings_redis_get(const struct slice *patterns, size_t n, struct 
 void settings_get(struct settings *c, const struct slice *patterns, size_t n, struct buf *reply)
 {
     bool wanted[SETTING_COUNT];
-    size_t found = settings_redis_get(patterns, n, NULL);
+    size_t found = live_redis_get(patterns, n, NULL);
     for (unsigned i = 0; i < SETTING_COUNT; i++) {
-        wanted[i] = settings_matches((enum setting_id)i, patterns, n);
+        wanted[i] = live_matches((enum setting_id)i, patterns, n);
         found += wanted[i];
     }
     reply_map(reply, found);
-    settings_redis_get(patterns, n, reply);
+    live_redis_get(patterns, n, reply);
     pthread_mutex_lock(&c->lock);
     for (unsigned i = 0; i < SETTING_COUNT; i++) {
         if (!wanted[i])
@@ -114,7 +114,7 @@ enum status settings_set(struct settings *c, struct slice name, struct slice val
 }
 
 /* Copies of what CONFIG SET changed: the file is written without holding the lock. */
-static size_t settings_collect_changes(struct settings *c, struct settings_change *changes, struct buf *texts)
+static size_t live_collect_changes(struct settings *c, struct settings_change *changes, struct buf *texts)
 {
     size_t starts[SETTING_COUNT], n = 0;
     pthread_mutex_lock(&c->lock);
@@ -134,14 +134,14 @@ static size_t settings_collect_changes(struct settings *c, struct settings_chang
 }
 
 /* A file that is not there any more is written anew. */
-static enum status settings_do_rewrite(struct settings *c, struct buf *old, struct buf *texts, struct buf *content,
-                                       char *err, size_t err_size)
+static enum status live_rewrite_texts(struct settings *c, struct buf *old, struct buf *texts, struct buf *content,
+                                      char *err, size_t err_size)
 {
     struct settings_change changes[SETTING_COUNT];
     enum status s = settings_file_read(c->path, old, err, err_size);
     if (s != ST_OK && s != ST_GONE)
         return s;
-    size_t n = settings_collect_changes(c, changes, texts);
+    size_t n = live_collect_changes(c, changes, texts);
     if (!texts->failed)
         settings_file_edit(buf_slice(old), changes, n, content);
     if (texts->failed || content->failed) {
@@ -161,14 +161,14 @@ enum status settings_rewrite(struct settings *c, char *err, size_t err_size)
     buf_init(&old, SETTINGS_FILE_BYTES_MAX);
     buf_init(&texts, 0);
     buf_init(&content, 0);
-    enum status s = settings_do_rewrite(c, &old, &texts, &content, err, err_size);
+    enum status s = live_rewrite_texts(c, &old, &texts, &content, err, err_size);
     buf_free(&old);
     buf_free(&texts);
     buf_free(&content);
     return s;
 }
 
-static void settings_put_source(const struct settings *c, const struct settings_value *v, struct buf *out)
+static void live_put_source(const struct settings *c, const struct settings_value *v, struct buf *out)
 {
     static const char *const words[] = {
         [FROM_DEFAULT] = "the default",     [FROM_FILE] = "",
@@ -190,7 +190,7 @@ void settings_print(struct settings *c, struct buf *out)
         buf_printf(out, "\n# %s (", info->help);
         setting_bounds((enum setting_id)i, out);
         buf_put_str(out, "; from ");
-        settings_put_source(c, &c->values[i], out);
+        live_put_source(c, &c->values[i], out);
         buf_printf(out, ")\n%s = ", info->name);
         settings_value_quote(slice_str(c->values[i].text), out);
         buf_put_u8(out, '\n');

@@ -56,23 +56,23 @@ static struct webhook *webhook_of(struct journal_client *c)
 
 /* ---- the journal's callbacks ---- */
 
-static void on_post(struct journal_client *c, struct entry_list *done)
+static void webhook_on_post(struct journal_client *c, struct entry_list *done)
 {
     mailbox_post_done(&webhook_of(c)->box, done);
 }
 
-static bool is_watched(struct webhook *w, uint64_t key)
+static bool webhook_is_watched(struct webhook *w, uint64_t key)
 {
     uint64_t bit = key % WATCH_BITS;
     return atomic_load(&w->watched[bit / 64]) >> (bit % 64) & 1;
 }
 
-static void on_news(struct journal_client *c, const struct effects *fx)
+static void webhook_on_news(struct journal_client *c, const struct effects *fx)
 {
     struct webhook *w = webhook_of(c);
     bool ours = fx->overflow;
     for (uint32_t i = 0; i < fx->n_keys && !ours; i++)
-        ours = is_watched(w, fx->keys[i]);
+        ours = webhook_is_watched(w, fx->keys[i]);
     if (ours)
         mailbox_post_news(&w->box, fx);
     if (fx->pgroups_changed) {
@@ -81,33 +81,33 @@ static void on_news(struct journal_client *c, const struct effects *fx)
     }
 }
 
-static void on_nudge(struct journal_client *c)
+static void webhook_on_nudge(struct journal_client *c)
 {
     mailbox_order(&webhook_of(c)->box, ORDER_TURN, 0);
 }
 
 /* ---- settings ---- */
 
-static void watch(struct webhook *w, uint64_t key)
+static void webhook_watch(struct webhook *w, uint64_t key)
 {
     uint64_t bit = key % WATCH_BITS;
     atomic_fetch_or(&w->watched[bit / 64], UINT64_C(1) << (bit % 64));
 }
 
-static struct webhook_group **bucket_of(struct webhook *w, uint64_t key)
+static struct webhook_group **webhook_bucket_of(struct webhook *w, uint64_t key)
 {
     return &w->by_key[key % GROUP_BUCKETS];
 }
 
-static struct webhook_group *find(struct webhook *w, struct slice name)
+static struct webhook_group *webhook_find(struct webhook *w, struct slice name)
 {
-    struct webhook_group *g = *bucket_of(w, news_key(NEWS_PGROUP, name, slice_of(NULL, 0)));
+    struct webhook_group *g = *webhook_bucket_of(w, news_key(NEWS_PGROUP, name, slice_of(NULL, 0)));
     while (g && !slice_equal(g->name, name))
         g = g->next_key;
     return g;
 }
 
-static void link_in(struct webhook_group **list, struct webhook_group *g)
+static void webhook_link_in(struct webhook_group **list, struct webhook_group *g)
 {
     g->prev = NULL;
     g->next = *list;
@@ -116,21 +116,21 @@ static void link_in(struct webhook_group **list, struct webhook_group *g)
     *list = g;
 }
 
-static void link_out(struct webhook_group **list, struct webhook_group *g)
+static void webhook_link_out(struct webhook_group **list, struct webhook_group *g)
 {
     *(g->prev ? &g->prev->next : list) = g->next;
     if (g->next)
         g->next->prev = g->prev;
 }
 
-static size_t group_bytes_max(const struct webhook *w)
+static size_t webhook_group_bytes_max(const struct webhook *w)
 {
     return (size_t)settings_num(w->shared.settings, SET_memory) / 16;
 }
 
-static void add(struct webhook *w, const struct pgroup_hook *hook)
+static void webhook_add(struct webhook *w, const struct pgroup_hook *hook)
 {
-    if (w->group_bytes + webhook_group_size(hook) > group_bytes_max(w)) {
+    if (w->group_bytes + webhook_group_size(hook) > webhook_group_bytes_max(w)) {
         if (w->left_out++ == 0)
             snprintf(w->left_out_name, sizeof w->left_out_name, "%.*s", (int)hook->pgroup.len,
                      (const char *)hook->pgroup.data);
@@ -139,47 +139,47 @@ static void add(struct webhook *w, const struct pgroup_hook *hook)
     struct webhook_group *g = webhook_group_new(&w->shared, hook);
     if (!g)
         return;
-    struct webhook_group **bucket = bucket_of(w, g->key);
+    struct webhook_group **bucket = webhook_bucket_of(w, g->key);
     g->next_key = *bucket;
     *bucket = g;
-    link_in(&w->groups, g);
+    webhook_link_in(&w->groups, g);
     g->listed = true;
     w->group_bytes += g->size;
-    watch(w, g->key);
+    webhook_watch(w, g->key);
     webhook_group_pull(g);
 }
 
-static void retire(struct webhook *w, struct webhook_group *g)
+static void webhook_retire(struct webhook *w, struct webhook_group *g)
 {
-    struct webhook_group **at = bucket_of(w, g->key);
+    struct webhook_group **at = webhook_bucket_of(w, g->key);
     while (*at != g)
         at = &(*at)->next_key;
     *at = g->next_key;
-    link_out(&w->groups, g);
-    link_in(&w->gone, g);
+    webhook_link_out(&w->groups, g);
+    webhook_link_in(&w->gone, g);
     w->group_bytes -= g->size;
     webhook_group_retire(g);
 }
 
-static void on_hook(void *arg, const struct pgroup_hook *hook)
+static void webhook_on_hook(void *arg, const struct pgroup_hook *hook)
 {
     struct webhook *w = arg;
-    struct webhook_group *g = find(w, hook->pgroup);
+    struct webhook_group *g = webhook_find(w, hook->pgroup);
     if (g && slice_equal(g->url, hook->url) && slice_equal(g->secret, hook->secret)) {
         g->listed = true;
         return;
     }
     if (g)
-        retire(w, g);
-    add(w, hook);
+        webhook_retire(w, g);
+    webhook_add(w, hook);
 }
 
-static bool read_hooks(struct webhook *w)
+static bool webhook_read_hooks(struct webhook *w)
 {
     struct view *v = journal_view(w->shared.journal, &w->shared.client);
     for (struct webhook_group *g = w->groups; g; g = g->next)
         g->listed = false;
-    bool read = v && query_pgroup_hooks(v, on_hook, w) == ST_OK;
+    bool read = v && query_pgroup_hooks(v, webhook_on_hook, w) == ST_OK;
     if (v)
         view_close(v);
     if (!read)
@@ -187,7 +187,7 @@ static bool read_hooks(struct webhook *w)
     for (struct webhook_group *g = w->groups, *next; g; g = next) {
         next = g->next;
         if (!g->listed)
-            retire(w, g);
+            webhook_retire(w, g);
     }
     return true;
 }
@@ -195,7 +195,7 @@ static bool read_hooks(struct webhook *w)
 /* All of them: which one has changed is not told. Ten times as long as that took it is not done again, so that
  * somebody who sets thousands, one by one, leaves this thread time for its work; but no longer than
  * SETTINGS_WAIT_MS, since it may have taken long because the whole machine stood still. */
-static void read_settings(struct webhook *w)
+static void webhook_read_settings(struct webhook *w)
 {
     int64_t began = timers_now(), wait = w->settings_ms - began;
     if (wait > 0) {
@@ -206,7 +206,7 @@ static void read_settings(struct webhook *w)
     }
     atomic_store(&w->settings_changed, false);
     w->left_out = 0;
-    if (!read_hooks(w))
+    if (!webhook_read_hooks(w))
         log_text(LOG_ERROR,
                  "cannot read the settings of producer groups; CHECKURLs stay as they were");
     if (w->left_out > 0)
@@ -217,45 +217,45 @@ static void read_settings(struct webhook *w)
     w->settings_ms = now + (pause < SETTINGS_WAIT_MS ? pause : SETTINGS_WAIT_MS);
 }
 
-static void on_settings(evutil_socket_t fd, short what, void *arg)
+static void webhook_on_settings(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what, (void)arg; /* the turn looks */
 }
 
 /* ---- turns ---- */
 
-static void has_news(struct webhook_group *g, const struct news *news)
+static void webhook_has_news(struct webhook_group *g, const struct news *news)
 {
     g->seen = news->index;
     webhook_group_pull(g);
 }
 
-static void hand_out_news(struct webhook *w, const struct news *news)
+static void webhook_hand_out_news(struct webhook *w, const struct news *news)
 {
     if (!news->index)
         return;
     for (struct webhook_group *g = news->overflow ? w->groups : NULL; g; g = g->next)
-        has_news(g, news);
+        webhook_has_news(g, news);
     for (uint32_t i = 0; i < news->n && !news->overflow; i++) {
-        for (struct webhook_group *g = *bucket_of(w, news->keys[i]); g; g = g->next_key) {
+        for (struct webhook_group *g = *webhook_bucket_of(w, news->keys[i]); g; g = g->next_key) {
             if (g->key == news->keys[i])
-                has_news(g, news);
+                webhook_has_news(g, news);
         }
     }
 }
 
-static void free_gone(struct webhook *w)
+static void webhook_free_gone(struct webhook *w)
 {
     for (struct webhook_group *g = w->gone, *next; g; g = next) {
         next = g->next;
         if (!webhook_group_idle(g))
             continue;
-        link_out(&w->gone, g);
+        webhook_link_out(&w->gone, g);
         webhook_group_free(g);
     }
 }
 
-static void begin_stop(struct webhook *w)
+static void webhook_begin_stop(struct webhook *w)
 {
     if (w->shared.stopping)
         return;
@@ -266,11 +266,11 @@ static void begin_stop(struct webhook *w)
         webhook_group_take_back(g);
 }
 
-static void deliver(struct webhook *w)
+static void webhook_deliver(struct webhook *w)
 {
     struct entry *e;
     mailbox_take(&w->box, &w->letters);
-    hand_out_news(w, w->letters.news);
+    webhook_hand_out_news(w, w->letters.news);
     while ((e = entry_pop(&w->letters.done))) {
         w->shared.in_flight--;
         e->done(&w->shared.client, e);
@@ -280,25 +280,25 @@ static void deliver(struct webhook *w)
     if (orders & ORDER_TURN)
         w->shared.again = true;
     if (orders & ORDER_DRAIN)
-        begin_stop(w);
+        webhook_begin_stop(w);
     if (!w->shared.stopping && atomic_load(&w->settings_changed))
-        read_settings(w);
-    free_gone(w);
+        webhook_read_settings(w);
+    webhook_free_gone(w);
 }
 
 /* True: there is more to do, do not wait. */
-static bool turn(struct webhook *w)
+static bool webhook_turn(struct webhook *w)
 {
     w->shared.again = false;
     journal_turn(w->shared.journal, &w->shared.client, TURN_NEWS_FIRST);
-    deliver(w);
+    webhook_deliver(w);
     return w->shared.again;
 }
 
-static void *run(void *arg)
+static void *webhook_run(void *arg)
 {
     struct webhook *w = arg;
-    bool more = turn(w);
+    bool more = webhook_turn(w);
     while (!w->shared.stopping || w->shared.in_flight > 0) {
         bool waits = !more && mailbox_sleep(&w->box, true);
         if (event_base_loop(w->shared.base, waits ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK) < 0) {
@@ -308,14 +308,14 @@ static void *run(void *arg)
         }
         if (waits)
             mailbox_awake(&w->box);
-        more = turn(w);
+        more = webhook_turn(w);
     }
     /* What was cancelled tells so by a last callback. */
     event_base_loop(w->shared.base, EVLOOP_NONBLOCK);
     return NULL;
 }
 
-static void on_wake(evutil_socket_t fd, short what, void *arg)
+static void webhook_on_wake(evutil_socket_t fd, short what, void *arg)
 {
     struct webhook *w = arg;
     (void)fd, (void)what;
@@ -324,15 +324,15 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 
 /* ---- birth and death ---- */
 
-static bool make_parts(struct webhook *w)
+static bool webhook_make_parts(struct webhook *w)
 {
     w->shared.base = event_base_new();
     if (!w->shared.base)
         return false;
-    w->wake = event_new(w->shared.base, w->box.event_fd, EV_READ | EV_PERSIST, on_wake, w);
+    w->wake = event_new(w->shared.base, w->box.event_fd, EV_READ | EV_PERSIST, webhook_on_wake, w);
     w->shared.resolver = resolver_new(w->shared.base);
     w->shared.pool = pool_new(w->shared.base);
-    w->reread = evtimer_new(w->shared.base, on_settings, w);
+    w->reread = evtimer_new(w->shared.base, webhook_on_settings, w);
     return w->wake && w->reread && w->shared.resolver && w->shared.pool && event_add(w->wake, NULL) == 0;
 }
 
@@ -350,7 +350,7 @@ struct webhook *webhook_new(const struct webhook_env *env, char *err, size_t err
         return NULL;
     }
     w->shared = (struct webhook_shared){
-        .client = {.post = on_post, .news = on_news, .nudge = on_nudge},
+        .client = {.post = webhook_on_post, .news = webhook_on_news, .nudge = webhook_on_nudge},
         .settings = env->settings,
         .journal = env->journal,
         .members = env->members,
@@ -362,7 +362,7 @@ struct webhook *webhook_new(const struct webhook_env *env, char *err, size_t err
                  .pull = webhook_group_on_turn},
     };
     atomic_store(&w->settings_changed, true);
-    if (letters_init(&w->letters) == ST_OK && make_parts(w)) {
+    if (letters_init(&w->letters) == ST_OK && webhook_make_parts(w)) {
         journal_register(env->journal, &w->shared.client);
         return w;
     }
@@ -372,7 +372,7 @@ struct webhook *webhook_new(const struct webhook_env *env, char *err, size_t err
 
 bool webhook_start(struct webhook *w)
 {
-    w->runs = pthread_create(&w->thread, NULL, run, w) == 0;
+    w->runs = pthread_create(&w->thread, NULL, webhook_run, w) == 0;
     return w->runs;
 }
 
@@ -390,7 +390,7 @@ void webhook_join(struct webhook *w)
     w->runs = false;
 }
 
-static void free_all(struct webhook_group *g)
+static void webhook_free_all(struct webhook_group *g)
 {
     for (struct webhook_group *next; g; g = next) {
         next = g->next;
@@ -402,8 +402,8 @@ void webhook_free(struct webhook *w)
 {
     if (!w)
         return;
-    free_all(w->groups);
-    free_all(w->gone);
+    webhook_free_all(w->groups);
+    webhook_free_all(w->gone);
     pool_free(w->shared.pool);
     resolver_free(w->shared.resolver);
     if (w->wake)

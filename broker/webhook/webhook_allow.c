@@ -30,24 +30,24 @@ struct webhook_allow {
 
 #define MAPPED_BITS 96
 
-static struct in6_addr mapped(const struct in_addr *v4)
+static struct in6_addr allow_mapped(const struct in_addr *v4)
 {
     struct in6_addr a = {.s6_addr = {[10] = 0xff, [11] = 0xff}};
     memcpy(a.s6_addr + 12, v4, 4);
     return a;
 }
 
-static bool read_address(const char *text, struct in6_addr *ret, bool *ret_v4)
+static bool allow_read_address(const char *text, struct in6_addr *ret, bool *ret_v4)
 {
     struct in_addr v4;
     *ret_v4 = inet_pton(AF_INET, text, &v4) == 1;
     if (!*ret_v4)
         return inet_pton(AF_INET6, text, ret) == 1;
-    *ret = mapped(&v4);
+    *ret = allow_mapped(&v4);
     return true;
 }
 
-static bool in_net(const struct in6_addr *a, const struct in6_addr *net, unsigned bits)
+static bool allow_in_net(const struct in6_addr *a, const struct in6_addr *net, unsigned bits)
 {
     unsigned bytes = bits / 8, rest = bits % 8;
     if (memcmp(a->s6_addr, net->s6_addr, bytes) != 0)
@@ -55,25 +55,25 @@ static bool in_net(const struct in6_addr *a, const struct in6_addr *net, unsigne
     return rest == 0 || (a->s6_addr[bytes] ^ net->s6_addr[bytes]) >> (8 - rest) == 0;
 }
 
-static bool link_local(const struct in6_addr *a)
+static bool allow_link_local(const struct in6_addr *a)
 {
     static const struct in6_addr v6 = {.s6_addr = {0xfe, 0x80}};
     static const struct in6_addr v4 = {
         .s6_addr = {[10] = 0xff, [11] = 0xff, [12] = 169, [13] = 254}};
-    return in_net(a, &v6, 10) || in_net(a, &v4, MAPPED_BITS + 16);
+    return allow_in_net(a, &v6, 10) || allow_in_net(a, &v4, MAPPED_BITS + 16);
 }
 
 /* ---- the list ---- */
 
 /* "10.0.0.0/8", "fd00::1". False: it is no address. */
-static bool read_net(char *word, struct rule *r)
+static bool allow_read_net(char *word, struct rule *r)
 {
     bool v4 = false;
     uint64_t bits = 0;
     char *slash = strchr(word, '/');
     if (slash)
         *slash = 0;
-    bool good = read_address(word, &r->net, &v4);
+    bool good = allow_read_address(word, &r->net, &v4);
     if (slash)
         *slash = '/';
     if (!good)
@@ -86,7 +86,7 @@ static bool read_net(char *word, struct rule *r)
     return true;
 }
 
-static bool read_name(const char *word, struct rule *r)
+static bool allow_read_name(const char *word, struct rule *r)
 {
     size_t n = strlen(word), from = 0;
     r->kind = RULE_NAME;
@@ -106,17 +106,17 @@ static bool read_name(const char *word, struct rule *r)
     return letters; /* 10.0.0 is a mistake, not a name */
 }
 
-static bool read_rule(char *word, struct rule *r)
+static bool allow_read_rule(char *word, struct rule *r)
 {
     *r = (struct rule){0};
     if (strcmp(word, "*") == 0) {
         r->kind = RULE_ANY;
         return true;
     }
-    return read_net(word, r) || read_name(word, r);
+    return allow_read_net(word, r) || allow_read_name(word, r);
 }
 
-static size_t count_words(const char *list)
+static size_t allow_count_words(const char *list)
 {
     size_t n = 1;
     for (; *list; list++)
@@ -124,7 +124,7 @@ static size_t count_words(const char *list)
     return n;
 }
 
-static char *trimmed(char *word)
+static char *allow_trimmed(char *word)
 {
     while (*word == ' ')
         word++;
@@ -134,14 +134,14 @@ static char *trimmed(char *word)
     return word;
 }
 
-static bool read_list(struct webhook_allow *a, char *list, char *err, size_t err_size)
+static bool allow_read_list(struct webhook_allow *a, char *list, char *err, size_t err_size)
 {
     char *rest = list;
     for (char *word = strsep(&rest, ","); word; word = strsep(&rest, ",")) {
-        word = trimmed(word);
+        word = allow_trimmed(word);
         if (!*word)
             continue;
-        if (read_rule(word, &a->rules[a->n])) {
+        if (allow_read_rule(word, &a->rules[a->n])) {
             a->n++;
             continue;
         }
@@ -158,12 +158,12 @@ static bool read_list(struct webhook_allow *a, char *list, char *err, size_t err
 struct webhook_allow *webhook_allow_new(const char *list, char *err, size_t err_size)
 {
     char *copy = strdup(list);
-    struct webhook_allow *a = calloc(1, sizeof *a + count_words(list) * sizeof a->rules[0]);
+    struct webhook_allow *a = calloc(1, sizeof *a + allow_count_words(list) * sizeof a->rules[0]);
     if (!copy || !a) {
         snprintf(err, err_size, "webhook_allow: no memory");
         free(a);
         a = NULL;
-    } else if (!read_list(a, copy, err, err_size)) {
+    } else if (!allow_read_list(a, copy, err, err_size)) {
         free(a);
         a = NULL;
     }
@@ -178,7 +178,7 @@ void webhook_allow_free(struct webhook_allow *a)
 
 /* ---- what it says ---- */
 
-static bool named(const struct webhook_allow *a, const char *host)
+static bool allow_named(const struct webhook_allow *a, const char *host)
 {
     size_t n = strlen(host);
     for (size_t i = 0; i < a->n; i++) {
@@ -191,17 +191,17 @@ static bool named(const struct webhook_allow *a, const char *host)
     return false;
 }
 
-static bool addressed(const struct webhook_allow *a, const struct in6_addr *address)
+static bool allow_addressed(const struct webhook_allow *a, const struct in6_addr *address)
 {
     for (size_t i = 0; i < a->n; i++) {
         const struct rule *r = &a->rules[i];
-        if (r->kind == RULE_NET && in_net(address, &r->net, r->bits))
+        if (r->kind == RULE_NET && allow_in_net(address, &r->net, r->bits))
             return true;
     }
     return false;
 }
 
-static bool any(const struct webhook_allow *a)
+static bool allow_any(const struct webhook_allow *a)
 {
     for (size_t i = 0; i < a->n; i++) {
         if (a->rules[i].kind == RULE_ANY)
@@ -215,10 +215,10 @@ bool webhook_allow_url(const struct webhook_allow *a, const struct webhook_url *
     struct in6_addr address;
     bool v4;
     if (!url->is_address)
-        return named(a, url->host);
-    if (!read_address(url->host, &address, &v4))
+        return allow_named(a, url->host);
+    if (!allow_read_address(url->host, &address, &v4))
         return false;
-    return addressed(a, &address) || (any(a) && !link_local(&address));
+    return allow_addressed(a, &address) || (allow_any(a) && !allow_link_local(&address));
 }
 
 bool webhook_allow_address(const struct webhook_allow *a, const struct webhook_url *url,
@@ -226,12 +226,12 @@ bool webhook_allow_address(const struct webhook_allow *a, const struct webhook_u
 {
     struct in6_addr address;
     if (sa->sa_family == AF_INET)
-        address = mapped(&((const struct sockaddr_in *)(const void *)sa)->sin_addr);
+        address = allow_mapped(&((const struct sockaddr_in *)(const void *)sa)->sin_addr);
     else if (sa->sa_family == AF_INET6)
         address = ((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr;
     else
         return false;
-    if (addressed(a, &address))
+    if (allow_addressed(a, &address))
         return true;
-    return webhook_allow_url(a, url) && !link_local(&address);
+    return webhook_allow_url(a, url) && !allow_link_local(&address);
 }

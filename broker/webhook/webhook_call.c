@@ -51,7 +51,7 @@ struct webhook_call {
     const char *why;
 };
 
-static void disconnect(struct webhook_call *call)
+static void webhook_call_disconnect(struct webhook_call *call)
 {
     if (call->link)
         pool_link_free(call->link);
@@ -62,7 +62,7 @@ void webhook_call_free(struct webhook_call *call)
 {
     if (call->lookup)
         lookup_cancel(call->lookup);
-    disconnect(call);
+    webhook_call_disconnect(call);
     if (call->step)
         event_free(call->step);
     if (call->deadline)
@@ -72,7 +72,7 @@ void webhook_call_free(struct webhook_call *call)
     free(call);
 }
 
-static void finish(struct webhook_call *call)
+static void webhook_call_finish(struct webhook_call *call)
 {
     struct webhook_answer answer = {.end = call->status ? CALL_ANSWERED
                                            : call->sent ? CALL_UNANSWERED
@@ -86,18 +86,18 @@ static void finish(struct webhook_call *call)
     webhook_call_free(call);
 }
 
-static void go_on(struct webhook_call *call, const char *why)
+static void webhook_call_go_on(struct webhook_call *call, const char *why)
 {
     if (why)
         call->why = why;
     event_active(call->step, EV_TIMEOUT, 0);
 }
 
-static void on_found(void *arg, const struct evutil_addrinfo *addresses, const char *why);
+static void webhook_call_on_found(void *arg, const struct evutil_addrinfo *addresses, const char *why);
 
 /* ---- the request ---- */
 
-static const char *text_of(enum evhttp_request_error error)
+static const char *webhook_call_text_of(enum evhttp_request_error error)
 {
     switch (error) {
     case EVREQ_HTTP_TIMEOUT: return "no answer in time";
@@ -110,37 +110,37 @@ static const char *text_of(enum evhttp_request_error error)
     return "no answer";
 }
 
-static void on_error(enum evhttp_request_error error, void *arg)
+static void webhook_call_on_error(enum evhttp_request_error error, void *arg)
 {
     struct webhook_call *call = arg;
-    call->why = text_of(error);
+    call->why = webhook_call_text_of(error);
     call->broke = error == EVREQ_HTTP_EOF || error == EVREQ_HTTP_BUFFER_ERROR;
 }
 
 /* HTTP/1.1 keeps a connection open unless it says otherwise, which libevent obeys; 1.0 has to say so. */
-static bool keeps_open(struct evhttp_request *req)
+static bool webhook_call_keeps_open(struct evhttp_request *req)
 {
     const char *said = evhttp_find_header(evhttp_request_get_input_headers(req), "Connection");
     return req->major > 1 || req->minor > 0 || (said && strcasecmp(said, "keep-alive") == 0);
 }
 
-/* req NULL: on_error has said why. Status 0: there was no connection. */
-static void on_answer(struct evhttp_request *req, void *arg)
+/* req NULL: webhook_call_on_error has said why. Status 0: there was no connection. */
+static void webhook_call_on_answer(struct evhttp_request *req, void *arg)
 {
     struct webhook_call *call = arg;
     call->status = req ? evhttp_request_get_response_code(req) : 0;
     if (call->status) {
-        call->keep = keeps_open(req);
+        call->keep = webhook_call_keeps_open(req);
         struct evbuffer *in = evhttp_request_get_input_buffer(req);
         size_t n = evbuffer_get_length(in);
         uint8_t *room = buf_room(&call->answer, n);
         if (room && evbuffer_copyout(in, room, n) == (ev_ssize_t)n)
             buf_added(&call->answer, n);
     }
-    go_on(call, call->why ? NULL : "cannot connect");
+    webhook_call_go_on(call, call->why ? NULL : "cannot connect");
 }
 
-static bool put_headers(struct webhook_call *call, struct evhttp_request *req)
+static bool webhook_call_put_headers(struct webhook_call *call, struct evhttp_request *req)
 {
     struct evkeyvalq *h = evhttp_request_get_output_headers(req);
     return evhttp_add_header(h, "Host", call->post.url->authority) == 0 &&
@@ -151,14 +151,14 @@ static bool put_headers(struct webhook_call *call, struct evhttp_request *req)
             evhttp_add_header(h, "X-HalfMQ-Signature", call->signature) == 0);
 }
 
-static struct evhttp_request *request_new(struct webhook_call *call)
+static struct evhttp_request *webhook_call_request_new(struct webhook_call *call)
 {
-    struct evhttp_request *req = evhttp_request_new(on_answer, call);
+    struct evhttp_request *req = evhttp_request_new(webhook_call_on_answer, call);
     if (!req)
         return NULL;
-    evhttp_request_set_error_cb(req, on_error);
+    evhttp_request_set_error_cb(req, webhook_call_on_error);
     struct evbuffer *out = evhttp_request_get_output_buffer(req);
-    if (put_headers(call, req) &&
+    if (webhook_call_put_headers(call, req) &&
         evbuffer_add_reference(out, call->body.data, call->body.len, NULL, NULL) == 0)
         return req;
     evhttp_request_free(req);
@@ -166,10 +166,10 @@ static struct evhttp_request *request_new(struct webhook_call *call)
 }
 
 /* Puts the request on the link. False: not even begun. */
-static bool begin(struct webhook_call *call)
+static bool webhook_call_begin(struct webhook_call *call)
 {
     const struct timeval timeout = {.tv_sec = (time_t)(call->post.timeout_ms / 1000 + 1)};
-    struct evhttp_request *req = call->link->closed ? NULL : request_new(call);
+    struct evhttp_request *req = call->link->closed ? NULL : webhook_call_request_new(call);
     call->begun = true;
     if (!req)
         return false;
@@ -177,44 +177,44 @@ static bool begin(struct webhook_call *call)
     return evhttp_make_request(call->link->http, req, EVHTTP_REQ_POST, call->post.url->target) == 0;
 }
 
-static bool connect_to(struct webhook_call *call, const struct sockaddr_storage *to)
+static bool webhook_call_connect_to(struct webhook_call *call, const struct sockaddr_storage *to)
 {
     call->link = pool_link_new(call->post.pool, call->post.url->authority, (const struct sockaddr *)to, sizeof *to);
-    return call->link && begin(call);
+    return call->link && webhook_call_begin(call);
 }
 
-static void look_up(struct webhook_call *call)
+static void webhook_call_look_up(struct webhook_call *call)
 {
     const struct webhook_url *url = call->post.url;
-    call->lookup = resolver_find(call->post.resolver, url->host, url->port, on_found, call);
+    call->lookup = resolver_find(call->post.resolver, url->host, url->port, webhook_call_on_found, call);
 }
 
 /* ---- steps ---- */
 
 /* One that waited and turned out to be dead: from the start, on a new one. */
-static void start_afresh(struct webhook_call *call)
+static void webhook_call_start_afresh(struct webhook_call *call)
 {
     call->waited = call->broke = call->sent = false;
     call->why = NULL;
-    look_up(call);
+    webhook_call_look_up(call);
 }
 
-static void go_on_from(struct webhook_call *call)
+static void webhook_call_go_on_from(struct webhook_call *call)
 {
     if (call->over || call->status || call->sent || call->at == call->n_addresses) {
-        finish(call);
+        webhook_call_finish(call);
         return;
     }
-    if (!connect_to(call, &call->addresses[call->at++]))
-        go_on(call, "cannot connect");
+    if (!webhook_call_connect_to(call, &call->addresses[call->at++]))
+        webhook_call_go_on(call, "cannot connect");
 }
 
-static void on_step(evutil_socket_t fd, short what, void *arg)
+static void webhook_call_on_step(evutil_socket_t fd, short what, void *arg)
 {
     struct webhook_call *call = arg;
     struct pool_link *l = call->link;
     (void)fd, (void)what;
-    if (l && !call->begun && !call->over && begin(call))
+    if (l && !call->begun && !call->over && webhook_call_begin(call))
         return; /* the one that waited */
     bool dead = call->waited && !call->over && !call->status && !l->heard &&
                 (call->broke || !l->sent);
@@ -223,24 +223,24 @@ static void on_step(evutil_socket_t fd, short what, void *arg)
         call->link = NULL;
         pool_give(l);
     }
-    disconnect(call);
+    webhook_call_disconnect(call);
     if (dead)
-        start_afresh(call);
+        webhook_call_start_afresh(call);
     else
-        go_on_from(call);
+        webhook_call_go_on_from(call);
 }
 
-static void on_deadline(evutil_socket_t fd, short what, void *arg)
+static void webhook_call_on_deadline(evutil_socket_t fd, short what, void *arg)
 {
     struct webhook_call *call = arg;
     (void)fd, (void)what;
     call->over = true;
-    go_on(call, call->link && call->link->sent ? "no answer in time"
+    webhook_call_go_on(call, call->link && call->link->sent ? "no answer in time"
                 : call->lookup ? "the host's name was not found in time"
                                : "no connection in time");
 }
 
-static void on_found(void *arg, const struct evutil_addrinfo *addresses, const char *why)
+static void webhook_call_on_found(void *arg, const struct evutil_addrinfo *addresses, const char *why)
 {
     struct webhook_call *call = arg;
     call->lookup = NULL;
@@ -252,7 +252,7 @@ static void on_found(void *arg, const struct evutil_addrinfo *addresses, const c
     }
     if (!why && call->n_addresses == 0)
         why = "the host's address is not allowed by webhook_allow";
-    go_on(call, why);
+    webhook_call_go_on(call, why);
 }
 
 struct webhook_call *webhook_call_new(const struct webhook_post *post, struct buf *body)
@@ -267,8 +267,8 @@ struct webhook_call *webhook_call_new(const struct webhook_post *post, struct bu
     snprintf(call->signature, sizeof call->signature, "%s", post->signature ? post->signature : "");
     buf_init(&call->body, 0);
     buf_init(&call->answer, WEBHOOK_ANSWER_BODY_MAX);
-    call->step = event_new(post->base, -1, 0, on_step, call);
-    call->deadline = evtimer_new(post->base, on_deadline, call);
+    call->step = event_new(post->base, -1, 0, webhook_call_on_step, call);
+    call->deadline = evtimer_new(post->base, webhook_call_on_deadline, call);
     const struct timeval tv = {.tv_sec = (time_t)(post->timeout_ms / 1000),
                                .tv_usec = (suseconds_t)(post->timeout_ms % 1000 * 1000)};
     if (!call->step || !call->deadline || event_add(call->deadline, &tv) != 0) {
@@ -280,8 +280,8 @@ struct webhook_call *webhook_call_new(const struct webhook_post *post, struct bu
     call->link = pool_take(post->pool, call->url.authority);
     call->waited = call->link != NULL;
     if (call->waited)
-        go_on(call, NULL);
+        webhook_call_go_on(call, NULL);
     else
-        look_up(call);
+        webhook_call_look_up(call);
     return call;
 }

@@ -39,7 +39,7 @@ static struct counters *webhook_group_counters(struct webhook_group *g)
 
 /* ---- when to look again ---- */
 
-static void look_again(struct webhook_group *g, int64_t delay_ms)
+static void webhook_group_look_again(struct webhook_group *g, int64_t delay_ms)
 {
     int64_t at = timers_now() + delay_ms;
     if (at >= g->again_ms)
@@ -50,7 +50,7 @@ static void look_again(struct webhook_group *g, int64_t delay_ms)
         g->again_ms = at;
 }
 
-static void on_again(evutil_socket_t fd, short what, void *arg)
+static void webhook_group_on_again(evutil_socket_t fd, short what, void *arg)
 {
     struct webhook_group *g = arg;
     (void)fd, (void)what;
@@ -60,7 +60,7 @@ static void on_again(evutil_socket_t fd, short what, void *arg)
 
 /* ---- telling ---- */
 
-static void tell(struct webhook_group *g, const char *text, const char *why)
+static void webhook_group_tell(struct webhook_group *g, const char *text, const char *why)
 {
     int64_t now = timers_now();
     char quoted[256], url[256];
@@ -79,7 +79,7 @@ static void tell(struct webhook_group *g, const char *text, const char *why)
 
 /* ---- decisions ---- */
 
-static void decided(struct journal_client *owner, struct entry *e)
+static void webhook_group_decided(struct journal_client *owner, struct entry *e)
 {
     enum status s;
     (void)owner;
@@ -88,46 +88,46 @@ static void decided(struct journal_client *owner, struct entry *e)
     entry_free(e);
 }
 
-static void decide(struct webhook_group *g, enum command_id id, uint64_t txid)
+static void webhook_group_decide(struct webhook_group *g, enum command_id id, uint64_t txid)
 {
     char text[24];
     snprintf(text, sizeof text, "%" PRIu64, txid);
     struct command cmd = {.info = command_info(id), .n_pos = 1, .pos = {slice_str(text)}};
-    if (!webhook_submit(g->shared, &cmd, decided, NULL))
-        tell(g, "no room for a webhook's decision; it will be asked again", "the journal is full");
+    if (!webhook_submit(g->shared, &cmd, webhook_group_decided, NULL))
+        webhook_group_tell(g, "no room for a webhook's decision; it will be asked again", "the journal is full");
 }
 
-static void taken_back(struct journal_client *owner, struct entry *e)
+static void webhook_group_taken_back(struct journal_client *owner, struct entry *e)
 {
     (void)owner;
     entry_free(e);
 }
 
-static void submit_unask(struct webhook_shared *w, struct unask *u)
+static void webhook_group_submit_unask(struct webhook_shared *w, struct unask *u)
 {
     struct command cmd;
-    if (u->n > 0 && (!unask_command(u, &cmd) || !webhook_submit(w, &cmd, taken_back, NULL)))
+    if (u->n > 0 && (!unask_command(u, &cmd) || !webhook_submit(w, &cmd, webhook_group_taken_back, NULL)))
         log_text(LOG_DEBUG, "no room to take back check-backs; they are asked again later");
 }
 
-static void unask_one(struct webhook_shared *w, struct unask *u, struct ask ask)
+static void webhook_group_unask_one(struct webhook_shared *w, struct unask *u, struct ask ask)
 {
     unask_add(u, ask);
     if (unask_full(u))
-        submit_unask(w, u);
+        webhook_group_submit_unask(w, u);
 }
 
-static void unask(struct webhook_shared *w, struct ask ask)
+static void webhook_group_unask(struct webhook_shared *w, struct ask ask)
 {
     struct unask u;
     unask_init(&u);
-    unask_one(w, &u, ask);
-    submit_unask(w, &u);
+    webhook_group_unask_one(w, &u, ask);
+    webhook_group_submit_unask(w, &u);
     unask_fini(&u);
 }
 
 /* 200 and one of three words decide; *ret_why says why they did not. */
-static enum command_id read_answer(const struct webhook_answer *a, const char **ret_why)
+static enum command_id webhook_group_read_answer(const struct webhook_answer *a, const char **ret_why)
 {
     char word[16];
     *ret_why = a->why;
@@ -147,7 +147,7 @@ static enum command_id read_answer(const struct webhook_answer *a, const char **
     return id;
 }
 
-static void tell_undecided(struct webhook_group *g, const struct webhook_answer *a, const char *why)
+static void webhook_group_tell_undecided(struct webhook_group *g, const struct webhook_answer *a, const char *why)
 {
     char text[96];
     counters_add(webhook_group_counters(g), COUNTER_WEBHOOK_UNDECIDED, 1);
@@ -163,12 +163,12 @@ static void tell_undecided(struct webhook_group *g, const struct webhook_answer 
         snprintf(text, sizeof text, "status %d", a->status);
         why = text;
     }
-    tell(g, "a CHECKURL did not decide; it will be asked again", why);
+    webhook_group_tell(g, "a CHECKURL did not decide; it will be asked again", why);
 }
 
 /* ---- requests ---- */
 
-static void set_down(struct webhook_group *g, bool down)
+static void webhook_group_set_down(struct webhook_group *g, bool down)
 {
     struct members *members = g->shared->members;
     if (g->down == down || g->gone)
@@ -183,7 +183,7 @@ static void set_down(struct webhook_group *g, bool down)
     }
 }
 
-static void not_connected(struct webhook_group *g, struct ask ask, const char *why)
+static void webhook_group_not_connected(struct webhook_group *g, struct ask ask, const char *why)
 {
     int64_t now = timers_now();
     counters_add(webhook_group_counters(g), COUNTER_WEBHOOK_FAILURES, 1);
@@ -193,27 +193,27 @@ static void not_connected(struct webhook_group *g, struct ask ask, const char *w
             g->pause_ms = PAUSE_MS_MAX;
         g->not_before_ms = now + g->pause_ms;
     }
-    set_down(g, true);
+    webhook_group_set_down(g, true);
     room_judge(&g->shared->room, &g->share, false);
-    tell(g, "a CHECKURL cannot be reached; it is tried again, and no ask counts", why);
-    unask(g->shared, ask);
+    webhook_group_tell(g, "a CHECKURL cannot be reached; it is tried again, and no ask counts", why);
+    webhook_group_unask(g->shared, ask);
 }
 
-static void reached(struct webhook_group *g, struct ask ask, const struct webhook_answer *a)
+static void webhook_group_reached(struct webhook_group *g, struct ask ask, const struct webhook_answer *a)
 {
     const char *why = NULL;
     counters_add(webhook_group_counters(g), COUNTER_CHECKS_HANDED, 1);
     counters_add(webhook_group_counters(g), COUNTER_WEBHOOK_CALLS, 1);
-    set_down(g, false);
+    webhook_group_set_down(g, false);
     room_judge(&g->shared->room, &g->share, a->end == CALL_ANSWERED);
     g->not_before_ms = 0;
-    enum command_id id = read_answer(a, &why);
+    enum command_id id = webhook_group_read_answer(a, &why);
     if (why)
-        tell_undecided(g, a, why);
-    decide(g, id, ask.txid);
+        webhook_group_tell_undecided(g, a, why);
+    webhook_group_decide(g, id, ask.txid);
 }
 
-static void posting_end(struct webhook_posting *p)
+static void webhook_group_posting_end(struct webhook_posting *p)
 {
     struct webhook_group *g = p->group;
     *(p->prev ? &p->prev->next : &g->postings) = p->next;
@@ -226,20 +226,20 @@ static void posting_end(struct webhook_posting *p)
     free(p);
 }
 
-static void on_answer(void *arg, const struct webhook_answer *answer)
+static void webhook_group_on_answer(void *arg, const struct webhook_answer *answer)
 {
     struct webhook_posting *p = arg;
     struct webhook_group *g = p->group;
     struct ask ask = p->ask;
     if (answer->end == CALL_NOT_CONNECTED)
-        not_connected(g, ask, answer->why);
+        webhook_group_not_connected(g, ask, answer->why);
     else
-        reached(g, ask, answer);
-    posting_end(p); /* last: who sees that it is no longer in flight sees what came of it */
+        webhook_group_reached(g, ask, answer);
+    webhook_group_posting_end(p); /* last: who sees that it is no longer in flight sees what came of it */
     room_feed(&g->shared->room, &g->share);
 }
 
-static struct webhook_call *call_new(struct webhook_posting *p, struct buf *body)
+static struct webhook_call *webhook_group_call_new(struct webhook_posting *p, struct buf *body)
 {
     struct webhook_group *g = p->group;
     struct webhook_shared *w = g->shared;
@@ -258,13 +258,13 @@ static struct webhook_call *call_new(struct webhook_posting *p, struct buf *body
         .key = key,
         .signature = g->secret.len ? signature : NULL,
         .timeout_ms = settings_num(w->settings, SET_webhook_timeout),
-        .done = on_answer,
+        .done = webhook_group_on_answer,
         .arg = p,
     };
     return webhook_call_new(&post, body);
 }
 
-static void posting_add(struct webhook_posting *p)
+static void webhook_group_posting_add(struct webhook_posting *p)
 {
     struct webhook_group *g = p->group;
     p->next = g->postings;
@@ -277,7 +277,7 @@ static void posting_add(struct webhook_posting *p)
 }
 
 /* False: no memory for it now. */
-static bool post(struct webhook_group *g, const struct check *check)
+static bool webhook_group_post(struct webhook_group *g, const struct check *check)
 {
     struct buf body;
     struct webhook_posting *p = calloc(1, sizeof *p);
@@ -285,21 +285,21 @@ static bool post(struct webhook_group *g, const struct check *check)
     bool made = p && json_from_reply(check->object, &body);
     if (made) {
         *p = (struct webhook_posting){.group = g, .ask = check->ask, .bytes = body.len};
-        p->call = call_new(p, &body);
+        p->call = webhook_group_call_new(p, &body);
     }
     buf_free(&body);
     if (!made || !p->call) {
         free(p);
         return false;
     }
-    posting_add(p);
+    webhook_group_posting_add(p);
     return true;
 }
 
 /* ---- pulling ---- */
 
 /* Each check that is POSTed keeps one of the places that were taken for them. */
-static void take(struct webhook_group *g, struct slice reply)
+static void webhook_group_take(struct webhook_group *g, struct slice reply)
 {
     struct check_list list;
     struct check check;
@@ -307,32 +307,32 @@ static void take(struct webhook_group *g, struct slice reply)
     bool all = true, opened = check_list_open(reply, &list);
     unask_init(&u);
     while (opened && check_list_next(&list, &check)) {
-        if (!g->gone && !g->shared->stopping && post(g, &check))
+        if (!g->gone && !g->shared->stopping && webhook_group_post(g, &check))
             continue;
-        unask_one(g->shared, &u, check.ask);
+        webhook_group_unask_one(g->shared, &u, check.ask);
         all = false;
     }
-    submit_unask(g->shared, &u);
+    webhook_group_submit_unask(g->shared, &u);
     unask_fini(&u);
     if (!all && !g->gone && !g->shared->stopping) {
         g->not_before_ms = timers_now() + BUSY_MS;
-        tell(g, "no memory to POST a check-back; it is tried again", "no memory");
+        webhook_group_tell(g, "no memory to POST a check-back; it is tried again", "no memory");
     }
 }
 
 /* True: news came meanwhile. */
-static bool pulled_nothing(struct webhook_group *g, const struct entry *e)
+static bool webhook_group_pulled_nothing(struct webhook_group *g, const struct entry *e)
 {
     if (g->seen >= e->index)
         return true;
     if (e->out.retry_at_ms) {
         int64_t delay = e->out.retry_at_ms - journal_now_ms(g->shared->journal);
-        look_again(g, delay > 0 ? delay : 1);
+        webhook_group_look_again(g, delay > 0 ? delay : 1);
     }
     return false;
 }
 
-static void pulled(struct journal_client *owner, struct entry *e)
+static void webhook_group_pulled(struct journal_client *owner, struct entry *e)
 {
     struct webhook_group *g = e->arg;
     bool more = false;
@@ -341,11 +341,11 @@ static void pulled(struct journal_client *owner, struct entry *e)
     g->wanted = 0;
     room_pulled(&g->shared->room);
     if (e->fate != ST_OK || reply_is_error(buf_slice(&e->out.reply), NULL)) {
-        look_again(g, BUSY_MS);
+        webhook_group_look_again(g, BUSY_MS);
     } else if (e->out.nothing) {
-        more = pulled_nothing(g, e);
+        more = webhook_group_pulled_nothing(g, e);
     } else {
-        take(g, buf_slice(&e->out.reply));
+        webhook_group_take(g, buf_slice(&e->out.reply));
         more = true;
     }
     room_give(&g->shared->room, &g->share, wanted - (g->n_postings - before));
@@ -362,7 +362,7 @@ void webhook_group_pull(struct webhook_group *g)
         return;
     int64_t pause_ms = g->not_before_ms - timers_now();
     if (pause_ms > 0) {
-        look_again(g, pause_ms);
+        webhook_group_look_again(g, pause_ms);
         return;
     }
     uint32_t room = room_take(&w->room, &g->share);
@@ -377,10 +377,10 @@ void webhook_group_pull(struct webhook_group *g)
                           .pos = {g->name},
                           .opt = &count,
                           .has = OPT(COUNT)};
-    if (!webhook_submit(w, &cmd, pulled, g)) {
+    if (!webhook_submit(w, &cmd, webhook_group_pulled, g)) {
         room_pulled(&w->room);
         room_give(&w->room, &g->share, room);
-        look_again(g, BUSY_MS);
+        webhook_group_look_again(g, BUSY_MS);
         return;
     }
     g->wanted = room;
@@ -407,7 +407,7 @@ size_t webhook_group_size(const struct pgroup_hook *hook)
     return sizeof(struct webhook_group) + EVENT_BYTES + hook->pgroup.len + hook->url.len + hook->secret.len;
 }
 
-static struct slice put_text(uint8_t **at, struct slice text)
+static struct slice webhook_group_put_text(uint8_t **at, struct slice text)
 {
     uint8_t *to = *at;
     if (text.len)
@@ -417,7 +417,7 @@ static struct slice put_text(uint8_t **at, struct slice text)
 }
 
 /* URLs that differ only in how they are written are one. */
-static uint64_t url_key(const struct webhook_url *url)
+static uint64_t webhook_group_url_key(const struct webhook_url *url)
 {
     char text[sizeof url->authority + sizeof url->target];
     snprintf(text, sizeof text, "%s%s", url->authority, url->target);
@@ -436,23 +436,23 @@ struct webhook_group *webhook_group_new(struct webhook_shared *w, const struct p
     g->size = size;
     g->key = news_key(NEWS_PGROUP, hook->pgroup, slice_of(NULL, 0));
     g->again_ms = INT64_MAX;
-    g->name = put_text(&at, hook->pgroup);
-    g->url = put_text(&at, hook->url);
-    g->secret = put_text(&at, hook->secret);
-    g->again = evtimer_new(w->base, on_again, g);
+    g->name = webhook_group_put_text(&at, hook->pgroup);
+    g->url = webhook_group_put_text(&at, hook->url);
+    g->secret = webhook_group_put_text(&at, hook->secret);
+    g->again = evtimer_new(w->base, webhook_group_on_again, g);
     bool parsed = webhook_url_parse(g->url, &url);
-    if (parsed && g->again && room_join(&w->room, &g->share, url_key(&url))) {
+    if (parsed && g->again && room_join(&w->room, &g->share, webhook_group_url_key(&url))) {
         members_join(w->members, g->key);
         return g;
     }
-    tell(g, "this CHECKURL cannot be used", parsed ? "no memory" : "it is no URL");
+    webhook_group_tell(g, "this CHECKURL cannot be used", parsed ? "no memory" : "it is no URL");
     webhook_group_free(g);
     return NULL;
 }
 
 void webhook_group_retire(struct webhook_group *g)
 {
-    set_down(g, false);
+    webhook_group_set_down(g, false);
     members_leave(g->shared->members, g->key);
     g->gone = true;
     event_del(g->again);
@@ -469,10 +469,10 @@ void webhook_group_take_back(struct webhook_group *g)
     unask_init(&u);
     while (g->postings) {
         struct webhook_posting *p = g->postings;
-        unask_one(g->shared, &u, p->ask);
+        webhook_group_unask_one(g->shared, &u, p->ask);
         webhook_call_free(p->call);
-        posting_end(p);
+        webhook_group_posting_end(p);
     }
-    submit_unask(g->shared, &u);
+    webhook_group_submit_unask(g->shared, &u);
     unask_fini(&u);
 }

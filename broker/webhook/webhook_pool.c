@@ -1,4 +1,7 @@
-/* webhook_pool.c: makes HTTP connections with libevent, and keeps those that may be used again in a list, the newest first. */
+/*
+ * webhook_pool.c: makes HTTP connections with libevent, and keeps those that may be used again in a list, the newest
+ * first.
+ */
 #include "broker/webhook/webhook_pool.h"
 
 #include <event2/buffer.h>
@@ -20,21 +23,21 @@ struct pool {
 
 /* ---- one connection ---- */
 
-static void on_output(struct evbuffer *buffer, const struct evbuffer_cb_info *info, void *arg)
+static void pool_on_output(struct evbuffer *buffer, const struct evbuffer_cb_info *info, void *arg)
 {
     struct pool_link *l = arg;
     (void)buffer;
     l->sent = l->sent || info->n_deleted > 0;
 }
 
-static void on_input(struct evbuffer *buffer, const struct evbuffer_cb_info *info, void *arg)
+static void pool_on_input(struct evbuffer *buffer, const struct evbuffer_cb_info *info, void *arg)
 {
     struct pool_link *l = arg;
     (void)buffer;
     l->heard = l->heard || info->n_added > 0;
 }
 
-static void on_close(struct evhttp_connection *http, void *arg)
+static void pool_on_close(struct evhttp_connection *http, void *arg)
 {
     struct pool_link *l = arg;
     (void)http;
@@ -43,7 +46,7 @@ static void on_close(struct evhttp_connection *http, void *arg)
         event_active(l->pool->sweep, EV_TIMEOUT, 0);
 }
 
-static struct evhttp_connection *http_new(struct pool_link *l, const char *host, const char *port)
+static struct evhttp_connection *pool_http_new(struct pool_link *l, const char *host, const char *port)
 {
     struct event_base *base = l->pool->base;
     struct bufferevent *bev = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
@@ -58,9 +61,9 @@ static struct evhttp_connection *http_new(struct pool_link *l, const char *host,
     evhttp_connection_set_retries(c, 0);
     evhttp_connection_set_max_headers_size(c, WEBHOOK_ANSWER_HEADERS_MAX);
     evhttp_connection_set_max_body_size(c, WEBHOOK_ANSWER_BODY_MAX);
-    evhttp_connection_set_closecb(c, on_close, l);
-    evbuffer_add_cb(bufferevent_get_output(bev), on_output, l);
-    evbuffer_add_cb(bufferevent_get_input(bev), on_input, l);
+    evhttp_connection_set_closecb(c, pool_on_close, l);
+    evbuffer_add_cb(bufferevent_get_output(bev), pool_on_output, l);
+    evbuffer_add_cb(bufferevent_get_input(bev), pool_on_input, l);
     return c;
 }
 
@@ -74,7 +77,7 @@ struct pool_link *pool_link_new(struct pool *p, const char *authority, const str
     *l = (struct pool_link){.pool = p, .born_ms = timers_now()};
     memcpy(l->authority, authority, n);
     if (getnameinfo(to, len, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV) == 0)
-        l->http = http_new(l, host, port);
+        l->http = pool_http_new(l, host, port);
     if (l->http)
         return l;
     free(l);
@@ -90,7 +93,7 @@ void pool_link_free(struct pool_link *l)
 
 /* ---- those that wait ---- */
 
-static void unlink_waiting(struct pool *p, struct pool_link *l)
+static void pool_unlink_waiting(struct pool *p, struct pool_link *l)
 {
     *(l->prev ? &l->prev->next : &p->first) = l->next;
     *(l->next ? &l->next->prev : &p->last) = l->prev;
@@ -99,22 +102,22 @@ static void unlink_waiting(struct pool *p, struct pool_link *l)
     p->n--;
 }
 
-static void drop(struct pool *p, struct pool_link *l)
+static void pool_drop(struct pool *p, struct pool_link *l)
 {
-    unlink_waiting(p, l);
+    pool_unlink_waiting(p, l);
     pool_link_free(l);
 }
 
-static void sweep_in(struct pool *p, int64_t ms)
+static void pool_sweep_in(struct pool *p, int64_t ms)
 {
     const struct timeval tv = {.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
     if (event_add(p->sweep, &tv) != 0) {
         while (p->last)
-            drop(p, p->last); /* nobody would come back for them */
+            pool_drop(p, p->last); /* nobody would come back for them */
     }
 }
 
-static void on_sweep(evutil_socket_t fd, short what, void *arg)
+static void pool_on_sweep(evutil_socket_t fd, short what, void *arg)
 {
     struct pool *p = arg;
     int64_t now = timers_now();
@@ -122,10 +125,10 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
     for (struct pool_link *l = p->last, *prev; l; l = prev) {
         prev = l->prev;
         if (l->closed || now - l->idle_ms >= POOL_IDLE_MS)
-            drop(p, l);
+            pool_drop(p, l);
     }
     if (p->last)
-        sweep_in(p, p->last->idle_ms + POOL_IDLE_MS - now);
+        pool_sweep_in(p, p->last->idle_ms + POOL_IDLE_MS - now);
 }
 
 struct pool_link *pool_take(struct pool *p, const char *authority)
@@ -136,10 +139,10 @@ struct pool_link *pool_take(struct pool *p, const char *authority)
         if (l->closed || strcmp(l->authority, authority) != 0)
             continue;
         if (now - l->born_ms >= POOL_AGE_MS) {
-            drop(p, l);
+            pool_drop(p, l);
             continue;
         }
-        unlink_waiting(p, l);
+        pool_unlink_waiting(p, l);
         l->sent = l->heard = false;
         return l;
     }
@@ -147,14 +150,14 @@ struct pool_link *pool_take(struct pool *p, const char *authority)
 }
 
 /* Nothing of the old request, or behind its answer, may meet the next one. */
-static bool is_clean(const struct pool_link *l)
+static bool pool_is_clean(const struct pool_link *l)
 {
     struct bufferevent *bev = evhttp_connection_get_bufferevent(l->http);
     return !l->closed && evbuffer_get_length(bufferevent_get_output(bev)) == 0 &&
            evbuffer_get_length(bufferevent_get_input(bev)) == 0;
 }
 
-static unsigned waiting_for(const struct pool *p, const char *authority)
+static unsigned pool_waiting_for(const struct pool *p, const char *authority)
 {
     unsigned n = 0;
     for (const struct pool_link *l = p->first; l; l = l->next)
@@ -165,19 +168,19 @@ static unsigned waiting_for(const struct pool *p, const char *authority)
 void pool_give(struct pool_link *l)
 {
     struct pool *p = l->pool;
-    if (!is_clean(l) || waiting_for(p, l->authority) >= POOL_HOST_MAX) {
+    if (!pool_is_clean(l) || pool_waiting_for(p, l->authority) >= POOL_HOST_MAX) {
         pool_link_free(l);
         return;
     }
     if (p->n >= POOL_MAX)
-        drop(p, p->last);
+        pool_drop(p, p->last);
     l->idle_ms = timers_now();
     l->waits = true;
     l->next = p->first;
     *(p->first ? &p->first->prev : &p->last) = l;
     p->first = l;
     if (p->n++ == 0)
-        sweep_in(p, POOL_IDLE_MS);
+        pool_sweep_in(p, POOL_IDLE_MS);
 }
 
 /* ---- birth and death ---- */
@@ -188,7 +191,7 @@ struct pool *pool_new(struct event_base *base)
     if (!p)
         return NULL;
     p->base = base;
-    p->sweep = evtimer_new(base, on_sweep, p);
+    p->sweep = evtimer_new(base, pool_on_sweep, p);
     if (p->sweep)
         return p;
     free(p);
@@ -200,7 +203,7 @@ void pool_free(struct pool *p)
     if (!p)
         return;
     while (p->last)
-        drop(p, p->last);
+        pool_drop(p, p->last);
     event_free(p->sweep);
     free(p);
 }
