@@ -1,4 +1,4 @@
-/* webhook_sign.c: the only file that knows OpenSSL's libcrypto. */
+/* webhook_sign.c: signs a body with OpenSSL's libcrypto. */
 #include "broker/webhook/webhook_sign.h"
 
 #include <limits.h>

@@ -39,7 +39,7 @@ FOREIGN = (
     ("rocksdb/*", ("storage/disk/kv.c", "bench/probe/raw.c")),
     ("event2/http*.h", ("broker/http.c", "broker/webhook/webhook_call.c", "broker/webhook/webhook_pool.c")),
     ("event2/dns*.h", ("broker/webhook/webhook_dns.c",)),
-    ("openssl/*", ("broker/webhook/webhook_sign.c",)),
+    ("openssl/*", ("broker/webhook/webhook_sign.c", "broker/base/json.c", "clients/cli/bytes.c")),
     ("event2/*", ("broker/*", "clients/c/adapters/*")),
     ("cjson/*", ("broker/base/json.c", "clients/cli/*", "bench/*")),
     ("cJSON.h", ("broker/base/json.c", "clients/cli/*", "bench/*")),
