@@ -7,7 +7,7 @@
 
 /* The model of the present check. */
 static struct model *m;
-static struct store *s;
+static struct shell *s;
 static struct prng *p;
 static const char *answer;
 
@@ -32,7 +32,7 @@ static const char *ask(const char *fmt, ...)
     va_start(ap, fmt);
     (void)vsnprintf(line, sizeof(line), fmt, ap);
     va_end(ap);
-    answer = store_do(s, "%s", line);
+    answer = shell_do(s, "%s", line);
     return answer;
 }
 
@@ -77,9 +77,9 @@ static void check_lag(int g)
         if (!at)
             continue;
         model_lag(m, g, t, &ready, &inflight, &delayed);
-        must(store_field(at, "ready") == ready && store_field(at, "inflight") == inflight &&
-                 store_field(at, "delayed") == delayed && store_field(at, "dead") == m->dead[g] &&
-                 store_field(at, "lag") == (int64_t)ready + inflight + delayed,
+        must(shell_field(at, "ready") == ready && shell_field(at, "inflight") == inflight &&
+                 shell_field(at, "delayed") == delayed && shell_field(at, "dead") == m->dead[g] &&
+                 shell_field(at, "lag") == (int64_t)ready + inflight + delayed,
              "LAG has other figures");
     }
 }
@@ -117,7 +117,7 @@ static void check_txns(void)
             continue;
         const char *said = ask("TXN INFO %llu", (unsigned long long)x->id);
         must(strstr(said, words[x->fate]) != NULL, "a transaction is in another state");
-        must(store_field(said, "checks") == x->checks && store_field(said, "messages") == x->n,
+        must(shell_field(said, "checks") == x->checks && shell_field(said, "messages") == x->n,
              "a transaction has other figures");
         pending += x->fate == M_PENDING;
         parked += x->fate == M_PARKED;
@@ -127,10 +127,10 @@ static void check_txns(void)
         *x = (struct m_txn){0}; /* makes room for another one */
     }
     const char *said = ask("PGROUP INFO pg");
-    must((uint64_t)store_field(said, "pending") == pending && (uint64_t)store_field(said, "parked") == parked,
+    must((uint64_t)shell_field(said, "pending") == pending && (uint64_t)shell_field(said, "parked") == parked,
          "the producer group has other figures");
-    must(store_field(said, "checkin") == m->checkin_ms && store_field(said, "checkevery") == m->check_every_ms &&
-             store_field(said, "checkmax") == m->check_max && store_field(said, "timeout") == m->timeout_ms,
+    must(shell_field(said, "checkin") == m->checkin_ms && shell_field(said, "checkevery") == m->check_every_ms &&
+             shell_field(said, "checkmax") == m->check_max && shell_field(said, "timeout") == m->timeout_ms,
          "the producer group has other settings");
     must(same(ask("PGROUP LIST"), pending + parked > 0 || m->pgroup_set ? "[pg]" : "[]"),
          "other producer groups are listed");
@@ -138,7 +138,7 @@ static void check_txns(void)
     must(state_tally(s->st)->pending == pending, "another number of transactions is pending");
 }
 
-void model_check(struct model *model, struct store *store, struct prng *prng)
+void model_check(struct model *model, struct shell *store, struct prng *prng)
 {
     m = model;
     s = store;

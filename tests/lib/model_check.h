@@ -4,10 +4,10 @@
 
 #include "tests/lib/model.h"
 #include "tests/lib/prng.h"
-#include "tests/lib/store.h"
+#include "tests/lib/shell.h"
 
 /* Complains (model_complain) if they differ. Removes some decided transactions from the model, to make room for
  * others. */
-void model_check(struct model *m, struct store *s, struct prng *p);
+void model_check(struct model *m, struct shell *s, struct prng *p);
 
 #endif

@@ -100,13 +100,13 @@ void audit_info(const struct o_txn *x, const char *said)
     (void)snprintf(pgroup, sizeof(pgroup), " pgroup:p%d ", x->pgroup);
     must(strstr(said, words[x->fate]) != NULL, "a transaction is in another state");
     must(strstr(said, pgroup) != NULL, "a transaction is another producer group's");
-    must(store_field(said, "checks") == x->checks, "a transaction has another number of asks");
-    must(store_field(said, "messages") == x->n, "a transaction has another number of messages");
-    must(store_field(said, "created") == x->created_ms && store_field(said, "timeout") == x->timeout_ms,
+    must(shell_field(said, "checks") == x->checks, "a transaction has another number of asks");
+    must(shell_field(said, "messages") == x->n, "a transaction has another number of messages");
+    must(shell_field(said, "created") == x->created_ms && shell_field(said, "timeout") == x->timeout_ms,
          "a transaction has other times");
-    must(store_field(said, "decided") == (oracle_open(x) ? -1 : x->decided_ms), "a transaction was decided at another time");
+    must(shell_field(said, "decided") == (oracle_open(x) ? -1 : x->decided_ms), "a transaction was decided at another time");
     if (x->fate == O_PENDING)
-        must(store_field(said, "next_check") == x->next_ms, "a transaction has another next check");
+        must(shell_field(said, "next_check") == x->next_ms, "a transaction has another next check");
     if (x->fate == O_COMMITTED)
         must(strstr(said, x->ids) != NULL, "a transaction has other ids");
 }

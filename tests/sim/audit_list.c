@@ -196,10 +196,10 @@ static void audit_topic(int t)
     for (int q = 0; q < (int)n_queues; q++)
         messages += w.o.queues[t][q].end;
     const char *said = world_ask("TOPIC INFO t%d", t);
-    must(store_field(said, "queues") == n_queues && store_field(said, "order_queues") == n_queues,
+    must(shell_field(said, "queues") == n_queues && shell_field(said, "order_queues") == n_queues,
          "a topic has another number of queues");
-    must(store_field(said, "messages") == messages, "a topic has another number of messages");
-    must(store_field(said, "delayed") == oracle_waiting(&w.o, t, false),
+    must(shell_field(said, "messages") == messages, "a topic has another number of messages");
+    must(shell_field(said, "delayed") == oracle_waiting(&w.o, t, false),
          "another number of messages is delayed");
 }
 
@@ -253,7 +253,7 @@ static void audit_pgroup(int g)
                (long long)p.timeout_ms, set + (set[0] == ' '), count_of(g, O_PENDING),
                count_of(g, O_PARKED));
     const char *said = world_ask("PGROUP INFO p%d", g);
-    int64_t oldest_ms = store_field(said, "oldest");
+    int64_t oldest_ms = shell_field(said, "oldest");
     buf_printf(&want, "%lld}", (long long)oldest_ms);
     must_say(&want, said, "PGROUP INFO says something else");
     judge_oldest(g, oldest_ms);

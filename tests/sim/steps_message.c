@@ -379,7 +379,7 @@ void step_pop(void)
     }
     want = all_ready(t);
     (void)world_do("POP c t%d COUNT %u LEASE %d", t, count, 1 + below(3000));
-    const struct outcome *out = store_outcome(&w.s, w.s.n - 1);
+    const struct outcome *out = shell_outcome(&w.s, w.s.n - 1);
     for (uint32_t i = 0; i < out->n_grants; i++) {
         const struct grant *g = &out->grants[i];
         for (uint32_t k = 0; k < g->count; k++) {

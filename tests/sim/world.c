@@ -62,7 +62,7 @@ void world_tell(const char *what)
     for (uint32_t i = from; i < w.n_told && !w.trace; i++)
         (void)fprintf(stderr, "    %s\n", w.told[i % W_LINES]);
     (void)fprintf(stderr, "SIM_SEED=%llu, step %u, %s, +%lld ms: %s\n", (unsigned long long)w.seed, w.step,
-                  w.doing, (long long)(w.o.now_ms - STORE_TIME), what);
+                  w.doing, (long long)(w.o.now_ms - SHELL_TIME), what);
     if (w.said.len)
         (void)fprintf(stderr, "    the answer: %.600s\n", (const char *)w.said.data);
 }
@@ -127,7 +127,7 @@ static uint32_t news_of(int pgroup)
 static const char *finish(uint32_t i, const char *line)
 {
     buf_reset(&w.said, (size_t)1 << 20);
-    store_render(&w.said, buf_slice(&store_outcome(&w.s, i)->reply), false);
+    shell_render(&w.said, buf_slice(&shell_outcome(&w.s, i)->reply), false);
     buf_put_u8(&w.said, 0);
     world_note("%.70s -> %.70s", line, (const char *)w.said.data);
     return (const char *)w.said.data;
@@ -141,8 +141,8 @@ const char *world_do(const char *fmt, ...)
     int n = vsnprintf(line, sizeof(line), fmt, ap);
     va_end(ap);
     must(n >= 0 && (size_t)n < sizeof(line), "the simulation's line is too long");
-    uint32_t i = store_add(&w.s, "%s", line);
-    if (store_outcome(&w.s, i)->n_grants == 0)
+    uint32_t i = shell_add(&w.s, "%s", line);
+    if (shell_outcome(&w.s, i)->n_grants == 0)
         return finish(i, line);
     world_note("%.70s -> granted", line);
     return "";
@@ -150,7 +150,7 @@ const char *world_do(const char *fmt, ...)
 
 const char *world_words(const struct slice *words, size_t n, const char *line)
 {
-    return finish(store_add_words(&w.s, words, n), line);
+    return finish(shell_add_words(&w.s, words, n), line);
 }
 
 const char *world_ask(const char *fmt, ...)
@@ -160,7 +160,7 @@ const char *world_ask(const char *fmt, ...)
     va_start(ap, fmt);
     (void)vsnprintf(line, sizeof(line), fmt, ap);
     va_end(ap);
-    const char *said = store_do(&w.s, "%s", line);
+    const char *said = shell_do(&w.s, "%s", line);
     buf_reset(&w.said, (size_t)4 << 20);
     buf_put_str(&w.said, said);
     buf_put_u8(&w.said, 0);
@@ -184,7 +184,7 @@ void world_write(void)
     int64_t synced_ms = w.s.st->synced_ms;
     if (w.s.n > 0)
         oracle_settle(&w.o);
-    must(store_write(&w.s), "a group was not written");
+    must(shell_write(&w.s), "a group was not written");
     w.next_due_ms = w.s.fx.next_due_ms;
     for (int g = 0; g < O_PGROUPS; g++) {
         uint32_t news = news_of(g);
@@ -205,7 +205,7 @@ static void start_again(void)
     /* The broker's clock starts at the greater of the last stamp and the wall clock. */
     int64_t before_ms = w.o.now_ms;
     w.s.now_ms = w.wall_ms;
-    must(store_open(&w.s), "the store does not open");
+    must(shell_open(&w.s), "the store does not open");
     w.o.now_ms = w.s.now_ms;
     for (int t = 0; t < O_TOPICS; t++)
         for (int d = 0; d < O_DEDUPS; d++) {
@@ -239,7 +239,7 @@ static void go_back(const struct oracle *to)
 void world_crash(void)
 {
     world_note("-- killed, the open group is lost");
-    store_close(&w.s);
+    shell_close(&w.s);
     go_back(&saved[w.n_saved - 1]);
     start_again();
 }
@@ -248,7 +248,7 @@ void world_restart(void)
 {
     world_write();
     world_note("-- stopped and started");
-    store_close(&w.s);
+    shell_close(&w.s);
     start_again();
 }
 
@@ -270,7 +270,7 @@ void world_cut(void)
     }
     struct w_log logs[W_LOGS];
     uint32_t n = 0, kept = 0;
-    store_close(&w.s);
+    shell_close(&w.s);
     logs_look(logs, &n);
     for (uint32_t i = 0; i < n; i++) {
         char path[8192];
@@ -279,12 +279,12 @@ void world_cut(void)
         (void)snprintf(path, sizeof(path), "%s/%s", w.s.path, logs[i].name);
         must(truncate(path, size) == 0, "the simulation cannot cut the write-ahead log");
     }
-    must(store_open(&w.s), "the store does not open after a power cut");
+    must(shell_open(&w.s), "the store does not open after a power cut");
     while (kept < w.n_saved && w.saved_index[kept] != w.s.index)
         kept++;
     must(kept < w.n_saved, "a power cut led to a state that never was");
     world_note("-- power cut, %u of %u groups left", kept + 1, w.n_saved);
-    store_close(&w.s);
+    shell_close(&w.s);
     go_back(&saved[kept]);
     start_again();
 }
@@ -301,7 +301,7 @@ void world_begin(uint64_t seed)
     memset(came, 0, sizeof(came));
     w.listing = (struct w_listing){.on = false};
     w.sent = (struct w_sent){.n = 0};
-    store_start(&w.s);
+    shell_start(&w.s);
     w.o.n_txns = w.o.n_delayed = 0;
     memset(w.o.pgroups, 0, sizeof(w.o.pgroups));
     memset(w.o.topics, 0, sizeof(w.o.topics));
@@ -317,7 +317,7 @@ void world_begin(uint64_t seed)
 
 void world_end(void)
 {
-    store_stop(&w.s);
+    shell_stop(&w.s);
     buf_free(&w.said);
 }
 
@@ -451,12 +451,12 @@ uint32_t world_checks(int pgroup, uint32_t count, int lost, int64_t *ret_retry_m
     struct w_ask asks[100], gone[100];
     uint32_t got = 0, n_gone = 0;
     const char *said = world_do("CHECKS p%d COUNT %u", pgroup, count);
-    const struct outcome *out = store_outcome(&w.s, w.s.n - 1);
+    const struct outcome *out = shell_outcome(&w.s, w.s.n - 1);
     for (const char *at = said; (at = strstr(at, "{txid:")); at++) {
         struct o_txn *x = oracle_find(&w.o, strtoull(at + 6, NULL, 10));
         must(x != NULL && got < count, "asked about a transaction that is not there, or more than wanted");
         must(x->pgroup == pgroup, "asked another group");
-        oracle_asked(&w.o, x, (uint32_t)store_field(at + 1, "attempt"), policy_of(pgroup).check_every_ms,
+        oracle_asked(&w.o, x, (uint32_t)shell_field(at + 1, "attempt"), policy_of(pgroup).check_every_ms,
                      policy_of(pgroup).check_max);
         judge_object(x, at);
         asks[got++] = (struct w_ask){x->id, x->checks};

@@ -14,7 +14,7 @@
 #define HALFMQ_TESTS_SIM_WORLD_H
 
 #include "tests/lib/prng.h"
-#include "tests/lib/store.h"
+#include "tests/lib/shell.h"
 #include "tests/sim/oracle.h"
 
 #define W_INBOX 64
@@ -65,7 +65,7 @@ struct w_log {
 };
 
 struct world {
-    struct store s;
+    struct shell s;
     struct oracle o;
     struct prng p; /* of the present step */
     uint64_t seed;

@@ -15,13 +15,13 @@
 
 #include "tests/lib/batch.h"
 #include "tests/lib/fault_heap.h"
-#include "tests/lib/store.h"
+#include "tests/lib/shell.h"
 
 #define FACTS 40
 
 /* What was acknowledged. */
 struct life {
-    struct store s;
+    struct shell s;
     bool over;    /* a group could not be written, or the store not opened: as after a crash */
     bool refused; /* something was answered with an error */
     enum kv_op op;
@@ -52,7 +52,7 @@ static const char *attempt(struct life *f, const char *fmt, ...)
     va_start(ap, fmt);
     (void)vsnprintf(line, sizeof(line), fmt, ap);
     va_end(ap);
-    return f->over ? NULL : judge(f, store_do(&f->s, "%s", line));
+    return f->over ? NULL : judge(f, shell_do(&f->s, "%s", line));
 }
 
 static void remember_stored(struct life *f, const char *id, size_t len, const char *body)
@@ -95,10 +95,10 @@ static void produce(struct life *f)
                                    .body = SLICE_LIT("y")});
     struct slice words[] = {SLICE_LIT("PRODUCE"), SLICE_LIT("t"),     batch_end(&b),  SLICE_LIT("QUEUE"),
                             SLICE_LIT("1"),       SLICE_LIT("DEDUP"), SLICE_LIT("b")};
-    const char *said = judge(f, store_do_words(&f->s, words, 7));
+    const char *said = judge(f, shell_do_words(&f->s, words, 7));
     for (int i = 0; said && i < 2; i++) {
         char id[32];
-        int n = snprintf(id, sizeof(id), "t:1:%d", (int)store_field(said, "offset") + i);
+        int n = snprintf(id, sizeof(id), "t:1:%d", (int)shell_field(said, "offset") + i);
         remember_stored(f, id, (size_t)n, i ? "y" : "x");
     }
     batch_free(&b);
@@ -114,8 +114,8 @@ static void restart(struct life *f)
 {
     if (f->over)
         return;
-    store_close(&f->s);
-    f->over = !store_open(&f->s);
+    shell_close(&f->s);
+    f->over = !shell_open(&f->s);
     if (f->over)
         assert_true(f->s.err[0] != 0);
     else
@@ -219,18 +219,18 @@ static bool is_acked(const struct life *f, const char *id, size_t len)
 
 static void promises_hold(struct life *f)
 {
-    store_close(&f->s);
-    assert_true(store_open(&f->s));
+    shell_close(&f->s);
+    assert_true(shell_open(&f->s));
     for (uint32_t i = 0; i < f->n_stored; i++) {
         char id[40];
         (void)snprintf(id, sizeof(id), "%.*s", (int)strcspn(f->stored[i], "="), f->stored[i]);
-        const char *got = store_do(&f->s, "GET %s", id);
+        const char *got = shell_do(&f->s, "GET %s", id);
         /* TOPIC u's group may be gone, its messages are not. */
         assert_string_equal(got, f->stored[i]);
     }
-    store_pass(&f->s, 600000);
+    shell_pass(&f->s, 600000);
     for (int round = 0; round < 20; round++) {
-        const char *got = store_do(&f->s, "POP g t COUNT 100 LEASE 1s");
+        const char *got = shell_do(&f->s, "POP g t COUNT 100 LEASE 1s");
         if (got[0] == '-' || strcmp(got, "[]") == 0)
             break; /* no topic was ever made, or all is handed out */
         for (const char *at = got; (at = strstr(at, "t:")); at++) {
@@ -238,22 +238,22 @@ static void promises_hold(struct life *f)
             assert_true(strncmp(strchr(at, '=') + 1, "never", 5) != 0);
             assert_false(f->taken_back && strncmp(strchr(at, '=') + 1, "back", 4) == 0);
         }
-        store_pass(&f->s, 5000);
+        shell_pass(&f->s, 5000);
     }
-    assert_int_equal(store_field(store_do(&f->s, "LAG g"), "inflight") > 0, 0);
+    assert_int_equal(shell_field(shell_do(&f->s, "LAG g"), "inflight") > 0, 0);
 }
 
 static void begin(struct life *f)
 {
     *f = (struct life){.arm_stage = -1};
-    store_start(&f->s);
+    shell_start(&f->s);
     f->s.sync = true;
 }
 
 static void end(struct life *f)
 {
     promises_hold(f);
-    store_stop(&f->s);
+    shell_stop(&f->s);
 }
 
 static struct life life;

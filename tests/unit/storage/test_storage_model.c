@@ -22,13 +22,13 @@
 #include "tests/lib/model_check.h"
 #include "tests/lib/model_pick.h"
 #include "tests/lib/prng.h"
-#include "tests/lib/store.h"
+#include "tests/lib/shell.h"
 
 #define GROUPS_A_SEED 120
 #define SEEDS_DEFAULT 30
 
 static struct world {
-    struct store s;
+    struct shell s;
     struct model m, saved;
     struct prng p;
     uint64_t seed;
@@ -62,7 +62,7 @@ static int below(uint64_t n)
 
 static const struct outcome *last_outcome(void)
 {
-    return store_outcome(&w.s, w.s.n - 1);
+    return shell_outcome(&w.s, w.s.n - 1);
 }
 
 /* The last command's answer as text ("" for a POP that got something). */
@@ -70,7 +70,7 @@ static const char *answer_of(const char *line)
 {
     buf_reset(&w.said, (size_t)1 << 20);
     if (last_outcome()->n_grants == 0)
-        store_render(&w.said, buf_slice(&last_outcome()->reply), false);
+        shell_render(&w.said, buf_slice(&last_outcome()->reply), false);
     buf_put_u8(&w.said, 0);
     if (w.trace)
         (void)fprintf(stderr, "%u  %s -> %s\n", w.m.group, line, (const char *)w.said.data);
@@ -86,7 +86,7 @@ static const char *apply(const char *fmt, ...)
     va_start(ap, fmt);
     (void)vsnprintf(line, sizeof(line), fmt, ap);
     va_end(ap);
-    store_add(&w.s, "%s", line);
+    shell_add(&w.s, "%s", line);
     return answer_of(line);
 }
 
@@ -190,7 +190,7 @@ static const char *apply_batch(int t, int n, int queue, int64_t ttl, int dedup)
         words[at++] = SLICE_LIT("QUEUE"), words[at++] = slice_str(place);
     if (dedup >= 0)
         words[at++] = SLICE_LIT("DEDUP"), words[at++] = slice_str(id);
-    store_add_words(&w.s, words, at);
+    shell_add_words(&w.s, words, at);
     batch_free(&b);
     (void)snprintf(line, sizeof(line), "PRODUCE %s (%d) %s %s", topic, n, place, id);
     return answer_of(line);
@@ -213,8 +213,8 @@ static void do_produce(void)
         must(is(said, want), "another answer to the same DEDUP id");
         return;
     }
-    int64_t q = store_field(said, "queue"), base = store_field(said, "offset");
-    must(q >= 0 && base >= 0 && store_field(said, "count") == n, "PRODUCE was answered otherwise");
+    int64_t q = shell_field(said, "queue"), base = shell_field(said, "offset");
+    must(q >= 0 && base >= 0 && shell_field(said, "count") == n, "PRODUCE was answered otherwise");
     for (int i = 0; i < n; i++) {
         char id[24];
         (void)snprintf(id, sizeof(id), "t%d:%d:%d", t, (int)q, (int)base + i);
@@ -680,8 +680,8 @@ static void check(void)
 
 static void reopen(void)
 {
-    store_close(&w.s);
-    must(store_open(&w.s), "the store does not open");
+    shell_close(&w.s);
+    must(shell_open(&w.s), "the store does not open");
     /* An idle stretch may have gone by unwritten: time goes on all the same. */
     must(w.s.now_ms == w.m.now_ms, "time went back");
 }
@@ -717,7 +717,7 @@ static void one_group(void)
         kv_fault(w.s.st->kv, below(2) ? KV_OP_WRITE : KV_OP_SYNC, 1);
     w.doing = "writing";
     w.s.sync = true;
-    bool written = store_write(&w.s);
+    bool written = shell_write(&w.s);
     must(written || lost || w.faulty, "a group was not written");
     kv_fault(w.s.st->kv, KV_OP_GET, 0);
     kv_fault(w.s.st->kv, KV_OP_ITER, 0);
@@ -735,7 +735,7 @@ static void pass_time(void)
     if (below(3) == 0)
         return; /* the timer is late */
     w.doing = "TICK";
-    store_pass(&w.s, 0);
+    shell_pass(&w.s, 0);
     must(w.s.status == ST_OK, "a TICK was not written");
     model_pass(&w.m);
     if (below(4) == 0)
@@ -749,7 +749,7 @@ static void one_history(uint64_t seed)
     w.seed = seed;
     w.p = prng_from(seed);
     w.step = 0;
-    store_start(&w.s);
+    shell_start(&w.s);
     w.s.policy.checkin_ms = 100;
     w.s.policy.check_every_ms = 50;
     w.s.policy.check_max = 3;
@@ -761,10 +761,10 @@ static void one_history(uint64_t seed)
         one_group();
         pass_time();
     }
-    store_pass(&w.s, 0);
+    shell_pass(&w.s, 0);
     model_pass(&w.m);
     check();
-    store_stop(&w.s);
+    shell_stop(&w.s);
 }
 
 static void histories(void **state)

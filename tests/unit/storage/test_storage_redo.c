@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "protocol/limits.h"
-#include "tests/lib/store.h"
+#include "tests/lib/shell.h"
 #include "tests/lib/tmpdir.h"
 
 #define BATCHES 4096
@@ -105,7 +105,7 @@ struct rig {
     int fd; /* of the log's memory */
     struct fake *log;
     struct redo redo;
-    struct store s;
+    struct shell s;
 };
 
 static void map_log(struct rig *r)
@@ -121,8 +121,8 @@ static void rig_init(struct rig *r)
     r->fd = memfd_create("log", 0);
     assert_true(r->fd >= 0 && ftruncate(r->fd, sizeof *r->log) == 0);
     map_log(r);
-    store_start(&r->s); /* makes the folder and the store's own things; closed at once, with the default log */
-    store_close(&r->s);
+    shell_start(&r->s); /* makes the folder and the store's own things; closed at once, with the default log */
+    shell_close(&r->s);
     tmpdir_remove(r->s.path);
     r->s.path = tmpdir_new();
     r->s.redo = &r->redo;
@@ -142,7 +142,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct rig *r = *state;
-    store_stop(&r->s);
+    shell_stop(&r->s);
     munmap(r->log, sizeof *r->log);
     close(r->fd);
     return 0;
@@ -152,13 +152,13 @@ static int teardown(void **state)
 
 static void opened(struct rig *r)
 {
-    if (!store_open(&r->s))
+    if (!shell_open(&r->s))
         fail_msg("the store does not open: %s", r->s.err);
 }
 
 /* ---- what a life does ---- */
 
-static void must(struct store *s, const char *said)
+static void must(struct shell *s, const char *said)
 {
     if (s->status != ST_OK || said[0] == '-') {
         (void)fprintf(stderr, "in the child: %s %s\n", said, s->err);
@@ -166,62 +166,62 @@ static void must(struct store *s, const char *said)
     }
 }
 
-static void first_life(struct store *s)
+static void first_life(struct shell *s)
 {
-    must(s, store_do(s, "TOPIC CREATE t QUEUES 2"));
-    must(s, store_do(s, "GROUP CREATE g t"));
+    must(s, shell_do(s, "TOPIC CREATE t QUEUES 2"));
+    must(s, shell_do(s, "GROUP CREATE g t"));
     for (int i = 0; i < 50; i++)
-        must(s, store_do(s, "SEND t m%d QUEUE %d KEY k%d", i, i % 2, i));
+        must(s, shell_do(s, "SEND t m%d QUEUE %d KEY k%d", i, i % 2, i));
     char txid[32];
-    (void)snprintf(txid, sizeof txid, "%s", store_do(s, "HALF pg t decided"));
-    must(s, store_do(s, "COMMIT %s", txid));
-    must(s, store_do(s, "HALF pg t open"));
-    must(s, store_do(s, "POP g t COUNT 3"));
-    must(s, store_do(s, "SEND t later DELAY 1h"));
+    (void)snprintf(txid, sizeof txid, "%s", shell_do(s, "HALF pg t decided"));
+    must(s, shell_do(s, "COMMIT %s", txid));
+    must(s, shell_do(s, "HALF pg t open"));
+    must(s, shell_do(s, "POP g t COUNT 3"));
+    must(s, shell_do(s, "SEND t later DELAY 1h"));
 }
 
-static void second_life(struct store *s)
+static void second_life(struct shell *s)
 {
-    must(s, store_do(s, "TOPIC CREATE z QUEUES 1 COMPRESS lz4"));
+    must(s, shell_do(s, "TOPIC CREATE z QUEUES 1 COMPRESS lz4"));
     for (int i = 0; i < 20; i++)
-        must(s, store_do(s, "SEND z z%d", i));
-    must(s, store_do(s, "TOPIC PURGE t"));
+        must(s, shell_do(s, "SEND z z%d", i));
+    must(s, shell_do(s, "TOPIC PURGE t"));
     for (int i = 0; i < 20; i++)
-        must(s, store_do(s, "SEND t n%d", i));
+        must(s, shell_do(s, "SEND t n%d", i));
 }
 
 /* Nothing that a compaction may drop at a time of its own. */
-static void plain_life(struct store *s)
+static void plain_life(struct shell *s)
 {
-    must(s, store_do(s, "TOPIC CREATE z QUEUES 1 COMPRESS lz4"));
-    must(s, store_do(s, "TOPIC CREATE t QUEUES 1"));
+    must(s, shell_do(s, "TOPIC CREATE z QUEUES 1 COMPRESS lz4"));
+    must(s, shell_do(s, "TOPIC CREATE t QUEUES 1"));
     for (int i = 0; i < 50; i++) {
-        must(s, store_do(s, "SEND z z%d", i));
-        must(s, store_do(s, "SEND t t%d KEY k", i));
+        must(s, shell_do(s, "SEND z z%d", i));
+        must(s, shell_do(s, "SEND t t%d KEY k", i));
     }
 }
 
 /* More than the write buffers take, so that files are made meanwhile. */
-static void large_life(struct store *s)
+static void large_life(struct shell *s)
 {
     char body[20001];
     memset(body, 'b', sizeof body - 1);
     body[sizeof body - 1] = 0;
     for (int i = 0; i < 1500; i++)
-        must(s, store_do(s, "SEND big %s QUEUE 0", body));
+        must(s, shell_do(s, "SEND big %s QUEUE 0", body));
 }
 
 /* ---- crashes ---- */
 
-static void (*const lives[])(struct store *s) = {first_life, second_life, plain_life, large_life};
+static void (*const lives[])(struct shell *s) = {first_life, second_life, plain_life, large_life};
 
 /* The other process: opens the store, lives, and is killed. */
 static int live_and_crash(char **words)
 {
-    struct store s = {.path = words[2], .now_ms = STORE_TIME, .sync = true};
+    struct shell s = {.path = words[2], .now_ms = SHELL_TIME, .sync = true};
     struct rig r = {.fd = (int)strtol(words[4], NULL, 10)};
-    store_start(&s);
-    store_close(&s);
+    shell_start(&s);
+    shell_close(&s);
     tmpdir_remove(s.path);
     s.path = words[2];
     s.index = 0;
@@ -231,13 +231,13 @@ static int live_and_crash(char **words)
         map_log(&r);
         s.redo = &r.redo;
     }
-    if (!store_open(&s))
+    if (!shell_open(&s))
         return 97;
     lives[strtoul(words[1], NULL, 10)](&s);
     return raise(SIGKILL);
 }
 
-static void crash_in(struct rig *r, void (*life)(struct store *s))
+static void crash_in(struct rig *r, void (*life)(struct shell *s))
 {
     size_t which = 0;
     while (lives[which] != life)
@@ -260,30 +260,30 @@ static void crash_in(struct rig *r, void (*life)(struct store *s))
 }
 
 /* The same lives in a store that never crashed and has the database's log. */
-static uint64_t digest_of(void (*const *what)(struct store *), size_t n, size_t memory, uint64_t *ret_index)
+static uint64_t digest_of(void (*const *what)(struct shell *), size_t n, size_t memory, uint64_t *ret_index)
 {
-    struct store s;
-    store_start(&s);
+    struct shell s;
+    shell_start(&s);
     s.memory_bytes = memory;
-    store_reopen(&s);
+    shell_reopen(&s);
     for (size_t i = 0; i < n; i++)
         what[i](&s);
-    uint64_t digest = store_digest(&s);
+    uint64_t digest = shell_digest(&s);
     *ret_index = s.index;
-    store_stop(&s);
+    shell_stop(&s);
     return digest;
 }
 
-static void same_as(struct rig *r, void (*const *what)(struct store *), size_t n)
+static void same_as(struct rig *r, void (*const *what)(struct shell *), size_t n)
 {
     uint64_t index = 0, digest = digest_of(what, n, r->s.memory_bytes, &index);
     assert_int_equal(r->s.index, index);
-    assert_true(store_digest(&r->s) == digest);
+    assert_true(shell_digest(&r->s) == digest);
 }
 
 /* ---- tests ---- */
 
-static void (*const two_lives[])(struct store *) = {first_life, second_life};
+static void (*const two_lives[])(struct shell *) = {first_life, second_life};
 
 static void a_crash_loses_nothing(void **state)
 {
@@ -293,14 +293,14 @@ static void a_crash_loses_nothing(void **state)
     assert_int_equal(r->log->after, 0);
     assert_int_equal(r->log->replayed, r->log->n);
     same_as(r, two_lives, 1);
-    store_close(&r->s);
+    shell_close(&r->s);
     crash_in(r, second_life); /* with a family that is made in it */
     uint64_t closed_at = r->log->after;
     opened(r);
     assert_int_equal(r->log->after, closed_at);
     assert_true(r->log->replayed > 0 && r->log->replayed < r->log->n);
     same_as(r, two_lives, 2);
-    store_expect(&r->s, "z:0:20", "SEND z goes-on");
+    shell_expect(&r->s, "z:0:20", "SEND z goes-on");
 }
 
 static void crash_upon_crash(void **state)
@@ -320,13 +320,13 @@ static void a_close_leaves_nothing_to_replay(void **state)
     assert_int_equal(state_stored(r->s.st), 0);
     first_life(&r->s);
     assert_int_equal(state_stored(r->s.st), 0); /* it is in write buffers only */
-    store_close(&r->s);
+    shell_close(&r->s);
     uint64_t last = r->log->number[r->log->n - 1];
     opened(r);
     assert_int_equal(r->log->after, last);
     assert_int_equal(r->log->replayed, 0);
     assert_int_equal(state_stored(r->s.st), last);
-    store_expect(&r->s, "OK", "TOPIC CREATE more");
+    shell_expect(&r->s, "OK", "TOPIC CREATE more");
     assert_int_equal(state_stored(r->s.st), last); /* the new one is in a write buffer */
 }
 
@@ -334,7 +334,7 @@ static void a_close_leaves_nothing_to_replay(void **state)
 static void what_is_stored_needs_no_log(void **state)
 {
     struct rig *r = *state;
-    static void (*const both[])(struct store *) = {plain_life, large_life};
+    static void (*const both[])(struct shell *) = {plain_life, large_life};
     r->s.memory_bytes = MIB(16);
     crash_in(r, plain_life);
     crash_in(r, large_life);
@@ -368,7 +368,7 @@ static void a_long_log_that_does_not_fit_is_told(void **state)
     signal(SIGXFSZ, SIG_IGN);
     r->log->is_long = true;
     r->log->file_limit = KIB(300);
-    bool good = store_open(&r->s);
+    bool good = shell_open(&r->s);
     (void)setrlimit(RLIMIT_FSIZE, &was);
     signal(SIGXFSZ, SIG_DFL);
     assert_false(good);
@@ -377,7 +377,7 @@ static void a_long_log_that_does_not_fit_is_told(void **state)
     r->log->is_long = false;
     r->log->file_limit = 0;
     opened(r);
-    static void (*const one[])(struct store *) = {large_life};
+    static void (*const one[])(struct shell *) = {large_life};
     same_as(r, one, 1);
 }
 
@@ -390,12 +390,12 @@ static void an_append_that_fails_is_the_end(void **state)
     r->log->fail_append = 1;
     char said[8];
     (void)snprintf(said, sizeof said, "!%d", ST_IO);
-    store_expect(&r->s, said, "SEND t lost");
+    shell_expect(&r->s, said, "SEND t lost");
     assert_non_null(strstr(r->s.err, "the test's log fails"));
     for (int i = 0; i < 3; i++)
-        store_expect(&r->s, said, "SEND t refused");
+        shell_expect(&r->s, said, "SEND t refused");
     assert_int_equal(r->log->n, n);
-    store_close(&r->s);
+    shell_close(&r->s);
     opened(r);
     same_as(r, two_lives, 1);
 }
@@ -409,7 +409,7 @@ static void a_sync_that_fails_is_the_end(void **state)
     r->log->fail_sync = 1;
     assert_int_equal(state_sync(r->s.st, err, sizeof err), ST_IO);
     assert_non_null(strstr(err, "the test's log fails"));
-    store_expect(&r->s, said, "SEND t refused");
+    shell_expect(&r->s, said, "SEND t refused");
     assert_int_equal(r->log->n, 0);
 }
 
@@ -418,13 +418,13 @@ static void a_replay_that_fails_opens_nothing(void **state)
     struct rig *r = *state;
     crash_in(r, first_life);
     r->log->fail_replay = 1;
-    assert_false(store_open(&r->s));
+    assert_false(shell_open(&r->s));
     assert_int_equal(r->s.status, ST_IO);
     assert_non_null(strstr(r->s.err, "the test's log fails"));
     uint8_t *kind = r->log->bytes + r->log->at[2] + 12; /* of its first entry: a batch that nobody wrote */
     uint8_t was = *kind;
     *kind = 0x7f;
-    assert_false(store_open(&r->s));
+    assert_false(shell_open(&r->s));
     assert_int_equal(r->s.status, ST_IO);
     assert_true(r->s.err[0] != 0);
     *kind = was;

@@ -10,12 +10,12 @@
 #include <cmocka.h>
 
 #include "tests/lib/prng.h"
-#include "tests/lib/store.h"
+#include "tests/lib/shell.h"
 
 #define IDS 40
 
 struct twins {
-    struct store a, b;
+    struct shell a, b;
     struct prng p;
     uint64_t ids[IDS]; /* of transactions, as answered */
     uint64_t token;    /* of the last delayed message */
@@ -71,17 +71,17 @@ static void same_group(struct twins *t)
     uint32_t halfs[20], n = 1 + below(t, 12);
     for (uint32_t i = 0; i < n; i++) {
         any_line(t, line, sizeof(line));
-        store_add(&t->a, "%s", line);
-        store_add(&t->b, "%s", line);
+        shell_add(&t->a, "%s", line);
+        shell_add(&t->b, "%s", line);
         halfs[i] = strncmp(line, "HALF", 4) == 0;
     }
-    assert_true(store_write(&t->a));
-    assert_true(store_write(&t->b));
+    assert_true(shell_write(&t->a));
+    assert_true(shell_write(&t->b));
     for (uint32_t i = 0; i < n; i++) {
-        assert_string_equal(store_reply(&t->a, i), store_reply(&t->b, i));
-        if (store_reply(&t->a, i)[0] == '@')
-            t->token = strtoull(store_reply(&t->a, i) + 1, NULL, 10);
-        uint64_t id = halfs[i] ? strtoull(store_reply(&t->a, i), NULL, 10) : 0;
+        assert_string_equal(shell_reply(&t->a, i), shell_reply(&t->b, i));
+        if (shell_reply(&t->a, i)[0] == '@')
+            t->token = strtoull(shell_reply(&t->a, i) + 1, NULL, 10);
+        uint64_t id = halfs[i] ? strtoull(shell_reply(&t->a, i), NULL, 10) : 0;
         if (id)
             t->ids[t->n_ids < IDS ? t->n_ids++ : below(t, IDS)] = id;
     }
@@ -92,8 +92,8 @@ static void twins_grow_up_alike(void **state)
 {
     (void)state;
     static struct twins t;
-    store_start(&t.a);
-    store_start(&t.b);
+    shell_start(&t.a);
+    shell_start(&t.b);
     t.p = prng_start();
     t.token = TXID_MIN;
     t.a.policy.check_every_ms = t.b.policy.check_every_ms = 20;
@@ -101,19 +101,19 @@ static void twins_grow_up_alike(void **state)
     for (int i = 0; i < 400; i++) {
         same_group(&t);
         if (i % 10 == 0)
-            assert_true(store_digest(&t.a) == store_digest(&t.b));
+            assert_true(shell_digest(&t.a) == shell_digest(&t.b));
         int64_t ms = (int64_t)below(&t, 50);
-        store_pass(&t.a, ms);
-        store_pass(&t.b, ms);
+        shell_pass(&t.a, ms);
+        shell_pass(&t.b, ms);
         if (below(&t, 12))
             continue;
         uint64_t index = t.b.index; /* commands that changed nothing are not counted in the store */
-        store_reopen(&t.b);
+        shell_reopen(&t.b);
         t.b.index = index;
     }
-    assert_true(store_digest(&t.a) == store_digest(&t.b));
-    store_stop(&t.a);
-    store_stop(&t.b);
+    assert_true(shell_digest(&t.a) == shell_digest(&t.b));
+    shell_stop(&t.a);
+    shell_stop(&t.b);
 }
 
 int main(void)

@@ -7,293 +7,293 @@
 
 #include <cmocka.h>
 
-#include "tests/lib/store.h"
+#include "tests/lib/shell.h"
 
-static void one_message(struct store *s)
+static void one_message(struct shell *s)
 {
-    store_do(s, "TOPIC CREATE t QUEUES 1");
-    store_do(s, "SEND t a");
-    store_expect(s, "[t:0:0#1=a]", "POP g t LEASE 10s");
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
+    shell_do(s, "SEND t a");
+    shell_expect(s, "[t:0:0#1=a]", "POP g t LEASE 10s");
 }
 
 static void acked_once(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     one_message(s);
-    store_expect(s, "0", "ACK g t:0:0#2");
-    store_expect(s, "0", "ACK g t:0:1#1");
-    store_expect(s, "0", "ACK g t:7:0#1");
-    store_expect(s, "1", "ACK g t:0:0#1 t:0:0#1 t:0:9#1");
-    store_expect(s, "0", "ACK g t:0:0#1");
-    store_refused(s, "-STALE", "NACK g t:0:0#1");
-    store_refused(s, "-STALE", "EXTEND g t:0:0#1 5s");
-    store_refused(s, "-STALE", "REJECT g t:0:0#1");
-    store_pass(s, 100000);
-    store_expect(s, "[]", "POP g t");
-    assert_int_equal(store_rows(s, 'R'), 0);
+    shell_expect(s, "0", "ACK g t:0:0#2");
+    shell_expect(s, "0", "ACK g t:0:1#1");
+    shell_expect(s, "0", "ACK g t:7:0#1");
+    shell_expect(s, "1", "ACK g t:0:0#1 t:0:0#1 t:0:9#1");
+    shell_expect(s, "0", "ACK g t:0:0#1");
+    shell_refused(s, "-STALE", "NACK g t:0:0#1");
+    shell_refused(s, "-STALE", "EXTEND g t:0:0#1 5s");
+    shell_refused(s, "-STALE", "REJECT g t:0:0#1");
+    shell_pass(s, 100000);
+    shell_expect(s, "[]", "POP g t");
+    assert_int_equal(shell_rows(s, 'R'), 0);
 }
 
 static void no_group(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     one_message(s);
-    store_refused(s, "-NOGROUP", "ACK h t:0:0#1");
-    store_refused(s, "-NOGROUP", "NACK h t:0:0#1");
-    store_refused(s, "-NOGROUP", "EXTEND h t:0:0#1 1s");
-    store_refused(s, "-NOGROUP", "REJECT h t:0:0#1");
-    store_expect(s, "OK", "RELEASE h t:0:0#1");
+    shell_refused(s, "-NOGROUP", "ACK h t:0:0#1");
+    shell_refused(s, "-NOGROUP", "NACK h t:0:0#1");
+    shell_refused(s, "-NOGROUP", "EXTEND h t:0:0#1 1s");
+    shell_refused(s, "-NOGROUP", "REJECT h t:0:0#1");
+    shell_expect(s, "OK", "RELEASE h t:0:0#1");
     /* The group is there, but not on that topic: a stale receipt like another. */
-    store_expect(s, "0", "ACK g u:0:0#1");
-    store_refused(s, "-STALE", "NACK g u:0:0#1");
-    store_expect(s, "1", "ACK g u:0:0#1 t:0:0#1");
+    shell_expect(s, "0", "ACK g u:0:0#1");
+    shell_refused(s, "-STALE", "NACK g u:0:0#1");
+    shell_expect(s, "1", "ACK g u:0:0#1 t:0:0#1");
 }
 
 /* Over is over, though no TICK has come: for each command, at the very millisecond. */
 static void over_by_time(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     one_message(s);
     s->now_ms += 9999;
-    store_expect(s, "OK", "EXTEND g t:0:0#1 1s");
+    shell_expect(s, "OK", "EXTEND g t:0:0#1 1s");
     s->now_ms += 1000;
-    store_expect(s, "0", "ACK g t:0:0#1");
-    store_refused(s, "-STALE", "NACK g t:0:0#1");
-    store_refused(s, "-STALE", "EXTEND g t:0:0#1 5s");
-    store_refused(s, "-STALE", "REJECT g t:0:0#1");
-    store_expect(s, "OK", "RELEASE g t:0:0#1");
-    store_expect(s, "[t:0:0#2=a]", "POP g t LEASE 10s");
-    store_expect(s, "0", "ACK g t:0:0#1");
-    store_expect(s, "1", "ACK g t:0:0#2");
+    shell_expect(s, "0", "ACK g t:0:0#1");
+    shell_refused(s, "-STALE", "NACK g t:0:0#1");
+    shell_refused(s, "-STALE", "EXTEND g t:0:0#1 5s");
+    shell_refused(s, "-STALE", "REJECT g t:0:0#1");
+    shell_expect(s, "OK", "RELEASE g t:0:0#1");
+    shell_expect(s, "[t:0:0#2=a]", "POP g t LEASE 10s");
+    shell_expect(s, "0", "ACK g t:0:0#1");
+    shell_expect(s, "1", "ACK g t:0:0#2");
 }
 
 static void lease_ends_by_itself(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     one_message(s);
-    store_pass(s, 9999);
-    store_expect(s, "[]", "POP g t");
-    store_pass(s, 1);
+    shell_pass(s, 9999);
+    shell_expect(s, "[]", "POP g t");
+    shell_pass(s, 1);
     assert_true(s->fx.next_due_ms > s->now_ms);
-    store_refused(s, "-STALE", "EXTEND g t:0:0#1 5s");
-    store_expect(s, "[t:0:0#2=a]", "POP g t");
+    shell_refused(s, "-STALE", "EXTEND g t:0:0#1 5s");
+    shell_expect(s, "[t:0:0#2=a]", "POP g t");
     assert_int_equal(state_tally(s->st)->leases_expired, 1);
-    store_reopen(s);
-    store_pass(s, 30000); /* the group's own lease */
-    store_expect(s, "[t:0:0#3=a]", "POP g t");
+    shell_reopen(s);
+    shell_pass(s, 30000); /* the group's own lease */
+    shell_expect(s, "[t:0:0#3=a]", "POP g t");
 }
 
 static void extended(void **state)
 {
-    struct store *s = *state;
-    store_do(s, "TOPIC CREATE t QUEUES 1");
-    store_do(s, "MSEND t a b c");
-    store_do(s, "POP g t COUNT 3 LEASE 10s");
-    store_expect(s, "OK", "EXTEND g t:0:1#1 1h"); /* this one alone */
-    store_pass(s, 10000);
-    store_expect(s, "[t:0:0#2=a t:0:2#2=c]", "POP g t COUNT 9 LEASE 1h");
-    store_expect(s, "OK", "EXTEND g t:0:1#1 0"); /* over at once */
-    store_refused(s, "-STALE", "EXTEND g t:0:1#1 1h");
-    store_expect(s, "[t:0:1#2=b]", "POP g t COUNT 9");
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
+    shell_do(s, "MSEND t a b c");
+    shell_do(s, "POP g t COUNT 3 LEASE 10s");
+    shell_expect(s, "OK", "EXTEND g t:0:1#1 1h"); /* this one alone */
+    shell_pass(s, 10000);
+    shell_expect(s, "[t:0:0#2=a t:0:2#2=c]", "POP g t COUNT 9 LEASE 1h");
+    shell_expect(s, "OK", "EXTEND g t:0:1#1 0"); /* over at once */
+    shell_refused(s, "-STALE", "EXTEND g t:0:1#1 1h");
+    shell_expect(s, "[t:0:1#2=b]", "POP g t COUNT 9");
 }
 
 static void given_back(void **state)
 {
-    struct store *s = *state;
-    store_do(s, "TOPIC CREATE t QUEUES 1");
-    store_do(s, "MSEND t a b c d");
-    store_do(s, "POP g t COUNT 4");
-    store_expect(s, "OK", "NACK g t:0:2#1");
-    store_expect(s, "OK", "NACK g t:0:0#1 DELAY 5s");
-    store_expect(s, "[t:0:2#2=c]", "POP g t COUNT 9");
-    store_pass(s, 4999);
-    store_expect(s, "[]", "POP g t COUNT 9");
-    store_pass(s, 1);
-    store_expect(s, "[t:0:0#2=a]", "POP g t COUNT 9");
-    store_expect(s, "2", "ACK g t:0:1#1 t:0:3#1");
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
+    shell_do(s, "MSEND t a b c d");
+    shell_do(s, "POP g t COUNT 4");
+    shell_expect(s, "OK", "NACK g t:0:2#1");
+    shell_expect(s, "OK", "NACK g t:0:0#1 DELAY 5s");
+    shell_expect(s, "[t:0:2#2=c]", "POP g t COUNT 9");
+    shell_pass(s, 4999);
+    shell_expect(s, "[]", "POP g t COUNT 9");
+    shell_pass(s, 1);
+    shell_expect(s, "[t:0:0#2=a]", "POP g t COUNT 9");
+    shell_expect(s, "2", "ACK g t:0:1#1 t:0:3#1");
     assert_int_equal(state_tally(s->st)->messages_nacked, 2);
 }
 
 /* What never reached its caller goes back without having counted. */
 static void released(void **state)
 {
-    struct store *s = *state;
-    store_do(s, "TOPIC CREATE t QUEUES 1");
-    store_do(s, "GROUP CREATE g t ATTEMPTS 1");
-    store_do(s, "MSEND t a b");
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
+    shell_do(s, "GROUP CREATE g t ATTEMPTS 1");
+    shell_do(s, "MSEND t a b");
     for (int i = 0; i < 3; i++) {
-        store_expect(s, "[t:0:0#1=a t:0:1#1=b]", "POP g t COUNT 2");
-        store_expect(s, "OK", "RELEASE g t:0:0#1 t:0:1#1");
+        shell_expect(s, "[t:0:0#1=a t:0:1#1=b]", "POP g t COUNT 2");
+        shell_expect(s, "OK", "RELEASE g t:0:0#1 t:0:1#1");
         assert_true(s->fx.n_keys == 1 && s->fx.counts[0] == 2);
-        store_refused(s, "-STALE", "NACK g t:0:0#1");
+        shell_refused(s, "-STALE", "NACK g t:0:0#1");
         if (i == 1)
-            store_reopen(s);
+            shell_reopen(s);
     }
-    store_expect(s, "-NOTOPIC", "READ %%DLQ%%g 0 0");
+    shell_expect(s, "-NOTOPIC", "READ %%DLQ%%g 0 0");
 }
 
 static void backoff(void **state)
 {
-    struct store *s = *state;
-    store_do(s, "TOPIC CREATE t QUEUES 1");
-    store_do(s, "GROUP CREATE g t BACKOFF 1s,5s LEASE 10s");
-    store_do(s, "SEND t a");
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
+    shell_do(s, "GROUP CREATE g t BACKOFF 1s,5s LEASE 10s");
+    shell_do(s, "SEND t a");
     static const int64_t pauses[] = {1000, 5000, 5000};
     for (int i = 0; i < 3; i++) { /* after a NACK ... */
         char want[32];
         (void)snprintf(want, sizeof(want), "[t:0:0#%d=a]", i + 1);
-        store_expect(s, want, "POP g t");
-        store_expect(s, "OK", "NACK g t:0:0#%d", i + 1);
-        store_pass(s, pauses[i] - 1);
-        store_expect(s, "[]", "POP g t");
-        store_pass(s, 1);
+        shell_expect(s, want, "POP g t");
+        shell_expect(s, "OK", "NACK g t:0:0#%d", i + 1);
+        shell_pass(s, pauses[i] - 1);
+        shell_expect(s, "[]", "POP g t");
+        shell_pass(s, 1);
     }
-    store_expect(s, "[t:0:0#4=a]", "POP g t");
-    store_pass(s, 10000); /* ... and after a lease that ended */
-    store_expect(s, "[]", "POP g t");
-    store_pass(s, 5000);
-    store_expect(s, "[t:0:0#5=a]", "POP g t");
-    store_expect(s, "OK", "NACK g t:0:0#5 DELAY 0"); /* a DELAY comes before it */
-    store_expect(s, "[t:0:0#6=a]", "POP g t");
+    shell_expect(s, "[t:0:0#4=a]", "POP g t");
+    shell_pass(s, 10000); /* ... and after a lease that ended */
+    shell_expect(s, "[]", "POP g t");
+    shell_pass(s, 5000);
+    shell_expect(s, "[t:0:0#5=a]", "POP g t");
+    shell_expect(s, "OK", "NACK g t:0:0#5 DELAY 0"); /* a DELAY comes before it */
+    shell_expect(s, "[t:0:0#6=a]", "POP g t");
 }
 
 static void survives_a_restart(void **state)
 {
-    struct store *s = *state;
-    store_do(s, "TOPIC CREATE t QUEUES 2");
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t QUEUES 2");
     for (int i = 0; i < 6; i++)
-        store_do(s, "SEND t m%d", i);
-    store_do(s, "POP g t COUNT 4 LEASE 10s");
-    store_do(s, "ACK g t:0:0#1");
-    store_do(s, "NACK g t:1:0#1 DELAY 20s");
-    store_reopen(s);
-    store_expect(s, "[t:0:2#1=m4 t:1:2#1=m5]", "POP g t COUNT 9 LEASE 1h");
-    store_expect(s, "1", "ACK g t:1:1#1");
-    store_pass(s, 10000);
-    store_expect(s, "[t:0:1#2=m2]", "POP g t COUNT 9");
-    store_reopen(s);
-    store_pass(s, 10000);
-    store_expect(s, "[t:1:0#2=m1]", "POP g t COUNT 9");
+        shell_do(s, "SEND t m%d", i);
+    shell_do(s, "POP g t COUNT 4 LEASE 10s");
+    shell_do(s, "ACK g t:0:0#1");
+    shell_do(s, "NACK g t:1:0#1 DELAY 20s");
+    shell_reopen(s);
+    shell_expect(s, "[t:0:2#1=m4 t:1:2#1=m5]", "POP g t COUNT 9 LEASE 1h");
+    shell_expect(s, "1", "ACK g t:1:1#1");
+    shell_pass(s, 10000);
+    shell_expect(s, "[t:0:1#2=m2]", "POP g t COUNT 9");
+    shell_reopen(s);
+    shell_pass(s, 10000);
+    shell_expect(s, "[t:1:0#2=m1]", "POP g t COUNT 9");
 }
 
 /* ten messages in one queue, all of them leased as #1. */
-static void ten_leased(struct store *s)
+static void ten_leased(struct shell *s)
 {
-    store_do(s, "TOPIC CREATE t QUEUES 1");
-    store_do(s, "MSEND t 0 1 2 3 4 5 6 7 8 9");
-    store_do(s, "POP g t COUNT 10 LEASE 10s");
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
+    shell_do(s, "MSEND t 0 1 2 3 4 5 6 7 8 9");
+    shell_do(s, "POP g t COUNT 10 LEASE 10s");
 }
 
 static void a_range_is_acked(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     ten_leased(s);
-    store_expect(s, "0", "ACK g t:0:0-9#2");
-    store_expect(s, "0", "ACK g t:1:0-9#1 t:0:10-99#1");
-    store_expect(s, "1", "ACK g t:0:4#1");
-    store_expect(s, "3", "ACK g t:0:2-5#1");
-    store_expect(s, "0", "ACK g t:0:2-5#1");
-    store_reopen(s);
-    store_expect(s, "3", "ACK g t:0:7-700#1 t:0:8-9#1");
+    shell_expect(s, "0", "ACK g t:0:0-9#2");
+    shell_expect(s, "0", "ACK g t:1:0-9#1 t:0:10-99#1");
+    shell_expect(s, "1", "ACK g t:0:4#1");
+    shell_expect(s, "3", "ACK g t:0:2-5#1");
+    shell_expect(s, "0", "ACK g t:0:2-5#1");
+    shell_reopen(s);
+    shell_expect(s, "3", "ACK g t:0:7-700#1 t:0:8-9#1");
     s->now_ms += 10000;
-    store_expect(s, "0", "ACK g t:0:0-9#1"); /* over by time */
-    store_expect(s, "[t:0:0#2=0 t:0:1#2=1 t:0:6#2=6]", "POP g t COUNT 9");
-    store_expect(s, "3", "ACK g t:0:0-6#2");
-    assert_int_equal(store_rows(s, 'R'), 0);
+    shell_expect(s, "0", "ACK g t:0:0-9#1"); /* over by time */
+    shell_expect(s, "[t:0:0#2=0 t:0:1#2=1 t:0:6#2=6]", "POP g t COUNT 9");
+    shell_expect(s, "3", "ACK g t:0:0-6#2");
+    assert_int_equal(shell_rows(s, 'R'), 0);
     assert_int_equal(state_tally(s->st)->messages_acked, 6);
 }
 
 /* A range over several runs, of which only some have the attempt. */
 static void a_range_of_many_runs(void **state)
 {
-    struct store *s = *state;
-    store_do(s, "TOPIC CREATE t QUEUES 1");
-    store_do(s, "MSEND t 0 1 2 3 4 5 6 7 8 9");
-    store_do(s, "POP g t COUNT 2");
-    store_do(s, "POP g t COUNT 3");
-    store_do(s, "POP g t COUNT 4"); /* 9 was never out */
-    store_do(s, "NACK g t:0:3#1");
-    store_expect(s, "[t:0:3#2=3]", "POP g t");
-    store_expect(s, "7", "ACK g t:0:1-9#1");
-    store_expect(s, "1", "ACK g t:0:1-9#2");
-    store_expect(s, "[t:0:9#1=9]", "POP g t COUNT 9");
-    store_expect(s, "2", "ACK g t:0:0-9#1");
-    assert_int_equal(store_rows(s, 'R'), 0);
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
+    shell_do(s, "MSEND t 0 1 2 3 4 5 6 7 8 9");
+    shell_do(s, "POP g t COUNT 2");
+    shell_do(s, "POP g t COUNT 3");
+    shell_do(s, "POP g t COUNT 4"); /* 9 was never out */
+    shell_do(s, "NACK g t:0:3#1");
+    shell_expect(s, "[t:0:3#2=3]", "POP g t");
+    shell_expect(s, "7", "ACK g t:0:1-9#1");
+    shell_expect(s, "1", "ACK g t:0:1-9#2");
+    shell_expect(s, "[t:0:9#1=9]", "POP g t COUNT 9");
+    shell_expect(s, "2", "ACK g t:0:0-9#1");
+    assert_int_equal(shell_rows(s, 'R'), 0);
 }
 
 static void a_range_is_extended(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     ten_leased(s);
-    store_expect(s, "1", "ACK g t:0:3#1");
-    store_expect(s, "OK", "EXTEND g t:0:2-5#1 1h");
-    store_refused(s, "-STALE", "EXTEND g t:0:2-5#2 1h");
-    store_refused(s, "-STALE", "EXTEND g t:0:3-3#1 1h");
-    store_refused(s, "-STALE", "EXTEND g t:0:20-30#1 1h");
-    store_pass(s, 10000);
-    store_expect(s, "[t:0:0#2=0 t:0:1#2=1 t:0:6#2=6 t:0:7#2=7 t:0:8#2=8 t:0:9#2=9]", "POP g t COUNT 10");
-    store_expect(s, "OK", "EXTEND g t:0:0-9#2 1h"); /* it steps over what others hold */
-    store_reopen(s);
-    store_expect(s, "3", "ACK g t:0:0-9#1");
-    store_expect(s, "6", "ACK g t:0:0-9#2");
+    shell_expect(s, "1", "ACK g t:0:3#1");
+    shell_expect(s, "OK", "EXTEND g t:0:2-5#1 1h");
+    shell_refused(s, "-STALE", "EXTEND g t:0:2-5#2 1h");
+    shell_refused(s, "-STALE", "EXTEND g t:0:3-3#1 1h");
+    shell_refused(s, "-STALE", "EXTEND g t:0:20-30#1 1h");
+    shell_pass(s, 10000);
+    shell_expect(s, "[t:0:0#2=0 t:0:1#2=1 t:0:6#2=6 t:0:7#2=7 t:0:8#2=8 t:0:9#2=9]", "POP g t COUNT 10");
+    shell_expect(s, "OK", "EXTEND g t:0:0-9#2 1h"); /* it steps over what others hold */
+    shell_reopen(s);
+    shell_expect(s, "3", "ACK g t:0:0-9#1");
+    shell_expect(s, "6", "ACK g t:0:0-9#2");
 }
 
 /* A run with another attempt stands before the one that is cut. */
 static void a_range_is_cut_behind_another_run(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     ten_leased(s);
-    store_do(s, "NACK g t:0:0#1");
-    store_expect(s, "[t:0:0#2=0]", "POP g t LEASE 1h");
-    store_expect(s, "OK", "EXTEND g t:0:0-2#1 1");
-    store_pass(s, 1);
-    store_expect(s, "[t:0:1#2=1 t:0:2#2=2]", "POP g t COUNT 10 LEASE 1h");
-    store_expect(s, "3", "ACK g t:0:0-9#2");
-    store_expect(s, "7", "ACK g t:0:0-9#1");
+    shell_do(s, "NACK g t:0:0#1");
+    shell_expect(s, "[t:0:0#2=0]", "POP g t LEASE 1h");
+    shell_expect(s, "OK", "EXTEND g t:0:0-2#1 1");
+    shell_pass(s, 1);
+    shell_expect(s, "[t:0:1#2=1 t:0:2#2=2]", "POP g t COUNT 10 LEASE 1h");
+    shell_expect(s, "3", "ACK g t:0:0-9#2");
+    shell_expect(s, "7", "ACK g t:0:0-9#1");
 }
 
 static void a_range_is_released(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     ten_leased(s);
-    store_expect(s, "1", "ACK g t:0:3#1");
-    store_expect(s, "OK", "RELEASE g t:0:2-5#1");
+    shell_expect(s, "1", "ACK g t:0:3#1");
+    shell_expect(s, "OK", "RELEASE g t:0:2-5#1");
     assert_int_equal(s->fx.counts[0], 3);
-    store_expect(s, "[t:0:2#1=2 t:0:4#1=4 t:0:5#1=5]", "POP g t COUNT 10");
-    store_expect(s, "9", "ACK g t:0:0-9#1");
+    shell_expect(s, "[t:0:2#1=2 t:0:4#1=4 t:0:5#1=5]", "POP g t COUNT 10");
+    shell_expect(s, "9", "ACK g t:0:0-9#1");
 }
 
 static void commit_acks_a_range(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     char txid[32];
     ten_leased(s);
-    (void)snprintf(txid, sizeof(txid), "%s", store_do(s, "HALF pg u done"));
-    store_expect(s, "1", "ACK g t:0:3#1");
-    store_refused(s, "-STALE", "COMMIT %s ACK g t:0:0-9#1", txid);
-    store_refused(s, "-STALE", "COMMIT %s ACK g t:0:4-10#1", txid);
-    store_expect(s, "[u:0:0]", "COMMIT %s ACK g t:0:0-2#1 t:0:4-9#1 t:0:5#1", txid);
-    assert_int_equal(store_rows(s, 'R'), 0);
-    (void)snprintf(txid, sizeof(txid), "%s", store_do(s, "HALF pg u more"));
+    (void)snprintf(txid, sizeof(txid), "%s", shell_do(s, "HALF pg u done"));
+    shell_expect(s, "1", "ACK g t:0:3#1");
+    shell_refused(s, "-STALE", "COMMIT %s ACK g t:0:0-9#1", txid);
+    shell_refused(s, "-STALE", "COMMIT %s ACK g t:0:4-10#1", txid);
+    shell_expect(s, "[u:0:0]", "COMMIT %s ACK g t:0:0-2#1 t:0:4-9#1 t:0:5#1", txid);
+    assert_int_equal(shell_rows(s, 'R'), 0);
+    (void)snprintf(txid, sizeof(txid), "%s", shell_do(s, "HALF pg u more"));
     static struct slice words[4 + 10001];
     words[0] = SLICE_LIT("COMMIT"), words[1] = slice_str(txid);
     words[2] = SLICE_LIT("ACK"), words[3] = SLICE_LIT("g");
     for (int i = 0; i < 10001; i++)
         words[4 + i] = SLICE_LIT("t:0:0-9#1");
-    store_do(s, "GROUP DELETE g");
-    store_do(s, "GROUP CREATE g t");
-    store_do(s, "POP g t COUNT 1000");
-    assert_memory_equal(store_do_words(s, words, 4 + 10001), "-LIMIT", 6);
-    assert_memory_equal(store_do_words(s, words, 4 + 10), "[u:", 3); /* the same again is no harm */
+    shell_do(s, "GROUP DELETE g");
+    shell_do(s, "GROUP CREATE g t");
+    shell_do(s, "POP g t COUNT 1000");
+    assert_memory_equal(shell_do_words(s, words, 4 + 10001), "-LIMIT", 6);
+    assert_memory_equal(shell_do_words(s, words, 4 + 10), "[u:", 3); /* the same again is no harm */
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        STORE_TEST(acked_once), STORE_TEST(no_group), STORE_TEST(over_by_time),
-        STORE_TEST(lease_ends_by_itself), STORE_TEST(extended), STORE_TEST(given_back),
-        STORE_TEST(released), STORE_TEST(backoff), STORE_TEST(survives_a_restart),
-        STORE_TEST(a_range_is_acked), STORE_TEST(a_range_of_many_runs), STORE_TEST(a_range_is_extended),
-        STORE_TEST(a_range_is_cut_behind_another_run), STORE_TEST(a_range_is_released), STORE_TEST(commit_acks_a_range),
+        SHELL_TEST(acked_once), SHELL_TEST(no_group), SHELL_TEST(over_by_time),
+        SHELL_TEST(lease_ends_by_itself), SHELL_TEST(extended), SHELL_TEST(given_back),
+        SHELL_TEST(released), SHELL_TEST(backoff), SHELL_TEST(survives_a_restart),
+        SHELL_TEST(a_range_is_acked), SHELL_TEST(a_range_of_many_runs), SHELL_TEST(a_range_is_extended),
+        SHELL_TEST(a_range_is_cut_behind_another_run), SHELL_TEST(a_range_is_released), SHELL_TEST(commit_acks_a_range),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,19 +10,19 @@
 #include <cmocka.h>
 
 #include "storage/model/txn.h"
-#include "tests/lib/store.h"
+#include "tests/lib/shell.h"
 
 static char tx[32];
 
-static void half(struct store *s, const char *rest)
+static void half(struct shell *s, const char *rest)
 {
-    (void)snprintf(tx, sizeof(tx), "%s", store_do(s, "HALF pg t a %s", rest));
+    (void)snprintf(tx, sizeof(tx), "%s", shell_do(s, "HALF pg t a %s", rest));
 }
 
 /* Asks; how many objects came. With exactly one, it must be tx's. */
-static int asked(struct store *s)
+static int asked(struct shell *s)
 {
-    const char *text = store_do(s, "CHECKS pg COUNT 100");
+    const char *text = shell_do(s, "CHECKS pg COUNT 100");
     int n = 0;
     for (const char *at = text; (at = strstr(at, "txid:")); at++)
         n++;
@@ -32,24 +32,24 @@ static int asked(struct store *s)
 
 static void the_object(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     char want[512];
     (void)snprintf(tx, sizeof(tx), "%s",
-                   store_do(s, "HALF pg t body KEY k TAG red PROP p 1 CHECKIN 0"));
-    (void)store_do(s, "HALF pg u two TXN %s", tx);
+                   shell_do(s, "HALF pg t body KEY k TAG red PROP p 1 CHECKIN 0"));
+    (void)shell_do(s, "HALF pg u two TXN %s", tx);
     (void)snprintf(want, sizeof(want),
                    "[{txid:%s pgroup:pg attempt:1 created:%lld messages:["
                    "{topic:t key:[k] tag:red body:body properties:{p:1}} "
                    "{topic:u key:[] tag:null body:two properties:{}}]}]",
-                   tx, (long long)STORE_TIME);
-    store_expect(s, want, "CHECKS pg");
-    store_expect(s, "[]", "CHECKS other");
+                   tx, (long long)SHELL_TIME);
+    shell_expect(s, want, "CHECKS pg");
+    shell_expect(s, "[]", "CHECKS other");
     assert_int_equal(state_tally(s->st)->checks_asked, 1);
 }
 
 static void first_ask(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     half(s, "");
     s->now_ms += 5999;
     assert_int_equal(asked(s), 0);
@@ -66,90 +66,90 @@ static void first_ask(void **state)
 /* Ask n is followed by n pauses, an hour at most; the last by one more before it is parked. */
 static void growing_pauses(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     s->policy.check_every_ms = 600000;
     s->policy.check_max = 8;
     half(s, "CHECKIN 0");
     for (int n = 1; n <= 8; n++) {
         assert_int_equal(asked(s), 1);
         int64_t pause = n * INT64_C(600000) < 3600000 ? n * INT64_C(600000) : 3600000;
-        store_pass(s, pause - 1);
+        shell_pass(s, pause - 1);
         assert_int_equal(asked(s), 0);
-        const char *info = store_do(s, "TXN INFO %s", tx);
+        const char *info = shell_do(s, "TXN INFO %s", tx);
         assert_non_null(strstr(info, "state:pending"));
-        assert_int_equal(store_field(info, "checks"), n);
-        assert_int_equal(store_field(info, "next_check"), s->now_ms + 1);
+        assert_int_equal(shell_field(info, "checks"), n);
+        assert_int_equal(shell_field(info, "next_check"), s->now_ms + 1);
         if (n == 5)
-            store_reopen(s);
-        store_pass(s, 1);
+            shell_reopen(s);
+        shell_pass(s, 1);
     }
-    assert_non_null(strstr(store_do(s, "TXN INFO %s", tx), "state:parked"));
+    assert_non_null(strstr(shell_do(s, "TXN INFO %s", tx), "state:parked"));
     assert_int_equal(asked(s), 0);
     assert_int_equal(state_tally(s->st)->parked, 1);
-    assert_int_equal(store_rows(s, 'K') + store_rows(s, 'W'), 0);
-    store_expect(s, "[t:0:0]", "COMMIT %s", tx); /* by hand */
+    assert_int_equal(shell_rows(s, 'K') + shell_rows(s, 'W'), 0);
+    shell_expect(s, "[t:0:0]", "COMMIT %s", tx); /* by hand */
     assert_int_equal(state_tally(s->st)->parked, 0);
 }
 
 static void too_old(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     s->policy.txn_timeout_ms = 10000;
     half(s, "CHECKIN 5s");
-    store_pass(s, 5000);
+    shell_pass(s, 5000);
     assert_int_equal(asked(s), 1);
-    store_pass(s, 4999);
-    assert_non_null(strstr(store_do(s, "TXN INFO %s", tx), "state:pending"));
-    store_pass(s, 1);
-    assert_non_null(strstr(store_do(s, "TXN INFO %s", tx), "state:parked"));
-    assert_int_equal(store_rows(s, 'K') + store_rows(s, 'W'), 0);
-    store_pass(s, 100000);
+    shell_pass(s, 4999);
+    assert_non_null(strstr(shell_do(s, "TXN INFO %s", tx), "state:pending"));
+    shell_pass(s, 1);
+    assert_non_null(strstr(shell_do(s, "TXN INFO %s", tx), "state:parked"));
+    assert_int_equal(shell_rows(s, 'K') + shell_rows(s, 'W'), 0);
+    shell_pass(s, 100000);
     assert_int_equal(asked(s), 0);
 }
 
 /* The last pause ends exactly when it gets too old: one row for both. */
 static void parked_for_both(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     s->policy.txn_timeout_ms = 30000;
     s->policy.check_max = 1;
     half(s, "CHECKIN 0");
     assert_int_equal(asked(s), 1);
-    store_expect(s, "OK", "TXN EXTEND %s 30s", tx);
-    store_expect(s, "OK", "TXN EXTEND %s 10s", tx); /* moving away keeps the timeout's row */
-    store_expect(s, "OK", "TXN EXTEND %s 40s", tx);
-    store_pass(s, 29999);
-    assert_non_null(strstr(store_do(s, "TXN INFO %s", tx), "state:pending"));
-    store_pass(s, 1);
-    assert_non_null(strstr(store_do(s, "TXN INFO %s", tx), "state:parked"));
-    assert_int_equal(store_rows(s, 'W'), 0);
+    shell_expect(s, "OK", "TXN EXTEND %s 30s", tx);
+    shell_expect(s, "OK", "TXN EXTEND %s 10s", tx); /* moving away keeps the timeout's row */
+    shell_expect(s, "OK", "TXN EXTEND %s 40s", tx);
+    shell_pass(s, 29999);
+    assert_non_null(strstr(shell_do(s, "TXN INFO %s", tx), "state:pending"));
+    shell_pass(s, 1);
+    assert_non_null(strstr(shell_do(s, "TXN INFO %s", tx), "state:parked"));
+    assert_int_equal(shell_rows(s, 'W'), 0);
 }
 
 static void decided_is_not_asked(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     half(s, "CHECKIN 1s");
-    store_do(s, "COMMIT %s", tx);
+    shell_do(s, "COMMIT %s", tx);
     half(s, "CHECKIN 1s");
-    store_do(s, "ROLLBACK %s", tx);
+    shell_do(s, "ROLLBACK %s", tx);
     half(s, "CHECKIN 1s");
-    store_pass(s, 1000);
+    shell_pass(s, 1000);
     assert_int_equal(asked(s), 1);
 }
 
 static void extended(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     half(s, "");
-    store_expect(s, "OK", "TXN EXTEND %s 1m", tx);
+    shell_expect(s, "OK", "TXN EXTEND %s 1m", tx);
     s->now_ms += 59999;
     assert_int_equal(asked(s), 0);
     s->now_ms += 1;
     assert_int_equal(asked(s), 1);
-    store_expect(s, "OK", "TXN EXTEND %s 1s", tx); /* earlier works as well */
+    shell_expect(s, "OK", "TXN EXTEND %s 1s", tx); /* earlier works as well */
     s->now_ms += 1000;
     assert_int_equal(asked(s), 1);
-    store_expect(s, "OK", "UNKNOWN %s", tx); /* the next ask is set already */
+    shell_expect(s, "OK", "UNKNOWN %s", tx); /* the next ask is set already */
     s->now_ms += 60000;
     assert_int_equal(asked(s), 1);
 }
@@ -157,107 +157,107 @@ static void extended(void **state)
 /* An ask that found no taker does not count, and comes again at once. */
 static void taken_back(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     half(s, "CHECKIN 0");
     for (int i = 0; i < 3; i++) {
-        assert_non_null(strstr(store_do(s, "CHECKS pg"), "attempt:1 "));
-        store_expect(s, "OK", "UNASK %s %s 12345", tx, "5000000000");
+        assert_non_null(strstr(shell_do(s, "CHECKS pg"), "attempt:1 "));
+        shell_expect(s, "OK", "UNASK %s %s 12345", tx, "5000000000");
         assert_int_equal(state_tally(s->st)->checks_asked, 0);
     }
-    store_do(s, "CHECKS pg");
-    store_do(s, "COMMIT %s", tx);
-    store_expect(s, "OK", "UNASK %s", tx); /* decided: nothing to take back */
-    assert_int_equal(store_rows(s, 'K'), 0);
+    shell_do(s, "CHECKS pg");
+    shell_do(s, "COMMIT %s", tx);
+    shell_expect(s, "OK", "UNASK %s", tx); /* decided: nothing to take back */
+    assert_int_equal(shell_rows(s, 'K'), 0);
 }
 
 /* Whoever was asked before goes: the newest ask, and one that was answered, stand. */
 static void only_the_newest_is_taken_back(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     half(s, "CHECKIN 0");
     assert_int_equal(asked(s), 1);
     s->now_ms += 30000;
     assert_int_equal(asked(s), 1);
-    store_expect(s, "OK", "UNASK %s-1 %s-3 %s-x %s-", tx, tx, tx, tx);
-    store_expect(s, "[]", "CHECKS pg");
-    store_expect(s, "OK", "UNASK %s-2", tx);
-    assert_non_null(strstr(store_do(s, "CHECKS pg"), "attempt:2 "));
-    store_expect(s, "OK", "UNKNOWN %s", tx);
-    store_expect(s, "OK", "UNASK %s-2", tx);
-    store_expect(s, "[]", "CHECKS pg");
+    shell_expect(s, "OK", "UNASK %s-1 %s-3 %s-x %s-", tx, tx, tx, tx);
+    shell_expect(s, "[]", "CHECKS pg");
+    shell_expect(s, "OK", "UNASK %s-2", tx);
+    assert_non_null(strstr(shell_do(s, "CHECKS pg"), "attempt:2 "));
+    shell_expect(s, "OK", "UNKNOWN %s", tx);
+    shell_expect(s, "OK", "UNASK %s-2", tx);
+    shell_expect(s, "[]", "CHECKS pg");
     s->now_ms += 60000;
-    assert_non_null(strstr(store_do(s, "CHECKS pg"), "attempt:3 "));
-    store_expect(s, "OK", "TXN EXTEND %s 5s", tx);
-    store_expect(s, "OK", "UNASK %s-3", tx);
-    store_expect(s, "[]", "CHECKS pg");
+    assert_non_null(strstr(shell_do(s, "CHECKS pg"), "attempt:3 "));
+    shell_expect(s, "OK", "TXN EXTEND %s 5s", tx);
+    shell_expect(s, "OK", "UNASK %s-3", tx);
+    shell_expect(s, "[]", "CHECKS pg");
     s->now_ms += 5000;
-    assert_non_null(strstr(store_do(s, "CHECKS pg"), "attempt:4 "));
-    store_expect(s, "OK", "UNASK %s-4", tx); /* a new ask: not answered yet */
+    assert_non_null(strstr(shell_do(s, "CHECKS pg"), "attempt:4 "));
+    shell_expect(s, "OK", "UNASK %s-4", tx); /* a new ask: not answered yet */
     assert_int_equal(asked(s), 1);
 }
 
 /* The last ask taken back: its parking is off. */
 static void last_one_taken_back(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     s->policy.check_max = 1;
     half(s, "CHECKIN 0");
     assert_int_equal(asked(s), 1);
-    store_expect(s, "OK", "UNASK %s", tx);
-    store_pass(s, 30000);
-    assert_non_null(strstr(store_do(s, "TXN INFO %s", tx), "state:pending"));
+    shell_expect(s, "OK", "UNASK %s", tx);
+    shell_pass(s, 30000);
+    assert_non_null(strstr(shell_do(s, "TXN INFO %s", tx), "state:pending"));
     assert_int_equal(asked(s), 1);
-    store_pass(s, 30000);
-    assert_non_null(strstr(store_do(s, "TXN INFO %s", tx), "state:parked"));
+    shell_pass(s, 30000);
+    assert_non_null(strstr(shell_do(s, "TXN INFO %s", tx), "state:parked"));
 }
 
 static void count_and_order(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     char first[32];
     half(s, "CHECKIN 2s");
     (void)snprintf(first, sizeof(first), "%s", tx);
     half(s, "CHECKIN 1s");
-    store_pass(s, 5000);
-    assert_non_null(strstr(store_do(s, "CHECKS pg"), tx)); /* the one due first */
-    assert_non_null(strstr(store_do(s, "CHECKS pg"), first));
-    store_expect(s, "[]", "CHECKS pg");
+    shell_pass(s, 5000);
+    assert_non_null(strstr(shell_do(s, "CHECKS pg"), tx)); /* the one due first */
+    assert_non_null(strstr(shell_do(s, "CHECKS pg"), first));
+    shell_expect(s, "[]", "CHECKS pg");
 }
 
 /* A HALF and CHECKS in one group: the row is not in the store yet, so it comes the next time. */
 static void in_one_group(void **state)
 {
-    struct store *s = *state;
-    uint32_t h = store_add(s, "HALF pg t a CHECKIN 0");
-    uint32_t c = store_add(s, "CHECKS pg");
-    const struct outcome *out = store_outcome(s, c);
+    struct shell *s = *state;
+    uint32_t h = shell_add(s, "HALF pg t a CHECKIN 0");
+    uint32_t c = shell_add(s, "CHECKS pg");
+    const struct outcome *out = shell_outcome(s, c);
     assert_true(out->nothing && out->retry_at_ms == s->now_ms);
-    assert_true(store_write(s));
-    (void)snprintf(tx, sizeof(tx), "%s", store_reply(s, h));
+    assert_true(shell_write(s));
+    (void)snprintf(tx, sizeof(tx), "%s", shell_reply(s, h));
     assert_int_equal(asked(s), 1);
     /* Taken twice in a group: asked once. */
     half(s, "CHECKIN 0");
-    uint32_t one = store_add(s, "CHECKS pg"), two = store_add(s, "CHECKS pg");
-    assert_true(store_write(s));
-    assert_non_null(strstr(store_reply(s, one), tx));
-    assert_string_equal(store_reply(s, two), "[]");
+    uint32_t one = shell_add(s, "CHECKS pg"), two = shell_add(s, "CHECKS pg");
+    assert_true(shell_write(s));
+    assert_non_null(strstr(shell_reply(s, one), tx));
+    assert_string_equal(shell_reply(s, two), "[]");
 }
 
 static void when_to_come_again(void **state)
 {
-    struct store *s = *state;
-    store_add(s, "CHECKS pg");
-    assert_true(store_outcome(s, 0)->nothing && store_outcome(s, 0)->retry_at_ms == 0);
-    assert_true(store_write(s));
-    (void)store_do(s, "HALF other t a CHECKIN 1h"); /* is no reason to look again */
-    store_add(s, "CHECKS pg");
-    assert_true(store_outcome(s, 0)->nothing && store_outcome(s, 0)->retry_at_ms == 0);
-    assert_true(store_write(s));
+    struct shell *s = *state;
+    shell_add(s, "CHECKS pg");
+    assert_true(shell_outcome(s, 0)->nothing && shell_outcome(s, 0)->retry_at_ms == 0);
+    assert_true(shell_write(s));
+    (void)shell_do(s, "HALF other t a CHECKIN 1h"); /* is no reason to look again */
+    shell_add(s, "CHECKS pg");
+    assert_true(shell_outcome(s, 0)->nothing && shell_outcome(s, 0)->retry_at_ms == 0);
+    assert_true(shell_write(s));
     half(s, "CHECKIN 200");
     assert_int_equal(s->fx.n_keys, 1); /* a taker that waits for ever hears of it */
-    store_add(s, "CHECKS pg");
-    assert_true(store_outcome(s, 0)->retry_at_ms == s->now_ms + 200);
-    assert_true(store_write(s));
+    shell_add(s, "CHECKS pg");
+    assert_true(shell_outcome(s, 0)->retry_at_ms == s->now_ms + 200);
+    assert_true(shell_write(s));
     half(s, "CHECKIN 1h"); /* later than what takers wait for: no news */
     assert_int_equal(s->fx.n_keys, 0);
     half(s, "CHECKIN 100");
@@ -265,7 +265,7 @@ static void when_to_come_again(void **state)
     assert_true(s->fx.keys[0] == news_key(NEWS_PGROUP, SLICE_LIT("pg"), slice_of(NULL, 0)));
 }
 
-static bool told(const struct store *s)
+static bool told(const struct shell *s)
 {
     uint64_t key = news_key(NEWS_PGROUP, SLICE_LIT("pg"), slice_of(NULL, 0));
     bool found = false;
@@ -277,10 +277,10 @@ static bool told(const struct store *s)
 /* One that waits for news only, and one that asks and goes: the first is still told. */
 static void another_asked_meanwhile(void **state)
 {
-    struct store *s = *state;
-    store_expect(s, "[]", "CHECKS pg"); /* nothing is pending: waits for news */
-    (void)store_do(s, "HALF other t a");
-    store_expect(s, "[]", "CHECKS pg"); /* told to come in a moment, and does not */
+    struct shell *s = *state;
+    shell_expect(s, "[]", "CHECKS pg"); /* nothing is pending: waits for news */
+    (void)shell_do(s, "HALF other t a");
+    shell_expect(s, "[]", "CHECKS pg"); /* told to come in a moment, and does not */
     s->now_ms += 10000;
     half(s, "CHECKIN 200");
     assert_true(told(s));
@@ -289,9 +289,9 @@ static void another_asked_meanwhile(void **state)
 /* Two that wait for news only: the first is woken, takes what is due, and does not come again. */
 static void another_was_woken(void **state)
 {
-    struct store *s = *state;
-    store_expect(s, "[]", "CHECKS pg");
-    store_expect(s, "[]", "CHECKS pg");
+    struct shell *s = *state;
+    shell_expect(s, "[]", "CHECKS pg");
+    shell_expect(s, "[]", "CHECKS pg");
     half(s, "CHECKIN 0");
     assert_true(told(s));
     assert_int_equal(asked(s), 1);
@@ -302,7 +302,7 @@ static void another_was_woken(void **state)
 /* Objects of many bytes: what fits a reply comes, the rest with the next. */
 static void large_ones(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     size_t size = 3u << 20;
     uint8_t *body = malloc(size);
     assert_non_null(body);
@@ -310,7 +310,7 @@ static void large_ones(void **state)
     struct slice words[] = {SLICE_LIT("HALF"), SLICE_LIT("pg"), SLICE_LIT("t"), slice_of(body, size),
                             SLICE_LIT("CHECKIN"), SLICE_LIT("0")};
     for (int i = 0; i < 8; i++)
-        (void)store_do_words(s, words, 6);
+        (void)shell_do_words(s, words, 6);
     int n = asked(s);
     assert_true(n >= 2 && n <= 4);
     while (n < 8) {
@@ -325,79 +325,79 @@ static void large_ones(void **state)
 /* A failure in the middle loses nobody: they are found again. */
 static void failed_scan(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     half(s, "CHECKIN 0");
     kv_fault(s->st->kv, KV_OP_GET, 1);
-    store_refused(s, "-ERR", "CHECKS pg");
+    shell_refused(s, "-ERR", "CHECKS pg");
     kv_fault(s->st->kv, KV_OP_GET, 0);
     assert_int_equal(asked(s), 1);
     half(s, "CHECKIN 0");
     kv_fault(s->st->kv, KV_OP_ITER, 1);
-    store_refused(s, "-ERR", "CHECKS pg");
+    shell_refused(s, "-ERR", "CHECKS pg");
     assert_int_equal(asked(s), 1);
 }
 
 /* check_max changed while a transaction is open: it is asked on, or parked, never forgotten. */
 static void policy_changes(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     s->policy.check_max = 1;
     half(s, "CHECKIN 0");
     assert_int_equal(asked(s), 1);
     s->policy.check_max = 3;
-    store_pass(s, 30000);
-    assert_non_null(strstr(store_do(s, "TXN INFO %s", tx), "state:pending"));
+    shell_pass(s, 30000);
+    assert_non_null(strstr(shell_do(s, "TXN INFO %s", tx), "state:pending"));
     assert_int_equal(asked(s), 1);
     s->policy.check_max = 1;
-    store_pass(s, 60000);
+    shell_pass(s, 60000);
     (void)asked(s);
-    store_pass(s, 3600000);
-    assert_non_null(strstr(store_do(s, "TXN INFO %s", tx), "state:parked"));
-    assert_int_equal(store_rows(s, 'K') + store_rows(s, 'W'), 0);
+    shell_pass(s, 3600000);
+    assert_non_null(strstr(shell_do(s, "TXN INFO %s", tx), "state:parked"));
+    assert_int_equal(shell_rows(s, 'K') + shell_rows(s, 'W'), 0);
 }
 
 /* Two wait, two are due at once, and the news was of one: whoever takes one tells of the rest. */
 static void another_takes_the_rest(void **state)
 {
-    struct store *s = *state;
-    store_expect(s, "[]", "CHECKS pg");
+    struct shell *s = *state;
+    shell_expect(s, "[]", "CHECKS pg");
     half(s, "CHECKIN 10");
     half(s, "CHECKIN 20");
     assert_false(told(s));
     s->now_ms += 20;
-    (void)store_do(s, "CHECKS pg COUNT 1");
+    (void)shell_do(s, "CHECKS pg COUNT 1");
     assert_true(told(s));
-    (void)store_do(s, "CHECKS pg COUNT 1");
+    (void)shell_do(s, "CHECKS pg COUNT 1");
     assert_true(told(s)); /* of what may come: the other one looks, and knows when */
-    store_expect(s, "[]", "CHECKS pg");
+    shell_expect(s, "[]", "CHECKS pg");
     assert_false(told(s));
 }
 
 /* check_max lowered below the asks so far: there is no further one. */
 static void no_ask_too_many(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     half(s, "CHECKIN 0");
     assert_int_equal(asked(s), 1);
-    store_pass(s, 30000);
+    shell_pass(s, 30000);
     assert_int_equal(asked(s), 1);
     s->policy.check_max = 2;
-    store_pass(s, 60000);
+    shell_pass(s, 60000);
     assert_int_equal(asked(s), 0);
-    store_pass(s, 0);
-    assert_non_null(strstr(store_do(s, "TXN INFO %s", tx), "state:parked"));
-    assert_int_equal(store_rows(s, 'K') + store_rows(s, 'W'), 0);
+    shell_pass(s, 0);
+    assert_non_null(strstr(shell_do(s, "TXN INFO %s", tx), "state:parked"));
+    assert_int_equal(shell_rows(s, 'K') + shell_rows(s, 'W'), 0);
 }
 
 /* More producer groups than are kept in memory: they are still asked. */
 static void many_producer_groups(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     half(s, "CHECKIN 0");
     for (int n = 0; n < 10050; n += 50) {
         for (int i = 0; i < 50; i++)
-            store_add(s, "CHECKS p%d", n + i);
-        assert_true(store_write(s));
+            shell_add(s, "CHECKS p%d", n + i);
+        assert_true(shell_write(s));
     }
     assert_true(s->st->pgroups.n <= 10000);
     assert_int_equal(asked(s), 1);
@@ -406,16 +406,16 @@ static void many_producer_groups(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        STORE_TEST(the_object),      STORE_TEST(first_ask),           STORE_TEST(growing_pauses),
-        STORE_TEST(too_old),         STORE_TEST(parked_for_both),     STORE_TEST(decided_is_not_asked),
-        STORE_TEST(extended),
-        STORE_TEST(taken_back),
-        STORE_TEST(only_the_newest_is_taken_back),
-        STORE_TEST(last_one_taken_back),
-        STORE_TEST(count_and_order), STORE_TEST(in_one_group),        STORE_TEST(when_to_come_again),
-        STORE_TEST(large_ones),      STORE_TEST(failed_scan),         STORE_TEST(policy_changes),
-        STORE_TEST(many_producer_groups), STORE_TEST(another_asked_meanwhile), STORE_TEST(another_was_woken),
-        STORE_TEST(another_takes_the_rest), STORE_TEST(no_ask_too_many),
+        SHELL_TEST(the_object),      SHELL_TEST(first_ask),           SHELL_TEST(growing_pauses),
+        SHELL_TEST(too_old),         SHELL_TEST(parked_for_both),     SHELL_TEST(decided_is_not_asked),
+        SHELL_TEST(extended),
+        SHELL_TEST(taken_back),
+        SHELL_TEST(only_the_newest_is_taken_back),
+        SHELL_TEST(last_one_taken_back),
+        SHELL_TEST(count_and_order), SHELL_TEST(in_one_group),        SHELL_TEST(when_to_come_again),
+        SHELL_TEST(large_ones),      SHELL_TEST(failed_scan),         SHELL_TEST(policy_changes),
+        SHELL_TEST(many_producer_groups), SHELL_TEST(another_asked_meanwhile), SHELL_TEST(another_was_woken),
+        SHELL_TEST(another_takes_the_rest), SHELL_TEST(no_ask_too_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

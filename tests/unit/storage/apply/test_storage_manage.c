@@ -7,95 +7,95 @@
 
 #include <cmocka.h>
 
-#include "tests/lib/store.h"
+#include "tests/lib/shell.h"
 
 static void where_a_group_begins(void **state)
 {
-    struct store *s = *state;
-    store_do(s, "TOPIC CREATE t QUEUES 1");
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
     for (int i = 0; i < 4; i++) {
-        store_do(s, "SEND t m%d", i);
+        shell_do(s, "SEND t m%d", i);
         s->now_ms += 10;
     }
-    store_expect(s, "OK", "GROUP CREATE early t FROM earliest");
-    store_expect(s, "OK", "GROUP CREATE late t FROM latest");
-    store_expect(s, "OK", "GROUP CREATE mid t FROM %lld", (long long)STORE_TIME + 20);
-    store_expect(s, "OK", "GROUP CREATE after t FROM %lld", (long long)STORE_TIME + 21);
-    store_expect(s, "OK", "GROUP CREATE future t FROM %lld", (long long)STORE_TIME + 100000);
-    store_expect(s, "OK", "GROUP CREATE past t FROM 1960-01-01T00:00:00Z");
-    store_expect(s, "[t:0:0#1=m0]", "POP early t");
-    store_expect(s, "[t:0:0#1=m0]", "POP past t");
-    store_expect(s, "[]", "POP late t");
-    store_expect(s, "[t:0:2#1=m2]", "POP mid t"); /* a time is inclusive */
-    store_expect(s, "[t:0:3#1=m3]", "POP after t");
-    store_do(s, "SEND t m4");
-    store_expect(s, "[t:0:4#1=m4]", "POP late t");
-    store_expect(s, "[t:0:4#1=m4]", "POP future t");
-    store_expect(s, "[t:0:0#1=m0]", "POP byitself t"); /* a first POP creates it, from earliest */
+    shell_expect(s, "OK", "GROUP CREATE early t FROM earliest");
+    shell_expect(s, "OK", "GROUP CREATE late t FROM latest");
+    shell_expect(s, "OK", "GROUP CREATE mid t FROM %lld", (long long)SHELL_TIME + 20);
+    shell_expect(s, "OK", "GROUP CREATE after t FROM %lld", (long long)SHELL_TIME + 21);
+    shell_expect(s, "OK", "GROUP CREATE future t FROM %lld", (long long)SHELL_TIME + 100000);
+    shell_expect(s, "OK", "GROUP CREATE past t FROM 1960-01-01T00:00:00Z");
+    shell_expect(s, "[t:0:0#1=m0]", "POP early t");
+    shell_expect(s, "[t:0:0#1=m0]", "POP past t");
+    shell_expect(s, "[]", "POP late t");
+    shell_expect(s, "[t:0:2#1=m2]", "POP mid t"); /* a time is inclusive */
+    shell_expect(s, "[t:0:3#1=m3]", "POP after t");
+    shell_do(s, "SEND t m4");
+    shell_expect(s, "[t:0:4#1=m4]", "POP late t");
+    shell_expect(s, "[t:0:4#1=m4]", "POP future t");
+    shell_expect(s, "[t:0:0#1=m0]", "POP byitself t"); /* a first POP creates it, from earliest */
 }
 
 static void exists_by_group_and_topic(void **state)
 {
-    struct store *s = *state;
-    store_do(s, "TOPIC CREATE t");
-    store_do(s, "TOPIC CREATE u");
-    store_expect(s, "OK", "GROUP CREATE g t");
-    store_refused(s, "-EXISTS", "GROUP CREATE g t");
-    store_expect(s, "OK", "GROUP CREATE g u");
-    store_refused(s, "-EXISTS", "TOPIC CREATE t QUEUES 9");
-    store_refused(s, "-NOTOPIC", "GROUP CREATE g nosuch");
-    store_reopen(s);
-    store_refused(s, "-EXISTS", "GROUP CREATE g t");
-    store_expect(s, "[g]", "GROUP LIST");
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t");
+    shell_do(s, "TOPIC CREATE u");
+    shell_expect(s, "OK", "GROUP CREATE g t");
+    shell_refused(s, "-EXISTS", "GROUP CREATE g t");
+    shell_expect(s, "OK", "GROUP CREATE g u");
+    shell_refused(s, "-EXISTS", "TOPIC CREATE t QUEUES 9");
+    shell_refused(s, "-NOTOPIC", "GROUP CREATE g nosuch");
+    shell_reopen(s);
+    shell_refused(s, "-EXISTS", "GROUP CREATE g t");
+    shell_expect(s, "[g]", "GROUP LIST");
     assert_int_equal(s->st->meta.groups, 2);
 }
 
 static void settings_survive(void **state)
 {
-    struct store *s = *state;
-    store_do(s, "TOPIC CREATE t");
-    store_do(s, "GROUP CREATE g t LEASE 7s ATTEMPTS 3 BACKOFF 1s,2m");
-    store_reopen(s);
-    const char *info = store_do(s, "GROUP INFO g");
-    assert_int_equal(store_field(info, "lease"), 7000);
-    assert_int_equal(store_field(info, "attempts"), 3);
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t");
+    shell_do(s, "GROUP CREATE g t LEASE 7s ATTEMPTS 3 BACKOFF 1s,2m");
+    shell_reopen(s);
+    const char *info = shell_do(s, "GROUP INFO g");
+    assert_int_equal(shell_field(info, "lease"), 7000);
+    assert_int_equal(shell_field(info, "attempts"), 3);
     assert_non_null(strstr(info, "backoff:[1000 120000]"));
 }
 
 static void group_deleted(void **state)
 {
-    struct store *s = *state;
-    store_do(s, "TOPIC CREATE t QUEUES 1");
-    store_do(s, "SEND t a");
-    store_do(s, "SEND u b");
-    store_do(s, "POP g t u COUNT 2");
-    store_do(s, "POP gg t");
-    store_reopen(s); /* it must find what it has not in memory */
-    store_expect(s, "OK", "GROUP DELETE g");
-    store_refused(s, "-NOGROUP", "GROUP DELETE g");
-    store_refused(s, "-NOGROUP", "ACK g t:0:0#1");
-    store_refused(s, "-NOGROUP", "LAG g");
-    store_expect(s, "[gg]", "GROUP LIST");
-    store_expect(s, "[t:0:0#1=a u:0:0#1=b]", "POP g t u COUNT 9"); /* begins anew */
-    store_do(s, "GROUP DELETE g");
-    store_do(s, "GROUP DELETE gg");
-    store_pass(s, 100000);
-    assert_int_equal(store_rows(s, '*'), 3); /* meta and two topics */
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
+    shell_do(s, "SEND t a");
+    shell_do(s, "SEND u b");
+    shell_do(s, "POP g t u COUNT 2");
+    shell_do(s, "POP gg t");
+    shell_reopen(s); /* it must find what it has not in memory */
+    shell_expect(s, "OK", "GROUP DELETE g");
+    shell_refused(s, "-NOGROUP", "GROUP DELETE g");
+    shell_refused(s, "-NOGROUP", "ACK g t:0:0#1");
+    shell_refused(s, "-NOGROUP", "LAG g");
+    shell_expect(s, "[gg]", "GROUP LIST");
+    shell_expect(s, "[t:0:0#1=a u:0:0#1=b]", "POP g t u COUNT 9"); /* begins anew */
+    shell_do(s, "GROUP DELETE g");
+    shell_do(s, "GROUP DELETE gg");
+    shell_pass(s, 100000);
+    assert_int_equal(shell_rows(s, '*'), 3); /* meta and two topics */
 }
 
 static void topic_deleted_with_groups(void **state)
 {
-    struct store *s = *state;
-    store_do(s, "SEND t a");
-    store_do(s, "SEND u a");
-    store_do(s, "POP g t u COUNT 2");
-    store_do(s, "POP h t");
-    store_reopen(s);
-    store_expect(s, "OK", "TOPIC DELETE t");
-    store_expect(s, "[g]", "GROUP LIST");
-    store_refused(s, "-NOGROUP", "ACK h t:0:0#1");
-    store_expect(s, "0", "ACK g t:0:0#1");
-    store_expect(s, "1", "ACK g u:0:0#1");
+    struct shell *s = *state;
+    shell_do(s, "SEND t a");
+    shell_do(s, "SEND u a");
+    shell_do(s, "POP g t u COUNT 2");
+    shell_do(s, "POP h t");
+    shell_reopen(s);
+    shell_expect(s, "OK", "TOPIC DELETE t");
+    shell_expect(s, "[g]", "GROUP LIST");
+    shell_refused(s, "-NOGROUP", "ACK h t:0:0#1");
+    shell_expect(s, "0", "ACK g t:0:0#1");
+    shell_expect(s, "1", "ACK g u:0:0#1");
     assert_int_equal(s->st->meta.groups, 1);
     assert_int_equal(s->st->meta.topics, 1);
 }
@@ -103,100 +103,100 @@ static void topic_deleted_with_groups(void **state)
 /* The topic that was found last is the one that goes: nothing may still point to it. */
 static void topic_deleted_and_made_again(void **state)
 {
-    struct store *s = *state;
-    store_do(s, "TOPIC CREATE t QUEUES 1");
-    store_expect(s, "t:0:0", "SEND t a");
-    store_expect(s, "OK", "TOPIC DELETE t");
-    store_refused(s, "-NOTOPIC", "TOPIC INFO t");
-    store_do(s, "TOPIC CREATE t QUEUES 1");
-    store_expect(s, "t:0:0", "SEND t b");
-    store_expect(s, "[t:0:0#1=b]", "POP g t");
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
+    shell_expect(s, "t:0:0", "SEND t a");
+    shell_expect(s, "OK", "TOPIC DELETE t");
+    shell_refused(s, "-NOTOPIC", "TOPIC INFO t");
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
+    shell_expect(s, "t:0:0", "SEND t b");
+    shell_expect(s, "[t:0:0#1=b]", "POP g t");
 }
 
 static void purge_with_groups(void **state)
 {
-    struct store *s = *state;
-    store_do(s, "TOPIC CREATE t QUEUES 1");
-    store_do(s, "MSEND t a b c");
-    store_do(s, "POP g t COUNT 2");
-    store_do(s, "NACK g t:0:0#1 DELAY 1s");
-    store_reopen(s);
-    store_expect(s, "OK", "TOPIC PURGE t");
-    store_expect(s, "0", "ACK g t:0:1#1");
-    assert_int_equal(store_rows(s, 'R'), 0);
-    store_pass(s, 100000);
-    store_expect(s, "[]", "POP g t COUNT 9");
-    assert_int_equal(store_field(store_do(s, "LAG g"), "lag"), 0);
-    store_do(s, "SEND t d");
-    store_expect(s, "[t:0:3#1=d]", "POP g t COUNT 9");
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
+    shell_do(s, "MSEND t a b c");
+    shell_do(s, "POP g t COUNT 2");
+    shell_do(s, "NACK g t:0:0#1 DELAY 1s");
+    shell_reopen(s);
+    shell_expect(s, "OK", "TOPIC PURGE t");
+    shell_expect(s, "0", "ACK g t:0:1#1");
+    assert_int_equal(shell_rows(s, 'R'), 0);
+    shell_pass(s, 100000);
+    shell_expect(s, "[]", "POP g t COUNT 9");
+    assert_int_equal(shell_field(shell_do(s, "LAG g"), "lag"), 0);
+    shell_do(s, "SEND t d");
+    shell_expect(s, "[t:0:3#1=d]", "POP g t COUNT 9");
 }
 
 static void groups_have_a_limit(void **state)
 {
-    struct store *s = *state;
-    store_do(s, "SEND t a");
+    struct shell *s = *state;
+    shell_do(s, "SEND t a");
     s->st->meta.groups = GROUPS_MAX;
-    store_refused(s, "-LIMIT", "POP g t");
-    store_refused(s, "-LIMIT", "GROUP CREATE g t");
+    shell_refused(s, "-LIMIT", "POP g t");
+    shell_refused(s, "-LIMIT", "GROUP CREATE g t");
     s->st->meta.groups = 0;
-    store_expect(s, "[t:0:0#1=a]", "POP g t");
+    shell_expect(s, "[t:0:0#1=a]", "POP g t");
 }
 
 /* With too many runs nothing fresh goes out; what waits does, so that a group can always drain. */
 static void runs_have_a_limit(void **state)
 {
-    struct store *s = *state;
-    store_do(s, "TOPIC CREATE t QUEUES 1");
-    store_do(s, "MSEND t a b c");
-    store_do(s, "POP g t COUNT 2");
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
+    shell_do(s, "MSEND t a b c");
+    shell_do(s, "POP g t COUNT 2");
     s->st->runs_max = 1;
-    store_refused(s, "-BUSY", "POP g t");
-    store_refused(s, "-BUSY", "POP g t COUNT 9");
-    store_expect(s, "OK", "NACK g t:0:0#1"); /* cuts the run */
-    store_expect(s, "[t:0:0#2=a]", "POP g t");
+    shell_refused(s, "-BUSY", "POP g t");
+    shell_refused(s, "-BUSY", "POP g t COUNT 9");
+    shell_expect(s, "OK", "NACK g t:0:0#1"); /* cuts the run */
+    shell_expect(s, "[t:0:0#2=a]", "POP g t");
     s->st->runs_max = 0;
-    store_do(s, "MSEND t d e");
-    store_refused(s, "-BUSY", "POP g t");
-    store_expect(s, "1", "ACK g t:0:0#2");
-    store_expect(s, "1", "ACK g t:0:1#1");
+    shell_do(s, "MSEND t d e");
+    shell_refused(s, "-BUSY", "POP g t");
+    shell_expect(s, "1", "ACK g t:0:0#2");
+    shell_expect(s, "1", "ACK g t:0:1#1");
     s->st->runs_max = 1;
-    store_expect(s, "[t:0:2#1=c]", "POP g t");
+    shell_expect(s, "[t:0:2#1=c]", "POP g t");
     s->st->runs_max = 3;
-    store_expect(s, "[t:0:3#1=d t:0:4#1=e]", "POP g t COUNT 2");
+    shell_expect(s, "[t:0:3#1=d t:0:4#1=e]", "POP g t COUNT 2");
     s->st->runs_max = 0; /* single ones of a run are not cut off any more */
-    store_refused(s, "-BUSY", "EXTEND g t:0:3#1 5s");
-    store_expect(s, "OK", "NACK g t:0:2#1");
-    store_expect(s, "2", "ACK g t:0:3#1 t:0:4#1");
-    store_expect(s, "[t:0:2#2=c]", "POP g t COUNT 9");
+    shell_refused(s, "-BUSY", "EXTEND g t:0:3#1 5s");
+    shell_expect(s, "OK", "NACK g t:0:2#1");
+    shell_expect(s, "2", "ACK g t:0:3#1 t:0:4#1");
+    shell_expect(s, "[t:0:2#2=c]", "POP g t COUNT 9");
 }
 
 /* Deleted, made again and used in one group; and the timers of what went do nothing to what came. */
 static void deleted_and_made_in_a_group(void **state)
 {
-    struct store *s = *state;
-    store_do(s, "TOPIC CREATE t QUEUES 1");
-    store_do(s, "SEND t a");
-    store_do(s, "POP g t LEASE 10s");
-    store_add(s, "GROUP DELETE g");
-    uint32_t pop = store_add(s, "POP g t LEASE 20s");
-    assert_true(store_write(s));
-    assert_string_equal(store_reply(s, pop), "[t:0:0#1=a]");
-    store_pass(s, 10000);
-    store_expect(s, "[]", "POP g t");
-    store_reopen(s);
-    store_pass(s, 10000);
-    store_expect(s, "[t:0:0#2=a]", "POP g t");
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
+    shell_do(s, "SEND t a");
+    shell_do(s, "POP g t LEASE 10s");
+    shell_add(s, "GROUP DELETE g");
+    uint32_t pop = shell_add(s, "POP g t LEASE 20s");
+    assert_true(shell_write(s));
+    assert_string_equal(shell_reply(s, pop), "[t:0:0#1=a]");
+    shell_pass(s, 10000);
+    shell_expect(s, "[]", "POP g t");
+    shell_reopen(s);
+    shell_pass(s, 10000);
+    shell_expect(s, "[t:0:0#2=a]", "POP g t");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        STORE_TEST(where_a_group_begins),      STORE_TEST(exists_by_group_and_topic),
-        STORE_TEST(settings_survive),          STORE_TEST(group_deleted),
-        STORE_TEST(topic_deleted_with_groups), STORE_TEST(purge_with_groups),
-        STORE_TEST(topic_deleted_and_made_again),
-        STORE_TEST(groups_have_a_limit),       STORE_TEST(runs_have_a_limit),
-        STORE_TEST(deleted_and_made_in_a_group),
+        SHELL_TEST(where_a_group_begins),      SHELL_TEST(exists_by_group_and_topic),
+        SHELL_TEST(settings_survive),          SHELL_TEST(group_deleted),
+        SHELL_TEST(topic_deleted_with_groups), SHELL_TEST(purge_with_groups),
+        SHELL_TEST(topic_deleted_and_made_again),
+        SHELL_TEST(groups_have_a_limit),       SHELL_TEST(runs_have_a_limit),
+        SHELL_TEST(deleted_and_made_in_a_group),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,124 +9,124 @@
 #include <cmocka.h>
 
 #include "tests/lib/prng.h"
-#include "tests/lib/store.h"
+#include "tests/lib/shell.h"
 
 static void oldest_first_over_queues(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     for (int i = 0; i < 8; i++) {
-        store_do(s, "SEND t m%d QUEUE %d", i, (i * 3) % 4);
+        shell_do(s, "SEND t m%d QUEUE %d", i, (i * 3) % 4);
         s->now_ms++;
     }
     for (int i = 0; i < 8; i++) {
         char want[64];
         (void)snprintf(want, sizeof(want), "=m%d]", i);
-        assert_non_null(strstr(store_do(s, "POP g t"), want));
+        assert_non_null(strstr(shell_do(s, "POP g t"), want));
     }
-    store_expect(s, "[]", "POP g t");
+    shell_expect(s, "[]", "POP g t");
 }
 
 /* In one group all have the same time: what was dealt out in turn, or sent together, keeps its order. */
 static void oldest_first_in_a_group(void **state)
 {
-    struct store *s = *state;
-    store_add(s, "MSEND t 00 01 02 03 04");
-    store_add(s, "SEND t 05");
-    store_add(s, "SEND t 06");
-    store_add(s, "MSEND t 07 08 09");
-    store_add(s, "SEND u 00");
-    assert_true(store_write(s));
+    struct shell *s = *state;
+    shell_add(s, "MSEND t 00 01 02 03 04");
+    shell_add(s, "SEND t 05");
+    shell_add(s, "SEND t 06");
+    shell_add(s, "MSEND t 07 08 09");
+    shell_add(s, "SEND u 00");
+    assert_true(shell_write(s));
     for (int round = 0; round < 2; round++) {
         for (int i = 0; i < 10; i++) {
             char want[16];
             (void)snprintf(want, sizeof(want), "=%02d]", i);
-            assert_non_null(strstr(store_do(s, "POP g%d t", round), want));
+            assert_non_null(strstr(shell_do(s, "POP g%d t", round), want));
         }
-        store_reopen(s); /* the second round knows only what is stored */
+        shell_reopen(s); /* the second round knows only what is stored */
     }
 }
 
 static void count_and_rest(void **state)
 {
-    struct store *s = *state;
-    store_do(s, "TOPIC CREATE t QUEUES 2");
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t QUEUES 2");
     for (int i = 0; i < 7; i++)
-        store_add(s, "SEND t m%d", i);
-    assert_true(store_write(s));
-    store_expect(s, "[t:0:0#1=m0 t:1:0#1=m1 t:0:1#1=m2 t:1:1#1=m3 t:0:2#1=m4]", "POP g t COUNT 5");
-    store_expect(s, "[t:1:2#1=m5 t:0:3#1=m6]", "POP g t COUNT 5");
-    store_expect(s, "[]", "POP g t COUNT 5");
-    store_expect(s, "[t:0:0#1=m0]", "POP other t"); /* each group has its own position */
+        shell_add(s, "SEND t m%d", i);
+    assert_true(shell_write(s));
+    shell_expect(s, "[t:0:0#1=m0 t:1:0#1=m1 t:0:1#1=m2 t:1:1#1=m3 t:0:2#1=m4]", "POP g t COUNT 5");
+    shell_expect(s, "[t:1:2#1=m5 t:0:3#1=m6]", "POP g t COUNT 5");
+    shell_expect(s, "[]", "POP g t COUNT 5");
+    shell_expect(s, "[t:0:0#1=m0]", "POP other t"); /* each group has its own position */
 }
 
 static void waiting_before_fresh(void **state)
 {
-    struct store *s = *state;
-    store_do(s, "TOPIC CREATE t QUEUES 1");
-    store_do(s, "MSEND t a b c");
-    store_do(s, "POP g t COUNT 2");
-    store_do(s, "NACK g t:0:1#1");
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
+    shell_do(s, "MSEND t a b c");
+    shell_do(s, "POP g t COUNT 2");
+    shell_do(s, "NACK g t:0:1#1");
     s->now_ms++;
-    store_do(s, "NACK g t:0:0#1");
-    store_expect(s, "[t:0:1#2=b]", "POP g t"); /* it waited longest */
-    store_expect(s, "[t:0:0#2=a t:0:2#1=c]", "POP g t COUNT 9");
+    shell_do(s, "NACK g t:0:0#1");
+    shell_expect(s, "[t:0:1#2=b]", "POP g t"); /* it waited longest */
+    shell_expect(s, "[t:0:0#2=a t:0:2#1=c]", "POP g t COUNT 9");
 }
 
 static void several_topics(void **state)
 {
-    struct store *s = *state;
-    store_do(s, "SEND a 1");
-    store_do(s, "SEND b 2");
-    store_expect(s, "[b:0:0#1=2]", "POP g b a");
-    store_expect(s, "-NOTOPIC", "POP g a nosuch");
-    store_expect(s, "[a:0:0#1=1]", "POP g b a COUNT 3");
+    struct shell *s = *state;
+    shell_do(s, "SEND a 1");
+    shell_do(s, "SEND b 2");
+    shell_expect(s, "[b:0:0#1=2]", "POP g b a");
+    shell_expect(s, "-NOTOPIC", "POP g a nosuch");
+    shell_expect(s, "[a:0:0#1=1]", "POP g b a COUNT 3");
     assert_int_equal(s->st->meta.groups, 2);
 }
 
 static void same_group_sees_itself(void **state)
 {
-    struct store *s = *state;
-    store_add(s, "SEND t a");
-    uint32_t pop = store_add(s, "POP g t COUNT 3");
-    uint32_t none = store_add(s, "POP g t COUNT 3");
-    uint32_t ack = store_add(s, "ACK g t:0:0#1");
-    uint32_t twice = store_add(s, "ACK g t:0:0#1");
-    assert_true(store_write(s));
-    assert_string_equal(store_reply(s, pop), "[t:0:0#1=a]");
-    assert_string_equal(store_reply(s, none), "[]");
-    assert_string_equal(store_reply(s, ack), "1");
-    assert_string_equal(store_reply(s, twice), "0");
+    struct shell *s = *state;
+    shell_add(s, "SEND t a");
+    uint32_t pop = shell_add(s, "POP g t COUNT 3");
+    uint32_t none = shell_add(s, "POP g t COUNT 3");
+    uint32_t ack = shell_add(s, "ACK g t:0:0#1");
+    uint32_t twice = shell_add(s, "ACK g t:0:0#1");
+    assert_true(shell_write(s));
+    assert_string_equal(shell_reply(s, pop), "[t:0:0#1=a]");
+    assert_string_equal(shell_reply(s, none), "[]");
+    assert_string_equal(shell_reply(s, ack), "1");
+    assert_string_equal(shell_reply(s, twice), "0");
 }
 
 static void nothing_tells_so(void **state)
 {
-    struct store *s = *state;
-    store_do(s, "TOPIC CREATE t");
-    store_add(s, "POP g t WAIT 1s");
-    assert_true(store_outcome(s, 0)->nothing);
-    assert_int_equal(store_outcome(s, 0)->retry_at_ms, 0);
-    assert_true(store_write(s));
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t");
+    shell_add(s, "POP g t WAIT 1s");
+    assert_true(shell_outcome(s, 0)->nothing);
+    assert_int_equal(shell_outcome(s, 0)->retry_at_ms, 0);
+    assert_true(shell_write(s));
 }
 
 static void bytes_are_bounded(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     size_t size = 1u << 20;
     uint8_t *body = calloc(1, size);
     assert_non_null(body);
     struct slice words[] = {SLICE_LIT("SEND"), SLICE_LIT("t"), slice_of(body, size)};
     for (int i = 0; i < 24; i++)
-        (void)store_do_words(s, words, 3);
+        (void)shell_do_words(s, words, 3);
     uint32_t got = 0;
     for (int pops = 0; pops < 3; pops++) {
-        uint32_t pop = store_add(s, "POP g t COUNT 1000");
-        const struct outcome *out = store_outcome(s, pop);
+        uint32_t pop = shell_add(s, "POP g t COUNT 1000");
+        const struct outcome *out = shell_outcome(s, pop);
         uint32_t n = 0;
         for (uint32_t i = 0; i < out->n_grants; i++)
             n += out->grants[i].count;
         assert_true(n >= 7 && n <= 9);
         got += n;
-        assert_true(store_write(s));
+        assert_true(shell_write(s));
     }
     assert_true(got >= 22);
     free(body);
@@ -136,98 +136,98 @@ static void bytes_are_bounded(void **state)
  * large ones stand first in all queues. */
 static void uneven_sizes(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     size_t size = 3u << 20;
     uint8_t *body = malloc(size);
     assert_non_null(body);
     memset(body, 'x', size);
     struct slice words[] = {SLICE_LIT("SEND"), SLICE_LIT("t"), slice_of(body, size)};
-    store_do(s, "TOPIC CREATE t QUEUES 11");
+    shell_do(s, "TOPIC CREATE t QUEUES 11");
     for (int i = 0; i < 44; i++)
-        store_add_words(s, words, 3);
+        shell_add_words(s, words, 3);
     for (int i = 0; i < 3300; i++)
-        store_add(s, "SEND t x");
-    assert_true(store_write(s));
-    uint32_t pop = store_add(s, "POP g t COUNT 1000");
-    assert_int_equal(store_outcome(s, pop)->reply.len, 0); /* granted, not refused */
-    assert_true(store_write(s));
-    const char *got = store_reply(s, pop);
+        shell_add(s, "SEND t x");
+    assert_true(shell_write(s));
+    uint32_t pop = shell_add(s, "POP g t COUNT 1000");
+    assert_int_equal(shell_outcome(s, pop)->reply.len, 0); /* granted, not refused */
+    assert_true(shell_write(s));
+    const char *got = shell_reply(s, pop);
     assert_true(strncmp(got, "[t:", 3) == 0 && strlen(got) > 2 * size && strlen(got) < 20 * size);
     free(body);
 }
 
 static void expired_are_never_handed_out(void **state)
 {
-    struct store *s = *state;
-    store_do(s, "TOPIC CREATE t QUEUES 1");
-    store_do(s, "SEND t gone TTL 1s");
-    store_do(s, "SEND t stays TTL 1h");
-    store_do(s, "SEND t plain");
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
+    shell_do(s, "SEND t gone TTL 1s");
+    shell_do(s, "SEND t stays TTL 1h");
+    shell_do(s, "SEND t plain");
     s->now_ms += 1000;
-    store_expect(s, "[t:0:1#1=stays]", "POP g t");
-    store_do(s, "NACK g t:0:1#1");
+    shell_expect(s, "[t:0:1#1=stays]", "POP g t");
+    shell_do(s, "NACK g t:0:1#1");
     s->now_ms += 3600000;
-    store_expect(s, "[t:0:2#1=plain]", "POP g t COUNT 9"); /* not even for another attempt */
-    store_expect(s, "1", "ACK g t:0:2#1");
-    const char *lag = store_do(s, "LAG g");
-    assert_int_equal(store_field(lag, "lag"), 0);
+    shell_expect(s, "[t:0:2#1=plain]", "POP g t COUNT 9"); /* not even for another attempt */
+    shell_expect(s, "1", "ACK g t:0:2#1");
+    const char *lag = shell_do(s, "LAG g");
+    assert_int_equal(shell_field(lag, "lag"), 0);
 }
 
 static void ttl_of_nothing(void **state)
 {
-    struct store *s = *state;
-    store_add(s, "SEND t a TTL 0");
-    uint32_t pop = store_add(s, "POP g t");
-    assert_true(store_write(s));
-    assert_string_equal(store_reply(s, pop), "[]");
-    store_expect(s, "[]", "POP h t");
+    struct shell *s = *state;
+    shell_add(s, "SEND t a TTL 0");
+    uint32_t pop = shell_add(s, "POP g t");
+    assert_true(shell_write(s));
+    assert_string_equal(shell_reply(s, pop), "[]");
+    shell_expect(s, "[]", "POP h t");
 }
 
 /* More expired ones than a run is long stand before the one that is ready. */
 static void many_expired(void **state)
 {
-    struct store *s = *state;
-    store_do(s, "TOPIC CREATE t QUEUES 1");
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
     for (int i = 0; i < 2500; i++)
-        store_add(s, "SEND t old TTL 1s");
-    assert_true(store_write(s));
-    store_do(s, "SEND t new");
+        shell_add(s, "SEND t old TTL 1s");
+    assert_true(shell_write(s));
+    shell_do(s, "SEND t new");
     s->now_ms += 1000;
-    store_expect(s, "[t:0:2500#1=new]", "POP g t COUNT 10");
+    shell_expect(s, "[t:0:2500#1=new]", "POP g t COUNT 10");
 }
 
 static void very_many_expired(void **state)
 {
-    struct store *s = *state;
-    store_do(s, "TOPIC CREATE t QUEUES 1");
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
     for (int n = 0; n < 24; n++) {
         for (int i = 0; i < 1000; i++)
-            store_add(s, "SEND t old TTL 1s");
-        assert_true(store_write(s));
+            shell_add(s, "SEND t old TTL 1s");
+        assert_true(shell_write(s));
     }
-    store_do(s, "SEND t new");
+    shell_do(s, "SEND t new");
     s->now_ms += 1000;
-    store_add(s, "POP g t"); /* one command steps across so many and no more */
-    assert_true(store_outcome(s, 0)->nothing);
-    assert_true(store_outcome(s, 0)->retry_at_ms == s->now_ms);
-    assert_true(store_write(s));
-    store_reopen(s);
-    store_expect(s, "[t:0:24000#1=new]", "POP g t");
+    shell_add(s, "POP g t"); /* one command steps across so many and no more */
+    assert_true(shell_outcome(s, 0)->nothing);
+    assert_true(shell_outcome(s, 0)->retry_at_ms == s->now_ms);
+    assert_true(shell_write(s));
+    shell_reopen(s);
+    shell_expect(s, "[t:0:24000#1=new]", "POP g t");
 }
 
 /* Random sends to random queues, random counts: each message once, in order within its queue. */
 static void each_once_in_order(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     struct prng p = prng_start();
     uint64_t next[4] = {0};
     uint32_t sent = 0, got = 0;
     while (got < 500) {
         for (uint64_t i = prng_below(&p, 20); i > 0 && sent < 500; i--, sent++)
-            store_add(s, prng_below(&p, 2) ? "SEND t m" : "SEND t m QUEUE %d", (int)prng_below(&p, 4));
-        uint32_t pop = store_add(s, "POP g t COUNT %d", 1 + (int)prng_below(&p, 15));
-        assert_true(store_write(s));
-        for (const char *at = store_reply(s, pop); (at = strstr(at, "t:")); at += 2, got++) {
+            shell_add(s, prng_below(&p, 2) ? "SEND t m" : "SEND t m QUEUE %d", (int)prng_below(&p, 4));
+        uint32_t pop = shell_add(s, "POP g t COUNT %d", 1 + (int)prng_below(&p, 15));
+        assert_true(shell_write(s));
+        for (const char *at = shell_reply(s, pop); (at = strstr(at, "t:")); at += 2, got++) {
             uint32_t q = (uint32_t)(at[2] - '0');
             assert_int_equal(strtoull(at + 4, NULL, 10), next[q]++);
         }
@@ -238,20 +238,20 @@ static void each_once_in_order(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        STORE_TEST(oldest_first_over_queues),
-        STORE_TEST(oldest_first_in_a_group),
-        STORE_TEST(count_and_rest),
-        STORE_TEST(waiting_before_fresh),
-        STORE_TEST(several_topics),
-        STORE_TEST(same_group_sees_itself),
-        STORE_TEST(nothing_tells_so),
-        STORE_TEST(bytes_are_bounded),
-        STORE_TEST(uneven_sizes),
-        STORE_TEST(expired_are_never_handed_out),
-        STORE_TEST(ttl_of_nothing),
-        STORE_TEST(many_expired),
-        STORE_TEST(very_many_expired),
-        STORE_TEST(each_once_in_order),
+        SHELL_TEST(oldest_first_over_queues),
+        SHELL_TEST(oldest_first_in_a_group),
+        SHELL_TEST(count_and_rest),
+        SHELL_TEST(waiting_before_fresh),
+        SHELL_TEST(several_topics),
+        SHELL_TEST(same_group_sees_itself),
+        SHELL_TEST(nothing_tells_so),
+        SHELL_TEST(bytes_are_bounded),
+        SHELL_TEST(uneven_sizes),
+        SHELL_TEST(expired_are_never_handed_out),
+        SHELL_TEST(ttl_of_nothing),
+        SHELL_TEST(many_expired),
+        SHELL_TEST(very_many_expired),
+        SHELL_TEST(each_once_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,22 +10,22 @@
 #include <cmocka.h>
 
 #include "tests/lib/batch.h"
-#include "tests/lib/store.h"
+#include "tests/lib/shell.h"
 
-static uint32_t add(struct store *s, const char *topic, struct slice batch, const char *word,
+static uint32_t add(struct shell *s, const char *topic, struct slice batch, const char *word,
                     const char *value)
 {
     struct slice words[] = {SLICE_LIT("PRODUCE"), slice_str(topic), batch, slice_str(word),
                             slice_str(value)};
-    return store_add_words(s, words, word ? 5 : 3);
+    return shell_add_words(s, words, word ? 5 : 3);
 }
 
-static const char *produce(struct store *s, const char *topic, struct slice batch, const char *word,
+static const char *produce(struct shell *s, const char *topic, struct slice batch, const char *word,
                            const char *value)
 {
     uint32_t i = add(s, topic, batch, word, value);
-    assert_true(store_write(s));
-    return store_reply(s, i);
+    assert_true(shell_write(s));
+    return shell_reply(s, i);
 }
 
 /* n bodies: a, b, c ... from first on. */
@@ -41,16 +41,16 @@ static struct slice letters(struct batch *b, char first, int n)
 
 static void stored_as_one_piece(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     struct batch b, d;
     struct slice abc = letters(&b, 'a', 3), xy = letters(&d, 'x', 2);
     assert_string_equal(produce(s, "t", abc, NULL, NULL), "{queue:0 offset:0 count:3}");
     assert_string_equal(produce(s, "t", xy, NULL, NULL), "{queue:1 offset:0 count:2}"); /* in turn */
     assert_string_equal(produce(s, "t", xy, "QUEUE", "0"), "{queue:0 offset:3 count:2}");
-    store_expect(s, "[t:0:0=a t:0:1=b t:0:2=c t:0:3=x t:0:4=y]", "READ t 0 0 COUNT 9");
-    store_reopen(s);
+    shell_expect(s, "[t:0:0=a t:0:1=b t:0:2=c t:0:3=x t:0:4=y]", "READ t 0 0 COUNT 9");
+    shell_reopen(s);
     assert_string_equal(produce(s, "t", abc, "QUEUE", "0"), "{queue:0 offset:5 count:3}");
-    store_expect(s, "t:0:7=c", "GET t:0:7"); /* the checksum holds */
+    shell_expect(s, "t:0:7=c", "GET t:0:7"); /* the checksum holds */
     const struct tally *t = state_tally(s->st);
     assert_int_equal(t->messages_in, 3);
     assert_int_equal(t->bytes_in, 3);
@@ -61,7 +61,7 @@ static void stored_as_one_piece(void **state)
 /* The bytes behind the header are those that came. */
 static void bytes_are_kept(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     struct batch b;
     struct slice abc = letters(&b, 'a', 3);
     produce(s, "t", abc, NULL, NULL);
@@ -82,28 +82,28 @@ static void bytes_are_kept(void **state)
 /* What was sent before it in the same group stands before it, and what comes behind, behind. */
 static void order_within_a_group(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     struct batch b;
     struct slice abc = letters(&b, 'a', 3);
-    store_do(s, "GROUP CREATE g t"); /* -NOTOPIC: the topic comes first */
-    store_do(s, "TOPIC CREATE t QUEUES 2");
-    store_do(s, "GROUP CREATE g t");
-    store_add(s, "SEND t 1 QUEUE 0");
-    store_add(s, "SEND t 2 QUEUE 1");
+    shell_do(s, "GROUP CREATE g t"); /* -NOTOPIC: the topic comes first */
+    shell_do(s, "TOPIC CREATE t QUEUES 2");
+    shell_do(s, "GROUP CREATE g t");
+    shell_add(s, "SEND t 1 QUEUE 0");
+    shell_add(s, "SEND t 2 QUEUE 1");
     add(s, "t", abc, "QUEUE", "0");
-    store_add(s, "SEND t 3 QUEUE 1");
-    store_add(s, "SEND t 4 QUEUE 0");
-    uint32_t pop = store_add(s, "POP g t COUNT 2"); /* sees what the group has */
-    assert_true(store_write(s));
-    assert_string_equal(store_reply(s, pop), "[t:0:0#1=1 t:1:0#1=2]");
-    store_expect(s, "[t:0:1#1=a t:0:2#1=b t:0:3#1=c t:1:1#1=3 t:0:4#1=4]", "POP g t COUNT 9");
-    store_expect(s, "[t:0:0=1 t:0:1=a t:0:2=b t:0:3=c t:0:4=4]", "READ t 0 0 COUNT 9");
+    shell_add(s, "SEND t 3 QUEUE 1");
+    shell_add(s, "SEND t 4 QUEUE 0");
+    uint32_t pop = shell_add(s, "POP g t COUNT 2"); /* sees what the group has */
+    assert_true(shell_write(s));
+    assert_string_equal(shell_reply(s, pop), "[t:0:0#1=1 t:1:0#1=2]");
+    shell_expect(s, "[t:0:1#1=a t:0:2#1=b t:0:3#1=c t:1:1#1=3 t:0:4#1=4]", "POP g t COUNT 9");
+    shell_expect(s, "[t:0:0=1 t:0:1=a t:0:2=b t:0:3=c t:0:4=4]", "READ t 0 0 COUNT 9");
     batch_free(&b);
 }
 
 static void attributes_leave_rows(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     struct batch b;
     batch_init(&b);
     batch_add_body(&b, "plain");
@@ -115,37 +115,37 @@ static void attributes_leave_rows(void **state)
                                    .body = SLICE_LIT("rich")});
     produce(s, "t", batch_end(&b), "QUEUE", "2");
     s->full = true;
-    const char *text = store_do(s, "FIND t KEY k");
+    const char *text = shell_do(s, "FIND t KEY k");
     assert_non_null(strstr(text, "t:2:1"));
-    assert_int_equal(store_field(text, "born"), STORE_TIME - 7);
-    assert_int_equal(store_field(text, "expires"), STORE_TIME + 1000);
+    assert_int_equal(shell_field(text, "born"), SHELL_TIME - 7);
+    assert_int_equal(shell_field(text, "expires"), SHELL_TIME + 1000);
     s->full = false;
-    store_pass(s, 1000);
-    store_expect(s, "[t:2:0#1=plain]", "POP g t COUNT 9");
+    shell_pass(s, 1000);
+    shell_expect(s, "[t:2:0#1=plain]", "POP g t COUNT 9");
     batch_free(&b);
 }
 
 /* A TTL of nothing is over at once, even for a POP of the very same group. */
 static void over_before_it_is_written(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     struct batch b;
     batch_init(&b);
     batch_add(&b, (struct message){.fields = MSG_TTL, .body = SLICE_LIT("gone")});
     batch_add_body(&b, "here");
-    store_do(s, "TOPIC CREATE t QUEUES 1");
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
     add(s, "t", batch_end(&b), NULL, NULL);
-    store_add(s, "SEND t gone TTL 0");
-    store_add(s, "SEND t there");
-    uint32_t pop = store_add(s, "POP g t COUNT 9");
-    assert_true(store_write(s));
-    assert_string_equal(store_reply(s, pop), "[t:0:1#1=here t:0:3#1=there]");
+    shell_add(s, "SEND t gone TTL 0");
+    shell_add(s, "SEND t there");
+    uint32_t pop = shell_add(s, "POP g t COUNT 9");
+    assert_true(shell_write(s));
+    assert_string_equal(shell_reply(s, pop), "[t:0:1#1=here t:0:3#1=there]");
     batch_free(&b);
 }
 
 static void order_keys_belong_to_their_queue(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     struct batch b;
     char own[16], other[16];
     uint64_t queue = text_hash(SLICE_LIT("o")) % QUEUES_DEFAULT;
@@ -161,56 +161,56 @@ static void order_keys_belong_to_their_queue(void **state)
     assert_memory_equal(produce(s, "t", batch, NULL, NULL), want, strlen(want));
     assert_memory_equal(produce(s, "t", batch, "QUEUE", other), want, strlen(want));
     s->full = false;
-    store_expect(s, "[]", "TOPIC LIST");
+    shell_expect(s, "[]", "TOPIC LIST");
     char stored[64];
     (void)snprintf(stored, sizeof(stored), "{queue:%s offset:0 count:2}", own);
     assert_string_equal(produce(s, "t", batch, "QUEUE", own), stored);
     char id[32];
     (void)snprintf(id, sizeof(id), "t:%s:2", own);
-    store_expect(s, id, "SEND t y ORDER o"); /* the same queue */
+    shell_expect(s, id, "SEND t y ORDER o"); /* the same queue */
     batch_free(&b);
 }
 
 static void dedup_answers_again(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     struct batch b;
     struct slice abc = letters(&b, 'a', 3);
     assert_string_equal(produce(s, "t", abc, "DEDUP", "x"), "{queue:0 offset:0 count:3}");
     uint32_t one = add(s, "t", abc, "DEDUP", "x"), two = add(s, "t", abc, "DEDUP", "y"),
              again = add(s, "t", abc, "DEDUP", "y");
-    assert_true(store_write(s));
-    assert_string_equal(store_reply(s, one), "{queue:0 offset:0 count:3}");
-    assert_string_equal(store_reply(s, two), "{queue:1 offset:0 count:3}");
-    assert_string_equal(store_reply(s, again), "{queue:1 offset:0 count:3}");
-    store_reopen(s);
+    assert_true(shell_write(s));
+    assert_string_equal(shell_reply(s, one), "{queue:0 offset:0 count:3}");
+    assert_string_equal(shell_reply(s, two), "{queue:1 offset:0 count:3}");
+    assert_string_equal(shell_reply(s, again), "{queue:1 offset:0 count:3}");
+    shell_reopen(s);
     assert_string_equal(produce(s, "t", abc, "DEDUP", "x"), "{queue:0 offset:0 count:3}");
-    store_expect(s, "t:2:0", "SEND t one DEDUP z");
+    shell_expect(s, "t:2:0", "SEND t one DEDUP z");
     assert_string_equal(produce(s, "t", abc, "DEDUP", "z"), "{queue:2 offset:0 count:1}");
     char txid[32];
-    (void)snprintf(txid, sizeof(txid), "%s", store_do(s, "HALF pg t a DEDUP h"));
+    (void)snprintf(txid, sizeof(txid), "%s", shell_do(s, "HALF pg t a DEDUP h"));
     assert_memory_equal(produce(s, "t", abc, "DEDUP", "h"), "-ERR", 4);
-    store_expect(s, "[t:0:0=a t:0:1=b t:0:2=c]", "READ t 0 0 COUNT 9");
+    shell_expect(s, "[t:0:0=a t:0:1=b t:0:2=c]", "READ t 0 0 COUNT 9");
     batch_free(&b);
 }
 
 static void refused_leaves_nothing(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     struct batch b;
     struct slice abc = letters(&b, 'a', 3);
-    uint32_t before = store_rows(s, '*');
+    uint32_t before = shell_rows(s, '*');
     assert_memory_equal(produce(s, "t", abc, "QUEUE", "4"), "-ERR", 4);
     s->policy.auto_create_topics = false;
     assert_memory_equal(produce(s, "t", abc, NULL, NULL), "-NOTOPIC", 8);
-    store_expect(s, "[]", "TOPIC LIST");
-    assert_int_equal(store_rows(s, '*'), before);
+    shell_expect(s, "[]", "TOPIC LIST");
+    assert_int_equal(shell_rows(s, '*'), before);
     batch_free(&b);
 }
 
 static void news_counts_messages(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     struct batch b;
     struct slice abc = letters(&b, 'a', 3);
     produce(s, "t", abc, NULL, NULL);
@@ -223,11 +223,11 @@ static void news_counts_messages(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        STORE_TEST(stored_as_one_piece),   STORE_TEST(bytes_are_kept),
-        STORE_TEST(order_within_a_group),  STORE_TEST(attributes_leave_rows),
-        STORE_TEST(over_before_it_is_written), STORE_TEST(order_keys_belong_to_their_queue),
-        STORE_TEST(dedup_answers_again),   STORE_TEST(refused_leaves_nothing),
-        STORE_TEST(news_counts_messages),
+        SHELL_TEST(stored_as_one_piece),   SHELL_TEST(bytes_are_kept),
+        SHELL_TEST(order_within_a_group),  SHELL_TEST(attributes_leave_rows),
+        SHELL_TEST(over_before_it_is_written), SHELL_TEST(order_keys_belong_to_their_queue),
+        SHELL_TEST(dedup_answers_again),   SHELL_TEST(refused_leaves_nothing),
+        SHELL_TEST(news_counts_messages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,135 +8,135 @@
 
 #include <cmocka.h>
 
-#include "tests/lib/store.h"
+#include "tests/lib/shell.h"
 
 static void attributes(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     s->full = true;
-    store_do(s, "SEND t hello KEY a KEY b TAG red ORDER o PROP p 1 PROP q 2 TTL 5s");
-    const char *text = store_do(s, "FIND t KEY b");
+    shell_do(s, "SEND t hello KEY a KEY b TAG red ORDER o PROP p 1 PROP q 2 TTL 5s");
+    const char *text = shell_do(s, "FIND t KEY b");
     assert_non_null(strstr(text, "key:[a b]"));
     assert_non_null(strstr(text, "tag:red"));
     assert_non_null(strstr(text, "order:o"));
     assert_non_null(strstr(text, "{p:1 q:2}"));
-    assert_int_equal(store_field(text, "expires"), STORE_TIME + 5000);
-    assert_int_equal(store_field(text, "born"), STORE_TIME);
-    assert_int_equal(store_field(text, "stored"), STORE_TIME);
+    assert_int_equal(shell_field(text, "expires"), SHELL_TIME + 5000);
+    assert_int_equal(shell_field(text, "born"), SHELL_TIME);
+    assert_int_equal(shell_field(text, "stored"), SHELL_TIME);
 }
 
 static void bodies_of_any_bytes(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     static const uint8_t odd[] = {0, 255, '\r', '\n', 0};
     struct slice words[] = {SLICE_LIT("MSEND"), SLICE_LIT("t"), SLICE_LIT(""), slice_of(odd, sizeof(odd))};
-    store_add_words(s, words, 4);
-    assert_true(store_write(s));
-    store_add(s, "GET t:0:1");
-    const struct outcome *out = store_outcome(s, 0);
+    shell_add_words(s, words, 4);
+    assert_true(shell_write(s));
+    shell_add(s, "GET t:0:1");
+    const struct outcome *out = shell_outcome(s, 0);
     assert_non_null(memmem(out->reply.data, out->reply.len, odd, sizeof(odd)));
-    assert_true(store_write(s));
-    store_expect(s, "t:0:0=", "GET t:0:0");
+    assert_true(shell_write(s));
+    shell_expect(s, "t:0:0=", "GET t:0:0");
 }
 
 static void msend_is_one_piece(void **state)
 {
-    struct store *s = *state;
-    store_expect(s, "[t:0:0 t:0:1 t:0:2]", "MSEND t a b c");
-    store_expect(s, "[t:1:0 t:1:1]", "MSEND t d e");
-    store_expect(s, "[t:0:0=a t:0:1=b t:0:2=c]", "READ t 0 0 COUNT 9");
+    struct shell *s = *state;
+    shell_expect(s, "[t:0:0 t:0:1 t:0:2]", "MSEND t a b c");
+    shell_expect(s, "[t:1:0 t:1:1]", "MSEND t d e");
+    shell_expect(s, "[t:0:0=a t:0:1=b t:0:2=c]", "READ t 0 0 COUNT 9");
 }
 
 static void refused_leaves_nothing(void **state)
 {
-    struct store *s = *state;
-    uint32_t before = store_rows(s, '*');
-    store_refused(s, "-ERR", "SEND t a QUEUE 9");
-    store_refused(s, "-ERR", "HALF pg t a QUEUE 4");
-    store_refused(s, "-NOTXN", "HALF pg t a TXN 5000000000");
+    struct shell *s = *state;
+    uint32_t before = shell_rows(s, '*');
+    shell_refused(s, "-ERR", "SEND t a QUEUE 9");
+    shell_refused(s, "-ERR", "HALF pg t a QUEUE 4");
+    shell_refused(s, "-NOTXN", "HALF pg t a TXN 5000000000");
     s->policy.auto_create_topics = false;
-    store_refused(s, "-NOTOPIC", "SEND t a");
-    store_refused(s, "-NOTOPIC", "MSEND t a");
-    store_refused(s, "-NOTOPIC", "HALF pg t a");
-    store_refused(s, "-NOTOPIC", "POP g t");
-    store_refused(s, "-NOTOPIC", "GROUP CREATE g t");
-    store_expect(s, "[]", "TOPIC LIST");
-    store_expect(s, "[]", "GROUP LIST");
-    assert_int_equal(store_rows(s, '*'), before);
+    shell_refused(s, "-NOTOPIC", "SEND t a");
+    shell_refused(s, "-NOTOPIC", "MSEND t a");
+    shell_refused(s, "-NOTOPIC", "HALF pg t a");
+    shell_refused(s, "-NOTOPIC", "POP g t");
+    shell_refused(s, "-NOTOPIC", "GROUP CREATE g t");
+    shell_expect(s, "[]", "TOPIC LIST");
+    shell_expect(s, "[]", "GROUP LIST");
+    assert_int_equal(shell_rows(s, '*'), before);
     s->policy.auto_create_topics = true;
-    store_expect(s, "t:3:0", "SEND t a QUEUE 3"); /* a topic that is made has queues 0 to 3 */
+    shell_expect(s, "t:3:0", "SEND t a QUEUE 3"); /* a topic that is made has queues 0 to 3 */
 }
 
 static void topics_have_a_limit(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     s->st->meta.topics = TOPICS_MAX - 1;
-    store_expect(s, "t:0:0", "SEND t a");
-    store_refused(s, "-LIMIT", "SEND u a");
-    store_refused(s, "-LIMIT", "TOPIC CREATE u");
-    store_expect(s, "t:1:0", "SEND t a");
+    shell_expect(s, "t:0:0", "SEND t a");
+    shell_refused(s, "-LIMIT", "SEND u a");
+    shell_refused(s, "-LIMIT", "TOPIC CREATE u");
+    shell_expect(s, "t:1:0", "SEND t a");
     s->st->meta.topics = 1;
 }
 
 static void dedup_answers_again(void **state)
 {
-    struct store *s = *state;
-    store_expect(s, "t:0:0", "SEND t a DEDUP x");
-    store_expect(s, "t:0:0", "SEND t b DEDUP x");
-    store_expect(s, "t:1:0", "SEND t c DEDUP y");
-    store_expect(s, "u:0:0", "SEND u a DEDUP x"); /* by topic */
-    store_reopen(s);
-    store_expect(s, "t:0:0", "SEND t d DEDUP x");
-    store_expect(s, "[t:0:0=a]", "READ t 0 0 COUNT 9");
+    struct shell *s = *state;
+    shell_expect(s, "t:0:0", "SEND t a DEDUP x");
+    shell_expect(s, "t:0:0", "SEND t b DEDUP x");
+    shell_expect(s, "t:1:0", "SEND t c DEDUP y");
+    shell_expect(s, "u:0:0", "SEND u a DEDUP x"); /* by topic */
+    shell_reopen(s);
+    shell_expect(s, "t:0:0", "SEND t d DEDUP x");
+    shell_expect(s, "[t:0:0=a]", "READ t 0 0 COUNT 9");
     assert_int_equal(state_tally(s->st)->dedup_hits, 1);
 }
 
 static void dedup_in_one_group(void **state)
 {
-    struct store *s = *state;
-    uint32_t a = store_add(s, "SEND t a DEDUP x"), b = store_add(s, "SEND t b DEDUP x");
-    assert_true(store_write(s));
-    assert_string_equal(store_reply(s, a), "t:0:0");
-    assert_string_equal(store_reply(s, b), "t:0:0");
-    store_expect(s, "[t:0:0=a]", "READ t 0 0 COUNT 9");
+    struct shell *s = *state;
+    uint32_t a = shell_add(s, "SEND t a DEDUP x"), b = shell_add(s, "SEND t b DEDUP x");
+    assert_true(shell_write(s));
+    assert_string_equal(shell_reply(s, a), "t:0:0");
+    assert_string_equal(shell_reply(s, b), "t:0:0");
+    shell_expect(s, "[t:0:0=a]", "READ t 0 0 COUNT 9");
 }
 
 /* The window ends by time, whether the timer has come or not; afterwards nothing is kept. */
 static void dedup_window_ends(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     s->policy.dedup_window_ms = 1000;
-    store_expect(s, "t:0:0", "SEND t a DEDUP x");
+    shell_expect(s, "t:0:0", "SEND t a DEDUP x");
     s->now_ms += 999;
-    store_expect(s, "t:0:0", "SEND t b DEDUP x");
+    shell_expect(s, "t:0:0", "SEND t b DEDUP x");
     s->now_ms += 1;
-    store_expect(s, "t:1:0", "SEND t b DEDUP x"); /* from here on the window runs again */
-    store_pass(s, 999);
-    store_expect(s, "t:1:0", "SEND t c DEDUP x");
-    store_compact(s);
-    assert_int_equal(store_rows(s, 'D'), 1);
-    store_pass(s, 1);
-    store_compact(s);
-    assert_int_equal(store_rows(s, 'D'), 0);
-    assert_int_equal(store_rows(s, 'W'), 0);
+    shell_expect(s, "t:1:0", "SEND t b DEDUP x"); /* from here on the window runs again */
+    shell_pass(s, 999);
+    shell_expect(s, "t:1:0", "SEND t c DEDUP x");
+    shell_compact(s);
+    assert_int_equal(shell_rows(s, 'D'), 1);
+    shell_pass(s, 1);
+    shell_compact(s);
+    assert_int_equal(shell_rows(s, 'D'), 0);
+    assert_int_equal(shell_rows(s, 'W'), 0);
 }
 
 static void dedup_of_half(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     char txid[32];
-    (void)snprintf(txid, sizeof(txid), "%s", store_do(s, "HALF pg t a DEDUP x"));
-    store_expect(s, txid, "HALF pg t b DEDUP x");
-    store_expect(s, "[t:0:0]", "COMMIT %s", txid);
-    store_expect(s, txid, "HALF pg t b DEDUP x");
-    store_expect(s, "[t:0:0=a]", "READ t 0 0 COUNT 9");
+    (void)snprintf(txid, sizeof(txid), "%s", shell_do(s, "HALF pg t a DEDUP x"));
+    shell_expect(s, txid, "HALF pg t b DEDUP x");
+    shell_expect(s, "[t:0:0]", "COMMIT %s", txid);
+    shell_expect(s, txid, "HALF pg t b DEDUP x");
+    shell_expect(s, "[t:0:0=a]", "READ t 0 0 COUNT 9");
 }
 
 static void figures(void **state)
 {
-    struct store *s = *state;
-    store_do(s, "SEND t abc");
-    store_do(s, "MSEND t d ef");
+    struct shell *s = *state;
+    shell_do(s, "SEND t abc");
+    shell_do(s, "MSEND t d ef");
     const struct tally *t = state_tally(s->st);
     assert_true(t->messages_in == 3 && t->bytes_in == 6);
 }
@@ -144,10 +144,10 @@ static void figures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        STORE_TEST(attributes),        STORE_TEST(bodies_of_any_bytes), STORE_TEST(msend_is_one_piece),
-        STORE_TEST(refused_leaves_nothing), STORE_TEST(topics_have_a_limit), STORE_TEST(dedup_answers_again),
-        STORE_TEST(dedup_in_one_group), STORE_TEST(dedup_window_ends),  STORE_TEST(dedup_of_half),
-        STORE_TEST(figures),
+        SHELL_TEST(attributes),        SHELL_TEST(bodies_of_any_bytes), SHELL_TEST(msend_is_one_piece),
+        SHELL_TEST(refused_leaves_nothing), SHELL_TEST(topics_have_a_limit), SHELL_TEST(dedup_answers_again),
+        SHELL_TEST(dedup_in_one_group), SHELL_TEST(dedup_window_ends),  SHELL_TEST(dedup_of_half),
+        SHELL_TEST(figures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

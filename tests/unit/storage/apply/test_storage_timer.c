@@ -11,21 +11,21 @@
 #include "storage/model/group.h"
 #include "storage/model/timer.h"
 #include "tests/lib/prng.h"
-#include "tests/lib/store.h"
+#include "tests/lib/shell.h"
 
 static void more_rows_than_a_tick(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     s->policy.txn_timeout_ms = 900;
     for (int n = 0; n < 2500; n += 500) {
         for (int i = 0; i < 500; i++)
-            store_add(s, "HALF pg t a");
-        assert_true(store_write(s));
+            shell_add(s, "HALF pg t a");
+        assert_true(shell_write(s));
     }
     s->now_ms += 1000;
     static const uint32_t left[] = {1500, 500, 0};
     for (int i = 0; i < 3; i++) {
-        store_expect(s, "OK", "TICK");
+        shell_expect(s, "OK", "TICK");
         assert_int_equal(state_tally(s->st)->pending, left[i]);
         assert_true((s->fx.next_due_ms <= s->now_ms) == (left[i] > 0));
     }
@@ -34,29 +34,29 @@ static void more_rows_than_a_tick(void **state)
 /* Random leases, random steps: a message is ready again when its time has come, and not before. */
 static void never_early_never_late(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     struct prng p = prng_start();
     int64_t due[40];
-    store_do(s, "TOPIC CREATE t QUEUES 1");
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
     for (int i = 0; i < 40; i++)
-        store_add(s, "SEND t m");
-    assert_true(store_write(s));
+        shell_add(s, "SEND t m");
+    assert_true(shell_write(s));
     for (int i = 0; i < 40; i++) {
         int64_t lease = 100 + (int64_t)prng_below(&p, 3000);
-        (void)store_do(s, "POP g t LEASE %lld", (long long)lease);
+        (void)shell_do(s, "POP g t LEASE %lld", (long long)lease);
         due[i] = s->now_ms + lease;
         s->now_ms += (int64_t)prng_below(&p, 3);
     }
     if (prng_below(&p, 2))
-        store_reopen(s);
-    while (s->now_ms < STORE_TIME + 4000) {
-        store_pass(s, 1 + (int64_t)prng_below(&p, 200));
+        shell_reopen(s);
+    while (s->now_ms < SHELL_TIME + 4000) {
+        shell_pass(s, 1 + (int64_t)prng_below(&p, 200));
         uint64_t want = 0;
         for (int i = 0; i < 40; i++)
             want += due[i] <= s->now_ms;
-        const char *lag = store_do(s, "LAG g");
-        assert_true(store_field(lag, "ready") == (int64_t)want);
-        assert_true(store_field(lag, "inflight") == 40 - (int64_t)want);
+        const char *lag = shell_do(s, "LAG g");
+        assert_true(shell_field(lag, "ready") == (int64_t)want);
+        assert_true(shell_field(lag, "inflight") == 40 - (int64_t)want);
         struct gt *gt = NULL; /* and the timer has done it, not only the figures */
         assert_int_equal(gt_get(s->st, SLICE_LIT("g"), SLICE_LIT("t"), &gt), ST_OK);
         assert_true(gt->runs.n_waiting == want && s->fx.next_due_ms > s->now_ms);
@@ -66,55 +66,55 @@ static void never_early_never_late(void **state)
 /* The clock is told when to look: not after what is due, and a second ahead at most. */
 static void next_due(void **state)
 {
-    struct store *s = *state;
-    store_do(s, "TICK");
+    struct shell *s = *state;
+    shell_do(s, "TICK");
     assert_true(s->fx.next_due_ms > s->now_ms && s->fx.next_due_ms <= s->now_ms + 1000);
-    store_do(s, "SEND t a");
-    store_do(s, "POP g t LEASE 10ms");
+    shell_do(s, "SEND t a");
+    shell_do(s, "POP g t LEASE 10ms");
     assert_true(s->fx.next_due_ms == s->now_ms + 10);
     s->now_ms += 5;
-    store_do(s, "TICK");
+    shell_do(s, "TICK");
     assert_true(s->fx.next_due_ms == s->now_ms + 5);
-    store_reopen(s);
-    store_do(s, "SEND t b"); /* after a restart: at once, to find out */
+    shell_reopen(s);
+    shell_do(s, "SEND t b"); /* after a restart: at once, to find out */
     assert_true(s->fx.next_due_ms <= s->now_ms);
-    store_do(s, "TICK");
+    shell_do(s, "TICK");
     assert_true(s->fx.next_due_ms == s->now_ms + 5);
 }
 
 /* A row that came in the very group of the TICK is not overlooked. */
 static void row_of_the_same_group(void **state)
 {
-    struct store *s = *state;
-    store_do(s, "SEND t a");
-    store_do(s, "TICK");
-    store_add(s, "POP g t LEASE 1ms");
-    store_add(s, "EXTEND g t:0:0#1 0");
-    store_add(s, "TICK");
-    assert_true(store_write(s));
+    struct shell *s = *state;
+    shell_do(s, "SEND t a");
+    shell_do(s, "TICK");
+    shell_add(s, "POP g t LEASE 1ms");
+    shell_add(s, "EXTEND g t:0:0#1 0");
+    shell_add(s, "TICK");
+    assert_true(shell_write(s));
     assert_true(s->fx.next_due_ms <= s->now_ms);
-    store_do(s, "TICK");
-    store_expect(s, "[t:0:0#2=a]", "POP g t");
+    shell_do(s, "TICK");
+    shell_expect(s, "[t:0:0#2=a]", "POP g t");
 }
 
 static void two_ticks_in_a_group(void **state)
 {
-    struct store *s = *state;
-    store_do(s, "SEND t a");
-    store_do(s, "POP g t LEASE 10ms");
+    struct shell *s = *state;
+    shell_do(s, "SEND t a");
+    shell_do(s, "POP g t LEASE 10ms");
     s->now_ms += 10;
-    store_add(s, "TICK");
-    store_add(s, "TICK");
-    assert_true(store_write(s));
+    shell_add(s, "TICK");
+    shell_add(s, "TICK");
+    assert_true(shell_write(s));
     assert_int_equal(state_tally(s->st)->leases_expired, 1);
-    assert_int_equal(store_rows(s, 'W'), 0);
-    store_expect(s, "[t:0:0#2=a]", "POP g t");
+    assert_int_equal(shell_rows(s, 'W'), 0);
+    shell_expect(s, "[t:0:0#2=a]", "POP g t");
 }
 
 /* A row of a kind that nobody knows is dropped, and stops nothing. */
 static void unknown_rows(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     timer_put(s->st, s->now_ms, (enum timer_kind)99, SLICE_LIT("x"));
     timer_put(s->st, s->now_ms, TIMER_GT, SLICE_LIT("no zero byte"));
     timer_put(s->st, s->now_ms, TIMER_GT, slice_of("g\0t", 3));
@@ -122,19 +122,19 @@ static void unknown_rows(void **state)
     timer_put(s->st, s->now_ms, (enum timer_kind)2, SLICE_LIT("12345678"));
     timer_put(s->st, s->now_ms, TIMER_DELAY, SLICE_LIT("short"));
     timer_put(s->st, s->now_ms, TIMER_DELAY, SLICE_LIT("1234567890123456"));
-    store_do(s, "TICK");
-    store_pass(s, 1);
-    assert_int_equal(store_rows(s, 'W'), 0);
+    shell_do(s, "TICK");
+    shell_pass(s, 1);
+    assert_int_equal(shell_rows(s, 'W'), 0);
 }
 
-static uint64_t next_id(struct store *s)
+static uint64_t next_id(struct shell *s)
 {
-    return strtoull(store_do(s, "HALF pg t a"), NULL, 10);
+    return strtoull(shell_do(s, "HALF pg t a"), NULL, 10);
 }
 
 static void ids_ascend(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     uint64_t last = next_id(s);
     assert_true(last > TXID_MIN && last < TXID_MAX);
     assert_int_equal(last >> 12 & 1023, s->policy.node);
@@ -144,7 +144,7 @@ static void ids_ascend(void **state)
         assert_true(id > last);
         last = id;
         if (i % 5 == 0)
-            store_reopen(s);
+            shell_reopen(s);
     }
     s->now_ms++;
     assert_true(next_id(s) > last);
@@ -153,7 +153,7 @@ static void ids_ascend(void **state)
 /* More in a millisecond than there are sequence numbers: the next millisecond is borrowed. */
 static void many_ids_in_a_millisecond(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     struct stamp stamp = {.index = 1, .now_ms = s->now_ms, .policy = &s->policy};
     uint64_t last = 0;
     for (int i = 0; i < 10000; i++) {
@@ -167,7 +167,7 @@ static void many_ids_in_a_millisecond(void **state)
 
 static void ids_of_an_odd_clock(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     struct stamp stamp = {.index = 1, .now_ms = 5, .policy = &s->policy};
     uint64_t first = core_next_id(s->st, &stamp);
     assert_true(first > TXID_MIN && first < TXID_MAX);
@@ -177,7 +177,7 @@ static void ids_of_an_odd_clock(void **state)
     assert_true(core_next_id(s->st, &stamp) > far);
 }
 
-static uint32_t news_of(const struct store *s, enum news_kind kind, const char *a, const char *b)
+static uint32_t news_of(const struct shell *s, enum news_kind kind, const char *a, const char *b)
 {
     uint64_t key = news_key(kind, slice_str(a), slice_str(b));
     for (uint32_t i = 0; i < s->fx.n_keys; i++)
@@ -188,79 +188,79 @@ static uint32_t news_of(const struct store *s, enum news_kind kind, const char *
 
 static void news(void **state)
 {
-    struct store *s = *state;
-    store_add(s, "MSEND t a b c");
-    store_add(s, "SEND t d");
-    store_add(s, "SEND u e");
-    assert_true(store_write(s));
+    struct shell *s = *state;
+    shell_add(s, "MSEND t a b c");
+    shell_add(s, "SEND t d");
+    shell_add(s, "SEND u e");
+    assert_true(shell_write(s));
     assert_int_equal(s->fx.n_keys, 2);
     assert_int_equal(news_of(s, NEWS_TOPIC, "t", ""), 4);
     assert_int_equal(news_of(s, NEWS_TOPIC, "u", ""), 1);
-    store_do(s, "POP g t COUNT 3 LEASE 1s");
+    shell_do(s, "POP g t COUNT 3 LEASE 1s");
     assert_int_equal(s->fx.n_keys, 0);
     assert_true(s->fx.written);
-    store_do(s, "NACK g t:0:0#1");
+    shell_do(s, "NACK g t:0:0#1");
     assert_int_equal(news_of(s, NEWS_GROUP, "g", "t"), 1);
-    store_do(s, "NACK g t:0:1#1 DELAY 5s");
+    shell_do(s, "NACK g t:0:1#1 DELAY 5s");
     assert_int_equal(s->fx.n_keys, 0);
     s->now_ms += 1000;
-    store_do(s, "TICK");
+    shell_do(s, "TICK");
     assert_true(news_of(s, NEWS_GROUP, "g", "t") >= 1);
-    store_do(s, "POP g t COUNT 9");
+    shell_do(s, "POP g t COUNT 9");
     s->now_ms += 4000;
-    store_do(s, "TICK");
+    shell_do(s, "TICK");
     assert_true(news_of(s, NEWS_GROUP, "g", "t") >= 1);
 }
 
 static void news_overflow(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     for (int i = 0; i < NEWS_MAX + 10; i++)
-        store_add(s, "SEND t%d a", i);
-    assert_true(store_write(s));
+        shell_add(s, "SEND t%d a", i);
+    assert_true(shell_write(s));
     assert_true(s->fx.overflow && s->fx.n_keys == NEWS_MAX);
-    store_do(s, "SEND t5 a");
+    shell_do(s, "SEND t5 a");
     assert_true(!s->fx.overflow && s->fx.n_keys == 1);
 }
 
 static void nothing_is_not_written(void **state)
 {
-    struct store *s = *state;
-    store_do(s, "TOPIC CREATE t");
-    store_do(s, "POP g t");
-    uint64_t before = store_digest(s);
-    store_do(s, "POP g t");
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t");
+    shell_do(s, "POP g t");
+    uint64_t before = shell_digest(s);
+    shell_do(s, "POP g t");
     assert_false(s->fx.written);
-    store_do(s, "ACK g t:0:0#1");
-    store_do(s, "CHECKS pg");
-    store_do(s, "TICK");
+    shell_do(s, "ACK g t:0:0#1");
+    shell_do(s, "CHECKS pg");
+    shell_do(s, "TICK");
     assert_false(s->fx.written);
-    assert_true(store_digest(s) == before);
+    assert_true(shell_digest(s) == before);
 }
 
 static void group_is_full(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     static uint8_t body[1 << 20];
     struct slice words[] = {SLICE_LIT("SEND"), SLICE_LIT("t"), slice_of(body, sizeof(body))};
     int n = 0;
     while (!state_group_full(s->st) && n++ < 100)
-        store_add_words(s, words, 3);
+        shell_add_words(s, words, 3);
     assert_true(n > 4 && n < 20);
-    assert_true(store_write(s));
+    assert_true(shell_write(s));
     assert_false(state_group_full(s->st));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        STORE_TEST(more_rows_than_a_tick), STORE_TEST(never_early_never_late),
-        STORE_TEST(next_due),              STORE_TEST(row_of_the_same_group),
-        STORE_TEST(two_ticks_in_a_group),  STORE_TEST(unknown_rows),
-        STORE_TEST(ids_ascend),            STORE_TEST(many_ids_in_a_millisecond),
-        STORE_TEST(ids_of_an_odd_clock),   STORE_TEST(news),
-        STORE_TEST(news_overflow),         STORE_TEST(nothing_is_not_written),
-        STORE_TEST(group_is_full),
+        SHELL_TEST(more_rows_than_a_tick), SHELL_TEST(never_early_never_late),
+        SHELL_TEST(next_due),              SHELL_TEST(row_of_the_same_group),
+        SHELL_TEST(two_ticks_in_a_group),  SHELL_TEST(unknown_rows),
+        SHELL_TEST(ids_ascend),            SHELL_TEST(many_ids_in_a_millisecond),
+        SHELL_TEST(ids_of_an_odd_clock),   SHELL_TEST(news),
+        SHELL_TEST(news_overflow),         SHELL_TEST(nothing_is_not_written),
+        SHELL_TEST(group_is_full),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

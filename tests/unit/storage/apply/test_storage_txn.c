@@ -9,21 +9,21 @@
 
 #include <cmocka.h>
 
-#include "tests/lib/store.h"
+#include "tests/lib/shell.h"
 
 static char tx[32];
 
-static const char *half(struct store *s, const char *rest)
+static const char *half(struct shell *s, const char *rest)
 {
-    (void)snprintf(tx, sizeof(tx), "%s", store_do(s, "HALF pg %s", rest));
+    (void)snprintf(tx, sizeof(tx), "%s", shell_do(s, "HALF pg %s", rest));
     assert_true(strtoull(tx, NULL, 10) > TXID_MIN);
     return tx;
 }
 
-static const char *state_of(struct store *s)
+static const char *state_of(struct shell *s)
 {
     static char word[32];
-    const char *info = store_do(s, "TXN INFO %s", tx);
+    const char *info = shell_do(s, "TXN INFO %s", tx);
     const char *at = strstr(info, "state:");
     (void)snprintf(word, sizeof(word), "%s", at ? at + 6 : info);
     word[strcspn(word, " ")] = 0;
@@ -32,48 +32,48 @@ static const char *state_of(struct store *s)
 
 static void committed(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     half(s, "t a QUEUE 0");
-    store_expect(s, tx, "HALF pg u b TXN %s", tx);
-    store_expect(s, tx, "HALF pg t c QUEUE 0 TXN %s", tx);
-    store_expect(s, "[]", "READ t 0 0 COUNT 9");
-    store_expect(s, "[]", "POP g t u COUNT 9");
+    shell_expect(s, tx, "HALF pg u b TXN %s", tx);
+    shell_expect(s, tx, "HALF pg t c QUEUE 0 TXN %s", tx);
+    shell_expect(s, "[]", "READ t 0 0 COUNT 9");
+    shell_expect(s, "[]", "POP g t u COUNT 9");
     assert_string_equal(state_of(s), "pending");
-    assert_int_equal(store_field(store_do(s, "TXN INFO %s", tx), "messages"), 3);
-    store_expect(s, "[t:0:0 u:0:0 t:0:1]", "COMMIT %s", tx);
-    store_expect(s, "[t:0:0=a t:0:1=c]", "READ t 0 0 COUNT 9");
-    store_reopen(s);
-    store_expect(s, "[t:0:0 u:0:0 t:0:1]", "COMMIT %s", tx);
-    store_expect(s, "[t:0:0=a t:0:1=c]", "READ t 0 0 COUNT 9");
+    assert_int_equal(shell_field(shell_do(s, "TXN INFO %s", tx), "messages"), 3);
+    shell_expect(s, "[t:0:0 u:0:0 t:0:1]", "COMMIT %s", tx);
+    shell_expect(s, "[t:0:0=a t:0:1=c]", "READ t 0 0 COUNT 9");
+    shell_reopen(s);
+    shell_expect(s, "[t:0:0 u:0:0 t:0:1]", "COMMIT %s", tx);
+    shell_expect(s, "[t:0:0=a t:0:1=c]", "READ t 0 0 COUNT 9");
     assert_string_equal(state_of(s), "committed");
-    assert_int_equal(store_rows(s, 'Y') + store_rows(s, 'K'), 0);
+    assert_int_equal(shell_rows(s, 'Y') + shell_rows(s, 'K'), 0);
     s->full = true;
-    assert_true(store_field(store_do(s, "GET t:0:0"), "txn") == (int64_t)strtoull(tx, NULL, 10));
+    assert_true(shell_field(shell_do(s, "GET t:0:0"), "txn") == (int64_t)strtoull(tx, NULL, 10));
 }
 
 static void rolled_back(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     half(s, "t a");
-    store_expect(s, "OK", "ROLLBACK %s", tx);
-    store_expect(s, "OK", "ROLLBACK %s", tx);
+    shell_expect(s, "OK", "ROLLBACK %s", tx);
+    shell_expect(s, "OK", "ROLLBACK %s", tx);
     assert_string_equal(state_of(s), "rolledback");
-    store_expect(s, "[]", "POP g t COUNT 9");
-    assert_int_equal(store_rows(s, 'Y') + store_rows(s, 'K'), 0);
+    shell_expect(s, "[]", "POP g t COUNT 9");
+    assert_int_equal(shell_rows(s, 'Y') + shell_rows(s, 'K'), 0);
 }
 
 enum { PENDING, COMMITTED, ROLLEDBACK, PARKED, FORGOTTEN, STATES };
 
-static void bring_to(struct store *s, int to)
+static void bring_to(struct shell *s, int to)
 {
     s->policy.txn_timeout_ms = 1000;
     half(s, "t a QUEUE 0");
     if (to == COMMITTED || to == FORGOTTEN)
-        (void)store_do(s, "COMMIT %s", tx);
+        (void)shell_do(s, "COMMIT %s", tx);
     if (to == ROLLEDBACK)
-        store_expect(s, "OK", "ROLLBACK %s", tx);
+        shell_expect(s, "OK", "ROLLBACK %s", tx);
     if (to == PARKED)
-        store_pass(s, 1000);
+        shell_pass(s, 1000);
     if (to == FORGOTTEN)
         s->now_ms += s->policy.txn_outcome_retention_ms;
 }
@@ -81,7 +81,7 @@ static void bring_to(struct store *s, int to)
 /* state x command: what the contract says. */
 static void every_state_and_command(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     static const char *const commands[6][2] = {{"COMMIT", ""},           {"ROLLBACK", ""},
                                                {"UNKNOWN", ""},          {"TXN EXTEND", "1s"},
                                                {"HALF pg t b TXN", ""},  {"HALF other t b TXN", ""}};
@@ -96,7 +96,7 @@ static void every_state_and_command(void **state)
         for (int c = 0; c < 6; c++) {
             bring_to(s, from);
             const char *w = want[from][c][0] == 't' ? tx : want[from][c];
-            store_refused(s, w, "%s %s %s", commands[c][0], tx, commands[c][1]);
+            shell_refused(s, w, "%s %s %s", commands[c][0], tx, commands[c][1]);
         }
     }
     assert_true(state_tally(s->st)->conflicts == 2);
@@ -104,160 +104,160 @@ static void every_state_and_command(void **state)
 
 static void never_issued(void **state)
 {
-    struct store *s = *state;
-    store_refused(s, "-NOTXN", "COMMIT 4294967297");
-    store_refused(s, "-NOTXN", "ROLLBACK 9223372036854775807");
-    store_refused(s, "-NOTXN", "TXN INFO 5000000000");
+    struct shell *s = *state;
+    shell_refused(s, "-NOTXN", "COMMIT 4294967297");
+    shell_refused(s, "-NOTXN", "ROLLBACK 9223372036854775807");
+    shell_refused(s, "-NOTXN", "TXN INFO 5000000000");
 }
 
 static void outcome_is_kept_and_forgotten(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     s->policy.txn_outcome_retention_ms = 10000;
     half(s, "t a");
-    store_do(s, "COMMIT %s", tx);
+    shell_do(s, "COMMIT %s", tx);
     s->now_ms += 9999;
-    store_expect(s, "[t:0:0]", "COMMIT %s", tx);
+    shell_expect(s, "[t:0:0]", "COMMIT %s", tx);
     s->now_ms += 1;
-    store_refused(s, "-NOTXN", "COMMIT %s", tx);
-    store_refused(s, "-NOTXN", "TXN INFO %s", tx);
-    assert_int_equal(store_rows(s, 'O'), 1);
-    store_pass(s, 0);
-    store_compact(s);
-    assert_int_equal(store_rows(s, 'X') + store_rows(s, 'O'), 0);
-    assert_int_equal(store_rows(s, 'W'), 0);
+    shell_refused(s, "-NOTXN", "COMMIT %s", tx);
+    shell_refused(s, "-NOTXN", "TXN INFO %s", tx);
+    assert_int_equal(shell_rows(s, 'O'), 1);
+    shell_pass(s, 0);
+    shell_compact(s);
+    assert_int_equal(shell_rows(s, 'X') + shell_rows(s, 'O'), 0);
+    assert_int_equal(shell_rows(s, 'W'), 0);
     /* Made longer meanwhile. */
     half(s, "t a");
-    store_do(s, "ROLLBACK %s", tx);
+    shell_do(s, "ROLLBACK %s", tx);
     s->policy.txn_outcome_retention_ms = 20000;
-    store_pass(s, 10000);
-    store_compact(s);
-    store_expect(s, "OK", "ROLLBACK %s", tx);
-    store_pass(s, 10000);
-    store_compact(s);
-    assert_int_equal(store_rows(s, 'O'), 0);
+    shell_pass(s, 10000);
+    shell_compact(s);
+    shell_expect(s, "OK", "ROLLBACK %s", tx);
+    shell_pass(s, 10000);
+    shell_compact(s);
+    assert_int_equal(shell_rows(s, 'O'), 0);
 }
 
 /* How long outcomes are kept comes with the first command: before that nothing is forgotten. */
 static void nothing_is_forgotten_at_the_start(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     half(s, "t a");
-    store_do(s, "COMMIT %s", tx);
-    store_pass(s, 60000);
-    store_do(s, "SEND t b");
-    store_reopen(s);
-    assert_true(store_write(s));
-    store_compact(s);
-    store_expect(s, "[t:0:0]", "COMMIT %s", tx);
+    shell_do(s, "COMMIT %s", tx);
+    shell_pass(s, 60000);
+    shell_do(s, "SEND t b");
+    shell_reopen(s);
+    assert_true(shell_write(s));
+    shell_compact(s);
+    shell_expect(s, "[t:0:0]", "COMMIT %s", tx);
 }
 
 static void topic_deleted_meanwhile(void **state)
 {
-    struct store *s = *state;
-    store_do(s, "TOPIC CREATE t QUEUES 9");
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t QUEUES 9");
     half(s, "t a QUEUE 8");
-    (void)store_do(s, "HALF pg u b TXN %s", tx);
-    store_do(s, "TOPIC DELETE t");
+    (void)shell_do(s, "HALF pg u b TXN %s", tx);
+    shell_do(s, "TOPIC DELETE t");
     s->policy.auto_create_topics = false;
-    uint64_t before = store_digest(s);
-    store_refused(s, "-NOTOPIC", "COMMIT %s", tx);
-    store_expect(s, "[]", "READ u 0 0 COUNT 9"); /* nothing of it was published */
+    uint64_t before = shell_digest(s);
+    shell_refused(s, "-NOTOPIC", "COMMIT %s", tx);
+    shell_expect(s, "[]", "READ u 0 0 COUNT 9"); /* nothing of it was published */
     assert_string_equal(state_of(s), "pending");
-    assert_true(store_digest(s) == before);
+    assert_true(shell_digest(s) == before);
     s->policy.auto_create_topics = true;
-    store_expect(s, "[t:0:0 u:0:0]", "COMMIT %s", tx); /* made again, with 4 queues */
+    shell_expect(s, "[t:0:0 u:0:0]", "COMMIT %s", tx); /* made again, with 4 queues */
 }
 
 /* Topics that cannot all be made are not made at all. */
 static void no_room_for_topics(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     half(s, "t a");
-    (void)store_do(s, "HALF pg u b TXN %s", tx);
-    store_do(s, "TOPIC DELETE t");
-    store_do(s, "TOPIC DELETE u");
+    (void)shell_do(s, "HALF pg u b TXN %s", tx);
+    shell_do(s, "TOPIC DELETE t");
+    shell_do(s, "TOPIC DELETE u");
     s->st->meta.topics = TOPICS_MAX - 1;
-    store_refused(s, "-LIMIT", "COMMIT %s", tx);
+    shell_refused(s, "-LIMIT", "COMMIT %s", tx);
     s->st->meta.topics = 0;
-    store_expect(s, "[]", "TOPIC LIST");
-    store_expect(s, "[t:0:0 u:0:0]", "COMMIT %s", tx);
+    shell_expect(s, "[]", "TOPIC LIST");
+    shell_expect(s, "[t:0:0 u:0:0]", "COMMIT %s", tx);
 }
 
 static void ttl_counts_from_the_commit(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     half(s, "t a TTL 5s");
     s->now_ms += 4000;
-    store_do(s, "COMMIT %s", tx);
+    shell_do(s, "COMMIT %s", tx);
     s->full = true;
-    const char *text = store_do(s, "GET t:0:0");
-    assert_int_equal(store_field(text, "expires"), s->now_ms + 5000);
-    assert_int_equal(store_field(text, "born"), STORE_TIME);
-    assert_int_equal(store_field(text, "stored"), s->now_ms);
+    const char *text = shell_do(s, "GET t:0:0");
+    assert_int_equal(shell_field(text, "expires"), s->now_ms + 5000);
+    assert_int_equal(shell_field(text, "born"), SHELL_TIME);
+    assert_int_equal(shell_field(text, "stored"), s->now_ms);
 }
 
 static void with_receipts(void **state)
 {
-    struct store *s = *state;
-    store_do(s, "TOPIC CREATE in QUEUES 1");
-    store_do(s, "MSEND in a b c");
-    store_do(s, "POP g in COUNT 3 LEASE 10s");
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE in QUEUES 1");
+    shell_do(s, "MSEND in a b c");
+    shell_do(s, "POP g in COUNT 3 LEASE 10s");
     half(s, "out result");
-    uint64_t before = store_digest(s);
-    store_refused(s, "-NOGROUP", "COMMIT %s ACK nosuch in:0:0#1", tx);
-    store_refused(s, "-STALE", "COMMIT %s ACK g in:0:0#1 in:0:1#2", tx);
-    store_refused(s, "-STALE", "COMMIT %s ACK g in:0:0#1 other:0:1#1", tx);
-    assert_true(store_digest(s) == before); /* nothing was done */
-    store_expect(s, "OK", "EXTEND g in:0:0#1 1h");
-    store_expect(s, "[out:0:0]", "COMMIT %s ACK g in:0:0#1 in:0:1#1 in:0:1#1", tx);
-    store_expect(s, "0", "ACK g in:0:0#1 in:0:1#1");
-    store_expect(s, "[out:0:0]", "COMMIT %s ACK g in:0:0#1 in:0:1#1", tx); /* whatever the receipts */
-    store_pass(s, 10000);
-    store_expect(s, "[in:0:2#2=c]", "POP g in COUNT 9");
+    uint64_t before = shell_digest(s);
+    shell_refused(s, "-NOGROUP", "COMMIT %s ACK nosuch in:0:0#1", tx);
+    shell_refused(s, "-STALE", "COMMIT %s ACK g in:0:0#1 in:0:1#2", tx);
+    shell_refused(s, "-STALE", "COMMIT %s ACK g in:0:0#1 other:0:1#1", tx);
+    assert_true(shell_digest(s) == before); /* nothing was done */
+    shell_expect(s, "OK", "EXTEND g in:0:0#1 1h");
+    shell_expect(s, "[out:0:0]", "COMMIT %s ACK g in:0:0#1 in:0:1#1 in:0:1#1", tx);
+    shell_expect(s, "0", "ACK g in:0:0#1 in:0:1#1");
+    shell_expect(s, "[out:0:0]", "COMMIT %s ACK g in:0:0#1 in:0:1#1", tx); /* whatever the receipts */
+    shell_pass(s, 10000);
+    shell_expect(s, "[in:0:2#2=c]", "POP g in COUNT 9");
     /* A lease that is over, before any TICK. */
     half(s, "out again");
     s->now_ms += 30000;
-    store_refused(s, "-STALE", "COMMIT %s ACK g in:0:2#2", tx);
-    store_expect(s, "[out:1:0]", "COMMIT %s", tx);
+    shell_refused(s, "-STALE", "COMMIT %s ACK g in:0:2#2", tx);
+    shell_expect(s, "[out:1:0]", "COMMIT %s", tx);
 }
 
 static void in_one_group(void **state)
 {
-    struct store *s = *state;
-    uint32_t a = store_add(s, "HALF pg t a QUEUE 0");
-    struct cursor c = cursor_of(buf_slice(&store_outcome(s, a)->reply));
+    struct shell *s = *state;
+    uint32_t a = shell_add(s, "HALF pg t a QUEUE 0");
+    struct cursor c = cursor_of(buf_slice(&shell_outcome(s, a)->reply));
     struct token t;
     assert_true(reply_next(&c, &t));
     (void)snprintf(tx, sizeof(tx), "%.*s", (int)t.bytes.len, (const char *)t.bytes.data);
-    store_add(s, "HALF pg t b QUEUE 0 TXN %s", tx);
-    uint32_t commit = store_add(s, "COMMIT %s", tx);
-    uint32_t pop = store_add(s, "POP g t COUNT 9");
-    uint32_t conflict = store_add(s, "ROLLBACK %s", tx);
-    assert_true(store_write(s));
-    assert_string_equal(store_reply(s, commit), "[t:0:0 t:0:1]");
-    assert_string_equal(store_reply(s, pop), "[t:0:0#1=a t:0:1#1=b]");
-    assert_string_equal(store_reply(s, conflict), "-TXNCONFLICT");
-    assert_int_equal(store_rows(s, 'Y') + store_rows(s, 'K'), 0);
+    shell_add(s, "HALF pg t b QUEUE 0 TXN %s", tx);
+    uint32_t commit = shell_add(s, "COMMIT %s", tx);
+    uint32_t pop = shell_add(s, "POP g t COUNT 9");
+    uint32_t conflict = shell_add(s, "ROLLBACK %s", tx);
+    assert_true(shell_write(s));
+    assert_string_equal(shell_reply(s, commit), "[t:0:0 t:0:1]");
+    assert_string_equal(shell_reply(s, pop), "[t:0:0#1=a t:0:1#1=b]");
+    assert_string_equal(shell_reply(s, conflict), "-TXNCONFLICT");
+    assert_int_equal(shell_rows(s, 'Y') + shell_rows(s, 'K'), 0);
 }
 
 static void bounds(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     half(s, "t a QUEUE 0");
     for (int i = 1; i < TXN_MESSAGES_MAX; i++)
-        store_add(s, "HALF pg t a QUEUE 0 TXN %s", tx);
-    uint32_t last = store_add(s, "HALF pg t a TXN %s", tx);
-    assert_true(store_write(s));
-    assert_string_equal(store_reply(s, last), "-LIMIT");
-    store_do(s, "COMMIT %s", tx);
-    store_expect(s, "[t:0:999=a]", "READ t 0 999");
+        shell_add(s, "HALF pg t a QUEUE 0 TXN %s", tx);
+    uint32_t last = shell_add(s, "HALF pg t a TXN %s", tx);
+    assert_true(shell_write(s));
+    assert_string_equal(shell_reply(s, last), "-LIMIT");
+    shell_do(s, "COMMIT %s", tx);
+    shell_expect(s, "[t:0:999=a]", "READ t 0 999");
 }
 
 /* Attributes count too: what may be gathered can be committed. */
 static void bytes_with_attributes(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     static uint8_t value[30000], body[31000];
     memset(value, 'v', sizeof(value));
     struct slice words[] = {SLICE_LIT("HALF"), SLICE_LIT("pg"),  SLICE_LIT("t"), slice_of(body, sizeof(body)),
@@ -268,22 +268,22 @@ static void bytes_with_attributes(void **state)
     const char *said = tx;
     int n = 0;
     while (strcmp(said, tx) == 0 && n++ < 1100)
-        said = store_do_words(s, words, 9);
+        said = shell_do_words(s, words, 9);
     assert_string_equal(said, "-TOOBIG");
     assert_true(n > 500 && n < 600);
-    assert_memory_equal(store_do(s, "COMMIT %s", tx), "[t:", 3);
+    assert_memory_equal(shell_do(s, "COMMIT %s", tx), "[t:", 3);
 }
 
 static void figures(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     bring_to(s, PARKED);
     bring_to(s, COMMITTED);
     bring_to(s, ROLLEDBACK);
     bring_to(s, PENDING);
     const struct tally *t = state_tally(s->st);
     assert_true(t->halfs == 4 && t->committed == 1 && t->rolledback == 1 && t->pending == 1 && t->parked == 1);
-    store_reopen(s);
+    shell_reopen(s);
     t = state_tally(s->st);
     assert_true(t->pending == 1 && t->parked == 1);
 }
@@ -291,20 +291,20 @@ static void figures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        STORE_TEST(committed),
-        STORE_TEST(rolled_back),
-        STORE_TEST(every_state_and_command),
-        STORE_TEST(never_issued),
-        STORE_TEST(outcome_is_kept_and_forgotten),
-        STORE_TEST(nothing_is_forgotten_at_the_start),
-        STORE_TEST(topic_deleted_meanwhile),
-        STORE_TEST(no_room_for_topics),
-        STORE_TEST(ttl_counts_from_the_commit),
-        STORE_TEST(with_receipts),
-        STORE_TEST(in_one_group),
-        STORE_TEST(bounds),
-        STORE_TEST(bytes_with_attributes),
-        STORE_TEST(figures),
+        SHELL_TEST(committed),
+        SHELL_TEST(rolled_back),
+        SHELL_TEST(every_state_and_command),
+        SHELL_TEST(never_issued),
+        SHELL_TEST(outcome_is_kept_and_forgotten),
+        SHELL_TEST(nothing_is_forgotten_at_the_start),
+        SHELL_TEST(topic_deleted_meanwhile),
+        SHELL_TEST(no_room_for_topics),
+        SHELL_TEST(ttl_counts_from_the_commit),
+        SHELL_TEST(with_receipts),
+        SHELL_TEST(in_one_group),
+        SHELL_TEST(bounds),
+        SHELL_TEST(bytes_with_attributes),
+        SHELL_TEST(figures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

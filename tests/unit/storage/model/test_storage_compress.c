@@ -14,7 +14,7 @@
 #include "storage/disk/records.h"
 #include "tests/lib/batch.h"
 #include "tests/lib/prng.h"
-#include "tests/lib/store.h"
+#include "tests/lib/shell.h"
 
 static const struct kind {
     enum compress how;
@@ -22,37 +22,37 @@ static const struct kind {
 } kinds[] = {{COMPRESS_NONE, "none"}, {COMPRESS_LZ4, "lz4"}, {COMPRESS_ZSTD, "zstd"}};
 
 /* What came before this is read from files, not from the write buffer. */
-static void to_files(struct store *s, enum compress how)
+static void to_files(struct shell *s, enum compress how)
 {
-    store_reopen(s);
+    shell_reopen(s);
     kv_compact(s->st->kv, records_family(how));
 }
 
-static const char *produce(struct store *s, const char *topic, struct slice body)
+static const char *produce(struct shell *s, const char *topic, struct slice body)
 {
     struct batch b;
     batch_init(&b);
     batch_add(&b, (struct message){.body = body});
     batch_add(&b, (struct message){.body = body});
     struct slice words[] = {SLICE_LIT("PRODUCE"), slice_str(topic), batch_end(&b)};
-    const char *said = store_do_words(s, words, 3);
+    const char *said = shell_do_words(s, words, 3);
     batch_free(&b);
     return said;
 }
 
 /* Offsets 0 to 5 of queue 0, each come another way. */
-static void store_messages(struct store *s, const char *word)
+static void store_messages(struct shell *s, const char *word)
 {
-    store_expect(s, "OK", "TOPIC CREATE t QUEUES 1 COMPRESS %s", word);
-    store_expect(s, "OK", "GROUP CREATE g t");
-    store_expect(s, "OK", "GROUP CREATE h t");
-    store_expect(s, "t:0:0", "SEND t m0 KEY k");
-    store_expect(s, "[t:0:1 t:0:2]", "MSEND t m1 m2");
-    unsigned long long txid = strtoull(store_do(s, "HALF pg t m3"), NULL, 10);
-    store_expect(s, "[t:0:3]", "COMMIT %llu", txid);
-    assert_int_equal(store_field(produce(s, "t", SLICE_LIT("m4")), "count"), 2);
-    (void)store_do(s, "SEND t m6 DELAY 1s");
-    store_pass(s, 1000);
+    shell_expect(s, "OK", "TOPIC CREATE t QUEUES 1 COMPRESS %s", word);
+    shell_expect(s, "OK", "GROUP CREATE g t");
+    shell_expect(s, "OK", "GROUP CREATE h t");
+    shell_expect(s, "t:0:0", "SEND t m0 KEY k");
+    shell_expect(s, "[t:0:1 t:0:2]", "MSEND t m1 m2");
+    unsigned long long txid = strtoull(shell_do(s, "HALF pg t m3"), NULL, 10);
+    shell_expect(s, "[t:0:3]", "COMMIT %llu", txid);
+    assert_int_equal(shell_field(produce(s, "t", SLICE_LIT("m4")), "count"), 2);
+    (void)shell_do(s, "SEND t m6 DELAY 1s");
+    shell_pass(s, 1000);
 }
 
 static bool count_parts(void *arg, const struct part *p)
@@ -68,12 +68,12 @@ static void count_bodies(void *arg, struct slice body)
 }
 
 /* By streams: plain, granted to a group, and copied to a follower that stands at the beginning. */
-static void read_in_parts(struct store *s)
+static void read_in_parts(struct shell *s)
 {
-    uint32_t n = 0, pop = store_add(s, "POP h t COUNT 10");
+    uint32_t n = 0, pop = shell_add(s, "POP h t COUNT 10");
     struct view *v = view_open(s->st);
     assert_non_null(v);
-    assert_int_equal(query_grant_parts(v, store_outcome(s, pop), count_parts, &n), ST_OK);
+    assert_int_equal(query_grant_parts(v, shell_outcome(s, pop), count_parts, &n), ST_OK);
     assert_int_equal(n, 7);
     bool end = false;
     struct reader r = {.topic = SLICE_LIT("t"), .next = 2};
@@ -84,72 +84,72 @@ static void read_in_parts(struct store *s)
     assert_int_equal(n, 7 + 5 + 7);
     follower_fini(&f);
     view_close(v);
-    assert_true(store_write(s));
+    assert_true(shell_write(s));
 }
 
 #define ALL "[t:0:0=m0 t:0:1=m1 t:0:2=m2 t:0:3=m3 t:0:4=m4 t:0:5=m4 t:0:6=m6]"
 
-static void read_in_every_way(struct store *s)
+static void read_in_every_way(struct shell *s)
 {
-    store_expect(s, ALL, "READ t 0 0 COUNT 10");
-    store_expect(s, "t:0:3=m3", "GET t:0:3");
-    store_expect(s, "[t:0:0=m0]", "FIND t KEY k");
-    store_expect(s, "[t:0:0#1=m0 t:0:1#1=m1]", "POP g t COUNT 2");
-    store_expect(s, "2", "ACK g t:0:0-1#1");
-    store_expect(s, "[t:0:2#1=m2]", "POP g t LEASE 10");
-    store_expect(s, "OK", "REJECT g t:0:2#1"); /* its dead letter is read from here, and written elsewhere */
-    store_expect(s, "[%DLQ%g:0:0=m2]", "READ %%DLQ%%g 0 0");
+    shell_expect(s, ALL, "READ t 0 0 COUNT 10");
+    shell_expect(s, "t:0:3=m3", "GET t:0:3");
+    shell_expect(s, "[t:0:0=m0]", "FIND t KEY k");
+    shell_expect(s, "[t:0:0#1=m0 t:0:1#1=m1]", "POP g t COUNT 2");
+    shell_expect(s, "2", "ACK g t:0:0-1#1");
+    shell_expect(s, "[t:0:2#1=m2]", "POP g t LEASE 10");
+    shell_expect(s, "OK", "REJECT g t:0:2#1"); /* its dead letter is read from here, and written elsewhere */
+    shell_expect(s, "[%DLQ%g:0:0=m2]", "READ %%DLQ%%g 0 0");
     read_in_parts(s);
-    assert_int_equal(store_field(store_do(s, "TOPIC INFO t"), "messages"), 7);
-    assert_int_equal(store_field(store_do(s, "LAG g"), "ready"), 4);
+    assert_int_equal(shell_field(shell_do(s, "TOPIC INFO t"), "messages"), 7);
+    assert_int_equal(shell_field(shell_do(s, "LAG g"), "ready"), 4);
 }
 
 static void a_life(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     for (size_t i = 0; i < 3; i++) {
         store_messages(s, kinds[i].word);
         to_files(s, kinds[i].how);
         read_in_every_way(s);
         char want[64];
         (void)snprintf(want, sizeof(want), " compress:%s ", kinds[i].word);
-        assert_non_null(strstr(store_do(s, "TOPIC INFO t"), want));
-        store_expect(s, "OK", "TOPIC PURGE t");
-        store_expect(s, "[]", "READ t 0 0");
-        store_expect(s, "t:0:7", "SEND t m7");
+        assert_non_null(strstr(shell_do(s, "TOPIC INFO t"), want));
+        shell_expect(s, "OK", "TOPIC PURGE t");
+        shell_expect(s, "[]", "READ t 0 0");
+        shell_expect(s, "t:0:7", "SEND t m7");
         to_files(s, kinds[i].how);
-        store_expect(s, "[t:0:7=m7]", "READ t 0 0 COUNT 10");
-        store_expect(s, "OK", "GROUP DELETE g");
-        store_expect(s, "OK", "TOPIC DELETE t");
-        store_expect(s, "null", "GET t:0:7");
-        store_reopen(s);
-        store_refused(s, "-NOTOPIC", "READ t 0 0");
+        shell_expect(s, "[t:0:7=m7]", "READ t 0 0 COUNT 10");
+        shell_expect(s, "OK", "GROUP DELETE g");
+        shell_expect(s, "OK", "TOPIC DELETE t");
+        shell_expect(s, "null", "GET t:0:7");
+        shell_reopen(s);
+        shell_refused(s, "-NOTOPIC", "READ t 0 0");
     }
 }
 
 /* Offsets are found again in the family where the records are, and nobody else's are met. */
 static void side_by_side(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     for (size_t i = 0; i < 3; i++)
-        store_expect(s, "OK", "TOPIC CREATE %s QUEUES 1 COMPRESS %s", kinds[i].word, kinds[i].word);
+        shell_expect(s, "OK", "TOPIC CREATE %s QUEUES 1 COMPRESS %s", kinds[i].word, kinds[i].word);
     for (int n = 0; n < 20; n++) {
         for (size_t i = 0; i < 3; i++)
-            store_add(s, "SEND %s %s%d", kinds[i].word, kinds[i].word, n);
-        assert_true(store_write(s));
+            shell_add(s, "SEND %s %s%d", kinds[i].word, kinds[i].word, n);
+        assert_true(shell_write(s));
         if (n % 7 == 0)
-            store_reopen(s);
+            shell_reopen(s);
     }
-    store_expect(s, "[lz4:0:19=lz419]", "READ lz4 0 19 COUNT 5");
-    store_expect(s, "[zstd:0:18=zstd18 zstd:0:19=zstd19]", "READ zstd 0 18 COUNT 5");
-    store_expect(s, "OK", "TOPIC PURGE zstd");
-    store_expect(s, "OK", "TOPIC DELETE none");
-    store_expect(s, "[lz4:0:0#1=lz40]", "POP g zstd lz4");
-    store_expect(s, "zstd:0:20", "SEND zstd x");
+    shell_expect(s, "[lz4:0:19=lz419]", "READ lz4 0 19 COUNT 5");
+    shell_expect(s, "[zstd:0:18=zstd18 zstd:0:19=zstd19]", "READ zstd 0 18 COUNT 5");
+    shell_expect(s, "OK", "TOPIC PURGE zstd");
+    shell_expect(s, "OK", "TOPIC DELETE none");
+    shell_expect(s, "[lz4:0:0#1=lz40]", "POP g zstd lz4");
+    shell_expect(s, "zstd:0:20", "SEND zstd x");
 }
 
 /* Of files that hold records or rows; not of the write-ahead log. */
-static uint64_t files_bytes(const struct store *s)
+static uint64_t files_bytes(const struct shell *s)
 {
     uint64_t bytes = 0;
     DIR *folder = opendir(s->path);
@@ -169,18 +169,18 @@ static uint64_t files_bytes(const struct store *s)
 }
 
 /* What a hundred messages in records of that many body bytes take. */
-static uint64_t taken(struct store *s, const struct kind *k, size_t bytes)
+static uint64_t taken(struct shell *s, const struct kind *k, size_t bytes)
 {
     char *body = malloc(bytes + 64);
     assert_non_null(body);
     for (size_t at = 0; at < bytes; at += strlen(body + at))
         (void)snprintf(body + at, 64, "{\"order\":%zu,\"paid\":true}", at);
     uint64_t before = files_bytes(s);
-    store_expect(s, "OK", "TOPIC CREATE %s%zu QUEUES 1 COMPRESS %s", k->word, bytes, k->word);
+    shell_expect(s, "OK", "TOPIC CREATE %s%zu QUEUES 1 COMPRESS %s", k->word, bytes, k->word);
     char topic[32];
     (void)snprintf(topic, sizeof(topic), "%s%zu", k->word, bytes);
     for (int i = 0; i < 50; i++)
-        assert_int_equal(store_field(produce(s, topic, slice_of(body, bytes)), "count"), 2);
+        assert_int_equal(shell_field(produce(s, topic, slice_of(body, bytes)), "count"), 2);
     to_files(s, k->how);
     free(body);
     return files_bytes(s) - before;
@@ -188,7 +188,7 @@ static uint64_t taken(struct store *s, const struct kind *k, size_t bytes)
 
 static void takes_less_on_disk(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     static const size_t sizes[] = {60, 400, 20000}; /* records in tables; in tables, where others are blobs; in blobs */
     for (size_t i = 0; i < 3; i++) {
         uint64_t plain = taken(s, &kinds[0], sizes[i]);
@@ -201,7 +201,7 @@ static void takes_less_on_disk(void **state)
 /* Each by itself would hardly shrink: a block of them does. */
 static void small_records_together(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     uint64_t bytes[3];
     char body[301];
     struct prng p = prng_start();
@@ -210,9 +210,9 @@ static void small_records_together(void **state)
     body[300] = 0;
     for (size_t i = 0; i < 3; i++) {
         uint64_t before = files_bytes(s);
-        store_expect(s, "OK", "TOPIC CREATE %s QUEUES 1 COMPRESS %s", kinds[i].word, kinds[i].word);
+        shell_expect(s, "OK", "TOPIC CREATE %s QUEUES 1 COMPRESS %s", kinds[i].word, kinds[i].word);
         for (int n = 0; n < 200; n++)
-            (void)store_do(s, "SEND %s %s", kinds[i].word, body);
+            (void)shell_do(s, "SEND %s %s", kinds[i].word, body);
         to_files(s, kinds[i].how);
         bytes[i] = files_bytes(s) - before;
     }
@@ -223,26 +223,26 @@ static void small_records_together(void **state)
 
 static void not_in_this_build(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     s->full = true;
     kv_fault(s->st->kv, KV_OP_NEED, 1);
-    store_expect(s,
+    shell_expect(s,
                  "-ERR this broker's RocksDB was built without zstd: use another COMPRESS, or none",
                  "TOPIC CREATE t COMPRESS zstd");
-    store_expect(s, "[]", "TOPIC LIST");
-    store_expect(s, "OK", "TOPIC CREATE t COMPRESS lz4");
-    store_expect(s, "-EXISTS topic 't' exists already", "TOPIC CREATE t COMPRESS zstd");
+    shell_expect(s, "[]", "TOPIC LIST");
+    shell_expect(s, "OK", "TOPIC CREATE t COMPRESS lz4");
+    shell_expect(s, "-EXISTS topic 't' exists already", "TOPIC CREATE t COMPRESS zstd");
     assert_false(kv_has(s->st->kv, KV_LOG_ZSTD)); /* nobody needed it */
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        STORE_TEST(a_life),
-        STORE_TEST(side_by_side),
-        STORE_TEST(takes_less_on_disk),
-        STORE_TEST(small_records_together),
-        STORE_TEST(not_in_this_build),
+        SHELL_TEST(a_life),
+        SHELL_TEST(side_by_side),
+        SHELL_TEST(takes_less_on_disk),
+        SHELL_TEST(small_records_together),
+        SHELL_TEST(not_in_this_build),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

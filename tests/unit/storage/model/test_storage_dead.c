@@ -8,27 +8,27 @@
 
 #include <cmocka.h>
 
-#include "tests/lib/store.h"
+#include "tests/lib/shell.h"
 
-static void group_of(struct store *s, const char *settings)
+static void group_of(struct shell *s, const char *settings)
 {
-    store_do(s, "TOPIC CREATE t QUEUES 1");
-    store_expect(s, "OK", "GROUP CREATE g t %s", settings);
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
+    shell_expect(s, "OK", "GROUP CREATE g t %s", settings);
 }
 
 static void after_the_last_attempt(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     group_of(s, "ATTEMPTS 2");
-    store_do(s, "SEND t a KEY k PROP p 1 TTL 1h TAG x");
-    store_do(s, "POP g t");
-    store_do(s, "NACK g t:0:0#1 REASON first");
-    store_do(s, "POP g t");
-    store_expect(s, "OK", "NACK g t:0:0#2 REASON 'no such order'");
-    store_expect(s, "[]", "POP g t");
-    store_refused(s, "-STALE", "NACK g t:0:0#2");
+    shell_do(s, "SEND t a KEY k PROP p 1 TTL 1h TAG x");
+    shell_do(s, "POP g t");
+    shell_do(s, "NACK g t:0:0#1 REASON first");
+    shell_do(s, "POP g t");
+    shell_expect(s, "OK", "NACK g t:0:0#2 REASON 'no such order'");
+    shell_expect(s, "[]", "POP g t");
+    shell_refused(s, "-STALE", "NACK g t:0:0#2");
     s->full = true;
-    const char *letter = store_do(s, "READ %%DLQ%%g 0 0");
+    const char *letter = shell_do(s, "READ %%DLQ%%g 0 0");
     assert_non_null(strstr(letter, "reason:no such order"));
     assert_non_null(strstr(letter, "origin:t:0:0"));
     assert_non_null(strstr(letter, "group:g"));
@@ -36,99 +36,99 @@ static void after_the_last_attempt(void **state)
     assert_non_null(strstr(letter, "tag:x"));
     assert_non_null(strstr(letter, "{p:1}"));
     assert_null(strstr(letter, "expires:")); /* it waits for a person */
-    assert_int_equal(store_field(letter, "attempts"), 2);
+    assert_int_equal(shell_field(letter, "attempts"), 2);
     assert_int_equal(state_tally(s->st)->messages_dead, 1);
-    assert_int_equal(store_field(store_do(s, "LAG g"), "dead"), 1);
+    assert_int_equal(shell_field(shell_do(s, "LAG g"), "dead"), 1);
 }
 
 static void by_reject(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     group_of(s, "");
-    store_do(s, "MSEND t a b c");
-    store_do(s, "POP g t COUNT 3");
-    store_expect(s, "OK", "REJECT g t:0:1#1");
-    store_expect(s, "OK", "REJECT g t:0:2#1 REASON bad");
-    store_expect(s, "1", "ACK g t:0:0#1 t:0:1#1");
-    store_expect(s, "[%DLQ%g:0:0=b %DLQ%g:0:1=c]", "READ %%DLQ%%g 0 0 COUNT 9");
+    shell_do(s, "MSEND t a b c");
+    shell_do(s, "POP g t COUNT 3");
+    shell_expect(s, "OK", "REJECT g t:0:1#1");
+    shell_expect(s, "OK", "REJECT g t:0:2#1 REASON bad");
+    shell_expect(s, "1", "ACK g t:0:0#1 t:0:1#1");
+    shell_expect(s, "[%DLQ%g:0:0=b %DLQ%g:0:1=c]", "READ %%DLQ%%g 0 0 COUNT 9");
     s->full = true;
-    assert_non_null(strstr(store_do(s, "GET %%DLQ%%g:0:0"), "reason:rejected"));
-    store_reopen(s);
+    assert_non_null(strstr(shell_do(s, "GET %%DLQ%%g:0:0"), "reason:rejected"));
+    shell_reopen(s);
     s->full = false;
-    store_pass(s, 1000000);
-    store_expect(s, "[]", "POP g t COUNT 9");
-    store_expect(s, "[%DLQ%g:0:0#1=b %DLQ%g:0:1#1=c]", "POP rescue %%DLQ%%g COUNT 9");
+    shell_pass(s, 1000000);
+    shell_expect(s, "[]", "POP g t COUNT 9");
+    shell_expect(s, "[%DLQ%g:0:0#1=b %DLQ%g:0:1#1=c]", "POP rescue %%DLQ%%g COUNT 9");
 }
 
 static void after_a_lease(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     group_of(s, "ATTEMPTS 1 LEASE 5s");
-    store_do(s, "MSEND t a b c");
-    store_do(s, "POP g t COUNT 2");
-    store_do(s, "POP g t LEASE 1h");
-    store_pass(s, 4999);
-    store_expect(s, "-NOTOPIC", "READ %%DLQ%%g 0 0");
-    store_pass(s, 1);
-    store_expect(s, "[%DLQ%g:0:0=a %DLQ%g:0:1=b]", "READ %%DLQ%%g 0 0 COUNT 9");
+    shell_do(s, "MSEND t a b c");
+    shell_do(s, "POP g t COUNT 2");
+    shell_do(s, "POP g t LEASE 1h");
+    shell_pass(s, 4999);
+    shell_expect(s, "-NOTOPIC", "READ %%DLQ%%g 0 0");
+    shell_pass(s, 1);
+    shell_expect(s, "[%DLQ%g:0:0=a %DLQ%g:0:1=b]", "READ %%DLQ%%g 0 0 COUNT 9");
     s->full = true;
-    assert_non_null(strstr(store_do(s, "GET %%DLQ%%g:0:0"), "reason:lease ended"));
+    assert_non_null(strstr(shell_do(s, "GET %%DLQ%%g:0:0"), "reason:lease ended"));
     s->full = false;
-    store_expect(s, "1", "ACK g t:0:0#1 t:0:2#1");
+    shell_expect(s, "1", "ACK g t:0:0#1 t:0:2#1");
 }
 
 /* A POP that meets leases that are over ends them itself. */
 static void met_by_a_pop(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     group_of(s, "ATTEMPTS 1 LEASE 5s");
-    store_do(s, "SEND t a");
-    store_do(s, "POP g t");
+    shell_do(s, "SEND t a");
+    shell_do(s, "POP g t");
     s->now_ms += 5000;
-    store_expect(s, "[]", "POP g t");
-    store_expect(s, "[%DLQ%g:0:0=a]", "READ %%DLQ%%g 0 0 COUNT 9");
+    shell_expect(s, "[]", "POP g t");
+    shell_expect(s, "[%DLQ%g:0:0=a]", "READ %%DLQ%%g 0 0 COUNT 9");
 }
 
 static void purged_meanwhile(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     group_of(s, "");
-    store_do(s, "SEND t a");
-    store_do(s, "POP g t");
-    store_do(s, "TOPIC PURGE t");
-    store_refused(s, "-STALE", "REJECT g t:0:0#1"); /* receipts out are stale with it */
-    store_expect(s, "-NOTOPIC", "READ %%DLQ%%g 0 0");
-    store_expect(s, "t:0:1", "SEND t b");
-    store_expect(s, "[t:0:1#1=b]", "POP g t COUNT 9");
+    shell_do(s, "SEND t a");
+    shell_do(s, "POP g t");
+    shell_do(s, "TOPIC PURGE t");
+    shell_refused(s, "-STALE", "REJECT g t:0:0#1"); /* receipts out are stale with it */
+    shell_expect(s, "-NOTOPIC", "READ %%DLQ%%g 0 0");
+    shell_expect(s, "t:0:1", "SEND t b");
+    shell_expect(s, "[t:0:1#1=b]", "POP g t COUNT 9");
 }
 
 static void gone_with_the_group(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     group_of(s, "");
-    store_do(s, "SEND t a");
-    store_do(s, "POP g t");
-    store_do(s, "REJECT g t:0:0#1");
-    store_do(s, "POP other %%DLQ%%g");
-    store_expect(s, "OK", "GROUP DELETE g");
-    store_expect(s, "-NOTOPIC", "READ %%DLQ%%g 0 0");
-    store_expect(s, "-NOGROUP", "GROUP INFO other"); /* it hung on the dead letters alone */
-    store_expect(s, "[t]", "TOPIC LIST");
-    store_expect(s, "[t:0:0#1=a]", "POP g t"); /* a new group begins anew */
+    shell_do(s, "SEND t a");
+    shell_do(s, "POP g t");
+    shell_do(s, "REJECT g t:0:0#1");
+    shell_do(s, "POP other %%DLQ%%g");
+    shell_expect(s, "OK", "GROUP DELETE g");
+    shell_expect(s, "-NOTOPIC", "READ %%DLQ%%g 0 0");
+    shell_expect(s, "-NOGROUP", "GROUP INFO other"); /* it hung on the dead letters alone */
+    shell_expect(s, "[t]", "TOPIC LIST");
+    shell_expect(s, "[t:0:0#1=a]", "POP g t"); /* a new group begins anew */
 }
 
 /* A dead letter of dead letters keeps what its sender gave it. */
 static void dead_twice(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     group_of(s, "");
-    store_do(s, "SEND t a KEY k");
-    store_do(s, "POP g t");
-    store_do(s, "REJECT g t:0:0#1 REASON one");
-    store_do(s, "POP h %%DLQ%%g");
-    store_expect(s, "OK", "REJECT h %%DLQ%%g:0:0#1 REASON two");
+    shell_do(s, "SEND t a KEY k");
+    shell_do(s, "POP g t");
+    shell_do(s, "REJECT g t:0:0#1 REASON one");
+    shell_do(s, "POP h %%DLQ%%g");
+    shell_expect(s, "OK", "REJECT h %%DLQ%%g:0:0#1 REASON two");
     s->full = true;
-    const char *letter = store_do(s, "READ %%DLQ%%h 0 0");
+    const char *letter = shell_do(s, "READ %%DLQ%%h 0 0");
     assert_non_null(strstr(letter, "reason:two"));
     assert_non_null(strstr(letter, "origin:%DLQ%g:0:0"));
     assert_non_null(strstr(letter, "key:[k]"));
@@ -137,34 +137,34 @@ static void dead_twice(void **state)
 /* Many and large: the timer does as much as fits a group, and goes on with the next. */
 static void more_than_a_group(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     group_of(s, "ATTEMPTS 1 LEASE 5s");
     static uint8_t body[60000];
     memset(body, 'x', sizeof(body));
     struct slice words[] = {SLICE_LIT("SEND"), SLICE_LIT("t"), slice_of(body, sizeof(body))};
     for (int i = 0; i < 200; i++) {
-        store_add_words(s, words, 3);
+        shell_add_words(s, words, 3);
         if (i % 10 == 9)
-            assert_true(store_write(s));
+            assert_true(shell_write(s));
     }
     for (int i = 0; i < 4; i++)
-        store_do(s, "POP g t COUNT 50");
+        shell_do(s, "POP g t COUNT 50");
     s->now_ms += 5000;
-    store_do(s, "TICK");
+    shell_do(s, "TICK");
     uint64_t first = state_tally(s->st)->messages_dead;
     assert_true(first >= 100 && first < 200);
     assert_true(s->fx.next_due_ms <= s->now_ms);
-    store_pass(s, 0);
+    shell_pass(s, 0);
     assert_int_equal(state_tally(s->st)->messages_dead, 200);
-    assert_int_equal(store_field(store_do(s, "LAG g"), "dead"), 200);
+    assert_int_equal(shell_field(shell_do(s, "LAG g"), "dead"), 200);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        STORE_TEST(after_the_last_attempt), STORE_TEST(by_reject),      STORE_TEST(after_a_lease),
-        STORE_TEST(met_by_a_pop),           STORE_TEST(purged_meanwhile), STORE_TEST(gone_with_the_group),
-        STORE_TEST(dead_twice),             STORE_TEST(more_than_a_group),
+        SHELL_TEST(after_the_last_attempt), SHELL_TEST(by_reject),      SHELL_TEST(after_a_lease),
+        SHELL_TEST(met_by_a_pop),           SHELL_TEST(purged_meanwhile), SHELL_TEST(gone_with_the_group),
+        SHELL_TEST(dead_twice),             SHELL_TEST(more_than_a_group),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

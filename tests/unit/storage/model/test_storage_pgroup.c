@@ -8,94 +8,94 @@
 
 #include <cmocka.h>
 
-#include "tests/lib/store.h"
+#include "tests/lib/shell.h"
 
 static char tx[32];
 
-static const char *half(struct store *s, const char *rest)
+static const char *half(struct shell *s, const char *rest)
 {
-    (void)snprintf(tx, sizeof(tx), "%s", store_do(s, "HALF %s", rest));
+    (void)snprintf(tx, sizeof(tx), "%s", shell_do(s, "HALF %s", rest));
     assert_true(strtoull(tx, NULL, 10) > TXID_MIN);
     return tx;
 }
 
-static int64_t info(struct store *s, const char *pgroup, const char *field)
+static int64_t info(struct shell *s, const char *pgroup, const char *field)
 {
-    return store_field(store_do(s, "PGROUP INFO %s", pgroup), field);
+    return shell_field(shell_do(s, "PGROUP INFO %s", pgroup), field);
 }
 
-static int64_t txn(struct store *s, const char *field)
+static int64_t txn(struct shell *s, const char *field)
 {
-    return store_field(store_do(s, "TXN INFO %s", tx), field);
+    return shell_field(shell_do(s, "TXN INFO %s", tx), field);
 }
 
 static void unset_ones_are_the_brokers(void **state)
 {
-    struct store *s = *state;
-    store_expect(s,
+    struct shell *s = *state;
+    shell_expect(s,
                  "{pgroup:pg checkurl:null secret:false checkin:6000 checkevery:30000 checkmax:15 "
                  "timeout:86400000 set:[] pending:0 parked:0 oldest:0}",
                  "PGROUP INFO pg");
-    store_expect(s, "OK", "PGROUP SET pg CHECKMAX 3 TIMEOUT 1h");
-    store_expect(s, "OK", "PGROUP SET pg CHECKURL http://h:80/x SECRET hidden");
+    shell_expect(s, "OK", "PGROUP SET pg CHECKMAX 3 TIMEOUT 1h");
+    shell_expect(s, "OK", "PGROUP SET pg CHECKURL http://h:80/x SECRET hidden");
     s->policy.checkin_ms = 7000;
     for (int i = 0; i < 2; i++) {
-        store_expect(s,
+        shell_expect(s,
                      "{pgroup:pg checkurl:http://h:80/x secret:true checkin:7000 checkevery:30000 checkmax:3 "
                      "timeout:3600000 set:[checkurl secret checkmax timeout] pending:0 parked:0 oldest:0}",
                      "PGROUP INFO pg");
-        store_reopen(s);
+        shell_reopen(s);
     }
-    store_expect(s, "OK", "PGROUP DELETE pg");
-    store_expect(s, "OK", "PGROUP DELETE pg");
+    shell_expect(s, "OK", "PGROUP DELETE pg");
+    shell_expect(s, "OK", "PGROUP DELETE pg");
     assert_int_equal(info(s, "pg", "checkmax"), 15);
-    assert_int_equal(store_rows(s, 'P'), 0);
+    assert_int_equal(shell_rows(s, 'P'), 0);
     assert_true(s->st->meta.pgroups == 0);
 }
 
 /* An empty text takes a setting away; the last one takes the row along. */
 static void taken_away(void **state)
 {
-    struct store *s = *state;
-    store_expect(s, "OK", "PGROUP SET pg CHECKURL http://h SECRET s");
-    store_expect(s, "OK", "PGROUP SET pg CHECKURL \"\"");
-    store_expect(s, "[pg]", "PGROUP LIST");
-    store_expect(s, "OK", "PGROUP SET pg SECRET \"\"");
-    store_expect(s, "[]", "PGROUP LIST");
-    store_expect(s, "OK", "PGROUP SET other SECRET \"\"");
-    store_expect(s, "[]", "PGROUP LIST");
+    struct shell *s = *state;
+    shell_expect(s, "OK", "PGROUP SET pg CHECKURL http://h SECRET s");
+    shell_expect(s, "OK", "PGROUP SET pg CHECKURL \"\"");
+    shell_expect(s, "[pg]", "PGROUP LIST");
+    shell_expect(s, "OK", "PGROUP SET pg SECRET \"\"");
+    shell_expect(s, "[]", "PGROUP LIST");
+    shell_expect(s, "OK", "PGROUP SET other SECRET \"\"");
+    shell_expect(s, "[]", "PGROUP LIST");
     assert_true(s->st->meta.pgroups == 0);
 }
 
 static void bad_values(void **state)
 {
-    struct store *s = *state;
-    store_refused(s, "-ERR", "PGROUP SET pg");
-    store_refused(s, "-ERR", "PGROUP SET pg CHECKURL https://h/");
-    store_refused(s, "-ERR", "PGROUP SET pg CHECKURL h");
-    store_refused(s, "-ERR", "PGROUP SET pg CHECKMAX 0");
-    store_refused(s, "-ERR", "PGROUP SET pg CHECKEVERY 0");
-    store_refused(s, "-ERR", "PGROUP SET pg TIMEOUT 0");
-    store_refused(s, "-ERR", "PGROUP SET pg TIMEOUT 367d");
-    store_refused(s, "-BADNAME", "PGROUP SET a:b CHECKMAX 1");
+    struct shell *s = *state;
+    shell_refused(s, "-ERR", "PGROUP SET pg");
+    shell_refused(s, "-ERR", "PGROUP SET pg CHECKURL https://h/");
+    shell_refused(s, "-ERR", "PGROUP SET pg CHECKURL h");
+    shell_refused(s, "-ERR", "PGROUP SET pg CHECKMAX 0");
+    shell_refused(s, "-ERR", "PGROUP SET pg CHECKEVERY 0");
+    shell_refused(s, "-ERR", "PGROUP SET pg TIMEOUT 0");
+    shell_refused(s, "-ERR", "PGROUP SET pg TIMEOUT 367d");
+    shell_refused(s, "-BADNAME", "PGROUP SET a:b CHECKMAX 1");
     char text[URL_BYTES_MAX + 10] = "http://h/";
     memset(text + 9, 'x', sizeof(text) - 10);
-    store_refused(s, "-TOOBIG", "PGROUP SET pg CHECKURL %s", text);
+    shell_refused(s, "-TOOBIG", "PGROUP SET pg CHECKURL %s", text);
     text[URL_BYTES_MAX] = 0;
-    store_expect(s, "OK", "PGROUP SET pg CHECKURL %s", text);
-    store_refused(s, "-TOOBIG", "PGROUP SET pg SECRET %s", text);
+    shell_expect(s, "OK", "PGROUP SET pg CHECKURL %s", text);
+    shell_refused(s, "-TOOBIG", "PGROUP SET pg SECRET %s", text);
     text[SECRET_BYTES_MAX] = 0;
-    store_expect(s, "OK", "PGROUP SET pg SECRET %s", text);
+    shell_expect(s, "OK", "PGROUP SET pg SECRET %s", text);
     s->st->meta.pgroups = PGROUPS_MAX;
-    store_refused(s, "-LIMIT", "PGROUP SET more CHECKMAX 1");
-    store_expect(s, "OK", "PGROUP SET pg CHECKMAX 1");
+    shell_refused(s, "-LIMIT", "PGROUP SET more CHECKMAX 1");
+    shell_expect(s, "OK", "PGROUP SET pg CHECKMAX 1");
     s->st->meta.pgroups = 1;
 }
 
 static void checkin_and_timeout(void **state)
 {
-    struct store *s = *state;
-    store_do(s, "PGROUP SET pg CHECKIN 1s TIMEOUT 1m");
+    struct shell *s = *state;
+    shell_do(s, "PGROUP SET pg CHECKIN 1s TIMEOUT 1m");
     half(s, "pg t a");
     assert_int_equal(txn(s, "next_check"), s->now_ms + 1000);
     assert_int_equal(txn(s, "timeout"), s->now_ms + 60000);
@@ -104,28 +104,28 @@ static void checkin_and_timeout(void **state)
     half(s, "other t a");
     assert_int_equal(txn(s, "next_check"), s->now_ms + 6000);
     assert_int_equal(txn(s, "timeout"), s->now_ms + 86400000);
-    store_reopen(s);
+    shell_reopen(s);
     half(s, "pg t a");
     assert_int_equal(txn(s, "next_check"), s->now_ms + 1000);
-    store_pass(s, 60000);
-    assert_non_null(strstr(store_do(s, "TXN INFO %s", tx), "state:parked"));
+    shell_pass(s, 60000);
+    assert_non_null(strstr(shell_do(s, "TXN INFO %s", tx), "state:parked"));
     assert_int_equal(info(s, "pg", "parked"), 3);
     assert_int_equal(info(s, "other", "pending"), 1);
 }
 
 static void pauses_and_asks(void **state)
 {
-    struct store *s = *state;
-    store_do(s, "PGROUP SET pg CHECKIN 0 CHECKEVERY 2s CHECKMAX 2");
+    struct shell *s = *state;
+    shell_do(s, "PGROUP SET pg CHECKIN 0 CHECKEVERY 2s CHECKMAX 2");
     half(s, "pg t a");
-    (void)store_do(s, "CHECKS pg");
+    (void)shell_do(s, "CHECKS pg");
     assert_int_equal(txn(s, "next_check"), s->now_ms + 2000);
-    store_pass(s, 2000);
-    (void)store_do(s, "CHECKS pg");
+    shell_pass(s, 2000);
+    (void)shell_do(s, "CHECKS pg");
     assert_int_equal(txn(s, "next_check"), s->now_ms + 4000);
-    store_pass(s, 3999);
+    shell_pass(s, 3999);
     assert_int_equal(info(s, "pg", "pending"), 1);
-    store_pass(s, 1);
+    shell_pass(s, 1);
     assert_int_equal(info(s, "pg", "parked"), 1);
     assert_int_equal(txn(s, "checks"), 2);
 }
@@ -133,124 +133,124 @@ static void pauses_and_asks(void **state)
 /* Raised while it waits to be parked, lowered while it waits to be asked: counts from the next time on. */
 static void raised_and_lowered(void **state)
 {
-    struct store *s = *state;
-    store_do(s, "PGROUP SET pg CHECKIN 0 CHECKEVERY 1s CHECKMAX 1");
+    struct shell *s = *state;
+    shell_do(s, "PGROUP SET pg CHECKIN 0 CHECKEVERY 1s CHECKMAX 1");
     half(s, "pg t a");
-    (void)store_do(s, "CHECKS pg");
-    store_do(s, "PGROUP SET pg CHECKMAX 3");
-    store_pass(s, 1000);
+    (void)shell_do(s, "CHECKS pg");
+    shell_do(s, "PGROUP SET pg CHECKMAX 3");
+    shell_pass(s, 1000);
     assert_int_equal(info(s, "pg", "pending"), 1);
-    assert_non_null(strstr(store_do(s, "CHECKS pg"), "attempt:2"));
-    store_do(s, "PGROUP SET pg CHECKMAX 2");
+    assert_non_null(strstr(shell_do(s, "CHECKS pg"), "attempt:2"));
+    shell_do(s, "PGROUP SET pg CHECKMAX 2");
     s->now_ms += 2000;
-    store_expect(s, "[]", "CHECKS pg"); /* not a third time */
-    store_pass(s, 0);
+    shell_expect(s, "[]", "CHECKS pg"); /* not a third time */
+    shell_pass(s, 0);
     assert_int_equal(info(s, "pg", "parked"), 1);
     assert_int_equal(txn(s, "checks"), 2);
-    store_expect(s, "OK", "ROLLBACK %s", tx);
+    shell_expect(s, "OK", "ROLLBACK %s", tx);
     assert_int_equal(info(s, "pg", "parked"), 0);
 }
 
 static void figures(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     half(s, "pg t a");
     int64_t first_ms = s->now_ms;
     s->now_ms += 500;
     half(s, "pg t b");
-    (void)store_do(s, "HALF pg t c TXN %s", tx);
+    (void)shell_do(s, "HALF pg t c TXN %s", tx);
     assert_int_equal(info(s, "pg", "pending"), 2);
     assert_int_equal(info(s, "pg", "oldest"), first_ms);
-    store_expect(s, "OK", "TXN EXTEND %s 1s", tx);
+    shell_expect(s, "OK", "TXN EXTEND %s 1s", tx);
     assert_int_equal(info(s, "pg", "oldest"), first_ms);
-    store_reopen(s);
-    assert_memory_equal(store_do(s, "COMMIT %s", tx), "[t", 2);
-    (void)store_do(s, "COMMIT %s", tx);
+    shell_reopen(s);
+    assert_memory_equal(shell_do(s, "COMMIT %s", tx), "[t", 2);
+    (void)shell_do(s, "COMMIT %s", tx);
     assert_int_equal(info(s, "pg", "pending"), 1);
     s->policy.txn_timeout_ms = 1;
     half(s, "pg t d");
-    store_pass(s, 10);
+    shell_pass(s, 10);
     assert_int_equal(info(s, "pg", "pending"), 1);
     assert_int_equal(info(s, "pg", "parked"), 1);
-    store_expect(s, "OK", "ROLLBACK %s", tx);
+    shell_expect(s, "OK", "ROLLBACK %s", tx);
     assert_int_equal(info(s, "pg", "parked"), 0);
 }
 
 /* However many are due before it, and whoever else has many. */
 static void the_oldest_of_thousands(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     half(s, "pg t a CHECKIN 30d");
     char first[32];
     (void)snprintf(first, sizeof(first), "%s", tx);
     int64_t first_ms = s->now_ms;
-    store_pass(s, 3000);
+    shell_pass(s, 3000);
     half(s, "other t a");
     int64_t other_ms = s->now_ms;
-    store_pass(s, 1000);
+    shell_pass(s, 1000);
     for (int i = 0; i < 3000; i++)
-        (void)store_add(s, "HALF %s t b CHECKIN 0", i % 2 ? "pg" : "other");
-    assert_true(store_write(s));
+        (void)shell_add(s, "HALF %s t b CHECKIN 0", i % 2 ? "pg" : "other");
+    assert_true(shell_write(s));
     int64_t rest_ms = s->now_ms;
     s->now_ms += 1000;
     assert_int_equal(info(s, "pg", "oldest"), first_ms);
     assert_int_equal(info(s, "other", "oldest"), other_ms);
-    assert_memory_equal(store_do(s, "CHECKS pg COUNT 1000"), "[", 1); /* they move, it stays */
-    store_reopen(s);
+    assert_memory_equal(shell_do(s, "CHECKS pg COUNT 1000"), "[", 1); /* they move, it stays */
+    shell_reopen(s);
     assert_int_equal(info(s, "pg", "oldest"), first_ms);
-    (void)store_do(s, "COMMIT %s", first);
+    (void)shell_do(s, "COMMIT %s", first);
     assert_int_equal(info(s, "pg", "oldest"), rest_ms);
     s->policy.txn_timeout_ms = 1;
-    store_pass(s, 30 * 86400000LL); /* parked ones are not pending */
+    shell_pass(s, 30 * 86400000LL); /* parked ones are not pending */
     assert_int_equal(info(s, "pg", "pending"), 0);
     assert_int_equal(info(s, "pg", "oldest"), 0);
-    assert_int_equal(store_rows(s, 'J'), 0);
+    assert_int_equal(shell_rows(s, 'J'), 0);
 }
 
 /* Opened and decided in one group. */
 static void in_one_group(void **state)
 {
-    struct store *s = *state;
-    struct cursor c = cursor_of(buf_slice(&store_outcome(s, store_add(s, "HALF pg t a"))->reply));
+    struct shell *s = *state;
+    struct cursor c = cursor_of(buf_slice(&shell_outcome(s, shell_add(s, "HALF pg t a"))->reply));
     struct token t;
     assert_true(reply_next(&c, &t));
-    store_add(s, "COMMIT %.*s", (int)t.bytes.len, (const char *)t.bytes.data);
-    store_add(s, "PGROUP SET q CHECKMAX 1");
-    store_add(s, "PGROUP SET q CHECKIN 1");
-    store_add(s, "PGROUP DELETE q");
-    assert_true(store_write(s));
-    assert_int_equal(store_rows(s, 'Q') + store_rows(s, 'P'), 0);
-    store_expect(s, "[]", "PGROUP LIST");
+    shell_add(s, "COMMIT %.*s", (int)t.bytes.len, (const char *)t.bytes.data);
+    shell_add(s, "PGROUP SET q CHECKMAX 1");
+    shell_add(s, "PGROUP SET q CHECKIN 1");
+    shell_add(s, "PGROUP DELETE q");
+    assert_true(shell_write(s));
+    assert_int_equal(shell_rows(s, 'Q') + shell_rows(s, 'P'), 0);
+    shell_expect(s, "[]", "PGROUP LIST");
 }
 
 static void listed(void **state)
 {
-    struct store *s = *state;
-    store_do(s, "PGROUP SET b CHECKMAX 1");
-    store_do(s, "PGROUP SET bb CHECKMAX 1");
+    struct shell *s = *state;
+    shell_do(s, "PGROUP SET b CHECKMAX 1");
+    shell_do(s, "PGROUP SET bb CHECKMAX 1");
     half(s, "a t m");
     half(s, "c t m");
     half(s, "b t m");
-    store_expect(s, "[a b bb c]", "PGROUP LIST");
-    store_do(s, "ROLLBACK %s", tx);
-    store_expect(s, "OK", "PGROUP DELETE bb");
-    store_expect(s, "[a b c]", "PGROUP LIST");
-    store_expect(s, "OK", "PGROUP DELETE b");
-    store_expect(s, "OK", "PGROUP DELETE c"); /* settings go, transactions stay */
-    store_expect(s, "[a c]", "PGROUP LIST");
+    shell_expect(s, "[a b bb c]", "PGROUP LIST");
+    shell_do(s, "ROLLBACK %s", tx);
+    shell_expect(s, "OK", "PGROUP DELETE bb");
+    shell_expect(s, "[a b c]", "PGROUP LIST");
+    shell_expect(s, "OK", "PGROUP DELETE b");
+    shell_expect(s, "OK", "PGROUP DELETE c"); /* settings go, transactions stay */
+    shell_expect(s, "[a c]", "PGROUP LIST");
 }
 
 /* More producer groups than are kept in memory: what was put aside is read again. */
 static void more_than_are_kept(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     for (int i = 0; i < 4000; i++)
-        store_add(s, "HALF pg%d t m", i % 4000);
-    assert_true(store_write(s));
+        shell_add(s, "HALF pg%d t m", i % 4000);
+    assert_true(shell_write(s));
     for (int from = 0; from < 12000; from += 4000) {
         for (int i = 0; i < 4000; i++)
-            store_add(s, "HALF pg%d t m", from + i);
-        assert_true(store_write(s));
+            shell_add(s, "HALF pg%d t m", from + i);
+        assert_true(shell_write(s));
     }
     assert_int_equal(info(s, "pg0", "pending"), 2);
     half(s, "pg0 t m");
@@ -274,11 +274,11 @@ static void see(void *arg, const struct pgroup_hook *h)
 
 static void hooks(void **state)
 {
-    struct store *s = *state;
-    store_do(s, "PGROUP SET b CHECKURL http://b/ SECRET x");
+    struct shell *s = *state;
+    shell_do(s, "PGROUP SET b CHECKURL http://b/ SECRET x");
     assert_true(s->fx.pgroups_changed);
-    store_do(s, "PGROUP SET a CHECKURL http://a/");
-    store_do(s, "PGROUP SET c SECRET y");
+    shell_do(s, "PGROUP SET a CHECKURL http://a/");
+    shell_do(s, "PGROUP SET c SECRET y");
     half(s, "d t m");
     assert_false(s->fx.pgroups_changed);
     struct seen seen = {""};
@@ -287,22 +287,22 @@ static void hooks(void **state)
     assert_int_equal(query_pgroup_hooks(v, see, &seen), ST_OK);
     view_close(v);
     assert_string_equal(seen.text, "a http://a/ ;b http://b/ x;");
-    store_do(s, "PGROUP DELETE a");
+    shell_do(s, "PGROUP DELETE a");
     assert_true(s->fx.pgroups_changed);
-    store_do(s, "PGROUP DELETE a");
+    shell_do(s, "PGROUP DELETE a");
     assert_false(s->fx.pgroups_changed);
 }
 
 /* A row that cannot be read is answered, and nothing is done. */
 static void unreadable(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     half(s, "pg t a");
-    store_pass(s, 1000);
-    store_reopen(s);
+    shell_pass(s, 1000);
+    shell_reopen(s);
     for (int n = 1; n <= 4; n++) {
         kv_fault(s->st->kv, KV_OP_GET, n);
-        const char *said = store_do(s, "ROLLBACK %s", tx);
+        const char *said = shell_do(s, "ROLLBACK %s", tx);
         kv_fault(s->st->kv, KV_OP_GET, 0);
         assert_string_equal(said, n < 4 ? "-ERR" : "OK");
     }
@@ -312,19 +312,19 @@ static void unreadable(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        STORE_TEST(unset_ones_are_the_brokers),
-        STORE_TEST(taken_away),
-        STORE_TEST(bad_values),
-        STORE_TEST(checkin_and_timeout),
-        STORE_TEST(pauses_and_asks),
-        STORE_TEST(raised_and_lowered),
-        STORE_TEST(figures),
-        STORE_TEST(the_oldest_of_thousands),
-        STORE_TEST(in_one_group),
-        STORE_TEST(listed),
-        STORE_TEST(more_than_are_kept),
-        STORE_TEST(hooks),
-        STORE_TEST(unreadable),
+        SHELL_TEST(unset_ones_are_the_brokers),
+        SHELL_TEST(taken_away),
+        SHELL_TEST(bad_values),
+        SHELL_TEST(checkin_and_timeout),
+        SHELL_TEST(pauses_and_asks),
+        SHELL_TEST(raised_and_lowered),
+        SHELL_TEST(figures),
+        SHELL_TEST(the_oldest_of_thousands),
+        SHELL_TEST(in_one_group),
+        SHELL_TEST(listed),
+        SHELL_TEST(more_than_are_kept),
+        SHELL_TEST(hooks),
+        SHELL_TEST(unreadable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

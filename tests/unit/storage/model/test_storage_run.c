@@ -9,7 +9,7 @@
 
 #include "storage/model/run.h"
 #include "tests/lib/prng.h"
-#include "tests/lib/store.h"
+#include "tests/lib/shell.h"
 
 #define QUEUES 3
 #define SPAN 3000
@@ -22,7 +22,7 @@ struct cell {
 };
 
 struct fixture {
-    struct store s;
+    struct shell s;
     struct runs rs;
     struct prng p;
     struct cell cells[QUEUES][SPAN];
@@ -132,7 +132,7 @@ static void against_cells(void **state)
 {
     (void)state;
     static struct fixture f;
-    store_start(&f.s);
+    shell_start(&f.s);
     f.p = prng_start();
     runs_init(&f.rs);
     for (int step = 0; step < 3000; step++) {
@@ -151,17 +151,17 @@ static void against_cells(void **state)
     check(&f);
     runs_fini(&f.rs, f.s.st);
     assert_int_equal(f.s.st->runs, 0);
-    store_stop(&f.s);
+    shell_stop(&f.s);
 }
 
 /* A part without live messages is dropped, whichever it is. */
 static void split_off_nothing(void **state)
 {
     (void)state;
-    struct store s;
+    struct shell s;
     struct runs rs;
     uint64_t only_first[2] = {1, 0};
-    store_start(&s);
+    shell_start(&s);
     runs_init(&rs);
     struct run *r = run_add(&rs, s.st, 0, 10, 100, RUN_LEASED, 1, 5, only_first);
     assert_null(run_split(&rs, s.st, r, 11));
@@ -172,14 +172,14 @@ static void split_off_nothing(void **state)
     r = run_split(&rs, s.st, r, 202);
     assert_true(r && r->base == 202 && r->live == 1 && rs.n == 2);
     runs_fini(&rs, s.st);
-    store_stop(&s);
+    shell_stop(&s);
 }
 
 static void damaged_rows(void **state)
 {
     (void)state;
-    struct store s;
-    store_start(&s);
+    struct shell s;
+    shell_start(&s);
     struct runs rs;
     runs_init(&rs);
     struct key key = key_run(GT, 0, 1);
@@ -191,7 +191,7 @@ static void damaged_rows(void **state)
         assert_int_equal(runs_load(&rs, s.st, GT), ST_IO);
         runs_fini(&rs, s.st);
     }
-    store_stop(&s);
+    shell_stop(&s);
 }
 
 int main(void)

@@ -10,66 +10,66 @@
 #include <cmocka.h>
 
 #include "storage/model/young.h"
-#include "tests/lib/store.h"
+#include "tests/lib/shell.h"
 
 static char tx[32];
 
-static void half(struct store *s, const char *rest)
+static void half(struct shell *s, const char *rest)
 {
-    (void)snprintf(tx, sizeof(tx), "%s", store_do(s, "HALF pg t a %s", rest));
+    (void)snprintf(tx, sizeof(tx), "%s", shell_do(s, "HALF pg t a %s", rest));
     assert_true(strtoull(tx, NULL, 10) > TXID_MIN);
 }
 
 /* Once what is over is tidied up. */
-static void rows_are(struct store *s, uint32_t x, uint32_t k, uint32_t w)
+static void rows_are(struct shell *s, uint32_t x, uint32_t k, uint32_t w)
 {
-    store_compact(s);
-    assert_int_equal(store_rows(s, 'X'), x);
-    assert_int_equal(store_rows(s, 'K'), k);
-    assert_int_equal(store_rows(s, 'J'), k);
-    assert_int_equal(store_rows(s, 'W'), w);
+    shell_compact(s);
+    assert_int_equal(shell_rows(s, 'X'), x);
+    assert_int_equal(shell_rows(s, 'K'), k);
+    assert_int_equal(shell_rows(s, 'J'), k);
+    assert_int_equal(shell_rows(s, 'W'), w);
 }
 
 static void decided_at_once(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     half(s, "");
     rows_are(s, 1, 0, 0);
-    store_pass(s, YOUNG_MS - 1);
-    store_expect(s, "[t:0:0]", "COMMIT %s", tx);
-    store_expect(s, "[t:0:0]", "COMMIT %s", tx);
-    store_pass(s, 10000);
+    shell_pass(s, YOUNG_MS - 1);
+    shell_expect(s, "[t:0:0]", "COMMIT %s", tx);
+    shell_expect(s, "[t:0:0]", "COMMIT %s", tx);
+    shell_pass(s, 10000);
     rows_are(s, 0, 0, 0);
-    assert_int_equal(store_rows(s, 'O'), 1);
-    assert_int_equal(store_rows(s, 'Y'), 0);
-    store_expect(s, "[t:0:0]", "COMMIT %s", tx);
-    store_expect(s, "[]", "CHECKS pg");
+    assert_int_equal(shell_rows(s, 'O'), 1);
+    assert_int_equal(shell_rows(s, 'Y'), 0);
+    shell_expect(s, "[t:0:0]", "COMMIT %s", tx);
+    shell_expect(s, "[]", "CHECKS pg");
 }
 
 static void settled(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     half(s, "");
-    store_pass(s, YOUNG_MS - 1);
+    shell_pass(s, YOUNG_MS - 1);
     rows_are(s, 1, 0, 0);
-    store_pass(s, 1);
+    shell_pass(s, 1);
     rows_are(s, 1, 1, 1);
-    store_expect(s, "OK", "ROLLBACK %s", tx);
+    shell_expect(s, "OK", "ROLLBACK %s", tx);
     rows_are(s, 0, 0, 0);
 }
 
 /* The ticker is told, so that an idle broker settles too. */
 static void ticker_is_told(void **state)
 {
-    struct store *s = *state;
-    store_pass(s, 0);
+    struct shell *s = *state;
+    shell_pass(s, 0);
     half(s, "");
     assert_int_equal(s->fx.next_due_ms, s->now_ms + YOUNG_MS);
 }
 
 static void due_soon(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     half(s, "CHECKIN 999ms");
     rows_are(s, 1, 1, 1);
     half(s, "CHECKIN 1s");
@@ -81,52 +81,52 @@ static void due_soon(void **state)
 
 static void moved(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     half(s, "");
-    store_expect(s, "OK", "TXN EXTEND %s 1m", tx);
+    shell_expect(s, "OK", "TXN EXTEND %s 1m", tx);
     rows_are(s, 1, 1, 1);
-    store_pass(s, 1000);
+    shell_pass(s, 1000);
     rows_are(s, 1, 1, 1);
-    store_pass(s, 59000);
-    assert_non_null(strstr(store_do(s, "CHECKS pg"), tx));
+    shell_pass(s, 59000);
+    assert_non_null(strstr(shell_do(s, "CHECKS pg"), tx));
     half(s, "");
-    store_expect(s, tx, "HALF pg t b TXN %s CHECKIN 2m", tx);
+    shell_expect(s, tx, "HALF pg t b TXN %s CHECKIN 2m", tx);
     rows_are(s, 2, 2, 2);
 }
 
 /* A restart in the half second: it is asked about, and decided without a trace. */
 static void reopened(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     half(s, "");
-    store_reopen(s);
-    store_pass(s, 6000);
+    shell_reopen(s);
+    shell_pass(s, 6000);
     rows_are(s, 1, 1, 1);
-    assert_non_null(strstr(store_do(s, "CHECKS pg"), tx));
+    assert_non_null(strstr(shell_do(s, "CHECKS pg"), tx));
     half(s, "");
-    store_reopen(s);
-    store_expect(s, "[t:0:0]", "COMMIT %s", tx);
-    store_pass(s, 1000);
+    shell_reopen(s);
+    shell_expect(s, "[t:0:0]", "COMMIT %s", tx);
+    shell_pass(s, 1000);
     rows_are(s, 1, 1, 1);
 }
 
 /* Among those that are found again may be one that has its rows: it is not young. */
 static void reopened_with_rows(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     half(s, ""); /* keeps the floor below the next */
     half(s, "");
-    store_expect(s, "OK", "TXN EXTEND %s 1m", tx);
-    store_reopen(s);
+    shell_expect(s, "OK", "TXN EXTEND %s 1m", tx);
+    shell_reopen(s);
     rows_are(s, 2, 1, 1);
-    store_expect(s, "OK", "ROLLBACK %s", tx);
-    store_pass(s, 1000);
+    shell_expect(s, "OK", "ROLLBACK %s", tx);
+    shell_pass(s, 1000);
     rows_are(s, 1, 1, 1);
 }
 
 static void one_after_the_other(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     char ids[600][32];
     for (int i = 0; i < 600; i++) {
         half(s, "");
@@ -135,21 +135,21 @@ static void one_after_the_other(void **state)
     }
     rows_are(s, 600, 100, 100);
     for (int i = 0; i < 600; i += 2)
-        store_expect(s, "OK", "ROLLBACK %s", ids[i]);
-    store_pass(s, 1000);
+        shell_expect(s, "OK", "ROLLBACK %s", ids[i]);
+    shell_pass(s, 1000);
     rows_are(s, 300, 300, 300);
-    assert_int_equal(store_field(store_do(s, "TXN INFO %s", ids[1]), "checks"), 0);
+    assert_int_equal(shell_field(shell_do(s, "TXN INFO %s", ids[1]), "checks"), 0);
 }
 
 /* More fall due at once than one command settles. */
 static void many_due(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     for (int i = 0; i < 700; i++)
-        store_add(s, "HALF pg t a");
-    assert_true(store_write(s));
-    store_reopen(s);
-    store_pass(s, YOUNG_MS);
+        shell_add(s, "HALF pg t a");
+    assert_true(shell_write(s));
+    shell_reopen(s);
+    shell_pass(s, YOUNG_MS);
     rows_are(s, 700, 700, 700);
     assert_int_equal(s->st->young.first, s->st->young.end);
 }
@@ -157,69 +157,69 @@ static void many_due(void **state)
 /* What a young row leaves behind is nobody's transaction, whatever becomes of its outcome. */
 static void left_behind(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     s->policy.txn_outcome_retention_ms = 1000;
     half(s, "");
-    store_expect(s, "OK", "ROLLBACK %s", tx);
-    store_reopen(s);
-    store_expect(s, "OK", "ROLLBACK %s", tx);
-    store_refused(s, "-TXNCONFLICT", "COMMIT %s", tx);
-    store_pass(s, 1000);
-    assert_int_equal(store_rows(s, 'X'), 1);
-    store_refused(s, "-NOTXN", "COMMIT %s", tx);
-    store_refused(s, "-NOTXN", "TXN INFO %s", tx);
-    store_pass(s, 10000);
-    store_compact(s);
-    assert_int_equal(store_rows(s, 'X') + store_rows(s, 'O'), 0);
-    store_refused(s, "-NOTXN", "COMMIT %s", tx);
+    shell_expect(s, "OK", "ROLLBACK %s", tx);
+    shell_reopen(s);
+    shell_expect(s, "OK", "ROLLBACK %s", tx);
+    shell_refused(s, "-TXNCONFLICT", "COMMIT %s", tx);
+    shell_pass(s, 1000);
+    assert_int_equal(shell_rows(s, 'X'), 1);
+    shell_refused(s, "-NOTXN", "COMMIT %s", tx);
+    shell_refused(s, "-NOTXN", "TXN INFO %s", tx);
+    shell_pass(s, 10000);
+    shell_compact(s);
+    assert_int_equal(shell_rows(s, 'X') + shell_rows(s, 'O'), 0);
+    shell_refused(s, "-NOTXN", "COMMIT %s", tx);
 }
 
 static void large_first_message(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     static uint8_t body[10000];
     memset(body, 'x', sizeof(body));
     struct slice words[] = {SLICE_LIT("HALF"), SLICE_LIT("pg"), SLICE_LIT("t"), slice_of(body, sizeof(body))};
-    (void)snprintf(tx, sizeof(tx), "%s", store_do_words(s, words, 4));
-    store_expect(s, tx, "HALF pg t b TXN %s", tx);
-    assert_int_equal(store_rows(s, 'Y'), 2);
-    store_reopen(s);
-    store_expect(s, "[t:0:0 t:1:0]", "COMMIT %s", tx);
-    assert_int_equal(store_rows(s, 'Y'), 0);
-    store_expect(s, "[t:1:0=b]", "READ t 1 0");
+    (void)snprintf(tx, sizeof(tx), "%s", shell_do_words(s, words, 4));
+    shell_expect(s, tx, "HALF pg t b TXN %s", tx);
+    assert_int_equal(shell_rows(s, 'Y'), 2);
+    shell_reopen(s);
+    shell_expect(s, "[t:0:0 t:1:0]", "COMMIT %s", tx);
+    assert_int_equal(shell_rows(s, 'Y'), 0);
+    shell_expect(s, "[t:1:0=b]", "READ t 1 0");
 }
 
 /* More are behind than one command settles, and outcomes among them are old enough to be forgotten: they
  * stay as long as a young row might be taken for an open transaction without them. */
 static void outcomes_outlive_young_rows(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     s->policy.txn_outcome_retention_ms = 1000;
     for (int i = 0; i < 400; i++)
-        store_add(s, "HALF pg t a");
-    assert_true(store_write(s));
+        shell_add(s, "HALF pg t a");
+    assert_true(shell_write(s));
     half(s, "");
-    store_expect(s, "[t:0:0]", "COMMIT %s", tx);
-    store_reopen(s);
+    shell_expect(s, "[t:0:0]", "COMMIT %s", tx);
+    shell_reopen(s);
     s->now_ms += 60000;
-    store_expect(s, "OK", "TICK");
-    store_compact(s);
-    store_reopen(s);
-    store_refused(s, "-NOTXN", "COMMIT %s", tx);
+    shell_expect(s, "OK", "TICK");
+    shell_compact(s);
+    shell_reopen(s);
+    shell_refused(s, "-NOTXN", "COMMIT %s", tx);
     assert_int_equal(state_tally(s->st)->pending, 400);
-    store_pass(s, 0);
-    store_compact(s);
-    assert_int_equal(store_rows(s, 'O'), 0);
+    shell_pass(s, 0);
+    shell_compact(s);
+    assert_int_equal(shell_rows(s, 'O'), 0);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        STORE_TEST(decided_at_once), STORE_TEST(settled),     STORE_TEST(ticker_is_told),
-        STORE_TEST(due_soon),        STORE_TEST(moved),       STORE_TEST(reopened),
-        STORE_TEST(reopened_with_rows), STORE_TEST(one_after_the_other), STORE_TEST(many_due),
-        STORE_TEST(left_behind),     STORE_TEST(large_first_message),
-        STORE_TEST(outcomes_outlive_young_rows),
+        SHELL_TEST(decided_at_once), SHELL_TEST(settled),     SHELL_TEST(ticker_is_told),
+        SHELL_TEST(due_soon),        SHELL_TEST(moved),       SHELL_TEST(reopened),
+        SHELL_TEST(reopened_with_rows), SHELL_TEST(one_after_the_other), SHELL_TEST(many_due),
+        SHELL_TEST(left_behind),     SHELL_TEST(large_first_message),
+        SHELL_TEST(outcomes_outlive_young_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "storage/query.h"
-#include "tests/lib/store.h"
+#include "tests/lib/shell.h"
 
 struct names {
     char text[256];
@@ -25,7 +25,7 @@ static bool note(void *arg, struct slice pgroup)
     return --n->most > 0;
 }
 
-static void expect_due(struct store *s, unsigned most, const char *want)
+static void expect_due(struct shell *s, unsigned most, const char *want)
 {
     struct names n = {.most = most};
     struct view *v = view_open(s->st);
@@ -37,30 +37,30 @@ static void expect_due(struct store *s, unsigned most, const char *want)
 
 static void each_group_once(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     char tx[32];
     expect_due(s, 99, "");
     for (int i = 0; i < 50; i++)
-        (void)store_do(s, "HALF a t x CHECKIN %d", i);
-    (void)store_do(s, "HALF a.b t x CHECKIN 10s");
-    (void)snprintf(tx, sizeof(tx), "%s", store_do(s, "HALF b t x CHECKIN 5s"));
-    (void)store_do(s, "HALF zz t x CHECKIN 5s");
+        (void)shell_do(s, "HALF a t x CHECKIN %d", i);
+    (void)shell_do(s, "HALF a.b t x CHECKIN 10s");
+    (void)snprintf(tx, sizeof(tx), "%s", shell_do(s, "HALF b t x CHECKIN 5s"));
+    (void)shell_do(s, "HALF zz t x CHECKIN 5s");
     expect_due(s, 99, "a ");
-    store_pass(s, 5000);
+    shell_pass(s, 5000);
     expect_due(s, 99, "a b zz ");
     expect_due(s, 2, "a b ");
-    store_expect(s, "OK", "ROLLBACK %s", tx);
+    shell_expect(s, "OK", "ROLLBACK %s", tx);
     expect_due(s, 99, "a zz ");
-    store_pass(s, 5000);
+    shell_pass(s, 5000);
     expect_due(s, 99, "a a.b zz ");
 }
 
 static void asked_is_not_due(void **state)
 {
-    struct store *s = *state;
-    (void)store_do(s, "HALF a t x CHECKIN 0");
+    struct shell *s = *state;
+    (void)shell_do(s, "HALF a t x CHECKIN 0");
     expect_due(s, 99, "a ");
-    (void)store_do(s, "CHECKS a");
+    (void)shell_do(s, "CHECKS a");
     expect_due(s, 99, "");
     s->now_ms += 30000;
     expect_due(s, 99, "a ");
@@ -69,8 +69,8 @@ static void asked_is_not_due(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        STORE_TEST(each_group_once),
-        STORE_TEST(asked_is_not_due),
+        SHELL_TEST(each_group_once),
+        SHELL_TEST(asked_is_not_due),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

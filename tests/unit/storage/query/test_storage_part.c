@@ -11,7 +11,7 @@
 
 #include "tests/lib/batch.h"
 #include "tests/lib/prng.h"
-#include "tests/lib/store.h"
+#include "tests/lib/shell.h"
 
 #define QUEUES 3
 #define OFFSETS 4000
@@ -65,7 +65,7 @@ static bool collect(void *arg, const struct part *p)
 
 static uint32_t ends[QUEUES];
 
-static void add_batch(struct store *s, uint32_t queue, uint32_t n, size_t bytes)
+static void add_batch(struct shell *s, uint32_t queue, uint32_t n, size_t bytes)
 {
     struct batch b;
     char topic_queue[8];
@@ -79,24 +79,24 @@ static void add_batch(struct store *s, uint32_t queue, uint32_t n, size_t bytes)
     (void)snprintf(topic_queue, sizeof(topic_queue), "%u", queue);
     struct slice words[] = {SLICE_LIT("PRODUCE"), SLICE_LIT("t"), batch_end(&b), SLICE_LIT("QUEUE"),
                             slice_str(topic_queue)};
-    store_add_words(s, words, 5);
+    shell_add_words(s, words, 5);
     batch_free(&b);
     free(body);
 }
 
-static void start(struct store *s)
+static void start(struct shell *s)
 {
     memset(ends, 0, sizeof(ends));
-    store_do(s, "TOPIC CREATE t QUEUES %d", QUEUES);
-    store_do(s, "GROUP CREATE g t");
+    shell_do(s, "TOPIC CREATE t QUEUES %d", QUEUES);
+    shell_do(s, "GROUP CREATE g t");
 }
 
 /* The grants of the open group's i-th command in parts are what the grants say. */
-static void expect_grants(struct store *s, uint32_t i)
+static void expect_grants(struct shell *s, uint32_t i)
 {
     static struct heap heap;
     heap = (struct heap){0};
-    const struct outcome *out = store_outcome(s, i);
+    const struct outcome *out = shell_outcome(s, i);
     struct view *v = view_open(s->st);
     assert_int_equal(query_grant_parts(v, out, collect, &heap), ST_OK);
     view_close(v);
@@ -114,7 +114,7 @@ static void expect_grants(struct store *s, uint32_t i)
 
 static void grants_of_any_shape(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     struct prng p = prng_start();
     start(s);
     for (int round = 0; round < 60; round++) {
@@ -123,57 +123,57 @@ static void grants_of_any_shape(void **state)
             if (prng_below(&p, 2))
                 add_batch(s, queue, 1 + (uint32_t)prng_below(&p, 90), prng_below(&p, 50));
             for (uint64_t n = prng_below(&p, 4); n > 0; n--, ends[queue]++)
-                store_add(s, "SEND t %u:%u QUEUE %u", queue, ends[queue], queue);
+                shell_add(s, "SEND t %u:%u QUEUE %u", queue, ends[queue], queue);
         }
-        assert_true(store_write(s));
-        uint32_t pop = store_add(s, "POP g t COUNT %u LEASE 50", 1 + (uint32_t)prng_below(&p, 300));
+        assert_true(shell_write(s));
+        uint32_t pop = shell_add(s, "POP g t COUNT %u LEASE 50", 1 + (uint32_t)prng_below(&p, 300));
         expect_grants(s, pop);
-        assert_true(store_write(s));
+        assert_true(shell_write(s));
         char line[200];
         for (int i = 0; i < 12; i++) { /* holes of any length, for the next round */
             uint32_t queue = (uint32_t)prng_below(&p, QUEUES), at = (uint32_t)prng_below(&p, ends[queue] + 1);
             (void)snprintf(line, sizeof(line), "ACK g t:%u:%u-%u#%u", queue, at,
                            at + (uint32_t)prng_below(&p, 30), 1 + (uint32_t)prng_below(&p, 4));
-            store_do(s, "%s", line);
+            shell_do(s, "%s", line);
         }
-        store_pass(s, (int64_t)prng_below(&p, 60));
+        shell_pass(s, (int64_t)prng_below(&p, 60));
     }
 }
 
 /* A gap of a few is sent along, a long one is cut out. */
 static void gaps(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     static struct heap heap;
     start(s);
     add_batch(s, 0, 200, 0);
-    assert_true(store_write(s));
-    store_do(s, "POP g t COUNT 200 LEASE 50");
-    store_expect(s, "99", "ACK g t:0:1-99#1");
-    store_expect(s, "5", "ACK g t:0:110-114#1");
-    store_pass(s, 50);
-    uint32_t pop = store_add(s, "POP g t COUNT 200");
+    assert_true(shell_write(s));
+    shell_do(s, "POP g t COUNT 200 LEASE 50");
+    shell_expect(s, "99", "ACK g t:0:1-99#1");
+    shell_expect(s, "5", "ACK g t:0:110-114#1");
+    shell_pass(s, 50);
+    uint32_t pop = shell_add(s, "POP g t COUNT 200");
     heap = (struct heap){0};
     struct view *v = view_open(s->st);
-    assert_int_equal(query_grant_parts(v, store_outcome(s, pop), collect, &heap), ST_OK);
+    assert_int_equal(query_grant_parts(v, shell_outcome(s, pop), collect, &heap), ST_OK);
     view_close(v);
-    assert_true(store_write(s));
+    assert_true(shell_write(s));
     assert_int_equal(heap.n, 96);
     assert_int_equal(heap.parts, 2);
 }
 
 static void large_records_come_in_parts(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     static struct heap heap;
     start(s);
     add_batch(s, 1, 60, 100000);
-    assert_true(store_write(s));
+    assert_true(shell_write(s));
     add_batch(s, 1, 1, PART_BYTES_MAX);
-    assert_true(store_write(s));
-    uint32_t pop = store_add(s, "POP g t COUNT 61");
+    assert_true(shell_write(s));
+    uint32_t pop = shell_add(s, "POP g t COUNT 61");
     expect_grants(s, pop);
-    assert_true(store_write(s));
+    assert_true(shell_write(s));
     heap = (struct heap){0};
     struct reader r = {.topic = SLICE_LIT("t"), .queue = 1};
     struct view *v = view_open(s->st);
@@ -186,13 +186,13 @@ static void large_records_come_in_parts(void **state)
 
 static void readers(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     static struct heap heap;
     start(s);
     add_batch(s, 2, 50, 0);
-    assert_true(store_write(s));
+    assert_true(shell_write(s));
     add_batch(s, 2, 50, 0);
-    assert_true(store_write(s));
+    assert_true(shell_write(s));
     heap = (struct heap){.most = 1};
     struct reader r = {.topic = SLICE_LIT("t"), .queue = 2, .next = 20};
     bool end = true;
@@ -213,14 +213,14 @@ static void readers(void **state)
     assert_int_equal(reader_open(&r, v), ST_NOTOPIC);
     view_close(v);
     r.topic = SLICE_LIT("t");
-    store_do(s, "TOPIC PURGE t");
+    shell_do(s, "TOPIC PURGE t");
     r.next = 0;
     v = view_open(s->st);
     assert_int_equal(reader_parts(&r, v, collect, &heap, &end), ST_OK);
     assert_true(end && r.next == 100);
     view_close(v);
-    store_do(s, "TOPIC DELETE t");
-    store_do(s, "TOPIC CREATE t"); /* another one of the same name */
+    shell_do(s, "TOPIC DELETE t");
+    shell_do(s, "TOPIC CREATE t"); /* another one of the same name */
     v = view_open(s->st);
     assert_int_equal(reader_parts(&r, v, collect, &heap, &end), ST_NOTOPIC);
     view_close(v);
@@ -229,7 +229,7 @@ static void readers(void **state)
 /* TAKE hands out like POP, but makes no group. */
 static void take_makes_no_group(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     struct slice topics[] = {SLICE_LIT("t")};
     struct command cmd = {.info = command_info(CMD_TAKE), .n_pos = 1, .n_rest = 1, .pos = {SLICE_LIT("g")},
                           .rest = topics};
@@ -243,29 +243,29 @@ static void take_makes_no_group(void **state)
         stamp.index = ++s->index;
         state_apply(s->st, &stamp, &cmd, &out);
         if (out.n_grants == 0)
-            store_render(&text, buf_slice(&out.reply), false);
+            shell_render(&text, buf_slice(&out.reply), false);
         buf_put_u8(&text, 0);
         assert_string_equal((const char *)text.data, said[i]);
         outcome_free(&out);
         buf_free(&text);
-        assert_true(store_write(s));
+        assert_true(shell_write(s));
         static const char *const next[] = {"SEND t a", "GROUP CREATE g t", "GROUP DELETE g", "GROUP LIST"};
-        const char *answer = store_do(s, "%s", next[i]);
+        const char *answer = shell_do(s, "%s", next[i]);
         assert_true(answer[0] != '-');
         if (i == 2)
             assert_int_equal(s->fx.keys[0], news_key(NEWS_GONE, SLICE_LIT("g"), SLICE_LIT("t")));
     }
-    store_expect(s, "[]", "GROUP LIST");
-    store_do(s, "TOPIC DELETE t");
+    shell_expect(s, "[]", "GROUP LIST");
+    shell_do(s, "TOPIC DELETE t");
     assert_int_equal(s->fx.keys[s->fx.n_keys - 1], news_key(NEWS_GONE, SLICE_LIT("t"), slice_of(NULL, 0)));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        STORE_TEST(grants_of_any_shape), STORE_TEST(gaps),
-        STORE_TEST(large_records_come_in_parts), STORE_TEST(readers),
-        STORE_TEST(take_makes_no_group),
+        SHELL_TEST(grants_of_any_shape), SHELL_TEST(gaps),
+        SHELL_TEST(large_records_come_in_parts), SHELL_TEST(readers),
+        SHELL_TEST(take_makes_no_group),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,31 +7,31 @@
 
 #include <cmocka.h>
 
-#include "tests/lib/store.h"
+#include "tests/lib/shell.h"
 
 static void read_by_offset(void **state)
 {
-    struct store *s = *state;
-    store_do(s, "TOPIC CREATE t QUEUES 2");
-    store_do(s, "MSEND t a b c");
-    store_do(s, "SEND t d QUEUE 0");
-    store_expect(s, "[t:0:0=a]", "READ t 0 0");
-    store_expect(s, "[t:0:2=c t:0:3=d]", "READ t 0 2 COUNT 9");
-    store_expect(s, "[]", "READ t 0 4");
-    store_expect(s, "[]", "READ t 0 9223372036854775807");
-    store_expect(s, "[]", "READ t 1 0");
-    store_refused(s, "-ERR", "READ t 2 0");
-    store_refused(s, "-ERR", "READ t 4294967296 0");
-    store_refused(s, "-NOTOPIC", "READ u 0 0");
-    store_do(s, "TOPIC PURGE t");
-    store_do(s, "SEND t e QUEUE 0");
-    store_expect(s, "[t:0:4=e]", "READ t 0 1"); /* below the oldest kept: it starts there */
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t QUEUES 2");
+    shell_do(s, "MSEND t a b c");
+    shell_do(s, "SEND t d QUEUE 0");
+    shell_expect(s, "[t:0:0=a]", "READ t 0 0");
+    shell_expect(s, "[t:0:2=c t:0:3=d]", "READ t 0 2 COUNT 9");
+    shell_expect(s, "[]", "READ t 0 4");
+    shell_expect(s, "[]", "READ t 0 9223372036854775807");
+    shell_expect(s, "[]", "READ t 1 0");
+    shell_refused(s, "-ERR", "READ t 2 0");
+    shell_refused(s, "-ERR", "READ t 4294967296 0");
+    shell_refused(s, "-NOTOPIC", "READ u 0 0");
+    shell_do(s, "TOPIC PURGE t");
+    shell_do(s, "SEND t e QUEUE 0");
+    shell_expect(s, "[t:0:4=e]", "READ t 0 1"); /* below the oldest kept: it starts there */
 }
 
 static void reading_says_when_to_park(void **state)
 {
-    struct store *s = *state;
-    store_do(s, "TOPIC CREATE t");
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t");
     struct slice words[] = {SLICE_LIT("READ"), SLICE_LIT("t"), SLICE_LIT("0"), SLICE_LIT("0")};
     struct command cmd;
     char err[ERR_SIZE];
@@ -42,171 +42,171 @@ static void reading_says_when_to_park(void **state)
     buf_init(&reply, 0);
     query_run(v, &s->policy, s->now_ms, &cmd, &reply, &hint);
     assert_true(hint.nothing && hint.key == news_key(NEWS_TOPIC, SLICE_LIT("t"), slice_of(NULL, 0)));
-    store_do(s, "SEND t a QUEUE 0"); /* a view stays as it was opened */
+    shell_do(s, "SEND t a QUEUE 0"); /* a view stays as it was opened */
     buf_reset(&reply, 0);
     query_run(v, &s->policy, s->now_ms, &cmd, &reply, &hint);
     assert_true(hint.nothing);
     view_close(v);
     buf_free(&reply);
-    store_expect(s, "[t:0:0=a]", "READ t 0 0");
+    shell_expect(s, "[t:0:0=a]", "READ t 0 0");
 }
 
 static void get(void **state)
 {
-    struct store *s = *state;
-    store_do(s, "MSEND t a b");
-    store_expect(s, "t:0:1=b", "GET t:0:1");
-    store_expect(s, "null", "GET t:0:2");
-    store_expect(s, "null", "GET t:9:0");
-    store_expect(s, "null", "GET u:0:0");
-    store_expect(s, "null", "GET t:0:9223372036854775807");
-    store_do(s, "TOPIC PURGE t");
-    store_expect(s, "null", "GET t:0:1");
+    struct shell *s = *state;
+    shell_do(s, "MSEND t a b");
+    shell_expect(s, "t:0:1=b", "GET t:0:1");
+    shell_expect(s, "null", "GET t:0:2");
+    shell_expect(s, "null", "GET t:9:0");
+    shell_expect(s, "null", "GET u:0:0");
+    shell_expect(s, "null", "GET t:0:9223372036854775807");
+    shell_do(s, "TOPIC PURGE t");
+    shell_expect(s, "null", "GET t:0:1");
 }
 
 static void find_by_key(void **state)
 {
-    struct store *s = *state;
-    store_do(s, "TOPIC CREATE t QUEUES 2");
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t QUEUES 2");
     for (int i = 0; i < 5; i++) {
-        store_do(s, "SEND t m%d KEY k KEY k%d", i, i);
+        shell_do(s, "SEND t m%d KEY k KEY k%d", i, i);
         s->now_ms += 10;
     }
-    long long t0 = (long long)STORE_TIME;
-    store_expect(s, "[t:0:0=m0 t:1:0=m1 t:0:1=m2 t:1:1=m3 t:0:2=m4]", "FIND t KEY k");
-    store_expect(s, "[t:1:1=m3]", "FIND t KEY k3");
-    store_expect(s, "[]", "FIND t KEY nosuch");
-    store_expect(s, "[t:0:1=m2 t:1:1=m3]", "FIND t KEY k FROM %lld TO %lld", t0 + 20, t0 + 30);
-    store_expect(s, "[t:0:2=m4]", "FIND t KEY k FROM %lld", t0 + 31);
-    store_expect(s, "[t:0:0=m0]", "FIND t KEY k TO %lld", t0 + 9);
-    store_expect(s, "[t:0:0=m0 t:1:0=m1]", "FIND t KEY k COUNT 2");
-    store_expect(s, "[]", "FIND t KEY k FROM %lld TO %lld", t0 + 30, t0 + 20);
-    store_expect(s, "[]", "FIND t KEY k TO 1960-01-01T00:00:00Z");
-    store_expect(s, "[t:0:0=m0]", "FIND t KEY k COUNT 1 FROM 1969-12-31T23:59:59.998Z TO 9223372036854775807");
-    store_refused(s, "-NOTOPIC", "FIND u KEY k");
-    store_refused(s, "-ERR", "FIND t");
-    store_do(s, "TOPIC PURGE t");
-    store_expect(s, "[]", "FIND t KEY k");
+    long long t0 = (long long)SHELL_TIME;
+    shell_expect(s, "[t:0:0=m0 t:1:0=m1 t:0:1=m2 t:1:1=m3 t:0:2=m4]", "FIND t KEY k");
+    shell_expect(s, "[t:1:1=m3]", "FIND t KEY k3");
+    shell_expect(s, "[]", "FIND t KEY nosuch");
+    shell_expect(s, "[t:0:1=m2 t:1:1=m3]", "FIND t KEY k FROM %lld TO %lld", t0 + 20, t0 + 30);
+    shell_expect(s, "[t:0:2=m4]", "FIND t KEY k FROM %lld", t0 + 31);
+    shell_expect(s, "[t:0:0=m0]", "FIND t KEY k TO %lld", t0 + 9);
+    shell_expect(s, "[t:0:0=m0 t:1:0=m1]", "FIND t KEY k COUNT 2");
+    shell_expect(s, "[]", "FIND t KEY k FROM %lld TO %lld", t0 + 30, t0 + 20);
+    shell_expect(s, "[]", "FIND t KEY k TO 1960-01-01T00:00:00Z");
+    shell_expect(s, "[t:0:0=m0]", "FIND t KEY k COUNT 1 FROM 1969-12-31T23:59:59.998Z TO 9223372036854775807");
+    shell_refused(s, "-NOTOPIC", "FIND u KEY k");
+    shell_refused(s, "-ERR", "FIND t");
+    shell_do(s, "TOPIC PURGE t");
+    shell_expect(s, "[]", "FIND t KEY k");
 }
 
 static void topic_info(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     char want[400];
-    store_do(s, "TOPIC CREATE t QUEUES 2");
-    store_do(s, "MSEND t a b c");
+    shell_do(s, "TOPIC CREATE t QUEUES 2");
+    shell_do(s, "MSEND t a b c");
     (void)snprintf(want, sizeof(want),
                    "{name:t queues:2 order_queues:2 compress:none created:%lld messages:3 delayed:0 queue:["
                    "{queue:0 first:0 next:3 messages:3} {queue:1 first:0 next:0 messages:0}]}",
-                   (long long)STORE_TIME);
-    store_expect(s, want, "TOPIC INFO t");
-    store_do(s, "TOPIC PURGE t");
-    assert_non_null(strstr(store_do(s, "TOPIC INFO t"), "{queue:0 first:3 next:3 messages:0}"));
-    store_refused(s, "-NOTOPIC", "TOPIC INFO u");
+                   (long long)SHELL_TIME);
+    shell_expect(s, want, "TOPIC INFO t");
+    shell_do(s, "TOPIC PURGE t");
+    assert_non_null(strstr(shell_do(s, "TOPIC INFO t"), "{queue:0 first:3 next:3 messages:0}"));
+    shell_refused(s, "-NOTOPIC", "TOPIC INFO u");
 }
 
 static void topic_list(void **state)
 {
-    struct store *s = *state;
-    store_expect(s, "[]", "TOPIC LIST");
-    store_do(s, "TOPIC CREATE b1");
-    store_do(s, "TOPIC CREATE a");
-    store_do(s, "TOPIC CREATE b2");
-    store_expect(s, "[a b1 b2]", "TOPIC LIST");
-    store_expect(s, "[b1 b2]", "TOPIC LIST b*");
-    store_expect(s, "[b1 b2]", "TOPIC LIST [ab]?");
-    store_expect(s, "[]", "TOPIC LIST x");
+    struct shell *s = *state;
+    shell_expect(s, "[]", "TOPIC LIST");
+    shell_do(s, "TOPIC CREATE b1");
+    shell_do(s, "TOPIC CREATE a");
+    shell_do(s, "TOPIC CREATE b2");
+    shell_expect(s, "[a b1 b2]", "TOPIC LIST");
+    shell_expect(s, "[b1 b2]", "TOPIC LIST b*");
+    shell_expect(s, "[b1 b2]", "TOPIC LIST [ab]?");
+    shell_expect(s, "[]", "TOPIC LIST x");
 }
 
 static void lag_adds_up(void **state)
 {
-    struct store *s = *state;
-    store_expect(s, "[]", "LAG");
-    store_do(s, "TOPIC CREATE t QUEUES 1");
-    store_do(s, "MSEND t a b c d e f");
+    struct shell *s = *state;
+    shell_expect(s, "[]", "LAG");
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
+    shell_do(s, "MSEND t a b c d e f");
     s->now_ms += 500;
-    store_do(s, "GROUP CREATE never t");
-    store_do(s, "POP g t COUNT 4 LEASE 10s");
-    store_do(s, "NACK g t:0:0#1 DELAY 1s");
-    store_do(s, "NACK g t:0:1#1");
-    store_do(s, "REJECT g t:0:2#1");
-    store_expect(s,
+    shell_do(s, "GROUP CREATE never t");
+    shell_do(s, "POP g t COUNT 4 LEASE 10s");
+    shell_do(s, "NACK g t:0:0#1 DELAY 1s");
+    shell_do(s, "NACK g t:0:1#1");
+    shell_do(s, "REJECT g t:0:2#1");
+    shell_expect(s,
                  "[{group:g topic:t ready:3 inflight:1 delayed:1 dead:1 lag:5 oldest_ms:500} "
                  "{group:never topic:t ready:6 inflight:0 delayed:0 dead:0 lag:6 oldest_ms:500}]",
                  "LAG");
-    store_do(s, "ACK g t:0:3#1");
-    store_do(s, "POP g t COUNT 1");
-    store_expect(s, "[{group:g topic:t ready:2 inflight:1 delayed:1 dead:1 lag:4 oldest_ms:500}]", "LAG g");
-    store_refused(s, "-NOGROUP", "LAG nosuch");
+    shell_do(s, "ACK g t:0:3#1");
+    shell_do(s, "POP g t COUNT 1");
+    shell_expect(s, "[{group:g topic:t ready:2 inflight:1 delayed:1 dead:1 lag:4 oldest_ms:500}]", "LAG g");
+    shell_refused(s, "-NOGROUP", "LAG nosuch");
 }
 
 /* The oldest of those that are left, not of those that were there. */
 static void lag_oldest(void **state)
 {
-    struct store *s = *state;
-    store_do(s, "TOPIC CREATE t QUEUES 1");
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
     for (int i = 0; i < 3; i++) {
-        store_do(s, "SEND t m%s", i == 1 ? " TTL 50ms" : "");
+        shell_do(s, "SEND t m%s", i == 1 ? " TTL 50ms" : "");
         s->now_ms += 100;
     }
-    store_do(s, "POP g t COUNT 9");
-    assert_int_equal(store_field(store_do(s, "LAG g"), "oldest_ms"), 300);
-    assert_int_equal(store_field(store_do(s, "LAG g"), "lag"), 2);
-    store_do(s, "ACK g t:0:0#1");
-    assert_int_equal(store_field(store_do(s, "LAG g"), "oldest_ms"), 100);
-    store_do(s, "ACK g t:0:2#1");
-    assert_int_equal(store_field(store_do(s, "LAG g"), "oldest_ms"), 0);
+    shell_do(s, "POP g t COUNT 9");
+    assert_int_equal(shell_field(shell_do(s, "LAG g"), "oldest_ms"), 300);
+    assert_int_equal(shell_field(shell_do(s, "LAG g"), "lag"), 2);
+    shell_do(s, "ACK g t:0:0#1");
+    assert_int_equal(shell_field(shell_do(s, "LAG g"), "oldest_ms"), 100);
+    shell_do(s, "ACK g t:0:2#1");
+    assert_int_equal(shell_field(shell_do(s, "LAG g"), "oldest_ms"), 0);
 }
 
 static void group_queries(void **state)
 {
-    struct store *s = *state;
-    store_expect(s, "[]", "GROUP LIST");
-    store_do(s, "SEND t a");
-    store_do(s, "SEND u a");
-    store_do(s, "POP g t u");
-    store_do(s, "POP g2 t");
-    store_expect(s, "[g g2]", "GROUP LIST");
-    const char *info = store_do(s, "GROUP INFO g");
+    struct shell *s = *state;
+    shell_expect(s, "[]", "GROUP LIST");
+    shell_do(s, "SEND t a");
+    shell_do(s, "SEND u a");
+    shell_do(s, "POP g t u");
+    shell_do(s, "POP g2 t");
+    shell_expect(s, "[g g2]", "GROUP LIST");
+    const char *info = shell_do(s, "GROUP INFO g");
     assert_non_null(strstr(info, "[{group:g topic:t "));
     assert_non_null(strstr(info, " {group:g topic:u "));
-    assert_int_equal(store_field(info, "lease"), LEASE_MS_DEFAULT);
-    assert_int_equal(store_field(info, "attempts"), ATTEMPTS_DEFAULT);
+    assert_int_equal(shell_field(info, "lease"), LEASE_MS_DEFAULT);
+    assert_int_equal(shell_field(info, "attempts"), ATTEMPTS_DEFAULT);
     assert_null(strstr(info, "g2"));
-    store_refused(s, "-NOGROUP", "GROUP INFO nosuch");
+    shell_refused(s, "-NOGROUP", "GROUP INFO nosuch");
 }
 
 static void txn_info(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     char tx[32], want[300];
-    (void)snprintf(tx, sizeof(tx), "%s", store_do(s, "HALF pg t a CHECKIN 1s"));
-    const char *info = store_do(s, "TXN INFO %s", tx);
+    (void)snprintf(tx, sizeof(tx), "%s", shell_do(s, "HALF pg t a CHECKIN 1s"));
+    const char *info = shell_do(s, "TXN INFO %s", tx);
     (void)snprintf(want, sizeof(want), "{txid:%s state:pending pgroup:pg created:%lld checks:0 messages:1", tx,
-                   (long long)STORE_TIME);
+                   (long long)SHELL_TIME);
     assert_memory_equal(info, want, strlen(want));
-    assert_int_equal(store_field(info, "next_check"), STORE_TIME + 1000);
-    store_do(s, "COMMIT %s", tx);
-    info = store_do(s, "TXN INFO %s", tx);
+    assert_int_equal(shell_field(info, "next_check"), SHELL_TIME + 1000);
+    shell_do(s, "COMMIT %s", tx);
+    info = shell_do(s, "TXN INFO %s", tx);
     assert_non_null(strstr(info, "state:committed"));
     assert_non_null(strstr(info, "ids:[t:0:0]"));
-    assert_int_equal(store_field(info, "decided"), STORE_TIME);
+    assert_int_equal(shell_field(info, "decided"), SHELL_TIME);
 }
 
 static void attributes_of_a_delivery(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     s->full = true;
-    store_do(s, "SEND t a");
+    shell_do(s, "SEND t a");
     s->now_ms += 7;
-    const char *got = store_do(s, "POP g t LEASE 10s");
+    const char *got = shell_do(s, "POP g t LEASE 10s");
     assert_non_null(strstr(got, "(t:0:0#1 a {topic:t queue:0 offset:0 "));
-    assert_int_equal(store_field(got, "attempt"), 1);
-    assert_int_equal(store_field(got, "stored"), STORE_TIME);
-    assert_int_equal(store_field(got, "lease_until"), s->now_ms + 10000);
+    assert_int_equal(shell_field(got, "attempt"), 1);
+    assert_int_equal(shell_field(got, "stored"), SHELL_TIME);
+    assert_int_equal(shell_field(got, "lease_until"), s->now_ms + 10000);
     assert_non_null(strstr(got, "group:g"));
-    got = store_do(s, "READ t 0 0");
-    assert_int_equal(store_field(got, "attempt"), -1);
+    got = shell_do(s, "READ t 0 0");
+    assert_int_equal(shell_field(got, "attempt"), -1);
 }
 
 /* ---- followers ---- */
@@ -226,7 +226,7 @@ static void take_copy(void *arg, struct slice body)
     c->text[c->len] = 0;
 }
 
-static bool follow(struct store *s, struct follower *f, size_t bytes, const char *want)
+static bool follow(struct shell *s, struct follower *f, size_t bytes, const char *want)
 {
     struct copies c = {"", 0};
     struct view *v = view_open(s->st);
@@ -238,42 +238,42 @@ static bool follow(struct store *s, struct follower *f, size_t bytes, const char
 
 static void following(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     struct follower f;
-    store_do(s, "TOPIC CREATE t QUEUES 2");
-    store_do(s, "SEND t before");
+    shell_do(s, "TOPIC CREATE t QUEUES 2");
+    shell_do(s, "SEND t before");
     struct view *v = view_open(s->st);
     assert_int_equal(follower_init(&f, v, SLICE_LIT("t")), ST_OK);
     view_close(v);
     assert_false(follow(s, &f, 100, ""));
-    store_do(s, "MSEND t a b");
-    store_do(s, "SEND t c QUEUE 1");
+    shell_do(s, "MSEND t a b");
+    shell_do(s, "SEND t c QUEUE 1");
     assert_false(follow(s, &f, 100, "a b c "));
     assert_false(follow(s, &f, 100, ""));
-    store_do(s, "MSEND t d e f"); /* to queue 0; a few bytes at a time */
+    shell_do(s, "MSEND t d e f"); /* to queue 0; a few bytes at a time */
     assert_true(follow(s, &f, 3, "d e "));
     assert_false(follow(s, &f, 3, "f "));
-    store_do(s, "SEND t g QUEUE 0");
-    store_do(s, "TOPIC PURGE t");
-    store_do(s, "SEND t h QUEUE 0");
+    shell_do(s, "SEND t g QUEUE 0");
+    shell_do(s, "TOPIC PURGE t");
+    shell_do(s, "SEND t h QUEUE 0");
     assert_false(follow(s, &f, 100, "h "));
-    store_do(s, "TOPIC DELETE t");
+    shell_do(s, "TOPIC DELETE t");
     assert_false(follow(s, &f, 100, ""));
-    store_do(s, "SEND t i"); /* another topic of that name, with more queues */
-    store_do(s, "SEND t j QUEUE 3");
+    shell_do(s, "SEND t i"); /* another topic of that name, with more queues */
+    shell_do(s, "SEND t j QUEUE 3");
     assert_false(follow(s, &f, 100, "i j "));
     follower_fini(&f);
 }
 
 static void following_what_is_not_there(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     struct follower f;
     struct view *v = view_open(s->st);
     assert_int_equal(follower_init(&f, v, SLICE_LIT("t")), ST_OK);
     view_close(v);
     assert_false(follow(s, &f, 100, ""));
-    store_do(s, "SEND t a");
+    shell_do(s, "SEND t a");
     assert_false(follow(s, &f, 100, "a "));
     follower_fini(&f);
 }
@@ -281,13 +281,13 @@ static void following_what_is_not_there(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        STORE_TEST(read_by_offset), STORE_TEST(reading_says_when_to_park),
-        STORE_TEST(get),            STORE_TEST(find_by_key),
-        STORE_TEST(topic_info),     STORE_TEST(topic_list),
-        STORE_TEST(lag_adds_up),    STORE_TEST(lag_oldest),
-        STORE_TEST(group_queries),  STORE_TEST(txn_info),
-        STORE_TEST(attributes_of_a_delivery), STORE_TEST(following),
-        STORE_TEST(following_what_is_not_there),
+        SHELL_TEST(read_by_offset), SHELL_TEST(reading_says_when_to_park),
+        SHELL_TEST(get),            SHELL_TEST(find_by_key),
+        SHELL_TEST(topic_info),     SHELL_TEST(topic_list),
+        SHELL_TEST(lag_adds_up),    SHELL_TEST(lag_oldest),
+        SHELL_TEST(group_queries),  SHELL_TEST(txn_info),
+        SHELL_TEST(attributes_of_a_delivery), SHELL_TEST(following),
+        SHELL_TEST(following_what_is_not_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,34 +8,34 @@
 
 #include <cmocka.h>
 
-#include "tests/lib/store.h"
+#include "tests/lib/shell.h"
 
 #define SOME 12
 
 static uint64_t ids[SOME];
 
 /* Of a b a b ...: pending, committed, rolled back, pending, ... */
-static void make_some(struct store *s)
+static void make_some(struct shell *s)
 {
     for (int i = 0; i < SOME; i++) {
-        ids[i] = strtoull(store_do(s, "HALF %s t m", i % 2 ? "b" : "a"), NULL, 10);
+        ids[i] = strtoull(shell_do(s, "HALF %s t m", i % 2 ? "b" : "a"), NULL, 10);
         s->now_ms += 3;
         if (i % 3 == 1)
-            (void)store_do(s, "COMMIT %llu", (unsigned long long)ids[i]);
+            (void)shell_do(s, "COMMIT %llu", (unsigned long long)ids[i]);
         if (i % 3 == 2)
-            (void)store_do(s, "ROLLBACK %llu", (unsigned long long)ids[i]);
+            (void)shell_do(s, "ROLLBACK %llu", (unsigned long long)ids[i]);
     }
 }
 
 /* Which of ids the page names, as letters, and its cursor. */
-static const char *page(struct store *s, const char *options, unsigned long long cursor,
+static const char *page(struct shell *s, const char *options, unsigned long long cursor,
                         unsigned long long *ret_cursor)
 {
     static char letters[SOME + 1];
     char filter[100];
     (void)snprintf(filter, sizeof(filter), "%s", options);
     size_t n = 0;
-    const char *said = store_do(s, "TXN LIST CURSOR %llu %s", cursor, filter);
+    const char *said = shell_do(s, "TXN LIST CURSOR %llu %s", cursor, filter);
     assert_int_equal(said[0], '[');
     *ret_cursor = strtoull(said + 1, NULL, 10);
     for (const char *at = said; (at = strstr(at, "{txid:"));) {
@@ -50,9 +50,9 @@ static const char *page(struct store *s, const char *options, unsigned long long
 
 static void filters(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     unsigned long long next = 9;
-    store_expect(s, "[0 []]", "TXN LIST");
+    shell_expect(s, "[0 []]", "TXN LIST");
     make_some(s);
     assert_string_equal(page(s, "", 0, &next), "abcdefghijkl");
     assert_true(next == 0);
@@ -63,26 +63,26 @@ static void filters(void **state)
     assert_string_equal(page(s, "PGROUP b", 0, &next), "bdfhjl");
     assert_string_equal(page(s, "PGROUP nosuch", 0, &next), "");
     assert_true(next == 0);
-    store_reopen(s);
+    shell_reopen(s);
     s->policy.txn_timeout_ms = 1;
-    ids[0] = strtoull(store_do(s, "HALF a t late"), NULL, 10);
-    store_pass(s, 1);
+    ids[0] = strtoull(shell_do(s, "HALF a t late"), NULL, 10);
+    shell_pass(s, 1);
     assert_string_equal(page(s, "STATE parked", 0, &next), "a");
     /* The maps are TXN INFO's. */
     char want[600];
     (void)snprintf(want, sizeof(want), "[0 [%s]]",
-                   store_do(s, "TXN INFO %llu", (unsigned long long)ids[0]));
-    store_expect(s, want, "TXN LIST STATE parked");
+                   shell_do(s, "TXN INFO %llu", (unsigned long long)ids[0]));
+    shell_expect(s, want, "TXN LIST STATE parked");
 }
 
 static void pages(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     unsigned long long cursor = 0;
     make_some(s);
     assert_string_equal(page(s, "COUNT 5", 0, &cursor), "abcde");
     assert_true(cursor == ids[5]);
-    (void)store_do(s, "ROLLBACK %llu",
+    (void)shell_do(s, "ROLLBACK %llu",
                    (unsigned long long)ids[9]); /* what changes in between does no harm */
     assert_string_equal(page(s, "COUNT 5", cursor, &cursor), "fghij");
     assert_string_equal(page(s, "COUNT 5", cursor, &cursor), "kl");
@@ -96,14 +96,14 @@ static void pages(void **state)
 /* Few among many: a call ends early, with a cursor. */
 static void bounded(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     const int many = 12000;
     for (int n = 0; n < many; n += 3000) {
         for (int i = 0; i < 3000; i++)
-            store_add(s, "HALF a t m");
-        assert_true(store_write(s));
+            shell_add(s, "HALF a t m");
+        assert_true(shell_write(s));
     }
-    ids[0] = strtoull(store_do(s, "HALF b t m"), NULL, 10);
+    ids[0] = strtoull(shell_do(s, "HALF b t m"), NULL, 10);
     unsigned long long cursor = 0;
     assert_string_equal(page(s, "PGROUP b", 0, &cursor), "");
     assert_true(cursor != 0);
@@ -113,7 +113,7 @@ static void bounded(void **state)
 
 static void forgotten(void **state)
 {
-    struct store *s = *state;
+    struct shell *s = *state;
     unsigned long long cursor = 0;
     make_some(s);
     s->now_ms +=
@@ -124,32 +124,32 @@ static void forgotten(void **state)
 /* A young row that was left behind when it was decided, and whose outcome a compaction has dropped first. */
 static void left_behind(void **state)
 {
-    struct store *s = *state;
-    uint64_t id = strtoull(store_do(s, "HALF a t m"), NULL, 10);
-    (void)store_do(s, "COMMIT %llu", (unsigned long long)id);
-    assert_int_equal(store_rows(s, 'X'), 1);
+    struct shell *s = *state;
+    uint64_t id = strtoull(shell_do(s, "HALF a t m"), NULL, 10);
+    (void)shell_do(s, "COMMIT %llu", (unsigned long long)id);
+    assert_int_equal(shell_rows(s, 'X'), 1);
     struct key key = key_outcome(id);
     kv_del(s->st->kv, KV_STATE, key_slice(&key));
-    store_expect(s, "OK", "TICK");
-    assert_int_equal(store_rows(s, 'O'), 0);
-    store_expect(s, "[0 []]", "TXN LIST");
+    shell_expect(s, "OK", "TICK");
+    assert_int_equal(shell_rows(s, 'O'), 0);
+    shell_expect(s, "[0 []]", "TXN LIST");
 }
 
 static void bad_words(void **state)
 {
-    struct store *s = *state;
-    store_refused(s, "-ERR", "TXN LIST STATE open");
-    store_refused(s, "-ERR", "TXN LIST CURSOR x");
-    store_refused(s, "-ERR", "TXN LIST COUNT 0");
-    store_refused(s, "-BADNAME", "TXN LIST PGROUP a:b");
-    store_expect(s, "[0 []]", "TXN LIST CURSOR 18446744073709551615");
+    struct shell *s = *state;
+    shell_refused(s, "-ERR", "TXN LIST STATE open");
+    shell_refused(s, "-ERR", "TXN LIST CURSOR x");
+    shell_refused(s, "-ERR", "TXN LIST COUNT 0");
+    shell_refused(s, "-BADNAME", "TXN LIST PGROUP a:b");
+    shell_expect(s, "[0 []]", "TXN LIST CURSOR 18446744073709551615");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        STORE_TEST(filters),   STORE_TEST(pages),     STORE_TEST(bounded),
-        STORE_TEST(forgotten), STORE_TEST(bad_words), STORE_TEST(left_behind),
+        SHELL_TEST(filters),   SHELL_TEST(pages),     SHELL_TEST(bounded),
+        SHELL_TEST(forgotten), SHELL_TEST(bad_words), SHELL_TEST(left_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

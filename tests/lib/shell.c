@@ -1,6 +1,6 @@
-/* store.c: opens a state in a temporary folder, applies commands given as lines, and writes replies as text
- * (store.h). */
-#include "tests/lib/store.h"
+/* shell.c: opens a state in a temporary folder, applies commands given as lines, and writes replies as text
+ * (shell.h). */
+#include "tests/lib/shell.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,9 +12,9 @@
 
 #define LINE_SIZE 65536
 
-void store_start(struct store *s)
+void shell_start(struct shell *s)
 {
-    *s = (struct store){.now_ms = STORE_TIME};
+    *s = (struct shell){.now_ms = SHELL_TIME};
     s->policy = (struct policy){.dedup_window_ms = 600000,
                                 .txn_outcome_retention_ms = INT64_C(7) * 86400000,
                                 .txn_timeout_ms = 86400000,
@@ -26,19 +26,19 @@ void store_start(struct store *s)
     s->path = tmpdir_new();
     command_space_init(&s->space);
     buf_init(&s->said, 0);
-    if (store_open(s))
+    if (shell_open(s))
         return;
     (void)fprintf(stderr, "cannot open %s: %s\n", s->path, s->err);
     exit(99);
 }
 
-static void inside(const struct store *s, bool in)
+static void inside(const struct shell *s, bool in)
 {
     if (s->inside)
         s->inside(in);
 }
 
-bool store_open(struct store *s)
+bool shell_open(struct shell *s)
 {
     struct state_options opt = {.path = s->path,
                                 .memory_bytes = s->memory_bytes ? s->memory_bytes : (size_t)64 << 20,
@@ -58,7 +58,7 @@ bool store_open(struct store *s)
     return true;
 }
 
-static void store_forget(struct store *s)
+static void shell_forget(struct shell *s)
 {
     for (uint32_t i = 0; i < s->n; i++) {
         outcome_free(s->outs[i]);
@@ -68,41 +68,41 @@ static void store_forget(struct store *s)
     s->n = 0;
 }
 
-void store_close(struct store *s)
+void shell_close(struct shell *s)
 {
-    store_forget(s);
+    shell_forget(s);
     state_close(s->st);
     s->st = NULL;
 }
 
-void store_reopen(struct store *s)
+void shell_reopen(struct shell *s)
 {
-    store_close(s);
-    if (store_open(s))
+    shell_close(s);
+    if (shell_open(s))
         return;
     (void)fprintf(stderr, "cannot open %s again: %s\n", s->path, s->err);
     exit(99);
 }
 
-void store_stop(struct store *s)
+void shell_stop(struct shell *s)
 {
-    store_close(s);
+    shell_close(s);
     command_space_free(&s->space);
     buf_free(&s->said);
     tmpdir_remove(s->path);
 }
 
-int store_setup(void **state)
+int shell_setup(void **state)
 {
-    static struct store s;
-    store_start(&s);
+    static struct shell s;
+    shell_start(&s);
     *state = &s;
     return 0;
 }
 
-int store_teardown(void **state)
+int shell_teardown(void **state)
 {
-    store_stop(*state);
+    shell_stop(*state);
     return 0;
 }
 
@@ -127,12 +127,12 @@ static bool inner_command(const struct slice *words, size_t n, struct command *r
     return true;
 }
 
-static struct outcome *store_slot(struct store *s)
+static struct outcome *shell_slot(struct shell *s)
 {
     if (s->n == 0)
         buf_reset(&s->said, (size_t)1 << 20);
-    if (s->n == STORE_REPLIES_MAX) {
-        (void)fprintf(stderr, "a group of the test holds more than %d commands\n", STORE_REPLIES_MAX);
+    if (s->n == SHELL_REPLIES_MAX) {
+        (void)fprintf(stderr, "a group of the test holds more than %d commands\n", SHELL_REPLIES_MAX);
         exit(99);
     }
     struct outcome *out = malloc(sizeof(*out));
@@ -145,11 +145,11 @@ static struct outcome *store_slot(struct store *s)
 }
 
 /* A command that cannot be parsed gets the error of the broker and is not applied. */
-uint32_t store_add_words(struct store *s, const struct slice *words, size_t n)
+uint32_t shell_add_words(struct shell *s, const struct slice *words, size_t n)
 {
     char err[ERR_SIZE];
     struct command cmd;
-    struct outcome *out = store_slot(s);
+    struct outcome *out = shell_slot(s);
     enum status bad = ST_OK;
     if (!inner_command(words, n, &cmd))
         bad = command_from_words(&s->space, words, n, &cmd, err, sizeof(err));
@@ -181,7 +181,7 @@ uint32_t store_add_words(struct store *s, const struct slice *words, size_t n)
     return s->n - 1;
 }
 
-static uint32_t store_add_line(struct store *s, const char *line, size_t len)
+static uint32_t shell_add_line(struct shell *s, const char *line, size_t len)
 {
     struct resp_reader reader;
     struct slice *words = NULL;
@@ -192,33 +192,33 @@ static uint32_t store_add_line(struct store *s, const char *line, size_t len)
         (void)fprintf(stderr, "the test's line is no command: %s\n", line);
         exit(99);
     }
-    uint32_t i = store_add_words(s, words, n);
+    uint32_t i = shell_add_words(s, words, n);
     resp_reader_free(&reader);
     return i;
 }
 
-static uint32_t store_vadd(struct store *s, const char *fmt, va_list ap)
+static uint32_t shell_vadd(struct shell *s, const char *fmt, va_list ap)
 {
     char *line = malloc(LINE_SIZE);
     int n = line ? vsnprintf(line, LINE_SIZE - 2, fmt, ap) : -1;
     if (n < 0 || n >= LINE_SIZE - 2)
         exit(99);
     line[n] = '\n';
-    uint32_t i = store_add_line(s, line, (size_t)n + 1);
+    uint32_t i = shell_add_line(s, line, (size_t)n + 1);
     free(line);
     return i;
 }
 
-uint32_t store_add(struct store *s, const char *fmt, ...)
+uint32_t shell_add(struct shell *s, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    uint32_t i = store_vadd(s, fmt, ap);
+    uint32_t i = shell_vadd(s, fmt, ap);
     va_end(ap);
     return i;
 }
 
-static void store_answer(struct store *s, uint32_t i)
+static void shell_answer(struct shell *s, uint32_t i)
 {
     const struct outcome *out = s->outs[i];
     s->replies[i] = s->said.len;
@@ -233,39 +233,39 @@ static void store_answer(struct store *s, uint32_t i)
     if (out->n_grants && !v)
         buf_put_str(&s->said, "!noview");
     else
-        store_render(&s->said, buf_slice(v ? &reply : &out->reply), s->full);
+        shell_render(&s->said, buf_slice(v ? &reply : &out->reply), s->full);
     buf_put_u8(&s->said, 0);
     buf_free(&reply);
 }
 
-bool store_write(struct store *s)
+bool shell_write(struct shell *s)
 {
     inside(s, true);
     s->status = state_write(s->st, s->sync, &s->fx, s->err, sizeof(s->err));
     inside(s, false);
     if (s->status == ST_OK) {
         for (uint32_t i = 0; i < s->n; i++)
-            store_answer(s, i);
+            shell_answer(s, i);
     }
-    store_forget(s);
+    shell_forget(s);
     return s->status == ST_OK;
 }
 
-const char *store_reply(const struct store *s, uint32_t i)
+const char *shell_reply(const struct shell *s, uint32_t i)
 {
     return (const char *)s->said.data + s->replies[i];
 }
 
-const struct outcome *store_outcome(const struct store *s, uint32_t i)
+const struct outcome *shell_outcome(const struct shell *s, uint32_t i)
 {
     assert(i < s->n);
     return s->outs[i];
 }
 
-static const char *store_finish(struct store *s, uint32_t i)
+static const char *shell_finish(struct shell *s, uint32_t i)
 {
-    if (store_write(s))
-        return store_reply(s, i);
+    if (shell_write(s))
+        return shell_reply(s, i);
     buf_reset(&s->said, 0);
     buf_put_str(&s->said, "!");
     buf_put_int(&s->said, s->status);
@@ -273,29 +273,29 @@ static const char *store_finish(struct store *s, uint32_t i)
     return (const char *)s->said.data;
 }
 
-const char *store_do(struct store *s, const char *fmt, ...)
+const char *shell_do(struct shell *s, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    uint32_t i = store_vadd(s, fmt, ap);
+    uint32_t i = shell_vadd(s, fmt, ap);
     va_end(ap);
-    return store_finish(s, i);
+    return shell_finish(s, i);
 }
 
-const char *store_do_words(struct store *s, const struct slice *words, size_t n)
+const char *shell_do_words(struct shell *s, const struct slice *words, size_t n)
 {
-    return store_finish(s, store_add_words(s, words, n));
+    return shell_finish(s, shell_add_words(s, words, n));
 }
 
-void store_pass(struct store *s, int64_t ms)
+void shell_pass(struct shell *s, int64_t ms)
 {
     s->now_ms += ms;
-    (void)store_do(s, "TICK");
+    (void)shell_do(s, "TICK");
     while (s->status == ST_OK && s->fx.next_due_ms <= s->now_ms)
-        (void)store_do(s, "TICK");
+        (void)shell_do(s, "TICK");
 }
 
-void store_compact(struct store *s)
+void shell_compact(struct shell *s)
 {
     if (state_sync(s->st, s->err, sizeof(s->err)) != ST_OK) {
         (void)fprintf(stderr, "cannot sync %s: %s\n", s->path, s->err);
@@ -306,7 +306,7 @@ void store_compact(struct store *s)
 
 /* ---- what is stored ---- */
 
-static struct kv_iter *store_all(struct store *s, enum kv_family f)
+static struct kv_iter *shell_all(struct shell *s, enum kv_family f)
 {
     static const uint8_t end[32] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
     struct kv_iter *it = kv_iter_new(s->st->kv, f, NULL, slice_of(NULL, 0), slice_of(end, sizeof(end)));
@@ -316,13 +316,13 @@ static struct kv_iter *store_all(struct store *s, enum kv_family f)
     return it;
 }
 
-uint64_t store_digest(struct store *s)
+uint64_t shell_digest(struct shell *s)
 {
     uint64_t sum = 0;
     for (int f = 0; f < KV_FAMILIES; f++) {
         if (!kv_has(s->st->kv, (enum kv_family)f))
             continue;
-        struct kv_iter *it = store_all(s, (enum kv_family)f);
+        struct kv_iter *it = shell_all(s, (enum kv_family)f);
         for (; kv_iter_valid(it); kv_iter_next(it)) {
             sum = sum * UINT64_C(0x9e3779b97f4a7c15) + text_hash(kv_iter_key(it));
             sum = sum * UINT64_C(0x9e3779b97f4a7c15) + text_hash(kv_iter_value(it));
@@ -332,10 +332,10 @@ uint64_t store_digest(struct store *s)
     return sum;
 }
 
-uint32_t store_rows(struct store *s, char kind)
+uint32_t shell_rows(struct shell *s, char kind)
 {
     uint32_t n = 0;
-    struct kv_iter *it = store_all(s, KV_STATE);
+    struct kv_iter *it = shell_all(s, KV_STATE);
     for (; kv_iter_valid(it); kv_iter_next(it))
         n += kind == '*' || kv_iter_key(it).data[0] == (uint8_t)kind;
     kv_iter_free(it);
@@ -414,7 +414,7 @@ static void render_value(struct buf *out, struct cursor *c, bool full)
     }
 }
 
-void store_render(struct buf *out, struct slice reply, bool full)
+void shell_render(struct buf *out, struct slice reply, bool full)
 {
     struct cursor c = cursor_of(reply);
     render_value(out, &c, full);
@@ -422,7 +422,7 @@ void store_render(struct buf *out, struct slice reply, bool full)
         buf_put_str(out, "!more");
 }
 
-int64_t store_field(const char *text, const char *name)
+int64_t shell_field(const char *text, const char *name)
 {
     size_t len = strlen(name);
     for (const char *at = strstr(text, name); at; at = strstr(at + 1, name)) {
