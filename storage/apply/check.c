@@ -94,7 +94,7 @@ static enum status check_object(struct state *st, struct buf *r, uint64_t txid,
 
 static int64_t check_pause(const struct checks *c, uint32_t asks)
 {
-    int64_t pause = pgroup_check_every(c->pgroup, c->stamp->policy) * (int64_t)asks;
+    int64_t pause = pgroup_check_every(&c->pgroup->own, c->stamp->policy) * (int64_t)asks;
     return pause < CHECK_PAUSE_MAX_MS ? pause : CHECK_PAUSE_MAX_MS;
 }
 
@@ -112,7 +112,7 @@ static void check_ask(struct checks *c, int64_t due_ms, uint64_t txid)
         return;
     }
     txn_unschedule(st, c->stamp, txid, &row);
-    if (row.checks >= pgroup_check_max(c->pgroup, c->stamp->policy)) { /* lowered since: the timer parks it */
+    if (row.checks >= pgroup_check_max(&c->pgroup->own, c->stamp->policy)) { /* lowered since: the timer parks it */
         txn_schedule(st, c->stamp, txid, &row);
         return;
     }

@@ -88,12 +88,12 @@ static void half_open(struct state *st, const struct stamp *stamp, const struct 
                       struct txn_row *ret_row)
 {
     const struct pgroup *pg = pgroup_of(st, cmd->pos[0]);
-    int64_t checkin = command_number(cmd, OPT_ID_CHECKIN, pgroup_checkin(pg, stamp->policy));
+    int64_t checkin = command_number(cmd, OPT_ID_CHECKIN, pgroup_checkin(&pg->own, stamp->policy));
     *ret_row = (struct txn_row){.state = TXN_PENDING,
                                 .pgroup = cmd->pos[0],
                                 .created_ms = stamp->now_ms,
                                 .next_check_ms = stamp->now_ms + checkin,
-                                .timeout_ms = stamp->now_ms + pgroup_timeout(pg, stamp->policy)};
+                                .timeout_ms = stamp->now_ms + pgroup_timeout(&pg->own, stamp->policy)};
     txn_count(st, cmd->pos[0], 1, 0);
     st->tally.halfs++;
 }

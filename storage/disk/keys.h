@@ -90,4 +90,13 @@ struct key key_timer(int64_t due_ms, uint8_t kind, struct slice what);
 /* kind byte followed by a topic's or gt's id: the prefix of all its rows of that kind. */
 struct key key_of_id(char kind, uint64_t id);
 
+/* Ids of transactions, and tokens of delayed messages:  time (41 bits) │ node (10) │ sequence (12) */
+#define TXID_EPOCH_MS INT64_C(1577836800000) /* 2020-01-01: leaves 41 bits of time until 2089 */
+
+/* When it was given out, about: a full sequence borrows the next millisecond. */
+static inline int64_t txid_time_ms(uint64_t txid)
+{
+    return (int64_t)(txid >> 22) + TXID_EPOCH_MS;
+}
+
 #endif

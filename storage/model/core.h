@@ -81,9 +81,7 @@ struct topic {
 struct pgroup {
     struct hash_node node; /* first; by the name */
     struct slice name; /* owned */
-    uint32_t set; /* PGROUP_*: which of these settings it has */
-    uint32_t check_max;
-    int64_t checkin_ms, check_every_ms, timeout_ms;
+    struct pgroup_row own; /* its settings, without the texts */
     struct pgroup_open_row open;
     bool touched; /* open is to be written with the group */
     struct pgroup *next_touched;
@@ -171,7 +169,5 @@ bool core_full(const struct state *st);
 
 /* Answers a status of the store's own (ST_IO, ST_NOMEM, ST_BUSY) as an error reply. */
 void core_fail(struct outcome *out, enum status s, const char *doing);
-
-#define TXID_EPOCH_MS INT64_C(1577836800000) /* 2020-01-01: leaves 41 bits of time until 2089 */
 
 #endif

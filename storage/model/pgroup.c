@@ -52,12 +52,8 @@ void pgroups_save(struct state *st)
 void pgroup_keep(struct pgroup *pg, const struct pgroup_row *row)
 {
     static const struct pgroup_row none;
-    row = row ? row : &none;
-    pg->set = row->set;
-    pg->checkin_ms = row->checkin_ms;
-    pg->check_every_ms = row->check_every_ms;
-    pg->check_max = row->check_max;
-    pg->timeout_ms = row->timeout_ms;
+    pg->own = row ? *row : none;
+    pg->own.checkurl = pg->own.secret = slice_of(NULL, 0);
 }
 
 enum status pgroup_settings(struct state *st, struct slice name, struct buf *hold,

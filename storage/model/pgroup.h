@@ -12,6 +12,7 @@
 #ifndef HALFMQ_STORAGE_PGROUP_H
 #define HALFMQ_STORAGE_PGROUP_H
 
+#include "storage/disk/pgroup_counts.h"
 #include "storage/model/core.h"
 
 /* Reads it where it is not in memory. ST_IO, ST_NOMEM. */
@@ -32,26 +33,5 @@ void pgroup_touch(struct state *st, struct pgroup *pg);
 void pgroups_save(struct state *st);
 
 void pgroups_free(struct state *st);
-
-/* What counts for it: its own, or the broker's. */
-static inline int64_t pgroup_checkin(const struct pgroup *pg, const struct policy *p)
-{
-    return pg->set & PGROUP_CHECKIN ? pg->checkin_ms : p->checkin_ms;
-}
-
-static inline int64_t pgroup_check_every(const struct pgroup *pg, const struct policy *p)
-{
-    return pg->set & PGROUP_CHECKEVERY ? pg->check_every_ms : p->check_every_ms;
-}
-
-static inline uint32_t pgroup_check_max(const struct pgroup *pg, const struct policy *p)
-{
-    return pg->set & PGROUP_CHECKMAX ? pg->check_max : p->check_max;
-}
-
-static inline int64_t pgroup_timeout(const struct pgroup *pg, const struct policy *p)
-{
-    return pg->set & PGROUP_TIMEOUT ? pg->timeout_ms : p->txn_timeout_ms;
-}
 
 #endif

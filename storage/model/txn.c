@@ -94,7 +94,7 @@ void txn_timer_del(struct state *st, int64_t due_ms, enum timer_kind kind, uint6
 void txn_schedule(struct state *st, const struct stamp *stamp, uint64_t txid, const struct txn_row *row)
 {
     struct pgroup *pg = pgroup_of(st, row->pgroup);
-    if (row->checks >= pgroup_check_max(pg, stamp->policy)) {
+    if (row->checks >= pgroup_check_max(&pg->own, stamp->policy)) {
         txn_timer_put(st, row->next_check_ms, TIMER_TXN, txid);
         return;
     }
@@ -200,7 +200,7 @@ void txn_tick_pending(struct state *st, const struct stamp *stamp, uint64_t txid
     if (s != ST_OK || row.state != TXN_PENDING)
         return;
     bool due = row.next_check_ms <= stamp->now_ms;
-    bool asked_out = due && row.checks >= pgroup_check_max(pgroup_of(st, row.pgroup), stamp->policy);
+    bool asked_out = due && row.checks >= pgroup_check_max(&pgroup_of(st, row.pgroup)->own, stamp->policy);
     bool too_old = row.timeout_ms <= stamp->now_ms;
     if (due && !asked_out && !too_old)
         txn_schedule(st, stamp, txid, &row); /* check_max was raised since: it has asks left */

@@ -1,5 +1,7 @@
-/* emit.c: a stored or delayed message as reply tokens: id, receipt or token, body, attributes, properties. */
-#include "storage/query/view.h"
+/* emit.c: writes a stored or a delayed message into a reply (emit.h). */
+#include "storage/query/emit.h"
+
+#include "protocol/base/reply.h"
 
 static void emit_id(struct buf *r, const struct place *p)
 {

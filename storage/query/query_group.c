@@ -6,7 +6,7 @@
  *     inflight  leased, and the lease holds
  *     delayed   waiting for a retry
  */
-#include "storage/query/view.h"
+#include "storage/query/handlers.h"
 
 struct lag {
     uint64_t ready, inflight, delayed, dead;

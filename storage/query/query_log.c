@@ -6,7 +6,8 @@
  */
 #include <stdlib.h>
 
-#include "storage/query/view.h"
+#include "storage/query/emit.h"
+#include "storage/query/handlers.h"
 
 #define FIND_SCAN_MAX 100000
 /* POP only estimates sizes. From here on nothing is added, so that the reply holds what was. */

@@ -4,8 +4,9 @@
  * A producer group is listed while it has settings (row P) or open transactions (row Q); both kinds of rows
  * are sorted by name, so the list is one walk over the two side by side.
  */
-#include "storage/query/view.h"
-#include "storage/model/pgroup.h"
+#include "storage/query/handlers.h"
+
+#include "storage/disk/pgroup_counts.h"
 
 /* What a view knows of a producer group; its texts are in hold. */
 struct about {
@@ -27,7 +28,7 @@ static enum status about_oldest(struct view *v, struct slice name, int64_t *ret_
     *ret_ms = 0;
     if (kv_iter_valid(it)) {
         struct slice key = kv_iter_key(it);
-        *ret_ms = (int64_t)(key_read_u64(key.data + key.len - 8) >> 22) + TXID_EPOCH_MS;
+        *ret_ms = txid_time_ms(key_read_u64(key.data + key.len - 8));
     }
     enum status s = kv_iter_status(it);
     kv_iter_free(it);
@@ -69,11 +70,6 @@ static void put_set(struct buf *reply, uint32_t set)
 /* The settings that count, the group's own or the broker's. The secret is never told. */
 static void put_settings(struct buf *reply, const struct pgroup_row *row, const struct policy *policy)
 {
-    struct pgroup pg = {.set = row->set,
-                        .checkin_ms = row->checkin_ms,
-                        .check_every_ms = row->check_every_ms,
-                        .check_max = row->check_max,
-                        .timeout_ms = row->timeout_ms};
     reply_bulk_str(reply, "checkurl");
     if (row->set & PGROUP_CHECKURL)
         reply_bulk(reply, row->checkurl);
@@ -81,10 +77,10 @@ static void put_settings(struct buf *reply, const struct pgroup_row *row, const 
         reply_null(reply);
     reply_bulk_str(reply, "secret");
     reply_bool(reply, row->set & PGROUP_SECRET);
-    reply_field_int(reply, "checkin", pgroup_checkin(&pg, policy));
-    reply_field_int(reply, "checkevery", pgroup_check_every(&pg, policy));
-    reply_field_int(reply, "checkmax", pgroup_check_max(&pg, policy));
-    reply_field_int(reply, "timeout", pgroup_timeout(&pg, policy));
+    reply_field_int(reply, "checkin", pgroup_checkin(row, policy));
+    reply_field_int(reply, "checkevery", pgroup_check_every(row, policy));
+    reply_field_int(reply, "checkmax", pgroup_check_max(row, policy));
+    reply_field_int(reply, "timeout", pgroup_timeout(row, policy));
     put_set(reply, row->set);
 }
 

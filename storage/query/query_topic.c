@@ -1,7 +1,7 @@
 /* query_topic.c: TOPIC INFO and TOPIC LIST. */
 #include <fnmatch.h>
 
-#include "storage/query/view.h"
+#include "storage/query/handlers.h"
 
 #define PATTERN_BYTES_MAX 128
 

@@ -5,7 +5,7 @@
  * is the first txid not looked at yet. What one call looks at is bounded, however few it finds: among a million of outcomes the one that is
  * parked is found by the caller's going on, and no loop is held up for it.
  */
-#include "storage/query/view.h"
+#include "storage/query/handlers.h"
 
 #define LIST_SCAN_MAX 10000
 

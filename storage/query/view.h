@@ -41,32 +41,4 @@ enum status view_ends(struct view *v, uint32_t queue, uint64_t *ret_first, uint6
 /* Answers the store's failures and NOTOPIC. */
 void view_refuse(struct buf *reply, enum status s, const char *what, struct slice name);
 
-/* Where a message is, for its attributes; attempt 0: not handed out, so it has an id, not a receipt. */
-struct place {
-    struct slice topic;
-    uint32_t queue;
-    uint64_t offset;
-    int64_t stored_ms;
-    uint32_t attempt;
-    int64_t lease_until_ms;
-    struct slice group;
-};
-
-/* A MESSAGE with its four values. */
-void emit_message(struct buf *reply, const struct place *p, const struct message *m);
-
-/* The same of a delayed one: it has a token for an id, no offset yet, and a time at which it is due. */
-void emit_delayed(struct buf *reply, uint64_t token, int64_t due_ms, const struct half_row *half,
-                  const struct message *m);
-
-typedef void query_fn(struct view *v, const struct command *cmd, struct buf *reply,
-                      struct query_hint *hint);
-
-query_fn query_read, query_get, query_find;                /* query_log.c */
-query_fn query_delayed_list;                               /* query_delay.c */
-query_fn query_topic_info, query_topic_list;               /* query_topic.c */
-query_fn query_group_info, query_group_list, query_lag;    /* query_group.c */
-query_fn query_txn_info, query_txn_list;                   /* query_txn.c */
-query_fn query_pgroup_info, query_pgroup_list;             /* query_pgroup.c */
-
 #endif

@@ -1,0 +1,42 @@
+/*
+ * answer.c: query_run: the table of QUERY commands. A command of command.def that is marked so and has no handler
+ * here does not compile.
+ */
+#include "storage/query/handlers.h"
+
+#define QUERY_LOCAL(id)
+#define QUERY_WRITE(id)
+#define QUERY_LATER(id)
+#define QUERY_INNER(id)
+#define QUERY_QUERY(id) [CMD_##id] = ANSWER_##id,
+
+#define ANSWER_READ query_read
+#define ANSWER_GET query_get
+#define ANSWER_FIND query_find
+#define ANSWER_DELAYED_LIST query_delayed_list
+#define ANSWER_TOPIC_INFO query_topic_info
+#define ANSWER_TOPIC_LIST query_topic_list
+#define ANSWER_GROUP_INFO query_group_info
+#define ANSWER_GROUP_LIST query_group_list
+#define ANSWER_LAG query_lag
+#define ANSWER_TXN_INFO query_txn_info
+#define ANSWER_TXN_LIST query_txn_list
+#define ANSWER_PGROUP_INFO query_pgroup_info
+#define ANSWER_PGROUP_LIST query_pgroup_list
+
+static query_fn *const query_table[COMMAND_COUNT] = {
+#define COMMAND(id, words, kind, names, min, max, rest, options, later, summary) QUERY_##kind(id)
+#include "protocol/command/command.def"
+#undef COMMAND
+};
+
+void query_run(struct view *v, const struct policy *policy, int64_t now_ms, const struct command *cmd,
+               struct buf *reply, struct query_hint *ret_hint)
+{
+    query_fn *fn = query_table[cmd->info->id];
+    assert(fn);
+    v->policy = policy;
+    v->now_ms = now_ms;
+    *ret_hint = (struct query_hint){0};
+    fn(v, cmd, reply, ret_hint);
+}

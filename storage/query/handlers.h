@@ -1,0 +1,17 @@
+/* handlers.h: one function a QUERY command; answer.c has the table. Each fills the reply. */
+#ifndef HALFMQ_STORAGE_QUERY_HANDLERS_H
+#define HALFMQ_STORAGE_QUERY_HANDLERS_H
+
+#include "storage/query/view.h"
+
+typedef void query_fn(struct view *v, const struct command *cmd, struct buf *reply,
+                      struct query_hint *hint);
+
+query_fn query_read, query_get, query_find;                /* query_log.c */
+query_fn query_delayed_list;                               /* query_delay.c */
+query_fn query_topic_info, query_topic_list;               /* query_topic.c */
+query_fn query_group_info, query_group_list, query_lag;    /* query_group.c */
+query_fn query_txn_info, query_txn_list;                   /* query_txn.c */
+query_fn query_pgroup_info, query_pgroup_list;             /* query_pgroup.c */
+
+#endif
