@@ -313,7 +313,7 @@ static void metrics_write_process(const struct server *s, struct buf *out)
     metrics_gauge(out, "halfmq_wal_bytes", "Bytes of those, used or spare.", (int64_t)wal.bytes);
     metrics_gauge(out, "halfmq_memory_budget_bytes", "The setting memory.", settings_num(s->settings, SET_memory));
     metrics_gauge(out, "halfmq_store_memory_bytes", "Memory that the store holds.",
-                  (int64_t)state_memory(s->state));
+                  (int64_t)store_memory(s->store));
     metrics_seconds(out, "process_start_time_seconds", "gauge", "When the process started, Unix time.",
                     (double)s->started_ms / 1000.0);
     metrics_seconds(out, "process_cpu_seconds_total", "counter", "User and system time used.", f.cpu_seconds);

@@ -264,10 +264,11 @@ static bool server_open_store(struct main_thread *m)
     snprintf(wal_path, sizeof wal_path, "%s/wal", data);
     struct wal_options wal_opt = server_wal_options_of(c, wal_path);
     if (wal_open(&wal_opt, &m->server.wal, why, sizeof why) == ST_OK) {
-        struct state_options opt = {
+        struct store_options opt = {
             .path = path, .memory_bytes = server_store_bytes(c), .redo = wal_redo(m->server.wal)};
-        if (state_open(&opt, &m->server.state, why, sizeof why) == ST_OK)
-            return wal_keep(m->server.wal, m->server.state) == ST_OK || server_failed(m, "no thread for the log");
+        if (store_open(&opt, &m->server.store, why, sizeof why) == ST_OK &&
+            state_load(m->server.store, &m->server.state, why, sizeof why) == ST_OK)
+            return wal_keep(m->server.wal, m->server.store) == ST_OK || server_failed(m, "no thread for the log");
     }
     snprintf(m->err, sizeof m->err, "%s", why);
     return false;
@@ -302,6 +303,7 @@ static bool server_start_journal(struct main_thread *m)
 {
     const struct settings *c = m->server.settings;
     const struct journal_options opt = {
+        .store = m->server.store,
         .state = m->server.state,
         .fsync = server_fsync_of(c),
         .fsync_interval_ms = settings_num(c, SET_fsync_interval),
@@ -429,7 +431,8 @@ static void server_stop(struct main_thread *m)
     http_free(m->http);
     net_free(s->net);
     wal_rest(s->wal);
-    state_close(s->state);
+    state_drop(s->state);
+    store_close(s->store);
     wal_close(s->wal);
     ticker_free(m->ticker);
     webhook_free(s->webhook);

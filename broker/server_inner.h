@@ -18,6 +18,7 @@ struct webhook;
 
 struct server {
     struct settings *settings;
+    struct store *store;
     struct state *state;
     struct wal *wal;
     struct journal *journal;

@@ -8,10 +8,11 @@
 
 #include "protocol/record/record.h"
 #include "storage/state.h"
+#include "storage/store.h"
 
 struct view;
 
-struct view *view_open(struct state *st); /* NULL: no memory */
+struct view *view_open(struct store *s); /* NULL: no memory */
 void view_close(struct view *v);
 
 /* With `nothing`: the caller may park on news_key until key is touched. */

@@ -1,6 +1,5 @@
 /*
- * state.c: opening, closing and writing the state (state.h). What commands do is in their own files;
- * apply.c picks them.
+ * state.c: loads and drops the state, applies commands and writes groups (state.h).
  *
  *   state_write   tails → records        (tail_flush)
  *                 dirty groups → rows    (groups_flush)
@@ -14,7 +13,7 @@
 #include "storage/apply/apply.h"
 #include "storage/model/group.h"
 #include "storage/model/pgroup.h"
-#include "storage/disk/stale.h"
+#include "storage/disk/meta.h"
 #include "storage/model/txn.h"
 #include "storage/model/young.h"
 #include "storage/model/tail.h"
@@ -22,75 +21,6 @@
 #define GROUP_BYTES_MAX MIB(8)
 #define RUN_BYTES_ESTIMATE 192
 #define SYNC_AT_LAST_MS 60000
-
-static enum status state_read_meta(struct state *st, char *err, size_t err_size, const char *path)
-{
-    struct key key = key_meta();
-    buf_reset(&st->scratch, KIB(64));
-    enum status s = kv_get(st->kv, KV_STATE, NULL, key_slice(&key), &st->scratch);
-    if (s == ST_GONE) {
-        st->meta = (struct meta_row){.last_id = TXID_MIN, .next_ref = 1};
-        return ST_OK;
-    }
-    if (s == ST_OK)
-        s = meta_decode(buf_slice(&st->scratch), &st->meta);
-    if (s != ST_OK)
-        snprintf(err, err_size, "the store in %s is damaged or of a later version: its first row cannot be read",
-                 path);
-    return s;
-}
-
-uint64_t state_stored(struct state *st)
-{
-    struct key key = key_meta();
-    struct meta_row meta;
-    struct buf row;
-    buf_init(&row, KIB(64));
-    bool read = kv_get_stored(st->kv, KV_STATE, key_slice(&key), &row) == ST_OK &&
-                meta_decode(buf_slice(&row), &meta) == ST_OK;
-    buf_free(&row);
-    return read ? meta.index : 0;
-}
-
-/* All that was replayed goes into files, as closing flushes. It does not say where that failed: on a disk that is
- * full the database is open again without what was taken, and must not go on so. */
-static enum status state_flush_replayed(struct state *st, const struct kv_options *ko, char *err, size_t err_size)
-{
-    enum status s = state_read_meta(st, err, err_size, ko->path);
-    uint64_t index = st->meta.index;
-    kv_close(st->kv);
-    st->kv = NULL;
-    if (s == ST_OK)
-        s = kv_open(ko, &st->kv, err, err_size);
-    if (s == ST_OK)
-        s = state_read_meta(st, err, err_size, ko->path);
-    if (s != ST_OK || st->meta.index == index)
-        return s;
-    snprintf(err, err_size, "what the log holds cannot be written to files in %s: is the disk full?", ko->path);
-    return ST_IO;
-}
-
-/* The database, and what the redo log has that it has not. A long log is put into its files first. */
-static enum status state_open_kv(struct state *st, const struct state_options *opt, char *err, size_t err_size)
-{
-    const struct kv_options ko = {.path = opt->path,
-                                  .memory_bytes = opt->memory_bytes,
-                                  .paranoid = opt->paranoid,
-                                  .stale = row_stale,
-                                  .redo = opt->redo};
-    bool long_log = false;
-    enum status s = kv_open(&ko, &st->kv, err, err_size);
-    if (s == ST_OK)
-        s = state_read_meta(st, err, err_size, opt->path);
-    if (s == ST_OK && opt->redo) {
-        s = kv_replay(st->kv, st->meta.index, &long_log, err, err_size);
-        if (s == ST_OK && long_log)
-            s = state_flush_replayed(st, &ko, err, err_size);
-        else if (s == ST_OK)
-            s = state_read_meta(st, err, err_size, opt->path);
-    }
-    return s;
-}
 
 static void state_begin_group(struct state *st)
 {
@@ -104,6 +34,13 @@ static void state_begin_group(struct state *st)
     st->fx.n_keys = 0;
     st->fx.overflow = false;
     st->fx.pgroups_changed = false;
+}
+
+static void state_show_gauges(struct state *st)
+{
+    st->tally.pending = st->meta.pending;
+    st->tally.parked = st->meta.parked;
+    st->tally.delayed = st->meta.delayed;
 }
 
 static struct state *state_new(void)
@@ -124,36 +61,42 @@ static struct state *state_new(void)
     return st;
 }
 
-enum status state_open(const struct state_options *opt, struct state **ret_state, char *err,
-                       size_t err_size)
+/* What is read at once; all else is read when a command first touches it. */
+static enum status state_read(struct state *st, const struct store *store, char *err, size_t err_size)
+{
+    enum status s = meta_read(st->kv, store->path, &st->meta, err, err_size);
+    if (s != ST_OK)
+        return s;
+    s = overlay_init(&st->overlay, st->kv);
+    if (s != ST_OK) {
+        snprintf(err, err_size, "no memory to open %s", store->path);
+        return s;
+    }
+    s = young_load(st);
+    if (s != ST_OK)
+        snprintf(err, err_size, "the open transactions in %s cannot be read", store->path);
+    return s;
+}
+
+enum status state_load(struct store *store, struct state **ret_state, char *err, size_t err_size)
 {
     struct state *st = state_new();
     if (!st) {
-        snprintf(err, err_size, "no memory to open %s", opt->path);
+        snprintf(err, err_size, "no memory to open %s", store->path);
         return ST_NOMEM;
     }
-    st->runs_max = opt->memory_bytes / 8 / RUN_BYTES_ESTIMATE;
-    st->young.bytes_max = opt->memory_bytes / 32;
+    size_t memory = store->memory_bytes;
+    st->kv = store->kv;
+    st->runs_max = memory / 8 / RUN_BYTES_ESTIMATE;
+    st->young.bytes_max = memory / 32;
     /* A group is in memory three times: as commands, as records, as the batch. */
-    st->group_bytes_max = opt->memory_bytes / 8 < GROUP_BYTES_MAX ? opt->memory_bytes / 8 : GROUP_BYTES_MAX;
-    enum status s = state_open_kv(st, opt, err, err_size);
-    if (s == ST_OK) {
-        s = overlay_init(&st->overlay, st->kv);
-        if (s != ST_OK)
-            snprintf(err, err_size, "no memory to open %s", opt->path);
-    }
-    if (s == ST_OK) {
-        s = young_load(st);
-        if (s != ST_OK)
-            snprintf(err, err_size, "the open transactions in %s cannot be read", opt->path);
-    }
+    st->group_bytes_max = memory / 8 < GROUP_BYTES_MAX ? memory / 8 : GROUP_BYTES_MAX;
+    enum status s = state_read(st, store, err, err_size);
     if (s != ST_OK) {
-        state_close(st);
+        state_drop(st);
         return s;
     }
-    st->tally.pending = st->meta.pending;
-    st->tally.parked = st->meta.parked;
-    st->tally.delayed = st->meta.delayed;
+    state_show_gauges(st);
     st->last_index = st->meta.index;
     st->now_ms = st->synced_ms = st->meta.now_ms;
     state_begin_group(st);
@@ -176,7 +119,7 @@ static void state_free_tables(struct state *st)
     hash_free(&st->topics);
 }
 
-void state_close(struct state *st)
+void state_drop(struct state *st)
 {
     if (!st)
         return;
@@ -192,7 +135,7 @@ void state_close(struct state *st)
     buf_free(&st->parts_bytes);
     buf_free(&st->outcome);
     young_fini(st);
-    kv_close(st->kv);
+    kv_clear(st->kv); /* the open group's */
     free(st);
 }
 
@@ -307,9 +250,7 @@ enum status state_log(struct state *st, bool sync, struct effects *fx, char *err
     fx->n_keys = st->fx.n_keys;
     memcpy(fx->keys, st->fx.keys, st->fx.n_keys * sizeof(fx->keys[0]));
     memcpy(fx->counts, st->fx.counts, st->fx.n_keys * sizeof(fx->counts[0]));
-    st->tally.pending = st->meta.pending;
-    st->tally.parked = st->meta.parked;
-    st->tally.delayed = st->meta.delayed;
+    state_show_gauges(st);
     state_begin_group(st);
     return ST_OK;
 }
@@ -330,19 +271,9 @@ enum status state_write(struct state *st, bool sync, struct effects *fx, char *e
     return s == ST_OK ? state_settle(st, err, err_size) : s;
 }
 
-enum status state_sync(struct state *st, char *err, size_t err_size)
-{
-    return kv_sync(st->kv, err, err_size);
-}
-
 const struct tally *state_tally(const struct state *st)
 {
     return &st->tally;
-}
-
-size_t state_memory(const struct state *st)
-{
-    return kv_memory(st->kv);
 }
 
 void outcome_init(struct outcome *o)

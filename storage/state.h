@@ -26,16 +26,9 @@
 #include "protocol/base/compress.h"
 #include "protocol/base/reply.h"
 #include "storage/disk/news.h"
-#include "storage/redo.h"
+#include "storage/store.h"
 
 struct state;
-
-struct state_options {
-    const char *path;    /* folder of the database; is created */
-    size_t memory_bytes; /* budget of the store: caches, write buffers, group state */
-    bool paranoid;       /* verify checksums on every read */
-    const struct redo *redo; /* the log to write to; NULL: the database's own (redo.h) */
-};
 
 /* Settings that replicas must agree on; they travel with the stamp. */
 struct policy {
@@ -107,14 +100,14 @@ struct tally {
     uint64_t delayed;         /* gauge: messages that wait for their time */
 };
 
-/* Opens or creates. On failure err says what and what to do. The lock on the folder is RocksDB's. */
-enum status state_open(const struct state_options *opt, struct state **ret_state, char *err,
-                       size_t err_size) MUST_CHECK;
-void state_close(struct state *st);
+/* Loads the state of a store: its own row and the youngest transactions at once, all else when a command first
+ * touches it. The store has no other state, and outlives this one. ST_IO, ST_BAD, ST_NOMEM: err says what. */
+enum status state_load(struct store *store, struct state **ret_state, char *err, size_t err_size) MUST_CHECK;
 
-/* Index of the last command that the database's files have: the redo log may forget up to here. 0 also where it
- * cannot be read. Any thread. */
-uint64_t state_stored(struct state *st);
+/* Forgets all of it. What was written stays in the store; an open group is lost, as if it had never been applied.
+ * After state_log without state_settle the store does not have what its log has: then close it, too. NULL: nothing
+ * is done. */
+void state_drop(struct state *st);
 
 /* Applied index and last stamp, as stored: where the journal's clock and count go on. */
 void state_last(const struct state *st, uint64_t *ret_index, int64_t *ret_now_ms);
@@ -137,12 +130,6 @@ enum status state_write(struct state *st, bool sync, struct effects *fx, char *e
 enum status state_log(struct state *st, bool sync, struct effects *fx, char *err, size_t err_size) MUST_CHECK;
 enum status state_settle(struct state *st, char *err, size_t err_size) MUST_CHECK;
 
-/* For fsync=interval: everything written before is on disk when this returns ST_OK. Any thread. */
-enum status state_sync(struct state *st, char *err, size_t err_size) MUST_CHECK;
-
 const struct tally *state_tally(const struct state *st);
-
-/* Bytes of memory that caches, write buffers and group state hold now. Any thread. */
-size_t state_memory(const struct state *st);
 
 #endif

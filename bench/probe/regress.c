@@ -29,6 +29,7 @@
 #define ERR_BYTES 512
 
 struct rig {
+    struct store *store;
     struct state *state;
     struct policy policy;
     uint64_t index;
@@ -348,7 +349,7 @@ static void regress_work_pop_ack(struct rig *r)
         struct outcome *out = &r->out[0];
         regress_apply(r, &cmd, out);
         regress_write_group(r);
-        struct view *view = view_open(r->state);
+        struct view *view = view_open(r->store);
         if (!view)
             regress_die("no view");
         uint64_t got = 0, bytes = 0;
@@ -382,7 +383,7 @@ static void regress_work_read(struct rig *r)
         size_t at = 0;
         struct command cmd = regress_next_command(r, &at);
         struct query_hint hint = {0};
-        struct view *view = view_open(r->state);
+        struct view *view = view_open(r->store);
         if (!view)
             regress_die("no view");
         buf_reset(&reply, MIB(1));
@@ -485,9 +486,10 @@ static void regress_rig_start(struct rig *r, const char *path)
                                 .check_every_ms = 30000,
                                 .check_max = 15,
                                 .auto_create_topics = true};
-    struct state_options opt = {.path = path, .memory_bytes = MIB(256)};
+    struct store_options opt = {.path = path, .memory_bytes = MIB(256)};
     char err[ERR_BYTES] = "";
-    if (state_open(&opt, &r->state, err, sizeof err) != ST_OK)
+    if (store_open(&opt, &r->store, err, sizeof err) != ST_OK ||
+        state_load(r->store, &r->state, err, sizeof err) != ST_OK)
         regress_die(err);
     r->rpc = rpc_reader_new(MIB(8));
     if (!r->rpc)
@@ -508,7 +510,8 @@ static void regress_rig_stop(struct rig *r)
     resp_reader_free(&r->reader);
     command_space_free(&r->space);
     rpc_reader_free(r->rpc);
-    state_close(r->state);
+    state_drop(r->state);
+    store_close(r->store);
 }
 
 int main(int argc, char **argv)

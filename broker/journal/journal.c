@@ -264,7 +264,7 @@ struct view *journal_view(struct journal *j, struct journal_client *c)
 {
     if (c)
         journal_settle(j, c);
-    return view_open(j->opt.state);
+    return view_open(j->opt.store);
 }
 
 /* The writer thread: leads while syncs are slow. */
@@ -304,7 +304,7 @@ static void *journal_syncer(void *arg)
         pthread_mutex_unlock(&j->lock);
         char err[512] = "";
         int64_t before = clock_mono_ns();
-        if (state_sync(j->opt.state, err, sizeof(err)) != ST_OK)
+        if (store_sync(j->opt.store, err, sizeof(err)) != ST_OK)
             j->opt.fatal(err);
         pthread_mutex_lock(&j->lock);
         journal_stats_count_sync(&j->stats, clock_mono_ns() - before);
@@ -373,7 +373,7 @@ void journal_free(struct journal *j)
         pthread_join(j->syncer, NULL);
     journal_drain(j);
     char err[512] = "";
-    if (state_sync(j->opt.state, err, sizeof(err)) != ST_OK)
+    if (store_sync(j->opt.store, err, sizeof(err)) != ST_OK)
         j->opt.fatal(err);
     pthread_mutex_destroy(&j->lock);
     pthread_cond_destroy(&j->work);

@@ -48,7 +48,8 @@ struct journal_client {
 enum fsync_mode { FSYNC_ALWAYS, FSYNC_INTERVAL, FSYNC_NEVER };
 
 struct journal_options {
-    struct state *state;
+    struct store *store;
+    struct state *state; /* of that store */
     enum fsync_mode fsync;
     int64_t fsync_interval_ms;
     size_t pending_bytes_max;   /* what may wait, all clients together */

@@ -65,10 +65,10 @@ enum status wal_open(const struct wal_options *opt, struct wal **ret_w, char *er
     return s;
 }
 
-enum status wal_keep(struct wal *w, struct state *st)
+enum status wal_keep(struct wal *w, struct store *s)
 {
     assert(!w->keeps);
-    w->state = st;
+    w->store = s;
     w->wanted = w->live.n > 0; /* what was replayed may be more than one */
     w->keeps = pthread_create(&w->keeper, NULL, wal_keeper, w) == 0;
     return w->keeps ? ST_OK : ST_NOMEM;

@@ -32,7 +32,7 @@
 #include "storage/redo.h"
 
 struct wal;
-struct state;
+struct store;
 
 struct wal_options {
     const char *path;     /* folder, copied; made where it is missing. The folder above it must be locked. */
@@ -45,16 +45,16 @@ struct wal_options {
 /* err says what and what to do. Nothing is written yet but the folder. */
 enum status wal_open(const struct wal_options *opt, struct wal **ret_w, char *err, size_t err_size) MUST_CHECK;
 
-/* What state_open is given. Lives as long as w. */
+/* What store_open is given. Lives as long as w. */
 const struct redo *wal_redo(struct wal *w);
 
 /* Starts the keeper; st was opened with wal_redo(w). Without it nothing is ever used again. ST_NOMEM. */
-enum status wal_keep(struct wal *w, struct state *st) MUST_CHECK;
+enum status wal_keep(struct wal *w, struct store *s) MUST_CHECK;
 
-/* Ends the keeper: before state_close. */
+/* Ends the keeper: before store_close. */
 void wal_rest(struct wal *w);
 
-/* After state_close. Syncs nothing: the journal did. */
+/* After store_close. Syncs nothing: the journal did. */
 void wal_close(struct wal *w);
 
 /* Any thread. w NULL: zeros. */

@@ -13,7 +13,7 @@
 
 #include "broker/base/log.h"
 #include "broker/journal/wal_set.h"
-#include "storage/state.h"
+#include "storage/store.h"
 
 static void wal_keeper_warn(const char *what)
 {
@@ -76,7 +76,7 @@ static bool wal_keeper_drop_one(struct wal *w)
 
 static void wal_keeper_tend(struct wal *w)
 {
-    wal_keeper_gather(w, state_stored(w->state));
+    wal_keeper_gather(w, store_stored(w->store));
     pthread_mutex_lock(&w->lock);
     bool none = w->spare.n == 0;
     pthread_mutex_unlock(&w->lock);

@@ -2,7 +2,7 @@
 #ifndef HALFMQ_BROKER_WAL_KEEPER_H
 #define HALFMQ_BROKER_WAL_KEEPER_H
 
-/* The thread; arg is a struct wal, whose `state` is set. It ends when `stopping` is. */
+/* The thread; arg is a struct wal, whose `store` is set. It ends when `stopping` is. */
 void *wal_keeper(void *arg);
 
 #endif

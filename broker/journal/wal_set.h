@@ -15,7 +15,7 @@
 #include "broker/journal/wal_file.h"
 #include "storage/redo.h"
 
-struct state;
+struct store;
 
 struct wal_list {
     struct wal_file *first, *end; /* oldest first */
@@ -45,7 +45,7 @@ struct wal {
     bool broken;        /* a sync failed: the kernel may have dropped what it could not write, and says so once */
     atomic_bool behind; /* a file before now may have something unsynced */
     /* ---- the keeper's ---- */
-    struct state *state;
+    struct store *store;
     pthread_t keeper;
     bool keeps;
 };

@@ -59,7 +59,8 @@ struct kv {
     rocksdb_readoptions_t *read, *read_stored;
     rocksdb_writebatch_t *batch;
     const struct redo *redo;
-    uint64_t number; /* of the batch */
+    uint64_t number; /* of the batch; ... */
+    uint64_t logged; /* ... of the last one that the redo log got */
     atomic_bool dead; /* a write failed: no more of them */
     atomic_int fault[KV_OPS];
     rocksdb_compactionfilter_t *filter;
@@ -458,9 +459,14 @@ bool kv_pending(const struct kv *kv)
     return rocksdb_writebatch_count(kv->batch) > 0;
 }
 
+void kv_clear(struct kv *kv)
+{
+    rocksdb_writebatch_clear(kv->batch);
+}
+
 void kv_number(struct kv *kv, uint64_t number)
 {
-    assert(number > kv->number);
+    assert(number > kv->logged);
     kv->number = number;
 }
 
@@ -490,6 +496,7 @@ static bool kv_log_batch(struct kv *kv, bool sync, char *err, size_t err_size)
         return true;
     size_t len = 0;
     const char *data = rocksdb_writebatch_data(kv->batch, &len);
+    kv->logged = kv->number;
     return kv->redo->append(kv->redo->self, kv->number, slice_of(data, len), sync, err, err_size) == ST_OK;
 }
 
@@ -550,7 +557,19 @@ enum status kv_sync(struct kv *kv, char *err, size_t err_size)
     return ST_OK;
 }
 
-/* ---- replay ---- */
+/* ---- batches that were made elsewhere, or before ---- */
+
+enum status kv_apply(struct kv *kv, struct slice bytes, char *err, size_t err_size)
+{
+    if (atomic_load(&kv->dead)) {
+        snprintf(err, err_size, "an earlier write to the store failed");
+        return ST_IO;
+    }
+    rocksdb_writebatch_t *batch = rocksdb_writebatch_create_from((const char *)bytes.data, bytes.len);
+    bool written = kv_write_batch(kv, batch, false, err, err_size);
+    rocksdb_writebatch_destroy(batch);
+    return written ? ST_OK : kv_die(kv);
+}
 
 struct kv_taking {
     struct kv *kv;
@@ -558,18 +577,15 @@ struct kv_taking {
     size_t err_size;
 };
 
-static enum status kv_take(void *arg, struct slice bytes)
+static enum status kv_take(void *arg, struct slice batch)
 {
     const struct kv_taking *t = arg;
-    rocksdb_writebatch_t *batch = rocksdb_writebatch_create_from((const char *)bytes.data, bytes.len);
-    bool written = kv_write_batch(t->kv, batch, false, t->err, t->err_size);
-    rocksdb_writebatch_destroy(batch);
-    return written ? ST_OK : ST_IO;
+    return kv_apply(t->kv, batch, t->err, t->err_size);
 }
 
 enum status kv_replay(struct kv *kv, uint64_t after, bool *ret_long, char *err, size_t err_size)
 {
-    assert(kv->redo && kv->number == 0);
+    assert(kv->redo && kv->logged == 0);
     struct kv_taking t = {kv, err, err_size};
     return kv->redo->replay(kv->redo->self, after, kv_take, &t, ret_long, err, err_size);
 }

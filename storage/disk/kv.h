@@ -59,6 +59,10 @@ void kv_close(struct kv *kv);
  * one that the files have. *ret_long: close and open again before going on (redo.h). */
 enum status kv_replay(struct kv *kv, uint64_t after, bool *ret_long, char *err, size_t err_size) MUST_CHECK;
 
+/* Writes a finished batch, as the redo log had it, into write buffers: readers see it at once. The pending batch is
+ * not touched. ST_IO, with err: no more writes. */
+enum status kv_apply(struct kv *kv, struct slice batch, char *err, size_t err_size) MUST_CHECK;
+
 /* As kv_get, of what the files have: not what is only in a log and in write buffers. Any thread. */
 enum status kv_get_stored(struct kv *kv, enum kv_family f, struct slice key, struct buf *out) MUST_CHECK;
 
@@ -78,6 +82,7 @@ void kv_put2(struct kv *kv, enum kv_family f, struct slice key, struct slice hea
 void kv_del(struct kv *kv, enum kv_family f, struct slice key);
 void kv_del_range(struct kv *kv, enum kv_family f, struct slice from, struct slice to); /* to excluded */
 bool kv_pending(const struct kv *kv);
+void kv_clear(struct kv *kv); /* empties it */
 
 /* The pending batch's number in the redo log: above those before. */
 void kv_number(struct kv *kv, uint64_t number);

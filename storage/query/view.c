@@ -3,15 +3,13 @@
 
 #include <stdlib.h>
 
-#include "storage/model/core.h"
-
-struct view *view_open(struct state *st)
+struct view *view_open(struct store *s)
 {
     struct view *v = calloc(1, sizeof(*v));
     if (!v)
         return NULL;
-    v->kv = st->kv;
-    v->snap = kv_snapshot(st->kv);
+    v->kv = s->kv;
+    v->snap = kv_snapshot(s->kv);
     buf_init(&v->row, REQUEST_BYTES_MAX + MIB(1));
     if (v->snap)
         return v;

@@ -38,16 +38,11 @@ static void inside(const struct shell *s, bool in)
         s->inside(in);
 }
 
-bool shell_open(struct shell *s)
+/* The clock and the count go on from what is stored. */
+static bool shell_load(struct shell *s)
 {
-    struct state_options opt = {.path = s->path,
-                                .memory_bytes = s->memory_bytes ? s->memory_bytes : (size_t)64 << 20,
-                                .paranoid = true,
-                                .redo = s->redo};
-    s->st = NULL;
-    s->err[0] = 0;
     inside(s, true);
-    s->status = state_open(&opt, &s->st, s->err, sizeof(s->err));
+    s->status = state_load(s->store, &s->st, s->err, sizeof(s->err));
     inside(s, false);
     if (s->status != ST_OK)
         return false;
@@ -56,6 +51,25 @@ bool shell_open(struct shell *s)
     if (last_ms > s->now_ms)
         s->now_ms = last_ms;
     return true;
+}
+
+bool shell_open(struct shell *s)
+{
+    struct store_options opt = {.path = s->path,
+                                .memory_bytes = s->memory_bytes ? s->memory_bytes : (size_t)64 << 20,
+                                .paranoid = true,
+                                .redo = s->redo};
+    s->store = NULL;
+    s->st = NULL;
+    s->err[0] = 0;
+    inside(s, true);
+    s->status = store_open(&opt, &s->store, s->err, sizeof(s->err));
+    inside(s, false);
+    if (s->status == ST_OK && shell_load(s))
+        return true;
+    store_close(s->store);
+    s->store = NULL;
+    return false;
 }
 
 static void shell_forget(struct shell *s)
@@ -71,8 +85,18 @@ static void shell_forget(struct shell *s)
 void shell_close(struct shell *s)
 {
     shell_forget(s);
-    state_close(s->st);
+    state_drop(s->st);
+    store_close(s->store);
     s->st = NULL;
+    s->store = NULL;
+}
+
+bool shell_reload(struct shell *s)
+{
+    shell_forget(s);
+    state_drop(s->st);
+    s->st = NULL;
+    return shell_load(s);
 }
 
 void shell_reopen(struct shell *s)
@@ -167,7 +191,7 @@ uint32_t shell_add_words(struct shell *s, const struct slice *words, size_t n)
     if (cmd.info->kind == KIND_QUERY) {
         struct query_hint hint;
         inside(s, true);
-        struct view *v = view_open(s->st);
+        struct view *v = view_open(s->store);
         if (v)
             query_run(v, &s->policy, s->now_ms, &cmd, &out->reply, &hint);
         view_close(v);
@@ -225,7 +249,7 @@ static void shell_answer(struct shell *s, uint32_t i)
     struct buf reply;
     buf_init(&reply, REPLY_BYTES_MAX);
     inside(s, true);
-    struct view *v = out->n_grants ? view_open(s->st) : NULL;
+    struct view *v = out->n_grants ? view_open(s->store) : NULL;
     if (v)
         query_grants(v, s->groups[i], out, &reply, NULL, NULL);
     view_close(v);
@@ -297,7 +321,7 @@ void shell_pass(struct shell *s, int64_t ms)
 
 void shell_compact(struct shell *s)
 {
-    if (state_sync(s->st, s->err, sizeof(s->err)) != ST_OK) {
+    if (store_sync(s->store, s->err, sizeof(s->err)) != ST_OK) {
         (void)fprintf(stderr, "cannot sync %s: %s\n", s->path, s->err);
         exit(99);
     }

@@ -22,7 +22,8 @@
 
 struct shell {
     char *path;
-    struct state *st; /* NULL: closed, or it could not be opened */
+    struct store *store; /* NULL: closed, or it could not be opened */
+    struct state *st;    /* NULL: so is the store, or it could not be loaded */
     struct policy policy;
     uint64_t index;
     int64_t now_ms;
@@ -56,6 +57,8 @@ bool shell_open(struct shell *s);
 void shell_close(struct shell *s);
 /* Closes and opens; the test fails if it does not open. */
 void shell_reopen(struct shell *s);
+/* Drops the state and loads it again from the open store, as shell_open does. */
+bool shell_reload(struct shell *s);
 
 /* Applies one command in the open group; returns its number in the group. */
 uint32_t shell_add(struct shell *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -178,6 +178,13 @@ void step_restart(void)
         audit(false);
 }
 
+void step_reload(void)
+{
+    world_reload();
+    if (below(2))
+        audit(false);
+}
+
 void step_cut(void)
 {
     world_cut();

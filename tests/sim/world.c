@@ -108,7 +108,7 @@ static void durable(void)
 void world_sync(void)
 {
     char err[200];
-    must(state_sync(w.s.st, err, sizeof(err)) == ST_OK, "the store was not synced");
+    must(store_sync(w.s.store, err, sizeof(err)) == ST_OK, "the store was not synced");
     durable();
 }
 
@@ -200,6 +200,15 @@ void world_write(void)
 
 /* ---- the process ends and starts ---- */
 
+/* Nobody waits any longer for the state that is gone. */
+static void cut_off(void)
+{
+    w.next_due_ms = 0; /* the ticker runs once to find out when something is due */
+    for (int g = 0; g < O_PGROUPS; g++)
+        w.takers[g] = (struct w_taker){.there = w.takers[g].there};
+    memset(w.lines, 0, sizeof(w.lines)); /* connections of waiting members are lost */
+}
+
 static void start_again(void)
 {
     /* The broker's clock starts at the greater of the last stamp and the wall clock. */
@@ -212,10 +221,7 @@ static void start_again(void)
             struct o_dedup *dedup = &w.o.topics[t].dedups[d];
             dedup->may_be_gone = dedup->may_be_gone || dedup->until_ms <= before_ms;
         }
-    w.next_due_ms = 0; /* the ticker runs once to find out when something is due */
-    for (int g = 0; g < O_PGROUPS; g++)
-        w.takers[g] = (struct w_taker){.there = w.takers[g].there};
-    memset(w.lines, 0, sizeof(w.lines)); /* connections of waiting members are lost */
+    cut_off();
     w.n_saved = 0;
     oracle_age(&w.o, w.s.policy.txn_outcome_retention_ms);
     durable();
@@ -250,6 +256,19 @@ void world_restart(void)
     world_note("-- stopped and started");
     shell_close(&w.s);
     start_again();
+}
+
+void world_reload(void)
+{
+    bool written = below(2);
+    if (written)
+        world_write();
+    world_note(written ? "-- the state is loaded again" : "-- the state is loaded again, the open group is lost");
+    must(shell_reload(&w.s), "the state does not load");
+    if (!written)
+        go_back(&saved[w.n_saved - 1]);
+    cut_off();
+    w.o.group++;
 }
 
 static int64_t synced_of(const char *name)

@@ -130,6 +130,9 @@ void world_sync(void);
 /* Kills the process, or stops it cleanly, and starts it again. */
 void world_crash(void);
 void world_restart(void);
+
+/* The state is dropped and loaded again between two groups, or in the middle of one, which is lost. */
+void world_reload(void);
 void world_cut(void);
 
 /* Lets time pass. step_ms: by how much the wall clock is set as well. */

@@ -68,10 +68,11 @@ static int set_up(void **state)
     pthread_cond_init(&f->came, NULL);
     assert_int_equal(settings_load(1, argv, NULL, &f->server.settings, err, sizeof err), ST_OK);
     snprintf(path, sizeof path, "%s/store", f->folder);
-    const struct state_options so = {.path = path, .memory_bytes = 32 << 20};
-    if (state_open(&so, &f->server.state, err, sizeof err) != ST_OK)
+    const struct store_options so = {.path = path, .memory_bytes = 32 << 20};
+    if (store_open(&so, &f->server.store, err, sizeof err) != ST_OK ||
+        state_load(f->server.store, &f->server.state, err, sizeof err) != ST_OK)
         fail_msg("%s", err);
-    const struct journal_options jo = {.state = f->server.state, .fsync = FSYNC_NEVER,
+    const struct journal_options jo = {.store = f->server.store, .state = f->server.state, .fsync = FSYNC_NEVER,
                                        .pending_bytes_max = 1 << 20, .pending_max = 100,
                                        .data_path = f->folder, .fatal = on_fatal};
     assert_int_equal(journal_new(&jo, &f->server.journal), ST_OK);
@@ -92,7 +93,8 @@ static int tear_down(void **state)
     struct fixture *f = *state;
     journal_free(f->server.journal);
     net_free(f->server.net);
-    state_close(f->server.state);
+    state_drop(f->server.state);
+    store_close(f->server.store);
     settings_free(f->server.settings);
     tmpdir_remove(f->folder);
     pthread_mutex_destroy(&f->lock);

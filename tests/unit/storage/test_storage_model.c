@@ -686,8 +686,15 @@ static void reopen(void)
     must(w.s.now_ms == w.m.now_ms, "time went back");
 }
 
+/* The same without the store: what is in memory is only a copy of what is stored. */
+static void reload(void)
+{
+    must(shell_reload(&w.s), "the state does not load");
+    must(w.s.now_ms == w.m.now_ms, "time went back");
+}
+
 /* What was lost is undone in the model too; counters that only name things go on. */
-static void lose_group(void)
+static void lose_group(bool store_dead)
 {
     uint32_t group = w.m.group, serial = w.m.serial;
     int64_t now = w.m.now_ms;
@@ -695,7 +702,7 @@ static void lose_group(void)
     w.m.group = group;
     w.m.serial = serial;
     w.m.now_ms = now;
-    reopen();
+    (store_dead || below(2) ? reopen : reload)();
 }
 
 static void one_group(void)
@@ -724,7 +731,7 @@ static void one_group(void)
     kv_fault(w.s.st->kv, KV_OP_WRITE, 0);
     kv_fault(w.s.st->kv, KV_OP_SYNC, 0);
     if (!written)
-        lose_group();
+        lose_group(lost);
 }
 
 static void pass_time(void)
@@ -759,6 +766,8 @@ static void one_history(uint64_t seed)
     policy_counts();
     for (int i = 0; i < GROUPS_A_SEED; i++) {
         one_group();
+        if (below(6) == 0)
+            reload();
         pass_time();
     }
     shell_pass(&w.s, 0);

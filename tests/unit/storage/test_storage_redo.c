@@ -317,17 +317,17 @@ static void a_close_leaves_nothing_to_replay(void **state)
 {
     struct rig *r = *state;
     opened(r);
-    assert_int_equal(state_stored(r->s.st), 0);
+    assert_int_equal(store_stored(r->s.store), 0);
     first_life(&r->s);
-    assert_int_equal(state_stored(r->s.st), 0); /* it is in write buffers only */
+    assert_int_equal(store_stored(r->s.store), 0); /* it is in write buffers only */
     shell_close(&r->s);
     uint64_t last = r->log->number[r->log->n - 1];
     opened(r);
     assert_int_equal(r->log->after, last);
     assert_int_equal(r->log->replayed, 0);
-    assert_int_equal(state_stored(r->s.st), last);
+    assert_int_equal(store_stored(r->s.store), last);
     shell_expect(&r->s, "OK", "TOPIC CREATE more");
-    assert_int_equal(state_stored(r->s.st), last); /* the new one is in a write buffer */
+    assert_int_equal(store_stored(r->s.store), last); /* the new one is in a write buffer */
 }
 
 /* The files are the state after one certain batch, whatever family grew: what is stored is enough. */
@@ -352,7 +352,7 @@ static void a_long_log_is_put_into_files(void **state)
     opened(r);
     r->log->is_long = false;
     assert_int_equal(r->log->replayed, r->log->n);
-    assert_int_equal(state_stored(r->s.st), r->log->number[r->log->n - 1]);
+    assert_int_equal(store_stored(r->s.store), r->log->number[r->log->n - 1]);
     same_as(r, two_lives, 1);
     second_life(&r->s);
     same_as(r, two_lives, 2);
@@ -407,7 +407,7 @@ static void a_sync_that_fails_is_the_end(void **state)
     opened(r);
     (void)snprintf(said, sizeof said, "!%d", ST_IO);
     r->log->fail_sync = 1;
-    assert_int_equal(state_sync(r->s.st, err, sizeof err), ST_IO);
+    assert_int_equal(store_sync(r->s.store, err, sizeof err), ST_IO);
     assert_non_null(strstr(err, "the test's log fails"));
     shell_expect(&r->s, said, "SEND t refused");
     assert_int_equal(r->log->n, 0);
@@ -446,6 +446,29 @@ static void a_store_with_the_databases_log_is_taken_over(void **state)
     same_as(r, two_lives, 2);
 }
 
+/* A store that is given the batches of another has its rows. */
+static void finished_batches_make_another_store(void **state)
+{
+    struct rig *r = *state;
+    opened(r);
+    plain_life(&r->s);
+    struct shell other;
+    shell_start(&other);
+    assert_int_equal(kv_need(other.st->kv, KV_LOG_LZ4), ST_OK); /* a batch names families by number */
+    state_drop(other.st);
+    for (uint32_t i = 0; i < r->log->n; i++) {
+        struct slice batch = slice_of(r->log->bytes + r->log->at[i], r->log->len[i]);
+        assert_int_equal(store_apply(other.store, batch, other.err, sizeof other.err), ST_OK);
+    }
+    assert_int_equal(state_load(other.store, &other.st, other.err, sizeof other.err), ST_OK);
+    state_last(other.st, &other.index, &other.now_ms);
+    assert_int_equal(other.index, r->s.index);
+    assert_true(shell_digest(&other) == shell_digest(&r->s));
+    shell_expect(&other, "z:0:50", "SEND z goes-on");
+    assert_int_equal(store_apply(other.store, SLICE_LIT("no batch"), other.err, sizeof other.err), ST_IO);
+    shell_stop(&other);
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 5)
@@ -461,6 +484,7 @@ int main(int argc, char **argv)
         TEST(a_sync_that_fails_is_the_end),
         TEST(a_replay_that_fails_opens_nothing),
         TEST(a_store_with_the_databases_log_is_taken_over),
+        TEST(finished_batches_make_another_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -53,10 +53,12 @@ static void start_store(struct fixture *f)
     char *argv[] = {(char *)(uintptr_t) "halfmqd", (char *)(uintptr_t) "--log_level=error", NULL};
     assert_int_equal(settings_load(2, argv, NULL, &f->server.settings, err, sizeof err), ST_OK);
     snprintf(path, sizeof path, "%s/store", f->folder);
-    const struct state_options so = {.path = path, .memory_bytes = 32 << 20};
-    if (state_open(&so, &f->server.state, err, sizeof err) != ST_OK)
+    const struct store_options so = {.path = path, .memory_bytes = 32 << 20};
+    if (store_open(&so, &f->server.store, err, sizeof err) != ST_OK ||
+        state_load(f->server.store, &f->server.state, err, sizeof err) != ST_OK)
         fail_msg("%s", err);
-    const struct journal_options jo = {.state = f->server.state,
+    const struct journal_options jo = {.store = f->server.store,
+                                       .state = f->server.state,
                                        .fsync = FSYNC_NEVER,
                                        .pending_bytes_max = 64 << 20,
                                        .pending_max = 100000,
@@ -108,7 +110,8 @@ static int tear_down(void **state)
     assert_int_equal(net_connections(f->server.net), 0);
     journal_free(f->server.journal);
     net_free(f->server.net);
-    state_close(f->server.state);
+    state_drop(f->server.state);
+    store_close(f->server.store);
     settings_free(f->server.settings);
     tmpdir_remove(f->folder);
     free(f);

@@ -71,7 +71,7 @@ static void count_bodies(void *arg, struct slice body)
 static void read_in_parts(struct shell *s)
 {
     uint32_t n = 0, pop = shell_add(s, "POP h t COUNT 10");
-    struct view *v = view_open(s->st);
+    struct view *v = view_open(s->store);
     assert_non_null(v);
     assert_int_equal(query_grant_parts(v, shell_outcome(s, pop), count_parts, &n), ST_OK);
     assert_int_equal(n, 7);

@@ -282,7 +282,7 @@ static void hooks(void **state)
     half(s, "d t m");
     assert_false(s->fx.pgroups_changed);
     struct seen seen = {""};
-    struct view *v = view_open(s->st);
+    struct view *v = view_open(s->store);
     assert_non_null(v);
     assert_int_equal(query_pgroup_hooks(v, see, &seen), ST_OK);
     view_close(v);

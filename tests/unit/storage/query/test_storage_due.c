@@ -28,7 +28,7 @@ static bool note(void *arg, struct slice pgroup)
 static void expect_due(struct shell *s, unsigned most, const char *want)
 {
     struct names n = {.most = most};
-    struct view *v = view_open(s->st);
+    struct view *v = view_open(s->store);
     assert_non_null(v);
     assert_int_equal(query_due_pgroups(v, s->now_ms, note, &n), ST_OK);
     view_close(v);

@@ -97,7 +97,7 @@ static void expect_grants(struct shell *s, uint32_t i)
     static struct heap heap;
     heap = (struct heap){0};
     const struct outcome *out = shell_outcome(s, i);
-    struct view *v = view_open(s->st);
+    struct view *v = view_open(s->store);
     assert_int_equal(query_grant_parts(v, out, collect, &heap), ST_OK);
     view_close(v);
     uint32_t n = 0;
@@ -154,7 +154,7 @@ static void gaps(void **state)
     shell_pass(s, 50);
     uint32_t pop = shell_add(s, "POP g t COUNT 200");
     heap = (struct heap){0};
-    struct view *v = view_open(s->st);
+    struct view *v = view_open(s->store);
     assert_int_equal(query_grant_parts(v, shell_outcome(s, pop), collect, &heap), ST_OK);
     view_close(v);
     assert_true(shell_write(s));
@@ -176,7 +176,7 @@ static void large_records_come_in_parts(void **state)
     assert_true(shell_write(s));
     heap = (struct heap){0};
     struct reader r = {.topic = SLICE_LIT("t"), .queue = 1};
-    struct view *v = view_open(s->st);
+    struct view *v = view_open(s->store);
     bool end = false;
     assert_int_equal(reader_parts(&r, v, collect, &heap, &end), ST_OK);
     assert_true(end && heap.n == 61 && r.next == 61 && heap.parts == 7);
@@ -196,7 +196,7 @@ static void readers(void **state)
     heap = (struct heap){.most = 1};
     struct reader r = {.topic = SLICE_LIT("t"), .queue = 2, .next = 20};
     bool end = true;
-    struct view *v = view_open(s->st);
+    struct view *v = view_open(s->store);
     assert_int_equal(reader_parts(&r, v, collect, &heap, &end), ST_OK);
     assert_true(!end && heap.n == 30 && r.next == 50 && !heap.seen[2][19]);
     assert_int_equal(reader_parts(&r, v, collect, &heap, &end), ST_OK);
@@ -206,7 +206,7 @@ static void readers(void **state)
     view_close(v);
 
     r.queue = QUEUES;
-    v = view_open(s->st);
+    v = view_open(s->store);
     assert_int_equal(reader_open(&r, v), ST_ERR);
     r.queue = 2;
     r.topic = SLICE_LIT("u");
@@ -215,13 +215,13 @@ static void readers(void **state)
     r.topic = SLICE_LIT("t");
     shell_do(s, "TOPIC PURGE t");
     r.next = 0;
-    v = view_open(s->st);
+    v = view_open(s->store);
     assert_int_equal(reader_parts(&r, v, collect, &heap, &end), ST_OK);
     assert_true(end && r.next == 100);
     view_close(v);
     shell_do(s, "TOPIC DELETE t");
     shell_do(s, "TOPIC CREATE t"); /* another one of the same name */
-    v = view_open(s->st);
+    v = view_open(s->store);
     assert_int_equal(reader_parts(&r, v, collect, &heap, &end), ST_NOTOPIC);
     view_close(v);
 }

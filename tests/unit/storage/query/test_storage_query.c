@@ -36,7 +36,7 @@ static void reading_says_when_to_park(void **state)
     struct command cmd;
     char err[ERR_SIZE];
     assert_int_equal(command_from_words(&s->space, words, 4, &cmd, err, sizeof(err)), ST_OK);
-    struct view *v = view_open(s->st);
+    struct view *v = view_open(s->store);
     struct query_hint hint;
     struct buf reply;
     buf_init(&reply, 0);
@@ -229,7 +229,7 @@ static void take_copy(void *arg, struct slice body)
 static bool follow(struct shell *s, struct follower *f, size_t bytes, const char *want)
 {
     struct copies c = {"", 0};
-    struct view *v = view_open(s->st);
+    struct view *v = view_open(s->store);
     bool more = follower_read(f, v, SLICE_LIT("t"), bytes, take_copy, &c);
     view_close(v);
     assert_string_equal(c.text, want);
@@ -242,7 +242,7 @@ static void following(void **state)
     struct follower f;
     shell_do(s, "TOPIC CREATE t QUEUES 2");
     shell_do(s, "SEND t before");
-    struct view *v = view_open(s->st);
+    struct view *v = view_open(s->store);
     assert_int_equal(follower_init(&f, v, SLICE_LIT("t")), ST_OK);
     view_close(v);
     assert_false(follow(s, &f, 100, ""));
@@ -269,7 +269,7 @@ static void following_what_is_not_there(void **state)
 {
     struct shell *s = *state;
     struct follower f;
-    struct view *v = view_open(s->st);
+    struct view *v = view_open(s->store);
     assert_int_equal(follower_init(&f, v, SLICE_LIT("t")), ST_OK);
     view_close(v);
     assert_false(follow(s, &f, 100, ""));

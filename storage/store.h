@@ -1,0 +1,56 @@
+/*
+ * store.h: the database: what lives as long as the process.
+ *
+ *   store_open ──► replays the log (redo.h) ──┬─► view_open: any thread, of what is written      (query.h)
+ *                                             └─► state_load: commands, by one thread at a time  (state.h)
+ *   store_apply    a finished write batch of another store goes into this one
+ *
+ * A store has at most one state loaded. While it has one, only the state writes. Without one, store_apply may:
+ * the replay does so at the start, and a store that follows another would. The batches of one store, applied in
+ * order to another, make the same rows.
+ *
+ * Threads: open, close and apply from one at a time; the others from any.
+ */
+#ifndef HALFMQ_STORAGE_STORE_H
+#define HALFMQ_STORAGE_STORE_H
+
+#include "storage/redo.h"
+
+/* Its fields are for storage/ only. */
+struct store {
+    struct kv *kv;
+    char *path;
+    size_t memory_bytes;
+};
+
+struct store_options {
+    const char *path;        /* folder of the database; is created */
+    size_t memory_bytes;     /* budget: caches, write buffers, and what a state keeps in memory */
+    bool paranoid;           /* verify checksums on every read */
+    const struct redo *redo; /* the log to write to; NULL: the database's own (redo.h). Outlives the store. */
+};
+
+/* Opens or creates the database and brings it up to the end of the log. On failure err says what happened and what
+ * to do. The lock on the folder is RocksDB's. ST_BUSY: another process holds it; ST_IO, ST_NOMEM, ST_BAD. */
+enum status store_open(const struct store_options *opt, struct store **ret_store, char *err,
+                       size_t err_size) MUST_CHECK;
+
+/* Its state was dropped and its views are closed. NULL: nothing is done. */
+void store_close(struct store *s);
+
+/* Puts a finished write batch into the database, as redo.append was given it. No state may be loaded. The caller
+ * keeps it in a log: the store's own log does not get it. ST_IO: the store is dead, with err. */
+enum status store_apply(struct store *s, struct slice batch, char *err, size_t err_size) MUST_CHECK;
+
+/* Index of the last command that the database's files have: the redo log may forget up to here. 0 also where it
+ * cannot be read. */
+uint64_t store_stored(struct store *s);
+
+/* For fsync=interval: everything written before is on disk when this returns ST_OK. ST_IO, with err: the store is
+ * dead. */
+enum status store_sync(struct store *s, char *err, size_t err_size) MUST_CHECK;
+
+/* Bytes of memory that caches and write buffers hold now. */
+size_t store_memory(const struct store *s);
+
+#endif
