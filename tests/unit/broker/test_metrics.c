@@ -1,4 +1,4 @@
-/* /metrics read as strictly as a scraper would, over a real store; and INFO's shape. */
+/* test_metrics.c: parses /metrics as strictly as a scraper would, with a real store, and checks the format of INFO. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -103,7 +103,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* One command through the journal, given as words between blanks; it must succeed. */
+/* Runs one command through the journal, given as words with blanks between them; it must succeed. */
 static void run(struct fixture *f, const char *line)
 {
     struct slice words[16];
@@ -185,7 +185,7 @@ static void read_type(struct page *p, const char *name, size_t len)
     p->type_len = len;
 }
 
-/* Labels in braces; the place behind them. */
+/* Reads the labels in braces. Returns the position after them. */
 static const char *read_labels(const char *at)
 {
     if (*at != '{')
@@ -258,7 +258,7 @@ static void read_page(struct page *p, const char *text)
     }
 }
 
-/* The page as text; the caller frees out. */
+/* Returns the page as text; the caller frees out. */
 static const char *scrape(struct fixture *f, struct buf *out)
 {
     buf_init(out, 0);

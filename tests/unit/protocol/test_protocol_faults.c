@@ -1,7 +1,7 @@
 /*
- * Parsers and writers when memory runs out: the n-th allocation fails, for every n there is. A parser
- * says so, keeps its place, and takes the same bytes once there is memory again; a writer's buffer is
- * marked as failed; a heap and a hash table lose no node. Nothing crashes or leaks.
+ * test_protocol_faults.c: tests parsers and writers when the n-th allocation fails, for every n. A parser returns
+ * ST_NOMEM, keeps its place, and accepts the same bytes when there is memory again; the buffer of a writer is marked as
+ * failed; a heap and a hash table lose no node. Nothing crashes or leaks.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,7 +24,7 @@ static bool out_of_memory(enum status s)
     return s == ST_NOMEM || s == ST_BUSY;
 }
 
-/* A pipeline whose requests need every kind of memory: word lists, unescaped text, options. */
+/* Writes a pipeline of requests that need every kind of memory: word lists, unescaped text, options. */
 static void put_requests(struct buf *b)
 {
     buf_put_str(b, "SEND t \"a\\x00b\" KEY 'k 1' PROP p \"\\r\\n\"\r\n");
@@ -52,7 +52,7 @@ static void count(struct parsed *p, const struct command *cmd)
     p->opt += cmd->n_opt;
 }
 
-/* One request, or ST_NOMEM without a step; what was refused is tried once more by the caller. */
+/* Reads one request. ST_NOMEM: nothing was consumed, and the caller tries again. */
 static enum status one_request(struct resp_reader *r, struct command_space *space, struct buf *in,
                                struct parsed *ret_p)
 {
@@ -97,7 +97,7 @@ static bool text_run(uint64_t n, bool forever, const struct parsed *want, struct
         assert_true(out_of_memory(s));
         assert_true(fault_heap_fired());
         if (forever)
-            fault_heap_fail(0, false); /* there is memory again */
+            fault_heap_fail(0, false); /* allocations succeed again */
     }
     bool fired = fault_heap_fired();
     fault_heap_fail(0, false);
@@ -201,7 +201,7 @@ static void rpc_requests(void **state)
         (void)rpc_run(n, true);
 }
 
-/* Everything a reply may hold, written in each dialect. */
+/* Makes a reply with every kind of value, and writes it in each dialect. */
 static void put_reply(struct buf *r)
 {
     reply_array(r, 3);
@@ -253,7 +253,7 @@ static void replies(void **state)
 
 #define NODES 300 /* more than two doublings of a heap and a table */
 
-/* An addition that gets no memory leaves the heap as it was; with room made beforehand none fails. */
+/* If an addition fails, the heap is as before; with room reserved first, no addition fails. */
 static bool heap_run(uint64_t n)
 {
     static struct heap_node nodes[NODES];
@@ -285,7 +285,7 @@ static void heaps(void **state)
     }
 }
 
-/* A table that gets no memory is slower and loses nothing. */
+/* A table that cannot grow gets slower and loses nothing. */
 static bool hash_run(uint64_t n, bool forever)
 {
     static struct hash_node nodes[NODES];

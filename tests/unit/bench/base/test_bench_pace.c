@@ -1,6 +1,6 @@
 /*
- * test_bench_pace.c: when requests are meant to start, and what a stall of the server does to the
- * figures of an open and of a closed loop. The server is a model with a clock of its own.
+ * test_bench_pace.c: tests when requests are scheduled to start, and how a stall of the server shows in the figures of
+ * an open and of a closed loop. The server is simulated, with a clock of its own.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,7 +20,7 @@
 #define STALL_NS (200 * MS)
 #define RUN_NS (1000 * MS)
 
-/* One after the other, a tenth of a millisecond each; from 500 ms to 700 ms it does nothing. */
+/* It handles one request at a time, in a tenth of a millisecond; from 500 ms to 700 ms it does nothing. */
 struct server {
     int64_t free_ns;
 };
@@ -34,7 +34,7 @@ static int64_t served(struct server *s, int64_t asked_ns)
     return s->free_ns;
 }
 
-/* 1000 starts a second, each counted from its intended start. */
+/* Schedules 1000 requests a second; each latency counts from the scheduled start. */
 static void run_open(struct hist *h)
 {
     struct server s = {0};
@@ -43,8 +43,8 @@ static void run_open(struct hist *h)
         hist_record(h, served(&s, due) - due, 1);
 }
 
-/* One at a time, 1000 a second where the server keeps up: the next starts a millisecond after the
- * last one started, or when that has ended. */
+/* One request at a time, 1000 a second if the server keeps up: the next one starts a millisecond after the start of the
+ * last one, or when that has ended. */
 static void run_closed(struct hist *h)
 {
     struct server s = {0};
@@ -63,14 +63,14 @@ static void an_open_loop_reports_a_stall_that_a_closed_one_hides(void **state)
     run_open(&open);
     run_closed(&closed);
 
-    /* All thousand were meant to start, and every one that fell into the stall says so. */
+    /* All thousand requests were started, and each one during the stall has a high latency. */
     assert_int_equal(open.total, 1000);
     assert_in_range(hist_above(&open, 100 * MS), 100, 125);
     assert_in_range(hist_above(&open, 10 * MS), 190, 225);
     assert_in_range(hist_quantile(&open, 0.99), 190 * MS, 201 * MS);
     assert_in_range(hist_quantile(&open, 0.90), 100 * MS, 130 * MS);
 
-    /* The closed loop waited with the server: one slow request, and 99 % look as if nothing was. */
+    /* The closed loop has waited for the server: only one request was slow, and 99 % look as if there was no stall. */
     assert_in_range(closed.total, 795, 805);
     assert_int_equal(hist_above(&closed, 10 * MS), 1);
     assert_in_range(hist_quantile(&closed, 0.99), 0, MS);
@@ -91,8 +91,7 @@ static void starts_are_evenly_spaced(void **state)
     assert_false(pace_is_open(&(struct pace){0}));
 }
 
-/* Over a ramp of 2 s to 1000 a second, half as many start as without one; then it is the full rate.
- * */
+/* During a ramp of 2 s to 1000 a second, half as many requests start as without one; then the rate is reached. */
 static void a_ramp_rises_to_the_rate(void **state)
 {
     (void)state;

@@ -1,6 +1,6 @@
 /*
- * test_bench_hist.c: the load tester's histogram: every value within a thousandth, percentiles as
- * counting would find them, and the text that other tools read.
+ * test_bench_hist.c: tests the load tester's histogram: every value is exact to a thousandth, percentiles are those of
+ * a sorted list, and its text has the format that other tools read.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /*
- * test_bench_stats.c: medians, confidence intervals, the run second by second, the search for a
- * rate, and the bounds of --assert.
+ * test_bench_stats.c: tests medians, confidence intervals, the figures of each second, the search for a rate, and the
+ * limits of --assert.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -62,7 +62,7 @@ static void no_difference_is_claimed_where_there_is_none(void **state)
         assert_true(stats_ratio(a, N, b, N, seed, &r));
         claimed += r.low > 1 || r.high < 1;
     }
-    assert_in_range(claimed, 0, 6); /* 95 %: two of forty are to be expected */
+    assert_in_range(claimed, 0, 6); /* 95 %: two of forty are expected */
 }
 
 static void intervals_of_little(void **state)
@@ -100,7 +100,7 @@ static void seconds_wait_for_all_workers(void **state)
     assert_int_equal(row.p50, 1000);
     assert_int_equal(row.max, 2000);
     assert_false(series_row(&s, 1, &row));
-    series_leave(&s, 1, &b); /* a worker that has ended holds up nobody */
+    series_leave(&s, 1, &b); /* a worker that has ended does not delay the others */
     assert_true(series_row(&s, 1, &row));
     assert_int_equal(row.tally.messages, 20);
     series_leave(&s, 0, &a);
@@ -138,7 +138,7 @@ static void a_worker_far_behind_holds_up_nobody(void **state)
     for (int i = 0; i < 3 * SERIES_PENDING; i++)
         bring(&s, 0, &a, 1, 1000);
     assert_int_equal(s.n_rows, 2 * SERIES_PENDING);
-    bring(&s, 1, &b, 100, 1000); /* its first second counts into the oldest that is open */
+    bring(&s, 1, &b, 100, 1000); /* its first second is added to the oldest one that is open */
     series_leave(&s, 0, &a);
     series_leave(&s, 1, &b);
     series_end(&s, 3 * SERIES_PENDING);
@@ -151,7 +151,7 @@ static void a_worker_far_behind_holds_up_nobody(void **state)
     series_fini(&s);
 }
 
-/* A server that holds up to some rate: the search ends within the precision below it. */
+/* The server keeps up with some rate: the search ends at most its precision below that rate. */
 static void the_search_closes_in(void **state)
 {
     (void)state;
@@ -167,7 +167,7 @@ static void the_search_closes_in(void **state)
     double nothing = 0, failed = 0, rate;
     while ((rate = search_next(1000, nothing, failed, 0.05)) > 0)
         failed = rate;
-    assert_in_range((unsigned)failed, 10, 10); /* it gives up where nothing holds */
+    assert_in_range((unsigned)failed, 10, 10); /* it gives up if the server keeps up with no rate */
 }
 
 static void asserts(void **state)

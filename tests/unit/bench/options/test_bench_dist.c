@@ -1,5 +1,5 @@
 /*
- * test_bench_dist.c: numbers as people write them, and what is drawn from sizes and keys.
+ * test_bench_dist.c: tests parsing numbers as people write them, and drawing random sizes and keys.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -120,7 +120,7 @@ static void distributions_that_are_none(void **state)
         assert_false(dist_parse(bad[i], units_size, &d));
 }
 
-/* Key k (from 0) is drawn as often as its weight says, for the first and for all together. */
+/* Checks that keys are drawn in proportion to their weights. */
 static void zipf_follows_its_law(void **state)
 {
     (void)state;

@@ -1,6 +1,6 @@
 /*
- * test_bench_oracle.c: what the load tester's memory of every message concludes, and the checksums
- * that it relies on.
+ * test_bench_oracle.c: tests the load tester's oracle, which remembers every message and finds what is lost, doubled,
+ * damaged or reordered, and the checksums that it uses.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,7 +21,7 @@ static struct oracle_verdict judged(struct oracle *o)
     return v;
 }
 
-/* n messages of key 0, stored in queue 2 from offset 10 on; not taken yet. */
+/* Makes an oracle with n messages of key 0, stored in queue 2 from offset 10 on, and not received yet. */
 static struct oracle *stored(uint32_t n)
 {
     struct oracle *o = oracle_new(4);
@@ -69,7 +69,7 @@ static void answered_and_never_taken_is_lost(void **state)
     (void)state;
     struct oracle *o = stored(10);
     uint64_t seq;
-    assert_true(oracle_send(o, 0, 5, &seq)); /* not answered: nobody promised anything */
+    assert_true(oracle_send(o, 0, 5, &seq)); /* it has no reply, so nothing was promised */
     for (uint32_t i = 0; i < 10; i++) {
         if (i != 3 && i != 7)
             oracle_took(o, 0, i, 2, 10 + i, true);
@@ -109,7 +109,7 @@ static void again_after_the_ack_is_doubled(void **state)
     take_all(o, 5);
     assert_false(oracle_took(o, 0, 1, 2, 11, true));
     assert_int_equal(judged(o).doubled, 1);
-    assert_false(oracle_took(o, 0, 1, 2, 11, true)); /* still one message */
+    assert_false(oracle_took(o, 0, 1, 2, 11, true)); /* still the same message */
     assert_int_equal(judged(o).doubled, 1);
     oracle_free(o);
 }
@@ -119,9 +119,9 @@ static void two_ids_of_one_message_are_doubled(void **state)
     (void)state;
     struct oracle *o = stored(3);
     take_all(o, 3);
-    assert_false(oracle_took(o, 0, 2, 2, 99, true)); /* stored a second time */
+    assert_false(oracle_took(o, 0, 2, 2, 99, true)); /* it was stored twice */
     assert_int_equal(judged(o).doubled, 1);
-    oracle_answered(o, 0, 0, 2, 77); /* a repeat was answered by another id */
+    oracle_answered(o, 0, 0, 2, 77); /* a repetition got another id */
     assert_int_equal(judged(o).doubled, 2);
     oracle_free(o);
 }
@@ -139,7 +139,7 @@ static void a_later_one_in_front_is_reordered(void **state)
     }
     assert_int_equal(judged(o).reordered, 1);
     assert_int_equal(judged(o).lost + judged(o).doubled, 0);
-    oracle_excuse(o, 1, 2, 1); /* it was refused once, and repeated */
+    oracle_excuse(o, 1, 2, 1); /* it was refused once, and sent again */
     assert_int_equal(judged(o).reordered, 0);
     oracle_free(o);
 }
@@ -165,11 +165,11 @@ static void what_was_never_sent_is_damage(void **state)
     assert_false(oracle_took(o, 9, 0, 2, 12, true));
     assert_false(oracle_took(o, 0, 0, 2, 10, false));
     assert_int_equal(judged(o).damaged, 3);
-    assert_int_equal(judged(o).lost, 1); /* in its right form it never came */
+    assert_int_equal(judged(o).lost, 1); /* it was never received undamaged */
     oracle_free(o);
 }
 
-/* Each is another, and the same when it is made again; JSON begins where a document does. */
+/* Each body is different, and the same when it is made again; JSON bodies start with a whole document. */
 static void bodies_of_every_kind(void **state)
 {
     (void)state;
@@ -191,7 +191,7 @@ static void bodies_of_every_kind(void **state)
                                     sizeof body - BODY_HEAD_BYTES);
             if (kind == BODY_JSON)
                 assert_memory_equal(body + BODY_HEAD_BYTES, "{\"order\":", 9);
-            body_make(&pool, &head, false, body, 20); /* too short for a head */
+            body_make(&pool, &head, false, body, 20); /* too short for a header */
             if (kind == BODY_JSON)
                 assert_memory_equal(body, "{\"order\":", 9);
         }

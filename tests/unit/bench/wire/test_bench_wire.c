@@ -1,6 +1,6 @@
 /*
- * test_bench_wire.c: what the load tester says is what the broker's own parsers read, and what it
- * reads is found whole however it comes in pieces.
+ * test_bench_wire.c: tests that the broker's own parsers read the requests of the load tester, and that the load tester
+ * finds replies however they are cut into pieces.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,7 +28,7 @@ static const struct slice bodies[] = {
 static const struct slice receipts[] = {{(const uint8_t *)"t:0:1#1", 7},
                                         {(const uint8_t *)"t:3:99#2", 8}};
 
-/* One message in a record, as PRODUCE wants it. */
+/* Makes a record of one message for PRODUCE. */
 static struct slice batch_of_one(void)
 {
     static struct buf record;
@@ -67,7 +67,7 @@ static struct wire_ask ask_of(enum ask_kind kind)
                         .checkin_ms = 1000};
 }
 
-/* The command that the broker makes of what the dialect says. */
+/* Checks which command the broker's parser makes of the request. */
 static void check_rpc(enum ask_kind kind, enum command_id id)
 {
     struct speech s;
@@ -147,7 +147,7 @@ static void requests_are_commands(void **state)
     }
 }
 
-/* What only MessagePack-RPC can say. */
+/* Streams, which exist in MessagePack-RPC only. */
 static void streams_are_commands(void **state)
 {
     (void)state;
@@ -187,7 +187,7 @@ static void note(void *arg, const struct taken *m)
              (const char *)m->receipt.data, (int)m->body.len, (const char *)m->body.data);
 }
 
-/* Feeds the answer byte by byte: nothing is found before the last one is there. */
+/* Feeds the reply byte by byte: nothing may be found before the last byte is there. */
 static void find_in_pieces(const struct wire_dialect *d, struct slice bytes, struct answer *ret_answer)
 {
     static struct speech s;
@@ -208,7 +208,7 @@ static void find_in_pieces(const struct wire_dialect *d, struct slice bytes, str
     assert_int_equal(ret_answer->tag, 77);
 }
 
-/* Two messages as the broker answers them, with attributes of every kind. */
+/* Makes a reply with two messages that have all kinds of attributes. */
 static void put_reply(struct buf *tokens)
 {
     reply_array(tokens, 2);
@@ -252,7 +252,7 @@ static void messages_are_found(void **state)
     buf_free(&bytes);
 }
 
-/* Where a batch lies; names of a later version are stepped over, and half an answer is none. */
+/* Finds the place of a batch in the reply; unknown names are skipped, and an incomplete reply is not accepted. */
 static void places_are_found(void **state)
 {
     (void)state;
@@ -399,8 +399,7 @@ static void redis_answers(void **state)
     assert_int_equal(g.n, 1);
 }
 
-/* Whatever comes, it is answered, waited for or refused; never read past its end (the sanitizers
- * look). */
+/* Any bytes are a reply, an incomplete one or an error. Nothing is read past their end, which the sanitizers check. */
 static void noise_is_survived(void **state)
 {
     (void)state;

@@ -1,6 +1,6 @@
 /*
- * test_clock.c: the broker's time never goes down, whatever the wall clock did while it was stopped.
- * A last stamp in the future is what a step of the wall clock backwards looks like after a restart.
+ * test_clock.c: tests that the broker's time never goes back, whatever happened to the wall clock while the broker was
+ * stopped. If the wall clock was set back, the last stamp is in the future after the restart.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -30,7 +30,7 @@ static void goes_on_from_a_stamp_in_the_future(void **state)
     clock_start(&c, last);
     int64_t mono = clock_mono_ns();
     assert_true(clock_now_ms(&c) >= last);
-    /* It is not frozen there: it goes on as the monotonic clock does. */
+    /* The clock does not stand still at that time: it goes on with the monotonic clock. */
     while (clock_mono_ns() - mono < 20000000)
         continue;
     int64_t now = clock_now_ms(&c);

@@ -1,4 +1,4 @@
-/* The data folder: made, locked for one broker, free again when the holder ends. */
+/* test_folder.c: tests that the data folder is created, locked for one broker, and unlocked when that broker ends. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

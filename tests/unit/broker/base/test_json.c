@@ -1,4 +1,4 @@
-/* Reply tokens as JSON text: checked byte for byte, and read back by a JSON library. */
+/* test_json.c: tests that replies are written as JSON: compares the bytes, and reads them with a JSON library. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -103,7 +103,7 @@ static void a_body_that_is_not_text_is_base64(void **state)
     body_of(SLICE_LIT("\x80\0\x01z"), "{\"body_base64\":\"gAABeg==\"}");
 }
 
-/* Longer than what libcrypto is handed in one go: padding stands at the end alone. */
+/* Longer than the pieces that libcrypto encodes at a time: there must be padding only at the end. */
 static void a_long_body_is_one_base64(void **state)
 {
     enum { BYTES = (3 << 20) + 2, DIGITS = (BYTES + 2) / 3 * 4 };
@@ -123,7 +123,7 @@ static void a_long_body_is_one_base64(void **state)
     free(expected);
 }
 
-/* The object of a check-back, as the contract has it. */
+/* The object of a check-back, as PROTOCOL.md describes it. */
 static void a_check_keeps_its_order(void **state)
 {
     struct buf r;

@@ -1,4 +1,4 @@
-/* Log lines: one an event, well-formed, bounded, and not too many of a kind. */
+/* test_log.c: tests that each event is one well-formed line of limited length, and that repeated events are counted. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,11 +14,11 @@
 
 #include "broker/base/log.h"
 
-static char text[256 * 1024]; /* what the last capture wrote */
+static char text[256 * 1024]; /* the output of the last capture */
 static FILE *capture;
 static int real_stderr;
 
-/* Standard error goes to a file until capture_end puts what was written into text. */
+/* Sends standard error to a file. capture_end reads that file into `text`. */
 static void capture_begin(void)
 {
     capture = tmpfile();
@@ -110,7 +110,7 @@ static void wait_for_next_second(void)
         clock_gettime(CLOCK_MONOTONIC, &now);
 }
 
-/* However the thousand lines lie across seconds: what was not written was counted. */
+/* The thousand lines may fall into several seconds: those that were not written must be counted. */
 static void repeats_are_counted(void **state)
 {
     (void)state;

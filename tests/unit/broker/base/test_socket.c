@@ -1,4 +1,4 @@
-/* Listening sockets: addresses, host names, ports that are taken. */
+/* test_socket.c: tests listening on addresses and host names, and on ports that are in use. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -17,7 +17,7 @@ struct fired {
     int64_t last;
     unsigned n;
     struct timers *ts;
-    struct timer *again; /* set once more when it fires */
+    struct timer *again; /* when it fires, it sets this one again */
 };
 
 static void note(struct timer *t, void *arg)
@@ -31,7 +31,7 @@ static void note(struct timer *t, void *arg)
         assert_int_equal(timer_set(f->ts, t, timer_due_ms(t)), ST_OK);
 }
 
-/* A fixed sequence that looks random. */
+/* Returns the next number of a fixed sequence that looks random. */
 static uint32_t scramble(uint32_t *x)
 {
     *x = *x * 1664525u + 1013904223u;
@@ -83,7 +83,7 @@ static void only_what_is_due(void **state)
     timers_fini(&ts);
 }
 
-/* A timer that sets itself again for now must not keep the loop for ever. */
+/* A timer that sets itself again for the present time must not keep timers_run busy forever. */
 static void does_not_chase(void **state)
 {
     (void)state;

@@ -1,4 +1,4 @@
-/* What a member was asked and has not answered. */
+/* test_asks.c: tests the list of the asks that a member has received and not answered. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* How many can be asked, by producer group. */
+/* test_members.c: tests the number of members of each producer group. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,7 +23,7 @@ static void come_and_go(void **state)
         members_leave(m, key);
         assert_int_equal(members_of(m, key), key % 2 ? 1 : 0);
         members_leave(m, key);
-        members_leave(m, key); /* one that was not counted: nothing happens */
+        members_leave(m, key); /* leaving without having joined changes nothing */
         assert_int_equal(members_of(m, key), 0);
     }
     members_join(m, 7);

@@ -1,6 +1,6 @@
 /*
- * test_entry.c: blocks of commands: kept and used again, given back when they are not needed, and answers
- * that begin inside them.
+ * test_entry.c: tests that blocks of entries are kept and reused, that they are freed when they are not needed, and
+ * that a short reply is stored inside the block.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -53,7 +53,7 @@ static void large_ones_and_those_of_nobody_are_not_kept(void **state)
     entry_free(send_entry(&pool, slice_of(large, sizeof large)));
     entry_free(send_entry(NULL, SLICE_LIT("body")));
     assert_int_equal(pool.n, 0);
-    /* A kept block is not taken for what does not fit into it. */
+    /* A kept block is not reused for a command that does not fit. */
     entry_free(send_entry(&pool, SLICE_LIT("body")));
     struct entry *e = send_entry(&pool, slice_of(large, sizeof large));
     assert_int_equal(pool.n, 1);
@@ -62,7 +62,7 @@ static void large_ones_and_those_of_nobody_are_not_kept(void **state)
     entry_pool_trim(&pool, true);
 }
 
-/* What lay there all the time between two trims goes; what was needed in between stays. */
+/* Blocks that were not used between two trims are freed; those that were used stay. */
 static void trim_takes_what_was_not_needed(void **state)
 {
     (void)state;

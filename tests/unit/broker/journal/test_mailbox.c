@@ -1,5 +1,5 @@
 /*
- * test_mailbox.c: letters between threads: nothing lost, order kept, and a sleeper is woken exactly
+ * test_mailbox.c: tests letters between threads: none is lost, their order is kept, and a sleeping loop is woken only
  * when it must be.
  */
 #include <poll.h>
@@ -61,7 +61,7 @@ static void rings_only_for_a_sleeper(void **state)
     struct letters l;
     set_up(&m, &l);
     mailbox_order(&m, ORDER_TURN, 0);
-    assert_false(rings(&m, 0)); /* awake */
+    assert_false(rings(&m, 0)); /* it does not sleep */
     assert_false(mailbox_sleep(&m, false)); /* there is a letter */
     mailbox_take(&m, &l);
     assert_int_equal(l.orders, ORDER_TURN);
@@ -70,7 +70,7 @@ static void rings_only_for_a_sleeper(void **state)
     post_one(&m, 7);
     assert_true(rings(&m, 0));
     mailbox_drain_event(&m);
-    post_one(&m, 8); /* rung already */
+    post_one(&m, 8); /* it was woken already */
     assert_false(rings(&m, 0));
     mailbox_take(&m, &l);
     assert_int_equal(l.done.n, 2);
@@ -92,7 +92,7 @@ static void news_rings_where_wanted(void **state)
     assert_true(mailbox_sleep(&m, false));
     mailbox_post_news(&m, &fx);
     assert_false(rings(&m, 0));
-    assert_false(mailbox_sleep(&m, true)); /* it lies there */
+    assert_false(mailbox_sleep(&m, true)); /* the news is in the mailbox */
     mailbox_take(&m, &l);
     assert_int_equal(l.news->index, 3);
     assert_int_equal(l.news->n, 1);
@@ -119,7 +119,7 @@ static void news_merges_and_overflows(void **state)
     assert_int_equal(l.news->index, 6);
     assert_int_equal(l.news->n, 2);
     assert_int_equal(l.news->counts[0], 10);
-    assert_int_equal(l.news->counts[1], UINT32_MAX); /* stays at the top */
+    assert_int_equal(l.news->counts[1], UINT32_MAX); /* it stays at the maximum */
     letters_clear(&l);
     for (uint32_t i = 0; i <= NEWS_MAX; i++) {
         fx = (struct effects){.index = 7 + i, .n_keys = 1, .keys = {1000 + i}, .counts = {1}};
@@ -158,7 +158,7 @@ static void *post_many(void *arg)
     return NULL;
 }
 
-/* Sleeps like a loop does; were a wake-up lost, poll would run into its deadline. */
+/* Sleeps as a loop does. If a wake-up were lost, poll would time out. */
 static void nothing_is_lost_between_threads(void **state)
 {
     (void)state;

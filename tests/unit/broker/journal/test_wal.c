@@ -1,6 +1,6 @@
 /*
- * The log on disk: what was appended comes back, in order and once, and what is behind its end never does:
- * torn records, older uses of a file, files behind a gap, files that a power cut took half away.
+ * test_wal.c: tests the write-ahead log: batches are replayed in order and once, and bytes behind its end never are:
+ * torn records, older uses of a file, files behind a gap, files that a power cut has half written.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,9 +23,9 @@
 
 #define BATCH 1000
 #define RECORD (WAL_RECORD_BYTES + BATCH) /* a multiple of 8 */
-#define A_FILE ((WAL_SEGMENT_MIN - WAL_HEADER_BYTES) / RECORD) /* batches in one */
+#define A_FILE ((WAL_SEGMENT_MIN - WAL_HEADER_BYTES) / RECORD) /* batches in one file */
 
-/* Where the n-th record of a file of equal ones begins; from 0. */
+/* Returns where the n-th record (from 0) of a file starts, if all have the same size. */
 static size_t place(uint64_t n)
 {
     return WAL_HEADER_BYTES + (size_t)n * RECORD;
@@ -40,7 +40,7 @@ static void numbers_with_gaps_come_back_in_order(void **state)
     wal_rig_start(r, 0);
     assert_int_equal(r->n, 0);
     for (size_t i = 0; i < 5; i++)
-        wal_rig_put(r, numbers[i], 16 + i); /* each padding there is */
+        wal_rig_put(r, numbers[i], 16 + i); /* with every possible padding */
     wal_rig_again(r, 0);
     assert_int_equal(r->n, 5);
     assert_false(r->damaged);
@@ -59,7 +59,7 @@ static void only_what_is_behind_after_comes(void **state)
         wal_rig_start(r, after);
         wal_rig_expect(r, after + 1, most, 1);
     }
-    wal_rig_again(r, most + 50); /* the store is further than the log: it goes on from there */
+    wal_rig_again(r, most + 50); /* the store has more than the log: the log continues after that */
     assert_int_equal(r->n, 0);
     wal_rig_put(r, most + 51, BATCH);
     wal_rig_again(r, most + 50);
@@ -126,8 +126,8 @@ static void tear(const char *path, enum tear how, uint64_t record, size_t inside
         wal_rig_zero(path, place(record), inside + 1);
 }
 
-/* Everything before it is there, and nothing behind it; what is appended then is there as well, in the place
- * and with the numbers of what was lost. */
+/* Damages a record. All records before it are replayed, and none behind it. Batches that are appended afterwards are
+ * replayed as well, though they have the place and the numbers of the lost ones. */
 static void torn_at(enum tear how, uint64_t record, size_t inside)
 {
     void *state = NULL;
@@ -186,7 +186,7 @@ static void older_uses_of_a_file_stay_dead(void **state)
     struct wal_rig *r = *state;
     uint64_t last = 0;
     for (int life = 0; life < 30; life++) {
-        wal_rig_start(r, last); /* all before is in the store's files: they are used again */
+        wal_rig_start(r, last); /* all batches are in the store's files, so the files are reused */
         assert_int_equal(r->n, 0);
         wal_rig_put_many(r, last + 1, last + 2 * A_FILE + 5, BATCH);
         wal_rig_again(r, last);
@@ -197,7 +197,7 @@ static void older_uses_of_a_file_stay_dead(void **state)
     assert_true(wal_rig_files(r) <= 8);
 }
 
-/* Three files, the second without one whole record: what comes behind it is a gap. */
+/* Makes three files, the second without a valid record: so there is a gap before the third. */
 static void make_gap(struct wal_rig *r)
 {
     wal_rig_start(r, 0);
@@ -216,7 +216,7 @@ static void what_is_behind_a_gap_is_gone_for_good(void **state)
     wal_figures(r->w, &figures);
     assert_int_equal(figures.dropped, 1);
     assert_int_equal(figures.replayed, A_FILE);
-    wal_rig_put_many(r, A_FILE + 1, 2 * A_FILE, BATCH); /* to the very number that the third began behind */
+    wal_rig_put_many(r, A_FILE + 1, 2 * A_FILE, BATCH); /* up to the number after which the third file began */
     wal_rig_again(r, 0);
     wal_rig_expect(r, 1, 2 * A_FILE, 0);
     wal_rig_put_many(r, 2 * A_FILE + 1, 4 * A_FILE, BATCH);
@@ -238,19 +238,19 @@ static void a_file_that_is_missing_is_a_gap(void **state)
     wal_rig_expect(r, 1, 2 * A_FILE, 0);
 }
 
-/* A life in which nothing is written must not make the log forget which uses of its files there were. */
+/* If nothing is written between a start and a stop, old uses of files must still be ignored afterwards. */
 static void a_gap_stays_dead_over_an_idle_life(void **state)
 {
     struct wal_rig *r = *state;
     make_gap(r);
     wal_rig_start(r, 0);
     wal_rig_again(r, 0);
-    wal_rig_put(r, 2 * A_FILE + 1, BATCH); /* number and size of the first that was in the third file */
+    wal_rig_put(r, 2 * A_FILE + 1, BATCH); /* the number and size of the first record of the third file */
     wal_rig_again(r, A_FILE);
     wal_rig_expect(r, 2 * A_FILE + 1, 2 * A_FILE + 1, 3);
 }
 
-/* A power cut may keep a file's later blocks and lose its first one: the header is that of the use before. */
+/* A power cut may lose the first block of a file and keep later ones: it then has the header of its earlier use. */
 static void a_use_whose_header_was_lost_stays_dead(void **state)
 {
     struct wal_rig *r = *state;
@@ -264,11 +264,11 @@ static void a_use_whose_header_was_lost_stays_dead(void **state)
     wal_rig_put_many(r, 2 * A_FILE + 1, 3 * A_FILE, BATCH); /* into file 1 */
     assert_int_equal(wal_rig_files(r), 2);
     wal_rig_stop(r);
-    wal_rig_write(wal_rig_file(r, 1), 0, was, place(4)); /* its first blocks are as before */
+    wal_rig_write(wal_rig_file(r, 1), 0, was, place(4)); /* restores the old first blocks */
     free(was);
     wal_rig_start(r, 2 * A_FILE);
     assert_int_equal(r->n, 0);
-    wal_rig_put_many(r, 2 * A_FILE + 1, 2 * A_FILE + 8, BATCH); /* over the first eight of them */
+    wal_rig_put_many(r, 2 * A_FILE + 1, 2 * A_FILE + 8, BATCH); /* overwrites the first eight records */
     assert_int_equal(wal_rig_files(r), 2);
     wal_rig_again(r, 2 * A_FILE);
     wal_rig_expect(r, 2 * A_FILE + 1, 2 * A_FILE + 8, 4);
@@ -341,7 +341,7 @@ static void foreign_files_are_left_alone(void **state)
     }
 }
 
-/* A file is made for each that was deleted: in years of that the names get long. */
+/* Each deleted file is replaced by a new one with a higher number, so after years the names get longer. */
 static void names_do_not_end(void **state)
 {
     struct wal_rig *r = *state;
@@ -410,7 +410,7 @@ static void what_the_store_does_not_take_ends_the_replay(void **state)
     wal_rig_expect(r, 1, 2 * A_FILE, 1);
 }
 
-/* Appends from `first` on while no file may be longer than limit; which number failed. */
+/* Appends batches from `first` on while files are limited to a length. Returns the number that failed. */
 static uint64_t first_that_fails(struct wal_rig *r, uint64_t first, rlim_t limit)
 {
     struct rlimit was, less;
@@ -436,7 +436,7 @@ static void a_file_that_cannot_grow_fails_with_a_sentence(void **state)
     assert_int_equal(first_that_fails(r, 11, place(12) + 500), 13);
     wal_rig_again(r, 0);
     wal_rig_expect(r, 1, 12, 1);
-    assert_int_equal(first_that_fails(r, 13, 10), 13); /* not even a header */
+    assert_int_equal(first_that_fails(r, 13, 10), 13); /* there is not even room for a header */
     wal_rig_again(r, 0);
     wal_rig_expect(r, 1, 12, 1);
     wal_rig_put_many(r, 13, 20, BATCH);
@@ -458,7 +458,7 @@ static void a_long_log_is_told(void **state)
     assert_true(r->long_log);
     wal_rig_again(r, 5 * A_FILE);
     assert_false(r->long_log);
-    wal_rig_put(r, 5 * A_FILE + 1, MIB(1)); /* few files may be long as well */
+    wal_rig_put(r, 5 * A_FILE + 1, MIB(1)); /* a few long files are fine */
     wal_rig_again(r, 5 * A_FILE);
     assert_true(r->long_log);
 }

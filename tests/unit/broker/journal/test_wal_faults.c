@@ -1,6 +1,6 @@
 /*
- * A life of the log in which the n-th allocation fails, for every n there is: a status and a sentence, nothing
- * leaked, and what was acknowledged is there afterwards.
+ * test_wal_faults.c: runs the write-ahead log and makes the n-th allocation fail, for every n. The log must return a
+ * status and an error text, leak nothing, and replay everything that was acknowledged.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,8 +17,8 @@
 
 #define BATCH 20000 /* three of them fill a file */
 
-/* Which batch was the last that was acknowledged; true where all was. The rig's own allocations fail with it,
- * so they are made outside. */
+/* Appends batches; *last is the last one that was acknowledged. True: all were. The rig's own allocations would fail
+ * too, so they are made outside. */
 static bool live(struct wal_rig *r, uint64_t *last)
 {
     static uint8_t batch[BATCH];
@@ -37,7 +37,7 @@ static bool live(struct wal_rig *r, uint64_t *last)
     return s == ST_OK;
 }
 
-/* Two lives, of which the second is short of memory once (or from then on); true where it noticed. */
+/* Starts the log twice; the second time an allocation fails. True: that had an effect. */
 static bool short_of_memory(uint64_t n)
 {
     void *state = NULL;
@@ -67,7 +67,7 @@ static void each_allocation_fails_once(void **state)
     uint64_t n = 1;
     while (short_of_memory(n))
         n++;
-    assert_true(n > 10); /* it was not nothing that failed */
+    assert_true(n > 10); /* some allocations must have failed */
 }
 
 int main(void)

@@ -1,8 +1,9 @@
 /*
- * The log and fdatasync: a synced append says that all before it is on disk, in whatever mode it was written.
+ * test_wal_sync.c: tests that after a synced append all batches before it are on disk, whatever the mode was when they
+ * were appended.
  *
- * This program's own pwritev and fdatasync stand before the C library's, and keep a book of each file: how much
- * was written, how much of that when the last fdatasync that succeeded began.
+ * This program has its own pwritev and fdatasync instead of the C library's. They count for each file the writes, and
+ * how many of these were done before the last successful fdatasync began.
  */
 #include <setjmp.h>
 #include <limits.h>
@@ -38,7 +39,7 @@ static struct {
     int fail_in; /* the n-th sync from now fails; 0: none */
 } book = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* Under lock. */
+/* Returns the row of a file. The caller holds the lock. */
 static unsigned row_of(int fd)
 {
     struct stat st;
@@ -52,7 +53,7 @@ static unsigned row_of(int fd)
     return i;
 }
 
-/* Which of the two names a caller means hangs on how it was compiled. */
+/* Depending on how a caller was compiled, it uses one name or the other. */
 ssize_t written_and_noted(int fd, const struct iovec *iov, int n, off_t at) __asm__("pwritev");
 ssize_t written_and_noted64(int fd, const struct iovec *iov, int n, off_t at) __asm__("pwritev64");
 
@@ -78,7 +79,7 @@ int fdatasync(int fd)
     bool fails = book.fail_in && --book.fail_in == 0;
     book.syncs++;
     pthread_mutex_unlock(&book.lock);
-    if (fails) { /* as a disk does it: the kernel drops what it could not write, and the next call is good */
+    if (fails) { /* as with a real disk: the kernel drops the bytes, and the next call succeeds */
         errno = EIO;
         return -1;
     }
@@ -166,7 +167,7 @@ static void a_sync_vouches_for_all_before_it(void **state)
     struct wal_rig *r = *state;
     uint64_t n = 0;
     wal_rig_start(r, 0);
-    sync_all(r); /* of nothing */
+    sync_all(r); /* there is nothing to sync */
     for (uint64_t loose = 0; loose < 4 * A_FILE; loose += 7) {
         for (uint64_t i = 0; i < loose; i++)
             n++, append(r, n, false);
@@ -175,7 +176,7 @@ static void a_sync_vouches_for_all_before_it(void **state)
     }
     unsigned before = book.syncs;
     sync_all(r);
-    assert_int_equal(book.syncs, before); /* nothing was left to do */
+    assert_int_equal(book.syncs, before); /* nothing had to be synced */
 }
 
 static void write_five_files(struct wal_rig *r)
@@ -186,7 +187,7 @@ static void write_five_files(struct wal_rig *r)
     wal_rig_stop(r);
 }
 
-/* What a killed broker wrote is in the kernel's memory only, and is built upon. */
+/* Bytes of a killed broker may be in the kernel's memory only, so replay syncs them before it continues. */
 static void what_is_replayed_is_synced(void **state)
 {
     struct wal_rig *r = *state;
@@ -196,7 +197,7 @@ static void what_is_replayed_is_synced(void **state)
     assert_int_equal(unsynced(), 0);
 }
 
-/* It is out of the way before anything is built upon the rest, and still there to be looked at. */
+/* Files behind a gap are renamed before anything is appended, and are kept for inspection. */
 static void what_is_behind_a_gap_is_set_aside(void **state)
 {
     struct wal_rig *r = *state;
@@ -217,7 +218,7 @@ static void what_is_behind_a_gap_is_set_aside(void **state)
     }
 }
 
-/* The first sync of three files fails, or the second, or the third. */
+/* The sync of the first, the second or the third of three files fails; after that no sync succeeds. */
 static void where_a_sync_failed_none_succeeds(void **state)
 {
     (void)state;

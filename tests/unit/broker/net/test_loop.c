@@ -1,7 +1,7 @@
 /*
- * test_loop.c: two I/O loops over a real store and journal, in this process, spoken to over socket
- * pairs. What a client of the whole broker cannot provoke at will is here: which loop serves whom,
- * where the bounds lie, how a drain ends.
+ * test_loop.c: runs two I/O loops with a real store and journal in this process and talks to them over socket pairs.
+ * It tests what a client of a whole broker cannot cause at will: which loop serves which client, where the limits are,
+ * how a drain ends.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -144,7 +144,7 @@ static void hear(struct wire *w, const char *line)
     assert_string_equal(got, line);
 }
 
-/* A reply whose text is at hand somewhere else; lines until it is whole. */
+/* Reads one value of this kind, line by line. */
 static void hear_value(struct wire *w, enum resp_kind kind)
 {
     struct resp_value *v = NULL;
@@ -154,7 +154,7 @@ static void hear_value(struct wire *w, enum resp_kind kind)
     resp_value_free(v);
 }
 
-/* How many messages a POP handed out, and the attempt in the first receipt ('\0': none). */
+/* Reads the reply to POP. Returns how many messages it has, and the attempt in the first receipt ('\0': none). */
 static size_t hear_popped(struct wire *w, char *ret_attempt)
 {
     struct resp_value *v = NULL;
@@ -170,7 +170,7 @@ static size_t hear_popped(struct wire *w, char *ret_attempt)
     return n;
 }
 
-/* Waits until INFO shows that so many callers are parked in all. */
+/* Waits until INFO shows that n callers are parked. */
 static void wait_for_waiters(struct wire *w, unsigned n)
 {
     char wanted[32];
@@ -208,11 +208,11 @@ static void answers_keep_their_order(void **state)
     hear(&w, "$5");
     hear(&w, "t:0:2");
     hear(&w, "-ERR Protocol error: unbalanced quotes in request");
-    assert_true(wire_closed(&w)); /* what followed is not looked at */
+    assert_true(wire_closed(&w)); /* the requests after it are ignored */
     wire_close(&w);
 }
 
-/* More commands in one piece than may be in flight. */
+/* Sends more commands at once than may be in flight. */
 static void a_deep_pipeline(void **state)
 {
     enum { MANY = 3 * IN_FLIGHT_MAX };
@@ -235,7 +235,7 @@ static void a_deep_pipeline(void **state)
     wire_close(&w);
 }
 
-/* A client of one loop is told; a client of the other sees it at once, and its waiter wakes. */
+/* When a client of one loop gets a reply, clients of the other loop see the change, and its waiters wake up. */
 static void loops_see_each_other(void **state)
 {
     struct wire a = client(*state, 0), b = client(*state, 1), c = client(*state, 1);
@@ -290,19 +290,19 @@ static void a_half_closed_wait_ends(void **state)
     wait_for_waiters(&other, 1);
     wire_half_close(&w);
     hear(&w, "*0");
-    hear(&w, "+PONG"); /* it had asked before */
+    hear(&w, "+PONG"); /* the reply to an earlier request */
     assert_true(wire_closed(&w));
     wire_close(&w);
     wire_close(&other);
 }
 
-/* Input that piles up behind a parked POP is not read for ever, and the close is still noticed. */
+/* The loop stops reading more input behind a parked POP, but still notices that the client has closed. */
 static void a_close_behind_much_input(void **state)
 {
     struct wire w = client(*state, 0), other = client(*state, 1);
     say(&w, "TOPIC CREATE t\r\n");
     hear(&w, "+OK");
-    struct buf all; /* in one piece, so that the kernel takes what the loop leaves */
+    struct buf all; /* sent at once, so that the kernel buffers what the loop does not read */
     buf_init(&all, 0);
     buf_put_str(&all, "POP g t WAIT 1m\r\n");
     while (all.len < STALLED_INPUT_MAX + (size_t)KIB(32))
@@ -391,7 +391,7 @@ static void killing_a_client(void **state)
     wire_close(&other);
 }
 
-/* What is under way is answered, what waits ends empty, then everybody is let go. */
+/* A drain sends the replies to requests under way, ends waits with an empty reply, and then closes all connections. */
 static void a_drain_ends_in_good_order(void **state)
 {
     struct fixture *f = *state;

@@ -1,6 +1,6 @@
 /*
- * test_waiter.c: who is woken by what news: oldest first, as many as became ready, each group for
- * itself, nobody lost.
+ * test_waiter.c: tests which waiters are woken by news: the oldest first, as many as messages became ready, each group
+ * separately, and no wake-up is lost.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -99,7 +99,7 @@ static void oldest_first_and_no_more_than_ready(void **state)
     expect_next(a);
     expect_next(b);
     expect_next(NULL);
-    /* a finds nothing and is the oldest again. */
+    /* a finds nothing; it is still the oldest. */
     assert_int_equal(waiter_park_again(a, a->entry, 0), ST_OK);
     tell(3, topic_key("t"), 1);
     expect_next(a);
@@ -177,13 +177,13 @@ static void news_before_parking_is_noticed(void **state)
     (void)state;
     struct entry *e = pop_entry("g", "t", "u", 4);
     tell(3, topic_key("u"), 1);
-    assert_false(waiters_missed(&ws, e)); /* it has looked since */
+    assert_false(waiters_missed(&ws, e)); /* it has looked after that news */
     tell(5, topic_key("other"), 1);
     assert_false(waiters_missed(&ws, e));
     tell(6, topic_key("u"), 1);
     assert_true(waiters_missed(&ws, e));
     entry_free(e);
-    /* Of its own group: the message may have been applied behind the POP. */
+    /* News of its own commit group: the message may have been applied after the POP. */
     e = pop_entry("g", "v", NULL, 7);
     tell(7, topic_key("v"), 1);
     assert_true(waiters_missed(&ws, e));
@@ -198,21 +198,21 @@ static void deadline_and_retry(void **state)
     timers_run(&timers, 400, NULL);
     assert_ptr_equal(expired, b);
     waiter_free(b, false);
-    /* One lease ends at 500: one waiter looks, not all. */
+    /* One lease expires at 500: one waiter looks, not all of them. */
     struct waiter *c = park("g", "t");
     timers_run(&timers, 500, NULL);
     expect_next(a);
     expect_next(NULL);
-    /* It found something: there may be more, so the next one looks. */
+    /* It has found a message, so there may be more, and the next waiter looks. */
     waiter_free(a, true);
     expect_next(c);
-    /* That one finds nothing: it stops there. */
+    /* This one finds nothing, so no further waiter looks. */
     assert_int_equal(waiter_park_again(c, c->entry, 0), ST_OK);
     expect_next(NULL);
     waiter_free(c, false);
 }
 
-/* A waiter that was woken and goes without having looked passes the news on. */
+/* If a waiter is freed after it was woken and before it has looked, the next one is woken. */
 static void a_leaver_passes_the_news_on(void **state)
 {
     (void)state;
@@ -239,7 +239,7 @@ static struct waiter *park_take(const char *group, const char *topic)
     return w;
 }
 
-/* A stream stands in line with the POPs, and is told when what it waits for is deleted; POPs are not. */
+/* Streams wait in the same queue as POPs. They are woken when their group or topic is deleted; POPs are not. */
 static void streams_and_what_is_gone(void **state)
 {
     (void)state;
@@ -258,7 +258,7 @@ static void streams_and_what_is_gone(void **state)
     expect_next(NULL);
     assert_true(waiters_missed(&ws, a->entry));
     waiter_free(a, true);
-    waiter_free(b, false); /* it passes its turn on, but only that of a message */
+    waiter_free(b, false); /* the next one is woken, but only for a message */
     expect_next(pop);
     expect_next(NULL);
     waiter_free(pop, true);

@@ -1,4 +1,4 @@
-/* Settings: where they come from, what they may be, how they are shown, changed and written back. */
+/* test_settings.c: tests where settings come from, their allowed values, and how they are shown, changed and saved. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -62,7 +62,7 @@ static void read_file(const struct fixture *f, char *out, size_t size)
     fclose(file);
 }
 
-/* words: NULL-ended, as typed behind "halfmqd". */
+/* words: NULL-terminated, as typed after "halfmqd". */
 static enum status load(struct fixture *f, const char *const *words, const char *const *env,
                         struct settings **ret_settings)
 {
@@ -333,7 +333,7 @@ static void action_words_are_found(void **state)
     settings_free(c);
 }
 
-/* CONFIG GET's answer as "name=value;" pairs in out. */
+/* Writes the reply of CONFIG GET to out, as "name=value;" pairs. */
 static void get(struct settings *c, const struct slice *patterns, size_t n, char *out, size_t size)
 {
     struct buf reply;

@@ -1,4 +1,4 @@
-/* What a webhook is made of: URLs, who may be called, signatures, decisions. */
+/* test_webhook_parts.c: tests the parts of a webhook: URLs, which hosts may be called, signatures, decisions. */
 #include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -81,7 +81,7 @@ static void no_urls(void **state)
     assert_false(webhook_url_parse(slice_of("http://h/\0x", 11), &u));
 }
 
-/* May the URL be named; may it be connected to, once its name leads to address (NULL: not asked)? */
+/* Checks whether the list allows the URL, and connecting to this address for it (NULL: not checked). */
 static void check_allow(const char *list, const char *url, bool named, const char *address,
                         bool allowed)
 {
@@ -126,7 +126,7 @@ static void who_may_be_called(void **state)
     check_allow("0.0.0.0/0", "http://[::1]/", false, "::1", false);
     check_allow("fd00::/8", "http://[fd00::5]/", true, "fd00::5", true);
     check_allow("10.0.0.0/8", "http://[::ffff:10.0.0.1]/", true, "::ffff:10.0.0.1", true);
-    /* A name must be named; where it leads to is not what was allowed. */
+    /* A host name must be in the list itself; it is not allowed because its address would be. */
     check_allow("10.0.0.0/8", "http://svc/", false, NULL, false);
 }
 
@@ -206,7 +206,7 @@ static void decisions(void **state)
     static char deep[5000];
     memset(deep, '[', sizeof deep);
     assert_false(json_member(slice_of(deep, sizeof deep), "decision", out, sizeof out));
-    /* Not NUL-ended: nothing behind the end is looked at. */
+    /* Not NUL-terminated: nothing after the end may be read. */
     char *edge = malloc(21);
     assert_non_null(edge);
     memcpy(edge, "{\"decision\":\"commit\"}", 21);

@@ -1,4 +1,4 @@
-/* Bytes that grow, and the cursor that reads them back. */
+/* test_buf.c: tests growing buffers, and the cursor that reads from them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -80,7 +80,7 @@ static void borrowed_memory_is_left_when_it_is_full(void **state)
     assert_memory_equal(mem, "abc45678", 8);
     buf_borrow(&b, mem, sizeof mem);
     buf_put(&b, mem, 8);
-    buf_reset(&b, 4); /* more than it may keep */
+    buf_reset(&b, 4); /* a larger block than it may keep */
     assert_null(b.data);
     buf_free(&b);
 }

@@ -16,7 +16,7 @@
 #define ITEMS 400
 
 struct item {
-    struct hash_node node; /* first, so that a node is its item */
+    struct hash_node node; /* first, so that a node's address is that of its item */
     uint64_t hash;
     bool in;
     uint32_t walked;

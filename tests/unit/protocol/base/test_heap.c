@@ -14,7 +14,7 @@
 
 #define NODES 500
 
-/* Each node knows its place, and no child is earlier than its parent. */
+/* Checks that each node knows its place, and that no child is earlier than its parent. */
 static void check_order(const struct heap *h)
 {
     for (uint32_t i = 0; i < h->n; i++) {
@@ -23,7 +23,7 @@ static void check_order(const struct heap *h)
     }
 }
 
-/* The first is one of the earliest of those that are in. */
+/* Checks that the first node is one with the earliest deadline. */
 static void check_first(const struct heap *h, const struct heap_node *nodes)
 {
     uint32_t n = 0;
@@ -80,7 +80,7 @@ static void a_node_is_in_once(void **state)
     struct heap h = {0};
     struct heap_node a = {0}, b = {0};
     assert_null(heap_first(&h));
-    heap_remove(&h, &a); /* is not in it */
+    heap_remove(&h, &a); /* it is not in the heap */
     assert_true(heap_set(&h, &a, 5) && heap_set(&h, &b, 3) && heap_set(&h, &a, 1));
     assert_int_equal(h.n, 2);
     assert_ptr_equal(heap_first(&h), &a);
@@ -88,7 +88,7 @@ static void a_node_is_in_once(void **state)
     heap_remove(&h, &a);
     assert_false(heap_has(&a));
     assert_ptr_equal(heap_first(&h), &b);
-    heap_put(&h, &b, 7); /* a move needs no room */
+    heap_put(&h, &b, 7); /* moving a node needs no room */
     assert_true(heap_first(&h)->due == 7);
     heap_free(&h);
     struct heap_node many[200] = {0};

@@ -1,4 +1,4 @@
-/* The token stream: each kind there and back, errors, and damaged streams. */
+/* test_reply.c: tests reply tokens: writes and reads each kind, errors, and damaged tokens. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +9,7 @@
 
 #include "protocol/base/reply.h"
 
-/* One of each kind, ids among them. */
+/* Writes one token of each kind, ids included. */
 static void put_all(struct buf *r)
 {
     reply_null(r);
@@ -40,7 +40,7 @@ static struct token next(struct cursor *c, enum token_kind kind)
     return t;
 }
 
-/* A map that somebody else has more to tell about. */
+/* A finished map can be extended by another function. */
 static void a_map_gets_more(void **state)
 {
     (void)state;
@@ -60,7 +60,7 @@ static void a_map_gets_more(void **state)
     struct token t;
     assert_false(reply_next(&c, &t) || c.bad);
     buf_free(&r);
-    /* Without memory it stays a failed reply. */
+    /* Without memory the reply stays marked as failed. */
     buf_init(&r, 1);
     reply_map(&r, 1);
     assert_true(r.failed);

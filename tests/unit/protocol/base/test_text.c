@@ -1,5 +1,5 @@
-/* Numbers, durations, times, names, ids: what is taken, what is refused, and that results stay
- * untouched on failure. Dates are compared with the C library's own calendar. */
+/* test_text.c: tests which numbers, durations, times, names and ids are accepted and which are refused, and that
+ * results are not changed on failure. Dates are compared with the C library's own calendar. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -141,7 +141,7 @@ static void every_prefix_of_a_time_is_refused(void **state)
     const char *text = "2026-11-24T06:30:00.123+02:00";
     int64_t ms = -9;
     for (size_t n = 5; n < strlen(text); n++) {
-        char *exact = malloc(n); /* so that a sanitizer sees a read past the end */
+        char *exact = malloc(n); /* so that the address sanitizer finds a read past the end */
         assert_non_null(exact);
         memcpy(exact, text, n);
         assert_false(text_time(slice_of(exact, n), &ms));
@@ -174,7 +174,7 @@ static void names(void **state)
     assert_true(text_name_ok(slice_of(longest, NAME_BYTES_MAX), true));
     assert_false(text_name_ok(slice_of(longest, NAME_BYTES_MAX + 1), true));
     assert_false(text_name_ok(slice_of(longest, NAME_BYTES_MAX + 1), false));
-    /* The dead letters of a group with the longest name have a longer one. */
+    /* The dead letter topic of a group with the longest name has a longer name. */
     uint8_t dead[NAME_BYTES_MAX + 6] = "%DLQ%";
     memset(dead + 5, 'g', sizeof dead - 5);
     assert_true(text_name_ok(slice_of(dead, NAME_BYTES_MAX + 5), false));
@@ -294,7 +294,7 @@ static void txids_and_tokens(void **state)
     assert_true(text_token(SLICE_LIT("@4294967297"), &v) && v == TXID_MIN + 1);
 }
 
-/* Every code point, by its definition, and everything that looks like one and is none. */
+/* Tests every code point, and all byte sequences that look like one and are not valid. */
 static void utf8(void **state)
 {
     (void)state;
@@ -362,7 +362,7 @@ static void quoting(void **state)
 static void hashes_are_fixed(void **state)
 {
     (void)state;
-    /* XXH3's published value of no bytes with seed 0. */
+    /* The published XXH3 hash of an empty input with seed 0. */
     assert_true(text_hash(slice_of(NULL, 0)) == UINT64_C(0x2d06800538d394c2));
     assert_true(text_checksum(slice_of(NULL, 0)) == 0x38d394c2);
     assert_true(text_hash(SLICE_LIT("a")) != text_hash(SLICE_LIT("b")));

@@ -1,4 +1,4 @@
-/* URLs that the broker can call: taken apart, and everything else refused. */
+/* test_url.c: tests that URLs which the broker can call are parsed, and that all others are refused. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* The command table and the parser of words: every line of the table, every way to be refused. */
+/* test_command.c: tests the command table and the parser of words: every line of the table, and every error. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,7 +18,7 @@ static struct command_space space;
 static struct command cmd;
 static char err[1024];
 
-/* Splits at single blanks ("''" is the empty word) into words that end in no NUL. */
+/* Splits at single blanks ("''" is the empty word). The words are not NUL-terminated. */
 static size_t split(const char *line, struct slice *words)
 {
     size_t n = 0;
@@ -52,7 +52,7 @@ static void refused(const char *line, enum status s, const char *text)
     enum status got = parse(line);
     if (got != s || strcmp(err, text) != 0)
         fail_msg("%s:\n got %d %s\nwant %d %s", line, got, err, s, text);
-    assert_int_equal(cmd.n_pos, 0xeeeeeeee); /* untouched */
+    assert_int_equal(cmd.n_pos, 0xeeeeeeee); /* not changed */
 }
 
 static int setup(void **state)
@@ -167,7 +167,7 @@ static void each_option_is_found(void **state)
     assert_false(option_find(slice_of("AT\0", 3), &id));
 }
 
-/* Words that are names, ids or numbers by what the table calls them must be checked as such. */
+/* Words that the table calls a name, an id or a number must be checked as such. */
 static void each_named_word_is_checked(void **state)
 {
     (void)state;
@@ -494,7 +494,7 @@ static void positional_numbers_ids_and_receipts(void **state)
     taken("HALF p t b TXN " TXID " CHECKIN 1s");
 }
 
-/* A line with the last word made of n letters. */
+/* Parses the line with n letters as its last word. */
 static enum status parse_long(const char *line, size_t n)
 {
     struct slice words[WORDS_MAX];
@@ -588,7 +588,7 @@ static void repetition_has_bounds(void **state)
     assert_string_equal(err, "MSEND with 10001 bodies: at most 10000 in one request");
     free(words);
     taken("PING");
-    assert_true(space.slices_size <= 1024); /* the large scratch was given back */
+    assert_true(space.slices_size <= 1024); /* the large scratch memory was freed */
 }
 
 static void usage_is_made_for_each(void **state)
@@ -621,7 +621,7 @@ static void small_error_buffers_do(void **state)
     assert_string_equal(small, "wrong n");
 }
 
-/* The file of the project as text; the caller frees it. */
+/* Returns a file of the project as text; the caller frees it. */
 static char *read_file(const char *name)
 {
     const char *root = getenv("SOURCE");

@@ -1,5 +1,6 @@
 /*
- * test_command_message.c: which options of a SEND go into its message, and the bounds that the parser does not check.
+ * test_command_message.c: tests which options of a SEND go into its message, and the limits that the parser does not
+ * check.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +12,7 @@
 
 #include "protocol/command/command_message.h"
 
-/* A command with these options, built by hand: the parser would not let all of them pass. */
+/* Makes the message of a command with these options. The parser would refuse some of them. */
 static enum status take(struct option *opt, uint32_t n, struct buf *scratch, struct message *m,
                         char *err)
 {

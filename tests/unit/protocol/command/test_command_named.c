@@ -1,4 +1,4 @@
-/* Commands from named values, as MessagePack-RPC brings them, and copies of commands. */
+/* test_command_named.c: tests commands from named values, as in MessagePack-RPC, and copies of commands. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -30,7 +30,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* Puts key, value, key, value ... up to NULL; `prop` takes "name=value". */
+/* Parses key, value, key, value ... up to NULL; the value of `prop` is "name=value". */
 static enum status put_all(const char *const *pairs)
 {
     for (; pairs[0]; pairs += 2) {
@@ -179,7 +179,7 @@ static void auth_may_lack_its_user(void **state)
     refused("auth", PAIRS(), ST_ERR, "key 'pass' is missing: auth needs it");
 }
 
-/* No command that is available has a flag yet; the rule is tried on a line of the test's own. */
+/* No available command has a flag yet, so this tests the rule with a command line of its own. */
 static void flags_can_be_off(void **state)
 {
     (void)state;
@@ -221,7 +221,7 @@ static void expect_same(const struct command *a, const struct command *b)
     }
 }
 
-/* Clones into a block of the exact size, wipes what it was made from, and clones that once more. */
+/* Clones a command into a block of the exact size, wipes the original, and clones the clone. */
 static void clone_survives(const char *const *line, size_t n)
 {
     struct slice words[16] = {{NULL, 0}};
@@ -264,8 +264,8 @@ static void clones_own_their_bytes(void **state)
     clone_survives(ping, 1);
 }
 
-/* Random words out of the contract's own vocabulary: whatever they are, they parse or are refused
- * with a sentence, and what parses can be cloned. */
+/* Random words that occur in commands are either parsed or refused with an error text, and a command that was parsed
+ * can be cloned. */
 static void random_lines_never_crash(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
-/* A client's batch: what is taken, what is refused and in which words, and that any damage of any byte is
- * found or harmless. */
+/* test_batch.c: tests which batches of clients are accepted, which are refused and with which text, and that damage of
+ * any byte is either found or harmless. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +16,7 @@
 
 static char err[512];
 
-/* In a block of its exact size, so that a sanitizer sees a read past the end. */
+/* Checks a batch in a block of its exact size, so that the address sanitizer finds a read past the end. */
 static enum status check(struct slice batch, struct batch_facts *facts)
 {
     uint8_t *copy = malloc(batch.len ? batch.len : 1);
@@ -138,7 +138,7 @@ static void numbers_ascend_from_zero(void **state)
     struct batch b;
     struct batch_facts facts;
     batch_init(&b);
-    b.n = 1; /* as if the first had been forgotten */
+    b.n = 1; /* as if the first message had been left out */
     batch_add_body(&b, "x");
     b.n = 1;
     assert_int_equal(check(batch_end(&b), &facts), ST_ERR);
@@ -154,7 +154,7 @@ static void counts_and_bytes_have_bounds(void **state)
     batch_init(&b);
     for (int i = 0; i < BATCH_COUNT_MAX; i++)
         batch_add_body(&b, "");
-    struct buf starts = b.starts; /* once whole, once with one more */
+    struct buf starts = b.starts; /* once as it is, once with one more */
     size_t len = b.record.len;
     assert_int_equal(check(batch_end(&b), &facts), ST_OK);
     assert_int_equal(facts.count, BATCH_COUNT_MAX);
@@ -176,7 +176,7 @@ static void counts_and_bytes_have_bounds(void **state)
     free(big);
 }
 
-/* Cut short anywhere, or any byte changed: refused, or something that holds together. */
+/* A batch that is cut anywhere, or with any byte changed, is refused or still consistent. */
 static void damage_is_found_or_harmless(void **state)
 {
     (void)state;

@@ -1,6 +1,5 @@
-/* Messages and records: random round trips, the golden bytes of version 1, every truncation, every
- * kind of damage. Records are copied to blocks of their exact size, so that a sanitizer sees a read
- * past the end. */
+/* test_record.c: tests messages and records: random round trips, the golden bytes of version 1, every truncation, every
+ * kind of damage. Records are copied to blocks of their exact size, so that a sanitizer finds a read past the end. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,7 +26,7 @@ static struct slice random_bytes(struct prng *p, struct buf *pool, size_t most)
     return slice_of(room, n);
 }
 
-/* The pool never moves: it has all its room from the start. */
+/* Makes a random message. The pool has all its room from the start, so it never moves. */
 static void random_message(struct prng *p, struct buf *pool, struct message *m)
 {
     *m = (struct message){.fields = (uint32_t)prng_below(p, 2 * MSG_PROPS)};
@@ -167,7 +166,7 @@ static void lone_messages_move_with_their_base(void **state)
         message_encode(&b, &in, STORED);
         assert_int_equal(message_decode(buf_slice(&b), STORED, &out), ST_OK);
         expect_same(&in, &out);
-        /* A transaction that commits a minute later: the base moves, the differences stay. */
+        /* As if the transaction was committed a minute later: the base time moves, the differences stay. */
         assert_int_equal(message_decode(buf_slice(&b), STORED + 60000, &out), ST_OK);
         assert_int_equal(out.born_ms, in.born_ms + 60000);
     }
@@ -261,7 +260,7 @@ static void every_truncated_message_is_refused(void **state)
     buf_free(&b);
 }
 
-/* fields, seq 0, born 0, then the given bytes. */
+/* Decodes a message of `fields`, seq 0, born 0 and the given bytes. */
 static enum status decode_field(uint32_t fields, const void *bytes, size_t n)
 {
     struct buf b;
@@ -292,8 +291,8 @@ static void out_of_bounds_fields_are_refused(void **state)
     assert_int_equal(decode_field(MSG_PROPS, "\x01\x01n\0\0", 5), ST_OK);
 }
 
-/* Flips bytes; whoever reads must say yes or no, within the record. The messages are read whatever
- * the checksum says, as if it had been damaged into the right one. */
+/* Flips bytes. Readers must accept or refuse the record without reading outside it. The messages are read even if the
+ * checksum is wrong, as if the damage had also made it right. */
 static void damage_never_leads_out_of_the_record(void **state)
 {
     (void)state;
@@ -318,7 +317,7 @@ static void damage_never_leads_out_of_the_record(void **state)
         }
         free(copy);
     }
-    assert_true(refused > rounds - 10); /* a flip that is undone by another one may pass */
+    assert_true(refused > rounds - 10); /* a flip may be undone by a later one */
     sample_free(s);
 }
 
@@ -353,7 +352,7 @@ static void headers_are_checked_field_by_field(void **state)
     sample_free(s);
 }
 
-/* What a header's seq says is added to every message's own. */
+/* The seq of the header is added to that of each message. */
 static void the_headers_seq_is_added(void **state)
 {
     (void)state;
@@ -372,7 +371,7 @@ static void the_headers_seq_is_added(void **state)
     sample_free(s);
 }
 
-/* A part is a whole record with the same messages at the same offsets. */
+/* Each part is a complete record with the same messages at the same offsets. */
 static void records_are_cut_between_messages(void **state)
 {
     (void)state;
@@ -451,7 +450,7 @@ static void a_full_buffer_fails_the_record(void **state)
     }
 }
 
-/* The record that FORMAT.md explains byte by byte. */
+/* Makes the record that FORMAT.md explains byte by byte. */
 static void golden_record(struct buf *record)
 {
     struct buf starts;

@@ -1,9 +1,9 @@
 /*
- * test_resp.c: requests out of bytes: arrays, inline lines, every refusal, skipped requests.
+ * test_resp.c: tests reading requests: arrays, inline lines, every error, skipped requests.
  *
- * `expect` feeds a reader and writes down what came out as one line of text, so that a test reads
- * as bytes and expectation:  [a][bc]  is a request of two words, <...> a refusal, "closed" its end.
- * Each input is fed whole, byte by byte and in cuts of seven; all three must say the same.
+ * `expect` feeds bytes to a reader and writes the result as one line of text: [a][bc] is a request of two words, <...>
+ * an error, "closed" the end. Each input is fed at once, byte by byte, and in pieces of seven bytes; the results must be
+ * equal.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,7 +22,7 @@
 struct run {
     struct resp_reader reader;
     struct buf log;
-    size_t held_max; /* most bytes that the caller had to keep */
+    size_t held_max; /* the most bytes that the caller had to keep at a time */
     bool closed;
 };
 
@@ -41,10 +41,10 @@ static void note(struct run *run, enum status s, const struct slice *words, size
     }
 }
 
-/* Takes every request out of the bytes; returns how many bytes are done with. */
+/* Reads all requests from the bytes. Returns how many bytes were consumed. */
 static size_t drain(struct run *run, struct slice in)
 {
-    uint8_t *block = malloc(in.len + 1); /* its own block: a read past the end is seen */
+    uint8_t *block = malloc(in.len + 1); /* a block of its own, so that a read past the end is found */
     assert_non_null(block);
     memcpy(block, in.data, in.len);
     size_t done = 0;
@@ -267,7 +267,7 @@ static void test_broken_behind_too_big(void **state)
     expect("*2\r\n$33\r\n012345678901234567890123456789012\r\n$-5\r\n", expected);
 }
 
-/* A skipped body is given back as it comes: the caller never holds more than one piece of it. */
+/* A skipped body is consumed as it arrives: the caller never keeps more than one piece of it. */
 static void test_skipping_keeps_nothing(void **state)
 {
     (void)state;
@@ -286,7 +286,7 @@ static void test_skipping_keeps_nothing(void **state)
     run_end(&run);
 }
 
-/* Words that are each within their bound, but not all together. */
+/* Each word is within its limit, but all together are not. */
 static void test_request_too_big(void **state)
 {
     (void)state;
@@ -362,7 +362,7 @@ static void test_line_too_long(void **state)
     }
 }
 
-/* The largest number of words, byte by byte: quadratic work would take minutes here. */
+/* Feeds the largest number of words byte by byte: quadratic work would take minutes here. */
 static void test_most_words(void **state)
 {
     (void)state;
@@ -388,7 +388,7 @@ static void test_most_words(void **state)
     assert_int_equal(used, in.len);
     assert_ptr_equal(words[n - 1].data, in.data + in.len - 3);
     run_feed(&run, SLICE_LIT("PING\n"), 5);
-    assert_true(run.reader.words_size < REQUEST_WORDS_MAX); /* its memory was given back */
+    assert_true(run.reader.words_size < REQUEST_WORDS_MAX); /* its memory was freed */
     buf_free(&in);
     run_end(&run);
 }

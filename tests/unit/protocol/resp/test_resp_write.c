@@ -1,5 +1,5 @@
 /*
- * test_resp_write.c: every kind of token in RESP2 and RESP3, and how a full buffer ends.
+ * test_resp_write.c: tests writing every kind of token in RESP2 and RESP3, and into a full buffer.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -170,7 +170,7 @@ static void test_errors(void **state)
     buf_free(&r);
 }
 
-/* A buffer that is full says so at the end and has never been written past its cap. */
+/* A full buffer is marked as failed at the end, and nothing was written past its cap. */
 static void test_full_buffer(void **state)
 {
     (void)state;

@@ -1,8 +1,8 @@
 /*
- * test_rpc.c: MessagePack-RPC frames out of bytes: good ones, every refusal, any cut.
+ * test_rpc.c: tests reading MessagePack-RPC frames: valid ones, every error, cut anywhere.
  *
- * Bytes stand as hex. Those of the foreign tests were made by Python's msgpack, so
- * that the reader agrees with another library and not only with our own writer.
+ * Bytes are written in hex. Those of the foreign tests were made by Python's msgpack, so that the reader is compared
+ * with another library and not only with our own writer.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,7 +27,7 @@ static void put_hex(struct buf *b, const char *hex)
         buf_put_u8(b, (uint8_t)(nibble(hex[0]) << 4 | nibble(hex[1])));
 }
 
-/* A reader and the bytes that it was given, each time in a block of their own size. */
+/* A reader and the bytes that it is given, each time in a block of their exact size. */
 struct feed {
     struct rpc_reader *reader;
     uint8_t *block;
@@ -60,7 +60,7 @@ static enum status next(struct feed *f, struct slice in)
                            sizeof f->err);
 }
 
-/* Byte by byte until something is decided. */
+/* Feeds byte by byte until there is a frame or an error. */
 static enum status trickle(struct feed *f, struct slice in)
 {
     enum status s = ST_MORE;
@@ -231,7 +231,7 @@ static void test_wrong_ids(void **state)
     expect_bad(SLICE_LIT("\x94\x01\xcf\xff\xff\xff\xff\xff\xff\xff\xff\xc0\xc0"), why);
 }
 
-/* What a header promises is judged at the header: none of these bytes ever come. */
+/* A length over a limit is refused when its header arrives: none of these bytes follow. */
 static void test_promises_refused_at_the_header(void **state)
 {
     (void)state;
@@ -294,7 +294,7 @@ static void test_depth(void **state)
     buf_free(&b);
 }
 
-/* Many values in lists that are each within bounds. */
+/* Too many values, in lists that are each within their limit. */
 static void test_too_many_values(void **state)
 {
     (void)state;
@@ -318,7 +318,7 @@ static void test_too_many_values(void **state)
     buf_free(&b);
 }
 
-/* All of one large frame byte by byte: quadratic work would take minutes here. */
+/* Feeds a large frame byte by byte: quadratic work would take minutes here. */
 static void test_large_frame_in_small_pieces(void **state)
 {
     (void)state;

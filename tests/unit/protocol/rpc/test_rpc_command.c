@@ -1,6 +1,5 @@
 /*
- * test_rpc_command.c: from a frame's map to a command, and each thing that can be wrong with the
- * map.
+ * test_rpc_command.c: tests parsing the map of a frame as a command, and every error in such a map.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -90,7 +89,7 @@ static void test_foreign_send(void **state)
     end(&w);
 }
 
-/* So many numbers that their text would have moved, had room not been made first. */
+/* So many numbers that their text would move in memory if the room for it were not reserved first. */
 static void test_many_numbers(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
 /*
- * test_rpc_write.c: MessagePack out, against bytes that Python's msgpack made of the same values.
+ * test_rpc_write.c: compares our MessagePack with the bytes that Python's msgpack makes of the same values.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,7 +13,7 @@
 
 #include "protocol/rpc/rpc.h"
 
-/* Compares as hex, so that a failure can be read, and empties the buffer. */
+/* Compares in hex, so that a failure is readable, and empties the buffer. */
 static void expect(struct buf *b, const char *hex)
 {
     assert_false(b->failed);
@@ -50,7 +50,7 @@ static void test_numbers(void **state)
     buf_free(&b);
 }
 
-/* Writes one value of n bytes and keeps only its head and first byte. */
+/* Writes one value of n bytes and compares only its head and its first byte. */
 static void expect_head(void (*put)(struct buf *, struct slice), size_t n, const char *hex)
 {
     struct buf b;

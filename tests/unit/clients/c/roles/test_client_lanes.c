@@ -1,6 +1,6 @@
 /*
- * test_client_lanes.c: when what hmq_send_async gathers leaves, and how much of it together: by count, by
- * bytes, by the linger, by what is under way. The clock stands, so nothing leaves by chance.
+ * test_client_lanes.c: tests when a batch of hmq_send_async is sent, and how many messages it has: by their number, by
+ * bytes, by linger_ms, and by requests under way. The clock is stopped, so nothing is sent by chance.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -99,7 +99,7 @@ static void test_a_lone_message_does_not_wait(void **state)
     stop();
 }
 
-/* Without a linger: what comes while one is under way leaves together when that is answered. */
+/* Without linger_ms: messages that come while a request is under way are sent as one batch after its reply. */
 static void test_gathers_while_one_is_under_way(void **state)
 {
     (void)state;
@@ -115,14 +115,14 @@ static void test_gathers_while_one_is_under_way(void **state)
     answer();
     expect_batch(7);
     answer();
-    send_many("t", 1); /* and now nothing is */
+    send_many("t", 1); /* now no request is under way */
     expect_send();
     answer();
     assert_int_equal(told, 1 + 50 + 7 + 1);
     stop();
 }
 
-/* All that comes before the driver has its turn. */
+/* Messages that come before the next turn of the driver are sent as one batch. */
 static void test_gathers_what_comes_at_once(void **state)
 {
     (void)state;
@@ -164,7 +164,7 @@ static void test_linger(void **state)
     expect_nothing();
     still_clock_pass(1);
     expect_batch(2);
-    send_many("t", 3); /* that one is under way makes no difference */
+    send_many("t", 3); /* a request under way makes no difference */
     answer();
     expect_nothing();
     still_clock_pass(39);
@@ -190,7 +190,7 @@ static void test_closed_by_count(void **state)
     answer();
     expect_batch(LANES_COUNT);
     answer();
-    expect_nothing(); /* the last one lingers */
+    expect_nothing(); /* the last one waits for linger_ms */
     still_clock_pass(10000);
     expect_send();
     answer();
@@ -198,7 +198,7 @@ static void test_closed_by_count(void **state)
     stop();
 }
 
-/* Messages of 1,000 bytes until a batch leaves; how many bytes of record it has. */
+/* Sends messages of 1,000 bytes until a batch is sent. Returns the size of its record. */
 static size_t bytes_of_batch(void)
 {
     for (unsigned n = 1; n < 1000; n++) {
@@ -230,7 +230,7 @@ static void test_closed_by_bytes(void **state)
     stop();
 }
 
-/* A body that no batch takes leaves by itself, after what its topic gathered and before what comes. */
+/* A body that is too large for a batch is sent alone, after buffered messages of its topic and before later ones. */
 static void test_a_large_one_keeps_its_place(void **state)
 {
     (void)state;
@@ -258,7 +258,7 @@ static void test_a_large_one_keeps_its_place(void **state)
     stop();
 }
 
-/* Messages of a batch share a deadline, so those that want to wait longer leave apart. */
+/* The messages of a batch share a deadline, so messages with a much later one are sent in another batch. */
 static void test_deadlines_apart(void **state)
 {
     (void)state;
@@ -291,7 +291,7 @@ static void test_a_topic_does_not_wait_for_another(void **state)
     stop();
 }
 
-/* Closing takes what lingers with it. */
+/* Closing sends the messages that wait for linger_ms. */
 static void test_flush(void **state)
 {
     (void)state;

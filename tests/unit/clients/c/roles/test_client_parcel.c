@@ -1,5 +1,5 @@
 /*
- * test_client_parcel.c: the frames of messages, read as the broker reads them: as commands.
+ * test_client_parcel.c: tests the frames of messages: it parses them as commands, as the broker does.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -47,7 +47,7 @@ static int stop(void **state)
     return 0;
 }
 
-/* Encodes, and reads back into p->cmd. */
+/* Encodes the frame and parses it into p->cmd. */
 static void post(struct post *p, const struct parcel *parcel)
 {
     struct rpc_frame frame;
@@ -185,7 +185,7 @@ static void test_refused(void **state)
     o.props = &prop;
     o.n_props = 1;
     refuse(p, &parcel, HMQ_EINVAL);
-    memset(&o, 0, sizeof o); /* not begun with HMQ_SEND_OPTIONS */
+    memset(&o, 0, sizeof o); /* not initialized with HMQ_SEND_OPTIONS */
     refuse(p, &parcel, HMQ_EINVAL);
 }
 

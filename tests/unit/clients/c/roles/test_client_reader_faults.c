@@ -1,6 +1,6 @@
 /*
- * test_client_reader_faults.c: a reader of a queue, against a broker that breaks off, refuses and sends
- * damaged records, and while memory runs out: every message comes once and in order.
+ * test_client_reader_faults.c: tests a reader of a queue against a broker that disconnects, refuses and sends damaged
+ * records, and when allocations fail: every message is read once and in order.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,7 +20,7 @@
 
 static struct bare bare;
 static hmq_reader *reader;
-static uint64_t next; /* the offset that must come */
+static uint64_t next; /* the offset that must be read next */
 static hmq_error err;
 
 static void start(const char *query)
@@ -43,7 +43,7 @@ static void stop(void)
     still_clock_go();
 }
 
-/* It asks for a stream from that offset on, and gets it; its credit. */
+/* Expects a request for a stream from that offset, and accepts it. Returns its credit. */
 static int64_t expect_open(uint64_t offset, int64_t stream)
 {
     bare_tick(&bare);
@@ -103,7 +103,7 @@ static void test_pages_in_order(void **state)
     still_clock_go();
 }
 
-/* Credit is given for what was taken, not for what came. */
+/* The reader gives credit for messages that were taken, not for those that have arrived. */
 static void test_credit(void **state)
 {
     (void)state;
@@ -136,7 +136,7 @@ static void test_goes_on_after_a_lost_connection(void **state)
     expect_open(0, 5);
     bare_say_records(&bare, 5, 0, 0, 4);
     bare_reconnect(&bare);
-    bare_say_records(&bare, 5, 0, 4, 4); /* another one's, by now */
+    bare_say_records(&bare, 5, 0, 4, 4); /* of another stream */
     expect_open(4, 2);
     bare_say_records(&bare, 2, 0, 4, 2);
     assert_int_equal(take(), HMQ_OK);
@@ -162,12 +162,12 @@ static void test_refused(void **state)
     bare_refuse(&bare, "NOTOPIC", "no topic 't'");
     still_clock_pass(10000);
     bare_tick(&bare);
-    assert_false(bare_hear(&bare)); /* not before it was told */
+    assert_false(bare_hear(&bare)); /* not before the error was reported */
     assert_int_equal(take(), HMQ_ENOTOPIC);
     assert_string_equal(err.text, "no topic 't'");
     bare_tick(&bare);
     bare_expect(&bare, "stream_queue");
-    bare_refuse(&bare, "BUSY", "too much to do"); /* passes by itself */
+    bare_refuse(&bare, "BUSY", "too much to do"); /* this error is temporary */
     expect_nothing();
     still_clock_pass(10000);
     expect_open(0, 1);
@@ -193,7 +193,7 @@ static void test_ended_by_the_broker(void **state)
     rpc_put_str(&b, SLICE_LIT("the topic was deleted"));
     bare_say(&bare, buf_slice(&b));
     buf_free(&b);
-    assert_int_equal(take(), HMQ_OK); /* what had come */
+    assert_int_equal(take(), HMQ_OK); /* the messages that had arrived */
     assert_int_equal(take(), HMQ_ENOTOPIC);
     still_clock_pass(100);
     expect_open(2, 10);
@@ -253,7 +253,7 @@ static void test_close_while_it_asks(void **state)
 #define STORED 60
 
 static int64_t stream, n_streams;
-static uint64_t at; /* what the stream sends next */
+static uint64_t at; /* the offset that the stream sends next */
 
 static void hear(void)
 {
@@ -313,7 +313,7 @@ static void test_memory_runs_out(void **state)
     uint64_t n = 1;
     for (; life(n, false); n++)
         (void)life(n, true);
-    assert_true(n > 30); /* so many allocations are there at least */
+    assert_true(n > 30); /* there are at least so many allocations */
 }
 
 int main(void)

@@ -1,8 +1,7 @@
 /*
- * test_client_send_faults.c: asynchronous sends while memory runs out: the n-th allocation fails, for every
- * n there is, alone or with all behind it. Whoever was told that a message is taken hears its end once: an
- * id or that there was no memory; whoever was told that it is not hears nothing. What is stored keeps its
- * order, and nothing leaks.
+ * test_client_send_faults.c: tests asynchronous sends when allocations fail: the n-th one, for every n, alone or with
+ * all later ones. If hmq_send_async has accepted a message, its callback is called once, with an id or with
+ * HMQ_ENOMEM; if not, it is never called. Stored messages keep their order, and nothing leaks.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,7 +21,7 @@
 
 #define SENT_MAX 64
 
-/* What the broker says to batches. */
+/* How the broker replies to batches. */
 enum temper { TAKES_ALL, KNOWS_NO_BATCH, REFUSES_BATCHES };
 
 struct sent {
@@ -33,7 +32,7 @@ struct sent {
 static struct bare bare;
 static hmq_producer *producer;
 static struct sent sent[SENT_MAX];
-static unsigned n_sent, last_stored[2]; /* of the ordered ones, and the others */
+static unsigned n_sent, last_stored[2]; /* of messages with ORDER, and of the others */
 static enum temper temper;
 
 static void on_sent(void *arg, const char *id, const hmq_error *err)
@@ -55,7 +54,7 @@ static void send_one(const hmq_send_options *o)
     assert_true(n_sent < SENT_MAX);
     struct sent *s = &sent[n_sent];
     snprintf(body, sizeof body, "%u", n_sent++);
-    s->taken = true; /* the callback may come first */
+    s->taken = true; /* the callback may be called before this */
     s->ordered = o && o->order;
     fault_heap_inside(true);
     enum hmq_status status =
@@ -100,7 +99,7 @@ static void hear_batch(void)
     bare_answer_place(&bare, 0, 0, h.count);
 }
 
-/* The broker, until nothing comes. */
+/* Plays the broker until the client sends nothing more. */
 static void serve(void)
 {
     bare_tick(&bare);
@@ -118,7 +117,7 @@ static void serve(void)
     }
 }
 
-/* Whether there was no memory for it; then there is from here on. */
+/* Makes the producer. True: an allocation failed; from here on they succeed. */
 static bool make_producer(void)
 {
     fault_heap_inside(true);
@@ -133,7 +132,7 @@ static bool make_producer(void)
     return true;
 }
 
-/* Messages alone, gathered, ordered, and one that only SEND can take, between answers. */
+/* Sends messages alone, in batches, with ORDER, and one that does not fit into a batch, with replies between them. */
 static void send_all(void)
 {
     const char *keys[] = {"k1", "k2"};
@@ -171,7 +170,7 @@ static bool all_told(void)
     return true;
 }
 
-/* Whether an allocation failed. */
+/* Runs the whole test once. True: an allocation failed. */
 static bool life(uint64_t n, bool forever, const char *query)
 {
     memset(sent, 0, sizeof sent);
@@ -183,7 +182,7 @@ static bool life(uint64_t n, bool forever, const char *query)
     fault_heap_fail(n, forever);
     bool fired = make_producer();
     send_all();
-    /* Still without memory where it is gone for good. */
+    /* Allocations still fail if they fail for good. */
     fault_heap_inside(true);
     hmq_producer_flush(producer, 0, NULL);
     fault_heap_inside(false);
@@ -213,7 +212,7 @@ static void lives(enum temper how)
             (void)life(n, true, *query);
             n++;
         }
-        assert_true(n > 50); /* so many allocations are there at least */
+        assert_true(n > 50); /* there are at least so many allocations */
     }
 }
 

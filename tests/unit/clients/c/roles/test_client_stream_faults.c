@@ -1,9 +1,8 @@
 /*
- * test_client_stream_faults.c: a consumer's life while memory runs out: the n-th allocation fails, for every
- * n there is, alone or with all behind it until much later. The broker here leases, counts attempts and
- * credit as the real one does. Whatever fails, each message is done with in the end (it comes again when its
- * lease ends), never more comes than was asked for, no stream is left open behind another one, and nothing
- * leaks.
+ * test_client_stream_faults.c: tests a consumer when allocations fail: the n-th one, for every n, alone or with all
+ * later ones for a long time. The fake broker here counts leases, attempts and credit as the real one does. Whatever
+ * fails, each message is handled in the end (it is redelivered when its lease expires), the broker never sends more
+ * than the credit, no stream stays open when another one is opened, and nothing leaks.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,7 +23,7 @@
 #include "tests/lib/spawn.h"
 #include "tests/lib/still_clock.h"
 
-#define STORED 30 /* messages, of which the last few come when the consumer is about to be closed */
+#define STORED 30 /* messages; the last few are sent when the consumer is about to be closed */
 #define LATE 8
 #define LEASE_MS 1000
 #define STEP_MS 300
@@ -44,7 +43,7 @@ static struct stored stored[STORED];
 static unsigned n_stored;
 static int64_t stream, next_stream, credit; /* stream 0: none */
 
-/* ---- the handler, which can be held ---- */
+/* ---- the handler, which the test can stop ---- */
 
 static struct {
     pthread_mutex_t lock;
@@ -70,14 +69,14 @@ static enum hmq_verdict handle(void *arg, const hmq_message *m, hmq_retry *retry
         pthread_cond_wait(&gate.changed, &gate.lock);
     gate.held = false;
     pthread_mutex_unlock(&gate.lock);
-    fault_heap_inside(true); /* what the worker does with the verdict */
+    fault_heap_inside(true); /* the allocations that the worker makes after the handler count */
     snprintf(retry->reason, sizeof retry->reason, "not yet");
     bool first = hmq_message_attempt(m) == 1 && hmq_message_offset(m) < STORED - LATE;
     uint64_t kind = first ? hmq_message_offset(m) % 7 : 0;
     return kind == 3 ? HMQ_NACK : kind == 5 ? HMQ_KEEP : HMQ_ACK;
 }
 
-/* The worker has nothing to do, or is held. */
+/* True if the worker has nothing to do, or if the test has stopped its handler. */
 static bool is_settled(void)
 {
     bool busy = false;
@@ -106,7 +105,7 @@ static void end_leases(void)
             stored[i].place = READY;
 }
 
-/* The leased ones that a receipt names get a place and a time; their number. */
+/* Sets place and time of the leased messages that a receipt names. Returns how many these are. */
 static int64_t settle_receipt(struct slice receipt, enum place place, int64_t until_ms)
 {
     char text[64], *end = NULL;
@@ -154,7 +153,7 @@ static void hear_extend(void)
 
 static void hear_open(void)
 {
-    assert_int_equal(stream, 0); /* the one before was closed */
+    assert_int_equal(stream, 0); /* the stream before was closed */
     assert_int_equal(bare_int(&bare, "lease"), LEASE_MS);
     stream = ++next_stream;
     credit = bare_int(&bare, "credit");
@@ -189,7 +188,7 @@ static void hear(void)
     }
 }
 
-/* Leases what is ready from i on, as one record; how many. */
+/* Leases messages that are ready, from i on, and sends them as one record. Returns how many. */
 static unsigned grant(unsigned i)
 {
     unsigned n = 0, attempt = stored[i].attempt;
@@ -216,7 +215,7 @@ static bool send_some(void)
     return false;
 }
 
-/* Both sides, until neither has anything to say. */
+/* Runs the client and the broker until neither sends anything. */
 static void serve(void)
 {
     do {
@@ -230,9 +229,9 @@ static void serve(void)
     } while (send_some());
 }
 
-/* ---- a life ---- */
+/* ---- one run ---- */
 
-/* Whether there was no memory for a consumer; then there is from here on. */
+/* Makes the consumer. True: an allocation failed; from here on they succeed. */
 static bool make_consumer(void)
 {
     const char *topic = "t";
@@ -258,7 +257,7 @@ static unsigned count(enum place place)
     return n;
 }
 
-/* Where it was gone. */
+/* Lets allocations succeed again. */
 static void memory_is_back(bool *ret_fired)
 {
     if (!fault_heap_fired())
@@ -267,7 +266,7 @@ static void memory_is_back(bool *ret_fired)
     fault_heap_fail(0, false);
 }
 
-/* Held for longer than half of the lease, so it is extended; then let go until all are done. */
+/* Stops the handler for longer than half of the lease, so that it is extended; then handles all messages. */
 static void consume(bool *ret_fired)
 {
     n_stored = STORED - LATE;
@@ -295,7 +294,7 @@ static void *close_it(void *arg)
     return NULL;
 }
 
-/* What a worker holds is done, what waits behind it goes back. */
+/* Closes the consumer: the worker's message is handled, the waiting ones are requeued. */
 static void drain(bool *ret_fired)
 {
     pthread_t closer;
@@ -314,13 +313,13 @@ static void drain(bool *ret_fired)
         if (++turns >= 10)
             memory_is_back(ret_fired);
         still_clock_pass(10);
-        spawn_pause(); /* for the closer */
+        spawn_pause(); /* for the thread that closes */
     }
     pthread_join(closer, NULL);
     assert_int_equal(stream, 0);
 }
 
-/* Whether an allocation failed. */
+/* Runs the whole test once. True: an allocation failed. */
 static bool life(uint64_t n, bool forever)
 {
     memset(stored, 0, sizeof stored);
@@ -336,7 +335,7 @@ static bool life(uint64_t n, bool forever)
     fired = fired || fault_heap_fired();
     fault_heap_fail(0, false);
     if (!fired)
-        assert_int_equal(count(LEASED), 0); /* each was done or given back */
+        assert_int_equal(count(LEASED), 0); /* each message was acknowledged or requeued */
     bare_stop(&bare);
     still_clock_go();
     return fired;
@@ -349,7 +348,7 @@ static void test_each_message_is_done_with(void **state)
     uint64_t n = 1;
     for (; life(n, false); n++)
         (void)life(n, true);
-    assert_true(n > 50); /* so many allocations are there at least */
+    assert_true(n > 50); /* there are at least so many allocations */
 }
 
 int main(void)

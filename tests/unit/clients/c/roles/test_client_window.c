@@ -1,6 +1,6 @@
 /*
- * test_client_window.c: how many messages a consumer holds: more while its handlers are fast, fewer while
- * they are slow, and no matter how long there was nothing to do. The clock stands but for what a handler takes.
+ * test_client_window.c: tests how many messages a consumer holds: more while its handlers are fast, fewer while
+ * they are slow, whatever the time without messages. The clock moves only by the time that handlers take.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +16,7 @@
 #include "tests/lib/still_clock.h"
 
 #define STREAM 7
-#define FIRST 16 /* the window as it begins */
+#define FIRST 16 /* the window at the start */
 
 static struct bare bare;
 static hmq_consumer *consumer;
@@ -51,7 +51,7 @@ static void start(const char *query)
 
 static void stop(void)
 {
-    assert_int_equal(hmq_consumer_close(consumer, 0, NULL), HMQ_ETIMEDOUT); /* nobody answers */
+    assert_int_equal(hmq_consumer_close(consumer, 0, NULL), HMQ_ETIMEDOUT); /* the broker does not reply */
     bare_stop(&bare);
     still_clock_go();
 }
@@ -77,7 +77,7 @@ static void hear_all(void)
     }
 }
 
-/* n messages, each of which takes its handler so long. */
+/* Sends n messages; the handler takes each_ms for each. */
 static void work(unsigned n, int64_t each_ms)
 {
     handler_ms = each_ms;
@@ -90,7 +90,7 @@ static void work(unsigned n, int64_t each_ms)
     }
 }
 
-/* At rest all of it is credit, but for a quarter that is not worth a word. */
+/* Without messages the whole window is given as credit, except up to a quarter that is not worth a request. */
 static void expect_window(size_t n)
 {
     assert_int_equal(consumer->n_held, 0);
@@ -111,7 +111,7 @@ static void test_grows_while_handlers_are_fast(void **state)
     work(4 * FIRST, 1);
     expect_window(100);
     work(100, 1);
-    expect_window(100); /* and not beyond */
+    expect_window(100); /* and it does not grow further */
     assert_in_range(credit, 75, 100);
     stop();
     start("?prefetch=4");
@@ -133,7 +133,7 @@ static void test_stays_in_between(void **state)
     stop();
 }
 
-/* 128 messages to begin with. */
+/* Lets the window grow with 128 fast messages. */
 static void grow(void)
 {
     start("?prefetch=1000");
@@ -148,18 +148,18 @@ static void test_shrinks_while_they_are_slow(void **state)
     work(8 * FIRST, 20);
     expect_window(4 * FIRST); /* 128 of them took 2,560 ms */
     work(8 * FIRST, 20);
-    expect_window(4 * FIRST); /* 64 do not take that long */
+    expect_window(4 * FIRST); /* 64 messages take less time */
     work(8 * FIRST, 50);
     expect_window(2 * FIRST);
     work(10 * FIRST, 1000);
-    expect_window(FIRST); /* and no further */
+    expect_window(FIRST); /* and it does not shrink further */
     assert_in_range(credit, 3 * FIRST / 4, FIRST);
     work(FIRST, 0);
     expect_window(2 * FIRST); /* fast again */
     stop();
 }
 
-/* A handler that takes seconds is found out after a few messages, not after a whole large window. */
+/* The window shrinks after a few messages whose handler takes seconds, not only after a whole large window. */
 static void test_shrinks_soon(void **state)
 {
     (void)state;
@@ -171,7 +171,7 @@ static void test_shrinks_soon(void **state)
     stop();
 }
 
-/* While nothing is held no handler is slow. */
+/* The time without any message does not count as slow. */
 static void test_idle_time_does_not_count(void **state)
 {
     (void)state;
@@ -180,7 +180,7 @@ static void test_idle_time_does_not_count(void **state)
         still_clock_pass(5000);
         work(1, 0);
     }
-    expect_window(16 * FIRST); /* in all it took no time */
+    expect_window(16 * FIRST); /* handling took no time */
     stop();
 }
 

@@ -1,5 +1,5 @@
 /*
- * test_client_core.c: the client's pending requests, with bytes and time given by the test.
+ * test_client_core.c: tests the core, which keeps the client's pending requests. The test gives it bytes and the time.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,8 +19,8 @@
 struct bench {
     struct core core;
     struct call calls[CALLS];
-    enum hmq_status ended[CALLS]; /* as the test saw it */
-    struct rpc_reader *reader; /* what the broker would read */
+    enum hmq_status ended[CALLS]; /* with which status a call ended */
+    struct rpc_reader *reader; /* reads the frames as the broker would */
     struct buf wire;
 };
 
@@ -57,7 +57,7 @@ static int stop(void **state)
     return 0;
 }
 
-/* Call i, whose id is 100 + i, with a deadline. */
+/* Prepares call i, whose id is 100 + i, with a deadline. */
 static struct call *prepare(struct bench *b, size_t i, int64_t deadline_ms)
 {
     struct call *call = &b->calls[i];
@@ -83,7 +83,7 @@ static struct call *submit_repeatable(struct bench *b, size_t i, int64_t deadlin
     return call;
 }
 
-/* Writes at most n bytes of what is to be written. */
+/* Writes at most n bytes of the frames that are due. */
 static size_t write_bytes(struct bench *b, size_t n)
 {
     struct iovec iov[CALLS + 1];
@@ -104,7 +104,7 @@ static void write_all(struct bench *b)
         continue;
 }
 
-/* The id of the next frame that the broker reads; -1: none. */
+/* Returns the id of the next frame that the broker reads; -1: there is none. */
 static int64_t read_id(struct bench *b)
 {
     struct rpc_frame frame;
@@ -129,7 +129,7 @@ static void expect_ids(struct bench *b, const int *ids)
     assert_int_equal(read_id(b), -1);
 }
 
-/* An answer to call i: nothing wrong, or an error. */
+/* Gives the core a reply to call i: a result, or an error. */
 static struct call *answer(struct bench *b, size_t i, const char *code, int64_t now_ms,
                            enum hmq_status *ret_status)
 {
@@ -182,7 +182,7 @@ static void test_answers_in_any_order(void **state)
     assert_int_equal(status, HMQ_ESTALE);
     assert_ptr_equal(answer(b, 1, "NEWCODE", 1, &status), &b->calls[1]);
     assert_int_equal(status, HMQ_EREFUSED);
-    assert_null(answer(b, 1, NULL, 1, &status)); /* a second answer, and one to nobody */
+    assert_null(answer(b, 1, NULL, 1, &status)); /* a second reply, and a reply without a call */
     assert_null(answer(b, 7, NULL, 1, &status));
     assert_int_equal(b->core.pending, 0);
     assert_int_equal(b->core.pending_bytes, 0);
@@ -209,7 +209,7 @@ static void test_lingers(void **state)
     assert_true(core_flush_due(&b->core, 15));
     assert_int_equal(core_submit(&b->core, prepare(b, 1, 1000), 7, 10), HMQ_OK);
     assert_int_equal(core_next_flush(&b->core), 15);
-    while (b->core.queued_bytes < 60) { /* enough bytes end the lingering */
+    while (b->core.queued_bytes < 60) { /* enough bytes end linger_ms */
         size_t i = b->core.pending;
         assert_false(core_flush_due(&b->core, 8));
         assert_int_equal(core_submit(&b->core, prepare(b, i, 1000), 8, 10), HMQ_OK);
@@ -249,7 +249,7 @@ static void test_deadlines(void **state)
     struct call_list dead = TAILQ_HEAD_INITIALIZER(dead);
     submit(b, 0, 300);
     submit(b, 1, 100);
-    write_bytes(b, b->calls[0].frame.len); /* only the first one leaves */
+    write_bytes(b, b->calls[0].frame.len); /* only the first frame is sent */
     submit(b, 2, 200);
     assert_int_equal(core_next_expiry(&b->core), 100);
     core_expire(&b->core, 99, true, &dead);
@@ -272,7 +272,7 @@ static void test_deadline_in_the_middle_of_a_frame(void **state)
     submit(b, 1, 1000);
     write_bytes(b, 3);
     core_expire(&b->core, 100, true, &dead);
-    expect_dead(&dead, &b->calls[0], HMQ_EUNKNOWN); /* the rest of it will follow: it may be done */
+    expect_dead(&dead, &b->calls[0], HMQ_EUNKNOWN); /* the rest of its frame will be sent, so it may be done */
     call_fini(&b->calls[0]);
     while (write_bytes(b, 1) > 0)
         continue;
@@ -304,7 +304,7 @@ static void test_lost_connection(void **state)
     write_all(b);
     submit(b, 4, 1000);
     submit_repeatable(b, 5, 1000);
-    write_bytes(b, 3); /* half of call 4: a broker does nothing with half a frame */
+    write_bytes(b, 3); /* half of call 4: the broker ignores half a frame */
     core_lost(&b->core, &dead);
     expect_dead(&dead, &b->calls[1], HMQ_EUNKNOWN);
     expect_dead(&dead, &b->calls[3], HMQ_EUNKNOWN);
@@ -314,7 +314,7 @@ static void test_lost_connection(void **state)
     b->reader = rpc_reader_new(1 << 20);
     write_all(b);
     expect_ids(b,
-               (int[]){100, 102, 104, 105, 0}); /* in the order of submitting, before newer ones */
+               (int[]){100, 102, 104, 105, 0}); /* in the order they were submitted, before newer ones */
     assert_int_equal(b->core.resent, 2);
 }
 
@@ -329,7 +329,7 @@ static void test_lost_and_never_back(void **state)
     core_expire(&b->core, 100, false, &dead);
     struct call *first = TAILQ_FIRST(&dead);
     assert_int_equal(TAILQ_NEXT(first, link) != NULL, 1);
-    assert_int_equal(b->calls[0].status, HMQ_EUNKNOWN); /* the first time it may have been done */
+    assert_int_equal(b->calls[0].status, HMQ_EUNKNOWN); /* it may have been done the first time */
     assert_int_equal(b->calls[1].status, HMQ_EDISCONNECTED);
 }
 
@@ -369,7 +369,7 @@ static void test_busy_until_the_deadline(void **state)
     assert_int_equal(status, HMQ_EBUSY); /* the next pause would pass the deadline */
     submit(b, 1, 500);
     write_all(b);
-    assert_ptr_equal(answer(b, 1, "BUSY", 0, &status), &b->calls[1]); /* not repeatable: at once */
+    assert_ptr_equal(answer(b, 1, "BUSY", 0, &status), &b->calls[1]); /* it is not repeatable, so it ends at once */
 }
 
 static void test_close(void **state)
@@ -417,7 +417,7 @@ static void test_notes(void **state)
     rpc_put_str(&note->frame, SLICE_LIT("commit"));
     assert_int_equal(core_submit(&b->core, note, 0, 0), HMQ_OK);
     assert_int_equal(b->core.pending, 0);
-    core_lost(&b->core, &dead); /* an answer on another connection would mean another question */
+    core_lost(&b->core, &dead); /* on another connection the same id would belong to another check */
     expect_dead(&dead, note, HMQ_EDISCONNECTED);
     assert_int_equal(core_next_flush(&b->core), CORE_NEVER);
 }

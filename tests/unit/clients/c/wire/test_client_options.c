@@ -1,5 +1,5 @@
 /*
- * test_client_options.c: options by name, by URI, from the environment; server lists; statuses.
+ * test_client_options.c: tests options by name, in URIs and from the environment, lists of servers, and statuses.
  */
 #include <setjmp.h>
 #include <stdarg.h>

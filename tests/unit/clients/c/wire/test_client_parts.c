@@ -1,5 +1,5 @@
 /*
- * test_client_parts.c: the client's small parts: replies, messages, workers.
+ * test_client_parts.c: tests small parts of the client: replies, messages, workers.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,7 +14,7 @@
 #include "clients/c/wire/message.h"
 #include "clients/c/client/workers.h"
 
-/* What a broker's answer with this value becomes. */
+/* Makes the hmq_reply of a broker's reply with this value. */
 static struct hmq_reply *reply_of(struct buf *bytes)
 {
     struct rpc_reader *reader = rpc_reader_new(1 << 20);
@@ -27,7 +27,7 @@ static struct hmq_reply *reply_of(struct buf *bytes)
     struct hmq_reply *reply = reply_copy(frame.result);
     assert_non_null(reply);
     rpc_reader_free(reader);
-    buf_free(bytes); /* the copy is on its own */
+    buf_free(bytes); /* the copy does not need it any more */
     return reply;
 }
 
@@ -185,7 +185,7 @@ static void test_workers(void **state)
     pthread_mutex_unlock(&g.lock);
     for (size_t i = 2; i < 5; i++)
         assert_true(workers_push(&w, &tasks[i]));
-    assert_false(workers_push(&w, &tasks[5])); /* three wait already */
+    assert_false(workers_push(&w, &tasks[5])); /* three tasks are waiting */
     workers_halt(&w);
     assert_false(workers_push(&w, &tasks[5]));
     assert_false(workers_gone(&w));

@@ -1,5 +1,5 @@
 /*
- * test_client_unpack.c: records as messages of the C client, and messages on their way into batches.
+ * test_client_unpack.c: tests how the C client unpacks records into messages, and puts messages into batches.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -46,7 +46,7 @@ static void done(struct made *r)
 static const struct origin from = {
     .topic = {(const uint8_t *)"orders", 6}, .queue = 2, .attempt = 3, .lease_until_ms = 77};
 
-/* Everything a message can have, between two that have nothing. */
+/* Makes a record of a message with all fields, between two messages without any. */
 static void make_rich(struct made *r)
 {
     struct message m = {.fields = MSG_PROPS * 2 - 1, .body = SLICE_LIT("a\0b"), .seq = 1};
@@ -81,7 +81,7 @@ static void make_rich(struct made *r)
 static void check_rich(const hmq_message *m)
 {
     size_t len;
-    assert_memory_equal(hmq_message_body(m, &len), "a\0b", 4); /* and a NUL */
+    assert_memory_equal(hmq_message_body(m, &len), "a\0b", 4); /* the body is followed by a NUL */
     assert_int_equal(len, 3);
     assert_string_equal(hmq_message_id(m), "orders:2:41");
     assert_string_equal(hmq_message_receipt(m), "orders:2:41#3");
@@ -159,7 +159,7 @@ static void test_bits_choose(void **state)
     done(&r);
 }
 
-/* Whatever byte is wrong, it is noticed: the checksum covers all but itself. */
+/* A change of any byte is noticed, as the checksum covers all bytes except its own. */
 static void test_damaged(void **state)
 {
     (void)state;
