@@ -72,8 +72,6 @@ void conn_in_parse_kept(struct conn *c)
 
 static void conn_in_keep(struct conn *c, struct slice rest)
 {
-    if (rest.len == 0)
-        return;
     bufs_take(&c->loop->bufs, &c->in, IN_HARD_MAX);
     buf_put_slice(&c->in, rest);
     if (c->in.failed)
@@ -92,19 +90,18 @@ static uint8_t *conn_in_room(struct conn *c, size_t n)
     return buf_room(&c->in, n);
 }
 
-static void conn_in_took(struct conn *c, uint8_t *bytes, size_t n)
+/* What was read to room: parses it there, and keeps the rest. */
+static void conn_in_use(struct conn *c, uint8_t *room, size_t n)
 {
-    counters_add(&c->loop->counters, COUNTER_NET_IN, n);
-    c->active = true;
-    if (bytes == c->loop->scratch) {
-        size_t used = conn_in_parse(c, slice_of(bytes, n));
-        if (c->state == CONN_OPEN)
-            conn_in_keep(c, slice_of(bytes + used, n - used));
+    if (room != c->loop->scratch) {
+        buf_added(&c->in, n);
+        if (!c->stalled)
+            conn_in_parse_kept(c);
         return;
     }
-    buf_added(&c->in, n);
-    if (!c->stalled)
-        conn_in_parse_kept(c);
+    size_t used = conn_in_parse(c, slice_of(room, n));
+    if (c->state == CONN_OPEN && used < n)
+        conn_in_keep(c, slice_of(room + used, n - used));
 }
 
 void conn_in_read(struct conn *c)
@@ -116,12 +113,15 @@ void conn_in_read(struct conn *c)
         return;
     }
     ssize_t n = recv(c->fd, room, size, 0);
-    if (n > 0)
-        conn_in_took(c, room, (size_t)n);
-    else if (n == 0)
+    if (n > 0) {
+        counters_add(&c->loop->counters, COUNTER_NET_IN, (uint64_t)n);
+        c->active = true;
+        conn_in_use(c, room, (size_t)n);
+    } else if (n == 0) {
         conn_end_input(c);
-    else if (errno != EAGAIN && errno != EINTR)
+    } else if (errno != EAGAIN && errno != EINTR) {
         conn_doom(c);
+    }
     conn_touch(c);
 }
 

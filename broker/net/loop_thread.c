@@ -84,13 +84,6 @@ static void thread_ticked(struct journal_client *owner, struct entry *e)
     entry_free(e);
 }
 
-static void thread_submit_tick(struct loop *l)
-{
-    struct command cmd = {.info = command_info(CMD_TICK)};
-    if (!l->ticking && !l->draining)
-        l->ticking = loop_submit_command(l, &cmd, thread_ticked);
-}
-
 static void thread_drain_late(struct timer *t, void *arg)
 {
     (void)t;
@@ -120,8 +113,10 @@ static void thread_obey(struct loop *l)
     unsigned orders = l->letters.orders;
     if (orders & ORDER_TURN)
         l->again = true;
-    if (orders & ORDER_TICK)
-        thread_submit_tick(l);
+    if ((orders & ORDER_TICK) && !l->ticking && !l->draining) {
+        struct command tick = {.info = command_info(CMD_TICK)};
+        l->ticking = loop_submit_command(l, &tick, thread_ticked);
+    }
     if (orders & ORDER_DRAIN)
         thread_begin_drain(l, l->letters.drain_ms);
 }
@@ -256,18 +251,14 @@ static void thread_on_sweep(evutil_socket_t fd, short what, void *arg)
     entry_pool_trim(&l->entries, false);
 }
 
-static bool thread_linger(struct loop *l)
-{
-    return gather_linger(&l->gather, l->base, &l->in_flight, journal_gather_ns(l->env.journal));
-}
-
 static void *thread_run(void *arg)
 {
     struct loop *l = arg;
     bool more = thread_turn(l);
     while (!thread_is_drained(l)) {
         thread_arm_timer(l);
-        bool waits = !more && !thread_linger(l) && mailbox_sleep(&l->box, l->env.loops->wants_news(l));
+        more = more || gather_linger(&l->gather, l->base, &l->in_flight, journal_gather_ns(l->env.journal));
+        bool waits = !more && mailbox_sleep(&l->box, l->env.loops->wants_news(l));
         /* ONCE in both cases: without it libevent would come back only when no socket is ready. */
         if (event_base_loop(l->base, waits ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK) < 0) {
             log_text(LOG_ERROR, "the event loop failed; this thread serves nobody any more");

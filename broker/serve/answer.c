@@ -98,13 +98,6 @@ static void answer_checks(struct conn *c, struct request rq, const struct entry 
         giveback_checks(c->loop, reply);
 }
 
-static void answer_fate(struct conn *c, struct request rq, enum status fate)
-{
-    struct buf *r = loop_reply(c->loop);
-    reply_error(r, fate, NULL);
-    conn_answer(c, rq, buf_slice(r));
-}
-
 void answer_entry(struct conn *c, const struct entry *e)
 {
     struct request rq = answer_request_of(e);
@@ -112,7 +105,9 @@ void answer_entry(struct conn *c, const struct entry *e)
     enum command_id id = e->cmd.info->id;
     bool hands_out = (id == CMD_POP || id == CMD_CHECKS) && !reply_is_error(reply, NULL);
     if (e->fate != ST_OK) {
-        answer_fate(c, rq, e->fate);
+        struct buf *r = loop_reply(c->loop);
+        reply_error(r, e->fate, NULL);
+        conn_answer(c, rq, buf_slice(r));
     } else if (!hands_out) {
         conn_answer(c, rq, reply);
     } else if (e->out.nothing) {

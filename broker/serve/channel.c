@@ -96,12 +96,6 @@ static void channel_retry_fires(struct timer *t, void *arg)
     channel_set_pending((struct channel *)((char *)t - offsetof(struct channel, retry)));
 }
 
-static enum status channel_follow(struct channel *ch)
-{
-    struct view *v = loop_view(ch->set->loop);
-    return v ? follower_init(&ch->follower, v, ch->subject) : ST_NOMEM;
-}
-
 static struct channel *channel_new(struct channels *cs, enum channel_kind kind, struct slice subject)
 {
     size_t prefix = strlen(channel_kinds[kind].prefix);
@@ -116,9 +110,12 @@ static struct channel *channel_new(struct channels *cs, enum channel_kind kind, 
     memcpy(ch->name, channel_kinds[kind].prefix, prefix);
     memcpy(ch->name + prefix, subject.data, subject.len);
     ch->subject = slice_of(ch->name + prefix, subject.len);
-    if (kind == CHANNEL_TOPIC && channel_follow(ch) != ST_OK) {
-        free(ch);
-        return NULL;
+    if (kind == CHANNEL_TOPIC) {
+        struct view *v = loop_view(cs->loop);
+        if (!v || follower_init(&ch->follower, v, ch->subject) != ST_OK) {
+            free(ch);
+            return NULL;
+        }
     }
     struct channel **bucket = &cs->buckets[ch->key % CHANNEL_BUCKETS];
     ch->next = *bucket;

@@ -1,7 +1,7 @@
 /*
  * dispatch.c: who does a command, and what becomes of an entry that came back.
  *
- * To add a command: LOCAL ones go to local.c; QUERY and WRITE need nothing here, unless they WAIT (wait.c).
+ * To add a command: LOCAL ones go to local/; QUERY and WRITE need nothing here, unless they WAIT (wait.c).
  */
 #include "broker/serve/dispatch.h"
 
@@ -10,7 +10,7 @@
 
 #include "broker/serve/answer.h"
 #include "broker/serve/giveback.h"
-#include "broker/serve/local.h"
+#include "broker/serve/local/local.h"
 #include "broker/serve/session.h"
 #include "broker/serve/wait.h"
 #include "protocol/base/reply.h"

@@ -1,8 +1,8 @@
 /*
  * stream.h: records pushed to a MessagePack-RPC client as long as it gives credit.
  *
- *   stream_group   POP once, then TAKE after TAKE; what is granted is sent as `records`
- *   stream_queue   a plain reader of a queue
+ *   stream_group.c   POP once, then TAKE after TAKE; what is granted is sent as `records`
+ *   stream_queue.c   a plain reader of a queue
  *
  *   credit, room in the output ──► pump ─┬─ GROUP: TAKE ──► journal ──► granted: records out ─► pump
  *        ▲            ▲                  │                     └─ nothing: parked with the POPs (waiter.h)
@@ -23,24 +23,14 @@
 #define HALFMQ_BROKER_STREAM_H
 
 #include "broker/net/conn.h"
-#include "storage/query.h"
+#include "broker/serve/stream_inner.h"
 
 #define STREAMS_MAX 64 /* a connection */
 #define STREAM_MESSAGES_MAX 100000 /* credit of a group's stream */
 #define STREAM_BYTES_MAX ((int64_t)MIB(64)) /* ... of a queue's */
 
-struct stream;
-
-/* GROUP: opens one that asks as the POP says, and submits it; its answer answers rq with the stream's id. False: no
- * memory, or the journal is full; there is no stream. */
-bool stream_open_group(struct conn *c, const struct command *pop, int64_t credit, struct request rq) MUST_CHECK;
-
-/* QUEUE: opens one that reads on from where reader stands. *ret_id: its id. False: no memory. */
-bool stream_open_queue(struct conn *c, const struct command *read, int64_t credit, const struct reader *reader,
-                       uint64_t *ret_id) MUST_CHECK;
-
-/* Has it credit in bytes? */
-bool stream_is_queue(const struct stream *s);
+/* The most credit that it may have. */
+int64_t stream_credit_max(const struct stream *s);
 
 struct stream *stream_find(struct conn *c, uint64_t id); /* NULL: none */
 
@@ -56,5 +46,27 @@ void streams_pump(struct conn *c);
 
 /* True where one was choked and need not be any more. */
 bool streams_have_room(const struct conn *c);
+
+/* ---- for the kinds of streams (stream_group.c, stream_queue.c) ---- */
+
+/* A new one of the connection, which asks as cmd says. NULL: no memory. */
+struct stream *stream_new(struct conn *c, const struct stream_kind *kind, const struct command *cmd, int64_t credit);
+
+/* Ends it, and tells the client why: by the reply to the request that opened it while the client does not know its id
+ * yet, else by `stream_end`. */
+void stream_end(struct stream *s, enum status why, const char *text);
+
+/* Pumps it again after so long. Without memory for the timer the stream ends. */
+void stream_retry_later(struct stream *s, int64_t delay_ms);
+
+/* Parks it with e, which becomes the waiter's. key: of what it reads, where it is a queue's; retry_ms: as for
+ * waiter_park. False: no memory; the entry stays the caller's. */
+bool stream_park(struct stream *s, struct entry *e, uint64_t key, int64_t retry_ms) MUST_CHECK;
+
+/* Is there room in the output? Remembers it where there is none. */
+bool stream_has_room(struct stream *s);
+
+/* True where the output ran out of memory: the connection is cut then, as the client has lost some of it. */
+bool stream_output_failed(struct conn *c);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * stream_inner.h: a stream as those see it that send for it and remember what it leased (stream.c, stream_out.c,
- * marks.c, giveback.c).
+ * stream_inner.h: struct stream, for the files that are parts of it (stream*.c) or hold references to it (marks.c,
+ * giveback.c).
  */
 #ifndef HALFMQ_BROKER_STREAM_INNER_H
 #define HALFMQ_BROKER_STREAM_INNER_H
@@ -12,10 +12,21 @@
 #include "broker/net/net.h"
 #include "storage/query.h"
 
+struct stream;
 struct waiter;
+
+#define STREAM_REFUSED_RETRY_MS 1000 /* BUSY, DISKFULL and their like: only time helps */
+
+/* What a kind of stream does. */
+struct stream_kind {
+    int64_t credit_max;
+    void (*pump)(struct stream *s); /* sends, or asks for, what credit and room allow */
+    void (*woken)(struct stream *s); /* its waiter was woken */
+};
 
 struct stream {
     struct conn *conn; /* NULL: closed; it is freed with its last reference */
+    const struct stream_kind *kind;
     struct stream *next; /* of the connection */
     uint64_t id;
     uint32_t refs; /* being open, entries in the journal, marks */

@@ -1,9 +1,11 @@
 /* local_stream.c: STREAM GROUP, STREAM QUEUE, STREAM CREDIT, STREAM CLOSE (stream.h). */
-#include "broker/serve/local.h"
-#include "broker/serve/local_answer.h"
+#include "broker/serve/local/local.h"
+#include "broker/serve/local/local_answer.h"
 #include "broker/serve/session.h"
 #include "protocol/base/reply.h"
 #include "broker/serve/stream.h"
+#include "broker/serve/stream_group.h"
+#include "broker/serve/stream_queue.h"
 #include "protocol/base/text.h"
 
 static bool refuse_text(struct conn *c, struct request rq, const struct command *cmd)
@@ -63,7 +65,7 @@ void local_STREAM_GROUP(struct conn *c, const struct command *cmd, struct reques
                           .rest = cmd->rest,
                           .opt = opt,
                           .has = OPT(COUNT) | (lease ? OPT(LEASE) : 0)};
-    if (!stream_open_group(c, &pop, credit, rq))
+    if (!stream_group_open(c, &pop, credit, rq))
         conn_refuse(c, rq, ST_BUSY, NULL);
 }
 
@@ -97,7 +99,7 @@ void local_STREAM_QUEUE(struct conn *c, const struct command *cmd, struct reques
                            .n_pos = 3,
                            .pos = {cmd->pos[0], cmd->pos[1], cmd->pos[2]}};
     uint64_t id;
-    if (st == ST_OK && !stream_open_queue(c, &read, credit, &r, &id))
+    if (st == ST_OK && !stream_queue_open(c, &read, credit, &r, &id))
         st = ST_NOMEM;
     if (st != ST_OK) {
         refuse_queue(c, cmd, rq, st);
@@ -124,8 +126,7 @@ static struct stream *local_stream_find(struct conn *c, const struct command *cm
 void local_STREAM_CREDIT(struct conn *c, const struct command *cmd, struct request rq)
 {
     struct stream *s = local_stream_find(c, cmd, rq);
-    int64_t most = s && stream_is_queue(s) ? STREAM_BYTES_MAX : STREAM_MESSAGES_MAX;
-    int64_t credit = s ? credit_of(c, rq, cmd->pos[1], most) : 0;
+    int64_t credit = s ? credit_of(c, rq, cmd->pos[1], stream_credit_max(s)) : 0;
     if (!credit)
         return;
     stream_add_credit(s, credit);

@@ -3,8 +3,8 @@
  */
 #include <stdio.h>
 
-#include "broker/serve/local.h"
-#include "broker/serve/local_answer.h"
+#include "broker/serve/local/local.h"
+#include "broker/serve/local/local_answer.h"
 #include "broker/serve/session.h"
 #include "protocol/base/reply.h"
 #include "protocol/base/text.h"

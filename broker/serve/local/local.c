@@ -1,7 +1,7 @@
 /*
  * local.c: the table of LOCAL commands.
  */
-#include "broker/serve/local.h"
+#include "broker/serve/local/local.h"
 
 #include <assert.h>
 

@@ -4,8 +4,8 @@
  */
 #include <assert.h>
 
-#include "broker/serve/local.h"
-#include "broker/serve/local_answer.h"
+#include "broker/serve/local/local.h"
+#include "broker/serve/local/local_answer.h"
 #include "broker/serve/pubsub.h"
 #include "broker/serve/session.h"
 #include "broker/serve/stream.h"

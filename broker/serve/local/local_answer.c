@@ -1,5 +1,5 @@
 /* local_answer.c: `+OK`, refusals with a format, and words made fit for them. */
-#include "broker/serve/local_answer.h"
+#include "broker/serve/local/local_answer.h"
 
 #include <stdarg.h>
 #include <stdio.h>

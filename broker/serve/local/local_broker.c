@@ -1,8 +1,8 @@
 /*
  * local_broker.c: LOCAL commands about the whole broker: INFO, CONFIG, SHUTDOWN.
  */
-#include "broker/serve/local.h"
-#include "broker/serve/local_answer.h"
+#include "broker/serve/local/local.h"
+#include "broker/serve/local/local_answer.h"
 #include "broker/serve/session.h"
 #include "protocol/base/reply.h"
 

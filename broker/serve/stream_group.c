@@ -1,0 +1,269 @@
+/*
+ * stream_group.c: a stream of a consumer group.
+ *
+ *   pump ──► TAKE ──► journal ──► granted: records out, marks ──► pump
+ *                        └─ nothing: parked with the POPs (waiter.h) ── woken ──► the same TAKE again
+ *
+ * The first command is a POP, since that makes a group that is not there; all others are TAKEs, so that a group which
+ * is deleted later is not made again.
+ */
+#include "broker/serve/stream_group.h"
+
+#include <assert.h>
+
+#include "broker/serve/giveback.h"
+#include "broker/serve/session.h"
+#include "broker/serve/stream.h"
+#include "broker/serve/stream_out.h"
+#include "protocol/base/reply.h"
+
+#define TAKES_MAX 16 /* of one stream in the journal */
+#define TAKE_RETRY_MS 50 /* the journal was full */
+
+static void stream_group_pump(struct stream *s);
+static void stream_group_woken(struct stream *s);
+static void stream_group_taken(struct journal_client *owner, struct entry *e);
+
+static const struct stream_kind stream_group_kind = {
+    .credit_max = STREAM_MESSAGES_MAX, .pump = stream_group_pump, .woken = stream_group_woken};
+
+/* ---- asking ---- */
+
+static int64_t stream_group_next_count(const struct stream *s)
+{
+    int64_t n = s->credit - s->asked;
+    return n < COUNT_MAX ? n : COUNT_MAX;
+}
+
+/* Submits e. False: the journal is full; the entry stays the caller's. */
+static bool stream_group_submit(struct stream *s, struct entry *e)
+{
+    struct loop *l = s->conn->loop;
+    int64_t n = stream_group_next_count(s);
+    assert(e->cmd.opt[0].id == OPT_ID_COUNT && n > 0);
+    e->cmd.opt[0].n = n;
+    e->owner = &l->client;
+    e->done = stream_group_taken;
+    e->arg = s;
+    if (!loop_submit(l, e))
+        return false;
+    s->refs++;
+    s->takes++;
+    s->asked += n;
+    return true;
+}
+
+static bool stream_group_take(struct stream *s)
+{
+    struct entry *e = entry_new(&s->conn->loop->entries, &s->cmd);
+    if (e && stream_group_submit(s, e))
+        return true;
+    entry_free(e);
+    return false;
+}
+
+bool stream_group_open(struct conn *c, const struct command *pop, int64_t credit, struct request rq)
+{
+    struct stream *s = stream_new(c, &stream_group_kind, pop, credit);
+    if (!s)
+        return false;
+    s->opening = rq;
+    bool begun = stream_group_take(s);
+    s->cmd.info = command_info(CMD_TAKE); /* a group that is deleted later is not made again */
+    if (!begun)
+        stream_close(s);
+    return begun;
+}
+
+/* May another TAKE go out? The first one always; more while the last brought all it asked for, as long as
+ * the output has room for what they are likely to bring. */
+static bool stream_group_may_take(struct stream *s)
+{
+    if (!s->answered || s->wait || timer_is_set(&s->retry) || stream_group_next_count(s) <= 0 || !stream_has_room(s))
+        return false;
+    if (s->takes == 0)
+        return true;
+    uint64_t expected = conn_unsent(s->conn) + (uint64_t)s->asked * s->each;
+    return s->flowing && s->takes < TAKES_MAX && expected < OUT_SOFT_MAX;
+}
+
+static void stream_group_pump(struct stream *s)
+{
+    while (stream_group_may_take(s)) {
+        if (!stream_group_take(s)) {
+            stream_retry_later(s, TAKE_RETRY_MS);
+            return;
+        }
+    }
+}
+
+/* ---- what came back ---- */
+
+/* What was sent of one grant. */
+struct stream_granted {
+    struct stream *stream;
+    uint64_t messages, bytes;
+    bool damaged;
+};
+
+static bool stream_group_push_granted(void *arg, const struct part *p)
+{
+    struct stream_granted *sum = arg;
+    size_t bytes = 0;
+    sum->damaged = !stream_push(sum->stream, p, &bytes);
+    if (sum->damaged)
+        return false;
+    sum->messages += p->n_granted;
+    sum->bytes += bytes;
+    return true;
+}
+
+/* Messages that were pushed have their marks: whatever else fails here, only those are given back, and the
+ * leases of the others end by themselves. Nobody's lease is ever given back twice. */
+static void stream_group_hand_out(struct stream *s, const struct entry *e)
+{
+    struct conn *c = s->conn;
+    struct stream_granted sum = {.stream = s};
+    struct view *v = loop_view(c->loop);
+    if (!v) {
+        giveback_messages(c->loop, e);
+        stream_retry_later(s, STREAM_REFUSED_RETRY_MS);
+        return;
+    }
+    enum status st = query_grant_parts(v, &e->out, stream_group_push_granted, &sum);
+    s->credit -= (int64_t)sum.messages;
+    s->flowing = sum.messages > 0 && (int64_t)sum.messages >= e->cmd.opt[0].n;
+    s->each = sum.messages ? sum.bytes / sum.messages + 1 : 0;
+    if (stream_output_failed(c))
+        return;
+    if (st != ST_OK || sum.damaged)
+        stream_end(s, ST_ERR, "the store cannot be read: see the broker's log");
+}
+
+/* Nothing is ready: the entry is parked with the stream's waiter, which keeps its place among the POPs. */
+static void stream_group_found_nothing(struct stream *s, struct entry *e)
+{
+    struct loop *l = s->conn->loop;
+    int64_t retry_ms = waiter_retry_ms(l->env.journal, e);
+    s->flowing = false;
+    if (s->takes > 0) { /* the last one of them parks */
+        entry_free(e);
+        return;
+    }
+    e->cmd.info = s->cmd.info;
+    bool parked = s->wait ? waiter_park_again(s->wait, e, retry_ms) == ST_OK
+                          : stream_park(s, e, 0, retry_ms);
+    if (!parked) {
+        entry_free(e);
+        stream_retry_later(s, STREAM_REFUSED_RETRY_MS);
+    } else if (waiters_missed(&serve_of(l)->waiters, e)) {
+        waiter_wake(s->wait);
+    }
+}
+
+static void stream_group_refused(struct stream *s, struct entry *e)
+{
+    enum status why = e->fate;
+    struct token t = {.bytes = slice_of(NULL, 0)};
+    struct cursor c = cursor_of(buf_slice(&e->out.reply));
+    if (why == ST_OK && reply_next(&c, &t))
+        why = t.status;
+    if (s->answered && status_retryable(why)) {
+        stream_retry_later(s, STREAM_REFUSED_RETRY_MS);
+        return;
+    }
+    char text[256];
+    size_t n = t.bytes.len < sizeof text - 1 ? t.bytes.len : sizeof text - 1;
+    if (n)
+        memcpy(text, t.bytes.data, n);
+    text[n] = '\0';
+    stream_end(s, why, n ? text : status_text(why));
+}
+
+/* The client learns the id with the first answer of the journal. */
+static void stream_group_tell_id(struct stream *s)
+{
+    struct buf *r = loop_reply(s->conn->loop);
+    reply_int(r, (int64_t)s->id);
+    s->answered = true;
+    conn_answer(s->conn, s->opening, buf_slice(r));
+}
+
+static void stream_group_found(struct stream *s, struct entry *e)
+{
+    struct conn *c = s->conn;
+    struct loop *l = c->loop;
+    bool waited = s->wait != NULL;
+    if (waited)
+        waiter_free(s->wait, true);
+    s->wait = NULL;
+    /* Who closed while it waited is handed nothing; the look at the socket may end the stream. */
+    if (conn_is_doomed(c) || (waited && conn_has_closed(c)))
+        giveback_messages(l, e);
+    else
+        stream_group_hand_out(s, e);
+    entry_free(e);
+}
+
+/* A POP or TAKE is back from the journal. */
+static void stream_group_taken(struct journal_client *owner, struct entry *e)
+{
+    struct stream *s = e->arg;
+    s->takes--;
+    s->asked -= e->cmd.opt[0].n;
+    bool failed = e->fate != ST_OK || reply_is_error(buf_slice(&e->out.reply), NULL);
+    bool nothing = failed || e->out.nothing;
+    if (!s->conn) {
+        if (!nothing)
+            giveback_messages(loop_of(owner), e);
+        entry_free(e);
+        stream_unref(s);
+        return;
+    }
+    struct conn *c = s->conn;
+    if (failed) {
+        if (s->wait)
+            waiter_free(s->wait, false);
+        s->wait = NULL;
+        stream_group_refused(s, e);
+        entry_free(e);
+    } else {
+        if (!s->answered)
+            stream_group_tell_id(s);
+        if (nothing)
+            stream_group_found_nothing(s, e);
+        else
+            stream_group_found(s, e);
+    }
+    stream_unref(s);
+    conn_touch(c);
+}
+
+/* ---- woken ---- */
+
+/* It cannot use its turn: the next one in the queue has it. */
+static void stream_group_pass(struct stream *s)
+{
+    struct waiter *w = s->wait;
+    s->wait = NULL;
+    waiter_free(w, false);
+    conn_touch(s->conn);
+}
+
+static void stream_group_woken(struct stream *s)
+{
+    struct waiter *w = s->wait;
+    if (conn_is_doomed(s->conn) || stream_group_next_count(s) <= 0 || !stream_has_room(s)) {
+        stream_group_pass(s);
+        return;
+    }
+    struct entry *e = w->entry;
+    w->entry = NULL;
+    entry_again(e);
+    if (stream_group_submit(s, e))
+        return;
+    if (waiter_park_again(w, e, timers_now() + TAKE_RETRY_MS) == ST_OK)
+        return;
+    entry_free(e);
+    stream_group_pass(s);
+}
