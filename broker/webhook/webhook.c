@@ -1,20 +1,14 @@
 /*
- * webhook.c: the webhooks' thread: its turns, its groups, its place in the journal.
+ * webhook.c: the webhooks' thread: its turns, and its place in the journal.
  *
  *   wait for sockets, timers, letters ──► turn: journal_turn ─► letters: news, then entries
  *        ▲                                      └─ settings changed? read the list again
  *        └──────────────────────────────────────────┘
- *
- * News comes with every group commit of the broker; only what concerns a group with a CHECKURL is worth
- * waking this thread. `watched` is a set of bits by key, written here and read by whoever leads the
- * journal: a bit too many wakes for nothing, and a group's bit is set before its first CHECKS is
- * submitted, so none is missed.
  */
 #include "broker/webhook/webhook.h"
 
 #include <assert.h>
 #include <event2/event.h>
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,31 +16,22 @@
 #include "broker/base/log.h"
 #include "broker/base/timers.h"
 #include "broker/journal/mailbox.h"
-#include "broker/webhook/webhook_group.h"
+#include "broker/webhook/webhook_list.h"
 #include "protocol/base/text.h"
-#include "storage/query.h"
 
 #define SETTINGS_WAIT_MS 1000
-#define WATCH_BITS 65536
-#define GROUP_BUCKETS 4096
 
 struct webhook {
     struct webhook_shared shared; /* first: the journal's callbacks get its client's address */
     struct event *wake;
     struct mailbox box;
     struct letters letters;
-    struct webhook_group *groups, *gone;
-    struct webhook_group *by_key[GROUP_BUCKETS];
-    size_t group_bytes; /* of those that are not gone */
-    uint32_t left_out; /* found no memory when settings were read the last time ... */
-    char left_out_name[NAME_BYTES_MAX + 1]; /* ... and the first of them */
-    struct event *reread; /* read the settings again */
-    int64_t settings_ms; /* monotonic: not before this */
+    struct webhook_list list;
+    struct event *reread;  /* read the list again */
+    int64_t not_before_ms; /* monotonic: when that may be, at the earliest */
     pthread_t thread;
     bool runs;
-    /* ---- any thread ---- */
-    _Atomic uint64_t watched[WATCH_BITS / 64]; /* news of these, by key, is worth a letter */
-    atomic_bool settings_changed;
+    atomic_bool settings_changed; /* of some producer group. Any thread */
 };
 
 static struct webhook *webhook_of(struct journal_client *c)
@@ -61,19 +46,10 @@ static void webhook_on_post(struct journal_client *c, struct entry_list *done)
     mailbox_post_done(&webhook_of(c)->box, done);
 }
 
-static bool webhook_is_watched(struct webhook *w, uint64_t key)
-{
-    uint64_t bit = key % WATCH_BITS;
-    return atomic_load(&w->watched[bit / 64]) >> (bit % 64) & 1;
-}
-
 static void webhook_on_news(struct journal_client *c, const struct effects *fx)
 {
     struct webhook *w = webhook_of(c);
-    bool ours = fx->overflow;
-    for (uint32_t i = 0; i < fx->n_keys && !ours; i++)
-        ours = webhook_is_watched(w, fx->keys[i]);
-    if (ours)
+    if (webhook_list_concerns(&w->list, fx))
         mailbox_post_news(&w->box, fx);
     if (fx->pgroups_changed) {
         atomic_store(&w->settings_changed, true);
@@ -88,133 +64,23 @@ static void webhook_on_nudge(struct journal_client *c)
 
 /* ---- settings ---- */
 
-static void webhook_watch(struct webhook *w, uint64_t key)
-{
-    uint64_t bit = key % WATCH_BITS;
-    atomic_fetch_or(&w->watched[bit / 64], UINT64_C(1) << (bit % 64));
-}
-
-static struct webhook_group **webhook_bucket_of(struct webhook *w, uint64_t key)
-{
-    return &w->by_key[key % GROUP_BUCKETS];
-}
-
-static struct webhook_group *webhook_find(struct webhook *w, struct slice name)
-{
-    struct webhook_group *g = *webhook_bucket_of(w, news_key(NEWS_PGROUP, name, slice_of(NULL, 0)));
-    while (g && !slice_equal(g->name, name))
-        g = g->next_key;
-    return g;
-}
-
-static void webhook_link_in(struct webhook_group **list, struct webhook_group *g)
-{
-    g->prev = NULL;
-    g->next = *list;
-    if (g->next)
-        g->next->prev = g;
-    *list = g;
-}
-
-static void webhook_link_out(struct webhook_group **list, struct webhook_group *g)
-{
-    *(g->prev ? &g->prev->next : list) = g->next;
-    if (g->next)
-        g->next->prev = g->prev;
-}
-
-static size_t webhook_group_bytes_max(const struct webhook *w)
-{
-    return (size_t)settings_num(w->shared.settings, SET_memory) / 16;
-}
-
-static void webhook_add(struct webhook *w, const struct pgroup_hook *hook)
-{
-    if (w->group_bytes + webhook_group_size(hook) > webhook_group_bytes_max(w)) {
-        if (w->left_out++ == 0)
-            snprintf(w->left_out_name, sizeof w->left_out_name, "%.*s", (int)hook->pgroup.len,
-                     (const char *)hook->pgroup.data);
-        return;
-    }
-    struct webhook_group *g = webhook_group_new(&w->shared, hook);
-    if (!g)
-        return;
-    struct webhook_group **bucket = webhook_bucket_of(w, g->key);
-    g->next_key = *bucket;
-    *bucket = g;
-    webhook_link_in(&w->groups, g);
-    g->listed = true;
-    w->group_bytes += g->size;
-    webhook_watch(w, g->key);
-    webhook_group_pull(g);
-}
-
-static void webhook_retire(struct webhook *w, struct webhook_group *g)
-{
-    struct webhook_group **at = webhook_bucket_of(w, g->key);
-    while (*at != g)
-        at = &(*at)->next_key;
-    *at = g->next_key;
-    webhook_link_out(&w->groups, g);
-    webhook_link_in(&w->gone, g);
-    w->group_bytes -= g->size;
-    webhook_group_retire(g);
-}
-
-static void webhook_on_hook(void *arg, const struct pgroup_hook *hook)
-{
-    struct webhook *w = arg;
-    struct webhook_group *g = webhook_find(w, hook->pgroup);
-    if (g && slice_equal(g->url, hook->url) && slice_equal(g->secret, hook->secret)) {
-        g->listed = true;
-        return;
-    }
-    if (g)
-        webhook_retire(w, g);
-    webhook_add(w, hook);
-}
-
-static bool webhook_read_hooks(struct webhook *w)
-{
-    struct view *v = journal_view(w->shared.journal, &w->shared.client);
-    for (struct webhook_group *g = w->groups; g; g = g->next)
-        g->listed = false;
-    bool read = v && query_pgroup_hooks(v, webhook_on_hook, w) == ST_OK;
-    if (v)
-        view_close(v);
-    if (!read)
-        return false;
-    for (struct webhook_group *g = w->groups, *next; g; g = next) {
-        next = g->next;
-        if (!g->listed)
-            webhook_retire(w, g);
-    }
-    return true;
-}
-
-/* All of them: which one has changed is not told. Ten times as long as that took it is not done again, so that
- * somebody who sets thousands, one by one, leaves this thread time for its work; but no longer than
- * SETTINGS_WAIT_MS, since it may have taken long because the whole machine stood still. */
+/*
+ * The list is read as a whole. After that it is not read again for ten times as long as it took, so that this thread
+ * has time for its work while somebody sets thousands of CHECKURLs one by one. The pause is SETTINGS_WAIT_MS at most:
+ * the reading may have taken long because the whole machine stood still.
+ */
 static void webhook_read_settings(struct webhook *w)
 {
-    int64_t began = timers_now(), wait = w->settings_ms - began;
+    int64_t began = timers_now(), wait = w->not_before_ms - began;
     if (wait > 0) {
-        const struct timeval tv = {.tv_sec = (time_t)(wait / 1000),
-                                   .tv_usec = (suseconds_t)(wait % 1000 * 1000)};
+        const struct timeval tv = {.tv_sec = (time_t)(wait / 1000), .tv_usec = (suseconds_t)(wait % 1000 * 1000)};
         (void)event_add(w->reread, &tv); /* cannot fail: a timer's place was made with it */
         return;
     }
     atomic_store(&w->settings_changed, false);
-    w->left_out = 0;
-    if (!webhook_read_hooks(w))
-        log_text(LOG_ERROR,
-                 "cannot read the settings of producer groups; CHECKURLs stay as they were");
-    if (w->left_out > 0)
-        log_event(LOG_WARN,
-                  "too many CHECKURLs for this `memory`, so some are not called: raise it, or ask these otherwise",
-                  " pgroups=%" PRIu32 " first=%s", w->left_out, w->left_out_name);
+    webhook_list_read(&w->list);
     int64_t now = timers_now(), pause = 10 * (now - began);
-    w->settings_ms = now + (pause < SETTINGS_WAIT_MS ? pause : SETTINGS_WAIT_MS);
+    w->not_before_ms = now + (pause < SETTINGS_WAIT_MS ? pause : SETTINGS_WAIT_MS);
 }
 
 static void webhook_on_settings(evutil_socket_t fd, short what, void *arg)
@@ -224,53 +90,19 @@ static void webhook_on_settings(evutil_socket_t fd, short what, void *arg)
 
 /* ---- turns ---- */
 
-static void webhook_has_news(struct webhook_group *g, const struct news *news)
-{
-    g->seen = news->index;
-    webhook_group_pull(g);
-}
-
-static void webhook_hand_out_news(struct webhook *w, const struct news *news)
-{
-    if (!news->index)
-        return;
-    for (struct webhook_group *g = news->overflow ? w->groups : NULL; g; g = g->next)
-        webhook_has_news(g, news);
-    for (uint32_t i = 0; i < news->n && !news->overflow; i++) {
-        for (struct webhook_group *g = *webhook_bucket_of(w, news->keys[i]); g; g = g->next_key) {
-            if (g->key == news->keys[i])
-                webhook_has_news(g, news);
-        }
-    }
-}
-
-static void webhook_free_gone(struct webhook *w)
-{
-    for (struct webhook_group *g = w->gone, *next; g; g = next) {
-        next = g->next;
-        if (!webhook_group_idle(g))
-            continue;
-        webhook_link_out(&w->gone, g);
-        webhook_group_free(g);
-    }
-}
-
 static void webhook_begin_stop(struct webhook *w)
 {
     if (w->shared.stopping)
         return;
     w->shared.stopping = true;
-    for (struct webhook_group *g = w->groups; g; g = g->next)
-        webhook_group_take_back(g);
-    for (struct webhook_group *g = w->gone; g; g = g->next)
-        webhook_group_take_back(g);
+    webhook_list_take_back(&w->list);
 }
 
 static void webhook_deliver(struct webhook *w)
 {
     struct entry *e;
     mailbox_take(&w->box, &w->letters);
-    webhook_hand_out_news(w, w->letters.news);
+    webhook_list_news(&w->list, w->letters.news);
     while ((e = entry_pop(&w->letters.done))) {
         w->shared.in_flight--;
         e->done(&w->shared.client, e);
@@ -283,7 +115,7 @@ static void webhook_deliver(struct webhook *w)
         webhook_begin_stop(w);
     if (!w->shared.stopping && atomic_load(&w->settings_changed))
         webhook_read_settings(w);
-    webhook_free_gone(w);
+    webhook_list_free_gone(&w->list);
 }
 
 /* True: there is more to do, do not wait. */
@@ -361,6 +193,7 @@ struct webhook *webhook_new(const struct webhook_env *env, char *err, size_t err
                  .calls_max = WEBHOOK_CALLS_MAX,
                  .pull = webhook_group_on_turn},
     };
+    w->list.shared = &w->shared;
     atomic_store(&w->settings_changed, true);
     if (letters_init(&w->letters) == ST_OK && webhook_make_parts(w)) {
         journal_register(env->journal, &w->shared.client);
@@ -390,20 +223,11 @@ void webhook_join(struct webhook *w)
     w->runs = false;
 }
 
-static void webhook_free_all(struct webhook_group *g)
-{
-    for (struct webhook_group *next; g; g = next) {
-        next = g->next;
-        webhook_group_free(g);
-    }
-}
-
 void webhook_free(struct webhook *w)
 {
     if (!w)
         return;
-    webhook_free_all(w->groups);
-    webhook_free_all(w->gone);
+    webhook_list_fini(&w->list);
     pool_free(w->shared.pool);
     resolver_free(w->shared.resolver);
     if (w->wake)
