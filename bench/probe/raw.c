@@ -20,8 +20,10 @@
  * It is the one program outside storage/disk/kv.c that knows RocksDB, because it has to be free of all that
  * stands between.
  */
+#include <cjson/cJSON.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <rocksdb/c.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -296,21 +298,44 @@ static bool raw_run_group(struct raw *r)
 
 /* ---- all ---- */
 
-static void raw_print(const struct raw *r)
+/* With one decimal, as a reader wants it. */
+static bool raw_put(cJSON *o, const char *name, double v)
+{
+    return cJSON_AddNumberToObject(o, name, round(v * 10) / 10) != NULL;
+}
+
+static bool raw_put_latency(cJSON *root, const struct hist *h)
+{
+    static const struct {
+        const char *name;
+        double share;
+    } shown[] = {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p999", 0.999}};
+    cJSON *o = cJSON_AddObjectToObject(root, "latency_us");
+    bool ok = o != NULL;
+    for (size_t i = 0; ok && i < sizeof shown / sizeof *shown; i++)
+        ok = raw_put(o, shown[i].name, (double)hist_quantile(h, shown[i].share) / 1e3);
+    return ok && raw_put(o, "max", (double)h->max / 1e3);
+}
+
+static bool raw_print(const struct raw *r)
 {
     double s = (double)r->elapsed_ns / (double)NS_PER_S;
-    printf("{\"mode\": \"%s\", \"sync\": %s, ", r->mode, r->sync ? "true" : "false");
+    cJSON *o = cJSON_CreateObject();
+    bool ok = o && cJSON_AddStringToObject(o, "mode", r->mode) && cJSON_AddBoolToObject(o, "sync", r->sync);
     if (r->most > 0)
-        printf("\"rate\": %.1f, \"overwrite\": %s, \"most_at_once\": %llu, ", r->rate,
-               r->overwrite ? "true" : "false", (unsigned long long)r->most);
-    printf(
-        "\"times\": %llu, \"messages\": %llu, \"elapsed_s\": %.6f, \"per_s\": %.1f, "
-        "\"messages_per_s\": %.1f, \"latency_us\": {\"p50\": %.1f, \"p90\": %.1f, \"p99\": %.1f, "
-        "\"p999\": %.1f, \"max\": %.1f}}\n",
-        (unsigned long long)r->times, (unsigned long long)r->carried, s, (double)r->times / s,
-        (double)r->carried / s, (double)hist_quantile(&r->took, 0.5) / 1e3,
-        (double)hist_quantile(&r->took, 0.9) / 1e3, (double)hist_quantile(&r->took, 0.99) / 1e3,
-        (double)hist_quantile(&r->took, 0.999) / 1e3, (double)r->took.max / 1e3);
+        ok = ok && raw_put(o, "rate", r->rate) && cJSON_AddBoolToObject(o, "overwrite", r->overwrite) &&
+             raw_put(o, "most_at_once", (double)r->most);
+    ok = ok && raw_put(o, "times", (double)r->times) && raw_put(o, "messages", (double)r->carried) &&
+         cJSON_AddNumberToObject(o, "elapsed_s", s) && raw_put(o, "per_s", (double)r->times / s) &&
+         raw_put(o, "messages_per_s", (double)r->carried / s) && raw_put_latency(o, &r->took);
+    char *line = ok ? cJSON_PrintUnformatted(o) : NULL;
+    if (line)
+        puts(line);
+    else
+        raw_fail("printing the result", "no memory");
+    cJSON_free(line);
+    cJSON_Delete(o);
+    return line != NULL;
 }
 
 static const struct raw_mode MODES[] = {
@@ -341,8 +366,7 @@ int main(int argc, char **argv)
     if (!mode || !mode->fits(&r))
         return raw_usage();
     bool ok = mode->run(&r) && r.times > 0;
-    if (ok)
-        raw_print(&r);
+    ok = ok && raw_print(&r);
     hist_fini(&r.took);
     free(r.bytes);
     return ok ? 0 : 1;

@@ -4,6 +4,8 @@
  */
 #include "bench/wire/dialect_resp.h"
 
+#include <cjson/cJSON.h>
+
 #include "bench/wire/dialect_words.h"
 #include "bench/wire/walk.h"
 
@@ -128,32 +130,26 @@ static bool resp_messages(struct slice result, taken_fn fn, void *arg)
     return true;
 }
 
-/* The digits behind "txid":" in the JSON text of a check. */
-static bool resp_txid_of(struct slice json, struct slice *ret_txid)
+/* One check: a JSON object, of which the txid is wanted. */
+static bool resp_check(struct slice json, void (*fn)(void *arg, struct slice txid), void *arg)
 {
-    static const char name[] = "\"txid\":\"";
-    const uint8_t *at = memmem(json.data, json.len, name, sizeof name - 1);
-    if (!at)
-        return false;
-    at += sizeof name - 1;
-    const uint8_t *end = memchr(at, '"', (size_t)(json.data + json.len - at));
-    if (!end)
-        return false;
-    *ret_txid = slice_of(at, (size_t)(end - at));
-    return true;
+    cJSON *check = cJSON_ParseWithLength((const char *)json.data, json.len);
+    const char *txid = cJSON_GetStringValue(cJSON_GetObjectItem(check, "txid"));
+    if (txid)
+        fn(arg, slice_str(txid));
+    cJSON_Delete(check);
+    return txid != NULL;
 }
 
 static bool resp_checks(struct slice result, void (*fn)(void *arg, struct slice txid), void *arg)
 {
     struct cursor c = cursor_of(result);
     struct walk_piece list, json;
-    struct slice txid;
     if (!walk_expect(&c, walk_resp, PIECE_LIST, &list))
         return false;
     for (int64_t i = 0; i < list.n; i++) {
-        if (!walk_expect(&c, walk_resp, PIECE_BYTES, &json) || !resp_txid_of(json.bytes, &txid))
+        if (!walk_expect(&c, walk_resp, PIECE_BYTES, &json) || !resp_check(json.bytes, fn, arg))
             return false;
-        fn(arg, txid);
     }
     return true;
 }
