@@ -2,30 +2,20 @@
  * main.c: halfmq-bench, the load tester. A mode is a line in mode.def and a function in `mains`.
  */
 #include <stdio.h>
-#include <string.h>
 
 #include "bench/modes/beside.h"
 #include "bench/modes/compare.h"
 #include "bench/modes/search.h"
+#include "bench/modes/single.h"
 #include "bench/options/help.h"
 #include "bench/options/options_parse.h"
 #include "bench/report/assertion.h"
 #include "bench/report/ending.h"
-#include "bench/run/run.h"
 #include "halfmq_version.h"
 
-/* send, consume, txn, e2e, verify: one load, one result. */
-static int one_load(const struct options *o)
+static int load_main(const struct options *o)
 {
-    struct result r = {0};
-    char err[256];
-    int end = ENDING_FAILED;
-    if (run_load(o, o->mode, false, &r, err, sizeof err))
-        end = ending_of(&r);
-    else
-        fprintf(stderr, "halfmq-bench: %s\n", err);
-    result_fini(&r);
-    return end;
+    return single_main(o, false);
 }
 
 static int compare(const struct options *o)
@@ -34,8 +24,8 @@ static int compare(const struct options *o)
 }
 
 static int (*const mains[MODE_COUNT])(const struct options *) = {
-    [MODE_send] = one_load,   [MODE_consume] = one_load, [MODE_txn] = one_load,
-    [MODE_e2e] = one_load,    [MODE_verify] = one_load,  [MODE_search] = search_main,
+    [MODE_send] = load_main,   [MODE_consume] = load_main, [MODE_txn] = load_main,
+    [MODE_e2e] = load_main,    [MODE_verify] = load_main,  [MODE_search] = search_main,
     [MODE_compare] = compare, [MODE_redis] = beside_main};
 
 int main(int argc, char **argv)

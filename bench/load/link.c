@@ -53,6 +53,12 @@ void link_fini(struct load_link *l)
     buf_free(&l->in);
 }
 
+uint32_t link_claim_batch(struct load_link *l, int64_t intended_ns)
+{
+    struct load *load = l->worker->load;
+    return load_claim(load, (uint32_t)load->o->batch, intended_ns);
+}
+
 void link_ask(struct load_link *l, struct op *op, uint32_t part, struct wire_ask *ask)
 {
     ask->tag = link_number(l, op) * l->span + part;

@@ -86,6 +86,9 @@ bool link_init(struct load_link *l, struct worker *w, const struct role *role, u
                uint32_t span);
 void link_fini(struct load_link *l);
 
+/* claim of a role whose ops are one batch each. */
+uint32_t link_claim_batch(struct load_link *l, int64_t intended_ns);
+
 /* Adds the request to what is to be written; its answer comes to the role with that part. */
 void link_ask(struct load_link *l, struct op *op, uint32_t part, struct wire_ask *ask);
 

@@ -54,7 +54,7 @@ void pump_link(struct load_link *l)
     if (l->phase == LINK_DONE || !atomic_load(&load->go) || l->worker->now_ns < load->begin_ns)
         return;
     while (l->state == LINK_UP && l->n_free > 0 && l->phase == LINK_STARTS && pump_may_start(l, &intended)) {
-        uint32_t n = l->role->claim(l);
+        uint32_t n = l->role->claim(l, intended);
         if (n == 0) {
             l->phase = LINK_ENDS;
             break;

@@ -25,8 +25,8 @@ struct role {
     bool sends; /* counts among load->senders */
     bool paced; /* --rate is for this role */
     uint32_t parts; /* the requests of an op are numbered below this; 0: below the messages of a batch, and one more */
-    /* How many messages a new op shall have; 0: this link starts nothing more. */
-    uint32_t (*claim)(struct load_link *l);
+    /* How many messages an op that begins then shall have; 0: this link starts nothing more. */
+    uint32_t (*claim)(struct load_link *l, int64_t intended_ns);
     void (*start)(struct load_link *l, struct op *op);
     void (*answered)(struct load_link *l, struct op *op, uint32_t part, const struct answer *a);
     void (*remind)(struct load_link *l, struct op *op); /* its pause is over */

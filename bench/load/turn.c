@@ -37,13 +37,6 @@ static void turn_pass_seconds(struct worker *w)
     }
 }
 
-static void turn_do_due(struct worker *w)
-{
-    struct reminder *due;
-    while ((due = worker_due(w)) != NULL)
-        link_remind(due);
-}
-
 static int turn_sleep_until_event(struct worker *w, struct epoll_event *events)
 {
     const struct heap_node *first = heap_first(&w->reminders);
@@ -108,7 +101,8 @@ void *turn_main(void *worker)
         int n = turn_sleep_until_event(w, events);
         turn_pass_seconds(w);
         turn_take_events(w, events, n);
-        turn_do_due(w);
+        for (struct reminder *due; (due = worker_due(w)) != NULL;)
+            link_remind(due);
         turn_watch_progress(w);
     }
     w->now_ns = mono_ns();

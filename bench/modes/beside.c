@@ -4,38 +4,18 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "bench/base/units.h"
 #include "bench/measure/stats.h"
+#include "bench/modes/single.h"
 #include "bench/report/ending.h"
 #include "bench/run/run.h"
-
-static enum mode load_of(const struct options *o)
-{
-    return strcmp(o->of, "consume") == 0 ? MODE_consume
-           : strcmp(o->of, "e2e") == 0   ? MODE_e2e
-                                         : MODE_send;
-}
-
-static int alone(const struct options *o)
-{
-    struct result r = {0};
-    char err[256];
-    int end = ENDING_FAILED;
-    if (run_load(o, load_of(o), true, &r, err, sizeof err))
-        end = ending_of(&r);
-    else
-        fprintf(stderr, "halfmq-bench: %s\n", err);
-    result_fini(&r);
-    return end;
-}
 
 struct beside_round {
     double rate, p50, p99;
 };
 
-static bool one(const struct options *o, bool redis, struct beside_round *ret_round)
+static bool beside_one(const struct options *o, bool redis, struct beside_round *ret_round)
 {
     struct options mine = *o;
     struct result r = {0};
@@ -43,7 +23,7 @@ static bool one(const struct options *o, bool redis, struct beside_round *ret_ro
     mine.quiet = true;
     if (!redis)
         mine.port = o->halfmq_port;
-    bool ok = run_load(&mine, load_of(o), redis, &r, err, sizeof err);
+    bool ok = run_load(&mine, options_load(o), redis, &r, err, sizeof err);
     if (ok && (!result_good(&r) || r.elapsed_s <= 0)) {
         snprintf(err, sizeof err, "the load on %s went wrong: %s", redis ? "Redis" : "HalfMQ",
                  r.fatal[0]     ? r.fatal
@@ -61,7 +41,7 @@ static bool one(const struct options *o, bool redis, struct beside_round *ret_ro
     return ok;
 }
 
-static void tell(const char *name, const struct beside_round *r)
+static void beside_tell(const char *name, const struct beside_round *r)
 {
     char rate[16], p50[16], p99[16];
     printf("  %-8s%9s/s  p50 %-8s p99 %s\n", name, units_put_count(r->rate, rate, sizeof rate),
@@ -69,18 +49,18 @@ static void tell(const char *name, const struct beside_round *r)
            units_put_duration(r->p99, p99, sizeof p99));
 }
 
-static int in_turns(const struct options *o)
+static int beside_in_turns(const struct options *o)
 {
     double *ratio = calloc(o->rounds, sizeof *ratio);
     size_t n = 0;
     while (ratio && n < o->rounds && !run_interrupted()) {
         struct beside_round ours, theirs;
-        if (!one(o, false, &ours) || !one(o, true, &theirs))
+        if (!beside_one(o, false, &ours) || !beside_one(o, true, &theirs))
             break;
         ratio[n] = ours.rate / theirs.rate;
         printf("round %zu: HalfMQ / Redis %.2f\n", n + 1, ratio[n]);
-        tell("HalfMQ", &ours);
-        tell("Redis", &theirs);
+        beside_tell("HalfMQ", &ours);
+        beside_tell("Redis", &theirs);
         fflush(stdout);
         n++;
     }
@@ -96,5 +76,5 @@ static int in_turns(const struct options *o)
 
 int beside_main(const struct options *o)
 {
-    return o->halfmq_port ? in_turns(o) : alone(o);
+    return o->halfmq_port ? beside_in_turns(o) : single_main(o, true);
 }

@@ -29,15 +29,6 @@ double search_next(double first, double held, double failed, double precision)
     return failed / held - 1 > precision ? (held + failed) / 2 : 0;
 }
 
-static enum mode search_load_of(const struct options *o)
-{
-    for (int i = 0; i < MODE_COUNT; i++) {
-        if (strcmp(mode_names[i], o->of) == 0)
-            return (enum mode)i;
-    }
-    return MODE_send;
-}
-
 /* Everything that was meant to start is done in the end; a rate was reached if that took no longer
  * than it should. */
 static bool search_holds(const struct options *o, const struct result *r, double rate)
@@ -76,7 +67,7 @@ static bool search_run(struct options *p, double rate, struct result *ret_result
 {
     char err[256];
     p->rate = rate;
-    if (run_load(p, search_load_of(p), false, ret_result, err, sizeof err))
+    if (run_load(p, options_load(p), false, ret_result, err, sizeof err))
         return true;
     fprintf(stderr, "halfmq-bench: %s\n", err);
     result_fini(ret_result);

@@ -106,3 +106,14 @@ void options_default(struct options *o)
             abort(); /* a default in option.def is not of its kind */
     }
 }
+
+enum mode options_load(const struct options *o)
+{
+    if (o->mode != MODE_search && o->mode != MODE_redis)
+        return o->mode;
+    for (int i = 0; i < MODE_COUNT; i++) {
+        if (strcmp(mode_names[i], o->of) == 0)
+            return (enum mode)i;
+    }
+    return MODE_send;
+}

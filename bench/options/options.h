@@ -81,6 +81,9 @@ extern const char *const mode_names[];
 /* Takes the text of option i. False: it is not of its kind, and nothing has changed. */
 bool options_take(struct options *o, size_t i, const char *text);
 
+/* The load that is put on: the mode's own; of search and redis, what --of says. */
+enum mode options_load(const struct options *o);
+
 /* As defaults, for a test or a run inside a run. */
 void options_default(struct options *o);
 

@@ -61,15 +61,9 @@ static bool settle_of(struct options *o)
     return false;
 }
 
-static bool settle_is_load(const struct options *o, const char *name)
-{
-    bool other = o->mode == MODE_search || o->mode == MODE_redis;
-    return strcmp(other ? o->of : mode_names[o->mode], name) == 0;
-}
-
 static void settle_amounts(struct options *o)
 {
-    bool consume = settle_is_load(o, "consume");
+    bool consume = options_load(o) == MODE_consume;
     if (o->messages == 0 && o->duration == 0) {
         o->duration = DURATION_DEFAULT_S * NS_PER_S;
         o->said[BENCH_duration] = "10s";
@@ -108,16 +102,16 @@ static bool settle_fits_a_record(const struct options *o)
 /* What has to be said otherwise is: the result tells how it was said. */
 static void settle_wire(struct options *o)
 {
-    bool paced = settle_is_load(o, "consume") && (o->rate > 0 || dist_max(&o->work) > 0);
+    bool paced = options_load(o) == MODE_consume && (o->rate > 0 || dist_max(&o->work) > 0);
     o->binary = strcmp(o->wire, "binary") == 0 && strcmp(o->dialect, "rpc") == 0 && !paced &&
-                (settle_is_load(o, "consume") || settle_fits_a_record(o));
+                (options_load(o) == MODE_consume || settle_fits_a_record(o));
     o->said[BENCH_wire] = o->wire = o->binary ? "binary" : "words";
 }
 
 static uint64_t settle_batch_max(const struct options *o)
 {
-    return settle_is_load(o, "consume") ? COUNT_MAX
-           : settle_is_load(o, "txn")   ? TXN_MESSAGES_MAX
+    return options_load(o) == MODE_consume ? COUNT_MAX
+           : options_load(o) == MODE_txn   ? TXN_MESSAGES_MAX
                                  : MSEND_BODIES_MAX;
 }
 
@@ -167,7 +161,7 @@ static uint64_t settle_least(const struct dist *d)
 
 static bool settle_check_bodies(struct options *o)
 {
-    bool needed = settle_is_load(o, "e2e") || o->mode == MODE_verify;
+    bool needed = options_load(o) == MODE_e2e || o->mode == MODE_verify;
     if (!body_kind_find(o->body, &o->body_kind))
         return settle_refuse("--body must be filler, random or json");
     if (needed && settle_least(&o->size) < BODY_HEAD_BYTES) {
@@ -176,7 +170,7 @@ static bool settle_check_bodies(struct options *o)
                 mode_names[o->mode], BODY_HEAD_BYTES);
         return false;
     }
-    if (o->mode == MODE_redis && settle_is_load(o, "txn"))
+    if (o->mode == MODE_redis && options_load(o) == MODE_txn)
         return settle_refuse("a Redis has no half messages: --of must be send, consume or e2e");
     return true;
 }

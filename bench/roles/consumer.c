@@ -45,13 +45,13 @@ static bool consumer_drained(struct load_link *l)
     return quiet || (all && l->last_empty && !load->oracle);
 }
 
-static uint32_t consumer_claim(struct load_link *l)
+static uint32_t consumer_claim(struct load_link *l, int64_t intended_ns)
 {
     struct load *load = l->worker->load;
     uint32_t most = load->mode == MODE_consume ? (uint32_t)load->o->batch : POP_COUNT;
     if (consumer_endless(load))
         return consumer_drained(l) ? 0 : most;
-    return load_claim(load, most, pace_is_open(&l->pace) ? pace_due(&l->pace) : l->worker->now_ns);
+    return load_claim(load, most, intended_ns);
 }
 
 static void consumer_ask_pop(struct load_link *l, struct op *op)

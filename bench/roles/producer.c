@@ -144,12 +144,6 @@ static void producer_ask(struct load_link *l, struct op *op)
         producer_ask_batch(l, op);
 }
 
-static uint32_t producer_claim(struct load_link *l)
-{
-    int64_t intended = pace_is_open(&l->pace) ? pace_due(&l->pace) : l->worker->now_ns;
-    return load_claim(l->worker->load, (uint32_t)l->worker->load->o->batch, intended);
-}
-
 /* The next of the link's own keys that has nothing under way. There are at least as many as ops. */
 static uint32_t producer_take_key(struct load_link *l)
 {
@@ -261,11 +255,6 @@ static void producer_answered(struct load_link *l, struct op *op, uint32_t part,
     link_pause(l, op, PAUSE_BUSY_NS);
 }
 
-static void producer_remind(struct load_link *l, struct op *op)
-{
-    producer_ask(l, op);
-}
-
 static void producer_broken(struct load_link *l, struct op *op)
 {
     struct load *load = l->worker->load;
@@ -284,9 +273,9 @@ const struct role role_producer = {
     .name = "producer",
     .sends = true,
     .paced = true,
-    .claim = producer_claim,
+    .claim = link_claim_batch,
     .start = producer_start,
     .answered = producer_answered,
-    .remind = producer_remind,
+    .remind = producer_ask,
     .broken = producer_broken,
 };

@@ -67,12 +67,12 @@ static struct op *streamer_only_op(struct load_link *l)
     return &l->ops[0];
 }
 
-static uint32_t streamer_claim(struct load_link *l)
+static uint32_t streamer_claim(struct load_link *l, int64_t intended_ns)
 {
     struct load *load = l->worker->load;
     const struct options *o = load->o;
     uint64_t share = o->messages ? (o->messages + o->connections - 1) / o->connections : o->credit;
-    return load_claim(load, (uint32_t)(share < o->credit ? share : o->credit), l->worker->now_ns);
+    return load_claim(load, (uint32_t)(share < o->credit ? share : o->credit), intended_ns);
 }
 
 static void streamer_look_again(struct load_link *l, struct op *op)

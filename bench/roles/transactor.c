@@ -39,12 +39,6 @@ static void transactor_ask_half(struct load_link *l, struct op *op, uint32_t par
     link_ask(l, op, part, &a);
 }
 
-static uint32_t transactor_claim(struct load_link *l)
-{
-    int64_t intended = pace_is_open(&l->pace) ? pace_due(&l->pace) : l->worker->now_ns;
-    return load_claim(l->worker->load, (uint32_t)l->worker->load->o->batch, intended);
-}
-
 static void transactor_start(struct load_link *l, struct op *op)
 {
     struct load *load = l->worker->load;
@@ -216,7 +210,7 @@ const struct role role_transactor = {
     .name = "transactor",
     .sends = true,
     .paced = true,
-    .claim = transactor_claim,
+    .claim = link_claim_batch,
     .start = transactor_start,
     .answered = transactor_answered,
     .remind = transactor_remind,
