@@ -8,22 +8,23 @@
  *                                └── hmq_consumer         callback, workers, leases, draining
  *
  * Rules that hold everywhere
- *   Results    Every call that can fail returns enum hmq_status, HMQ_OK (0) for success. What it
- *              hands back comes last before `err` and is untouched on failure. `err` may be NULL;
- *              otherwise code and text are filled in, on success too (HMQ_OK, "").
- *   Ownership  What a _new or ret_ pointer gave is yours and goes back to the _free or _close named
- *              with it; _free(NULL) is fine. Arguments are copied before the call returns, unless
- *              said otherwise. Producers and consumers are closed before their client.
- *   Threads    Objects may be used from any thread at once, except for hmq_options, hmq_request,
+ *   Results    Every call that can fail returns enum hmq_status, HMQ_OK (0) for success. Its result
+ *              is in the last argument before `err`, and is untouched on failure. `err` may be NULL;
+ *              otherwise its code and text are set, on success too (HMQ_OK, "").
+ *   Ownership  What a _new function or a ret_ argument gave you is yours; free it with the _free or
+ *              _close function named with it. _free(NULL) does nothing. Arguments are copied before
+ *              the call returns, unless said otherwise. Close producers, consumers and readers before
+ *              their client.
+ *   Threads    Several threads may use an object at once, except for hmq_options, hmq_request,
  *              hmq_reply and hmq_batch, which belong to one thread at a time. By default a client
- *              runs one thread for its socket ("the I/O thread"); callbacks run there unless said
- *              otherwise, must not block, and a blocking call from one answers HMQ_EWOULDBLOCK.
+ *              runs one thread for its socket ("the I/O thread"). Callbacks run there unless said
+ *              otherwise, and must not block; a blocking call from one returns HMQ_EWOULDBLOCK.
  *   Time       Milliseconds. A timeout_ms of HMQ_DEFAULT (-1) means the option call_timeout_ms.
  *   Text       Strings are UTF-8 or plain bytes that end with NUL; bodies are any bytes with a length.
- *   Outcome    HMQ_EUNKNOWN means: it was sent, the answer is lost, it may have been done. Every other
- *              failure means: it was not done.
- * There is no global state, nothing is printed, nothing exits, no signal is raised. In a child after
- * fork() no object of the parent may be used.
+ *   Outcome    HMQ_EUNKNOWN means: the request was sent, but its reply is lost; it may have been done.
+ *              Every other failure means: it was not done.
+ * The library has no global state, prints nothing, does not end the process and raises no signal. After
+ * fork(), the child must not use the parent's objects.
  */
 #ifndef HALFMQ_H
 #define HALFMQ_H
@@ -52,23 +53,23 @@ enum hmq_status {
     HMQ_ENOMEM = 2, /* no memory */
     HMQ_ETIMEDOUT = 3, /* the deadline passed before the request was sent: not done */
     HMQ_EDISCONNECTED = 4, /* no connection until the deadline, nothing was sent: not done */
-    HMQ_EUNKNOWN = 5, /* sent, but the answer is lost: it may have been done */
-    HMQ_EAGAIN = 6, /* a bound of this client is reached: not done, try again later */
+    HMQ_EUNKNOWN = 5, /* sent, but the reply is lost: it may have been done */
+    HMQ_EAGAIN = 6, /* a limit of this client is reached: not done, try again later */
     HMQ_EWOULDBLOCK = 7, /* a blocking call on the I/O thread or the application's loop thread */
     HMQ_ECLOSED = 8, /* the object is being closed */
-    HMQ_EPROTO = 9, /* the broker's bytes make no sense; the connection was dropped */
+    HMQ_EPROTO = 9, /* what the broker sent is not valid */
     HMQ_ESYSTEM = 10, /* the operating system refused; the text says what */
     /* the broker's codes: not done */
     HMQ_EREFUSED = 20, /* ERR: the request cannot be done as it stands */
     HMQ_ENOTOPIC = 21,
     HMQ_ENOGROUP = 22,
-    HMQ_ENOTXN = 23, /* no such transaction, or its outcome is forgotten */
+    HMQ_ENOTXN = 23, /* no such transaction, or its outcome is no longer stored */
     HMQ_ETXNCONFLICT = 24, /* it was decided the other way; that decision stands */
-    HMQ_ESTALE = 25, /* the lease is lost; somebody else has the message, or will */
+    HMQ_ESTALE = 25, /* the lease expired; the message is redelivered, or was */
     HMQ_ETOOBIG = 26,
     HMQ_EBADNAME = 27,
     HMQ_EEXISTS = 28,
-    HMQ_EBUSY = 29, /* a bound of the broker is reached: try again later */
+    HMQ_EBUSY = 29, /* a limit of the broker is reached: try again later */
     HMQ_EDISKFULL = 30,
     HMQ_EREADONLY = 31,
     HMQ_ELIMIT = 32,
@@ -84,16 +85,16 @@ enum hmq_status {
 /* On the caller's stack; needs no initialisation and no clean-up. */
 typedef struct hmq_error {
     enum hmq_status code;
-    char text[HMQ_ERROR_TEXT_SIZE]; /* a sentence for a person, NUL-ended, cut where too long */
+    char text[HMQ_ERROR_TEXT_SIZE]; /* a sentence for people, NUL-terminated, cut where it is too long */
 } hmq_error;
 
-/* What the code means, in general. Static text, never NULL. */
+/* What the status means in general. Static text, never NULL. */
 HMQ_API const char *hmq_strerror(enum hmq_status status);
 
 /* "HMQ_ESTALE". Static text, never NULL. */
 HMQ_API const char *hmq_status_name(enum hmq_status status);
 
-/* 1 where the same call may succeed a little later, without anybody changing anything. */
+/* 1 if the same call may succeed a little later though nothing is changed. */
 HMQ_API int hmq_retryable(enum hmq_status status);
 
 /* "0.1.0". Static text. */
@@ -109,38 +110,38 @@ HMQ_API void hmq_options_free(hmq_options *options);
 
 /*
  * Sets one option by name from text, as "linger_ms", "5". Numbers are decimal, switches yes or no.
- * HMQ_EINVAL: no such option, or a value outside its bounds; the text names both.
- * hmq_option_describe lists what there is; so does the manual page halfmq_options(3).
+ * HMQ_EINVAL: there is no such option, or the value is outside its limits; the text says which.
+ * hmq_option_describe and the manual page halfmq_options(3) list all options.
  */
 HMQ_API enum hmq_status hmq_options_set(hmq_options *options, const char *name, const char *value,
                                         hmq_error *err);
 
 /*
  * Sets options from `hmq://[user:password@]host[:port][,host[:port]...][?name=value[&name=value...]]`
- * (%XX is decoded; an IPv6 address stands in []). NULL: what the environment variable HALFMQ_URL
- * says; where that is unset, nothing is changed. HMQ_EINVAL: not of that form; options that stand
- * before the wrong one are set.
+ * (%XX is decoded; an IPv6 address is written in []). NULL: from the environment variable HALFMQ_URL;
+ * where that is not set, nothing is changed. HMQ_EINVAL: not of that form, or a wrong value; the options
+ * before it are set.
  */
 HMQ_API enum hmq_status hmq_options_set_uri(hmq_options *options, const char *uri, hmq_error *err);
 
-/* The option as text into value (size bytes, cut where too long). HMQ_EINVAL: no such option. */
+/* Writes the option as text into value (size bytes, cut where it is too long). HMQ_EINVAL: no such option. */
 HMQ_API enum hmq_status hmq_options_get(const hmq_options *options, const char *name, char *value,
                                         size_t size, hmq_error *err);
 
-/* Option number i (from 0): name, default and one line of help, static text. 0: there is no such i. */
+/* Name, default and a line of help of option number i (from 0), as static text. Returns 0 past the last one. */
 HMQ_API int hmq_option_describe(size_t i, const char **ret_name, const char **ret_default,
                                 const char **ret_help);
 
 enum hmq_event {
     HMQ_EVENT_CONNECTED = 1, /* text: the address */
-    HMQ_EVENT_DISCONNECTED, /* text: why; it will be tried again */
-    HMQ_EVENT_CONNECT_FAILED,
-    HMQ_EVENT_TROUBLE /* a consumer or check-back service met an error; text: which */
+    HMQ_EVENT_DISCONNECTED, /* text: why; the client connects again */
+    HMQ_EVENT_CONNECT_FAILED, /* text: the address and why */
+    HMQ_EVENT_TROUBLE /* the broker refused a request of a consumer or check-back service; text: which */
 };
 
 typedef void (*hmq_event_fn)(void *arg, enum hmq_event event, const char *text);
 
-/* Be told of the connection's life; on the I/O thread. For logs and tests; nothing depends on it. */
+/* Sets a function that is called with these events, on the I/O thread. It is meant for logs and tests. */
 HMQ_API void hmq_options_set_event_fn(hmq_options *options, hmq_event_fn fn, void *arg);
 
 /* ---- Client --------------------------------------------------------------------------------- */
@@ -148,10 +149,10 @@ HMQ_API void hmq_options_set_event_fn(hmq_options *options, hmq_event_fn fn, voi
 typedef struct hmq_client hmq_client;
 
 /*
- * A client of its own thread. Connects in the background and again whenever the connection breaks,
- * with pauses that grow from reconnect_min_ms to reconnect_max_ms, jittered; the addresses are tried
- * in turn. Does not wait for the connection: calls do. options NULL: defaults and HALFMQ_URL. They
- * are copied; producers and consumers of this client inherit them.
+ * A client with a thread of its own. It connects in the background, and again whenever the connection
+ * is lost, with pauses that grow from reconnect_min_ms to reconnect_max_ms and are jittered; it tries
+ * the addresses in turn. This does not wait for the connection: calls do. options NULL: defaults and
+ * HALFMQ_URL. They are copied; producers and consumers of this client inherit them.
  * HMQ_EINVAL (HALFMQ_URL is wrong), HMQ_ENOMEM, HMQ_ESYSTEM (no thread or descriptor).
  */
 HMQ_API enum hmq_status hmq_client_new(const hmq_options *options, hmq_client **ret_client,
@@ -161,16 +162,16 @@ HMQ_API enum hmq_status hmq_client_new(const hmq_options *options, hmq_client **
 HMQ_API enum hmq_status hmq_client_open(const char *uri, hmq_client **ret_client, hmq_error *err);
 
 /*
- * Ends everything at once: what is under way fails with HMQ_ECLOSED (HMQ_EUNKNOWN where it was sent),
- * its callbacks have run when this returns. Waits only for a callback, or the look-up of a host name,
- * that runs now. Flush first what shall be done. Not from a callback.
+ * Closes the client at once: requests under way fail with HMQ_ECLOSED (HMQ_EUNKNOWN where they were
+ * sent), and their callbacks have run when this returns. Waits only for a callback, or the look-up of a
+ * host name, that is running. Call hmq_client_flush before, if the requests matter. Not from a callback.
  */
 HMQ_API void hmq_client_free(hmq_client *client);
 
-/* Waits until connected. HMQ_EDISCONNECTED with the last reason, HMQ_EWOULDBLOCK, HMQ_ECLOSED. */
+/* Waits until connected. HMQ_EDISCONNECTED, with the last reason; HMQ_EWOULDBLOCK, HMQ_ECLOSED. */
 HMQ_API enum hmq_status hmq_client_wait(hmq_client *client, int64_t timeout_ms, hmq_error *err);
 
-/* Waits until no request is pending. HMQ_ETIMEDOUT: some still are; they go on. */
+/* Waits until no request is pending. HMQ_ETIMEDOUT: some still are; they are not cancelled. */
 HMQ_API enum hmq_status hmq_client_flush(hmq_client *client, int64_t timeout_ms, hmq_error *err);
 
 typedef struct hmq_stats {
@@ -179,44 +180,44 @@ typedef struct hmq_stats {
     uint64_t connects; /* connections made */
     uint64_t requests; /* requests written, resent ones included */
     uint64_t resent; /* written again after a reconnect */
-    uint64_t responses; /* answers that found their request */
-    uint64_t checks; /* check-back requests that came */
+    uint64_t responses; /* replies to pending requests */
+    uint64_t checks; /* check-back requests received */
     uint64_t bytes_out;
     uint64_t bytes_in;
-    uint64_t pending; /* requests without an answer, now */
+    uint64_t pending; /* requests without a reply, now */
     uint64_t pending_bytes;
 } hmq_stats;
 
-/* Fills *stats as far as its size goes. */
+/* Fills *stats up to stats->size. */
 HMQ_API void hmq_client_stats(hmq_client *client, hmq_stats *stats);
 
 /* ---- The application's own event loop ------------------------------------------------------- */
 
 /*
- * Instead of a thread: the client tells which descriptors to watch and when to wake it, the
- * application's loop calls back. adapters/halfmq_libevent.h is this for libevent, and an example.
+ * A client without a thread: it tells the application's loop which descriptors to watch and when to
+ * call it, and the loop does. adapters/halfmq_libevent.h implements this for libevent, and is an example.
  */
 typedef struct hmq_loop {
     void *arg;
-    /* Watch fd for what is 1. Both 0: forget it, it is about to be closed. There are two descriptors
-     * at most: the socket, and one by which other threads wake the loop. */
+    /* Watch fd for what is 1. Both 0: stop watching it, it is about to be closed. There are at most two
+     * descriptors: the socket, and one by which other threads wake the loop. */
     void (*watch)(void *arg, int fd, int want_read, int want_write);
-    /* Call hmq_client_timeout once, in_ms from now; replaces the last wish. -1: no need. */
+    /* Call hmq_client_timeout once, in_ms from now; replaces the last deadline. -1: do not call it. */
     void (*deadline)(void *arg, int64_t in_ms);
 } hmq_loop;
 
 /*
  * A client driven by the application. Both functions of *loop (copied) are called only from inside
  * this call, hmq_client_readable, _writable, _timeout and _free. The thread that made the last of
- * these calls is the loop thread: blocking calls from it answer HMQ_EWOULDBLOCK, asynchronous ones
- * work, from any thread. Host names (not addresses) are looked up in the loop thread, which takes
- * the time that it takes. The closing calls (hmq_consumer_close, hmq_producer_flush and their like)
- * do work on the loop thread, outside callbacks: they drive the socket themselves meanwhile.
+ * these calls is the loop thread: blocking calls from it return HMQ_EWOULDBLOCK; asynchronous calls
+ * work from any thread. Host names (not addresses) are looked up on the loop thread, which blocks it
+ * for as long as that takes. Calls that close or flush (hmq_consumer_close, hmq_producer_flush ...) do
+ * work on the loop thread, outside callbacks: they drive the socket themselves meanwhile.
  */
 HMQ_API enum hmq_status hmq_client_new_loop(const hmq_options *options, const hmq_loop *loop,
                                             hmq_client **ret_client, hmq_error *err);
 
-/* The loop saw this. fd is what watch named; a descriptor no longer in use is ignored. */
+/* The loop found fd ready, or the deadline passed. A descriptor that is no longer in use is ignored. */
 HMQ_API void hmq_client_readable(hmq_client *client, int fd);
 HMQ_API void hmq_client_writable(hmq_client *client, int fd);
 HMQ_API void hmq_client_timeout(hmq_client *client);
@@ -227,10 +228,10 @@ typedef struct hmq_request hmq_request;
 typedef struct hmq_reply hmq_reply;
 
 /*
- * method: the command's words in lower case joined by _, as "topic_create"; then one put for each
- * word, by its name in the contract: positional ones ("topic", "body") and options ("ttl") alike.
- * Memory failures are remembered and reported by the call. NULL: no memory. Free with
- * hmq_request_free; it may be used for several calls.
+ * method: the words of the command in lower case, joined by _, such as "topic_create". Then put each
+ * argument by its name in the protocol: positional ones ("topic", "body") and options ("ttl") alike.
+ * Where memory runs out, the call reports it. NULL: no memory. Free with hmq_request_free. A request may
+ * be used for several calls.
  */
 HMQ_API hmq_request *hmq_request_new(const char *method);
 HMQ_API void hmq_request_free(hmq_request *request);
@@ -241,7 +242,7 @@ HMQ_API void hmq_request_put_int(hmq_request *request, const char *name, int64_t
 HMQ_API void hmq_request_put_list(hmq_request *request, const char *name, const char *const *texts,
                                   size_t n);
 
-/* Like a list, of any bytes: bodies of msend. */
+/* A list of any bytes, for the bodies of msend. */
 HMQ_API void hmq_request_put_bytes_list(hmq_request *request, const char *name,
                                         const void *const *data, const size_t *lens, size_t n);
 
@@ -249,32 +250,32 @@ HMQ_API void hmq_request_put_bytes_list(hmq_request *request, const char *name,
 HMQ_API void hmq_request_put_map(hmq_request *request, const char *name, const char *const *names,
                                  const char *const *values, size_t n);
 
-/* Says that doing it twice does no harm: after a reconnect it is sent again rather than answered
- * HMQ_EUNKNOWN, and HMQ_EBUSY is tried again until the deadline. */
+/* Says that doing it twice does no harm: after a reconnect the request is sent again and does not fail
+ * with HMQ_EUNKNOWN, and after HMQ_EBUSY it is tried again until the deadline. */
 HMQ_API void hmq_request_repeatable(hmq_request *request);
 
 /*
- * Sends and waits. The timeout covers everything, the wait for a connection too. ret_reply may be
- * NULL; else free *ret_reply with hmq_reply_free. Besides the broker's codes: HMQ_ETIMEDOUT,
+ * Sends a request and waits for its reply. The timeout includes waiting for a connection. ret_reply may
+ * be NULL; else free *ret_reply with hmq_reply_free. Besides the broker's codes: HMQ_ETIMEDOUT,
  * HMQ_EDISCONNECTED, HMQ_EUNKNOWN, HMQ_EAGAIN (max_pending, max_pending_bytes), HMQ_ENOMEM,
  * HMQ_EWOULDBLOCK, HMQ_ECLOSED.
  */
 HMQ_API enum hmq_status hmq_call(hmq_client *client, const hmq_request *request, int64_t timeout_ms,
                                  hmq_reply **ret_reply, hmq_error *err);
 
-/* reply: yours, free it; NULL where err->code is not HMQ_OK. */
+/* reply: yours to free; NULL where err->code is not HMQ_OK. */
 typedef void (*hmq_reply_fn)(void *arg, hmq_reply *reply, const hmq_error *err);
 
-/* Where this answers HMQ_OK, fn is called exactly once, later, on the I/O thread. */
+/* If this returns HMQ_OK, fn (may be NULL) is called exactly once, later, on the I/O thread. */
 HMQ_API enum hmq_status hmq_call_async(hmq_client *client, const hmq_request *request,
                                        int64_t timeout_ms, hmq_reply_fn fn, void *arg,
                                        hmq_error *err);
 
 enum hmq_type { HMQ_NIL, HMQ_BOOL, HMQ_INT, HMQ_DOUBLE, HMQ_BYTES, HMQ_LIST, HMQ_MAP };
 
-HMQ_API void hmq_reply_free(hmq_reply *reply); /* the one a call handed back, not parts of it */
+HMQ_API void hmq_reply_free(hmq_reply *reply); /* the whole reply, not a part of it */
 
-/* Parts live as long as the whole. Every function takes NULL as a reply of type HMQ_NIL. */
+/* A part is valid until the reply is freed. Every function takes NULL as a reply of type HMQ_NIL. */
 HMQ_API enum hmq_type hmq_reply_type(const hmq_reply *reply);
 HMQ_API int64_t hmq_reply_int(const hmq_reply *reply, int64_t otherwise); /* INT, BOOL, or digits */
 HMQ_API double hmq_reply_double(const hmq_reply *reply, double otherwise);
@@ -293,12 +294,12 @@ HMQ_API const hmq_reply *hmq_reply_get(const hmq_reply *reply, const char *name)
 typedef struct hmq_message hmq_message;
 typedef struct hmq_batch hmq_batch;
 
-/* All of these are borrowed from the message. Text that is not there is NULL, numbers are 0. */
+/* Results are borrowed from the message. Text that it does not have is NULL, numbers are 0. */
 HMQ_API const char *hmq_message_id(const hmq_message *m); /* "topic:queue:offset" */
 HMQ_API const char *hmq_message_receipt(const hmq_message *m); /* "topic:queue:offset#attempt" */
 HMQ_API const char *hmq_message_topic(const hmq_message *m);
 HMQ_API const void *hmq_message_body(const hmq_message *m,
-                                     size_t *ret_len); /* NUL added behind it */
+                                     size_t *ret_len); /* a NUL follows it */
 HMQ_API const char *hmq_message_key(const hmq_message *m, size_t i); /* the i-th KEY */
 HMQ_API const char *hmq_message_tag(const hmq_message *m);
 HMQ_API const char *hmq_message_order(const hmq_message *m);
@@ -307,16 +308,16 @@ HMQ_API uint32_t hmq_message_queue(const hmq_message *m);
 HMQ_API uint64_t hmq_message_offset(const hmq_message *m);
 HMQ_API uint32_t hmq_message_attempt(const hmq_message *m); /* 1 at the first delivery */
 HMQ_API int64_t hmq_message_stored_ms(const hmq_message *m); /* Unix time */
-HMQ_API int64_t hmq_message_lease_until_ms(const hmq_message *m); /* broker's time, as handed out */
+HMQ_API int64_t hmq_message_lease_until_ms(const hmq_message *m); /* the broker's time, as of the delivery */
 HMQ_API const hmq_reply *hmq_message_attributes(const hmq_message *m); /* MAP: everything */
 
 /* ---- Plain consuming ------------------------------------------------------------------------ */
 
 /*
- * Leases up to count (1..1000) messages for lease_ms (HMQ_DEFAULT: the option). Waits up to wait_ms
- * at the broker for the first one (the call may take call_timeout_ms more). An empty batch is
- * HMQ_OK. Free *ret_batch with hmq_batch_free. HMQ_ENOTOPIC; HMQ_EUNKNOWN: messages may be leased
- * that nobody got; they come again when the lease ends.
+ * Leases up to count (1..1000) messages for lease_ms (HMQ_DEFAULT: the option). The broker waits up to
+ * wait_ms for the first one; the call may take call_timeout_ms longer. HMQ_OK with an empty batch: none
+ * came. Free *ret_batch with hmq_batch_free. HMQ_ENOTOPIC; HMQ_EUNKNOWN: messages may have been leased
+ * that nobody received; they are redelivered when the lease expires.
  */
 HMQ_API enum hmq_status hmq_pop(hmq_client *client, const char *group, const char *const *topics,
                                 size_t n_topics, size_t count, int64_t wait_ms, int64_t lease_ms,
@@ -326,21 +327,21 @@ HMQ_API size_t hmq_batch_count(const hmq_batch *batch);
 HMQ_API const hmq_message *hmq_batch_at(const hmq_batch *batch, size_t i); /* NULL past the end */
 HMQ_API void hmq_batch_free(hmq_batch *batch);
 
-/* Done with these (at most 10000). *ret_count (may be NULL): how many were acknowledged now; a lost
- * lease counts 0 without an error, and so does what a resent request had acknowledged before. */
+/* Acknowledges these (at most 10000). *ret_count (may be NULL): how many were acknowledged by this call.
+ * A receipt whose lease is lost does not count, and neither does one that was acknowledged before. */
 HMQ_API enum hmq_status hmq_ack(hmq_client *client, const char *group, const char *const *receipts,
                                 size_t n, int64_t timeout_ms, size_t *ret_count, hmq_error *err);
 
-/* Back for another attempt in delay_ms (HMQ_DEFAULT: the group's backoff). reason may be NULL. */
+/* Requeues the message, to be redelivered in delay_ms (HMQ_DEFAULT: the group's backoff). reason may be NULL. */
 HMQ_API enum hmq_status hmq_nack(hmq_client *client, const char *group, const char *receipt,
                                  int64_t delay_ms, const char *reason, int64_t timeout_ms,
                                  hmq_error *err);
 
-/* The lease ends lease_ms from now. HMQ_ESTALE: it is lost already. */
+/* Extends the lease: it expires lease_ms from now. HMQ_ESTALE: it is lost already. */
 HMQ_API enum hmq_status hmq_extend(hmq_client *client, const char *group, const char *receipt,
                                    int64_t lease_ms, int64_t timeout_ms, hmq_error *err);
 
-/* Straight to the dead letters. */
+/* Makes the message a dead letter. */
 HMQ_API enum hmq_status hmq_reject(hmq_client *client, const char *group, const char *receipt,
                                    const char *reason, int64_t timeout_ms, hmq_error *err);
 
@@ -351,14 +352,14 @@ typedef struct hmq_prop {
     const char *value;
 } hmq_prop;
 
-/* Always start from HMQ_SEND_OPTIONS. Text that is NULL is left out. */
+/* Initialise with HMQ_SEND_OPTIONS. Text that is NULL is not sent. */
 typedef struct hmq_send_options {
     size_t size; /* sizeof(hmq_send_options), set by HMQ_SEND_OPTIONS */
-    const char *key; /* a KEY to find it by ... */
+    const char *key; /* a KEY to find the message by ... */
     const char *const *keys; /* ... and more of them */
     size_t n_keys;
     const char *tag;
-    const char *order; /* same ORDER, same queue, in order */
+    const char *order; /* messages with the same ORDER go to the same queue, in order */
     int32_t queue; /* -1: the broker chooses */
     int32_t priority; /* 0..9; -1: the broker's default */
     int64_t delay_ms; /* 0: now */
@@ -378,21 +379,20 @@ typedef struct hmq_send_options {
 typedef struct hmq_producer hmq_producer;
 
 /*
- * Each message gets a DEDUP id (random producer id, then a sequence number) unless the option dedup
- * is no: what is sent again after a reconnect is then stored once, as long as the deadline of the
- * message is shorter than the broker's dedup_window (10 minutes). Options read here: dedup,
- * linger_ms, max_inflight, max_inflight_bytes, block_when_full. options NULL: the client's. Close
- * with hmq_producer_close.
+ * Each message gets a DEDUP id (a random producer id and a sequence number) unless the option dedup is
+ * no. Then a message that is sent again after a reconnect is stored once, as long as its deadline is
+ * shorter than the broker's dedup_window (10 minutes). Options: dedup, linger_ms, max_inflight,
+ * max_inflight_bytes, block_when_full. options NULL: the client's. Close with hmq_producer_close.
  */
 HMQ_API enum hmq_status hmq_producer_new(hmq_client *client, const hmq_options *options,
                                          hmq_producer **ret_producer, hmq_error *err);
 
 /*
  * Sends one message and waits until the broker has it on disk. send_options may be NULL. ret_id (may
- * be NULL): HMQ_ID_SIZE bytes for the id, or the token of a delayed message. HMQ_EBUSY is tried again
- * until the deadline, except for messages with order or queue, whose sequence that could change.
- * HMQ_EUNKNOWN: with dedup only when the deadline passed; send it again with the same
- * send_options->dedup, or let it be.
+ * be NULL): HMQ_ID_SIZE bytes for the id, or the token of a delayed message. After HMQ_EBUSY it is tried
+ * again until the deadline, except for messages with order or queue, which others could overtake.
+ * HMQ_EUNKNOWN: with dedup, only when the deadline passed; you may send it again with the same
+ * send_options->dedup.
  */
 HMQ_API enum hmq_status hmq_send(hmq_producer *producer, const char *topic, const void *body,
                                  size_t len, const hmq_send_options *send_options,
@@ -402,26 +402,27 @@ HMQ_API enum hmq_status hmq_send(hmq_producer *producer, const char *topic, cons
 typedef void (*hmq_sent_fn)(void *arg, const char *id, const hmq_error *err);
 
 /*
- * Hands the message over and returns. Messages to a topic that come close together leave as one batch
- * (at most 1000 messages, 64 KiB or max_batch_bytes): when it is full or after linger_ms; where that
- * is 0, at once when nothing of its topic is without an answer, else with that answer or after 10 ms.
- * What has queue, priority, delay_ms, at_ms or dedup, and bodies over 32 KiB, leave by themselves.
- * A batch that the broker refuses is sent again message by message, so that each has its own answer.
- * Messages to one topic leave in the order of the calls. Where this answers HMQ_OK, fn (may be NULL) is called exactly
- * once. Over max_inflight or max_inflight_bytes it waits up to timeout_ms with block_when_full=yes,
- * else (and on the I/O thread) HMQ_EAGAIN. The deadline of the message itself is timeout_ms too.
+ * Buffers the message and returns. Messages to a topic that come close together are sent as one batch
+ * (at most 1000 messages, 64 KiB or max_batch_bytes): when it is full, or after linger_ms. Where that is
+ * 0, a message is sent at once if no request of its topic is under way, else when that is answered or
+ * after 10 ms. Messages with queue, priority, delay_ms, at_ms or dedup, and bodies over 32 KiB, are sent
+ * by themselves. A batch that the broker refuses is sent again message by message, so that each has a
+ * result of its own. Messages to one topic are sent in the order of the calls. If this returns HMQ_OK,
+ * fn (may be NULL) is called exactly once. Over max_inflight or max_inflight_bytes it waits up to
+ * timeout_ms with block_when_full=yes; else, and on the I/O thread, it returns HMQ_EAGAIN. timeout_ms is
+ * the deadline of the message as well.
  */
 HMQ_API enum hmq_status hmq_send_async(hmq_producer *producer, const char *topic, const void *body,
                                        size_t len, const hmq_send_options *send_options,
                                        int64_t timeout_ms, hmq_sent_fn fn, void *arg,
                                        hmq_error *err);
 
-/* Waits until each message handed over so far is answered. HMQ_ETIMEDOUT: some are not yet. */
+/* Waits until each message sent so far has its result. HMQ_ETIMEDOUT: some have none yet. */
 HMQ_API enum hmq_status hmq_producer_flush(hmq_producer *producer, int64_t timeout_ms,
                                            hmq_error *err);
 
-/* Flushes for up to timeout_ms (0: not at all); what is left fails with HMQ_ECLOSED or HMQ_EUNKNOWN.
- * All callbacks have run when it returns. Answers what the flush did. Not from a callback. */
+/* Flushes for up to timeout_ms (0: not at all); other messages fail with HMQ_ECLOSED or HMQ_EUNKNOWN.
+ * All callbacks have run when it returns. Returns the status of the flush. Not from a callback. */
 HMQ_API enum hmq_status hmq_producer_close(hmq_producer *producer, int64_t timeout_ms,
                                            hmq_error *err);
 
@@ -434,7 +435,7 @@ enum hmq_decision { HMQ_UNDECIDED = 0, HMQ_COMMIT = 1, HMQ_ROLLBACK = 2 };
 typedef struct hmq_txn_producer hmq_txn_producer;
 typedef struct hmq_check hmq_check;
 
-/* What the broker asks about. Borrowed from the check. */
+/* The transaction that the broker asks about. Results are borrowed from the check. */
 HMQ_API hmq_txid hmq_check_txid(const hmq_check *check);
 HMQ_API const char *hmq_check_pgroup(const hmq_check *check);
 HMQ_API uint32_t hmq_check_attempt(const hmq_check *check); /* 1 at the first ask */
@@ -448,51 +449,51 @@ HMQ_API const char *hmq_check_prop(const hmq_check *check, size_t i, const char 
 
 /*
  * What became of this transaction? Answer from the application's own state. COMMIT and ROLLBACK are
- * final, so ROLLBACK for "not found" is right only if the local transaction can no longer happen:
- * write that down before answering. UNDECIDED: ask again later. Runs on a thread of the producer
- * (check_workers of them), may block, may be for a transaction of any process of this group.
+ * final, so ROLLBACK for "not found" is right only if the local transaction can no longer happen: store
+ * that before you answer. UNDECIDED: the broker asks again later. Runs on a thread of the producer
+ * (there are check_workers), may block, and may be for a transaction of any process of this group.
  */
 typedef enum hmq_decision (*hmq_check_fn)(void *arg, const hmq_check *check);
 
 /*
- * check NULL: this process answers no check-backs. Otherwise it is registered at the broker
- * (`checks_serve`), and again after each reconnect. Options: dedup, linger_ms, check_workers,
- * checkin_ms, max_inflight, max_inflight_bytes, block_when_full.
+ * check NULL: this process answers no check-backs. Otherwise the client registers at the broker
+ * (`checks_serve`), again after each reconnect. Options: dedup, linger_ms, check_workers, checkin_ms,
+ * max_inflight, max_inflight_bytes, block_when_full.
  */
 HMQ_API enum hmq_status hmq_txn_producer_new(hmq_client *client, const char *pgroup,
                                              hmq_check_fn check, void *arg,
                                              const hmq_options *options,
                                              hmq_txn_producer **ret_producer, hmq_error *err);
 
-/* Stores a half message, invisible until the commit; begins a transaction. As hmq_send otherwise.
- * HMQ_EUNKNOWN: a transaction may exist that nobody knows the txid of; its check-back tells. */
+/* Stores a half message, which is invisible until the commit; begins a transaction. As hmq_send otherwise.
+ * HMQ_EUNKNOWN: there may be a transaction whose txid nobody knows; its check-back ends it. */
 HMQ_API enum hmq_status hmq_txn_half(hmq_txn_producer *producer, const char *topic,
                                      const void *body, size_t len,
                                      const hmq_send_options *send_options, int64_t timeout_ms,
                                      hmq_txid *ret_txid, hmq_error *err);
 
-/* Adds another message, to any topic. HMQ_ETXNCONFLICT: it is decided or parked. */
+/* Adds another message, to any topic. HMQ_ETXNCONFLICT: the transaction is decided or parked. */
 HMQ_API enum hmq_status hmq_txn_add(hmq_txn_producer *producer, hmq_txid txid, const char *topic,
                                     const void *body, size_t len,
                                     const hmq_send_options *send_options, int64_t timeout_ms,
                                     hmq_error *err);
 
 /*
- * Publishes all messages of the transaction at once. A lost answer is asked for again until the
- * deadline; HMQ_EUNKNOWN after that: ask again later, or wait for the check-back. *ret_ids (may be
- * NULL): LIST of message ids in the order of the halfs; free with hmq_reply_free.
+ * Publishes all messages of the transaction at once. If the reply is lost, the commit is sent again
+ * until the deadline, then HMQ_EUNKNOWN: commit again later, or wait for the check-back. *ret_ids (may be
+ * NULL): LIST of message ids in the order of the half messages; free with hmq_reply_free.
  * HMQ_ETXNCONFLICT: it was rolled back. HMQ_ENOTXN.
  */
 HMQ_API enum hmq_status hmq_txn_commit(hmq_txn_producer *producer, hmq_txid txid,
                                        int64_t timeout_ms, hmq_reply **ret_ids, hmq_error *err);
 
 /* The same, and acknowledges these receipts (n >= 1) of the group in the same atomic step.
- * HMQ_ESTALE: a lease is lost; nothing is done, the transaction is still open. */
+ * HMQ_ESTALE: a lease is lost; nothing was done, and the transaction is still undecided. */
 HMQ_API enum hmq_status hmq_txn_commit_ack(hmq_txn_producer *producer, hmq_txid txid,
                                            const char *group, const char *const *receipts, size_t n,
                                            int64_t timeout_ms, hmq_reply **ret_ids, hmq_error *err);
 
-/* Nobody ever sees it. HMQ_ETXNCONFLICT: it was committed. */
+/* Deletes the messages of the transaction; nobody ever sees them. HMQ_ETXNCONFLICT: it was committed. */
 HMQ_API enum hmq_status hmq_txn_rollback(hmq_txn_producer *producer, hmq_txid txid,
                                          int64_t timeout_ms, hmq_error *err);
 
@@ -514,16 +515,17 @@ HMQ_API enum hmq_status hmq_txn_decide_async(hmq_txn_producer *producer, hmq_txi
 typedef enum hmq_decision (*hmq_local_fn)(void *arg, hmq_txid txid);
 
 /*
- * half, then local(arg, txid), then what it decided; UNDECIDED leaves it to the check-back. timeout_ms
- * is for each step. Where the last step fails, the local transaction stands and the check-back will
- * bring the broker to the same end. *ret_txid (may be NULL) is set as soon as the half is stored.
+ * Stores a half message, calls local(arg, txid), and does what that returns; UNDECIDED leaves it to the
+ * check-back. timeout_ms is for each step. If the last step fails, the local transaction is done and the
+ * check-back will end the broker's in the same way. *ret_txid (may be NULL) is set as soon as the half
+ * message is stored.
  */
 HMQ_API enum hmq_status hmq_txn_run(hmq_txn_producer *producer, const char *topic, const void *body,
                                     size_t len, const hmq_send_options *send_options,
                                     hmq_local_fn local, void *arg, int64_t timeout_ms,
                                     hmq_txid *ret_txid, hmq_error *err);
 
-/* As hmq_producer_flush and hmq_producer_close. Close also waits for check callbacks that run. */
+/* As hmq_producer_flush and hmq_producer_close. Close also waits for check callbacks that are running. */
 HMQ_API enum hmq_status hmq_txn_flush(hmq_txn_producer *producer, int64_t timeout_ms,
                                       hmq_error *err);
 HMQ_API enum hmq_status hmq_txn_close(hmq_txn_producer *producer, int64_t timeout_ms,
@@ -532,30 +534,29 @@ HMQ_API enum hmq_status hmq_txn_close(hmq_txn_producer *producer, int64_t timeou
 /* ---- Consumer ------------------------------------------------------------------------------- */
 
 enum hmq_verdict {
-    HMQ_ACK = 0, /* done with it */
-    HMQ_NACK, /* again later, see hmq_retry */
-    HMQ_REJECT, /* to the dead letters */
-    HMQ_KEEP /* the handler took over (hmq_txn_commit_ack, hmq_ack ..); no longer extended */
+    HMQ_ACK = 0, /* acknowledge it */
+    HMQ_NACK, /* requeue it, see hmq_retry */
+    HMQ_REJECT, /* make it a dead letter */
+    HMQ_KEEP /* the handler ends it itself (hmq_txn_commit_ack, hmq_ack ...); no longer extended */
 };
 
 typedef struct hmq_retry {
-    int64_t delay_ms; /* NACK: HMQ_DEFAULT, as it stands at first: the group's backoff */
+    int64_t delay_ms; /* NACK; HMQ_DEFAULT, which it is at first: the group's backoff */
     char reason[256]; /* NACK, REJECT: text, or "" */
 } hmq_retry;
 
-/* Runs on a worker thread of the consumer and may block; the lease is extended meanwhile, until
- * max_lease_ms. m is good until it returns. A message may come more than once: at least once is
- * what leases give. */
+/* Runs on a worker thread of the consumer and may block; the lease is extended meanwhile, up to
+ * max_lease_ms. m is valid until it returns. A message is delivered at least once, so it may come more
+ * than once. */
 typedef enum hmq_verdict (*hmq_message_fn)(void *arg, const hmq_message *m, hmq_retry *retry);
 
 typedef struct hmq_consumer hmq_consumer;
 
 /*
  * Starts to consume at once. Options: workers, prefetch, prefetch_bytes, lease_ms, max_lease_ms,
- * wait_ms. The broker sends messages as they come, as far as prefetch allows (where it cannot, it is
- * asked with POP). Acknowledgements are gathered: while one request of them is under way, the next ones
- * collect. A topic that does not exist yet is asked for again until it does. Close with
- * hmq_consumer_close.
+ * wait_ms. The broker pushes messages as they come, as far as prefetch allows; a broker without streams
+ * is asked with POP. While one request with acknowledgements is under way, the next ones are collected.
+ * If a topic does not exist, the consumer tries again until it does. Close with hmq_consumer_close.
  */
 HMQ_API enum hmq_status hmq_consumer_new(hmq_client *client, const char *group,
                                          const char *const *topics, size_t n_topics,
@@ -565,11 +566,11 @@ HMQ_API enum hmq_status hmq_consumer_new(hmq_client *client, const char *group,
 
 typedef struct hmq_consumer_stats {
     size_t size; /* set by the caller: sizeof(hmq_consumer_stats) */
-    uint64_t received; /* messages that came */
+    uint64_t received; /* messages received */
     uint64_t handled; /* calls of the handler that returned */
     uint64_t acked; /* as the broker counted */
     uint64_t nacked; /* verdict NACK or REJECT */
-    uint64_t returned; /* given back without being handled, on closing */
+    uint64_t returned; /* requeued without being handled, on closing */
     uint64_t extended; /* leases extended */
     uint64_t lost; /* leases lost while held here */
     uint64_t held; /* messages held, now */
@@ -578,10 +579,10 @@ typedef struct hmq_consumer_stats {
 HMQ_API void hmq_consumer_stats_get(hmq_consumer *consumer, hmq_consumer_stats *stats);
 
 /*
- * Asks for no more, lets running handlers finish, gives the others back, sends the last
- * acknowledgements and frees the consumer. Takes at most timeout_ms and what a running handler needs
- * beyond it. HMQ_ETIMEDOUT: not all could be acknowledged or given back; those come again when their
- * lease ends. Not from the handler or another callback.
+ * Asks for no more messages, waits for running handlers, requeues the other messages, sends the last
+ * acknowledgements and frees the consumer. Takes at most timeout_ms, or as long as a running handler
+ * takes. HMQ_ETIMEDOUT: some messages could not be acknowledged or requeued; they are redelivered when
+ * their leases expire. Not from the handler or another callback.
  */
 HMQ_API enum hmq_status hmq_consumer_close(hmq_consumer *consumer, int64_t timeout_ms,
                                            hmq_error *err);
@@ -591,27 +592,27 @@ HMQ_API enum hmq_status hmq_consumer_close(hmq_consumer *consumer, int64_t timeo
 typedef struct hmq_reader hmq_reader;
 
 /*
- * Reads one queue of a topic from an offset on, and then what is stored, as it is: without a group,
- * nothing is leased or acknowledged, and any number may read. The broker sends ahead up to about
- * prefetch_bytes (64 MiB at most), the only option read here; options NULL: the client's. After a
- * lost connection it goes on where it was. Where it stands is the caller's to remember. Close with
- * hmq_reader_close.
+ * Reads one queue of a topic from an offset on, and then what is stored later. It belongs to no group:
+ * nothing is leased or acknowledged, and there may be any number of readers. The broker sends up to about
+ * prefetch_bytes ahead (64 MiB at most), the only option used here; options NULL: the client's. After a
+ * lost connection the reader continues where it was. The caller stores the offset, if it is to continue
+ * after the program ended. Close with hmq_reader_close.
  */
 HMQ_API enum hmq_status hmq_reader_new(hmq_client *client, const char *topic, uint32_t queue,
                                        uint64_t offset, const hmq_options *options,
                                        hmq_reader **ret_reader, hmq_error *err);
 
 /*
- * The next messages, in the order of their offsets, at least one; as many as the broker stored
- * together. Free *ret_batch with hmq_batch_free; it may outlive the reader. Begins behind the offset
- * where messages were deleted by age. HMQ_ETIMEDOUT: none came. HMQ_ENOTOPIC,
- * HMQ_EREFUSED, HMQ_ELIMIT and their like: what the broker said; the next call asks again.
+ * Returns the next messages, at least one, in the order of their offsets, as many as the broker stored
+ * together. Free *ret_batch with hmq_batch_free; it may outlive the reader. Where messages were deleted
+ * by retention, it begins at the oldest that is left. HMQ_ETIMEDOUT: none came. HMQ_ENOTOPIC,
+ * HMQ_EREFUSED, HMQ_ELIMIT or another code of the broker: it refused; the next call tries again.
  */
 HMQ_API enum hmq_status hmq_reader_next(hmq_reader *reader, int64_t timeout_ms,
                                         hmq_batch **ret_batch, hmq_error *err);
 
-/* Takes at most timeout_ms. HMQ_ETIMEDOUT: the reader is gone, but the broker had not answered yet, and
- * may think of it until the connection ends. Not from a callback. */
+/* Takes at most timeout_ms. HMQ_ETIMEDOUT: the reader is freed, but the broker had not replied yet, and may
+ * keep its stream until the connection ends. Not from a callback. */
 HMQ_API enum hmq_status hmq_reader_close(hmq_reader *reader, int64_t timeout_ms, hmq_error *err);
 
 #ifdef __cplusplus

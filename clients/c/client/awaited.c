@@ -21,7 +21,7 @@ static void awaited_done(struct call *call, const struct call_outcome *outcome)
         reply = reply_copy(outcome->result);
         if (!reply)
             status = error_set(w->err, HMQ_EUNKNOWN,
-                               "it was done, but there is no memory for the answer");
+                               "it was done, but there is no memory for the reply");
     }
     pthread_mutex_lock(&c->lock);
     w->status = status;
@@ -35,7 +35,7 @@ enum hmq_status awaited_init(struct awaited *w, struct hmq_client *c, int64_t ti
                              hmq_error *err)
 {
     if (!c)
-        return error_set(err, HMQ_EINVAL, "no client given");
+        return error_set(err, HMQ_EINVAL, "the client is NULL");
     if (client_on_driver(c))
         return error_plain(err, HMQ_EWOULDBLOCK);
     *w = (struct awaited){.client = c, .err = err};

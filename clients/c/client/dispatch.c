@@ -45,7 +45,7 @@ static void dispatch_request(struct hmq_client *c, struct rpc_frame *frame)
     c->checks++;
     pthread_mutex_unlock(&c->lock);
     if (!service_visit(c, offer_check, frame))
-        respond_error(c, c->epoch, frame->id, "nobody here answers for this producer group");
+        respond_error(c, c->epoch, frame->id, "this client does not serve this producer group");
 }
 
 static bool offer_notification(struct service *s, void *arg)

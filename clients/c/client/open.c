@@ -47,7 +47,7 @@ static enum hmq_status open_core(struct hmq_client *c, hmq_error *err)
     c->core.batch_bytes = (size_t)options_num(c->options, CHOICE_max_batch_bytes);
     uint64_t bits = 0;
     if (!clock_random(&bits))
-        return error_set(err, HMQ_ESYSTEM, "the system gives no random numbers: %s",
+        return error_set(err, HMQ_ESYSTEM, "the system has no random numbers: %s",
                          strerror(errno));
     c->core.random = bits;
     atomic_init(&c->next_id, (uint32_t)(bits >> 40));
@@ -107,7 +107,7 @@ enum hmq_status hmq_client_new(const hmq_options *options, hmq_client **ret_clie
 {
     struct hmq_client *c = NULL;
     if (!ret_client)
-        return error_set(err, HMQ_EINVAL, "no place for the client given");
+        return error_set(err, HMQ_EINVAL, "ret_client is NULL");
     enum hmq_status status = open_with(options, &c, err);
     if (status != HMQ_OK)
         return status;
@@ -116,7 +116,7 @@ enum hmq_status hmq_client_new(const hmq_options *options, hmq_client **ret_clie
     if (!thread_start(c)) {
         peer_fini(c);
         open_undo(c);
-        return error_set(err, HMQ_ESYSTEM, "the system gives no thread");
+        return error_set(err, HMQ_ESYSTEM, "the system has no thread for the client");
     }
     *ret_client = c;
     return error_none(err);
@@ -127,7 +127,7 @@ enum hmq_status hmq_client_new_loop(const hmq_options *options, const hmq_loop *
 {
     struct hmq_client *c = NULL;
     if (!ret_client || !loop || !loop->watch || !loop->deadline)
-        return error_set(err, HMQ_EINVAL, "a loop needs both its functions");
+        return error_set(err, HMQ_EINVAL, "a loop needs both its functions, and ret_client");
     enum hmq_status status = open_with(options, &c, err);
     if (status != HMQ_OK)
         return status;

@@ -224,7 +224,7 @@ static bool peer_take_frames(struct hmq_client *c)
         }
     } while (status == ST_OK && at < peer->in.len);
     if (status == ST_BAD || status == ST_NOMEM) {
-        peer_lost(c, status == ST_BAD ? err : "no memory for an answer");
+        peer_lost(c, status == ST_BAD ? err : "no memory for a reply");
         return false;
     }
     if (at == peer->in.len)
@@ -240,7 +240,7 @@ static bool peer_read_some(struct hmq_client *c)
     struct peer *peer = &c->peer;
     uint8_t *room = buf_room(&peer->in, READ_BYTES);
     if (!room) {
-        peer_lost(c, "no memory for an answer, or it is larger than max_reply_bytes");
+        peer_lost(c, "no memory for a reply, or it is larger than max_reply_bytes");
         return false;
     }
     size_t space = peer->in.size - peer->in.len;

@@ -79,6 +79,6 @@ enum hmq_status hmq_client_flush(hmq_client *c, int64_t timeout_ms, hmq_error *e
 {
     enum hmq_status status = wait_until(c, nothing_is_pending, c, client_deadline(c, timeout_ms));
     if (status == HMQ_ETIMEDOUT)
-        return error_set(err, status, "some requests are not answered yet");
+        return error_set(err, status, "some requests have no reply yet");
     return error_plain(err, status);
 }

@@ -39,7 +39,7 @@ static void calls_async_done(struct call *call, const struct call_outcome *outco
     if (status == HMQ_OK && a->fn) {
         reply = reply_copy(outcome->result);
         if (!reply)
-            error_set(&err, HMQ_EUNKNOWN, "it was done, but there is no memory for the answer");
+            error_set(&err, HMQ_EUNKNOWN, "it was done, but there is no memory for the reply");
     }
     if (a->fn)
         a->fn(a->arg, reply, &err);
@@ -89,7 +89,7 @@ enum hmq_status hmq_pop(hmq_client *c, const char *group, const char *const *top
     if (!c || !group || !ret_batch || wait_ms < 0 ||
         calls_check_list("topic", topics, n_topics, err) != HMQ_OK)
         return error_set(err, HMQ_EINVAL,
-                         "a pop needs a client, a group, topics and a place for messages");
+                         "a pop needs a client, a group, topics and ret_batch");
     enum hmq_status status = awaited_init(&w, c, HMQ_DEFAULT, err);
     if (status != HMQ_OK)
         return status;
@@ -109,8 +109,8 @@ enum hmq_status hmq_pop(hmq_client *c, const char *group, const char *const *top
         return HMQ_OK;
     hmq_reply_free(reply);
     return error_set(err, status, "%s",
-                     status == HMQ_ENOMEM ? "no memory for the messages that came"
-                                          : "the broker's answer to a pop makes no sense");
+                     status == HMQ_ENOMEM ? "no memory for the messages of the reply"
+                                          : "the broker's reply to a pop is not valid");
 }
 
 enum hmq_status hmq_ack(hmq_client *c, const char *group, const char *const *receipts, size_t n,
@@ -120,7 +120,7 @@ enum hmq_status hmq_ack(hmq_client *c, const char *group, const char *const *rec
     struct hmq_reply *reply = NULL;
     enum hmq_status status = calls_check_list("receipt", receipts, n, err);
     if (status == HMQ_OK && !group)
-        status = error_set(err, HMQ_EINVAL, "no group given");
+        status = error_set(err, HMQ_EINVAL, "the group is NULL");
     if (status == HMQ_OK)
         status = awaited_init(&w, c, timeout_ms, err);
     if (status != HMQ_OK)

@@ -164,7 +164,7 @@ struct checker *checker_new(struct hmq_client *c, const char *pgroup, hmq_check_
     if (!workers_start(&k->workers, n_workers, CHECKS_MAX, check_answer, NULL, k)) {
         free(k->pgroup);
         free(k);
-        error_set(err, HMQ_ESYSTEM, "the system gives no threads for check-backs");
+        error_set(err, HMQ_ESYSTEM, "the system has no threads for check-backs");
         return NULL;
     }
     service_add(c, &k->service);

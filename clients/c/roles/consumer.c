@@ -145,7 +145,7 @@ enum hmq_status hmq_consumer_new(hmq_client *client, const char *group, const ch
     enum hmq_status status = consumer_check_arguments(client, group, topics, n_topics, handler, err);
     if (status != HMQ_OK || !ret_consumer)
         return status != HMQ_OK ? status
-                                : error_set(err, HMQ_EINVAL, "no place for the consumer given");
+                                : error_set(err, HMQ_EINVAL, "ret_consumer is NULL");
     if (!options)
         options = client_options(client);
     struct hmq_consumer *c = consumer_alloc(client, group, topics, n_topics);
@@ -163,7 +163,7 @@ enum hmq_status hmq_consumer_new(hmq_client *client, const char *group, const ch
     size_t n_workers = (size_t)options_num(options, CHOICE_workers);
     if (!workers_start(&c->workers, n_workers, c->prefetch, consumer_handle, consumer_worker_gone, c)) {
         consumer_free(c);
-        return error_set(err, HMQ_ESYSTEM, "the system gives no %zu threads", n_workers);
+        return error_set(err, HMQ_ESYSTEM, "the system has no %zu threads for the consumer", n_workers);
     }
     service_add(client, &c->service);
     *ret_consumer = c;
@@ -258,7 +258,7 @@ enum hmq_status hmq_consumer_close(hmq_consumer *c, int64_t timeout_ms, hmq_erro
     consumer_free(c);
     if (status == HMQ_ETIMEDOUT)
         return error_set(err, status,
-                         "some messages could not be acknowledged or given back in time; "
-                         "they come again when their leases end");
+                         "some messages could not be acknowledged or requeued in time; "
+                         "they are redelivered when their leases expire");
     return error_plain(err, status);
 }

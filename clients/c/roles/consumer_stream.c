@@ -232,7 +232,7 @@ static void stream_take_records(struct hmq_consumer *c, const struct rpc_value *
     c->pump(c);
     pthread_mutex_unlock(&c->lock);
     if (status == HMQ_EPROTO)
-        client_event(c->client, HMQ_EVENT_TROUBLE, "stream: a record that came is damaged");
+        client_event(c->client, HMQ_EVENT_TROUBLE, "stream: a record from the broker is damaged");
 }
 
 static void stream_end(struct hmq_consumer *c, const struct rpc_value *params)

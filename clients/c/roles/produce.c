@@ -231,7 +231,7 @@ static void produce_done(struct call *call, const struct call_outcome *outcome)
     }
     if (status == HMQ_OK &&
         !(batch ? produce_tell_places(b, outcome->result, &err) : produce_tell_id(b, outcome->result, &err)))
-        status = error_set(&err, HMQ_EPROTO, "the broker's answer names no message");
+        status = error_set(&err, HMQ_EPROTO, "the broker's reply is not the place of the messages");
     if (status != HMQ_OK)
         produce_tell_all(b, &err);
     produce_finish(b);

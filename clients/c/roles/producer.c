@@ -25,7 +25,7 @@ enum hmq_status hmq_producer_new(hmq_client *c, const hmq_options *options,
                                  hmq_producer **ret_producer, hmq_error *err)
 {
     if (!c || !ret_producer)
-        return error_set(err, HMQ_EINVAL, "a producer needs a client and a place to go");
+        return error_set(err, HMQ_EINVAL, "a producer needs a client and ret_producer");
     struct hmq_producer *p = calloc(1, sizeof *p);
     if (!p)
         return error_plain(err, HMQ_ENOMEM);
@@ -57,7 +57,7 @@ static enum hmq_status producer_copy_id(const hmq_reply *reply, char *ret_id, hm
 {
     const char *id = hmq_reply_text(reply);
     if (!id || strlen(id) >= HMQ_ID_SIZE)
-        return error_set(err, HMQ_EPROTO, "the broker's answer to a send is not a message id");
+        return error_set(err, HMQ_EPROTO, "the broker's reply to a send is not a message id");
     snprintf(ret_id, HMQ_ID_SIZE, "%s", id);
     return HMQ_OK;
 }
@@ -70,7 +70,7 @@ enum hmq_status hmq_send(hmq_producer *p, const char *topic, const void *body, s
     struct hmq_reply *reply = NULL;
     struct parcel parcel = producer_parcel(topic, body, len, options);
     if (!p)
-        return error_set(err, HMQ_EINVAL, "no producer given");
+        return error_set(err, HMQ_EINVAL, "the producer is NULL");
     enum hmq_status status = awaited_init(&w, p->sender.client, timeout_ms, err);
     if (status != HMQ_OK)
         return status;
@@ -97,7 +97,7 @@ static void producer_sent_done(struct call *call, const struct call_outcome *out
     if (status == HMQ_OK && rpc_bytes(outcome->result, &bytes) && bytes.len < sizeof id)
         snprintf(id, sizeof id, "%.*s", (int)bytes.len, (const char *)bytes.data);
     else if (status == HMQ_OK)
-        status = error_set(&err, HMQ_EPROTO, "the broker's answer to a send is not a message id");
+        status = error_set(&err, HMQ_EPROTO, "the broker's reply to a send is not a message id");
     if (sc->fn.sent)
         sc->fn.sent(sc->arg, status == HMQ_OK ? id : NULL, &err);
     sender_release(sc);
@@ -162,7 +162,7 @@ enum hmq_status hmq_send_async(hmq_producer *p, const char *topic, const void *b
     struct message m;
     struct buf props;
     if (!p)
-        return error_set(err, HMQ_EINVAL, "no producer given");
+        return error_set(err, HMQ_EINVAL, "the producer is NULL");
     enum hmq_status status = parcel_options(&parcel, &o, err);
     if (status != HMQ_OK)
         return status;

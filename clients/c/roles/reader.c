@@ -292,7 +292,7 @@ enum hmq_status hmq_reader_new(hmq_client *c, const char *topic, uint32_t queue,
                                const hmq_options *options, hmq_reader **ret_reader, hmq_error *err)
 {
     if (!c || !topic || !ret_reader || offset > INT64_MAX)
-        return error_set(err, HMQ_EINVAL, "a reader needs a client, a topic and a place to go");
+        return error_set(err, HMQ_EINVAL, "a reader needs a client, a topic, an offset below 2^63 and ret_reader");
     struct hmq_reader *r = calloc(1, sizeof *r);
     if (!r)
         return error_plain(err, HMQ_ENOMEM);
@@ -352,7 +352,7 @@ enum hmq_status hmq_reader_next(hmq_reader *r, int64_t timeout_ms, hmq_batch **r
                                 hmq_error *err)
 {
     if (!r || !ret_batch)
-        return error_set(err, HMQ_EINVAL, "no reader given, or no place for messages");
+        return error_set(err, HMQ_EINVAL, "the reader or ret_batch is NULL");
     int64_t deadline_ms = client_deadline(r->client, timeout_ms);
     enum hmq_status status = HMQ_EAGAIN;
     while (status == HMQ_EAGAIN) {
@@ -397,6 +397,6 @@ enum hmq_status hmq_reader_close(hmq_reader *r, int64_t timeout_ms, hmq_error *e
         (void)reader_close_given_up(r);
     reader_free(r);
     if (status == HMQ_ETIMEDOUT)
-        return error_set(err, status, "the broker has not answered the reader yet");
+        return error_set(err, status, "the broker has not replied to the reader yet");
     return error_plain(err, status);
 }

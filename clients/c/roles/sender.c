@@ -22,7 +22,7 @@ enum hmq_status sender_init(struct sender *s, struct hmq_client *c, const hmq_op
     s->max_inflight = (size_t)options_num(o, CHOICE_max_inflight);
     s->max_bytes = (size_t)options_num(o, CHOICE_max_inflight_bytes);
     if (!clock_random(&chance))
-        return error_set(err, HMQ_ESYSTEM, "the system gives no random numbers");
+        return error_set(err, HMQ_ESYSTEM, "the system has no random numbers");
     snprintf(s->prefix, sizeof s->prefix, "%016" PRIx64, chance);
     if (pthread_mutex_init(&s->lock, NULL) != 0)
         return error_plain(err, HMQ_ENOMEM);
@@ -189,7 +189,7 @@ enum hmq_status sender_flush(struct sender *s, int64_t timeout_ms, hmq_error *er
     sender_push(s);
     enum hmq_status status = sender_await(s, sender_is_empty, client_deadline(s->client, timeout_ms));
     if (status == HMQ_ETIMEDOUT)
-        return error_set(err, status, "some messages are not answered yet");
+        return error_set(err, status, "some messages have no reply yet");
     return error_plain(err, status);
 }
 

@@ -93,7 +93,7 @@ static enum hmq_status txn_half_call(hmq_txn_producer *p, const struct parcel *p
     hmq_reply_free(reply);
     if (status == HMQ_OK && txid == 0)
         return error_set(err, HMQ_EPROTO,
-                         "the broker's answer to a half message is not a transaction id");
+                         "the broker's reply to a half message is not a transaction id");
     if (status == HMQ_OK)
         *ret_txid = txid;
     return status;
@@ -105,7 +105,7 @@ enum hmq_status hmq_txn_half(hmq_txn_producer *p, const char *topic, const void 
 {
     if (!p || !ret_txid)
         return error_set(err, HMQ_EINVAL,
-                         "a half message needs a producer and a place for its txid");
+                         "a half message needs a producer and ret_txid");
     struct parcel parcel = txn_half_parcel(p, topic, body, len, options);
     return txn_half_call(p, &parcel, timeout_ms, ret_txid, err);
 }
@@ -115,7 +115,7 @@ enum hmq_status hmq_txn_add(hmq_txn_producer *p, hmq_txid txid, const char *topi
                             hmq_error *err)
 {
     if (!p || txid == 0)
-        return error_set(err, HMQ_EINVAL, "no producer or no transaction given");
+        return error_set(err, HMQ_EINVAL, "the producer is NULL, or the transaction is 0");
     struct parcel parcel = txn_half_parcel(p, topic, body, len, options);
     hmq_txid same;
     parcel.txid = txid;
@@ -142,7 +142,7 @@ static enum hmq_status txn_decide(hmq_txn_producer *p, hmq_txid txid, enum hmq_d
 {
     struct awaited w;
     if (!p || txid == 0)
-        return error_set(err, HMQ_EINVAL, "no producer or no transaction given");
+        return error_set(err, HMQ_EINVAL, "the producer is NULL, or the transaction is 0");
     enum hmq_status status = awaited_init(&w, p->sender.client, timeout_ms, err);
     if (status != HMQ_OK)
         return status;
@@ -193,7 +193,7 @@ static void txn_half_done(struct call *call, const struct call_outcome *outcome)
     enum hmq_status status = error_bytes(&err, outcome->status, outcome->text);
     if (status == HMQ_OK && (!rpc_bytes(outcome->result, &bytes) || !text_txid(bytes, &txid)))
         error_set(&err, HMQ_EPROTO,
-                  "the broker's answer to a half message is not a transaction id");
+                  "the broker's reply to a half message is not a transaction id");
     if (sc->fn.half)
         sc->fn.half(sc->arg, txid, &err);
     sender_release(sc);
@@ -204,7 +204,7 @@ enum hmq_status hmq_txn_half_async(hmq_txn_producer *p, const char *topic, const
                                    hmq_half_fn fn, void *arg, hmq_error *err)
 {
     if (!p)
-        return error_set(err, HMQ_EINVAL, "no producer given");
+        return error_set(err, HMQ_EINVAL, "the producer is NULL");
     struct parcel parcel = txn_half_parcel(p, topic, body, len, options);
     struct send_call *call = sender_call(&p->sender, timeout_ms, txn_half_done, arg);
     if (!call)
@@ -227,7 +227,7 @@ static void txn_decided_done(struct call *call, const struct call_outcome *outco
     if (sc->fn.decided) {
         struct hmq_reply *ids = status == HMQ_OK ? reply_copy(outcome->result) : NULL;
         if (status == HMQ_OK && !ids)
-            error_set(&err, HMQ_EUNKNOWN, "it was done, but there is no memory for the answer");
+            error_set(&err, HMQ_EUNKNOWN, "it was done, but there is no memory for the reply");
         sc->fn.decided(sc->arg, ids, &err);
     }
     sender_release(sc);
@@ -253,7 +253,7 @@ enum hmq_status hmq_txn_run(hmq_txn_producer *p, const char *topic, const void *
 {
     hmq_txid txid = 0;
     if (!local)
-        return error_set(err, HMQ_EINVAL, "no local transaction given");
+        return error_set(err, HMQ_EINVAL, "the function of the local transaction is NULL");
     enum hmq_status status = hmq_txn_half(p, topic, body, len, options, timeout_ms, &txid, err);
     if (status != HMQ_OK)
         return status;

@@ -17,7 +17,7 @@ void request_begin(struct call *call, const char *method, size_t n_pairs)
 enum hmq_status request_encode(const struct hmq_request *r, struct call *call, hmq_error *err)
 {
     if (!r || r->invalid)
-        return error_set(err, HMQ_EINVAL, "the request %s was not built right",
+        return error_set(err, HMQ_EINVAL, "a method, name or value of the request %s is not valid",
                          r ? r->method : "(null)");
     request_begin(call, r->method, r->n_pairs);
     buf_put_slice(&call->frame, buf_slice(&r->pairs));

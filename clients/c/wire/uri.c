@@ -112,7 +112,7 @@ static enum hmq_status set_parts(hmq_options *o, char *text, hmq_error *err)
 enum hmq_status hmq_options_set_uri(hmq_options *o, const char *uri, hmq_error *err)
 {
     if (!o)
-        return error_set(err, HMQ_EINVAL, "no options given");
+        return error_set(err, HMQ_EINVAL, "the options are NULL");
     if (!uri)
         uri = getenv("HALFMQ_URL");
     if (!uri)
