@@ -1,7 +1,7 @@
 /*
- * A small life of a store in which one thing fails: the n-th write, sync, read, or allocation, for every n
- * there is. Whatever happens, what was acknowledged holds after a restart, what was not decided is not
- * seen, and nothing crashes or leaks.
+ * test_storage_faults.c: runs a sequence of commands on a store in which the n-th write, sync, read or allocation
+ * fails, for every n. Whatever fails, everything that was acknowledged is there after a restart, undecided messages
+ * are not visible, and nothing crashes or leaks.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,21 +19,21 @@
 
 #define FACTS 40
 
-/* What was acknowledged. */
+/* One run: what was acknowledged, and the fault. */
 struct life {
     struct shell s;
-    bool over;    /* a group could not be written, or the store not opened: as after a crash */
-    bool refused; /* something was answered with an error */
+    bool over;    /* a group could not be written, or the store not be opened: the run ends, as after a crash */
+    bool refused; /* some reply was an error */
     enum kv_op op;
     int stage, arm_stage, countdown; /* the fault is armed at the arm_stage-th opening */
     char stored[FACTS][48]; /* "t:0:1=body" */
     char acked[FACTS][24];  /* "t:0:1" */
     uint32_t n_stored, n_acked;
     char decided_against[32];
-    bool taken_back; /* CANCEL of "back" was answered */
+    bool taken_back; /* the DELAYED CANCEL of "back" was acknowledged */
 };
 
-/* The answer, or NULL where the command was refused or its group lost. */
+/* Returns the reply, or NULL if the command was refused or its group lost. */
 static const char *judge(struct life *f, const char *said)
 {
     f->over = f->s.status != ST_OK;
@@ -68,7 +68,7 @@ static void send(struct life *f, const char *body, const char *options)
         remember_stored(f, id, strlen(id), body);
 }
 
-/* One that becomes visible, one that is taken back; what becomes of them is seen by promises_hold. */
+/* Sends a delayed message that becomes visible and one that is cancelled. promises_hold checks the result. */
 static void delay(struct life *f)
 {
     (void)attempt(f, "SEND t later QUEUE 0 DELAY 1s KEY k TTL 1h");
@@ -80,7 +80,7 @@ static void delay(struct life *f)
     (void)attempt(f, "DELAYED LIST t");
 }
 
-/* A batch of two, with all that leaves rows. */
+/* Sends a batch of two messages with all options that write rows. */
 static void produce(struct life *f)
 {
     struct batch b;
@@ -137,7 +137,7 @@ static void consume(struct life *f)
                        (int)strcspn(receipts[0], "#"), receipts[0]);
     if (receipts[1][0])
         (void)attempt(f, "NACK g %s DELAY 1s", receipts[1]);
-    if (receipts[2][0]) /* with all that comes behind it */
+    if (receipts[2][0]) /* and the rest of the transaction */
         (void)attempt(f, "EXTEND g %.*s-99%s 20s", (int)strcspn(receipts[2], "#"), receipts[2],
                       strchr(receipts[2], '#'));
 }
@@ -207,7 +207,7 @@ static void live(struct life *f)
     tick(f, 30000);
 }
 
-/* ---- afterwards, with nothing failing any more ---- */
+/* ---- checks after the run, without faults ---- */
 
 static bool is_acked(const struct life *f, const char *id, size_t len)
 {
@@ -225,14 +225,14 @@ static void promises_hold(struct life *f)
         char id[40];
         (void)snprintf(id, sizeof(id), "%.*s", (int)strcspn(f->stored[i], "="), f->stored[i]);
         const char *got = shell_do(&f->s, "GET %s", id);
-        /* TOPIC u's group may be gone, its messages are not. */
+        /* The group on topic u may be deleted, but its messages are there. */
         assert_string_equal(got, f->stored[i]);
     }
     shell_pass(&f->s, 600000);
     for (int round = 0; round < 20; round++) {
         const char *got = shell_do(&f->s, "POP g t COUNT 100 LEASE 1s");
         if (got[0] == '-' || strcmp(got, "[]") == 0)
-            break; /* no topic was ever made, or all is handed out */
+            break; /* the topic was never created, or there are no more messages */
         for (const char *at = got; (at = strstr(at, "t:")); at++) {
             assert_false(is_acked(f, at, strcspn(at, "#")));
             assert_true(strncmp(strchr(at, '=') + 1, "never", 5) != 0);
@@ -287,7 +287,7 @@ static void each_fault(enum kv_op op, int most)
 static void each_write(void **state)
 {
     (void)state;
-    each_fault(KV_OP_WRITE, 6); /* each stage writes at least so often */
+    each_fault(KV_OP_WRITE, 6); /* each stage writes at least this often */
 }
 
 static void each_sync(void **state)
@@ -321,7 +321,7 @@ static void each_allocation(bool forever)
         live(&life);
         fired = fault_heap_fired();
         fault_heap_fail(0, false);
-        /* What is swallowed must have been allowed to be: it is only slower, or tells somebody twice. */
+        /* If no error was reported, the failed allocation must be one that may be ignored. */
         assert_true(fired || (!life.over && !life.refused));
         life.s.inside = NULL;
         end(&life);

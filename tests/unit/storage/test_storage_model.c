@@ -1,11 +1,11 @@
 /*
- * Random commands against a plain model (tests/lib/model.h): what each answer may be, and, between
- * groups, whether the store holds what the model holds. Groups of random length, random steps of time,
- * restarts, reads that fail in the middle of a command, writes that fail and take their group with them.
+ * test_storage_model.c: runs random commands on the store and compares each reply with a simple model
+ * (tests/lib/model.h), and between commit groups everything that is stored. Groups have random lengths; there are
+ * random steps of time, restarts, reads that fail during a command, and writes that fail and lose their group.
  *
  *   SEEDS=n         how many histories (some dozens by default)
- *   HALFMQ_SEED=n   the first of them; a failure prints its own, which alone brings it again with SEEDS=1
- *   TRACE=1         every command and its answer
+ *   HALFMQ_SEED=n   the first of them; a failure prints its seed, which repeats it with SEEDS=1
+ *   TRACE=1         prints every command and its reply
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -33,7 +33,7 @@ static struct world {
     struct prng p;
     uint64_t seed;
     uint32_t step;
-    bool faulty; /* a read may have failed: a command may answer so, and then has done nothing */
+    bool faulty; /* a read may have failed: a command may reply with that error, and has then done nothing */
     bool ended;  /* the group is to be written now */
     bool trace;
     const char *doing;
@@ -65,7 +65,7 @@ static const struct outcome *last_outcome(void)
     return shell_outcome(&w.s, w.s.n - 1);
 }
 
-/* The last command's answer as text ("" for a POP that got something). */
+/* The reply to the last command as text ("" for a POP that got messages). */
 static const char *answer_of(const char *line)
 {
     buf_reset(&w.said, (size_t)1 << 20);
@@ -77,7 +77,7 @@ static const char *answer_of(const char *line)
     return (const char *)w.said.data;
 }
 
-/* Applies the line in the open group; its answer as text ("" for a POP that got something). */
+/* Applies the line in the open group. Returns its reply as text ("" for a POP that got messages). */
 static const char *apply(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 static const char *apply(const char *fmt, ...)
 {
@@ -90,7 +90,7 @@ static const char *apply(const char *fmt, ...)
     return answer_of(line);
 }
 
-/* A read failed under the command: it says so and has done nothing. */
+/* True if a read failed during the command: the reply says so, and nothing was done. */
 static bool faulted(const char *said)
 {
     bool yes = w.faulty && (strcmp(said, "-ERR") == 0 || strcmp(said, "-BUSY") == 0);
@@ -165,7 +165,7 @@ static void do_msend(void)
     }
 }
 
-/* n messages with the next serial numbers; every other one has the TTL, the others a KEY. */
+/* Sends a batch of n messages with the next serial numbers; every other one has the TTL, the others a KEY. */
 static const char *apply_batch(int t, int n, int queue, int64_t ttl, int dedup)
 {
     struct batch b;
@@ -339,7 +339,7 @@ static void do_unask(void)
     uint32_t attempt = below(3) ? x->checks : x->checks + 1;
     const char *said = apply("UNASK %llu-%u", (unsigned long long)x->id, attempt);
     must(w.faulty || is(said, "OK"), "UNASK was refused");
-    if (w.faulty) /* it answers OK in any case */
+    if (w.faulty) /* it replies OK in any case */
         w.ended = w.s.st->sick = true;
     else
         model_unasked(&w.m, x, attempt);
@@ -356,7 +356,7 @@ static void policy_counts(void)
     w.m.pgroup_set = false;
 }
 
-/* CHECKMAX counts from the next ask on, which the model does not follow: not while somebody was asked. */
+/* A new CHECKMAX applies from the next ask on, which the model does not track: so not after an ask. */
 static bool anybody_asked(void)
 {
     bool asked = false;
@@ -392,7 +392,7 @@ static void do_pgroup_delete(void)
 
 /* ---- consuming ---- */
 
-/* Those of the grants that are of the topic; how many are left to be judged. */
+/* Judges the grants that are of this topic. Returns how many are left. */
 static uint32_t judge_grants(struct m_pop *pop, int64_t lease)
 {
     const struct outcome *out = last_outcome();
@@ -472,7 +472,7 @@ static void do_ack(void)
     must(strtol(said, NULL, 10) == acked && *said != '-', "another number was acknowledged");
 }
 
-/* NACK, EXTEND and REJECT are refused alike. True where the command has been done. */
+/* Judges the reply to NACK, EXTEND or REJECT. True: the command was done. */
 static bool done_with(const struct pick_receipt *r, const char *said)
 {
     if (faulted(said))
@@ -508,7 +508,7 @@ static void do_reject(void)
     struct pick_receipt r;
     pick_receipt(&w.m, &w.p, &r);
     const char *said = apply("REJECT g%d %s", r.group, r.text);
-    /* It is copied, and of what the open group stored only the last record of a queue can be read. */
+    /* REJECT copies the message; in the open group only the last record of a queue can be read. */
     bool unwritten = r.holds && w.m.topics[r.topic].queues[r.queue].messages[r.offset].group == w.m.group;
     if (unwritten && is(said, "-BUSY"))
         return;
@@ -523,7 +523,7 @@ static void do_range(void)
     int what = below(3), ms = below(500);
     static const char *const lines[] = {"ACK g%d %s", "EXTEND g%d %s %d", "RELEASE g%d %s"};
     if (w.faulty && what == 2)
-        return; /* it answers OK in any case */
+        return; /* it replies OK in any case */
     char line[80], acked[12];
     if (what == 1)
         (void)snprintf(line, sizeof(line), lines[1], x.r.group, x.text, ms);
@@ -553,7 +553,7 @@ static void do_release(void)
     struct pick_receipt r;
     pick_receipt(&w.m, &w.p, &r);
     if (w.faulty)
-        return; /* it answers OK in any case */
+        return; /* it replies OK in any case */
     must(is(apply("RELEASE g%d %s", r.group, r.text), "OK"), "RELEASE was refused");
     if (r.holds)
         model_release(&w.m, r.group, r.topic, r.queue, r.offset);
@@ -682,7 +682,7 @@ static void reopen(void)
 {
     shell_close(&w.s);
     must(shell_open(&w.s), "the store does not open");
-    /* An idle stretch may have gone by unwritten: time goes on all the same. */
+    /* Time may have passed without a write; the store's time must have moved on all the same. */
     must(w.s.now_ms == w.m.now_ms, "time went back");
 }
 
@@ -693,7 +693,7 @@ static void reload(void)
     must(w.s.now_ms == w.m.now_ms, "time went back");
 }
 
-/* What was lost is undone in the model too; counters that only name things go on. */
+/* Undoes the lost group in the model too, except for counters that are used for names. */
 static void lose_group(bool store_dead)
 {
     uint32_t group = w.m.group, serial = w.m.serial;
@@ -791,7 +791,7 @@ static void histories(void **state)
 
 int main(void)
 {
-    /* Restarts by the hundred: in memory where there is some to be had. */
+    /* There are hundreds of restarts, so the folder is in memory if possible. */
     if (access("/dev/shm", W_OK) == 0)
         (void)setenv("TMPDIR", "/dev/shm", 0);
     const struct CMUnitTest tests[] = {cmocka_unit_test(histories)};

@@ -1,7 +1,7 @@
 /*
- * A store whose log is somebody else's (storage/redo.h), here an array in memory. A crash is another process
- * that kills itself; the array is in memory that both share, so that it survives. That process is this program
- * anew, as RocksDB's threads do not come along in a fork: `test_storage_redo <life> <folder> <memory> <log>`.
+ * test_storage_redo.c: tests a store with a redo log (storage/redo.h), here an array in memory. To crash, another
+ * process runs the commands and kills itself; the array is in shared memory, so it survives. That process runs this
+ * program again, because a fork does not copy RocksDB's threads: `test_storage_redo <life> <folder> <memory> <log>`.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -35,7 +35,7 @@ struct fake {
     uint64_t after;    /* of the last replay */
     uint32_t replayed; /* in it */
     bool is_long;      /* what the replay says */
-    rlim_t file_limit; /* from the end of the replay on; 0: none */
+    rlim_t file_limit; /* set after the replay; 0: none */
     uint8_t bytes[BYTES];
 };
 
@@ -102,7 +102,7 @@ static enum status fake_replay(void *self, uint64_t after, redo_take_fn *take, v
 /* ---- a store with such a log ---- */
 
 struct rig {
-    int fd; /* of the log's memory */
+    int fd; /* the shared memory of the log */
     struct fake *log;
     struct redo redo;
     struct shell s;
@@ -121,7 +121,7 @@ static void rig_init(struct rig *r)
     r->fd = memfd_create("log", 0);
     assert_true(r->fd >= 0 && ftruncate(r->fd, sizeof *r->log) == 0);
     map_log(r);
-    shell_start(&r->s); /* makes the folder and the store's own things; closed at once, with the default log */
+    shell_start(&r->s); /* makes the folder, and is closed at once: it has the default log */
     shell_close(&r->s);
     tmpdir_remove(r->s.path);
     r->s.path = tmpdir_new();
@@ -156,7 +156,7 @@ static void opened(struct rig *r)
         fail_msg("the store does not open: %s", r->s.err);
 }
 
-/* ---- what a life does ---- */
+/* ---- what the crashing process does ---- */
 
 static void must(struct shell *s, const char *said)
 {
@@ -190,7 +190,7 @@ static void second_life(struct shell *s)
         must(s, shell_do(s, "SEND t n%d", i));
 }
 
-/* Nothing that a compaction may drop at a time of its own. */
+/* Writes no rows that a compaction may drop at any time. */
 static void plain_life(struct shell *s)
 {
     must(s, shell_do(s, "TOPIC CREATE z QUEUES 1 COMPRESS lz4"));
@@ -201,7 +201,7 @@ static void plain_life(struct shell *s)
     }
 }
 
-/* More than the write buffers take, so that files are made meanwhile. */
+/* Writes more than the write buffers hold, so that files are made meanwhile. */
 static void large_life(struct shell *s)
 {
     char body[20001];
@@ -215,7 +215,7 @@ static void large_life(struct shell *s)
 
 static void (*const lives[])(struct shell *s) = {first_life, second_life, plain_life, large_life};
 
-/* The other process: opens the store, lives, and is killed. */
+/* Runs in the other process: opens the store, runs the commands, and kills itself. */
 static int live_and_crash(char **words)
 {
     struct shell s = {.path = words[2], .now_ms = SHELL_TIME, .sync = true};
@@ -259,7 +259,7 @@ static void crash_in(struct rig *r, void (*life)(struct shell *s))
         fail_msg("the other process ended with %x", (unsigned)how);
 }
 
-/* The same lives in a store that never crashed and has the database's log. */
+/* Runs the same commands on a store that does not crash and uses RocksDB's own log. Returns its digest. */
 static uint64_t digest_of(void (*const *what)(struct shell *), size_t n, size_t memory, uint64_t *ret_index)
 {
     struct shell s;
@@ -294,7 +294,7 @@ static void a_crash_loses_nothing(void **state)
     assert_int_equal(r->log->replayed, r->log->n);
     same_as(r, two_lives, 1);
     shell_close(&r->s);
-    crash_in(r, second_life); /* with a family that is made in it */
+    crash_in(r, second_life); /* a family is created during it */
     uint64_t closed_at = r->log->after;
     opened(r);
     assert_int_equal(r->log->after, closed_at);
@@ -330,7 +330,7 @@ static void a_close_leaves_nothing_to_replay(void **state)
     assert_int_equal(store_stored(r->s.store), last); /* the new one is in a write buffer */
 }
 
-/* The files are the state after one certain batch, whatever family grew: what is stored is enough. */
+/* The files have the state after one batch, in all families, so they are enough without the log. */
 static void what_is_stored_needs_no_log(void **state)
 {
     struct rig *r = *state;
@@ -339,7 +339,7 @@ static void what_is_stored_needs_no_log(void **state)
     crash_in(r, plain_life);
     crash_in(r, large_life);
     opened(r);
-    assert_true(r->log->after > 0); /* some of it went into files before the crash */
+    assert_true(r->log->after > 0); /* some of it was flushed to files before the crash */
     assert_true(r->log->replayed < r->log->n);
     same_as(r, both, 2);
 }
@@ -358,7 +358,7 @@ static void a_long_log_is_put_into_files(void **state)
     same_as(r, two_lives, 2);
 }
 
-/* A disk that is full: what was replayed is in the log still, and must not be given up. */
+/* With a full disk the replayed batches are still in the log only, and must not be lost. */
 static void a_long_log_that_does_not_fit_is_told(void **state)
 {
     struct rig *r = *state;
@@ -421,7 +421,7 @@ static void a_replay_that_fails_opens_nothing(void **state)
     assert_false(shell_open(&r->s));
     assert_int_equal(r->s.status, ST_IO);
     assert_non_null(strstr(r->s.err, "the test's log fails"));
-    uint8_t *kind = r->log->bytes + r->log->at[2] + 12; /* of its first entry: a batch that nobody wrote */
+    uint8_t *kind = r->log->bytes + r->log->at[2] + 12; /* of its first entry: makes an unknown batch */
     uint8_t was = *kind;
     *kind = 0x7f;
     assert_false(shell_open(&r->s));
@@ -432,7 +432,7 @@ static void a_replay_that_fails_opens_nothing(void **state)
     same_as(r, two_lives, 1);
 }
 
-/* A store of the version before this seam: its last batches are in RocksDB's log. */
+/* A store of an older version: its last batches are in RocksDB's own log. */
 static void a_store_with_the_databases_log_is_taken_over(void **state)
 {
     struct rig *r = *state;

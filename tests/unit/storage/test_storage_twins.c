@@ -1,6 +1,6 @@
-/* Apply is a function of what is stored, the stamp and the command: two stores that get the same give
- * the same answers and hold the same bytes, though one of them restarts, or drops its state and loads it, again
- * and again. */
+/* test_storage_twins.c: tests that apply is a function of the stored state, the stamp and the command: two stores that
+ * get the same commands give the same replies and have the same bytes, although one of them restarts, or drops its
+ * state and loads it, again and again. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,7 +18,7 @@
 struct twins {
     struct shell a, b;
     struct prng p;
-    uint64_t ids[IDS]; /* of transactions, as answered */
+    uint64_t ids[IDS]; /* txids, as returned */
     uint64_t token;    /* of the last delayed message */
     uint32_t n_ids;
 };
@@ -28,7 +28,7 @@ static unsigned below(struct twins *t, uint64_t n)
     return (unsigned)prng_below(&t->p, n);
 }
 
-/* Any line; whether it can be done is not asked. */
+/* Makes a random command, which may fail. */
 static void any_line(struct twins *t, char *line, size_t size)
 {
     unsigned topic = below(t, 3), group = below(t, 2), n = below(t, 5), q = below(t, 4), o = below(t, 60);
@@ -107,7 +107,7 @@ static void twins_grow_up_alike(void **state)
         shell_pass(&t.a, ms);
         shell_pass(&t.b, ms);
         unsigned what = below(&t, 12);
-        uint64_t index = t.b.index; /* commands that changed nothing are not counted in the store */
+        uint64_t index = t.b.index; /* the store does not count commands that changed nothing */
         if (what == 0)
             shell_reopen(&t.b);
         else if (what < 3)

@@ -1,4 +1,4 @@
-/* ACK, NACK, EXTEND, REJECT, RELEASE: a receipt counts while its lease holds, and only then. */
+/* test_storage_ack.c: tests ACK, NACK, EXTEND, REJECT and RELEASE: a receipt is valid only while its lease is. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -42,13 +42,13 @@ static void no_group(void **state)
     shell_refused(s, "-NOGROUP", "EXTEND h t:0:0#1 1s");
     shell_refused(s, "-NOGROUP", "REJECT h t:0:0#1");
     shell_expect(s, "OK", "RELEASE h t:0:0#1");
-    /* The group is there, but not on that topic: a stale receipt like another. */
+    /* The group exists, but not on that topic: the receipt is stale. */
     shell_expect(s, "0", "ACK g u:0:0#1");
     shell_refused(s, "-STALE", "NACK g u:0:0#1");
     shell_expect(s, "1", "ACK g u:0:0#1 t:0:0#1");
 }
 
-/* Over is over, though no TICK has come: for each command, at the very millisecond. */
+/* An expired lease is expired even before a TICK: tests each command, at the exact millisecond. */
 static void over_by_time(void **state)
 {
     struct shell *s = *state;
@@ -91,7 +91,7 @@ static void extended(void **state)
     shell_expect(s, "OK", "EXTEND g t:0:1#1 1h"); /* this one alone */
     shell_pass(s, 10000);
     shell_expect(s, "[t:0:0#2=a t:0:2#2=c]", "POP g t COUNT 9 LEASE 1h");
-    shell_expect(s, "OK", "EXTEND g t:0:1#1 0"); /* over at once */
+    shell_expect(s, "OK", "EXTEND g t:0:1#1 0"); /* it expires at once */
     shell_refused(s, "-STALE", "EXTEND g t:0:1#1 1h");
     shell_expect(s, "[t:0:1#2=b]", "POP g t COUNT 9");
 }
@@ -113,7 +113,7 @@ static void given_back(void **state)
     assert_int_equal(state_tally(s->st)->messages_nacked, 2);
 }
 
-/* What never reached its caller goes back without having counted. */
+/* Messages that never reached their caller are requeued by RELEASE, and the attempt does not count. */
 static void released(void **state)
 {
     struct shell *s = *state;
@@ -148,11 +148,11 @@ static void backoff(void **state)
         shell_pass(s, 1);
     }
     shell_expect(s, "[t:0:0#4=a]", "POP g t");
-    shell_pass(s, 10000); /* ... and after a lease that ended */
+    shell_pass(s, 10000); /* ... and after a lease that has expired */
     shell_expect(s, "[]", "POP g t");
     shell_pass(s, 5000);
     shell_expect(s, "[t:0:0#5=a]", "POP g t");
-    shell_expect(s, "OK", "NACK g t:0:0#5 DELAY 0"); /* a DELAY comes before it */
+    shell_expect(s, "OK", "NACK g t:0:0#5 DELAY 0"); /* a DELAY overrides the backoff */
     shell_expect(s, "[t:0:0#6=a]", "POP g t");
 }
 
@@ -175,7 +175,7 @@ static void survives_a_restart(void **state)
     shell_expect(s, "[t:1:0#2=m1]", "POP g t COUNT 9");
 }
 
-/* ten messages in one queue, all of them leased as #1. */
+/* Sends ten messages to one queue and leases them all as #1. */
 static void ten_leased(struct shell *s)
 {
     shell_do(s, "TOPIC CREATE t QUEUES 1");
@@ -195,14 +195,14 @@ static void a_range_is_acked(void **state)
     shell_reopen(s);
     shell_expect(s, "3", "ACK g t:0:7-700#1 t:0:8-9#1");
     s->now_ms += 10000;
-    shell_expect(s, "0", "ACK g t:0:0-9#1"); /* over by time */
+    shell_expect(s, "0", "ACK g t:0:0-9#1"); /* their lease has expired */
     shell_expect(s, "[t:0:0#2=0 t:0:1#2=1 t:0:6#2=6]", "POP g t COUNT 9");
     shell_expect(s, "3", "ACK g t:0:0-6#2");
     assert_int_equal(shell_rows(s, 'R'), 0);
     assert_int_equal(state_tally(s->st)->messages_acked, 6);
 }
 
-/* A range over several runs, of which only some have the attempt. */
+/* A range over several runs, of which only some have the attempt number of the receipt. */
 static void a_range_of_many_runs(void **state)
 {
     struct shell *s = *state;
@@ -210,7 +210,7 @@ static void a_range_of_many_runs(void **state)
     shell_do(s, "MSEND t 0 1 2 3 4 5 6 7 8 9");
     shell_do(s, "POP g t COUNT 2");
     shell_do(s, "POP g t COUNT 3");
-    shell_do(s, "POP g t COUNT 4"); /* 9 was never out */
+    shell_do(s, "POP g t COUNT 4"); /* 9 was never delivered */
     shell_do(s, "NACK g t:0:3#1");
     shell_expect(s, "[t:0:3#2=3]", "POP g t");
     shell_expect(s, "7", "ACK g t:0:1-9#1");
@@ -231,13 +231,13 @@ static void a_range_is_extended(void **state)
     shell_refused(s, "-STALE", "EXTEND g t:0:20-30#1 1h");
     shell_pass(s, 10000);
     shell_expect(s, "[t:0:0#2=0 t:0:1#2=1 t:0:6#2=6 t:0:7#2=7 t:0:8#2=8 t:0:9#2=9]", "POP g t COUNT 10");
-    shell_expect(s, "OK", "EXTEND g t:0:0-9#2 1h"); /* it steps over what others hold */
+    shell_expect(s, "OK", "EXTEND g t:0:0-9#2 1h"); /* it skips messages with another attempt */
     shell_reopen(s);
     shell_expect(s, "3", "ACK g t:0:0-9#1");
     shell_expect(s, "6", "ACK g t:0:0-9#2");
 }
 
-/* A run with another attempt stands before the one that is cut. */
+/* There is a run with another attempt before the one that is cut. */
 static void a_range_is_cut_behind_another_run(void **state)
 {
     struct shell *s = *state;
@@ -283,7 +283,7 @@ static void commit_acks_a_range(void **state)
     shell_do(s, "GROUP CREATE g t");
     shell_do(s, "POP g t COUNT 1000");
     assert_memory_equal(shell_do_words(s, words, 4 + 10001), "-LIMIT", 6);
-    assert_memory_equal(shell_do_words(s, words, 4 + 10), "[u:", 3); /* the same again is no harm */
+    assert_memory_equal(shell_do_words(s, words, 4 + 10), "[u:", 3); /* doing it again changes nothing */
 }
 
 int main(void)

@@ -1,5 +1,5 @@
-/* Check-backs: when a producer group is asked, how the pauses grow, when it is parked, and what takes
- * an ask back. */
+/* test_storage_check.c: tests when a producer group is asked about a transaction, how the pauses grow, when the
+ * transaction is parked, and when an ask can be taken back. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,7 +19,7 @@ static void half(struct shell *s, const char *rest)
     (void)snprintf(tx, sizeof(tx), "%s", shell_do(s, "HALF pg t a %s", rest));
 }
 
-/* Asks; how many objects came. With exactly one, it must be tx's. */
+/* Runs CHECKS. Returns how many checks it got; if it is one, it must be about tx. */
 static int asked(struct shell *s)
 {
     const char *text = shell_do(s, "CHECKS pg COUNT 100");
@@ -63,7 +63,8 @@ static void first_ask(void **state)
     assert_int_equal(asked(s), 1);
 }
 
-/* Ask n is followed by n pauses, an hour at most; the last by one more before it is parked. */
+/* After ask n follow n pauses, at most an hour; after the last ask there is one more before the transaction is
+ * parked. */
 static void growing_pauses(void **state)
 {
     struct shell *s = *state;
@@ -87,7 +88,7 @@ static void growing_pauses(void **state)
     assert_int_equal(asked(s), 0);
     assert_int_equal(state_tally(s->st)->parked, 1);
     assert_int_equal(shell_rows(s, 'K') + shell_rows(s, 'W'), 0);
-    shell_expect(s, "[t:0:0]", "COMMIT %s", tx); /* by hand */
+    shell_expect(s, "[t:0:0]", "COMMIT %s", tx); /* decided by hand */
     assert_int_equal(state_tally(s->st)->parked, 0);
 }
 
@@ -107,7 +108,7 @@ static void too_old(void **state)
     assert_int_equal(asked(s), 0);
 }
 
-/* The last pause ends exactly when it gets too old: one row for both. */
+/* The last pause ends exactly at the timeout, so one timer row stands for both. */
 static void parked_for_both(void **state)
 {
     struct shell *s = *state;
@@ -116,7 +117,7 @@ static void parked_for_both(void **state)
     half(s, "CHECKIN 0");
     assert_int_equal(asked(s), 1);
     shell_expect(s, "OK", "TXN EXTEND %s 30s", tx);
-    shell_expect(s, "OK", "TXN EXTEND %s 10s", tx); /* moving away keeps the timeout's row */
+    shell_expect(s, "OK", "TXN EXTEND %s 10s", tx); /* the timer row of the timeout stays */
     shell_expect(s, "OK", "TXN EXTEND %s 40s", tx);
     shell_pass(s, 29999);
     assert_non_null(strstr(shell_do(s, "TXN INFO %s", tx), "state:pending"));
@@ -149,12 +150,12 @@ static void extended(void **state)
     shell_expect(s, "OK", "TXN EXTEND %s 1s", tx); /* earlier works as well */
     s->now_ms += 1000;
     assert_int_equal(asked(s), 1);
-    shell_expect(s, "OK", "UNKNOWN %s", tx); /* the next ask is set already */
+    shell_expect(s, "OK", "UNKNOWN %s", tx); /* the next ask is scheduled already */
     s->now_ms += 60000;
     assert_int_equal(asked(s), 1);
 }
 
-/* An ask that found no taker does not count, and comes again at once. */
+/* An ask that was taken back does not count, and the check is due again at once. */
 static void taken_back(void **state)
 {
     struct shell *s = *state;
@@ -166,11 +167,11 @@ static void taken_back(void **state)
     }
     shell_do(s, "CHECKS pg");
     shell_do(s, "COMMIT %s", tx);
-    shell_expect(s, "OK", "UNASK %s", tx); /* decided: nothing to take back */
+    shell_expect(s, "OK", "UNASK %s", tx); /* it is decided, so there is nothing to take back */
     assert_int_equal(shell_rows(s, 'K'), 0);
 }
 
-/* Whoever was asked before goes: the newest ask, and one that was answered, stand. */
+/* UNASK of an older ask, or of one that was answered, changes nothing. */
 static void only_the_newest_is_taken_back(void **state)
 {
     struct shell *s = *state;
@@ -192,11 +193,11 @@ static void only_the_newest_is_taken_back(void **state)
     shell_expect(s, "[]", "CHECKS pg");
     s->now_ms += 5000;
     assert_non_null(strstr(shell_do(s, "CHECKS pg"), "attempt:4 "));
-    shell_expect(s, "OK", "UNASK %s-4", tx); /* a new ask: not answered yet */
+    shell_expect(s, "OK", "UNASK %s-4", tx); /* a new ask, which was not answered yet */
     assert_int_equal(asked(s), 1);
 }
 
-/* The last ask taken back: its parking is off. */
+/* After the last ask was taken back, the transaction is not parked at its time. */
 static void last_one_taken_back(void **state)
 {
     struct shell *s = *state;
@@ -219,12 +220,12 @@ static void count_and_order(void **state)
     (void)snprintf(first, sizeof(first), "%s", tx);
     half(s, "CHECKIN 1s");
     shell_pass(s, 5000);
-    assert_non_null(strstr(shell_do(s, "CHECKS pg"), tx)); /* the one due first */
+    assert_non_null(strstr(shell_do(s, "CHECKS pg"), tx)); /* the check that is due first */
     assert_non_null(strstr(shell_do(s, "CHECKS pg"), first));
     shell_expect(s, "[]", "CHECKS pg");
 }
 
-/* A HALF and CHECKS in one group: the row is not in the store yet, so it comes the next time. */
+/* HALF and CHECKS in one commit group: the row is not in the store yet, so only the next CHECKS finds it. */
 static void in_one_group(void **state)
 {
     struct shell *s = *state;
@@ -235,7 +236,7 @@ static void in_one_group(void **state)
     assert_true(shell_write(s));
     (void)snprintf(tx, sizeof(tx), "%s", shell_reply(s, h));
     assert_int_equal(asked(s), 1);
-    /* Taken twice in a group: asked once. */
+    /* Two CHECKS in one commit group ask only once. */
     half(s, "CHECKIN 0");
     uint32_t one = shell_add(s, "CHECKS pg"), two = shell_add(s, "CHECKS pg");
     assert_true(shell_write(s));
@@ -249,16 +250,16 @@ static void when_to_come_again(void **state)
     shell_add(s, "CHECKS pg");
     assert_true(shell_outcome(s, 0)->nothing && shell_outcome(s, 0)->retry_at_ms == 0);
     assert_true(shell_write(s));
-    (void)shell_do(s, "HALF other t a CHECKIN 1h"); /* is no reason to look again */
+    (void)shell_do(s, "HALF other t a CHECKIN 1h"); /* is no news for a taker */
     shell_add(s, "CHECKS pg");
     assert_true(shell_outcome(s, 0)->nothing && shell_outcome(s, 0)->retry_at_ms == 0);
     assert_true(shell_write(s));
     half(s, "CHECKIN 200");
-    assert_int_equal(s->fx.n_keys, 1); /* a taker that waits for ever hears of it */
+    assert_int_equal(s->fx.n_keys, 1); /* a taker without a retry time gets news of it */
     shell_add(s, "CHECKS pg");
     assert_true(shell_outcome(s, 0)->retry_at_ms == s->now_ms + 200);
     assert_true(shell_write(s));
-    half(s, "CHECKIN 1h"); /* later than what takers wait for: no news */
+    half(s, "CHECKIN 1h"); /* later than the time at which takers look again: no news */
     assert_int_equal(s->fx.n_keys, 0);
     half(s, "CHECKIN 100");
     assert_int_equal(s->fx.n_keys, 1);
@@ -274,19 +275,19 @@ static bool told(const struct shell *s)
     return found;
 }
 
-/* One that waits for news only, and one that asks and goes: the first is still told. */
+/* One taker waits for news only, another one polls: the first still gets the news. */
 static void another_asked_meanwhile(void **state)
 {
     struct shell *s = *state;
-    shell_expect(s, "[]", "CHECKS pg"); /* nothing is pending: waits for news */
+    shell_expect(s, "[]", "CHECKS pg"); /* nothing is pending: it waits for news */
     (void)shell_do(s, "HALF other t a");
-    shell_expect(s, "[]", "CHECKS pg"); /* told to come in a moment, and does not */
+    shell_expect(s, "[]", "CHECKS pg"); /* it gets a retry time, but does not come again */
     s->now_ms += 10000;
     half(s, "CHECKIN 200");
     assert_true(told(s));
 }
 
-/* Two that wait for news only: the first is woken, takes what is due, and does not come again. */
+/* Two takers wait for news only: the first is woken, takes what is due, and does not come again. */
 static void another_was_woken(void **state)
 {
     struct shell *s = *state;
@@ -299,7 +300,7 @@ static void another_was_woken(void **state)
     assert_true(told(s));
 }
 
-/* Objects of many bytes: what fits a reply comes, the rest with the next. */
+/* Large checks: CHECKS returns as many as fit into a reply, the next one returns the rest. */
 static void large_ones(void **state)
 {
     struct shell *s = *state;
@@ -322,7 +323,7 @@ static void large_ones(void **state)
     free(body);
 }
 
-/* A failure in the middle loses nobody: they are found again. */
+/* A failure in the middle of a scan loses no check: they are found again. */
 static void failed_scan(void **state)
 {
     struct shell *s = *state;
@@ -337,7 +338,7 @@ static void failed_scan(void **state)
     assert_int_equal(asked(s), 1);
 }
 
-/* check_max changed while a transaction is open: it is asked on, or parked, never forgotten. */
+/* check_max changes while a transaction is open: it is asked about again, or parked, but never forgotten. */
 static void policy_changes(void **state)
 {
     struct shell *s = *state;
@@ -356,7 +357,7 @@ static void policy_changes(void **state)
     assert_int_equal(shell_rows(s, 'K') + shell_rows(s, 'W'), 0);
 }
 
-/* Two wait, two are due at once, and the news was of one: whoever takes one tells of the rest. */
+/* Two takers wait, two checks are due at once, and the news was of one: taking one makes news of the other. */
 static void another_takes_the_rest(void **state)
 {
     struct shell *s = *state;
@@ -368,12 +369,12 @@ static void another_takes_the_rest(void **state)
     (void)shell_do(s, "CHECKS pg COUNT 1");
     assert_true(told(s));
     (void)shell_do(s, "CHECKS pg COUNT 1");
-    assert_true(told(s)); /* of what may come: the other one looks, and knows when */
+    assert_true(told(s)); /* there is news: the other taker looks and gets a retry time */
     shell_expect(s, "[]", "CHECKS pg");
     assert_false(told(s));
 }
 
-/* check_max lowered below the asks so far: there is no further one. */
+/* check_max is lowered below the number of asks so far: there is no further ask. */
 static void no_ask_too_many(void **state)
 {
     struct shell *s = *state;
@@ -389,7 +390,7 @@ static void no_ask_too_many(void **state)
     assert_int_equal(shell_rows(s, 'K') + shell_rows(s, 'W'), 0);
 }
 
-/* More producer groups than are kept in memory: they are still asked. */
+/* With more producer groups than are kept in memory, all of them are still asked. */
 static void many_producer_groups(void **state)
 {
     struct shell *s = *state;

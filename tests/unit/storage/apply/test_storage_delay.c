@@ -1,5 +1,6 @@
-/* Delayed messages: never early, stored as any other when they fire, listed, cancelled, gone with their
- * topic; from SEND and from COMMIT; over restarts. */
+/* test_storage_delay.c: tests that delayed messages are never early, that they are stored like others when they are
+ * due, that they are listed and cancelled, and deleted with their topic; from SEND and from COMMIT, and after
+ * restarts. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +14,7 @@
 
 static char token[32];
 
-/* SEND with the options; its token. */
+/* Runs SEND with these options. Returns the token. */
 static const char *later(struct shell *s, const char *rest)
 {
     (void)snprintf(token, sizeof(token), "%s", shell_do(s, "SEND %s", rest));
@@ -55,7 +56,7 @@ static void never_early(void **state)
     assert_non_null(strstr(text, "{p:v}"));
 }
 
-/* A clock that is late makes it late, and stored says when it was. */
+/* If the TICK is late, the message is late, and `stored` is the time of the TICK. */
 static void late(void **state)
 {
     struct shell *s = *state;
@@ -80,7 +81,7 @@ static void at_a_time(void **state)
     shell_expect(s, "[t:0:1=b]", "READ t 0 1");
 }
 
-/* DELAY 0 and an AT that is over: stored now, answered by an id. */
+/* With DELAY 0 or an AT in the past, the message is stored at once and the reply is an id. */
 static void at_once(void **state)
 {
     struct shell *s = *state;
@@ -108,7 +109,7 @@ static void a_year_ahead(void **state)
     shell_expect(s, "[t:0:0=a t:0:1=b]", "READ t 0 0 COUNT 9");
 }
 
-/* In the order in which they fall due, those of one time in the order sent; ORDER picks the queue then. */
+/* Messages are stored in the order in which they are due, then in the order sent; ORDER chooses the queue then. */
 static void order(void **state)
 {
     struct shell *s = *state;
@@ -121,7 +122,7 @@ static void order(void **state)
     shell_expect(s, "[t:0:0=a t:0:1=b t:0:2=b2 t:0:3=c]", "READ t 0 0 COUNT 9");
 }
 
-/* TTL counts from the SEND, as DELAY does. */
+/* The TTL counts from the SEND, as the DELAY does. */
 static void time_to_live(void **state)
 {
     struct shell *s = *state;
@@ -136,7 +137,7 @@ static void time_to_live(void **state)
     shell_expect(s, "[]", "POP g t");
 }
 
-/* Nobody is woken by it, nobody sees it, and it is no lag. */
+/* Checks that the expired message wakes nobody, is not seen, and is not counted as lag. */
 static void dropped(struct shell *s)
 {
     assert_int_equal(s->fx.n_keys, 0);
@@ -167,7 +168,7 @@ static void over_when_due(void **state)
     shell_expect(s, "0", "DELAYED CANCEL %s", token);
 }
 
-/* In time, had the broker not been down; and cancelled though it is over. */
+/* A message that expired while the broker was down; and one that is cancelled after it expired. */
 static void over_when_late(void **state)
 {
     struct shell *s = *state;
@@ -194,7 +195,7 @@ static void dedup_answers_the_token(void **state)
     shell_expect(s, token, "SEND t a DELAY 9s DEDUP d");
     shell_pass(s, 5000);
     shell_expect(s, token, "SEND t a DELAY 5s DEDUP d");
-    shell_expect(s, "t:0:1", "SEND t b QUEUE 0"); /* the one message took t:0:0 */
+    shell_expect(s, "t:0:1", "SEND t b QUEUE 0"); /* the other message got t:0:0 */
     assert_int_equal(delayed(s), 0);
 }
 
@@ -238,12 +239,12 @@ static void cancelled(void **state)
     nothing_left(s);
     shell_pass(s, 5000);
     shell_expect(s, "[]", "READ t 0 0");
-    /* What has fired cannot be cancelled. */
+    /* A message that is visible cannot be cancelled. */
     later(s, "t b QUEUE 0 DELAY 5s");
     shell_pass(s, 5000);
     shell_expect(s, "0", "DELAYED CANCEL %s", token);
     shell_expect(s, "[t:0:0=b]", "READ t 0 0");
-    /* Due, but TICK is late: it was not handed out, so it can be. */
+    /* It is due, but the TICK is late, so it is not visible and can be cancelled. */
     later(s, "t c QUEUE 0 DELAY 5s");
     s->now_ms += 6000;
     shell_expect(s, "1", "DELAYED CANCEL %s", token);
@@ -252,7 +253,7 @@ static void cancelled(void **state)
     nothing_left(s);
 }
 
-/* The answer of a command in the open group. */
+/* Reads the token in the reply of a command in the open group. */
 static void token_in_group(struct shell *s, uint32_t i)
 {
     struct cursor c = cursor_of(buf_slice(&shell_outcome(s, i)->reply));
@@ -271,7 +272,7 @@ static void in_one_group(void **state)
     assert_string_equal(shell_reply(s, first), "1");
     assert_string_equal(shell_reply(s, again), "0");
     nothing_left(s);
-    /* Cancelled in the very group in which it fires. */
+    /* It is cancelled in the commit group in which it becomes visible. */
     later(s, "t b QUEUE 0 DELAY 1s");
     s->now_ms += 1000;
     shell_add(s, "DELAYED CANCEL %s", token);
@@ -307,7 +308,7 @@ static void topic_deleted(void **state)
     nothing_left(s);
 }
 
-/* Sent, and its topic deleted, in one group. */
+/* A message is sent and its topic deleted in one commit group. */
 static void topic_deleted_at_once(void **state)
 {
     struct shell *s = *state;
@@ -323,7 +324,7 @@ static void topic_deleted_at_once(void **state)
     nothing_left(s);
 }
 
-/* A purge drops messages; what is delayed is none yet. */
+/* TOPIC PURGE deletes messages, but not delayed ones. */
 static void topic_purged(void **state)
 {
     struct shell *s = *state;
@@ -342,7 +343,7 @@ static void no_topic(void **state)
     assert_int_equal(shell_rows(s, 'L'), 0);
 }
 
-/* ---- of a half message ---- */
+/* ---- delayed half messages ---- */
 
 static void commit_tokens(struct shell *s, const char *tx, char out[2][32])
 {
@@ -407,7 +408,7 @@ static void half_at_a_time(void **state)
     shell_do(s, "HALF pg t b QUEUE 0 AT 1795501820000 TXN %s", tx);
     (void)snprintf(over, sizeof(over), "%s", shell_do(s, "HALF pg u x QUEUE 0 AT 1795501801000"));
     shell_pass(s, 5000);
-    shell_expect(s, "[u:0:0]", "COMMIT %s", over); /* past by now: at once */
+    shell_expect(s, "[u:0:0]", "COMMIT %s", over); /* the AT is past, so it is stored at once */
     commit_tokens(s, tx, ids);
     assert_true(ids[0][0] == '@' && ids[1][0] == '@' && strcmp(ids[0], ids[1]) != 0);
     shell_expect(s, "1", "DELAYED CANCEL %s", ids[1]);
@@ -429,7 +430,7 @@ static void rolled_back(void **state)
     assert_int_equal(shell_rows(s, 'L'), 0);
 }
 
-/* More than one TICK does: each does its share, none is lost, none is early. */
+/* More messages are due than one TICK stores: later ones store the rest, none is lost or early. */
 static void many_at_once(void **state)
 {
     struct shell *s = *state;
@@ -448,7 +449,7 @@ static void many_at_once(void **state)
     nothing_left(s);
 }
 
-/* A SEND next to many delayed ones reads nothing from the store. */
+/* With many delayed messages, SEND still reads nothing from the store. */
 static void in_nobodys_way(void **state)
 {
     struct shell *s = *state;

@@ -1,4 +1,5 @@
-/* Creating and deleting groups and topics: where a group begins, what goes with what. */
+/* test_storage_manage.c: tests creating and deleting groups and topics: where a group starts, and what is deleted
+ * with it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -70,13 +71,13 @@ static void group_deleted(void **state)
     shell_do(s, "SEND u b");
     shell_do(s, "POP g t u COUNT 2");
     shell_do(s, "POP gg t");
-    shell_reopen(s); /* it must find what it has not in memory */
+    shell_reopen(s); /* it must find groups that are not in memory */
     shell_expect(s, "OK", "GROUP DELETE g");
     shell_refused(s, "-NOGROUP", "GROUP DELETE g");
     shell_refused(s, "-NOGROUP", "ACK g t:0:0#1");
     shell_refused(s, "-NOGROUP", "LAG g");
     shell_expect(s, "[gg]", "GROUP LIST");
-    shell_expect(s, "[t:0:0#1=a u:0:0#1=b]", "POP g t u COUNT 9"); /* begins anew */
+    shell_expect(s, "[t:0:0#1=a u:0:0#1=b]", "POP g t u COUNT 9"); /* it starts from the beginning */
     shell_do(s, "GROUP DELETE g");
     shell_do(s, "GROUP DELETE gg");
     shell_pass(s, 100000);
@@ -100,7 +101,7 @@ static void topic_deleted_with_groups(void **state)
     assert_int_equal(s->st->meta.topics, 1);
 }
 
-/* The topic that was found last is the one that goes: nothing may still point to it. */
+/* The topic that was used last is deleted: no pointer to it may remain. */
 static void topic_deleted_and_made_again(void **state)
 {
     struct shell *s = *state;
@@ -142,7 +143,7 @@ static void groups_have_a_limit(void **state)
     shell_expect(s, "[t:0:0#1=a]", "POP g t");
 }
 
-/* With too many runs nothing fresh goes out; what waits does, so that a group can always drain. */
+/* With too many runs no fresh messages are delivered, but waiting ones are, so that a group can always drain. */
 static void runs_have_a_limit(void **state)
 {
     struct shell *s = *state;
@@ -152,7 +153,7 @@ static void runs_have_a_limit(void **state)
     s->st->runs_max = 1;
     shell_refused(s, "-BUSY", "POP g t");
     shell_refused(s, "-BUSY", "POP g t COUNT 9");
-    shell_expect(s, "OK", "NACK g t:0:0#1"); /* cuts the run */
+    shell_expect(s, "OK", "NACK g t:0:0#1"); /* splits the run */
     shell_expect(s, "[t:0:0#2=a]", "POP g t");
     s->st->runs_max = 0;
     shell_do(s, "MSEND t d e");
@@ -163,14 +164,14 @@ static void runs_have_a_limit(void **state)
     shell_expect(s, "[t:0:2#1=c]", "POP g t");
     s->st->runs_max = 3;
     shell_expect(s, "[t:0:3#1=d t:0:4#1=e]", "POP g t COUNT 2");
-    s->st->runs_max = 0; /* single ones of a run are not cut off any more */
+    s->st->runs_max = 0; /* runs are not split any more */
     shell_refused(s, "-BUSY", "EXTEND g t:0:3#1 5s");
     shell_expect(s, "OK", "NACK g t:0:2#1");
     shell_expect(s, "2", "ACK g t:0:3#1 t:0:4#1");
     shell_expect(s, "[t:0:2#2=c]", "POP g t COUNT 9");
 }
 
-/* Deleted, made again and used in one group; and the timers of what went do nothing to what came. */
+/* A topic is deleted, created again and used in one commit group. Timers of the old one do not affect the new one. */
 static void deleted_and_made_in_a_group(void **state)
 {
     struct shell *s = *state;

@@ -1,4 +1,4 @@
-/* POP: which messages a caller gets, in which order, how many, and what is never handed out. */
+/* test_storage_pop.c: tests which messages POP delivers, in which order, how many, and which never. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,7 +26,7 @@ static void oldest_first_over_queues(void **state)
     shell_expect(s, "[]", "POP g t");
 }
 
-/* In one group all have the same time: what was dealt out in turn, or sent together, keeps its order. */
+/* In one commit group all messages have the same time: they are delivered in the order sent all the same. */
 static void oldest_first_in_a_group(void **state)
 {
     struct shell *s = *state;
@@ -42,7 +42,7 @@ static void oldest_first_in_a_group(void **state)
             (void)snprintf(want, sizeof(want), "=%02d]", i);
             assert_non_null(strstr(shell_do(s, "POP g%d t", round), want));
         }
-        shell_reopen(s); /* the second round knows only what is stored */
+        shell_reopen(s); /* in the second round nothing is in memory */
     }
 }
 
@@ -68,7 +68,7 @@ static void waiting_before_fresh(void **state)
     shell_do(s, "NACK g t:0:1#1");
     s->now_ms++;
     shell_do(s, "NACK g t:0:0#1");
-    shell_expect(s, "[t:0:1#2=b]", "POP g t"); /* it waited longest */
+    shell_expect(s, "[t:0:1#2=b]", "POP g t"); /* this message has waited longest */
     shell_expect(s, "[t:0:0#2=a t:0:2#1=c]", "POP g t COUNT 9");
 }
 
@@ -132,8 +132,8 @@ static void bytes_are_bounded(void **state)
     free(body);
 }
 
-/* A reply that would not fit holds what fits; nothing is stuck. The estimate is of averages: here the
- * large ones stand first in all queues. */
+/* If the messages do not fit into a reply, it has as many as fit, and the rest can be popped later. The estimate uses
+ * averages; here the large messages are first in all queues. */
 static void uneven_sizes(void **state)
 {
     struct shell *s = *state;
@@ -149,7 +149,7 @@ static void uneven_sizes(void **state)
         shell_add(s, "SEND t x");
     assert_true(shell_write(s));
     uint32_t pop = shell_add(s, "POP g t COUNT 1000");
-    assert_int_equal(shell_outcome(s, pop)->reply.len, 0); /* granted, not refused */
+    assert_int_equal(shell_outcome(s, pop)->reply.len, 0); /* messages were granted, it is not an error */
     assert_true(shell_write(s));
     const char *got = shell_reply(s, pop);
     assert_true(strncmp(got, "[t:", 3) == 0 && strlen(got) > 2 * size && strlen(got) < 20 * size);
@@ -183,7 +183,7 @@ static void ttl_of_nothing(void **state)
     shell_expect(s, "[]", "POP h t");
 }
 
-/* More expired ones than a run is long stand before the one that is ready. */
+/* There are more expired messages than fit into a run before the one that is ready. */
 static void many_expired(void **state)
 {
     struct shell *s = *state;
@@ -207,7 +207,7 @@ static void very_many_expired(void **state)
     }
     shell_do(s, "SEND t new");
     s->now_ms += 1000;
-    shell_add(s, "POP g t"); /* one command steps across so many and no more */
+    shell_add(s, "POP g t"); /* one command skips only a limited number */
     assert_true(shell_outcome(s, 0)->nothing);
     assert_true(shell_outcome(s, 0)->retry_at_ms == s->now_ms);
     assert_true(shell_write(s));
@@ -215,7 +215,7 @@ static void very_many_expired(void **state)
     shell_expect(s, "[t:0:24000#1=new]", "POP g t");
 }
 
-/* Random sends to random queues, random counts: each message once, in order within its queue. */
+/* Random sends to random queues with random counts: each message is delivered once, in order within its queue. */
 static void each_once_in_order(void **state)
 {
     struct shell *s = *state;

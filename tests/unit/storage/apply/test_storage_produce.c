@@ -1,5 +1,5 @@
-/* PRODUCE: a batch is stored as it came, stands in the order of its group, and a refused one leaves
- * nothing behind. */
+/* test_storage_produce.c: tests that PRODUCE stores a batch as it is, in the order of its commit group, and that a
+ * refused batch changes nothing. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -28,7 +28,7 @@ static const char *produce(struct shell *s, const char *topic, struct slice batc
     return shell_reply(s, i);
 }
 
-/* n bodies: a, b, c ... from first on. */
+/* Makes a batch of n bodies: a, b, c ..., starting with `first`. */
 static struct slice letters(struct batch *b, char first, int n)
 {
     batch_init(b);
@@ -50,7 +50,7 @@ static void stored_as_one_piece(void **state)
     shell_expect(s, "[t:0:0=a t:0:1=b t:0:2=c t:0:3=x t:0:4=y]", "READ t 0 0 COUNT 9");
     shell_reopen(s);
     assert_string_equal(produce(s, "t", abc, "QUEUE", "0"), "{queue:0 offset:5 count:3}");
-    shell_expect(s, "t:0:7=c", "GET t:0:7"); /* the checksum holds */
+    shell_expect(s, "t:0:7=c", "GET t:0:7"); /* the checksum is right */
     const struct tally *t = state_tally(s->st);
     assert_int_equal(t->messages_in, 3);
     assert_int_equal(t->bytes_in, 3);
@@ -58,7 +58,7 @@ static void stored_as_one_piece(void **state)
     batch_free(&d);
 }
 
-/* The bytes behind the header are those that came. */
+/* The bytes after the header are those of the client's batch. */
 static void bytes_are_kept(void **state)
 {
     struct shell *s = *state;
@@ -79,13 +79,13 @@ static void bytes_are_kept(void **state)
     batch_free(&b);
 }
 
-/* What was sent before it in the same group stands before it, and what comes behind, behind. */
+/* Messages sent before it in the same commit group are stored before it, later ones after it. */
 static void order_within_a_group(void **state)
 {
     struct shell *s = *state;
     struct batch b;
     struct slice abc = letters(&b, 'a', 3);
-    shell_do(s, "GROUP CREATE g t"); /* -NOTOPIC: the topic comes first */
+    shell_do(s, "GROUP CREATE g t"); /* -NOTOPIC, unless the topic exists */
     shell_do(s, "TOPIC CREATE t QUEUES 2");
     shell_do(s, "GROUP CREATE g t");
     shell_add(s, "SEND t 1 QUEUE 0");
@@ -93,7 +93,7 @@ static void order_within_a_group(void **state)
     add(s, "t", abc, "QUEUE", "0");
     shell_add(s, "SEND t 3 QUEUE 1");
     shell_add(s, "SEND t 4 QUEUE 0");
-    uint32_t pop = shell_add(s, "POP g t COUNT 2"); /* sees what the group has */
+    uint32_t pop = shell_add(s, "POP g t COUNT 2"); /* sees the messages of the open group */
     assert_true(shell_write(s));
     assert_string_equal(shell_reply(s, pop), "[t:0:0#1=1 t:1:0#1=2]");
     shell_expect(s, "[t:0:1#1=a t:0:2#1=b t:0:3#1=c t:1:1#1=3 t:0:4#1=4]", "POP g t COUNT 9");
@@ -125,7 +125,7 @@ static void attributes_leave_rows(void **state)
     batch_free(&b);
 }
 
-/* A TTL of nothing is over at once, even for a POP of the very same group. */
+/* With a TTL of 0 messages expire at once, even for a POP in the same commit group. */
 static void over_before_it_is_written(void **state)
 {
     struct shell *s = *state;

@@ -1,5 +1,5 @@
-/* SEND and MSEND: what is stored of a message, the first answer to a DEDUP id, and that a refused
- * command leaves nothing behind. */
+/* test_storage_send.c: tests what SEND and MSEND store of a message, that a DEDUP id returns the first reply, and
+ * that a refused command changes nothing. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -64,7 +64,7 @@ static void refused_leaves_nothing(void **state)
     shell_expect(s, "[]", "GROUP LIST");
     assert_int_equal(shell_rows(s, '*'), before);
     s->policy.auto_create_topics = true;
-    shell_expect(s, "t:3:0", "SEND t a QUEUE 3"); /* a topic that is made has queues 0 to 3 */
+    shell_expect(s, "t:3:0", "SEND t a QUEUE 3"); /* a topic that is created has queues 0 to 3 */
 }
 
 static void topics_have_a_limit(void **state)
@@ -84,7 +84,7 @@ static void dedup_answers_again(void **state)
     shell_expect(s, "t:0:0", "SEND t a DEDUP x");
     shell_expect(s, "t:0:0", "SEND t b DEDUP x");
     shell_expect(s, "t:1:0", "SEND t c DEDUP y");
-    shell_expect(s, "u:0:0", "SEND u a DEDUP x"); /* by topic */
+    shell_expect(s, "u:0:0", "SEND u a DEDUP x"); /* DEDUP ids belong to a topic */
     shell_reopen(s);
     shell_expect(s, "t:0:0", "SEND t d DEDUP x");
     shell_expect(s, "[t:0:0=a]", "READ t 0 0 COUNT 9");
@@ -101,7 +101,7 @@ static void dedup_in_one_group(void **state)
     shell_expect(s, "[t:0:0=a]", "READ t 0 0 COUNT 9");
 }
 
-/* The window ends by time, whether the timer has come or not; afterwards nothing is kept. */
+/* The window ends by time, with or without a TICK; afterwards nothing is kept. */
 static void dedup_window_ends(void **state)
 {
     struct shell *s = *state;
@@ -110,7 +110,7 @@ static void dedup_window_ends(void **state)
     s->now_ms += 999;
     shell_expect(s, "t:0:0", "SEND t b DEDUP x");
     s->now_ms += 1;
-    shell_expect(s, "t:1:0", "SEND t b DEDUP x"); /* from here on the window runs again */
+    shell_expect(s, "t:1:0", "SEND t b DEDUP x"); /* a new window starts here */
     shell_pass(s, 999);
     shell_expect(s, "t:1:0", "SEND t c DEDUP x");
     shell_compact(s);

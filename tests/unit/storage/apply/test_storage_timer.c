@@ -1,4 +1,4 @@
-/* What falls due: never early, however many; when to look again; ids; news. */
+/* test_storage_timer.c: tests that timers are never early, however many there are; the next due time; ids; news. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -31,7 +31,7 @@ static void more_rows_than_a_tick(void **state)
     }
 }
 
-/* Random leases, random steps: a message is ready again when its time has come, and not before. */
+/* Random leases and steps of time: a message is ready again when its lease has expired, and not before. */
 static void never_early_never_late(void **state)
 {
     struct shell *s = *state;
@@ -57,13 +57,13 @@ static void never_early_never_late(void **state)
         const char *lag = shell_do(s, "LAG g");
         assert_true(shell_field(lag, "ready") == (int64_t)want);
         assert_true(shell_field(lag, "inflight") == 40 - (int64_t)want);
-        struct gt *gt = NULL; /* and the timer has done it, not only the figures */
+        struct gt *gt = NULL; /* checks that the timer has changed the runs, not only the counts */
         assert_int_equal(gt_get(s->st, SLICE_LIT("g"), SLICE_LIT("t"), &gt), ST_OK);
         assert_true(gt->runs.n_waiting == want && s->fx.next_due_ms > s->now_ms);
     }
 }
 
-/* The clock is told when to look: not after what is due, and a second ahead at most. */
+/* The ticker learns the next due time: it is not too late, and at most a second too early. */
 static void next_due(void **state)
 {
     struct shell *s = *state;
@@ -76,13 +76,13 @@ static void next_due(void **state)
     shell_do(s, "TICK");
     assert_true(s->fx.next_due_ms == s->now_ms + 5);
     shell_reopen(s);
-    shell_do(s, "SEND t b"); /* after a restart: at once, to find out */
+    shell_do(s, "SEND t b"); /* after a restart it is at once, to find out what is due */
     assert_true(s->fx.next_due_ms <= s->now_ms);
     shell_do(s, "TICK");
     assert_true(s->fx.next_due_ms == s->now_ms + 5);
 }
 
-/* A row that came in the very group of the TICK is not overlooked. */
+/* A timer row that was written in the same commit group as the TICK is not overlooked. */
 static void row_of_the_same_group(void **state)
 {
     struct shell *s = *state;
@@ -111,7 +111,7 @@ static void two_ticks_in_a_group(void **state)
     shell_expect(s, "[t:0:0#2=a]", "POP g t");
 }
 
-/* A row of a kind that nobody knows is dropped, and stops nothing. */
+/* A timer row of an unknown kind is dropped and does not stop the others. */
 static void unknown_rows(void **state)
 {
     struct shell *s = *state;
@@ -139,7 +139,7 @@ static void ids_ascend(void **state)
     assert_true(last > TXID_MIN && last < TXID_MAX);
     assert_int_equal(last >> 12 & 1023, s->policy.node);
     assert_true((int64_t)(last >> 22) + TXID_EPOCH_MS == s->now_ms);
-    for (int i = 0; i < 20; i++) { /* the clock stands still, the broker restarts */
+    for (int i = 0; i < 20; i++) { /* the clock does not move while the broker restarts */
         uint64_t id = next_id(s);
         assert_true(id > last);
         last = id;
@@ -150,7 +150,7 @@ static void ids_ascend(void **state)
     assert_true(next_id(s) > last);
 }
 
-/* More in a millisecond than there are sequence numbers: the next millisecond is borrowed. */
+/* If more ids are issued in a millisecond than there are sequence numbers, those of the next one are used. */
 static void many_ids_in_a_millisecond(void **state)
 {
     struct shell *s = *state;
@@ -161,7 +161,7 @@ static void many_ids_in_a_millisecond(void **state)
         assert_true(id > last && (id >> 12 & 1023) == s->policy.node);
         last = id;
     }
-    stamp.now_ms++; /* behind what was borrowed: still ascending */
+    stamp.now_ms++; /* still before the borrowed millisecond: ids must ascend */
     assert_true(core_next_id(s->st, &stamp) > last);
 }
 

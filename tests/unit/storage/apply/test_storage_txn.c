@@ -1,5 +1,5 @@
-/* Transactions: every state met with every command, publishing as one step, outcomes and how long they
- * are kept, COMMIT with receipts. */
+/* test_storage_txn.c: tests transactions: every command in every state, publishing in one step, how long outcomes are
+ * kept, COMMIT with receipts. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -78,7 +78,7 @@ static void bring_to(struct shell *s, int to)
         s->now_ms += s->policy.txn_outcome_retention_ms;
 }
 
-/* state x command: what the contract says. */
+/* For each state and command, the reply that PROTOCOL.md describes. */
 static void every_state_and_command(void **state)
 {
     struct shell *s = *state;
@@ -126,7 +126,7 @@ static void outcome_is_kept_and_forgotten(void **state)
     shell_compact(s);
     assert_int_equal(shell_rows(s, 'X') + shell_rows(s, 'O'), 0);
     assert_int_equal(shell_rows(s, 'W'), 0);
-    /* Made longer meanwhile. */
+    /* It gets another message meanwhile. */
     half(s, "t a");
     shell_do(s, "ROLLBACK %s", tx);
     s->policy.txn_outcome_retention_ms = 20000;
@@ -138,7 +138,7 @@ static void outcome_is_kept_and_forgotten(void **state)
     assert_int_equal(shell_rows(s, 'O'), 0);
 }
 
-/* How long outcomes are kept comes with the first command: before that nothing is forgotten. */
+/* The store learns txn_outcome_retention with the first command: before that no outcome is forgotten. */
 static void nothing_is_forgotten_at_the_start(void **state)
 {
     struct shell *s = *state;
@@ -166,10 +166,10 @@ static void topic_deleted_meanwhile(void **state)
     assert_string_equal(state_of(s), "pending");
     assert_true(shell_digest(s) == before);
     s->policy.auto_create_topics = true;
-    shell_expect(s, "[t:0:0 u:0:0]", "COMMIT %s", tx); /* made again, with 4 queues */
+    shell_expect(s, "[t:0:0 u:0:0]", "COMMIT %s", tx); /* the topic is created again, with 4 queues */
 }
 
-/* Topics that cannot all be made are not made at all. */
+/* If COMMIT cannot create all topics, it creates none. */
 static void no_room_for_topics(void **state)
 {
     struct shell *s = *state;
@@ -212,10 +212,10 @@ static void with_receipts(void **state)
     shell_expect(s, "OK", "EXTEND g in:0:0#1 1h");
     shell_expect(s, "[out:0:0]", "COMMIT %s ACK g in:0:0#1 in:0:1#1 in:0:1#1", tx);
     shell_expect(s, "0", "ACK g in:0:0#1 in:0:1#1");
-    shell_expect(s, "[out:0:0]", "COMMIT %s ACK g in:0:0#1 in:0:1#1", tx); /* whatever the receipts */
+    shell_expect(s, "[out:0:0]", "COMMIT %s ACK g in:0:0#1 in:0:1#1", tx); /* the receipts do not matter */
     shell_pass(s, 10000);
     shell_expect(s, "[in:0:2#2=c]", "POP g in COUNT 9");
-    /* A lease that is over, before any TICK. */
+    /* A lease that has expired, before any TICK. */
     half(s, "out again");
     s->now_ms += 30000;
     shell_refused(s, "-STALE", "COMMIT %s ACK g in:0:2#2", tx);
@@ -254,7 +254,7 @@ static void bounds(void **state)
     shell_expect(s, "[t:0:999=a]", "READ t 0 999");
 }
 
-/* Attributes count too: what may be gathered can be committed. */
+/* Attributes count as well: every transaction that may be built can be committed. */
 static void bytes_with_attributes(void **state)
 {
     struct shell *s = *state;

@@ -1,4 +1,5 @@
-/* Keys: golden bytes, order as the numbers and names in them, no kind among another's rows. */
+/* test_storage_keys.c: tests keys: golden bytes, that they sort like their numbers and names, and that kinds do not
+ * mix. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -78,7 +79,7 @@ static void order_of_numbers(void **state)
     }
 }
 
-/* A name sorts before its extensions, and their rows do not mix. */
+/* A name sorts before longer names that start with it, and their rows do not mix. */
 static void order_of_names(void **state)
 {
     (void)state;
@@ -103,7 +104,7 @@ static void after_prefix(void **state)
     assert_int_equal(after.bytes[0], 'D');
 }
 
-/* The longest names that commands let through fit a key. */
+/* The longest names that commands accept fit into a key. */
 static void longest(void **state)
 {
     (void)state;

@@ -1,4 +1,4 @@
-/* The store below everything: round trips, iterators in both directions, snapshots, the fault seam. */
+/* test_storage_kv.c: tests kv: round trips, iterators in both directions, snapshots, injected faults. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -86,7 +86,7 @@ static void round_trip(void **state)
     assert_true(kv_memory(f->kv) > 0);
 }
 
-/* Those that compress are made when they are needed, hold what they are given, and are there from then on. */
+/* Compressing families are created when they are needed, store what they are given, and stay. */
 static void families_on_need(void **state)
 {
     struct fixture *f = *state;
@@ -95,7 +95,7 @@ static void families_on_need(void **state)
     buf_init(&b, 0);
     for (size_t i = 0; i < 2; i++) {
         assert_false(kv_has(f->kv, kinds[i]));
-        kv_fault(f->kv, KV_OP_NEED, 1); /* as where RocksDB was built without it */
+        kv_fault(f->kv, KV_OP_NEED, 1); /* as if RocksDB was built without that compression */
         assert_int_equal(kv_need(f->kv, kinds[i]), ST_BAD);
         assert_false(kv_has(f->kv, kinds[i]));
         assert_int_equal(kv_need(f->kv, kinds[i]), ST_OK);
@@ -117,7 +117,7 @@ static void families_on_need(void **state)
     buf_free(&b);
 }
 
-/* After a failed write nothing more is made. */
+/* After a failed write no family is created. */
 static void no_family_of_the_dead(void **state)
 {
     struct fixture *f = *state;
@@ -216,7 +216,7 @@ static void unusable_folder(void **state)
     assert_true(err[0] != 0);
 }
 
-/* The n-th write fails, and every one after it; what was written before stays. */
+/* The n-th write and every later one fail; what was written before stays. */
 static void failing_write(enum kv_op op, struct fixture *f)
 {
     put(f, "a", "1");
@@ -292,7 +292,7 @@ static void mark_and_compact(struct fixture *f, int64_t now_ms, bool synced)
     kv_compact(f->kv, KV_STATE);
 }
 
-/* What makes a row stale must be on disk before the row goes. */
+/* A compaction drops a row only when the reason for which it is stale is synced. */
 static void stale_when_synced(void **state)
 {
     struct fixture *f = *state;
@@ -312,7 +312,7 @@ static void stale_when_synced(void **state)
     written(f);
     mark_and_compact(f, 11, true);
     holds(f, NULL, "a", NULL);
-    /* A later sync does not go back to an earlier mark. */
+    /* A later sync does not bring back an earlier mark. */
     mark_and_compact(f, 9, false);
     mark_and_compact(f, 12, true);
     assert_int_equal(kv_sync(f->kv, f->err, sizeof(f->err)), ST_OK);

@@ -1,4 +1,5 @@
-/* The overlay: what a group wrote lies over what is stored, against a model, and goes out once. */
+/* test_storage_overlay.c: compares the overlay with a model: rows of the open group hide stored ones and are flushed
+ * once. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

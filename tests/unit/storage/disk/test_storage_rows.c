@@ -1,5 +1,5 @@
-/* Rows: golden bytes of version 1, round trips, every truncation, every flipped byte. Rows are decoded
- * from blocks of their exact size, so that a sanitizer sees a read past the end. */
+/* test_storage_rows.c: tests rows: golden bytes of version 1, round trips, every truncation, every flipped byte. Rows
+ * are decoded from blocks of their exact size, so that the address sanitizer finds a read past the end. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -50,7 +50,7 @@ static struct dedup_row dedup_row(void)
     return (struct dedup_row){300, SLICE_LIT("t:0:1")};
 }
 
-/* One of the decoders, its result thrown away. */
+/* A decoder whose result is not used. */
 typedef enum status decode_fn(struct slice bytes);
 
 #define DECODER(name)                                                                                \
@@ -194,7 +194,7 @@ static void absent_options(void **state)
     buf_free(&b);
 }
 
-/* The two bits among a topic's flags: rows of before there was compression have none of them. */
+/* The two compression bits in a topic's flags. Rows from before there was compression have neither. */
 static void topic_compressions(void **state)
 {
     (void)state;
@@ -263,8 +263,7 @@ static void flipped(void **state)
     samples_free(s);
 }
 
-/* The outcome of a committed transaction holds as many ids as it has messages: who repeats them may
- * rely on it. */
+/* The outcome of a committed transaction must have as many ids as messages, because repeated COMMITs rely on it. */
 static void outcome_is_checked(void **state)
 {
     (void)state;

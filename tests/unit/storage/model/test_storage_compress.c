@@ -1,4 +1,4 @@
-/* Topics whose records are compressed: to whoever reads they are as any other, on disk they take less. */
+/* test_storage_compress.c: tests that topics with compression read like others and take less space on disk. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,7 +21,7 @@ static const struct kind {
     const char *word;
 } kinds[] = {{COMPRESS_NONE, "none"}, {COMPRESS_LZ4, "lz4"}, {COMPRESS_ZSTD, "zstd"}};
 
-/* What came before this is read from files, not from the write buffer. */
+/* Moves all records to files, so that they are not read from the write buffer. */
 static void to_files(struct shell *s, enum compress how)
 {
     shell_reopen(s);
@@ -40,7 +40,7 @@ static const char *produce(struct shell *s, const char *topic, struct slice body
     return said;
 }
 
-/* Offsets 0 to 5 of queue 0, each come another way. */
+/* Stores offsets 0 to 5 of queue 0, each by another command. */
 static void store_messages(struct shell *s, const char *word)
 {
     shell_expect(s, "OK", "TOPIC CREATE t QUEUES 1 COMPRESS %s", word);
@@ -67,7 +67,7 @@ static void count_bodies(void *arg, struct slice body)
     ++*(uint32_t *)arg;
 }
 
-/* By streams: plain, granted to a group, and copied to a follower that stands at the beginning. */
+/* Reads by a plain stream, by the stream of a group, and by a follower that starts at the beginning. */
 static void read_in_parts(struct shell *s)
 {
     uint32_t n = 0, pop = shell_add(s, "POP h t COUNT 10");
@@ -97,7 +97,7 @@ static void read_in_every_way(struct shell *s)
     shell_expect(s, "[t:0:0#1=m0 t:0:1#1=m1]", "POP g t COUNT 2");
     shell_expect(s, "2", "ACK g t:0:0-1#1");
     shell_expect(s, "[t:0:2#1=m2]", "POP g t LEASE 10");
-    shell_expect(s, "OK", "REJECT g t:0:2#1"); /* its dead letter is read from here, and written elsewhere */
+    shell_expect(s, "OK", "REJECT g t:0:2#1"); /* reads from this family and writes to another */
     shell_expect(s, "[%DLQ%g:0:0=m2]", "READ %%DLQ%%g 0 0");
     read_in_parts(s);
     assert_int_equal(shell_field(shell_do(s, "TOPIC INFO t"), "messages"), 7);
@@ -127,7 +127,7 @@ static void a_life(void **state)
     }
 }
 
-/* Offsets are found again in the family where the records are, and nobody else's are met. */
+/* After a restart the ends of queues are found in the topic's own family, and records of other topics are not seen. */
 static void side_by_side(void **state)
 {
     struct shell *s = *state;
@@ -148,7 +148,7 @@ static void side_by_side(void **state)
     shell_expect(s, "zstd:0:20", "SEND zstd x");
 }
 
-/* Of files that hold records or rows; not of the write-ahead log. */
+/* The size of the files with records and rows, without the write-ahead log. */
 static uint64_t files_bytes(const struct shell *s)
 {
     uint64_t bytes = 0;
@@ -168,7 +168,7 @@ static uint64_t files_bytes(const struct shell *s)
     return bytes;
 }
 
-/* What a hundred messages in records of that many body bytes take. */
+/* How many bytes a hundred messages take, in records with that many bytes of bodies. */
 static uint64_t taken(struct shell *s, const struct kind *k, size_t bytes)
 {
     char *body = malloc(bytes + 64);
@@ -198,7 +198,7 @@ static void takes_less_on_disk(void **state)
     }
 }
 
-/* Each by itself would hardly shrink: a block of them does. */
+/* Small records hardly get smaller when compressed one by one, but a block of them does. */
 static void small_records_together(void **state)
 {
     struct shell *s = *state;
@@ -232,7 +232,7 @@ static void not_in_this_build(void **state)
     shell_expect(s, "[]", "TOPIC LIST");
     shell_expect(s, "OK", "TOPIC CREATE t COMPRESS lz4");
     shell_expect(s, "-EXISTS topic 't' exists already", "TOPIC CREATE t COMPRESS zstd");
-    assert_false(kv_has(s->st->kv, KV_LOG_ZSTD)); /* nobody needed it */
+    assert_false(kv_has(s->st->kv, KV_LOG_ZSTD)); /* no topic has needed it */
 }
 
 int main(void)

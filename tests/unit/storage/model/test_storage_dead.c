@@ -1,5 +1,5 @@
-/* Dead letters: after the last attempt, by REJECT, after a lease that ended; their copy and the group's
- * loss of the message are one step. */
+/* test_storage_dead.c: tests dead letters: after the last attempt, by REJECT, after an expired lease. The dead letter
+ * is stored and the message leaves the group in one step. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -77,7 +77,7 @@ static void after_a_lease(void **state)
     shell_expect(s, "1", "ACK g t:0:0#1 t:0:2#1");
 }
 
-/* A POP that meets leases that are over ends them itself. */
+/* A POP that finds expired leases ends them itself. */
 static void met_by_a_pop(void **state)
 {
     struct shell *s = *state;
@@ -96,7 +96,7 @@ static void purged_meanwhile(void **state)
     shell_do(s, "SEND t a");
     shell_do(s, "POP g t");
     shell_do(s, "TOPIC PURGE t");
-    shell_refused(s, "-STALE", "REJECT g t:0:0#1"); /* receipts out are stale with it */
+    shell_refused(s, "-STALE", "REJECT g t:0:0#1"); /* its receipts are stale now */
     shell_expect(s, "-NOTOPIC", "READ %%DLQ%%g 0 0");
     shell_expect(s, "t:0:1", "SEND t b");
     shell_expect(s, "[t:0:1#1=b]", "POP g t COUNT 9");
@@ -112,12 +112,12 @@ static void gone_with_the_group(void **state)
     shell_do(s, "POP other %%DLQ%%g");
     shell_expect(s, "OK", "GROUP DELETE g");
     shell_expect(s, "-NOTOPIC", "READ %%DLQ%%g 0 0");
-    shell_expect(s, "-NOGROUP", "GROUP INFO other"); /* it hung on the dead letters alone */
+    shell_expect(s, "-NOGROUP", "GROUP INFO other"); /* it was a group on the dead letters only */
     shell_expect(s, "[t]", "TOPIC LIST");
-    shell_expect(s, "[t:0:0#1=a]", "POP g t"); /* a new group begins anew */
+    shell_expect(s, "[t:0:0#1=a]", "POP g t"); /* a new group starts from the beginning */
 }
 
-/* A dead letter of dead letters keeps what its sender gave it. */
+/* A message that is dead-lettered from a dead letter topic keeps its fields. */
 static void dead_twice(void **state)
 {
     struct shell *s = *state;
@@ -134,7 +134,7 @@ static void dead_twice(void **state)
     assert_non_null(strstr(letter, "key:[k]"));
 }
 
-/* Many and large: the timer does as much as fits a group, and goes on with the next. */
+/* Many large messages: one TICK moves as many as fit into a commit group, the next one goes on. */
 static void more_than_a_group(void **state)
 {
     struct shell *s = *state;

@@ -1,5 +1,5 @@
-/* Topics as logs: where messages go, where records are, finding them by offset and by time, purging,
- * and the ends of queues after a restart. */
+/* test_storage_log.c: tests topics as logs: which queue a message goes to, finding records by offset and by time,
+ * purging, and the ends of queues after a restart. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -28,7 +28,7 @@ static void offsets_have_no_gaps(void **state)
         (void)snprintf(want, sizeof(want), "t:%d:%d", i % 4, i / 4);
         shell_expect(s, want, "SEND t m%d", i);
         if (i == 6)
-            shell_reopen(s); /* the turn goes on after a restart */
+            shell_reopen(s); /* the next queue in turn survives a restart */
     }
     shell_expect(s, "[t:1:0=m1 t:1:1=m5 t:1:2=m9]", "READ t 1 0 COUNT 10");
 }
@@ -44,7 +44,7 @@ static void order_and_queue(void **state)
     }
     shell_expect(s, "t2:3:0", "SEND t2 a QUEUE 3");
     shell_expect(s, "t2:3:1", "SEND t2 a QUEUE 3");
-    shell_expect(s, "t2:0:0", "SEND t2 a"); /* those do not take a turn */
+    shell_expect(s, "t2:0:0", "SEND t2 a"); /* messages with QUEUE do not change the turn */
 }
 
 static void one_record_a_group(void **state)
@@ -60,7 +60,7 @@ static void one_record_a_group(void **state)
     assert_int_equal(log_locate(s->st, topic_named(s, "t"), 0, 10, &info), ST_GONE);
 }
 
-/* Known from memory, from the open group and from the store alike. */
+/* Records are found in memory, in the open group and in the store. */
 static void locate_everywhere(void **state)
 {
     struct shell *s = *state;
@@ -137,7 +137,7 @@ static void offset_by_time(void **state)
         assert_int_equal(log_offset_at(s->st, t, 0, INT64_MAX, &got), ST_OK);
         assert_int_equal(got, want);
     }
-    /* Within a group: its own messages are of now, a later time is behind them. */
+    /* In the open group: its messages have the present time, a later time is after them. */
     struct topic *t = topic_named(s, "t");
     uint64_t end = t->queues[0].end, got = 0;
     shell_add(s, "SEND t m");
@@ -161,7 +161,7 @@ static void purge_keeps_counting(void **state)
     shell_expect(s, "[t:0:3=d]", "READ t 0 0 COUNT 10");
     shell_expect(s, "null", "GET t:0:2");
     assert_int_equal(shell_rows(s, 'I'), 0);
-    /* In one group with what it purges. */
+    /* In the same commit group as the messages it purges. */
     shell_add(s, "SEND t e KEY k TTL 1h");
     shell_add(s, "TOPIC PURGE t");
     shell_add(s, "SEND t f");
@@ -180,14 +180,14 @@ static void delete_and_create_again(void **state)
     shell_expect(s, "-NOTOPIC", "READ t 0 0");
     shell_expect(s, "-NOTOPIC", "TOPIC DELETE t");
     shell_expect(s, "-NOGROUP", "ACK g t:0:0#1");
-    shell_expect(s, "t:0:0", "SEND t b DEDUP d"); /* another topic: its ids are its own */
+    shell_expect(s, "t:0:0", "SEND t b DEDUP d"); /* another topic has DEDUP ids of its own */
     shell_expect(s, "[t:0:0#1=b]", "POP g t COUNT 10");
     shell_expect(s, "OK", "TOPIC DELETE t");
     shell_pass(s, 700000);
     assert_int_equal(shell_rows(s, '*'), 1); /* meta */
 }
 
-/* In one group: made, filled, dropped, made again. */
+/* In one commit group: the topic is created, filled, deleted, and created again. */
 static void whole_life_in_a_group(void **state)
 {
     struct shell *s = *state;
@@ -217,8 +217,8 @@ static void restart_finds_ends(void **state)
     assert_true(t->queues[0].end == 25 && t->queues[1].end == 25 && t->queues[2].end == 0);
 }
 
-/* A record is closed at its size bound, and only that one; what one command brings stays readable, within
- * its group and afterwards. */
+/* A record is closed when it reaches its size limit. All messages of one command stay readable, in their commit group
+ * and afterwards. */
 static void records_split(void **state)
 {
     struct shell *s = *state;
@@ -257,7 +257,7 @@ static void records_split(void **state)
     free(body);
 }
 
-/* Only what is kept for later may go; what the open group closed is found however much it is. */
+/* Only records of earlier groups may be dropped from the ring; those of the open group are always found. */
 static void ring_grows_and_serves(void **state)
 {
     struct shell *s = *state;
@@ -283,7 +283,7 @@ static void ring_grows_and_serves(void **state)
         assert_int_equal(log_locate(s->st, t, 0, offset, &info), ST_OK);
 }
 
-/* What is in the batch but not yet in the store is refused, not taken for gone. */
+/* A message that is in the batch and not yet in the store gives ST_BUSY, not ST_GONE. */
 static void dead_letter_of_the_same_group(void **state)
 {
     struct shell *s = *state;
@@ -291,7 +291,7 @@ static void dead_letter_of_the_same_group(void **state)
     shell_do(s, "TOPIC CREATE t QUEUES 1");
     shell_add(s, "SEND t a");
     t = topic_named(s, "t");
-    tail_flush(s->st, t); /* as a full record would be */
+    tail_flush(s->st, t); /* as for a full record */
     shell_add(s, "POP g t");
     uint32_t reject = shell_add(s, "REJECT g t:0:0#1");
     assert_true(shell_write(s));
@@ -300,7 +300,7 @@ static void dead_letter_of_the_same_group(void **state)
     shell_expect(s, "[%DLQ%g:0:0=a]", "READ %%DLQ%%g 0 0");
 }
 
-/* A record whose bytes were changed is not believed: not by GET, not by who looks for the end. */
+/* A damaged record is refused by GET, and when the end of the queue is looked for. */
 static void damaged_record(void **state)
 {
     struct shell *s = *state;

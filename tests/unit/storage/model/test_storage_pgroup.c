@@ -1,4 +1,4 @@
-/* Producer groups: settings that count for their transactions, figures, who is listed, hooks. */
+/* test_storage_pgroup.c: tests producer groups: their settings, counts, lists, and CHECKURLs. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -53,7 +53,7 @@ static void unset_ones_are_the_brokers(void **state)
     assert_true(s->st->meta.pgroups == 0);
 }
 
-/* An empty text takes a setting away; the last one takes the row along. */
+/* An empty value deletes a setting; deleting the last setting deletes the row. */
 static void taken_away(void **state)
 {
     struct shell *s = *state;
@@ -130,7 +130,7 @@ static void pauses_and_asks(void **state)
     assert_int_equal(txn(s, "checks"), 2);
 }
 
-/* Raised while it waits to be parked, lowered while it waits to be asked: counts from the next time on. */
+/* CHECKMAX is raised while a transaction waits to be parked, and lowered while it waits for a check. */
 static void raised_and_lowered(void **state)
 {
     struct shell *s = *state;
@@ -176,7 +176,7 @@ static void figures(void **state)
     assert_int_equal(info(s, "pg", "parked"), 0);
 }
 
-/* However many are due before it, and whoever else has many. */
+/* `oldest` is right however many checks are due before it, and whatever other groups have. */
 static void the_oldest_of_thousands(void **state)
 {
     struct shell *s = *state;
@@ -195,7 +195,7 @@ static void the_oldest_of_thousands(void **state)
     s->now_ms += 1000;
     assert_int_equal(info(s, "pg", "oldest"), first_ms);
     assert_int_equal(info(s, "other", "oldest"), other_ms);
-    assert_memory_equal(shell_do(s, "CHECKS pg COUNT 1000"), "[", 1); /* they move, it stays */
+    assert_memory_equal(shell_do(s, "CHECKS pg COUNT 1000"), "[", 1); /* their checks move, `oldest` does not */
     shell_reopen(s);
     assert_int_equal(info(s, "pg", "oldest"), first_ms);
     (void)shell_do(s, "COMMIT %s", first);
@@ -207,7 +207,7 @@ static void the_oldest_of_thousands(void **state)
     assert_int_equal(shell_rows(s, 'J'), 0);
 }
 
-/* Opened and decided in one group. */
+/* A transaction is opened and decided in one commit group. */
 static void in_one_group(void **state)
 {
     struct shell *s = *state;
@@ -236,11 +236,11 @@ static void listed(void **state)
     shell_expect(s, "OK", "PGROUP DELETE bb");
     shell_expect(s, "[a b c]", "PGROUP LIST");
     shell_expect(s, "OK", "PGROUP DELETE b");
-    shell_expect(s, "OK", "PGROUP DELETE c"); /* settings go, transactions stay */
+    shell_expect(s, "OK", "PGROUP DELETE c"); /* deletes the settings, not the transactions */
     shell_expect(s, "[a c]", "PGROUP LIST");
 }
 
-/* More producer groups than are kept in memory: what was put aside is read again. */
+/* With more producer groups than are kept in memory, those that were dropped are read again. */
 static void more_than_are_kept(void **state)
 {
     struct shell *s = *state;
@@ -293,7 +293,7 @@ static void hooks(void **state)
     assert_false(s->fx.pgroups_changed);
 }
 
-/* A row that cannot be read is answered, and nothing is done. */
+/* If a row cannot be read, the reply is an error and nothing is done. */
 static void unreadable(void **state)
 {
     struct shell *s = *state;

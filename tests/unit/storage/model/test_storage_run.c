@@ -1,5 +1,5 @@
-/* Runs against the plainest model there is: a table of offsets, each with its state, attempt and due.
- * Add, clear, move, split, isolate, and loading back what was written. */
+/* test_storage_run.c: compares runs with a simple model: a table of offsets, each with its state, attempt and due time.
+ * Tests adding, clearing, moving, splitting, isolating, and loading the rows that were written. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -78,7 +78,7 @@ static void add(struct fixture *f)
     set_cells(f, r);
 }
 
-/* A live message, found from a random place on. */
+/* Picks a live message, starting at a random place. */
 static struct run *pick(struct fixture *f, uint64_t *ret_offset)
 {
     uint32_t q = (uint32_t)prng_below(&f->p, QUEUES);
@@ -154,7 +154,7 @@ static void against_cells(void **state)
     shell_stop(&f.s);
 }
 
-/* A part without live messages is dropped, whichever it is. */
+/* If a part of a split has no live messages, it is dropped. */
 static void split_off_nothing(void **state)
 {
     (void)state;

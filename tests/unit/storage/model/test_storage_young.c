@@ -1,5 +1,5 @@
-/* Transactions of the last half second: which rows they have, and that a restart at any moment finds
- * every open one again. */
+/* test_storage_young.c: tests young transactions: which rows they have, and that a restart at any moment finds all open
+ * ones again. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,7 +20,7 @@ static void half(struct shell *s, const char *rest)
     assert_true(strtoull(tx, NULL, 10) > TXID_MIN);
 }
 
-/* Once what is over is tidied up. */
+/* Compacts and checks how many rows of each kind there are. */
 static void rows_are(struct shell *s, uint32_t x, uint32_t k, uint32_t w)
 {
     shell_compact(s);
@@ -58,7 +58,7 @@ static void settled(void **state)
     rows_are(s, 0, 0, 0);
 }
 
-/* The ticker is told, so that an idle broker settles too. */
+/* The next due time includes them, so that an idle broker settles them too. */
 static void ticker_is_told(void **state)
 {
     struct shell *s = *state;
@@ -94,7 +94,7 @@ static void moved(void **state)
     rows_are(s, 2, 2, 2);
 }
 
-/* A restart in the half second: it is asked about, and decided without a trace. */
+/* After a restart within the half second it is asked about, and a decision leaves no rows behind. */
 static void reopened(void **state)
 {
     struct shell *s = *state;
@@ -110,11 +110,11 @@ static void reopened(void **state)
     rows_are(s, 1, 1, 1);
 }
 
-/* Among those that are found again may be one that has its rows: it is not young. */
+/* A transaction found at the start may have all its rows: it is not young then. */
 static void reopened_with_rows(void **state)
 {
     struct shell *s = *state;
-    half(s, ""); /* keeps the floor below the next */
+    half(s, ""); /* keeps meta.young below the next one */
     half(s, "");
     shell_expect(s, "OK", "TXN EXTEND %s 1m", tx);
     shell_reopen(s);
@@ -141,7 +141,7 @@ static void one_after_the_other(void **state)
     assert_int_equal(shell_field(shell_do(s, "TXN INFO %s", ids[1]), "checks"), 0);
 }
 
-/* More fall due at once than one command settles. */
+/* More of them are due at once than one command settles. */
 static void many_due(void **state)
 {
     struct shell *s = *state;
@@ -154,7 +154,7 @@ static void many_due(void **state)
     assert_int_equal(s->st->young.first, s->st->young.end);
 }
 
-/* What a young row leaves behind is nobody's transaction, whatever becomes of its outcome. */
+/* A young row that is left after the decision is not a transaction, whatever happens to its outcome. */
 static void left_behind(void **state)
 {
     struct shell *s = *state;
@@ -189,8 +189,8 @@ static void large_first_message(void **state)
     shell_expect(s, "[t:1:0=b]", "READ t 1 0");
 }
 
-/* More are behind than one command settles, and outcomes among them are old enough to be forgotten: they
- * stay as long as a young row might be taken for an open transaction without them. */
+/* More young transactions are due than one command settles, and some outcomes are old enough to be forgotten. These
+ * stay as long as their young rows could be taken for open transactions. */
 static void outcomes_outlive_young_rows(void **state)
 {
     struct shell *s = *state;

@@ -1,4 +1,4 @@
-/* Which producer groups have a check-back that is due. */
+/* test_storage_due.c: tests query_due_pgroups: which producer groups have a check-back that is due. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

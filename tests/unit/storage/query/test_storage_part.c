@@ -1,5 +1,5 @@
-/* Records in parts, as streams take them: just what was granted, whole records that verify, no other order
- * than the queue's; and plain readers. */
+/* test_storage_part.c: tests parts of records for streams: exactly the granted messages, in valid records, in the order
+ * of the queue; and plain readers. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +16,7 @@
 #define QUEUES 3
 #define OFFSETS 4000
 
-/* What came in parts. */
+/* The messages that were received in parts. */
 struct heap {
     bool seen[QUEUES][OFFSETS];
     uint32_t n, parts, most; /* stop after so many parts; 0: never */
@@ -28,7 +28,7 @@ static bool is_set(const uint64_t *bits, uint64_t i)
     return !bits || ((bits[i / 64] >> (i % 64)) & 1);
 }
 
-/* Bodies are "queue:offset", so that a part tells by itself whether it is right. */
+/* Collects a part. Bodies are "queue:offset", so that it can check them. */
 static bool collect(void *arg, const struct part *p)
 {
     struct heap *heap = arg;
@@ -91,7 +91,7 @@ static void start(struct shell *s)
     shell_do(s, "GROUP CREATE g t");
 }
 
-/* The grants of the open group's i-th command in parts are what the grants say. */
+/* Checks that the parts for the i-th command of the open group have exactly its granted messages. */
 static void expect_grants(struct shell *s, uint32_t i)
 {
     static struct heap heap;
@@ -130,7 +130,7 @@ static void grants_of_any_shape(void **state)
         expect_grants(s, pop);
         assert_true(shell_write(s));
         char line[200];
-        for (int i = 0; i < 12; i++) { /* holes of any length, for the next round */
+        for (int i = 0; i < 12; i++) { /* makes holes of any length for the next round */
             uint32_t queue = (uint32_t)prng_below(&p, QUEUES), at = (uint32_t)prng_below(&p, ends[queue] + 1);
             (void)snprintf(line, sizeof(line), "ACK g t:%u:%u-%u#%u", queue, at,
                            at + (uint32_t)prng_below(&p, 30), 1 + (uint32_t)prng_below(&p, 4));
@@ -140,7 +140,7 @@ static void grants_of_any_shape(void **state)
     }
 }
 
-/* A gap of a few is sent along, a long one is cut out. */
+/* A short gap is sent as a part of the record, a long one is left out. */
 static void gaps(void **state)
 {
     struct shell *s = *state;
@@ -180,7 +180,7 @@ static void large_records_come_in_parts(void **state)
     bool end = false;
     assert_int_equal(reader_parts(&r, v, collect, &heap, &end), ST_OK);
     assert_true(end && heap.n == 61 && r.next == 61 && heap.parts == 7);
-    assert_true(heap.largest > PART_BYTES_MAX); /* the one that cannot be cut */
+    assert_true(heap.largest > PART_BYTES_MAX); /* a single message cannot be cut */
     view_close(v);
 }
 
@@ -226,7 +226,7 @@ static void readers(void **state)
     view_close(v);
 }
 
-/* TAKE hands out like POP, but makes no group. */
+/* TAKE delivers like POP, but does not create a group. */
 static void take_makes_no_group(void **state)
 {
     struct shell *s = *state;

@@ -1,4 +1,4 @@
-/* Queries: their shapes, bounds that are inclusive, what is gone, sums that add up. */
+/* test_storage_query.c: tests queries: the form of replies, inclusive limits, deleted messages, and sums. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -25,7 +25,7 @@ static void read_by_offset(void **state)
     shell_refused(s, "-NOTOPIC", "READ u 0 0");
     shell_do(s, "TOPIC PURGE t");
     shell_do(s, "SEND t e QUEUE 0");
-    shell_expect(s, "[t:0:4=e]", "READ t 0 1"); /* below the oldest kept: it starts there */
+    shell_expect(s, "[t:0:4=e]", "READ t 0 1"); /* below the oldest message: it starts at that one */
 }
 
 static void reading_says_when_to_park(void **state)
@@ -42,7 +42,7 @@ static void reading_says_when_to_park(void **state)
     buf_init(&reply, 0);
     query_run(v, &s->policy, s->now_ms, &cmd, &reply, &hint);
     assert_true(hint.nothing && hint.key == news_key(NEWS_TOPIC, SLICE_LIT("t"), slice_of(NULL, 0)));
-    shell_do(s, "SEND t a QUEUE 0"); /* a view stays as it was opened */
+    shell_do(s, "SEND t a QUEUE 0"); /* a view does not change after it was opened */
     buf_reset(&reply, 0);
     query_run(v, &s->policy, s->now_ms, &cmd, &reply, &hint);
     assert_true(hint.nothing);
@@ -140,7 +140,7 @@ static void lag_adds_up(void **state)
     shell_refused(s, "-NOGROUP", "LAG nosuch");
 }
 
-/* The oldest of those that are left, not of those that were there. */
+/* LAG shows the oldest of the remaining messages. */
 static void lag_oldest(void **state)
 {
     struct shell *s = *state;
@@ -250,7 +250,7 @@ static void following(void **state)
     shell_do(s, "SEND t c QUEUE 1");
     assert_false(follow(s, &f, 100, "a b c "));
     assert_false(follow(s, &f, 100, ""));
-    shell_do(s, "MSEND t d e f"); /* to queue 0; a few bytes at a time */
+    shell_do(s, "MSEND t d e f"); /* to queue 0; read a few bytes at a time */
     assert_true(follow(s, &f, 3, "d e "));
     assert_false(follow(s, &f, 3, "f "));
     shell_do(s, "SEND t g QUEUE 0");

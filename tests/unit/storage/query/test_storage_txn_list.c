@@ -1,4 +1,5 @@
-/* TXN LIST: oldest first, by producer group and state, page by page, and never much work at once. */
+/* test_storage_txn_list.c: tests TXN LIST: oldest first, by producer group and state, in pages, with limited work a
+ * call. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,7 +15,7 @@
 
 static uint64_t ids[SOME];
 
-/* Of a b a b ...: pending, committed, rolled back, pending, ... */
+/* Opens transactions of the groups a and b in turn: pending, committed, rolled back, pending, ... */
 static void make_some(struct shell *s)
 {
     for (int i = 0; i < SOME; i++) {
@@ -27,7 +28,7 @@ static void make_some(struct shell *s)
     }
 }
 
-/* Which of ids the page names, as letters, and its cursor. */
+/* Returns which of ids the page has, as letters, and its cursor. */
 static const char *page(struct shell *s, const char *options, unsigned long long cursor,
                         unsigned long long *ret_cursor)
 {
@@ -68,7 +69,7 @@ static void filters(void **state)
     ids[0] = strtoull(shell_do(s, "HALF a t late"), NULL, 10);
     shell_pass(s, 1);
     assert_string_equal(page(s, "STATE parked", 0, &next), "a");
-    /* The maps are TXN INFO's. */
+    /* The maps are the same as those of TXN INFO. */
     char want[600];
     (void)snprintf(want, sizeof(want), "[0 [%s]]",
                    shell_do(s, "TXN INFO %llu", (unsigned long long)ids[0]));
@@ -83,17 +84,17 @@ static void pages(void **state)
     assert_string_equal(page(s, "COUNT 5", 0, &cursor), "abcde");
     assert_true(cursor == ids[5]);
     (void)shell_do(s, "ROLLBACK %llu",
-                   (unsigned long long)ids[9]); /* what changes in between does no harm */
+                   (unsigned long long)ids[9]); /* changes in between do not matter */
     assert_string_equal(page(s, "COUNT 5", cursor, &cursor), "fghij");
     assert_string_equal(page(s, "COUNT 5", cursor, &cursor), "kl");
     assert_true(cursor == 0);
     assert_string_equal(page(s, "COUNT 2 STATE pending", 0, &cursor), "ad");
-    assert_true(cursor == ids[4]); /* the next one to look at, not the next one that fits */
+    assert_true(cursor == ids[4]); /* the next transaction to look at, not the next that matches */
     assert_string_equal(page(s, "COUNT 2 STATE pending", cursor, &cursor), "g");
     assert_true(cursor == 0);
 }
 
-/* Few among many: a call ends early, with a cursor. */
+/* Few of many transactions match: a call ends early, with a cursor. */
 static void bounded(void **state)
 {
     struct shell *s = *state;
@@ -117,11 +118,11 @@ static void forgotten(void **state)
     unsigned long long cursor = 0;
     make_some(s);
     s->now_ms +=
-        s->policy.txn_outcome_retention_ms; /* over, though no timer has cleared them away */
+        s->policy.txn_outcome_retention_ms; /* expired, though their rows are still there */
     assert_string_equal(page(s, "", 0, &cursor), "adgj");
 }
 
-/* A young row that was left behind when it was decided, and whose outcome a compaction has dropped first. */
+/* A young row that was left after the decision, and whose outcome a compaction has dropped first. */
 static void left_behind(void **state)
 {
     struct shell *s = *state;
