@@ -105,7 +105,7 @@ static const struct table_option option_lines[OPTION_COUNT] = {
 };
 
 /* Up to 15 bytes of a word as two numbers to compare. Its first byte is the lowest. */
-static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "load_short and tag_of count on it");
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "command_table_load_short and command_table_tag_of count on it");
 
 struct folded {
     uint64_t half[2];

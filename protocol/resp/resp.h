@@ -18,8 +18,8 @@
 #ifndef HALFMQ_PROTOCOL_RESP_H
 #define HALFMQ_PROTOCOL_RESP_H
 
-#include "protocol/command/command.h"
 #include "protocol/base/reply.h"
+#include "protocol/limits.h"
 
 struct resp_reader {
     size_t max_bulk;      /* a longer word: ST_TOOBIG, its request is skipped; over 512 MB: ST_BAD */

@@ -9,6 +9,7 @@
  * exactly the bytes received so far, so that the address sanitizer finds a read past them. Each request is
  * parsed by command_from_words, and if it is a command, it is copied.
  */
+#include "protocol/command/command.h"
 #include "protocol/resp/resp.h"
 
 #include <stdio.h>
