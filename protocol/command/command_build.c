@@ -88,7 +88,7 @@ enum status build_add_option(struct command_space *s, struct command *cmd, struc
         return complain(c, ST_ERR, "not available yet: %s of %s; nothing was done",
                         option_word(o.id), cmd->info->words);
     if ((cmd->has & bit) && !option_repeats(o.id))
-        return complain(c, ST_ERR, "%s is given twice: it may stand once", option_word(o.id));
+        return complain(c, ST_ERR, "%s is given twice: it may be given once", option_word(o.id));
     enum status st = option_check(cmd, &o, c);
     if (st)
         return st;

@@ -108,7 +108,7 @@ static enum status check_name(const char *what, struct slice v, bool write, stru
     text_quote(v, QUOTED_BYTES, quoted, sizeof quoted);
     if (text_name_ok(v, false))
         return complain(c, ST_BADNAME,
-                        "%s '%s' may not hold '%%': such names are the system's own", what,
+                        "%s '%s' may not contain '%%': such names are reserved for the broker", what,
                         quoted);
     return complain(c, ST_BADNAME, "%s '%s' is not a name: 1 to %d of A-Z a-z 0-9 . _ - %%",
                     what, quoted, NAME_BYTES_MAX);
@@ -134,7 +134,7 @@ static enum status check_txid(const char *what, struct slice v, struct complaint
     char quoted[QUOTED_SIZE];
     text_quote(v, QUOTED_BYTES, quoted, sizeof quoted);
     if (text_uint(v, &txid)) /* a decimal, but one that is never issued */
-        return complain(c, ST_NOTXN, "no transaction %s: never issued", quoted);
+        return complain(c, ST_NOTXN, "no transaction %s: this id was never issued", quoted);
     return complain(c, ST_ERR, "%s '%s' is not a transaction id", what, quoted);
 }
 
@@ -153,7 +153,7 @@ static enum status check_backoff(struct slice v, struct complaint c)
                 c, ST_ERR, "BACKOFF: '%s' is not a duration: write them as 1s,5s,1m", quoted);
         if (++steps > BACKOFF_STEPS_MAX)
             return complain(c, ST_ERR,
-                            "BACKOFF has more than %d steps: the last one repeats anyway",
+                            "BACKOFF has more than %d steps: the last step repeats",
                             BACKOFF_STEPS_MAX);
         begin = i + 1;
     }
@@ -172,7 +172,7 @@ static enum status check_url(struct slice v, struct complaint c)
     text_quote(v, QUOTED_BYTES, quoted, sizeof quoted);
     return complain(c, ST_ERR, "CHECKURL '%s' is not a URL such as http://host:port/path%s", quoted,
                     v.len > 8 && slice_equal_nocase(slice_of(v.data, 8), SLICE_LIT("https://"))
-                              ? ": https is not spoken"
+                              ? ": https is not supported"
                               : "");
 }
 
@@ -379,11 +379,11 @@ enum status command_check(struct command *cmd, struct complaint c)
         return batch_check(cmd->pos[1], &cmd->batch, c.text, c.size);
     if (command_has(cmd, OPT(ORDER)) && command_has(cmd, OPT(QUEUE)))
         return complain(c, ST_ERR,
-                        "ORDER and QUEUE exclude each other: ORDER picks the queue itself");
+                        "ORDER and QUEUE cannot be given together: ORDER chooses the queue");
     if (cmd->info->id == CMD_PGROUP_SET && cmd->n_opt == 0)
-        return complain(c, ST_ERR, "PGROUP SET needs something to set: CHECKIN dur, CHECKURL url, ...");
+        return complain(c, ST_ERR, "PGROUP SET needs at least one setting: CHECKIN dur, CHECKURL url, ...");
     if (command_has(cmd, OPT(DELAY)) && command_has(cmd, OPT(AT)))
-        return complain(c, ST_ERR, "DELAY and AT exclude each other: give one of them");
+        return complain(c, ST_ERR, "DELAY and AT cannot be given together: give one of them");
     if (command_has(cmd, OPT(KEY) | OPT(PROP)) || cmd->info->id == CMD_FIND)
         return check_sums(cmd, c);
     return ST_OK;

@@ -41,7 +41,7 @@ enum status command_message(const struct command *cmd, struct slice body, struct
             props_bytes += o->v.len + o->v2.len;
         if ((o->id == OPT_ID_KEY && m.n_keys == KEYS_MAX) ||
             (o->id == OPT_ID_PROP && m.n_props == PROPS_MAX)) {
-            snprintf(err, err_size, "%s: at most %d of them a message", option_word(o->id),
+            snprintf(err, err_size, "%s: a message has at most %d of them", option_word(o->id),
                      o->id == OPT_ID_KEY ? KEYS_MAX : PROPS_MAX);
             return ST_LIMIT;
         }

@@ -52,9 +52,9 @@ static enum status batch_check_header(struct slice batch, struct record_header *
         return batch_refuse_batch(r, "it is shorter than a header");
     struct record_header h;
     if (record_header_read(batch, &h) != ST_OK)
-        return batch_refuse_batch(r, "version, flags, count or bytes of its header are wrong");
+        return batch_refuse_batch(r, "the version, flags, count or bytes in its header are wrong");
     if (h.flags || h.base || h.index || h.stored_ms || h.seq)
-        return batch_refuse_batch(r, "flags, base, index, stored and seq are the broker's: send 0");
+        return batch_refuse_batch(r, "flags, base, index, stored and seq are set by the broker: send 0");
     if (h.count > BATCH_COUNT_MAX) {
         snprintf(r->text, r->size, "a batch of %u messages: at most %d", h.count, BATCH_COUNT_MAX);
         return ST_TOOBIG;
@@ -94,8 +94,8 @@ static enum status batch_check_props(const struct refusal *r, const struct messa
 static enum status batch_check_attributes(const struct refusal *r, const struct message *m)
 {
     if (m->fields & ~(uint32_t)FIELDS_TAKEN)
-        return batch_refuse(r, ST_ERR, "a field that is not a producer's: key, tag, order, ttl and "
-                                 "properties are");
+        return batch_refuse(r, ST_ERR, "it has a field that only the broker sets: a producer sets key, tag, "
+                                 "order, ttl and properties");
     enum status s = ST_OK;
     for (uint32_t i = 0; i < m->n_keys && !s; i++)
         s = batch_check_sized(r, "KEY", m->keys[i]);
@@ -114,7 +114,7 @@ static enum status batch_check_times(const struct refusal *r, uint64_t seq, int6
     if (seq != r->at)
         return batch_refuse(r, ST_ERR, "its seq is not its number in the batch");
     if (age_ms < 0 || age_ms > DURATION_MS_MAX)
-        return batch_refuse(r, ST_ERR, "born is not from 0 to 366 days before it is stored");
+        return batch_refuse(r, ST_ERR, "its born is not from 0 to 366 days");
     return ST_OK;
 }
 
@@ -160,12 +160,12 @@ enum status batch_check(struct slice batch, struct batch_facts *ret_facts, char 
         return s;
     struct batch_facts facts = {.count = h.count};
     if (record_bytes(batch, &h, 0).data != batch.data + RECORD_HEADER_BYTES)
-        return batch_refuse_batch(&r, "its first message does not begin behind the header");
+        return batch_refuse_batch(&r, "its first message does not begin right after the header");
     for (; r.at < h.count; r.at++) {
         struct slice bytes = record_bytes(batch, &h, r.at), body = {0};
         uint32_t fields = 0;
         if (!bytes.len)
-            return batch_refuse(&r, ST_ERR, "its start does not ascend, or lies outside");
+            return batch_refuse(&r, ST_ERR, "its start is not above the one before, or lies outside the messages");
         s = batch_check_message(&r, bytes, &fields, &body);
         if (s)
             return s;

@@ -171,7 +171,7 @@ static enum status read_words(struct resp_reader *r, struct slice in, const stru
         if (cursor_left(&c) < r->bulk + 2)
             return ST_MORE;
         if (c.at[r->bulk] != '\r' || c.at[r->bulk + 1] != '\n')
-            return BAD(say, "expected CRLF behind a bulk of %zu bytes", r->bulk);
+            return BAD(say, "expected CRLF after a bulk of %zu bytes", r->bulk);
         if (!resp_words_add(r, slice_of((const void *)r->at, r->bulk)))
             return ST_NOMEM;
         c.at += r->bulk + 2;
@@ -239,7 +239,7 @@ static enum status read_skip(struct resp_reader *r, struct slice in, const struc
         if (in.len < 2)
             return ST_MORE;
         if (in.data[0] != '\r' || in.data[1] != '\n')
-            return BAD(say, "expected CRLF behind a bulk");
+            return BAD(say, "expected CRLF after a bulk");
         c.at += 2;
         r->state = r->left ? SKIP_HEAD : AT_START;
     } else {

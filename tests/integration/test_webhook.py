@@ -589,7 +589,7 @@ def test_restarts():
 
 def test_what_may_not_be_set():
     c = broker.text()
-    for url, words in (("https://a/", "https is not spoken"), ("ftp://a/", "http://"),
+    for url, words in (("https://a/", "https is not supported"), ("ftp://a/", "http://"),
                        ("http://u:p@a/", "not a URL"), ("http://169.254.169.254/", "webhook_allow"),
                        ("http://[fe80::1]/", "webhook_allow"), ("http://", "host"),
                        ("http://a/ b", "not a URL"), ("http://a:99999/", "not a URL")):

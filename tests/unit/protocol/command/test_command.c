@@ -335,11 +335,11 @@ static void strange_options_are_named(void **state)
     refused("COMMIT " TXID " ACK", ST_ERR, "ACK lacks its values: ACK group receipt [receipt ...]");
     refused("COMMIT " TXID " ACK g", ST_ERR,
             "ACK lacks its values: ACK group receipt [receipt ...]");
-    refused("SEND t b TAG a TAG b", ST_ERR, "TAG is given twice: it may stand once");
-    refused("POP g t COUNT 1 count 1", ST_ERR, "COUNT is given twice: it may stand once");
+    refused("SEND t b TAG a TAG b", ST_ERR, "TAG is given twice: it may be given once");
+    refused("POP g t COUNT 1 count 1", ST_ERR, "COUNT is given twice: it may be given once");
     refused("SEND t b ORDER k QUEUE 1", ST_ERR,
-            "ORDER and QUEUE exclude each other: ORDER picks the queue itself");
-    refused("SEND t b DELAY 1s AT 5", ST_ERR, "DELAY and AT exclude each other: give one of them");
+            "ORDER and QUEUE cannot be given together: ORDER chooses the queue");
+    refused("SEND t b DELAY 1s AT 5", ST_ERR, "DELAY and AT cannot be given together: give one of them");
     refused("DELAYED CANCEL 4294967296", ST_ERR, "token '4294967296' is not a delay token: @ and a number");
     refused("FIND t", ST_ERR, "FIND takes exactly one KEY, not 0");
     refused("FIND t KEY a KEY b", ST_ERR, "FIND takes exactly one KEY, not 2");
@@ -393,7 +393,7 @@ static void names_are_names(void **state)
     for (size_t i = 0; i < sizeof writes / sizeof *writes; i++) {
         snprintf(line, sizeof line, writes[i], "%DLQ%g");
         assert_int_equal(parse(line), ST_BADNAME);
-        assert_non_null(strstr(err, "'%DLQ%g' may not hold '%': such names are the system's own"));
+        assert_non_null(strstr(err, "'%DLQ%g' may not contain '%': such names are reserved for the broker"));
         snprintf(line, sizeof line, writes[i], "a:b");
         assert_int_equal(parse(line), ST_BADNAME);
         snprintf(line, sizeof line, writes[i], "fine");
@@ -482,14 +482,14 @@ static void positional_numbers_ids_and_receipts(void **state)
             "dur 'x' is not a duration: write ms, or 250ms 10s 5m 2h 7d, at most 366d");
     refused("TXN EXTEND " TXID " -1", ST_ERR,
             "dur '-1' is not a duration: write ms, or 250ms 10s 5m 2h 7d, at most 366d");
-    refused("COMMIT 5", ST_NOTXN, "no transaction 5: never issued");
+    refused("COMMIT 5", ST_NOTXN, "no transaction 5: this id was never issued");
     refused("COMMIT 9223372036854775808", ST_NOTXN,
-            "no transaction 9223372036854775808: never issued");
+            "no transaction 9223372036854775808: this id was never issued");
     refused("COMMIT -5", ST_ERR, "txid '-5' is not a transaction id");
     refused("ROLLBACK x", ST_ERR, "txid 'x' is not a transaction id");
     refused("UNKNOWN ''", ST_ERR, "txid '' is not a transaction id");
     refused("TXN INFO @4294967296", ST_ERR, "txid '@4294967296' is not a transaction id");
-    refused("HALF p t b TXN 1", ST_NOTXN, "no transaction 1: never issued");
+    refused("HALF p t b TXN 1", ST_NOTXN, "no transaction 1: this id was never issued");
     refused("HALF p t b TXN x", ST_ERR, "TXN 'x' is not a transaction id");
     taken("HALF p t b TXN " TXID " CHECKIN 1s");
 }
@@ -552,7 +552,7 @@ static void backoffs_are_lists_of_durations(void **state)
         strncat(line, ",1", sizeof line - strlen(line) - 1);
     taken(line);
     strncat(line, ",1", sizeof line - strlen(line) - 1);
-    refused(line, ST_ERR, "BACKOFF has more than 32 steps: the last one repeats anyway");
+    refused(line, ST_ERR, "BACKOFF has more than 32 steps: the last step repeats");
 }
 
 static void repetition_has_bounds(void **state)

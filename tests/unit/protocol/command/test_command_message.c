@@ -64,11 +64,11 @@ static void options_over_a_bound_are_refused(void **state)
     assert_int_equal(take(opt, KEYS_MAX, &scratch, &m, err), ST_OK);
     m.seq = 4711;
     assert_int_equal(take(opt, KEYS_MAX + 1, &scratch, &m, err), ST_LIMIT);
-    assert_string_equal(err, "KEY: at most 16 of them a message");
+    assert_string_equal(err, "KEY: a message has at most 16 of them");
     for (int i = 0; i < 300; i++)
         opt[i] = (struct option){.id = OPT_ID_PROP, .v = SLICE_LIT("n")};
     assert_int_equal(take(opt, PROPS_MAX + 1, &scratch, &m, err), ST_LIMIT);
-    assert_string_equal(err, "PROP: at most 256 of them a message");
+    assert_string_equal(err, "PROP: a message has at most 256 of them");
     opt[0].v2 = slice_of(large, PROPS_BYTES_MAX - 1);
     assert_int_equal(take(opt, 2, &scratch, &m, err), ST_TOOBIG);
     assert_string_equal(err, "PROP: all properties together are over 32768 bytes");

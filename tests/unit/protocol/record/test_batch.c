@@ -102,8 +102,8 @@ static void what_is_the_brokers_is_refused(void **state)
     batch_free(&b);
     static const uint32_t fields[] = {MSG_PRIORITY, MSG_TXN, MSG_GROUP, MSG_REASON, MSG_ORIGIN};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
-        refused_as(&(struct message){.fields = fields[i]}, ST_ERR, "not a producer's");
-    refused_as(&(struct message){.fields = MSG_ATTEMPTS, .attempts = 1}, ST_ERR, "not a producer's");
+        refused_as(&(struct message){.fields = fields[i]}, ST_ERR, "a field that only the broker sets");
+    refused_as(&(struct message){.fields = MSG_ATTEMPTS, .attempts = 1}, ST_ERR, "a field that only the broker sets");
 }
 
 static void bounds_are_those_of_send(void **state)

@@ -218,7 +218,7 @@ static void test_no_dollar(void **state)
 static void test_bulk_without_end(void **state)
 {
     (void)state;
-    const char *bad = "<Protocol error: expected CRLF behind a bulk of 4 bytes> closed";
+    const char *bad = "<Protocol error: expected CRLF after a bulk of 4 bytes> closed";
     expect("*1\r\n$4\r\nPINGPING\r\n", bad);
     expect("*1\r\n$4\r\nPING\n\n", bad);
     expect("*1\r\n$4\r\nPING\r\r", bad);
@@ -257,7 +257,7 @@ static void test_broken_behind_too_big(void **state)
 {
     (void)state;
     char expected[200];
-    snprintf(expected, sizeof expected, "%s<Protocol error: expected CRLF behind a bulk> closed",
+    snprintf(expected, sizeof expected, "%s<Protocol error: expected CRLF after a bulk> closed",
              too_big);
     expect("*2\r\n$33\r\n012345678901234567890123456789012xx", expected);
     snprintf(expected, sizeof expected, "%s<Protocol error: expected '$', got ':'> closed",
