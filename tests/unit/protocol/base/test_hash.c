@@ -1,6 +1,6 @@
 /*
- * test_hash.c: the hash table against a plain list: random additions and removals, with hashes that collide, with hashes
- * that ascend, and with hashes that are equal.
+ * test_hash.c: the hash table against a plain list: random additions and removals, with hashes that collide, with
+ * hashes that ascend, and with hashes that are equal.
  */
 #include <setjmp.h>
 #include <stdarg.h>

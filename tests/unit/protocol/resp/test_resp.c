@@ -1,9 +1,9 @@
 /*
  * test_resp.c: tests reading requests: arrays, inline lines, every error, skipped requests.
  *
- * `expect` feeds bytes to a reader and writes the result as one line of text: [a][bc] is a request of two words, <...>
- * an error, "closed" the end. Each input is fed at once, byte by byte, and in pieces of seven bytes; the results must be
- * equal.
+ * `expect` feeds bytes to a reader and writes the result as one line of text: [a][bc] is a request of two words,
+ * <...> an error, "closed" the end. Each input is fed at once, byte by byte, and in pieces of seven bytes; the
+ * results must be equal.
  */
 #include <setjmp.h>
 #include <stdarg.h>
