@@ -1,14 +1,14 @@
 /*
- * broken_append.c: what makes halfmqd-broken lose acknowledged messages when it is killed.
+ * broken_append.c: makes halfmqd-broken lose acknowledged messages when it is killed.
  *
  *   store ──► wal_append ──► [ the newest HELD groups, in memory ] ──► the log's files
- *                └─► "on disk", which is a lie for those
+ *                └─► "on disk", which is not true for those
  *
  * halfmqd-broken is halfmqd, linked with --wrap=wal_append and --wrap=wal_sync. `make bench-broken` shows that
- * halfmq-bench verify notices the loss; were it not for that, nobody could believe it when it reports none.
+ * halfmq-bench verify notices the loss; otherwise nobody could trust it when it reports no loss.
  *
- * A stop syncs the log, so only a kill loses anything. Groups reach the log in their order, so what is there after
- * the restart is sound.
+ * A stop syncs the log, so only a kill loses messages. Groups are written to the log in their order, so the store is
+ * consistent after the restart.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -25,7 +25,7 @@ struct held_group {
     bool sync;
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* the syncer's thread comes, too */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* the syncer's thread uses it as well */
 static struct held_group held[HELD];                     /* under lock, with n_held; oldest first */
 static size_t n_held;
 

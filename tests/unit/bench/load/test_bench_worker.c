@@ -1,4 +1,4 @@
-/* test_bench_worker.c: a worker's reminders are due in order, and only when their time has come. */
+/* test_bench_worker.c: tests that the reminders of a worker are due in order, and only at their time. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

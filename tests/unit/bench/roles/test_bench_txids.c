@@ -1,4 +1,4 @@
-/* test_bench_txids.c: undecided transactions are found until they are taken, and only then gone. */
+/* test_bench_txids.c: tests that undecided transactions are found until they are taken out. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,9 +1,9 @@
 /*
- * test_gate.c: a whole broker in this process, whose gate (journal_in_charge) the test opens and closes.
+ * test_gate.c: runs a whole broker in this process and opens and closes its gate (journal_in_charge).
  *
- * The program is linked with --wrap for three functions of the journal: journal_in_charge is answered here,
- * journal_submit counts the commands that the broker submits of its own accord, and journal_register keeps the
- * clients, which are told of the opening as journal.h says.
+ * The program is linked with --wrap for three functions of the journal: journal_in_charge returns what the test wants,
+ * journal_submit counts the commands that the broker submits on its own, and journal_register keeps the journal's
+ * clients, so that the test can tell them of the opening as journal.h says.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,10 +28,10 @@
 #include "tests/lib/tmpdir.h"
 #include "tests/lib/wire.h"
 
-#define CLOSED_MS 500 /* twice what the ticker sleeps at most */
+#define CLOSED_MS 500 /* twice the longest sleep of the ticker */
 
 static atomic_bool gate_is_open;
-static struct journal_client *clients[JOURNAL_CLIENTS_MAX]; /* all are there before the broker is ready */
+static struct journal_client *clients[JOURNAL_CLIENTS_MAX]; /* all are registered before the broker is ready */
 static atomic_uint n_clients;
 static atomic_uint ticks, checks_subscribed, checks_hooked;
 
