@@ -1,4 +1,4 @@
-/* entry.c: see entry.h. One block: the struct, then what its command points to. */
+/* entry.c: makes an entry as one block, the struct and then what its command points to; pools of blocks; lists. */
 #include "broker/journal/entry.h"
 
 #include <assert.h>
@@ -15,7 +15,7 @@ static void entry_init_outcome(struct entry *e)
     buf_borrow(&e->out.reply, e->said, sizeof(e->said));
 }
 
-/* A block from the pool, or a new one, and its size. */
+/* A block of at least `need` bytes, from the pool or from malloc; *ret_bytes is its size. NULL: no memory. */
 static struct entry *entry_block(struct entry_pool *pool, size_t need, size_t *ret_bytes)
 {
     *ret_bytes = need < SMALL_BYTES ? SMALL_BYTES : need;

@@ -5,11 +5,12 @@
  *
  *   block:  struct entry │ command's options, words, bytes │ ... up to SMALL_BYTES, or as large as need be
  *
- * The entry is its own answer: whoever led its group fills `fate` and `out`, and hands it back through
- * the owner's `post`. It never points at a connection, only at a slot and a generation.
+ * The entry carries its answer: the leader of its group fills in `fate` and `out`, and hands it back through the
+ * owner's `post`. It names its connection by slot and generation and never points at it, as the connection may end
+ * meanwhile.
  *
- * Small blocks are kept by the thread that makes and frees them, and a short answer lies in the block: with
- * thousands of them under way, made here, answered by another thread, and freed here again, malloc was a
+ * A thread keeps the small blocks that it frees for its next entries, and a short answer lies in the block itself.
+ * With thousands of entries under way, each made here, answered by another thread and freed here again, malloc took a
  * seventh of the broker's time.
  */
 #ifndef HALFMQ_BROKER_ENTRY_H
@@ -30,30 +31,30 @@ struct entry {
     uint64_t request;          /* RPC id, or whatever the owner likes */
     void *arg;
     /* ---- filled by the journal ---- */
-    enum status fate; /* OK: applied and durable, see out. Else: nothing was done, answer this */
+    enum status fate; /* ST_OK: applied and durable, `out` has the answer. Else: not applied, answer this code */
     uint64_t index;   /* of the last command of its group: compare with news */
     struct outcome out;
     /* ---- ---- */
     size_t bytes;           /* of this block */
-    struct entry_pool *pool; /* where it goes when it is freed; NULL: nowhere */
+    struct entry_pool *pool; /* where entry_free puts the block; NULL: back to malloc */
     uint8_t said[ENTRY_SAID_BYTES]; /* where out.reply begins */
     struct command cmd; /* slices point into this block */
 };
 
-/* Blocks that one thread keeps for the next commands: ENTRIES_KEPT at most. Zeroed: empty. */
+/* Blocks that one thread keeps for its next entries, ENTRIES_KEPT at most. All zero: empty. */
 struct entry_pool {
     struct entry *first;
-    uint32_t n, least; /* least: there were so many all the time since the last trim */
+    uint32_t n, least; /* least: the lowest n since the last trim */
 };
 
-/* Gives back the blocks that were not needed since the last trim; all: every one. */
+/* Frees the blocks that were not needed since the last trim; all: every one. */
 void entry_pool_trim(struct entry_pool *p, bool all);
 
 /* A copy of cmd in a block of its own; NULL: no memory. pool, of the calling thread, outlives it; NULL: none. */
 struct entry *entry_new(struct entry_pool *pool, const struct command *cmd);
 void entry_free(struct entry *e);
 
-/* As new: it goes through the journal once more. */
+/* Empties the answer, so that the entry can be submitted once more. */
 void entry_again(struct entry *e);
 
 /* A chain of entries, first in first out. */

@@ -1,17 +1,20 @@
 /*
- * journal.c: group commit over the store's own log (journal.h).
+ * journal.c: collects what the clients submit, and writes it in groups: one write and one sync for many commands.
  *
  *   submit ─► waiting (one queue, bounded) ─► leader takes up to a group ─► stamp, apply ─► write + sync
  *                                                 │                                            │
  *                                                 └── news to every client, then entries back ◄┘
  *
- *   leading   at most one thread at a time; whoever sets the flag under the lock. With quick syncs it is
- *             the loop whose turn ends; with slow ones, or with groups so large that parsing the next one
- *             beside it gains more than the hand-over costs, the writer thread.
+ * The leader is the thread that takes a group through this; `leading` says that there is one. With quick syncs it is
+ * the loop whose turn ends. With slow syncs or large groups it is the writer thread, so that loops read and parse the
+ * next commands meanwhile (journal_pace.h).
  *
- * Clock: a group has one time for all its commands. Below the disk reserve nothing is applied: entries go
- * back with DISKFULL. A failed write never returns: the process ends, and what was not acknowledged
- * may or may not be there after the restart.
+ * Invariants
+ *   1. At most one thread leads. It sets and clears `leading` under the lock.
+ *   2. All commands of a group have the same time.
+ *   3. Below the disk reserve no command is applied but those that free space; the others get DISKFULL.
+ *   4. A write that fails does not return: the process ends. What was not acknowledged may or may not be there after
+ *      the restart.
  */
 #include "broker/journal/journal.h"
 
@@ -34,7 +37,8 @@ struct journal {
     pthread_cond_t work;    /* the writer thread waits here ... */
     pthread_cond_t syncing; /* ... and the syncer here: a signal must reach the one it is meant for */
     struct entry_list waiting;
-    bool leading, stopping;
+    bool leading; /* some thread is the leader, or has an unsettled group */
+    bool stopping;
     struct policy policy;
     struct journal_stats stats;
     enum fsync_mode fsync;
@@ -54,7 +58,7 @@ struct journal {
     struct journal_pace pace;
 };
 
-/* Takes a group off the queue. Under lock. */
+/* Moves what waits, up to GROUP_ENTRIES_MAX, to *group, which is empty. Under lock. */
 static void journal_take(struct journal *j, struct entry_list *group)
 {
     if (j->waiting.n <= GROUP_ENTRIES_MAX) {
@@ -66,14 +70,15 @@ static void journal_take(struct journal *j, struct entry_list *group)
         entry_push(group, entry_pop(&j->waiting));
 }
 
-/* What makes room goes on when the disk is full; its few rows are what the reserve is for. */
+/* Does the command free space? It is done on a full disk, too: the reserve has room for the few rows it writes. */
 static bool journal_frees(const struct command *cmd)
 {
     enum command_id id = cmd->info->id;
     return id == CMD_TOPIC_PURGE || id == CMD_TOPIC_DELETE || id == CMD_GROUP_DELETE;
 }
 
-/* Applies as much of the group as makes a good batch; the rest goes to *rest. */
+/* Applies commands until the batch is large enough to be written; moves those that are left to *rest. refuse: the
+ * disk is full. */
 static void journal_apply(struct journal *j, struct entry_list *group, struct entry_list *rest,
                           const struct policy *policy, bool refuse)
 {
@@ -81,7 +86,7 @@ static void journal_apply(struct journal *j, struct entry_list *group, struct en
     struct entry_list done = {0};
     struct entry *e = NULL;
     while ((e = entry_pop(group))) {
-        __builtin_prefetch(group->first); /* another thread wrote it: by the time it is needed, it is here */
+        __builtin_prefetch(group->first); /* another thread wrote the next entry: fetch it while this one is applied */
         bool later = refuse && !journal_frees(&e->cmd);
         e->fate = later && e->cmd.info->id != CMD_TICK ? ST_DISKFULL : ST_OK;
         if (later && e->cmd.info->id == CMD_TICK)
@@ -132,7 +137,7 @@ static void journal_write(struct journal *j, uint32_t commands, enum fsync_mode 
     journal_count(j, commands, took, j->fx.written, sync);
 }
 
-/* Now it can be read, and whoever waits for it is told. */
+/* Makes the group visible to views, then sends its news to every client. */
 static void journal_publish(struct journal *j)
 {
     char err[512] = "";
@@ -141,13 +146,13 @@ static void journal_publish(struct journal *j)
         abort();
     }
     int64_t due_was_ms = atomic_exchange(&j->next_due_ms, j->fx.next_due_ms);
-    /* The ticker sleeps until the old time: an earlier one is news, too. */
+    /* An earlier due time is news as well: the ticker sleeps until the old one. */
     if (j->fx.n_keys || j->fx.overflow || j->fx.pgroups_changed || j->fx.next_due_ms < due_was_ms)
         for (uint32_t i = 0; i < j->n_clients; i++)
             j->clients[i]->news(j->clients[i], &j->fx);
 }
 
-/* Whose they all are, and mostly they are one client's; NULL: several clients'. */
+/* The client that all entries of the group belong to, which is the common case; NULL: there are several. */
 static struct journal_client *journal_only_owner(const struct entry_list *group)
 {
     struct journal_client *only = group->first ? group->first->owner : NULL;
@@ -158,7 +163,8 @@ static struct journal_client *journal_only_owner(const struct entry_list *group)
     return only;
 }
 
-/* Entries back to their owners, keeping each one's order; one post a client. only: as journal_only_owner has it. */
+/* Hands each client its entries in the order in which it submitted them, with one post a client. only: what
+ * journal_only_owner says of the group. */
 static void journal_hand_back(struct journal *j, struct entry_list *group, struct journal_client *only)
 {
     struct entry_list per_client[JOURNAL_CLIENTS_MAX];
@@ -178,8 +184,8 @@ static void journal_hand_back(struct journal *j, struct entry_list *group, struc
             j->clients[i]->post(j->clients[i], &per_client[i]);
 }
 
-/* One group, from queue to owners. The caller has set leading. answers_first: a client that settles a group of its
- * own later; NULL: the group is settled here. */
+/* Takes one group from the queue to its owners. The caller has set `leading`. answers_first: if all entries are this
+ * client's, the group stays unsettled; NULL: it is settled in any case. */
 static void journal_lead(struct journal *j, struct journal_client *answers_first)
 {
     struct entry_list group = {0}, rest = {0};
@@ -204,15 +210,16 @@ static void journal_lead(struct journal *j, struct journal_client *answers_first
     pthread_mutex_lock(&j->lock);
     j->stats.pending -= n - rest.n;
     j->stats.pending_bytes -= bytes - rest.bytes;
-    entry_append(&rest, &j->waiting); /* what was not applied goes first again */
+    entry_append(&rest, &j->waiting); /* what was not applied is the first of the next group */
     j->waiting = rest;
     pthread_mutex_unlock(&j->lock);
     journal_hand_back(j, &group, only);
 }
 
-/* Gives up leading; says who should go on where something waits. Under no lock. */
-static struct journal_client *journal_yield(struct journal *j, bool to_writer)
+/* Gives up leading. Where something waits, wakes whoever should lead next. Not under the lock. */
+static void journal_pass_on(struct journal *j)
 {
+    bool to_writer = atomic_load(&j->pace.slow);
     pthread_mutex_lock(&j->lock);
     j->leading = false;
     struct journal_client *next = j->waiting.first ? j->waiting.first->owner : NULL;
@@ -221,17 +228,11 @@ static struct journal_client *journal_yield(struct journal *j, bool to_writer)
         next = NULL;
     }
     pthread_mutex_unlock(&j->lock);
-    return next;
-}
-
-static void journal_pass_on(struct journal *j)
-{
-    struct journal_client *next = journal_yield(j, atomic_load(&j->pace.slow));
     if (next)
         next->nudge(next);
 }
 
-/* What c led and handed back goes into the store's memory, and somebody else may lead. */
+/* Settles the group that c has led and that was handed back, and gives up leading. No-op if there is none. */
 static void journal_settle(struct journal *j, struct journal_client *c)
 {
     if (!c->unsettled)
@@ -267,7 +268,7 @@ struct view *journal_view(struct journal *j, struct journal_client *c)
     return view_open(j->opt.store);
 }
 
-/* The writer thread: leads while syncs are slow. */
+/* The writer thread: leads while the pace is slow. */
 static void *journal_writer(void *arg)
 {
     struct journal *j = arg;
@@ -286,7 +287,7 @@ static void *journal_writer(void *arg)
     }
 }
 
-/* fsync=interval: syncs what was written since the last time. */
+/* The syncer thread: with fsync=interval, syncs what was written since the last sync. */
 static void *journal_syncer(void *arg)
 {
     struct journal *j = arg;
@@ -345,7 +346,7 @@ enum status journal_new(const struct journal_options *opt, struct journal **ret_
     return ST_OK;
 }
 
-/* What still waits is led here: clients are gone from their loops, but their entries are owed a write. */
+/* Writes the entries that still wait at the stop: they were accepted. */
 static void journal_drain(struct journal *j)
 {
     for (;;) {
@@ -416,7 +417,7 @@ bool journal_submit(struct journal *j, struct journal_client *c, struct entry *e
 {
     e->owner = c;
     pthread_mutex_lock(&j->lock);
-    /* Something larger than the bound still passes when it is alone: BUSY would be for ever. */
+    /* An entry that is larger than the bound is taken while nothing else is pending; else it would be BUSY for ever. */
     bool room = j->stats.pending == 0 ||
                 (j->stats.pending < j->opt.pending_max &&
                  j->stats.pending_bytes + e->bytes <= j->opt.pending_bytes_max);
@@ -429,7 +430,7 @@ bool journal_submit(struct journal *j, struct journal_client *c, struct entry *e
     return room;
 }
 
-/* The store has one broker. */
+/* There is one broker, so it is in charge. */
 bool journal_in_charge(const struct journal *j)
 {
     (void)j;

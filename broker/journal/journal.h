@@ -1,20 +1,19 @@
 /*
- * journal.h: THE SEAM. Submit an entry, be told when it is durable.
+ * journal.h: THE SEAM: submit a command, and be told when it is durable.
  *
- * Today there is one log, the store's own, and the journal is a *group commit*: whoever finds it idle
- * leads, takes all that waits, stamps and applies it, writes and syncs once, then publishes the news
- * and hands each entry back to its owner. Under a replicated log the same calls stay.
+ * The journal is a *group commit*: the thread that leads takes all entries that wait, stamps and applies them, writes
+ * and syncs once, then sends the news to every client and hands each entry back to its owner. Under a replicated log
+ * the same calls stay.
  *
- *   loop turn:  parse ─ submit ─ submit ─ ... ─ journal_turn ──┬─ idle: lead a group here
- *                                                              └─ busy, or the disk is slow: it is led
- *                                                                 elsewhere; post() comes later
+ *   loop turn:  parse ─ submit ─ submit ─ ... ─ journal_turn ──┬─ nobody leads: lead a group here
+ *                                                              └─ somebody does, or syncs are slow: post() is
+ *                                                                 called later, from another thread
  *
- * A hand-over between threads costs more than a quick sync, so the turn's own thread leads while syncs
- * take less than about a millisecond; when they take longer, the journal's writer thread leads, and
- * loops go on answering reads. Nobody outside this pair of files knows which.
+ * A hand-over between threads costs more than a quick sync. So the loop's own thread leads while syncs take less than
+ * about a millisecond; when they take longer, the journal's writer thread leads, and loops go on answering reads.
  *
- * Order: news of a group goes to every client before any of its entries is handed back, unless all of them are
- * the leader's own (TURN_ANSWERS_FIRST); entries of one client come back in the order they were submitted.
+ * Order: the news of a group goes to every client before any of its entries is handed back, unless all of them are the
+ * leader's own (TURN_ANSWERS_FIRST). The entries of one client come back in the order in which it submitted them.
  *
  * A group that was handed back and is not yet in the store's memory is *unsettled*. Nothing may be read or applied
  * before it is settled. The journal sees to that by itself: it settles in journal_view and in journal_turn.
@@ -30,15 +29,16 @@
 struct journal;
 struct view; /* storage/query.h */
 
-/* A loop, as the journal sees it. Filled in by the loop, registered once before anything is submitted. */
+/* Who submits: a loop, the webhooks' thread; the ticker only listens. Its owner fills in the functions and registers
+ * it once, before anything is submitted. */
 struct journal_client {
-    /* Entries that are done (a chain, in order). Called by the client's own thread during
-     * journal_turn, or by another: then it must only queue them and wake the loop. */
+    /* Hands back entries that are done, in order. Called from any thread, its own during journal_turn among them: it
+     * must only queue them and wake its thread. */
     void (*post)(struct journal_client *c, struct entry_list *done);
-    /* A group is durable: merge it into what the loop knows. Must only store and (if it has waiters or
-     * subscribers at all) wake the loop. Cheap, never blocks. */
+    /* Tells what a durable group has changed. It must only keep that and, where somebody waits for news, wake its
+     * thread; it must not block. */
     void (*news)(struct journal_client *c, const struct effects *fx);
-    /* Somebody has to lead: call journal_turn soon. Any thread. */
+    /* Asks it to call journal_turn soon, since somebody has to lead. Any thread. */
     void (*nudge)(struct journal_client *c);
     /* ---- the journal's ---- */
     uint32_t number; /* set by journal_register */
@@ -52,10 +52,10 @@ struct journal_options {
     struct state *state; /* of that store */
     enum fsync_mode fsync;
     int64_t fsync_interval_ms;
-    size_t pending_bytes_max;   /* what may wait, all clients together */
-    uint32_t pending_max;
-    int64_t disk_reserve_bytes; /* below this much free disk nothing is written: DISKFULL ... */
-    int64_t flush_bytes;        /* ... nor below what the store needs to put its write buffers on disk */
+    size_t pending_bytes_max;   /* what may be pending, all clients together: submitted and not yet handed back */
+    uint32_t pending_max;       /* ... and how many entries */
+    int64_t disk_reserve_bytes; /* with less free disk writes are answered DISKFULL ... */
+    int64_t flush_bytes;        /* ... and with less than the store needs to flush its write buffers */
     const char *data_path;      /* where free disk is measured */
     void (*fatal)(const char *text); /* the store cannot write: must not return */
 };
@@ -67,16 +67,16 @@ void journal_free(struct journal *j); /* drains, syncs, stops its threads */
 
 void journal_register(struct journal *j, struct journal_client *c);
 
-/* The settings that go into stamps; copied. Any thread. */
+/* The settings that go into every stamp (storage/state.h); copied. Any thread. */
 void journal_set_policy(struct journal *j, const struct policy *p);
 struct policy journal_policy(struct journal *j);
 void journal_set_fsync(struct journal *j, enum fsync_mode mode, int64_t interval_ms);
 
-/* False: a bound is reached; answer BUSY. Otherwise the entry is the journal's until posted back. */
+/* False: a bound is reached, answer BUSY; e stays the caller's. True: e is the journal's until post hands it back. */
 bool journal_submit(struct journal *j, struct journal_client *c, struct entry *e) MUST_CHECK;
 
-/* How long a loop that is about to lead may wait for more commands to come, in ns: what the sync that they
- * would otherwise wait for is worth. 0: it would not lead, or does not sync. Any thread. */
+/* How long a loop that is about to lead may wait for more commands, in ns: half of what a sync takes, as commands that
+ * come a moment later have to wait for another one. 0: loops do not lead now, or nothing is synced. Any thread. */
 int64_t journal_gather_ns(struct journal *j);
 
 /*

@@ -1,6 +1,6 @@
 /*
- * mailbox.c: one mutex, one set of letters, one eventfd. The lock is held for a few moves at a
- * time, never over a system call but the wake itself.
+ * mailbox.c: one mutex, one set of letters, one eventfd. Letters are put in and taken out under the mutex; the loop is
+ * woken after it is released.
  */
 #include "broker/journal/mailbox.h"
 
@@ -10,8 +10,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-/* A key that is news again soon is mostly among the last few: merging those keeps the slot small
- * while the loop is busy, and looking at a few costs nothing. */
+/* A key that was news a moment ago is mostly among the last few. Merging it with those keeps the list short while the
+ * loop is busy, and looking at a few costs next to nothing. */
 #define MERGE_LOOK_BACK 16
 
 enum status letters_init(struct letters *l)
@@ -64,14 +64,6 @@ void mailbox_fini(struct mailbox *m)
     close(m->event_fd);
 }
 
-/* The lock is held: whoever clears `sleeping` is the one who rings. */
-static bool mailbox_must_ring(struct mailbox *m)
-{
-    bool ring = m->sleeping;
-    m->sleeping = false;
-    return ring;
-}
-
 static void mailbox_ring(struct mailbox *m)
 {
     uint64_t one = 1;
@@ -85,7 +77,8 @@ static void mailbox_ring(struct mailbox *m)
 
 static void mailbox_unlock_and_ring(struct mailbox *m)
 {
-    bool rings = mailbox_must_ring(m);
+    bool rings = m->sleeping; /* whoever clears it is the one who rings */
+    m->sleeping = false;
     pthread_mutex_unlock(&m->lock);
     if (rings)
         mailbox_ring(m);

@@ -1,5 +1,5 @@
 /*
- * wal.c: opens and closes the log, and starts and stops its thread. What stands below is drawn in wal_set.h.
+ * wal.c: opens and closes the log, and starts and stops its thread. wal_set.h shows which files stand below it.
  */
 #include "broker/journal/wal.h"
 
@@ -25,7 +25,8 @@ const struct redo *wal_redo(struct wal *w)
     return &w->redo;
 }
 
-/* The folder, and that it is there after a power cut; whoever made it may have ended before that. */
+/* Makes the folder and syncs the one above, so that it is there after a power cut. It does so also where the folder
+ * exists: an earlier process may have made it and ended before the sync. */
 static bool wal_open_folder(struct wal *w)
 {
     if (mkdir(w->path, FOLDER_MODE) != 0 && errno != EEXIST)
@@ -69,7 +70,7 @@ enum status wal_keep(struct wal *w, struct store *s)
 {
     assert(!w->keeps);
     w->store = s;
-    w->wanted = w->live.n > 0; /* what was replayed may be more than one */
+    w->wanted = w->live.n > 0; /* there may be more of them than one after a replay */
     w->keeps = pthread_create(&w->keeper, NULL, wal_keeper, w) == 0;
     return w->keeps ? ST_OK : ST_NOMEM;
 }

@@ -1,9 +1,9 @@
 /*
- * wal_append.c: a record at the end of the log, and that it is on disk.
+ * wal_append.c: writes a record at the end of the log, and syncs it.
  *
- * One file at a time is `now`. It is the writer's; that it changes is seen by others under the lock. In the
- * mode fsync=always each file is synced when the writer leaves it. In the others it may not be: it is marked,
- * and `behind` says that such a file exists, so that the first synced append after it syncs those first.
+ * One file at a time is `now`, and only the writer appends to it; when it changes, that happens under the lock. With
+ * fsync=always each file is synced by the time the writer leaves it. In the other modes it may not be: then the file is
+ * marked `unsynced`, and `behind` says that there is such a file, so that the next synced append syncs those first.
  */
 #include "broker/journal/wal_append.h"
 
@@ -20,7 +20,7 @@ static void wal_append_wake_keeper(struct wal *w)
     pthread_mutex_unlock(&w->lock);
 }
 
-/* From now to the next file. A spare one is mostly there; where it is not, one that grows will do. */
+/* Goes on to the next file: a spare one, which is mostly there; else a new one, which grows with each record. */
 static bool wal_append_turn(struct wal *w)
 {
     pthread_mutex_lock(&w->lock);
@@ -55,7 +55,7 @@ static bool wal_append_full(const struct wal *w, size_t bytes)
     return f->at > WAL_HEADER_BYTES && f->at + bytes > room;
 }
 
-/* The oldest that may have something unsynced, of those up to serial. */
+/* The oldest file up to `serial` that may have something unsynced; NULL: there is none. */
 static struct wal_file *wal_append_first_unsynced(struct wal *w, uint64_t serial)
 {
     pthread_mutex_lock(&w->lock);
@@ -72,7 +72,7 @@ static struct wal_file *wal_append_first_unsynced(struct wal *w, uint64_t serial
     return f;
 }
 
-/* Under sync_lock. Where one has failed no other may succeed: it would vouch for what the first one lost. */
+/* Under sync_lock. After one sync has failed, all fail: a success would say that what was lost then is on disk. */
 static bool wal_append_sync_file(struct wal *w, struct wal_file *f)
 {
     if (w->broken)
@@ -82,7 +82,8 @@ static bool wal_append_sync_file(struct wal *w, struct wal_file *f)
     return !w->broken;
 }
 
-/* Files before now. Under sync_lock: a file whose mark is gone is synced when the lock is. */
+/* Syncs the files before `now`, up to `serial`. Under sync_lock: who finds a mark gone may have to wait for this lock
+ * until the file is synced. */
 static bool wal_append_sync_behind(struct wal *w, uint64_t serial)
 {
     for (struct wal_file *f = wal_append_first_unsynced(w, serial); f; f = wal_append_first_unsynced(w, serial)) {
@@ -93,7 +94,7 @@ static bool wal_append_sync_behind(struct wal *w, uint64_t serial)
     return true;
 }
 
-/* The lock is free but while fsync=interval goes over into fsync=always, or the keeper looks at its list. */
+/* sync_lock is mostly free: others take it only while fsync=interval becomes always, and where the keeper deletes. */
 static bool wal_append_sync(struct wal *w)
 {
     pthread_mutex_lock(&w->sync_lock);

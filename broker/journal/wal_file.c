@@ -1,4 +1,4 @@
-/* wal_file.c: see wal_file.h. Everything here is a system call, or a few numbers. */
+/* wal_file.c: reads and writes one segment: its header, its records, and what the file system must know of it. */
 #include "broker/journal/wal_file.h"
 
 #include <assert.h>
@@ -38,7 +38,7 @@ static void wal_file_name_of(uint64_t name, const char *kind, char out[static NA
     (void)n;
 }
 
-/* A folder's new entry is on disk only when the folder is synced. */
+/* A new file is in its folder after a power cut only if the folder was synced. */
 struct wal_file *wal_file_open(int folder, uint64_t name, bool make)
 {
     char text[NAME_BYTES];
@@ -83,7 +83,7 @@ bool wal_file_set_aside(int folder, struct wal_file *f)
     return renameat(folder, from, folder, to) == 0 && fsync(folder) == 0;
 }
 
-/* All of it, whatever a call takes. iov is used up. */
+/* Writes all of it, in as many calls as it takes. Changes iov. */
 static bool wal_file_write_at(int fd, struct iovec *iov, int n, size_t at)
 {
     while (n > 0) {
@@ -193,7 +193,7 @@ bool wal_file_rewrite(struct wal_file *f, const uint8_t *bytes, size_t n)
     return wal_file_write_bytes(f, bytes, n, 0) && wal_file_sync(f);
 }
 
-/* Less than n at the file's end. */
+/* Reads n bytes, or less at the end of the file. -1: errno says why. */
 static ssize_t wal_file_read_at(int fd, uint8_t *out, size_t n, size_t at)
 {
     size_t done = 0;
@@ -210,7 +210,8 @@ static ssize_t wal_file_read_at(int fd, uint8_t *out, size_t n, size_t at)
     return (ssize_t)done;
 }
 
-/* A header lies in one sector, which is written whole or not at all: before the first one there are zeros. */
+/* A header lies in one sector, which the disk writes whole or not at all. A file without one begins with zeros; what
+ * is neither is damaged. */
 bool wal_file_look(struct wal_file *f)
 {
     static const uint8_t none[WAL_HEADER_BYTES];

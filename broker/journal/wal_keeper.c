@@ -1,11 +1,11 @@
 /*
- * wal_keeper.c: the thread that has a spare file ready before the writer needs it.
+ * wal_keeper.c: the keeper thread: it has a spare file ready before the writer needs one.
  *
- *   woken when now is half full ──► live ones that the store has in its files ──► spare
- *                              ──► still none? a new one, filled with zeros
- *                              ──► more bytes than bytes_max, and two spare ones? away with those
+ *   woken when `now` is half full: 1. live files whose batches the store's files hold become spare
+ *                                  2. if there is no spare file: makes one, filled with zeros
+ *                                  3. while there are more than bytes_max bytes and two spare files: deletes one
  *
- * What is live is bounded by the store's write buffers: a batch takes more of them than of the log.
+ * The store's write buffers bound the live files: a batch takes more room there than in the log.
  */
 #include "broker/journal/wal_keeper.h"
 
@@ -21,7 +21,7 @@ static void wal_keeper_warn(const char *what)
     log_event(LOG_WARN, what, " reason=%s", log_quote(strerror(errno), quoted, sizeof quoted));
 }
 
-/* Live files whose batches the store has; in order, as all of them go into its files in order. */
+/* Makes live files spare, the oldest first, as long as the store's files hold all batches up to `stored`. */
 static void wal_keeper_gather(struct wal *w, uint64_t stored)
 {
     for (;;) {
@@ -33,7 +33,7 @@ static void wal_keeper_gather(struct wal *w, uint64_t stored)
             return;
         atomic_store(&f->unsynced, false);
         size_t before = f->size;
-        (void)wal_file_cut(f, w->segment_bytes); /* where it stays long, it is only long */
+        (void)wal_file_cut(f, w->segment_bytes); /* if that fails the file is longer than needed, no more */
         wal_set_resized(w, before, f->size);
         pthread_mutex_lock(&w->lock);
         wal_list_push(&w->spare, f);
@@ -56,7 +56,8 @@ static void wal_keeper_make_spare(struct wal *w)
     pthread_mutex_unlock(&w->lock);
 }
 
-/* Not while a sync may be at work on it; and none can come to it later, as it is in no list. */
+/* Deletes a spare file. Under sync_lock, so that nobody syncs it meanwhile; later nobody finds it in a list. False:
+ * there are not too many. */
 static bool wal_keeper_drop_one(struct wal *w)
 {
     pthread_mutex_lock(&w->sync_lock);

@@ -1,15 +1,15 @@
 /*
- * wal_replay.c: the log at the start: which files are there, what in them counts, what is set aside.
+ * wal_replay.c: reads the log at the start: finds its files, hands their batches to the store, sets aside the rest.
  *
  *   files by serial:   [ all in the store's files ][ begins at or before `after` ][ ... ][ last ]  gap  [ x ]
  *                            spare                    its records behind `after` are taken          set aside
  *
- * A gap is what a power cut may leave where syncs were not asked for. With fsync=always there is none, but for
- * damage; so what lies behind one, and a file whose header is damaged, is kept for people to look at (*.lost), and
- * that is said aloud.
+ * A power cut may leave a gap where nothing was synced (fsync=interval or never). With fsync=always there is no gap
+ * unless the disk is damaged. So files behind a gap, and files whose header is damaged, are renamed to *.lost for
+ * people to look at, and the log says so.
  *
- * What is taken is written once more, and synced, before it is built upon: after a SIGKILL it may be in the
- * kernel's memory only, and what is acknowledged next stands behind it in the chain.
+ * Records that are taken are written once more, and synced, before anything is appended: after a SIGKILL they may be
+ * in the kernel's memory only, and the next record that is acknowledged follows them in the chain.
  */
 #include "broker/journal/wal_replay.h"
 
@@ -46,7 +46,7 @@ static bool wal_replay_found_add(struct found *all, struct wal_file *f)
     return true;
 }
 
-/* 0: not a name of ours: eight digits, or more without a zero ahead. */
+/* The number in the name of a file of the log: eight digits, or more that do not begin with 0. 0: another name. */
 static uint64_t wal_replay_name(const char *name)
 {
     uint64_t n = 0;
@@ -108,14 +108,14 @@ static int wal_replay_by_serial(const void *a, const void *b)
 }
 
 struct replay {
-    uint64_t after, last; /* what the store has; how far the chain has come */
+    uint64_t after, last; /* the last batch that the store has; the last one that was read */
     redo_take_fn *take;
     void *arg;
     uint64_t taken;
-    bool refused; /* take failed, and has said why */
+    bool refused; /* take failed, and has put the reason into err */
 };
 
-/* The records of one file, as far as they are the next ones. */
+/* Hands over the records of one file that are behind `after`, up to the first that does not follow the last one. */
 static enum status wal_replay_file(struct wal_file *f, struct replay *r)
 {
     uint8_t *bytes = wal_file_read(f);
@@ -143,7 +143,7 @@ static enum status wal_replay_file(struct wal_file *f, struct replay *r)
     return s;
 }
 
-/* The last file that begins at or before `after`: what is older holds nothing new. n: there is none. */
+/* The place of the last file that begins at or before `after`: older files hold nothing new. all->n: there is none. */
 static size_t wal_replay_first_needed(const struct found *all, uint64_t after)
 {
     size_t first = all->n;
@@ -162,7 +162,7 @@ static bool wal_replay_set_aside(struct wal *w, struct wal_file *f)
     return wal_file_set_aside(w->folder, f);
 }
 
-/* In the order of their serials. */
+/* Goes through the files in the order of their serials; each becomes spare or live, or is set aside. */
 static enum status wal_replay_files(struct wal *w, struct found *all, struct replay *r)
 {
     size_t first = wal_replay_first_needed(all, r->after);

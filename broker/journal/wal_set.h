@@ -30,20 +30,21 @@ struct wal {
     /* ---- the writer's ---- */
     struct wal_file *now; /* NULL: none yet; not in any list */
     uint64_t last, serial;
-    bool asked; /* the keeper knows that now is half full */
-    bool loose; /* something in now may be unsynced */
+    bool asked; /* the keeper was told that `now` is half full */
+    bool loose; /* something in `now` may be unsynced */
     /* ---- under lock ---- */
     pthread_mutex_t lock;
     pthread_cond_t work; /* the keeper waits here */
     struct wal_list live, spare;
     uint64_t next_name;
     uint64_t bytes; /* of all files */
-    bool wanted, stopping;
+    bool wanted;    /* the keeper has work */
+    bool stopping;
     uint64_t n_files, replayed, dropped; /* for wal_figures */
-    /* ---- a sync goes through files that the keeper must not take away ---- */
+    /* ---- whoever syncs: the keeper must not delete the file meanwhile ---- */
     pthread_mutex_t sync_lock;
-    bool broken;        /* a sync failed: the kernel may have dropped what it could not write, and says so once */
-    atomic_bool behind; /* a file before now may have something unsynced */
+    bool broken;        /* a sync failed. The kernel reports that once, and may have dropped what it could not write */
+    atomic_bool behind; /* a file before `now` may have something unsynced */
     /* ---- the keeper's ---- */
     struct store *store;
     pthread_t keeper;
@@ -53,13 +54,13 @@ struct wal {
 void wal_list_push(struct wal_list *l, struct wal_file *f);
 struct wal_file *wal_list_pop(struct wal_list *l); /* NULL: empty */
 
-/* A file that is not there yet; counted. NULL: errno. Any thread, under no lock. */
+/* Makes and counts a new file. NULL: errno says why. Any thread, not under the lock. */
 struct wal_file *wal_set_new_file(struct wal *w);
 
-/* A file's size was `before`: keeps the sum. Any thread, under no lock. */
+/* Keeps the sum of all sizes: a file's size was `before`. Any thread, not under the lock. */
 void wal_set_resized(struct wal *w, size_t before, size_t after);
 
-/* Says what failed, with errno, in err: what a function of struct redo returns then. */
+/* Puts "cannot <doing>" and the reason, from errno, into err. Returns what a function of struct redo returns then. */
 enum status wal_set_failed(const struct wal *w, const char *doing, char *err, size_t err_size);
 
 #endif
