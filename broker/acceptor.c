@@ -1,13 +1,13 @@
 /*
- * acceptor.c: accept, count, hand over.
+ * acceptor.c: accepts connections, counts them, and gives them to the loops in turn.
  *
  *   readable ──► accept4, at most a few ──► room? ──► loop 1, 2, ... n, 1, ...
  *                    │                        └─ no: "-LIMIT ..." and closed
  *                    └─ no descriptors left: pause for 100 ms
  *
- * A level-triggered socket that cannot be accepted from would spin; so on EMFILE and its like all
- * listening stops for a moment, said once in the log until an accept works again. Connections wait in
- * the kernel's backlog meanwhile.
+ * Without free descriptors (EMFILE and the like) a listening socket stays readable, and the main thread would
+ * spin. So all listening stops for 100 ms then, and new connections wait in the kernel's backlog. The log says so
+ * once, until an accept works again.
  */
 #include "broker/acceptor.h"
 
@@ -32,7 +32,7 @@ struct acceptor {
     struct event *readable[SOCKETS_MAX];
     struct event *resume; /* timer */
     uint32_t next_loop;
-    bool starved; /* said in the log; until an accept works */
+    bool starved; /* out of descriptors: the log has said so; cleared by the next accept that works */
 };
 
 static void acceptor_set_listening(struct acceptor *a, bool on)
@@ -63,7 +63,7 @@ static void acceptor_on_resume(evutil_socket_t fd, short what, void *arg)
     acceptor_set_listening(arg, true);
 }
 
-/* The answer is short and the socket new: one send that does not wait reaches all who can read it. */
+/* The reply is short and the socket's send buffer is empty, so one send without waiting is enough. */
 static void acceptor_refuse(struct acceptor *a, int fd, int64_t most)
 {
     char text[128];
@@ -94,7 +94,7 @@ static void acceptor_hand_over(struct acceptor *a, int fd)
     log_text(LOG_ERROR, "no memory for a new connection");
 }
 
-/* Failures that are the one connection's, not ours. */
+/* True for failures that concern this one connection only: the next accept may work. */
 static bool acceptor_passing(int failure)
 {
     return failure == ECONNABORTED || failure == EINTR || failure == EPROTO || failure == EPERM;

@@ -12,7 +12,7 @@
 struct server;
 struct acceptor;
 
-/* Starts accepting on all of sockets, which become the acceptor's. NULL: no memory; sockets stay the
+/* Starts accepting on all of sockets and takes ownership of them. NULL: no memory; sockets stay the
  * caller's. */
 struct acceptor *acceptor_new(struct server *s, struct event_base *base, struct sockets *sockets);
 

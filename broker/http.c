@@ -1,13 +1,13 @@
 /*
- * http.c: what watchers of the broker ask by HTTP; the only file that knows libevent's HTTP server.
+ * http.c: the pages of the HTTP port. The only file that uses libevent's HTTP server.
  *
  *   GET /metrics   200, Prometheus text                 GET /readyz   200 "ok", 503 while starting and
  *   GET /healthz   200 "ok", 503 "disk full"                          while stopping
  *
- * Requests are bounded: 8 KiB of headers, 4 KiB of body, 10 s of silence, one request a connection.
- * Connections are bounded by what must stay free: the store needs descriptors as well, and stops the
- * broker when it gets none. libevent's HTTP server does not count its connections, so now and then all
- * open descriptors are counted, and listening pauses while too few are left.
+ * Bounds: 8 KiB of headers, 4 KiB of body, 10 s without a byte, one request a connection. The number of
+ * connections is bounded by descriptors: the store needs some, and stops the broker when it cannot open a file.
+ * libevent's HTTP server does not count its connections, so every ACCEPTS_A_COUNT accepts all open descriptors of the
+ * process are counted, and listening pauses while too few are left.
  *
  * To add a page: a function and a line in `pages`.
  */
@@ -34,7 +34,7 @@
 #define BODY_BYTES_MAX 4096
 #define SILENCE_S 10
 #define PAUSE_S 1
-#define ACCEPTS_A_COUNT 8 /* counting is a walk through all descriptors */
+#define ACCEPTS_A_COUNT 8 /* not at each accept: counting lists all descriptors of the process */
 
 struct http {
     struct server *server;
@@ -148,7 +148,7 @@ static void http_pause_listening(struct evconnlistener *listener)
         evconnlistener_disable(listener);
 }
 
-/* Without descriptors the socket stays readable: listening on would spin. arg is libevent's own. */
+/* Without free descriptors the socket stays readable, and the main thread would spin. arg is libevent's. */
 static void http_on_accept_error(struct evconnlistener *listener, void *arg)
 {
     char text[128];
@@ -158,7 +158,7 @@ static void http_on_accept_error(struct evconnlistener *listener, void *arg)
     http_pause_listening(listener);
 }
 
-/* Of what clients leave, a quarter at least is the store's. */
+/* True where less than a quarter of the descriptors that are not for clients is left. */
 static bool http_descriptors_short(const struct server *s)
 {
     struct process_figures f;
@@ -167,7 +167,7 @@ static bool http_descriptors_short(const struct server *s)
     return f.open_fds - (int64_t)net_connections(s->net) > not_clients / 4 * 3;
 }
 
-/* Now and then: see above. */
+/* At every ACCEPTS_A_COUNTth accept: pauses listening where descriptors are short. */
 static void http_count_descriptors(struct http *h)
 {
     if (++h->accepts < ACCEPTS_A_COUNT)
@@ -180,16 +180,16 @@ static void http_count_descriptors(struct http *h)
         http_pause_listening(h->listeners[i]);
 }
 
-/* Called for each new connection. libevent's own kind of bufferevent would have its descriptor closed
- * before it is taken out of epoll, when another thread may have opened the same number already. NULL
- * (no memory): libevent tries it by itself. */
+/* libevent calls this for the bufferevent of each new connection. The kind that it would make itself closes its
+ * descriptor before it removes it from epoll; by then another thread may have opened a file with the same number.
+ * NULL: no memory; libevent then makes its own kind. */
 static struct bufferevent *http_on_accept(struct event_base *base, void *arg)
 {
     http_count_descriptors(arg);
     return bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
 }
 
-/* Takes the descriptor out of *fd as soon as something else will close it. */
+/* Sets *fd to -1 as soon as something else will close the descriptor. */
 static bool http_listen_on(struct http *h, struct event_base *base, int *fd)
 {
     struct evconnlistener *l =
@@ -197,7 +197,7 @@ static bool http_listen_on(struct http *h, struct event_base *base, int *fd)
     if (!l)
         return false;
     *fd = -1;
-    /* libevent's HTTP server owns the listener, and sets its own callbacks, from here on. */
+    /* From here on libevent's HTTP server owns the listener and has set its own callbacks. */
     if (!evhttp_bind_listener(h->evhttp, l)) {
         evconnlistener_free(l);
         return false;

@@ -10,8 +10,8 @@ struct server;
 struct event_base;
 struct http;
 
-/* Serves on all of sockets, which become the HTTP server's. NULL: no memory; sockets that were not
- * taken stay the caller's. */
+/* Serves on all of sockets and takes ownership of them. NULL: no memory; sockets that are still in *sockets stay
+ * the caller's. */
 struct http *http_new(struct server *s, struct event_base *base, struct sockets *sockets);
 
 /* Closes the sockets and all connections; the event loop must not run any more. NULL is fine. */

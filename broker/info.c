@@ -1,5 +1,5 @@
 /*
- * info.c: INFO, as `name:value` lines under `# Section` heads, the shape that Redis clients parse.
+ * info.c: writes INFO: `name:value` lines under `# Section` heads, as Redis clients parse them.
  *
  * To add a figure: a line in its section's function. To add a section: a function and a line in
  * `sections`.
@@ -30,7 +30,7 @@ static void info_number(struct buf *out, const char *name, uint64_t v)
     buf_printf(out, "%s:%llu\r\n", name, (unsigned long long)v);
 }
 
-/* Text from outside must not begin a line of its own; settings hold no control bytes. */
+/* A setting cannot break the format with a line break: settings hold no control bytes. */
 static void info_setting(struct buf *out, const char *name, struct settings *c, enum setting_id id)
 {
     buf_printf(out, "%s:", name);
@@ -139,7 +139,7 @@ static void info_put_transactions(const struct info_facts *f, struct buf *out)
     uint64_t unserved = 0;
     char names[UNSERVED_NAMES_MAX];
     if (!unserved_find(f->server, f->view, &unserved, names))
-        return; /* a figure less, for a moment without memory */
+        return; /* no memory for a view: leave the figure out this time */
     info_number(out, "producer_groups_unserved", unserved);
     buf_printf(out, "unserved:%s\r\n", names);
 }

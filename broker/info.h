@@ -1,5 +1,5 @@
 /*
- * info.h: INFO.
+ * info.h: the text of the command INFO.
  */
 #ifndef HALFMQ_BROKER_INFO_H
 #define HALFMQ_BROKER_INFO_H

@@ -1,5 +1,5 @@
 /*
- * main.c: halfmqd: what was asked for on the command line, then server_run.
+ * main.c: halfmqd: reads the settings, then does what the command line asks for; mostly server_run.
  *
  * Exit codes: 0 stopped as asked, 1 could not start or wrong settings, 70 the store failed.
  */

@@ -1,12 +1,12 @@
 /*
- * metrics.c: /metrics, the Prometheus text format 0.0.4.
+ * metrics.c: writes /metrics in the Prometheus text format 0.0.4.
  *
  *   counters      of the loops, the webhooks and the main thread, summed (broker/base/counters.def)
  *   tallies       what the store counts (struct tally)         journal   groups, syncs, histograms
- *   lag           one LAG query on a view of the store         process   what the kernel knows
+ *   lag           one LAG query on a view of the store         process   what the kernel counts
  *
- * Each family is written once: HELP, TYPE, then all its samples. Nothing is remembered from one scrape
- * to the next, so what was deleted disappears by itself. Labels are few and never an id, a key or a
+ * Each family is written once: HELP, TYPE, then all its samples. Nothing is kept from one scrape to the
+ * next, so series of deleted groups disappear. Labels are few and never an id, a key or a
  * client. To add a figure: a line in counters.def or in one of the tables below.
  */
 #include "broker/metrics.h"
@@ -23,7 +23,7 @@
 #include "halfmq_version.h"
 #include "protocol/base/reply.h"
 
-#define LAG_ROWS_MAX 10000 /* groups told one by one: a scrape stays in bounds */
+#define LAG_ROWS_MAX 10000 /* groups with series of their own; bounds the size of a scrape */
 
 uint64_t metrics_sum(const struct server *s, enum counter_id id)
 {
@@ -58,7 +58,7 @@ static void metrics_seconds(struct buf *out, const char *name, const char *type,
     buf_printf(out, "%s %.3f\n", name, v);
 }
 
-/* name="text", with what the format wants escaped. */
+/* name="text", escaped as the format demands. */
 static void metrics_label(struct buf *out, const char *name, struct slice text)
 {
     buf_printf(out, "%s=\"", name);
@@ -108,7 +108,7 @@ struct tally_metric {
     size_t offset;
 };
 
-/* tally.messages_out is left out: what POP handed out is counted where the bytes are read. */
+/* tally.messages_out is left out: delivered messages are counted by the loops, where their bytes are read. */
 static const struct tally_metric tally_metrics[] = {
 #define TALLY(field, name, type, help) {name, type, help, offsetof(struct tally, field)}
     TALLY(messages_in, "halfmq_messages_in_total", "counter", "Messages stored in topics."),
@@ -143,7 +143,7 @@ static void metrics_write_tally(const struct tally *t, struct buf *out)
     }
 }
 
-/* Buckets come counted one by one; the format wants each to hold those below it too. */
+/* counts holds each bucket alone; the format wants each bucket to include those below it. */
 static void metrics_histogram(struct buf *out, const char *name, const char *help, const uint64_t *counts,
                               double (*bound)(unsigned i), double sum)
 {
@@ -234,7 +234,7 @@ static void metrics_lag_sample(struct buf *out, enum lag_field f, const struct l
         buf_printf(out, "} %lld\n", (long long)row->v[f]);
 }
 
-/* The rows of a LAG answer, family by family. */
+/* Writes the rows of a LAG reply, family by family. */
 static void metrics_write_lag_rows(struct slice reply, struct buf *out)
 {
     struct cursor c = cursor_of(reply);

@@ -7,8 +7,8 @@
  * While loops drain, a helper thread waits for them, so that the main thread goes on answering
  * /readyz (503) and sees the second signal.
  *
- * A store that cannot write ends the process (exit 70) from whatever thread finds out: nothing of the
- * group is acknowledged, and the next start recovers.
+ * If the store cannot write, the thread that finds out ends the process (exit 70): nothing of that group is
+ * acknowledged, and the next start recovers.
  */
 #include "broker/server.h"
 
@@ -47,11 +47,11 @@
 enum { SIGNAL_TERM, SIGNAL_INT, SIGNALS };
 
 struct main_thread {
-    struct server server; /* first: the sessions' calls find the rest by it */
+    struct server server; /* first: a struct server * is cast to this */
     struct event_base *base;
     struct event *signals[SIGNALS];
-    struct event *stop;    /* activated by any thread: begin to stop */
-    struct event *drained; /* activated by the helper: all loops have ended */
+    struct event *stop;    /* activated by any thread to begin the stop */
+    struct event *drained; /* activated by the helper when all loops have ended */
     struct sockets sockets, http_sockets;
     struct acceptor *acceptor;
     struct http *http;
@@ -63,14 +63,14 @@ struct main_thread {
     char err[1024]; /* why the start failed */
 };
 
-/* The store is two threads' worth of caches and buffers; what waits for the disk gets a quarter; the
- * last quarter is for connections and their answers. */
+/* Of the setting `memory`, half is for the store's caches and buffers. What waits for the journal gets a quarter
+ * (below); the last quarter is for connections and their replies. */
 static size_t server_store_bytes(const struct settings *c)
 {
     return (size_t)settings_num(c, SET_memory) / 2;
 }
 
-/* At least two of the largest messages, else they would find the journal full for ever. */
+/* At least two of the largest messages, else one could never be submitted. */
 static size_t server_pending_bytes(const struct settings *c)
 {
     size_t share = (size_t)settings_num(c, SET_memory) / 4;
@@ -99,7 +99,7 @@ static enum fsync_mode server_fsync_of(const struct settings *c)
     return modes[settings_num(c, SET_fsync)];
 }
 
-/* Clients must leave descriptors for the store: one that it cannot get would stop the broker. */
+/* Leaves descriptors for the store, which stops the broker when it cannot open a file. */
 static void server_set_connections_max(struct server *s)
 {
     int64_t wanted = settings_num(s->settings, SET_max_connections);
@@ -112,7 +112,7 @@ static void server_set_connections_max(struct server *s)
                   (long long)wanted, (long long)limit, "\"raise ulimit -n\"");
 }
 
-/* ---- what sessions may ask for (serve_env): any thread ---- */
+/* ---- called by sessions (serve_env), on any thread ---- */
 
 static void server_setting_changed(void *broker, enum setting_id id)
 {
@@ -138,9 +138,9 @@ static void server_write_info(void *broker, struct view *view, const struct slic
     info_write(broker, view, sections, n, out);
 }
 
-/* ---- what libraries and the journal tell ---- */
+/* ---- called by the journal and by libevent ---- */
 
-/* Any thread. A store that failed is asked nothing any more, not even to close. */
+/* Any thread. Exits without closing: a store that failed must not be used any more, not even to close it. */
 static void server_on_fatal(const char *text)
 {
     char quoted[1024];
@@ -224,7 +224,7 @@ static bool server_start_events(struct main_thread *m)
     mallopt(M_TRIM_THRESHOLD, 4 * 1024 * 1024);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* a file at its limit is a failed write, not a death without a word */
+    signal(SIGXFSZ, SIG_IGN); /* a file at its size limit is a failed write then, and not a death without a log line */
     event_set_log_callback(server_on_libevent_log);
     if (evthread_use_pthreads() != 0)
         return server_failed(m, "cannot set up threads");
@@ -244,7 +244,7 @@ static bool server_start_events(struct main_thread *m)
     return true;
 }
 
-/* Files of the log are small beside the write buffers that they stand in for, and large beside a group. */
+/* A file of the log is small compared to the write buffers whose groups it holds, and large compared to a group. */
 static struct wal_options server_wal_options_of(const struct settings *c, const char *path)
 {
     size_t memory = (size_t)settings_num(c, SET_memory);
@@ -275,14 +275,14 @@ static bool server_open_store(struct main_thread *m)
 }
 
 /*
- * The threads of the store are born here, of a thread that has stepped back: they inherit that. A flush has
- * seconds, a sync has clients that wait; where both want the same processor, the kernel gives the flush a tenth.
- * Whoever has stepped back cannot step forward again, so it is not the main thread that does.
+ * Opens the store in a thread of lower priority (nice 10), since the threads that RocksDB starts inherit it. A flush
+ * may take seconds, while clients wait for a sync; where both want the same processor, the kernel then gives the
+ * flush a tenth. It is a thread of its own because an ordinary process cannot raise its priority again.
  */
 static void *server_open_store_behind(void *arg)
 {
     struct main_thread *m = arg;
-    /* Linux keeps this for each thread. Where it fails they are equals. */
+    /* Linux keeps the nice value for each thread. If this fails, all have the same priority; that is fine. */
     (void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + STORE_NICE);
     return server_open_store(m) ? m : NULL;
 }
@@ -375,7 +375,7 @@ static bool server_start_listening(struct main_thread *m)
     return m->acceptor ? true : server_failed(m, "no memory to accept connections");
 }
 
-/* Whoever waits for this line must see it whatever the level; it is the only one of its kind. */
+/* Scripts wait for this line, so it is written whatever the log level is. */
 static void server_say_ready(const struct main_thread *m)
 {
     char data[PATH_MAX];
@@ -399,7 +399,7 @@ static bool server_start(struct main_thread *m)
     return true;
 }
 
-/* After a start that failed half-way there are loops that nobody has drained yet. */
+/* If the start failed half-way, the loops were not drained yet. */
 static void server_stop_loops(struct main_thread *m)
 {
     struct server *s = &m->server;
@@ -414,7 +414,7 @@ static void server_stop_loops(struct main_thread *m)
 static void server_stop(struct main_thread *m)
 {
     struct server *s = &m->server;
-    /* Nobody looks at signals any more: let them end the process as they do by default. */
+    /* The event loop has ended, so a signal would not be seen: let it end the process, as it does by default. */
     for (unsigned i = 0; i < SIGNALS; i++) {
         if (m->signals[i])
             event_free(m->signals[i]);

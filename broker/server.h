@@ -1,5 +1,5 @@
 /*
- * server.h: owns the threads. Start in order, stop in reverse.
+ * server.h: the broker as a whole: starts the threads in order and stops them in reverse.
  *
  *   main thread   accept, signals, HTTP, ticker          (event_base of its own)
  *   loop 1..n     connections (broker/net/net.h)             io_threads

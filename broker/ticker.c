@@ -1,17 +1,17 @@
 /*
- * ticker.c: the broker's alarm clock.
+ * ticker.c: sleeps until the next timer row is due, then has a TICK submitted.
  *
  *   news (any thread): due earlier than what we sleep for? ──► wake the main thread
  *   main thread:       due now? ──► net_tick, look again soon: 5 ms, longer while nothing moves
  *                      due later ──► sleep until then, 250 ms at most
  *
- * The bound on sleep is because due times are on the logical clock and sleep is not: a step of the wall
- * clock forwards brings things due early, and nobody tells. While the disk is full a TICK goes out with
- * each look: it makes the journal look at the disk, so that an idle broker notices room again.
+ * Sleep is bounded because due times are on the logical clock and sleep is not: when the wall clock is set forward,
+ * things are due earlier, and nothing tells the ticker. While the disk is full, a TICK is submitted each time: it makes
+ * the journal look at the disk, so that an idle broker notices when there is room again.
  *
- * Invariant: asleep_until_ms is what the timer is set for; INT64_MAX while it is being set, so that news
- * in between wakes once more rather than not at all; INT64_MIN while a TICK is on its way, when news
- * need not wake.
+ * Invariant: asleep_until_ms is what the timer is set for. It is INT64_MAX while the timer is being set, so that news
+ * in between wakes the main thread once too often rather than not at all; and INT64_MIN while a TICK is on its way,
+ * since news need not wake it then.
  */
 #include "broker/ticker.h"
 
@@ -26,15 +26,15 @@
 #define AGAIN_MS_MAX 160 /* while it does not help, as with a full disk */
 
 struct ticker {
-    struct journal_client client; /* first: news find the ticker by it */
+    struct journal_client client; /* first: ticker_of casts it back */
     struct server *server;
     struct event *timer;
-    struct event *wake;   /* activated by any thread: look at the clock */
-    struct event *nudged; /* ... or: the journal wants a turn */
+    struct event *wake;   /* activated by any thread to look at the clock */
+    struct event *nudged; /* ... and to call journal_turn */
     _Atomic int64_t asleep_until_ms; /* logical clock */
     atomic_bool running;
-    /* ---- the main thread's ---- */
-    int64_t last_due_ms; /* of the look before */
+    /* ---- of the main thread alone ---- */
+    int64_t last_due_ms; /* as of the last look */
     int64_t again_ms;
     bool disk_full;
 };
@@ -44,7 +44,7 @@ static struct ticker *ticker_of(struct journal_client *c)
     return (struct ticker *)(void *)c;
 }
 
-/* Nothing is ever submitted by this client, so nothing is handed back. */
+/* The ticker submits nothing through this client, so no entry ever comes back. */
 static void ticker_on_post(struct journal_client *c, struct entry_list *done)
 {
     (void)c;
@@ -83,7 +83,7 @@ static int64_t ticker_sleep_ms(struct ticker *t, int64_t due_ms, int64_t now_ms)
     return due_ms - now_ms < SLEEP_MS_MAX ? due_ms - now_ms : SLEEP_MS_MAX;
 }
 
-/* Asks the journal, and tells the log when it has changed. */
+/* Asks the journal whether the disk is full, and logs each change. */
 static bool ticker_disk_is_full(struct ticker *t)
 {
     struct journal_stats stats;
@@ -113,7 +113,8 @@ static void ticker_on_time(evutil_socket_t fd, short what, void *arg)
     (void)what;
     if (!atomic_load(&t->running))
         return;
-    /* Written before it is asked: what falls in between is seen by one side or by both. */
+    /* Stored before the journal is asked, so that a due time that changes in between is seen here, by the news, or
+     * by both. */
     atomic_store(&t->asleep_until_ms, INT64_MAX);
     int64_t due_ms = journal_next_due_ms(j), now_ms = journal_now_ms(j);
     atomic_store(&t->asleep_until_ms, due_ms <= now_ms ? INT64_MIN : due_ms);

@@ -11,7 +11,7 @@ static struct ask *at(const struct asks *a, uint32_t id)
     return &a->ring[id & (a->size - 1)];
 }
 
-/* Holes at the window's begin are no part of it. */
+/* Moves the start of the window past entries that were answered. */
 static void close_up(struct asks *a)
 {
     while (a->first != a->next && !at(a, a->first)->txid)

@@ -16,7 +16,7 @@ bool check_list_open(struct slice reply, struct check_list *ret_l)
     return true;
 }
 
-/* Steps over one whole value and returns its tokens. */
+/* Moves past one whole value, with all that it contains, and returns its tokens. */
 static struct slice next_value(struct cursor *c)
 {
     const uint8_t *start = c->at;
@@ -35,7 +35,7 @@ static struct slice next_value(struct cursor *c)
     return slice_of(start, (size_t)(c->at - start));
 }
 
-/* What is asked, and the how manieth time, by the names in the map. */
+/* Reads txid and attempt from the map of one check. */
 static struct ask ask_of(struct slice object)
 {
     struct ask ask = {0};

@@ -1,5 +1,5 @@
 /*
- * check_list.h: the answer of CHECKS, check by check, and the command that takes asks back.
+ * check_list.h: reads the reply of CHECKS check by check, and builds the UNASK command that undoes asks.
  *
  *   CHECKS ──► [ {txid attempt ...}, {...} ] ── check_list_next ──► struct check ──► a member
  *                                                                       └─ nobody ──► struct unask
@@ -36,15 +36,15 @@ struct unask {
 
 void unask_init(struct unask *u);
 void unask_fini(struct unask *u);
-void unask_add(struct unask *u, struct ask ask); /* not when it is full */
+void unask_add(struct unask *u, struct ask ask); /* u must not be full */
 
 static inline bool unask_full(const struct unask *u)
 {
     return u->n == UNASK_WORDS_MAX;
 }
 
-/* The command; it borrows from u. Empties u for the next; false: there is nothing to say, or no
- * memory. */
+/* Makes the command, which borrows from u, and empties u for the next one. False: u is empty, or memory ran
+ * out. */
 bool unask_command(struct unask *u, struct command *ret_cmd) MUST_CHECK;
 
 #endif

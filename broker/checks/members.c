@@ -1,4 +1,4 @@
-/* members.c: a hash table of counts, by key; a group stands in it while it has members. */
+/* members.c: a hash table of counts by key. A group is in it as long as it has members. */
 #include "broker/checks/members.h"
 
 #include <pthread.h>

@@ -1,9 +1,9 @@
 /*
- * members.h: how many can be asked, by producer group: subscribers, servers, parked pollers of all
- * loops, and a CHECKURL that can be reached. Only to tell (INFO, PGROUP INFO, /metrics); who is asked
- * is decided by who comes for it.
+ * members.h: counts, for each producer group, the members that could be asked: subscribers and checks_serve
+ * clients of all loops, parked CHECKS, and a CHECKURL that can be reached. The counts are only reported (INFO,
+ * PGROUP INFO, /metrics); they do not decide who is asked.
  *
- * A group is named by its key of news (storage/state.h). Any thread; one short lock.
+ * A group is named by its news key (news_key in storage/state.h). Any thread may call; there is one short lock.
  */
 #ifndef HALFMQ_BROKER_MEMBERS_H
 #define HALFMQ_BROKER_MEMBERS_H
@@ -16,7 +16,7 @@ struct members;
 struct members *members_new(void); /* NULL: no memory */
 void members_free(struct members *m); /* NULL is fine */
 
-/* Without memory the member is not counted: figures are all that suffers. m NULL: nothing is. */
+/* Without memory the member is not counted; only the figures are wrong then. m NULL: nothing is counted. */
 void members_join(struct members *m, uint64_t key);
 void members_leave(struct members *m, uint64_t key);
 

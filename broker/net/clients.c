@@ -1,4 +1,4 @@
-/* clients.c: walks over the slots; CLIENT LIST's lines. */
+/* clients.c: looks for a client id in the slots, and writes the lines of CLIENT LIST. */
 #include "broker/net/clients.h"
 
 #include <inttypes.h>

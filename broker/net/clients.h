@@ -9,7 +9,7 @@
 #include "broker/net/slots.h"
 #include "protocol/base/buf.h"
 
-/* The connection of a client's id; NULL: none. The loop's thread. */
+/* The connection with that client id. NULL: there is none. The loop's thread only. */
 struct conn *clients_find(const struct slots *ss, uint64_t id);
 
 /* Is there a client with that id? Any thread: takes the lock. */

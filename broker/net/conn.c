@@ -1,8 +1,8 @@
 /*
- * conn.c: what a connection is told by its session and its dialect: answers, the end, what is in flight.
+ * conn.c: what sessions and dialects do to a connection: replies, the steps to its end, what is in flight.
  *
- * Nothing here reads, sends or frees: what follows from a change is decided in one place, conn_settle, once a turn
- * and connection. So every function here may be called from the middle of any other.
+ * Nothing here reads, sends or frees. What follows from a change is decided in one place, conn_settle, once a turn
+ * and connection. So every function here may be called in the middle of any other.
  */
 #include "broker/net/conn.h"
 
@@ -171,7 +171,7 @@ void conn_answer_in_order(struct conn *c, struct request rq, struct slice tokens
         c->stops |= STOP_HELD;
 }
 
-/* Outcomes that are only for our own functions have no code of their own on the wire. */
+/* The status to send for s: those that only our own functions know have no code on the wire. */
 static enum status conn_on_the_wire(enum status s)
 {
     if (s < ST_WIRE_COUNT)
@@ -206,7 +206,7 @@ static bool conn_over_bound(const struct conn *c, unsigned part)
     return c->in_flight >= IN_FLIGHT_MAX / part || c->in_flight_bytes >= IN_FLIGHT_BYTES_MAX / part;
 }
 
-/* A POP is small but its answer may be large: so many of them in flight count for more. */
+/* What an entry counts for. A POP is small but its reply may be large, so it counts for more than its bytes. */
 static size_t conn_cost(const struct entry *e)
 {
     return e->bytes + (e->cmd.info->id == CMD_POP ? POP_COST : 0);
@@ -220,7 +220,7 @@ void conn_entry_out(struct conn *c, const struct entry *e)
         c->stops |= STOP_THROTTLE;
 }
 
-/* Nothing is in flight any more: what had to wait for that goes on. */
+/* Nothing is in flight any more: sends a held reply, and lets the parser go on. */
 static void conn_none_in_flight(struct conn *c)
 {
     bool held = c->stops & STOP_HELD;

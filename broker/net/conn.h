@@ -1,5 +1,5 @@
 /*
- * conn.h: one client: its socket, its bytes in and out, and the state it is in.
+ * conn.h: one connection: its socket, its bytes in and out, and its state.
  *
  *             first byte                   whole requests
  *   socket ──► sniff ──► in ──► dialect ──► session ──► answers ──► out ──► socket
@@ -58,12 +58,12 @@ enum conn_state { CONN_OPEN, CONN_SHUT, CONN_LINGERING, CONN_DOOMED }; /* never 
 /* Why a connection is not parsed, or not read. */
 enum conn_stop {
     STOP_ORDER = 1, /* text: the next request must wait until nothing is in flight */
-    STOP_WAIT = 2, /* text: a command with WAIT is out */
-    STOP_HELD = 4, /* text: `held` is to be answered once nothing is in flight */
-    STOP_THROTTLE = 8, /* at IN_FLIGHT_*; until half is answered */
-    STOP_OUTPUT = 16, /* OUT_SOFT_MAX is unsent */
+    STOP_WAIT = 2, /* text: a command with WAIT is under way */
+    STOP_HELD = 4, /* text: `held` is to be sent once nothing is in flight */
+    STOP_THROTTLE = 8, /* IN_FLIGHT_* was reached; until half of it has come back */
+    STOP_OUTPUT = 16, /* OUT_SOFT_MAX or more is unsent */
     STOP_STATE = 32, /* it is not OPEN any more */
-    STOP_INPUT = 64, /* STALLED_INPUT_MAX is unparsed */
+    STOP_INPUT = 64, /* STALLED_INPUT_MAX or more is unparsed */
     STOP_EOF = 128, /* the client sends no more */
 };
 
@@ -72,8 +72,8 @@ enum conn_stop {
 
 /* What the session has under way. */
 enum conn_need {
-    CONN_WAITS = 1, /* a request that will be answered: the connection is not finished, and its close is looked for */
-    CONN_PUMPS = 2, /* session_ops.pump and has_room are to be called, and its close is looked for */
+    CONN_WAITS = 1, /* a parked request: the connection is not finished, and is watched for the client's close */
+    CONN_PUMPS = 2, /* session_ops.pump and has_room are to be called, and it is watched for the client's close */
     CONN_COUNTS_SENT = 4, /* session_ops.sent is to be called */
 };
 
@@ -115,7 +115,7 @@ struct conn {
     _Alignas(max_align_t) unsigned char session[]; /* session_ops.size bytes */
 };
 
-/* NULL: it has gone. */
+/* The connection in this slot. NULL: it has been freed; another one may be there. */
 static inline struct conn *conn_at(const struct loop *l, uint32_t slot, uint32_t generation)
 {
     if (slot >= l->slots.size || l->slots.slot[slot].generation != generation)
@@ -123,7 +123,7 @@ static inline struct conn *conn_at(const struct loop *l, uint32_t slot, uint32_t
     return l->slots.slot[slot].conn;
 }
 
-/* Its answers have no ids and keep the order of the requests. */
+/* True where replies have no ids and keep the order of the requests. */
 static inline bool conn_is_text(const struct conn *c)
 {
     const struct dialect *d = c->dialect;
@@ -141,13 +141,13 @@ static inline bool conn_ready(const struct conn *c)
     return (c->stops & STOPS_PARSING) == 0;
 }
 
-/* Nothing is sent to it any more. */
+/* True where nothing is sent any more. */
 static inline bool conn_is_doomed(const struct conn *c)
 {
     return c->state == CONN_DOOMED;
 }
 
-/* The client asks for no more, or is not to: what it waits for is of no use to it. */
+/* True where no more requests come, or are taken: then nothing may be parked for it. */
 static inline bool conn_is_ending(const struct conn *c)
 {
     return (c->stops & (STOP_STATE | STOP_EOF)) != 0;
@@ -159,61 +159,61 @@ static inline void conn_need(struct conn *c, enum conn_need need, bool on)
     c->needs = on ? c->needs | need : c->needs & ~(unsigned)need;
 }
 
-/* It has something to flush, to parse or to decide: conn_settle at the end of the turn. */
+/* Puts it into the list of connections to settle at the end of the turn. No-op if it is in it. */
 void conn_touch(struct conn *c);
 
-/* No more requests; what is answered, and what is in flight, is still sent. */
+/* Takes no more requests. Replies that are made, or in flight, are still sent. */
 void conn_shut(struct conn *c);
 
-/* Ends what it waits for, then conn_shut: CLIENT KILL, and a loop that drains. */
+/* Ends what it waits for, then shuts it: for CLIENT KILL, and for a loop that drains. */
 void conn_dismiss(struct conn *c);
 
-/* The end, now: nothing more is sent. Freed by conn_reap. */
+/* Ends it at once: nothing more is sent. conn_reap frees it. */
 void conn_doom(struct conn *c);
 
-/* conn_doom, with a line in the log that says why. */
+/* conn_doom, and a line in the log that says why. */
 void conn_cut(struct conn *c, const char *why);
 
-/* The client sends no more. */
+/* Notes that the client sends no more (end of input). */
 void conn_end_input(struct conn *c);
 
-/* Looks whether the client has closed its side meanwhile, read or not; true: it has. */
+/* Looks at the socket whether the client has closed its side, even behind input that was not read yet. True: it has. */
 bool conn_has_closed(struct conn *c);
 
-/* Answers now. tokens: one finished reply. */
+/* Sends a reply now. tokens: one finished reply. */
 void conn_answer(struct conn *c, struct request rq, struct slice tokens);
 
-/* Answers in order: with entries in flight on a text connection it is held until they are
- * answered. */
+/* Sends a reply in order: on a text connection with entries in flight it is held until those have been replied to.
+ * conn_refuse: the same, with an error; text NULL: the status's own words. */
 void conn_answer_in_order(struct conn *c, struct request rq, struct slice tokens);
 void conn_refuse(struct conn *c, struct request rq, enum status s, const char *text);
 
-/* Malformed input: says so, then closes. */
+/* Malformed input: replies with the error, then shuts the connection. */
 void conn_protocol_error(struct conn *c, const char *text);
 
-/* Where pushes are appended. Afterwards conn_pushed, which cuts a client that does not read; or, where the sender
- * keeps within OUT_SOFT_MAX by itself, conn_grew. */
+/* The output, to append pushes to. Call conn_pushed afterwards, which disconnects a client that does not read; or
+ * conn_grew, if the sender keeps within OUT_SOFT_MAX by itself. */
 struct buf *conn_out(struct conn *c);
 void conn_pushed(struct conn *c);
 
-/* The output has grown or shrunk: sets STOP_OUTPUT, or clears it. */
+/* Sets or clears STOP_OUTPUT, after the output has grown or shrunk. */
 static inline void conn_grew(struct conn *c)
 {
     c->stops = conn_unsent(c) >= OUT_SOFT_MAX ? c->stops | STOP_OUTPUT : c->stops & ~(unsigned)STOP_OUTPUT;
 }
 
-/* An entry of its own was submitted, or came back (answer it first). */
+/* Counts an entry that was submitted, or that came back (reply to it first). */
 void conn_entry_out(struct conn *c, const struct entry *e);
 void conn_entry_back(struct conn *c, const struct entry *e);
 
-/* Text: takes no more requests until conn_wait_over, since a command with WAIT is out. */
+/* On a text connection: takes no more requests until conn_wait_over, since a command with WAIT is under way. */
 void conn_wait_begins(struct conn *c);
 void conn_wait_over(struct conn *c);
 
-/* Sets the name (NULL or "": none). ST_NOMEM. */
+/* Sets the client's name ("": none). ST_NOMEM. */
 enum status conn_set_name(struct conn *c, struct slice name) MUST_CHECK;
 
-/* Gives back what an idle connection does not need. */
+/* Frees what an idle connection does not need. */
 void conn_trim(struct conn *c);
 
 /* ---- of broker/net alone ---- */

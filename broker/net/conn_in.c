@@ -1,5 +1,5 @@
 /*
- * conn_in.c: reading and parsing.
+ * conn_in.c: reads from the socket, keeps what is not parsed yet, and parses.
  *
  *   nothing kept       recv ──► the loop's scratch page ──► parse ──► what is left: kept in c->in
  *   something kept     recv ──► behind it, in c->in ─────── parse_kept, unless stalled
@@ -41,7 +41,7 @@ static void conn_in_sniff(struct conn *c, uint8_t first)
     }
 }
 
-/* Parses what it can; returns how many bytes are done with. */
+/* Parses as far as it may; returns how many bytes may be dropped. */
 static size_t conn_in_parse(struct conn *c, struct slice input)
 {
     const struct dialect *d = c->dialect;
@@ -78,7 +78,7 @@ static void conn_in_keep(struct conn *c, struct slice rest)
         conn_cut(c, "client cut: no memory for its request");
 }
 
-/* Where to read to: the loop's scratch page, or behind what is kept. */
+/* Where to read to: the loop's scratch page, or behind what is kept. NULL: no memory. */
 static uint8_t *conn_in_room(struct conn *c, size_t n)
 {
     if (c->in.len == 0)
@@ -90,7 +90,7 @@ static uint8_t *conn_in_room(struct conn *c, size_t n)
     return buf_room(&c->in, n);
 }
 
-/* What was read to room: parses it there, and keeps the rest. */
+/* n bytes were read to room: parses them, and keeps what is left. */
 static void conn_in_use(struct conn *c, uint8_t *room, size_t n)
 {
     if (room != c->loop->scratch) {

@@ -1,5 +1,5 @@
 /*
- * conn_in.h: bytes in: one read a turn and connection, and as much parsed of it as may be.
+ * conn_in.h: input of a connection: one read each time its socket is readable, parsed as far as it may be.
  */
 #ifndef HALFMQ_BROKER_CONN_IN_H
 #define HALFMQ_BROKER_CONN_IN_H
@@ -18,7 +18,7 @@ static inline size_t conn_in_kept(const struct conn *c)
     return c->in.len - c->in_at;
 }
 
-/* LINGERING: reads and throws away, a bounded amount; dooms the connection where its client has closed, too. */
+/* For LINGERING: reads a bounded amount and throws it away. Dooms the connection if the client has closed it. */
 void conn_in_discard(struct conn *c);
 
 #endif

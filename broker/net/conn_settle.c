@@ -1,5 +1,5 @@
 /*
- * conn_settle.c: the decisions of a connection's life. All are made in one place, conn_settle, once a turn and
+ * conn_settle.c: decides what a connection does next. All is decided in one place, conn_settle, once a turn and
  * connection: parse on, push, flush, finish, watch.
  *
  * What is watched for: READ while it may be read on; only CLOSED while it may not and its session waits for
@@ -31,7 +31,7 @@ static void settle_on_readable(evutil_socket_t fd, short what, void *arg)
         conn_in_read(c);
 }
 
-/* While nothing is read, only that the client closed is of interest: its waits must end. */
+/* While nothing is read, only the client's close is watched for, since its waits must end then. */
 static void settle_on_closed(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
@@ -134,7 +134,7 @@ void conn_reap(struct loop *l)
     l->doomed = NULL;
     for (struct conn *next; c; c = next) {
         next = c->next_doomed;
-        if (c->touched) { /* still in the list of those to settle: at the end of the next turn */
+        if (c->touched) { /* it is in the list of those to settle: freed at the end of the next turn */
             c->next_doomed = l->doomed;
             l->doomed = c;
             continue;
@@ -184,8 +184,9 @@ static bool settle_is_finished(const struct conn *c)
     return ends && !c->in_flight && !(c->needs & CONN_WAITS) && !(c->stops & STOP_HELD) && !conn_unsent(c);
 }
 
-/* Everything is said. If the client may still be sending, a plain close would answer those bytes
- * with a reset, which can overtake the last answer: so the sending side is closed first. */
+/* All replies are sent. If the client is still sending, a plain close would make the kernel send a reset, which may
+ * reach the client before it has read the last reply. So only the sending side is closed at first, and input is thrown
+ * away. */
 static void settle_finish(struct conn *c)
 {
     struct loop *l = c->loop;

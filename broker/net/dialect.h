@@ -1,5 +1,5 @@
 /*
- * dialect.h: what a connection needs to know of a dialect: take whole requests out of bytes, and speak an answer.
+ * dialect.h: what a connection needs of a dialect: parsing requests, and writing replies.
  *
  *   dialect_resp.c   RESP2, RESP3, inline         dialect_rpc.c   MessagePack-RPC
  *
@@ -11,14 +11,14 @@
 #include "broker/net/ops.h"
 
 struct dialect {
-    /* An answer has no id of its own, so answers go out in the order of the requests. */
+    /* Replies have no ids, so they are sent in the order of the requests. */
     bool text;
 
     /* Parses requests and hands each to the session, as long as conn_ready (conn.h); returns how many bytes may be
      * dropped. Sets conn->stalled where whole requests may be left. */
     size_t (*parse)(struct conn *c, struct slice input);
 
-    /* Appends an answer, one finished reply, to the output. */
+    /* Appends one finished reply to the output. */
     void (*answer)(struct conn *c, struct request rq, struct slice tokens);
 };
 

@@ -7,8 +7,8 @@
 
 static const struct request dialect_plain = {0};
 
-/* One request. A refused one is answered, and the connection goes on. False: stop, either for more bytes or because
- * of what stalled says. */
+/* Parses one request and hands it to the session; a request that is wrong gets an error, and the connection goes on.
+ * False: stop, because more bytes are needed, the connection ends, or c->stalled. */
 static bool dialect_resp_step(struct conn *c, struct slice input, size_t *used)
 {
     struct slice *words;

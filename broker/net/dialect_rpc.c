@@ -25,7 +25,7 @@ static void dialect_rpc_frame(struct conn *c, const struct rpc_frame *f)
         conn_refuse(c, rq, s, err[0] ? err : NULL);
 }
 
-/* One frame. False: stop, for more bytes or at the end. */
+/* Parses one frame and hands it to the session. False: stop, because more bytes are needed or the connection ends. */
 static bool dialect_rpc_step(struct conn *c, struct slice input, size_t *used)
 {
     struct rpc_frame f;

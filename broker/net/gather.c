@@ -1,13 +1,13 @@
-/* gather.c: looking at the sockets a little longer (gather.h says when and why). */
+/* gather.c: polls the sockets a little longer (gather.h says when and why). */
 #include "broker/net/gather.h"
 
 #include <event2/event.h>
 
 #include "broker/base/clock.h"
 
-#define GATHER_QUIET_NS INT64_C(40000) /* nothing came for so long: nothing more comes */
+#define GATHER_QUIET_NS INT64_C(40000) /* if nothing came for so long, stop */
 #define GATHER_LINGER_NS INT64_C(60000)
-#define GATHER_LINGER_GROUP 8 /* commands a group: with fewer, clients are few, and a processor is worth more */
+#define GATHER_LINGER_GROUP 8 /* with smaller groups there are few clients, and polling costs more than it gains */
 #define GATHER_MISSES_MAX 7
 
 static bool gather_may_try(struct gather_patience *p)
@@ -33,7 +33,7 @@ void gather_came_back(struct gather_state *g, uint32_t n)
         g->target -= (g->target - n + 7) / 8;
 }
 
-/* Looks until enough has come, nothing more comes, or the time is up. True: enough. */
+/* Polls until enough has come, nothing more comes, or the time is up. True: enough has come. */
 static bool gather_for(const struct gather_state *g, struct event_base *base, const uint32_t *in_flight,
                        int64_t most_ns)
 {

@@ -1,12 +1,13 @@
 /*
  * gather.h: two short waits of a loop that are not sleep, and when they are worth it.
  *
- *   before it leads a group    gather_more: who was answered asks again in a moment, but not all in the same one;
- *                              the first few to come would have a sync of their own, and all others wait for it
- *   before it sleeps           gather_linger: to fall asleep and be woken mostly takes longer than clients do
+ *   before it leads a group    gather_more: clients that just got a reply send their next request in a moment, but not
+ *                              all at the same time. The first few would get a sync of their own, and all others
+ *                              would have to wait for that sync.
+ *   before it sleeps           gather_linger: falling asleep and being woken mostly takes longer than the clients need
  *
- * Both look at the sockets and are given up for a while where they were in vain: after each miss in a row the loop
- * skips twice as many turns. A lone client is never waited with.
+ * Both poll the sockets. After a try that found nothing, the loop skips some turns before the next one: twice as many
+ * after each miss in a row. With one client alone there is no wait.
  *
  * Threads: the loop's own.
  */
@@ -24,20 +25,20 @@ struct gather_patience {
 };
 
 struct gather_state {
-    uint32_t target; /* how many commands may be expected: the largest group of late */
-    bool answered; /* entries came back in this turn: who sent them asks again soon */
+    uint32_t target; /* how many commands to expect: the size of the largest recent group */
+    bool answered; /* entries came back in this turn, so their clients will send more soon */
     struct gather_patience more, linger;
 };
 
-/* Learns from n entries that came back in one turn. */
+/* Notes that n entries came back in one turn. */
 void gather_came_back(struct gather_state *g, uint32_t n);
 
-/* Where the last groups were larger than what is in flight, looks at the sockets of base a little longer, most_ns
- * (journal_gather_ns) at most. in_flight: entries that the journal has; callbacks of base add to it. */
+/* If recent groups were larger than what is in flight, polls the sockets of base a little longer, at most most_ns
+ * (journal_gather_ns). in_flight: entries that the journal has; callbacks of base add to it. */
 void gather_more(struct gather_state *g, struct event_base *base, const uint32_t *in_flight, int64_t most_ns);
 
-/* Where the whole of a group was answered, looks for its clients' next commands before the loop sleeps. most_ns: 0
- * where it is not worth it. True: commands have come. */
+/* If all of a group was replied to, polls the sockets for the next commands before the loop sleeps. Does nothing where
+ * most_ns (journal_gather_ns) is 0. True: commands have come. */
 bool gather_linger(struct gather_state *g, struct event_base *base, const uint32_t *in_flight, int64_t most_ns);
 
 #endif

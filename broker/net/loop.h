@@ -24,7 +24,7 @@
 struct event_base;
 struct event;
 
-/* What all loops of a net count together. */
+/* Counted over all loops. */
 struct net_shared {
     _Atomic uint64_t next_client_id;
     _Atomic uint32_t connections;
@@ -72,20 +72,21 @@ struct loop {
  * memory. */
 struct view *loop_view(struct loop *l);
 
-/* For a client's question: it holds every group that anybody was told of. Another loop may have told somebody
- * since the turn's view was opened; with a single loop that cannot be. NULL: no memory. */
+/* A view for a client's request: it holds every group that any client got a reply for. With several loops that may be
+ * more than the turn's view holds, so a new one is opened then. NULL: no memory. */
 struct view *loop_view_now(struct loop *l);
 
 /* Ends the turn's view: the next one to ask gets a newer one. */
 void loop_close_view(struct loop *l);
 
-/* The buffer for an answer's tokens, empty. One for all: it is good until the next call. */
+/* The buffer for the tokens of a reply, empty. There is one for all: its contents are good until the next call. */
 struct buf *loop_reply(struct loop *l);
 
-/* Submits through the journal and counts. False: a bound is reached; the entry stays the caller's. */
+/* Submits an entry to the journal. False: the journal is full; the entry stays the caller's. */
 bool loop_submit(struct loop *l, struct entry *e) MUST_CHECK;
 
-/* Submits a command of the broker's own; done gets the entry back and frees it. False: no memory, or a bound. */
+/* Submits a command of the broker's own. done gets the entry back and must free it. False: no memory, or the journal is
+ * full. */
 bool loop_submit_command(struct loop *l, const struct command *cmd,
                          void (*done)(struct journal_client *owner, struct entry *e));
 

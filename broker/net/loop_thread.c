@@ -261,7 +261,7 @@ static void *thread_run(void *arg)
         bool waits = !more && mailbox_sleep(&l->box, l->env.loops->wants_news(l));
         /* ONCE in both cases: without it libevent would come back only when no socket is ready. */
         if (event_base_loop(l->base, waits ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK) < 0) {
-            log_text(LOG_ERROR, "the event loop failed; this thread serves nobody any more");
+            log_text(LOG_ERROR, "the event loop of an I/O thread failed; the broker stops");
             abort();
         }
         if (waits)

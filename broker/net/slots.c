@@ -1,4 +1,4 @@
-/* slots.c: an array of slots with a list of the free ones inside. */
+/* slots.c: an array of slots that grows; free slots are linked through next_free. */
 #include "broker/net/slots.h"
 
 #include <assert.h>

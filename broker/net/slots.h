@@ -3,8 +3,8 @@
  *
  *   slot 0: conn, generation 7 │ slot 1: free, generation 3, next free 4 │ ...
  *
- * Whoever outlives a turn (an entry in the journal) names a connection by slot and generation, never by pointer:
- * conn_at (conn.h) finds it, or finds out that it has gone.
+ * An entry in the journal may outlive its connection. So it names the connection by slot and generation, never by
+ * pointer: conn_at (conn.h) finds it, or finds out that it has been freed.
  *
  * Threads: the loop's own. It holds the lock while it changes the array or a connection's name, and reads without;
  * other threads read under the lock (clients.h).
@@ -36,7 +36,7 @@ struct slots {
 void slots_init(struct slots *ss);
 void slots_fini(struct slots *ss); /* all connections have gone */
 
-/* Gives c a slot. ST_NOMEM. */
+/* Puts c into a free slot. ST_NOMEM. */
 enum status slots_take(struct slots *ss, struct conn *c, uint32_t *ret_slot, uint32_t *ret_generation) MUST_CHECK;
 void slots_release(struct slots *ss, uint32_t slot);
 

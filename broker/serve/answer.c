@@ -1,6 +1,7 @@
 /*
- * answer.c: most answers stand in the entry as tokens. Three are made here: POP, whose messages are read from
- * the turn's view; CHECKS, as JSON for text connections; and the fate of an entry that was not applied.
+ * answer.c: writes the replies of entries. Most entries bring theirs as tokens. Three are made here: that of POP,
+ * whose messages are read from the turn's view; that of CHECKS as JSON, for text connections; and the error of an entry
+ * that was not applied.
  */
 #include "broker/serve/answer.h"
 
@@ -12,7 +13,7 @@
 #include "protocol/base/reply.h"
 #include "storage/query.h"
 
-#define POP_UNSENT_MAX ((size_t)MIB(32)) /* more unread answers, and POP hands out nothing */
+#define POP_UNSENT_MAX ((size_t)MIB(32)) /* with more unsent output, POP delivers nothing */
 
 void answer_address(struct entry *e, const struct conn *c, struct request rq)
 {
@@ -46,7 +47,7 @@ static void answer_pop(struct conn *c, struct request rq, const struct entry *e)
     struct view *v = conn_unsent(c) < POP_UNSENT_MAX ? loop_view(l) : NULL;
     if (!v) {
         giveback_messages(l, e);
-        answer_busy(c, rq, loop_reply(l), "read the answers that wait for you first; nothing was handed out");
+        answer_busy(c, rq, loop_reply(l), "read the replies that wait for you first; nothing was delivered");
         return;
     }
     struct buf *r = loop_reply(l);
@@ -54,7 +55,7 @@ static void answer_pop(struct conn *c, struct request rq, const struct entry *e)
     query_grants(v, e->cmd.pos[0], &e->out, r, &n, &bytes);
     if (r->failed) {
         giveback_messages(l, e);
-        answer_busy(c, rq, r, "no memory for the messages; nothing was handed out, try again");
+        answer_busy(c, rq, r, "no memory for the messages; nothing was delivered, try again");
         return;
     }
     counters_add(&l->counters, COUNTER_MESSAGES_OUT, n);
@@ -64,7 +65,7 @@ static void answer_pop(struct conn *c, struct request rq, const struct entry *e)
         giveback_messages(l, e);
 }
 
-/* The answer of CHECKS, an array of maps, as an array of JSON texts. False: no memory. */
+/* Writes the reply of CHECKS, an array of maps, as an array of JSON texts. False: no memory. */
 static bool answer_put_json(struct slice reply, struct buf *out)
 {
     struct check_list list;

@@ -1,6 +1,6 @@
 /*
- * channel.c: channels in a small hash table by the key of the news that concerns them, and the list of the
- * pending ones.
+ * channel.c: keeps the channels in a small hash table, by the key of the news that concerns them, and the pending ones
+ * in a list.
  *
  * To add a kind of channel: a value in enum channel_kind, a line in `channel_kinds`, what runs it (channels_init),
  * and what makes it pending.
@@ -122,7 +122,7 @@ static struct channel *channel_new(struct channels *cs, enum channel_kind kind, 
     *bucket = ch;
     cs->n++;
     if (kind == CHANNEL_CHECK)
-        channel_set_pending(ch); /* the first taker: there may be checks that wait already */
+        channel_set_pending(ch); /* checks may be due already */
     return ch;
 }
 
@@ -141,7 +141,7 @@ static void channel_drop(struct channel *ch)
     free(ch);
 }
 
-/* ---- standing in them ---- */
+/* ---- subscriptions ---- */
 
 static struct subscription *channel_subscription_of(const struct subscriber *who, const struct channel *ch)
 {

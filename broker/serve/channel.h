@@ -1,15 +1,15 @@
 /*
- * channel.h: channels and who stands in them, one set a loop.
+ * channel.h: channels and their subscribers, one set a loop.
  *
  *   topic:<name>    copies: one follower reads what is new, every subscriber gets it (pubsub.c)
  *   check:<pgroup>  check-backs: ONE subscriber gets each, in turn (checkback.c)
  *
- *   news, a timer, the first taker ──► channel pending ──► channels_run ──► its kind's run: pushes, or asks
+ *   news, a timer, a first member  ──► channel pending ──► channels_run ──► its kind's run: pushes, or asks
  *                                            ▲                                  │ there is more
  *                                            └──────────────────────────────────┘
  *
- * A channel exists while somebody stands in it. Nothing is kept for a subscriber but what is in its
- * output buffer. What running a channel means is not known here: channels_init is told.
+ * A channel exists while it has a subscriber. Nothing is stored for a subscriber except what is in its
+ * output buffer. What "run" does is given to channels_init, one function a kind.
  *
  * Threads: the loop's own.
  */
@@ -31,10 +31,10 @@ enum channel_kind { CHANNEL_TOPIC, CHANNEL_CHECK, CHANNEL_KINDS };
 
 struct channel;
 
-/* One portion of what there is to do for it. True: there is more. */
+/* Does one portion of the work of a channel. True: there is more. */
 typedef bool channel_run(struct channel *ch);
 
-/* The channels that one connection stands in. Zeroed: none. */
+/* The subscriptions of one connection. Zeroed: none. */
 struct subscriber {
     struct subscription *first;
     uint32_t n;
@@ -84,22 +84,23 @@ static inline struct slice channel_name(const struct channel *ch)
     return slice_of(ch->name, ch->name_len);
 }
 
-/* NULL: nobody stands in it here. */
+/* NULL: nobody on this loop has subscribed to it. */
 struct channel *channel_find(struct channels *cs, enum channel_kind kind, struct slice subject);
 
-/* c, whose channels are who, stands in it from now on; fine where it does already. ST_LIMIT, ST_NOMEM. */
+/* Subscribes c (who: its subscriptions). ST_OK also if it has subscribed already. ST_LIMIT, ST_NOMEM. */
 enum status channel_join(struct channels *cs, struct conn *c, struct subscriber *who, enum channel_kind kind,
                          struct slice subject) MUST_CHECK;
 
-/* Out of it; nothing where it does not stand in it. The channel may end with this. */
+/* Unsubscribes. No-op without a subscription. The channel is freed with its last subscriber. */
 void channel_leave(struct subscriber *who, struct channel *ch);
 
-/* Out of every channel, silently: RESET, and a connection that ends. */
+/* Unsubscribes from every channel without a reply: for RESET, and for a connection that ends. */
 void channels_leave(struct subscriber *who);
 
-/* It stands behind the others now: the next one in turn is another. */
+/* Moves s behind all others, so that it gets the next check-back last. */
 void channel_move_to_end(struct channel *ch, struct subscription *s);
 
+/* Makes the channels pending that the news concerns. */
 void channels_news(struct channels *cs, const struct news *news);
 
 /* Runs each pending channel once. True: there is more. */

@@ -1,5 +1,5 @@
 /*
- * checkback.c: pulls due check-backs and deals them out, round robin.
+ * checkback.c: asks the store for due check-backs and sends each to one subscriber, round robin.
  */
 #include "broker/serve/checkback.h"
 
@@ -14,7 +14,7 @@
 #include "broker/serve/session.h"
 #include "protocol/base/reply.h"
 
-#define RETRY_MS 1000 /* after BUSY, or when every taker is choked */
+#define RETRY_MS 1000 /* after BUSY, or while no subscriber can take one */
 
 static void checkback_pulled(struct journal_client *owner, struct entry *e);
 
@@ -22,7 +22,7 @@ static void checkback_pull_later(struct channel *ch, int64_t delay_ms)
 {
     int64_t due = timers_now() + delay_ms;
     if (timer_set(&ch->set->loop->timers, &ch->retry, due) != ST_OK)
-        log_text(LOG_WARN, "no memory to pull check-backs later; the next news does it");
+        log_text(LOG_WARN, "no memory for the timer that asks for due check-backs; the next news does it");
 }
 
 static bool checkback_can_take(const struct conn *c)
@@ -59,7 +59,7 @@ bool checkback_pull(struct channel *ch)
     return false;
 }
 
-/* ---- handing over ---- */
+/* ---- sending ---- */
 
 static bool checkback_hand_by_rpc(struct conn *c, struct slice object)
 {
@@ -82,12 +82,13 @@ static bool checkback_hand_by_text(struct conn *c, const struct channel *ch, str
     return ok && !conn_is_doomed(c);
 }
 
-/* Remembered last: one that is cut in the middle was handed nothing. */
+/* Sends one check. It is remembered only after it was sent: a connection that is cut meanwhile has got nothing. */
 static bool checkback_hand_to(struct conn *c, const struct channel *ch, const struct check *check)
 {
     if (!checkback_can_take(c) || asks_reserve(&session_of(c)->asks) != ST_OK)
         return false;
-    bool taken = conn_is_text(c) ? checkback_hand_by_text(c, ch, check->object) : checkback_hand_by_rpc(c, check->object);
+    bool taken = conn_is_text(c) ? checkback_hand_by_text(c, ch, check->object)
+                                 : checkback_hand_by_rpc(c, check->object);
     if (taken)
         asks_add(&session_of(c)->asks, check->ask);
     return taken;
@@ -107,7 +108,7 @@ static bool checkback_hand_over(struct channel *ch, const struct check *check)
 
 /* ---- pulling ---- */
 
-/* True where every object of the reply found a taker. */
+/* Sends each check of the reply to a subscriber; those that nobody can take are undone. True: all were taken. */
 static bool checkback_deal_out(struct loop *l, struct channel *ch, struct slice reply)
 {
     struct check_list list;
@@ -139,7 +140,7 @@ static void checkback_pulled_nothing(struct channel *ch, const struct entry *e)
     }
 }
 
-/* A CHECKS of ours came back. The channel may have ended meanwhile, or be another one by now. */
+/* A CHECKS of ours came back. Meanwhile the channel may have ended, or ended and been made anew. */
 static void checkback_pulled(struct journal_client *owner, struct entry *e)
 {
     struct loop *l = loop_of(owner);
@@ -191,6 +192,6 @@ void checkback_answer(struct conn *c, const struct rpc_frame *f)
     struct command cmd = {
         .info = command_info(checkback_decision_of(f)), .n_pos = 1, .pos = {slice_str(txid)}};
     if (!loop_submit_command(c->loop, &cmd, checkback_decided))
-        log_event(LOG_WARN, "no room for a check-back's answer; it will be asked again", " txid=%s",
+        log_event(LOG_WARN, "no room for the answer to a check-back; it will be asked again", " txid=%s",
                   txid);
 }

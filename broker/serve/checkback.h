@@ -1,18 +1,17 @@
 /*
- * checkback.h: handing check-backs to those who asked for them by SUBSCRIBE check:<pgroup> or
- * checks_serve. One puller a loop and producer group, which lives in the channel:
+ * checkback.h: sends check-backs to the members that asked for them by SUBSCRIBE check:<pgroup> or checks_serve. Each
+ * loop has one channel a producer group, which pulls what is due:
  *
- *   taker joins, news, time ──► checkback_pull ──► CHECKS pgroup COUNT n ──► journal
+ *   member joins, news, time ──► checkback_pull ──► CHECKS pgroup COUNT n ──► journal
  *                                    ▲                                          │
- *                                    └── there may be more ── each object to ◄──┘
- *                                                             one taker in turn
- *   taker's answer (RPC result, or COMMIT ... on any connection) ──► COMMIT | ROLLBACK | UNKNOWN
+ *                                    └── there may be more ── each check to ◄───┘
+ *                                                             one member in turn
+ *   member's answer (RPC result, or COMMIT ... on any connection) ──► COMMIT | ROLLBACK | UNKNOWN
  *
- * An ask counts in the store when CHECKS hands it out. What finds no taker here is given back at
- * once (UNASK), and so is what a taker had not answered when its connection ended: asks.h remembers
- * it. The answer to one that was handed over as text may come by any connection, or be UNKNOWN; the
- * store knows, and lets only the newest ask, unanswered, be taken back. Who polls with CHECKS need not
- * stay connected: that ask stands.
+ * The store counts an ask when CHECKS returns it. An ask that no member here can take is undone at once (UNASK). So are
+ * those that a member had not answered when its connection ended; asks.h remembers them. A check that was sent as text
+ * may be answered on any connection, or by UNKNOWN. The store knows that, and undoes only an ask that is the newest and
+ * unanswered. A client that polls with CHECKS need not stay connected: its asks are not undone.
  *
  * Threads: the loop's own.
  */
@@ -24,11 +23,11 @@
 
 #define PULL_COUNT 64
 
-/* Asks the store for what is due, unless that is under way already, or not this broker's (journal_in_charge). Runs a
- * channel of check-backs: false, as it goes on by itself. */
+/* Runs a channel of check-backs: asks the store for what is due, unless that is under way already or is not for this
+ * broker to do (journal_in_charge). Returns false: the rest happens when the entry comes back. */
 bool checkback_pull(struct channel *ch);
 
-/* A MessagePack-RPC response: the answer to a `check` request. Unknown ids are ignored. */
+/* A MessagePack-RPC response: a member's answer to a `check` request. Submits its decision. Unknown ids are ignored. */
 void checkback_answer(struct conn *c, const struct rpc_frame *f);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * dispatch.c: who does a command, and what becomes of an entry that came back.
+ * dispatch.c: has each command done (at once, by a query, or by the journal), and sorts the entries that come back.
  *
  * To add a command: LOCAL ones go to local/; QUERY and WRITE need nothing here, unless they WAIT (wait.c).
  */
@@ -18,7 +18,7 @@
 
 /* ---- the way back ---- */
 
-/* An entry of a connection is back from the journal. */
+/* An entry of a connection came back from the journal: reply, or park it, or go on with its waiter. */
 static void dispatch_done(struct journal_client *owner, struct entry *e)
 {
     struct loop *l = loop_of(owner);
@@ -63,7 +63,7 @@ static bool dispatch_body_too_big(struct conn *c, struct request rq, size_t byte
     return true;
 }
 
-/* Refuses a message that is over the bound; true: it was refused. */
+/* Refuses a message whose body is over max_message_bytes. True: it was refused. */
 static bool dispatch_refuse_bodies(struct conn *c, const struct command *cmd, struct request rq)
 {
     switch (cmd->info->id) {
@@ -100,7 +100,8 @@ static enum verdict dispatch_write(struct conn *c, const struct command *cmd, st
     if (dispatch_refuse_bodies(c, cmd, rq) || dispatch_refuse_url(c, cmd, rq))
         return GO_ON;
     if (waits && waits_full(c)) {
-        conn_refuse(c, rq, ST_BUSY, "too many of your WAITs are parked already: end some first");
+        conn_refuse(c, rq, ST_BUSY,
+                    "too many commands with WAIT are parked on this connection: wait until some have ended");
         return GO_ON;
     }
     struct entry *e = entry_new(&c->loop->entries, cmd);
@@ -121,7 +122,7 @@ static enum verdict dispatch_write(struct conn *c, const struct command *cmd, st
     return GO_ON;
 }
 
-/* What the store cannot know: who could be asked. */
+/* Adds to PGROUP INFO what the store cannot know: how many members could be asked. */
 static void dispatch_put_members(struct loop *l, const struct command *cmd, struct buf *r)
 {
     uint64_t key = news_key(NEWS_PGROUP, cmd->pos[0], slice_of(NULL, 0));
@@ -146,7 +147,7 @@ static void dispatch_query(struct conn *c, const struct command *cmd, struct req
     if (cmd->info->id == CMD_PGROUP_INFO)
         dispatch_put_members(l, cmd, r);
     if (r->failed)
-        reply_error(r, ST_BUSY, "no memory for the answer: ask for less");
+        reply_error(r, ST_BUSY, "no memory for the reply: ask for less");
     else if (hint.nothing && wait_allowed(cmd) && wait_park_read(c, cmd, rq, hint.key))
         return;
     conn_answer(c, rq, buf_slice(r));

@@ -1,8 +1,8 @@
 /*
- * dispatch.h: a parsed command on its way to whoever does it, and the answer's way back.
+ * dispatch.h: the way of a parsed command to the code that does it, and of its reply back.
  *
- *   LOCAL ──► local.c, answered at once
- *   QUERY ──► view ──► answered at once, or parked (READ WAIT)
+ *   LOCAL ──► local/, replied to at once
+ *   QUERY ──► view ──► replied to at once, or parked (READ WAIT)
  *   WRITE ──► entry ──► journal ··· dispatch_done ──┬─ answer.c
  *                          ▲                        ├─ nothing yet, and WAIT is left ──► wait.c
  *                          └── news, time ──────────┴──────────────────────────────────────┘
@@ -10,8 +10,7 @@
  * Order on a text connection: WRITE commands may be in flight together, since entries come back in
  * the order of their submission. Everything else (QUERY, LOCAL, a POP that may park, an error)
  * first waits until nothing is in flight: STALL tells the parser to stop and to come again. That
- * is also why a client reads its own writes. On MessagePack-RPC answers carry ids and nothing
- * waits.
+ * is also why a client reads its own writes. On MessagePack-RPC replies carry ids and nothing waits.
  *
  * Threads: the loop's own.
  */
@@ -20,7 +19,7 @@
 
 #include "broker/net/conn.h"
 
-/* The command's slices may end with this call. (session_ops.command) */
+/* session_ops.command. cmd and its slices are only good during the call. */
 enum verdict dispatch(struct conn *c, const struct command *cmd, struct request rq);
 
 #endif

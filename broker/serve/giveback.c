@@ -1,4 +1,4 @@
-/* giveback.c: makes RELEASE and UNASK of what nobody takes, and submits them (giveback.h). */
+/* giveback.c: builds RELEASE and UNASK commands for what could not be delivered, and submits them (giveback.h). */
 #include "broker/serve/giveback.h"
 
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 #include "broker/serve/stream_inner.h"
 #include "protocol/base/text.h"
 
-#define GIVEBACK_RECEIPTS_MAX 1000 /* of marks, in one command */
+#define GIVEBACK_RECEIPTS_MAX 1000 /* for marks: receipts in one command */
 
 /* ---- messages ---- */
 
@@ -16,12 +16,13 @@ static void giveback_released(struct journal_client *owner, struct entry *e)
 {
     (void)owner;
     if (e->fate != ST_OK)
-        log_event(LOG_DEBUG, "could not give back what a client left; its lease ends by itself",
+        log_event(LOG_DEBUG, "could not requeue what a client has not received; the lease expires by itself",
                   " command=%s", e->cmd.info->words);
     entry_free(e);
 }
 
-/* Receipts stand one behind the other in text; so far their slices have only lengths. */
+/* Submits RELEASE. text holds the receipts one behind the other; on entry receipts[i] has only its length, since text
+ * may have moved while it grew. */
 static void giveback_release(struct loop *l, struct slice group, const struct buf *text, struct slice *receipts,
                              uint32_t n)
 {
@@ -38,7 +39,7 @@ static void giveback_release(struct loop *l, struct slice group, const struct bu
                           .pos = {group},
                           .rest = receipts};
     if (!n || !loop_submit_command(l, &cmd, giveback_released))
-        log_text(LOG_DEBUG, "no room to release messages; their lease ends by itself");
+        log_text(LOG_DEBUG, "no room to requeue messages; their lease expires by itself");
 }
 
 static bool giveback_has_bit(const struct grant *g, uint32_t i)
@@ -46,7 +47,7 @@ static bool giveback_has_bit(const struct grant *g, uint32_t i)
     return !g->bits || (g->bits[i / 64] >> (i % 64)) & 1;
 }
 
-/* The receipts of all grants, one for each stretch without a gap. */
+/* Appends the receipts of all grants to text, one for each run of neighbouring offsets; returns how many. */
 static uint32_t giveback_put_receipts(const struct outcome *o, struct buf *text, struct slice *receipts)
 {
     uint32_t n = 0;
@@ -116,7 +117,7 @@ static void giveback_unasked(struct journal_client *owner, struct entry *e)
 {
     (void)owner;
     if (e->fate != ST_OK)
-        log_text(LOG_DEBUG, "could not take back check-backs; they are asked again later");
+        log_text(LOG_DEBUG, "could not undo check-backs; they are asked again later");
     entry_free(e);
 }
 
@@ -125,7 +126,7 @@ void giveback_unask(struct loop *l, struct unask *u)
     struct command cmd;
     bool some = u->n > 0;
     if (some && (!unask_command(u, &cmd) || !loop_submit_command(l, &cmd, giveback_unasked)))
-        log_text(LOG_DEBUG, "no room to take back check-backs; they are asked again later");
+        log_text(LOG_DEBUG, "no room to undo check-backs; they are asked again later");
 }
 
 void giveback_ask(struct loop *l, struct unask *u, struct ask ask)

@@ -1,12 +1,12 @@
 /*
- * giveback.h: what was granted to somebody who is not there to take it goes back at once, so that another gets it
- * and nobody waits for a lease to run out.
+ * giveback.h: when a client has closed its connection, what was granted to it and did not reach it is requeued at once,
+ * so that another client gets it without waiting for the lease to expire.
  *
- *   messages      RELEASE with their receipts, attempt number and all
- *   check-backs   UNASK, which names the attempt: only the newest ask, unanswered, is undone
+ *   messages      RELEASE with their receipts, which name the attempt
+ *   check-backs   UNASK, which names the attempt: an ask is undone only if it is the newest and unanswered
  *
- * All of it is as good as can be had: where there is no memory or no room in the journal, the leases end by
- * themselves, and check-backs are asked again.
+ * This is best effort. Where there is no memory or no room in the journal, the leases expire by themselves, and the
+ * store asks again later.
  *
  * Threads: the loop's own.
  */
@@ -18,22 +18,22 @@
 #include "broker/net/conn.h"
 #include "broker/serve/marks.h"
 
-/* An entry that came back for a caller who has gone: gives back what it was granted, if anything. */
+/* Requeues what the entry was granted (a POP, a TAKE or CHECKS); no-op for all others. */
 void giveback_entry(struct loop *l, const struct entry *e);
 
-/* What a POP or TAKE was granted. */
+/* Requeues the messages that a POP or TAKE was granted. */
 void giveback_messages(struct loop *l, const struct entry *e);
 
-/* The leases of all marks, which are dropped. */
+/* Requeues the messages of all marks, and drops the marks. */
 void giveback_marks(struct loop *l, struct marks *ms);
 
-/* The answer of CHECKS, an array of maps: nobody takes them. */
+/* Undoes all asks of a reply of CHECKS (an array of maps). */
 void giveback_checks(struct loop *l, struct slice reply);
 
-/* What the session was asked and has not answered. */
+/* Undoes all asks that the session was sent and has not answered. */
 void giveback_asks(struct conn *c);
 
-/* One ask more for the UNASK that is being gathered; submits it when it is full. giveback_unask: submits the rest. */
+/* Adds an ask to u, and submits u when it is full. After the last one giveback_unask submits the rest. */
 void giveback_ask(struct loop *l, struct unask *u, struct ask ask);
 void giveback_unask(struct loop *l, struct unask *u);
 

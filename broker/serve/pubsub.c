@@ -28,7 +28,7 @@ static void pubsub_answer_channel(struct conn *c, const char *word, const struct
     conn_answer(c, (struct request){0}, buf_slice(r));
 }
 
-/* MessagePack-RPC has one answer a request: how many channels there are now. */
+/* MessagePack-RPC has one reply a request: how many channels the connection has subscribed to now. */
 static void pubsub_answer_count(struct conn *c, struct request rq)
 {
     struct buf *r = loop_reply(c->loop);
@@ -51,7 +51,7 @@ static bool pubsub_refuse_name(struct conn *c, struct request rq, struct slice n
     return false;
 }
 
-/* All names or none: a half-done SUBSCRIBE would leave the client guessing. */
+/* Checks all names first: a SUBSCRIBE that fails half-way would leave the client guessing. False: it was refused. */
 static bool pubsub_check_names(struct conn *c, const struct command *cmd, struct request rq)
 {
     for (uint32_t i = 0; i < cmd->n_rest; i++) {
@@ -114,7 +114,7 @@ static void pubsub_leave_all(struct conn *c)
         char copy[NAME_BYTES_MAX + 16];
         struct slice name = channel_name(who->first->channel);
         assert(name.len <= sizeof copy);
-        memcpy(copy, name.data, name.len); /* the channel may end with its last subscriber */
+        memcpy(copy, name.data, name.len); /* the channel, and its name with it, may be freed */
         name.data = (const uint8_t *)copy;
         channel_leave(who, who->first->channel);
         if (conn_is_text(c))

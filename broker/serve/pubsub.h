@@ -3,7 +3,7 @@
  *
  *   news ─► channel pending ─► pubsub_copy ─► out buffers ─► flush ─► again, if more
  *
- * A subscriber that lets more than output_limit pile up is cut (conn_pushed).
+ * A subscriber with more than output_limit unsent is disconnected (conn_pushed).
  *
  * Threads: the loop's own.
  */
@@ -13,14 +13,14 @@
 #include "broker/net/conn.h"
 #include "broker/serve/channel.h"
 
-/* Answer by themselves, one reply a channel on text connections. */
+/* Both send their replies: one a channel on text connections, one in all on others. */
 void pubsub_subscribe(struct conn *c, const struct command *cmd, struct request rq);
 void pubsub_unsubscribe(struct conn *c, const struct command *cmd, struct request rq);
 
-/* "message" to one connection, in its dialect. */
+/* Sends "message" to one connection, in its dialect. */
 void pubsub_push(struct conn *c, const struct channel *ch, struct slice payload);
 
-/* Runs a topic's channel: one portion of its new messages to every subscriber. */
+/* Runs a topic's channel: sends one portion of its new messages to every subscriber. True: there is more. */
 bool pubsub_copy(struct channel *ch);
 
 #endif

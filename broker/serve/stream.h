@@ -1,5 +1,5 @@
 /*
- * stream.h: records pushed to a MessagePack-RPC client as long as it gives credit.
+ * stream.h: a stream pushes records to a MessagePack-RPC client as long as the client has given credit.
  *
  *   stream_group.c   POP once, then TAKE after TAKE; what is granted is sent as `records`
  *   stream_queue.c   a plain reader of a queue
@@ -14,8 +14,8 @@
  * A stream that keeps up has several TAKEs in the journal at once, as many as the output has room for by
  * what the last ones brought; they share a group commit.
  *
- * Leases that still stand in the output when the connection ends never reached anybody: they are given
- * back (marks, stream_out.h). So a stream outlives its connection until its marks and entries are done.
+ * When the connection ends, leased messages that are still in its output have reached nobody, and are requeued
+ * (marks.h). So a stream outlives its connection until its last mark and its last entry are gone.
  *
  * Threads: the loop's own.
  */
@@ -34,17 +34,17 @@ int64_t stream_credit_max(const struct stream *s);
 
 struct stream *stream_find(struct conn *c, uint64_t id); /* NULL: none */
 
-/* At most the bound; what is over it is dropped. */
+/* Adds credit, up to stream_credit_max; what is over that is dropped. */
 void stream_add_credit(struct stream *s, int64_t n);
 
-/* No more of it: what is leased stays leased, what is still granted to it is given back. */
+/* Closes it. What the client was sent stays leased to it; what is granted by entries under way is requeued. */
 void stream_close(struct stream *s);
 
-/* All of a connection: close; send what credit and room allow. */
+/* For all streams of a connection: close them; send what credit and room allow. */
 void streams_close(struct conn *c);
 void streams_pump(struct conn *c);
 
-/* True where one was choked and need not be any more. */
+/* True where a stream had to stop for want of room, and there is room now. */
 bool streams_have_room(const struct conn *c);
 
 /* ---- for the kinds of streams (stream_group.c, stream_queue.c) ---- */

@@ -75,7 +75,7 @@ bool stream_group_open(struct conn *c, const struct command *pop, int64_t credit
     return begun;
 }
 
-/* May another TAKE go out? The first one always; more while the last brought all it asked for, as long as
+/* May another TAKE be submitted? One may always be under way; more only while the last one brought all it asked for and
  * the output has room for what they are likely to bring. */
 static bool stream_group_may_take(struct stream *s)
 {
@@ -118,8 +118,8 @@ static bool stream_group_push_granted(void *arg, const struct part *p)
     return true;
 }
 
-/* Messages that were pushed have their marks: whatever else fails here, only those are given back, and the
- * leases of the others end by themselves. Nobody's lease is ever given back twice. */
+/* Sends what was granted. Each message that was appended to the output has a mark. If anything fails after that, only
+ * marked messages are requeued, and the leases of the others expire by themselves: so none is requeued twice. */
 static void stream_group_hand_out(struct stream *s, const struct entry *e)
 {
     struct conn *c = s->conn;
@@ -140,13 +140,13 @@ static void stream_group_hand_out(struct stream *s, const struct entry *e)
         stream_end(s, ST_ERR, "the store cannot be read: see the broker's log");
 }
 
-/* Nothing is ready: the entry is parked with the stream's waiter, which keeps its place among the POPs. */
+/* Nothing is ready: parks the entry. A waiter that is parked again keeps its place among the POPs. */
 static void stream_group_found_nothing(struct stream *s, struct entry *e)
 {
     struct loop *l = s->conn->loop;
     int64_t retry_ms = waiter_retry_ms(l->env.journal, e);
     s->flowing = false;
-    if (s->takes > 0) { /* the last one of them parks */
+    if (s->takes > 0) { /* others are in the journal: only the last one to come back parks */
         entry_free(e);
         return;
     }
@@ -180,7 +180,7 @@ static void stream_group_refused(struct stream *s, struct entry *e)
     stream_end(s, why, n ? text : status_text(why));
 }
 
-/* The client learns the id with the first answer of the journal. */
+/* Replies to the request that opened the stream, after its first POP came back. */
 static void stream_group_tell_id(struct stream *s)
 {
     struct buf *r = loop_reply(s->conn->loop);
@@ -197,7 +197,7 @@ static void stream_group_found(struct stream *s, struct entry *e)
     if (waited)
         waiter_free(s->wait, true);
     s->wait = NULL;
-    /* Who closed while it waited is handed nothing; the look at the socket may end the stream. */
+    /* A client that closed the connection while it waited is delivered nothing. conn_has_closed may end s. */
     if (conn_is_doomed(c) || (waited && conn_has_closed(c)))
         giveback_messages(l, e);
     else
@@ -205,7 +205,7 @@ static void stream_group_found(struct stream *s, struct entry *e)
     entry_free(e);
 }
 
-/* A POP or TAKE is back from the journal. */
+/* A POP or TAKE of a stream came back from the journal; the stream may have been closed meanwhile. */
 static void stream_group_taken(struct journal_client *owner, struct entry *e)
 {
     struct stream *s = e->arg;

@@ -25,29 +25,29 @@ struct stream_kind {
 };
 
 struct stream {
-    struct conn *conn; /* NULL: closed; it is freed with its last reference */
+    struct conn *conn; /* NULL: closed, but not all references are gone */
     const struct stream_kind *kind;
     struct stream *next; /* of the connection */
     uint64_t id;
-    uint32_t refs; /* being open, entries in the journal, marks */
-    bool choked; /* the output had no room for more */
-    bool answered; /* the client knows the id */
-    struct request opening; /* ... who asks for it */
+    uint32_t refs; /* one for being open, one an entry in the journal, one a mark */
+    bool choked; /* its pump stopped because the output had no room */
+    bool answered; /* the client was told the id ... */
+    struct request opening; /* ... by the reply to this request */
     int64_t credit; /* GROUP: messages; QUEUE: bytes, may fall below 0 */
     struct waiter *wait; /* parked, woken, or (GROUP) running */
     struct timer retry;
     /* GROUP */
-    uint32_t takes; /* in the journal ... */
+    uint32_t takes; /* how many are in the journal ... */
     int64_t asked; /* ... and how many messages they ask for */
     bool flowing; /* the last one brought all it asked for ... */
-    uint64_t each; /* ... of so many bytes each */
+    uint64_t each; /* ... of so many bytes each, about */
     /* QUEUE */
     struct reader reader;
-    struct command cmd; /* POP or TAKE, or READ: what is submitted and parked; points into mem */
+    struct command cmd; /* POP or TAKE, or READ: copied for what is submitted or parked; points into mem */
     _Alignas(8) uint8_t mem[];
 };
 
-/* It is freed with its last reference. */
+/* Gives up a reference; the last one frees it. */
 static inline void stream_unref(struct stream *s)
 {
     assert(s->refs > 0);

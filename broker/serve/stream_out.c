@@ -22,7 +22,7 @@ static uint32_t stream_topic_place(const struct stream *s, struct slice topic)
     return i;
 }
 
-/* One mark for each stretch without a gap. */
+/* Adds a mark for each run of neighbouring offsets. */
 static enum status stream_mark_part(struct stream *s, const struct part *p)
 {
     struct conn *c = s->conn;

@@ -52,7 +52,7 @@ bool stream_queue_open(struct conn *c, const struct command *read, int64_t credi
     return true;
 }
 
-/* In the callback that opened the view: news that it has not seen is still to come. */
+/* Parks in the same callback that opened the view, so news of anything newer is still to come. */
 static void stream_queue_park(struct stream *s)
 {
     struct entry *e = entry_new(&s->conn->loop->entries, &s->cmd);

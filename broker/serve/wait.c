@@ -1,9 +1,9 @@
 /*
- * wait.c: parks the caller, wakes it, answers it (wait.h has the picture).
+ * wait.c: parks requests, lets them look again, and replies to them (wait.h has the picture).
  *
- * Lost wake-ups: news of an entry's group is handed out before the entry comes back, so it may have passed before
- * the caller is parked; waiters_missed knows, and the caller looks again at once. A READ parks in the callback that
- * opened its view, so news that view has not seen is still in the mailbox.
+ * Lost wake-ups: news of an entry's group is delivered before the entry comes back, so it may have passed before the
+ * request is parked. waiters_missed knows, and the request then looks again at once. A READ parks in the callback that
+ * opened its view, so news of anything newer is still in the mailbox.
  *
  * To add a command that can WAIT: say in waiter.c what it waits for, and let wait_allowed know it.
  */
@@ -17,7 +17,7 @@
 #include "protocol/base/reply.h"
 #include "storage/query.h"
 
-#define WAIT_BUSY_RETRY_MS 50 /* a woken waiter that met a full journal */
+#define WAIT_BUSY_RETRY_MS 50 /* a woken waiter looks again after so long, if the journal was full */
 
 static void wait_woken(struct waiter *w, void *arg);
 static void wait_expired(struct waiter *w, void *arg);
@@ -68,7 +68,7 @@ static void wait_disown(struct conn *c, struct waiter *w)
     counters_sub(&c->loop->counters, COUNTER_WAITERS, 1);
 }
 
-/* Ends a PARKED wait with an empty answer. */
+/* Ends a PARKED wait with an empty reply. */
 static void wait_end_empty(struct conn *c, struct waiter *w)
 {
     struct request rq = answer_request_of(w->entry);
@@ -93,7 +93,7 @@ void waits_drop(struct conn *c)
         next = w->next_mine;
         wait_disown(c, w);
         if (w->state == WAITER_RUNNING)
-            w->gone = true; /* freed when its entry comes back */
+            w->gone = true; /* wait_back frees it */
         else
             waiter_free(w, false);
     }
@@ -139,7 +139,7 @@ bool wait_park_read(struct conn *c, const struct command *cmd, struct request rq
     return true;
 }
 
-/* A waiter's entry came back with `nothing`. False: its time is over. */
+/* A waiter's entry came back with `nothing`: parks it again. False: its deadline has passed, or it cannot be parked. */
 static bool wait_goes_on(struct conn *c, struct waiter *w, struct entry *e)
 {
     struct loop *l = c->loop;
@@ -196,7 +196,7 @@ static void wait_expired(struct waiter *w, void *arg)
 
 /* ---- woken ---- */
 
-/* READ WAIT: the query again. */
+/* A parked READ: runs the query again. */
 static void wait_read_again(struct loop *l, struct waiter *w)
 {
     struct entry *e = w->entry;
@@ -215,11 +215,11 @@ static void wait_read_again(struct loop *l, struct waiter *w)
     waiter_free(w, true);
     conn_wait_over(c);
     if (!v || r->failed)
-        reply_error(r, ST_BUSY, "no memory for the answer: ask for less");
+        reply_error(r, ST_BUSY, "no memory for the reply: ask for less");
     conn_answer(c, rq, buf_slice(r));
 }
 
-/* Looks again: the same command goes through the journal once more. */
+/* Looks again: submits the same entry once more, or runs the query again. */
 static void wait_woken(struct waiter *w, void *arg)
 {
     struct loop *l = arg;

@@ -1,6 +1,6 @@
 /*
- * waiter.c: the queues of waiters, in two hash tables: by the key that is theirs, and by the topic
- * whose news concerns them too. Queues exist as long as somebody stands in them.
+ * waiter.c: keeps queues of waiters in two hash tables: by the queue's own key, and by the topic whose news
+ * concerns it too. A queue exists as long as it has a waiter.
  *
  * To add a command that can WAIT: say in `waiter_target` what it waits for.
  */
@@ -12,8 +12,8 @@
 #include "broker/journal/journal.h"
 
 /*
- * One line of waiters. Invariant: the links stand in the order in which the waiters first parked,
- * whatever state they are in now.
+ * Waiters for one key. Invariant: the links are in the order in which the waiters first parked, whatever
+ * state they are in now.
  */
 struct wait_queue {
     struct timer retry;
@@ -25,7 +25,7 @@ struct wait_queue {
     struct wait_link *first, *last;
 };
 
-/* What one link of a waiter is about. */
+/* The key that one link of a waiter waits for. */
 struct target {
     uint64_t key, topic;
     bool all;
@@ -72,7 +72,7 @@ static struct target waiter_target(const struct command *cmd, uint32_t i, uint64
     return (struct target){.key = key, .all = true};
 }
 
-/* Index of the newest news about a key that was handed out; sometimes of another key's. */
+/* Index of the newest news about a key that was delivered, or about another key in the same bucket. */
 static uint64_t waiter_seen(const struct waiters *ws, uint64_t key)
 {
     uint64_t at = ws->seen[key % SEEN_BUCKETS];
@@ -203,8 +203,8 @@ static void waiter_deadline_fires(struct timer *t, void *arg)
     w->ops->expired(w, arg);
 }
 
-/* The earliest retry of a queue counts. No memory for its timer: the deadlines still end the waits,
- * and news still wakes them; only this shortcut is lost. */
+/* Sets the retry timers of the waiter's queues; a queue keeps the earliest. Without memory for a timer, news still
+ * wakes the waiters and deadlines still end them; they only wait longer than needed. */
 static void waiter_set_retry(struct waiter *w, int64_t retry_ms)
 {
     if (!retry_ms)
@@ -236,7 +236,7 @@ static void waiter_unlink_all(struct waiter *w)
         waiter_link_out(&w->links[--w->n_links]);
 }
 
-/* Stands in every queue it waits for, or in none. */
+/* Puts the waiter into every queue it waits for. ST_NOMEM: it is in none. */
 static enum status waiter_link_all(struct waiter *w, const struct command *cmd, uint64_t key, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
@@ -345,8 +345,8 @@ void waiter_free(struct waiter *w, bool found)
     if (w->state == WAITER_WOKEN)
         waiter_leave_woken(w);
     timer_clear(ws->timers, &w->deadline);
-    /* Woken by the clock and not back with `nothing`: there may be more, and nobody else was told.
-     * A waiter that goes without having looked passes its turn on in the same way. */
+    /* A waiter that the clock woke, and that found something, wakes the next one: there may be more, and nobody else
+     * was told. So does a waiter that was woken and is freed before it has looked. */
     bool pass_on = w->by_time || (!found && w->state != WAITER_PARKED);
     w->state = WAITER_RUNNING;
     for (uint32_t i = 0; pass_on && i < w->n_links; i++) {

@@ -1,5 +1,5 @@
 /*
- * local.c: the table of LOCAL commands.
+ * local.c: finds the function of a LOCAL command: a table that command.def fills.
  */
 #include "broker/serve/local/local.h"
 

@@ -1,12 +1,12 @@
 /*
- * local.h: LOCAL commands: those that a connection answers by itself, without store or journal.
+ * local.h: LOCAL commands: those that are done on the spot, without the journal.
  *
  *   local_conn.c     PING ECHO HELLO AUTH QUIT RESET SELECT SUBSCRIBE UNSUBSCRIBE CHECKS SERVE
  *   local_broker.c   INFO CONFIG SHUTDOWN
  *   local_client.c   CLIENT         local_command.c   COMMAND         local_help.c   HELP
  *   local_stream.c   STREAM GROUP, QUEUE, CREDIT, CLOSE
  *
- * They run only when nothing is in flight on a text connection, so they may answer at once. To add
+ * They run only when nothing is in flight on a text connection, so they may reply at once. To add
  * one: a LOCAL line in command.def and a function local_<ID> here; the table does not link without
  * it.
  */
@@ -17,7 +17,7 @@
 
 void local_run(struct conn *c, const struct command *cmd, struct request rq);
 
-/* local_PING and so on, one for each LOCAL line. Each answers exactly once (SUBSCRIBE and
+/* local_PING and so on, one for each LOCAL line. Each replies exactly once (SUBSCRIBE and
  * UNSUBSCRIBE: once a channel). */
 #define LOCAL_FOR_LOCAL(id) \
     void local_##id(struct conn *c, const struct command *cmd, struct request rq);

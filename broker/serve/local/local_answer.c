@@ -1,4 +1,4 @@
-/* local_answer.c: `+OK`, refusals with a format, and words made fit for them. */
+/* local_answer.c: the replies that most LOCAL commands end with: `+OK`, and errors made of a format. */
 #include "broker/serve/local/local_answer.h"
 
 #include <stdarg.h>

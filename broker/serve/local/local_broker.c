@@ -1,5 +1,5 @@
 /*
- * local_broker.c: LOCAL commands about the whole broker: INFO, CONFIG, SHUTDOWN.
+ * local_broker.c: LOCAL commands that concern the whole broker: INFO, CONFIG, SHUTDOWN.
  */
 #include "broker/serve/local/local.h"
 #include "broker/serve/local/local_answer.h"

@@ -1,5 +1,5 @@
 /*
- * local_client.c: CLIENT ID | LIST | KILL | SETNAME | GETNAME | SETINFO.
+ * local_client.c: the command CLIENT: ID | LIST | KILL | SETNAME | GETNAME | SETINFO.
  */
 #include <stdio.h>
 
@@ -34,7 +34,7 @@ static void client_list(struct conn *c, const struct slice *words, uint32_t n, s
     conn_answer(c, rq, buf_slice(r));
 }
 
-/* KILL id, or as newer Redis clients write it: KILL ID id, which answers how many were closed. */
+/* KILL id; or, as newer Redis clients write it, KILL ID id, whose reply is how many were closed. */
 static void client_kill(struct conn *c, const struct slice *words, uint32_t n, struct request rq)
 {
     bool counted = n == 2 && slice_equal_nocase(words[0], SLICE_LIT("ID"));
@@ -51,7 +51,7 @@ static void client_kill(struct conn *c, const struct slice *words, uint32_t n, s
     } else if (killed) {
         local_ok(c, rq);
     } else {
-        local_refuse(c, rq, ST_ERR, "No such client: CLIENT LIST shows those that there are");
+        local_refuse(c, rq, ST_ERR, "No such client: CLIENT LIST shows all clients");
     }
 }
 
@@ -83,7 +83,7 @@ static void client_getname(struct conn *c, const struct slice *words, uint32_t n
     conn_answer(c, rq, buf_slice(r));
 }
 
-/* Libraries tell their name and version; nothing here needs them. */
+/* Accepted because client libraries send it: their name and version. Not stored. */
 static void client_setinfo(struct conn *c, const struct slice *words, uint32_t n, struct request rq)
 {
     (void)words, (void)n;

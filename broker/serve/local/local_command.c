@@ -1,6 +1,6 @@
 /*
- * local_command.c: COMMAND [COUNT | LIST | INFO [name ...] | DOCS [name ...]], in the shapes that
- * Redis clients expect. What it says comes from command.def.
+ * local_command.c: the command COMMAND [COUNT | LIST | INFO [name ...] | DOCS [name ...]], in the shapes that
+ * Redis clients expect. Its contents come from command.def.
  *
  *   COMMAND, INFO   array of  name, arity, flags, first key, last key, step
  *   DOCS            map       name ─► map summary, since, group, arguments or subcommands
@@ -39,7 +39,7 @@ static bool local_command_is_shown(const struct command_info *info)
     }
 }
 
-/* True for the line that stands for all that begin with its word. */
+/* True for the first of the commands that begin with the same word: it is the one that is shown. */
 static bool local_command_is_leader(enum command_id id)
 {
     struct slice rest, word = local_command_first_word(command_info(id), &rest);

@@ -182,7 +182,8 @@ void local_CHECKS_SERVE(struct conn *c, const struct command *cmd, struct reques
                      "SUBSCRIBE check:<pgroup>");
         return;
     }
-    enum status s = channel_join(&serve_of(c->loop)->channels, c, &session_of(c)->subscriber, CHANNEL_CHECK, cmd->pos[0]);
+    struct channels *cs = &serve_of(c->loop)->channels;
+    enum status s = channel_join(cs, c, &session_of(c)->subscriber, CHANNEL_CHECK, cmd->pos[0]);
     if (s == ST_OK)
         local_ok(c, rq);
     else

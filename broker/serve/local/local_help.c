@@ -1,5 +1,5 @@
 /*
- * local_help.c: HELP: text for a person at a terminal. What it says comes from command.def.
+ * local_help.c: the command HELP: text for a person at a terminal. Its contents come from command.def.
  */
 #include <stdio.h>
 
@@ -9,7 +9,7 @@
 
 struct help_topic {
     const char *title;
-    enum command_id first; /* the table is in this order, so a topic runs to the next one's first */
+    enum command_id first; /* commands are in the order of command.def, so a topic ends where the next one begins */
 };
 
 static const struct help_topic topics[] = {

@@ -1,4 +1,4 @@
-/* local_stream.c: STREAM GROUP, STREAM QUEUE, STREAM CREDIT, STREAM CLOSE (stream.h). */
+/* local_stream.c: the commands STREAM GROUP, QUEUE, CREDIT and CLOSE: check the words, then call stream*.h. */
 #include "broker/serve/local/local.h"
 #include "broker/serve/local/local_answer.h"
 #include "broker/serve/session.h"
@@ -19,10 +19,10 @@ static bool refuse_text(struct conn *c, struct request rq, const struct command 
 static int64_t number_of(struct slice word)
 {
     int64_t n = 0;
-    return text_int(word, &n) ? n : 0; /* command parsing saw to it */
+    return text_int(word, &n) ? n : 0; /* the parser has checked that it is one */
 }
 
-/* The credit of a word, 1..most; 0: refused. */
+/* Reads a credit, 1..most. 0: it was refused. */
 static int64_t credit_of(struct conn *c, struct request rq, struct slice word, int64_t most)
 {
     int64_t n = number_of(word);
@@ -34,10 +34,10 @@ static int64_t credit_of(struct conn *c, struct request rq, struct slice word, i
     return 0;
 }
 
-/* May another stream be opened? */
+/* True where another stream may be opened; otherwise it was refused, or the request is a notification. */
 static bool open_ok(struct conn *c, struct request rq, const struct command *cmd)
 {
-    if (refuse_text(c, rq, cmd) || rq.quiet) /* quiet: nobody could be told its id */
+    if (refuse_text(c, rq, cmd) || rq.quiet) /* a notification: its id could not be told */
         return false;
     if (session_of(c)->n_streams < STREAMS_MAX)
         return true;
@@ -110,7 +110,7 @@ void local_STREAM_QUEUE(struct conn *c, const struct command *cmd, struct reques
     conn_answer(c, rq, buf_slice(reply));
 }
 
-/* The stream of a command's first word; NULL: refused. */
+/* The stream whose id is the command's first word. NULL: it was refused. */
 static struct stream *local_stream_find(struct conn *c, const struct command *cmd, struct request rq)
 {
     if (refuse_text(c, rq, cmd))
