@@ -1,8 +1,8 @@
 /*
- * status.h: how things end. One enum for the whole program; `status.def` is the table.
+ * status.h: the outcome of an operation: one enum for the whole program, made of the table in `status.def`.
  *
- * Outcomes below ST_WIRE_COUNT have a code that clients see. The ones after it are for our own
- * functions only and never leave the process as they are.
+ * Outcomes below ST_WIRE_COUNT have a code that clients see. The ones after it are returned by our own functions only;
+ * status_code translates them before a client sees them.
  */
 #ifndef HALFMQ_PROTOCOL_STATUS_H
 #define HALFMQ_PROTOCOL_STATUS_H

@@ -57,7 +57,7 @@ static size_t buf_grown_size(const struct buf *b, size_t need)
     return size < b->cap ? size : b->cap;
 }
 
-/* Memory of its own, of size bytes, with what there is; NULL: none, and all is as before. */
+/* Allocated memory of that size with the buffer's content. NULL: there is none, and the buffer is unchanged. */
 static uint8_t *buf_own(const struct buf *b, size_t size)
 {
     if (!b->borrowed)

@@ -1,8 +1,8 @@
 /*
  * buf.h: owned, growable, capped bytes.
  *
- * Writers never fail one by one: an append that would pass the cap, or that gets no memory, sets
- * `failed`, and everything appended afterwards is dropped. The owner looks once, at the end.
+ * An append does not report failure: one that would pass the cap, or that gets no memory, sets `failed`, and
+ * everything appended afterwards is dropped. The owner checks `failed` once, at the end.
  *
  * Invariant: len <= size <= cap; failed implies that the content is to be thrown away.
  */
@@ -17,14 +17,14 @@ struct buf {
     size_t size;
     size_t cap;
     bool failed;
-    bool borrowed; /* data is not the buffer's own: see buf_borrow */
+    bool borrowed; /* data is the memory given to buf_borrow */
 };
 
 /* An empty buffer that never holds more than cap bytes (0: BUF_CAP_DEFAULT, 64 MiB). */
 void buf_init(struct buf *b, size_t cap);
 
-/* An empty buffer begins in memory of somebody else (size <= cap), who keeps it until buf_free; what does not
- * fit moves to memory of the buffer's own. Such a buffer must not be copied to where it would live longer. */
+/* Lets an empty buffer use the caller's memory first (size <= cap), which must stay until buf_free. Content that
+ * outgrows it moves to allocated memory. The struct must not be copied to a place that outlives that memory. */
 void buf_borrow(struct buf *b, void *mem, size_t size);
 
 /* Frees the memory; the buffer is as after buf_init. NULL and twice are fine. */
@@ -58,7 +58,7 @@ static inline void buf_put_slice(struct buf *b, struct slice s) { buf_put(b, s.d
 static inline void buf_put_u8(struct buf *b, uint8_t v) { buf_put(b, &v, 1); }
 static inline void buf_put_str(struct buf *b, const char *text) { buf_put(b, text, strlen(text)); }
 
-/* Where there is room already; cursor_le reads it. */
+/* Writes v as little-endian; out has room for so many bytes. cursor_le reads it. */
 static inline void le_write(uint8_t *out, uint64_t v, unsigned bytes)
 {
     for (unsigned i = 0; i < bytes; i++)
@@ -78,7 +78,7 @@ static inline void buf_put_u64(struct buf *b, uint64_t v) { buf_put_le(b, v, 8);
 
 #define VARINT_BYTES_MAX 10
 
-/* The end of what was written, at most VARINT_BYTES_MAX behind at. */
+/* Writes v as a varint and returns where it ends; `at` has room for VARINT_BYTES_MAX. */
 static inline uint8_t *write_varint(uint8_t *at, uint64_t v)
 {
     for (; v > 0x7f; v >>= 7)
@@ -87,7 +87,7 @@ static inline uint8_t *write_varint(uint8_t *at, uint64_t v)
     return at;
 }
 
-/* The same, at most VARINT_BYTES_MAX and s.len behind at. */
+/* Writes a varint length and the bytes, and returns where they end; `at` has room for both. */
 static inline uint8_t *write_sized(uint8_t *at, struct slice s)
 {
     at = write_varint(at, s.len);

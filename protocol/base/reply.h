@@ -68,8 +68,8 @@ void reply_token(struct buf *r, uint64_t token);
 void reply_field_int(struct buf *r, const char *name, int64_t v);
 void reply_field_bytes(struct buf *r, const char *name, struct slice v);
 
-/* r holds one map: it gets so many pairs more, which follow. Both counts together are below 128, so that
- * nothing has to move. */
+/* r holds one map: raises its count by so many pairs, which the caller appends. The sum must be below 128, so that the
+ * count stays one byte and nothing has to move. */
 void reply_map_more(struct buf *r, size_t pairs);
 
 /* Throws away what the buffer holds and leaves just this error. text NULL: the status' own. Line

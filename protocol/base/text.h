@@ -41,7 +41,7 @@ bool text_name_ok(struct slice s, bool client_may_write);
 bool text_id(struct slice s, struct message_id *ret_id);      /* without '#attempt' */
 bool text_receipt(struct slice s, struct message_id *ret_id); /* with it, attempt >= 1 */
 
-/* Either form: one offset (then *ret_last is it), or first-last, first <= last. A receipt names at most
+/* Takes both forms: one offset (*ret_last is the same), or first-last with first <= last. A receipt names at most
  * COUNT_MAX offsets. */
 bool text_id_range(struct slice s, struct message_id *ret_first, uint64_t *ret_last);
 bool text_receipt_range(struct slice s, struct message_id *ret_first, uint64_t *ret_last);
@@ -53,14 +53,15 @@ void text_put_id(struct buf *b, struct slice topic, uint32_t queue, uint64_t off
 void text_put_token(struct buf *b, uint64_t token);
 void text_put_receipt(struct buf *b, struct slice topic, uint32_t queue, uint64_t offset,
                       uint32_t attempt);
-/* The plain form where last is first. */
+/* A range; where last is first, the form of a single receipt. */
 void text_put_receipt_range(struct buf *b, struct slice topic, uint32_t queue, uint64_t first,
                             uint64_t last, uint32_t attempt);
 
 /* True where every byte sequence is well-formed UTF-8 (overlongs and surrogates are not). */
 bool text_utf8_ok(struct slice s);
 
-/* The bytes made fit for an error line or a log: at most max of them, others as \xHH; NUL-ended. */
+/* Makes bytes of a client safe for an error line or a log: at most max of them, bytes that are not printable as \xHH,
+ * "..." where some are left out. Ends in NUL. */
 void text_quote(struct slice s, size_t max, char *out, size_t out_size);
 
 /* 64-bit hash (XXH3) used for routing keys, news and look-ups; the same on every machine. */
@@ -69,7 +70,7 @@ uint64_t text_hash(struct slice s);
 /* The checksum of stored records: the low 32 bits of XXH3-64. */
 uint32_t text_checksum(struct slice s);
 
-/* The same of a and b one behind the other. */
+/* The checksum of a and b as if they were one piece. */
 uint32_t text_checksum2(struct slice a, struct slice b);
 
 #endif

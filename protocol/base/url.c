@@ -1,4 +1,4 @@
-/* url.c: see url.h. Everything that is not plainly one of these URLs is refused. */
+/* url.c: takes an http URL apart; see url.h for the form. Whatever does not have that form exactly is refused. */
 #include "protocol/base/url.h"
 
 #include "protocol/base/text.h"

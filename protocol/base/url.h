@@ -12,7 +12,7 @@ struct url {
     bool bracketed;    /* host is an IPv6 address */
 };
 
-/* False: another scheme, a user, a fragment, a byte that does not belong into a URL, no host, no such port. */
+/* False: another scheme, a user, a fragment, a byte that a URL may not contain, no host, or an invalid port. */
 bool url_parse(struct slice text, struct url *ret_url);
 
 #endif

@@ -60,7 +60,7 @@ struct command_info {
     uint64_t later;
 };
 
-/* Where the option's words came from is gone; n holds the number of INT UINT DUR TIME and POINT. */
+/* An option with its value; n is the number that an INT, UINT, DUR, TIME or POINT was read as. */
 struct option {
     enum option_id id;
     struct slice v;  /* the value as sent; REST: the group; PAIR: the first */
@@ -97,10 +97,11 @@ void command_space_free(struct command_space *s);
 /* Line `id` of the table; every command has one. */
 const struct command_info *command_info(enum command_id id);
 
-/* By the first one or two words (no case). NULL: unknown. *ret_used: how many words the name took. */
+/* The command that the first one or two words name, in any case. NULL: there is none. *ret_used: how many words its
+ * name has. */
 const struct command_info *command_find(const struct slice *words, size_t n, size_t *ret_used);
 
-/* By MessagePack-RPC method ("topic_create"). NULL: unknown. INNER commands are never found. */
+/* The command of a MessagePack-RPC method ("topic_create"). NULL: there is none. INNER commands are never found. */
 const struct command_info *command_find_method(struct slice method);
 
 /* Which of the command's own words a key of a map names: its positional ones, then the repeating one. -1: none. */
@@ -108,7 +109,7 @@ int command_name_at(const struct command_info *info, struct slice name);
 
 const char *option_word(enum option_id id);
 enum option_type option_type(enum option_id id);
-bool option_find(struct slice word, enum option_id *ret_id); /* no case */
+bool option_find(struct slice word, enum option_id *ret_id); /* in any case */
 
 /*
  * Parses the words of a text request (words[0] is the command's name; n >= 1). On failure the text
@@ -120,8 +121,8 @@ enum status command_from_words(struct command_space *space, const struct slice *
 
 /*
  * Builds a command from named values: begin, put each key in any order, end. A key that repeats is
- * put once per value. A PAIR (prop) is put with both. Errors as above. put_word: the key named the word at
- * `at` (command_name_at), and need not be looked for again.
+ * put once per value. A PAIR (prop) is put with both. Errors as above. command_put_word: for a key that names one of
+ * the command's own words, whose place `at` is known already (command_name_at).
  */
 enum status command_begin(struct command_space *space, const struct command_info *info,
                           struct command *ret_cmd, char *err, size_t err_size) MUST_CHECK;

@@ -160,7 +160,7 @@ static enum status check_backoff(struct slice v, struct complaint c)
     return ST_OK;
 }
 
-/* Empty: to have none any more. */
+/* An empty one is allowed: it removes the URL. */
 static enum status check_url(struct slice v, struct complaint c)
 {
     struct url url;
@@ -268,7 +268,7 @@ static const struct command_shape shapes[COMMAND_COUNT] = {
     [CMD_TOPIC_DELETE] = {{NAME_READ}, ANY},
 };
 
-/* The slow way out: says what the word is not. */
+/* Says what is wrong with a word that command_check_shape_ok refused. */
 static enum status command_check_bad_shape(const struct command *cmd, enum shape shape, size_t i, struct slice v,
                                            struct complaint c)
 {

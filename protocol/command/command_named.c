@@ -73,7 +73,7 @@ static bool named_flag_off(struct slice v)
            slice_equal(v, SLICE_LIT("0"));
 }
 
-/* COMMIT's ACK: group and receipts under their names, or under the option's. *ret_mine: it is one. */
+/* COMMIT's ACK: takes the keys group and receipt, or ack for both. *ret_mine: it was one of these keys. */
 static enum status named_put_ack(struct command_space *s, struct command *cmd, struct slice key,
                                  struct slice value, bool *ret_mine, struct complaint c)
 {
@@ -97,7 +97,7 @@ enum status command_put_word(struct command_space *space, struct command *cmd, i
     const struct command_info *info = cmd->info;
     struct complaint c = {err, err_size};
     assert(at >= 0 && at <= info->max);
-    if (at == info->max) /* the repeating one's name stands last */
+    if (at == info->max) /* the repeating word's name is the last */
         return build_add_rest(space, cmd, value) ? ST_OK : build_no_memory(c);
     if (cmd->pos[at].data) {
         struct slice key = command_name(info, (size_t)at);

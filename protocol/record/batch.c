@@ -1,8 +1,8 @@
 /*
- * batch.c: see batch.h. One pass: the header, then each message, which must be used up to its last byte
- * and say nothing that is not a producer's to say.
+ * batch.c: checks a batch in one pass: its header, then each message, which must decode up to its last byte and have
+ * only fields that a producer may set (FIELDS_TAKEN). What a batch looks like is in batch.h.
  *
- * A message without attributes, which is most of them where speed matters, is walked without being decoded.
+ * A message without attributes is not decoded but walked (batch_read_plain): where speed matters, most are like that.
  */
 #include "protocol/record/batch.h"
 
@@ -90,7 +90,7 @@ static enum status batch_check_props(const struct refusal *r, const struct messa
     return ST_OK;
 }
 
-/* Bounds as SEND's options have them. */
+/* The bounds are those of SEND's options. */
 static enum status batch_check_attributes(const struct refusal *r, const struct message *m)
 {
     if (m->fields & ~(uint32_t)FIELDS_TAKEN)
@@ -118,7 +118,7 @@ static enum status batch_check_times(const struct refusal *r, uint64_t seq, int6
     return ST_OK;
 }
 
-/* fields 0, seq, born, body; false: let the decoder say. */
+/* Reads a message that has no fields: 0, seq, born, body. False: it has some, or is damaged; decode it. */
 static bool batch_read_plain(struct slice bytes, uint64_t *ret_seq, int64_t *ret_age, struct slice *ret_body)
 {
     struct cursor c = cursor_of(bytes);

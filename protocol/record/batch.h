@@ -1,14 +1,14 @@
 /*
- * batch.h: a client's batch: a whole record (record.h) that PRODUCE brings, checked before anything
- * else sees it.
+ * batch.h: checks a client's batch: the whole record (record.h) that PRODUCE sends. Nothing else reads a batch before
+ * this check has passed it.
  *
- *   header   as the client cannot know better: version 1, flags 0, base 0, index 0, stored 0, seq 0, and
- *            the checksum of just that, or 0: not given
- *   messages numbered 0, 1, 2 ... in their seq; born is "so many ms before it is stored", TTL counts from
- *            when it is stored: both are relative, so the bytes are stored as they came
+ *   header   version 1; flags, base, index, stored and seq are 0, as the client cannot know them; the checksum is that
+ *            of these bytes, or 0: not given
+ *   messages numbered 0, 1, 2 ... in their seq; born is in ms before the batch is stored, TTL in ms after it: both are
+ *            relative, so the bytes are stored as they came
  *
- * Invariant: what passed is what SEND would have taken, message by message, but for the length of bodies
- * (a setting) and the queue of ORDER keys (which depends on the topic).
+ * Invariant: SEND would accept each message of a batch that passed, except for the length of its body (a setting) and
+ * the queue of its ORDER key (which depends on the topic).
  */
 #ifndef HALFMQ_PROTOCOL_BATCH_H
 #define HALFMQ_PROTOCOL_BATCH_H
@@ -16,7 +16,7 @@
 #include "protocol/base/slice.h"
 #include "protocol/status.h"
 
-/* What the check came across, so that nobody walks the messages again for it. */
+/* What the check learns about the messages on its way, so that they are walked once only. */
 struct batch_facts {
     uint32_t count;
     uint32_t fields;    /* MSG_* that some message has */

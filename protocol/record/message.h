@@ -61,8 +61,8 @@ static inline void message_copy(const struct message *m, struct message *ret_m)
     memcpy(ret_m, m, offsetof(struct message, keys) + m->n_keys * sizeof *m->keys);
 }
 
-/* One encoded message (without record): what transactions keep until they commit. stored_ms is the
- * base that born and TTL are relative to. */
+/* One message without a record: the form in which transactions keep their messages until they commit. born and TTL are
+ * encoded relative to stored_ms. ST_BAD: damaged bytes, or some are left over. */
 void message_encode(struct buf *b, const struct message *m, int64_t stored_ms);
 enum status message_decode(struct slice bytes, int64_t stored_ms, struct message *ret_m) MUST_CHECK;
 

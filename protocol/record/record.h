@@ -44,7 +44,7 @@ struct record_header {
     uint64_t seq; /* added to each message's own */
 };
 
-/* Begins a record in an empty buffer: leaves room for the header. */
+/* Begins a record in an empty buffer: reserves the header's bytes. */
 void record_begin(struct buf *b);
 
 /* Appends one message; starts collects where it begins (u32 each). stored_ms: as the header will say. */
@@ -56,7 +56,7 @@ void record_end(struct buf *b, const struct buf *starts, struct record_header *h
 /* Header alone, sanity of count and bytes against the length, not the checksum. ST_BAD otherwise. */
 enum status record_header_read(struct slice record, struct record_header *ret_h) MUST_CHECK;
 
-/* Checksum and starts as well: what recovery, GET and a doubtful reader use. */
+/* As record_header_read, and checks the checksum and the starts as well: for recovery, GET, and bytes that are in doubt. */
 enum status record_verify(struct slice record, struct record_header *ret_h) MUST_CHECK;
 
 /* Message i (0 <= i < h->count) of a record whose header was read. ST_BAD on damaged bytes. */
@@ -66,13 +66,13 @@ enum status record_message(struct slice record, const struct record_header *h, u
 /* The bytes of message i; empty where its start does not ascend or lies outside. */
 struct slice record_bytes(struct slice record, const struct record_header *h, uint32_t i);
 
-/* What the checksum of the record must be. */
+/* The checksum that the record must have, computed from its bytes. */
 uint32_t record_checksum(struct slice record);
 
 /*
- * Appends a record of its own with messages from .. from+n-1 (n >= 1) of the record: their bytes as they
- * are, base and starts moved. The whole record: as it is stored. The flags stay those of the whole.
- * ST_BAD: damaged starts, nothing was appended.
+ * Appends a record that holds the messages from .. from+n-1 (n >= 1) of this one: their bytes are unchanged, base and
+ * starts are those of the part, the flags those of the whole. All messages: appends the record as it is stored.
+ * ST_BAD: the starts are damaged, and nothing was appended.
  */
 enum status record_cut(struct slice record, const struct record_header *h, uint32_t from, uint32_t n,
                        struct buf *out) MUST_CHECK;
@@ -80,8 +80,8 @@ enum status record_cut(struct slice record, const struct record_header *h, uint3
 /* Bytes that record_cut appends. */
 size_t record_cut_size(struct slice record, const struct record_header *h, uint32_t from, uint32_t n);
 
-/* Header alone, as it stands before messages and starts: how a batch is put in its place without
- * touching them. messages_and_starts are covered by the checksum. */
+/* Writes the header for these messages and starts, which its checksum covers: gives a batch its place in the log
+ * without touching its messages. */
 void record_head(const struct record_header *h, struct slice messages_and_starts,
                  uint8_t out[RECORD_HEADER_BYTES]);
 

@@ -9,8 +9,7 @@
  * more bytes behind it after ST_MORE. Progress inside a request is remembered, so that a request that
  * comes a byte at a time costs linear time.
  *
- *   state   START ─► (array header) ─► BULKS ─► done        RESP_SKIP: a request over a bound is
- *             └────► (inline line) ──────────► done          swallowed as it comes, never kept
+ * A request over a bound is skipped as it comes, and none of it is kept; resp_read.c has the states.
  *
  * Bounds: limits.h, and max_bulk (the setting max_message_bytes + overhead). Nothing is allocated
  * for a declared length before the bytes are there.
@@ -41,10 +40,10 @@ void resp_reader_free(struct resp_reader *r);
  *   ST_OK      *ret_words, *ret_n (n >= 1) and *ret_used; the words point into input or into the
  *              reader and are good until the next call. Drop ret_used bytes before the next call.
  *   ST_MORE    *ret_used bytes (mostly 0: blank lines, a skipped body) are done with: drop them, then
- *              call again with the same bytes and more behind them. No more than REQUEST_BYTES_MAX
- *              + 32 bytes have ever to be held: a request's bound counts its headers too.
+ *              call again with the bytes that are left and more behind them. These are never more than
+ *              REQUEST_BYTES_MAX + 32 bytes, as a request's bound counts its headers too.
  *   ST_TOOBIG  a word or the whole request is over its bound; err has the text; answer it, drop
- *              ret_used and go on: the rest of the request is swallowed by the next calls.
+ *              ret_used and go on: the next calls skip the rest of the request.
  *   ST_BAD     "Protocol error: ..." in err: answer -ERR with it and close.
  *   ST_NOMEM   no memory for the word list; err has a text. The next call tries again.
  */

@@ -1,12 +1,12 @@
 /*
- * resp_inline.c: what somebody types by hand, split into words.
+ * resp_inline.c: splits a line that somebody typed into words.
  *
  *   SEND  orders  "a \"quoted\" word\n"  'it\'s'  back\slash
  *   └──┘  └────┘  └────────────────────┘ └─────┘  └────────┘
  *   as is         escapes are undone     only \'  as is
  *
- * A word without quotes is handed out where it lies. A quote begins a quoted stretch wherever it
- * stands, so ab"c d" is the one word `abc d`; the quote that closes it must end the word. In double
+ * A word without quotes is not copied: its slice points into the line. A quote begins a quoted part anywhere in a
+ * word, so ab"c d" is the one word `abc d`; the quote that closes it must end the word. In double
  * quotes a backslash gives \n \r \t \a \b and \xHH their usual meaning and otherwise stands for the
  * byte behind it. Outside quotes it is a byte like any other.
  *

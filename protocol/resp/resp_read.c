@@ -7,15 +7,15 @@
  *      └─► a line ─► request   ▼
  *                          SKIP_BODY ─► SKIP_END ─► SKIP_HEAD ─► SKIP_BODY ... ─► AT_START
  *
- * The caller keeps the bytes of an unfinished request and shows them again; `at` says how many of
- * them were understood, so nothing but an unfinished header of at most 32 bytes is looked at twice.
- * While a request is skipped, every byte is given back at once and nothing is kept.
+ * The caller keeps the bytes of an unfinished request and passes them again; `at` says how many of them were parsed, so
+ * nothing but an unfinished header of at most 32 bytes is read twice. While a request is skipped, its bytes are reported
+ * as used at once, so that the caller keeps none of them.
  *
- * Invariants: at <= length of the input shown; words hold offsets from the start of the request
- * until it is whole, then pointers; a request that is handed out is at most REQUEST_BYTES_MAX bytes
- * long, headers and all. What is decided depends on the bytes only, never on how they were cut.
+ * Invariants: at <= length of the input; words hold offsets from the start of the request until it is whole, then
+ * pointers; a request that is returned is at most REQUEST_BYTES_MAX bytes long, headers included. The result depends on
+ * the bytes only, not on how they were split into reads.
  *
- * Inside this file ST_GONE means: bytes were dealt with, there is no request in them, look on.
+ * Inside this file ST_GONE means that bytes were used up and held no request: go on with the next ones.
  */
 #include "protocol/resp/resp.h"
 
@@ -25,7 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define BULK_BYTES_MAX  MIB(512) /* longer is not a request that we skip but a broken client */
+#define BULK_BYTES_MAX  MIB(512) /* a longer one is not skipped: the client is broken */
 #define COUNT_BYTES_MAX 30       /* of a header's 32: the marker and the LF are not counted */
 #define COUNT_SATURATED (1LL << 50)
 #define WORDS_KEEP      1024 /* a longer word list is given back before the next request */
@@ -54,7 +54,7 @@ void resp_reader_free(struct resp_reader *r)
     resp_reader_init(r, r->max_bulk);
 }
 
-/* A request of very many words is rare; its list must not stay with the connection for ever. */
+/* A request of very many words is rare: its list is not kept for the rest of the connection. */
 static void read_give_back_words(struct resp_reader *r)
 {
     free(r->words);
@@ -131,7 +131,7 @@ static inline enum status read_bulk_header(struct cursor *c, const struct error_
     return ST_OK;
 }
 
-/* The word just announced is not wanted: from here on the request is swallowed. */
+/* The word just announced is over a bound: from here on the request is skipped. */
 static enum status read_begin_skip(struct resp_reader *r, size_t bulk, size_t bytes_before,
                                    const struct error_text *say)
 {
@@ -224,7 +224,7 @@ static enum status read_request(struct resp_reader *r, struct slice in,
     return read_words(r, in, say, ret_used);
 }
 
-/* One step through a request that is not wanted. */
+/* One step through a request that is skipped. */
 static enum status read_skip(struct resp_reader *r, struct slice in, const struct error_text *say,
                              size_t *ret_used)
 {

@@ -5,12 +5,11 @@
  *                                                                          │
  *            rpc_frame points into the objects and into the input ◄────────┘
  *
- * msgpack-c sees only bytes that the scanner has passed. Its objects live in the zone, which is
- * emptied on the next call whatever that finds, so a large frame's memory goes as soon as the
- * caller looks for another one. Texts and byte strings are not copied: they lie in the caller's
- * input.
+ * msgpack-c sees only bytes that the scanner has passed. Its objects live in the zone, which the next call empties, so
+ * a large frame's memory is freed as soon as the caller asks for the next frame. Texts and byte strings are not copied:
+ * they point into the caller's input.
  *
- * Invariant: a struct rpc_value is a msgpack_object, seen from outside; nobody else makes one.
+ * Invariant: a struct rpc_value is a msgpack_object under a name of our own; only this file makes them.
  */
 #include "protocol/rpc/rpc.h"
 
@@ -159,8 +158,8 @@ static enum status rpc_bad(char *err, size_t err_size, const char *what)
     return ST_BAD;
 }
 
-/* Where params are a list of one, what is in it; an empty list or nil: NULL. What is no map is left
- * to rpc_command, so that the caller is told with the id of its request. */
+/* Params that are a list of one value: that value. An empty list or nil: NULL. A value that is not a map is refused by
+ * rpc_command, so that the error carries the id of the request. */
 static const struct rpc_value *rpc_params_of(const struct rpc_value *v)
 {
     if (rpc_kind(v) == RPC_LIST && rpc_len(v) <= 1)
@@ -195,7 +194,7 @@ static const char *rpc_read_frame(const struct rpc_value *root, struct rpc_frame
     return NULL;
 }
 
-/* A frame is an array; its very first byte tells, so that nothing else is waited for. */
+/* A frame is an array. The first byte shows whether it is one, so that other bytes are refused at once. */
 static bool rpc_may_begin_frame(uint8_t first)
 {
     return (first >= 0x90 && first <= 0x9f) || first == 0xdc || first == 0xdd;

@@ -1,16 +1,15 @@
 /*
  * rpc_command.c: the command that a MessagePack-RPC frame asks for.
  *
- *   [0, 7, "send", [{"topic": "T", "body": <bin>, "key": ["a", "b"], "ttl": 5000, "prop": {"n":
- * 1}}]] command_put  topic=T  body=..  key=a  key=b   ttl=5000      prop=n,1
+ *   [0, 7, "send", [{"topic": "T", "body": <bin>, "key": ["a", "b"], "ttl": 5000, "prop": {"n": 1}}]]
+ *      command_put   topic=T       body=..        key=a key=b       ttl=5000     prop=n,1
  *
- * Each key goes to command_put under its own name, and what it means is decided there, once for all
- * dialects. Here is only the translation of values: bytes as they are, numbers and true/false as
- * decimal text, a list item by item, a map pair by pair where the option takes pairs. nil is as if
- * the key were not there.
+ * Each key goes to command_put under its own name, which knows what it means for all dialects. This file translates
+ * values only: bytes as they are, numbers and true/false as decimal text, a list item by item, a map pair by pair where
+ * the option takes pairs. A key whose value is nil is ignored.
  *
- * Invariant: decimal text lies in space->text and is pointed at by the command, so the room for all
- * of it is made before the first digit is written.
+ * Invariant: decimal text lies in space->text and the command points at it, so the room for all of it is reserved before
+ * the first digit is written.
  */
 #include "protocol/rpc/rpc.h"
 
@@ -24,7 +23,7 @@
 #define TEXT_KEEP   4096
 #define QUOTED_SIZE 144
 
-/* What is carried from key to key. */
+/* What all keys of a frame need while they are put, one after the other. */
 struct filling {
     struct command_space *space;
     struct command *cmd;

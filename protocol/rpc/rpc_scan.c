@@ -1,5 +1,6 @@
 /*
- * rpc_scan.c: the gate before msgpack-c.
+ * rpc_scan.c: finds the end of a MessagePack value, and refuses one that is over a bound, before msgpack-c allocates
+ * anything for it.
  *
  *   0x93 0x02 0xa4 'p' 'i' 'n' 'g' 0x80
  *   │    │    └── length 4: at jumps over the text whether it has come or not
@@ -7,12 +8,11 @@
  *   └── three values owed; depth 1
  *
  * Each value is a head of 1..9 bytes (`heads` says what it announces), then a body of bytes or a
- * number of values. As every value that is owed takes a byte at least, `at + owed` is the least
- * length that the frame can have: once that passes the bound the frame is refused, at the head that
- * did it.
+ * number of values. Every value that is still owed takes at least a byte, so `at + owed` is the least length that the
+ * frame can have: once that passes the bound, the frame is refused, whatever is still to come.
  *
  * Invariants: at + owed <= max_bytes; depth <= RPC_DEPTH_MAX; owed is the sum of left, plus one
- * before the first value. Time is linear however the bytes are cut, memory is this struct.
+ * before the first value. The time is linear however the bytes are split, and no memory is allocated.
  */
 #include "protocol/rpc/rpc_scan.h"
 
@@ -86,7 +86,7 @@ static enum status scan_read_head(struct slice in, struct head *ret_head, size_t
     return ST_OK;
 }
 
-/* The value that was begun has no values of its own, or has had them all. */
+/* A value is complete: closes the containers of which it was the last value. */
 static void scan_close_value(struct rpc_scan *s)
 {
     while (s->depth && s->left[s->depth - 1] == 0)

@@ -1,9 +1,8 @@
 /*
- * rpc_write.c: MessagePack out, straight into a buffer.
+ * rpc_write.c: writes MessagePack into a buffer.
  *
- * msgpack-c is left to reading. Writing needs none of its help: each value is a head of at most
- * nine bytes and then bytes that lie ready, and a packer would only put a callback between us and a
- * buffer that already grows, is capped and remembers a failure.
+ * It does not use msgpack-c, which only reads here: each value is a head of at most nine bytes and bytes that are there
+ * already, and msgpack-c's packer would add no more than a callback for each of them.
  *
  *   token     MessagePack              token      MessagePack
  *   OK        str "OK"                 ARRAY      array
@@ -153,7 +152,7 @@ void rpc_put_error(struct buf *b, uint64_t id, const char *code, struct slice te
     rpc_put_nil(b);
 }
 
-/* Everything but a container's values. */
+/* One token; the values of a container are the next tokens. */
 static void write_put_token(struct buf *b, const struct token *t)
 {
     switch (t->kind) {
@@ -196,7 +195,7 @@ static void write_put_message(struct buf *b, struct cursor *c, unsigned depth)
     write_put_value(b, c, depth);
 }
 
-/* A value whose token was taken already: the rest of it lies at c. */
+/* A value whose first token, t, was read already; the rest of it is at c. */
 static void write_put_begun(struct buf *b, struct cursor *c, const struct token *t, unsigned depth)
 {
     assert(depth < REPLY_DEPTH_MAX);
