@@ -46,7 +46,7 @@ static enum exit_code body_read_all(FILE *f, const char *name, struct buf *body)
         return EXIT_USAGE;
     }
     if (body->len > BODY_BYTES_CEILING) {
-        fprintf(stderr, "halfmq: %s holds more than %ld bytes, the largest body there can be\n",
+        fprintf(stderr, "halfmq: %s has more than %ld bytes, the largest size of a body\n",
                 name, BODY_BYTES_CEILING);
         return EXIT_USAGE;
     }
@@ -57,7 +57,7 @@ static enum exit_code read_file(struct slice word, struct buf *body)
 {
     char name[4096];
     if (word.len >= sizeof name || memchr(word.data, 0, word.len)) {
-        fputs("halfmq: --file: no such file name\n", stderr);
+        fputs("halfmq: --file: not a valid file name\n", stderr);
         return EXIT_USAGE;
     }
     memcpy(name, word.data, word.len);
@@ -76,7 +76,7 @@ static enum exit_code read_stdin(struct buf *body, bool stdin_is_free)
 {
     if (stdin_is_free)
         return body_read_all(stdin, "standard input", body);
-    fputs("halfmq: `-` cannot be read here: standard input holds the commands; use --file\n",
+    fputs("halfmq: `-` cannot be used here, as the commands come from standard input; use --file\n",
           stderr);
     return EXIT_USAGE;
 }

@@ -1,8 +1,8 @@
 /*
  * conn.c: hiredis as a transport; see conn.h.
  *
- * hiredis has no clock of its own for a whole reply: its timeout begins again with every piece that
- * arrives. The deadline is therefore kept here, on the monotonic clock.
+ * hiredis has no timeout for a whole reply: its timeout starts again with each piece that arrives. So the
+ * deadline is kept here, on the monotonic clock.
  */
 #include "clients/cli/conn.h"
 
@@ -73,7 +73,7 @@ static enum exit_code conn_lost(struct cli_conn *c)
 {
     const struct cli_options *o = c->options;
     const char *why = c->redis->err == REDIS_ERR_IO && (errno == EAGAIN || errno == EWOULDBLOCK)
-                          ? "it took no bytes for too long"
+                          ? "it did not read for too long"
                           : c->redis->errstr;
     fprintf(stderr, "halfmq: lost the connection to %s:%d: %s\n", o->host, o->port, why);
     conn_close(c);
@@ -127,7 +127,7 @@ enum exit_code conn_poll(struct cli_conn *c, bool readable, redisReply **ret_rep
     return EXIT_DONE;
 }
 
-/* Waits until there are bytes. False: interrupted, or the time is up. */
+/* Waits until there are bytes. False: interrupted, or the deadline passed. */
 static bool conn_wait_unblocked(struct cli_conn *c, int64_t deadline_ms, const sigset_t *before)
 {
     struct pollfd p = {.fd = c->redis->fd, .events = POLLIN};
@@ -142,7 +142,7 @@ static bool conn_wait_unblocked(struct cli_conn *c, int64_t deadline_ms, const s
     }
 }
 
-/* SIGINT comes through only inside ppoll: one between the look at the flag and the wait is not lost. */
+/* SIGINT is delivered only inside ppoll, so that one between the check of the flag and the wait is not lost. */
 static bool conn_wait_readable(struct cli_conn *c, int64_t deadline_ms)
 {
     sigset_t interrupt_only, before;
@@ -159,7 +159,7 @@ static enum exit_code conn_gave_up(struct cli_conn *c, int64_t timeout_ms)
     enum exit_code e = EXIT_INTERRUPTED;
     if (!conn_interrupted) {
         fprintf(stderr,
-                "halfmq: no answer from %s:%d within %lld ms; --timeout waits longer.\n"
+                "halfmq: no reply from %s:%d within %lld ms; use --timeout to wait longer.\n"
                 "  The command may or may not have been carried out.\n",
                 c->options->host, c->options->port, (long long)timeout_ms);
         e = EXIT_NO_BROKER;

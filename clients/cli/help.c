@@ -1,5 +1,5 @@
 /*
- * help.c: see help.h. Every line fits 100 columns; tests/integration/test_cli.py counts them.
+ * help.c: prints the help texts; see help.h. Every line fits 100 columns; tests/integration/test_cli.py counts them.
  */
 #include "clients/cli/help.h"
 
@@ -12,32 +12,31 @@
 
 static const char program_text[] =
     "Usage: halfmq [options] command words...     one command\n"
-    "       halfmq [options]                      a prompt; or commands from standard input, by "
-    "line\n"
+    "       halfmq [options]                      a prompt, or one command a line of standard input\n"
     "       halfmq help [command]                 explains a command\n"
     "\n"
     "The command-line client of HalfMQ, a message broker with half messages.\n"
     "\n"
-    "Options (before the command; every word behind it belongs to the broker):\n"
+    "Options (before the command; every word after it goes to the broker):\n"
     "  --host HOST     where the broker is; default HALFMQ_HOST, else 127.0.0.1\n"
     "  --port PORT     its port; default HALFMQ_PORT, else 4253\n"
     "  --json          prints each reply as one JSON value on one line\n"
     "  --timeout DUR   how long to wait for the broker, beyond a command's WAIT; default 10s\n"
-    "  --help          this text\n"
-    "  --version       the version\n"
+    "  --help          prints this text\n"
+    "  --version       prints the version\n"
     "\n"
-    "Commands for every day; `halfmq help` lists all:\n"
-    "  send topic body          stores a message; `-` as body is standard input, or --file NAME\n"
-    "  half pgroup topic body   stores a half message: invisible until it is committed\n"
-    "  commit, rollback txid    decides it\n"
-    "  pop group topic          takes messages, each with a lease and a receipt\n"
-    "  ack group receipt        done with it\n"
-    "  read topic queue offset  looks without taking\n"
-    "  tail topic               follows a topic as it grows; ^C ends\n"
+    "The most common commands; `halfmq help` lists all of them:\n"
+    "  send topic body          stores a message; body `-` reads standard input, --file NAME a file\n"
+    "  half pgroup topic body   stores a half message, which is invisible until it is committed\n"
+    "  commit, rollback txid    decides a transaction\n"
+    "  pop group topic          receives messages, each with a lease and a receipt\n"
+    "  ack group receipt        acknowledges a message\n"
+    "  read topic queue offset  shows messages without receiving them\n"
+    "  tail topic               follows a topic as it grows; ^C stops\n"
     "  lag, topic, group        tables of groups and topics\n"
-    "  txn txid, info           about a transaction, about the broker\n"
+    "  txn txid, info           describes a transaction, or the broker\n"
     "\n"
-    "Five lines to begin with:\n"
+    "To try it:\n"
     "  halfmqd &\n"
     "  halfmq send orders 'my first order'\n"
     "  halfmq pop billing orders\n"
@@ -45,8 +44,7 @@ static const char program_text[] =
     "  halfmq lag\n"
     "\n"
     "Exit codes: 0 done; 1 the broker refused, `CODE text` is on standard error; 2 wrong usage;\n"
-    "3 no connection. A name, topic, body or option of a command is explained by `halfmq help "
-    "command`.\n";
+    "3 no connection. `halfmq help command` explains a command and its options.\n";
 
 void help_program(void)
 {
@@ -62,7 +60,7 @@ static const struct {
 #undef EXAMPLE
 };
 
-/* Prints words with line breaks before the column is full; further lines are indented. */
+/* Prints the text, wrapped at COLUMNS; lines after the first are indented. */
 static void print_wrapped(struct slice text, size_t indent)
 {
     struct cursor c = cursor_of(text);
@@ -90,7 +88,7 @@ static void explain(const struct command_info *info)
     buf_free(&usage);
     printf("    %s\n", info->summary);
     if (info->kind == KIND_LATER)
-        puts("    (this broker knows the command but does not do it yet)");
+        puts("    (this version of the broker does not support the command yet)");
     for (size_t i = 0; i < sizeof examples / sizeof *examples; i++) {
         if (examples[i].id == info->id)
             printf("    $ halfmq %s\n        # %s\n", examples[i].words, examples[i].what);
@@ -116,7 +114,7 @@ static void list_all(void)
             printf("  %-16s %s\n", info->words, info->summary);
     }
     printf("  %-16s %s\n", "TAIL", "follows a topic as it grows (a command of this program)");
-    puts("`halfmq help command` explains one; case does not matter.");
+    puts("`halfmq help command` explains a command; upper and lower case are the same.");
 }
 
 enum exit_code help_command(const struct slice *words, size_t n)

@@ -1,6 +1,6 @@
 /*
  * help.h: what `--help`, `help` and `help command` print. Usage lines and summaries come from the
- * command table; what is taught beyond them is in example.def.
+ * command table; examples come from example.def.
  */
 #ifndef HALFMQ_CLIENTS_CLI_HELP_H
 #define HALFMQ_CLIENTS_CLI_HELP_H

@@ -1,10 +1,10 @@
 /*
- * human.h: JSON trees (view.h) written for people.
+ * human.h: prints JSON trees (view.h) for people.
  *
  *   object            a table of names and values; lists of objects in it follow as tables
  *   list of objects   a table, a column for each name
- *   message           a line about it, a line a property, the body
- *   page              its items, then how to get the next page
+ *   message           a line with its attributes, a line for each property, the body
+ *   page              its items, then a line that says how to get the next page
  */
 #ifndef HALFMQ_CLIENTS_CLI_HUMAN_H
 #define HALFMQ_CLIENTS_CLI_HUMAN_H

@@ -1,10 +1,10 @@
 /*
- * options.h: what stands before the command words, and the two variables of the environment.
+ * options.h: the options before the command, and the two environment variables.
  *
  *   halfmq [--host h] [--port p] [--json] [--timeout dur] command words
  *          └───────────── options ──────────────────────┘ └─ as they are ─┘
  *
- * The first word that is no option ends the options, so that a body may begin with dashes.
+ * The options end at the first word that is none, so that a body may begin with dashes.
  */
 #ifndef HALFMQ_CLIENTS_CLI_OPTIONS_H
 #define HALFMQ_CLIENTS_CLI_OPTIONS_H
@@ -17,7 +17,7 @@ enum exit_code {
     EXIT_DONE = 0,
     EXIT_REFUSED = 1, /* the broker answered an error */
     EXIT_USAGE = 2, /* the command line is wrong; nothing was sent */
-    EXIT_NO_BROKER = 3, /* no connection, or it was lost while an answer was due */
+    EXIT_NO_BROKER = 3, /* no connection, or it was lost before the reply */
     EXIT_INTERRUPTED = 130
 };
 
@@ -32,7 +32,7 @@ struct cli_options {
     int first_word; /* index into argv */
 };
 
-/* False: wrong; what is wrong was written to standard error. The strings point into argv and the
+/* False: they are wrong, and standard error says what. The strings point into argv and the
  * environment. */
 bool options_parse(int argc, char **argv, struct cli_options *ret_options);
 

@@ -4,7 +4,7 @@
  * History is kept in $XDG_STATE_HOME/halfmq_history, or else in ~/.halfmq_history, readable by its
  * owner only. Lines that begin with AUTH or with a blank are not kept.
  *
- * Tab completes when one word fits, or as far as all that fit agree; else it lists them.
+ * Tab completes a word if one fits, or as far as all that fit agree; else it lists them.
  */
 #include "clients/cli/prompt.h"
 
@@ -27,7 +27,7 @@ struct prompt {
     char text[300];
 };
 
-/* What the words that fit have in common. */
+/* The words that fit, and how far they agree. */
 struct fitting {
     size_t n;
     size_t common;
@@ -58,7 +58,7 @@ static void prompt_take_fitting(void *arg, struct slice word)
     }
 }
 
-/* The completed word in the case in which the person types. */
+/* Inserts the rest of the word, in the case of what is typed. */
 static void prompt_insert(EditLine *el, struct fitting *f, struct slice typed)
 {
     bool lower = typed.len == 0 || (typed.data[0] >= 'a' && typed.data[0] <= 'z');
@@ -157,7 +157,7 @@ static bool prompt_is_exit(struct slice line)
            slice_equal_nocase(line, SLICE_LIT("QUIT"));
 }
 
-/* True: the person wants to leave. */
+/* True: the line ends the prompt. */
 static bool prompt_one_line(struct prompt *p, struct cli_run *run, const char *text, size_t len)
 {
     struct slice line = slice_of(text, len);
@@ -168,8 +168,8 @@ static bool prompt_one_line(struct prompt *p, struct cli_run *run, const char *t
     prompt_remember(p, text, slice_of(text, strcspn(text, " \n")));
     if (prompt_is_exit(line))
         return true;
-    /* A ^C that came since the line was read is meant for it: conn_interrupted stays as it is. */
-    run_line(run, line); /* what went wrong was said; the next command has a new chance */
+    /* A ^C since the line was read is meant for this command, so conn_interrupted is not cleared. */
+    run_line(run, line); /* errors were printed; the next command may work */
     return false;
 }
 

@@ -1,6 +1,6 @@
 /*
- * prompt.h: commands typed at a terminal, with history and completion. The only file pair that knows
- * libedit.
+ * prompt.h: commands typed at a terminal, with history and completion. Only this pair of
+ * files uses libedit.
  */
 #ifndef HALFMQ_CLIENTS_CLI_PROMPT_H
 #define HALFMQ_CLIENTS_CLI_PROMPT_H

@@ -1,8 +1,8 @@
 /*
  * run.c: see run.h.
  *
- * Shorthands: `topic`, `group`, `pgroup` and `txn` alone list; with one word that is no subcommand, as `txn` with an
- * id, they ask for INFO. So `halfmq topic orders` is `TOPIC INFO orders`.
+ * Shorthands: `topic`, `group`, `pgroup` and `txn` alone mean LIST. With one word that is no subcommand, such as
+ * `txn` with an id, they mean INFO: `halfmq topic orders` is `TOPIC INFO orders`.
  */
 #include "clients/cli/run.h"
 
@@ -53,7 +53,7 @@ static enum exit_code run_follow_pushes(struct cli_run *run)
             e = show_push(reply, run->options.json);
         freeReplyObject(reply);
     }
-    conn_close(&run->conn); /* a connection that is subscribed is no use for other commands */
+    conn_close(&run->conn); /* a subscribed connection cannot run other commands */
     return e == EXIT_INTERRUPTED ? EXIT_DONE : e;
 }
 
@@ -71,7 +71,7 @@ static enum exit_code run_subscribe(struct cli_run *run, const struct slice *wor
         conn_close(&run->conn);
         return e;
     }
-    fputs("subscribed; ^C ends\n", stderr);
+    fputs("subscribed; ^C stops\n", stderr);
     conn_catch_interrupt();
     return run_follow_pushes(run);
 }

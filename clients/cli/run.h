@@ -1,11 +1,11 @@
 /*
- * run.h: one command of a person: from words to printed reply.
+ * run.h: runs one command, from its words to the printed reply.
  *
  *   words ──► help?  ──► tail? ──► shorthands ──► body from a file ──► broker ──► show
  *              here       tail.c    below          body.c
  *
- * Words that are not known here go to the broker as they are, and so does every option of a known
- * command: the broker is the judge of its own commands.
+ * Commands that are not known here go to the broker as they are, and so do all options of known ones: the
+ * broker checks its own commands.
  */
 #ifndef HALFMQ_CLIENTS_CLI_RUN_H
 #define HALFMQ_CLIENTS_CLI_RUN_H
@@ -23,8 +23,8 @@ enum exit_code run_words(struct cli_run *run, const struct slice *words, size_t 
 
 /*
  * Commands one by one from a stream that is no terminal, in the notation of the protocol's inline
- * lines; empty lines and lines that begin with # are passed over. Goes on after a refusal, but not
- * after a lost connection; what comes back is the first code that was not EXIT_DONE.
+ * lines; empty lines and lines that begin with # are skipped. Continues after a refusal, but not after a lost
+ * connection. Returns the first code that was not EXIT_DONE.
  */
 enum exit_code run_lines(struct cli_run *run, FILE *f);
 

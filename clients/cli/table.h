@@ -1,5 +1,5 @@
 /*
- * table.h: aligned columns. The only file pair that knows libsmartcols.
+ * table.h: tables with aligned columns. Only this pair of files uses libsmartcols.
  */
 #ifndef HALFMQ_CLIENTS_CLI_TABLE_H
 #define HALFMQ_CLIENTS_CLI_TABLE_H

@@ -1,14 +1,14 @@
 /*
- * tail.c: follows a topic.
+ * tail.c: follows a topic as it grows; see tail.h.
  *
  *   TOPIC INFO ──► for each queue: a connection of its own and where to begin
  *                    READ topic queue next COUNT n WAIT 30s ──► messages ──► next moves on
  *                    ▲                                             │
  *                    └─────────────────────────────────────────────┘
  *
- * READ with WAIT holds up its connection, so each queue has one; poll() waits for all of them. Unlike
- * a subscription this misses nothing, however slow the terminal is, and shows ids and attributes.
- * Messages of one queue come in order; queues are not ordered among each other.
+ * A READ with WAIT blocks its connection, so each queue has one of its own, and poll() waits for all of them.
+ * Unlike a subscription this misses no message, however slow the terminal is, and it shows ids and attributes.
+ * The messages of a queue are shown in order; those of different queues in the order in which they arrive.
  */
 #include "clients/cli/tail.h"
 
@@ -45,10 +45,10 @@ static const char usage_text[] = "TAIL topic [QUEUE n] [FROM latest|earliest|off
 void tail_help(void)
 {
     fputs(usage_text, stdout);
-    fputs("    follows a topic as it grows, all queues or one; ^C ends, and so does COUNT\n"
-          "    $ halfmq tail orders\n        # what comes from now on\n"
+    fputs("    follows all queues of a topic as it grows, or one; stops after COUNT messages, or at ^C\n"
+          "    $ halfmq tail orders\n        # the messages stored from now on\n"
           "    $ halfmq --json tail orders FROM earliest COUNT 100\n"
-          "        # the first hundred, a JSON object a line\n",
+          "        # the first hundred, one JSON object a line\n",
           stdout);
 }
 
@@ -61,7 +61,7 @@ static enum exit_code tail_wrong(const char *why)
 static enum exit_code tail_parse(struct cli_tail *t, const struct slice *words, size_t n)
 {
     if (n < 1 || n % 2 == 0)
-        return tail_wrong(n ? "an option lacks its value" : "which topic?");
+        return tail_wrong(n ? "an option has no value" : "the topic is missing");
     t->topic = words[0];
     for (size_t i = 1; i < n; i += 2) {
         struct slice value = words[i + 1];
@@ -69,10 +69,10 @@ static enum exit_code tail_parse(struct cli_tail *t, const struct slice *words, 
             t->from = value;
         else if (slice_equal_nocase(words[i], SLICE_LIT("QUEUE"))) {
             if (!text_uint(value, &t->only) || t->only >= QUEUES_MAX)
-                return tail_wrong("QUEUE wants the number of a queue");
+                return tail_wrong("QUEUE must be the number of a queue");
         } else if (slice_equal_nocase(words[i], SLICE_LIT("COUNT"))) {
             if (!text_uint(value, &t->left) || t->left == 0)
-                return tail_wrong("COUNT wants a number from 1");
+                return tail_wrong("COUNT must be a number from 1");
         } else {
             return tail_wrong("an unknown option");
         }
@@ -86,7 +86,7 @@ static bool tail_number_of(const cJSON *object, const char *name, uint64_t *ret_
     return cJSON_IsRaw(item) && text_uint(slice_str(item->valuestring), ret_n);
 }
 
-/* Where to begin in a queue of which TOPIC INFO says this much. */
+/* The offset to begin at in the queue that `about`, from TOPIC INFO, describes. False: FROM is wrong. */
 static bool tail_start_of(const struct cli_tail *t, const cJSON *about, uint64_t *ret_next)
 {
     if (t->from.len == 0 || slice_equal_nocase(t->from, SLICE_LIT("LATEST")))
@@ -104,7 +104,7 @@ static enum exit_code tail_add_queue(struct cli_tail *t, const cJSON *about)
     if (!tail_number_of(about, "queue", &number) || (t->only != UINT64_MAX && t->only != number))
         return EXIT_DONE;
     if (!tail_start_of(t, about, &next))
-        return tail_wrong("FROM wants latest, earliest or an offset");
+        return tail_wrong("FROM must be latest, earliest or an offset");
     if (t->n == QUEUES_FOLLOWED_MAX)
         return tail_wrong("the topic has too many queues to follow all of them; name one with QUEUE");
     struct tail_queue *q = &t->queues[t->n++];
@@ -163,7 +163,7 @@ static enum exit_code tail_show_one(struct cli_tail *t, struct tail_queue *q, co
     struct message_id id;
     if (message->type != REDIS_REPLY_ARRAY || message->elements != 4 ||
         !text_id(slice_of(message->element[0]->str, message->element[0]->len), &id)) {
-        fputs("halfmq: tail: the broker's answer to READ is no list of messages\n", stderr);
+        fputs("halfmq: tail: the broker's reply to READ is not a list of messages\n", stderr);
         return EXIT_REFUSED;
     }
     enum exit_code e = show_message(message, t->conn->options->json, t->first);
@@ -204,7 +204,7 @@ static enum exit_code tail_follow(struct cli_tail *t)
     }
     while (e == EXIT_DONE && !conn_interrupted && t->left > 0) {
         if (poll(t->polls, t->n, 1000) <= 0)
-            continue; /* the loop looks at conn_interrupted; a second bounds a race with it */
+            continue; /* ^C between the check of conn_interrupted and poll() is seen after a second at most */
         for (size_t i = 0; e == EXIT_DONE && t->left > 0 && i < t->n; i++) {
             if (t->polls[i].revents)
                 e = tail_take_readable(t, &t->queues[i]);

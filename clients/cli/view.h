@@ -1,16 +1,16 @@
 /*
  * view.h: a reply as a JSON tree. `--json` prints the tree; the tables are drawn from it.
  *
- * hiredis 0.14 speaks RESP2, where a map is a flat array. What each command answers is therefore
- * known here (view_shape), and a map becomes an object again:
+ * hiredis 0.14 speaks RESP2, where a map is a flat array. So this knows what each command replies (view_shape), and
+ * makes an object of a map again:
  *
  *   POP    [[id, body, [name, value, ...], [name, value, ...]], ...]
  *            ──► [{"id", "body", "attributes": {}, "properties": {}}, ...]
  *   LAG    [[name, value, ...], ...]        ──► [{...}, ...]
  *   INFO   "# Server\r\nname:value\r\n..."  ──► {"name": "value", ...}
  *
- * Bytes that are no text (not UTF-8, or with a NUL) cannot be a JSON string: a body is then
- * "body_base64", another value {"base64": "..."}.
+ * Bytes that are not text (not UTF-8, or with a NUL) cannot be a JSON string: a body becomes "body_base64",
+ * another value {"base64": "..."}.
  */
 #ifndef HALFMQ_CLIENTS_CLI_VIEW_H
 #define HALFMQ_CLIENTS_CLI_VIEW_H
@@ -32,7 +32,7 @@ enum reply_shape {
     SHAPE_INFO /* lines of name:value */
 };
 
-/* What the command answers; info may be NULL (a command the table does not know). */
+/* What the command replies; info may be NULL (the table does not have the command). */
 enum reply_shape view_shape(const struct command_info *info);
 
 /* The tree, for the caller to free with cJSON_Delete; NULL: no memory. */
