@@ -6,8 +6,10 @@
 #ifndef HALFMQ_STORAGE_QUERY_H
 #define HALFMQ_STORAGE_QUERY_H
 
+#include "protocol/command/command.h"
 #include "protocol/record/record.h"
-#include "storage/state.h"
+#include "storage/disk/news.h"
+#include "storage/outcome.h"
 #include "storage/store.h"
 
 struct view;

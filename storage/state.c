@@ -2,11 +2,13 @@
  * state.c: loads and drops the state, applies commands and writes groups (state.h).
  *
  *   state_write   tails → records        (tail_flush)
- *                 dirty groups → rows    (groups_flush)
+ *                 dirty groups → rows    (group_flush)
  *                 overlay → rows         (overlay_flush)
  *                 meta: index, stamp     ──► one batch, one record of the log, one sync   (state_log)
  *                                        ──► RocksDB                                      (state_settle)
  */
+#include "storage/state.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -108,7 +110,7 @@ static void state_free_tables(struct state *st)
 {
     for (struct hash_node *node = hash_walk(&st->gts, NULL), *next; node; node = next) {
         next = hash_walk(&st->gts, node);
-        gt_free(st, (struct gt *)node);
+        group_free(st, (struct gt *)node);
     }
     for (struct hash_node *node = hash_walk(&st->topics, NULL), *next; node; node = next) {
         next = hash_walk(&st->topics, node);
@@ -212,7 +214,7 @@ enum status state_log(struct state *st, bool sync, struct effects *fx, char *err
     tail_flush(st, NULL);
     topics_save(st);
     pgroups_save(st);
-    groups_flush(st);
+    group_flush(st);
     st->sick = st->sick || st->overlay.failed;
     overlay_flush(&st->overlay);
     bool changed = kv_pending(st->kv) || st->meta_dirty;
@@ -274,20 +276,4 @@ enum status state_write(struct state *st, bool sync, struct effects *fx, char *e
 const struct tally *state_tally(const struct state *st)
 {
     return &st->tally;
-}
-
-void outcome_init(struct outcome *o)
-{
-    *o = (struct outcome){0};
-    buf_init(&o->reply, REPLY_BYTES_MAX);
-    buf_init(&o->text, MIB(4));
-}
-
-void outcome_free(struct outcome *o)
-{
-    buf_free(&o->reply);
-    buf_free(&o->text);
-    free(o->grants);
-    o->grants = NULL;
-    o->n_grants = 0;
 }

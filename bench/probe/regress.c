@@ -21,6 +21,7 @@
 #include "protocol/resp/resp.h"
 #include "protocol/rpc/rpc.h"
 #include "storage/query.h"
+#include "storage/state.h"
 
 #define GROUP 64
 #define BODY_BYTES 100

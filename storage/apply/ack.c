@@ -18,7 +18,7 @@ static enum status receipt_find(struct state *st, const struct stamp *stamp, str
     bool parsed = text_receipt(receipt, ret_id);
     assert(parsed); /* command parsing saw to it */
     *ret_run = NULL;
-    enum status s = gt_get(st, group, ret_id->topic, ret_gt);
+    enum status s = group_get(st, group, ret_id->topic, ret_gt);
     if (s != ST_OK)
         return s;
     *ret_run = lease_find(*ret_gt, ret_id, stamp->now_ms);
@@ -31,7 +31,7 @@ static enum status range_find(struct state *st, struct slice group, struct slice
 {
     bool parsed = text_receipt_range(receipt, ret_first, ret_last);
     assert(parsed);
-    return gt_get(st, group, ret_first->topic, ret_gt);
+    return group_get(st, group, ret_first->topic, ret_gt);
 }
 
 static void ack_no_group(struct outcome *out, struct slice group)
@@ -123,7 +123,7 @@ static void ack_end(struct state *st, const struct stamp *stamp, struct gt *gt, 
         core_fail(out, s, doing);
         return;
     }
-    gt_arm(st, gt, stamp->now_ms);
+    group_arm(st, gt, stamp->now_ms);
     reply_ok(&out->reply);
 }
 
@@ -198,7 +198,7 @@ void apply_extend(struct state *st, const struct stamp *stamp, const struct comm
             run_move(&gt->runs, r, RUN_LEASED, r->attempt, stamp->now_ms + dur);
         else
             s = ST_NOMEM;
-        gt_dirty(st, gt);
+        group_dirty(st, gt);
     }
     ack_end(st, stamp, gt, s, "EXTEND", out);
 }
@@ -215,7 +215,7 @@ void apply_release(struct state *st, const struct stamp *stamp, const struct com
         uint64_t from = first.offset;
         for (struct run *r; (r = lease_next(gt, &first, last, stamp->now_ms, &from));) {
             r = run_cut(&gt->runs, st, r, first.offset, last);
-            gt_dirty(st, gt);
+            group_dirty(st, gt);
             if (!r)
                 break; /* no memory: its lease will end by itself */
             /* It never reached anybody, so its attempt number is still unused. */

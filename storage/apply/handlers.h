@@ -14,7 +14,7 @@ apply_fn apply_send, apply_msend;                                             /*
 apply_fn apply_produce;                                                       /* produce.c */
 apply_fn apply_delayed_cancel;                                                /* delay.c */
 apply_fn apply_half;                                                          /* half.c */
-apply_fn apply_commit, apply_rollback;                                        /* decide.c */
+apply_fn apply_commit, apply_rollback;                                        /* commit.c */
 apply_fn apply_unknown, apply_txn_extend, apply_checks, apply_unask;          /* check.c */
 apply_fn apply_pgroup_set, apply_pgroup_delete;                                /* pgroup.c */
 apply_fn apply_pop;                                                           /* pop.c */

@@ -45,7 +45,7 @@ void apply_topic_purge(struct state *st, const struct stamp *stamp, const struct
     struct topic *t = NULL;
     enum status s = topic_get(st, cmd->pos[0], &t);
     if (s == ST_OK)
-        s = groups_leave_topic(st, t, true);
+        s = group_leave_topic(st, t, true);
     if (s != ST_OK) {
         manage_refuse(out, s, "topic", cmd->pos[0]);
         return;
@@ -61,7 +61,7 @@ void apply_topic_delete(struct state *st, const struct stamp *stamp, const struc
     struct topic *t = NULL;
     enum status s = topic_get(st, cmd->pos[0], &t);
     if (s == ST_OK)
-        s = groups_leave_topic(st, t, false);
+        s = group_leave_topic(st, t, false);
     if (s != ST_OK) {
         manage_refuse(out, s, "topic", cmd->pos[0]);
         return;
@@ -71,7 +71,7 @@ void apply_topic_delete(struct state *st, const struct stamp *stamp, const struc
 }
 
 /* "d1,d2,..." as command parsing let it through. */
-static void group_backoff(struct gt_settings *set, struct slice text)
+static void manage_backoff(struct group_settings *set, struct slice text)
 {
     while (text.len && set->n_backoff < BACKOFF_STEPS_MAX) {
         const uint8_t *comma = memchr(text.data, ',', text.len);
@@ -85,15 +85,15 @@ static void group_backoff(struct gt_settings *set, struct slice text)
     }
 }
 
-static void group_settings(const struct command *cmd, struct gt_settings *set)
+static void manage_group(const struct command *cmd, struct group_settings *set)
 {
-    gt_settings_default(set);
+    group_settings_default(set);
     set->lease_ms = command_number(cmd, OPT_ID_LEASE, set->lease_ms);
     set->attempts = (uint32_t)command_number(cmd, OPT_ID_ATTEMPTS, set->attempts);
     set->from = command_number(cmd, OPT_ID_FROM, set->from);
     const struct option *backoff = command_option(cmd, OPT_ID_BACKOFF);
     if (backoff)
-        group_backoff(set, backoff->v);
+        manage_backoff(set, backoff->v);
 }
 
 void apply_group_create(struct state *st, const struct stamp *stamp, const struct command *cmd,
@@ -106,13 +106,13 @@ void apply_group_create(struct state *st, const struct stamp *stamp, const struc
         manage_refuse(out, s, "topic", cmd->pos[1]);
         return;
     }
-    s = gt_get(st, cmd->pos[0], cmd->pos[1], &gt);
+    s = group_get(st, cmd->pos[0], cmd->pos[1], &gt);
     if (s == ST_OK)
         s = ST_EXISTS;
-    struct gt_settings set;
-    group_settings(cmd, &set);
+    struct group_settings set;
+    manage_group(cmd, &set);
     if (s == ST_GONE)
-        s = gt_create(st, stamp->now_ms, cmd->pos[0], t, &set, &gt);
+        s = group_create(st, stamp->now_ms, cmd->pos[0], t, &set, &gt);
     if (s == ST_OK)
         reply_ok(&out->reply);
     else
@@ -132,7 +132,7 @@ void apply_group_delete(struct state *st, const struct stamp *stamp, const struc
         manage_refuse(out, s, "group", cmd->pos[0]);
         return;
     }
-    s = dlq ? groups_leave_topic(st, dlq, false) : ST_OK;
+    s = dlq ? group_leave_topic(st, dlq, false) : ST_OK;
     if (s != ST_OK) {
         st->sick = true; /* half of it is done: the group must not be written */
         core_fail(out, s, "GROUP DELETE");

@@ -17,7 +17,7 @@
 
 #include "storage/apply/handlers.h"
 #include "storage/model/group.h"
-#include "storage/model/outcome.h"
+#include "storage/model/grants.h"
 #include "storage/model/log.h"
 #include "storage/model/lease.h"
 
@@ -51,11 +51,11 @@ static bool pop_more(const struct pop *p)
 
 static void pop_grant(struct pop *p, struct gt *gt, const struct run *r)
 {
-    outcome_grant(p->out, gt->topic, r);
+    grants_add(p->out, gt->topic, r);
     p->left -= r->live;
     p->st->tally.messages_out += r->live;
     p->changed = true;
-    gt_dirty(p->st, gt);
+    group_dirty(p->st, gt);
 }
 
 /* Expired messages leave a waiting run. NULL: nothing is left of it. */
@@ -77,7 +77,7 @@ static struct run *pop_expire(struct pop *p, struct gt *gt, struct run *r)
         run_clear(&gt->runs, p->st, holder, base + i);
         p->expired++;
     }
-    gt_dirty(p->st, gt);
+    group_dirty(p->st, gt);
     struct run *first = run_first_due(&gt->runs, RUN_WAITING);
     return first == r ? r : NULL;
 }
@@ -233,7 +233,7 @@ static void pop_take(struct pop *p, struct gt *gt, uint32_t q, struct take *take
         take->count++;
         gq->next++;
     }
-    gt_dirty(p->st, gt);
+    group_dirty(p->st, gt);
 }
 
 /* What was taken becomes a run; the queue may give again. */
@@ -289,7 +289,7 @@ static enum status pop_find(struct pop *p, struct slice group, struct slice topi
     enum status s = topic_get(p->st, topic, &t);
     if (s != ST_OK)
         return s == ST_GONE ? ST_NOTOPIC : s;
-    s = gt_get(p->st, group, topic, ret_gt);
+    s = group_get(p->st, group, topic, ret_gt);
     return s == ST_GONE ? ST_OK : s;
 }
 
@@ -297,14 +297,14 @@ static enum status pop_find(struct pop *p, struct slice group, struct slice topi
 static enum status pop_create(struct pop *p, struct slice group, struct slice topic, struct gt **ret_gt)
 {
     struct topic *t = NULL;
-    struct gt_settings set;
-    gt_settings_default(&set);
-    enum status s = gt_get(p->st, group, topic, ret_gt);
+    struct group_settings set;
+    group_settings_default(&set);
+    enum status s = group_get(p->st, group, topic, ret_gt);
     if (s != ST_GONE)
         return s;
     s = topic_get(p->st, topic, &t);
     if (s == ST_OK)
-        s = gt_create(p->st, p->stamp->now_ms, group, t, &set, ret_gt);
+        s = group_create(p->st, p->stamp->now_ms, group, t, &set, ret_gt);
     p->changed = p->changed || s == ST_OK;
     return s;
 }
@@ -360,7 +360,7 @@ void apply_pop(struct state *st, const struct stamp *stamp, const struct command
         return;
     }
     p.crowded = st->runs + p.left > st->runs_max;
-    enum status s = outcome_reserve(out, p.left) ? pop_groups(&p, cmd, gts) : ST_NOMEM;
+    enum status s = grants_reserve(out, p.left) ? pop_groups(&p, cmd, gts) : ST_NOMEM;
     if (s != ST_OK) {
         st->sick = st->sick || p.changed;
         pop_refuse(out, cmd, s);
@@ -370,9 +370,9 @@ void apply_pop(struct state *st, const struct stamp *stamp, const struct command
         pop_end_leases(&p, gts[i]);
         pop_waiting(&p, gts[i]);
         pop_fresh(&p, gts[i]);
-        gt_arm(st, gts[i], stamp->now_ms);
+        group_arm(st, gts[i], stamp->now_ms);
     }
-    if (p.status != ST_OK || !outcome_seal(out)) {
+    if (p.status != ST_OK || !grants_seal(out)) {
         out->n_grants = 0;
         st->sick = st->sick || p.status != ST_IO || p.changed; /* half of it is done: not to be written */
         core_fail(out, p.status == ST_OK ? ST_NOMEM : p.status, "POP");

@@ -25,7 +25,7 @@ static void tick_gt(struct state *st, const struct stamp *stamp, int64_t due_ms,
     struct slice group = slice_of(what.data, (size_t)(zero - what.data));
     struct slice topic = slice_of(zero + 1, what.len - group.len - 1);
     struct gt *gt = NULL;
-    enum status s = gt_get(st, group, topic, &gt);
+    enum status s = group_get(st, group, topic, &gt);
     if (s != ST_OK && s != ST_GONE)
         st->sick = true;
     if (s != ST_OK || gt->timer_ms != due_ms)

@@ -5,7 +5,7 @@
 #define HALFMQ_STORAGE_PGROUP_COUNTS_H
 
 #include "storage/disk/rows.h"
-#include "storage/state.h"
+#include "storage/policy.h"
 
 static inline int64_t pgroup_checkin(const struct pgroup_row *own, const struct policy *p)
 {

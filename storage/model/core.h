@@ -14,14 +14,17 @@
 #ifndef HALFMQ_STORAGE_CORE_H
 #define HALFMQ_STORAGE_CORE_H
 
-#include "protocol/record/record.h"
 #include "protocol/base/hash.h"
+#include "protocol/base/reply.h"
 #include "protocol/base/text.h"
+#include "protocol/command/command.h"
+#include "protocol/record/record.h"
 #include "storage/disk/keys.h"
 #include "storage/disk/kv.h"
+#include "storage/disk/news.h"
 #include "storage/disk/overlay.h"
 #include "storage/disk/rows.h"
-#include "storage/state.h"
+#include "storage/outcome.h"
 
 #define ERR_SIZE 512
 

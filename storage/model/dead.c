@@ -45,7 +45,7 @@ enum status dead_letter(struct state *st, const struct stamp *stamp, struct gt *
     enum status s = log_read(st, gt->topic, r->queue, offset, &st->props, &m);
     if (s == ST_GONE) { /* purged meanwhile: nothing to keep */
         run_clear(&gt->runs, st, r, offset);
-        gt_dirty(st, gt);
+        group_dirty(st, gt);
         return ST_OK;
     }
     if (s == ST_OK)
@@ -61,7 +61,7 @@ enum status dead_letter(struct state *st, const struct stamp *stamp, struct gt *
     if (s != ST_OK)
         return s;
     run_clear(&gt->runs, st, r, offset);
-    gt_dirty(st, gt);
+    group_dirty(st, gt);
     st->tally.messages_dead++;
     return ST_OK;
 }

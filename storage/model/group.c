@@ -8,7 +8,7 @@
 #include "storage/model/log.h"
 
 /* group 0 topic, as the table's key; hold is NAME_BYTES_MAX * 2 + 16 bytes. */
-static struct slice gt_key(struct slice group, struct slice topic, uint8_t *hold)
+static struct slice group_key(struct slice group, struct slice topic, uint8_t *hold)
 {
     memcpy(hold, group.data, group.len);
     hold[group.len] = 0;
@@ -18,7 +18,7 @@ static struct slice gt_key(struct slice group, struct slice topic, uint8_t *hold
 
 #define GT_KEY_MAX (2 * NAME_BYTES_MAX + 24)
 
-void gt_free(struct state *st, struct gt *gt)
+void group_free(struct state *st, struct gt *gt)
 {
     if (!gt)
         return;
@@ -28,7 +28,7 @@ void gt_free(struct state *st, struct gt *gt)
     free(gt);
 }
 
-static struct gt *gt_new(struct slice key, size_t group_len, struct topic *t)
+static struct gt *group_new(struct slice key, size_t group_len, struct topic *t)
 {
     struct gt *gt = calloc(1, sizeof(*gt));
     uint8_t *copy = malloc(key.len);
@@ -50,7 +50,7 @@ static struct gt *gt_new(struct slice key, size_t group_len, struct topic *t)
     return gt;
 }
 
-static enum status gt_read_rows(struct state *st, struct gt *gt, const struct group_row *row)
+static enum status group_read_rows(struct state *st, struct gt *gt, const struct group_row *row)
 {
     gt->id = row->id;
     gt->created_ms = row->created_ms;
@@ -75,7 +75,7 @@ static enum status gt_read_rows(struct state *st, struct gt *gt, const struct gr
     return runs_load(&gt->runs, st, gt->id);
 }
 
-static enum status gt_load(struct state *st, struct slice key, struct slice group, struct slice topic,
+static enum status group_load(struct state *st, struct slice key, struct slice group, struct slice topic,
                            struct gt **ret_gt)
 {
     struct key row_key = key_group(group, topic);
@@ -90,12 +90,12 @@ static enum status gt_load(struct state *st, struct slice key, struct slice grou
     s = topic_get(st, topic, &t);
     if (s != ST_OK)
         return s == ST_GONE ? ST_IO : s;
-    struct gt *gt = gt_new(key, group.len, t);
+    struct gt *gt = group_new(key, group.len, t);
     if (!gt)
         return ST_NOMEM;
-    s = gt_read_rows(st, gt, &row);
+    s = group_read_rows(st, gt, &row);
     if (s != ST_OK) {
-        gt_free(st, gt);
+        group_free(st, gt);
         return s;
     }
     hash_add(&st->gts, &gt->node, text_hash(gt->key));
@@ -103,26 +103,26 @@ static enum status gt_load(struct state *st, struct slice key, struct slice grou
     return ST_OK;
 }
 
-enum status gt_get(struct state *st, struct slice group, struct slice topic, struct gt **ret_gt)
+enum status group_get(struct state *st, struct slice group, struct slice topic, struct gt **ret_gt)
 {
     uint8_t hold[GT_KEY_MAX];
-    struct slice key = gt_key(group, topic, hold);
+    struct slice key = group_key(group, topic, hold);
     struct hash_node *node = hash_first(&st->gts, text_hash(key));
     while (node && !slice_equal(((struct gt *)node)->key, key))
         node = hash_more(node);
     if (!node)
-        return gt_load(st, key, group, topic, ret_gt);
+        return group_load(st, key, group, topic, ret_gt);
     *ret_gt = (struct gt *)node;
     return ST_OK;
 }
 
-void gt_settings_default(struct gt_settings *set)
+void group_settings_default(struct group_settings *set)
 {
-    *set = (struct gt_settings){
+    *set = (struct group_settings){
         .lease_ms = LEASE_MS_DEFAULT, .attempts = ATTEMPTS_DEFAULT, .from = POINT_EARLIEST};
 }
 
-static enum status gt_start(struct state *st, struct gt *gt, int64_t from)
+static enum status group_start(struct state *st, struct gt *gt, int64_t from)
 {
     for (uint32_t q = 0; q < gt->n_queues; q++) {
         const struct queue *queue = &gt->topic->queues[q];
@@ -136,7 +136,7 @@ static enum status gt_start(struct state *st, struct gt *gt, int64_t from)
     return ST_OK;
 }
 
-static void gt_save(struct state *st, const struct gt *gt)
+static void group_save(struct state *st, const struct gt *gt)
 {
     struct group_row row = {.id = gt->id,
                             .topic_id = gt->topic->id,
@@ -153,13 +153,13 @@ static void gt_save(struct state *st, const struct gt *gt)
     core_put(st, &hang, slice_of(NULL, 0));
 }
 
-enum status gt_create(struct state *st, int64_t now_ms, struct slice group, struct topic *t,
-                      const struct gt_settings *set, struct gt **ret_gt)
+enum status group_create(struct state *st, int64_t now_ms, struct slice group, struct topic *t,
+                      const struct group_settings *set, struct gt **ret_gt)
 {
     if (st->meta.groups >= GROUPS_MAX)
         return ST_LIMIT;
     uint8_t hold[GT_KEY_MAX];
-    struct gt *gt = gt_new(gt_key(group, t->name, hold), group.len, t);
+    struct gt *gt = group_new(group_key(group, t->name, hold), group.len, t);
     if (!gt)
         return ST_NOMEM;
     gt->created_ms = now_ms;
@@ -167,21 +167,21 @@ enum status gt_create(struct state *st, int64_t now_ms, struct slice group, stru
     gt->attempts = set->attempts;
     gt->n_backoff = set->n_backoff;
     memcpy(gt->backoff_ms, set->backoff_ms, sizeof(gt->backoff_ms));
-    enum status s = gt_start(st, gt, set->from);
+    enum status s = group_start(st, gt, set->from);
     if (s != ST_OK) {
-        gt_free(st, gt);
+        group_free(st, gt);
         return s;
     }
     hash_add(&st->gts, &gt->node, text_hash(gt->key));
     gt->id = core_next_ref(st);
     st->meta.groups++;
-    gt_save(st, gt);
-    gt_dirty(st, gt);
+    group_save(st, gt);
+    group_dirty(st, gt);
     *ret_gt = gt;
     return ST_OK;
 }
 
-void gt_dirty(struct state *st, struct gt *gt)
+void group_dirty(struct state *st, struct gt *gt)
 {
     if (gt->dirty)
         return;
@@ -191,7 +191,7 @@ void gt_dirty(struct state *st, struct gt *gt)
     st->dirty_gts_end = &gt->dirty_next;
 }
 
-void groups_flush(struct state *st)
+void group_flush(struct state *st)
 {
     for (struct gt *gt = st->dirty_gts; gt; gt = gt->dirty_next) {
         gt->dirty = false;
@@ -208,7 +208,7 @@ void groups_flush(struct state *st)
     st->dirty_gts_end = &st->dirty_gts;
 }
 
-static void gt_timer_drop(struct state *st, struct gt *gt)
+static void group_timer_drop(struct state *st, struct gt *gt)
 {
     if (!gt->timer_ms)
         return;
@@ -217,11 +217,11 @@ static void gt_timer_drop(struct state *st, struct gt *gt)
 }
 
 /* Out of memory and out of the store. Dirty gts are written first: deletions must come behind. */
-static void gt_drop(struct state *st, struct gt *gt)
+static void group_drop(struct state *st, struct gt *gt)
 {
-    groups_flush(st);
+    group_flush(st);
     core_gone(st, gt->group, gt->topic->name);
-    gt_timer_drop(st, gt);
+    group_timer_drop(st, gt);
     struct key key = key_group(gt->group, gt->topic->name);
     overlay_del(&st->overlay, &key);
     struct key hang = key_topic_group(gt->topic->id, gt->group);
@@ -234,11 +234,11 @@ static void gt_drop(struct state *st, struct gt *gt)
     st->meta.groups--;
     st->meta_dirty = true;
     hash_remove(&st->gts, &gt->node);
-    gt_free(st, gt);
+    group_free(st, gt);
 }
 
 /* Loads every group on a topic, or every topic of a group, that the store knows. */
-static enum status gts_load(struct state *st, const struct key *prefix, struct slice group,
+static enum status group_load_all(struct state *st, const struct key *prefix, struct slice group,
                             const struct topic *t)
 {
     struct key to = key_after(prefix);
@@ -250,7 +250,7 @@ static enum status gts_load(struct state *st, const struct key *prefix, struct s
         struct slice key = kv_iter_key(it);
         struct slice rest = slice_of(key.data + prefix->len, key.len - prefix->len);
         struct gt *gt = NULL;
-        s = t ? gt_get(st, rest, t->name, &gt) : gt_get(st, group, rest, &gt);
+        s = t ? group_get(st, rest, t->name, &gt) : group_get(st, group, rest, &gt);
         if (s == ST_GONE) /* deleted in this group already */
             s = ST_OK;
     }
@@ -261,7 +261,7 @@ static enum status gts_load(struct state *st, const struct key *prefix, struct s
 }
 
 /* A gt in memory that is of the group, or on the topic; NULL: there is none. */
-static struct gt *gts_match(const struct state *st, struct slice group, const struct topic *t)
+static struct gt *group_match(const struct state *st, struct slice group, const struct topic *t)
 {
     for (struct hash_node *node = hash_walk(&st->gts, NULL); node; node = hash_walk(&st->gts, node)) {
         struct gt *gt = (struct gt *)node;
@@ -274,61 +274,61 @@ static struct gt *gts_match(const struct state *st, struct slice group, const st
 enum status group_exists(struct state *st, struct slice group, bool *ret_exists)
 {
     struct key prefix = key_group_prefix(group);
-    enum status s = gts_load(st, &prefix, group, NULL);
+    enum status s = group_load_all(st, &prefix, group, NULL);
     if (s != ST_OK)
         return s;
-    *ret_exists = gts_match(st, group, NULL) != NULL;
+    *ret_exists = group_match(st, group, NULL) != NULL;
     return ST_OK;
 }
 
 enum status group_delete(struct state *st, struct slice group)
 {
     struct key prefix = key_group_prefix(group);
-    enum status s = gts_load(st, &prefix, group, NULL);
+    enum status s = group_load_all(st, &prefix, group, NULL);
     if (s != ST_OK)
         return s;
-    struct gt *gt = gts_match(st, group, NULL);
+    struct gt *gt = group_match(st, group, NULL);
     if (!gt)
         return ST_GONE;
-    for (; gt; gt = gts_match(st, group, NULL))
-        gt_drop(st, gt);
+    for (; gt; gt = group_match(st, group, NULL))
+        group_drop(st, gt);
     return ST_OK;
 }
 
-static void gt_reset(struct state *st, struct gt *gt)
+static void group_reset(struct state *st, struct gt *gt)
 {
-    gt_dirty(st, gt);
-    groups_flush(st);
+    group_dirty(st, gt);
+    group_flush(st);
     struct key from = key_of_id('R', gt->id), to = key_after(&from);
     kv_del_range(st->kv, KV_STATE, key_slice(&from), key_slice(&to));
     runs_fini(&gt->runs, st);
-    gt_timer_drop(st, gt);
+    group_timer_drop(st, gt);
     for (uint32_t q = 0; q < gt->n_queues; q++) {
         gt->queues[q].next = gt->topic->queues[q].end;
         gt->queues[q].has_head = false;
     }
-    gt_dirty(st, gt);
+    group_dirty(st, gt);
 }
 
-enum status groups_leave_topic(struct state *st, struct topic *t, bool reset)
+enum status group_leave_topic(struct state *st, struct topic *t, bool reset)
 {
     struct key prefix = key_of_id('H', t->id);
-    enum status s = gts_load(st, &prefix, slice_of(NULL, 0), t);
+    enum status s = group_load_all(st, &prefix, slice_of(NULL, 0), t);
     if (s != ST_OK)
         return s;
     if (!reset) {
-        for (struct gt *gt = gts_match(st, t->name, t); gt; gt = gts_match(st, t->name, t))
-            gt_drop(st, gt);
+        for (struct gt *gt = group_match(st, t->name, t); gt; gt = group_match(st, t->name, t))
+            group_drop(st, gt);
         return ST_OK;
     }
     for (struct hash_node *node = hash_walk(&st->gts, NULL); node; node = hash_walk(&st->gts, node)) {
         if (((struct gt *)node)->topic == t)
-            gt_reset(st, (struct gt *)node);
+            group_reset(st, (struct gt *)node);
     }
     return ST_OK;
 }
 
-void gt_arm(struct state *st, struct gt *gt, int64_t now_ms)
+void group_arm(struct state *st, struct gt *gt, int64_t now_ms)
 {
     const struct run *leased = run_first_due(&gt->runs, RUN_LEASED);
     const struct run *waiting = run_first_due(&gt->runs, RUN_WAITING);
@@ -337,8 +337,8 @@ void gt_arm(struct state *st, struct gt *gt, int64_t now_ms)
         due = waiting->due_ms;
     if (due == INT64_MAX || (gt->timer_ms && gt->timer_ms <= due))
         return;
-    gt_timer_drop(st, gt);
+    group_timer_drop(st, gt);
     gt->timer_ms = due;
     timer_put(st, due, TIMER_GT, gt->key);
-    gt_dirty(st, gt);
+    group_dirty(st, gt);
 }

@@ -36,7 +36,7 @@ struct gt {
     struct news_slot news;
 };
 
-struct gt_settings {
+struct group_settings {
     int64_t lease_ms;
     uint32_t attempts, n_backoff;
     int64_t backoff_ms[BACKOFF_STEPS_MAX];
@@ -44,13 +44,13 @@ struct gt_settings {
 };
 
 /* ST_GONE: no such group on that topic. */
-enum status gt_get(struct state *st, struct slice group, struct slice topic, struct gt **ret_gt) MUST_CHECK;
+enum status group_get(struct state *st, struct slice group, struct slice topic, struct gt **ret_gt) MUST_CHECK;
 
 /* ST_LIMIT, ST_NOMEM, ST_IO. The pair must not exist yet. */
-enum status gt_create(struct state *st, int64_t now_ms, struct slice group, struct topic *t,
-                      const struct gt_settings *set, struct gt **ret_gt) MUST_CHECK;
+enum status group_create(struct state *st, int64_t now_ms, struct slice group, struct topic *t,
+                      const struct group_settings *set, struct gt **ret_gt) MUST_CHECK;
 
-void gt_settings_default(struct gt_settings *set);
+void group_settings_default(struct group_settings *set);
 
 /* True where the group exists on any topic. */
 enum status group_exists(struct state *st, struct slice group, bool *ret_exists) MUST_CHECK;
@@ -59,17 +59,17 @@ enum status group_exists(struct state *st, struct slice group, bool *ret_exists)
 enum status group_delete(struct state *st, struct slice group) MUST_CHECK;
 
 /* Drops every group's position on a topic, or (reset) moves it behind the end. Not ST_OK: unchanged. */
-enum status groups_leave_topic(struct state *st, struct topic *t, bool reset) MUST_CHECK;
+enum status group_leave_topic(struct state *st, struct topic *t, bool reset) MUST_CHECK;
 
 /* It changed: its cursor row and dirty runs go out with the group. */
-void gt_dirty(struct state *st, struct gt *gt);
+void group_dirty(struct state *st, struct gt *gt);
 
 /* Sees to it that the timer fires in time for what is out now. */
-void gt_arm(struct state *st, struct gt *gt, int64_t now_ms);
+void group_arm(struct state *st, struct gt *gt, int64_t now_ms);
 
 /* Dirty gts into the batch. */
-void groups_flush(struct state *st);
+void group_flush(struct state *st);
 
-void gt_free(struct state *st, struct gt *gt);
+void group_free(struct state *st, struct gt *gt);
 
 #endif

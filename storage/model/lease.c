@@ -36,7 +36,7 @@ uint64_t lease_ack(struct state *st, struct gt *gt, const struct message_id *fir
     for (struct run *r; (r = lease_next(gt, first, last, now_ms, &from));)
         n += run_clear_in(&gt->runs, st, r, first->offset, last);
     if (n > 0)
-        gt_dirty(st, gt);
+        group_dirty(st, gt);
     return n;
 }
 
@@ -56,7 +56,7 @@ enum status lease_failed(struct state *st, const struct stamp *stamp, struct gt 
     if (!r)
         return ST_NOMEM;
     run_move(&gt->runs, r, RUN_WAITING, r->attempt, due_ms);
-    gt_dirty(st, gt);
+    group_dirty(st, gt);
     if (due_ms <= stamp->now_ms)
         core_news(st, &gt->news, 1);
     return ST_OK;
@@ -117,7 +117,7 @@ void lease_tick(struct state *st, const struct stamp *stamp, struct gt *gt)
         }
         st->tally.leases_expired += live;
     }
-    gt_dirty(st, gt);
+    group_dirty(st, gt);
     lease_tell_ready(st, gt, stamp->now_ms);
-    gt_arm(st, gt, stamp->now_ms);
+    group_arm(st, gt, stamp->now_ms);
 }

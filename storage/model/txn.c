@@ -1,5 +1,5 @@
-/* txn.c: rows and timers of transactions (txn.h). HALF is in half.c, decisions in decide.c, asks in
- * check.c. */
+/* txn.c: rows and timers of transactions (txn.h). apply/half.c opens them, apply/commit.c decides them,
+ * apply/check.c asks about them. */
 #include "storage/model/txn.h"
 
 #include "storage/model/young.h"
@@ -164,6 +164,29 @@ void txn_retire(struct state *st, const struct stamp *stamp, uint64_t txid, cons
     core_del(st, &key);
     txn_unschedule(st, stamp, txid, row);
     txn_timer_del(st, row->timeout_ms, TIMER_TXN, txid);
+}
+
+void txn_close(struct state *st, const struct stamp *stamp, uint64_t txid, struct txn_row *row, enum txn_state state)
+{
+    if (row->state == TXN_PENDING) {
+        txn_retire(st, stamp, txid, row);
+        txn_count(st, row->pgroup, -1, 0);
+    } else {
+        txn_count(st, row->pgroup, 0, -1);
+    }
+    for (uint32_t i = row->first.len ? 1 : 0; i < row->n_messages; i++) {
+        struct key key = key_txn_message(txid, i);
+        overlay_del(&st->overlay, &key);
+    }
+    if (!row->young) { /* else it is left behind (young.h) */
+        struct key key = key_txn(txid);
+        overlay_del(&st->overlay, &key);
+    }
+    row->young = false;
+    row->first = slice_of(NULL, 0);
+    row->state = state;
+    row->decided_ms = stamp->now_ms;
+    txn_put(st, txid, row);
 }
 
 void txn_move_check(struct state *st, const struct stamp *stamp, uint64_t txid, struct txn_row *row,

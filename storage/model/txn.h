@@ -50,6 +50,9 @@ void txn_tick_young(struct state *st, const struct stamp *stamp);
 /* It is no longer pending: its rows J, K and W go, where it has any (row is not put). */
 void txn_retire(struct state *st, const struct stamp *stamp, uint64_t txid, const struct txn_row *row);
 
+/* It is decided: its timers and messages go, row is put as its outcome, which is kept for a while. */
+void txn_close(struct state *st, const struct stamp *stamp, uint64_t txid, struct txn_row *row, enum txn_state state);
+
 /* Sets its next check to due_ms, which is as good as an answer to the newest ask (row is not put). */
 void txn_move_check(struct state *st, const struct stamp *stamp, uint64_t txid, struct txn_row *row,
                     int64_t due_ms);

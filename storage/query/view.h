@@ -5,13 +5,14 @@
 #ifndef HALFMQ_STORAGE_VIEW_H
 #define HALFMQ_STORAGE_VIEW_H
 
-#include "protocol/record/message.h"
+#include "protocol/base/reply.h"
 #include "protocol/base/text.h"
+#include "protocol/record/message.h"
 #include "storage/disk/keys.h"
 #include "storage/disk/kv.h"
 #include "storage/disk/records.h"
-#include "storage/query.h"
 #include "storage/disk/rows.h"
+#include "storage/query.h"
 
 struct view {
     struct kv *kv;

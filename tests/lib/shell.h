@@ -16,6 +16,7 @@
 
 #include "storage/model/core.h"
 #include "storage/query.h"
+#include "storage/state.h"
 
 #define SHELL_TIME INT64_C(1795501800000)
 #define SHELL_REPLIES_MAX 4096

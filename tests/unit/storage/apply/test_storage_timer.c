@@ -58,7 +58,7 @@ static void never_early_never_late(void **state)
         assert_true(shell_field(lag, "ready") == (int64_t)want);
         assert_true(shell_field(lag, "inflight") == 40 - (int64_t)want);
         struct gt *gt = NULL; /* checks that the timer has changed the runs, not only the counts */
-        assert_int_equal(gt_get(s->st, SLICE_LIT("g"), SLICE_LIT("t"), &gt), ST_OK);
+        assert_int_equal(group_get(s->st, SLICE_LIT("g"), SLICE_LIT("t"), &gt), ST_OK);
         assert_true(gt->runs.n_waiting == want && s->fx.next_due_ms > s->now_ms);
     }
 }

@@ -1,17 +1,17 @@
-/* outcome.c: what a command comes to: reply tokens, grants (state.h). */
-#include "storage/model/outcome.h"
+/* grants.c: writes what POP leased into an outcome (grants.h). */
+#include "storage/model/grants.h"
 
 #include <stdlib.h>
 
-bool outcome_reserve(struct outcome *o, uint32_t n)
+bool grants_reserve(struct outcome *o, uint32_t n)
 {
     if (!o->grants)
-        o->grants = malloc(n * sizeof(*o->grants)); /* outcome_grant fills them in: thousands, mostly unused */
+        o->grants = malloc(n * sizeof(*o->grants)); /* grants_add fills them in: thousands, mostly unused */
     return o->grants != NULL;
 }
 
-/* Until outcome_seal the slices hold places in text, which may still move. */
-void outcome_grant(struct outcome *o, const struct topic *t, const struct run *r)
+/* Until grants_seal the slices hold places in text, which may still move. */
+void grants_add(struct outcome *o, const struct topic *t, const struct run *r)
 {
     assert(o->n_grants < GRANTS_MAX);
     struct grant *g = &o->grants[o->n_grants++];
@@ -30,7 +30,7 @@ void outcome_grant(struct outcome *o, const struct topic *t, const struct run *r
     g->lease_until_ms = r->due_ms;
 }
 
-bool outcome_seal(struct outcome *o)
+bool grants_seal(struct outcome *o)
 {
     if (o->text.failed)
         return false;

@@ -1,5 +1,5 @@
 /*
- * decide.c: COMMIT and ROLLBACK.
+ * commit.c: COMMIT and ROLLBACK.
  *
  * COMMIT is one step of one group: the messages go to their topics, the row becomes the outcome, the
  * timers go, and the receipts given with ACK are acknowledged - or, if anything stands against it,
@@ -18,13 +18,13 @@
 #define COMMIT_ACKS_MAX 100000 /* messages that the receipts of one COMMIT name, each looked for */
 
 /* A message of the transaction on its way to its topic. */
-struct decide_part {
+struct commit_part {
     size_t at, len;       /* its row in st->parts_bytes */
     struct half_row half; /* points there */
     struct topic *topic;  /* NULL: to be made */
 };
 
-static uint64_t decide_txid(const struct command *cmd)
+static uint64_t commit_txid(const struct command *cmd)
 {
     uint64_t txid = 0;
     bool parsed = text_txid(cmd->pos[0], &txid);
@@ -42,7 +42,7 @@ static void commit_again(struct outcome *out, const struct txn_row *row)
     assert(!c.bad);
 }
 
-static void decide_conflict(struct state *st, struct outcome *out, uint64_t txid, const char *was)
+static void commit_conflict(struct state *st, struct outcome *out, uint64_t txid, const char *was)
 {
     st->tally.conflicts++;
     reply_error(&out->reply, ST_TXNCONFLICT, "transaction %llu was %s: the first decision stands",
@@ -68,7 +68,7 @@ static bool commit_receipts_hold(struct state *st, const struct stamp *stamp, co
             return false;
         }
         bool exists = true;
-        enum status s = gt_get(st, ack->v, id.topic, &gt);
+        enum status s = group_get(st, ack->v, id.topic, &gt);
         if (s == ST_GONE && group_exists(st, ack->v, &exists) != ST_OK)
             s = ST_IO;
         char text[200];
@@ -97,13 +97,13 @@ static void commit_ack(struct state *st, const struct stamp *stamp, const struct
         struct message_id id;
         uint64_t last = 0;
         struct gt *gt = NULL;
-        if (text_receipt_range(cmd->rest[i], &id, &last) && gt_get(st, ack->v, id.topic, &gt) == ST_OK)
+        if (text_receipt_range(cmd->rest[i], &id, &last) && group_get(st, ack->v, id.topic, &gt) == ST_OK)
             st->tally.messages_acked += lease_ack(st, gt, &id, last, stamp->now_ms);
     }
 }
 
 /* The bytes of all messages, before anything points to them: they move as they grow. */
-static enum status commit_read(struct state *st, uint64_t txid, const struct txn_row *row, struct decide_part *parts)
+static enum status commit_read(struct state *st, uint64_t txid, const struct txn_row *row, struct commit_part *parts)
 {
     struct buf *bytes = &st->parts_bytes;
     for (uint32_t i = 0; i < row->n_messages; i++) {
@@ -118,12 +118,12 @@ static enum status commit_read(struct state *st, uint64_t txid, const struct txn
 
 /* Decodes every message and looks for its topic (NULL where it is to be made), before anything is changed. */
 static enum status commit_gather(struct state *st, const struct stamp *stamp, uint64_t txid,
-                                 const struct txn_row *row, struct decide_part *parts, struct slice *ret_topic)
+                                 const struct txn_row *row, struct commit_part *parts, struct slice *ret_topic)
 {
     uint64_t missing = 0;
     enum status s = commit_read(st, txid, row, parts);
     for (uint32_t i = 0; i < row->n_messages && s == ST_OK; i++) {
-        struct decide_part *part = &parts[i];
+        struct commit_part *part = &parts[i];
         if (half_decode(slice_of(st->parts_bytes.data + part->at, part->len), &part->half) != ST_OK)
             return ST_IO;
         *ret_topic = part->half.topic;
@@ -155,7 +155,7 @@ static enum status commit_place(struct state *st, const struct stamp *stamp, str
 }
 
 static enum status commit_append(struct state *st, const struct stamp *stamp, uint64_t txid,
-                                 const struct decide_part *part)
+                                 const struct commit_part *part)
 {
     const struct half_row *half = &part->half;
     struct message m;
@@ -177,31 +177,6 @@ static enum status commit_append(struct state *st, const struct stamp *stamp, ui
     return st->props.failed ? ST_NOMEM : ST_OK;
 }
 
-/* The transaction is over: timers and messages go, the outcome is kept for a while. */
-static void decide_close(struct state *st, const struct stamp *stamp, uint64_t txid, struct txn_row *row,
-                         enum txn_state state)
-{
-    if (row->state == TXN_PENDING) {
-        txn_retire(st, stamp, txid, row);
-        txn_count(st, row->pgroup, -1, 0);
-    } else {
-        txn_count(st, row->pgroup, 0, -1);
-    }
-    for (uint32_t i = row->first.len ? 1 : 0; i < row->n_messages; i++) {
-        struct key key = key_txn_message(txid, i);
-        overlay_del(&st->overlay, &key);
-    }
-    if (!row->young) { /* else it is left behind (young.h) */
-        struct key key = key_txn(txid);
-        overlay_del(&st->overlay, &key);
-    }
-    row->young = false;
-    row->first = slice_of(NULL, 0);
-    row->state = state;
-    row->decided_ms = stamp->now_ms;
-    txn_put(st, txid, row);
-}
-
 static void commit_refuse(struct outcome *out, enum status s, uint64_t txid, struct slice topic)
 {
     char name[160];
@@ -216,7 +191,7 @@ static void commit_refuse(struct outcome *out, enum status s, uint64_t txid, str
 
 /* Everything was asked: from here on a failure would leave half of it, so the group is given up. */
 static void commit_do(struct state *st, const struct stamp *stamp, const struct command *cmd,
-                      uint64_t txid, struct txn_row *row, const struct decide_part *parts, struct outcome *out)
+                      uint64_t txid, struct txn_row *row, const struct commit_part *parts, struct outcome *out)
 {
     enum status s = ST_OK;
     for (uint32_t i = 0; i < row->n_messages && s == ST_OK; i++)
@@ -225,7 +200,7 @@ static void commit_do(struct state *st, const struct stamp *stamp, const struct 
         s = ST_NOMEM;
     if (s == ST_OK) {
         row->outcome = buf_slice(&st->outcome);
-        decide_close(st, stamp, txid, row, TXN_COMMITTED);
+        txn_close(st, stamp, txid, row, TXN_COMMITTED);
         commit_ack(st, stamp, cmd);
         st->tally.committed++;
         commit_again(out, row);
@@ -240,7 +215,7 @@ static void commit_open(struct state *st, const struct stamp *stamp, const struc
 {
     if (!commit_receipts_hold(st, stamp, cmd, out))
         return;
-    struct decide_part *parts = (struct decide_part *)(void *)buf_room(&st->parts, row->n_messages * sizeof(*parts));
+    struct commit_part *parts = (struct commit_part *)(void *)buf_room(&st->parts, row->n_messages * sizeof(*parts));
     struct slice missing = {0};
     enum status s = parts ? commit_gather(st, stamp, txid, row, parts, &missing) : ST_NOMEM;
     if (s == ST_OK)
@@ -255,7 +230,7 @@ static void commit_open(struct state *st, const struct stamp *stamp, const struc
 void apply_commit(struct state *st, const struct stamp *stamp, const struct command *cmd,
                   struct outcome *out)
 {
-    uint64_t txid = decide_txid(cmd);
+    uint64_t txid = commit_txid(cmd);
     struct txn_row row;
     enum status s = txn_get(st, stamp, txid, &st->scratch, &row);
     if (s != ST_OK)
@@ -263,7 +238,7 @@ void apply_commit(struct state *st, const struct stamp *stamp, const struct comm
     else if (row.state == TXN_COMMITTED)
         commit_again(out, &row);
     else if (row.state == TXN_ROLLEDBACK)
-        decide_conflict(st, out, txid, "rolled back");
+        commit_conflict(st, out, txid, "rolled back");
     else
         commit_open(st, stamp, cmd, txid, &row, out);
 }
@@ -271,7 +246,7 @@ void apply_commit(struct state *st, const struct stamp *stamp, const struct comm
 void apply_rollback(struct state *st, const struct stamp *stamp, const struct command *cmd,
                     struct outcome *out)
 {
-    uint64_t txid = decide_txid(cmd);
+    uint64_t txid = commit_txid(cmd);
     struct txn_row row;
     enum status s = txn_get(st, stamp, txid, &st->scratch, &row);
     if (s != ST_OK) {
@@ -279,11 +254,11 @@ void apply_rollback(struct state *st, const struct stamp *stamp, const struct co
         return;
     }
     if (row.state == TXN_COMMITTED) {
-        decide_conflict(st, out, txid, "committed");
+        commit_conflict(st, out, txid, "committed");
         return;
     }
     if (row.state != TXN_ROLLEDBACK) {
-        decide_close(st, stamp, txid, &row, TXN_ROLLEDBACK);
+        txn_close(st, stamp, txid, &row, TXN_ROLLEDBACK);
         st->tally.rolledback++;
     }
     reply_ok(&out->reply);

@@ -1,0 +1,72 @@
+/*
+ * outcome.h: what goes into the state with a command, and what comes out: of a command, and of a group.
+ *
+ *   stamp, command ──► state_apply ──► outcome: reply, or grants     once a command
+ *                      state_write ──► effects: news, tally          once a group
+ */
+#ifndef HALFMQ_STORAGE_OUTCOME_H
+#define HALFMQ_STORAGE_OUTCOME_H
+
+#include "protocol/base/compress.h"
+#include "protocol/base/reply.h"
+#include "storage/policy.h"
+
+struct stamp {
+    uint64_t index; /* of the command; ascends by one */
+    int64_t now_ms; /* never goes down */
+    const struct policy *policy;
+};
+
+/* Messages handed out by POP: which, not what. The bytes are read by the I/O thread (query_grants). */
+struct grant {
+    struct slice topic; /* borrowed from the outcome's text */
+    uint64_t topic_id;
+    enum compress compress; /* the topic's */
+    uint32_t queue;
+    uint32_t count;   /* offsets base .. base+count-1 ... */
+    uint64_t base;
+    uint64_t *bits;   /* ... of which those whose bit is set were granted; NULL: all */
+    uint32_t attempt;
+    int64_t lease_until_ms;
+};
+
+#define GRANTS_MAX 1024
+
+/* What a command comes to. Given to state_apply empty (outcome_init), freed by the caller. */
+struct outcome {
+    struct buf reply;      /* tokens; for POP the array is made by query_grants from the grants */
+    struct grant *grants;
+    uint32_t n_grants;
+    struct buf text;       /* what the grants' topics and bits point into */
+    bool nothing;          /* POP, CHECKS: found nothing; the caller may park on parked_on[] */
+    int64_t retry_at_ms;   /* with nothing: when time alone may change that; 0: never */
+};
+
+void outcome_init(struct outcome *o);
+void outcome_free(struct outcome *o);
+
+/* News of a group: who may want to look again. */
+#define NEWS_MAX 1024
+
+struct effects {
+    uint64_t index;      /* of the last command in the group */
+    int64_t now_ms;
+    bool written;        /* false: the group changed nothing and nothing was written */
+    int64_t next_due_ms; /* earliest row of the timer index; INT64_MAX: none */
+    bool pgroups_changed; /* settings of some producer group: query_pgroup_hooks may answer otherwise */
+    bool overflow;       /* more than NEWS_MAX keys: wake everybody */
+    uint32_t n_keys;
+    uint64_t keys[NEWS_MAX];
+    uint32_t counts[NEWS_MAX]; /* how many messages, or checks, became ready under that key */
+};
+
+/* Figures that only apply knows; ascending but for the gauges. Read by the leader after a group. */
+struct tally {
+    uint64_t messages_in, bytes_in, messages_out, messages_acked, messages_nacked, messages_dead;
+    uint64_t leases_expired, halfs, committed, rolledback, conflicts, checks_asked, dedup_hits;
+    uint64_t delayed_expired; /* messages whose TTL was over when their time came */
+    uint64_t pending, parked; /* gauges: transactions in that state */
+    uint64_t delayed;         /* gauge: messages that wait for their time */
+};
+
+#endif

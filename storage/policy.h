@@ -1,0 +1,22 @@
+/*
+ * policy.h: settings that replicas must agree on. They travel with the stamp of a command (state.h), so that apply
+ * asks nobody for them.
+ */
+#ifndef HALFMQ_STORAGE_POLICY_H
+#define HALFMQ_STORAGE_POLICY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct policy {
+    int64_t dedup_window_ms;
+    int64_t txn_outcome_retention_ms;
+    int64_t txn_timeout_ms;
+    int64_t checkin_ms;
+    int64_t check_every_ms;
+    uint32_t check_max;
+    uint32_t node; /* 0..1023, in transaction ids */
+    bool auto_create_topics;
+};
+
+#endif

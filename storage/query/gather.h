@@ -1,0 +1,25 @@
+/*
+ * gather.h: messages on their way into an array of a reply. They are written into a buffer of their own first,
+ * because an array says how long it is before its items come.
+ */
+#ifndef HALFMQ_STORAGE_GATHER_H
+#define HALFMQ_STORAGE_GATHER_H
+
+#include "storage/query/emit.h"
+#include "storage/query/view.h"
+
+struct gather {
+    struct buf items;
+    uint32_t n, count; /* messages so far, and at most */
+    uint64_t bytes;    /* of their bodies */
+};
+
+/* True where count, or the soft bound on bytes, is reached, or memory has run out. */
+bool gather_full(const struct gather *g);
+
+void gather_add(struct gather *g, const struct place *p, const struct message *m);
+
+/* Answers with what was gathered where s is ST_OK, with an error otherwise; frees the buffer. */
+void gather_end(struct gather *g, enum status s, struct buf *reply);
+
+#endif

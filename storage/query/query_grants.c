@@ -1,0 +1,112 @@
+/*
+ * query_grants.c: the messages that POP granted, as the array that answers it (query.h). Messages of several queues
+ * are put into the order in which they were stored.
+ */
+#include "storage/query.h"
+
+#include <stdlib.h>
+
+#include "storage/query/gather.h"
+
+/* POP only estimates sizes. From here on nothing is added, so that the reply holds what was. */
+#define GRANTS_BYTES_MAX ((REPLY_BYTES_MAX - BODY_BYTES_CEILING) / 2)
+
+/* Where a granted message's tokens are, to put them in the order in which they were stored. */
+struct piece {
+    uint64_t index, seq;
+    size_t at, len;
+};
+
+static int piece_cmp(const void *x, const void *y)
+{
+    const struct piece *a = x, *b = y;
+    if (a->index != b->index)
+        return a->index < b->index ? -1 : 1;
+    return a->seq < b->seq ? -1 : a->seq > b->seq;
+}
+
+struct grants {
+    struct view *v;
+    struct slice group;
+    struct gather g;
+    struct piece *pieces;
+    uint32_t n_pieces, size;
+};
+
+static enum status grant_message(struct grants *gs, const struct grant *gr, uint64_t offset,
+                                 struct slice record, const struct record_header *h)
+{
+    struct message m;
+    if (record_message(record, h, (uint32_t)(offset - h->base), &m) != ST_OK)
+        return ST_IO;
+    if (gs->n_pieces == gs->size)
+        return ST_NOMEM;
+    if (gs->g.items.len > GRANTS_BYTES_MAX) /* uneven sizes: it comes again when its lease is over */
+        return ST_OK;
+    struct place p = {gr->topic, gr->queue, offset, h->stored_ms, gr->attempt, gr->lease_until_ms, gs->group};
+    struct piece *piece = &gs->pieces[gs->n_pieces++];
+    *piece = (struct piece){h->index, m.seq, gs->g.items.len, 0};
+    gather_add(&gs->g, &p, &m);
+    piece->len = gs->g.items.len - piece->at;
+    return ST_OK;
+}
+
+static enum status grant_run(struct grants *gs, const struct grant *gr)
+{
+    enum status s = ST_OK;
+    struct kv_iter *it = view_grant(gs->v, gr);
+    if (!it)
+        return ST_NOMEM;
+    struct record_header h = {0};
+    for (uint32_t i = 0; i < gr->count && s == ST_OK; i++) {
+        if (gr->bits && !((gr->bits[i / 64] >> (i % 64)) & 1))
+            continue;
+        uint64_t offset = gr->base + i;
+        if (h.count == 0 || offset >= h.base + h.count)
+            s = records_seek(it, gr->topic_id, gr->queue, offset, &h);
+        if (s == ST_OK && offset >= h.base)
+            s = grant_message(gs, gr, offset, kv_iter_value(it), &h);
+    }
+    kv_iter_free(it);
+    return s == ST_GONE ? ST_OK : s;
+}
+
+static uint32_t grants_live(const struct outcome *out)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < out->n_grants; i++) {
+        const struct grant *g = &out->grants[i];
+        for (uint32_t w = 0; g->bits && w < (g->count + 63) / 64; w++)
+            n += (uint32_t)__builtin_popcountll(g->bits[w]);
+        n += g->bits ? 0 : g->count;
+    }
+    return n;
+}
+
+void query_grants(struct view *v, struct slice group, const struct outcome *out, struct buf *reply,
+                  uint64_t *ret_n, uint64_t *ret_bytes)
+{
+    struct grants gs = {.v = v, .group = group, .size = grants_live(out)};
+    gs.g.count = UINT32_MAX;
+    buf_init(&gs.g.items, REPLY_BYTES_MAX);
+    gs.pieces = calloc(gs.size ? gs.size : 1, sizeof(*gs.pieces));
+    enum status s = gs.pieces ? ST_OK : ST_NOMEM;
+    for (uint32_t i = 0; i < out->n_grants && s == ST_OK; i++)
+        s = grant_run(&gs, &out->grants[i]);
+    if (s == ST_OK && gs.g.items.failed)
+        s = ST_NOMEM;
+    if (s == ST_OK) {
+        qsort(gs.pieces, gs.n_pieces, sizeof(*gs.pieces), piece_cmp);
+        reply_array(reply, gs.n_pieces);
+        for (uint32_t i = 0; i < gs.n_pieces; i++)
+            buf_put(reply, gs.g.items.data + gs.pieces[i].at, gs.pieces[i].len);
+    } else {
+        view_refuse(reply, s, "store", group);
+    }
+    if (ret_n)
+        *ret_n = s == ST_OK ? gs.n_pieces : 0;
+    if (ret_bytes)
+        *ret_bytes = s == ST_OK ? gs.g.bytes : 0;
+    free(gs.pieces);
+    buf_free(&gs.g.items);
+}
