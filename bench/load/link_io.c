@@ -30,7 +30,7 @@ static void link_io_watch(struct load_link *l, int how)
 {
     struct epoll_event e = {.events = EPOLLIN | (l->wants_write ? EPOLLOUT : 0u), .data.ptr = l};
     if (epoll_ctl(l->worker->epoll, how, l->fd, &e) != 0)
-        load_fail(l->worker->load, "the system refused to watch a socket: %s", strerror(errno));
+        load_fail(l->worker->load, "epoll cannot watch a socket: %s", strerror(errno));
 }
 
 void link_close(struct load_link *l)
@@ -42,7 +42,7 @@ void link_close(struct load_link *l)
     l->wants_write = false;
 }
 
-/* The connection broke, or there was none. Before the first one ever, that ends the run. */
+/* The connection broke or could not be made. If it was never up, that ends the load. */
 static void link_io_broken(struct load_link *l, const char *why)
 {
     struct load *load = l->worker->load;
@@ -85,7 +85,7 @@ void link_connect(struct load_link *l)
                   strerror(errno));
         return;
     }
-    setsockopt(l->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes); /* slower without it, no more */
+    setsockopt(l->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes); /* if this fails, requests are only slower */
     l->state = LINK_CONNECTING;
     l->wants_write = true;
     if (connect(l->fd, (struct sockaddr *)&load->address, load->address_len) != 0 &&
@@ -96,7 +96,7 @@ void link_connect(struct load_link *l)
     link_io_watch(l, EPOLL_CTL_ADD);
 }
 
-/* What was under way when the last connection broke is asked again where its role wants it so. */
+/* Repeats the requests of ops that were under way when the last connection broke, where their role wants that. */
 static void link_io_resume(struct load_link *l)
 {
     for (uint32_t i = 0; i < l->n_ops; i++) {
@@ -130,7 +130,7 @@ void link_flush(struct load_link *l)
 {
     if (l->out.failed)
         load_fail(l->worker->load,
-                 "more than 1 GiB waits to be sent on a connection: lower --inflight or --batch");
+                 "a connection has more than 1 GiB to send: lower --inflight or --batch");
     while (l->state == LINK_UP && !l->out.failed && l->out_at < l->out.len) {
         ssize_t n = send(l->fd, l->out.data + l->out_at, l->out.len - l->out_at, MSG_NOSIGNAL);
         if (n > 0) {
@@ -172,14 +172,14 @@ static void link_io_take_answer(struct load_link *l, const struct answer *a)
     uint32_t number = a->tag / l->span;
     struct op *op = number < l->n_ops ? &l->ops[number] : NULL;
     if (!op || !op->active || op->left == 0) {
-        worker_trouble(l->worker, SLICE_LIT("TESTER an answer to a request that was not made"));
+        worker_trouble(l->worker, SLICE_LIT("TESTER a reply that matches no request"));
         return;
     }
     op->left--;
     l->role->answered(l, op, a->tag % l->span, a);
 }
 
-/* All whole answers that have come. */
+/* Takes all complete replies out of the input. */
 static void link_io_take_answers(struct load_link *l)
 {
     while (l->state == LINK_UP && l->in_at < l->in.len) {
@@ -191,7 +191,7 @@ static void link_io_take_answers(struct load_link *l)
             break;
         if (s != ST_OK) {
             load_fail(l->worker->load,
-                     "what came from port %llu is no %s: is it the right port, and --dialect?",
+                     "port %llu does not speak %s: check --port and --dialect",
                       (unsigned long long)l->worker->load->o->port, l->speech.dialect->name);
             return;
         }
@@ -210,7 +210,7 @@ static void link_io_readable(struct load_link *l)
     for (int i = 0; i < READS_A_TURN && l->state == LINK_UP; i++) {
         uint8_t *room = buf_room(&l->in, READ_BYTES);
         if (!room) {
-            load_fail(l->worker->load, "no memory for an answer");
+            load_fail(l->worker->load, "no memory for a reply");
             return;
         }
         ssize_t n = recv(l->fd, room, READ_BYTES, 0);

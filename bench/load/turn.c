@@ -1,9 +1,9 @@
 /*
- * turn.c: a thread's turn, over and over: what is due, what came, what the second that has passed
- * brought.
+ * turn.c: the loop of a worker's thread. A turn handles the sockets that are ready, then the reminders that are
+ * due, and once a second hands what was counted to the series.
  *
- * It sleeps until the next socket is ready or the next thing is due, to the microsecond where the
- * kernel can (epoll_pwait2).
+ * It sleeps until the next socket is ready or the next reminder is due, to the microsecond where the kernel can
+ * (epoll_pwait2), else to the millisecond.
  */
 #include "bench/load/turn.h"
 
@@ -20,7 +20,8 @@
 
 #define EVENTS 256
 
-/* Seconds are counted from the beginning of the measurement; those of the warm-up are thrown away. */
+/* Hands over each second that has passed since the measurement began. What was counted in the warm-up is thrown
+ * away. */
 static void turn_pass_seconds(struct worker *w)
 {
     struct load *load = w->load;
@@ -51,7 +52,7 @@ static int turn_sleep_until_event(struct worker *w, struct epoll_event *events)
     if (n < 0 && errno == ENOSYS)
         n = epoll_wait(w->epoll, events, EVENTS, (int)((left + NS_PER_MS - 1) / NS_PER_MS));
     if (n < 0 && errno != EINTR)
-        load_fail(w->load, "waiting for sockets failed: %s", strerror(errno));
+        load_fail(w->load, "epoll failed: %s", strerror(errno));
     w->now_ns = mono_ns();
     return n;
 }
@@ -63,7 +64,7 @@ static void turn_take_events(struct worker *w, const struct epoll_event *events,
             link_event(events[i].data.ptr, events[i].events);
             continue;
         }
-        /* Woken: the run goes, or is given up. */
+        /* Woken: the load begins, or was given up. */
         uint64_t count;
         ssize_t got = read(w->wake, &count, sizeof count);
         (void)got;
@@ -77,13 +78,13 @@ static void turn_take_events(struct worker *w, const struct epoll_event *events,
     }
 }
 
-/* Nothing has come forward for too long: better an end that says so than none. */
+/* Gives up when nothing has been sent, received or decided for --patience, instead of waiting for ever. */
 static void turn_watch_progress(struct worker *w)
 {
     struct load *load = w->load;
     if (!atomic_load(&load->go) || w->now_ns - atomic_load(&load->progress_ns) <= load->o->patience)
         return;
-    load_fail(load, "nothing has come forward for %.0f s (--patience)", (double)load->o->patience / 1e9);
+    load_fail(load, "no progress for %.0f s (--patience)", (double)load->o->patience / 1e9);
 }
 
 void *turn_main(void *worker)

@@ -1,4 +1,4 @@
-/* help.c: the modes and flags come from their tables, the lesson stands here. */
+/* help.c: the modes and flags come from their tables, the explanation is in this file. */
 #include "bench/options/help.h"
 
 #include <stdio.h>
@@ -25,42 +25,39 @@ static const char *const groups[] = {
 };
 
 static const char lesson[] =
-    "Connections, requests under way and rate hang together (Little's law):\n"
+    "How connections, requests in flight and the rate depend on one another (Little's law):\n"
     "\n"
-    "  requests under way = requests a second x latency      64 = 32,000/s x 2 ms\n"
+    "  requests in flight = requests a second x latency      64 = 32,000/s x 2 ms\n"
     "\n"
     "  Closed loop (no --rate): --inflight is fixed and the rate follows. It finds the highest\n"
-    "  throughput; its latency is that of a full queue. Twice the --inflight beyond the point "
-    "where the\n"
-    "  rate stops growing gives twice the latency and nothing else.\n"
-    "  Open loop (--rate): the rate is fixed and latency follows, counted from the moment each "
-    "request\n"
-    "  was meant to start, so a stall of the broker is in the figures in full. Ask it what users "
-    "would\n"
-    "  see. Take half of what a closed loop reached, and --inflight well above rate x latency: it "
-    "is\n"
-    "  only a bound then. `search` looks for the highest rate by itself.\n"
-    "  One request syncs once, however much it brings: --batch and --inflight make syncs cheap.\n";
+    "  throughput; its latency is that of a full queue. Once the rate has stopped growing, twice\n"
+    "  the --inflight gives twice the latency and nothing else.\n"
+    "  Open loop (--rate): the rate is fixed and latency follows. It is counted from the moment\n"
+    "  each request was meant to start, so the figures contain every stall of the broker in full.\n"
+    "  It shows what users would see. Use half the rate that a closed loop reached, and set\n"
+    "  --inflight well above rate x latency, so that it is only a limit. `search` finds the\n"
+    "  highest rate by itself.\n"
+    "  A request is synced once, however many messages it carries: --batch and --inflight make\n"
+    "  syncs cheap.\n";
 
 static const char examples[] =
     "For instance:\n"
     "  halfmq-bench send --duration 10s                        how much can it store?\n"
     "  halfmq-bench send --messages 1M --batch 1000            the same in batches\n"
     "  halfmq-bench send --rate 20k --html send.html           how long does it take at 20,000/s?\n"
-    "  halfmq-bench consume --messages 1M --batch 100          and take it out again\n"
+    "  halfmq-bench consume --messages 1M --batch 100          and consume them again\n"
     "  halfmq-bench txn --inflight 64 --rollback 5% --undecided 1%\n"
     "  halfmq-bench e2e --rate 5k --assert 'p99<10ms'          exit status 3 if not\n"
-    "  halfmq-bench verify --duration 60s                      kill -9 the broker meanwhile\n"
+    "  halfmq-bench verify --duration 60s                      kill -9 the broker while it runs\n"
     "  halfmq-bench verify --duration 60s --batch 100          the same with records of 100\n"
     "  halfmq-bench search --p99 5ms\n"
     "  halfmq-bench redis --port 6379 --halfmq-port 4253 --connections 50 --inflight 50\n"
     "  halfmq-bench compare before.json after.json\n"
     "\n"
-    "Exit status: 0 good; 1 it could not run, or there were errors, or something was lost, "
-    "doubled,\n"
+    "Exit status: 0 good; 1 it could not run, there were errors, or a message was lost, doubled,\n"
     "reordered or damaged; 2 wrong usage; 3 an --assert did not hold.\n";
 
-/* The lines of a text after the first begin under it. */
+/* Prints a text whose second and further lines are indented. */
 static void put_lines(const char *text, int indent)
 {
     for (const char *c = text; *c; c++) {
@@ -89,8 +86,8 @@ void help_print(void)
     fputs(
         "Usage: halfmq-bench MODE [--flag value ...]\n"
         "\n"
-        "Puts load on a HalfMQ broker and tells what came of it: rates, percentiles, and whether\n"
-        "everything that went in came out.\n"
+        "Puts load on a HalfMQ broker and reports rates, percentiles, and whether every message\n"
+        "that was sent was delivered.\n"
         "\n"
         "Modes:\n",
         stdout);

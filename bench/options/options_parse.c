@@ -74,7 +74,7 @@ static bool parse_flag(struct options *o, int argc, char **argv, int *at)
         value = argv[*at];
     ++*at;
     if (!value) {
-        fprintf(stderr, "halfmq-bench: --%s wants %s\n", flag, kind_texts[option_lines[i].kind]);
+        fprintf(stderr, "halfmq-bench: --%s needs %s\n", flag, kind_texts[option_lines[i].kind]);
         return false;
     }
     o->given[i] = true;
@@ -90,7 +90,7 @@ static bool parse_mode(struct options *o, const char *word)
             return true;
         }
     }
-    fprintf(stderr, "halfmq-bench: there is no mode '%s'; these are:", word);
+    fprintf(stderr, "halfmq-bench: there is no mode '%s'; the modes are:", word);
     for (size_t i = 0; i < MODE_COUNT; i++)
         fprintf(stderr, " %s", mode_names[i]);
     fputc('\n', stderr);
@@ -106,7 +106,7 @@ static bool parse_word(struct options *o, const char *word)
         o->files[i] = word;
         return true;
     }
-    fprintf(stderr, "halfmq-bench: what is '%s'? %s takes %s\n", word, mode_names[o->mode],
+    fprintf(stderr, "halfmq-bench: '%s' is not expected here: %s takes %s\n", word, mode_names[o->mode],
             o->mode == MODE_compare ? "two files" : "flags only");
     return false;
 }
@@ -131,7 +131,7 @@ enum options_end options_parse(int argc, char **argv, struct options *ret_option
             return OPTIONS_WRONG;
     }
     if (o.mode == MODE_COUNT) {
-        fputs("halfmq-bench: say what to do, for instance `halfmq-bench send`; see --help\n",
+        fputs("halfmq-bench: name a mode, for instance `halfmq-bench send`; see --help\n",
               stderr);
         return OPTIONS_WRONG;
     }

@@ -136,12 +136,11 @@ static bool settle_check_amounts(const struct options *o)
         return settle_refuse(
             "--inflight is for all connections together: it must not be less than --connections");
     if (o->rollback + o->undecided > 1)
-        return settle_refuse("--rollback and --undecided together are more than all");
+        return settle_refuse("--rollback and --undecided together are more than 100%");
     if (o->lease < NS_PER_MS)
         return settle_refuse("--lease must be 1ms or longer");
     if (o->batch * dist_max(&o->size) > BATCH_ROOM_MAX)
-        return settle_refuse("a batch of that --size and --batch is more than the 32 MiB that a request "
-                             "should hold");
+        return settle_refuse("--size times --batch is more than 32 MiB, the largest request that is sent");
     if (o->inflight * o->batch > PARTS_TOTAL_MAX)
         return settle_refuse(
             "--inflight times --batch is more than 64 million messages: lower one of them");
@@ -166,12 +165,12 @@ static bool settle_check_bodies(struct options *o)
         return settle_refuse("--body must be filler, random or json");
     if (needed && settle_least(&o->size) < BODY_HEAD_BYTES) {
         fprintf(stderr,
-                "halfmq-bench: %s needs room for a head in each body: --size of at least %d\n",
+                "halfmq-bench: %s puts a head into each body: --size must be at least %d\n",
                 mode_names[o->mode], BODY_HEAD_BYTES);
         return false;
     }
     if (o->mode == MODE_redis && options_load(o) == MODE_txn)
-        return settle_refuse("a Redis has no half messages: --of must be send, consume or e2e");
+        return settle_refuse("Redis has no half messages: --of must be send, consume or e2e");
     return true;
 }
 
@@ -179,7 +178,7 @@ static bool settle_check_files(const struct options *o)
 {
     if (o->files[0] && o->files[1])
         return true;
-    return settle_refuse("compare takes two results: halfmq-bench compare A.json B.json");
+    return settle_refuse("compare needs two results: halfmq-bench compare A.json B.json");
 }
 
 bool options_settle(struct options *o)

@@ -50,22 +50,22 @@ static const struct comparison *assertion_parse(const struct result *r, const ch
     const struct comparison *c = assertion_split(text, name, sizeof name, &bound);
     if (!c) {
         fprintf(stderr,
-                "halfmq-bench: --assert is a name, one of < <= > >= =, and a bound: 'p99<5ms', not "
-                "'%s'\n",
+                "halfmq-bench: --assert needs a name, one of < <= > >= =, and a bound, such as 'p99<5ms'; "
+                "'%s' is not that\n",
                 text);
         return NULL;
     }
     if (!report_value(r, name, ret_v, ret_is_duration)) {
         fprintf(
             stderr,
-            "halfmq-bench: --assert: nothing is named '%s'; there are messages_per_s, bytes_per_s, "
+            "halfmq-bench: --assert: there is no value named '%s'; there are messages_per_s, bytes_per_s, "
             "transactions_per_s, errors, lost, doubled, reordered, p50 ... p99999, max, mean, and "
-            "e2e.p99 and their like\n",
+            "those of one latency, such as e2e.p99\n",
             name);
         return NULL;
     }
     if (!assertion_bound_of(bound, *ret_is_duration, ret_bound)) {
-        fprintf(stderr, "halfmq-bench: --assert: '%s' is no %s\n", bound,
+        fprintf(stderr, "halfmq-bench: --assert: '%s' is not a %s\n", bound,
                 *ret_is_duration ? "duration such as 5ms" : "number such as 100k");
         return NULL;
     }
@@ -90,7 +90,7 @@ bool assertion_kept(const struct result *r, const char *text)
         return false;
     if (v < bound ? c->less : v > bound ? c->more : c->equal)
         return true;
-    fprintf(stderr, "halfmq-bench: missed: %s; it was %s\n", text,
+    fprintf(stderr, "halfmq-bench: missed: %s; the value is %s\n", text,
             is_duration ? units_put_duration(v, value, sizeof value)
             : units_put_count(v, value, sizeof value));
     return false;

@@ -1,13 +1,13 @@
 /*
- * checker.c: one connection that is asked back about transactions that were left undecided, and
- * commits them.
+ * checker.c: one connection that serves the broker's check-backs: it is asked about transactions that were left
+ * undecided, and commits them.
  *
- *   rpc    checks_serve once; then each question is a request of the broker's, answered `commit'
- *   resp   CHECKS ... WAIT, again and again, each one a COMMIT
+ *   rpc    checks_serve once; then the broker sends a request for each transaction, which is answered `commit'
+ *   resp   CHECKS ... WAIT again and again, and a COMMIT for each transaction that it returns
  *
- * It ends when the transactors have, and every transaction that was left has been asked for. What
- * was not asked for in --patience counts as an error. A question about a transaction that is still
- * being decided in the ordinary way is not answered: the broker will ask again if it has to.
+ * It ends when the transactors have ended and every transaction that was left undecided has been asked about. If
+ * the broker asks about none for --patience, the load is given up. A question about a transaction that the transactor
+ * is still deciding is not answered: the broker asks again if it has to.
  */
 #include "bench/roles/checker.h"
 
@@ -16,7 +16,7 @@
 #include "protocol/base/text.h"
 
 #define CHECKS_A_POLL 100u
-#define OP_ASK 0 /* part of the op that asks; the other parts are decisions under way */
+#define OP_ASK 0 /* the part of the op that is CHECKS; the other parts are COMMITs */
 #define LOOK_NS (20 * NS_PER_MS)
 
 static bool checker_finished(struct load_link *l)
@@ -41,7 +41,7 @@ static void checker_start(struct load_link *l, struct op *op)
     link_ask(l, op, OP_ASK, &a);
 }
 
-/* The broker has asked. False: it is none of those that were left. */
+/* Counts a question of the broker. False: the transaction is not one that was left undecided. */
 static bool checker_asked(struct load_link *l, struct slice text)
 {
     struct worker *w = l->worker;
@@ -89,13 +89,13 @@ static void checker_answered(struct load_link *l, struct op *op, uint32_t part, 
     if (a->kind == ANSWER_REFUSED)
         worker_trouble(l->worker, a->text);
     else if (part == OP_ASK && !l->worker->load->dialect->checks(a->result, checker_polled, &p))
-        load_fail(l->worker->load, "the answer to CHECKS has another shape than expected");
+        load_fail(l->worker->load, "the reply to CHECKS cannot be read");
     op->left += p.parts;
     if (op->left == 0)
         link_pause(l, op, l->worker->load->dialect->ordered && a->kind == ANSWER_DONE ? 0 : LOOK_NS);
 }
 
-/* rpc: only looks whether it is over; resp: asks again. */
+/* resp: asks again; rpc: only looks whether the checker has finished. */
 static void checker_remind(struct load_link *l, struct op *op)
 {
     if (checker_finished(l) || op->again)

@@ -5,7 +5,7 @@
  *             └► messages ─► (--work for each) ─► asked ACK ─► done
  *
  * In consume a link stops when the budget is used up; in e2e and verify when the producers have
- * ended, all that they sent has been taken, and the queue was found empty once more.
+ * ended, all their messages have been received, and a POP has then found the queue empty.
  */
 #include "bench/roles/consumer.h"
 
@@ -27,9 +27,9 @@ static bool consumer_endless(const struct load *load)
     return load->mode == MODE_e2e || load->mode == MODE_verify;
 }
 
-/* How long nothing new may come, at the end, before what is missing counts as lost. In verify a
- * lease may have to end first; and what was acknowledged gets the time to come again, which it must
- * not. */
+/* At the end: how long no new message may arrive before the missing ones count as lost. In verify a lease may have
+ * to end first, and a message that was acknowledged must have the time to be delivered again, which would be a
+ * fault. */
 static int64_t consumer_quiet_ns(const struct load *load)
 {
     return load->oracle ? load->o->lease + 2 * NS_PER_S : 5 * NS_PER_S;
@@ -79,7 +79,7 @@ static void consumer_start(struct load_link *l, struct op *op)
     consumer_ask_pop(l, op);
 }
 
-/* What was claimed and not got: others may take it. */
+/* Returns the part of its claim that the op did not receive, so that other links may claim it. */
 static void consumer_give_back(struct load_link *l, struct op *op, uint32_t n)
 {
     struct load *load = l->worker->load;
@@ -93,10 +93,10 @@ static void consumer_give_back(struct load_link *l, struct op *op, uint32_t n)
 struct consumer_taking {
     struct load_link *link;
     struct op *op;
-    uint32_t fresh; /* for the first time, as far as known */
+    uint32_t fresh; /* received for the first time, as far as the tester knows */
 };
 
-/* verify: is it whole, and is it the first time? */
+/* verify: checks the checksum. True: the message is received for the first time. */
 static bool consumer_judge(struct consumer_taking *t, const struct body_head *head, const struct message_id *id,
                            bool whole)
 {
@@ -119,8 +119,7 @@ static void consumer_arrived(struct consumer_taking *t, const struct body_head *
     METER_COUNT(&w->meter, bytes, bytes);
 }
 
-/* One message of a POP's answer. Of another run's only the receipt is of interest to e2e and
- * verify. */
+/* Takes one message of a POP's reply. In e2e and verify, messages of other runs are only acknowledged. */
 static void consumer_take_message(void *arg, const struct taken *m)
 {
     struct consumer_taking *t = arg;
@@ -131,7 +130,7 @@ static void consumer_take_message(void *arg, const struct taken *m)
     assert(op->n < COUNT_MAX);
     bool ours = consumer_endless(w->load) && body_read(m->body, &head) && head.run == w->load->id;
     if (!w->load->dialect->redis && !text_receipt(m->receipt, &id))
-        worker_trouble(w, SLICE_LIT("TESTER a POP brought something that has no receipt"));
+        worker_trouble(w, SLICE_LIT("TESTER a POP returned a message without a receipt"));
     if (w->load->oracle)
         op->seen[op->n] = (struct seen){0, UINT64_MAX};
     bool first =
@@ -160,7 +159,7 @@ static void consumer_ask_ack(struct load_link *l, struct op *op)
     link_ask(l, op, 0, &a);
 }
 
-/* The receipts lie in the answer, which is gone when the work is done: they are copied. */
+/* The reply with the receipts is gone when the work is done, so they are copied. */
 static void consumer_work(struct load_link *l, struct op *op)
 {
     struct worker *w = l->worker;
@@ -188,7 +187,7 @@ static void consumer_popped(struct load_link *l, struct op *op, const struct ans
     op->n = 0;
     op->bytes = 0;
     if (!w->load->dialect->messages(a->result, consumer_take_message, &t)) {
-        load_fail(load, "the answer to a POP has another shape than expected");
+        load_fail(load, "the reply to a POP cannot be read");
         return;
     }
     l->last_empty = op->n == 0;
@@ -197,7 +196,7 @@ static void consumer_popped(struct load_link *l, struct op *op, const struct ans
         atomic_fetch_add_explicit(&load->taken, t.fresh, memory_order_relaxed);
         METER_COUNT(&w->meter, taken, t.fresh);
     }
-    /* Without a number to reach, a queue that stays empty is no standstill. */
+    /* If there is no number of messages to reach, an empty queue is not a lack of progress. */
     if (t.fresh > 0 || (load->mode == MODE_consume && load->o->messages == 0))
         atomic_store_explicit(&load->progress_ns, w->now_ns, memory_order_relaxed);
     if (op->n == 0) {
@@ -216,7 +215,7 @@ static void consumer_acked(struct load_link *l, struct op *op, const struct answ
     struct load *load = w->load;
     int64_t n = 0;
     if (!load->dialect->number(a->result, &n) || n > op->n)
-        worker_trouble(w, SLICE_LIT("TESTER an ACK was answered by something that is no count"));
+        worker_trouble(w, SLICE_LIT("TESTER the reply to an ACK is not a count of its messages"));
     if (n < op->n)
         METER_COUNT(&w->meter, stale, op->n - (uint64_t)n);
     for (uint32_t i = 0; load->oracle && n == op->n && i < op->n; i++) {
@@ -252,9 +251,8 @@ static void consumer_answered(struct load_link *l, struct op *op, uint32_t part,
     }
 }
 
-/* After the work, or after a refusal. A POP that was refused is asked again by the next op; an ACK
- * that was is given up where that was final, since its receipts are gone: the lease ends, they come
- * again. */
+/* After the work, or after a refusal. A POP that was refused is repeated by the next op. An ACK that was refused is
+ * given up, since its receipts are gone: the lease ends, and the messages are redelivered. */
 static void consumer_remind(struct load_link *l, struct op *op)
 {
     if (op->stage != STAGE_WORK || op->again) {
@@ -269,7 +267,7 @@ static void consumer_remind(struct load_link *l, struct op *op)
     consumer_ask_ack(l, op);
 }
 
-/* What was leased comes again when the lease ends. */
+/* The messages that were leased are redelivered when the lease ends. */
 static void consumer_broken(struct load_link *l, struct op *op)
 {
     op->left = 0;

@@ -28,7 +28,7 @@ struct oracle {
     uint32_t n_keys;
     struct sequence *keys;
     struct oracle_verdict
-        so_far; /* damaged, redelivered and the counts; the rest is in the words */
+        so_far; /* damaged, redelivered and the counts; the other faults are computed from the words */
 };
 
 struct oracle *oracle_new(uint32_t keys)
@@ -86,7 +86,7 @@ bool oracle_send(struct oracle *o, uint32_t key, uint32_t n, uint64_t *ret_seq)
     return ok;
 }
 
-/* NULL: was never sent. The lock is held. */
+/* The word of a message; NULL: it was never sent. The lock is held. */
 static uint64_t *oracle_word(struct oracle *o, uint32_t key, uint64_t seq)
 {
     return key < o->n_keys && seq < o->keys[key].n ? &o->keys[key].word[seq] : NULL;
@@ -108,7 +108,7 @@ static uint64_t oracle_place(uint32_t queue, uint64_t offset)
     return (uint64_t)queue << QUEUE_SHIFT | offset;
 }
 
-/* The second place that is heard of a message must be the first one again. */
+/* Notes where a message is stored. If a place is known already, it must be the same one. */
 static void oracle_put_place(uint64_t *w, uint64_t place)
 {
     if (!(*w & (ANSWERED | TAKEN)))

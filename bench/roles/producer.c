@@ -1,14 +1,14 @@
 /*
- * producer.c: an op is one batch: a record (PRODUCE), MSEND, or as many SENDs in one write where each message has
- * something of its own (a key, a DEDUP id), or where the dialect has no MSEND.
+ * producer.c: an op is one batch: a record (PRODUCE), an MSEND, or several SENDs in one write, if each message has
+ * a key or a DEDUP id of its own or the dialect has no MSEND.
  *
- *   send, e2e   what is under way when a connection breaks counts as an error; the next op is
- *               another message. With --dedup it is sent again with the same ids
- *   verify      it is sent again with the same DEDUP ids until it is answered; of one key only one
- *               op is under way, so that a repeat cannot overtake. A batch is of one key, so that it
- *               can be a record, which goes to the queue of that key
+ *   send, e2e   a batch that is in flight when the connection breaks counts as an error, and the next op sends
+ *               another one. With --dedup it is sent again with the same ids
+ *   verify      a batch is sent again with the same DEDUP ids until it is answered. Only one op of a key is in
+ *               flight, so that a repeat cannot overtake another batch of the key. All messages of a batch have
+ *               the same key, so that it can be a record, which goes to the queue of that key
  *
- * A record has one DEDUP id, that of its first message: no two ops begin with the same one.
+ * The DEDUP id of a record is that of its first message: no two ops begin with the same message.
  */
 #include "bench/roles/producer.h"
 
@@ -22,7 +22,7 @@
 #define ORDER_BYTES 16
 #define DEDUP_BYTES 48
 
-/* Size and key follow from the message's place, so that a repeat is the same message. */
+/* The size and key of a message are computed from its place in the sequence, so that a repeat is the same message. */
 struct producer_plan {
     uint64_t size;
     char order[ORDER_BYTES];
@@ -40,7 +40,7 @@ static struct producer_plan producer_plan(const struct load *load, uint32_t key,
     return p;
 }
 
-/* Body i of the worker's space; its slice is in w->bodies. */
+/* Makes body i in the worker's space, and its slice in w->bodies. */
 static void producer_body(struct load_link *l, const struct op *op, uint32_t i, uint64_t size)
 {
     struct worker *w = l->worker;
@@ -54,7 +54,7 @@ static void producer_body(struct load_link *l, const struct op *op, uint32_t i, 
         body_make(&load->pool, &head, load->oracle != NULL, at, (size_t)size);
 }
 
-/* The bodies as a record that the broker stores as it comes; order: the key of all of them, or empty. */
+/* Makes a record of the bodies, which the broker stores as it is. order: the key of all of them, or empty. */
 static struct slice producer_record(struct worker *w, uint32_t n, struct slice order)
 {
     struct message m = {.fields = order.len > 0 ? MSG_ORDER : 0, .order = order};
@@ -73,7 +73,7 @@ static struct slice producer_record(struct worker *w, uint32_t n, struct slice o
     return buf_slice(&w->record);
 }
 
-/* The DEDUP id of a message of the op, or of the record that begins with it; empty: there are none. */
+/* The DEDUP id of message i of the op, or of the record that begins with it. Empty: no ids are used. */
 static struct slice producer_dedup(const struct load *load, const struct op *op, uint32_t i, char *out)
 {
     if (!load->o->dedup && !load->oracle)
@@ -83,7 +83,7 @@ static struct slice producer_dedup(const struct load *load, const struct op *op,
     return slice_of(out, (size_t)len);
 }
 
-/* The bodies as one record. */
+/* Makes the request: the bodies as one record. */
 static void producer_ask_record(struct worker *w, const struct op *op, const struct producer_plan *plan, char *dedup,
                                 struct wire_ask *a)
 {
@@ -144,7 +144,7 @@ static void producer_ask(struct load_link *l, struct op *op)
         producer_ask_batch(l, op);
 }
 
-/* The next of the link's own keys that has nothing under way. There are at least as many as ops. */
+/* The next of the link's keys that has no op in flight. There is one: a link has at least as many keys as ops. */
 static uint32_t producer_take_key(struct load_link *l)
 {
     while (l->key_taken[l->next_key])
@@ -167,7 +167,7 @@ static void producer_start(struct load_link *l, struct op *op)
         op->key = producer_take_key(l);
         if (!oracle_send(load->oracle, op->key, op->n, &op->seq)) {
             load_fail(
-                load, "no memory to remember more messages: fewer --messages or a shorter --duration");
+                load, "no memory to remember more messages: lower --messages or --duration");
             return;
         }
     }
@@ -196,14 +196,14 @@ static void producer_finish(struct load_link *l, struct op *op)
     link_done(l, op);
 }
 
-/* verify: where the record lies. */
+/* verify: notes where the record was stored. */
 static void producer_note_place(struct load_link *l, struct op *op, const struct answer *a)
 {
     struct load *load = l->worker->load;
     struct wire_place p;
     if (!l->speech.dialect->place(a->result, &p) || p.count != op->n) {
         worker_trouble(l->worker,
-                       SLICE_LIT("TESTER a batch was answered by something that is not its place"));
+                       SLICE_LIT("TESTER the reply to a batch does not say where it was stored"));
         return;
     }
     for (uint32_t i = 0; i < op->n; i++)
@@ -219,13 +219,13 @@ static void producer_note_id(struct load_link *l, struct op *op, uint32_t part, 
         oracle_answered(load->oracle, op->key, op->seq + part, id.queue, id.offset);
     else
         worker_trouble(l->worker,
-                       SLICE_LIT("TESTER a SEND was answered by something that is no message id"));
+                       SLICE_LIT("TESTER the reply to a SEND is not a message id"));
 }
 
 static void producer_answered(struct load_link *l, struct op *op, uint32_t part, const struct answer *a)
 {
     struct load *load = l->worker->load;
-    bool whole = op->n == 1 || !load->one_by_one; /* one request: all of it is refused, or nothing */
+    bool whole = op->n == 1 || !load->one_by_one; /* it is one request, refused as a whole or not at all */
     if (a->kind == ANSWER_DONE) {
         if (load->oracle && whole && op->n > 1)
             producer_note_place(l, op, a);
@@ -239,10 +239,10 @@ static void producer_answered(struct load_link *l, struct op *op, uint32_t part,
     }
     if (op->left > 0)
         return;
-    /* Without DEDUP ids a repeat would store again what of the batch went well. */
+    /* Without DEDUP ids a repeat would store the messages a second time that were not refused. */
     if (op->again && !whole && !load->oracle && !load->o->dedup) {
         op->failed = true;
-        worker_trouble(l->worker, SLICE_LIT("BUSY a part of a batch was refused"));
+        worker_trouble(l->worker, SLICE_LIT("BUSY part of a batch was refused"));
         op->again = false;
     }
     if (!op->again) {

@@ -1,13 +1,13 @@
 /*
- * streamer.c: consume from a stream: the broker pushes records as long as it was given credit, and what
- * came is acknowledged in ranges. One op a link, as long as the link takes part.
+ * streamer.c: consumes from a stream: the broker pushes records for as much credit as it was given, and the messages
+ * are acknowledged in ranges. A link has one op, which lasts until the stream is closed.
  *
  *   asked STREAM ─► id ─► pushed ─► pending (receipts of ranges) ─► ACK in a free slot ─► answered
  *                          ▲  │                                                            │
- *                  CREDIT ─┘  └─ what was claimed from the budget is credit, no more ──────┘
- *   budget or time used up, nothing ahead, nothing unacknowledged ─► CLOSE ─► done
+ *                  CREDIT ─┘  └─ the credit is what was claimed from the budget ──────┘
+ *   budget or time used up, no credit outstanding, everything acknowledged ─► CLOSE ─► done
  *
- * Each message is looked at as a client would: the record's checksum is compared, and its body found.
+ * The tester reads each message as a client would: it compares the record's checksum and finds the body.
  */
 #include "bench/roles/streamer.h"
 
@@ -18,12 +18,12 @@
 #include "bench/load/link.h"
 #include "protocol/record/record.h"
 
-#define SLOTS 128u /* ACKs that may be under way */
+#define SLOTS 128u /* ACKs that may be in flight */
 #define LOOK_NS (100 * NS_PER_MS) /* how often an idle stream looks whether the time is over */
 #define PART_OPEN 0u
 #define PART_CLOSE (SLOTS + 1u)
 
-/* An ACK under way. */
+/* An ACK in flight. */
 struct streamer_ack {
     uint32_t messages;
     int64_t asked_ns;
@@ -34,8 +34,8 @@ enum flow_state { FLOW_OPEN, FLOW_CLOSING, FLOW_CLOSED };
 
 struct flow {
     int64_t stream; /* 0: not open */
-    uint32_t ahead; /* messages of credit that have not come */
-    uint32_t owed; /* messages that came and for which no new credit was given */
+    uint32_t ahead; /* messages of the credit that have not been delivered yet */
+    uint32_t owed; /* messages that were delivered and for which no new credit was given */
     bool dry; /* no more credit will be given */
     enum flow_state state;
     struct buf pending; /* receipts that no ACK has taken yet, sized */
@@ -130,7 +130,7 @@ static void streamer_end_where_due(struct load_link *l, struct op *op)
     link_ask(l, op, PART_CLOSE, &a);
 }
 
-/* The time is over: what was claimed and has not come is given up. */
+/* When the time is over, gives up the messages that were claimed and not delivered. */
 static void streamer_stop_where_due(struct load_link *l, struct op *op)
 {
     struct flow *f = l->flow;
@@ -173,7 +173,7 @@ static void streamer_acked(struct load_link *l, struct streamer_ack *slot, const
     if (a->kind != ANSWER_DONE)
         worker_trouble(w, a->text);
     else if (!load->dialect->number(a->result, &n) || n > slot->messages)
-        worker_trouble(w, SLICE_LIT("TESTER an ACK was answered by something that is no count"));
+        worker_trouble(w, SLICE_LIT("TESTER the reply to an ACK is not a count of its messages"));
     if (n < slot->messages) {
         METER_COUNT(&w->meter, stale, slot->messages - (uint64_t)n);
         load_unclaim(load, slot->messages - (uint32_t)n);
@@ -212,14 +212,14 @@ static void streamer_go_on(struct load_link *l, struct op *op)
     streamer_end_where_due(l, op);
 }
 
-/* ---- what comes ---- */
+/* ---- what the broker pushes ---- */
 
 static bool streamer_meant(const struct pushed *p, uint32_t i)
 {
     return p->bits.len == 0 || (i / 8 < p->bits.len && (p->bits.data[i / 8] >> i % 8 & 1));
 }
 
-/* Bytes of the body: of a plain message it stands behind three small numbers. */
+/* Adds the bytes of a body. In a plain message it follows three small numbers, and the message need not be unpacked. */
 static bool streamer_body_bytes(const struct pushed *p, const struct record_header *h, uint32_t i,
                                 uint64_t *bytes)
 {
@@ -252,7 +252,7 @@ static void streamer_put_range(struct load_link *l, const struct pushed *p, uint
         streamer_ask_ack(l, streamer_only_op(l));
 }
 
-/* All messages of a record that are meant. False: it is damaged. */
+/* Takes the messages of a record that are for this consumer. False: the record is damaged. */
 static bool streamer_take(struct load_link *l, const struct pushed *p, uint32_t *ret_n)
 {
     struct record_header h;
@@ -281,11 +281,11 @@ static void streamer_brought(struct load_link *l, struct op *op, const struct pu
     struct flow *f = l->flow;
     uint32_t n = 0;
     if (!streamer_take(l, p, &n)) {
-        load_fail(w->load, "a stream brought a record that is damaged");
+        load_fail(w->load, "a stream delivered a damaged record");
         return;
     }
-    if (f->n_pending > COUNT_MAX) { /* more ranges than one ACK names, and no slot for it */
-        load_fail(w->load, "a stream brought more small records than can be acknowledged: lower --credit");
+    if (f->n_pending > COUNT_MAX) { /* more ranges than one ACK names, and no ACK is free */
+        load_fail(w->load, "a stream delivered more small records than ACKs can name: lower --credit");
         return;
     }
     atomic_store_explicit(&w->load->progress_ns, w->now_ns, memory_order_relaxed);
@@ -321,7 +321,7 @@ static void streamer_opened(struct load_link *l, struct op *op, const struct ans
     if (a->busy)
         METER_COUNT(&l->worker->meter, retries, 1);
     else
-        worker_trouble(l->worker, a->kind == ANSWER_DONE ? SLICE_LIT("TESTER no stream id") : a->text);
+        worker_trouble(l->worker, a->kind == ANSWER_DONE ? SLICE_LIT("TESTER the reply to STREAM is not a stream id") : a->text);
     op->again = true;
     streamer_look_again(l, op);
 }
@@ -340,7 +340,7 @@ static void streamer_answered(struct load_link *l, struct op *op, uint32_t part,
     streamer_go_on(l, op);
 }
 
-/* Looks at the clock; a stream that was refused is asked for again. */
+/* Looks whether the time is over; asks for the stream again if it was refused. */
 static void streamer_remind(struct load_link *l, struct op *op)
 {
     struct load *load = l->worker->load;
@@ -352,7 +352,7 @@ static void streamer_remind(struct load_link *l, struct op *op)
     }
     if (op->again)
         streamer_ask_open(l, op);
-    /* Without a number to reach, a queue that stays empty is no standstill. */
+    /* If there is no number of messages to reach, an empty queue is not a lack of progress. */
     if (load->o->messages == 0)
         atomic_store_explicit(&load->progress_ns, l->worker->now_ns, memory_order_relaxed);
     streamer_stop_where_due(l, op);
@@ -360,7 +360,7 @@ static void streamer_remind(struct load_link *l, struct op *op)
         streamer_look_again(l, op);
 }
 
-/* What was leased and is not acknowledged comes again when the lease ends. */
+/* The messages that were leased and not acknowledged are redelivered when the lease ends. */
 static void streamer_broken(struct load_link *l, struct op *op)
 {
     struct flow *f = l->flow;

@@ -4,7 +4,7 @@
  *   HALF ─► (the other halves of a --batch, with TXN) ─► (--work) ─┬─► COMMIT or ROLLBACK ─► done
  *                                                                  └─► left alone: done
  *
- * What is left alone is decided by the checker (checker.c) when the broker asks.
+ * The checker (checker.c) commits a transaction that was left alone when the broker asks about it.
  */
 #include "bench/roles/transactor.h"
 
@@ -82,7 +82,7 @@ static void transactor_leave(struct load_link *l, struct op *op)
     uint64_t txid;
     if (!text_txid(transactor_txid(op), &txid))
         worker_trouble(l->worker,
-                       SLICE_LIT("TESTER a HALF was answered by something that is no txid"));
+                       SLICE_LIT("TESTER the reply to a HALF is not a txid"));
     else if (!txids_put(load->txids, txid, op->asked_ns + load->o->checkin))
         load_fail(load, "no memory to remember another undecided transaction");
     transactor_end(l, op);
@@ -127,7 +127,7 @@ static void transactor_first_answered(struct load_link *l, struct op *op, const 
     struct worker *w = l->worker;
     struct slice text;
     if (!w->load->dialect->bytes(a->result, &text) || text.len >= sizeof op->txid) {
-        worker_trouble(w, SLICE_LIT("TESTER a HALF was answered by something that is no txid"));
+        worker_trouble(w, SLICE_LIT("TESTER the reply to a HALF is not a txid"));
         transactor_end(l, op);
         return;
     }
@@ -149,8 +149,8 @@ static void transactor_decided(struct load_link *l, struct op *op)
     transactor_end(l, op);
 }
 
-/* Busy: the same request again after a pause; but of several halves nobody knows which, so these
- * are rolled back. */
+/* After BUSY the same request is repeated, after a pause. If one of several halves was refused, the tester does not
+ * know which, and rolls the transaction back. */
 static void transactor_refused(struct load_link *l, struct op *op, const struct answer *a)
 {
     if (a->busy && op->stage != STAGE_MORE) {

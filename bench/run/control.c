@@ -1,4 +1,4 @@
-/* control.c: the only file that knows hiredis. */
+/* control.c: asks the server by hiredis, which no other file of the tester includes. */
 #include "bench/run/control.h"
 
 #include <hiredis/hiredis.h>
@@ -60,7 +60,8 @@ void control_close(struct control *c)
     free(c);
 }
 
-/* The reply, or NULL; an error reply that begins with `fine` counts as well. Free it. */
+/* Sends a command. Returns the reply, which the caller frees, or NULL and err. An error reply that begins with `fine`
+ * is a reply too. */
 static redisReply *control_say(struct control *c, int words, const char **word, const char *fine, char *err,
                                size_t err_size)
 {
@@ -132,12 +133,12 @@ bool control_order_queues(struct control *c, const char *topic, uint32_t *ret_qu
     }
     freeReplyObject(r);
     if (n == 0)
-        snprintf(err, err_size, "TOPIC INFO %s does not tell order_queues", topic);
+        snprintf(err, err_size, "TOPIC INFO %s does not contain order_queues", topic);
     *ret_queues = n;
     return n > 0;
 }
 
-/* `name:value` in the text of INFO; "" where it is not. */
+/* Finds `name:value` in the text of INFO; "" if it is not there. */
 static const char *control_info_line(const char *control_info, const char *name, char *out, size_t size)
 {
     size_t len = strlen(name);
@@ -180,7 +181,7 @@ static void control_copy_facts(const char *text, struct facts *f)
         facts_add(f, names[i][1], "%s", control_info_line(text, names[i][0], value, sizeof value));
 }
 
-/* A setting by CONFIG GET, for what INFO does not tell. */
+/* Adds a setting from CONFIG GET, for what INFO does not contain. */
 static void control_config_fact(struct control *c, const char *setting, const char *name, struct facts *f)
 {
     const char *word[] = {"CONFIG", "GET", setting};
@@ -222,8 +223,7 @@ static double control_number_of(const char *text, const char *name)
     return *value ? strtod(value, NULL) : -1;
 }
 
-/* Seconds of processor that the server has used: its own word, or what this machine knows of its
- * process. */
+/* Seconds of processor that the server has used, from INFO, or else from /proc if it is on this machine. */
 static double control_cpu_seconds(struct control *c, const char *text)
 {
     double user = control_number_of(text, "used_cpu_user"), sys = control_number_of(text, "used_cpu_sys");

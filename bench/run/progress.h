@@ -1,4 +1,4 @@
-/* progress.h: the line a second on standard error, for whoever watches. */
+/* progress.h: prints a line a second on standard error while a load runs. */
 #ifndef HALFMQ_BENCH_PROGRESS_H
 #define HALFMQ_BENCH_PROGRESS_H
 

@@ -1,5 +1,5 @@
 /*
- * result.h: what a run came to; every report is made from this.
+ * result.h: the result of one run, from which every report is made.
  */
 #ifndef HALFMQ_BENCH_RESULT_H
 #define HALFMQ_BENCH_RESULT_H
@@ -21,22 +21,21 @@ struct result {
     uint64_t lost, doubled, reordered, damaged;
     unsigned n_troubles;
     struct trouble troubles[TROUBLES_MAX];
-    char fatal[TROUBLE_BYTES]; /* why it was given up; empty: it was not */
+    char fatal[TROUBLE_BYTES]; /* why the run was given up; empty: it was not */
     bool interrupted;
-    double cpu_share; /* of one processor, by the tester itself, from its first connection to its last answer */
+    double cpu_share; /* processors that the tester itself used, from its first connection to its last reply */
     struct facts facts;
 };
 
 void result_fini(struct result *r); /* a zeroed one is fine */
 
-/* Rates of what was done while the load was on: without what check-backs decided, which may have
- * been long after it. */
+/* Rates while the load ran. Transactions that a check-back decided are left out, since that may have been long after
+ * the load. */
 double result_messages_per_s(const struct result *r);
 double result_bytes_per_s(const struct result *r);
 double result_transactions_per_s(const struct result *r);
 
-/* True where everything went well: nothing lost, doubled, reordered, damaged, no error, not given
- * up. */
+/* True if nothing was lost, doubled, reordered or damaged, there was no error, and the run was not given up. */
 bool result_good(const struct result *r);
 
 /* The percentiles that results name, in order: "p50" 0.5 ... "p99999". */

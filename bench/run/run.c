@@ -1,7 +1,7 @@
 /*
- * run.c: makes a load's threads and connections, lets them go all at once, watches, adds up.
+ * run.c: makes a load's threads and connections, starts them all at once, watches them, and adds up the result.
  *
- *   connect ──(all links up)──► go ──► warm-up ──► measured ──► what is under way ends ──► sum
+ *   connect ──(all links up)──► go ──► warm-up ──► measured ──► what is in flight ends ──► sum
  *           begin_ns ───────────┘    measure_ns ──┘          └─ stop_ns, or the budget is used up
  */
 #include "bench/run/run.h"
@@ -40,7 +40,7 @@ static bool run_resolve(struct load *load, char *err, size_t err_size)
     snprintf(port, sizeof port, "%llu", (unsigned long long)load->o->port);
     int why = getaddrinfo(load->o->host, port, &hints, &found);
     if (why != 0) {
-        snprintf(err, err_size, "the host %s is not known: %s", load->o->host, gai_strerror(why));
+        snprintf(err, err_size, "cannot resolve the host %s: %s", load->o->host, gai_strerror(why));
         return false;
     }
     memcpy(&load->address, found->ai_addr, found->ai_addrlen);
@@ -50,21 +50,21 @@ static bool run_resolve(struct load *load, char *err, size_t err_size)
     return true;
 }
 
-/* True: a worker has ended before that time. */
+/* Waits until then. True: a worker has ended before. */
 static bool run_ended_before(struct load *load, int64_t until_ns)
 {
     struct timespec t = {until_ns / NS_PER_S, until_ns % NS_PER_S};
     return sem_clockwait(&load->ended, CLOCK_MONOTONIC, &t) == 0;
 }
 
-/* Until all links are connected. */
+/* Waits until all links are connected, or the load is given up. */
 static void run_wait_for_links(struct crew *c)
 {
     struct load *load = c->load;
     int64_t limit = mono_ns() + load->o->patience;
     while (atomic_load(&load->links_up) < c->n_links && !atomic_load(&load->abort)) {
         if (mono_ns() > limit)
-            load_fail(load, "only %u of %u connections were made in time", atomic_load(&load->links_up),
+            load_fail(load, "only %u of %u connections could be made in time (--patience)", atomic_load(&load->links_up),
                       c->n_links);
         if (stopped)
             atomic_store(&load->abort, true);
@@ -84,8 +84,8 @@ static void run_let_go(struct crew *c)
     crew_wake(c);
 }
 
-/* How many messages are meant to have been started by now, less those that have; or sent and not
- * taken yet. */
+/* How many messages the load is behind: those that were meant to be started by now and were not; in e2e and verify
+ * those that were sent and not yet received. -1: there is no schedule. */
 static double run_lag_of(const struct load *load, int64_t now_ns)
 {
     const struct options *o = load->o;
@@ -104,7 +104,7 @@ static double run_lag_of(const struct load *load, int64_t now_ns)
     return lag > (double)o->batch * (double)o->connections ? lag : 0;
 }
 
-/* Once a second: a sample of the server, a line for whoever watches. */
+/* Once a second takes a sample of the server and prints a line of progress, until all workers have ended. */
 static void run_watch(struct crew *c, struct control *control)
 {
     struct load *load = c->load;
@@ -165,7 +165,7 @@ static void run_sum_up(struct crew *c, struct result *x)
     memcpy(x->troubles, load->troubles.at, sizeof x->troubles);
     memcpy(x->fatal, load->troubles.fatal, sizeof x->fatal);
     x->interrupted = stopped != 0;
-    /* What was cut short was not lost. */
+    /* In a run that was cut short, messages that are missing were not lost. */
     if (!x->fatal[0] && !x->interrupted)
         run_conclude_lost(load, x);
 }
@@ -194,7 +194,7 @@ static bool run_drive(struct crew *c, struct control *control, struct result *x,
     return began;
 }
 
-/* What the load must find at the server: its address, topic and group. */
+/* Resolves the server's address, and creates topic and group. */
 static bool run_prepare(struct load *load, bool redis, struct control *control, char *err, size_t err_size)
 {
     const struct options *o = load->o;
