@@ -62,8 +62,8 @@ def write_baseline(tools, measured):
 
 
 def compare(measured, baseline, tolerance=TOLERANCE_PERCENT):
-    """Lines (workload, instructions, baseline, change in percent, verdict). What only one side knows is a
-    failure too: a workload that vanished would otherwise be a regression that nobody sees."""
+    """Lines (workload, instructions, baseline, change in percent, verdict). A workload that only one side has is a
+    failure too: if it vanished, nobody would notice its regressions."""
     lines = []
     for name, now in measured.items():
         before = baseline.get(name)

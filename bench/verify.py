@@ -5,7 +5,7 @@
     verify.py ... --batch 100                          the same with records of 100 messages, a DEDUP id each
     verify.py ... --halfmqd build/bin/tests/crash/halfmqd-broken --broken     exit 0: it told that messages are lost
 
-SIGKILL comes at intervals that differ, after the load has gone on again; the broker starts on the same
+The broker is killed (SIGKILL) at varying intervals, after the load has gone on again, and starts on the same
 port and data. The result of halfmq-bench is kept as bench-results/verify.json or broken.json beside --bin.
 """
 import argparse
@@ -21,7 +21,7 @@ from suite.bench import Bench, lock  # noqa: E402
 from suite.servers import Broken, HalfMQ  # noqa: E402
 
 PAUSES = (0.4, 0.7, 1.1, 0.5, 0.9)  # seconds of load before a kill
-STARTING_S = 0.6  # what a restart takes of the run, generously
+STARTING_S = 0.6  # how much of the run a restart takes, at most
 FLAWS = ("lost", "doubled", "reordered", "damaged")
 SHOWN = ("messages", "errors", *FLAWS, "redelivered")
 

@@ -1,8 +1,8 @@
 /*
- * chance.h: repeatable chance. One seed gives one sequence, on every machine.
+ * chance.h: random numbers that can be repeated: a seed gives the same sequence on every machine.
  *
- * Each connection has its own, split off the run's --seed, so that what one draws does not depend
- * on how the threads were scheduled.
+ * Each connection has a sequence of its own, derived from --seed, so that what it draws does not depend on how the
+ * threads were scheduled.
  */
 #ifndef HALFMQ_BENCH_CHANCE_H
 #define HALFMQ_BENCH_CHANCE_H

@@ -1,4 +1,4 @@
-/* mono.h: the clock that everything here is measured with; it never steps. */
+/* mono.h: the monotonic clock, with which everything is measured; it never jumps. */
 #ifndef HALFMQ_BENCH_MONO_H
 #define HALFMQ_BENCH_MONO_H
 

@@ -1,8 +1,8 @@
 /*
- * pace.h: when the next request is meant to start. Open loop: at a moment that was fixed before the
- * run began, whatever the broker does; closed loop: whenever the one before it has ended.
+ * pace.h: when the next request is meant to start. In an open loop at a moment that was fixed before the run began,
+ * whatever the broker does; in a closed loop when the request before it has ended.
  *
- * The difference is what a stall does to the figures. A broker that stops for 200 ms under 1000
+ * The two differ in what a stall does to the figures. A broker that stops for 200 ms under 1000
  * requests a second makes 200 requests late, by 200 ms, 199 ms, ... 1 ms. An open loop counts each
  * from its intended start and reports them all; a closed loop of one waits as well, sends nothing,
  * and reports one slow request. (`coordinated omission')
@@ -34,7 +34,7 @@ static inline bool pace_is_open(const struct pace *p)
 /* When the next start is meant to be; only for an open loop. */
 int64_t pace_due(const struct pace *p);
 
-/* A request has been started for that moment. */
+/* Moves on to the next start. */
 static inline void pace_step(struct pace *p)
 {
     p->next++;

@@ -1,4 +1,4 @@
-/* units.c: a number, then a unit out of a table. A new unit is a line in its table. */
+/* units.c: a number is digits and a unit that stands in a table. A new unit is a line in its table. */
 #include "bench/base/units.h"
 
 #include <ctype.h>
@@ -21,8 +21,7 @@ static const struct unit_suffix sizes[] = {
     {"KiB", 1024}, {"M", 1048576}, {"MB", 1048576}, {"MiB", 1048576}, {NULL, 0}};
 static const struct unit_suffix shares[] = {{"", 1}, {"%", 0.01}, {NULL, 0}};
 
-/* strtod takes hexadecimal, "inf" and blanks as well; here a number begins with a digit or a point.
- * */
+/* strtod also takes hexadecimal, "inf" and blanks; here a number must begin with a digit or a point. */
 static bool scaled(const char *text, const struct unit_suffix *units, double *ret_v)
 {
     char *end;

@@ -1,5 +1,5 @@
 /*
- * units.h: numbers as people write them on a command line, and back.
+ * units.h: reads numbers as people write them on a command line, and prints them so.
  *
  *   duration  500us 5ms 1.5s 2m 1h, or a bare number of seconds     -> nanoseconds
  *   count     100000, 100k, 2.5M, 1G (powers of ten)                -> number
@@ -17,7 +17,7 @@
 #define NS_PER_MS INT64_C(1000000)
 #define NS_PER_S INT64_C(1000000000)
 
-/* False: not that kind of number; the result is untouched then. None takes a negative one. */
+/* Each reads one kind of number, which is never negative. False: the text is not one, and the result is unchanged. */
 bool units_duration(const char *text, int64_t *ret_ns);
 bool units_count(const char *text, uint64_t *ret_n);
 bool units_rate(const char *text, double *ret_per_s); /* a count, with a fraction */

@@ -5,7 +5,7 @@
  *   DOWN ──► CONNECTING ──► UP ──► DOWN (broken) ──(pause)──► CONNECTING ...
  *
  * A connection that breaks before it was up once ends the load: the broker is not there. One that breaks later is
- * made again for as long as --patience allows; the role decides for each op that was under way whether it is asked
+ * made again for as long as --patience allows; the role decides for each op that was in flight whether it is asked
  * again (op->again) or has failed.
  */
 #include "bench/load/link_io.h"
@@ -96,7 +96,7 @@ void link_connect(struct load_link *l)
     link_io_watch(l, EPOLL_CTL_ADD);
 }
 
-/* Repeats the requests of ops that were under way when the last connection broke, where their role wants that. */
+/* Repeats the requests of ops that were in flight when the last connection broke, where their role wants that. */
 static void link_io_resume(struct load_link *l)
 {
     for (uint32_t i = 0; i < l->n_ops; i++) {

@@ -19,8 +19,7 @@ bool load_init(struct load *load, const struct options *o, enum mode mode, bool 
     load->topic = slice_str(o->topic);
     load->group = slice_str(o->group);
     load->pgroup = slice_str(o->pgroup);
-    /* Another run's messages in the same topic must not be taken for ours: the seed alone would not
-     * tell them apart. */
+    /* The messages of another run in the same topic must not be taken for ours, and it may have the same seed. */
     struct chance c = chance_from(o->seed ^ (uint64_t)mono_ns(), (uint64_t)getpid());
     load->id = (uint32_t)chance_next(&c);
     atomic_store(&load->budget, o->messages ? (int64_t)o->messages : INT64_MAX / 2);

@@ -5,9 +5,9 @@
  *          │                                              ├── link                          ├── op
  *          └── worker                                     └── ...                           └── ...
  *
- *   this file   what is shared: options, budget, clock times, what is remembered of messages
+ *   this file   what is shared: options, budget, clock times, what verify and txn remember
  *   worker.h    a thread's part of it
- *   link.h      a connection and its ops: the requests, batches or transactions that are under way
+ *   link.h      a connection and its ops: the requests, batches or transactions in flight
  *   link_io.h   the connection's socket: connect, write, read, connect again
  *   pump.h      when a link starts its next op
  *   turn.h      what a thread does, over and over
@@ -63,14 +63,14 @@ struct load {
     _Atomic unsigned senders; /* producers and transactors that are not done */
     _Atomic int64_t budget; /* messages that may still be begun */
     _Atomic uint64_t started, sent, taken;
-    _Atomic int64_t progress_ns; /* when a message was last sent, taken or decided */
+    _Atomic int64_t progress_ns; /* when a message was last sent, received or decided */
 };
 
-/* redis: the server is one. What depends on the roles is plan_init's. False: no memory; load_fini it anyway. */
+/* redis: the server is one. plan_init fills in what depends on the roles. False: no memory; load_fini it anyway. */
 bool load_init(struct load *load, const struct options *o, enum mode mode, bool redis, unsigned n_workers);
 void load_fini(struct load *load);
 
-/* True where what began then is to be counted. */
+/* True if what began then is counted. */
 static inline bool load_measures(const struct load *load, int64_t intended_ns)
 {
     return intended_ns >= load->measure_ns;

@@ -20,7 +20,7 @@ static bool pump_may_start(struct load_link *l, int64_t *ret_intended_ns)
     return true;
 }
 
-/* A new op keeps what the one before it has allocated, and its reminder, which may be set still. */
+/* A new op keeps the memory and the reminder of the one before it; the reminder may still be set. */
 static void pump_start(struct load_link *l, int64_t intended_ns, uint32_t n)
 {
     struct op *op = &l->ops[l->free_ops[--l->n_free]];
@@ -50,7 +50,7 @@ void pump_link(struct load_link *l)
 {
     struct load *load = l->worker->load;
     int64_t intended;
-    /* A worker that was busy when the load began has an old idea of now; it will be woken. */
+    /* If a worker was busy when the load began, its now_ns is too old; it will be woken. */
     if (l->phase == LINK_DONE || !atomic_load(&load->go) || l->worker->now_ns < load->begin_ns)
         return;
     while (l->state == LINK_UP && l->n_free > 0 && l->phase == LINK_STARTS && pump_may_start(l, &intended)) {

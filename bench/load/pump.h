@@ -8,7 +8,7 @@
 
 #include "bench/load/link.h"
 
-/* Starts the ops that may start, and ends the link where it starts no more and has none under way. */
+/* Starts the ops that may start, and ends the link if it starts no more and has none in flight. */
 void pump_link(struct load_link *l);
 
 #endif

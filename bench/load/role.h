@@ -31,9 +31,9 @@ struct role {
     void (*answered)(struct load_link *l, struct op *op, uint32_t part, const struct answer *a);
     void (*remind)(struct load_link *l, struct op *op); /* its pause is over */
     void (*broken)(struct load_link *l, struct op *op); /* it was active when the connection broke */
-    void (*question)(struct load_link *l, const struct answer *a); /* the broker asks; NULL: it should not */
-    void (*pushed)(struct load_link *l, const struct answer *a); /* a stream brings something, or ends; or NULL */
-    void (*forget)(struct load_link *l); /* frees what the role keeps with the link; or NULL */
+    void (*question)(struct load_link *l, const struct answer *a); /* the broker asks back; NULL: it never should */
+    void (*pushed)(struct load_link *l, const struct answer *a); /* a stream delivers a record, or ends; or NULL */
+    void (*forget)(struct load_link *l); /* frees what the role has allocated for the link; or NULL */
 };
 
 #endif

@@ -9,8 +9,7 @@
 
 #include "protocol/limits.h"
 
-/* Where all bodies have the same size and no checksum, and it does not matter what they are, their filler is
- * written once. */
+/* Writes the filler of all bodies once, if they all have the same size and no checksum and may have any content. */
 static void worker_fill_space(struct worker *w)
 {
     const struct options *o = w->load->o;
@@ -34,8 +33,8 @@ bool worker_init(struct worker *w, struct load *load, unsigned index)
     buf_init(&w->record, BATCH_BYTES_MAX);
     buf_init(&w->starts, BATCH_BYTES_MAX);
     struct epoll_event e = {.events = EPOLLIN, .data.ptr = NULL};
-    bool ok = meter_init(&w->meter, load->main) && w->epoll >= 0 && w->wake >= 0 && w->space && w->bodies && w->receipts &&
-              epoll_ctl(w->epoll, EPOLL_CTL_ADD, w->wake, &e) == 0;
+    bool ok = meter_init(&w->meter, load->main) && w->epoll >= 0 && w->wake >= 0 && w->space && w->bodies &&
+              w->receipts && epoll_ctl(w->epoll, EPOLL_CTL_ADD, w->wake, &e) == 0;
     if (ok && load->mode != MODE_consume)
         worker_fill_space(w);
     return ok;
@@ -59,7 +58,7 @@ void worker_fini(struct worker *w)
 void worker_wake(struct worker *w)
 {
     uint64_t one = 1;
-    /* It fails only when the counter is full: then it is awake. */
+    /* It fails only when the counter is full, and then the thread is awake. */
     ssize_t n = write(w->wake, &one, sizeof one);
     (void)n;
 }

@@ -1,10 +1,10 @@
 /*
- * worker.h: a thread's part of a load: its connections, what it has counted, what it has to do later, and the
- * space in which it makes messages. Only its own thread touches it while the load runs, but for worker_wake.
+ * worker.h: a thread's part of a load: its connections, its counts, its reminders, and the space in which it makes
+ * messages. Only its own thread touches it while the load runs, but for worker_wake.
  *
  * A reminder lies in its owner, a link or an op, and is due once: the thread takes it out of the heap and calls
- * link_remind with it. It is not taken back when its owner ends before that; whoever is reminded looks whether
- * there is still something to do.
+ * link_remind with it. It is not cancelled when its owner ends before that; link_remind looks whether there is
+ * still something to do.
  */
 #ifndef HALFMQ_BENCH_WORKER_H
 #define HALFMQ_BENCH_WORKER_H
@@ -47,10 +47,10 @@ struct worker {
 bool worker_init(struct worker *w, struct load *load, unsigned index);
 void worker_fini(struct worker *w);
 
-/* Makes its thread look again. Any thread. */
+/* Wakes its thread. Any thread may call. */
 void worker_wake(struct worker *w);
 
-/* Puts the reminder down for that time; it must not be put down already. */
+/* Sets the reminder to that time; it must not be set already. */
 void worker_remind(struct worker *w, struct reminder *r, int64_t at_ns);
 
 static inline bool reminder_set(const struct reminder *r)
@@ -58,10 +58,10 @@ static inline bool reminder_set(const struct reminder *r)
     return heap_has(&r->node);
 }
 
-/* Takes out the soonest reminder that is due; NULL: none is. */
+/* Removes the earliest reminder that is due from the heap; NULL: none is due. */
 struct reminder *worker_due(struct worker *w);
 
-/* Counts an error that the broker answered, or a promise that it broke. */
+/* Counts an error: a reply of the broker, or something that must not happen. */
 void worker_trouble(struct worker *w, struct slice text);
 
 #endif

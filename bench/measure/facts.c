@@ -1,4 +1,4 @@
-/* facts.c: a short list. */
+/* facts.c: keeps facts in a list, in the order in which they were added. */
 #include "bench/measure/facts.h"
 
 #include <stdarg.h>

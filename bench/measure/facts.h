@@ -1,6 +1,5 @@
 /*
- * facts.h: names and texts about the surroundings of a run, in order: machine, kernel, disk,
- * server, settings.
+ * facts.h: facts about the environment of a run, each a name and a text: machine, kernel, disk, server, settings.
  */
 #ifndef HALFMQ_BENCH_FACTS_H
 #define HALFMQ_BENCH_FACTS_H
@@ -20,7 +19,7 @@ struct facts {
     } at[FACTS_MAX];
 };
 
-/* Cuts what is too long; beyond FACTS_MAX nothing is added. An empty text is left out. */
+/* Adds a fact. A text that is too long is cut; an empty one, or one after FACTS_MAX, is not added. */
 void facts_add(struct facts *f, const char *name, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 

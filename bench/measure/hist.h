@@ -10,7 +10,7 @@
  *   1        2048 .. 4095          2
  *   2        4096 .. 8191          4
  *   ...                            ...
- *   31       2^41 .. 2^42-1        2^31           (73 minutes; what is longer counts as that)
+ *   31       2^41 .. 2^42-1        2^31           (73 minutes; longer durations count as that)
  *
  *   slot of v:  bucket = bits(v) - 11 (0 where negative),  index = bucket * 1024 + (v >> bucket)
  *
@@ -42,16 +42,16 @@ struct hist {
 bool hist_init(struct hist *h);
 void hist_fini(struct hist *h);
 
-/* Empties it; costs only what was in use. */
+/* Empties it. Clears only the slots that were in use. */
 void hist_reset(struct hist *h);
 
-/* n values of v nanoseconds; below 0 counts as 0. */
+/* Records n values of v nanoseconds; a negative v counts as 0. */
 void hist_record(struct hist *h, int64_t v, uint64_t n);
 
 void hist_add(struct hist *into, const struct hist *from);
 
-/* The largest value that at most the share q (0..1) of all values is at or below, as exact as the
- * slots; never more than the maximum. 0 where nothing was recorded. */
+/* The quantile q (0..1): the share q of all values is at or below it. As exact as the slots, never above the maximum,
+ * and 0 if nothing was recorded. */
 int64_t hist_quantile(const struct hist *h, double q);
 
 double hist_mean(const struct hist *h);

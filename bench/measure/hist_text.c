@@ -1,4 +1,4 @@
-/* hist_text.c: the percentile curve, stepwise and as text. */
+/* hist_text.c: walks the percentile curve of a histogram, and prints it as text. */
 #include "bench/measure/hist_text.h"
 
 #include <math.h>
@@ -13,7 +13,7 @@ void hist_walk_begin(struct hist_walk *w, const struct hist *h, unsigned steps_p
         w->count = h->counts[h->lowest];
 }
 
-/* From share s on, a step is a fixed part of the half of what is left above it. */
+/* The share of the next step: a fixed part of half of what is left above this one. */
 static double step_after(double share, unsigned steps_per_half)
 {
     double halvings = floor(-log2(1 - share)) + 1;

@@ -16,14 +16,13 @@ struct hist_step {
 };
 
 /*
- * Walks the curve: steps_per_half (>= 1) steps between 0 and 1/2, as many between 1/2 and 3/4, and
- * so on, so that the tail is as finely drawn as the middle. Start with *step zeroed and *at 0;
- * false: the curve has ended.
+ * Walks the curve: steps_per_half (>= 1) steps between 0 and 1/2, as many between 1/2 and 3/4, and so on, so that the
+ * tail is drawn as finely as the middle. hist_walk_next returns false when the curve has ended.
  */
 struct hist_walk {
     const struct hist *hist;
     unsigned steps_per_half;
-    double next; /* share wanted next */
+    double next; /* the share of the next step */
     uint32_t slot; /* counted up to here */
     uint64_t count;
     bool done;

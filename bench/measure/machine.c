@@ -1,4 +1,4 @@
-/* machine.c: see machine.h. Everything is optional: what cannot be found out is left out. */
+/* machine.c: reads facts from /proc, /sys and system calls. A fact that cannot be found is left out. */
 #include "bench/measure/machine.h"
 
 #include <stdio.h>
@@ -15,7 +15,7 @@
 
 #define LINE_BYTES 1024
 
-/* What stands behind `name` and the separator in the first line that begins so. */
+/* Finds the first line that begins with `name`, and copies what follows the name and the separators. */
 static bool line_of(const char *path, const char *name, const char *separators, char *out,
                     size_t size)
 {
@@ -58,7 +58,7 @@ void machine_facts(struct facts *f)
         facts_add(f, "load_before", "%.2f %.2f %.2f", load[0], load[1], load[2]);
 }
 
-/* The line of /proc/self/mountinfo whose device is that. */
+/* Adds the file system of a device, from /proc/self/mountinfo. */
 static void mount_fact(unsigned major_number, unsigned minor_number, struct facts *f)
 {
     char line[LINE_BYTES], wanted[32];
@@ -109,8 +109,8 @@ double machine_cpu_seconds(long pid)
     snprintf(path, sizeof path, "/proc/%ld/stat", pid);
     FILE *f = fopen(path, "re");
     if (f && fgets(line, sizeof line, f)) {
-        /* The name stands in brackets and may hold anything; behind it utime and stime are the 12th
-         * and 13th word. */
+        /* The name stands in brackets and may contain anything; utime and stime are the 12th and 13th word
+         * after it. */
         const char *rest = strrchr(line, ')');
         if (rest && sscanf(rest + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
                            &sys) == 2)

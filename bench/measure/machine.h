@@ -1,5 +1,5 @@
 /*
- * machine.h: what /proc and the kernel tell about this machine and a process on it.
+ * machine.h: facts about this machine and the processes on it, from /proc and the kernel.
  */
 #ifndef HALFMQ_BENCH_MACHINE_H
 #define HALFMQ_BENCH_MACHINE_H
@@ -11,11 +11,10 @@
 /* Processor, memory, kernel, system, load, this program. */
 void machine_facts(struct facts *f);
 
-/* File system and device of a folder; a relative one is looked for from the process' own folder.
- * folder NULL: nothing. */
+/* Adds the file system and device of a folder. A relative folder is that of the process. NULL adds nothing. */
 void machine_disk_facts(long pid, const char *folder, struct facts *f);
 
-/* True where the host is this machine, as far as its name tells. */
+/* True if the host's name says that it is this machine. */
 bool machine_is_here(const char *host);
 
 /* Seconds of processor that a process has used; -1: not known. */

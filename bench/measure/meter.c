@@ -37,8 +37,7 @@ void meter_time(struct meter *m, enum latency which, int64_t begin_ns, int64_t e
     hist_record(&m->hist[which], end_ns - begin_ns, n);
     if (which == m->main)
         hist_record(&m->second_hist, end_ns - begin_ns, n);
-    /* A check-back comes when the broker thinks it time: that is no part of how long the load took.
-     * */
+    /* The broker decides when a check-back is due, so it does not count towards how long the load took. */
     if (which != LAT_check && end_ns > m->last_ns)
         m->last_ns = end_ns;
 }

@@ -1,6 +1,6 @@
 /*
- * meter.h: what one worker has counted and timed: since the measurement began, and in this second.
- * No locks: a worker has its own, and they are added up when the workers have ended.
+ * meter.h: what a worker counts and times, in total since the measurement began and in the current second. There are
+ * no locks: each worker has a meter of its own, and they are added up when the workers have ended.
  */
 #ifndef HALFMQ_BENCH_METER_H
 #define HALFMQ_BENCH_METER_H
@@ -28,7 +28,7 @@ struct meter {
     struct hist hist[LAT_COUNT];
     struct hist second_hist; /* of main */
     struct meter_tally total, second;
-    int64_t last_ns; /* when something measured ended last */
+    int64_t last_ns; /* when the last thing that was measured ended */
 };
 
 bool meter_init(struct meter *m, enum latency main); /* false: no memory */

@@ -58,7 +58,7 @@ static void finish_first(struct series *s)
     clear(p);
 }
 
-/* The second that the slowest of those that have not left is in. */
+/* The second that the slowest worker is in; workers that have ended do not count. */
 static size_t slowest(const struct series *s)
 {
     size_t least = SIZE_MAX;
@@ -67,11 +67,10 @@ static size_t slowest(const struct series *s)
     return least;
 }
 
-/* Adds a worker's second to row i, or to the oldest one that is still open. */
+/* Adds a worker's second to row i, or to the oldest row that is not finished. */
 static void add(struct series *s, size_t i, struct meter *m)
 {
-    /* A worker that is far behind must not hold up the others: their oldest second is closed
-     * without it. */
+    /* A worker that is far behind must not hold up the others: their oldest row is finished without it. */
     while (!s->full && i >= s->n_rows + SERIES_PENDING)
         finish_first(s);
     struct series_pending *p = &s->pending[(i < s->n_rows ? s->n_rows : i) % SERIES_PENDING];

@@ -1,5 +1,5 @@
 /*
- * series.h: the run second by second, put together from what each worker brings.
+ * series.h: the run second by second, put together from what each worker hands over.
  *
  *   worker 0 ──┐ second i: tally, histogram
  *   worker 1 ──┼──► pending[i % n] ──(all workers are past it)──► row i: counts and percentiles
@@ -12,7 +12,7 @@
 
 #include "bench/measure/meter.h"
 
-/* What the server said of itself; -1 where it did not say. */
+/* What the server reported about itself; -1: it did not. */
 struct server_sample {
     double rss_bytes;
     double cpu_share; /* of one processor, since the sample before */
@@ -24,7 +24,7 @@ struct second {
     struct meter_tally tally;
     uint64_t count; /* values behind the percentiles */
     int64_t p50, p90, p99, p999, max;
-    /* Messages behind the schedule, or sent and not taken yet; -1 where that means nothing. */
+    /* Messages behind the schedule, or sent and not yet received; -1: there is no schedule. */
     double lag;
     struct server_sample server;
 };
@@ -36,11 +36,11 @@ struct series {
     pthread_mutex_t lock;
     unsigned n_workers;
     size_t
-        reached[SERIES_WORKERS_MAX]; /* the second that each worker is in; SIZE_MAX: it has left */
+        reached[SERIES_WORKERS_MAX]; /* the second that each worker is in; SIZE_MAX: it has ended */
     struct second *rows; /* finished ones */
     size_t n_rows, rows_size;
-    bool full; /* no memory for another row: the series has ended, the totals go on */
-    /* Of row i in place i % SERIES_PENDING, for n_rows <= i < n_rows + SERIES_PENDING. */
+    bool full; /* there was no memory for another row: the series ends here, the totals go on */
+    /* Row i is pending[i % SERIES_PENDING], for n_rows <= i < n_rows + SERIES_PENDING. */
     struct series_pending {
         struct hist hist;
         struct second row;
@@ -50,21 +50,21 @@ struct series {
 bool series_init(struct series *s, unsigned n_workers); /* false: no memory */
 void series_fini(struct series *s);
 
-/* A worker's second, one after the other; empties the meter's. */
+/* Adds a worker's next second, and clears the second of its meter. */
 void series_bring(struct series *s, unsigned worker, struct meter *m);
 
-/* A worker's last one, which it did not stay to the end of. */
+/* Adds a worker's last, incomplete second. The worker has ended. */
 void series_leave(struct series *s, unsigned worker, struct meter *m);
 
-/* What main knows of second i, if that is not finished yet. */
+/* Adds what the main thread knows of second i, if there is such a row. */
 void series_note(struct series *s, size_t i, double lag, const struct server_sample *server);
 
-/* Row i, if it is finished. */
+/* Copies row i. False: it is not finished. */
 bool series_row(struct series *s, size_t i, struct second *ret_row);
 
-/* All workers have left: finishes what is pending. last_s is when the last thing ended, from the
- * start of row 0; the row it lies in gets its length, and is dropped where that is less than half a
- * second and there are others. */
+/* Finishes the pending rows after all workers have ended. last_s is when the last thing ended, in seconds from the
+ * start of row 0. The row that it lies in gets its real length; if that is less than half a second and there are
+ * other rows, it is dropped. */
 void series_end(struct series *s, double last_s);
 
 #endif

@@ -1,4 +1,4 @@
-/* stats.c: medians and their bootstrap. */
+/* stats.c: medians, and their confidence intervals by the bootstrap. */
 #include "bench/measure/stats.h"
 
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /*
- * stats.h: the little statistics that a comparison of two runs needs.
+ * stats.h: the statistics that a comparison of two runs needs.
  *
- * Seconds of a run are no independent draws from a bell curve (flush and compaction make humps), so
- * the confidence interval of a median is found by the bootstrap: draw as many seconds again, with
- * replacement, take the median, two thousand times, and look where 95 % of them lie.
+ * The seconds of a run are not independent draws from a normal distribution (flushes and compaction make humps), so
+ * the confidence interval of a median is found by the bootstrap: two thousand times draw as many seconds again, with
+ * replacement, and take their median; the interval is where the middle 95 % of these medians lie.
  */
 #ifndef HALFMQ_BENCH_STATS_H
 #define HALFMQ_BENCH_STATS_H
@@ -21,8 +21,8 @@ double stats_median(double *values, size_t n);
 
 double stats_mean(const double *values, size_t n);
 
-/* The median of b over the median of a, and the middle 95 % of what resampling both gives. False:
- * no memory, or a side without values, or a median of a that is 0. */
+/* The median of b over the median of a, and the middle 95 % of the ratios of resampled medians. False: no memory, a
+ * side without values, or the median of a is 0. */
 bool stats_ratio(const double *a, size_t n_a, const double *b, size_t n_b, uint64_t seed,
                  struct interval *ret_ratio);
 

@@ -1,5 +1,5 @@
-/* troubles.c: see troubles.h. Two texts are alike when they begin alike: ids behind that do not
- * count. */
+/* troubles.c: counts error texts. Two texts are the same error if their first ALIKE_BYTES are equal: ids and keys
+ * further on do not matter. */
 #include "bench/measure/troubles.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /*
- * troubles.h: which errors there were, each text once with how often; the first few of them.
+ * troubles.h: the errors of a run: the first few texts, each with how often it occurred.
  */
 #ifndef HALFMQ_BENCH_TROUBLES_H
 #define HALFMQ_BENCH_TROUBLES_H
@@ -26,10 +26,10 @@ struct troubles {
 void troubles_init(struct troubles *t);
 void troubles_fini(struct troubles *t);
 
-/* Any thread. */
+/* Counts an error. Any thread. */
 void troubles_note(struct troubles *t, struct slice text);
 
-/* The first one stays. */
+/* Notes why the run was given up. Only the first reason is kept. */
 void troubles_fatal(struct troubles *t, const char *text);
 
 #endif

@@ -1,5 +1,5 @@
-/* beside.c: rounds of HalfMQ and Redis, one after the other; each round gives a ratio, the median
- * of them is told. */
+/* beside.c: runs HalfMQ and Redis one after the other, several rounds; each round gives a ratio, and their median is
+ * printed. */
 #include "bench/modes/beside.h"
 
 #include <stdio.h>
@@ -25,7 +25,7 @@ static bool beside_one(const struct options *o, bool redis, struct beside_round 
         mine.port = o->halfmq_port;
     bool ok = run_load(&mine, options_load(o), redis, &r, err, sizeof err);
     if (ok && (!result_good(&r) || r.elapsed_s <= 0)) {
-        snprintf(err, sizeof err, "the load on %s went wrong: %s", redis ? "Redis" : "HalfMQ",
+        snprintf(err, sizeof err, "the load on %s failed: %s", redis ? "Redis" : "HalfMQ",
                  r.fatal[0]     ? r.fatal
                  : r.n_troubles ? r.troubles[0].text
                  : "nothing was measured");

@@ -1,9 +1,9 @@
 /*
- * compare.c: reads two results (--json) and tells how B stands to A.
+ * compare.c: reads two results (--json) and prints how B compares with A.
  *
- * Of what is known second by second, the ratio of the medians with its confidence interval
- * (stats.h): an interval that holds 1 means that the runs do not show a difference. Of what is
- * known of the whole run only, the plain ratio.
+ * For values that are known second by second it prints the ratio of the medians with its confidence interval
+ * (stats.h): an interval that contains 1 means that the runs show no difference. For values that are known for the
+ * whole run only, it prints the plain ratio.
  */
 #include "bench/modes/compare.h"
 
@@ -37,7 +37,7 @@ static char *compare_read_all(const char *path, const char **ret_why)
         rewind(f);
         text = size >= 0 && size < FILE_BYTES_MAX ? calloc((size_t)size + 1, 1) : NULL;
         if (!text || fread(text, 1, (size_t)size, f) != (size_t)size)
-            *ret_why = "it cannot be read whole";
+            *ret_why = "it cannot be read completely";
     }
     if (f)
         fclose(f);
@@ -52,12 +52,12 @@ static bool compare_load(struct side *s)
     free(text);
     if (s->root && cJSON_IsObject(cJSON_GetObjectItem(s->root, "latency_us")))
         return true;
-    fprintf(stderr, "halfmq-bench: %s is no result of halfmq-bench --json%s%s\n", s->path,
+    fprintf(stderr, "halfmq-bench: %s is not a result of halfmq-bench --json%s%s\n", s->path,
             why ? ": " : "", why ? why : "");
     return false;
 }
 
-/* The values of one name in all seconds; *ret_n of them. */
+/* The values of one name in all seconds; *ret_n of them. The caller frees them. */
 static double *compare_values(const struct side *s, const char *name, size_t *ret_n)
 {
     const cJSON *row, *rows = cJSON_GetObjectItem(s->root, "seconds");
@@ -116,7 +116,7 @@ static void compare_whole(const struct side *a, const struct side *b, const char
     putchar('\n');
 }
 
-/* What was set differently is what the difference may come from. */
+/* Prints the settings that differ, which may explain the difference. */
 static void compare_texts(const struct side *a, const struct side *b, const char *object)
 {
     const cJSON *item, *ob = cJSON_GetObjectItem(b->root, object);
@@ -141,18 +141,18 @@ static void compare_all(const struct side *a, const struct side *b)
         "p999_us",        "server_cpu",         "server_rss_bytes", "server_syncs_per_s"};
     static const char *const whole[] = {"p50", "p99", "p999", "max"};
     static const char *const faults[] = {"errors", "lost", "doubled", "reordered", "damaged"};
-    printf("A %s\nB %s\n\nmedians of the seconds, with the middle 95 %% of what resampling gives\n",
+    printf("A %s\nB %s\n\nmedians of the seconds, with their 95 %% confidence intervals\n",
            a->path, b->path);
     printf("%-20s%-24s%-24s%s\n", "", "A", "B", "B / A");
     for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
         compare_column(a, b, columns[i]);
-    printf("\nof the whole run\n");
+    printf("\nvalues of the whole run\n");
     compare_whole(a, b, NULL, "messages_per_s");
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
         compare_whole(a, b, "latency_us", whole[i]);
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
         compare_whole(a, b, NULL, faults[i]);
-    printf("\nwhat was different\n");
+    printf("\nwhat differs\n");
     compare_texts(a, b, "settings");
     compare_texts(a, b, "environment");
 }

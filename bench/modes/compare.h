@@ -1,10 +1,10 @@
 /*
- * compare.h: two results side by side.
+ * compare.h: the mode compare: two results side by side.
  */
 #ifndef HALFMQ_BENCH_COMPARE_H
 #define HALFMQ_BENCH_COMPARE_H
 
-/* Prints B against A. The exit status. */
+/* Compares B with A and prints that. Returns the exit status. */
 int compare_main(const char *a_path, const char *b_path);
 
 #endif

@@ -29,8 +29,7 @@ double search_next(double first, double held, double failed, double precision)
     return failed / held - 1 > precision ? (held + failed) / 2 : 0;
 }
 
-/* Everything that was meant to start is done in the end; a rate was reached if that took no longer
- * than it should. */
+/* An open loop does everything in the end. A rate was reached if that took no longer than planned. */
 static bool search_holds(const struct options *o, const struct result *r, double rate)
 {
     double planned_s = (double)o->duration / 1e9,
@@ -74,7 +73,7 @@ static bool search_run(struct options *p, double rate, struct result *ret_result
     return false;
 }
 
-/* Where to begin: half of what a closed loop reaches, unless --rate says. 0: could not run. */
+/* The first rate: --rate, or else half of what a closed loop reaches. 0: it could not run. */
 static double search_first_rate(const struct options *o, struct options *p)
 {
     struct result r = {0};
@@ -85,14 +84,14 @@ static double search_first_rate(const struct options *o, struct options *p)
     if (!search_run(p, 0, &r))
         return 0;
     double highest = result_messages_per_s(&r);
-    fprintf(stderr, "%8s/s  is what a closed loop reaches\n",
+    fprintf(stderr, "%8s/s  in a closed loop\n",
             units_put_count(highest, text, sizeof text));
     result_fini(&r);
     p->inflight = search_probe_of(o).inflight;
     return highest / 2;
 }
 
-/* One try at a rate. False: could not run at all. The better result stays in *best. */
+/* Tries a rate once, and keeps the result in *best if it held. False: it could not run. */
 static bool search_try_rate(struct options *p, double rate, bool *ret_held, struct result *best)
 {
     struct result r = {0};
@@ -106,7 +105,7 @@ static bool search_try_rate(struct options *p, double rate, bool *ret_held, stru
     return true;
 }
 
-/* A slow spell of the machine looks like a rate that is too high: what does not hold is tried again. */
+/* Tries a rate up to TRIES times: a slow phase of the machine looks like a rate that is too high. */
 static bool search_probe(struct options *p, double rate, double *held, double *failed, struct result *best)
 {
     bool ok = false;

@@ -28,13 +28,13 @@ bool body_kind_find(const char *name, enum body_kind *ret_kind)
     return false;
 }
 
-/* Where bodies begin: any of the first so many bytes. */
+/* A body is cut from a place within the first so many bytes of the pool. */
 static size_t body_pool_span(const struct body_pool *p)
 {
     return p->kind == BODY_JSON ? JSON_POOL_BYTES : POOL_BYTES;
 }
 
-/* An order such as a shop would send, some 250 bytes and a line's end. */
+/* Makes an order such as a shop would send: some 250 bytes and the end of the line. */
 static size_t body_document(struct chance *c, uint64_t n, char *out)
 {
     static const char *const status[] = {"placed", "paid", "packed", "shipped", "returned"};
@@ -99,7 +99,7 @@ static void body_put(uint8_t *out, uint64_t v, unsigned bytes)
         out[i] = (uint8_t)(v >> (8 * i));
 }
 
-/* Never 0, which means that there is none. */
+/* The checksum; never 0, which means that there is none. */
 static uint64_t body_sum_of(const uint8_t *body, size_t size)
 {
     uint64_t sum = text_hash(slice_of(body + 8, size - 8));
@@ -117,7 +117,7 @@ void body_patch(const struct body_head *head, uint8_t *out, size_t size)
     body_put(out + 24, (uint64_t)head->stamp_ns, 8);
 }
 
-/* A place in the pool. Of JSON a document begins there, or behind the head where there is one. */
+/* A place in the pool. With json an order begins there, or after the head if the body has one. */
 static const uint8_t *body_cut(const struct body_pool *p, struct chance *c, size_t size)
 {
     const uint8_t *from = p->bytes + chance_below(c, body_pool_span(p));

@@ -1,21 +1,21 @@
 /*
- * body.h: what is in a message, so that whoever takes it knows which it is, when it was meant to be
- * sent, and whether it is whole.
+ * body.h: the body of a message. Its head tells the receiver which message it is, when it was meant to be sent, and
+ * whether it is undamaged.
  *
  *   0      8      12     16     24       32
  *   sum    run    key    seq    stamp    filler ...      little-endian
  *
- *   sum    checksum of everything behind it; 0: none was made
- *   run    which run sent it (messages of others in the same topic are not ours to judge)
- *   key    who it belongs to: its sequence's number;  seq   its place in that sequence
+ *   sum    checksum of everything after it; 0: there is none
+ *   run    which run sent it: messages of other runs in the same topic are not checked
+ *   key    the number of the sequence that it belongs to;  seq   its place in that sequence
  *   stamp  the intended start, on the sender's monotonic clock
  *
- * Bodies shorter than the head are filler only. What it is follows from seed, key and seq: a body can be
- * made again for a repeat.
+ * A body that is shorter than the head is filler only. The filler is computed from seed, key and seq, so that the same
+ * body can be made again for a repeat.
  *
- *   filler   cut from a pool of random bytes, which is small and stays in the processor's cache
+ *   filler   cut from a pool of random bytes that is small enough to stay in the processor's cache
  *   random   drawn for each body: no two have anything in common
- *   json     cut from a larger pool of orders as JSON, and begins where one of them does
+ *   json     cut from a larger pool of orders in JSON; the body begins at the start of an order
  */
 #ifndef HALFMQ_BENCH_BODY_H
 #define HALFMQ_BENCH_BODY_H
@@ -42,10 +42,10 @@ struct body_pool {
     uint64_t seed;
 };
 
-/* By its name. False: there is none of it. */
+/* By its name. False: there is no such kind. */
 bool body_kind_find(const char *name, enum body_kind *ret_kind);
 
-/* For bodies of at most so many bytes. False: no memory. */
+/* most: the bytes of the longest body. False: no memory. */
 bool body_pool_init(struct body_pool *p, enum body_kind kind, size_t most, uint64_t seed);
 void body_pool_fini(struct body_pool *p);
 
@@ -53,7 +53,7 @@ void body_pool_fini(struct body_pool *p);
 void body_make(const struct body_pool *p, const struct body_head *head, bool summed, uint8_t *out,
                size_t size);
 
-/* Writes the head only, over a body that has its filler already; size as above. */
+/* Writes only the head, into a body that already has its filler; size as above. */
 void body_patch(const struct body_head *head, uint8_t *out, size_t size);
 
 /* False: too short for a head. */

@@ -1,4 +1,5 @@
-/* dist.c: a new kind of distribution is a parser in `forms`, and a case in draw, max and mean. */
+/* dist.c: reads distributions and draws from them. A new kind is a parser in `forms`, and a case in draw, max and
+ * mean. */
 #include "bench/options/dist.h"
 
 #include <math.h>

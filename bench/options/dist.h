@@ -1,5 +1,5 @@
 /*
- * dist.h: a distribution of sizes or times, as the command line names it.
+ * dist.h: a distribution of sizes or times, as it is written on the command line.
  *
  *   100                     always that
  *   50-500                  every whole number between, equally often
@@ -26,10 +26,10 @@ struct dist {
     uint64_t low, high; /* FIXED: low; RANGE: both; EXPONENTIAL: low is the mean */
     unsigned n_mix;
     uint64_t value[DIST_MIX_MAX];
-    double upto[DIST_MIX_MAX]; /* shares, added up; the last is 1 */
+    double upto[DIST_MIX_MAX]; /* sums of the shares so far; the last is 1 */
 };
 
-/* How one number is read; false: it is none. */
+/* Reads one number; false: the text is not one. */
 typedef bool (*dist_number)(const char *text, uint64_t *ret_v);
 
 bool dist_parse(const char *text, dist_number number, struct dist *ret_dist);

@@ -1,4 +1,4 @@
-/* help.c: the modes and flags come from their tables, the explanation is in this file. */
+/* help.c: prints --help. The modes and flags come from their tables, the explanation is here. */
 #include "bench/options/help.h"
 
 #include <stdio.h>

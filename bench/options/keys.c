@@ -1,5 +1,5 @@
-/* keys.c: builds the alias table by pairing columns that have too little with those that have too
- * much. */
+/* keys.c: draws keys. The alias table is built by filling columns that have less than an equal share from those that
+ * have more. */
 #include "bench/options/keys.h"
 
 #include <math.h>

@@ -1,12 +1,11 @@
 /*
- * keys.h: which key a message gets: none, each equally often, or a few far more often than the
- * rest.
+ * keys.h: which key a message gets: none, all keys equally often, or a few keys far more often than the rest.
  *
  *   uniform        1 of --key-count keys
  *   zipf, zipf:S   key number k (from 1) with a weight of 1 / k^S; S is 0.99 unless given
  *
- * Zipf's draws are from a table of as many columns as there are keys, each holding the shares of at
- * most two keys (the alias method): one random number, one look, however many keys.
+ * Zipf draws use a table with a column for each key, which holds the shares of at most two keys (the alias method). A
+ * draw takes one random number and one look into the table, however many keys there are.
  */
 #ifndef HALFMQ_BENCH_KEYS_H
 #define HALFMQ_BENCH_KEYS_H

@@ -1,5 +1,5 @@
 /*
- * options.h: what the command line asks for. option.def is the table.
+ * options.h: the settings of a run, a member for each line of option.def; and the tables of flags and modes.
  */
 #ifndef HALFMQ_BENCH_OPTIONS_H
 #define HALFMQ_BENCH_OPTIONS_H
@@ -48,13 +48,13 @@ enum option_name {
 struct options {
     enum mode mode;
     const char *files[2]; /* compare */
-    bool binary; /* --wire, where the load can go so */
+    bool binary; /* --wire, if the load can be sent in that way */
     enum body_kind body_kind;
 #define OPTION(name, kind, otherwise, argument, group, help) option_type_##kind name;
 #include "bench/options/option.def"
 #undef OPTION
-    bool given[BENCH_COUNT]; /* said on the command line, or in the environment */
-    const char *said[BENCH_COUNT]; /* the words of it, or of the default */
+    bool given[BENCH_COUNT]; /* set on the command line, or in the environment */
+    const char *said[BENCH_COUNT]; /* the text of each value, or of its default */
 };
 
 struct option_row {
@@ -84,7 +84,7 @@ bool options_take(struct options *o, size_t i, const char *text);
 /* The load that is put on: the mode's own; of search and redis, what --of says. */
 enum mode options_load(const struct options *o);
 
-/* As defaults, for a test or a run inside a run. */
+/* Sets all to the defaults. */
 void options_default(struct options *o);
 
 #endif

@@ -6,7 +6,7 @@
 
 enum options_end { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION, OPTIONS_WRONG };
 
-/* Reads the command line; what is wrong is said on stderr. The texts are borrowed from argv. */
+/* Reads the command line, and reports mistakes on stderr. The texts are borrowed from argv. */
 enum options_end options_parse(int argc, char **argv, struct options *ret_options);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * options_settle.c: what depends on several options at once: defaults that follow from others, and
- * what cannot be together.
+ * options_settle.c: options that depend on one another: defaults that follow from other options, and combinations that
+ * are refused.
  */
 #include "bench/options/options_settle.h"
 
@@ -22,7 +22,7 @@
 #define BATCH_ROOM_MAX (32u * 1024 * 1024)
 #define RECORD_BYTES 64u /* around the messages, at most ... */
 #define RECORD_MESSAGE_BYTES 32u /* ... and around each body */
-#define CREDIT_MAX 100000 /* what the broker keeps to */
+#define CREDIT_MAX 100000 /* the broker's limit */
 #define PARTS_TOTAL_MAX 64000000
 
 static bool settle_within(const char *name, uint64_t v, uint64_t low, uint64_t high)
@@ -49,7 +49,7 @@ static bool settle_refuse(const char *sentence)
     return false;
 }
 
-/* The load that is put on: the mode's own, or what search and redis run. */
+/* --of must name a load that search and redis can run. */
 static bool settle_of(struct options *o)
 {
     static const char *const loads[] = {"send", "consume", "txn", "e2e"};
@@ -70,14 +70,13 @@ static void settle_amounts(struct options *o)
     }
     if (o->batch == 0)
         o->batch = consume ? 100 : 1;
-    if (o->warmup < o->ramp) { /* what rises is not measured */
+    if (o->warmup < o->ramp) { /* the rate is not measured while it rises */
         o->warmup = o->ramp;
         o->said[BENCH_warmup] = o->said[BENCH_ramp];
     }
     if (o->consumers == 0)
         o->consumers = o->connections;
-    /* What a killed broker had handed out comes again when its lease ends; verify waits for that.
-     * */
+    /* Messages that a killed broker had delivered are redelivered when their lease ends; verify waits for that. */
     if (o->mode == MODE_verify && !o->given[BENCH_lease]) {
         o->lease = LEASE_VERIFY_S * NS_PER_S;
         o->said[BENCH_lease] = "3s";
@@ -92,14 +91,14 @@ static void settle_amounts(struct options *o)
         o->inflight = o->connections * (o->rate > 0 ? 64 : consume ? 2 : 4);
 }
 
-/* A record and what stands around its messages. */
+/* True if a batch fits into one record. */
 static bool settle_fits_a_record(const struct options *o)
 {
     return o->batch <= BATCH_COUNT_MAX &&
            o->batch * (dist_max(&o->size) + RECORD_MESSAGE_BYTES) + RECORD_BYTES <= BATCH_BYTES_MAX;
 }
 
-/* What has to be said otherwise is: the result tells how it was said. */
+/* Chooses how the load is sent, and notes it for the result. */
 static void settle_wire(struct options *o)
 {
     bool paced = options_load(o) == MODE_consume && (o->rate > 0 || dist_max(&o->work) > 0);

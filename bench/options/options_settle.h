@@ -1,11 +1,11 @@
-/* options_settle.h: what depends on several options at once. */
+/* options_settle.h: completes and checks options that depend on one another. */
 #ifndef HALFMQ_BENCH_OPTIONS_SETTLE_H
 #define HALFMQ_BENCH_OPTIONS_SETTLE_H
 
 #include "bench/options/options.h"
 
-/* Fills in what depends on other options (0 means "you choose"), and says what cannot be together
- * on stderr. */
+/* Fills in options that depend on others (0 means "you choose"). False: some options contradict one another; the
+ * reason was printed on stderr. */
 bool options_settle(struct options *o);
 
 #endif

@@ -34,11 +34,11 @@ DEPENDENCY = ("    <dependency><groupId>{}</groupId><artifactId>{}</artifactId>"
 
 
 class CannotFetch(Exception):
-    """Says what is missing, as a sentence."""
+    """A sentence that says what is missing."""
 
 
 def present(folder, name):
-    """True where the distribution of a peer lies ready."""
+    """True if the distribution of a peer is complete."""
     kind = "lib" if name in JAVA else "bin"
     return os.path.exists(os.path.join(folder, name, kind, ".complete"))
 

@@ -10,8 +10,8 @@ SYNC_MESSAGES, ASYNC_MESSAGES = 40000, 200000
 
 
 def parse_rate(text):
-    """The tester prints a line a client and, with several, one of all: that one, or the only one, is the
-    greatest."""
+    """The tester prints a line for each client and, if there are several, one for all of them, which has the
+    greatest rate."""
     found = [float(x.replace(",", "")) for x in RATE.findall(text)]
     if not found:
         raise PeerFailed(f"nats: its tester printed no rate: {text.strip().splitlines()[-1:]}")

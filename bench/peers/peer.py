@@ -15,7 +15,7 @@ Work = namedtuple("Work", "key title fsync load")
 
 
 class PeerFailed(Exception):
-    """What a peer, or its tester, did wrong; in one line."""
+    """What went wrong with a peer or its tester, in one line."""
 
 
 def free_port():
@@ -40,7 +40,7 @@ class Peer:
     name = title = ""
 
     def __init__(self, peers, data, seconds=16):
-        """peers: where the distributions lie; data: a folder to fill; seconds: how long a load runs."""
+        """peers: where the distributions are; data: a folder to fill; seconds: how long a load runs."""
         self.home, self.data, self.seconds = os.path.join(peers, self.name), data, seconds
         self.processes = []
         self.turn = 0
@@ -71,7 +71,7 @@ class Peer:
             time.sleep(0.1)
 
     def load(self, command, seconds, environment=None, may_time_out=False):
-        """Output of a tester. One that goes on for ever is ended after its seconds."""
+        """Output of a tester. One that would go on for ever is stopped after its seconds."""
         with subprocess.Popen(command, cwd=self.data, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, env=environment,
                               preexec_fn=die_with_parent) as p:
@@ -89,12 +89,12 @@ class Peer:
         return out
 
     def rss_mb(self):
-        """Of all that was launched and what that launched: some come with a shell around them."""
+        """Of all processes that were started, and their children: some are started by a shell."""
         return sum(resident_mb(pid) for process, _ in self.processes for pid in with_children(process.pid))
 
     @contextmanager
     def paused(self):
-        """It does nothing meanwhile: some brokers look after what was sent for minutes."""
+        """It is stopped (SIGSTOP) meanwhile: some brokers go on working for minutes after a load."""
         pids = [pid for process, _ in self.processes for pid in with_children(process.pid)]
         send_all(pids, signal.SIGSTOP)
         try:
@@ -123,7 +123,7 @@ def send_all(pids, what):
 
 
 def with_children(pid):
-    """The process and all below it."""
+    """The process and all its descendants."""
     yield pid
     try:
         with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:

@@ -12,11 +12,11 @@ from peers import fetch
 from peers.peer import Peer, PeerFailed, Work, free_port, listens, write
 
 REPORT_MS = 2000
-SECONDS_MIN = 20  # the start of Java, ten seconds for a report, and some to get warm before them
+SECONDS_MIN = 20  # Java starts, warms up, and then needs ten seconds for a report
 OPENS = ["--add-opens=java.base/java.lang=ALL-UNNAMED", "--add-opens=java.base/java.nio=ALL-UNNAMED",
          "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED", "--add-exports=java.base/sun.nio.ch=ALL-UNNAMED",
          "--add-exports=java.base/jdk.internal.ref=ALL-UNNAMED"]
-# BatchProducer counts batches (TPS) and messages (MPS); the others have only the one.
+# BatchProducer counts batches (TPS) and messages (MPS); the others report one rate only.
 RATE = re.compile(r"(?:Send MPS|Send TPS|Consume TPS): *([0-9.]+)(?!.*MPS)")
 
 
@@ -83,13 +83,13 @@ class RocketMQ(Peer):
         return self.benchmark("BatchProducer", "-t", "BenchBatch", "-w", "4", "-b", "100", "-s", "100")
 
     def fill(self):
-        """A backlog that outlasts the ten seconds of a report, in batches as large as go quickly."""
+        """A backlog that lasts longer than the ten seconds of a report, sent in batches large enough to be quick."""
         self.benchmark("BatchProducer", "-t", "BenchConsume", "-w", "8", "-b", "1000", "-s", "100")
         self.filled = True
 
     def consume(self):
         """A group of its own each time, from the first message on. The best report counts: when the
-        backlog ends, the rate says nothing about the broker any more."""
+        backlog ends, the rate no longer says anything about the broker."""
         if not self.filled:
             self.fill()
         self.turn += 1

@@ -1,6 +1,6 @@
 /*
- * group_commit.c: two walks over one schedule. `arrived` goes ahead and says how many are due,
- * `answered` follows when they are on disk, so nothing is kept for a message in between.
+ * group_commit.c: walks over one schedule twice. `arrived` goes ahead and says how many messages are due, `answered`
+ * follows when they are on disk. So nothing has to be stored for a message in between.
  */
 #include "bench/probe/group_commit.h"
 
@@ -12,9 +12,9 @@
 #include "bench/base/mono.h"
 #include "bench/base/pace.h"
 
-#define WATCHED_NS INT64_C(200000) /* timers come late by less than this, mostly */
+#define WATCHED_NS INT64_C(200000) /* most timers are late by less than this */
 
-/* The time, which is due or later. */
+/* Waits until that time, and returns the time. */
 static int64_t group_commit_wait_until(int64_t due)
 {
     int64_t now = mono_ns();
@@ -52,7 +52,7 @@ static bool group_commit_prepare(const struct group_commit *g, int fd)
     return fsync(fd) == 0;
 }
 
-/* How many more are due by now, as many as fit in a turn. */
+/* How many more messages are due by now, at most as many as fit into a turn. */
 static uint64_t group_commit_take(struct pace *arrived, int64_t now, int64_t end, uint64_t most)
 {
     uint64_t n = 0;

@@ -1,16 +1,15 @@
 /*
- * group_commit.h: the least that a server could do that syncs before it answers: no network, no
- * parsing, no index. What is left is the disk, and the rule that whoever arrives during a sync is
- * part of the next one.
+ * group_commit.h: an ideal server that syncs before it answers: no network, no parsing, no index. What remains is the
+ * disk, and the rule that messages which arrive during a sync are part of the next one.
  *
  *   arrivals   . . . . . . . . . . . . . . . . . .      evenly, at moments fixed before the run
  *   turns      |-write-sync-|-write-sync-|-write-sync-|   each takes all that have arrived meanwhile
  *
- * A loop that only syncs counts a stall of the disk once, however many would have waited for it;
- * here each message that was due meanwhile counts, from the moment it was due (pace.h).
+ * A loop that only syncs counts a stall of the disk once, however many messages would have waited for it. Here each
+ * message that was due during the stall counts, from the moment it was due (pace.h).
  *
- * Where nothing has arrived, it sleeps until shortly before the next one and then watches the clock,
- * since a late timer would be counted as the disk's time.
+ * If nothing has arrived, it sleeps until shortly before the next message and then polls the clock, because a late
+ * timer would be counted as time of the disk.
  */
 #ifndef HALFMQ_BENCH_GROUP_COMMIT_H
 #define HALFMQ_BENCH_GROUP_COMMIT_H
@@ -23,11 +22,11 @@
 
 #define GROUP_COMMIT_TURN_BYTES ((size_t)16 << 20) /* the most one turn writes */
 #define GROUP_COMMIT_FILE_BYTES ((size_t)64 << 20) /* the file that is written over and over */
-#define GROUP_COMMIT_OVERHEAD 32u /* bytes that a log keeps beside each message */
+#define GROUP_COMMIT_OVERHEAD 32u /* bytes that a log stores in addition to each message */
 #define GROUP_COMMIT_RATE_MAX 1e7
 
 struct group_commit {
-    const char *path; /* made, and removed in the end */
+    const char *path; /* created, and removed at the end */
     const uint8_t *bytes; /* what is written, GROUP_COMMIT_TURN_BYTES of them */
     double per_s; /* 0 < per_s <= GROUP_COMMIT_RATE_MAX */
     uint64_t size; /* of a message; it and the overhead fit in a turn */
@@ -41,7 +40,7 @@ struct group_commit {
     int64_t elapsed_ns;
 };
 
-/* False: errno says why. */
+/* Runs it and fills the members from `took' on. False: errno says why. */
 bool group_commit_run(struct group_commit *g);
 
 #endif

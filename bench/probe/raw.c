@@ -1,6 +1,6 @@
 /*
- * raw.c: halfmq-rawdb, what the disk and the store below a broker can do, without a broker: the
- * reference that ratios in bench/README.md are taken over.
+ * raw.c: halfmq-rawdb, which measures what the disk and RocksDB can do without a broker: the reference for the ratios in
+ * bench/README.md.
  *
  *   halfmq-rawdb batch --data F    a WriteBatch with one value of --messages messages of --size bytes
  *                                  (and 10 more, as a log needs), synced; again for --duration
@@ -9,16 +9,16 @@
  *                                  messages arrive evenly, R a second; all that have arrived are
  *                                  appended in one write and synced (group_commit.h)
  *
- * The first two are closed loops: what they say is how long a sync takes, and a stall counts once. The
- * third says how long messages wait at a rate, each from its intended start; only that may stand beside
- * the latency of an open loop.
+ * The first two are closed loops: they measure how long a sync takes, and a stall counts once. The third measures how
+ * long messages wait at a rate, each from its intended start; only this may be compared with the latency of an open
+ * loop.
  *
  * Prints one line of JSON. The store's settings are those that suit such a load (no compression, 64 MiB
- * write buffers, values in blob files, as storage/disk/kv.c has them): a reference that is slow for want of
- * settings would flatter whoever is measured against it. `--sync no` leaves the sync out.
+ * write buffers, values in blob files, as in storage/disk/kv.c): a reference with worse settings would make the broker
+ * look better than it is. `--sync no` leaves the sync out.
  *
- * It is the one program outside storage/disk/kv.c that knows RocksDB, because it has to be free of all that
- * stands between.
+ * It is the only program besides storage/disk/kv.c that uses RocksDB directly, because it must measure it without our
+ * own code in between.
  */
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -128,7 +128,7 @@ static bool raw_parse(int argc, char **argv, struct raw *r)
     return r->data;
 }
 
-/* Bytes that no layer below can make smaller. */
+/* Fills the data with random bytes, which no layer below can compress. */
 static bool raw_fill(struct raw *r, size_t len)
 {
     r->bytes = malloc(len);
@@ -141,7 +141,7 @@ static bool raw_fill(struct raw *r, size_t len)
     return true;
 }
 
-/* Calls step again and again until the time is over. False: step failed, and said so. */
+/* Calls step again and again until the time is over. False: step failed and has reported why. */
 static bool raw_repeat(struct raw *r, bool (*step)(struct raw *r, void *arg), void *arg)
 {
     int64_t began = mono_ns(), now = began;
@@ -242,7 +242,7 @@ static bool raw_append(struct raw *r, void *arg)
 
 static bool raw_fsync_fits(const struct raw *r)
 {
-    (void)r; /* its sizes are its own */
+    (void)r; /* it has fixed sizes */
     return true;
 }
 
@@ -298,7 +298,7 @@ static bool raw_run_group(struct raw *r)
 
 /* ---- all ---- */
 
-/* With one decimal, as a reader wants it. */
+/* Adds a number with one decimal. */
 static bool raw_put(cJSON *o, const char *name, double v)
 {
     return cJSON_AddNumberToObject(o, name, round(v * 10) / 10) != NULL;

@@ -1,17 +1,17 @@
 /*
- * regress.c: halfmq-regress, fixed work whose instructions are counted under callgrind (regress.py).
+ * regress.c: halfmq-regress, which does fixed work whose instructions regress.py counts with callgrind.
  *
  *   halfmq-regress            the names of the workloads
  *   halfmq-regress send       prepares, then does the work once and prints how many operations it was
  *
- * Time on a shared machine says little about a change of one percent; the number of instructions is the
- * same on every run. So the work here is the path of a request without sockets, threads and clock:
+ * On a shared machine, time says little about a change of one percent, but the number of instructions is the same on
+ * every run. The work here is the path of a request without sockets, threads and the clock:
  *
  *   bytes ─► resp or rpc reader ─► struct command ─► state_apply ─┐ a group of GROUP commands
  *                                        answers ◄─ state_write ◄─┘ (not synced: the kernel is not counted)
  *
- * callgrind collects inside regress_measured only, so preparation costs nothing. Nothing here is random,
- * and time is a number that goes up. To add a workload: a function, and a line in workloads[].
+ * callgrind counts only inside regress_measured, so that preparation is left out. Nothing here is random, and the time is
+ * a number that goes up. To add a workload: a function, and a line in workloads[].
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,7 +115,7 @@ static void regress_answer(struct rig *r, struct outcome *out)
     resp_write(&r->replies, slice_of(out->reply.data, out->reply.len), 2);
 }
 
-/* n times the same request as one group: parsed, applied, written, answered. */
+/* Parses, applies, writes and answers the same request n times, as one group. */
 static void regress_run_group(struct rig *r, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
@@ -156,7 +156,7 @@ static void regress_prepare_send(struct rig *r)
 {
     regress_make_rpc_send(r);
     regress_make_send(r);
-    regress_run_group(r, 1); /* the topic is made here and not in what is counted */
+    regress_run_group(r, 1); /* creates the topic, which must not be counted */
 }
 
 static void regress_work_parse_resp(struct rig *r)
@@ -315,7 +315,7 @@ static void regress_make_pop(struct rig *r)
         regress_put_text(&r->in, words[i]);
 }
 
-/* An ACK of each message that was granted. Returns how many. */
+/* Makes an ACK of each message that was delivered. Returns how many. */
 static uint64_t regress_make_ack(struct rig *r, const struct outcome *pop)
 {
     uint64_t n = 0;
@@ -340,7 +340,7 @@ static uint64_t regress_make_ack(struct rig *r, const struct outcome *pop)
     return n;
 }
 
-/* POP of 100, the messages read from a view, ACK of 100, each in a group of its own. */
+/* A POP of 100, whose messages are read from a view, and an ACK of 100, each in a group of its own. */
 static void regress_work_pop_ack(struct rig *r)
 {
     while (r->done < r->n) {
@@ -470,7 +470,7 @@ static const struct workload {
     {"half_commit", 3200, regress_prepare_send, regress_work_half_commit},
 };
 
-/* What callgrind counts: a function of its own, whatever the compiler thinks of it. */
+/* What callgrind counts: it must stay a function of its own and not be inlined. */
 void regress_measured(const struct workload *w, struct rig *r);
 __attribute__((noinline)) void regress_measured(const struct workload *w, struct rig *r)
 {

@@ -1,4 +1,5 @@
-/* assertion.c: name, comparison, bound. A new comparison is a line in `comparisons`. */
+/* assertion.c: reads a name, a comparison and a bound, and checks the bound. A new comparison is a line in
+ * `comparisons`. */
 #include "bench/report/assertion.h"
 
 #include <stdio.h>
@@ -15,7 +16,7 @@ static const struct comparison {
 } comparisons[] = {{"<=", true, true, false}, {">=", false, true, true},  {"<", true, false, false},
                    {">", false, false, true}, {"==", false, true, false}, {"=", false, true, false}};
 
-/* The parts of the text; NULL: no comparison in it, or no name before it. */
+/* Splits the text into its parts. NULL: it has no comparison, or no name before it. */
 static const struct comparison *assertion_split(const char *text, char *name, size_t size,
                                                 const char **ret_bound)
 {

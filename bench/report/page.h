@@ -1,4 +1,4 @@
-/* page.h: page.html, built in (bench/CMakeLists.txt makes its bytes into page_html). */
+/* page.h: page.html as bytes, which bench/CMakeLists.txt makes of the file. */
 #ifndef HALFMQ_BENCH_PAGE_H
 #define HALFMQ_BENCH_PAGE_H
 

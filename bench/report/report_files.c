@@ -1,4 +1,4 @@
-/* report_files.c: the other forms, and all of them into their files. */
+/* report_files.c: writes CSV, HTML and HdrHistogram text, and puts each form into its file. */
 #include "bench/report/report.h"
 
 #include <errno.h>
@@ -33,7 +33,7 @@ bool report_hdr(const struct result *r, struct buf *out)
     return !out->failed;
 }
 
-/* The page with the JSON in the place of its mark. `<' would end the script that holds it. */
+/* The page, with the JSON in the place of its mark. A `<' in it could end the script element, so it is escaped. */
 bool report_html(const struct result *r, struct buf *out)
 {
     struct buf json;
@@ -63,7 +63,7 @@ static bool write_file(const char *path, const struct buf *b)
     if (f && !to_stdout && fclose(f) != 0)
         ok = false;
     if (!ok)
-        fprintf(stderr, "halfmq-bench: %s could not be written: %s\n", path, strerror(why));
+        fprintf(stderr, "halfmq-bench: cannot write %s: %s\n", path, strerror(why));
     return ok;
 }
 

@@ -1,5 +1,5 @@
 /*
- * report_json.c: the whole result as one JSON object, and the values that asserts name.
+ * report_json.c: writes the whole result as one JSON object.
  *
  * Durations are microseconds where a name ends in _us, else seconds. A histogram is an object with
  * count, min, mean, the percentiles and max.
@@ -16,14 +16,14 @@
 #include "bench/measure/hist_text.h"
 #include "halfmq_version.h"
 
-#define CURVE_STEPS 4 /* for each halving of what is left above */
+#define CURVE_STEPS 4 /* steps of the curve for each halving of the share above it */
 
 static double json_us(double ns)
 {
     return round(ns / 100) / 10;
 }
 
-/* cJSON remembers no failure; an object that lacks a member would be a silent lie. */
+/* cJSON does not remember that a call failed, and a result must not lack a member silently: each call is checked. */
 static bool json_number(cJSON *o, const char *name, double v)
 {
     return cJSON_AddNumberToObject(o, name, v) != NULL;
@@ -83,7 +83,7 @@ static bool json_put_settings(cJSON *root, const struct options *o)
         if (option_lines[i].group == GROUP_REPORT)
             continue;
         snprintf(flag, sizeof flag, "%s", option_lines[i].name);
-        /* Counts were settled from other options; the rest is as it was said. */
+        /* Counts may have been computed from other options; the others are printed as they were given. */
         if (option_lines[i].kind == KIND_COUNT)
             ok = json_number(s, flag, (double)*(const uint64_t *)at);
         else if (option_lines[i].kind == KIND_RATE)

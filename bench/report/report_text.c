@@ -1,4 +1,4 @@
-/* report_text.c: the end of a run, as a person wants to read it. */
+/* report_text.c: prints a result as a table for people. */
 #include "bench/report/report.h"
 
 #include <stdio.h>
@@ -57,7 +57,7 @@ static void put_faults(const struct result *r)
     if (r->fatal[0])
         printf("given up: %s\n", r->fatal);
     if (r->interrupted)
-        printf("interrupted: what was under way then is not counted\n");
+        printf("interrupted: requests that were in flight then are not counted\n");
 }
 
 void report_text(const struct result *r)
@@ -74,7 +74,7 @@ void report_text(const struct result *r)
         printf("open loop: latency counts from the moment each request was meant to start\n");
     if (r->elapsed_s > 0.2 && r->cpu_share > 0.8 * (double)r->o.threads)
         printf(
-            "the tester used %.0f %% of a processor: it may be what bounds this; see --threads\n",
+            "the tester used %.0f %% of a processor and may be the bottleneck; see --threads\n",
             100 * r->cpu_share);
     fflush(stdout);
 }

@@ -1,5 +1,5 @@
 /*
- * report_value.c: the values that --assert may name.
+ * report_value.c: finds the values that --assert may name.
  *
  *   messages_per_s ...        a rate or a count out of values[], or any name of tally.def
  *   p99, max, mean            of the mode's own latency

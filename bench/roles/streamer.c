@@ -321,7 +321,8 @@ static void streamer_opened(struct load_link *l, struct op *op, const struct ans
     if (a->busy)
         METER_COUNT(&l->worker->meter, retries, 1);
     else
-        worker_trouble(l->worker, a->kind == ANSWER_DONE ? SLICE_LIT("TESTER the reply to STREAM is not a stream id") : a->text);
+        worker_trouble(l->worker,
+                       a->kind == ANSWER_DONE ? SLICE_LIT("TESTER the reply to STREAM is not a stream id") : a->text);
     op->again = true;
     streamer_look_again(l, op);
 }

@@ -1,4 +1,4 @@
-"""batches.py: batches of 1,000 messages, over what the store below could do without a broker.
+"""batches.py: batches of 1,000 messages, over what RocksDB can do without a broker.
 
 The Kafka row takes the same rate over a figure of Kafka's own tester. `make bench-peers` measures that in
 the same run; without it the figure is one that was measured apart, and the row says so.
@@ -39,7 +39,7 @@ def measure(bench):
 
 
 def over_kafka(bench, batch):
-    """The best of the figures that were measured apart is the one to beat."""
+    """Of the figures that were measured separately, the best one is the reference."""
     reference = max(rows.SEPARATE_KAFKA_PRODUCE)
     f = bench.figure("batch_kafka")
     f.fsync = "fsync=always; Kafka: none"

@@ -1,4 +1,4 @@
-"""bench.py: what every family is given: where programs and data are, and where rounds are put.
+"""bench.py: what every family needs: where programs and data are, and where it adds its rounds.
 
     bench.figure("txn")                 the Figure of a row
     bench.alternate("txn", a, b)        the rounds of a ratio: a() and b() in turns, the first to go changes
@@ -20,7 +20,7 @@ FILES_WANTED = 16000  # 10,000 connections, and the store's files
 
 
 def lock(data):
-    """For one run at a time: two would measure each other, and share a folder. Held until the end."""
+    """Allows one run at a time: two would disturb each other, and share a folder. Held until the end."""
     os.makedirs(os.path.dirname(os.path.abspath(data)), exist_ok=True)
     file = open(data + ".lock", "w", encoding="ascii")
     try:
@@ -44,7 +44,7 @@ class Bench:
         return path
 
     def scaled(self, n):
-        """A number of requests; --scale makes a try-out shorter."""
+        """A number of requests; --scale makes a trial run shorter."""
         return max(1000, int(n * self.scale))
 
     def seconds(self, s):
@@ -67,8 +67,8 @@ class Bench:
         self.say(f"{key} round {len(f.rounds)}: {show(value, f.row.unit)}{sides}")
 
     def alternate(self, key, ours, theirs, rounds=None):
-        """ours() and theirs() give (number, command). Whoever goes first changes from round to round,
-        so that neither always finds the disk as the other left it."""
+        """ours() and theirs() return (number, command). The order changes from round to round, so that
+        neither side always finds the disk as the other left it."""
         f = self.figure(key)
         commands = {}
         for i in range(rounds or self.rounds):
@@ -83,7 +83,7 @@ class Bench:
 
 
 def raise_file_limit():
-    """The soft limit up to what the bench wants; gives what there is then."""
+    """Raises the soft limit to what the bench needs; returns the limit that was reached."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < FILES_WANTED:
         try:  # root may raise the hard limit, too

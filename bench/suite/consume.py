@@ -1,4 +1,4 @@
-"""consume.py: a group takes what is stored and acknowledges it, as fast as it can.
+"""consume.py: a group consumes and acknowledges a stored backlog as fast as it can.
 
 Each round has a topic of its own: it is filled, then emptied. Only the emptying counts. The messages come
 from streams (halfmq-bench's --wire binary) and are acknowledged in ranges.

@@ -1,4 +1,4 @@
-"""crowds.py: SEND on a broker that has much of something, over SEND on an empty one, in turns.
+"""crowds.py: SEND on a broker with a backlog, many topics or many connections, over SEND on an empty one, in turns.
 
     backlog      millions of messages stored that nobody has taken
     topics       10,000 topics that exist; the load goes to one of them
@@ -43,8 +43,8 @@ def measure(bench):
 def versus_empty(bench, key, broker, **load):
     bench.figure(key).fsync = "fsync=always, both"
     with HalfMQ(bench, key + "-empty") as empty:
-        send(bench, empty), send(bench, broker, **load)  # neither begins cold
-        broker.settle()  # what is asked is what having them costs, not what making them did
+        send(bench, empty), send(bench, broker, **load)  # warm both up
+        broker.settle()  # the row measures what having them costs, not what creating them did
         bench.alternate(key, lambda: send(bench, broker, **load), lambda: send(bench, empty))
 
 
@@ -59,7 +59,7 @@ def backlog(bench):
 
 def topics(bench):
     with HalfMQ(bench, "topics") as broker:
-        # Enough of them that hardly one of the 10,000 names is left out.
+        # Enough requests that hardly any of the 10,000 names is left out.
         redis_benchmark(bench, broker.port, DEPTH, max(120000 / bench.scale, 120000), "SEND",
                         "t__rand_int__", BODY, keys=TOPICS)
         versus_empty(bench, "topics", broker)
@@ -69,7 +69,7 @@ def topics(bench):
 
 
 def crowd(bench, key, broker, *words):
-    """A million of something, by redis-benchmark; they stay, since an hour is longer than any run."""
+    """Stores a million of something with redis-benchmark. They stay for an hour, longer than any run."""
     n = bench.scaled(CROWD)
     bench.figure(key).work = bench.figure(key).row.work.format(messages=f"{n / 1e6:g} million")
     bench.say(f"{key}: making {n / 1e6:g} million")

@@ -1,11 +1,11 @@
-"""figure.py: what the rounds of a row came to.
+"""figure.py: computes the figure, the spread and the verdict of a row from its rounds.
 
     Round(value, ours, theirs)     value is what the row's unit says; ours and theirs the two sides of a
                                    ratio in their own unit, None where there is one side only
     Figure                         the rounds of one row, how each side was run, and a verdict
 
-The figure of a row is the median of its rounds' values: a ratio is taken inside its round, so that a
-slow spell of the machine meets both sides. The spread is the least and the greatest round.
+The figure of a row is the median of the values of its rounds. A ratio is taken within a round, so that a slow
+phase of the machine slows both sides. The spread is from the least to the greatest value of a round.
 """
 import statistics
 from collections import namedtuple
@@ -57,7 +57,7 @@ class Figure:
         return statistics.median(self.values) if self.rounds else None
 
     def side(self, name):
-        """Median of `ours` or `theirs`; None where the row has no such side."""
+        """Median of `ours` or `theirs`; None if the row has no such side."""
         values = [getattr(r, name) for r in self.rounds if getattr(r, name) is not None]
         return statistics.median(values) if values else None
 
@@ -68,7 +68,7 @@ class Figure:
 
     @property
     def verdict(self):
-        """aim, pass, below; short of aim; - where nothing is asked; failed where nothing was measured."""
+        """aim, pass, below or short of aim; - if the row has no bounds; failed if nothing was measured."""
         if not self.rounds:
             return "failed"
         if self.reaches(self.row.aim):

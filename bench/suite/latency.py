@@ -1,6 +1,6 @@
-"""latency.py: what a SEND waits at half the highest rate, over what the bare disk makes anybody wait.
+"""latency.py: how long a SEND waits at half the highest rate, over how long the disk alone takes.
 
-    highest rate   closed loop, 50 connections, one request under way on each
+    highest rate   closed loop, 50 connections, one request in flight on each
     p99 of SEND    open loop at half of that: latency from the moment a request was meant to start
     reference      p99 of a loop that appends 4 KiB and calls fdatasync, on the same disk, in turns
     and            p99 of an ideal server at the same rate, an open loop too: all messages that have arrived in one
@@ -26,7 +26,7 @@ def measure(bench):
                                         "--warmup", "1s", "--duration", bench.seconds(SECONDS))
         rate = top["messages_per_s"] / 2
         bench.say(f"p99: the highest rate is {top['messages_per_s']:.0f}/s")
-        broker.settle()  # what the highest rate left to do is no part of half of it
+        broker.settle()  # background work of the run at the highest rate must not disturb the next
 
         def ours():
             got, command = halfmq_bench(bench, broker.port, "send", *CONNECTIONS, "--inflight", "1000",

@@ -1,4 +1,4 @@
-"""loads.py: the programs that put load on, each as a function that gives its figures.
+"""loads.py: the programs that make the load, each as a function that returns its figures.
 
     redis_benchmark(bench, port, depth, n, *words)     requests a second, p50 ms, p99 ms
     halfmq_bench(bench, port, mode, *flags)            the JSON of halfmq-bench

@@ -1,4 +1,4 @@
-"""machine.py: on what the figures were taken: processor, kernel, disk, versions, commit, other load."""
+"""machine.py: where the figures were taken: processor, kernel, disk, versions, commit, other load."""
 import os
 import platform
 import re
@@ -23,7 +23,7 @@ def processor():
 
 
 def file_system(folder):
-    """Type of what the folder lies on: the longest mount point above it."""
+    """Type of the file system that holds the folder: that of the longest mount point above it."""
     folder, best = os.path.realpath(folder), ("", "unknown")
     with open("/proc/mounts", encoding="utf-8") as f:
         for line in f:

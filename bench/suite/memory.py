@@ -64,8 +64,8 @@ def idle(bench):
 
 
 def loaded(bench):
-    """A round is the worst of all loads. Its rounds must be three like anybody's, but the loads are
-    long: the second and third round play the two worst of the first only."""
+    """The value of a round is the worst of all loads. There must be three rounds as in every row, but the loads
+    take long: the second and third round run only the two worst loads of the first."""
     f = bench.figure("rss_load")
     f.fsync, f.side_unit = "fsync=always", "MB"
     f.commands = [("HalfMQ", "halfmqd " + " ".join(FLAGS) + "   # VmHWM after each load of " +

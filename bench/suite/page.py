@@ -12,7 +12,7 @@ from suite.figure import bound_text, show
 from suite.table import rounds_text, spread
 
 WIDTH, HEIGHT, BAR = 600, 52, 16
-CLOSE = 90  # of two labels
+CLOSE = 90  # distance at which two labels overlap
 TOP = 22
 
 STYLE = """
@@ -95,7 +95,7 @@ def plot(f):
     parts += [f'<circle class="dot" cx="{x(v):.1f}" cy="{middle}" r="4"/>' for v in f.values]
     bounds = [(f.row.must, "must"), (f.row.aim, "aim")]
     close = f.row.must is not None and f.row.aim is not None and abs(x(f.row.must) - x(f.row.aim)) < CLOSE
-    for b, name in bounds:  # two that are close turn away from each other
+    for b, name in bounds:  # labels that are close point away from each other
         if b is not None:
             away = None if not close else "end" if b == min(f.row.must, f.row.aim) else "start"
             parts.append(bound_mark(x(b), f"{name} {bound_text(b, f.row.unit)}", away))

@@ -1,4 +1,4 @@
-"""rows.py: the rows of the table, in its order. What is asked of each stands here and nowhere else.
+"""rows.py: the rows of the table, in their order, with the bounds of each.
 
     Row(key, family, work, unit, must, aim, less)
 
@@ -14,8 +14,8 @@ from collections import namedtuple
 
 Row = namedtuple("Row", "key family work unit must aim less")
 
-# Figures of other brokers that were taken on a machine like this one in another run. They stand in
-# where `make bench-peers` was not run, and are labelled so.
+# Figures of other brokers that were taken in another run, on a machine like this one. They are used, and labelled
+# so, if `make bench-peers` was not run.
 SEPARATE_ROCKETMQ_CONSUME = 292e3  # RocketMQ 5.5.0, benchmark Consumer, -w 20
 SEPARATE_KAFKA_PRODUCE = (244e3, 358e3)  # Kafka 3.9.1, ProducerPerformance, 64 KiB batches, no fsync
 

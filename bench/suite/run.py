@@ -2,9 +2,9 @@
 
     families in turn ──► rounds ──► figures ──► results.json, table.md, index.html after each family
 
-A family that fails costs its own rows, which then say why; the rest goes on. So does an interrupted run:
-what was measured is on disk. Exit status 0: every row was measured (whatever it came to); 1: some were
-not; 2: the suite could not begin.
+When a family fails, its rows say why, and the other families go on. What an interrupted run has measured is
+on disk. Exit status 0: every row was measured, whatever its figure; 1: some were not; 2: the suite could not
+begin.
 """
 import argparse
 import json
@@ -96,7 +96,7 @@ def run_family(bench, name):
         FAMILIES[name].measure(bench)
     except Broken as e:
         failure = str(e)
-    except Exception as e:  # a mistake of the suite's own must not cost the other families either
+    except Exception as e:  # nor may a bug of the suite stop the other families
         traceback.print_exc()
         failure = f"{type(e).__name__}: {e}"
     for row in ROWS:
@@ -109,7 +109,7 @@ def run_family(bench, name):
 
 
 def in_order(bench):
-    """The figures in the order of rows.py, then those of the peers as they came."""
+    """The figures in the order of rows.py, then those of the peers in the order they were taken."""
     main = [bench.figures[row.key] for row in ROWS if row.key in bench.figures]
     return main + [f for key, f in bench.figures.items() if key not in BY_KEY]
 

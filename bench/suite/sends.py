@@ -35,7 +35,7 @@ def sends(bench, broker, redis, depth, n):
 
 
 def pings(bench, broker, redis):
-    """PING of both, and a SEND between two of ours: a ratio wants both sides in the same moment."""
+    """PING of both, and a SEND between two of ours: both sides of a ratio must be measured at the same time."""
     def ping(port):
         return rate(redis_benchmark(bench, port, 1, PINGS, "-t", "ping_mbulk"))
 

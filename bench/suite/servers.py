@@ -4,7 +4,7 @@
         broker.port, broker.rss_mb(), broker.peak_mb()
         broker.kill(); seconds = broker.start()
 
-Each has a folder of its own below the bench's data folder, which is removed when it is left.
+Each has a folder of its own below the bench's data folder, which is removed at the end of the with block.
 """
 import ctypes
 import os
@@ -17,7 +17,7 @@ import time
 READY_SECONDS = 120
 STOP_SECONDS = 120
 SETTLE_SECONDS = 60
-SETTLED_SECONDS, SETTLED_CPU = 3, 0.03  # so long, so little of a processor
+SETTLED_SECONDS, SETTLED_CPU = 3, 0.03  # idle: for this long it used no more than this share of a processor
 
 
 class Broken(Exception):
@@ -90,7 +90,7 @@ class Server:
         return self.status_mb("VmRSS")
 
     def peak_mb(self):
-        """The most that was ever resident since the process began."""
+        """The most memory that was resident since the process began."""
         return self.status_mb("VmHWM")
 
     def cpu_seconds(self):
@@ -99,7 +99,7 @@ class Server:
         return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
     def settle(self):
-        """Waits until the server has done what it does behind the writes: compaction, mostly."""
+        """Waits until the server has finished its work in the background, which is mostly compaction."""
         quiet, end = 0, time.monotonic() + SETTLE_SECONDS
         while quiet < SETTLED_SECONDS and time.monotonic() < end:
             before = self.cpu_seconds()
@@ -153,7 +153,7 @@ class Redis(Server):
                 "--appendonly", "yes", "--appendfsync", "always", "--dir", self.folder]
 
     def forget(self):
-        """Drops the stream: Redis keeps all of it in memory, and the rounds shall be alike."""
+        """Drops the stream: Redis keeps all of it in memory, and all rounds must begin alike."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=60) as s:
             s.sendall(b"DEL bench\r\n")
             s.recv(64)

@@ -1,4 +1,4 @@
-"""start.py: how long until a broker that has much stored answers PING.
+"""start.py: how long a broker with many stored messages takes to start, until it answers PING.
 
 It is filled once; then come starts after an orderly stop, and starts after SIGKILL while it is written
 to (which is when a write-ahead log is longest). How many messages: 20 million, or 50 million with
@@ -17,7 +17,7 @@ LOAD_SECONDS = 1.5
 
 
 def wanted(bench):
-    """(number, text) of messages; less where the disk has no room for them."""
+    """(number, text) of messages; fewer if the disk has no room for them."""
     n = MESSAGES_FULL if bench.full else bench.scaled(MESSAGES)
     room = shutil.disk_usage(bench.data).free // 2 // BYTES_A_MESSAGE
     if room < n:
@@ -32,7 +32,7 @@ def fill(bench, port, n, topic="bench"):
 
 
 def kill_under_load(bench, broker):
-    """SIGKILL while it takes batches."""
+    """Kills it (SIGKILL) while batches are sent."""
     load = subprocess.Popen(
         [bench.program("halfmq-bench"), "send", "--port", str(broker.port), "--batch", "100", "--duration",
          "60s", "--quiet"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -1,4 +1,4 @@
-"""table.py: the results as Markdown, and that Markdown put between two marks of bench/README.md."""
+"""table.py: the results as Markdown, and how they are put between two marks of bench/README.md."""
 import re
 
 from suite.figure import bound_text, show
@@ -70,7 +70,7 @@ def rounds_text(figures):
 
 
 def put_between_marks(text, table):
-    """The README with the table in its place. ValueError: it has no such place."""
+    """The README with the table between the marks. ValueError: it has no marks."""
     if text.count(BEGIN) != 1 or text.count(END) != 1:
         raise ValueError(f"the file must hold {BEGIN} and {END} once each")
     return re.sub(re.escape(BEGIN) + ".*" + re.escape(END),

@@ -1,6 +1,6 @@
 """txn.py: whole transactions (HALF, then COMMIT; two round trips, two syncs) over single XADDs.
 
-64 are under way over 4 connections; Redis has its 50 clients, as everywhere.
+64 are in flight over 4 connections; Redis has its 50 clients, as in all rows.
 """
 from suite.loads import BODY, halfmq_bench, redis_benchmark
 from suite.servers import HalfMQ, Redis

@@ -1,5 +1,5 @@
 /*
- * dialect.h: the same requests in three tongues, and what comes back.
+ * dialect.h: the requests of the tester and their replies, in three dialects.
  *
  *   struct wire_ask ──► put() ──► bytes ──► broker ──► bytes ──► next() ──► struct answer
  *
@@ -7,9 +7,8 @@
  *   resp    RESP to HalfMQ              dialect_resp.c    answers come in order
  *   redis   RESP to a Redis             dialect_redis.c   XADD, XREADGROUP, XACK in their places
  *
- * Nothing here builds a value for what comes in: an answer is a slice of the input whose end was
- * found (walk.h), and who wants a message out of it walks it once more. A tester that unpacks
- * everything measures itself.
+ * Replies are not unpacked: an answer is a slice of the input, whose end was found (walk.h), and messages are found by
+ * walking over it once more. A tester that unpacked every reply would measure itself.
  *
  * speech.h keeps a connection's state in a dialect. To add a way of asking: a line in enum ask_kind, and its
  * function in the table of each dialect that can say it. To add a dialect: a file that fills a struct wire_dialect,
@@ -39,7 +38,7 @@ enum ask_kind {
     ASK_COUNT
 };
 
-/* What is not named behind its kind above is not looked at. All slices are borrowed. */
+/* A request. Only the members named beside its kind above are used. All slices are borrowed. */
 struct wire_ask {
     enum ask_kind kind;
     uint32_t tag; /* comes back with the answer */
@@ -60,11 +59,12 @@ enum answer_kind {
     ANSWER_DONE, /* result */
     ANSWER_REFUSED, /* text: "CODE why"; busy: it may be asked again */
     ANSWER_CHECK, /* the broker asks back: text is the txid, tag its own id of the question */
-    ANSWER_RECORDS, /* a stream brings: pushed */
+    ANSWER_RECORDS, /* a stream delivers a record: pushed */
     ANSWER_ENDED /* a stream ended by itself: text says why */
 };
 
-/* A record, of which those messages are meant whose bit is set (little-endian words); no bits: all. */
+/* A record that a stream delivers. The messages whose bit is set are for this consumer (little-endian words); without
+ * bits all are. */
 struct pushed {
     struct slice record, bits;
     int64_t queue, attempt;
@@ -74,12 +74,12 @@ struct answer {
     enum answer_kind kind;
     uint32_t tag;
     bool busy;
-    struct slice result; /* one value, as it stands in the input */
+    struct slice result; /* one value, a slice of the input */
     struct slice text;
     struct pushed pushed;
 };
 
-/* A message that was taken. */
+/* A message that was delivered. */
 struct taken {
     struct slice receipt;
     struct slice body;
@@ -100,12 +100,12 @@ struct wire_dialect {
     bool redis;
     bool ordered; /* answers come in order: speech keeps the tags */
     void (*put[ASK_COUNT])(struct buf *out,
-                           const struct wire_ask *ask); /* NULL: it has no words for it */
-    /* ST_OK: *ret_answer, and *ret_used bytes are done with. ST_MORE. ST_BAD: what came makes no
-     * sense. */
+                           const struct wire_ask *ask); /* NULL: the dialect has no such request */
+    /* Reads one answer. ST_OK: it is in *ret_answer, and took *ret_used bytes. ST_MORE: it is not complete. ST_BAD:
+     * the input is not of this dialect. */
     enum status (*next)(struct speech *s, struct slice input, struct answer *ret_answer,
                         size_t *ret_used);
-    /* Of an answer's result. False: it is not of that shape. */
+    /* Each reads the result of an answer as one kind of value. False: it is not of that kind. */
     bool (*messages)(struct slice result, taken_fn fn, void *arg);
     bool (*number)(struct slice result, int64_t *ret_n);
     bool (*bytes)(struct slice result, struct slice *ret_bytes);

@@ -1,6 +1,5 @@
 /*
- * dialect_resp.c: HalfMQ's text dialect. Check-backs are polled with CHECKS, whose answer is an
- * array of JSON texts.
+ * dialect_resp.c: HalfMQ's text dialect. Check-backs are polled with CHECKS, whose reply is an array of JSON texts.
  */
 #include "bench/wire/dialect_resp.h"
 

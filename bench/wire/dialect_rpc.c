@@ -186,7 +186,7 @@ static bool dialect_rpc_response(struct speech *s, struct cursor *c, struct answ
     return error.kind == PIECE_NIL;
 }
 
-/* The map of params, which may stand in a list of one. */
+/* The map of parameters, which may be the only element of a list. */
 static bool dialect_rpc_params(struct cursor *c, struct walk_piece *ret_map)
 {
     bool in_list = cursor_left(c) > 0 && (*c->at & 0xf0) == 0x90;
@@ -196,7 +196,7 @@ static bool dialect_rpc_params(struct cursor *c, struct walk_piece *ret_map)
     return walk_expect(c, walk_msgpack, PIECE_LIST, ret_map);
 }
 
-/* "check", [{"txid": ..., ...}]; the map's other values are stepped over. */
+/* "check", [{"txid": ..., ...}]; other values of the map are skipped. */
 static bool dialect_rpc_question(struct cursor *c, struct answer *a)
 {
     struct walk_piece method, map, name, value;
@@ -218,7 +218,7 @@ static bool dialect_rpc_question(struct cursor *c, struct answer *a)
     return slice_equal(method.bytes, SLICE_LIT("check")) && a->text.len > 0;
 }
 
-/* One pair of a notification's map; what is not known is stepped over. */
+/* One pair of a notification's map; unknown names are skipped. */
 static bool dialect_rpc_pushed_pair(struct cursor *c, struct answer *a)
 {
     struct walk_piece name, value;
@@ -241,7 +241,7 @@ static bool dialect_rpc_pushed_pair(struct cursor *c, struct answer *a)
     return true;
 }
 
-/* "records", {...} or "stream_end", {...}: what stands behind the 2. */
+/* "records", {...} or "stream_end", {...}: what follows the 2. */
 static bool dialect_rpc_notification(struct cursor *c, struct answer *a)
 {
     struct walk_piece method, map;
@@ -342,7 +342,7 @@ static bool dialect_rpc_bytes(struct slice result, struct slice *ret_bytes)
     return true;
 }
 
-/* {"queue": q, "offset": of the first, "count": n}; other names are stepped over. */
+/* {"queue": q, "offset": of the first, "count": n}; other names are skipped. */
 static bool dialect_rpc_place(struct slice result, struct wire_place *ret_place)
 {
     struct cursor c = cursor_of(result);
@@ -369,7 +369,7 @@ static bool dialect_rpc_place(struct slice result, struct wire_place *ret_place)
     return true;
 }
 
-/* `checks_serve` answers OK; the checks come as questions. */
+/* The reply to checks_serve is OK; the checks arrive as requests of the broker. */
 static bool dialect_rpc_checks(struct slice result, void (*fn)(void *arg, struct slice txid), void *arg)
 {
     (void)result, (void)fn, (void)arg;

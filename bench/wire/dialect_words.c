@@ -1,4 +1,4 @@
-/* dialect_words.c: RESP requests and answers. */
+/* dialect_words.c: writes RESP requests and reads RESP replies. */
 #include "bench/wire/dialect_words.h"
 
 #include <stdio.h>

@@ -1,12 +1,12 @@
 /*
- * dialect_words.h: what the two RESP dialects share: words out, answers in.
+ * dialect_words.h: what the two RESP dialects share: requests as lists of words, and reading replies.
  */
 #ifndef HALFMQ_BENCH_DIALECT_WORDS_H
 #define HALFMQ_BENCH_DIALECT_WORDS_H
 
 #include "bench/wire/dialect.h"
 
-/* *n, and then one word after the other. */
+/* Begins a request of n words; then put one word after the other. */
 void words_begin(struct buf *out, size_t n);
 void words_put(struct buf *out, struct slice word);
 void words_put_str(struct buf *out, const char *word);

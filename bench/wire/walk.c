@@ -1,10 +1,10 @@
-/* walk.c: value by value over RESP and MessagePack. */
+/* walk.c: walks over RESP and MessagePack, value by value. */
 #include "bench/wire/walk.h"
 
 #include "protocol/base/text.h"
 #include "protocol/limits.h"
 
-#define OWED_MAX (UINT64_C(1) << 32) /* a head that promises more is damage */
+#define OWED_MAX (UINT64_C(1) << 32) /* a head that announces more values is damaged */
 
 enum status walk_value(struct walk *w, walk_fn step, struct slice input, size_t *ret_len)
 {
@@ -96,7 +96,7 @@ static bool walk_int_of(struct cursor *c, struct walk_piece *p, unsigned bytes, 
     return !c->bad;
 }
 
-/* The first bytes 0xc0..0xdf: a kind of value, and how many bytes its length or number has. */
+/* A value whose first byte is 0xc0..0xdf: the byte gives its kind, and how many bytes its length or number has. */
 static bool walk_long_form(struct cursor *c, uint8_t first, struct walk_piece *p, bool *ret_damaged)
 {
     switch (first) {
