@@ -1,5 +1,5 @@
 /*
- * channel.c: keeps the channels in a small hash table, by the key of the news that concerns them, and the pending ones
+ * channel.c: keeps the channels in a hash table, by the key of the news that concerns them, and the pending ones
  * in a list.
  *
  * To add a kind of channel: a value in enum channel_kind, a line in `channel_kinds`, what runs it (channels_init),
@@ -7,6 +7,7 @@
  */
 #include "broker/serve/channel.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "broker/checks/members.h"
@@ -50,12 +51,18 @@ void channels_init(struct channels *cs, struct loop *l, struct members *members,
     *cs = (struct channels){.loop = l, .members = members, .run = {[CHANNEL_TOPIC] = topic, [CHANNEL_CHECK] = check}};
 }
 
+void channels_fini(struct channels *cs)
+{
+    assert(cs->all.n == 0);
+    hash_free(&cs->all);
+}
+
 struct channel *channel_find(struct channels *cs, enum channel_kind kind, struct slice subject)
 {
     uint64_t key = news_key(channel_kinds[kind].news, subject, channel_no_slice);
-    struct channel *ch = cs->buckets[key % CHANNEL_BUCKETS];
+    struct channel *ch = (struct channel *)hash_first(&cs->all, key);
     while (ch && !(ch->kind == kind && slice_equal(ch->subject, subject)))
-        ch = ch->next;
+        ch = (struct channel *)hash_more(&ch->node);
     return ch;
 }
 
@@ -104,7 +111,6 @@ static struct channel *channel_new(struct channels *cs, enum channel_kind kind, 
         return NULL;
     ch->set = cs;
     ch->kind = kind;
-    ch->key = news_key(channel_kinds[kind].news, subject, channel_no_slice);
     ch->retry.fire = channel_retry_fires;
     ch->name_len = prefix + subject.len;
     memcpy(ch->name, channel_kinds[kind].prefix, prefix);
@@ -117,10 +123,7 @@ static struct channel *channel_new(struct channels *cs, enum channel_kind kind, 
             return NULL;
         }
     }
-    struct channel **bucket = &cs->buckets[ch->key % CHANNEL_BUCKETS];
-    ch->next = *bucket;
-    *bucket = ch;
-    cs->n++;
+    hash_add(&cs->all, &ch->node, news_key(channel_kinds[kind].news, subject, channel_no_slice));
     if (kind == CHANNEL_CHECK)
         channel_set_pending(ch); /* checks may be due already */
     return ch;
@@ -129,15 +132,11 @@ static struct channel *channel_new(struct channels *cs, enum channel_kind kind, 
 static void channel_drop(struct channel *ch)
 {
     struct channels *cs = ch->set;
-    struct channel **at = &cs->buckets[ch->key % CHANNEL_BUCKETS];
-    while (*at != ch)
-        at = &(*at)->next;
-    *at = ch->next;
+    hash_remove(&cs->all, &ch->node);
     channel_clear_pending(ch);
     timer_clear(&cs->loop->timers, &ch->retry);
     if (ch->kind == CHANNEL_TOPIC)
         follower_fini(&ch->follower);
-    cs->n--;
     free(ch);
 }
 
@@ -165,7 +164,7 @@ static void channel_link_in(struct subscription *s, struct conn *c, struct subsc
     who->first = s;
     who->n++;
     if (ch->kind == CHANNEL_CHECK)
-        members_join(ch->set->members, ch->key);
+        members_join(ch->set->members, ch->node.hash);
     counters_add(&ch->set->loop->counters, COUNTER_SUBSCRIBERS, 1);
 }
 
@@ -180,7 +179,7 @@ static void channel_link_out(struct subscription *s)
         s->next_mine->prev_mine = s->prev_mine;
     who->n--;
     if (ch->kind == CHANNEL_CHECK)
-        members_leave(ch->set->members, ch->key);
+        members_leave(ch->set->members, ch->node.hash);
     counters_sub(&ch->set->loop->counters, COUNTER_SUBSCRIBERS, 1);
     free(s);
     if (!ch->first)
@@ -237,17 +236,14 @@ void channel_move_to_end(struct channel *ch, struct subscription *s)
 
 void channels_news(struct channels *cs, const struct news *news)
 {
-    if (!cs->n || !news->index)
+    const struct hash *all = &cs->all;
+    if (!all->n || !news->index)
         return;
-    for (uint32_t i = 0; i < CHANNEL_BUCKETS && news->overflow; i++) {
-        for (struct channel *ch = cs->buckets[i]; ch; ch = ch->next)
-            channel_set_pending(ch);
-    }
+    for (struct hash_node *node = news->overflow ? hash_walk(all, NULL) : NULL; node; node = hash_walk(all, node))
+        channel_set_pending((struct channel *)node);
     for (uint32_t i = 0; i < news->n; i++) {
-        for (struct channel *ch = cs->buckets[news->keys[i] % CHANNEL_BUCKETS]; ch; ch = ch->next) {
-            if (ch->key == news->keys[i])
-                channel_set_pending(ch);
-        }
+        for (struct hash_node *node = hash_first(all, news->keys[i]); node; node = hash_more(node))
+            channel_set_pending((struct channel *)node);
     }
 }
 

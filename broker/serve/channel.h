@@ -18,10 +18,10 @@
 
 #include "broker/base/timers.h"
 #include "broker/journal/mailbox.h"
+#include "protocol/base/hash.h"
 #include "storage/query.h"
 
 #define SUBSCRIPTIONS_MAX 1024 /* a connection */
-#define CHANNEL_BUCKETS 256
 
 struct conn;
 struct loop;
@@ -49,10 +49,9 @@ struct subscription {
 };
 
 struct channel {
+    struct hash_node node; /* first, so that a node is its channel; the hash is the key of the news that concerns it */
     struct channels *set;
     enum channel_kind kind;
-    uint64_t key; /* the news that concerns it */
-    struct channel *next; /* in its bucket */
     struct channel *next_pending;
     bool pending;
     struct subscription *first, *last;
@@ -68,13 +67,13 @@ struct channels {
     struct loop *loop;
     struct members *members;
     channel_run *run[CHANNEL_KINDS];
-    struct channel *buckets[CHANNEL_BUCKETS];
-    uint32_t n;
+    struct hash all;
     struct channel *first_pending, *last_pending;
 };
 
 void channels_init(struct channels *cs, struct loop *l, struct members *members, channel_run *topic,
                    channel_run *check);
+void channels_fini(struct channels *cs); /* nobody is subscribed any more */
 
 /* Reads "topic:orders". ST_ERR: no such kind; ST_BADNAME. */
 enum status channel_parse(struct slice name, enum channel_kind *ret_kind, struct slice *ret_subject) MUST_CHECK;

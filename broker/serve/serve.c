@@ -84,12 +84,13 @@ static void *serve_open(struct loop *l, const void *arg)
 static void serve_close(struct loop *l)
 {
     waiters_fini(&serve_of(l)->waiters);
+    channels_fini(&serve_of(l)->channels);
     free(l->serve);
 }
 
 static bool serve_wants_news(struct loop *l)
 {
-    return serve_of(l)->waiters.n > 0 || serve_of(l)->channels.n > 0;
+    return serve_of(l)->waiters.n > 0 || serve_of(l)->channels.all.n > 0;
 }
 
 static void serve_news(struct loop *l, const struct news *news)

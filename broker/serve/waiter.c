@@ -18,10 +18,10 @@
 struct wait_queue {
     struct timer retry;
     struct waiters *set;
-    uint64_t key;
-    uint64_t topic; /* 0: no second key */
+    struct hash_node by_key;
+    struct hash_node by_topic; /* in the table only where it has a second key: topic is not 0 */
+    uint64_t topic;
     bool all; /* readers: they do not compete */
-    struct wait_queue *next_key, *next_topic;
     struct wait_link *first, *last;
 };
 
@@ -39,8 +39,9 @@ void waiters_init(struct waiters *ws, struct timers *timers)
 void waiters_fini(struct waiters *ws)
 {
     assert(ws->n == 0);
-    for (uint32_t i = 0; i < WAIT_BUCKETS; i++)
-        assert(!ws->by_key[i] && !ws->by_topic[i]);
+    assert(ws->by_key.n == 0 && ws->by_topic.n == 0);
+    hash_free(&ws->by_key);
+    hash_free(&ws->by_topic);
 }
 
 static uint32_t waiter_links_count(const struct command *cmd)
@@ -123,11 +124,21 @@ static void waiter_retry_fires(struct timer *t, void *arg)
     waiter_queue_wake((struct wait_queue *)((char *)t - offsetof(struct wait_queue, retry)), 1, true);
 }
 
+static struct wait_queue *waiter_queue_of_key(struct hash_node *node)
+{
+    return node ? (struct wait_queue *)((char *)node - offsetof(struct wait_queue, by_key)) : NULL;
+}
+
+static struct wait_queue *waiter_queue_of_topic(struct hash_node *node)
+{
+    return node ? (struct wait_queue *)((char *)node - offsetof(struct wait_queue, by_topic)) : NULL;
+}
+
 static struct wait_queue *waiter_queue_find(struct waiters *ws, struct target t)
 {
-    struct wait_queue *q = ws->by_key[t.key % WAIT_BUCKETS];
-    while (q && !(q->key == t.key && q->topic == t.topic && q->all == t.all))
-        q = q->next_key;
+    struct wait_queue *q = waiter_queue_of_key(hash_first(&ws->by_key, t.key));
+    while (q && !(q->topic == t.topic && q->all == t.all))
+        q = waiter_queue_of_key(hash_more(&q->by_key));
     return q;
 }
 
@@ -141,31 +152,20 @@ static struct wait_queue *waiter_queue_get(struct waiters *ws, struct target t)
         return NULL;
     q->retry.fire = waiter_retry_fires;
     q->set = ws;
-    q->key = t.key;
     q->topic = t.topic;
     q->all = t.all;
-    q->next_key = ws->by_key[t.key % WAIT_BUCKETS];
-    ws->by_key[t.key % WAIT_BUCKETS] = q;
-    if (t.topic) {
-        q->next_topic = ws->by_topic[t.topic % WAIT_BUCKETS];
-        ws->by_topic[t.topic % WAIT_BUCKETS] = q;
-    }
+    hash_add(&ws->by_key, &q->by_key, t.key);
+    if (t.topic)
+        hash_add(&ws->by_topic, &q->by_topic, t.topic);
     return q;
 }
 
 static void waiter_queue_drop(struct wait_queue *q)
 {
     struct waiters *ws = q->set;
-    struct wait_queue **at = &ws->by_key[q->key % WAIT_BUCKETS];
-    while (*at != q)
-        at = &(*at)->next_key;
-    *at = q->next_key;
-    if (q->topic) {
-        at = &ws->by_topic[q->topic % WAIT_BUCKETS];
-        while (*at != q)
-            at = &(*at)->next_topic;
-        *at = q->next_topic;
-    }
+    hash_remove(&ws->by_key, &q->by_key);
+    if (q->topic)
+        hash_remove(&ws->by_topic, &q->by_topic);
     timer_clear(ws->timers, &q->retry);
     free(q);
 }
@@ -363,24 +363,16 @@ void waiter_free(struct waiter *w, bool found)
 
 static void waiter_wake_key(struct waiters *ws, uint64_t key, uint32_t count)
 {
-    struct wait_queue *q = ws->by_key[key % WAIT_BUCKETS];
-    for (; q; q = q->next_key) {
-        if (q->key == key)
-            waiter_queue_wake(q, count, false);
-    }
-    q = ws->by_topic[key % WAIT_BUCKETS];
-    for (; q; q = q->next_topic) {
-        if (q->topic == key)
-            waiter_queue_wake(q, count, false);
-    }
+    for (struct hash_node *node = hash_first(&ws->by_key, key); node; node = hash_more(node))
+        waiter_queue_wake(waiter_queue_of_key(node), count, false);
+    for (struct hash_node *node = hash_first(&ws->by_topic, key); node; node = hash_more(node))
+        waiter_queue_wake(waiter_queue_of_topic(node), count, false);
 }
 
 static void waiter_wake_all(struct waiters *ws)
 {
-    for (uint32_t i = 0; i < WAIT_BUCKETS; i++) {
-        for (struct wait_queue *q = ws->by_key[i]; q; q = q->next_key)
-            waiter_queue_wake(q, UINT32_MAX, false);
-    }
+    for (struct hash_node *node = hash_walk(&ws->by_key, NULL); node; node = hash_walk(&ws->by_key, node))
+        waiter_queue_wake(waiter_queue_of_key(node), UINT32_MAX, false);
 }
 
 void waiters_news(struct waiters *ws, const struct news *news)

@@ -31,6 +31,7 @@
 #include "broker/journal/entry.h"
 #include "broker/journal/mailbox.h"
 #include "broker/base/timers.h"
+#include "protocol/base/hash.h"
 
 struct waiter;
 struct wait_queue;
@@ -69,15 +70,13 @@ struct waiter {
     struct wait_link links[];
 };
 
-#define WAIT_BUCKETS 1024
 #define SEEN_BUCKETS 4096
 
 struct waiters {
     struct timers *timers;
     uint32_t n; /* all of them, whatever their state */
     struct waiter *first_woken, *last_woken;
-    struct wait_queue *by_key[WAIT_BUCKETS];
-    struct wait_queue *by_topic[WAIT_BUCKETS];
+    struct hash by_key, by_topic; /* queues; of by_topic, those with a second key */
     uint64_t seen[SEEN_BUCKETS]; /* index of the newest news, by key */
     uint64_t seen_all; /* ... that overflowed */
 };
