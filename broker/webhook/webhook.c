@@ -228,6 +228,7 @@ void webhook_free(struct webhook *w)
     if (!w)
         return;
     webhook_list_fini(&w->list);
+    room_fini(&w->shared.room);
     pool_free(w->shared.pool);
     resolver_free(w->shared.resolver);
     if (w->wake)

@@ -176,10 +176,10 @@ static void webhook_group_set_down(struct webhook_group *g, bool down)
     g->down = g->share.alone = down;
     if (down) {
         counters_add(webhook_group_counters(g), COUNTER_WEBHOOKS_DOWN, 1);
-        members_leave(members, g->key);
+        members_leave(members, g->node.hash);
     } else {
         counters_sub(webhook_group_counters(g), COUNTER_WEBHOOKS_DOWN, 1);
-        members_join(members, g->key);
+        members_join(members, g->node.hash);
     }
 }
 
@@ -434,7 +434,7 @@ struct webhook_group *webhook_group_new(struct webhook_shared *w, const struct p
     uint8_t *at = g->text;
     g->shared = w;
     g->size = size;
-    g->key = news_key(NEWS_PGROUP, hook->pgroup, slice_of(NULL, 0));
+    g->node.hash = news_key(NEWS_PGROUP, hook->pgroup, slice_of(NULL, 0));
     g->again_ms = INT64_MAX;
     g->name = webhook_group_put_text(&at, hook->pgroup);
     g->url = webhook_group_put_text(&at, hook->url);
@@ -442,7 +442,7 @@ struct webhook_group *webhook_group_new(struct webhook_shared *w, const struct p
     g->again = evtimer_new(w->base, webhook_group_on_again, g);
     bool parsed = webhook_url_parse(g->url, &url);
     if (parsed && g->again && room_join(&w->room, &g->share, webhook_group_url_key(&url))) {
-        members_join(w->members, g->key);
+        members_join(w->members, g->node.hash);
         return g;
     }
     webhook_group_tell(g, "this CHECKURL cannot be used", parsed ? "no memory" : "it is no URL");
@@ -453,7 +453,7 @@ struct webhook_group *webhook_group_new(struct webhook_shared *w, const struct p
 void webhook_group_retire(struct webhook_group *g)
 {
     webhook_group_set_down(g, false);
-    members_leave(g->shared->members, g->key);
+    members_leave(g->shared->members, g->node.hash);
     g->gone = true;
     event_del(g->again);
 }

@@ -10,6 +10,7 @@
 #include "broker/checks/asks.h"
 #include "broker/webhook/webhook_call.h"
 #include "broker/webhook/webhook_shared.h"
+#include "protocol/base/hash.h"
 #include "storage/query.h"
 
 struct webhook_group;
@@ -27,10 +28,9 @@ struct webhook_posting {
  * and this one ends (`gone`) when its last request and its last CHECKS have. While nothing is due this is all
  * there is of it: some hundred bytes, no connection. */
 struct webhook_group {
+    struct hash_node node; /* first, so that a node is its group; the hash is the key of its news */
     struct webhook_shared *shared;
     struct webhook_group *prev, *next; /* of those that are there, or gone */
-    struct webhook_group *next_key;    /* in its bucket, while it is not gone */
-    uint64_t key; /* of its news */
     struct slice name, url, secret; /* in text */
     size_t size; /* what it counts for against the bound of groups */
     struct webhook_posting *postings;

@@ -26,17 +26,12 @@ static void list_watch(struct webhook_list *l, uint64_t key)
     atomic_fetch_or(&l->watched[bit / 64], UINT64_C(1) << (bit % 64));
 }
 
-static struct webhook_group **list_bucket_of(struct webhook_list *l, uint64_t key)
-{
-    return &l->by_key[key % LIST_BUCKETS];
-}
-
 static struct webhook_group *list_find(struct webhook_list *l, struct slice name)
 {
-    struct webhook_group *g = *list_bucket_of(l, news_key(NEWS_PGROUP, name, slice_of(NULL, 0)));
-    while (g && !slice_equal(g->name, name))
-        g = g->next_key;
-    return g;
+    struct hash_node *node = hash_first(&l->by_key, news_key(NEWS_PGROUP, name, slice_of(NULL, 0)));
+    while (node && !slice_equal(((struct webhook_group *)node)->name, name))
+        node = hash_more(node);
+    return (struct webhook_group *)node;
 }
 
 static void list_link_in(struct webhook_group **list, struct webhook_group *g)
@@ -71,22 +66,17 @@ static void list_add(struct webhook_list *l, const struct pgroup_hook *hook)
     struct webhook_group *g = webhook_group_new(l->shared, hook);
     if (!g)
         return;
-    struct webhook_group **bucket = list_bucket_of(l, g->key);
-    g->next_key = *bucket;
-    *bucket = g;
+    hash_add(&l->by_key, &g->node, g->node.hash);
     list_link_in(&l->groups, g);
     g->listed = true;
     l->bytes += g->size;
-    list_watch(l, g->key);
+    list_watch(l, g->node.hash);
     webhook_group_pull(g);
 }
 
 static void list_retire(struct webhook_list *l, struct webhook_group *g)
 {
-    struct webhook_group **at = list_bucket_of(l, g->key);
-    while (*at != g)
-        at = &(*at)->next_key;
-    *at = g->next_key;
+    hash_remove(&l->by_key, &g->node);
     list_link_out(&l->groups, g);
     list_link_in(&l->gone, g);
     l->bytes -= g->size;
@@ -149,10 +139,8 @@ void webhook_list_news(struct webhook_list *l, const struct news *news)
     for (struct webhook_group *g = news->overflow ? l->groups : NULL; g; g = g->next)
         list_has_news(g, news);
     for (uint32_t i = 0; i < news->n && !news->overflow; i++) {
-        for (struct webhook_group *g = *list_bucket_of(l, news->keys[i]); g; g = g->next_key) {
-            if (g->key == news->keys[i])
-                list_has_news(g, news);
-        }
+        for (struct hash_node *node = hash_first(&l->by_key, news->keys[i]); node; node = hash_more(node))
+            list_has_news((struct webhook_group *)node, news);
     }
 }
 
@@ -187,4 +175,5 @@ void webhook_list_fini(struct webhook_list *l)
 {
     list_free_all(l->groups);
     list_free_all(l->gone);
+    hash_free(&l->by_key);
 }

@@ -19,13 +19,12 @@
 #include "broker/webhook/webhook_group.h"
 
 #define LIST_WATCH_BITS 65536
-#define LIST_BUCKETS 4096
 
 struct webhook_list {
     struct webhook_shared *shared;
     struct webhook_group *groups, *gone;
-    struct webhook_group *by_key[LIST_BUCKETS]; /* groups, not gone */
-    size_t bytes;                               /* of memory that groups take, not gone */
+    struct hash by_key; /* groups, not gone, by the key of their news */
+    size_t bytes;       /* of memory that groups take, not gone */
     uint32_t left_out;                      /* groups that the last reading found no memory for ... */
     char left_out_name[NAME_BYTES_MAX + 1]; /* ... and the first of them */
     /* ---- any thread ---- */

@@ -70,15 +70,13 @@ void room_feed(struct room *r, struct room_share *s)
 
 bool room_join(struct room *r, struct room_share *s, uint64_t url_key)
 {
-    struct room_url **at = &r->urls[url_key % ROOM_URL_BUCKETS];
-    while (*at && (*at)->key != url_key)
-        at = &(*at)->next;
-    if (!*at && (*at = calloc(1, sizeof **at)))
-        (*at)->key = url_key;
-    if (!*at)
+    struct room_url *url = (struct room_url *)hash_first(&r->urls, url_key);
+    if (!url && (url = calloc(1, sizeof *url)))
+        hash_add(&r->urls, &url->node, url_key);
+    if (!url)
         return false;
-    (*at)->groups++;
-    s->url = *at;
+    url->groups++;
+    s->url = url;
     return true;
 }
 
@@ -91,11 +89,14 @@ void room_leave(struct room *r, struct room_share *s)
     if (--url->groups > 0)
         return;
     assert(!url->taken && !url->line.first);
-    struct room_url **at = &r->urls[url->key % ROOM_URL_BUCKETS];
-    while (*at != url)
-        at = &(*at)->next;
-    *at = url->next;
+    hash_remove(&r->urls, &url->node);
     free(url);
+}
+
+void room_fini(struct room *r)
+{
+    assert(r->urls.n == 0);
+    hash_free(&r->urls);
 }
 
 /* ---- places ---- */

@@ -25,9 +25,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "protocol/base/hash.h"
+
 #define ROOM_GROUP_BYTES ((size_t)1 << 20)
 #define ROOM_PULLS_MAX 64
-#define ROOM_URL_BUCKETS 1024
 
 struct settings;
 struct room_share;
@@ -38,8 +39,7 @@ struct room_line {
 
 /* A URL that some group has: how many places are taken there. */
 struct room_url {
-    struct room_url *next;
-    uint64_t key; /* a hash: two URLs of one key would share their places, no more */
+    struct hash_node node; /* first, so that a node is its URL. Two URLs of one hash would share their places, no more */
     uint32_t groups, taken;
     struct room_line line;
 };
@@ -49,7 +49,7 @@ struct room {
     uint32_t posts_max, calls_max; /* WEBHOOK_POSTS_MAX, WEBHOOK_CALLS_MAX (webhook.h) */
     /* A share's turn: its owner may ask, and calls room_take for that. */
     void (*pull)(struct room_share *s);
-    struct room_url *urls[ROOM_URL_BUCKETS];
+    struct hash urls;
     struct room_line more, first, unproven;
     uint32_t taken, pulls;
     uint32_t n_unproven; /* of the places taken */
@@ -71,6 +71,9 @@ struct room_share {
 /* A share's place at its URL. False: no memory. */
 bool room_join(struct room *r, struct room_share *s, uint64_t url_key);
 void room_leave(struct room *r, struct room_share *s);
+
+/* All shares have left. */
+void room_fini(struct room *r);
 
 /* Takes places for a CHECKS, which counts until room_pulled. 0: there are none; it is in line, or pulls when
  * something of its own ends (hungry). */
