@@ -1,5 +1,5 @@
 /*
- * bytes.h: bytes as JSON strings, or as base64 where they are no text.
+ * bytes.h: bytes as JSON strings, or as base64 where they are not text.
  */
 #ifndef HALFMQ_CLIENTS_CLI_BYTES_H
 #define HALFMQ_CLIENTS_CLI_BYTES_H

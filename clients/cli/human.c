@@ -1,5 +1,6 @@
 /*
- * human.c: see human.h. Which names are times, and so are written as dates, is the table below.
+ * human.c: prints values, messages and tables for people; see human.h. The table below lists the names whose values
+ * are times and are printed as dates.
  */
 #include "clients/cli/human.h"
 
@@ -39,7 +40,7 @@ static bool human_format_time(const char *name, const char *digits, char *out, s
     return true;
 }
 
-/* A short text for an item; long ones are cut, because a cell is for looking at. */
+/* The item as a short text for a cell of a table; a long one is cut. */
 static void human_format_item(const char *name, const cJSON *item, char *out, size_t size)
 {
     out[0] = '\0';
@@ -140,8 +141,8 @@ static bool human_fill_line(struct text_table *t, const cJSON *columns, const cJ
     return ok;
 }
 
-/* Every name that some object of the list has, once, in the order met; an object of nulls or of
- * true where the column holds numbers. */
+/* The names of all objects of the list, each once, in the order in which they appear: as an object whose values are
+ * true where the column has numbers. */
 static cJSON *human_collect_columns(const cJSON *list)
 {
     const cJSON *object, *item;

@@ -19,7 +19,7 @@ bool human_print(const cJSON *tree);
 
 void human_message(const cJSON *message);
 
-/* Bytes and a line end; on a terminal, control bytes come out as \xHH. */
+/* Prints bytes and a line end; on a terminal, control bytes are printed as \xHH. */
 void human_bytes(struct slice s);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * main.c: the program `halfmq`.
+ * main.c: the program `halfmq`: reads its options and runs one command, or those of a terminal or a pipe.
  *
  *   options.c ──► run.c ──► conn.c ──► broker        (one command)
  *                 ▲    └──► show.c ◄── view.c
@@ -43,7 +43,7 @@ int main(int argc, char **argv)
 {
     struct cli_run run = {.stdin_is_free = true};
     setlocale(LC_CTYPE, "");
-    signal(SIGPIPE, SIG_IGN); /* a write that fails is looked at where it happens */
+    signal(SIGPIPE, SIG_IGN); /* a write that fails is handled where it happens */
     if (!options_parse(argc, argv, &run.options))
         return EXIT_USAGE;
     if (run.options.action == ACTION_HELP) {

@@ -12,10 +12,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What the process ends with; the help text explains the numbers. */
+/* Exit codes of the process; the help text explains them. */
 enum exit_code {
     EXIT_DONE = 0,
-    EXIT_REFUSED = 1, /* the broker answered an error */
+    EXIT_REFUSED = 1, /* the broker replied with an error */
     EXIT_USAGE = 2, /* the command line is wrong; nothing was sent */
     EXIT_NO_BROKER = 3, /* no connection, or it was lost before the reply */
     EXIT_INTERRUPTED = 130
@@ -28,7 +28,7 @@ struct cli_options {
     const char *host;
     int port; /* 1..65535 */
     bool json;
-    int64_t timeout_ms; /* for connecting, and for an answer on top of its WAIT */
+    int64_t timeout_ms; /* for connecting, and for a reply, in addition to WAIT */
     int first_word; /* index into argv */
 };
 

@@ -1,8 +1,8 @@
 /*
- * prompt.c: see prompt.h.
+ * prompt.c: reads commands from a terminal with libedit; see prompt.h.
  *
  * History is kept in $XDG_STATE_HOME/halfmq_history, or else in ~/.halfmq_history, readable by its
- * owner only. Lines that begin with AUTH or with a blank are not kept.
+ * owner only. Lines that begin with AUTH or with a space are not kept.
  *
  * Tab completes a word if one fits, or as far as all that fit agree; else it lists them.
  */

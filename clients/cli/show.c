@@ -1,8 +1,8 @@
 /*
- * show.c: decides who writes a reply: cJSON, or human.c.
+ * show.c: prints replies, through cJSON or human.c; see show.h.
  *
- * A single value is written from the reply itself and not from the tree, so that in human form the
- * bytes of a body that is no text arrive in a file as they were sent.
+ * A single value is printed from the reply itself and not from the tree, so that without --json the bytes of a body
+ * that is not text come out as they were sent.
  */
 #include "clients/cli/show.h"
 
@@ -10,7 +10,7 @@
 
 #include "clients/cli/human.h"
 
-/* Looks at the stream once, after everything was written. */
+/* Flushes, and checks once whether anything could not be written. */
 static enum exit_code flushed(void)
 {
     return fflush(stdout) == 0 && !ferror(stdout) ? EXIT_DONE : EXIT_REFUSED;

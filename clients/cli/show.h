@@ -1,5 +1,5 @@
 /*
- * show.h: replies for people, or as JSON, on standard output.
+ * show.h: prints replies on standard output, for people or as JSON.
  */
 #ifndef HALFMQ_CLIENTS_CLI_SHOW_H
 #define HALFMQ_CLIENTS_CLI_SHOW_H

@@ -1,7 +1,7 @@
 /*
- * table.c: see table.h. On a terminal libsmartcols makes the columns fit its width; into a pipe or a
- * file every cell is written whole. Control bytes come out as \xHH, so no message can steer the
- * terminal through a table.
+ * table.c: prints tables with libsmartcols; see table.h. On a terminal the columns are made to fit its width; into a
+ * pipe or a file every cell is written whole. Control bytes are printed as \xHH, so that no message can control the
+ * terminal.
  */
 #include "clients/cli/table.h"
 

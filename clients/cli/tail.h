@@ -8,7 +8,7 @@
 
 void tail_help(void);
 
-/* words: those behind `tail`. conn asks about the topic; each queue that is followed gets a connection of its own.
+/* words: those after `tail`. conn is used to ask about the topic; each queue gets a connection of its own.
  * Ends with ^C, after COUNT messages, or with an error. */
 enum exit_code tail_run(struct cli_conn *conn, const struct slice *words, size_t n);
 

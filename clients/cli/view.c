@@ -1,10 +1,10 @@
 /*
- * view.c: replies become JSON trees; view.h shows how.
+ * view.c: makes JSON trees of replies; view.h shows how.
  *
- * Every builder yields NULL when memory is short and frees what it had begun; view_put() and view_append()
- * take a NULL value for a failure, so that builders can be nested without a test at each step.
+ * Every builder returns NULL when there is no memory, and frees what it had built. view_put() and view_append()
+ * treat a NULL value as a failure, so that builders can be nested without a check at each step.
  *
- * A command that answers something new gets a line in `shapes`.
+ * A command with a new kind of reply gets a line in `shapes`.
  */
 #include "clients/cli/view.h"
 
@@ -173,7 +173,7 @@ static cJSON *view_page(const redisReply *r, json_builder *build)
     return view_finished(list, ok);
 }
 
-/* Digits that a program may take for a number: a hash such as 00012 is none. */
+/* Digits that are a number. A hash such as 00012 is none. */
 static bool view_is_plain_number(struct slice s)
 {
     int64_t n;

@@ -1,5 +1,5 @@
 /*
- * view.h: a reply as a JSON tree. `--json` prints the tree; the tables are drawn from it.
+ * view.h: a reply as a JSON tree. `--json` prints the tree, and human.c makes tables of it.
  *
  * hiredis 0.14 speaks RESP2, where a map is a flat array. So this knows what each command replies (view_shape), and
  * makes an object of a map again:

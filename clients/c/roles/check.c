@@ -196,7 +196,7 @@ void checker_free(struct checker *k)
     free(k);
 }
 
-/* ---- what the application sees ---- */
+/* ---- public functions ---- */
 
 hmq_txid hmq_check_txid(const hmq_check *check)
 {

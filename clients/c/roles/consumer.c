@@ -25,7 +25,7 @@ static void consumer_pump(struct hmq_consumer *c)
     c->source->pump(c);
 }
 
-/* The driver's call: extends what is due, pumps, and returns when it wants to be called again. */
+/* Called by the driver: extends leases that are due, pumps, and returns when it is due next. */
 static int64_t consumer_tick(struct service *s, int64_t now_ms)
 {
     struct hmq_consumer *c = (struct hmq_consumer *)(void *)s; /* the service is its first member */

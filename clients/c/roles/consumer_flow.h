@@ -33,7 +33,7 @@ void flow_drop(struct flow_call *f);
 /* Under the lock, as the reply waits for it. False: the call is freed. */
 bool flow_submit(struct flow_call *f);
 
-/* The end of every done(), which releases the lock: frees the call, goes on with what waits, tells whoever
+/* The end of every done(): sends whatever is due now, releases the lock, frees the call, and wakes a thread that
  * closes the consumer. */
 void flow_end(struct flow_call *f);
 

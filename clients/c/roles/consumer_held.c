@@ -1,8 +1,8 @@
 /*
  * consumer_held.c: deliveries, and the messages in them that are held; see consumer_held.h.
  *
- * Invariant: delivery.users counts its messages that are held, and the EXTEND requests that name them: an
- * answer to such a request needs the messages where they are.
+ * Invariant: delivery.users counts its messages that are held, and the EXTEND requests that name them: the
+ * reply to such a request refers to the messages where they are.
  */
 #include "clients/c/roles/consumer_held.h"
 

@@ -1,6 +1,6 @@
 /*
  * consumer_held.h: the messages that a consumer holds, in the deliveries that they came in.
- * All under the consumer's lock, except for what is said.
+ * All functions are called under the consumer's lock.
  */
 #ifndef HALFMQ_CLIENTS_C_CONSUMER_INNER_HELD_H
 #define HALFMQ_CLIENTS_C_CONSUMER_INNER_HELD_H
@@ -10,13 +10,13 @@
 /* The batch as a delivery, none of it held yet. NULL: no memory; the batch is still the caller's. */
 struct delivery *delivery_new(struct hmq_consumer *c, struct hmq_batch *batch, bool ranges);
 
-/* One of its messages, or of the requests about them, needs it no longer; frees it after the last one. */
+/* Counts one user (a message that is held, or a request about messages) out; frees the delivery after the last one. */
 void delivery_release(struct delivery *d);
 
 /* Holds message i of the delivery from now on, leased since now_ms. */
 struct held *held_begin(struct delivery *d, size_t i, int64_t now_ms);
 
-/* Forgets a message; its delivery may be freed. */
+/* The message is held no longer; its delivery may be freed. */
 void held_release(struct held *h);
 
 /* The message behind it in its delivery, where one range of offsets can name both; NULL: there is none. */
@@ -25,7 +25,7 @@ struct held *held_next(struct held *h);
 /* Puts the receipt of n messages from h on, each the held_next of the one before it. */
 void held_put_receipt(struct buf *b, const struct held *h, size_t n);
 
-/* When the lease is to be looked at, to extend it. */
+/* Sets when the lease of the message is to be extended. */
 void held_extend_at(struct held *h, int64_t at_ms);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * consumer_inner.h: the inside of a consumer.
+ * consumer_inner.h: the structure of a consumer, for the files consumer_*.c.
  *
  *   stream_group: records, as long as there is credit     (an older broker: POP, one request at a time)
  *    └► WAITING ─► RUNNING (a worker) ─┬─ ACK ──► acks ─► one ACK request for all of them ─► gone
@@ -10,17 +10,17 @@
  *   consumer.c          the public functions, the workers, draining
  *   consumer_stream.c   the source of messages: a stream (opening, credit, records, the end)
  *   consumer_pop.c      the other source: POP
- *   consumer_take.c     messages that came, to the workers
+ *   consumer_take.c     hands messages that came to the workers
  *   consumer_extend.c   extending leases
- *   consumer_verdict.c  what the handlers said, to the broker
+ *   consumer_verdict.c  tells the broker what the handlers decided
  *   consumer_flow.c     requests of a consumer
  *   consumer_held.c     messages held
  *   consumer_window.c   how many messages more may come, and when to ask for them
  *
  * Each of these files calls only those below it. What calls upwards is handed down: `pump` and `source`.
  *
- * What came together (a *delivery*) is held in one array. Where it is a record, it is acknowledged and
- * extended by ranges of offsets: neighbours in the array with consecutive offsets.
+ * Messages that came together (a *delivery*) are held in one array. Where they came as a record, they are
+ * acknowledged and extended by ranges of offsets: neighbours in the array with consecutive offsets.
  *
  * Locks: `lock` guards all from there on. It may be held while submitting a call.
  */
@@ -51,7 +51,7 @@ struct held {
 
 TAILQ_HEAD(held_list, held);
 
-/* What came together; freed when none of it is held or being extended. */
+/* Messages that came together; freed when none of them is held or being extended. */
 struct delivery {
     struct hmq_consumer *consumer;
     struct hmq_batch *batch;
@@ -69,7 +69,7 @@ struct consumer_source {
 enum consumer_state {
     CONSUMER_RUNNING,
     CONSUMER_DRAINING, /* asks for no more; messages held are being ended */
-    CONSUMER_CLOSING /* the broker is told nothing any more */
+    CONSUMER_CLOSING /* sends nothing any more */
 };
 
 struct hmq_consumer {
@@ -97,8 +97,8 @@ struct hmq_consumer {
     int64_t given_up; /* the id of another one there, which is yet to be closed; 0: none */
     uint32_t stream_epoch;
     size_t credit; /* messages that the stream may still bring */
-    size_t window; /* messages held that we aim at: 1..prefetch */
-    size_t window_done; /* messages done since it last changed, or was found right */
+    size_t window; /* how many messages it holds at most, and aims to hold: 1..prefetch */
+    size_t window_done; /* messages ended since it last changed, or was found to be right */
     int64_t window_ms; /* when that was, moved on by the times when nothing was held */
     int64_t idle_ms; /* nothing is held since then; while n_held is 0 */
     int64_t fetch_after_ms, fetch_pause_ms; /* when to ask for more, and the next pause */

@@ -1,9 +1,9 @@
 /*
- * consumer_verdict.h: what a handler said of a message, on its way to the broker. All under the consumer's lock.
+ * consumer_verdict.h: tells the broker what a handler decided about a message. All under the consumer's lock.
  *
  *   ACK           queued; while one ACK request is under way, the next ones collect for the next request
  *   NACK, REJECT  a request each
- *   KEEP          nothing: the handler sees to it
+ *   KEEP          nothing: the handler ends the message itself
  */
 #ifndef HALFMQ_CLIENTS_C_CONSUMER_VERDICT_H
 #define HALFMQ_CLIENTS_C_CONSUMER_VERDICT_H

@@ -35,7 +35,7 @@
 #define LANES_MS 10
 #define LANES_BUCKETS 64
 
-/* Whom to tell of a message. */
+/* What to call when a message has its result. */
 struct listener {
     hmq_sent_fn fn;
     void *arg;

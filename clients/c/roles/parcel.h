@@ -1,5 +1,5 @@
 /*
- * parcel.h: one message to send, or half of one, and its way into a frame.
+ * parcel.h: one message or half message to send, and its way into a frame.
  */
 #ifndef HALFMQ_CLIENTS_C_PARCEL_H
 #define HALFMQ_CLIENTS_C_PARCEL_H

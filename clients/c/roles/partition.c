@@ -1,6 +1,6 @@
 /*
- * partition.c: asks the broker for the number of queues that a topic's ORDER keys keep to, and picks a key's queue
- * from it.
+ * partition.c: asks the broker over how many queues a topic spreads its ORDER keys, and computes a key's queue from
+ * that; see partition.h.
  */
 #include "clients/c/roles/partition.h"
 #include "clients/c/wire/clock.h"

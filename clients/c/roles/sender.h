@@ -50,8 +50,8 @@ void sender_fini(struct sender *s);
 #define DEDUP_SIZE 48
 void sender_dedup(struct sender *s, char *ret_id);
 
-/* Room for n messages of so many bytes together, waiting for it until the deadline where the option says
- * so. HMQ_EAGAIN, HMQ_ECLOSED. sender_unreserve gives it back; after that the sender may be gone. */
+/* Counts a message of so many bytes in. Where there is no room, it waits for some until the deadline, if
+ * block_when_full is set. HMQ_EAGAIN, HMQ_ECLOSED. sender_unreserve gives it back; after that the sender may be gone. */
 enum hmq_status sender_reserve(struct sender *s, size_t bytes, int64_t deadline_ms);
 void sender_unreserve(struct sender *s, size_t n, size_t bytes);
 

@@ -3,7 +3,7 @@
  *
  *   [root][items of root ...][items of items ...] ... [bytes NUL][bytes NUL] ...
  *
- * A LIST of n has n items, a MAP of n pairs has 2n: key, value, key, value. A NUL stands behind each text and
+ * A LIST of n has n items, a MAP of n pairs has 2n: key, value, key, value. A NUL follows each text and
  * is not part of its length. RPC_DEPTH_MAX limits the depth: the frame was checked for it when it was read.
  */
 #ifndef HALFMQ_CLIENTS_C_REPLY_H
