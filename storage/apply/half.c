@@ -127,28 +127,20 @@ static void half_remember(struct state *st, const struct stamp *stamp, const str
 void apply_half(struct state *st, const struct stamp *stamp, const struct command *cmd,
                 struct outcome *out)
 {
-    struct topic *t = NULL;
+    struct arrival a;
     struct pgroup *pg = NULL;
-    enum status s = topic_find(st, stamp, cmd->pos[1], &t);
-    if (s == ST_OK)
-        s = pgroup_get(st, cmd->pos[0], &pg);
+    if (!enqueue_accept(st, stamp, cmd, cmd->pos[1], cmd->pos[2], &a, out))
+        return;
+    enum status s = pgroup_get(st, cmd->pos[0], &pg);
     if (s != ST_OK) {
         enqueue_refuse(out, s, cmd->pos[1]);
         return;
     }
-    const struct option *dedup = command_option(cmd, OPT_ID_DEDUP);
-    struct message m;
-    uint32_t queue = 0;
-    const uint32_t *wanted = NULL;
-    int64_t due_ms = 0;
-    if (enqueue_again(st, stamp, t, dedup, out) || !enqueue_queue_ok(t, cmd, &queue, &wanted, out) ||
-        !enqueue_due(stamp, cmd, &due_ms, out) || enqueue_prepare(st, stamp, cmd, cmd->pos[2], &m, out) != ST_OK)
-        return;
     uint64_t txid = 0;
     struct txn_row row;
     bool joins = command_has(cmd, OPT(TXN));
-    if ((joins && !half_join(st, stamp, cmd, &m, &txid, &row, out)) ||
-        !enqueue_topic(st, stamp, cmd->pos[1], &t, out))
+    if ((joins && !half_join(st, stamp, cmd, &a.m, &txid, &row, out)) ||
+        !enqueue_topic(st, stamp, cmd->pos[1], &a.topic, out))
         return;
     if (!joins) {
         half_open(st, stamp, cmd, &row);
@@ -157,8 +149,8 @@ void apply_half(struct state *st, const struct stamp *stamp, const struct comman
     } else {
         half_reschedule(st, stamp, cmd, txid, &row);
     }
-    half_store(st, stamp, cmd, txid, &row, &m);
+    half_store(st, stamp, cmd, txid, &row, &a.m);
     txn_put(st, txid, &row);
-    half_remember(st, stamp, t, dedup, txid);
+    half_remember(st, stamp, a.topic, a.dedup, txid);
     reply_bulk_uint(&out->reply, txid);
 }

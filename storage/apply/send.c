@@ -18,54 +18,42 @@ static void send_answer(struct state *st, const struct stamp *stamp, const struc
         dedup_remember(st, stamp, t, dedup->v, &st->scratch);
 }
 
-static void send_later(struct state *st, const struct stamp *stamp, const struct command *cmd,
-                       struct topic *t, int64_t due_ms, const struct message *m)
+static void send_later(struct state *st, const struct stamp *stamp, const struct command *cmd, struct arrival *a)
 {
-    struct half_row half = {.topic = t->name,
+    struct half_row half = {.topic = a->topic->name,
                             .has_queue = command_has(cmd, OPT(QUEUE)),
                             .queue = (uint32_t)command_number(cmd, OPT_ID_QUEUE, 0),
                             .ttl_ms = command_number(cmd, OPT_ID_TTL, -1)};
-    uint64_t token = delay_put(st, stamp, t, due_ms, &half, m);
+    uint64_t token = delay_put(st, stamp, a->topic, a->due_ms, &half, &a->m);
     buf_reset(&st->scratch, KIB(64));
     text_put_token(&st->scratch, token);
 }
 
-static enum status send_now(struct state *st, const struct stamp *stamp, const struct command *cmd,
-                            struct topic *t, const uint32_t *wanted, struct message *m)
+static enum status send_now(struct state *st, const struct stamp *stamp, const struct command *cmd, struct arrival *a)
 {
     uint64_t offset = 0;
     uint32_t queue = 0;
     int64_t expires_ms = enqueue_expires(stamp->now_ms, command_number(cmd, OPT_ID_TTL, -1));
-    enum status s = enqueue_store(st, stamp, t, expires_ms, wanted, m, &queue, &offset);
+    enum status s = enqueue_store(st, stamp, a->topic, expires_ms, a->wanted, &a->m, &queue, &offset);
     buf_reset(&st->scratch, KIB(64));
-    text_put_id(&st->scratch, t->name, queue, offset);
+    text_put_id(&st->scratch, a->topic->name, queue, offset);
     return s;
 }
 
 void apply_send(struct state *st, const struct stamp *stamp, const struct command *cmd,
                 struct outcome *out)
 {
-    struct topic *t = NULL;
-    enum status s = topic_find(st, stamp, cmd->pos[0], &t);
-    if (s != ST_OK) {
-        enqueue_refuse(out, s, cmd->pos[0]);
+    struct arrival a;
+    if (!enqueue_accept(st, stamp, cmd, cmd->pos[0], cmd->pos[1], &a, out) ||
+        !enqueue_topic(st, stamp, cmd->pos[0], &a.topic, out))
         return;
-    }
-    const struct option *dedup = command_option(cmd, OPT_ID_DEDUP);
-    struct message m;
-    uint32_t queue = 0;
-    const uint32_t *wanted = NULL;
-    int64_t due_ms = 0;
-    if (enqueue_again(st, stamp, t, dedup, out) || !enqueue_queue_ok(t, cmd, &queue, &wanted, out) ||
-        !enqueue_due(stamp, cmd, &due_ms, out) || enqueue_prepare(st, stamp, cmd, cmd->pos[1], &m, out) != ST_OK ||
-        !enqueue_topic(st, stamp, cmd->pos[0], &t, out))
-        return;
-    if (due_ms > stamp->now_ms)
-        send_later(st, stamp, cmd, t, due_ms, &m);
+    enum status s = ST_OK;
+    if (a.due_ms > stamp->now_ms)
+        send_later(st, stamp, cmd, &a);
     else
-        s = send_now(st, stamp, cmd, t, wanted, &m);
+        s = send_now(st, stamp, cmd, &a);
     if (s == ST_OK)
-        send_answer(st, stamp, t, dedup, out);
+        send_answer(st, stamp, a.topic, a.dedup, out);
     else
         core_fail(out, s, "storing the message");
 }

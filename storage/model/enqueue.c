@@ -20,7 +20,8 @@ void enqueue_refuse(struct outcome *out, enum status s, struct slice topic)
         core_fail(out, s, "storing the message");
 }
 
-enum status enqueue_prepare(struct state *st, const struct stamp *stamp, const struct command *cmd,
+/* The message of the command, born now; its properties are in st->props. False: answered. */
+static bool enqueue_message(struct state *st, const struct stamp *stamp, const struct command *cmd,
                             struct slice body, struct message *ret_m, struct outcome *out)
 {
     char err[ERR_SIZE];
@@ -28,10 +29,10 @@ enum status enqueue_prepare(struct state *st, const struct stamp *stamp, const s
     enum status s = command_message(cmd, body, &st->props, ret_m, err, sizeof(err));
     if (s != ST_OK) {
         reply_error(&out->reply, s, "%s", err);
-        return s;
+        return false;
     }
     ret_m->born_ms = stamp->now_ms;
-    return ST_OK;
+    return true;
 }
 
 bool enqueue_queue_ok(const struct topic *t, const struct command *cmd, uint32_t *ret_queue,
@@ -52,7 +53,8 @@ bool enqueue_queue_ok(const struct topic *t, const struct command *cmd, uint32_t
     return true;
 }
 
-bool enqueue_due(const struct stamp *stamp, const struct command *cmd, int64_t *ret_due_ms, struct outcome *out)
+/* When it is to become visible; not after now: at once. False: too far ahead; answered. */
+static bool enqueue_due(const struct stamp *stamp, const struct command *cmd, int64_t *ret_due_ms, struct outcome *out)
 {
     int64_t at = command_number(cmd, OPT_ID_AT, 0);
     if (at > stamp->now_ms && at - stamp->now_ms > DURATION_MS_MAX) {
@@ -63,7 +65,8 @@ bool enqueue_due(const struct stamp *stamp, const struct command *cmd, int64_t *
     return true;
 }
 
-bool enqueue_again(struct state *st, const struct stamp *stamp, const struct topic *t,
+/* True where the first answer to the DEDUP id, or an error, has been answered. */
+static bool enqueue_again(struct state *st, const struct stamp *stamp, const struct topic *t,
                    const struct option *dedup, struct outcome *out)
 {
     if (!dedup || !t)
@@ -79,6 +82,21 @@ bool enqueue_again(struct state *st, const struct stamp *stamp, const struct top
     return true;
 }
 
+bool enqueue_accept(struct state *st, const struct stamp *stamp, const struct command *cmd, struct slice topic,
+                    struct slice body, struct arrival *ret_a, struct outcome *out)
+{
+    ret_a->topic = NULL;
+    ret_a->dedup = command_option(cmd, OPT_ID_DEDUP);
+    enum status s = topic_find(st, stamp, topic, &ret_a->topic);
+    if (s != ST_OK) {
+        enqueue_refuse(out, s, topic);
+        return false;
+    }
+    return !enqueue_again(st, stamp, ret_a->topic, ret_a->dedup, out) &&
+           enqueue_queue_ok(ret_a->topic, cmd, &ret_a->queue, &ret_a->wanted, out) &&
+           enqueue_due(stamp, cmd, &ret_a->due_ms, out) && enqueue_message(st, stamp, cmd, body, &ret_a->m, out);
+}
+
 bool enqueue_topic(struct state *st, const struct stamp *stamp, struct slice name, struct topic **t,
                    struct outcome *out)
 {
@@ -86,11 +104,6 @@ bool enqueue_topic(struct state *st, const struct stamp *stamp, struct slice nam
     if (s != ST_OK)
         enqueue_refuse(out, s, name);
     return s == ST_OK;
-}
-
-int64_t enqueue_expires(int64_t from_ms, int64_t ttl_ms)
-{
-    return ttl_ms < 0 ? INT64_MAX : from_ms + ttl_ms;
 }
 
 enum status enqueue_store(struct state *st, const struct stamp *stamp, struct topic *t, int64_t expires_ms,

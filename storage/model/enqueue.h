@@ -14,25 +14,31 @@
 /* Answers why topic_need failed. */
 void enqueue_refuse(struct outcome *out, enum status s, struct slice topic);
 
-/* The message of a command, born now; props live in st->props. Not ST_OK: answered. */
-enum status enqueue_prepare(struct state *st, const struct stamp *stamp, const struct command *cmd,
-                            struct slice body, struct message *ret_m,
-                            struct outcome *out) MUST_CHECK;
+/* A message that a command brings, when all that can refuse it was asked, but for making its topic. */
+struct arrival {
+    struct topic *topic;        /* NULL: still to be made */
+    const struct option *dedup; /* NULL: none given */
+    const uint32_t *wanted;     /* &queue where QUEUE was given, else NULL */
+    uint32_t queue;
+    int64_t due_ms; /* when it is to become visible; not after now: at once */
+    struct message m;
+};
+
+/* Accepts the message of a SEND or a HALF: its topic, DEDUP, QUEUE, DELAY and AT, attributes. False: it is refused, or
+ * its DEDUP id is known, and that is answered. *ret_a must not be copied. */
+bool enqueue_accept(struct state *st, const struct stamp *stamp, const struct command *cmd, struct slice topic,
+                    struct slice body, struct arrival *ret_a, struct outcome *out);
 
 /* *ret_wanted is ret_queue where QUEUE was given, else NULL. False: it does not exist; answered. t NULL:
  * the topic is still to be made. */
 bool enqueue_queue_ok(const struct topic *t, const struct command *cmd, uint32_t *ret_queue,
                       const uint32_t **ret_wanted, struct outcome *out);
 
-/* When it is to become visible, by DELAY and AT; not after now: at once. False: too far ahead; answered. */
-bool enqueue_due(const struct stamp *stamp, const struct command *cmd, int64_t *ret_due_ms, struct outcome *out);
-
-/* The first answer to the command's DEDUP id (NULL: none given); true where it has been answered. */
-bool enqueue_again(struct state *st, const struct stamp *stamp, const struct topic *t,
-                   const struct option *dedup, struct outcome *out);
-
 /* When a message's TTL (-1: none) is over that began at from_ms; INT64_MAX: never. */
-int64_t enqueue_expires(int64_t from_ms, int64_t ttl_ms);
+static inline int64_t enqueue_expires(int64_t from_ms, int64_t ttl_ms)
+{
+    return ttl_ms < 0 ? INT64_MAX : from_ms + ttl_ms;
+}
 
 /* A message becomes visible now, until expires_ms: it is routed (queue NULL: by ORDER, or in turn) and
  * appended. Fails as tail_append does. */

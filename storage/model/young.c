@@ -117,7 +117,7 @@ void young_take(struct state *st, uint64_t txid)
 bool young_oldest(const struct state *st, uint64_t *ret_txid, int64_t *ret_due_ms)
 {
     const struct young *y = &st->young;
-    if (y->first == y->end)
+    if (young_none(st))
         return false;
     *ret_txid = young_at(y, y->first)->txid;
     *ret_due_ms = young_at(y, y->first)->due_ms;

@@ -45,6 +45,11 @@ void young_take(struct state *st, uint64_t txid);
 
 bool young_has(const struct state *st, uint64_t txid);
 
+static inline bool young_none(const struct state *st)
+{
+    return st->young.first == st->young.end;
+}
+
 /* The oldest one, and when it is to be settled. False: there is none. */
 bool young_oldest(const struct state *st, uint64_t *ret_txid, int64_t *ret_due_ms);
 

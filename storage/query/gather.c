@@ -1,11 +1,6 @@
 /* gather.c: collects messages for a reply (gather.h). */
 #include "storage/query/gather.h"
 
-bool gather_full(const struct gather *g)
-{
-    return g->n >= g->count || g->bytes >= REPLY_BYTES_SOFT || g->items.failed;
-}
-
 void gather_add(struct gather *g, const struct place *p, const struct message *m)
 {
     emit_message(&g->items, p, m);

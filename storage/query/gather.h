@@ -15,7 +15,10 @@ struct gather {
 };
 
 /* True where count, or the soft bound on bytes, is reached, or memory has run out. */
-bool gather_full(const struct gather *g);
+static inline bool gather_full(const struct gather *g)
+{
+    return g->n >= g->count || g->bytes >= REPLY_BYTES_SOFT || g->items.failed;
+}
 
 void gather_add(struct gather *g, const struct place *p, const struct message *m);
 
