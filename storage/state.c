@@ -164,7 +164,8 @@ void state_apply(struct state *st, const struct stamp *stamp, const struct comma
         return;
     }
     st->keep_ms = stamp->policy->txn_outcome_retention_ms;
-    txn_tick_young(st, stamp);
+    if (!young_none(st))
+        txn_tick_young(st, stamp);
     apply_command(st, stamp, cmd, out);
     st->sick = st->sick || out->reply.failed; /* it may be done, and nobody could be told */
 }

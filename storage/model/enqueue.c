@@ -5,7 +5,6 @@
 
 #include "protocol/command/command_message.h"
 #include "storage/model/dedup.h"
-#include "storage/model/tail.h"
 
 void enqueue_refuse(struct outcome *out, enum status s, struct slice topic)
 {
@@ -104,16 +103,4 @@ bool enqueue_topic(struct state *st, const struct stamp *stamp, struct slice nam
     if (s != ST_OK)
         enqueue_refuse(out, s, name);
     return s == ST_OK;
-}
-
-enum status enqueue_store(struct state *st, const struct stamp *stamp, struct topic *t, int64_t expires_ms,
-                          const uint32_t *queue, struct message *m, uint32_t *ret_queue,
-                          uint64_t *ret_offset)
-{
-    if (expires_ms != INT64_MAX) {
-        m->fields |= MSG_TTL;
-        m->expires_ms = expires_ms;
-    }
-    *ret_queue = topic_route(t, m, queue);
-    return tail_append(st, stamp->now_ms, t, *ret_queue, m, ret_offset);
 }

@@ -9,7 +9,7 @@
 #ifndef HALFMQ_STORAGE_ENQUEUE_H
 #define HALFMQ_STORAGE_ENQUEUE_H
 
-#include "storage/model/topic.h"
+#include "storage/model/tail.h"
 
 /* Answers why topic_need failed. */
 void enqueue_refuse(struct outcome *out, enum status s, struct slice topic);
@@ -42,9 +42,17 @@ static inline int64_t enqueue_expires(int64_t from_ms, int64_t ttl_ms)
 
 /* A message becomes visible now, until expires_ms: it is routed (queue NULL: by ORDER, or in turn) and
  * appended. Fails as tail_append does. */
-enum status enqueue_store(struct state *st, const struct stamp *stamp, struct topic *t, int64_t expires_ms,
-                          const uint32_t *queue, struct message *m, uint32_t *ret_queue,
-                          uint64_t *ret_offset) MUST_CHECK;
+static inline MUST_CHECK enum status enqueue_store(struct state *st, const struct stamp *stamp, struct topic *t,
+                                                   int64_t expires_ms, const uint32_t *queue, struct message *m,
+                                                   uint32_t *ret_queue, uint64_t *ret_offset)
+{
+    if (expires_ms != INT64_MAX) {
+        m->fields |= MSG_TTL;
+        m->expires_ms = expires_ms;
+    }
+    *ret_queue = topic_route(t, m, queue);
+    return tail_append(st, stamp->now_ms, t, *ret_queue, m, ret_offset);
+}
 
 /* Makes the topic where *t is NULL: when nothing else can be refused any more. False: answered. */
 bool enqueue_topic(struct state *st, const struct stamp *stamp, struct slice name, struct topic **t,

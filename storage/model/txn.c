@@ -146,8 +146,6 @@ void txn_tick_young(struct state *st, const struct stamp *stamp)
 {
     uint64_t txid = 0;
     int64_t due_ms = 0;
-    if (young_none(st))
-        return;
     for (uint32_t n = 0; n < SETTLED_MAX && young_oldest(st, &txid, &due_ms); n++) {
         if (due_ms > stamp->now_ms || core_full(st))
             return;
