@@ -11,9 +11,9 @@
 #include "storage/model/lease.h"
 
 /* The group on the receipt's topic, and the message's run; *ret_run NULL where the lease is lost. */
-static enum status receipt_find(struct state *st, const struct stamp *stamp, struct slice group,
-                                struct slice receipt, struct message_id *ret_id, struct gt **ret_gt,
-                                struct run **ret_run)
+static enum status ack_find(struct state *st, const struct stamp *stamp, struct slice group,
+                            struct slice receipt, struct message_id *ret_id, struct gt **ret_gt,
+                            struct run **ret_run)
 {
     bool parsed = text_receipt(receipt, ret_id);
     assert(parsed); /* command parsing saw to it */
@@ -26,8 +26,8 @@ static enum status receipt_find(struct state *st, const struct stamp *stamp, str
 }
 
 /* The same of a range. */
-static enum status range_find(struct state *st, struct slice group, struct slice receipt,
-                              struct message_id *ret_first, uint64_t *ret_last, struct gt **ret_gt)
+static enum status ack_find_range(struct state *st, struct slice group, struct slice receipt,
+                                  struct message_id *ret_first, uint64_t *ret_last, struct gt **ret_gt)
 {
     bool parsed = text_receipt_range(receipt, ret_first, ret_last);
     assert(parsed);
@@ -61,7 +61,7 @@ void apply_ack(struct state *st, const struct stamp *stamp, const struct command
         struct message_id first;
         uint64_t last = 0;
         struct gt *gt = NULL;
-        enum status s = range_find(st, cmd->pos[0], cmd->rest[i], &first, &last, &gt);
+        enum status s = ack_find_range(st, cmd->pos[0], cmd->rest[i], &first, &last, &gt);
         if (s == ST_GONE && i == 0 && ack_group_missing(st, out, cmd->pos[0]))
             return;
         if (s != ST_OK && s != ST_GONE) {
@@ -93,7 +93,7 @@ static struct run *ack_one(struct state *st, const struct stamp *stamp, const st
                            struct outcome *out, struct message_id *ret_id, struct gt **ret_gt)
 {
     struct run *r = NULL;
-    enum status s = receipt_find(st, stamp, cmd->pos[0], cmd->pos[1], ret_id, ret_gt, &r);
+    enum status s = ack_find(st, stamp, cmd->pos[0], cmd->pos[1], ret_id, ret_gt, &r);
     if (s == ST_GONE && ack_group_missing(st, out, cmd->pos[0]))
         return NULL;
     if (s != ST_OK && s != ST_GONE) {
@@ -155,8 +155,8 @@ void apply_reject(struct state *st, const struct stamp *stamp, const struct comm
 }
 
 /* Would the receipt cut a run in pieces, now that there are too many? */
-static bool extend_crowded(struct state *st, const struct stamp *stamp, struct gt *gt,
-                           const struct message_id *first, uint64_t last)
+static bool ack_extend_crowded(struct state *st, const struct stamp *stamp, struct gt *gt,
+                               const struct message_id *first, uint64_t last)
 {
     uint64_t from = first->offset;
     if (st->runs <= 2 * st->runs_max)
@@ -176,7 +176,7 @@ void apply_extend(struct state *st, const struct stamp *stamp, const struct comm
     int64_t dur = 0;
     bool parsed = text_duration(cmd->pos[2], &dur);
     assert(parsed);
-    enum status s = range_find(st, cmd->pos[0], cmd->pos[1], &first, &last, &gt);
+    enum status s = ack_find_range(st, cmd->pos[0], cmd->pos[1], &first, &last, &gt);
     if (s == ST_GONE && ack_group_missing(st, out, cmd->pos[0]))
         return;
     if (s != ST_OK && s != ST_GONE) {
@@ -187,7 +187,7 @@ void apply_extend(struct state *st, const struct stamp *stamp, const struct comm
         ack_stale(cmd, out);
         return;
     }
-    if (extend_crowded(st, stamp, gt, &first, last)) {
+    if (ack_extend_crowded(st, stamp, gt, &first, last)) {
         ack_crowded(out);
         return;
     }
@@ -210,7 +210,7 @@ void apply_release(struct state *st, const struct stamp *stamp, const struct com
         struct message_id first;
         uint64_t last = 0;
         struct gt *gt = NULL;
-        if (range_find(st, cmd->pos[0], cmd->rest[i], &first, &last, &gt) != ST_OK)
+        if (ack_find_range(st, cmd->pos[0], cmd->rest[i], &first, &last, &gt) != ST_OK)
             continue;
         uint64_t from = first.offset;
         for (struct run *r; (r = lease_next(gt, &first, last, stamp->now_ms, &from));) {

@@ -127,7 +127,7 @@ static void check_ask(struct checks *c, int64_t due_ms, uint64_t txid)
 }
 
 /* Rows of this very group are not in the store yet: the scan could not see them. */
-static void checks_fresh(struct checks *c, struct pgroup *pg)
+static void check_see_fresh(struct checks *c, struct pgroup *pg)
 {
     if (pg->fresh_group != c->st->group)
         return;
@@ -137,7 +137,7 @@ static void checks_fresh(struct checks *c, struct pgroup *pg)
         c->next_ms = pg->fresh_ms;
 }
 
-static void checks_scan(struct checks *c)
+static void check_scan(struct checks *c)
 {
     struct pgroup *pg = c->pgroup;
     int64_t now = c->stamp->now_ms;
@@ -174,11 +174,11 @@ static void checks_scan(struct checks *c)
     pg->floor_ms = end ? now : due;
     if (!end)
         c->next_ms = now;
-    checks_fresh(c, pg);
+    check_see_fresh(c, pg);
 }
 
 /* Nothing was due: when to come again. */
-static int64_t checks_retry(const struct checks *c)
+static int64_t check_retry(const struct checks *c)
 {
     if (c->pgroup->open.pending == 0)
         return 0;
@@ -190,7 +190,7 @@ static int64_t checks_retry(const struct checks *c)
  * later times, or none, so a time only grows. Who found something may not come again, and there may be more,
  * now or later: whoever else waits is told to look, and will be given a time.
  */
-static void checks_arm(struct checks *c, struct pgroup *pg, int64_t retry_ms)
+static void check_arm(struct checks *c, struct pgroup *pg, int64_t retry_ms)
 {
     if (retry_ms == 0)
         pg->armed_ms = INT64_MAX;
@@ -211,13 +211,13 @@ void apply_checks(struct state *st, const struct stamp *stamp, const struct comm
         return;
     }
     buf_init(&c.items, REPLY_BYTES_MAX);
-    checks_scan(&c);
+    check_scan(&c);
     if (c.status == ST_OK && !c.items.failed) {
         reply_array(&out->reply, c.found);
         buf_put_slice(&out->reply, buf_slice(&c.items));
         out->nothing = c.found == 0;
-        out->retry_at_ms = out->nothing ? checks_retry(&c) : 0;
-        checks_arm(&c, c.pgroup, out->retry_at_ms);
+        out->retry_at_ms = out->nothing ? check_retry(&c) : 0;
+        check_arm(&c, c.pgroup, out->retry_at_ms);
     } else {
         st->sick = st->sick || c.found > 0;
         core_fail(out, c.status == ST_OK ? ST_NOMEM : c.status, "CHECKS");

@@ -172,7 +172,7 @@ static bool pop_head(struct pop *p, struct gt *gt, uint32_t q)
 
 /* Where the next message stood in its group commit, without reading it: exact where its record's messages
  * came at even distances, as dealt out in turn or sent together. */
-static uint64_t head_seq(const struct gtq *gq)
+static uint64_t pop_head_seq(const struct gtq *gq)
 {
     const struct record_info *h = &gq->head;
     uint64_t spread = h->last_seq - h->first_seq;
@@ -180,11 +180,11 @@ static uint64_t head_seq(const struct gtq *gq)
 }
 
 /* Order over all queues: the group commit, then the place in it. */
-static bool head_before(const struct gtq *a, const struct gtq *b)
+static bool pop_head_before(const struct gtq *a, const struct gtq *b)
 {
     if (a->head.index != b->head.index)
         return a->head.index < b->head.index;
-    return head_seq(a) < head_seq(b);
+    return pop_head_seq(a) < pop_head_seq(b);
 }
 
 static int32_t pop_oldest(struct pop *p, struct gt *gt, bool *ret_alone)
@@ -201,7 +201,7 @@ static int32_t pop_oldest(struct pop *p, struct gt *gt, bool *ret_alone)
         struct gtq *a = &gt->queues[q], *b = &gt->queues[best];
         if (a->head.index == b->head.index)
             *ret_alone = false;
-        if (head_before(a, b))
+        if (pop_head_before(a, b))
             best = (int32_t)q;
     }
     return p->status == ST_OK ? best : -1;

@@ -107,12 +107,12 @@ static bool kv_failed(char *rocks, char *err, size_t err_size)
 
 /* ---- rows that are over ---- */
 
-static void filter_free(void *arg)
+static void kv_filter_free(void *arg)
 {
     (void)arg;
 }
 
-static bool marked_get(struct kv_marked *m, struct kv_mark *ret_mark)
+static bool kv_marked_get(struct kv_marked *m, struct kv_mark *ret_mark)
 {
     if (!atomic_load(&m->set))
         return false;
@@ -122,7 +122,7 @@ static bool marked_get(struct kv_marked *m, struct kv_mark *ret_mark)
     return true;
 }
 
-static void marked_set(struct kv_marked *m, const struct kv_mark *mark)
+static void kv_marked_set(struct kv_marked *m, const struct kv_mark *mark)
 {
     atomic_store_explicit(&m->keep_ms, mark->keep_ms, memory_order_relaxed);
     atomic_store_explicit(&m->now_ms, mark->now_ms, memory_order_relaxed);
@@ -130,21 +130,21 @@ static void marked_set(struct kv_marked *m, const struct kv_mark *mark)
     atomic_store(&m->set, true);
 }
 
-static unsigned char filter_drops(void *arg, int level, const char *key, size_t key_len, const char *value,
-                                  size_t value_len, char **new_value, size_t *new_len,
-                                  unsigned char *value_changed)
+static unsigned char kv_filter_drops(void *arg, int level, const char *key, size_t key_len, const char *value,
+                                     size_t value_len, char **new_value, size_t *new_len,
+                                     unsigned char *value_changed)
 {
     struct kv *kv = arg;
     (void)level, (void)new_value, (void)new_len;
     *value_changed = 0;
     struct kv_mark mark;
-    bool stale = marked_get(&kv->told, &mark) &&
+    bool stale = kv_marked_get(&kv->told, &mark) &&
                  kv->stale(slice_of(key, key_len), slice_of(value, value_len), &mark);
     atomic_fetch_add_explicit(&kv->filtered, 1, memory_order_release); /* see kv_free */
     return stale;
 }
 
-static const char *filter_name(void *arg)
+static const char *kv_filter_name(void *arg)
 {
     (void)arg;
     return "halfmq.stale";
@@ -152,9 +152,9 @@ static const char *filter_name(void *arg)
 
 void kv_set_mark(struct kv *kv, const struct kv_mark *mark, bool synced)
 {
-    marked_set(&kv->written, mark);
+    kv_marked_set(&kv->written, mark);
     if (synced)
-        marked_set(&kv->told, mark);
+        kv_marked_set(&kv->told, mark);
 }
 
 /*
@@ -255,7 +255,7 @@ static struct kv *kv_new(const struct kv_options *opt)
     kv->redo = opt->redo;
     kv->stale = opt->stale;
     if (kv->stale)
-        kv->filter = rocksdb_compactionfilter_create(kv, filter_free, filter_drops, filter_name);
+        kv->filter = rocksdb_compactionfilter_create(kv, kv_filter_free, kv_filter_drops, kv_filter_name);
     kv->cache = kv_cache(memory / 4);
     for (int f = 0; f < KV_FAMILIES; f++)
         kv_family_options(kv, (enum kv_family)f, memory);
@@ -549,11 +549,11 @@ enum status kv_sync(struct kv *kv, char *err, size_t err_size)
         return kv_die(kv);
     }
     struct kv_mark mark;
-    bool marked = marked_get(&kv->written, &mark);
+    bool marked = kv_marked_get(&kv->written, &mark);
     if (!kv_sync_log(kv, err, err_size))
         return kv_die(kv);
     if (marked)
-        marked_set(&kv->told, &mark);
+        kv_marked_set(&kv->told, &mark);
     return ST_OK;
 }
 

@@ -47,16 +47,12 @@ bool queue_unwritten(const struct state *st, const struct queue *q, uint64_t off
     return q->fresh_group == st->group && offset >= q->fresh_base;
 }
 
-static bool queue_covers(const struct record_info *info, uint64_t offset)
-{
-    return offset >= info->base && offset - info->base < info->count;
-}
-
 const struct record_info *queue_recall(const struct queue *q, uint64_t offset)
 {
     for (uint32_t i = 0; i < q->n_recent; i++) {
-        if (queue_covers(&q->recent[i], offset))
-            return &q->recent[i];
+        const struct record_info *info = &q->recent[i];
+        if (offset >= info->base && offset - info->base < info->count)
+            return info;
     }
     return NULL;
 }

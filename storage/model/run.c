@@ -184,7 +184,7 @@ void run_move(struct runs *rs, struct run *r, enum run_state state, uint32_t att
 }
 
 /* Bits [from, from+count) of r, moved down to bit 0. */
-static void bits_slice(const struct run *r, uint32_t from, uint32_t count, uint64_t *out)
+static void run_bits_slice(const struct run *r, uint32_t from, uint32_t count, uint64_t *out)
 {
     for (uint32_t i = 0; i < bits_words(count); i++) {
         uint32_t at = from + i * 64, word = at / 64, shift = at % 64;
@@ -198,7 +198,7 @@ static void bits_slice(const struct run *r, uint32_t from, uint32_t count, uint6
 static struct run *run_part(const struct run *r, uint32_t from, uint32_t count)
 {
     uint64_t bits[RUN_WORDS_MAX];
-    bits_slice(r, from, count, bits);
+    run_bits_slice(r, from, count, bits);
     struct run *part = run_new(count, bits);
     if (!part)
         return NULL;
@@ -276,7 +276,7 @@ static bool run_clamp(const struct run *r, uint64_t first, uint64_t last, uint32
 }
 
 /* Bits of word w that stand for places from..to. */
-static uint64_t bits_between(uint32_t w, uint32_t from, uint32_t to)
+static uint64_t run_bits_between(uint32_t w, uint32_t from, uint32_t to)
 {
     uint64_t mask = UINT64_MAX;
     if (w == from / 64)
@@ -292,7 +292,7 @@ uint32_t run_live_in(const struct run *r, uint64_t first, uint64_t last)
     if (!run_clamp(r, first, last, &from, &to))
         return 0;
     for (uint32_t w = from / 64; w <= to / 64; w++)
-        n += (uint32_t)__builtin_popcountll(r->bits[w] & bits_between(w, from, to));
+        n += (uint32_t)__builtin_popcountll(r->bits[w] & run_bits_between(w, from, to));
     return n;
 }
 
@@ -306,7 +306,7 @@ uint32_t run_clear_in(struct runs *rs, struct state *st, struct run *r, uint64_t
         return n;
     }
     for (uint32_t w = from / 64; w <= to / 64; w++)
-        r->bits[w] &= ~bits_between(w, from, to);
+        r->bits[w] &= ~run_bits_between(w, from, to);
     r->live -= n;
     if (r->state == RUN_LEASED)
         rs->n_leased -= n;

@@ -96,7 +96,7 @@ static void tail_close(struct state *st, struct tail *tail)
 }
 
 /* Those of the topic, or all (t NULL); but only that one, where it is named. */
-static void tails_close(struct state *st, const struct topic *t, const struct tail *only)
+static void tail_close_some(struct state *st, const struct topic *t, const struct tail *only)
 {
     struct tail **link = &st->open_tails;
     while (*link) {
@@ -116,7 +116,7 @@ static void tails_close(struct state *st, const struct topic *t, const struct ta
 
 void tail_flush(struct state *st, const struct topic *t)
 {
-    tails_close(st, t, NULL);
+    tail_close_some(st, t, NULL);
 }
 
 /* A full tail is closed ahead of the group's end. NULL: no memory. */
@@ -124,7 +124,7 @@ static struct tail *tail_for(struct state *st, struct topic *t, uint32_t queue)
 {
     struct tail *tail = t->queues[queue].tail;
     if (tail && (tail->record.len >= RECORD_BYTES_MAX || tail->count >= RECORD_COUNT_MAX)) {
-        tails_close(st, t, tail);
+        tail_close_some(st, t, tail);
         tail = NULL;
     }
     if (st->sick)
@@ -241,7 +241,7 @@ enum status tail_append_batch(struct state *st, int64_t now_ms, struct topic *t,
 {
     struct queue *q = &t->queues[queue];
     if (q->tail)
-        tails_close(st, t, q->tail);
+        tail_close_some(st, t, q->tail);
     if (st->sick)
         return ST_NOMEM;
     queue_freshen(st, q);

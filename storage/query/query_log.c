@@ -5,8 +5,8 @@
 
 #define FIND_SCAN_MAX 100000
 
-static enum status gather_record(struct gather *g, struct place *p, struct slice record,
-                                 const struct record_header *h, uint64_t from)
+static enum status log_gather_record(struct gather *g, struct place *p, struct slice record,
+                                     const struct record_header *h, uint64_t from)
 {
     p->stored_ms = h->stored_ms;
     for (uint32_t i = (uint32_t)(from - h->base); i < h->count && !gather_full(g); i++) {
@@ -19,7 +19,7 @@ static enum status gather_record(struct gather *g, struct place *p, struct slice
     return ST_OK;
 }
 
-static enum status read_queue(struct view *v, struct gather *g, struct place *p, uint64_t from)
+static enum status log_read_queue(struct view *v, struct gather *g, struct place *p, uint64_t from)
 {
     struct kv_iter *it = view_log(v, p->queue);
     if (!it)
@@ -28,7 +28,7 @@ static enum status read_queue(struct view *v, struct gather *g, struct place *p,
     uint64_t floor = v->topic.floor[p->queue];
     enum status s = records_seek(it, v->topic.id, p->queue, from > floor ? from : floor, &h);
     while (s == ST_OK && !gather_full(g)) {
-        s = gather_record(g, p, kv_iter_value(it), &h, from > h.base ? from : h.base);
+        s = log_gather_record(g, p, kv_iter_value(it), &h, from > h.base ? from : h.base);
         kv_iter_next(it);
         if (s != ST_OK || !kv_iter_valid(it))
             break;
@@ -59,15 +59,15 @@ void query_read(struct view *v, const struct command *cmd, struct buf *reply, st
     struct gather g = {.count = (uint32_t)command_number(cmd, OPT_ID_COUNT, 1)};
     struct place p = {.topic = cmd->pos[0], .queue = (uint32_t)queue};
     buf_init(&g.items, REPLY_BYTES_MAX);
-    s = read_queue(v, &g, &p, offset);
+    s = log_read_queue(v, &g, &p, offset);
     hint->nothing = s == ST_OK && g.n == 0;
     hint->key = news_key(NEWS_TOPIC, cmd->pos[0], slice_of(NULL, 0));
     gather_end(&g, s, reply);
 }
 
 /* One message of v->topic, whose record stays in the iterator. ST_GONE. */
-static enum status read_one(struct view *v, uint32_t queue, uint64_t offset, struct kv_iter **ret_it,
-                            struct record_header *ret_h, struct message *ret_m)
+static enum status log_read_one(struct view *v, uint32_t queue, uint64_t offset, struct kv_iter **ret_it,
+                                struct record_header *ret_h, struct message *ret_m)
 {
     if (queue >= v->topic.n_queues || offset < v->topic.floor[queue])
         return ST_GONE;
@@ -97,7 +97,7 @@ void query_get(struct view *v, const struct command *cmd, struct buf *reply, str
     struct message m;
     enum status s = view_topic(v, id.topic);
     if (s == ST_OK)
-        s = read_one(v, id.queue, id.offset, &it, &h, &m);
+        s = log_read_one(v, id.queue, id.offset, &it, &h, &m);
     if (s == ST_OK && record_verify(kv_iter_value(it), &h) != ST_OK)
         s = ST_IO;
     if (s == ST_GONE) {
@@ -111,7 +111,7 @@ void query_get(struct view *v, const struct command *cmd, struct buf *reply, str
     kv_iter_free(it);
 }
 
-static bool message_has_key(const struct message *m, struct slice key)
+static bool log_message_has_key(const struct message *m, struct slice key)
 {
     for (uint32_t i = 0; i < m->n_keys; i++)
         if (slice_equal(m->keys[i], key))
@@ -120,8 +120,8 @@ static bool message_has_key(const struct message *m, struct slice key)
 }
 
 /* An index row: 'I' topic u64, hash u64, stored u64, queue u32, offset u64. Its message may be gone. */
-static enum status find_row(struct view *v, struct gather *g, struct slice topic, struct slice key,
-                            struct slice row)
+static enum status log_find_row(struct view *v, struct gather *g, struct slice topic, struct slice key,
+                                struct slice row)
 {
     struct place p = {.topic = topic,
                       .queue = key_read_u32(row.data + 25),
@@ -130,15 +130,15 @@ static enum status find_row(struct view *v, struct gather *g, struct slice topic
     struct kv_iter *it = NULL;
     struct record_header h;
     struct message m;
-    enum status s = read_one(v, p.queue, p.offset, &it, &h, &m);
-    if (s == ST_OK && message_has_key(&m, key))
+    enum status s = log_read_one(v, p.queue, p.offset, &it, &h, &m);
+    if (s == ST_OK && log_message_has_key(&m, key))
         gather_add(g, &p, &m);
     kv_iter_free(it);
     return s == ST_GONE ? ST_OK : s;
 }
 
-static enum status find_rows(struct view *v, const struct command *cmd, struct slice key,
-                             struct gather *g)
+static enum status log_find_rows(struct view *v, const struct command *cmd, struct slice key,
+                                 struct gather *g)
 {
     int64_t from_ms = command_number(cmd, OPT_ID_FROM, 0), to_ms = command_number(cmd, OPT_ID_TO, INT64_MAX);
     uint64_t hash = text_hash(key);
@@ -154,7 +154,7 @@ static enum status find_rows(struct view *v, const struct command *cmd, struct s
     for (kv_iter_first(it); s == ST_OK && kv_iter_valid(it) && !gather_full(g); kv_iter_next(it)) {
         if (kv_iter_key(it).len != from.len || scanned++ == FIND_SCAN_MAX)
             break;
-        s = find_row(v, g, cmd->pos[0], key, kv_iter_key(it));
+        s = log_find_row(v, g, cmd->pos[0], key, kv_iter_key(it));
     }
     if (s == ST_OK)
         s = kv_iter_status(it);
@@ -177,6 +177,6 @@ void query_find(struct view *v, const struct command *cmd, struct buf *reply, st
     }
     struct gather g = {.count = (uint32_t)command_number(cmd, OPT_ID_COUNT, LIST_COUNT_DEFAULT)};
     buf_init(&g.items, REPLY_BYTES_MAX);
-    s = find_rows(v, cmd, key->v, &g);
+    s = log_find_rows(v, cmd, key->v, &g);
     gather_end(&g, s, reply);
 }

@@ -9,7 +9,7 @@
 
 #define GAP_MAX 16 /* messages not granted that are sent along rather than cut out */
 
-static bool bit_at(const struct grant *g, uint64_t offset)
+static bool part_bit_at(const struct grant *g, uint64_t offset)
 {
     uint64_t i = offset - g->base;
     return !g->bits || ((g->bits[i / 64] >> (i % 64)) & 1);
@@ -30,13 +30,13 @@ static uint32_t part_fit(struct slice record, const struct record_header *h, uin
 }
 
 /* The first stretch of granted messages in from..to-1 of a record, short gaps included; 0: there is none. */
-static uint32_t stretch(const struct grant *g, uint64_t base, uint32_t to, uint32_t *from)
+static uint32_t part_stretch(const struct grant *g, uint64_t base, uint32_t to, uint32_t *from)
 {
-    while (*from < to && !bit_at(g, base + *from))
+    while (*from < to && !part_bit_at(g, base + *from))
         (*from)++;
     uint32_t end = *from;
     for (uint32_t i = *from; i < to && i - end < GAP_MAX; i++) {
-        if (bit_at(g, base + i))
+        if (part_bit_at(g, base + i))
             end = i + 1;
     }
     return end - *from;
@@ -48,7 +48,7 @@ static void part_bits(struct part *p, uint64_t bits[RUN_WORDS_MAX])
     memset(bits, 0, RUN_WORDS_MAX * sizeof(*bits));
     p->n_granted = 0;
     for (uint32_t i = 0; i < p->n; i++) {
-        if (!bit_at(p->grant, p->h->base + p->from + i))
+        if (!part_bit_at(p->grant, p->h->base + p->from + i))
             continue;
         bits[i / 64] |= UINT64_C(1) << (i % 64);
         p->n_granted++;
@@ -57,11 +57,11 @@ static void part_bits(struct part *p, uint64_t bits[RUN_WORDS_MAX])
 }
 
 /* What was granted of a record, messages from .. to-1 of it. False: fn has enough. */
-static bool grant_record(const struct grant *g, struct slice record, const struct record_header *h,
-                         uint32_t from, uint32_t to, part_fn *fn, void *arg)
+static bool part_grant_record(const struct grant *g, struct slice record, const struct record_header *h,
+                              uint32_t from, uint32_t to, part_fn *fn, void *arg)
 {
     uint64_t bits[RUN_WORDS_MAX];
-    for (uint32_t n = 0; (n = stretch(g, h->base, to, &from)) > 0; from += n) {
+    for (uint32_t n = 0; (n = part_stretch(g, h->base, to, &from)) > 0; from += n) {
         n = part_fit(record, h, from, n);
         struct part p = {.record = record, .h = h, .from = from, .n = n, .grant = g};
         part_bits(&p, bits);
@@ -72,8 +72,8 @@ static bool grant_record(const struct grant *g, struct slice record, const struc
 }
 
 /* The record at the iterator, or the one that holds offset or comes behind it. */
-static enum status next_record(struct kv_iter *it, uint64_t topic, uint32_t queue, uint64_t offset,
-                               struct record_header *h)
+static enum status part_next_record(struct kv_iter *it, uint64_t topic, uint32_t queue, uint64_t offset,
+                                    struct record_header *h)
 {
     bool follows = h->count > 0 && offset >= h->base + h->count;
     if (follows) { /* mostly the very next one */
@@ -88,7 +88,7 @@ static enum status next_record(struct kv_iter *it, uint64_t topic, uint32_t queu
     return records_seek(it, topic, queue, offset, h);
 }
 
-static enum status grant_parts(struct view *v, const struct grant *g, part_fn *fn, void *arg, bool *more)
+static enum status part_grant_parts(struct view *v, const struct grant *g, part_fn *fn, void *arg, bool *more)
 {
     enum status s = ST_OK;
     struct kv_iter *it = view_grant(v, g);
@@ -97,11 +97,11 @@ static enum status grant_parts(struct view *v, const struct grant *g, part_fn *f
     struct record_header h = {0};
     uint64_t at = g->base, end = g->base + g->count;
     while (at < end && *more) {
-        s = next_record(it, g->topic_id, g->queue, at, &h);
+        s = part_next_record(it, g->topic_id, g->queue, at, &h);
         if (s != ST_OK || h.base >= end)
             break;
         uint64_t from = at > h.base ? at : h.base, to = h.base + h.count < end ? h.base + h.count : end;
-        *more = grant_record(g, kv_iter_value(it), &h, (uint32_t)(from - h.base), (uint32_t)(to - h.base),
+        *more = part_grant_record(g, kv_iter_value(it), &h, (uint32_t)(from - h.base), (uint32_t)(to - h.base),
                              fn, arg);
         at = to;
     }
@@ -114,13 +114,13 @@ enum status query_grant_parts(struct view *v, const struct outcome *out, part_fn
     enum status s = ST_OK;
     bool more = true;
     for (uint32_t i = 0; i < out->n_grants && s == ST_OK && more; i++)
-        s = grant_parts(v, &out->grants[i], fn, arg, &more);
+        s = part_grant_parts(v, &out->grants[i], fn, arg, &more);
     return s;
 }
 
 /* All of a record from r->next on. False: fn has enough. */
-static bool read_record(struct reader *r, struct slice record, const struct record_header *h, part_fn *fn,
-                        void *arg)
+static bool part_read_record(struct reader *r, struct slice record, const struct record_header *h, part_fn *fn,
+                             void *arg)
 {
     uint32_t from = r->next > h->base ? (uint32_t)(r->next - h->base) : 0;
     bool more = true;
@@ -164,9 +164,9 @@ enum status reader_parts(struct reader *r, struct view *v, part_fn *fn, void *ar
     bool more = true;
     s = records_seek(it, v->topic.id, r->queue, r->next, &h);
     while (s == ST_OK && more) {
-        more = read_record(r, kv_iter_value(it), &h, fn, arg);
+        more = part_read_record(r, kv_iter_value(it), &h, fn, arg);
         if (more)
-            s = next_record(it, r->topic_id, r->queue, r->next, &h);
+            s = part_next_record(it, r->topic_id, r->queue, r->next, &h);
     }
     kv_iter_free(it);
     *ret_end = s == ST_GONE;

@@ -18,7 +18,7 @@ struct about {
 
 /* The first row J: they are by id, which is by age, and the id tells when it was made. Young ones (young.h)
  * have no row here yet, but then they are not old. */
-static enum status about_oldest(struct view *v, struct slice name, int64_t *ret_ms)
+static enum status pgroup_oldest(struct view *v, struct slice name, int64_t *ret_ms)
 {
     struct key prefix = key_pending_prefix(name);
     struct kv_iter *it = view_rows(v, &prefix);
@@ -35,7 +35,7 @@ static enum status about_oldest(struct view *v, struct slice name, int64_t *ret_
     return s;
 }
 
-static enum status about_read(struct view *v, struct slice name, struct about *a)
+static enum status pgroup_read_rows(struct view *v, struct slice name, struct about *a)
 {
     struct key settings = key_pgroup(name), open = key_pgroup_open(name);
     enum status s = kv_get(v->kv, KV_STATE, v->snap, key_slice(&settings), &a->hold);
@@ -48,10 +48,10 @@ static enum status about_read(struct view *v, struct slice name, struct about *a
         s = ST_IO;
     if (s != ST_OK && s != ST_GONE)
         return s;
-    return about_oldest(v, name, &a->oldest_ms);
+    return pgroup_oldest(v, name, &a->oldest_ms);
 }
 
-static void put_set(struct buf *reply, uint32_t set)
+static void pgroup_put_set(struct buf *reply, uint32_t set)
 {
     static const struct {
         uint32_t bit;
@@ -68,7 +68,7 @@ static void put_set(struct buf *reply, uint32_t set)
 }
 
 /* The settings that count, the group's own or the broker's. The secret is never told. */
-static void put_settings(struct buf *reply, const struct pgroup_row *row, const struct policy *policy)
+static void pgroup_put_settings(struct buf *reply, const struct pgroup_row *row, const struct policy *policy)
 {
     reply_bulk_str(reply, "checkurl");
     if (row->set & PGROUP_CHECKURL)
@@ -81,7 +81,7 @@ static void put_settings(struct buf *reply, const struct pgroup_row *row, const 
     reply_field_int(reply, "checkevery", pgroup_check_every(row, policy));
     reply_field_int(reply, "checkmax", pgroup_check_max(row, policy));
     reply_field_int(reply, "timeout", pgroup_timeout(row, policy));
-    put_set(reply, row->set);
+    pgroup_put_set(reply, row->set);
 }
 
 void query_pgroup_info(struct view *v, const struct command *cmd, struct buf *reply, struct query_hint *hint)
@@ -89,11 +89,11 @@ void query_pgroup_info(struct view *v, const struct command *cmd, struct buf *re
     (void)hint;
     struct about a = {0};
     buf_init(&a.hold, MIB(1));
-    enum status s = about_read(v, cmd->pos[0], &a);
+    enum status s = pgroup_read_rows(v, cmd->pos[0], &a);
     if (s == ST_OK) {
         reply_map(reply, 11);
         reply_field_bytes(reply, "pgroup", cmd->pos[0]);
-        put_settings(reply, &a.row, v->policy);
+        pgroup_put_settings(reply, &a.row, v->policy);
         reply_field_int(reply, "pending", (int64_t)a.open.pending);
         reply_field_int(reply, "parked", (int64_t)a.open.parked);
         reply_field_int(reply, "oldest", a.oldest_ms);
@@ -103,7 +103,7 @@ void query_pgroup_info(struct view *v, const struct command *cmd, struct buf *re
     buf_free(&a.hold);
 }
 
-static struct kv_iter *rows_of_kind(struct view *v, char kind)
+static struct kv_iter *pgroup_rows(struct view *v, char kind)
 {
     struct key prefix;
     key_begin(&prefix, kind);
@@ -113,13 +113,13 @@ static struct kv_iter *rows_of_kind(struct view *v, char kind)
     return it;
 }
 
-static struct slice name_at(const struct kv_iter *it)
+static struct slice pgroup_name_at(const struct kv_iter *it)
 {
     struct slice key = kv_iter_key(it);
     return slice_of(key.data + 1, key.len - 1);
 }
 
-static int name_cmp(struct slice a, struct slice b)
+static int pgroup_name_cmp(struct slice a, struct slice b)
 {
     size_t n = a.len < b.len ? a.len : b.len;
     int c = n ? memcmp(a.data, b.data, n) : 0;
@@ -127,13 +127,13 @@ static int name_cmp(struct slice a, struct slice b)
 }
 
 /* Each name that one of them stands at, once, in order. */
-static uint32_t put_names(struct buf *items, struct kv_iter *a, struct kv_iter *b)
+static uint32_t pgroup_put_names(struct buf *items, struct kv_iter *a, struct kv_iter *b)
 {
     uint32_t n = 0;
     while (kv_iter_valid(a) || kv_iter_valid(b)) {
         bool both = kv_iter_valid(a) && kv_iter_valid(b);
-        int c = both ? name_cmp(name_at(a), name_at(b)) : kv_iter_valid(a) ? -1 : 1;
-        reply_bulk(items, name_at(c <= 0 ? a : b));
+        int c = both ? pgroup_name_cmp(pgroup_name_at(a), pgroup_name_at(b)) : kv_iter_valid(a) ? -1 : 1;
+        reply_bulk(items, pgroup_name_at(c <= 0 ? a : b));
         if (c <= 0)
             kv_iter_next(a);
         if (c >= 0)
@@ -147,10 +147,10 @@ void query_pgroup_list(struct view *v, const struct command *cmd, struct buf *re
 {
     (void)cmd;
     (void)hint;
-    struct kv_iter *settings = rows_of_kind(v, 'P'), *open = rows_of_kind(v, 'Q');
+    struct kv_iter *settings = pgroup_rows(v, 'P'), *open = pgroup_rows(v, 'Q');
     struct buf items;
     buf_init(&items, REPLY_BYTES_MAX);
-    uint32_t n = settings && open ? put_names(&items, settings, open) : 0;
+    uint32_t n = settings && open ? pgroup_put_names(&items, settings, open) : 0;
     enum status s = !settings || !open || items.failed ? ST_NOMEM : kv_iter_status(settings);
     if (s == ST_OK)
         s = kv_iter_status(open);
@@ -168,7 +168,7 @@ void query_pgroup_list(struct view *v, const struct command *cmd, struct buf *re
 enum status query_pgroup_hooks(struct view *v, void (*fn)(void *arg, const struct pgroup_hook *hook),
                                void *arg)
 {
-    struct kv_iter *it = rows_of_kind(v, 'P');
+    struct kv_iter *it = pgroup_rows(v, 'P');
     if (!it)
         return ST_NOMEM;
     enum status s = ST_OK;
@@ -177,7 +177,7 @@ enum status query_pgroup_hooks(struct view *v, void (*fn)(void *arg, const struc
         if (pgroup_decode(kv_iter_value(it), &row) != ST_OK)
             s = ST_IO;
         else if (row.set & PGROUP_CHECKURL)
-            fn(arg, &(struct pgroup_hook){name_at(it), row.checkurl, row.secret});
+            fn(arg, &(struct pgroup_hook){pgroup_name_at(it), row.checkurl, row.secret});
     }
     if (s == ST_OK)
         s = kv_iter_status(it);

@@ -16,7 +16,7 @@ static const char *const txn_words[] = {
     [TXN_PARKED] = "parked",
 };
 
-static void put_ids(struct buf *r, const struct txn_row *row)
+static void txn_put_ids(struct buf *r, const struct txn_row *row)
 {
     struct cursor c = cursor_of(row->outcome);
     reply_bulk_str(r, "ids");
@@ -47,7 +47,7 @@ static void txn_put_info(struct buf *reply, uint64_t txid, const struct txn_row 
     if (decided)
         reply_field_int(reply, "decided", row->decided_ms);
     if (committed)
-        put_ids(reply, row);
+        txn_put_ids(reply, row);
 }
 
 static bool txn_forgotten(const struct view *v, const struct txn_row *row)
@@ -56,7 +56,7 @@ static bool txn_forgotten(const struct view *v, const struct txn_row *row)
     return decided && row->decided_ms + v->policy->txn_outcome_retention_ms <= v->now_ms;
 }
 
-static enum status read_row(struct view *v, const struct key *key, struct txn_row *ret_row)
+static enum status txn_read(struct view *v, const struct key *key, struct txn_row *ret_row)
 {
     enum status s = view_get(v, key);
     if (s != ST_OK)
@@ -65,7 +65,7 @@ static enum status read_row(struct view *v, const struct key *key, struct txn_ro
 }
 
 /* The first id whose young row counts. */
-static enum status young_floor_of(struct view *v, uint64_t *ret_floor)
+static enum status txn_young_floor(struct view *v, uint64_t *ret_floor)
 {
     struct meta_row meta;
     struct key key = key_meta();
@@ -78,19 +78,19 @@ static enum status young_floor_of(struct view *v, uint64_t *ret_floor)
 }
 
 /* A decided one may have left a young row behind: its outcome is looked for first. */
-static enum status view_txn(struct view *v, uint64_t txid, struct txn_row *ret_row)
+static enum status txn_find(struct view *v, uint64_t txid, struct txn_row *ret_row)
 {
     uint64_t floor = 0;
-    enum status s = young_floor_of(v, &floor);
+    enum status s = txn_young_floor(v, &floor);
     if (s != ST_OK)
         return s;
     struct key outcome = key_outcome(txid), open = key_txn(txid);
-    s = read_row(v, &outcome, ret_row);
+    s = txn_read(v, &outcome, ret_row);
     if (s == ST_OK && txn_forgotten(v, ret_row))
         return ST_GONE;
     if (s != ST_GONE)
         return s;
-    s = read_row(v, &open, ret_row);
+    s = txn_read(v, &open, ret_row);
     return s == ST_OK && ret_row->young && txid < floor ? ST_GONE : s;
 }
 
@@ -101,7 +101,7 @@ void query_txn_info(struct view *v, const struct command *cmd, struct buf *reply
     bool parsed = text_txid(cmd->pos[0], &txid);
     assert(parsed);
     struct txn_row row;
-    enum status s = view_txn(v, txid, &row);
+    enum status s = txn_find(v, txid, &row);
     if (s == ST_GONE)
         reply_error(reply, ST_NOTXN, "no transaction %llu: never issued, or decided long ago and forgotten",
                     (unsigned long long)txid);
@@ -122,7 +122,7 @@ struct list {
 };
 
 /* False: answered. */
-static bool list_begin(struct list *l, const struct command *cmd, struct buf *reply)
+static bool txn_list_begin(struct list *l, const struct command *cmd, struct buf *reply)
 {
     const struct option *state = command_option(cmd, OPT_ID_STATE), *cursor = command_option(cmd, OPT_ID_CURSOR);
     *l = (struct list){.pgroup = command_option(cmd, OPT_ID_PGROUP),
@@ -144,7 +144,7 @@ static bool list_begin(struct list *l, const struct command *cmd, struct buf *re
     return true;
 }
 
-static enum status list_row(struct list *l, const struct view *v, uint64_t txid, struct slice bytes)
+static enum status txn_list_row(struct list *l, const struct view *v, uint64_t txid, struct slice bytes)
 {
     struct txn_row row;
     if (txn_decode(bytes, &row) != ST_OK)
@@ -158,24 +158,24 @@ static enum status list_row(struct list *l, const struct view *v, uint64_t txid,
     return l->items.failed ? ST_NOMEM : ST_OK;
 }
 
-static uint64_t txid_at(const struct kv_iter *it)
+static uint64_t txn_id_at(const struct kv_iter *it)
 {
     return kv_iter_valid(it) ? key_read_u64(kv_iter_key(it).data + 1) : UINT64_MAX;
 }
 
 /* Of one that has both, the outcome counts. */
-static enum status list_walk(struct list *l, const struct view *v, struct kv_iter *open, struct kv_iter *outcomes)
+static enum status txn_list_walk(struct list *l, const struct view *v, struct kv_iter *open, struct kv_iter *outcomes)
 {
     enum status s = ST_OK;
     uint32_t scanned = 0;
     l->cursor = 0;
     while (s == ST_OK && (kv_iter_valid(open) || kv_iter_valid(outcomes))) {
-        uint64_t x = txid_at(open), o = txid_at(outcomes), txid = x < o ? x : o;
+        uint64_t x = txn_id_at(open), o = txn_id_at(outcomes), txid = x < o ? x : o;
         if (l->n == l->count || scanned++ == LIST_SCAN_MAX || l->items.len >= REPLY_BYTES_SOFT) {
             l->cursor = txid;
             break;
         }
-        s = list_row(l, v, txid, kv_iter_value(o == txid ? outcomes : open));
+        s = txn_list_row(l, v, txid, kv_iter_value(o == txid ? outcomes : open));
         if (x == txid)
             kv_iter_next(open);
         if (o == txid)
@@ -184,7 +184,7 @@ static enum status list_walk(struct list *l, const struct view *v, struct kv_ite
     return s;
 }
 
-static struct kv_iter *list_from(struct view *v, struct key from)
+static struct kv_iter *txn_list_from(struct view *v, struct key from)
 {
     struct key to;
     key_begin(&to, (char)from.bytes[0]);
@@ -195,13 +195,13 @@ static struct kv_iter *list_from(struct view *v, struct key from)
     return it;
 }
 
-static enum status list_rows(struct list *l, struct view *v)
+static enum status txn_list_rows(struct list *l, struct view *v)
 {
-    enum status s = young_floor_of(v, &l->floor);
+    enum status s = txn_young_floor(v, &l->floor);
     if (s != ST_OK && s != ST_GONE) /* gone: nothing was ever written */
         return s;
-    struct kv_iter *open = list_from(v, key_txn(l->cursor)), *outcomes = list_from(v, key_outcome(l->cursor));
-    s = open && outcomes ? list_walk(l, v, open, outcomes) : ST_NOMEM;
+    struct kv_iter *open = txn_list_from(v, key_txn(l->cursor)), *outcomes = txn_list_from(v, key_outcome(l->cursor));
+    s = open && outcomes ? txn_list_walk(l, v, open, outcomes) : ST_NOMEM;
     if (s == ST_OK)
         s = kv_iter_status(open);
     if (s == ST_OK)
@@ -215,10 +215,10 @@ void query_txn_list(struct view *v, const struct command *cmd, struct buf *reply
 {
     (void)hint;
     struct list l;
-    if (!list_begin(&l, cmd, reply))
+    if (!txn_list_begin(&l, cmd, reply))
         return;
     buf_init(&l.items, REPLY_BYTES_MAX);
-    enum status s = list_rows(&l, v);
+    enum status s = txn_list_rows(&l, v);
     if (s == ST_OK) {
         reply_array(reply, 2);
         reply_bulk_uint(reply, l.cursor);
