@@ -84,7 +84,7 @@ class Audit:
         self.checked_sent, self.checked_batches = len(self.ledger.sent), len(self.ledger.batches)
 
     def check_txns(self, client, shops):
-        """Each transaction as it stands in the broker now; the ones found pending can be decided
+        """Checks the present state of each transaction; those that are still pending can be decided
         in the next round."""
         pending = []
         for txn in self.ledger.txns[self.checked_txns:]:

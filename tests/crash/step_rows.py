@@ -424,7 +424,7 @@ def two_answers(stage):
     stage.ends("1")
 
 
-# ---- nobody decides
+# ---- no member decides
 
 def parked(stage):
     eventually(lambda: stage.info()["state"] == b"parked", "it is parked")

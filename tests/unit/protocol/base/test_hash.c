@@ -99,7 +99,7 @@ static void equal_hashes_are_all_found(void **state)
     struct hash h = {0};
     struct item items[4] = {0};
     for (uint32_t i = 0; i < 4; i++)
-        hash_add(&h, &items[i].node, i < 3 ? 9 : 9 + 64); /* the fourth stands in the same bucket */
+        hash_add(&h, &items[i].node, i < 3 ? 9 : 9 + 64); /* the fourth is in the same bucket */
     uint32_t n = 0;
     for (struct hash_node *node = hash_first(&h, 9); node; node = hash_more(node), n++)
         assert_true(node != &items[3].node);

@@ -90,7 +90,7 @@ static void test_pages_in_order(void **state)
     expect_nothing();
     bare_say_records(&bare, 7, 0, 40, 3);
     bare_say_records(&bare, 7, 0, 43, 1);
-    bare_say_records(&bare, 8, 0, 44, 1); /* nobody's */
+    bare_say_records(&bare, 8, 0, 44, 1); /* for no stream */
     assert_int_equal(take(), HMQ_OK);
     assert_int_equal(next, 43);
     assert_int_equal(take(), HMQ_OK);
@@ -243,7 +243,7 @@ static void test_close_while_it_asks(void **state)
     bare_tick(&bare);
     bare_expect(&bare, "stream_queue");
     assert_int_equal(hmq_reader_close(reader, 0, NULL), HMQ_ETIMEDOUT);
-    bare_answer_int(&bare, NULL, 1); /* for nobody */
+    bare_answer_int(&bare, NULL, 1); /* for no request */
     bare_stop(&bare);
     still_clock_go();
 }
