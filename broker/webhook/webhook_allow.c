@@ -1,8 +1,8 @@
 /*
- * webhook_allow.c: the list as rules, each tried in turn.
+ * webhook_allow.c: takes the list apart into rules, and tries each of them in turn.
  *
- * Addresses are compared as IPv6: an IPv4 address is ::ffff:a.b.c.d, so that the mapped form of one is no
- * way around a rule.
+ * Addresses are compared as IPv6. An IPv4 address is ::ffff:a.b.c.d, so nobody gets around a rule by writing it in that
+ * form.
  */
 #include "broker/webhook/webhook_allow.h"
 
@@ -65,7 +65,7 @@ static bool allow_link_local(const struct in6_addr *a)
 
 /* ---- the list ---- */
 
-/* "10.0.0.0/8", "fd00::1". False: it is no address. */
+/* Reads "10.0.0.0/8" or "fd00::1". False: it is no address. */
 static bool allow_read_net(char *word, struct rule *r)
 {
     bool v4 = false;
@@ -176,7 +176,7 @@ void webhook_allow_free(struct webhook_allow *a)
     free(a);
 }
 
-/* ---- what it says ---- */
+/* ---- asking the list ---- */
 
 static bool allow_named(const struct webhook_allow *a, const char *host)
 {

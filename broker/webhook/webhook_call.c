@@ -1,17 +1,17 @@
 /*
- * webhook_call.c: a call as a chain of steps, each begun from the event loop itself.
+ * webhook_call.c: runs a call as a chain of steps, each begun from the event loop itself.
  *
- *   libevent's callbacks only note what happened and activate `step`; objects of libevent are freed
- *   there, never inside their own callbacks. `deadline` bounds the whole.
+ *   libevent's callbacks only note what has happened and activate `step`. Objects of libevent are freed there and never
+ *   inside their own callbacks. `deadline` bounds the whole call.
  *
- * Whether a request was handed over is seen at the connection's output: bytes that have left it.
+ * Whether a request was sent is seen at the connection's output: bytes have left it.
  *
- * A connection that waited for work may have died unseen: the other side closed it a moment ago, and what
- * was sent went nowhere. Where one that was used before breaks without a byte of an answer, the same
- * request is sent at once on a new one, once, and that one counts. The service may have read the first
- * one all the same; but an ask is a question, which changes nothing with the broker until it is
- * answered, and both carry the same Idempotency-Key, which is how a service knows them as one. A time-out
- * is no such break: somebody may be at work on it.
+ * A connection that was kept may be dead without our knowing: the other side has just closed it, and what we send goes
+ * nowhere. So when a kept connection breaks before a byte of an answer has come, the request is sent once more, on a
+ * new connection, and the outcome of that one counts. The service may have read the first request all the same. That
+ * does no harm: an ask changes nothing in the broker before it is answered, and both requests have the same
+ * Idempotency-Key, by which the service knows that they are one. A time-out is not such a break: the service may be
+ * at work on the request.
  */
 #include "broker/webhook/webhook_call.h"
 
@@ -40,12 +40,12 @@ struct webhook_call {
     struct sockaddr_storage addresses[WEBHOOK_ADDRESSES_MAX];
     unsigned n_addresses, at; /* at: the next one to try */
     struct pool_link *link; /* NULL: not begun, or between two */
-    bool waited; /* link waited in the pool before */
+    bool waited; /* link was kept in the pool before */
     bool begun;  /* the request was put on link */
     bool sent; /* bytes of the request have left */
     bool broke; /* the connection ended before an answer was whole */
     bool keep; /* the service keeps it open */
-    bool over; /* step has nothing to try any more */
+    bool over; /* time is up: step tries nothing any more */
     int status; /* 0: no answer */
     struct buf answer;
     const char *why;
@@ -117,14 +117,15 @@ static void webhook_call_on_error(enum evhttp_request_error error, void *arg)
     call->broke = error == EVREQ_HTTP_EOF || error == EVREQ_HTTP_BUFFER_ERROR;
 }
 
-/* HTTP/1.1 keeps a connection open unless it says otherwise, which libevent obeys; 1.0 has to say so. */
+/* HTTP/1.1 keeps a connection open unless a header says otherwise, which libevent obeys; 1.0 only if a header says
+ * so. */
 static bool webhook_call_keeps_open(struct evhttp_request *req)
 {
     const char *said = evhttp_find_header(evhttp_request_get_input_headers(req), "Connection");
     return req->major > 1 || req->minor > 0 || (said && strcasecmp(said, "keep-alive") == 0);
 }
 
-/* req NULL: webhook_call_on_error has said why. Status 0: there was no connection. */
+/* req NULL: webhook_call_on_error has noted why. Status 0: there was no connection. */
 static void webhook_call_on_answer(struct evhttp_request *req, void *arg)
 {
     struct webhook_call *call = arg;
@@ -165,7 +166,7 @@ static struct evhttp_request *webhook_call_request_new(struct webhook_call *call
     return NULL;
 }
 
-/* Puts the request on the link. False: not even begun. */
+/* Sends the request on the link. False: that could not be begun. */
 static bool webhook_call_begin(struct webhook_call *call)
 {
     const struct timeval timeout = {.tv_sec = (time_t)(call->post.timeout_ms / 1000 + 1)};
@@ -191,7 +192,7 @@ static void webhook_call_look_up(struct webhook_call *call)
 
 /* ---- steps ---- */
 
-/* One that waited and turned out to be dead: from the start, on a new one. */
+/* The kept connection was dead: begins again, on a new one. */
 static void webhook_call_start_afresh(struct webhook_call *call)
 {
     call->waited = call->broke = call->sent = false;

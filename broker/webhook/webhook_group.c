@@ -1,17 +1,17 @@
 /*
- * webhook_group.c: one producer group with a CHECKURL.
+ * webhook_group.c: asks the store for what is due of one producer group, POSTs it, and submits what is answered.
  *
  *   pull ── room? ──► CHECKS pgroup COUNT room ──┬─ nothing ──► wait for news, or until retry_at
  *     ▲                                          └─ objects ──► POST each
  *     │                                                           │
  *     └── news, time, a request that ends ◄── decision, pause ◄───┘
  *
- * Room is what webhook_room.h says: at the URL, of places and of bytes in flight. A group that finds none
- * stands in line, and pulls when a request or a CHECKS of anybody ends: the room that a CHECKS had reserved
- * may not have been needed. One CHECKS answers at most REPLY_BYTES_SOFT and one transaction more.
+ * webhook_room.h says whether there is room: at the URL, and for requests and bytes in flight. A group that finds none
+ * stands in line. It pulls when a request or a CHECKS of any group ends, since the CHECKS may have needed less room
+ * than it had reserved. One CHECKS answers at most REPLY_BYTES_SOFT and one transaction more.
  *
- * After a connection that failed there is a pause; behind it one request goes ahead alone, and only when
- * that one finds somebody do the others follow.
+ * After a connection has failed there is a pause. Then one request is sent alone; only when it is connected do others
+ * follow.
  */
 #include "broker/webhook/webhook_group.h"
 
@@ -30,7 +30,7 @@
 #define PAUSE_MS_MAX 60000
 #define BUSY_MS 1000
 #define EVENT_BYTES 128 /* about what libevent keeps of a timer */
-#define LOG_MS 10000 /* a line a group and so long */
+#define LOG_MS 10000 /* one line a group in this time */
 
 static struct counters *webhook_group_counters(struct webhook_group *g)
 {
@@ -58,7 +58,7 @@ static void webhook_group_on_again(evutil_socket_t fd, short what, void *arg)
     webhook_group_pull(g);
 }
 
-/* ---- telling ---- */
+/* ---- the log ---- */
 
 static void webhook_group_tell(struct webhook_group *g, const char *text, const char *why)
 {
@@ -126,7 +126,7 @@ static void webhook_group_unask(struct webhook_shared *w, struct ask ask)
     unask_fini(&u);
 }
 
-/* 200 and one of three words decide; *ret_why says why they did not. */
+/* The answer decides if it is a 200 with one of three words; else the command is UNKNOWN and *ret_why says why. */
 static enum command_id webhook_group_read_answer(const struct webhook_answer *a, const char **ret_why)
 {
     char word[16];
@@ -298,7 +298,8 @@ static bool webhook_group_post(struct webhook_group *g, const struct check *chec
 
 /* ---- pulling ---- */
 
-/* Each check that is POSTed keeps one of the places that were taken for them. */
+/* POSTs each check of the reply, which keeps one of the places that were taken for the CHECKS; gives back the
+ * others. */
 static void webhook_group_take(struct webhook_group *g, struct slice reply)
 {
     struct check_list list;
@@ -320,7 +321,8 @@ static void webhook_group_take(struct webhook_group *g, struct slice reply)
     }
 }
 
-/* True: news came meanwhile. */
+/* CHECKS has found nothing. True: news about the group came meanwhile, so pull again; else it waits for time or
+ * news. */
 static bool webhook_group_pulled_nothing(struct webhook_group *g, const struct entry *e)
 {
     if (g->seen >= e->index)
@@ -416,7 +418,7 @@ static struct slice webhook_group_put_text(uint8_t **at, struct slice text)
     return slice_of(to, text.len);
 }
 
-/* URLs that differ only in how they are written are one. */
+/* The same for URLs that differ only in how they are written. */
 static uint64_t webhook_group_url_key(const struct webhook_url *url)
 {
     char text[sizeof url->authority + sizeof url->target];

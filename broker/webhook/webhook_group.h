@@ -15,7 +15,7 @@
 
 struct webhook_group;
 
-/* One check on its way. */
+/* A check-back that is being POSTed. */
 struct webhook_posting {
     struct webhook_group *group;
     struct webhook_posting *prev, *next;
@@ -24,40 +24,40 @@ struct webhook_posting {
     size_t bytes;
 };
 
-/* A producer group with a CHECKURL. Its settings never change: another URL or secret is another group,
- * and this one ends (`gone`) when its last request and its last CHECKS have. While nothing is due this is all
- * there is of it: some hundred bytes, no connection. */
+/* A producer group with a CHECKURL. URL and secret never change here: where the setting changes, this group is
+ * `gone` and a new one is made; a gone group is freed when its last request and its last CHECKS have ended. While
+ * nothing is due a group takes some hundred bytes and no connection. */
 struct webhook_group {
     struct hash_node node; /* first, so that a node is its group; the hash is the key of its news */
     struct webhook_shared *shared;
-    struct webhook_group *prev, *next; /* of those that are there, or gone */
+    struct webhook_group *prev, *next; /* in the list's groups, or gone */
     struct slice name, url, secret; /* in text */
     size_t size; /* what it counts for against the bound of groups */
     struct webhook_posting *postings;
     uint32_t n_postings;
     uint32_t wanted; /* by the CHECKS that is under way; 0: none is */
     struct room_share share;
-    uint64_t seen; /* index of the newest news of it */
-    bool listed; /* while settings are read: it is still there */
+    uint64_t seen; /* index of the newest news about it */
+    bool listed; /* while the list is read: the store names it */
     bool gone;
     bool down; /* the last connection failed */
     int64_t pause_ms; /* the newest pause */
-    int64_t not_before_ms; /* monotonic: the pause's end */
-    struct event *again; /* look again */
-    int64_t again_ms; /* monotonic: when; INT64_MAX: not set */
+    int64_t not_before_ms; /* monotonic: when the pause is over */
+    struct event *again; /* timer: look for what is due */
+    int64_t again_ms; /* monotonic: when it fires; INT64_MAX: not set */
     int64_t logged_ms;
     uint32_t unlogged;
     bool redirect_logged;
     uint8_t text[];
 };
 
-/* NULL: no memory, or the URL is none (a setting of an older release). */
+/* NULL: no memory, or the URL cannot be used (it was set by an older release). */
 struct webhook_group *webhook_group_new(struct webhook_shared *s, const struct pgroup_hook *hook);
 
-/* Bytes of memory that it takes. */
+/* Bytes of memory that such a group takes. */
 size_t webhook_group_size(const struct pgroup_hook *hook);
 
-/* Ends it: now, or with the last thing that is under way. */
+/* Marks it as gone: it begins nothing more. */
 void webhook_group_retire(struct webhook_group *g);
 
 /* Asks the store for what is due, if this broker may (journal_in_charge) and there is room for it. */
@@ -66,7 +66,7 @@ void webhook_group_pull(struct webhook_group *g);
 /* The same, as struct room wants it. */
 void webhook_group_on_turn(struct room_share *s);
 
-/* At the stop: requests end, their asks are taken back. */
+/* Ends its requests and takes their asks back. */
 void webhook_group_take_back(struct webhook_group *g);
 
 /* True: nothing is under way. */

@@ -91,7 +91,7 @@ void pool_link_free(struct pool_link *l)
     free(l);
 }
 
-/* ---- those that wait ---- */
+/* ---- kept connections ---- */
 
 static void pool_unlink_waiting(struct pool *p, struct pool_link *l)
 {
@@ -113,7 +113,7 @@ static void pool_sweep_in(struct pool *p, int64_t ms)
     const struct timeval tv = {.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
     if (event_add(p->sweep, &tv) != 0) {
         while (p->last)
-            pool_drop(p, p->last); /* nobody would come back for them */
+            pool_drop(p, p->last); /* no timer: nobody would free them later */
     }
 }
 
@@ -149,7 +149,7 @@ struct pool_link *pool_take(struct pool *p, const char *authority)
     return NULL;
 }
 
-/* Nothing of the old request, or behind its answer, may meet the next one. */
+/* Is nothing left of the last request or behind its answer, which the next one would run into? */
 static bool pool_is_clean(const struct pool_link *l)
 {
     struct bufferevent *bev = evhttp_connection_get_bufferevent(l->http);
@@ -183,7 +183,7 @@ void pool_give(struct pool_link *l)
         pool_sweep_in(p, POOL_IDLE_MS);
 }
 
-/* ---- birth and death ---- */
+/* ---- the pool ---- */
 
 struct pool *pool_new(struct event_base *base)
 {

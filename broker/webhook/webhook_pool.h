@@ -1,16 +1,17 @@
 /*
- * webhook_pool.h: connections to services, and those that wait for the next request.
+ * webhook_pool.h: connections to services; those that may be used again are kept for the next request.
  *
- *   pool_link_new ──► in use ──► pool_give ──► waits, by host and port ──► pool_take ──► in use
- *                  │            └─ no room, not whole, too old ─► freed     │
- *                  └─ pool_link_free                closed by the other side, or POOL_IDLE_MS over ─► freed
+ *   pool_link_new ──► in use ──► pool_give ──► kept, by host and port ──► pool_take ──► in use
+ *                        │          └─ no room, not clean ─► freed  │
+ *                        └─ pool_link_free                          └─ closed by the other side, not used for
+ *                                                                      POOL_IDLE_MS, older than POOL_AGE_MS ─► freed
  *
- * A connection that waits may die at any moment, unseen until something is sent: what to do then is the
- * caller's business (webhook_call.c). One is used for POOL_AGE_MS at most, so that a name that was moved is
- * looked up again. An address was allowed for its host and port (webhook_allow.h), which is what it is kept by.
+ * A kept connection may die at any moment, which shows only when something is sent: the caller has to expect that
+ * (webhook_call.c). A connection is used for POOL_AGE_MS at most, so that a name that now leads elsewhere is looked up
+ * again. Connections are kept by host and port because that is what their address was allowed for (webhook_allow.h).
  *
- * Bounds: POOL_HOST_MAX wait for one host and port, POOL_MAX in all; the oldest goes first. Threads: the
- * event base's own. Not to be called from libevent's HTTP callbacks: it frees what they use.
+ * Bounds: POOL_HOST_MAX are kept for one host and port, POOL_MAX in all; the oldest goes first. Threads: the event
+ * base's own. Not to be called from libevent's HTTP callbacks: it frees what they use.
  */
 #ifndef HALFMQ_BROKER_WEBHOOK_POOL_H
 #define HALFMQ_BROKER_WEBHOOK_POOL_H
@@ -35,11 +36,11 @@ struct pool;
 
 struct pool_link {
     struct pool *pool;
-    struct pool_link *prev, *next; /* of those that wait, the newest first */
+    struct pool_link *prev, *next; /* of those that are kept, the newest first */
     struct evhttp_connection *http;
     int64_t born_ms, idle_ms;
-    bool waits;
-    bool closed; /* by either side */
+    bool waits;       /* it is kept, and not in use */
+    bool closed;      /* by either side */
     bool sent, heard; /* since it was taken: bytes have left, have come */
     char authority[];
 };
@@ -47,14 +48,14 @@ struct pool_link {
 struct pool *pool_new(struct event_base *base); /* NULL: no memory */
 void pool_free(struct pool *p); /* nothing may be in use; NULL is fine */
 
-/* A connection to that address, which connects with its first request. NULL: no memory. */
+/* Makes a connection to that address; it connects with its first request. NULL: no memory. */
 struct pool_link *pool_link_new(struct pool *p, const char *authority, const struct sockaddr *to, socklen_t len);
 void pool_link_free(struct pool_link *l);
 
-/* NULL: none waits. */
+/* Takes a kept connection. NULL: there is none. */
 struct pool_link *pool_take(struct pool *p, const char *authority);
 
-/* The answer is whole and says that it stays open: keeps it, or frees it. */
+/* To be called when the answer is whole and the service keeps the connection open: keeps it, or frees it. */
 void pool_give(struct pool_link *l);
 
 #endif

@@ -19,7 +19,7 @@ static void room_line_leave(struct room_share *s)
     s->line = NULL;
 }
 
-/* At its end; who stands in it keeps its place. */
+/* Puts s at the end of a line; if it stands in that line already, it keeps its place. line NULL: in none. */
 static void room_line_join(struct room_line *line, struct room_share *s)
 {
     if (s->line == line)
@@ -42,7 +42,7 @@ static void room_line_join_front(struct room_line *line, struct room_share *s)
     s->line = line;
 }
 
-/* Until the first one finds no room again. */
+/* Lets those in the line pull, until one of them finds no room again. */
 static void room_feed_line(struct room *r, struct room_line *line)
 {
     struct room_share *s;
@@ -101,7 +101,8 @@ void room_fini(struct room *r)
 
 /* ---- places ---- */
 
-/* How many there are for it; else 0 and the line to wait in, NULL where its own end is waited for. */
+/* How many places there are for s. 0: *ret_line is the line to wait in, NULL where its own requests have to end
+ * first. */
 static uint32_t room_look(struct room *r, const struct room_share *s, struct room_line **ret_line)
 {
     uint32_t most = (uint32_t)settings_num(r->settings, SET_webhook_concurrency);

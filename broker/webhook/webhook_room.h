@@ -1,22 +1,21 @@
 /*
- * webhook_room.h: who may ask now: the places of requests in flight, and who waits in line for one.
+ * webhook_room.h: bounds the requests in flight: who may take a place for one now, and who waits in line for it.
  *
  *   pull ──► room_take ──┬─ n places ──► CHECKS COUNT n ──► POSTs ──► room_give, one by one
  *                        └─ none: a line ──► room_feed pulls for its first, as far as there is room
  *
- * A group that may be in flight has to find room in each of these:
- *   - its URL: webhook_concurrency places, whichever groups it is of
- *   - its own bodies: ROOM_GROUP_BYTES
- *   - all: WEBHOOK_POSTS_MAX places, and of bodies a sixteenth of the setting `memory`. Where those are
- *     used up a group with nothing in flight still has a place of its own, so that nobody is held up by
- *     others that do not answer. Of those there are WEBHOOK_CALLS_MAX places in all and another
- *     sixteenth. Half the places are for groups whose last request was answered (`proven`) alone, so
- *     that however many services hang, those that answer are asked.
- *   - ROOM_PULLS_MAX CHECKS at once: what they bring is memory, too; the store answers in a moment
+ * Each group has a *share* of the room. Before it asks, it has to find room in each of these:
+ *   - at its URL: webhook_concurrency places, for all groups with that URL together
+ *   - for its own bodies: ROOM_GROUP_BYTES
+ *   - for all groups: WEBHOOK_POSTS_MAX places, and for bodies a sixteenth of the setting `memory`. When those are used
+ *     up, a group with nothing in flight still gets one place, so that services that do not answer hold nobody up.
+ *     Those places end at WEBHOOK_CALLS_MAX in all and another sixteenth of `memory`. Half of them are for groups
+ *     whose last request was answered (`proven`), so that those are asked however many other services hang.
+ *   - ROOM_PULLS_MAX CHECKS at once: their answers take memory, too; the store answers in a moment
  *
- * There is a line for each of these: that of the URL, `more` (it has one in flight already), `first` and
- * `unproven`. Each is first in, first out, and costs nothing while nobody ends. To add a bound: a test in
- * room_look, a line, a room_feed_line in room_feed.
+ * Who finds no room waits in the line for what was missing: that of the URL, `more` (it has something in flight),
+ * `first` or `unproven`. Each line is first in, first out. To add a bound: a test in room_look, a line, and a
+ * room_feed_line in room_feed.
  */
 #ifndef HALFMQ_BROKER_WEBHOOK_ROOM_H
 #define HALFMQ_BROKER_WEBHOOK_ROOM_H
@@ -37,9 +36,10 @@ struct room_line {
     struct room_share *first, *last;
 };
 
-/* A URL that some group has: how many places are taken there. */
+/* A URL that some group has, and how many places are taken there. */
 struct room_url {
-    struct hash_node node; /* first, so that a node is its URL. Two URLs of one hash would share their places, no more */
+    /* First, so that a node is its URL. Two URLs of one hash would only share their places. */
+    struct hash_node node;
     uint32_t groups, taken;
     struct room_line line;
 };
@@ -56,37 +56,37 @@ struct room {
     size_t bytes; /* of bodies */
 };
 
-/* What a group has of it. */
+/* What one group has of the room. */
 struct room_share {
     struct room_url *url;
-    struct room_line *line; /* it stands in; NULL: in none */
+    struct room_line *line;        /* where it waits; NULL: in no line */
     struct room_share *prev, *next; /* in the line */
     uint32_t taken, n_unproven;
     size_t bytes;
-    bool hungry; /* found no room */
-    bool proven; /* somebody answered the last time */
-    bool alone; /* one place at most: nobody could be connected to the last time */
+    bool hungry; /* the last room_take found no room */
+    bool proven; /* the last request was answered */
+    bool alone;  /* the last request could not be connected: one place at most */
 };
 
-/* A share's place at its URL. False: no memory. */
+/* Adds a share to its URL. False: no memory. */
 bool room_join(struct room *r, struct room_share *s, uint64_t url_key);
 void room_leave(struct room *r, struct room_share *s);
 
-/* All shares have left. */
+/* To be called when all shares have left. */
 void room_fini(struct room *r);
 
-/* Takes places for a CHECKS, which counts until room_pulled. 0: there are none; it is in line, or pulls when
- * something of its own ends (hungry). */
+/* Takes places for a CHECKS; the CHECKS itself counts until room_pulled. 0: there are none. Then the share waits in a
+ * line, or, where its own bodies are what is too much, until one of its own requests ends. */
 uint32_t room_take(struct room *r, struct room_share *s);
 void room_pulled(struct room *r);
 
 void room_give(struct room *r, struct room_share *s, uint32_t places);
 void room_bytes(struct room *r, struct room_share *s, size_t more, size_t less);
 
-/* What came of a request. */
+/* Notes whether a request was answered. */
 void room_judge(struct room *r, struct room_share *s, bool answered);
 
-/* Something was given back, of s among others: pulls for those who can go on. */
+/* Calls `pull` for those that may go on, after something was given back; s: whose that was. */
 void room_feed(struct room *r, struct room_share *s);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * webhook_sign.h: "sha256=" and the HMAC-SHA-256 of a body in hex, as the header X-HalfMQ-Signature
- * carries it: whoever has the secret can tell that the body came from the broker as it is.
+ * webhook_sign.h: makes the header X-HalfMQ-Signature: "sha256=" and the HMAC-SHA-256 of the body in hex. Whoever has
+ * the secret can tell by it that the body comes from the broker and was not changed.
  */
 #ifndef HALFMQ_BROKER_WEBHOOK_SIGN_H
 #define HALFMQ_BROKER_WEBHOOK_SIGN_H

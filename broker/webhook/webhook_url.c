@@ -10,7 +10,7 @@
 
 static_assert(WEBHOOK_URL_MAX >= URL_BYTES_MAX, "");
 
-/* False: in brackets there is no address. */
+/* False: there are brackets, but no IPv6 address in them. */
 static bool take_host(const struct url *url, struct webhook_url *u)
 {
     uint8_t raw[16];

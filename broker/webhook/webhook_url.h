@@ -1,11 +1,11 @@
 /*
- * webhook_url.h: a CHECKURL taken apart.
+ * webhook_url.h: takes a CHECKURL apart.
  *
  *   http://orders.example.org:8080/check?shop=1
  *          └─ host ─────────┘ port └─ target ─┘      authority: what goes into the Host header
  *
- * protocol/base/url.h says what is one (http only: TLS comes with a later release); here it is copied, and made
- * ready for a request.
+ * protocol/base/url.h says what a URL is (http only: TLS comes with a later release). Here its parts are copied and
+ * made ready for a request.
  */
 #ifndef HALFMQ_BROKER_WEBHOOK_URL_H
 #define HALFMQ_BROKER_WEBHOOK_URL_H
@@ -23,7 +23,7 @@ struct webhook_url {
     char target[WEBHOOK_URL_MAX + 2];
 };
 
-/* False: it is none. */
+/* False: text is not such a URL. */
 bool webhook_url_parse(struct slice text, struct webhook_url *ret_url);
 
 #endif
