@@ -1,4 +1,4 @@
-/* bufs.c: a stack of spare buffers. */
+/* bufs.c: keeps spare buffers in a stack, the last used on top. */
 #include "broker/base/bufs.h"
 
 void bufs_take(struct bufs *bs, struct buf *b, size_t cap)

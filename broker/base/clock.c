@@ -27,9 +27,8 @@ void clock_start(struct clock_state *c, int64_t last_stamp_ms)
 }
 
 /*
- * The two fields are read one after the other without a lock. The stamp moves base_mono first and base
- * after it, so a reader that comes between sees a time that is too early by what was added, never one
- * that is too late: nothing fires early.
+ * The two fields are read one after the other without a lock. clock_stamp_ms moves base_mono first and then base, so a
+ * reader that comes between the two sees a time that is too early, never one that is too late: nothing fires early.
  */
 int64_t clock_now_ms(const struct clock_state *c)
 {

@@ -1,8 +1,8 @@
 /*
- * clock.h: the broker's time: the greatest of the wall clock and (last stored stamp + monotonic time
- * since). A wall clock that steps back freezes nothing and repeats nothing; `stored` never goes down.
+ * clock.h: the broker's *logical* time: the wall clock, or the last stored stamp plus the monotonic time since then,
+ * whichever is later. So it goes on while a wall clock that was set back catches up, and stamps never go down.
  *
- * Any thread; the clock is moved by the journal's leader only.
+ * Any thread may read it; only the journal's leader moves it.
  */
 #ifndef HALFMQ_BROKER_CLOCK_H
 #define HALFMQ_BROKER_CLOCK_H
@@ -21,9 +21,10 @@ int64_t clock_mono_ns(void);
 /* Starts at the last stored stamp. */
 void clock_start(struct clock_state *c, int64_t last_stamp_ms);
 
+/* The logical time. */
 int64_t clock_now_ms(const struct clock_state *c);
 
-/* The leader stamps: now, which also becomes the base for what follows. Never less than before. */
+/* The logical time for a stamp; it is the base from now on. Never less than the stamp before. The leader only. */
 int64_t clock_stamp_ms(struct clock_state *c);
 
 #endif

@@ -1,13 +1,12 @@
 /*
- * folder.c: one broker a data folder.
+ * folder.c: keeps two brokers from using the same data folder.
  *
  *   <data>/lock    flock, held for the life of the process; the text in it is the holder's pid
  *   <data>/store   the database
- *   <data>/wal     the log in front of it
+ *   <data>/wal     the write-ahead log
  *
- * The store locks its own files too. This lock comes first because it can say who holds it, and
- * because it is there before anything else in the folder is touched. The kernel drops it when the
- * process dies, so a file left behind by SIGKILL locks nobody out.
+ * The store locks its own files, too. This lock is taken first, as it can say who holds it, before anything else in the
+ * folder is touched. The kernel drops it when the process dies, so a file that SIGKILL leaves behind locks nobody out.
  */
 #include "broker/base/folder.h"
 
@@ -64,7 +63,7 @@ static enum status held(int fd, const char *path, char *err, size_t err_size)
     return ST_BUSY;
 }
 
-/* Only for people: on a full disk the lock holds without a pid in it. */
+/* Writes our pid into the lock's file, for people. On a full disk the lock holds without it. */
 static bool sign(int fd)
 {
     char text[24];

@@ -1,16 +1,15 @@
 /*
- * json.c: reply tokens to JSON text; the broker's only file that knows cJSON; base64 is libcrypto's.
+ * json.c: prints reply tokens as JSON text. The broker's only file that knows cJSON; base64 is libcrypto's.
  *
  *   MAP 2 "txid" "42" "messages" ARRAY 1 ...   ──►   {"txid":"42","messages":[...]}
  *
- * Brackets, commas and integers are written straight to the output, strings and doubles are printed by
- * cJSON. A tree of cJSON values would cost correctness: its strings end at a NUL, and its numbers are
- * doubles, which lose offsets above 2^53. So a string goes to cJSON in the pieces between its NULs, and
- * each NUL becomes \u0000.
+ * Brackets, commas and integers are written straight to the output; cJSON prints strings and doubles. A tree of cJSON
+ * values would be wrong: its strings end at a NUL, and its numbers are doubles, which lose offsets above 2^53. So a
+ * string goes to cJSON in the pieces between its NULs, and each NUL becomes \u0000.
  *
- * json_member is the way back, for the short answers of a webhook.
+ * json_member reads the short answers of a webhook.
  *
- * To make another kind of token known: a case in `json_token_value`.
+ * To add a kind of token: a case in `json_token_value`.
  */
 #include "broker/base/json.h"
 
@@ -46,7 +45,7 @@ static bool json_put_printed(struct writer *w, cJSON *item, size_t skip)
     return text != NULL;
 }
 
-/* The text without its quotes, which belong to the whole string. */
+/* Prints the piece without quotes: those belong to the whole string. */
 static bool json_put_piece(struct writer *w)
 {
     buf_put_u8(&w->piece, 0);
@@ -67,7 +66,7 @@ static size_t json_sequence_at(struct slice s)
     return 0;
 }
 
-/* Appends the well-formed part of s up to a NUL; how many bytes of s that took. */
+/* Appends s up to its first NUL to the piece, with U+FFFD for bytes that are not UTF-8. Returns how many bytes of s. */
 static size_t json_collect(struct writer *w, struct slice s)
 {
     const uint8_t *nul = memchr(s.data, 0, s.len);
@@ -156,7 +155,7 @@ static bool json_pair(struct writer *w)
     return done;
 }
 
-/* n members between brackets, each written by one. */
+/* Writes n members between brackets; `one` writes each. */
 static bool json_members(struct writer *w, int64_t n, const char *brackets, bool (*one)(struct writer *w))
 {
     buf_put_u8(w->out, (uint8_t)brackets[0]);

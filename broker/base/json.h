@@ -1,5 +1,6 @@
 /*
- * json.h: a reply as JSON text: check-back objects (SUBSCRIBE check:..., CHECKURL) and the HTTP API.
+ * json.h: turns a reply into JSON text, for check-backs (SUBSCRIBE check:..., CHECKURL); reads the answer of a
+ * CHECKURL.
  */
 #ifndef HALFMQ_BROKER_JSON_H
 #define HALFMQ_BROKER_JSON_H
@@ -12,12 +13,12 @@
  * `body_base64` instead (not among a message's `properties`: their names are the sender's); in other
  * strings each byte that is not UTF-8 becomes U+FFFD.
  *
- * False: damaged tokens, nesting deeper than 16, or no memory; what was appended is to be thrown away.
+ * False: damaged tokens, nesting deeper than 16, or no memory; the caller throws away what was appended.
  */
 bool json_from_reply(struct slice reply_value, struct buf *out);
 
-/* The string under a key of a JSON object, NUL-ended. False: not one JSON object, no such key, no
- * string, or longer than fits. For small texts: it becomes a tree. */
+/* Copies the string under a key of a JSON object to out, NUL-ended. False: the text is not one JSON object, or there
+ * is no such key, or its value is no string or does not fit. For short texts: it is parsed as a whole. */
 bool json_member(struct slice text, const char *key, char *out, size_t out_size);
 
 #endif

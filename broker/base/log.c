@@ -1,13 +1,12 @@
 /*
- * log.c: events as lines, one write(2) each, so that lines of several threads never mix.
+ * log.c: writes each event as one line with one write(2), so that lines of several threads do not mix.
  *
  *   event ──► level? ──► repeated? ──► line on the stack, at most 2 KiB ──► standard error
- *                            └─ counted in its slot; told by the next line once the second is over
+ *                            └─ counted in its slot; logged with the next line after that second
  *
- * Repeats are told apart by the address of the constant message, which costs one compare. There are
- * few slots: with more kinds of message in flight the one that was quiet longest makes room, and then
- * a flood of it is cut a little later. A log that cannot be written is no reason to stop: the line is
- * lost.
+ * The same message is known by the address of its constant text, which costs one compare. There are few slots: when all
+ * are taken, the message that was not logged for the longest time loses its slot, and its repeats are counted from
+ * nothing again. When the log cannot be written the line is lost, and the broker goes on.
  */
 #include "broker/base/log.h"
 
@@ -60,7 +59,7 @@ static void log_write_line(const char *line, size_t len)
     }
 }
 
-/* "ts=... level=... msg=..." into out; how many bytes. */
+/* Puts "ts=... level=... msg=..." into out. Returns how many bytes. */
 static size_t log_begin_line(char *out, size_t size, enum log_level level, const char *msg)
 {
     char stamp[32] = "";
@@ -74,7 +73,7 @@ static size_t log_begin_line(char *out, size_t size, enum log_level level, const
     return n < 0 ? 0 : (size_t)n < size ? (size_t)n : size - 1;
 }
 
-/* A value that was not quoted must still not end the line. */
+/* Ends the line and writes it. Control bytes become blanks: a value that was not quoted must not end the line. */
 static void log_end_line(char *line, size_t len, size_t size)
 {
     static const char cut[] = "...";
@@ -98,7 +97,7 @@ static void log_tell_suppressed(const struct log_slot *s)
     log_end_line(line, n > 0 ? len + (size_t)n : len, sizeof line);
 }
 
-/* The slot of msg, or the one that has been quiet longest; slots whose second is over are told. */
+/* The slot of msg, or else the one to take for it. Logs what was suppressed in slots whose second is over. */
 static struct log_slot *log_slot_of(const char *msg, time_t second)
 {
     struct log_slot *own = NULL, *oldest = &slots[0];
@@ -116,7 +115,7 @@ static struct log_slot *log_slot_of(const char *msg, time_t second)
     return own ? own : oldest;
 }
 
-/* False: the line is one too many of its kind and was counted instead. */
+/* False: there were enough lines of this kind in this second; this one was counted instead. */
 static bool log_admit(enum log_level level, const char *msg)
 {
     struct timespec now;
@@ -161,7 +160,7 @@ void log_text(enum log_level level, const char *msg)
     log_event(level, msg, "%s", "");
 }
 
-/* A value stands bare where no reader could mistake its end. */
+/* May the value stand without quotes, as its end is plain to see? */
 static bool log_bare(const char *text)
 {
     if (*text == '\0')
@@ -174,7 +173,7 @@ static bool log_bare(const char *text)
     return true;
 }
 
-/* One byte as it stands inside quotes, into out (5 bytes at least); how many. */
+/* Puts one byte into out (5 bytes at least) as it stands inside quotes. Returns how many bytes. */
 static unsigned log_escape(unsigned char b, char *out)
 {
     if (b == '"' || b == '\\')

@@ -1,5 +1,5 @@
 /*
- * process.c: figures out of /proc/self and getrusage. Linux only, as the broker is.
+ * process.c: reads the figures from /proc/self and getrusage. Linux only, as is the broker.
  */
 #include "broker/base/process.h"
 

@@ -14,13 +14,13 @@ struct process_figures {
     int64_t max_fds; /* the soft limit */
 };
 
-/* What cannot be found out is 0. Any thread. */
+/* A figure that the kernel does not tell is 0. Any thread. */
 void process_figures(struct process_figures *ret_figures);
 
-/* Bytes that an ordinary user may still write on the disk of that folder; 0 where it cannot be told. */
+/* Bytes that an ordinary user may still write on the disk of that folder; 0: unknown. */
 int64_t process_disk_free(const char *path);
 
-/* Raises the soft limit of open files to wanted, or to the hard limit; what it is afterwards. */
+/* Raises the soft limit of open files to `wanted`, or to the hard limit. Returns the limit after that. */
 int64_t process_raise_fds(int64_t wanted);
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * socket.c: from a host name to sockets that listen.
+ * socket.c: opens a listening socket for each address of a host name.
  *
- * A name may stand for several addresses (localhost: ::1 and 127.0.0.1) and a client may pick any, so
- * all are listened on; one that this machine has no family for is skipped, unless it is the only one.
+ * A name may have several addresses (localhost: ::1 and 127.0.0.1) and a client may use any of them. An address whose
+ * family this machine does not have is skipped, unless it is the only one.
  */
 #include "broker/base/socket.h"
 

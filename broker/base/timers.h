@@ -31,7 +31,7 @@ void timers_fini(struct timers *ts);
 /* Sets or moves; ST_NOMEM leaves the timer as it was. */
 enum status timer_set(struct timers *ts, struct timer *t, int64_t due_ms) MUST_CHECK;
 
-/* Takes it out; does nothing when it is not set. */
+/* Unsets it. No-op if it is not set. */
 void timer_clear(struct timers *ts, struct timer *t);
 
 static inline bool timer_is_set(const struct timer *t)
@@ -39,7 +39,7 @@ static inline bool timer_is_set(const struct timer *t)
     return heap_has(&t->node);
 }
 
-/* When it fires, or when it was to fire last. */
+/* When it fires; where it is not set, when it was to fire the last time. */
 static inline int64_t timer_due_ms(const struct timer *t)
 {
     return t->node.due;

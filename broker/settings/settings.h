@@ -1,15 +1,15 @@
 /*
- * settings.h: settings. One table (settings.def) yields the names in the file, the HALFMQ_* variables, the
- * --flags, --help, --print-config, CONFIG GET/SET and the checks of type and bounds.
+ * settings.h: the settings of the broker. One table (settings.def) yields the names in the file, the HALFMQ_*
+ * variables, the --flags, --help, --print-config, CONFIG GET and SET, and the checks of types and bounds.
  *
- *   defaults < file < environment < flags < CONFIG SET        the later wins; CONFIG REWRITE keeps it
+ *   defaults < file < environment < flags < CONFIG SET     the later wins; CONFIG REWRITE writes to the file
  *
  * SETTING(name, type, default, min, max, live, help)
- *   type NUM, BYTES (`64MB`, `1GiB`, plain), DUR (ms), BOOL (yes/no), TEXT, or ENUM: the default lists
- *   the words `a|b|c`, the first is the default. min..max bound the number, or the bytes of a TEXT
- *   (ENUM: unused). live 1: CONFIG SET may change it.
+ *   type: NUM, BYTES (`64MB`, `1GiB`, plain), DUR (ms), BOOL (yes/no), TEXT or ENUM. The default of an ENUM lists all
+ *   its words, `a|b|c`; the first is the default. min and max bound the number, or the length of a TEXT in bytes;
+ *   ENUM does not use them. live 1: CONFIG SET may change it.
  *
- * Threads: settings_num may be called by any; text settings do not change while running.
+ * Threads: any may call settings_num and settings_put; TEXT settings do not change while the broker runs.
  */
 #ifndef HALFMQ_BROKER_SETTINGS_H
 #define HALFMQ_BROKER_SETTINGS_H
@@ -26,17 +26,17 @@ enum setting_id {
 
 struct settings;
 
-/* Reads defaults, file (NULL: none), environment and flags (argv behind the file's name). On failure
- * err names the setting and, for the file, the line. Unknown HALFMQ_* variables: warned about only. */
-enum status settings_load(int argc, char **argv, char **environ_list, struct settings **ret_settings,
-                        char *err, size_t err_size) MUST_CHECK;
+/* Reads the defaults, the file that argv names, the environment (NULL: none) and the flags of argv. On failure err
+ * names the setting and where it was set. An unknown HALFMQ_* variable is only warned about. */
+enum status settings_load(int argc, char **argv, char **environ_list, struct settings **ret_settings, char *err,
+                          size_t err_size) MUST_CHECK;
 void settings_free(struct settings *c);
 
-/* NUM, BYTES, DUR (ms), BOOL (0/1), ENUM (place of the word in its list, from 0). */
+/* The value of a NUM, BYTES, DUR (ms), BOOL (0 or 1) or ENUM (place of the word in its list, from 0). */
 int64_t settings_num(const struct settings *c, enum setting_id id);
-const char *settings_text(const struct settings *c, enum setting_id id); /* TEXT */
+const char *settings_text(const struct settings *c, enum setting_id id); /* of a TEXT */
 
-/* The value as it was given ("256MB"); of every type, from any thread. */
+/* Appends the value as it was given ("256MB"), of any type. Any thread. */
 void settings_put(struct settings *c, enum setting_id id, struct buf *out);
 
 /* Makes the log follow the setting log_level. */
@@ -45,13 +45,13 @@ void settings_apply_log_level(const struct settings *c);
 /* CONFIG GET / SET / REWRITE. GET appends name, value pairs as reply tokens (a map). */
 void settings_get(struct settings *c, const struct slice *patterns, size_t n, struct buf *reply);
 enum status settings_set(struct settings *c, struct slice name, struct slice value, char *err,
-                       size_t err_size) MUST_CHECK;
+                         size_t err_size) MUST_CHECK;
 enum status settings_rewrite(struct settings *c, char *err, size_t err_size) MUST_CHECK;
 
 void settings_print(struct settings *c, struct buf *out); /* as a file that can be read back */
-void settings_help(struct buf *out);                          /* the settings part of --help */
+void settings_help(struct buf *out);                       /* the settings part of --help */
 
-/* What the command line asked for besides settings. */
+/* What the command line asked the program to do. */
 enum settings_action { ACTION_RUN, ACTION_HELP, ACTION_VERSION, ACTION_CHECK, ACTION_PRINT };
 enum settings_action settings_action(const struct settings *c);
 

@@ -1,5 +1,5 @@
 /*
- * settings_file.c: the settings file.
+ * settings_file.c: reads, edits and writes the settings file.
  *
  *   # a comment                      a line that begins with #
  *   port = 4253   # also one         or the rest of a line behind a blank and #
@@ -55,7 +55,7 @@ static size_t file_skip_blanks(struct slice line, size_t at)
     return at;
 }
 
-/* Takes the quotes off what begins at `at`; the place behind the closing quote, or 0 without one. */
+/* Takes the quotes off the text that begins at `at`. Returns the place behind the closing quote; 0: there is none. */
 static size_t file_unquote(struct slice line, size_t at, struct buf *scratch)
 {
     uint8_t quote = line.data[at++];
@@ -196,7 +196,7 @@ void settings_file_edit(struct slice old, struct settings_change *changes, size_
     buf_free(&scratch);
 }
 
-/* Appends what fd holds; an errno on failure, EFBIG past the bound. */
+/* Appends the content of fd. Returns 0 or an errno; EFBIG: it is longer than the bound. */
 static int file_read_all(int fd, struct buf *out)
 {
     for (;;) {

@@ -45,6 +45,6 @@ enum status settings_file_read(const char *path, struct buf *out, char *err, siz
 /* Replaces the file at once or not at all: a temporary file beside it, synced, then renamed. A symbolic
  * link stays one: what it points to is replaced. */
 enum status settings_file_write(const char *path, struct slice content, char *err,
-                              size_t err_size) MUST_CHECK;
+                                size_t err_size) MUST_CHECK;
 
 #endif

@@ -1,12 +1,12 @@
 /*
- * settings_live.c: settings while the broker runs: shown, changed, written back.
+ * settings_live.c: shows and changes settings while the broker runs, and writes them back to the file.
  *
  *   settings_load ──► values ◄── CONFIG SET        values ──► settings_num, CONFIG GET, --print-config
  *                                                   └─────► CONFIG REWRITE ──► file
  *
- * Each value remembers its text as given and where it came from. CONFIG REWRITE writes only what
- * CONFIG SET changed: what came by flag or environment stays there, where the person who starts the
- * broker put it.
+ * Each value remembers its text as it was given and where it came from. CONFIG REWRITE writes only what CONFIG SET has
+ * changed. What was given as a flag or in the environment stays there, where the person who starts the broker has put
+ * it.
  */
 #include <fnmatch.h>
 #include <stdio.h>
@@ -28,7 +28,8 @@ void settings_apply_log_level(const struct settings *c)
     log_set_level(levels[settings_num(c, SET_log_level)]);
 }
 
-/* A pattern is a client's bytes: short, and without a NUL that would hide the rest of it. */
+/* Does one of the patterns match the setting's name? A pattern comes from a client: it is taken only if it is short and
+ * has no NUL, which would hide the rest of it. */
 static bool live_matches(enum setting_id id, const struct slice *patterns, size_t n)
 {
     for (size_t i = 0; i < n && i < PATTERNS_MAX; i++) {
@@ -43,7 +44,8 @@ static bool live_matches(enum setting_id id, const struct slice *patterns, size_
     return false;
 }
 
-/* What tools for Redis ask for by name, answered as it is here: no snapshots, everything is logged. */
+/* Settings of Redis that tools ask for by name, with what is true of this broker: no snapshots, everything is
+ * logged. */
 static const struct {
     const char *name, *value;
 } redis_settings[] = {{"save", ""}, {"appendonly", "yes"}};
@@ -91,7 +93,7 @@ void settings_get(struct settings *c, const struct slice *patterns, size_t n, st
 }
 
 enum status settings_set(struct settings *c, struct slice name, struct slice value, char *err,
-                       size_t err_size)
+                         size_t err_size)
 {
     struct settings_place place = {.source = FROM_COMMAND, .words = ""};
     enum setting_id id;
@@ -113,7 +115,7 @@ enum status settings_set(struct settings *c, struct slice name, struct slice val
     return s;
 }
 
-/* Copies of what CONFIG SET changed: the file is written without holding the lock. */
+/* Copies what CONFIG SET has changed, so that the file is written without holding the lock. */
 static size_t live_collect_changes(struct settings *c, struct settings_change *changes, struct buf *texts)
 {
     size_t starts[SETTING_COUNT], n = 0;
@@ -133,7 +135,7 @@ static size_t live_collect_changes(struct settings *c, struct settings_change *c
     return n;
 }
 
-/* A file that is not there any more is written anew. */
+/* Writes the file with the changes in it; where it is gone, makes a new one. */
 static enum status live_rewrite_texts(struct settings *c, struct buf *old, struct buf *texts, struct buf *content,
                                       char *err, size_t err_size)
 {
@@ -198,7 +200,7 @@ void settings_print(struct settings *c, struct buf *out)
     pthread_mutex_unlock(&c->lock);
 }
 
-/* Two lines each: the longest stays under 100 columns. */
+/* Two lines a setting, so that the longest stays under 100 columns. */
 void settings_help(struct buf *out)
 {
     for (unsigned i = 0; i < SETTING_COUNT; i++) {

@@ -1,11 +1,11 @@
 /*
- * settings_load.c: settings at the start, gathered from where people put them.
+ * settings_load.c: reads the settings at the start, from all the places where people may have put them.
  *
  *   defaults ──► file ──► HALFMQ_* ──► flags        each overrules what stands left of it
  *
- * Every error begins with the place ("halfmq.conf:3", "environment variable HALFMQ_PORT", "flag
- * --port"), names the setting, and says what was expected. The first error ends it: nothing starts
- * with half of its settings.
+ * Every error begins with the place ("halfmq.conf:3", "environment variable HALFMQ_PORT", "flag --port"), names the
+ * setting, and says what was expected. The first error ends the start: the broker never runs with a part of its
+ * settings.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +22,7 @@ static enum status load_fail(char *err, size_t err_size, const char *text)
     return ST_ERR;
 }
 
-/* Takes one name and value from the file, the environment or the command line. */
+/* Sets one setting, from the file, the environment or the command line. */
 static enum status load_take(struct settings *c, struct slice name, struct slice value,
                              const struct settings_place *place, char *err, size_t err_size)
 {
@@ -89,7 +89,7 @@ static enum status load_take_file(struct settings *c, char *err, size_t err_size
 
 #define ENVIRONMENT_PREFIX "HALFMQ_"
 
-/* The setting's name in HALFMQ_NAME=value, and its value; false for other variables. */
+/* Takes HALFMQ_NAME=value apart. False: it is another variable. */
 static bool load_split_variable(const char *variable, struct slice *ret_name, struct slice *ret_value)
 {
     const size_t prefix = sizeof ENVIRONMENT_PREFIX - 1;
@@ -101,7 +101,7 @@ static bool load_split_variable(const char *variable, struct slice *ret_name, st
     return true;
 }
 
-/* A variable is written in upper case; HALFMQ_port is somebody else's. */
+/* Is there a setting of this name? Variables are written in upper case; HALFMQ_port is not ours. */
 static bool load_known_variable(struct slice name)
 {
     enum setting_id id;
@@ -165,7 +165,7 @@ static bool load_action_of(const char *word, enum settings_action *ret_action)
     return false;
 }
 
-/* One word of the command line, or two. */
+/* A flag, which is one word of the command line or two. */
 struct flag {
     struct slice name; /* empty: not a flag but the file's name */
     struct slice value;
@@ -203,7 +203,8 @@ static enum status load_take_path(struct settings *c, const char *word, char *er
     return c->path ? ST_OK : load_fail(err, err_size, "no memory for the settings");
 }
 
-/* First pass over the command line: the action and the file, which flags must be able to overrule. */
+/* First pass over the command line: finds the action and the file's name. Flags come in a second pass, as they overrule
+ * the file. */
 static enum status load_take_words(struct settings *c, int argc, char **argv, char *err, size_t err_size)
 {
     for (int i = 1; i < argc;) {
@@ -270,8 +271,8 @@ static enum status load(struct settings *c, int argc, char **argv, char **enviro
     return ST_OK;
 }
 
-enum status settings_load(int argc, char **argv, char **environ_list, struct settings **ret_settings,
-                        char *err, size_t err_size)
+enum status settings_load(int argc, char **argv, char **environ_list, struct settings **ret_settings, char *err,
+                          size_t err_size)
 {
     struct settings *c = calloc(1, sizeof *c);
     if (!c)

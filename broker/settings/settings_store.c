@@ -1,8 +1,8 @@
 /*
- * settings_store.c: the values of the settings: read by any thread, changed under the lock; and the two errors that
- * both the start (settings_load.c) and CONFIG SET (settings_live.c) may answer.
+ * settings_store.c: keeps the values of the settings; words the two errors that both the start (settings_load.c) and
+ * CONFIG SET (settings_live.c) may answer.
  *
- * Numbers are atomics, so a loop reads them as often as it likes; text and source are guarded by the lock, since
+ * Numbers are atomics, so a loop reads them as often as it likes. Text and source are guarded by the lock, since
  * CONFIG GET and SET run on any loop. TEXT settings never change after settings_load.
  */
 #include "broker/settings/settings_store.h"
@@ -29,7 +29,7 @@ enum settings_action settings_action(const struct settings *c)
 }
 
 enum status settings_store(struct settings *c, enum setting_id id, int64_t num, struct slice text,
-                         const struct settings_place *place)
+                           const struct settings_place *place)
 {
     char *copy = strndup(text.len ? (const char *)text.data : "", text.len);
     if (!copy)
@@ -58,7 +58,7 @@ enum status settings_unknown_name(struct slice name, const char *where, char *er
 }
 
 enum status settings_bad_value(enum setting_id id, struct slice value, const char *where, char *err,
-                             size_t err_size)
+                               size_t err_size)
 {
     char quoted[80], allowed[256] = "";
     struct buf text;

@@ -25,20 +25,20 @@ struct settings {
     enum settings_action action;
 };
 
-/* Where a name and value were found, in words fit to begin an error ("" for CONFIG SET). */
+/* Where a name and value were found. An error begins with `words` ("" for CONFIG SET). */
 struct settings_place {
     enum settings_source source;
     unsigned line;
     char words[256];
 };
 
-/* Keeps a value that setting_parse has accepted. */
+/* Sets a value that setting_parse has accepted. ST_NOMEM: the old value stays. Any thread. */
 enum status settings_store(struct settings *c, enum setting_id id, int64_t num, struct slice text,
-                         const struct settings_place *place) MUST_CHECK;
+                           const struct settings_place *place) MUST_CHECK;
 
-/* Error texts; both return ST_ERR. */
+/* Put an error into err that begins with `where`. Both return ST_ERR. */
 enum status settings_unknown_name(struct slice name, const char *where, char *err, size_t err_size);
 enum status settings_bad_value(enum setting_id id, struct slice value, const char *where, char *err,
-                             size_t err_size);
+                               size_t err_size);
 
 #endif

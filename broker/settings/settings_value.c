@@ -1,8 +1,8 @@
 /*
- * settings_value.c: what a setting may be: numbers, sizes, durations, switches, words and texts.
+ * settings_value.c: checks and prints values: numbers, sizes, durations, switches, words and texts.
  *
  *   BYTES   4194304   4MiB   256MB   1GB       KB MB GB TB are powers of 1000, KiB MiB GiB TiB of 1024.
- *           A bare K or M is refused: half of the world reads it one way, half the other.
+ *           A bare K or M is refused: some read it as 1000, others as 1024.
  *   DUR     250 (ms) 250ms 10s 5m 2h 7d        as everywhere in the protocol
  *   BOOL    yes no true false on off 1 0
  *
@@ -71,7 +71,7 @@ static size_t value_least(size_t a, size_t b, size_t c)
     return m < c ? m : c;
 }
 
-/* How many characters must be put in, left out or changed to make a of b. */
+/* How many characters must be inserted, deleted or changed to turn b into a. */
 static size_t value_edit_distance(struct slice a, const char *b)
 {
     size_t row[NEAR_NAME_MAX + 1], n = strlen(b);

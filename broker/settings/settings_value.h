@@ -1,5 +1,5 @@
 /*
- * settings_value.h: the table of settings (settings.def) as data, and what one value may be.
+ * settings_value.h: the table of settings (settings.def) as data, and the check of a value.
  * Pure: no files, no environment, no locks.
  */
 #ifndef HALFMQ_BROKER_SETTINGS_VALUE_H
