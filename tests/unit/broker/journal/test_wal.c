@@ -123,7 +123,7 @@ static void tear(const char *path, enum tear how, uint64_t record, size_t inside
     else if (how == ZERO_TAIL)
         wal_rig_zero(path, at, size - at);
     else
-        wal_rig_zero(path, place(record), inside + 1);
+        wal_rig_zero(path, place(record), inside + sizeof(uint32_t)); /* all of the checksum: one byte may be 0 anyway */
 }
 
 /* Damages a record. All records before it are replayed, and none behind it. Batches that are appended afterwards are
