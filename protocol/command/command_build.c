@@ -8,8 +8,6 @@
 #include "protocol/command/command_check.h"
 #include "protocol/command/command_table.h"
 
-#define SLICES_KEPT 1024 /* a parser's scratch above this is given back at the next command */
-
 void command_space_init(struct command_space *s)
 {
     *s = (struct command_space){0};
@@ -26,23 +24,11 @@ void command_space_free(struct command_space *s)
     command_space_init(s);
 }
 
-void build_start(struct command_space *s, const struct command_info *info, struct command *cmd)
+void build_give_back(struct command_space *s)
 {
-    if (s->slices_size > SLICES_KEPT) {
-        free(s->slices);
-        s->slices = NULL;
-        s->slices_size = 0;
-    }
-    s->n_slices = 0;
-    s->n_options = 0;
-    cmd->info = info;
-    cmd->n_pos = cmd->n_rest = cmd->n_opt = 0;
-    for (int i = 0; i < COMMAND_POS_MAX; i++)
-        cmd->pos[i] = slice_of(NULL, 0);
-    cmd->rest = NULL;
-    cmd->opt = NULL;
-    cmd->has = 0;
-    cmd->batch = (struct batch_facts){0};
+    free(s->slices);
+    s->slices = NULL;
+    s->slices_size = 0;
 }
 
 enum status build_no_memory(struct complaint c)

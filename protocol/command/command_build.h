@@ -13,8 +13,26 @@
 #include "protocol/base/complaint.h"
 #include "protocol/command/command.h"
 
-/* Empties the space and the command for another request; gives back memory that was very large. */
-void build_start(struct command_space *s, const struct command_info *info, struct command *cmd);
+#define SLICES_KEPT 1024 /* a space with room for more gives it back at the next command */
+
+/* Frees the room for repeating words. */
+void build_give_back(struct command_space *s);
+
+/* Empties the space and the command for another request. */
+static inline void build_start(struct command_space *s, const struct command_info *info, struct command *cmd)
+{
+    if (s->slices_size > SLICES_KEPT)
+        build_give_back(s);
+    s->n_slices = s->n_options = 0;
+    cmd->info = info;
+    cmd->n_pos = cmd->n_rest = cmd->n_opt = 0;
+    for (int i = 0; i < COMMAND_POS_MAX; i++)
+        cmd->pos[i] = slice_of(NULL, 0);
+    cmd->rest = NULL;
+    cmd->opt = NULL;
+    cmd->has = 0;
+    cmd->batch = (struct batch_facts){0};
+}
 
 /* Appends a repeating word; false without memory. */
 bool build_add_rest(struct command_space *s, struct command *cmd, struct slice v) MUST_CHECK;
