@@ -116,7 +116,15 @@ class Orders(Planted):
         rows = (rows[0], rows[1], ("broker/net/", "b.h", "base"), rows[3])
         files = self.planted(*rows)
         files["broker/base/d.h"] = ""
-        self.refused("order", "ARCHITECTURE.md", files, "broker/net/ stands on broker/base/, but no include")
+        self.assertEqual([], self.breaches(files))  # a call might draw it
+        path = "ARCHITECTURE.md"
+        self.fires("order", path, files.pop(path), build=True, others=files,
+                   says="broker/net/ stands on broker/base/, but no include")
+
+    def test_arrow_that_a_call_draws(self):
+        files = {**module("broker/net/a", "b"), **module("broker/base/b"),
+                 "ARCHITECTURE.md": table(("broker/net/", "*", "base"), ("broker/base/", "*", ""))}
+        self.quiet(files, build=True)
 
     def test_arrow_that_runs_up(self):
         rows = (self.ROWS[0], self.ROWS[2], self.ROWS[1])

@@ -45,6 +45,12 @@ class Tree:
         return calls_of(self.build, {s.path: s for s in self.own}, unit_of)
 
     @cached_property
+    def not_built(self):
+        """Paths of the .c files whose calls are not known: of all without a build."""
+        built = self.objects.files if self.objects else ()
+        return [s.path for s in self.own if not s.is_header and s.path not in built]
+
+    @cached_property
     def include_pairs(self):
         """(source, line, included source) of the product's own includes."""
         own = {s.path: s for s in self.own}
