@@ -178,12 +178,6 @@ static bool webhook_call_begin(struct webhook_call *call)
     return evhttp_make_request(call->link->http, req, EVHTTP_REQ_POST, call->post.url->target) == 0;
 }
 
-static bool webhook_call_connect_to(struct webhook_call *call, const struct sockaddr_storage *to)
-{
-    call->link = pool_link_new(call->post.pool, call->post.url->authority, (const struct sockaddr *)to, sizeof *to);
-    return call->link && webhook_call_begin(call);
-}
-
 static void webhook_call_look_up(struct webhook_call *call)
 {
     const struct webhook_url *url = call->post.url;
@@ -192,21 +186,16 @@ static void webhook_call_look_up(struct webhook_call *call)
 
 /* ---- steps ---- */
 
-/* The kept connection was dead: begins again, on a new one. */
-static void webhook_call_start_afresh(struct webhook_call *call)
-{
-    call->waited = call->broke = call->sent = false;
-    call->why = NULL;
-    webhook_call_look_up(call);
-}
-
-static void webhook_call_go_on_from(struct webhook_call *call)
+/* Tries the next address; ends the call where there is none, or nothing more to try. */
+static void webhook_call_next(struct webhook_call *call)
 {
     if (call->over || call->status || call->sent || call->at == call->n_addresses) {
         webhook_call_finish(call);
         return;
     }
-    if (!webhook_call_connect_to(call, &call->addresses[call->at++]))
+    const struct sockaddr *to = (const struct sockaddr *)&call->addresses[call->at++];
+    call->link = pool_link_new(call->post.pool, call->post.url->authority, to, sizeof call->addresses[0]);
+    if (!call->link || !webhook_call_begin(call))
         webhook_call_go_on(call, "cannot connect");
 }
 
@@ -216,19 +205,22 @@ static void webhook_call_on_step(evutil_socket_t fd, short what, void *arg)
     struct pool_link *l = call->link;
     (void)fd, (void)what;
     if (l && !call->begun && !call->over && webhook_call_begin(call))
-        return; /* the one that waited */
-    bool dead = call->waited && !call->over && !call->status && !l->heard &&
-                (call->broke || !l->sent);
+        return; /* on the kept connection */
+    bool dead = call->waited && !call->over && !call->status && !l->heard && (call->broke || !l->sent);
     call->sent = l && l->sent;
     if (call->status && call->keep) {
         call->link = NULL;
         pool_give(l);
     }
     webhook_call_disconnect(call);
-    if (dead)
-        webhook_call_start_afresh(call);
-    else
-        webhook_call_go_on_from(call);
+    if (!dead) {
+        webhook_call_next(call);
+        return;
+    }
+    /* The kept connection was dead: begins again, on a new one. */
+    call->waited = call->broke = call->sent = false;
+    call->why = NULL;
+    webhook_call_look_up(call);
 }
 
 static void webhook_call_on_deadline(evutil_socket_t fd, short what, void *arg)
@@ -237,8 +229,8 @@ static void webhook_call_on_deadline(evutil_socket_t fd, short what, void *arg)
     (void)fd, (void)what;
     call->over = true;
     webhook_call_go_on(call, call->link && call->link->sent ? "no answer in time"
-                : call->lookup ? "the host's name was not found in time"
-                               : "no connection in time");
+                             : call->lookup                 ? "the host's name was not found in time"
+                                                            : "no connection in time");
 }
 
 static void webhook_call_on_found(void *arg, const struct evutil_addrinfo *addresses, const char *why)

@@ -50,14 +50,10 @@ static void list_link_out(struct webhook_group **list, struct webhook_group *g)
         g->next->prev = g->prev;
 }
 
-static size_t list_bytes_max(const struct webhook_list *l)
-{
-    return (size_t)settings_num(l->shared->settings, SET_memory) / 16;
-}
-
 static void list_add(struct webhook_list *l, const struct pgroup_hook *hook)
 {
-    if (l->bytes + webhook_group_size(hook) > list_bytes_max(l)) {
+    size_t bytes_max = (size_t)settings_num(l->shared->settings, SET_memory) / 16;
+    if (l->bytes + webhook_group_size(hook) > bytes_max) {
         if (l->left_out++ == 0)
             snprintf(l->left_out_name, sizeof l->left_out_name, "%.*s", (int)hook->pgroup.len,
                      (const char *)hook->pgroup.data);
