@@ -17,7 +17,7 @@ struct stamp {
     const struct policy *policy;
 };
 
-/* Messages handed out by POP: which, not what. The bytes are read by the I/O thread (query_grants). */
+/* Which messages a POP has leased. The I/O thread reads their bytes afterwards (query_grants). */
 struct grant {
     struct slice topic; /* borrowed from the outcome's text */
     uint64_t topic_id;
@@ -32,20 +32,20 @@ struct grant {
 
 #define GRANTS_MAX 1024
 
-/* What a command comes to. Given to state_apply empty (outcome_init), freed by the caller. */
+/* The result of a command. state_apply is given an empty one (outcome_init); the caller frees it. */
 struct outcome {
     struct buf reply;      /* tokens; for POP the array is made by query_grants from the grants */
     struct grant *grants;
     uint32_t n_grants;
     struct buf text;       /* what the grants' topics and bits point into */
-    bool nothing;          /* POP, CHECKS: found nothing; the caller may park on parked_on[] */
-    int64_t retry_at_ms;   /* with nothing: when time alone may change that; 0: never */
+    bool nothing;          /* POP, CHECKS: nothing was found; the caller may wait for news and try again */
+    int64_t retry_at_ms;   /* where nothing is set: when to try again without news; 0: only for news */
 };
 
 void outcome_init(struct outcome *o);
 void outcome_free(struct outcome *o);
 
-/* News of a group: who may want to look again. */
+/* Keys of news (news_key) in one group: those who wait for one of them should try again. */
 #define NEWS_MAX 1024
 
 struct effects {
@@ -53,14 +53,14 @@ struct effects {
     int64_t now_ms;
     bool written;        /* false: the group changed nothing and nothing was written */
     int64_t next_due_ms; /* earliest row of the timer index; INT64_MAX: none */
-    bool pgroups_changed; /* settings of some producer group: query_pgroup_hooks may answer otherwise */
+    bool pgroups_changed; /* settings of a producer group changed: ask query_pgroup_hooks again */
     bool overflow;       /* more than NEWS_MAX keys: wake everybody */
     uint32_t n_keys;
     uint64_t keys[NEWS_MAX];
     uint32_t counts[NEWS_MAX]; /* how many messages, or checks, became ready under that key */
 };
 
-/* Figures that only apply knows; ascending but for the gauges. Read by the leader after a group. */
+/* Figures that only apply knows. All but the gauges only grow. The leader reads them after a group. */
 struct tally {
     uint64_t messages_in, bytes_in, messages_out, messages_acked, messages_nacked, messages_dead;
     uint64_t leases_expired, halfs, committed, rolledback, conflicts, checks_asked, dedup_hits;

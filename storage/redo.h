@@ -1,16 +1,16 @@
 /*
- * redo.h: THE OTHER SEAM: a write-ahead log that is not RocksDB's.
+ * redo.h: THE OTHER SEAM: a write-ahead log in place of RocksDB's own.
  *
  *   kv_write:   batch ──► redo.append (and sync) ──► RocksDB's write buffers ──(flush, later)──► its files
  *   after a stop:         redo.replay ─────────────► RocksDB's write buffers
  *
- * storage/ does no I/O of its own, so whoever opens a store may hand it a log. Without one RocksDB keeps its
- * own, which is as safe and slower: each of its appends makes its file longer, and a sync then writes the file
- * system's journal, too (broker/journal/wal.h).
+ * storage/ does no I/O of its own, so whoever opens a store may give it a log. Without one RocksDB keeps its
+ * own, which is as safe but slower: each append makes its file longer, so a sync writes the file system's journal,
+ * too (broker/journal/wal.h).
  *
  * A batch has a *number*: the applied index of its last command. Numbers ascend, with gaps. The number of the
- * last batch that RocksDB's files hold is read from those files; the log is asked for what came behind it, and
- * may forget what did not. All families go into files together, so one number says it for all of them.
+ * last batch that RocksDB's files hold is read from those files; the log is asked for the batches behind it, and
+ * may forget the others. All families go into files together, so one number is enough for all of them.
  *
  * Threads: append from the store's one writer; sync from any; replay before the first append.
  */
@@ -20,8 +20,8 @@
 #include "protocol/base/slice.h"
 #include "protocol/status.h"
 
-/* Takes one batch that is replayed; the bytes are the caller's. Not ST_OK: the replay ends with it, and the
- * err of the replay is what take wrote there. */
+/* Is given one batch of a replay; the bytes are the caller's. Anything but ST_OK ends the replay with that status, and
+ * the text that take wrote is the err of the replay. */
 typedef enum status redo_take_fn(void *arg, struct slice batch);
 
 struct redo {
@@ -30,9 +30,9 @@ struct redo {
     enum status (*append)(void *self, uint64_t number, struct slice batch, bool sync, char *err,
                           size_t err_size);
     enum status (*sync)(void *self, char *err, size_t err_size);
-    /* Every batch behind `after`, in order and without a gap. What comes behind a gap was never
-     * acknowledged as synced and is dropped for good. *ret_long: the log is longer than it should be, so the
-     * store had better put all that it took into its files before it goes on. */
+    /* Calls take with every batch behind `after`, in order and without a gap. Batches behind a gap were never
+     * acknowledged as synced and are dropped for good. *ret_long: the log is longer than it should be, so the store
+     * should put all that it took into its files before it goes on. */
     enum status (*replay)(void *self, uint64_t after, redo_take_fn *take, void *arg, bool *ret_long, char *err,
                           size_t err_size);
 };

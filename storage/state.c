@@ -59,11 +59,11 @@ static struct state *state_new(void)
     buf_init(&st->parts, 0);
     buf_init(&st->parts_bytes, REQUEST_BYTES_MAX + MIB(1));
     buf_init(&st->outcome, MIB(1));
-    st->next_due_ms = 0; /* the first TICK finds out */
+    st->next_due_ms = 0; /* due at once: the first TICK finds out what is due next */
     return st;
 }
 
-/* What is read at once; all else is read when a command first touches it. */
+/* Reads what must be there from the start; all else is read when a command first touches it. */
 static enum status state_read(struct state *st, const struct store *store, char *err, size_t err_size)
 {
     enum status s = meta_read(st->kv, store->path, &st->meta, err, err_size);
@@ -91,7 +91,7 @@ enum status state_load(struct store *store, struct state **ret_state, char *err,
     st->kv = store->kv;
     st->runs_max = memory / 8 / RUN_BYTES_ESTIMATE;
     st->young.bytes_max = memory / 32;
-    /* A group is in memory three times: as commands, as records, as the batch. */
+    /* A group is in memory three times: as commands, as records and as the batch. */
     st->group_bytes_max = memory / 8 < GROUP_BYTES_MAX ? memory / 8 : GROUP_BYTES_MAX;
     enum status s = state_read(st, store, err, err_size);
     if (s != ST_OK) {
@@ -137,7 +137,7 @@ void state_drop(struct state *st)
     buf_free(&st->parts_bytes);
     buf_free(&st->outcome);
     young_fini(st);
-    kv_clear(st->kv); /* the open group's */
+    kv_clear(st->kv); /* drops the open group's rows */
     free(st);
 }
 
@@ -159,7 +159,7 @@ void state_apply(struct state *st, const struct stamp *stamp, const struct comma
     st->last_index = stamp->index;
     st->now_ms = stamp->now_ms;
     st->group_commands++;
-    if (st->sick) { /* the group will not be written: nothing in it is worth doing */
+    if (st->sick) { /* the group will not be written, so nothing more is done in it */
         core_fail(out, ST_IO, cmd->info->words);
         return;
     }
@@ -167,7 +167,7 @@ void state_apply(struct state *st, const struct stamp *stamp, const struct comma
     if (!young_none(st))
         txn_tick_young(st, stamp);
     apply_command(st, stamp, cmd, out);
-    st->sick = st->sick || out->reply.failed; /* it may be done, and nobody could be told */
+    st->sick = st->sick || out->reply.failed; /* the command may be done, but cannot be answered */
 }
 
 bool state_group_full(const struct state *st)
@@ -187,9 +187,9 @@ static void state_put_meta(struct state *st)
     kv_number(st->kv, st->last_index);
 }
 
-/* What was written may have made rows stale. An empty group says nothing: after a restart its settings are
- * not known yet. Where young rows wait to be settled, time stands still at the first of them: without the
- * outcomes of its like, decided since, their young rows would count again after a crash. */
+/* Tells compactions which rows may be stale after this group. Only after a group with commands: before the first one the
+ * settings are not known. While young transactions wait to be settled, the mark's time stops at the first of them: if
+ * the outcomes of those decided since were dropped, their young rows would be valid again after a crash. */
 static void state_mark(struct state *st, bool synced)
 {
     int64_t settle_ms = young_due_ms(st);
@@ -201,7 +201,7 @@ static void state_mark(struct state *st, bool synced)
         st->synced_ms = st->now_ms;
 }
 
-/* With fsync=never nobody else syncs, and compactions would never learn of anything. */
+/* With fsync=never nobody else syncs, and compactions would never be told a new mark. */
 static enum status state_sync_at_last(struct state *st, char *err, size_t err_size)
 {
     if (st->now_ms - st->synced_ms < SYNC_AT_LAST_MS)

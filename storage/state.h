@@ -5,18 +5,20 @@
  *                          ...
  *                       state_write ──► ONE RocksDB WriteBatch, one sync ──► effects
  *
- * A *group* is what lies between two state_write calls. Inside a group a later command sees what an
- * earlier one did; nobody else sees anything of it before state_write has returned. It is a function
- * of (state, stamp, command): no clock, no randomness, no environment. The same commands and stamps
- * give the same bytes.
+ * A *group* is the commands between two state_write calls. Within a group a later command sees what an earlier one
+ * did; nobody else sees anything of it before state_write has returned. The result depends on state, stamp and
+ * command only: no clock, no randomness, no environment. The same commands and stamps give the same bytes.
+ *
+ * The state is memory over a store (store.h). It can be dropped at any time and loaded again; nobody will notice,
+ * unless a group was open.
  *
  * Threads: one at a time may call state_apply, state_write and the other functions here (the journal's
  * leader, whoever that is). storage/query.h is for all threads.
  *
  * Invariants
- *   1. A command that cannot be done is a reply and changes nothing, not even in part.
- *   2. A group that cannot be written is the end: state_write fails, nothing of it may be acknowledged,
- *      and every later call fails. The process stops, restarts, recovers.
+ *   1. A command that cannot be done is answered with an error and changes nothing, not even in part.
+ *   2. If a group cannot be written, state_write fails, nothing of the group may be acknowledged, and every later
+ *      call fails. The process ends, and the next start recovers.
  *   3. The applied index and the last stamp are in each group's batch.
  */
 #ifndef HALFMQ_STORAGE_STATE_H
@@ -38,7 +40,7 @@ enum status state_load(struct store *store, struct state **ret_state, char *err,
  * is done. */
 void state_drop(struct state *st);
 
-/* Applied index and last stamp, as stored: where the journal's clock and count go on. */
+/* Index and time of the last command applied. The journal's clock and count go on from there. */
 void state_last(const struct state *st, uint64_t *ret_index, int64_t *ret_now_ms);
 
 /* Applies one WRITE or INNER command. Always fills the outcome. */
@@ -53,9 +55,9 @@ bool state_group_full(const struct state *st);
 enum status state_write(struct state *st, bool sync, struct effects *fx, char *err,
                         size_t err_size) MUST_CHECK;
 
-/* state_write in two halves, for who answers first and indexes then: after state_log the group is on disk and may
- * be acknowledged, but nobody sees it, and nothing may be applied, before state_settle. A failure of either is
- * the end of the store; after a restart the group is there. */
+/* state_write in two halves, for callers that answer before RocksDB has the group. After state_log the group is on disk
+ * and may be acknowledged, but nobody sees it and nothing may be applied until state_settle. If either fails, the
+ * store is not used any more; if state_settle fails, the next start finds the group in the log. */
 enum status state_log(struct state *st, bool sync, struct effects *fx, char *err, size_t err_size) MUST_CHECK;
 enum status state_settle(struct state *st, char *err, size_t err_size) MUST_CHECK;
 

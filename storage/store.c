@@ -22,8 +22,8 @@ static enum status store_index(struct store *s, uint64_t *ret_index, char *err, 
     return status;
 }
 
-/* Puts all that was replayed into files, as closing flushes. Closing does not say where that failed: on a disk that
- * is full the database is open again without what was taken, and must not go on so. */
+/* Puts all that was replayed into files: closing flushes. Closing does not report a flush that failed. If the disk is
+ * full, the database opens again without what was replayed, and must not be used so. */
 static enum status store_flush_replayed(struct store *s, const struct kv_options *opt, char *err, size_t err_size)
 {
     uint64_t replayed = 0, flushed = 0;

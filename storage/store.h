@@ -6,7 +6,7 @@
  *   store_apply    a finished write batch of another store goes into this one
  *
  * A store has at most one state loaded. While it has one, only the state writes. Without one, store_apply may:
- * the replay does so at the start, and a store that follows another would. The batches of one store, applied in
+ * the replay does so at the start, and a store that follows another one will. The batches of one store, applied in
  * order to another, make the same rows.
  *
  * Threads: open, close and apply from one at a time; the others from any.
@@ -42,7 +42,7 @@ void store_close(struct store *s);
  * keeps it in a log: the store's own log does not get it. ST_IO: the store is dead, with err. */
 enum status store_apply(struct store *s, struct slice batch, char *err, size_t err_size) MUST_CHECK;
 
-/* Index of the last command that the database's files have: the redo log may forget up to here. 0 also where it
+/* The index of the last command that the database's files have: the redo log may forget batches up to it. 0 where it
  * cannot be read. */
 uint64_t store_stored(struct store *s);
 

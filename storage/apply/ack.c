@@ -1,22 +1,20 @@
 /*
- * ack.c: ACK, NACK, EXTEND, REJECT and the broker's own RELEASE: what happens to what POP handed out.
+ * ack.c: ACK, NACK, EXTEND, REJECT and the broker's own RELEASE: what becomes of messages that POP delivered.
  *
- * A receipt counts while its lease holds: same attempt, not acknowledged, lease not over - over is over,
- * whether the timer has been there yet or not. A receipt of a range is worked off run by run, not message by
- * message: what one POP took of a queue is mostly one run, and gone in one step.
+ * Which messages a receipt still holds is in model/lease.h.
  */
 #include "storage/apply/handlers.h"
 #include "storage/model/group.h"
 #include "storage/model/dead.h"
 #include "storage/model/lease.h"
 
-/* The group on the receipt's topic, and the message's run; *ret_run NULL where the lease is lost. */
+/* Finds the group on the receipt's topic, and the message's run; *ret_run is NULL where the lease is lost. */
 static enum status ack_find(struct state *st, const struct stamp *stamp, struct slice group,
                             struct slice receipt, struct message_id *ret_id, struct gt **ret_gt,
                             struct run **ret_run)
 {
     bool parsed = text_receipt(receipt, ret_id);
-    assert(parsed); /* command parsing saw to it */
+    assert(parsed); /* command parsing has checked it */
     *ret_run = NULL;
     enum status s = group_get(st, group, ret_id->topic, ret_gt);
     if (s != ST_OK)
@@ -25,7 +23,7 @@ static enum status ack_find(struct state *st, const struct stamp *stamp, struct 
     return ST_OK;
 }
 
-/* The same of a range. */
+/* Finds the group on the topic of a receipt of a range. */
 static enum status ack_find_range(struct state *st, struct slice group, struct slice receipt,
                                   struct message_id *ret_first, uint64_t *ret_last, struct gt **ret_gt)
 {
@@ -41,7 +39,7 @@ static void ack_no_group(struct outcome *out, struct slice group)
     reply_error(&out->reply, ST_NOGROUP, "no group '%s'", name);
 }
 
-/* True where a missing (group, topic) is the group missing altogether; then it has been answered. */
+/* Called where the group is not on the topic. True: it is on no topic, or cannot be read; that is answered. */
 static bool ack_group_missing(struct state *st, struct outcome *out, struct slice group)
 {
     bool exists = false;
@@ -65,7 +63,7 @@ void apply_ack(struct state *st, const struct stamp *stamp, const struct command
         if (s == ST_GONE && i == 0 && ack_group_missing(st, out, cmd->pos[0]))
             return;
         if (s != ST_OK && s != ST_GONE) {
-            st->sick = st->sick || acked > 0; /* half of it is done: the group must not be written */
+            st->sick = st->sick || acked > 0; /* half of the command is done, so the group must not be written */
             core_fail(out, s, "ACK");
             return;
         }
@@ -88,7 +86,7 @@ static void ack_crowded(struct outcome *out)
     reply_error(&out->reply, ST_BUSY, "too many messages are leased and not yet acknowledged");
 }
 
-/* NACK and REJECT begin alike: a receipt with a lease, or an answer why not. */
+/* How NACK and REJECT begin: finds the run of a receipt whose lease holds. NULL: there is none, and that is answered. */
 static struct run *ack_one(struct state *st, const struct stamp *stamp, const struct command *cmd,
                            struct outcome *out, struct message_id *ret_id, struct gt **ret_gt)
 {
@@ -102,7 +100,7 @@ static struct run *ack_one(struct state *st, const struct stamp *stamp, const st
     }
     if (!r) {
         ack_stale(cmd, out);
-    } else if (r->live > 1 && st->runs > 2 * st->runs_max) { /* it would have to be cut in pieces */
+    } else if (r->live > 1 && st->runs > 2 * st->runs_max) { /* the run would have to be cut */
         ack_crowded(out);
         r = NULL;
     }
@@ -154,7 +152,7 @@ void apply_reject(struct state *st, const struct stamp *stamp, const struct comm
     ack_end(st, stamp, gt, s, "REJECT", out);
 }
 
-/* Would the receipt cut a run in pieces, now that there are too many? */
+/* True where the receipt would cut a run, and there are too many runs already. */
 static bool ack_extend_crowded(struct state *st, const struct stamp *stamp, struct gt *gt,
                                const struct message_id *first, uint64_t last)
 {
@@ -217,8 +215,8 @@ void apply_release(struct state *st, const struct stamp *stamp, const struct com
             r = run_cut(&gt->runs, st, r, first.offset, last);
             group_dirty(st, gt);
             if (!r)
-                break; /* no memory: its lease will end by itself */
-            /* It never reached anybody, so its attempt number is still unused. */
+                break; /* no memory: the lease ends by its time */
+            /* Nobody has received it, so its attempt number has not been used. */
             run_move(&gt->runs, r, RUN_WAITING, r->attempt - 1, stamp->now_ms);
             core_news(st, &gt->news, r->live);
         }

@@ -1,6 +1,6 @@
 /*
- * apply.c: command in, outcome out: the table of WRITE and INNER commands. A command of command.def that
- * is marked so and has no handler here does not compile.
+ * apply.c: the table of WRITE and INNER commands (apply.h). If command.def has such a command and no HANDLE_ line is
+ * here, this does not compile.
  */
 #include "storage/apply/apply.h"
 

@@ -1,4 +1,4 @@
-/* apply.h: what state.c calls of apply/: the command finds its handler (handlers.h). */
+/* apply.h: what state.c calls: finds the handler of a command (handlers.h). */
 #ifndef HALFMQ_STORAGE_APPLY_H
 #define HALFMQ_STORAGE_APPLY_H
 

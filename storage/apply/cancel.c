@@ -1,4 +1,4 @@
-/* cancel.c: DELAYED CANCEL: takes a delayed message away before its time (model/delay.h). */
+/* cancel.c: DELAYED CANCEL: deletes a delayed message before it is due (model/delay.h). */
 #include "storage/apply/handlers.h"
 #include "storage/model/delay.h"
 

@@ -1,13 +1,12 @@
 /*
- * check.c: check-backs: handing out what is due (CHECKS), taking an ask back (UNASK), and the answers
- * that are no decision (UNKNOWN, TXN EXTEND).
+ * check.c: check-backs: CHECKS delivers those that are due, UNASK takes an ask back, UNKNOWN and TXN EXTEND answer one
+ * without deciding.
  *
  *   K rows of a producer group, by due time:   floor ... due, due │ now │ later, later ...
- *                                              handed out ▲          └─ retry_at for the caller
+ *                                               delivered ▲          └─ retry_at for the caller
  *
- * A scan never looks further than LOOKAHEAD_MS behind now: what was decided leaves marks of its deletion
- * in the store until it tidies up, and a taker that comes back in a moment costs less than wading
- * through them.
+ * A scan ends LOOKAHEAD_MS after now. Transactions that were decided leave deletion marks in the store until a
+ * compaction removes them, and letting a taker come again soon costs less than reading all those marks.
  */
 #include "storage/apply/handlers.h"
 #include "storage/model/txn.h"
@@ -21,7 +20,7 @@ struct checks {
     struct pgroup *pgroup;
     struct buf items; /* tokens of the objects */
     uint32_t wanted, found;
-    int64_t next_ms; /* first one that is not due yet; 0: none seen */
+    int64_t next_ms; /* when the first one is due that is not due yet; 0: none was seen */
     enum status status;
 };
 
@@ -98,21 +97,22 @@ static int64_t check_pause(const struct checks *c, uint32_t asks)
     return pause < CHECK_PAUSE_MAX_MS ? pause : CHECK_PAUSE_MAX_MS;
 }
 
-/* Asks about one transaction whose K row said due: counts it and fixes the next time. */
+/* Asks about one transaction whose K row is due: counts the ask and sets the next time. */
 static void check_ask(struct checks *c, int64_t due_ms, uint64_t txid)
 {
     struct state *st = c->st;
     struct txn_row row;
     enum status s = txn_get(st, c->stamp, txid, &st->scratch, &row);
     bool stale = s == ST_GONE || (s == ST_OK && (row.state != TXN_PENDING || row.next_check_ms != due_ms));
-    if (stale) /* decided or moved in this very group: its K row is on its way out */
+    if (stale) /* decided or moved in the open group: its K row is being deleted */
         return;
     if (s != ST_OK) {
         c->status = s;
         return;
     }
     txn_unschedule(st, c->stamp, txid, &row);
-    if (row.checks >= pgroup_check_max(&c->pgroup->own, c->stamp->policy)) { /* lowered since: the timer parks it */
+    if (row.checks >= pgroup_check_max(&c->pgroup->own, c->stamp->policy)) {
+        /* check_max was lowered since: the timer parks it */
         txn_schedule(st, c->stamp, txid, &row);
         return;
     }
@@ -126,7 +126,7 @@ static void check_ask(struct checks *c, int64_t due_ms, uint64_t txid)
     c->found++;
 }
 
-/* Rows of this very group are not in the store yet: the scan could not see them. */
+/* Takes into account the rows of the open group, which are not in the store yet, so the scan did not see them. */
 static void check_see_fresh(struct checks *c, struct pgroup *pg)
 {
     if (pg->fresh_group != c->st->group)
@@ -150,7 +150,7 @@ static void check_scan(struct checks *c)
     }
     uint32_t scanned = 0;
     int64_t due = pg->floor_ms;
-    bool end = true; /* all that is due was seen */
+    bool end = true; /* everything that is due was seen */
     for (kv_iter_first(it); c->status == ST_OK && kv_iter_valid(it); kv_iter_next(it)) {
         struct slice key = kv_iter_key(it);
         const uint8_t *numbers = key.data + key.len - 16;
@@ -170,14 +170,14 @@ static void check_scan(struct checks *c)
         c->status = kv_iter_status(it);
     kv_iter_free(it);
     if (c->status != ST_OK)
-        return; /* the floor stays: what was not seen is looked for again */
+        return; /* the floor stays, so that the next scan starts there again */
     pg->floor_ms = end ? now : due;
     if (!end)
         c->next_ms = now;
     check_see_fresh(c, pg);
 }
 
-/* Nothing was due: when to come again. */
+/* When the taker should come again, as nothing was due. */
 static int64_t check_retry(const struct checks *c)
 {
     if (c->pgroup->open.pending == 0)
@@ -186,9 +186,9 @@ static int64_t check_retry(const struct checks *c)
 }
 
 /*
- * What may come without news: what is due when some taker looks again by itself. Others may have been told
- * later times, or none, so a time only grows. Who found something may not come again, and there may be more,
- * now or later: whoever else waits is told to look, and will be given a time.
+ * Remembers when some taker comes again by itself: a check that is due by then needs no news. Other takers may have
+ * been told later times, or none, so the time is only moved later. A taker that got something may not come again, and
+ * there may be more checks, now or later. So the others get news, and are told a time when they look.
  */
 static void check_arm(struct checks *c, struct pgroup *pg, int64_t retry_ms)
 {
@@ -225,7 +225,7 @@ void apply_checks(struct state *st, const struct stamp *stamp, const struct comm
     buf_free(&c.items);
 }
 
-/* The open transaction a command names; false: answered. */
+/* Reads the transaction that a command names. False: it is not known, and that is answered. */
 static bool check_open(struct state *st, const struct stamp *stamp, const struct command *cmd,
                        struct slice text, uint64_t *ret_txid, struct txn_row *ret_row,
                        struct outcome *out)
@@ -251,7 +251,7 @@ void apply_unknown(struct state *st, const struct stamp *stamp, const struct com
         row.answered = true;
         txn_put(st, txid, &row);
     }
-    reply_ok(&out->reply); /* the next ask is scheduled already */
+    reply_ok(&out->reply); /* the next ask is scheduled */
 }
 
 void apply_txn_extend(struct state *st, const struct stamp *stamp, const struct command *cmd,
@@ -274,7 +274,7 @@ void apply_txn_extend(struct state *st, const struct stamp *stamp, const struct 
     reply_ok(&out->reply);
 }
 
-/* "txid-attempt", or just "txid": whatever ask was the newest. */
+/* Reads "txid-attempt", or "txid", which means the newest ask. */
 static bool check_unask_word(struct slice word, uint64_t *ret_txid, uint64_t *ret_attempt)
 {
     const uint8_t *dash = memchr(word.data, '-', word.len);
@@ -284,8 +284,8 @@ static bool check_unask_word(struct slice word, uint64_t *ret_txid, uint64_t *re
            (!dash || text_uint(slice_of(dash + 1, word.len - n - 1), ret_attempt));
 }
 
-/* One who was asked long ago may go when another was asked since, or the answer was UNKNOWN: then there
- * is nothing to take back. */
+/* A member that was asked may disconnect after another one was asked, or after it answered UNKNOWN. Then there is nothing
+ * to take back. */
 void apply_unask(struct state *st, const struct stamp *stamp, const struct command *cmd,
                  struct outcome *out)
 {

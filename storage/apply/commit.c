@@ -1,9 +1,9 @@
 /*
  * commit.c: COMMIT and ROLLBACK.
  *
- * COMMIT is one step of one group: the messages go to their topics, the row becomes the outcome, the
- * timers go, and the receipts given with ACK are acknowledged - or, if anything stands against it,
- * nothing happens at all. So everything that can refuse is asked first.
+ * COMMIT does everything in one group: messages go to their topics, the row becomes the outcome, timers are deleted,
+ * and the receipts given with ACK are acknowledged. If any of it is not possible, nothing happens. So everything that
+ * can refuse is checked first.
  *
  *   look up ─► repeat? answer the ids ─► receipts hold? ─► topics there? ─► append, outcome, ack
  */
@@ -15,13 +15,13 @@
 #include "storage/model/lease.h"
 
 #define PARTS_KEEP KIB(256)    /* of each of a COMMIT's buffers, for the next one */
-#define COMMIT_ACKS_MAX 100000 /* messages that the receipts of one COMMIT name, each looked for */
+#define COMMIT_ACKS_MAX 100000 /* messages that the receipts of one COMMIT may name: each is looked up */
 
 /* A message of the transaction on its way to its topic. */
 struct commit_part {
     size_t at, len;       /* its row in st->parts_bytes */
-    struct half_row half; /* points there */
-    struct topic *topic;  /* NULL: to be made */
+    struct half_row half; /* its slices point there */
+    struct topic *topic;  /* NULL: still to be made */
 };
 
 static uint64_t commit_txid(const struct command *cmd)
@@ -32,7 +32,7 @@ static uint64_t commit_txid(const struct command *cmd)
     return txid;
 }
 
-/* The ids as they were answered the first time. */
+/* Answers the ids, as the first COMMIT did. */
 static void commit_again(struct outcome *out, const struct txn_row *row)
 {
     struct cursor c = cursor_of(row->outcome);
@@ -49,7 +49,7 @@ static void commit_conflict(struct state *st, struct outcome *out, uint64_t txid
                 (unsigned long long)txid, was);
 }
 
-/* Receipts given with COMMIT: all of them must hold. False: answered. */
+/* True where all receipts given with COMMIT hold. False: one does not, and that is answered. */
 static bool commit_receipts_hold(struct state *st, const struct stamp *stamp, const struct command *cmd,
                                  struct outcome *out)
 {
@@ -102,7 +102,7 @@ static void commit_ack(struct state *st, const struct stamp *stamp, const struct
     }
 }
 
-/* The bytes of all messages, before anything points to them: they move as they grow. */
+/* Reads the bytes of all messages. Nothing may point to them before all are read, because the buffer moves. */
 static enum status commit_read(struct state *st, uint64_t txid, const struct txn_row *row, struct commit_part *parts)
 {
     struct buf *bytes = &st->parts_bytes;
@@ -135,7 +135,7 @@ static enum status commit_gather(struct state *st, const struct stamp *stamp, ui
     return s;
 }
 
-/* A message of the transaction becomes visible, or waits until it is due; its id or token as text. */
+/* Makes a message of the transaction visible, or delays it until it is due. *ret_text: its id or token. */
 static enum status commit_place(struct state *st, const struct stamp *stamp, struct topic *t,
                                 const struct half_row *half, struct message *m, struct buf *ret_text)
 {
@@ -189,7 +189,7 @@ static void commit_refuse(struct outcome *out, enum status s, uint64_t txid, str
         enqueue_refuse(out, s, topic);
 }
 
-/* Everything was asked: from here on a failure would leave half of it, so the group is given up. */
+/* Does the COMMIT after everything was checked. If anything fails now, half of it is done, so the group is given up. */
 static void commit_do(struct state *st, const struct stamp *stamp, const struct command *cmd,
                       uint64_t txid, struct txn_row *row, const struct commit_part *parts, struct outcome *out)
 {

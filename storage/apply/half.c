@@ -1,10 +1,10 @@
 /*
- * half.c: HALF: a message stored where nobody looks, under a transaction's id.
+ * half.c: HALF: stores a message under a transaction's id, where no consumer sees it.
  *
  * Its ORDER, QUEUE, TTL, DELAY and AT are kept with it and take effect at the COMMIT. HALF n of a
- * transaction is row Y n, but the first one lies in the transaction's own row: most have no other, and it
- * is read and dropped with that row. A large one has row Y 0, since each ask rewrites the transaction's
- * row. COMMIT answers ids in the order of the HALFs.
+ * transaction is row Y n. But the first one is in the transaction's own row, with which it is read and deleted: most
+ * transactions have no other message. A large first one has row Y 0, because each ask writes the transaction's row
+ * again. COMMIT answers ids in the order of the HALFs.
  */
 #include "storage/apply/handlers.h"
 #include "storage/model/dedup.h"
@@ -14,7 +14,7 @@
 
 #define HALF_INLINE_MAX KIB(4)
 
-/* What a message counts for against TXN_BYTES_MAX: at least what is stored of it. */
+/* How many bytes a message counts against TXN_BYTES_MAX: at least those that are stored. */
 static uint64_t half_bytes(const struct message *m)
 {
     uint64_t bytes = 64 + m->body.len + m->props.len + m->tag.len + m->order.len;
@@ -23,7 +23,7 @@ static uint64_t half_bytes(const struct message *m)
     return bytes;
 }
 
-/* The transaction that TXN names, if m may join it. False: answered. */
+/* Reads the transaction that TXN names, if m may join it. False: it may not, and that is answered. */
 static bool half_join(struct state *st, const struct stamp *stamp, const struct command *cmd,
                       const struct message *m, uint64_t *ret_txid, struct txn_row *ret_row,
                       struct outcome *out)
@@ -55,7 +55,8 @@ static bool half_join(struct state *st, const struct stamp *stamp, const struct 
     return false;
 }
 
-/* Where it stays in the row, row->first points into st->half. */
+/* Stores the message, in the transaction's row or in a row of its own. In the former case row->first points into
+ * st->half. */
 static void half_store(struct state *st, const struct stamp *stamp, const struct command *cmd,
                        uint64_t txid, struct txn_row *row, const struct message *m)
 {
@@ -105,7 +106,7 @@ static void half_rows(struct state *st, const struct stamp *stamp, uint64_t txid
         txn_settle(st, stamp, txid, row);
 }
 
-/* CHECKIN given with a further message moves the next check. */
+/* Moves the next check where a further message has CHECKIN. */
 static void half_reschedule(struct state *st, const struct stamp *stamp, const struct command *cmd,
                             uint64_t txid, struct txn_row *row)
 {

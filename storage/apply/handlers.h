@@ -1,6 +1,6 @@
 /*
- * handlers.h: one function a WRITE or INNER command; apply.c has the table. Each fills the outcome, and
- * either does all of its command or nothing.
+ * handlers.h: one function for each WRITE or INNER command; the table is in apply.c. Each fills in the outcome, and does
+ * either all of its command or nothing.
  */
 #ifndef HALFMQ_STORAGE_HANDLERS_H
 #define HALFMQ_STORAGE_HANDLERS_H
@@ -16,7 +16,7 @@ apply_fn apply_delayed_cancel;                                                /*
 apply_fn apply_half;                                                          /* half.c */
 apply_fn apply_commit, apply_rollback;                                        /* commit.c */
 apply_fn apply_unknown, apply_txn_extend, apply_checks, apply_unask;          /* check.c */
-apply_fn apply_pgroup_set, apply_pgroup_delete;                                /* pgroup.c */
+apply_fn apply_pgroup_set, apply_pgroup_delete;                                /* pgroup_set.c */
 apply_fn apply_pop;                                                           /* pop.c */
 apply_fn apply_ack, apply_nack, apply_extend, apply_reject, apply_release;    /* ack.c */
 apply_fn apply_group_create, apply_group_delete;                              /* manage.c */

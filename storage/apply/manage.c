@@ -1,4 +1,4 @@
-/* manage.c: creating, purging and deleting topics and groups. */
+/* manage.c: TOPIC CREATE, PURGE and DELETE, GROUP CREATE and DELETE. */
 #include "storage/apply/handlers.h"
 #include "storage/model/group.h"
 #include "storage/model/drop.h"
@@ -26,7 +26,7 @@ void apply_topic_create(struct state *st, const struct stamp *stamp, const struc
         .n_queues = (uint32_t)command_number(cmd, OPT_ID_QUEUES, QUEUES_DEFAULT)};
     const struct option *compress = command_option(cmd, OPT_ID_COMPRESS);
     bool known = !compress || compress_find(compress->v, &set.compress);
-    assert(known); /* command parsing saw to it */
+    assert(known); /* command parsing has checked it */
     enum status s = topic_create(st, stamp->now_ms, cmd->pos[0], &set, &t);
     if (s == ST_OK)
         reply_ok(&out->reply);
@@ -70,7 +70,7 @@ void apply_topic_delete(struct state *st, const struct stamp *stamp, const struc
     reply_ok(&out->reply);
 }
 
-/* "d1,d2,..." as command parsing let it through. */
+/* Reads "d1,d2,...", which command parsing has checked. */
 static void manage_backoff(struct group_settings *set, struct slice text)
 {
     while (text.len && set->n_backoff < BACKOFF_STEPS_MAX) {
@@ -134,7 +134,7 @@ void apply_group_delete(struct state *st, const struct stamp *stamp, const struc
     }
     s = dlq ? group_leave_topic(st, dlq, false) : ST_OK;
     if (s != ST_OK) {
-        st->sick = true; /* half of it is done: the group must not be written */
+        st->sick = true; /* half of the command is done, so the group must not be written */
         core_fail(out, s, "GROUP DELETE");
         return;
     }

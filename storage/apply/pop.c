@@ -1,17 +1,17 @@
 /*
- * pop.c: POP decides *which* messages a caller gets, without reading them.
+ * pop.c: POP leases messages. It decides *which* ones a caller gets and does not read them (query_grants does).
  *
- *   1. waiting runs whose time has come, oldest due first (attempt + 1)
- *   2. fresh ones: the queue whose head is oldest gives, until the caller has enough
+ *   1. waiting runs that are due, in the order of their due times (attempt + 1)
+ *   2. fresh messages, always from the queue whose head is oldest, until the caller has enough
  *
  *   q0  ░░░░░│a a a│c c c ...        a record knows the index of the group commit that wrote it, so the
  *   q1  ░░│b b b b│d d ...           oldest head is the smallest (index, seq); within a record seq is
  *        next ▲                      guessed between that of its first and of its last message
  *
- * TAKE is POP for a stream (broker/serve/stream.h), but it makes no group: one that was deleted ends the stream.
+ * TAKE is POP for a stream (broker/serve/stream.h), but it does not create a group: if it was deleted, the stream ends.
  *
- * Messages whose TTL is over are stepped across: their bit in the run is never set. The caller gets
- * fewer than COUNT rather than much more than REPLY_BYTES_SOFT.
+ * Messages that have expired are skipped: their bit in the run is not set. The caller gets fewer than COUNT rather than
+ * much more than REPLY_BYTES_SOFT.
  */
 #include <stdlib.h>
 
@@ -22,7 +22,7 @@
 #include "storage/model/lease.h"
 
 #define POP_TOPICS_MAX 64
-#define POP_EXPIRED_MAX 20000 /* one POP steps across no more: the caller comes again at once */
+#define POP_EXPIRED_MAX 20000 /* expired messages that one POP skips; then the caller comes again at once */
 
 struct pop {
     struct state *st;
@@ -30,12 +30,12 @@ struct pop {
     struct outcome *out;
     int64_t lease_ms; /* 0: the group's own */
     uint32_t left;    /* messages still wanted */
-    size_t bytes;     /* estimate of what was taken */
-    uint32_t expired; /* messages stepped across */
-    bool changed;     /* something was made or leased: no way back */
+    size_t bytes;     /* estimated size of what was taken */
+    uint32_t expired; /* expired messages that were skipped */
+    bool changed;     /* something was created or leased, so it cannot simply fail */
     bool again;       /* more may be had at once, by another POP */
-    bool crowded;     /* too many runs: what waits may go out again, nothing fresh ... */
-    bool refused;     /* ... and there was some */
+    bool crowded;     /* there are too many runs: waiting ones are delivered, nothing fresh is ... */
+    bool refused;     /* ... and there was something fresh */
     enum status status;
 };
 
@@ -58,7 +58,7 @@ static void pop_grant(struct pop *p, struct gt *gt, const struct run *r)
     group_dirty(p->st, gt);
 }
 
-/* Expired messages leave a waiting run. NULL: nothing is left of it. */
+/* Takes expired messages out of a waiting run. NULL: nothing is left of it, or p->status. */
 static struct run *pop_expire(struct pop *p, struct gt *gt, struct run *r)
 {
     if (!(gt->topic->flags & TOPIC_HAS_TTL))
@@ -112,7 +112,7 @@ static size_t pop_estimate(struct pop *p, struct gt *gt, uint32_t queue, uint64_
     return (size_t)info.bytes / info.count * n;
 }
 
-/* A lease that is over is over, though its timer has not fired yet. */
+/* Ends leases that are over and whose timer has not fired yet. */
 static void pop_end_leases(struct pop *p, struct gt *gt)
 {
     const struct run *r = run_first_due(&gt->runs, RUN_LEASED);
@@ -139,14 +139,14 @@ static void pop_waiting(struct pop *p, struct gt *gt)
     }
 }
 
-/* What a queue gives to this POP, before it becomes a run. */
+/* What this POP takes of a queue, before it becomes a run. */
 struct take {
     uint64_t base;
     uint32_t count, live;
     uint64_t bits[RUN_WORDS_MAX];
 };
 
-/* The head record of a queue, kept until next has passed it. False: nothing fresh, or a failure. */
+/* Finds the head record of a queue, which is kept until next has passed it. False: nothing is fresh, or p->status. */
 static bool pop_head(struct pop *p, struct gt *gt, uint32_t q)
 {
     struct gtq *gq = &gt->queues[q];
@@ -164,14 +164,14 @@ static bool pop_head(struct pop *p, struct gt *gt, uint32_t q)
         return false;
     }
     if (gq->next < gq->head.base)
-        gq->next = gq->head.base; /* what was between is no longer kept */
-    /* The tail still grows: its place must be asked again. */
+        gq->next = gq->head.base; /* what was between was purged */
+    /* The tail still grows, so its place must be looked up again. */
     gq->has_head = !queue->tail || gq->head.base < queue->tail->base;
     return true;
 }
 
-/* Where the next message stood in its group commit, without reading it: exact where its record's messages
- * came at even distances, as dealt out in turn or sent together. */
+/* Estimates the seq of the next message in its group commit, without reading it. This is exact where the messages of the
+ * record have even distances, because they were spread over the queues in turn or sent together. */
 static uint64_t pop_head_seq(const struct gtq *gq)
 {
     const struct record_info *h = &gq->head;
@@ -179,7 +179,7 @@ static uint64_t pop_head_seq(const struct gtq *gq)
     return h->count > 1 ? h->first_seq + (gq->next - h->base) * spread / (h->count - 1) : h->first_seq;
 }
 
-/* Order over all queues: the group commit, then the place in it. */
+/* Orders heads of queues: by group commit, then by the place in it. */
 static bool pop_head_before(const struct gtq *a, const struct gtq *b)
 {
     if (a->head.index != b->head.index)
@@ -236,7 +236,7 @@ static void pop_take(struct pop *p, struct gt *gt, uint32_t q, struct take *take
     group_dirty(p->st, gt);
 }
 
-/* What was taken becomes a run; the queue may give again. */
+/* Makes a run of what was taken, and empties *take. */
 static void pop_make_run(struct pop *p, struct gt *gt, uint32_t q, struct take *take)
 {
     struct take done = *take;
@@ -250,7 +250,7 @@ static void pop_make_run(struct pop *p, struct gt *gt, uint32_t q, struct take *
         p->status = ST_NOMEM;
         return;
     }
-    p->left += r->live; /* pop_grant takes them off again */
+    p->left += r->live; /* pop_grant subtracts them again */
     pop_grant(p, gt, r);
 }
 
@@ -271,9 +271,9 @@ static void pop_fresh(struct pop *p, struct gt *gt)
         }
         struct take *take = &takes[q];
         if (take->count && gt->queues[q].next != take->base + take->count)
-            pop_make_run(p, gt, (uint32_t)q, take); /* what is between is no longer kept */
+            pop_make_run(p, gt, (uint32_t)q, take); /* what is between was purged */
         pop_take(p, gt, (uint32_t)q, take, alone ? COUNT_MAX : 1);
-        if (take->count == COUNT_MAX) /* filled by expired ones, or the last that were wanted */
+        if (take->count == COUNT_MAX) /* full, also of expired ones */
             pop_make_run(p, gt, (uint32_t)q, take);
     }
     for (uint32_t q = 0; takes && q < gt->n_queues; q++)
@@ -281,7 +281,7 @@ static void pop_fresh(struct pop *p, struct gt *gt)
     free(takes);
 }
 
-/* The group on a topic that POP names; *ret_gt NULL: it is missing. */
+/* Finds the group on a topic that POP names. *ret_gt NULL: the group does not exist there. */
 static enum status pop_find(struct pop *p, struct slice group, struct slice topic, struct gt **ret_gt)
 {
     struct topic *t = NULL;
@@ -293,7 +293,7 @@ static enum status pop_find(struct pop *p, struct slice group, struct slice topi
     return s == ST_GONE ? ST_OK : s;
 }
 
-/* Makes it with the defaults, unless the same topic was named before. */
+/* Creates it with default settings, unless this POP names the same topic twice. */
 static enum status pop_create(struct pop *p, struct slice group, struct slice topic, struct gt **ret_gt)
 {
     struct topic *t = NULL;
@@ -309,7 +309,7 @@ static enum status pop_create(struct pop *p, struct slice group, struct slice to
     return s;
 }
 
-/* The group on each topic, made where it is missing; everything that can refuse is asked first. */
+/* Finds the group on each topic, and creates it where it is missing. Everything that can refuse is checked first. */
 static enum status pop_groups(struct pop *p, const struct command *cmd, struct gt **gts)
 {
     uint64_t missing = 0;
@@ -374,7 +374,7 @@ void apply_pop(struct state *st, const struct stamp *stamp, const struct command
     }
     if (p.status != ST_OK || !grants_seal(out)) {
         out->n_grants = 0;
-        st->sick = st->sick || p.status != ST_IO || p.changed; /* half of it is done: not to be written */
+        st->sick = st->sick || p.status != ST_IO || p.changed; /* half of it is done, so it must not be written */
         core_fail(out, p.status == ST_OK ? ST_NOMEM : p.status, "POP");
         return;
     }

@@ -2,10 +2,10 @@
  * produce.c: PRODUCE: a client's batch becomes a record of the log as it came.
  *
  *   command parsing   the batch is a record, each message is one that SEND would take (batch.h)
- *   here              does it belong to the queue? ─► a header with its place, its bytes behind it
+ *   here              do its messages belong to the queue? ─► a header of ours, its bytes behind it
  *
- * The first answer to a DEDUP id is kept as "topic:queue:first-last"; what SEND kept under the same id is a
- * batch of one.
+ * The first answer to a DEDUP id is kept as "topic:queue:first-last"; the answer to a SEND
+ * with the same id is read as a batch of one.
  */
 #include "storage/apply/handlers.h"
 #include "storage/model/dedup.h"
@@ -20,7 +20,7 @@ static void produce_answer(struct outcome *out, uint32_t queue, uint64_t base, u
     reply_field_int(&out->reply, "count", (int64_t)count);
 }
 
-/* The first answer to the DEDUP id (NULL: none given). True: answered. */
+/* True where the DEDUP id (NULL: none given) is known, and its first answer, or an error, was given. */
 static bool produce_again(struct state *st, const struct stamp *stamp, const struct topic *t,
                           const struct option *dedup, struct outcome *out)
 {
@@ -44,7 +44,7 @@ static bool produce_again(struct state *st, const struct stamp *stamp, const str
     return true;
 }
 
-/* Messages with ORDER belong to the queue of their key. False: answered. */
+/* Checks that messages with ORDER go to the queue of their key. False: one does not, and that is answered. */
 static bool produce_order_ok(const struct topic *t, const struct command *cmd, const uint32_t *queue,
                              struct outcome *out)
 {
@@ -66,7 +66,7 @@ static bool produce_order_ok(const struct topic *t, const struct command *cmd, c
                     belongs, belongs);
         return false;
     }
-    assert(s == ST_OK); /* command parsing saw to it */
+    assert(s == ST_OK); /* command parsing has checked it */
     return true;
 }
 

@@ -8,7 +8,7 @@
 #include "storage/model/enqueue.h"
 #include "storage/model/tail.h"
 
-/* The first answer is kept in scratch, as it was given. */
+/* Answers with the text in scratch, and remembers it under the DEDUP id. */
 static void send_answer(struct state *st, const struct stamp *stamp, const struct topic *t,
                         const struct option *dedup, struct outcome *out)
 {
@@ -67,7 +67,7 @@ void apply_msend(struct state *st, const struct stamp *stamp, const struct comma
         enqueue_refuse(out, s, cmd->pos[0]);
         return;
     }
-    /* All bodies to one queue: they stay together, in order, in one record. */
+    /* All bodies go to one queue, so that they stay together, in order, in one record. */
     struct message m = {.born_ms = stamp->now_ms};
     uint32_t queue = topic_route(t, &m, NULL);
     reply_array(&out->reply, cmd->n_rest);

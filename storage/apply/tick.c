@@ -5,8 +5,8 @@
  *                       TXN     a transaction is parked, or gets another check-back
  *                       DELAY   a delayed message becomes visible
  *
- * A scan ends LOOKAHEAD behind now and the next one begins where it ended, so that it does not walk again over the
- * marks of rows that were deleted long before they fell due. To add a kind: a function in the table below.
+ * A scan ends TICK_LOOKAHEAD_MS after now, and the next one begins where it ended, so that it does not read again the
+ * deletion marks of rows that were deleted long before they fell due. To add a kind: a function in the table below.
  */
 #include "storage/apply/handlers.h"
 #include "storage/model/delay.h"
@@ -55,7 +55,7 @@ static tick_fn *const tick_table[TIMER_KINDS] = {
     [TIMER_DELAY] = tick_delay,
 };
 
-/* W, due u64, kind u8, what */
+/* Deletes the row (W, due u64, kind u8, what) and does what it reminds of. */
 static void tick_fire(struct state *st, const struct stamp *stamp, struct slice row, int64_t due_ms)
 {
     struct key key = {.len = 0};
@@ -96,7 +96,8 @@ void apply_tick(struct state *st, const struct stamp *stamp, const struct comman
         core_fail(out, ST_NOMEM, "TICK");
         return;
     }
-    int64_t fresh = st->timer_fresh_ms; /* of this group: not in the store yet, so not seen below */
+    /* Rows of the open group are not in the store yet, so the scan does not see them. */
+    int64_t fresh = st->timer_fresh_ms;
     st->timer_fresh_ms = INT64_MAX;
     st->next_due_ms = INT64_MAX;
     int64_t next = tick_scan(st, stamp, it);

@@ -45,7 +45,7 @@ static inline struct slice key_slice(const struct key *k)
     return slice_of(k->bytes, k->len);
 }
 
-/* Building blocks; an overflow is an assertion: all parts are bounded by limits.h. */
+/* Building blocks. A key that grows too long is our own bug (an assertion): limits.h bounds all parts. */
 void key_begin(struct key *k, char kind);
 void key_u8(struct key *k, uint8_t v);
 void key_u32(struct key *k, uint32_t v);
@@ -53,12 +53,11 @@ void key_u64(struct key *k, uint64_t v);
 void key_bytes(struct key *k, struct slice s);
 void key_name(struct key *k, struct slice name); /* and its zero byte */
 
-/* Reading parts back from a key at a place; the caller checked the length. */
+/* Read a number back from a place in a key. The caller has checked the length. */
 uint32_t key_read_u32(const uint8_t *at);
 uint64_t key_read_u64(const uint8_t *at);
 
-/* The smallest key that is greater than every key beginning with k (k's last byte is never 0xff in
- * what we build, or it is carried). */
+/* The smallest key that is greater than every key that begins with k. */
 struct key key_after(const struct key *k);
 
 #define LOG_KEY_BYTES 20
@@ -87,13 +86,13 @@ struct key key_delayed(uint64_t topic, int64_t due_ms, uint64_t token);
 struct key key_token(uint64_t token);
 struct key key_timer(int64_t due_ms, uint8_t kind, struct slice what);
 
-/* kind byte followed by a topic's or gt's id: the prefix of all its rows of that kind. */
+/* The kind byte followed by the id of a topic or a gt: the prefix of all its rows of that kind. */
 struct key key_of_id(char kind, uint64_t id);
 
 /* Ids of transactions, and tokens of delayed messages:  time (41 bits) │ node (10) │ sequence (12) */
 #define TXID_EPOCH_MS INT64_C(1577836800000) /* 2020-01-01: leaves 41 bits of time until 2089 */
 
-/* When it was given out, about: a full sequence borrows the next millisecond. */
+/* Roughly when the id was given out. A full sequence borrows the next millisecond. */
 static inline int64_t txid_time_ms(uint64_t txid)
 {
     return (int64_t)(txid >> 22) + TXID_EPOCH_MS;

@@ -6,13 +6,13 @@
  * left to the group state above and to what a flush holds for a moment.
  *
  * Settings that matter:
- *   - recovery mode point-in-time: a torn tail after a crash ends the log, nothing behind it is believed;
+ *   - recovery mode point-in-time: a torn record after a crash ends the log; nothing behind it is read;
  *   - tables and blobs go to the disk in pieces of 256 KiB, each one there before the next is begun: a sync of the
  *     log waits for one of them at most. In pieces of 1 MiB, left to the kernel, the slow syncs beside a flush took
  *     twice the time; smaller pieces cost a tenth of the speed;
  *   - no compression, unless a topic asks for it: then its records go to a family whose files RocksDB's own
- *     threads compress as they write them. The way to the disk's log, and so an answer, pays nothing;
- *   - with a log of somebody else's (redo.h), none of RocksDB's, and all families flushed together: the files
+ *     threads compress as they write them. Writing to the log, and so an answer, takes no longer;
+ *   - with another log (redo.h) RocksDB's own is off and all families are flushed together: the files
  *     are then the state after one certain batch, and rocksdb_flush must not be called, as it would flush one
  *     family. Closing flushes;
  *   - the log families do not split their write buffers by topic; records of one group land together.
@@ -30,7 +30,8 @@
 #define LOG_BLOB_BYTES_MIN 256
 #define COMPRESSED_BLOB_BYTES_MIN KIB(4)
 
-/* A mark that threads share. One that is read while it is set may be of two marks, both of them good. */
+/* A mark that several threads use. Whoever reads it while it is being set may see some fields of the old mark and some
+ * of the new one. That is safe: a row that is stale by either of them is stale. */
 struct kv_marked {
     atomic_bool set;
     atomic_int_fast64_t now_ms, keep_ms;
@@ -61,12 +62,12 @@ struct kv {
     const struct redo *redo;
     uint64_t number; /* of the batch; ... */
     uint64_t logged; /* ... of the last one that the redo log got */
-    atomic_bool dead; /* a write failed: no more of them */
+    atomic_bool dead; /* a write failed: all later writes are refused */
     atomic_int fault[KV_OPS];
     rocksdb_compactionfilter_t *filter;
     kv_stale_fn *stale;
     atomic_uint filtered; /* rows that stale was asked about; wraps */
-    struct kv_marked told, written; /* what compactions go by; what they will after the next sync */
+    struct kv_marked told, written; /* what compactions use now, and what they use after the next sync */
 };
 
 struct kv_snap {
@@ -164,7 +165,7 @@ void kv_set_mark(struct kv *kv, const struct kv_mark *mark, bool synced)
  */
 static void kv_state_options(struct kv *kv, rocksdb_options_t *o, rocksdb_block_based_table_options_t *t)
 {
-    /* With a filter RocksDB also goes through files that nothing else would touch, once in 30 days. */
+    /* With a filter RocksDB also compacts files that nothing else would touch, once in 30 days. */
     if (kv->filter)
         rocksdb_options_set_compaction_filter(o, kv->filter);
     rocksdb_block_based_options_set_filter_policy(t, rocksdb_filterpolicy_create_bloom(10));
@@ -196,7 +197,7 @@ static void kv_log_options(struct kv *kv, enum kv_family f, rocksdb_options_t *o
     rocksdb_options_set_blob_cache(o, kv->cache);
 }
 
-/* Few shards: one must hold many of the largest blocks, or they would never stay. */
+/* Few shards: each must have room for many of the largest blocks, or those would be evicted at once. */
 static rocksdb_cache_t *kv_cache(size_t bytes)
 {
     rocksdb_lru_cache_options_t *o = rocksdb_lru_cache_options_create();
@@ -272,8 +273,8 @@ static struct kv *kv_new(const struct kv_options *opt)
     return kv;
 }
 
-/* RocksDB has ended its jobs, with locks that a thread sanitizer does not see, as it does this pair of atomics:
- * what the filter read was read before. */
+/* RocksDB has ended its background jobs, but with locks that a thread sanitizer does not see. The acquire on `filtered`
+ * shows it that whatever the filter read was read before this. */
 static void kv_free(struct kv *kv)
 {
     (void)atomic_load_explicit(&kv->filtered, memory_order_acquire);
@@ -292,13 +293,13 @@ static void kv_free(struct kv *kv)
     free(kv);
 }
 
-/* Which families the store has; where there is no store yet, those that every store has. */
+/* Finds out which families the store has. Where there is no store yet: those that every store has. */
 static void kv_families(const rocksdb_options_t *o, const char *path, bool there[KV_FAMILIES])
 {
     size_t n = 0;
     char *failure = NULL;
     char **names = rocksdb_list_column_families(o, path, &n, &failure);
-    bool failed = kv_failed(failure, NULL, 0); /* kv_open_families will say why, if it matters */
+    bool failed = kv_failed(failure, NULL, 0); /* if it matters, kv_open_families fails and says why */
     for (int f = 0; f < KV_FAMILIES; f++) {
         there[f] = !lines[f].on_need;
         for (size_t i = 0; !failed && i < n; i++)
@@ -470,7 +471,7 @@ void kv_number(struct kv *kv, uint64_t number)
     kv->number = number;
 }
 
-/* The world stops here: what is on disk now is all that there will be. */
+/* After a failed write nothing more is written: what is on disk now is what the next start recovers. */
 static enum status kv_die(struct kv *kv)
 {
     atomic_store(&kv->dead, true);
@@ -489,7 +490,7 @@ static bool kv_may_write(struct kv *kv, bool sync, char *err, size_t err_size)
     return false;
 }
 
-/* Into the redo log, where there is one. */
+/* Appends the pending batch to the redo log, where there is one. */
 static bool kv_log_batch(struct kv *kv, bool sync, char *err, size_t err_size)
 {
     if (!kv->redo)
@@ -502,7 +503,7 @@ static bool kv_log_batch(struct kv *kv, bool sync, char *err, size_t err_size)
 
 static bool kv_write_batch(struct kv *kv, rocksdb_writebatch_t *batch, bool sync, char *err, size_t err_size)
 {
-    rocksdb_set_perf_level(rocksdb_disable); /* of this thread: its counters cost a write a twentieth */
+    rocksdb_set_perf_level(rocksdb_disable); /* per thread: RocksDB's counters make a write 5 % slower */
     char *failure = NULL;
     rocksdb_write(kv->db, sync && !kv->redo ? kv->write_sync : kv->write_fast, batch, &failure);
     return !kv_failed(failure, err, err_size);

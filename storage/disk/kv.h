@@ -1,17 +1,17 @@
 /*
- * kv.h: RocksDB behind a dozen verbs; nothing above this file knows its name.
+ * kv.h: RocksDB behind a few functions. Nothing above this file knows that it is RocksDB.
  *
  *   family   KV_LOG        batch records, large values, written once, read in order
  *            KV_LOG_LZ4    the same, compressed when they leave the write buffer; these two are
- *            KV_LOG_ZSTD   made when somebody needs them (kv_need), and then stay
+ *            KV_LOG_ZSTD   created when somebody needs them (kv_need), and stay
  *            KV_STATE      rows: small, rewritten and deleted often
  *
  * One write-ahead log serves all, so that one kv_write is atomic over everything: RocksDB's own, or the one
  * that kv_open is given (redo.h); then all families go into files together. A batch goes into the log, is
  * synced, and only then readers see it: with sync=true a reader sees nothing that a power cut could take back.
  *
- * The fault seam: kv_fault makes the n-th call of a kind fail as a broken disk would. After a failed
- * write the store refuses every further write, in a test as in life.
+ * For tests: kv_fault makes the n-th call of a kind fail as a broken disk would. After a failed write, injected or
+ * real, the store refuses every further write.
  *
  * Threads: reads, snapshots and iterators from any (an iterator stays with its thread); batch and write
  * from one at a time. Iterators and snapshots must be gone before kv_close.
@@ -30,15 +30,14 @@ struct kv_snap;
 enum kv_family { KV_LOG, KV_LOG_LZ4, KV_LOG_ZSTD, KV_STATE, KV_FAMILIES };
 enum kv_op { KV_OP_WRITE, KV_OP_SYNC, KV_OP_GET, KV_OP_ITER, KV_OP_NEED, KV_OPS };
 
-/* How far the state has come, as far as stored rows may grow stale by it (stale.h). */
+/* What decides whether a stored row is stale (stale.h): the time, the retention, and the lowest young id. */
 struct kv_mark {
     int64_t now_ms, keep_ms;
     uint64_t floor;
 };
 
-/* True where a row of KV_STATE says nothing any more, so that a compaction may drop it: whoever reads such
- * a row must come to the same answer as if it were gone. Called by RocksDB's threads: a function of its
- * arguments. */
+/* True where a row of KV_STATE has no meaning any more, so that a compaction may drop it: whoever reads such a row must
+ * come to the same answer as if it were gone. Called by RocksDB's threads, so it may use its arguments only. */
 typedef bool kv_stale_fn(struct slice key, struct slice value, const struct kv_mark *mark);
 
 struct kv_options {
@@ -52,22 +51,22 @@ struct kv_options {
 /* Opens or creates the folder. ST_BUSY: another process holds it. err has the text. */
 enum status kv_open(const struct kv_options *opt, struct kv **ret_kv, char *err, size_t err_size) MUST_CHECK;
 
-/* With a redo log what is in write buffers goes into files first: the next start replays nothing. */
+/* With a redo log, flushes the write buffers to files first, so that the next start has nothing to replay. */
 void kv_close(struct kv *kv);
 
-/* With a redo log, before the first write: takes from it what came behind the batch of this number, the last
- * one that the files have. *ret_long: close and open again before going on (redo.h). */
+/* With a redo log, before the first write: applies the batches that it has behind the one of this number, which is the
+ * last one that the files have. *ret_long: close and open again before going on (redo.h). */
 enum status kv_replay(struct kv *kv, uint64_t after, bool *ret_long, char *err, size_t err_size) MUST_CHECK;
 
-/* Writes a finished batch, as the redo log had it, into write buffers: readers see it at once. The pending batch is
- * not touched. ST_IO, with err: no more writes. */
+/* Writes a finished batch, as redo.append was given it, into the write buffers; readers see it at once. The pending
+ * batch stays as it is. ST_IO, with err: all later writes are refused. */
 enum status kv_apply(struct kv *kv, struct slice batch, char *err, size_t err_size) MUST_CHECK;
 
-/* As kv_get, of what the files have: not what is only in a log and in write buffers. Any thread. */
+/* As kv_get, but reads the files only, not what is still in write buffers and the log. Any thread. */
 enum status kv_get_stored(struct kv *kv, enum kv_family f, struct slice key, struct buf *out) MUST_CHECK;
 
-/* Makes the family where it is not there; the batch's writer only. All below are asked of families that are
- * there. ST_BAD: this RocksDB cannot compress so (the fault of KV_OP_NEED, too); ST_IO. */
+/* Creates the family if it does not exist; only the writer may. The functions below expect families that exist.
+ * ST_BAD: this RocksDB was built without that compression (KV_OP_NEED injects this, too); ST_IO. */
 enum status kv_need(struct kv *kv, enum kv_family f) MUST_CHECK;
 bool kv_has(const struct kv *kv, enum kv_family f);
 
@@ -75,26 +74,26 @@ bool kv_has(const struct kv *kv, enum kv_family f);
 enum status kv_get(struct kv *kv, enum kv_family f, const struct kv_snap *snap, struct slice key,
                    struct buf *out) MUST_CHECK;
 
-/* The pending batch: filled by the writer, written whole by kv_write, which empties it either way. */
+/* The pending batch. The writer fills it; kv_write writes all of it and empties it, also where it fails. */
 void kv_put(struct kv *kv, enum kv_family f, struct slice key, struct slice value);
-/* As kv_put of head and body one behind the other, without putting them there first. */
+/* As kv_put of head followed by body, which need not be copied together for it. */
 void kv_put2(struct kv *kv, enum kv_family f, struct slice key, struct slice head, struct slice body);
 void kv_del(struct kv *kv, enum kv_family f, struct slice key);
 void kv_del_range(struct kv *kv, enum kv_family f, struct slice from, struct slice to); /* to excluded */
 bool kv_pending(const struct kv *kv);
 void kv_clear(struct kv *kv); /* empties it */
 
-/* The pending batch's number in the redo log: above those before. */
+/* The number that the pending batch gets in the redo log: greater than that of each batch logged before. */
 void kv_number(struct kv *kv, uint64_t number);
 
-/* What stale is told from now on, or, where it was not synced, from the next kv_sync on: a compaction must not
- * drop what a power cut would bring to life again. Before the first call stale is not asked. What the mark
- * says must be written. */
+/* The mark that `stale` gets from now on, or, where it was not synced, from the next kv_sync on: a compaction must not
+ * drop a row that a power cut would make valid again. Before the first call nothing is dropped. The mark must
+ * describe what is written. */
 void kv_set_mark(struct kv *kv, const struct kv_mark *mark, bool synced);
 enum status kv_write(struct kv *kv, bool sync, char *err, size_t err_size) MUST_CHECK;
 
-/* kv_write in two halves: in the log, and synced, but not yet to be read; then to be read. Between them nothing is
- * put. Without a redo log the first half does all. */
+/* kv_write in two halves. After kv_log the batch is in the log, and synced, but nobody can read it; kv_settle makes it
+ * readable. Nothing may be put between them. Without a redo log kv_log does both. */
 enum status kv_log(struct kv *kv, bool sync, char *err, size_t err_size) MUST_CHECK;
 enum status kv_settle(struct kv *kv, char *err, size_t err_size) MUST_CHECK;
 enum status kv_sync(struct kv *kv, char *err, size_t err_size) MUST_CHECK;
@@ -102,7 +101,7 @@ enum status kv_sync(struct kv *kv, char *err, size_t err_size) MUST_CHECK;
 struct kv_snap *kv_snapshot(struct kv *kv); /* NULL: no memory */
 void kv_snap_free(struct kv *kv, struct kv_snap *s);
 
-/* Keys from <= key < to, in either direction. NULL: no memory, or a fault. Slices are the iterator's. */
+/* An iterator over keys from <= key < to, in either direction. NULL: no memory. Its slices are good until it moves. */
 struct kv_iter *kv_iter_new(struct kv *kv, enum kv_family f, const struct kv_snap *snap,
                             struct slice from, struct slice to);
 void kv_iter_free(struct kv_iter *it);
@@ -118,10 +117,10 @@ enum status kv_iter_status(const struct kv_iter *it) MUST_CHECK;
 /* Bytes in write buffers and block cache. */
 size_t kv_memory(const struct kv *kv);
 
-/* Goes through every file of a family now. Tests only. */
+/* Compacts every file of a family now. Tests only. */
 void kv_compact(struct kv *kv, enum kv_family f);
 
-/* The countdown-th call of op from now fails (1: the next); 0 switches off. Tests only. */
+/* Makes the countdown-th call of op from now fail (1: the next one); 0 switches that off. Tests only. */
 void kv_fault(struct kv *kv, enum kv_op op, int countdown);
 
 #endif

@@ -1,4 +1,5 @@
-/* overlay.c: see overlay.h. An append-only heap of bytes, rows that point into it, a hash over them. */
+/* overlay.c: keeps the rows of the open group: bytes that are only appended to, rows that point into them, and a hash
+ * table over the rows (overlay.h). */
 #include "storage/disk/overlay.h"
 
 #include <assert.h>
@@ -90,7 +91,7 @@ static bool overlay_grow(struct overlay *o)
     return true;
 }
 
-/* The row of a key, made if there is none; NULL and failed without memory. */
+/* Finds the row of a key, or adds one. NULL: no memory, and `failed` is set. */
 static struct overlay_row *overlay_row(struct overlay *o, const struct key *key)
 {
     if (o->failed || (o->n == o->rows_size && !overlay_grow(o))) {
@@ -161,7 +162,7 @@ static int overlay_place_compare(const void *a, const void *b)
     return order ? order : (x.len > y.len) - (x.len < y.len);
 }
 
-/* The first place of each kind, and where the last one ends. */
+/* Counts rows by kind: begin[k] is the first place of kind k in the sorted order, begin[k + 1] its end. */
 static void overlay_count(const struct overlay *o, uint32_t begin[OVERLAY_KINDS + 1])
 {
     memset(begin, 0, (OVERLAY_KINDS + 1) * sizeof(*begin));
@@ -184,8 +185,8 @@ static void overlay_sort_kind(struct overlay_place *first, uint32_t n)
     }
 }
 
-/* By key: the store's list of recent rows finds a place much faster from that of a neighbour. Rows of one
- * kind mostly came in order, as ids ascend, so they are dealt out by kind and only looked at. */
+/* Sorts the rows by key: RocksDB's write buffer finds the place of a row much faster after that of its neighbour. Rows
+ * of one kind mostly come in order, as ids ascend, so rows are dealt out by kind, and a kind is sorted only if needed. */
 static void overlay_sort(struct overlay *o)
 {
     uint32_t begin[OVERLAY_KINDS + 1], next[OVERLAY_KINDS + 1];

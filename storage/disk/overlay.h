@@ -1,5 +1,5 @@
 /*
- * overlay.h: rows as this group sees them: what it wrote, laid over what the store holds.
+ * overlay.h: rows as the open group sees them: those that it wrote, and otherwise those of the store.
  *
  *   overlay_put / overlay_del ──► memory ──(state_write)──► the batch, each row once
  *   overlay_get ──► memory, else the store
@@ -19,7 +19,7 @@ struct overlay {
     struct kv *kv;
     struct buf bytes;      /* keys and values, one behind the other */
     struct overlay_row *rows;
-    struct overlay_place *order; /* of flush; as many as rows */
+    struct overlay_place *order; /* for overlay_flush; as many as rows */
     uint32_t *slots;       /* hash table over rows: place + 1, 0 free */
     uint32_t n, rows_size, slots_size;
     bool failed;           /* no memory: the group must not be written */
@@ -34,7 +34,7 @@ void overlay_del(struct overlay *o, const struct key *key);
 /* Appends the row to out. ST_GONE, ST_IO, ST_NOMEM. */
 enum status overlay_get(struct overlay *o, const struct key *key, struct buf *out) MUST_CHECK;
 
-/* Everything into the batch, in the order of the keys, unless memory ran out; empty afterwards. */
+/* Puts all rows into the batch, in the order of their keys, unless memory has run out. Empty afterwards. */
 void overlay_flush(struct overlay *o);
 
 static inline size_t overlay_bytes(const struct overlay *o)

@@ -1,6 +1,6 @@
 /*
- * records.h: batch records in the log families: which family a topic's records are in, and finding a place
- * among them. For the writer (model/log.h) and for views (query/view.h) alike.
+ * records.h: batch records in the log families: in which family those of a topic are, and finding the record that
+ * holds an offset. The writer (model/log.h) and views (query/view.h) use it.
  */
 #ifndef HALFMQ_STORAGE_RECORDS_H
 #define HALFMQ_STORAGE_RECORDS_H

@@ -1,7 +1,7 @@
 /*
  * rows.c: values of the STATE family. Numbers are varints unless their size never varies; times are
  * varints too, they are never negative. A decoder reads all fields, then asks the cursor once whether
- * all of them were there, then checks what the fields promise one another.
+ * all of them were there, then checks that the fields agree with each other.
  */
 #include "storage/disk/rows.h"
 
@@ -84,7 +84,7 @@ enum status meta_decode(struct slice bytes, struct meta_row *ret_r)
     return ST_OK;
 }
 
-/* Its compression is among a topic's flags, so that rows from before there was any mean none. */
+/* The compression is part of a topic's flags, so that rows that are older than compression mean none. */
 #define COMPRESS_SHIFT 1
 #define COMPRESS_MASK (UINT32_C(3) << COMPRESS_SHIFT)
 
@@ -204,7 +204,7 @@ enum status run_decode(struct slice bytes, struct run_row *ret_r)
 
 #define TXN_FIXED (2 + 10 * VARINT_BYTES_MAX)
 
-/* The two rows of a transaction are most of what is encoded here: room is made once for all of it. */
+/* Most rows that are encoded are the two of a transaction, so room is made once for the whole row. */
 void txn_encode(struct buf *b, const struct txn_row *r)
 {
     assert(!r->young || r->state == TXN_PENDING);
@@ -227,7 +227,7 @@ void txn_encode(struct buf *b, const struct txn_row *r)
     buf_added(b, (size_t)(at - begin));
 }
 
-/* The ids that a committed transaction answers: one a message, and nothing else. */
+/* True where the outcome of a committed transaction is one id a message, and nothing else. */
 static bool rows_txn_outcome_ok(const struct txn_row *r)
 {
     struct cursor c = cursor_of(r->outcome);

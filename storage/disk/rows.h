@@ -1,5 +1,5 @@
 /*
- * rows.h: the values of the STATE family, version 1 each: bytes in, struct out, and back.
+ * rows.h: the values of the STATE family, version 1 each: encoding a struct into bytes, and decoding it.
  *
  * Every row begins with its version byte. Slices of a decoded row point into the bytes it was decoded
  * from. Decoders take any bytes: what is damaged is ST_BAD, never a crash.
@@ -30,7 +30,7 @@ enum topic_flag { TOPIC_HAS_TTL = 1 };
 struct topic_row {
     uint64_t id;
     uint32_t flags;
-    enum compress compress; /* which family its records are in (log.h) */
+    enum compress compress; /* decides the family of its records (records.h) */
     uint32_t n_queues;
     uint32_t order_queues; /* ORDER keys keep to the first so many */
     uint32_t turn;         /* the queue that the next message without ORDER or QUEUE goes to */
@@ -60,8 +60,8 @@ enum run_state { RUN_LEASED = 1, RUN_WAITING = 2 };
 
 #define RUN_WORDS_MAX ((COUNT_MAX + 63) / 64)
 
-/* A run is what one POP took from one queue, less what was acknowledged: its live messages share a
- * fate, an attempt number and a due time. */
+/* A run is what one POP took from one queue, less what was acknowledged: its live messages share
+ * state, attempt number and due time. */
 struct run_row {
     enum run_state state;
     uint32_t count;   /* 1..COUNT_MAX */
@@ -81,7 +81,7 @@ struct txn_row {
     uint64_t bytes;
     struct slice outcome; /* COMMITTED: n_messages x sized text of the id */
     struct slice first;   /* open: its message 0 (half_encode), unless that has a row of its own */
-    bool answered; /* the newest ask was: taking it back has no effect any more */
+    bool answered; /* the newest ask was answered, so it cannot be taken back */
 };
 
 enum pgroup_setting {
@@ -93,15 +93,15 @@ enum pgroup_setting {
     PGROUP_TIMEOUT = 32
 };
 
-/* What a producer group has for itself; for the rest the broker's settings count. */
+/* The settings that a producer group has of its own; for the others the broker's count. */
 struct pgroup_row {
-    uint32_t set; /* PGROUP_*: those that it has */
+    uint32_t set; /* PGROUP_*: which of them it has */
     struct slice checkurl, secret;
     int64_t checkin_ms, check_every_ms, timeout_ms;
     uint32_t check_max;
 };
 
-/* Its transactions that are not decided. */
+/* How many undecided transactions it has. */
 struct pgroup_open_row {
     uint64_t pending, parked;
 };
@@ -114,7 +114,7 @@ struct half_row {
     int64_t ttl_ms; /* -1: none */
     int64_t delay_ms; /* from the COMMIT on; 0: none */
     int64_t at_ms;    /* not before this; 0: none */
-    int64_t base_ms; /* what message's times are relative to */
+    int64_t base_ms; /* the message's times are relative to this */
     struct slice message; /* message_encode */
 };
 

@@ -1,4 +1,5 @@
-/* stale.c: see stale.h. Damaged rows stay, for whoever reads them to complain about. */
+/* stale.c: decides which rows a compaction may drop (stale.h). A damaged row stays, so that whoever reads it reports
+ * it. */
 #include "storage/disk/stale.h"
 
 #include "storage/disk/keys.h"
@@ -10,7 +11,7 @@ static bool dedup_stale(struct slice value, int64_t now_ms)
     return dedup_decode(value, &row) == ST_OK && row.expires_ms <= now_ms;
 }
 
-/* An outcome outlives the young row it stands for, however short the retention is. */
+/* An outcome must stay longer than the young row that it overrides, however short the retention is. */
 #define OUTCOME_KEEP_MIN_MS 10000
 
 static bool outcome_stale(struct slice value, const struct kv_mark *mark)

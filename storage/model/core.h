@@ -1,5 +1,5 @@
 /*
- * core.h: what the files behind state.h share. Nobody outside storage/ includes it.
+ * core.h: struct state and what all files of model/ and apply/ need. Nobody outside storage/ includes it.
  *
  *   struct state ── topics by name ── queues ── tail (record of this group) ── recent (where records are)
  *        │
@@ -8,8 +8,8 @@
  *        ├─ overlay (rows of this group)      ├─ kv (the store)
  *        └─ fx, tally, meta
  *
- * What is in memory is either a copy of durable rows, read at first touch, or dirty and written with
- * the group. Nothing here is ever the only place of a fact once the group is written.
+ * What is in memory is either a copy of stored rows, read when a command first needs it, or it was changed in the
+ * open group and is written with it. Between groups everything here can be read again from the store.
  */
 #ifndef HALFMQ_STORAGE_CORE_H
 #define HALFMQ_STORAGE_CORE_H
@@ -28,7 +28,7 @@
 
 #define ERR_SIZE 512
 
-/* Where a stored record is, so that its age is known without reading it. */
+/* Place and age of a stored record, so that it need not be read to compare ages. */
 struct record_info {
     uint64_t base;
     uint64_t index;
@@ -38,7 +38,7 @@ struct record_info {
 };
 
 #define RECENT_RECORDS 8      /* at first ... */
-#define RECENT_RECORDS_MAX 2048 /* ... and at most: more than one group brings to a queue */
+#define RECENT_RECORDS_MAX 2048 /* ... and at most: more records than one group makes of a queue */
 
 struct tail {
     struct buf record, starts;
@@ -59,7 +59,7 @@ struct queue {
     uint64_t fresh_group, fresh_base; /* offsets from fresh_base on came in group fresh_group */
 };
 
-/* A place in this group's news: `at` is good while group == state.group. key: news_key. */
+/* A key (news_key) and its place in the news of a group: `at` is good while group == state.group. */
 struct news_slot {
     uint64_t key;
     uint64_t group;
@@ -89,13 +89,13 @@ struct pgroup {
     bool touched; /* open is to be written with the group */
     struct pgroup *next_touched;
     int64_t floor_ms; /* no check row is due before this */
-    int64_t armed_ms; /* what takers were told to wait for; INT64_MAX: only for news */
+    int64_t armed_ms; /* when takers were told to come again; INT64_MAX: only when there is news */
     uint64_t fresh_group; /* group that put ... */
     int64_t fresh_ms;     /* ... a check row due here, and none earlier */
     struct news_slot news;
 };
 
-/* A transaction without rows J, K and W, and when it gets them. row: a copy of its row X, or NULL. */
+/* A transaction that has no rows J, K and W yet, and when it gets them. row: a copy of its row X, or NULL. */
 struct young_entry {
     uint64_t txid;
     int64_t due_ms;
@@ -122,7 +122,7 @@ struct state {
     bool sick; /* memory ran out in the middle of a command: the group must not be written */
     bool logged; /* the last group waits for state_settle */
     struct hash topics, gts, pgroups; /* those in memory */
-    struct topic *last_topic;   /* the one found last, or NULL: a command asks for it several times, and ... */
+    struct topic *last_topic;   /* the one that was found last, or NULL: a command asks for it several times, and ... */
     struct pgroup *last_pgroup; /* ... so do many commands, one after the other */
     uint64_t group; /* counts groups, from 1 */
     uint64_t group_index;    /* stamp index of the group's first command; 0: none yet */
@@ -149,28 +149,29 @@ struct state {
     struct buf parts, parts_bytes, outcome;    /* of the COMMIT at work */
 };
 
-/* Next id of a transaction or a delay token: Snowflake-style, ascending. */
+/* The next id of a transaction, or token of a delayed message: time, node and a sequence; ascending. */
 uint64_t core_next_id(struct state *st, const struct stamp *stamp);
 uint64_t core_next_ref(struct state *st);
 
-/* Notes news: count more messages (or checks) are ready under the slot's key. */
+/* Adds to the group's news: count more messages, or checks, are ready under the slot's key. */
 void core_news(struct state *st, struct news_slot *slot, uint32_t count);
 
-/* Nobody needs to wait for it any longer: a is the group (b its topic), or a topic. */
+/* Adds to the news that something was deleted, so that nobody waits for it any longer: the group a on topic b, or the
+ * topic a. */
 void core_gone(struct state *st, struct slice a, struct slice b);
 
-/* Puts rows that are not read back within the group. */
+/* Put and delete rows in the batch. Only for rows that the open group does not read back. */
 void core_put(struct state *st, const struct key *key, struct slice value);
 void core_del(struct state *st, const struct key *key);
 
-/* The row that was encoded into scratch2. Where memory ran out on the way the state is sick: half a row
- * must not be written. */
+/* The row that was encoded into scratch2. If memory ran out meanwhile, the state is sick from here on: half a row must
+ * not be written. */
 struct slice core_row(struct state *st);
 
 /* True where the open group has grown to a size at which it should be written. */
 bool core_full(const struct state *st);
 
-/* Answers a status of the store's own (ST_IO, ST_NOMEM, ST_BUSY) as an error reply. */
+/* Answers that the store or memory failed (ST_IO, ST_NOMEM, ST_BUSY) while the broker was doing what `doing` says. */
 void core_fail(struct outcome *out, enum status s, const char *doing);
 
 #endif

@@ -13,7 +13,7 @@ struct slice dead_topic_name(struct slice group, uint8_t *out)
     return slice_of(out, group.len + 5);
 }
 
-/* The group's dead-letter topic; one queue, so that they stay in order. */
+/* The group's dead-letter topic, made if need be; it has one queue, so that dead letters stay in order. */
 static enum status dead_topic(struct state *st, int64_t now_ms, struct slice group, struct topic **ret_t)
 {
     uint8_t hold[NAME_BYTES_MAX + 8];
@@ -43,7 +43,7 @@ enum status dead_letter(struct state *st, const struct stamp *stamp, struct gt *
     struct topic *dlq = NULL;
     struct message m;
     enum status s = log_read(st, gt->topic, r->queue, offset, &st->props, &m);
-    if (s == ST_GONE) { /* purged meanwhile: nothing to keep */
+    if (s == ST_GONE) { /* purged meanwhile, so there is nothing to keep */
         run_clear(&gt->runs, st, r, offset);
         group_dirty(st, gt);
         return ST_OK;

@@ -9,7 +9,7 @@
 
 #include "storage/model/group.h"
 
-/* Straight to the dead letters. */
+/* Moves the message at offset of the run to the dead letters. ST_NOMEM, ST_IO, ST_BUSY (log_read): unchanged. */
 enum status dead_letter(struct state *st, const struct stamp *stamp, struct gt *gt, struct run *r,
                         uint64_t offset, struct slice reason) MUST_CHECK;
 

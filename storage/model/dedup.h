@@ -1,8 +1,7 @@
 /*
  * dedup.h: the same DEDUP id to the same topic inside the window gets the first answer again.
  *
- * A row holds the answer and until when it counts: its own time decides. It goes when the store tidies
- * up (stale.h).
+ * A row has the answer and the time until which it is valid. A compaction drops it later (stale.h).
  */
 #ifndef HALFMQ_STORAGE_DEDUP_H
 #define HALFMQ_STORAGE_DEDUP_H

@@ -5,18 +5,18 @@
  *   SEND, COMMIT ─► delay_put ─► L topic due token   the message, by topic and time
  *                                N token             where that row is, for CANCEL
  *                                W due DELAY ...     the reminder
- *   TICK ─► delay_tick ─► tail_append: from here on a message as any other, stored when it fired
+ *   TICK ─► delay_tick ─► tail_append: from now on it is a message like any other, stored at this time
  *
- * Until then it is rows only: a million of them cost disk. Nothing walks over them but TICK over those
- * that are due, and LIST over those it answers. ORDER and QUEUE take effect when it is stored.
+ * Until then it is rows only: a million of them cost disk. TICK reads those that are due, LIST those that it answers,
+ * and nothing else reads them. ORDER and QUEUE take effect when it is stored.
  *
- * TTL counts from the SEND or the COMMIT, as DELAY does: the row's base time is that moment. What has
- * expired when its time comes is dropped with its rows and never stored. As a message it would be one that
- * no group may be handed, yet it would wake every waiter and be pushed to every subscriber.
+ * TTL counts from the SEND or the COMMIT, as DELAY does: the row's base time is that moment. A message
+ * that has expired when its time comes is deleted and never stored: no group could get it, but it would wake every
+ * waiter and be sent to every subscriber.
  *
- * How many wait is counted in the topic's row, so that a topic can be deleted with all of its own in one
- * step: their L rows go, N and W are cleared away when they fall due and find nothing. A topic that was
- * made again under the same name has another id, so nothing falls into it.
+ * The topic's row counts them, so a topic can be deleted with all of them in one step: their L rows are deleted at
+ * once, and rows N and W when they fall due and find nothing. A topic that is made again under the same name has
+ * another id, so it does not get them.
  *
  * Invariant: meta.delayed is the sum of what the topics count.
  */
@@ -45,7 +45,7 @@ static void delay_put_message(struct state *st, const struct stamp *stamp, const
                               const struct half_row *half, const struct message *m)
 {
     struct half_row row = *half;
-    row.base_ms = stamp->now_ms; /* of a half it was the HALF's time: TTL begins now */
+    row.base_ms = stamp->now_ms; /* of a half message it was the time of the HALF: TTL begins now */
     buf_reset(&st->scratch2, KIB(256));
     message_encode(&st->scratch2, m, row.base_ms);
     row.message = core_row(st);
@@ -72,7 +72,7 @@ uint64_t delay_put(struct state *st, const struct stamp *stamp, struct topic *t,
     return token;
 }
 
-/* The row of a delayed message into hold, and its topic. ST_GONE: cancelled, stored, or its topic gone. */
+/* Reads the row of a delayed message into hold, and finds its topic. ST_GONE: cancelled, stored, or its topic is gone. */
 static enum status delay_get(struct state *st, const struct key *key, uint64_t topic_id, struct buf *hold,
                              struct half_row *ret_half, struct topic **ret_topic)
 {
@@ -116,12 +116,12 @@ void delay_tick(struct state *st, const struct stamp *stamp, int64_t due_ms, uin
     if (s == ST_OK)
         s = delay_fire(st, stamp, &half, t);
     if (s != ST_OK && s != ST_GONE)
-        st->sick = true; /* the timer's row is on its way out: nobody would come back */
+        st->sick = true; /* the timer row is being deleted, so nobody would try again */
     overlay_del(&st->overlay, &key);
     overlay_del(&st->overlay, &by_token);
 }
 
-/* Where a token's message is. ST_GONE: nowhere. */
+/* Reads where the message of a token is. ST_GONE: it is not waiting. */
 static enum status delay_where(struct state *st, uint64_t token, struct token_row *ret_where)
 {
     struct key key = key_token(token);

@@ -4,7 +4,7 @@
 #include "storage/disk/records.h"
 #include "storage/model/tail.h"
 
-/* Every row of a kind that hangs on the topic's id. */
+/* Deletes all rows of a kind that belong to the topic's id. */
 static void drop_rows(struct state *st, const struct topic *t, char kind)
 {
     struct key from = key_of_id(kind, t->id), to = key_after(&from);
@@ -21,7 +21,7 @@ static void drop_log(struct state *st, struct topic *t)
 
 void drop_messages(struct state *st, struct topic *t)
 {
-    /* What this group appended goes too: it is written first, then covered by the deletion. */
+    /* Records of the open group go, too: they are put first, so that the deletion covers them. */
     tail_flush(st, t);
     for (uint32_t q = 0; q < t->n_queues; q++) {
         t->queues[q].floor = t->queues[q].end;
@@ -33,11 +33,11 @@ void drop_messages(struct state *st, struct topic *t)
 
 void drop_topic(struct state *st, struct topic *t)
 {
-    topics_save(st); /* so that no list holds it any more */
+    topics_save(st); /* so that the list of touched topics does not name it any more */
     drop_messages(st, t);
     core_gone(st, t->name, slice_of(NULL, 0));
     drop_rows(st, t, 'D');
-    drop_rows(st, t, 'L'); /* what reminds of them goes when it falls due */
+    drop_rows(st, t, 'L'); /* their rows N and W go when they fall due */
     assert(st->meta.delayed >= t->delayed);
     st->meta.delayed -= t->delayed;
     struct key key = key_topic(t->name);

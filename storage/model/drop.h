@@ -1,13 +1,13 @@
-/* drop.h: taking away what a topic has: its messages, or all of it. */
+/* drop.h: deleting the messages of a topic, or the topic. */
 #ifndef HALFMQ_STORAGE_DROP_H
 #define HALFMQ_STORAGE_DROP_H
 
 #include "storage/model/topic.h"
 
-/* Drops all messages; offsets go on. Delayed messages are none yet and stay. */
+/* Deletes all messages; offsets go on. Delayed messages stay, because they are not in a queue yet. */
 void drop_messages(struct state *st, struct topic *t);
 
-/* Drops the topic, its rows and the struct. Groups on it are the caller's to drop first. */
+/* Deletes the topic: its rows and the struct. The caller has deleted the groups on it. */
 void drop_topic(struct state *st, struct topic *t);
 
 #endif

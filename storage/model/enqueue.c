@@ -1,6 +1,4 @@
-/*
- * enqueue.c: checks what a message asks for, makes its topic, and puts it into the log (enqueue.h).
- */
+/* enqueue.c: checks what a message asks for, and makes its topic (enqueue.h). */
 #include "storage/model/enqueue.h"
 
 #include "protocol/command/command_message.h"
@@ -19,7 +17,7 @@ void enqueue_refuse(struct outcome *out, enum status s, struct slice topic)
         core_fail(out, s, "storing the message");
 }
 
-/* The message of the command, born now; its properties are in st->props. False: answered. */
+/* Makes the message of the command, born now; its properties are in st->props. False: refused, and answered. */
 static bool enqueue_message(struct state *st, const struct stamp *stamp, const struct command *cmd,
                             struct slice body, struct message *ret_m, struct outcome *out)
 {
@@ -52,7 +50,7 @@ bool enqueue_queue_ok(const struct topic *t, const struct command *cmd, uint32_t
     return true;
 }
 
-/* When it is to become visible; not after now: at once. False: too far ahead; answered. */
+/* *ret_due_ms: when it becomes visible; now or before: at once. False: AT is too far ahead, which is answered. */
 static bool enqueue_due(const struct stamp *stamp, const struct command *cmd, int64_t *ret_due_ms, struct outcome *out)
 {
     int64_t at = command_number(cmd, OPT_ID_AT, 0);
@@ -64,7 +62,7 @@ static bool enqueue_due(const struct stamp *stamp, const struct command *cmd, in
     return true;
 }
 
-/* True where the first answer to the DEDUP id, or an error, has been answered. */
+/* True where the DEDUP id is known, and its first answer, or an error, was given. */
 static bool enqueue_again(struct state *st, const struct stamp *stamp, const struct topic *t,
                    const struct option *dedup, struct outcome *out)
 {

@@ -1,10 +1,10 @@
 /*
- * enqueue.h: what all that brings a message does alike: SEND, HALF, COMMIT, and a delayed message that falls due.
+ * enqueue.h: what SEND, HALF, COMMIT and a delayed message that falls due have in common.
  *
  *   SEND   DEDUP id known? ─► QUEUE and time possible? ─► message ─► topic, made if need be ─► log, or delayed
- *   HALF   the same without the last step, which is COMMIT's
+ *   HALF   the same without the last step, which COMMIT does
  *
- * A function that answers a refusal says so; whatever can refuse is asked before the topic is made.
+ * Everything that can refuse the message is checked before the topic is made.
  */
 #ifndef HALFMQ_STORAGE_ENQUEUE_H
 #define HALFMQ_STORAGE_ENQUEUE_H
@@ -14,7 +14,7 @@
 /* Answers why topic_need failed. */
 void enqueue_refuse(struct outcome *out, enum status s, struct slice topic);
 
-/* A message that a command brings, when all that can refuse it was asked, but for making its topic. */
+/* A message that a command brings, after everything was checked. Only making its topic can still fail. */
 struct arrival {
     struct topic *topic;        /* NULL: still to be made */
     const struct option *dedup; /* NULL: none given */
@@ -24,24 +24,24 @@ struct arrival {
     struct message m;
 };
 
-/* Accepts the message of a SEND or a HALF: its topic, DEDUP, QUEUE, DELAY and AT, attributes. False: it is refused, or
- * its DEDUP id is known, and that is answered. *ret_a must not be copied. */
+/* Checks the message of a SEND or a HALF: its topic, DEDUP, QUEUE, DELAY and AT, and attributes. False: it is refused, or
+ * its DEDUP id is known; that is answered. *ret_a points into itself: do not copy it. */
 bool enqueue_accept(struct state *st, const struct stamp *stamp, const struct command *cmd, struct slice topic,
                     struct slice body, struct arrival *ret_a, struct outcome *out);
 
-/* *ret_wanted is ret_queue where QUEUE was given, else NULL. False: it does not exist; answered. t NULL:
- * the topic is still to be made. */
+/* Checks QUEUE. *ret_wanted is ret_queue where it was given, else NULL. False: the topic has no such queue, which is
+ * answered. t NULL: the topic is still to be made. */
 bool enqueue_queue_ok(const struct topic *t, const struct command *cmd, uint32_t *ret_queue,
                       const uint32_t **ret_wanted, struct outcome *out);
 
-/* When a message's TTL (-1: none) is over that began at from_ms; INT64_MAX: never. */
+/* When a message expires whose TTL (-1: none) began at from_ms; INT64_MAX: never. */
 static inline int64_t enqueue_expires(int64_t from_ms, int64_t ttl_ms)
 {
     return ttl_ms < 0 ? INT64_MAX : from_ms + ttl_ms;
 }
 
-/* A message becomes visible now, until expires_ms: it is routed (queue NULL: by ORDER, or in turn) and
- * appended. Fails as tail_append does. */
+/* Makes a message visible now, until expires_ms: picks its queue (queue NULL: by ORDER, or in turn) and appends it.
+ * Fails as tail_append does. */
 static inline MUST_CHECK enum status enqueue_store(struct state *st, const struct stamp *stamp, struct topic *t,
                                                    int64_t expires_ms, const uint32_t *queue, struct message *m,
                                                    uint32_t *ret_queue, uint64_t *ret_offset)
@@ -54,7 +54,8 @@ static inline MUST_CHECK enum status enqueue_store(struct state *st, const struc
     return tail_append(st, stamp->now_ms, t, *ret_queue, m, ret_offset);
 }
 
-/* Makes the topic where *t is NULL: when nothing else can be refused any more. False: answered. */
+/* Makes the topic where *t is NULL. Call it last, when nothing else can refuse the command. False: it failed, and is
+ * answered. */
 bool enqueue_topic(struct state *st, const struct stamp *stamp, struct slice name, struct topic **t,
                    struct outcome *out);
 

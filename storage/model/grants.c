@@ -6,11 +6,11 @@
 bool grants_reserve(struct outcome *o, uint32_t n)
 {
     if (!o->grants)
-        o->grants = malloc(n * sizeof(*o->grants)); /* grants_add fills them in: thousands, mostly unused */
+        o->grants = malloc(n * sizeof(*o->grants)); /* not zeroed: there may be thousands, most of them unused */
     return o->grants != NULL;
 }
 
-/* Until grants_seal the slices hold places in text, which may still move. */
+/* Until grants_seal the slices hold offsets into text, because text may still move. */
 void grants_add(struct outcome *o, const struct topic *t, const struct run *r)
 {
     assert(o->n_grants < GRANTS_MAX);

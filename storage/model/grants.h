@@ -4,13 +4,13 @@
 
 #include "storage/model/run.h"
 
-/* Room for n grants, before anything is leased; false: no memory. */
+/* Makes room for n grants, before anything is leased. False: no memory. */
 bool grants_reserve(struct outcome *o, uint32_t n);
 
-/* Adds what a run holds. Its slices are good after grants_seal only. */
+/* Adds a grant of all messages of a run. Its slices are good only after grants_seal. */
 void grants_add(struct outcome *o, const struct topic *t, const struct run *r);
 
-/* False: memory ran out; the group is to be given up. */
+/* Turns offsets into slices. False: memory ran out, and the group must be given up. */
 bool grants_seal(struct outcome *o);
 
 #endif

@@ -1,5 +1,5 @@
-/* group.c: groups on topics: loading, creating, deleting, writing. What happens to their messages is in
- * pop.c, ack.c and dead.c. */
+/* group.c: groups on topics: loads, creates, deletes and writes them (group.h). What happens to their messages is in
+ * lease.c, dead.c and apply/pop.c. */
 #include "storage/model/group.h"
 
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 #include "storage/model/timer.h"
 #include "storage/model/log.h"
 
-/* group 0 topic, as the table's key; hold is NAME_BYTES_MAX * 2 + 16 bytes. */
+/* The key of the table: group, a zero byte, topic. hold has GT_KEY_MAX bytes. */
 static struct slice group_key(struct slice group, struct slice topic, uint8_t *hold)
 {
     memcpy(hold, group.data, group.len);
@@ -216,7 +216,8 @@ static void group_timer_drop(struct state *st, struct gt *gt)
     gt->timer_ms = 0;
 }
 
-/* Out of memory and out of the store. Dirty gts are written first: deletions must come behind. */
+/* Removes a gt from memory and from the store. Changed gts are put into the batch first, because the deletions must
+ * come after their rows. */
 static void group_drop(struct state *st, struct gt *gt)
 {
     group_flush(st);
@@ -237,7 +238,7 @@ static void group_drop(struct state *st, struct gt *gt)
     group_free(st, gt);
 }
 
-/* Loads every group on a topic, or every topic of a group, that the store knows. */
+/* Loads all groups that the store has on a topic (t), or all topics of a group (t NULL). */
 static enum status group_load_all(struct state *st, const struct key *prefix, struct slice group,
                             const struct topic *t)
 {
@@ -251,7 +252,7 @@ static enum status group_load_all(struct state *st, const struct key *prefix, st
         struct slice rest = slice_of(key.data + prefix->len, key.len - prefix->len);
         struct gt *gt = NULL;
         s = t ? group_get(st, rest, t->name, &gt) : group_get(st, group, rest, &gt);
-        if (s == ST_GONE) /* deleted in this group already */
+        if (s == ST_GONE) /* deleted in the open group already */
             s = ST_OK;
     }
     if (s == ST_OK)
@@ -260,7 +261,7 @@ static enum status group_load_all(struct state *st, const struct key *prefix, st
     return s;
 }
 
-/* A gt in memory that is of the group, or on the topic; NULL: there is none. */
+/* Some gt in memory that is on the topic, or, where t is NULL, of the group; NULL: there is none. */
 static struct gt *group_match(const struct state *st, struct slice group, const struct topic *t)
 {
     for (struct hash_node *node = hash_walk(&st->gts, NULL); node; node = hash_walk(&st->gts, node)) {

@@ -1,5 +1,5 @@
 /*
- * group.h: a consumer group on a topic ("gt"): where it stands, what it has out, when it must look.
+ * group.h: a consumer group on one topic ("gt"): its cursors, its runs, its settings and its timer.
  *
  *   per queue   floor ≤ ... next ≤ end        `next` was never delivered; below it: acknowledged, or in a run
  *   timer       one row in the timer index a gt, at or before the first lease that ends or the first
@@ -52,22 +52,22 @@ enum status group_create(struct state *st, int64_t now_ms, struct slice group, s
 
 void group_settings_default(struct group_settings *set);
 
-/* True where the group exists on any topic. */
+/* *ret_exists: whether the group exists on any topic. */
 enum status group_exists(struct state *st, struct slice group, bool *ret_exists) MUST_CHECK;
 
-/* Drops the group on every topic; ST_GONE: there was none. Its dead letters are the caller's. */
+/* Deletes the group on every topic, but not its dead letters. ST_GONE: there was none. */
 enum status group_delete(struct state *st, struct slice group) MUST_CHECK;
 
-/* Drops every group's position on a topic, or (reset) moves it behind the end. Not ST_OK: unchanged. */
+/* Deletes every group on a topic, or, with reset, moves its cursors to the end. Not ST_OK: unchanged. */
 enum status group_leave_topic(struct state *st, struct topic *t, bool reset) MUST_CHECK;
 
-/* It changed: its cursor row and dirty runs go out with the group. */
+/* Marks gt as changed: its cursor row and its changed runs are written with the commit group. */
 void group_dirty(struct state *st, struct gt *gt);
 
-/* Sees to it that the timer fires in time for what is out now. */
+/* Makes sure that the timer fires at or before the first lease that ends and the first message that comes due. */
 void group_arm(struct state *st, struct gt *gt, int64_t now_ms);
 
-/* Dirty gts into the batch. */
+/* Puts the rows of all changed gts into the batch. */
 void group_flush(struct state *st);
 
 void group_free(struct state *st, struct gt *gt);

@@ -69,7 +69,7 @@ struct run *lease_find(struct gt *gt, const struct message_id *id, int64_t now_m
     return holds ? r : NULL;
 }
 
-/* Every live message of a run whose attempts are used up. */
+/* Moves every live message of a run to the dead letters: its attempts are used up. */
 static enum status lease_dead(struct state *st, const struct stamp *stamp, struct gt *gt, struct run *r)
 {
     uint64_t from = r->base;
@@ -85,7 +85,7 @@ static enum status lease_dead(struct state *st, const struct stamp *stamp, struc
     return ST_OK;
 }
 
-/* The same for the timer. False: not now, the next TICK goes on. */
+/* lease_dead for the timer. False: it stopped half-way, and the next TICK goes on. */
 static bool lease_end(struct state *st, const struct stamp *stamp, struct gt *gt, struct run *r)
 {
     enum status s = lease_dead(st, stamp, gt, r);

@@ -16,12 +16,12 @@
 /* The run of a receipt whose lease holds at now_ms, or NULL. */
 struct run *lease_find(struct gt *gt, const struct message_id *id, int64_t now_ms);
 
-/* What a receipt names of offsets at or behind *from: the first run with some of it whose lease holds; *from
- * goes behind it. NULL: nothing more. */
+/* The first run at or behind *from that has messages of the receipt and whose lease holds; *from moves behind it.
+ * NULL: there are no more. */
 struct run *lease_next(struct gt *gt, const struct message_id *first, uint64_t last, int64_t now_ms,
                        uint64_t *from);
 
-/* How many messages the receipt holds, and acknowledging them; how many those were. */
+/* How many messages the receipt still holds; and acknowledging them, which returns how many they were. */
 uint64_t lease_held(struct gt *gt, const struct message_id *first, uint64_t last, int64_t now_ms);
 
 uint64_t lease_ack(struct state *st, struct gt *gt, const struct message_id *first, uint64_t last,
@@ -30,13 +30,13 @@ uint64_t lease_ack(struct state *st, struct gt *gt, const struct message_id *fir
 /* The pause before the delivery that follows `attempt`. */
 int64_t lease_backoff(const struct gt *gt, uint32_t attempt);
 
-/* One delivery of the live message at offset has failed: back to waiting until due_ms, or, its attempts
- * used up, to the dead letters. ST_NOMEM, ST_IO, ST_BUSY (log_read): unchanged. */
+/* A delivery of the live message at offset has failed: it waits until due_ms to be delivered again, or, if its attempts
+ * are used up, goes to the dead letters. ST_NOMEM, ST_IO, ST_BUSY (log_read): unchanged. */
 enum status lease_failed(struct state *st, const struct stamp *stamp, struct gt *gt, struct run *r,
                          uint64_t offset, int64_t due_ms, struct slice reason) MUST_CHECK;
 
-/* Ends leases that are over, tells the news of what is ready, re-arms. What does not fit a group is left
- * to the next TICK. */
+/* Ends leases that are over, adds what is ready to the news, and sets the timer again. What does not fit into the
+ * commit group is left to the next TICK. */
 void lease_tick(struct state *st, const struct stamp *stamp, struct gt *gt);
 
 #endif

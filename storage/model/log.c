@@ -41,7 +41,7 @@ enum status log_locate(struct state *st, struct topic *t, uint32_t queue, uint64
         *ret_info = *known;
         return ST_OK;
     }
-    /* Its place was not kept for want of memory, and the store would show another record. */
+    /* There was no memory to remember its place, and the store does not have it yet. */
     return queue_unwritten(st, q, offset) ? ST_BUSY : log_locate_stored(st, t, queue, offset, ret_info);
 }
 
@@ -65,7 +65,7 @@ enum status log_read(struct state *st, struct topic *t, uint32_t queue, uint64_t
     struct message m;
     if (s == ST_OK)
         s = record_message(kv_iter_value(it), &h, (uint32_t)(offset - h.base), &m);
-    if (s == ST_OK) { /* the one message out of a record that may be large */
+    if (s == ST_OK) { /* copies the one message out of a record that may be large */
         buf_reset(hold, TAIL_KEEP_BYTES);
         message_encode(hold, &m, h.stored_ms);
         s = hold->failed ? ST_NOMEM : message_decode(buf_slice(hold), h.stored_ms, ret_m);

@@ -7,12 +7,12 @@
 
 #include "storage/model/topic.h"
 
-/* The record that holds offset, or the first one behind it. ST_GONE: none; ST_BUSY: as log_read. */
+/* Finds the record that holds offset, or the first one behind it. ST_GONE: there is none; ST_BUSY: as log_read. */
 enum status log_locate(struct state *st, struct topic *t, uint32_t queue, uint64_t offset,
                        struct record_info *ret_info) MUST_CHECK;
 
-/* Message at offset, decoded into m; its bytes are put into hold. ST_GONE; ST_BUSY: it came in this very
- * group and cannot be read before the group is written. */
+/* Reads the message at offset into ret_m; its bytes are put into hold. ST_GONE: there is none; ST_BUSY: it came in the
+ * open group and cannot be read before that is written. */
 enum status log_read(struct state *st, struct topic *t, uint32_t queue, uint64_t offset,
                      struct buf *hold, struct message *ret_m) MUST_CHECK;
 

@@ -98,14 +98,14 @@ static struct pgroup *pgroup_new(struct slice name)
     return pg;
 }
 
-/* Forgetting them all is harmless: they are read again, and takers are only woken once more than needed. */
+/* Drops all of them from memory. They are read again when needed; takers may be woken once more than needed. */
 static void pgroups_forget(struct state *st)
 {
     pgroups_save(st);
     pgroups_free(st);
 }
 
-/* NULL: it is not in memory. */
+/* The producer group, or NULL where it is not in memory. */
 static struct pgroup *pgroup_find(struct state *st, struct slice name)
 {
     struct pgroup *pg = st->last_pgroup;

@@ -11,7 +11,7 @@ void queue_freshen(const struct state *st, struct queue *q)
     q->fresh_base = q->end;
 }
 
-/* A ring twice as long, the oldest place first. Without memory for it all stays as it is. */
+/* Makes the ring twice as long, with the oldest place first. Without memory the ring stays as it is. */
 static void queue_grow(struct queue *q)
 {
     uint32_t size = q->recent_size ? 2 * q->recent_size : RECENT_RECORDS;
@@ -35,7 +35,7 @@ void queue_remember(const struct state *st, struct queue *q, const struct record
     if (needed)
         queue_grow(q);
     if (!q->recent)
-        return; /* only slower: the place will be read from the store */
+        return; /* the place will be looked up in the store, which is only slower */
     q->recent[q->recent_at] = *info;
     q->recent_at = (q->recent_at + 1) % q->recent_size;
     if (q->n_recent < q->recent_size)

@@ -17,7 +17,7 @@ void queue_freshen(const struct state *st, struct queue *q);
 /* True where the message at offset came in the open group, so that the store does not have it yet. */
 bool queue_unwritten(const struct state *st, const struct queue *q, uint64_t offset);
 
-/* Remembers the place of a record. Without memory for it, it is only found more slowly: in the store. */
+/* Remembers the place of a record. Without memory it is not remembered, and is looked up in the store when needed. */
 void queue_remember(const struct state *st, struct queue *q, const struct record_info *info);
 
 /* The place of the record that holds offset, or NULL where it is not remembered. */

@@ -1,4 +1,5 @@
-/* run.c: see run.h. Trees are BSD's red-black macros (libbsd): intrusive, no allocation a link. */
+/* run.c: keeps, cuts, loads and writes runs (run.h). The trees are BSD's red-black macros (libbsd), whose links are in
+ * struct run. */
 #include "storage/model/run.h"
 
 #include <stdlib.h>
@@ -62,7 +63,7 @@ static void run_dirty(struct runs *rs, struct run *r)
     rs->dirty_end = &r->dirty_next;
 }
 
-/* In and out of the tree of its state, keeping the counts. */
+/* Put a run into the tree of its state, or take it out, and keep the counts. */
 static void run_link(struct runs *rs, struct run *r)
 {
     struct run *twin = NULL;
@@ -194,7 +195,7 @@ static void run_bits_slice(const struct run *r, uint32_t from, uint32_t count, u
     }
 }
 
-/* A part of r as a run of its own, not yet in any tree; live may be 0. */
+/* Copies a part of r into a new run, which is in no tree yet and may have no live message. */
 static struct run *run_part(const struct run *r, uint32_t from, uint32_t count)
 {
     uint64_t bits[RUN_WORDS_MAX];
@@ -248,7 +249,7 @@ struct run *run_isolate(struct runs *rs, struct state *st, struct run *r, uint64
     if (r->count == 1 || r->live == 1)
         return r;
     uint32_t queue = r->queue;
-    if (!run_split(rs, st, r, offset + 1)) /* others live, and all of them behind it: no memory */
+    if (!run_split(rs, st, r, offset + 1)) /* the others are live and behind it, so NULL means no memory */
         return NULL;
     return run_find(rs, queue, offset);
 }
@@ -326,8 +327,8 @@ struct run *run_cut(struct runs *rs, struct state *st, struct run *r, uint64_t f
         return NULL;
     if (r->live == wanted)
         return r;
-    uint64_t base = r->base; /* before it there may be another run */
-    if (!run_split(rs, st, r, last + 1)) /* others live behind it: no memory */
+    uint64_t base = r->base; /* another run may begin before it */
+    if (!run_split(rs, st, r, last + 1)) /* live messages are behind it, so NULL means no memory */
         return NULL;
     return run_in(rs, queue, base, last);
 }
@@ -350,7 +351,7 @@ static void run_save(struct state *st, const struct run *r, uint64_t gt)
 
 void runs_flush(struct runs *rs, struct state *st, uint64_t gt)
 {
-    /* Deletions first: a run that is gone may have left its place to another one of this group. */
+    /* Deletions first: another run of this group may have taken the place of one that is gone. */
     struct run *next = NULL;
     for (struct run *r = rs->dirty; r; r = r->dirty_next) {
         if (!r->gone || !r->stored)

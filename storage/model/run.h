@@ -1,5 +1,5 @@
 /*
- * run.h: what is between a group's cursor and everything acknowledged, for one group on one topic.
+ * run.h: runs: messages that a group on a topic has leased, or that wait to be delivered again.
  *
  *   offsets    0 ......... acknowledged ..... │ runs and gaps │ next ...... end
  *                                              ▲ a gap is acknowledged
@@ -18,7 +18,7 @@
 #ifndef HALFMQ_STORAGE_RUN_H
 #define HALFMQ_STORAGE_RUN_H
 
-/* tree.h marks what may stay unused with a word that libbsd leaves undefined here. */
+/* tree.h uses this attribute, which libbsd does not define here. */
 #ifndef __unused
 #define __unused __attribute__((unused))
 #endif
@@ -50,47 +50,47 @@ struct runs {
 void runs_init(struct runs *rs);
 void runs_fini(struct runs *rs, struct state *st);
 
-/* A run over [base, base+count) with all bits set; bits NULL, or copied. NULL: no memory. */
+/* Adds a run over [base, base+count). bits: which messages it has; NULL: all of them. NULL: no memory. */
 struct run *run_add(struct runs *rs, struct state *st, uint32_t queue, uint64_t base, uint32_t count,
                     enum run_state state, uint32_t attempt, int64_t due_ms, const uint64_t *bits);
 
-/* The live message at offset: its run, or NULL. */
+/* The run that has the live message at offset, or NULL. */
 struct run *run_find(struct runs *rs, uint32_t queue, uint64_t offset);
 
 bool run_has(const struct run *r, uint64_t offset);
 
-/* Takes the message out of its run; a run without messages is gone. */
+/* Takes the message out of its run. A run without messages is removed: r must not be used any more. */
 void run_clear(struct runs *rs, struct state *st, struct run *r, uint64_t offset);
 
-/* Changes state, attempt and due of the whole run. */
+/* Changes state, attempt and due time of the whole run. */
 void run_move(struct runs *rs, struct run *r, enum run_state state, uint32_t attempt, int64_t due_ms);
 
-/* Cuts so that one run begins at offset exactly (base < offset < base + count); returns the right part,
- * NULL without memory (nothing changed). A part without live messages is dropped: *r may be gone. */
+/* Cuts a run in two at offset (base < offset < base + count) and returns the right part. NULL: no memory, and nothing
+ * was changed; or the right part has no live message. A part without live messages is removed: r must not be used. */
 struct run *run_split(struct runs *rs, struct state *st, struct run *r, uint64_t offset);
 
-/* The message at offset alone in a run of its own (splitting around it); NULL without memory. */
+/* Cuts the message at offset out into a run of its own. NULL: no memory. */
 struct run *run_isolate(struct runs *rs, struct state *st, struct run *r, uint64_t offset);
 
-/* The first run with a place in first..last; NULL: none. */
+/* The first run that has an offset in first..last; NULL: none. */
 struct run *run_in(struct runs *rs, uint32_t queue, uint64_t first, uint64_t last);
 
 /* How many of its live messages are in first..last. */
 uint32_t run_live_in(const struct run *r, uint64_t first, uint64_t last);
 
-/* Takes those out, as run_clear does one; how many. */
+/* Takes those out, as run_clear does one. Returns how many. */
 uint32_t run_clear_in(struct runs *rs, struct state *st, struct run *r, uint64_t first, uint64_t last);
 
-/* Those of first..last (there are some) alone in a run of their own; NULL without memory, and then the
- * messages are in other runs, unchanged. */
+/* Cuts the live messages in first..last (there are some) out into a run of their own. NULL: no memory; the messages are
+ * then in other runs, with the same state. */
 struct run *run_cut(struct runs *rs, struct state *st, struct run *r, uint64_t first, uint64_t last);
 
 struct run *run_first_due(struct runs *rs, enum run_state state); /* NULL: none */
 
-/* Rows of the dirty runs of gt into the batch. */
+/* Puts the rows of the changed runs of gt into the batch. */
 void runs_flush(struct runs *rs, struct state *st, uint64_t gt);
 
-/* All rows of gt into rs. */
+/* Reads all runs of gt into rs. */
 enum status runs_load(struct runs *rs, struct state *st, uint64_t gt) MUST_CHECK;
 
 #endif

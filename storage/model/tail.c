@@ -27,7 +27,7 @@ static struct tail *tail_new(struct state *st)
     return tail;
 }
 
-/* Kept for the next group; a few are enough, each may hold on to much memory. */
+/* Keeps the tail for the next group. Only a few are kept, because each may own much memory. */
 static void tail_spare(struct state *st, struct tail *tail)
 {
     if (st->n_spare_tails == SPARE_TAILS_MAX) {
@@ -74,7 +74,7 @@ struct record_info tail_info(const struct state *st, const struct tail *tail)
                                 .bytes = (uint32_t)tail->record.len};
 }
 
-/* A tail becomes a record. Without memory for it the state is sick: its messages have been answered. */
+/* Turns a tail into a record. If memory runs out the state is sick, because its messages have been answered already. */
 static void tail_close(struct state *st, struct tail *tail)
 {
     struct record_header h = {.flags = tail->flags,
@@ -95,7 +95,7 @@ static void tail_close(struct state *st, struct tail *tail)
     q->tail = NULL;
 }
 
-/* Those of the topic, or all (t NULL); but only that one, where it is named. */
+/* Closes the tails of the topic, or all of them (t NULL); or, where `only` is given, that one. */
 static void tail_close_some(struct state *st, const struct topic *t, const struct tail *only)
 {
     struct tail **link = &st->open_tails;
@@ -119,7 +119,7 @@ void tail_flush(struct state *st, const struct topic *t)
     tail_close_some(st, t, NULL);
 }
 
-/* A full tail is closed ahead of the group's end. NULL: no memory. */
+/* The tail to append to. A full one is closed before the group's end. NULL: no memory. */
 static struct tail *tail_for(struct state *st, struct topic *t, uint32_t queue)
 {
     struct tail *tail = t->queues[queue].tail;
@@ -146,14 +146,14 @@ static void tail_index(struct state *st, int64_t now_ms, struct topic *t, uint32
         ms[i] = (uint8_t)((uint64_t)m->expires_ms >> (8 * i));
     struct key key = key_expiry(t->id, queue, offset);
     struct slice value = slice_of(ms, sizeof(ms));
-    /* What is over at once is looked up within this very group. */
+    /* An expiry that has passed already is looked up within this group, so it goes into the overlay. */
     if (m->expires_ms <= now_ms)
         overlay_put(&st->overlay, &key, value);
     else
         core_put(st, &key, value);
 }
 
-/* The first message with a TTL marks the topic, so that groups on other topics never look. */
+/* Marks the topic when its first message with a TTL comes, so that expiries of other topics are never looked up. */
 static void tail_mark_ttl(struct state *st, struct topic *t)
 {
     if (t->flags & TOPIC_HAS_TTL)
@@ -193,7 +193,7 @@ enum status tail_append(struct state *st, int64_t now_ms, struct topic *t, uint3
     return ST_OK;
 }
 
-/* Attributes that leave rows. */
+/* Puts the rows of KEYs and expiries of a batch. */
 static enum status tail_index_batch(struct state *st, int64_t now_ms, struct topic *t, uint32_t queue,
                                     struct slice batch, uint64_t base)
 {
@@ -208,7 +208,7 @@ static enum status tail_index_batch(struct state *st, int64_t now_ms, struct top
     return s;
 }
 
-/* The batch becomes a record: its bytes behind a header of ours. */
+/* Stores the batch as a record: a header of ours, and its bytes behind it. */
 static void tail_put_batch(struct state *st, int64_t now_ms, struct topic *t, uint32_t queue,
                            struct slice batch, const struct batch_facts *facts)
 {
@@ -248,7 +248,7 @@ enum status tail_append_batch(struct state *st, int64_t now_ms, struct topic *t,
     uint64_t base = q->end;
     if (facts->fields & (MSG_KEY | MSG_TTL) &&
         tail_index_batch(st, now_ms, t, queue, batch, base) != ST_OK) {
-        st->sick = true; /* it was checked, so this cannot be */
+        st->sick = true; /* cannot happen: command parsing has checked the batch */
         return ST_NOMEM;
     }
     tail_put_batch(st, now_ms, t, queue, batch, facts);

@@ -14,13 +14,13 @@
 
 #define TAIL_KEEP_BYTES KIB(256) /* of a buffer that held messages, kept for the next ones */
 
-/* Appends m (its seq and TXN are set by the caller's state; now_ms is its stored time) and its KEY and
- * expiry rows; *ret_offset. ST_NOMEM: nothing was appended. */
+/* Appends m and puts its KEY and expiry rows; now_ms is its stored time. Sets m->seq. ST_NOMEM: nothing was
+ * appended. */
 enum status tail_append(struct state *st, int64_t now_ms, struct topic *t, uint32_t queue,
                         struct message *m, uint64_t *ret_offset) MUST_CHECK;
 
-/* Appends a client's batch (batch.h) as a record of its own, behind what is there; *ret_base. With it go
- * the KEY and expiry rows. ST_NOMEM: nothing was appended. */
+/* Appends a client's batch (batch.h) as a record of its own, and puts its KEY and expiry rows. *ret_base: the offset of
+ * its first message. ST_NOMEM: nothing was appended. */
 enum status tail_append_batch(struct state *st, int64_t now_ms, struct topic *t, uint32_t queue,
                               struct slice batch, const struct batch_facts *facts,
                               uint64_t *ret_base) MUST_CHECK;

@@ -5,8 +5,8 @@
  *                        TXN     txid            timeout, or the pause after the last ask, is over
  *                        DELAY   topic id token  a delayed message becomes visible
  *
- * A timer row is a reminder, not a fact: what it reminds of is looked up and may have changed. So rows
- * may fire early or for nothing, never late, and deleting one is a courtesy.
+ * A timer row is a reminder: when it fires, the group, transaction or message that it names is looked up, and may have
+ * changed. So a row may fire early or for nothing, but never late, and it need not be deleted when it is obsolete.
  *
  * apply/tick.c fires the rows. To add a kind: a line in the enum, a function in tick.c's table.
  */

@@ -76,7 +76,7 @@ void topics_save(struct state *st)
     }
 }
 
-/* Ends of the queues: behind the last record of each. */
+/* Finds the end of each queue: behind its last record. */
 static enum status topic_find_ends(struct state *st, struct topic *t)
 {
     struct key from = key_log(t->id, 0, 0), to = key_log(t->id + 1, 0, 0);
@@ -134,7 +134,8 @@ static enum status topic_load(struct state *st, struct slice name, struct topic 
     return ST_OK;
 }
 
-/* NULL: it is not in memory. Not inlined, so that topic_get stays small where it finds the same topic again. */
+/* The topic, or NULL where it is not in memory. Not inlined, so that topic_get stays small where it finds the same
+ * topic again. */
 __attribute__((noinline)) static struct topic *topic_in_memory(const struct state *st, struct slice name)
 {
     struct hash_node *node = hash_first(&st->topics, text_hash(name));

@@ -25,7 +25,7 @@ struct topic_settings {
 enum status topic_create(struct state *st, int64_t now_ms, struct slice name,
                          const struct topic_settings *set, struct topic **ret_topic) MUST_CHECK;
 
-/* Looks only: the topic, or NULL where topic_need would make it; ST_NOTOPIC where that is not allowed. */
+/* Finds the topic without making it: NULL where topic_need would make it. ST_NOTOPIC: that is not allowed. */
 enum status topic_find(struct state *st, const struct stamp *stamp, struct slice name,
                        struct topic **ret_topic) MUST_CHECK;
 
@@ -33,15 +33,15 @@ enum status topic_find(struct state *st, const struct stamp *stamp, struct slice
 enum status topic_need(struct state *st, const struct stamp *stamp, struct slice name,
                        struct topic **ret_topic) MUST_CHECK;
 
-/* The queue a message goes to: its ORDER key's, the one asked for (*queue < n_queues), or the next in
- * turn (queue NULL). */
+/* Picks the queue of a message: that of its ORDER key, the one asked for (*queue < n_queues), or, where queue is NULL,
+ * the next in turn. */
 uint32_t topic_route(struct topic *t, const struct message *m, const uint32_t *queue);
 
-/* Its row goes out with the group, once however often it is touched; topics_save puts them all now. */
+/* topic_touch marks the topic, so that its row is written once with the group; topics_save writes all marked ones. */
 void topic_touch(struct state *st, struct topic *t);
 void topics_save(struct state *st);
 
-/* Its row as it stands goes out with the group. */
+/* Puts its row, as it is now, into the group. */
 void topic_save(struct state *st, struct topic *t);
 
 void topic_free(struct topic *t);

@@ -1,5 +1,5 @@
-/* txn.c: rows and timers of transactions (txn.h). apply/half.c opens them, apply/commit.c decides them,
- * apply/check.c asks about them. */
+/* txn.c: reads and writes the rows and timers of transactions (txn.h). apply/half.c opens them, apply/commit.c decides
+ * them, apply/check.c asks about them. */
 #include "storage/model/txn.h"
 
 #include "storage/model/young.h"
@@ -43,7 +43,7 @@ enum status txn_get(struct state *st, const struct stamp *stamp, uint64_t txid, 
             s = ST_GONE;
     } else if (s == ST_OK) {
         struct pgroup *pg = NULL;
-        s = pgroup_get(st, row.pgroup, &pg); /* whoever changes an open one needs it */
+        s = pgroup_get(st, row.pgroup, &pg); /* whoever changes an open transaction needs its producer group */
     }
     if (s == ST_OK)
         *ret_row = row;
@@ -113,7 +113,7 @@ void txn_schedule(struct state *st, const struct stamp *stamp, uint64_t txid, co
 
 void txn_unschedule(struct state *st, const struct stamp *stamp, uint64_t txid, const struct txn_row *row)
 {
-    /* check_max may have been changed since: the row is of one kind or the other, drop both. */
+    /* check_max may have been changed since, so it may be a row of either kind: both are deleted. */
     bool parks = row->checks > 0 || row->checks >= stamp->policy->check_max;
     if (parks && row->next_check_ms != row->timeout_ms)
         txn_timer_del(st, row->next_check_ms, TIMER_TXN, txid);
@@ -135,7 +135,7 @@ static void txn_settle_young(struct state *st, const struct stamp *stamp, uint64
 {
     struct txn_row row;
     if (txn_get(st, stamp, txid, &st->scratch, &row) != ST_OK) {
-        st->sick = true; /* it leaves the ring after this: nobody would come back */
+        st->sick = true; /* it leaves the ring, so nobody would try again */
         return;
     }
     txn_settle(st, stamp, txid, &row);
@@ -178,7 +178,7 @@ void txn_close(struct state *st, const struct stamp *stamp, uint64_t txid, struc
         struct key key = key_txn_message(txid, i);
         overlay_del(&st->overlay, &key);
     }
-    if (!row->young) { /* else it is left behind (young.h) */
+    if (!row->young) { /* a young row is left for a compaction (young.h) */
         struct key key = key_txn(txid);
         overlay_del(&st->overlay, &key);
     }
@@ -219,7 +219,7 @@ void txn_tick_pending(struct state *st, const struct stamp *stamp, uint64_t txid
     struct txn_row row;
     enum status s = txn_get(st, stamp, txid, &st->scratch, &row);
     if (s != ST_OK && s != ST_GONE)
-        st->sick = true; /* the timer's row is on its way out: nobody would come back */
+        st->sick = true; /* the timer row is being deleted, so nobody would try again */
     if (s != ST_OK || row.state != TXN_PENDING)
         return;
     bool due = row.next_check_ms <= stamp->now_ms;

@@ -8,11 +8,12 @@
  *        EXTEND, another HALF
  *
  * Rows: X an open transaction with its first message, Y the further ones (and a first one that is large),
- * O the outcome of a decided one, K when its producer group is to be asked (by group, so that a stuck one is
- * never met by another), J the pending ones of a group by age, W when it is parked for its age. An open transaction is only rows: it costs disk, not memory, and holds up nobody.
+ * O the outcome of a decided one, K when its producer group is to be asked (by group, so that one group never has to
+ * skip the stuck transactions of another), J the pending ones of a group by age, W its timeout. An open transaction is
+ * rows only: it costs disk and not memory.
  *
- * The first decision stands; its row answers repeats until txn_outcome_retention is over. Whether it is
- * over is decided by the row's own time when it is read; it goes when the store tidies up (stale.h).
+ * The first decision stands; its row answers repeats until txn_outcome_retention is over, which the row's own time
+ * decides when it is read. A compaction drops it later (stale.h).
  *
  * Invariants, but for the youngest (young.h): K exists for a pending transaction that has asks left, at its
  * next_check; after the last ask a W row parks it there. The W row of the timeout and J exist exactly while
@@ -27,33 +28,33 @@
 
 #define CHECK_PAUSE_MAX_MS INT64_C(3600000)
 
-/* The transaction, its slices in hold (which is reset). ST_GONE: never issued, or forgotten. Of one that is
- * not decided the producer group is in memory afterwards (pgroup_of). */
+/* Reads the transaction; its slices point into hold, which is reset first. ST_GONE: never issued, or forgotten. If it is
+ * not decided, its producer group is in memory afterwards (pgroup_of). */
 enum status txn_get(struct state *st, const struct stamp *stamp, uint64_t txid, struct buf *hold,
                     struct txn_row *ret_row) MUST_CHECK;
-/* Row X, or O where it is decided. */
+/* Puts row X, or O where it is decided. */
 void txn_put(struct state *st, uint64_t txid, const struct txn_row *row);
 
-/* So many more, or fewer, of its producer group are pending and parked. */
+/* Adds to the counts of pending and parked transactions of the producer group. */
 void txn_count(struct state *st, struct slice pgroup, int pending, int parked);
 
-/* Row K, or the W row that parks after the last ask, for row->next_check_ms. */
+/* Put and delete row K, or, after the last ask, the W row that parks it, for row->next_check_ms. */
 void txn_schedule(struct state *st, const struct stamp *stamp, uint64_t txid, const struct txn_row *row);
 void txn_unschedule(struct state *st, const struct stamp *stamp, uint64_t txid, const struct txn_row *row);
 
-/* A young one gets its rows J, K and W, and is one no longer (row is not put). */
+/* Puts the rows J, K and W of a young one, which is not young any more (row is not put). */
 void txn_settle(struct state *st, const struct stamp *stamp, uint64_t txid, struct txn_row *row);
 
 /* Settles the young ones that are old enough; before each command. */
 void txn_tick_young(struct state *st, const struct stamp *stamp);
 
-/* It is no longer pending: its rows J, K and W go, where it has any (row is not put). */
+/* Deletes the rows J, K and W, where it has any: it is no longer pending (row is not put). */
 void txn_retire(struct state *st, const struct stamp *stamp, uint64_t txid, const struct txn_row *row);
 
 /* It is decided: its timers and messages go, row is put as its outcome, which is kept for a while. */
 void txn_close(struct state *st, const struct stamp *stamp, uint64_t txid, struct txn_row *row, enum txn_state state);
 
-/* Sets its next check to due_ms, which is as good as an answer to the newest ask (row is not put). */
+/* Sets its next check to due_ms, which counts as an answer to the newest ask (row is not put). */
 void txn_move_check(struct state *st, const struct stamp *stamp, uint64_t txid, struct txn_row *row,
                     int64_t due_ms);
 
@@ -61,14 +62,14 @@ void txn_move_check(struct state *st, const struct stamp *stamp, uint64_t txid, 
 enum status txn_message(struct state *st, uint64_t txid, const struct txn_row *row, uint32_t n,
                         struct buf *out) MUST_CHECK;
 
-/* A timer row of ours; keeps the state's earliest due. */
+/* Put and delete a timer row of the transaction. */
 void txn_timer_put(struct state *st, int64_t due_ms, enum timer_kind kind, uint64_t txid);
 void txn_timer_del(struct state *st, int64_t due_ms, enum timer_kind kind, uint64_t txid);
 
-/* TIMER_TXN fired. */
+/* Is called when TIMER_TXN fires: parks the transaction, or schedules its next check. */
 void txn_tick_pending(struct state *st, const struct stamp *stamp, uint64_t txid);
 
-/* Answers NOTXN and the store's failures. */
+/* Answers that the transaction is not known (ST_GONE), or that the store failed. */
 void txn_refuse(struct outcome *out, enum status s, uint64_t txid);
 
 #endif

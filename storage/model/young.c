@@ -14,7 +14,7 @@ static struct young_entry *young_at(const struct young *y, uint64_t place)
     return &y->slots[place & (y->size - 1)];
 }
 
-/* True where there is room for one more. */
+/* Makes room for one more, in a ring of at most `most` places. False: there is none. */
 static bool young_room(struct young *y, uint32_t most)
 {
     if (y->end - y->first < y->size)
@@ -38,7 +38,7 @@ static void young_push(struct young *y, uint64_t txid, int64_t due_ms)
     y->end++;
 }
 
-/* Holes at the front go at once, so that the first place is a transaction. */
+/* Removes holes at the front, so that the first place is a transaction. */
 static void young_trim(struct young *y)
 {
     while (y->first < y->end && !young_at(y, y->first)->there)
@@ -86,7 +86,7 @@ void young_keep(struct state *st, uint64_t txid, struct slice row)
         return;
     e->row = malloc(row.len);
     if (!e->row)
-        return; /* only slower */
+        return; /* without a copy the row is read from the store, which is only slower */
     memcpy(e->row, row.data, row.len);
     e->row_len = (uint32_t)row.len;
     y->bytes += row.len;
@@ -136,7 +136,7 @@ uint64_t young_floor(const struct state *st)
     return y->first < y->end ? young_at(y, y->first)->txid : st->meta.last_id + 1;
 }
 
-/* Both iterators ascend: true where there is an outcome of txid. */
+/* True where txid has an outcome. The iterator only moves forward: callers ask in ascending order. */
 static bool young_decided(struct kv_iter *outcomes, uint64_t txid)
 {
     while (kv_iter_valid(outcomes) && key_read_u64(kv_iter_key(outcomes).data + 1) < txid)

@@ -1,5 +1,5 @@
 /*
- * young.h: transactions that were opened a moment ago, and so need no rows to be found by.
+ * young.h: transactions that were opened a moment ago, and so have no rows yet by which they are found.
  *
  *   HALF ─► young ─┬─ decided within YOUNG_MS: it never had a row J, K or W, and none is to delete
  *                  └─ older, or moved: settled, with K for its next check, W for its timeout, J
@@ -7,18 +7,17 @@
  *   ring   txid txid txid ...      by age, which is by id; one that was taken out stays as a hole
  *          ▲ first: meta.young
  *
- * Nearly every transaction is decided within milliseconds. Those cost two rows, each put behind the last
- * of its kind, where the store finds the place at once: X when opened, O when decided. A row J, K or W
- * was never there, and X stays behind: it is marked young, and such a row counts only while the ring has
- * it. Compactions drop it (stale.h).
+ * Nearly every transaction is decided within milliseconds. Such a one costs two rows: X when it is opened, O when it
+ * is decided. Both are the last of their kind, so RocksDB finds their places quickly. It never has a row J, K or W.
+ * Its row X is not deleted: it is marked young, and a young row is valid only while the ring has its id. Compactions
+ * drop it later (stale.h).
  *
- * The ring is memory, but never the only place of a fact: after a restart it is filled from the young rows
- * at and behind meta.young that have no outcome. As long as there is room for it, the ring has a copy of
- * the X row too, so that the COMMIT need not look for it in the store.
+ * The ring is in memory only. When the state is loaded it is filled from the young rows from meta.young on that have
+ * no outcome. While there is room, it has a copy of the X row, too, so that a COMMIT need not read the store.
  *
- * Invariants: ids in the ring ascend; a pending transaction is in the ring and marked young, or neither,
- * and then has its rows; nothing in the ring is due for a check or for its timeout before it is settled; a
- * copy is what the store, or the open group, has.
+ * Invariants: ids in the ring ascend. A pending transaction either is in the ring and marked young, or has its rows J,
+ * K and W. Nothing in the ring is due for a check or a timeout before it is settled. A copy equals the row in the
+ * store or in the open group.
  */
 #ifndef HALFMQ_STORAGE_YOUNG_H
 #define HALFMQ_STORAGE_YOUNG_H
@@ -34,7 +33,7 @@ void young_fini(struct state *st);
 /* A transaction was opened. False: it must have its rows at once. */
 bool young_add(struct state *st, const struct stamp *stamp, uint64_t txid, const struct txn_row *row);
 
-/* Row X was put: keeps a copy where the transaction is in the ring and there is room. */
+/* Keeps a copy of a row X that was put, if the transaction is in the ring and there is room. */
 void young_keep(struct state *st, uint64_t txid, struct slice row);
 
 /* The copy; empty where there is none. */

@@ -1,6 +1,6 @@
 /*
- * answer.c: query_run: the table of QUERY commands. A command of command.def that is marked so and has no handler
- * here does not compile.
+ * answer.c: query_run, and the table of QUERY commands. If command.def has such a command and no ANSWER_ line is here,
+ * this does not compile.
  */
 #include "storage/query/handlers.h"
 

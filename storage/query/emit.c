@@ -11,7 +11,7 @@ static void emit_id(struct buf *r, const struct place *p)
         reply_id(r, p->topic, p->queue, p->offset);
 }
 
-/* How many attributes emit_sender writes. */
+/* Counts the attributes that emit_sender writes. */
 static size_t emit_sender_count(const struct message *m)
 {
     static const uint32_t shown = MSG_KEY | MSG_TAG | MSG_ORDER | MSG_PRIORITY | MSG_TTL | MSG_TXN;

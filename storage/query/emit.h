@@ -5,7 +5,7 @@
 #include "protocol/record/message.h"
 #include "storage/disk/rows.h"
 
-/* Where a message is, for its attributes; attempt 0: not handed out, so it has an id, not a receipt. */
+/* Where a message is. attempt 0: it was not delivered, so it has an id and no receipt. */
 struct place {
     struct slice topic;
     uint32_t queue;
@@ -16,10 +16,10 @@ struct place {
     struct slice group;
 };
 
-/* A MESSAGE with its four values. */
+/* Writes a MESSAGE with its four values. */
 void emit_message(struct buf *reply, const struct place *p, const struct message *m);
 
-/* The same of a delayed one: it has a token for an id, no offset yet, and a time at which it is due. */
+/* Writes a delayed message: it has a token in place of an id, no offset yet, and a time at which it is due. */
 void emit_delayed(struct buf *reply, uint64_t token, int64_t due_ms, const struct half_row *half,
                   const struct message *m);
 

@@ -1,12 +1,12 @@
 /*
- * follow.c: live copies of a topic (query.h). A follower is only where somebody stands in each queue; a
- * topic that was deleted and made again begins again at its first offset.
+ * follow.c: live copies of a topic (query.h). A follower is a position in each queue. In a topic that was deleted and
+ * made again it starts at the first offsets.
  */
 #include <stdlib.h>
 
 #include "storage/query/view.h"
 
-/* Stands at the ends (ends true) or at the first offsets of v->topic. */
+/* Puts the follower at the ends (ends true) or at the first offsets of v->topic. */
 static enum status follower_stand(struct follower *f, struct view *v, bool ends)
 {
     uint64_t *next = calloc(v->topic.n_queues, sizeof(*next));
@@ -42,7 +42,7 @@ void follower_fini(struct follower *f)
     *f = (struct follower){0};
 }
 
-/* Messages of one queue; false: max_bytes were given out. */
+/* Calls fn for new messages of one queue. False: max_bytes are used up. */
 static bool follower_queue(struct follower *f, struct view *v, uint32_t q, size_t *left,
                            void (*fn)(void *arg, struct slice body), void *arg)
 {

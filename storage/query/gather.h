@@ -1,6 +1,6 @@
 /*
- * gather.h: messages on their way into an array of a reply. They are written into a buffer of their own first,
- * because an array says how long it is before its items come.
+ * gather.h: collects messages for a reply. They are written into a buffer of their own first, because an array has its
+ * length before its items.
  */
 #ifndef HALFMQ_STORAGE_GATHER_H
 #define HALFMQ_STORAGE_GATHER_H
@@ -14,7 +14,7 @@ struct gather {
     uint64_t bytes;    /* of their bodies */
 };
 
-/* True where count, or the soft bound on bytes, is reached, or memory has run out. */
+/* True where count or REPLY_BYTES_SOFT is reached, or memory has run out. */
 static inline bool gather_full(const struct gather *g)
 {
     return g->n >= g->count || g->bytes >= REPLY_BYTES_SOFT || g->items.failed;

@@ -1,4 +1,4 @@
-/* handlers.h: one function a QUERY command; answer.c has the table. Each fills the reply. */
+/* handlers.h: one function for each QUERY command; the table is in answer.c. Each fills in the reply. */
 #ifndef HALFMQ_STORAGE_QUERY_HANDLERS_H
 #define HALFMQ_STORAGE_QUERY_HANDLERS_H
 

@@ -1,4 +1,4 @@
-/* lag.c: counts what a group has to do on a topic, in its rows (lag.h). */
+/* lag.c: counts the messages that a group has not finished on a topic, from its rows (lag.h). */
 #include "storage/query/lag.h"
 
 static enum status lag_oldest(struct view *v, struct lag *lag, uint32_t queue, uint64_t offset)
@@ -14,7 +14,7 @@ static enum status lag_oldest(struct view *v, struct lag *lag, uint32_t queue, u
     return s == ST_GONE ? ST_OK : s;
 }
 
-/* Messages with a TTL in [from, to) whose time is over, and the first offset that is not of them. */
+/* Counts expired messages in [from, to). *ret_first: the first offset that has not expired. */
 static enum status lag_expired(struct view *v, uint32_t queue, uint64_t from, uint64_t to, uint64_t *ret_n,
                                uint64_t *ret_first)
 {
@@ -57,7 +57,7 @@ static enum status lag_fresh(struct view *v, struct standing *st)
     return ST_OK;
 }
 
-/* Live messages of a run that have not expired, and the first of them. */
+/* Counts the live messages of a run that have not expired. *ret_first: the first of them. */
 static enum status lag_run_live(struct view *v, const struct run_row *run, uint32_t queue, uint64_t base,
                                 uint64_t *ret_n, uint64_t *ret_first)
 {
@@ -83,7 +83,7 @@ static enum status lag_run(struct view *v, struct lag *lag, const struct run_row
     uint64_t live = 0, first = base;
     enum status s = lag_run_live(v, run, queue, base, &live, &first);
     if (s == ST_OK && live && *oldest_of != queue) {
-        *oldest_of = queue; /* runs come in order: those behind it are younger */
+        *oldest_of = queue; /* runs are read in order, so those behind it are younger */
         s = lag_oldest(v, lag, queue, first);
     }
     if (s != ST_OK)
@@ -104,7 +104,7 @@ static enum status lag_runs(struct view *v, struct standing *st)
     if (!it)
         return ST_NOMEM;
     enum status s = ST_OK;
-    uint32_t oldest_of = UINT32_MAX; /* the queue whose oldest was looked at */
+    uint32_t oldest_of = UINT32_MAX; /* the queue whose oldest message was read last */
     for (kv_iter_first(it); s == ST_OK && kv_iter_valid(it); kv_iter_next(it)) {
         struct run_row run;
         const uint8_t *place = kv_iter_key(it).data + prefix.len;

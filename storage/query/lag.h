@@ -1,5 +1,5 @@
 /*
- * lag.h: where a group stands on a topic, and how far it is behind.
+ * lag.h: where a group is on a topic, and how far it is behind.
  *
  *   lag = ready + inflight + delayed
  *     ready     never delivered and not expired, or given back and due
@@ -16,7 +16,7 @@ struct lag {
     int64_t oldest_ms; /* stored time of the oldest of them; INT64_MAX: none */
 };
 
-/* One row G, with what hangs on it. */
+/* A row G, its cursors, and the lag that they make. */
 struct standing {
     struct slice group, topic; /* point into the row's key */
     struct group_row row;
@@ -24,7 +24,7 @@ struct standing {
     struct lag lag;
 };
 
-/* Reads it from a row G and what hangs on it: key is 'G' group 0 topic. v->topic is the topic afterwards. ST_IO,
+/* Reads it, from a row G (key: 'G' group 0 topic) and the group's other rows. v->topic is the topic afterwards. ST_IO,
  * ST_NOMEM. */
 enum status lag_read(struct view *v, struct slice key, struct slice value, struct standing *st) MUST_CHECK;
 

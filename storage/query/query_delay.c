@@ -15,7 +15,7 @@ static enum status delayed_row(struct buf *items, struct slice key, struct slice
     return items->failed ? ST_NOMEM : ST_OK;
 }
 
-/* At most count, and fewer rather than a huge answer. */
+/* Writes at most count of them, and fewer where they are large (REPLY_BYTES_SOFT). */
 static enum status delayed_rows(struct view *v, uint32_t count, struct buf *items, uint32_t *ret_n)
 {
     struct key prefix = key_of_id('L', v->topic.id);

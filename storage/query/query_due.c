@@ -1,8 +1,8 @@
-/* query_due.c: which producer groups have a check-back that is due: one look at a group's first K row,
- * then a jump to the next group, however many rows there are. */
+/* query_due.c: finds the producer groups that have a check-back due (query.h). It reads the first K row of a group and
+ * then seeks the next group, however many rows there are. */
 #include "storage/query/view.h"
 
-/* The group's name and the time it is due, from K pgroup 0 due txid. False: no such key. */
+/* Reads a group's name and its due time from a key K pgroup 0 due txid. False: it is no such key. */
 static bool due_key(struct slice key, struct slice *ret_pgroup, int64_t *ret_due_ms)
 {
     if (key.len < 1 + 1 + 1 + 16 || key.data[key.len - 17] != 0)

@@ -8,10 +8,10 @@
 
 #include "storage/query/gather.h"
 
-/* POP only estimates sizes. From here on nothing is added, so that the reply holds what was. */
+/* POP only estimates sizes. Beyond so many bytes nothing more is added, so that the reply has room for the rest. */
 #define GRANTS_BYTES_MAX ((REPLY_BYTES_MAX - BODY_BYTES_CEILING) / 2)
 
-/* Where a granted message's tokens are, to put them in the order in which they were stored. */
+/* Where the tokens of a message are, and its place in the order in which messages were stored. */
 struct piece {
     uint64_t index, seq;
     size_t at, len;
@@ -41,7 +41,7 @@ static enum status grant_message(struct grants *gs, const struct grant *gr, uint
         return ST_IO;
     if (gs->n_pieces == gs->size)
         return ST_NOMEM;
-    if (gs->g.items.len > GRANTS_BYTES_MAX) /* uneven sizes: it comes again when its lease is over */
+    if (gs->g.items.len > GRANTS_BYTES_MAX) /* it was estimated too small; it is delivered again when its lease is over */
         return ST_OK;
     struct place p = {gr->topic, gr->queue, offset, h->stored_ms, gr->attempt, gr->lease_until_ms, gs->group};
     struct piece *piece = &gs->pieces[gs->n_pieces++];

@@ -33,7 +33,7 @@ static void group_put(struct view *v, struct buf *r, const struct standing *st, 
         reply_int(r, st->row.backoff_ms[i]);
 }
 
-/* All rows with the prefix as an array of maps. ST_GONE: there are none. */
+/* Writes all groups whose row has the prefix, as an array of maps. ST_GONE: there are none. */
 static enum status group_put_all(struct view *v, const struct key *prefix, bool info, struct buf *reply)
 {
     struct kv_iter *it = view_rows(v, prefix);

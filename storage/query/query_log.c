@@ -65,7 +65,7 @@ void query_read(struct view *v, const struct command *cmd, struct buf *reply, st
     gather_end(&g, s, reply);
 }
 
-/* One message of v->topic, whose record stays in the iterator. ST_GONE. */
+/* Reads one message of v->topic; *ret_it stands on its record, and the caller frees it. ST_GONE: there is none. */
 static enum status log_read_one(struct view *v, uint32_t queue, uint64_t offset, struct kv_iter **ret_it,
                                 struct record_header *ret_h, struct message *ret_m)
 {
@@ -119,7 +119,7 @@ static bool log_message_has_key(const struct message *m, struct slice key)
     return false;
 }
 
-/* An index row: 'I' topic u64, hash u64, stored u64, queue u32, offset u64. Its message may be gone. */
+/* Adds the message of an index row ('I' topic u64, hash u64, stored u64, queue u32, offset u64), if it still exists. */
 static enum status log_find_row(struct view *v, struct gather *g, struct slice topic, struct slice key,
                                 struct slice row)
 {

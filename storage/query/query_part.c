@@ -1,9 +1,10 @@
 /*
- * query_part.c: stored records for streams: as they are, or cut between messages, never decoded (query.h).
+ * query_part.c: reads stored records for streams. They are sent as they are, or cut between messages, but never decoded
+ * (query.h).
  *
  *   record   ░░░░░░░░░░░░░░░░░░░░     granted  ··██████·····████████████····
- *   parts                                        ╰ 1 ─╯     ╰──── 2 ────╯     a short gap costs less than a
- *                                                                             part; its bits say so
+ *   parts                                        ╰ 1 ─╯     ╰──── 2 ────╯     a short gap is sent along, as
+ *                                                                             it costs less than a part
  */
 #include "storage/query/view.h"
 
@@ -15,7 +16,7 @@ static bool part_bit_at(const struct grant *g, uint64_t offset)
     return !g->bits || ((g->bits[i / 64] >> (i % 64)) & 1);
 }
 
-/* How many messages from `from` on, at most n, make up a part by their bytes; at least one. */
+/* How many of the n messages from `from` on fit into a part by their bytes; at least one. */
 static uint32_t part_fit(struct slice record, const struct record_header *h, uint32_t from, uint32_t n)
 {
     uint32_t low = 1, high = n;
@@ -29,7 +30,8 @@ static uint32_t part_fit(struct slice record, const struct record_header *h, uin
     return low;
 }
 
-/* The first stretch of granted messages in from..to-1 of a record, short gaps included; 0: there is none. */
+/* Finds the first stretch of granted messages in *from..to-1 of a record, including short gaps. Moves *from there and
+ * returns its length; 0: there is none. */
 static uint32_t part_stretch(const struct grant *g, uint64_t base, uint32_t to, uint32_t *from)
 {
     while (*from < to && !part_bit_at(g, base + *from))
@@ -42,7 +44,7 @@ static uint32_t part_stretch(const struct grant *g, uint64_t base, uint32_t to, 
     return end - *from;
 }
 
-/* The part's own bits, from its first message on; all are set: p->bits stays NULL. */
+/* Sets the part's bits, from its first message on. Where all would be set, p->bits stays NULL. */
 static void part_bits(struct part *p, uint64_t bits[RUN_WORDS_MAX])
 {
     memset(bits, 0, RUN_WORDS_MAX * sizeof(*bits));
@@ -56,7 +58,7 @@ static void part_bits(struct part *p, uint64_t bits[RUN_WORDS_MAX])
     p->bits = p->n_granted < p->n ? bits : NULL;
 }
 
-/* What was granted of a record, messages from .. to-1 of it. False: fn has enough. */
+/* Calls fn with what was granted of messages from..to-1 of a record. False: fn wants no more. */
 static bool part_grant_record(const struct grant *g, struct slice record, const struct record_header *h,
                               uint32_t from, uint32_t to, part_fn *fn, void *arg)
 {
@@ -71,12 +73,12 @@ static bool part_grant_record(const struct grant *g, struct slice record, const 
     return true;
 }
 
-/* The record at the iterator, or the one that holds offset or comes behind it. */
+/* Moves the iterator to the record that holds offset, or the first one behind it. *h is the record it stands on. */
 static enum status part_next_record(struct kv_iter *it, uint64_t topic, uint32_t queue, uint64_t offset,
                                     struct record_header *h)
 {
     bool follows = h->count > 0 && offset >= h->base + h->count;
-    if (follows) { /* mostly the very next one */
+    if (follows) { /* it is mostly the next one */
         kv_iter_next(it);
         if (!kv_iter_valid(it))
             return kv_iter_status(it) == ST_OK ? ST_GONE : ST_IO;
@@ -118,7 +120,7 @@ enum status query_grant_parts(struct view *v, const struct outcome *out, part_fn
     return s;
 }
 
-/* All of a record from r->next on. False: fn has enough. */
+/* Calls fn with all of a record from r->next on. False: fn wants no more. */
 static bool part_read_record(struct reader *r, struct slice record, const struct record_header *h, part_fn *fn,
                              void *arg)
 {

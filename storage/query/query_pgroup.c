@@ -16,8 +16,8 @@ struct about {
     int64_t oldest_ms; /* 0: none */
 };
 
-/* The first row J: they are by id, which is by age, and the id tells when it was made. Young ones (young.h)
- * have no row here yet, but then they are not old. */
+/* When the oldest pending transaction was opened. Rows J are in the order of ids, which is by age, and an id has its time.
+ * Young transactions (young.h) have no row yet, but they are not old either. */
 static enum status pgroup_oldest(struct view *v, struct slice name, int64_t *ret_ms)
 {
     struct key prefix = key_pending_prefix(name);
@@ -67,7 +67,7 @@ static void pgroup_put_set(struct buf *reply, uint32_t set)
             reply_bulk_str(reply, names[i].name);
 }
 
-/* The settings that count, the group's own or the broker's. The secret is never told. */
+/* Writes the settings that count: the group's own or the broker's. The secret is never shown. */
 static void pgroup_put_settings(struct buf *reply, const struct pgroup_row *row, const struct policy *policy)
 {
     reply_bulk_str(reply, "checkurl");
@@ -126,7 +126,7 @@ static int pgroup_name_cmp(struct slice a, struct slice b)
     return c ? c : (a.len > b.len) - (a.len < b.len);
 }
 
-/* Each name that one of them stands at, once, in order. */
+/* Writes the names of both lists in order, each once. */
 static uint32_t pgroup_put_names(struct buf *items, struct kv_iter *a, struct kv_iter *b)
 {
     uint32_t n = 0;

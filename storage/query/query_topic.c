@@ -1,4 +1,4 @@
-/* query_topic.c: TOPIC INFO and TOPIC LIST. */
+/* query_topic.c: answers TOPIC INFO and TOPIC LIST. */
 #include <fnmatch.h>
 
 #include "storage/query/handlers.h"

@@ -1,9 +1,9 @@
 /*
  * query_txn.c: TXN INFO and TXN LIST.
  *
- * LIST walks the rows of open and of decided ones side by side, by txid, so oldest first, from a cursor that
- * is the first txid not looked at yet. What one call looks at is bounded, however few it finds: among a million of outcomes the one that is
- * parked is found by the caller's going on, and no loop is held up for it.
+ * LIST reads the rows of open and of decided transactions side by side, by txid, so oldest first. Its cursor is the
+ * first txid that was not read yet. One call reads a bounded number of rows, however few of them match. So a caller
+ * that looks for the one parked transaction among a million outcomes calls several times, and no loop is blocked.
  */
 #include "storage/query/handlers.h"
 
@@ -64,7 +64,7 @@ static enum status txn_read(struct view *v, const struct key *key, struct txn_ro
     return txn_decode(buf_slice(&v->row), ret_row) == ST_OK ? ST_OK : ST_IO;
 }
 
-/* The first id whose young row counts. */
+/* Reads the lowest id whose young row is valid. */
 static enum status txn_young_floor(struct view *v, uint64_t *ret_floor)
 {
     struct meta_row meta;
@@ -77,7 +77,7 @@ static enum status txn_young_floor(struct view *v, uint64_t *ret_floor)
     return s;
 }
 
-/* A decided one may have left a young row behind: its outcome is looked for first. */
+/* Reads a transaction. A decided one may have left a young row, so its outcome is looked up first. */
 static enum status txn_find(struct view *v, uint64_t txid, struct txn_row *ret_row)
 {
     uint64_t floor = 0;
@@ -111,17 +111,17 @@ void query_txn_info(struct view *v, const struct command *cmd, struct buf *reply
         txn_put_info(reply, txid, &row);
 }
 
-/* What TXN LIST is asked for, and has so far. */
+/* What a TXN LIST is asked for, and what it has found so far. */
 struct list {
-    uint64_t cursor; /* first txid to look at; afterwards the next one, 0: there is none */
-    uint64_t floor;  /* below it young rows do not count */
+    uint64_t cursor; /* first txid to read; afterwards the next one, 0: there is none */
+    uint64_t floor;  /* young rows below it are not valid */
     const struct option *pgroup;
     int state; /* 0: any */
     uint32_t count, n;
     struct buf items;
 };
 
-/* False: answered. */
+/* Reads the options. False: one is wrong, and that is answered. */
 static bool txn_list_begin(struct list *l, const struct command *cmd, struct buf *reply)
 {
     const struct option *state = command_option(cmd, OPT_ID_STATE), *cursor = command_option(cmd, OPT_ID_CURSOR);
@@ -163,7 +163,7 @@ static uint64_t txn_id_at(const struct kv_iter *it)
     return kv_iter_valid(it) ? key_read_u64(kv_iter_key(it).data + 1) : UINT64_MAX;
 }
 
-/* Of one that has both, the outcome counts. */
+/* Reads open and decided transactions side by side. Where a txid has both rows, the outcome counts. */
 static enum status txn_list_walk(struct list *l, const struct view *v, struct kv_iter *open, struct kv_iter *outcomes)
 {
     enum status s = ST_OK;
@@ -198,7 +198,7 @@ static struct kv_iter *txn_list_from(struct view *v, struct key from)
 static enum status txn_list_rows(struct list *l, struct view *v)
 {
     enum status s = txn_young_floor(v, &l->floor);
-    if (s != ST_OK && s != ST_GONE) /* gone: nothing was ever written */
+    if (s != ST_OK && s != ST_GONE) /* ST_GONE: nothing was ever written */
         return s;
     struct kv_iter *open = txn_list_from(v, key_txn(l->cursor)), *outcomes = txn_list_from(v, key_outcome(l->cursor));
     s = open && outcomes ? txn_list_walk(l, v, open, outcomes) : ST_NOMEM;

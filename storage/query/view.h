@@ -23,23 +23,23 @@ struct view {
     int64_t now_ms;
 };
 
-/* The row's bytes into v->row. ST_GONE. */
+/* Reads a row into v->row. ST_GONE: there is none. */
 enum status view_get(struct view *v, const struct key *key) MUST_CHECK;
 
-/* Rows with that prefix. */
+/* An iterator over the rows with that prefix. NULL: no memory. */
 struct kv_iter *view_rows(struct view *v, const struct key *prefix);
 
-/* The topic's row into v->topic. ST_GONE. */
+/* Reads a topic's row into v->topic. ST_GONE: there is none. */
 enum status view_topic(struct view *v, struct slice name) MUST_CHECK;
 
-/* Records of a queue of v->topic, or of the one that a grant is of; bounds are the queue's. */
+/* An iterator over the records of a queue of v->topic, or of a grant's queue. NULL: no memory. */
 struct kv_iter *view_log(struct view *v, uint32_t queue);
 struct kv_iter *view_grant(struct view *v, const struct grant *g);
 
-/* First and next offset of a queue of v->topic. */
+/* The first and the next offset of a queue of v->topic. */
 enum status view_ends(struct view *v, uint32_t queue, uint64_t *ret_first, uint64_t *ret_next) MUST_CHECK;
 
-/* Answers the store's failures and NOTOPIC. */
+/* Answers that the topic or group does not exist (ST_GONE; what: "topic" or "group"), or that the store failed. */
 void view_refuse(struct buf *reply, enum status s, const char *what, struct slice name);
 
 #endif
