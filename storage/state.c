@@ -187,9 +187,9 @@ static void state_put_meta(struct state *st)
     kv_number(st->kv, st->last_index);
 }
 
-/* Tells compactions which rows may be stale after this group. Only after a group with commands: before the first one the
- * settings are not known. While young transactions wait to be settled, the mark's time stops at the first of them: if
- * the outcomes of those decided since were dropped, their young rows would be valid again after a crash. */
+/* Tells compactions which rows may be stale after this group. Only after a group with commands: before the first one
+ * the settings are not known. While young transactions wait to be settled, the mark's time stops at the first of
+ * them: if the outcomes of those decided since were dropped, their young rows would be valid again after a crash. */
 static void state_mark(struct state *st, bool synced)
 {
     int64_t settle_ms = young_due_ms(st);

@@ -86,7 +86,8 @@ static void ack_crowded(struct outcome *out)
     reply_error(&out->reply, ST_BUSY, "too many messages are leased and not yet acknowledged");
 }
 
-/* How NACK and REJECT begin: finds the run of a receipt whose lease holds. NULL: there is none, and that is answered. */
+/* How NACK and REJECT begin: finds the run of a receipt whose lease holds. NULL: there is none, and that is
+ * answered. */
 static struct run *ack_one(struct state *st, const struct stamp *stamp, const struct command *cmd,
                            struct outcome *out, struct message_id *ret_id, struct gt **ret_gt)
 {

@@ -284,8 +284,8 @@ static bool check_unask_word(struct slice word, uint64_t *ret_txid, uint64_t *re
            (!dash || text_uint(slice_of(dash + 1, word.len - n - 1), ret_attempt));
 }
 
-/* A member that was asked may disconnect after another one was asked, or after it answered UNKNOWN. Then there is nothing
- * to take back. */
+/* A member that was asked may disconnect after another one was asked, or after it answered UNKNOWN. Then there is
+ * nothing to take back. */
 void apply_unask(struct state *st, const struct stamp *stamp, const struct command *cmd,
                  struct outcome *out)
 {

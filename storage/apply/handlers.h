@@ -1,6 +1,6 @@
 /*
- * handlers.h: one function for each WRITE or INNER command; the table is in apply.c. Each fills in the outcome, and does
- * either all of its command or nothing.
+ * handlers.h: one function for each WRITE or INNER command; the table is in apply.c. Each fills in the outcome, and
+ * does either all of its command or nothing.
  */
 #ifndef HALFMQ_STORAGE_HANDLERS_H
 #define HALFMQ_STORAGE_HANDLERS_H

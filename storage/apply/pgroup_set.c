@@ -1,9 +1,9 @@
 /*
  * pgroup_set.c: PGROUP SET and PGROUP DELETE: settings of producer groups (model/pgroup.h).
  *
- * Settings are used from now on: CHECKIN and TIMEOUT for later HALFs, CHECKEVERY and CHECKMAX from the next ask on. URL
- * and secret are used by the broker only, which reads them when the effects of a group say that settings have changed
- * (query_pgroup_hooks).
+ * Settings are used from now on: CHECKIN and TIMEOUT for later HALFs, CHECKEVERY and CHECKMAX from the next ask on.
+ * URL and secret are used by the broker only, which reads them when the effects of a group say that settings have
+ * changed (query_pgroup_hooks).
  *
  * To add a setting: an option in protocol/command/option.def, its bit and field in rows.h, a line in
  * `pgroup_set_take`, one in query_pgroup.c.

@@ -8,10 +8,11 @@
  *   q1  ░░│b b b b│d d ...           oldest head is the smallest (index, seq); within a record seq is
  *        next ▲                      guessed between that of its first and of its last message
  *
- * TAKE is POP for a stream (broker/serve/stream.h), but it does not create a group: if it was deleted, the stream ends.
+ * TAKE is POP for a stream (broker/serve/stream.h), but it does not create a group: if it was deleted, the stream
+ * ends.
  *
- * Messages that have expired are skipped: their bit in the run is not set. The caller gets fewer than COUNT rather than
- * much more than REPLY_BYTES_SOFT.
+ * Messages that have expired are skipped: their bit in the run is not set. The caller gets fewer than COUNT rather
+ * than much more than REPLY_BYTES_SOFT.
  */
 #include <stdlib.h>
 
@@ -170,8 +171,8 @@ static bool pop_head(struct pop *p, struct gt *gt, uint32_t q)
     return true;
 }
 
-/* Estimates the seq of the next message in its group commit, without reading it. This is exact where the messages of the
- * record have even distances, because they were spread over the queues in turn or sent together. */
+/* Estimates the seq of the next message in its group commit, without reading it. This is exact where the messages of
+ * the record have even distances, because they were spread over the queues in turn or sent together. */
 static uint64_t pop_head_seq(const struct gtq *gq)
 {
     const struct record_info *h = &gq->head;

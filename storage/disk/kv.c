@@ -273,8 +273,8 @@ static struct kv *kv_new(const struct kv_options *opt)
     return kv;
 }
 
-/* RocksDB has ended its background jobs, but with locks that a thread sanitizer does not see. The acquire on `filtered`
- * shows it that whatever the filter read was read before this. */
+/* RocksDB has ended its background jobs, but with locks that a thread sanitizer does not see. The acquire on
+ * `filtered` shows it that whatever the filter read was read before this. */
 static void kv_free(struct kv *kv)
 {
     (void)atomic_load_explicit(&kv->filtered, memory_order_acquire);

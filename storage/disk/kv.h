@@ -36,8 +36,8 @@ struct kv_mark {
     uint64_t floor;
 };
 
-/* True where a row of KV_STATE has no meaning any more, so that a compaction may drop it: whoever reads such a row must
- * come to the same answer as if it were gone. Called by RocksDB's threads, so it may use its arguments only. */
+/* True where a row of KV_STATE has no meaning any more, so that a compaction may drop it: whoever reads such a row
+ * must come to the same answer as if it were gone. Called by RocksDB's threads, so it may use its arguments only. */
 typedef bool kv_stale_fn(struct slice key, struct slice value, const struct kv_mark *mark);
 
 struct kv_options {

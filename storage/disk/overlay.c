@@ -185,8 +185,9 @@ static void overlay_sort_kind(struct overlay_place *first, uint32_t n)
     }
 }
 
-/* Sorts the rows by key: RocksDB's write buffer finds the place of a row much faster after that of its neighbour. Rows
- * of one kind mostly come in order, as ids ascend, so rows are dealt out by kind, and a kind is sorted only if needed. */
+/* Sorts the rows by key: RocksDB's write buffer finds the place of a row much faster after that of its neighbour.
+ * Rows of one kind mostly come in order, as ids ascend, so rows are dealt out by kind, and a kind is sorted only if
+ * needed. */
 static void overlay_sort(struct overlay *o)
 {
     uint32_t begin[OVERLAY_KINDS + 1], next[OVERLAY_KINDS + 1];

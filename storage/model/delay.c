@@ -72,7 +72,8 @@ uint64_t delay_put(struct state *st, const struct stamp *stamp, struct topic *t,
     return token;
 }
 
-/* Reads the row of a delayed message into hold, and finds its topic. ST_GONE: cancelled, stored, or its topic is gone. */
+/* Reads the row of a delayed message into hold, and finds its topic. ST_GONE: cancelled, stored, or its topic is
+ * gone. */
 static enum status delay_get(struct state *st, const struct key *key, uint64_t topic_id, struct buf *hold,
                              struct half_row *ret_half, struct topic **ret_topic)
 {

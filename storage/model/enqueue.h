@@ -24,8 +24,8 @@ struct arrival {
     struct message m;
 };
 
-/* Checks the message of a SEND or a HALF: its topic, DEDUP, QUEUE, DELAY and AT, and attributes. False: it is refused, or
- * its DEDUP id is known; that is answered. *ret_a points into itself: do not copy it. */
+/* Checks the message of a SEND or a HALF: its topic, DEDUP, QUEUE, DELAY and AT, and attributes. False: it is
+ * refused, or its DEDUP id is known; that is answered. *ret_a points into itself: do not copy it. */
 bool enqueue_accept(struct state *st, const struct stamp *stamp, const struct command *cmd, struct slice topic,
                     struct slice body, struct arrival *ret_a, struct outcome *out);
 

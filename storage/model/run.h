@@ -81,8 +81,8 @@ uint32_t run_live_in(const struct run *r, uint64_t first, uint64_t last);
 /* Takes those out, as run_clear does one. Returns how many. */
 uint32_t run_clear_in(struct runs *rs, struct state *st, struct run *r, uint64_t first, uint64_t last);
 
-/* Cuts the live messages in first..last (there are some) out into a run of their own. NULL: no memory; the messages are
- * then in other runs, with the same state. */
+/* Cuts the live messages in first..last (there are some) out into a run of their own. NULL: no memory; the messages
+ * are then in other runs, with the same state. */
 struct run *run_cut(struct runs *rs, struct state *st, struct run *r, uint64_t first, uint64_t last);
 
 struct run *run_first_due(struct runs *rs, enum run_state state); /* NULL: none */

@@ -19,8 +19,8 @@
 enum status tail_append(struct state *st, int64_t now_ms, struct topic *t, uint32_t queue,
                         struct message *m, uint64_t *ret_offset) MUST_CHECK;
 
-/* Appends a client's batch (batch.h) as a record of its own, and puts its KEY and expiry rows. *ret_base: the offset of
- * its first message. ST_NOMEM: nothing was appended. */
+/* Appends a client's batch (batch.h) as a record of its own, and puts its KEY and expiry rows. *ret_base: the offset
+ * of its first message. ST_NOMEM: nothing was appended. */
 enum status tail_append_batch(struct state *st, int64_t now_ms, struct topic *t, uint32_t queue,
                               struct slice batch, const struct batch_facts *facts,
                               uint64_t *ret_base) MUST_CHECK;

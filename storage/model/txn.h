@@ -28,8 +28,8 @@
 
 #define CHECK_PAUSE_MAX_MS INT64_C(3600000)
 
-/* Reads the transaction; its slices point into hold, which is reset first. ST_GONE: never issued, or forgotten. If it is
- * not decided, its producer group is in memory afterwards (pgroup_of). */
+/* Reads the transaction; its slices point into hold, which is reset first. ST_GONE: never issued, or forgotten. If
+ * it is not decided, its producer group is in memory afterwards (pgroup_of). */
 enum status txn_get(struct state *st, const struct stamp *stamp, uint64_t txid, struct buf *hold,
                     struct txn_row *ret_row) MUST_CHECK;
 /* Puts row X, or O where it is decided. */

@@ -41,7 +41,7 @@ static enum status grant_message(struct grants *gs, const struct grant *gr, uint
         return ST_IO;
     if (gs->n_pieces == gs->size)
         return ST_NOMEM;
-    if (gs->g.items.len > GRANTS_BYTES_MAX) /* it was estimated too small; it is delivered again when its lease is over */
+    if (gs->g.items.len > GRANTS_BYTES_MAX) /* it is delivered again when its lease is over */
         return ST_OK;
     struct place p = {gr->topic, gr->queue, offset, h->stored_ms, gr->attempt, gr->lease_until_ms, gs->group};
     struct piece *piece = &gs->pieces[gs->n_pieces++];

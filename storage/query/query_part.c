@@ -1,6 +1,6 @@
 /*
- * query_part.c: reads stored records for streams. They are sent as they are, or cut between messages, but never decoded
- * (query.h).
+ * query_part.c: reads stored records for streams. They are sent as they are, or cut between messages, but never
+ * decoded (query.h).
  *
  *   record   ░░░░░░░░░░░░░░░░░░░░     granted  ··██████·····████████████····
  *   parts                                        ╰ 1 ─╯     ╰──── 2 ────╯     a short gap is sent along, as

@@ -16,8 +16,8 @@ struct about {
     int64_t oldest_ms; /* 0: none */
 };
 
-/* When the oldest pending transaction was opened. Rows J are in the order of ids, which is by age, and an id has its time.
- * Young transactions (young.h) have no row yet, but they are not old either. */
+/* When the oldest pending transaction was opened. Rows J are in the order of ids, which is by age, and an id has its
+ * time. Young transactions (young.h) have no row yet, but they are not old either. */
 static enum status pgroup_oldest(struct view *v, struct slice name, int64_t *ret_ms)
 {
     struct key prefix = key_pending_prefix(name);
