@@ -90,10 +90,10 @@ static const char *apply(const char *fmt, ...)
     return answer_of(line);
 }
 
-/* True if a read failed during the command: the reply says so, and nothing was done. */
+/* True if a read failed during the command: the reply says so and nothing was done, or the group is given up. */
 static bool faulted(const char *said)
 {
-    bool yes = w.faulty && (strcmp(said, "-ERR") == 0 || strcmp(said, "-BUSY") == 0);
+    bool yes = w.faulty && (w.s.st->sick || strcmp(said, "-ERR") == 0 || strcmp(said, "-BUSY") == 0);
     w.ended = w.ended || yes;
     return yes;
 }
