@@ -48,7 +48,7 @@ static void acceptor_pause_accepting(struct acceptor *a, int failure)
     const struct timeval pause = {.tv_usec = PAUSE_MS * 1000};
     char text[128];
     if (!a->starved)
-        log_event(LOG_WARN, "no new connections for now", " reason=%s hint=%s",
+        log_event(LOG_WARN, "cannot accept connections for now", " reason=%s hint=%s",
                   log_quote(strerror(failure), text, sizeof text),
                   "\"raise the limit of open files (ulimit -n)\"");
     a->starved = true;
@@ -68,10 +68,10 @@ static void acceptor_refuse(struct acceptor *a, int fd, int64_t most)
 {
     char text[128];
     int n = snprintf(text, sizeof text,
-                     "-LIMIT all %lld connections are taken: try later, or raise max_connections\r\n",
+                     "-LIMIT the limit of %lld connections is reached: try later, or raise max_connections\r\n",
                      (long long)most);
     if (n > 0 && send(fd, text, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-        log_text(LOG_DEBUG, "a refused client was gone already");
+        log_text(LOG_DEBUG, "a client disconnected before its refusal was sent");
     close(fd);
     counters_add(&a->server->counters, COUNTER_CONNECTIONS_REFUSED, 1);
     log_event(LOG_WARN, "connection refused", " connections=%lld", (long long)most);
@@ -87,7 +87,7 @@ static void acceptor_hand_over(struct acceptor *a, int fd)
         return;
     }
     if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0)
-        log_text(LOG_DEBUG, "a new client was gone already");
+        log_text(LOG_DEBUG, "a client disconnected before it was served");
     if (net_adopt(s->net, a->next_loop++, fd))
         return;
     close(fd);

@@ -153,7 +153,7 @@ static void http_on_accept_error(struct evconnlistener *listener, void *arg)
 {
     char text[128];
     (void)arg;
-    log_event(LOG_WARN, "no new HTTP connections for now", " reason=%s",
+    log_event(LOG_WARN, "cannot accept HTTP connections for now", " reason=%s",
               log_quote(strerror(errno), text, sizeof text));
     http_pause_listening(listener);
 }

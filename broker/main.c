@@ -18,8 +18,8 @@ static const char help_head[] =
     "       halfmqd --check-config | --print-config | --version | --help\n"
     "\n"
     "halfmqd is the HalfMQ message broker. Services SEND messages to topics, consumer groups POP and ACK\n"
-    "them. A HALF message stays invisible until its sender COMMITs it; when the answer never comes, the\n"
-    "broker asks back. \"Done\" is answered only after the change is on disk.\n"
+    "them. A HALF message stays invisible until its sender COMMITs it; if no decision comes in time, the\n"
+    "broker asks the sender for it. A write is acknowledged only after it is on disk.\n"
     "Talk to it with telnet, redis-cli -p 4253 (type HELP), halfmq or any Redis client library; watch it\n"
     "on http://127.0.0.1:4280/metrics. SIGTERM drains and stops; a second signal exits at once.\n"
     "\n"
@@ -31,17 +31,17 @@ static const char help_head[] =
 
 static const char help_tail[] =
     "\n"
-    "other words:\n"
-    "  --check-config   says whether the settings are right, and does nothing else\n"
+    "other flags:\n"
+    "  --check-config   checks the settings, and does nothing else\n"
     "  --print-config   prints all settings as a config file, with where each came from\n"
     "  --version        prints one line\n"
     "  --help           prints this\n"
     "\n"
     "examples:\n"
-    "  halfmqd                                         everything in ./data, on 127.0.0.1:4253\n"
-    "  halfmqd --data /var/lib/halfmq --bind '*'       for other machines\n"
-    "  halfmqd /etc/halfmq.conf --log_level debug      a config file, one setting overruled\n"
-    "  HALFMQ_PORT=0 halfmqd --print-config            what would it run with?\n";
+    "  halfmqd                                         stores in ./data, listens on 127.0.0.1:4253\n"
+    "  halfmqd --data /var/lib/halfmq --bind '*'       accepts clients from other machines\n"
+    "  halfmqd /etc/halfmq.conf --log_level debug      a config file, with one setting overridden\n"
+    "  HALFMQ_PORT=0 halfmqd --print-config            shows the settings it would use\n";
 
 static int print(const struct buf *out)
 {

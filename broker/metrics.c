@@ -114,21 +114,24 @@ static const struct tally_metric tally_metrics[] = {
     TALLY(messages_in, "halfmq_messages_in_total", "counter", "Messages stored in topics."),
     TALLY(bytes_in, "halfmq_bytes_in_total", "counter", "Body bytes stored in topics."),
     TALLY(messages_acked, "halfmq_messages_acked_total", "counter", "Messages acknowledged."),
-    TALLY(messages_nacked, "halfmq_messages_nacked_total", "counter", "Messages given back by NACK."),
-    TALLY(messages_dead, "halfmq_messages_dead_total", "counter", "Messages sent to dead letters."),
-    TALLY(leases_expired, "halfmq_leases_expired_total", "counter", "Leases that ended unanswered."),
+    TALLY(messages_nacked, "halfmq_messages_nacked_total", "counter", "Messages requeued by NACK."),
+    TALLY(messages_dead, "halfmq_messages_dead_total", "counter", "Messages moved to the dead letters."),
+    TALLY(leases_expired, "halfmq_leases_expired_total", "counter",
+          "Messages whose lease expired before they were acknowledged."),
     TALLY(halfs, "halfmq_half_messages_total", "counter", "Half messages stored."),
     TALLY(committed, "halfmq_transactions_committed_total", "counter", "Transactions committed."),
     TALLY(rolledback, "halfmq_transactions_rolledback_total", "counter", "Transactions rolled back."),
     TALLY(conflicts, "halfmq_transactions_conflicts_total", "counter",
-          "Decisions refused because the transaction was decided otherwise."),
-    TALLY(checks_asked, "halfmq_checks_asked_total", "counter", "Check-backs asked."),
-    TALLY(dedup_hits, "halfmq_dedup_hits_total", "counter", "Messages not stored twice: DEDUP."),
+          "Decisions refused because the transaction was already decided the other way."),
+    TALLY(checks_asked, "halfmq_checks_asked_total", "counter",
+          "Check-backs asked, without those that no member received."),
+    TALLY(dedup_hits, "halfmq_dedup_hits_total", "counter",
+          "Messages not stored again because their DEDUP id was known."),
     TALLY(delayed_expired, "halfmq_delayed_expired_total", "counter",
-          "Delayed messages dropped because their TTL was over when their time came."),
+          "Delayed messages dropped because their TTL ran out before they were due."),
     TALLY(pending, "halfmq_transactions_pending", "gauge", "Transactions not decided yet."),
-    TALLY(parked, "halfmq_transactions_parked", "gauge", "Transactions that wait for a person."),
-    TALLY(delayed, "halfmq_delayed_messages", "gauge", "Messages that wait for their time."),
+    TALLY(parked, "halfmq_transactions_parked", "gauge", "Parked transactions: a person has to decide them."),
+    TALLY(delayed, "halfmq_delayed_messages", "gauge", "Delayed messages that are not due yet."),
 #undef TALLY
 };
 
@@ -166,16 +169,16 @@ static double metrics_group_bound(unsigned i)
 
 static void metrics_write_journal(const struct journal_stats *j, struct buf *out)
 {
-    metrics_counter(out, "halfmq_journal_groups_total", "Group commits.", j->groups);
-    metrics_counter(out, "halfmq_journal_commands_total", "Commands in group commits.", j->commands);
-    metrics_counter(out, "halfmq_journal_syncs_total", "Syncs to disk.", j->syncs);
-    metrics_gauge(out, "halfmq_journal_pending_commands", "Commands that wait for the disk.",
+    metrics_counter(out, "halfmq_journal_groups_total", "Commit groups written.", j->groups);
+    metrics_counter(out, "halfmq_journal_commands_total", "Commands written in commit groups.", j->commands);
+    metrics_counter(out, "halfmq_journal_syncs_total", "Syncs (fsync) of the write-ahead log.", j->syncs);
+    metrics_gauge(out, "halfmq_journal_pending_commands", "Commands that wait to be written.",
                   (int64_t)j->pending);
-    metrics_gauge(out, "halfmq_journal_pending_bytes", "Bytes of the commands that wait for the disk.",
+    metrics_gauge(out, "halfmq_journal_pending_bytes", "Bytes of the commands that wait to be written.",
                   (int64_t)j->pending_bytes);
     metrics_histogram(out, "halfmq_journal_sync_seconds", "Time that a write and its sync took.",
                       j->sync_buckets, journal_sync_bound_s, (double)j->sync_ns_total / 1e9);
-    metrics_histogram(out, "halfmq_journal_group_commands", "Commands in one group commit.", j->group_buckets,
+    metrics_histogram(out, "halfmq_journal_group_commands", "Commands in one commit group.", j->group_buckets,
                       metrics_group_bound, (double)j->group_commands_total);
     metrics_gauge(out, "halfmq_disk_full", "1 while writes are refused because the disk is full.", j->disk_full);
 }
@@ -187,9 +190,9 @@ struct lag_metric {
 };
 
 static const struct lag_metric lag_metrics[LAG_FIELDS] = {
-    [LAG_READY] = {"ready", "halfmq_group_ready_messages", "Messages that POP would find now."},
+    [LAG_READY] = {"ready", "halfmq_group_ready_messages", "Messages that a POP could lease now."},
     [LAG_INFLIGHT] = {"inflight", "halfmq_group_inflight_messages", "Messages leased now."},
-    [LAG_DELAYED] = {"delayed", "halfmq_group_delayed_messages", "Messages that wait for a retry."},
+    [LAG_DELAYED] = {"delayed", "halfmq_group_delayed_messages", "Messages that wait for their retry delay to pass."},
     [LAG_DEAD] = {"dead", "halfmq_group_dead_letters", "Dead letters."},
     [LAG_LAG] = {"lag", "halfmq_group_lag_messages", "Messages not acknowledged yet."},
     [LAG_OLDEST_MS] = {"oldest_ms", "halfmq_group_oldest_age_seconds",
@@ -255,7 +258,7 @@ static void metrics_write_lag_rows(struct slice reply, struct buf *out)
         for (size_t i = 0; i < n; i++)
             metrics_lag_sample(out, (enum lag_field)f, &rows[i]);
     }
-    metrics_gauge(out, "halfmq_groups", "Consumer groups, each counted once a topic.", array.n);
+    metrics_gauge(out, "halfmq_groups", "Consumer groups, each counted once for each of its topics.", array.n);
     free(rows);
 }
 

@@ -107,7 +107,7 @@ static void server_set_connections_max(struct server *s)
     int64_t left = limit > 2 * SPARE_FDS ? limit - SPARE_FDS : limit / 2;
     atomic_store(&s->connections_max, wanted < left ? wanted : left);
     if (left < wanted)
-        log_event(LOG_INFO, "the limit of open files bounds connections",
+        log_event(LOG_INFO, "fewer than max_connections are accepted: the limit of open files is too low",
                   " connections=%lld max_connections=%lld open_files=%lld hint=%s", (long long)left,
                   (long long)wanted, (long long)limit, "\"raise ulimit -n\"");
 }
@@ -144,9 +144,9 @@ static void server_write_info(void *broker, struct view *view, const struct slic
 static void server_on_fatal(const char *text)
 {
     char quoted[1024];
-    log_event(LOG_ERROR, "the store cannot write, stopping at once", " reason=%s hint=%s",
+    log_event(LOG_ERROR, "the store cannot write, the broker stops at once", " reason=%s hint=%s",
               log_quote(text, quoted, sizeof quoted),
-              "\"nothing unwritten was acknowledged; check the disk, then start again\"");
+              "\"no failed write was acknowledged; check the disk, then start again\"");
     _exit(EXIT_STORE_FAILED);
 }
 

@@ -91,9 +91,9 @@ static bool ticker_disk_is_full(struct ticker *t)
     if (stats.disk_full && !t->disk_full)
         log_event(LOG_ERROR, "the disk is full, writes are refused", " free_bytes=%lld hint=%s",
                   (long long)stats.disk_free_bytes,
-                  "\"make room, or lower disk_reserve; writes go on by themselves then\"");
+                  "\"free some space, or lower disk_reserve; writes are then accepted again\"");
     else if (!stats.disk_full && t->disk_full)
-        log_event(LOG_INFO, "the disk has room again, writes go on", " free_bytes=%lld",
+        log_event(LOG_INFO, "the disk has free space again, writes are accepted", " free_bytes=%lld",
                   (long long)stats.disk_free_bytes);
     t->disk_full = stats.disk_full;
     return t->disk_full;

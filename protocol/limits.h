@@ -26,7 +26,7 @@
 #define RPC_DEPTH_MAX 16            /* nesting of a MessagePack-RPC frame */
 #define QUEUES_DEFAULT 4
 #define QUEUES_MAX 1024             /* queues a topic */
-#define COUNT_MAX 1000              /* messages that one POP or READ hands out */
+#define COUNT_MAX 1000              /* most messages in one reply of POP or READ */
 #define LIST_COUNT_DEFAULT 100
 #define LIST_COUNT_MAX 10000
 #define MSEND_BODIES_MAX 10000
@@ -40,7 +40,7 @@
                                        POP of a few messages reads one record, so records stay small */
 #define RECORD_COUNT_MAX 65535
 #define REPLY_BYTES_MAX MIB(128)    /* one reply */
-#define REPLY_BYTES_SOFT MIB(8)     /* POP and READ hand out fewer rather than pass this */
+#define REPLY_BYTES_SOFT MIB(8)     /* POP and READ add no more messages to a reply of this size */
 #define DURATION_MS_MAX (366LL * 24 * 3600 * 1000)
 #define TOPICS_MAX 100000
 #define GROUPS_MAX 100000           /* (group, topic) pairs */
@@ -58,7 +58,7 @@ static_assert(BODY_BYTES_CEILING + MESSAGE_OVERHEAD_MAX < REQUEST_BYTES_MAX, "a 
 static_assert(PROPS_BYTES_MAX + KEYS_MAX * KEY_BYTES_MAX + 4 * NAME_BYTES_MAX < MESSAGE_OVERHEAD_MAX,
               "a message's attributes fit its overhead");
 static_assert(BODY_BYTES_CEILING + 2 * RECORD_BYTES_MAX + REPLY_BYTES_SOFT < REPLY_BYTES_MAX,
-              "what POP hands out fits a reply");
+              "what POP delivers fits a reply");
 static_assert(MSEND_BODIES_MAX <= RECORD_COUNT_MAX && MSEND_BODIES_MAX + 2 <= REQUEST_WORDS_MAX, "");
 static_assert(BATCH_COUNT_MAX <= RECORD_COUNT_MAX && BATCH_BYTES_MAX < REQUEST_BYTES_MAX, "");
 static_assert(TXN_BYTES_MAX < REQUEST_BYTES_MAX, "");

@@ -139,7 +139,7 @@ int search_main(const struct options *o)
                units_put_count(held, text, sizeof text));
         end = ending_of(&best);
     } else {
-        printf("no rate holds a p99 under %s\n", bound);
+        printf("no rate with a p99 under %s was found\n", bound);
     }
     result_fini(&best);
     return end;

@@ -189,7 +189,7 @@ bool options_settle(struct options *o)
     settle_amounts(o);
     if (strcmp(o->wire, "binary") != 0 && strcmp(o->wire, "words") != 0 &&
         strcmp(o->wire, "msend") != 0)
-        return settle_refuse("--wire must be binary or words (which msend also stands for)");
+        return settle_refuse("--wire must be binary or words (or msend, which is the same as words)");
     settle_wire(o);
     if (strcmp(o->dialect, "rpc") != 0 && strcmp(o->dialect, "resp") != 0)
         return settle_refuse("--dialect must be rpc or resp");

@@ -51,7 +51,7 @@ static const struct comparison *assertion_parse(const struct result *r, const ch
     const struct comparison *c = assertion_split(text, name, sizeof name, &bound);
     if (!c) {
         fprintf(stderr,
-                "halfmq-bench: --assert needs a name, one of < <= > >= =, and a bound, such as 'p99<5ms'; "
+                "halfmq-bench: --assert needs a name, one of < <= > >= =, and a value, such as 'p99<5ms'; "
                 "'%s' is not that\n",
                 text);
         return NULL;

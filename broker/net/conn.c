@@ -130,7 +130,7 @@ void conn_pushed(struct conn *c)
         return;
     if (c->out.failed || conn_unsent(c) > c->loop->output_limit) {
         counters_add(&c->loop->counters, COUNTER_SUBSCRIBERS_CUT, 1);
-        conn_cut(c, "subscriber cut: it does not read what it subscribed to");
+        conn_cut(c, "closing a subscriber's connection: it reads too slowly");
         return;
     }
     conn_grew(c);
@@ -152,7 +152,7 @@ void conn_answer(struct conn *c, struct request rq, struct slice tokens)
     const struct dialect *d = c->dialect;
     d->answer(c, rq, tokens);
     if (c->out.failed)
-        conn_cut(c, "client cut: no room for its answers");
+        conn_cut(c, "closing a connection: no memory for its replies");
     conn_grew(c);
     conn_touch(c);
 }

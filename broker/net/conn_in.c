@@ -75,7 +75,7 @@ static void conn_in_keep(struct conn *c, struct slice rest)
     bufs_take(&c->loop->bufs, &c->in, IN_HARD_MAX);
     buf_put_slice(&c->in, rest);
     if (c->in.failed)
-        conn_cut(c, "client cut: no memory for its request");
+        conn_cut(c, "closing a connection: no memory for its request");
 }
 
 /* Where to read to: the loop's scratch page, or behind what is kept. NULL: no memory. */
@@ -109,7 +109,7 @@ void conn_in_read(struct conn *c)
     size_t size = c->in.len < READ_BYTES_BULK ? READ_BYTES : READ_BYTES_BULK;
     uint8_t *room = conn_in_room(c, size);
     if (!room) {
-        conn_cut(c, "client cut: no memory for its request");
+        conn_cut(c, "closing a connection: no memory for its request");
         return;
     }
     ssize_t n = recv(c->fd, room, size, 0);

@@ -47,7 +47,8 @@ static void answer_pop(struct conn *c, struct request rq, const struct entry *e)
     struct view *v = conn_unsent(c) < POP_UNSENT_MAX ? loop_view(l) : NULL;
     if (!v) {
         giveback_messages(l, e);
-        answer_busy(c, rq, loop_reply(l), "read the replies that wait for you first; nothing was delivered");
+        answer_busy(c, rq, loop_reply(l),
+                    "nothing was delivered: first read the replies that are pending on this connection");
         return;
     }
     struct buf *r = loop_reply(l);

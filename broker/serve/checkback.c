@@ -22,7 +22,8 @@ static void checkback_pull_later(struct channel *ch, int64_t delay_ms)
 {
     int64_t due = timers_now() + delay_ms;
     if (timer_set(&ch->set->loop->timers, &ch->retry, due) != ST_OK)
-        log_text(LOG_WARN, "no memory for the timer that asks for due check-backs; the next news does it");
+        log_text(LOG_WARN,
+                 "no memory for a timer; due check-backs are fetched when there is news of their producer group");
 }
 
 static bool checkback_can_take(const struct conn *c)
@@ -192,6 +193,6 @@ void checkback_answer(struct conn *c, const struct rpc_frame *f)
     struct command cmd = {
         .info = command_info(checkback_decision_of(f)), .n_pos = 1, .pos = {slice_str(txid)}};
     if (!loop_submit_command(c->loop, &cmd, checkback_decided))
-        log_event(LOG_WARN, "no room for the answer to a check-back; it will be asked again", " txid=%s",
-                  txid);
+        log_event(LOG_WARN, "cannot submit the answer to a check-back; it will be asked again",
+                  " txid=%s", txid);
 }

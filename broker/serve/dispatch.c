@@ -56,7 +56,7 @@ static bool dispatch_body_too_big(struct conn *c, struct request rq, size_t byte
         return false;
     char text[160];
     snprintf(text, sizeof text,
-             "a body of %zu bytes is over the bound of %zu bytes: send less, or raise "
+             "a body of %zu bytes is over the limit of %zu bytes: send less, or raise "
              "max_message_bytes",
              bytes, most);
     conn_refuse(c, rq, ST_TOOBIG, text);

@@ -39,7 +39,7 @@ static void giveback_release(struct loop *l, struct slice group, const struct bu
                           .pos = {group},
                           .rest = receipts};
     if (!n || !loop_submit_command(l, &cmd, giveback_released))
-        log_text(LOG_DEBUG, "no room to requeue messages; their lease expires by itself");
+        log_text(LOG_DEBUG, "cannot requeue messages now; their lease expires by itself");
 }
 
 static bool giveback_has_bit(const struct grant *g, uint32_t i)
@@ -126,7 +126,7 @@ void giveback_unask(struct loop *l, struct unask *u)
     struct command cmd;
     bool some = u->n > 0;
     if (some && (!unask_command(u, &cmd) || !loop_submit_command(l, &cmd, giveback_unasked)))
-        log_text(LOG_DEBUG, "no room to undo check-backs; they are asked again later");
+        log_text(LOG_DEBUG, "cannot undo check-backs now; they are asked again later");
 }
 
 void giveback_ask(struct loop *l, struct unask *u, struct ask ask)

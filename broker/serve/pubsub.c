@@ -74,7 +74,7 @@ static bool pubsub_join_name(struct conn *c, struct slice name, struct request r
     if (s == ST_OK)
         return true;
     char text[128];
-    snprintf(text, sizeof text, "a connection may stand in %d channels, no more",
+    snprintf(text, sizeof text, "a connection may have at most %d subscriptions",
              SUBSCRIPTIONS_MAX);
     conn_refuse(c, rq, s, s == ST_LIMIT ? text : NULL);
     return false;

@@ -121,7 +121,7 @@ void stream_add_credit(struct stream *s, int64_t n)
 bool stream_output_failed(struct conn *c)
 {
     if (c->out.failed)
-        conn_cut(c, "client cut: no room for its stream");
+        conn_cut(c, "closing a connection: no memory for its stream");
     return conn_is_doomed(c);
 }
 

@@ -85,7 +85,7 @@ static void file_parse_quoted(struct slice line, size_t at, struct buf *scratch,
     }
     size_t behind = file_skip_blanks(line, end);
     if (behind < line.len && line.data[behind] != '#') {
-        l->why = "nothing behind the closing quote";
+        l->why = "nothing after the closing quote";
         return;
     }
     l->kind = LINE_SETTING;

@@ -100,14 +100,14 @@ static void webhook_call_on_found(void *arg, const struct evutil_addrinfo *addre
 static const char *webhook_call_text_of(enum evhttp_request_error error)
 {
     switch (error) {
-    case EVREQ_HTTP_TIMEOUT: return "no answer in time";
-    case EVREQ_HTTP_EOF: return "the connection was closed before the answer was whole";
-    case EVREQ_HTTP_INVALID_HEADER: return "the answer is not HTTP";
-    case EVREQ_HTTP_BUFFER_ERROR: return "the connection broke";
+    case EVREQ_HTTP_TIMEOUT: return "no response in time";
+    case EVREQ_HTTP_EOF: return "the connection was closed before the response was complete";
+    case EVREQ_HTTP_INVALID_HEADER: return "the response is not HTTP";
+    case EVREQ_HTTP_BUFFER_ERROR: return "the connection was lost";
     case EVREQ_HTTP_REQUEST_CANCEL: return "cancelled";
-    case EVREQ_HTTP_DATA_TOO_LONG: return "the answer is too long";
+    case EVREQ_HTTP_DATA_TOO_LONG: return "the response is too long";
     }
-    return "no answer";
+    return "no response";
 }
 
 static void webhook_call_on_error(enum evhttp_request_error error, void *arg)
@@ -228,8 +228,8 @@ static void webhook_call_on_deadline(evutil_socket_t fd, short what, void *arg)
     struct webhook_call *call = arg;
     (void)fd, (void)what;
     call->over = true;
-    webhook_call_go_on(call, call->link && call->link->sent ? "no answer in time"
-                             : call->lookup                 ? "the host's name was not found in time"
+    webhook_call_go_on(call, call->link && call->link->sent ? "no response in time"
+                             : call->lookup                 ? "the host name was not resolved in time"
                                                             : "no connection in time");
 }
 

@@ -94,7 +94,7 @@ static void webhook_group_decide(struct webhook_group *g, enum command_id id, ui
     snprintf(text, sizeof text, "%" PRIu64, txid);
     struct command cmd = {.info = command_info(id), .n_pos = 1, .pos = {slice_str(text)}};
     if (!webhook_submit(g->shared, &cmd, webhook_group_decided, NULL))
-        webhook_group_tell(g, "no room for a webhook's decision; it will be asked again", "the journal is full");
+        webhook_group_tell(g, "cannot submit a webhook's decision; it will be asked again", "the journal is full");
 }
 
 static void webhook_group_taken_back(struct journal_client *owner, struct entry *e)
@@ -107,7 +107,7 @@ static void webhook_group_submit_unask(struct webhook_shared *w, struct unask *u
 {
     struct command cmd;
     if (u->n > 0 && (!unask_command(u, &cmd) || !webhook_submit(w, &cmd, webhook_group_taken_back, NULL)))
-        log_text(LOG_DEBUG, "no room to take back check-backs; they are asked again later");
+        log_text(LOG_DEBUG, "cannot take back check-backs now; they are asked again later");
 }
 
 static void webhook_group_unask_one(struct webhook_shared *w, struct unask *u, struct ask ask)
@@ -153,7 +153,7 @@ static void webhook_group_tell_undecided(struct webhook_group *g, const struct w
     counters_add(webhook_group_counters(g), COUNTER_WEBHOOK_UNDECIDED, 1);
     if (a->status >= 300 && a->status < 400) {
         if (!g->redirect_logged)
-            log_event(LOG_WARN, "a CHECKURL redirects, which is not followed: name the right one",
+            log_event(LOG_WARN, "a CHECKURL redirects, which is not followed: set it to the final URL",
                       " pgroup=%.*s status=%d", (int)g->name.len, (const char *)g->name.data,
                       a->status);
         g->redirect_logged = true;
@@ -195,7 +195,7 @@ static void webhook_group_not_connected(struct webhook_group *g, struct ask ask,
     }
     webhook_group_set_down(g, true);
     room_judge(&g->shared->room, &g->share, false);
-    webhook_group_tell(g, "a CHECKURL cannot be reached; it is tried again, and no ask counts", why);
+    webhook_group_tell(g, "a CHECKURL cannot be reached; it is tried again, and this does not count as an ask", why);
     webhook_group_unask(g->shared, ask);
 }
 

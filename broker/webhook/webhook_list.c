@@ -118,7 +118,7 @@ void webhook_list_read(struct webhook_list *l)
         log_text(LOG_ERROR, "cannot read the settings of producer groups; CHECKURLs stay as they were");
     if (l->left_out > 0)
         log_event(LOG_WARN,
-                  "too many CHECKURLs for this `memory`, so some are not called: raise it, or ask these otherwise",
+                  "too many CHECKURLs for the setting memory, so some are not called: raise it, or SUBSCRIBE instead",
                   " pgroups=%" PRIu32 " first=%s", l->left_out, l->left_out_name);
 }
 

@@ -60,7 +60,7 @@ enum hmq_status {
     HMQ_EPROTO = 9, /* what the broker sent is not valid */
     HMQ_ESYSTEM = 10, /* the operating system refused; the text says what */
     /* the broker's codes: not done */
-    HMQ_EREFUSED = 20, /* ERR: the request cannot be done as it stands */
+    HMQ_EREFUSED = 20, /* ERR: the request cannot be carried out */
     HMQ_ENOTOPIC = 21,
     HMQ_ENOGROUP = 22,
     HMQ_ENOTXN = 23, /* no such transaction, or its outcome is no longer stored */

@@ -137,12 +137,12 @@ static enum status read_begin_skip(struct resp_reader *r, size_t bulk, size_t by
 {
     if (bulk > r->max_bulk)
         snprintf(say->text, say->size,
-                 "a word of %zu bytes is over the bound of %zu bytes: send less, or raise "
+                 "a word of %zu bytes is over the limit of %zu bytes: send less, or raise "
                  "max_message_bytes",
                  bulk, r->max_bulk);
     else
         snprintf(say->text, say->size,
-                 "a request of at least %zu bytes is over the bound of %ld bytes: split it up",
+                 "a request of at least %zu bytes is over the limit of %ld bytes: split it up",
                  bytes_before + bulk + 2, REQUEST_BYTES_MAX);
     r->state = bulk ? SKIP_BODY : SKIP_END;
     r->skip = bulk;

@@ -307,7 +307,7 @@ static void test_older_broker_is_popped(void **state)
     fake_hang_up(s.fake);
     fake_answer_call(s.fake); /* there may be a newer one */
     expect(s.fake, "stream_group");
-    refuse(s.fake, "LIMIT", "a connection may have 64 streams, no more");
+    refuse(s.fake, "LIMIT", "a connection may have at most 64 streams");
     expect(s.fake, "pop");
     assert_int_equal(atomic_load(&s.fake->events.trouble), 0);
     teardown(&s);

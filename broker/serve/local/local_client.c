@@ -116,6 +116,6 @@ void local_CLIENT(struct conn *c, const struct command *cmd, struct request rq)
             local_refuse(c, rq, ST_ERR, "wrong number of words for CLIENT %s: %s", s->word, usage);
         return;
     }
-    local_refuse(c, rq, ST_ERR, "CLIENT does not know '%s': %s", local_quote(cmd->rest[0], quoted),
+    local_refuse(c, rq, ST_ERR, "'%s' is not a subcommand of CLIENT: %s", local_quote(cmd->rest[0], quoted),
                  usage);
 }

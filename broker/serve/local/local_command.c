@@ -283,8 +283,8 @@ void local_COMMAND(struct conn *c, const struct command *cmd, struct request rq)
         local_command_put_list(r);
     } else {
         char quoted[LOCAL_QUOTED];
-        local_refuse(c, rq, ST_ERR, "COMMAND does not know '%s' so: %s", local_quote(word, quoted),
-                     usage);
+        local_refuse(c, rq, ST_ERR, "'%s' is not a subcommand of COMMAND, or has the wrong number of words: %s",
+                     local_quote(word, quoted), usage);
         return;
     }
     conn_answer(c, rq, buf_slice(r));

@@ -92,7 +92,7 @@ static bool local_conn_read_hello(struct conn *c, const struct command *cmd, str
         }
         if (!slice_equal_nocase(cmd->rest[i], SLICE_LIT("SETNAME")) || left < 1) {
             local_refuse(c, rq, ST_ERR,
-                         "HELLO does not know '%s' here; write HELLO [2|3] [AUTH user "
+                         "HELLO does not take '%s' here: write HELLO [2|3] [AUTH user "
                          "pass] [SETNAME name]",
                          local_quote(cmd->rest[i], quoted));
             return false;

@@ -41,7 +41,7 @@ static bool open_ok(struct conn *c, struct request rq, const struct command *cmd
         return false;
     if (session_of(c)->n_streams < STREAMS_MAX)
         return true;
-    local_refuse(c, rq, ST_LIMIT, "a connection may have %d streams, no more", STREAMS_MAX);
+    local_refuse(c, rq, ST_LIMIT, "a connection may have at most %d streams", STREAMS_MAX);
     return false;
 }
 

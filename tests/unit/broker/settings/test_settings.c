@@ -189,7 +189,7 @@ static void errors_name_the_place_the_setting_and_what_was_expected(void **state
     write_file(f, "data = \"open\n");
     must_fail(f, WORDS(f->path), NULL, ":1: expected a closing quote");
     write_file(f, "data = \"a\" b\n");
-    must_fail(f, WORDS(f->path), NULL, ":1: expected nothing behind the closing quote");
+    must_fail(f, WORDS(f->path), NULL, ":1: expected nothing after the closing quote");
     must_fail(f, NULL, WORDS("HALFMQ_PORT=x"), "environment variable HALFMQ_PORT: bad value \"x\"");
     must_fail(f, WORDS("--max-connections", "1"), NULL,
               "flag --max-connections: unknown setting \"max-connections\", did you mean "

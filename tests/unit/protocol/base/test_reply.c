@@ -182,7 +182,7 @@ static void errors_replace_what_was_there(void **state)
     reply_error(&r, ST_BUSY, NULL);
     c = cursor_of(buf_slice(&r));
     assert_true(slice_equal(next(&c, TOK_ERROR).bytes,
-                            slice_str("a bound was reached, nothing was done: try again")));
+                            slice_str("a limit is reached for now, nothing was done: try again")));
     reply_error(&r, ST_ERR, "%2000d", 1);
     c = cursor_of(buf_slice(&r));
     assert_int_equal(next(&c, TOK_ERROR).bytes.len, 1023);

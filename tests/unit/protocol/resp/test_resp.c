@@ -225,7 +225,7 @@ static void test_bulk_without_end(void **state)
 }
 
 static const char too_big[] =
-    "<TOOBIG a word of 33 bytes is over the bound of 32 bytes: send less, or "
+    "<TOOBIG a word of 33 bytes is over the limit of 32 bytes: send less, or "
     "raise max_message_bytes> ";
 
 static void test_too_big_is_swallowed(void **state)
@@ -249,7 +249,7 @@ static void test_too_big_is_told_at_the_header(void **state)
     (void)state;
     expect("*3\r\n$4\r\nSEND\r\n$1\r\nT\r\n$33\r\n", too_big);
     expect("*1\r\n$536870912\r\n",
-           "<TOOBIG a word of 536870912 bytes is over the bound of 32 bytes: send less, or raise "
+           "<TOOBIG a word of 536870912 bytes is over the limit of 32 bytes: send less, or raise "
            "max_message_bytes> ");
 }
 
@@ -310,7 +310,7 @@ static void test_request_too_big(void **state)
     char expected[200];
     snprintf(
         expected, sizeof expected,
-        "<TOOBIG a request of at least %zu bytes is over the bound of %ld bytes: split it up> ",
+        "<TOOBIG a request of at least %zu bytes is over the limit of %ld bytes: split it up> ",
         before + 6 + 102, REQUEST_BYTES_MAX);
     assert_int_equal(run.log.len, strlen(expected));
     assert_memory_equal(run.log.data, expected, run.log.len);
