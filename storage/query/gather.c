@@ -1,6 +1,18 @@
 /* gather.c: collects messages for a reply (gather.h). */
 #include "storage/query/gather.h"
 
+#define MESSAGE_GUESS_BYTES 192 /* a short body and its attributes */
+#define FIRST_BYTES_MAX KIB(32)
+
+/* Room for a usual reply is made at once: growing step by step would copy the messages several times. */
+void gather_begin(struct gather *g, uint32_t count)
+{
+    size_t guess = (size_t)count * MESSAGE_GUESS_BYTES;
+    *g = (struct gather){.count = count};
+    buf_init(&g->items, REPLY_BYTES_MAX);
+    (void)buf_room(&g->items, guess < FIRST_BYTES_MAX ? guess : FIRST_BYTES_MAX); /* without memory it is `failed` */
+}
+
 void gather_add(struct gather *g, const struct place *p, const struct message *m)
 {
     emit_message(&g->items, p, m);

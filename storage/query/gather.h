@@ -14,6 +14,9 @@ struct gather {
     uint64_t bytes;    /* of their bodies */
 };
 
+/* Starts with nothing, for at most count messages. */
+void gather_begin(struct gather *g, uint32_t count);
+
 /* True where count or REPLY_BYTES_SOFT is reached, or memory has run out. */
 static inline bool gather_full(const struct gather *g)
 {

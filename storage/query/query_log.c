@@ -56,9 +56,9 @@ void query_read(struct view *v, const struct command *cmd, struct buf *reply, st
                     (unsigned long long)queue, v->topic.n_queues - 1);
         return;
     }
-    struct gather g = {.count = (uint32_t)command_number(cmd, OPT_ID_COUNT, 1)};
+    struct gather g;
     struct place p = {.topic = cmd->pos[0], .queue = (uint32_t)queue};
-    buf_init(&g.items, REPLY_BYTES_MAX);
+    gather_begin(&g, (uint32_t)command_number(cmd, OPT_ID_COUNT, 1));
     s = log_read_queue(v, &g, &p, offset);
     hint->nothing = s == ST_OK && g.n == 0;
     hint->key = news_key(NEWS_TOPIC, cmd->pos[0], slice_of(NULL, 0));
@@ -175,8 +175,8 @@ void query_find(struct view *v, const struct command *cmd, struct buf *reply, st
         view_refuse(reply, s, "topic", cmd->pos[0]);
         return;
     }
-    struct gather g = {.count = (uint32_t)command_number(cmd, OPT_ID_COUNT, LIST_COUNT_DEFAULT)};
-    buf_init(&g.items, REPLY_BYTES_MAX);
+    struct gather g;
+    gather_begin(&g, (uint32_t)command_number(cmd, OPT_ID_COUNT, LIST_COUNT_DEFAULT));
     s = log_find_rows(v, cmd, key->v, &g);
     gather_end(&g, s, reply);
 }
