@@ -36,7 +36,7 @@ static enum status store_flush_replayed(struct store *s, const struct kv_options
         status = store_index(s, &flushed, err, err_size);
     if (status != ST_OK || flushed == replayed)
         return status;
-    snprintf(err, err_size, "what the log holds cannot be written to files in %s: is the disk full?", s->path);
+    snprintf(err, err_size, "the replayed log cannot be flushed to files in %s: is the disk full?", s->path);
     return ST_IO;
 }
 

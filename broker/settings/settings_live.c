@@ -103,7 +103,7 @@ enum status settings_set(struct settings *c, struct slice name, struct slice val
         return settings_unknown_name(name, "", err, err_size);
     if (!setting_info(id)->live) {
         snprintf(err, err_size,
-                 "%s needs a restart: set it in the config file, as HALFMQ_* variable or as flag",
+                 "%s cannot change while the broker runs: set it in the config file, as HALFMQ_* variable or as flag",
                  setting_info(id)->name);
         return ST_ERR;
     }

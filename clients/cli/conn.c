@@ -73,7 +73,7 @@ static enum exit_code conn_lost(struct cli_conn *c)
 {
     const struct cli_options *o = c->options;
     const char *why = c->redis->err == REDIS_ERR_IO && (errno == EAGAIN || errno == EWOULDBLOCK)
-                          ? "it did not read for too long"
+                          ? "the request could not be sent in time"
                           : c->redis->errstr;
     fprintf(stderr, "halfmq: lost the connection to %s:%d: %s\n", o->host, o->port, why);
     conn_close(c);

@@ -78,7 +78,8 @@ static void ack_stale(const struct command *cmd, struct outcome *out)
 {
     char text[200];
     text_quote(cmd->pos[1], 180, text, sizeof(text));
-    reply_error(&out->reply, ST_STALE, "the lease of %s is lost: it ended, or was given up", text);
+    reply_error(&out->reply, ST_STALE,
+                "the receipt %s is stale: its lease expired, or the message was acknowledged or requeued", text);
 }
 
 static void ack_crowded(struct outcome *out)

@@ -83,7 +83,7 @@ static bool commit_receipts_hold(struct state *st, const struct stamp *stamp, co
         }
         if (!gt || lease_held(gt, &id, last, stamp->now_ms) != last - id.offset + 1) {
             text_quote(cmd->rest[i], 180, text, sizeof(text));
-            reply_error(&out->reply, ST_STALE, "the lease of %s is lost: the transaction stays open", text);
+            reply_error(&out->reply, ST_STALE, "the receipt %s is stale: the transaction stays open", text);
             return false;
         }
     }

@@ -46,10 +46,11 @@ static bool half_join(struct state *st, const struct stamp *stamp, const struct 
     else if (ret_row->state != TXN_PENDING)
         reply_error(&out->reply, ST_TXNCONFLICT, "transaction %llu is no longer open", id);
     else if (ret_row->n_messages >= TXN_MESSAGES_MAX)
-        reply_error(&out->reply, ST_LIMIT, "transaction %llu has %d messages, which is the most", id,
+        reply_error(&out->reply, ST_LIMIT, "transaction %llu is full: at most %d messages", id,
                     TXN_MESSAGES_MAX);
     else if (ret_row->bytes + half_bytes(m) > TXN_BYTES_MAX)
-        reply_error(&out->reply, ST_TOOBIG, "transaction %llu would pass %ld bytes", id, TXN_BYTES_MAX);
+        reply_error(&out->reply, ST_TOOBIG, "transaction %llu would be too large: at most %ld bytes", id,
+                    TXN_BYTES_MAX);
     else
         return true;
     return false;

@@ -13,7 +13,7 @@ static void manage_refuse(struct outcome *out, enum status s, const char *what, 
     else if (s == ST_GONE)
         reply_error(&out->reply, what[0] == 't' ? ST_NOTOPIC : ST_NOGROUP, "no %s '%s'", what, text);
     else if (s == ST_LIMIT)
-        reply_error(&out->reply, s, "cannot create %s '%s': there are as many as there may be", what, text);
+        reply_error(&out->reply, s, "cannot create %s '%s': the limit is reached", what, text);
     else
         core_fail(out, s, what);
 }

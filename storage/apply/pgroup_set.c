@@ -63,7 +63,7 @@ void apply_pgroup_set(struct state *st, const struct stamp *stamp, const struct 
         s = pgroup_settings(st, cmd->pos[0], &st->scratch, &row);
     bool is_new = s == ST_GONE;
     if (is_new && st->meta.pgroups >= PGROUPS_MAX) {
-        reply_error(&out->reply, ST_LIMIT, "%d producer groups have settings, which is the most", PGROUPS_MAX);
+        reply_error(&out->reply, ST_LIMIT, "too many producer groups have settings: at most %d", PGROUPS_MAX);
         return;
     }
     if (s != ST_OK && s != ST_GONE) {

@@ -343,7 +343,7 @@ static void pop_refuse(struct outcome *out, const struct command *cmd, enum stat
     } else if (s == ST_NOGROUP) {
         reply_error(&out->reply, s, "the group was deleted");
     } else if (s == ST_LIMIT) {
-        reply_error(&out->reply, s, "there are %d groups already, which is the most", GROUPS_MAX);
+        reply_error(&out->reply, s, "too many consumer groups: at most %d, counted for each topic", GROUPS_MAX);
     } else {
         core_fail(out, s, "POP");
     }

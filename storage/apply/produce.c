@@ -40,7 +40,7 @@ static bool produce_again(struct state *st, const struct stamp *stamp, const str
         produce_answer(out, first.queue, first.offset, last - first.offset + 1);
     else
         reply_error(&out->reply, ST_ERR,
-                    "DEDUP id '%s' was used by another command, whose answer names no place", id);
+                    "DEDUP id '%s' was used by another command, whose reply has no queue and offset to repeat", id);
     return true;
 }
 

@@ -68,11 +68,11 @@ void core_fail(struct outcome *out, enum status s, const char *doing)
 {
     assert(s != ST_OK);
     if (s == ST_NOMEM)
-        reply_error(&out->reply, ST_BUSY, "no memory for %s: try again", doing);
+        reply_error(&out->reply, ST_BUSY, "%s: no memory, try again", doing);
     else if (s == ST_BUSY)
-        reply_error(&out->reply, ST_BUSY, "%s needs what is being written now: try again", doing);
+        reply_error(&out->reply, ST_BUSY, "%s: it needs data that is still being written, try again", doing);
     else
-        reply_error(&out->reply, ST_ERR, "the store failed in %s: see the broker's log", doing);
+        reply_error(&out->reply, ST_ERR, "%s: the store failed, see the broker's log", doing);
 }
 
 bool core_full(const struct state *st)

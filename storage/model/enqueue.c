@@ -11,7 +11,7 @@ void enqueue_refuse(struct outcome *out, enum status s, struct slice topic)
     if (s == ST_NOTOPIC)
         reply_error(&out->reply, s, "no topic '%s', and auto_create_topics is off: TOPIC CREATE it first", name);
     else if (s == ST_LIMIT)
-        reply_error(&out->reply, s, "cannot create topic '%s': there are %d already, which is the most", name,
+        reply_error(&out->reply, s, "cannot create topic '%s': there are too many, at most %d", name,
                     TOPICS_MAX);
     else
         core_fail(out, s, "storing the message");
@@ -55,7 +55,7 @@ static bool enqueue_due(const struct stamp *stamp, const struct command *cmd, in
 {
     int64_t at = command_number(cmd, OPT_ID_AT, 0);
     if (at > stamp->now_ms && at - stamp->now_ms > DURATION_MS_MAX) {
-        reply_error(&out->reply, ST_ERR, "AT is more than 366 days ahead, which is the most");
+        reply_error(&out->reply, ST_ERR, "AT is too far ahead: at most 366 days");
         return false;
     }
     *ret_due_ms = command_has(cmd, OPT(DELAY)) ? stamp->now_ms + command_number(cmd, OPT_ID_DELAY, 0) : at;

@@ -70,7 +70,7 @@ void query_topic_list(struct view *v, const struct command *cmd, struct buf *rep
     (void)hint;
     char pattern[PATTERN_BYTES_MAX + 1] = "";
     if (cmd->n_pos > 0 && cmd->pos[0].len > PATTERN_BYTES_MAX) {
-        reply_error(reply, ST_ERR, "the pattern has %zu bytes, at most %d are taken", cmd->pos[0].len,
+        reply_error(reply, ST_ERR, "the pattern is too long: %zu bytes, at most %d", cmd->pos[0].len,
                     PATTERN_BYTES_MAX);
         return;
     }

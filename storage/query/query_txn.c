@@ -138,7 +138,7 @@ static bool txn_list_begin(struct list *l, const struct command *cmd, struct buf
     }
     if (cursor && !text_uint(cursor->v, &l->cursor)) {
         text_quote(cursor->v, 60, text, sizeof(text));
-        reply_error(reply, ST_ERR, "CURSOR '%s' is not what TXN LIST answered: a number, 0 at first", text);
+        reply_error(reply, ST_ERR, "CURSOR '%s' is not a number: send 0, then the cursor of the last reply", text);
         return false;
     }
     return true;

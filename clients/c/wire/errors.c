@@ -38,7 +38,7 @@ static const struct error_line lines[] = {
     LINE(ENOGROUP, NOGROUP, 0, "no such group"),
     LINE(ENOTXN, NOTXN, 0, "no such transaction"),
     LINE(ETXNCONFLICT, TXNCONFLICT, 0, "the transaction was decided the other way"),
-    LINE(ESTALE, STALE, 0, "the lease has expired, or the message was requeued"),
+    LINE(ESTALE, STALE, 0, "the receipt is stale: its lease expired, or the message was acknowledged or requeued"),
     LINE(ETOOBIG, TOOBIG, 0, "too many bytes"),
     LINE(EBADNAME, BADNAME, 0, "the name is not valid"),
     LINE(EEXISTS, EXISTS, 0, "it exists already"),

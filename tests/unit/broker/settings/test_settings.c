@@ -396,7 +396,7 @@ static void set_changes_what_may_change(void **state)
     assert_string_equal(f->err, "bad value \"1001\" for check_max: expected a number from 1 to 1000");
     assert_int_equal(settings_num(c, SET_check_max), 3);
     assert_int_equal(set(f, c, "port", "1"), ST_ERR);
-    assert_non_null(strstr(f->err, "port needs a restart"));
+    assert_non_null(strstr(f->err, "port cannot change while the broker runs"));
     assert_int_equal(set(f, c, "chek_max", "1"), ST_ERR);
     assert_non_null(strstr(f->err, "did you mean check_max?"));
     settings_free(c);
