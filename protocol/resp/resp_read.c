@@ -19,6 +19,7 @@
  */
 #include "protocol/resp/resp.h"
 
+#include "protocol/resp/resp_http.h"
 #include "protocol/resp/resp_inline.h"
 #include "protocol/base/text.h"
 
@@ -201,6 +202,8 @@ static enum status read_line(struct resp_reader *r, struct slice in, const struc
     *ret_used = bytes + 1;
     if (bytes && in.data[bytes - 1] == '\r')
         bytes--;
+    if (resp_line_is_http(slice_of(in.data, bytes)))
+        return BAD(say, "this is not the HTTP port: HTTP is spoken on the port of the setting http_port (default 4280)");
     enum status s = resp_inline_split(r, slice_of(in.data, bytes));
     if (s == ST_BAD)
         return BAD(say, "unbalanced quotes in request");

@@ -81,13 +81,25 @@ def test_first_bytes_that_are_kept_free():
     answered_and_closed(b"\x16\x03\x01\x00\x05hello", b"")  # TLS is not available yet
 
 
-def test_http_on_the_wrong_port():
-    """A printable letter selects the text dialect. Whatever the reply is, other connections are not affected."""
+def test_http_closes():
+    """A web page can make a browser POST to this port: no line of the body may be run."""
+    witness.call("SEND", "web", "kept")
+    body = b"TOPIC DELETE web\r\nSHUTDOWN\r\n"
+    for line in (b"POST / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\n", b"HEAD /x HTTP/1.1\r\n", b"PUT /\"x HTTP/1.1\r\n",
+                 b"OPTIONS * HTTP/1.1\r\n", b"DELETE / HTTP/1.1\r\n", b"PATCH / HTTP/1.1\r\n", b"host: x\r\n",
+                 b"post / HTTP/1.1\n"):
+        answer = answered_and_closed(line + b"Host: x\r\nContent-Length: 40\r\n\r\n" + body, PROTOCOL_ERROR)
+        assert b"http_port" in answer and answer.count(b"\n") == 1, answer
+    answer = answered_and_closed(b"FOO / HTTP/1.1\r\nHost: x\r\n\r\n" + body, b"-ERR unknown")
+    assert b"http_port" in answer and answer.count(b"\n") == 2, answer
+    assert witness.call("GET", "web:0:0") is not None
+
+
+def test_get_is_a_command_too():
     s = raw()
-    s.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-    assert s.recv(100).startswith(b"-")
+    s.sendall(b"SEND web2 HTTP/1.1 QUEUE 0\r\nGET web2:0:0\r\n")
+    assert s.recv(100).startswith(b"$8\r\nweb2:0:0\r\n")
     s.close()
-    others_are_well()
 
 
 def test_blank_input_is_ignored():

@@ -176,6 +176,32 @@ static void test_unbalanced_quotes(void **state)
     expect("ECHO \"\n", UNBALANCED);
 }
 
+#define HTTP_ERROR "<Protocol error: this is not the HTTP port: HTTP is spoken on the port of the setting http_port " \
+                   "(default 4280)> closed"
+
+static void test_http_closes(void **state)
+{
+    (void)state;
+    expect("POST / HTTP/1.1\r\nHost: h\r\n\r\nTOPIC DELETE t\r\n", HTTP_ERROR);
+    expect("GET /metrics HTTP/1.1\r\n\r\nSHUTDOWN\r\n", HTTP_ERROR);
+    expect("GET /a b \"c HTTP/1.0\nSHUTDOWN\n", HTTP_ERROR);
+    expect("PUT /\"x HTTP/1.1\nSHUTDOWN\n", HTTP_ERROR);
+    expect("options * HTTP/1.1\nSHUTDOWN\n", HTTP_ERROR);
+    expect("  DELETE\tx\nSHUTDOWN\n", HTTP_ERROR);
+    expect("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", HTTP_ERROR);
+    expect("PING\nFOO / HTTP/1.1\nhost: \"h\nSHUTDOWN\n", "[PING] [FOO][/][HTTP/1.1] " HTTP_ERROR);
+    expect("*1\r\n$4\r\nPING\r\nHOST:\nSHUTDOWN\n", "[PING] " HTTP_ERROR);
+}
+
+static void test_what_is_not_http(void **state)
+{
+    (void)state;
+    expect("GET t:0:1\nget t:0:1 t:0:2\nGET\nPOST\n", "[GET][t:0:1] [get][t:0:1][t:0:2] [GET] [POST] ");
+    expect("SEND T HTTP/1.1\nECHO Host:\nSEND POST x\nPOSTX y\n",
+           "[SEND][T][HTTP/1.1] [ECHO][Host:] [SEND][POST][x] [POSTX][y] ");
+    expect("*3\r\n$4\r\nPOST\r\n$1\r\n/\r\n$8\r\nHTTP/1.1\r\n", "[POST][/][HTTP/1.1] ");
+}
+
 static void test_bad_array_headers(void **state)
 {
     (void)state;
@@ -402,6 +428,8 @@ int main(void)
         cmocka_unit_test(test_quotes),
         cmocka_unit_test(test_quotes_hold_any_byte),
         cmocka_unit_test(test_unbalanced_quotes),
+        cmocka_unit_test(test_http_closes),
+        cmocka_unit_test(test_what_is_not_http),
         cmocka_unit_test(test_bad_array_headers),
         cmocka_unit_test(test_bad_bulk_headers),
         cmocka_unit_test(test_no_dollar),
