@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "broker/acceptor.h"
@@ -253,6 +254,15 @@ static struct wal_options server_wal_options_of(const struct settings *c, const 
     return (struct wal_options){.path = path, .segment_bytes = bytes, .bytes_max = memory / 2};
 }
 
+/* RocksDB makes its folder, but does not sync the one above. */
+static bool server_sync_entry_of(const char *path, char *why, size_t why_size)
+{
+    int failure = folder_sync_of(path);
+    if (failure != 0)
+        snprintf(why, why_size, "cannot sync the data folder: %s", strerror(failure));
+    return failure == 0;
+}
+
 static bool server_open_store(struct main_thread *m)
 {
     const struct settings *c = m->server.settings;
@@ -263,10 +273,13 @@ static bool server_open_store(struct main_thread *m)
         return server_failed(m, "the path of the data folder is too long: choose another --data");
     snprintf(wal_path, sizeof wal_path, "%s/wal", data);
     struct wal_options wal_opt = server_wal_options_of(c, wal_path);
+    folder_close_to_others(path);
+    folder_close_to_others(wal_path);
     if (wal_open(&wal_opt, &m->server.wal, why, sizeof why) == ST_OK) {
         struct store_options opt = {
             .path = path, .memory_bytes = server_store_bytes(c), .redo = wal_redo(m->server.wal)};
         if (store_open(&opt, &m->server.store, why, sizeof why) == ST_OK &&
+            server_sync_entry_of(path, why, sizeof why) &&
             state_load(m->server.store, &m->server.state, why, sizeof why) == ST_OK)
             return wal_keep(m->server.wal, m->server.store) == ST_OK || server_failed(m, "no thread for the log");
     }
@@ -454,6 +467,7 @@ int server_run(struct settings *settings)
     struct main_thread m = {.lock_fd = -1};
     m.server.settings = settings;
     m.server.started_ms = clock_wall_ms();
+    umask(077); /* RocksDB's files, too */
     settings_apply_log_level(settings);
     bool started = server_start(&m);
     if (started && event_base_dispatch(m.base) < 0)
