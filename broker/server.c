@@ -120,6 +120,8 @@ static void server_setting_changed(void *broker, enum setting_id id)
     struct server *s = broker;
     if (id == SET_log_level)
         settings_apply_log_level(s->settings);
+    if (id == SET_fsync && server_fsync_of(s->settings) == FSYNC_NEVER)
+        log_text(LOG_WARN, "fsync is never now: a power cut loses what was acknowledged");
     if (id == SET_fsync || id == SET_fsync_interval)
         journal_set_fsync(s->journal, server_fsync_of(s->settings), settings_num(s->settings, SET_fsync_interval));
     if (id == SET_max_connections)

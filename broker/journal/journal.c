@@ -43,7 +43,7 @@ struct journal {
     struct journal_stats stats;
     enum fsync_mode fsync;
     int64_t fsync_interval_ms;
-    bool unsynced; /* fsync=interval: something was written since the last sync */
+    bool unsynced; /* something was written since the last sync; only with the modes interval and never */
     /* ---- the leader's ---- */
     uint64_t next_index;
     struct journal_disk disk;
@@ -103,17 +103,39 @@ static void journal_apply(struct journal *j, struct entry_list *group, struct en
     *group = done;
 }
 
-static void journal_count(struct journal *j, uint32_t commands, int64_t took_ns, bool written, bool sync)
+/* Syncs all that was written before. Any thread, not under the lock. */
+static void journal_sync(struct journal *j)
+{
+    char err[512] = "";
+    pthread_mutex_lock(&j->lock);
+    j->unsynced = false;
+    pthread_mutex_unlock(&j->lock);
+    int64_t before = clock_mono_ns();
+    if (store_sync(j->opt.store, err, sizeof(err)) != ST_OK) {
+        j->opt.fatal(err);
+        abort();
+    }
+    int64_t took = clock_mono_ns() - before;
+    pthread_mutex_lock(&j->lock);
+    journal_stats_count_sync(&j->stats, took);
+    pthread_mutex_unlock(&j->lock);
+}
+
+/* True: the group was not synced, but the mode has become `always` meanwhile. */
+static bool journal_count(struct journal *j, uint32_t commands, int64_t took_ns, bool written, bool sync)
 {
     pthread_mutex_lock(&j->lock);
     journal_stats_count_group(&j->stats, commands, written);
-    j->unsynced = j->unsynced || (written && !sync);
+    bool behind = written && !sync;
+    j->unsynced = j->unsynced || behind;
     if (written && sync)
         journal_stats_count_sync(&j->stats, took_ns);
     j->stats.tally = *state_tally(j->opt.state);
     j->stats.disk_free_bytes = j->disk.free_bytes;
     j->stats.disk_full = j->disk.full;
+    behind = behind && j->fsync == FSYNC_ALWAYS;
     pthread_mutex_unlock(&j->lock);
+    return behind;
 }
 
 int64_t journal_gather_ns(struct journal *j)
@@ -134,7 +156,8 @@ static void journal_write(struct journal *j, uint32_t commands, enum fsync_mode 
     int64_t took = clock_mono_ns() - before;
     if (j->fx.written && sync)
         journal_pace_learn(&j->pace, took, commands);
-    journal_count(j, commands, took, j->fx.written, sync);
+    if (journal_count(j, commands, took, j->fx.written, sync))
+        journal_sync(j); /* journal_set_fsync has returned: nothing may be acknowledged unsynced from now on */
 }
 
 /* Makes the group visible to views, then sends its news to every client. */
@@ -293,22 +316,12 @@ static void *journal_syncer(void *arg)
     struct journal *j = arg;
     pthread_mutex_lock(&j->lock);
     while (!j->stopping) {
-        struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
-        int64_t ns = until.tv_nsec + j->fsync_interval_ms % 1000 * 1000000;
-        until.tv_sec += j->fsync_interval_ms / 1000 + ns / 1000000000;
-        until.tv_nsec = ns % 1000000000;
-        pthread_cond_timedwait(&j->syncing, &j->lock, &until);
+        clock_wait(&j->syncing, &j->lock, j->fsync_interval_ms);
         if (!j->unsynced || j->fsync != FSYNC_INTERVAL)
             continue;
-        j->unsynced = false;
         pthread_mutex_unlock(&j->lock);
-        char err[512] = "";
-        int64_t before = clock_mono_ns();
-        if (store_sync(j->opt.store, err, sizeof(err)) != ST_OK)
-            j->opt.fatal(err);
+        journal_sync(j);
         pthread_mutex_lock(&j->lock);
-        journal_stats_count_sync(&j->stats, clock_mono_ns() - before);
     }
     pthread_mutex_unlock(&j->lock);
     return NULL;
@@ -326,7 +339,12 @@ enum status journal_new(const struct journal_options *opt, struct journal **ret_
     j->fsync_interval_ms = opt->fsync_interval_ms;
     pthread_mutex_init(&j->lock, NULL);
     pthread_cond_init(&j->work, NULL);
-    pthread_cond_init(&j->syncing, NULL);
+    if (!clock_cond_new(&j->syncing)) {
+        pthread_mutex_destroy(&j->lock);
+        pthread_cond_destroy(&j->work);
+        free(j);
+        return ST_NOMEM;
+    }
     int64_t last_ms = 0;
     state_last(opt->state, &j->next_index, &last_ms);
     j->next_index++;
@@ -411,6 +429,8 @@ void journal_set_fsync(struct journal *j, enum fsync_mode mode, int64_t interval
     j->fsync_interval_ms = interval_ms;
     pthread_cond_broadcast(&j->syncing);
     pthread_mutex_unlock(&j->lock);
+    if (mode != FSYNC_NEVER)
+        journal_sync(j); /* even if nothing is unsynced: another thread may still be at it */
 }
 
 bool journal_submit(struct journal *j, struct journal_client *c, struct entry *e)

@@ -70,6 +70,9 @@ void journal_register(struct journal *j, struct journal_client *c);
 /* The settings that go into every stamp (storage/state.h); copied. Any thread. */
 void journal_set_policy(struct journal *j, const struct policy *p);
 struct policy journal_policy(struct journal *j);
+
+/* Unless the mode is `never`, all that was acknowledged is synced when this returns, and the mode holds for all that is
+ * acknowledged from then on. So it takes as long as a sync. Any thread. */
 void journal_set_fsync(struct journal *j, enum fsync_mode mode, int64_t interval_ms);
 
 /* False: a bound is reached, answer BUSY; e stays the caller's. True: e is the journal's until post hands it back. */
