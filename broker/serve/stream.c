@@ -109,7 +109,7 @@ void stream_retry_later(struct stream *s, int64_t delay_ms)
 {
     s->flowing = false;
     if (timer_set(&s->conn->loop->timers, &s->retry, timers_now() + delay_ms) != ST_OK)
-        stream_end(s, ST_BUSY, "no memory to go on with the stream: open it again");
+        stream_end(s, ST_BUSY, "no memory to continue the stream: open it again");
 }
 
 void stream_add_credit(struct stream *s, int64_t n)
