@@ -266,12 +266,26 @@ static bool json_only_blanks(const char *at, const char *end)
     return at == end;
 }
 
+/* The member of an object under a key; NULL: there is none, or more than one, and who knows which one is meant. */
+static const cJSON *json_only_member(const cJSON *object, const char *key)
+{
+    const cJSON *found = NULL, *item = NULL;
+    cJSON_ArrayForEach(item, object) {
+        if (strcmp(item->string, key) != 0)
+            continue;
+        if (found)
+            return NULL;
+        found = item;
+    }
+    return found;
+}
+
 bool json_member(struct slice text, const char *key, char *out, size_t out_size)
 {
     const char *start = (const char *)text.data, *end = NULL;
     cJSON *tree = text.len ? cJSON_ParseWithLengthOpts(start, text.len, &end, false) : NULL;
     const cJSON *item = tree && cJSON_IsObject(tree) && json_only_blanks(end, start + text.len)
-                            ? cJSON_GetObjectItemCaseSensitive(tree, key)
+                            ? json_only_member(tree, key)
                             : NULL;
     const char *value = cJSON_GetStringValue(item);
     bool fits = value && strlen(value) < out_size;

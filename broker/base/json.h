@@ -18,7 +18,8 @@
 bool json_from_reply(struct slice reply_value, struct buf *out);
 
 /* Copies the string under a key of a JSON object to out, NUL-ended. False: the text is not one JSON object, or there
- * is no such key, or its value is no string or does not fit. For short texts: it is parsed as a whole. */
+ * is no such key or it is there twice, or its value is no string or does not fit. For short texts: it is parsed as a
+ * whole. */
 bool json_member(struct slice text, const char *key, char *out, size_t out_size);
 
 #endif

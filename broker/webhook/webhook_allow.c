@@ -2,7 +2,10 @@
  * webhook_allow.c: takes the list apart into rules, and tries each of them in turn.
  *
  * Addresses are compared as IPv6. An IPv4 address is ::ffff:a.b.c.d, so nobody gets around a rule by writing it in that
- * form.
+ * form. There are other forms that a gateway (NAT64, 6to4 ...) takes for an IPv4 address. One that stands for a
+ * link-local address is refused as that is, even if the list names the form itself.
+ *
+ * To guard another address: a line in allow_guarded. Another form: a line in `embeddings`.
  */
 #include "broker/webhook/webhook_allow.h"
 
@@ -55,12 +58,65 @@ static bool allow_in_net(const struct in6_addr *a, const struct in6_addr *net, u
     return rest == 0 || (a->s6_addr[bytes] ^ net->s6_addr[bytes]) >> (8 - rest) == 0;
 }
 
-static bool allow_link_local(const struct in6_addr *a)
+/* ---- addresses that must be named ---- */
+
+/* Link-local ones, and those under which clouds serve an instance its keys over IPv6. */
+static bool allow_guarded(const struct in6_addr *a)
 {
-    static const struct in6_addr v6 = {.s6_addr = {0xfe, 0x80}};
-    static const struct in6_addr v4 = {
-        .s6_addr = {[10] = 0xff, [11] = 0xff, [12] = 169, [13] = 254}};
-    return allow_in_net(a, &v6, 10) || allow_in_net(a, &v4, MAPPED_BITS + 16);
+    static const struct {
+        struct in6_addr net;
+        unsigned bits;
+    } guarded[] = {
+        {{.s6_addr = {0xfe, 0x80}}, 10},
+        {{.s6_addr = {[10] = 0xff, [11] = 0xff, [12] = 169, [13] = 254}}, MAPPED_BITS + 16},
+        {{.s6_addr = {0xfd, 0x00, 0x0e, 0xc2}}, 32},                                        /* AWS: fd00:ec2::254 */
+        {{.s6_addr = {0xfd, 0x20, 0x00, 0xce, [14] = 0x02, [15] = 0x54}}, 128},             /* Google: fd20:ce::254 */
+        {{.s6_addr = {0xfd, 0x00, 0x00, 0xc1, [12] = 0xa9, 0xfe, 0xa9, 0xfe}}, 128},        /* Oracle */
+    };
+    for (size_t i = 0; i < sizeof guarded / sizeof *guarded; i++) {
+        if (allow_in_net(a, &guarded[i].net, guarded[i].bits))
+            return true;
+    }
+    return false;
+}
+
+/* Forms of IPv6 address with an IPv4 address in them, to which a gateway sends what is sent to them. */
+static const struct {
+    struct in6_addr net, mask;
+    uint8_t at[4]; /* where the bytes of the IPv4 address are */
+    uint8_t flip;  /* and what they are XORed with */
+} embeddings[] = {
+#define LAST {12, 13, 14, 15}
+#define FIRST_96 {.s6_addr = {255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255}}
+    {{.s6_addr = {0}}, FIRST_96, LAST, 0},                                           /* ::a.b.c.d */
+    {{.s6_addr = {[8] = 0xff, 0xff}}, FIRST_96, LAST, 0},                            /* ::ffff:0:a.b.c.d */
+    {{.s6_addr = {0x00, 0x64, 0xff, 0x9b}}, FIRST_96, LAST, 0},                      /* 64:ff9b::/96, NAT64 */
+    {{.s6_addr = {0x00, 0x64, 0xff, 0x9b, 0x00, 0x01}},                              /* 64:ff9b:1::/48, the same ... */
+     {.s6_addr = {255, 255, 255, 255, 255, 255}}, LAST, 0},
+    {{.s6_addr = {0x00, 0x64, 0xff, 0x9b, 0x00, 0x01}},                              /* ... in its three lengths */
+     {.s6_addr = {255, 255, 255, 255, 255, 255}}, {6, 7, 9, 10}, 0},
+    {{.s6_addr = {0x00, 0x64, 0xff, 0x9b, 0x00, 0x01}},
+     {.s6_addr = {255, 255, 255, 255, 255, 255}}, {7, 9, 10, 11}, 0},
+    {{.s6_addr = {0x00, 0x64, 0xff, 0x9b, 0x00, 0x01}},
+     {.s6_addr = {255, 255, 255, 255, 255, 255}}, {9, 10, 11, 12}, 0},
+    {{.s6_addr = {0x20, 0x02}}, {.s6_addr = {255, 255}}, {2, 3, 4, 5}, 0},            /* 2002::/16, 6to4 */
+    {{.s6_addr = {0x20, 0x01}}, {.s6_addr = {255, 255, 255, 255}}, LAST, 0xff},      /* 2001::/32, Teredo */
+    {{.s6_addr = {[10] = 0x5e, 0xfe}}, {.s6_addr = {[8] = 0xfd, 255, 255, 255}}, LAST, 0}, /* ISATAP */
+#undef FIRST_96
+#undef LAST
+};
+
+static bool allow_embeds(const struct in6_addr *a, size_t form, struct in6_addr *ret_meant)
+{
+    struct in_addr v4;
+    for (unsigned i = 0; i < 16; i++) {
+        if ((a->s6_addr[i] & embeddings[form].mask.s6_addr[i]) != embeddings[form].net.s6_addr[i])
+            return false;
+    }
+    for (unsigned i = 0; i < 4; i++)
+        ((uint8_t *)&v4)[i] = a->s6_addr[embeddings[form].at[i]] ^ embeddings[form].flip;
+    *ret_meant = allow_mapped(&v4);
+    return true;
 }
 
 /* ---- the list ---- */
@@ -191,7 +247,7 @@ static bool allow_named(const struct webhook_allow *a, const char *host)
     return false;
 }
 
-static bool allow_addressed(const struct webhook_allow *a, const struct in6_addr *address)
+static bool allow_in_list(const struct webhook_allow *a, const struct in6_addr *address)
 {
     for (size_t i = 0; i < a->n; i++) {
         const struct rule *r = &a->rules[i];
@@ -199,6 +255,28 @@ static bool allow_addressed(const struct webhook_allow *a, const struct in6_addr
             return true;
     }
     return false;
+}
+
+/* Does it embed an address that must be named, and is not? */
+static bool allow_smuggles(const struct webhook_allow *a, const struct in6_addr *address)
+{
+    struct in6_addr meant;
+    for (size_t i = 0; i < sizeof embeddings / sizeof *embeddings; i++) {
+        if (allow_embeds(address, i, &meant) && allow_guarded(&meant) && !allow_in_list(a, &meant))
+            return true;
+    }
+    return false;
+}
+
+static bool allow_addressed(const struct webhook_allow *a, const struct in6_addr *address)
+{
+    return allow_in_list(a, address) && !allow_smuggles(a, address);
+}
+
+/* May it be connected to although only the host's name, or everything, is allowed? */
+static bool allow_unnamed(const struct webhook_allow *a, const struct in6_addr *address)
+{
+    return !allow_guarded(address) && !allow_smuggles(a, address);
 }
 
 static bool allow_any(const struct webhook_allow *a)
@@ -218,7 +296,7 @@ bool webhook_allow_url(const struct webhook_allow *a, const struct webhook_url *
         return allow_named(a, url->host);
     if (!allow_read_address(url->host, &address, &v4))
         return false;
-    return allow_addressed(a, &address) || (allow_any(a) && !allow_link_local(&address));
+    return allow_addressed(a, &address) || (allow_any(a) && allow_unnamed(a, &address));
 }
 
 bool webhook_allow_address(const struct webhook_allow *a, const struct webhook_url *url,
@@ -233,5 +311,5 @@ bool webhook_allow_address(const struct webhook_allow *a, const struct webhook_u
         return false;
     if (allow_addressed(a, &address))
         return true;
-    return webhook_allow_url(a, url) && !allow_link_local(&address);
+    return webhook_allow_url(a, url) && allow_unnamed(a, &address);
 }

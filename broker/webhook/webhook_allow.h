@@ -7,8 +7,9 @@
  *
  * Whoever may write PGROUP SET can make the broker send requests into the network it stands in. So the list is asked
  * twice: for the host that a URL names, when the URL is set, and for the address, before each connection, since a name
- * may lead to any address. Link-local addresses (169.254.0.0/16, fe80::/10: the metadata services of clouds) are
- * allowed only where the list names them as addresses.
+ * may lead to any address. Link-local addresses (169.254.0.0/16, fe80::/10) and the others of the metadata services of
+ * clouds (fd00:ec2::/32, fd20:ce::254, fd00:c1::a9fe:a9fe) are allowed only where the list names them as addresses, and
+ * so are IPv6 addresses that embed such an IPv4 address (64:ff9b::/96, ::a.b.c.d, 2002::/16 ...).
  *
  * Pure; any thread may ask.
  */

@@ -125,12 +125,26 @@ static bool webhook_call_keeps_open(struct evhttp_request *req)
     return req->major > 1 || req->minor > 0 || (said && strcasecmp(said, "keep-alive") == 0);
 }
 
+/* libevent takes the first Content-Length. A proxy in between may have taken another one, and then the body is not what
+ * the service sent. */
+static bool webhook_call_has_two_lengths(struct evhttp_request *req)
+{
+    unsigned n = 0;
+    const struct evkeyval *header = evhttp_request_get_input_headers(req)->tqh_first;
+    for (; header; header = header->next.tqe_next)
+        n += strcasecmp(header->key, "Content-Length") == 0;
+    return n > 1;
+}
+
 /* req NULL: webhook_call_on_error has noted why. Status 0: there was no connection. */
 static void webhook_call_on_answer(struct evhttp_request *req, void *arg)
 {
     struct webhook_call *call = arg;
     call->status = req ? evhttp_request_get_response_code(req) : 0;
-    if (call->status) {
+    if (call->status && webhook_call_has_two_lengths(req)) {
+        call->status = 0;
+        call->why = "the answer has two Content-Length headers";
+    } else if (call->status) {
         call->keep = webhook_call_keeps_open(req);
         struct evbuffer *in = evhttp_request_get_input_buffer(req);
         size_t n = evbuffer_get_length(in);

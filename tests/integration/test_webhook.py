@@ -201,6 +201,8 @@ def test_no_decisions():
         "other word": "Commit",
         "other key": (200, b'{"Decision":"commit"}'),
         "other status": (201, json.dumps(ok).encode()),
+        "two decisions": (200, b'{"decision":"commit","decision":"commit"}'),
+        "two lengths": (200, json.dumps(ok).encode(), {"Content-Length": str(len(json.dumps(ok)))}),
         "error": (500, json.dumps(ok).encode()),
         "not found": (404, b"no"),
         "hangs up": None,
@@ -591,7 +593,9 @@ def test_what_may_not_be_set():
     c = broker.text()
     for url, words in (("https://a/", "https is not supported"), ("ftp://a/", "http://"),
                        ("http://u:p@a/", "not a URL"), ("http://169.254.169.254/", "webhook_allow"),
-                       ("http://[fe80::1]/", "webhook_allow"), ("http://", "host"),
+                       ("http://[fe80::1]/", "webhook_allow"), ("http://[fd00:ec2::254]/", "webhook_allow"),
+                       ("http://[::169.254.169.254]/", "webhook_allow"),
+                       ("http://[64:ff9b::a9fe:a9fe]/", "webhook_allow"), ("http://", "host"),
                        ("http://a/ b", "not a URL"), ("http://a:99999/", "not a URL")):
         error = c.refused("PGROUP", "SET", "shop", "CHECKURL", url)
         assert error.code == "ERR" and words in error.text, error.text

@@ -130,6 +130,39 @@ static void who_may_be_called(void **state)
     check_allow("10.0.0.0/8", "http://svc/", false, NULL, false);
 }
 
+/* IPv6 addresses that stand for 169.254.169.254, and for 10.0.0.1 (a00:1). */
+static void embedded_addresses_count(void **state)
+{
+    (void)state;
+    static const char *const forms[][2] = {
+        {"::169.254.169.254", "::10.0.0.1"},
+        {"::ffff:0:169.254.169.254", "::ffff:0:10.0.0.1"},
+        {"64:ff9b::169.254.169.254", "64:ff9b::10.0.0.1"},
+        {"64:ff9b:1::a9fe:a9fe", "64:ff9b:1::a00:1"},
+        {"64:ff9b:1:a9fe:a9:fe00::", "64:ff9b:1:a00:0:100::"},
+        {"64:ff9b:1:fa9:fe:a9fe::", "64:ff9b:1:f0a:0:1::"},
+        {"64:ff9b:1:ffff:a9:fea9:fe00:0", "64:ff9b:1:ffff:a:0:100:0"},
+        {"2002:a9fe:a9fe::1", "2002:a00:1::1"},
+        {"2001:0:102:304:0:0:5601:5601", "2001:0:102:304::f5ff:fffe"},
+        {"2001:db8::5efe:169.254.169.254", "2001:db8::5efe:10.0.0.1"},
+        {"2001:db8::200:5efe:169.254.169.254", "2001:db8::200:5efe:10.0.0.1"},
+    };
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        char url[96];
+        snprintf(url, sizeof url, "http://[%s]/", forms[i][0]);
+        check_allow("*", url, false, forms[i][0], false);
+        check_allow("::/0", url, true, forms[i][0], true); /* names 169.254.0.0/16, too: it is ::ffff:169.254.0.0/112 */
+        check_allow("*,169.254.0.0/16", url, true, forms[i][0], true);
+        check_allow("rebound", "http://rebound/", true, forms[i][0], false);
+        snprintf(url, sizeof url, "http://[%s]/", forms[i][1]);
+        check_allow("*", url, true, forms[i][1], true);
+    }
+    check_allow("64:ff9b::/96", "http://[64:ff9b::169.254.169.254]/", false, "64:ff9b::169.254.169.254", false);
+    check_allow("64:ff9b::/96", "http://[64:ff9b::10.0.0.1]/", true, "64:ff9b::10.0.0.1", true);
+    check_allow("*", "http://[::]/", true, "::", true);
+    check_allow("*", "http://[2001:db8::a9fe:a9fe]/", true, "2001:db8::a9fe:a9fe", true);
+}
+
 static void link_local_must_be_named(void **state)
 {
     (void)state;
@@ -144,6 +177,12 @@ static void link_local_must_be_named(void **state)
     check_allow("169.254.0.0/16", "http://169.254.1.1/", true, "169.254.1.1", true);
     check_allow("*,fe80::/10", "http://[fe80::1]/", true, "fe80::1", true);
     check_allow("*", "http://169.253.1.1/", true, "169.253.1.1", true);
+    check_allow("*", "http://[fd00:ec2::254]/", false, "fd00:ec2::254", false);
+    check_allow("*", "http://[fd20:ce::254]/", false, "fd20:ce::254", false);
+    check_allow("*", "http://[fd00:c1::a9fe:a9fe]/", false, "fd00:c1::a9fe:a9fe", false);
+    check_allow("rebound", "http://rebound/", true, "fd00:ec2::254", false);
+    check_allow("fd00:ec2::254", "http://[fd00:ec2::254]/", true, "fd00:ec2::254", true);
+    check_allow("*", "http://[fd00:ec3::254]/", true, "fd00:ec3::254", true);
 }
 
 static void no_lists(void **state)
@@ -200,6 +239,8 @@ static void decisions(void **state)
         "{\"decision\":\"commit\"",
         "{\"decision\":\"more than sixteen bytes\"}",
         "{\"decision\":\"commit\"}{}",
+        "{\"decision\":\"rollback\",\"decision\":\"commit\"}",
+        "{\"decision\":\"commit\",\"a\":1,\"d\\u0065cision\":\"commit\"}",
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         assert_false(json_member(slice_str(wrong[i]), "decision", out, sizeof out));
@@ -222,6 +263,7 @@ int main(void)
         cmocka_unit_test(no_urls),
         cmocka_unit_test(who_may_be_called),
         cmocka_unit_test(link_local_must_be_named),
+        cmocka_unit_test(embedded_addresses_count),
         cmocka_unit_test(no_lists),
         cmocka_unit_test(signatures),
         cmocka_unit_test(decisions),
