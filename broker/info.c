@@ -70,6 +70,7 @@ static void info_put_memory(const struct info_facts *f, struct buf *out)
     info_number(out, "used_memory_rss", (uint64_t)f->process.resident_bytes);
     info_number(out, "memory_budget", (uint64_t)settings_num(f->server->settings, SET_memory));
     info_number(out, "store_memory", store_memory(f->server->store));
+    info_number(out, "connection_memory", net_memory(f->server->net));
     info_number(out, "open_fds", (uint64_t)f->process.open_fds);
 }
 

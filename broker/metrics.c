@@ -317,6 +317,9 @@ static void metrics_write_process(const struct server *s, struct buf *out)
     metrics_gauge(out, "halfmq_memory_budget_bytes", "The setting memory.", settings_num(s->settings, SET_memory));
     metrics_gauge(out, "halfmq_store_memory_bytes", "Memory that the store holds.",
                   (int64_t)store_memory(s->store));
+    metrics_gauge(out, "halfmq_connection_memory_bytes",
+                  "Memory that connections hold: unfinished requests, unread replies, waits, subscriptions.",
+                  (int64_t)net_memory(s->net));
     metrics_seconds(out, "process_start_time_seconds", "gauge", "When the process started, Unix time.",
                     (double)s->started_ms / 1000.0);
     metrics_seconds(out, "process_cpu_seconds_total", "counter", "User and system time used.", f.cpu_seconds);

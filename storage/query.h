@@ -17,6 +17,10 @@ struct view;
 struct view *view_open(struct store *s); /* NULL: no memory */
 void view_close(struct view *v);
 
+/* READ, FIND and the lists that have a COUNT end their replies after so many bytes, and one message more
+ * (REPLY_BYTES_SOFT, if this is not called, and at most). */
+void view_limit_replies(struct view *v, size_t most);
+
 /* With `nothing` set the caller may wait until news name key, and ask again. */
 struct query_hint {
     bool nothing;

@@ -15,6 +15,7 @@
 #include "protocol/base/reply.h"
 
 #define POP_COST ((size_t)KIB(64))
+#define POP_ROOM_MESSAGE 1024 /* room that a POP in flight is likely to need for its reply, a message */
 
 /* ---- states ---- */
 
@@ -61,6 +62,9 @@ void conn_doom(struct conn *c)
         return;
     conn_become(c, CONN_DOOMED);
     c->loop->env.sessions->doomed(c);
+    buf_free(&c->out); /* what is unsent stays so: others may need the memory before this connection is freed */
+    c->out_at = 0;
+    conn_account(c);
     c->next_doomed = c->loop->doomed;
     c->loop->doomed = c;
 }
@@ -113,6 +117,7 @@ void conn_trim(struct conn *c)
         c->rpc = NULL;
     }
     c->loop->env.sessions->trim(c);
+    conn_account(c);
 }
 
 /* ---- answers ---- */
@@ -122,19 +127,6 @@ struct buf *conn_out(struct conn *c)
     if (!c->out.data)
         bufs_take(&c->loop->bufs, &c->out, OUT_HARD_MAX);
     return &c->out;
-}
-
-void conn_pushed(struct conn *c)
-{
-    if (conn_is_doomed(c))
-        return;
-    if (c->out.failed || conn_unsent(c) > c->loop->output_limit) {
-        counters_add(&c->loop->counters, COUNTER_SUBSCRIBERS_CUT, 1);
-        conn_cut(c, "closing a subscriber's connection: it reads too slowly");
-        return;
-    }
-    conn_grew(c);
-    conn_touch(c);
 }
 
 void conn_answer(struct conn *c, struct request rq, struct slice tokens)
@@ -165,6 +157,7 @@ void conn_answer_in_order(struct conn *c, struct request rq, struct slice tokens
     }
     assert(!(c->stops & STOP_HELD));
     buf_put_slice(&c->held, tokens);
+    conn_account(c);
     if (c->held.failed)
         conn_doom(c);
     else
@@ -212,9 +205,17 @@ static size_t conn_cost(const struct entry *e)
     return e->bytes + (e->cmd.info->id == CMD_POP ? POP_COST : 0);
 }
 
+/* Not what its reply may need at most: that is looked at when it comes, and the messages requeued where it is too
+ * much. */
+static size_t conn_pop_room(const struct entry *e)
+{
+    return e->cmd.info->id == CMD_POP ? (size_t)command_number(&e->cmd, OPT_ID_COUNT, 1) * POP_ROOM_MESSAGE : 0;
+}
+
 void conn_entry_out(struct conn *c, const struct entry *e)
 {
     c->in_flight++;
+    conn_keep(c, conn_pop_room(e));
     c->in_flight_bytes += conn_cost(e);
     if (conn_over_bound(c, 1))
         c->stops |= STOP_THROTTLE;
@@ -229,6 +230,7 @@ static void conn_none_in_flight(struct conn *c)
         return;
     conn_answer(c, (struct request){0}, buf_slice(&c->held));
     buf_free(&c->held);
+    conn_account(c);
 }
 
 void conn_entry_back(struct conn *c, const struct entry *e)
@@ -236,6 +238,7 @@ void conn_entry_back(struct conn *c, const struct entry *e)
     assert(c->in_flight > 0 && c->in_flight_bytes >= conn_cost(e));
     c->in_flight--;
     c->in_flight_bytes -= conn_cost(e);
+    conn_keep_no_more(c, conn_pop_room(e));
     if ((c->stops & STOP_THROTTLE) && !conn_over_bound(c, 2))
         c->stops &= ~(unsigned)STOP_THROTTLE;
     if (c->in_flight == 0)

@@ -15,6 +15,8 @@
  *
  *   conn.c          states, answers, what is in flight: what the session asks for
  *   conn_in.c       bytes in: reading, the first byte, parsing
+ *   conn_out.c      bytes out: sending, pushes
+ *   conn_room.c     waiting until connections hold less memory
  *   conn_settle.c   the decisions of a turn: parse on, push, flush, finish, watch; opening and freeing
  *
  * Whether to parse and whether to read on is one comparison each: `stops` holds the reasons not to, STOPS_PARSING
@@ -25,10 +27,11 @@
  *      itself waits until nothing is in flight (STALL, see ops.h).
  *   2. A connection is freed at the end of a turn only (conn_reap), so no call can pull it from
  *      under its caller; DOOMED ones swallow everything.
- *   3. Bounds: entries in flight, unparsed input while stalled, unsent output (IN_FLIGHT_*,
+ *   3. What it holds is in the account (conn_account after each change), but for itself and its entries.
+ *   4. Bounds: entries in flight, unparsed input while stalled, unsent output (IN_FLIGHT_*,
  *      STALLED_*, OUT_*). At a bound nothing more is parsed or read; the kernel's window tells the
  *      client.
- *   4. Nobody keeps a pointer to a connection over a turn but its own session; entries hold slot and generation.
+ *   5. Nobody keeps a pointer to a connection over a turn but its own session; entries hold slot and generation.
  *
  * Threads: the loop's own, except for what clients_list reads under the lock of the slots.
  */
@@ -61,14 +64,17 @@ enum conn_stop {
     STOP_WAIT = 2, /* text: a command with WAIT is under way */
     STOP_HELD = 4, /* text: `held` is to be sent once nothing is in flight */
     STOP_THROTTLE = 8, /* IN_FLIGHT_* was reached; until half of it has come back */
-    STOP_OUTPUT = 16, /* OUT_SOFT_MAX or more is unsent */
+    STOP_OUTPUT = 16, /* OUT_SOFT_MAX or more is unsent, or anything while connections hold too much */
     STOP_STATE = 32, /* it is not OPEN any more */
     STOP_INPUT = 64, /* STALLED_INPUT_MAX or more is unparsed */
     STOP_EOF = 128, /* the client sends no more */
+    STOP_MEMORY = 256, /* the next command waits until connections hold less (account.h) */
+    STOP_SHORT = 512, /* more input waits until then */
 };
 
-#define STOPS_PARSING (STOP_ORDER | STOP_WAIT | STOP_HELD | STOP_THROTTLE | STOP_OUTPUT | STOP_STATE)
-#define STOPS_READING (STOP_THROTTLE | STOP_OUTPUT | STOP_STATE | STOP_INPUT | STOP_EOF)
+#define STOPS_PARSING (STOP_ORDER | STOP_WAIT | STOP_HELD | STOP_THROTTLE | STOP_OUTPUT | STOP_STATE | STOP_MEMORY)
+#define STOPS_READING \
+    (STOP_THROTTLE | STOP_OUTPUT | STOP_STATE | STOP_INPUT | STOP_EOF | STOP_MEMORY | STOP_SHORT)
 
 /* What the session has under way. */
 enum conn_need {
@@ -99,9 +105,15 @@ struct conn {
     bool active; /* since the last sweep */
     bool stalled; /* input is left that was not parsed, for one of STOPS_PARSING */
     bool skipping; /* RESP: inside a request that was too big */
+    bool awaits; /* is in loop.awaiting */
+    bool moved; /* bytes were read or sent since the last sweep */
+    uint8_t stuck; /* sweeps since then */
+    uint8_t lane; /* enum account_lane */
 
     uint32_t in_flight;
     size_t in_flight_bytes;
+    size_t kept; /* what the session keeps for it, and what its POPs in flight may need; bytes */
+    size_t counted; /* what the account has of it */
     struct buf in, out;
     size_t in_at, out_at; /* parsed, sent */
     struct buf held; /* tokens */
@@ -112,6 +124,7 @@ struct conn {
     char *name; /* NULL: none; changed under the lock of the slots */
     struct timer linger;
     struct conn *next_touched, *next_doomed;
+    struct conn *prev_awaiting, *next_awaiting;
     _Alignas(max_align_t) unsigned char session[]; /* session_ops.size bytes */
 };
 
@@ -133,6 +146,36 @@ static inline bool conn_is_text(const struct conn *c)
 static inline size_t conn_unsent(const struct conn *c)
 {
     return c->out.len - c->out_at;
+}
+
+/* Brings the account up to date, after anything that the connection holds has grown or shrunk. */
+static inline void conn_account(struct conn *c)
+{
+    size_t now = c->in.size + c->out.size + c->held.size + c->resp.text.size + c->kept +
+                 c->resp.words_size * sizeof *c->resp.words;
+    if (now == c->counted)
+        return;
+    account_change(&c->loop->shared->account, c->counted, now);
+    c->counted = now;
+}
+
+/* True while connections hold too much (account.h). */
+static inline bool conn_memory_is_short(const struct conn *c)
+{
+    return account_is_over(&c->loop->shared->account);
+}
+
+/* Counts bytes that the session keeps for this connection; and no longer keeps. */
+static inline void conn_keep(struct conn *c, size_t bytes)
+{
+    c->kept += bytes;
+    conn_account(c);
+}
+
+static inline void conn_keep_no_more(struct conn *c, size_t bytes)
+{
+    c->kept -= bytes;
+    conn_account(c);
 }
 
 /* May the next request be taken? */
@@ -191,15 +234,17 @@ void conn_refuse(struct conn *c, struct request rq, enum status s, const char *t
 /* Malformed input: replies with the error, then shuts the connection. */
 void conn_protocol_error(struct conn *c, const char *text);
 
-/* The output, to append pushes to. Call conn_pushed afterwards, which disconnects a client that does not read; or
- * conn_grew, if the sender keeps within OUT_SOFT_MAX by itself. */
+/* The output, to append pushes to. Call conn_pushed (conn_out.h) afterwards, which disconnects a client that does not
+ * read; or conn_grew, if the sender keeps within OUT_SOFT_MAX by itself. */
 struct buf *conn_out(struct conn *c);
-void conn_pushed(struct conn *c);
 
 /* Sets or clears STOP_OUTPUT, after the output has grown or shrunk. */
 static inline void conn_grew(struct conn *c)
 {
-    c->stops = conn_unsent(c) >= OUT_SOFT_MAX ? c->stops | STOP_OUTPUT : c->stops & ~(unsigned)STOP_OUTPUT;
+    size_t unsent = conn_unsent(c);
+    conn_account(c);
+    bool full = unsent >= OUT_SOFT_MAX || (unsent && conn_memory_is_short(c));
+    c->stops = full ? c->stops | STOP_OUTPUT : c->stops & ~(unsigned)STOP_OUTPUT;
 }
 
 /* Counts an entry that was submitted, or that came back (reply to it first). */

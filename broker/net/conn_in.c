@@ -10,6 +10,7 @@
  * To add a dialect: its first bytes in conn_in_sniff (dialect.h says the rest).
  */
 #include "broker/net/conn_in.h"
+#include "broker/net/conn_room.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 #include "broker/base/log.h"
 
 #define READ_BYTES_BULK ((size_t)KIB(256)) /* behind a large request */
+#define READ_BYTES_SHORT ((size_t)KIB(2)) /* while connections hold too much memory */
 #define FIRST_BYTE_TLS 0x16
 
 static bool conn_in_is_text(uint8_t first)
@@ -62,18 +64,24 @@ void conn_in_parse_kept(struct conn *c)
         c->stalled = false;
         return;
     }
-    c->in_at += conn_in_parse(c, left);
+    size_t used = conn_in_parse(c, left);
+    c->in_at += used;
+    if (used && c->lane)
+        conn_give_lane(c);
     if (c->in_at == c->in.len || c->state != CONN_OPEN) {
         c->in_at = 0;
         c->in.len = 0;
         bufs_give(&c->loop->bufs, &c->in);
     }
+    conn_account(c);
 }
 
 static void conn_in_keep(struct conn *c, struct slice rest)
 {
-    bufs_take(&c->loop->bufs, &c->in, IN_HARD_MAX);
+    if (!conn_memory_is_short(c)) /* spare buffers are large */
+        bufs_take(&c->loop->bufs, &c->in, IN_HARD_MAX);
     buf_put_slice(&c->in, rest);
+    conn_account(c);
     if (c->in.failed)
         conn_cut(c, "closing a connection: no memory for its request");
 }
@@ -95,6 +103,7 @@ static void conn_in_use(struct conn *c, uint8_t *room, size_t n)
 {
     if (room != c->loop->scratch) {
         buf_added(&c->in, n);
+        conn_account(c);
         if (!c->stalled)
             conn_in_parse_kept(c);
         return;
@@ -104,9 +113,28 @@ static void conn_in_use(struct conn *c, uint8_t *room, size_t n)
         conn_in_keep(c, slice_of(room + used, n - used));
 }
 
+/* How much to read while connections hold too much memory: little where nothing is kept yet, so that small requests are
+ * still answered. Behind what is kept, only with a lane. 0: it waits. */
+static size_t conn_in_size_short(struct conn *c)
+{
+    if (c->in.len == 0)
+        return READ_BYTES_SHORT;
+    size_t needs = c->rpc ? rpc_reader_needs(c->rpc) : resp_reader_needs(&c->resp);
+    if (!c->stalled && conn_takes_lane(c, needs > conn_in_kept(c) ? needs : conn_in_kept(c)))
+        return READ_BYTES;
+    conn_await_room(c, STOP_SHORT);
+    return 0;
+}
+
 void conn_in_read(struct conn *c)
 {
     size_t size = c->in.len < READ_BYTES_BULK ? READ_BYTES : READ_BYTES_BULK;
+    if (conn_memory_is_short(c))
+        size = conn_in_size_short(c);
+    if (!size) {
+        conn_touch(c);
+        return;
+    }
     uint8_t *room = conn_in_room(c, size);
     if (!room) {
         conn_cut(c, "closing a connection: no memory for its request");
@@ -116,6 +144,7 @@ void conn_in_read(struct conn *c)
     if (n > 0) {
         counters_add(&c->loop->counters, COUNTER_NET_IN, (uint64_t)n);
         c->active = true;
+        c->moved = true;
         conn_in_use(c, room, (size_t)n);
     } else if (n == 0) {
         conn_end_input(c);

@@ -4,18 +4,17 @@
  *
  * What is watched for: READ while it may be read on; only CLOSED while it may not and its session waits for
  * something, so that the end of the client is seen; else nothing.
- *
- * The output buffer comes from the loop's few spare ones and goes back as soon as it is empty.
  */
 #include "broker/net/conn_settle.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "broker/net/conn_in.h"
+#include "broker/net/conn_out.h"
+#include "broker/net/conn_room.h"
 
 #define LINGER_MS 2000
 
@@ -119,10 +118,13 @@ static void settle_free(struct conn *c)
     close(c->fd);
     atomic_fetch_sub(&l->shared->connections, 1);
     counters_sub(&l->counters, COUNTER_CONNECTIONS, 1);
+    conn_leave_room(c);
     bufs_give(&l->bufs, &c->in);
     bufs_give(&l->bufs, &c->out);
     buf_free(&c->held);
     resp_reader_free(&c->resp);
+    assert(c->kept == 0);
+    conn_account(c);
     rpc_reader_free(c->rpc);
     free(c->name);
     free(c);
@@ -148,34 +150,9 @@ void conn_reap(struct loop *l)
 
 static void settle_flush(struct conn *c)
 {
-    size_t left = conn_unsent(c);
-    if (left == 0)
-        return;
-    ssize_t n = send(c->fd, c->out.data + c->out_at, left, MSG_NOSIGNAL);
-    if (n < 0) {
-        if (errno != EAGAIN && errno != EINTR) {
-            conn_doom(c);
-            return;
-        }
-        n = 0;
-    }
-    counters_add(&c->loop->counters, COUNTER_NET_OUT, (uint64_t)n);
-    c->sent += (uint64_t)n;
-    if (c->needs & CONN_COUNTS_SENT)
-        c->loop->env.sessions->sent(c);
-    if ((size_t)n == left) {
-        c->out_at = 0;
-        c->out.len = 0;
-        bufs_give(&c->loop->bufs, &c->out);
-    } else {
-        c->out_at += (size_t)n;
-    }
-    if (c->out_at > c->out.len / 2) {
-        buf_consume(&c->out, c->out_at);
-        c->out_at = 0;
-    }
-    conn_grew(c);
-    settle_watch_writing(c, conn_unsent(c) > 0);
+    conn_send(c);
+    if (!conn_is_doomed(c))
+        settle_watch_writing(c, conn_unsent(c) > 0);
 }
 
 static bool settle_is_finished(const struct conn *c)
@@ -206,7 +183,7 @@ static short settle_wanted(struct conn *c)
     c->stops = full ? c->stops | STOP_INPUT : c->stops & ~(unsigned)STOP_INPUT;
     if (c->state == CONN_LINGERING || !(c->stops & STOPS_READING))
         return EV_READ;
-    bool waits = (c->needs & (CONN_WAITS | CONN_PUMPS)) && !(c->stops & STOP_EOF);
+    bool waits = ((c->needs & (CONN_WAITS | CONN_PUMPS)) || c->awaits) && !(c->stops & STOP_EOF);
     return waits ? EV_CLOSED : 0;
 }
 

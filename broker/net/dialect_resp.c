@@ -1,11 +1,25 @@
 /*
  * dialect_resp.c: the text dialect: words into commands, tokens into RESP bytes.
  */
-#include "broker/net/conn.h"
+#include "broker/net/conn_room.h"
 
 #define ERROR_SIZE 512 /* only its first byte is cleared: all of it, twice a command, would be felt */
 
 static const struct request dialect_plain = {0};
+
+/* Hands a command to the session. False: it must wait, and is parsed again. */
+static bool dialect_resp_done(struct conn *c, const struct command *cmd)
+{
+    enum verdict v = c->loop->env.sessions->command(c, cmd, dialect_plain);
+    if (v == GO_ON)
+        return true;
+    c->stalled = true;
+    if (v == STALL)
+        c->stops |= STOP_ORDER;
+    else
+        conn_await_room(c, STOP_MEMORY);
+    return false;
+}
 
 /* Parses one request and hands it to the session; a request that is wrong gets an error, and the connection goes on.
  * False: stop, because more bytes are needed, the connection ends, or c->stalled. */
@@ -22,9 +36,7 @@ static bool dialect_resp_step(struct conn *c, struct slice input, size_t *used)
         s = command_from_words(&c->loop->space, words, n, &cmd, err, sizeof err);
         if (s != ST_OK) {
             conn_refuse(c, dialect_plain, s, err[0] ? err : NULL);
-        } else if (c->loop->env.sessions->command(c, &cmd, dialect_plain) == STALL) {
-            c->stalled = true;
-            c->stops |= STOP_ORDER;
+        } else if (!dialect_resp_done(c, &cmd)) {
             return false;
         }
         *used += eaten;
@@ -48,6 +60,7 @@ static size_t dialect_resp_parse(struct conn *c, struct slice input)
 {
     size_t used = 0;
     c->resp.max_bulk = c->loop->bulk_max;
+    c->resp.max_request = c->loop->request_max;
     while (used < input.len) {
         if (!conn_ready(c)) {
             c->stalled = true;
@@ -56,6 +69,7 @@ static size_t dialect_resp_parse(struct conn *c, struct slice input)
         if (!dialect_resp_step(c, slice_of(input.data + used, input.len - used), &used))
             break;
     }
+    resp_reader_rest(&c->resp);
     return used;
 }
 

@@ -3,26 +3,31 @@
  * frame is answered with an error response of id 0 (there is no id to answer to), then the
  * connection ends.
  */
-#include "broker/net/conn.h"
+#include "broker/net/conn_room.h"
 
 #define ERROR_SIZE 512 /* only its first byte is cleared: all of it, twice a command, would be felt */
 
-static void dialect_rpc_frame(struct conn *c, const struct rpc_frame *f)
+/* False: it must wait, and is parsed again. */
+static bool dialect_rpc_frame(struct conn *c, const struct rpc_frame *f)
 {
     const struct session_ops *sessions = c->loop->env.sessions;
     if (f->type == RPC_RESPONSE) {
         sessions->response(c, f);
-        return;
+        return true;
     }
     struct request rq = {.id = f->id, .quiet = f->type == RPC_NOTIFY};
     struct command cmd;
     char err[ERROR_SIZE];
     err[0] = '\0';
     enum status s = rpc_command(&c->loop->space, f, &cmd, err, sizeof err);
-    if (s == ST_OK)
-        sessions->command(c, &cmd, rq);
-    else
+    if (s != ST_OK) {
         conn_refuse(c, rq, s, err[0] ? err : NULL);
+    } else if (sessions->command(c, &cmd, rq) == STALL_MEMORY) {
+        c->stalled = true;
+        conn_await_room(c, STOP_MEMORY);
+        return false;
+    }
+    return true;
 }
 
 /* Parses one frame and hands it to the session. False: stop, because more bytes are needed or the connection ends. */
@@ -33,22 +38,24 @@ static bool dialect_rpc_step(struct conn *c, struct slice input, size_t *used)
     char err[ERROR_SIZE];
     err[0] = '\0';
     enum status s = rpc_reader_next(c->rpc, input, &f, &eaten, err, sizeof err);
+    if (s == ST_OK && !dialect_rpc_frame(c, &f))
+        return false;
     if (s == ST_OK || s == ST_MORE)
         *used += eaten;
     if (s == ST_OK)
-        dialect_rpc_frame(c, &f);
-    else if (s == ST_BAD)
+        return true;
+    if (s == ST_BAD)
         conn_protocol_error(c, err);
     else if (s != ST_MORE)
         conn_doom(c);
-    return s == ST_OK;
+    return false;
 }
 
 static size_t dialect_rpc_parse(struct conn *c, struct slice input)
 {
     size_t used = 0;
     if (!c->rpc)
-        c->rpc = rpc_reader_new((size_t)REQUEST_BYTES_MAX);
+        c->rpc = rpc_reader_new(c->loop->request_max);
     if (!c->rpc) {
         conn_doom(c);
         return input.len;
@@ -61,6 +68,7 @@ static size_t dialect_rpc_parse(struct conn *c, struct slice input)
         if (!dialect_rpc_step(c, slice_of(input.data + used, input.len - used), &used))
             break;
     }
+    rpc_reader_rest(c->rpc);
     return used;
 }
 

@@ -15,6 +15,7 @@
 #include "broker/base/counters.h"
 #include "broker/base/timers.h"
 #include "broker/journal/mailbox.h"
+#include "broker/net/account.h"
 #include "broker/net/gather.h"
 #include "broker/net/ops.h"
 #include "broker/net/slots.h"
@@ -28,6 +29,7 @@ struct event;
 struct net_shared {
     _Atomic uint64_t next_client_id;
     _Atomic uint32_t connections;
+    struct account account;
 };
 
 struct loop {
@@ -37,10 +39,11 @@ struct loop {
     struct counters counters;
     struct timers timers;
     struct entry_pool entries;
-    size_t body_max; /* a setting, as of this turn; as the two below */
+    size_t body_max; /* a setting, as of this turn; as the three below */
+    size_t reply_most; /* for view_limit_replies */
 
     /* ---- of broker/net alone ---- */
-    size_t bulk_max, output_limit;
+    size_t bulk_max, request_max, output_limit;
     struct net_shared *shared;
     bool alone; /* no other loop answers clients */
     pthread_t thread;
@@ -59,6 +62,8 @@ struct loop {
     struct slots slots;
     struct conn *touched, *touched_last; /* to be settled in this turn */
     struct conn *doomed; /* to be freed at the end of it */
+    struct conn *awaiting, *awaiting_last; /* those that wait for memory (conn_room.h), oldest first */
+    struct timer room_timer; /* set while there are any */
 
     uint32_t in_flight; /* entries that the journal has */
     struct gather_state gather;

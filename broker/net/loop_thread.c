@@ -31,6 +31,7 @@
 
 #include "broker/base/log.h"
 #include "broker/net/clients.h"
+#include "broker/net/conn_room.h"
 #include "broker/net/conn_settle.h"
 
 #define ROUNDS_MAX 8
@@ -152,6 +153,11 @@ static void thread_refresh_settings(struct loop *l)
     if (l->bulk_max < (size_t)BATCH_BYTES_MAX)
         l->bulk_max = (size_t)BATCH_BYTES_MAX; /* a batch is one word, whatever a body may be */
     l->output_limit = (size_t)settings_num(c, SET_output_limit);
+    size_t memory = (size_t)settings_num(c, SET_memory), least = l->bulk_max + (size_t)MESSAGE_OVERHEAD_MAX;
+    l->request_max = memory / 3 > least ? memory / 3 : least;
+    if (l->request_max > (size_t)REQUEST_BYTES_MAX)
+        l->request_max = (size_t)REQUEST_BYTES_MAX;
+    l->reply_most = memory / 32;
 }
 
 /* Those that are touched while this runs wait for the next round. */
@@ -187,6 +193,8 @@ static bool thread_turn(struct loop *l)
                                       answers_first ? TURN_ANSWERS_FIRST : TURN_NEWS_FIRST);
         thread_deliver(l);
         thread_run_timers(l);
+        if (l->awaiting && account_has_room(&l->shared->account))
+            conns_go_on(l);
         more = l->env.loops->run(l) || l->touched || l->again || unsettled;
     }
     loop_close_view(l);
@@ -246,7 +254,9 @@ static void thread_on_sweep(evutil_socket_t fd, short what, void *arg)
         if (!c->active)
             conn_trim(c);
         c->active = false;
+        conn_look_if_stuck(c);
     }
+    conns_go_on(l);
     buf_reset(&l->reply, 0);
     entry_pool_trim(&l->entries, false);
 }
@@ -335,6 +345,7 @@ static struct loop *thread_new(const struct net_env *env, struct net_shared *sha
     l->armed_ms = INT64_MAX;
     slots_init(&l->slots);
     timers_init(&l->timers);
+    l->room_timer.fire = conn_room_timer_fires;
     command_space_init(&l->space);
     buf_init(&l->reply, (size_t)REPLY_BYTES_MAX);
     l->scratch = malloc(READ_BYTES);

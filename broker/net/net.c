@@ -16,8 +16,10 @@ struct net {
 struct net *net_new(const struct net_env *env)
 {
     struct net *n = calloc(1, sizeof *n);
-    if (n)
-        n->env = *env;
+    if (!n)
+        return NULL;
+    n->env = *env;
+    account_init(&n->shared.account, (size_t)settings_num(env->settings, SET_memory));
     return n;
 }
 
@@ -80,6 +82,11 @@ void net_free(struct net *n)
         loop_free(n->loops[i]);
     free(n->loops);
     free(n);
+}
+
+uint64_t net_memory(const struct net *n)
+{
+    return account_held(&n->shared.account);
 }
 
 uint64_t net_counter(const struct net *n, enum counter_id id)

@@ -6,7 +6,7 @@
  *                                      ▲                                                     │
  *                                      └──── conn_answer, conn_refuse, conn_out (conn.h) ◄───┘
  *
- * Public headers: net.h, ops.h (what the sessions do), conn.h (a connection), loop.h (what a loop offers to its own
+ * Public headers: net.h, ops.h (what the sessions do), conn.h, conn_out.h, conn_room.h (a connection), loop.h (what a loop offers to its own
  * thread).
  *
  * Threads: net_* are called by any, except for new, start and free (the main thread's).
@@ -46,6 +46,9 @@ void net_tick(struct net *n);
 void net_drain(struct net *n, int64_t timeout_ms);
 void net_join(struct net *n);
 void net_free(struct net *n); /* after the journal; NULL is fine */
+
+/* What connections hold, bytes (account.h). */
+uint64_t net_memory(const struct net *n);
 
 /* Of all loops together. */
 uint64_t net_counter(const struct net *n, enum counter_id id);

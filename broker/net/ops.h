@@ -17,8 +17,9 @@ struct loop;
 struct news;
 struct rpc_frame;
 
-/* STALL: the command must wait until nothing of its connection is in flight. It is parsed again then. */
-enum verdict { GO_ON, STALL };
+/* STALL: the command must wait until nothing of its connection is in flight. STALL_MEMORY: until connections hold less
+ * memory. It is parsed again then. */
+enum verdict { GO_ON, STALL, STALL_MEMORY };
 
 /* Which request a reply is for. */
 struct request {

@@ -44,11 +44,12 @@ static void answer_busy(struct conn *c, struct request rq, struct buf *r, const 
 static void answer_pop(struct conn *c, struct request rq, const struct entry *e)
 {
     struct loop *l = c->loop;
-    struct view *v = conn_unsent(c) < POP_UNSENT_MAX ? loop_view(l) : NULL;
+    bool has_room = conn_unsent(c) < POP_UNSENT_MAX && !conn_memory_is_short(c);
+    struct view *v = has_room ? loop_view(l) : NULL;
     if (!v) {
         giveback_messages(l, e);
         answer_busy(c, rq, loop_reply(l),
-                    "nothing was delivered: first read the replies that are pending on this connection");
+                    "nothing was delivered: replies that were not read take too much memory; read yours, then try again");
         return;
     }
     struct buf *r = loop_reply(l);
@@ -59,6 +60,8 @@ static void answer_pop(struct conn *c, struct request rq, const struct entry *e)
         answer_busy(c, rq, r, "no memory for the messages; nothing was delivered, try again");
         return;
     }
+    if (reply_is_error(buf_slice(r), NULL))
+        giveback_messages(l, e);
     counters_add(&l->counters, COUNTER_MESSAGES_OUT, n);
     counters_add(&l->counters, COUNTER_BYTES_OUT, bytes);
     conn_answer(c, rq, buf_slice(r));

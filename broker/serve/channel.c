@@ -27,6 +27,9 @@ static const struct channel_info channel_kinds[] = {
 
 static const struct slice channel_no_slice = {NULL, 0};
 
+/* What a connection is charged with for a subscription: as if the channel were its own, with a few queues. */
+#define SUBSCRIPTION_COST (sizeof(struct subscription) + sizeof(struct channel) + 2 * NAME_BYTES_MAX)
+
 enum status channel_parse(struct slice name, enum channel_kind *ret_kind, struct slice *ret_subject)
 {
     for (unsigned i = 0; i < sizeof channel_kinds / sizeof *channel_kinds; i++) {
@@ -163,6 +166,7 @@ static void channel_link_in(struct subscription *s, struct conn *c, struct subsc
         who->first->prev_mine = s;
     who->first = s;
     who->n++;
+    conn_keep(c, SUBSCRIPTION_COST);
     if (ch->kind == CHANNEL_CHECK)
         members_join(ch->set->members, ch->node.hash);
     counters_add(&ch->set->loop->counters, COUNTER_SUBSCRIBERS, 1);
@@ -178,6 +182,7 @@ static void channel_link_out(struct subscription *s)
     if (s->next_mine)
         s->next_mine->prev_mine = s->prev_mine;
     who->n--;
+    conn_keep_no_more(s->conn, SUBSCRIPTION_COST);
     if (ch->kind == CHANNEL_CHECK)
         members_leave(ch->set->members, ch->node.hash);
     counters_sub(&ch->set->loop->counters, COUNTER_SUBSCRIBERS, 1);

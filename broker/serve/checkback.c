@@ -11,6 +11,7 @@
 #include "broker/base/log.h"
 #include "broker/serve/giveback.h"
 #include "broker/serve/pubsub.h"
+#include "broker/net/conn_out.h"
 #include "broker/serve/session.h"
 #include "protocol/base/reply.h"
 

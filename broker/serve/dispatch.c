@@ -16,6 +16,8 @@
 #include "protocol/base/reply.h"
 #include "storage/query.h"
 
+#define SMALL_REPLY_BYTES 4096
+
 /* ---- the way back ---- */
 
 /* An entry of a connection came back from the journal: reply, or park it, or go on with its waiter. */
@@ -48,6 +50,27 @@ static void dispatch_done(struct journal_client *owner, struct entry *e)
 }
 
 /* ---- the way in ---- */
+
+/* While connections hold too much memory: is this a command whose reply may be large? It waits then. */
+static bool dispatch_reply_is_large(const struct command *cmd)
+{
+    switch (cmd->info->id) {
+    case CMD_POP:
+    case CMD_CHECKS:
+    case CMD_COMMAND:
+    case CMD_CLIENT: return true;
+    case CMD_PING:
+    case CMD_ECHO: return cmd->n_pos > 0 && cmd->pos[0].len > SMALL_REPLY_BYTES;
+    default: return cmd->info->kind == KIND_QUERY;
+    }
+}
+
+/* ... and one that lasts: what it begins is kept in memory. It is refused then. */
+static bool dispatch_lasts(const struct command *cmd)
+{
+    enum command_id id = cmd->info->id;
+    return id == CMD_SUBSCRIBE || id == CMD_CHECKS_SERVE || id == CMD_STREAM_GROUP || id == CMD_STREAM_QUEUE;
+}
 
 static bool dispatch_body_too_big(struct conn *c, struct request rq, size_t bytes)
 {
@@ -140,6 +163,7 @@ static void dispatch_query(struct conn *c, const struct command *cmd, struct req
         conn_refuse(c, rq, ST_BUSY, NULL);
         return;
     }
+    view_limit_replies(v, l->reply_most);
     struct buf *r = loop_reply(l);
     struct query_hint hint = {0};
     struct policy policy = journal_policy(l->env.journal);
@@ -156,6 +180,14 @@ static void dispatch_query(struct conn *c, const struct command *cmd, struct req
 enum verdict dispatch(struct conn *c, const struct command *cmd, struct request rq)
 {
     atomic_store_explicit(&c->last, cmd->info, memory_order_relaxed);
+    if (conn_memory_is_short(c)) {
+        if (dispatch_reply_is_large(cmd))
+            return STALL_MEMORY;
+        if (dispatch_lasts(cmd)) {
+            conn_refuse(c, rq, ST_BUSY, "connections hold as much memory as they may: try again later");
+            return GO_ON;
+        }
+    }
     if (cmd->info->kind == KIND_WRITE)
         return dispatch_write(c, cmd, rq);
     if (c->in_flight && conn_is_text(c))

@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "broker/net/conn_out.h"
 #include "broker/serve/session.h"
 #include "protocol/base/reply.h"
 #include "protocol/base/text.h"

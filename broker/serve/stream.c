@@ -11,9 +11,11 @@
 
 #include <stdlib.h>
 
+#include "broker/net/conn_room.h"
 #include "broker/serve/session.h"
 #include "broker/serve/stream_out.h"
 
+#define STREAM_COST ((size_t)KIB(2)) /* what a connection is charged with for a stream and its parked TAKE */
 #define STREAM_PARKED_MS INT64_C(86400000) /* a wait needs a deadline; the stream looks again then */
 
 static void stream_woken(struct waiter *w, void *arg)
@@ -56,6 +58,7 @@ struct stream *stream_new(struct conn *c, const struct stream_kind *kind, const 
     s->next = mine->streams;
     mine->streams = s;
     mine->n_streams++;
+    conn_keep(c, STREAM_COST);
     conn_need(c, CONN_PUMPS, true);
     counters_add(&c->loop->counters, COUNTER_STREAMS, 1);
     return s;
@@ -78,6 +81,7 @@ void stream_close(struct stream *s)
         at = &(*at)->next;
     *at = s->next;
     mine->n_streams--;
+    conn_keep_no_more(c, STREAM_COST);
     conn_need(c, CONN_PUMPS, mine->n_streams > 0);
     counters_sub(&c->loop->counters, COUNTER_STREAMS, 1);
     timer_clear(&c->loop->timers, &s->retry);
@@ -127,7 +131,10 @@ bool stream_output_failed(struct conn *c)
 
 bool stream_has_room(struct stream *s)
 {
-    s->choked = conn_unsent(s->conn) >= OUT_SOFT_MAX;
+    bool is_short = conn_memory_is_short(s->conn);
+    s->choked = is_short || conn_unsent(s->conn) >= OUT_SOFT_MAX;
+    if (is_short)
+        conn_await_room(s->conn, 0);
     return !s->choked;
 }
 
@@ -161,5 +168,5 @@ bool streams_have_room(const struct conn *c)
     const struct stream *s = ((const struct session *)(const void *)c->session)->streams;
     while (s && !s->choked)
         s = s->next;
-    return s && conn_unsent(c) < OUT_SOFT_MAX;
+    return s && conn_unsent(c) < OUT_SOFT_MAX && !conn_memory_is_short(c);
 }

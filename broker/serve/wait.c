@@ -45,6 +45,8 @@ static void wait_own(struct conn *c, struct waiter *w)
         s->waits->prev_mine = w;
     s->waits = w;
     s->n_waits++;
+    w->cost = w->entry->bytes + sizeof *w + w->n_links * sizeof *w->links;
+    conn_keep(c, w->cost);
     conn_need(c, CONN_WAITS, true);
     const struct command *cmd = &w->entry->cmd;
     if (cmd->info->id == CMD_CHECKS) {
@@ -62,6 +64,7 @@ static void wait_disown(struct conn *c, struct waiter *w)
         w->next_mine->prev_mine = w->prev_mine;
     w->prev_mine = w->next_mine = NULL;
     s->n_waits--;
+    conn_keep_no_more(c, w->cost);
     conn_need(c, CONN_WAITS, s->n_waits > 0);
     if (w->member_of)
         members_leave(serve_of(c->loop)->env.members, w->member_of);
@@ -206,6 +209,8 @@ static void wait_read_again(struct loop *l, struct waiter *w)
     struct buf *r = loop_reply(l);
     struct query_hint hint = {0};
     struct policy policy = journal_policy(l->env.journal);
+    if (v)
+        view_limit_replies(v, l->reply_most);
     if (v)
         query_run(v, &policy, journal_now_ms(l->env.journal), &e->cmd, r, &hint);
     if ((!v || hint.nothing) && !conn_is_ending(c) && waiter_park_again(w, e, 0) == ST_OK)

@@ -64,6 +64,7 @@ struct waiter {
     void *owner;
     struct waiter *prev_mine, *next_mine; /* waits of one connection */
     bool gone; /* the connection ended while it was RUNNING */
+    size_t cost; /* bytes that its connection is charged with */
     uint64_t member_of; /* CHECKS: the key of the producer group that counts it as a member; 0: none */
     /* ---- ---- */
     uint32_t n_links;

@@ -22,6 +22,7 @@
 
 struct resp_reader {
     size_t max_bulk;      /* a longer word: ST_TOOBIG, its request is skipped; over 512 MB: ST_BAD */
+    size_t max_request;   /* REQUEST_BYTES_MAX or less; a longer request is skipped as a longer word is */
     uint32_t state;       /* private from here on */
     size_t at;            /* bytes of the current request that are parsed */
     uint32_t left;        /* words still to come */
@@ -34,6 +35,9 @@ struct resp_reader {
 
 void resp_reader_init(struct resp_reader *r, size_t max_bulk);
 void resp_reader_free(struct resp_reader *r);
+
+/* Between two requests: gives back the list of a request of very many words. The words returned last end with it. */
+void resp_reader_rest(struct resp_reader *r);
 
 /*
  * Looks for one whole request at the start of input.
@@ -49,6 +53,9 @@ void resp_reader_free(struct resp_reader *r);
  */
 enum status resp_reader_next(struct resp_reader *r, struct slice input, struct slice **ret_words,
                              size_t *ret_n, size_t *ret_used, char *err, size_t err_size) MUST_CHECK;
+
+/* Bytes that the unfinished request is known to have at least. */
+size_t resp_reader_needs(const struct resp_reader *r);
 
 /* One finished reply as RESP bytes; version 2 or 3. Damaged tokens are an assertion: they are ours. */
 void resp_write(struct buf *out, struct slice reply, int version);

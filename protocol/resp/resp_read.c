@@ -12,7 +12,7 @@
  * as used at once, so that the caller keeps none of them.
  *
  * Invariants: at <= length of the input; words hold offsets from the start of the request until it is whole, then
- * pointers; a request that is returned is at most REQUEST_BYTES_MAX bytes long, headers included. The result depends on
+ * pointers; a request that is returned is at most max_request bytes long, headers included. The result depends on
  * the bytes only, not on how they were split into reads.
  *
  * Inside this file ST_GONE means that bytes were used up and held no request: go on with the next ones.
@@ -42,7 +42,7 @@ struct error_text {
 
 void resp_reader_init(struct resp_reader *r, size_t max_bulk)
 {
-    *r = (struct resp_reader){.max_bulk = max_bulk, .state = AT_START};
+    *r = (struct resp_reader){.max_bulk = max_bulk, .max_request = REQUEST_BYTES_MAX, .state = AT_START};
     buf_init(&r->text, INLINE_BYTES_MAX + 1);
 }
 
@@ -50,14 +50,18 @@ void resp_reader_free(struct resp_reader *r)
 {
     if (!r)
         return;
+    size_t max_request = r->max_request;
     free(r->words);
     buf_free(&r->text);
     resp_reader_init(r, r->max_bulk);
+    r->max_request = max_request;
 }
 
 /* A request of very many words is rare: its list is not kept for the rest of the connection. */
-static void read_give_back_words(struct resp_reader *r)
+void resp_reader_rest(struct resp_reader *r)
 {
+    if (r->words_size <= WORDS_KEEP || r->state != AT_START)
+        return;
     free(r->words);
     r->words = NULL;
     r->words_size = r->n_words = 0;
@@ -143,8 +147,8 @@ static enum status read_begin_skip(struct resp_reader *r, size_t bulk, size_t by
                  bulk, r->max_bulk);
     else
         snprintf(say->text, say->size,
-                 "a request of at least %zu bytes is over the limit of %ld bytes: split it up",
-                 bytes_before + bulk + 2, REQUEST_BYTES_MAX);
+                 "a request of at least %zu bytes is over the limit of %zu bytes: split it up",
+                 bytes_before + bulk + 2, r->max_request);
     r->state = bulk ? SKIP_BODY : SKIP_END;
     r->skip = bulk;
     r->left--;
@@ -163,7 +167,7 @@ static enum status read_words(struct resp_reader *r, struct slice in, const stru
             if (s != ST_OK)
                 return s;
             r->at = (size_t)(c.at - in.data);
-            if (r->bulk > r->max_bulk || r->at + r->bulk + 2 > REQUEST_BYTES_MAX) {
+            if (r->bulk > r->max_bulk || r->at + r->bulk + 2 > r->max_request) {
                 *ret_used = r->at;
                 return read_begin_skip(r, r->bulk, r->at, say);
             }
@@ -260,8 +264,7 @@ enum status resp_reader_next(struct resp_reader *r, struct slice input, struct s
                              size_t *ret_n, size_t *ret_used, char *err, size_t err_size)
 {
     const struct error_text say = {err, err_size};
-    if (r->words_size > WORDS_KEEP && r->state == AT_START)
-        read_give_back_words(r);
+    resp_reader_rest(r);
     size_t done = 0;
     enum status s = ST_GONE;
     while (s == ST_GONE && done < input.len) {
@@ -281,4 +284,9 @@ enum status resp_reader_next(struct resp_reader *r, struct slice input, struct s
     if (s == ST_OK || s == ST_MORE || s == ST_TOOBIG)
         *ret_used = done;
     return s;
+}
+
+size_t resp_reader_needs(const struct resp_reader *r)
+{
+    return r->state == AT_BODY ? r->at + r->bulk + 2 : r->at;
 }

@@ -152,6 +152,13 @@ void rpc_reader_free(struct rpc_reader *r)
     free(r);
 }
 
+void rpc_reader_rest(struct rpc_reader *r)
+{
+    if (r->dirty)
+        msgpack_zone_clear(&r->zone);
+    r->dirty = false;
+}
+
 static enum status rpc_bad(char *err, size_t err_size, const char *what)
 {
     snprintf(err, err_size, "Protocol error: %s", what);
@@ -218,9 +225,7 @@ static enum status rpc_unpack(struct rpc_reader *r, struct slice whole, char *er
 enum status rpc_reader_next(struct rpc_reader *r, struct slice input, struct rpc_frame *ret_frame,
                             size_t *ret_used, char *err, size_t err_size)
 {
-    if (r->dirty)
-        msgpack_zone_clear(&r->zone);
-    r->dirty = false;
+    rpc_reader_rest(r);
     if (input.len == 0) {
         *ret_used = 0;
         return ST_MORE;
@@ -248,4 +253,9 @@ enum status rpc_reader_next(struct rpc_reader *r, struct slice input, struct rpc
     *ret_frame = f;
     *ret_used = bytes;
     return ST_OK;
+}
+
+size_t rpc_reader_needs(const struct rpc_reader *r)
+{
+    return r->scan.at + r->scan.owed;
 }

@@ -48,10 +48,16 @@ struct rpc_reader; /* opaque: holds msgpack-c's zone */
 struct rpc_reader *rpc_reader_new(size_t max_frame); /* NULL: no memory */
 void rpc_reader_free(struct rpc_reader *r);
 
+/* Gives back the memory of the frame that was returned last, which ends with it. */
+void rpc_reader_rest(struct rpc_reader *r);
+
 /* As resp_reader_next: ST_OK with *ret_frame and *ret_used, ST_MORE, ST_BAD, ST_NOMEM. A frame over
  * max_frame is ST_BAD. Scanning state is kept between calls with the same bytes. */
 enum status rpc_reader_next(struct rpc_reader *r, struct slice input, struct rpc_frame *ret_frame,
                             size_t *ret_used, char *err, size_t err_size) MUST_CHECK;
+
+/* Bytes that the unfinished frame is known to have at least. */
+size_t rpc_reader_needs(const struct rpc_reader *r);
 
 /* The command of a request or notification; errors as command_from_words. */
 enum status rpc_command(struct command_space *space, const struct rpc_frame *f, struct command *ret_cmd,

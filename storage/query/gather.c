@@ -5,10 +5,10 @@
 #define FIRST_BYTES_MAX KIB(32)
 
 /* Room for a usual reply is made at once: growing step by step would copy the messages several times. */
-void gather_begin(struct gather *g, uint32_t count)
+void gather_begin(struct gather *g, uint32_t count, size_t most)
 {
     size_t guess = (size_t)count * MESSAGE_GUESS_BYTES;
-    *g = (struct gather){.count = count};
+    *g = (struct gather){.count = count, .most = most};
     buf_init(&g->items, REPLY_BYTES_MAX);
     (void)buf_room(&g->items, guess < FIRST_BYTES_MAX ? guess : FIRST_BYTES_MAX); /* without memory it is `failed` */
 }

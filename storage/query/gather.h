@@ -11,16 +11,18 @@
 struct gather {
     struct buf items;
     uint32_t n, count; /* messages so far, and at most */
+    size_t most;       /* bytes of the reply beyond which no more are added */
     uint64_t bytes;    /* of their bodies */
 };
 
-/* Starts with nothing, for at most count messages. */
-void gather_begin(struct gather *g, uint32_t count);
+/* Starts with nothing, for at most count messages, and most bytes with one message more. */
+void gather_begin(struct gather *g, uint32_t count, size_t most);
 
-/* True where count or REPLY_BYTES_SOFT is reached, or memory has run out. */
+/* True where count or the reply's limit is reached, or memory has run out. All bytes count, properties too: a message
+ * without a body may be large. */
 static inline bool gather_full(const struct gather *g)
 {
-    return g->n >= g->count || g->bytes >= REPLY_BYTES_SOFT || g->items.failed;
+    return g->n >= g->count || g->items.len >= g->most || g->items.failed;
 }
 
 void gather_add(struct gather *g, const struct place *p, const struct message *m);

@@ -15,7 +15,7 @@ static enum status delayed_row(struct buf *items, struct slice key, struct slice
     return items->failed ? ST_NOMEM : ST_OK;
 }
 
-/* Writes at most count of them, and fewer where they are large (REPLY_BYTES_SOFT). */
+/* Writes at most count of them, and fewer where they are large. */
 static enum status delayed_rows(struct view *v, uint32_t count, struct buf *items, uint32_t *ret_n)
 {
     struct key prefix = key_of_id('L', v->topic.id);
@@ -25,7 +25,7 @@ static enum status delayed_rows(struct view *v, uint32_t count, struct buf *item
     enum status s = ST_OK;
     uint32_t n = 0;
     for (kv_iter_first(it); s == ST_OK && kv_iter_valid(it); kv_iter_next(it)) {
-        if (n == count || items->len >= REPLY_BYTES_SOFT)
+        if (n == count || items->len >= v->reply_most)
             break;
         s = delayed_row(items, kv_iter_key(it), kv_iter_value(it));
         n++;

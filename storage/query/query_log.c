@@ -58,7 +58,7 @@ void query_read(struct view *v, const struct command *cmd, struct buf *reply, st
     }
     struct gather g;
     struct place p = {.topic = cmd->pos[0], .queue = (uint32_t)queue};
-    gather_begin(&g, (uint32_t)command_number(cmd, OPT_ID_COUNT, 1));
+    gather_begin(&g, (uint32_t)command_number(cmd, OPT_ID_COUNT, 1), v->reply_most);
     s = log_read_queue(v, &g, &p, offset);
     hint->nothing = s == ST_OK && g.n == 0;
     hint->key = news_key(NEWS_TOPIC, cmd->pos[0], slice_of(NULL, 0));
@@ -176,7 +176,7 @@ void query_find(struct view *v, const struct command *cmd, struct buf *reply, st
         return;
     }
     struct gather g;
-    gather_begin(&g, (uint32_t)command_number(cmd, OPT_ID_COUNT, LIST_COUNT_DEFAULT));
+    gather_begin(&g, (uint32_t)command_number(cmd, OPT_ID_COUNT, LIST_COUNT_DEFAULT), v->reply_most);
     s = log_find_rows(v, cmd, key->v, &g);
     gather_end(&g, s, reply);
 }

@@ -171,7 +171,7 @@ static enum status txn_list_walk(struct list *l, const struct view *v, struct kv
     l->cursor = 0;
     while (s == ST_OK && (kv_iter_valid(open) || kv_iter_valid(outcomes))) {
         uint64_t x = txn_id_at(open), o = txn_id_at(outcomes), txid = x < o ? x : o;
-        if (l->n == l->count || scanned++ == LIST_SCAN_MAX || l->items.len >= REPLY_BYTES_SOFT) {
+        if (l->n == l->count || scanned++ == LIST_SCAN_MAX || l->items.len >= v->reply_most) {
             l->cursor = txid;
             break;
         }

@@ -10,11 +10,17 @@ struct view *view_open(struct store *s)
         return NULL;
     v->kv = s->kv;
     v->snap = kv_snapshot(s->kv);
+    v->reply_most = REPLY_BYTES_SOFT;
     buf_init(&v->row, REQUEST_BYTES_MAX + MIB(1));
     if (v->snap)
         return v;
     free(v);
     return NULL;
+}
+
+void view_limit_replies(struct view *v, size_t most)
+{
+    v->reply_most = most < REPLY_BYTES_SOFT ? most : REPLY_BYTES_SOFT;
 }
 
 void view_close(struct view *v)

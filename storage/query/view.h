@@ -21,6 +21,7 @@ struct view {
     struct topic_row topic; /* the topic read last */
     const struct policy *policy;
     int64_t now_ms;
+    size_t reply_most; /* bytes beyond which READ, FIND and the lists with a COUNT add nothing more */
 };
 
 /* Reads a row into v->row. ST_GONE: there is none. */

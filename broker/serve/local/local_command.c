@@ -16,6 +16,8 @@
 #include "protocol/base/reply.h"
 #include "halfmq_version.h"
 
+#define COMMAND_NAMES_MAX 1000 /* of INFO and DOCS: each may be answered with some KiB */
+
 static const char usage[] = "write COMMAND [COUNT | LIST | INFO [name ...] | DOCS [name ...]]";
 
 /* The first word of a command; *ret_second: what follows it, or empty. */
@@ -108,8 +110,8 @@ static enum command_id local_command_leader_of(struct slice name)
 {
     for (unsigned id = 0; id < COMMAND_COUNT; id++) {
         struct slice second;
-        if (local_command_is_leader((enum command_id)id) &&
-            slice_equal_nocase(name, local_command_first_word(command_info((enum command_id)id), &second)))
+        if (slice_equal_nocase(name, local_command_first_word(command_info((enum command_id)id), &second)) &&
+            local_command_is_leader((enum command_id)id))
             return (enum command_id)id;
     }
     return COMMAND_COUNT;
@@ -249,20 +251,22 @@ static void local_command_put_docs_of(struct buf *r, enum command_id id)
         local_command_put_doc(r, command_info(id));
 }
 
-/* Names that are unknown are left out, as Redis does. */
+/* Names that are unknown are left out, as Redis does. A name that is given twice is answered once, so that the reply
+ * is never larger than that for all of them. */
 static void local_command_put_docs(struct buf *r, const struct slice *names, uint32_t n)
 {
+    bool wanted[COMMAND_COUNT] = {false};
     size_t known = 0;
-    for (uint32_t i = 0; i < n; i++)
-        known += local_command_leader_of(names[i]) != COMMAND_COUNT;
-    reply_map(r, n ? known : local_command_count_leaders());
     for (uint32_t i = 0; i < n; i++) {
         enum command_id id = local_command_leader_of(names[i]);
-        if (id != COMMAND_COUNT)
-            local_command_put_docs_of(r, id);
+        if (id == COMMAND_COUNT || wanted[id])
+            continue;
+        wanted[id] = true;
+        known++;
     }
-    for (unsigned id = 0; id < COMMAND_COUNT && n == 0; id++) {
-        if (local_command_is_leader((enum command_id)id))
+    reply_map(r, n ? known : local_command_count_leaders());
+    for (unsigned id = 0; id < COMMAND_COUNT; id++) {
+        if (n ? wanted[id] : local_command_is_leader((enum command_id)id))
             local_command_put_docs_of(r, (enum command_id)id);
     }
 }
@@ -273,6 +277,10 @@ void local_COMMAND(struct conn *c, const struct command *cmd, struct request rq)
     struct slice word = cmd->n_rest ? cmd->rest[0] : slice_str("INFO");
     const struct slice *names = cmd->n_rest ? cmd->rest + 1 : NULL;
     uint32_t n = cmd->n_rest ? cmd->n_rest - 1 : 0;
+    if (n > COMMAND_NAMES_MAX) {
+        local_refuse(c, rq, ST_ERR, "COMMAND takes at most %d names: ask for all by naming none", COMMAND_NAMES_MAX);
+        return;
+    }
     if (slice_equal_nocase(word, SLICE_LIT("INFO"))) {
         local_command_put_info(r, names, n);
     } else if (slice_equal_nocase(word, SLICE_LIT("DOCS"))) {

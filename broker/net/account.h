@@ -1,0 +1,76 @@
+/*
+ * account.h: what all connections hold together, and who may go on while that is too much.
+ *
+ *   held  0 ───────────────── low ───────────── high ──────► high: half of a quarter of the setting `memory`
+ *           everybody goes on      │ who waits     │ only what is small goes on:
+ *                                  │ goes on again │   a small request that comes whole, its small reply
+ *                                                  │   a subscriber that reads
+ *                                                  │   LANE_SMALL, LANE_LARGE: a few requests to their end
+ *
+ * Counted are the buffers of a connection (input, output, the list of a request's words) and what its session keeps for
+ * it (parked waits, subscriptions, streams, the room that a POP under way is likely to need). Not counted are the
+ * connection itself, which max_connections bounds, and entries in the journal, which have a share of their own.
+ *
+ * Over the high water, a connection reads no more behind an unfinished request, begins no command with a large reply,
+ * and begins no command at all while it has unsent output; it waits in its loop's list (conn_await_room). So that
+ * unfinished requests cannot lock each other out for ever, a few may be read to their end all the same: LANES_SMALL of
+ * them up to LANE_SMALL_BYTES, and one of any size. What is held over the high water is thus bounded by these, one
+ * reply a loop, and READ_SHORT bytes a connection.
+ *
+ * A connection that holds something and neither reads nor sends for STUCK_SWEEPS sweeps meanwhile is cut, so that
+ * clients which never go on cannot keep the others waiting for ever.
+ *
+ * Threads: any; everything is atomic, and nothing here waits.
+ */
+#ifndef HALFMQ_BROKER_ACCOUNT_H
+#define HALFMQ_BROKER_ACCOUNT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "protocol/limits.h"
+
+#define LANE_SMALL_BYTES ((size_t)KIB(128))
+#define LANES_SMALL 8
+
+enum account_lane { LANE_NONE, LANE_SMALL, LANE_LARGE };
+
+struct account {
+    _Atomic size_t held; /* bytes */
+    _Atomic uint32_t small, large; /* lanes that are taken */
+    size_t low, high;
+};
+
+/* memory: the setting. Before anybody uses it. */
+void account_init(struct account *a, size_t memory);
+
+/* What one connection holds has changed. */
+static inline void account_change(struct account *a, size_t from, size_t to)
+{
+    atomic_fetch_add_explicit(&a->held, to - from, memory_order_relaxed); /* modulo, so that it may be less */
+}
+
+static inline size_t account_held(const struct account *a)
+{
+    return atomic_load_explicit(&a->held, memory_order_relaxed);
+}
+
+static inline bool account_is_over(const struct account *a)
+{
+    return account_held(a) >= a->high;
+}
+
+/* True where those that wait may go on. */
+static inline bool account_has_room(const struct account *a)
+{
+    return account_held(a) < a->low;
+}
+
+/* A request that will have at least `bytes` is to be read on over the high water; *lane: that of its connection. False:
+ * it must wait, and keeps the lane that it has, so that no more requests than lanes grow. */
+bool account_take_lane(struct account *a, enum account_lane *lane, size_t bytes);
+void account_give_lane(struct account *a, enum account_lane lane);
+
+#endif
