@@ -30,9 +30,10 @@ struct redo {
     enum status (*append)(void *self, uint64_t number, struct slice batch, bool sync, char *err,
                           size_t err_size);
     enum status (*sync)(void *self, char *err, size_t err_size);
-    /* Calls take with every batch behind `after`, in order and without a gap. Batches behind a gap were never
-     * acknowledged as synced and are dropped for good. *ret_long: the log is longer than it should be, so the store
-     * should put all that it took into its files before it goes on. */
+    /* Every batch behind `after`, in order and without a gap. Batches behind a gap were never
+     * acknowledged as synced and are dropped for good. ST_BAD, with err: something that was acknowledged is damaged.
+     * *ret_long: the store must put all that it took into its files before it goes on, since the log may not have it
+     * on disk for certain. */
     enum status (*replay)(void *self, uint64_t after, redo_take_fn *take, void *arg, bool *ret_long, char *err,
                           size_t err_size);
 };

@@ -46,7 +46,7 @@ enum status wal_open(const struct wal_options *opt, struct wal **ret_w, char *er
         snprintf(err, err_size, "no memory to open %s", opt->path);
         return ST_NOMEM;
     }
-    w->segment_bytes = opt->segment_bytes;
+    w->segment_bytes = opt->segment_bytes / WAL_BLOCK_BYTES * WAL_BLOCK_BYTES;
     w->bytes_max = opt->bytes_max;
     w->path = strdup(opt->path);
     w->folder = -1;
@@ -54,6 +54,7 @@ enum status wal_open(const struct wal_options *opt, struct wal **ret_w, char *er
     w->redo = (struct redo){.self = w, .append = wal_append, .sync = wal_sync, .replay = wal_replay};
     pthread_mutex_init(&w->lock, NULL);
     pthread_mutex_init(&w->sync_lock, NULL);
+    pthread_mutex_init(&w->tail_lock, NULL);
     pthread_cond_init(&w->work, NULL);
     if (!w->path)
         errno = ENOMEM;
@@ -106,6 +107,7 @@ void wal_close(struct wal *w)
         close(w->folder);
     pthread_mutex_destroy(&w->lock);
     pthread_mutex_destroy(&w->sync_lock);
+    pthread_mutex_destroy(&w->tail_lock);
     pthread_cond_destroy(&w->work);
     free(w->path);
     free(w);

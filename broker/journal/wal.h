@@ -3,9 +3,10 @@
  *
  *   <data>/wal/00000001.wal  00000002.wal ...     segments of one size, used again and again
  *
- *     ┌────────┬────────┬────────┬─── ─ ─ ─ ───┐
- *     │ header │ record │ record │ older bytes │   header: serial, number of the batch before
- *     └────────┴────────┴────────┴─── ─ ─ ─ ───┘   record: checksum, length, number, number before, batch
+ *     ┌────────┬────────┬──────────┬───────────┬─── ─ ─ ─ ───┐
+ *     │ header │ header │ record ░░│ record ░░░│ older bytes │   header: serial, number of the batch before, store
+ *     └────────┴────────┴──────────┴───────────┴─── ─ ─ ─ ───┘   record: checks, number, number before, synced, batch
+ *     └─ block ┴─ block ┴── block ─┴── block ──┘                 ░ nothing: what was synced is not written again
  *
  *   spare ──(the writer needs one)──► now ──(full)──► live ──(its batches are in RocksDB's files)──► spare
  *
@@ -13,15 +14,21 @@
  * Writing over blocks that exist already takes half the time (170 us instead of 350 with ext4 on the disk where this
  * was measured), and is held up less by a flush that writes tables at the same time.
  *
- * The log ends at the first record that is torn, or that does not follow the one before it (each record has the number
- * of the one before). With fsync=always nothing behind that point was acknowledged. With `interval` and `never`
- * something may have been: that is the risk those modes take.
+ * The log ends where the next record is not sound (each has the number of the one before). Each record also says how
+ * far everything was synced when it was written. So a start can tell the end that a power cut has torn, of which
+ * nothing was acknowledged as synced, from damage in what was: then it is refused, with a sentence.
+ *
+ * The very last record of the log has none behind it that would say that it was synced. Damage in it looks like a torn
+ * end; the start says in its log that a record was torn, where enough of it is left to be seen.
  *
  * Invariants
  *   1. A segment is used again only when RocksDB's files hold each of its batches.
  *   2. When a synced append returns, everything before it is synced as well, whatever the mode was then.
  *   3. Bytes behind the end of the log are never taken for records later: serials ascend, each use of a file has a salt
- *      that its checksums include, and files that replay does not take are set aside.
+ *      that its checksums include, each file says where the one before it ends, and a start goes on in a file of its
+ *      own, whose header is synced before anything is acknowledged.
+ *   4. No block that was synced is written again before RocksDB's files hold what is in it.
+ *   5. A start that is refused has changed nothing.
  *
  * Threads: append by the journal's leader, sync by any. One thread of its own, the keeper, makes spare segments and
  * gathers those that may be used again; it asks the store which those are.
@@ -38,7 +45,7 @@ struct store;
 struct wal_options {
     const char *path;     /* folder, copied; is created. The caller has locked the folder above it. */
     size_t segment_bytes; /* WAL_SEGMENT_MIN or more; a record that is larger gets a larger segment */
-    size_t bytes_max;     /* with more than this spare files are deleted, and a start flushes the store */
+    size_t bytes_max;     /* of batches; with more than four times this spare files are deleted */
 };
 
 #define WAL_SEGMENT_MIN KIB(64)

@@ -4,13 +4,18 @@
  * One file at a time is `now`, and only the writer appends to it; when it changes, that happens under the lock. With
  * fsync=always each file is synced by the time the writer leaves it. In the other modes it may not be: then the file is
  * marked `unsynced`, and `behind` says that there is such a file, so that the next synced append syncs those first.
+ *
+ *   │ synced record ░░░░░░░│ unsynced │ unsynced ░░░░│ ...     ░ up to the next block: what was synced shares its
+ *   └──── block ───────────┴──── block ──────────────┘           blocks with nothing that is written later
+ *
+ * Who syncs beside the writer moves the end to the next block before, under tail_lock.
  */
 #include "broker/journal/wal_append.h"
 
 #include <assert.h>
 #include <errno.h>
 
-#include "broker/journal/wal_set.h"
+#include "broker/journal/wal_turn.h"
 
 static void wal_append_wake_keeper(struct wal *w)
 {
@@ -20,39 +25,11 @@ static void wal_append_wake_keeper(struct wal *w)
     pthread_mutex_unlock(&w->lock);
 }
 
-/* Goes on to the next file: a spare one, which is mostly there; else a new one, which grows with each record. */
-static bool wal_append_turn(struct wal *w)
-{
-    pthread_mutex_lock(&w->lock);
-    struct wal_file *f = wal_list_pop(&w->spare);
-    pthread_mutex_unlock(&w->lock);
-    if (!f)
-        f = wal_set_new_file(w);
-    if (!f)
-        return false;
-    size_t before = f->size;
-    bool begun = wal_file_begin(f, ++w->serial, w->last);
-    wal_set_resized(w, before, f->size);
-    pthread_mutex_lock(&w->lock);
-    if (w->now) {
-        if (w->loose) {
-            atomic_store(&w->now->unsynced, true);
-            atomic_store(&w->behind, true);
-        }
-        wal_list_push(&w->live, w->now);
-    }
-    w->now = f;
-    pthread_mutex_unlock(&w->lock);
-    w->loose = false;
-    w->asked = false;
-    return begun;
-}
-
 static bool wal_append_full(const struct wal *w, size_t bytes)
 {
     const struct wal_file *f = w->now;
     size_t room = f->size > w->segment_bytes ? f->size : w->segment_bytes;
-    return f->at > WAL_HEADER_BYTES && f->at + bytes > room;
+    return f->at > WAL_HEADER_BYTES && wal_block_up(f->at + bytes) + WAL_END_BYTES > room;
 }
 
 /* The oldest file up to `serial` that may have something unsynced; NULL: there is none. */
@@ -60,7 +37,7 @@ static struct wal_file *wal_append_first_unsynced(struct wal *w, uint64_t serial
 {
     pthread_mutex_lock(&w->lock);
     struct wal_file *f = w->live.first;
-    while (f && (f->serial > serial || !atomic_load(&f->unsynced)))
+    while (f && (f->use.serial > serial || !atomic_load(&f->unsynced)))
         f = f->next;
     if (!f) {
         const struct wal_file *left = w->live.first;
@@ -94,56 +71,70 @@ static bool wal_append_sync_behind(struct wal *w, uint64_t serial)
     return true;
 }
 
-/* sync_lock is mostly free: others take it only while fsync=interval becomes always, and where the keeper deletes. */
-static bool wal_append_sync(struct wal *w)
+/* Syncs all up to `number`, which is the last one of `now`. sync_lock is mostly free: others take it only while
+ * fsync=interval becomes always, and where the keeper deletes. */
+static bool wal_append_sync(struct wal *w, uint64_t number)
 {
     pthread_mutex_lock(&w->sync_lock);
+    atomic_store(&w->now->unsynced, false);
     bool synced = !atomic_load(&w->behind) || wal_append_sync_behind(w, UINT64_MAX);
     synced = synced && wal_append_sync_file(w, w->now);
     int why = errno;
+    if (synced)
+        atomic_store(&w->synced, number);
     pthread_mutex_unlock(&w->sync_lock);
     errno = why;
-    if (!synced)
-        return false;
-    w->loose = false;
-    atomic_store(&w->now->unsynced, false);
-    return true;
+    return synced;
+}
+
+/* Under tail_lock. */
+static enum status wal_append_write(struct wal *w, const struct wal_record *r, bool sync, char *err, size_t err_size)
+{
+    if ((!w->now || wal_append_full(w, wal_record_size(r->batch.len))) && !wal_turn(w, w->now, sync))
+        return wal_set_failed(w, "begin another file of the log", err, err_size);
+    struct wal_file *f = w->now;
+    size_t before = f->size;
+    if (!wal_file_append(f, r, sync))
+        return wal_set_failed(w, "write the log", err, err_size);
+    wal_set_resized(w, before, f->size);
+    w->last = r->number;
+    w->loose = !sync;
+    atomic_store(&f->unsynced, true);
+    if (!w->asked && f->at > w->segment_bytes / 2) {
+        w->asked = true;
+        wal_append_wake_keeper(w);
+    }
+    return ST_OK;
 }
 
 enum status wal_append(void *self, uint64_t number, struct slice batch, bool sync, char *err, size_t err_size)
 {
     struct wal *w = self;
+    struct wal_record r = {.number = number, .batch = batch, .synced = atomic_load(&w->synced)};
     assert(number > w->last);
-    if ((!w->now || wal_append_full(w, wal_record_size(batch.len))) && !wal_append_turn(w))
-        return wal_set_failed(w, "begin another file of the log", err, err_size);
-    struct wal_file *f = w->now;
-    size_t before = f->size;
-    if (!wal_file_append(f, number, w->last, batch))
-        return wal_set_failed(w, "write the log", err, err_size);
-    wal_set_resized(w, before, f->size);
-    w->last = number;
-    if (!w->asked && f->at > w->segment_bytes / 2) {
-        w->asked = true;
-        wal_append_wake_keeper(w);
-    }
-    if (sync)
-        return wal_append_sync(w) ? ST_OK : wal_set_failed(w, "sync the log", err, err_size);
-    w->loose = true;
-    atomic_store(&f->unsynced, true);
-    return ST_OK;
+    pthread_mutex_lock(&w->tail_lock);
+    enum status s = wal_append_write(w, &r, sync, err, err_size);
+    pthread_mutex_unlock(&w->tail_lock);
+    if (s == ST_OK && sync && !wal_append_sync(w, number))
+        return wal_set_failed(w, "sync the log", err, err_size);
+    return s;
 }
 
 enum status wal_sync(void *self, char *err, size_t err_size)
 {
     struct wal *w = self;
     pthread_mutex_lock(&w->sync_lock);
-    pthread_mutex_lock(&w->lock);
+    pthread_mutex_lock(&w->tail_lock);
     struct wal_file *now = w->now;
-    uint64_t serial = now ? now->serial : 0;
-    pthread_mutex_unlock(&w->lock);
+    uint64_t serial = now ? now->use.serial : 0, last = w->last;
+    if (now)
+        now->at = wal_block_up(now->at);
+    pthread_mutex_unlock(&w->tail_lock);
     bool synced = wal_append_sync_behind(w, serial);
     if (synced && now && atomic_exchange(&now->unsynced, false))
         synced = wal_append_sync_file(w, now);
+    if (synced && last > atomic_load(&w->synced))
+        atomic_store(&w->synced, last);
     enum status s = synced ? ST_OK : wal_set_failed(w, "sync the log", err, err_size);
     pthread_mutex_unlock(&w->sync_lock);
     return s;

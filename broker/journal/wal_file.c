@@ -15,21 +15,14 @@
 #include "protocol/limits.h"
 #include "protocol/base/text.h"
 
-#define MAGIC "HMQWAL1\n"
-#define HEADER_CHECK_AT (WAL_HEADER_BYTES - 4)
+#define MAGIC "HMQWAL2\n"
+#define FIRST_MAGIC "HMQWAL1\n"
+#define HEADER_BYTES 64
+#define HEADER_CHECK_AT (HEADER_BYTES - 4)
+#define NEVER_USED_BYTES KIB(64) /* zeros up to here: never used */
 #define FILL_STEP KIB(64)
 #define NAME_BYTES 32
 #define MODE 0640
-
-static size_t wal_file_padded(size_t n)
-{
-    return (n + 7) & ~(size_t)7;
-}
-
-size_t wal_record_size(size_t batch_bytes)
-{
-    return WAL_RECORD_BYTES + wal_file_padded(batch_bytes);
-}
 
 static void wal_file_name_of(uint64_t name, const char *kind, char out[static NAME_BYTES])
 {
@@ -74,15 +67,6 @@ bool wal_file_remove(int folder, struct wal_file *f)
     return unlinkat(folder, text, 0) == 0;
 }
 
-bool wal_file_set_aside(int folder, struct wal_file *f)
-{
-    char from[NAME_BYTES], to[NAME_BYTES];
-    wal_file_name_of(f->name, "wal", from);
-    wal_file_name_of(f->name, "lost", to);
-    wal_file_free(f);
-    return renameat(folder, from, folder, to) == 0 && fsync(folder) == 0;
-}
-
 /* Writes all of it, in as many calls as it takes. Changes iov. */
 static bool wal_file_write_at(int fd, struct iovec *iov, int n, size_t at)
 {
@@ -106,12 +90,14 @@ static bool wal_file_write_at(int fd, struct iovec *iov, int n, size_t at)
     return true;
 }
 
-static bool wal_file_write_bytes(struct wal_file *f, const void *bytes, size_t n, size_t at)
+static bool wal_file_write(struct wal_file *f, struct iovec *iov, int n, size_t at)
 {
-    struct iovec iov = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = n};
-    if (!wal_file_write_at(f->fd, &iov, 1, at))
+    size_t end = at;
+    for (int i = 0; i < n; i++)
+        end += iov[i].iov_len;
+    if (!wal_file_write_at(f->fd, iov, n, at))
         return false;
-    f->size = f->size > at + n ? f->size : at + n;
+    f->size = f->size > end ? f->size : end;
     return true;
 }
 
@@ -120,7 +106,8 @@ bool wal_file_fill(struct wal_file *f, size_t size)
     static const uint8_t zeros[FILL_STEP];
     for (size_t at = f->size; at < size; at = f->size) {
         size_t n = size - at < sizeof zeros ? size - at : sizeof zeros;
-        if (!wal_file_write_bytes(f, zeros, n, at) || !wal_file_sync(f))
+        struct iovec iov = {.iov_base = (void *)(uintptr_t)zeros, .iov_len = n};
+        if (!wal_file_write(f, &iov, 1, at) || !wal_file_sync(f))
             return false;
     }
     return true;
@@ -136,61 +123,54 @@ bool wal_file_cut(struct wal_file *f, size_t size)
     return true;
 }
 
-bool wal_file_begin(struct wal_file *f, uint64_t serial, uint64_t before)
+bool wal_file_begin(struct wal_file *f, uint64_t serial, uint64_t before, uint64_t store)
 {
-    uint8_t header[WAL_HEADER_BYTES] = MAGIC;
-    ssize_t n = getrandom(&f->salt, sizeof f->salt, 0);
-    if (n != sizeof f->salt) {
+    static const uint8_t zeros[WAL_BLOCK_BYTES - HEADER_BYTES];
+    uint8_t header[HEADER_BYTES] = MAGIC;
+    uint64_t salt = 0;
+    ssize_t n = getrandom(&salt, sizeof salt, 0);
+    if (n != sizeof salt) {
         errno = n < 0 ? errno : EIO;
         return false;
     }
     le_write(header + 8, serial, 8);
     le_write(header + 16, before, 8);
-    le_write(header + 24, f->salt, 8);
+    le_write(header + 24, salt, 8);
+    le_write(header + 32, store, 8);
+    le_write(header + 40, f->size, 8);
     le_write(header + HEADER_CHECK_AT, text_checksum(slice_of(header, HEADER_CHECK_AT)), 4);
-    f->serial = serial;
+    f->use = (struct wal_use){.serial = serial, .salt = salt};
+    f->store = store;
+    f->promised = f->size;
     f->before = f->last = before;
     f->at = WAL_HEADER_BYTES;
-    return wal_file_write_bytes(f, header, sizeof header, 0);
+    struct iovec iov[4] = {{header, sizeof header}, {(void *)(uintptr_t)zeros, sizeof zeros},
+                           {header, sizeof header}, {(void *)(uintptr_t)zeros, sizeof zeros}};
+    return wal_file_write(f, iov, 4, 0);
 }
 
-static uint32_t wal_file_check_of(const struct wal_file *f, const uint8_t *head, struct slice batch)
+bool wal_file_append(struct wal_file *f, const struct wal_record *r, bool to_block)
 {
-    uint8_t covered[WAL_RECORD_BYTES - 4 + 8 + 8];
-    memcpy(covered, head + 4, WAL_RECORD_BYTES - 4);
-    le_write(covered + WAL_RECORD_BYTES - 4, f->serial, 8);
-    le_write(covered + WAL_RECORD_BYTES - 4 + 8, f->salt, 8);
-    return text_checksum2(slice_of(covered, sizeof covered), batch);
-}
-
-bool wal_file_append(struct wal_file *f, uint64_t number, uint64_t before, struct slice batch)
-{
-    static const uint8_t padding[8];
+    static const uint8_t padding[WAL_BLOCK_BYTES];
     uint8_t head[WAL_RECORD_BYTES];
-    assert(batch.len <= UINT32_MAX);
-    le_write(head + 4, batch.len, 4);
-    le_write(head + 8, number, 8);
-    le_write(head + 16, before, 8);
-    le_write(head, wal_file_check_of(f, head, batch), 4);
+    struct wal_record record = *r;
+    record.before = f->last;
+    wal_record_encode(&f->use, &record, head);
+    size_t used = WAL_RECORD_BYTES + r->batch.len, end = f->at + wal_record_size(r->batch.len);
+    end = to_block ? wal_block_up(end) : end;
     struct iovec iov[3] = {{head, sizeof head},
-                           {(void *)(uintptr_t)batch.data, batch.len},
-                           {(void *)(uintptr_t)padding, wal_file_padded(batch.len) - batch.len}};
-    if (!wal_file_write_at(f->fd, iov, iov[2].iov_len ? 3 : 2, f->at))
+                           {(void *)(uintptr_t)r->batch.data, r->batch.len},
+                           {(void *)(uintptr_t)padding, end - f->at - used}};
+    if (!wal_file_write(f, iov, iov[2].iov_len ? 3 : 2, f->at))
         return false;
-    f->at += wal_record_size(batch.len);
-    f->size = f->size > f->at ? f->size : f->at;
-    f->last = number;
+    f->at = end;
+    f->last = r->kind == WAL_BATCH ? r->number : f->last;
     return true;
 }
 
 bool wal_file_sync(struct wal_file *f)
 {
     return fdatasync(f->fd) == 0;
-}
-
-bool wal_file_rewrite(struct wal_file *f, const uint8_t *bytes, size_t n)
-{
-    return wal_file_write_bytes(f, bytes, n, 0) && wal_file_sync(f);
 }
 
 /* Reads n bytes, or less at the end of the file. -1: errno says why. */
@@ -210,26 +190,52 @@ static ssize_t wal_file_read_at(int fd, uint8_t *out, size_t n, size_t at)
     return (ssize_t)done;
 }
 
-/* A header lies in one sector, which the disk writes whole or not at all. A file without one begins with zeros; what
- * is neither is damaged. */
+/* Takes the header in front of these bytes, if it is a sound one of a later use than the one that f has. */
+static bool wal_file_take_header(struct wal_file *f, struct slice bytes)
+{
+    struct cursor c = cursor_of(bytes);
+    struct slice magic = cursor_bytes(&c, 8);
+    uint64_t serial = cursor_u64(&c), before = cursor_u64(&c), salt = cursor_u64(&c);
+    uint64_t store = cursor_u64(&c), size = cursor_u64(&c);
+    (void)cursor_bytes(&c, HEADER_CHECK_AT - 48);
+    uint32_t check = cursor_u32(&c);
+    if (c.bad || check != text_checksum(slice_of(bytes.data, HEADER_CHECK_AT)))
+        return false;
+    bool first_format = slice_equal(magic, slice_of(FIRST_MAGIC, 8));
+    if ((!first_format && !slice_equal(magic, slice_of(MAGIC, 8))) || serial <= f->use.serial)
+        return false;
+    f->use = (struct wal_use){.serial = serial, .salt = salt, .first_format = first_format};
+    f->before = f->last = before;
+    f->store = first_format ? 0 : store;
+    f->promised = first_format ? 0 : (size_t)size;
+    f->at = first_format ? HEADER_BYTES : WAL_HEADER_BYTES;
+    return true;
+}
+
+/* After a power cut one of the headers may be of an earlier use: then the later one counts. A file without a header
+ * begins with zeros; what is neither is damaged. */
 bool wal_file_look(struct wal_file *f)
 {
-    static const uint8_t none[WAL_HEADER_BYTES];
-    uint8_t header[WAL_HEADER_BYTES] = {0};
-    ssize_t n = wal_file_read_at(f->fd, header, sizeof header, 0);
-    if (n < 0)
+    uint8_t *bytes = malloc(NEVER_USED_BYTES);
+    if (!bytes)
         return false;
-    struct cursor c = cursor_of(slice_of(header + 8, sizeof header - 8));
-    uint64_t serial = cursor_u64(&c), before = cursor_u64(&c), salt = cursor_u64(&c);
-    c = cursor_of(slice_of(header + HEADER_CHECK_AT, 4));
-    bool ours = n == WAL_HEADER_BYTES && memcmp(header, MAGIC, 8) == 0 &&
-                cursor_u32(&c) == text_checksum(slice_of(header, HEADER_CHECK_AT));
-    f->damaged = !ours && memcmp(header, none, sizeof none) != 0;
-    f->serial = ours ? serial : 0;
-    f->before = f->last = ours ? before : 0;
-    f->salt = ours ? salt : 0;
+    ssize_t n = wal_file_read_at(f->fd, bytes, NEVER_USED_BYTES, 0);
+    int why = errno;
+    struct slice all = slice_of(bytes, n > 0 ? (size_t)n : 0);
+    f->use = (struct wal_use){0};
+    f->before = f->last = f->store = 0;
+    f->promised = 0;
     f->at = WAL_HEADER_BYTES;
-    return true;
+    (void)wal_file_take_header(f, all);
+    if (all.len > WAL_BLOCK_BYTES)
+        (void)wal_file_take_header(f, slice_of(bytes + WAL_BLOCK_BYTES, all.len - WAL_BLOCK_BYTES));
+    size_t zeros = 0;
+    while (f->use.serial == 0 && zeros < all.len && bytes[zeros] == 0)
+        zeros++;
+    f->damaged = f->use.serial == 0 && zeros < all.len;
+    free(bytes);
+    errno = why;
+    return n >= 0;
 }
 
 uint8_t *wal_file_read(struct wal_file *f)
@@ -245,18 +251,54 @@ uint8_t *wal_file_read(struct wal_file *f)
     return NULL;
 }
 
-bool wal_record_next(const struct wal_file *f, struct slice bytes, size_t *at, struct wal_record *ret_record)
+/* Calls make for NNNNNNNN.lost, .lost.1 and so on, as long as it finds that there is such a file. */
+static bool wal_file_aside(int folder, struct wal_file *f, bool (*make)(int, struct wal_file *, const char *))
 {
-    if (*at > bytes.len)
-        return false;
-    const uint8_t *head = bytes.data + *at;
-    struct cursor c = cursor_of(slice_of(head, bytes.len - *at));
-    uint32_t check = cursor_u32(&c), length = cursor_u32(&c);
-    ret_record->number = cursor_u64(&c);
-    ret_record->before = cursor_u64(&c);
-    ret_record->batch = cursor_bytes(&c, length);
-    if (c.bad || check != wal_file_check_of(f, head, ret_record->batch))
-        return false;
-    *at += wal_record_size(length);
-    return true;
+    char name[NAME_BYTES], text[NAME_BYTES + 16];
+    wal_file_name_of(f->name, "lost", name);
+    memcpy(text, name, sizeof name);
+    for (unsigned n = 1; !make(folder, f, text); n++) {
+        if (errno != EEXIST || n == 0)
+            return false;
+        (void)snprintf(text, sizeof text, "%s.%u", name, n);
+    }
+    return fsync(folder) == 0;
+}
+
+/* link says EEXIST, where rename would replace. */
+static bool wal_file_rename(int folder, struct wal_file *f, const char *to)
+{
+    char from[NAME_BYTES];
+    wal_file_name_of(f->name, "wal", from);
+    return linkat(folder, from, folder, to, 0) == 0 && unlinkat(folder, from, 0) == 0;
+}
+
+bool wal_file_set_aside(int folder, struct wal_file *f)
+{
+    bool done = wal_file_aside(folder, f, wal_file_rename);
+    int why = errno;
+    wal_file_free(f);
+    errno = why;
+    return done;
+}
+
+static bool wal_file_copy(int folder, struct wal_file *f, const char *to)
+{
+    uint8_t *bytes = wal_file_read(f);
+    int fd = bytes ? openat(folder, to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, MODE) : -1;
+    struct iovec iov = {.iov_base = bytes, .iov_len = f->size};
+    bool done = fd >= 0 && wal_file_write_at(fd, &iov, 1, 0) && fsync(fd) == 0;
+    int why = errno;
+    if (fd >= 0)
+        close(fd);
+    if (fd >= 0 && !done)
+        (void)unlinkat(folder, to, 0);
+    free(bytes);
+    errno = why;
+    return done;
+}
+
+bool wal_file_copy_aside(int folder, struct wal_file *f)
+{
+    return wal_file_aside(folder, f, wal_file_copy);
 }

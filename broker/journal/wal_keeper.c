@@ -3,9 +3,11 @@
  *
  *   woken when `now` is half full: 1. live files whose batches the store's files hold become spare
  *                                  2. if there is no spare file: makes one, filled with zeros
- *                                  3. while there are more than bytes_max bytes and two spare files: deletes one
+ *                                  3. while there are more than four times bytes_max bytes and two spare files: deletes
+ *                                     one
  *
- * The store's write buffers bound the live files: a batch takes more room there than in the log.
+ * The store's write buffers bound the live files. With fsync=always a small batch takes a whole block in the log, which
+ * is several times what it takes in those buffers: files that were used so once will be used so again.
  */
 #include "broker/journal/wal_keeper.h"
 
@@ -14,6 +16,8 @@
 #include "broker/base/log.h"
 #include "broker/journal/wal_set.h"
 #include "storage/store.h"
+
+#define BLOCK_TIMES 4 /* that much longer than its batches the log may be for good */
 
 static void wal_keeper_warn(const char *what)
 {
@@ -62,7 +66,7 @@ static bool wal_keeper_drop_one(struct wal *w)
 {
     pthread_mutex_lock(&w->sync_lock);
     pthread_mutex_lock(&w->lock);
-    bool many = w->bytes > w->bytes_max && w->spare.n > 1;
+    bool many = w->bytes > BLOCK_TIMES * w->bytes_max && w->spare.n > 1;
     struct wal_file *f = many ? wal_list_pop(&w->spare) : NULL;
     if (f) {
         w->bytes -= f->size;

@@ -1,157 +1,197 @@
 /*
- * wal_replay.c: reads the log at the start: finds its files, hands their batches to the store, sets aside the rest.
+ * wal_replay.c: reads the log at the start: hands its batches to the store, and finds out where it ends.
  *
- *   files by serial:   [ all in the store's files ][ begins at or before `after` ][ ... ][ last ]  gap  [ x ]
- *                            spare                    its records behind `after` are taken          set aside
+ *   files by serial:   [ all in the store's files ][ begins at or before `after` ][ ... ][ last ]
+ *                            spare                    its records behind `after` are taken
  *
- * A power cut may leave a gap where nothing was synced (fsync=interval or never). With fsync=always there is no gap
- * unless the disk is damaged. So files behind a gap, and files whose header is damaged, are renamed to *.lost for
- * people to look at, and the log says so.
+ *   a file ends where the next one begins: at that one's `before`; what it has behind that was judged by an earlier
+ *   start not to be there, and stays so
  *
- * Records that are taken are written once more, and synced, before anything is appended: after a SIGKILL they may be
- * in the kernel's memory only, and the next record that is acknowledged follows them in the chain.
+ * Where the next record is not sound, the rest is looked through (wal_judge.h):
+ *
+ *   the next sound record follows what the store has anyway ──► go on there; the log says what was skipped
+ *   nothing behind it was acknowledged as synced            ──► the log ends here; later files are set aside
+ *   something was                                           ──► the start is refused, and nothing was changed
+ *
+ * What was taken is not written again in place, since a block that is written may be destroyed: the store is asked to
+ * flush, and the next record begins a file of its own.
  */
 #include "broker/journal/wal_replay.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "broker/base/log.h"
-#include "broker/journal/wal_set.h"
-
-#define NAME_DIGITS_MIN 8
-#define NAME_DIGITS_MAX 18
-
-struct found {
-    struct wal_file **files;
-    size_t n, room;
-};
-
-static bool wal_replay_found_add(struct found *all, struct wal_file *f)
-{
-    if (all->n == all->room) {
-        size_t room = all->room ? 2 * all->room : 16;
-        struct wal_file **files = realloc(all->files, room * sizeof *files);
-        if (!files)
-            return false;
-        all->files = files;
-        all->room = room;
-    }
-    all->files[all->n++] = f;
-    return true;
-}
-
-/* The number in the name of a file of the log: eight digits, or more that do not begin with 0. 0: another name. */
-static uint64_t wal_replay_name(const char *name)
-{
-    uint64_t n = 0;
-    size_t digits = strspn(name, "0123456789");
-    bool ours = digits >= NAME_DIGITS_MIN && digits <= NAME_DIGITS_MAX &&
-                (digits == NAME_DIGITS_MIN || name[0] != '0') && strcmp(name + digits, ".wal") == 0;
-    for (size_t i = 0; ours && i < digits; i++)
-        n = 10 * n + (uint64_t)(name[i] - '0');
-    return n;
-}
-
-static bool wal_replay_find_one(struct wal *w, struct found *all, uint64_t name)
-{
-    struct wal_file *f = wal_file_open(w->folder, name, false);
-    if (!f)
-        return false;
-    if (!wal_file_look(f) || !wal_replay_found_add(all, f)) {
-        wal_file_free(f);
-        return false;
-    }
-    w->bytes += f->size;
-    w->n_files++;
-    if (name >= w->next_name)
-        w->next_name = name + 1;
-    if (f->serial > w->serial)
-        w->serial = f->serial;
-    return true;
-}
-
-static bool wal_replay_find(struct wal *w, struct found *all)
-{
-    int fd = openat(w->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-    if (!dir) {
-        int why = errno;
-        if (fd >= 0)
-            close(fd);
-        errno = why;
-        return false;
-    }
-    bool good = true;
-    errno = 0;
-    for (const struct dirent *d = readdir(dir); good && d; d = readdir(dir)) {
-        uint64_t name = wal_replay_name(d->d_name);
-        good = name == 0 || wal_replay_find_one(w, all, name);
-        if (good)
-            errno = 0;
-    }
-    int why = errno;
-    closedir(dir);
-    errno = why;
-    return good && why == 0;
-}
-
-static int wal_replay_by_serial(const void *a, const void *b)
-{
-    const struct wal_file *x = *(struct wal_file *const *)a, *y = *(struct wal_file *const *)b;
-    return x->serial < y->serial ? -1 : x->serial > y->serial;
-}
+#include "broker/journal/wal_find.h"
+#include "broker/journal/wal_judge.h"
+#include "broker/journal/wal_turn.h"
 
 struct replay {
-    uint64_t after, last; /* the last batch that the store has; the last one that was read */
+    uint64_t after, last; /* the last batch that the store has; the last one that is there */
     redo_take_fn *take;
     void *arg;
     uint64_t taken;
-    bool refused; /* take failed, and has put the reason into err */
+    uint64_t named; /* the highest serial that a file names as the next one */
+    bool refused;   /* take failed, and has put the reason into err */
+    bool ended;     /* there is nothing behind `last` that can be taken */
+    struct wal_judge judge;
 };
 
-/* Hands over the records of one file that are behind `after`, up to the first that does not follow the last one. */
-static enum status wal_replay_file(struct wal_file *f, struct replay *r)
+static uint64_t wal_replay_has(const struct replay *r)
+{
+    return r->last > r->after ? r->last : r->after;
+}
+
+static enum status wal_replay_take(struct replay *r, const struct wal_record *record)
+{
+    r->last = record->number;
+    if (record->number <= r->after)
+        return ST_OK;
+    enum status s = r->take(r->arg, record->batch);
+    r->refused = s != ST_OK;
+    r->taken++;
+    return s;
+}
+
+static bool wal_replay_follows(const struct wal_record *record, uint64_t last)
+{
+    return record->whole && (record->kind == WAL_END || record->before == last);
+}
+
+/* The record behind `last` at *at, or at the next block where that was synced. */
+static bool wal_replay_next(const struct wal_file *f, struct slice all, size_t *at, uint64_t last,
+                            struct wal_record *ret_record)
+{
+    if (wal_record_at(&f->use, all, *at, ret_record) && wal_replay_follows(ret_record, last))
+        return true;
+    size_t block = wal_block_up(*at);
+    if (!wal_record_at(&f->use, all, block, ret_record) || !wal_replay_follows(ret_record, last))
+        return false;
+    *at = block;
+    return true;
+}
+
+static void wal_replay_tell_skipped(const struct replay *r, const struct wal_file *f, size_t at, uint64_t to)
+{
+    if (to > r->last)
+        log_event(LOG_ERROR, "the log has a damaged place; the store has what was there",
+                  " file=%08llu.wal byte=%zu commands=%llu-%llu", (unsigned long long)f->name, at,
+                  (unsigned long long)r->last + 1, (unsigned long long)to);
+}
+
+/* The next sound record behind a bad place, if the store has everything that is missing before it. */
+static bool wal_replay_skip(const struct replay *r, const struct wal_file *f, struct slice all, size_t *at,
+                            struct wal_record *ret_record)
+{
+    size_t from = *at;
+    bool found = false;
+    while (!found && wal_record_find(&f->use, all, &from, ret_record)) {
+        found = ret_record->whole && ret_record->kind == WAL_BATCH && ret_record->number > r->last;
+        from += found ? 0 : 8;
+    }
+    if (!found || ret_record->before > wal_replay_has(r))
+        return false;
+    wal_replay_tell_skipped(r, f, *at, ret_record->before);
+    *at = from;
+    return true;
+}
+
+/* Hands over the records of one file that are behind `after`, as far as they go and up to `limit`. *ret_at: where the
+ * next one would be. */
+static enum status wal_replay_records(struct wal_file *f, struct slice all, uint64_t limit, struct replay *r,
+                                      size_t *ret_at)
+{
+    struct wal_record record;
+    size_t at = f->at;
+    enum status s = ST_OK;
+    r->last = f->before;
+    while (s == ST_OK && r->last < limit &&
+           (wal_replay_next(f, all, &at, r->last, &record) || wal_replay_skip(r, f, all, &at, &record))) {
+        if (record.kind == WAL_END) {
+            r->named = record.number > r->named ? record.number : r->named;
+            break;
+        }
+        if (record.number > limit)
+            break;
+        s = wal_replay_take(r, &record);
+        at += record.size;
+    }
+    *ret_at = at;
+    f->last = r->last;
+    return s;
+}
+
+/* Takes what one file has. next: the file behind it, or NULL. Sets r->ended where the log goes no further. */
+static enum status wal_replay_file(struct wal_file *f, const struct wal_file *next, struct replay *r)
 {
     uint8_t *bytes = wal_file_read(f);
     if (!bytes)
         return errno == ENOMEM ? ST_NOMEM : ST_IO;
     struct slice all = slice_of(bytes, f->size);
-    struct wal_record record;
-    enum status s = ST_OK;
-    uint64_t last = f->before;
-    size_t at = WAL_HEADER_BYTES, end = at;
-    while (s == ST_OK && wal_record_next(f, all, &at, &record) && record.before == last) {
-        last = record.number;
-        end = at;
-        if (last <= r->after)
-            continue;
-        s = r->take(r->arg, record.batch);
-        r->refused = s != ST_OK;
-        r->taken++;
+    size_t at = 0;
+    enum status s = wal_replay_records(f, all, next ? next->before : UINT64_MAX, r, &at);
+    if (s == ST_OK && (!next || next->before > wal_replay_has(r))) {
+        r->ended = true;
+        r->judge = (struct wal_judge){.last = wal_replay_has(r), .name = f->name, .at = at};
+        r->judge.cut = f->size < f->promised && r->named <= f->use.serial;
+        wal_judge_add(&r->judge, f, all, at);
+    } else if (s == ST_OK) {
+        wal_replay_tell_skipped(r, f, at, next->before);
     }
-    if (s == ST_OK && last > r->after && !wal_file_rewrite(f, bytes, end < f->size ? end : f->size))
-        s = ST_IO;
     free(bytes);
-    f->last = last;
-    r->last = last > r->last ? last : r->last;
-    return s;
+    return s == ST_OK && r->last > r->after && !wal_file_sync(f) ? ST_IO : s;
 }
 
 /* The place of the last file that begins at or before `after`: older files hold nothing new. all->n: there is none. */
-static size_t wal_replay_first_needed(const struct found *all, uint64_t after)
+static size_t wal_replay_first_needed(const struct wal_found *all, uint64_t after)
 {
     size_t first = all->n;
     for (size_t i = 0; i < all->n; i++) {
-        if (all->files[i]->serial > 0 && all->files[i]->before <= after)
+        if (all->files[i]->use.serial > 0 && all->files[i]->before <= after)
             first = i;
     }
     return first;
+}
+
+/* Looks through the files behind the end for what was acknowledged. */
+static enum status wal_replay_judge_rest(const struct wal_found *all, size_t first, struct replay *r)
+{
+    for (size_t i = first; i < all->n; i++) {
+        const struct wal_file *f = all->files[i];
+        if (f->use.serial == 0)
+            continue;
+        uint8_t *bytes = wal_file_read(all->files[i]);
+        if (!bytes)
+            return errno == ENOMEM ? ST_NOMEM : ST_IO;
+        wal_judge_add(&r->judge, f, slice_of(bytes, f->size), f->at);
+        free(bytes);
+    }
+    return ST_OK;
+}
+
+/* Reads from the first file that is needed to the end. *ret_rest: the first file behind the end. */
+static enum status wal_replay_chain(struct wal *w, const struct wal_found *all, size_t first, struct replay *r,
+                                    size_t *ret_rest)
+{
+    enum status s = ST_OK;
+    size_t i = first;
+    for (; s == ST_OK && i < all->n && !r->ended; i++)
+        s = wal_replay_file(all->files[i], i + 1 < all->n ? all->files[i + 1] : NULL, r);
+    *ret_rest = i;
+    if (first == all->n) { /* not one file begins where the store ends, or before */
+        r->judge = (struct wal_judge){.last = r->after, .name = all->n ? all->files[all->n - 1]->name : 0};
+        for (; *ret_rest > 0 && all->files[*ret_rest - 1]->use.serial > 0; --*ret_rest)
+            continue;
+        for (i = 0; *ret_rest == all->n && i < all->n; i++)
+            r->judge.headless = r->judge.headless || all->files[i]->damaged;
+    }
+    if (s == ST_OK)
+        s = wal_replay_judge_rest(all, *ret_rest, r);
+    r->named = r->judge.serial > r->named ? r->judge.serial : r->named;
+    r->judge.missing = r->named > w->serial;
+    r->judge.serial = r->named;
+    return s;
 }
 
 static bool wal_replay_set_aside(struct wal *w, struct wal_file *f)
@@ -162,35 +202,19 @@ static bool wal_replay_set_aside(struct wal *w, struct wal_file *f)
     return wal_file_set_aside(w->folder, f);
 }
 
-/* Goes through the files in the order of their serials; each becomes spare or live, or is set aside. */
-static enum status wal_replay_files(struct wal *w, struct found *all, struct replay *r)
+/* Each file becomes spare or live, or is set aside. [first, rest) was read. */
+static bool wal_replay_sort(struct wal *w, struct wal_found *all, size_t first, size_t rest)
 {
-    size_t first = wal_replay_first_needed(all, r->after);
-    bool gap = false;
-    for (size_t i = 0; i < all->n; i++) {
+    bool done = true;
+    for (size_t i = 0; done && i < all->n; i++) {
         struct wal_file *f = all->files[i];
         all->files[i] = NULL;
-        if (f->damaged) {
-            if (!wal_replay_set_aside(w, f))
-                return ST_IO;
-            continue;
-        }
-        if (f->serial == 0 || (i < first && first < all->n)) {
-            wal_list_push(&w->spare, f);
-            continue;
-        }
-        gap = gap || first == all->n || (i > first && f->before != r->last);
-        if (gap) {
-            if (!wal_replay_set_aside(w, f))
-                return ST_IO;
-            continue;
-        }
-        wal_list_push(&w->live, f);
-        enum status s = wal_replay_file(f, r);
-        if (s != ST_OK)
-            return s;
+        if (f->damaged || i >= rest)
+            done = wal_replay_set_aside(w, f);
+        else
+            wal_list_push(i < first ? &w->spare : &w->live, f);
     }
-    return ST_OK;
+    return done;
 }
 
 static uint64_t wal_replay_bytes(const struct wal_list *l)
@@ -201,42 +225,70 @@ static uint64_t wal_replay_bytes(const struct wal_list *l)
     return n;
 }
 
-static void wal_replay_found_free(struct found *all)
+static void wal_replay_tell(const struct wal *w, const struct replay *r)
 {
-    for (size_t i = 0; i < all->n; i++)
-        wal_file_free(all->files[i]);
-    free(all->files);
+    if (r->taken)
+        log_event(LOG_INFO, "replayed the log", " groups=%llu files=%u", (unsigned long long)r->taken, w->live.n);
+    if (r->judge.groups)
+        log_event(LOG_WARN, "the end of the log was not synced and is torn", " file=%08llu.wal byte=%zu groups=%llu",
+                  (unsigned long long)r->judge.name, r->judge.at, (unsigned long long)r->judge.groups);
+    if (w->dropped)
+        log_event(LOG_ERROR, "the log has a gap, or a damaged file: what is of no use is set aside as *.lost",
+                  " files=%llu", (unsigned long long)w->dropped);
+}
+
+/* Everything but finding the files. */
+static enum status wal_replay_found(struct wal *w, struct wal_found *all, struct replay *r, char *err, size_t err_size)
+{
+    size_t first = wal_replay_first_needed(all, r->after), rest = 0;
+    enum status s = wal_replay_chain(w, all, first, r, &rest);
+    if (r->refused) {
+        if (err_size && !err[0])
+            (void)snprintf(err, err_size, "the store does not take what its log in %s holds", w->path);
+        return s;
+    }
+    if (s == ST_OK && wal_judge_damaged(&r->judge)) {
+        wal_judge_say(&r->judge, w->path, err, err_size);
+        return ST_BAD;
+    }
+    if (s != ST_OK || !wal_replay_sort(w, all, first == all->n ? rest : first, rest))
+        return wal_set_failed(w, "replay the log", err, err_size);
+    return ST_OK;
+}
+
+/* The log goes on in a file of its own, whose header says where the records before it end. That is on disk before
+ * anything is acknowledged: a damaged place that can be read again later brings nothing back. A last file that has no
+ * record yet is such a file. */
+static bool wal_replay_go_on(struct wal *w, const struct replay *r)
+{
+    struct wal_file *prev = r->ended && !r->judge.cut ? w->live.end : NULL;
+    if (prev && (prev->use.first_format || prev->name != r->judge.name))
+        prev = NULL;
+    if (prev)
+        prev->at = wal_block_up(r->judge.at);
+    if (prev && prev->at == WAL_HEADER_BYTES && prev->last == w->last && prev->store == w->store_id && !r->judge.groups) {
+        w->now = wal_list_pop_end(&w->live);
+        return true;
+    }
+    return wal_turn(w, prev, true);
 }
 
 enum status wal_replay(void *self, uint64_t after, redo_take_fn *take, void *arg, bool *ret_long, char *err,
                        size_t err_size)
 {
     struct wal *w = self;
-    struct found all = {0};
+    struct wal_found all = {0};
     struct replay r = {.after = after, .last = after, .take = take, .arg = arg};
-    errno = 0;
-    if (!wal_replay_find(w, &all)) {
-        wal_replay_found_free(&all);
-        return wal_set_failed(w, "read the log", err, err_size);
-    }
-    if (all.n)
-        qsort(all.files, all.n, sizeof(struct wal_file *), wal_replay_by_serial);
-    enum status s = wal_replay_files(w, &all, &r);
-    wal_replay_found_free(&all);
-    if (r.refused) {
-        if (err_size && !err[0])
-            snprintf(err, err_size, "the store does not take what its log in %s holds", w->path);
-        return s;
-    }
+    bool found = wal_find(w, &all);
+    enum status s = found ? wal_replay_found(w, &all, &r, err, err_size)
+                          : wal_set_failed(w, "read the log", err, err_size);
+    wal_found_free(&all);
     if (s != ST_OK)
-        return wal_set_failed(w, "replay the log", err, err_size);
-    w->last = r.last;
+        return s;
+    w->last = wal_replay_has(&r);
+    atomic_store(&w->synced, w->last);
     w->replayed = r.taken;
-    *ret_long = wal_replay_bytes(&w->live) > w->bytes_max;
-    if (r.taken)
-        log_event(LOG_INFO, "replayed the log", " groups=%llu files=%u", (unsigned long long)r.taken, w->live.n);
-    if (w->dropped)
-        log_event(LOG_ERROR, "the log has a gap, or a damaged file: what is of no use is set aside as *.lost",
-                  " files=%llu", (unsigned long long)w->dropped);
-    return ST_OK;
+    *ret_long = r.taken > 0 || wal_replay_bytes(&w->live) > w->bytes_max;
+    wal_replay_tell(w, &r);
+    return wal_replay_go_on(w, &r) ? ST_OK : wal_set_failed(w, "begin another file of the log", err, err_size);
 }

@@ -29,6 +29,21 @@ struct wal_file *wal_list_pop(struct wal_list *l)
     return f;
 }
 
+struct wal_file *wal_list_pop_end(struct wal_list *l)
+{
+    struct wal_file *f = l->end, *p = l->first;
+    if (p == f) {
+        l->first = NULL;
+    } else {
+        while (p->next != f)
+            p = p->next;
+        p->next = NULL;
+        l->end = p;
+    }
+    l->n--;
+    return f;
+}
+
 struct wal_file *wal_set_new_file(struct wal *w)
 {
     pthread_mutex_lock(&w->lock);

@@ -1,11 +1,14 @@
 /*
  * wal_set.h: the log as its own files see it: the files that it has, and the state that its threads share.
  *
- *   wal.c (opens, closes) ──► wal_append.c (append, sync) ──┐
- *              ├────────────► wal_replay.c (the start) ─────┼──► wal_set.c ──► wal_file.c (one file's bytes)
- *              └────────────► wal_keeper.c (spare files) ───┘
+ *   wal.c (opens, closes) ──► wal_append.c (append, sync) ──┬──► wal_turn.c ──┐
+ *              ├────────────► wal_replay.c (the start) ─────┘                 ├──► wal_set.c ──► wal_file.c (a file)
+ *              │                ├──► wal_find.c ──────────────────────────────┤                   └──► wal_record.c
+ *              │                └──► wal_judge.c                              │
+ *              └────────────► wal_keeper.c (spare files) ─────────────────────┘
  *
- * Each file is in one place at a time: `now`, `live` or `spare` (wal.h has the picture).
+ * Each file is in one place at a time: `now`, `live` or `spare` (wal.h has the picture). Locks are taken in the order
+ * sync_lock, tail_lock, lock.
  */
 #ifndef HALFMQ_BROKER_WAL_SET_H
 #define HALFMQ_BROKER_WAL_SET_H
@@ -27,8 +30,10 @@ struct wal {
     size_t segment_bytes, bytes_max; /* as in struct wal_options */
     char *path;                      /* of the folder */
     int folder;
-    /* ---- the writer's ---- */
-    struct wal_file *now; /* NULL: none yet; not in any list */
+    uint64_t store_id;
+    /* ---- under tail_lock: the writer's, and for a moment those of who syncs beside it ---- */
+    pthread_mutex_t tail_lock;
+    struct wal_file *now; /* NULL: none yet; not in any list. It changes under `lock`, too */
     uint64_t last, serial;
     bool asked; /* the keeper was told that `now` is half full */
     bool loose; /* something in `now` may be unsynced */
@@ -45,6 +50,7 @@ struct wal {
     pthread_mutex_t sync_lock;
     bool broken;        /* a sync failed. The kernel reports that once, and may have dropped what it could not write */
     atomic_bool behind; /* a file before `now` may have something unsynced */
+    _Atomic uint64_t synced; /* every batch up to this one is synced */
     /* ---- the keeper's ---- */
     struct store *store;
     pthread_t keeper;
@@ -53,6 +59,7 @@ struct wal {
 
 void wal_list_push(struct wal_list *l, struct wal_file *f);
 struct wal_file *wal_list_pop(struct wal_list *l); /* NULL: empty */
+struct wal_file *wal_list_pop_end(struct wal_list *l); /* the newest; it must not be empty */
 
 /* Makes and counts a new file. NULL: errno says why. Any thread, not under the lock. */
 struct wal_file *wal_set_new_file(struct wal *w);

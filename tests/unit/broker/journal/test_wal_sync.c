@@ -29,7 +29,7 @@
 
 #define FILES 256
 #define BATCH 1000
-#define A_FILE ((WAL_SEGMENT_MIN - WAL_HEADER_BYTES) / (WAL_RECORD_BYTES + BATCH))
+#define A_FILE ((WAL_SEGMENT_MIN - WAL_HEADER_BYTES - WAL_END_BYTES) / (WAL_RECORD_BYTES + BATCH))
 
 static struct {
     pthread_mutex_t lock;
@@ -125,15 +125,16 @@ static void sync_all(const struct wal_rig *r)
         fail_msg("sync: %s", err);
 }
 
+/* At the turn to another file two more: of the new one's header, and of the word in the old one that names it. */
 static void a_synced_append_syncs_its_own_file_once(void **state)
 {
     struct wal_rig *r = *state;
     wal_rig_start(r, 0);
     for (uint64_t n = 1; n <= 5 * A_FILE; n++) {
-        unsigned before = book.syncs;
+        unsigned before = book.syncs, files = wal_rig_files(r);
         append(r, n, true);
         assert_int_equal(unsynced(), 0);
-        assert_int_equal(book.syncs, before + 1);
+        assert_int_equal(book.syncs, before + (wal_rig_files(r) > files ? 3 : 1));
     }
 }
 
@@ -141,9 +142,10 @@ static void an_append_that_is_not_synced_syncs_nothing(void **state)
 {
     struct wal_rig *r = *state;
     wal_rig_start(r, 0);
+    unsigned before = book.syncs;
     for (uint64_t n = 1; n <= 5 * A_FILE; n++)
         append(r, n, false);
-    assert_int_equal(book.syncs, 0);
+    assert_int_equal(book.syncs, before);
     assert_int_equal(unsynced(), 5);
 }
 
@@ -202,13 +204,13 @@ static void what_is_behind_a_gap_is_set_aside(void **state)
 {
     struct wal_rig *r = *state;
     write_five_files(r);
-    wal_rig_flip(wal_rig_file(r, 2), 100, 0);
+    wal_rig_flip(wal_rig_file(r, 2), WAL_HEADER_BYTES + 100, 0);
     wal_rig_start(r, 0);
     wal_rig_expect(r, 1, A_FILE, 1);
     struct wal_figures figures;
     wal_figures(r->w, &figures);
     assert_int_equal(figures.dropped, 3);
-    assert_int_equal(figures.segments, 2);
+    assert_int_equal(figures.segments, 3);
     for (unsigned i = 3; i <= 5; i++) {
         char name[PATH_MAX];
         (void)snprintf(name, sizeof name, "%s", wal_rig_file(r, i));

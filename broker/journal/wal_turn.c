@@ -1,0 +1,50 @@
+/* wal_turn.c: takes the next file of the log into use (wal_turn.h). */
+#include "broker/journal/wal_turn.h"
+
+#include <errno.h>
+
+/* Says at the end of prev, if there is one, which file comes next, so that a start notices when that is missing. f's header is synced
+ * before, or a power cut could leave the word alone. In the other modes that sync would hold up the writer. */
+static bool wal_turn_name_next(struct wal *w, struct wal_file *prev, struct wal_file *f)
+{
+    struct wal_record end = {.kind = WAL_END, .number = f->use.serial, .synced = atomic_load(&w->synced)};
+    if (!wal_file_sync(f))
+        return false;
+    if (!prev)
+        return true;
+    size_t before = prev->size;
+    if (!wal_file_append(prev, &end, false) || !wal_file_sync(prev))
+        return false;
+    wal_set_resized(w, before, prev->size);
+    return true;
+}
+
+bool wal_turn(struct wal *w, struct wal_file *prev, bool sync)
+{
+    pthread_mutex_lock(&w->lock);
+    struct wal_file *f = wal_list_pop(&w->spare);
+    pthread_mutex_unlock(&w->lock);
+    if (!f)
+        f = wal_set_new_file(w);
+    if (!f)
+        return false;
+    size_t before = f->size;
+    bool begun = wal_file_begin(f, ++w->serial, w->last, w->store_id);
+    wal_set_resized(w, before, f->size);
+    begun = begun && (!sync || wal_turn_name_next(w, prev, f));
+    int why = errno;
+    pthread_mutex_lock(&w->lock);
+    if (w->now) {
+        if (w->loose) {
+            atomic_store(&w->now->unsynced, true);
+            atomic_store(&w->behind, true);
+        }
+        wal_list_push(&w->live, w->now);
+    }
+    w->now = f;
+    pthread_mutex_unlock(&w->lock);
+    w->loose = false;
+    w->asked = false;
+    errno = why;
+    return begun;
+}
