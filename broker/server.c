@@ -41,6 +41,7 @@
 #include "broker/webhook/webhook.h"
 
 #define EXIT_STORE_FAILED 70
+#define START_DISK_BYTES MIB(1) /* less free disk than this, and RocksDB may not even be able to open its files */
 #define PENDING_COMMANDS_MAX 100000
 #define STORE_NICE 10
 #define SPARE_FDS (1024 + WEBHOOK_CALLS_MAX) /* the store's files, HTTP, and what else is not a client */
@@ -60,6 +61,7 @@ struct main_thread {
     pthread_t helper;
     bool helper_runs;
     int lock_fd;
+    bool unflushed; /* the store was not closed: end by _exit */
     char addr[SOCKET_TEXT_MAX], http_addr[SOCKET_TEXT_MAX];
     char err[1024]; /* why the start failed */
 };
@@ -69,6 +71,12 @@ struct main_thread {
 static size_t server_store_bytes(const struct settings *c)
 {
     return (size_t)settings_num(c, SET_memory) / 2;
+}
+
+/* How much room a flush may need: the store's write buffers are a quarter of its memory. */
+static int64_t server_flush_bytes(const struct settings *c)
+{
+    return (int64_t)server_store_bytes(c) / 2;
 }
 
 /* At least two of the largest messages, else one could never be submitted. */
@@ -153,6 +161,19 @@ static void server_on_fatal(const char *text)
     _exit(EXIT_STORE_FAILED);
 }
 
+/* RocksDB is built with assertions, of which some fail where a write fails (on a full disk, for one). Log lines need a
+ * lock, which the thread may hold, so this one is written by hand. */
+static void server_on_abort(int number)
+{
+    static const char text[] =
+        "level=error msg=\"an assertion failed, the broker stops at once\" hint=\"the line above says which; no failed "
+        "write was acknowledged; is the disk full or broken? then start again\"\n";
+    (void)number;
+    if (write(STDERR_FILENO, text, sizeof text - 1) < 0)
+        _exit(EXIT_STORE_FAILED);
+    _exit(EXIT_STORE_FAILED);
+}
+
 static void server_on_libevent_log(int severity, const char *text)
 {
     char quoted[512];
@@ -227,6 +248,7 @@ static bool server_start_events(struct main_thread *m)
     mallopt(M_TRIM_THRESHOLD, 4 * 1024 * 1024);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
+    signal(SIGABRT, server_on_abort);
     signal(SIGXFSZ, SIG_IGN); /* a file at its size limit is a failed write then, and not a death without a log line */
     event_set_log_callback(server_on_libevent_log);
     if (evthread_use_pthreads() != 0)
@@ -308,6 +330,12 @@ static bool server_start_store(struct main_thread *m)
     void *opened = NULL;
     if (folder_lock(settings_text(m->server.settings, SET_data), &m->lock_fd, m->err, sizeof m->err) != ST_OK)
         return false;
+    int64_t free_bytes = process_disk_free(settings_text(m->server.settings, SET_data));
+    if (free_bytes < START_DISK_BYTES) {
+        snprintf(m->err, sizeof m->err, "the disk of the data folder is full (%lld bytes free): make room for 1 MiB at least",
+                 (long long)free_bytes);
+        return false;
+    }
     if (pthread_create(&thread, NULL, server_open_store_behind, m) != 0)
         return server_failed(m, "no thread to open the store");
     pthread_join(thread, &opened);
@@ -325,7 +353,7 @@ static bool server_start_journal(struct main_thread *m)
         .pending_bytes_max = server_pending_bytes(c),
         .pending_max = PENDING_COMMANDS_MAX,
         .disk_reserve_bytes = settings_num(c, SET_disk_reserve),
-        .flush_bytes = (int64_t)server_store_bytes(c) / 2, /* its write buffers are a quarter of that */
+        .flush_bytes = server_flush_bytes(c),
         .data_path = settings_text(c, SET_data),
         .fatal = server_on_fatal,
     };
@@ -414,6 +442,19 @@ static bool server_start(struct main_thread *m)
     return true;
 }
 
+/* RocksDB writes its buffers to the disk when it is closed. Where there is no room for them it is not closed: the log
+ * has what is in them, and the process ends by _exit, as RocksDB's threads are still there. */
+static bool server_may_close_store(const struct server *s)
+{
+    int64_t free_bytes = process_disk_free(settings_text(s->settings, SET_data));
+    int64_t held_bytes = s->store ? (int64_t)store_memory(s->store) : 0, most_bytes = server_flush_bytes(s->settings);
+    if (!s->store || free_bytes >= START_DISK_BYTES + (held_bytes < most_bytes ? held_bytes : most_bytes))
+        return true;
+    log_event(LOG_WARN, "the disk is too full to flush the store; the next start replays the log", " free_bytes=%lld",
+              (long long)free_bytes);
+    return false;
+}
+
 /* If the start failed half-way, the loops were not drained yet. */
 static void server_stop_loops(struct main_thread *m)
 {
@@ -447,8 +488,11 @@ static void server_stop(struct main_thread *m)
     net_free(s->net);
     wal_rest(s->wal);
     state_drop(s->state);
-    store_close(s->store);
-    wal_close(s->wal);
+    m->unflushed = !server_may_close_store(s);
+    if (!m->unflushed) {
+        store_close(s->store);
+        wal_close(s->wal);
+    }
     ticker_free(m->ticker);
     webhook_free(s->webhook);
     members_free(s->members);
@@ -475,11 +519,12 @@ int server_run(struct settings *settings)
     if (started && event_base_dispatch(m.base) < 0)
         started = server_failed(&m, "the event loop failed");
     server_stop(&m);
-    if (started) {
-        log_text(LOG_INFO, "stopped");
-        return 0;
-    }
     char quoted[1200];
-    log_event(LOG_ERROR, "cannot run", " reason=%s", log_quote(m.err, quoted, sizeof quoted));
-    return 1;
+    if (started)
+        log_text(LOG_INFO, "stopped");
+    else
+        log_event(LOG_ERROR, "cannot run", " reason=%s", log_quote(m.err, quoted, sizeof quoted));
+    if (m.unflushed)
+        _exit(started ? 0 : 1);
+    return started ? 0 : 1;
 }

@@ -71,6 +71,9 @@ class Broker:
     def start(self):
         """Starts it and returns when it is ready."""
         self.launch()
+        self.wait_until_ready()
+
+    def wait_until_ready(self):
         deadline = time.monotonic() + READY_SECONDS
         while True:
             ready = READY.search(self.read_log(self.seen))
