@@ -2,7 +2,8 @@
  * server.c: the main thread: starts everything in order, waits, stops everything in reverse.
  *
  *   RUNNING ── SIGTERM, SIGINT, SHUTDOWN ──► DRAINING ── loops have ended ──► journal, store, exit 0
- *                                               └─ a second signal: exit at once
+ *                                               └─ a second signal: exit at once (1); drain_timeout and STOP_MS are
+ *                                                  over, whatever is held up: the same, with 0
  *
  * While loops drain, a helper thread waits for them, so that the main thread goes on answering
  * /readyz (503) and sees the second signal.
@@ -27,6 +28,7 @@
 
 #include "broker/acceptor.h"
 #include "broker/base/clock.h"
+#include "broker/base/deadline.h"
 #include "broker/base/folder.h"
 #include "broker/http.h"
 #include "broker/info.h"
@@ -44,6 +46,7 @@
 #define START_DISK_BYTES MIB(1) /* less free disk than this, and RocksDB may not even be able to open its files */
 #define PENDING_COMMANDS_MAX 100000
 #define STORE_NICE 10
+#define STOP_MS 5000 /* how much longer than drain_timeout a stop may take */
 #define SPARE_FDS (1024 + WEBHOOK_CALLS_MAX) /* the store's files, HTTP, and what else is not a client */
 
 enum { SIGNAL_TERM, SIGNAL_INT, SIGNALS };
@@ -58,6 +61,7 @@ struct main_thread {
     struct acceptor *acceptor;
     struct http *http;
     struct ticker *ticker;
+    struct deadline *stop_deadline; /* NULL: not stopping */
     pthread_t helper;
     bool helper_runs;
     int lock_fd;
@@ -191,12 +195,24 @@ static void *server_wait_for_loops(void *arg)
     return NULL;
 }
 
+/* Something holds up the stop: a command that takes long, or a disk that does not answer. What was acknowledged is in
+ * the log, so this is as safe as a SIGKILL. The log's own lock may be held by a thread that cannot write. */
+static void server_on_stop_late(void)
+{
+    static const char text[] = "level=warn msg=\"the stop takes too long, the broker stops at once\" "
+                               "hint=\"what was acknowledged is in the log, the next start replays it\"\n";
+    _exit(write(STDERR_FILENO, text, sizeof text - 1) < 0 ? EXIT_STORE_FAILED : 0);
+}
+
 static void server_begin_stop(struct main_thread *m, const char *why)
 {
     struct server *s = &m->server;
     if (atomic_exchange(&s->stopping, true))
         return;
     atomic_store(&s->ready, false);
+    m->stop_deadline = deadline_new(settings_num(s->settings, SET_drain_timeout) + STOP_MS, server_on_stop_late);
+    if (!m->stop_deadline)
+        log_text(LOG_WARN, "no thread to bound the stop");
     log_event(LOG_INFO, "stopping", " reason=%s connections=%u", why,
               (unsigned)net_connections(s->net));
     acceptor_free(m->acceptor);
@@ -519,6 +535,7 @@ int server_run(struct settings *settings)
     if (started && event_base_dispatch(m.base) < 0)
         started = server_failed(&m, "the event loop failed");
     server_stop(&m);
+    deadline_cancel(m.stop_deadline);
     char quoted[1200];
     if (started)
         log_text(LOG_INFO, "stopped");

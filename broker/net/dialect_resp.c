@@ -62,7 +62,7 @@ static size_t dialect_resp_parse(struct conn *c, struct slice input)
     c->resp.max_bulk = c->loop->bulk_max;
     c->resp.max_request = c->loop->request_max;
     while (used < input.len) {
-        if (!conn_ready(c)) {
+        if (!conn_ready(c) || loop_is_ending(c->loop)) {
             c->stalled = true;
             break;
         }

@@ -61,7 +61,7 @@ static size_t dialect_rpc_parse(struct conn *c, struct slice input)
         return input.len;
     }
     while (used < input.len) {
-        if (!conn_ready(c)) {
+        if (!conn_ready(c) || loop_is_ending(c->loop)) {
             c->stalled = true;
             break;
         }

@@ -30,6 +30,7 @@ struct net_shared {
     _Atomic uint64_t next_client_id;
     _Atomic uint32_t connections;
     struct account account;
+    atomic_bool draining; /* no loop takes another request, even one that it has read */
 };
 
 struct loop {
@@ -94,6 +95,12 @@ bool loop_submit(struct loop *l, struct entry *e) MUST_CHECK;
  * full. */
 bool loop_submit_command(struct loop *l, const struct command *cmd,
                          void (*done)(struct journal_client *owner, struct entry *e));
+
+/* True from net_drain on, also while the loop has not heard of it yet. */
+static inline bool loop_is_ending(const struct loop *l)
+{
+    return atomic_load_explicit(&l->shared->draining, memory_order_relaxed);
+}
 
 static inline struct loop *loop_of(struct journal_client *owner)
 {

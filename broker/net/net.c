@@ -64,6 +64,7 @@ void net_tick(struct net *n)
 
 void net_drain(struct net *n, int64_t timeout_ms)
 {
+    atomic_store(&n->shared.draining, true);
     for (uint32_t i = 0; i < n->n_loops; i++)
         loop_drain(n->loops[i], timeout_ms);
 }
