@@ -40,6 +40,7 @@
 #include "broker/base/socket.h"
 #include "broker/ticker.h"
 #include "broker/journal/wal.h"
+#include "broker/journal/wal_tie.h"
 #include "broker/webhook/webhook.h"
 
 #define EXIT_STORE_FAILED 70
@@ -315,10 +316,12 @@ static bool server_open_store(struct main_thread *m)
     struct wal_options wal_opt = server_wal_options_of(c, wal_path);
     folder_close_to_others(path);
     folder_close_to_others(wal_path);
-    if (wal_open(&wal_opt, &m->server.wal, why, sizeof why) == ST_OK) {
+    if (wal_open(&wal_opt, &m->server.wal, why, sizeof why) == ST_OK &&
+        wal_tie(m->server.wal, path, why, sizeof why) == ST_OK) {
         struct store_options opt = {
             .path = path, .memory_bytes = server_store_bytes(c), .redo = wal_redo(m->server.wal)};
         if (store_open(&opt, &m->server.store, why, sizeof why) == ST_OK &&
+            wal_tie_store(m->server.wal, path, why, sizeof why) == ST_OK &&
             server_sync_entry_of(path, why, sizeof why) &&
             state_load(m->server.store, &m->server.state, why, sizeof why) == ST_OK)
             return wal_keep(m->server.wal, m->server.store) == ST_OK || server_failed(m, "no thread for the log");

@@ -89,6 +89,8 @@ static int wal_find_by_serial(const void *a, const void *b)
 bool wal_find(struct wal *w, struct wal_found *all)
 {
     errno = 0;
+    w->bytes = 0;
+    w->n_files = 0;
     if (!wal_find_all(w, all))
         return false;
     if (all->n)

@@ -6,6 +6,7 @@
  *              │                ├──► wal_find.c ──────────────────────────────┤                   └──► wal_record.c
  *              │                └──► wal_judge.c                              │
  *              └────────────► wal_keeper.c (spare files) ─────────────────────┘
+ *   wal_tie.c (does the log belong to the store?) ──► wal_find.c
  *
  * Each file is in one place at a time: `now`, `live` or `spare` (wal.h has the picture). Locks are taken in the order
  * sync_lock, tail_lock, lock.
@@ -30,7 +31,7 @@ struct wal {
     size_t segment_bytes, bytes_max; /* as in struct wal_options */
     char *path;                      /* of the folder */
     int folder;
-    uint64_t store_id;
+    uint64_t store_id;               /* of the store that the log belongs to (wal_tie.h); 0: not tied */
     /* ---- under tail_lock: the writer's, and for a moment those of who syncs beside it ---- */
     pthread_mutex_t tail_lock;
     struct wal_file *now; /* NULL: none yet; not in any list. It changes under `lock`, too */

@@ -91,5 +91,90 @@ def test_records_larger_than_a_file():
         assert wal_bytes(broker) <= 4 * MEMORY, wal_bytes(broker)
 
 
+def refusal(broker):
+    """Starts the broker, which must refuse with a sentence and exit 1. Returns what it said."""
+    broker.launch()
+    assert broker.process.wait(60) == 1
+    return broker.read_log(broker.seen).decode()
+
+
+def moved(broker, name):
+    return os.path.join(broker.data, name), os.path.join(broker.folder, "away-" + name)
+
+
+def test_a_missing_log_or_store_is_told():
+    with Broker() as broker:
+        send(broker, 0, 50)
+        for name, wanted in (("wal", "is missing or empty"), ("store", "is missing, but its log")):
+            broker.kill()
+            there, away = moved(broker, name)
+            os.rename(there, away)
+            assert wanted in refusal(broker)
+            os.makedirs(there, exist_ok=True)  # the mount point of what is not mounted
+            assert wanted in refusal(broker)
+            os.rmdir(there)
+            os.rename(away, there)
+            broker.start()
+            check(broker, 0, 50)
+
+
+def test_the_log_of_another_store_is_told():
+    with Broker() as one, Broker() as other:
+        send(one, 0, 20)
+        send(other, 0, 30)
+        one.kill()
+        other.kill()
+        for name in ("wal", "store"):
+            there, away = moved(one, name)
+            os.rename(there, away)
+            os.rename(os.path.join(other.data, name), there)
+            said = refusal(one)
+            assert "belongs to another store" in said and "id " in said, said
+            os.rename(there, os.path.join(other.data, name))
+            os.rename(away, there)
+        one.start()
+        other.start()
+        check(one, 0, 20)
+        check(other, 0, 30)
+
+
+def test_a_store_without_an_id_gets_one():
+    with Broker() as broker:
+        send(broker, 0, 20)
+        path = os.path.join(broker.data, "store", "store.id")
+        with open(path, "rb") as f:
+            was = f.read()
+        for damaged in (None, b"", was[:20], was.replace(b" ", b"_", 1)):
+            broker.kill()
+            os.unlink(path)
+            if damaged is not None:
+                with open(path, "wb") as f:
+                    f.write(damaged)
+            broker.start()
+            check(broker, 0, 20)
+            with open(path, "rb") as f:
+                assert f.read() == was
+
+
+def test_damage_in_the_log_is_told():
+    with Broker() as broker:
+        send(broker, 0, 30)
+        client = broker.text()
+        for n in range(30, 40):  # one group each
+            assert client.call("SEND", "t", body(n), "QUEUE", 0) == b"t:0:%d" % n
+        broker.kill()
+        path = max(glob.glob(os.path.join(broker.data, "wal", "*.wal")), key=os.path.getsize)
+        with open(path, "rb") as f:
+            good = f.read()
+        at = good.index(b"33 " + bytes((33 + i) % 251 for i in range(16)))
+        with open(path, "wb") as f:
+            f.write(good[:at] + b"x" + good[at + 1:])
+        assert "cannot be read at byte" in refusal(broker)
+        with open(path, "wb") as f:
+            f.write(good)
+        broker.start()
+        check(broker, 0, 40)
+
+
 if __name__ == "__main__":
     sys.exit(run_tests(sys.modules[__name__]))
