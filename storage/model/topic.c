@@ -88,15 +88,14 @@ static enum status topic_find_ends(struct state *st, struct topic *t)
         struct key last = key_log(t->id, q, UINT64_MAX);
         t->queues[q].end = t->queues[q].floor;
         kv_iter_floor(it, key_slice(&last));
-        if (!kv_iter_valid(it) || key_read_u32(kv_iter_key(it).data + 8) != q)
+        s = kv_iter_status(it); /* the next seek would forget it, and the queue would seem to be empty */
+        if (s != ST_OK || !kv_iter_valid(it) || key_read_u32(kv_iter_key(it).data + 8) != q)
             continue;
         struct record_header h;
         s = record_verify(kv_iter_value(it), &h);
         if (s == ST_OK && h.base + h.count > t->queues[q].end)
             t->queues[q].end = h.base + h.count;
     }
-    if (s == ST_OK)
-        s = kv_iter_status(it);
     kv_iter_free(it);
     return s;
 }

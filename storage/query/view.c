@@ -73,11 +73,13 @@ enum status view_ends(struct view *v, uint32_t queue, uint64_t *ret_first, uint6
     kv_iter_first(it);
     if (kv_iter_valid(it) && record_header_read(kv_iter_value(it), &h) == ST_OK && h.base > first)
         first = h.base;
+    enum status s = kv_iter_status(it); /* the next seek would forget it */
     struct key last = key_log(v->topic.id, queue, UINT64_MAX);
     kv_iter_floor(it, key_slice(&last));
     if (kv_iter_valid(it) && record_header_read(kv_iter_value(it), &h) == ST_OK && h.base + h.count > next)
         next = h.base + h.count;
-    enum status s = kv_iter_status(it);
+    if (s == ST_OK)
+        s = kv_iter_status(it);
     kv_iter_free(it);
     *ret_first = first < next ? first : next;
     *ret_next = next;

@@ -9,6 +9,12 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
+#include <glob.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "storage/model/log.h"
 #include "storage/model/tail.h"
 #include "tests/lib/shell.h"
@@ -319,6 +325,56 @@ static void damaged_record(void **state)
     buf_free(&record);
 }
 
+/* Flips a bit in the one place of the tables and blob files where the text stands; true: it was there. */
+static bool flip_where(const char *folder, const char *text)
+{
+    glob_t files;
+    char pattern[512];
+    bool flipped = false;
+    (void)snprintf(pattern, sizeof(pattern), "%s/*.[sb]*", folder);
+    assert_int_equal(glob(pattern, 0, NULL, &files), 0);
+    for (size_t i = 0; i < files.gl_pathc && !flipped; i++) {
+        struct stat st;
+        int fd = open(files.gl_pathv[i], O_RDWR);
+        assert_true(fd >= 0 && fstat(fd, &st) == 0);
+        char *bytes = malloc((size_t)st.st_size + 1);
+        assert_non_null(bytes);
+        assert_int_equal(pread(fd, bytes, (size_t)st.st_size, 0), st.st_size);
+        char *at = memmem(bytes, (size_t)st.st_size, text, strlen(text));
+        if (at) {
+            *at ^= 1;
+            assert_int_equal(pwrite(fd, at, 1, at - bytes), 1);
+            flipped = true;
+        }
+        free(bytes);
+        close(fd);
+    }
+    globfree(&files);
+    return flipped;
+}
+
+/* A block that cannot be read must not make its queue look empty: its offsets would be given again. */
+static void an_unreadable_end_is_no_end(void **state)
+{
+    struct shell *s = *state;
+    char body[9000] = "";
+    for (int q = 0; q < 4; q++) {
+        (void)snprintf(body, sizeof(body), "end-of-queue-%d-", q);
+        memset(body + strlen(body), 'a' + q, sizeof(body) - strlen(body) - 1);
+        shell_do(s, "SEND t %s QUEUE %d", body, q);
+    }
+    kv_compact(s->st->kv, KV_LOG); /* into files */
+    shell_close(s);
+    assert_true(flip_where(s->path, "end-of-queue-0-a"));
+    assert_true(shell_open(s));
+    shell_refused(s, "-", "SEND t more QUEUE 0");
+    shell_refused(s, "-", "TOPIC INFO t");
+    shell_close(s);
+    assert_true(flip_where(s->path, "dnd-of-queue-0-a"));
+    assert_true(shell_open(s));
+    shell_expect(s, "t:0:1", "SEND t more QUEUE 0");
+}
+
 static void many_tails(void **state)
 {
     struct shell *s = *state;
@@ -349,6 +405,7 @@ int main(void)
         SHELL_TEST(ring_grows_and_serves),
         SHELL_TEST(dead_letter_of_the_same_group),
         SHELL_TEST(damaged_record),
+        SHELL_TEST(an_unreadable_end_is_no_end),
         SHELL_TEST(many_tails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
