@@ -349,10 +349,10 @@ static bool server_start_store(struct main_thread *m)
     void *opened = NULL;
     if (folder_lock(settings_text(m->server.settings, SET_data), &m->lock_fd, m->err, sizeof m->err) != ST_OK)
         return false;
-    int64_t free_bytes = process_disk_free(settings_text(m->server.settings, SET_data));
-    if (free_bytes < START_DISK_BYTES) {
+    const char *data = settings_text(m->server.settings, SET_data);
+    if (!process_disk_has(data, START_DISK_BYTES)) {
         snprintf(m->err, sizeof m->err, "the disk of the data folder is full (%lld bytes free): make room for 1 MiB at least",
-                 (long long)free_bytes);
+                 (long long)process_disk_free(data));
         return false;
     }
     if (pthread_create(&thread, NULL, server_open_store_behind, m) != 0)
@@ -465,12 +465,12 @@ static bool server_start(struct main_thread *m)
  * has what is in them, and the process ends by _exit, as RocksDB's threads are still there. */
 static bool server_may_close_store(const struct server *s)
 {
-    int64_t free_bytes = process_disk_free(settings_text(s->settings, SET_data));
+    const char *data = settings_text(s->settings, SET_data);
     int64_t held_bytes = s->store ? (int64_t)store_memory(s->store) : 0, most_bytes = server_flush_bytes(s->settings);
-    if (!s->store || free_bytes >= START_DISK_BYTES + (held_bytes < most_bytes ? held_bytes : most_bytes))
+    if (!s->store || process_disk_has(data, START_DISK_BYTES + (held_bytes < most_bytes ? held_bytes : most_bytes)))
         return true;
     log_event(LOG_WARN, "the disk is too full to flush the store; the next start replays the log", " free_bytes=%lld",
-              (long long)free_bytes);
+              (long long)process_disk_free(data));
     return false;
 }
 

@@ -66,6 +66,14 @@ int64_t process_disk_free(const char *path)
     return (int64_t)disk.f_bavail * (int64_t)disk.f_frsize;
 }
 
+bool process_disk_has(const char *path, int64_t bytes)
+{
+    struct statvfs disk;
+    if (statvfs(path, &disk) != 0 || disk.f_blocks == 0)
+        return true;
+    return (int64_t)disk.f_bavail * (int64_t)disk.f_frsize >= bytes;
+}
+
 int64_t process_raise_fds(int64_t wanted)
 {
     struct rlimit limit;

@@ -4,6 +4,7 @@
 #ifndef HALFMQ_BROKER_PROCESS_H
 #define HALFMQ_BROKER_PROCESS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct process_figures {
@@ -19,6 +20,9 @@ void process_figures(struct process_figures *ret_figures);
 
 /* Bytes that an ordinary user may still write on the disk of that folder; 0: unknown. */
 int64_t process_disk_free(const char *path);
+
+/* True where so much of the disk is free, or where its file system does not tell (it has no size). */
+bool process_disk_has(const char *path, int64_t bytes);
 
 /* Raises the soft limit of open files to `wanted`, or to the hard limit. Returns the limit after that. */
 int64_t process_raise_fds(int64_t wanted);

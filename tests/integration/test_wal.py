@@ -176,5 +176,17 @@ def test_damage_in_the_log_is_told():
         check(broker, 0, 40)
 
 
+def test_fsync_never_is_a_warning():
+    with Broker() as broker:
+        c = broker.text()
+        c.call("CONFIG", "SET", "fsync", "interval")
+        c.call("SEND", "t", "b")
+        assert b"level=warn" not in broker.read_log()
+        c.call("CONFIG", "SET", "fsync", "never")
+        assert b'level=warn msg="fsync is never now' in broker.read_log(), broker.read_log()
+        c.call("SEND", "t", "b")
+        c.call("CONFIG", "SET", "fsync", "always")
+
+
 if __name__ == "__main__":
     sys.exit(run_tests(sys.modules[__name__]))

@@ -28,6 +28,7 @@ struct fixture {
     struct server server; /* first */
     char *folder;
     bool drained;
+    atomic_bool drains_at_info; /* INFO begins the drain */
 };
 
 static void on_fatal(const char *text)
@@ -44,6 +45,9 @@ static void on_stop(void *broker)
 
 static void on_info(void *broker, struct view *view, const struct slice *sections, size_t n, struct buf *out)
 {
+    struct fixture *f = broker;
+    if (atomic_load(&f->drains_at_info))
+        net_drain(f->server.net, 10000);
     info_write(broker, view, sections, n, out);
 }
 
@@ -415,6 +419,22 @@ static void a_drain_ends_in_good_order(void **state)
     wire_close(&c);
 }
 
+/* A loop that has read a thousand slow commands would else run them all before it hears of the drain. */
+static void a_drain_takes_nothing_more(void **state)
+{
+    struct fixture *f = *state;
+    struct wire w = client(f, 0);
+    struct resp_value *v = NULL;
+    atomic_store(&f->drains_at_info, true);
+    say(&w, "ECHO a\r\nINFO server\r\nECHO b\r\n");
+    hear_value(&w, RV_BULK);
+    hear_value(&w, RV_BULK);
+    assert_false(wire_reply(&w, &v));
+    atomic_store(&f->drains_at_info, false);
+    drain(f);
+    wire_close(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -429,6 +449,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(subscribers_and_takers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(killing_a_client, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_drain_ends_in_good_order, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_drain_takes_nothing_more, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
