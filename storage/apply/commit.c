@@ -116,6 +116,17 @@ static enum status commit_read(struct state *st, uint64_t txid, const struct txn
     return ST_OK;
 }
 
+/* True where the topic of parts[i] is to be made, and none of the parts before it makes it already. */
+static bool commit_makes_topic(const struct commit_part *parts, uint32_t i)
+{
+    if (parts[i].topic)
+        return false;
+    for (uint32_t k = 0; k < i; k++)
+        if (!parts[k].topic && slice_equal(parts[k].half.topic, parts[i].half.topic))
+            return false;
+    return true;
+}
+
 /* Decodes every message and looks for its topic (NULL where it is to be made), before anything is changed. */
 static enum status commit_gather(struct state *st, const struct stamp *stamp, uint64_t txid,
                                  const struct txn_row *row, struct commit_part *parts, struct slice *ret_topic)
@@ -128,7 +139,7 @@ static enum status commit_gather(struct state *st, const struct stamp *stamp, ui
             return ST_IO;
         *ret_topic = part->half.topic;
         s = topic_find(st, stamp, part->half.topic, &part->topic);
-        missing += s == ST_OK && !part->topic;
+        missing += s == ST_OK && commit_makes_topic(parts, i);
         if (s == ST_OK && st->meta.topics + missing > TOPICS_MAX)
             s = ST_LIMIT;
     }

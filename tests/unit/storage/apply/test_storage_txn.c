@@ -184,6 +184,17 @@ static void no_room_for_topics(void **state)
     shell_expect(s, "[t:0:0 u:0:0]", "COMMIT %s", tx);
 }
 
+/* A topic that several messages of the transaction go to is created once, and counts once. */
+static void room_for_the_one_topic(void **state)
+{
+    struct shell *s = *state;
+    half(s, "t a QUEUE 0");
+    (void)shell_do(s, "HALF pg t b QUEUE 0 TXN %s", tx);
+    shell_do(s, "TOPIC DELETE t");
+    s->st->meta.topics = TOPICS_MAX - 1;
+    shell_expect(s, "[t:0:0 t:0:1]", "COMMIT %s", tx);
+}
+
 static void ttl_counts_from_the_commit(void **state)
 {
     struct shell *s = *state;
@@ -299,6 +310,7 @@ int main(void)
         SHELL_TEST(nothing_is_forgotten_at_the_start),
         SHELL_TEST(topic_deleted_meanwhile),
         SHELL_TEST(no_room_for_topics),
+        SHELL_TEST(room_for_the_one_topic),
         SHELL_TEST(ttl_counts_from_the_commit),
         SHELL_TEST(with_receipts),
         SHELL_TEST(in_one_group),
