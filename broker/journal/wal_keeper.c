@@ -37,7 +37,8 @@ static void wal_keeper_gather(struct wal *w, uint64_t stored)
             return;
         atomic_store(&f->unsynced, false);
         size_t before = f->size;
-        (void)wal_file_cut(f, w->segment_bytes); /* if that fails the file is longer than needed, no more */
+        /* If one of these fails the file is longer than needed, or grows with each record, no more. */
+        (void)(wal_file_cut(f, w->segment_bytes) && wal_file_fill(f, w->segment_bytes));
         wal_set_resized(w, before, f->size);
         pthread_mutex_lock(&w->lock);
         wal_list_push(&w->spare, f);

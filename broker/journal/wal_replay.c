@@ -256,6 +256,27 @@ static enum status wal_replay_found(struct wal *w, struct wal_found *all, struct
     return ST_OK;
 }
 
+/* A file has its full length before it is used: syncs are quicker then, and a start can tell that it was cut. Where
+ * there is no room for that, it grows. */
+static void wal_replay_fill(struct wal *w, struct wal_file *f)
+{
+    size_t before = f->size;
+    if (!wal_file_fill(f, w->segment_bytes))
+        (void)wal_file_cut(f, before);
+    wal_set_resized(w, before, f->size);
+}
+
+/* There is a spare file, and all of them have their full length. */
+static bool wal_replay_make_spare(struct wal *w)
+{
+    struct wal_file *made = w->spare.n == 0 ? wal_set_new_file(w) : NULL;
+    if (made)
+        wal_list_push(&w->spare, made);
+    for (struct wal_file *f = w->spare.first; f; f = f->next)
+        wal_replay_fill(w, f);
+    return w->spare.n > 0;
+}
+
 /* The log goes on in a file of its own, whose header says where the records before it end. That is on disk before
  * anything is acknowledged: a damaged place that can be read again later brings nothing back. A last file that has no
  * record yet is such a file. */
@@ -270,7 +291,7 @@ static bool wal_replay_go_on(struct wal *w, const struct replay *r)
         w->now = wal_list_pop_end(&w->live);
         return true;
     }
-    return wal_turn(w, prev, true);
+    return wal_replay_make_spare(w) && wal_turn(w, prev, true);
 }
 
 enum status wal_replay(void *self, uint64_t after, redo_take_fn *take, void *arg, bool *ret_long, char *err,

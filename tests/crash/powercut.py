@@ -5,6 +5,7 @@ powercut.c, which is loaded into the broker, records how much of each file is sy
 the bytes that each write without a sync has overwritten. After the SIGKILL each file below the data folder
 
     gets back some of the overwritten bytes, sector by sector       (put_back)
+    loses any bytes of the blocks that these writes touched         (tear)
     is cut to a length between the synced one and its present one   (cut)
 
 and is sometimes filled with zeros after the cut, as a file system may do that had extended the file already.
@@ -26,6 +27,7 @@ ROUNDS = 5
 ROWS = 65536
 ROW = struct.Struct("<QQ")
 SECTOR = 512
+BLOCK = 4096  # what a disk may destroy when it loses power while it writes a part of it
 SLOTS = 32768
 GIVEN_UP = struct.Struct("<Q")
 SLOT = struct.Struct(f"<QQQQ{SECTOR}s")
@@ -34,7 +36,8 @@ Save = collections.namedtuple("Save", "offset old")  # a part of one sector, and
 
 
 class PowerCut:
-    def __init__(self, folder):
+    def __init__(self, folder, tears=False):
+        self.tears, self.torn_bytes = tears, 0
         self.library = os.path.join(folder, "powercut.so")
         self.table = os.path.join(folder, "table")
         self.undo = os.path.join(folder, "undo")
@@ -98,6 +101,7 @@ class PowerCut:
                 inode = os.stat(path).st_ino
                 if "/wal/" in path:  # a file elsewhere may have got the inode of a removed segment
                     self.put_back(path, saves.get(inode, []), chance)
+                    self.tear(path, saves.get(inode, []), chance)
                 now[inode] = self.cut(path, synced, chance)
         return now
 
@@ -110,6 +114,20 @@ class PowerCut:
                 f.seek(save.offset)
                 f.write(old)
                 self.undone_bytes += len(old)
+
+    def tear(self, path, saves, chance):
+        """Destroys a part of some blocks that were being written, whatever was synced in them before."""
+        if not self.tears or chance.random() < 0.25:
+            return
+        size = os.stat(path).st_size
+        with open(path, "r+b", buffering=0) as f:
+            for block in sorted({save.offset // BLOCK for save in saves}):
+                first = block * BLOCK + chance.randrange(BLOCK)
+                end = min(chance.randint(first, (block + 1) * BLOCK), size)
+                if first < end and chance.random() < 0.5:
+                    f.seek(first)
+                    f.write(chance.randbytes(end - first))
+                    self.torn_bytes += end - first
 
     def cut(self, path, synced, chance):
         """Cuts the end of one file. Returns its new length."""
@@ -143,10 +161,10 @@ def unlucky(saves, chance):
 
 def main():
     with tempfile.TemporaryDirectory(prefix="halfmq-powercut-") as folder:
-        power = PowerCut(folder)
+        power = PowerCut(folder, tears=True)
         status = rounds.run(ROUNDS, power.crash, power.environment())
         print(f"{power.cuts} power cuts took {power.lost_bytes} bytes that were not synced, and put back "
-              f"{power.undone_bytes} that were overwritten")
+              f"{power.undone_bytes} that were overwritten; {power.torn_bytes} were destroyed")
         if power.given_up:
             print(f"{power.given_up} sectors were taken for synced: more than {SLOTS} waited for a sync")
         return status

@@ -67,7 +67,7 @@ class Child:
 
     def read(self, name="1.wal"):
         with open(os.path.join(self.data, "wal", name), "rb") as f:
-            return f.read().decode()
+            return f.read().decode("latin-1")
 
 
 @contextlib.contextmanager
@@ -243,6 +243,18 @@ os.pwrite(fd, b'a' * {size}, 0); done()""") as (_, power):
         assert power.given_up >= SLOTS // 8
     lost = [save.offset for save in saves]
     assert lost == list(range(power.given_up * SECTOR, size, SECTOR)), "the oldest are taken for synced"
+
+
+def test_a_write_may_destroy_all_of_its_block_and_no_other():
+    with killed("""
+fd = segment(size=8192); fill(fd, 'a', 0, 16); os.fdatasync(fd); fill(fd, 'b', 9); done()""") as (child, power):
+        power.tears = True
+        try:
+            results = list(cuts(child, power))
+        finally:
+            power.tears = False
+    assert {result[:8 * SECTOR] for result in results} == {"a" * 8 * SECTOR}
+    assert any(result[10 * SECTOR:] != "a" * 6 * SECTOR for result in results), "synced neighbours are destroyed"
 
 
 def test_threads_that_write_and_sync_at_once():
