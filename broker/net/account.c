@@ -40,3 +40,15 @@ void account_give_lane(struct account *a, enum account_lane lane)
     assert(before > 0);
     (void)before;
 }
+
+bool account_take_reply_lane(struct account *a)
+{
+    return account_take_one(&a->replies, LANES_REPLY);
+}
+
+void account_give_reply_lane(struct account *a)
+{
+    uint32_t before = atomic_fetch_sub(&a->replies, 1);
+    assert(before > 0);
+    (void)before;
+}

@@ -14,11 +14,12 @@
  * Over the high water, a connection reads no more behind an unfinished request, begins no command with a large reply,
  * and begins no command at all while it has unsent output; it waits in its loop's list (conn_await_room). So that
  * unfinished requests cannot lock each other out for ever, a few may be read to their end all the same: LANES_SMALL of
- * them up to LANE_SMALL_BYTES, and one of any size. What is held over the high water is thus bounded by these, one
- * reply a loop, and READ_SHORT bytes a connection.
+ * them up to LANE_SMALL_BYTES, and one of any size. In the same way LANES_REPLY command with a large reply may run at a time,
+ * until its client has read the reply. What is held over the high water is thus bounded by these, one reply a loop, and
+ * READ_BYTES_SHORT a connection.
  *
- * A connection that holds something and neither reads nor sends for STUCK_SWEEPS sweeps meanwhile is cut, so that
- * clients which never go on cannot keep the others waiting for ever.
+ * A connection that holds much, or a lane, and neither reads nor sends for two seconds while others wait is closed, so
+ * that clients which never go on cannot keep the others waiting for ever (conn_room.c).
  *
  * Threads: any; everything is atomic, and nothing here waits.
  */
@@ -34,12 +35,13 @@
 
 #define LANE_SMALL_BYTES ((size_t)KIB(128))
 #define LANES_SMALL 8
+#define LANES_REPLY 1
 
 enum account_lane { LANE_NONE, LANE_SMALL, LANE_LARGE };
 
 struct account {
     _Atomic size_t held; /* bytes */
-    _Atomic uint32_t small, large; /* lanes that are taken */
+    _Atomic uint32_t small, large, replies; /* lanes that are taken */
     size_t low, high;
 };
 
@@ -72,5 +74,9 @@ static inline bool account_has_room(const struct account *a)
  * it must wait, and keeps the lane that it has, so that no more requests than lanes grow. */
 bool account_take_lane(struct account *a, enum account_lane *lane, size_t bytes);
 void account_give_lane(struct account *a, enum account_lane lane);
+
+/* The same for a command with a large reply. */
+bool account_take_reply_lane(struct account *a);
+void account_give_reply_lane(struct account *a);
 
 #endif

@@ -106,9 +106,10 @@ struct conn {
     bool stalled; /* input is left that was not parsed, for one of STOPS_PARSING */
     bool skipping; /* RESP: inside a request that was too big */
     bool awaits; /* is in loop.awaiting */
-    bool moved; /* bytes were read or sent since the last sweep */
-    uint8_t stuck; /* sweeps since then */
+    bool moved; /* bytes were read or sent since the last look (conn_room.c) */
+    uint8_t stuck; /* looks since then */
     uint8_t lane; /* enum account_lane */
+    bool reply_lane; /* may be answered at length, though connections hold too much */
 
     uint32_t in_flight;
     size_t in_flight_bytes;
@@ -125,6 +126,7 @@ struct conn {
     struct timer linger;
     struct conn *next_touched, *next_doomed;
     struct conn *prev_awaiting, *next_awaiting;
+    size_t request_bytes; /* while it waits to be read: what its unfinished request has at least */
     _Alignas(max_align_t) unsigned char session[]; /* session_ops.size bytes */
 };
 
@@ -163,6 +165,13 @@ static inline void conn_account(struct conn *c)
 static inline bool conn_memory_is_short(const struct conn *c)
 {
     return account_is_over(&c->loop->shared->account);
+}
+
+/* Does it hold at least as much as connections do on average? */
+static inline bool conn_holds_much(const struct conn *c)
+{
+    const struct net_shared *all = c->loop->shared;
+    return c->counted >= account_held(&all->account) / (atomic_load(&all->connections) + 1);
 }
 
 /* Counts bytes that the session keeps for this connection; and no longer keeps. */

@@ -120,7 +120,8 @@ static size_t conn_in_size_short(struct conn *c)
     if (c->in.len == 0)
         return READ_BYTES_SHORT;
     size_t needs = c->rpc ? rpc_reader_needs(c->rpc) : resp_reader_needs(&c->resp);
-    if (!c->stalled && conn_takes_lane(c, needs > conn_in_kept(c) ? needs : conn_in_kept(c)))
+    c->request_bytes = needs > conn_in_kept(c) ? needs : conn_in_kept(c);
+    if (!c->stalled && conn_takes_lane(c, c->request_bytes))
         return READ_BYTES;
     conn_await_room(c, STOP_SHORT);
     return 0;

@@ -40,12 +40,6 @@ void conn_send(struct conn *c)
     conn_grew(c);
 }
 
-static bool out_holds_much(const struct conn *c)
-{
-    const struct net_shared *all = c->loop->shared;
-    return c->counted >= account_held(&all->account) / (atomic_load(&all->connections) + 1);
-}
-
 static void out_cut(struct conn *c, const char *why)
 {
     counters_add(&c->loop->counters, COUNTER_SUBSCRIBERS_CUT, 1);
@@ -65,7 +59,7 @@ void conn_pushed(struct conn *c)
         conn_send(c);
         if (conn_is_doomed(c))
             return;
-        if (conn_unsent(c) && conn_memory_is_short(c) && out_holds_much(c)) {
+        if (conn_unsent(c) && conn_memory_is_short(c) && conn_holds_much(c)) {
             out_cut(c, "closing a subscriber's connection: it does not read, and connections hold too much memory");
             return;
         }

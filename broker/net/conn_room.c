@@ -3,7 +3,9 @@
 
 #define ROOM_TRY_MS 20
 #define GO_ON_MANY 64 /* at once, where little is held */
-#define STUCK_SWEEPS 2
+#define GO_ON_LANES 4 /* at once, over the high water */
+#define LOOK_MS 1000
+#define STUCK_LOOKS 2 /* so that it did not go on for two to three seconds */
 
 static void room_arm(struct loop *l)
 {
@@ -52,40 +54,121 @@ void conn_give_lane(struct conn *c)
     c->lane = LANE_NONE;
 }
 
+bool conn_takes_reply_lane(struct conn *c)
+{
+    if (!c->reply_lane)
+        c->reply_lane = account_take_reply_lane(&c->loop->shared->account);
+    return c->reply_lane;
+}
+
+void conn_give_reply_lane(struct conn *c)
+{
+    if (c->reply_lane)
+        account_give_reply_lane(&c->loop->shared->account);
+    c->reply_lane = false;
+}
+
 void conn_leave_room(struct conn *c)
 {
     room_remove(c);
     conn_give_lane(c);
+    conn_give_reply_lane(c);
+}
+
+static void room_try_again(struct conn *c)
+{
+    room_remove(c);
+    conn_touch(c);
+}
+
+/* Does it wait to read on in an unfinished request? */
+static bool room_is_unfinished(const struct conn *c)
+{
+    return (c->stops & STOP_SHORT) && !c->stalled;
+}
+
+/* The one whose unfinished request is smallest, of those that need a small lane, or the large one. NULL: none waits. */
+static struct conn *room_least(const struct loop *l, bool small)
+{
+    struct conn *least = NULL;
+    for (struct conn *c = l->awaiting; c; c = c->next_awaiting) {
+        if (room_is_unfinished(c) && (c->request_bytes < LANE_SMALL_BYTES) == small &&
+            (!least || c->request_bytes < least->request_bytes))
+            least = c;
+    }
+    return least;
+}
+
+/* The oldest that waits to begin a command with a large reply. */
+static struct conn *room_oldest_command(const struct loop *l)
+{
+    struct conn *c = l->awaiting;
+    while (c && !(c->stops & STOP_MEMORY))
+        c = c->next_awaiting;
+    return c;
+}
+
+/* Over the high water only a free lane helps. Small requests go first, since large ones may be no more than an attempt
+ * to keep them waiting. */
+static void room_use_lanes(struct loop *l)
+{
+    const struct account *a = &l->shared->account;
+    struct conn *c;
+    for (uint32_t i = atomic_load(&a->small), n = 0; i < LANES_SMALL && n < GO_ON_LANES; i++, n++) {
+        if ((c = room_least(l, true)))
+            room_try_again(c);
+    }
+    if (atomic_load(&a->large) == 0 && (c = room_least(l, false)))
+        room_try_again(c);
+    if (atomic_load(&a->replies) < LANES_REPLY && (c = room_oldest_command(l)))
+        room_try_again(c);
 }
 
 void conns_go_on(struct loop *l)
 {
     const struct account *a = &l->shared->account;
-    /* Over the high water only lanes help; below it, each that goes on may take it over again. */
-    uint32_t most = account_has_room(a) ? GO_ON_MANY : account_is_over(a) ? LANES_SMALL : 1;
-    for (uint32_t i = 0; i < most && l->awaiting; i++) {
-        struct conn *c = l->awaiting;
-        room_remove(c);
-        conn_touch(c);
+    if (account_has_room(a)) {
+        for (uint32_t i = 0; i < GO_ON_MANY && l->awaiting; i++)
+            room_try_again(l->awaiting);
+    } else {
+        /* Between the marks, too: each that goes on may bring the account over the high water again. */
+        room_use_lanes(l);
+        if (l->awaiting && !account_is_over(a) && !room_is_unfinished(l->awaiting))
+            room_try_again(l->awaiting);
     }
     if (l->awaiting)
         room_arm(l);
 }
 
-void conn_room_timer_fires(struct timer *t, void *arg)
-{
-    (void)t;
-    conns_go_on(arg);
-}
-
-void conn_look_if_stuck(struct conn *c)
+/* Is it its turn to read or to send, and does it hold what others wait for? */
+static bool room_keeps_others_waiting(const struct conn *c)
 {
     bool its_turn = conn_unsent(c) || (c->in.len && !c->stalled && !c->awaits);
-    bool stuck = conn_memory_is_short(c) && its_turn && !c->moved && !conn_is_doomed(c);
+    return its_turn && (c->lane != LANE_NONE || c->reply_lane || conn_holds_much(c));
+}
+
+static void room_look(struct conn *c)
+{
+    bool stuck = !c->moved && !conn_is_doomed(c) && room_keeps_others_waiting(c);
     c->stuck = stuck ? (uint8_t)(c->stuck + 1) : 0;
     c->moved = false;
-    if (c->stuck <= STUCK_SWEEPS)
+    if (c->stuck <= STUCK_LOOKS)
         return;
     counters_add(&c->loop->counters, COUNTER_STUCK_CUT, 1);
     conn_cut(c, "closing a connection: it neither reads nor sends, and connections hold too much memory");
+}
+
+void conn_room_timer_fires(struct timer *t, void *arg)
+{
+    struct loop *l = arg;
+    int64_t now_ms = timers_now();
+    (void)t;
+    if (now_ms >= l->look_ms) {
+        l->look_ms = now_ms + LOOK_MS;
+        for (uint32_t i = 0; i < l->slots.size && account_is_over(&l->shared->account); i++) {
+            if (l->slots.slot[i].conn)
+                room_look(l->slots.slot[i].conn);
+        }
+    }
+    conns_go_on(l);
 }

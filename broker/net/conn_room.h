@@ -16,6 +16,11 @@ void conn_await_room(struct conn *c, unsigned stop);
 /* Over the high water: may more be read behind an unfinished request? False: it waits. */
 bool conn_takes_lane(struct conn *c, size_t bytes);
 
+/* The same for a command with a large reply. False: it may not begin. The lane ends by itself (conn_settle) when all is
+ * sent. */
+bool conn_takes_reply_lane(struct conn *c);
+void conn_give_reply_lane(struct conn *c);
+
 /* A request was read to its end, or will not be. */
 void conn_give_lane(struct conn *c);
 
@@ -24,9 +29,9 @@ void conn_leave_room(struct conn *c);
 
 /* Lets those that wait try again, as many as make sense. */
 void conns_go_on(struct loop *l);
-void conn_room_timer_fires(struct timer *t, void *arg); /* of loop.room_timer */
 
-/* Called each sweep: cuts the connection where connections hold too much and it does not go on with its part of it. */
-void conn_look_if_stuck(struct conn *c);
+/* Of loop.room_timer: conns_go_on, and now and then closes those that keep others waiting: it is their turn to read or
+ * to send, and they do not. */
+void conn_room_timer_fires(struct timer *t, void *arg);
 
 #endif

@@ -65,6 +65,7 @@ struct loop {
     struct conn *doomed; /* to be freed at the end of it */
     struct conn *awaiting, *awaiting_last; /* those that wait for memory (conn_room.h), oldest first */
     struct timer room_timer; /* set while there are any */
+    int64_t look_ms; /* when to look next who keeps them waiting */
 
     uint32_t in_flight; /* entries that the journal has */
     struct gather_state gather;

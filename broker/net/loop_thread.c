@@ -254,7 +254,6 @@ static void thread_on_sweep(evutil_socket_t fd, short what, void *arg)
         if (!c->active)
             conn_trim(c);
         c->active = false;
-        conn_look_if_stuck(c);
     }
     conns_go_on(l);
     buf_reset(&l->reply, 0);

@@ -44,7 +44,9 @@ static void answer_busy(struct conn *c, struct request rq, struct buf *r, const 
 static void answer_pop(struct conn *c, struct request rq, const struct entry *e)
 {
     struct loop *l = c->loop;
-    bool has_room = conn_unsent(c) < POP_UNSENT_MAX && !conn_memory_is_short(c);
+    const struct account *a = &l->shared->account;
+    bool is_short = account_held(a) >= (c->reply_lane ? 2 * a->high : a->high);
+    bool has_room = conn_unsent(c) < POP_UNSENT_MAX && !is_short;
     struct view *v = has_room ? loop_view(l) : NULL;
     if (!v) {
         giveback_messages(l, e);
@@ -65,6 +67,7 @@ static void answer_pop(struct conn *c, struct request rq, const struct entry *e)
     counters_add(&l->counters, COUNTER_MESSAGES_OUT, n);
     counters_add(&l->counters, COUNTER_BYTES_OUT, bytes);
     conn_answer(c, rq, buf_slice(r));
+    buf_reset(r, REPLY_BYTES_KEEP);
     if (conn_is_doomed(c))
         giveback_messages(l, e);
 }

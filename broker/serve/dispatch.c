@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "broker/net/conn_room.h"
 #include "broker/serve/answer.h"
 #include "broker/serve/giveback.h"
 #include "broker/serve/local/local.h"
@@ -175,13 +176,14 @@ static void dispatch_query(struct conn *c, const struct command *cmd, struct req
     else if (hint.nothing && wait_allowed(cmd) && wait_park_read(c, cmd, rq, hint.key))
         return;
     conn_answer(c, rq, buf_slice(r));
+    buf_reset(r, REPLY_BYTES_KEEP);
 }
 
 enum verdict dispatch(struct conn *c, const struct command *cmd, struct request rq)
 {
     atomic_store_explicit(&c->last, cmd->info, memory_order_relaxed);
     if (conn_memory_is_short(c)) {
-        if (dispatch_reply_is_large(cmd))
+        if (dispatch_reply_is_large(cmd) && !conn_takes_reply_lane(c))
             return STALL_MEMORY;
         if (dispatch_lasts(cmd)) {
             conn_refuse(c, rq, ST_BUSY, "connections hold as much memory as they may: try again later");

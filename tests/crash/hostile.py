@@ -272,6 +272,20 @@ def test_deaf_subscribers():
         verdict(broker, before, bystander)
 
 
+# ---- who is honest goes on ----
+
+def test_honest_clients_go_on():
+    """Large requests and replies of others are done while the attackers keep their connections."""
+    head = b"*3\r\n$4\r\nSEND\r\n$1\r\nt\r\n$%d\r\n" % (31 * MIB)
+    with Broker("--memory", "32MB", "--fsync", "never", "--max_message_bytes", "32MiB") as broker:
+        crowd = Crowd(broker, 60, [head, b"x" * MIB] + [b"x" * MIB] * 29 + [b"x" * (MIB - 1)]).push()
+        client = broker.text(timeout=60)
+        assert client.call("SEND", "honest", b"x" * MIB, "QUEUE", 0) == b"honest:0:0"
+        assert len(client.call("READ", "honest", 0, 0, "COUNT", 10)) == 1
+        client.close()
+        crowd.close()
+
+
 if __name__ == "__main__":
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
