@@ -140,7 +140,7 @@ def main():
     if DISK:
         sys.exit(run_tests(sys.modules[__name__]))
     with tempfile.TemporaryDirectory(prefix="halfmq-test-") as folder:
-        inside = f"mount -t tmpfs -o size=8m tmpfs {folder} && FULL_DISK={folder} exec {sys.executable} {__file__}"
+        inside = f"mount -t tmpfs -o size=16m tmpfs {folder} && FULL_DISK={folder} exec {sys.executable} {__file__}"
         if subprocess.run(["unshare", "-m", "true"], stderr=subprocess.DEVNULL, check=False).returncode == 0:
             sys.exit(subprocess.run(["unshare", "-m", "sh", "-c", inside], check=False).returncode)
     sys.exit(run_tests(sys.modules[__name__]))
