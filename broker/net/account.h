@@ -3,7 +3,7 @@
  *
  *   held  0 ───────────────── low ───────────── high ──────► high: half of a quarter of the setting `memory`
  *           everybody goes on      │ who waits     │ only what is small goes on:
- *                                  │ goes on again │   a small request that comes whole, its small reply
+ *                                  │ goes on again │   a small request that is complete, and its small reply
  *                                                  │   a subscriber that reads
  *                                                  │   LANE_SMALL, LANE_LARGE: a few requests to their end
  *
@@ -14,9 +14,9 @@
  * Over the high water, a connection reads no more behind an unfinished request, begins no command with a large reply,
  * and begins no command at all while it has unsent output; it waits in its loop's list (conn_await_room). So that
  * unfinished requests cannot lock each other out for ever, a few may be read to their end all the same: LANES_SMALL of
- * them up to LANE_SMALL_BYTES, and one of any size. In the same way LANES_REPLY command with a large reply may run at a time,
- * until its client has read the reply. What is held over the high water is thus bounded by these, one reply a loop, and
- * READ_BYTES_SHORT a connection.
+ * them up to LANE_SMALL_BYTES, and one of any size. In the same way LANES_REPLY
+ * commands with a large reply may run at a time, each until its client has read the reply. These, one reply a loop and
+ * READ_BYTES_SHORT a connection bound what is held over the high water.
  *
  * A connection that holds much, or a lane, and neither reads nor sends for two seconds while others wait is closed, so
  * that clients which never go on cannot keep the others waiting for ever (conn_room.c).
