@@ -230,8 +230,9 @@ static void wal_replay_tell(const struct wal *w, const struct replay *r)
     if (r->taken)
         log_event(LOG_INFO, "replayed the log", " groups=%llu files=%u", (unsigned long long)r->taken, w->live.n);
     if (r->judge.groups)
-        log_event(LOG_WARN, "the end of the log was not synced and is torn", " file=%08llu.wal byte=%zu groups=%llu",
-                  (unsigned long long)r->judge.name, r->judge.at, (unsigned long long)r->judge.groups);
+        log_event(LOG_WARN, "the end of the log is torn or damaged and was dropped: nothing behind it says that it was synced",
+                  " file=%08llu.wal byte=%zu groups=%llu", (unsigned long long)r->judge.name, r->judge.at,
+                  (unsigned long long)r->judge.groups);
     if (w->dropped)
         log_event(LOG_ERROR, "the log has a gap, or a damaged file: what is of no use is set aside as *.lost",
                   " files=%llu", (unsigned long long)w->dropped);
