@@ -317,6 +317,9 @@ static void metrics_write_process(const struct server *s, struct buf *out)
     metrics_gauge(out, "halfmq_memory_budget_bytes", "The setting memory.", settings_num(s->settings, SET_memory));
     metrics_gauge(out, "halfmq_store_memory_bytes", "Memory that the store holds.",
                   (int64_t)store_memory(s->store));
+    metrics_gauge(out, "halfmq_damaged_records",
+                  "Records, and blocks of rows, that were found damaged on disk since the start.",
+                  (int64_t)store_damaged(s->store));
     metrics_gauge(out, "halfmq_connection_memory_bytes",
                   "Memory that connections hold: unfinished requests, unread replies, waits, subscriptions.",
                   (int64_t)net_memory(s->net));

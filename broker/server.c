@@ -304,6 +304,15 @@ static bool server_sync_entry_of(const char *path, char *why, size_t why_size)
     return failure == 0;
 }
 
+/* Is called by any thread that reads. */
+static void server_tell_damage(void *arg, const char *text)
+{
+    char quoted[700];
+    (void)arg;
+    log_event(LOG_ERROR, "stored bytes are damaged, and are not served", " what=%s",
+              log_quote(text, quoted, sizeof quoted));
+}
+
 static bool server_open_store(struct main_thread *m)
 {
     const struct settings *c = m->server.settings;
@@ -319,7 +328,8 @@ static bool server_open_store(struct main_thread *m)
     if (wal_open(&wal_opt, &m->server.wal, why, sizeof why) == ST_OK &&
         wal_tie(m->server.wal, path, why, sizeof why) == ST_OK) {
         struct store_options opt = {
-            .path = path, .memory_bytes = server_store_bytes(c), .redo = wal_redo(m->server.wal)};
+            .path = path, .memory_bytes = server_store_bytes(c), .redo = wal_redo(m->server.wal),
+            .damaged = server_tell_damage};
         if (store_open(&opt, &m->server.store, why, sizeof why) == ST_OK &&
             wal_tie_store(m->server.wal, path, why, sizeof why) == ST_OK &&
             server_sync_entry_of(path, why, sizeof why) &&

@@ -55,9 +55,10 @@ enum status store_open(const struct store_options *opt, struct store **ret_store
 {
     const struct kv_options ko = {.path = opt->path,
                                   .memory_bytes = opt->memory_bytes,
-                                  .paranoid = opt->paranoid,
                                   .stale = row_stale,
-                                  .redo = opt->redo};
+                                  .redo = opt->redo,
+                                  .damaged = opt->damaged,
+                                  .damaged_arg = opt->damaged_arg};
     struct store *s = calloc(1, sizeof(*s));
     char *path = strdup(opt->path);
     if (!s || !path) {
@@ -100,6 +101,11 @@ uint64_t store_stored(struct store *s)
 enum status store_sync(struct store *s, char *err, size_t err_size)
 {
     return kv_sync(s->kv, err, err_size);
+}
+
+uint64_t store_damaged(const struct store *s)
+{
+    return kv_damage_count(s->kv);
 }
 
 size_t store_memory(const struct store *s)

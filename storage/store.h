@@ -26,8 +26,10 @@ struct store {
 struct store_options {
     const char *path;        /* folder of the database; is created */
     size_t memory_bytes;     /* budget: caches, write buffers, and what a state keeps in memory */
-    bool paranoid;           /* verify checksums on every read */
     const struct redo *redo; /* the log to write to; NULL: the database's own (redo.h). Outlives the store. */
+    /* Is told, once each, what was found damaged (disk/damage.h). Any thread. May be NULL. */
+    void (*damaged)(void *arg, const char *text);
+    void *damaged_arg;
 };
 
 /* Opens or creates the database and brings it up to the end of the log. On failure err says what happened and what
@@ -49,6 +51,9 @@ uint64_t store_stored(struct store *s);
 /* For fsync=interval: everything written before is on disk when this returns ST_OK. ST_IO, with err: the store is
  * dead. */
 enum status store_sync(struct store *s, char *err, size_t err_size) MUST_CHECK;
+
+/* How many records and rows were found damaged since store_open. Any thread. */
+uint64_t store_damaged(const struct store *s);
 
 /* Bytes of memory that caches and write buffers hold now. */
 size_t store_memory(const struct store *s);

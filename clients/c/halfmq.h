@@ -77,7 +77,8 @@ enum hmq_status {
     HMQ_EWRONGPASS = 34,
     HMQ_ENOPERM = 35,
     HMQ_ENOPROTO = 36,
-    HMQ_ENOTLEADER = 37
+    HMQ_ENOTLEADER = 37,
+    HMQ_EDAMAGED = 38 /* stored bytes are damaged; the text says which messages, and where to go on */
 };
 
 #define HMQ_ERROR_TEXT_SIZE 256

@@ -24,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "protocol/base/text.h"
 #include "protocol/limits.h"
 
 #define READ_TIER_PERSISTED 2 /* the C interface has no name for it */
@@ -68,6 +69,7 @@ struct kv {
     kv_stale_fn *stale;
     atomic_uint filtered; /* rows that stale was asked about; wraps */
     struct kv_marked told, written; /* what compactions use now, and what they use after the next sync */
+    struct damage damage;
 };
 
 struct kv_snap {
@@ -76,10 +78,13 @@ struct kv_snap {
 };
 
 struct kv_iter {
+    struct kv *kv;
+    enum kv_family family;
     rocksdb_iterator_t *it;
     rocksdb_readoptions_t *read;
     struct buf bounds; /* the bounds' bytes must outlive the iterator */
-    bool broken;
+    enum status fault; /* injected; ST_OK: none */
+    bool broken;       /* the fault stays when the iterator moves */
 };
 
 static bool kv_faulty(struct kv *kv, enum kv_op op)
@@ -104,6 +109,61 @@ static bool kv_failed(char *rocks, char *err, size_t err_size)
         snprintf(err, err_size, "%s", rocks);
     rocksdb_free(rocks);
     return true;
+}
+
+/* ---- what cannot be read ---- */
+
+#define DAMAGE_TEXT_SIZE 640
+
+/* Takes the error text of a read (NULL: none), and copies it to why. A checksum that does not match, a sector that the
+ * disk cannot read, and a file that is gone are damage. Anything else may pass. */
+static enum status kv_read_status(char *rocks, char *why, size_t why_size)
+{
+    why[0] = '\0';
+    if (!kv_failed(rocks, why, why_size))
+        return ST_OK;
+    bool lost = strncmp(why, "Corruption", 10) == 0 || strstr(why, "Input/output error") ||
+                strstr(why, "No such file");
+    return lost ? ST_DAMAGED : ST_IO;
+}
+
+/* Tells of rows that a block with this text is damaged; its text says where the block is. */
+static enum status kv_damaged_block(struct kv *kv, const char *why)
+{
+    char text[DAMAGE_TEXT_SIZE];
+    snprintf(text, sizeof text, "rows of the store are damaged: %s", why);
+    damage_tell(&kv->damage, text_hash(slice_str(why)), text);
+    return ST_DAMAGED;
+}
+
+enum status kv_damaged_row(struct kv *kv, struct slice key)
+{
+    char quoted[200], text[DAMAGE_TEXT_SIZE];
+    text_quote(key, 180, quoted, sizeof quoted);
+    snprintf(text, sizeof text, "a row of the store is damaged: its key is '%s'", quoted);
+    damage_tell(&kv->damage, text_hash(key), text);
+    return ST_DAMAGED;
+}
+
+enum status kv_damaged_record(struct kv *kv, const struct kv_iter *it, struct slice topic, uint64_t topic_id,
+                              uint32_t queue, uint64_t first, uint64_t last)
+{
+    char name[160], why[320] = "", text[DAMAGE_TEXT_SIZE];
+    char *failure = NULL;
+    if (it)
+        rocksdb_iter_get_error(it->it, &failure);
+    bool known = kv_failed(failure, why, sizeof why);
+    text_quote(topic, 130, name, sizeof name);
+    snprintf(text, sizeof text, "messages %s:%u:%llu-%llu are damaged%s%s", name, queue, (unsigned long long)first,
+             (unsigned long long)last, known ? ": " : "", why);
+    const uint64_t place[] = {topic_id, queue, first};
+    damage_tell(&kv->damage, text_hash(slice_of(place, sizeof place)), text);
+    return ST_DAMAGED;
+}
+
+uint64_t kv_damage_count(const struct kv *kv)
+{
+    return damage_count(&kv->damage);
 }
 
 /* ---- rows that are over ---- */
@@ -255,6 +315,8 @@ static struct kv *kv_new(const struct kv_options *opt)
         return NULL;
     kv->redo = opt->redo;
     kv->stale = opt->stale;
+    kv->damage.tell = opt->damaged;
+    kv->damage.arg = opt->damaged_arg;
     if (kv->stale)
         kv->filter = rocksdb_compactionfilter_create(kv, kv_filter_free, kv_filter_drops, kv_filter_name);
     kv->cache = kv_cache(memory / 4);
@@ -266,7 +328,7 @@ static struct kv *kv_new(const struct kv_options *opt)
     if (kv->redo)
         rocksdb_writeoptions_disable_WAL(kv->write_fast, 1);
     kv->read = rocksdb_readoptions_create();
-    rocksdb_readoptions_set_verify_checksums(kv->read, opt->paranoid ? 1 : 0);
+    rocksdb_readoptions_set_verify_checksums(kv->read, 1);
     kv->read_stored = rocksdb_readoptions_create();
     rocksdb_readoptions_set_read_tier(kv->read_stored, READ_TIER_PERSISTED);
     kv->batch = rocksdb_writebatch_create();
@@ -405,11 +467,15 @@ static enum status kv_get_as(struct kv *kv, enum kv_family f, const rocksdb_read
 {
     if (kv_faulty(kv, KV_OP_GET))
         return ST_IO;
+    if (kv_faulty(kv, KV_OP_GET_DAMAGE))
+        return kv_damaged_row(kv, key);
+    char why[400];
     char *failure = NULL;
     rocksdb_pinnableslice_t *pin = rocksdb_get_pinned_cf(kv->db, read, kv_handle(kv, f),
                                                          (const char *)key.data, key.len, &failure);
-    if (kv_failed(failure, NULL, 0))
-        return ST_IO;
+    enum status s = kv_read_status(failure, why, sizeof why);
+    if (s != ST_OK)
+        return s == ST_DAMAGED ? kv_damaged_block(kv, why) : s;
     if (!pin)
         return ST_GONE;
     size_t len = 0;
@@ -617,7 +683,10 @@ struct kv_iter *kv_iter_new(struct kv *kv, enum kv_family f, const struct kv_sna
     struct kv_iter *it = calloc(1, sizeof(*it));
     if (!it)
         return NULL;
+    it->kv = kv;
+    it->family = f;
     it->broken = kv_faulty(kv, KV_OP_ITER);
+    it->fault = it->broken ? ST_IO : ST_OK;
     buf_init(&it->bounds, 0);
     buf_put_slice(&it->bounds, from);
     buf_put_slice(&it->bounds, to);
@@ -646,29 +715,41 @@ void kv_iter_free(struct kv_iter *it)
     free(it);
 }
 
+/* Called before each move. */
+static void kv_iter_moves(struct kv_iter *it)
+{
+    if (it->broken)
+        return;
+    it->fault = kv_faulty(it->kv, KV_OP_ITER_DAMAGE) ? ST_DAMAGED : ST_OK;
+}
+
 void kv_iter_first(struct kv_iter *it)
 {
+    kv_iter_moves(it);
     rocksdb_iter_seek_to_first(it->it);
 }
 
 void kv_iter_seek(struct kv_iter *it, struct slice key)
 {
+    kv_iter_moves(it);
     rocksdb_iter_seek(it->it, (const char *)key.data, key.len);
 }
 
 void kv_iter_floor(struct kv_iter *it, struct slice key)
 {
+    kv_iter_moves(it);
     rocksdb_iter_seek_for_prev(it->it, (const char *)key.data, key.len);
 }
 
 void kv_iter_next(struct kv_iter *it)
 {
+    kv_iter_moves(it);
     rocksdb_iter_next(it->it);
 }
 
 bool kv_iter_valid(const struct kv_iter *it)
 {
-    return !it->broken && rocksdb_iter_valid(it->it);
+    return it->fault == ST_OK && rocksdb_iter_valid(it->it);
 }
 
 struct slice kv_iter_key(const struct kv_iter *it)
@@ -687,9 +768,13 @@ struct slice kv_iter_value(const struct kv_iter *it)
 
 enum status kv_iter_status(const struct kv_iter *it)
 {
+    char why[400];
     char *failure = NULL;
+    if (it->fault != ST_OK)
+        return it->fault;
     rocksdb_iter_get_error(it->it, &failure);
-    return kv_failed(failure, NULL, 0) || it->broken ? ST_IO : ST_OK;
+    enum status s = kv_read_status(failure, why, sizeof why);
+    return s == ST_DAMAGED && it->family == KV_STATE ? kv_damaged_block(it->kv, why) : s;
 }
 
 void kv_compact(struct kv *kv, enum kv_family f)

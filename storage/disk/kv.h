@@ -10,6 +10,9 @@
  * that kv_open is given (redo.h); then all families go into files together. A batch goes into the log, is
  * synced, and only then readers see it: with sync=true a reader sees nothing that a power cut could take back.
  *
+ * Checksums are verified on every read. Where they do not match, or the disk cannot read a file or has lost it, a read
+ * answers ST_DAMAGED, and that is told (damage.h). ST_IO is a failure that may pass, as when no file can be opened.
+ *
  * For tests: kv_fault makes the n-th call of a kind fail as a broken disk would. After a failed write, injected or
  * real, the store refuses every further write.
  *
@@ -21,6 +24,7 @@
 
 #include "protocol/base/buf.h"
 #include "protocol/status.h"
+#include "storage/disk/damage.h"
 #include "storage/redo.h"
 
 struct kv;
@@ -28,7 +32,19 @@ struct kv_iter;
 struct kv_snap;
 
 enum kv_family { KV_LOG, KV_LOG_LZ4, KV_LOG_ZSTD, KV_STATE, KV_FAMILIES };
-enum kv_op { KV_OP_WRITE, KV_OP_SYNC, KV_OP_GET, KV_OP_ITER, KV_OP_NEED, KV_OPS };
+
+/* What a fault can hit. GET and ITER answer ST_IO, the latter from the making of an iterator on. The DAMAGE ones answer
+ * ST_DAMAGED: a get, and one move of an iterator, until it is moved again. */
+enum kv_op {
+    KV_OP_WRITE,
+    KV_OP_SYNC,
+    KV_OP_GET,
+    KV_OP_ITER,
+    KV_OP_NEED,
+    KV_OP_GET_DAMAGE,
+    KV_OP_ITER_DAMAGE,
+    KV_OPS
+};
 
 /* What decides whether a stored row is stale (stale.h): the time, the retention, and the lowest young id. */
 struct kv_mark {
@@ -43,9 +59,10 @@ typedef bool kv_stale_fn(struct slice key, struct slice value, const struct kv_m
 struct kv_options {
     const char *path;
     size_t memory_bytes;
-    bool paranoid;            /* verify checksums on every read */
     kv_stale_fn *stale;       /* may be NULL */
     const struct redo *redo;  /* NULL: RocksDB's own log. Outlives the kv. */
+    damage_fn *damaged;       /* may be NULL; is given damaged_arg */
+    void *damaged_arg;
 };
 
 /* Opens or creates the folder. ST_BUSY: another process holds it. err has the text. */
@@ -70,7 +87,7 @@ enum status kv_get_stored(struct kv *kv, enum kv_family f, struct slice key, str
 enum status kv_need(struct kv *kv, enum kv_family f) MUST_CHECK;
 bool kv_has(const struct kv *kv, enum kv_family f);
 
-/* Appends the value to out. ST_GONE: no such key; ST_IO; ST_NOMEM. snap NULL: the newest state. */
+/* Appends the value to out. ST_GONE: no such key; ST_DAMAGED, ST_IO, ST_NOMEM. snap NULL: the newest state. */
 enum status kv_get(struct kv *kv, enum kv_family f, const struct kv_snap *snap, struct slice key,
                    struct buf *out) MUST_CHECK;
 
@@ -112,7 +129,19 @@ void kv_iter_next(struct kv_iter *it);
 bool kv_iter_valid(const struct kv_iter *it);
 struct slice kv_iter_key(const struct kv_iter *it);
 struct slice kv_iter_value(const struct kv_iter *it);
+
+/* ST_OK also at the end. ST_DAMAGED: what the iterator was moved to cannot be read; of rows that is told, of records
+ * the caller tells it, because it knows their place. ST_IO. */
 enum status kv_iter_status(const struct kv_iter *it) MUST_CHECK;
+
+/* Tell that a value has been read and makes no sense: a row, by its key, or a record, by its place. Both return
+ * ST_DAMAGED. it: the iterator that met the record; may be NULL. */
+enum status kv_damaged_row(struct kv *kv, struct slice key);
+enum status kv_damaged_record(struct kv *kv, const struct kv_iter *it, struct slice topic, uint64_t topic_id,
+                              uint32_t queue, uint64_t first, uint64_t last);
+
+/* How many rows (blocks of rows, where a whole block cannot be read) and records were found damaged since kv_open. */
+uint64_t kv_damage_count(const struct kv *kv);
 
 /* Bytes in write buffers and block cache. */
 size_t kv_memory(const struct kv *kv);

@@ -71,8 +71,10 @@ void core_fail(struct outcome *out, enum status s, const char *doing)
         reply_error(&out->reply, ST_BUSY, "%s: no memory, try again", doing);
     else if (s == ST_BUSY)
         reply_error(&out->reply, ST_BUSY, "%s: it needs data that is still being written, try again", doing);
+    else if (s == ST_DAMAGED)
+        reply_error(&out->reply, s, "%s: a row of the store is damaged, nothing was done: see the broker's log", doing);
     else
-        reply_error(&out->reply, ST_ERR, "%s: the store failed, see the broker's log", doing);
+        reply_error(&out->reply, ST_ERR, "%s: the store cannot be read now, nothing was done", doing);
 }
 
 bool core_full(const struct state *st)

@@ -171,7 +171,7 @@ struct slice core_row(struct state *st);
 /* True where the open group has grown to a size at which it should be written. */
 bool core_full(const struct state *st);
 
-/* Answers that the store or memory failed (ST_IO, ST_NOMEM, ST_BUSY) while the broker was doing what `doing` says. */
+/* Answers that the store or memory failed (ST_DAMAGED, ST_IO, ST_NOMEM, ST_BUSY) while the broker was doing what `doing` says. */
 void core_fail(struct outcome *out, enum status s, const char *doing);
 
 #endif

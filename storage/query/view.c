@@ -96,6 +96,8 @@ void view_refuse(struct buf *reply, enum status s, const char *what, struct slic
         reply_error(reply, ST_NOGROUP, "no group '%s'", text);
     else if (s == ST_NOMEM)
         reply_error(reply, ST_BUSY, "no memory to read: try again");
+    else if (s == ST_DAMAGED)
+        reply_error(reply, s, "a row of the store is damaged: see the broker's log");
     else
-        reply_error(reply, ST_ERR, "the store cannot be read: see the broker's log");
+        reply_error(reply, ST_ERR, "the store cannot be read now: try again");
 }

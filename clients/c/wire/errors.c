@@ -51,11 +51,12 @@ static const struct error_line lines[] = {
     LINE(ENOPERM, NOPERM, 0, "not permitted"),
     LINE(ENOPROTO, NOPROTO, 0, "unsupported protocol version"),
     LINE(ENOTLEADER, NOTLEADER, 1, "another broker is the leader"),
+    LINE(EDAMAGED, DAMAGED, 0, "stored bytes are damaged, on the broker's disk"),
 };
 
 #define N_LINES (sizeof lines / sizeof *lines)
-static_assert(N_LINES == HMQ_ENOTLEADER + 1, "the last status has a line");
-static_assert(HMQ_ENOTLEADER - HMQ_EREFUSED == ST_NOTLEADER - ST_ERR,
+static_assert(N_LINES == HMQ_EDAMAGED + 1, "the last status has a line");
+static_assert(HMQ_EDAMAGED - HMQ_EREFUSED == ST_DAMAGED - ST_ERR,
               "each code of the broker has one");
 
 static const struct error_line *error_line_of(enum hmq_status status)

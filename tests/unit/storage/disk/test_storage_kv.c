@@ -19,7 +19,7 @@ static void open_again(struct fixture *f)
 {
     kv_close(f->kv);
     f->kv = NULL;
-    assert_int_equal(kv_open(&(struct kv_options){.path = f->path, .memory_bytes = 16 << 20, .paranoid = true},
+    assert_int_equal(kv_open(&(struct kv_options){.path = f->path, .memory_bytes = 16 << 20},
                             &f->kv, f->err, sizeof(f->err)), ST_OK);
 }
 
@@ -200,7 +200,7 @@ static void one_owner(void **state)
     struct fixture *f = *state;
     struct kv *second = NULL;
     char err[256] = "";
-    assert_int_equal(kv_open(&(struct kv_options){.path = f->path, .memory_bytes = 16 << 20, .paranoid = false},
+    assert_int_equal(kv_open(&(struct kv_options){.path = f->path, .memory_bytes = 16 << 20},
                             &second, err, sizeof(err)), ST_BUSY);
     assert_true(err[0] != 0 && second == NULL);
 }
@@ -211,7 +211,7 @@ static void unusable_folder(void **state)
     struct kv *kv = NULL;
     char err[256] = "";
     (void)f;
-    assert_int_equal(kv_open(&(struct kv_options){.path = "/proc/no/such", .memory_bytes = 16 << 20, .paranoid = false},
+    assert_int_equal(kv_open(&(struct kv_options){.path = "/proc/no/such", .memory_bytes = 16 << 20},
                             &kv, err, sizeof(err)), ST_IO);
     assert_true(err[0] != 0);
 }
@@ -297,7 +297,7 @@ static void stale_when_synced(void **state)
 {
     struct fixture *f = *state;
     kv_close(f->kv);
-    assert_int_equal(kv_open(&(struct kv_options){.path = f->path, .memory_bytes = 16 << 20, .paranoid = true, .stale = all_stale},
+    assert_int_equal(kv_open(&(struct kv_options){.path = f->path, .memory_bytes = 16 << 20, .stale = all_stale},
                             &f->kv, f->err, sizeof(f->err)), ST_OK);
     put(f, "a", "1");
     written(f);

@@ -48,7 +48,7 @@ static void against_a_model(void **state)
     char *path = tmpdir_new(), err[256];
     struct kv *kv = NULL;
     struct overlay o;
-    assert_int_equal(kv_open(&(struct kv_options){.path = path, .memory_bytes = 16 << 20, .paranoid = true},
+    assert_int_equal(kv_open(&(struct kv_options){.path = path, .memory_bytes = 16 << 20},
                             &kv, err, sizeof(err)), ST_OK);
     assert_int_equal(overlay_init(&o, kv), ST_OK);
     for (int step = 0; step < 20000; step++) {
@@ -88,7 +88,7 @@ static void one_put_a_row(void **state)
     char *path = tmpdir_new(), err[256];
     struct kv *kv = NULL;
     struct overlay o;
-    assert_int_equal(kv_open(&(struct kv_options){.path = path, .memory_bytes = 16 << 20, .paranoid = true},
+    assert_int_equal(kv_open(&(struct kv_options){.path = path, .memory_bytes = 16 << 20},
                             &kv, err, sizeof(err)), ST_OK);
     assert_int_equal(overlay_init(&o, kv), ST_OK);
     struct key key = key_number(1);

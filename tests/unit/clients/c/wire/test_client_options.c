@@ -140,7 +140,7 @@ static void test_servers(void **state)
 static void test_statuses(void **state)
 {
     (void)state;
-    for (int i = 0; i <= HMQ_ENOTLEADER; i++) {
+    for (int i = 0; i <= HMQ_EDAMAGED; i++) {
         if (i > HMQ_ESYSTEM && i < HMQ_EREFUSED)
             continue;
         assert_memory_equal(hmq_status_name((enum hmq_status)i), "HMQ_", 4);
@@ -150,6 +150,7 @@ static void test_statuses(void **state)
     assert_non_null(hmq_strerror((enum hmq_status) - 1));
     assert_int_equal(error_from_code(SLICE_LIT("TXNCONFLICT")), HMQ_ETXNCONFLICT);
     assert_int_equal(error_from_code(SLICE_LIT("NOTLEADER")), HMQ_ENOTLEADER);
+    assert_int_equal(error_from_code(SLICE_LIT("DAMAGED")), HMQ_EDAMAGED);
     assert_int_equal(error_from_code(SLICE_LIT("WHATEVER")), HMQ_EREFUSED);
     assert_true(hmq_retryable(HMQ_EBUSY));
     assert_false(hmq_retryable(HMQ_EUNKNOWN));
