@@ -55,7 +55,8 @@ PAGE = """<!doctype html>
 TITLES = (
     ("sends", "Single sends, beside Redis"), ("batches", "Batches"), ("txn", "Transactions"),
     ("consume", "Consuming"), ("latency", "Latency"), ("memory", "Memory"), ("start", "Starting"),
-    ("crowds", "Much of everything"), ("peers", "Beside other brokers, each under its own load tester"),
+    ("crowds", "Much of everything"), ("stalls", "What others wait"),
+    ("peers", "Beside other brokers, each under its own load tester"),
 )
 
 

@@ -3,7 +3,7 @@
     Row(key, family, work, unit, must, aim, less)
 
     unit   "x"      a ratio: ours over the reference, measured in turns
-           "/s"     a rate        "MB" resident memory        "s" a time
+           "/s"     a rate        "MB" resident memory        "s" "ms" a time
     must   the bound that the project has set itself; aim: where it wants to be. None: no bound, the row
            is there to be read beside others.
     less   True where smaller is better
@@ -11,6 +11,8 @@
 To add a row: a line here, and a measure of that key in its family's file (suite.py FAMILIES).
 """
 from collections import namedtuple
+
+from suite.attacks import ATTACKS
 
 Row = namedtuple("Row", "key family work unit must aim less")
 
@@ -45,6 +47,9 @@ ROWS = (
     Row("halfs_start", "crowds", "start with {messages} open transactions stored", "s", 0.5, 0.2, True),
     Row("delayed", "crowds", "SEND with {messages} delayed messages over an empty broker", "x", 0.9, 0.95, False),
     Row("idle", "crowds", "SEND beside 10,000 idle connections over an empty broker", "x", 0.8, 0.95, False),
+) + tuple(
+    Row("stall_" + name, "stalls", "the longest that another client waits: " + attack.text, "ms", 250.0, 20.0, True)
+    for name, attack in ATTACKS.items()
 )
 
 FAMILY_OF = {row.key: row.family for row in ROWS}

@@ -13,8 +13,8 @@ import shutil
 import sys
 import traceback
 
-from suite import (batches, consume, crowds, latency, machine, memory, peers_rows, sends, start, table,
-                   txn)
+from suite import (batches, consume, crowds, latency, machine, memory, peers_rows, sends, stalls, start,
+                   table, txn)
 from suite.bench import Bench, lock, raise_file_limit
 from suite.figure import Figure, show
 from suite.page import page
@@ -25,7 +25,7 @@ SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file_
 
 FAMILIES = {
     "sends": sends, "batches": batches, "txn": txn, "consume": consume, "latency": latency,
-    "memory": memory, "start": start, "crowds": crowds, "peers": peers_rows,
+    "memory": memory, "start": start, "crowds": crowds, "stalls": stalls, "peers": peers_rows,
 }
 PEER_NAMES = ("rocketmq", "kafka", "nats", "rabbitmq")
 TOOLS = (("redis-server", "redis-server"), ("redis-benchmark", "redis-tools"))

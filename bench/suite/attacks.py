@@ -1,0 +1,292 @@
+"""attacks.py: things that one client may ask for and others must not feel.
+
+    @attack("lag_many", "LAG with 99,000 groups")
+    def lag_many(scene):
+        many_groups(scene)          the scene is set; the bystander does not watch
+        yield                       from here on it does
+        scene.c.call_raw("LAG")
+
+A function may yield a second time: a text that says more. `scene` has a client `c`, the ports, `flags` for the
+broker, and `load` for halfmq-bench. To add one: a function here. Its name is its row (rows.py makes them).
+"""
+import socket
+import time
+import urllib.request
+
+BIG = 4 * 1000 * 1000
+END = b"the-end-of-the-attack"
+
+
+class Failed(Exception):
+    """The attack could not be made."""
+
+
+def encode(*words):
+    words = [w if isinstance(w, bytes) else str(w).encode() for w in words]
+    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w) for w in words)
+
+
+class Client:
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=600)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.file = self.socket.makefile("rb", 1 << 20)
+
+    def read(self):
+        line = self.file.readline()
+        kind, rest = line[:1], line[1:-2]
+        if kind == b"$":
+            return None if rest == b"-1" else self.file.read(int(rest) + 2)[:-2]
+        if kind == b"*":
+            return [self.read() for _ in range(max(0, int(rest)))]
+        if kind == b"-" or not line:
+            raise Failed(rest.decode() or "the broker closed the connection")
+        return int(rest) if kind == b":" else rest
+
+    def call(self, *words):
+        self.socket.sendall(encode(*words))
+        return self.read()
+
+    def pipeline(self, commands, step=500):
+        """Returns the replies to all commands, each a tuple of words."""
+        commands, replies = list(commands), []
+        for i in range(0, len(commands), step):
+            part = commands[i:i + step]
+            self.socket.sendall(b"".join(encode(*words) for words in part))
+            replies += [self.read() for _ in part]
+        return replies
+
+    def call_raw(self, *words):
+        self.rush([words])
+
+    def rush(self, commands):
+        """Sends all commands, and reads the replies as fast as it can without understanding them."""
+        self.send_all(b"".join(encode(*words) for words in commands) + encode("PING", END))
+
+    def send_all(self, data):
+        wanted, tail, first, sent = b"$%d\r\n%s\r\n" % (len(END), END), b"", b"", 0
+        self.socket.setblocking(False)
+        view = memoryview(data)
+        while tail != wanted:
+            moved = False
+            try:
+                if sent < len(view):
+                    sent += self.socket.send(view[sent:sent + (1 << 20)])
+                    moved = True
+            except BlockingIOError:
+                pass
+            try:
+                piece = self.socket.recv(1 << 20)
+                if not piece:
+                    raise Failed("the broker closed the connection")
+                first, tail, moved = first or piece[:200], (tail + piece[-64:])[-len(wanted):], True
+            except BlockingIOError:
+                pass
+            if not moved:
+                time.sleep(0.0005)
+        self.socket.settimeout(600)
+        if first[:1] == b"-":
+            raise Failed(first.split(b"\r\n")[0].decode())
+
+
+ATTACKS = {}
+
+
+def attack(text, *flags):
+    def add(function):
+        function.text, function.flags = text, flags
+        ATTACKS[function.__name__] = function
+        return function
+    return add
+
+
+def unsynced(scene, commands):
+    """As pipeline; a scene is set sooner without syncs."""
+    scene.c.call("CONFIG", "SET", "fsync", "never")
+    replies = scene.c.pipeline(commands)
+    scene.c.call("CONFIG", "SET", "fsync", "always")
+    return replies
+
+
+def many_groups(scene, n, topic="t"):
+    scene.c.call("SEND", topic, "x", "QUEUE", 0)
+    unsynced(scene, (("POP", f"group-{i}", topic) for i in range(scene.scaled(n))))
+
+
+def batches(scene, topic, messages, size, batch, queues=1):
+    scene.c.call("TOPIC", "CREATE", topic, "QUEUES", queues)
+    scene.load("send", "--topic", topic, "--messages", str(messages), "--batch", str(batch), "--size", str(size),
+               "--connections", "1", "--inflight", "1")
+
+
+@attack("nothing, for 5 s")
+def nothing(scene):
+    yield
+    time.sleep(5)
+
+
+@attack("LAG with 20,000 groups x 1,024 queues")
+def lag_wide(scene):
+    scene.c.call("TOPIC", "CREATE", "t", "QUEUES", 1024)
+    unsynced(scene, (("SEND", "t", "x" * 100, "QUEUE", q) for q in range(1024) for _ in range(2)))
+    many_groups(scene, 20000)
+    yield
+    scene.c.call_raw("LAG")
+
+
+@attack("TOPIC DELETE with 99,000 groups")
+def topic_delete(scene):
+    many_groups(scene, 99000)
+    yield
+    scene.c.call("TOPIC", "DELETE", "t")
+
+
+@attack("LAG with 99,000 groups")
+def lag_many(scene):
+    many_groups(scene, 99000)
+    yield
+    scene.c.call_raw("LAG")
+
+
+@attack("GET /metrics with 99,000 groups")
+def metrics(scene):
+    many_groups(scene, 99000)
+    yield
+    with urllib.request.urlopen(f"http://127.0.0.1:{scene.http_port}/metrics", timeout=600) as page:
+        page.read()
+
+
+@attack("pipelined COMMITs of 31 MB")
+def commits(scene):
+    txids = []
+    for _ in range(6):
+        txid = scene.c.call("HALF", "p", "t", b"x" * BIG)
+        for _ in range(7):
+            scene.c.call("HALF", "p", "t", b"x" * (BIG - 1000 * 120), "TXN", txid)
+        txids.append(txid)
+    yield
+    scene.c.rush([("COMMIT", txid) for txid in txids])
+
+
+@attack("LAG over 500,000 messages with TTL")
+def lag_ttl(scene):
+    n = scene.scaled(250000)
+    unsynced(scene, (("SEND", "t", "x" * 100, "TTL", ttl) for _ in range(n) for ttl in ("1s", "1h")))
+    for i in range(4):
+        scene.c.call("POP", f"g{i}", "t")
+    time.sleep(1)
+    yield
+    for i in range(4):
+        scene.c.call_raw("LAG", f"g{i}")
+
+
+@attack("burying 1,000 dead letters of one batch of 8 MB")
+def bury(scene):
+    batches(scene, "t", 1000, 8000, 1000)
+    scene.c.call("GROUP", "CREATE", "g", "t", "ATTEMPTS", 1)
+    if len(scene.c.call("POP", "g", "t", "COUNT", 1000, "LEASE", "1s")) != 1000:
+        raise Failed("POP gave fewer than 1,000")
+    yield
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        scene.c.call("POP", "g", "t", "COUNT", 1000, "WAIT", "200ms")
+        lag = scene.c.call("LAG", "g")[0]
+        if dict(zip(lag[::2], lag[1::2]))[b"dead"] == 1000:
+            return
+    raise Failed("not all are buried after 120 s")
+
+
+@attack("POP of 1,000 individually NACKed messages of one batch of 8 MB")
+def pop_nacked(scene):
+    batches(scene, "t", 1000, 8000, 1000)
+    got = scene.c.call("POP", "g", "t", "COUNT", 1000)
+    order = [got[i * 7 % 1000][0] for i in range(1000)]
+    unsynced(scene, (("NACK", "g", receipt) for receipt in order))
+    yield
+    scene.c.call_raw("POP", "g", "t", "COUNT", 1000)
+
+
+@attack("POP COUNT 1000 over records of one message of 4 KB, 20 times")
+def pop_records(scene):
+    scene.c.call("TOPIC", "CREATE", "t", "QUEUES", 1)
+    scene.c.call("CONFIG", "SET", "fsync", "never")
+    for _ in range(20000):
+        scene.c.call("SEND", "t", b"x" * 4000)
+    scene.c.call("CONFIG", "SET", "fsync", "always")
+    yield
+    for _ in range(20):
+        scene.c.call_raw("POP", "g", "t", "COUNT", 1000)
+
+
+@attack("100,000 delayed messages due at once")
+def delayed(scene):
+    n = scene.scaled(100000)
+    due = int(time.time() * 1000) + 4000 + n // 20
+    unsynced(scene, (("SEND", "t", "x" * 100, "AT", due) for _ in range(n)))
+    scene.c.call("SEND", "leased", "x")
+    left = due / 1000 + 0.1 - time.time()
+    if left < 0.3:
+        raise Failed("setting the scene took too long")
+    time.sleep(left - 0.2)
+    ends = time.time() + 0.2
+    scene.c.call("POP", "g", "leased", "LEASE", "200ms")
+    yield
+    scene.c.call("POP", "g", "leased", "WAIT", "120s")
+    late = time.time() - ends
+    while True:
+        info = scene.c.call("TOPIC", "INFO", "t")
+        info = dict(zip(info[::2], info[1::2]))
+        if info[b"messages"] >= n:
+            break
+        time.sleep(0.02)
+    yield f"a lease ended {late * 1000:.0f} ms late"
+
+
+@attack("ACK of 20,000 stale ranges")
+def ack_stale(scene):
+    batches(scene, "t", 20000, 100, 1000)
+    got = [scene.c.call("POP", "g", "t", "COUNT", 1000) for _ in range(20)]
+    unsynced(scene, (("NACK", "g", message[0]) for part in got for message in part[::2]))
+    for _ in range(20):
+        scene.c.call_raw("POP", "g", "t", "COUNT", 1000)
+    yield
+    scene.c.call("ACK", "g", *[f"t:0:{i * 997 % 19000}-{i * 997 % 19000 + 999}#9" for i in range(20000)])
+
+
+@attack("POP COUNT 1000 over 1,024 queues, 20 times")
+def pop_queues(scene):
+    scene.c.call("TOPIC", "CREATE", "t", "QUEUES", 1024)
+    for _ in range(20):
+        unsynced(scene, (("SEND", "t", "x" * 100, "QUEUE", q) for q in range(1024)))
+    yield
+    for _ in range(20):
+        scene.c.call_raw("POP", "g", "t", "COUNT", 1000)
+
+
+@attack("POP COUNT 1 where 100 runs of 1,000 have expired, 100 times")
+def pop_expired(scene):
+    batches(scene, "t", 100000, 100, 1000)
+    for _ in range(100):
+        scene.c.call_raw("POP", "g", "t", "COUNT", 1000, "LEASE", "2s")
+    time.sleep(2)
+    yield
+    for _ in range(100):
+        scene.c.call_raw("POP", "g", "t", "COUNT", 1)
+
+
+@attack("1,000 ACKs that name a deleted topic, with 50,000 groups")
+def ack_deleted(scene):
+    many_groups(scene, 50000, "other")
+    scene.c.call("SEND", "t", "x", "QUEUE", 0)
+    scene.c.call("POP", "g", "t")
+    scene.c.call("TOPIC", "DELETE", "t")
+    yield
+    scene.c.rush([("ACK", "group-1", f"t:0:{i}#1") for i in range(1000)])
+
+
+@attack("two clients with bodies of 1 MiB and fsync=never, for 10 s", "--fsync", "never")
+def big_bodies(scene):
+    yield
+    got = scene.load("send", "--topic", "t", "--size", "1MiB", "--connections", "2", "--inflight", "2", "--duration", "10s",
+                     may_be_busy=True)
+    yield f"{got['messages_per_s']:.0f} a second, {got['errors']} refused"
