@@ -20,7 +20,7 @@ enum status meta_read(struct kv *kv, const char *path, struct meta_row *ret_meta
         return ST_OK;
     }
     if (s != ST_OK)
-        snprintf(err, err_size, "the store in %s is damaged or of a later version: its first row cannot be read", path);
+        snprintf(err, err_size, "the store in %s is damaged or of another version: its first row cannot be read", path);
     return s;
 }
 

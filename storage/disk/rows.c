@@ -6,13 +6,19 @@
 #include "storage/disk/rows.h"
 
 #define ROW_VERSION 1
+#define META_VERSION 2 /* of the whole store: a store whose rows are of an older kind is refused by its first row */
+
+static struct cursor row_open_version(struct slice bytes, uint8_t version)
+{
+    struct cursor c = cursor_of(bytes);
+    if (cursor_u8(&c) != version)
+        c.bad = true;
+    return c;
+}
 
 static struct cursor row_open(struct slice bytes)
 {
-    struct cursor c = cursor_of(bytes);
-    if (cursor_u8(&c) != ROW_VERSION)
-        c.bad = true;
-    return c;
+    return row_open_version(bytes, ROW_VERSION);
 }
 
 static enum status row_close(const struct cursor *c)
@@ -50,7 +56,7 @@ static uint32_t rows_get_u32(struct cursor *c, uint32_t max)
 
 void meta_encode(struct buf *b, const struct meta_row *r)
 {
-    buf_put_u8(b, ROW_VERSION);
+    buf_put_u8(b, META_VERSION);
     buf_put_u64(b, r->index);
     rows_put_time(b, r->now_ms);
     buf_put_u64(b, r->last_id);
@@ -66,7 +72,7 @@ void meta_encode(struct buf *b, const struct meta_row *r)
 
 enum status meta_decode(struct slice bytes, struct meta_row *ret_r)
 {
-    struct cursor c = row_open(bytes);
+    struct cursor c = row_open_version(bytes, META_VERSION);
     struct meta_row r = {.index = cursor_u64(&c)};
     r.now_ms = rows_get_time(&c);
     r.last_id = cursor_u64(&c);
@@ -98,6 +104,7 @@ void topic_encode(struct buf *b, const struct topic_row *r)
     buf_put_varint(b, r->turn);
     rows_put_time(b, r->created_ms);
     buf_put_varint(b, r->delayed);
+    buf_put_varint(b, r->purges);
     for (uint32_t q = 0; q < r->n_queues; q++)
         buf_put_varint(b, r->floor[q]);
 }
@@ -114,6 +121,7 @@ enum status topic_decode(struct slice bytes, struct topic_row *ret_r)
     ret_r->turn = rows_get_u32(&c, QUEUES_MAX);
     ret_r->created_ms = rows_get_time(&c);
     ret_r->delayed = cursor_varint(&c);
+    ret_r->purges = cursor_varint(&c);
     for (uint32_t q = 0; q < ret_r->n_queues; q++)
         ret_r->floor[q] = cursor_varint(&c);
     if (ret_r->order_queues > ret_r->n_queues || ret_r->order_queues == 0 ||
@@ -153,18 +161,47 @@ void cursor_encode(struct buf *b, const struct cursor_row *r)
 {
     buf_put_u8(b, ROW_VERSION);
     rows_put_time(b, r->timer_ms);
+    buf_put_varint(b, r->purges);
+    buf_put_varint(b, r->leased);
+    buf_put_varint(b, r->leased_runs);
+    buf_put_varint(b, r->waiting);
+    buf_put_varint(b, r->waiting_runs);
+    if (r->waiting_runs) {
+        rows_put_time(b, r->first.due_ms);
+        buf_put_varint(b, r->first.queue);
+        buf_put_varint(b, r->first.base);
+    }
     buf_put_varint(b, r->n_queues);
-    for (uint32_t q = 0; q < r->n_queues; q++)
+    for (uint32_t q = 0; q < r->n_queues; q++) {
         buf_put_varint(b, r->next[q]);
+        if (r->leased_runs)
+            buf_put_varint(b, r->back[q]);
+    }
 }
 
 enum status cursor_decode(struct slice bytes, struct cursor_row *ret_r)
 {
     struct cursor c = row_open(bytes);
     ret_r->timer_ms = rows_get_time(&c);
+    ret_r->purges = cursor_varint(&c);
+    ret_r->leased = cursor_varint(&c);
+    ret_r->leased_runs = cursor_varint(&c);
+    ret_r->waiting = cursor_varint(&c);
+    ret_r->waiting_runs = cursor_varint(&c);
+    ret_r->first = (struct wait_place){0};
+    if (ret_r->waiting_runs) {
+        ret_r->first.due_ms = rows_get_time(&c);
+        ret_r->first.queue = rows_get_u32(&c, QUEUES_MAX);
+        ret_r->first.base = cursor_varint(&c);
+    }
     ret_r->n_queues = rows_get_u32(&c, QUEUES_MAX);
-    for (uint32_t q = 0; q < ret_r->n_queues; q++)
+    for (uint32_t q = 0; q < ret_r->n_queues; q++) {
         ret_r->next[q] = cursor_varint(&c);
+        ret_r->back[q] = ret_r->leased_runs ? cursor_varint(&c) : 0;
+        c.bad = c.bad || ret_r->back[q] > ret_r->next[q];
+    }
+    if (ret_r->leased < ret_r->leased_runs || ret_r->waiting < ret_r->waiting_runs)
+        return ST_BAD;
     return row_close(&c);
 }
 

@@ -36,6 +36,7 @@ struct topic_row {
     uint32_t turn;         /* the queue that the next message without ORDER or QUEUE goes to */
     int64_t created_ms;
     uint64_t delayed;      /* messages that wait for their time */
+    uint64_t purges;       /* how often it was purged */
     uint64_t floor[QUEUES_MAX]; /* offsets below are gone: PURGE */
 };
 
@@ -50,10 +51,22 @@ struct group_row {
     int64_t backoff_ms[BACKOFF_STEPS_MAX];
 };
 
+/* The place of a waiting run among those of its group: they are delivered in this order. */
+struct wait_place {
+    int64_t due_ms;
+    uint32_t queue;
+    uint64_t base;
+};
+
 struct cursor_row {
     int64_t timer_ms; /* due of its row in the timer index; 0: none */
+    uint64_t purges;  /* of its topic, when it was last looked at: behind the topic's own count all its runs are void */
+    uint64_t leased, leased_runs;   /* live messages, and the runs they are in: rows R */
+    uint64_t waiting, waiting_runs; /* the same of those that wait for a retry */
+    struct wait_place first; /* the first waiting run, while there is one */
     uint32_t n_queues;
     uint64_t next[QUEUES_MAX]; /* never delivered from here on */
+    uint64_t back[QUEUES_MAX]; /* the first leased run of the queue begins so far before next; 0: none is leased */
 };
 
 enum run_state { RUN_LEASED = 1, RUN_WAITING = 2 };

@@ -75,6 +75,7 @@ struct topic {
     uint32_t rr, rr_saved; /* where the next message without ORDER or QUEUE goes */
     int64_t created_ms;
     uint64_t delayed; /* messages that wait for their time */
+    uint64_t purges;
     bool touched;     /* its row is to be written with the group */
     struct topic *next_touched;
     struct news_slot news;

@@ -191,17 +191,24 @@ void group_dirty(struct state *st, struct gt *gt)
     st->dirty_gts_end = &gt->dirty_next;
 }
 
+/* Writes the cursor row: where the group is, and what it has leased and waiting, so that nobody need count that. */
+static void group_save_cursor(struct state *st, struct gt *gt)
+{
+    struct cursor_row row = {.timer_ms = gt->timer_ms, .purges = gt->topic->purges, .n_queues = gt->n_queues};
+    for (uint32_t q = 0; q < gt->n_queues; q++)
+        row.next[q] = gt->queues[q].next;
+    runs_count(&gt->runs, &row);
+    buf_reset(&st->scratch2, KIB(64));
+    cursor_encode(&st->scratch2, &row);
+    struct key key = key_cursor(gt->id);
+    core_put(st, &key, core_row(st));
+}
+
 void group_flush(struct state *st)
 {
     for (struct gt *gt = st->dirty_gts; gt; gt = gt->dirty_next) {
         gt->dirty = false;
-        struct cursor_row row = {.timer_ms = gt->timer_ms, .n_queues = gt->n_queues};
-        for (uint32_t q = 0; q < gt->n_queues; q++)
-            row.next[q] = gt->queues[q].next;
-        buf_reset(&st->scratch2, KIB(64));
-        cursor_encode(&st->scratch2, &row);
-        struct key key = key_cursor(gt->id);
-        core_put(st, &key, core_row(st));
+        group_save_cursor(st, gt);
         runs_flush(&gt->runs, st, gt->id);
     }
     st->dirty_gts = NULL;

@@ -49,7 +49,7 @@ void runs_fini(struct runs *rs, struct state *st)
         RB_REMOVE(run_places, &rs->places, r);
         free(r);
     }
-    st->runs -= rs->n;
+    st->runs -= rs->leased_runs + rs->waiting_runs;
     runs_init(rs);
 }
 
@@ -70,9 +70,11 @@ static void run_link(struct runs *rs, struct run *r)
     if (r->state == RUN_LEASED) {
         twin = RB_INSERT(run_dues, &rs->leased, r);
         rs->n_leased += r->live;
+        rs->leased_runs++;
     } else {
         twin = RB_INSERT(run_dues, &rs->waiting, r);
         rs->n_waiting += r->live;
+        rs->waiting_runs++;
     }
     assert(!twin);
 }
@@ -82,9 +84,11 @@ static void run_unlink(struct runs *rs, struct run *r)
     if (r->state == RUN_LEASED) {
         RB_REMOVE(run_dues, &rs->leased, r);
         rs->n_leased -= r->live;
+        rs->leased_runs--;
     } else {
         RB_REMOVE(run_dues, &rs->waiting, r);
         rs->n_waiting -= r->live;
+        rs->waiting_runs--;
     }
 }
 
@@ -92,7 +96,6 @@ static void run_drop(struct runs *rs, struct state *st, struct run *r)
 {
     run_unlink(rs, r);
     RB_REMOVE(run_places, &rs->places, r);
-    rs->n--;
     st->runs--;
     r->gone = true;
     run_dirty(rs, r);
@@ -119,7 +122,6 @@ static void run_insert(struct runs *rs, struct state *st, struct run *r)
     assert(!twin);
     (void)twin;
     run_link(rs, r);
-    rs->n++;
     st->runs++;
 }
 
@@ -336,6 +338,29 @@ struct run *run_cut(struct runs *rs, struct state *st, struct run *r, uint64_t f
 struct run *run_first_due(struct runs *rs, enum run_state state)
 {
     return state == RUN_LEASED ? RB_MIN(run_dues, &rs->leased) : RB_MIN(run_dues, &rs->waiting);
+}
+
+/* The first leased run of a queue or of one behind it. */
+static struct run *run_first_leased(struct runs *rs, uint32_t queue)
+{
+    struct run want = {.queue = queue};
+    struct run *r = RB_NFIND(run_places, &rs->places, &want);
+    while (r && r->state != RUN_LEASED)
+        r = RB_NEXT(run_places, &rs->places, r);
+    return r;
+}
+
+void runs_count(struct runs *rs, struct cursor_row *row)
+{
+    row->leased = rs->n_leased;
+    row->leased_runs = rs->leased_runs;
+    row->waiting = rs->n_waiting;
+    row->waiting_runs = rs->waiting_runs;
+    const struct run *first = RB_MIN(run_dues, &rs->waiting);
+    if (first)
+        row->first = (struct wait_place){first->due_ms, first->queue, first->base};
+    for (const struct run *r = run_first_leased(rs, 0); r; r = run_first_leased(rs, r->queue + 1))
+        row->back[r->queue] = row->next[r->queue] - r->base;
 }
 
 static void run_save(struct state *st, const struct run *r, uint64_t gt)

@@ -44,7 +44,8 @@ struct runs {
     struct run_places places;
     struct run_dues leased, waiting;
     struct run *dirty, **dirty_end;
-    uint64_t n, n_leased, n_waiting; /* runs; live messages by state */
+    uint64_t n_leased, n_waiting; /* live messages by state, */
+    uint64_t leased_runs, waiting_runs; /* and the runs they are in */
 };
 
 void runs_init(struct runs *rs);
@@ -86,6 +87,10 @@ uint32_t run_clear_in(struct runs *rs, struct state *st, struct run *r, uint64_t
 struct run *run_cut(struct runs *rs, struct state *st, struct run *r, uint64_t first, uint64_t last);
 
 struct run *run_first_due(struct runs *rs, enum run_state state); /* NULL: none */
+
+/* Fills in what the cursor row says of the runs: the counts, the first waiting one, and how far back leases go. row has
+ * its queues and their cursors. */
+void runs_count(struct runs *rs, struct cursor_row *row);
 
 /* Puts the rows of the changed runs of gt into the batch. */
 void runs_flush(struct runs *rs, struct state *st, uint64_t gt);

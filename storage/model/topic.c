@@ -47,7 +47,8 @@ void topic_save(struct state *st, struct topic *t)
                             .order_queues = t->order_queues,
                             .turn = t->rr,
                             .created_ms = t->created_ms,
-                            .delayed = t->delayed};
+                            .delayed = t->delayed,
+                            .purges = t->purges};
     t->rr_saved = t->rr;
     for (uint32_t q = 0; q < t->n_queues; q++)
         row.floor[q] = t->queues[q].floor;
@@ -121,6 +122,7 @@ static enum status topic_load(struct state *st, struct slice name, struct topic 
     t->rr = t->rr_saved = row.turn;
     t->created_ms = row.created_ms;
     t->delayed = row.delayed;
+    t->purges = row.purges;
     for (uint32_t q = 0; q < row.n_queues; q++)
         t->queues[q].floor = row.floor[q];
     s = topic_find_ends(st, t);

@@ -18,13 +18,22 @@ static const struct run_row run = {RUN_LEASED, 70, 3, 300, {0x8000000000000001, 
 
 static const struct topic_row *topic_row(void)
 {
-    static struct topic_row row = {7, TOPIC_HAS_TTL, COMPRESS_ZSTD, 2, 1, 1, 300, 7, {5, 200}};
+    static struct topic_row row = {7, TOPIC_HAS_TTL, COMPRESS_ZSTD, 2, 1, 1, 300, 7, 3, {5, 200}};
     return &row;
 }
 
 static const struct cursor_row *cursor_row(void)
 {
-    static struct cursor_row row = {300, 2, {5, 200}};
+    static struct cursor_row row = {.timer_ms = 300,
+                                    .purges = 4,
+                                    .leased = 70,
+                                    .leased_runs = 2,
+                                    .waiting = 300,
+                                    .waiting_runs = 9,
+                                    .first = {7, 1, 200},
+                                    .n_queues = 2,
+                                    .next = {5, 200},
+                                    .back = {0, 30}};
     return &row;
 }
 
@@ -127,12 +136,12 @@ static void golden(void **state)
     (void)state;
     struct sample s[SAMPLES];
     samples_make(s);
-    ROW_IS(0, 1, 8, 7, 6, 5, 4, 3, 2, 1, 0xac, 2, 0x12, 0x11, 0, 0, 0, 0, 0, 0, 0x22, 0x21, 0, 0, 0, 0,
+    ROW_IS(0, 2, 8, 7, 6, 5, 4, 3, 2, 1, 0xac, 2, 0x12, 0x11, 0, 0, 0, 0, 0, 0, 0x22, 0x21, 0, 0, 0, 0,
            0, 0, 3, 4, 5, 6, 0x32, 0x31, 0, 0, 0, 0, 0, 0, 7, 8);
-    ROW_IS(1, 1, 7, 0, 0, 0, 0, 0, 0, 0, 5, 2, 1, 1, 0xac, 2, 7, 5, 0xc8, 1);
+    ROW_IS(1, 1, 7, 0, 0, 0, 0, 0, 0, 0, 5, 2, 1, 1, 0xac, 2, 7, 3, 5, 0xc8, 1);
     ROW_IS(2, 1, 7, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0xac, 2, 0xb0, 0xea, 1, 16, 2, 0xe8, 7,
            0x88, 0x27);
-    ROW_IS(3, 1, 0xac, 2, 2, 5, 0xc8, 1);
+    ROW_IS(3, 1, 0xac, 2, 4, 70, 2, 0xac, 2, 9, 7, 1, 0xc8, 1, 2, 5, 0, 0xc8, 1, 30);
     ROW_IS(4, 1, 1, 70, 3, 0xac, 2, 1, 0, 0, 0, 0, 0, 0, 0x80, 0x21, 0, 0, 0, 0, 0, 0, 0);
     ROW_IS(5, 1, 2, 2, 'p', 'g', 1, 2, 3, 4, 5, 1, 9, 6, 5, 't', ':', '0', ':', '1', 1, 'h');
     ROW_IS(6, 1, 1, 't', 3, 0xe9, 7, 5, 0, 0xac, 2, 3, 'm', 'm', 'm');
@@ -198,7 +207,7 @@ static void absent_options(void **state)
 static void topic_compressions(void **state)
 {
     (void)state;
-    uint8_t bytes[] = {1, 7, 0, 0, 0, 0, 0, 0, 0, 1, 2, 1, 1, 0xac, 2, 7, 5, 0xc8, 1};
+    uint8_t bytes[] = {1, 7, 0, 0, 0, 0, 0, 0, 0, 1, 2, 1, 1, 0xac, 2, 7, 3, 5, 0xc8, 1};
     static const enum compress want[] = {COMPRESS_NONE, COMPRESS_LZ4, COMPRESS_ZSTD};
     static struct topic_row t;
     for (uint8_t i = 0; i < 4; i++) {

@@ -51,7 +51,7 @@ static void check(struct fixture *f)
     const struct run *l = run_first_due(&f->rs, RUN_LEASED), *w = run_first_due(&f->rs, RUN_WAITING);
     assert_true((l ? l->due_ms : INT64_MAX) == first_leased);
     assert_true((w ? w->due_ms : INT64_MAX) == first_waiting);
-    assert_true(f->s.st->runs == f->rs.n);
+    assert_true(f->s.st->runs == f->rs.leased_runs + f->rs.waiting_runs);
 }
 
 static void set_cells(struct fixture *f, const struct run *r)
@@ -166,11 +166,11 @@ static void split_off_nothing(void **state)
     struct run *r = run_add(&rs, s.st, 0, 10, 100, RUN_LEASED, 1, 5, only_first);
     assert_null(run_split(&rs, s.st, r, 11));
     r = run_find(&rs, 0, 10);
-    assert_true(r && r->count == 1 && rs.n == 1);
+    assert_true(r && r->count == 1 && rs.leased_runs == 1);
     uint64_t only_third = 4;
     r = run_add(&rs, s.st, 0, 200, 3, RUN_LEASED, 1, 5, &only_third);
     r = run_split(&rs, s.st, r, 202);
-    assert_true(r && r->base == 202 && r->live == 1 && rs.n == 2);
+    assert_true(r && r->base == 202 && r->live == 1 && rs.leased_runs == 2);
     runs_fini(&rs, s.st);
     shell_stop(&s);
 }
