@@ -307,7 +307,7 @@ HMQ_API const char *hmq_message_order(const hmq_message *m);
 HMQ_API const char *hmq_message_prop(const hmq_message *m, const char *name);
 HMQ_API uint32_t hmq_message_queue(const hmq_message *m);
 HMQ_API uint64_t hmq_message_offset(const hmq_message *m);
-HMQ_API uint32_t hmq_message_attempt(const hmq_message *m); /* 1 at the first delivery */
+HMQ_API uint32_t hmq_message_attempt(const hmq_message *m); /* in the receipt; 1 at first, where the group is new */
 HMQ_API int64_t hmq_message_stored_ms(const hmq_message *m); /* Unix time */
 HMQ_API int64_t hmq_message_lease_until_ms(const hmq_message *m); /* the broker's time, as of the delivery */
 HMQ_API const hmq_reply *hmq_message_attributes(const hmq_message *m); /* MAP: everything */

@@ -53,6 +53,8 @@ static bool pop_more(const struct pop *p)
 static void pop_grant(struct pop *p, struct gt *gt, const struct run *r)
 {
     grants_add(p->out, gt->topic, r);
+    if (r->attempt > gt->attempt_top)
+        gt->attempt_top = r->attempt;
     p->left -= r->live;
     p->st->tally.messages_out += r->live;
     p->changed = true;
@@ -244,7 +246,7 @@ static void pop_make_run(struct pop *p, struct gt *gt, uint32_t q, struct take *
     *take = (struct take){0};
     if (done.live == 0)
         return;
-    struct run *r = run_add(&gt->runs, p->st, q, done.base, done.count, RUN_LEASED, 1,
+    struct run *r = run_add(&gt->runs, p->st, q, done.base, done.count, RUN_LEASED, gt->attempt_base + 1,
                             pop_lease_until(p, gt), done.bits);
     if (!r) {
         p->st->sick = true;

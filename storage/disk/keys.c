@@ -233,6 +233,14 @@ struct key key_token(uint64_t token)
     return key_of_id('N', token);
 }
 
+struct key key_attempts(uint32_t bucket)
+{
+    struct key k;
+    key_begin(&k, 'A');
+    key_u32(&k, bucket);
+    return k;
+}
+
 struct key key_timer(int64_t due_ms, uint8_t kind, struct slice what)
 {
     struct key k;

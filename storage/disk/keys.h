@@ -24,6 +24,7 @@
  *     L topic u64 │ due u64 │ token u64                → a delayed message
  *     N token u64                                      → where its L row is
  *     W due u64 │ kind u8 │ what                       → timer: see timer.h
+ *     A bucket u32                                     → attempt numbers that deleted groups have used (attempts.h)
  *
  * Invariant: a row of one kind never sorts among rows of another. To add a kind: a letter here, its
  * row in rows.h, a golden line in the tests.
@@ -84,6 +85,7 @@ struct key key_index(uint64_t topic, uint64_t hash, int64_t stored_ms, uint32_t 
 struct key key_expiry(uint64_t topic, uint32_t queue, uint64_t offset);
 struct key key_delayed(uint64_t topic, int64_t due_ms, uint64_t token);
 struct key key_token(uint64_t token);
+struct key key_attempts(uint32_t bucket);
 struct key key_timer(int64_t due_ms, uint8_t kind, struct slice what);
 
 /* The kind byte followed by the id of a topic or a gt: the prefix of all its rows of that kind. */

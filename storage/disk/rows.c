@@ -141,6 +141,7 @@ void group_encode(struct buf *b, const struct group_row *r)
     buf_put_varint(b, r->n_backoff);
     for (uint32_t i = 0; i < r->n_backoff; i++)
         rows_put_time(b, r->backoff_ms[i]);
+    buf_put_varint(b, r->attempt_base);
 }
 
 enum status group_decode(struct slice bytes, struct group_row *ret_r)
@@ -154,6 +155,7 @@ enum status group_decode(struct slice bytes, struct group_row *ret_r)
     ret_r->n_backoff = rows_get_u32(&c, BACKOFF_STEPS_MAX);
     for (uint32_t i = 0; i < ret_r->n_backoff; i++)
         ret_r->backoff_ms[i] = rows_get_time(&c);
+    ret_r->attempt_base = rows_get_u32(&c, UINT32_MAX);
     return row_close(&c);
 }
 
@@ -161,6 +163,7 @@ void cursor_encode(struct buf *b, const struct cursor_row *r)
 {
     buf_put_u8(b, ROW_VERSION);
     rows_put_time(b, r->timer_ms);
+    buf_put_varint(b, r->attempt_top);
     buf_put_varint(b, r->purges);
     buf_put_varint(b, r->leased);
     buf_put_varint(b, r->leased_runs);
@@ -183,6 +186,7 @@ enum status cursor_decode(struct slice bytes, struct cursor_row *ret_r)
 {
     struct cursor c = row_open(bytes);
     ret_r->timer_ms = rows_get_time(&c);
+    ret_r->attempt_top = rows_get_u32(&c, UINT32_MAX);
     ret_r->purges = cursor_varint(&c);
     ret_r->leased = cursor_varint(&c);
     ret_r->leased_runs = cursor_varint(&c);
@@ -388,6 +392,19 @@ enum status token_decode(struct slice bytes, struct token_row *ret_r)
     struct cursor c = row_open(bytes);
     ret_r->topic_id = cursor_u64(&c);
     ret_r->due_ms = rows_get_time(&c);
+    return row_close(&c);
+}
+
+void attempts_encode(struct buf *b, const struct attempts_row *r)
+{
+    buf_put_u8(b, ROW_VERSION);
+    buf_put_varint(b, r->top);
+}
+
+enum status attempts_decode(struct slice bytes, struct attempts_row *ret_r)
+{
+    struct cursor c = row_open(bytes);
+    ret_r->top = rows_get_u32(&c, UINT32_MAX);
     return row_close(&c);
 }
 

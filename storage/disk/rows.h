@@ -49,6 +49,7 @@ struct group_row {
     uint32_t attempts;
     uint32_t n_backoff;
     int64_t backoff_ms[BACKOFF_STEPS_MAX];
+    uint32_t attempt_base; /* its attempt numbers begin behind this (attempts.h) */
 };
 
 /* The place of a waiting run among those of its group: they are delivered in this order. */
@@ -60,6 +61,7 @@ struct wait_place {
 
 struct cursor_row {
     int64_t timer_ms; /* due of its row in the timer index; 0: none */
+    uint32_t attempt_top; /* the highest attempt number that it has given out, or its base */
     uint64_t purges;  /* of its topic, when it was last looked at: behind the topic's own count all its runs are void */
     uint64_t leased, leased_runs;   /* live messages, and the runs they are in: rows R */
     uint64_t waiting, waiting_runs; /* the same of those that wait for a retry */
@@ -137,6 +139,11 @@ struct token_row {
     int64_t due_ms;
 };
 
+/* The highest attempt number of the deleted groups of a bucket. */
+struct attempts_row {
+    uint32_t top;
+};
+
 struct dedup_row {
     int64_t expires_ms;
     struct slice answer;
@@ -162,6 +169,8 @@ void half_encode(struct buf *b, const struct half_row *r);
 enum status half_decode(struct slice bytes, struct half_row *ret_r) MUST_CHECK;
 void token_encode(struct buf *b, const struct token_row *r);
 enum status token_decode(struct slice bytes, struct token_row *ret_r) MUST_CHECK;
+void attempts_encode(struct buf *b, const struct attempts_row *r);
+enum status attempts_decode(struct slice bytes, struct attempts_row *ret_r) MUST_CHECK;
 void dedup_encode(struct buf *b, const struct dedup_row *r);
 enum status dedup_decode(struct slice bytes, struct dedup_row *ret_r) MUST_CHECK;
 

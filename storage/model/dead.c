@@ -30,7 +30,7 @@ static void dead_fill(const struct gt *gt, const struct run *r, struct slice ori
     m->fields |= MSG_GROUP | MSG_ORIGIN | MSG_ATTEMPTS;
     m->group = gt->group;
     m->origin = origin;
-    m->attempts = r->attempt;
+    m->attempts = group_deliveries(gt, r->attempt);
     if (reason.len) {
         m->fields |= MSG_REASON;
         m->reason = reason;

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "storage/disk/attempts.h"
 #include "storage/model/timer.h"
 #include "storage/model/log.h"
 
@@ -56,6 +57,7 @@ static enum status group_read_rows(struct state *st, struct gt *gt, const struct
     gt->created_ms = row->created_ms;
     gt->lease_ms = row->lease_ms;
     gt->attempts = row->attempts;
+    gt->attempt_base = row->attempt_base;
     gt->n_backoff = row->n_backoff;
     memcpy(gt->backoff_ms, row->backoff_ms, sizeof(gt->backoff_ms));
     struct key key = key_cursor(gt->id);
@@ -67,6 +69,7 @@ static enum status group_read_rows(struct state *st, struct gt *gt, const struct
     if (s != ST_OK)
         return s == ST_GONE ? ST_IO : s;
     gt->timer_ms = cursor.timer_ms;
+    gt->attempt_top = cursor.attempt_top;
     for (uint32_t q = 0; q < gt->n_queues; q++) {
         uint64_t next = q < cursor.n_queues ? cursor.next[q] : 0;
         uint64_t floor = gt->topic->queues[q].floor;
@@ -143,6 +146,7 @@ static void group_save(struct state *st, const struct gt *gt)
                             .created_ms = gt->created_ms,
                             .lease_ms = gt->lease_ms,
                             .attempts = gt->attempts,
+                            .attempt_base = gt->attempt_base,
                             .n_backoff = gt->n_backoff};
     memcpy(row.backoff_ms, gt->backoff_ms, sizeof(row.backoff_ms));
     buf_reset(&st->scratch2, KIB(64));
@@ -167,7 +171,12 @@ enum status group_create(struct state *st, int64_t now_ms, struct slice group, s
     gt->attempts = set->attempts;
     gt->n_backoff = set->n_backoff;
     memcpy(gt->backoff_ms, set->backoff_ms, sizeof(gt->backoff_ms));
-    enum status s = group_start(st, gt, set->from);
+    enum status s = attempts_used(&st->overlay, gt->key, &gt->attempt_base);
+    gt->attempt_top = gt->attempt_base;
+    if (s == ST_OK && gt->attempt_base > ATTEMPT_BASE_MAX)
+        s = ST_LIMIT;
+    if (s == ST_OK)
+        s = group_start(st, gt, set->from);
     if (s != ST_OK) {
         group_free(st, gt);
         return s;
@@ -194,7 +203,10 @@ void group_dirty(struct state *st, struct gt *gt)
 /* Writes the cursor row: where the group is, and what it has leased and waiting, so that nobody need count that. */
 static void group_save_cursor(struct state *st, struct gt *gt)
 {
-    struct cursor_row row = {.timer_ms = gt->timer_ms, .purges = gt->topic->purges, .n_queues = gt->n_queues};
+    struct cursor_row row = {.timer_ms = gt->timer_ms,
+                             .attempt_top = gt->attempt_top,
+                             .purges = gt->topic->purges,
+                             .n_queues = gt->n_queues};
     for (uint32_t q = 0; q < gt->n_queues; q++)
         row.next[q] = gt->queues[q].next;
     runs_count(&gt->runs, &row);
@@ -243,6 +255,24 @@ static void group_drop(struct state *st, struct gt *gt)
     st->meta_dirty = true;
     hash_remove(&st->gts, &gt->node);
     group_free(st, gt);
+}
+
+/* Remembers which attempt numbers a gt has used, before it is deleted. */
+static enum status group_leave_attempts(struct state *st, const struct gt *gt)
+{
+    return gt->attempt_top > gt->attempt_base ? attempts_leave(&st->overlay, gt->key, gt->attempt_top) : ST_OK;
+}
+
+/* group_leave_attempts of all gts that group_match finds. Not ST_OK: none of them may be deleted. */
+static enum status group_leave_all(struct state *st, struct slice group, const struct topic *t)
+{
+    enum status s = ST_OK;
+    for (struct hash_node *node = hash_walk(&st->gts, NULL); s == ST_OK && node; node = hash_walk(&st->gts, node)) {
+        const struct gt *gt = (const struct gt *)node;
+        if (t ? gt->topic == t : slice_equal(gt->group, group))
+            s = group_leave_attempts(st, gt);
+    }
+    return s;
 }
 
 /* Loads all groups that the store has on a topic (t), or all topics of a group (t NULL). */
@@ -295,6 +325,9 @@ enum status group_delete(struct state *st, struct slice group)
     enum status s = group_load_all(st, &prefix, group, NULL);
     if (s != ST_OK)
         return s;
+    s = group_leave_all(st, group, NULL);
+    if (s != ST_OK)
+        return s;
     struct gt *gt = group_match(st, group, NULL);
     if (!gt)
         return ST_GONE;
@@ -325,6 +358,9 @@ enum status group_leave_topic(struct state *st, struct topic *t, bool reset)
     if (s != ST_OK)
         return s;
     if (!reset) {
+        s = group_leave_all(st, t->name, t);
+        if (s != ST_OK)
+            return s;
         for (struct gt *gt = group_match(st, t->name, t); gt; gt = group_match(st, t->name, t))
             group_drop(st, gt);
         return ST_OK;

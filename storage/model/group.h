@@ -27,6 +27,8 @@ struct gt {
     struct topic *topic;
     int64_t created_ms, lease_ms, timer_ms;
     uint32_t attempts, n_backoff;
+    uint32_t attempt_base; /* its attempt numbers begin behind this ... */
+    uint32_t attempt_top;  /* ... and have come so far */
     int64_t backoff_ms[BACKOFF_STEPS_MAX];
     struct gtq *queues;
     uint32_t n_queues;
@@ -42,6 +44,12 @@ struct group_settings {
     int64_t backoff_ms[BACKOFF_STEPS_MAX];
     int64_t from; /* POINT_EARLIEST, POINT_LATEST or a time */
 };
+
+/* How often the messages of a run were delivered, as far as its attempt number counts that: for ATTEMPTS and BACKOFF. */
+static inline uint32_t group_deliveries(const struct gt *gt, uint32_t attempt)
+{
+    return attempt > gt->attempt_base ? attempt - gt->attempt_base : 0;
+}
 
 /* ST_GONE: no such group on that topic. */
 enum status group_get(struct state *st, struct slice group, struct slice topic, struct gt **ret_gt) MUST_CHECK;

@@ -42,15 +42,16 @@ uint64_t lease_ack(struct state *st, struct gt *gt, const struct message_id *fir
 
 int64_t lease_backoff(const struct gt *gt, uint32_t attempt)
 {
-    if (gt->n_backoff == 0 || attempt == 0)
+    uint32_t n = group_deliveries(gt, attempt);
+    if (gt->n_backoff == 0 || n == 0)
         return 0;
-    return gt->backoff_ms[attempt <= gt->n_backoff ? attempt - 1 : gt->n_backoff - 1];
+    return gt->backoff_ms[n <= gt->n_backoff ? n - 1 : gt->n_backoff - 1];
 }
 
 enum status lease_failed(struct state *st, const struct stamp *stamp, struct gt *gt, struct run *r,
                          uint64_t offset, int64_t due_ms, struct slice reason)
 {
-    if (r->attempt >= gt->attempts)
+    if (group_deliveries(gt, r->attempt) >= gt->attempts)
         return dead_letter(st, stamp, gt, r, offset, reason);
     r = run_isolate(&gt->runs, st, r, offset);
     if (!r)
@@ -109,7 +110,7 @@ void lease_tick(struct state *st, const struct stamp *stamp, struct gt *gt)
          r = run_first_due(&gt->runs, RUN_LEASED)) {
         uint32_t live = r->live;
         done += live;
-        if (r->attempt < gt->attempts) {
+        if (group_deliveries(gt, r->attempt) < gt->attempts) {
             int64_t due = stamp->now_ms + lease_backoff(gt, r->attempt);
             run_move(&gt->runs, r, RUN_WAITING, r->attempt, due);
         } else if (!lease_end(st, stamp, gt, r)) {

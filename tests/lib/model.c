@@ -146,10 +146,13 @@ void model_group_made(struct model *m, int group, int topic, enum m_from from, u
 {
     struct m_gt *gt = &m->gts[group][topic];
     must(!gt->there, "made a group that was there");
-    *gt = (struct m_gt){.there = true, .attempts = attempts, .lease_ms = lease_ms};
+    uint32_t top = gt->top;
+    *gt = (struct m_gt){.there = true, .attempts = attempts, .base = top, .top = top, .lease_ms = lease_ms};
     for (int q = 0; q < M_QUEUES; q++) {
         const struct m_queue *mq = &m->topics[topic].queues[q];
         uint32_t begin = from == M_LATEST ? mq->end : mq->floor;
+        for (uint32_t o = 0; o < M_OFFSETS; o++)
+            gt->cells[q][o].attempt = top;
         for (uint32_t o = 0; o < begin; o++)
             gt->cells[q][o].state = M_DONE;
     }
@@ -179,7 +182,7 @@ static void settle(struct model *m, int group, int topic)
             struct m_cell *c = &gt->cells[q][o];
             if (c->state != M_LEASED || c->due_ms > m->now_ms)
                 continue;
-            bool dies = c->attempt >= gt->attempts;
+            bool dies = c->attempt - gt->base >= gt->attempts;
             m->dead[group] += dies;
             c->state = dies ? M_DONE : M_WAITING;
         }
@@ -234,7 +237,8 @@ void model_popped(struct model *m, struct m_pop *p, int queue, uint32_t offset, 
     must(c->state != M_LEASED, "popped what another holds");
     must(c->state == M_FRESH || c->due_ms <= m->now_ms, "popped before its time");
     must(attempt == c->attempt + 1, "the attempt number does not follow");
-    must(attempt <= gt->attempts, "popped once too often");
+    must(attempt - gt->base <= gt->attempts, "popped once too often");
+    gt->top = attempt > gt->top ? attempt : gt->top;
     must(until_ms == m->now_ms + (lease_ms ? lease_ms : gt->lease_ms), "the lease is of another length");
     if (c->state == M_FRESH)
         take_fresh(m, p, queue, offset);
@@ -282,7 +286,7 @@ void model_reject(struct model *m, int group, int topic, int queue, uint32_t off
 void model_nack(struct model *m, int group, int topic, int queue, uint32_t offset, int64_t delay_ms)
 {
     struct m_cell *c = &m->gts[group][topic].cells[queue][offset];
-    if (c->attempt >= m->gts[group][topic].attempts) {
+    if (c->attempt - m->gts[group][topic].base >= m->gts[group][topic].attempts) {
         model_reject(m, group, topic, queue, offset);
         return;
     }

@@ -61,6 +61,8 @@ struct m_cell {
 struct m_gt {
     bool there;
     uint32_t attempts;
+    uint32_t base; /* its attempt numbers begin behind this: they go on where the group was deleted */
+    uint32_t top;  /* and have come so far */
     int64_t lease_ms;
     struct m_cell cells[M_QUEUES][M_OFFSETS];
 };

@@ -70,6 +70,8 @@ void pick_receipt(const struct model *m, struct prng *p, struct pick_receipt *r)
                               1 + (uint32_t)below(p, 3), false, ""};
     if (below(p, 12) == 0)
         r->attempt += 1 + (uint32_t)below(p, 2);
+    if (below(p, 12) == 0) /* one from before the group was deleted */
+        r->attempt = 1 + (uint32_t)below(p, r->attempt);
     r->holds = model_leased(m, r->group, r->topic, r->queue, r->offset, r->attempt);
     (void)snprintf(r->text, sizeof(r->text), "t%d:%d:%u#%u", r->topic, r->queue, r->offset, r->attempt);
 }

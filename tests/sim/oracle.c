@@ -50,14 +50,15 @@ void oracle_keep_gone(struct oracle *o, const struct oracle *lost)
 void oracle_topic_made(struct oracle *o, int topic, uint32_t n_queues)
 {
     must(!o->topics[topic].there, "a topic was made that was there");
-    o->topics[topic] = (struct o_topic){.there = true, .n_queues = n_queues};
+    uint32_t top = o->topics[topic].attempt_top;
+    o->topics[topic] = (struct o_topic){.there = true, .n_queues = n_queues, .attempt_base = top, .attempt_top = top};
     for (int q = 0; q < O_QUEUES; q++)
         o->queues[topic][q].end = 0;
 }
 
 void oracle_topic_deleted(struct oracle *o, int topic)
 {
-    o->topics[topic] = (struct o_topic){0};
+    o->topics[topic] = (struct o_topic){.attempt_top = o->topics[topic].attempt_top};
     for (uint32_t i = 0; i < o->n_delayed; i++)
         if (o->delayed[i].part.topic == topic)
             o->delayed[i].there = false; /* they are deleted with the topic */

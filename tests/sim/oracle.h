@@ -73,6 +73,7 @@ struct o_delayed {
 struct o_topic {
     bool there, grouped; /* the consumer group exists on this topic */
     uint32_t n_queues, turn; /* turn: the queue of the next message without QUEUE or ORDER */
+    uint32_t attempt_base, attempt_top; /* of the consumer group: behind the base, up to top; they go on over a deletion */
     struct o_dedup dedups[O_DEDUPS];
 };
 

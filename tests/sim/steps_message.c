@@ -349,7 +349,9 @@ static void popped(int topic, const struct grant *g, uint64_t offset)
     must(m != NULL, "popped what is not there");
     must(m->cell != O_DONE, "popped what was acknowledged");
     must(ready(m), "popped what another holds, or what has expired");
-    must(g->attempt == m->attempt + 1, "the attempt number does not follow");
+    struct o_topic *t = &w.o.topics[topic];
+    must(g->attempt == (m->attempt ? m->attempt : t->attempt_base) + 1, "the attempt number does not follow");
+    t->attempt_top = g->attempt > t->attempt_top ? g->attempt : t->attempt_top;
     m->cell = O_LEASED;
     m->attempt = g->attempt;
     m->until_ms = g->lease_until_ms;

@@ -278,7 +278,7 @@ static void commit_acks_a_range(void **state)
     words[0] = SLICE_LIT("COMMIT"), words[1] = slice_str(txid);
     words[2] = SLICE_LIT("ACK"), words[3] = SLICE_LIT("g");
     for (int i = 0; i < 10001; i++)
-        words[4 + i] = SLICE_LIT("t:0:0-9#1");
+        words[4 + i] = SLICE_LIT("t:0:0-9#2");
     shell_do(s, "GROUP DELETE g");
     shell_do(s, "GROUP CREATE g t");
     shell_do(s, "POP g t COUNT 1000");

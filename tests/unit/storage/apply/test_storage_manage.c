@@ -77,11 +77,13 @@ static void group_deleted(void **state)
     shell_refused(s, "-NOGROUP", "ACK g t:0:0#1");
     shell_refused(s, "-NOGROUP", "LAG g");
     shell_expect(s, "[gg]", "GROUP LIST");
-    shell_expect(s, "[t:0:0#1=a u:0:0#1=b]", "POP g t u COUNT 9"); /* it starts from the beginning */
+    /* It starts from the beginning, but not with attempt numbers that were used. */
+    shell_expect(s, "[t:0:0#2=a u:0:0#2=b]", "POP g t u COUNT 9");
     shell_do(s, "GROUP DELETE g");
     shell_do(s, "GROUP DELETE gg");
     shell_pass(s, 100000);
-    assert_int_equal(shell_rows(s, '*'), 3); /* meta and two topics */
+    assert_int_equal(shell_rows(s, '*'), 6); /* meta, two topics, and the attempt numbers of three groups */
+    assert_int_equal(shell_rows(s, 'A'), 3);
 }
 
 static void topic_deleted_with_groups(void **state)
@@ -181,12 +183,97 @@ static void deleted_and_made_in_a_group(void **state)
     shell_add(s, "GROUP DELETE g");
     uint32_t pop = shell_add(s, "POP g t LEASE 20s");
     assert_true(shell_write(s));
-    assert_string_equal(shell_reply(s, pop), "[t:0:0#1=a]");
+    assert_string_equal(shell_reply(s, pop), "[t:0:0#2=a]");
     shell_pass(s, 10000);
     shell_expect(s, "[]", "POP g t");
     shell_reopen(s);
     shell_pass(s, 10000);
+    shell_expect(s, "[t:0:0#3=a]", "POP g t");
+}
+
+/* A receipt from before the group was deleted must not acknowledge what another consumer holds since. */
+static void old_receipts_stay_stale(void **state)
+{
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
+    shell_do(s, "SEND t a");
+    shell_expect(s, "[t:0:0#1=a]", "POP g t");
+    shell_do(s, "GROUP DELETE g");
+    shell_do(s, "GROUP CREATE g t");
     shell_expect(s, "[t:0:0#2=a]", "POP g t");
+    shell_expect(s, "0", "ACK g t:0:0#1");
+    shell_refused(s, "-STALE", "NACK g t:0:0#1");
+    shell_do(s, "TOPIC DELETE t");
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
+    shell_expect(s, "t:0:0", "SEND t b");
+    shell_reopen(s);
+    shell_expect(s, "[t:0:0#3=b]", "POP g t");
+    shell_expect(s, "0", "ACK g t:0:0#1 t:0:0#2");
+    shell_expect(s, "1", "ACK g t:0:0#3");
+    shell_expect(s, "[t:0:0#1=b]", "POP h t"); /* a group that was never there before */
+}
+
+/* The same within one commit group, where nothing of it is stored yet. */
+static void old_receipts_in_one_group(void **state)
+{
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
+    shell_do(s, "SEND t a");
+    uint32_t one = shell_add(s, "POP g t");
+    shell_add(s, "GROUP DELETE g");
+    uint32_t two = shell_add(s, "POP g t");
+    shell_add(s, "TOPIC DELETE t");
+    shell_add(s, "TOPIC CREATE t QUEUES 1");
+    shell_add(s, "SEND t b");
+    uint32_t three = shell_add(s, "POP g t");
+    uint32_t ack = shell_add(s, "ACK g t:0:0#1 t:0:0#2");
+    assert_true(shell_write(s));
+    assert_string_equal(shell_reply(s, ack), "0");
+    (void)one, (void)two;
+    assert_string_equal(shell_reply(s, three), "[t:0:0#3=b]");
+}
+
+/* ATTEMPTS, BACKOFF and a dead letter's `attempts` count the deliveries since the group was created. */
+static void attempts_count_from_the_base(void **state)
+{
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
+    shell_do(s, "SEND t a");
+    for (int i = 0; i < 9; i++) {
+        shell_do(s, "POP g t");
+        shell_do(s, "NACK g t:0:0#%d", i + 1);
+    }
+    shell_do(s, "GROUP DELETE g");
+    shell_do(s, "GROUP CREATE g t ATTEMPTS 2 BACKOFF 1s,1h");
+    shell_expect(s, "[t:0:0#10=a]", "POP g t");
+    shell_expect(s, "OK", "NACK g t:0:0#10");
+    shell_expect(s, "[]", "POP g t");
+    shell_pass(s, 1000);
+    shell_reload(s);
+    shell_expect(s, "[t:0:0#11=a]", "POP g t");
+    shell_expect(s, "OK", "NACK g t:0:0#11");
+    s->full = true;
+    assert_non_null(strstr(shell_do(s, "READ %%DLQ%%g 0 0"), "attempts:2"));
+}
+
+/* A group that gave nothing out leaves nothing behind, and nothing lowers what others have left. */
+static void attempts_are_left_once(void **state)
+{
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
+    shell_do(s, "GROUP CREATE g t");
+    shell_do(s, "GROUP DELETE g");
+    assert_int_equal(shell_rows(s, 'A'), 0);
+    shell_do(s, "SEND t a");
+    for (int i = 1; i <= 5; i++) {
+        char want[32];
+        (void)snprintf(want, sizeof(want), "[t:0:0#%d=a]", i);
+        shell_expect(s, want, "POP g t");
+        shell_do(s, "GROUP DELETE g");
+        shell_do(s, "GROUP CREATE g t FROM latest");
+        shell_do(s, "GROUP DELETE g");
+    }
+    assert_int_equal(shell_rows(s, 'A'), 1);
 }
 
 int main(void)
@@ -197,7 +284,9 @@ int main(void)
         SHELL_TEST(topic_deleted_with_groups), SHELL_TEST(purge_with_groups),
         SHELL_TEST(topic_deleted_and_made_again),
         SHELL_TEST(groups_have_a_limit),       SHELL_TEST(runs_have_a_limit),
-        SHELL_TEST(deleted_and_made_in_a_group),
+        SHELL_TEST(deleted_and_made_in_a_group), SHELL_TEST(old_receipts_stay_stale),
+        SHELL_TEST(old_receipts_in_one_group), SHELL_TEST(attempts_count_from_the_base),
+        SHELL_TEST(attempts_are_left_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -47,6 +47,7 @@ static void golden(void **state)
     KEY_IS(key_delayed(9, 0x0102, UINT64_C(1) << 32), 'L', 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 1, 2, 0,
            0, 0, 1, 0, 0, 0, 0);
     KEY_IS(key_token(UINT64_C(1) << 32), 'N', 0, 0, 0, 1, 0, 0, 0, 0);
+    KEY_IS(key_attempts(0x0a0102), 'A', 0, 10, 1, 2);
     KEY_IS(key_timer(0x0102, 3, t), 'W', 0, 0, 0, 0, 0, 0, 1, 2, 3, 't', 't');
 }
 

@@ -11,9 +11,10 @@
 #include "storage/disk/rows.h"
 
 static const struct meta_row meta = {0x0102030405060708, 300, 0x1112, 0x2122, 3, 4, 5, 6, 0x3132, 7, 8};
-static const struct group_row group = {7, 8, 300, 30000, 16, 2, {1000, 5000}};
+static const struct group_row group = {7, 8, 300, 30000, 16, 2, {1000, 5000}, 3};
 static const struct pgroup_open_row open_row = {300, 2};
 static const struct token_row token = {9, 300};
+static const struct attempts_row attempts = {300};
 static const struct run_row run = {RUN_LEASED, 70, 3, 300, {0x8000000000000001, 0x21}};
 
 static const struct topic_row *topic_row(void)
@@ -25,6 +26,7 @@ static const struct topic_row *topic_row(void)
 static const struct cursor_row *cursor_row(void)
 {
     static struct cursor_row row = {.timer_ms = 300,
+                                    .attempt_top = 4,
                                     .purges = 4,
                                     .leased = 70,
                                     .leased_runs = 2,
@@ -77,6 +79,7 @@ DECODER(txn)
 DECODER(half)
 DECODER(dedup)
 DECODER(token)
+DECODER(attempts)
 DECODER(pgroup)
 DECODER(pgroup_open)
 
@@ -86,16 +89,16 @@ struct sample {
     struct buf bytes;
 };
 
-#define SAMPLES 11
+#define SAMPLES 12
 
 static void samples_make(struct sample *s)
 {
     static const char *const names[SAMPLES] = {"meta", "topic", "group", "cursor",
                                                "run",  "txn",   "half",  "dedup",
-                                               "token", "pgroup", "pgroup_open"};
+                                               "token", "pgroup", "pgroup_open", "attempts"};
     decode_fn *const decoders[SAMPLES] = {decode_meta, decode_topic, decode_group, decode_cursor,
                                           decode_run,  decode_txn,   decode_half,  decode_dedup,
-                                          decode_token, decode_pgroup, decode_pgroup_open};
+                                          decode_token, decode_pgroup, decode_pgroup_open, decode_attempts};
     for (int i = 0; i < SAMPLES; i++) {
         s[i].name = names[i];
         s[i].decode = decoders[i];
@@ -116,6 +119,7 @@ static void samples_make(struct sample *s)
     token_encode(&s[8].bytes, &token);
     pgroup_encode(&s[9].bytes, &pgroup);
     pgroup_open_encode(&s[10].bytes, &open_row);
+    attempts_encode(&s[11].bytes, &attempts);
 }
 
 static void samples_free(struct sample *s)
@@ -140,8 +144,8 @@ static void golden(void **state)
            0, 0, 3, 4, 5, 6, 0x32, 0x31, 0, 0, 0, 0, 0, 0, 7, 8);
     ROW_IS(1, 1, 7, 0, 0, 0, 0, 0, 0, 0, 5, 2, 1, 1, 0xac, 2, 7, 3, 5, 0xc8, 1);
     ROW_IS(2, 1, 7, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0xac, 2, 0xb0, 0xea, 1, 16, 2, 0xe8, 7,
-           0x88, 0x27);
-    ROW_IS(3, 1, 0xac, 2, 4, 70, 2, 0xac, 2, 9, 7, 1, 0xc8, 1, 2, 5, 0, 0xc8, 1, 30);
+           0x88, 0x27, 3);
+    ROW_IS(3, 1, 0xac, 2, 4, 4, 70, 2, 0xac, 2, 9, 7, 1, 0xc8, 1, 2, 5, 0, 0xc8, 1, 30);
     ROW_IS(4, 1, 1, 70, 3, 0xac, 2, 1, 0, 0, 0, 0, 0, 0, 0x80, 0x21, 0, 0, 0, 0, 0, 0, 0);
     ROW_IS(5, 1, 2, 2, 'p', 'g', 1, 2, 3, 4, 5, 1, 9, 6, 5, 't', ':', '0', ':', '1', 1, 'h');
     ROW_IS(6, 1, 1, 't', 3, 0xe9, 7, 5, 0, 0xac, 2, 3, 'm', 'm', 'm');

@@ -114,7 +114,7 @@ static void gone_with_the_group(void **state)
     shell_expect(s, "-NOTOPIC", "READ %%DLQ%%g 0 0");
     shell_expect(s, "-NOGROUP", "GROUP INFO other"); /* it was a group on the dead letters only */
     shell_expect(s, "[t]", "TOPIC LIST");
-    shell_expect(s, "[t:0:0#1=a]", "POP g t"); /* a new group starts from the beginning */
+    shell_expect(s, "[t:0:0#2=a]", "POP g t"); /* a new group starts from the beginning */
 }
 
 /* A message that is dead-lettered from a dead letter topic keeps its fields. */
