@@ -110,7 +110,7 @@ def unsynced(scene, commands):
 
 def many_groups(scene, n, topic="t"):
     scene.c.call("SEND", topic, "x", "QUEUE", 0)
-    unsynced(scene, (("POP", f"group-{i}", topic) for i in range(scene.scaled(n))))
+    unsynced(scene, (("GROUP", "CREATE", f"group-{i}", topic) for i in range(scene.scaled(n))))
 
 
 def batches(scene, topic, messages, size, batch, queues=1):

@@ -1,76 +1,21 @@
 /*
- * kv.c: the only file that knows RocksDB.
+ * kv.c: opening, reading and writing. Only the files kv* know RocksDB.
  *
- * Budget: a quarter of the store's memory for write buffers of all families, a quarter for the block
- * cache (which also holds index and filter blocks, so that they cannot grow beside it). The rest is
- * left to the group state above and to what a flush holds for a moment.
+ *   kv_setup      how RocksDB is set up          kv_inner.h    struct kv
  *
- * Settings that matter:
- *   - recovery mode point-in-time: a torn record after a crash ends the log; nothing behind it is read;
- *   - tables and blobs go to the disk in pieces of 256 KiB, each one there before the next is begun: a sync of the
- *     log waits for one of them at most. In pieces of 1 MiB, left to the kernel, the slow syncs beside a flush took
- *     twice the time; smaller pieces cost a tenth of the speed;
- *   - no compression, unless a topic asks for it: then its records go to a family whose files RocksDB's own
- *     threads compress as they write them. Writing to the log, and so an answer, takes no longer;
- *   - with another log (redo.h) RocksDB's own is off and all families are flushed together: the files
- *     are then the state after one certain batch, and rocksdb_flush must not be called, as it would flush one
- *     family. Closing flushes;
- *   - the log families do not split their write buffers by topic; records of one group land together.
+ * With a redo log all families are flushed together, so the files are the state after one certain batch. That is why
+ * nobody calls rocksdb_flush, which would flush one family. Closing flushes.
  */
 #include "storage/disk/kv.h"
 
-#include <rocksdb/c.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "protocol/base/text.h"
-#include "protocol/limits.h"
+#include "storage/disk/kv_inner.h"
+#include "storage/disk/kv_setup.h"
 
 #define READ_TIER_PERSISTED 2 /* the C interface has no name for it */
-#define LOG_BLOB_BYTES_MIN 256
-#define COMPRESSED_BLOB_BYTES_MIN KIB(4)
-
-/* A mark that several threads use. Whoever reads it while it is being set may see some fields of the old mark and some
- * of the new one. That is safe: a row that is stale by either of them is stale. */
-struct kv_marked {
-    atomic_bool set;
-    atomic_int_fast64_t now_ms, keep_ms;
-    atomic_uint_fast64_t floor;
-};
-
-/* RocksDB insists on a family called default: the rows live there. */
-static const struct family_line {
-    const char *name;
-    int compression;
-    bool on_need;
-} lines[KV_FAMILIES] = {
-    [KV_LOG] = {"log", rocksdb_no_compression, false},
-    [KV_LOG_LZ4] = {"log-lz4", rocksdb_lz4_compression, true},
-    [KV_LOG_ZSTD] = {"log-zstd", rocksdb_zstd_compression, true},
-    [KV_STATE] = {"default", rocksdb_no_compression, false},
-};
-
-struct kv {
-    rocksdb_t *db;
-    _Atomic(rocksdb_column_family_handle_t *) family[KV_FAMILIES]; /* NULL: not there yet */
-    rocksdb_options_t *options[KV_FAMILIES];
-    rocksdb_block_based_table_options_t *tables[KV_FAMILIES];
-    rocksdb_cache_t *cache;
-    rocksdb_writeoptions_t *write_sync, *write_fast;
-    rocksdb_readoptions_t *read, *read_stored;
-    rocksdb_writebatch_t *batch;
-    const struct redo *redo;
-    uint64_t number; /* of the batch; ... */
-    uint64_t logged; /* ... of the last one that the redo log got */
-    atomic_bool dead; /* a write failed: all later writes are refused */
-    atomic_int fault[KV_OPS];
-    rocksdb_compactionfilter_t *filter;
-    kv_stale_fn *stale;
-    atomic_uint filtered; /* rows that stale was asked about; wraps */
-    struct kv_marked told, written; /* what compactions use now, and what they use after the next sync */
-    struct damage damage;
-};
 
 struct kv_snap {
     const rocksdb_snapshot_t *snap;
@@ -218,98 +163,8 @@ void kv_set_mark(struct kv *kv, const struct kv_mark *mark, bool synced)
         kv_marked_set(&kv->told, mark);
 }
 
-/*
- * Rows are looked up by key, and most look-ups of DEDUP ids miss: filters in the files and in the write
- * buffer answer those. Filters and indexes are cut into pieces of a block's size: whole ones would be
- * larger than the cache's shards, and every look-up would read them again.
- */
-static void kv_state_options(struct kv *kv, rocksdb_options_t *o, rocksdb_block_based_table_options_t *t)
-{
-    /* With a filter RocksDB also compacts files that nothing else would touch, once in 30 days. */
-    if (kv->filter)
-        rocksdb_options_set_compaction_filter(o, kv->filter);
-    rocksdb_block_based_options_set_filter_policy(t, rocksdb_filterpolicy_create_bloom(10));
-    rocksdb_block_based_options_set_partition_filters(t, 1);
-    rocksdb_block_based_options_set_index_type(
-        t, rocksdb_block_based_table_index_type_two_level_index_search);
-    rocksdb_block_based_options_set_metadata_block_size(t, KIB(4));
-    rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(t, 1);
-    rocksdb_options_set_memtable_whole_key_filtering(o, 1);
-    rocksdb_options_set_memtable_prefix_bloom_size_ratio(o, 0.05);
-}
-
-/*
- * Records are written once and read in order. Kept in blob files, a compaction moves their keys only:
- * measured at 100-byte messages and full speed, a third of the bytes written, and half the p99 of SEND.
- * A blob file goes when nothing in it is wanted any more. RocksDB's own collection stays off: it moves
- * the oldest quarter at each compaction, wanted or not, and cost a fifth of the speed.
- *
- * Each blob is compressed by itself, so in a compressed family small records stay in the tables, where a whole
- * block is: of single messages of 300 bytes of JSON, zstd made 336 bytes a message as blobs, and 89 in blocks
- * (uncompressed: 431).
- */
-static void kv_log_options(struct kv *kv, enum kv_family f, rocksdb_options_t *o)
-{
-    rocksdb_options_set_enable_blob_files(o, 1);
-    rocksdb_options_set_min_blob_size(o, f == KV_LOG ? LOG_BLOB_BYTES_MIN : COMPRESSED_BLOB_BYTES_MIN);
-    rocksdb_options_set_blob_compression_type(o, lines[f].compression);
-    rocksdb_options_set_blob_file_size(o, MIB(256));
-    rocksdb_options_set_blob_cache(o, kv->cache);
-}
-
-/* Few shards: each must have room for many of the largest blocks, or those would be evicted at once. */
-static rocksdb_cache_t *kv_cache(size_t bytes)
-{
-    rocksdb_lru_cache_options_t *o = rocksdb_lru_cache_options_create();
-    rocksdb_lru_cache_options_set_capacity(o, bytes);
-    rocksdb_lru_cache_options_set_num_shard_bits(o, 2);
-    rocksdb_cache_t *cache = rocksdb_cache_create_lru_opts(o);
-    rocksdb_lru_cache_options_destroy(o);
-    return cache;
-}
-
-static rocksdb_options_t *kv_family_options(struct kv *kv, enum kv_family f, size_t memory)
-{
-    rocksdb_options_t *o = rocksdb_options_create();
-    rocksdb_block_based_table_options_t *t = rocksdb_block_based_options_create();
-    kv->options[f] = o;
-    kv->tables[f] = t;
-    rocksdb_block_based_options_set_block_cache(t, kv->cache);
-    rocksdb_block_based_options_set_cache_index_and_filter_blocks(t, 1);
-    rocksdb_block_based_options_set_block_size(t, f == KV_STATE ? KIB(4) : KIB(16));
-    if (f == KV_STATE)
-        kv_state_options(kv, o, t);
-    else
-        kv_log_options(kv, f, o);
-    rocksdb_options_set_block_based_table_factory(o, t);
-    rocksdb_options_set_compression(o, lines[f].compression);
-    rocksdb_options_set_write_buffer_size(o, memory / (f == KV_STATE ? 16 : 8));
-    rocksdb_options_set_max_write_buffer_number(o, 3);
-    rocksdb_options_set_target_file_size_base(o, MIB(64));
-    rocksdb_options_set_max_bytes_for_level_base(o, MIB(512));
-    rocksdb_options_set_level_compaction_dynamic_level_bytes(o, 1);
-    return o;
-}
-
-static void kv_database_options(rocksdb_options_t *o, size_t memory)
-{
-    rocksdb_options_set_create_if_missing(o, 1);
-    rocksdb_options_set_create_missing_column_families(o, 1);
-    rocksdb_options_set_db_write_buffer_size(o, memory / 4);
-    rocksdb_options_set_max_total_wal_size(o, memory / 2);
-    rocksdb_options_set_max_background_jobs(o, 2);
-    rocksdb_options_set_bytes_per_sync(o, KIB(256));
-    rocksdb_options_set_writable_file_max_buffer_size(o, KIB(256));
-    rocksdb_options_set_wal_recovery_mode(o, rocksdb_point_in_time_recovery);
-    rocksdb_options_set_info_log_level(o, 2);
-    rocksdb_options_set_keep_log_file_num(o, 2);
-    rocksdb_options_set_stats_dump_period_sec(o, 0);
-    rocksdb_options_set_max_open_files(o, 512);
-}
-
 static struct kv *kv_new(const struct kv_options *opt)
 {
-    size_t memory = opt->memory_bytes;
     struct kv *kv = calloc(1, sizeof(*kv));
     if (!kv)
         return NULL;
@@ -319,9 +174,7 @@ static struct kv *kv_new(const struct kv_options *opt)
     kv->damage.arg = opt->damaged_arg;
     if (kv->stale)
         kv->filter = rocksdb_compactionfilter_create(kv, kv_filter_free, kv_filter_drops, kv_filter_name);
-    kv->cache = kv_cache(memory / 4);
-    for (int f = 0; f < KV_FAMILIES; f++)
-        kv_family_options(kv, (enum kv_family)f, memory);
+    kv_setup_families(kv, opt->memory_bytes);
     kv->write_sync = rocksdb_writeoptions_create();
     rocksdb_writeoptions_set_sync(kv->write_sync, 1);
     kv->write_fast = rocksdb_writeoptions_create();
@@ -340,13 +193,9 @@ static struct kv *kv_new(const struct kv_options *opt)
 static void kv_free(struct kv *kv)
 {
     (void)atomic_load_explicit(&kv->filtered, memory_order_acquire);
-    for (int f = 0; f < KV_FAMILIES; f++) {
-        rocksdb_options_destroy(kv->options[f]);
-        rocksdb_block_based_options_destroy(kv->tables[f]);
-    }
+    kv_setup_free(kv);
     if (kv->filter)
         rocksdb_compactionfilter_destroy(kv->filter);
-    rocksdb_cache_destroy(kv->cache);
     rocksdb_writeoptions_destroy(kv->write_sync);
     rocksdb_writeoptions_destroy(kv->write_fast);
     rocksdb_readoptions_destroy(kv->read);
@@ -363,9 +212,9 @@ static void kv_families(const rocksdb_options_t *o, const char *path, bool there
     char **names = rocksdb_list_column_families(o, path, &n, &failure);
     bool failed = kv_failed(failure, NULL, 0); /* if it matters, kv_open_families fails and says why */
     for (int f = 0; f < KV_FAMILIES; f++) {
-        there[f] = !lines[f].on_need;
+        there[f] = !kv_setup_lines[f].on_need;
         for (size_t i = 0; !failed && i < n; i++)
-            there[f] = there[f] || strcmp(names[i], lines[f].name) == 0;
+            there[f] = there[f] || strcmp(names[i], kv_setup_lines[f].name) == 0;
     }
     if (names)
         rocksdb_list_column_families_destroy(names, n); /* there is an empty list even where it failed */
@@ -385,7 +234,7 @@ static bool kv_open_families(struct kv *kv, const rocksdb_options_t *o, const ch
         if (!there[f])
             continue;
         which[n] = (enum kv_family)f;
-        names[n] = lines[f].name;
+        names[n] = kv_setup_lines[f].name;
         options[n++] = kv->options[f];
     }
     char *failure = NULL;
@@ -404,14 +253,10 @@ enum status kv_open(const struct kv_options *opt, struct kv **ret_kv, char *err,
         snprintf(err, err_size, "no memory to open %s", opt->path);
         return ST_NOMEM;
     }
-    rocksdb_options_t *base = rocksdb_options_create(), *db_options = rocksdb_options_create();
-    kv_database_options(base, opt->memory_bytes);
-    rocksdb_options_set_atomic_flush(base, kv->redo != NULL);
-    char *failure = NULL;
-    rocksdb_get_options_from_string(base, "strict_bytes_per_sync=true", db_options, &failure);
-    bool opened = !kv_failed(failure, err, err_size) && kv_open_families(kv, db_options, opt->path, err, err_size);
-    rocksdb_options_destroy(base);
-    rocksdb_options_destroy(db_options);
+    rocksdb_options_t *options = kv_setup_database(kv, opt->memory_bytes, err, err_size);
+    bool opened = options && kv_open_families(kv, options, opt->path, err, err_size);
+    if (options)
+        rocksdb_options_destroy(options);
     if (opened) {
         *ret_kv = kv;
         return ST_OK;
@@ -437,13 +282,6 @@ bool kv_has(const struct kv *kv, enum kv_family f)
     return atomic_load_explicit(&kv->family[f], memory_order_acquire) != NULL;
 }
 
-static rocksdb_column_family_handle_t *kv_handle(const struct kv *kv, enum kv_family f)
-{
-    rocksdb_column_family_handle_t *handle = atomic_load_explicit(&kv->family[f], memory_order_acquire);
-    assert(handle);
-    return handle;
-}
-
 enum status kv_need(struct kv *kv, enum kv_family f)
 {
     if (kv_has(kv, f))
@@ -455,7 +293,7 @@ enum status kv_need(struct kv *kv, enum kv_family f)
     char *failure = NULL;
     char err[256] = "";
     rocksdb_column_family_handle_t *handle =
-        rocksdb_create_column_family(kv->db, kv->options[f], lines[f].name, &failure);
+        rocksdb_create_column_family(kv->db, kv->options[f], kv_setup_lines[f].name, &failure);
     if (kv_failed(failure, err, sizeof(err)))
         return strstr(err, "ompression") ? ST_BAD : ST_IO;
     atomic_store_explicit(&kv->family[f], handle, memory_order_release);

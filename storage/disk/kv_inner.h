@@ -1,0 +1,50 @@
+/*
+ * kv_inner.h: struct kv, for the files kv*.c alone.
+ */
+#ifndef HALFMQ_STORAGE_KV_INNER_H
+#define HALFMQ_STORAGE_KV_INNER_H
+
+#include <assert.h>
+#include <rocksdb/c.h>
+#include <stdatomic.h>
+
+#include "storage/disk/kv.h"
+
+/* A mark that several threads use. Whoever reads it while it is being set may see some fields of the old mark and some
+ * of the new one. That is safe: a row that is stale by either of them is stale. */
+struct kv_marked {
+    atomic_bool set;
+    atomic_int_fast64_t now_ms, keep_ms;
+    atomic_uint_fast64_t floor;
+};
+
+struct kv {
+    rocksdb_t *db;
+    _Atomic(rocksdb_column_family_handle_t *) family[KV_FAMILIES]; /* NULL: not there yet */
+    rocksdb_options_t *options[KV_FAMILIES];
+    rocksdb_block_based_table_options_t *tables[KV_FAMILIES];
+    rocksdb_cache_t *cache;
+    rocksdb_writeoptions_t *write_sync, *write_fast;
+    rocksdb_readoptions_t *read, *read_stored;
+    rocksdb_writebatch_t *batch;
+    const struct redo *redo;
+    uint64_t number; /* of the batch; ... */
+    uint64_t logged; /* ... of the last one that the redo log got */
+    atomic_bool dead; /* a write failed: all later writes are refused */
+    atomic_int fault[KV_OPS];
+    rocksdb_compactionfilter_t *filter;
+    kv_stale_fn *stale;
+    atomic_uint filtered; /* rows that stale was asked about; wraps */
+    struct kv_marked told, written; /* what compactions use now, and what they use after the next sync */
+    struct damage damage;
+};
+
+/* Expects that the family exists. */
+static inline rocksdb_column_family_handle_t *kv_handle(const struct kv *kv, enum kv_family f)
+{
+    rocksdb_column_family_handle_t *handle = atomic_load_explicit(&kv->family[f], memory_order_acquire);
+    assert(handle);
+    return handle;
+}
+
+#endif

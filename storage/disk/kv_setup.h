@@ -1,0 +1,23 @@
+/*
+ * kv_setup.h: how RocksDB is set up: families, write buffers, caches, files.
+ */
+#ifndef HALFMQ_STORAGE_KV_SETUP_H
+#define HALFMQ_STORAGE_KV_SETUP_H
+
+#include "storage/disk/kv_inner.h"
+
+struct family_line {
+    const char *name;
+    int compression;
+    bool on_need; /* made by kv_need; the others are always there */
+};
+extern const struct family_line kv_setup_lines[KV_FAMILIES];
+
+/* Makes the cache, and each family's options; kv->filter is set before. Freed with kv_setup_free. */
+void kv_setup_families(struct kv *kv, size_t memory_bytes);
+void kv_setup_free(struct kv *kv);
+
+/* The options of the database. The caller destroys them. NULL, with err: RocksDB does not know one of them. */
+rocksdb_options_t *kv_setup_database(const struct kv *kv, size_t memory_bytes, char *err, size_t err_size);
+
+#endif
