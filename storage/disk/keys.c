@@ -220,6 +220,14 @@ struct key key_expiry(uint64_t topic, uint32_t queue, uint64_t offset)
     return k;
 }
 
+struct key key_directory(uint64_t topic, uint32_t queue, uint64_t base)
+{
+    struct key k = key_of_id('B', topic);
+    key_u32(&k, queue);
+    key_u64(&k, base);
+    return k;
+}
+
 struct key key_delayed(uint64_t topic, int64_t due_ms, uint64_t token)
 {
     struct key k = key_of_id('L', topic);

@@ -21,6 +21,7 @@
  *     D topic u64 │ dedup id                           → the first answer, and until when
  *     I topic u64 │ hash u64 │ stored u64 │ queue u32 │ offset u64   → (empty) KEY index
  *     E topic u64 │ queue u32 │ offset u64             → when a message with a TTL expires
+ *     B topic u64 │ queue u32 │ base u64               → the directory's row of a record (directory.h)
  *     L topic u64 │ due u64 │ token u64                → a delayed message
  *     N token u64                                      → where its L row is
  *     W due u64 │ kind u8 │ what                       → timer: see timer.h
@@ -62,6 +63,7 @@ uint64_t key_read_u64(const uint8_t *at);
 struct key key_after(const struct key *k);
 
 #define LOG_KEY_BYTES 20
+#define DIRECTORY_KEY_BYTES 21
 struct key key_log(uint64_t topic, uint32_t queue, uint64_t base);
 
 struct key key_meta(void);
@@ -83,6 +85,7 @@ struct key key_pgroup_open(struct slice pgroup);
 struct key key_dedup(uint64_t topic, struct slice id);
 struct key key_index(uint64_t topic, uint64_t hash, int64_t stored_ms, uint32_t queue, uint64_t offset);
 struct key key_expiry(uint64_t topic, uint32_t queue, uint64_t offset);
+struct key key_directory(uint64_t topic, uint32_t queue, uint64_t base);
 struct key key_delayed(uint64_t topic, int64_t due_ms, uint64_t token);
 struct key key_token(uint64_t token);
 struct key key_attempts(uint32_t bucket);

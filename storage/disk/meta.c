@@ -14,12 +14,18 @@ enum status meta_read(struct kv *kv, const char *path, struct meta_row *ret_meta
     enum status s = kv_get(kv, KV_STATE, NULL, key_slice(&key), &row);
     if (s == ST_OK)
         s = meta_decode(buf_slice(&row), ret_meta);
+    bool earlier = s == ST_BAD && row.len > 0 && row.data[0] > 0 && row.data[0] < META_VERSION;
     buf_free(&row);
     if (s == ST_GONE) {
         *ret_meta = (struct meta_row){.last_id = TXID_MIN, .next_ref = 1};
         return ST_OK;
     }
-    if (s != ST_OK)
+    if (earlier)
+        snprintf(err, err_size,
+                 "the store in %s was written by an earlier version, whose format this one does not read: read it with "
+                 "that version, and start this one on an empty folder",
+                 path);
+    else if (s != ST_OK)
         snprintf(err, err_size, "the store in %s is damaged or of another version: its first row cannot be read", path);
     return s;
 }

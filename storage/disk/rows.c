@@ -6,7 +6,6 @@
 #include "storage/disk/rows.h"
 
 #define ROW_VERSION 1
-#define META_VERSION 2 /* of the whole store: a store whose rows are of an older kind is refused by its first row */
 
 static struct cursor row_open_version(struct slice bytes, uint8_t version)
 {

@@ -1,5 +1,6 @@
 /*
- * rows.h: the values of the STATE family, version 1 each: encoding a struct into bytes, and decoding it.
+ * rows.h: the values of the STATE family, version 1 each (M: 2): encoding a struct into bytes, and decoding it. Those of
+ * the directory are in directory.h.
  *
  * Every row begins with its version byte. Slices of a decoded row point into the bytes it was decoded
  * from. Decoders take any bytes: what is damaged is ST_BAD, never a crash.
@@ -13,6 +14,10 @@
 #include "protocol/base/compress.h"
 #include "protocol/limits.h"
 #include "protocol/status.h"
+
+/* Of the M row, and so of the whole store: one of an earlier version is refused. (In version 1 records have no
+ * directory.) */
+#define META_VERSION 2
 
 struct meta_row {
     uint64_t index;

@@ -19,6 +19,7 @@
 #include "protocol/base/text.h"
 #include "protocol/command/command.h"
 #include "protocol/record/record.h"
+#include "storage/disk/directory.h"
 #include "storage/disk/keys.h"
 #include "storage/disk/kv.h"
 #include "storage/disk/news.h"
@@ -28,21 +29,13 @@
 
 #define ERR_SIZE 512
 
-/* Place and age of a stored record, so that it need not be read to compare ages. */
-struct record_info {
-    uint64_t base;
-    uint64_t index;
-    uint64_t first_seq, last_seq;
-    uint32_t count;
-    uint32_t bytes;
-};
-
 #define RECENT_RECORDS 8      /* at first ... */
 #define RECENT_RECORDS_MAX 2048 /* ... and at most: more records than one group makes of a queue */
 
 struct tail {
     struct buf record, starts;
     uint64_t base, first_seq, last_seq;
+    int64_t expires_least, expires_most; /* as of its record (directory.h) */
     uint32_t count;
     uint8_t flags;
     struct topic *topic;
@@ -53,6 +46,7 @@ struct tail {
 struct queue {
     uint64_t floor; /* offsets below are gone */
     uint64_t end;   /* next offset, this group included */
+    uint64_t total; /* bytes of the records since the last PURGE, without the tail's */
     struct tail *tail;
     struct record_info *recent; /* ring, or NULL */
     uint32_t n_recent, recent_at, recent_size;

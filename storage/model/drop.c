@@ -15,6 +15,7 @@ static void drop_log(struct state *st, struct topic *t)
 {
     struct key from = key_log(t->id, 0, 0), to = key_log(t->id + 1, 0, 0);
     kv_del_range(st->kv, records_family(t->compress), key_slice(&from), key_slice(&to));
+    drop_rows(st, t, 'B');
     drop_rows(st, t, 'I');
     drop_rows(st, t, 'E');
 }
@@ -25,6 +26,7 @@ void drop_messages(struct state *st, struct topic *t)
     tail_flush(st, t);
     for (uint32_t q = 0; q < t->n_queues; q++) {
         t->queues[q].floor = t->queues[q].end;
+        t->queues[q].total = 0;
         t->queues[q].n_recent = t->queues[q].recent_at = 0;
     }
     drop_log(st, t);

@@ -11,18 +11,11 @@
 static enum status log_locate_stored(struct state *st, struct topic *t, uint32_t queue, uint64_t offset,
                                      struct record_info *ret_info)
 {
-    struct kv_iter *it = records_iter(st->kv, NULL, t->compress, t->id, queue);
-    if (!it)
+    struct directory d;
+    if (!directory_open(&d, st->kv, NULL, t->id, t->compress))
         return ST_NOMEM;
-    struct record_header h;
-    enum status s = records_seek(it, t->id, queue, offset, &h);
-    struct message first, last;
-    if (s == ST_OK && (record_message(kv_iter_value(it), &h, 0, &first) != ST_OK ||
-                       record_message(kv_iter_value(it), &h, h.count - 1, &last) != ST_OK))
-        s = ST_IO;
-    if (s == ST_OK)
-        *ret_info = (struct record_info){h.base, h.index, first.seq, last.seq, h.count, h.bytes};
-    kv_iter_free(it);
+    enum status s = directory_find(&d, queue, offset, ret_info);
+    directory_close(&d);
     return s;
 }
 
@@ -30,6 +23,7 @@ enum status log_locate(struct state *st, struct topic *t, uint32_t queue, uint64
                        struct record_info *ret_info)
 {
     struct queue *q = &t->queues[queue];
+    offset = offset < q->floor ? q->floor : offset;
     if (offset >= q->end)
         return ST_GONE;
     if (q->tail && offset >= q->tail->base) {

@@ -54,6 +54,8 @@ static struct tail *tail_open(struct state *st, struct topic *t, uint32_t queue)
     tail->first_seq = st->seq;
     tail->count = 0;
     tail->flags = 0;
+    tail->expires_least = INT64_MAX;
+    tail->expires_most = INT64_MIN;
     tail->next = NULL;
     struct queue *q = &t->queues[queue];
     queue_freshen(st, q);
@@ -66,12 +68,30 @@ static struct tail *tail_open(struct state *st, struct topic *t, uint32_t queue)
 
 struct record_info tail_info(const struct state *st, const struct tail *tail)
 {
+    uint32_t bytes = (uint32_t)(tail->record.len + tail->count * sizeof(uint32_t));
     return (struct record_info){.base = tail->base,
                                 .index = st->group_index,
                                 .first_seq = tail->first_seq,
                                 .last_seq = tail->last_seq,
+                                .total = tail->topic->queues[tail->queue].total + bytes,
+                                .stored_ms = st->now_ms,
+                                .expires_least = tail->expires_least,
+                                .expires_most = tail->expires_most,
                                 .count = tail->count,
-                                .bytes = (uint32_t)tail->record.len};
+                                .bytes = bytes,
+                                .flags = tail->flags};
+}
+
+/* Puts the row of a record that was put, and remembers its place. */
+static void tail_put_place(struct state *st, const struct topic *t, uint32_t queue, const struct record_info *info)
+{
+    struct queue *q = &t->queues[queue];
+    uint8_t row[DIRECTORY_ROW_MAX];
+    size_t len = directory_encode(info, row);
+    struct key key = key_directory(t->id, queue, info->base);
+    core_put(st, &key, slice_of(row, len));
+    q->total = info->total;
+    queue_remember(st, q, info);
 }
 
 /* Turns a tail into a record. If memory runs out the state is sick, because its messages have been answered already. */
@@ -90,7 +110,7 @@ static void tail_close(struct state *st, struct tail *tail)
     if (!st->sick) {
         struct key key = key_log(tail->topic->id, tail->queue, tail->base);
         kv_put(st->kv, records_family(tail->topic->compress), key_slice(&key), buf_slice(&tail->record));
-        queue_remember(st, q, &info);
+        tail_put_place(st, tail->topic, tail->queue, &info);
     }
     q->tail = NULL;
 }
@@ -162,6 +182,17 @@ static void tail_mark_ttl(struct state *st, struct topic *t)
     topic_save(st, t);
 }
 
+/* Takes a message into the times at which those of a record expire: the first one, and the last one (INT64_MAX: some
+ * never do). */
+static void tail_expires(const struct message *m, int64_t now_ms, int64_t *least, int64_t *most)
+{
+    int64_t expires = INT64_MAX;
+    if (m->fields & MSG_TTL)
+        expires = m->expires_ms > now_ms ? m->expires_ms : now_ms;
+    *least = expires < *least ? expires : *least;
+    *most = expires > *most ? expires : *most;
+}
+
 enum status tail_append(struct state *st, int64_t now_ms, struct topic *t, uint32_t queue,
                         struct message *m, uint64_t *ret_offset)
 {
@@ -177,6 +208,7 @@ enum status tail_append(struct state *st, int64_t now_ms, struct topic *t, uint3
     }
     tail->count++;
     uint64_t offset = t->queues[queue].end++;
+    tail_expires(m, now_ms, &tail->expires_least, &tail->expires_most);
     if (m->fields & MSG_TTL) {
         tail->flags |= RECORD_TTL;
         tail_mark_ttl(st, t);
@@ -193,46 +225,42 @@ enum status tail_append(struct state *st, int64_t now_ms, struct topic *t, uint3
     return ST_OK;
 }
 
-/* Puts the rows of KEYs and expiries of a batch. */
+/* Puts the rows of KEYs and expiries of a batch. Fills in when its messages expire. */
 static enum status tail_index_batch(struct state *st, int64_t now_ms, struct topic *t, uint32_t queue,
-                                    struct slice batch, uint64_t base)
+                                    struct slice batch, struct record_info *info)
 {
+    info->expires_most = INT64_MIN;
     struct record_header h;
     enum status s = record_header_read(batch, &h);
     for (uint32_t i = 0; i < h.count && s == ST_OK; i++) {
         struct message m;
         s = message_decode(record_bytes(batch, &h, i), now_ms, &m);
-        if (s == ST_OK)
-            tail_index(st, now_ms, t, queue, &m, base + i);
+        if (s != ST_OK)
+            break;
+        tail_index(st, now_ms, t, queue, &m, info->base + i);
+        tail_expires(&m, now_ms, &info->expires_least, &info->expires_most);
     }
     return s;
 }
 
 /* Stores the batch as a record: a header of ours, and its bytes behind it. */
-static void tail_put_batch(struct state *st, int64_t now_ms, struct topic *t, uint32_t queue,
-                           struct slice batch, const struct batch_facts *facts)
+static void tail_put_batch(struct state *st, const struct topic *t, uint32_t queue, struct slice batch,
+                           const struct record_info *info)
 {
-    struct queue *q = &t->queues[queue];
     struct slice behind =
         slice_of(batch.data + RECORD_HEADER_BYTES, batch.len - RECORD_HEADER_BYTES);
-    struct record_header h = {.flags = facts->fields & MSG_TTL ? RECORD_TTL : 0,
-                              .count = facts->count,
-                              .bytes = (uint32_t)(behind.len - facts->count * 4UL),
-                              .base = q->end,
-                              .index = st->group_index,
-                              .stored_ms = now_ms,
-                              .seq = st->seq};
+    struct record_header h = {.flags = info->flags,
+                              .count = info->count,
+                              .bytes = (uint32_t)(behind.len - info->count * 4UL),
+                              .base = info->base,
+                              .index = info->index,
+                              .stored_ms = info->stored_ms,
+                              .seq = info->first_seq};
     uint8_t head[RECORD_HEADER_BYTES];
     record_head(&h, behind, head);
-    struct key key = key_log(t->id, queue, q->end);
+    struct key key = key_log(t->id, queue, info->base);
     kv_put2(st->kv, records_family(t->compress), key_slice(&key), slice_of(head, sizeof(head)), behind);
-    struct record_info info = {.base = h.base,
-                               .index = h.index,
-                               .first_seq = st->seq,
-                               .last_seq = st->seq + h.count - 1,
-                               .count = h.count,
-                               .bytes = (uint32_t)batch.len};
-    queue_remember(st, q, &info);
+    tail_put_place(st, t, queue, info);
 }
 
 enum status tail_append_batch(struct state *st, int64_t now_ms, struct topic *t, uint32_t queue,
@@ -245,13 +273,23 @@ enum status tail_append_batch(struct state *st, int64_t now_ms, struct topic *t,
     if (st->sick)
         return ST_NOMEM;
     queue_freshen(st, q);
-    uint64_t base = q->end;
+    struct record_info info = {.base = q->end,
+                               .index = st->group_index,
+                               .first_seq = st->seq,
+                               .last_seq = st->seq + facts->count - 1,
+                               .total = q->total + batch.len,
+                               .stored_ms = now_ms,
+                               .expires_least = INT64_MAX,
+                               .expires_most = INT64_MAX,
+                               .count = facts->count,
+                               .bytes = (uint32_t)batch.len,
+                               .flags = facts->fields & MSG_TTL ? RECORD_TTL : 0};
     if (facts->fields & (MSG_KEY | MSG_TTL) &&
-        tail_index_batch(st, now_ms, t, queue, batch, base) != ST_OK) {
+        tail_index_batch(st, now_ms, t, queue, batch, &info) != ST_OK) {
         st->sick = true; /* cannot happen: command parsing has checked the batch */
         return ST_NOMEM;
     }
-    tail_put_batch(st, now_ms, t, queue, batch, facts);
+    tail_put_batch(st, t, queue, batch, &info);
     q->end += facts->count;
     st->seq += facts->count;
     if (facts->fields & MSG_TTL)
@@ -262,7 +300,7 @@ enum status tail_append_batch(struct state *st, int64_t now_ms, struct topic *t,
     st->tally.messages_in += facts->count;
     st->tally.bytes_in += facts->body_bytes;
     core_news(st, &t->news, facts->count);
-    *ret_base = base;
+    *ret_base = info.base;
     return ST_OK;
 }
 

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "storage/disk/directory.h"
 #include "storage/disk/records.h"
 
 void topic_free(struct topic *t)
@@ -80,25 +81,21 @@ void topics_save(struct state *st)
 /* Finds the end of each queue: behind its last record. */
 static enum status topic_find_ends(struct state *st, struct topic *t)
 {
-    struct key from = key_log(t->id, 0, 0), to = key_log(t->id + 1, 0, 0);
-    struct kv_iter *it = kv_iter_new(st->kv, records_family(t->compress), NULL, key_slice(&from), key_slice(&to));
-    if (!it)
+    struct directory d;
+    if (!directory_open(&d, st->kv, NULL, t->id, t->compress))
         return ST_NOMEM;
     enum status s = ST_OK;
-    for (uint32_t q = 0; q < t->n_queues && s == ST_OK; q++) {
-        struct key last = key_log(t->id, q, UINT64_MAX);
-        t->queues[q].end = t->queues[q].floor;
-        kv_iter_floor(it, key_slice(&last));
-        s = kv_iter_status(it); /* the next seek would forget it, and the queue would seem to be empty */
-        if (s != ST_OK || !kv_iter_valid(it) || key_read_u32(kv_iter_key(it).data + 8) != q)
-            continue;
-        struct record_header h;
-        s = record_verify(kv_iter_value(it), &h);
-        if (s == ST_OK && h.base + h.count > t->queues[q].end)
-            t->queues[q].end = h.base + h.count;
+    for (uint32_t i = 0; i < t->n_queues && (s == ST_OK || s == ST_GONE); i++) {
+        struct queue *q = &t->queues[i];
+        struct record_info last = {0};
+        q->end = q->floor;
+        s = directory_last(&d, i, &last);
+        if (s == ST_OK && last.base + last.count > q->end)
+            q->end = last.base + last.count;
+        q->total = last.total;
     }
-    kv_iter_free(it);
-    return s;
+    directory_close(&d);
+    return s == ST_GONE ? ST_OK : s;
 }
 
 static enum status topic_load(struct state *st, struct slice name, struct topic **ret_topic)

@@ -82,7 +82,7 @@ static void group_deleted(void **state)
     shell_do(s, "GROUP DELETE g");
     shell_do(s, "GROUP DELETE gg");
     shell_pass(s, 100000);
-    assert_int_equal(shell_rows(s, '*'), 6); /* meta, two topics, and the attempt numbers of three groups */
+    assert_int_equal(shell_rows(s, '*'), 8); /* meta, two topics and records, the attempt numbers of three groups */
     assert_int_equal(shell_rows(s, 'A'), 3);
 }
 

@@ -1,4 +1,4 @@
-/* test_storage_rows.c: tests rows: golden bytes of version 1, round trips, every truncation, every flipped byte. Rows
+/* test_storage_rows.c: tests rows: golden bytes, round trips, every truncation, every flipped byte. Rows
  * are decoded from blocks of their exact size, so that the address sanitizer finds a read past the end. */
 #include <setjmp.h>
 #include <stdarg.h>
