@@ -410,6 +410,75 @@ static void test_a_full_producer_waits(void **state)
     hmq_client_free(client);
 }
 
+/* Three quarters of the room are free, and still the message does not fit. */
+static void test_a_large_message_waits_until_its_deadline(void **state)
+{
+    struct fake *p = *state;
+    struct fake_result r = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    static char body[600 * 1024];
+    hmq_producer *producer = NULL;
+    hmq_error err;
+    hmq_client *client = fake_client_of(p, "?max_inflight_bytes=1048576");
+    RIG_CHECK(hmq_producer_new(client, NULL, &producer, &err), &err);
+    fake_answer_call(p);
+    RIG_CHECK(hmq_send_async(producer, "t", body, sizeof body, NULL, RIG_DEADLINE_MS, fake_on_sent, &r, &err),
+              &err);
+    assert_int_equal(hmq_send_async(producer, "t", body, sizeof body, NULL, 20, fake_on_sent, &r, &err),
+                     HMQ_EAGAIN);
+    fake_hear(p);
+    fake_answer(p);
+    RIG_CHECK(hmq_producer_close(producer, RIG_DEADLINE_MS, &err), &err);
+    assert_int_equal(r.n, 1);
+    hmq_client_free(client);
+}
+
+struct sent_again {
+    hmq_producer *producer;
+    const char *body;
+    size_t len;
+    _Atomic int status; /* of the send that the callback tries; -1: it has not run */
+    struct fake_result r;
+};
+
+static void send_again(void *arg, const char *id, const hmq_error *err)
+{
+    struct sent_again *again = arg;
+    hmq_error ignored;
+    (void)id;
+    (void)err;
+    atomic_store(&again->status, (int)hmq_send_async(again->producer, "t", again->body, again->len, NULL,
+                                                     RIG_DEADLINE_MS, fake_on_sent, &again->r, &ignored));
+}
+
+static bool has_sent_again(void *arg)
+{
+    struct sent_again *again = arg;
+    return atomic_load(&again->status) >= 0;
+}
+
+static void test_a_callback_sends_more_than_fits(void **state)
+{
+    struct fake *p = *state;
+    static char body[600 * 1024];
+    struct sent_again again = {.body = body, .len = sizeof body, .status = -1,
+                               .r = {.lock = PTHREAD_MUTEX_INITIALIZER}};
+    hmq_error err;
+    hmq_client *client = fake_client_of(p, "?max_inflight_bytes=1048576");
+    RIG_CHECK(hmq_producer_new(client, NULL, &again.producer, &err), &err);
+    fake_answer_call(p);
+    RIG_CHECK(hmq_send_async(again.producer, "t", "x", 1, NULL, RIG_DEADLINE_MS, send_again, &again, &err), &err);
+    RIG_CHECK(hmq_send_async(again.producer, "t", body, sizeof body, NULL, RIG_DEADLINE_MS, fake_on_sent, &again.r,
+                             &err), &err);
+    fake_hear(p);
+    fake_answer(p);
+    rig_eventually(has_sent_again, &again, "the callback comes back");
+    assert_int_equal(atomic_load(&again.status), HMQ_EAGAIN);
+    fake_hear(p);
+    fake_answer(p);
+    RIG_CHECK(hmq_producer_close(again.producer, RIG_DEADLINE_MS, &err), &err);
+    hmq_client_free(client);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fake_start, fake_stop)
@@ -431,6 +500,8 @@ int main(void)
         TEST(test_bounds_of_the_client),
         TEST(test_bounds_of_a_producer),
         TEST(test_a_full_producer_waits),
+        TEST(test_a_large_message_waits_until_its_deadline),
+        TEST(test_a_callback_sends_more_than_fits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -68,13 +68,27 @@ static bool sender_roomy_locked(const struct sender *s)
            (s->inflight * 4 <= s->max_inflight * 3 && s->inflight_bytes * 4 <= s->max_bytes * 3);
 }
 
+/* Whether one more message of so many bytes is within the limits. The first one always is, however large. */
+static bool sender_fits_locked(const struct sender *s, size_t bytes)
+{
+    return s->inflight == 0 || (s->inflight < s->max_inflight && s->inflight_bytes + bytes <= s->max_bytes);
+}
+
+struct sender_wish {
+    struct sender *sender;
+    size_t bytes;
+};
+
+/* What is waited for must be what sender_try_reserve asks for: a wait that ends too early would be begun again at
+ * once, and never look at its deadline. */
 static bool sender_has_room(void *arg)
 {
-    struct sender *s = arg;
+    const struct sender_wish *wish = arg;
+    struct sender *s = wish->sender;
     pthread_mutex_lock(&s->lock);
-    bool roomy = sender_roomy_locked(s);
+    bool room = s->closing || (sender_roomy_locked(s) && sender_fits_locked(s, wish->bytes));
     pthread_mutex_unlock(&s->lock);
-    return roomy;
+    return room;
 }
 
 static bool sender_is_empty(void *arg)
@@ -86,12 +100,12 @@ static bool sender_is_empty(void *arg)
     return empty;
 }
 
-static enum hmq_status sender_await(struct sender *s, bool (*holds)(void *arg), int64_t deadline_ms)
+static enum hmq_status sender_await(struct sender *s, bool (*holds)(void *arg), void *arg, int64_t deadline_ms)
 {
     pthread_mutex_lock(&s->lock);
     s->waiting++;
     pthread_mutex_unlock(&s->lock);
-    enum hmq_status status = wait_until(s->client, holds, s, deadline_ms);
+    enum hmq_status status = wait_until(s->client, holds, arg, deadline_ms);
     pthread_mutex_lock(&s->lock);
     s->waiting--;
     pthread_mutex_unlock(&s->lock);
@@ -105,8 +119,7 @@ static enum hmq_status sender_try_reserve(struct sender *s, size_t bytes)
     pthread_mutex_lock(&s->lock);
     if (s->closing) {
         status = HMQ_ECLOSED;
-    } else if (s->inflight > 0 &&
-               (s->inflight >= s->max_inflight || s->inflight_bytes + bytes > s->max_bytes)) {
+    } else if (!sender_fits_locked(s, bytes)) {
         status = HMQ_EAGAIN;
     } else {
         s->inflight++;
@@ -144,10 +157,11 @@ static void sender_push(struct sender *s)
 
 enum hmq_status sender_reserve(struct sender *s, size_t bytes, int64_t deadline_ms)
 {
+    struct sender_wish wish = {s, bytes};
     enum hmq_status status = sender_try_reserve(s, bytes);
     while (status == HMQ_EAGAIN && s->block) {
         sender_push(s); /* open lanes must leave: nothing more can be added to them */
-        if (sender_await(s, sender_has_room, deadline_ms) != HMQ_OK)
+        if (sender_await(s, sender_has_room, &wish, deadline_ms) != HMQ_OK)
             return HMQ_EAGAIN;
         status = sender_try_reserve(s, bytes);
     }
@@ -187,7 +201,7 @@ void sender_release(struct send_call *call)
 enum hmq_status sender_flush(struct sender *s, int64_t timeout_ms, hmq_error *err)
 {
     sender_push(s);
-    enum hmq_status status = sender_await(s, sender_is_empty, client_deadline(s->client, timeout_ms));
+    enum hmq_status status = sender_await(s, sender_is_empty, s, client_deadline(s->client, timeout_ms));
     if (status == HMQ_ETIMEDOUT)
         return error_set(err, status, "some messages have no reply yet");
     return error_plain(err, status);
@@ -204,7 +218,7 @@ enum hmq_status sender_close(struct sender *s, int64_t timeout_ms, hmq_error *er
     sender_push(s);
     client_cancel_owned(s->client, s);
     /* A callback may be running on the driver thread. */
-    if (sender_await(s, sender_is_empty, INT64_MAX) == HMQ_EWOULDBLOCK)
+    if (sender_await(s, sender_is_empty, s, INT64_MAX) == HMQ_EWOULDBLOCK)
         return error_plain(err, HMQ_EWOULDBLOCK);
     return status;
 }
