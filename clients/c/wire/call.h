@@ -56,6 +56,7 @@ struct call {
     enum call_repeat repeat;
     bool keep; /* its frame is kept until the reply comes, though it is not sent again */
     bool written; /* once or more; where it was taken back half-way, the core writes the rest */
+    bool repeated; /* it was written on a connection that was lost: the broker may have done it then */
     uint8_t pauses;
     enum hmq_status status; /* why it ended, where it is TAKEN without a reply */
     int64_t deadline_ms; /* monotonic clock */

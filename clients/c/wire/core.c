@@ -5,6 +5,8 @@
 #include "clients/c/wire/core.h"
 
 #include <assert.h>
+#include <stdio.h>
+#include <string.h>
 
 #define PAUSE_FIRST_MS 5
 #define PAUSE_MAX_MS 1000
@@ -215,6 +217,16 @@ static struct call *core_call_of_id(const struct core *c, uint64_t id)
     return node ? (struct call *)(void *)((char *)node - offsetof(struct call, node)) : NULL;
 }
 
+/* The broker refused a request that it may have done when it was sent on an earlier connection, and did not look
+ * whether it had. */
+static void core_doubt(struct core *c, struct call_outcome *o)
+{
+    int n = snprintf(c->doubt, sizeof c->doubt, "it may have been done before the connection was lost; repeated, it was"
+                     " refused: %.*s", (int)o->text.len, (const char *)o->text.data);
+    o->status = HMQ_EUNKNOWN;
+    o->text = slice_of(c->doubt, n < 0 ? 0 : strlen(c->doubt));
+}
+
 struct call *core_answer(struct core *c, const struct rpc_frame *frame, int64_t now_ms,
                          struct call_outcome *ret_outcome)
 {
@@ -224,6 +236,8 @@ struct call *core_answer(struct core *c, const struct rpc_frame *frame, int64_t 
     *ret_outcome = core_outcome_of(frame);
     if (ret_outcome->status == HMQ_EBUSY && core_pause_call(c, call, now_ms))
         return NULL;
+    if (call->repeated && error_says_nothing_of_earlier(ret_outcome->status))
+        core_doubt(c, ret_outcome);
     c->responses++;
     core_take(c, call);
     return call;
@@ -233,7 +247,7 @@ struct call *core_answer(struct core *c, const struct rpc_frame *frame, int64_t 
 static enum hmq_status core_reason_of(enum call_state state, const struct call *call, bool connected)
 {
     if (state == CALL_PAUSED)
-        return HMQ_EBUSY;
+        return call->repeated ? HMQ_EUNKNOWN : HMQ_EBUSY;
     if (call->written)
         return HMQ_EUNKNOWN;
     return connected ? HMQ_ETIMEDOUT : HMQ_EDISCONNECTED;
@@ -329,6 +343,7 @@ void core_lost(struct core *c, struct call_list *dead)
             continue;
         }
         TAILQ_REMOVE(&c->sent, call, link);
+        call->repeated = true;
         call->state = CALL_QUEUED;
         c->queued_bytes += call->frame_bytes;
         TAILQ_INSERT_HEAD(&c->queue, call, link);

@@ -11,6 +11,9 @@
  * Order: calls are written in the order of submit. After a lost connection the repeatable ones are
  * written again in that same order, before anything newer.
  *
+ * A repeated request that is refused before the broker looks whether it did it (BUSY, DISKFULL, NOAUTH, ...) ends with
+ * HMQ_EUNKNOWN: the first one may have been done.
+ *
  * Bounds: max_pending calls and max_pending_bytes of frames. core_submit refuses a request that would exceed
  * them, unless nothing is pending. Calls of other kinds are never refused: there are few.
  */
@@ -41,6 +44,7 @@ struct core {
     int64_t flush_at; /* when the queue is to be written; CORE_NEVER where it is empty */
     bool broken; /* part of a frame was written, and there was no memory to keep the rest */
     uint64_t requests, resent, responses;
+    char doubt[HMQ_ERROR_TEXT_SIZE]; /* text of the outcome that core_answer made last */
 };
 
 void core_init(struct core *c);

@@ -17,9 +17,11 @@ struct error_line {
     const char *text;
     enum status wire; /* ST_OK: the client's own */
     int retryable;
+    bool early; /* the broker answers so before it looks whether it did the same request before */
 };
 
-#define LINE(name, wire, retry, text) [HMQ_##name] = {"HMQ_" #name, text, ST_##wire, retry}
+#define LINE(name, wire, retry, text) [HMQ_##name] = {"HMQ_" #name, text, ST_##wire, retry, false}
+#define EARLY(name, wire, retry, text) [HMQ_##name] = {"HMQ_" #name, text, ST_##wire, retry, true}
 
 static const struct error_line lines[] = {
     LINE(OK, OK, 0, "done"),
@@ -42,15 +44,15 @@ static const struct error_line lines[] = {
     LINE(ETOOBIG, TOOBIG, 0, "too many bytes"),
     LINE(EBADNAME, BADNAME, 0, "the name is not valid"),
     LINE(EEXISTS, EXISTS, 0, "it exists already"),
-    LINE(EBUSY, BUSY, 1, "a limit of the broker is reached for now, nothing was done: try again later"),
-    LINE(EDISKFULL, DISKFULL, 1, "the broker's disk is full, nothing was done"),
-    LINE(EREADONLY, READONLY, 1, "the broker accepts no writes now"),
-    LINE(ELIMIT, LIMIT, 0, "a limit of the broker is reached, nothing was done"),
-    LINE(ENOAUTH, NOAUTH, 0, "authentication is required: set the options user and password"),
-    LINE(EWRONGPASS, WRONGPASS, 0, "user name or password is wrong"),
-    LINE(ENOPERM, NOPERM, 0, "not permitted"),
+    EARLY(EBUSY, BUSY, 1, "a limit of the broker is reached for now, nothing was done: try again later"),
+    EARLY(EDISKFULL, DISKFULL, 1, "the broker's disk is full, nothing was done"),
+    EARLY(EREADONLY, READONLY, 1, "the broker accepts no writes now"),
+    EARLY(ELIMIT, LIMIT, 0, "a limit of the broker is reached, nothing was done"),
+    EARLY(ENOAUTH, NOAUTH, 0, "authentication is required: set the options user and password"),
+    EARLY(EWRONGPASS, WRONGPASS, 0, "user name or password is wrong"),
+    EARLY(ENOPERM, NOPERM, 0, "not permitted"),
     LINE(ENOPROTO, NOPROTO, 0, "unsupported protocol version"),
-    LINE(ENOTLEADER, NOTLEADER, 1, "another broker is the leader"),
+    EARLY(ENOTLEADER, NOTLEADER, 1, "another broker is the leader"),
     LINE(EDAMAGED, DAMAGED, 0, "stored bytes are damaged, on the broker's disk"),
 };
 
@@ -81,6 +83,12 @@ int hmq_retryable(enum hmq_status status)
 {
     const struct error_line *line = error_line_of(status);
     return line ? line->retryable : 0;
+}
+
+bool error_says_nothing_of_earlier(enum hmq_status status)
+{
+    const struct error_line *line = error_line_of(status);
+    return line && line->early;
 }
 
 const char *hmq_version(void)

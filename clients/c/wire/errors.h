@@ -22,6 +22,10 @@ enum hmq_status error_bytes(hmq_error *err, enum hmq_status status, struct slice
 /* The same with the general text of the status. */
 enum hmq_status error_plain(hmq_error *err, enum hmq_status status);
 
+/* True where the broker refuses so before it looks whether it did the same request before: where that was sent on an
+ * earlier connection, it may have been done. */
+bool error_says_nothing_of_earlier(enum hmq_status status);
+
 /* The status for a code on the wire ("STALE"); HMQ_EREFUSED where no such code is known. */
 enum hmq_status error_from_code(struct slice code);
 
