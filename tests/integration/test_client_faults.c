@@ -88,6 +88,29 @@ static void test_second_address(void **state)
     hmq_client_free(client);
 }
 
+/* The first server accepts and closes; the second one works. */
+static void test_a_lost_server_is_followed_by_the_next(void **state)
+{
+    struct fake *p = *state;
+    struct fake *second = NULL;
+    void *made = NULL;
+    hmq_client *client = NULL;
+    hmq_error err;
+    char servers[64];
+    assert_int_equal(fake_start(&made), 0);
+    second = made;
+    hmq_options *o = rig_options_for(p->port, "?reconnect_min_ms=1&reconnect_max_ms=20");
+    snprintf(servers, sizeof servers, "127.0.0.1:%u,127.0.0.1:%u", (unsigned)p->port, (unsigned)second->port);
+    RIG_CHECK(hmq_options_set(o, "servers", servers, &err), &err);
+    RIG_CHECK(hmq_client_new(o, &client, &err), &err);
+    hmq_options_free(o);
+    fake_answer_call(p);
+    fake_hang_up(p);
+    fake_answer_call(second);
+    hmq_client_free(client);
+    assert_int_equal(fake_stop(&made), 0);
+}
+
 static void test_silent_peer(void **state)
 {
     struct fake *p = *state;
@@ -486,6 +509,7 @@ int main(void)
         TEST(test_nobody_there),
         TEST(test_no_such_host),
         TEST(test_second_address),
+        TEST(test_a_lost_server_is_followed_by_the_next),
         TEST(test_silent_peer),
         TEST(test_late_answers_are_nobodys),
         TEST(test_connection_lost_after_sending),

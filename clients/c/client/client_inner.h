@@ -26,11 +26,12 @@ struct peer {
     struct buf in;
     struct endpoints endpoints;
     size_t endpoint; /* index of the one that is tried */
-    struct addrinfo *found; /* its addresses, and the one that is tried */
+    struct addrinfo *found; /* its addresses, and the one that is tried, or connected to */
     struct addrinfo *address;
     int64_t next_try_ms, connect_deadline_ms, pause_ms;
     int64_t heard_ms; /* when bytes were last received */
     bool pinged; /* a ping was sent since then */
+    bool answered; /* something was received on this connection */
 };
 
 /* What other threads may know of the connection. */

@@ -77,8 +77,18 @@ static void peer_note_error(struct hmq_client *c, const char *text)
     pthread_mutex_unlock(&c->lock);
 }
 
-/* Connecting to this address failed: goes on with the next address of the server, else with the next server, and
- * pauses after the last one. */
+/* Goes on to the next address of the server, else to the next server. True where that is the first one again. */
+static bool peer_go_on(struct peer *peer)
+{
+    peer->address = peer->address ? peer->address->ai_next : NULL;
+    if (peer->address)
+        return false;
+    peer_drop_addresses(peer);
+    peer->endpoint = (peer->endpoint + 1) % peer->endpoints.n;
+    return peer->endpoint == 0;
+}
+
+/* Connecting to this address failed: tries the next one, after a pause where all were tried. */
 static void peer_attempt_failed(struct hmq_client *c, const char *why)
 {
     struct peer *peer = &c->peer;
@@ -89,13 +99,8 @@ static void peer_attempt_failed(struct hmq_client *c, const char *why)
     peer_close_socket(c);
     peer->state = PEER_DOWN;
     peer->next_try_ms = 0;
-    peer->address = peer->address ? peer->address->ai_next : NULL;
-    if (!peer->address) {
-        peer_drop_addresses(peer);
-        peer->endpoint = (peer->endpoint + 1) % peer->endpoints.n;
-        if (peer->endpoint == 0)
-            peer_plan_retry(c);
-    }
+    if (peer_go_on(peer))
+        peer_plan_retry(c);
     peer_note_error(c, text);
     client_event(c, HMQ_EVENT_CONNECT_FAILED, text);
 }
@@ -175,9 +180,8 @@ static void peer_connected(struct hmq_client *c)
         return;
     }
     net_describe(peer->address, where, sizeof where);
-    peer_drop_addresses(peer);
     peer->state = PEER_UP;
-    peer->pause_ms = options_num(c->options, CHOICE_reconnect_min_ms);
+    peer->answered = false;
     peer->heard_ms = clock_ms();
     peer->pinged = false;
     peer_login(c);
@@ -196,6 +200,7 @@ void peer_lost(struct hmq_client *c, const char *why)
     if (c->peer.state != PEER_UP)
         return;
     peer_close_socket(c);
+    peer_go_on(&c->peer);
     peer_plan_retry(c);
     buf_reset(&c->peer.in, 0);
     peer_note_error(c, why);
@@ -205,6 +210,14 @@ void peer_lost(struct hmq_client *c, const char *why)
     pthread_mutex_unlock(&c->lock);
     client_finish(c, &dead);
     client_event(c, HMQ_EVENT_DISCONNECTED, why);
+}
+
+/* Only a broker that says something is one that works: one that accepts and closes is tried ever more rarely. */
+static void peer_answered(struct hmq_client *c)
+{
+    if (!c->peer.answered)
+        c->peer.pause_ms = options_num(c->options, CHOICE_reconnect_min_ms);
+    c->peer.answered = true;
 }
 
 /* Dispatches the whole frames of the input. False: the connection was lost. */
@@ -219,6 +232,7 @@ static bool peer_take_frames(struct hmq_client *c)
         status = rpc_reader_next(peer->reader, slice_of(peer->in.data + at, peer->in.len - at),
                                  &frame, &used, err, sizeof err);
         if (status == ST_OK) {
+            peer_answered(c);
             dispatch_frame(c, &frame);
             at += used;
         }

@@ -4,6 +4,9 @@
  *   DOWN ──next_try──► CONNECTING ──writable, no error──► UP ──error, silence, end──► DOWN
  *     ▲                    │ error, deadline: next address, next server,
  *     └────────────────────┘ after the last one a pause that doubles, jittered
+ *
+ * A connection that is lost is followed by one to the next address, after a pause. The pause begins anew once a broker
+ * has sent something.
  */
 #ifndef HALFMQ_CLIENTS_C_PEER_H
 #define HALFMQ_CLIENTS_C_PEER_H
