@@ -405,6 +405,68 @@ static void test_order_keys_find_their_queue(void **state)
     teardown(&b, HMQ_OK);
 }
 
+/* What follows on an ORDER lane is held until what is under way is answered: if that is refused and sent again, one by
+ * one, it must not arrive behind what followed. So is a message of the key that does not fit into a batch. */
+static void test_an_order_lane_has_one_request_under_way(void **state)
+{
+    static char large[40000];
+    hmq_send_options o = HMQ_SEND_OPTIONS;
+    struct bench b = setup(state, FAST "&max_batch_bytes=1");
+    o.order = "account-7";
+    memset(large, 'x', sizeof large - 1);
+    put(&b, "first", &o);
+    fake_hear(b.fake);
+    answer_queues(b.fake, 5);
+    expect_sends(b.fake, 1);
+    hmq_producer_flush(b.producer, RIG_DEADLINE_MS, NULL);
+    put(&b, "one", &o);
+    put(&b, "two", &o);
+    put(&b, large, &o);
+    o.order = NULL;
+    o.queue = 3; /* is not of the lane, and passes */
+    put(&b, "other", &o);
+    fake_hear(b.fake);
+    assert_true(slice_equal(bytes_of(b.fake, "body"), SLICE_LIT("one")));
+    struct rpc_frame one = b.fake->frame;
+    fake_hear(b.fake);
+    assert_true(slice_equal(bytes_of(b.fake, "body"), SLICE_LIT("other")));
+    fake_answer(b.fake);
+    b.fake->frame.id = one.id;
+    refuse(b.fake, "TOOBIG", "it is too large");
+    fake_hear(b.fake);
+    assert_true(slice_equal(bytes_of(b.fake, "body"), SLICE_LIT("two")));
+    fake_answer(b.fake);
+    fake_hear(b.fake);
+    assert_int_equal(bytes_of(b.fake, "body").len, sizeof large - 1);
+    assert_int_equal(hmq_producer_close(b.producer, 0, NULL), HMQ_ETIMEDOUT);
+    assert_int_equal(told.n, 5);
+    hmq_client_free(b.client);
+}
+
+/* What is held ends with its own deadline, and when the producer is closed. */
+static void test_what_is_held_ends(void **state)
+{
+    hmq_send_options o = HMQ_SEND_OPTIONS;
+    hmq_error err;
+    struct bench b = setup(state, FAST "&max_batch_bytes=1");
+    o.order = "account-7";
+    put(&b, "first", &o);
+    fake_hear(b.fake);
+    answer_queues(b.fake, 5);
+    expect_sends(b.fake, 1);
+    hmq_producer_flush(b.producer, RIG_DEADLINE_MS, NULL);
+    put(&b, "one", &o);
+    RIG_CHECK(hmq_send_async(b.producer, "t", "two", 3, &o, 20, on_told, NULL, &err), &err);
+    wait_told(2);
+    assert_int_equal(told.status[1], HMQ_ETIMEDOUT);
+    put(&b, "three", &o);
+    assert_int_equal(hmq_producer_close(b.producer, 0, NULL), HMQ_ETIMEDOUT);
+    assert_int_equal(told.n, 4);
+    assert_int_equal(told.status[2], HMQ_EUNKNOWN);
+    assert_int_equal(told.status[3], HMQ_ECLOSED);
+    hmq_client_free(b.client);
+}
+
 /* ---- with a broker ---- */
 
 #define KEYS 20
@@ -505,6 +567,8 @@ int main(void)
         TEST(test_closed_when_full),
         TEST(test_order_of_the_calls),
         TEST(test_order_keys_find_their_queue),
+        TEST(test_an_order_lane_has_one_request_under_way),
+        TEST(test_what_is_held_ends),
         cmocka_unit_test(test_order_is_kept_by_a_broker_that_dies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,21 +40,29 @@ static struct lane *lane_new(const char *topic, int64_t queue)
     }
     lane->queue = queue;
     lane->due_ms = CORE_NEVER;
+    TAILQ_INIT(&lane->held);
     buf_init(&lane->record, BATCH_BYTES_MAX);
     buf_init(&lane->starts, BATCH_COUNT_MAX * 4);
     return lane;
 }
 
+static struct lane *lane_find(struct lanes *lanes, const char *topic, int64_t queue)
+{
+    struct lane *lane;
+    LIST_FOREACH(lane, lanes_bucket(lanes, topic, queue), link)
+    if (lane->queue == queue && strcmp(lane->topic, topic) == 0)
+        return lane;
+    return NULL;
+}
+
 static struct lane *lane_get(struct lanes *lanes, const char *topic, int64_t queue)
 {
-    struct lane_list *list = lanes_bucket(lanes, topic, queue);
-    struct lane *lane;
-    LIST_FOREACH(lane, list, link)
-    if (lane->queue == queue && strcmp(lane->topic, topic) == 0)
+    struct lane *lane = lane_find(lanes, topic, queue);
+    if (lane)
         return lane;
     lane = lane_new(topic, queue);
     if (lane) {
-        LIST_INSERT_HEAD(list, lane, link);
+        LIST_INSERT_HEAD(lanes_bucket(lanes, topic, queue), lane, link);
         lanes->n_lanes++;
     }
     return lane;
@@ -62,7 +70,7 @@ static struct lane *lane_get(struct lanes *lanes, const char *topic, int64_t que
 
 static void lane_free(struct lanes *lanes, struct lane *lane)
 {
-    assert(lane->n == 0 && lane->under_way == 0);
+    assert(lane->n == 0 && lane->under_way == 0 && TAILQ_EMPTY(&lane->held));
     LIST_REMOVE(lane, link);
     lanes->n_lanes--;
     buf_free(&lane->record);
@@ -97,6 +105,51 @@ static int64_t lanes_close_due(struct lanes *lanes, int64_t now_ms)
     return next_ms;
 }
 
+/* Leaves a call to the driver to end. */
+static void lanes_fail(struct lanes *lanes, struct batch_call *b, enum hmq_status status)
+{
+    b->call.status = status;
+    TAILQ_INSERT_TAIL(&lanes->failed, &b->call, link);
+    service_kick(lanes->sender->client, &lanes->service);
+}
+
+/* Takes the call out of those that are held: it counts as under way from here on. */
+static struct batch_call *lane_unhold(struct lanes *lanes, struct lane *lane, struct call *call)
+{
+    TAILQ_REMOVE(&lane->held, call, link);
+    lanes->n_held--;
+    lane->under_way++;
+    return (struct batch_call *)(void *)call; /* the call is its first member */
+}
+
+/* Ends what is held and was due before now. Returns when the next one will be. */
+static int64_t lane_expire_held(struct lanes *lanes, struct lane *lane, int64_t now_ms)
+{
+    int64_t next_ms = CORE_NEVER;
+    bool connected = client_is_connected(lanes->sender->client);
+    for (struct call *call = TAILQ_FIRST(&lane->held), *next; call; call = next) {
+        next = TAILQ_NEXT(call, link);
+        if (call->deadline_ms <= now_ms)
+            lanes_fail(lanes, lane_unhold(lanes, lane, call), connected ? HMQ_ETIMEDOUT : HMQ_EDISCONNECTED);
+        else if (call->deadline_ms < next_ms)
+            next_ms = call->deadline_ms;
+    }
+    return next_ms;
+}
+
+static int64_t lanes_expire_held(struct lanes *lanes, int64_t now_ms)
+{
+    int64_t next_ms = CORE_NEVER;
+    struct lane *lane;
+    for (size_t i = 0; lanes->n_held > 0 && i < LANES_BUCKETS; i++)
+        LIST_FOREACH(lane, &lanes->buckets[i], link)
+        {
+            int64_t at_ms = lane_expire_held(lanes, lane, now_ms);
+            next_ms = at_ms < next_ms ? at_ms : next_ms;
+        }
+    return next_ms;
+}
+
 /* Ends the calls that could not be submitted. Without the lock. */
 static void lanes_end_failed(struct lanes *lanes)
 {
@@ -112,10 +165,10 @@ static int64_t lanes_tick(struct service *s, int64_t now_ms)
 {
     struct lanes *lanes = lanes_of(s);
     pthread_mutex_lock(&lanes->lock);
-    int64_t next_ms = lanes_close_due(lanes, now_ms);
+    int64_t next_ms = lanes_close_due(lanes, now_ms), held_ms = lanes_expire_held(lanes, now_ms);
     pthread_mutex_unlock(&lanes->lock);
     lanes_end_failed(lanes);
-    return next_ms;
+    return held_ms < next_ms ? held_ms : next_ms;
 }
 
 bool lanes_init(struct lanes *lanes, struct sender *s, const hmq_options *o,
@@ -177,6 +230,8 @@ static int64_t lane_due(const struct lanes *lanes, const struct lane *lane)
     int64_t linger_ms = lanes->sender->linger_ms;
     if (linger_ms == 0 && lane->under_way == 0)
         return CORE_NOW;
+    if (linger_ms == 0 && lane->queue >= 0)
+        return CORE_NEVER; /* it could only be held: it leaves when what is under way is answered */
     return clock_ms() + (linger_ms > 0 ? linger_ms : LANES_MS);
 }
 
@@ -242,25 +297,58 @@ void lanes_close(struct lanes *lanes, const char *topic)
         lanes->leave(lanes, lane);
 }
 
+struct lane *lanes_busy(struct lanes *lanes, const char *topic, struct slice order)
+{
+    int64_t queue = partition_queue(&lanes->partitions, topic, order);
+    struct lane *lane = queue < 0 ? NULL : lane_find(lanes, topic, queue);
+    return lane && lane->under_way > 0 ? lane : NULL;
+}
+
 void lanes_submit(struct lanes *lanes, struct batch_call *b, enum hmq_status status)
 {
-    struct hmq_client *c = lanes->sender->client;
     b->lane->under_way++;
     if (status == HMQ_OK)
-        status = client_submit(c, &b->call, 0);
-    if (status == HMQ_OK)
+        status = client_submit(lanes->sender->client, &b->call, 0);
+    if (status != HMQ_OK)
+        lanes_fail(lanes, b, status);
+}
+
+void lanes_submit_in_turn(struct lanes *lanes, struct batch_call *b, enum hmq_status status)
+{
+    struct lane *lane = b->lane;
+    if (status != HMQ_OK || lane->queue < 0 || lane->under_way == 0) {
+        lanes_submit(lanes, b, status);
         return;
-    b->call.status = status;
-    TAILQ_INSERT_TAIL(&lanes->failed, &b->call, link);
-    service_kick(c, &lanes->service);
+    }
+    TAILQ_INSERT_TAIL(&lane->held, &b->call, link);
+    lanes->n_held++;
+    service_at(lanes->sender->client, &lanes->service, b->call.deadline_ms);
+}
+
+/* Nothing is under way: submits what was held first. A call that fails is ended by the driver, and then the next one
+ * follows; when the producer closes, all fail. */
+static void lane_go_on(struct lanes *lanes, struct lane *lane)
+{
+    bool closing = sender_is_closing(lanes->sender);
+    struct call *call;
+    while ((closing || lane->under_way == 0) && (call = TAILQ_FIRST(&lane->held))) {
+        struct batch_call *b = lane_unhold(lanes, lane, call);
+        enum hmq_status status = closing ? HMQ_ECLOSED : client_submit(lanes->sender->client, call, 0);
+        if (status != HMQ_OK)
+            lanes_fail(lanes, b, status);
+    }
 }
 
 void lanes_answered(struct lanes *lanes, struct lane *lane)
 {
     lane->under_way--;
-    if (lane->n == 0 && lane->under_way == 0 && lanes->n_lanes > LANES_KEEP) {
+    if (lane->under_way == 0)
+        lane_go_on(lanes, lane);
+    if (lane->under_way > 0)
+        return;
+    if (lane->n == 0 && lanes->n_lanes > LANES_KEEP) {
         lane_free(lanes, lane);
-    } else if (lane->n > 0 && lane->under_way == 0 && lanes->sender->linger_ms == 0) {
+    } else if (lane->n > 0 && lanes->sender->linger_ms == 0) {
         lane->due_ms = CORE_NOW;
         service_kick(lanes->sender->client, &lanes->service);
     }

@@ -14,8 +14,9 @@
  *
  * A batch of one goes as a `send`: it is shorter so, and any broker knows it.
  *
- * Order: the messages of a lane leave as they came. A message that does not fit (fit.h) closes the lanes
- * of its topic before it leaves. So a lane must be able to leave at once: the memory that it takes is there
+ * Order: the messages of a lane leave as they came. A lane for ORDER has one request under way at a time, and what
+ * leaves meanwhile is held: if the broker refuses a batch, its messages go one by one, and must not arrive behind
+ * those of the next batch. A message that does not fit (fit.h) closes the lanes of its topic before it leaves. So a lane must be able to leave at once: the memory that it takes is there
  * before a message is taken. Should there be none for the frame, its messages end with HMQ_ENOMEM.
  *
  * Locks: `lock` for everything here; it may be held while a call is submitted. Callbacks run without it,
@@ -52,6 +53,7 @@ struct lane {
     size_t bytes; /* reserved for it */
     int64_t due_ms, deadline_ms;
     size_t under_way; /* calls that are not answered */
+    struct call_list held; /* batch_calls of an ORDER lane that wait until none is under way */
 };
 
 LIST_HEAD(lane_list, lane);
@@ -63,7 +65,7 @@ struct lanes {
     void (*leave)(struct lanes *lanes, struct lane *lane); /* takes the open batch of the lane. Under the lock */
     pthread_mutex_t lock;
     struct lane_list buckets[LANES_BUCKETS]; /* by topic and queue */
-    size_t n_lanes, n_open;
+    size_t n_lanes, n_open, n_held;
     struct call_list failed; /* could not be submitted; ended by the driver */
     struct partitions partitions;
     bool plain; /* the broker knows no batches */
@@ -100,6 +102,13 @@ void lanes_close(struct lanes *lanes, const char *topic);
  * be submitted, leaves it to the driver to end: callbacks run on its thread only.
  */
 void lanes_submit(struct lanes *lanes, struct batch_call *b, enum hmq_status status);
+
+/* Under the lock: the same, but an ORDER lane that has something under way holds it until that is answered. */
+void lanes_submit_in_turn(struct lanes *lanes, struct batch_call *b, enum hmq_status status);
+
+/* Under the lock: the lane of an ORDER key that has something under way, so that a message of the key which does not
+ * fit into a batch must wait for its turn there. NULL: there is none. */
+struct lane *lanes_busy(struct lanes *lanes, const char *topic, struct slice order);
 
 /* Under the lock: a call of the lane was answered. */
 void lanes_answered(struct lanes *lanes, struct lane *lane);

@@ -113,7 +113,29 @@ void produce_leave(struct lanes *lanes, struct lane *lane)
     buf_reset(&lane->record, 4 * LANES_BYTES);
     buf_reset(&lane->starts, 4 * LANES_COUNT);
     lanes->n_open--;
-    lanes_submit(lanes, b, status);
+    lanes_submit_in_turn(lanes, b, status);
+}
+
+enum hmq_status produce_alone(struct lanes *lanes, struct lane *lane, struct call *from, struct listener listener)
+{
+    struct batch_call *b = malloc(sizeof *b);
+    struct listener *listeners = malloc(sizeof *listeners);
+    if (!b || !listeners) {
+        free(b);
+        free(listeners);
+        return HMQ_ENOMEM;
+    }
+    produce_call_init(b, lanes, lane, from->deadline_ms);
+    b->call.id = from->id; /* it is in the frame */
+    b->call.repeat = from->repeat;
+    b->call.frame = from->frame;
+    buf_init(&from->frame, 0);
+    listeners[0] = listener;
+    b->listeners = listeners;
+    b->n = 1;
+    b->bytes = b->call.frame.len;
+    lanes_submit_in_turn(lanes, b, HMQ_OK);
+    return HMQ_OK;
 }
 
 /* ---- answers ---- */

@@ -9,4 +9,8 @@
 /* lanes.leave: submits the open batch of the lane. Under the lock of the lanes. */
 void produce_leave(struct lanes *lanes, struct lane *lane);
 
+/* Submits a `send` in its turn behind what the lane has under way, under the lock of the lanes. Its frame is taken out
+ * of `from`, and its bytes are reserved already. HMQ_ENOMEM: nothing was done. */
+enum hmq_status produce_alone(struct lanes *lanes, struct lane *lane, struct call *from, struct listener listener);
+
 #endif

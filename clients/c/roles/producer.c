@@ -103,8 +103,27 @@ static void producer_sent_done(struct call *call, const struct call_outcome *out
     sender_release(sc);
 }
 
+/* Under the lock of the lanes: submits a call whose bytes are reserved, behind what is under way for its ORDER key. The
+ * call is freed, or the broker's. */
+static enum hmq_status producer_submit(hmq_producer *p, const char *topic, const char *order, struct send_call *call,
+                                       struct listener listener, hmq_error *err)
+{
+    struct sender *s = &p->sender;
+    lanes_close(&p->lanes, topic);
+    struct lane *busy = order ? lanes_busy(&p->lanes, topic, slice_str(order)) : NULL;
+    if (!busy)
+        return sender_submit_reserved(s, call, s->linger_ms, err);
+    size_t bytes = call->call.frame.len;
+    enum hmq_status status = produce_alone(&p->lanes, busy, &call->call, listener);
+    if (status != HMQ_OK)
+        sender_unreserve(s, 1, bytes);
+    call_fini(&call->call);
+    free(call);
+    return error_plain(err, status);
+}
+
 /* Sends one message by itself, after closing the open batches of its topic. */
-static enum hmq_status producer_send_single(hmq_producer *p, const struct parcel *parcel,
+static enum hmq_status producer_send_single(hmq_producer *p, const struct parcel *parcel, const char *order,
                                             int64_t deadline_ms, struct listener listener, hmq_error *err)
 {
     struct sender *s = &p->sender;
@@ -124,8 +143,7 @@ static enum hmq_status producer_send_single(hmq_producer *p, const struct parcel
         return status;
     }
     pthread_mutex_lock(&p->lanes.lock);
-    lanes_close(&p->lanes, parcel->topic);
-    status = sender_submit_reserved(s, call, s->linger_ms, err);
+    status = producer_submit(p, parcel->topic, order, call, listener, err);
     pthread_mutex_unlock(&p->lanes.lock);
     return status;
 }
@@ -173,7 +191,7 @@ enum hmq_status hmq_send_async(hmq_producer *p, const char *topic, const void *b
         status = producer_send_gathered(p, &parcel, &m, deadline_ms, listener, &single);
     buf_free(&props);
     if (single)
-        return producer_send_single(p, &parcel, deadline_ms, listener, err);
+        return producer_send_single(p, &parcel, o.order, deadline_ms, listener, err);
     return error_plain(err, status);
 }
 

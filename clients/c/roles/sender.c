@@ -149,6 +149,14 @@ void sender_hold(struct sender *s)
     pthread_mutex_unlock(&s->lock);
 }
 
+bool sender_is_closing(struct sender *s)
+{
+    pthread_mutex_lock(&s->lock);
+    bool closing = s->closing;
+    pthread_mutex_unlock(&s->lock);
+    return closing;
+}
+
 static void sender_push(struct sender *s)
 {
     if (s->push)

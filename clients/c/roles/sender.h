@@ -58,6 +58,9 @@ void sender_unreserve(struct sender *s, size_t n, size_t bytes);
 /* Counts in a request that is no message, so that closing waits for it as well; sender_unreserve ends it. */
 void sender_hold(struct sender *s);
 
+/* True once it is being closed: what has not been submitted is not submitted any more. */
+bool sender_is_closing(struct sender *s);
+
 /* A call for sender_submit; NULL: no memory. */
 struct send_call *sender_call(struct sender *s, int64_t timeout_ms,
                               void (*done)(struct call *call, const struct call_outcome *outcome),
