@@ -17,13 +17,13 @@ struct view;
 struct view *view_open(struct store *s); /* NULL: no memory */
 void view_close(struct view *v);
 
-/* READ, FIND and the lists that have a COUNT end their replies after so many bytes, and one message more
+/* READ, FIND, POP and the lists that have a COUNT end their replies after so many bytes, and one message more
  * (REPLY_BYTES_SOFT, if this is not called, and at most). */
 void view_limit_replies(struct view *v, size_t most);
 
-/* With `nothing` set the caller may wait until news name key, and ask again. */
+/* With `nothing` set the caller may wait until news name key, and ask again. cut: the reply ended for its bytes. */
 struct query_hint {
-    bool nothing;
+    bool nothing, cut;
     uint64_t key;
 };
 
@@ -31,10 +31,18 @@ struct query_hint {
 void query_run(struct view *v, const struct policy *policy, int64_t now_ms, const struct command *cmd,
                struct buf *reply, struct query_hint *ret_hint);
 
-/* Reads what POP was granted and writes the array of messages, oldest first. A message that was
- * purged meanwhile is left out. *ret_n, *ret_bytes: messages and body bytes (may be NULL). */
+/* How much of what a POP was granted is in a reply: so many messages, with so many bytes of bodies. The rest begins at
+ * an offset of a grant; there is none where grant is n_grants. */
+struct granted {
+    uint64_t n, bytes;
+    uint32_t grant;
+    uint64_t offset;
+};
+
+/* Reads what POP was granted and writes the array of messages, oldest first, up to the limit of the view's replies. A
+ * message that was purged meanwhile is left out. After an error, *ret_done says that all is left. */
 void query_grants(struct view *v, struct slice group, const struct outcome *out, struct buf *reply,
-                  uint64_t *ret_n, uint64_t *ret_bytes);
+                  struct granted *ret_done);
 
 /* Part of a stored record, as a stream sends it: messages from .. from+n-1 of it. Borrowed: good until the callback
  * returns. */
@@ -47,14 +55,15 @@ struct part {
     uint32_t n_granted;
 };
 
-#define PART_BYTES_MAX MIB(1) /* one part, unless a single message is larger */
+#define PART_BYTES_MAX MIB(1) /* one part, or as many as a reply may have (view_limit_replies); or one larger message */
 
-/* Is given a part. Returns false when it wants no more. */
+/* Is given a part, and takes it. Returns false when it wants no more. */
 typedef bool part_fn(void *arg, const struct part *p);
 
-/* Calls fn with the granted messages, part by part, queue by queue. What was purged meanwhile is left out. ST_IO,
- * ST_NOMEM: parts may be missing. */
-enum status query_grant_parts(struct view *v, const struct outcome *out, part_fn *fn, void *arg) MUST_CHECK;
+/* Calls fn with the granted messages, part by part, queue by queue, until it returns false. What was purged meanwhile is
+ * left out. *ret_done: where the rest begins; its n and bytes are 0. ST_IO, ST_NOMEM: parts may be missing. */
+enum status query_grant_parts(struct view *v, const struct outcome *out, part_fn *fn, void *arg,
+                              struct granted *ret_done) MUST_CHECK;
 
 /* The position of a plain read of a queue. */
 struct reader {

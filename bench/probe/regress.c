@@ -353,13 +353,13 @@ static void regress_work_pop_ack(struct rig *r)
         struct view *view = view_open(r->store);
         if (!view)
             regress_die("no view");
-        uint64_t got = 0, bytes = 0;
-        query_grants(view, SLICE_LIT("g"), out, &out->reply, &got, &bytes);
+        struct granted granted;
+        query_grants(view, SLICE_LIT("g"), out, &out->reply, &granted);
         view_close(view);
         regress_answer(r, out);
         uint64_t n = regress_make_ack(r, out);
         outcome_free(out);
-        if (n == 0 || got != n)
+        if (n == 0 || granted.n != n)
             regress_die("a POP brought too little");
         regress_run_group(r, 1);
         r->done += n;

@@ -43,7 +43,7 @@ void account_give_lane(struct account *a, enum account_lane lane)
 
 bool account_take_reply_lane(struct account *a)
 {
-    return account_take_one(&a->replies, LANES_REPLY);
+    return account_take_one(&a->replies, account_is_far_over(a) ? 1 : LANES_REPLY);
 }
 
 void account_give_reply_lane(struct account *a)

@@ -11,14 +11,18 @@
  * it (parked waits, subscriptions, streams, the room that a POP under way is likely to need). Not counted are the
  * connection itself, which max_connections bounds, and entries in the journal, which have a share of their own.
  *
- * Over the high water, a connection reads no more behind an unfinished request, begins no command with a large reply,
- * and begins no command at all while it has unsent output; it waits in its loop's list (conn_await_room). So that
- * unfinished requests cannot lock each other out for ever, a few may be read to their end all the same: LANES_SMALL of
- * them up to LANE_SMALL_BYTES, and one of any size. In the same way LANES_REPLY
- * commands with a large reply may run at a time, each until its client has read the reply. These, one reply a loop and
- * READ_BYTES_SHORT a connection bound what is held over the high water.
+ * Over the high water, a connection reads no more behind an unfinished request, and begins no command at all while it
+ * has unsent output; it waits in its loop's list (conn_await_room). So that unfinished requests cannot lock each other
+ * out for ever, a few may be read to their end all the same: LANES_SMALL of them up to LANE_SMALL_BYTES, and one of any
+ * size.
  *
- * A connection that holds much, or a lane, and neither reads nor sends for two seconds while others wait is closed, so
+ * A reply that could be large is made small then, SHORT_REPLY_BYTES, and only for a client that has read what it was
+ * sent before (conn_is_read), so that the kernel takes all of it and nothing is held. A reply that cannot be made small
+ * needs a reply lane: there is one, and there are LANES_REPLY while less than twice the high water is held, each until
+ * its client has read the reply. These, one reply a loop and READ_BYTES_SHORT a connection bound what is held over the
+ * high water.
+ *
+ * A connection that holds much, or a lane, and neither reads nor sends for a while is closed while others wait, so
  * that clients which never go on cannot keep the others waiting for ever (conn_room.c).
  *
  * Threads: any; everything is atomic, and nothing here waits.
@@ -35,7 +39,9 @@
 
 #define LANE_SMALL_BYTES ((size_t)KIB(128))
 #define LANES_SMALL 8
-#define LANES_REPLY 1
+#define LANES_REPLY 4
+#define SHORT_REPLY_BYTES ((size_t)KIB(16)) /* and one message more */
+#define SHORT_REPLY_BYTES_MAX (2 * SHORT_REPLY_BYTES) /* a larger one needs a lane */
 
 enum account_lane { LANE_NONE, LANE_SMALL, LANE_LARGE };
 
@@ -74,6 +80,12 @@ static inline bool account_has_room(const struct account *a)
  * it must wait, and keeps the lane that it has, so that no more requests than lanes grow. */
 bool account_take_lane(struct account *a, enum account_lane *lane, size_t bytes);
 void account_give_lane(struct account *a, enum account_lane lane);
+
+/* True where so much is held that nothing more may be kept for a connection. */
+static inline bool account_is_far_over(const struct account *a)
+{
+    return account_held(a) >= 2 * a->high;
+}
 
 /* The same for a command with a large reply. */
 bool account_take_reply_lane(struct account *a);

@@ -110,6 +110,7 @@ struct conn {
     uint8_t stuck; /* looks since then */
     uint8_t lane; /* enum account_lane */
     bool reply_lane; /* may be answered at length, though connections hold too much */
+    bool wants_lane; /* its next command needs it */
 
     uint32_t in_flight;
     size_t in_flight_bytes;

@@ -1,11 +1,15 @@
 /* conn_room.c: the list of those that wait for memory, and the end of those that keep it (conn_room.h). */
 #include "broker/net/conn_room.h"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+
 #define ROOM_TRY_MS 20
 #define GO_ON_MANY 64 /* at once, where little is held */
 #define GO_ON_LANES 4 /* at once, over the high water */
-#define LOOK_MS 1000
-#define STUCK_LOOKS 2 /* so that it did not go on for two to three seconds */
+#define LOOK_MS 250
+#define STUCK_LOOKS 8 /* so that it did not go on for two seconds ... */
+#define STUCK_LOOKS_LANE 2 /* ... or half a second, where it has a lane that others wait for */
 
 static void room_arm(struct loop *l)
 {
@@ -54,6 +58,13 @@ void conn_give_lane(struct conn *c)
     c->lane = LANE_NONE;
 }
 
+bool conn_is_read(const struct conn *c)
+{
+    int unsent = 0;
+    /* What is sent and not acknowledged yet does not count: an acknowledgement may take 40 ms. */
+    return !conn_unsent(c) && (ioctl(c->fd, SIOCOUTQNSD, &unsent) != 0 || unsent == 0);
+}
+
 bool conn_takes_reply_lane(struct conn *c)
 {
     if (!c->reply_lane)
@@ -99,13 +110,23 @@ static struct conn *room_least(const struct loop *l, bool small)
     return least;
 }
 
-/* The oldest that waits to begin a command with a large reply. */
+/* The oldest that waits for a reply lane, and whose client has read what it was sent. */
 static struct conn *room_oldest_command(const struct loop *l)
 {
     struct conn *c = l->awaiting;
-    while (c && !(c->stops & STOP_MEMORY))
+    while (c && !((c->stops & STOP_MEMORY) && c->wants_lane && conn_is_read(c)))
         c = c->next_awaiting;
     return c;
+}
+
+/* Those that wait only because their clients had not read what they were sent, and have read it now. */
+static void room_try_readers(struct loop *l)
+{
+    for (struct conn *c = l->awaiting, *next; c; c = next) {
+        next = c->next_awaiting;
+        if ((c->stops & STOP_MEMORY) && !c->wants_lane && conn_is_read(c))
+            room_try_again(c);
+    }
 }
 
 /* Over the high water only a free lane helps. Small requests go first, since large ones may be no more than an attempt
@@ -120,7 +141,8 @@ static void room_use_lanes(struct loop *l)
     }
     if (atomic_load(&a->large) == 0 && (c = room_least(l, false)))
         room_try_again(c);
-    if (atomic_load(&a->replies) < LANES_REPLY && (c = room_oldest_command(l)))
+    uint32_t lanes = account_is_far_over(a) ? 1 : LANES_REPLY;
+    if (atomic_load(&a->replies) < lanes && (c = room_oldest_command(l)))
         room_try_again(c);
 }
 
@@ -131,6 +153,7 @@ void conns_go_on(struct loop *l)
         for (uint32_t i = 0; i < GO_ON_MANY && l->awaiting; i++)
             room_try_again(l->awaiting);
     } else {
+        room_try_readers(l);
         /* Between the marks, too: each that goes on may bring the account over the high water again. */
         room_use_lanes(l);
         if (l->awaiting && !account_is_over(a) && !room_is_unfinished(l->awaiting))
@@ -150,9 +173,10 @@ static bool room_keeps_others_waiting(const struct conn *c)
 static void room_look(struct conn *c)
 {
     bool stuck = !c->moved && !conn_is_doomed(c) && room_keeps_others_waiting(c);
+    bool has_lane = c->lane != LANE_NONE || c->reply_lane;
     c->stuck = stuck ? (uint8_t)(c->stuck + 1) : 0;
     c->moved = false;
-    if (c->stuck <= STUCK_LOOKS)
+    if (c->stuck <= (has_lane ? STUCK_LOOKS_LANE : STUCK_LOOKS))
         return;
     counters_add(&c->loop->counters, COUNTER_STUCK_CUT, 1);
     conn_cut(c, "closing a connection: it neither reads nor sends, and connections hold too much memory");

@@ -21,6 +21,9 @@ bool conn_takes_lane(struct conn *c, size_t bytes);
 bool conn_takes_reply_lane(struct conn *c);
 void conn_give_reply_lane(struct conn *c);
 
+/* Has the client's kernel taken all that was sent? Then a small reply goes out at once. */
+bool conn_is_read(const struct conn *c);
+
 /* A request was read to its end, or will not be. */
 void conn_give_lane(struct conn *c);
 

@@ -9,11 +9,13 @@
 
 #include "broker/base/json.h"
 #include "broker/checks/check_list.h"
+#include "broker/net/conn_out.h"
+#include "broker/net/conn_room.h"
 #include "broker/serve/giveback.h"
 #include "protocol/base/reply.h"
 #include "storage/query.h"
 
-#define POP_UNSENT_MAX ((size_t)MIB(32)) /* with more unsent output, POP delivers nothing */
+#define POP_UNSENT_MAX ((size_t)MIB(8)) /* with more unsent output, POP delivers nothing */
 
 void answer_address(struct entry *e, const struct conn *c, struct request rq)
 {
@@ -41,35 +43,39 @@ static void answer_busy(struct conn *c, struct request rq, struct buf *r, const 
     conn_answer(c, rq, buf_slice(r));
 }
 
+/* Is there room for the messages of a POP? *ret_small: only for a few of them. */
+static bool answer_has_room(struct conn *c, bool *ret_small)
+{
+    bool is_short = conn_memory_is_short(c) && !c->reply_lane;
+    if (is_short || conn_unsent(c) >= OUT_SOFT_MAX)
+        conn_send(c);
+    *ret_small = is_short || conn_unsent(c) >= OUT_SOFT_MAX;
+    return !conn_is_doomed(c) && conn_unsent(c) < POP_UNSENT_MAX && (!is_short || conn_is_read(c));
+}
+
+/* Answers with the messages that the reply has room for; the rest is requeued. */
 static void answer_pop(struct conn *c, struct request rq, const struct entry *e)
 {
     struct loop *l = c->loop;
-    const struct account *a = &l->shared->account;
-    bool is_short = account_held(a) >= (c->reply_lane ? 2 * a->high : a->high);
-    bool has_room = conn_unsent(c) < POP_UNSENT_MAX && !is_short;
-    struct view *v = has_room ? loop_view(l) : NULL;
-    if (!v) {
-        giveback_messages(l, e);
-        answer_busy(c, rq, loop_reply(l),
-                    "nothing was delivered: replies that were not read take too much memory; read yours, then try again");
-        return;
-    }
+    bool small = false;
+    struct view *v = answer_has_room(c, &small) ? loop_view(l) : NULL;
     struct buf *r = loop_reply(l);
-    uint64_t n = 0, bytes = 0;
-    query_grants(v, e->cmd.pos[0], &e->out, r, &n, &bytes);
-    if (r->failed) {
+    struct granted done = {0};
+    if (v) {
+        view_limit_replies(v, small ? SHORT_REPLY_BYTES : l->reply_most);
+        query_grants(v, e->cmd.pos[0], &e->out, r, &done);
+    }
+    bool too_large = small && r->len > SHORT_REPLY_BYTES_MAX && !conn_takes_reply_lane(c);
+    if (!v || r->failed || too_large) {
         giveback_messages(l, e);
-        answer_busy(c, rq, r, "no memory for the messages; nothing was delivered, try again");
+        answer_busy(c, rq, loop_reply(l), "nothing was delivered: replies take too much memory; try again");
         return;
     }
-    if (reply_is_error(buf_slice(r), NULL))
-        giveback_messages(l, e);
-    counters_add(&l->counters, COUNTER_MESSAGES_OUT, n);
-    counters_add(&l->counters, COUNTER_BYTES_OUT, bytes);
+    counters_add(&l->counters, COUNTER_MESSAGES_OUT, done.n);
+    counters_add(&l->counters, COUNTER_BYTES_OUT, done.bytes);
     conn_answer(c, rq, buf_slice(r));
     buf_reset(r, REPLY_BYTES_KEEP);
-    if (conn_is_doomed(c))
-        giveback_messages(l, e);
+    giveback_rest(l, e, conn_is_doomed(c) ? &(struct granted){0} : &done);
 }
 
 /* Writes the reply of CHECKS, an array of maps, as an array of JSON texts. False: no memory. */

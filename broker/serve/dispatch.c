@@ -18,6 +18,7 @@
 #include "storage/query.h"
 
 #define SMALL_REPLY_BYTES 4096
+#define CLIENT_LIST_LINE 160 /* bytes a connection, about */
 
 /* ---- the way back ---- */
 
@@ -37,11 +38,13 @@ static void dispatch_done(struct journal_client *owner, struct entry *e)
         entry_free(e);
         return;
     }
-    bool waits = wait_allowed(&e->cmd);
-    if (waits && e->fate == ST_OK && e->out.nothing && wait_park(c, e)) {
+    bool waits = wait_allowed(&e->cmd), parks = waits && e->fate == ST_OK && e->out.nothing;
+    if (parks && wait_park(c, e)) {
         conn_entry_back(c, e);
         return;
     }
+    if (parks && waits_full(c) && !conn_is_ending(c))
+        e->fate = ST_BUSY; /* an empty reply would make the client ask again at once */
     if (waits)
         wait_answer(c, e);
     else
@@ -52,18 +55,45 @@ static void dispatch_done(struct journal_client *owner, struct entry *e)
 
 /* ---- the way in ---- */
 
-/* While connections hold too much memory: is this a command whose reply may be large? It waits then. */
-static bool dispatch_reply_is_large(const struct command *cmd)
+/* How large a reply may be while connections hold too much memory. */
+enum reply_size {
+    REPLY_TINY,
+    REPLY_LIMITED, /* it can be made small, or turns out to be so */
+    REPLY_LARGE,
+};
+
+static enum reply_size dispatch_size_of(size_t bytes)
 {
+    return bytes <= SMALL_REPLY_BYTES ? REPLY_TINY : bytes <= SHORT_REPLY_BYTES_MAX ? REPLY_LIMITED : REPLY_LARGE;
+}
+
+static enum reply_size dispatch_reply_size(const struct conn *c, const struct command *cmd)
+{
+    if (c->wants_lane)
+        return REPLY_LARGE;
     switch (cmd->info->id) {
-    case CMD_POP:
+    case CMD_POP: return REPLY_LIMITED;
     case CMD_CHECKS:
-    case CMD_COMMAND:
-    case CMD_CLIENT: return true;
+    case CMD_COMMAND: return REPLY_LARGE;
+    case CMD_CLIENT:
+        return slice_equal_nocase(cmd->rest[0], SLICE_LIT("LIST"))
+                   ? dispatch_size_of(atomic_load(&c->loop->shared->connections) * CLIENT_LIST_LINE)
+                   : REPLY_TINY;
     case CMD_PING:
-    case CMD_ECHO: return cmd->n_pos > 0 && cmd->pos[0].len > SMALL_REPLY_BYTES;
-    default: return cmd->info->kind == KIND_QUERY;
+    case CMD_ECHO: return dispatch_size_of(cmd->n_pos > 0 ? cmd->pos[0].len : 0);
+    default: return cmd->info->kind == KIND_QUERY ? REPLY_LIMITED : REPLY_TINY;
     }
+}
+
+/* While connections hold too much memory: may the command begin? */
+static bool dispatch_may_begin(struct conn *c, const struct command *cmd)
+{
+    enum reply_size size = dispatch_reply_size(c, cmd);
+    c->wants_lane = size == REPLY_LARGE;
+    if (size == REPLY_LARGE && !conn_takes_reply_lane(c))
+        return false;
+    c->wants_lane = false;
+    return size != REPLY_LIMITED || c->reply_lane || conn_is_read(c);
 }
 
 /* ... and one that lasts: what it begins is kept in memory. It is refused then. */
@@ -124,8 +154,7 @@ static enum verdict dispatch_write(struct conn *c, const struct command *cmd, st
     if (dispatch_refuse_bodies(c, cmd, rq) || dispatch_refuse_url(c, cmd, rq))
         return GO_ON;
     if (waits && waits_full(c)) {
-        conn_refuse(c, rq, ST_BUSY,
-                    "too many commands with WAIT are parked on this connection: wait until some have ended");
+        conn_refuse(c, rq, ST_BUSY, "too many commands with WAIT are parked: wait until some have ended");
         return GO_ON;
     }
     struct entry *e = entry_new(&c->loop->entries, cmd);
@@ -156,34 +185,48 @@ static void dispatch_put_members(struct loop *l, const struct command *cmd, stru
     reply_field_int(r, "members", members_of(serve_of(l)->env.members, key));
 }
 
-static void dispatch_query(struct conn *c, const struct command *cmd, struct request rq)
+/* A reply was made small; is it too large all the same, or must it not end early? Only the client of a READ goes on
+ * where it ended. */
+static bool dispatch_needs_lane(const struct command *cmd, const struct buf *r, const struct query_hint *hint)
+{
+    return r->len > SHORT_REPLY_BYTES_MAX || (hint->cut && cmd->info->id != CMD_READ);
+}
+
+static enum verdict dispatch_query(struct conn *c, const struct command *cmd, struct request rq)
 {
     struct loop *l = c->loop;
+    bool small = conn_memory_is_short(c) && !c->reply_lane;
     struct view *v = loop_view_now(l);
     if (!v) {
         conn_refuse(c, rq, ST_BUSY, NULL);
-        return;
+        return GO_ON;
     }
-    view_limit_replies(v, l->reply_most);
+    view_limit_replies(v, small ? SHORT_REPLY_BYTES : l->reply_most);
     struct buf *r = loop_reply(l);
     struct query_hint hint = {0};
     struct policy policy = journal_policy(l->env.journal);
     query_run(v, &policy, journal_now_ms(l->env.journal), cmd, r, &hint);
     if (cmd->info->id == CMD_PGROUP_INFO)
         dispatch_put_members(l, cmd, r);
+    if (small && dispatch_needs_lane(cmd, r, &hint)) {
+        c->wants_lane = true;
+        buf_reset(r, REPLY_BYTES_KEEP);
+        return STALL_MEMORY;
+    }
     if (r->failed)
         reply_error(r, ST_BUSY, "no memory for the reply: ask for less");
     else if (hint.nothing && wait_allowed(cmd) && wait_park_read(c, cmd, rq, hint.key))
-        return;
+        return GO_ON;
     conn_answer(c, rq, buf_slice(r));
     buf_reset(r, REPLY_BYTES_KEEP);
+    return GO_ON;
 }
 
 enum verdict dispatch(struct conn *c, const struct command *cmd, struct request rq)
 {
     atomic_store_explicit(&c->last, cmd->info, memory_order_relaxed);
     if (conn_memory_is_short(c)) {
-        if (dispatch_reply_is_large(cmd) && !conn_takes_reply_lane(c))
+        if (!dispatch_may_begin(c, cmd))
             return STALL_MEMORY;
         if (dispatch_lasts(cmd)) {
             conn_refuse(c, rq, ST_BUSY, "connections hold as much memory as they may: try again later");
@@ -195,8 +238,7 @@ enum verdict dispatch(struct conn *c, const struct command *cmd, struct request 
     if (c->in_flight && conn_is_text(c))
         return STALL;
     if (cmd->info->kind == KIND_QUERY)
-        dispatch_query(c, cmd, rq);
-    else
-        local_run(c, cmd, rq);
+        return dispatch_query(c, cmd, rq);
+    local_run(c, cmd, rq);
     return GO_ON;
 }

@@ -47,13 +47,16 @@ static bool giveback_has_bit(const struct grant *g, uint32_t i)
     return !g->bits || (g->bits[i / 64] >> (i % 64)) & 1;
 }
 
-/* Appends the receipts of all grants to text, one for each run of neighbouring offsets; returns how many. */
-static uint32_t giveback_put_receipts(const struct outcome *o, struct buf *text, struct slice *receipts)
+/* Appends the receipts of the grants that `done` leaves to text, one for each run of neighbouring offsets; returns how
+ * many. */
+static uint32_t giveback_put_receipts(const struct outcome *o, const struct granted *done, struct buf *text,
+                                      struct slice *receipts)
 {
     uint32_t n = 0;
-    for (uint32_t i = 0; i < o->n_grants; i++) {
+    for (uint32_t i = done->grant; i < o->n_grants; i++) {
         const struct grant *g = &o->grants[i];
-        for (uint32_t k = 0, first; k < g->count; k++) {
+        uint32_t from = i == done->grant && done->offset > g->base ? (uint32_t)(done->offset - g->base) : 0;
+        for (uint32_t k = from, first; k < g->count; k++) {
             if (!giveback_has_bit(g, k))
                 continue;
             for (first = k; k + 1 < g->count && giveback_has_bit(g, k + 1); k++)
@@ -66,20 +69,26 @@ static uint32_t giveback_put_receipts(const struct outcome *o, struct buf *text,
     return n;
 }
 
-void giveback_messages(struct loop *l, const struct entry *e)
+void giveback_rest(struct loop *l, const struct entry *e, const struct granted *done)
 {
     uint32_t most = 0;
-    for (uint32_t i = 0; i < e->out.n_grants; i++)
+    for (uint32_t i = done->grant; i < e->out.n_grants; i++)
         most += e->out.grants[i].count;
     struct slice *receipts = most ? malloc(most * sizeof *receipts) : NULL;
     if (!receipts)
         return;
     struct buf text;
     buf_init(&text, 0);
-    uint32_t n = giveback_put_receipts(&e->out, &text, receipts);
-    giveback_release(l, e->cmd.pos[0], &text, receipts, n);
+    uint32_t n = giveback_put_receipts(&e->out, done, &text, receipts);
+    if (n)
+        giveback_release(l, e->cmd.pos[0], &text, receipts, n);
     free(receipts);
     buf_free(&text);
+}
+
+void giveback_messages(struct loop *l, const struct entry *e)
+{
+    giveback_rest(l, e, &(struct granted){0});
 }
 
 /* The first n marks, all of one stream, in one RELEASE. */

@@ -17,12 +17,14 @@
 #include "broker/checks/check_list.h"
 #include "broker/net/conn.h"
 #include "broker/serve/marks.h"
+#include "storage/query.h"
 
 /* Requeues what the entry was granted (a POP, a TAKE or CHECKS); no-op for all others. */
 void giveback_entry(struct loop *l, const struct entry *e);
 
-/* Requeues the messages that a POP or TAKE was granted. */
+/* Requeues the messages that a POP or TAKE was granted: all, or the rest that `done` leaves. No attempt is used. */
 void giveback_messages(struct loop *l, const struct entry *e);
+void giveback_rest(struct loop *l, const struct entry *e, const struct granted *done);
 
 /* Requeues the messages of all marks, and drops the marks. */
 void giveback_marks(struct loop *l, struct marks *ms);

@@ -129,13 +129,34 @@ bool stream_output_failed(struct conn *c)
     return conn_is_doomed(c);
 }
 
+bool stream_room_is_small(const struct conn *c)
+{
+    return conn_memory_is_short(c) && !c->reply_lane;
+}
+
+static bool stream_conn_has_room(const struct conn *c)
+{
+    return stream_room_is_small(c) ? conn_is_read(c) : conn_unsent(c) < OUT_SOFT_MAX;
+}
+
 bool stream_has_room(struct stream *s)
 {
-    bool is_short = conn_memory_is_short(s->conn);
-    s->choked = is_short || conn_unsent(s->conn) >= OUT_SOFT_MAX;
-    if (is_short)
+    s->choked = !stream_conn_has_room(s->conn);
+    if (s->choked && conn_memory_is_short(s->conn))
         conn_await_room(s->conn, 0);
     return !s->choked;
+}
+
+bool stream_has_room_for(struct stream *s, const struct part *p)
+{
+    size_t size = record_cut_size(p->record, p->h, p->from, p->n);
+    s->choked = stream_room_is_small(s->conn) && size > SHORT_REPLY_BYTES_MAX && !conn_takes_reply_lane(s->conn);
+    return !s->choked;
+}
+
+void stream_limit_parts(const struct stream *s, struct view *v)
+{
+    view_limit_replies(v, stream_room_is_small(s->conn) ? SHORT_REPLY_BYTES : s->conn->loop->reply_most);
 }
 
 int64_t stream_credit_max(const struct stream *s)
@@ -168,5 +189,5 @@ bool streams_have_room(const struct conn *c)
     const struct stream *s = ((const struct session *)(const void *)c->session)->streams;
     while (s && !s->choked)
         s = s->next;
-    return s && conn_unsent(c) < OUT_SOFT_MAX && !conn_memory_is_short(c);
+    return s && stream_conn_has_room(c);
 }

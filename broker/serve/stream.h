@@ -63,8 +63,14 @@ void stream_retry_later(struct stream *s, int64_t delay_ms);
  * waiter_park. False: no memory; the entry stays the caller's. */
 bool stream_park(struct stream *s, struct entry *e, uint64_t key, int64_t retry_ms) MUST_CHECK;
 
-/* Is there room in the output? Remembers it where there is none. */
+/* Is there room in the output? Remembers it where there is none. While connections hold too much memory there is a
+ * little, for a client that reads (stream_room_is_small); a part that is larger than that needs a reply lane. */
 bool stream_has_room(struct stream *s);
+bool stream_room_is_small(const struct conn *c);
+bool stream_has_room_for(struct stream *s, const struct part *p);
+
+/* Limits the parts that a view gives to what the output has room for. */
+void stream_limit_parts(const struct stream *s, struct view *v);
 
 /* True where the output ran out of memory: the connection is cut then, as the client has lost some of it. */
 bool stream_output_failed(struct conn *c);

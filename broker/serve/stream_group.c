@@ -19,6 +19,8 @@
 
 #define TAKES_MAX 16 /* of one stream in the journal */
 #define TAKE_RETRY_MS 50 /* the journal was full */
+#define TAKE_FIRST 100 /* messages, while their size is not known */
+#define TAKE_SMALL 16 /* ... while connections hold too much memory */
 
 static void stream_group_pump(struct stream *s);
 static void stream_group_woken(struct stream *s);
@@ -29,10 +31,21 @@ static const struct stream_kind stream_group_kind = {
 
 /* ---- asking ---- */
 
+/* What there is no room for would be requeued, so no more is asked for than is likely to fit. */
+static int64_t stream_group_count_max(const struct stream *s)
+{
+    if (stream_room_is_small(s->conn))
+        return TAKE_SMALL;
+    if (!s->each)
+        return TAKE_FIRST;
+    uint64_t fit = OUT_SOFT_MAX / s->each + 1;
+    return fit < COUNT_MAX ? (int64_t)fit : COUNT_MAX;
+}
+
 static int64_t stream_group_next_count(const struct stream *s)
 {
-    int64_t n = s->credit - s->asked;
-    return n < COUNT_MAX ? n : COUNT_MAX;
+    int64_t n = s->credit - s->asked, most = stream_group_count_max(s);
+    return n < most ? n : most;
 }
 
 /* Submits e. False: the journal is full; the entry stays the caller's. */
@@ -104,22 +117,43 @@ struct stream_granted {
     struct stream *stream;
     uint64_t messages, bytes;
     bool damaged;
+    bool no_room; /* for the part that begins at `rest` */
+    uint64_t rest;
+    const struct grant *grant;
 };
 
 static bool stream_group_push_granted(void *arg, const struct part *p)
 {
     struct stream_granted *sum = arg;
     size_t bytes = 0;
+    sum->no_room = !stream_has_room_for(sum->stream, p);
+    sum->rest = p->h->base + p->from;
+    sum->grant = p->grant;
+    if (sum->no_room)
+        return false;
     sum->damaged = !stream_push(sum->stream, p, &bytes);
     if (sum->damaged)
         return false;
     sum->messages += p->n_granted;
     sum->bytes += bytes;
-    return true;
+    return stream_has_room(sum->stream);
 }
 
-/* Sends what was granted. Each message that was appended to the output has a mark. If anything fails after that, only
- * marked messages are requeued, and the leases of the others expire by themselves: so none is requeued twice. */
+/* Gives back what there was no room for. */
+static void stream_group_give_rest(struct stream *s, const struct entry *e, const struct stream_granted *sum,
+                                   struct granted *done)
+{
+    if (sum->no_room)
+        *done = (struct granted){.grant = (uint32_t)(sum->grant - e->out.grants), .offset = sum->rest};
+    if (done->grant < e->out.n_grants)
+        giveback_rest(s->conn->loop, e, done);
+    if (sum->no_room)
+        stream_retry_later(s, STREAM_LANE_RETRY_MS);
+}
+
+/* Sends what was granted, as far as there is room. Each message that was appended to the output has a mark. If anything
+ * fails after that, only marked messages are requeued, and the leases of the others expire by themselves: so none is
+ * requeued twice. */
 static void stream_group_hand_out(struct stream *s, const struct entry *e)
 {
     struct conn *c = s->conn;
@@ -130,7 +164,13 @@ static void stream_group_hand_out(struct stream *s, const struct entry *e)
         stream_retry_later(s, STREAM_REFUSED_RETRY_MS);
         return;
     }
-    enum status st = query_grant_parts(v, &e->out, stream_group_push_granted, &sum);
+    if (!stream_has_room(s)) {
+        giveback_messages(c->loop, e);
+        return;
+    }
+    struct granted done;
+    stream_limit_parts(s, v);
+    enum status st = query_grant_parts(v, &e->out, stream_group_push_granted, &sum, &done);
     s->credit -= (int64_t)sum.messages;
     s->flowing = sum.messages > 0 && (int64_t)sum.messages >= e->cmd.opt[0].n;
     s->each = sum.messages ? sum.bytes / sum.messages + 1 : 0;
@@ -138,6 +178,8 @@ static void stream_group_hand_out(struct stream *s, const struct entry *e)
         return;
     if (st != ST_OK || sum.damaged)
         stream_end(s, ST_ERR, "the store cannot be read: see the broker's log");
+    else
+        stream_group_give_rest(s, e, &sum, &done);
 }
 
 /* Nothing is ready: parks the entry. A waiter that is parked again keeps its place among the POPs. */

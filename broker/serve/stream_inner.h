@@ -16,6 +16,7 @@ struct stream;
 struct waiter;
 
 #define STREAM_REFUSED_RETRY_MS 1000 /* BUSY, DISKFULL and their like: only time helps */
+#define STREAM_LANE_RETRY_MS 200 /* no lane for a large part while connections hold too much memory */
 
 /* What a kind of stream does. */
 struct stream_kind {

@@ -25,6 +25,8 @@ static const struct stream_kind stream_queue_kind = {
 struct stream_sent {
     struct stream *stream;
     bool damaged;
+    bool no_room; /* for the part that begins at `rest` */
+    uint64_t rest;
 };
 
 static bool stream_queue_push(void *arg, const struct part *p)
@@ -32,6 +34,10 @@ static bool stream_queue_push(void *arg, const struct part *p)
     struct stream_sent *sum = arg;
     struct stream *s = sum->stream;
     size_t bytes = 0;
+    sum->no_room = !stream_has_room_for(s, p);
+    sum->rest = p->h->base + p->from;
+    if (sum->no_room)
+        return false;
     sum->damaged = !stream_push(s, p, &bytes);
     if (sum->damaged)
         return false;
@@ -71,10 +77,16 @@ static void stream_queue_pump(struct stream *s)
     if (s->wait || timer_is_set(&s->retry) || s->credit <= 0 || !stream_has_room(s))
         return;
     struct view *v = loop_view(c->loop);
+    if (v)
+        stream_limit_parts(s, v);
     enum status st = v ? reader_parts(&s->reader, v, stream_queue_push, &sum, &at_end) : ST_NOMEM;
     if (stream_output_failed(c))
         return;
-    if (st == ST_NOMEM)
+    if (sum.no_room)
+        s->reader.next = sum.rest;
+    if (sum.no_room)
+        stream_retry_later(s, STREAM_LANE_RETRY_MS);
+    else if (st == ST_NOMEM)
         stream_retry_later(s, STREAM_REFUSED_RETRY_MS);
     else if (st == ST_NOTOPIC)
         stream_end(s, ST_NOTOPIC, "the topic was deleted");

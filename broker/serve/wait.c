@@ -30,9 +30,13 @@ bool wait_allowed(const struct command *cmd)
     return (id == CMD_POP || id == CMD_CHECKS || id == CMD_READ) && command_number(cmd, OPT_ID_WAIT, 0) > 0;
 }
 
+/* While connections hold too much memory, a connection may have one wait, up to a point. */
 bool waits_full(struct conn *c)
 {
-    return session_of(c)->n_waits >= WAITS_MAX;
+    uint32_t most = WAITS_MAX;
+    if (conn_memory_is_short(c))
+        most = account_is_far_over(&c->loop->shared->account) ? 0 : 1;
+    return session_of(c)->n_waits >= most;
 }
 
 /* ---- the list of a connection ---- */

@@ -26,7 +26,7 @@ struct waiter;
 /* True where the command can wait, and asks for it (WAIT over 0). */
 bool wait_allowed(const struct command *cmd);
 
-/* True where the connection has WAITS_MAX of them already. */
+/* True where nothing more may be parked for the connection: it has WAITS_MAX, or memory is short. */
 bool waits_full(struct conn *c);
 
 /* A POP or CHECKS came back with `nothing`: parks it, and the entry becomes the waiter's. False: reply now. */

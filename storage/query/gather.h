@@ -25,6 +25,12 @@ static inline bool gather_full(const struct gather *g)
     return g->n >= g->count || g->items.len >= g->most || g->items.failed;
 }
 
+/* True where it ended for its bytes, so that there may be more. */
+static inline bool gather_is_cut(const struct gather *g)
+{
+    return g->n < g->count && g->items.len >= g->most;
+}
+
 void gather_add(struct gather *g, const struct place *p, const struct message *m);
 
 /* Answers with what was gathered where s is ST_OK, with an error otherwise; frees the buffer. */

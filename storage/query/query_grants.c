@@ -8,9 +8,6 @@
 
 #include "storage/query/gather.h"
 
-/* POP only estimates sizes. Beyond so many bytes nothing more is added, so that the reply has room for the rest. */
-#define GRANTS_BYTES_MAX ((REPLY_BYTES_MAX - BODY_BYTES_CEILING) / 2)
-
 /* Where the tokens of a message are, and its place in the order in which messages were stored. */
 struct piece {
     uint64_t index, seq;
@@ -31,18 +28,23 @@ struct grants {
     struct gather g;
     struct piece *pieces;
     uint32_t n_pieces, size;
+    bool full; /* the rest begins at `done` */
+    struct granted done;
 };
 
 static enum status grant_message(struct grants *gs, const struct grant *gr, uint64_t offset,
                                  struct slice record, const struct record_header *h)
 {
     struct message m;
+    gs->full = gather_full(&gs->g);
+    if (gs->full) {
+        gs->done.offset = offset;
+        return ST_OK;
+    }
     if (record_message(record, h, (uint32_t)(offset - h->base), &m) != ST_OK)
         return ST_IO;
     if (gs->n_pieces == gs->size)
         return ST_NOMEM;
-    if (gs->g.items.len > GRANTS_BYTES_MAX) /* it is delivered again when its lease is over */
-        return ST_OK;
     struct place p = {gr->topic, gr->queue, offset, h->stored_ms, gr->attempt, gr->lease_until_ms, gs->group};
     struct piece *piece = &gs->pieces[gs->n_pieces++];
     *piece = (struct piece){h->index, m.seq, gs->g.items.len, 0};
@@ -58,7 +60,7 @@ static enum status grant_run(struct grants *gs, const struct grant *gr)
     if (!it)
         return ST_NOMEM;
     struct record_header h = {0};
-    for (uint32_t i = 0; i < gr->count && s == ST_OK; i++) {
+    for (uint32_t i = 0; i < gr->count && s == ST_OK && !gs->full; i++) {
         if (gr->bits && !((gr->bits[i / 64] >> (i % 64)) & 1))
             continue;
         uint64_t offset = gr->base + i;
@@ -83,16 +85,28 @@ static uint32_t grants_live(const struct outcome *out)
     return n;
 }
 
+/* Reads the grants up to the reply's limit, and says in gs->done where the rest begins. */
+static enum status grants_read(struct grants *gs, const struct outcome *out)
+{
+    enum status s = gs->pieces ? ST_OK : ST_NOMEM;
+    for (uint32_t i = 0; i < out->n_grants && s == ST_OK && !gs->full; i++) {
+        gs->done.grant = i;
+        s = grant_run(gs, &out->grants[i]);
+    }
+    if (!gs->full)
+        gs->done.grant = out->n_grants;
+    return s;
+}
+
 void query_grants(struct view *v, struct slice group, const struct outcome *out, struct buf *reply,
-                  uint64_t *ret_n, uint64_t *ret_bytes)
+                  struct granted *ret_done)
 {
     struct grants gs = {.v = v, .group = group, .size = grants_live(out)};
     gs.g.count = UINT32_MAX;
+    gs.g.most = v->reply_most;
     buf_init(&gs.g.items, REPLY_BYTES_MAX);
     gs.pieces = calloc(gs.size ? gs.size : 1, sizeof(*gs.pieces));
-    enum status s = gs.pieces ? ST_OK : ST_NOMEM;
-    for (uint32_t i = 0; i < out->n_grants && s == ST_OK; i++)
-        s = grant_run(&gs, &out->grants[i]);
+    enum status s = grants_read(&gs, out);
     if (s == ST_OK && gs.g.items.failed)
         s = ST_NOMEM;
     if (s == ST_OK) {
@@ -103,10 +117,9 @@ void query_grants(struct view *v, struct slice group, const struct outcome *out,
     } else {
         view_refuse(reply, s, "store", group);
     }
-    if (ret_n)
-        *ret_n = s == ST_OK ? gs.n_pieces : 0;
-    if (ret_bytes)
-        *ret_bytes = s == ST_OK ? gs.g.bytes : 0;
+    gs.done.n = gs.n_pieces;
+    gs.done.bytes = gs.g.bytes;
+    *ret_done = s == ST_OK ? gs.done : (struct granted){.offset = out->n_grants ? out->grants[0].base : 0};
     free(gs.pieces);
     buf_free(&gs.g.items);
 }

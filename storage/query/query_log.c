@@ -62,6 +62,7 @@ void query_read(struct view *v, const struct command *cmd, struct buf *reply, st
     s = log_read_queue(v, &g, &p, offset);
     hint->nothing = s == ST_OK && g.n == 0;
     hint->key = news_key(NEWS_TOPIC, cmd->pos[0], slice_of(NULL, 0));
+    hint->cut = gather_is_cut(&g);
     gather_end(&g, s, reply);
 }
 
@@ -164,7 +165,6 @@ static enum status log_find_rows(struct view *v, const struct command *cmd, stru
 
 void query_find(struct view *v, const struct command *cmd, struct buf *reply, struct query_hint *hint)
 {
-    (void)hint;
     const struct option *key = command_option(cmd, OPT_ID_KEY);
     if (!key) {
         reply_error(reply, ST_ERR, "FIND needs KEY k: which messages to look for");
@@ -178,5 +178,6 @@ void query_find(struct view *v, const struct command *cmd, struct buf *reply, st
     struct gather g;
     gather_begin(&g, (uint32_t)command_number(cmd, OPT_ID_COUNT, LIST_COUNT_DEFAULT), v->reply_most);
     s = log_find_rows(v, cmd, key->v, &g);
+    hint->cut = gather_is_cut(&g);
     gather_end(&g, s, reply);
 }

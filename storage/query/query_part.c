@@ -16,13 +16,26 @@ static bool part_bit_at(const struct grant *g, uint64_t offset)
     return !g->bits || ((g->bits[i / 64] >> (i % 64)) & 1);
 }
 
-/* How many of the n messages from `from` on fit into a part by their bytes; at least one. */
-static uint32_t part_fit(struct slice record, const struct record_header *h, uint32_t from, uint32_t n)
+/* Who takes the parts. */
+struct sink {
+    part_fn *fn;
+    void *arg;
+    size_t most;   /* bytes of a part, unless a single message is larger */
+    uint64_t rest; /* the offset behind what was taken last */
+};
+
+static struct sink part_sink(const struct view *v, part_fn *fn, void *arg)
+{
+    return (struct sink){fn, arg, v->reply_most < PART_BYTES_MAX ? v->reply_most : (size_t)PART_BYTES_MAX, 0};
+}
+
+/* How many of the n messages from `from` on fit into a part of `most` bytes; at least one. */
+static uint32_t part_fit(struct slice record, const struct record_header *h, uint32_t from, uint32_t n, size_t most)
 {
     uint32_t low = 1, high = n;
     while (low < high) {
         uint32_t middle = low + (high - low + 1) / 2;
-        if (record_cut_size(record, h, from, middle) <= PART_BYTES_MAX)
+        if (record_cut_size(record, h, from, middle) <= most)
             low = middle;
         else
             high = middle - 1;
@@ -60,14 +73,15 @@ static void part_bits(struct part *p, uint64_t bits[RUN_WORDS_MAX])
 
 /* Calls fn with what was granted of messages from..to-1 of a record. False: fn wants no more. */
 static bool part_grant_record(const struct grant *g, struct slice record, const struct record_header *h,
-                              uint32_t from, uint32_t to, part_fn *fn, void *arg)
+                              uint32_t from, uint32_t to, struct sink *sink)
 {
     uint64_t bits[RUN_WORDS_MAX];
     for (uint32_t n = 0; (n = part_stretch(g, h->base, to, &from)) > 0; from += n) {
-        n = part_fit(record, h, from, n);
+        n = part_fit(record, h, from, n, sink->most);
         struct part p = {.record = record, .h = h, .from = from, .n = n, .grant = g};
         part_bits(&p, bits);
-        if (p.n_granted > 0 && !fn(arg, &p))
+        sink->rest = h->base + from + n;
+        if (p.n_granted > 0 && !sink->fn(sink->arg, &p))
             return false;
     }
     return true;
@@ -90,7 +104,7 @@ static enum status part_next_record(struct kv_iter *it, uint64_t topic, uint32_t
     return records_seek(it, topic, queue, offset, h);
 }
 
-static enum status part_grant_parts(struct view *v, const struct grant *g, part_fn *fn, void *arg, bool *more)
+static enum status part_grant_parts(struct view *v, const struct grant *g, struct sink *sink, bool *more)
 {
     enum status s = ST_OK;
     struct kv_iter *it = view_grant(v, g);
@@ -104,34 +118,39 @@ static enum status part_grant_parts(struct view *v, const struct grant *g, part_
             break;
         uint64_t from = at > h.base ? at : h.base, to = h.base + h.count < end ? h.base + h.count : end;
         *more = part_grant_record(g, kv_iter_value(it), &h, (uint32_t)(from - h.base), (uint32_t)(to - h.base),
-                             fn, arg);
+                                  sink);
         at = to;
     }
     kv_iter_free(it);
     return s == ST_GONE ? ST_OK : s;
 }
 
-enum status query_grant_parts(struct view *v, const struct outcome *out, part_fn *fn, void *arg)
+enum status query_grant_parts(struct view *v, const struct outcome *out, part_fn *fn, void *arg,
+                              struct granted *ret_done)
 {
     enum status s = ST_OK;
     bool more = true;
-    for (uint32_t i = 0; i < out->n_grants && s == ST_OK && more; i++)
-        s = part_grant_parts(v, &out->grants[i], fn, arg, &more);
+    struct sink sink = part_sink(v, fn, arg);
+    *ret_done = (struct granted){.grant = out->n_grants};
+    for (uint32_t i = 0; i < out->n_grants && s == ST_OK && more; i++) {
+        s = part_grant_parts(v, &out->grants[i], &sink, &more);
+        if (!more)
+            *ret_done = (struct granted){.grant = i, .offset = sink.rest};
+    }
     return s;
 }
 
 /* Calls fn with all of a record from r->next on. False: fn wants no more. */
-static bool part_read_record(struct reader *r, struct slice record, const struct record_header *h, part_fn *fn,
-                             void *arg)
+static bool part_read_record(struct reader *r, struct slice record, const struct record_header *h, struct sink *sink)
 {
     uint32_t from = r->next > h->base ? (uint32_t)(r->next - h->base) : 0;
     bool more = true;
     while (from < h->count && more) {
         /* A whole record goes as it is stored, unless it is large. */
-        bool whole = from == 0 && record.len <= PART_BYTES_MAX;
-        uint32_t n = whole ? h->count : part_fit(record, h, from, h->count - from);
+        bool whole = from == 0 && record.len <= sink->most;
+        uint32_t n = whole ? h->count : part_fit(record, h, from, h->count - from, sink->most);
         struct part p = {.record = record, .h = h, .from = from, .n = n, .n_granted = n};
-        more = fn(arg, &p);
+        more = sink->fn(sink->arg, &p);
         from += n;
         r->next = h->base + from;
     }
@@ -163,10 +182,11 @@ enum status reader_parts(struct reader *r, struct view *v, part_fn *fn, void *ar
     if (!it)
         return ST_NOMEM;
     struct record_header h;
+    struct sink sink = part_sink(v, fn, arg);
     bool more = true;
     s = records_seek(it, v->topic.id, r->queue, r->next, &h);
     while (s == ST_OK && more) {
-        more = part_read_record(r, kv_iter_value(it), &h, fn, arg);
+        more = part_read_record(r, kv_iter_value(it), &h, &sink);
         if (more)
             s = part_next_record(it, r->topic_id, r->queue, r->next, &h);
     }

@@ -249,8 +249,9 @@ static void shell_answer(struct shell *s, uint32_t i)
     buf_init(&reply, REPLY_BYTES_MAX);
     inside(s, true);
     struct view *v = out->n_grants ? view_open(s->store) : NULL;
+    struct granted done;
     if (v)
-        query_grants(v, s->groups[i], out, &reply, NULL, NULL);
+        query_grants(v, s->groups[i], out, &reply, &done);
     view_close(v);
     inside(s, false);
     if (out->n_grants && !v)

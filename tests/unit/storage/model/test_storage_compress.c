@@ -70,10 +70,11 @@ static void count_bodies(void *arg, struct slice body)
 /* Reads by a plain stream, by the stream of a group, and by a follower that starts at the beginning. */
 static void read_in_parts(struct shell *s)
 {
+    struct granted done;
     uint32_t n = 0, pop = shell_add(s, "POP h t COUNT 10");
     struct view *v = view_open(s->store);
     assert_non_null(v);
-    assert_int_equal(query_grant_parts(v, shell_outcome(s, pop), count_parts, &n), ST_OK);
+    assert_int_equal(query_grant_parts(v, shell_outcome(s, pop), count_parts, &n, &done), ST_OK);
     assert_int_equal(n, 7);
     bool end = false;
     struct reader r = {.topic = SLICE_LIT("t"), .next = 2};

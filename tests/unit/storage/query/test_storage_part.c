@@ -97,8 +97,9 @@ static void expect_grants(struct shell *s, uint32_t i)
     static struct heap heap;
     heap = (struct heap){0};
     const struct outcome *out = shell_outcome(s, i);
+    struct granted done;
     struct view *v = view_open(s->store);
-    assert_int_equal(query_grant_parts(v, out, collect, &heap), ST_OK);
+    assert_int_equal(query_grant_parts(v, out, collect, &heap, &done), ST_OK);
     view_close(v);
     uint32_t n = 0;
     for (uint32_t k = 0; k < out->n_grants; k++) {
@@ -154,8 +155,9 @@ static void gaps(void **state)
     shell_pass(s, 50);
     uint32_t pop = shell_add(s, "POP g t COUNT 200");
     heap = (struct heap){0};
+    struct granted done;
     struct view *v = view_open(s->store);
-    assert_int_equal(query_grant_parts(v, shell_outcome(s, pop), collect, &heap), ST_OK);
+    assert_int_equal(query_grant_parts(v, shell_outcome(s, pop), collect, &heap, &done), ST_OK);
     view_close(v);
     assert_true(shell_write(s));
     assert_int_equal(heap.n, 96);

@@ -1,0 +1,51 @@
+#!/usr/bin/python3
+"""test_small_memory.py: with a small budget, a POP or a stream is granted more than its reply has room for. The rest is
+requeued at once, and no attempt is used."""
+import sys
+import os
+
+sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib")]
+
+from broker import Broker, Message, encode, eventually, run_tests  # noqa: E402 (the path comes first)
+from rpc import Rpc  # noqa: E402
+
+N = 300
+FLAGS = ("--memory", "32MB", "--fsync", "never")
+
+
+def fill(client):
+    client.send_raw(encode("SEND", "t", b"x" * 30000) * N)
+    for _ in range(N):
+        client.read()
+
+
+def pop(client, count=1000):
+    return [Message(reply) for reply in client.call("POP", "g", "t", "COUNT", count)]
+
+
+def test_what_a_pop_has_no_room_for():
+    with Broker(*FLAGS) as broker:
+        client, other = broker.text(), broker.text()
+        fill(client)
+        mine = pop(client)
+        assert 0 < sum(len(m.body) for m in mine) < 2 << 20, "a reply has a thirty-second of the budget"
+        theirs = []
+        while len(mine) + len(theirs) < N:
+            theirs += eventually(lambda: pop(other), "what was left is ready at once")
+        assert len({m.id for m in mine + theirs}) == N
+        assert {m.attributes["attempt"] for m in mine + theirs} == {1}, "no attempt was used"
+        assert pop(other) == []
+
+
+def test_what_a_stream_has_no_room_for():
+    with Broker(*FLAGS) as broker:
+        client, stream = broker.text(), Rpc(broker.port)
+        fill(client)
+        stream.call("stream_group", group="g", topic=["t"], credit=N)
+        theirs = eventually(lambda: pop(client), "what the stream has no room for is ready")
+        assert {m.attributes["attempt"] for m in theirs} == {1}, "no attempt was used"
+        stream.socket.close()
+
+
+if __name__ == "__main__":
+    sys.exit(run_tests(sys.modules[__name__]))
