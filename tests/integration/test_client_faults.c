@@ -502,6 +502,93 @@ static void test_a_callback_sends_more_than_fits(void **state)
     hmq_client_free(client);
 }
 
+/* ---- closing while other threads wait ---- */
+
+enum wait_kind { WAIT_SEND, WAIT_FLUSH, WAIT_NEXT, WAIT_CALL, WAIT_CLIENT, WAIT_KINDS };
+
+struct waiting {
+    enum wait_kind kind;
+    hmq_client *client;
+    hmq_producer *producer;
+    hmq_reader *reader;
+    _Atomic pid_t tid; /* 0: it does not run yet */
+    enum hmq_status status;
+    pthread_t thread;
+};
+
+static void *wait_in_a_function(void *arg)
+{
+    struct waiting *w = arg;
+    hmq_error err;
+    hmq_batch *batch = NULL;
+    atomic_store(&w->tid, gettid());
+    if (w->kind == WAIT_SEND)
+        w->status = hmq_send(w->producer, "t", "x", 1, NULL, RIG_DEADLINE_MS, NULL, &err);
+    else if (w->kind == WAIT_FLUSH)
+        w->status = hmq_producer_flush(w->producer, RIG_DEADLINE_MS, &err);
+    else if (w->kind == WAIT_NEXT)
+        w->status = hmq_reader_next(w->reader, RIG_DEADLINE_MS, &batch, &err);
+    else if (w->kind == WAIT_CALL)
+        w->status = ping(w->client, RIG_DEADLINE_MS, &err);
+    else
+        w->status = hmq_client_flush(w->client, RIG_DEADLINE_MS, &err);
+    return NULL;
+}
+
+/* The thread sleeps, and there is nothing but the function that it could sleep in. */
+static bool waits_inside(void *arg)
+{
+    struct waiting *w = arg;
+    char path[64], line[256] = "";
+    pid_t tid = atomic_load(&w->tid);
+    if (tid == 0)
+        return false;
+    snprintf(path, sizeof path, "/proc/self/task/%d/stat", (int)tid);
+    FILE *f = fopen(path, "r");
+    if (!f)
+        return false;
+    bool read = fgets(line, sizeof line, f) != NULL;
+    fclose(f);
+    const char *state = strrchr(line, ')');
+    return read && state && state[2] == 'S';
+}
+
+static void begin_to_wait(struct waiting *w, enum wait_kind kind)
+{
+    w->kind = kind;
+    assert_int_equal(pthread_create(&w->thread, NULL, wait_in_a_function, w), 0);
+    rig_eventually(waits_inside, w, "the thread waits");
+}
+
+static void test_closing_wakes_those_who_wait(void **state)
+{
+    struct fake *p = *state;
+    hmq_error err;
+    for (int round = 0; round < 20; round++) {
+        struct waiting w[WAIT_KINDS] = {0};
+        hmq_client *client = fake_client_of(p, "");
+        hmq_producer *producer = NULL;
+        hmq_reader *reader = NULL;
+        RIG_CHECK(hmq_producer_new(client, NULL, &producer, &err), &err);
+        RIG_CHECK(hmq_reader_new(client, "t", 0, 0, NULL, &reader, &err), &err);
+        fake_answer_call(p);
+        RIG_CHECK(hmq_send_async(producer, "t", "x", 1, NULL, RIG_DEADLINE_MS, NULL, NULL, &err), &err);
+        for (int i = 0; i < WAIT_KINDS; i++) {
+            w[i] = (struct waiting){.client = client, .producer = producer, .reader = reader};
+            begin_to_wait(&w[i], (enum wait_kind)i);
+        }
+        (void)hmq_reader_close(reader, 0, &err); /* it may not have asked for a stream yet */
+        assert_int_equal(hmq_producer_close(producer, 0, &err), HMQ_ETIMEDOUT);
+        hmq_client_free(client);
+        for (int i = 0; i < WAIT_KINDS; i++) {
+            assert_int_equal(pthread_join(w[i].thread, NULL), 0);
+            if (w[i].status != HMQ_EUNKNOWN)
+                assert_int_equal(w[i].status, HMQ_ECLOSED);
+        }
+        fake_hang_up(p);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fake_start, fake_stop)
@@ -526,6 +613,7 @@ int main(void)
         TEST(test_a_full_producer_waits),
         TEST(test_a_large_message_waits_until_its_deadline),
         TEST(test_a_callback_sends_more_than_fits),
+        TEST(test_closing_wakes_those_who_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

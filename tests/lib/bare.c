@@ -41,6 +41,7 @@ void bare_start(struct bare *b, const char *query)
     c->core.max_pending_bytes = (size_t)options_num(c->options, CHOICE_max_pending_bytes);
     c->core.batch_bytes = (size_t)options_num(c->options, CHOICE_max_batch_bytes);
     TAILQ_INIT(&c->services);
+    TAILQ_INIT(&c->taken_back);
     c->wake_fd = -1; /* no thread sleeps, so there is nothing to wake */
     c->line = LINE_UP;
     c->epoch = 1;

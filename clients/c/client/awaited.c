@@ -36,12 +36,23 @@ enum hmq_status awaited_init(struct awaited *w, struct hmq_client *c, int64_t ti
 {
     if (!c)
         return error_set(err, HMQ_EINVAL, "the client is NULL");
+    return awaited_init_of(w, c, &c->gate, NULL, timeout_ms, err);
+}
+
+enum hmq_status awaited_init_of(struct awaited *w, struct hmq_client *c, struct gate *gate, const void *owner,
+                                int64_t timeout_ms, hmq_error *err)
+{
     if (client_on_driver(c))
         return error_plain(err, HMQ_EWOULDBLOCK);
-    *w = (struct awaited){.client = c, .err = err};
-    if (!clock_cond_init(&w->cond))
+    if (!gate_enter(gate))
+        return error_plain(err, HMQ_ECLOSED);
+    *w = (struct awaited){.client = c, .gate = gate, .err = err};
+    if (!clock_cond_init(&w->cond)) {
+        gate_leave(gate, c);
         return error_plain(err, HMQ_ENOMEM);
+    }
     call_init(&w->call, client_id(c), awaited_done);
+    w->call.owner = owner;
     w->call.deadline_ms = client_deadline(c, timeout_ms);
     return HMQ_OK;
 }
@@ -50,6 +61,7 @@ enum hmq_status awaited_drop(struct awaited *w, enum hmq_status status)
 {
     call_fini(&w->call);
     pthread_cond_destroy(&w->cond);
+    gate_leave(w->gate, w->client);
     return status;
 }
 

@@ -121,7 +121,11 @@ void client_cancel_owned(struct hmq_client *c, const void *owner)
 {
     struct call_list dead = TAILQ_HEAD_INITIALIZER(dead);
     pthread_mutex_lock(&c->lock);
-    core_cancel_owned(&c->core, owner, &dead);
+    core_cancel_owned(&c->core, owner, &c->taken_back);
+    if (c->driver == DRIVER_NONE)
+        TAILQ_CONCAT(&dead, &c->taken_back, link);
+    else if (!TAILQ_EMPTY(&c->taken_back))
+        watch_wake_locked(c, CORE_NOW);
     pthread_mutex_unlock(&c->lock);
     if (client_end_calls(c, &dead))
         client_changed(c);

@@ -3,7 +3,7 @@
  *
  *   service.h   being called by the driver          respond.h   frames without a reply
  *   wait.h      waiting for something               workers.h   threads that run tasks
- *   awaited.h   one request, waited for
+ *   awaited.h   one request, waited for             gate.h      being closed while other threads are inside
  *
  * The client itself is opaque here; client_inner.h draws it.
  *
@@ -14,8 +14,15 @@
 #ifndef HALFMQ_CLIENTS_C_CLIENT_H
 #define HALFMQ_CLIENTS_C_CLIENT_H
 
+#include <stdatomic.h>
+
 #include "clients/c/wire/call.h"
 #include "clients/c/wire/options.h"
+
+/* Who is inside the functions of a role, or of the client: gate.h. */
+struct gate {
+    _Atomic uint32_t word; /* a flag: it is being closed; and how many are inside */
+};
 
 /* A role that the driver calls; service.h says how to add one. */
 struct service {
@@ -68,7 +75,8 @@ void client_event(struct hmq_client *c, enum hmq_event event, const char *text);
 /* Calls done() of each call in the list, with its call->status. Driver thread, without any lock. */
 void client_finish(struct hmq_client *c, struct call_list *ended);
 
-/* Takes back every pending call of this owner and calls its done(), on this thread. Without any lock. */
+/* Takes back every pending call of this owner. The driver calls their done(): wait for that. Only where there is no
+ * driver yet, they are called here. Without any lock. */
 void client_cancel_owned(struct hmq_client *c, const void *owner);
 
 /* Fills err with the general text of the status and, where the status is about the connection, with what is

@@ -55,6 +55,7 @@ struct hmq_client {
     uint64_t changes;
     struct core core;
     struct service_list services;
+    struct call_list taken_back; /* the driver calls their done() */
     enum line line;
     bool stopping; /* hmq_client_free was called */
     enum driver_state driver;
@@ -64,6 +65,7 @@ struct hmq_client {
     uint64_t connects, checks, bytes_in, bytes_out;
     char last_error[HMQ_ERROR_TEXT_SIZE];
 
+    struct gate gate; /* of the functions of the client itself that wait */
     _Atomic uint32_t next_id;
     struct hmq_options *options; /* never changes */
     int wake_fd; /* never changes */

@@ -38,6 +38,7 @@ static void driver_expire(struct hmq_client *c)
 {
     struct call_list dead = TAILQ_HEAD_INITIALIZER(dead);
     pthread_mutex_lock(&c->lock);
+    TAILQ_CONCAT(&dead, &c->taken_back, link);
     core_expire(&c->core, clock_ms(), c->line != LINE_DOWN, &dead);
     pthread_mutex_unlock(&c->lock);
     client_finish(c, &dead);
@@ -79,6 +80,8 @@ static int64_t earlier(int64_t a, int64_t b)
 static int64_t driver_plan_locked(struct hmq_client *c)
 {
     int64_t until_ms = earlier(core_next_expiry(&c->core), peer_due(c));
+    if (!TAILQ_EMPTY(&c->taken_back))
+        until_ms = CORE_NOW;
     if (c->line == LINE_UP)
         until_ms = earlier(until_ms, core_next_flush(&c->core));
     for (struct service *s = TAILQ_FIRST(&c->services); s; s = TAILQ_NEXT(s, link))
@@ -132,6 +135,7 @@ void driver_stop(struct hmq_client *c)
     struct call_list dead = TAILQ_HEAD_INITIALIZER(dead);
     peer_lost(c, "the client is closed");
     pthread_mutex_lock(&c->lock);
+    TAILQ_CONCAT(&dead, &c->taken_back, link);
     core_close(&c->core, &dead);
     pthread_mutex_unlock(&c->lock);
     client_finish(c, &dead);

@@ -13,6 +13,7 @@
 
 #include "clients/c/client/client_inner.h"
 #include "clients/c/client/driver.h"
+#include "clients/c/client/gate.h"
 #include "clients/c/client/peer.h"
 #include "clients/c/client/thread.h"
 #include "clients/c/client/watch.h"
@@ -62,6 +63,7 @@ static enum hmq_status open_client(const hmq_options *options, struct hmq_client
     if (!c)
         return error_plain(err, HMQ_ENOMEM);
     TAILQ_INIT(&c->services);
+    TAILQ_INIT(&c->taken_back);
     c->told_fd = c->peer.fd = -1;
     c->told_until_ms = CORE_NEVER;
     c->options = options_clone(options);
@@ -151,10 +153,20 @@ enum hmq_status hmq_client_open(const char *uri, hmq_client **ret_client, hmq_er
     return status;
 }
 
+/* Those who wait in a function of the client have been woken, and leave. */
+static void open_await_callers(struct hmq_client *c)
+{
+    pthread_mutex_lock(&c->lock);
+    while (!gate_empty(&c->gate))
+        pthread_cond_wait(&c->changed, &c->lock);
+    pthread_mutex_unlock(&c->lock);
+}
+
 void hmq_client_free(hmq_client *c)
 {
     if (!c)
         return;
+    gate_close(&c->gate, c);
     pthread_mutex_lock(&c->lock);
     c->stopping = true;
     watch_wake_locked(c, CORE_NOW);
@@ -165,6 +177,7 @@ void hmq_client_free(hmq_client *c)
         pthread_join(c->thread, NULL);
     else
         driver_stop(c);
+    open_await_callers(c);
     open_undo(c);
 }
 

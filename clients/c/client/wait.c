@@ -6,6 +6,7 @@
 
 #include "clients/c/client/client_inner.h"
 #include "clients/c/client/driver.h"
+#include "clients/c/client/gate.h"
 #include "clients/c/wire/clock.h"
 
 static uint64_t wait_changes(struct hmq_client *c)
@@ -64,20 +65,31 @@ static bool nothing_is_pending(void *arg)
 {
     struct hmq_client *c = arg;
     pthread_mutex_lock(&c->lock);
-    bool nothing = c->core.pending == 0;
+    bool nothing = c->core.pending == 0 || c->stopping;
     pthread_mutex_unlock(&c->lock);
     return nothing;
 }
 
 enum hmq_status hmq_client_wait(hmq_client *c, int64_t timeout_ms, hmq_error *err)
 {
+    if (!gate_enter(&c->gate))
+        return error_plain(err, HMQ_ECLOSED);
     enum hmq_status status = wait_until(c, wait_is_over, c, client_deadline(c, timeout_ms));
-    return client_explain(c, status == HMQ_ETIMEDOUT ? HMQ_EDISCONNECTED : status, err);
+    if (status == HMQ_OK && gate_closing(&c->gate))
+        status = HMQ_ECLOSED;
+    status = client_explain(c, status == HMQ_ETIMEDOUT ? HMQ_EDISCONNECTED : status, err);
+    gate_leave(&c->gate, c);
+    return status;
 }
 
 enum hmq_status hmq_client_flush(hmq_client *c, int64_t timeout_ms, hmq_error *err)
 {
+    if (!gate_enter(&c->gate))
+        return error_plain(err, HMQ_ECLOSED);
     enum hmq_status status = wait_until(c, nothing_is_pending, c, client_deadline(c, timeout_ms));
+    if (status == HMQ_OK && gate_closing(&c->gate))
+        status = HMQ_ECLOSED;
+    gate_leave(&c->gate, c);
     if (status == HMQ_ETIMEDOUT)
         return error_set(err, status, "some requests have no reply yet");
     return error_plain(err, status);

@@ -71,7 +71,7 @@ enum hmq_status hmq_send(hmq_producer *p, const char *topic, const void *body, s
     struct parcel parcel = producer_parcel(topic, body, len, options);
     if (!p)
         return error_set(err, HMQ_EINVAL, "the producer is NULL");
-    enum hmq_status status = awaited_init(&w, p->sender.client, timeout_ms, err);
+    enum hmq_status status = sender_await_call(&p->sender, &w, timeout_ms, err);
     if (status != HMQ_OK)
         return status;
     status = parcel_encode(&p->sender, &parcel, &w.call, err);
@@ -170,29 +170,40 @@ static enum hmq_status producer_send_gathered(hmq_producer *p, const struct parc
     return status;
 }
 
+static enum hmq_status producer_send_inside(hmq_producer *p, const struct parcel *parcel, int64_t timeout_ms,
+                                            struct listener listener, hmq_error *err)
+{
+    hmq_send_options o;
+    struct message m;
+    struct buf props;
+    enum hmq_status status = parcel_options(parcel, &o, err);
+    if (status != HMQ_OK)
+        return status;
+    int64_t deadline_ms = client_deadline(p->sender.client, timeout_ms);
+    bool single = true;
+    buf_init(&props, 0);
+    if (fit_message(parcel, &o, &props, &m))
+        status = producer_send_gathered(p, parcel, &m, deadline_ms, listener, &single);
+    buf_free(&props);
+    if (single)
+        return producer_send_single(p, parcel, o.order, deadline_ms, listener, err);
+    return error_plain(err, status);
+}
+
 enum hmq_status hmq_send_async(hmq_producer *p, const char *topic, const void *body, size_t len,
                                const hmq_send_options *options, int64_t timeout_ms, hmq_sent_fn fn,
                                void *arg, hmq_error *err)
 {
     struct parcel parcel = producer_parcel(topic, body, len, options);
     struct listener listener = {fn, arg};
-    hmq_send_options o;
-    struct message m;
-    struct buf props;
     if (!p)
         return error_set(err, HMQ_EINVAL, "the producer is NULL");
-    enum hmq_status status = parcel_options(&parcel, &o, err);
-    if (status != HMQ_OK)
-        return status;
-    int64_t deadline_ms = client_deadline(p->sender.client, timeout_ms);
-    bool single = true;
-    buf_init(&props, 0);
-    if (fit_message(&parcel, &o, &props, &m))
-        status = producer_send_gathered(p, &parcel, &m, deadline_ms, listener, &single);
-    buf_free(&props);
-    if (single)
-        return producer_send_single(p, &parcel, o.order, deadline_ms, listener, err);
-    return error_plain(err, status);
+    struct hmq_client *c = p->sender.client;
+    if (!gate_enter(&p->sender.gate))
+        return error_plain(err, HMQ_ECLOSED);
+    enum hmq_status status = producer_send_inside(p, &parcel, timeout_ms, listener, err);
+    gate_leave(&p->sender.gate, c);
+    return status;
 }
 
 enum hmq_status hmq_producer_flush(hmq_producer *p, int64_t timeout_ms, hmq_error *err)

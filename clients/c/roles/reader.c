@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "clients/c/client/gate.h"
 #include "clients/c/client/respond.h"
 #include "clients/c/client/service.h"
 #include "clients/c/client/wait.h"
@@ -48,6 +49,7 @@ struct hmq_reader {
     char *topic;
     uint32_t queue;
     int64_t window;
+    struct gate gate; /* of hmq_reader_next */
 
     pthread_mutex_t lock;
     struct page_list pages;
@@ -321,7 +323,7 @@ static bool reader_has_news(void *arg)
 {
     struct hmq_reader *r = arg;
     pthread_mutex_lock(&r->lock);
-    bool news = !TAILQ_EMPTY(&r->pages) || r->failed.code != HMQ_OK;
+    bool news = !TAILQ_EMPTY(&r->pages) || r->failed.code != HMQ_OK || r->closing;
     pthread_mutex_unlock(&r->lock);
     return news;
 }
@@ -331,8 +333,10 @@ static enum hmq_status reader_take_news(struct hmq_reader *r, hmq_batch **ret_ba
 {
     enum hmq_status status = HMQ_EAGAIN;
     pthread_mutex_lock(&r->lock);
-    struct reader_page *page = TAILQ_FIRST(&r->pages);
-    if (page) {
+    struct reader_page *page = r->closing ? NULL : TAILQ_FIRST(&r->pages);
+    if (r->closing) {
+        status = error_plain(err, HMQ_ECLOSED);
+    } else if (page) {
         TAILQ_REMOVE(&r->pages, page, link);
         r->waiting -= page->bytes;
         *ret_batch = page->batch;
@@ -348,12 +352,8 @@ static enum hmq_status reader_take_news(struct hmq_reader *r, hmq_batch **ret_ba
     return status;
 }
 
-enum hmq_status hmq_reader_next(hmq_reader *r, int64_t timeout_ms, hmq_batch **ret_batch,
-                                hmq_error *err)
+static enum hmq_status reader_next_inside(hmq_reader *r, int64_t deadline_ms, hmq_batch **ret_batch, hmq_error *err)
 {
-    if (!r || !ret_batch)
-        return error_set(err, HMQ_EINVAL, "the reader or ret_batch is NULL");
-    int64_t deadline_ms = client_deadline(r->client, timeout_ms);
     enum hmq_status status = HMQ_EAGAIN;
     while (status == HMQ_EAGAIN) {
         enum hmq_status waited = wait_until(r->client, reader_has_news, r, deadline_ms);
@@ -364,6 +364,25 @@ enum hmq_status hmq_reader_next(hmq_reader *r, int64_t timeout_ms, hmq_batch **r
         status = reader_take_news(r, ret_batch, err);
     }
     return status;
+}
+
+enum hmq_status hmq_reader_next(hmq_reader *r, int64_t timeout_ms, hmq_batch **ret_batch,
+                                hmq_error *err)
+{
+    if (!r || !ret_batch)
+        return error_set(err, HMQ_EINVAL, "the reader or ret_batch is NULL");
+    struct hmq_client *c = r->client;
+    if (!gate_enter(&r->gate))
+        return error_plain(err, HMQ_ECLOSED);
+    enum hmq_status status = reader_next_inside(r, client_deadline(c, timeout_ms), ret_batch, err);
+    gate_leave(&r->gate, c);
+    return status;
+}
+
+static bool reader_is_left(void *arg)
+{
+    const struct hmq_reader *r = arg;
+    return gate_empty(&r->gate);
 }
 
 static bool reader_nothing_open(void *arg)
@@ -386,6 +405,8 @@ enum hmq_status hmq_reader_close(hmq_reader *r, int64_t timeout_ms, hmq_error *e
     pthread_mutex_lock(&r->lock);
     r->closing = true;
     pthread_mutex_unlock(&r->lock);
+    gate_close(&r->gate, c); /* wakes those who wait for a message */
+    (void)wait_until(c, reader_is_left, r, INT64_MAX);
     enum hmq_status status =
         wait_until(c, reader_nothing_open, r, deadline_ms); /* to know the number of the stream, which is to be closed */
     service_remove(c, &r->service);

@@ -10,6 +10,8 @@
 #include "clients/c/client/wait.h"
 #include "clients/c/wire/clock.h"
 
+#define EXPEL_MS 5
+
 enum hmq_status sender_init(struct sender *s, struct hmq_client *c, const hmq_options *o,
                             hmq_error *err)
 {
@@ -98,6 +100,19 @@ static bool sender_is_empty(void *arg)
     bool empty = s->inflight == 0;
     pthread_mutex_unlock(&s->lock);
     return empty;
+}
+
+/* What a flush waits for. */
+static bool sender_is_empty_or_closing(void *arg)
+{
+    const struct sender *s = arg;
+    return gate_closing(&s->gate) || sender_is_empty(arg);
+}
+
+static bool sender_is_left(void *arg)
+{
+    const struct sender *s = arg;
+    return gate_empty(&s->gate);
 }
 
 static enum hmq_status sender_await(struct sender *s, bool (*holds)(void *arg), void *arg, int64_t deadline_ms)
@@ -206,27 +221,54 @@ void sender_release(struct send_call *call)
     sender_unreserve(s, 1, bytes);
 }
 
-enum hmq_status sender_flush(struct sender *s, int64_t timeout_ms, hmq_error *err)
+static enum hmq_status sender_flush_inside(struct sender *s, int64_t timeout_ms, hmq_error *err)
 {
     sender_push(s);
-    enum hmq_status status = sender_await(s, sender_is_empty, s, client_deadline(s->client, timeout_ms));
+    int64_t deadline_ms = client_deadline(s->client, timeout_ms);
+    enum hmq_status status = sender_await(s, sender_is_empty_or_closing, s, deadline_ms);
     if (status == HMQ_ETIMEDOUT)
         return error_set(err, status, "some messages have no reply yet");
     return error_plain(err, status);
 }
 
+enum hmq_status sender_flush(struct sender *s, int64_t timeout_ms, hmq_error *err)
+{
+    struct hmq_client *c = s->client;
+    if (!gate_enter(&s->gate))
+        return error_plain(err, HMQ_ECLOSED);
+    enum hmq_status status = sender_flush_inside(s, timeout_ms, err);
+    if (status == HMQ_OK && gate_closing(&s->gate))
+        status = error_plain(err, HMQ_ECLOSED);
+    gate_leave(&s->gate, c);
+    return status;
+}
+
+enum hmq_status sender_await_call(struct sender *s, struct awaited *w, int64_t timeout_ms, hmq_error *err)
+{
+    return awaited_init_of(w, s->client, &s->gate, s, timeout_ms, err);
+}
+
+/* Waits until the last caller has left. One that had entered may submit a request yet, so they are taken back again
+ * and again. */
+static void sender_expel(struct sender *s)
+{
+    do
+        client_cancel_owned(s->client, s);
+    while (sender_await(s, sender_is_left, s, clock_ms() + EXPEL_MS) == HMQ_ETIMEDOUT);
+}
+
 enum hmq_status sender_close(struct sender *s, int64_t timeout_ms, hmq_error *err)
 {
-    enum hmq_status status = sender_flush(s, timeout_ms, err);
-    if (status == HMQ_EWOULDBLOCK)
-        return status;
+    if (!wait_is_possible(s->client))
+        return error_plain(err, HMQ_EWOULDBLOCK);
+    enum hmq_status status = sender_flush_inside(s, timeout_ms, err);
     pthread_mutex_lock(&s->lock);
     s->closing = true;
     pthread_mutex_unlock(&s->lock);
+    gate_close(&s->gate, s->client);
+    sender_expel(s);
     sender_push(s);
     client_cancel_owned(s->client, s);
-    /* A callback may be running on the driver thread. */
-    if (sender_await(s, sender_is_empty, s, INT64_MAX) == HMQ_EWOULDBLOCK)
-        return error_plain(err, HMQ_EWOULDBLOCK);
+    (void)sender_await(s, sender_is_empty, s, INT64_MAX); /* until the last callback has run */
     return status;
 }

@@ -22,6 +22,7 @@ struct sender {
     char prefix[17];
     _Atomic uint64_t sequence;
     int64_t linger_ms, checkin_ms;
+    struct gate gate; /* of the public functions of its producer */
     size_t max_inflight, max_bytes;
     pthread_mutex_t lock; /* for the rest */
     size_t inflight, inflight_bytes;
@@ -79,7 +80,11 @@ void sender_release(struct send_call *call);
 
 enum hmq_status sender_flush(struct sender *s, int64_t timeout_ms, hmq_error *err);
 
-/* Flushes, takes back what is not answered, and waits until the last callback has run. */
+/* A request whose caller waits (awaited.h), for a function of the producer. HMQ_EWOULDBLOCK, HMQ_ECLOSED, HMQ_ENOMEM. */
+enum hmq_status sender_await_call(struct sender *s, struct awaited *w, int64_t timeout_ms, hmq_error *err);
+
+/* Flushes, takes back what is not answered, and waits until the last callback has run. Other threads that wait in a
+ * function of the producer leave it, with HMQ_ECLOSED or HMQ_EUNKNOWN. */
 enum hmq_status sender_close(struct sender *s, int64_t timeout_ms, hmq_error *err);
 
 #endif

@@ -82,7 +82,7 @@ static enum hmq_status txn_half_call(hmq_txn_producer *p, const struct parcel *p
 {
     struct awaited w;
     struct hmq_reply *reply = NULL;
-    enum hmq_status status = awaited_init(&w, p->sender.client, timeout_ms, err);
+    enum hmq_status status = sender_await_call(&p->sender, &w, timeout_ms, err);
     if (status != HMQ_OK)
         return status;
     status = parcel_encode(&p->sender, parcel, &w.call, err);
@@ -143,7 +143,7 @@ static enum hmq_status txn_decide(hmq_txn_producer *p, hmq_txid txid, enum hmq_d
     struct awaited w;
     if (!p || txid == 0)
         return error_set(err, HMQ_EINVAL, "the producer is NULL, or the transaction is 0");
-    enum hmq_status status = awaited_init(&w, p->sender.client, timeout_ms, err);
+    enum hmq_status status = sender_await_call(&p->sender, &w, timeout_ms, err);
     if (status != HMQ_OK)
         return status;
     txn_encode_decision(&w.call, decision, txid);
@@ -173,7 +173,7 @@ enum hmq_status hmq_txn_commit_ack(hmq_txn_producer *p, hmq_txid txid, const cha
     for (size_t i = 0; i < n; i++)
         if (!receipts[i])
             return error_set(err, HMQ_EINVAL, "receipt %zu is NULL", i);
-    enum hmq_status status = awaited_init(&w, p->sender.client, timeout_ms, err);
+    enum hmq_status status = sender_await_call(&p->sender, &w, timeout_ms, err);
     if (status != HMQ_OK)
         return status;
     request_begin(&w.call, "commit", 3);
@@ -182,6 +182,20 @@ enum hmq_status hmq_txn_commit_ack(hmq_txn_producer *p, hmq_txid txid, const cha
     pair_texts(&w.call.frame, "receipt", receipts, n);
     w.call.repeat = CALL_AGAIN_BUSY;
     return awaited_run(&w, ret_ids);
+}
+
+/* Submits an asynchronous call; where that fails, it is freed. */
+static enum hmq_status txn_submit(hmq_txn_producer *p, struct send_call *call, hmq_error *err)
+{
+    struct hmq_client *c = p->sender.client;
+    if (!gate_enter(&p->sender.gate)) {
+        call_fini(&call->call);
+        free(call);
+        return error_plain(err, HMQ_ECLOSED);
+    }
+    enum hmq_status status = sender_submit(&p->sender, call, p->sender.linger_ms, err);
+    gate_leave(&p->sender.gate, c);
+    return status;
 }
 
 static void txn_half_done(struct call *call, const struct call_outcome *outcome)
@@ -211,12 +225,11 @@ enum hmq_status hmq_txn_half_async(hmq_txn_producer *p, const char *topic, const
         return error_plain(err, HMQ_ENOMEM);
     call->fn.half = fn;
     enum hmq_status status = parcel_encode(&p->sender, &parcel, &call->call, err);
-    if (status != HMQ_OK) {
-        call_fini(&call->call);
-        free(call);
-        return status;
-    }
-    return sender_submit(&p->sender, call, p->sender.linger_ms, err);
+    if (status == HMQ_OK)
+        return txn_submit(p, call, err);
+    call_fini(&call->call);
+    free(call);
+    return status;
 }
 
 static void txn_decided_done(struct call *call, const struct call_outcome *outcome)
@@ -244,7 +257,7 @@ enum hmq_status hmq_txn_decide_async(hmq_txn_producer *p, hmq_txid txid, enum hm
         return error_plain(err, HMQ_ENOMEM);
     call->fn.decided = fn;
     txn_encode_decision(&call->call, decision, txid);
-    return sender_submit(&p->sender, call, p->sender.linger_ms, err);
+    return txn_submit(p, call, err);
 }
 
 enum hmq_status hmq_txn_run(hmq_txn_producer *p, const char *topic, const void *body, size_t len,
