@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "storage/disk/kv.h"
+#include "storage/disk/kv_stall.h"
 #include "storage/disk/meta.h"
 #include "storage/disk/stale.h"
 
@@ -106,6 +107,11 @@ enum status store_sync(struct store *s, char *err, size_t err_size)
 uint64_t store_damaged(const struct store *s)
 {
     return kv_damage_count(s->kv);
+}
+
+bool store_stalls(struct store *s)
+{
+    return kv_stall_near(s->kv);
 }
 
 size_t store_memory(const struct store *s)

@@ -52,6 +52,10 @@ uint64_t store_stored(struct store *s);
  * dead. */
 enum status store_sync(struct store *s, char *err, size_t err_size) MUST_CHECK;
 
+/* True where the next writes may have to wait for the database to flush its write buffers (disk/kv_stall.h). The thread
+ * that writes, between two groups. */
+bool store_stalls(struct store *s);
+
 /* How many records and rows were found damaged since store_open. Any thread. */
 uint64_t store_damaged(const struct store *s);
 

@@ -6,8 +6,8 @@
  *                                                 └── news to every client, then entries back ◄┘
  *
  * The leader is the thread that takes a group through this; `leading` says that there is one. With quick syncs it is
- * the loop whose turn ends. With slow syncs or large groups it is the writer thread, so that loops read and parse the
- * next commands meanwhile (journal_pace.h).
+ * the loop whose turn ends. With slow syncs or large groups, and where the store may let its writer wait, it is the
+ * writer thread, so that loops read and parse the next commands meanwhile (journal_pace.h).
  *
  * Invariants
  *   1. At most one thread leads. It sets and clears `leading` under the lock.
@@ -154,7 +154,7 @@ static void journal_write(struct journal *j, uint32_t commands, enum fsync_mode 
         abort();
     }
     int64_t took = clock_mono_ns() - before;
-    if (j->fx.written && sync)
+    if (j->fx.written)
         journal_pace_learn(&j->pace, took, commands);
     if (journal_count(j, commands, took, j->fx.written, sync))
         journal_sync(j); /* journal_set_fsync has returned: nothing may be acknowledged unsynced from now on */
@@ -168,6 +168,7 @@ static void journal_publish(struct journal *j)
         j->opt.fatal(err);
         abort();
     }
+    journal_pace_stall(&j->pace, store_stalls(j->opt.store));
     int64_t due_was_ms = atomic_exchange(&j->next_due_ms, j->fx.next_due_ms);
     /* An earlier due time is news as well: the ticker sleeps until the old one. */
     if (j->fx.n_keys || j->fx.overflow || j->fx.pgroups_changed || j->fx.next_due_ms < due_was_ms)

@@ -4,7 +4,10 @@
  *   quick syncs, small groups   the loop whose turn ends leads: a hand-over costs more than a sync
  *   slow syncs, large groups    the writer thread leads: loops read and parse meanwhile
  *
- * Both follow from moving averages of what a sync took and how many commands a group had.
+ *   a stall is near             the same: the store may let its writer wait until it has flushed (store_stalls)
+ *
+ * The first two follow from moving averages of what a group took to be written and synced, and how many commands it
+ * had.
  *
  * Threads: learned by the journal's leader; `slow` and `gather_ns` are read by any.
  */
@@ -17,10 +20,12 @@
 
 struct journal_pace {
     int64_t sync_ewma_ns, group_ewma; /* the latter in 1/16 commands */
-    atomic_bool slow;                 /* the writer thread leads */
+    bool costly, stall;               /* by these averages; a stall is near */
+    atomic_bool slow;                 /* either: the writer thread leads */
     _Atomic int64_t gather_ns;        /* half of what a sync takes, bounded */
 };
 
 void journal_pace_learn(struct journal_pace *p, int64_t sync_ns, uint32_t commands);
+void journal_pace_stall(struct journal_pace *p, bool near);
 
 #endif

@@ -2,6 +2,7 @@
  * kv.c: opening, reading and writing. Only the files kv* know RocksDB.
  *
  *   kv_setup      how RocksDB is set up          kv_inner.h    struct kv
+ *   kv_stall      whether a write may wait
  *
  * With a redo log all families are flushed together, so the files are the state after one certain batch. That is why
  * nobody calls rocksdb_flush, which would flush one family. Closing flushes.
@@ -409,6 +410,9 @@ static bool kv_write_batch(struct kv *kv, rocksdb_writebatch_t *batch, bool sync
 {
     rocksdb_set_perf_level(rocksdb_disable); /* per thread: RocksDB's counters make a write 5 % slower */
     char *failure = NULL;
+    size_t len = 0;
+    (void)rocksdb_writebatch_data(batch, &len);
+    kv->unseen_bytes += len;
     rocksdb_write(kv->db, sync && !kv->redo ? kv->write_sync : kv->write_fast, batch, &failure);
     return !kv_failed(failure, err, err_size);
 }

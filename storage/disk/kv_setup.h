@@ -6,6 +6,13 @@
 
 #include "storage/disk/kv_inner.h"
 
+/* Of each family so many write buffers may be full before writes wait, and so many files may lie in level 0; from NEAR on
+ * they are near that. */
+#define KV_BUFFERS_MAX 5
+#define KV_BUFFERS_NEAR 2
+#define KV_FILES_MAX 36
+#define KV_FILES_NEAR 16
+
 struct family_line {
     const char *name;
     int compression;
