@@ -19,9 +19,9 @@
 #include "storage/model/txn.h"
 #include "storage/model/young.h"
 #include "storage/model/tail.h"
+#include "storage/model/waiting.h"
 
 #define GROUP_BYTES_MAX MIB(8)
-#define RUN_BYTES_ESTIMATE 192
 #define SYNC_AT_LAST_MS 60000
 
 static void state_begin_group(struct state *st)
@@ -59,6 +59,7 @@ static struct state *state_new(void)
     buf_init(&st->parts, 0);
     buf_init(&st->parts_bytes, REQUEST_BYTES_MAX + MIB(1));
     buf_init(&st->outcome, MIB(1));
+    st->wait_window = WAIT_WINDOW_RUNS;
     st->next_due_ms = 0; /* due at once: the first TICK finds out what is due next */
     return st;
 }
@@ -89,7 +90,6 @@ enum status state_load(struct store *store, struct state **ret_state, char *err,
     }
     size_t memory = store->memory_bytes;
     st->kv = store->kv;
-    st->runs_max = memory / 8 / RUN_BYTES_ESTIMATE;
     st->young.bytes_max = memory / 32;
     /* A group is in memory three times: as commands, as records and as the batch. */
     st->group_bytes_max = memory / 8 < GROUP_BYTES_MAX ? memory / 8 : GROUP_BYTES_MAX;
@@ -108,16 +108,12 @@ enum status state_load(struct store *store, struct state **ret_state, char *err,
 
 static void state_free_tables(struct state *st)
 {
-    for (struct hash_node *node = hash_walk(&st->gts, NULL), *next; node; node = next) {
-        next = hash_walk(&st->gts, node);
-        group_free(st, (struct gt *)node);
-    }
+    groups_free(st);
     for (struct hash_node *node = hash_walk(&st->topics, NULL), *next; node; node = next) {
         next = hash_walk(&st->topics, node);
         topic_free((struct topic *)node);
     }
     pgroups_free(st);
-    hash_free(&st->gts);
     hash_free(&st->topics);
 }
 

@@ -84,7 +84,8 @@ static void ack_stale(const struct command *cmd, struct outcome *out)
 
 static void ack_crowded(struct outcome *out)
 {
-    reply_error(&out->reply, ST_BUSY, "too many messages are leased and not yet acknowledged");
+    reply_error(&out->reply, ST_BUSY, "the group has %d leases on this topic that are not acknowledged yet",
+                2 * LEASES_MAX);
 }
 
 /* How NACK and REJECT begin: finds the run of a receipt whose lease holds. NULL: there is none, and that is
@@ -102,7 +103,7 @@ static struct run *ack_one(struct state *st, const struct stamp *stamp, const st
     }
     if (!r) {
         ack_stale(cmd, out);
-    } else if (r->live > 1 && st->runs > 2 * st->runs_max) { /* the run would have to be cut */
+    } else if (r->live > 1 && !lease_room_to_cut(*ret_gt)) { /* its run would have to be cut */
         ack_crowded(out);
         r = NULL;
     }
@@ -155,11 +156,10 @@ void apply_reject(struct state *st, const struct stamp *stamp, const struct comm
 }
 
 /* True where the receipt would cut a run, and there are too many runs already. */
-static bool ack_extend_crowded(struct state *st, const struct stamp *stamp, struct gt *gt,
-                               const struct message_id *first, uint64_t last)
+static bool ack_extend_crowded(const struct stamp *stamp, struct gt *gt, const struct message_id *first, uint64_t last)
 {
     uint64_t from = first->offset;
-    if (st->runs <= 2 * st->runs_max)
+    if (lease_room_to_cut(gt))
         return false;
     for (struct run *r; (r = lease_next(gt, first, last, stamp->now_ms, &from));)
         if (run_live_in(r, first->offset, last) < r->live)
@@ -187,15 +187,15 @@ void apply_extend(struct state *st, const struct stamp *stamp, const struct comm
         ack_stale(cmd, out);
         return;
     }
-    if (ack_extend_crowded(st, stamp, gt, &first, last)) {
+    if (ack_extend_crowded(stamp, gt, &first, last)) {
         ack_crowded(out);
         return;
     }
     uint64_t from = first.offset;
     for (struct run *r; s == ST_OK && (r = lease_next(gt, &first, last, stamp->now_ms, &from));) {
-        r = run_cut(&gt->runs, st, r, first.offset, last);
+        r = run_cut(&gt->runs, r, first.offset, last);
         if (r)
-            run_move(&gt->runs, r, RUN_LEASED, r->attempt, stamp->now_ms + dur);
+            run_extend(&gt->runs, r, stamp->now_ms + dur);
         else
             s = ST_NOMEM;
         group_dirty(st, gt);
@@ -214,13 +214,12 @@ void apply_release(struct state *st, const struct stamp *stamp, const struct com
             continue;
         uint64_t from = first.offset;
         for (struct run *r; (r = lease_next(gt, &first, last, stamp->now_ms, &from));) {
-            r = run_cut(&gt->runs, st, r, first.offset, last);
-            group_dirty(st, gt);
-            if (!r)
-                break; /* no memory: the lease ends by its time */
+            core_news(st, &gt->news, run_live_in(r, first.offset, last));
+            r = run_cut(&gt->runs, r, first.offset, last);
             /* Nobody has received it, so its attempt number has not been used. */
-            run_move(&gt->runs, r, RUN_WAITING, r->attempt - 1, stamp->now_ms);
-            core_news(st, &gt->news, r->live);
+            if (!r || run_wait(&gt->runs, r, r->attempt - 1, stamp->now_ms) != ST_OK)
+                st->sick = true;
+            group_dirty(st, gt);
         }
     }
     reply_ok(&out->reply);

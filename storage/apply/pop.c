@@ -21,6 +21,7 @@
 #include "storage/model/grants.h"
 #include "storage/model/log.h"
 #include "storage/model/lease.h"
+#include "storage/model/waiting.h"
 
 #define POP_TOPICS_MAX 64
 #define POP_EXPIRED_MAX 20000 /* expired messages that one POP skips; then the caller comes again at once */
@@ -35,8 +36,8 @@ struct pop {
     uint32_t expired; /* expired messages that were skipped */
     bool changed;     /* something was created or leased, so it cannot simply fail */
     bool again;       /* more may be had at once, by another POP */
-    bool crowded;     /* there are too many runs: waiting ones are delivered, nothing fresh is ... */
-    bool refused;     /* ... and there was something fresh */
+    bool crowded;     /* the group on this topic has too many leases: nothing is delivered ... */
+    bool refused;     /* ... and there was something */
     enum status status;
 };
 
@@ -55,99 +56,118 @@ static void pop_grant(struct pop *p, struct gt *gt, const struct run *r)
     grants_add(p->out, gt->topic, r);
     if (r->attempt > gt->attempt_top)
         gt->attempt_top = r->attempt;
-    p->left -= r->live;
     p->st->tally.messages_out += r->live;
     p->changed = true;
     group_dirty(p->st, gt);
-}
-
-/* Takes expired messages out of a waiting run. NULL: nothing is left of it, or p->status. */
-static struct run *pop_expire(struct pop *p, struct gt *gt, struct run *r)
-{
-    if (!(gt->topic->flags & TOPIC_HAS_TTL))
-        return r;
-    uint64_t base = r->base;
-    uint32_t count = r->count, queue = r->queue;
-    for (uint32_t i = 0; i < count; i++) {
-        int64_t expires = INT64_MAX;
-        struct run *holder = run_find(&gt->runs, queue, base + i);
-        if (holder)
-            p->status = log_expiry(p->st, gt->topic, queue, base + i, &expires);
-        if (p->status != ST_OK)
-            return NULL;
-        if (!holder || expires > p->stamp->now_ms)
-            continue;
-        run_clear(&gt->runs, p->st, holder, base + i);
-        p->expired++;
-    }
-    group_dirty(p->st, gt);
-    struct run *first = run_first_due(&gt->runs, RUN_WAITING);
-    return first == r ? r : NULL;
-}
-
-/* Cuts r so that it holds at most n live messages. */
-static struct run *pop_cut(struct pop *p, struct gt *gt, struct run *r, uint32_t n)
-{
-    uint32_t seen = 0;
-    uint64_t at = r->base, base = r->base;
-    uint32_t queue = r->queue;
-    for (; seen < n; at++)
-        seen += run_has(r, at);
-    if (seen == r->live)
-        return r;
-    (void)run_split(&gt->runs, p->st, r, at);
-    uint64_t live = base;
-    while (live < at && !run_find(&gt->runs, queue, live))
-        live++;
-    r = run_find(&gt->runs, queue, live);
-    if (!r || r->live > n) { /* no memory to split */
-        p->status = ST_NOMEM;
-        return NULL;
-    }
-    return r;
-}
-
-static size_t pop_estimate(struct pop *p, struct gt *gt, uint32_t queue, uint64_t offset, uint32_t n)
-{
-    struct record_info info;
-    if (log_locate(p->st, gt->topic, queue, offset, &info) != ST_OK || info.count == 0)
-        return 0;
-    return (size_t)info.bytes / info.count * n;
-}
-
-/* Ends leases that are over and whose timer has not fired yet. */
-static void pop_end_leases(struct pop *p, struct gt *gt)
-{
-    const struct run *r = run_first_due(&gt->runs, RUN_LEASED);
-    if (r && r->due_ms <= p->stamp->now_ms)
-        lease_tick(p->st, p->stamp, gt);
-}
-
-static void pop_waiting(struct pop *p, struct gt *gt)
-{
-    while (pop_more(p)) {
-        struct run *r = run_first_due(&gt->runs, RUN_WAITING);
-        if (!r || r->due_ms > p->stamp->now_ms)
-            return;
-        r = pop_expire(p, gt, r);
-        if (!r)
-            continue;
-        if (r->live > p->left)
-            r = pop_cut(p, gt, r, p->left);
-        if (!r)
-            return;
-        p->bytes += pop_estimate(p, gt, r->queue, r->base, r->live);
-        run_move(&gt->runs, r, RUN_LEASED, r->attempt + 1, pop_lease_until(p, gt));
-        pop_grant(p, gt, r);
-    }
 }
 
 /* What this POP takes of a queue, before it becomes a run. */
 struct take {
     uint64_t base;
     uint32_t count, live;
+    uint32_t attempts; /* how often they were delivered before */
     uint64_t bits[RUN_WORDS_MAX];
 };
+
+/* Makes a run of what was taken, and empties *take. */
+static void pop_make_run(struct pop *p, struct gt *gt, uint32_t q, struct take *take)
+{
+    struct take done = *take;
+    *take = (struct take){0};
+    if (done.live == 0)
+        return;
+    struct run *r = run_add(&gt->runs, q, done.base, done.count, RUN_LEASED, done.attempts + 1, pop_lease_until(p, gt),
+                            done.bits);
+    if (r) {
+        pop_grant(p, gt, r);
+        return;
+    }
+    p->st->sick = true;
+    p->status = ST_NOMEM;
+}
+
+/* Bytes of a message of a waiting run, estimated. *known is the record that was asked for last: many runs are in one. */
+static size_t pop_estimate(struct pop *p, struct gt *gt, const struct run *r, struct record_info *known,
+                           uint32_t *known_queue)
+{
+    bool same = known->count > 0 && *known_queue == r->queue && r->base >= known->base &&
+                r->base - known->base < known->count;
+    if (!same && log_locate(p->st, gt->topic, r->queue, r->base, known) != ST_OK)
+        known->count = 0;
+    *known_queue = r->queue;
+    return known->count ? known->bytes / known->count : 0;
+}
+
+/* Ends leases that are over and whose timer has not fired yet. */
+static void pop_end_leases(struct pop *p, struct gt *gt)
+{
+    const struct run *r = run_first_leased(&gt->runs);
+    if (r && r->due_ms <= p->stamp->now_ms)
+        lease_tick(p->st, p->stamp, gt);
+}
+
+/* True where the message at offset has expired, or p->status. */
+static bool pop_expired(struct pop *p, struct gt *gt, uint32_t queue, uint64_t offset)
+{
+    if (!(gt->topic->flags & TOPIC_HAS_TTL))
+        return false;
+    int64_t expires = INT64_MAX;
+    p->status = log_expiry(p->st, gt->topic, queue, offset, &expires);
+    bool over = p->status != ST_OK || expires <= p->stamp->now_ms;
+    p->expired += over;
+    return over;
+}
+
+/* Takes the messages of a waiting run, in order, until the caller has enough. Those that have expired are dropped. */
+static void pop_take_waiting(struct pop *p, struct gt *gt, struct run *r, struct take *take, size_t each)
+{
+    uint64_t at = r->base, end = r->base + r->count;
+    for (; at < end && pop_more(p); at++, take->count++) {
+        if (!run_has(r, at) || pop_expired(p, gt, r->queue, at))
+            continue;
+        take->bits[take->count / 64] |= UINT64_C(1) << (take->count % 64);
+        take->live++;
+        p->left--;
+        p->bytes += each;
+    }
+    group_dirty(p->st, gt);
+    if (p->status != ST_OK)
+        return;
+    if (at == end)
+        run_drop(&gt->runs, r);
+    else
+        p->status = run_drop_before(&gt->runs, r, at);
+    p->changed = true;
+}
+
+/* Takes waiting runs that are due. Neighbours that were delivered equally often become one run again, however singly
+ * they were given back. */
+static void pop_waiting(struct pop *p, struct gt *gt)
+{
+    struct take take = {0};
+    struct record_info known = {.count = 0};
+    uint32_t queue = 0, known_queue = 0;
+    while (pop_more(p)) {
+        struct run *r = NULL;
+        p->status = waiting_first(&gt->runs, p->st, gt->id, &r);
+        if (p->status != ST_OK || !r || r->due_ms > p->stamp->now_ms)
+            break;
+        p->refused = p->refused || p->crowded;
+        if (p->crowded)
+            break;
+        bool joins = take.count && queue == r->queue && take.base + take.count == r->base &&
+                     take.attempts == r->attempt && take.count + r->count <= COUNT_MAX;
+        if (!joins) {
+            pop_make_run(p, gt, queue, &take);
+            take.base = r->base;
+            take.attempts = r->attempt;
+            queue = r->queue;
+        }
+        pop_take_waiting(p, gt, r, &take, pop_estimate(p, gt, r, &known, &known_queue));
+    }
+    if (p->status == ST_OK)
+        pop_make_run(p, gt, queue, &take);
+}
 
 /* Finds the head record of a queue, which is kept until next has passed it. False: nothing is fresh, or p->status. */
 static bool pop_head(struct pop *p, struct gt *gt, uint32_t q)
@@ -215,8 +235,10 @@ static void pop_take(struct pop *p, struct gt *gt, uint32_t q, struct take *take
 {
     struct gtq *gq = &gt->queues[q];
     bool ttl = (gt->topic->flags & TOPIC_HAS_TTL) != 0;
-    if (take->count == 0)
+    if (take->count == 0) {
         take->base = gq->next;
+        take->attempts = gt->attempt_base;
+    }
     uint64_t end = gq->head.base + gq->head.count;
     size_t each = gq->head.count ? gq->head.bytes / gq->head.count : 0;
     for (; n > 0 && gq->next < end && take->count < COUNT_MAX && pop_more(p); n--) {
@@ -237,24 +259,6 @@ static void pop_take(struct pop *p, struct gt *gt, uint32_t q, struct take *take
         gq->next++;
     }
     group_dirty(p->st, gt);
-}
-
-/* Makes a run of what was taken, and empties *take. */
-static void pop_make_run(struct pop *p, struct gt *gt, uint32_t q, struct take *take)
-{
-    struct take done = *take;
-    *take = (struct take){0};
-    if (done.live == 0)
-        return;
-    struct run *r = run_add(&gt->runs, p->st, q, done.base, done.count, RUN_LEASED, gt->attempt_base + 1,
-                            pop_lease_until(p, gt), done.bits);
-    if (!r) {
-        p->st->sick = true;
-        p->status = ST_NOMEM;
-        return;
-    }
-    p->left += r->live; /* pop_grant subtracts them again */
-    pop_grant(p, gt, r);
 }
 
 static void pop_fresh(struct pop *p, struct gt *gt)
@@ -362,7 +366,6 @@ void apply_pop(struct state *st, const struct stamp *stamp, const struct command
         reply_error(&out->reply, ST_LIMIT, "POP takes at most %d topics at once", POP_TOPICS_MAX);
         return;
     }
-    p.crowded = st->runs + p.left > st->runs_max;
     enum status s = grants_reserve(out, p.left) ? pop_groups(&p, cmd, gts) : ST_NOMEM;
     if (s != ST_OK) {
         st->sick = st->sick || p.changed;
@@ -371,6 +374,7 @@ void apply_pop(struct state *st, const struct stamp *stamp, const struct command
     }
     for (uint32_t i = 0; i < cmd->n_rest && pop_more(&p); i++) {
         pop_end_leases(&p, gts[i]);
+        p.crowded = !lease_room(gts[i]);
         pop_waiting(&p, gts[i]);
         pop_fresh(&p, gts[i]);
         group_arm(st, gts[i], stamp->now_ms);
@@ -383,11 +387,13 @@ void apply_pop(struct state *st, const struct stamp *stamp, const struct command
     }
     if (out->n_grants > 0)
         return;
-    if (p.refused) {
-        reply_error(&out->reply, ST_BUSY, "too many messages are leased and not yet acknowledged");
+    if (p.refused && !p.changed) {
+        reply_error(&out->reply, ST_BUSY, "the group has %d leases on this topic that are not acknowledged yet",
+                    LEASES_MAX);
         return;
     }
+    /* BUSY means that nothing was done. If this POP has made a group, the next one, which comes at once, says it. */
     out->nothing = true;
-    out->retry_at_ms = p.again || p.expired >= POP_EXPIRED_MAX ? stamp->now_ms : 0;
+    out->retry_at_ms = p.again || p.refused || p.expired >= POP_EXPIRED_MAX ? stamp->now_ms : 0;
     reply_array(&out->reply, 0);
 }

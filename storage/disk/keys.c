@@ -131,6 +131,15 @@ struct key key_run(uint64_t gt, uint32_t queue, uint64_t base)
     return k;
 }
 
+struct key key_waiting(uint64_t gt, int64_t due_ms, uint32_t queue, uint64_t base)
+{
+    struct key k = key_of_id('V', gt);
+    key_u64(&k, (uint64_t)due_ms);
+    key_u32(&k, queue);
+    key_u64(&k, base);
+    return k;
+}
+
 struct key key_outcome(uint64_t txid)
 {
     return key_of_id('O', txid);

@@ -10,7 +10,8 @@
  *     G group 0 topic                                  → group on a topic: id and settings
  *     H topic u64 │ group                              → (empty) which groups hang on a topic
  *     C gt u64                                         → its cursors, queue by queue
- *     R gt u64 │ queue u32 │ base u64                  → a run: leased or waiting messages
+ *     R gt u64 │ queue u32 │ base u64                  → a run: leased messages
+ *     V gt u64 │ due u64 │ queue u32 │ base u64        → a run: messages that wait for a retry
  *     X txid u64                                       → an open transaction: state, times, first message
  *     O txid u64                                       → a decided one: its outcome
  *     Y txid u64 │ n u32                               → its n-th message (0: only a large one)
@@ -73,6 +74,7 @@ struct key key_group_prefix(struct slice group);
 struct key key_topic_group(uint64_t topic, struct slice group);
 struct key key_cursor(uint64_t gt);
 struct key key_run(uint64_t gt, uint32_t queue, uint64_t base);
+struct key key_waiting(uint64_t gt, int64_t due_ms, uint32_t queue, uint64_t base);
 struct key key_txn(uint64_t txid);
 struct key key_outcome(uint64_t txid);
 struct key key_txn_message(uint64_t txid, uint32_t n);

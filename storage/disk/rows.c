@@ -239,6 +239,16 @@ enum status run_decode(struct slice bytes, struct run_row *ret_r)
     return row_close(&c);
 }
 
+bool run_row_empty(const struct run_row *r)
+{
+    uint64_t any = 0;
+    for (uint32_t i = 0; i < rows_run_words(r->count); i++) {
+        bool last = i + 1 == rows_run_words(r->count);
+        any |= last && r->count % 64 ? r->bits[i] & ((UINT64_C(1) << r->count % 64) - 1) : r->bits[i];
+    }
+    return any == 0;
+}
+
 #define TXN_YOUNG 5       /* a state of the row: pending and young */
 #define TXN_ANSWERED 0x80 /* with the state, in one byte */
 

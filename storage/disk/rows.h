@@ -90,6 +90,9 @@ struct run_row {
     uint64_t bits[RUN_WORDS_MAX]; /* live messages */
 };
 
+/* True where it has no live message; such a row is damaged. */
+bool run_row_empty(const struct run_row *r);
+
 enum txn_state { TXN_PENDING = 1, TXN_COMMITTED = 2, TXN_ROLLEDBACK = 3, TXN_PARKED = 4 };
 
 struct txn_row {

@@ -131,7 +131,7 @@ struct state {
     struct tail *open_tails, **open_tails_end, *spare_tails;
     uint32_t n_spare_tails;
     struct gt *dirty_gts, **dirty_gts_end;
-    uint64_t runs, runs_max;
+    uint32_t wait_window; /* waiting runs of a group in memory between groups (waiting.h) */
     int64_t timer_floor_ms; /* no timer row is due before this */
     int64_t timer_fresh_ms; /* earliest timer row of this group */
     int64_t next_due_ms;

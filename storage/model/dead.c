@@ -44,7 +44,7 @@ enum status dead_letter(struct state *st, const struct stamp *stamp, struct gt *
     struct message m;
     enum status s = log_read(st, gt->topic, r->queue, offset, &st->props, &m);
     if (s == ST_GONE) { /* purged meanwhile, so there is nothing to keep */
-        run_clear(&gt->runs, st, r, offset);
+        run_clear(&gt->runs, r, offset);
         group_dirty(st, gt);
         return ST_OK;
     }
@@ -60,7 +60,7 @@ enum status dead_letter(struct state *st, const struct stamp *stamp, struct gt *
     s = tail_append(st, stamp->now_ms, dlq, 0, &m, &at);
     if (s != ST_OK)
         return s;
-    run_clear(&gt->runs, st, r, offset);
+    run_clear(&gt->runs, r, offset);
     group_dirty(st, gt);
     st->tally.messages_dead++;
     return ST_OK;

@@ -7,6 +7,10 @@
 #include "storage/disk/attempts.h"
 #include "storage/model/timer.h"
 #include "storage/model/log.h"
+#include "storage/model/run_rows.h"
+#include "storage/model/waiting.h"
+
+#define GROUP_RETRY_MS 1000
 
 /* The key of the table: group, a zero byte, topic. hold has GT_KEY_MAX bytes. */
 static struct slice group_key(struct slice group, struct slice topic, uint8_t *hold)
@@ -19,11 +23,11 @@ static struct slice group_key(struct slice group, struct slice topic, uint8_t *h
 
 #define GT_KEY_MAX (2 * NAME_BYTES_MAX + 24)
 
-void group_free(struct state *st, struct gt *gt)
+static void group_free(struct gt *gt)
 {
     if (!gt)
         return;
-    runs_fini(&gt->runs, st);
+    runs_fini(&gt->runs);
     free(gt->queues);
     free((void *)(uintptr_t)gt->key.data);
     free(gt);
@@ -75,7 +79,7 @@ static enum status group_read_rows(struct state *st, struct gt *gt, const struct
         uint64_t floor = gt->topic->queues[q].floor;
         gt->queues[q].next = next > floor ? next : floor;
     }
-    return runs_load(&gt->runs, st, gt->id);
+    return runs_load(&gt->runs, st, gt->id, &cursor);
 }
 
 static enum status group_load(struct state *st, struct slice key, struct slice group, struct slice topic,
@@ -98,7 +102,7 @@ static enum status group_load(struct state *st, struct slice key, struct slice g
         return ST_NOMEM;
     s = group_read_rows(st, gt, &row);
     if (s != ST_OK) {
-        group_free(st, gt);
+        group_free(gt);
         return s;
     }
     hash_add(&st->gts, &gt->node, text_hash(gt->key));
@@ -178,7 +182,7 @@ enum status group_create(struct state *st, int64_t now_ms, struct slice group, s
     if (s == ST_OK)
         s = group_start(st, gt, set->from);
     if (s != ST_OK) {
-        group_free(st, gt);
+        group_free(gt);
         return s;
     }
     hash_add(&st->gts, &gt->node, text_hash(gt->key));
@@ -209,7 +213,7 @@ static void group_save_cursor(struct state *st, struct gt *gt)
                              .n_queues = gt->n_queues};
     for (uint32_t q = 0; q < gt->n_queues; q++)
         row.next[q] = gt->queues[q].next;
-    runs_count(&gt->runs, &row);
+    runs_count(&gt->runs, st, gt->id, &row);
     buf_reset(&st->scratch2, KIB(64));
     cursor_encode(&st->scratch2, &row);
     struct key key = key_cursor(gt->id);
@@ -218,13 +222,34 @@ static void group_save_cursor(struct state *st, struct gt *gt)
 
 void group_flush(struct state *st)
 {
-    for (struct gt *gt = st->dirty_gts; gt; gt = gt->dirty_next) {
+    struct gt *next = NULL;
+    for (struct gt *gt = st->dirty_gts; gt; gt = next) {
+        next = gt->dirty_next;
         gt->dirty = false;
+        if (gt->gone) {
+            group_free(gt);
+            continue;
+        }
         group_save_cursor(st, gt);
         runs_flush(&gt->runs, st, gt->id);
     }
     st->dirty_gts = NULL;
     st->dirty_gts_end = &st->dirty_gts;
+}
+
+void groups_free(struct state *st)
+{
+    struct gt *changed = NULL;
+    for (struct gt *gt = st->dirty_gts; gt; gt = changed) {
+        changed = gt->dirty_next;
+        if (gt->gone)
+            group_free(gt);
+    }
+    for (struct hash_node *node = hash_walk(&st->gts, NULL), *next; node; node = next) {
+        next = hash_walk(&st->gts, node);
+        group_free((struct gt *)node);
+    }
+    hash_free(&st->gts);
 }
 
 static void group_timer_drop(struct state *st, struct gt *gt)
@@ -235,11 +260,9 @@ static void group_timer_drop(struct state *st, struct gt *gt)
     gt->timer_ms = 0;
 }
 
-/* Removes a gt from memory and from the store. Changed gts are put into the batch first, because the deletions must
- * come after their rows. */
+/* Removes a gt from memory and from the store. */
 static void group_drop(struct state *st, struct gt *gt)
 {
-    group_flush(st);
     core_gone(st, gt->group, gt->topic->name);
     group_timer_drop(st, gt);
     struct key key = key_group(gt->group, gt->topic->name);
@@ -248,13 +271,15 @@ static void group_drop(struct state *st, struct gt *gt)
     core_del(st, &hang);
     struct key cursor = key_cursor(gt->id);
     core_del(st, &cursor);
-    struct key from = key_of_id('R', gt->id), to = key_after(&from);
-    kv_del_range(st->kv, KV_STATE, key_slice(&from), key_slice(&to));
+    runs_delete(st, gt->id);
     assert(st->meta.groups > 0);
     st->meta.groups--;
     st->meta_dirty = true;
     hash_remove(&st->gts, &gt->node);
-    group_free(st, gt);
+    if (gt->dirty)
+        gt->gone = true; /* group_flush frees it, and writes nothing */
+    else
+        group_free(gt);
 }
 
 /* Remembers which attempt numbers a gt has used, before it is deleted. */
@@ -338,11 +363,8 @@ enum status group_delete(struct state *st, struct slice group)
 
 static void group_reset(struct state *st, struct gt *gt)
 {
-    group_dirty(st, gt);
-    group_flush(st);
-    struct key from = key_of_id('R', gt->id), to = key_after(&from);
-    kv_del_range(st->kv, KV_STATE, key_slice(&from), key_slice(&to));
-    runs_fini(&gt->runs, st);
+    runs_fini(&gt->runs);
+    runs_delete(st, gt->id);
     group_timer_drop(st, gt);
     for (uint32_t q = 0; q < gt->n_queues; q++) {
         gt->queues[q].next = gt->topic->queues[q].end;
@@ -372,13 +394,22 @@ enum status group_leave_topic(struct state *st, struct topic *t, bool reset)
     return ST_OK;
 }
 
+/* When the first waiting message comes due. Where its row cannot be read, in a second, to try again then. */
+static int64_t group_waiting_due(struct state *st, struct gt *gt, int64_t now_ms)
+{
+    struct run *first = NULL;
+    if (waiting_first(&gt->runs, st, gt->id, &first) != ST_OK)
+        return now_ms + GROUP_RETRY_MS;
+    return first && first->due_ms > now_ms ? first->due_ms : INT64_MAX;
+}
+
 void group_arm(struct state *st, struct gt *gt, int64_t now_ms)
 {
-    const struct run *leased = run_first_due(&gt->runs, RUN_LEASED);
-    const struct run *waiting = run_first_due(&gt->runs, RUN_WAITING);
+    const struct run *leased = run_first_leased(&gt->runs);
     int64_t due = leased ? leased->due_ms : INT64_MAX;
-    if (waiting && waiting->due_ms > now_ms && waiting->due_ms < due)
-        due = waiting->due_ms;
+    int64_t waiting = gt->runs.waiting_runs ? group_waiting_due(st, gt, now_ms) : INT64_MAX;
+    if (waiting < due)
+        due = waiting;
     if (due == INT64_MAX || (gt->timer_ms && gt->timer_ms <= due))
         return;
     group_timer_drop(st, gt);

@@ -34,6 +34,7 @@ struct gt {
     uint32_t n_queues;
     struct runs runs;
     bool dirty;
+    bool gone; /* deleted in the open commit group, and on the list of those that it changed */
     struct gt *dirty_next;
     struct news_slot news;
 };
@@ -78,6 +79,7 @@ void group_arm(struct state *st, struct gt *gt, int64_t now_ms);
 /* Puts the rows of all changed gts into the batch. */
 void group_flush(struct state *st);
 
-void group_free(struct state *st, struct gt *gt);
+/* Frees all of them. */
+void groups_free(struct state *st);
 
 #endif

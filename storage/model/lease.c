@@ -2,6 +2,7 @@
 #include "storage/model/lease.h"
 
 #include "storage/model/dead.h"
+#include "storage/model/waiting.h"
 
 #define TICK_MESSAGES_MAX 10000
 
@@ -34,7 +35,7 @@ uint64_t lease_ack(struct state *st, struct gt *gt, const struct message_id *fir
 {
     uint64_t from = first->offset, n = 0;
     for (struct run *r; (r = lease_next(gt, first, last, now_ms, &from));)
-        n += run_clear_in(&gt->runs, st, r, first->offset, last);
+        n += run_clear_in(&gt->runs, r, first->offset, last);
     if (n > 0)
         group_dirty(st, gt);
     return n;
@@ -53,10 +54,10 @@ enum status lease_failed(struct state *st, const struct stamp *stamp, struct gt 
 {
     if (group_deliveries(gt, r->attempt) >= gt->attempts)
         return dead_letter(st, stamp, gt, r, offset, reason);
-    r = run_isolate(&gt->runs, st, r, offset);
-    if (!r)
-        return ST_NOMEM;
-    run_move(&gt->runs, r, RUN_WAITING, r->attempt, due_ms);
+    r = run_isolate(&gt->runs, r, offset);
+    enum status s = r ? run_wait(&gt->runs, r, r->attempt, due_ms) : ST_NOMEM;
+    if (s != ST_OK)
+        return s;
     group_dirty(st, gt);
     if (due_ms <= stamp->now_ms)
         core_news(st, &gt->news, 1);
@@ -97,22 +98,21 @@ static bool lease_end(struct state *st, const struct stamp *stamp, struct gt *gt
 
 static void lease_tell_ready(struct state *st, struct gt *gt, int64_t now_ms)
 {
-    const struct run *first = run_first_due(&gt->runs, RUN_WAITING);
-    if (first && first->due_ms <= now_ms)
+    if (gt->runs.waiting_runs && waiting_floor(&gt->runs, st, gt->id).due_ms <= now_ms)
         core_news(st, &gt->news, (uint32_t)(gt->runs.n_waiting < COUNT_MAX ? gt->runs.n_waiting : COUNT_MAX));
 }
 
 void lease_tick(struct state *st, const struct stamp *stamp, struct gt *gt)
 {
     uint32_t done = 0;
-    struct run *r = run_first_due(&gt->runs, RUN_LEASED);
+    struct run *r = run_first_leased(&gt->runs);
     for (; r && r->due_ms <= stamp->now_ms && done < TICK_MESSAGES_MAX && !core_full(st);
-         r = run_first_due(&gt->runs, RUN_LEASED)) {
+         r = run_first_leased(&gt->runs)) {
         uint32_t live = r->live;
         done += live;
         if (group_deliveries(gt, r->attempt) < gt->attempts) {
             int64_t due = stamp->now_ms + lease_backoff(gt, r->attempt);
-            run_move(&gt->runs, r, RUN_WAITING, r->attempt, due);
+            st->sick = st->sick || run_wait(&gt->runs, r, r->attempt, due) != ST_OK;
         } else if (!lease_end(st, stamp, gt, r)) {
             break;
         }

@@ -13,6 +13,18 @@
 
 #include "storage/model/group.h"
 
+/* True where POP may lease more for the group: it has fewer than LEASES_MAX leased runs. */
+static inline bool lease_room(const struct gt *gt)
+{
+    return gt->runs.leased_runs < LEASES_MAX;
+}
+
+/* True where a command may cut a leased run in two: it has fewer than twice as many. */
+static inline bool lease_room_to_cut(const struct gt *gt)
+{
+    return gt->runs.leased_runs < UINT64_C(2) * LEASES_MAX;
+}
+
 /* The run of a receipt whose lease holds at now_ms, or NULL. */
 struct run *lease_find(struct gt *gt, const struct message_id *id, int64_t now_ms);
 

@@ -12,8 +12,14 @@
  *                      └───┼─────────────────────────────────────◄─┘
  *                          ▼ attempts used up: dead letter
  *
- * Invariants: runs of a queue do not overlap; live == bits set > 0; a run is in the tree of its state.
- * A run that changed is on the dirty list and is written, or its row deleted, with the group.
+ *   LEASED    rows R by place; all of them are in memory too, in `places` and in `leased`
+ *   WAITING   rows V by due time; only the first ones are in memory, in `waiting` (waiting.h)
+ *
+ * A receipt finds leased runs by their place. Nobody looks for a waiting run but in the order of the due times, so
+ * it costs no memory before its turn comes.
+ *
+ * Invariants: runs of a queue do not overlap; live == bits set > 0. A run that changed is on the dirty list and is
+ * written, or its row deleted, with the commit group (run_rows.h).
  */
 #ifndef HALFMQ_STORAGE_RUN_H
 #define HALFMQ_STORAGE_RUN_H
@@ -27,12 +33,15 @@
 #include "storage/model/core.h"
 
 struct run {
-    RB_ENTRY(run) by_place, by_due;
+    RB_ENTRY(run) by_place; /* LEASED */
+    RB_ENTRY(run) by_due;
     uint64_t base;
     int64_t due_ms;
     uint32_t queue, count, live, attempt;
     enum run_state state;
-    bool dirty, gone, stored;
+    enum run_state row;  /* kind of its row in the store; 0: it has none */
+    int64_t row_due_ms;  /* due time in the key of that row, if it is a V */
+    bool dirty, gone;
     struct run *dirty_next;
     uint64_t bits[]; /* (count + 63) / 64 words */
 };
@@ -44,58 +53,81 @@ struct runs {
     struct run_places places;
     struct run_dues leased, waiting;
     struct run *dirty, **dirty_end;
-    uint64_t n_leased, n_waiting; /* live messages by state, */
-    uint64_t leased_runs, waiting_runs; /* and the runs they are in */
+    uint64_t n_leased, n_waiting;       /* live messages by state, */
+    uint64_t leased_runs, waiting_runs; /* and the runs they are in; those that are only on disk count, too */
+    uint32_t n_window;                  /* waiting runs in memory */
+    bool whole;                         /* all of them are */
+    struct wait_place window_end;       /* otherwise: all stored ones before this place are */
 };
 
 void runs_init(struct runs *rs);
-void runs_fini(struct runs *rs, struct state *st);
+void runs_fini(struct runs *rs);
+
+static inline uint32_t run_words(uint32_t count)
+{
+    return (count + 63) / 64;
+}
 
 /* Adds a run over [base, base+count). bits: which messages it has; NULL: all of them. NULL: no memory. */
-struct run *run_add(struct runs *rs, struct state *st, uint32_t queue, uint64_t base, uint32_t count,
-                    enum run_state state, uint32_t attempt, int64_t due_ms, const uint64_t *bits);
+struct run *run_add(struct runs *rs, uint32_t queue, uint64_t base, uint32_t count, enum run_state state,
+                    uint32_t attempt, int64_t due_ms, const uint64_t *bits);
 
-/* The run that has the live message at offset, or NULL. */
+/* Adds a run as its row in the store says; it is counted already. The row has live messages. NULL: no memory. */
+struct run *run_add_stored(struct runs *rs, uint32_t queue, uint64_t base, const struct run_row *row);
+
+/* Takes a run out. It must not be used any more. */
+void run_drop(struct runs *rs, struct run *r);
+
+/* Takes a clean run out of memory, while its row stays. */
+void run_forget(struct runs *rs, struct run *r);
+
+/* The leased run that has the live message at offset, or NULL. */
 struct run *run_find(struct runs *rs, uint32_t queue, uint64_t offset);
 
 bool run_has(const struct run *r, uint64_t offset);
 
 /* Takes the message out of its run. A run without messages is removed: r must not be used any more. */
-void run_clear(struct runs *rs, struct state *st, struct run *r, uint64_t offset);
+void run_clear(struct runs *rs, struct run *r, uint64_t offset);
 
-/* Changes state, attempt and due time of the whole run. */
-void run_move(struct runs *rs, struct run *r, enum run_state state, uint32_t attempt, int64_t due_ms);
+/* Leases a leased run for longer, or shorter. */
+void run_extend(struct runs *rs, struct run *r, int64_t due_ms);
+
+/* Makes a leased run wait until due_ms; attempt: how often it was delivered. Where it continues a run that began to
+ * wait in the same commit group, with the same due time and attempt, the two become one: r must not be used any more.
+ * ST_NOMEM: the rows would not be what they must be, so the commit group must be given up. */
+enum status run_wait(struct runs *rs, struct run *r, uint32_t attempt, int64_t due_ms) MUST_CHECK;
 
 /* Cuts a run in two at offset (base < offset < base + count) and returns the right part. NULL: no memory, and nothing
  * was changed; or the right part has no live message. A part without live messages is removed: r must not be used. */
-struct run *run_split(struct runs *rs, struct state *st, struct run *r, uint64_t offset);
+struct run *run_split(struct runs *rs, struct run *r, uint64_t offset);
 
-/* Cuts the message at offset out into a run of its own. NULL: no memory. */
-struct run *run_isolate(struct runs *rs, struct state *st, struct run *r, uint64_t offset);
+/* Takes everything before offset out of a run; r must not be used any more. ST_NOMEM: unchanged. */
+enum status run_drop_before(struct runs *rs, struct run *r, uint64_t offset) MUST_CHECK;
 
-/* The first run that has an offset in first..last; NULL: none. */
+/* Cuts the message at offset of a leased run out into a run of its own. NULL: no memory. */
+struct run *run_isolate(struct runs *rs, struct run *r, uint64_t offset);
+
+/* The first leased run that has an offset in first..last; NULL: none. */
 struct run *run_in(struct runs *rs, uint32_t queue, uint64_t first, uint64_t last);
+
+/* The first leased run of the queue, or of one behind it; NULL: none. */
+struct run *run_from_queue(struct runs *rs, uint32_t queue);
 
 /* How many of its live messages are in first..last. */
 uint32_t run_live_in(const struct run *r, uint64_t first, uint64_t last);
 
 /* Takes those out, as run_clear does one. Returns how many. */
-uint32_t run_clear_in(struct runs *rs, struct state *st, struct run *r, uint64_t first, uint64_t last);
+uint32_t run_clear_in(struct runs *rs, struct run *r, uint64_t first, uint64_t last);
 
-/* Cuts the live messages in first..last (there are some) out into a run of their own. NULL: no memory; the messages
- * are then in other runs, with the same state. */
-struct run *run_cut(struct runs *rs, struct state *st, struct run *r, uint64_t first, uint64_t last);
+/* Cuts the live messages in first..last (there are some) of a leased run out into a run of their own. NULL: no memory;
+ * the messages are then in other runs, with the same state. */
+struct run *run_cut(struct runs *rs, struct run *r, uint64_t first, uint64_t last);
 
-struct run *run_first_due(struct runs *rs, enum run_state state); /* NULL: none */
+/* The leased run whose lease ends first; NULL: none. */
+struct run *run_first_leased(struct runs *rs);
 
-/* Fills in what the cursor row says of the runs: the counts, the first waiting one, and how far back leases go. row has
- * its queues and their cursors. */
-void runs_count(struct runs *rs, struct cursor_row *row);
-
-/* Puts the rows of the changed runs of gt into the batch. */
-void runs_flush(struct runs *rs, struct state *st, uint64_t gt);
-
-/* Reads all runs of gt into rs. */
-enum status runs_load(struct runs *rs, struct state *st, uint64_t gt) MUST_CHECK;
+/* The first and the last waiting run in memory; NULL: none. What is on disk may come before: see waiting_first. */
+struct run *run_window_first(struct runs *rs);
+struct run *run_window_last(struct runs *rs);
 
 #endif

@@ -97,9 +97,10 @@ static enum status lag_run(struct view *v, struct lag *lag, const struct run_row
     return ST_OK;
 }
 
-static enum status lag_runs(struct view *v, struct standing *st)
+/* Counts the runs of a kind of rows: R leased, V waiting ones, whose due time stands before their place. */
+static enum status lag_runs(struct view *v, struct standing *st, char kind)
 {
-    struct key prefix = key_of_id('R', st->row.id);
+    struct key prefix = key_of_id(kind, st->row.id);
     struct kv_iter *it = view_rows(v, &prefix);
     if (!it)
         return ST_NOMEM;
@@ -107,7 +108,7 @@ static enum status lag_runs(struct view *v, struct standing *st)
     uint32_t oldest_of = UINT32_MAX; /* the queue whose oldest message was read last */
     for (kv_iter_first(it); s == ST_OK && kv_iter_valid(it); kv_iter_next(it)) {
         struct run_row run;
-        const uint8_t *place = kv_iter_key(it).data + prefix.len;
+        const uint8_t *place = kv_iter_key(it).data + prefix.len + (kind == 'V' ? 8 : 0);
         s = run_decode(kv_iter_value(it), &run);
         if (s != ST_OK)
             break;
@@ -151,6 +152,8 @@ enum status lag_read(struct view *v, struct slice key, struct slice value, struc
     if (s == ST_OK)
         s = lag_fresh(v, st);
     if (s == ST_OK)
-        s = lag_runs(v, st);
+        s = lag_runs(v, st, 'R');
+    if (s == ST_OK)
+        s = lag_runs(v, st, 'V');
     return s == ST_OK || s == ST_NOMEM ? s : ST_IO;
 }

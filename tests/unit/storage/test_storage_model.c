@@ -710,6 +710,7 @@ static void one_group(void)
     w.saved = w.m;
     w.m.group++;
     w.ended = false;
+    w.s.st->wait_window = 1 + (uint32_t)below(below(2) ? 3 : 40); /* little of what waits is in memory */
     w.faulty = below(20) == 0;
     if (w.faulty)
         kv_fault(w.s.st->kv, below(2) ? KV_OP_GET : KV_OP_ITER, 1 + below(4));

@@ -175,6 +175,38 @@ static void survives_a_restart(void **state)
     shell_expect(s, "[t:1:0#2=m1]", "POP g t COUNT 9");
 }
 
+/* A thousand messages that were requeued singly, out of one record, are delivered as one run again. */
+static void requeued_singly(void **state)
+{
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
+    for (uint32_t i = 0; i < COUNT_MAX; i++)
+        shell_add(s, "SEND t m");
+    assert_true(shell_write(s));
+    shell_do(s, "POP g t COUNT 1000 LEASE 10s");
+    for (uint32_t i = 0; i < COUNT_MAX; i++)
+        shell_add(s, "NACK g t:0:%u#1 DELAY 5s", i);
+    assert_true(shell_write(s));
+    assert_int_equal(shell_rows(s, 'V'), 1); /* those of one group are one row */
+    shell_pass(s, 5000);
+    shell_do(s, "POP g t COUNT 1000 LEASE 10s");
+    for (uint32_t i = 0; i < COUNT_MAX; i++) {
+        shell_do(s, "NACK g t:0:%u#2 DELAY 1s", i);
+        s->now_ms++;
+    }
+    assert_int_equal(shell_rows(s, 'V'), COUNT_MAX);
+    assert_int_equal(shell_rows(s, 'R'), 0);
+    shell_reopen(s);
+    shell_pass(s, 5000);
+    shell_add(s, "POP g t COUNT 1000");
+    const struct outcome *out = shell_outcome(s, 0);
+    assert_int_equal(out->n_grants, 1);
+    assert_true(out->grants[0].count == COUNT_MAX && out->grants[0].attempt == 3);
+    assert_true(shell_write(s));
+    assert_int_equal(shell_rows(s, 'V'), 0);
+    assert_int_equal(shell_rows(s, 'R'), 1);
+}
+
 /* Sends ten messages to one queue and leases them all as #1. */
 static void ten_leased(struct shell *s)
 {
@@ -292,6 +324,7 @@ int main(void)
         SHELL_TEST(acked_once), SHELL_TEST(no_group), SHELL_TEST(over_by_time),
         SHELL_TEST(lease_ends_by_itself), SHELL_TEST(extended), SHELL_TEST(given_back),
         SHELL_TEST(released), SHELL_TEST(backoff), SHELL_TEST(survives_a_restart),
+        SHELL_TEST(requeued_singly),
         SHELL_TEST(a_range_is_acked), SHELL_TEST(a_range_of_many_runs), SHELL_TEST(a_range_is_extended),
         SHELL_TEST(a_range_is_cut_behind_another_run), SHELL_TEST(a_range_is_released), SHELL_TEST(commit_acks_a_range),
     };

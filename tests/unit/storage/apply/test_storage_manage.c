@@ -5,9 +5,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
+#include "storage/model/group.h"
 #include "tests/lib/shell.h"
 
 static void where_a_group_begins(void **state)
@@ -145,32 +147,77 @@ static void groups_have_a_limit(void **state)
     shell_expect(s, "[t:0:0#1=a]", "POP g t");
 }
 
-/* With too many runs no fresh messages are delivered, but waiting ones are, so that a group can always drain. */
-static void runs_have_a_limit(void **state)
+static void msend_many(struct shell *s, uint32_t n)
+{
+    static struct slice words[MSEND_BODIES_MAX + 2];
+    words[0] = SLICE_LIT("MSEND");
+    words[1] = SLICE_LIT("t");
+    for (uint32_t i = 0; i < n; i++)
+        words[i + 2] = SLICE_LIT("m");
+    shell_do_words(s, words, n + 2);
+}
+
+/* POPs n messages singly, so that each is a lease of its own. */
+static void lease_singly(struct shell *s, uint32_t n)
+{
+    while (n > 0) {
+        uint32_t some = n < SHELL_REPLIES_MAX ? n : SHELL_REPLIES_MAX;
+        for (uint32_t i = 0; i < some; i++)
+            shell_add(s, "POP g t");
+        assert_true(shell_write(s));
+        n -= some;
+    }
+}
+
+/* A group has at most so many leases; then it gets nothing more, and other groups go on. BUSY creates nothing. */
+static void leases_have_a_limit(void **state)
 {
     struct shell *s = *state;
     shell_do(s, "TOPIC CREATE t QUEUES 1");
-    shell_do(s, "MSEND t a b c");
-    shell_do(s, "POP g t COUNT 2");
-    s->st->runs_max = 1;
+    shell_do(s, "TOPIC CREATE u QUEUES 1");
+    msend_many(s, 10000);
+    msend_many(s, 10000);
+    lease_singly(s, LEASES_MAX - 1);
+    shell_expect(s, "[t:0:16383#1=m t:0:16384#1=m]", "POP g t COUNT 2");
     shell_refused(s, "-BUSY", "POP g t");
+    shell_expect(s, "OK", "NACK g t:0:0#1"); /* one lease less */
+    shell_expect(s, "[t:0:0#2=m]", "POP g t");
     shell_refused(s, "-BUSY", "POP g t COUNT 9");
-    shell_expect(s, "OK", "NACK g t:0:0#1"); /* splits the run */
-    shell_expect(s, "[t:0:0#2=a]", "POP g t");
-    s->st->runs_max = 0;
-    shell_do(s, "MSEND t d e");
-    shell_refused(s, "-BUSY", "POP g t");
-    shell_expect(s, "1", "ACK g t:0:0#2");
+    shell_expect(s, "OK", "NACK g t:0:16383#1"); /* cuts a lease */
     shell_expect(s, "1", "ACK g t:0:1#1");
-    s->st->runs_max = 1;
-    shell_expect(s, "[t:0:2#1=c]", "POP g t");
-    s->st->runs_max = 3;
-    shell_expect(s, "[t:0:3#1=d t:0:4#1=e]", "POP g t COUNT 2");
-    s->st->runs_max = 0; /* runs are not split any more */
-    shell_refused(s, "-BUSY", "EXTEND g t:0:3#1 5s");
-    shell_expect(s, "OK", "NACK g t:0:2#1");
-    shell_expect(s, "2", "ACK g t:0:3#1 t:0:4#1");
-    shell_expect(s, "[t:0:2#2=c]", "POP g t COUNT 9");
+    shell_expect(s, "[t:0:16383#2=m]", "POP g t COUNT 1");
+    shell_expect(s, "[t:0:0#1=m]", "POP other t");
+    /* A POP that makes a group finds nothing there; the next one says that the other is busy. */
+    shell_expect(s, "[]", "POP g t u");
+    shell_refused(s, "-BUSY", "POP g t u");
+    shell_reopen(s);
+    shell_refused(s, "-BUSY", "POP g t");
+    uint32_t acked = 0;
+    for (uint32_t i = 0; i < 17; i++)
+        for (uint32_t attempt = 1; attempt <= 2; attempt++)
+            acked += (uint32_t)strtoul(shell_do(s, "ACK g t:0:%u-%u#%u", i * 1000, i * 1000 + 999, attempt), NULL, 10);
+    assert_int_equal(acked, LEASES_MAX);
+    shell_expect(s, "[t:0:16385#1=m]", "POP g t");
+}
+
+/* NACK and EXTEND of a part cut a lease in two, up to another limit; then they are refused and change nothing. */
+static void cutting_leases_has_a_limit(void **state)
+{
+    struct shell *s = *state;
+    struct gt *gt = NULL;
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
+    shell_do(s, "MSEND t a b c d");
+    shell_do(s, "POP g t COUNT 4");
+    assert_int_equal(group_get(s->st, SLICE_LIT("g"), SLICE_LIT("t"), &gt), ST_OK);
+    gt->runs.leased_runs += 2 * LEASES_MAX;
+    shell_refused(s, "-BUSY", "EXTEND g t:0:1#1 5s");
+    shell_refused(s, "-BUSY", "NACK g t:0:1#1");
+    shell_refused(s, "-BUSY", "REJECT g t:0:1#1");
+    shell_expect(s, "OK", "EXTEND g t:0:0-3#1 5s");
+    shell_expect(s, "3", "ACK g t:0:0-2#1");
+    shell_expect(s, "OK", "NACK g t:0:3#1");
+    gt->runs.leased_runs -= 2 * LEASES_MAX;
+    shell_expect(s, "[t:0:3#2=d]", "POP g t COUNT 9");
 }
 
 /* A topic is deleted, created again and used in one commit group. Timers of the old one do not affect the new one. */
@@ -283,7 +330,8 @@ int main(void)
         SHELL_TEST(settings_survive),          SHELL_TEST(group_deleted),
         SHELL_TEST(topic_deleted_with_groups), SHELL_TEST(purge_with_groups),
         SHELL_TEST(topic_deleted_and_made_again),
-        SHELL_TEST(groups_have_a_limit),       SHELL_TEST(runs_have_a_limit),
+        SHELL_TEST(groups_have_a_limit),       SHELL_TEST(leases_have_a_limit),
+        SHELL_TEST(cutting_leases_has_a_limit),
         SHELL_TEST(deleted_and_made_in_a_group), SHELL_TEST(old_receipts_stay_stale),
         SHELL_TEST(old_receipts_in_one_group), SHELL_TEST(attempts_count_from_the_base),
         SHELL_TEST(attempts_are_left_once),

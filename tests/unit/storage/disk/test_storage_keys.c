@@ -31,6 +31,8 @@ static void golden(void **state)
     KEY_IS(key_topic_group(7, g), 'H', 0, 0, 0, 0, 0, 0, 0, 7, 'g');
     KEY_IS(key_cursor(0xff00), 'C', 0, 0, 0, 0, 0, 0, 0xff, 0);
     KEY_IS(key_run(7, 1, 0x0203), 'R', 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 2, 3);
+    KEY_IS(key_waiting(7, 258, 1, 0x0203), 'V', 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 1, 0, 0, 0, 0,
+           0, 0, 2, 3);
     KEY_IS(key_txn(UINT64_C(1) << 32), 'X', 0, 0, 0, 1, 0, 0, 0, 0);
     KEY_IS(key_outcome(UINT64_C(1) << 32), 'O', 0, 0, 0, 1, 0, 0, 0, 0);
     KEY_IS(key_txn_message(1, 2), 'Y', 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2);
