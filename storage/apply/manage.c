@@ -128,6 +128,8 @@ void apply_group_delete(struct state *st, const struct stamp *stamp, const struc
     enum status s = topic_get(st, dead_topic_name(cmd->pos[0], hold), &dlq);
     if (s == ST_OK || s == ST_GONE)
         s = group_delete(st, cmd->pos[0]);
+    if (s == ST_GONE && dlq) /* its topics were deleted, and with them its positions; its dead letters are left */
+        s = ST_OK;
     if (s != ST_OK) {
         manage_refuse(out, s, "group", cmd->pos[0]);
         return;

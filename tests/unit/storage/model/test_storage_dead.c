@@ -117,6 +117,21 @@ static void gone_with_the_group(void **state)
     shell_expect(s, "[t:0:0#2=a]", "POP g t"); /* a new group starts from the beginning */
 }
 
+/* All topics of the group were deleted. What is left of it can be deleted, too. */
+static void gone_after_the_topics(void **state)
+{
+    struct shell *s = *state;
+    group_of(s, "");
+    shell_do(s, "SEND t a");
+    shell_do(s, "POP g t");
+    shell_do(s, "REJECT g t:0:0#1");
+    shell_expect(s, "OK", "TOPIC DELETE t");
+    shell_expect(s, "[%DLQ%g:0:0=a]", "READ %%DLQ%%g 0 0");
+    shell_expect(s, "OK", "GROUP DELETE g");
+    shell_expect(s, "[]", "TOPIC LIST");
+    shell_expect(s, "-NOGROUP", "GROUP DELETE g");
+}
+
 /* A message that is dead-lettered from a dead letter topic keeps its fields. */
 static void dead_twice(void **state)
 {
@@ -163,7 +178,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         SHELL_TEST(after_the_last_attempt), SHELL_TEST(by_reject),      SHELL_TEST(after_a_lease),
-        SHELL_TEST(met_by_a_pop),           SHELL_TEST(purged_meanwhile), SHELL_TEST(gone_with_the_group),
+        SHELL_TEST(met_by_a_pop),           SHELL_TEST(purged_meanwhile), SHELL_TEST(gone_with_the_group), SHELL_TEST(gone_after_the_topics),
         SHELL_TEST(dead_twice),             SHELL_TEST(more_than_a_group),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
