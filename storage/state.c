@@ -166,6 +166,11 @@ void state_apply(struct state *st, const struct stamp *stamp, const struct comma
     st->sick = st->sick || out->reply.failed; /* the command may be done, but cannot be answered */
 }
 
+bool state_repeated(struct state *st, const struct stamp *stamp, const struct command *cmd, struct outcome *out)
+{
+    return !st->sick && apply_repeated(st, stamp, cmd, out) && !out->reply.failed;
+}
+
 bool state_group_full(const struct state *st)
 {
     return core_full(st);

@@ -47,6 +47,11 @@ void state_last(const struct state *st, uint64_t *ret_index, int64_t *ret_now_ms
 void state_apply(struct state *st, const struct stamp *stamp, const struct command *cmd,
                  struct outcome *out);
 
+/* True where the command has a DEDUP id that is known: it is answered as state_apply would, with its first answer or an
+ * error. Nothing is changed, so it needs no place in the log: for a store that must not grow. Of the stamp only the time
+ * and the policy count. */
+bool state_repeated(struct state *st, const struct stamp *stamp, const struct command *cmd, struct outcome *out);
+
 /* True where the group has grown to a size at which it should be written. */
 bool state_group_full(const struct state *st);
 

@@ -12,7 +12,8 @@
  * Invariants
  *   1. At most one thread leads. It sets and clears `leading` under the lock.
  *   2. All commands of a group have the same time.
- *   3. Below the disk reserve no command is applied but those that free space; the others get DISKFULL.
+ *   3. Below the disk reserve no command is applied but those that free space; the others get DISKFULL. A repeat of
+ *      what was stored before (DEDUP) is answered all the same, since it stores nothing.
  *   4. A write that fails does not return: the process ends. What was not acknowledged may or may not be there after
  *      the restart.
  */
@@ -87,8 +88,10 @@ static void journal_apply(struct journal *j, struct entry_list *group, struct en
     struct entry *e = NULL;
     while ((e = entry_pop(group))) {
         __builtin_prefetch(group->first); /* another thread wrote the next entry: fetch it while this one is applied */
-        bool later = refuse && !journal_frees(&e->cmd);
-        e->fate = later && e->cmd.info->id != CMD_TICK ? ST_DISKFULL : ST_OK;
+        bool later = refuse && !journal_frees(&e->cmd), repeated = false;
+        if (later)
+            repeated = state_repeated(j->opt.state, &stamp, &e->cmd, &e->out);
+        e->fate = later && !repeated && e->cmd.info->id != CMD_TICK ? ST_DISKFULL : ST_OK;
         if (later && e->cmd.info->id == CMD_TICK)
             reply_ok(&e->out.reply);
         if (!later) {

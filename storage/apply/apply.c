@@ -5,6 +5,7 @@
 #include "storage/apply/apply.h"
 
 #include "storage/apply/handlers.h"
+#include "storage/model/enqueue.h"
 
 /* Handlers by id; KIND_x decides whether the line needs one. */
 #define HANDLER_LOCAL(id)
@@ -52,4 +53,14 @@ void apply_command(struct state *st, const struct stamp *stamp, const struct com
     assert(fn);
     fn(st, stamp, cmd, out);
     assert(out->reply.len > 0 || out->n_grants > 0 || out->reply.failed);
+}
+
+bool apply_repeated(struct state *st, const struct stamp *stamp, const struct command *cmd, struct outcome *out)
+{
+    switch (cmd->info->id) {
+    case CMD_SEND: return enqueue_repeated(st, stamp, cmd, cmd->pos[0], out);
+    case CMD_HALF: return enqueue_repeated(st, stamp, cmd, cmd->pos[1], out);
+    case CMD_PRODUCE: return produce_repeated(st, stamp, cmd, out);
+    default: return false;
+    }
 }

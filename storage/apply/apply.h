@@ -7,4 +7,7 @@
 /* Does one WRITE or INNER command. Always answers: a reply, or grants. */
 void apply_command(struct state *st, const struct stamp *stamp, const struct command *cmd, struct outcome *out);
 
+/* True where the command has a DEDUP id that is known: its first answer, or an error, was given. Nothing is changed. */
+bool apply_repeated(struct state *st, const struct stamp *stamp, const struct command *cmd, struct outcome *out);
+
 #endif

@@ -116,16 +116,6 @@ static void half_reschedule(struct state *st, const struct stamp *stamp, const s
     txn_move_check(st, stamp, txid, row, stamp->now_ms + command_number(cmd, OPT_ID_CHECKIN, 0));
 }
 
-static void half_remember(struct state *st, const struct stamp *stamp, const struct topic *t,
-                          const struct option *dedup, uint64_t txid)
-{
-    if (!dedup)
-        return;
-    buf_reset(&st->scratch, KIB(64));
-    buf_put_uint(&st->scratch, txid);
-    dedup_remember(st, stamp, t, dedup->v, &st->scratch);
-}
-
 void apply_half(struct state *st, const struct stamp *stamp, const struct command *cmd,
                 struct outcome *out)
 {
@@ -153,6 +143,7 @@ void apply_half(struct state *st, const struct stamp *stamp, const struct comman
     }
     half_store(st, stamp, cmd, txid, &row, &a.m);
     txn_put(st, txid, &row);
-    half_remember(st, stamp, a.topic, a.dedup, txid);
+    if (a.dedup)
+        dedup_half_remember(st, stamp, a.topic, a.dedup->v, txid);
     reply_bulk_uint(&out->reply, txid);
 }

@@ -23,4 +23,7 @@ apply_fn apply_group_create, apply_group_delete;                              /*
 apply_fn apply_topic_create, apply_topic_purge, apply_topic_delete;           /* manage.c */
 apply_fn apply_tick;                                                          /* timer.c */
 
+/* True where it is a PRODUCE whose DEDUP id is known: its first answer, or an error, was given. Nothing is changed. */
+bool produce_repeated(struct state *st, const struct stamp *stamp, const struct command *cmd, struct outcome *out);
+
 #endif

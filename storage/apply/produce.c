@@ -4,8 +4,7 @@
  *   command parsing   the batch is a record, each message is one that SEND would take (batch.h)
  *   here              do its messages belong to the queue? ─► a header of ours, its bytes behind it
  *
- * The first answer to a DEDUP id is kept as "topic:queue:first-last"; the answer to a SEND
- * with the same id is read as a batch of one.
+ * The first answer to a DEDUP id is kept as "topic:queue:first-last".
  */
 #include "storage/apply/handlers.h"
 #include "storage/model/dedup.h"
@@ -27,21 +26,27 @@ static bool produce_again(struct state *st, const struct stamp *stamp, const str
     if (!dedup || !t)
         return false;
     buf_reset(&st->scratch, KIB(64));
-    enum status s = dedup_find(st, stamp, t, dedup->v, &st->scratch);
+    enum status s = dedup_find(st, stamp, t, DEDUP_PRODUCE, dedup->v, &st->scratch);
     if (s == ST_GONE)
         return false;
     struct message_id first;
     uint64_t last = 0;
-    char id[300];
-    text_quote(dedup->v, 64, id, sizeof(id));
-    if (s != ST_OK)
-        core_fail(out, s, "looking for the DEDUP id");
-    else if (text_id_range(buf_slice(&st->scratch), &first, &last))
+    if (s == ST_OK && !text_id_range(buf_slice(&st->scratch), &first, &last)) {
+        struct key key = key_dedup(t->id, DEDUP_PRODUCE, dedup->v);
+        s = kv_damaged_row(st->kv, key_slice(&key));
+    }
+    if (s == ST_OK)
         produce_answer(out, first.queue, first.offset, last - first.offset + 1);
     else
-        reply_error(&out->reply, ST_ERR,
-                    "DEDUP id '%s' was used by another command, whose reply has no queue and offset to repeat", id);
+        core_fail(out, s, "looking for the DEDUP id");
     return true;
+}
+
+bool produce_repeated(struct state *st, const struct stamp *stamp, const struct command *cmd, struct outcome *out)
+{
+    struct topic *t = NULL;
+    const struct option *dedup = command_option(cmd, OPT_ID_DEDUP);
+    return dedup && topic_get(st, cmd->pos[0], &t) == ST_OK && produce_again(st, stamp, t, dedup, out);
 }
 
 /* Checks that messages with ORDER go to the queue of their key. False: one does not, and that is answered. */
@@ -77,7 +82,7 @@ static void produce_remember(struct state *st, const struct stamp *stamp, const 
     text_put_id(&st->scratch, t->name, queue, base);
     buf_put_u8(&st->scratch, '-');
     buf_put_uint(&st->scratch, base + count - 1);
-    dedup_remember(st, stamp, t, dedup->v, &st->scratch);
+    dedup_remember(st, stamp, t, DEDUP_PRODUCE, dedup->v, &st->scratch);
 }
 
 void apply_produce(struct state *st, const struct stamp *stamp, const struct command *cmd,

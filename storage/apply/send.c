@@ -15,7 +15,7 @@ static void send_answer(struct state *st, const struct stamp *stamp, const struc
     st->sick = st->sick || st->scratch.failed;
     reply_bulk(&out->reply, buf_slice(&st->scratch));
     if (dedup)
-        dedup_remember(st, stamp, t, dedup->v, &st->scratch);
+        dedup_remember(st, stamp, t, DEDUP_SEND, dedup->v, &st->scratch);
 }
 
 static void send_later(struct state *st, const struct stamp *stamp, const struct command *cmd, struct arrival *a)

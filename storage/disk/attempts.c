@@ -20,7 +20,7 @@ enum status attempts_used(struct overlay *o, struct slice name, uint32_t *ret_to
     buf_init(&value, ATTEMPTS_ROW_MAX);
     enum status s = overlay_get(o, &key, &value);
     if (s == ST_OK)
-        s = attempts_decode(buf_slice(&value), &row) == ST_OK ? ST_OK : ST_IO;
+        s = attempts_decode(buf_slice(&value), &row) == ST_OK ? ST_OK : kv_damaged_row(o->kv, key_slice(&key));
     buf_free(&value);
     *ret_top = row.top;
     return s == ST_GONE ? ST_OK : s;

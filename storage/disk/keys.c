@@ -204,9 +204,19 @@ struct key key_pgroup_open(struct slice pgroup)
     return k;
 }
 
-struct key key_dedup(uint64_t topic, struct slice id)
+struct key key_dedup_half(struct slice topic, struct slice id)
+{
+    struct key k;
+    key_begin(&k, 'U');
+    key_name(&k, topic);
+    key_bytes(&k, id);
+    return k;
+}
+
+struct key key_dedup(uint64_t topic, char command, struct slice id)
 {
     struct key k = key_of_id('D', topic);
+    key_u8(&k, (uint8_t)command);
     key_bytes(&k, id);
     return k;
 }

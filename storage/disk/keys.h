@@ -19,7 +19,8 @@
  *     J pgroup 0 txid u64                              → (empty) a pending one, by age
  *     P pgroup                                         → settings of a producer group
  *     Q pgroup                                         → how many transactions it has open
- *     D topic u64 │ dedup id                           → the first answer, and until when
+ *     D topic u64 │ S or P │ dedup id                  → the first answer of SEND or PRODUCE, and until when
+ *     U topic 0 dedup id                               → the transaction of the first HALF, and until when
  *     I topic u64 │ hash u64 │ stored u64 │ queue u32 │ offset u64   → (empty) KEY index
  *     E topic u64 │ queue u32 │ offset u64             → when a message with a TTL expires
  *     B topic u64 │ queue u32 │ base u64               → the directory's row of a record (directory.h)
@@ -36,7 +37,7 @@
 
 #include "protocol/base/slice.h"
 
-#define KEY_SIZE 320
+#define KEY_SIZE 400
 
 struct key {
     uint8_t bytes[KEY_SIZE];
@@ -84,7 +85,8 @@ struct key key_pending(struct slice pgroup, uint64_t txid);
 struct key key_pending_prefix(struct slice pgroup);
 struct key key_pgroup(struct slice pgroup);
 struct key key_pgroup_open(struct slice pgroup);
-struct key key_dedup(uint64_t topic, struct slice id);
+struct key key_dedup(uint64_t topic, char command, struct slice id);
+struct key key_dedup_half(struct slice topic, struct slice id);
 struct key key_index(uint64_t topic, uint64_t hash, int64_t stored_ms, uint32_t queue, uint64_t offset);
 struct key key_expiry(uint64_t topic, uint32_t queue, uint64_t offset);
 struct key key_directory(uint64_t topic, uint32_t queue, uint64_t base);

@@ -431,3 +431,20 @@ enum status dedup_decode(struct slice bytes, struct dedup_row *ret_r)
     ret_r->answer = cursor_sized(&c);
     return row_close(&c);
 }
+
+void dedup_half_encode(struct buf *b, const struct dedup_half_row *r)
+{
+    buf_put_u8(b, ROW_VERSION);
+    rows_put_time(b, r->expires_ms);
+    buf_put_u64(b, r->txid);
+    buf_put_u64(b, r->topic_id);
+}
+
+enum status dedup_half_decode(struct slice bytes, struct dedup_half_row *ret_r)
+{
+    struct cursor c = row_open(bytes);
+    ret_r->expires_ms = rows_get_time(&c);
+    ret_r->txid = cursor_u64(&c);
+    ret_r->topic_id = cursor_u64(&c);
+    return row_close(&c);
+}

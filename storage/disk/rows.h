@@ -157,6 +157,12 @@ struct dedup_row {
     struct slice answer;
 };
 
+struct dedup_half_row {
+    int64_t expires_ms;
+    uint64_t txid;
+    uint64_t topic_id; /* that it had then */
+};
+
 void meta_encode(struct buf *b, const struct meta_row *r);
 enum status meta_decode(struct slice bytes, struct meta_row *ret_r) MUST_CHECK;
 void topic_encode(struct buf *b, const struct topic_row *r);
@@ -181,5 +187,7 @@ void attempts_encode(struct buf *b, const struct attempts_row *r);
 enum status attempts_decode(struct slice bytes, struct attempts_row *ret_r) MUST_CHECK;
 void dedup_encode(struct buf *b, const struct dedup_row *r);
 enum status dedup_decode(struct slice bytes, struct dedup_row *ret_r) MUST_CHECK;
+void dedup_half_encode(struct buf *b, const struct dedup_half_row *r);
+enum status dedup_half_decode(struct slice bytes, struct dedup_half_row *ret_r) MUST_CHECK;
 
 #endif

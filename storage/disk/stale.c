@@ -11,6 +11,12 @@ static bool dedup_stale(struct slice value, int64_t now_ms)
     return dedup_decode(value, &row) == ST_OK && row.expires_ms <= now_ms;
 }
 
+static bool dedup_half_stale(struct slice value, int64_t now_ms)
+{
+    struct dedup_half_row row;
+    return dedup_half_decode(value, &row) == ST_OK && row.expires_ms <= now_ms;
+}
+
 /* An outcome must stay longer than the young row that it overrides, however short the retention is. */
 #define OUTCOME_KEEP_MIN_MS 10000
 
@@ -32,6 +38,7 @@ bool row_stale(struct slice key, struct slice value, const struct kv_mark *mark)
 {
     switch (key.len ? key.data[0] : 0) {
     case 'D': return dedup_stale(value, mark->now_ms);
+    case 'U': return dedup_half_stale(value, mark->now_ms);
     case 'O': return outcome_stale(value, mark);
     case 'X': return txn_stale(key, value, mark);
     default: return false;

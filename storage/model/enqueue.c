@@ -62,21 +62,43 @@ static bool enqueue_due(const struct stamp *stamp, const struct command *cmd, in
     return true;
 }
 
-/* True where the DEDUP id is known, and its first answer, or an error, was given. */
-static bool enqueue_again(struct state *st, const struct stamp *stamp, const struct topic *t,
-                   const struct option *dedup, struct outcome *out)
+/* Appends the first answer to the DEDUP id. ST_GONE: it is new. */
+static enum status enqueue_first_answer(struct state *st, const struct stamp *stamp, const struct command *cmd,
+                                        struct slice topic, const struct topic *t, struct slice id, struct outcome *out)
 {
-    if (!dedup || !t)
-        return false;
+    if (cmd->info->id == CMD_HALF) {
+        uint64_t txid = 0;
+        enum status s = dedup_half_find(st, stamp, topic, t, id, &st->scratch, &txid);
+        if (s == ST_OK)
+            reply_bulk_uint(&out->reply, txid);
+        return s;
+    }
     buf_reset(&st->scratch, KIB(64));
-    enum status s = dedup_find(st, stamp, t, dedup->v, &st->scratch);
-    if (s == ST_GONE)
-        return false;
+    enum status s = t ? dedup_find(st, stamp, t, DEDUP_SEND, id, &st->scratch) : ST_GONE;
     if (s == ST_OK)
         reply_bulk(&out->reply, buf_slice(&st->scratch));
-    else
+    return s;
+}
+
+/* True where the DEDUP id is known, and its first answer, or an error, was given. t: NULL where there is no topic. */
+static bool enqueue_again(struct state *st, const struct stamp *stamp, const struct command *cmd, struct slice topic,
+                          const struct topic *t, struct outcome *out)
+{
+    const struct option *dedup = command_option(cmd, OPT_ID_DEDUP);
+    if (!dedup)
+        return false;
+    enum status s = enqueue_first_answer(st, stamp, cmd, topic, t, dedup->v, out);
+    if (s != ST_OK && s != ST_GONE)
         core_fail(out, s, "looking for the DEDUP id");
-    return true;
+    return s != ST_GONE;
+}
+
+bool enqueue_repeated(struct state *st, const struct stamp *stamp, const struct command *cmd, struct slice topic,
+                      struct outcome *out)
+{
+    struct topic *t = NULL;
+    enum status s = command_has(cmd, OPT(DEDUP)) ? topic_get(st, topic, &t) : ST_NOTOPIC;
+    return (s == ST_OK || s == ST_GONE) && enqueue_again(st, stamp, cmd, topic, t, out);
 }
 
 bool enqueue_accept(struct state *st, const struct stamp *stamp, const struct command *cmd, struct slice topic,
@@ -85,12 +107,13 @@ bool enqueue_accept(struct state *st, const struct stamp *stamp, const struct co
     ret_a->topic = NULL;
     ret_a->dedup = command_option(cmd, OPT_ID_DEDUP);
     enum status s = topic_find(st, stamp, topic, &ret_a->topic);
+    if ((s == ST_OK || s == ST_NOTOPIC) && enqueue_again(st, stamp, cmd, topic, ret_a->topic, out))
+        return false;
     if (s != ST_OK) {
         enqueue_refuse(out, s, topic);
         return false;
     }
-    return !enqueue_again(st, stamp, ret_a->topic, ret_a->dedup, out) &&
-           enqueue_queue_ok(ret_a->topic, cmd, &ret_a->queue, &ret_a->wanted, out) &&
+    return enqueue_queue_ok(ret_a->topic, cmd, &ret_a->queue, &ret_a->wanted, out) &&
            enqueue_due(stamp, cmd, &ret_a->due_ms, out) && enqueue_message(st, stamp, cmd, body, &ret_a->m, out);
 }
 

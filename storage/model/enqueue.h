@@ -29,6 +29,11 @@ struct arrival {
 bool enqueue_accept(struct state *st, const struct stamp *stamp, const struct command *cmd, struct slice topic,
                     struct slice body, struct arrival *ret_a, struct outcome *out);
 
+/* True where the command is a SEND or a HALF whose DEDUP id is known: its first answer, or an error, was given. Nothing
+ * is changed. */
+bool enqueue_repeated(struct state *st, const struct stamp *stamp, const struct command *cmd, struct slice topic,
+                      struct outcome *out);
+
 /* Checks QUEUE. *ret_wanted is ret_queue where it was given, else NULL. False: the topic has no such queue, which is
  * answered. t NULL: the topic is still to be made. */
 bool enqueue_queue_ok(const struct topic *t, const struct command *cmd, uint32_t *ret_queue,

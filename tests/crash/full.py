@@ -109,6 +109,25 @@ def test_full_when_it_stops():
         assert broker.text().call("GET", f"t:0:{n - 1}")[1] == b"x" * 3000
 
 
+def test_a_repeat_is_answered_while_full():
+    """What was stored before the disk was full is answered again: the client must not take it for lost."""
+    if not DISK:
+        return
+    clear()
+    with Broker(*FLAGS[:2], "--disk_reserve", "2MiB", *FLAGS[4:]) as broker:
+        c = broker.text()
+        first = c.call("SEND", "t", "a", "DEDUP", "x")
+        txid = c.call("HALF", "pg", "t", "b", "DEDUP", "x")
+        send_until_full(broker)
+        try:
+            c.call("SEND", "t", "c", "DEDUP", "y")
+            raise AssertionError("the disk is not full")
+        except Refused as refused:
+            assert "DISKFULL" in str(refused), refused
+        assert c.call("SEND", "t", "a", "DEDUP", "x") == first
+        assert c.call("HALF", "pg", "t", "b", "DEDUP", "x") == txid
+
+
 def test_few_descriptors():
     """The clients get fewer connections, and the store may run out of descriptors. Then the log says why it ended."""
     with Broker("--memory", "16MiB") as broker:

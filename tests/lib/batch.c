@@ -38,18 +38,3 @@ struct slice batch_end(struct batch *b)
     assert(!b->record.failed);
     return buf_slice(&b->record);
 }
-
-bool batch_answer_again(const char *place, char *out, size_t size)
-{
-    struct message_id first;
-    uint64_t last = 0;
-    if (*place == '@') { /* a delayed message has a token and no place yet */
-        (void)snprintf(out, size, "-ERR");
-        return true;
-    }
-    if (!text_id_range(slice_str(place), &first, &last))
-        return false;
-    (void)snprintf(out, size, "{queue:%u offset:%llu count:%llu}", first.queue,
-                   (unsigned long long)first.offset, (unsigned long long)(last - first.offset + 1));
-    return true;
-}

@@ -21,8 +21,4 @@ void batch_add_body(struct batch *b, const char *body);
 /* Returns the finished batch, valid until batch_free. */
 struct slice batch_end(struct batch *b);
 
-/* Writes the reply of PRODUCE, in the form of shell_render, if an earlier command with the same DEDUP id got the
- * reply `place`. False: that is neither a place nor a token. */
-bool batch_answer_again(const char *place, char *out, size_t size);
-
 #endif

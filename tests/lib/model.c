@@ -109,13 +109,48 @@ static void fire(struct model *m)
     }
 }
 
+/* ---- DEDUP ---- */
+
+/* True if the transaction of that id is known to be open. */
+static bool is_open(const struct model *m, const char *id)
+{
+    for (int i = 0; i < M_TXNS; i++)
+        if (m->txns[i].id == strtoull(id, NULL, 10))
+            return m->txns[i].fate == M_PENDING || m->txns[i].fate == M_PARKED;
+    return false;
+}
+
+bool model_repeated(struct model *m, int topic, enum m_command command, int dedup, const char *said)
+{
+    const struct m_topic *t = &m->topics[topic];
+    const struct m_dedup *d = dedup < 0 ? NULL : &t->dedups[command][dedup];
+    if (!d || d->until_ms <= m->now_ms || (!t->there && command != M_HALF))
+        return false;
+    bool same = strcmp(said, d->answer) == 0;
+    must(same || (d->outlived && !is_open(m, d->answer)), "another answer to the same DEDUP id");
+    return same;
+}
+
+void model_remember(struct model *m, int topic, enum m_command command, int dedup, const char *said)
+{
+    if (dedup < 0)
+        return;
+    struct m_dedup *d = &m->topics[topic].dedups[command][dedup];
+    *d = (struct m_dedup){.until_ms = m->now_ms + m->dedup_window_ms};
+    must(strlen(said) < sizeof(d->answer), "the test has no room for an answer");
+    memcpy(d->answer, said, strlen(said) + 1);
+}
+
 /* ---- topics ---- */
 
 void model_topic_made(struct model *m, int topic, uint32_t n_queues)
 {
     struct m_topic *t = &m->topics[topic];
     must(!t->there, "made a topic that was there");
-    *t = (struct m_topic){.there = true, .n_queues = n_queues};
+    t->there = true;
+    t->n_queues = n_queues;
+    memset(t->queues, 0, sizeof(t->queues));
+    memset(t->dedups, 0, sizeof(t->dedups[0]) * M_HALF); /* an open transaction outlives its topic, ids of messages do not */
 }
 
 void model_purge(struct model *m, int topic)
@@ -132,6 +167,8 @@ void model_purge(struct model *m, int topic)
 void model_topic_delete(struct model *m, int topic)
 {
     m->topics[topic].there = false;
+    for (int d = 0; d < M_DEDUPS; d++)
+        m->topics[topic].dedups[M_HALF][d].outlived = true;
     for (int i = 0; i < M_DELAYED; i++)
         if (m->delayed[i].topic == topic)
             m->delayed[i].token = 0;

@@ -37,16 +37,20 @@ struct m_queue {
     struct m_message messages[M_OFFSETS];
 };
 
+/* Each command has DEDUP ids of its own. */
+enum m_command { M_SEND, M_PRODUCE, M_HALF, M_COMMANDS };
+
 struct m_dedup {
     int64_t until_ms;
-    char answer[24];
+    bool outlived; /* of a HALF: its topic was deleted since */
+    char answer[48];
 };
 
 struct m_topic {
     bool there;
     uint32_t n_queues;
     struct m_queue queues[M_QUEUES];
-    struct m_dedup dedups[M_DEDUPS];
+    struct m_dedup dedups[M_COMMANDS][M_DEDUPS];
 };
 
 enum m_state { M_FRESH, M_LEASED, M_WAITING, M_DONE };
@@ -121,6 +125,10 @@ void model_delayed(struct model *m, int topic, int queue, uint32_t serial, int64
 uint32_t model_delayed_room(const struct model *m);
 /* The delayed message of the topic (-1: any) that is due first after `after` (NULL: first of all), or NULL. */
 struct m_delayed *model_delayed_next(struct model *m, int topic, const struct m_delayed *after);
+
+/* Judges the reply to a command with a DEDUP id (-1: none). True: it is the first answer again, as it must be. */
+bool model_repeated(struct model *m, int topic, enum m_command command, int dedup, const char *said);
+void model_remember(struct model *m, int topic, enum m_command command, int dedup, const char *said);
 
 void model_topic_made(struct model *m, int topic, uint32_t n_queues);
 void model_purge(struct model *m, int topic);

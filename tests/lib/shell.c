@@ -197,8 +197,16 @@ uint32_t shell_add_words(struct shell *s, const struct slice *words, size_t n)
         inside(s, false);
         return s->n - 1;
     }
-    struct stamp stamp = {.index = ++s->index, .now_ms = s->now_ms, .policy = &s->policy};
+    struct stamp stamp = {.index = s->index + 1, .now_ms = s->now_ms, .policy = &s->policy};
     inside(s, true);
+    if (s->asks_only) {
+        s->repeated = state_repeated(s->st, &stamp, &cmd, out);
+        if (!s->repeated)
+            reply_null(&out->reply);
+        inside(s, false);
+        return s->n - 1;
+    }
+    s->index++;
     state_apply(s->st, &stamp, &cmd, out);
     inside(s, false);
     return s->n - 1;
@@ -304,6 +312,18 @@ const char *shell_do(struct shell *s, const char *fmt, ...)
     uint32_t i = shell_vadd(s, fmt, ap);
     va_end(ap);
     return shell_finish(s, i);
+}
+
+const char *shell_repeated(struct shell *s, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    s->asks_only = true;
+    uint32_t i = shell_vadd(s, fmt, ap);
+    s->asks_only = false;
+    va_end(ap);
+    const char *said = shell_finish(s, i);
+    return s->repeated ? said : NULL;
 }
 
 const char *shell_do_words(struct shell *s, const struct slice *words, size_t n)

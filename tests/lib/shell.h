@@ -29,6 +29,7 @@ struct shell {
     uint64_t index;
     int64_t now_ms;
     bool sync, full;
+    bool asks_only, repeated; /* shell_repeated: state_repeated instead of state_apply, and what it returned */
     const struct redo *redo; /* the log of the next opening; NULL: the database's own */
     size_t memory_bytes;     /* for the next opening; 0: 64 MiB */
     void (*inside)(bool in); /* called before and after the product's code runs; may be NULL */
@@ -75,6 +76,9 @@ const struct outcome *shell_outcome(const struct shell *s, uint32_t i);
 /* Runs one command in a group of its own, or a query, and returns its reply. If the write fails: "!" and the status. */
 const char *shell_do(struct shell *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 const char *shell_do_words(struct shell *s, const struct slice *words, size_t n);
+
+/* Asks state_repeated. NULL: it is no repeat. */
+const char *shell_repeated(struct shell *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* shell_do; the reply must be `want`. */
 #define shell_expect(s, want, ...) assert_string_equal(shell_do((s), __VA_ARGS__), (want))

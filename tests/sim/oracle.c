@@ -49,16 +49,22 @@ void oracle_keep_gone(struct oracle *o, const struct oracle *lost)
 
 void oracle_topic_made(struct oracle *o, int topic, uint32_t n_queues)
 {
-    must(!o->topics[topic].there, "a topic was made that was there");
-    uint32_t top = o->topics[topic].attempt_top;
-    o->topics[topic] = (struct o_topic){.there = true, .n_queues = n_queues, .attempt_base = top, .attempt_top = top};
+    struct o_topic *t = &o->topics[topic];
+    must(!t->there, "a topic was made that was there");
+    t->there = true;
+    t->n_queues = n_queues;
+    t->attempt_base = t->attempt_top;
     for (int q = 0; q < O_QUEUES; q++)
         o->queues[topic][q].end = 0;
 }
 
 void oracle_topic_deleted(struct oracle *o, int topic)
 {
-    o->topics[topic] = (struct o_topic){.attempt_top = o->topics[topic].attempt_top};
+    struct o_topic *t = &o->topics[topic], old = *t;
+    *t = (struct o_topic){.attempt_top = old.attempt_top};
+    memcpy(t->dedups[O_HALF], old.dedups[O_HALF], sizeof(t->dedups[O_HALF])); /* an open transaction outlives its topic */
+    for (int d = 0; d < O_DEDUPS; d++)
+        t->dedups[O_HALF][d].outlived = true;
     for (uint32_t i = 0; i < o->n_delayed; i++)
         if (o->delayed[i].part.topic == topic)
             o->delayed[i].there = false; /* they are deleted with the topic */

@@ -48,10 +48,14 @@ struct o_queue {
     struct o_message messages[O_OFFSETS];
 };
 
+/* Each command has ids of its own. */
+enum o_command { O_SEND, O_PRODUCE, O_HALF, O_COMMANDS };
+
 struct o_dedup {
     int64_t until_ms;
     bool may_be_gone; /* it had expired before a restart, after which the clock was behind */
-    char answer[32];
+    bool outlived;    /* of a HALF: its topic was deleted since */
+    char answer[48];
 };
 
 struct o_part {
@@ -74,7 +78,7 @@ struct o_topic {
     bool there, grouped; /* the consumer group exists on this topic */
     uint32_t n_queues, turn; /* turn: the queue of the next message without QUEUE or ORDER */
     uint32_t attempt_base, attempt_top; /* of the consumer group: behind the base, up to top; they go on over a deletion */
-    struct o_dedup dedups[O_DEDUPS];
+    struct o_dedup dedups[O_COMMANDS][O_DEDUPS];
 };
 
 enum o_fate { O_PENDING, O_COMMITTED, O_ROLLEDBACK, O_PARKED };

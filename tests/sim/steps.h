@@ -17,10 +17,10 @@ void steps_part(struct o_part *part);
 void steps_options(const struct o_part *part, char *out, size_t size);
 const char *steps_dots(void);
 
-/* If the DEDUP id (-1: none) was used before, checks that the reply is the one of that time, in the form of PRODUCE
- * if batch is set. True: it was used before, and the reply is judged. */
-bool steps_repeated(int topic, int id, const char *said, bool batch);
-void steps_remember(int topic, int id, const char *said);
+/* If the command has used the DEDUP id (-1: none) before, checks that the reply is the one of that time. True: it has,
+ * and the reply is judged. */
+bool steps_repeated(int topic, enum o_command command, int id, const char *said);
+void steps_remember(int topic, enum o_command command, int id, const char *said);
 
 /* ---- steps_world.c ---- */
 

@@ -1,12 +1,13 @@
 /*
  * steps_message.c: the steps that send and pop messages: SEND, PRODUCE, POP.
  *
- * A topic has one set of DEDUP ids for all commands. So here SEND, HALF and PRODUCE also use ids that another of
- * them has used, and must then get the first reply, each in its own form.
+ * Each command has DEDUP ids of its own. So here SEND, HALF and PRODUCE also use ids that another of them has used,
+ * and must not get its reply.
  */
 #include "tests/sim/steps.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/lib/batch.h"
@@ -74,30 +75,23 @@ void steps_options(const struct o_part *part, char *out, size_t size)
 
 /* ---- DEDUP ids ---- */
 
-/* The reply that PRODUCE must get for a DEDUP id whose first reply was this. */
-static const char *as_batch(const char *answer)
+bool steps_repeated(int topic, enum o_command command, int id, const char *said)
 {
-    static char place[100];
-    return batch_answer_again(answer, place, sizeof(place))
-               ? place
-               : "-ERR"; /* the id of a HALF: a txid is not a place */
-}
-
-bool steps_repeated(int topic, int id, const char *said, bool batch)
-{
-    struct o_dedup *d = id < 0 ? NULL : &w.o.topics[topic].dedups[id];
-    if (!d || !w.o.topics[topic].there || d->until_ms <= w.o.now_ms)
+    const struct o_topic *t = &w.o.topics[topic];
+    const struct o_dedup *d = id < 0 ? NULL : &t->dedups[command][id];
+    if (!d || (!t->there && command != O_HALF) || d->until_ms <= w.o.now_ms)
         return false;
-    bool same = is(said, batch ? as_batch(d->answer) : d->answer);
-    must(same || d->may_be_gone, "another answer to the same DEDUP id");
+    const struct o_txn *x = d->outlived ? oracle_find(&w.o, strtoull(d->answer, NULL, 10)) : NULL;
+    bool same = is(said, d->answer), may_be_gone = d->may_be_gone || (d->outlived && !(x && oracle_open(x)));
+    must(same || may_be_gone, "another answer to the same DEDUP id");
     return same;
 }
 
-void steps_remember(int topic, int id, const char *said)
+void steps_remember(int topic, enum o_command command, int id, const char *said)
 {
     if (id < 0)
         return;
-    struct o_dedup *d = &w.o.topics[topic].dedups[id];
+    struct o_dedup *d = &w.o.topics[topic].dedups[command][id];
     *d = (struct o_dedup){.until_ms = w.o.now_ms + w.s.policy.dedup_window_ms};
     must(strlen(said) < sizeof(d->answer), "the simulation has no room for an answer");
     memcpy(d->answer, said, strlen(said) + 1);
@@ -122,12 +116,12 @@ static void send_one(void)
         must(is(said, "-NOTOPIC"), "a SEND to a topic that is not to be made");
         return;
     }
-    if (steps_repeated(part.topic, dedup, said, false))
+    if (steps_repeated(part.topic, O_SEND, dedup, said))
         return;
     const char *at = said;
     oracle_placed(&w.o, &part, 0, &at);
     must(!*at, "a SEND was answered more than a place");
-    steps_remember(part.topic, dedup, said);
+    steps_remember(part.topic, O_SEND, dedup, said);
 }
 
 /* ---- PRODUCE ---- */
@@ -252,17 +246,6 @@ static bool misplaced(int topic, uint32_t n, int queue)
     return wrong;
 }
 
-/* Remembers the reply for a DEDUP id, as the first and last id. */
-static void remember_batch(int topic, int dedup, const char *said)
-{
-    unsigned q = 0, offset = 0, count = 0;
-    char place[100];
-    must(sscanf(said, "{queue:%u offset:%u count:%u}", &q, &offset, &count) == 3,
-         "PRODUCE did not answer a place");
-    (void)snprintf(place, sizeof(place), "t%d:%u:%u-%u", topic, q, offset, offset + count - 1);
-    steps_remember(topic, dedup, place);
-}
-
 static void produce(const struct w_sent *b)
 {
     for (uint32_t i = 0; i < b->n; i++) /* after a restart the clock may be behind the time of lost messages */
@@ -273,15 +256,14 @@ static void produce(const struct w_sent *b)
         must(is(said, "-NOTOPIC"), "a batch for a topic that is not to be made");
         return;
     }
-    if (steps_repeated(b->topic, b->dedup, said, true))
+    if (steps_repeated(b->topic, O_PRODUCE, b->dedup, said))
         return;
     if (b->queue >= (int)n_queues || misplaced(b->topic, b->n, b->queue)) {
         must(is(said, "-ERR"), "a batch was stored where it does not belong");
         return;
     }
     oracle_produced(&w.o, parts, b->n, b->queue, said);
-    if (b->dedup >= 0)
-        remember_batch(b->topic, b->dedup, said);
+    steps_remember(b->topic, O_PRODUCE, b->dedup, said);
 }
 
 static void produce_one(void)

@@ -54,7 +54,7 @@ static void stored_half(struct o_txn *x, const struct o_part *part, int dedup, c
     if (!w.o.topics[part->topic].there)
         oracle_topic_made(&w.o, part->topic, 4);
     x->parts[x->n++] = *part;
-    steps_remember(part->topic, dedup, said);
+    steps_remember(part->topic, O_HALF, dedup, said);
 }
 
 static void open_one(bool plain)
@@ -72,7 +72,7 @@ static void open_one(bool plain)
     if (w.o.n_txns == O_TXNS || w.o.n_delayed > O_DELAYED - 20)
         return;
     const char *said = do_half(g, &part, options);
-    if (no_topic(part.topic, said) || steps_repeated(part.topic, dedup, said, false))
+    if (steps_repeated(part.topic, O_HALF, dedup, said) || no_topic(part.topic, said))
         return;
     uint64_t id = strtoull(said, NULL, 10);
     struct o_txn *x = oracle_opened(&w.o, id, g, checkin, policy_of(g).timeout_ms);
@@ -109,7 +109,7 @@ void step_part(void)
     if (checkin >= 0)
         (void)snprintf(options + n, sizeof(options) - (size_t)n, " CHECKIN %lld", (long long)checkin);
     const char *said = do_half(g, &part, options);
-    if (no_topic(part.topic, said) || steps_repeated(part.topic, dedup, said, false) ||
+    if (steps_repeated(part.topic, O_HALF, dedup, said) || no_topic(part.topic, said) ||
         !oracle_known(&w.o, x, said, keep_ms()))
         return;
     if (g != x->pgroup) {

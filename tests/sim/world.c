@@ -217,8 +217,8 @@ static void start_again(void)
     must(shell_open(&w.s), "the store does not open");
     w.o.now_ms = w.s.now_ms;
     for (int t = 0; t < O_TOPICS; t++)
-        for (int d = 0; d < O_DEDUPS; d++) {
-            struct o_dedup *dedup = &w.o.topics[t].dedups[d];
+        for (int d = 0; d < O_COMMANDS * O_DEDUPS; d++) {
+            struct o_dedup *dedup = &w.o.topics[t].dedups[d / O_DEDUPS][d % O_DEDUPS];
             dedup->may_be_gone = dedup->may_be_gone || dedup->until_ms <= before_ms;
         }
     cut_off();

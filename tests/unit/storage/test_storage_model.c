@@ -119,20 +119,14 @@ static void do_send(void)
     const char *said = apply("SEND t%d %u%s%s", t, serial, c.text, options);
     if (faulted(said))
         return;
-    struct m_dedup *d = dedup >= 0 ? &topic->dedups[dedup] : NULL;
-    if (d && topic->there && d->until_ms > w.m.now_ms) {
-        must(is(said, d->answer), "another answer to the same DEDUP id");
+    if (model_repeated(&w.m, t, M_SEND, dedup, said))
         return;
-    }
     int64_t due_ms = c.delay ? w.m.now_ms + c.delay : c.at;
     if (due_ms > w.m.now_ms)
         model_delayed(&w.m, t, c.queue, serial, c.ttl, due_ms, said);
     else
         model_stored(&w.m, t, c.queue, serial, c.ttl, said);
-    if (!d)
-        return;
-    d->until_ms = w.m.now_ms + w.m.dedup_window_ms;
-    (void)snprintf(d->answer, sizeof(d->answer), "%s", said);
+    model_remember(&w.m, t, M_SEND, dedup, said);
 }
 
 static void do_cancel(void)
@@ -206,13 +200,8 @@ static void do_produce(void)
     const char *said = apply_batch(t, n, queue, ttl, dedup);
     if (faulted(said))
         return;
-    struct m_dedup *d = dedup >= 0 ? &topic->dedups[dedup] : NULL;
-    char want[80];
-    if (d && topic->there && d->until_ms > w.m.now_ms) {
-        must(batch_answer_again(d->answer, want, sizeof(want)), "a DEDUP answer that is no place");
-        must(is(said, want), "another answer to the same DEDUP id");
+    if (model_repeated(&w.m, t, M_PRODUCE, dedup, said))
         return;
-    }
     int64_t q = shell_field(said, "queue"), base = shell_field(said, "offset");
     must(q >= 0 && base >= 0 && shell_field(said, "count") == n, "PRODUCE was answered otherwise");
     for (int i = 0; i < n; i++) {
@@ -220,10 +209,7 @@ static void do_produce(void)
         (void)snprintf(id, sizeof(id), "t%d:%d:%d", t, (int)q, (int)base + i);
         model_stored(&w.m, t, queue, first + (uint32_t)i, i % 2 ? -1 : ttl, id);
     }
-    if (!d)
-        return;
-    d->until_ms = w.m.now_ms + w.m.dedup_window_ms;
-    (void)snprintf(d->answer, sizeof(d->answer), "t%d:%d:%d-%d", t, (int)q, (int)base, (int)base + n - 1);
+    model_remember(&w.m, t, M_PRODUCE, dedup, said);
 }
 
 /* ---- transactions ---- */
@@ -231,18 +217,20 @@ static void do_produce(void)
 static void do_half(void)
 {
     struct m_txn *x = below(3) ? NULL : pick_txn(&w.m, &w.p, M_NONE);
-    int t = below(M_TOPICS), checkin = below(2) ? -1 : below(200);
+    int t = below(M_TOPICS), checkin = below(2) ? -1 : below(200), dedup = below(4) ? -1 : below(M_DEDUPS), n = 0;
     struct pick_choice c = pick_choice(&w.m, &w.p, 1);
-    char options[40] = "", joins[40] = "";
+    char options[60] = "", joins[40] = "";
     if ((!x && pick_txns_free(&w.m) == 0) || (x && x->n == M_TXN_MESSAGES))
         return;
     if (checkin >= 0)
-        (void)snprintf(options, sizeof(options), " CHECKIN %d", checkin);
+        n = snprintf(options, sizeof(options), " CHECKIN %d", checkin);
+    if (dedup >= 0)
+        (void)snprintf(options + n, sizeof(options) - (size_t)n, " DEDUP d%d", dedup);
     if (x)
         (void)snprintf(joins, sizeof(joins), " TXN %llu", (unsigned long long)x->id);
     uint32_t serial = ++w.m.serial;
     const char *said = apply("HALF pg t%d %u%s%s%s", t, serial, c.text, options, joins);
-    if (faulted(said))
+    if (faulted(said) || model_repeated(&w.m, t, M_HALF, dedup, said))
         return;
     if (x && x->fate != M_PENDING) {
         must(is(said, "-TXNCONFLICT"), "a HALF joined what is no longer open");
@@ -257,6 +245,7 @@ static void do_half(void)
         x->next_ms = w.m.now_ms + checkin, x->touched = w.m.group, x->answered = true;
     must(id == x->id, "a HALF answered another transaction");
     x->halfs[x->n++] = (struct m_half){t, c.queue, serial, c.ttl, c.delay, c.at};
+    model_remember(&w.m, t, M_HALF, dedup, said);
 }
 
 static void do_commit(void)

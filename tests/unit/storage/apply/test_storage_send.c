@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -119,6 +120,10 @@ static void dedup_window_ends(void **state)
     shell_compact(s);
     assert_int_equal(shell_rows(s, 'D'), 0);
     assert_int_equal(shell_rows(s, 'W'), 0);
+    shell_do(s, "HALF pg t a DEDUP x");
+    shell_pass(s, 1000);
+    shell_compact(s);
+    assert_int_equal(shell_rows(s, 'U'), 0);
 }
 
 static void dedup_of_half(void **state)
@@ -130,6 +135,67 @@ static void dedup_of_half(void **state)
     shell_expect(s, "[t:0:0]", "COMMIT %s", txid);
     shell_expect(s, txid, "HALF pg t b DEDUP x");
     shell_expect(s, "[t:0:0=a]", "READ t 0 0 COUNT 9");
+}
+
+/* SEND and HALF must not answer each other's ids. */
+static void dedup_by_command(void **state)
+{
+    struct shell *s = *state;
+    char txid[32];
+    shell_expect(s, "t:0:0", "SEND t a DEDUP x");
+    (void)snprintf(txid, sizeof(txid), "%s", shell_do(s, "HALF pg t b DEDUP x"));
+    assert_true(strtoull(txid, NULL, 10) > 0);
+    shell_expect(s, "t:0:0", "SEND t c DEDUP x");
+    shell_expect(s, txid, "HALF pg t d DEDUP x");
+    shell_expect(s, "[t:1:0]", "COMMIT %s", txid);
+}
+
+/* A HALF that is sent again, since its reply was lost, must not open a second transaction only because the topic was
+ * deleted meanwhile. */
+static void dedup_of_half_outlives_the_topic(void **state)
+{
+    struct shell *s = *state;
+    char a[32], b[32], c[32];
+    (void)snprintf(a, sizeof(a), "%s", shell_do(s, "HALF pg t a DEDUP a"));
+    (void)snprintf(b, sizeof(b), "%s", shell_do(s, "HALF pg t b DEDUP b"));
+    (void)snprintf(c, sizeof(c), "%s", shell_do(s, "HALF pg t c DEDUP c"));
+    shell_expect(s, "OK", "ROLLBACK %s", c);
+    shell_expect(s, "OK", "TOPIC DELETE t");
+    shell_reopen(s);
+    shell_expect(s, a, "HALF pg t a DEDUP a");
+    shell_expect(s, "[]", "TOPIC LIST"); /* the answer makes no topic */
+    s->policy.auto_create_topics = false;
+    shell_expect(s, a, "HALF pg t a DEDUP a");
+    s->policy.auto_create_topics = true;
+    s->now_ms += 10;
+    shell_expect(s, "[t:0:0]", "COMMIT %s", a); /* makes the topic again */
+    shell_expect(s, a, "HALF pg t a DEDUP a");
+    shell_expect(s, b, "HALF pg t b DEDUP b");
+    shell_expect(s, "[t:1:0]", "COMMIT %s", b);
+    shell_expect(s, b, "HALF pg t b DEDUP b");
+    const char *again = shell_do(s, "HALF pg t c DEDUP c"); /* decided before: another topic has ids of its own */
+    assert_true(strtoull(again, NULL, 10) > strtoull(b, NULL, 10));
+    s->now_ms += 10;
+    shell_expect(s, "OK", "TOPIC DELETE t");
+    again = shell_do(s, "HALF pg t a DEDUP a");
+    assert_true(strtoull(again, NULL, 10) > strtoull(c, NULL, 10));
+}
+
+/* Without applying anything, known ids are answered, and nothing else is. */
+static void dedup_asked_alone(void **state)
+{
+    struct shell *s = *state;
+    static const char *const lines[] = {"SEND t a DEDUP x", "HALF pg t a DEDUP x", "SEND t a DEDUP y", "SEND t a",
+                                        "SEND u a DEDUP x", "HALF pg u a DEDUP x", "POP g t"};
+    char first[2][32];
+    for (int i = 0; i < 2; i++)
+        (void)snprintf(first[i], sizeof(first[i]), "%s", shell_do(s, "%s", lines[i]));
+    uint64_t before = shell_digest(s);
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        const char *said = shell_repeated(s, "%s", lines[i]);
+        assert_true(i < 2 ? said && strcmp(said, first[i]) == 0 : !said);
+    }
+    assert_true(!kv_pending(s->st->kv) && shell_digest(s) == before);
 }
 
 static void figures(void **state)
@@ -147,6 +213,7 @@ int main(void)
         SHELL_TEST(attributes),        SHELL_TEST(bodies_of_any_bytes), SHELL_TEST(msend_is_one_piece),
         SHELL_TEST(refused_leaves_nothing), SHELL_TEST(topics_have_a_limit), SHELL_TEST(dedup_answers_again),
         SHELL_TEST(dedup_in_one_group), SHELL_TEST(dedup_window_ends),  SHELL_TEST(dedup_of_half),
+        SHELL_TEST(dedup_by_command),  SHELL_TEST(dedup_of_half_outlives_the_topic), SHELL_TEST(dedup_asked_alone),
         SHELL_TEST(figures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

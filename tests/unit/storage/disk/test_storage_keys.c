@@ -42,7 +42,8 @@ static void golden(void **state)
     KEY_IS(key_pending_prefix(p), 'J', 'p', 'g', 0);
     KEY_IS(key_pgroup(p), 'P', 'p', 'g');
     KEY_IS(key_pgroup_open(p), 'Q', 'p', 'g');
-    KEY_IS(key_dedup(9, t), 'D', 0, 0, 0, 0, 0, 0, 0, 9, 't', 't');
+    KEY_IS(key_dedup(9, 'S', t), 'D', 0, 0, 0, 0, 0, 0, 0, 9, 'S', 't', 't');
+    KEY_IS(key_dedup_half(g, t), 'U', 'g', 0, 't', 't');
     KEY_IS(key_index(9, 0x0a0b, 0x0c0d, 1, 2), 'I', 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 10, 11, 0,
            0, 0, 0, 0, 0, 12, 13, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2);
     KEY_IS(key_directory(9, 1, 2), 'B', 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2);
@@ -117,7 +118,9 @@ static void longest(void **state)
     memset(id, 'i', sizeof(id));
     struct key k = key_group(slice_of(name, NAME_BYTES_MAX), slice_of(name, sizeof(name)));
     assert_true(k.len <= KEY_SIZE);
-    struct key dedup = key_dedup(1, slice_of(id, sizeof(id)));
+    struct key half = key_dedup_half(slice_of(name, sizeof(name)), slice_of(id, sizeof(id)));
+    assert_true(half.len <= KEY_SIZE);
+    struct key dedup = key_dedup(1, 'S', slice_of(id, sizeof(id)));
     struct key timer = key_timer(INT64_MAX, 2, slice_of(dedup.bytes + 1, dedup.len - 1));
     assert_true(timer.len <= KEY_SIZE);
 }

@@ -14,6 +14,7 @@ static const struct meta_row meta = {0x0102030405060708, 300, 0x1112, 0x2122, 3,
 static const struct group_row group = {7, 8, 300, 30000, 16, 2, {1000, 5000}, 3};
 static const struct pgroup_open_row open_row = {300, 2};
 static const struct token_row token = {9, 300};
+static const struct dedup_half_row dedup_half = {300, 0x1112, 9};
 static const struct attempts_row attempts = {300};
 static const struct run_row run = {RUN_LEASED, 70, 3, 300, {0x8000000000000001, 0x21}};
 
@@ -80,6 +81,7 @@ DECODER(half)
 DECODER(dedup)
 DECODER(token)
 DECODER(attempts)
+DECODER(dedup_half)
 DECODER(pgroup)
 DECODER(pgroup_open)
 
@@ -89,16 +91,16 @@ struct sample {
     struct buf bytes;
 };
 
-#define SAMPLES 12
+#define SAMPLES 13
 
 static void samples_make(struct sample *s)
 {
     static const char *const names[SAMPLES] = {"meta", "topic", "group", "cursor",
                                                "run",  "txn",   "half",  "dedup",
-                                               "token", "pgroup", "pgroup_open", "attempts"};
+                                               "token", "pgroup", "pgroup_open", "attempts", "dedup_half"};
     decode_fn *const decoders[SAMPLES] = {decode_meta, decode_topic, decode_group, decode_cursor,
                                           decode_run,  decode_txn,   decode_half,  decode_dedup,
-                                          decode_token, decode_pgroup, decode_pgroup_open, decode_attempts};
+                                          decode_token, decode_pgroup, decode_pgroup_open, decode_attempts, decode_dedup_half};
     for (int i = 0; i < SAMPLES; i++) {
         s[i].name = names[i];
         s[i].decode = decoders[i];
@@ -120,6 +122,7 @@ static void samples_make(struct sample *s)
     pgroup_encode(&s[9].bytes, &pgroup);
     pgroup_open_encode(&s[10].bytes, &open_row);
     attempts_encode(&s[11].bytes, &attempts);
+    dedup_half_encode(&s[12].bytes, &dedup_half);
 }
 
 static void samples_free(struct sample *s)
@@ -150,6 +153,8 @@ static void golden(void **state)
     ROW_IS(5, 1, 2, 2, 'p', 'g', 1, 2, 3, 4, 5, 1, 9, 6, 5, 't', ':', '0', ':', '1', 1, 'h');
     ROW_IS(6, 1, 1, 't', 3, 0xe9, 7, 5, 0, 0xac, 2, 3, 'm', 'm', 'm');
     ROW_IS(7, 1, 0xac, 2, 5, 't', ':', '0', ':', '1');
+    ROW_IS(11, 1, 0xac, 2);
+    ROW_IS(12, 1, 0xac, 2, 0x12, 0x11, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0);
     ROW_IS(8, 1, 9, 0, 0, 0, 0, 0, 0, 0, 0xac, 2);
     ROW_IS(9, 1, 0x33, 3, 'u', 'r', 'l', 1, 's', 0, 0, 3, 0xe8, 7);
     ROW_IS(10, 1, 0xac, 2, 2);
