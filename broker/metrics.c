@@ -274,7 +274,7 @@ static void metrics_write_lag(struct server *s, struct view *view, struct buf *o
     command_space_init(&space);
     buf_init(&reply, 0);
     if (command_from_words(&space, words, 1, &cmd, err, sizeof err) == ST_OK)
-        query_run(view, &policy, journal_now_ms(s->journal), &cmd, &reply, &hint);
+        query_all(view, &policy, journal_now_ms(s->journal), &cmd, &reply, &hint);
     metrics_write_lag_rows(buf_slice(&reply), out);
     buf_free(&reply);
     command_space_free(&space);

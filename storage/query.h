@@ -27,8 +27,32 @@ struct query_hint {
     uint64_t key;
 };
 
-/* Answers one QUERY command: fills reply with tokens. now_ms decides what has expired. */
-void query_run(struct view *v, const struct policy *policy, int64_t now_ms, const struct command *cmd,
+/*
+ * A query that may look through many rows (LAG, the lists) works in steps of some milliseconds, so that no thread has to
+ * do it in one go:
+ *
+ *   query_run ──► QUERY_DONE
+ *             └─► QUERY_MORE ──► query_go_on ──► QUERY_MORE ──► ... ──► QUERY_DONE
+ *
+ * Between two steps the thread does other work. The view stays open until the end, and is used for nothing else, so the
+ * answer is as of one moment; cmd and the bytes that it points to stay as they are. To give a query up, close its view.
+ * A step only appends tokens to the reply, so what is in it may be sent and taken out between two steps.
+ */
+enum query_step {
+    QUERY_DONE,
+    QUERY_MORE,
+    QUERY_BROKEN /* it failed, and part of the reply was taken out already: nothing can end it, so the connection ends */
+};
+
+/* Answers one QUERY command, or begins to: fills reply with tokens. now_ms decides what has expired. */
+enum query_step query_run(struct view *v, const struct policy *policy, int64_t now_ms, const struct command *cmd,
+                          struct buf *reply, struct query_hint *ret_hint);
+
+/* The next step of the query that was begun last in this view. reply: as the last step left it, or less. */
+enum query_step query_go_on(struct view *v, const struct command *cmd, struct buf *reply);
+
+/* All steps at once, for who can wait. */
+void query_all(struct view *v, const struct policy *policy, int64_t now_ms, const struct command *cmd,
                struct buf *reply, struct query_hint *ret_hint);
 
 /* How much of what a POP was granted is in a reply: so many messages, with so many bytes of bodies. The rest begins at

@@ -388,7 +388,7 @@ static void regress_work_read(struct rig *r)
         if (!view)
             regress_die("no view");
         buf_reset(&reply, MIB(1));
-        query_run(view, &r->policy, r->now_ms, &cmd, &reply, &hint);
+        query_all(view, &r->policy, r->now_ms, &cmd, &reply, &hint);
         view_close(view);
         buf_reset(&r->replies, MIB(1));
         resp_write(&r->replies, slice_of(reply.data, reply.len), 2);

@@ -205,7 +205,7 @@ static enum verdict dispatch_query(struct conn *c, const struct command *cmd, st
     struct buf *r = loop_reply(l);
     struct query_hint hint = {0};
     struct policy policy = journal_policy(l->env.journal);
-    query_run(v, &policy, journal_now_ms(l->env.journal), cmd, r, &hint);
+    query_all(v, &policy, journal_now_ms(l->env.journal), cmd, r, &hint);
     if (cmd->info->id == CMD_PGROUP_INFO)
         dispatch_put_members(l, cmd, r);
     if (small && dispatch_needs_lane(cmd, r, &hint)) {

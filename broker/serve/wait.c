@@ -216,7 +216,7 @@ static void wait_read_again(struct loop *l, struct waiter *w)
     if (v)
         view_limit_replies(v, l->reply_most);
     if (v)
-        query_run(v, &policy, journal_now_ms(l->env.journal), &e->cmd, r, &hint);
+        query_all(v, &policy, journal_now_ms(l->env.journal), &e->cmd, r, &hint);
     if ((!v || hint.nothing) && !conn_is_ending(c) && waiter_park_again(w, e, 0) == ST_OK)
         return;
     struct request rq = answer_request_of(e);

@@ -132,10 +132,19 @@ enum status directory_of_record(struct slice record, struct record_info *ret_inf
 bool directory_open(struct directory *d, struct kv *kv, const struct kv_snap *snap, uint64_t topic,
                     enum compress compress)
 {
-    struct key from = key_of_id('B', topic), to = key_after(&from);
+    struct key from, to;
+    key_begin(&from, 'B');
+    to = key_after(&from);
     *d = (struct directory){.kv = kv, .snap = snap, .topic = topic, .compress = compress};
     d->it = kv_iter_new(kv, KV_STATE, snap, key_slice(&from), key_slice(&to));
     return d->it != NULL;
+}
+
+void directory_turn(struct directory *d, uint64_t topic, enum compress compress)
+{
+    d->topic = topic;
+    d->compress = compress;
+    d->on = false;
 }
 
 void directory_close(struct directory *d)
@@ -144,14 +153,21 @@ void directory_close(struct directory *d)
     d->it = NULL;
 }
 
-/* Reads the row that the iterator stands on. False: there is none, it is of another queue, or it is damaged. */
-static bool directory_row(struct directory *d, uint32_t queue, struct record_info *ret_info)
+/* True where the iterator stands on a row of the queue. */
+static bool directory_in(const struct directory *d, uint32_t queue)
 {
     if (!kv_iter_valid(d->it))
         return false;
     struct slice key = kv_iter_key(d->it);
-    return key.len == DIRECTORY_KEY_BYTES && key_read_u32(key.data + 9) == queue &&
-           directory_decode(key_read_u64(key.data + 13), kv_iter_value(d->it), ret_info) == ST_OK;
+    return key.len == DIRECTORY_KEY_BYTES && key_read_u64(key.data + 1) == d->topic &&
+           key_read_u32(key.data + 9) == queue;
+}
+
+/* Reads the row that the iterator stands on. False: it is none of the queue's, or it is damaged. */
+static bool directory_row(const struct directory *d, uint32_t queue, struct record_info *ret_info)
+{
+    return directory_in(d, queue) && directory_decode(key_read_u64(kv_iter_key(d->it).data + 13),
+                                                      kv_iter_value(d->it), ret_info) == ST_OK;
 }
 
 /* Asks the records: the one that holds the offset, or the first behind it; the last one where last is set. */
@@ -208,9 +224,7 @@ enum status directory_last(struct directory *d, uint32_t queue, struct record_in
     d->on = directory_row(d, queue, ret_info);
     if (d->on)
         return ST_OK;
-    bool none = !kv_iter_valid(d->it) || kv_iter_key(d->it).len != DIRECTORY_KEY_BYTES ||
-                key_read_u32(kv_iter_key(d->it).data + 9) != queue;
-    if (none && kv_iter_status(d->it) == ST_OK)
+    if (!directory_in(d, queue) && kv_iter_status(d->it) == ST_OK)
         return ST_GONE;
     return directory_ask_records(d, queue, 0, true, ret_info);
 }

@@ -49,7 +49,7 @@ enum status directory_decode(uint64_t base, struct slice value, struct record_in
 /* What the row of a record says, from the record itself. ST_BAD: it is damaged. */
 enum status directory_of_record(struct slice record, struct record_info *ret_info) MUST_CHECK;
 
-/* The directory of one topic, as of a snapshot (NULL: the newest state). Stays with its thread. */
+/* The directory of a topic, as of a snapshot (NULL: the newest state). Stays with its thread. */
 struct directory {
     struct kv *kv;
     const struct kv_snap *snap;
@@ -63,6 +63,9 @@ struct directory {
 bool directory_open(struct directory *d, struct kv *kv, const struct kv_snap *snap, uint64_t topic,
                     enum compress compress) MUST_CHECK;
 void directory_close(struct directory *d);
+
+/* Goes on with another topic. */
+void directory_turn(struct directory *d, uint64_t topic, enum compress compress);
 
 /* Finds the record that holds an offset that the queue has: from its floor on, and before its end. Where the store has
  * lost that record: the first one behind it. ST_GONE: there is none; ST_IO, ST_NOMEM. */

@@ -3,6 +3,7 @@
  * this does not compile.
  */
 #include "storage/query/handlers.h"
+#include "storage/query/steps.h"
 
 #define QUERY_LOCAL(id)
 #define QUERY_WRITE(id)
@@ -30,13 +31,39 @@ static query_fn *const query_table[COMMAND_COUNT] = {
 #undef COMMAND
 };
 
-void query_run(struct view *v, const struct policy *policy, int64_t now_ms, const struct command *cmd,
-               struct buf *reply, struct query_hint *ret_hint)
+/* Runs the handler, again where it was not finished. */
+static enum query_step answer_step(struct view *v, const struct command *cmd, struct buf *reply,
+                                   struct query_hint *hint)
 {
     query_fn *fn = query_table[cmd->info->id];
     assert(fn);
+    v->step = QUERY_DONE;
+    v->budget = STEP_ROWS;
+    fn(v, cmd, reply, hint);
+    return v->step;
+}
+
+enum query_step query_run(struct view *v, const struct policy *policy, int64_t now_ms, const struct command *cmd,
+                          struct buf *reply, struct query_hint *ret_hint)
+{
     v->policy = policy;
     v->now_ms = now_ms;
     *ret_hint = (struct query_hint){0};
-    fn(v, cmd, reply, ret_hint);
+    steps_begin(v);
+    return answer_step(v, cmd, reply, ret_hint);
+}
+
+enum query_step query_go_on(struct view *v, const struct command *cmd, struct buf *reply)
+{
+    struct query_hint hint; /* a query that waits for news is never cut into steps */
+    v->steps->taken = v->steps->taken || reply->len < v->steps->emitted;
+    return answer_step(v, cmd, reply, &hint);
+}
+
+void query_all(struct view *v, const struct policy *policy, int64_t now_ms, const struct command *cmd,
+               struct buf *reply, struct query_hint *ret_hint)
+{
+    enum query_step step = query_run(v, policy, now_ms, cmd, reply, ret_hint);
+    while (step == QUERY_MORE)
+        step = query_go_on(v, cmd, reply);
 }

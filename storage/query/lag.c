@@ -1,159 +1,229 @@
-/* lag.c: counts the messages that a group has not finished on a topic, from its rows (lag.h). */
+/*
+ * lag.c: counts the messages that a group has not finished on a topic, from its rows (lag.h).
+ *
+ *   lag_read ──► dead letters ──► what was never delivered, queue by queue ──► runs ──► complete
+ *                      any of these may end with ST_BUSY, and goes on in the next step where it stopped
+ */
 #include "storage/query/lag.h"
 
-static enum status lag_oldest(struct view *v, struct lag *lag, uint32_t queue, uint64_t offset)
+#include <stdlib.h>
+
+#include "storage/query/lag_topic.h"
+
+enum lag_phase { PHASE_BEGIN, PHASE_FRESH, PHASE_LEASED, PHASE_WAITING };
+
+#define COST_GET 4 /* of a row that is looked up, in rows that are walked over */
+
+struct lag_reader {
+    struct standing st;
+    enum lag_phase phase;
+    uint32_t queue;       /* PHASE_FRESH: the queue at work */
+    struct key run;       /* later: the row to go on with; empty: the first */
+    uint32_t oldest_of;   /* the queue whose oldest run was looked at last */
+    bool ttl_begun;       /* of the queue at work */
+    struct lag_expiry ttl;
+    struct kv_iter *runs; /* rows R and V, while a step lasts */
+    struct lag_topics topics;
+};
+
+struct lag_reader *lag_reader_new(void)
 {
-    struct kv_iter *it = view_log(v, queue);
-    if (!it)
-        return ST_NOMEM;
-    struct record_header h;
-    enum status s = records_seek(it, v->topic.id, queue, offset, &h);
-    if (s == ST_OK && h.stored_ms < lag->oldest_ms)
-        lag->oldest_ms = h.stored_ms;
-    kv_iter_free(it);
+    return calloc(1, sizeof(struct lag_reader));
+}
+
+void lag_pause(struct lag_reader *lr)
+{
+    kv_iter_free(lr->runs);
+    lr->runs = NULL;
+    lag_topics_pause(&lr->topics);
+}
+
+static void lag_older(struct lag *lag, int64_t stored_ms)
+{
+    if (stored_ms < lag->oldest_ms)
+        lag->oldest_ms = stored_ms;
+}
+
+/* Reads the group's own rows, and counts its dead letters. */
+static enum status lag_begin(struct view *v, struct lag_reader *lr, struct slice key, struct slice value)
+{
+    struct standing *st = &lr->st;
+    const uint8_t *zero = memchr(key.data + 1, 0, key.len - 1);
+    if (!zero || group_decode(value, &st->row) != ST_OK)
+        return ST_IO;
+    st->group = slice_of(key.data + 1, (size_t)(zero - key.data) - 1);
+    st->lag = (struct lag){.oldest_ms = INT64_MAX};
+    struct key cursor = key_cursor(st->row.id);
+    v->budget -= COST_GET;
+    enum status s = view_get(v, &cursor);
+    if (s == ST_OK)
+        s = cursor_decode(buf_slice(&v->row), &st->cursor);
+    if (s != ST_OK)
+        return s;
+    uint8_t name[NAME_BYTES_MAX + 8] = "%DLQ%";
+    memcpy(name + 5, st->group.data, st->group.len);
+    return lag_topic_messages(v, &lr->topics, slice_of(name, st->group.len + 5), &st->lag.dead);
+}
+
+/* Counts what the group never got from one queue of a topic with TTLs. */
+static enum status lag_fresh_ttl(struct view *v, struct lag_reader *lr, struct lag_topic *t, uint64_t next)
+{
+    struct lag_queue *q = lag_queue_of(&lr->topics, t, lr->queue);
+    if (!lr->ttl_begun)
+        lr->ttl = (struct lag_expiry){.from = next, .at = next, .oldest_ms = INT64_MAX};
+    lr->ttl_begun = true;
+    if (q->ttl.at == q->end && q->ttl.from == next)
+        lr->ttl = q->ttl; /* another group has stood here */
+    enum status s = lag_expired(v, &lr->topics, t, lr->queue, &lr->ttl);
+    if (s != ST_OK)
+        return s;
+    lr->ttl_begun = false;
+    q->ttl = lr->ttl;
+    lr->st.lag.ready += q->end - next - lr->ttl.expired;
+    lag_older(&lr->st.lag, lr->ttl.oldest_ms);
+    return ST_OK;
+}
+
+/* Counts what the group never got from one queue. */
+static enum status lag_fresh_queue(struct view *v, struct lag_reader *lr, struct lag_topic *t)
+{
+    struct standing *st = &lr->st;
+    struct lag_queue *q = lag_queue_of(&lr->topics, t, lr->queue);
+    uint64_t next = lr->queue < st->cursor.n_queues ? st->cursor.next[lr->queue] : 0;
+    next = next < q->first ? q->first : next;
+    if (next >= q->end)
+        return ST_OK;
+    if (t->flags & TOPIC_HAS_TTL)
+        return lag_fresh_ttl(v, lr, t, next);
+    st->lag.ready += q->end - next;
+    int64_t stored = INT64_MAX;
+    enum status s = lag_stored(v, &lr->topics, t, lr->queue, next, st->lag.oldest_ms, &stored);
+    lag_older(&st->lag, stored);
     return s == ST_GONE ? ST_OK : s;
 }
 
-/* Counts expired messages in [from, to). *ret_first: the first offset that has not expired. */
-static enum status lag_expired(struct view *v, uint32_t queue, uint64_t from, uint64_t to, uint64_t *ret_n,
-                               uint64_t *ret_first)
+static enum status lag_fresh(struct view *v, struct lag_reader *lr, struct lag_topic *t)
 {
-    *ret_n = 0;
-    *ret_first = from;
-    if (!(v->topic.flags & TOPIC_HAS_TTL))
-        return ST_OK;
-    struct key a = key_expiry(v->topic.id, queue, from), b = key_expiry(v->topic.id, queue, to);
-    struct kv_iter *it = kv_iter_new(v->kv, KV_STATE, v->snap, key_slice(&a), key_slice(&b));
-    if (!it)
-        return ST_NOMEM;
-    for (kv_iter_first(it); kv_iter_valid(it); kv_iter_next(it)) {
-        struct cursor c = cursor_of(kv_iter_value(it));
-        struct slice key = kv_iter_key(it);
-        if ((int64_t)cursor_u64(&c) > v->now_ms)
-            continue;
-        ++*ret_n;
-        *ret_first += key_read_u64(key.data + key.len - 8) == *ret_first;
-    }
-    enum status s = kv_iter_status(it);
-    kv_iter_free(it);
-    return s;
-}
-
-static enum status lag_fresh(struct view *v, struct standing *st)
-{
-    for (uint32_t q = 0; q < v->topic.n_queues; q++) {
-        uint64_t first = 0, end = 0, expired = 0, oldest = 0;
-        enum status s = view_ends(v, q, &first, &end);
-        uint64_t next = q < st->cursor.n_queues ? st->cursor.next[q] : 0;
-        next = next < first ? first : next;
-        if (s == ST_OK && next < end)
-            s = lag_expired(v, q, next, end, &expired, &oldest);
-        if (s == ST_OK && next < end && end - next > expired)
-            s = lag_oldest(v, &st->lag, q, oldest);
+    for (; lr->queue < t->n_queues; lr->queue++) {
+        if (lr->queue % 16 == 0 && v->budget-- <= 0)
+            return ST_BUSY;
+        enum status s = lag_fresh_queue(v, lr, t);
         if (s != ST_OK)
             return s;
-        st->lag.ready += next < end ? end - next - expired : 0;
     }
     return ST_OK;
 }
 
-/* Counts the live messages of a run that have not expired. *ret_first: the first of them. */
-static enum status lag_run_live(struct view *v, const struct run_row *run, uint32_t queue, uint64_t base,
-                                uint64_t *ret_n, uint64_t *ret_first)
+static enum status lag_run(struct view *v, struct lag_reader *lr, struct lag_topic *t, uint32_t queue, uint64_t base,
+                           const struct run_row *run)
 {
-    uint64_t n = 0;
-    for (uint32_t i = 0; i < run->count; i++) {
-        if (!((run->bits[i / 64] >> (i % 64)) & 1))
-            continue;
-        uint64_t expired = 0, first = 0;
-        enum status s = lag_expired(v, queue, base + i, base + i + 1, &expired, &first);
-        if (s != ST_OK)
-            return s;
-        if (n == 0)
-            *ret_first = base + i;
-        n += 1 - expired;
-    }
-    *ret_n = n;
-    return ST_OK;
-}
-
-static enum status lag_run(struct view *v, struct lag *lag, const struct run_row *run, uint32_t queue,
-                           uint64_t base, uint32_t *oldest_of)
-{
-    uint64_t live = 0, first = base;
-    enum status s = lag_run_live(v, run, queue, base, &live, &first);
-    if (s == ST_OK && live && *oldest_of != queue) {
-        *oldest_of = queue; /* runs are read in order, so those behind it are younger */
-        s = lag_oldest(v, lag, queue, first);
-    }
+    struct lag *lag = &lr->st.lag;
+    uint64_t live = 0, first = 0;
+    enum status s = lag_live(v, &lr->topics, t, queue, base, run, &live, &first);
     if (s != ST_OK)
         return s;
+    bool in_order = run->state == RUN_LEASED; /* by their places, so those behind the first of a queue are younger */
+    if (live && !(in_order && lr->oldest_of == queue)) {
+        int64_t stored = INT64_MAX;
+        lr->oldest_of = queue;
+        s = lag_stored(v, &lr->topics, t, queue, first, lag->oldest_ms, &stored);
+        lag_older(lag, stored);
+    }
     if (run->due_ms <= v->now_ms)
         lag->ready += live;
     else if (run->state == RUN_LEASED)
         lag->inflight += live;
     else
         lag->delayed += live;
-    return ST_OK;
-}
-
-/* Counts the runs of a kind of rows: R leased, V waiting ones, whose due time stands before their place. */
-static enum status lag_runs(struct view *v, struct standing *st, char kind)
-{
-    struct key prefix = key_of_id(kind, st->row.id);
-    struct kv_iter *it = view_rows(v, &prefix);
-    if (!it)
-        return ST_NOMEM;
-    enum status s = ST_OK;
-    uint32_t oldest_of = UINT32_MAX; /* the queue whose oldest message was read last */
-    for (kv_iter_first(it); s == ST_OK && kv_iter_valid(it); kv_iter_next(it)) {
-        struct run_row run;
-        const uint8_t *place = kv_iter_key(it).data + prefix.len + (kind == 'V' ? 8 : 0);
-        s = run_decode(kv_iter_value(it), &run);
-        if (s != ST_OK)
-            break;
-        s = lag_run(v, &st->lag, &run, key_read_u32(place), key_read_u64(place + 4), &oldest_of);
-    }
-    if (s == ST_OK)
-        s = kv_iter_status(it);
-    kv_iter_free(it);
-    return s == ST_BAD ? ST_IO : s;
-}
-
-static enum status lag_dead(struct view *v, struct standing *st)
-{
-    uint8_t name[NAME_BYTES_MAX + 8] = "%DLQ%";
-    memcpy(name + 5, st->group.data, st->group.len);
-    enum status s = view_topic(v, slice_of(name, st->group.len + 5));
-    for (uint32_t q = 0; s == ST_OK && q < v->topic.n_queues; q++) {
-        uint64_t first = 0, next = 0;
-        s = view_ends(v, q, &first, &next);
-        st->lag.dead += next - first;
-    }
     return s == ST_GONE ? ST_OK : s;
 }
 
-enum status lag_read(struct view *v, struct slice key, struct slice value, struct standing *st)
+/* Opens the iterator over all runs, and moves it to where the last step stopped, or to the group's first row. */
+static enum status lag_runs_open(struct view *v, struct lag_reader *lr, char kind)
 {
-    const uint8_t *zero = memchr(key.data + 1, 0, key.len - 1);
-    if (!zero || group_decode(value, &st->row) != ST_OK)
-        return ST_IO;
-    st->group = slice_of(key.data + 1, (size_t)(zero - key.data) - 1);
-    st->topic = slice_of(zero + 1, (size_t)(key.data + key.len - zero) - 1);
-    st->lag = (struct lag){.oldest_ms = INT64_MAX};
-    struct key cursor = key_cursor(st->row.id);
-    enum status s = view_get(v, &cursor);
-    if (s == ST_OK)
-        s = cursor_decode(buf_slice(&v->row), &st->cursor);
-    if (s == ST_OK)
-        s = lag_dead(v, st);
-    if (s == ST_OK)
-        s = view_topic(v, st->topic);
-    if (s == ST_OK)
-        s = lag_fresh(v, st);
-    if (s == ST_OK)
-        s = lag_runs(v, st, 'R');
-    if (s == ST_OK)
-        s = lag_runs(v, st, 'V');
-    return s == ST_OK || s == ST_NOMEM ? s : ST_IO;
+    if (!lr->runs)
+        lr->runs = kv_iter_new(v->kv, KV_STATE, v->snap, SLICE_LIT("R"), SLICE_LIT("W"));
+    if (!lr->runs)
+        return ST_NOMEM;
+    struct key first = key_of_id(kind, lr->st.row.id);
+    kv_iter_seek(lr->runs, key_slice(lr->run.len ? &lr->run : &first));
+    v->budget -= COST_GET;
+    return ST_OK;
+}
+
+/* The iterator stands on a run of this group: where the run begins. */
+static bool lag_runs_place(const struct lag_reader *lr, char kind, uint32_t *ret_queue, uint64_t *ret_base)
+{
+    if (!kv_iter_valid(lr->runs))
+        return false;
+    struct slice key = kv_iter_key(lr->runs);
+    size_t at = kind == 'V' ? 17 : 9; /* a due time stands before the place of a V row */
+    if (key.len != at + 12 || key.data[0] != (uint8_t)kind || key_read_u64(key.data + 1) != lr->st.row.id)
+        return false;
+    *ret_queue = key_read_u32(key.data + at);
+    *ret_base = key_read_u64(key.data + at + 4);
+    return true;
+}
+
+/* Counts the runs of a kind of rows: R leased, V waiting ones. */
+static enum status lag_runs(struct view *v, struct lag_reader *lr, struct lag_topic *t, char kind)
+{
+    uint32_t queue = 0;
+    uint64_t base = 0;
+    enum status s = lag_runs_open(v, lr, kind);
+    for (; s == ST_OK && lag_runs_place(lr, kind, &queue, &base); kv_iter_next(lr->runs)) {
+        struct run_row run;
+        if (v->budget-- <= 0) {
+            lr->run.len = 0;
+            key_bytes(&lr->run, kv_iter_key(lr->runs));
+            return ST_BUSY;
+        }
+        s = run_decode(kv_iter_value(lr->runs), &run);
+        if (s == ST_OK)
+            s = lag_run(v, lr, t, queue, base, &run);
+    }
+    return s == ST_OK ? kv_iter_status(lr->runs) : s;
+}
+
+/* Does what is left of the phase at work, and moves on to the next. */
+static enum status lag_phase_done(struct view *v, struct lag_reader *lr, struct lag_topic *t)
+{
+    const struct cursor_row *c = &lr->st.cursor;
+    bool voided = c->purges < t->purges; /* a PURGE took the messages of all runs */
+    enum status s = ST_OK;
+    if (lr->phase == PHASE_FRESH)
+        s = lag_fresh(v, lr, t);
+    else if (lr->phase == PHASE_LEASED && c->leased_runs && !voided)
+        s = lag_runs(v, lr, t, 'R');
+    else if (lr->phase == PHASE_WAITING && c->waiting_runs && !voided)
+        s = lag_runs(v, lr, t, 'V');
+    if (s != ST_OK)
+        return s;
+    lr->phase = lr->phase == PHASE_WAITING ? PHASE_BEGIN : lr->phase + 1;
+    lr->run.len = 0;
+    lr->oldest_of = UINT32_MAX;
+    return ST_OK;
+}
+
+enum status lag_read(struct view *v, struct lag_reader *lr, struct slice key, struct slice value,
+                     const struct standing **ret_st)
+{
+    struct lag_topic *t = NULL;
+    enum status s = ST_OK;
+    if (lr->phase == PHASE_BEGIN) {
+        s = lag_begin(v, lr, key, value);
+        if (s != ST_OK)
+            return s == ST_BAD ? ST_IO : s;
+        lr->phase = PHASE_FRESH;
+        lr->queue = 0;
+        lr->ttl_begun = false;
+    }
+    size_t group_len = strnlen((const char *)key.data + 1, key.len - 1);
+    lr->st.group = slice_of(key.data + 1, group_len);
+    lr->st.topic = slice_of(key.data + group_len + 2, key.len - group_len - 2);
+    s = lag_topic(v, &lr->topics, lr->st.topic, &t);
+    while (s == ST_OK && lr->phase != PHASE_BEGIN)
+        s = lag_phase_done(v, lr, t);
+    *ret_st = &lr->st;
+    return s == ST_BAD || s == ST_GONE ? ST_IO : s;
 }

@@ -2,6 +2,7 @@
 #include "storage/query/handlers.h"
 
 #include "storage/query/lag.h"
+#include "storage/query/steps.h"
 
 static void group_put_lag(struct view *v, struct buf *r, const struct standing *st)
 {
@@ -33,34 +34,29 @@ static void group_put(struct view *v, struct buf *r, const struct standing *st, 
         reply_int(r, st->row.backoff_ms[i]);
 }
 
+/* An item of LAG and of GROUP INFO (arg). */
+static enum status group_item(struct view *v, const void *arg, struct kv_iter *it, struct buf *out)
+{
+    const bool *info = arg;
+    if (!out)
+        return ST_OK;
+    if (!v->steps->own)
+        v->steps->own = lag_reader_new();
+    if (!v->steps->own)
+        return ST_NOMEM;
+    const struct standing *st = NULL;
+    enum status s = lag_read(v, v->steps->own, kv_iter_key(it), kv_iter_value(it), &st);
+    if (s == ST_OK)
+        group_put(v, out, st, *info);
+    return s;
+}
+
 /* Writes all groups whose row has the prefix, as an array of maps. ST_GONE: there are none. */
 static enum status group_put_all(struct view *v, const struct key *prefix, bool info, struct buf *reply)
 {
-    struct kv_iter *it = view_rows(v, prefix);
-    if (!it)
-        return ST_NOMEM;
-    struct buf items;
-    buf_init(&items, REPLY_BYTES_MAX);
-    enum status s = ST_OK;
-    uint32_t n = 0;
-    for (kv_iter_first(it); s == ST_OK && kv_iter_valid(it); kv_iter_next(it)) {
-        struct standing st;
-        s = lag_read(v, kv_iter_key(it), kv_iter_value(it), &st);
-        if (s != ST_OK)
-            break;
-        group_put(v, &items, &st, info);
-        n++;
-    }
-    if (s == ST_OK)
-        s = items.failed ? ST_NOMEM : kv_iter_status(it);
-    kv_iter_free(it);
-    if (s == ST_OK && n == 0)
-        s = ST_GONE;
-    if (s == ST_OK) {
-        reply_array(reply, n);
-        buf_put_slice(reply, buf_slice(&items));
-    }
-    buf_free(&items);
+    enum status s = steps_list(v, prefix, group_item, &info, reply);
+    if (v->steps && v->steps->own)
+        lag_pause(v->steps->own);
     return s;
 }
 
@@ -69,9 +65,7 @@ void query_group_info(struct view *v, const struct command *cmd, struct buf *rep
 {
     (void)hint;
     struct key prefix = key_group_prefix(cmd->pos[0]);
-    enum status s = group_put_all(v, &prefix, true, reply);
-    if (s != ST_OK)
-        view_refuse(reply, s, "group", cmd->pos[0]);
+    steps_end(v, group_put_all(v, &prefix, true, reply), reply, "group", cmd->pos[0]);
 }
 
 void query_lag(struct view *v, const struct command *cmd, struct buf *reply, struct query_hint *hint)
@@ -82,10 +76,27 @@ void query_lag(struct view *v, const struct command *cmd, struct buf *reply, str
     if (cmd->n_pos > 0)
         prefix = key_group_prefix(cmd->pos[0]);
     enum status s = group_put_all(v, &prefix, false, reply);
-    if (s == ST_GONE && cmd->n_pos == 0)
+    if (s == ST_GONE && cmd->n_pos == 0) {
         reply_array(reply, 0);
-    else if (s != ST_OK)
-        view_refuse(reply, s, "group", cmd->n_pos ? cmd->pos[0] : slice_of(NULL, 0));
+        s = ST_OK;
+    }
+    steps_end(v, s, reply, "group", cmd->n_pos ? cmd->pos[0] : slice_of(NULL, 0));
+}
+
+/* An item of GROUP LIST: the first row of each group. The iterator is then moved to the last one, so that the next row
+ * is of another group. */
+static enum status group_name(struct view *v, const void *arg, struct kv_iter *it, struct buf *out)
+{
+    (void)arg;
+    struct slice key = kv_iter_key(it);
+    size_t len = strnlen((const char *)key.data + 1, key.len - 1);
+    struct key prefix = key_group_prefix(slice_of(key.data + 1, len));
+    if (out)
+        reply_bulk(out, slice_of(key.data + 1, len));
+    struct key next = key_after(&prefix);
+    kv_iter_floor(it, key_slice(&next));
+    v->budget--;
+    return ST_OK;
 }
 
 void query_group_list(struct view *v, const struct command *cmd, struct buf *reply,
@@ -95,29 +106,10 @@ void query_group_list(struct view *v, const struct command *cmd, struct buf *rep
     (void)hint;
     struct key prefix;
     key_begin(&prefix, 'G');
-    struct kv_iter *it = view_rows(v, &prefix);
-    struct buf items;
-    buf_init(&items, REPLY_BYTES_MAX);
-    struct key last = {.len = 0};
-    uint32_t n = 0;
-    for (it ? kv_iter_first(it) : (void)0; it && kv_iter_valid(it); kv_iter_next(it)) {
-        struct slice key = kv_iter_key(it);
-        size_t len = strnlen((const char *)key.data + 1, key.len - 1);
-        struct slice group = slice_of(key.data + 1, len);
-        if (last.len && slice_equal(group, key_slice(&last)))
-            continue;
-        last.len = 0;
-        key_bytes(&last, group);
-        reply_bulk(&items, group);
-        n++;
+    enum status s = steps_list(v, &prefix, group_name, NULL, reply);
+    if (s == ST_GONE) {
+        reply_array(reply, 0);
+        s = ST_OK;
     }
-    enum status s = !it || items.failed ? ST_NOMEM : kv_iter_status(it);
-    kv_iter_free(it);
-    if (s == ST_OK) {
-        reply_array(reply, n);
-        buf_put_slice(reply, buf_slice(&items));
-    } else {
-        view_refuse(reply, s, "store", slice_of(NULL, 0));
-    }
-    buf_free(&items);
+    steps_end(v, s, reply, "store", slice_of(NULL, 0));
 }

@@ -2,6 +2,7 @@
 #include <fnmatch.h>
 
 #include "storage/query/handlers.h"
+#include "storage/query/steps.h"
 
 #define PATTERN_BYTES_MAX 128
 
@@ -64,6 +65,18 @@ static bool topic_matches(struct slice name, const char *pattern)
     return fnmatch(pattern, text, 0) == 0;
 }
 
+/* An item of TOPIC LIST: a topic whose name matches the pattern. */
+static enum status topic_name(struct view *v, const void *arg, struct kv_iter *it, struct buf *out)
+{
+    (void)v;
+    struct slice name = slice_of(kv_iter_key(it).data + 1, kv_iter_key(it).len - 1);
+    if (!topic_matches(name, arg))
+        return ST_GONE;
+    if (out)
+        reply_bulk(out, name);
+    return ST_OK;
+}
+
 void query_topic_list(struct view *v, const struct command *cmd, struct buf *reply,
                       struct query_hint *hint)
 {
@@ -78,24 +91,10 @@ void query_topic_list(struct view *v, const struct command *cmd, struct buf *rep
         memcpy(pattern, cmd->pos[0].data, cmd->pos[0].len);
     struct key prefix;
     key_begin(&prefix, 'T');
-    struct kv_iter *it = view_rows(v, &prefix);
-    struct buf items;
-    buf_init(&items, REPLY_BYTES_MAX);
-    uint32_t n = 0;
-    for (it ? kv_iter_first(it) : (void)0; it && kv_iter_valid(it); kv_iter_next(it)) {
-        struct slice name = slice_of(kv_iter_key(it).data + 1, kv_iter_key(it).len - 1);
-        if (!topic_matches(name, pattern))
-            continue;
-        reply_bulk(&items, name);
-        n++;
+    enum status s = steps_list(v, &prefix, topic_name, pattern, reply);
+    if (s == ST_GONE) {
+        reply_array(reply, 0);
+        s = ST_OK;
     }
-    enum status s = !it || items.failed ? ST_NOMEM : kv_iter_status(it);
-    kv_iter_free(it);
-    if (s == ST_OK) {
-        reply_array(reply, n);
-        buf_put_slice(reply, buf_slice(&items));
-    } else {
-        view_refuse(reply, s, "store", slice_of(NULL, 0));
-    }
-    buf_free(&items);
+    steps_end(v, s, reply, "store", slice_of(NULL, 0));
 }

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "storage/disk/directory.h"
+
 struct view *view_open(struct store *s)
 {
     struct view *v = calloc(1, sizeof(*v));
@@ -29,6 +31,9 @@ void view_close(struct view *v)
         return;
     kv_snap_free(v->kv, v->snap);
     buf_free(&v->row);
+    if (v->steps)
+        free(v->steps->own);
+    free(v->steps);
     free(v);
 }
 
@@ -65,25 +70,18 @@ struct kv_iter *view_grant(struct view *v, const struct grant *g)
 
 enum status view_ends(struct view *v, uint32_t queue, uint64_t *ret_first, uint64_t *ret_next)
 {
-    struct kv_iter *it = view_log(v, queue);
-    if (!it)
+    struct directory d;
+    if (!directory_open(&d, v->kv, v->snap, v->topic.id, v->topic.compress))
         return ST_NOMEM;
-    struct record_header h;
     uint64_t first = v->topic.floor[queue], next = first;
-    kv_iter_first(it);
-    if (kv_iter_valid(it) && record_header_read(kv_iter_value(it), &h) == ST_OK && h.base > first)
-        first = h.base;
-    enum status s = kv_iter_status(it); /* the next seek would forget it */
-    struct key last = key_log(v->topic.id, queue, UINT64_MAX);
-    kv_iter_floor(it, key_slice(&last));
-    if (kv_iter_valid(it) && record_header_read(kv_iter_value(it), &h) == ST_OK && h.base + h.count > next)
-        next = h.base + h.count;
-    if (s == ST_OK)
-        s = kv_iter_status(it);
-    kv_iter_free(it);
-    *ret_first = first < next ? first : next;
+    struct record_info last;
+    enum status s = directory_last(&d, queue, &last);
+    if (s == ST_OK && last.base + last.count > next)
+        next = last.base + last.count;
+    directory_close(&d);
+    *ret_first = first;
     *ret_next = next;
-    return s;
+    return s == ST_GONE ? ST_OK : s;
 }
 
 void view_refuse(struct buf *reply, enum status s, const char *what, struct slice name)

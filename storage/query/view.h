@@ -14,6 +14,16 @@
 #include "storage/disk/rows.h"
 #include "storage/query.h"
 
+/* How far a query is that is cut into steps. */
+struct steps {
+    int phase;
+    struct key at;     /* the row to go on with; empty: none was looked at yet */
+    uint64_t n;        /* items that were counted */
+    size_t emitted;    /* length of the reply after the last step; ... */
+    bool taken;        /* ... part of it was taken out since */
+    void *own;         /* what the handler keeps; one block of memory */
+};
+
 struct view {
     struct kv *kv;
     struct kv_snap *snap;
@@ -21,6 +31,9 @@ struct view {
     struct topic_row topic; /* the topic read last */
     const struct policy *policy;
     int64_t now_ms;
+    enum query_step step;
+    int32_t budget;      /* rows that this step may still look at; it may go a little below 0 */
+    struct steps *steps; /* of a query that is cut into steps (steps.h), or NULL */
     size_t reply_most; /* bytes beyond which READ, FIND and the lists with a COUNT add nothing more */
 };
 

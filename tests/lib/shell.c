@@ -192,7 +192,7 @@ uint32_t shell_add_words(struct shell *s, const struct slice *words, size_t n)
         inside(s, true);
         struct view *v = view_open(s->store);
         if (v)
-            query_run(v, &s->policy, s->now_ms, &cmd, &out->reply, &hint);
+            query_all(v, &s->policy, s->now_ms, &cmd, &out->reply, &hint);
         view_close(v);
         inside(s, false);
         return s->n - 1;

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -40,11 +41,11 @@ static void reading_says_when_to_park(void **state)
     struct query_hint hint;
     struct buf reply;
     buf_init(&reply, 0);
-    query_run(v, &s->policy, s->now_ms, &cmd, &reply, &hint);
+    query_all(v, &s->policy, s->now_ms, &cmd, &reply, &hint);
     assert_true(hint.nothing && hint.key == news_key(NEWS_TOPIC, SLICE_LIT("t"), slice_of(NULL, 0)));
     shell_do(s, "SEND t a QUEUE 0"); /* a view does not change after it was opened */
     buf_reset(&reply, 0);
-    query_run(v, &s->policy, s->now_ms, &cmd, &reply, &hint);
+    query_all(v, &s->policy, s->now_ms, &cmd, &reply, &hint);
     assert_true(hint.nothing);
     view_close(v);
     buf_free(&reply);
@@ -278,6 +279,96 @@ static void following_what_is_not_there(void **state)
     follower_fini(&f);
 }
 
+/* Runs a query step by step; after each one its reply is taken out, as who sends it in pieces does. */
+static uint32_t in_steps(struct shell *s, const char *line, struct buf *whole)
+{
+    struct slice words[2];
+    size_t n = 0;
+    char copy[64], err[ERR_SIZE], *rest = copy;
+    (void)snprintf(copy, sizeof(copy), "%s", line);
+    for (char *word; (word = strsep(&rest, " ")); n++)
+        words[n] = slice_str(word);
+    struct command cmd;
+    assert_int_equal(command_from_words(&s->space, words, n, &cmd, err, sizeof(err)), ST_OK);
+    struct view *v = view_open(s->store);
+    struct query_hint hint;
+    struct buf reply;
+    buf_init(&reply, 0);
+    uint32_t steps = 1;
+    enum query_step step = query_run(v, &s->policy, s->now_ms, &cmd, &reply, &hint);
+    for (; step == QUERY_MORE; steps++) {
+        buf_put_slice(whole, buf_slice(&reply));
+        buf_reset(&reply, 0);
+        step = query_go_on(v, &cmd, &reply);
+    }
+    assert_int_equal(step, QUERY_DONE);
+    buf_put_slice(whole, buf_slice(&reply));
+    buf_free(&reply);
+    view_close(v);
+    return steps;
+}
+
+static void assert_steps(struct shell *s, const char *line, uint32_t least)
+{
+    struct buf whole, text;
+    buf_init(&whole, 0);
+    buf_init(&text, 0);
+    uint32_t steps = in_steps(s, line, &whole);
+    assert_true(steps >= least);
+    shell_render(&text, buf_slice(&whole), false);
+    buf_put_u8(&text, 0);
+    assert_string_equal((const char *)text.data, shell_do(s, "%s", line));
+    buf_free(&whole);
+    buf_free(&text);
+}
+
+/* A query over many rows is cut into steps; together they make the same reply. */
+static void many_rows_in_steps(void **state)
+{
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE wide QUEUES 1024");
+    for (int q = 0; q < 1024; q += 3) {
+        shell_add(s, "SEND wide m QUEUE %d", q);
+        shell_add(s, "SEND wide m TTL %d QUEUE %d", 1 + q, q);
+    }
+    assert_true(shell_write(s));
+    for (int i = 0; i < 3000; i++) {
+        if (i % 10 == 0)
+            shell_add(s, "TOPIC CREATE t%d QUEUES 1", i);
+        shell_add(s, "GROUP CREATE g%d %s%s", i, i % 4 ? "wide" : "t0", i % 3 ? "" : " FROM latest");
+        if (i % 100 == 0)
+            assert_true(shell_write(s));
+    }
+    shell_do(s, "POP g1 wide COUNT 900");
+    s->now_ms += 500;
+    assert_steps(s, "LAG", 4);
+    assert_steps(s, "LAG g1", 1);
+    assert_steps(s, "GROUP LIST", 4);
+    assert_steps(s, "GROUP INFO g7", 1);
+    assert_steps(s, "TOPIC LIST", 1);
+    assert_steps(s, "TOPIC LIST t1*", 1);
+}
+
+/* One group on a topic whose messages expire one by one, more of them than one step looks at. */
+static void one_row_in_steps(void **state)
+{
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
+    for (int i = 0; i < 3000; i++) {
+        shell_add(s, "SEND t m TTL %d", i + 1);
+        if (i % 2)
+            assert_true(shell_write(s));
+    }
+    shell_do(s, "GROUP CREATE g t");
+    shell_do(s, "POP h t COUNT 1000");
+    shell_do(s, "POP h t COUNT 1000");
+    s->now_ms += 500;
+    assert_steps(s, "LAG", 2);
+    assert_int_equal(shell_field(shell_do(s, "LAG g"), "ready"), 2500);
+    assert_int_equal(shell_field(shell_do(s, "LAG h"), "inflight"), 1500);
+    assert_int_equal(shell_field(shell_do(s, "LAG h"), "lag"), 2500);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -288,6 +379,8 @@ int main(void)
         SHELL_TEST(group_queries),  SHELL_TEST(txn_info),
         SHELL_TEST(attributes_of_a_delivery), SHELL_TEST(following),
         SHELL_TEST(following_what_is_not_there),
+        SHELL_TEST(many_rows_in_steps),
+        SHELL_TEST(one_row_in_steps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
