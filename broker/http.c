@@ -1,8 +1,9 @@
 /*
  * http.c: the pages of the HTTP port. The only file that uses libevent's HTTP server.
  *
- *   GET /metrics   200, Prometheus text                 GET /readyz   200 "ok", 503 while starting and
- *   GET /healthz   200 "ok", 503 "disk full"                          while stopping
+ *   GET /metrics   200, Prometheus text; 503 while the store is loaded
+ *   GET /healthz   200 "ok", also then; 503 "disk full"
+ *   GET /readyz    200 "ok"; 503 while starting, with how far that is, and while stopping
  *
  * Bounds: 8 KiB of headers, 4 KiB of body, 10 s without a byte, one request a connection. The number of
  * connections is bounded by descriptors: the store needs some, and stops the broker when it cannot open a file.
@@ -20,12 +21,14 @@
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "broker/base/log.h"
 #include "broker/base/process.h"
+#include "broker/journal/wal.h"
 #include "broker/metrics.h"
 #include "broker/net/net.h"
 #include "broker/server_inner.h"
@@ -67,6 +70,10 @@ static void http_answer_text(struct evhttp_request *req, int code, const char *t
 static void http_metrics_page(struct server *s, struct evhttp_request *req)
 {
     struct buf out;
+    if (!s->net) {
+        http_answer_text(req, HTTP_SERVUNAVAIL, "starting: there are no metrics yet\n");
+        return;
+    }
     buf_init(&out, 0);
     metrics_write(s, &out);
     if (out.failed)
@@ -78,12 +85,27 @@ static void http_metrics_page(struct server *s, struct evhttp_request *req)
 
 static void http_health_page(struct server *s, struct evhttp_request *req)
 {
-    struct journal_stats stats;
-    journal_stats(s->journal, &stats);
+    struct journal_stats stats = {0};
+    if (s->journal)
+        journal_stats(s->journal, &stats);
     if (stats.disk_full)
         http_answer_text(req, HTTP_SERVUNAVAIL, "disk full\n");
     else
         http_answer_text(req, HTTP_OK, "ok\n");
+}
+
+static void http_answer_starting(struct server *s, struct evhttp_request *req)
+{
+    char text[128];
+    struct wal_figures wal;
+    wal_figures(s->wal, &wal);
+    if (wal.to_replay_bytes == 0)
+        (void)snprintf(text, sizeof text, "starting: the store is opened\n");
+    else
+        (void)snprintf(text, sizeof text, "starting: %llu of %llu MiB of the log are replayed\n",
+                       (unsigned long long)(wal.replayed_bytes / MIB(1)),
+                       (unsigned long long)(wal.to_replay_bytes / MIB(1)));
+    http_answer_text(req, HTTP_SERVUNAVAIL, text);
 }
 
 static void http_ready_page(struct server *s, struct evhttp_request *req)
@@ -91,7 +113,7 @@ static void http_ready_page(struct server *s, struct evhttp_request *req)
     if (atomic_load(&s->stopping))
         http_answer_text(req, HTTP_SERVUNAVAIL, "stopping\n");
     else if (!atomic_load(&s->ready))
-        http_answer_text(req, HTTP_SERVUNAVAIL, "starting\n");
+        http_answer_starting(s, req);
     else
         http_answer_text(req, HTTP_OK, "ok\n");
 }
@@ -164,7 +186,7 @@ static bool http_descriptors_short(const struct server *s)
     struct process_figures f;
     process_figures(&f);
     int64_t not_clients = f.max_fds - atomic_load(&s->connections_max);
-    return f.open_fds - (int64_t)net_connections(s->net) > not_clients / 4 * 3;
+    return f.open_fds - (s->net ? (int64_t)net_connections(s->net) : 0) > not_clients / 4 * 3;
 }
 
 /* At every ACCEPTS_A_COUNTth accept: pauses listening where descriptors are short. */

@@ -1,6 +1,7 @@
 /*
  * server.c: the main thread: starts everything in order, waits, stops everything in reverse.
  *
+ *   LOADING ── the store is loaded ──► RUNNING      HTTP is served from the start: /readyz is 503
  *   RUNNING ── SIGTERM, SIGINT, SHUTDOWN ──► DRAINING ── loops have ended ──► journal, store, exit 0
  *                                               └─ a second signal: exit at once (1); drain_timeout and STOP_MS are
  *                                                  over, whatever is held up: the same, with 0
@@ -22,7 +23,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -40,13 +40,12 @@
 #include "broker/base/socket.h"
 #include "broker/ticker.h"
 #include "broker/journal/wal.h"
-#include "broker/journal/wal_tie.h"
+#include "broker/loading.h"
 #include "broker/webhook/webhook.h"
 
 #define EXIT_STORE_FAILED 70
 #define START_DISK_BYTES MIB(1) /* less free disk than this, and RocksDB may not even be able to open its files */
 #define PENDING_COMMANDS_MAX 100000
-#define STORE_NICE 10
 #define STOP_MS 5000 /* how much longer than drain_timeout a stop may take */
 #define SPARE_FDS (1024 + WEBHOOK_CALLS_MAX) /* the store's files, HTTP, and what else is not a client */
 
@@ -58,6 +57,8 @@ struct main_thread {
     struct event *signals[SIGNALS];
     struct event *stop;    /* activated by any thread to begin the stop */
     struct event *drained; /* activated by the helper when all loops have ended */
+    struct event *opened;  /* activated when the store is loaded, or cannot be */
+    struct loading *loading; /* NULL: not loading (any more) */
     struct sockets sockets, http_sockets;
     struct acceptor *acceptor;
     struct http *http;
@@ -66,9 +67,10 @@ struct main_thread {
     pthread_t helper;
     bool helper_runs;
     int lock_fd;
+    bool failed;    /* the start failed; err says why */
     bool unflushed; /* the store was not closed: end by _exit */
     char addr[SOCKET_TEXT_MAX], http_addr[SOCKET_TEXT_MAX];
-    char err[1024]; /* why the start failed */
+    char err[1024];
 };
 
 /* Of the setting `memory`, half is for the store's caches and buffers. What waits for the journal gets a quarter
@@ -186,6 +188,12 @@ static void server_on_libevent_log(int severity, const char *text)
               log_quote(text, quoted, sizeof quoted));
 }
 
+static bool server_failed(struct main_thread *m, const char *text)
+{
+    snprintf(m->err, sizeof m->err, "%s", text);
+    return false;
+}
+
 /* ---- the end ---- */
 
 static void *server_wait_for_loops(void *arg)
@@ -215,7 +223,11 @@ static void server_begin_stop(struct main_thread *m, const char *why)
     if (!m->stop_deadline)
         log_text(LOG_WARN, "no thread to bound the stop");
     log_event(LOG_INFO, "stopping", " reason=%s connections=%u", why,
-              (unsigned)net_connections(s->net));
+              s->net ? (unsigned)net_connections(s->net) : 0);
+    if (m->loading) { /* server_on_opened goes on */
+        wal_stop_replay(s->wal);
+        return;
+    }
     acceptor_free(m->acceptor);
     m->acceptor = NULL;
     net_drain(s->net, settings_num(s->settings, SET_drain_timeout));
@@ -251,12 +263,6 @@ static void server_on_drained(evutil_socket_t fd, short what, void *arg)
     event_base_loopbreak(m->base);
 }
 
-static bool server_failed(struct main_thread *m, const char *text)
-{
-    snprintf(m->err, sizeof m->err, "%s", text);
-    return false;
-}
-
 static bool server_start_events(struct main_thread *m)
 {
     /* Two arenas are enough for few threads; more would only hold on to memory. */
@@ -286,89 +292,40 @@ static bool server_start_events(struct main_thread *m)
     return true;
 }
 
-/* A file of the log is small compared to the write buffers whose groups it holds, and large compared to a group. */
-static struct wal_options server_wal_options_of(const struct settings *c, const char *path)
+/* What needs no store: nobody else may use the data folder, and the addresses are free. */
+static bool server_start_first(struct main_thread *m)
 {
-    size_t memory = (size_t)settings_num(c, SET_memory);
-    size_t bytes = memory / 64;
-    bytes = bytes < MIB(1) ? MIB(1) : bytes > MIB(16) ? MIB(16) : bytes;
-    return (struct wal_options){.path = path, .segment_bytes = bytes, .bytes_max = memory / 2};
-}
-
-/* RocksDB makes its folder, but does not sync the one above. */
-static bool server_sync_entry_of(const char *path, char *why, size_t why_size)
-{
-    int failure = folder_sync_of(path);
-    if (failure != 0)
-        snprintf(why, why_size, "cannot sync the data folder: %s", strerror(failure));
-    return failure == 0;
-}
-
-/* Is called by any thread that reads. */
-static void server_tell_damage(void *arg, const char *text)
-{
-    char quoted[700];
-    (void)arg;
-    log_event(LOG_ERROR, "stored bytes are damaged, and are not served", " what=%s",
-              log_quote(text, quoted, sizeof quoted));
-}
-
-static bool server_open_store(struct main_thread *m)
-{
-    const struct settings *c = m->server.settings;
-    const char *data = settings_text(c, SET_data);
-    char path[PATH_MAX], wal_path[PATH_MAX], why[768] = "";
-    int n = snprintf(path, sizeof path, "%s/store", data);
-    if (n < 0 || (size_t)n >= sizeof path)
-        return server_failed(m, "the path of the data folder is too long: choose another --data");
-    snprintf(wal_path, sizeof wal_path, "%s/wal", data);
-    struct wal_options wal_opt = server_wal_options_of(c, wal_path);
-    folder_close_to_others(path);
-    folder_close_to_others(wal_path);
-    if (wal_open(&wal_opt, &m->server.wal, why, sizeof why) == ST_OK &&
-        wal_tie(m->server.wal, path, why, sizeof why) == ST_OK) {
-        struct store_options opt = {
-            .path = path, .memory_bytes = server_store_bytes(c), .redo = wal_redo(m->server.wal),
-            .damaged = server_tell_damage};
-        if (store_open(&opt, &m->server.store, why, sizeof why) == ST_OK &&
-            wal_tie_store(m->server.wal, path, why, sizeof why) == ST_OK &&
-            server_sync_entry_of(path, why, sizeof why) &&
-            state_load(m->server.store, &m->server.state, why, sizeof why) == ST_OK)
-            return wal_keep(m->server.wal, m->server.store) == ST_OK || server_failed(m, "no thread for the log");
-    }
-    snprintf(m->err, sizeof m->err, "%s", why);
-    return false;
-}
-
-/*
- * Opens the store in a thread of lower priority (nice 10), since the threads that RocksDB starts inherit it. A flush
- * may take seconds, while clients wait for a sync; where both want the same processor, the kernel then gives the
- * flush a tenth. It is a thread of its own because an ordinary process cannot raise its priority again.
- */
-static void *server_open_store_behind(void *arg)
-{
-    struct main_thread *m = arg;
-    /* Linux keeps the nice value for each thread. If this fails, all have the same priority; that is fine. */
-    (void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + STORE_NICE);
-    return server_open_store(m) ? m : NULL;
-}
-
-static bool server_start_store(struct main_thread *m)
-{
-    pthread_t thread;
-    void *opened = NULL;
-    if (folder_lock(settings_text(m->server.settings, SET_data), &m->lock_fd, m->err, sizeof m->err) != ST_OK)
+    struct server *s = &m->server;
+    const char *data = settings_text(s->settings, SET_data), *host = settings_text(s->settings, SET_bind);
+    if (folder_lock(data, &m->lock_fd, m->err, sizeof m->err) != ST_OK)
         return false;
-    const char *data = settings_text(m->server.settings, SET_data);
     if (!process_disk_has(data, START_DISK_BYTES)) {
         snprintf(m->err, sizeof m->err, "the disk of the data folder is full (%lld bytes free): make room for 1 MiB at least",
                  (long long)process_disk_free(data));
         return false;
     }
-    if (pthread_create(&thread, NULL, server_open_store_behind, m) != 0)
-        return server_failed(m, "no thread to open the store");
-    pthread_join(thread, &opened);
-    return opened != NULL;
+    return sockets_open(host, (int)settings_num(s->settings, SET_port), "port", &m->sockets, m->err, sizeof m->err) ==
+               ST_OK &&
+           sockets_open(host, (int)settings_num(s->settings, SET_http_port), "http_port", &m->http_sockets, m->err,
+                        sizeof m->err) == ST_OK &&
+           sockets_listen(&m->http_sockets, "http_port", m->err, sizeof m->err) == ST_OK;
+}
+
+/* Whoever waits for the broker can see how far it is from here on. */
+static bool server_start_http(struct main_thread *m)
+{
+    struct server *s = &m->server;
+    char data[PATH_MAX];
+    s->port = m->sockets.port;
+    s->http_port = m->http_sockets.port;
+    memcpy(m->addr, m->sockets.text, sizeof m->addr);
+    memcpy(m->http_addr, m->http_sockets.text, sizeof m->http_addr);
+    m->http = http_new(s, m->base, &m->http_sockets);
+    if (!m->http)
+        return server_failed(m, "no memory for the HTTP server");
+    log_event(LOG_INFO, "starting", " http=%s data=%s", m->http_addr,
+              log_quote(settings_text(s->settings, SET_data), data, sizeof data));
+    return true;
 }
 
 static bool server_start_journal(struct main_thread *m)
@@ -429,21 +386,9 @@ static bool server_start_loops(struct main_thread *m)
 
 static bool server_start_listening(struct main_thread *m)
 {
-    struct server *s = &m->server;
-    const char *host = settings_text(s->settings, SET_bind);
-    if (sockets_open(host, (int)settings_num(s->settings, SET_port), "port", &m->sockets, m->err,
-                     sizeof m->err) != ST_OK ||
-        sockets_open(host, (int)settings_num(s->settings, SET_http_port), "http_port", &m->http_sockets,
-                     m->err, sizeof m->err) != ST_OK)
+    if (sockets_listen(&m->sockets, "port", m->err, sizeof m->err) != ST_OK)
         return false;
-    s->port = m->sockets.port;
-    s->http_port = m->http_sockets.port;
-    memcpy(m->addr, m->sockets.text, sizeof m->addr);
-    memcpy(m->http_addr, m->http_sockets.text, sizeof m->http_addr);
-    m->http = http_new(s, m->base, &m->http_sockets);
-    if (!m->http)
-        return server_failed(m, "no memory for the HTTP server");
-    m->acceptor = acceptor_new(s, m->base, &m->sockets);
+    m->acceptor = acceptor_new(&m->server, m->base, &m->sockets);
     return m->acceptor ? true : server_failed(m, "no memory to accept connections");
 }
 
@@ -457,11 +402,10 @@ static void server_say_ready(const struct main_thread *m)
     settings_apply_log_level(m->server.settings);
 }
 
-static bool server_start(struct main_thread *m)
+/* From the store to "ready". */
+static bool server_go_on(struct main_thread *m)
 {
-    server_set_connections_max(&m->server);
-    if (!server_start_events(m) || !server_start_store(m) || !server_start_journal(m) || !server_start_loops(m) ||
-        !server_start_listening(m))
+    if (!server_start_journal(m) || !server_start_loops(m) || !server_start_listening(m))
         return false;
     if (!webhook_start(m->server.webhook))
         return server_failed(m, "cannot start the webhooks: no thread");
@@ -469,6 +413,55 @@ static bool server_start(struct main_thread *m)
     atomic_store(&m->server.ready, true);
     server_say_ready(m);
     return true;
+}
+
+/* Takes over what was loaded. */
+static bool server_take_loaded(struct main_thread *m)
+{
+    struct loaded d;
+    loading_end(m->loading, &d);
+    m->loading = NULL;
+    m->server.store = d.store;
+    m->server.state = d.state;
+    return d.good || server_failed(m, d.err);
+}
+
+static void server_on_opened(evutil_socket_t fd, short what, void *arg)
+{
+    struct main_thread *m = arg;
+    (void)fd;
+    (void)what;
+    bool good = server_take_loaded(m);
+    if (atomic_load(&m->server.stopping)) {
+        event_base_loopbreak(m->base);
+    } else if (!good || !server_go_on(m)) {
+        m->failed = true;
+        event_base_loopbreak(m->base);
+    }
+}
+
+static bool server_start_loading(struct main_thread *m)
+{
+    struct server *s = &m->server;
+    const char *data = settings_text(s->settings, SET_data);
+    const struct loading_options opt = {.data = data,
+                                        .memory_bytes = (size_t)settings_num(s->settings, SET_memory),
+                                        .store_bytes = server_store_bytes(s->settings)};
+    m->opened = event_new(m->base, -1, 0, server_on_opened, m);
+    if (!m->opened)
+        return server_failed(m, "no memory for the event loop");
+    m->loading = loading_start(&opt, m->opened, m->err, sizeof m->err);
+    if (!m->loading)
+        return false;
+    s->wal = loading_wal(m->loading);
+    return true;
+}
+
+/* Up to where the main thread serves HTTP and waits for the store. */
+static bool server_start(struct main_thread *m)
+{
+    server_set_connections_max(&m->server);
+    return server_start_events(m) && server_start_first(m) && server_start_http(m) && server_start_loading(m);
 }
 
 /* RocksDB writes its buffers to the disk when it is closed. Where there is no room for them it is not closed: the log
@@ -505,6 +498,8 @@ static void server_stop(struct main_thread *m)
             event_free(m->signals[i]);
     }
     acceptor_free(m->acceptor);
+    if (m->loading) /* the event loop itself has failed */
+        (void)server_take_loaded(m);
     server_stop_loops(m);
     if (m->ticker)
         ticker_stop(m->ticker);
@@ -531,6 +526,8 @@ static void server_stop(struct main_thread *m)
         event_free(m->stop);
     if (m->drained)
         event_free(m->drained);
+    if (m->opened)
+        event_free(m->opened);
     if (m->base)
         event_base_free(m->base);
     if (m->lock_fd >= 0)
@@ -547,6 +544,7 @@ int server_run(struct settings *settings)
     bool started = server_start(&m);
     if (started && event_base_dispatch(m.base) < 0)
         started = server_failed(&m, "the event loop failed");
+    started = started && !m.failed;
     server_stop(&m);
     deadline_cancel(m.stop_deadline);
     char quoted[1200];

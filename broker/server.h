@@ -6,7 +6,7 @@
  *   journal       its writer thread                      (broker/journal/journal.h)
  *   webhooks      check-backs to CHECKURLs               (broker/webhook/webhook.h)
  *
- *   start: config, log, lock and store, journal, loops, listeners, HTTP, "ready"
+ *   start: config, log, lock, addresses, HTTP, store (loading.h), journal, loops, listeners, "ready"
  *   stop:  not ready (readyz 503), no new connections, loops drain (answers go out, parked waits end
  *          empty), journal drains and syncs, store closes
  */

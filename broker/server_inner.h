@@ -18,9 +18,10 @@ struct webhook;
 
 struct server {
     struct settings *settings;
+    struct wal *wal;
+    /* ---- NULL while the store is loaded ---- */
     struct store *store;
     struct state *state;
-    struct wal *wal;
     struct journal *journal;
     struct members *members;
     struct webhook *webhook;

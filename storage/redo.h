@@ -32,6 +32,7 @@ struct redo {
     enum status (*sync)(void *self, char *err, size_t err_size);
     /* Every batch behind `after`, in order and without a gap. Batches behind a gap were never
      * acknowledged as synced and are dropped for good. ST_BAD, with err: something that was acknowledged is damaged.
+     * ST_BUSY, with err: it was told to stop, and nothing was dropped.
      * *ret_long: the store must put all that it took into its files before it goes on, since the log may not have it
      * on disk for certain. */
     enum status (*replay)(void *self, uint64_t after, redo_take_fn *take, void *arg, bool *ret_long, char *err,

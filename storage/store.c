@@ -1,9 +1,9 @@
 /*
  * store.c: opens the database, brings it up to the end of its log, and closes it (store.h).
  *
- *   kv_open ─► index of the last batch in the files ─► kv_replay: what the log has behind it
- *                                                        └─► a long log: close and open again, so that all of it
- *                                                            is in files and the log is short from here on
+ *   kv_open ─► index of the last batch in the files ─► redo.replay: what the log has behind it, by kv_apply
+ *                                                        └─► a long log: kv_flush, so that all of it is in files and
+ *                                                            the log is short from here on
  */
 #include "storage/store.h"
 
@@ -15,6 +15,8 @@
 #include "storage/disk/meta.h"
 #include "storage/disk/stale.h"
 
+#define REPLAY_FLUSH_BYTES MIB(256) /* of batches: write buffers may be much larger, and a kill loses what is in them */
+
 static enum status store_index(struct store *s, uint64_t *ret_index, char *err, size_t err_size)
 {
     struct meta_row meta = {0};
@@ -23,43 +25,58 @@ static enum status store_index(struct store *s, uint64_t *ret_index, char *err, 
     return status;
 }
 
-/* Puts all that was replayed into files: closing flushes. Closing does not report a flush that failed. If the disk is
- * full, the database opens again without what was replayed, and must not be used so. */
-static enum status store_flush_replayed(struct store *s, const struct kv_options *opt, char *err, size_t err_size)
+/* RocksDB does not say that a flush failed, but then its files do not have the last command. */
+enum status store_flush(struct store *s, char *err, size_t err_size)
 {
-    uint64_t replayed = 0, flushed = 0;
-    enum status status = store_index(s, &replayed, err, err_size);
-    kv_close(s->kv);
-    s->kv = NULL;
-    if (status == ST_OK)
-        status = kv_open(opt, &s->kv, err, err_size);
-    if (status == ST_OK)
-        status = store_index(s, &flushed, err, err_size);
-    if (status != ST_OK || flushed == replayed)
+    uint64_t last = 0;
+    assert(s->redo);
+    enum status status = store_index(s, &last, err, err_size);
+    if (status != ST_OK)
         return status;
-    snprintf(err, err_size, "the replayed log cannot be flushed to files in %s: is the disk full?", s->path);
+    kv_flush(s->kv);
+    if (store_stored(s) >= last)
+        return ST_OK;
+    snprintf(err, err_size, "what is in memory cannot be flushed to files in %s: is the disk full?", s->path);
     return ST_IO;
 }
 
-static enum status store_replay(struct store *s, const struct kv_options *opt, char *err, size_t err_size)
+struct store_taking {
+    struct store *s;
+    size_t bytes; /* since the last flush */
+    char *err;
+    size_t err_size;
+};
+
+static enum status store_take(void *arg, struct slice batch)
+{
+    struct store_taking *t = arg;
+    enum status status = kv_apply(t->s->kv, batch, t->err, t->err_size);
+    t->bytes += batch.len;
+    if (status == ST_OK && t->bytes >= REPLAY_FLUSH_BYTES) {
+        t->bytes = 0;
+        kv_flush(t->s->kv);
+    }
+    return status;
+}
+
+enum status store_replay(struct store *s, char *err, size_t err_size)
 {
     uint64_t index = 0;
     bool long_log = false;
     enum status status = store_index(s, &index, err, err_size);
-    if (status != ST_OK || !opt->redo)
+    if (status != ST_OK || !s->redo)
         return status;
-    status = kv_replay(s->kv, index, &long_log, err, err_size);
-    return status == ST_OK && long_log ? store_flush_replayed(s, opt, err, err_size) : status;
+    struct store_taking t = {.s = s, .err = err, .err_size = err_size};
+    status = s->redo->replay(s->redo->self, index, store_take, &t, &long_log, err, err_size);
+    return status == ST_OK && long_log ? store_flush(s, err, err_size) : status;
 }
 
-enum status store_open(const struct store_options *opt, struct store **ret_store, char *err, size_t err_size)
+enum status store_open_files(const struct store_options *opt, struct store **ret_store, char *err, size_t err_size)
 {
     const struct kv_options ko = {.path = opt->path,
                                   .memory_bytes = opt->memory_bytes,
                                   .stale = row_stale,
-                                  .redo = opt->redo,
-                                  .damaged = opt->damaged,
-                                  .damaged_arg = opt->damaged_arg};
+                                  .redo = opt->redo};
     struct store *s = calloc(1, sizeof(*s));
     char *path = strdup(opt->path);
     if (!s || !path) {
@@ -70,9 +87,21 @@ enum status store_open(const struct store_options *opt, struct store **ret_store
     }
     s->path = path;
     s->memory_bytes = opt->memory_bytes;
+    s->redo = opt->redo;
     enum status status = kv_open(&ko, &s->kv, err, err_size);
     if (status == ST_OK)
-        status = store_replay(s, &ko, err, err_size);
+        *ret_store = s;
+    else
+        store_close(s);
+    return status;
+}
+
+enum status store_open(const struct store_options *opt, struct store **ret_store, char *err, size_t err_size)
+{
+    struct store *s = NULL;
+    enum status status = store_open_files(opt, &s, err, err_size);
+    if (status == ST_OK)
+        status = store_replay(s, err, err_size);
     if (status == ST_OK)
         *ret_store = s;
     else

@@ -1,8 +1,9 @@
 /*
  * store.h: the database: what lives as long as the process.
  *
- *   store_open ──► replays the log (redo.h) ──┬─► view_open: any thread, of what is written      (query.h)
- *                                             └─► state_load: commands, by one thread at a time  (state.h)
+ *   store_open_files ──► store_replay: the log (redo.h) ──┬─► view_open: any thread, of what is written      (query.h)
+ *                                                         └─► state_load: commands, by one thread at a time  (state.h)
+ *   store_open     does both
  *   store_apply    a finished write batch of another store goes into this one
  *
  * A store has at most one state loaded. While it has one, only the state writes. Without one, store_apply may:
@@ -21,6 +22,7 @@ struct store {
     struct kv *kv;
     char *path;
     size_t memory_bytes;
+    const struct redo *redo;
 };
 
 struct store_options {
@@ -36,6 +38,19 @@ struct store_options {
  * to do. The lock on the folder is RocksDB's. ST_BUSY: another process holds it; ST_IO, ST_NOMEM, ST_BAD. */
 enum status store_open(const struct store_options *opt, struct store **ret_store, char *err,
                        size_t err_size) MUST_CHECK;
+
+/* store_open in two steps: opens or creates the database; only store_replay and store_close may follow. ... */
+enum status store_open_files(const struct store_options *opt, struct store **ret_store, char *err,
+                             size_t err_size) MUST_CHECK;
+
+/* ... Brings it up to the end of the log, if it has one. A long replay flushes on its way, so that a kill does not lose
+ * all of its work. ST_BUSY: the log was told to stop; what was replayed so far is
+ * kept, and the next start goes on behind it. In any case but ST_OK only store_close may follow. */
+enum status store_replay(struct store *s, char *err, size_t err_size) MUST_CHECK;
+
+/* With a redo log: puts what is in memory into files, and waits for that. ST_IO, with err: not all of it is in files.
+ * Any thread. */
+enum status store_flush(struct store *s, char *err, size_t err_size) MUST_CHECK;
 
 /* Its state was dropped and its views are closed. NULL: nothing is done. */
 void store_close(struct store *s);

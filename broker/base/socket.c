@@ -1,5 +1,5 @@
 /*
- * socket.c: opens a listening socket for each address of a host name.
+ * socket.c: opens a socket for each address of a host name, and listens on them.
  *
  * A name may have several addresses (localhost: ::1 and 127.0.0.1) and a client may use any of them. An address whose
  * family this machine does not have is skipped, unless it is the only one.
@@ -44,8 +44,8 @@ static int port_of(int fd)
                                          : ((struct sockaddr_in *)(void *)&a)->sin_port);
 }
 
-/* A socket that listens on that address, or -1 with errno. */
-static int listen_on(const struct addrinfo *ai)
+/* A socket that has that address, or -1 with errno. */
+static int bind_to(const struct addrinfo *ai)
 {
     int on = 1;
     int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -55,7 +55,7 @@ static int listen_on(const struct addrinfo *ai)
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
         (ai->ai_family != AF_INET6 ||
          setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0) &&
-        bind(fd, ai->ai_addr, ai->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
+        bind(fd, ai->ai_addr, ai->ai_addrlen) == 0)
         return fd;
     int failure = errno;
     close(fd);
@@ -72,11 +72,8 @@ static const char *advice(int failure)
     return "choose another --bind or another";
 }
 
-static enum status refused(const struct addrinfo *ai, const char *flag, char *err, size_t err_size)
+static enum status refused(const char *text, int failure, const char *flag, char *err, size_t err_size)
 {
-    char text[SOCKET_TEXT_MAX];
-    int failure = errno;
-    put_address(ai->ai_addr, ai->ai_addrlen, text, sizeof text);
     snprintf(err, err_size, "cannot listen on %s: %s: %s --%s", text,
              failure == EADDRINUSE ? "address in use" : strerror(failure), advice(failure), flag);
     return ST_IO;
@@ -92,11 +89,15 @@ static enum status open_all(struct addrinfo *list, int port, const char *flag, s
 {
     for (struct addrinfo *ai = list; ai && s->n < SOCKETS_MAX; ai = ai->ai_next) {
         set_port(ai->ai_addr, s->n > 0 ? s->port : port);
-        int fd = listen_on(ai);
+        int fd = bind_to(ai);
         if (fd < 0 && family_missing(errno) && (s->n > 0 || ai->ai_next))
             continue;
-        if (fd < 0)
-            return refused(ai, flag, err, err_size);
+        if (fd < 0) {
+            char text[SOCKET_TEXT_MAX];
+            int failure = errno;
+            put_address(ai->ai_addr, ai->ai_addrlen, text, sizeof text);
+            return refused(text, failure, flag, err, err_size);
+        }
         s->fds[s->n++] = fd;
         if (s->n > 1)
             continue;
@@ -127,6 +128,15 @@ enum status sockets_open(const char *host, int port, const char *flag, struct so
         return status;
     }
     *ret_sockets = s;
+    return ST_OK;
+}
+
+enum status sockets_listen(const struct sockets *s, const char *flag, char *err, size_t err_size)
+{
+    for (unsigned i = 0; i < s->n; i++) {
+        if (listen(s->fds[i], BACKLOG) != 0)
+            return refused(s->text, errno, flag, err, err_size);
+    }
     return ST_OK;
 }
 

@@ -67,6 +67,11 @@ enum status wal_open(const struct wal_options *opt, struct wal **ret_w, char *er
     return s;
 }
 
+void wal_stop_replay(struct wal *w)
+{
+    atomic_store(&w->stop_replay, true);
+}
+
 enum status wal_keep(struct wal *w, struct store *s)
 {
     assert(!w->keeps);
@@ -123,6 +128,8 @@ void wal_figures(struct wal *w, struct wal_figures *ret_figures)
                                         .spare = w->spare.n,
                                         .bytes = w->bytes,
                                         .replayed = w->replayed,
-                                        .dropped = w->dropped};
+                                        .dropped = w->dropped,
+                                        .replayed_bytes = atomic_load(&w->replayed_bytes),
+                                        .to_replay_bytes = atomic_load(&w->to_replay_bytes)};
     pthread_mutex_unlock(&w->lock);
 }

@@ -56,6 +56,9 @@ enum status wal_open(const struct wal_options *opt, struct wal **ret_w, char *er
 /* The log as store_open wants it. Lives as long as w. */
 const struct redo *wal_redo(struct wal *w);
 
+/* Makes a replay end soon, with ST_BUSY. Any thread, at any time. */
+void wal_stop_replay(struct wal *w);
+
 /* Starts the keeper; s was opened with wal_redo(w). Without it no segment is used again. ST_NOMEM: no thread. */
 enum status wal_keep(struct wal *w, struct store *s) MUST_CHECK;
 
@@ -70,6 +73,7 @@ struct wal_figures {
     uint64_t segments, spare; /* all files; those that wait for use */
     uint64_t bytes;           /* of all files */
     uint64_t replayed;        /* batches at the start */
+    uint64_t replayed_bytes, to_replay_bytes; /* of files at the start: so far, and in all; 0: not known yet */
     uint64_t dropped;         /* segments that the start has set aside as *.lost */
 };
 void wal_figures(struct wal *w, struct wal_figures *ret_figures);

@@ -22,21 +22,41 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "broker/base/clock.h"
 #include "broker/base/log.h"
 #include "broker/journal/wal_find.h"
 #include "broker/journal/wal_judge.h"
 #include "broker/journal/wal_turn.h"
+#include "protocol/limits.h"
+
+#define TELL_NS INT64_C(1000000000)
 
 struct replay {
+    struct wal *w;
     uint64_t after, last; /* the last batch that the store has; the last one that is there */
     redo_take_fn *take;
     void *arg;
     uint64_t taken;
     uint64_t named; /* the highest serial that a file names as the next one */
     bool refused;   /* take failed, and has put the reason into err */
+    uint64_t bytes;  /* of the files before this one */
+    int64_t told_ns; /* when the log said last how far this is */
     bool ended;     /* there is nothing behind `last` that can be taken */
     struct wal_judge judge;
 };
+
+/* Says once a second how far the replay is: at `at` of a file. */
+static void wal_replay_progress(struct replay *r, size_t at)
+{
+    uint64_t done = r->bytes + at;
+    atomic_store(&r->w->replayed_bytes, done);
+    int64_t now_ns = clock_mono_ns();
+    if (now_ns - r->told_ns < TELL_NS)
+        return;
+    r->told_ns = now_ns;
+    log_event(LOG_INFO, "replaying the log", " mib=%llu of_mib=%llu groups=%llu", (unsigned long long)(done / MIB(1)),
+              (unsigned long long)(atomic_load(&r->w->to_replay_bytes) / MIB(1)), (unsigned long long)r->taken);
+}
 
 static uint64_t wal_replay_has(const struct replay *r)
 {
@@ -114,8 +134,9 @@ static enum status wal_replay_records(struct wal_file *f, struct slice all, uint
         }
         if (record.number > limit)
             break;
-        s = wal_replay_take(r, &record);
+        s = atomic_load(&r->w->stop_replay) ? ST_BUSY : wal_replay_take(r, &record);
         at += record.size;
+        wal_replay_progress(r, at);
     }
     *ret_at = at;
     f->last = r->last;
@@ -140,6 +161,7 @@ static enum status wal_replay_file(struct wal_file *f, const struct wal_file *ne
         wal_replay_tell_skipped(r, f, at, next->before);
     }
     free(bytes);
+    r->bytes += f->size;
     return s == ST_OK && r->last > r->after && !wal_file_sync(f) ? ST_IO : s;
 }
 
@@ -174,7 +196,7 @@ static enum status wal_replay_judge_rest(const struct wal_found *all, size_t fir
 static enum status wal_replay_chain(struct wal *w, const struct wal_found *all, size_t first, struct replay *r,
                                     size_t *ret_rest)
 {
-    enum status s = ST_OK;
+    enum status s = atomic_load(&w->stop_replay) ? ST_BUSY : ST_OK;
     size_t i = first;
     for (; s == ST_OK && i < all->n && !r->ended; i++)
         s = wal_replay_file(all->files[i], i + 1 < all->n ? all->files[i + 1] : NULL, r);
@@ -242,7 +264,13 @@ static void wal_replay_tell(const struct wal *w, const struct replay *r)
 static enum status wal_replay_found(struct wal *w, struct wal_found *all, struct replay *r, char *err, size_t err_size)
 {
     size_t first = wal_replay_first_needed(all, r->after), rest = 0;
+    for (size_t i = first; i < all->n; i++)
+        atomic_fetch_add(&w->to_replay_bytes, all->files[i]->size);
     enum status s = wal_replay_chain(w, all, first, r, &rest);
+    if (s == ST_BUSY) {
+        (void)snprintf(err, err_size, "the replay of the log was stopped");
+        return s;
+    }
     if (r->refused) {
         if (err_size && !err[0])
             (void)snprintf(err, err_size, "the store does not take what its log in %s holds", w->path);
@@ -300,7 +328,7 @@ enum status wal_replay(void *self, uint64_t after, redo_take_fn *take, void *arg
 {
     struct wal *w = self;
     struct wal_found all = {0};
-    struct replay r = {.after = after, .last = after, .take = take, .arg = arg};
+    struct replay r = {.w = w, .after = after, .last = after, .take = take, .arg = arg, .told_ns = clock_mono_ns()};
     bool found = wal_find(w, &all);
     enum status s = found ? wal_replay_found(w, &all, &r, err, err_size)
                           : wal_set_failed(w, "read the log", err, err_size);

@@ -47,6 +47,9 @@ struct wal {
     bool wanted;    /* the keeper has work */
     bool stopping;
     uint64_t n_files, replayed, dropped; /* for wal_figures */
+    /* ---- any thread ---- */
+    atomic_bool stop_replay;
+    _Atomic uint64_t replayed_bytes, to_replay_bytes;
     /* ---- whoever syncs: the keeper must not delete the file meanwhile ---- */
     pthread_mutex_t sync_lock;
     bool broken;        /* a sync failed. The kernel reports that once, and may have dropped what it could not write */

@@ -5,6 +5,7 @@
  *            KV_LOG_LZ4    the same, compressed when they leave the write buffer; these two are
  *            KV_LOG_ZSTD   created when somebody needs them (kv_need), and stay
  *            KV_STATE      rows: small, rewritten and deleted often
+ *            KV_EMPTY      nothing, ever: see kv_flush
  *
  * One write-ahead log serves all, so that one kv_write is atomic over everything: RocksDB's own, or the one
  * that kv_open is given (redo.h); then all families go into files together. A batch goes into the log, is
@@ -31,7 +32,7 @@ struct kv;
 struct kv_iter;
 struct kv_snap;
 
-enum kv_family { KV_LOG, KV_LOG_LZ4, KV_LOG_ZSTD, KV_STATE, KV_FAMILIES };
+enum kv_family { KV_LOG, KV_LOG_LZ4, KV_LOG_ZSTD, KV_STATE, KV_EMPTY, KV_FAMILIES };
 
 /* What a fault can hit. GET and ITER answer ST_IO, the latter from the making of an iterator on. The DAMAGE ones answer
  * ST_DAMAGED: a get, and one move of an iterator, until it is moved again. */
@@ -71,9 +72,10 @@ enum status kv_open(const struct kv_options *opt, struct kv **ret_kv, char *err,
 /* With a redo log, flushes the write buffers to files first, so that the next start has nothing to replay. */
 void kv_close(struct kv *kv);
 
-/* With a redo log, before the first write: applies the batches that it has behind the one of this number, which is the
- * last one that the files have. *ret_long: close and open again before going on (redo.h). */
-enum status kv_replay(struct kv *kv, uint64_t after, bool *ret_long, char *err, size_t err_size) MUST_CHECK;
+/* With a redo log: puts what the write buffers of all families hold into files, and waits for that; the files are then
+ * the state after one batch, the last one before the call or a later one. Whether that worked is seen in the files
+ * (kv_get_stored). Any thread; takes as long as the disk needs. */
+void kv_flush(struct kv *kv);
 
 /* Writes a finished batch, as redo.append was given it, into the write buffers; readers see it at once. The pending
  * batch stays as it is. ST_IO, with err: all later writes are refused. */

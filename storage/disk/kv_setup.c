@@ -35,6 +35,7 @@ const struct family_line kv_setup_lines[KV_FAMILIES] = {
     [KV_LOG_LZ4] = {"log-lz4", rocksdb_lz4_compression, true},
     [KV_LOG_ZSTD] = {"log-zstd", rocksdb_zstd_compression, true},
     [KV_STATE] = {"default", rocksdb_no_compression, false},
+    [KV_EMPTY] = {"empty", rocksdb_no_compression, false},
 };
 
 /*

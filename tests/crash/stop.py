@@ -3,7 +3,10 @@
 
 Nothing here measures how long it takes: the stop must come to its end before the test's own long deadline.
 """
+import contextlib
+import http.client
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -85,7 +88,9 @@ def test_http_connections():
         stops_well(broker)
 
 
-def test_a_disk_that_does_not_answer():
+@contextlib.contextmanager
+def a_disk_that_hangs(**more):
+    """Gives the environment of a broker whose disk hangs while a file exists, and the path of that file."""
     with tempfile.TemporaryDirectory(prefix="halfmq-test-") as folder:
         library, hang = os.path.join(folder, "hang.so"), os.path.join(folder, "hang")
         subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-D_GNU_SOURCE", "-o", library,
@@ -93,19 +98,70 @@ def test_a_disk_that_does_not_answer():
         asan = ":".join(filter(None, [os.environ.get("ASAN_OPTIONS", ""), "verify_asan_link_order=0"]))
         # This stop cannot wait for its threads, which the thread sanitizer would count as leaks.
         tsan = ":".join(filter(None, [os.environ.get("TSAN_OPTIONS", ""), "report_thread_leaks=0"]))
-        environment = {"LD_PRELOAD": library, "HANG": hang, "HANG_SEEN": hang + "-seen", "ASAN_OPTIONS": asan,
-                       "TSAN_OPTIONS": tsan}
-        with Broker(*FLAGS, environment=environment) as broker:
-            c = broker.text()
-            c.call("SEND", "t", "acknowledged", "QUEUE", "0")
-            with open(hang, "w", encoding="ascii"):
-                c.send("SEND", "t", "not acknowledged", "QUEUE", "0")
-            eventually(lambda: os.path.exists(hang + "-seen"), "the broker syncs")
-            last = stops(broker)
-            assert b"takes too long" in last, last
-            os.unlink(hang)
-            broker.start()
-            assert broker.text().call("GET", "t:0:0")[1] == b"acknowledged"
+        yield dict({"LD_PRELOAD": library, "HANG": hang, "HANG_SEEN": hang + "-seen", "ASAN_OPTIONS": asan,
+                    "TSAN_OPTIONS": tsan}, **more), hang
+
+
+def test_a_disk_that_does_not_answer():
+    with a_disk_that_hangs() as (environment, hang), Broker(*FLAGS, environment=environment) as broker:
+        c = broker.text()
+        c.call("SEND", "t", "acknowledged", "QUEUE", "0")
+        with open(hang, "w", encoding="ascii"):
+            c.send("SEND", "t", "not acknowledged", "QUEUE", "0")
+        eventually(lambda: os.path.exists(hang + "-seen"), "the broker syncs")
+        last = stops(broker)
+        assert b"takes too long" in last, last
+        os.unlink(hang)
+        broker.start()
+        assert broker.text().call("GET", "t:0:0")[1] == b"acknowledged"
+
+
+def page(port, path):
+    """Returns the status and the text of a page."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=STOP_SECONDS)
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    text = answer.read()
+    connection.close()
+    return answer.status, text
+
+
+def starts_to_replay(broker, hang):
+    """Launches the broker, whose disk hangs while it replays its log. Returns its HTTP port."""
+    with open(hang, "w", encoding="ascii"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(hang + "-seen")
+        broker.launch()
+    eventually(lambda: os.path.exists(hang + "-seen"), "the broker replays its log")
+    return int(re.search(rb'msg="starting" http=127\.0\.0\.1:(\d+)', broker.read_log(broker.seen)).group(1))
+
+
+def test_a_start_that_takes_long():
+    """While the log is replayed, HTTP is served, clients are refused, and SIGTERM stops the broker."""
+    with a_disk_that_hangs(HANG_IN="/wal/") as (environment, hang), \
+            Broker(*FLAGS, environment=environment) as broker:
+        broker.text().call("SEND", "t", "acknowledged", "QUEUE", "0")
+        broker.kill()
+        port = starts_to_replay(broker, hang)
+        assert page(port, "/healthz") == (200, b"ok\n")
+        status, text = page(port, "/readyz")
+        assert status == 503 and re.fullmatch(rb"starting: \d+ of \d+ MiB of the log are replayed\n", text), text
+        assert page(port, "/metrics")[0] == 503
+        broker.process.terminate()
+        eventually(lambda: page(port, "/readyz") == (503, b"stopping\n"), "the broker stops")
+        os.unlink(hang)
+        assert broker.process.wait(STOP_SECONDS) == 0
+        assert b'msg="stopped"' in broker.read_log().splitlines()[-1]
+        broker.start()
+        broker.text().call("SEND", "t", "acknowledged as well", "QUEUE", "0")
+        broker.kill()
+        starts_to_replay(broker, hang)
+        last = stops(broker)  # the disk goes on hanging
+        assert b"takes too long" in last, last
+        os.unlink(hang)
+        broker.start()
+        assert broker.text().call("GET", "t:0:0")[1] == b"acknowledged"
+        assert broker.text().call("GET", "t:0:1")[1] == b"acknowledged as well"
 
 
 if __name__ == "__main__":

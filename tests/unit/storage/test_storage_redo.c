@@ -213,7 +213,16 @@ static void large_life(struct shell *s)
 
 /* ---- crashes ---- */
 
-static void (*const lives[])(struct shell *s) = {first_life, second_life, plain_life, large_life};
+/* Everything that it wrote is in files at its end, in all families. */
+static void flushed_life(struct shell *s)
+{
+    char err[256] = "";
+    plain_life(s);
+    if (store_flush(s->store, err, sizeof err) != ST_OK)
+        exit(97);
+}
+
+static void (*const lives[])(struct shell *s) = {first_life, second_life, plain_life, large_life, flushed_life};
 
 /* Runs in the other process: opens the store, runs the commands, and kills itself. */
 static int live_and_crash(char **words)
@@ -342,6 +351,17 @@ static void what_is_stored_needs_no_log(void **state)
     assert_true(r->log->after > 0); /* some of it was flushed to files before the crash */
     assert_true(r->log->replayed < r->log->n);
     same_as(r, both, 2);
+}
+
+static void a_flush_puts_everything_into_files(void **state)
+{
+    struct rig *r = *state;
+    static void (*const one[])(struct shell *) = {plain_life};
+    crash_in(r, flushed_life);
+    opened(r);
+    assert_int_equal(r->log->after, r->log->number[r->log->n - 1]);
+    assert_int_equal(r->log->replayed, 0);
+    same_as(r, one, 1);
 }
 
 static void a_long_log_is_put_into_files(void **state)
@@ -478,6 +498,8 @@ int main(int argc, char **argv)
         TEST(crash_upon_crash),
         TEST(a_close_leaves_nothing_to_replay),
         TEST(what_is_stored_needs_no_log),
+        TEST(a_flush_puts_everything_into_files),
+        TEST(a_flush_puts_everything_into_files),
         TEST(a_long_log_is_put_into_files),
         TEST(a_long_log_that_does_not_fit_is_told),
         TEST(an_append_that_fails_is_the_end),
