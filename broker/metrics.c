@@ -129,6 +129,8 @@ static const struct tally_metric tally_metrics[] = {
           "Messages not stored again because their DEDUP id was known."),
     TALLY(delayed_expired, "halfmq_delayed_expired_total", "counter",
           "Delayed messages dropped because their TTL ran out before they were due."),
+    TALLY(timers_postponed, "halfmq_timers_postponed_total", "counter",
+          "What was due by time, could not be done and is tried again later."),
     TALLY(pending, "halfmq_transactions_pending", "gauge", "Transactions not decided yet."),
     TALLY(parked, "halfmq_transactions_parked", "gauge", "Parked transactions: a person has to decide them."),
     TALLY(delayed, "halfmq_delayed_messages", "gauge", "Delayed messages that are not due yet."),

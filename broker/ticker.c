@@ -37,6 +37,7 @@ struct ticker {
     int64_t last_due_ms; /* as of the last look */
     int64_t again_ms;
     bool disk_full;
+    uint64_t postponed; /* timers, of which the log was told */
 };
 
 static struct ticker *ticker_of(struct journal_client *c)
@@ -83,11 +84,21 @@ static int64_t ticker_sleep_ms(struct ticker *t, int64_t due_ms, int64_t now_ms)
     return due_ms - now_ms < SLEEP_MS_MAX ? due_ms - now_ms : SLEEP_MS_MAX;
 }
 
-/* Asks the journal whether the disk is full, and logs each change. */
+static void ticker_tell_postponed(struct ticker *t, uint64_t postponed)
+{
+    if (postponed > t->postponed)
+        log_event(LOG_ERROR, "some of what is due cannot be done, and is tried again later", " timers=%llu hint=%s",
+                  (unsigned long long)(postponed - t->postponed),
+                  "\"the lines before this one say what cannot be read\"");
+    t->postponed = postponed;
+}
+
+/* Asks the journal whether the disk is full, and logs each change, and what was postponed. */
 static bool ticker_disk_is_full(struct ticker *t)
 {
     struct journal_stats stats;
     journal_stats(t->server->journal, &stats);
+    ticker_tell_postponed(t, stats.tally.timers_postponed);
     if (stats.disk_full && !t->disk_full)
         log_event(LOG_ERROR, "the disk is full, writes are refused", " free_bytes=%lld hint=%s",
                   (long long)stats.disk_free_bytes,

@@ -39,7 +39,8 @@ struct outcome {
     uint32_t n_grants;
     struct buf text;       /* what the grants' topics and bits point into */
     bool nothing;          /* POP, CHECKS: nothing was found; the caller may wait for news and try again */
-    int64_t retry_at_ms;   /* where nothing is set: when to try again without news; 0: only for news */
+    int64_t retry_at_ms;   /* where nothing is set: when to try again without news; 0: only for news. Of TICK: not 0
+                              where more is due already */
 };
 
 void outcome_init(struct outcome *o);
@@ -64,6 +65,7 @@ struct effects {
 struct tally {
     uint64_t messages_in, bytes_in, messages_out, messages_acked, messages_nacked, messages_dead;
     uint64_t leases_expired, halfs, committed, rolledback, conflicts, checks_asked, dedup_hits;
+    uint64_t timers_postponed; /* what was due by time, could not be done and is tried again later */
     uint64_t delayed_expired; /* messages whose TTL was over when their time came */
     uint64_t pending, parked; /* gauges: transactions in that state */
     uint64_t delayed;         /* gauge: messages that wait for their time */

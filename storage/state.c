@@ -30,9 +30,9 @@ static void state_begin_group(struct state *st)
     st->group_index = 0;
     st->seq = 0;
     st->group_bytes = 0;
-    st->group_commands = 0;
+    st->group_commands = st->group_settled = 0;
     st->meta_dirty = false;
-    st->timer_fresh_ms = INT64_MAX;
+    timers_begin_group(st);
     st->fx.n_keys = 0;
     st->fx.overflow = false;
     st->fx.pgroups_changed = false;
@@ -60,7 +60,6 @@ static struct state *state_new(void)
     buf_init(&st->parts_bytes, REQUEST_BYTES_MAX + MIB(1));
     buf_init(&st->outcome, MIB(1));
     st->wait_window = WAIT_WINDOW_RUNS;
-    st->next_due_ms = 0; /* due at once: the first TICK finds out what is due next */
     return st;
 }
 
@@ -160,6 +159,7 @@ void state_apply(struct state *st, const struct stamp *stamp, const struct comma
         return;
     }
     st->keep_ms = stamp->policy->txn_outcome_retention_ms;
+    core_work_begin(st, WORK_ROWS_MAX, WORK_BYTES_MAX);
     if (!young_none(st))
         txn_tick_young(st, stamp);
     apply_command(st, stamp, cmd, out);
@@ -243,8 +243,8 @@ enum status state_log(struct state *st, bool sync, struct effects *fx, char *err
     st->fx.index = st->last_index;
     st->fx.now_ms = st->now_ms;
     st->fx.written = changed;
-    int64_t settle_ms = young_due_ms(st);
-    st->fx.next_due_ms = settle_ms < st->next_due_ms ? settle_ms : st->next_due_ms;
+    int64_t settle_ms = young_due_ms(st), due_ms = timers_next_ms(st);
+    st->fx.next_due_ms = settle_ms < due_ms ? settle_ms : due_ms;
     fx->index = st->fx.index;
     fx->now_ms = st->fx.now_ms;
     fx->written = changed;

@@ -79,9 +79,14 @@ static void thread_kill_clients(struct loop *l)
     }
 }
 
+/* Where more is due than one TICK does, the next one follows at once, in the loop's next turn: what clients have sent
+ * meanwhile goes into the same commit group, or into one before it. */
 static void thread_ticked(struct journal_client *owner, struct entry *e)
 {
-    loop_of(owner)->ticking = false;
+    struct loop *l = loop_of(owner);
+    l->ticking = false;
+    if (e->fate == ST_OK && e->out.retry_at_ms && journal_in_charge(l->env.journal))
+        loop_tick(l);
     entry_free(e);
 }
 

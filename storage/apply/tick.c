@@ -1,12 +1,19 @@
 /*
- * tick.c: TICK fires the rows of the timer index that are due (timer.h).
+ * tick.c: TICK fires the rows of the timer indexes that are due (timer.h), kind by kind.
  *
- *   W due kind what ──► GT      leases of a group on a topic end, waiting messages come due
+ *   W kind due what ──► GT      leases of a group on a topic end, waiting messages come due
  *                       TXN     a transaction is parked, or gets another check-back
  *                       DELAY   a delayed message becomes visible
  *
+ *   one kind's rows, by due time:   floor ... fired, fired │ left to the next TICK │ now │ later ...
+ *                                                     ▲ quota: rows, and bytes read and written
+ *
  * A scan ends TICK_LOOKAHEAD_MS after now, and the next one begins where it ended, so that it does not read again the
- * deletion marks of rows that were deleted long before they fell due. To add a kind: a function in the table below.
+ * deletion marks of rows that were deleted long before they fell due. Where a quota is used up, the answer says so
+ * (retry_at_ms), and the next TICK is submitted at once; commands of clients come between the two.
+ *
+ * Invariants: a row is deleted when its work was done, or is put again for later; never is it lost. A row that fails
+ * does not keep the ones behind it from being fired. To add a kind: a function and a line in the table below.
  */
 #include "storage/apply/handlers.h"
 #include "storage/model/delay.h"
@@ -15,101 +22,130 @@
 #include "storage/model/txn.h"
 
 #define TICK_LOOKAHEAD_MS 1000
-#define TICK_ROWS_MAX 1000
 
-static void tick_gt(struct state *st, const struct stamp *stamp, int64_t due_ms, struct slice what)
+static enum status tick_gt(struct state *st, const struct stamp *stamp, int64_t due_ms, struct slice what)
 {
     const uint8_t *zero = what.len ? memchr(what.data, 0, what.len) : NULL;
     if (!zero)
-        return;
+        return ST_GONE;
     struct slice group = slice_of(what.data, (size_t)(zero - what.data));
     struct slice topic = slice_of(zero + 1, what.len - group.len - 1);
     struct gt *gt = NULL;
     enum status s = group_get(st, group, topic, &gt);
-    if (s != ST_OK && s != ST_GONE)
-        st->sick = true;
     if (s != ST_OK || gt->timer_ms != due_ms)
-        return;
+        return s;
     gt->timer_ms = 0;
     lease_tick(st, stamp, gt);
+    return ST_OK;
 }
 
-static void tick_txn(struct state *st, const struct stamp *stamp, int64_t due_ms, struct slice what)
+static enum status tick_txn(struct state *st, const struct stamp *stamp, int64_t due_ms, struct slice what)
 {
     (void)due_ms;
-    if (what.len == 8)
-        txn_tick_pending(st, stamp, key_read_u64(what.data));
+    return what.len == 8 ? txn_tick_pending(st, stamp, key_read_u64(what.data)) : ST_GONE;
 }
 
-static void tick_delay(struct state *st, const struct stamp *stamp, int64_t due_ms, struct slice what)
+static enum status tick_delay(struct state *st, const struct stamp *stamp, int64_t due_ms, struct slice what)
 {
-    if (what.len == 16)
-        delay_tick(st, stamp, due_ms, key_read_u64(what.data), key_read_u64(what.data + 8));
+    if (what.len != 16)
+        return ST_GONE;
+    return delay_tick(st, stamp, due_ms, key_read_u64(what.data), key_read_u64(what.data + 8));
 }
 
-typedef void tick_fn(struct state *st, const struct stamp *stamp, int64_t due_ms, struct slice what);
+/* Does what a row reminds of. due_ms: when it was due at first. ST_GONE: there is nothing to do any more. Anything
+ * else but ST_OK: nothing was changed, and it is to be tried again later. */
+typedef enum status tick_fn(struct state *st, const struct stamp *stamp, int64_t due_ms, struct slice what);
 
-static tick_fn *const tick_table[TIMER_KINDS] = {
-    [TIMER_GT] = tick_gt,
-    [TIMER_TXN] = tick_txn,
-    [TIMER_DELAY] = tick_delay,
+/* Measured on one core at 2 GHz: a row takes 7 to 15 us, a MiB of messages about 2 ms. */
+static const struct tick_kind {
+    tick_fn *fire;
+    uint32_t rows_max;
+    size_t bytes_max;
+} tick_table[TIMER_KINDS] = {
+    [TIMER_GT] = {tick_gt, 512, WORK_BYTES_MAX},
+    [TIMER_TXN] = {tick_txn, 256, MIB(1)},
+    [TIMER_DELAY] = {tick_delay, 256, MIB(1)},
 };
 
-/* Deletes the row (W, due u64, kind u8, what) and does what it reminds of. */
-static void tick_fire(struct state *st, const struct stamp *stamp, struct slice row, int64_t due_ms)
+/* Deletes the row (W, kind u8, due u64, what) and does what it reminds of. */
+static void tick_fire(struct state *st, const struct stamp *stamp, enum timer_kind kind, const struct kv_iter *it)
 {
     struct key key = {.len = 0};
-    key_bytes(&key, row);
-    core_del(st, &key);
-    uint8_t kind = row.len > 9 ? row.data[9] : 0;
-    if (kind < TIMER_KINDS && tick_table[kind])
-        tick_table[kind](st, stamp, due_ms, slice_of(key.bytes + 10, key.len - 10));
+    key_bytes(&key, kv_iter_key(it));
+    struct timer_row was;
+    if (key.len <= TIMER_WHAT_AT || timer_decode(kv_iter_value(it), &was) != ST_OK)
+        was = (struct timer_row){.first_ms = key.len < TIMER_WHAT_AT ? 0 : (int64_t)key_read_u64(key.bytes + 2)};
+    struct slice what = slice_of(key.bytes + TIMER_WHAT_AT, key.len > TIMER_WHAT_AT ? key.len - TIMER_WHAT_AT : 0);
+    core_del(st, &key); /* first, as the same row may be put again */
+    core_worked(st, 1, 0);
+    enum status s = tick_table[kind].fire(st, stamp, was.first_ms, what);
+    if (s == ST_NOMEM)
+        st->sick = true;
+    else if (s != ST_OK && s != ST_GONE)
+        timer_postpone(st, stamp->now_ms, kind, &was, what);
 }
 
-/* Fires what is due; returns when to look again. */
-static int64_t tick_scan(struct state *st, const struct stamp *stamp, struct kv_iter *it)
+/* Fires what is due of one kind. True: some of it is left, as the quota is used up. */
+static bool tick_scan(struct state *st, const struct stamp *stamp, enum timer_kind kind, struct kv_iter *it)
 {
-    uint32_t fired = 0;
+    struct timer_index *index = &st->timers[kind];
     int64_t due = INT64_MAX;
-    for (kv_iter_first(it); kv_iter_valid(it); kv_iter_next(it)) {
+    bool left = false;
+    core_work_begin(st, tick_table[kind].rows_max, tick_table[kind].bytes_max);
+    for (kv_iter_first(it); kv_iter_valid(it) && !st->sick; kv_iter_next(it)) {
         struct slice row = kv_iter_key(it);
-        due = (int64_t)key_read_u64(row.data + 1);
-        bool full = fired == TICK_ROWS_MAX || (fired > 0 && core_full(st));
-        if (due > stamp->now_ms || full || st->sick)
+        due = row.len < TIMER_WHAT_AT ? 0 : (int64_t)key_read_u64(row.data + 2);
+        left = due <= stamp->now_ms && core_spent(st);
+        if (due > stamp->now_ms || left)
             break;
-        tick_fire(st, stamp, row, due);
+        tick_fire(st, stamp, kind, it);
         due = INT64_MAX;
-        fired++;
     }
-    st->timer_floor_ms = due < stamp->now_ms ? due : stamp->now_ms;
-    return due < stamp->now_ms + TICK_LOOKAHEAD_MS ? due : stamp->now_ms + TICK_LOOKAHEAD_MS;
+    index->floor_ms = due < stamp->now_ms ? due : stamp->now_ms;
+    index->next_ms = due < stamp->now_ms + TICK_LOOKAHEAD_MS ? due : stamp->now_ms + TICK_LOOKAHEAD_MS;
+    return left;
+}
+
+/* Takes into account the rows of the open group, which are not in the store yet, so the scan did not see them. */
+static void tick_see_fresh(struct timer_index *index)
+{
+    if (index->fresh_ms < index->floor_ms)
+        index->floor_ms = index->fresh_ms;
+    if (index->fresh_ms < index->next_ms)
+        index->next_ms = index->fresh_ms;
+}
+
+static enum status tick_kind(struct state *st, const struct stamp *stamp, enum timer_kind kind, bool *ret_left)
+{
+    struct timer_index *index = &st->timers[kind];
+    struct key from = key_timer((uint8_t)kind, index->floor_ms, slice_of(NULL, 0));
+    struct key to = key_timer((uint8_t)kind, stamp->now_ms + TICK_LOOKAHEAD_MS, slice_of(NULL, 0));
+    struct kv_iter *it = kv_iter_new(st->kv, KV_STATE, NULL, key_slice(&from), key_slice(&to));
+    if (!it)
+        return ST_NOMEM;
+    bool left = tick_scan(st, stamp, kind, it);
+    if (kv_iter_status(it) != ST_OK)
+        st->sick = true;
+    kv_iter_free(it);
+    tick_see_fresh(index);
+    *ret_left = *ret_left || left;
+    return ST_OK;
 }
 
 void apply_tick(struct state *st, const struct stamp *stamp, const struct command *cmd,
                 struct outcome *out)
 {
     (void)cmd;
-    struct key from = key_timer(st->timer_floor_ms, 0, slice_of(NULL, 0));
-    struct key to = key_timer(stamp->now_ms + TICK_LOOKAHEAD_MS, 0, slice_of(NULL, 0));
-    struct kv_iter *it = kv_iter_new(st->kv, KV_STATE, NULL, key_slice(&from), key_slice(&to));
-    if (!it) {
-        core_fail(out, ST_NOMEM, "TICK");
-        return;
+    bool left = false;
+    for (int kind = TIMER_GT; kind < TIMER_KINDS; kind++) {
+        if (st->timers[kind].next_ms > stamp->now_ms)
+            continue;
+        enum status s = tick_kind(st, stamp, (enum timer_kind)kind, &left);
+        if (s != ST_OK) {
+            core_fail(out, s, "TICK");
+            return;
+        }
     }
-    /* Rows of the open group are not in the store yet, so the scan does not see them. */
-    int64_t fresh = st->timer_fresh_ms;
-    st->timer_fresh_ms = INT64_MAX;
-    st->next_due_ms = INT64_MAX;
-    int64_t next = tick_scan(st, stamp, it);
-    if (kv_iter_status(it) != ST_OK)
-        st->sick = true;
-    kv_iter_free(it);
-    if (fresh < st->timer_fresh_ms)
-        st->timer_fresh_ms = fresh;
-    if (st->timer_fresh_ms < st->timer_floor_ms)
-        st->timer_floor_ms = st->timer_fresh_ms;
-    if (st->timer_fresh_ms < next)
-        next = st->timer_fresh_ms;
-    st->next_due_ms = next;
+    out->retry_at_ms = left ? stamp->now_ms : 0;
     reply_ok(&out->reply);
 }

@@ -268,12 +268,12 @@ struct key key_attempts(uint32_t bucket)
     return k;
 }
 
-struct key key_timer(int64_t due_ms, uint8_t kind, struct slice what)
+struct key key_timer(uint8_t kind, int64_t due_ms, struct slice what)
 {
     struct key k;
     key_begin(&k, 'W');
-    key_u64(&k, (uint64_t)due_ms);
     key_u8(&k, kind);
+    key_u64(&k, (uint64_t)due_ms);
     key_bytes(&k, what);
     return k;
 }

@@ -26,8 +26,8 @@
  *     B topic u64 │ queue u32 │ base u64               → the directory's row of a record (directory.h)
  *     L topic u64 │ due u64 │ token u64                → a delayed message
  *     N token u64                                      → where its L row is
- *     W due u64 │ kind u8 │ what                       → timer: see timer.h
  *     A bucket u32                                     → attempt numbers that deleted groups have used (attempts.h)
+ *     W kind u8 │ due u64 │ what                       → timer: see timer.h
  *
  * Invariant: a row of one kind never sorts among rows of another. To add a kind: a letter here, its
  * row in rows.h, a golden line in the tests.
@@ -93,7 +93,8 @@ struct key key_directory(uint64_t topic, uint32_t queue, uint64_t base);
 struct key key_delayed(uint64_t topic, int64_t due_ms, uint64_t token);
 struct key key_token(uint64_t token);
 struct key key_attempts(uint32_t bucket);
-struct key key_timer(int64_t due_ms, uint8_t kind, struct slice what);
+struct key key_timer(uint8_t kind, int64_t due_ms, struct slice what);
+#define TIMER_WHAT_AT 10 /* where `what` stands in it */
 
 /* The kind byte followed by the id of a topic or a gt: the prefix of all its rows of that kind. */
 struct key key_of_id(char kind, uint64_t id);

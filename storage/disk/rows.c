@@ -417,6 +417,21 @@ enum status attempts_decode(struct slice bytes, struct attempts_row *ret_r)
     return row_close(&c);
 }
 
+void timer_encode(struct buf *b, const struct timer_row *r)
+{
+    buf_put_u8(b, ROW_VERSION);
+    buf_put_varint(b, r->postponed);
+    rows_put_time(b, r->first_ms);
+}
+
+enum status timer_decode(struct slice bytes, struct timer_row *ret_r)
+{
+    struct cursor c = row_open(bytes);
+    ret_r->postponed = rows_get_u32(&c, UINT32_MAX);
+    ret_r->first_ms = rows_get_time(&c);
+    return row_close(&c);
+}
+
 void dedup_encode(struct buf *b, const struct dedup_row *r)
 {
     buf_put_u8(b, ROW_VERSION);

@@ -152,6 +152,12 @@ struct attempts_row {
     uint32_t top;
 };
 
+/* A row of the timer index that could not be done when it was due. Others have an empty value. */
+struct timer_row {
+    uint32_t postponed; /* how often; 0: never */
+    int64_t first_ms;   /* when it was due at first */
+};
+
 struct dedup_row {
     int64_t expires_ms;
     struct slice answer;
@@ -185,6 +191,8 @@ void token_encode(struct buf *b, const struct token_row *r);
 enum status token_decode(struct slice bytes, struct token_row *ret_r) MUST_CHECK;
 void attempts_encode(struct buf *b, const struct attempts_row *r);
 enum status attempts_decode(struct slice bytes, struct attempts_row *ret_r) MUST_CHECK;
+void timer_encode(struct buf *b, const struct timer_row *r);
+enum status timer_decode(struct slice bytes, struct timer_row *ret_r) MUST_CHECK;
 void dedup_encode(struct buf *b, const struct dedup_row *r);
 enum status dedup_decode(struct slice bytes, struct dedup_row *ret_r) MUST_CHECK;
 void dedup_half_encode(struct buf *b, const struct dedup_half_row *r);

@@ -77,8 +77,29 @@ void core_fail(struct outcome *out, enum status s, const char *doing)
         reply_error(&out->reply, ST_ERR, "%s: the store cannot be read now, nothing was done", doing);
 }
 
+static size_t core_size(const struct state *st)
+{
+    return st->group_bytes + overlay_bytes(&st->overlay);
+}
+
+void core_work_begin(struct state *st, uint32_t rows_max, size_t bytes_max)
+{
+    st->work = (struct work){.rows_max = rows_max, .size_before = core_size(st), .bytes_max = bytes_max};
+}
+
+void core_worked(struct state *st, uint32_t rows, size_t read_bytes)
+{
+    st->work.rows += rows;
+    st->work.read_bytes += read_bytes;
+}
+
+bool core_spent(const struct state *st)
+{
+    const struct work *w = &st->work;
+    return w->rows >= w->rows_max || core_size(st) - w->size_before + w->read_bytes >= w->bytes_max;
+}
+
 bool core_full(const struct state *st)
 {
-    return st->group_bytes + overlay_bytes(&st->overlay) >= st->group_bytes_max ||
-           st->group_commands >= GROUP_COMMANDS_MAX;
+    return core_size(st) >= st->group_bytes_max || st->group_commands >= GROUP_COMMANDS_MAX;
 }

@@ -109,6 +109,21 @@ struct young {
 
 struct gt;
 
+#define TIMER_KINDS_MAX 16
+
+/* The timer index of one kind (timer.h). */
+struct timer_index {
+    int64_t floor_ms; /* no row is due before this */
+    int64_t fresh_ms; /* the earliest row that this group has put */
+    int64_t next_ms;  /* when TICK is to look at it again; INT64_MAX: when a row is put */
+};
+
+/* What the command at work has done, and may do (core_spent). */
+struct work {
+    uint32_t rows, rows_max;
+    size_t read_bytes, size_before, bytes_max;
+};
+
 struct state {
     struct kv *kv;
     struct overlay overlay;
@@ -125,16 +140,15 @@ struct state {
     int64_t now_ms;
     uint64_t seq; /* of messages within the group */
     size_t group_bytes, group_bytes_max;
-    uint32_t group_commands;
+    uint32_t group_commands, group_settled; /* ... commands, and young transactions that were settled */
     struct topic *touched_topics;
     struct pgroup *touched_pgroups;
     struct tail *open_tails, **open_tails_end, *spare_tails;
     uint32_t n_spare_tails;
     struct gt *dirty_gts, **dirty_gts_end;
     uint32_t wait_window; /* waiting runs of a group in memory between groups (waiting.h) */
-    int64_t timer_floor_ms; /* no timer row is due before this */
-    int64_t timer_fresh_ms; /* earliest timer row of this group */
-    int64_t next_due_ms;
+    struct timer_index timers[TIMER_KINDS_MAX];
+    struct work work;
     struct young young;
     int64_t keep_ms; /* txn_outcome_retention, as last seen */
     int64_t synced_ms; /* of the last sync that the state itself asked for */
@@ -162,6 +176,17 @@ void core_del(struct state *st, const struct key *key);
 /* The row that was encoded into scratch2. If memory ran out meanwhile, the state is sick from here on: half a row must
  * not be written. */
 struct slice core_row(struct state *st);
+
+/*
+ * What one command does beyond what it was asked for (what is due by time) is bounded, so that no other command waits
+ * long for it: by rows, and by bytes read and written. What is left is done by later commands. The bounds do not
+ * depend on the memory that this process has, nor on what it has loaded: every replica stops at the same place.
+ */
+#define WORK_ROWS_MAX 2048
+#define WORK_BYTES_MAX MIB(1)
+void core_work_begin(struct state *st, uint32_t rows_max, size_t bytes_max);
+void core_worked(struct state *st, uint32_t rows, size_t read_bytes);
+bool core_spent(const struct state *st);
 
 /* True where the open group has grown to a size at which it should be written. */
 bool core_full(const struct state *st);

@@ -82,17 +82,17 @@ static enum status delay_get(struct state *st, const struct key *key, uint64_t t
     if (s != ST_OK)
         return s;
     if (half_decode(buf_slice(hold), ret_half) != ST_OK)
-        return ST_IO;
+        return kv_damaged_row(st->kv, key_slice(key));
     s = topic_get(st, ret_half->topic, ret_topic);
     return s == ST_OK && (*ret_topic)->id != topic_id ? ST_GONE : s;
 }
 
-static enum status delay_fire(struct state *st, const struct stamp *stamp, const struct half_row *half,
-                              struct topic *t)
+static enum status delay_fire(struct state *st, const struct stamp *stamp, const struct key *key,
+                              const struct half_row *half, struct topic *t)
 {
     struct message m;
     if (message_decode(half->message, half->base_ms, &m) != ST_OK)
-        return ST_IO;
+        return kv_damaged_row(st->kv, key_slice(key));
     uint64_t offset = 0;
     uint32_t queue = 0;
     const uint32_t *wanted = half->has_queue ? &half->queue : NULL;
@@ -107,19 +107,20 @@ static enum status delay_fire(struct state *st, const struct stamp *stamp, const
     return s;
 }
 
-void delay_tick(struct state *st, const struct stamp *stamp, int64_t due_ms, uint64_t topic_id,
-                uint64_t token)
+enum status delay_tick(struct state *st, const struct stamp *stamp, int64_t due_ms, uint64_t topic_id,
+                       uint64_t token)
 {
     struct key key = key_delayed(topic_id, due_ms, token), by_token = key_token(token);
     struct half_row half;
     struct topic *t = NULL;
     enum status s = delay_get(st, &key, topic_id, &st->scratch, &half, &t);
     if (s == ST_OK)
-        s = delay_fire(st, stamp, &half, t);
+        s = delay_fire(st, stamp, &key, &half, t);
     if (s != ST_OK && s != ST_GONE)
-        st->sick = true; /* the timer row is being deleted, so nobody would try again */
+        return s;
     overlay_del(&st->overlay, &key);
     overlay_del(&st->overlay, &by_token);
+    return s;
 }
 
 /* Reads where the message of a token is. ST_GONE: it is not waiting. */
@@ -130,7 +131,8 @@ static enum status delay_where(struct state *st, uint64_t token, struct token_ro
     enum status s = overlay_get(&st->overlay, &key, &st->scratch);
     if (s != ST_OK)
         return s;
-    return token_decode(buf_slice(&st->scratch), ret_where) == ST_OK ? ST_OK : ST_IO;
+    return token_decode(buf_slice(&st->scratch), ret_where) == ST_OK ? ST_OK
+                                                                     : kv_damaged_row(st->kv, key_slice(&key));
 }
 
 enum status delay_cancel(struct state *st, uint64_t token)

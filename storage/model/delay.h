@@ -10,9 +10,10 @@
 uint64_t delay_put(struct state *st, const struct stamp *stamp, struct topic *t, int64_t due_ms,
                    const struct half_row *half, const struct message *m);
 
-/* Is called when TIMER_DELAY fires: appends the message to its topic, if both still exist and it has not expired. */
-void delay_tick(struct state *st, const struct stamp *stamp, int64_t due_ms, uint64_t topic_id,
-                uint64_t token);
+/* Is called when TIMER_DELAY fires: appends the message to its topic, if both still exist (ST_GONE) and it has not
+ * expired. If it cannot be read, nothing is changed. */
+enum status delay_tick(struct state *st, const struct stamp *stamp, int64_t due_ms, uint64_t topic_id,
+                       uint64_t token) MUST_CHECK;
 
 /* Takes a delayed message away. ST_GONE: none with that token is waiting; ST_IO, ST_NOMEM: unchanged. */
 enum status delay_cancel(struct state *st, uint64_t token) MUST_CHECK;

@@ -4,8 +4,6 @@
 #include "storage/model/dead.h"
 #include "storage/model/waiting.h"
 
-#define TICK_MESSAGES_MAX 10000
-
 struct run *lease_next(struct gt *gt, const struct message_id *first, uint64_t last, int64_t now_ms,
                        uint64_t *from)
 {
@@ -104,12 +102,10 @@ static void lease_tell_ready(struct state *st, struct gt *gt, int64_t now_ms)
 
 void lease_tick(struct state *st, const struct stamp *stamp, struct gt *gt)
 {
-    uint32_t done = 0;
     struct run *r = run_first_leased(&gt->runs);
-    for (; r && r->due_ms <= stamp->now_ms && done < TICK_MESSAGES_MAX && !core_full(st);
-         r = run_first_leased(&gt->runs)) {
+    for (; r && r->due_ms <= stamp->now_ms && !core_spent(st); r = run_first_leased(&gt->runs)) {
         uint32_t live = r->live;
-        done += live;
+        core_worked(st, 1, 0);
         if (group_deliveries(gt, r->attempt) < gt->attempts) {
             int64_t due = stamp->now_ms + lease_backoff(gt, r->attempt);
             st->sick = st->sick || run_wait(&gt->runs, r, r->attempt, due) != ST_OK;

@@ -47,8 +47,8 @@ int64_t lease_backoff(const struct gt *gt, uint32_t attempt);
 enum status lease_failed(struct state *st, const struct stamp *stamp, struct gt *gt, struct run *r,
                          uint64_t offset, int64_t due_ms, struct slice reason) MUST_CHECK;
 
-/* Ends leases that are over, adds what is ready to the news, and sets the timer again. What does not fit into the
- * commit group is left to the next TICK. */
+/* Ends leases that are over, adds what is ready to the news, and sets the timer again. What is more than
+ * a command does (core_spent) is left to the next TICK. */
 void lease_tick(struct state *st, const struct stamp *stamp, struct gt *gt);
 
 #endif

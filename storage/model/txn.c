@@ -4,7 +4,7 @@
 
 #include "storage/model/young.h"
 
-#define SETTLED_MAX 256 /* young ones, by one command */
+#define SETTLED_MAX 512 /* young ones, in one commit group; a TICK follows at once, as they are due */
 
 static enum status txn_read(struct state *st, const struct key *key, struct buf *hold,
                             struct txn_row *ret_row)
@@ -13,7 +13,7 @@ static enum status txn_read(struct state *st, const struct key *key, struct buf 
     enum status s = overlay_get(&st->overlay, key, hold);
     if (s != ST_OK)
         return s;
-    return txn_decode(buf_slice(hold), ret_row) == ST_OK ? ST_OK : ST_IO;
+    return txn_decode(buf_slice(hold), ret_row) == ST_OK ? ST_OK : kv_damaged_row(st->kv, key_slice(key));
 }
 
 static enum status txn_read_open(struct state *st, uint64_t txid, struct buf *hold, struct txn_row *ret_row)
@@ -146,9 +146,8 @@ void txn_tick_young(struct state *st, const struct stamp *stamp)
 {
     uint64_t txid = 0;
     int64_t due_ms = 0;
-    for (uint32_t n = 0; n < SETTLED_MAX && young_oldest(st, &txid, &due_ms); n++) {
-        if (due_ms > stamp->now_ms || core_full(st))
-            return;
+    while (st->group_settled < SETTLED_MAX && young_oldest(st, &txid, &due_ms) && due_ms <= stamp->now_ms) {
+        st->group_settled++;
         st->meta_dirty = true;
         txn_settle_young(st, stamp, txid);
     }
@@ -214,25 +213,24 @@ enum status txn_message(struct state *st, uint64_t txid, const struct txn_row *r
     return s == ST_GONE ? ST_IO : s;
 }
 
-void txn_tick_pending(struct state *st, const struct stamp *stamp, uint64_t txid)
+enum status txn_tick_pending(struct state *st, const struct stamp *stamp, uint64_t txid)
 {
     struct txn_row row;
     enum status s = txn_get(st, stamp, txid, &st->scratch, &row);
-    if (s != ST_OK && s != ST_GONE)
-        st->sick = true; /* the timer row is being deleted, so nobody would try again */
     if (s != ST_OK || row.state != TXN_PENDING)
-        return;
+        return s;
     bool due = row.next_check_ms <= stamp->now_ms;
     bool asked_out = due && row.checks >= pgroup_check_max(&pgroup_of(st, row.pgroup)->own, stamp->policy);
     bool too_old = row.timeout_ms <= stamp->now_ms;
     if (due && !asked_out && !too_old)
         txn_schedule(st, stamp, txid, &row); /* check_max was raised since: it has asks left */
     if (!asked_out && !too_old)
-        return;
+        return ST_OK;
     txn_retire(st, stamp, txid, &row);
     row.state = TXN_PARKED;
     txn_put(st, txid, &row);
     txn_count(st, row.pgroup, -1, 1);
+    return ST_OK;
 }
 
 void txn_refuse(struct outcome *out, enum status s, uint64_t txid)

@@ -66,8 +66,9 @@ enum status txn_message(struct state *st, uint64_t txid, const struct txn_row *r
 void txn_timer_put(struct state *st, int64_t due_ms, enum timer_kind kind, uint64_t txid);
 void txn_timer_del(struct state *st, int64_t due_ms, enum timer_kind kind, uint64_t txid);
 
-/* Is called when TIMER_TXN fires: parks the transaction, or schedules its next check. */
-void txn_tick_pending(struct state *st, const struct stamp *stamp, uint64_t txid);
+/* Is called when TIMER_TXN fires: parks the transaction, or schedules its next check. ST_GONE: it is decided. If it
+ * cannot be read, nothing is changed. */
+enum status txn_tick_pending(struct state *st, const struct stamp *stamp, uint64_t txid) MUST_CHECK;
 
 /* Answers that the transaction is not known (ST_GONE), or that the store failed. */
 void txn_refuse(struct outcome *out, enum status s, uint64_t txid);

@@ -203,10 +203,10 @@ static void row_pending(struct slice key)
 
 static void row_timer(struct slice key)
 {
-    if (key.len != 18 || key.data[9] != TIMER_TXN)
+    if (key.len != 18 || key.data[1] != TIMER_TXN)
         return;
     struct o_txn *x = oracle_find(&w.o, number(key.data + 10));
-    int64_t due = (int64_t)number(key.data + 1);
+    int64_t due = (int64_t)number(key.data + 2);
     must(x && x->fate == O_PENDING, "a row W was left behind");
     must(due == x->timeout_ms || due == x->next_ms, "a row W was left behind when it moved");
     if (due == x->timeout_ms)

@@ -17,18 +17,114 @@ static void more_rows_than_a_tick(void **state)
 {
     struct shell *s = *state;
     s->policy.txn_timeout_ms = 900;
-    for (int n = 0; n < 2500; n += 500) {
-        for (int i = 0; i < 500; i++)
-            shell_add(s, "HALF pg t a");
-        assert_true(shell_write(s));
-    }
+    for (int i = 0; i < 600; i++)
+        shell_add(s, "HALF pg t a");
+    assert_true(shell_write(s));
     s->now_ms += 1000;
-    static const uint32_t left[] = {1500, 500, 0};
+    static const uint32_t left[] = {344, 88, 0};
     for (int i = 0; i < 3; i++) {
-        shell_expect(s, "OK", "TICK");
+        uint32_t tick = shell_add(s, "TICK");
+        assert_true(shell_outcome(s, tick)->retry_at_ms == (left[i] > 0 ? s->now_ms : 0));
+        assert_true(shell_write(s));
         assert_int_equal(state_tally(s->st)->pending, left[i]);
         assert_true((s->fx.next_due_ms <= s->now_ms) == (left[i] > 0));
     }
+}
+
+/* However many delayed messages and timeouts are due, and though they were due before: leases end in the same TICK. */
+static void leases_come_first(void **state)
+{
+    struct shell *s = *state;
+    s->policy.txn_timeout_ms = 900;
+    shell_do(s, "TOPIC CREATE t");
+    shell_do(s, "SEND u lease");
+    for (int i = 0; i < 1500; i++)
+        shell_add(s, "SEND t m DELAY 900ms");
+    for (int i = 0; i < 1500; i++)
+        shell_add(s, "HALF pg t a");
+    assert_true(shell_write(s));
+    shell_do(s, "POP g u LEASE 1s");
+    s->now_ms += 1000;
+    shell_do(s, "TICK");
+    assert_int_equal(state_tally(s->st)->leases_expired, 1);
+    assert_true(state_tally(s->st)->delayed > 0 && state_tally(s->st)->delayed < 1500);
+    assert_true(state_tally(s->st)->pending > 0 && state_tally(s->st)->pending < 1500);
+    assert_true(s->fx.next_due_ms <= s->now_ms);
+    shell_pass(s, 0);
+    assert_true(state_tally(s->st)->delayed + state_tally(s->st)->pending == 0);
+    assert_int_equal(shell_rows(s, 'W'), 0);
+}
+
+/* Large messages count by their bytes. */
+static void bytes_of_a_tick(void **state)
+{
+    struct shell *s = *state;
+    static uint8_t body[100000];
+    struct slice words[] = {SLICE_LIT("SEND"), SLICE_LIT("t"), slice_of(body, sizeof(body)), SLICE_LIT("DELAY"),
+                            SLICE_LIT("1s")};
+    for (int i = 0; i < 40; i++)
+        shell_add_words(s, words, 5);
+    assert_true(shell_write(s));
+    s->now_ms += 1000;
+    shell_do(s, "TICK");
+    assert_true(state_tally(s->st)->delayed > 20 && state_tally(s->st)->delayed < 35);
+    shell_pass(s, 0);
+    assert_true(state_tally(s->st)->delayed == 0);
+}
+
+/* A row whose work fails is put again for later, each time for longer, and the rows behind it are fired. */
+static void postponed(void **state)
+{
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
+    shell_do(s, "SEND t first DELAY 10s");
+    shell_do(s, "SEND t second DELAY 10s");
+    s->now_ms += 10000;
+    static const int64_t pauses[] = {1000, 2000, 4000};
+    for (int i = 0; i < 3; i++) {
+        kv_fault(s->st->kv, KV_OP_GET_DAMAGE, 1);
+        shell_expect(s, "OK", "TICK");
+        kv_fault(s->st->kv, KV_OP_GET_DAMAGE, 0);
+        assert_true(s->status == ST_OK && state_tally(s->st)->timers_postponed == (i == 2 ? 1U : (uint64_t)i + 1));
+        shell_expect(s, "[t:0:0=second]", "READ t 0 0 COUNT 9");
+        assert_int_equal(shell_rows(s, 'W'), 1);
+        shell_pass(s, pauses[i] - 1);
+        assert_int_equal(state_tally(s->st)->delayed, 1);
+        if (i == 1)
+            shell_reopen(s); /* how often it was postponed is in the row */
+        s->now_ms++;
+    }
+    shell_expect(s, "OK", "TICK");
+    shell_expect(s, "[t:0:0=second t:0:1=first]", "READ t 0 0 COUNT 9");
+    assert_int_equal(shell_rows(s, 'W') + shell_rows(s, 'L') + shell_rows(s, 'N'), 0);
+}
+
+/* The same for a timeout, and for the leases of a group that cannot be read. */
+static void postponed_group_and_timeout(void **state)
+{
+    struct shell *s = *state;
+    s->policy.txn_timeout_ms = 2000;
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
+    shell_do(s, "SEND t a");
+    shell_do(s, "POP g t LEASE 3s");
+    shell_do(s, "HALF pg t b");
+    shell_pass(s, 1000);
+    shell_reopen(s); /* the group is read when its timer fires */
+    s->now_ms += 2000;
+    for (int n = 1; n <= 3; n++) {
+        kv_fault(s->st->kv, KV_OP_GET_DAMAGE, n == 1 ? 1 : 2);
+        shell_expect(s, "OK", "TICK");
+        kv_fault(s->st->kv, KV_OP_GET_DAMAGE, 0);
+        assert_int_equal(s->status, ST_OK);
+        if (n == 1)
+            assert_int_equal(state_tally(s->st)->leases_expired, 0);
+        s->now_ms += 1 << n << 10;
+    }
+    assert_true(state_tally(s->st)->timers_postponed >= 1);
+    shell_pass(s, 100000);
+    assert_int_equal(state_tally(s->st)->leases_expired, 1);
+    assert_int_equal(state_tally(s->st)->parked, 1);
+    shell_expect(s, "[t:0:0#2=a]", "POP g t");
 }
 
 /* Random leases and steps of time: a message is ready again when its lease has expired, and not before. */
@@ -111,15 +207,17 @@ static void two_ticks_in_a_group(void **state)
     shell_expect(s, "[t:0:0#2=a]", "POP g t");
 }
 
-/* A timer row of an unknown kind is dropped and does not stop the others. */
+/* A timer row that names nothing is dropped and does not stop the others. */
 static void unknown_rows(void **state)
 {
     struct shell *s = *state;
-    timer_put(s->st, s->now_ms, (enum timer_kind)99, SLICE_LIT("x"));
     timer_put(s->st, s->now_ms, TIMER_GT, SLICE_LIT("no zero byte"));
     timer_put(s->st, s->now_ms, TIMER_GT, slice_of("g\0t", 3));
     timer_put(s->st, s->now_ms, TIMER_TXN, SLICE_LIT("short"));
-    timer_put(s->st, s->now_ms, (enum timer_kind)2, SLICE_LIT("12345678"));
+    timer_put(s->st, s->now_ms, TIMER_TXN, SLICE_LIT("12345678"));
+    timer_put(s->st, s->now_ms, TIMER_GT, slice_of(NULL, 0));
+    struct key longer = key_timer(TIMER_TXN, s->now_ms, SLICE_LIT("87654321"));
+    core_put(s->st, &longer, SLICE_LIT("no such value"));
     timer_put(s->st, s->now_ms, TIMER_DELAY, SLICE_LIT("short"));
     timer_put(s->st, s->now_ms, TIMER_DELAY, SLICE_LIT("1234567890123456"));
     shell_do(s, "TICK");
@@ -254,7 +352,10 @@ static void group_is_full(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SHELL_TEST(more_rows_than_a_tick), SHELL_TEST(never_early_never_late),
+        SHELL_TEST(more_rows_than_a_tick), SHELL_TEST(leases_come_first),
+        SHELL_TEST(bytes_of_a_tick),       SHELL_TEST(postponed),
+        SHELL_TEST(postponed_group_and_timeout),
+        SHELL_TEST(never_early_never_late),
         SHELL_TEST(next_due),              SHELL_TEST(row_of_the_same_group),
         SHELL_TEST(two_ticks_in_a_group),  SHELL_TEST(unknown_rows),
         SHELL_TEST(ids_ascend),            SHELL_TEST(many_ids_in_a_millisecond),

@@ -52,7 +52,7 @@ static void golden(void **state)
            0, 0, 1, 0, 0, 0, 0);
     KEY_IS(key_token(UINT64_C(1) << 32), 'N', 0, 0, 0, 1, 0, 0, 0, 0);
     KEY_IS(key_attempts(0x0a0102), 'A', 0, 10, 1, 2);
-    KEY_IS(key_timer(0x0102, 3, t), 'W', 0, 0, 0, 0, 0, 0, 1, 2, 3, 't', 't');
+    KEY_IS(key_timer(3, 0x0102, t), 'W', 3, 0, 0, 0, 0, 0, 0, 1, 2, 't', 't');
 }
 
 static int key_cmp(const struct key *a, const struct key *b)
@@ -121,7 +121,7 @@ static void longest(void **state)
     struct key half = key_dedup_half(slice_of(name, sizeof(name)), slice_of(id, sizeof(id)));
     assert_true(half.len <= KEY_SIZE);
     struct key dedup = key_dedup(1, 'S', slice_of(id, sizeof(id)));
-    struct key timer = key_timer(INT64_MAX, 2, slice_of(dedup.bytes + 1, dedup.len - 1));
+    struct key timer = key_timer(2, INT64_MAX, slice_of(dedup.bytes + 1, dedup.len - 1));
     assert_true(timer.len <= KEY_SIZE);
 }
 
