@@ -20,6 +20,7 @@
 struct ask {
     uint64_t txid; /* 0: this place is empty */
     uint32_t attempt;
+    uint32_t asked_as; /* the member's registration by which it was sent: the low half of its channel's hash */
 };
 
 struct asks {

@@ -84,6 +84,11 @@ static bool checkback_hand_by_text(struct conn *c, const struct channel *ch, str
     return ok && !conn_is_doomed(c);
 }
 
+static uint32_t checkback_mark_of(const struct channel *ch)
+{
+    return (uint32_t)ch->node.hash;
+}
+
 /* Sends one check. It is remembered only after it was sent: a connection that is cut meanwhile has got nothing. */
 static bool checkback_hand_to(struct conn *c, const struct channel *ch, const struct check *check)
 {
@@ -91,8 +96,10 @@ static bool checkback_hand_to(struct conn *c, const struct channel *ch, const st
         return false;
     bool taken = conn_is_text(c) ? checkback_hand_by_text(c, ch, check->object)
                                  : checkback_hand_by_rpc(c, check->object);
+    struct ask ask = check->ask;
+    ask.asked_as = checkback_mark_of(ch);
     if (taken)
-        asks_add(&session_of(c)->asks, check->ask);
+        asks_add(&session_of(c)->asks, ask);
     return taken;
 }
 
@@ -175,7 +182,7 @@ static void checkback_decided(struct journal_client *owner, struct entry *e)
 static enum command_id checkback_decision_of(const struct rpc_frame *f)
 {
     struct slice word;
-    if (f->error || !rpc_bytes(f->result, &word))
+    if (!rpc_bytes(f->result, &word))
         return CMD_UNKNOWN;
     if (slice_equal_nocase(word, SLICE_LIT("commit")))
         return CMD_COMMIT;
@@ -184,11 +191,32 @@ static enum command_id checkback_decision_of(const struct rpc_frame *f)
     return CMD_UNKNOWN;
 }
 
+/* An error in place of an answer: this client does not answer for the producer group any more. It leaves, and the ask is
+ * undone, so that another member is asked at once. */
+static void checkback_not_a_member(struct conn *c, struct ask ask)
+{
+    struct unask u;
+    struct subscription *s = session_of(c)->subscriber.first, *next;
+    for (; s; s = next) {
+        next = s->next_mine;
+        if (s->channel->kind == CHANNEL_CHECK && checkback_mark_of(s->channel) == ask.asked_as)
+            channel_leave(s->who, s->channel);
+    }
+    unask_init(&u);
+    giveback_ask(c->loop, &u, ask);
+    giveback_unask(c->loop, &u);
+    unask_fini(&u);
+}
+
 void checkback_answer(struct conn *c, const struct rpc_frame *f)
 {
     struct ask ask;
     if (!asks_take(&session_of(c)->asks, (uint32_t)f->id, &ask))
         return;
+    if (f->error) {
+        checkback_not_a_member(c, ask);
+        return;
+    }
     char txid[24];
     snprintf(txid, sizeof txid, "%llu", (unsigned long long)ask.txid);
     struct command cmd = {

@@ -10,7 +10,7 @@
  *
  * The store counts an ask when CHECKS returns it. An ask that no member here can take is undone at once (UNASK). So are
  * those that a member had not answered when its connection ended; asks.h remembers them. A check that was sent as text
- * may be answered on any connection, or by UNKNOWN. The store knows that, and undoes only an ask that is the newest and
+ * may be answered on any connection, or by UNKNOWN. A member that answers with an error is none any more. The store knows that, and undoes only an ask that is the newest and
  * unanswered. A client that polls with CHECKS need not stay connected: its asks are not undone.
  *
  * Threads: the loop's own.
@@ -27,7 +27,8 @@
  * broker to do (journal_in_charge). Returns false: the rest happens when the entry comes back. */
 bool checkback_pull(struct channel *ch);
 
-/* A MessagePack-RPC response: a member's answer to a `check` request. Submits its decision. Unknown ids are ignored. */
+/* A MessagePack-RPC response: a member's answer to a `check` request. Submits its decision. After an error the client is
+ * no member of that producer group any more, and the ask is undone. Unknown ids are ignored. */
 void checkback_answer(struct conn *c, const struct rpc_frame *f);
 
 #endif

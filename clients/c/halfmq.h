@@ -526,7 +526,8 @@ HMQ_API enum hmq_status hmq_txn_run(hmq_txn_producer *producer, const char *topi
                                     hmq_local_fn local, void *arg, int64_t timeout_ms,
                                     hmq_txid *ret_txid, hmq_error *err);
 
-/* As hmq_producer_flush and hmq_producer_close. Close also waits for check callbacks that are running. */
+/* As hmq_producer_flush and hmq_producer_close. Close also takes the client out of the members that the broker asks, and
+ * waits for check callbacks that are running; checks that none has begun go to another member at once. */
 HMQ_API enum hmq_status hmq_txn_flush(hmq_txn_producer *producer, int64_t timeout_ms,
                                       hmq_error *err);
 HMQ_API enum hmq_status hmq_txn_close(hmq_txn_producer *producer, int64_t timeout_ms,

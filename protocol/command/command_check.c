@@ -231,6 +231,7 @@ struct command_shape {
 
 static const struct command_shape shapes[COMMAND_COUNT] = {
     [CMD_CHECKS_SERVE] = {{NAME_WRITE}, ANY},
+    [CMD_CHECKS_UNSERVE] = {{NAME_WRITE}, ANY},
     [CMD_SEND] = {{NAME_WRITE, ANY}, ANY},
     [CMD_MSEND] = {{NAME_WRITE}, ANY},
     [CMD_PRODUCE] = {{NAME_WRITE, ANY}, ANY},

@@ -136,6 +136,26 @@ def test_many_asks_of_one_that_goes():
     assert {a["txid"] for a in asked} == txids and {a["attempt"] for a in asked} == {1}
 
 
+def test_a_server_that_takes_it_back():
+    """After checks_unserve it is asked no more; an error in place of an answer means the same."""
+    c, pgroup = broker.text(), a_group()
+    first = Server(pgroup)
+    assert first.client.call("checks_unserve", pgroup=pgroup) == "OK"
+    assert first.client.call("checks_unserve", pgroup=pgroup) == "OK"
+    assert pairs(c.call("PGROUP", "INFO", pgroup))["members"] == 0
+    txid = half(c, pgroup, "CHECKIN", 0)
+    second = Server(pgroup)
+    assert (second.check()["txid"], info(c, txid)["checks"]) == (txid, 1)
+    second.client.refuse(second.request_id, "not here")
+    eventually(lambda: info(c, txid)["checks"] == 0, "the ask does not count")
+    assert pairs(c.call("PGROUP", "INFO", pgroup))["members"] == 0
+    third = Server(pgroup)
+    asked = third.check()
+    assert (asked["txid"], asked["attempt"]) == (txid, 1), asked
+    third.answer("rollback")
+    eventually(lambda: info(c, txid)["state"] == b"rolledback", "the answer decides")
+
+
 def test_what_was_answered_stands():
     c, pgroup = broker.text(), a_group()
     first = Subscriber(pgroup)

@@ -411,6 +411,30 @@ static void test_transactions_while_the_broker_dies(void **state)
     free(counts);
 }
 
+static int64_t members(void)
+{
+    hmq_reply *reply = rig_ask(client, "pgroup_info", (const char *[]){"pgroup", "pg", NULL});
+    int64_t n = hmq_reply_int(hmq_reply_get(reply, "members"), -1);
+    hmq_reply_free(reply);
+    return n;
+}
+
+static bool is_a_member(void *arg)
+{
+    return members() == *(int64_t *)arg;
+}
+
+/* A producer that is closed is asked no more, though its client stays connected. */
+static void test_a_closed_producer_is_no_member(void **state)
+{
+    (void)state;
+    int64_t one = 1;
+    hmq_txn_producer *producer = txn_producer(on_check);
+    rig_eventually(is_a_member, &one, "the producer is a member");
+    close_producer(producer);
+    assert_int_equal(members(), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -420,6 +444,7 @@ int main(void)
         cmocka_unit_test(test_run),
         cmocka_unit_test(test_checks_are_answered),
         cmocka_unit_test(test_what_a_check_tells),
+        cmocka_unit_test(test_a_closed_producer_is_no_member),
         cmocka_unit_test(test_checks_after_a_kill),
         cmocka_unit_test(test_transactions_while_the_broker_dies),
     };

@@ -43,6 +43,9 @@ class Rpc:
     def answer(self, message_id, result):
         self.socket.sendall(msgpack.packb([1, message_id, None, result]))
 
+    def refuse(self, message_id, why):
+        self.socket.sendall(msgpack.packb([1, message_id, ["ERR", why], None]))
+
     def request(self):
         while not self.requests:
             self.receive()

@@ -33,6 +33,7 @@ static bool local_command_is_shown(const struct command_info *info)
 {
     switch (info->id) {
     case CMD_CHECKS_SERVE: /* not for clients of Redis */
+    case CMD_CHECKS_UNSERVE:
     case CMD_STREAM_GROUP:
     case CMD_STREAM_QUEUE:
     case CMD_STREAM_CREDIT:

@@ -174,14 +174,29 @@ void local_UNSUBSCRIBE(struct conn *c, const struct command *cmd, struct request
     pubsub_unsubscribe(c, cmd, rq);
 }
 
+/* True where it was refused: these commands are for MessagePack-RPC. */
+static bool local_conn_refuse_text(struct conn *c, const struct command *cmd, struct request rq, const char *instead)
+{
+    if (conn_is_text(c))
+        local_refuse(c, rq, ST_ERR, "%s is for MessagePack-RPC; on a text connection write %s check:<pgroup>",
+                     cmd->info->words, instead);
+    return conn_is_text(c);
+}
+
+void local_CHECKS_UNSERVE(struct conn *c, const struct command *cmd, struct request rq)
+{
+    if (local_conn_refuse_text(c, cmd, rq, "UNSUBSCRIBE"))
+        return;
+    struct channel *ch = channel_find(&serve_of(c->loop)->channels, CHANNEL_CHECK, cmd->pos[0]);
+    if (ch)
+        channel_leave(&session_of(c)->subscriber, ch);
+    local_ok(c, rq);
+}
+
 void local_CHECKS_SERVE(struct conn *c, const struct command *cmd, struct request rq)
 {
-    if (conn_is_text(c)) {
-        local_refuse(c, rq, ST_ERR,
-                     "CHECKS SERVE is for MessagePack-RPC; on a text connection write "
-                     "SUBSCRIBE check:<pgroup>");
+    if (local_conn_refuse_text(c, cmd, rq, "SUBSCRIBE"))
         return;
-    }
     struct channels *cs = &serve_of(c->loop)->channels;
     enum status s = channel_join(cs, c, &session_of(c)->subscriber, CHANNEL_CHECK, cmd->pos[0]);
     if (s == ST_OK)

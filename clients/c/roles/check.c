@@ -31,6 +31,8 @@ static struct checker *check_checker_of(struct service *s)
     return (struct checker *)(void *)s; /* the service is its first member */
 }
 
+static const char not_served[] = "this client does not serve this producer group";
+
 static void check_free(struct hmq_check *check)
 {
     hmq_reply_free(check->object);
@@ -53,7 +55,7 @@ static bool check_offered(struct service *s, uint64_t id, const struct rpc_value
 {
     struct checker *k = check_checker_of(s);
     struct slice pgroup;
-    if (!rpc_bytes(rpc_get(params, "pgroup"), &pgroup) ||
+    if (atomic_load(&k->leaving) || !rpc_bytes(rpc_get(params, "pgroup"), &pgroup) ||
         !slice_equal(pgroup, slice_str(k->pgroup)))
         return false;
     struct hmq_check *check = calloc(1, sizeof *check);
@@ -83,7 +85,7 @@ static void check_served(struct call *call, const struct call_outcome *outcome)
     struct serve_call *sc = (struct serve_call *)(void *)call; /* the call is its first member */
     struct checker *k = sc->checker;
     struct hmq_client *c = k->client;
-    if (outcome->status != HMQ_OK && outcome->status != HMQ_ECLOSED) {
+    if (outcome->status != HMQ_OK && outcome->status != HMQ_ECLOSED && !atomic_load(&k->leaving)) {
         char text[HMQ_ERROR_TEXT_SIZE];
         snprintf(text, sizeof text, "checks_serve %s: %.*s", k->pgroup, (int)outcome->text.len,
                  (const char *)outcome->text.data);
@@ -100,41 +102,44 @@ static void check_served(struct call *call, const struct call_outcome *outcome)
     client_changed(c);
 }
 
-static void check_ask_to_serve(struct checker *k)
+/* Sends checks_serve or checks_unserve. False: it could not be sent. */
+static bool check_ask(struct checker *k, const char *method, int64_t deadline_ms, uint32_t epoch)
 {
     struct hmq_client *c = k->client;
     struct serve_call *sc = calloc(1, sizeof *sc);
     if (!sc)
-        return;
+        return false;
     call_init(&sc->call, client_id(c), check_served);
     sc->call.kind = CALL_INNER;
     sc->call.owner = k;
-    sc->call.deadline_ms = client_deadline(c, HMQ_DEFAULT);
+    sc->call.deadline_ms = deadline_ms;
     sc->checker = k;
-    sc->epoch = client_epoch(c);
-    request_begin(&sc->call, "checks_serve", 1);
+    sc->epoch = epoch;
+    request_begin(&sc->call, method, 1);
     pair_text(&sc->call.frame, "pgroup", k->pgroup);
     atomic_fetch_add(&k->open, 1);
-    if (client_submit(c, &sc->call, 0) == HMQ_OK) {
-        k->asked_epoch = client_epoch(c);
-        return;
-    }
+    if (client_submit(c, &sc->call, 0) == HMQ_OK)
+        return true;
     atomic_fetch_sub(&k->open, 1);
     call_fini(&sc->call);
     free(sc);
+    return false;
 }
 
 /* Sends checks_serve once on each connection, and again where that failed. */
 static int64_t check_tick(struct service *s, int64_t now_ms)
 {
     struct checker *k = check_checker_of(s);
-    if (!client_is_connected(k->client) || k->asked_epoch == client_epoch(k->client))
+    uint32_t epoch = client_epoch(k->client);
+    if (atomic_load(&k->leaving) || !client_is_connected(k->client) || k->asked_epoch == epoch)
         return CORE_NEVER;
     if (now_ms < k->retry_ms)
         return k->retry_ms;
     k->retry_ms = now_ms + RETRY_MS;
-    check_ask_to_serve(k);
-    return k->asked_epoch == client_epoch(k->client) ? CORE_NEVER : k->retry_ms;
+    if (!check_ask(k, "checks_serve", client_deadline(k->client, HMQ_DEFAULT), epoch))
+        return k->retry_ms;
+    k->asked_epoch = epoch;
+    return CORE_NEVER;
 }
 
 static void check_connected(struct service *s)
@@ -177,18 +182,29 @@ static bool check_nothing_open(void *arg)
     return atomic_load(&k->open) == 0;
 }
 
-void checker_free(struct checker *k)
+/* Checks that no worker has begun go to another member. */
+static void check_refuse_all(struct checker *k, struct task_list *left)
+{
+    struct task *task;
+    while ((task = TAILQ_FIRST(left))) {
+        struct hmq_check *check = (struct hmq_check *)(void *)task; /* the task is its first member */
+        TAILQ_REMOVE(left, task, link);
+        respond_error(k->client, check->epoch, check->id, not_served);
+        check_free(check);
+    }
+}
+
+void checker_free(struct checker *k, int64_t deadline_ms)
 {
     struct task_list left;
-    struct task *task;
     if (!k)
         return;
+    atomic_store(&k->leaving, true);
     service_remove(k->client, &k->service);
     workers_stop(&k->workers, &left);
-    while ((task = TAILQ_FIRST(&left))) {
-        TAILQ_REMOVE(&left, task, link);
-        check_free((struct hmq_check *)(void *)task);
-    }
+    check_refuse_all(k, &left);
+    if (client_is_connected(k->client) && check_ask(k, "checks_unserve", deadline_ms, 0))
+        (void)wait_until(k->client, check_nothing_open, k, deadline_ms);
     client_cancel_owned(k->client, k);
     enum hmq_status status = wait_until(k->client, check_nothing_open, k, INT64_MAX);
     (void)status; /* the caller made sure that this is no callback */

@@ -27,13 +27,15 @@ struct checker {
     /* driver thread only, except that checker_free reads the counter */
     uint32_t asked_epoch; /* the connection on which checks_serve was sent; 0: none */
     int64_t retry_ms; /* checks_serve is not sent before this time */
-    atomic_int open; /* checks_serve requests under way */
+    atomic_int open; /* checks_serve and checks_unserve requests under way */
+    atomic_bool leaving; /* checker_free was called: serves no more */
 };
 
 struct checker *checker_new(struct hmq_client *c, const char *pgroup, hmq_check_fn fn, void *arg,
                             size_t n_workers, hmq_error *err);
 
-/* Waits for callbacks that run. Checks that wait are dropped; the broker asks again. NULL is fine. */
-void checker_free(struct checker *k);
+/* Tells the broker to ask others (until the deadline, where it does not reply), and waits for callbacks that run. Checks
+ * that wait are answered with an error, so that the broker asks another member at once. NULL is fine. */
+void checker_free(struct checker *k, int64_t deadline_ms);
 
 #endif

@@ -289,10 +289,11 @@ enum hmq_status hmq_txn_close(hmq_txn_producer *p, int64_t timeout_ms, hmq_error
         return error_none(err);
     if (p->checker && workers_here(&p->checker->workers))
         return error_plain(err, HMQ_EWOULDBLOCK);
+    int64_t deadline_ms = client_deadline(p->sender.client, timeout_ms);
     enum hmq_status status = sender_close(&p->sender, timeout_ms, err);
     if (status == HMQ_EWOULDBLOCK)
         return status;
-    checker_free(p->checker);
+    checker_free(p->checker, deadline_ms);
     txn_producer_free(p);
     return status;
 }
