@@ -55,6 +55,15 @@ enum query_step query_go_on(struct view *v, const struct command *cmd, struct bu
 void query_all(struct view *v, const struct policy *policy, int64_t now_ms, const struct command *cmd,
                struct buf *reply, struct query_hint *ret_hint);
 
+/* Granted messages that are damaged: they were left out, and the group should go on behind them. */
+struct lost {
+    const struct grant *grant;
+    uint64_t first, last;
+};
+
+/* Those of the grants that were read last in this view. Borrowed: good until the next ones are read. */
+uint32_t view_lost(const struct view *v, const struct lost **ret_lost);
+
 /* How much of what a POP was granted is in a reply: so many messages, with so many bytes of bodies. The rest begins at
  * an offset of a grant; there is none where grant is n_grants. */
 struct granted {
@@ -64,7 +73,8 @@ struct granted {
 };
 
 /* Reads what POP was granted and writes the array of messages, oldest first, up to the limit of the view's replies. A
- * message that was purged meanwhile is left out. After an error, *ret_done says that all is left. */
+ * message that was purged meanwhile is left out, and so is a damaged one (view_lost). After an error, *ret_done says
+ * that all is left. */
 void query_grants(struct view *v, struct slice group, const struct outcome *out, struct buf *reply,
                   struct granted *ret_done);
 
@@ -85,7 +95,8 @@ struct part {
 typedef bool part_fn(void *arg, const struct part *p);
 
 /* Calls fn with the granted messages, part by part, queue by queue, until it returns false. What was purged meanwhile is
- * left out. *ret_done: where the rest begins; its n and bytes are 0. ST_IO, ST_NOMEM: parts may be missing. */
+ * left out, and so is what is damaged (view_lost). *ret_done: where the rest begins; its n and bytes are 0. ST_IO,
+ * ST_NOMEM: parts may be missing. */
 enum status query_grant_parts(struct view *v, const struct outcome *out, part_fn *fn, void *arg,
                               struct granted *ret_done) MUST_CHECK;
 
@@ -102,7 +113,7 @@ struct reader {
 enum status reader_open(struct reader *r, struct view *v) MUST_CHECK;
 
 /* Calls fn with records from r->next on, in parts, until fn returns false or there are no more (*ret_end). r->next
- * moves behind each part. Fails as reader_open does. */
+ * moves behind each part, and behind what is damaged. Fails as reader_open does. */
 enum status reader_parts(struct reader *r, struct view *v, part_fn *fn, void *arg, bool *ret_end) MUST_CHECK;
 
 /* Calls found for each producer group that has a check-back due, until it returns false. The name is good during the

@@ -62,8 +62,10 @@ void apply_ack(struct state *st, const struct stamp *stamp, const struct command
         enum status s = ack_find_range(st, cmd->pos[0], cmd->rest[i], &first, &last, &gt);
         if (s == ST_GONE && i == 0 && ack_group_missing(st, out, cmd->pos[0]))
             return;
-        if (s != ST_OK && s != ST_GONE) {
-            st->sick = st->sick || acked > 0; /* half of the command is done, so the group must not be written */
+        bool unread = s != ST_OK && s != ST_GONE;
+        if (unread && acked > 0)
+            break; /* the reply says how many were acknowledged: those before this one */
+        if (unread) {
             core_fail(out, s, "ACK");
             return;
         }

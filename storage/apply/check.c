@@ -69,7 +69,7 @@ static enum status check_messages(struct state *st, struct buf *r, uint64_t txid
         if (s == ST_OK)
             s = message_decode(half.message, half.base_ms, &m);
         if (s != ST_OK)
-            return ST_IO;
+            return s == ST_BAD ? ST_DAMAGED : s;
         check_message(r, &half, &m);
     }
     return ST_OK;
@@ -110,17 +110,26 @@ static void check_ask(struct checks *c, int64_t due_ms, uint64_t txid)
         c->status = s;
         return;
     }
-    txn_unschedule(st, c->stamp, txid, &row);
     if (row.checks >= pgroup_check_max(&c->pgroup->own, c->stamp->policy)) {
         /* check_max was lowered since: the timer parks it */
+        txn_unschedule(st, c->stamp, txid, &row);
         txn_schedule(st, c->stamp, txid, &row);
         return;
     }
+    size_t before = c->items.len;
+    row.checks++;
+    s = check_object(st, &c->items, txid, &row);
+    row.checks--;
+    if (s != ST_OK) {
+        c->items.len = before;
+        c->status = s;
+        return;
+    }
+    txn_unschedule(st, c->stamp, txid, &row);
     row.checks++;
     row.answered = false;
     row.next_check_ms = c->stamp->now_ms + check_pause(c, row.checks);
     txn_schedule(st, c->stamp, txid, &row);
-    c->status = check_object(st, &c->items, txid, &row);
     txn_put(st, txid, &row);
     st->tally.checks_asked++;
     c->found++;
@@ -165,6 +174,8 @@ static void check_scan(struct checks *c)
             break;
         }
         check_ask(c, due, key_read_u64(numbers + 8));
+        if (c->status == ST_DAMAGED)
+            c->status = ST_OK; /* nobody can be asked about it; its timeout parks it, where that can be read */
     }
     if (c->status == ST_OK)
         c->status = kv_iter_status(it);
@@ -212,6 +223,8 @@ void apply_checks(struct state *st, const struct stamp *stamp, const struct comm
     }
     buf_init(&c.items, REPLY_BYTES_MAX);
     check_scan(&c);
+    if (c.found > 0 && c.status != ST_NOMEM)
+        c.status = ST_OK; /* what cannot be read ends the scan, and it answers with what it has */
     if (c.status == ST_OK && !c.items.failed) {
         reply_array(&out->reply, c.found);
         buf_put_slice(&out->reply, buf_slice(&c.items));
@@ -219,7 +232,7 @@ void apply_checks(struct state *st, const struct stamp *stamp, const struct comm
         out->retry_at_ms = out->nothing ? check_retry(&c) : 0;
         check_arm(&c, c.pgroup, out->retry_at_ms);
     } else {
-        st->sick = st->sick || c.found > 0;
+        st->sick = st->sick || (c.found > 0 && c.items.failed);
         core_fail(out, c.status == ST_OK ? ST_NOMEM : c.status, "CHECKS");
     }
     buf_free(&c.items);

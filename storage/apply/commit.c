@@ -69,8 +69,8 @@ static bool commit_receipts_hold(struct state *st, const struct stamp *stamp, co
         }
         bool exists = true;
         enum status s = group_get(st, ack->v, id.topic, &gt);
-        if (s == ST_GONE && group_exists(st, ack->v, &exists) != ST_OK)
-            s = ST_IO;
+        enum status looked = s == ST_GONE ? group_exists(st, ack->v, &exists) : ST_OK;
+        s = looked == ST_OK ? s : looked;
         char text[200];
         if (s != ST_OK && s != ST_GONE) {
             core_fail(out, s, "COMMIT");
@@ -135,8 +135,12 @@ static enum status commit_gather(struct state *st, const struct stamp *stamp, ui
     enum status s = commit_read(st, txid, row, parts);
     for (uint32_t i = 0; i < row->n_messages && s == ST_OK; i++) {
         struct commit_part *part = &parts[i];
-        if (half_decode(slice_of(st->parts_bytes.data + part->at, part->len), &part->half) != ST_OK)
-            return ST_IO;
+        struct message m;
+        if (half_decode(slice_of(st->parts_bytes.data + part->at, part->len), &part->half) != ST_OK ||
+            message_decode(part->half.message, part->half.base_ms, &m) != ST_OK) {
+            struct key key = key_txn_message(txid, i);
+            return core_bad_row(st, &key);
+        }
         *ret_topic = part->half.topic;
         s = topic_find(st, stamp, part->half.topic, &part->topic);
         missing += s == ST_OK && commit_makes_topic(parts, i);
@@ -172,7 +176,7 @@ static enum status commit_append(struct state *st, const struct stamp *stamp, ui
     struct message m;
     enum status s = message_decode(half->message, half->base_ms, &m);
     if (s != ST_OK)
-        return ST_IO;
+        return s; /* cannot happen: commit_gather has decoded it */
     struct topic *t = part->topic;
     if (!t)
         s = topic_need(st, stamp, half->topic, &t);

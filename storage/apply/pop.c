@@ -368,7 +368,7 @@ void apply_pop(struct state *st, const struct stamp *stamp, const struct command
     }
     enum status s = grants_reserve(out, p.left) ? pop_groups(&p, cmd, gts) : ST_NOMEM;
     if (s != ST_OK) {
-        st->sick = st->sick || p.changed;
+        st->sick = st->sick || (p.changed && s == ST_NOMEM);
         pop_refuse(out, cmd, s);
         return;
     }
@@ -379,9 +379,13 @@ void apply_pop(struct state *st, const struct stamp *stamp, const struct command
         pop_fresh(&p, gts[i]);
         group_arm(st, gts[i], stamp->now_ms);
     }
+    /* What cannot be read ends this POP, and it answers with what it has. All that it changed is whole. */
+    bool unread = p.status == ST_DAMAGED || p.status == ST_IO;
+    if (unread && out->n_grants > 0)
+        p.status = ST_OK;
     if (p.status != ST_OK || !grants_seal(out)) {
         out->n_grants = 0;
-        st->sick = st->sick || p.status != ST_IO || p.changed; /* half of it is done, so it must not be written */
+        st->sick = st->sick || !unread; /* half of it is done, so it must not be written */
         core_fail(out, p.status == ST_OK ? ST_NOMEM : p.status, "POP");
         return;
     }

@@ -191,7 +191,7 @@ static enum status directory_ask_records(struct directory *d, uint32_t queue, ui
     if (s == ST_OK)
         s = record_verify(kv_iter_value(it), &h) == ST_OK ? directory_of_record(kv_iter_value(it), ret_info) : ST_BAD;
     kv_iter_free(it);
-    return s == ST_BAD ? ST_IO : s;
+    return s == ST_BAD ? ST_DAMAGED : s;
 }
 
 static bool directory_holds(const struct record_info *info, uint64_t offset)

@@ -102,7 +102,7 @@ enum status kv_damaged_record(struct kv *kv, const struct kv_iter *it, struct sl
     text_quote(topic, 130, name, sizeof name);
     snprintf(text, sizeof text, "messages %s:%u:%llu-%llu are damaged%s%s", name, queue, (unsigned long long)first,
              (unsigned long long)last, known ? ": " : "", why);
-    const uint64_t place[] = {topic_id, queue, first};
+    const uint64_t place[] = {topic_id, queue, last}; /* the end is known also where the begin is not */
     damage_tell(&kv->damage, text_hash(slice_of(place, sizeof place)), text);
     return ST_DAMAGED;
 }

@@ -17,21 +17,26 @@ struct kv_iter *records_iter(struct kv *kv, const struct kv_snap *snap, enum com
     return kv_iter_new(kv, records_family(compress), snap, key_slice(&from), key_slice(&to));
 }
 
+enum status records_header(const struct kv_iter *it, struct record_header *ret_h)
+{
+    if (!kv_iter_valid(it)) {
+        enum status s = kv_iter_status(it);
+        return s == ST_OK ? ST_GONE : s;
+    }
+    struct slice key = kv_iter_key(it);
+    bool read = record_header_read(kv_iter_value(it), ret_h) == ST_OK;
+    return read && key.len == LOG_KEY_BYTES && key_read_u64(key.data + 12) == ret_h->base ? ST_OK : ST_DAMAGED;
+}
+
 enum status records_seek(struct kv_iter *it, uint64_t topic, uint32_t queue, uint64_t offset,
                          struct record_header *ret_h)
 {
     struct key key = key_log(topic, queue, offset);
     kv_iter_floor(it, key_slice(&key));
-    struct record_header h = {0};
-    bool found = kv_iter_valid(it) && record_header_read(kv_iter_value(it), &h) == ST_OK &&
-                 offset < h.base + h.count;
-    if (!found) {
-        kv_iter_seek(it, key_slice(&key));
-        if (!kv_iter_valid(it))
-            return kv_iter_status(it) == ST_OK ? ST_GONE : ST_IO;
-        if (record_header_read(kv_iter_value(it), &h) != ST_OK)
-            return ST_IO;
-    }
-    *ret_h = h;
-    return ST_OK;
+    enum status s = records_header(it, ret_h);
+    bool behind = s == ST_GONE || (s == ST_OK && offset >= ret_h->base + ret_h->count);
+    if (!behind)
+        return s;
+    kv_iter_seek(it, key_slice(&key));
+    return records_header(it, ret_h);
 }

@@ -16,8 +16,14 @@ enum kv_family records_family(enum compress compress);
 struct kv_iter *records_iter(struct kv *kv, const struct kv_snap *snap, enum compress compress, uint64_t topic,
                              uint32_t queue);
 
-/* Puts the iterator on the record that holds offset, or on the first one behind it, and reads its header.
- * The iterator's bounds are the queue's. ST_GONE: there is none; ST_IO: the store, or a damaged record. */
+/* Reads the header of the record that the iterator stands on. A record carries its offset: one that is found under
+ * another is damage, too. ST_GONE: it stands on none; ST_DAMAGED, ST_IO. */
+enum status records_header(const struct kv_iter *it, struct record_header *ret_h) MUST_CHECK;
+
+/* Puts the iterator on the record that holds offset, or on the first one behind it, and reads its header. The
+ * iterator's bounds are the queue's. ST_GONE: there is none. ST_DAMAGED: the one that should hold it, or the first one
+ * behind it, cannot be read (lost.h has the messages). From the queue's floor on, a record behind offset means that
+ * the one that held it is lost. ST_IO. */
 enum status records_seek(struct kv_iter *it, uint64_t topic, uint32_t queue, uint64_t offset,
                          struct record_header *ret_h) MUST_CHECK;
 

@@ -58,6 +58,11 @@ void core_del(struct state *st, const struct key *key)
     kv_del(st->kv, KV_STATE, key_slice(key));
 }
 
+enum status core_bad_row(struct state *st, const struct key *key)
+{
+    return kv_damaged_row(st->kv, key_slice(key));
+}
+
 struct slice core_row(struct state *st)
 {
     st->sick = st->sick || st->scratch2.failed;

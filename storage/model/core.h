@@ -173,6 +173,9 @@ void core_gone(struct state *st, struct slice a, struct slice b);
 void core_put(struct state *st, const struct key *key, struct slice value);
 void core_del(struct state *st, const struct key *key);
 
+/* Tells that the row of that key makes no sense. Returns ST_DAMAGED. */
+enum status core_bad_row(struct state *st, const struct key *key);
+
 /* The row that was encoded into scratch2. If memory ran out meanwhile, the state is sick from here on: half a row must
  * not be written. */
 struct slice core_row(struct state *st);

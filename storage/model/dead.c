@@ -43,7 +43,7 @@ enum status dead_letter(struct state *st, const struct stamp *stamp, struct gt *
     struct topic *dlq = NULL;
     struct message m;
     enum status s = log_read(st, gt->topic, r->queue, offset, &st->props, &m);
-    if (s == ST_GONE) { /* purged meanwhile, so there is nothing to keep */
+    if (s == ST_GONE || s == ST_DAMAGED) { /* purged meanwhile, or lost, so there is nothing to keep */
         run_clear(&gt->runs, r, offset);
         group_dirty(st, gt);
         return ST_OK;

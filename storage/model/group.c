@@ -69,9 +69,9 @@ static enum status group_read_rows(struct state *st, struct gt *gt, const struct
     buf_reset(&st->scratch2, KIB(64));
     enum status s = overlay_get(&st->overlay, &key, &st->scratch2);
     if (s == ST_OK)
-        s = cursor_decode(buf_slice(&st->scratch2), &cursor) == ST_OK ? ST_OK : ST_IO;
+        s = cursor_decode(buf_slice(&st->scratch2), &cursor) == ST_OK ? ST_OK : ST_GONE;
     if (s != ST_OK)
-        return s == ST_GONE ? ST_IO : s;
+        return s == ST_GONE ? core_bad_row(st, &key) : s;
     gt->timer_ms = cursor.timer_ms;
     gt->attempt_top = cursor.attempt_top;
     for (uint32_t q = 0; q < gt->n_queues; q++) {
@@ -90,13 +90,13 @@ static enum status group_load(struct state *st, struct slice key, struct slice g
     buf_reset(&st->scratch2, KIB(64));
     enum status s = overlay_get(&st->overlay, &row_key, &st->scratch2);
     if (s == ST_OK)
-        s = group_decode(buf_slice(&st->scratch2), &row) == ST_OK ? ST_OK : ST_IO;
+        s = group_decode(buf_slice(&st->scratch2), &row) == ST_OK ? ST_OK : core_bad_row(st, &row_key);
     if (s != ST_OK)
         return s;
     struct topic *t = NULL;
     s = topic_get(st, topic, &t);
     if (s != ST_OK)
-        return s == ST_GONE ? ST_IO : s;
+        return s == ST_GONE ? core_bad_row(st, &row_key) : s;
     struct gt *gt = group_new(key, group.len, t);
     if (!gt)
         return ST_NOMEM;

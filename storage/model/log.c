@@ -4,9 +4,18 @@
  */
 #include "storage/model/log.h"
 
+#include "storage/disk/lost.h"
 #include "storage/disk/records.h"
 #include "storage/model/queue.h"
 #include "storage/model/tail.h"
+
+#define LOST_MAX 64 /* records that cannot be read, passed in one look-up */
+
+static struct lost_where log_where(struct state *st, const struct topic *t, uint32_t queue)
+{
+    return (struct lost_where){
+        .kv = st->kv, .topic = t->id, .queue = queue, .compress = t->compress, .name = t->name};
+}
 
 static enum status log_locate_stored(struct state *st, struct topic *t, uint32_t queue, uint64_t offset,
                                      struct record_info *ret_info)
@@ -15,6 +24,14 @@ static enum status log_locate_stored(struct state *st, struct topic *t, uint32_t
     if (!directory_open(&d, st->kv, NULL, t->id, t->compress))
         return ST_NOMEM;
     enum status s = directory_find(&d, queue, offset, ret_info);
+    struct lost_where where = log_where(st, t, queue);
+    for (int n = 0; s == ST_DAMAGED && n < LOST_MAX; n++) { /* neither its row nor the record can be read */
+        uint64_t first = 0, last = 0;
+        s = lost_find(&where, offset, &first, &last);
+        offset = last + 1;
+        if (s == ST_DAMAGED)
+            s = directory_find(&d, queue, offset, ret_info);
+    }
     directory_close(&d);
     return s;
 }
@@ -54,18 +71,19 @@ enum status log_read(struct state *st, struct topic *t, uint32_t queue, uint64_t
         return ST_NOMEM;
     struct record_header h;
     enum status s = records_seek(it, t->id, queue, offset, &h);
-    if (s == ST_OK && offset < h.base)
-        s = ST_GONE;
     struct message m;
+    bool holds = s == ST_OK && offset >= h.base;
     if (s == ST_OK)
-        s = record_message(kv_iter_value(it), &h, (uint32_t)(offset - h.base), &m);
+        s = holds && record_message(kv_iter_value(it), &h, (uint32_t)(offset - h.base), &m) == ST_OK ? ST_OK : ST_DAMAGED;
     if (s == ST_OK) { /* copies the one message out of a record that may be large */
         buf_reset(hold, TAIL_KEEP_BYTES);
         message_encode(hold, &m, h.stored_ms);
         s = hold->failed ? ST_NOMEM : message_decode(buf_slice(hold), h.stored_ms, ret_m);
     }
     kv_iter_free(it);
-    return s == ST_BAD ? ST_IO : s;
+    struct lost_where where = log_where(st, t, queue);
+    uint64_t first = 0, last = 0;
+    return s == ST_DAMAGED ? lost_find(&where, offset, &first, &last) : s;
 }
 
 enum status log_offset_at(struct state *st, struct topic *t, uint32_t queue, int64_t time_ms,
@@ -87,6 +105,8 @@ enum status log_offset_at(struct state *st, struct topic *t, uint32_t queue, int
         s = records_seek(it, t->id, queue, middle, &h);
         if (s == ST_GONE)
             s = ST_OK, h = (struct record_header){.base = high, .stored_ms = INT64_MAX};
+        if (s == ST_DAMAGED) /* nobody knows when it was stored: rather too early than too late */
+            s = ST_OK, h = (struct record_header){.base = middle, .stored_ms = INT64_MAX};
         if (s != ST_OK)
             break;
         if (h.stored_ms >= time_ms)
@@ -100,7 +120,17 @@ enum status log_offset_at(struct state *st, struct topic *t, uint32_t queue, int
     return s;
 }
 
-enum status log_expiry(struct state *st, const struct topic *t, uint32_t queue, uint64_t offset,
+/* When a message whose row E cannot be read expires: the message says it, too. */
+static enum status log_expiry_of_message(struct state *st, struct topic *t, uint32_t queue, uint64_t offset,
+                                         int64_t *ret_ms)
+{
+    struct message m;
+    enum status s = log_read(st, t, queue, offset, &st->props, &m);
+    *ret_ms = s == ST_OK && (m.fields & MSG_TTL) ? m.expires_ms : INT64_MAX;
+    return s == ST_DAMAGED || s == ST_GONE ? ST_OK : s; /* whoever reads it then will see */
+}
+
+enum status log_expiry(struct state *st, struct topic *t, uint32_t queue, uint64_t offset,
                        int64_t *ret_ms)
 {
     *ret_ms = INT64_MAX;
@@ -123,5 +153,7 @@ enum status log_expiry(struct state *st, const struct topic *t, uint32_t queue, 
         *ret_ms = (int64_t)cursor_u64(&c);
     }
     buf_free(&value);
+    if (s == ST_DAMAGED)
+        return log_expiry_of_message(st, t, queue, offset, ret_ms);
     return s == ST_GONE ? ST_OK : s;
 }

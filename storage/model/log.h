@@ -12,7 +12,7 @@ enum status log_locate(struct state *st, struct topic *t, uint32_t queue, uint64
                        struct record_info *ret_info) MUST_CHECK;
 
 /* Reads the message at offset into ret_m; its bytes are put into hold. ST_GONE: there is none; ST_BUSY: it came in the
- * open group and cannot be read before that is written. */
+ * open group and cannot be read before that is written; ST_DAMAGED: it cannot be read, which is told. */
 enum status log_read(struct state *st, struct topic *t, uint32_t queue, uint64_t offset,
                      struct buf *hold, struct message *ret_m) MUST_CHECK;
 
@@ -21,7 +21,7 @@ enum status log_offset_at(struct state *st, struct topic *t, uint32_t queue, int
                           uint64_t *ret_offset) MUST_CHECK;
 
 /* When the message at offset expires; INT64_MAX: never. */
-enum status log_expiry(struct state *st, const struct topic *t, uint32_t queue, uint64_t offset,
+enum status log_expiry(struct state *st, struct topic *t, uint32_t queue, uint64_t offset,
                        int64_t *ret_ms) MUST_CHECK;
 
 #endif

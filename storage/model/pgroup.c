@@ -64,7 +64,7 @@ enum status pgroup_settings(struct state *st, struct slice name, struct buf *hol
     enum status s = overlay_get(&st->overlay, &key, hold);
     if (s != ST_OK)
         return s;
-    return pgroup_decode(buf_slice(hold), ret_row) == ST_OK ? ST_OK : ST_IO;
+    return pgroup_decode(buf_slice(hold), ret_row) == ST_OK ? ST_OK : core_bad_row(st, &key);
 }
 
 static enum status pgroup_read(struct state *st, struct pgroup *pg)
@@ -79,7 +79,7 @@ static enum status pgroup_read(struct state *st, struct pgroup *pg)
     buf_reset(&st->scratch2, KIB(64));
     s = overlay_get(&st->overlay, &key, &st->scratch2);
     if (s == ST_OK && pgroup_open_decode(buf_slice(&st->scratch2), &pg->open) != ST_OK)
-        s = ST_IO;
+        s = core_bad_row(st, &key);
     return s == ST_GONE ? ST_OK : s;
 }
 

@@ -69,13 +69,13 @@ static enum status run_load(struct runs *rs, struct slice key, struct slice valu
 {
     struct run_row row;
     if (key.len != 21 || run_decode(value, &row) != ST_OK || row.state != RUN_LEASED || run_row_empty(&row))
-        return ST_IO;
+        return ST_BAD;
     return run_add_stored(rs, key_read_u32(key.data + 9), key_read_u64(key.data + 13), &row) ? ST_OK : ST_NOMEM;
 }
 
 /* Reads the leased runs of a queue. All of them are before its cursor, and none is before the first. */
-static enum status runs_load_queue(struct runs *rs, struct kv_iter *it, uint64_t gt, uint32_t queue, uint64_t first,
-                                   uint64_t most, uint64_t *n)
+static enum status runs_load_queue(struct runs *rs, struct state *st, struct kv_iter *it, uint64_t gt, uint32_t queue,
+                                   uint64_t first, uint64_t most, uint64_t *n)
 {
     struct key from = key_run(gt, queue, first);
     enum status s = ST_OK;
@@ -84,6 +84,8 @@ static enum status runs_load_queue(struct runs *rs, struct kv_iter *it, uint64_t
         if (key.len == 21 && key_read_u32(key.data + 9) != queue)
             break;
         s = run_load(rs, key, kv_iter_value(it));
+        if (s == ST_BAD)
+            return kv_damaged_row(st->kv, key);
     }
     return s == ST_OK ? kv_iter_status(it) : s;
 }
@@ -106,9 +108,10 @@ enum status runs_load(struct runs *rs, struct state *st, uint64_t gt, const stru
     uint64_t n = 0;
     for (uint32_t q = 0; s == ST_OK && q < row->n_queues; q++)
         if (row->back[q])
-            s = runs_load_queue(rs, it, gt, q, row->next[q] - row->back[q], row->leased_runs, &n);
+            s = runs_load_queue(rs, st, it, gt, q, row->next[q] - row->back[q], row->leased_runs, &n);
     kv_iter_free(it);
-    return s == ST_OK && n != row->leased_runs ? ST_IO : s;
+    bool lost = s == ST_OK && n != row->leased_runs;
+    return lost ? core_bad_row(st, &from) : s;
 }
 
 void runs_delete(struct state *st, uint64_t gt)

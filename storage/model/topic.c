@@ -108,7 +108,7 @@ static enum status topic_load(struct state *st, struct slice name, struct topic 
     struct topic_row row;
     s = topic_decode(buf_slice(&st->scratch2), &row);
     if (s != ST_OK)
-        return ST_IO;
+        return core_bad_row(st, &key);
     struct topic *t = topic_new(name, row.n_queues);
     if (!t)
         return ST_NOMEM;
@@ -125,7 +125,7 @@ static enum status topic_load(struct state *st, struct slice name, struct topic 
     s = topic_find_ends(st, t);
     if (s != ST_OK) {
         topic_free(t);
-        return s == ST_BAD ? ST_IO : s;
+        return s;
     }
     hash_add(&st->topics, &t->node, text_hash(name));
     *ret_topic = t;

@@ -29,7 +29,7 @@ static enum status waiting_add(struct runs *rs, struct slice key, struct slice v
     const uint8_t *at = key.data + 9;
     if (key.len != 29 || run_decode(value, &row) != ST_OK || row.state != RUN_WAITING || run_row_empty(&row) ||
         row.due_ms != (int64_t)key_read_u64(at))
-        return ST_IO;
+        return ST_BAD;
     struct wait_place place = {row.due_ms, key_read_u32(at + 8), key_read_u64(at + 12)};
     if (!run_add_stored(rs, place.queue, place.base, &row))
         return ST_NOMEM;
@@ -50,8 +50,11 @@ static enum status waiting_read(struct runs *rs, struct state *st, uint64_t gt)
         return ST_NOMEM;
     enum status s = ST_OK;
     uint32_t n = 0;
-    for (kv_iter_first(it); s == ST_OK && n < st->wait_window && kv_iter_valid(it); kv_iter_next(it), n++)
+    for (kv_iter_first(it); s == ST_OK && n < st->wait_window && kv_iter_valid(it); kv_iter_next(it), n++) {
         s = waiting_add(rs, kv_iter_key(it), kv_iter_value(it));
+        if (s == ST_BAD)
+            s = kv_damaged_row(st->kv, kv_iter_key(it));
+    }
     if (s == ST_OK)
         s = kv_iter_status(it);
     rs->whole = s == ST_OK && !kv_iter_valid(it);

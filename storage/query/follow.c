@@ -42,29 +42,52 @@ void follower_fini(struct follower *f)
     *f = (struct follower){0};
 }
 
+/* Calls fn for the messages of a record from f->next[q] on, which moves behind each. */
+static enum status follower_record(struct follower *f, uint32_t q, struct slice record, const struct record_header *h,
+                                   size_t *left, void (*fn)(void *arg, struct slice body), void *arg)
+{
+    while (f->next[q] - h->base < h->count && *left > 0) {
+        struct message m;
+        if (record_message(record, h, (uint32_t)(f->next[q] - h->base), &m) != ST_OK)
+            return ST_DAMAGED;
+        fn(arg, m.body);
+        *left -= m.body.len + 1 < *left ? m.body.len + 1 : *left;
+        f->next[q]++;
+    }
+    return ST_OK;
+}
+
+/* Moves the follower behind messages that cannot be read. */
+static enum status follower_pass_lost(struct follower *f, struct view *v, struct slice topic, uint32_t q)
+{
+    uint64_t first = 0, last = 0;
+    enum status s = view_find_lost(v, topic, q, f->next[q], &first, &last);
+    if (s == ST_DAMAGED)
+        f->next[q] = last + 1;
+    return s == ST_DAMAGED ? ST_OK : s;
+}
+
 /* Calls fn for new messages of one queue. False: max_bytes are used up. */
-static bool follower_queue(struct follower *f, struct view *v, uint32_t q, size_t *left,
+static bool follower_queue(struct follower *f, struct view *v, struct slice topic, uint32_t q, size_t *left,
                            void (*fn)(void *arg, struct slice body), void *arg)
 {
     struct kv_iter *it = view_log(v, q);
     if (!it)
         return true;
     struct record_header h;
+    if (f->next[q] < v->topic.floor[q])
+        f->next[q] = v->topic.floor[q];
     enum status s = records_seek(it, f->topic_id, q, f->next[q], &h);
-    while (s == ST_OK && *left > 0) {
-        uint64_t from = f->next[q] > h.base ? f->next[q] : h.base;
-        for (uint32_t i = (uint32_t)(from - h.base); i < h.count && *left > 0; i++) {
-            struct message m;
-            if (record_message(kv_iter_value(it), &h, i, &m) != ST_OK)
-                break;
-            fn(arg, m.body);
-            *left -= m.body.len + 1 < *left ? m.body.len + 1 : *left;
-            f->next[q] = h.base + i + 1;
+    while ((s == ST_OK || s == ST_DAMAGED) && *left > 0) {
+        bool holds = s == ST_OK && h.base <= f->next[q];
+        s = holds ? follower_record(f, q, kv_iter_value(it), &h, left, fn, arg) : ST_DAMAGED;
+        if (s == ST_OK && *left > 0) {
+            kv_iter_next(it);
+            s = records_header(it, &h);
+        } else if (s == ST_DAMAGED) {
+            s = follower_pass_lost(f, v, topic, q);
+            s = s == ST_OK ? records_seek(it, f->topic_id, q, f->next[q], &h) : s;
         }
-        if (f->next[q] < h.base + h.count)
-            break;
-        kv_iter_next(it);
-        s = kv_iter_valid(it) ? record_header_read(kv_iter_value(it), &h) : ST_GONE;
     }
     kv_iter_free(it);
     return *left > 0;
@@ -80,7 +103,7 @@ bool follower_read(struct follower *f, struct view *v, struct slice topic, size_
         return false;
     size_t left = max_bytes;
     for (uint32_t q = 0; q < f->n_queues; q++)
-        if (!follower_queue(f, v, q, &left, fn, arg))
+        if (!follower_queue(f, v, topic, q, &left, fn, arg))
             return true;
     return false;
 }

@@ -10,7 +10,7 @@ static enum status delayed_row(struct buf *items, struct slice key, struct slice
     struct message m;
     if (key.len != DELAYED_KEY_BYTES || half_decode(value, &half) != ST_OK ||
         message_decode(half.message, half.base_ms, &m) != ST_OK)
-        return ST_IO;
+        return ST_BAD;
     emit_delayed(items, key_read_u64(key.data + 17), (int64_t)key_read_u64(key.data + 9), &half, &m);
     return items->failed ? ST_NOMEM : ST_OK;
 }
@@ -28,6 +28,8 @@ static enum status delayed_rows(struct view *v, uint32_t count, struct buf *item
         if (n == count || items->len >= v->reply_most)
             break;
         s = delayed_row(items, kv_iter_key(it), kv_iter_value(it));
+        if (s == ST_BAD)
+            s = kv_damaged_row(v->kv, kv_iter_key(it));
         n++;
     }
     if (s == ST_OK)

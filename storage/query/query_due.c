@@ -26,7 +26,7 @@ enum status query_due_pgroups(struct view *v, int64_t now_ms,
     kv_iter_first(it);
     while (s == ST_OK && kv_iter_valid(it)) {
         if (!due_key(kv_iter_key(it), &pgroup, &due_ms)) {
-            s = ST_IO;
+            s = kv_damaged_row(v->kv, kv_iter_key(it));
             break;
         }
         struct key prefix = key_check_prefix(pgroup);

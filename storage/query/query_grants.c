@@ -42,7 +42,7 @@ static enum status grant_message(struct grants *gs, const struct grant *gr, uint
         return ST_OK;
     }
     if (record_message(record, h, (uint32_t)(offset - h->base), &m) != ST_OK)
-        return ST_IO;
+        return ST_DAMAGED;
     if (gs->n_pieces == gs->size)
         return ST_NOMEM;
     struct place p = {gr->topic, gr->queue, offset, h->stored_ms, gr->attempt, gr->lease_until_ms, gs->group};
@@ -66,11 +66,17 @@ static enum status grant_run(struct grants *gs, const struct grant *gr)
         uint64_t offset = gr->base + i;
         if (h.count == 0 || offset >= h.base + h.count)
             s = records_seek(it, gr->topic_id, gr->queue, offset, &h);
-        if (s == ST_OK && offset >= h.base)
-            s = grant_message(gs, gr, offset, kv_iter_value(it), &h);
+        if (s == ST_OK)
+            s = offset >= h.base ? grant_message(gs, gr, offset, kv_iter_value(it), &h) : ST_GONE;
+        if (s != ST_DAMAGED && s != ST_GONE)
+            continue;
+        uint64_t last = offset;
+        s = view_skip(gs->v, gr, offset, &last);
+        i = last - gr->base < gr->count ? (uint32_t)(last - gr->base) : gr->count - 1;
+        h.count = 0;
     }
     kv_iter_free(it);
-    return s == ST_GONE ? ST_OK : s;
+    return s;
 }
 
 static uint32_t grants_live(const struct outcome *out)
@@ -104,6 +110,7 @@ void query_grants(struct view *v, struct slice group, const struct outcome *out,
     struct grants gs = {.v = v, .group = group, .size = grants_live(out)};
     gs.g.count = UINT32_MAX;
     gs.g.most = v->reply_most;
+    v->n_lost = 0;
     buf_init(&gs.g.items, REPLY_BYTES_MAX);
     gs.pieces = calloc(gs.size ? gs.size : 1, sizeof(*gs.pieces));
     enum status s = grants_read(&gs, out);

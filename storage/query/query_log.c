@@ -12,33 +12,49 @@ static enum status log_gather_record(struct gather *g, struct place *p, struct s
     for (uint32_t i = (uint32_t)(from - h->base); i < h->count && !gather_full(g); i++) {
         struct message m;
         if (record_message(record, h, i, &m) != ST_OK)
-            return ST_IO;
+            return ST_DAMAGED;
         p->offset = h->base + i;
         gather_add(g, p, &m);
     }
     return ST_OK;
 }
 
+/* Gathers messages from `from` on, which is not below the floor. ST_DAMAGED: it ended at messages that cannot be
+ * read. */
 static enum status log_read_queue(struct view *v, struct gather *g, struct place *p, uint64_t from)
 {
     struct kv_iter *it = view_log(v, p->queue);
     if (!it)
         return ST_NOMEM;
     struct record_header h;
-    uint64_t floor = v->topic.floor[p->queue];
-    enum status s = records_seek(it, v->topic.id, p->queue, from > floor ? from : floor, &h);
+    enum status s = records_seek(it, v->topic.id, p->queue, from, &h);
     while (s == ST_OK && !gather_full(g)) {
-        s = log_gather_record(g, p, kv_iter_value(it), &h, from > h.base ? from : h.base);
-        kv_iter_next(it);
-        if (s != ST_OK || !kv_iter_valid(it))
+        s = h.base <= from ? log_gather_record(g, p, kv_iter_value(it), &h, from) : ST_DAMAGED;
+        from = h.base + h.count;
+        if (s != ST_OK)
             break;
-        if (record_header_read(kv_iter_value(it), &h) != ST_OK)
-            s = ST_IO;
+        kv_iter_next(it);
+        s = records_header(it, &h);
     }
-    if (s == ST_GONE || s == ST_OK)
-        s = kv_iter_status(it);
     kv_iter_free(it);
-    return s;
+    return s == ST_GONE ? ST_OK : s;
+}
+
+/* Answers a READ: with what can be read before the first damage, or, where that comes first, with what is damaged. */
+static void log_answer_read(struct view *v, struct gather *g, const struct place *p, uint64_t from, enum status s,
+                            struct buf *reply)
+{
+    uint64_t first = 0, last = 0;
+    if (s == ST_DAMAGED && g->n > 0)
+        s = ST_OK;
+    else if (s == ST_DAMAGED)
+        s = view_find_lost(v, p->topic, p->queue, from, &first, &last);
+    if (s != ST_DAMAGED) {
+        gather_end(g, s == ST_GONE ? ST_OK : s, reply);
+        return;
+    }
+    view_refuse_lost(reply, p->topic, p->queue, first, last);
+    buf_free(&g->items);
 }
 
 void query_read(struct view *v, const struct command *cmd, struct buf *reply, struct query_hint *hint)
@@ -59,14 +75,18 @@ void query_read(struct view *v, const struct command *cmd, struct buf *reply, st
     struct gather g;
     struct place p = {.topic = cmd->pos[0], .queue = (uint32_t)queue};
     gather_begin(&g, (uint32_t)command_number(cmd, OPT_ID_COUNT, 1), v->reply_most);
+    uint64_t floor = v->topic.floor[queue];
+    offset = offset > floor ? offset : floor;
     s = log_read_queue(v, &g, &p, offset);
-    hint->nothing = s == ST_OK && g.n == 0;
+    bool empty = g.n == 0, cut = gather_is_cut(&g);
+    log_answer_read(v, &g, &p, offset, s, reply);
+    hint->nothing = empty && !reply_is_error(buf_slice(reply), NULL);
     hint->key = news_key(NEWS_TOPIC, cmd->pos[0], slice_of(NULL, 0));
-    hint->cut = gather_is_cut(&g);
-    gather_end(&g, s, reply);
+    hint->cut = cut;
 }
 
-/* Reads one message of v->topic; *ret_it stands on its record, and the caller frees it. ST_GONE: there is none. */
+/* Reads one message of v->topic; *ret_it stands on its record, and the caller frees it. ST_GONE: there is none.
+ * ST_DAMAGED: it cannot be read. */
 static enum status log_read_one(struct view *v, uint32_t queue, uint64_t offset, struct kv_iter **ret_it,
                                 struct record_header *ret_h, struct message *ret_m)
 {
@@ -77,14 +97,28 @@ static enum status log_read_one(struct view *v, uint32_t queue, uint64_t offset,
         return ST_NOMEM;
     enum status s = records_seek(it, v->topic.id, queue, offset, ret_h);
     if (s == ST_OK && offset < ret_h->base)
-        s = ST_GONE;
-    if (s == ST_OK)
-        s = record_message(kv_iter_value(it), ret_h, (uint32_t)(offset - ret_h->base), ret_m);
+        s = ST_DAMAGED;
+    if (s == ST_OK && record_message(kv_iter_value(it), ret_h, (uint32_t)(offset - ret_h->base), ret_m) != ST_OK)
+        s = ST_DAMAGED;
     if (s == ST_OK)
         *ret_it = it;
     else
         kv_iter_free(it);
-    return s == ST_BAD ? ST_IO : s;
+    return s;
+}
+
+/* Answers that a message of v->topic could not be read; ST_GONE, as it turns out: with null. */
+static void log_refuse_one(struct view *v, const struct message_id *id, enum status s, struct buf *reply)
+{
+    uint64_t first = 0, last = 0;
+    if (s == ST_DAMAGED)
+        s = view_find_lost(v, id->topic, id->queue, id->offset, &first, &last);
+    if (s == ST_GONE)
+        reply_null(reply);
+    else if (s == ST_DAMAGED)
+        view_refuse_lost(reply, id->topic, id->queue, first, last);
+    else
+        view_refuse(reply, s, "store", id->topic);
 }
 
 void query_get(struct view *v, const struct command *cmd, struct buf *reply, struct query_hint *hint)
@@ -97,14 +131,15 @@ void query_get(struct view *v, const struct command *cmd, struct buf *reply, str
     struct record_header h;
     struct message m;
     enum status s = view_topic(v, id.topic);
-    if (s == ST_OK)
+    bool there = s == ST_OK;
+    if (there)
         s = log_read_one(v, id.queue, id.offset, &it, &h, &m);
     if (s == ST_OK && record_verify(kv_iter_value(it), &h) != ST_OK)
-        s = ST_IO;
-    if (s == ST_GONE) {
-        reply_null(reply);
-    } else if (s != ST_OK) {
+        s = ST_DAMAGED;
+    if (!there && s != ST_GONE) {
         view_refuse(reply, s, "store", id.topic);
+    } else if (s != ST_OK) {
+        log_refuse_one(v, &id, s, reply);
     } else {
         struct place p = {id.topic, id.queue, id.offset, h.stored_ms, 0, 0, {0}};
         emit_message(reply, &p, &m);
@@ -120,26 +155,26 @@ static bool log_message_has_key(const struct message *m, struct slice key)
     return false;
 }
 
-/* Adds the message of an index row ('I' topic u64, hash u64, stored u64, queue u32, offset u64), if it still exists. */
-static enum status log_find_row(struct view *v, struct gather *g, struct slice topic, struct slice key,
-                                struct slice row)
+/* Adds the message of an index row ('I' topic u64, hash u64, stored u64, queue u32, offset u64), if it still exists.
+ * Fills in *p. */
+static enum status log_find_row(struct view *v, struct gather *g, struct slice key, struct slice row, struct place *p)
 {
-    struct place p = {.topic = topic,
-                      .queue = key_read_u32(row.data + 25),
-                      .offset = key_read_u64(row.data + 29),
-                      .stored_ms = (int64_t)key_read_u64(row.data + 17)};
+    p->queue = key_read_u32(row.data + 25);
+    p->offset = key_read_u64(row.data + 29);
+    p->stored_ms = (int64_t)key_read_u64(row.data + 17);
     struct kv_iter *it = NULL;
     struct record_header h;
     struct message m;
-    enum status s = log_read_one(v, p.queue, p.offset, &it, &h, &m);
+    enum status s = log_read_one(v, p->queue, p->offset, &it, &h, &m);
     if (s == ST_OK && log_message_has_key(&m, key))
-        gather_add(g, &p, &m);
+        gather_add(g, p, &m);
     kv_iter_free(it);
     return s == ST_GONE ? ST_OK : s;
 }
 
-static enum status log_find_rows(struct view *v, const struct command *cmd, struct slice key,
-                                 struct gather *g)
+/* ST_DAMAGED: the message at *p, or, where its topic is empty, a row of the index. */
+static enum status log_find_rows(struct view *v, const struct command *cmd, struct slice key, struct gather *g,
+                                 struct place *p)
 {
     int64_t from_ms = command_number(cmd, OPT_ID_FROM, 0), to_ms = command_number(cmd, OPT_ID_TO, INT64_MAX);
     uint64_t hash = text_hash(key);
@@ -155,12 +190,31 @@ static enum status log_find_rows(struct view *v, const struct command *cmd, stru
     for (kv_iter_first(it); s == ST_OK && kv_iter_valid(it) && !gather_full(g); kv_iter_next(it)) {
         if (kv_iter_key(it).len != from.len || scanned++ == FIND_SCAN_MAX)
             break;
-        s = log_find_row(v, g, cmd->pos[0], key, kv_iter_key(it));
+        p->topic = cmd->pos[0];
+        s = log_find_row(v, g, key, kv_iter_key(it), p);
     }
-    if (s == ST_OK)
+    if (s == ST_OK) {
+        p->topic = slice_of(NULL, 0);
         s = kv_iter_status(it);
+    }
     kv_iter_free(it);
     return s;
+}
+
+/* A reply without a message that is damaged would say that there is none, so FIND says what is damaged, and from which
+ * time on it can go on. */
+static void log_refuse_find(struct view *v, const struct place *p, struct buf *reply)
+{
+    uint64_t first = 0, last = 0;
+    if (!p->topic.len || view_find_lost(v, p->topic, p->queue, p->offset, &first, &last) != ST_DAMAGED) {
+        view_refuse(reply, ST_DAMAGED, "store", slice_of(NULL, 0));
+        return;
+    }
+    char name[160];
+    text_quote(p->topic, 135, name, sizeof(name));
+    reply_error(reply, ST_DAMAGED, "%s:%u:%llu-%llu cannot be read: FIND with TO %lld, or with FROM %lld, has the others",
+                name, p->queue, (unsigned long long)first, (unsigned long long)last, (long long)p->stored_ms - 1,
+                (long long)p->stored_ms + 1);
 }
 
 void query_find(struct view *v, const struct command *cmd, struct buf *reply, struct query_hint *hint)
@@ -177,7 +231,13 @@ void query_find(struct view *v, const struct command *cmd, struct buf *reply, st
     }
     struct gather g;
     gather_begin(&g, (uint32_t)command_number(cmd, OPT_ID_COUNT, LIST_COUNT_DEFAULT), v->reply_most);
-    s = log_find_rows(v, cmd, key->v, &g);
+    struct place p = {.topic = slice_of(NULL, 0)};
+    s = log_find_rows(v, cmd, key->v, &g, &p);
     hint->cut = gather_is_cut(&g);
-    gather_end(&g, s, reply);
+    if (s != ST_DAMAGED) {
+        gather_end(&g, s, reply);
+        return;
+    }
+    log_refuse_find(v, &p, reply);
+    buf_free(&g.items);
 }

@@ -94,12 +94,9 @@ static enum status part_next_record(struct kv_iter *it, uint64_t topic, uint32_t
     bool follows = h->count > 0 && offset >= h->base + h->count;
     if (follows) { /* it is mostly the next one */
         kv_iter_next(it);
-        if (!kv_iter_valid(it))
-            return kv_iter_status(it) == ST_OK ? ST_GONE : ST_IO;
-        if (record_header_read(kv_iter_value(it), h) != ST_OK)
-            return ST_IO;
-        if (offset < h->base + h->count)
-            return ST_OK;
+        enum status s = records_header(it, h);
+        if (s != ST_OK || offset < h->base + h->count)
+            return s;
     }
     return records_seek(it, topic, queue, offset, h);
 }
@@ -114,15 +111,23 @@ static enum status part_grant_parts(struct view *v, const struct grant *g, struc
     uint64_t at = g->base, end = g->base + g->count;
     while (at < end && *more) {
         s = part_next_record(it, g->topic_id, g->queue, at, &h);
-        if (s != ST_OK || h.base >= end)
+        if (s == ST_OK && h.base <= at) {
+            uint64_t to = h.base + h.count < end ? h.base + h.count : end;
+            *more = part_grant_record(g, kv_iter_value(it), &h, (uint32_t)(at - h.base), (uint32_t)(to - h.base),
+                                      sink);
+            at = to;
+            continue;
+        }
+        uint64_t last = at;
+        bool lost = s == ST_OK || s == ST_DAMAGED || s == ST_GONE;
+        s = lost ? view_skip(v, g, at, &last) : s;
+        if (s != ST_OK)
             break;
-        uint64_t from = at > h.base ? at : h.base, to = h.base + h.count < end ? h.base + h.count : end;
-        *more = part_grant_record(g, kv_iter_value(it), &h, (uint32_t)(from - h.base), (uint32_t)(to - h.base),
-                                  sink);
-        at = to;
+        at = last < end ? last + 1 : end;
+        h.count = 0;
     }
     kv_iter_free(it);
-    return s == ST_GONE ? ST_OK : s;
+    return s;
 }
 
 enum status query_grant_parts(struct view *v, const struct outcome *out, part_fn *fn, void *arg,
@@ -131,6 +136,7 @@ enum status query_grant_parts(struct view *v, const struct outcome *out, part_fn
     enum status s = ST_OK;
     bool more = true;
     struct sink sink = part_sink(v, fn, arg);
+    v->n_lost = 0;
     *ret_done = (struct granted){.grant = out->n_grants};
     for (uint32_t i = 0; i < out->n_grants && s == ST_OK && more; i++) {
         s = part_grant_parts(v, &out->grants[i], &sink, &more);
@@ -172,6 +178,17 @@ enum status reader_open(struct reader *r, struct view *v)
     return ST_OK;
 }
 
+/* Moves the reader behind messages that cannot be read. */
+static enum status part_pass_lost(struct reader *r, struct view *v)
+{
+    uint64_t first = 0, last = 0;
+    enum status s = view_find_lost(v, r->topic, r->queue, r->next, &first, &last);
+    if (s != ST_DAMAGED)
+        return s;
+    r->next = last + 1;
+    return ST_OK;
+}
+
 enum status reader_parts(struct reader *r, struct view *v, part_fn *fn, void *arg, bool *ret_end)
 {
     *ret_end = false;
@@ -181,14 +198,17 @@ enum status reader_parts(struct reader *r, struct view *v, part_fn *fn, void *ar
     struct kv_iter *it = view_log(v, r->queue);
     if (!it)
         return ST_NOMEM;
-    struct record_header h;
+    struct record_header h = {0};
     struct sink sink = part_sink(v, fn, arg);
     bool more = true;
-    s = records_seek(it, v->topic.id, r->queue, r->next, &h);
     while (s == ST_OK && more) {
-        more = part_read_record(r, kv_iter_value(it), &h, &sink);
-        if (more)
-            s = part_next_record(it, r->topic_id, r->queue, r->next, &h);
+        s = part_next_record(it, r->topic_id, r->queue, r->next, &h);
+        if (s == ST_OK && h.base <= r->next) {
+            more = part_read_record(r, kv_iter_value(it), &h, &sink);
+        } else if (s == ST_OK || s == ST_DAMAGED) {
+            s = part_pass_lost(r, v);
+            h.count = 0;
+        }
     }
     kv_iter_free(it);
     *ret_end = s == ST_GONE;

@@ -40,12 +40,12 @@ static enum status pgroup_read_rows(struct view *v, struct slice name, struct ab
     struct key settings = key_pgroup(name), open = key_pgroup_open(name);
     enum status s = kv_get(v->kv, KV_STATE, v->snap, key_slice(&settings), &a->hold);
     if (s == ST_OK && pgroup_decode(buf_slice(&a->hold), &a->row) != ST_OK)
-        s = ST_IO;
+        s = view_damaged(v, &settings);
     if (s != ST_OK && s != ST_GONE)
         return s;
     s = view_get(v, &open);
     if (s == ST_OK && pgroup_open_decode(buf_slice(&v->row), &a->open) != ST_OK)
-        s = ST_IO;
+        s = view_damaged(v, &open);
     if (s != ST_OK && s != ST_GONE)
         return s;
     return pgroup_oldest(v, name, &a->oldest_ms);
@@ -175,7 +175,7 @@ enum status query_pgroup_hooks(struct view *v, void (*fn)(void *arg, const struc
     for (; s == ST_OK && kv_iter_valid(it); kv_iter_next(it)) {
         struct pgroup_row row;
         if (pgroup_decode(kv_iter_value(it), &row) != ST_OK)
-            s = ST_IO;
+            s = kv_damaged_row(v->kv, kv_iter_key(it));
         else if (row.set & PGROUP_CHECKURL)
             fn(arg, &(struct pgroup_hook){pgroup_name_at(it), row.checkurl, row.secret});
     }

@@ -61,7 +61,7 @@ static enum status txn_read(struct view *v, const struct key *key, struct txn_ro
     enum status s = view_get(v, key);
     if (s != ST_OK)
         return s;
-    return txn_decode(buf_slice(&v->row), ret_row) == ST_OK ? ST_OK : ST_IO;
+    return txn_decode(buf_slice(&v->row), ret_row) == ST_OK ? ST_OK : view_damaged(v, key);
 }
 
 /* Reads the lowest id whose young row is valid. */
@@ -71,7 +71,7 @@ static enum status txn_young_floor(struct view *v, uint64_t *ret_floor)
     struct key key = key_meta();
     enum status s = view_get(v, &key);
     if (s == ST_OK)
-        s = meta_decode(buf_slice(&v->row), &meta) == ST_OK ? ST_OK : ST_IO;
+        s = meta_decode(buf_slice(&v->row), &meta) == ST_OK ? ST_OK : view_damaged(v, &key);
     if (s == ST_OK)
         *ret_floor = meta.young;
     return s;
@@ -144,11 +144,11 @@ static bool txn_list_begin(struct list *l, const struct command *cmd, struct buf
     return true;
 }
 
-static enum status txn_list_row(struct list *l, const struct view *v, uint64_t txid, struct slice bytes)
+static enum status txn_list_row(struct list *l, const struct view *v, uint64_t txid, const struct kv_iter *it)
 {
     struct txn_row row;
-    if (txn_decode(bytes, &row) != ST_OK)
-        return ST_IO;
+    if (txn_decode(kv_iter_value(it), &row) != ST_OK)
+        return kv_damaged_row(v->kv, kv_iter_key(it));
     bool meant = (!l->state || (int)row.state == l->state) &&
                  (!l->pgroup || slice_equal(l->pgroup->v, row.pgroup)) && !txn_forgotten(v, &row);
     if (meant && !(row.young && txid < l->floor)) {
@@ -175,10 +175,10 @@ static enum status txn_list_walk(struct list *l, const struct view *v, struct kv
             l->cursor = txid;
             break;
         }
-        s = txn_list_row(l, v, txid, kv_iter_value(o == txid ? outcomes : open));
-        if (x == txid)
+        s = txn_list_row(l, v, txid, o == txid ? outcomes : open);
+        if (s == ST_OK && x == txid)
             kv_iter_next(open);
-        if (o == txid)
+        if (s == ST_OK && o == txid)
             kv_iter_next(outcomes);
     }
     return s;

@@ -10,6 +10,7 @@
 #include "protocol/record/message.h"
 #include "storage/disk/keys.h"
 #include "storage/disk/kv.h"
+#include "storage/disk/lost.h"
 #include "storage/disk/records.h"
 #include "storage/disk/rows.h"
 #include "storage/query.h"
@@ -35,10 +36,15 @@ struct view {
     int32_t budget;      /* rows that this step may still look at; it may go a little below 0 */
     struct steps *steps; /* of a query that is cut into steps (steps.h), or NULL */
     size_t reply_most; /* bytes beyond which READ, FIND and the lists with a COUNT add nothing more */
+    struct lost *lost; /* of the grants read last (view_lost) */
+    uint32_t n_lost, lost_size;
 };
 
 /* Reads a row into v->row. ST_GONE: there is none. */
 enum status view_get(struct view *v, const struct key *key) MUST_CHECK;
+
+/* Tells that the row of that key makes no sense. Returns ST_DAMAGED. */
+enum status view_damaged(struct view *v, const struct key *key);
 
 /* An iterator over the rows with that prefix. NULL: no memory. */
 struct kv_iter *view_rows(struct view *v, const struct key *prefix);
@@ -50,8 +56,19 @@ enum status view_topic(struct view *v, struct slice name) MUST_CHECK;
 struct kv_iter *view_log(struct view *v, uint32_t queue);
 struct kv_iter *view_grant(struct view *v, const struct grant *g);
 
+/* What is lost at offset, which is not below the floor, of a queue of v->topic: as lost_find. */
+enum status view_find_lost(struct view *v, struct slice topic, uint32_t queue, uint64_t offset, uint64_t *ret_first,
+                           uint64_t *ret_last) MUST_CHECK;
+
+/* Is called where a granted message cannot be read. ST_OK: go on behind *ret_last, as what is up to there was purged
+ * meanwhile, or is damaged, and added to view_lost. ST_IO, ST_NOMEM. */
+enum status view_skip(struct view *v, const struct grant *g, uint64_t offset, uint64_t *ret_last) MUST_CHECK;
+
 /* The first and the next offset of a queue of v->topic. */
 enum status view_ends(struct view *v, uint32_t queue, uint64_t *ret_first, uint64_t *ret_next) MUST_CHECK;
+
+/* Answers that messages are damaged, and which offset is behind them. */
+void view_refuse_lost(struct buf *reply, struct slice topic, uint32_t queue, uint64_t first, uint64_t last);
 
 /* Answers that the topic or group does not exist (ST_GONE; what: "topic" or "group"), or that the store failed. */
 void view_refuse(struct buf *reply, enum status s, const char *what, struct slice name);

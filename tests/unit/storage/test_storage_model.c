@@ -93,9 +93,18 @@ static const char *apply(const char *fmt, ...)
 /* True if a read failed during the command: the reply says so and nothing was done, or the group is given up. */
 static bool faulted(const char *said)
 {
-    bool yes = w.faulty && (w.s.st->sick || strcmp(said, "-ERR") == 0 || strcmp(said, "-BUSY") == 0);
+    bool yes = w.faulty && (w.s.st->sick || strcmp(said, "-ERR") == 0 ||
+                              strcmp(said, "-BUSY") == 0 || strcmp(said, "-DAMAGED") == 0);
     w.ended = w.ended || yes;
     return yes;
+}
+
+/* True where a read may have failed during a command that then does less, and says so: the group is given up. */
+static bool less_was_done(const char *said)
+{
+    if (w.faulty)
+        w.ended = w.s.st->sick = true;
+    return w.faulty || faulted(said);
 }
 
 static bool is(const char *said, const char *want)
@@ -316,7 +325,7 @@ static void do_checks(void)
 {
     uint32_t count = 1 + (uint32_t)below(5);
     const char *said = apply("CHECKS pg COUNT %u", count);
-    if (!faulted(said))
+    if (!less_was_done(said))
         model_asked(&w.m, said, count);
 }
 
@@ -412,7 +421,7 @@ static void do_pop(void)
     if (lease)
         (void)snprintf(more + n, sizeof(more) - (size_t)n, " LEASE %d", (int)lease);
     const char *said = apply("POP g%d t%d%s COUNT %u", g, t1, more, count);
-    if (faulted(said))
+    if (less_was_done(said))
         return;
     if (!w.m.topics[t1].there || (t2 >= 0 && !w.m.topics[t2].there)) {
         must(is(said, "-NOTOPIC"), "a POP of a topic that is not there");
@@ -446,7 +455,7 @@ static void do_ack(void)
         at += snprintf(text + at, sizeof(text) - (size_t)at, " %s", r[i].text);
     }
     const char *said = apply("ACK g%d%s", r[0].group, text);
-    if (faulted(said))
+    if (less_was_done(said))
         return;
     if (!model_group_there(&w.m, r[0].group)) {
         must(is(said, "-NOGROUP"), "an ACK to no group");
@@ -519,7 +528,7 @@ static void do_range(void)
     else
         (void)snprintf(line, sizeof(line), what ? lines[2] : lines[0], x.r.group, x.text);
     const char *said = apply("%s", line);
-    if (faulted(said))
+    if (what == 0 ? less_was_done(said) : faulted(said))
         return;
     (void)snprintf(acked, sizeof(acked), "%u", x.held);
     bool there = model_group_there(&w.m, x.r.group);

@@ -318,9 +318,10 @@ static void damaged_record(void **state)
     record.data[RECORD_HEADER_BYTES + 6] ^= 1;
     kv_put(s->st->kv, KV_LOG, key_slice(&key), buf_slice(&record));
     assert_int_equal(kv_write(s->st->kv, true, s->err, sizeof(s->err)), ST_OK);
-    shell_refused(s, "-ERR", "GET t:0:0");
+    shell_refused(s, "-DAMAGED", "GET t:0:0");
     shell_reopen(s);
     shell_expect(s, "t:0:1", "SEND t more QUEUE 0");
+    shell_refused(s, "-DAMAGED", "GET t:0:0");
     buf_free(&record);
 }
 

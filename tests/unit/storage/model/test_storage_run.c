@@ -271,15 +271,15 @@ static void damaged_rows(void **state)
         core_put(s.st, &key, bad[i]);
         core_put(s.st, &waiting, bad[i]);
         assert_int_equal(kv_write(s.st->kv, false, s.err, sizeof(s.err)), ST_OK);
-        assert_int_equal(runs_load(&rs, s.st, GT, &row), ST_IO);
-        assert_int_equal(waiting_first(&rs, s.st, GT, &r), ST_IO);
+        assert_int_equal(runs_load(&rs, s.st, GT, &row), ST_DAMAGED);
+        assert_int_equal(waiting_first(&rs, s.st, GT, &r), ST_DAMAGED);
         assert_null(r);
         assert_int_equal(waiting_floor(&rs, s.st, GT).due_ms, 0);
         runs_fini(&rs);
     }
     core_del(s.st, &key); /* fewer rows than are counted */
     assert_int_equal(kv_write(s.st->kv, false, s.err, sizeof(s.err)), ST_OK);
-    assert_int_equal(runs_load(&rs, s.st, GT, &row), ST_IO);
+    assert_int_equal(runs_load(&rs, s.st, GT, &row), ST_DAMAGED);
     runs_fini(&rs);
     shell_stop(&s);
 }
