@@ -502,6 +502,53 @@ static void test_a_callback_sends_more_than_fits(void **state)
     hmq_client_free(client);
 }
 
+/* The client's limits make a producer wait, too, where block_when_full says so. */
+static void test_a_full_client_makes_a_producer_wait(void **state)
+{
+    struct fake *p = *state;
+    struct fake_result r = {.lock = PTHREAD_MUTEX_INITIALIZER}, pinged = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    hmq_producer *producer = NULL;
+    hmq_error err;
+    hmq_client *client = fake_client_of(p, "?max_pending=1");
+    RIG_CHECK(hmq_producer_new(client, NULL, &producer, &err), &err);
+    fake_answer_call(p);
+    ping_async(client, RIG_DEADLINE_MS, &pinged);
+    assert_int_equal(hmq_send_async(producer, "t", "x", 1, NULL, 20, fake_on_sent, &r, &err), HMQ_EAGAIN);
+    fake_hear(p);
+    fake_answer(p);
+    RIG_CHECK(hmq_send_async(producer, "t", "x", 1, NULL, RIG_DEADLINE_MS, fake_on_sent, &r, &err), &err);
+    fake_hear(p);
+    fake_answer(p);
+    RIG_CHECK(hmq_producer_close(producer, RIG_DEADLINE_MS, &err), &err);
+    assert_int_equal(r.n, 1);
+    hmq_client_free(client);
+}
+
+/* What ends work is never held up: a decision is made though producer and client are full. */
+static void test_decisions_pass_the_limits(void **state)
+{
+    struct fake *p = *state;
+    struct fake_result r = {.lock = PTHREAD_MUTEX_INITIALIZER}, pinged = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    hmq_txn_producer *producer = NULL;
+    hmq_error err;
+    hmq_client *client = fake_client_of(p, "?max_pending=1&max_inflight=1&block_when_full=no");
+    RIG_CHECK(hmq_txn_producer_new(client, "pg", NULL, NULL, NULL, &producer, &err), &err);
+    fake_answer_call(p);
+    for (hmq_txid txid = 5000000000; txid < 5000000003; txid++)
+        RIG_CHECK(hmq_txn_decide_async(producer, txid, HMQ_COMMIT, RIG_DEADLINE_MS, fake_on_reply, &r, &err), &err);
+    hmq_request *request = hmq_request_new("ping");
+    assert_int_equal(hmq_call_async(client, request, RIG_DEADLINE_MS, fake_on_reply, &pinged, &err), HMQ_EAGAIN);
+    hmq_request_free(request);
+    for (int i = 0; i < 3; i++) {
+        fake_hear(p);
+        assert_true(slice_equal(p->frame.method, SLICE_LIT("commit")));
+        fake_answer(p);
+    }
+    RIG_CHECK(hmq_txn_close(producer, RIG_DEADLINE_MS, &err), &err);
+    assert_int_equal(r.n, 3);
+    hmq_client_free(client);
+}
+
 /* ---- closing while other threads wait ---- */
 
 enum wait_kind { WAIT_SEND, WAIT_FLUSH, WAIT_NEXT, WAIT_CALL, WAIT_CLIENT, WAIT_KINDS };
@@ -613,6 +660,8 @@ int main(void)
         TEST(test_a_full_producer_waits),
         TEST(test_a_large_message_waits_until_its_deadline),
         TEST(test_a_callback_sends_more_than_fits),
+        TEST(test_a_full_client_makes_a_producer_wait),
+        TEST(test_decisions_pass_the_limits),
         TEST(test_closing_wakes_those_who_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

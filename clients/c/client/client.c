@@ -54,6 +54,13 @@ bool client_has_room(struct hmq_client *c)
     return room;
 }
 
+void client_await_room(struct hmq_client *c, bool waits)
+{
+    pthread_mutex_lock(&c->lock);
+    c->waiting_for_room += waits ? 1u : -1u;
+    pthread_mutex_unlock(&c->lock);
+}
+
 bool client_is_connected(struct hmq_client *c)
 {
     pthread_mutex_lock(&c->lock);

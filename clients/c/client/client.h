@@ -57,6 +57,9 @@ enum hmq_status client_submit(struct hmq_client *c, struct call *call, int64_t l
 /* Whether the limits on pending requests leave room for another one. */
 bool client_has_room(struct hmq_client *c);
 
+/* Says that the caller waits for that (wait.h), or does not any more: it is woken when a quarter is free. */
+void client_await_room(struct hmq_client *c, bool waits);
+
 /* Whether there is a connection. */
 bool client_is_connected(struct hmq_client *c);
 

@@ -58,6 +58,7 @@ struct hmq_client {
     struct call_list taken_back; /* the driver calls their done() */
     enum line line;
     bool stopping; /* hmq_client_free was called */
+    unsigned waiting_for_room; /* threads */
     enum driver_state driver;
     pthread_t driver_thread;
     int64_t sleep_until_ms;

@@ -18,14 +18,14 @@ static void dispatch_response(struct hmq_client *c, const struct rpc_frame *fram
     struct call_outcome outcome;
     pthread_mutex_lock(&c->lock);
     struct call *call = core_answer(&c->core, frame, clock_ms(), &outcome);
-    bool idle = c->core.pending == 0;
+    bool tell = c->core.pending == 0 || (c->waiting_for_room > 0 && core_is_roomy(&c->core));
     pthread_mutex_unlock(&c->lock);
     if (!call)
         return;
     c->inside++;
     call->done(call, &outcome);
     c->inside--;
-    if (idle)
+    if (tell)
         client_changed(c);
 }
 

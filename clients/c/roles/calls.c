@@ -128,6 +128,7 @@ enum hmq_status hmq_ack(hmq_client *c, const char *group, const char *const *rec
     request_begin(&w.call, "ack", 2);
     pair_text(&w.call.frame, "group", group);
     pair_texts(&w.call.frame, "receipt", receipts, n);
+    w.call.kind = CALL_ENDING;
     w.call.repeat = CALL_AGAIN_BUSY;
     status = awaited_run(&w, &reply);
     if (status == HMQ_OK && ret_count)
@@ -162,6 +163,7 @@ static enum hmq_status calls_about_receipt(hmq_client *c, const struct receipt_r
         pair_int(&w.call.frame, a->number_name, a->number);
     if (a->text)
         pair_text(&w.call.frame, a->text_name, a->text);
+    w.call.kind = CALL_ENDING;
     w.call.repeat = repeat ? CALL_AGAIN_BUSY : CALL_ONCE;
     return awaited_run(&w, NULL);
 }

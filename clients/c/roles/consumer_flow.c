@@ -16,6 +16,7 @@ struct flow_call *flow_call(struct hmq_consumer *c, flow_done *done)
     call_init(&f->call, client_id(c->client), done);
     f->call.deadline_ms = client_deadline(c->client, HMQ_DEFAULT);
     f->call.owner = c;
+    f->call.kind = CALL_ENDING; /* they end or keep what the consumer holds, and there are no more than that */
     f->consumer = c;
     f->sent_ms = clock_ms();
     TAILQ_INIT(&f->acks);

@@ -156,8 +156,6 @@ static enum hmq_status producer_send_gathered(hmq_producer *p, const struct parc
     struct lanes *lanes = &p->lanes;
     size_t bytes = fit_bytes(m);
     *ret_single = false;
-    if (!client_has_room(p->sender.client))
-        return HMQ_EAGAIN;
     enum hmq_status status = sender_reserve(&p->sender, bytes, deadline_ms);
     if (status != HMQ_OK)
         return status;

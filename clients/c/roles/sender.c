@@ -52,6 +52,7 @@ struct send_call *sender_call(struct sender *s, int64_t timeout_ms,
     call_init(&call->call, client_id(s->client), done);
     call->call.deadline_ms = client_deadline(s->client, timeout_ms);
     call->call.owner = s;
+    call->call.kind = CALL_INNER; /* it is counted by its producer, which has waited for room in the client */
     call->sender = s;
     call->arg = arg;
     return call;
@@ -178,9 +179,31 @@ static void sender_push(struct sender *s)
         s->push(s);
 }
 
+static bool sender_client_has_room(void *arg)
+{
+    const struct sender *s = arg;
+    return gate_closing(&s->gate) || client_has_room(s->client);
+}
+
+/* The limits of the client, which all its producers share. What was counted in by its producer passes them later. */
+static bool sender_await_client(struct sender *s, int64_t deadline_ms)
+{
+    if (client_has_room(s->client))
+        return true;
+    if (!s->block)
+        return false;
+    sender_push(s);
+    client_await_room(s->client, true);
+    enum hmq_status status = sender_await(s, sender_client_has_room, s, deadline_ms);
+    client_await_room(s->client, false);
+    return status == HMQ_OK;
+}
+
 enum hmq_status sender_reserve(struct sender *s, size_t bytes, int64_t deadline_ms)
 {
     struct sender_wish wish = {s, bytes};
+    if (!sender_await_client(s, deadline_ms))
+        return HMQ_EAGAIN;
     enum hmq_status status = sender_try_reserve(s, bytes);
     while (status == HMQ_EAGAIN && s->block) {
         sender_push(s); /* open lanes must leave: nothing more can be added to them */
@@ -199,6 +222,19 @@ enum hmq_status sender_submit(struct sender *s, struct send_call *call, int64_t 
         return sender_submit_reserved(s, call, linger_ms, err);
     sender_call_drop(call);
     return error_plain(err, status);
+}
+
+enum hmq_status sender_submit_ending(struct sender *s, struct send_call *call, hmq_error *err)
+{
+    pthread_mutex_lock(&s->lock);
+    bool closing = s->closing;
+    s->inflight += !closing;
+    s->inflight_bytes += closing ? 0 : call->call.frame.len;
+    pthread_mutex_unlock(&s->lock);
+    if (!closing)
+        return sender_submit_reserved(s, call, 0, err);
+    sender_call_drop(call);
+    return error_plain(err, HMQ_ECLOSED);
 }
 
 enum hmq_status sender_submit_reserved(struct sender *s, struct send_call *call, int64_t linger_ms,

@@ -71,6 +71,9 @@ struct send_call *sender_call(struct sender *s, int64_t timeout_ms,
 enum hmq_status sender_submit(struct sender *s, struct send_call *call, int64_t linger_ms,
                               hmq_error *err);
 
+/* The same for what ends work: it is counted, but the limits do not hold it up. */
+enum hmq_status sender_submit_ending(struct sender *s, struct send_call *call, hmq_error *err);
+
 /* The same where its frame's bytes are reserved already. Takes no lock but the client's. */
 enum hmq_status sender_submit_reserved(struct sender *s, struct send_call *call, int64_t linger_ms,
                                        hmq_error *err);

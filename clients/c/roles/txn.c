@@ -134,6 +134,7 @@ static void txn_encode_decision(struct call *call, enum hmq_decision decision, h
 {
     request_begin(call, decision == HMQ_COMMIT ? "commit" : "rollback", 1);
     txn_put_txid(&call->frame, txid);
+    call->kind = CALL_ENDING;
     call->repeat = CALL_AGAIN_BUSY;
 }
 
@@ -180,12 +181,13 @@ enum hmq_status hmq_txn_commit_ack(hmq_txn_producer *p, hmq_txid txid, const cha
     txn_put_txid(&w.call.frame, txid);
     pair_text(&w.call.frame, "group", group);
     pair_texts(&w.call.frame, "receipt", receipts, n);
+    w.call.kind = CALL_ENDING;
     w.call.repeat = CALL_AGAIN_BUSY;
     return awaited_run(&w, ret_ids);
 }
 
-/* Submits an asynchronous call; where that fails, it is freed. */
-static enum hmq_status txn_submit(hmq_txn_producer *p, struct send_call *call, hmq_error *err)
+/* Submits an asynchronous call; where that fails, it is freed. A decision passes the limits on what is under way. */
+static enum hmq_status txn_submit(hmq_txn_producer *p, struct send_call *call, bool decision, hmq_error *err)
 {
     struct hmq_client *c = p->sender.client;
     if (!gate_enter(&p->sender.gate)) {
@@ -193,7 +195,8 @@ static enum hmq_status txn_submit(hmq_txn_producer *p, struct send_call *call, h
         free(call);
         return error_plain(err, HMQ_ECLOSED);
     }
-    enum hmq_status status = sender_submit(&p->sender, call, p->sender.linger_ms, err);
+    enum hmq_status status = decision ? sender_submit_ending(&p->sender, call, err)
+                                      : sender_submit(&p->sender, call, p->sender.linger_ms, err);
     gate_leave(&p->sender.gate, c);
     return status;
 }
@@ -226,7 +229,7 @@ enum hmq_status hmq_txn_half_async(hmq_txn_producer *p, const char *topic, const
     call->fn.half = fn;
     enum hmq_status status = parcel_encode(&p->sender, &parcel, &call->call, err);
     if (status == HMQ_OK)
-        return txn_submit(p, call, err);
+        return txn_submit(p, call, false, err);
     call_fini(&call->call);
     free(call);
     return status;
@@ -257,7 +260,7 @@ enum hmq_status hmq_txn_decide_async(hmq_txn_producer *p, hmq_txid txid, enum hm
         return error_plain(err, HMQ_ENOMEM);
     call->fn.decided = fn;
     txn_encode_decision(&call->call, decision, txid);
-    return txn_submit(p, call, err);
+    return txn_submit(p, call, true, err);
 }
 
 enum hmq_status hmq_txn_run(hmq_txn_producer *p, const char *topic, const void *body, size_t len,

@@ -29,6 +29,8 @@ enum call_state { CALL_NEW, CALL_QUEUED, CALL_SENT, CALL_PAUSED, CALL_TAKEN };
 enum call_kind {
     CALL_REQUEST,
     CALL_INNER, /* the client's own: the limits on pending requests do not hold it up */
+    CALL_ENDING, /* ends work (ACK, NACK, EXTEND, REJECT, COMMIT, ROLLBACK): nor do they hold this up, or a client whose
+                    producers fill the pipeline would lose its leases */
     CALL_LOGIN, /* the same, before all that waits; only right after connecting */
     CALL_NOTE /* a frame without a reply */
 };

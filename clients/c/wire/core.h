@@ -56,6 +56,12 @@ void core_fini(struct core *c); /* after core_close */
  */
 enum hmq_status core_submit(struct core *c, struct call *call, int64_t now_ms, int64_t linger_ms);
 
+/* True where a quarter of what the limits allow is free: time to wake those who wait for room. */
+static inline bool core_is_roomy(const struct core *c)
+{
+    return c->pending / 3 <= c->max_pending / 4 && c->pending_bytes / 3 <= c->max_pending_bytes / 4;
+}
+
 /* True where the queue is to be written now. */
 bool core_flush_due(const struct core *c, int64_t now_ms);
 
