@@ -143,9 +143,9 @@ struct follower {
 enum status follower_init(struct follower *f, struct view *v, struct slice topic) MUST_CHECK;
 void follower_fini(struct follower *f);
 
-/* Calls fn for each message that was stored since the last call, for at most max_bytes of bodies. True: there is
- * more. */
+/* Calls fn for each message that was stored since the last call, for at most max_bytes of bodies, or until it returns
+ * false: the same message is the first one of the next call then. True: there is more. */
 bool follower_read(struct follower *f, struct view *v, struct slice topic, size_t max_bytes,
-                   void (*fn)(void *arg, struct slice body), void *arg);
+                   bool (*fn)(void *arg, struct slice body), void *arg);
 
 #endif

@@ -29,6 +29,8 @@
 #include "storage/query.h"
 
 #define GROUP_ENTRIES_MAX 8192
+#define GROUP_NS INT64_C(10000000) /* of applying: replies to what was quick do not wait for what is slow */
+#define GROUP_LOOK_EVERY 4 /* commands between two looks at the clock */
 
 struct journal {
     struct journal_options opt;
@@ -86,6 +88,8 @@ static void journal_apply(struct journal *j, struct entry_list *group, struct en
     struct stamp stamp = {.now_ms = clock_stamp_ms(&j->clock), .policy = policy};
     struct entry_list done = {0};
     struct entry *e = NULL;
+    int64_t end_ns = clock_mono_ns() + GROUP_NS;
+    uint32_t n = 0;
     while ((e = entry_pop(group))) {
         __builtin_prefetch(group->first); /* another thread wrote the next entry: fetch it while this one is applied */
         bool later = refuse && !journal_frees(&e->cmd), repeated = false;
@@ -99,7 +103,7 @@ static void journal_apply(struct journal *j, struct entry_list *group, struct en
             state_apply(j->opt.state, &stamp, &e->cmd, &e->out);
         }
         entry_push(&done, e);
-        if (state_group_full(j->opt.state))
+        if (state_group_full(j->opt.state) || (++n % GROUP_LOOK_EVERY == 0 && clock_mono_ns() >= end_ns))
             break;
     }
     entry_append(rest, group);

@@ -48,8 +48,14 @@ enum account_lane { LANE_NONE, LANE_SMALL, LANE_LARGE };
 struct account {
     _Atomic size_t held; /* bytes */
     _Atomic uint32_t small, large, replies; /* lanes that are taken */
+    _Atomic size_t work;
     size_t low, high;
 };
+
+/* Commands of many words or messages, in the journal: about how many words and messages together. One that comes while
+ * there are WORK_MOST waits, so that small commands do not stand behind seconds of work. */
+#define WORK_MOST 100000
+#define WORK_SMALL 128 /* a command with less is never counted */
 
 /* memory: the setting. Before anybody uses it. */
 void account_init(struct account *a, size_t memory);
@@ -74,6 +80,11 @@ static inline bool account_is_over(const struct account *a)
 static inline bool account_has_room(const struct account *a)
 {
     return account_held(a) < a->low;
+}
+
+static inline bool account_has_work(const struct account *a)
+{
+    return atomic_load_explicit(&a->work, memory_order_relaxed) >= WORK_MOST;
 }
 
 /* A request that will have at least `bytes` is to be read on over the high water; *lane: that of its connection. False:

@@ -15,7 +15,6 @@
 #include "protocol/base/reply.h"
 
 #define POP_COST ((size_t)KIB(64))
-#define POP_ROOM_MESSAGE 1024 /* room that a POP in flight is likely to need for its reply, a message */
 
 /* ---- states ---- */
 
@@ -205,17 +204,24 @@ static size_t conn_cost(const struct entry *e)
     return e->bytes + (e->cmd.info->id == CMD_POP ? POP_COST : 0);
 }
 
-/* Not what its reply may need at most: that is looked at when it comes, and the messages requeued where it is too
- * much. */
-static size_t conn_pop_room(const struct entry *e)
+size_t conn_work(const struct command *cmd)
 {
-    return e->cmd.info->id == CMD_POP ? (size_t)command_number(&e->cmd, OPT_ID_COUNT, 1) * POP_ROOM_MESSAGE : 0;
+    size_t n = cmd->n_rest;
+    if (cmd->info->id == CMD_POP || cmd->info->id == CMD_CHECKS)
+        n += (size_t)command_number(cmd, OPT_ID_COUNT, 1);
+    return n < WORK_SMALL ? 0 : n;
+}
+
+static void conn_add_work(struct conn *c, size_t from, size_t to)
+{
+    if (from != to)
+        atomic_fetch_add_explicit(&c->loop->shared->account.work, to - from, memory_order_relaxed);
 }
 
 void conn_entry_out(struct conn *c, const struct entry *e)
 {
     c->in_flight++;
-    conn_keep(c, conn_pop_room(e));
+    conn_add_work(c, 0, conn_work(&e->cmd));
     c->in_flight_bytes += conn_cost(e);
     if (conn_over_bound(c, 1))
         c->stops |= STOP_THROTTLE;
@@ -238,7 +244,7 @@ void conn_entry_back(struct conn *c, const struct entry *e)
     assert(c->in_flight > 0 && c->in_flight_bytes >= conn_cost(e));
     c->in_flight--;
     c->in_flight_bytes -= conn_cost(e);
-    conn_keep_no_more(c, conn_pop_room(e));
+    conn_add_work(c, conn_work(&e->cmd), 0);
     if ((c->stops & STOP_THROTTLE) && !conn_over_bound(c, 2))
         c->stops &= ~(unsigned)STOP_THROTTLE;
     if (c->in_flight == 0)

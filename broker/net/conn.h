@@ -17,6 +17,7 @@
  *   conn_in.c       bytes in: reading, the first byte, parsing
  *   conn_out.c      bytes out: sending, pushes
  *   conn_room.c     waiting until connections hold less memory
+ *   conn_slice.c    waiting until others have had their turn
  *   conn_settle.c   the decisions of a turn: parse on, push, flush, finish, watch; opening and freeing
  *
  * Whether to parse and whether to read on is one comparison each: `stops` holds the reasons not to, STOPS_PARSING
@@ -70,11 +71,16 @@ enum conn_stop {
     STOP_EOF = 128, /* the client sends no more */
     STOP_MEMORY = 256, /* the next command waits until connections hold less (account.h) */
     STOP_SHORT = 512, /* more input waits until then */
+    STOP_WORK = 2048, /* its next command waits until less work is in the journal */
+    STOP_SLICE = 1024, /* it has kept the loop busy: the others are first (conn_slice.h) */
 };
 
-#define STOPS_PARSING (STOP_ORDER | STOP_WAIT | STOP_HELD | STOP_THROTTLE | STOP_OUTPUT | STOP_STATE | STOP_MEMORY)
+#define STOPS_PARSING \
+    (STOP_ORDER | STOP_WAIT | STOP_HELD | STOP_THROTTLE | STOP_OUTPUT | STOP_STATE | STOP_MEMORY | STOP_SLICE | \
+     STOP_WORK)
 #define STOPS_READING \
-    (STOP_THROTTLE | STOP_OUTPUT | STOP_STATE | STOP_INPUT | STOP_EOF | STOP_MEMORY | STOP_SHORT)
+    (STOP_THROTTLE | STOP_OUTPUT | STOP_STATE | STOP_INPUT | STOP_EOF | STOP_MEMORY | STOP_SHORT | STOP_SLICE | \
+     STOP_WORK)
 
 /* What the session has under way. */
 enum conn_need {
@@ -111,6 +117,7 @@ struct conn {
     uint8_t lane; /* enum account_lane */
     bool reply_lane; /* may be answered at length, though connections hold too much */
     bool wants_lane; /* its next command needs it */
+    bool long_slice; /* it is in the second of loop.sliced */
 
     uint32_t in_flight;
     size_t in_flight_bytes;
@@ -120,12 +127,13 @@ struct conn {
     size_t in_at, out_at; /* parsed, sent */
     struct buf held; /* tokens */
     struct resp_reader resp;
-    struct rpc_reader *rpc;
+    struct rpc_reader *rpc; /* while a frame is unfinished */
     uint64_t sent; /* bytes, ever */
 
     char *name; /* NULL: none; changed under the lock of the slots */
     struct timer linger;
     struct conn *next_touched, *next_doomed;
+    struct conn *next_sliced; /* in a struct conn_queue */
     struct conn *prev_awaiting, *next_awaiting;
     size_t request_bytes; /* while it waits to be read: what its unfinished request has at least */
     _Alignas(max_align_t) unsigned char session[]; /* session_ops.size bytes */
@@ -166,6 +174,15 @@ static inline void conn_account(struct conn *c)
 static inline bool conn_memory_is_short(const struct conn *c)
 {
     return account_is_over(&c->loop->shared->account);
+}
+
+/* An empty buffer of the connection goes back to the loop's spare ones; where memory is short it is freed. */
+static inline void conn_give_buf(struct conn *c, struct buf *b)
+{
+    if (conn_memory_is_short(c))
+        buf_free(b);
+    else
+        bufs_give(&c->loop->bufs, b);
 }
 
 /* Does it hold at least as much as connections do on average? */
@@ -256,6 +273,9 @@ static inline void conn_grew(struct conn *c)
     bool full = unsent >= OUT_SOFT_MAX || (unsent && conn_memory_is_short(c));
     c->stops = full ? c->stops | STOP_OUTPUT : c->stops & ~(unsigned)STOP_OUTPUT;
 }
+
+/* About how many words and messages the command works on, where these are many; else 0. */
+size_t conn_work(const struct command *cmd);
 
 /* Counts an entry that was submitted, or that came back (reply to it first). */
 void conn_entry_out(struct conn *c, const struct entry *e);

@@ -53,6 +53,8 @@ static size_t conn_in_parse(struct conn *c, struct slice input)
     }
     if (c->state != CONN_OPEN)
         return input.len;
+    c->loop->visit_ns = 0;
+    c->loop->visit_n = 0;
     c->stalled = !conn_ready(c);
     return c->stalled ? 0 : d->parse(c, input);
 }
@@ -71,7 +73,7 @@ void conn_in_parse_kept(struct conn *c)
     if (c->in_at == c->in.len || c->state != CONN_OPEN) {
         c->in_at = 0;
         c->in.len = 0;
-        bufs_give(&c->loop->bufs, &c->in);
+        conn_give_buf(c, &c->in);
     }
     conn_account(c);
 }
@@ -121,8 +123,9 @@ static size_t conn_in_size_short(struct conn *c)
         return READ_BYTES_SHORT;
     size_t needs = c->rpc ? rpc_reader_needs(c->rpc) : resp_reader_needs(&c->resp);
     c->request_bytes = needs > conn_in_kept(c) ? needs : conn_in_kept(c);
-    if (!c->stalled && conn_takes_lane(c, c->request_bytes))
-        return READ_BYTES;
+    size_t missing = c->request_bytes - conn_in_kept(c);
+    if (!c->stalled && conn_takes_lane(c, c->request_bytes)) /* not much more than the request: the rest would be kept */
+        return missing < READ_BYTES_SHORT ? READ_BYTES_SHORT : missing < READ_BYTES ? missing : READ_BYTES;
     conn_await_room(c, STOP_SHORT);
     return 0;
 }

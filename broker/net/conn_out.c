@@ -29,7 +29,7 @@ void conn_send(struct conn *c)
     if ((size_t)n == left) {
         c->out_at = 0;
         c->out.len = 0;
-        bufs_give(&c->loop->bufs, &c->out);
+        conn_give_buf(c, &c->out);
     } else {
         c->out_at += (size_t)n;
     }

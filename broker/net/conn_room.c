@@ -6,6 +6,7 @@
 
 #define ROOM_TRY_MS 20
 #define GO_ON_MANY 64 /* at once, where little is held */
+#define WORKERS_AT_ONCE 4 /* the others would find that these have begun, and wait again */
 #define GO_ON_LANES 4 /* at once, over the high water */
 #define LOOK_MS 250
 #define STUCK_LOOKS 8 /* so that it did not go on for two seconds ... */
@@ -42,6 +43,48 @@ static void room_remove(struct conn *c)
     *(c->next_awaiting ? &c->next_awaiting->prev_awaiting : &l->awaiting_last) = c->prev_awaiting;
     c->awaits = false;
     c->stops &= ~(unsigned)(STOP_MEMORY | STOP_SHORT);
+}
+
+void conn_queue_add(struct conn_queue *q, struct conn *c)
+{
+    c->next_sliced = NULL;
+    *(q->first ? &q->last->next_sliced : &q->first) = c;
+    q->last = c;
+}
+
+void conn_queue_remove(struct conn_queue *q, struct conn *c)
+{
+    struct conn *before = NULL;
+    for (struct conn *at = q->first; at != c; at = at->next_sliced)
+        before = at;
+    *(before ? &before->next_sliced : &q->first) = c->next_sliced;
+    if (q->last == c)
+        q->last = before;
+}
+
+void conn_await_work(struct conn *c)
+{
+    if (c->stops & (STOP_SLICE | STOP_WORK))
+        return; /* after its slice it tries again */
+    c->stops |= STOP_WORK;
+    conn_queue_add(&c->loop->workers, c);
+    room_arm(c->loop);
+}
+
+static void room_leave_workers(struct conn *c)
+{
+    if (c->stops & STOP_WORK)
+        conn_queue_remove(&c->loop->workers, c);
+    c->stops &= ~(unsigned)STOP_WORK;
+}
+
+void conns_begin_work(struct loop *l)
+{
+    for (uint32_t i = 0; i < WORKERS_AT_ONCE && l->workers.first && !account_has_work(&l->shared->account); i++) {
+        struct conn *c = l->workers.first;
+        room_leave_workers(c);
+        conn_touch(c);
+    }
 }
 
 bool conn_takes_lane(struct conn *c, size_t bytes)
@@ -82,6 +125,7 @@ void conn_give_reply_lane(struct conn *c)
 void conn_leave_room(struct conn *c)
 {
     room_remove(c);
+    room_leave_workers(c);
     conn_give_lane(c);
     conn_give_reply_lane(c);
 }
@@ -159,7 +203,8 @@ void conns_go_on(struct loop *l)
         if (l->awaiting && !account_is_over(a) && !room_is_unfinished(l->awaiting))
             room_try_again(l->awaiting);
     }
-    if (l->awaiting)
+    conns_begin_work(l);
+    if (l->awaiting || l->workers.first)
         room_arm(l);
 }
 
@@ -187,6 +232,10 @@ void conn_room_timer_fires(struct timer *t, void *arg)
     struct loop *l = arg;
     int64_t now_ms = timers_now();
     (void)t;
+    if (account_is_over(&l->shared->account)) {
+        bufs_fini(&l->bufs);
+        entry_pool_trim(&l->entries, false);
+    }
     if (now_ms >= l->look_ms) {
         l->look_ms = now_ms + LOOK_MS;
         for (uint32_t i = 0; i < l->slots.size && account_is_over(&l->shared->account); i++) {

@@ -13,6 +13,13 @@
 /* Touches it later. stop: STOP_MEMORY (it takes no command until then), STOP_SHORT (it is not read) or 0. */
 void conn_await_room(struct conn *c, unsigned stop);
 
+void conn_queue_add(struct conn_queue *q, struct conn *c);
+void conn_queue_remove(struct conn_queue *q, struct conn *c); /* it is in it */
+
+/* Takes no command until less work is in the journal (account.h), and begins again then, in turn. */
+void conn_await_work(struct conn *c);
+void conns_begin_work(struct loop *l);
+
 /* Over the high water: may more be read behind an unfinished request? False: it waits. */
 bool conn_takes_lane(struct conn *c, size_t bytes);
 

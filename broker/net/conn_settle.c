@@ -15,6 +15,7 @@
 #include "broker/net/conn_in.h"
 #include "broker/net/conn_out.h"
 #include "broker/net/conn_room.h"
+#include "broker/net/conn_slice.h"
 
 #define LINGER_MS 2000
 
@@ -119,6 +120,7 @@ static void settle_free(struct conn *c)
     atomic_fetch_sub(&l->shared->connections, 1);
     counters_sub(&l->counters, COUNTER_CONNECTIONS, 1);
     conn_leave_room(c);
+    conn_leave_slices(c);
     bufs_give(&l->bufs, &c->in);
     bufs_give(&l->bufs, &c->out);
     buf_free(&c->held);
@@ -209,4 +211,14 @@ void conn_settle(struct conn *c)
     bool parses = c->stalled && conn_ready(c);
     if (parses || ((c->needs & CONN_PUMPS) && sessions->has_room(c)))
         conn_touch(c);
+}
+
+void conns_settle(struct loop *l)
+{
+    struct conn *c = l->touched;
+    l->touched = l->touched_last = NULL;
+    for (struct conn *next; c; c = next) {
+        next = c->next_touched;
+        conn_settle(c);
+    }
 }

@@ -12,6 +12,9 @@ enum status conn_open(struct loop *l, int fd) MUST_CHECK;
 /* Does what conn_touch asked for. */
 void conn_settle(struct conn *c);
 
+/* The same for all that were touched. Those that are touched meanwhile wait for the next call. */
+void conns_settle(struct loop *l);
+
 /* Frees the loop's DOOMED connections; at the end of a turn only. */
 void conn_reap(struct loop *l);
 

@@ -1,25 +1,12 @@
 /*
  * dialect_resp.c: the text dialect: words into commands, tokens into RESP bytes.
  */
-#include "broker/net/conn_room.h"
+#include "broker/net/conn_slice.h"
 
+#define MANY_WORDS 64
 #define ERROR_SIZE 512 /* only its first byte is cleared: all of it, twice a command, would be felt */
 
 static const struct request dialect_plain = {0};
-
-/* Hands a command to the session. False: it must wait, and is parsed again. */
-static bool dialect_resp_done(struct conn *c, const struct command *cmd)
-{
-    enum verdict v = c->loop->env.sessions->command(c, cmd, dialect_plain);
-    if (v == GO_ON)
-        return true;
-    c->stalled = true;
-    if (v == STALL)
-        c->stops |= STOP_ORDER;
-    else
-        conn_await_room(c, STOP_MEMORY);
-    return false;
-}
 
 /* Parses one request and hands it to the session; a request that is wrong gets an error, and the connection goes on.
  * False: stop, because more bytes are needed, the connection ends, or c->stalled. */
@@ -33,10 +20,12 @@ static bool dialect_resp_step(struct conn *c, struct slice input, size_t *used)
     enum status s = resp_reader_next(&c->resp, input, &words, &n, &eaten, err, sizeof err);
     if (s == ST_OK) {
         c->skipping = false;
+        if (n >= MANY_WORDS)
+            conn_spend(c, (int64_t)n * WORD_NS);
         s = command_from_words(&c->loop->space, words, n, &cmd, err, sizeof err);
         if (s != ST_OK) {
             conn_refuse(c, dialect_plain, s, err[0] ? err : NULL);
-        } else if (!dialect_resp_done(c, &cmd)) {
+        } else if (!conn_run(c, &cmd, dialect_plain)) {
             return false;
         }
         *used += eaten;

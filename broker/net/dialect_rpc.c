@@ -3,8 +3,9 @@
  * frame is answered with an error response of id 0 (there is no id to answer to), then the
  * connection ends.
  */
-#include "broker/net/conn_room.h"
+#include "broker/net/conn_slice.h"
 
+#define MANY_VALUES 128
 #define ERROR_SIZE 512 /* only its first byte is cleared: all of it, twice a command, would be felt */
 
 /* False: it must wait, and is parsed again. */
@@ -22,12 +23,9 @@ static bool dialect_rpc_frame(struct conn *c, const struct rpc_frame *f)
     enum status s = rpc_command(&c->loop->space, f, &cmd, err, sizeof err);
     if (s != ST_OK) {
         conn_refuse(c, rq, s, err[0] ? err : NULL);
-    } else if (sessions->command(c, &cmd, rq) == STALL_MEMORY) {
-        c->stalled = true;
-        conn_await_room(c, STOP_MEMORY);
-        return false;
+        return true;
     }
-    return true;
+    return conn_run(c, &cmd, rq);
 }
 
 /* Parses one frame and hands it to the session. False: stop, because more bytes are needed or the connection ends. */
@@ -38,6 +36,8 @@ static bool dialect_rpc_step(struct conn *c, struct slice input, size_t *used)
     char err[ERROR_SIZE];
     err[0] = '\0';
     enum status s = rpc_reader_next(c->rpc, input, &f, &eaten, err, sizeof err);
+    if (s == ST_OK && f.values >= MANY_VALUES)
+        conn_spend(c, (int64_t)f.values * WORD_NS);
     if (s == ST_OK && !dialect_rpc_frame(c, &f))
         return false;
     if (s == ST_OK || s == ST_MORE)
@@ -51,12 +51,36 @@ static bool dialect_rpc_step(struct conn *c, struct slice input, size_t *used)
     return false;
 }
 
+/* A reader has more than two KiB, which an idle connection need not have. False: no memory. */
+static bool dialect_rpc_take_reader(struct conn *c)
+{
+    struct loop *l = c->loop;
+    if (c->rpc)
+        return true;
+    c->rpc = l->rpc ? l->rpc : rpc_reader_new(l->request_max);
+    l->rpc = NULL;
+    if (c->rpc)
+        rpc_reader_begin(c->rpc, l->request_max);
+    return c->rpc != NULL;
+}
+
+static void dialect_rpc_give_reader(struct conn *c)
+{
+    struct loop *l = c->loop;
+    rpc_reader_rest(c->rpc);
+    if (rpc_reader_needs(c->rpc))
+        return;
+    if (l->rpc)
+        rpc_reader_free(c->rpc);
+    else
+        l->rpc = c->rpc;
+    c->rpc = NULL;
+}
+
 static size_t dialect_rpc_parse(struct conn *c, struct slice input)
 {
     size_t used = 0;
-    if (!c->rpc)
-        c->rpc = rpc_reader_new(c->loop->request_max);
-    if (!c->rpc) {
+    if (!dialect_rpc_take_reader(c)) {
         conn_doom(c);
         return input.len;
     }
@@ -68,7 +92,7 @@ static size_t dialect_rpc_parse(struct conn *c, struct slice input)
         if (!dialect_rpc_step(c, slice_of(input.data + used, input.len - used), &used))
             break;
     }
-    rpc_reader_rest(c->rpc);
+    dialect_rpc_give_reader(c);
     return used;
 }
 

@@ -24,6 +24,7 @@
 
 struct event_base;
 struct event;
+struct rpc_reader;
 
 /* Counted over all loops. */
 struct net_shared {
@@ -31,6 +32,11 @@ struct net_shared {
     _Atomic uint32_t connections;
     struct account account;
     atomic_bool draining; /* no loop takes another request, even one that it has read */
+};
+
+/* Connections that wait for the same, oldest first; linked by conn->next_sliced, so each is in one of them at most. */
+struct conn_queue {
+    struct conn *first, *last;
 };
 
 struct loop {
@@ -57,12 +63,17 @@ struct loop {
     struct command_space space; /* parsing never nests, so one is enough for all connections */
     struct buf reply; /* tokens of the answer being made */
     struct bufs bufs;
+    struct rpc_reader *rpc; /* goes from connection to connection; NULL: one that has half a frame keeps it */
     uint8_t *scratch; /* READ_BYTES: where sockets are read */
     struct view *view; /* of this turn; see loop_view */
 
     struct slots slots;
     struct conn *touched, *touched_last; /* to be settled in this turn */
     struct conn *doomed; /* to be freed at the end of it */
+    struct conn_queue sliced[2]; /* those that used up their slice (conn_slice.h); [1]: with long commands */
+    int64_t visit_ns, turn_ns; /* spent on this connection's input, and on all in this turn */
+    uint32_t visit_n; /* commands that were timed */
+    struct conn_queue workers; /* those that wait until less work is in the journal */
     struct conn *awaiting, *awaiting_last; /* those that wait for memory (conn_room.h), oldest first */
     struct timer room_timer; /* set while there are any */
     int64_t look_ms; /* when to look next who keeps them waiting */

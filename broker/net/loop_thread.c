@@ -33,6 +33,7 @@
 #include "broker/net/clients.h"
 #include "broker/net/conn_room.h"
 #include "broker/net/conn_settle.h"
+#include "broker/net/conn_slice.h"
 
 #define ROUNDS_MAX 8
 #define SWEEP_S 5
@@ -165,17 +166,6 @@ static void thread_refresh_settings(struct loop *l)
     l->reply_most = memory / 32;
 }
 
-/* Those that are touched while this runs wait for the next round. */
-static void thread_settle(struct loop *l)
-{
-    struct conn *c = l->touched;
-    l->touched = l->touched_last = NULL;
-    for (struct conn *next; c; c = next) {
-        next = c->next_touched;
-        conn_settle(c);
-    }
-}
-
 static void thread_run_timers(struct loop *l)
 {
     if (timers_next(&l->timers) == INT64_MAX)
@@ -184,13 +174,30 @@ static void thread_run_timers(struct loop *l)
     l->env.loops->woken(l);
 }
 
+/* Lets those that have used up their slices go on, until the time for it is over. */
+static void thread_run_slices(struct loop *l, struct conn_queue *q)
+{
+    const struct conn *last = q->last;
+    l->turn_ns = 0;
+    while (q->first && l->turn_ns < LOOP_SLICES_NS) {
+        struct conn *c = q->first;
+        conn_leave_slices(c);
+        conn_touch(c);
+        conns_settle(l);
+        if (c == last)
+            break;
+    }
+}
+
 /* True: there is work left, do not wait. */
 static bool thread_turn(struct loop *l)
 {
-    bool more = true;
     thread_refresh_settings(l);
+    bool more = true;
+    thread_run_slices(l, &l->sliced[0]);
+    thread_run_slices(l, &l->sliced[1]);
     for (unsigned i = 0; i < ROUNDS_MAX && more; i++) {
-        thread_settle(l);
+        conns_settle(l);
         l->again = false;
         /* The last round leaves nothing to settle: no other follows before the loop may sleep. */
         bool answers_first = l->alone && i + 1 < ROUNDS_MAX;
@@ -200,11 +207,13 @@ static bool thread_turn(struct loop *l)
         thread_run_timers(l);
         if (l->awaiting && account_has_room(&l->shared->account))
             conns_go_on(l);
+        if (l->workers.first)
+            conns_begin_work(l);
         more = l->env.loops->run(l) || l->touched || l->again || unsettled;
     }
     loop_close_view(l);
     conn_reap(l);
-    return more;
+    return more || l->sliced[0].first || l->sliced[1].first;
 }
 
 static bool thread_is_drained(struct loop *l)
@@ -324,6 +333,7 @@ static void thread_free_parts(struct loop *l)
     command_space_free(&l->space);
     buf_free(&l->reply);
     bufs_fini(&l->bufs);
+    rpc_reader_free(l->rpc);
     free(l->scratch);
     letters_fini(&l->letters);
     mailbox_fini(&l->box);

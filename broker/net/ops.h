@@ -18,8 +18,9 @@ struct news;
 struct rpc_frame;
 
 /* STALL: the command must wait until nothing of its connection is in flight. STALL_MEMORY: until connections hold less
- * memory. It is parsed again then. */
-enum verdict { GO_ON, STALL, STALL_MEMORY };
+ * memory. STALL_WORK: until the journal has less work. STALL_SLICE: until others have had their turn. It is parsed again
+ * then. */
+enum verdict { GO_ON, STALL, STALL_MEMORY, STALL_WORK, STALL_SLICE };
 
 /* Which request a reply is for. */
 struct request {

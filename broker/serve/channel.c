@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "broker/base/clock.h"
 #include "broker/checks/members.h"
 #include "broker/net/conn.h"
 #include "protocol/base/text.h"
@@ -24,6 +25,8 @@ static const struct channel_info channel_kinds[] = {
     [CHANNEL_TOPIC] = {"topic:", NEWS_TOPIC, true},
     [CHANNEL_CHECK] = {"check:", NEWS_PGROUP, false},
 };
+
+#define RUN_NS INT64_C(3000000) /* at a time: then the loop looks at its sockets */
 
 static const struct slice channel_no_slice = {NULL, 0};
 
@@ -182,6 +185,8 @@ static void channel_link_out(struct subscription *s)
     if (s->next_mine)
         s->next_mine->prev_mine = s->prev_mine;
     who->n--;
+    if (ch->at == s)
+        ch->at = s->next;
     conn_keep_no_more(s->conn, SUBSCRIPTION_COST);
     if (ch->kind == CHANNEL_CHECK)
         members_leave(ch->set->members, ch->node.hash);
@@ -254,14 +259,18 @@ void channels_news(struct channels *cs, const struct news *news)
 
 bool channels_run(struct channels *cs)
 {
-    struct channel *ch = cs->first_pending;
-    cs->first_pending = cs->last_pending = NULL;
-    while (ch) {
-        struct channel *next = ch->next_pending;
+    const struct channel *last = cs->last_pending;
+    int64_t end = cs->first_pending ? clock_mono_ns() + RUN_NS : 0;
+    for (struct channel *ch; (ch = cs->first_pending);) {
+        bool is_last = ch == last;
+        cs->first_pending = ch->next_pending;
+        if (!cs->first_pending)
+            cs->last_pending = NULL;
         ch->pending = false;
         if (cs->run[ch->kind](ch))
             channel_set_pending(ch);
-        ch = next;
+        if (is_last || clock_mono_ns() >= end)
+            break;
     }
     return cs->first_pending != NULL;
 }

@@ -56,6 +56,8 @@ struct channel {
     bool pending;
     struct subscription *first, *last;
     struct follower follower; /* TOPIC */
+    bool midway; /* TOPIC: some have got the next message; `at` has not, nor those behind it */
+    struct subscription *at; /* NULL: all have */
     struct timer retry; /* CHECK: pending again then */
     bool pulling; /* CHECK: a CHECKS is under way */
     struct slice subject; /* the topic, or the producer group */
@@ -102,7 +104,7 @@ void channel_move_to_end(struct channel *ch, struct subscription *s);
 /* Makes the channels pending that the news concerns. */
 void channels_news(struct channels *cs, const struct news *news);
 
-/* Runs each pending channel once. True: there is more. */
+/* Runs pending channels, each at most once, for a limited time. True: there is more. */
 bool channels_run(struct channels *cs);
 
 #endif

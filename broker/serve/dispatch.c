@@ -151,6 +151,8 @@ static enum verdict dispatch_write(struct conn *c, const struct command *cmd, st
     bool waits = wait_allowed(cmd);
     if (waits && c->in_flight && conn_is_text(c))
         return STALL;
+    if (conn_work(cmd) && account_has_work(&c->loop->shared->account))
+        return STALL_WORK;
     if (dispatch_refuse_bodies(c, cmd, rq) || dispatch_refuse_url(c, cmd, rq))
         return GO_ON;
     if (waits && waits_full(c)) {

@@ -1,6 +1,6 @@
 /*
- * pubsub.c: SUBSCRIBE, UNSUBSCRIBE, and copies: a topic's new messages are read once a loop, a portion a turn
- * (PORTION_BYTES), and appended to each subscriber's output.
+ * pubsub.c: SUBSCRIBE, UNSUBSCRIBE, and copies: a topic's new messages are read once a loop, and appended to each
+ * subscriber's output; PORTION_BYTES at a time, all copies together, so that many subscribers do not make others wait.
  */
 #include "broker/serve/pubsub.h"
 
@@ -13,6 +13,7 @@
 #include "protocol/base/text.h"
 
 #define PORTION_BYTES ((size_t)MIB(1))
+#define PUSH_BYTES ((size_t)KIB(1)) /* what a push costs besides its bytes, as bytes */
 
 /* ---- SUBSCRIBE, UNSUBSCRIBE ---- */
 
@@ -165,17 +166,35 @@ void pubsub_push(struct conn *c, const struct channel *ch, struct slice payload)
     conn_pushed(c);
 }
 
-static void pubsub_copy_to_all(void *arg, struct slice body)
+struct copying {
+    struct channel *channel;
+    size_t left; /* bytes that may still be copied in this portion */
+};
+
+/* Copies a message to the next subscribers. True: all have it now. */
+static bool pubsub_copy_to_some(void *arg, struct slice body)
 {
-    const struct channel *ch = arg;
-    for (struct subscription *s = ch->first; s; s = s->next) {
+    struct copying *k = arg;
+    struct channel *ch = k->channel;
+    if (!ch->midway)
+        ch->at = ch->first;
+    ch->midway = true;
+    while (ch->at && k->left) {
+        struct subscription *s = ch->at;
+        ch->at = s->next;
         if (!conn_is_doomed(s->conn))
             pubsub_push(s->conn, ch, body);
+        k->left -= body.len + PUSH_BYTES < k->left ? body.len + PUSH_BYTES : k->left;
     }
+    if (ch->at)
+        return false;
+    ch->midway = false;
+    return true;
 }
 
 bool pubsub_copy(struct channel *ch)
 {
     struct view *v = loop_view(ch->set->loop);
-    return !v || follower_read(&ch->follower, v, ch->subject, PORTION_BYTES, pubsub_copy_to_all, ch);
+    struct copying k = {ch, PORTION_BYTES};
+    return !v || follower_read(&ch->follower, v, ch->subject, PORTION_BYTES, pubsub_copy_to_some, &k);
 }

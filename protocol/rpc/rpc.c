@@ -249,6 +249,7 @@ enum status rpc_reader_next(struct rpc_reader *r, struct slice input, struct rpc
     if (wrong)
         return rpc_bad(err, err_size, wrong);
     f.numbers = r->scan.numbers;
+    f.values = r->scan.values;
     rpc_scan_begin(&r->scan, r->scan.max_bytes);
     *ret_frame = f;
     *ret_used = bytes;
@@ -257,5 +258,10 @@ enum status rpc_reader_next(struct rpc_reader *r, struct slice input, struct rpc
 
 size_t rpc_reader_needs(const struct rpc_reader *r)
 {
-    return r->scan.at + r->scan.owed;
+    return r->scan.at ? r->scan.at + r->scan.owed : 0;
+}
+
+void rpc_reader_begin(struct rpc_reader *r, size_t max_frame)
+{
+    rpc_scan_begin(&r->scan, max_frame);
 }

@@ -40,6 +40,7 @@ struct rpc_frame {
     const struct rpc_value *params; /* REQUEST, NOTIFY: the map (NULL: none, or an empty list) */
     const struct rpc_value *error;  /* RESPONSE; NULL where nil */
     const struct rpc_value *result; /* RESPONSE */
+    size_t values;  /* in the whole frame, nested ones too */
     size_t numbers; /* in the whole frame: integers, and what else has no length */
 };
 
@@ -56,8 +57,11 @@ void rpc_reader_rest(struct rpc_reader *r);
 enum status rpc_reader_next(struct rpc_reader *r, struct slice input, struct rpc_frame *ret_frame,
                             size_t *ret_used, char *err, size_t err_size) MUST_CHECK;
 
-/* Bytes that the unfinished frame is known to have at least. */
+/* Bytes that the unfinished frame is known to have at least; 0 between two frames. */
 size_t rpc_reader_needs(const struct rpc_reader *r);
+
+/* Between two frames: a reader may go on with another connection's bytes. */
+void rpc_reader_begin(struct rpc_reader *r, size_t max_frame);
 
 /* The command of a request or notification; errors as command_from_words. */
 enum status rpc_command(struct command_space *space, const struct rpc_frame *f, struct command *ret_cmd,

@@ -9,7 +9,7 @@
 #include "protocol/status.h"
 
 /* Values in one frame, all together: bounds what unpacking costs (24 bytes each). */
-#define RPC_VALUES_MAX (16L * REQUEST_WORDS_MAX)
+#define RPC_VALUES_MAX (3L * REQUEST_WORDS_MAX)
 
 struct rpc_scan {
     size_t max_bytes;

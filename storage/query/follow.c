@@ -44,13 +44,16 @@ void follower_fini(struct follower *f)
 
 /* Calls fn for the messages of a record from f->next[q] on, which moves behind each. */
 static enum status follower_record(struct follower *f, uint32_t q, struct slice record, const struct record_header *h,
-                                   size_t *left, void (*fn)(void *arg, struct slice body), void *arg)
+                                   size_t *left, bool (*fn)(void *arg, struct slice body), void *arg)
 {
     while (f->next[q] - h->base < h->count && *left > 0) {
         struct message m;
         if (record_message(record, h, (uint32_t)(f->next[q] - h->base), &m) != ST_OK)
             return ST_DAMAGED;
-        fn(arg, m.body);
+        if (!fn(arg, m.body)) {
+            *left = 0;
+            break;
+        }
         *left -= m.body.len + 1 < *left ? m.body.len + 1 : *left;
         f->next[q]++;
     }
@@ -67,9 +70,9 @@ static enum status follower_pass_lost(struct follower *f, struct view *v, struct
     return s == ST_DAMAGED ? ST_OK : s;
 }
 
-/* Calls fn for new messages of one queue. False: max_bytes are used up. */
+/* Calls fn for new messages of one queue. False: max_bytes are used up, or fn wants no more. */
 static bool follower_queue(struct follower *f, struct view *v, struct slice topic, uint32_t q, size_t *left,
-                           void (*fn)(void *arg, struct slice body), void *arg)
+                           bool (*fn)(void *arg, struct slice body), void *arg)
 {
     struct kv_iter *it = view_log(v, q);
     if (!it)
@@ -94,7 +97,7 @@ static bool follower_queue(struct follower *f, struct view *v, struct slice topi
 }
 
 bool follower_read(struct follower *f, struct view *v, struct slice topic, size_t max_bytes,
-                   void (*fn)(void *arg, struct slice body), void *arg)
+                   bool (*fn)(void *arg, struct slice body), void *arg)
 {
     if (view_topic(v, topic) != ST_OK)
         return false;

@@ -115,7 +115,7 @@ def attack(*crowds, flags=(), prepare=None, meanwhile=None, loops=LOOPS):
                 prepare(client)
                 client.close()
             before = peak_bytes(broker)
-            with Prober(broker.port) as prober:
+            with Prober(broker) as prober:
                 running = [Crowd(broker, count, pieces).push() for count, pieces in crowds]
                 if meanwhile:
                     meanwhile(broker)
@@ -129,6 +129,7 @@ def verdict(broker, before, prober, loops):
     print(f"        {loops} loop(s): peak {peak / MB:.1f} MB, {before / MB:.1f} before", flush=True)
     for name, figures in prober.figures.items():
         print(f"            {name:8}{figures}", flush=True)
+    print(f"            {'work':8}{prober.work}", flush=True)
     for error in sorted(set(prober.errors)):
         print(f"            {prober.errors.count(error)} x {error}", flush=True)
     if is_sanitized(broker):

@@ -6,7 +6,7 @@ import os
 
 sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib")]
 
-from broker import Broker, Message, encode, eventually, run_tests  # noqa: E402 (the path comes first)
+from broker import Broker, Message, eventually, run_tests  # noqa: E402 (the path comes first)
 from rpc import Rpc  # noqa: E402
 
 N = 300
@@ -14,9 +14,8 @@ FLAGS = ("--memory", "32MB", "--fsync", "never")
 
 
 def fill(client):
-    client.send_raw(encode("SEND", "t", b"x" * 30000) * N)
     for _ in range(N):
-        client.read()
+        client.call("SEND", "t", b"x" * 30000)
 
 
 def pop(client, count=1000):

@@ -1,8 +1,10 @@
 """prober.py: a well-behaved client in a process of its own, which measures how long small requests take.
 
-    with Prober(broker.port) as prober:
+    with Prober(broker) as prober:
         ...                          # attack the broker
     prober.figures                   # {"PING": Figures, "SEND": ..., ...}, and "all"
+    prober.work                      # the same, but of the processor time that the broker's threads used meanwhile:
+                                     # it says more where the machine has other work
 
 A process of its own, because threads of one Python program wait for each other. Each kind of request has a
 connection, is sent once each INTERVAL, and only when its last reply has come, so one that takes long also delays the
@@ -36,14 +38,15 @@ class Figures:
 
 
 class Prober:
-    def __init__(self, port):
-        self.process = subprocess.Popen([sys.executable, os.path.abspath(__file__), str(port)],
+    def __init__(self, broker):
+        self.process = subprocess.Popen([sys.executable, os.path.abspath(__file__), str(broker.port),
+                                         str(broker.process.pid)],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
         if line != "ready\n":
             self.process.kill()
             raise AssertionError(f"the prober did not begin: {line!r}")
-        self.figures, self.errors = {}, []
+        self.figures, self.work, self.errors = {}, {}, []
 
     def mark(self):
         """Forgets what was measured until now."""
@@ -56,6 +59,7 @@ class Prober:
         self.errors = result["errors"]
         self.figures = {name: Figures(seconds) for name, seconds in result["seconds"].items()}
         self.figures["all"] = Figures(sum(result["seconds"].values(), []))
+        self.work = Figures(result["work"])
 
     def __enter__(self):
         return self
@@ -91,12 +95,19 @@ def reply_end(data, at=0):
     return end
 
 
+def used_seconds(pid):
+    """Returns how much processor time all threads of the process have used."""
+    with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+        fields = f.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Probe:
     """A connection with one kind of request."""
 
-    def __init__(self, name, port, words, interval=INTERVAL, connects=False):
+    def __init__(self, name, port, words, interval=INTERVAL, connects=False, pid=None):
         self.name, self.port, self.words, self.interval, self.connects = name, port, words, interval, connects
-        self.seconds, self.errors = [], []
+        self.seconds, self.work, self.errors, self.pid = [], [], [], pid
         self.socket, self.due, self.begin, self.data = None, time.monotonic(), None, b""
         if not connects:
             self.connect()
@@ -107,6 +118,7 @@ class Probe:
         self.socket.settimeout(GIVE_UP_SECONDS)
 
     def start(self):
+        self.used = used_seconds(self.pid) if self.pid else 0
         self.begin = time.monotonic()
         if self.connects:
             self.connect()
@@ -123,6 +135,7 @@ class Probe:
         now = time.monotonic()
         reply, self.data = self.data[:end], self.data[end:]
         self.seconds.append(now - self.begin)
+        self.work.append(used_seconds(self.pid) - self.used if self.pid else 0)
         self.due, self.begin = max(now, self.begin + self.interval), None
         if self.connects:
             self.socket.close()
@@ -130,22 +143,22 @@ class Probe:
             self.errors.append(f"{self.name}: {reply.decode(errors='replace').strip()}")
 
 
-def probes(port):
-    return [Probe("PING", port, lambda: ("PING",)),
-            Probe("SEND", port, lambda: ("SEND", TOPIC, b"x" * 100)),
-            Probe("POP", port, lambda: ("POP", "probers", TOPIC, "COUNT", 2)),
-            Probe("READ", port, lambda: ("READ", TOPIC, 0, 0, "COUNT", 2)),
-            Probe("CONNECT", port, lambda: ("PING",), CONNECT_INTERVAL, True)]
+def probes(port, pid):
+    return [Probe("PING", port, lambda: ("PING",), pid=pid),
+            Probe("SEND", port, lambda: ("SEND", TOPIC, b"x" * 100), pid=pid),
+            Probe("POP", port, lambda: ("POP", "probers", TOPIC, "COUNT", 2), pid=pid),
+            Probe("READ", port, lambda: ("READ", TOPIC, 0, 0, "COUNT", 2), pid=pid),
+            Probe("CONNECT", port, lambda: ("PING",), CONNECT_INTERVAL, True, pid)]
 
 
-def run_probe_process(port):
+def run_probe_process(port, pid):
     setup = Probe("", port, None)
     for i in range(8):
         setup.socket.sendall(encode("SEND", TOPIC, b"x" * 100, "QUEUE", i % 4))
         while setup.data.count(b"\r\n") < 2:
             setup.data += setup.socket.recv(4096)
         setup.data = b""
-    mine = probes(port)
+    mine = probes(port, pid)
     print("ready", flush=True)
     ends, failed = False, set()
     while not ends or any(p.begin is not None and p not in failed for p in mine):
@@ -178,8 +191,9 @@ def run_probe_process(port):
     for p in mine: # one that got no reply waited that long at least
         if p.begin is not None:
             p.seconds.append(time.monotonic() - p.begin)
-    print(json.dumps({"seconds": {p.name: p.seconds for p in mine}, "errors": sum((p.errors for p in mine), [])}))
+    print(json.dumps({"seconds": {p.name: p.seconds for p in mine}, "work": sum((p.work for p in mine), []),
+                      "errors": sum((p.errors for p in mine), [])}))
 
 
 if __name__ == "__main__":
-    run_probe_process(int(sys.argv[1]))
+    run_probe_process(int(sys.argv[1]), int(sys.argv[2]))

@@ -61,10 +61,11 @@ static bool count_parts(void *arg, const struct part *p)
     return true;
 }
 
-static void count_bodies(void *arg, struct slice body)
+static bool count_bodies(void *arg, struct slice body)
 {
     assert_true(body.len == 2);
     ++*(uint32_t *)arg;
+    return true;
 }
 
 /* Reads by a plain stream, by the stream of a group, and by a follower that starts at the beginning. */

@@ -150,9 +150,10 @@ static void a_lost_message_is_no_dead_letter(void **state)
     shell_expect(s, "[]", "POP g t");
 }
 
-static void take_body(void *arg, struct slice body)
+static bool take_body(void *arg, struct slice body)
 {
     buf_put_slice(arg, body);
+    return true;
 }
 
 static void subscribers_go_on(void **state)

@@ -217,7 +217,7 @@ struct copies {
     size_t len;
 };
 
-static void take_copy(void *arg, struct slice body)
+static bool take_copy(void *arg, struct slice body)
 {
     struct copies *c = arg;
     assert_true(c->len + body.len + 1 < sizeof(c->text));
@@ -225,6 +225,7 @@ static void take_copy(void *arg, struct slice body)
     c->len += body.len;
     c->text[c->len++] = ' ';
     c->text[c->len] = 0;
+    return true;
 }
 
 static bool follow(struct shell *s, struct follower *f, size_t bytes, const char *want)
