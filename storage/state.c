@@ -59,6 +59,7 @@ static struct state *state_new(void)
     buf_init(&st->parts, 0);
     buf_init(&st->parts_bytes, REQUEST_BYTES_MAX + MIB(1));
     buf_init(&st->outcome, MIB(1));
+    buf_init(&st->heads, MIB(1));
     st->wait_window = WAIT_WINDOW_RUNS;
     return st;
 }
@@ -88,7 +89,7 @@ enum status state_load(struct store *store, struct state **ret_state, char *err,
         return ST_NOMEM;
     }
     size_t memory = store->memory_bytes;
-    st->kv = store->kv;
+    st->kv = st->finder.kv = store->kv;
     st->young.bytes_max = memory / 32;
     /* A group is in memory three times: as commands, as records and as the batch. */
     st->group_bytes_max = memory / 8 < GROUP_BYTES_MAX ? memory / 8 : GROUP_BYTES_MAX;
@@ -128,6 +129,8 @@ void state_drop(struct state *st)
     buf_free(&st->scratch2);
     buf_free(&st->props);
     buf_free(&st->half);
+    buf_free(&st->heads);
+    finder_free(&st->finder);
     buf_free(&st->parts);
     buf_free(&st->parts_bytes);
     buf_free(&st->outcome);
@@ -219,6 +222,7 @@ enum status state_log(struct state *st, bool sync, struct effects *fx, char *err
     group_flush(st);
     st->sick = st->sick || st->overlay.failed;
     overlay_flush(&st->overlay);
+    finder_close(&st->finder);
     bool changed = kv_pending(st->kv) || st->meta_dirty;
     if (changed)
         state_put_meta(st);

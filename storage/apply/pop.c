@@ -2,11 +2,7 @@
  * pop.c: POP leases messages. It decides *which* ones a caller gets and does not read them (query_grants does).
  *
  *   1. waiting runs that are due, in the order of their due times (attempt + 1)
- *   2. fresh messages, always from the queue whose head is oldest, until the caller has enough
- *
- *   q0  ░░░░░│a a a│c c c ...        a record knows the index of the group commit that wrote it, so the
- *   q1  ░░│b b b b│d d ...           oldest head is the smallest (index, seq); within a record seq is
- *        next ▲                      guessed between that of its first and of its last message
+ *   2. fresh messages, always from the queue whose head is oldest, until the caller has enough (pop_fresh.c)
  *
  * TAKE is POP for a stream (broker/serve/stream.h), but it does not create a group: if it was deleted, the stream
  * ends.
@@ -14,9 +10,8 @@
  * Messages that have expired are skipped: their bit in the run is not set. The caller gets fewer than COUNT rather
  * than much more than REPLY_BYTES_SOFT.
  */
-#include <stdlib.h>
-
 #include "storage/apply/handlers.h"
+#include "storage/apply/pop_fresh.h"
 #include "storage/model/group.h"
 #include "storage/model/grants.h"
 #include "storage/model/log.h"
@@ -24,78 +19,17 @@
 #include "storage/model/waiting.h"
 
 #define POP_TOPICS_MAX 64
-#define POP_EXPIRED_MAX 20000 /* expired messages that one POP skips; then the caller comes again at once */
 
-struct pop {
-    struct state *st;
-    const struct stamp *stamp;
-    struct outcome *out;
-    int64_t lease_ms; /* 0: the group's own */
-    uint32_t left;    /* messages still wanted */
-    size_t bytes;     /* estimated size of what was taken */
-    uint32_t expired; /* expired messages that were skipped */
-    bool changed;     /* something was created or leased, so it cannot simply fail */
-    bool again;       /* more may be had at once, by another POP */
-    bool crowded;     /* the group on this topic has too many leases: nothing is delivered ... */
-    bool refused;     /* ... and there was something */
-    enum status status;
-};
-
-static int64_t pop_lease_until(const struct pop *p, const struct gt *gt)
-{
-    return p->stamp->now_ms + (p->lease_ms ? p->lease_ms : gt->lease_ms);
-}
-
-static bool pop_more(const struct pop *p)
-{
-    return p->left > 0 && p->bytes < REPLY_BYTES_SOFT && p->expired < POP_EXPIRED_MAX && p->status == ST_OK;
-}
-
-static void pop_grant(struct pop *p, struct gt *gt, const struct run *r)
-{
-    grants_add(p->out, gt->topic, r);
-    if (r->attempt > gt->attempt_top)
-        gt->attempt_top = r->attempt;
-    p->st->tally.messages_out += r->live;
-    p->changed = true;
-    group_dirty(p->st, gt);
-}
-
-/* What this POP takes of a queue, before it becomes a run. */
-struct take {
-    uint64_t base;
-    uint32_t count, live;
-    uint32_t attempts; /* how often they were delivered before */
-    uint64_t bits[RUN_WORDS_MAX];
-};
-
-/* Makes a run of what was taken, and empties *take. */
-static void pop_make_run(struct pop *p, struct gt *gt, uint32_t q, struct take *take)
-{
-    struct take done = *take;
-    *take = (struct take){0};
-    if (done.live == 0)
-        return;
-    struct run *r = run_add(&gt->runs, q, done.base, done.count, RUN_LEASED, done.attempts + 1, pop_lease_until(p, gt),
-                            done.bits);
-    if (r) {
-        pop_grant(p, gt, r);
-        return;
-    }
-    p->st->sick = true;
-    p->status = ST_NOMEM;
-}
-
-/* Bytes of a message of a waiting run, estimated. *known is the record that was asked for last: many runs are in one. */
-static size_t pop_estimate(struct pop *p, struct gt *gt, const struct run *r, struct record_info *known,
-                           uint32_t *known_queue)
+/* Finds the record that a waiting run is in. *known is the one that was asked for last: many runs are in one. Its count
+ * is 0 where it cannot be found. */
+static void pop_record(struct pop *p, struct gt *gt, const struct run *r, struct record_info *known,
+                       uint32_t *known_queue)
 {
     bool same = known->count > 0 && *known_queue == r->queue && r->base >= known->base &&
                 r->base - known->base < known->count;
     if (!same && log_locate(p->st, gt->topic, r->queue, r->base, known) != ST_OK)
         known->count = 0;
     *known_queue = r->queue;
-    return known->count ? known->bytes / known->count : 0;
 }
 
 /* Ends leases that are over and whose timer has not fired yet. */
@@ -106,33 +40,24 @@ static void pop_end_leases(struct pop *p, struct gt *gt)
         lease_tick(p->st, p->stamp, gt);
 }
 
-/* True where the message at offset has expired, or p->status. */
-static bool pop_expired(struct pop *p, struct gt *gt, uint32_t queue, uint64_t offset)
-{
-    if (!(gt->topic->flags & TOPIC_HAS_TTL))
-        return false;
-    int64_t expires = INT64_MAX;
-    p->status = log_expiry(p->st, gt->topic, queue, offset, &expires);
-    bool over = p->status != ST_OK || expires <= p->stamp->now_ms;
-    p->expired += over;
-    return over;
-}
-
 /* Takes the messages of a waiting run, in order, until the caller has enough. Those that have expired are dropped. */
-static void pop_take_waiting(struct pop *p, struct gt *gt, struct run *r, struct take *take, size_t each)
+static void pop_take_waiting(struct pop *p, struct gt *gt, struct run *r, struct take *take,
+                             const struct record_info *info)
 {
     uint64_t at = r->base, end = r->base + r->count;
-    for (; at < end && pop_more(p); at++, take->count++) {
-        if (!run_has(r, at) || pop_expired(p, gt, r->queue, at))
-            continue;
-        take->bits[take->count / 64] |= UINT64_C(1) << (take->count % 64);
-        take->live++;
-        p->left--;
-        p->bytes += each;
+    size_t each = info->count ? info->bytes / info->count : 0;
+    uint32_t count = take->count;
+    for (; at < end && pop_more(p); at++) {
+        bool live = run_has(r, at) && !pop_expired(p, gt, r->queue, at, info);
+        take_add(take, live);
+        p->left -= live;
+        p->bytes += live ? each : 0;
     }
     group_dirty(p->st, gt);
-    if (p->status != ST_OK)
+    if (p->status != ST_OK) { /* the run stays as it is */
+        p->left += take_cut(take, count);
         return;
+    }
     if (at == end)
         run_drop(&gt->runs, r);
     else
@@ -163,129 +88,10 @@ static void pop_waiting(struct pop *p, struct gt *gt)
             take.attempts = r->attempt;
             queue = r->queue;
         }
-        pop_take_waiting(p, gt, r, &take, pop_estimate(p, gt, r, &known, &known_queue));
+        pop_record(p, gt, r, &known, &known_queue);
+        pop_take_waiting(p, gt, r, &take, &known);
     }
-    if (p->status == ST_OK)
-        pop_make_run(p, gt, queue, &take);
-}
-
-/* Finds the head record of a queue, which is kept until next has passed it. False: nothing is fresh, or p->status. */
-static bool pop_head(struct pop *p, struct gt *gt, uint32_t q)
-{
-    struct gtq *gq = &gt->queues[q];
-    const struct queue *queue = &gt->topic->queues[q];
-    if (gq->next >= queue->end)
-        return false;
-    if (gq->has_head && gq->next - gq->head.base < gq->head.count && gq->next >= gq->head.base)
-        return true;
-    enum status s = log_locate(p->st, gt->topic, q, gq->next, &gq->head);
-    p->again = p->again || s == ST_BUSY;
-    if (s == ST_GONE || s == ST_BUSY)
-        return false;
-    if (s != ST_OK) {
-        p->status = s;
-        return false;
-    }
-    if (gq->next < gq->head.base)
-        gq->next = gq->head.base; /* what was between was purged */
-    /* The tail still grows, so its place must be looked up again. */
-    gq->has_head = !queue->tail || gq->head.base < queue->tail->base;
-    return true;
-}
-
-/* Estimates the seq of the next message in its group commit, without reading it. This is exact where the messages of
- * the record have even distances, because they were spread over the queues in turn or sent together. */
-static uint64_t pop_head_seq(const struct gtq *gq)
-{
-    const struct record_info *h = &gq->head;
-    uint64_t spread = h->last_seq - h->first_seq;
-    return h->count > 1 ? h->first_seq + (gq->next - h->base) * spread / (h->count - 1) : h->first_seq;
-}
-
-/* Orders heads of queues: by group commit, then by the place in it. */
-static bool pop_head_before(const struct gtq *a, const struct gtq *b)
-{
-    if (a->head.index != b->head.index)
-        return a->head.index < b->head.index;
-    return pop_head_seq(a) < pop_head_seq(b);
-}
-
-static int32_t pop_oldest(struct pop *p, struct gt *gt, bool *ret_alone)
-{
-    int32_t best = -1;
-    *ret_alone = true;
-    for (uint32_t q = 0; q < gt->n_queues && p->status == ST_OK; q++) {
-        if (!pop_head(p, gt, q))
-            continue;
-        if (best < 0) {
-            best = (int32_t)q;
-            continue;
-        }
-        struct gtq *a = &gt->queues[q], *b = &gt->queues[best];
-        if (a->head.index == b->head.index)
-            *ret_alone = false;
-        if (pop_head_before(a, b))
-            best = (int32_t)q;
-    }
-    return p->status == ST_OK ? best : -1;
-}
-
-/* Takes up to n messages from the head record of q. */
-static void pop_take(struct pop *p, struct gt *gt, uint32_t q, struct take *take, uint32_t n)
-{
-    struct gtq *gq = &gt->queues[q];
-    bool ttl = (gt->topic->flags & TOPIC_HAS_TTL) != 0;
-    if (take->count == 0) {
-        take->base = gq->next;
-        take->attempts = gt->attempt_base;
-    }
-    uint64_t end = gq->head.base + gq->head.count;
-    size_t each = gq->head.count ? gq->head.bytes / gq->head.count : 0;
-    for (; n > 0 && gq->next < end && take->count < COUNT_MAX && pop_more(p); n--) {
-        int64_t expires = INT64_MAX;
-        if (ttl)
-            p->status = log_expiry(p->st, gt->topic, q, gq->next, &expires);
-        if (p->status != ST_OK)
-            return;
-        if (expires > p->stamp->now_ms) {
-            take->bits[take->count / 64] |= UINT64_C(1) << (take->count % 64);
-            take->live++;
-            p->left--;
-            p->bytes += each;
-        } else {
-            p->expired++;
-        }
-        take->count++;
-        gq->next++;
-    }
-    group_dirty(p->st, gt);
-}
-
-static void pop_fresh(struct pop *p, struct gt *gt)
-{
-    struct take *takes = NULL;
-    while (pop_more(p)) {
-        bool alone = true;
-        int32_t q = pop_oldest(p, gt, &alone);
-        p->refused = p->refused || (q >= 0 && p->crowded);
-        if (q < 0 || p->crowded)
-            break;
-        if (!takes)
-            takes = calloc(gt->n_queues, sizeof(*takes));
-        if (!takes) {
-            p->status = ST_NOMEM;
-            break;
-        }
-        struct take *take = &takes[q];
-        if (take->count && gt->queues[q].next != take->base + take->count)
-            pop_make_run(p, gt, (uint32_t)q, take); /* what is between was purged */
-        pop_take(p, gt, (uint32_t)q, take, alone ? COUNT_MAX : 1);
-        if (take->count == COUNT_MAX) /* full, also of expired ones */
-            pop_make_run(p, gt, (uint32_t)q, take);
-    }
-    for (uint32_t q = 0; takes && q < gt->n_queues; q++)
-        pop_make_run(p, gt, q, &takes[q]);
-    free(takes);
+    pop_make_run(p, gt, queue, &take);
 }
 
 /* Finds the group on a topic that POP names. *ret_gt NULL: the group does not exist there. */

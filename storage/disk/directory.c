@@ -201,28 +201,24 @@ static bool directory_holds(const struct record_info *info, uint64_t offset)
 
 enum status directory_find(struct directory *d, uint32_t queue, uint64_t offset, struct record_info *ret_info)
 {
-    struct key key = key_directory(d->topic, queue, offset);
-    kv_iter_floor(d->it, key_slice(&key));
-    d->on = directory_row(d, queue, ret_info) && directory_holds(ret_info, offset);
-    return d->on ? ST_OK : directory_ask_records(d, queue, offset, false, ret_info);
-}
-
-enum status directory_next(struct directory *d, uint32_t queue, struct record_info *info)
-{
-    uint64_t offset = info->base + info->count;
-    if (d->on)
+    if (d->on && d->queue == queue && d->end == offset) {
         kv_iter_next(d->it);
-    if (d->on && directory_row(d, queue, info) && info->base == offset)
-        return ST_OK;
-    return directory_find(d, queue, offset, info);
+    } else {
+        struct key key = key_directory(d->topic, queue, offset);
+        kv_iter_floor(d->it, key_slice(&key));
+    }
+    d->on = directory_row(d, queue, ret_info) && directory_holds(ret_info, offset);
+    d->queue = queue;
+    d->end = d->on ? ret_info->base + ret_info->count : 0;
+    return d->on ? ST_OK : directory_ask_records(d, queue, offset, false, ret_info);
 }
 
 enum status directory_last(struct directory *d, uint32_t queue, struct record_info *ret_info)
 {
     struct key key = key_directory(d->topic, queue, UINT64_MAX);
     kv_iter_floor(d->it, key_slice(&key));
-    d->on = directory_row(d, queue, ret_info);
-    if (d->on)
+    d->on = false;
+    if (directory_row(d, queue, ret_info))
         return ST_OK;
     if (!directory_in(d, queue) && kv_iter_status(d->it) == ST_OK)
         return ST_GONE;

@@ -56,7 +56,9 @@ struct directory {
     uint64_t topic;
     enum compress compress;
     struct kv_iter *it;
-    bool on; /* the iterator stands on the row of the last answer */
+    bool on;        /* the iterator stands on the row of the last answer, which is ... */
+    uint32_t queue; /* ... of this queue, ... */
+    uint64_t end;   /* ... and the record ends before this offset */
 };
 
 /* False: no memory, and there is nothing to close. */
@@ -68,12 +70,11 @@ void directory_close(struct directory *d);
 void directory_turn(struct directory *d, uint64_t topic, enum compress compress);
 
 /* Finds the record that holds an offset that the queue has: from its floor on, and before its end. Where the store has
- * lost that record: the first one behind it. ST_GONE: there is none; ST_IO, ST_NOMEM. */
+ * lost that record: the first one behind it. It is cheap to ask for the one behind the last answer. ST_GONE: there is
+ * none; ST_IO, ST_NOMEM. */
 enum status directory_find(struct directory *d, uint32_t queue, uint64_t offset,
                            struct record_info *ret_info) MUST_CHECK;
 
-/* Finds the record behind the one that was found last, which *info holds, and replaces *info. As directory_find. */
-enum status directory_next(struct directory *d, uint32_t queue, struct record_info *info) MUST_CHECK;
 
 /* Finds the last record of a queue. ST_GONE: it has none; ST_IO, ST_NOMEM. */
 enum status directory_last(struct directory *d, uint32_t queue, struct record_info *ret_info) MUST_CHECK;

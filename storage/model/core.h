@@ -19,7 +19,7 @@
 #include "protocol/base/text.h"
 #include "protocol/command/command.h"
 #include "protocol/record/record.h"
-#include "storage/disk/directory.h"
+#include "storage/disk/finder.h"
 #include "storage/disk/keys.h"
 #include "storage/disk/kv.h"
 #include "storage/disk/news.h"
@@ -127,6 +127,7 @@ struct work {
 struct state {
     struct kv *kv;
     struct overlay overlay;
+    struct finder finder; /* look-ups of messages in the store; closed when the group is written */
     struct meta_row meta;
     bool meta_dirty;
     bool sick; /* memory ran out in the middle of a command: the group must not be written */
@@ -155,6 +156,7 @@ struct state {
     struct effects fx;
     struct tally tally;
     struct buf scratch, scratch2, props, half; /* of the command at work */
+    struct buf heads;                           /* of the POP at work (pop_fresh.c) */
     struct buf parts, parts_bytes, outcome;    /* of the COMMIT at work */
 };
 

@@ -366,10 +366,8 @@ static void group_reset(struct state *st, struct gt *gt)
     runs_fini(&gt->runs);
     runs_delete(st, gt->id);
     group_timer_drop(st, gt);
-    for (uint32_t q = 0; q < gt->n_queues; q++) {
+    for (uint32_t q = 0; q < gt->n_queues; q++)
         gt->queues[q].next = gt->topic->queues[q].end;
-        gt->queues[q].has_head = false;
-    }
     group_dirty(st, gt);
 }
 

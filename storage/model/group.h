@@ -15,8 +15,6 @@
 
 struct gtq {
     uint64_t next;
-    struct record_info head; /* the record that holds next, while has_head */
-    bool has_head;
 };
 
 struct gt {

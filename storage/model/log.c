@@ -1,11 +1,10 @@
 /*
- * log.c: finds and reads messages of a queue for the writer (log.h). A record that the queue does not remember
- * is looked up in the store once; its place is then kept with the group's cursor.
+ * log.c: finds and reads messages of a queue for the writer (log.h). A record that the queue does not remember is looked
+ * up in the store, with others behind it (storage/disk/finder.h).
  */
 #include "storage/model/log.h"
 
 #include "storage/disk/lost.h"
-#include "storage/disk/records.h"
 #include "storage/model/queue.h"
 #include "storage/model/tail.h"
 
@@ -17,22 +16,31 @@ static struct lost_where log_where(struct state *st, const struct topic *t, uint
         .kv = st->kv, .topic = t->id, .queue = queue, .compress = t->compress, .name = t->name};
 }
 
+static struct finder_queue log_queue(const struct topic *t, uint32_t queue)
+{
+    return (struct finder_queue){.topic = t->id, .queue = queue, .compress = t->compress};
+}
+
+/* Where the messages end that the store has: behind them are those of the open group. */
+static uint64_t log_stored_end(const struct state *st, const struct queue *q)
+{
+    return q->fresh_group == st->group ? q->fresh_base : q->end;
+}
+
 static enum status log_locate_stored(struct state *st, struct topic *t, uint32_t queue, uint64_t offset,
                                      struct record_info *ret_info)
 {
-    struct directory d;
-    if (!directory_open(&d, st->kv, NULL, t->id, t->compress))
-        return ST_NOMEM;
-    enum status s = directory_find(&d, queue, offset, ret_info);
+    struct finder_queue fq = log_queue(t, queue);
+    uint64_t end = log_stored_end(st, &t->queues[queue]);
+    enum status s = finder_place(&st->finder, &fq, offset, end, ret_info);
     struct lost_where where = log_where(st, t, queue);
     for (int n = 0; s == ST_DAMAGED && n < LOST_MAX; n++) { /* neither its row nor the record can be read */
         uint64_t first = 0, last = 0;
         s = lost_find(&where, offset, &first, &last);
         offset = last + 1;
         if (s == ST_DAMAGED)
-            s = directory_find(&d, queue, offset, ret_info);
+            s = finder_place(&st->finder, &fq, offset, end, ret_info);
     }
-    directory_close(&d);
     return s;
 }
 
@@ -66,21 +74,19 @@ enum status log_read(struct state *st, struct topic *t, uint32_t queue, uint64_t
         return tail_read(q->tail, offset, st->now_ms, hold, ret_m);
     if (queue_unwritten(st, q, offset))
         return ST_BUSY;
-    struct kv_iter *it = records_iter(st->kv, NULL, t->compress, t->id, queue);
-    if (!it)
-        return ST_NOMEM;
+    struct finder_queue fq = log_queue(t, queue);
     struct record_header h;
-    enum status s = records_seek(it, t->id, queue, offset, &h);
+    struct slice record;
+    enum status s = finder_record(&st->finder, &fq, offset, &h, &record);
     struct message m;
     bool holds = s == ST_OK && offset >= h.base;
     if (s == ST_OK)
-        s = holds && record_message(kv_iter_value(it), &h, (uint32_t)(offset - h.base), &m) == ST_OK ? ST_OK : ST_DAMAGED;
+        s = holds && record_message(record, &h, (uint32_t)(offset - h.base), &m) == ST_OK ? ST_OK : ST_DAMAGED;
     if (s == ST_OK) { /* copies the one message out of a record that may be large */
         buf_reset(hold, TAIL_KEEP_BYTES);
         message_encode(hold, &m, h.stored_ms);
         s = hold->failed ? ST_NOMEM : message_decode(buf_slice(hold), h.stored_ms, ret_m);
     }
-    kv_iter_free(it);
     struct lost_where where = log_where(st, t, queue);
     uint64_t first = 0, last = 0;
     return s == ST_DAMAGED ? lost_find(&where, offset, &first, &last) : s;
@@ -94,27 +100,26 @@ enum status log_offset_at(struct state *st, struct topic *t, uint32_t queue, int
         *ret_offset = q->end;
         return ST_OK;
     }
-    struct kv_iter *it = records_iter(st->kv, NULL, t->compress, t->id, queue);
-    if (!it)
+    struct directory *d = finder_directory(&st->finder, t->id, t->compress);
+    if (!d)
         return ST_NOMEM;
-    uint64_t low = q->floor, high = q->tail ? q->tail->base : q->end;
+    uint64_t low = q->floor, high = log_stored_end(st, q);
     enum status s = ST_OK;
-    while (low < high) {
+    while (low < high && s == ST_OK) {
         uint64_t middle = low + (high - low) / 2;
-        struct record_header h;
-        s = records_seek(it, t->id, queue, middle, &h);
+        struct record_info info;
+        s = directory_find(d, queue, middle, &info);
         if (s == ST_GONE)
-            s = ST_OK, h = (struct record_header){.base = high, .stored_ms = INT64_MAX};
+            s = ST_OK, info = (struct record_info){.base = high, .stored_ms = INT64_MAX};
         if (s == ST_DAMAGED) /* nobody knows when it was stored: rather too early than too late */
-            s = ST_OK, h = (struct record_header){.base = middle, .stored_ms = INT64_MAX};
+            s = ST_OK, info = (struct record_info){.base = middle, .stored_ms = INT64_MAX};
         if (s != ST_OK)
             break;
-        if (h.stored_ms >= time_ms)
-            high = h.base <= middle ? (h.base > low ? h.base : low) : middle;
+        if (info.stored_ms >= time_ms)
+            high = info.base <= middle ? (info.base > low ? info.base : low) : middle;
         else
-            low = h.base + h.count;
+            low = info.base + info.count;
     }
-    kv_iter_free(it);
     if (s == ST_OK)
         *ret_offset = low;
     return s;
@@ -128,6 +133,29 @@ static enum status log_expiry_of_message(struct state *st, struct topic *t, uint
     enum status s = log_read(st, t, queue, offset, &st->props, &m);
     *ret_ms = s == ST_OK && (m.fields & MSG_TTL) ? m.expires_ms : INT64_MAX;
     return s == ST_DAMAGED || s == ST_GONE ? ST_OK : s; /* whoever reads it then will see */
+}
+
+static enum status log_expiry_stored(struct state *st, const struct topic *t, uint32_t queue, uint64_t offset,
+                                     int64_t *ret_ms)
+{
+    struct finder_queue fq = log_queue(t, queue);
+    return finder_expiry(&st->finder, &fq, offset, ret_ms);
+}
+
+/* Of the open group only what has expired already is in the overlay; all else expires later. */
+static enum status log_expiry_unwritten(struct state *st, const struct topic *t, uint32_t queue, uint64_t offset,
+                                        int64_t *ret_ms)
+{
+    struct key key = key_expiry(t->id, queue, offset);
+    struct buf value;
+    buf_init(&value, 64);
+    enum status s = overlay_get(&st->overlay, &key, &value);
+    if (s == ST_OK) {
+        struct cursor c = cursor_of(buf_slice(&value));
+        *ret_ms = (int64_t)cursor_u64(&c);
+    }
+    buf_free(&value);
+    return s == ST_GONE ? ST_OK : s;
 }
 
 enum status log_expiry(struct state *st, struct topic *t, uint32_t queue, uint64_t offset,
@@ -144,16 +172,7 @@ enum status log_expiry(struct state *st, struct topic *t, uint32_t queue, uint64
             *ret_ms = m.expires_ms;
         return read;
     }
-    struct key key = key_expiry(t->id, queue, offset);
-    struct buf value;
-    buf_init(&value, 64);
-    enum status s = overlay_get(&st->overlay, &key, &value);
-    if (s == ST_OK) {
-        struct cursor c = cursor_of(buf_slice(&value));
-        *ret_ms = (int64_t)cursor_u64(&c);
-    }
-    buf_free(&value);
-    if (s == ST_DAMAGED)
-        return log_expiry_of_message(st, t, queue, offset, ret_ms);
-    return s == ST_GONE ? ST_OK : s;
+    enum status s = queue_unwritten(st, &t->queues[queue], offset) ? log_expiry_unwritten(st, t, queue, offset, ret_ms)
+                                                                   : log_expiry_stored(st, t, queue, offset, ret_ms);
+    return s == ST_DAMAGED ? log_expiry_of_message(st, t, queue, offset, ret_ms) : s;
 }

@@ -11,6 +11,13 @@ void queue_freshen(const struct state *st, struct queue *q)
     q->fresh_base = q->end;
 }
 
+/* The i-th oldest place that is remembered. */
+static const struct record_info *queue_place(const struct queue *q, uint32_t i)
+{
+    uint32_t first = q->n_recent < q->recent_size ? 0 : q->recent_at;
+    return &q->recent[(first + i) % q->recent_size];
+}
+
 /* Makes the ring twice as long, with the oldest place first. Without memory the ring stays as it is. */
 static void queue_grow(struct queue *q)
 {
@@ -18,9 +25,8 @@ static void queue_grow(struct queue *q)
     struct record_info *recent = malloc(size * sizeof(*recent));
     if (!recent)
         return;
-    uint32_t first = q->n_recent < q->recent_size ? 0 : q->recent_at;
     for (uint32_t i = 0; i < q->n_recent; i++)
-        recent[i] = q->recent[(first + i) % q->recent_size];
+        recent[i] = *queue_place(q, i);
     free(q->recent);
     q->recent = recent;
     q->recent_at = q->n_recent;
@@ -47,12 +53,19 @@ bool queue_unwritten(const struct state *st, const struct queue *q, uint64_t off
     return q->fresh_group == st->group && offset >= q->fresh_base;
 }
 
+/* Places are remembered in the order of their offsets. */
 const struct record_info *queue_recall(const struct queue *q, uint64_t offset)
 {
-    for (uint32_t i = 0; i < q->n_recent; i++) {
-        const struct record_info *info = &q->recent[i];
-        if (offset >= info->base && offset - info->base < info->count)
+    uint32_t low = 0, high = q->n_recent;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        const struct record_info *info = queue_place(q, middle);
+        if (offset < info->base)
+            high = middle;
+        else if (offset - info->base < info->count)
             return info;
+        else
+            low = middle + 1;
     }
     return NULL;
 }

@@ -6,7 +6,6 @@
 
 #include <stdlib.h>
 
-#include "storage/disk/directory.h"
 #include "storage/disk/records.h"
 
 void topic_free(struct topic *t)
@@ -81,20 +80,19 @@ void topics_save(struct state *st)
 /* Finds the end of each queue: behind its last record. */
 static enum status topic_find_ends(struct state *st, struct topic *t)
 {
-    struct directory d;
-    if (!directory_open(&d, st->kv, NULL, t->id, t->compress))
+    struct directory *d = finder_directory(&st->finder, t->id, t->compress);
+    if (!d)
         return ST_NOMEM;
     enum status s = ST_OK;
     for (uint32_t i = 0; i < t->n_queues && (s == ST_OK || s == ST_GONE); i++) {
         struct queue *q = &t->queues[i];
         struct record_info last = {0};
         q->end = q->floor;
-        s = directory_last(&d, i, &last);
+        s = directory_last(d, i, &last);
         if (s == ST_OK && last.base + last.count > q->end)
             q->end = last.base + last.count;
         q->total = last.total;
     }
-    directory_close(&d);
     return s == ST_GONE ? ST_OK : s;
 }
 

@@ -205,7 +205,7 @@ enum status lag_expired(struct view *v, struct lag_topics *ts, const struct lag_
             return s;
         if (v->budget-- <= 0)
             return ST_BUSY;
-        s = directory_next(&ts->d, queue, &info);
+        s = directory_find(&ts->d, queue, e->at, &info);
     }
     return s;
 }

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "tests/lib/prng.h"
+#include "storage/model/tail.h"
 #include "tests/lib/shell.h"
 
 static void oldest_first_over_queues(void **state)
@@ -196,23 +197,49 @@ static void many_expired(void **state)
     shell_expect(s, "[t:0:2500#1=new]", "POP g t COUNT 10");
 }
 
+/* One command skips only a limited number of records that have expired as a whole. */
 static void very_many_expired(void **state)
+{
+    struct shell *s = *state;
+    struct topic *t = NULL;
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
+    assert_int_equal(topic_get(s->st, SLICE_LIT("t"), &t), ST_OK);
+    for (int i = 0; i < 6000; i++) {
+        shell_add(s, "SEND t old TTL 1s");
+        tail_flush(s->st, t);
+        if (i == 3000)
+            assert_true(shell_write(s));
+    }
+    assert_true(shell_write(s));
+    shell_do(s, "SEND t new");
+    s->now_ms += 1000;
+    shell_reopen(s);
+    shell_add(s, "POP g t");
+    assert_true(shell_outcome(s, 0)->nothing);
+    assert_true(shell_outcome(s, 0)->retry_at_ms == s->now_ms);
+    assert_true(shell_write(s));
+    shell_reopen(s);
+    shell_expect(s, "[t:0:6000#1=new]", "POP g t");
+}
+
+/* And of messages that have expired within records that also have others. */
+static void very_many_expired_between(void **state)
 {
     struct shell *s = *state;
     shell_do(s, "TOPIC CREATE t QUEUES 1");
     for (int n = 0; n < 24; n++) {
         for (int i = 0; i < 1000; i++)
             shell_add(s, "SEND t old TTL 1s");
+        shell_add(s, "SEND t new");
         assert_true(shell_write(s));
     }
-    shell_do(s, "SEND t new");
     s->now_ms += 1000;
-    shell_add(s, "POP g t"); /* one command skips only a limited number */
-    assert_true(shell_outcome(s, 0)->nothing);
-    assert_true(shell_outcome(s, 0)->retry_at_ms == s->now_ms);
+    shell_add(s, "POP g t COUNT 30");
+    assert_int_equal(shell_outcome(s, 0)->n_grants, 19);
     assert_true(shell_write(s));
-    shell_reopen(s);
-    shell_expect(s, "[t:0:24000#1=new]", "POP g t");
+    shell_add(s, "POP g t COUNT 30");
+    assert_int_equal(shell_outcome(s, 0)->n_grants, 5);
+    assert_true(shell_write(s));
 }
 
 /* Random sends to random queues with random counts: each message is delivered once, in order within its queue. */
@@ -250,7 +277,7 @@ int main(void)
         SHELL_TEST(expired_are_never_handed_out),
         SHELL_TEST(ttl_of_nothing),
         SHELL_TEST(many_expired),
-        SHELL_TEST(very_many_expired),
+        SHELL_TEST(very_many_expired), SHELL_TEST(very_many_expired_between),
         SHELL_TEST(each_once_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

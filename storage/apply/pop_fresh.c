@@ -1,0 +1,178 @@
+/*
+ * pop_fresh.c: takes messages that a group never got, always from the queue whose head is oldest (pop_fresh.h).
+ *
+ *   q0  ░░░░░│a a a│c c c ...        a record knows the index of the group commit that wrote it, so the
+ *   q1  ░░│b b b b│d d ...           oldest head is the smallest (index, seq); within a record seq is
+ *        next ▲                      guessed between that of its first and of its last message
+ *
+ *   heap   the heads of all queues that have something, the oldest on top. After a message was taken its queue sinks
+ *          to where its next one belongs, so COUNT messages of n queues cost COUNT x log n comparisons
+ *
+ * Where a record lies, and when its messages expire, the directory says; no record is read.
+ */
+#include "storage/apply/pop_fresh.h"
+
+#include "storage/model/log.h"
+
+#define FRESH_SKIPPED 4 /* a record that has expired as a whole counts as so many expired messages */
+
+struct fresh_head {
+    uint32_t queue;
+    uint64_t seq;            /* of the next message, estimated */
+    struct record_info info; /* the record that it is in */
+    struct take take;
+};
+
+struct heads {
+    struct fresh_head *all;
+    uint32_t *heap; /* places in all; the oldest is heap[0] */
+    uint32_t n;     /* in the heap */
+    uint32_t n_all;
+};
+
+/* Estimates the seq of the next message in its group commit, without reading it. This is exact where the messages of
+ * the record have even distances, because they were spread over the queues in turn or sent together. */
+static uint64_t fresh_seq(const struct record_info *info, uint64_t next)
+{
+    uint64_t spread = info->last_seq - info->first_seq;
+    return info->count > 1 ? info->first_seq + (next - info->base) * spread / (info->count - 1) : info->first_seq;
+}
+
+/* Finds the next message of a queue. False: there is none, or p->status. */
+static bool fresh_find(struct pop *p, struct gt *gt, struct fresh_head *h)
+{
+    struct gtq *gq = &gt->queues[h->queue];
+    if (gq->next >= gt->topic->queues[h->queue].end)
+        return false;
+    enum status s = log_locate(p->st, gt->topic, h->queue, gq->next, &h->info);
+    p->again = p->again || s == ST_BUSY;
+    if (s == ST_GONE || s == ST_BUSY)
+        return false;
+    if (s != ST_OK) {
+        p->status = s;
+        return false;
+    }
+    if (gq->next < h->info.base)
+        gq->next = h->info.base; /* what was between was purged, or is lost */
+    h->seq = fresh_seq(&h->info, gq->next);
+    return true;
+}
+
+/* Orders heads: by group commit, then by the place in it. */
+static bool fresh_before(const struct fresh_head *a, const struct fresh_head *b)
+{
+    if (a->info.index != b->info.index)
+        return a->info.index < b->info.index;
+    return a->seq != b->seq ? a->seq < b->seq : a->queue < b->queue;
+}
+
+/* The older of the two below place i of the heap; n: there is none. */
+static uint32_t fresh_below(const struct heads *hs, uint32_t i)
+{
+    uint32_t left = 2 * i + 1, right = left + 1;
+    if (left >= hs->n)
+        return hs->n;
+    bool is_right = right < hs->n && fresh_before(&hs->all[hs->heap[right]], &hs->all[hs->heap[left]]);
+    return is_right ? right : left;
+}
+
+/* Moves the head at place i down to where it belongs. */
+static void fresh_sink(struct heads *hs, uint32_t i)
+{
+    uint32_t moved = hs->heap[i];
+    for (;;) {
+        uint32_t below = fresh_below(hs, i);
+        if (below == hs->n || !fresh_before(&hs->all[hs->heap[below]], &hs->all[moved]))
+            break;
+        hs->heap[i] = hs->heap[below];
+        i = below;
+    }
+    hs->heap[i] = moved;
+}
+
+/* Finds the heads of all queues. ST_NOMEM, or what reading one came to. */
+static enum status fresh_heads(struct pop *p, struct gt *gt, struct heads *hs)
+{
+    struct buf *room = &p->st->heads;
+    buf_reset(room, KIB(64));
+    size_t each = sizeof(struct fresh_head) + sizeof(uint32_t);
+    uint8_t *mem = buf_room(room, gt->n_queues * each);
+    if (!mem)
+        return ST_NOMEM;
+    *hs = (struct heads){.all = (struct fresh_head *)(void *)mem};
+    hs->heap = (uint32_t *)(void *)(mem + gt->n_queues * sizeof(struct fresh_head));
+    for (uint32_t q = 0; q < gt->n_queues && p->status == ST_OK; q++) {
+        struct fresh_head *h = &hs->all[hs->n_all];
+        h->queue = q;
+        if (!fresh_find(p, gt, h))
+            continue;
+        h->take.count = h->take.live = 0;
+        hs->heap[hs->n++] = hs->n_all++;
+    }
+    for (uint32_t i = hs->n / 2; i-- > 0;)
+        fresh_sink(hs, i);
+    return p->status;
+}
+
+/* Takes up to n messages of the head's record. */
+static void fresh_take(struct pop *p, struct gt *gt, struct fresh_head *h, uint32_t n)
+{
+    struct gtq *gq = &gt->queues[h->queue];
+    struct take *take = &h->take;
+    uint64_t end = h->info.base + h->info.count;
+    size_t each = h->info.bytes / h->info.count;
+    group_dirty(p->st, gt);
+    if (h->info.expires_most <= p->stamp->now_ms) {
+        p->expired += FRESH_SKIPPED;
+        gq->next = end;
+        return;
+    }
+    if (take->count && gq->next != take->base + take->count)
+        pop_make_run(p, gt, h->queue, take); /* what is between was purged, or has expired */
+    if (take->count == 0)
+        *take = (struct take){.base = gq->next, .attempts = gt->attempt_base};
+    for (; n > 0 && gq->next < end && take->count < COUNT_MAX && pop_more(p); n--) {
+        bool live = !pop_expired(p, gt, h->queue, gq->next, &h->info);
+        if (p->status != ST_OK)
+            return;
+        take_add(take, live);
+        p->left -= live;
+        p->bytes += live ? each : 0;
+        gq->next++;
+    }
+    if (take->count == COUNT_MAX) /* full, also of expired ones */
+        pop_make_run(p, gt, h->queue, take);
+}
+
+/* Moves the oldest queue to where its next message belongs, or takes it out where it has none. */
+static void fresh_next(struct pop *p, struct gt *gt, struct heads *hs)
+{
+    struct fresh_head *h = &hs->all[hs->heap[0]];
+    uint64_t next = gt->queues[h->queue].next;
+    bool in_record = next - h->info.base < h->info.count;
+    if (in_record)
+        h->seq = fresh_seq(&h->info, next);
+    else if (!fresh_find(p, gt, h))
+        hs->heap[0] = hs->heap[--hs->n];
+    if (hs->n)
+        fresh_sink(hs, 0);
+}
+
+void pop_fresh(struct pop *p, struct gt *gt)
+{
+    struct heads hs = {0};
+    enum status s = pop_more(p) ? fresh_heads(p, gt, &hs) : ST_OK;
+    if (s != ST_OK)
+        p->status = s;
+    p->refused = p->refused || (hs.n && p->crowded);
+    while (hs.n && pop_more(p) && !p->crowded) {
+        struct fresh_head *h = &hs.all[hs.heap[0]];
+        uint32_t second = fresh_below(&hs, 0);
+        /* Messages of one group commit are taken in turn; a whole record at once where no other queue has its like. */
+        bool in_turn = second < hs.n && hs.all[hs.heap[second]].info.index == h->info.index;
+        fresh_take(p, gt, h, in_turn ? 1 : COUNT_MAX);
+        fresh_next(p, gt, &hs);
+    }
+    for (uint32_t i = 0; i < hs.n_all; i++)
+        pop_make_run(p, gt, hs.all[i].queue, &hs.all[i].take);
+}
