@@ -13,13 +13,15 @@
 #include <stdlib.h>
 
 #include "storage/apply/apply.h"
-#include "storage/model/group.h"
+#include "storage/group/gone.h"
+#include "storage/group/group.h"
 #include "storage/model/pgroup.h"
 #include "storage/disk/meta.h"
 #include "storage/model/txn.h"
 #include "storage/model/young.h"
 #include "storage/model/tail.h"
-#include "storage/model/waiting.h"
+#include "storage/group/unload.h"
+#include "storage/group/waiting.h"
 
 #define GROUP_BYTES_MAX MIB(8)
 #define SYNC_AT_LAST_MS 60000
@@ -33,6 +35,7 @@ static void state_begin_group(struct state *st)
     st->group_commands = st->group_settled = 0;
     st->meta_dirty = false;
     timers_begin_group(st);
+    st->gone_left = GONE_GTS_MAX;
     st->fx.n_keys = 0;
     st->fx.overflow = false;
     st->fx.pgroups_changed = false;
@@ -90,6 +93,7 @@ enum status state_load(struct store *store, struct state **ret_state, char *err,
     }
     size_t memory = store->memory_bytes;
     st->kv = st->finder.kv = store->kv;
+    st->lru.bytes_max = memory / 8;
     st->young.bytes_max = memory / 32;
     /* A group is in memory three times: as commands, as records and as the batch. */
     st->group_bytes_max = memory / 8 < GROUP_BYTES_MAX ? memory / 8 : GROUP_BYTES_MAX;
@@ -109,6 +113,7 @@ enum status state_load(struct store *store, struct state **ret_state, char *err,
 static void state_free_tables(struct state *st)
 {
     groups_free(st);
+    cgroups_free(st);
     for (struct hash_node *node = hash_walk(&st->topics, NULL), *next; node; node = next) {
         next = hash_walk(&st->topics, node);
         topic_free((struct topic *)node);
@@ -152,6 +157,8 @@ void state_apply(struct state *st, const struct stamp *stamp, const struct comma
     assert(stamp->index > st->last_index && stamp->now_ms >= st->now_ms);
     /* A record has one stored time, so all commands of a group have. */
     assert(st->group_commands == 0 || stamp->now_ms == st->now_ms);
+    if (st->group_commands == 0 && lru_over(&st->lru))
+        unload_some(st);
     if (st->group_index == 0)
         st->group_index = stamp->index;
     st->last_index = stamp->index;
@@ -176,7 +183,7 @@ bool state_repeated(struct state *st, const struct stamp *stamp, const struct co
 
 bool state_group_full(const struct state *st)
 {
-    return core_full(st);
+    return core_full(st) || st->lru.bytes > 2 * st->lru.bytes_max;
 }
 
 static void state_put_meta(struct state *st)
@@ -220,6 +227,7 @@ enum status state_log(struct state *st, bool sync, struct effects *fx, char *err
     topics_save(st);
     pgroups_save(st);
     group_flush(st);
+    cgroups_save(st);
     st->sick = st->sick || st->overlay.failed;
     overlay_flush(&st->overlay);
     finder_close(&st->finder);

@@ -4,9 +4,9 @@
  * Which messages a receipt still holds is in model/lease.h.
  */
 #include "storage/apply/handlers.h"
-#include "storage/model/group.h"
-#include "storage/model/dead.h"
-#include "storage/model/lease.h"
+#include "storage/group/group.h"
+#include "storage/group/dead.h"
+#include "storage/group/lease.h"
 
 /* Finds the group on the receipt's topic, and the message's run; *ret_run is NULL where the lease is lost. */
 static enum status ack_find(struct state *st, const struct stamp *stamp, struct slice group,

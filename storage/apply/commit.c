@@ -9,10 +9,10 @@
  */
 #include "storage/apply/handlers.h"
 #include "storage/model/delay.h"
-#include "storage/model/group.h"
+#include "storage/group/group.h"
 #include "storage/model/enqueue.h"
 #include "storage/model/txn.h"
-#include "storage/model/lease.h"
+#include "storage/group/lease.h"
 
 #define PARTS_KEEP KIB(256)    /* of each of a COMMIT's buffers, for the next one */
 #define COMMIT_ACKS_MAX 100000 /* messages that the receipts of one COMMIT may name: each is looked up */

@@ -1,8 +1,9 @@
 /* manage.c: TOPIC CREATE, PURGE and DELETE, GROUP CREATE and DELETE. */
 #include "storage/apply/handlers.h"
-#include "storage/model/group.h"
+#include "storage/group/group.h"
 #include "storage/model/drop.h"
-#include "storage/model/dead.h"
+#include "storage/group/gone.h"
+#include "storage/group/dead.h"
 
 static void manage_refuse(struct outcome *out, enum status s, const char *what, struct slice name)
 {
@@ -44,8 +45,6 @@ void apply_topic_purge(struct state *st, const struct stamp *stamp, const struct
     (void)stamp;
     struct topic *t = NULL;
     enum status s = topic_get(st, cmd->pos[0], &t);
-    if (s == ST_OK)
-        s = group_leave_topic(st, t, true);
     if (s != ST_OK) {
         manage_refuse(out, s, "topic", cmd->pos[0]);
         return;
@@ -60,13 +59,11 @@ void apply_topic_delete(struct state *st, const struct stamp *stamp, const struc
     (void)stamp;
     struct topic *t = NULL;
     enum status s = topic_get(st, cmd->pos[0], &t);
-    if (s == ST_OK)
-        s = group_leave_topic(st, t, false);
     if (s != ST_OK) {
         manage_refuse(out, s, "topic", cmd->pos[0]);
         return;
     }
-    drop_topic(st, t);
+    gone_topic(st, t);
     reply_ok(&out->reply);
 }
 
@@ -127,20 +124,14 @@ void apply_group_delete(struct state *st, const struct stamp *stamp, const struc
     struct topic *dlq = NULL;
     enum status s = topic_get(st, dead_topic_name(cmd->pos[0], hold), &dlq);
     if (s == ST_OK || s == ST_GONE)
-        s = group_delete(st, cmd->pos[0]);
+        s = gone_group(st, cmd->pos[0]);
     if (s == ST_GONE && dlq) /* its topics were deleted, and with them its positions; its dead letters are left */
         s = ST_OK;
     if (s != ST_OK) {
         manage_refuse(out, s, "group", cmd->pos[0]);
         return;
     }
-    s = dlq ? group_leave_topic(st, dlq, false) : ST_OK;
-    if (s != ST_OK) {
-        st->sick = true; /* half of the command is done, so the group must not be written */
-        core_fail(out, s, "GROUP DELETE");
-        return;
-    }
     if (dlq)
-        drop_topic(st, dlq);
+        gone_topic(st, dlq);
     reply_ok(&out->reply);
 }

@@ -12,11 +12,11 @@
  */
 #include "storage/apply/handlers.h"
 #include "storage/apply/pop_fresh.h"
-#include "storage/model/group.h"
-#include "storage/model/grants.h"
+#include "storage/group/group.h"
+#include "storage/group/grants.h"
 #include "storage/model/log.h"
-#include "storage/model/lease.h"
-#include "storage/model/waiting.h"
+#include "storage/group/lease.h"
+#include "storage/group/waiting.h"
 
 #define POP_TOPICS_MAX 64
 

@@ -1,7 +1,7 @@
 /* pop_take.c: makes leased runs of what POP takes (pop_take.h). */
 #include "storage/apply/pop_take.h"
 
-#include "storage/model/grants.h"
+#include "storage/group/grants.h"
 #include "storage/model/log.h"
 
 static int64_t take_lease_until(const struct pop *p, const struct gt *gt)

@@ -8,7 +8,7 @@
 #ifndef HALFMQ_STORAGE_APPLY_POP_TAKE_H
 #define HALFMQ_STORAGE_APPLY_POP_TAKE_H
 
-#include "storage/model/group.h"
+#include "storage/group/group.h"
 
 #define POP_EXPIRED_MAX 20000 /* expired messages that one POP skips; then the caller comes again at once */
 

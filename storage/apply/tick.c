@@ -4,6 +4,7 @@
  *   W kind due what ──► GT      leases of a group on a topic end, waiting messages come due
  *                       TXN     a transaction is parked, or gets another check-back
  *                       DELAY   a delayed message becomes visible
+ *                       TOPIC_GONE, GROUP_GONE   the rows of what was deleted go on being deleted
  *
  *   one kind's rows, by due time:   floor ... fired, fired │ left to the next TICK │ now │ later ...
  *                                                     ▲ quota: rows, and bytes read and written
@@ -17,7 +18,8 @@
  */
 #include "storage/apply/handlers.h"
 #include "storage/model/delay.h"
-#include "storage/model/lease.h"
+#include "storage/group/gone.h"
+#include "storage/group/lease.h"
 #include "storage/model/timer.h"
 #include "storage/model/txn.h"
 
@@ -52,6 +54,22 @@ static enum status tick_delay(struct state *st, const struct stamp *stamp, int64
     return delay_tick(st, stamp, due_ms, key_read_u64(what.data), key_read_u64(what.data + 8));
 }
 
+static enum status tick_topic_gone(struct state *st, const struct stamp *stamp, int64_t due_ms, struct slice what)
+{
+    (void)stamp;
+    (void)due_ms;
+    gone_tick_topic(st, what);
+    return ST_OK;
+}
+
+static enum status tick_group_gone(struct state *st, const struct stamp *stamp, int64_t due_ms, struct slice what)
+{
+    (void)stamp;
+    (void)due_ms;
+    gone_tick_group(st, what);
+    return ST_OK;
+}
+
 /* Does what a row reminds of. due_ms: when it was due at first. ST_GONE: there is nothing to do any more. Anything
  * else but ST_OK: nothing was changed, and it is to be tried again later. */
 typedef enum status tick_fn(struct state *st, const struct stamp *stamp, int64_t due_ms, struct slice what);
@@ -65,6 +83,8 @@ static const struct tick_kind {
     [TIMER_GT] = {tick_gt, 512, WORK_BYTES_MAX},
     [TIMER_TXN] = {tick_txn, 256, MIB(1)},
     [TIMER_DELAY] = {tick_delay, 256, MIB(1)},
+    [TIMER_TOPIC_GONE] = {tick_topic_gone, 8, MIB(1)}, /* a step is bounded by itself, too */
+    [TIMER_GROUP_GONE] = {tick_group_gone, 8, MIB(1)},
 };
 
 /* Deletes the row (W, kind u8, due u64, what) and does what it reminds of. */

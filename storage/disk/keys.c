@@ -118,6 +118,14 @@ struct key key_topic_group(uint64_t topic, struct slice group)
     return k;
 }
 
+struct key key_cgroup(struct slice group)
+{
+    struct key k;
+    key_begin(&k, 'U');
+    key_bytes(&k, group);
+    return k;
+}
+
 struct key key_cursor(uint64_t gt)
 {
     return key_of_id('C', gt);

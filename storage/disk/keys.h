@@ -8,6 +8,7 @@
  *     M                                                → meta: applied index, stamp, counters
  *     T name                                           → topic
  *     G group 0 topic                                  → group on a topic: id and settings
+ *     U group                                          → a consumer group: on how many topics it is
  *     H topic u64 │ group                              → (empty) which groups hang on a topic
  *     C gt u64                                         → its cursors, queue by queue
  *     R gt u64 │ queue u32 │ base u64                  → a run: leased messages
@@ -73,6 +74,7 @@ struct key key_topic(struct slice name);
 struct key key_group(struct slice group, struct slice topic);
 struct key key_group_prefix(struct slice group);
 struct key key_topic_group(uint64_t topic, struct slice group);
+struct key key_cgroup(struct slice group);
 struct key key_cursor(uint64_t gt);
 struct key key_run(uint64_t gt, uint32_t queue, uint64_t base);
 struct key key_waiting(uint64_t gt, int64_t due_ms, uint32_t queue, uint64_t base);

@@ -158,6 +158,21 @@ enum status group_decode(struct slice bytes, struct group_row *ret_r)
     return row_close(&c);
 }
 
+void cgroup_encode(struct buf *b, const struct cgroup_row *r)
+{
+    buf_put_u8(b, ROW_VERSION);
+    buf_put_varint(b, r->topics);
+    buf_put_varint(b, r->below);
+}
+
+enum status cgroup_decode(struct slice bytes, struct cgroup_row *ret_r)
+{
+    struct cursor c = row_open(bytes);
+    ret_r->topics = cursor_varint(&c);
+    ret_r->below = cursor_varint(&c);
+    return row_close(&c);
+}
+
 void cursor_encode(struct buf *b, const struct cursor_row *r)
 {
     buf_put_u8(b, ROW_VERSION);

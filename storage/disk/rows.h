@@ -57,6 +57,12 @@ struct group_row {
     uint32_t attempt_base; /* its attempt numbers begin behind this (attempts.h) */
 };
 
+/* A consumer group by its name. */
+struct cgroup_row {
+    uint64_t topics; /* on how many it is */
+    uint64_t below;  /* its gts with a smaller id are deleted; 0: none is left whose rows would have to go */
+};
+
 /* The place of a waiting run among those of its group: they are delivered in this order. */
 struct wait_place {
     int64_t due_ms;
@@ -175,6 +181,8 @@ void topic_encode(struct buf *b, const struct topic_row *r);
 enum status topic_decode(struct slice bytes, struct topic_row *ret_r) MUST_CHECK;
 void group_encode(struct buf *b, const struct group_row *r);
 enum status group_decode(struct slice bytes, struct group_row *ret_r) MUST_CHECK;
+void cgroup_encode(struct buf *b, const struct cgroup_row *r);
+enum status cgroup_decode(struct slice bytes, struct cgroup_row *ret_r) MUST_CHECK;
 void cursor_encode(struct buf *b, const struct cursor_row *r);
 enum status cursor_decode(struct slice bytes, struct cursor_row *ret_r) MUST_CHECK;
 void run_encode(struct buf *b, const struct run_row *r);

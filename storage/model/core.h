@@ -4,6 +4,7 @@
  *   struct state ── topics by name ── queues ── tail (record of this group) ── recent (where records are)
  *        │
  *        ├─ groups on topics ("gt") by group 0 topic ── cursors ── runs (run.h)
+ *        ├─ consumer groups by name (cgroup.h)     ├─ lru: what was used of late (lru.h)
  *        ├─ producer groups (settings, how much is open, what takers were told)
  *        ├─ overlay (rows of this group)      ├─ kv (the store)
  *        └─ fx, tally, meta
@@ -25,6 +26,7 @@
 #include "storage/disk/news.h"
 #include "storage/disk/overlay.h"
 #include "storage/disk/rows.h"
+#include "storage/model/lru.h"
 #include "storage/outcome.h"
 
 #define ERR_SIZE 512
@@ -71,6 +73,11 @@ struct topic {
     uint64_t delayed; /* messages that wait for their time */
     uint64_t purges;
     bool touched;     /* its row is to be written with the group */
+    bool gone;        /* deleted: it is freed with the last gt in memory that points to it */
+    uint32_t n_gts;   /* in memory, on it */
+    uint64_t born_group; /* the commit group that made the youngest gt on it ... */
+    struct gt *born;     /* ... and, while that is open, those that it made */
+    struct lru_node lru;
     struct topic *next_touched;
     struct news_slot news;
     struct queue *queues;
@@ -108,6 +115,7 @@ struct young {
 };
 
 struct gt;
+struct cgroup;
 
 #define TIMER_KINDS_MAX 16
 
@@ -132,7 +140,10 @@ struct state {
     bool meta_dirty;
     bool sick; /* memory ran out in the middle of a command: the group must not be written */
     bool logged; /* the last group waits for state_settle */
-    struct hash topics, gts, pgroups; /* those in memory */
+    struct hash topics, gts, cgroups, pgroups; /* those in memory */
+    struct lru lru;                            /* of topics and gts */
+    uint32_t gone_left; /* gts whose rows this commit group may still delete (gone.h) */
+    struct cgroup *touched_cgroups;
     struct topic *last_topic;   /* the one that was found last, or NULL: a command asks for it several times, and ... */
     struct pgroup *last_pgroup; /* ... so do many commands, one after the other */
     uint64_t group; /* counts groups, from 1 */

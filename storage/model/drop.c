@@ -30,6 +30,7 @@ void drop_messages(struct state *st, struct topic *t)
         t->queues[q].n_recent = t->queues[q].recent_at = 0;
     }
     drop_log(st, t);
+    t->purges++;
     topic_save(st, t);
 }
 
@@ -47,7 +48,5 @@ void drop_topic(struct state *st, struct topic *t)
     assert(st->meta.topics > 0);
     st->meta.topics--;
     st->meta_dirty = true;
-    hash_remove(&st->topics, &t->node);
-    st->last_topic = NULL;
-    topic_free(t);
+    topic_forget(st, t);
 }

@@ -4,10 +4,11 @@
 
 #include "storage/model/topic.h"
 
-/* Deletes all messages; offsets go on. Delayed messages stay, because they are not in a queue yet. */
+/* Deletes all messages; offsets go on. Delayed messages stay, because they are not in a queue yet. What groups have leased
+ * and waiting is void from here on (group.h). */
 void drop_messages(struct state *st, struct topic *t);
 
-/* Deletes the topic: its rows and the struct. The caller has deleted the groups on it. */
+/* Deletes the topic: its rows and the struct. The groups on it are gone with that; gone.h deletes their rows. */
 void drop_topic(struct state *st, struct topic *t);
 
 #endif

@@ -8,6 +8,8 @@
 
 #include "storage/disk/records.h"
 
+#define TOPIC_OVERHEAD 64 /* what the heap adds */
+
 void topic_free(struct topic *t)
 {
     if (!t)
@@ -96,6 +98,43 @@ static enum status topic_find_ends(struct state *st, struct topic *t)
     return s == ST_GONE ? ST_OK : s;
 }
 
+static size_t topic_bytes(const struct topic *t)
+{
+    size_t bytes = sizeof(*t) + t->name.len + TOPIC_OVERHEAD + t->n_queues * sizeof(*t->queues);
+    for (uint32_t q = 0; q < t->n_queues; q++)
+        bytes += t->queues[q].recent_size * sizeof(*t->queues[q].recent);
+    return bytes;
+}
+
+static void topic_add(struct state *st, struct topic *t)
+{
+    hash_add(&st->topics, &t->node, text_hash(t->name));
+    lru_add(&st->lru, &t->lru, LRU_TOPIC, topic_bytes(t));
+}
+
+void topic_measure(struct state *st, struct topic *t)
+{
+    lru_resize(&st->lru, &t->lru, topic_bytes(t));
+}
+
+void topic_forget(struct state *st, struct topic *t)
+{
+    hash_remove(&st->topics, &t->node);
+    lru_remove(&st->lru, &t->lru);
+    st->last_topic = NULL;
+    t->gone = true;
+    if (t->n_gts == 0)
+        topic_free(t);
+}
+
+void topic_release(struct topic *t)
+{
+    assert(t->n_gts > 0);
+    t->n_gts--;
+    if (t->n_gts == 0 && t->gone)
+        topic_free(t);
+}
+
 static enum status topic_load(struct state *st, struct slice name, struct topic **ret_topic)
 {
     struct key key = key_topic(name);
@@ -125,7 +164,7 @@ static enum status topic_load(struct state *st, struct slice name, struct topic 
         topic_free(t);
         return s;
     }
-    hash_add(&st->topics, &t->node, text_hash(name));
+    topic_add(st, t);
     *ret_topic = t;
     return ST_OK;
 }
@@ -147,6 +186,7 @@ enum status topic_get(struct state *st, struct slice name, struct topic **ret_to
         t = topic_in_memory(st, name);
     if (!t)
         return topic_load(st, name, ret_topic);
+    lru_use(&t->lru);
     *ret_topic = st->last_topic = t;
     return ST_OK;
 }
@@ -168,7 +208,7 @@ enum status topic_create(struct state *st, int64_t now_ms, struct slice name,
     t = topic_new(name, set->n_queues);
     if (!t)
         return ST_NOMEM;
-    hash_add(&st->topics, &t->node, text_hash(name));
+    topic_add(st, t);
     t->id = core_next_ref(st);
     t->order_queues = set->n_queues;
     t->compress = set->compress;

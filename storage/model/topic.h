@@ -44,6 +44,16 @@ void topics_save(struct state *st);
 /* Puts its row, as it is now, into the group. */
 void topic_save(struct state *st, struct topic *t);
 
+/* Takes the topic out of memory, without a change to its rows: because it is deleted, or clean and not used. It is freed
+ * now, or with the last gt in memory that points to it. */
+void topic_forget(struct state *st, struct topic *t);
+
+/* A gt in memory that was counted in n_gts points to it no longer. */
+void topic_release(struct topic *t);
+
+/* Counts its memory again. */
+void topic_measure(struct state *st, struct topic *t);
+
 void topic_free(struct topic *t);
 
 #endif

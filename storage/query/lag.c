@@ -14,7 +14,15 @@ enum lag_phase { PHASE_BEGIN, PHASE_FRESH, PHASE_LEASED, PHASE_WAITING };
 
 #define COST_GET 4 /* of a row that is looked up, in rows that are walked over */
 
+/* A name that was looked up last, and what was found: rows G of a group, and often of a topic, follow one another. */
+struct lag_name {
+    uint8_t name[SYSTEM_NAME_BYTES_MAX];
+    size_t len; /* 0: none yet */
+    uint64_t found; /* of a group: its gts below this are deleted; of a topic: its id, 0: there is none */
+};
+
 struct lag_reader {
+    struct lag_name group, topic;
     struct standing st;
     enum lag_phase phase;
     uint32_t queue;       /* PHASE_FRESH: the queue at work */
@@ -42,6 +50,59 @@ static void lag_older(struct lag *lag, int64_t stored_ms)
 {
     if (stored_ms < lag->oldest_ms)
         lag->oldest_ms = stored_ms;
+}
+
+static bool lag_knows(const struct lag_name *n, struct slice name)
+{
+    return n->len > 0 && slice_equal(slice_of(n->name, n->len), name);
+}
+
+static void lag_learn(struct lag_name *n, struct slice name, uint64_t found)
+{
+    memcpy(n->name, name.data, name.len);
+    n->len = name.len;
+    n->found = found;
+}
+
+/* Looks up from which id on the gts of a group exist. */
+static enum status lag_look_group(struct view *v, struct lag_reader *lr, struct slice name)
+{
+    struct key key = key_cgroup(name);
+    struct cgroup_row row = {0};
+    v->budget -= COST_GET;
+    enum status s = view_get(v, &key);
+    if (s == ST_OK && cgroup_decode(buf_slice(&v->row), &row) != ST_OK)
+        s = ST_IO;
+    if (s == ST_OK || s == ST_GONE)
+        lag_learn(&lr->group, name, row.below);
+    return s == ST_GONE ? ST_OK : s;
+}
+
+static enum status lag_look_topic(struct view *v, struct lag_reader *lr, struct slice name)
+{
+    v->budget -= COST_GET;
+    enum status s = view_topic(v, name);
+    if (s == ST_OK || s == ST_GONE)
+        lag_learn(&lr->topic, name, s == ST_OK ? v->topic.id : 0);
+    return s == ST_GONE ? ST_OK : s;
+}
+
+enum status lag_there(struct view *v, struct lag_reader *lr, struct slice key, struct slice value)
+{
+    struct group_row row;
+    const uint8_t *zero = memchr(key.data + 1, 0, key.len - 1);
+    if (!zero || group_decode(value, &row) != ST_OK)
+        return ST_IO;
+    struct slice group = slice_of(key.data + 1, (size_t)(zero - key.data) - 1);
+    struct slice topic = slice_of(zero + 1, (size_t)(key.data + key.len - zero) - 1);
+    if (group.len > SYSTEM_NAME_BYTES_MAX || topic.len > SYSTEM_NAME_BYTES_MAX)
+        return ST_IO;
+    enum status s = lag_knows(&lr->group, group) ? ST_OK : lag_look_group(v, lr, group);
+    if (s == ST_OK && !lag_knows(&lr->topic, topic))
+        s = lag_look_topic(v, lr, topic);
+    if (s != ST_OK)
+        return s;
+    return row.id < lr->group.found || row.topic_id != lr->topic.found ? ST_GONE : ST_OK;
 }
 
 /* Reads the group's own rows, and counts its dead letters. */

@@ -35,6 +35,9 @@ struct standing {
 struct lag_reader;
 struct lag_reader *lag_reader_new(void);
 
+/* ST_OK: the group is on the topic, as its row G says. ST_GONE: one of them was deleted, and the row is only left over. */
+enum status lag_there(struct view *v, struct lag_reader *lr, struct slice key, struct slice value) MUST_CHECK;
+
 /* Reads the next part of a standing, from a row G (key: 'G' group 0 topic) and the group's other rows; key and value are
  * the same again after ST_BUSY. ST_OK: *ret_st is complete; it is good until the next call. ST_BUSY: the budget of this
  * step has ended; what was read so far is kept in the reader. ST_IO, ST_NOMEM, ST_DAMAGED. */

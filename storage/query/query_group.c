@@ -38,14 +38,15 @@ static void group_put(struct view *v, struct buf *r, const struct standing *st, 
 static enum status group_item(struct view *v, const void *arg, struct kv_iter *it, struct buf *out)
 {
     const bool *info = arg;
-    if (!out)
-        return ST_OK;
     if (!v->steps->own)
         v->steps->own = lag_reader_new();
     if (!v->steps->own)
         return ST_NOMEM;
     const struct standing *st = NULL;
-    enum status s = lag_read(v, v->steps->own, kv_iter_key(it), kv_iter_value(it), &st);
+    enum status s = lag_there(v, v->steps->own, kv_iter_key(it), kv_iter_value(it));
+    if (s != ST_OK || !out)
+        return s;
+    s = lag_read(v, v->steps->own, kv_iter_key(it), kv_iter_value(it), &st);
     if (s == ST_OK)
         group_put(v, out, st, *info);
     return s;
@@ -83,19 +84,19 @@ void query_lag(struct view *v, const struct command *cmd, struct buf *reply, str
     steps_end(v, s, reply, "group", cmd->n_pos ? cmd->pos[0] : slice_of(NULL, 0));
 }
 
-/* An item of GROUP LIST: the first row of each group. The iterator is then moved to the last one, so that the next row
- * is of another group. */
+/* An item of GROUP LIST, from its row U. */
 static enum status group_name(struct view *v, const void *arg, struct kv_iter *it, struct buf *out)
 {
+    (void)v;
     (void)arg;
     struct slice key = kv_iter_key(it);
-    size_t len = strnlen((const char *)key.data + 1, key.len - 1);
-    struct key prefix = key_group_prefix(slice_of(key.data + 1, len));
+    struct cgroup_row row;
+    if (cgroup_decode(kv_iter_value(it), &row) != ST_OK)
+        return ST_IO;
+    if (row.topics == 0) /* it was deleted, and rows of it are left */
+        return ST_GONE;
     if (out)
-        reply_bulk(out, slice_of(key.data + 1, len));
-    struct key next = key_after(&prefix);
-    kv_iter_floor(it, key_slice(&next));
-    v->budget--;
+        reply_bulk(out, slice_of(key.data + 1, key.len - 1));
     return ST_OK;
 }
 
@@ -105,7 +106,7 @@ void query_group_list(struct view *v, const struct command *cmd, struct buf *rep
     (void)cmd;
     (void)hint;
     struct key prefix;
-    key_begin(&prefix, 'G');
+    key_begin(&prefix, 'U');
     enum status s = steps_list(v, &prefix, group_name, NULL, reply);
     if (s == ST_GONE) {
         reply_array(reply, 0);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "protocol/resp/resp.h"
-#include "storage/model/group.h"
+#include "storage/group/group.h"
 #include "tests/lib/tmpdir.h"
 
 #define LINE_SIZE 65536

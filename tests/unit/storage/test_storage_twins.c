@@ -114,6 +114,8 @@ static void twins_grow_up_alike(void **state)
             assert_true(shell_reload(&t.b));
         t.b.index = index;
         t.b.st->wait_window = 1 + below(&t, 5);
+        t.b.st->lru.bytes_max = below(&t, 2) * 3000;
+        t.a.st->gone_left = t.b.st->gone_left = below(&t, 3);
     }
     assert_true(shell_digest(&t.a) == shell_digest(&t.b));
     shell_stop(&t.a);

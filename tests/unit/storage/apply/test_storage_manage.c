@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "storage/model/group.h"
+#include "storage/group/group.h"
 #include "tests/lib/shell.h"
 
 static void where_a_group_begins(void **state)
@@ -220,6 +220,136 @@ static void cutting_leases_has_a_limit(void **state)
     shell_expect(s, "[t:0:3#2=d]", "POP g t COUNT 9");
 }
 
+#define MANY 500 /* more than one step deletes */
+
+static void many_groups(struct shell *s)
+{
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
+    shell_do(s, "MSEND t a b c");
+    for (uint32_t i = 0; i < MANY; i++)
+        shell_add(s, "POP g%u t LEASE 1h", i);
+    assert_true(shell_write(s));
+    shell_do(s, "NACK g7 t:0:0#1 DELAY 1h");
+    shell_reopen(s);
+}
+
+static void only_rows(struct shell *s, uint32_t groups)
+{
+    assert_int_equal(shell_rows(s, 'G'), groups);
+    assert_int_equal(shell_rows(s, 'H'), groups);
+    assert_int_equal(shell_rows(s, 'C'), groups);
+    assert_int_equal(shell_rows(s, 'U'), groups);
+    assert_int_equal(s->st->meta.groups, groups);
+}
+
+/* The topic is gone at once, its groups' rows go in steps; a group that is created again meanwhile begins anew. */
+static void topic_with_many_groups(void **state)
+{
+    struct shell *s = *state;
+    many_groups(s);
+    only_rows(s, MANY);
+    shell_expect(s, "OK", "TOPIC DELETE t");
+    uint32_t left = shell_rows(s, 'G');
+    assert_true(left > 0 && left < MANY);
+    shell_refused(s, "-NOTOPIC", "POP g499 t");
+    shell_expect(s, "[]", "LAG");
+    shell_refused(s, "-NOGROUP", "GROUP INFO g499");
+    shell_reopen(s);
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
+    shell_do(s, "SEND t new");
+    shell_refused(s, "-NOGROUP", "ACK g498 t:0:0#1");
+    shell_expect(s, "[t:0:0#2=new]", "POP g499 t LEASE 1h"); /* its attempt numbers go on */
+    shell_pass(s, 10);
+    shell_pass(s, 10);
+    shell_pass(s, 10);
+    only_rows(s, 1);
+    assert_int_equal(shell_rows(s, 'R'), 1);
+    assert_int_equal(shell_rows(s, 'V'), 0);
+    shell_refused(s, "-NOGROUP", "ACK g498 t:0:0#1");
+    shell_expect(s, "1", "ACK g499 t:0:0#2");
+    shell_expect(s, "[g499]", "GROUP LIST");
+}
+
+/* The same for a group on many topics. */
+static void group_with_many_topics(void **state)
+{
+    struct shell *s = *state;
+    for (uint32_t i = 0; i < MANY; i++)
+        shell_add(s, "SEND t%u m", i);
+    for (uint32_t i = 0; i < MANY; i++)
+        shell_add(s, "POP g t%u LEASE 1h", i);
+    assert_true(shell_write(s));
+    shell_reload(s);
+    assert_int_equal(s->st->meta.groups, MANY);
+    shell_expect(s, "OK", "GROUP DELETE g");
+    uint32_t left = shell_rows(s, 'G');
+    assert_true(left > 0 && left < MANY && s->st->meta.groups == 0);
+    shell_refused(s, "-NOGROUP", "ACK g t7:0:0#1");
+    shell_refused(s, "-NOGROUP", "GROUP DELETE g");
+    shell_refused(s, "-NOGROUP", "LAG g");
+    shell_expect(s, "[t99:0:0#2=m]", "POP g t99 LEASE 1h");
+    shell_expect(s, "[g]", "GROUP LIST");
+    assert_int_equal(s->st->meta.groups, 1);
+    shell_reload(s);
+    /* Deleted and created once more, while the first deletion goes on. */
+    shell_expect(s, "OK", "GROUP DELETE g");
+    shell_expect(s, "[t98:0:0#2=m]", "POP g t98 LEASE 1h");
+    for (int i = 0; i < 9; i++)
+        shell_pass(s, 10);
+    only_rows(s, 1);
+    assert_int_equal(shell_rows(s, 'R'), 1);
+    shell_expect(s, "1", "ACK g t98:0:0#2");
+    shell_expect(s, "OK", "GROUP DELETE g");
+    only_rows(s, 0);
+}
+
+/* PURGE visits no group: each finds out when it is named. */
+static void purge_with_many_groups(void **state)
+{
+    struct shell *s = *state;
+    many_groups(s);
+    shell_expect(s, "OK", "TOPIC PURGE t");
+    assert_int_equal(shell_rows(s, 'R'), MANY - 1);
+    assert_int_equal(shell_field(shell_do(s, "LAG g9"), "lag"), 0);
+    shell_do(s, "SEND t d");
+    shell_expect(s, "0", "ACK g8 t:0:0#1");
+    shell_expect(s, "[t:0:3#1=d]", "POP g7 t");
+    shell_reload(s);
+    shell_expect(s, "[t:0:3#1=d]", "POP g8 t COUNT 9");
+    assert_int_equal(shell_rows(s, 'V'), 0);
+    assert_int_equal(shell_field(shell_do(s, "LAG g9"), "ready"), 1);
+    shell_pass(s, 3600000); /* all leases that are void would end */
+    shell_pass(s, 1);
+    assert_int_equal(shell_rows(s, 'R'), 0);
+}
+
+/* What is not used leaves memory, whatever is leased; what is named again is read again. */
+static void unloaded(void **state)
+{
+    struct shell *s = *state;
+    many_groups(s);
+    s->st->lru.bytes_max = 10000;
+    for (uint32_t i = 0; i < MANY; i++)
+        shell_do(s, "EXTEND g%u t:0:0#1 2h", i);
+    assert_true(s->st->lru.bytes < 14000 && s->st->gts.n < MANY / 10 && s->st->cgroups.n == s->st->gts.n);
+    for (uint32_t i = 0; i < MANY; i++)
+        shell_do(s, "SEND u%u m", i);
+    assert_true(s->st->lru.bytes < 14000 && s->st->topics.n < MANY / 10);
+    shell_expect(s, "1", "ACK g3 t:0:0#1");
+    shell_expect(s, "u3:0:1", "SEND u3 m QUEUE 0");
+    shell_do(s, "TOPIC DELETE t");
+    for (uint32_t i = 0; i < MANY; i++)
+        shell_do(s, "SEND u%u m", i);
+    shell_pass(s, 10);
+    shell_pass(s, 10);
+    assert_int_equal(s->st->gts.n, 0);
+    assert_int_equal(s->st->cgroups.n, 0);
+    s->st->lru.bytes_max = 0;
+    shell_do(s, "SEND u m");
+    shell_do(s, "SEND u m");
+    assert_int_equal(s->st->topics.n, 1);
+}
+
 /* A topic is deleted, created again and used in one commit group. Timers of the old one do not affect the new one. */
 static void deleted_and_made_in_a_group(void **state)
 {
@@ -331,6 +461,8 @@ int main(void)
         SHELL_TEST(topic_deleted_with_groups), SHELL_TEST(purge_with_groups),
         SHELL_TEST(topic_deleted_and_made_again),
         SHELL_TEST(groups_have_a_limit),       SHELL_TEST(leases_have_a_limit),
+        SHELL_TEST(topic_with_many_groups),    SHELL_TEST(group_with_many_topics),
+        SHELL_TEST(purge_with_many_groups),    SHELL_TEST(unloaded),
         SHELL_TEST(cutting_leases_has_a_limit),
         SHELL_TEST(deleted_and_made_in_a_group), SHELL_TEST(old_receipts_stay_stale),
         SHELL_TEST(old_receipts_in_one_group), SHELL_TEST(attempts_count_from_the_base),

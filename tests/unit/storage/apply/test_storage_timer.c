@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "storage/model/group.h"
+#include "storage/group/group.h"
 #include "storage/model/timer.h"
 #include "tests/lib/prng.h"
 #include "tests/lib/shell.h"

@@ -29,6 +29,7 @@ static void golden(void **state)
     KEY_IS(key_group(g, t), 'G', 'g', 0, 't', 't');
     KEY_IS(key_group_prefix(g), 'G', 'g', 0);
     KEY_IS(key_topic_group(7, g), 'H', 0, 0, 0, 0, 0, 0, 0, 7, 'g');
+    KEY_IS(key_cgroup(SLICE_LIT("g")), 'U', 'g');
     KEY_IS(key_cursor(0xff00), 'C', 0, 0, 0, 0, 0, 0, 0xff, 0);
     KEY_IS(key_run(7, 1, 0x0203), 'R', 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 2, 3);
     KEY_IS(key_waiting(7, 258, 1, 0x0203), 'V', 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 1, 0, 0, 0, 0,

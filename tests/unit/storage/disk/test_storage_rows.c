@@ -14,6 +14,7 @@ static const struct meta_row meta = {0x0102030405060708, 300, 0x1112, 0x2122, 3,
 static const struct group_row group = {7, 8, 300, 30000, 16, 2, {1000, 5000}, 3};
 static const struct pgroup_open_row open_row = {300, 2};
 static const struct token_row token = {9, 300};
+static const struct cgroup_row cgroup = {300, 9};
 static const struct dedup_half_row dedup_half = {300, 0x1112, 9};
 static const struct attempts_row attempts = {300};
 static const struct timer_row timer = {2, 300};
@@ -75,6 +76,7 @@ typedef enum status decode_fn(struct slice bytes);
 DECODER(meta)
 DECODER(topic)
 DECODER(group)
+DECODER(cgroup)
 DECODER(cursor)
 DECODER(run)
 DECODER(txn)
@@ -93,18 +95,18 @@ struct sample {
     struct buf bytes;
 };
 
-#define SAMPLES 14
+#define SAMPLES 15
 
 static void samples_make(struct sample *s)
 {
     static const char *const names[SAMPLES] = {"meta", "topic", "group", "cursor",
                                                "run",  "txn",   "half",  "dedup",
                                                "token", "pgroup", "pgroup_open", "attempts", "dedup_half",
-                                               "timer"};
+                                               "cgroup", "timer"};
     decode_fn *const decoders[SAMPLES] = {decode_meta, decode_topic, decode_group, decode_cursor,
                                           decode_run,  decode_txn,   decode_half,  decode_dedup,
                                           decode_token, decode_pgroup, decode_pgroup_open, decode_attempts, decode_dedup_half,
-                                          decode_timer};
+                                          decode_cgroup, decode_timer};
     for (int i = 0; i < SAMPLES; i++) {
         s[i].name = names[i];
         s[i].decode = decoders[i];
@@ -127,7 +129,8 @@ static void samples_make(struct sample *s)
     pgroup_open_encode(&s[10].bytes, &open_row);
     attempts_encode(&s[11].bytes, &attempts);
     dedup_half_encode(&s[12].bytes, &dedup_half);
-    timer_encode(&s[13].bytes, &timer);
+    cgroup_encode(&s[13].bytes, &cgroup);
+    timer_encode(&s[14].bytes, &timer);
 }
 
 static void samples_free(struct sample *s)
@@ -163,7 +166,8 @@ static void golden(void **state)
     ROW_IS(8, 1, 9, 0, 0, 0, 0, 0, 0, 0, 0xac, 2);
     ROW_IS(9, 1, 0x33, 3, 'u', 'r', 'l', 1, 's', 0, 0, 3, 0xe8, 7);
     ROW_IS(10, 1, 0xac, 2, 2);
-    ROW_IS(13, 1, 2, 0xac, 2);
+    ROW_IS(13, 1, 0xac, 2, 9);
+    ROW_IS(14, 1, 2, 0xac, 2);
     samples_free(s);
 }
 
@@ -198,7 +202,7 @@ static void round_trip(void **state)
     assert_int_equal(token_decode(buf_slice(&s[8].bytes), &where), ST_OK);
     assert_true(where.topic_id == 9 && where.due_ms == 300);
     struct timer_row later;
-    assert_int_equal(timer_decode(buf_slice(&s[13].bytes), &later), ST_OK);
+    assert_int_equal(timer_decode(buf_slice(&s[14].bytes), &later), ST_OK);
     assert_true(later.postponed == 2 && later.first_ms == 300);
     samples_free(s);
 }

@@ -344,7 +344,7 @@ static void many_rows_in_steps(void **state)
     s->now_ms += 500;
     assert_steps(s, "LAG", 4);
     assert_steps(s, "LAG g1", 1);
-    assert_steps(s, "GROUP LIST", 4);
+    assert_steps(s, "GROUP LIST", 3);
     assert_steps(s, "GROUP INFO g7", 1);
     assert_steps(s, "TOPIC LIST", 1);
     assert_steps(s, "TOPIC LIST t1*", 1);

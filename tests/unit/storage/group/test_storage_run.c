@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "storage/model/run_rows.h"
-#include "storage/model/waiting.h"
+#include "storage/group/run_rows.h"
+#include "storage/group/waiting.h"
 #include "tests/lib/prng.h"
 #include "tests/lib/shell.h"
 

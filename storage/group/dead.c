@@ -1,5 +1,5 @@
 /* dead.c: copies a message to the dead-letter topic of its group (dead.h). */
-#include "storage/model/dead.h"
+#include "storage/group/dead.h"
 
 #include <stdio.h>
 

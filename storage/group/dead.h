@@ -7,7 +7,7 @@
 #ifndef HALFMQ_STORAGE_DEAD_H
 #define HALFMQ_STORAGE_DEAD_H
 
-#include "storage/model/group.h"
+#include "storage/group/group.h"
 
 /* Moves the message at offset of the run to the dead letters. ST_NOMEM, ST_IO, ST_BUSY (log_read): unchanged. */
 enum status dead_letter(struct state *st, const struct stamp *stamp, struct gt *gt, struct run *r,

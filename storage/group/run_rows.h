@@ -9,7 +9,7 @@
 #ifndef HALFMQ_STORAGE_RUN_ROWS_H
 #define HALFMQ_STORAGE_RUN_ROWS_H
 
-#include "storage/model/run.h"
+#include "storage/group/run.h"
 
 /* Fills in what the cursor row says of the runs. row has its queues and their cursors. */
 void runs_count(struct runs *rs, struct state *st, uint64_t gt, struct cursor_row *row);

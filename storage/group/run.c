@@ -1,6 +1,6 @@
 /* run.c: keeps and cuts runs in memory (run.h). The trees are BSD's red-black macros (libbsd), whose links are in
  * struct run. */
-#include "storage/model/run.h"
+#include "storage/group/run.h"
 
 #include <stdlib.h>
 

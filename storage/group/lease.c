@@ -1,8 +1,8 @@
 /* lease.c: looks up, acknowledges, gives back and ends what a group has leased (lease.h). */
-#include "storage/model/lease.h"
+#include "storage/group/lease.h"
 
-#include "storage/model/dead.h"
-#include "storage/model/waiting.h"
+#include "storage/group/dead.h"
+#include "storage/group/waiting.h"
 
 struct run *lease_next(struct gt *gt, const struct message_id *first, uint64_t last, int64_t now_ms,
                        uint64_t *from)

@@ -1,5 +1,5 @@
 /* grants.c: writes what POP leased into an outcome (grants.h). */
-#include "storage/model/grants.h"
+#include "storage/group/grants.h"
 
 #include <stdlib.h>
 

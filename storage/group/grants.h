@@ -2,7 +2,7 @@
 #ifndef HALFMQ_STORAGE_GRANTS_H
 #define HALFMQ_STORAGE_GRANTS_H
 
-#include "storage/model/run.h"
+#include "storage/group/run.h"
 
 /* Makes room for n grants, before anything is leased. False: no memory. */
 bool grants_reserve(struct outcome *o, uint32_t n);

@@ -10,7 +10,8 @@
 #ifndef HALFMQ_STORAGE_GROUP_H
 #define HALFMQ_STORAGE_GROUP_H
 
-#include "storage/model/run.h"
+#include "storage/group/cgroup.h"
+#include "storage/group/run.h"
 #include "storage/model/topic.h"
 
 struct gtq {
@@ -22,7 +23,10 @@ struct gt {
     struct slice key; /* owned: group 0 topic */
     struct slice group;
     uint64_t id;
-    struct topic *topic;
+    struct topic *topic;   /* both are in memory as long as this is; NULL once it is gone */
+    struct cgroup *cgroup;
+    uint64_t purges; /* of the topic, when this was last looked at */
+    struct lru_node lru;
     int64_t created_ms, lease_ms, timer_ms;
     uint32_t attempts, n_backoff;
     uint32_t attempt_base; /* its attempt numbers begin behind this ... */
@@ -34,6 +38,7 @@ struct gt {
     bool dirty;
     bool gone; /* deleted in the open commit group, and on the list of those that it changed */
     struct gt *dirty_next;
+    struct gt *born_next; /* of those that the open commit group has made on the topic */
     struct news_slot news;
 };
 
@@ -62,11 +67,17 @@ void group_settings_default(struct group_settings *set);
 /* *ret_exists: whether the group exists on any topic. */
 enum status group_exists(struct state *st, struct slice group, bool *ret_exists) MUST_CHECK;
 
-/* Deletes the group on every topic, but not its dead letters. ST_GONE: there was none. */
-enum status group_delete(struct state *st, struct slice group) MUST_CHECK;
+/* Its row as stored, or as the open group has changed it. ST_GONE: there is none. The gt may be gone all the same. */
+enum status group_read(struct state *st, struct slice group, struct slice topic, struct group_row *ret_row) MUST_CHECK;
 
-/* Deletes every group on a topic, or, with reset, moves its cursors to the end. Not ST_OK: unchanged. */
-enum status group_leave_topic(struct state *st, struct topic *t, bool reset) MUST_CHECK;
+/* Deletes the rows of a gt, and the gt in memory; row: its row G. ST_IO, ST_NOMEM: unchanged. */
+enum status group_erase(struct state *st, struct slice group, struct slice topic, const struct group_row *row) MUST_CHECK;
+
+/* Takes a gt out of memory. What it has not written is lost. */
+void group_forget(struct state *st, struct gt *gt);
+
+/* Counts its memory again. */
+void group_measure(struct state *st, struct gt *gt);
 
 /* Marks gt as changed: its cursor row and its changed runs are written with the commit group. */
 void group_dirty(struct state *st, struct gt *gt);

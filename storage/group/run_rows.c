@@ -1,9 +1,9 @@
 /* run_rows.c: writes, reads, counts and deletes the rows of runs (run_rows.h). */
-#include "storage/model/run_rows.h"
+#include "storage/group/run_rows.h"
 
 #include <stdlib.h>
 
-#include "storage/model/waiting.h"
+#include "storage/group/waiting.h"
 
 void runs_count(struct runs *rs, struct state *st, uint64_t gt, struct cursor_row *row)
 {

@@ -1,16 +1,18 @@
 /* group.c: groups on topics: loads, creates, deletes and writes them (group.h). What happens to their messages is in
  * lease.c, dead.c and apply/pop.c. */
-#include "storage/model/group.h"
+#include "storage/group/group.h"
 
 #include <stdlib.h>
 
 #include "storage/disk/attempts.h"
 #include "storage/model/timer.h"
 #include "storage/model/log.h"
-#include "storage/model/run_rows.h"
-#include "storage/model/waiting.h"
+#include "storage/group/run_rows.h"
+#include "storage/group/waiting.h"
 
 #define GROUP_RETRY_MS 1000
+#define GT_OVERHEAD 64  /* what the heap adds to a gt ... */
+#define RUN_OVERHEAD 32 /* ... and to a run; and its bits */
 
 /* The key of the table: group, a zero byte, topic. hold has GT_KEY_MAX bytes. */
 static struct slice group_key(struct slice group, struct slice topic, uint8_t *hold)
@@ -22,6 +24,14 @@ static struct slice group_key(struct slice group, struct slice topic, uint8_t *h
 }
 
 #define GT_KEY_MAX (2 * NAME_BYTES_MAX + 24)
+
+static struct gt *group_in_memory(const struct state *st, struct slice key)
+{
+    struct hash_node *node = hash_first(&st->gts, text_hash(key));
+    while (node && !slice_equal(((struct gt *)node)->key, key))
+        node = hash_more(node);
+    return (struct gt *)node;
+}
 
 static void group_free(struct gt *gt)
 {
@@ -48,11 +58,53 @@ static struct gt *group_new(struct slice key, size_t group_len, struct topic *t)
     gt->key = slice_of(copy, key.len);
     gt->group = slice_of(copy, group_len);
     gt->topic = t;
+    gt->purges = t->purges;
     gt->queues = queues;
     gt->n_queues = t->n_queues;
     gt->news.key = news_key(NEWS_GROUP, gt->group, t->name);
     runs_init(&gt->runs);
     return gt;
+}
+
+static size_t group_bytes(const struct gt *gt)
+{
+    return sizeof(*gt) + gt->key.len + GT_OVERHEAD + gt->n_queues * sizeof(*gt->queues) +
+           (gt->runs.leased_runs + gt->runs.n_window) * (sizeof(struct run) + RUN_OVERHEAD);
+}
+
+/* From here on it is in the tables, and points to its topic and its consumer group. */
+static void group_add(struct state *st, struct gt *gt, struct cgroup *cg)
+{
+    hash_add(&st->gts, &gt->node, text_hash(gt->key));
+    lru_add(&st->lru, &gt->lru, LRU_GT, group_bytes(gt));
+    gt->cgroup = cg;
+    cgroup_hold(cg);
+    gt->topic->n_gts++;
+}
+
+void group_forget(struct state *st, struct gt *gt)
+{
+    hash_remove(&st->gts, &gt->node);
+    lru_remove(&st->lru, &gt->lru);
+    cgroup_release(st, gt->cgroup);
+    topic_release(gt->topic);
+    gt->cgroup = NULL;
+    gt->topic = NULL;
+    if (gt->dirty)
+        gt->gone = true; /* group_flush frees it, and writes nothing */
+    else
+        group_free(gt);
+}
+
+static enum status group_read_cursor(struct state *st, uint64_t id, struct cursor_row *ret_row)
+{
+    struct key key = key_cursor(id);
+    buf_reset(&st->scratch2, KIB(64));
+    enum status s = kv_get(st->kv, KV_STATE, NULL, key_slice(&key), &st->scratch2);
+    *ret_row = (struct cursor_row){0};
+    if (s == ST_OK && cursor_decode(buf_slice(&st->scratch2), ret_row) != ST_OK)
+        return core_bad_row(st, &key);
+    return s;
 }
 
 static enum status group_read_rows(struct state *st, struct gt *gt, const struct group_row *row)
@@ -64,15 +116,13 @@ static enum status group_read_rows(struct state *st, struct gt *gt, const struct
     gt->attempt_base = row->attempt_base;
     gt->n_backoff = row->n_backoff;
     memcpy(gt->backoff_ms, row->backoff_ms, sizeof(gt->backoff_ms));
+    struct cursor_row cursor;
     struct key key = key_cursor(gt->id);
-    struct cursor_row cursor = {0};
-    buf_reset(&st->scratch2, KIB(64));
-    enum status s = overlay_get(&st->overlay, &key, &st->scratch2);
-    if (s == ST_OK)
-        s = cursor_decode(buf_slice(&st->scratch2), &cursor) == ST_OK ? ST_OK : ST_GONE;
+    enum status s = group_read_cursor(st, gt->id, &cursor);
     if (s != ST_OK)
         return s == ST_GONE ? core_bad_row(st, &key) : s;
     gt->timer_ms = cursor.timer_ms;
+    gt->purges = cursor.purges;
     gt->attempt_top = cursor.attempt_top;
     for (uint32_t q = 0; q < gt->n_queues; q++) {
         uint64_t next = q < cursor.n_queues ? cursor.next[q] : 0;
@@ -82,21 +132,100 @@ static enum status group_read_rows(struct state *st, struct gt *gt, const struct
     return runs_load(&gt->runs, st, gt->id, &cursor);
 }
 
+static void group_timer_drop(struct state *st, struct gt *gt)
+{
+    if (!gt->timer_ms)
+        return;
+    timer_del(st, gt->timer_ms, TIMER_GT, gt->key);
+    gt->timer_ms = 0;
+}
+
+/* What must be known of a gt to delete its rows. */
+struct erasure {
+    uint32_t attempt_top;
+    int64_t timer_ms;
+    bool has_runs;
+};
+
+/* Finds that out: in memory, where it is changed, or from its cursor row. */
+static enum status group_look(struct state *st, const struct gt *gt, uint64_t id, struct erasure *ret_e)
+{
+    if (gt) {
+        bool runs = gt->dirty || gt->runs.leased_runs || gt->runs.waiting_runs;
+        *ret_e = (struct erasure){gt->attempt_top, gt->timer_ms, runs};
+        return ST_OK;
+    }
+    struct cursor_row cursor;
+    enum status s = group_read_cursor(st, id, &cursor);
+    *ret_e = (struct erasure){cursor.attempt_top, cursor.timer_ms, cursor.leased_runs || cursor.waiting_runs};
+    return s == ST_GONE ? ST_OK : s;
+}
+
+enum status group_erase(struct state *st, struct slice group, struct slice topic, const struct group_row *row)
+{
+    uint8_t hold[GT_KEY_MAX];
+    struct slice name = group_key(group, topic, hold);
+    struct gt *gt = group_in_memory(st, name);
+    struct cgroup *cg = NULL;
+    struct erasure e;
+    enum status s = cgroup_get(st, group, &cg);
+    if (s == ST_OK)
+        s = group_look(st, gt, row->id, &e);
+    if (s == ST_OK && e.attempt_top > row->attempt_base)
+        s = attempts_leave(&st->overlay, name, e.attempt_top);
+    if (s != ST_OK)
+        return s;
+    core_gone(st, group, topic);
+    if (e.timer_ms)
+        timer_del(st, e.timer_ms, TIMER_GT, name);
+    struct key key = key_group(group, topic), hang = key_topic_group(row->topic_id, group), cursor = key_cursor(row->id);
+    overlay_del(&st->overlay, &key);
+    core_del(st, &hang);
+    core_del(st, &cursor);
+    if (e.has_runs)
+        runs_delete(st, row->id);
+    if (row->id >= cg->row.below) { /* otherwise GROUP DELETE has counted it */
+        assert(st->meta.groups > 0 && cg->row.topics > 0);
+        cg->row.topics--;
+        cgroup_dirty(st, cg);
+        st->meta.groups--;
+        st->meta_dirty = true;
+    }
+    if (gt)
+        group_forget(st, gt);
+    return ST_OK;
+}
+
+/* Reads its row G. ST_GONE: there is none. */
+enum status group_read(struct state *st, struct slice group, struct slice topic, struct group_row *ret_row)
+{
+    struct key key = key_group(group, topic);
+    buf_reset(&st->scratch2, KIB(64));
+    enum status s = overlay_get(&st->overlay, &key, &st->scratch2);
+    if (s != ST_OK)
+        return s;
+    return group_decode(buf_slice(&st->scratch2), ret_row) == ST_OK ? ST_OK : core_bad_row(st, &key);
+}
+
+/* Loads it. Where its topic or its group was deleted, its rows are only left over: then they go now. */
 static enum status group_load(struct state *st, struct slice key, struct slice group, struct slice topic,
                            struct gt **ret_gt)
 {
-    struct key row_key = key_group(group, topic);
     struct group_row row;
-    buf_reset(&st->scratch2, KIB(64));
-    enum status s = overlay_get(&st->overlay, &row_key, &st->scratch2);
-    if (s == ST_OK)
-        s = group_decode(buf_slice(&st->scratch2), &row) == ST_OK ? ST_OK : core_bad_row(st, &row_key);
+    struct topic *t = NULL;
+    struct cgroup *cg = NULL;
+    enum status s = group_read(st, group, topic, &row);
     if (s != ST_OK)
         return s;
-    struct topic *t = NULL;
     s = topic_get(st, topic, &t);
+    if (s == ST_OK || s == ST_GONE)
+        s = cgroup_get(st, group, &cg);
     if (s != ST_OK)
-        return s == ST_GONE ? core_bad_row(st, &row_key) : s;
+        return s;
+    if (!t || t->id != row.topic_id || row.id < cg->row.below) {
+        s = group_erase(st, group, topic, &row);
+        return s == ST_OK ? ST_GONE : s;
+    }
     struct gt *gt = group_new(key, group.len, t);
     if (!gt)
         return ST_NOMEM;
@@ -105,21 +234,46 @@ static enum status group_load(struct state *st, struct slice key, struct slice g
         group_free(gt);
         return s;
     }
-    hash_add(&st->gts, &gt->node, text_hash(gt->key));
+    group_add(st, gt, cg);
     *ret_gt = gt;
     return ST_OK;
+}
+
+/* The topic was purged: nothing is leased or waits any more. */
+static void group_reset(struct state *st, struct gt *gt)
+{
+    if (gt->dirty || gt->runs.leased_runs || gt->runs.waiting_runs)
+        runs_delete(st, gt->id);
+    runs_fini(&gt->runs);
+    group_timer_drop(st, gt);
+    for (uint32_t q = 0; q < gt->n_queues; q++) {
+        uint64_t floor = gt->topic->queues[q].floor;
+        if (gt->queues[q].next < floor)
+            gt->queues[q].next = floor;
+    }
+    gt->purges = gt->topic->purges;
+    group_dirty(st, gt);
 }
 
 enum status group_get(struct state *st, struct slice group, struct slice topic, struct gt **ret_gt)
 {
     uint8_t hold[GT_KEY_MAX];
     struct slice key = group_key(group, topic, hold);
-    struct hash_node *node = hash_first(&st->gts, text_hash(key));
-    while (node && !slice_equal(((struct gt *)node)->key, key))
-        node = hash_more(node);
-    if (!node)
-        return group_load(st, key, group, topic, ret_gt);
-    *ret_gt = (struct gt *)node;
+    struct gt *gt = group_in_memory(st, key);
+    if (gt && (gt->topic->gone || gt->id < gt->cgroup->row.below)) {
+        struct group_row row = {.id = gt->id, .topic_id = gt->topic->id, .attempt_base = gt->attempt_base};
+        enum status s = group_erase(st, group, topic, &row);
+        return s == ST_OK ? ST_GONE : s;
+    }
+    if (!gt) {
+        enum status s = group_load(st, key, group, topic, &gt);
+        if (s != ST_OK)
+            return s;
+    }
+    lru_use(&gt->lru);
+    if (gt->purges != gt->topic->purges)
+        group_reset(st, gt);
+    *ret_gt = gt;
     return ST_OK;
 }
 
@@ -164,9 +318,10 @@ static void group_save(struct state *st, const struct gt *gt)
 enum status group_create(struct state *st, int64_t now_ms, struct slice group, struct topic *t,
                       const struct group_settings *set, struct gt **ret_gt)
 {
+    struct cgroup *cg = NULL;
+    uint8_t hold[GT_KEY_MAX];
     if (st->meta.groups >= GROUPS_MAX)
         return ST_LIMIT;
-    uint8_t hold[GT_KEY_MAX];
     struct gt *gt = group_new(group_key(group, t->name, hold), group.len, t);
     if (!gt)
         return ST_NOMEM;
@@ -175,7 +330,9 @@ enum status group_create(struct state *st, int64_t now_ms, struct slice group, s
     gt->attempts = set->attempts;
     gt->n_backoff = set->n_backoff;
     memcpy(gt->backoff_ms, set->backoff_ms, sizeof(gt->backoff_ms));
-    enum status s = attempts_used(&st->overlay, gt->key, &gt->attempt_base);
+    enum status s = cgroup_get(st, group, &cg);
+    if (s == ST_OK)
+        s = attempts_used(&st->overlay, gt->key, &gt->attempt_base);
     gt->attempt_top = gt->attempt_base;
     if (s == ST_OK && gt->attempt_base > ATTEMPT_BASE_MAX)
         s = ST_LIMIT;
@@ -185,9 +342,14 @@ enum status group_create(struct state *st, int64_t now_ms, struct slice group, s
         group_free(gt);
         return s;
     }
-    hash_add(&st->gts, &gt->node, text_hash(gt->key));
+    group_add(st, gt, cg);
     gt->id = core_next_ref(st);
     st->meta.groups++;
+    cg->row.topics++;
+    gt->born_next = t->born_group == st->group ? t->born : NULL;
+    t->born = gt;
+    cg->born_group = t->born_group = st->group;
+    cgroup_dirty(st, cg);
     group_save(st, gt);
     group_dirty(st, gt);
     *ret_gt = gt;
@@ -209,7 +371,7 @@ static void group_save_cursor(struct state *st, struct gt *gt)
 {
     struct cursor_row row = {.timer_ms = gt->timer_ms,
                              .attempt_top = gt->attempt_top,
-                             .purges = gt->topic->purges,
+                             .purges = gt->purges,
                              .n_queues = gt->n_queues};
     for (uint32_t q = 0; q < gt->n_queues; q++)
         row.next[q] = gt->queues[q].next;
@@ -218,6 +380,11 @@ static void group_save_cursor(struct state *st, struct gt *gt)
     cursor_encode(&st->scratch2, &row);
     struct key key = key_cursor(gt->id);
     core_put(st, &key, core_row(st));
+}
+
+void group_measure(struct state *st, struct gt *gt)
+{
+    lru_resize(&st->lru, &gt->lru, group_bytes(gt));
 }
 
 void group_flush(struct state *st)
@@ -232,6 +399,7 @@ void group_flush(struct state *st)
         }
         group_save_cursor(st, gt);
         runs_flush(&gt->runs, st, gt->id);
+        group_measure(st, gt);
     }
     st->dirty_gts = NULL;
     st->dirty_gts_end = &st->dirty_gts;
@@ -242,154 +410,23 @@ void groups_free(struct state *st)
     struct gt *changed = NULL;
     for (struct gt *gt = st->dirty_gts; gt; gt = changed) {
         changed = gt->dirty_next;
+        gt->dirty = false;
         if (gt->gone)
             group_free(gt);
     }
     for (struct hash_node *node = hash_walk(&st->gts, NULL), *next; node; node = next) {
         next = hash_walk(&st->gts, node);
-        group_free((struct gt *)node);
+        group_forget(st, (struct gt *)node);
     }
     hash_free(&st->gts);
 }
 
-static void group_timer_drop(struct state *st, struct gt *gt)
-{
-    if (!gt->timer_ms)
-        return;
-    timer_del(st, gt->timer_ms, TIMER_GT, gt->key);
-    gt->timer_ms = 0;
-}
-
-/* Removes a gt from memory and from the store. */
-static void group_drop(struct state *st, struct gt *gt)
-{
-    core_gone(st, gt->group, gt->topic->name);
-    group_timer_drop(st, gt);
-    struct key key = key_group(gt->group, gt->topic->name);
-    overlay_del(&st->overlay, &key);
-    struct key hang = key_topic_group(gt->topic->id, gt->group);
-    core_del(st, &hang);
-    struct key cursor = key_cursor(gt->id);
-    core_del(st, &cursor);
-    runs_delete(st, gt->id);
-    assert(st->meta.groups > 0);
-    st->meta.groups--;
-    st->meta_dirty = true;
-    hash_remove(&st->gts, &gt->node);
-    if (gt->dirty)
-        gt->gone = true; /* group_flush frees it, and writes nothing */
-    else
-        group_free(gt);
-}
-
-/* Remembers which attempt numbers a gt has used, before it is deleted. */
-static enum status group_leave_attempts(struct state *st, const struct gt *gt)
-{
-    return gt->attempt_top > gt->attempt_base ? attempts_leave(&st->overlay, gt->key, gt->attempt_top) : ST_OK;
-}
-
-/* group_leave_attempts of all gts that group_match finds. Not ST_OK: none of them may be deleted. */
-static enum status group_leave_all(struct state *st, struct slice group, const struct topic *t)
-{
-    enum status s = ST_OK;
-    for (struct hash_node *node = hash_walk(&st->gts, NULL); s == ST_OK && node; node = hash_walk(&st->gts, node)) {
-        const struct gt *gt = (const struct gt *)node;
-        if (t ? gt->topic == t : slice_equal(gt->group, group))
-            s = group_leave_attempts(st, gt);
-    }
-    return s;
-}
-
-/* Loads all groups that the store has on a topic (t), or all topics of a group (t NULL). */
-static enum status group_load_all(struct state *st, const struct key *prefix, struct slice group,
-                            const struct topic *t)
-{
-    struct key to = key_after(prefix);
-    struct kv_iter *it = kv_iter_new(st->kv, KV_STATE, NULL, key_slice(prefix), key_slice(&to));
-    if (!it)
-        return ST_NOMEM;
-    enum status s = ST_OK;
-    for (kv_iter_first(it); s == ST_OK && kv_iter_valid(it); kv_iter_next(it)) {
-        struct slice key = kv_iter_key(it);
-        struct slice rest = slice_of(key.data + prefix->len, key.len - prefix->len);
-        struct gt *gt = NULL;
-        s = t ? group_get(st, rest, t->name, &gt) : group_get(st, group, rest, &gt);
-        if (s == ST_GONE) /* deleted in the open group already */
-            s = ST_OK;
-    }
-    if (s == ST_OK)
-        s = kv_iter_status(it);
-    kv_iter_free(it);
-    return s;
-}
-
-/* Some gt in memory that is on the topic, or, where t is NULL, of the group; NULL: there is none. */
-static struct gt *group_match(const struct state *st, struct slice group, const struct topic *t)
-{
-    for (struct hash_node *node = hash_walk(&st->gts, NULL); node; node = hash_walk(&st->gts, node)) {
-        struct gt *gt = (struct gt *)node;
-        if (t ? gt->topic == t : slice_equal(gt->group, group))
-            return gt;
-    }
-    return NULL;
-}
-
 enum status group_exists(struct state *st, struct slice group, bool *ret_exists)
 {
-    struct key prefix = key_group_prefix(group);
-    enum status s = group_load_all(st, &prefix, group, NULL);
-    if (s != ST_OK)
-        return s;
-    *ret_exists = group_match(st, group, NULL) != NULL;
-    return ST_OK;
-}
-
-enum status group_delete(struct state *st, struct slice group)
-{
-    struct key prefix = key_group_prefix(group);
-    enum status s = group_load_all(st, &prefix, group, NULL);
-    if (s != ST_OK)
-        return s;
-    s = group_leave_all(st, group, NULL);
-    if (s != ST_OK)
-        return s;
-    struct gt *gt = group_match(st, group, NULL);
-    if (!gt)
-        return ST_GONE;
-    for (; gt; gt = group_match(st, group, NULL))
-        group_drop(st, gt);
-    return ST_OK;
-}
-
-static void group_reset(struct state *st, struct gt *gt)
-{
-    runs_fini(&gt->runs);
-    runs_delete(st, gt->id);
-    group_timer_drop(st, gt);
-    for (uint32_t q = 0; q < gt->n_queues; q++)
-        gt->queues[q].next = gt->topic->queues[q].end;
-    group_dirty(st, gt);
-}
-
-enum status group_leave_topic(struct state *st, struct topic *t, bool reset)
-{
-    struct key prefix = key_of_id('H', t->id);
-    enum status s = group_load_all(st, &prefix, slice_of(NULL, 0), t);
-    if (s != ST_OK)
-        return s;
-    if (!reset) {
-        s = group_leave_all(st, t->name, t);
-        if (s != ST_OK)
-            return s;
-        for (struct gt *gt = group_match(st, t->name, t); gt; gt = group_match(st, t->name, t))
-            group_drop(st, gt);
-        return ST_OK;
-    }
-    for (struct hash_node *node = hash_walk(&st->gts, NULL); node; node = hash_walk(&st->gts, node)) {
-        if (((struct gt *)node)->topic == t)
-            group_reset(st, (struct gt *)node);
-    }
-    return ST_OK;
+    struct cgroup *cg = NULL;
+    enum status s = cgroup_get(st, group, &cg);
+    *ret_exists = s == ST_OK && cg->row.topics > 0;
+    return s;
 }
 
 /* When the first waiting message comes due. Where its row cannot be read, in a second, to try again then. */

@@ -11,7 +11,7 @@
 #ifndef HALFMQ_STORAGE_LEASE_H
 #define HALFMQ_STORAGE_LEASE_H
 
-#include "storage/model/group.h"
+#include "storage/group/group.h"
 
 /* True where POP may lease more for the group: it has fewer than LEASES_MAX leased runs. */
 static inline bool lease_room(const struct gt *gt)

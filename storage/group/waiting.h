@@ -17,7 +17,7 @@
 #ifndef HALFMQ_STORAGE_WAITING_H
 #define HALFMQ_STORAGE_WAITING_H
 
-#include "storage/model/run.h"
+#include "storage/group/run.h"
 
 #define WAIT_WINDOW_RUNS 1024
 

@@ -1,5 +1,5 @@
 /* waiting.c: reads waiting runs when their turn comes, and lets go of those that come later (waiting.h). */
-#include "storage/model/waiting.h"
+#include "storage/group/waiting.h"
 
 static struct wait_place wait_place_of(const struct run *r)
 {
