@@ -67,6 +67,7 @@ void meta_encode(struct buf *b, const struct meta_row *r)
     buf_put_u64(b, r->young);
     buf_put_varint(b, r->delayed);
     buf_put_varint(b, r->pgroups);
+    buf_put_varint(b, r->first_offset);
 }
 
 enum status meta_decode(struct slice bytes, struct meta_row *ret_r)
@@ -83,6 +84,7 @@ enum status meta_decode(struct slice bytes, struct meta_row *ret_r)
     r.young = cursor_u64(&c);
     r.delayed = cursor_varint(&c);
     r.pgroups = cursor_varint(&c);
+    r.first_offset = cursor_varint(&c);
     if (row_close(&c) != ST_OK)
         return ST_BAD;
     *ret_r = r;

@@ -28,6 +28,7 @@ struct meta_row {
     uint64_t young; /* transactions from this id on may be without their rows J, K, W (young.h) */
     uint64_t delayed; /* messages */
     uint64_t pgroups; /* that have settings */
+    uint64_t first_offset; /* of the queues of topics that are made from now on: 0, or more after a salvage */
 };
 
 enum topic_flag { TOPIC_HAS_TTL = 1 };

@@ -213,6 +213,8 @@ enum status topic_create(struct state *st, int64_t now_ms, struct slice name,
     t->order_queues = set->n_queues;
     t->compress = set->compress;
     t->created_ms = now_ms;
+    for (uint32_t q = 0; q < t->n_queues; q++)
+        t->queues[q].floor = t->queues[q].end = st->meta.first_offset;
     st->meta.topics++;
     topic_save(st, t);
     *ret_topic = t;

@@ -10,7 +10,7 @@
 
 #include "storage/disk/rows.h"
 
-static const struct meta_row meta = {0x0102030405060708, 300, 0x1112, 0x2122, 3, 4, 5, 6, 0x3132, 7, 8};
+static const struct meta_row meta = {0x0102030405060708, 300, 0x1112, 0x2122, 3, 4, 5, 6, 0x3132, 7, 8, 9};
 static const struct group_row group = {7, 8, 300, 30000, 16, 2, {1000, 5000}, 3};
 static const struct pgroup_open_row open_row = {300, 2};
 static const struct token_row token = {9, 300};
@@ -152,7 +152,7 @@ static void golden(void **state)
     struct sample s[SAMPLES];
     samples_make(s);
     ROW_IS(0, 2, 8, 7, 6, 5, 4, 3, 2, 1, 0xac, 2, 0x12, 0x11, 0, 0, 0, 0, 0, 0, 0x22, 0x21, 0, 0, 0, 0,
-           0, 0, 3, 4, 5, 6, 0x32, 0x31, 0, 0, 0, 0, 0, 0, 7, 8);
+           0, 0, 3, 4, 5, 6, 0x32, 0x31, 0, 0, 0, 0, 0, 0, 7, 8, 9);
     ROW_IS(1, 1, 7, 0, 0, 0, 0, 0, 0, 0, 5, 2, 1, 1, 0xac, 2, 7, 3, 5, 0xc8, 1);
     ROW_IS(2, 1, 7, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0xac, 2, 0xb0, 0xea, 1, 16, 2, 0xe8, 7,
            0x88, 0x27, 3);
