@@ -17,15 +17,20 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "broker/base/clock.h"
 #include "broker/base/folder.h"
+#include "broker/base/log.h"
 #include "broker/journal/wal.h"
+#include "broker/journal/wal_lost.h"
 #include "broker/journal/wal_tie.h"
+#include "storage/salvage.h"
 #include "storage/state.h"
 
 #define STORE_NICE 10
 
 struct loading {
     size_t store_bytes;
+    bool salvage;
     char store_path[PATH_MAX];
     struct event *done;
     pthread_t thread;
@@ -33,11 +38,11 @@ struct loading {
 };
 
 /* A file of the log is small compared to the write buffers whose groups it holds, and large compared to a group. */
-static struct wal_options loading_wal_options(size_t memory, const char *path)
+static struct wal_options loading_wal_options(size_t memory, const char *path, bool salvage)
 {
     size_t bytes = memory / 64;
     bytes = bytes < MIB(1) ? MIB(1) : bytes > MIB(16) ? MIB(16) : bytes;
-    return (struct wal_options){.path = path, .segment_bytes = bytes, .bytes_max = memory / 2};
+    return (struct wal_options){.path = path, .segment_bytes = bytes, .bytes_max = memory / 2, .salvage = salvage};
 }
 
 static void *loading_open_files(void *arg)
@@ -72,14 +77,26 @@ static bool loading_sync_entry(struct loading *l)
     return failure == 0;
 }
 
+/* Where the log has lost something, the store goes on without it. */
+static bool loading_salvage(struct loading *l)
+{
+    struct loaded *d = &l->loaded;
+    const struct salvage *lost = wal_lost(d->wal);
+    uint64_t jump = 0;
+    if (l->salvage && !lost)
+        log_text(LOG_INFO, "there is nothing to salvage: the log is whole");
+    return !lost || (state_salvage(d->state, lost, clock_wall_ms(), &jump, d->err, sizeof d->err) == ST_OK &&
+                     wal_lost_set_aside(d->wal, jump, d->err, sizeof d->err) == ST_OK);
+}
+
 static void *loading_run(void *arg)
 {
     struct loading *l = arg;
     struct loaded *d = &l->loaded;
     size_t n = sizeof d->err;
     d->good = wal_tie(d->wal, l->store_path, d->err, n) == ST_OK && loading_open_behind(l) &&
-              store_replay(d->store, d->err, n) == ST_OK && wal_tie_store(d->wal, l->store_path, d->err, n) == ST_OK &&
-              loading_sync_entry(l) && state_load(d->store, &d->state, d->err, n) == ST_OK;
+              store_replay(d->store, d->err, n) == ST_OK && state_load(d->store, &d->state, d->err, n) == ST_OK &&
+              loading_salvage(l) && wal_tie_store(d->wal, l->store_path, d->err, n) == ST_OK && loading_sync_entry(l);
     if (d->good && wal_keep(d->wal, d->store) != ST_OK) {
         d->good = false;
         snprintf(d->err, n, "no thread for the log");
@@ -106,7 +123,7 @@ static bool loading_begin(struct loading *l, const struct loading_options *opt, 
         snprintf(err, err_size, "the path of the data folder is too long: choose another --data");
         return false;
     }
-    const struct wal_options wal_opt = loading_wal_options(opt->memory_bytes, wal_path);
+    const struct wal_options wal_opt = loading_wal_options(opt->memory_bytes, wal_path, opt->salvage);
     if (wal_open(&wal_opt, &l->loaded.wal, err, err_size) != ST_OK)
         return false;
     if (pthread_create(&l->thread, NULL, loading_run, l) == 0)
@@ -125,6 +142,7 @@ struct loading *loading_start(const struct loading_options *opt, struct event *d
     }
     l->done = done;
     l->store_bytes = opt->store_bytes;
+    l->salvage = opt->salvage;
     if (loading_begin(l, opt, err, err_size))
         return l;
     free(l);

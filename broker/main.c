@@ -15,6 +15,7 @@ extern char **environ;
 
 static const char help_head[] =
     "usage: halfmqd [config-file] [--name value | --name=value ...]\n"
+    "       halfmqd [config-file] [--name value ...] --salvage\n"
     "       halfmqd --check-config | --print-config | --version | --help\n"
     "\n"
     "halfmqd is the HalfMQ message broker. Services SEND messages to topics, consumer groups POP and ACK\n"
@@ -32,6 +33,8 @@ static const char help_head[] =
 static const char help_tail[] =
     "\n"
     "other flags:\n"
+    "  --salvage        starts also where the log has lost what was acknowledged: goes on without it, keeps\n"
+    "                   what cannot be used as wal/*.lost, and says what may be missing\n"
     "  --check-config   checks the settings, and does nothing else\n"
     "  --print-config   prints all settings as a config file, with where each came from\n"
     "  --version        prints one line\n"
@@ -96,7 +99,7 @@ int main(int argc, char **argv)
 {
     static int (*const actions[])(struct settings *c) = {
         [ACTION_RUN] = server_run,     [ACTION_HELP] = help,           [ACTION_VERSION] = version,
-        [ACTION_CHECK] = check,        [ACTION_PRINT] = print_config,
+        [ACTION_CHECK] = check,        [ACTION_PRINT] = print_config,   [ACTION_SALVAGE] = server_run,
     };
     struct settings *settings = NULL;
     char err[512];

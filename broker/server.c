@@ -446,7 +446,8 @@ static bool server_start_loading(struct main_thread *m)
     const char *data = settings_text(s->settings, SET_data);
     const struct loading_options opt = {.data = data,
                                         .memory_bytes = (size_t)settings_num(s->settings, SET_memory),
-                                        .store_bytes = server_store_bytes(s->settings)};
+                                        .store_bytes = server_store_bytes(s->settings),
+                                        .salvage = settings_action(s->settings) == ACTION_SALVAGE};
     m->opened = event_new(m->base, -1, 0, server_on_opened, m);
     if (!m->opened)
         return server_failed(m, "no memory for the event loop");

@@ -48,6 +48,7 @@ enum status wal_open(const struct wal_options *opt, struct wal **ret_w, char *er
     }
     w->segment_bytes = opt->segment_bytes / WAL_BLOCK_BYTES * WAL_BLOCK_BYTES;
     w->bytes_max = opt->bytes_max;
+    w->salvage = opt->salvage;
     w->path = strdup(opt->path);
     w->folder = -1;
     w->next_name = 1;
@@ -107,6 +108,7 @@ void wal_close(struct wal *w)
     assert(!w->keeps);
     wal_free_all(&w->live);
     wal_free_all(&w->spare);
+    wal_free_all(&w->lost);
     wal_file_free(w->now);
     if (w->folder >= 0)
         close(w->folder);

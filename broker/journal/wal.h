@@ -28,7 +28,7 @@
  *      that its checksums include, each file says where the one before it ends, and a start goes on in a file of its
  *      own, whose header is synced before anything is acknowledged.
  *   4. No block that was synced is written again before RocksDB's files hold what is in it.
- *   5. A start that is refused has changed nothing.
+ *   5. A start that is refused has changed nothing. One with --salvage deletes nothing.
  *
  * Threads: append by the journal's leader, sync by any. One thread of its own, the keeper, makes spare segments and
  * gathers those that may be used again; it asks the store which those are.
@@ -46,6 +46,7 @@ struct wal_options {
     const char *path;     /* folder, copied; is created. The caller has locked the folder above it. */
     size_t segment_bytes; /* WAL_SEGMENT_MIN or more; a record that is larger gets a larger segment */
     size_t bytes_max;     /* of batches; with more than four times this spare files are deleted */
+    bool salvage;         /* go on where something acknowledged is lost, instead of refusing (wal_salvage.h) */
 };
 
 #define WAL_SEGMENT_MIN KIB(64)

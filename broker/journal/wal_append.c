@@ -107,6 +107,15 @@ static enum status wal_append_write(struct wal *w, const struct wal_record *r, b
     return ST_OK;
 }
 
+/* From here on the log goes on behind a salvage, whose group was synced just now. */
+static bool wal_append_seal(struct wal *w)
+{
+    w->now->salvaged = true;
+    w->now->lost = w->lost_serial;
+    w->unsealed = !(wal_file_write_headers(w->now) && wal_file_sync(w->now));
+    return !w->unsealed;
+}
+
 enum status wal_append(void *self, uint64_t number, struct slice batch, bool sync, char *err, size_t err_size)
 {
     struct wal *w = self;
@@ -117,6 +126,8 @@ enum status wal_append(void *self, uint64_t number, struct slice batch, bool syn
     pthread_mutex_unlock(&w->tail_lock);
     if (s == ST_OK && sync && !wal_append_sync(w, number))
         return wal_set_failed(w, "sync the log", err, err_size);
+    if (s == ST_OK && w->unsealed && !wal_append_seal(w))
+        return wal_set_failed(w, "begin another file of the log", err, err_size);
     return s;
 }
 

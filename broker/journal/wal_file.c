@@ -123,30 +123,44 @@ bool wal_file_cut(struct wal_file *f, size_t size)
     return true;
 }
 
-bool wal_file_begin(struct wal_file *f, uint64_t serial, uint64_t before, uint64_t store)
+bool wal_file_choose(struct wal_file *f, uint64_t serial, uint64_t before, uint64_t store)
 {
-    static const uint8_t zeros[WAL_BLOCK_BYTES - HEADER_BYTES];
-    uint8_t header[HEADER_BYTES] = MAGIC;
     uint64_t salt = 0;
     ssize_t n = getrandom(&salt, sizeof salt, 0);
     if (n != sizeof salt) {
         errno = n < 0 ? errno : EIO;
         return false;
     }
-    le_write(header + 8, serial, 8);
-    le_write(header + 16, before, 8);
-    le_write(header + 24, salt, 8);
-    le_write(header + 32, store, 8);
-    le_write(header + 40, f->size, 8);
-    le_write(header + HEADER_CHECK_AT, text_checksum(slice_of(header, HEADER_CHECK_AT)), 4);
     f->use = (struct wal_use){.serial = serial, .salt = salt};
     f->store = store;
     f->promised = f->size;
     f->before = f->last = before;
     f->at = WAL_HEADER_BYTES;
+    f->salvaged = false;
+    f->lost = 0;
+    return true;
+}
+
+bool wal_file_write_headers(struct wal_file *f)
+{
+    static const uint8_t zeros[WAL_BLOCK_BYTES - HEADER_BYTES];
+    uint8_t header[HEADER_BYTES] = MAGIC;
+    le_write(header + 8, f->use.serial, 8);
+    le_write(header + 16, f->before, 8);
+    le_write(header + 24, f->use.salt, 8);
+    le_write(header + 32, f->store, 8);
+    le_write(header + 40, f->promised, 8);
+    le_write(header + 48, f->lost, 8);
+    le_write(header + 56, f->salvaged, 4);
+    le_write(header + HEADER_CHECK_AT, text_checksum(slice_of(header, HEADER_CHECK_AT)), 4);
     struct iovec iov[4] = {{header, sizeof header}, {(void *)(uintptr_t)zeros, sizeof zeros},
                            {header, sizeof header}, {(void *)(uintptr_t)zeros, sizeof zeros}};
     return wal_file_write(f, iov, 4, 0);
+}
+
+bool wal_file_begin(struct wal_file *f, uint64_t serial, uint64_t before, uint64_t store)
+{
+    return wal_file_choose(f, serial, before, store) && wal_file_write_headers(f);
 }
 
 bool wal_file_append(struct wal_file *f, const struct wal_record *r, bool to_block)
@@ -196,9 +210,8 @@ static bool wal_file_take_header(struct wal_file *f, struct slice bytes)
     struct cursor c = cursor_of(bytes);
     struct slice magic = cursor_bytes(&c, 8);
     uint64_t serial = cursor_u64(&c), before = cursor_u64(&c), salt = cursor_u64(&c);
-    uint64_t store = cursor_u64(&c), size = cursor_u64(&c);
-    (void)cursor_bytes(&c, HEADER_CHECK_AT - 48);
-    uint32_t check = cursor_u32(&c);
+    uint64_t store = cursor_u64(&c), size = cursor_u64(&c), lost = cursor_u64(&c);
+    uint32_t salvaged = cursor_u32(&c), check = cursor_u32(&c);
     if (c.bad || check != text_checksum(slice_of(bytes.data, HEADER_CHECK_AT)))
         return false;
     bool first_format = slice_equal(magic, slice_of(FIRST_MAGIC, 8));
@@ -208,6 +221,8 @@ static bool wal_file_take_header(struct wal_file *f, struct slice bytes)
     f->before = f->last = before;
     f->store = first_format ? 0 : store;
     f->promised = first_format ? 0 : (size_t)size;
+    f->salvaged = !first_format && salvaged == 1;
+    f->lost = f->salvaged ? lost : 0;
     f->at = first_format ? HEADER_BYTES : WAL_HEADER_BYTES;
     return true;
 }
@@ -223,7 +238,8 @@ bool wal_file_look(struct wal_file *f)
     int why = errno;
     struct slice all = slice_of(bytes, n > 0 ? (size_t)n : 0);
     f->use = (struct wal_use){0};
-    f->before = f->last = f->store = 0;
+    f->before = f->last = f->store = f->lost = 0;
+    f->salvaged = false;
     f->promised = 0;
     f->at = WAL_HEADER_BYTES;
     (void)wal_file_take_header(f, all);
@@ -251,18 +267,11 @@ uint8_t *wal_file_read(struct wal_file *f)
     return NULL;
 }
 
-/* Calls make for NNNNNNNN.lost, .lost.1 and so on, as long as it finds that there is such a file. */
-static bool wal_file_aside(int folder, struct wal_file *f, bool (*make)(int, struct wal_file *, const char *))
+void wal_file_name(const struct wal_file *f, char out[static WAL_NAME_BYTES])
 {
-    char name[NAME_BYTES], text[NAME_BYTES + 16];
-    wal_file_name_of(f->name, "lost", name);
-    memcpy(text, name, sizeof name);
-    for (unsigned n = 1; !make(folder, f, text); n++) {
-        if (errno != EEXIST || n == 0)
-            return false;
-        (void)snprintf(text, sizeof text, "%s.%u", name, n);
-    }
-    return fsync(folder) == 0;
+    char text[NAME_BYTES];
+    wal_file_name_of(f->name, "wal", text);
+    (void)snprintf(out, WAL_NAME_BYTES, "%s", text);
 }
 
 /* link says EEXIST, where rename would replace. */
@@ -273,32 +282,19 @@ static bool wal_file_rename(int folder, struct wal_file *f, const char *to)
     return linkat(folder, from, folder, to, 0) == 0 && unlinkat(folder, from, 0) == 0;
 }
 
-bool wal_file_set_aside(int folder, struct wal_file *f)
+bool wal_file_set_aside(int folder, struct wal_file *f, char ret_name[static WAL_NAME_BYTES])
 {
-    bool done = wal_file_aside(folder, f, wal_file_rename);
+    char name[NAME_BYTES];
+    wal_file_name_of(f->name, "lost", name);
+    (void)snprintf(ret_name, WAL_NAME_BYTES, "%s", name);
+    bool done = wal_file_rename(folder, f, ret_name);
+    for (unsigned n = 1; !done && errno == EEXIST && n > 0; n++) {
+        (void)snprintf(ret_name, WAL_NAME_BYTES, "%s.%u", name, n);
+        done = wal_file_rename(folder, f, ret_name);
+    }
+    done = done && fsync(folder) == 0;
     int why = errno;
     wal_file_free(f);
     errno = why;
     return done;
-}
-
-static bool wal_file_copy(int folder, struct wal_file *f, const char *to)
-{
-    uint8_t *bytes = wal_file_read(f);
-    int fd = bytes ? openat(folder, to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, MODE) : -1;
-    struct iovec iov = {.iov_base = bytes, .iov_len = f->size};
-    bool done = fd >= 0 && wal_file_write_at(fd, &iov, 1, 0) && fsync(fd) == 0;
-    int why = errno;
-    if (fd >= 0)
-        close(fd);
-    if (fd >= 0 && !done)
-        (void)unlinkat(folder, to, 0);
-    free(bytes);
-    errno = why;
-    return done;
-}
-
-bool wal_file_copy_aside(int folder, struct wal_file *f)
-{
-    return wal_file_aside(folder, f, wal_file_copy);
 }

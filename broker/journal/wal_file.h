@@ -3,10 +3,12 @@
  *
  *   block 0, block 1   the header, twice, so that it outlives a destroyed block
  *   block 2 on         records (wal_record.h)
- *   header (64 bytes)  "HMQWAL2\n" │ serial u64 │ before u64 │ salt u64 │ store u64 │ size u64 │ zeros │ check u32 at 60
+ *   header (64 bytes)  "HMQWAL2\n" │ serial u64 │ before u64 │ salt u64 │ store u64 │ size u64 │ lost u64 │ salvage u32
+ *                      │ check u32
  *
  * Little-endian. `before` is the number of the batch before this segment. `store` is the id of the store that the log
- * belongs to. `size` is how long the file was when this use of it began: a shorter one was cut by somebody. The salt is
+ * belongs to. `salvage` is 1 where the log went on behind a salvage here, `lost` the serial from which on it was lost
+ * (wal_salvage.h); else both are 0. `size` is how long the file was when this use of it began: a shorter one was cut by somebody. The salt is
  * random because a serial may come twice: when a power cut has destroyed a header, nobody knows that its serial was
  * used. Files of the first format ("HMQWAL1\n") are read as well: one header of 64 bytes without `store` and `size`,
  * and records from byte 64 on.
@@ -32,6 +34,8 @@ struct wal_file {
     int fd;
     uint64_t name;
     struct wal_use use; /* serial 0: never used, or damaged */
+    bool salvaged;      /* the log went on here without ... */
+    uint64_t lost;      /* ... the serials from this one on */
     bool damaged;       /* it was used, and none of its headers is sound */
     uint64_t store;     /* the id of the store; 0: the first format has none */
     uint64_t before, last;
@@ -57,18 +61,23 @@ bool wal_file_cut(struct wal_file *f, size_t size);
 /* Writes the headers of a new use of the file, whose first record follows batch `before`. Does not sync. */
 bool wal_file_begin(struct wal_file *f, uint64_t serial, uint64_t before, uint64_t store);
 
+/* wal_file_begin in two steps, for the file with which a salvage goes on: its first record is written before its
+ * headers. */
+bool wal_file_choose(struct wal_file *f, uint64_t serial, uint64_t before, uint64_t store);
+bool wal_file_write_headers(struct wal_file *f);
+
 /* Writes a record behind the last one; to_block: fills the rest of its last block, since it will be synced. Does not
  * sync. r->before and r->whole are not asked. */
 bool wal_file_append(struct wal_file *f, const struct wal_record *r, bool to_block);
 
 bool wal_file_sync(struct wal_file *f);
 
-/* Renames the file to NNNNNNNN.lost, or .lost.1 and so on where there is one; it is never read again but can be looked
- * at. Frees f in any case. */
-bool wal_file_set_aside(int folder, struct wal_file *f);
+#define WAL_NAME_BYTES 48
+void wal_file_name(const struct wal_file *f, char out[static WAL_NAME_BYTES]);
 
-/* Copies the file under such a name, and syncs the copy. */
-bool wal_file_copy_aside(int folder, struct wal_file *f);
+/* Renames the file to NNNNNNNN.lost, or .lost.1 and so on where there is one; it is never read again but can be looked
+ * at. Frees f in any case. ret_name: what it is called then. */
+bool wal_file_set_aside(int folder, struct wal_file *f, char ret_name[static WAL_NAME_BYTES]);
 
 /* Reads the header into f. True also where there is none (serial 0). */
 bool wal_file_look(struct wal_file *f);

@@ -98,6 +98,16 @@ bool wal_find(struct wal *w, struct wal_found *all)
     return true;
 }
 
+void wal_found_close_gaps(struct wal_found *all)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < all->n; i++) {
+        if (all->files[i])
+            all->files[n++] = all->files[i];
+    }
+    all->n = n;
+}
+
 void wal_found_free(struct wal_found *all)
 {
     for (size_t i = 0; i < all->n; i++)

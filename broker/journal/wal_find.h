@@ -21,6 +21,9 @@ struct wal_found {
  * next name. False: errno says why; wal_found_free is due in either case. */
 bool wal_find(struct wal *w, struct wal_found *all);
 
+/* Takes the NULLs out, where somebody took a file. */
+void wal_found_close_gaps(struct wal_found *all);
+
 void wal_found_free(struct wal_found *all); /* closes those that are left */
 
 #endif

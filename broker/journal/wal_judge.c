@@ -42,6 +42,6 @@ void wal_judge_say(const struct wal_judge *j, const char *path, char *out, size_
                        (unsigned long long)(j->groups ? j->groups : 1));
     (void)snprintf(out, out_size,
                    "the log in %s is damaged: %s. It held what was acknowledged; %s. Start with a replica or a backup of "
-                   "the data folder. Nothing was changed",
+                   "the data folder, or go on without it: --salvage. Nothing was changed",
                    path, what, lost);
 }

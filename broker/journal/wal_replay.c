@@ -11,7 +11,8 @@
  *
  *   the next sound record follows what the store has anyway ──► go on there; the log says what was skipped
  *   nothing behind it was acknowledged as synced            ──► the log ends here; later files are set aside
- *   something was                                           ──► the start is refused, and nothing was changed
+ *   something was                                           ──► the start is refused, and nothing was changed; with
+ *                                                               --salvage it goes on without that (wal_salvage.h)
  *
  * What was taken is not written again in place, since a block that is written may be destroyed: the store is asked to
  * flush, and the next record begins a file of its own.
@@ -26,6 +27,7 @@
 #include "broker/base/log.h"
 #include "broker/journal/wal_find.h"
 #include "broker/journal/wal_judge.h"
+#include "broker/journal/wal_salvage.h"
 #include "broker/journal/wal_turn.h"
 #include "protocol/limits.h"
 
@@ -218,10 +220,11 @@ static enum status wal_replay_chain(struct wal *w, const struct wal_found *all, 
 
 static bool wal_replay_set_aside(struct wal *w, struct wal_file *f)
 {
+    char name[WAL_NAME_BYTES];
     w->bytes -= f->size;
     w->n_files--;
     w->dropped++;
-    return wal_file_set_aside(w->folder, f);
+    return wal_file_set_aside(w->folder, f, name);
 }
 
 /* Each file becomes spare or live, or is set aside. [first, rest) was read. */
@@ -231,6 +234,8 @@ static bool wal_replay_sort(struct wal *w, struct wal_found *all, size_t first, 
     for (size_t i = 0; done && i < all->n; i++) {
         struct wal_file *f = all->files[i];
         all->files[i] = NULL;
+        if (!f) /* a salvage has it */
+            continue;
         if (f->damaged || i >= rest)
             done = wal_replay_set_aside(w, f);
         else
@@ -251,13 +256,26 @@ static void wal_replay_tell(const struct wal *w, const struct replay *r)
 {
     if (r->taken)
         log_event(LOG_INFO, "replayed the log", " groups=%llu files=%u", (unsigned long long)r->taken, w->live.n);
-    if (r->judge.groups)
+    if (r->judge.groups && !w->salvaging)
         log_event(LOG_WARN, "the end of the log is torn or damaged and was dropped: nothing behind it says that it was synced",
                   " file=%08llu.wal byte=%zu groups=%llu", (unsigned long long)r->judge.name, r->judge.at,
                   (unsigned long long)r->judge.groups);
     if (w->dropped)
         log_event(LOG_ERROR, "the log has a gap, or a damaged file: what is of no use is set aside as *.lost",
                   " files=%llu", (unsigned long long)w->dropped);
+}
+
+/* Files from the one on in which the replay ended are of no more use; the others are. */
+static enum status wal_replay_salvage(struct wal *w, struct wal_found *all, size_t first, size_t *rest, bool damaged,
+                                      const struct replay *r)
+{
+    bool ended = damaged && *rest > first;
+    size_t lost = damaged || w->lost_all ? *rest - ended : all->n;
+    w->last = w->salvaged_to = wal_replay_has(r);
+    if (!wal_salvage_keep(w, all, lost, ended, &r->judge))
+        return ST_IO;
+    *rest = all->n;
+    return ST_OK;
 }
 
 /* Everything but finding the files. */
@@ -267,7 +285,7 @@ static enum status wal_replay_found(struct wal *w, struct wal_found *all, struct
     for (size_t i = first; i < all->n; i++)
         atomic_fetch_add(&w->to_replay_bytes, all->files[i]->size);
     enum status s = wal_replay_chain(w, all, first, r, &rest);
-    if (s == ST_BUSY) {
+    if (s == ST_BUSY && !r->refused) {
         (void)snprintf(err, err_size, "the replay of the log was stopped");
         return s;
     }
@@ -276,10 +294,13 @@ static enum status wal_replay_found(struct wal *w, struct wal_found *all, struct
             (void)snprintf(err, err_size, "the store does not take what its log in %s holds", w->path);
         return s;
     }
-    if (s == ST_OK && wal_judge_damaged(&r->judge)) {
+    bool damaged = s == ST_OK && wal_judge_damaged(&r->judge);
+    if (damaged && !w->salvage) {
         wal_judge_say(&r->judge, w->path, err, err_size);
         return ST_BAD;
     }
+    if (s == ST_OK && (damaged || w->lost_all || w->lost.n > 0))
+        s = wal_replay_salvage(w, all, first, &rest, damaged, r);
     if (s != ST_OK || !wal_replay_sort(w, all, first == all->n ? rest : first, rest))
         return wal_set_failed(w, "replay the log", err, err_size);
     return ST_OK;
@@ -311,6 +332,8 @@ static bool wal_replay_make_spare(struct wal *w)
  * record yet is such a file. */
 static bool wal_replay_go_on(struct wal *w, const struct replay *r)
 {
+    if (w->salvaging)
+        return wal_replay_make_spare(w); /* the salvage's group begins the file */
     struct wal_file *prev = r->ended && !r->judge.cut ? w->live.end : NULL;
     if (prev && (prev->use.first_format || prev->name != r->judge.name))
         prev = NULL;
@@ -329,7 +352,9 @@ enum status wal_replay(void *self, uint64_t after, redo_take_fn *take, void *arg
     struct wal *w = self;
     struct wal_found all = {0};
     struct replay r = {.w = w, .after = after, .last = after, .take = take, .arg = arg, .told_ns = clock_mono_ns()};
-    bool found = wal_find(w, &all);
+    bool found = wal_find(w, &all) && wal_salvage_resume(w, &all, after);
+    if (found && w->salvage)
+        wal_salvage_take_foreign(w, &all);
     enum status s = found ? wal_replay_found(w, &all, &r, err, err_size)
                           : wal_set_failed(w, "read the log", err, err_size);
     wal_found_free(&all);
@@ -338,7 +363,7 @@ enum status wal_replay(void *self, uint64_t after, redo_take_fn *take, void *arg
     w->last = wal_replay_has(&r);
     atomic_store(&w->synced, w->last);
     w->replayed = r.taken;
-    *ret_long = r.taken > 0 || wal_replay_bytes(&w->live) > w->bytes_max;
+    *ret_long = r.taken > 0 || w->salvaging || wal_replay_bytes(&w->live) > w->bytes_max;
     wal_replay_tell(w, &r);
     return wal_replay_go_on(w, &r) ? ST_OK : wal_set_failed(w, "begin another file of the log", err, err_size);
 }

@@ -6,6 +6,8 @@
  *              │                ├──► wal_find.c ──────────────────────────────┤                   └──► wal_record.c
  *              │                └──► wal_judge.c                              │
  *              └────────────► wal_keeper.c (spare files) ─────────────────────┘
+ *              │                └──► wal_salvage.c (--salvage)                │
+ *   wal_lost.c (what is lost is set aside) ──► wal_salvage.c
  *   wal_tie.c (does the log belong to the store?) ──► wal_find.c
  *
  * Each file is in one place at a time: `now`, `live` or `spare` (wal.h has the picture). Locks are taken in the order
@@ -18,6 +20,7 @@
 
 #include "broker/journal/wal_file.h"
 #include "storage/redo.h"
+#include "storage/salvage.h"
 
 struct store;
 
@@ -38,6 +41,7 @@ struct wal {
     uint64_t last, serial;
     bool asked; /* the keeper was told that `now` is half full */
     bool loose; /* something in `now` may be unsynced */
+    bool unsealed; /* `now` gets its header only behind its first record (wal_salvage.h) */
     /* ---- under lock ---- */
     pthread_mutex_t lock;
     pthread_cond_t work; /* the keeper waits here */
@@ -47,6 +51,12 @@ struct wal {
     bool wanted;    /* the keeper has work */
     bool stopping;
     uint64_t n_files, replayed, dropped; /* for wal_figures */
+    /* ---- the start's ---- */
+    bool salvage, salvaging; /* it may; it does */
+    bool lost_all;           /* the store's log is not there at all */
+    struct wal_list lost;    /* to be set aside */
+    uint64_t lost_serial, salvaged_to; /* the least serial of those; the last batch that is not lost */
+    struct salvage salvage_facts;
     /* ---- any thread ---- */
     atomic_bool stop_replay;
     _Atomic uint64_t replayed_bytes, to_replay_bytes;

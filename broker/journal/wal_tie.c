@@ -12,7 +12,7 @@
 
 #include "broker/base/folder.h"
 #include "broker/base/log.h"
-#include "broker/journal/wal_find.h"
+#include "broker/journal/wal_salvage.h"
 #include "protocol/base/text.h"
 
 #define ID_LINE "halfmq store %016llx %08x\n"
@@ -24,6 +24,7 @@ struct wal_tie_log {
     uint64_t id;      /* of the newest file that has one; 0: none has */
     uint64_t foreign; /* an id that is not the store's; 0: there is none */
     bool same;        /* there is a file with the store's id */
+    bool first;       /* there is the file with the first group */
     bool records;     /* something was written to it */
 };
 
@@ -68,12 +69,25 @@ static bool wal_tie_has_record(struct wal_file *f)
     return has;
 }
 
+/* The newest file with which a salvage went on: what that has set aside, or is still to set aside, does not count. */
+static const struct wal_file *wal_tie_salvage(const struct wal_found *all, uint64_t id)
+{
+    const struct wal_file *s = NULL;
+    for (size_t i = 0; i < all->n; i++)
+        s = all->files[i]->salvaged && all->files[i]->store == id ? all->files[i] : s;
+    return s;
+}
+
 static void wal_tie_look(const struct wal_found *all, uint64_t id, struct wal_tie_log *ret_log)
 {
+    const struct wal_file *salvage = wal_tie_salvage(all, id);
     *ret_log = (struct wal_tie_log){0};
     for (size_t i = 0; i < all->n; i++) {
         struct wal_file *f = all->files[i];
         bool used = f->use.serial > 0;
+        if (salvage && wal_salvage_covers(salvage, f))
+            continue;
+        ret_log->first = ret_log->first || (used && f->before == 0);
         ret_log->id = f->store ? f->store : ret_log->id;
         ret_log->foreign = f->store && f->store != id ? f->store : ret_log->foreign;
         ret_log->same = ret_log->same || (used && f->store == id);
@@ -84,8 +98,8 @@ static void wal_tie_look(const struct wal_found *all, uint64_t id, struct wal_ti
 static enum status wal_tie_judge(struct wal *w, const char *store_path, bool there, const struct wal_tie_log *log,
                                  char *err, size_t err_size)
 {
-    static const char what_to_do[] = "Nothing was changed. Mount or restore it, or start with a replica or a backup of "
-                                     "the whole data folder";
+    static const char what_to_do[] = "Nothing was changed. Mount or restore it, start with a replica or a backup of the "
+                                     "whole data folder, or go on without it: --salvage";
     if (!there && log->records)
         (void)snprintf(err, err_size, "the store in %s is missing, but its log in %s is there: is it not mounted? %s",
                        store_path, w->path, what_to_do);
@@ -99,6 +113,21 @@ static enum status wal_tie_judge(struct wal *w, const char *store_path, bool the
     else
         return ST_OK;
     return ST_BAD;
+}
+
+/* With --salvage a store goes on without its log. A store that is missing is made again from a log that has all of it.
+ * err holds why a start would be refused. */
+static enum status wal_tie_salvaged(struct wal *w, bool there, const struct wal_tie_log *log, char *err, size_t err_size)
+{
+    char quoted[768];
+    if (!there && !log->first) {
+        size_t n = strlen(err);
+        (void)snprintf(err + n, err_size - n, ". It cannot be salvaged: the log does not go back to the first group");
+        return ST_BAD;
+    }
+    w->lost_all = there && !log->same;
+    log_event(LOG_WARN, "salvaging", " although=%s", log_quote(err, quoted, sizeof quoted));
+    return ST_OK;
 }
 
 enum status wal_tie(struct wal *w, const char *store_path, char *err, size_t err_size)
@@ -115,6 +144,8 @@ enum status wal_tie(struct wal *w, const char *store_path, char *err, size_t err
     wal_tie_look(&all, w->store_id, &log);
     wal_found_free(&all);
     enum status s = wal_tie_judge(w, store_path, there, &log, err, err_size);
+    if (s == ST_BAD && w->salvage)
+        s = wal_tie_salvaged(w, there, &log, err, err_size);
     if (w->store_id == 0)
         w->store_id = log.id;
     while (s == ST_OK && w->store_id == 0) {

@@ -7,9 +7,10 @@
  *   store  log                        start
  *   ─────  ─────────────────────────  ───────────────────────────────────────────────────────
  *   no     none, or without a record  a new store
- *   no     has records                refused: the store is missing (not mounted?)
+ *   no     has records                refused: the store is missing (not mounted?). --salvage: made again, if the log has
+ *                                     its first group
  *   id     of the same id             goes on
- *   id     none of that id            refused: the log is missing, or of another store
+ *   id     none of that id            refused: the log is missing, or of another store. --salvage: goes on without it
  *   no id  any                        goes on, and gets the log's id, or a new one: it is of an earlier build
  */
 #ifndef HALFMQ_BROKER_WAL_TIE_H

@@ -29,9 +29,10 @@ bool wal_turn(struct wal *w, struct wal_file *prev, bool sync)
     if (!f)
         return false;
     size_t before = f->size;
-    bool begun = wal_file_begin(f, ++w->serial, w->last, w->store_id);
+    bool begun = w->unsealed ? wal_file_choose(f, ++w->serial, w->last, w->store_id)
+                             : wal_file_begin(f, ++w->serial, w->last, w->store_id);
     wal_set_resized(w, before, f->size);
-    begun = begun && (!sync || wal_turn_name_next(w, prev, f));
+    begun = begun && (!sync || w->unsealed || wal_turn_name_next(w, prev, f));
     int why = errno;
     pthread_mutex_lock(&w->lock);
     if (w->now) {

@@ -52,7 +52,7 @@ void settings_print(struct settings *c, struct buf *out); /* as a file that can 
 void settings_help(struct buf *out);                       /* the settings part of --help */
 
 /* What the command line asked the program to do. */
-enum settings_action { ACTION_RUN, ACTION_HELP, ACTION_VERSION, ACTION_CHECK, ACTION_PRINT };
+enum settings_action { ACTION_RUN, ACTION_HELP, ACTION_VERSION, ACTION_CHECK, ACTION_PRINT, ACTION_SALVAGE };
 enum settings_action settings_action(const struct settings *c);
 
 #endif

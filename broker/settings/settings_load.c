@@ -151,7 +151,7 @@ struct action_flag {
 static const struct action_flag action_flags[] = {
     {"--help", ACTION_HELP},         {"-h", ACTION_HELP},
     {"--version", ACTION_VERSION},   {"--check-config", ACTION_CHECK},
-    {"--print-config", ACTION_PRINT},
+    {"--print-config", ACTION_PRINT}, {"--salvage", ACTION_SALVAGE},
 };
 
 static bool load_action_of(const char *word, enum settings_action *ret_action)

@@ -1,9 +1,11 @@
 #!/usr/bin/python3
 """damage.py [rounds]: damages the files of the write-ahead log, and checks that nothing acknowledged is lost silently.
 
-    send ──► SIGKILL ──► copy the log ──► damage it ──► start ──┬──► ready: every message is there
-     ▲                                                          └──► refused with a sentence: put the copy back, start
-     └─────────────────── every message is there, and no id is given twice ◄───────────┘
+    send ──► SIGKILL ──► copy the folder ──► damage its log ──► start ──┬──► ready: every message is there
+     ▲                                                                  └──► refused with a sentence
+     │                           --salvage, killed at some time and again: no message is wrong, ◄──┘
+     │                           no id is given twice, no byte is gone ──► put the copy back, start
+     └───────────────────────── every message is there, and no id is given twice ◄────┘
 
 What was sent last, to the topic `end`, may be lost: behind it nothing says that it was synced. To repeat a run, set
 HALFMQ_SEED to the seed that it printed.
@@ -11,6 +13,7 @@ HALFMQ_SEED to the seed that it printed.
 import glob
 import os
 import random
+import re
 import shutil
 import sys
 import threading
@@ -52,11 +55,17 @@ def cut(f, size, chance):
     f.truncate(chance.randrange(size) if size % SEGMENT == 0 else size)
 
 
+def read(path):
+    with open(path, "rb") as f:
+        return f.read()
+
+
 class Damage:
     def __init__(self, broker, chance):
         self.broker, self.chance = broker, chance
         self.wal = os.path.join(broker.data, "wal")
         self.copy = os.path.join(broker.folder, "copy")
+        self.salvaged = 0
         self.sent = {}   # id -> body, of what was acknowledged
         self.refused = self.served = self.number = 0
 
@@ -117,18 +126,48 @@ class Damage:
             assert message and message[1] == body, f"{name} is {message!r}"
         client.close()
 
+    def salvage(self):
+        """Starts with --salvage: killed after some time at first, and in half of all cases without the flag then."""
+        files = {os.path.basename(path): read(path) for path in glob.glob(os.path.join(self.wal, "*.wal"))}
+        earlier = glob.glob(os.path.join(self.wal, "*.lost*"))
+        place = re.search(r"(\d+\.wal) (?:cannot be read|is cut off)", self.broker.read_log(self.broker.seen).decode())
+        flags = self.broker.flags
+        self.broker.flags = (*flags, "--salvage")
+        self.broker.launch()
+        time.sleep(self.chance.random() * 0.2)
+        self.broker.kill()
+        self.broker.flags = flags
+        if self.chance.random() < 0.5 or not self.starts():
+            self.broker.flags = (*flags, "--salvage")
+            self.broker.start()
+            self.broker.flags = flags
+        self.salvaged += 1
+        aside = [read(path) for path in glob.glob(os.path.join(self.wal, "*.lost*")) if path not in earlier]
+        assert all(data in files.values() for data in aside), "what was set aside is not as it was"
+        assert not place or files[place.group(1)] in aside, f"{place.group()}, and it is gone"
+        client = self.broker.text()
+        for name, body in self.sent.items():
+            message = client.call("GET", name)
+            assert message is None or message[1] == body or message[1].startswith(b"salvaged: "), f"{name}: {message!r}"
+        for n in range(20):
+            name = client.call("SEND", "t", b"behind a salvage", "QUEUE", n % 4)
+            assert name not in self.sent, f"the id {name} was given twice"
+        client.close()
+        self.broker.kill()
+
     def one(self):
         self.load()
         self.broker.kill()
         shutil.rmtree(self.copy, ignore_errors=True)
-        shutil.copytree(self.wal, self.copy)
+        shutil.copytree(self.broker.data, self.copy)
         harm = self.harm()
         ready = self.starts()
         print(f"round {self.number}: {len(self.sent)} messages; {harm}: {'served' if ready else 'refused'}", flush=True)
         if not ready:
             self.refused += 1
-            shutil.rmtree(self.wal)
-            shutil.copytree(self.copy, self.wal)
+            self.salvage()
+            shutil.rmtree(self.broker.data)
+            shutil.copytree(self.copy, self.broker.data)
             self.broker.start()
         self.served += ready
         self.check()

@@ -59,7 +59,8 @@ static enum status take(void *arg, struct slice batch)
 
 enum status wal_rig_try(struct wal_rig *r, uint64_t after)
 {
-    struct wal_options opt = {.path = r->folder, .segment_bytes = WAL_SEGMENT_MIN, .bytes_max = r->bytes_max};
+    struct wal_options opt = {.path = r->folder, .segment_bytes = WAL_SEGMENT_MIN, .bytes_max = r->bytes_max,
+                              .salvage = r->salvage};
     assert_null(r->w);
     r->n = 0;
     r->damaged = r->long_log = false;

@@ -20,6 +20,7 @@ struct wal_rig {
     char *path;      /* the folder above it */
     char folder[512]; /* the log's */
     size_t bytes_max;
+    bool salvage;    /* wal_options.salvage */
     struct wal *w;   /* NULL: closed */
     const struct redo *redo;
     uint64_t life;
