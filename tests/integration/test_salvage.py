@@ -7,7 +7,7 @@ import shutil
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from broker import Broker, run_tests  # noqa: E402
+from broker import Broker, Refused, run_tests  # noqa: E402
 
 BLOCK = 4096
 
@@ -68,7 +68,11 @@ class Case:
 
     @staticmethod
     def get(client, name):
-        message = client.call("GET", name)
+        try:
+            message = client.call("GET", name)
+        except Refused as error:
+            assert error.code == "DAMAGED", error.text
+            return None
         return message and message[1]
 
     def survives(self):

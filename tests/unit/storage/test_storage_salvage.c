@@ -42,7 +42,7 @@ static void offsets_jump_over_what_is_lost(void **state)
     shell_expect(s, "new:0:1001", "SEND new g QUEUE 0"); /* a lost group may have made it */
     shell_expect(s, "t:0:0=a", "GET t:0:0");
     shell_expect(s, "t:0:1=b", "GET t:0:1");
-    shell_expect(s, "null", "GET t:0:2");
+    shell_refused(s, "-DAMAGED", "GET t:0:2");
     shell_expect(s, "t:0:1003=" SALVAGE_BODY, "GET t:0:1003");
     shell_expect(s, "[t:0:1#1=b]", "POP g t");
     shell_expect(s, "[t:0:1004#1=d t:1:1002#1=e]", "POP g t COUNT 10");
