@@ -129,6 +129,8 @@ static const struct tally_metric tally_metrics[] = {
           "Messages not stored again because their DEDUP id was known."),
     TALLY(delayed_expired, "halfmq_delayed_expired_total", "counter",
           "Delayed messages dropped because their TTL ran out before they were due."),
+    TALLY(dead_expired, "halfmq_dead_expired_total", "counter",
+          "Messages given up whose TTL had passed, so that they did not become dead letters."),
     TALLY(timers_postponed, "halfmq_timers_postponed_total", "counter",
           "What was due by time, could not be done and is tried again later."),
     TALLY(pending, "halfmq_transactions_pending", "gauge", "Transactions not decided yet."),

@@ -13,12 +13,13 @@ struct slice dead_topic_name(struct slice group, uint8_t *out)
     return slice_of(out, group.len + 5);
 }
 
-/* The group's dead-letter topic, made if need be; it has one queue, so that dead letters stay in order. */
+/* The group's dead-letter topic, made if need be; it has one queue, so that dead letters stay in order. A group that
+ * may have messages may give them up, so there is room for its topic when there are TOPICS_MAX others. */
 static enum status dead_topic(struct state *st, int64_t now_ms, struct slice group, struct topic **ret_t)
 {
     uint8_t hold[NAME_BYTES_MAX + 8];
     struct slice name = dead_topic_name(group, hold);
-    static const struct topic_settings set = {.n_queues = 1};
+    static const struct topic_settings set = {.n_queues = 1, .reserved = true};
     enum status s = topic_get(st, name, ret_t);
     return s == ST_GONE ? topic_create(st, now_ms, name, &set, ret_t) : s;
 }
@@ -43,7 +44,10 @@ enum status dead_letter(struct state *st, const struct stamp *stamp, struct gt *
     struct topic *dlq = NULL;
     struct message m;
     enum status s = log_read(st, gt->topic, r->queue, offset, &st->props, &m);
-    if (s == ST_GONE || s == ST_DAMAGED) { /* purged meanwhile, or lost, so there is nothing to keep */
+    bool expired = s == ST_OK && (m.fields & MSG_TTL) && m.expires_ms <= stamp->now_ms;
+    if (expired)
+        st->tally.dead_expired++;
+    if (s == ST_GONE || s == ST_DAMAGED || expired) { /* purged meanwhile, lost, or too late: there is nothing to keep */
         run_clear(&gt->runs, r, offset);
         group_dirty(st, gt);
         return ST_OK;

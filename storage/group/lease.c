@@ -4,6 +4,9 @@
 #include "storage/group/dead.h"
 #include "storage/group/waiting.h"
 
+#define DEAD_RETRY_MS 30000
+#define DEAD_FAILED_ROWS 16 /* what a message that cannot be copied counts as: it may have been a long read */
+
 struct run *lease_next(struct gt *gt, const struct message_id *first, uint64_t last, int64_t now_ms,
                        uint64_t *from)
 {
@@ -69,29 +72,44 @@ struct run *lease_find(struct gt *gt, const struct message_id *id, int64_t now_m
     return holds ? r : NULL;
 }
 
-/* Moves every live message of a run to the dead letters: its attempts are used up. */
-static enum status lease_dead(struct state *st, const struct stamp *stamp, struct gt *gt, struct run *r)
+/* A message that cannot be copied to the dead letters now stays leased for a while longer, and is tried again then:
+ * nobody else gets it, and its last consumer may still acknowledge it. */
+static void lease_try_later(struct state *st, const struct stamp *stamp, struct gt *gt, struct run *r, uint64_t offset)
+{
+    r = run_isolate(&gt->runs, r, offset);
+    if (!r) {
+        st->sick = true;
+        return;
+    }
+    run_extend(&gt->runs, r, stamp->now_ms + DEAD_RETRY_MS);
+    st->tally.timers_postponed++;
+    core_worked(st, DEAD_FAILED_ROWS, 0);
+}
+
+/* Moves the live messages of a run to the dead letters, as many as one command does: its attempts are used up. False:
+ * it stopped half-way, and the next TICK goes on. */
+static bool lease_end(struct state *st, const struct stamp *stamp, struct gt *gt, struct run *r)
 {
     uint64_t from = r->base;
     uint32_t queue = r->queue, count = r->count;
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < count && !st->sick; i++) {
         r = run_find(&gt->runs, queue, from + i);
         if (!r)
             continue;
+        if (core_spent(st))
+            return false;
+        core_worked(st, 1, 0);
         enum status s = dead_letter(st, stamp, gt, r, from + i, SLICE_LIT("lease ended"));
-        if (s != ST_OK)
-            return s;
+        if (s == ST_BUSY)
+            return false;
+        if (s == ST_NOMEM)
+            st->sick = true;
+        else if (s == ST_OK)
+            st->tally.leases_expired++;
+        else
+            lease_try_later(st, stamp, gt, r, from + i);
     }
-    return ST_OK;
-}
-
-/* lease_dead for the timer. False: it stopped half-way, and the next TICK goes on. */
-static bool lease_end(struct state *st, const struct stamp *stamp, struct gt *gt, struct run *r)
-{
-    enum status s = lease_dead(st, stamp, gt, r);
-    if (s != ST_OK && s != ST_BUSY)
-        st->sick = true;
-    return s == ST_OK;
+    return !st->sick;
 }
 
 static void lease_tell_ready(struct state *st, struct gt *gt, int64_t now_ms)
@@ -104,15 +122,14 @@ void lease_tick(struct state *st, const struct stamp *stamp, struct gt *gt)
 {
     struct run *r = run_first_leased(&gt->runs);
     for (; r && r->due_ms <= stamp->now_ms && !core_spent(st); r = run_first_leased(&gt->runs)) {
-        uint32_t live = r->live;
         core_worked(st, 1, 0);
         if (group_deliveries(gt, r->attempt) < gt->attempts) {
             int64_t due = stamp->now_ms + lease_backoff(gt, r->attempt);
+            st->tally.leases_expired += r->live;
             st->sick = st->sick || run_wait(&gt->runs, r, r->attempt, due) != ST_OK;
         } else if (!lease_end(st, stamp, gt, r)) {
             break;
         }
-        st->tally.leases_expired += live;
     }
     group_dirty(st, gt);
     lease_tell_ready(st, gt, stamp->now_ms);

@@ -43,7 +43,7 @@ uint64_t lease_ack(struct state *st, struct gt *gt, const struct message_id *fir
 int64_t lease_backoff(const struct gt *gt, uint32_t attempt);
 
 /* A delivery of the live message at offset has failed: it waits until due_ms to be delivered again, or, if its
- * attempts are used up, goes to the dead letters. ST_NOMEM, ST_IO, ST_BUSY (log_read): unchanged. */
+ * attempts are used up, goes to the dead letters. Fails as dead_letter does: unchanged. */
 enum status lease_failed(struct state *st, const struct stamp *stamp, struct gt *gt, struct run *r,
                          uint64_t offset, int64_t due_ms, struct slice reason) MUST_CHECK;
 

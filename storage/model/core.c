@@ -76,6 +76,8 @@ void core_fail(struct outcome *out, enum status s, const char *doing)
         reply_error(&out->reply, ST_BUSY, "%s: no memory, try again", doing);
     else if (s == ST_BUSY)
         reply_error(&out->reply, ST_BUSY, "%s: it needs data that is still being written, try again", doing);
+    else if (s == ST_LIMIT)
+        reply_error(&out->reply, s, "%s: there are too many topics, at most %d: nothing was done", doing, TOPICS_MAX);
     else if (s == ST_DAMAGED)
         reply_error(&out->reply, s, "%s: a row of the store is damaged, nothing was done: see the broker's log", doing);
     else

@@ -199,7 +199,7 @@ struct slice core_row(struct state *st);
  * depend on the memory that this process has, nor on what it has loaded: every replica stops at the same place.
  */
 #define WORK_ROWS_MAX 2048
-#define WORK_BYTES_MAX MIB(1)
+#define WORK_BYTES_MAX MIB(3)
 void core_work_begin(struct state *st, uint32_t rows_max, size_t bytes_max);
 void core_worked(struct state *st, uint32_t rows, size_t read_bytes);
 bool core_spent(const struct state *st);

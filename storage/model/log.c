@@ -8,6 +8,7 @@
 #include "storage/model/queue.h"
 #include "storage/model/tail.h"
 
+#define LOG_READ_SHARE 4 /* reading and checking a byte costs so much less than appending one */
 #define LOST_MAX 64 /* records that cannot be read, passed in one look-up */
 
 static struct lost_where log_where(struct state *st, const struct topic *t, uint32_t queue)
@@ -77,7 +78,10 @@ enum status log_read(struct state *st, struct topic *t, uint32_t queue, uint64_t
     struct finder_queue fq = log_queue(t, queue);
     struct record_header h;
     struct slice record;
+    const struct record_header held = st->finder.h; /* of the same queue or not: it only decides what is counted */
     enum status s = finder_record(&st->finder, &fq, offset, &h, &record);
+    if (s == ST_OK && (h.base != held.base || h.count != held.count))
+        core_worked(st, 0, record.len / LOG_READ_SHARE);
     struct message m;
     bool holds = s == ST_OK && offset >= h.base;
     if (s == ST_OK)
@@ -89,6 +93,8 @@ enum status log_read(struct state *st, struct topic *t, uint32_t queue, uint64_t
     }
     struct lost_where where = log_where(st, t, queue);
     uint64_t first = 0, last = 0;
+    if (s == ST_DAMAGED)
+        core_worked(st, 0, WORK_BYTES_MAX); /* nobody knows how long the record is that was read for nothing */
     return s == ST_DAMAGED ? lost_find(&where, offset, &first, &last) : s;
 }
 

@@ -200,7 +200,7 @@ enum status topic_create(struct state *st, int64_t now_ms, struct slice name,
         return ST_EXISTS;
     if (s != ST_GONE)
         return s;
-    if (st->meta.topics >= TOPICS_MAX)
+    if (st->meta.topics >= (set->reserved ? TOPICS_MAX + TOPICS_RESERVE : TOPICS_MAX))
         return ST_LIMIT;
     s = kv_need(st->kv, records_family(set->compress));
     if (s != ST_OK)

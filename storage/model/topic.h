@@ -19,6 +19,7 @@ enum status topic_get(struct state *st, struct slice name, struct topic **ret_to
 struct topic_settings {
     uint32_t n_queues;
     enum compress compress;
+    bool reserved; /* a dead-letter topic: it may be made beyond TOPICS_MAX, up to TOPICS_RESERVE */
 };
 
 /* Creates it. ST_EXISTS, ST_LIMIT, ST_IO, ST_NOMEM; ST_BAD: this store cannot compress so. */

@@ -210,7 +210,13 @@ bool model_group_there(const struct model *m, int group)
     return there;
 }
 
-/* Handles expired leases: the messages become ready again, or go to the dead letters. */
+static bool expired(const struct model *m, int topic, int queue, uint32_t offset)
+{
+    return m->topics[topic].queues[queue].messages[offset].expires_ms <= m->now_ms;
+}
+
+/* Handles expired leases: the messages become ready again, or go to the dead letters; those that have expired go
+ * nowhere. */
 static void settle(struct model *m, int group, int topic)
 {
     struct m_gt *gt = &m->gts[group][topic];
@@ -220,15 +226,10 @@ static void settle(struct model *m, int group, int topic)
             if (c->state != M_LEASED || c->due_ms > m->now_ms)
                 continue;
             bool dies = c->attempt - gt->base >= gt->attempts;
-            m->dead[group] += dies;
+            m->dead[group] += dies && !expired(m, topic, q, o);
             c->state = dies ? M_DONE : M_WAITING;
         }
     }
-}
-
-static bool expired(const struct model *m, int topic, int queue, uint32_t offset)
-{
-    return m->topics[topic].queues[queue].messages[offset].expires_ms <= m->now_ms;
 }
 
 void model_pop_begin(struct model *m, struct m_pop *p, int group, int topic)
@@ -317,7 +318,7 @@ void model_ack(struct model *m, int group, int topic, int queue, uint32_t offset
 void model_reject(struct model *m, int group, int topic, int queue, uint32_t offset)
 {
     m->gts[group][topic].cells[queue][offset].state = M_DONE;
-    m->dead[group]++;
+    m->dead[group] += !expired(m, topic, queue, offset);
 }
 
 void model_nack(struct model *m, int group, int topic, int queue, uint32_t offset, int64_t delay_ms)

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "tests/lib/batch.h"
 #include "tests/lib/shell.h"
 
 static void group_of(struct shell *s, const char *settings)
@@ -174,11 +175,110 @@ static void more_than_a_group(void **state)
     assert_int_equal(shell_field(shell_do(s, "LAG g"), "dead"), 200);
 }
 
+/* A message whose TTL has passed is dropped, whatever ended its last delivery. */
+static void expired(void **state)
+{
+    struct shell *s = *state;
+    group_of(s, "ATTEMPTS 1 LEASE 5s");
+    shell_do(s, "SEND t a TTL 4s");
+    shell_do(s, "SEND t b TTL 1h");
+    shell_do(s, "SEND t c TTL 3s");
+    shell_do(s, "POP g t COUNT 3");
+    s->now_ms += 3000;
+    shell_expect(s, "OK", "NACK g t:0:2#1");
+    shell_pass(s, 2000);
+    shell_expect(s, "[%DLQ%g:0:0=b]", "READ %%DLQ%%g 0 0 COUNT 9");
+    assert_int_equal(state_tally(s->st)->messages_dead, 1);
+    assert_int_equal(state_tally(s->st)->dead_expired, 2);
+    assert_int_equal(shell_field(shell_do(s, "LAG g"), "inflight"), 0);
+    shell_expect(s, "[]", "POP g t COUNT 9");
+}
+
+/* The dead-letter topic has room where there are as many topics as clients may make. Where even that is used up,
+ * messages wait, those of other groups do not, and the broker goes on. */
+static void too_many_topics(void **state)
+{
+    struct shell *s = *state;
+    group_of(s, "ATTEMPTS 1 LEASE 5s");
+    shell_do(s, "GROUP CREATE h t ATTEMPTS 1 LEASE 5s");
+    shell_do(s, "MSEND t a b");
+    shell_do(s, "POP g t");
+    shell_do(s, "POP h t COUNT 2");
+    uint64_t topics = s->st->meta.topics;
+    s->st->meta.topics = TOPICS_MAX;
+    shell_refused(s, "-LIMIT", "SEND u a");
+    shell_expect(s, "OK", "REJECT h t:0:1#1");
+    s->st->meta.topics = TOPICS_MAX + TOPICS_RESERVE;
+    shell_refused(s, "-LIMIT", "REJECT g t:0:0#1");
+    shell_pass(s, 5000);
+    assert_int_equal(s->status, ST_OK);
+    shell_expect(s, "[%DLQ%h:0:0=b %DLQ%h:0:1=a]", "READ %%DLQ%%h 0 0 COUNT 9");
+    assert_int_equal(state_tally(s->st)->timers_postponed, 1);
+    assert_int_equal(shell_field(shell_do(s, "LAG g"), "inflight"), 1);
+    shell_expect(s, "[t:0:1#1=b]", "POP g t COUNT 9"); /* not the one that waits to be buried */
+    shell_expect(s, "1", "ACK g t:0:1#1");
+    s->st->meta.topics = topics + 1;
+    shell_pass(s, 29999);
+    shell_expect(s, "-NOTOPIC", "READ %%DLQ%%g 0 0");
+    shell_pass(s, 1);
+    shell_expect(s, "[%DLQ%g:0:0=a]", "READ %%DLQ%%g 0 0 COUNT 9");
+}
+
+/* A message that cannot be read waits, and the others of its run become dead letters. */
+static void unreadable(void **state)
+{
+    struct shell *s = *state;
+    group_of(s, "ATTEMPTS 1 LEASE 5s");
+    for (int i = 0; i < 4; i++)
+        shell_do(s, "SEND t %d", i); /* a record each */
+    shell_do(s, "POP g t COUNT 4");
+    s->now_ms += 5000;
+    kv_fault(s->st->kv, KV_OP_ITER, 2); /* the first iterator is of the timers */
+    shell_expect(s, "OK", "TICK");
+    kv_fault(s->st->kv, KV_OP_ITER, 0);
+    assert_int_equal(s->status, ST_OK);
+    assert_int_equal(state_tally(s->st)->timers_postponed, 1);
+    shell_expect(s, "[%DLQ%g:0:0=1 %DLQ%g:0:1=2 %DLQ%g:0:2=3]", "READ %%DLQ%%g 0 0 COUNT 9");
+    shell_reopen(s);
+    shell_pass(s, 30000);
+    shell_expect(s, "[%DLQ%g:0:3=0]", "READ %%DLQ%%g 0 3 COUNT 9");
+}
+
+/* All messages of a large batch: its record is read once a commit group, not once a message. */
+static void of_one_batch(void **state)
+{
+    struct shell *s = *state;
+    static char body[5001];
+    group_of(s, "ATTEMPTS 1 LEASE 5s");
+    memset(body, 'x', 5000);
+    struct batch b;
+    batch_init(&b);
+    for (int i = 0; i < 1000; i++)
+        batch_add_body(&b, body);
+    struct slice words[] = {SLICE_LIT("PRODUCE"), SLICE_LIT("t"), batch_end(&b)};
+    assert_true(shell_do_words(s, words, 3)[0] != '-');
+    batch_free(&b);
+    shell_do(s, "POP g t COUNT 1000");
+    shell_reopen(s);
+    s->now_ms += 5000;
+    int ticks = 0;
+    do {
+        uint64_t was = state_tally(s->st)->messages_dead;
+        shell_do(s, "TICK");
+        assert_true(state_tally(s->st)->messages_dead - was < 600);
+        ticks++;
+    } while (s->fx.next_due_ms <= s->now_ms && ticks < 100);
+    assert_true(ticks > 2 && ticks < 20);
+    assert_int_equal(state_tally(s->st)->messages_dead, 1000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         SHELL_TEST(after_the_last_attempt), SHELL_TEST(by_reject),      SHELL_TEST(after_a_lease),
         SHELL_TEST(met_by_a_pop),           SHELL_TEST(purged_meanwhile), SHELL_TEST(gone_with_the_group), SHELL_TEST(gone_after_the_topics),
+        SHELL_TEST(expired),            SHELL_TEST(too_many_topics), SHELL_TEST(unreadable),
+        SHELL_TEST(of_one_batch),
         SHELL_TEST(dead_twice),             SHELL_TEST(more_than_a_group),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
