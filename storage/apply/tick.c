@@ -10,7 +10,8 @@
  *                                                     ▲ quota: rows, and bytes read and written
  *
  * A scan ends TICK_LOOKAHEAD_MS after now, and the next one begins where it ended, so that it does not read again the
- * deletion marks of rows that were deleted long before they fell due. Where a quota is used up, the answer says so
+ * deletion marks of rows that were deleted long before they fell due, nor, where many are due at the same time, of
+ * those that the TICKs before it have fired. Where a quota is used up, the answer says so
  * (retry_at_ms), and the next TICK is submitted at once; commands of clients come between the two.
  *
  * Invariants: a row is deleted when its work was done, or is put again for later; never is it lost. A row that fails
@@ -109,7 +110,7 @@ static void tick_fire(struct state *st, const struct stamp *stamp, enum timer_ki
 static bool tick_scan(struct state *st, const struct stamp *stamp, enum timer_kind kind, struct kv_iter *it)
 {
     struct timer_index *index = &st->timers[kind];
-    int64_t due = INT64_MAX;
+    int64_t due = INT64_MAX, passed_ms = index->passed.len ? index->floor_ms : INT64_MAX;
     bool left = false;
     core_work_begin(st, tick_table[kind].rows_max, tick_table[kind].bytes_max);
     for (kv_iter_first(it); kv_iter_valid(it) && !st->sick; kv_iter_next(it)) {
@@ -118,10 +119,15 @@ static bool tick_scan(struct state *st, const struct stamp *stamp, enum timer_ki
         left = due <= stamp->now_ms && core_spent(st);
         if (due > stamp->now_ms || left)
             break;
+        index->passed.len = 0;
+        key_bytes(&index->passed, row);
+        passed_ms = due;
         tick_fire(st, stamp, kind, it);
         due = INT64_MAX;
     }
     index->floor_ms = due < stamp->now_ms ? due : stamp->now_ms;
+    if (index->floor_ms != passed_ms)
+        index->passed.len = 0;
     index->next_ms = due < stamp->now_ms + TICK_LOOKAHEAD_MS ? due : stamp->now_ms + TICK_LOOKAHEAD_MS;
     return left;
 }
@@ -129,8 +135,10 @@ static bool tick_scan(struct state *st, const struct stamp *stamp, enum timer_ki
 /* Takes into account the rows of the open group, which are not in the store yet, so the scan did not see them. */
 static void tick_see_fresh(struct timer_index *index)
 {
-    if (index->fresh_ms < index->floor_ms)
+    if (index->fresh_ms <= index->floor_ms) {
         index->floor_ms = index->fresh_ms;
+        index->passed.len = 0;
+    }
     if (index->fresh_ms < index->next_ms)
         index->next_ms = index->fresh_ms;
 }
@@ -138,7 +146,7 @@ static void tick_see_fresh(struct timer_index *index)
 static enum status tick_kind(struct state *st, const struct stamp *stamp, enum timer_kind kind, bool *ret_left)
 {
     struct timer_index *index = &st->timers[kind];
-    struct key from = key_timer((uint8_t)kind, index->floor_ms, slice_of(NULL, 0));
+    struct key from = index->passed.len ? index->passed : key_timer((uint8_t)kind, index->floor_ms, slice_of(NULL, 0));
     struct key to = key_timer((uint8_t)kind, stamp->now_ms + TICK_LOOKAHEAD_MS, slice_of(NULL, 0));
     struct kv_iter *it = kv_iter_new(st->kv, KV_STATE, NULL, key_slice(&from), key_slice(&to));
     if (!it)

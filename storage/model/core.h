@@ -124,6 +124,7 @@ struct timer_index {
     int64_t floor_ms; /* no row is due before this */
     int64_t fresh_ms; /* the earliest row that this group has put */
     int64_t next_ms;  /* when TICK is to look at it again; INT64_MAX: when a row is put */
+    struct key passed; /* with len > 0: no row is due before the floor, nor at it up to this key */
 };
 
 /* What the command at work has done, and may do (core_spent). */

@@ -9,8 +9,10 @@ static void timer_put_row(struct state *st, int64_t due_ms, enum timer_kind kind
     struct timer_index *index = &st->timers[kind];
     if (due_ms < index->next_ms)
         index->next_ms = due_ms;
-    if (due_ms < index->floor_ms)
+    if (due_ms <= index->floor_ms) {
         index->floor_ms = due_ms;
+        index->passed.len = 0;
+    }
     if (due_ms < index->fresh_ms)
         index->fresh_ms = due_ms;
 }
