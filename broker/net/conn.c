@@ -119,6 +119,18 @@ void conn_trim(struct conn *c)
     conn_account(c);
 }
 
+void conn_keep(struct conn *c, size_t bytes)
+{
+    c->kept += bytes;
+    conn_account(c);
+}
+
+void conn_keep_no_more(struct conn *c, size_t bytes)
+{
+    c->kept -= bytes;
+    conn_account(c);
+}
+
 /* ---- answers ---- */
 
 struct buf *conn_out(struct conn *c)
@@ -142,6 +154,21 @@ void conn_answer(struct conn *c, struct request rq, struct slice tokens)
     conn_out(c);
     const struct dialect *d = c->dialect;
     d->answer(c, rq, tokens);
+    if (c->out.failed)
+        conn_cut(c, "closing a connection: no memory for its replies");
+    conn_grew(c);
+    conn_touch(c);
+}
+
+void conn_answer_piece(struct conn *c, struct request rq, struct slice tokens, bool first)
+{
+    if (conn_is_doomed(c))
+        return;
+    if (first)
+        counters_add(&c->loop->counters, COUNTER_COMMANDS, 1);
+    conn_out(c);
+    const struct dialect *d = c->dialect;
+    d->piece(c, rq, tokens, first);
     if (c->out.failed)
         conn_cut(c, "closing a connection: no memory for its replies");
     conn_grew(c);

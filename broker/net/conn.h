@@ -72,12 +72,13 @@ enum conn_stop {
     STOP_MEMORY = 256, /* the next command waits until connections hold less (account.h) */
     STOP_SHORT = 512, /* more input waits until then */
     STOP_WORK = 2048, /* its next command waits until less work is in the journal */
+    STOP_REPLY = 4096, /* a reply goes out in pieces: nothing may come between them */
     STOP_SLICE = 1024, /* it has kept the loop busy: the others are first (conn_slice.h) */
 };
 
 #define STOPS_PARSING \
     (STOP_ORDER | STOP_WAIT | STOP_HELD | STOP_THROTTLE | STOP_OUTPUT | STOP_STATE | STOP_MEMORY | STOP_SLICE | \
-     STOP_WORK)
+     STOP_WORK | STOP_REPLY)
 #define STOPS_READING \
     (STOP_THROTTLE | STOP_OUTPUT | STOP_STATE | STOP_INPUT | STOP_EOF | STOP_MEMORY | STOP_SHORT | STOP_SLICE | \
      STOP_WORK)
@@ -86,6 +87,7 @@ enum conn_stop {
 enum conn_need {
     CONN_WAITS = 1, /* a parked request: the connection is not finished, and is watched for the client's close */
     CONN_PUMPS = 2, /* session_ops.pump and has_room are to be called, and it is watched for the client's close */
+    CONN_ANSWERS = 8, /* a reply is being made: the connection is not finished */
     CONN_COUNTS_SENT = 4, /* session_ops.sent is to be called */
 };
 
@@ -193,17 +195,8 @@ static inline bool conn_holds_much(const struct conn *c)
 }
 
 /* Counts bytes that the session keeps for this connection; and no longer keeps. */
-static inline void conn_keep(struct conn *c, size_t bytes)
-{
-    c->kept += bytes;
-    conn_account(c);
-}
-
-static inline void conn_keep_no_more(struct conn *c, size_t bytes)
-{
-    c->kept -= bytes;
-    conn_account(c);
-}
+void conn_keep(struct conn *c, size_t bytes);
+void conn_keep_no_more(struct conn *c, size_t bytes);
 
 /* May the next request be taken? */
 static inline bool conn_ready(const struct conn *c)
@@ -252,6 +245,10 @@ bool conn_has_closed(struct conn *c);
 
 /* Sends a reply now. tokens: one finished reply. */
 void conn_answer(struct conn *c, struct request rq, struct slice tokens);
+
+/* Sends a part of a reply: the head of a container and some of its values (first), or further values. Nothing else may
+ * be sent before the last of them. */
+void conn_answer_piece(struct conn *c, struct request rq, struct slice tokens, bool first);
 
 /* Sends a reply in order: on a text connection with entries in flight it is held until those have been replied to.
  * conn_refuse: the same, with an error; text NULL: the status's own words. */

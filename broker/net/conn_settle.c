@@ -160,7 +160,7 @@ static void settle_flush(struct conn *c)
 static bool settle_is_finished(const struct conn *c)
 {
     bool ends = c->state == CONN_SHUT || (c->state == CONN_OPEN && (c->stops & STOP_EOF) && !c->stalled);
-    return ends && !c->in_flight && !(c->needs & CONN_WAITS) && !(c->stops & STOP_HELD) && !conn_unsent(c);
+    return ends && !c->in_flight && !(c->needs & (CONN_WAITS | CONN_ANSWERS)) && !(c->stops & STOP_HELD) && !conn_unsent(c);
 }
 
 /* All replies are sent. If the client is still sending, a plain close would make the kernel send a reset, which may
@@ -185,7 +185,7 @@ static short settle_wanted(struct conn *c)
     c->stops = full ? c->stops | STOP_INPUT : c->stops & ~(unsigned)STOP_INPUT;
     if (c->state == CONN_LINGERING || !(c->stops & STOPS_READING))
         return EV_READ;
-    bool waits = ((c->needs & (CONN_WAITS | CONN_PUMPS)) || c->awaits) && !(c->stops & STOP_EOF);
+    bool waits = ((c->needs & (CONN_WAITS | CONN_PUMPS | CONN_ANSWERS)) || c->awaits) && !(c->stops & STOP_EOF);
     return waits ? EV_CLOSED : 0;
 }
 

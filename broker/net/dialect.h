@@ -20,6 +20,9 @@ struct dialect {
 
     /* Appends one finished reply to the output. */
     void (*answer)(struct conn *c, struct request rq, struct slice tokens);
+
+    /* Appends a part of one: the head of a container and some of its values (first), or further values. */
+    void (*piece)(struct conn *c, struct request rq, struct slice tokens, bool first);
 };
 
 extern const struct dialect dialect_resp, dialect_rpc;

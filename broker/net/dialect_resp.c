@@ -68,8 +68,15 @@ static void dialect_resp_answer(struct conn *c, struct request rq, struct slice 
     resp_write(&c->out, tokens, c->proto);
 }
 
+/* Tokens are written one by one, so a part of a reply is written as a whole one is. */
+static void dialect_resp_piece(struct conn *c, struct request rq, struct slice tokens, bool first)
+{
+    (void)first;
+    dialect_resp_answer(c, rq, tokens);
+}
+
 const struct dialect dialect_resp = {
-    .text = true, .parse = dialect_resp_parse, .answer = dialect_resp_answer};
+    .text = true, .parse = dialect_resp_parse, .answer = dialect_resp_answer, .piece = dialect_resp_piece};
 
 const struct dialect dialect_unknown = {
-    .text = true, .parse = dialect_resp_parse, .answer = dialect_resp_answer};
+    .text = true, .parse = dialect_resp_parse, .answer = dialect_resp_answer, .piece = dialect_resp_piece};

@@ -101,5 +101,13 @@ static void dialect_rpc_answer(struct conn *c, struct request rq, struct slice t
     rpc_write_response(&c->out, rq.id, tokens);
 }
 
+static void dialect_rpc_piece(struct conn *c, struct request rq, struct slice tokens, bool first)
+{
+    if (first)
+        rpc_write_first(&c->out, rq.id, tokens);
+    else
+        rpc_write_more(&c->out, tokens);
+}
+
 const struct dialect dialect_rpc = {
-    .text = false, .parse = dialect_rpc_parse, .answer = dialect_rpc_answer};
+    .text = false, .parse = dialect_rpc_parse, .answer = dialect_rpc_answer, .piece = dialect_rpc_piece};

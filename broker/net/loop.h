@@ -48,6 +48,7 @@ struct loop {
     struct entry_pool entries;
     size_t body_max; /* a setting, as of this turn; as the three below */
     size_t reply_most; /* for view_limit_replies */
+    uint64_t turn; /* how many there were */
 
     /* ---- of broker/net alone ---- */
     size_t bulk_max, request_max, output_limit;

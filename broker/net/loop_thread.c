@@ -194,6 +194,7 @@ static bool thread_turn(struct loop *l)
 {
     thread_refresh_settings(l);
     bool more = true;
+    l->turn++;
     thread_run_slices(l, &l->sliced[0]);
     thread_run_slices(l, &l->sliced[1]);
     for (unsigned i = 0; i < ROUNDS_MAX && more; i++) {

@@ -12,6 +12,7 @@
 #include "broker/serve/answer.h"
 #include "broker/serve/giveback.h"
 #include "broker/serve/local/local.h"
+#include "broker/serve/long_reply.h"
 #include "broker/serve/session.h"
 #include "broker/serve/wait.h"
 #include "protocol/base/reply.h"
@@ -239,8 +240,11 @@ enum verdict dispatch(struct conn *c, const struct command *cmd, struct request 
         return dispatch_write(c, cmd, rq);
     if (c->in_flight && conn_is_text(c))
         return STALL;
-    if (cmd->info->kind == KIND_QUERY)
+    if (long_reply_may_be(cmd))
+        long_reply_begin(c, cmd, rq);
+    else if (cmd->info->kind == KIND_QUERY)
         return dispatch_query(c, cmd, rq);
-    local_run(c, cmd, rq);
+    else
+        local_run(c, cmd, rq);
     return GO_ON;
 }

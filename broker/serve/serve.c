@@ -8,6 +8,7 @@
 #include "broker/serve/checkback.h"
 #include "broker/serve/dispatch.h"
 #include "broker/serve/giveback.h"
+#include "broker/serve/long_reply.h"
 #include "broker/serve/pubsub.h"
 #include "broker/serve/session.h"
 #include "broker/serve/stream.h"
@@ -40,6 +41,7 @@ static void serve_gone(struct conn *c)
     waits_drop(c);
     channels_leave(&s->subscriber);
     streams_close(c);
+    long_reply_drop(c);
     giveback_marks(c->loop, &s->marks);
     conn_need(c, CONN_COUNTS_SENT, false);
     marks_fini(&s->marks);
@@ -77,6 +79,7 @@ static void *serve_open(struct loop *l, const void *arg)
         return NULL;
     sl->env = *(const struct serve_env *)arg;
     waiters_init(&sl->waiters, &l->timers);
+    long_replies_init(&sl->long_replies);
     channels_init(&sl->channels, l, sl->env.members, pubsub_copy, checkback_pull);
     return sl;
 }
@@ -106,7 +109,8 @@ static void serve_woken(struct loop *l)
 
 static bool serve_run(struct loop *l)
 {
-    return channels_run(&serve_of(l)->channels);
+    bool replies = long_replies_run(l);
+    return channels_run(&serve_of(l)->channels) || replies;
 }
 
 const struct loop_ops serve_loops = {

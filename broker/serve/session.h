@@ -32,12 +32,22 @@ struct session {
     uint32_t n_streams;
     uint64_t last_stream; /* id */
     struct marks marks; /* leases that stand in the output */
+    struct long_reply *long_reply; /* NULL: none is being made */
+};
+
+/* What long_reply.c has for a loop. */
+struct long_replies {
+    struct long_reply *first, *last; /* at work and queued, in turn */
+    uint32_t n_working, n_queued;
+    struct timer look;
+    uint64_t turn; /* of the last step */
 };
 
 struct serve_loop {
     struct serve_env env;
     struct waiters waiters;
     struct channels channels;
+    struct long_replies long_replies;
 };
 
 static inline struct session *session_of(struct conn *c)

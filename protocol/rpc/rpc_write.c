@@ -239,3 +239,27 @@ void rpc_write_response(struct buf *b, uint64_t id, struct slice reply)
     write_put_begun(b, &c, &t, 0);
     assert(!c.bad && cursor_left(&c) == 0);
 }
+
+static void write_put_values(struct buf *b, struct cursor *c)
+{
+    while (cursor_left(c))
+        write_put_value(b, c, 1);
+    assert(!c->bad);
+}
+
+void rpc_write_first(struct buf *b, uint64_t id, struct slice part)
+{
+    struct cursor c = cursor_of(part);
+    struct token head;
+    bool whole = reply_next(&c, &head);
+    assert(whole && head.kind != TOK_ERROR);
+    rpc_put_result(b, id);
+    write_put_token(b, &head);
+    write_put_values(b, &c);
+}
+
+void rpc_write_more(struct buf *b, struct slice part)
+{
+    struct cursor c = cursor_of(part);
+    write_put_values(b, &c);
+}

@@ -1,0 +1,278 @@
+/*
+ * long_reply.c: does the steps, one a turn of the loop, and cuts clients that do not read (long_reply.h).
+ */
+#include "broker/serve/long_reply.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "broker/net/conn_room.h"
+#include "broker/serve/session.h"
+#include "protocol/base/reply.h"
+
+#define PIECES_UNSENT_MAX ((size_t)KIB(64)) /* no further step while more is unsent */
+#define LOOK_MS 250
+#define STUCK_MS 500 /* ... while others wait */
+#define STUCK_ALONE_MS 60000
+
+struct long_reply {
+    struct conn *conn;
+    struct long_reply *prev, *next;
+    struct view *view; /* NULL: queued */
+    struct request rq;
+    bool in_pieces;
+    bool begun; /* a piece was sent */
+    struct buf tokens; /* gathered */
+    size_t kept; /* bytes that its connection is charged with */
+    uint64_t sent; /* conn->sent ... */
+    int64_t moved_ms; /* ... when it changed last */
+    struct policy policy;
+    struct command cmd; /* points into mem */
+    _Alignas(8) uint8_t mem[];
+};
+
+bool long_reply_may_be(const struct command *cmd)
+{
+    enum command_id id = cmd->info->id;
+    return id == CMD_LAG || id == CMD_GROUP_LIST || id == CMD_GROUP_INFO || id == CMD_TOPIC_LIST;
+}
+
+static struct long_replies *long_reply_all_of(struct loop *l)
+{
+    return &serve_of(l)->long_replies;
+}
+
+/* ---- the list ---- */
+
+static void long_reply_link(struct long_replies *all, struct long_reply *r)
+{
+    r->next = NULL;
+    r->prev = all->last;
+    *(all->last ? &all->last->next : &all->first) = r;
+    all->last = r;
+}
+
+static void long_reply_unlink(struct long_replies *all, struct long_reply *r)
+{
+    *(r->prev ? &r->prev->next : &all->first) = r->next;
+    *(r->next ? &r->next->prev : &all->last) = r->prev;
+}
+
+static void long_reply_charge(struct long_reply *r, size_t bytes)
+{
+    conn_keep(r->conn, bytes);
+    conn_keep_no_more(r->conn, r->kept);
+    r->kept = bytes;
+}
+
+static struct long_reply *long_reply_new(struct conn *c, const struct command *cmd, struct request rq)
+{
+    struct long_reply *r = calloc(1, sizeof *r + command_clone_size(cmd));
+    if (!r)
+        return NULL;
+    command_clone(cmd, r->mem, &r->cmd);
+    r->conn = c;
+    r->rq = rq;
+    r->in_pieces = !rq.quiet && !c->in_flight && !c->needs && !session_of(c)->subscriber.first;
+    buf_init(&r->tokens, REPLY_BYTES_MAX);
+    long_reply_link(long_reply_all_of(c->loop), r);
+    long_reply_all_of(c->loop)->n_queued++;
+    session_of(c)->long_reply = r;
+    c->stops |= STOP_REPLY;
+    conn_need(c, CONN_ANSWERS, true);
+    long_reply_charge(r, sizeof *r + command_clone_size(cmd));
+    return r;
+}
+
+static void long_reply_free(struct long_reply *r)
+{
+    struct conn *c = r->conn;
+    struct long_replies *all = long_reply_all_of(c->loop);
+    --*(r->view ? &all->n_working : &all->n_queued);
+    long_reply_unlink(all, r);
+    long_reply_charge(r, 0);
+    view_close(r->view);
+    buf_free(&r->tokens);
+    session_of(c)->long_reply = NULL;
+    c->stops &= ~(unsigned)STOP_REPLY;
+    conn_need(c, CONN_ANSWERS, false);
+    free(r);
+}
+
+void long_reply_drop(struct conn *c)
+{
+    if (session_of(c)->long_reply)
+        long_reply_free(session_of(c)->long_reply);
+}
+
+/* ---- steps ---- */
+
+static void long_reply_refuse(struct long_reply *r, const char *text)
+{
+    struct conn *c = r->conn;
+    struct request rq = r->rq;
+    long_reply_free(r);
+    conn_refuse(c, rq, ST_BUSY, text);
+    conn_touch(c);
+}
+
+/* The whole reply is there: it is an ordinary one. */
+static void long_reply_answer(struct long_reply *r, struct slice tokens)
+{
+    struct conn *c = r->conn;
+    conn_answer(c, r->rq, tokens);
+    long_reply_free(r);
+    conn_touch(c);
+}
+
+static void long_reply_send_piece(struct long_reply *r, struct slice tokens, bool is_last)
+{
+    struct conn *c = r->conn;
+    if (tokens.len)
+        conn_answer_piece(c, r->rq, tokens, !r->begun);
+    r->begun = r->begun || tokens.len;
+    if (is_last)
+        long_reply_free(r);
+    conn_touch(c);
+}
+
+static void long_reply_gather(struct long_reply *r, bool is_last)
+{
+    struct conn *c = r->conn;
+    long_reply_charge(r, sizeof *r + r->tokens.size);
+    bool too_large = conn_memory_is_short(c) && r->tokens.len > SHORT_REPLY_BYTES_MAX && !conn_takes_reply_lane(c);
+    if (r->tokens.failed || too_large)
+        long_reply_refuse(r, "no memory for the reply: ask on a connection of its own, or for less");
+    else if (is_last)
+        long_reply_answer(r, buf_slice(&r->tokens));
+}
+
+/* One step; may end the reply. */
+static void long_reply_step(struct long_reply *r)
+{
+    struct loop *l = r->conn->loop;
+    struct buf *out = r->in_pieces ? loop_reply(l) : &r->tokens;
+    enum query_step step = query_go_on(r->view, &r->cmd, out);
+    if (step == QUERY_BROKEN || (r->in_pieces && out->failed))
+        conn_cut(r->conn, "closing a connection: the rest of its reply cannot be read");
+    else if (!r->in_pieces)
+        long_reply_gather(r, step == QUERY_DONE);
+    else if (step == QUERY_DONE && !r->begun)
+        long_reply_answer(r, buf_slice(out));
+    else
+        long_reply_send_piece(r, buf_slice(out), step == QUERY_DONE);
+}
+
+/* The first step. */
+static void long_reply_start(struct long_reply *r)
+{
+    struct loop *l = r->conn->loop;
+    struct query_hint hint;
+    r->view = journal_view(l->env.journal, &l->client);
+    if (!r->view) {
+        long_reply_refuse(r, NULL);
+        return;
+    }
+    long_reply_all_of(l)->n_queued--;
+    long_reply_all_of(l)->n_working++;
+    r->sent = r->conn->sent;
+    r->moved_ms = timers_now();
+    r->policy = journal_policy(l->env.journal);
+    struct buf *out = r->in_pieces ? loop_reply(l) : &r->tokens;
+    enum query_step step = query_run(r->view, &r->policy, journal_now_ms(l->env.journal), &r->cmd, out, &hint);
+    if (step == QUERY_DONE && r->in_pieces && !out->failed)
+        long_reply_answer(r, buf_slice(out));
+    else if (r->in_pieces && out->failed)
+        long_reply_refuse(r, NULL);
+    else if (r->in_pieces)
+        long_reply_send_piece(r, buf_slice(out), false);
+    else
+        long_reply_gather(r, step == QUERY_DONE);
+}
+
+/* May it do its first step, or the next one? */
+static bool long_reply_has_room(const struct long_reply *r, const struct long_replies *all)
+{
+    if (conn_is_doomed(r->conn))
+        return false;
+    if (!r->view)
+        return all->n_working < LONG_REPLIES_MAX && (!conn_memory_is_short(r->conn) || conn_is_read(r->conn));
+    return !r->in_pieces || conn_unsent(r->conn) < PIECES_UNSENT_MAX;
+}
+
+static struct long_reply *long_reply_next(const struct long_replies *all)
+{
+    struct long_reply *r = all->first;
+    while (r && !long_reply_has_room(r, all))
+        r = r->next;
+    return r;
+}
+
+/* ---- those who do not read ---- */
+
+static void long_reply_look(struct long_reply *r, int64_t now_ms, bool others_wait)
+{
+    struct conn *c = r->conn;
+    bool stuck = r->view && r->in_pieces && conn_unsent(c) && c->sent == r->sent;
+    if (!stuck)
+        r->moved_ms = now_ms;
+    r->sent = c->sent;
+    if (now_ms - r->moved_ms < (others_wait ? STUCK_MS : STUCK_ALONE_MS) || conn_is_doomed(c))
+        return;
+    counters_add(&c->loop->counters, COUNTER_STUCK_CUT, 1);
+    conn_cut(c, "closing a connection: it does not read its reply");
+}
+
+static void long_reply_arm(struct loop *l)
+{
+    struct long_replies *all = long_reply_all_of(l);
+    /* Without memory for the timer, the next step does it. */
+    if (all->first && !timer_is_set(&all->look) && timer_set(&l->timers, &all->look, timers_now() + LOOK_MS) != ST_OK)
+        return;
+}
+
+static void long_reply_look_fires(struct timer *t, void *arg)
+{
+    struct loop *l = arg;
+    struct long_replies *all = long_reply_all_of(l);
+    bool others_wait = all->n_working == LONG_REPLIES_MAX && all->n_queued;
+    (void)t;
+    for (struct long_reply *r = all->first; r; r = r->next)
+        long_reply_look(r, timers_now(), others_wait);
+    long_reply_arm(l);
+}
+
+void long_replies_init(struct long_replies *all)
+{
+    *all = (struct long_replies){.look.fire = long_reply_look_fires};
+}
+
+/* ---- from outside ---- */
+
+void long_reply_begin(struct conn *c, const struct command *cmd, struct request rq)
+{
+    struct long_replies *all = long_reply_all_of(c->loop);
+    struct long_reply *r = long_reply_new(c, cmd, rq);
+    if (!r)
+        conn_refuse(c, rq, ST_BUSY, NULL);
+    else if (all->n_queued == 1 && long_reply_has_room(r, all))
+        long_reply_start(r);
+    long_reply_arm(c->loop);
+}
+
+bool long_replies_run(struct loop *l)
+{
+    struct long_replies *all = long_reply_all_of(l);
+    struct long_reply *r = all->turn == l->turn ? NULL : long_reply_next(all);
+    if (!r)
+        return all->turn == l->turn && long_reply_next(all);
+    all->turn = l->turn;
+    long_reply_unlink(all, r);
+    long_reply_link(all, r);
+    if (r->view)
+        long_reply_step(r);
+    else
+        long_reply_start(r);
+    long_reply_arm(l);
+    return long_reply_next(all) != NULL;
+}

@@ -1,0 +1,42 @@
+/*
+ * long_reply.h: replies to queries that work in steps (storage/query.h): LAG, GROUP LIST, GROUP INFO, TOPIC LIST.
+ *
+ *   command ──► queued ──► a view of its own ──► a step a turn ──► done
+ *                 │             │                   ├─ in pieces: out, as the client's socket takes them
+ *                 │             │                   └─ gathered: out at the end
+ *                 └─ LONG_REPLIES_MAX are at work
+ *
+ * A reply is sent in pieces where nothing else can be sent on its connection meanwhile: nothing is in flight or waits
+ * for news, and no further command is parsed until its end. So it takes little memory, however long it is. Otherwise it
+ * is gathered, and takes a reply lane while connections hold too much memory.
+ *
+ * Each has a view of its own, and the store keeps what that view sees. So only LONG_REPLIES_MAX are at work in a loop, and
+ * one whose client does not read is cut while others wait, and after a minute in any case.
+ *
+ * Threads: the loop's own.
+ */
+#ifndef HALFMQ_BROKER_LONG_REPLY_H
+#define HALFMQ_BROKER_LONG_REPLY_H
+
+#include "broker/net/conn.h"
+#include "storage/query.h"
+
+#define LONG_REPLIES_MAX 16 /* at work, a loop */
+
+struct long_replies;
+
+/* Can the query have more than one step? */
+bool long_reply_may_be(const struct command *cmd);
+
+/* Answers the query, now or step by step. */
+void long_reply_begin(struct conn *c, const struct command *cmd, struct request rq);
+
+/* Does the next step. True: there is more. */
+bool long_replies_run(struct loop *l);
+
+/* Gives up the connection's, if it has one. */
+void long_reply_drop(struct conn *c);
+
+void long_replies_init(struct long_replies *all);
+
+#endif

@@ -1,0 +1,70 @@
+#!/usr/bin/python3
+"""test_long_reply.py: lists over so many rows that they are made in steps and sent in pieces: they are whole and in
+order in both dialects, commands behind them wait for their turn, and clients that do not read them do no harm."""
+import os
+import sys
+
+sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib")]
+
+from broker import Broker, encode, eventually, run_tests  # noqa: E402 (the path comes first)
+from rpc import Rpc  # noqa: E402
+
+N = 9000  # several steps; about a megabyte
+NAMES = sorted(f"{'t' * 100}{i:05}" for i in range(N))
+
+
+def filled():
+    broker = Broker("--fsync", "never", "--memory", "32MB")
+    client = broker.text()
+    for first in range(0, N, 500):
+        client.send_raw(b"".join(encode("TOPIC", "CREATE", name, "QUEUES", 1) for name in NAMES[first:first + 500]))
+        for _ in range(500):
+            client.read()
+    client.close()
+    return broker
+
+
+def test_long_replies():
+    with filled() as broker:
+        check_text(broker)
+        check_rpc(broker)
+        check_others_are_served(broker)
+
+
+def check_text(broker):
+    client = broker.text()
+    client.send_raw(encode("PING") + encode("TOPIC", "LIST") + encode("SEND", "s", "x") + encode("TOPIC", "LIST", "s"))
+    assert client.read() == "PONG"
+    assert [name.decode() for name in client.read()] == NAMES
+    assert client.read().startswith(b"s:")
+    assert client.read() == [b"s"]
+    client.call("TOPIC", "DELETE", "s")
+    client.close()
+
+
+def check_rpc(broker):
+    client = Rpc(broker.port)
+    assert client.call("topic_list") == NAMES
+    wait = client.begin("pop", {"group": "g", "topic": [NAMES[0]], "wait": "30s"})
+    first, second = client.begin("topic_list", {}), client.begin("ping", {})
+    assert client.wait(second) == "PONG"
+    assert client.wait(first) == NAMES, "it is gathered, because the reply to the POP may come at any time"
+    broker.text().call("SEND", NAMES[0], "x")
+    assert len(client.wait(wait)) == 1
+    client.socket.close()
+
+
+def check_others_are_served(broker):
+    """More clients than may have a reply made at a time do not read theirs."""
+    deaf = [broker.text() for _ in range(40)]
+    for client in deaf:
+        client.send_raw(encode("TOPIC", "LIST") * 20)
+    client = broker.text()
+    assert [name.decode() for name in client.call("TOPIC", "LIST")] == NAMES
+    for other in deaf:
+        other.close()
+    eventually(lambda: b"\n" not in client.call("CLIENT", "LIST").strip(), "closed clients are forgotten")
+
+
+if __name__ == "__main__":
+    sys.exit(run_tests(sys.modules[__name__]))
