@@ -121,7 +121,7 @@ struct key key_topic_group(uint64_t topic, struct slice group)
 struct key key_cgroup(struct slice group)
 {
     struct key k;
-    key_begin(&k, 'U');
+    key_begin(&k, 'S');
     key_bytes(&k, group);
     return k;
 }

@@ -8,7 +8,7 @@
  *     M                                                → meta: applied index, stamp, counters
  *     T name                                           → topic
  *     G group 0 topic                                  → group on a topic: id and settings
- *     U group                                          → a consumer group: on how many topics it is
+ *     S group                                          → a consumer group: on how many topics it is
  *     H topic u64 │ group                              → (empty) which groups hang on a topic
  *     C gt u64                                         → its cursors, queue by queue
  *     R gt u64 │ queue u32 │ base u64                  → a run: leased messages

@@ -1,7 +1,7 @@
 /*
- * cgroup.h: a consumer group by its name, whatever topics it is on: row U.
+ * cgroup.h: a consumer group by its name, whatever topics it is on: row S.
  *
- *   U group → on how many topics it is, and `below`: gts (group.h) of the group with a smaller id are deleted
+ *   S group → on how many topics it is, and `below`: gts (group.h) of the group with a smaller id are deleted
  *
  * GROUP DELETE sets `below` behind all ids, and with that every gt of the group is gone, however many there are; their
  * rows are deleted in steps (gone.h). Whether a group exists is one look at this row.

@@ -2,7 +2,7 @@
  * gone.h: TOPIC DELETE and GROUP DELETE, however many groups on topics ("gts") they concern.
  *
  *   at once    the topic, or the consumer group, is gone for everybody: a gt is gone where the topic of its row G has
- *              another id, or none, or where its id is below that of its consumer group's row U
+ *              another id, or none, or where its id is below that of its consumer group's row S
  *   in steps   the rows of such gts are deleted: GONE_GTS_MAX of them with the command itself, the others by rows of
  *              the timer index, which say where to go on
  *

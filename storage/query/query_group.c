@@ -84,7 +84,7 @@ void query_lag(struct view *v, const struct command *cmd, struct buf *reply, str
     steps_end(v, s, reply, "group", cmd->n_pos ? cmd->pos[0] : slice_of(NULL, 0));
 }
 
-/* An item of GROUP LIST, from its row U. */
+/* An item of GROUP LIST, from its row S. */
 static enum status group_name(struct view *v, const void *arg, struct kv_iter *it, struct buf *out)
 {
     (void)v;
@@ -106,7 +106,7 @@ void query_group_list(struct view *v, const struct command *cmd, struct buf *rep
     (void)cmd;
     (void)hint;
     struct key prefix;
-    key_begin(&prefix, 'U');
+    key_begin(&prefix, 'S');
     enum status s = steps_list(v, &prefix, group_name, NULL, reply);
     if (s == ST_GONE) {
         reply_array(reply, 0);

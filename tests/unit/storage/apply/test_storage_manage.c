@@ -238,7 +238,7 @@ static void only_rows(struct shell *s, uint32_t groups)
     assert_int_equal(shell_rows(s, 'G'), groups);
     assert_int_equal(shell_rows(s, 'H'), groups);
     assert_int_equal(shell_rows(s, 'C'), groups);
-    assert_int_equal(shell_rows(s, 'U'), groups);
+    assert_int_equal(shell_rows(s, 'S'), groups);
     assert_int_equal(s->st->meta.groups, groups);
 }
 
