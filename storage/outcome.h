@@ -38,6 +38,7 @@ struct outcome {
     struct grant *grants;
     uint32_t n_grants;
     struct buf text;       /* what the grants' topics and bits point into */
+    bool no_memory;        /* memory ran out: the state gives up the group (state.h) */
     bool nothing;          /* POP, CHECKS: nothing was found; the caller may wait for news and try again */
     int64_t retry_at_ms;   /* where nothing is set: when to try again without news; 0: only for news. Of TICK: not 0
                               where more is due already */

@@ -173,7 +173,8 @@ void state_apply(struct state *st, const struct stamp *stamp, const struct comma
     if (!young_none(st))
         txn_tick_young(st, stamp);
     apply_command(st, stamp, cmd, out);
-    st->sick = st->sick || out->reply.failed; /* the command may be done, but cannot be answered */
+    /* The command may be done, but cannot be answered; or another store with the same rows could have done it. */
+    st->sick = st->sick || out->reply.failed || out->no_memory;
 }
 
 bool state_repeated(struct state *st, const struct stamp *stamp, const struct command *cmd, struct outcome *out)

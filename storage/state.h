@@ -18,7 +18,8 @@
  * Invariants
  *   1. A command that cannot be done is answered with an error and changes nothing, not even in part.
  *   2. If a group cannot be written, state_write fails, nothing of the group may be acknowledged, and every later
- *      call fails. The process ends, and the next start recovers.
+ *      call fails. The process ends, and the next start recovers. The same where memory runs out in state_apply, at
+ *      whatever place: how much of it there is must not decide what a command comes to.
  *   3. The applied index and the last stamp are in each group's batch.
  */
 #ifndef HALFMQ_STORAGE_STATE_H

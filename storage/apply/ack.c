@@ -212,7 +212,9 @@ void apply_release(struct state *st, const struct stamp *stamp, const struct com
         struct message_id first;
         uint64_t last = 0;
         struct gt *gt = NULL;
-        if (ack_find_range(st, cmd->pos[0], cmd->rest[i], &first, &last, &gt) != ST_OK)
+        enum status s = ack_find_range(st, cmd->pos[0], cmd->rest[i], &first, &last, &gt);
+        st->sick = st->sick || s == ST_NOMEM;
+        if (s != ST_OK)
             continue;
         uint64_t from = first.offset;
         for (struct run *r; (r = lease_next(gt, &first, last, stamp->now_ms, &from));) {

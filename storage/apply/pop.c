@@ -21,14 +21,17 @@
 #define POP_TOPICS_MAX 64
 
 /* Finds the record that a waiting run is in. *known is the one that was asked for last: many runs are in one. Its count
- * is 0 where it cannot be found. */
+ * is 0 where it cannot be found. Sets p->status for want of memory only. */
 static void pop_record(struct pop *p, struct gt *gt, const struct run *r, struct record_info *known,
                        uint32_t *known_queue)
 {
     bool same = known->count > 0 && *known_queue == r->queue && r->base >= known->base &&
                 r->base - known->base < known->count;
-    if (!same && log_locate(p->st, gt->topic, r->queue, r->base, known) != ST_OK)
+    enum status s = same ? ST_OK : log_locate(p->st, gt->topic, r->queue, r->base, known);
+    if (s != ST_OK)
         known->count = 0;
+    if (s == ST_NOMEM)
+        p->status = s;
     *known_queue = r->queue;
 }
 

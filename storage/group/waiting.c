@@ -69,7 +69,7 @@ enum status waiting_first(struct runs *rs, struct state *st, uint64_t gt, struct
         return ST_OK;
     enum status s = waiting_read(rs, st, gt);
     *ret_run = run_window_first(rs);
-    if (s != ST_OK && waiting_known(rs, *ret_run))
+    if (s != ST_OK && s != ST_NOMEM && waiting_known(rs, *ret_run))
         return ST_OK; /* those before the failure can be had */
     return s;
 }
@@ -77,8 +77,10 @@ enum status waiting_first(struct runs *rs, struct state *st, uint64_t gt, struct
 struct wait_place waiting_floor(struct runs *rs, struct state *st, uint64_t gt)
 {
     struct run *first = NULL;
-    if (waiting_first(rs, st, gt, &first) == ST_OK && first)
+    enum status s = waiting_first(rs, st, gt, &first);
+    if (s == ST_OK && first)
         return wait_place_of(first);
+    st->sick = st->sick || s == ST_NOMEM; /* what is written must not depend on the memory */
     struct wait_place place = first ? wait_place_of(first) : rs->window_end;
     return wait_before(&place, &rs->window_end) ? place : rs->window_end;
 }

@@ -72,6 +72,7 @@ struct slice core_row(struct state *st)
 void core_fail(struct outcome *out, enum status s, const char *doing)
 {
     assert(s != ST_OK);
+    out->no_memory = out->no_memory || s == ST_NOMEM;
     if (s == ST_NOMEM)
         reply_error(&out->reply, ST_BUSY, "%s: no memory, try again", doing);
     else if (s == ST_BUSY)

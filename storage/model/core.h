@@ -110,6 +110,7 @@ struct young_entry {
 struct young {
     struct young_entry *slots;
     uint32_t size;
+    uint32_t n; /* without holes */
     uint64_t first, end;
     size_t bytes, bytes_max; /* of the copies */
 };
@@ -208,7 +209,8 @@ bool core_spent(const struct state *st);
 /* True where the open group has grown to a size at which it should be written. */
 bool core_full(const struct state *st);
 
-/* Answers that the store or memory failed (ST_DAMAGED, ST_IO, ST_NOMEM, ST_BUSY) while the broker was doing what `doing` says. */
+/* Answers that the store or memory failed (ST_DAMAGED, ST_IO, ST_NOMEM, ST_BUSY) while the broker was doing what `doing`
+ * says. For want of memory (ST_NOMEM) the group is given up: what a command comes to must not depend on that. */
 void core_fail(struct outcome *out, enum status s, const char *doing);
 
 #endif

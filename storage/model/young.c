@@ -14,13 +14,25 @@ static struct young_entry *young_at(const struct young *y, uint64_t place)
     return &y->slots[place & (y->size - 1)];
 }
 
-/* Makes room for one more, in a ring of at most `most` places. False: there is none. */
-static bool young_room(struct young *y, uint32_t most)
+/* Moves the others over the holes. */
+static void young_close_up(struct young *y)
 {
+    uint64_t to = y->first;
+    for (uint64_t p = y->first; p < y->end; p++)
+        if (young_at(y, p)->there)
+            *young_at(y, to++) = *young_at(y, p);
+    y->end = to;
+}
+
+/* Makes room for one more. False: no memory. */
+static bool young_room(struct young *y)
+{
+    if (y->end - y->first == y->size && y->n <= y->size / 2)
+        young_close_up(y);
     if (y->end - y->first < y->size)
         return true;
     uint32_t size = y->size ? y->size * 2 : YOUNG_MIN;
-    struct young_entry *slots = size && size <= most ? malloc(size * sizeof(*slots)) : NULL;
+    struct young_entry *slots = size ? malloc(size * sizeof(*slots)) : NULL;
     if (!slots)
         return false;
     for (uint64_t p = y->first; p < y->end; p++)
@@ -36,6 +48,7 @@ static void young_push(struct young *y, uint64_t txid, int64_t due_ms)
     assert(y->first == y->end || txid > young_at(y, y->end - 1)->txid);
     *young_at(y, y->end) = (struct young_entry){.txid = txid, .due_ms = due_ms, .there = true};
     y->end++;
+    y->n++;
 }
 
 /* Removes holes at the front, so that the first place is a transaction. */
@@ -48,8 +61,12 @@ static void young_trim(struct young *y)
 bool young_add(struct state *st, const struct stamp *stamp, uint64_t txid, const struct txn_row *row)
 {
     int64_t due = stamp->now_ms + YOUNG_MS;
-    if (row->next_check_ms < due + YOUNG_MS || row->timeout_ms < due + YOUNG_MS || !young_room(&st->young, YOUNG_MAX))
+    if (row->next_check_ms < due + YOUNG_MS || row->timeout_ms < due + YOUNG_MS || st->young.n >= YOUNG_MAX)
         return false;
+    if (!young_room(&st->young)) {
+        st->sick = true; /* it must not depend on the memory whether it has its rows at once */
+        return false;
+    }
     young_push(&st->young, txid, due);
     return true;
 }
@@ -111,6 +128,7 @@ void young_take(struct state *st, uint64_t txid)
         return;
     young_drop_row(&st->young, e);
     e->there = false;
+    st->young.n--;
     young_trim(&st->young);
 }
 
@@ -154,7 +172,7 @@ static enum status young_fill(struct state *st, struct kv_iter *txns, struct kv_
             return ST_IO;
         if (!row.young || young_decided(outcomes, txid))
             continue;
-        if (!young_room(&st->young, UINT32_MAX))
+        if (!young_room(&st->young))
             return ST_NOMEM;
         young_push(&st->young, txid, row.created_ms + YOUNG_MS); /* as before the restart */
     }

@@ -262,8 +262,8 @@ static void shell_answer(struct shell *s, uint32_t i)
         query_grants(v, s->groups[i], out, &reply, &done);
     view_close(v);
     inside(s, false);
-    if (out->n_grants && !v)
-        buf_put_str(&s->said, "!noview");
+    if (out->n_grants && (!v || reply.failed))
+        buf_put_str(&s->said, v ? "!nomemory" : "!noview");
     else
         shell_render(&s->said, buf_slice(v ? &reply : &out->reply), s->full);
     buf_put_u8(&s->said, 0);

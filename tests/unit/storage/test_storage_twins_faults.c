@@ -1,0 +1,390 @@
+/*
+ * test_storage_twins_faults.c: tests that apply is a function of the stored state, the stamp and the command. Two stores
+ * get the same commit groups, give the same replies, and end with the same bytes, although one of them has a thirtieth
+ * of the other's memory, restarts or drops its state and loads it again and again, and runs out of memory at any place.
+ *
+ *   SEEDS=n         how many pairs (a few dozens by default)
+ *   HALFMQ_SEED=n   the first of them; a failure prints its seed, which repeats it with SEEDS=1
+ *   TRACE=1         prints every command and its reply
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tests/lib/fault_heap.h"
+#include "tests/lib/prng.h"
+#include "tests/lib/shell.h"
+
+#define IDS 40
+#define LINES_MAX 24
+#define LINE_SIZE 65000
+#define GROUPS_A_SEED 100
+#define SEEDS_DEFAULT 24
+#define MEMORY_LARGE MIB(64)
+#define MEMORY_SMALL MIB(2)
+
+struct twins {
+    struct shell a, b; /* b has the troubles */
+    struct prng p;
+    uint64_t seed;
+    uint32_t group;
+    uint64_t ids[IDS]; /* txids, as returned */
+    uint64_t token;    /* of the last delayed message */
+    uint32_t n_ids;
+    uint32_t n;
+    char lines[LINES_MAX][LINE_SIZE];
+    uint32_t given_up; /* groups that b gave up for want of memory */
+    bool fired; /* memory ran out in the last group */
+    bool trace;
+};
+
+static struct twins t;
+
+static unsigned below(uint64_t n)
+{
+    return (unsigned)prng_below(&t.p, n);
+}
+
+static void complain(const char *what, const char *more)
+{
+    (void)fprintf(stderr, "HALFMQ_SEED=%llu SEEDS=1, group %u: %s: %s\n", (unsigned long long)t.seed, t.group, what,
+                  more);
+    abort();
+}
+
+/* ---- random commands, which may fail ---- */
+
+static const char *any_options(void)
+{
+    static const char *const options[] = {"", "", " QUEUE 1", " ORDER k", " TTL 100", " KEY a KEY b", " DEDUP d",
+                                          " DELAY 60", " DELAY 5 QUEUE 2 TTL 90"};
+    return options[below(sizeof(options) / sizeof(options[0]))];
+}
+
+/* Mostly a short body; sometimes one that makes records, groups and transactions large. */
+static const char *any_body(void)
+{
+    static char bodies[3][60001];
+    unsigned kind = below(12);
+    if (!bodies[0][0])
+        for (int i = 0; i < 3; i++)
+            memset(bodies[i], 'x', sizeof(bodies[i]) - 1);
+    bodies[0][1 + below(30)] = 0;
+    bodies[1][3000] = 0;
+    const char *body = kind == 0 ? bodies[2] : kind < 4 ? bodies[1] : bodies[0];
+    return body;
+}
+
+static unsigned long long any_id(void)
+{
+    return t.n_ids ? t.ids[below(t.n_ids)] : 5000000000;
+}
+
+static void any_produce(char *line)
+{
+    static const char *const options[] = {"", " DEDUP d", " QUEUE 1", " QUEUE 0 DEDUP e", " ORDER k TAG a", " AT 1"};
+    switch (below(5)) {
+    case 0: (void)snprintf(line, LINE_SIZE, "MSEND t%u a b c d e f g", below(3)); return;
+    case 1:
+        (void)snprintf(line, LINE_SIZE, "HALF pg t%u %s CHECKIN %u%s", below(3), any_body(), below(5) * 20,
+                       options[below(2)]);
+        return;
+    case 2: (void)snprintf(line, LINE_SIZE, "HALF pg t%u %s TXN %llu", below(3), any_body(), any_id()); return;
+    default: {
+        const char *more = below(2) ? any_options() : options[below(6)], *body = any_body();
+        (void)snprintf(line, LINE_SIZE, "SEND t%u %s%s", below(3), body, more);
+    }
+    }
+}
+
+static void any_txn(char *line)
+{
+    switch (below(5)) {
+    case 0: (void)snprintf(line, LINE_SIZE, "ROLLBACK %llu", any_id()); break;
+    case 1: (void)snprintf(line, LINE_SIZE, "CHECKS pg COUNT %u", below(5) + 1); break;
+    case 2:
+        (void)snprintf(line, LINE_SIZE, "COMMIT %llu ACK g%u t%u:%u:%u#%u", any_id(), below(2), below(3), below(4),
+                       below(30), 1 + below(3));
+        break;
+    case 3: (void)snprintf(line, LINE_SIZE, "TXN EXTEND %llu %u", any_id(), below(100)); break;
+    default: (void)snprintf(line, LINE_SIZE, "COMMIT %llu", any_id());
+    }
+}
+
+/* What names a receipt, of one message or of a range. */
+static void any_receipt(char *line)
+{
+    static const char *const words[] = {"ACK", "ACK", "NACK", "NACK", "REJECT", "EXTEND", "RELEASE"};
+    unsigned what = below(7), group = below(2), topic = below(3), q = below(4), o = below(40), n = below(12);
+    unsigned attempt = 1 + below(below(3) ? 2 : 6);
+    char range[20] = "", more[20] = "";
+    if (what != 2 && what != 3 && what != 4 && n)
+        (void)snprintf(range, sizeof(range), "-%u", o + n);
+    if (words[what][0] == 'E')
+        (void)snprintf(more, sizeof(more), " %u", below(60));
+    else if (words[what][0] == 'N' && below(2))
+        (void)snprintf(more, sizeof(more), " DELAY %u", below(90));
+    (void)snprintf(line, LINE_SIZE, "%s g%u t%u:%u:%u%s#%u%s", words[what], group, topic, q, o, range, attempt, more);
+}
+
+static void any_rare(char *line)
+{
+    static const char *const rare[] = {
+        "TOPIC PURGE t0", "TOPIC DELETE t1", "TOPIC DELETE t2", "GROUP DELETE g1", "GROUP DELETE g0", "TICK", "TICK",
+        "GROUP CREATE g1 t2 ATTEMPTS 1 BACKOFF 10,20", "GROUP CREATE g0 t1 ATTEMPTS 2 FROM latest",
+        "GROUP CREATE g1 t0 ATTEMPTS 1 LEASE 5", "UNASK 5000000000", "PGROUP SET pg CHECKMAX 2 CHECKEVERY 5",
+        "PGROUP SET pg TIMEOUT 90 SECRET s", "PGROUP DELETE pg", "TOPIC CREATE t1 QUEUES 2 COMPRESS lz4",
+        "POP g0 %DLQ%g1 COUNT 5", "TOPIC PURGE t2"};
+    if (below(6) == 0)
+        (void)snprintf(line, LINE_SIZE, "DELAYED CANCEL @%llu", (unsigned long long)t.token);
+    else
+        (void)snprintf(line, LINE_SIZE, "%s", rare[below(sizeof(rare) / sizeof(rare[0]))]);
+}
+
+/* Groups of many large messages, or of many large young transactions, are where limits are met. */
+static void any_bulk(char *line, unsigned bulk)
+{
+    static char body[60001];
+    memset(body, 'y', sizeof(body) - 1);
+    if (bulk == 1)
+        (void)snprintf(line, LINE_SIZE, "SEND t%u %s%s", below(3), body, below(3) ? "" : " TTL 200");
+    else
+        (void)snprintf(line, LINE_SIZE, "HALF pg t%u %.*s", below(3), 2000 + (int)below(2000), body);
+}
+
+static void any_line(char *line, unsigned bulk)
+{
+    unsigned kind = below(20);
+    if (bulk && below(8)) {
+        any_bulk(line, bulk);
+        return;
+    }
+    if (kind < 8)
+        any_produce(line);
+    else if (kind < 10)
+        any_txn(line);
+    else if (kind < 14 && below(3))
+        (void)snprintf(line, LINE_SIZE, "POP g%u t%u COUNT %u LEASE %u", below(2), below(3), 1 + below(30), 1 + below(60));
+    else if (kind < 14)
+        (void)snprintf(line, LINE_SIZE, "POP g%u t%u t%u COUNT 1000", below(2), below(3), below(3));
+    else if (kind < 19)
+        any_receipt(line);
+    else
+        any_rare(line);
+}
+
+/* ---- the same for both ---- */
+
+static void add_all(struct shell *s)
+{
+    for (uint32_t i = 0; i < t.n; i++)
+        shell_add(s, "%s", t.lines[i]);
+}
+
+/* Gives the group to b. While it does that, memory runs out where `fail` says (0: nowhere). False: it was given up. */
+static bool give_b(uint64_t fail)
+{
+    t.b.inside = fault_heap_inside;
+    fault_heap_fail(fail, below(4) == 0);
+    add_all(&t.b);
+    bool written = shell_write(&t.b);
+    t.fired = fault_heap_fired();
+    fault_heap_fail(0, false);
+    t.b.inside = NULL;
+    if (!written && !t.fired)
+        complain("a group was given up for no reason", t.b.err);
+    return written;
+}
+
+/* As the process does: what was given up is gone with the state, and a new one goes on from the store. */
+static void restart_b(uint64_t index)
+{
+    shell_close(&t.b);
+    if (!shell_open(&t.b))
+        complain("the store does not open", t.b.err);
+    t.b.index = index;
+    t.b.now_ms = t.a.now_ms;
+    t.given_up++;
+}
+
+static void remember_ids(void)
+{
+    for (uint32_t i = 0; i < t.n; i++) {
+        const char *said = shell_reply(&t.a, i);
+        if (said[0] == '@')
+            t.token = strtoull(said + 1, NULL, 10);
+        uint64_t id = strncmp(t.lines[i], "HALF", 4) == 0 ? strtoull(said, NULL, 10) : 0;
+        if (id)
+            t.ids[t.n_ids < IDS ? t.n_ids++ : below(IDS)] = id;
+    }
+}
+
+/* What a POP has leased is read after the group was written, where memory may run out, too: the broker gives it back. */
+static bool unread(const char *line, const char *said)
+{
+    return t.fired && strncmp(line, "POP", 3) == 0 && (strcmp(said, "-BUSY") == 0 || said[0] == '!');
+}
+
+static void same_replies(void)
+{
+    for (uint32_t i = 0; i < t.n; i++) {
+        const char *a = shell_reply(&t.a, i), *b = shell_reply(&t.b, i);
+        if (t.trace)
+            (void)fprintf(stderr, "%u  %.100s -> %.100s\n", t.group, t.lines[i], a);
+        if (strcmp(a, b) == 0 || unread(t.lines[i], b))
+            continue;
+        (void)fprintf(stderr, "a: %.300s\nb: %.300s\n", a, b);
+        complain("other replies", t.lines[i]);
+    }
+    if (t.a.fx.written != t.b.fx.written)
+        complain("only one has written", "");
+}
+
+static void one_group(void)
+{
+    uint64_t before = t.b.index, fail = below(8) ? 0 : 1 + below(below(2) ? 12 : 200);
+    unsigned bulk = below(8);
+    t.n = bulk && bulk < 3 ? LINES_MAX : 1 + below(12);
+    for (uint32_t i = 0; i < t.n; i++)
+        any_line(t.lines[i], bulk < 3 ? bulk : 0);
+    add_all(&t.a);
+    if (!shell_write(&t.a))
+        complain("a group was not written", t.a.err);
+    if (!give_b(fail)) {
+        restart_b(before);
+        if (!give_b(0))
+            complain("a group was not written the second time", t.b.err);
+    }
+    same_replies();
+    remember_ids();
+}
+
+/* Both do what is due, in the same number of TICKs. */
+static void pass(int64_t ms)
+{
+    t.a.now_ms += ms;
+    t.b.now_ms += ms;
+    for (int n = 0; n < 1000; n++) {
+        (void)shell_do(&t.a, "TICK");
+        (void)shell_do(&t.b, "TICK");
+        if (t.a.status != ST_OK || t.b.status != ST_OK)
+            complain("a TICK was not written", "");
+        if (t.a.fx.next_due_ms > t.a.now_ms && t.b.fx.next_due_ms > t.b.now_ms)
+            return;
+    }
+    complain("TICK does not end", "");
+}
+
+static void tell_row(const char *which, const struct kv_iter *it)
+{
+    struct slice k = kv_iter_valid(it) ? kv_iter_key(it) : slice_of(NULL, 0);
+    struct slice v = kv_iter_valid(it) ? kv_iter_value(it) : slice_of(NULL, 0);
+    (void)fprintf(stderr, "%s: ", which);
+    for (size_t i = 0; i < k.len; i++)
+        (void)fprintf(stderr, i == 0 ? "%c" : " %02x", k.data[i]);
+    (void)fprintf(stderr, " = ");
+    for (size_t i = 0; i < v.len && i < 64; i++)
+        (void)fprintf(stderr, "%02x ", v.data[i]);
+    (void)fprintf(stderr, "(%zu bytes)\n", v.len);
+}
+
+static struct kv_iter *all_of(struct shell *s, enum kv_family f)
+{
+    static const uint8_t last[] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+    struct kv_iter *it = kv_iter_new(s->st->kv, f, NULL, slice_of(NULL, 0), slice_of(last, sizeof(last)));
+    assert_non_null(it);
+    kv_iter_first(it);
+    return it;
+}
+
+static void same_rows(enum kv_family f)
+{
+    struct kv_iter *a = all_of(&t.a, f), *b = all_of(&t.b, f);
+    for (; kv_iter_valid(a) || kv_iter_valid(b); kv_iter_next(a), kv_iter_next(b)) {
+        if (kv_iter_valid(a) && kv_iter_valid(b) && slice_equal(kv_iter_key(a), kv_iter_key(b)) &&
+            slice_equal(kv_iter_value(a), kv_iter_value(b)))
+            continue;
+        tell_row("a", a);
+        tell_row("b", b);
+        complain("other rows", "");
+    }
+    kv_iter_free(a);
+    kv_iter_free(b);
+}
+
+static void same_store(void)
+{
+    for (int f = 0; f < KV_FAMILIES; f++) {
+        if (kv_has(t.a.st->kv, (enum kv_family)f) != kv_has(t.b.st->kv, (enum kv_family)f))
+            complain("other families", "");
+        if (kv_has(t.a.st->kv, (enum kv_family)f))
+            same_rows((enum kv_family)f);
+    }
+}
+
+static void begin(struct shell *s, size_t memory)
+{
+    shell_start(s);
+    shell_close(s);
+    s->memory_bytes = memory;
+    if (!shell_open(s))
+        complain("the store does not open", s->err);
+    s->policy.check_every_ms = 20;
+    s->policy.check_max = 3;
+    s->policy.dedup_window_ms = 300;
+}
+
+static void one_pair(uint64_t seed)
+{
+    t.seed = seed;
+    t.p = prng_from(seed);
+    t.token = TXID_MIN;
+    t.n_ids = 0;
+    begin(&t.a, MEMORY_LARGE);
+    begin(&t.b, MEMORY_SMALL);
+    for (t.group = 0; t.group < GROUPS_A_SEED; t.group++) {
+        one_group();
+        if (t.group % 10 == 9)
+            same_store();
+        if (below(3))
+            pass((int64_t)below(50));
+        else
+            t.a.now_ms = t.b.now_ms += below(50); /* the ticker is late */
+        unsigned what = below(12);
+        uint64_t index = t.b.index; /* the store does not count commands that changed nothing */
+        if (what == 0)
+            shell_reopen(&t.b);
+        else if (what < 3 && !shell_reload(&t.b))
+            complain("the state does not load", t.b.err);
+        t.b.index = index;
+        t.b.now_ms = t.a.now_ms;
+    }
+    same_store();
+    shell_stop(&t.a);
+    shell_stop(&t.b);
+}
+
+static void twins_grow_up_alike(void **state)
+{
+    (void)state;
+    const char *text = getenv("SEEDS");
+    uint64_t n = text ? strtoull(text, NULL, 10) : SEEDS_DEFAULT, first = prng_start().state;
+    t.trace = getenv("TRACE") != NULL;
+    for (uint64_t i = 0; i < n; i++)
+        one_pair(first + i);
+    print_message("%u groups were given up\n", t.given_up);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(twins_grow_up_alike)};
+    if (access("/dev/shm", W_OK) == 0)
+        (void)setenv("TMPDIR", "/dev/shm", 0);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
