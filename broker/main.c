@@ -33,8 +33,8 @@ static const char help_head[] =
 static const char help_tail[] =
     "\n"
     "other flags:\n"
-    "  --salvage        starts also where the log has lost what was acknowledged: goes on without it, keeps\n"
-    "                   what cannot be used as wal/*.lost, and says what may be missing\n"
+    "  --salvage        starts also where the log has lost what was acknowledged: goes on without it,\n"
+    "                   keeps what cannot be used as wal/*.lost, and says what may be missing\n"
     "  --check-config   checks the settings, and does nothing else\n"
     "  --print-config   prints all settings as a config file, with where each came from\n"
     "  --version        prints one line\n"
