@@ -36,6 +36,7 @@ static void state_begin_group(struct state *st)
     st->meta_dirty = false;
     timers_begin_group(st);
     st->gone_left = GONE_GTS_MAX;
+    st->lru.grown = 0;
     st->fx.n_keys = 0;
     st->fx.overflow = false;
     st->fx.pgroups_changed = false;
@@ -184,7 +185,7 @@ bool state_repeated(struct state *st, const struct stamp *stamp, const struct co
 
 bool state_group_full(const struct state *st)
 {
-    return core_full(st) || st->lru.bytes > 2 * st->lru.bytes_max;
+    return core_full(st) || st->lru.grown > st->lru.bytes_max;
 }
 
 static void state_put_meta(struct state *st)
@@ -276,10 +277,8 @@ enum status state_settle(struct state *st, char *err, size_t err_size)
 {
     if (!st->logged)
         return ST_OK;
-    enum status s = kv_settle(st->kv, err, err_size);
-    if (s == ST_DISKFULL)
-        return s;
     st->logged = false;
+    enum status s = kv_settle(st->kv, err, err_size);
     st->sick = st->sick || s != ST_OK;
     return s;
 }

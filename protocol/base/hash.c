@@ -26,25 +26,34 @@ static void hash_chain(struct hash *h, struct hash_node *node)
     *bucket = node;
 }
 
-/* Twice as many buckets. Without memory all stays as it is, and the next addition tries again. */
-static void hash_grow(struct hash *h)
+/* Deals the nodes out to so many buckets. Without memory all stays as it is. */
+static void hash_resize(struct hash *h, size_t size)
 {
-    size_t size = h->buckets ? (h->mask + 1) * 2 : HASH_SIZE_MIN;
-    struct hash bigger = {.buckets = calloc(size, sizeof(struct hash_node *)), .mask = size - 1, .n = h->n};
-    if (!bigger.buckets)
+    struct hash other = {.buckets = calloc(size, sizeof(struct hash_node *)), .mask = size - 1, .n = h->n};
+    if (!other.buckets)
         return;
     for (struct hash_node *node = hash_walk(h, NULL), *next; node; node = next) {
         next = hash_walk(h, node);
-        hash_chain(&bigger, node);
+        hash_chain(&other, node);
     }
     free(h->buckets);
-    *h = bigger;
+    *h = other;
+}
+
+void hash_trim(struct hash *h)
+{
+    size_t size = h->mask + 1;
+    if (!h->buckets || size == HASH_SIZE_MIN || h->n >= size / 8)
+        return;
+    while (size > HASH_SIZE_MIN && h->n < size / 2)
+        size /= 2;
+    hash_resize(h, size);
 }
 
 void hash_add(struct hash *h, struct hash_node *node, uint64_t hash)
 {
     if (h->n > h->mask || !h->buckets)
-        hash_grow(h);
+        hash_resize(h, h->buckets ? (h->mask + 1) * 2 : HASH_SIZE_MIN);
     node->hash = hash;
     hash_chain(h, node);
     h->n++;

@@ -46,6 +46,9 @@ void hash_add(struct hash *h, struct hash_node *node, uint64_t hash);
 /* Takes out a node that is in this table. */
 void hash_remove(struct hash *h, struct hash_node *node);
 
+/* Gives back buckets where there are eight times as many as nodes. Not during a walk. */
+void hash_trim(struct hash *h);
+
 /* Walks over all nodes in no useful order: prev NULL gives the first, NULL is the end. Nothing may be added or
  * removed between two steps, but for prev itself when its successor was asked for before. */
 struct hash_node *hash_walk(const struct hash *h, const struct hash_node *prev);

@@ -202,6 +202,32 @@ static void overlay_sort(struct overlay *o)
         overlay_sort_kind(o->order + begin[k], begin[k + 1] - begin[k]);
 }
 
+/* Makes the tables smaller where this group needed little of them: the slots are cleared with each group. Without memory
+ * they stay as they are. */
+static void overlay_shrink(struct overlay *o)
+{
+    uint32_t size = o->rows_size / 2;
+    if (size < OVERLAY_ROWS_MIN || o->n >= size / 8)
+        return;
+    uint32_t *slots = calloc(size * 2UL, sizeof(*slots));
+    struct overlay_row *rows = slots ? malloc(size * sizeof(*rows)) : NULL;
+    struct overlay_place *order = rows ? malloc(size * sizeof(*order)) : NULL;
+    if (!order) {
+        free(rows);
+        free(slots);
+        return;
+    }
+    free(o->slots);
+    free(o->rows);
+    free(o->order);
+    o->slots = slots;
+    o->rows = rows;
+    o->order = order;
+    o->rows_size = size;
+    o->slots_size = size * 2;
+    o->n = 0;
+}
+
 void overlay_flush(struct overlay *o)
 {
     if (o->n && !o->failed)
@@ -214,6 +240,7 @@ void overlay_flush(struct overlay *o)
         else
             kv_put(o->kv, KV_STATE, key, slice_of(o->bytes.data + row->value_at, row->value_len));
     }
+    overlay_shrink(o);
     if (o->n)
         memset(o->slots, 0, o->slots_size * sizeof(*o->slots));
     o->n = 0;

@@ -34,7 +34,8 @@ void overlay_del(struct overlay *o, const struct key *key);
 /* Appends the row to out. ST_GONE, ST_IO, ST_NOMEM. */
 enum status overlay_get(struct overlay *o, const struct key *key, struct buf *out) MUST_CHECK;
 
-/* Puts all rows into the batch, in the order of their keys, unless memory has run out. Empty afterwards. */
+/* Puts all rows into the batch, in the order of their keys, unless memory has run out. Empty afterwards, and its tables
+ * are smaller if they were much larger than this group needed. */
 void overlay_flush(struct overlay *o);
 
 static inline size_t overlay_bytes(const struct overlay *o)

@@ -25,7 +25,8 @@ static void unload_topic(struct state *st, struct topic *t)
 
 void unload_some(struct state *st)
 {
-    for (int i = 0; i < UNLOAD_STEPS_MAX && lru_over(&st->lru); i++) {
+    size_t most = st->lru.n < UNLOAD_STEPS_MAX ? st->lru.n : UNLOAD_STEPS_MAX;
+    for (size_t i = 0; i < most && lru_over(&st->lru); i++) {
         struct lru_node *node = lru_next(&st->lru);
         if (!node)
             return;
@@ -36,4 +37,7 @@ void unload_some(struct state *st)
         else
             unload_topic(st, (struct topic *)(void *)((uint8_t *)node - offsetof(struct topic, lru)));
     }
+    hash_trim(&st->gts);
+    hash_trim(&st->cgroups);
+    hash_trim(&st->topics);
 }

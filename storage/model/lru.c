@@ -16,6 +16,7 @@ void lru_add(struct lru *l, struct lru_node *node, enum lru_kind kind, size_t by
         node->next = node->prev = l->hand = node;
     }
     l->bytes += bytes;
+    l->grown += bytes;
     l->n++;
 }
 

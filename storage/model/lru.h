@@ -4,6 +4,7 @@
  *   a ring of nodes, and a hand that goes round when there is too much:
  *        used since the hand was here?  yes: the mark is taken off    no: it may be unloaded (unload.h)
  *
+ * The hand goes round once at most, so what every commit group uses stays, even where that alone is too much.
  * To use something costs a mark, no list operation. Nothing here decides what is stored: what is unloaded is clean, and
  * is read again when it is named.
  */
@@ -25,6 +26,7 @@ struct lru_node {
 struct lru {
     struct lru_node *hand; /* the next to be looked at; NULL: the ring is empty */
     size_t bytes, bytes_max;
+    size_t grown; /* bytes that were added since the commit group began */
     size_t n;
 };
 

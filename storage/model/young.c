@@ -8,6 +8,7 @@
 
 #define YOUNG_MIN 256
 #define YOUNG_MAX 65536
+#define YOUNG_KEPT 4096 /* places of an empty ring */
 
 static struct young_entry *young_at(const struct young *y, uint64_t place)
 {
@@ -56,6 +57,11 @@ static void young_trim(struct young *y)
 {
     while (y->first < y->end && !young_at(y, y->first)->there)
         y->first++;
+    if (y->first < y->end || y->size <= YOUNG_KEPT)
+        return;
+    free(y->slots); /* a burst is over: the next one makes its own room */
+    y->slots = NULL;
+    y->size = 0;
 }
 
 bool young_add(struct state *st, const struct stamp *stamp, uint64_t txid, const struct txn_row *row)

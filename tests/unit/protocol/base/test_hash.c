@@ -55,6 +55,8 @@ static void random_use(struct prng *p, struct item *items)
             hash_add(&h, &item->node, item->hash);
         item->in = !item->in;
         if (step % 100 == 0)
+            hash_trim(&h);
+        if (step % 100 == 0)
             check_all(&h, items);
     }
     check_all(&h, items);
@@ -84,6 +86,26 @@ static void against_a_list(void **state)
     random_use(&p, items);
 }
 
+static void gives_buckets_back(void **state)
+{
+    (void)state;
+    static struct item items[ITEMS];
+    struct hash h = {0};
+    for (uint32_t k = 0; k < ITEMS; k++) {
+        items[k].hash = k;
+        hash_add(&h, &items[k].node, k);
+    }
+    size_t most = h.mask;
+    hash_trim(&h);
+    assert_int_equal(h.mask, most);
+    for (uint32_t k = 2; k < ITEMS; k++)
+        hash_remove(&h, &items[k].node);
+    hash_trim(&h);
+    assert_true(h.mask < most / 4 && find(&h, &items[0]) && find(&h, &items[1]));
+    hash_free(&h);
+    hash_trim(&h);
+}
+
 static void empty(void **state)
 {
     (void)state;
@@ -111,7 +133,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(against_a_list),
-        cmocka_unit_test(empty),
+        cmocka_unit_test(gives_buckets_back), cmocka_unit_test(empty),
         cmocka_unit_test(equal_hashes_are_all_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

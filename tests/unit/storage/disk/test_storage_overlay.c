@@ -104,6 +104,17 @@ static void one_put_a_row(void **state)
     buf_init(&b, 0);
     assert_int_equal(overlay_get(&o, &key, &b), ST_IO);
     buf_free(&b);
+    for (uint64_t i = 0; i < 20000; i++) {
+        struct key k = key_number(i);
+        overlay_put(&o, &k, SLICE_LIT("v"));
+    }
+    overlay_flush(&o);
+    uint32_t most = o.rows_size;
+    for (int i = 0; i < 20; i++) {
+        overlay_put(&o, &key, SLICE_LIT("v"));
+        overlay_flush(&o);
+    }
+    assert_true(most >= 20000 && o.rows_size < 1000 && o.slots_size == 2 * o.rows_size);
     overlay_fini(&o);
     kv_close(kv);
     tmpdir_remove(path);
