@@ -50,6 +50,7 @@
                                        POP took are one. From here on POP answers BUSY. One POP may add COUNT_MAX more, and
                                        NACK and EXTEND of a part, which cut a run, go on to twice as many: so to load a
                                        group reads 2 x 16384 rows of 60 bytes at most, which takes less than 20 ms */
+#define ACK_MESSAGES_MAX 1000000    /* messages that the receipts of one ACK may name */
 #define ATTEMPTS_DEFAULT 16
 #define ATTEMPTS_MAX 10000
 #define LEASE_MS_DEFAULT 30000

@@ -51,10 +51,28 @@ static bool ack_group_missing(struct state *st, struct outcome *out, struct slic
     return s != ST_OK || !exists;
 }
 
+/* True where the receipts name more messages than one command may look for. That needs many ranges. */
+static bool ack_too_many(const struct command *cmd)
+{
+    uint64_t named = 0;
+    for (uint32_t i = 0; cmd->n_rest > ACK_MESSAGES_MAX / COUNT_MAX && i < cmd->n_rest; i++) {
+        struct message_id first;
+        uint64_t last = 0;
+        bool parsed = text_receipt_range(cmd->rest[i], &first, &last);
+        assert(parsed);
+        named += last - first.offset + 1;
+    }
+    return named > ACK_MESSAGES_MAX;
+}
+
 void apply_ack(struct state *st, const struct stamp *stamp, const struct command *cmd,
                struct outcome *out)
 {
     uint64_t acked = 0;
+    if (ack_too_many(cmd)) {
+        reply_error(&out->reply, ST_LIMIT, "ACK acknowledges at most %d messages: nothing was done", ACK_MESSAGES_MAX);
+        return;
+    }
     for (uint32_t i = 0; i < cmd->n_rest; i++) {
         struct message_id first;
         uint64_t last = 0;

@@ -13,10 +13,12 @@ struct run *lease_next(struct gt *gt, const struct message_id *first, uint64_t l
     while (*from <= last) {
         uint64_t at = *from;
         struct run *r = run_in(&gt->runs, first->queue, at, last);
+        while (r && r->attempt != first->attempt) /* there may be many, if the receipt is an old one */
+            r = run_behind(r, last);
         if (!r)
             return NULL;
         *from = r->base + r->count;
-        bool holds = r->state == RUN_LEASED && r->attempt == first->attempt && now_ms < r->due_ms;
+        bool holds = now_ms < r->due_ms;
         if (holds && run_live_in(r, at, last) > 0)
             return r;
     }

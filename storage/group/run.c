@@ -365,6 +365,12 @@ struct run *run_in(struct runs *rs, uint32_t queue, uint64_t first, uint64_t las
     return r && r->queue == queue && r->base <= last ? r : NULL;
 }
 
+struct run *run_behind(struct run *r, uint64_t last)
+{
+    struct run *next = RB_NEXT(run_places, NULL, r);
+    return next && next->queue == r->queue && next->base <= last ? next : NULL;
+}
+
 struct run *run_from_queue(struct runs *rs, uint32_t queue)
 {
     struct run want = {.queue = queue};

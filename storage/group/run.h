@@ -110,6 +110,9 @@ struct run *run_isolate(struct runs *rs, struct run *r, uint64_t offset);
 /* The first leased run that has an offset in first..last; NULL: none. */
 struct run *run_in(struct runs *rs, uint32_t queue, uint64_t first, uint64_t last);
 
+/* The leased run behind this one in its queue, if it begins at `last` or before; NULL: there is none. */
+struct run *run_behind(struct run *r, uint64_t last);
+
 /* The first leased run of the queue, or of one behind it; NULL: none. */
 struct run *run_from_queue(struct runs *rs, uint32_t queue);
 

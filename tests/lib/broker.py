@@ -48,10 +48,10 @@ def die_with_parent():
 
 
 class Broker:
-    """A broker process and its folder. before: a function that runs in the process before the broker."""
+    """A broker process and its folder."""
 
-    def __init__(self, *flags, environment=None, before=None):
-        self.flags, self.before = flags, before
+    def __init__(self, *flags, environment=None):
+        self.flags = flags
         self.environment = dict(os.environ, **(environment or {}))
         self.folder = tempfile.mkdtemp(prefix="halfmq-test-")
         self.data = os.path.join(self.folder, "data")
@@ -66,12 +66,7 @@ class Broker:
             self.process = subprocess.Popen(
                 [HALFMQD, "--port", "0", "--http_port", "0", "--data", self.data, *self.flags],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder,
-                env=self.environment, preexec_fn=self.in_child)
-
-    def in_child(self):
-        die_with_parent()
-        if self.before:
-            self.before()
+                env=self.environment, preexec_fn=die_with_parent)
 
     def start(self):
         """Starts it and returns when it is ready."""

@@ -294,6 +294,23 @@ static void a_range_is_released(void **state)
     shell_expect(s, "9", "ACK g t:0:0-9#1");
 }
 
+/* What one ACK looks for is limited, because old receipts of ranges may pass over many leases. */
+static void ranges_have_a_limit(void **state)
+{
+    struct shell *s = *state;
+    static struct slice words[1003];
+    ten_leased(s);
+    words[0] = SLICE_LIT("ACK");
+    words[1] = SLICE_LIT("g");
+    for (uint32_t i = 2; i < 1003; i++)
+        words[i] = SLICE_LIT("t:0:0-999#9");
+    assert_string_equal(shell_do_words(s, words, 1002), "0");
+    words[1002] = SLICE_LIT("t:0:0#1");
+    assert_memory_equal(shell_do_words(s, words, 1003), "-LIMIT", 6);
+    words[2] = SLICE_LIT("t:0:5-9#1");
+    assert_string_equal(shell_do_words(s, words, 1003), "6");
+}
+
 static void commit_acks_a_range(void **state)
 {
     struct shell *s = *state;
@@ -326,7 +343,7 @@ int main(void)
         SHELL_TEST(released), SHELL_TEST(backoff), SHELL_TEST(survives_a_restart),
         SHELL_TEST(requeued_singly),
         SHELL_TEST(a_range_is_acked), SHELL_TEST(a_range_of_many_runs), SHELL_TEST(a_range_is_extended),
-        SHELL_TEST(a_range_is_cut_behind_another_run), SHELL_TEST(a_range_is_released), SHELL_TEST(commit_acks_a_range),
+        SHELL_TEST(a_range_is_cut_behind_another_run), SHELL_TEST(a_range_is_released), SHELL_TEST(ranges_have_a_limit), SHELL_TEST(commit_acks_a_range),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
