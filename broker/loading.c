@@ -37,12 +37,15 @@ struct loading {
     struct loaded loaded; /* the thread's, until it has ended; but wal is there from the start */
 };
 
-/* A file of the log is small compared to the write buffers whose groups it holds, and large compared to a group. */
-static struct wal_options loading_wal_options(size_t memory, const char *path, bool salvage)
+/* A file of the log is small compared to the write buffers whose groups it holds and to what may be replayed, and large
+ * compared to a group. */
+static struct wal_options loading_wal_options(const struct loading_options *opt, const char *path)
 {
-    size_t bytes = memory / 64;
+    size_t memory = opt->memory_bytes, bytes = memory / 64;
+    bytes = bytes > opt->replay_max / 8 ? opt->replay_max / 8 : bytes;
     bytes = bytes < MIB(1) ? MIB(1) : bytes > MIB(16) ? MIB(16) : bytes;
-    return (struct wal_options){.path = path, .segment_bytes = bytes, .bytes_max = memory / 2, .salvage = salvage};
+    return (struct wal_options){.path = path, .segment_bytes = bytes, .bytes_max = memory / 2,
+                                .replay_max = opt->replay_max, .salvage = opt->salvage};
 }
 
 static void *loading_open_files(void *arg)
@@ -123,7 +126,7 @@ static bool loading_begin(struct loading *l, const struct loading_options *opt, 
         snprintf(err, err_size, "the path of the data folder is too long: choose another --data");
         return false;
     }
-    const struct wal_options wal_opt = loading_wal_options(opt->memory_bytes, wal_path, opt->salvage);
+    const struct wal_options wal_opt = loading_wal_options(opt, wal_path);
     if (wal_open(&wal_opt, &l->loaded.wal, err, err_size) != ST_OK)
         return false;
     if (pthread_create(&l->thread, NULL, loading_run, l) == 0)

@@ -24,6 +24,7 @@ struct loading_options {
     const char *data;     /* the data folder, which the caller has locked */
     size_t memory_bytes;  /* the setting */
     size_t store_bytes;   /* what the store gets of it */
+    size_t replay_max;    /* the setting */
     bool salvage;         /* --salvage */
 };
 

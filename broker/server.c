@@ -447,6 +447,7 @@ static bool server_start_loading(struct main_thread *m)
     const struct loading_options opt = {.data = data,
                                         .memory_bytes = (size_t)settings_num(s->settings, SET_memory),
                                         .store_bytes = server_store_bytes(s->settings),
+                                        .replay_max = (size_t)settings_num(s->settings, SET_replay_max),
                                         .salvage = settings_action(s->settings) == ACTION_SALVAGE};
     m->opened = event_new(m->base, -1, 0, server_on_opened, m);
     if (!m->opened)

@@ -30,6 +30,9 @@ struct redo {
     enum status (*append)(void *self, uint64_t number, struct slice batch, bool sync, char *err,
                           size_t err_size);
     enum status (*sync)(void *self, char *err, size_t err_size);
+    /* True where the next append may wait until the store has flushed, since the log is too long. NULL: never. The
+     * thread that appends. */
+    bool (*crowded)(void *self);
     /* Every batch behind `after`, in order and without a gap. Batches behind a gap were never
      * acknowledged as synced and are dropped for good. ST_BAD, with err: something that was acknowledged is damaged.
      * ST_BUSY, with err: it was told to stop, and nothing was dropped.

@@ -140,7 +140,7 @@ uint64_t store_damaged(const struct store *s)
 
 bool store_stalls(struct store *s)
 {
-    return kv_stall_near(s->kv);
+    return kv_stall_near(s->kv) || (s->redo && s->redo->crowded && s->redo->crowded(s->redo->self));
 }
 
 size_t store_memory(const struct store *s)

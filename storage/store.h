@@ -67,7 +67,8 @@ uint64_t store_stored(struct store *s);
  * dead. */
 enum status store_sync(struct store *s, char *err, size_t err_size) MUST_CHECK;
 
-/* True where the next writes may have to wait for the database to flush its write buffers (disk/kv_stall.h). The thread
+/* True where the next writes may have to wait for the database to flush its write buffers (disk/kv_stall.h), or the
+ * log for the same (redo.h). The thread
  * that writes, between two groups. */
 bool store_stalls(struct store *s);
 

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "broker/base/clock.h"
 #include "broker/base/folder.h"
 #include "broker/journal/wal_append.h"
 #include "broker/journal/wal_keeper.h"
@@ -48,18 +49,19 @@ enum status wal_open(const struct wal_options *opt, struct wal **ret_w, char *er
     }
     w->segment_bytes = opt->segment_bytes / WAL_BLOCK_BYTES * WAL_BLOCK_BYTES;
     w->bytes_max = opt->bytes_max;
+    w->replay_max = opt->replay_max;
     w->salvage = opt->salvage;
     w->path = strdup(opt->path);
     w->folder = -1;
     w->next_name = 1;
-    w->redo = (struct redo){.self = w, .append = wal_append, .sync = wal_sync, .replay = wal_replay};
+    w->redo = (struct redo){.self = w, .append = wal_append, .sync = wal_sync, .replay = wal_replay, .crowded = wal_crowded};
     pthread_mutex_init(&w->lock, NULL);
     pthread_mutex_init(&w->sync_lock, NULL);
     pthread_mutex_init(&w->tail_lock, NULL);
-    pthread_cond_init(&w->work, NULL);
-    if (!w->path)
+    bool made = clock_cond_new(&w->work) && clock_cond_new(&w->room);
+    if (!w->path || !made)
         errno = ENOMEM;
-    if (w->path && wal_open_folder(w)) {
+    if (w->path && made && wal_open_folder(w)) {
         *ret_w = w;
         return ST_OK;
     }
@@ -116,6 +118,7 @@ void wal_close(struct wal *w)
     pthread_mutex_destroy(&w->sync_lock);
     pthread_mutex_destroy(&w->tail_lock);
     pthread_cond_destroy(&w->work);
+    pthread_cond_destroy(&w->room);
     free(w->path);
     free(w);
 }

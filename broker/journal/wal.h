@@ -18,8 +18,9 @@
  * far everything was synced when it was written. So a start can tell the end that a power cut has torn, of which
  * nothing was acknowledged as synced, from damage in what was: then it is refused, with a sentence.
  *
- * The very last record of the log has none behind it that would say that it was synced. Damage in it looks like a torn
- * end; the start says in its log that a record was torn, where enough of it is left to be seen.
+ * The very last record of the log has none behind it that would say that it was synced, until half a second passes in
+ * which nothing is written: then a small one is added that says so. Damage in a last record without one looks like a
+ * torn end; the start says in its log that a record was torn, where enough of it is left to be seen.
  *
  * Invariants
  *   1. A segment is used again only when RocksDB's files hold each of its batches.
@@ -29,6 +30,7 @@
  *      own, whose header is synced before anything is acknowledged.
  *   4. No block that was synced is written again before RocksDB's files hold what is in it.
  *   5. A start that is refused has changed nothing. One with --salvage deletes nothing.
+ *   6. What a start has to replay is bounded: the keeper tells the store to flush before it is too much.
  *
  * Threads: append by the journal's leader, sync by any. One thread of its own, the keeper, makes spare segments and
  * gathers those that may be used again; it asks the store which those are.
@@ -46,6 +48,7 @@ struct wal_options {
     const char *path;     /* folder, copied; is created. The caller has locked the folder above it. */
     size_t segment_bytes; /* WAL_SEGMENT_MIN or more; a record that is larger gets a larger segment */
     size_t bytes_max;     /* of batches; with more than four times this spare files are deleted */
+    size_t replay_max;    /* with half of that to replay, the store is told to flush; 0: never */
     bool salvage;         /* go on where something acknowledged is lost, instead of refusing (wal_salvage.h) */
 };
 

@@ -15,12 +15,15 @@
 #include <assert.h>
 #include <errno.h>
 
+#include "broker/base/clock.h"
 #include "broker/journal/wal_turn.h"
 
-static void wal_append_wake_keeper(struct wal *w)
+#define WAIT_MS 1000
+
+static void wal_append_wake_keeper(struct wal *w, bool wanted)
 {
     pthread_mutex_lock(&w->lock);
-    w->wanted = true;
+    w->wanted = w->wanted || wanted;
     pthread_cond_signal(&w->work);
     pthread_mutex_unlock(&w->lock);
 }
@@ -100,9 +103,11 @@ static enum status wal_append_write(struct wal *w, const struct wal_record *r, b
     w->last = r->number;
     w->loose = !sync;
     atomic_store(&f->unsynced, true);
-    if (!w->asked && f->at > w->segment_bytes / 2) {
-        w->asked = true;
-        wal_append_wake_keeper(w);
+    bool half = !w->asked && f->at > w->segment_bytes / 2;
+    if (half || atomic_load_explicit(&w->quiet, memory_order_relaxed)) {
+        atomic_store(&w->quiet, false);
+        w->asked = w->asked || half;
+        wal_append_wake_keeper(w, half);
     }
     return ST_OK;
 }
@@ -116,11 +121,31 @@ static bool wal_append_seal(struct wal *w)
     return !w->unsealed;
 }
 
+bool wal_crowded(void *self)
+{
+    const struct wal *w = self;
+    return atomic_load_explicit(&w->crowd, memory_order_relaxed) != WAL_ROOM;
+}
+
+/* Waits until the keeper has had the store flush, where a start would have to replay too much otherwise. Where that
+ * fails, the log gets longer. */
+static void wal_append_wait(struct wal *w)
+{
+    pthread_mutex_lock(&w->lock);
+    w->wanted = true;
+    pthread_cond_signal(&w->work);
+    while (atomic_load(&w->crowd) == WAL_FULL && w->keeps && !w->stopping)
+        clock_wait(&w->room, &w->lock, WAIT_MS);
+    pthread_mutex_unlock(&w->lock);
+}
+
 enum status wal_append(void *self, uint64_t number, struct slice batch, bool sync, char *err, size_t err_size)
 {
     struct wal *w = self;
     struct wal_record r = {.number = number, .batch = batch, .synced = atomic_load(&w->synced)};
     assert(number > w->last);
+    if (atomic_load_explicit(&w->crowd, memory_order_relaxed) == WAL_FULL)
+        wal_append_wait(w); /* not under tail_lock: the keeper takes it, too */
     pthread_mutex_lock(&w->tail_lock);
     enum status s = wal_append_write(w, &r, sync, err, err_size);
     pthread_mutex_unlock(&w->tail_lock);
@@ -129,6 +154,25 @@ enum status wal_append(void *self, uint64_t number, struct slice batch, bool syn
     if (s == ST_OK && w->unsealed && !wal_append_seal(w))
         return wal_set_failed(w, "begin another file of the log", err, err_size);
     return s;
+}
+
+void wal_append_say_synced(struct wal *w)
+{
+    pthread_mutex_lock(&w->tail_lock);
+    struct wal_file *f = w->now;
+    uint64_t synced = atomic_load(&w->synced);
+    bool empty = !f || f->last != w->last || f->at == WAL_HEADER_BYTES;
+    if (!empty && w->said < w->last && synced == w->last && !wal_append_full(w, wal_record_size(0))) {
+        const struct wal_record r = {.kind = WAL_SYNCED, .number = w->last, .synced = synced};
+        size_t before = f->size;
+        f->at = wal_block_up(f->at);
+        (void)wal_file_append(f, &r, true); /* if this fails, the next record is written over it */
+        wal_set_resized(w, before, f->size);
+        w->said = w->last;
+    }
+    if (empty || w->said == w->last || wal_append_full(w, wal_record_size(0)))
+        atomic_store(&w->quiet, true);
+    pthread_mutex_unlock(&w->tail_lock);
 }
 
 enum status wal_sync(void *self, char *err, size_t err_size)

@@ -12,6 +12,14 @@
 /* self is a struct wal. One thread at a time: the store's writer. */
 enum status wal_append(void *self, uint64_t number, struct slice batch, bool sync, char *err, size_t err_size);
 
+/* True where an append may soon wait for the keeper. */
+bool wal_crowded(void *self);
+
+/* Says behind the last batch that it is synced, if it is and that was not said. Does not sync: whoever reads the log
+ * later knows more by it, and loses nothing without it. Sets w->quiet where there is nothing more to say. Any thread. */
+struct wal;
+void wal_append_say_synced(struct wal *w);
+
 /* Any thread, beside an append, too. */
 enum status wal_sync(void *self, char *err, size_t err_size);
 

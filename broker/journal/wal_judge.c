@@ -11,7 +11,7 @@ void wal_judge_add(struct wal_judge *j, const struct wal_file *f, struct slice b
         j->synced = r.synced > j->synced ? r.synced : j->synced;
         if (r.kind == WAL_END) {
             j->serial = r.number > j->serial ? r.number : j->serial;
-        } else if (r.number > j->last) {
+        } else if (r.kind == WAL_BATCH && r.number > j->last) {
             j->groups++;
             j->most = r.number > j->most ? r.number : j->most;
         }

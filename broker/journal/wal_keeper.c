@@ -3,20 +3,30 @@
  *
  *   woken when `now` is half full: 1. live files whose batches the store's files hold become spare
  *                                  2. if there is no spare file: makes one, filled with zeros
- *                                  3. while there are more than four times bytes_max bytes and two spare files: deletes
+ *                                  3. with more than half of replay_max in live files: has the store flush, and 1
+ *                                     again; at three quarters the journal's writer thread leads, since appends wait
+ *                                     at the whole
+ *                                  4. while there are more than four times bytes_max bytes and two spare files: deletes
  *                                     one
  *
- * The store's write buffers bound the live files. With fsync=always a small batch takes a whole block in the log, which
+ *   a pause in what is written:    says in the log that everything before is synced (WAL_SYNCED)
+ *
+ * The store's write buffers bound the live files, too. With fsync=always a small batch takes a whole block in the log, which
  * is several times what it takes in those buffers: files that were used so once will be used so again.
  */
 #include "broker/journal/wal_keeper.h"
 
 #include <errno.h>
+#include <sys/resource.h>
 
+#include "broker/base/clock.h"
 #include "broker/base/log.h"
+#include "broker/journal/wal_append.h"
 #include "broker/journal/wal_set.h"
 #include "storage/store.h"
 
+#define PAUSE_MS 500
+#define KEEPER_NICE 10 /* Linux keeps it for each thread */
 #define BLOCK_TIMES 4 /* that much longer than its batches the log may be for good */
 
 static void wal_keeper_warn(const char *what)
@@ -80,6 +90,25 @@ static bool wal_keeper_drop_one(struct wal *w)
     return f != NULL;
 }
 
+/* With half of what may be there, so that as much is left for what comes during the flush. */
+static void wal_keeper_bound(struct wal *w)
+{
+    char err[256] = "", quoted[300];
+    pthread_mutex_lock(&w->lock);
+    uint64_t live = wal_set_live_bytes(w);
+    pthread_mutex_unlock(&w->lock);
+    if (w->replay_max == 0 || live <= w->replay_max / 2)
+        return;
+    if (store_flush(w->store, err, sizeof err) != ST_OK)
+        log_event(LOG_WARN, "the log gets longer than it should: the store cannot be flushed", " reason=%s",
+                  log_quote(err, quoted, sizeof quoted));
+    wal_keeper_gather(w, store_stored(w->store));
+    pthread_mutex_lock(&w->lock); /* whether it worked or not: nobody waits longer */
+    atomic_store(&w->crowd, WAL_ROOM);
+    pthread_cond_broadcast(&w->room);
+    pthread_mutex_unlock(&w->lock);
+}
+
 static void wal_keeper_tend(struct wal *w)
 {
     wal_keeper_gather(w, store_stored(w->store));
@@ -88,17 +117,40 @@ static void wal_keeper_tend(struct wal *w)
     pthread_mutex_unlock(&w->lock);
     if (none)
         wal_keeper_make_spare(w);
+    wal_keeper_bound(w);
     while (wal_keeper_drop_one(w))
         continue;
+}
+
+/* Waits for work, under the lock. When nothing is written meanwhile, says in the log that what is there is synced. */
+static void wal_keeper_wait(struct wal *w, uint64_t *seen)
+{
+    if (atomic_load(&w->quiet)) {
+        pthread_cond_wait(&w->work, &w->lock);
+        return;
+    }
+    clock_wait(&w->work, &w->lock, PAUSE_MS);
+    if (w->wanted || w->stopping)
+        return;
+    pthread_mutex_unlock(&w->lock);
+    pthread_mutex_lock(&w->tail_lock);
+    bool paused = *seen == w->last;
+    *seen = w->last;
+    pthread_mutex_unlock(&w->tail_lock);
+    if (paused)
+        wal_append_say_synced(w);
+    pthread_mutex_lock(&w->lock);
 }
 
 void *wal_keeper(void *arg)
 {
     struct wal *w = arg;
+    uint64_t seen = 0;
+    (void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + KEEPER_NICE); /* if not, that is fine */
     pthread_mutex_lock(&w->lock);
     while (!w->stopping) {
         if (!w->wanted) {
-            pthread_cond_wait(&w->work, &w->lock);
+            wal_keeper_wait(w, &seen);
             continue;
         }
         w->wanted = false;

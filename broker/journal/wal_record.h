@@ -12,6 +12,7 @@
  *   kind 0   a batch: its number, the number before it, and `synced`: every batch up to that number was synced when
  *            this record was written
  *   kind 1   the end of the file: `number` is the serial of the next file, whose header is synced
+ *   kind 2   no batch: everything before it is synced. It is written when nothing else comes for a while
  *
  * A record begins 8 bytes or less behind the one before it, or at the next block, where that one was synced. Files of
  * the first format ("HMQWAL1\n") are still read: check u32 │ length u32 │ number u64 │ before u64 │ batch.
@@ -24,7 +25,7 @@
 #define WAL_BLOCK_BYTES 4096 /* what a disk may destroy when power fails while it writes one byte of it */
 #define WAL_RECORD_BYTES 40  /* before its batch */
 
-enum wal_kind { WAL_BATCH, WAL_END };
+enum wal_kind { WAL_BATCH, WAL_END, WAL_SYNCED };
 
 /* A use of a file, as far as its records depend on it. */
 struct wal_use {

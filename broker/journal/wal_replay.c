@@ -134,6 +134,10 @@ static enum status wal_replay_records(struct wal_file *f, struct slice all, uint
             r->named = record.number > r->named ? record.number : r->named;
             break;
         }
+        if (record.kind == WAL_SYNCED) {
+            at += record.size;
+            continue;
+        }
         if (record.number > limit)
             break;
         s = atomic_load(&r->w->stop_replay) ? ST_BUSY : wal_replay_take(r, &record);
@@ -364,6 +368,7 @@ enum status wal_replay(void *self, uint64_t after, redo_take_fn *take, void *arg
     atomic_store(&w->synced, w->last);
     w->replayed = r.taken;
     *ret_long = r.taken > 0 || w->salvaging || wal_replay_bytes(&w->live) > w->bytes_max;
+    w->said = w->last;
     wal_replay_tell(w, &r);
     return wal_replay_go_on(w, &r) ? ST_OK : wal_set_failed(w, "begin another file of the log", err, err_size);
 }

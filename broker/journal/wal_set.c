@@ -59,6 +59,14 @@ struct wal_file *wal_set_new_file(struct wal *w)
     return f;
 }
 
+uint64_t wal_set_live_bytes(const struct wal *w)
+{
+    uint64_t bytes = 0;
+    for (const struct wal_file *f = w->live.first; f; f = f->next)
+        bytes += f->size;
+    return bytes;
+}
+
 void wal_set_resized(struct wal *w, size_t before, size_t after)
 {
     if (before == after)

@@ -29,9 +29,12 @@ struct wal_list {
     uint32_t n;
 };
 
+/* How long the live files are: near the most that a start may have to replay, or there. */
+enum wal_crowd { WAL_ROOM, WAL_NEAR, WAL_FULL };
+
 struct wal {
     struct redo redo;
-    size_t segment_bytes, bytes_max; /* as in struct wal_options */
+    size_t segment_bytes, bytes_max, replay_max; /* as in struct wal_options */
     char *path;                      /* of the folder */
     int folder;
     uint64_t store_id;               /* of the store that the log belongs to (wal_tie.h); 0: not tied */
@@ -40,15 +43,19 @@ struct wal {
     struct wal_file *now; /* NULL: none yet; not in any list. It changes under `lock`, too */
     uint64_t last, serial;
     bool asked; /* the keeper was told that `now` is half full */
+    uint64_t said; /* the last batch of which a record says that it is synced (WAL_SYNCED) */
     bool loose; /* something in `now` may be unsynced */
     bool unsealed; /* `now` gets its header only behind its first record (wal_salvage.h) */
     /* ---- under lock ---- */
     pthread_mutex_t lock;
     pthread_cond_t work; /* the keeper waits here */
+    pthread_cond_t room; /* the writer waits here, while `crowd` is WAL_FULL */
     struct wal_list live, spare;
     uint64_t next_name;
     uint64_t bytes; /* of all files */
     bool wanted;    /* the keeper has work */
+    _Atomic enum wal_crowd crowd;
+    atomic_bool quiet; /* the keeper waits for the next batch, and not for a pause */
     bool stopping;
     uint64_t n_files, replayed, dropped; /* for wal_figures */
     /* ---- the start's ---- */
@@ -77,6 +84,9 @@ struct wal_file *wal_list_pop_end(struct wal_list *l); /* the newest; it must no
 
 /* Makes and counts a new file. NULL: errno says why. Any thread, not under the lock. */
 struct wal_file *wal_set_new_file(struct wal *w);
+
+/* Bytes of the live files: a start would have to replay them, and `now`. Under the lock. */
+uint64_t wal_set_live_bytes(const struct wal *w);
 
 /* Keeps the sum of all sizes: a file's size was `before`. Any thread, not under the lock. */
 void wal_set_resized(struct wal *w, size_t before, size_t after);

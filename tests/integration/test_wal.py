@@ -3,10 +3,12 @@
 recovers all of it."""
 import glob
 import os
+import re
 import sys
+import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from broker import Broker, run_tests  # noqa: E402
+from broker import Broker, eventually, run_tests  # noqa: E402
 
 MEMORY = 16 << 20
 FLAGS = ("--memory", "16MiB", "--fsync", "interval")
@@ -174,6 +176,41 @@ def test_damage_in_the_log_is_told():
             f.write(good)
         broker.start()
         check(broker, 0, 40)
+
+
+def test_damage_in_the_last_record_is_told():
+    with Broker() as broker:
+        send(broker, 0, 1)
+        path = max(glob.glob(os.path.join(broker.data, "wal", "*.wal")), key=os.path.getmtime)
+        with open(path, "rb") as f:
+            at = f.read().index(b"0 " + bytes(i % 251 for i in range(16)))
+            end = (at + BODY) // 4096 * 4096 + 4096
+            eventually(lambda: f.seek(end) and any(f.read(4096)), "the log says that the last record was synced")
+        broker.kill()
+        with open(path, "r+b") as f:
+            f.seek(at)
+            f.write(b"1")
+        assert "cannot be read at byte" in refusal(broker)
+        with open(path, "r+b") as f:
+            f.seek(at)
+            f.write(b"0")
+        broker.start()
+        check(broker, 0, 1)
+
+
+def test_what_is_to_be_replayed_is_bounded():
+    """Also where the store's write buffers would hold much more."""
+    with Broker("--memory", "8GB", "--fsync", "interval", "--replay_max", "16MiB") as broker:
+        for n in range(0, 4000, 100):
+            send(broker, n, 100)
+        with urllib.request.urlopen(f"http://127.0.0.1:{broker.http_port}/metrics") as page:
+            written = int(re.search(rb"^halfmq_journal_groups_total (\d+)", page.read(), re.M).group(1))
+        broker.kill()
+        broker.start()
+        left = int(re.search(rb'"replayed the log" groups=(\d+)', broker.read_log(broker.seen)).group(1))
+        print(f"        {left} of {written} groups were left to be replayed")
+        check(broker, 0, 4000)
+        assert left < written * 3 / 4
 
 
 def test_fsync_never_is_a_warning():

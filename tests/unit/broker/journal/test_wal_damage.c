@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "broker/journal/wal_append.h"
 #include "broker/journal/wal_file.h"
 #include "protocol/base/buf.h"
 #include "protocol/base/text.h"
@@ -344,6 +345,61 @@ static void the_first_format_is_read(void **state)
     expect_refusal(r, 0, "commands 6 to");
 }
 
+/* After a pause the log says that its last batch was synced, so damage in that is told, too. */
+static void the_last_batch_is_told_after_a_pause(void **state)
+{
+    struct wal_rig *r = *state;
+    wal_rig_start(r, 0);
+    wal_rig_put_many(r, 1, 5, BATCH);
+    wal_append_say_synced(r->w);
+    wal_rig_stop(r);
+    for (int whole = 0; whole < 2; whole++) {
+        uint8_t was[WAL_BLOCK_BYTES];
+        size_t size = 0;
+        uint8_t *bytes = wal_rig_read(wal_rig_file(r, 1), &size);
+        memcpy(was, bytes + place(4), sizeof was);
+        free(bytes);
+        if (whole)
+            wal_rig_zero(wal_rig_file(r, 1), place(4), WAL_BLOCK_BYTES);
+        else
+            wal_rig_flip(wal_rig_file(r, 1), place(4) + 100, 3);
+        expect_refusal(r, 0, "cannot be read at byte");
+        wal_rig_write(wal_rig_file(r, 1), place(4), was, sizeof was);
+    }
+    wal_rig_start(r, 0);
+    wal_rig_expect(r, 1, 5, 1);
+}
+
+/* It is said once, never of what is not synced, and not in a file without a batch; batches go on behind it. */
+static void what_is_said_in_a_pause_harms_nothing(void **state)
+{
+    struct wal_rig *r = *state;
+    size_t size = 0;
+    wal_rig_start(r, 0);
+    wal_append_say_synced(r->w);
+    for (uint64_t n = 1; n <= 40; n += 2) {
+        wal_rig_put(r, n, BATCH);
+        for (int i = 0; i < 3; i++)
+            wal_append_say_synced(r->w);
+        put_loose(r, n + 1, n + 1);
+        wal_append_say_synced(r->w);
+    }
+    wal_rig_again(r, 0);
+    wal_rig_expect(r, 1, 40, 1);
+    wal_append_say_synced(r->w);
+    wal_rig_put(r, 41, BATCH);
+    wal_append_say_synced(r->w);
+    wal_rig_stop(r);
+    const char *last = wal_rig_file(r, wal_rig_files(r));
+    free(wal_rig_read(last, &size));
+    wal_rig_zero(last, place(1), WAL_BLOCK_BYTES); /* torn */
+    wal_rig_start(r, 0);
+    wal_rig_expect(r, 1, 41, 0);
+    wal_rig_put(r, 42, BATCH);
+    wal_rig_again(r, 41);
+    wal_rig_expect(r, 42, 42, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -351,6 +407,8 @@ int main(void)
         WAL_RIG_TEST(the_sentence_tells_what_is_lost),
         WAL_RIG_TEST(a_torn_last_record_ends_the_log),
         WAL_RIG_TEST(torn_bodies_tell_what_was_synced),
+        WAL_RIG_TEST(the_last_batch_is_told_after_a_pause),
+        WAL_RIG_TEST(what_is_said_in_a_pause_harms_nothing),
         cmocka_unit_test(synced_through_tells_damage_from_a_torn_end),
         WAL_RIG_TEST(damage_in_what_the_store_has_is_skipped),
         cmocka_unit_test(a_zeroed_first_block_loses_nothing),
