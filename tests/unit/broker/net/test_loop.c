@@ -12,126 +12,22 @@
 
 #include <cmocka.h>
 
-#include <fcntl.h>
-#include <sys/socket.h>
 
-#include "broker/info.h"
 #include "broker/net/conn.h"
-#include "broker/serve/serve.h"
-#include "broker/server_inner.h"
-#include "tests/lib/tmpdir.h"
-#include "tests/lib/wire.h"
+#include "tests/lib/loops.h"
 
 #define LOOPS 2
 
-struct fixture {
-    struct server server; /* first */
-    char *folder;
-    bool drained;
-    atomic_bool drains_at_info; /* INFO begins the drain */
-};
-
-static void on_fatal(const char *text)
-{
-    fprintf(stderr, "the store failed: %s\n", text);
-    abort();
-}
-
-static void on_stop(void *broker)
-{
-    struct server *s = broker;
-    atomic_store(&s->stopping, true);
-}
-
-static void on_info(void *broker, struct view *view, const struct slice *sections, size_t n, struct buf *out)
-{
-    struct fixture *f = broker;
-    if (atomic_load(&f->drains_at_info))
-        net_drain(f->server.net, 10000);
-    info_write(broker, view, sections, n, out);
-}
-
-static void start_store(struct fixture *f)
-{
-    char err[256], path[512];
-    char *argv[] = {(char *)(uintptr_t) "halfmqd", (char *)(uintptr_t) "--log_level=error", NULL};
-    assert_int_equal(settings_load(2, argv, NULL, &f->server.settings, err, sizeof err), ST_OK);
-    snprintf(path, sizeof path, "%s/store", f->folder);
-    const struct store_options so = {.path = path, .memory_bytes = 32 << 20};
-    if (store_open(&so, &f->server.store, err, sizeof err) != ST_OK ||
-        state_load(f->server.store, &f->server.state, err, sizeof err) != ST_OK)
-        fail_msg("%s", err);
-    const struct journal_options jo = {.store = f->server.store,
-                                       .state = f->server.state,
-                                       .fsync = FSYNC_NEVER,
-                                       .pending_bytes_max = 64 << 20,
-                                       .pending_max = 100000,
-                                       .data_path = f->folder,
-                                       .fatal = on_fatal};
-    assert_int_equal(journal_new(&jo, &f->server.journal), ST_OK);
-    const struct policy policy = {.dedup_window_ms = 1000,
-                                  .txn_outcome_retention_ms = 100000,
-                                  .txn_timeout_ms = 100000,
-                                  .checkin_ms = 1,
-                                  .check_every_ms = 100000,
-                                  .check_max = 3,
-                                  .auto_create_topics = true};
-    journal_set_policy(f->server.journal, &policy);
-}
-
 static int set_up(void **state)
 {
-    struct fixture *f = NULL;
-    assert_int_equal(posix_memalign((void **)&f, 64, sizeof *f), 0);
-    memset(f, 0, sizeof *f);
-    f->folder = tmpdir_new();
-    start_store(f);
-    struct serve_env serve = {.broker = f, .stop = on_stop, .write_info = on_info};
-    const struct net_env env = {.settings = f->server.settings,
-                                .journal = f->server.journal,
-                                .sessions = &serve_sessions,
-                                .loops = &serve_loops,
-                                .arg = &serve};
-    f->server.net = serve.net = net_new(&env);
-    assert_non_null(f->server.net);
-    assert_true(net_start(f->server.net, LOOPS));
-    *state = f;
+    *state = loops_start(LOOPS, NULL);
     return 0;
-}
-
-static void drain(struct fixture *f)
-{
-    net_drain(f->server.net, 10000);
-    net_join(f->server.net);
-    f->drained = true;
 }
 
 static int tear_down(void **state)
 {
-    struct fixture *f = *state;
-    if (!f->drained)
-        drain(f);
-    assert_int_equal(net_connections(f->server.net), 0);
-    journal_free(f->server.journal);
-    net_free(f->server.net);
-    state_drop(f->server.state);
-    store_close(f->server.store);
-    settings_free(f->server.settings);
-    tmpdir_remove(f->folder);
-    free(f);
+    loops_stop(*state);
     return 0;
-}
-
-static struct wire client(struct fixture *f, uint32_t loop)
-{
-    int pair[2];
-    struct wire w = {0};
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-    assert_int_equal(fcntl(pair[1], F_SETFL, O_NONBLOCK), 0);
-    assert_true(net_adopt(f->server.net, loop, pair[1]));
-    w.fd = pair[0];
-    buf_init(&w.in, 0);
-    return w;
 }
 
 static void say(struct wire *w, const char *text)
@@ -195,7 +91,7 @@ static void wait_for_waiters(struct wire *w, unsigned n)
 
 static void answers_keep_their_order(void **state)
 {
-    struct wire w = client(*state, 0);
+    struct wire w = loops_client(*state, 0);
     say(&w,
         "TOPIC CREATE t QUEUES 1\r\nSEND t a\r\nNOSUCH\r\nSEND t b\r\nECHO x\r\nSEND t\r\nPING\r\n"
         "SEND t c\r\nBAD \"\r\nPING\r\n");
@@ -220,7 +116,7 @@ static void answers_keep_their_order(void **state)
 static void a_deep_pipeline(void **state)
 {
     enum { MANY = 3 * IN_FLIGHT_MAX };
-    struct wire w = client(*state, 0);
+    struct wire w = loops_client(*state, 0);
     struct buf all;
     buf_init(&all, 0);
     say(&w, "TOPIC CREATE t QUEUES 1\r\n");
@@ -242,7 +138,7 @@ static void a_deep_pipeline(void **state)
 /* When a client of one loop gets a reply, clients of the other loop see the change, and its waiters wake up. */
 static void loops_see_each_other(void **state)
 {
-    struct wire a = client(*state, 0), b = client(*state, 1), c = client(*state, 1);
+    struct wire a = loops_client(*state, 0), b = loops_client(*state, 1), c = loops_client(*state, 1);
     char attempt;
     say(&a, "TOPIC CREATE t QUEUES 1\r\n");
     hear(&a, "+OK");
@@ -265,12 +161,12 @@ static void loops_see_each_other(void **state)
 
 static void who_closes_is_handed_nothing(void **state)
 {
-    struct wire w = client(*state, 0);
+    struct wire w = loops_client(*state, 0);
     char attempt;
     say(&w, "TOPIC CREATE t QUEUES 1\r\n");
     hear(&w, "+OK");
     for (unsigned i = 0; i < 50; i++) {
-        struct wire gone = client(*state, i % LOOPS);
+        struct wire gone = loops_client(*state, i % LOOPS);
         say(&gone, "POP g t WAIT 1m\r\n");
         if (i % 3)
             wait_for_waiters(&w, 1);
@@ -287,7 +183,7 @@ static void who_closes_is_handed_nothing(void **state)
 
 static void a_half_closed_wait_ends(void **state)
 {
-    struct wire w = client(*state, 0), other = client(*state, 1);
+    struct wire w = loops_client(*state, 0), other = loops_client(*state, 1);
     say(&w, "TOPIC CREATE t\r\n");
     hear(&w, "+OK");
     say(&w, "POP g t WAIT 1m\r\nPING\r\n");
@@ -303,7 +199,7 @@ static void a_half_closed_wait_ends(void **state)
 /* The loop stops reading more input behind a parked POP, but still notices that the client has closed. */
 static void a_close_behind_much_input(void **state)
 {
-    struct wire w = client(*state, 0), other = client(*state, 1);
+    struct wire w = loops_client(*state, 0), other = loops_client(*state, 1);
     say(&w, "TOPIC CREATE t\r\n");
     hear(&w, "+OK");
     struct buf all; /* sent at once, so that the kernel buffers what the loop does not read */
@@ -322,12 +218,12 @@ static void a_close_behind_much_input(void **state)
 static void waits_are_woken_oldest_first(void **state)
 {
     enum { N = 20 };
-    struct wire w = client(*state, 0), waiting[N];
+    struct wire w = loops_client(*state, 0), waiting[N];
     char attempt;
     say(&w, "TOPIC CREATE t QUEUES 1\r\n");
     hear(&w, "+OK");
     for (unsigned i = 0; i < N; i++) {
-        waiting[i] = client(*state, 0);
+        waiting[i] = loops_client(*state, 0);
         say(&waiting[i], "POP g t COUNT 10 WAIT 1m\r\n");
         wait_for_waiters(&w, i + 1);
     }
@@ -342,12 +238,12 @@ static void waits_are_woken_oldest_first(void **state)
 
 static void other_first_bytes(void **state)
 {
-    struct wire w = client(*state, 0);
+    struct wire w = loops_client(*state, 0);
     assert_true(wire_send(&w, SLICE_LIT("\x16\x03\x01")));
     hear(&w, "-ERR TLS is not available on this port yet: connect without it");
     assert_true(wire_closed(&w));
     wire_close(&w);
-    w = client(*state, 0);
+    w = loops_client(*state, 0);
     assert_true(wire_send(&w, SLICE_LIT("\x01\x02")));
     hear(&w, "-ERR Protocol error: unknown dialect (first byte 0x01)");
     assert_true(wire_closed(&w));
@@ -356,7 +252,7 @@ static void other_first_bytes(void **state)
 
 static void subscribers_and_takers(void **state)
 {
-    struct wire s = client(*state, 0), w = client(*state, 1);
+    struct wire s = loops_client(*state, 0), w = loops_client(*state, 1);
     struct resp_value *v = NULL;
     say(&s, "SUBSCRIBE topic:t check:shop\r\n");
     hear_value(&s, RV_ARRAY);
@@ -382,7 +278,7 @@ static void subscribers_and_takers(void **state)
 
 static void killing_a_client(void **state)
 {
-    struct wire w = client(*state, 0), other = client(*state, 1);
+    struct wire w = loops_client(*state, 0), other = loops_client(*state, 1);
     char id[32], kill[128];
     say(&other, "CLIENT ID\r\n");
     assert_true(wire_line(&other, id, sizeof id));
@@ -398,8 +294,8 @@ static void killing_a_client(void **state)
 /* A drain sends the replies to requests under way, ends waits with an empty reply, and then closes all connections. */
 static void a_drain_ends_in_good_order(void **state)
 {
-    struct fixture *f = *state;
-    struct wire a = client(f, 0), b = client(f, 1), c = client(f, 0);
+    struct loops *f = *state;
+    struct wire a = loops_client(f, 0), b = loops_client(f, 1), c = loops_client(f, 0);
     say(&a, "TOPIC CREATE t\r\n");
     hear(&a, "+OK");
     say(&a, "POP g t WAIT 1h\r\n");
@@ -408,7 +304,7 @@ static void a_drain_ends_in_good_order(void **state)
     say(&c, "SHUTDOWN\r\n");
     hear(&c, "+OK");
     assert_true(atomic_load(&f->server.stopping));
-    drain(f);
+    loops_drain(f);
     hear(&a, "*0");
     hear(&b, "*0");
     assert_true(wire_closed(&a));
@@ -422,8 +318,8 @@ static void a_drain_ends_in_good_order(void **state)
 /* A loop that has read a thousand slow commands would else run them all before it hears of the drain. */
 static void a_drain_takes_nothing_more(void **state)
 {
-    struct fixture *f = *state;
-    struct wire w = client(f, 0);
+    struct loops *f = *state;
+    struct wire w = loops_client(f, 0);
     struct resp_value *v = NULL;
     atomic_store(&f->drains_at_info, true);
     say(&w, "ECHO a\r\nINFO server\r\nECHO b\r\n");
@@ -431,7 +327,7 @@ static void a_drain_takes_nothing_more(void **state)
     hear_value(&w, RV_BULK);
     assert_false(wire_reply(&w, &v));
     atomic_store(&f->drains_at_info, false);
-    drain(f);
+    loops_drain(f);
     wire_close(&w);
 }
 
