@@ -30,8 +30,9 @@ static void on_info(void *broker, struct view *view, const struct slice *section
     struct loops *f = broker;
     if (atomic_load(&f->drains_at_info))
         net_drain(f->server.net, 10000);
-    if (f->at_info)
-        f->at_info();
+    void (*at_info)(void) = f->at_info;
+    if (at_info)
+        at_info();
     info_write(broker, view, sections, n, out);
 }
 

@@ -14,7 +14,7 @@ struct loops {
     char *folder;
     bool drained;
     atomic_bool drains_at_info; /* INFO begins the drain */
-    void (*at_info)(void); /* called by INFO, on the loop's thread; NULL: nothing */
+    void (*_Atomic at_info)(void); /* called by INFO, on the loop's thread; NULL: nothing */
 };
 
 /* flag: one more setting ("--memory=16777216"), or NULL. */
