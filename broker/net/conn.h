@@ -56,6 +56,7 @@
 #define OUT_HARD_MAX ((size_t)(REPLY_BYTES_MAX + MIB(32)))
 #define READ_BYTES ((size_t)KIB(64))
 #define CLIENT_NAME_MAX 64
+#define RPC_READER_BYTES ((size_t)KIB(2) + 512) /* about */
 
 enum conn_state { CONN_OPEN, CONN_SHUT, CONN_LINGERING, CONN_DOOMED }; /* never goes back */
 
@@ -98,9 +99,9 @@ struct conn {
     uint64_t id;
     int64_t opened_ms; /* monotonic */
 
-    struct event read_event, write_event;
+    struct event read_event;
+    struct event *write_event; /* NULL: it is not waited for that the socket takes more, as with most connections */
     short watching; /* 0, EV_READ or EV_CLOSED */
-    bool writing; /* write_event is added */
 
     _Atomic(const struct dialect *) dialect; /* atomic, as the next two: CLIENT LIST reads them */
     _Atomic uint8_t proto; /* RESP 2 or 3 */
@@ -165,7 +166,7 @@ static inline size_t conn_unsent(const struct conn *c)
 static inline void conn_account(struct conn *c)
 {
     size_t now = c->in.size + c->out.size + c->held.size + c->resp.text.size + c->kept +
-                 c->resp.words_size * sizeof *c->resp.words;
+                 c->resp.words_size * sizeof *c->resp.words + (c->rpc ? RPC_READER_BYTES : 0);
     if (now == c->counted)
         return;
     account_change(&c->loop->shared->account, c->counted, now);

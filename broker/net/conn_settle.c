@@ -64,12 +64,15 @@ static void settle_watch(struct conn *c, short what)
 
 static void settle_watch_writing(struct conn *c, bool on)
 {
-    if (c->writing == on)
+    if ((c->write_event != NULL) == on)
         return;
-    c->writing = on;
-    if (!on)
-        event_del(&c->write_event);
-    else if (event_add(&c->write_event, NULL) != 0)
+    if (!on) {
+        event_free(c->write_event);
+        c->write_event = NULL;
+        return;
+    }
+    c->write_event = event_new(c->loop->base, c->fd, EV_WRITE | EV_PERSIST, settle_on_writable, c);
+    if (!c->write_event || event_add(c->write_event, NULL) != 0)
         conn_doom(c);
 }
 
@@ -97,7 +100,6 @@ enum status conn_open(struct loop *l, int fd)
     buf_init(&c->out, OUT_HARD_MAX);
     buf_init(&c->held, 0);
     resp_reader_init(&c->resp, l->bulk_max);
-    event_assign(&c->write_event, l->base, fd, EV_WRITE | EV_PERSIST, settle_on_writable, c);
     if (slots_take(&l->slots, c, &c->slot, &c->generation) != ST_OK) {
         free(c);
         return ST_NOMEM;

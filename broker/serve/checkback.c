@@ -15,6 +15,7 @@
 #include "broker/serve/session.h"
 #include "protocol/base/reply.h"
 
+#define ASKS_SHORT 64
 #define RETRY_MS 1000 /* after BUSY, or while no subscriber can take one */
 
 static void checkback_pulled(struct journal_client *owner, struct entry *e);
@@ -27,9 +28,11 @@ static void checkback_pull_later(struct channel *ch, int64_t delay_ms)
                  "no memory for a timer; due check-backs are fetched when there is news of their producer group");
 }
 
-static bool checkback_can_take(const struct conn *c)
+/* While connections hold too much memory, a member that leaves many unanswered gets no more. */
+static bool checkback_can_take(struct conn *c)
 {
-    return !(c->stops & (STOP_STATE | STOP_EOF | STOP_OUTPUT));
+    bool too_many = session_of(c)->asks.n >= ASKS_SHORT && conn_memory_is_short(c);
+    return !too_many && !(c->stops & (STOP_STATE | STOP_EOF | STOP_OUTPUT));
 }
 
 static bool checkback_has_taker(const struct channel *ch)
@@ -100,6 +103,7 @@ static bool checkback_hand_to(struct conn *c, const struct channel *ch, const st
     ask.asked_as = checkback_mark_of(ch);
     if (taken)
         asks_add(&session_of(c)->asks, ask);
+    session_charge(c);
     return taken;
 }
 

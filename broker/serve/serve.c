@@ -46,6 +46,7 @@ static void serve_gone(struct conn *c)
     conn_need(c, CONN_COUNTS_SENT, false);
     marks_fini(&s->marks);
     asks_fini(&s->asks);
+    session_charge(c);
 }
 
 static void serve_trim(struct conn *c)
@@ -54,6 +55,7 @@ static void serve_trim(struct conn *c)
     asks_trim(&s->asks);
     if (!s->marks.n)
         marks_fini(&s->marks);
+    session_charge(c);
 }
 
 const struct session_ops serve_sessions = {

@@ -33,6 +33,7 @@ struct session {
     uint64_t last_stream; /* id */
     struct marks marks; /* leases that stand in the output */
     struct long_reply *long_reply; /* NULL: none is being made */
+    size_t charged; /* what the connection's account has of asks and marks; bytes */
 };
 
 /* What long_reply.c has for a loop. */
@@ -53,6 +54,18 @@ struct serve_loop {
 static inline struct session *session_of(struct conn *c)
 {
     return (struct session *)(void *)c->session;
+}
+
+/* After asks or marks have grown or shrunk. */
+static inline void session_charge(struct conn *c)
+{
+    struct session *s = session_of(c);
+    size_t now = s->asks.size * sizeof *s->asks.ring + s->marks.size * sizeof *s->marks.m;
+    if (now == s->charged)
+        return;
+    conn_keep(c, now);
+    conn_keep_no_more(c, s->charged);
+    s->charged = now;
 }
 
 static inline struct serve_loop *serve_of(struct loop *l)

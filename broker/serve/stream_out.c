@@ -42,6 +42,7 @@ static enum status stream_mark_part(struct stream *s, const struct part *p)
         if (marks_add(&session_of(c)->marks, mark) != ST_OK)
             return ST_NOMEM;
     }
+    session_charge(c);
     conn_need(c, CONN_COUNTS_SENT, true);
     return ST_OK;
 }
