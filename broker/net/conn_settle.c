@@ -18,6 +18,7 @@
 #include "broker/net/conn_slice.h"
 
 #define LINGER_MS 2000
+#define REAPED_AT_ONCE 256 /* closing a socket takes some 20 us, and thousands may end together */
 
 /* ---- events ---- */
 
@@ -137,10 +138,11 @@ static void settle_free(struct conn *c)
 void conn_reap(struct loop *l)
 {
     struct conn *c = l->doomed;
+    uint32_t n = 0;
     l->doomed = NULL;
     for (struct conn *next; c; c = next) {
         next = c->next_doomed;
-        if (c->touched) { /* it is in the list of those to settle: freed at the end of the next turn */
+        if (c->touched || ++n > REAPED_AT_ONCE) { /* if touched, it is in the list of those to settle: freed at the end of the next turn */
             c->next_doomed = l->doomed;
             l->doomed = c;
             continue;

@@ -15,7 +15,7 @@ void conn_settle(struct conn *c);
 /* The same for all that were touched. Those that are touched meanwhile wait for the next call. */
 void conns_settle(struct loop *l);
 
-/* Frees the loop's DOOMED connections; at the end of a turn only. */
+/* Frees the loop's DOOMED connections, some at a time; at the end of a turn only. */
 void conn_reap(struct loop *l);
 
 #endif

@@ -214,7 +214,7 @@ static bool thread_turn(struct loop *l)
     }
     loop_close_view(l);
     conn_reap(l);
-    return more || l->sliced[0].first || l->sliced[1].first;
+    return more || l->doomed || l->sliced[0].first || l->sliced[1].first;
 }
 
 static bool thread_is_drained(struct loop *l)
