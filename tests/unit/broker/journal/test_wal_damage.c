@@ -16,6 +16,7 @@
 
 #include "broker/journal/wal_append.h"
 #include "broker/journal/wal_file.h"
+#include "broker/journal/wal_lost.h"
 #include "protocol/base/buf.h"
 #include "protocol/base/text.h"
 #include "protocol/limits.h"
@@ -345,6 +346,24 @@ static void the_first_format_is_read(void **state)
     expect_refusal(r, 0, "commands 6 to");
 }
 
+/* Its records say nothing of syncs, so a gap that fsync=interval has left is damage. --salvage goes on before it. */
+static void the_first_format_is_salvaged(void **state)
+{
+    struct wal_rig *r = *state;
+    write_first_format(r, 5);
+    wal_rig_flip(wal_rig_file(r, 1), 64 + 2 * 40 + 30, 1);
+    expect_refusal(r, 0, "cannot be read at byte");
+    r->salvage = true;
+    wal_rig_start(r, 0);
+    assert_true(r->n > 0 && r->n < 5);
+    uint64_t last = r->n;
+    wal_rig_put(r, 6, BATCH);
+    assert_int_equal(wal_lost_set_aside(r->w, 1, r->err, sizeof r->err), ST_OK);
+    r->salvage = false;
+    wal_rig_again(r, last);
+    wal_rig_expect(r, 6, 6, 0);
+}
+
 /* After a pause the log says that its last batch was synced, so damage in that is told, too. */
 static void the_last_batch_is_told_after_a_pause(void **state)
 {
@@ -420,6 +439,7 @@ int main(void)
         WAL_RIG_TEST(synced_blocks_are_left_alone),
         WAL_RIG_TEST(what_is_set_aside_is_kept),
         WAL_RIG_TEST(the_first_format_is_read),
+        WAL_RIG_TEST(the_first_format_is_salvaged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
