@@ -48,12 +48,22 @@ static struct wal_options loading_wal_options(const struct loading_options *opt,
                                 .replay_max = opt->replay_max, .salvage = opt->salvage};
 }
 
+/* Is called by any thread that reads. */
+static void loading_tell_damage(void *arg, const char *text)
+{
+    char quoted[700];
+    (void)arg;
+    log_event(LOG_ERROR, "stored bytes are damaged, and are not served", " what=%s",
+              log_quote(text, quoted, sizeof quoted));
+}
+
 static void *loading_open_files(void *arg)
 {
     struct loading *l = arg;
     struct loaded *d = &l->loaded;
     const struct store_options opt = {
-        .path = l->store_path, .memory_bytes = l->store_bytes, .redo = wal_redo(d->wal)};
+        .path = l->store_path, .memory_bytes = l->store_bytes, .redo = wal_redo(d->wal),
+        .damaged = loading_tell_damage};
     /* Linux keeps the nice value for each thread. If this fails, all have the same priority; that is fine. */
     (void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + STORE_NICE);
     return store_open_files(&opt, &d->store, d->err, sizeof d->err) == ST_OK ? l : NULL;

@@ -116,6 +116,8 @@ static const struct tally_metric tally_metrics[] = {
     TALLY(messages_acked, "halfmq_messages_acked_total", "counter", "Messages acknowledged."),
     TALLY(messages_nacked, "halfmq_messages_nacked_total", "counter", "Messages requeued by NACK."),
     TALLY(messages_dead, "halfmq_messages_dead_total", "counter", "Messages moved to the dead letters."),
+    TALLY(messages_skipped, "halfmq_messages_skipped_total", "counter",
+          "Messages that a group was not delivered, because they are damaged."),
     TALLY(leases_expired, "halfmq_leases_expired_total", "counter",
           "Messages whose lease expired before they were acknowledged."),
     TALLY(halfs, "halfmq_half_messages_total", "counter", "Half messages stored."),

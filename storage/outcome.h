@@ -65,6 +65,7 @@ struct effects {
 /* Figures that only apply knows. All but the gauges only grow. The leader reads them after a group. */
 struct tally {
     uint64_t messages_in, bytes_in, messages_out, messages_acked, messages_nacked, messages_dead;
+    uint64_t messages_skipped; /* by groups, because they are damaged */
     uint64_t leases_expired, halfs, committed, rolledback, conflicts, checks_asked, dedup_hits;
     uint64_t timers_postponed; /* what was due by time, could not be done and is tried again later */
     uint64_t dead_expired;    /* messages whose TTL was over when they would have become dead letters */

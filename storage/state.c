@@ -81,7 +81,8 @@ static enum status state_read(struct state *st, const struct store *store, char 
     }
     s = young_load(st);
     if (s != ST_OK)
-        snprintf(err, err_size, "the open transactions in %s cannot be read", store->path);
+        snprintf(err, err_size, "the store in %s is damaged: its open transactions cannot be read. " DAMAGE_WHAT_TO_DO,
+                 store->path);
     return s;
 }
 

@@ -76,7 +76,9 @@ enum status store_open_files(const struct store_options *opt, struct store **ret
     const struct kv_options ko = {.path = opt->path,
                                   .memory_bytes = opt->memory_bytes,
                                   .stale = row_stale,
-                                  .redo = opt->redo};
+                                  .redo = opt->redo,
+                                  .damaged = opt->damaged,
+                                  .damaged_arg = opt->damaged_arg};
     struct store *s = calloc(1, sizeof(*s));
     char *path = strdup(opt->path);
     if (!s || !path) {

@@ -53,7 +53,28 @@ static bool answer_has_room(struct conn *c, bool *ret_small)
     return !conn_is_doomed(c) && conn_unsent(c) < POP_UNSENT_MAX && (!is_short || conn_is_read(c));
 }
 
-/* Answers with the messages that the reply has room for; the rest is requeued. */
+/* Everything that a POP was granted is damaged, and skipped: it looks again, as if it came anew. On a text connection
+ * nothing else may be under way, as replies have the order of the requests. False: it cannot. */
+static bool answer_pop_again(struct conn *c, struct request rq, const struct entry *e)
+{
+    struct loop *l = c->loop;
+    if (conn_is_doomed(c) || (conn_is_text(c) && c->in_flight > 1))
+        return false;
+    struct entry *again = entry_new(&l->entries, &e->cmd);
+    if (!again)
+        return false;
+    answer_address(again, c, rq);
+    again->done = e->done;
+    if (!loop_submit(l, again)) {
+        entry_free(again);
+        return false;
+    }
+    conn_entry_out(c, again);
+    conn_wait_begins(c);
+    return true;
+}
+
+/* Answers with the messages that the reply has room for; the rest is requeued, and what is damaged is skipped. */
 static void answer_pop(struct conn *c, struct request rq, const struct entry *e)
 {
     struct loop *l = c->loop;
@@ -71,6 +92,8 @@ static void answer_pop(struct conn *c, struct request rq, const struct entry *e)
         answer_busy(c, rq, loop_reply(l), "nothing was delivered: replies take too much memory; try again");
         return;
     }
+    if (giveback_lost(l, e, v) && done.n == 0 && done.grant == e->out.n_grants && answer_pop_again(c, rq, e))
+        return;
     counters_add(&l->counters, COUNTER_MESSAGES_OUT, done.n);
     counters_add(&l->counters, COUNTER_BYTES_OUT, done.bytes);
     conn_answer(c, rq, buf_slice(r));
@@ -117,6 +140,7 @@ void answer_entry(struct conn *c, const struct entry *e)
     struct request rq = answer_request_of(e);
     struct slice reply = buf_slice(&e->out.reply);
     enum command_id id = e->cmd.info->id;
+    conn_wait_over(c); /* answer_pop_again */
     bool hands_out = (id == CMD_POP || id == CMD_CHECKS) && !reply_is_error(reply, NULL);
     if (e->fate != ST_OK) {
         struct buf *r = loop_reply(c->loop);

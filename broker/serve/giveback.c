@@ -1,4 +1,4 @@
-/* giveback.c: builds RELEASE and UNASK commands for what could not be delivered, and submits them (giveback.h). */
+/* giveback.c: builds RELEASE, SKIP and UNASK commands for what could not be delivered, and submits them (giveback.h). */
 #include "broker/serve/giveback.h"
 
 #include <stdlib.h>
@@ -21,10 +21,10 @@ static void giveback_released(struct journal_client *owner, struct entry *e)
     entry_free(e);
 }
 
-/* Submits RELEASE. text holds the receipts one behind the other; on entry receipts[i] has only its length, since text
- * may have moved while it grew. */
-static void giveback_release(struct loop *l, struct slice group, const struct buf *text, struct slice *receipts,
-                             uint32_t n)
+/* Submits RELEASE or SKIP. text holds the receipts one behind the other; on entry receipts[i] has only its length, since
+ * text may have moved while it grew. */
+static void giveback_submit(struct loop *l, enum command_id id, struct slice group, const struct buf *text,
+                            struct slice *receipts, uint32_t n)
 {
     const uint8_t *at = text->data;
     if (text->failed)
@@ -33,11 +33,7 @@ static void giveback_release(struct loop *l, struct slice group, const struct bu
         receipts[i].data = at;
         at += receipts[i].len;
     }
-    struct command cmd = {.info = command_info(CMD_RELEASE),
-                          .n_pos = 1,
-                          .n_rest = n,
-                          .pos = {group},
-                          .rest = receipts};
+    struct command cmd = {.info = command_info(id), .n_pos = 1, .n_rest = n, .pos = {group}, .rest = receipts};
     if (!n || !loop_submit_command(l, &cmd, giveback_released))
         log_text(LOG_DEBUG, "cannot requeue messages now; their lease expires by itself");
 }
@@ -81,7 +77,7 @@ void giveback_rest(struct loop *l, const struct entry *e, const struct granted *
     buf_init(&text, 0);
     uint32_t n = giveback_put_receipts(&e->out, done, &text, receipts);
     if (n)
-        giveback_release(l, e->cmd.pos[0], &text, receipts, n);
+        giveback_submit(l, CMD_RELEASE, e->cmd.pos[0], &text, receipts, n);
     free(receipts);
     buf_free(&text);
 }
@@ -89,6 +85,27 @@ void giveback_rest(struct loop *l, const struct entry *e, const struct granted *
 void giveback_messages(struct loop *l, const struct entry *e)
 {
     giveback_rest(l, e, &(struct granted){0});
+}
+
+bool giveback_lost(struct loop *l, const struct entry *e, const struct view *v)
+{
+    const struct lost *lost = NULL;
+    uint32_t n = view_lost(v, &lost);
+    struct slice *receipts = n ? malloc(n * sizeof *receipts) : NULL;
+    if (!receipts)
+        return n > 0; /* they are found damaged once more when they are delivered again */
+    struct buf text;
+    buf_init(&text, 0);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct grant *g = lost[i].grant;
+        size_t before = text.len;
+        text_put_receipt_range(&text, g->topic, g->queue, lost[i].first, lost[i].last, g->attempt);
+        receipts[i] = slice_of(NULL, text.len - before);
+    }
+    giveback_submit(l, CMD_SKIP, e->cmd.pos[0], &text, receipts, n);
+    free(receipts);
+    buf_free(&text);
+    return true;
 }
 
 /* The first n marks, all of one stream, in one RELEASE. */
@@ -104,7 +121,7 @@ static void giveback_first_marks(struct loop *l, struct marks *ms, uint32_t n)
         text_put_receipt_range(&text, cmd->rest[m->topic], m->queue, m->first, m->last, m->attempt);
         receipts[i] = slice_of(NULL, text.len - before);
     }
-    giveback_release(l, cmd->pos[0], &text, receipts, n);
+    giveback_submit(l, CMD_RELEASE, cmd->pos[0], &text, receipts, n);
     buf_free(&text);
     for (uint32_t i = 0; i < n; i++)
         marks_drop_first(ms);

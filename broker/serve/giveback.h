@@ -26,6 +26,10 @@ void giveback_entry(struct loop *l, const struct entry *e);
 void giveback_messages(struct loop *l, const struct entry *e);
 void giveback_rest(struct loop *l, const struct entry *e, const struct granted *done);
 
+/* Has the group go on behind the messages that were found damaged when the grants of the entry were read in v (SKIP).
+ * True: there were some. */
+bool giveback_lost(struct loop *l, const struct entry *e, const struct view *v);
+
 /* Requeues the messages of all marks, and drops the marks. */
 void giveback_marks(struct loop *l, struct marks *ms);
 

@@ -171,13 +171,14 @@ static void stream_group_hand_out(struct stream *s, const struct entry *e)
     struct granted done;
     stream_limit_parts(s, v);
     enum status st = query_grant_parts(v, &e->out, stream_group_push_granted, &sum, &done);
+    (void)giveback_lost(c->loop, e, v);
     s->credit -= (int64_t)sum.messages;
     s->flowing = sum.messages > 0 && (int64_t)sum.messages >= e->cmd.opt[0].n;
     s->each = sum.messages ? sum.bytes / sum.messages + 1 : 0;
     if (stream_output_failed(c))
         return;
     if (st != ST_OK || sum.damaged)
-        stream_end(s, ST_ERR, "the store cannot be read: see the broker's log");
+        stream_end(s, sum.damaged ? ST_DAMAGED : ST_ERR, "a record cannot be read");
     else
         stream_group_give_rest(s, e, &sum, &done);
 }

@@ -91,7 +91,7 @@ static void stream_queue_pump(struct stream *s)
     else if (st == ST_NOTOPIC)
         stream_end(s, ST_NOTOPIC, "the topic was deleted");
     else if (st != ST_OK || sum.damaged)
-        stream_end(s, ST_ERR, "the store cannot be read: see the broker's log");
+        stream_end(s, sum.damaged || st == ST_DAMAGED ? ST_DAMAGED : ST_ERR, "a record cannot be read");
     else if (at_end)
         stream_queue_park(s);
 }

@@ -1,5 +1,5 @@
 /*
- * ack.c: ACK, NACK, EXTEND, REJECT and the broker's own RELEASE: what becomes of messages that POP delivered.
+ * ack.c: ACK, NACK, EXTEND, REJECT and the broker's own RELEASE and SKIP: what becomes of messages that POP delivered.
  *
  * Which messages a receipt still holds is in model/lease.h.
  */
@@ -243,6 +243,19 @@ void apply_release(struct state *st, const struct stamp *stamp, const struct com
                 st->sick = true;
             group_dirty(st, gt);
         }
+    }
+    reply_ok(&out->reply);
+}
+
+/* The group goes on behind messages that cannot be read: nobody could be delivered them, however often. */
+void apply_skip(struct state *st, const struct stamp *stamp, const struct command *cmd, struct outcome *out)
+{
+    for (uint32_t i = 0; i < cmd->n_rest; i++) {
+        struct message_id first;
+        uint64_t last = 0;
+        struct gt *gt = NULL;
+        if (ack_find_range(st, cmd->pos[0], cmd->rest[i], &first, &last, &gt) == ST_OK)
+            st->tally.messages_skipped += lease_ack(st, gt, &first, last, stamp->now_ms);
     }
     reply_ok(&out->reply);
 }

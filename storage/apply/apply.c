@@ -34,6 +34,7 @@
 #define HANDLE_EXTEND apply_extend
 #define HANDLE_REJECT apply_reject
 #define HANDLE_RELEASE apply_release
+#define HANDLE_SKIP apply_skip
 #define HANDLE_GROUP_CREATE apply_group_create
 #define HANDLE_GROUP_DELETE apply_group_delete
 #define HANDLE_TOPIC_CREATE apply_topic_create

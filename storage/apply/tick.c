@@ -25,6 +25,7 @@
 #include "storage/model/txn.h"
 
 #define TICK_LOOKAHEAD_MS 1000
+#define LOST_MAX 16 /* stretches of rows that cannot be read, passed by one TICK */
 
 static enum status tick_gt(struct state *st, const struct stamp *stamp, int64_t due_ms, struct slice what)
 {
@@ -143,6 +144,48 @@ static void tick_see_fresh(struct timer_index *index)
         index->next_ms = index->fresh_ms;
 }
 
+/* Moves the iterator behind rows that cannot be read. RocksDB cannot go on there by itself, so a due time behind them is
+ * looked for, in steps that double, and then between the last two. False: there is none until to_ms. */
+static bool tick_seek_behind(struct kv_iter *it, enum timer_kind kind, int64_t from_ms, int64_t to_ms)
+{
+    int64_t low = from_ms, high = from_ms;
+    enum status s = ST_DAMAGED;
+    for (int64_t step = 1; s == ST_DAMAGED && high < to_ms; step *= 2) {
+        low = high;
+        high = step < to_ms - from_ms ? from_ms + step : to_ms;
+        struct key key = key_timer((uint8_t)kind, high, slice_of(NULL, 0));
+        kv_iter_seek(it, key_slice(&key));
+        s = kv_iter_status(it);
+    }
+    while (s != ST_IO && high - low > 1) {
+        int64_t middle = low + (high - low) / 2;
+        struct key key = key_timer((uint8_t)kind, middle, slice_of(NULL, 0));
+        kv_iter_seek(it, key_slice(&key));
+        s = kv_iter_status(it);
+        *(s == ST_DAMAGED ? &low : &high) = middle;
+    }
+    struct key key = key_timer((uint8_t)kind, high, slice_of(NULL, 0));
+    kv_iter_seek(it, key_slice(&key));
+    return kv_iter_status(it) == ST_OK;
+}
+
+/* Fires what is due behind rows that cannot be read. Those are tried again by the next TICK. */
+static void tick_pass_lost(struct state *st, const struct stamp *stamp, enum timer_kind kind, struct kv_iter *it,
+                           int64_t from_ms)
+{
+    for (int n = 0; n < LOST_MAX && tick_seek_behind(it, kind, from_ms, stamp->now_ms); n++) {
+        for (; kv_iter_valid(it) && !st->sick && !core_spent(st); kv_iter_next(it)) {
+            struct slice row = kv_iter_key(it);
+            from_ms = row.len < TIMER_WHAT_AT ? from_ms : (int64_t)key_read_u64(row.data + 2);
+            if (from_ms > stamp->now_ms)
+                return;
+            tick_fire(st, stamp, kind, it);
+        }
+        if (kv_iter_status(it) != ST_DAMAGED)
+            return;
+    }
+}
+
 static enum status tick_kind(struct state *st, const struct stamp *stamp, enum timer_kind kind, bool *ret_left)
 {
     struct timer_index *index = &st->timers[kind];
@@ -151,10 +194,16 @@ static enum status tick_kind(struct state *st, const struct stamp *stamp, enum t
     struct kv_iter *it = kv_iter_new(st->kv, KV_STATE, NULL, key_slice(&from), key_slice(&to));
     if (!it)
         return ST_NOMEM;
+    int64_t floor_ms = index->floor_ms;
     bool left = tick_scan(st, stamp, kind, it);
-    if (kv_iter_status(it) != ST_OK)
-        st->sick = true;
+    enum status s = kv_iter_status(it);
+    if (s == ST_DAMAGED)
+        tick_pass_lost(st, stamp, kind, it, floor_ms);
     kv_iter_free(it);
+    if (s != ST_OK) {
+        index->floor_ms = floor_ms;
+        index->next_ms = stamp->now_ms + TICK_LOOKAHEAD_MS;
+    }
     tick_see_fresh(index);
     *ret_left = *ret_left || left;
     return ST_OK;

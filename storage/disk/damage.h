@@ -19,6 +19,9 @@
 
 #define DAMAGE_IDS_MAX 4096
 
+/* Ends the sentence with which a store that cannot be opened is refused. */
+#define DAMAGE_WHAT_TO_DO "Start with a replica or a backup of the data folder"
+
 /* Is given a sentence about something that was found damaged. Any thread. */
 typedef void damage_fn(void *arg, const char *text);
 

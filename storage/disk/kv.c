@@ -61,16 +61,21 @@ static bool kv_failed(char *rocks, char *err, size_t err_size)
 
 #define DAMAGE_TEXT_SIZE 640
 
-/* Takes the error text of a read (NULL: none), and copies it to why. A checksum that does not match, a sector that the
- * disk cannot read, and a file that is gone are damage. Anything else may pass. */
+/* A checksum that does not match, a sector that the disk cannot read, and a file that is gone are damage. Anything else
+ * that RocksDB says may pass. */
+static bool kv_is_damage(const char *rocks)
+{
+    return strncmp(rocks, "Corruption", 10) == 0 || strstr(rocks, "Input/output error") ||
+           strstr(rocks, "No such file");
+}
+
+/* Takes the error text of a read (NULL: none), and copies it to why. */
 static enum status kv_read_status(char *rocks, char *why, size_t why_size)
 {
     why[0] = '\0';
     if (!kv_failed(rocks, why, why_size))
         return ST_OK;
-    bool lost = strncmp(why, "Corruption", 10) == 0 || strstr(why, "Input/output error") ||
-                strstr(why, "No such file");
-    return lost ? ST_DAMAGED : ST_IO;
+    return kv_is_damage(why) ? ST_DAMAGED : ST_IO;
 }
 
 /* Tells of rows that a block with this text is damaged; its text says where the block is. */
@@ -247,6 +252,19 @@ static bool kv_open_families(struct kv *kv, const rocksdb_options_t *o, const ch
     return true;
 }
 
+/* Says what RocksDB's text (in err) means. Damage needs a person: no part of the store can be trusted to be whole. */
+static enum status kv_refuse(const char *path, char *err, size_t err_size)
+{
+    char why[400];
+    snprintf(why, sizeof why, "%s", err);
+    if (kv_is_damage(why) && !strstr(why, "mkdir")) { /* a folder that cannot be made is no damage */
+        snprintf(err, err_size, "the store in %s is damaged: %s. Nothing was changed. " DAMAGE_WHAT_TO_DO, path,
+                 why);
+        return ST_DAMAGED;
+    }
+    return strstr(err, "lock") ? ST_BUSY : ST_IO;
+}
+
 enum status kv_open(const struct kv_options *opt, struct kv **ret_kv, char *err, size_t err_size)
 {
     struct kv *kv = kv_new(opt);
@@ -263,7 +281,7 @@ enum status kv_open(const struct kv_options *opt, struct kv **ret_kv, char *err,
         return ST_OK;
     }
     kv_free(kv);
-    return strstr(err, "lock") ? ST_BUSY : ST_IO;
+    return kv_refuse(opt->path, err, err_size);
 }
 
 void kv_close(struct kv *kv)

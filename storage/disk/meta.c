@@ -26,7 +26,7 @@ enum status meta_read(struct kv *kv, const char *path, struct meta_row *ret_meta
                  "that version, and start this one on an empty folder",
                  path);
     else if (s != ST_OK)
-        snprintf(err, err_size, "the store in %s is damaged or of another version: its first row cannot be read", path);
+        snprintf(err, err_size, "the store in %s is damaged or of another version: its first row cannot be read. " DAMAGE_WHAT_TO_DO, path);
     return s;
 }
 

@@ -131,15 +131,19 @@ void txn_settle(struct state *st, const struct stamp *stamp, uint64_t txid, stru
     txn_schedule(st, stamp, txid, row);
 }
 
-static void txn_settle_young(struct state *st, const struct stamp *stamp, uint64_t txid)
+/* False: it cannot be read now, and stays in the ring. */
+static bool txn_settle_young(struct state *st, const struct stamp *stamp, uint64_t txid)
 {
     struct txn_row row;
-    if (txn_get(st, stamp, txid, &st->scratch, &row) != ST_OK) {
-        st->sick = true; /* it leaves the ring, so nobody would try again */
-        return;
+    enum status s = txn_get(st, stamp, txid, &st->scratch, &row);
+    if (s == ST_OK) {
+        txn_settle(st, stamp, txid, &row);
+        txn_put(st, txid, &row);
+    } else if (s == ST_DAMAGED || s == ST_GONE) {
+        young_take(st, txid); /* nobody can decide it, nor be asked about it: its row is lost, which is told */
     }
-    txn_settle(st, stamp, txid, &row);
-    txn_put(st, txid, &row);
+    st->sick = st->sick || s == ST_NOMEM;
+    return s != ST_IO;
 }
 
 void txn_tick_young(struct state *st, const struct stamp *stamp)
@@ -149,7 +153,8 @@ void txn_tick_young(struct state *st, const struct stamp *stamp)
     while (st->group_settled < SETTLED_MAX && young_oldest(st, &txid, &due_ms) && due_ms <= stamp->now_ms) {
         st->group_settled++;
         st->meta_dirty = true;
-        txn_settle_young(st, stamp, txid);
+        if (!txn_settle_young(st, stamp, txid))
+            return;
     }
 }
 

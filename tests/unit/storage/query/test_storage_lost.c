@@ -135,6 +135,21 @@ static void pop_leaves_out_what_is_lost(void **state)
     shell_expect(s, "[t:0:0#1=a t:0:1#1=b t:0:5#1=f]", "POP h t COUNT 9");
 }
 
+/* SKIP acknowledges what is leased, and counts it apart. */
+static void skipped_messages_are_done_with(void **state)
+{
+    struct shell *s = *state;
+    three_records(s);
+    shell_do(s, "GROUP CREATE g t LEASE 1s");
+    shell_do(s, "POP g t COUNT 4");
+    shell_expect(s, "OK", "SKIP g t:0:2-4#1 t:0:0#9 u:0:0#1");
+    assert_int_equal(state_tally(s->st)->messages_skipped, 2);
+    assert_int_equal(state_tally(s->st)->messages_acked, 0);
+    shell_reopen(s);
+    shell_pass(s, 2000);
+    shell_expect(s, "[t:0:0#2=a t:0:1#2=b t:0:4#1=e t:0:5#1=f]", "POP g t COUNT 9");
+}
+
 /* What cannot be read cannot be kept as a dead letter either; the group goes on. */
 static void a_lost_message_is_no_dead_letter(void **state)
 {
@@ -220,6 +235,7 @@ int main(void)
         SHELL_TEST(a_record_at_the_wrong_place_is_lost),
         SHELL_TEST(a_missing_record_is_lost),
         SHELL_TEST(pop_leaves_out_what_is_lost),
+        SHELL_TEST(skipped_messages_are_done_with),
         SHELL_TEST(a_lost_message_is_no_dead_letter),
         SHELL_TEST(subscribers_go_on),
         SHELL_TEST(streams_go_on),
