@@ -1,35 +1,37 @@
 #!/usr/bin/python3
-"""damage.py [rounds]: damages the files of the write-ahead log, and checks that nothing acknowledged is lost silently.
+"""damage.py [rounds]: damages one store in many ways, and asks each time for everything that it promised.
 
-    send ──► SIGKILL ──► copy the folder ──► damage its log ──► start ──┬──► ready: every message is there
-     ▲                                                                  └──► refused with a sentence
-     │                           --salvage, killed at some time and again: no message is wrong, ◄──┘
-     │                           no id is given twice, no byte is gone ──► put the copy back, start
-     └───────────────────────── every message is there, and no id is given twice ◄────┘
+    one store, filled and killed ──► copy ──► damage a file or two ──► start ──┬──► refused, with a sentence
+                                      ▲                                        └──► audit ──► stop ──► start ──► audit
+                                      └── the next round ◄───────────────────────────────────────────────────────┘
 
-What was sent last, to the topic `end`, may be lost: behind it nothing says that it was synced. To repeat a run, set
-HALFMQ_SEED to the seed that it printed.
+Any file may be hit: tables, blobs, the log, MANIFEST, CURRENT, OPTIONS, and our own. Nothing may be served that was not
+promised, nothing may be missing without a word, and the broker never ends by a signal. To repeat one round, set
+HALFMQ_SEED to the seed that it printed, and HALFMQ_DAMAGE_ROUND to its number.
 """
 import glob
 import os
 import random
-import re
-import shutil
+import subprocess
 import sys
 import threading
 import time
 
 sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib")]
 
-from broker import READY_SECONDS, Broker, Refused  # noqa: E402 (the path comes first)
+from broker import READY_SECONDS, Broker  # noqa: E402 (the path comes first)
+from copy import deepcopy  # noqa: E402
+from damage_audit import Audit  # noqa: E402
+from damage_promises import prepare  # noqa: E402
 from rounds import rounds_wanted  # noqa: E402
 
-ROUNDS = 30
-SENDERS = 4
-BLOCK = 4096
-SEGMENT = 1 << 20  # of both amounts of memory
-REGION_BLOCKS_MAX = 4
-LAST_SENDS = 2 * REGION_BLOCKS_MAX  # one block each: no region takes all of them
+ROUNDS = 40
+AT_ONCE = 2
+LIVES, SIZE = 3, 60
+SEGMENT = 1 << 20
+FLAGS = ("--memory", "16MiB", "--dedup_window", "1d", "--checkin", "1h")
+KINDS = {"store/*.sst": 5, "store/*.blob": 4, "wal/*.wal": 3, "store/MANIFEST-*": 2, "store/CURRENT": 1,
+         "store/OPTIONS-*": 1, "store/IDENTITY": 1, "store/LOCK": 1, "store/store.id": 1, "*": 1}
 
 
 def flip(f, size, chance):
@@ -43,7 +45,7 @@ def flip(f, size, chance):
 
 def overwrite(f, size, chance):
     """Zeros, or anything, over some blocks or a part of one."""
-    length = chance.choice((512, BLOCK, chance.randint(1, REGION_BLOCKS_MAX) * BLOCK))
+    length = chance.choice((64, 512, 4096, 4 * 4096))
     at = chance.randrange(size) // length * length
     length = min(length, size - at)
     f.seek(at)
@@ -51,143 +53,133 @@ def overwrite(f, size, chance):
 
 
 def cut(f, size, chance):
-    """Only of files that do not grow: of one that grows nobody can tell how long it was."""
-    f.truncate(chance.randrange(size) if size % SEGMENT == 0 else size)
+    """Of a file of the log that grows nobody can tell how long it was."""
+    f.truncate(chance.randrange(size) if ".wal" not in f.name or size % SEGMENT == 0 else size)
 
 
-def read(path):
-    with open(path, "rb") as f:
-        return f.read()
+def harm(data, chance):
+    """Damages one file or two. Returns what was done."""
+    done = []
+    for _ in range(chance.choice((1, 1, 1, 2))):
+        kind = chance.choices(list(KINDS), list(KINDS.values()))[0]
+        files = sorted(p for p in glob.glob(os.path.join(data, kind)) if os.path.isfile(p))
+        if not files:
+            continue
+        path = chance.choice(files)
+        size = os.path.getsize(path)
+        how = chance.choice((flip, flip, overwrite, overwrite, overwrite, cut, None))
+        done.append(f"{getattr(how, '__name__', 'delete')} {os.path.relpath(path, data)}")
+        if how is None or size == 0:
+            os.unlink(path)
+            continue
+        with open(path, "r+b") as f:
+            how(f, size, chance)
+    return ", ".join(done) or "nothing"
 
 
-class Damage:
-    def __init__(self, broker, chance):
-        self.broker, self.chance = broker, chance
-        self.wal = os.path.join(broker.data, "wal")
-        self.copy = os.path.join(broker.folder, "copy")
-        self.salvaged = 0
-        self.sent = {}   # id -> body, of what was acknowledged
-        self.refused = self.served = self.number = 0
+class Round:
+    """One damaged copy. end: refused, damaged, or unaffected."""
 
-    def send(self, prefix, count):
-        client = self.broker.text()
-        for n in range(count):
-            body = b"%s %d " % (prefix, n) + b"x" * (n * 37 % 900)
-            name = client.call("SEND", "t", body)
-            assert name not in self.sent, f"the id {name} was given twice"
-            self.sent[name] = body
-        client.close()
+    def __init__(self, number, seed, data, promises):
+        self.number, self.chance = number, random.Random(f"{seed} {number}")
+        self.promises = deepcopy(promises)
+        self.broker = Broker(*FLAGS, started=False)
+        subprocess.run(["cp", "-a", "--reflink=auto", data, self.broker.data], check=True)
+        self.problems, self.end, self.harm = [], None, None
 
-    def load(self):
-        self.number += 1
-        threads = [threading.Thread(target=self.send, args=(b"%d.%d" % (self.number, i), self.chance.randint(1, 150)))
-                   for i in range(SENDERS)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        client = self.broker.text()
-        for _ in range(LAST_SENDS):
-            client.call("SEND", "end", b"x")
-        client.close()
-
-    def harm(self):
-        """Damages one or two files. Returns what was done."""
-        done = []
-        for _ in range(self.chance.choice((1, 1, 2))):
-            path = self.chance.choice(sorted(glob.glob(os.path.join(self.wal, "*.wal"))) or [None])
-            if not path:
-                break
-            how = self.chance.choice((flip, flip, overwrite, overwrite, cut, None))
-            done.append(f"{getattr(how, '__name__', 'delete')} {os.path.basename(path)}")
-            size = os.path.getsize(path)
-            if how is None or size == 0:
-                os.unlink(path)
-                continue
-            with open(path, "r+b") as f:
-                how(f, size, self.chance)
-        return ", ".join(done)
+    def run(self):
+        self.harm = harm(self.broker.data, self.chance)
+        try:
+            self.live()
+        except (EOFError, OSError) as error:
+            self.problems.append(f"{error!r}: the broker ended with {self.broker.process.poll()}")
+        finally:
+            if self.problems:
+                self.keep_log()
+            self.broker.close()
 
     def starts(self):
-        """Starts the broker. Returns whether it got ready; if not, it must have refused with a sentence."""
         try:
             self.broker.start()
             return True
         except AssertionError:
             status = self.broker.process.wait(READY_SECONDS)
             said = self.broker.read_log(self.broker.seen).decode(errors="replace")
-            assert status == 1 and "Nothing was changed" in said, f"status {status}: {said}"
+            if status != 1 or "cannot run" not in said or "backup" not in said:
+                self.problems.append(f"refused with status {status}: {said[-600:]}")
             return False
 
-    def check(self):
-        client = self.broker.text()
-        for name, body in self.sent.items():
-            message = client.call("GET", name)
-            assert message and message[1] == body, f"{name} is {message!r}"
-        client.close()
+    def live(self):
+        if not self.starts():
+            self.end = "refused"
+            return
+        audit = Audit(self.broker, self.promises)
+        audit.run()
+        self.problems += audit.said()
+        self.end = "damaged" if audit.told else "unaffected"
+        status = self.broker.stop()
+        if status != 0:
+            self.problems.append(f"the broker stopped with status {status}")
+        elif self.starts():
+            audit.problems = {}
+            audit.after_restart()
+            self.problems += audit.said()
+            self.broker.kill()
 
-    def salvage(self):
-        """Starts with --salvage: killed after some time at first, and in half of all cases without the flag then."""
-        files = {os.path.basename(path): read(path) for path in glob.glob(os.path.join(self.wal, "*.wal"))}
-        earlier = glob.glob(os.path.join(self.wal, "*.lost*"))
-        place = re.search(r"(\d+\.wal) (?:cannot be read|is cut off)", self.broker.read_log(self.broker.seen).decode())
-        flags = self.broker.flags
-        self.broker.flags = (*flags, "--salvage")
-        self.broker.launch()
-        time.sleep(self.chance.random() * 0.2)
-        self.broker.kill()
-        self.broker.flags = flags
-        if self.chance.random() < 0.5 or not self.starts():
-            self.broker.flags = (*flags, "--salvage")
-            self.broker.start()
-            self.broker.flags = flags
-        self.salvaged += 1
-        aside = [read(path) for path in glob.glob(os.path.join(self.wal, "*.lost*")) if path not in earlier]
-        assert all(data in files.values() for data in aside), "what was set aside is not as it was"
-        assert not place or files[place.group(1)] in aside, f"{place.group()}, and it is gone"
-        client = self.broker.text()
-        for name, body in self.sent.items():
-            try:
-                message = client.call("GET", name)
-            except Refused as error:
-                assert error.code == "DAMAGED", error.text
-                continue
-            assert message is None or message[1] == body or message[1].startswith(b"salvaged: "), f"{name}: {message!r}"
-        for n in range(20):
-            name = client.call("SEND", "t", b"behind a salvage", "QUEUE", n % 4)
-            assert name not in self.sent, f"the id {name} was given twice"
-        client.close()
-        self.broker.kill()
+    def keep_log(self):
+        log = self.broker.read_log().decode(errors="replace")
+        self.problems.append("the log ends: " + log[-1000:])
 
-    def one(self):
-        self.load()
-        self.broker.kill()
-        shutil.rmtree(self.copy, ignore_errors=True)
-        shutil.copytree(self.broker.data, self.copy)
-        harm = self.harm()
-        ready = self.starts()
-        print(f"round {self.number}: {len(self.sent)} messages; {harm}: {'served' if ready else 'refused'}", flush=True)
-        if not ready:
-            self.refused += 1
-            self.salvage()
-            shutil.rmtree(self.broker.data)
-            shutil.copytree(self.copy, self.broker.data)
-            self.broker.start()
-        self.served += ready
-        self.check()
+    def tell(self):
+        print(f"round {self.number}: {self.harm}: {self.end}", flush=True)
+        for problem in self.problems:
+            print(f"    {problem}", flush=True)
+
+
+class Rounds:
+    def __init__(self, seed, data, promises, numbers):
+        self.seed, self.data, self.promises, self.numbers = seed, data, promises, list(numbers)
+        self.lock = threading.Lock()
+        self.ends, self.bad = {}, []
+
+    def work(self):
+        while True:
+            with self.lock:
+                if not self.numbers:
+                    return
+                number = self.numbers.pop(0)
+            one = Round(number, self.seed, self.data, self.promises)
+            one.run()
+            with self.lock:
+                one.tell()
+                self.ends[one.end] = self.ends.get(one.end, 0) + 1
+                if one.problems:
+                    self.bad.append(number)
+
+    def run(self):
+        threads = [threading.Thread(target=self.work) for _ in range(AT_ONCE)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
 
 
 def main():
     seed = int(os.environ.get("HALFMQ_SEED") or time.time_ns() % 2**32)
-    chance = random.Random(seed)
-    memory = chance.choice(("16MiB", "64MB"))
-    print(f"seed {seed}, memory {memory}", flush=True)
-    with Broker("--memory", memory) as broker:
-        damage = Damage(broker, chance)
-        for _ in range(rounds_wanted(ROUNDS)):
-            damage.one()
-        print(f"{damage.refused} starts were refused, {damage.served} served everything")
-    return 0
+    only = os.environ.get("HALFMQ_DAMAGE_ROUND")
+    print(f"seed {seed}", flush=True)
+    source = Broker(*FLAGS)
+    try:
+        promises = prepare(source, SIZE, LIVES)
+        numbers = [int(only)] if only else range(1, rounds_wanted(ROUNDS) + 1)
+        rounds = Rounds(seed, source.data, promises, numbers)
+        rounds.run()
+    finally:
+        source.close()
+    print(", ".join(f"{n} {end}" for end, n in sorted(rounds.ends.items(), key=str)))
+    if rounds.bad:
+        print(f"{len(rounds.bad)} rounds with problems: {rounds.bad}")
+    return 1 if rounds.bad else 0
 
 
 if __name__ == "__main__":

@@ -50,14 +50,15 @@ def die_with_parent():
 class Broker:
     """A broker process and its folder."""
 
-    def __init__(self, *flags, environment=None):
+    def __init__(self, *flags, environment=None, started=True):
         self.flags = flags
         self.environment = dict(os.environ, **(environment or {}))
         self.folder = tempfile.mkdtemp(prefix="halfmq-test-")
         self.data = os.path.join(self.folder, "data")
         self.log = os.path.join(self.folder, "log")
         self.process = None
-        self.start()
+        if started:
+            self.start()
 
     def launch(self):
         """Starts it on free ports, without waiting."""
@@ -165,6 +166,11 @@ class Text:
     def call(self, *words):
         self.send(*words)
         return self.read()
+
+    def call_value(self, *words):
+        """As call, but returns an error instead of raising it."""
+        self.send(*words)
+        return self.read_value()
 
     def send(self, *words):
         self.socket.sendall(encode(*words))
