@@ -20,6 +20,7 @@
 #include "broker/base/clock.h"
 #include "broker/base/folder.h"
 #include "broker/base/log.h"
+#include "broker/base/process.h"
 #include "broker/journal/wal.h"
 #include "broker/journal/wal_lost.h"
 #include "broker/journal/wal_tie.h"
@@ -57,13 +58,22 @@ static void loading_tell_damage(void *arg, const char *text)
               log_quote(text, quoted, sizeof quoted));
 }
 
+/* A quarter of the open files that the process may have; 0: that is more than enough. */
+static uint32_t loading_files_max(void)
+{
+    int64_t limit = process_raise_fds(0); /* raises nothing */
+    return limit > 0 && limit < 65536 ? (uint32_t)limit / 4 : 0;
+}
+
 static void *loading_open_files(void *arg)
 {
     struct loading *l = arg;
     struct loaded *d = &l->loaded;
-    const struct store_options opt = {
-        .path = l->store_path, .memory_bytes = l->store_bytes, .redo = wal_redo(d->wal),
-        .damaged = loading_tell_damage};
+    const struct store_options opt = {.path = l->store_path,
+                                      .files_max = loading_files_max(),
+                                      .memory_bytes = l->store_bytes,
+                                      .redo = wal_redo(d->wal),
+                                      .damaged = loading_tell_damage};
     /* Linux keeps the nice value for each thread. If this fails, all have the same priority; that is fine. */
     (void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + STORE_NICE);
     return store_open_files(&opt, &d->store, d->err, sizeof d->err) == ST_OK ? l : NULL;

@@ -34,6 +34,7 @@
 #include "broker/info.h"
 #include "broker/base/log.h"
 #include "broker/serve/serve.h"
+#include "broker/reclaim.h"
 #include "broker/server_inner.h"
 #include "broker/checks/members.h"
 #include "broker/base/process.h"
@@ -48,6 +49,7 @@
 #define PENDING_COMMANDS_MAX 100000
 #define STOP_MS 5000 /* how much longer than drain_timeout a stop may take */
 #define SPARE_FDS (1024 + WEBHOOK_CALLS_MAX) /* the store's files, HTTP, and what else is not a client */
+#define FEW_FDS 256 /* the store and the log need most of so few */
 
 enum { SIGNAL_TERM, SIGNAL_INT, SIGNALS };
 
@@ -63,6 +65,7 @@ struct main_thread {
     struct acceptor *acceptor;
     struct http *http;
     struct ticker *ticker;
+    struct reclaim *reclaim;
     struct deadline *stop_deadline; /* NULL: not stopping */
     pthread_t helper;
     bool helper_runs;
@@ -120,7 +123,7 @@ static void server_set_connections_max(struct server *s)
 {
     int64_t wanted = settings_num(s->settings, SET_max_connections);
     int64_t limit = process_raise_fds(wanted + SPARE_FDS);
-    int64_t left = limit > 2 * SPARE_FDS ? limit - SPARE_FDS : limit / 2;
+    int64_t left = limit > 2 * SPARE_FDS ? limit - SPARE_FDS : limit > FEW_FDS ? limit / 2 : limit / 8;
     atomic_store(&s->connections_max, wanted < left ? wanted : left);
     if (left < wanted)
         log_event(LOG_INFO, "fewer than max_connections are accepted: the limit of open files is too low",
@@ -409,6 +412,9 @@ static bool server_go_on(struct main_thread *m)
         return false;
     if (!webhook_start(m->server.webhook))
         return server_failed(m, "cannot start the webhooks: no thread");
+    m->reclaim = reclaim_new(&m->server);
+    if (!m->reclaim)
+        return server_failed(m, "cannot start what gives disk space back: no memory or no thread");
     ticker_start(m->ticker);
     atomic_store(&m->server.ready, true);
     server_say_ready(m);
@@ -509,6 +515,7 @@ static void server_stop(struct main_thread *m)
         webhook_stop(s->webhook);
         webhook_join(s->webhook);
     }
+    reclaim_free(m->reclaim);
     journal_free(s->journal);
     http_free(m->http);
     net_free(s->net);

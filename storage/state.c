@@ -278,8 +278,10 @@ enum status state_settle(struct state *st, char *err, size_t err_size)
 {
     if (!st->logged)
         return ST_OK;
-    st->logged = false;
     enum status s = kv_settle(st->kv, err, err_size);
+    if (s == ST_DISKFULL)
+        return s;
+    st->logged = false;
     st->sick = st->sick || s != ST_OK;
     return s;
 }

@@ -63,7 +63,8 @@ enum status state_write(struct state *st, bool sync, struct effects *fx, char *e
 
 /* state_write in two halves, for callers that answer before RocksDB has the group. After state_log the group is on
  * disk and may be acknowledged, but nobody sees it and nothing may be applied until state_settle. If either fails,
- * the store is not used any more; if state_settle fails, the next start finds the group in the log. */
+ * the store is not used any more; if state_settle fails, the next start finds the group in the log. ST_DISKFULL of
+ * state_settle is no failure: nothing is done until there is room, so call again. */
 enum status state_log(struct state *st, bool sync, struct effects *fx, char *err, size_t err_size) MUST_CHECK;
 enum status state_settle(struct state *st, char *err, size_t err_size) MUST_CHECK;
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "storage/disk/kv.h"
+#include "storage/disk/kv_space.h"
 #include "storage/disk/kv_stall.h"
 #include "storage/disk/meta.h"
 #include "storage/disk/stale.h"
@@ -75,6 +76,7 @@ enum status store_open_files(const struct store_options *opt, struct store **ret
 {
     const struct kv_options ko = {.path = opt->path,
                                   .memory_bytes = opt->memory_bytes,
+                                  .files_max = opt->files_max,
                                   .stale = row_stale,
                                   .redo = opt->redo,
                                   .damaged = opt->damaged,
@@ -143,6 +145,21 @@ uint64_t store_damaged(const struct store *s)
 bool store_stalls(struct store *s)
 {
     return kv_stall_near(s->kv) || (s->redo && s->redo->crowded && s->redo->crowded(s->redo->self));
+}
+
+bool store_freed(const struct store *s)
+{
+    return kv_space_any(s->kv);
+}
+
+bool store_give_back(struct store *s, bool urgent, uint64_t room)
+{
+    return kv_space_give_back(s->kv, urgent, room);
+}
+
+void store_give_back_stop(struct store *s)
+{
+    kv_space_stop(s->kv);
 }
 
 size_t store_memory(const struct store *s)

@@ -27,6 +27,7 @@ struct store {
 
 struct store_options {
     const char *path;        /* folder of the database; is created */
+    uint32_t files_max;      /* open ones, about; 0: as many as the store would like */
     size_t memory_bytes;     /* budget: caches, write buffers, and what a state keeps in memory */
     const struct redo *redo; /* the log to write to; NULL: the database's own (redo.h). Outlives the store. */
     /* Is told, once each, what was found damaged (disk/damage.h). Any thread. May be NULL. */
@@ -71,6 +72,17 @@ enum status store_sync(struct store *s, char *err, size_t err_size) MUST_CHECK;
  * log for the same (redo.h). The thread
  * that writes, between two groups. */
 bool store_stalls(struct store *s);
+
+/*
+ * Gives the disk space of deleted messages back, a round at a time (disk/kv_space.h). urgent: the disk is full. room: how
+ * many bytes a round may write before it has freed any. True: there is more to do. store_freed: was something deleted
+ * since the last round? One thread at a time, beside the one that writes.
+ */
+bool store_freed(const struct store *s);
+bool store_give_back(struct store *s, bool urgent, uint64_t room);
+
+/* Ends a round that is under way, and makes all later ones do nothing. Any thread. */
+void store_give_back_stop(struct store *s);
 
 /* How many records and rows were found damaged since store_open. Any thread. */
 uint64_t store_damaged(const struct store *s);

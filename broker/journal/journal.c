@@ -12,8 +12,10 @@
  * Invariants
  *   1. At most one thread leads. It sets and clears `leading` under the lock.
  *   2. All commands of a group have the same time.
- *   3. Below the disk reserve no command is applied but those that free space; the others get DISKFULL. A repeat of
- *      what was stored before (DEDUP) is answered all the same, since it stores nothing.
+        bool later = !journal_has_room(&j->disk, &e->cmd), repeated = false;
+        if (later)
+            repeated = state_repeated(j->opt.state, &stamp, &e->cmd, &e->out);
+        e->fate = later && !repeated && e->cmd.info->id != CMD_TICK ? ST_DISKFULL : ST_OK;
  *   4. A write that fails does not return: the process ends. What was not acknowledged may or may not be there after
  *      the restart.
  */
@@ -22,8 +24,10 @@
 #include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "broker/base/clock.h"
+#include "broker/base/log.h"
 #include "broker/journal/journal_disk.h"
 #include "broker/journal/journal_pace.h"
 #include "storage/query.h"
@@ -31,6 +35,8 @@
 #define GROUP_ENTRIES_MAX 8192
 #define GROUP_NS INT64_C(10000000) /* of applying: replies to what was quick do not wait for what is slow */
 #define GROUP_LOOK_EVERY 4 /* commands between two looks at the clock */
+#define ROOM_WAIT_NS 20000000 /* between two looks whether the store has room again; */
+#define ROOM_WAITS 750        /* after so many looks the process ends: 15 s */
 
 struct journal {
     struct journal_options opt;
@@ -73,17 +79,39 @@ static void journal_take(struct journal *j, struct entry_list *group)
         entry_push(group, entry_pop(&j->waiting));
 }
 
-/* Does the command free space? It is done on a full disk, too: the reserve has room for the few rows it writes. */
-static bool journal_frees(const struct command *cmd)
+/* Is the command done although the disk is full? What frees space is done always: the rest of the reserve has room for
+ * the few rows it writes. What is stored is delivered, acknowledged and decided until half of the reserve is spent. */
+static bool journal_has_room(const struct journal_disk *disk, const struct command *cmd)
 {
-    enum command_id id = cmd->info->id;
-    return id == CMD_TOPIC_PURGE || id == CMD_TOPIC_DELETE || id == CMD_GROUP_DELETE;
+    if (!disk->full)
+        return true;
+    switch ((int)cmd->info->id) {
+    case CMD_TOPIC_PURGE:
+    case CMD_TOPIC_DELETE:
+    case CMD_GROUP_DELETE:
+    case CMD_PGROUP_DELETE:
+    case CMD_DELAYED_CANCEL:
+    case CMD_ROLLBACK: return true;
+    case CMD_POP:
+    case CMD_TAKE:
+    case CMD_ACK:
+    case CMD_NACK:
+    case CMD_EXTEND:
+    case CMD_REJECT:
+    case CMD_RELEASE:
+    case CMD_COMMIT:
+    case CMD_UNKNOWN:
+    case CMD_TXN_EXTEND:
+    case CMD_CHECKS:
+    case CMD_UNASK:
+    case CMD_TICK: return !disk->spent;
+    default: return false;
+    }
 }
 
-/* Applies commands until the batch is large enough to be written; moves those that are left to *rest. refuse: the
- * disk is full. */
+/* Applies commands until the batch is large enough to be written; moves those that are left to *rest. */
 static void journal_apply(struct journal *j, struct entry_list *group, struct entry_list *rest,
-                          const struct policy *policy, bool refuse)
+                          const struct policy *policy)
 {
     struct stamp stamp = {.now_ms = clock_stamp_ms(&j->clock), .policy = policy};
     struct entry_list done = {0};
@@ -92,7 +120,7 @@ static void journal_apply(struct journal *j, struct entry_list *group, struct en
     uint32_t n = 0;
     while ((e = entry_pop(group))) {
         __builtin_prefetch(group->first); /* another thread wrote the next entry: fetch it while this one is applied */
-        bool later = refuse && !journal_frees(&e->cmd), repeated = false;
+        bool later = !journal_has_room(&j->disk, &e->cmd), repeated = false;
         if (later)
             repeated = state_repeated(j->opt.state, &stamp, &e->cmd, &e->out);
         e->fate = later && !repeated && e->cmd.info->id != CMD_TICK ? ST_DISKFULL : ST_OK;
@@ -140,6 +168,7 @@ static bool journal_count(struct journal *j, uint32_t commands, int64_t took_ns,
     j->stats.tally = *state_tally(j->opt.state);
     j->stats.disk_free_bytes = j->disk.free_bytes;
     j->stats.disk_full = j->disk.full;
+    j->stats.disk_low = j->disk.low;
     behind = behind && j->fsync == FSYNC_ALWAYS;
     pthread_mutex_unlock(&j->lock);
     return behind;
@@ -167,14 +196,29 @@ static void journal_write(struct journal *j, uint32_t commands, enum fsync_mode 
         journal_sync(j); /* journal_set_fsync has returned: nothing may be acknowledged unsynced from now on */
 }
 
-/* Makes the group visible to views, then sends its news to every client. */
-static void journal_publish(struct journal *j)
+/* Puts the group into the store. Where the disk is full, the store looks for room every few seconds; that is waited for,
+ * since the group is in the log and others must not overtake it. */
+static void journal_settle_group(struct journal *j)
 {
     char err[512] = "";
-    if (state_settle(j->opt.state, err, sizeof(err)) != ST_OK) {
+    enum status s = state_settle(j->opt.state, err, sizeof(err));
+    if (s == ST_DISKFULL)
+        log_event(LOG_ERROR, "the disk is full, the store waits for room", " hint=%s", "\"free some space\"");
+    for (int i = 0; s == ST_DISKFULL && i < ROOM_WAITS; i++) {
+        const struct timespec nap = {.tv_nsec = ROOM_WAIT_NS};
+        nanosleep(&nap, NULL);
+        s = state_settle(j->opt.state, err, sizeof(err));
+    }
+    if (s != ST_OK) {
         j->opt.fatal(err);
         abort();
     }
+}
+
+/* Makes the group visible to views, then sends its news to every client. */
+static void journal_publish(struct journal *j)
+{
+    journal_settle_group(j);
     journal_pace_stall(&j->pace, store_stalls(j->opt.store));
     int64_t due_was_ms = atomic_exchange(&j->next_due_ms, j->fx.next_due_ms);
     /* An earlier due time is news as well: the ticker sleeps until the old one. */
@@ -230,7 +274,7 @@ static void journal_lead(struct journal *j, struct journal_client *answers_first
     journal_disk_look(&j->disk, clock_mono_ns());
     size_t bytes = group.bytes;
     uint32_t n = group.n;
-    journal_apply(j, &group, &rest, &policy, j->disk.full);
+    journal_apply(j, &group, &rest, &policy);
     uint32_t commands = group.n;
     journal_write(j, commands, mode);
     struct journal_client *only = journal_only_owner(&group);

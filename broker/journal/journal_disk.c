@@ -19,5 +19,7 @@ void journal_disk_look(struct journal_disk *d, int64_t now_ns)
     int64_t quarter = (int64_t)(vfs.f_blocks * vfs.f_frsize) / 4;
     d->reserve_bytes = d->least_bytes < quarter ? d->least_bytes : quarter;
     d->free_bytes = (int64_t)(vfs.f_bavail * vfs.f_frsize);
+    d->low = d->free_bytes < 2 * d->reserve_bytes;
     d->full = d->free_bytes < d->reserve_bytes;
+    d->spent = d->free_bytes < d->reserve_bytes / 2;
 }

@@ -1,6 +1,10 @@
 /*
  * journal_disk.h: how much of the disk is free, and whether that is too little to write.
  *
+ *   free:   plenty │ full: no new messages; what is stored is delivered, acknowledged, │ spent: only deletions
+ *                  │ committed, and becomes due                                         │
+ *               reserve                                                           half of it
+ *
  * Looks twice a second while there is plenty, before every group when it gets tight: between two looks a fast disk
  * takes more than the reserve, and a store that fills it up cannot even be opened again.
  *
@@ -17,7 +21,9 @@ struct journal_disk {
     int64_t least_bytes;  /* what must stay free, but for small file systems */
     int64_t looked_ns;    /* monotonic; 0: not yet */
     int64_t free_bytes, reserve_bytes;
-    bool full; /* less than the reserve is free */
+    bool low;   /* less than twice the reserve is free */
+    bool full;  /* less than the reserve is free: nothing new is stored */
+    bool spent; /* less than half of it: only what frees space is done */
 };
 
 /* Where the disk cannot be asked, everything stays as it was. */

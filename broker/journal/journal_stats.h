@@ -18,7 +18,7 @@ struct journal_stats {
     uint64_t group_buckets[JOURNAL_BUCKETS]; /* upper bounds: 1, 2, 4, ... last +Inf */
     uint64_t pending, pending_bytes;
     int64_t disk_free_bytes;
-    bool disk_full;
+    bool disk_full, disk_low;
 };
 
 /* Upper bound of sync bucket i, in seconds. The last bucket has none: i < JOURNAL_BUCKETS - 1. */

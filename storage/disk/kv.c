@@ -2,7 +2,7 @@
  * kv.c: opening, reading and writing. Only the files kv* know RocksDB.
  *
  *   kv_setup      how RocksDB is set up          kv_inner.h    struct kv
- *   kv_stall      whether a write may wait
+ *   kv_stall      whether a write may wait       kv_space      gives the space of deleted records back
  *
  * With a redo log all families are flushed together, so the files are the state after one certain batch. That is why
  * nobody calls rocksdb_flush, which would flush one family. kv_flush and closing flush all.
@@ -272,7 +272,7 @@ enum status kv_open(const struct kv_options *opt, struct kv **ret_kv, char *err,
         snprintf(err, err_size, "no memory to open %s", opt->path);
         return ST_NOMEM;
     }
-    rocksdb_options_t *options = kv_setup_database(kv, opt->memory_bytes, err, err_size);
+    rocksdb_options_t *options = kv_setup_database(opt, err, err_size);
     bool opened = options && kv_open_families(kv, options, opt->path, err, err_size);
     if (options)
         rocksdb_options_destroy(options);
@@ -376,6 +376,8 @@ void kv_del_range(struct kv *kv, enum kv_family f, struct slice from, struct sli
 {
     rocksdb_writebatch_delete_range_cf(kv->batch, kv_handle(kv, f), (const char *)from.data, from.len,
                                        (const char *)to.data, to.len);
+    if (f != KV_STATE)
+        kv_freed_add(&kv->freed, from);
 }
 
 bool kv_pending(const struct kv *kv)
@@ -386,6 +388,7 @@ bool kv_pending(const struct kv *kv)
 void kv_clear(struct kv *kv)
 {
     rocksdb_writebatch_clear(kv->batch);
+    kv_freed_forget(&kv->freed);
 }
 
 void kv_number(struct kv *kv, uint64_t number)
@@ -432,7 +435,13 @@ static bool kv_write_batch(struct kv *kv, rocksdb_writebatch_t *batch, bool sync
     (void)rocksdb_writebatch_data(batch, &len);
     kv->unseen_bytes += len;
     rocksdb_write(kv->db, sync && !kv->redo ? kv->write_sync : kv->write_fast, batch, &failure);
-    return !kv_failed(failure, err, err_size);
+    if (kv_failed(failure, err, err_size))
+        return false;
+    if (kv_freed_noted(&kv->freed)) {
+        atomic_store(&kv->freed_at, rocksdb_get_latest_sequence_number(kv->db));
+        kv_freed_publish(&kv->freed);
+    }
+    return true;
 }
 
 enum status kv_log(struct kv *kv, bool sync, char *err, size_t err_size)
@@ -450,6 +459,8 @@ enum status kv_settle(struct kv *kv, char *err, size_t err_size)
     if (!kv_pending(kv))
         return ST_OK;
     bool written = kv_write_batch(kv, kv->batch, false, err, err_size);
+    if (!written && kv->redo && strstr(err, "No space left on device"))
+        return ST_DISKFULL;
     rocksdb_writebatch_clear(kv->batch);
     return written ? ST_OK : kv_die(kv);
 }
@@ -493,6 +504,7 @@ enum status kv_apply(struct kv *kv, struct slice bytes, char *err, size_t err_si
         return ST_IO;
     }
     rocksdb_writebatch_t *batch = rocksdb_writebatch_create_from((const char *)bytes.data, bytes.len);
+    kv_freed_scan(&kv->freed, bytes);
     bool written = kv_write_batch(kv, batch, false, err, err_size);
     rocksdb_writebatch_destroy(batch);
     return written ? ST_OK : kv_die(kv);

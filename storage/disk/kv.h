@@ -60,6 +60,7 @@ typedef bool kv_stale_fn(struct slice key, struct slice value, const struct kv_m
 struct kv_options {
     const char *path;
     size_t memory_bytes;
+    uint32_t files_max; /* open ones, about; 0: as many as it would like */
     kv_stale_fn *stale;       /* may be NULL */
     const struct redo *redo;  /* NULL: RocksDB's own log. Outlives the kv. */
     damage_fn *damaged;       /* may be NULL; is given damaged_arg */
@@ -112,7 +113,8 @@ void kv_set_mark(struct kv *kv, const struct kv_mark *mark, bool synced);
 enum status kv_write(struct kv *kv, bool sync, char *err, size_t err_size) MUST_CHECK;
 
 /* kv_write in two halves. After kv_log the batch is in the log, and synced, but nobody can read it; kv_settle makes it
- * readable. Nothing may be put between them. Without a redo log kv_log does both. */
+ * readable. Nothing may be put between them. Without a redo log kv_log does both. ST_DISKFULL of kv_settle: RocksDB could
+ * not flush, and takes no batch before it could; call again, as it tries every five seconds. */
 enum status kv_log(struct kv *kv, bool sync, char *err, size_t err_size) MUST_CHECK;
 enum status kv_settle(struct kv *kv, char *err, size_t err_size) MUST_CHECK;
 enum status kv_sync(struct kv *kv, char *err, size_t err_size) MUST_CHECK;

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "storage/disk/kv.h"
+#include "storage/disk/kv_freed.h"
 
 /* A mark that several threads use. Whoever reads it while it is being set may see some fields of the old mark and some
  * of the new one. That is safe: a row that is stale by either of them is stale. */
@@ -41,6 +42,12 @@ struct kv {
     size_t buffer_bytes; /* of a write buffer */
     size_t unseen_bytes; /* written since RocksDB was asked last */
     bool stall_near;
+    /* ---- kv_space ---- */
+    struct kv_freed freed;
+    _Atomic uint64_t freed_at; /* RocksDB's number of the last deletion that was published */
+    atomic_bool space_stop;
+    bool looked;                   /* for what was deleted before the start */
+    uint32_t passes[KV_FAMILIES]; /* how many more times garbage is collected */
 };
 
 /* Expects that the family exists. */

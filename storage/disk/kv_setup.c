@@ -26,6 +26,7 @@
 /* Options that the C interface has no functions for. Writes are not slowed down before they have to wait (kv_stall.h): RocksDB's
  * rate for that would be far below the disk's. */
 #define EXTRA "strict_bytes_per_sync=true;delayed_write_rate=1073741824"
+#define OPEN_FILES 512
 #define LOG_BLOB_BYTES_MIN 256
 #define COMPRESSED_BLOB_BYTES_MIN KIB(4)
 
@@ -114,7 +115,7 @@ static void setup_family(struct kv *kv, enum kv_family f)
     rocksdb_options_set_level_compaction_dynamic_level_bytes(o, 1);
 }
 
-static void setup_database(rocksdb_options_t *o, size_t memory)
+static void setup_database(rocksdb_options_t *o, size_t memory, uint32_t files_max)
 {
     rocksdb_options_set_create_if_missing(o, 1);
     rocksdb_options_set_create_missing_column_families(o, 1);
@@ -127,7 +128,7 @@ static void setup_database(rocksdb_options_t *o, size_t memory)
     rocksdb_options_set_info_log_level(o, 2);
     rocksdb_options_set_keep_log_file_num(o, 2);
     rocksdb_options_set_stats_dump_period_sec(o, 0);
-    rocksdb_options_set_max_open_files(o, 512);
+    rocksdb_options_set_max_open_files(o, files_max > 0 && files_max < OPEN_FILES ? (int)files_max : OPEN_FILES);
 }
 
 void kv_setup_families(struct kv *kv, size_t memory_bytes)
@@ -147,11 +148,11 @@ void kv_setup_free(struct kv *kv)
     rocksdb_cache_destroy(kv->cache);
 }
 
-rocksdb_options_t *kv_setup_database(const struct kv *kv, size_t memory_bytes, char *err, size_t err_size)
+rocksdb_options_t *kv_setup_database(const struct kv_options *opt, char *err, size_t err_size)
 {
     rocksdb_options_t *base = rocksdb_options_create(), *all = rocksdb_options_create();
-    setup_database(base, memory_bytes);
-    rocksdb_options_set_atomic_flush(base, kv->redo != NULL);
+    setup_database(base, opt->memory_bytes, opt->files_max);
+    rocksdb_options_set_atomic_flush(base, opt->redo != NULL);
     char *failure = NULL;
     rocksdb_get_options_from_string(base, EXTRA, all, &failure);
     rocksdb_options_destroy(base);

@@ -25,6 +25,6 @@ void kv_setup_families(struct kv *kv, size_t memory_bytes);
 void kv_setup_free(struct kv *kv);
 
 /* The options of the database. The caller destroys them. NULL, with err: RocksDB does not know one of them. */
-rocksdb_options_t *kv_setup_database(const struct kv *kv, size_t memory_bytes, char *err, size_t err_size);
+rocksdb_options_t *kv_setup_database(const struct kv_options *opt, char *err, size_t err_size);
 
 #endif

@@ -40,3 +40,16 @@ enum status records_seek(struct kv_iter *it, uint64_t topic, uint32_t queue, uin
     kv_iter_seek(it, key_slice(&key));
     return records_header(it, ret_h);
 }
+
+enum status records_seek_on(struct kv_iter *it, uint64_t topic, uint32_t queue, uint64_t offset, struct record_header *h)
+{
+    if (h->count > 0 && offset >= h->base + h->count) { /* it is mostly the next one */
+        kv_iter_next(it);
+        struct record_header next;
+        if (records_header(it, &next) == ST_OK && offset >= next.base && offset - next.base < next.count) {
+            *h = next;
+            return ST_OK;
+        }
+    }
+    return records_seek(it, topic, queue, offset, h);
+}

@@ -46,7 +46,7 @@ static enum query_step answer_step(struct view *v, const struct command *cmd, st
 enum query_step query_run(struct view *v, const struct policy *policy, int64_t now_ms, const struct command *cmd,
                           struct buf *reply, struct query_hint *ret_hint)
 {
-    v->policy = policy;
+    v->policy = *policy; /* the caller's may end before the last step */
     v->now_ms = now_ms;
     *ret_hint = (struct query_hint){0};
     steps_begin(v);

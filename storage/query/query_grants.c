@@ -65,7 +65,7 @@ static enum status grant_run(struct grants *gs, const struct grant *gr)
             continue;
         uint64_t offset = gr->base + i;
         if (h.count == 0 || offset >= h.base + h.count)
-            s = records_seek(it, gr->topic_id, gr->queue, offset, &h);
+            s = records_seek_on(it, gr->topic_id, gr->queue, offset, &h);
         if (s == ST_OK)
             s = offset >= h.base ? grant_message(gs, gr, offset, kv_iter_value(it), &h) : ST_GONE;
         if (s != ST_DAMAGED && s != ST_GONE)

@@ -87,20 +87,6 @@ static bool part_grant_record(const struct grant *g, struct slice record, const 
     return true;
 }
 
-/* Moves the iterator to the record that holds offset, or the first one behind it. *h is the record it stands on. */
-static enum status part_next_record(struct kv_iter *it, uint64_t topic, uint32_t queue, uint64_t offset,
-                                    struct record_header *h)
-{
-    bool follows = h->count > 0 && offset >= h->base + h->count;
-    if (follows) { /* it is mostly the next one */
-        kv_iter_next(it);
-        enum status s = records_header(it, h);
-        if (s != ST_OK || offset < h->base + h->count)
-            return s;
-    }
-    return records_seek(it, topic, queue, offset, h);
-}
-
 static enum status part_grant_parts(struct view *v, const struct grant *g, struct sink *sink, bool *more)
 {
     enum status s = ST_OK;
@@ -110,7 +96,7 @@ static enum status part_grant_parts(struct view *v, const struct grant *g, struc
     struct record_header h = {0};
     uint64_t at = g->base, end = g->base + g->count;
     while (at < end && *more) {
-        s = part_next_record(it, g->topic_id, g->queue, at, &h);
+        s = records_seek_on(it, g->topic_id, g->queue, at, &h);
         if (s == ST_OK && h.base <= at) {
             uint64_t to = h.base + h.count < end ? h.base + h.count : end;
             *more = part_grant_record(g, kv_iter_value(it), &h, (uint32_t)(at - h.base), (uint32_t)(to - h.base),
@@ -202,7 +188,7 @@ enum status reader_parts(struct reader *r, struct view *v, part_fn *fn, void *ar
     struct sink sink = part_sink(v, fn, arg);
     bool more = true;
     while (s == ST_OK && more) {
-        s = part_next_record(it, r->topic_id, r->queue, r->next, &h);
+        s = records_seek_on(it, r->topic_id, r->queue, r->next, &h);
         if (s == ST_OK && h.base <= r->next) {
             more = part_read_record(r, kv_iter_value(it), &h, &sink);
         } else if (s == ST_OK || s == ST_DAMAGED) {

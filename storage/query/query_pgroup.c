@@ -93,7 +93,7 @@ void query_pgroup_info(struct view *v, const struct command *cmd, struct buf *re
     if (s == ST_OK) {
         reply_map(reply, 11);
         reply_field_bytes(reply, "pgroup", cmd->pos[0]);
-        pgroup_put_settings(reply, &a.row, v->policy);
+        pgroup_put_settings(reply, &a.row, &v->policy);
         reply_field_int(reply, "pending", (int64_t)a.open.pending);
         reply_field_int(reply, "parked", (int64_t)a.open.parked);
         reply_field_int(reply, "oldest", a.oldest_ms);

@@ -53,7 +53,7 @@ static void txn_put_info(struct buf *reply, uint64_t txid, const struct txn_row 
 static bool txn_forgotten(const struct view *v, const struct txn_row *row)
 {
     bool decided = row->state == TXN_COMMITTED || row->state == TXN_ROLLEDBACK;
-    return decided && row->decided_ms + v->policy->txn_outcome_retention_ms <= v->now_ms;
+    return decided && row->decided_ms + v->policy.txn_outcome_retention_ms <= v->now_ms;
 }
 
 static enum status txn_read(struct view *v, const struct key *key, struct txn_row *ret_row)

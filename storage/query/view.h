@@ -30,7 +30,7 @@ struct view {
     struct kv_snap *snap;
     struct buf row;         /* bytes of the row read last */
     struct topic_row topic; /* the topic read last */
-    const struct policy *policy;
+    struct policy policy; /* of the query at work */
     int64_t now_ms;
     enum query_step step;
     int32_t budget;      /* rows that this step may still look at; it may go a little below 0 */

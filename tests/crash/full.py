@@ -7,8 +7,10 @@ test of descriptors is run.
 """
 import os
 import re
+import resource
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -16,7 +18,7 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib")]
 
-from broker import ANSWER_SECONDS, Broker, Refused, eventually, run_tests  # noqa: E402 (the path comes first)
+from broker import ANSWER_SECONDS, Broker, Message, Refused, eventually, run_tests  # noqa: E402 (the path comes first)
 
 DISK = os.environ.get("FULL_DISK")  # the small file system
 FILL = os.path.join(DISK or "", "fill")
@@ -126,6 +128,145 @@ def test_a_repeat_is_answered_while_full():
             assert "DISKFULL" in str(refused), refused
         assert c.call("SEND", "t", "a", "DEDUP", "x") == first
         assert c.call("HALF", "pg", "t", "b", "DEDUP", "x") == txid
+
+
+def resize(size):
+    """Gives the small file system another size, and empties it."""
+    clear()
+    subprocess.run(["mount", "-o", f"remount,size={size}", DISK], check=True)
+
+
+def folder_bytes(folder):
+    total = 0
+    for name in os.listdir(folder):
+        try:
+            total += os.path.getsize(os.path.join(folder, name))
+        except FileNotFoundError:
+            pass  # RocksDB has just deleted it
+    return total
+
+
+def fill_two_topics(c, body):
+    """Returns how many messages each has."""
+    for i in range(100000):
+        for topic in ("a", "b"):
+            try:
+                c.call("SEND", topic, body, "QUEUE", "0")
+            except Refused as refused:
+                assert refused.code == "DISKFULL", refused
+                return i
+    raise AssertionError("the disk does not get full")
+
+
+def is_done(c, *words):
+    try:
+        c.call(*words)
+        return True
+    except Refused as refused:
+        assert refused.code == "DISKFULL", refused
+        return False
+
+
+def goes_on_while_full(c, txid):
+    messages = [Message(m) for m in c.call("POP", "g", "b", "COUNT", "5")]
+    assert len(messages) == 5
+    assert c.call("ACK", "g", messages[0].id) == 1
+    c.call("NACK", "g", messages[1].id)
+    c.call("EXTEND", "g", messages[2].id, "1m")
+    c.call("REJECT", "g", messages[3].id)
+    assert len(c.call("COMMIT", txid)) == 1
+    for words in (("SEND", "b", "x"), ("MSEND", "b", "x"), ("HALF", "p", "b", "x"), ("TOPIC", "CREATE", "c"),
+                  ("GROUP", "CREATE", "h", "b")):
+        assert c.refused(*words).code == "DISKFULL", words
+
+
+def deleted_space_is_writable(words, kill):
+    """Two topics take turns in all files; what one of them gives back must be writable."""
+    resize("96m")
+    body = b"x" * 20000
+    with Broker("--memory", "16MiB", "--data", os.path.join(DISK, "data")) as broker:
+        c = broker.text()
+        txid = c.call("HALF", "p", "b", body)
+        n = fill_two_topics(c, body)
+        goes_on_while_full(c, txid)
+        c.call(*words)
+        if kill:
+            broker.kill()
+            broker.start()
+            c = broker.text()
+        eventually(lambda: is_done(c, "SEND", "b", body), "the space is writable", 5)
+        eventually(lambda: folder_bytes(os.path.join(DISK, "data", "store")) < n * 20000 * 3 // 2, "it is given back")
+        more = 0
+        while more < n // 2 and is_done(c, "SEND", "b", body):
+            more += 1
+        assert more >= n // 2, (more, n)
+        assert c.call("POP", "g", "b", "COUNT", "5")
+    resize("16m")
+
+
+def test_what_is_deleted_is_writable_again():
+    if DISK:
+        deleted_space_is_writable(("TOPIC", "DELETE", "a"), False)
+
+
+def test_what_is_purged_is_writable_again_over_a_kill():
+    if DISK:
+        deleted_space_is_writable(("TOPIC", "PURGE", "a"), True)
+
+
+def test_deleted_topics_give_their_bytes_back():
+    """Also where the disk is large and nobody writes."""
+    with Broker("--memory", "16MiB", "--fsync", "never") as broker:
+        c = broker.text()
+        for i in range(1000):
+            for topic in ("a", "b"):
+                c.call("SEND", topic, b"x" * 20000, "QUEUE", "0")
+        c.call("TOPIC", "DELETE", "a")
+        store = os.path.join(broker.data, "store")
+        eventually(lambda: 20e6 < folder_bytes(store) < 25e6, "the bytes of the deleted topic are given back", 30)
+        assert c.call("GET", "b:0:999")[1] == b"x" * 20000
+
+
+def test_compaction_recovers_from_a_full_disk():
+    """RocksDB goes on by itself where a compaction found the disk full, or the broker has said why it ended."""
+    if not DISK:
+        return
+    resize("64m")
+    with Broker(*FLAGS) as broker:
+        c = broker.text()
+        for i in range(300):
+            c.call("SEND", "t", b"x" * 20000, "QUEUE", "0")
+        leave(300000)
+        try:
+            for i in range(300):
+                is_done(c, "SEND", "t", b"x" * 20000, "QUEUE", "0")
+        except (EOFError, OSError):
+            ended_well(broker, broker.process.wait(ANSWER_SECONDS))
+            os.unlink(FILL)
+            broker.start()
+        else:
+            os.unlink(FILL)
+        c = broker.text()
+        eventually(lambda: is_done(c, "SEND", "t", b"x" * 20000, "QUEUE", "0"), "it is writable", 10)
+        assert c.call("GET", "t:0:299")[1] == b"x" * 20000
+    resize("16m")
+
+
+def test_64_descriptors():
+    """200 clients want to connect. Some are served, and the others refused or kept waiting."""
+    few = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))  # noqa: E731 (short)
+    with Broker("--memory", "64MB", before=few) as broker:
+        c = broker.text()
+        clients = [socket.create_connection(("127.0.0.1", broker.port)) for _ in range(200)]
+        try:
+            for i in range(3000):
+                c.call("SEND", f"t{i % 20}", b"x" * 3000)
+        except (EOFError, OSError):
+            status, last = broker.process.wait(ANSWER_SECONDS), broker.read_log().splitlines()[-1]
+            assert status == 70 and b"Too many open files" in last, (status, last)
+            broker.start()
+        for other in clients:
+            other.close()
 
 
 def test_few_descriptors():

@@ -48,10 +48,10 @@ def die_with_parent():
 
 
 class Broker:
-    """A broker process and its folder."""
+    """A broker process and its folder. before: a function that runs in the process before the broker."""
 
-    def __init__(self, *flags, environment=None, started=True):
-        self.flags = flags
+    def __init__(self, *flags, environment=None, started=True, before=None):
+        self.flags, self.before = flags, before
         self.environment = dict(os.environ, **(environment or {}))
         self.folder = tempfile.mkdtemp(prefix="halfmq-test-")
         self.data = os.path.join(self.folder, "data")
@@ -67,7 +67,12 @@ class Broker:
             self.process = subprocess.Popen(
                 [HALFMQD, "--port", "0", "--http_port", "0", "--data", self.data, *self.flags],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder,
-                env=self.environment, preexec_fn=die_with_parent)
+                env=self.environment, preexec_fn=self.in_child)
+
+    def in_child(self):
+        die_with_parent()
+        if self.before:
+            self.before()
 
     def start(self):
         """Starts it and returns when it is ready."""

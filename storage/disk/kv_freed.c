@@ -1,0 +1,121 @@
+/*
+ * kv_freed.c: a ring from the writer to whoever gives space back (kv_freed.h).
+ *
+ * The bytes of a batch: 8 of its sequence number, 4 of its count, then records:
+ *   tag u8 │ family varint, where the tag says so │ key: length varint, bytes │ value or end key, where the tag says so
+ */
+#include "storage/disk/kv_freed.h"
+
+#include "storage/disk/keys.h"
+
+#define BATCH_HEADER_BYTES 12
+#define TAG_DELETE 0x0
+#define TAG_PUT 0x1
+#define TAG_FAMILY_DELETE 0x4
+#define TAG_FAMILY_PUT 0x5
+#define TAG_FAMILY_DELETE_RANGE 0xE
+#define TAG_DELETE_RANGE 0xF
+
+void kv_freed_add(struct kv_freed *f, struct slice from)
+{
+    if (from.len < 8)
+        return;
+    uint64_t topic = key_read_u64(from.data), last = f->noted - 1;
+    if (f->noted > 0 && atomic_load_explicit(&f->topics[last % KV_FREED_MAX], memory_order_relaxed) == topic &&
+        last >= atomic_load(&f->published))
+        return; /* the same batch deletes them twice */
+    if (f->noted - atomic_load(&f->taken) >= KV_FREED_MAX) {
+        f->noted_lost = true;
+        return;
+    }
+    atomic_store_explicit(&f->topics[f->noted % KV_FREED_MAX], topic, memory_order_relaxed);
+    f->noted++;
+}
+
+static bool freed_varint(struct slice *bytes, uint32_t *ret)
+{
+    uint32_t v = 0;
+    for (unsigned shift = 0; shift < 35 && bytes->len > 0; shift += 7) {
+        uint8_t b = *bytes->data;
+        *bytes = slice_of(bytes->data + 1, bytes->len - 1);
+        v |= (uint32_t)(b & 127) << shift;
+        if (b < 128) {
+            *ret = v;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool freed_piece(struct slice *bytes, struct slice *ret)
+{
+    uint32_t len = 0;
+    if (!freed_varint(bytes, &len) || len > bytes->len)
+        return false;
+    *ret = slice_of(bytes->data, len);
+    *bytes = slice_of(bytes->data + len, bytes->len - len);
+    return true;
+}
+
+/* False: there is no other record, or one that is not known. */
+static bool freed_record(struct kv_freed *f, struct slice *bytes)
+{
+    if (bytes->len == 0)
+        return false;
+    uint8_t tag = *bytes->data;
+    uint32_t family = 0;
+    struct slice key, value;
+    *bytes = slice_of(bytes->data + 1, bytes->len - 1);
+    bool named = tag == TAG_FAMILY_DELETE || tag == TAG_FAMILY_PUT || tag == TAG_FAMILY_DELETE_RANGE;
+    bool two = tag != TAG_DELETE && tag != TAG_FAMILY_DELETE;
+    if (!named && tag != TAG_DELETE && tag != TAG_PUT && tag != TAG_DELETE_RANGE)
+        return false;
+    if ((named && !freed_varint(bytes, &family)) || !freed_piece(bytes, &key) || (two && !freed_piece(bytes, &value)))
+        return false;
+    if (tag == TAG_FAMILY_DELETE_RANGE && family != 0)
+        kv_freed_add(f, key); /* the family of rows is 0 */
+    return true;
+}
+
+void kv_freed_scan(struct kv_freed *f, struct slice batch)
+{
+    if (batch.len < BATCH_HEADER_BYTES)
+        return;
+    struct slice bytes = slice_of(batch.data + BATCH_HEADER_BYTES, batch.len - BATCH_HEADER_BYTES);
+    while (freed_record(f, &bytes))
+        continue;
+}
+
+void kv_freed_publish(struct kv_freed *f)
+{
+    if (f->noted_lost)
+        atomic_store(&f->lost, true);
+    f->noted_lost = false;
+    atomic_store(&f->published, f->noted);
+}
+
+void kv_freed_forget(struct kv_freed *f)
+{
+    f->noted_lost = false;
+    f->noted = atomic_load(&f->published);
+}
+
+bool kv_freed_any(const struct kv_freed *f)
+{
+    return atomic_load(&f->lost) || atomic_load(&f->taken) != atomic_load(&f->published);
+}
+
+bool kv_freed_take(struct kv_freed *f, uint64_t *ret_topic)
+{
+    uint64_t next = atomic_load(&f->taken);
+    if (next == atomic_load(&f->published))
+        return false;
+    *ret_topic = atomic_load_explicit(&f->topics[next % KV_FREED_MAX], memory_order_relaxed);
+    atomic_store(&f->taken, next + 1);
+    return true;
+}
+
+bool kv_freed_take_lost(struct kv_freed *f)
+{
+    return atomic_exchange(&f->lost, false);
+}

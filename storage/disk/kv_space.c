@@ -1,0 +1,212 @@
+/* kv_space.c: compacts what was deleted (kv_space.h). */
+#include "storage/disk/kv_space.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "protocol/limits.h"
+#include "storage/disk/keys.h"
+#include "storage/disk/kv_setup.h"
+
+#define SPACE_FORCE 2       /* RocksDB's kForce: the C interface has no name for it */
+#define SPACE_FEW 4         /* so many topics are compacted one by one; more as one range */
+#define SPACE_ROWS_MIN MIB(1) /* rows of a topic that are worth a compaction */
+#define SPACE_GARBAGE_MIN MIB(8)
+#define SPACE_GARBAGE_SHARE 8 /* garbage is collected from one part in so many on; ... */
+#define SPACE_PASS_BYTES_MAX MIB(256)
+
+static const enum kv_family space_logs[] = {KV_LOG, KV_LOG_LZ4, KV_LOG_ZSTD};
+#define SPACE_LOGS (sizeof(space_logs) / sizeof(space_logs[0]))
+
+static uint64_t space_number(struct kv *kv, enum kv_family f, const char *name)
+{
+    uint64_t n = 0;
+    return rocksdb_property_int_cf(kv->db, kv_handle(kv, f), name, &n) == 0 ? n : 0;
+}
+
+static bool space_stopped(const struct kv *kv)
+{
+    return atomic_load(&kv->space_stop) || atomic_load(&kv->dead);
+}
+
+static void space_compact(struct kv *kv, enum kv_family f, struct slice from, struct slice to)
+{
+    if (space_stopped(kv))
+        return;
+    rocksdb_compactoptions_t *o = rocksdb_compactoptions_create();
+    rocksdb_compactoptions_set_exclusive_manual_compaction(o, 0);
+    rocksdb_compactoptions_set_bottommost_level_compaction(o, SPACE_FORCE);
+    rocksdb_compact_range_cf_opt(kv->db, kv_handle(kv, f), o, (const char *)from.data, from.len,
+                                 (const char *)to.data, to.len);
+    rocksdb_compactoptions_destroy(o);
+}
+
+/* ---- deleted topics ---- */
+
+static void space_compact_records(struct kv *kv, uint64_t first, uint64_t last)
+{
+    struct key from = key_log(first, 0, 0), to = key_log(last + 1, 0, 0);
+    for (size_t i = 0; i < SPACE_LOGS; i++) {
+        if (kv_has(kv, space_logs[i]))
+            space_compact(kv, space_logs[i], key_slice(&from), key_slice(&to));
+    }
+}
+
+/* Compacts the rows that belong to a topic's messages, where they are many. */
+static void space_compact_rows(struct kv *kv, uint64_t topic)
+{
+    static const char kinds[] = {'B', 'D', 'E', 'I', 'L'};
+    for (size_t i = 0; i < sizeof(kinds); i++) {
+        struct key from = key_of_id(kinds[i], topic), to = key_after(&from);
+        const char *starts[] = {(const char *)from.bytes}, *ends[] = {(const char *)to.bytes};
+        const size_t start_sizes[] = {from.len}, end_sizes[] = {to.len};
+        uint64_t bytes = 0;
+        char *failure = NULL;
+        rocksdb_approximate_sizes_cf(kv->db, kv_handle(kv, KV_STATE), 1, starts, start_sizes, ends, end_sizes, &bytes,
+                                     &failure);
+        rocksdb_free(failure);
+        if (bytes >= SPACE_ROWS_MIN)
+            space_compact(kv, KV_STATE, key_slice(&from), key_slice(&to));
+    }
+}
+
+/* Compacts what was deleted since the last round. The first compaction flushes all write buffers, so that the deletions
+ * are in tables. */
+static uint32_t space_compact_topics(struct kv *kv)
+{
+    uint64_t topics[KV_FREED_MAX], first = UINT64_MAX, last = 0;
+    uint32_t n = 0;
+    while (n < KV_FREED_MAX && kv_freed_take(&kv->freed, &topics[n])) {
+        first = topics[n] < first ? topics[n] : first;
+        last = topics[n] > last ? topics[n] : last;
+        n++;
+    }
+    if (n > SPACE_FEW)
+        space_compact_records(kv, first, last);
+    for (uint32_t i = 0; i < n; i++) {
+        if (n <= SPACE_FEW)
+            space_compact_records(kv, topics[i], topics[i]);
+        space_compact_rows(kv, topics[i]);
+    }
+    return n;
+}
+
+/* ---- tables ---- */
+
+/* Compacts the tables of a family one by one: those that have deletions, or all. */
+static uint32_t space_compact_tables(struct kv *kv, enum kv_family f, bool all)
+{
+    const rocksdb_livefiles_t *files = rocksdb_livefiles(kv->db);
+    uint32_t n = 0;
+    for (int i = 0; i < rocksdb_livefiles_count(files); i++) {
+        bool own = strcmp(rocksdb_livefiles_column_family_name(files, i), kv_setup_lines[f].name) == 0;
+        if (!own || (!all && rocksdb_livefiles_deletions(files, i) == 0))
+            continue;
+        struct slice from, to;
+        from.data = (const uint8_t *)rocksdb_livefiles_smallestkey(files, i, &from.len);
+        to.data = (const uint8_t *)rocksdb_livefiles_largestkey(files, i, &to.len);
+        space_compact(kv, f, from, to);
+        n++;
+    }
+    rocksdb_livefiles_destroy(files);
+    return n;
+}
+
+static void space_compact_marked(struct kv *kv)
+{
+    for (size_t i = 0; i < SPACE_LOGS; i++) {
+        if (kv_has(kv, space_logs[i]))
+            space_compact_tables(kv, space_logs[i], false);
+    }
+}
+
+/* ---- garbage in blob files ---- */
+
+static bool space_set(struct kv *kv, enum kv_family f, bool on, double share)
+{
+    char text[32];
+    snprintf(text, sizeof(text), "%.6f", share);
+    const char *names[] = {"enable_blob_garbage_collection", "blob_garbage_collection_age_cutoff"};
+    const char *values[] = {on ? "true" : "false", text};
+    char *failure = NULL;
+    rocksdb_set_options_cf(kv->db, kv_handle(kv, f), 2, names, values, &failure);
+    bool set = failure == NULL;
+    rocksdb_free(failure);
+    return set;
+}
+
+/* Collects garbage from the oldest blob files of a family, where there is much. True: another pass would do more. */
+static bool space_collect(struct kv *kv, enum kv_family f, bool urgent, uint64_t room)
+{
+    uint64_t files = space_number(kv, f, "rocksdb.num-blob-files");
+    uint64_t total = space_number(kv, f, "rocksdb.live-blob-file-size");
+    uint64_t garbage = space_number(kv, f, "rocksdb.live-blob-file-garbage-size");
+    uint64_t least = urgent ? SPACE_GARBAGE_MIN / 8 : SPACE_GARBAGE_MIN;
+    if (files == 0 || garbage < least || (!urgent && garbage < total / SPACE_GARBAGE_SHARE) || kv->passes[f] == 0)
+        return false;
+    uint64_t wanted = total > garbage ? total - garbage : 0;
+    uint64_t most = room < SPACE_PASS_BYTES_MAX ? room : SPACE_PASS_BYTES_MAX;
+    double share = wanted > most ? (double)most / (double)wanted : 1.0;
+    if (share * (double)files < 1.0)
+        share = 1.0 / (double)files + 0.000001;
+    uint32_t passes = (uint32_t)(1.0 / share) + 2; /* after so many the oldest files have been new ones once */
+    if (kv->passes[f] > passes)
+        kv->passes[f] = passes;
+    kv->passes[f]--;
+    if (space_set(kv, f, true, share > 1.0 ? 1.0 : share))
+        space_compact_tables(kv, f, true);
+    space_set(kv, f, false, 0.25);
+    return kv->passes[f] > 0;
+}
+
+/* ---- rounds ---- */
+
+bool kv_space_any(const struct kv *kv)
+{
+    return kv_freed_any(&kv->freed);
+}
+
+/* Could a snapshot still see what was deleted? */
+static bool space_is_watched(struct kv *kv)
+{
+    uint64_t oldest = space_number(kv, KV_STATE, "rocksdb.oldest-snapshot-sequence");
+    return space_number(kv, KV_STATE, "rocksdb.num-snapshots") > 0 && oldest < atomic_load(&kv->freed_at);
+}
+
+/* What the write buffers hold: the first compaction writes it into tables. */
+static uint64_t space_buffered(struct kv *kv)
+{
+    uint64_t n = 0;
+    for (int f = 0; f < KV_FAMILIES; f++) {
+        if (kv_has(kv, (enum kv_family)f))
+            n += space_number(kv, (enum kv_family)f, "rocksdb.cur-size-all-mem-tables");
+    }
+    return n;
+}
+
+bool kv_space_give_back(struct kv *kv, bool urgent, uint64_t room)
+{
+    if (space_stopped(kv))
+        return false;
+    if (space_is_watched(kv) || space_buffered(kv) > room)
+        return true;
+    bool lost = kv_freed_take_lost(&kv->freed) || !kv->looked;
+    bool freed = space_compact_topics(kv) > 0;
+    if (lost)
+        space_compact_marked(kv);
+    kv->looked = true;
+    bool more = false;
+    for (size_t i = 0; i < SPACE_LOGS; i++) {
+        enum kv_family f = space_logs[i];
+        if (freed || lost)
+            kv->passes[f] = UINT32_MAX;
+        more = (kv_has(kv, f) && space_collect(kv, f, urgent, room / 2)) || more;
+    }
+    return !space_stopped(kv) && (more || kv_space_any(kv));
+}
+
+void kv_space_stop(struct kv *kv)
+{
+    atomic_store(&kv->space_stop, true);
+    rocksdb_disable_manual_compaction(kv->db);
+}

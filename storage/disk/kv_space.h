@@ -1,0 +1,33 @@
+/*
+ * kv_space.h: gives the disk space of deleted records back.
+ *
+ * A deletion only marks a range as deleted; the bytes stay until RocksDB happens to compact what is in it, which may be
+ * never. A round does that now:
+ *
+ *   topics that were deleted or purged (kv_freed) ──► compact their ranges: tables lose their keys, and blob files in
+ *                                                     which nothing else is wanted go
+ *   much garbage in blob files that topics share   ──► compact with collection: what is wanted in the oldest of these
+ *                                                     files moves to new ones, as far as `room` allows
+ *
+ * Where deletions were lost sight of, as over a restart, the tables themselves tell which of them have deletions. A
+ * round waits until no snapshot is older than the deletions. It works in RocksDB's own threads, table by table, so that
+ * its other compactions go on in between.
+ *
+ * Threads: one thread at a time; kv_space_any and kv_space_stop from any.
+ */
+#ifndef HALFMQ_STORAGE_KV_SPACE_H
+#define HALFMQ_STORAGE_KV_SPACE_H
+
+#include "storage/disk/kv.h"
+
+/* Was something deleted since the last round? */
+bool kv_space_any(const struct kv *kv);
+
+/* One round. urgent: the disk is full, so that little garbage counts, too. room: how many bytes it may write before it
+ * has given anything back. True: there is more to do, in another round. */
+bool kv_space_give_back(struct kv *kv, bool urgent, uint64_t room);
+
+/* Ends a round that is under way, and makes all later ones do nothing. Before kv_close. */
+void kv_space_stop(struct kv *kv);
+
+#endif
