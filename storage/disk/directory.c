@@ -220,7 +220,9 @@ enum status directory_last(struct directory *d, uint32_t queue, struct record_in
     d->on = false;
     if (directory_row(d, queue, ret_info))
         return ST_OK;
-    if (!directory_in(d, queue) && kv_iter_status(d->it) == ST_OK)
+    enum status s = kv_iter_status(d->it);
+    if (!directory_in(d, queue) && s == ST_OK)
         return ST_GONE;
-    return directory_ask_records(d, queue, 0, true, ret_info);
+    /* A row that is damaged has no total any more. One that cannot be read now has. */
+    return s == ST_OK || s == ST_DAMAGED ? directory_ask_records(d, queue, 0, true, ret_info) : s;
 }

@@ -39,6 +39,7 @@ static void gone_later(struct state *st, enum timer_kind kind, const struct gone
 {
     struct gone rest = {g->id, g->name, from};
     struct key hold;
+    st->sick = st->sick || s == ST_NOMEM; /* when it is done must not depend on the memory */
     timer_put(st, st->now_ms + (s == ST_OK ? 0 : GONE_RETRY_MS), kind, gone_what(&rest, &hold));
 }
 
@@ -122,7 +123,9 @@ static bool gone_born(struct state *st, const struct gone *g, const struct gt *b
         uint8_t group[NAME_BYTES_MAX];
         memcpy(group, gt->group.data, gt->group.len);
         struct group_row row = {.id = gt->id, .topic_id = g->id, .attempt_base = gt->attempt_base};
-        if (st->gone_left == 0 || group_erase(st, slice_of(group, gt->group.len), g->name, &row) != ST_OK)
+        enum status s = st->gone_left ? group_erase(st, slice_of(group, gt->group.len), g->name, &row) : ST_BUSY;
+        st->sick = st->sick || s == ST_NOMEM;
+        if (s != ST_OK)
             return false;
         st->gone_left--;
     }

@@ -418,6 +418,31 @@ static void old_receipts_in_one_group(void **state)
     assert_string_equal(shell_reply(s, three), "[t:0:0#3=b]");
 }
 
+/* More groups than one step deletes: those whose rows are still there must not begin anew either. */
+static void old_receipts_of_many_groups(void **state)
+{
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
+    shell_do(s, "SEND t a");
+    for (int i = 0; i < 500; i++)
+        shell_add(s, "POP g%d t", i);
+    assert_true(shell_write(s));
+    shell_reload(s);
+    shell_do(s, "TOPIC DELETE t");
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
+    shell_do(s, "SEND t b");
+    for (int i = 0; i < 500; i += 7) {
+        char group[16];
+        (void)snprintf(group, sizeof(group), "g%d", i);
+        if (i % 2)
+            shell_do(s, "GROUP CREATE %s t", group);
+        shell_expect(s, "[t:0:0#2=b]", "POP %s t", group);
+        shell_expect(s, "0", "ACK %s t:0:0#1", group);
+    }
+    shell_pass(s, 10000);
+    assert_int_equal(s->st->meta.groups, 72);
+}
+
 /* ATTEMPTS, BACKOFF and a dead letter's `attempts` count the deliveries since the group was created. */
 static void attempts_count_from_the_base(void **state)
 {
@@ -473,7 +498,7 @@ int main(void)
         SHELL_TEST(purge_with_many_groups),    SHELL_TEST(unloaded),
         SHELL_TEST(cutting_leases_has_a_limit),
         SHELL_TEST(deleted_and_made_in_a_group), SHELL_TEST(old_receipts_stay_stale),
-        SHELL_TEST(old_receipts_in_one_group), SHELL_TEST(attempts_count_from_the_base),
+        SHELL_TEST(old_receipts_in_one_group), SHELL_TEST(old_receipts_of_many_groups), SHELL_TEST(attempts_count_from_the_base),
         SHELL_TEST(attempts_are_left_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
