@@ -40,6 +40,7 @@ ROWS = (
     Row("rss_load", "memory", "resident, most under any load, memory=64MB", "MB", 80.0, 72.0, True),
     Row("start", "start", "start with {messages} messages stored", "s", 0.5, 0.2, True),
     Row("start_kill", "start", "the same after SIGKILL under load", "s", 3.0, 1.0, True),
+    Row("start_long", "start", "start with {size} of log to replay: processor time", "s", 10.0, 5.0, True),
     Row("backlog", "crowds", "SEND with a backlog of {messages} over an empty broker", "x", 0.8, 0.95, False),
     Row("topics", "crowds", "SEND to one topic of 10,000 over an empty broker", "x", 0.8, 0.95, False),
     Row("topics_all", "crowds", "SEND to 10,000 topics by chance over SEND to one", "x", None, None, False),

@@ -3,6 +3,8 @@
 It is filled once; then come starts after an orderly stop, and starts after SIGKILL while it is written
 to (which is when a write-ahead log is longest). How many messages: 20 million, or 50 million with
 BENCH_FULL=1.
+
+A log of 1 GiB is there only where settings allow it. It is replayed once in each round, from a copy.
 """
 import shutil
 import subprocess
@@ -14,6 +16,8 @@ from suite.servers import Broken, HalfMQ
 MESSAGES, MESSAGES_FULL = 20000000, 50000000
 BYTES_A_MESSAGE = 220  # on disk, while compaction still holds both copies
 LOAD_SECONDS = 1.5
+LONG_MESSAGES, LONG_SIZE = 1 << 18, 4000  # 1 GiB
+LONG_FLAGS = ("--memory", "16GB", "--replay_max", "4GiB", "--fsync", "never")
 
 
 def wanted(bench):
@@ -46,7 +50,30 @@ def kill_under_load(bench, broker):
         load.wait()
 
 
+def measure_long(bench):
+    """How much processor time a start takes that has a long log to replay."""
+    n = bench.scaled(LONG_MESSAGES)
+    f = bench.figure("start_long")
+    f.work, f.fsync = f.row.work.format(size=f"{n * LONG_SIZE / (1 << 30):.2g} GiB"), "fsync=never"
+    f.commands = [("HalfMQ", "halfmqd " + " ".join(LONG_FLAGS) + "   # after SIGKILL, until PING is answered")]
+    with HalfMQ(bench, "long", *LONG_FLAGS) as broker:
+        halfmq_bench(bench, broker.port, "send", "--size", str(LONG_SIZE), "--connections", "20", "--messages", str(n))
+        broker.kill()
+        copy = broker.folder + "-copy"
+        shutil.copytree(broker.folder, copy)
+        try:
+            for _ in range(bench.rounds):
+                shutil.rmtree(broker.folder)
+                shutil.copytree(copy, broker.folder)
+                broker.start()
+                bench.put("start_long", broker.cpu_seconds())
+                broker.kill()
+        finally:
+            shutil.rmtree(copy)
+
+
 def measure(bench):
+    measure_long(bench)
     n, text = wanted(bench)
     for key in ("start", "start_kill"):
         f = bench.figure(key)
