@@ -24,6 +24,7 @@
 #include "broker/journal/wal.h"
 #include "broker/journal/wal_lost.h"
 #include "broker/journal/wal_tie.h"
+#include "broker/manifest.h"
 #include "storage/salvage.h"
 #include "storage/state.h"
 
@@ -76,6 +77,7 @@ static void *loading_open_files(void *arg)
                                       .damaged = loading_tell_damage};
     /* Linux keeps the nice value for each thread. If this fails, all have the same priority; that is fine. */
     (void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + STORE_NICE);
+    manifest_mend(l->store_path);
     return store_open_files(&opt, &d->store, d->err, sizeof d->err) == ST_OK ? l : NULL;
 }
 
