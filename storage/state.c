@@ -35,6 +35,7 @@ static void state_begin_group(struct state *st)
     st->group_commands = st->group_settled = 0;
     st->meta_dirty = false;
     timers_begin_group(st);
+    pgroups_forget(st);
     st->gone_left = GONE_GTS_MAX;
     st->lru.grown = 0;
     st->fx.n_keys = 0;

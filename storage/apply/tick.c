@@ -15,9 +15,10 @@
  * (retry_at_ms), and the next TICK is submitted at once; commands of clients come between the two.
  *
  * Invariants: a row is deleted when its work was done, or is put again for later; never is it lost. A row that fails
- * does not keep the ones behind it from being fired. To add a kind: a function and a line in the table below.
+ * does not keep the ones behind it from being fired, nor does a block of rows that cannot be read (scan.h). To add a kind: a function and a line in the table below.
  */
 #include "storage/apply/handlers.h"
+#include "storage/model/scan.h"
 #include "storage/model/delay.h"
 #include "storage/group/gone.h"
 #include "storage/group/lease.h"
@@ -25,7 +26,7 @@
 #include "storage/model/txn.h"
 
 #define TICK_LOOKAHEAD_MS 1000
-#define LOST_MAX 16 /* stretches of rows that cannot be read, passed by one TICK */
+#define TICK_KEY_WIDTH 24 /* due u64, and what, or the beginning of it */
 
 static enum status tick_gt(struct state *st, const struct stamp *stamp, int64_t due_ms, struct slice what)
 {
@@ -90,12 +91,12 @@ static const struct tick_kind {
 };
 
 /* Deletes the row (W, kind u8, due u64, what) and does what it reminds of. */
-static void tick_fire(struct state *st, const struct stamp *stamp, enum timer_kind kind, const struct kv_iter *it)
+static void tick_fire(struct state *st, const struct stamp *stamp, enum timer_kind kind, const struct scan *scan)
 {
     struct key key = {.len = 0};
-    key_bytes(&key, kv_iter_key(it));
+    key_bytes(&key, scan_key(scan));
     struct timer_row was;
-    if (key.len <= TIMER_WHAT_AT || timer_decode(kv_iter_value(it), &was) != ST_OK)
+    if (key.len <= TIMER_WHAT_AT || timer_decode(scan_value(scan), &was) != ST_OK)
         was = (struct timer_row){.first_ms = key.len < TIMER_WHAT_AT ? 0 : (int64_t)key_read_u64(key.bytes + 2)};
     struct slice what = slice_of(key.bytes + TIMER_WHAT_AT, key.len > TIMER_WHAT_AT ? key.len - TIMER_WHAT_AT : 0);
     core_del(st, &key); /* first, as the same row may be put again */
@@ -108,14 +109,14 @@ static void tick_fire(struct state *st, const struct stamp *stamp, enum timer_ki
 }
 
 /* Fires what is due of one kind. True: some of it is left, as the quota is used up. */
-static bool tick_scan(struct state *st, const struct stamp *stamp, enum timer_kind kind, struct kv_iter *it)
+static bool tick_scan(struct state *st, const struct stamp *stamp, enum timer_kind kind, struct scan *scan)
 {
     struct timer_index *index = &st->timers[kind];
     int64_t due = INT64_MAX, passed_ms = index->passed.len ? index->floor_ms : INT64_MAX;
     bool left = false;
     core_work_begin(st, tick_table[kind].rows_max, tick_table[kind].bytes_max);
-    for (kv_iter_first(it); kv_iter_valid(it) && !st->sick; kv_iter_next(it)) {
-        struct slice row = kv_iter_key(it);
+    for (scan_first(scan); scan_valid(scan) && !st->sick; scan_next(scan)) {
+        struct slice row = scan_key(scan);
         due = row.len < TIMER_WHAT_AT ? 0 : (int64_t)key_read_u64(row.data + 2);
         left = due <= stamp->now_ms && core_spent(st);
         if (due > stamp->now_ms || left)
@@ -123,7 +124,7 @@ static bool tick_scan(struct state *st, const struct stamp *stamp, enum timer_ki
         index->passed.len = 0;
         key_bytes(&index->passed, row);
         passed_ms = due;
-        tick_fire(st, stamp, kind, it);
+        tick_fire(st, stamp, kind, scan);
         due = INT64_MAX;
     }
     index->floor_ms = due < stamp->now_ms ? due : stamp->now_ms;
@@ -144,46 +145,20 @@ static void tick_see_fresh(struct timer_index *index)
         index->next_ms = index->fresh_ms;
 }
 
-/* Moves the iterator behind rows that cannot be read. RocksDB cannot go on there by itself, so a due time behind them is
- * looked for, in steps that double, and then between the last two. False: there is none until to_ms. */
-static bool tick_seek_behind(struct kv_iter *it, enum timer_kind kind, int64_t from_ms, int64_t to_ms)
+/* What could not be read is looked at again by the next scans, each of which passes what is damaged. */
+static void tick_see_damage(struct state *st, const struct stamp *stamp, struct timer_index *index,
+                            const struct scan *scan)
 {
-    int64_t low = from_ms, high = from_ms;
-    enum status s = ST_DAMAGED;
-    for (int64_t step = 1; s == ST_DAMAGED && high < to_ms; step *= 2) {
-        low = high;
-        high = step < to_ms - from_ms ? from_ms + step : to_ms;
-        struct key key = key_timer((uint8_t)kind, high, slice_of(NULL, 0));
-        kv_iter_seek(it, key_slice(&key));
-        s = kv_iter_status(it);
+    st->sick = st->sick || scan->status == ST_NOMEM;
+    if (scan->status != ST_OK) {
+        st->tally.timers_postponed++;
+        index->next_ms = stamp->now_ms + TICK_LOOKAHEAD_MS;
     }
-    while (s != ST_IO && high - low > 1) {
-        int64_t middle = low + (high - low) / 2;
-        struct key key = key_timer((uint8_t)kind, middle, slice_of(NULL, 0));
-        kv_iter_seek(it, key_slice(&key));
-        s = kv_iter_status(it);
-        *(s == ST_DAMAGED ? &low : &high) = middle;
-    }
-    struct key key = key_timer((uint8_t)kind, high, slice_of(NULL, 0));
-    kv_iter_seek(it, key_slice(&key));
-    return kv_iter_status(it) == ST_OK;
-}
-
-/* Fires what is due behind rows that cannot be read. Those are tried again by the next TICK. */
-static void tick_pass_lost(struct state *st, const struct stamp *stamp, enum timer_kind kind, struct kv_iter *it,
-                           int64_t from_ms)
-{
-    for (int n = 0; n < LOST_MAX && tick_seek_behind(it, kind, from_ms, stamp->now_ms); n++) {
-        for (; kv_iter_valid(it) && !st->sick && !core_spent(st); kv_iter_next(it)) {
-            struct slice row = kv_iter_key(it);
-            from_ms = row.len < TIMER_WHAT_AT ? from_ms : (int64_t)key_read_u64(row.data + 2);
-            if (from_ms > stamp->now_ms)
-                return;
-            tick_fire(st, stamp, kind, it);
-        }
-        if (kv_iter_status(it) != ST_DAMAGED)
-            return;
-    }
+    if (scan->status == ST_OK && scan->skipped.len == 0)
+        return;
+    const struct key *last = scan->skipped.len ? &scan->skipped : &scan->last;
+    index->floor_ms = (int64_t)key_read_u64(last->bytes + 2);
+    index->passed.len = 0;
 }
 
 static enum status tick_kind(struct state *st, const struct stamp *stamp, enum timer_kind kind, bool *ret_left)
@@ -191,19 +166,13 @@ static enum status tick_kind(struct state *st, const struct stamp *stamp, enum t
     struct timer_index *index = &st->timers[kind];
     struct key from = index->passed.len ? index->passed : key_timer((uint8_t)kind, index->floor_ms, slice_of(NULL, 0));
     struct key to = key_timer((uint8_t)kind, stamp->now_ms + TICK_LOOKAHEAD_MS, slice_of(NULL, 0));
-    struct kv_iter *it = kv_iter_new(st->kv, KV_STATE, NULL, key_slice(&from), key_slice(&to));
-    if (!it)
-        return ST_NOMEM;
-    int64_t floor_ms = index->floor_ms;
-    bool left = tick_scan(st, stamp, kind, it);
-    enum status s = kv_iter_status(it);
-    if (s == ST_DAMAGED)
-        tick_pass_lost(st, stamp, kind, it, floor_ms);
-    kv_iter_free(it);
-    if (s != ST_OK) {
-        index->floor_ms = floor_ms;
-        index->next_ms = stamp->now_ms + TICK_LOOKAHEAD_MS;
-    }
+    struct scan scan;
+    enum status s = scan_open(&scan, st->kv, &from, &to, 2, TICK_KEY_WIDTH);
+    if (s != ST_OK)
+        return s;
+    bool left = tick_scan(st, stamp, kind, &scan);
+    tick_see_damage(st, stamp, index, &scan);
+    scan_close(&scan);
     tick_see_fresh(index);
     *ret_left = *ret_left || left;
     return ST_OK;

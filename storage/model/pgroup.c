@@ -98,10 +98,13 @@ static struct pgroup *pgroup_new(struct slice name)
     return pg;
 }
 
-/* Drops all of them from memory. They are read again when needed; takers may be woken once more than needed. */
-static void pgroups_forget(struct state *st)
+/* Not within a group: the check rows that it has put are not in the store yet, and only the memory of a producer group
+ * knows of them. Takers may be woken once more than needed. */
+void pgroups_forget(struct state *st)
 {
-    pgroups_save(st);
+    if (st->pgroups.n < PGROUPS_KEPT_MAX)
+        return;
+    assert(!st->touched_pgroups);
     pgroups_free(st);
 }
 
@@ -126,8 +129,6 @@ enum status pgroup_get(struct state *st, struct slice name, struct pgroup **ret_
         *ret_pg = pg;
         return ST_OK;
     }
-    if (st->pgroups.n >= PGROUPS_KEPT_MAX)
-        pgroups_forget(st);
     pg = pgroup_new(name);
     enum status s = pg ? pgroup_read(st, pg) : ST_NOMEM;
     if (s != ST_OK) {

@@ -33,6 +33,9 @@ void pgroup_keep(struct pgroup *pg, const struct pgroup_row *row);
 void pgroup_touch(struct state *st, struct pgroup *pg);
 void pgroups_save(struct state *st);
 
+/* After a group: where there are many in memory, drops all of them. They are read again when they are needed. */
+void pgroups_forget(struct state *st);
+
 void pgroups_free(struct state *st);
 
 #endif

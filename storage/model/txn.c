@@ -4,6 +4,7 @@
 
 #include "storage/model/young.h"
 
+#define YOUNG_RETRY_MS 1000
 #define SETTLED_MAX 512 /* young ones, in one commit group; a TICK follows at once, as they are due */
 
 static enum status txn_read(struct state *st, const struct key *key, struct buf *hold,
@@ -131,30 +132,48 @@ void txn_settle(struct state *st, const struct stamp *stamp, uint64_t txid, stru
     txn_schedule(st, stamp, txid, row);
 }
 
-/* False: it cannot be read now, and stays in the ring. */
-static bool txn_settle_young(struct state *st, const struct stamp *stamp, uint64_t txid)
+/* The rows J and W of a young one whose producer group cannot be read: its timer schedules the check when it can. */
+static void txn_settle_blind(struct state *st, uint64_t txid, struct txn_row *row)
+{
+    young_take(st, txid);
+    struct key key = key_pending(row->pgroup, txid);
+    row->young = false;
+    core_put(st, &key, slice_of(NULL, 0));
+    txn_timer_put(st, row->timeout_ms, TIMER_TXN, txid);
+    txn_timer_put(st, row->next_check_ms, TIMER_TXN, txid);
+}
+
+static void txn_settle_young(struct state *st, const struct stamp *stamp, uint64_t txid)
 {
     struct txn_row row;
-    enum status s = txn_get(st, stamp, txid, &st->scratch, &row);
-    if (s == ST_OK) {
-        txn_settle(st, stamp, txid, &row);
+    struct pgroup *pg = NULL;
+    enum status s = txn_read_open(st, txid, &st->scratch, &row);
+    enum status own = s == ST_OK ? pgroup_get(st, row.pgroup, &pg) : ST_OK;
+    if (s == ST_NOMEM || own == ST_NOMEM) {
+        st->sick = true;
+    } else if (s == ST_IO || own == ST_IO) {
+        young_later(st, stamp->now_ms + YOUNG_RETRY_MS);
+        st->tally.timers_postponed++;
+    } else if (s != ST_OK) { /* damaged, so nobody can be asked about it, nor decide it */
+        young_take(st, txid);
+    } else {
+        if (own == ST_OK)
+            txn_settle(st, stamp, txid, &row);
+        else
+            txn_settle_blind(st, txid, &row);
         txn_put(st, txid, &row);
-    } else if (s == ST_DAMAGED || s == ST_GONE) {
-        young_take(st, txid); /* nobody can decide it, nor be asked about it: its row is lost, which is told */
     }
-    st->sick = st->sick || s == ST_NOMEM;
-    return s != ST_IO;
 }
 
 void txn_tick_young(struct state *st, const struct stamp *stamp)
 {
     uint64_t txid = 0;
     int64_t due_ms = 0;
-    while (st->group_settled < SETTLED_MAX && young_oldest(st, &txid, &due_ms) && due_ms <= stamp->now_ms) {
+    while (!st->sick && st->group_settled < SETTLED_MAX && young_oldest(st, &txid, &due_ms) &&
+           due_ms <= stamp->now_ms) {
         st->group_settled++;
         st->meta_dirty = true;
-        if (!txn_settle_young(st, stamp, txid))
-            return;
+        txn_settle_young(st, stamp, txid);
     }
 }
 

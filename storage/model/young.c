@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#include "storage/model/scan.h"
+
 #define YOUNG_MIN 256
 #define YOUNG_MAX 65536
 #define YOUNG_KEPT 4096 /* places of an empty ring */
@@ -148,6 +150,12 @@ bool young_oldest(const struct state *st, uint64_t *ret_txid, int64_t *ret_due_m
     return true;
 }
 
+void young_later(struct state *st, int64_t due_ms)
+{
+    assert(!young_none(st));
+    young_at(&st->young, st->young.first)->due_ms = due_ms;
+}
+
 int64_t young_due_ms(const struct state *st)
 {
     const struct young *y = &st->young;
@@ -160,40 +168,52 @@ uint64_t young_floor(const struct state *st)
     return y->first < y->end ? young_at(y, y->first)->txid : st->meta.last_id + 1;
 }
 
-/* True where txid has an outcome. The iterator only moves forward: callers ask in ascending order. */
-static bool young_decided(struct kv_iter *outcomes, uint64_t txid)
+/* True where txid has an outcome, or where nobody can tell: then its row O is damaged, which is what a COMMIT answers.
+ * The iterator only moves forward: callers ask in ascending order. */
+static bool young_decided(struct state *st, struct kv_iter *outcomes, uint64_t txid)
 {
     while (kv_iter_valid(outcomes) && key_read_u64(kv_iter_key(outcomes).data + 1) < txid)
         kv_iter_next(outcomes);
-    return kv_iter_valid(outcomes) && key_read_u64(kv_iter_key(outcomes).data + 1) == txid;
+    if (kv_iter_valid(outcomes) || kv_iter_status(outcomes) == ST_OK)
+        return kv_iter_valid(outcomes) && key_read_u64(kv_iter_key(outcomes).data + 1) == txid;
+    struct key key = key_outcome(txid);
+    buf_reset(&st->scratch2, KIB(64));
+    return kv_get(st->kv, KV_STATE, NULL, key_slice(&key), &st->scratch2) != ST_GONE;
 }
 
-static enum status young_fill(struct state *st, struct kv_iter *txns, struct kv_iter *outcomes)
+/* A transaction whose row is damaged is not found, which does not keep the broker from starting. */
+static enum status young_fill(struct state *st, struct scan *txns, struct kv_iter *outcomes)
 {
     kv_iter_first(outcomes);
-    for (kv_iter_first(txns); kv_iter_valid(txns); kv_iter_next(txns)) {
+    for (scan_first(txns); scan_valid(txns); scan_next(txns)) {
         struct txn_row row;
-        uint64_t txid = key_read_u64(kv_iter_key(txns).data + 1);
-        if (txn_decode(kv_iter_value(txns), &row) != ST_OK)
-            return ST_IO;
-        if (!row.young || young_decided(outcomes, txid))
+        struct slice key = scan_key(txns);
+        uint64_t txid = key_read_u64(key.data + 1);
+        if (txn_decode(scan_value(txns), &row) != ST_OK) {
+            (void)kv_damaged_row(st->kv, key);
+            continue;
+        }
+        if (!row.young || young_decided(st, outcomes, txid))
             continue;
         if (!young_room(&st->young))
             return ST_NOMEM;
         young_push(&st->young, txid, row.created_ms + YOUNG_MS); /* as before the restart */
     }
-    enum status s = kv_iter_status(txns);
-    return s == ST_OK ? kv_iter_status(outcomes) : s;
+    enum status s = txns->status == ST_OK ? kv_iter_status(outcomes) : txns->status;
+    return s == ST_DAMAGED ? ST_OK : s;
 }
 
 enum status young_load(struct state *st)
 {
     struct key from = key_txn(st->meta.young), to = key_txn(UINT64_MAX);
     struct key from_o = key_outcome(st->meta.young), to_o = key_outcome(UINT64_MAX);
-    struct kv_iter *txns = kv_iter_new(st->kv, KV_STATE, NULL, key_slice(&from), key_slice(&to));
+    struct scan txns;
+    enum status s = scan_open(&txns, st->kv, &from, &to, 1, 8);
+    if (s != ST_OK)
+        return s;
     struct kv_iter *outcomes = kv_iter_new(st->kv, KV_STATE, NULL, key_slice(&from_o), key_slice(&to_o));
-    enum status s = txns && outcomes ? young_fill(st, txns, outcomes) : ST_NOMEM;
-    kv_iter_free(txns);
+    s = outcomes ? young_fill(st, &txns, outcomes) : ST_NOMEM;
+    scan_close(&txns);
     kv_iter_free(outcomes);
     return s;
 }

@@ -15,6 +15,9 @@
  * The ring is in memory only. When the state is loaded it is filled from the young rows from meta.young on that have
  * no outcome. While there is room, it has a copy of the X row, too, so that a COMMIT need not read the store.
  *
+ * How many may be young is a fixed number, and holes do not count, so it does not depend on the memory of the process,
+ * nor on restarts, whether a transaction is. Only the copies do, and they change nothing.
+ *
  * Invariants: ids in the ring ascend. A pending transaction either is in the ring and marked young, or has its rows J,
  * K and W. Nothing in the ring is due for a check or a timeout before it is settled. A copy equals the row in the
  * store or in the open group.
@@ -51,6 +54,9 @@ static inline bool young_none(const struct state *st)
 
 /* The oldest one, and when it is to be settled. False: there is none. */
 bool young_oldest(const struct state *st, uint64_t *ret_txid, int64_t *ret_due_ms);
+
+/* The oldest one (there is one) cannot be settled now: it, and those behind it, are settled from due_ms on. */
+void young_later(struct state *st, int64_t due_ms);
 
 /* When the next is to be settled; INT64_MAX: none. */
 int64_t young_due_ms(const struct state *st);

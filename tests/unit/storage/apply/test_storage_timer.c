@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <glob.h>
+#include <string.h>
+
 #include <cmocka.h>
 
 #include "storage/group/group.h"
@@ -225,6 +228,63 @@ static void unknown_rows(void **state)
     assert_int_equal(shell_rows(s, 'W'), 0);
 }
 
+/* Flips a byte of the file at the first place that has these bytes. False: it has not. */
+static bool damage_file(const char *path, struct slice what)
+{
+    FILE *f = fopen(path, "r+b");
+    assert_non_null(f);
+    static uint8_t bytes[4 << 20];
+    size_t n = fread(bytes, 1, sizeof(bytes), f);
+    const uint8_t *at = memmem(bytes, n, what.data, what.len);
+    if (at) {
+        (void)fseek(f, at - bytes, SEEK_SET);
+        (void)fputc(*at ^ 1, f);
+    }
+    (void)fclose(f);
+    return at != NULL;
+}
+
+/* Damages the block of the store that holds one of the timers due from due_ms on: only some keys are there in full. */
+static void damage_timers(struct shell *s, int64_t due_ms)
+{
+    char pattern[300];
+    (void)snprintf(pattern, sizeof(pattern), "%s/*.sst", s->path);
+    glob_t files;
+    assert_int_equal(glob(pattern, 0, NULL, &files), 0);
+    bool done = false;
+    for (int i = 0; i < 64 && !done; i++) {
+        struct key key = key_timer(TIMER_DELAY, due_ms + i, slice_of(NULL, 0));
+        for (size_t f = 0; f < files.gl_pathc && !done; f++)
+            done = damage_file(files.gl_pathv[f], key_slice(&key));
+    }
+    globfree(&files);
+    assert_true(done);
+}
+
+/* What is behind a damaged block of the index is fired; what is in it stays there, and the broker goes on. */
+static void damaged_block(void **state)
+{
+    struct shell *s = *state;
+    enum { N = 3000 };
+    for (int i = 0; i < N; i++)
+        shell_add(s, "SEND t m DELAY %dms", 10000 + i);
+    assert_true(shell_write(s));
+    shell_compact(s);
+    shell_close(s);
+    damage_timers(s, s->now_ms + 10000 + N / 3);
+    damage_timers(s, s->now_ms + 10000 + N / 3 * 2);
+    assert_true(shell_open(s));
+    shell_pass(s, 10000 + N);
+    assert_int_equal(s->status, ST_OK);
+    uint64_t left = state_tally(s->st)->delayed;
+    assert_true(left > 0 && left < 600);
+    assert_true(s->fx.next_due_ms > s->now_ms);
+    assert_int_equal(store_damaged(s->store), 2);
+    shell_do(s, "SEND t later DELAY 1s");
+    shell_pass(s, 1000);
+    assert_true(state_tally(s->st)->delayed == left);
+}
+
 static uint64_t next_id(struct shell *s)
 {
     return strtoull(shell_do(s, "HALF pg t a"), NULL, 10);
@@ -355,6 +415,7 @@ int main(void)
         SHELL_TEST(more_rows_than_a_tick), SHELL_TEST(leases_come_first),
         SHELL_TEST(bytes_of_a_tick),       SHELL_TEST(postponed),
         SHELL_TEST(postponed_group_and_timeout),
+        SHELL_TEST(damaged_block),
         SHELL_TEST(never_early_never_late),
         SHELL_TEST(next_due),              SHELL_TEST(row_of_the_same_group),
         SHELL_TEST(two_ticks_in_a_group),  SHELL_TEST(unknown_rows),

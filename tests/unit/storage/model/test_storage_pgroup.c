@@ -259,6 +259,27 @@ static void more_than_are_kept(void **state)
     assert_true(state_tally(s->st)->pending == 16001);
 }
 
+/* A check that was overdue when its row was put is asked about, though its producer group should have been dropped from
+ * memory in the same commit group. */
+static void overdue_while_many_are_kept(void **state)
+{
+    struct shell *s = *state;
+    for (int from = 0; from < 9900; from += 3300) {
+        for (int i = 0; i < 3300; i++)
+            shell_add(s, "HALF pg%d t m CHECKIN 1h", from + i);
+        assert_true(shell_write(s));
+    }
+    shell_pass(s, 2000);
+    half(s, "pg t a CHECKIN 1s");
+    s->now_ms += 5000;
+    for (int i = 0; i < 300; i++)
+        shell_add(s, "HALF more%d t m CHECKIN 1h", i);
+    (void)shell_add(s, "CHECKS pg");
+    assert_true(shell_write(s));
+    s->now_ms += 10;
+    assert_non_null(strstr(shell_do(s, "CHECKS pg"), tx));
+}
+
 struct seen {
     char text[200];
 };
@@ -323,6 +344,7 @@ int main(void)
         SHELL_TEST(in_one_group),
         SHELL_TEST(listed),
         SHELL_TEST(more_than_are_kept),
+        SHELL_TEST(overdue_while_many_are_kept),
         SHELL_TEST(hooks),
         SHELL_TEST(unreadable),
     };

@@ -212,6 +212,65 @@ static void outcomes_outlive_young_rows(void **state)
     assert_int_equal(shell_rows(s, 'O'), 0);
 }
 
+/* A young transaction whose row cannot be read does not keep the broker from starting, nor the others from being
+ * settled, now or when it is found. */
+static void unreadable(void **state)
+{
+    struct shell *s = *state;
+    half(s, "");
+    half(s, "");
+    kv_fault(s->st->kv, KV_OP_ITER_DAMAGE, 1);
+    assert_true(shell_reload(s));
+    kv_fault(s->st->kv, KV_OP_ITER_DAMAGE, 0);
+    shell_reopen(s);
+    s->now_ms += 2000;
+    kv_fault(s->st->kv, KV_OP_GET_DAMAGE, 1);
+    shell_expect(s, "OK", "TICK");
+    kv_fault(s->st->kv, KV_OP_GET_DAMAGE, 0);
+    assert_int_equal(s->status, ST_OK);
+    assert_true(young_none(s->st));
+    rows_are(s, 1, 1, 1);
+    half(s, "");
+    shell_reopen(s);
+    s->now_ms += 2000;
+    kv_fault(s->st->kv, KV_OP_GET, 1); /* this may pass: it is tried again */
+    shell_expect(s, "OK", "TICK");
+    kv_fault(s->st->kv, KV_OP_GET, 0);
+    assert_int_equal(s->status, ST_OK);
+    assert_false(young_none(s->st));
+    shell_pass(s, 1000);
+    assert_true(young_none(s->st));
+    rows_are(s, 2, 2, 2);
+}
+
+/* Whether a transaction is young depends on how many are open, not on how many were since the ring was made. The ring
+ * shrinks again. */
+static void holes_do_not_count(void **state)
+{
+    struct shell *s = *state;
+    half(s, "");
+    struct stamp stamp = {.index = 1, .now_ms = s->now_ms, .policy = &s->policy};
+    struct txn_row row = {.next_check_ms = INT64_MAX, .timeout_ms = INT64_MAX};
+    for (int i = 0; i < 200000; i++) {
+        uint64_t id = core_next_id(s->st, &stamp);
+        assert_true(young_add(s->st, &stamp, id, &row));
+        young_take(s->st, id);
+    }
+    assert_true(s->st->young.size <= 4096);
+    uint64_t first = 0, last = 0;
+    for (int i = 0; i < 65535; i++) {
+        last = core_next_id(s->st, &stamp);
+        first = first ? first : last;
+        assert_true(young_add(s->st, &stamp, last, &row));
+    }
+    assert_false(young_add(s->st, &stamp, core_next_id(s->st, &stamp), &row));
+    assert_true(young_has(s->st, first) && young_has(s->st, last));
+    int64_t due_ms = 0;
+    for (uint64_t id = 0; young_oldest(s->st, &id, &due_ms);)
+        young_take(s->st, id);
+    assert_true(s->st->young.size <= 4096);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -220,6 +279,7 @@ int main(void)
         SHELL_TEST(reopened_with_rows), SHELL_TEST(one_after_the_other), SHELL_TEST(many_due),
         SHELL_TEST(left_behind),     SHELL_TEST(large_first_message),
         SHELL_TEST(outcomes_outlive_young_rows),
+        SHELL_TEST(unreadable),      SHELL_TEST(holes_do_not_count),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
