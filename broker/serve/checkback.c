@@ -15,7 +15,7 @@
 #include "broker/serve/session.h"
 #include "protocol/base/reply.h"
 
-#define ASKS_SHORT 64
+#define ASKS_SHORT 64 /* unanswered checks of a member, while connections hold too much memory */
 #define RETRY_MS 1000 /* after BUSY, or while no subscriber can take one */
 
 static void checkback_pulled(struct journal_client *owner, struct entry *e);
