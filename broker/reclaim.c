@@ -9,6 +9,7 @@
 
 #define LOOK_MS 500
 #define LATER_LOOKS 10 /* from a deletion to its round, while there is room */
+#define STALE_LOOKS 20 /* from one look for stale rows to the next */
 #define AGAIN_LOOKS 2  /* from one round to the next: RocksDB's own compactions go first */
 
 struct reclaim {
@@ -42,8 +43,10 @@ static void *reclaim_run(void *arg)
     struct reclaim *r = arg;
     const char *data = settings_text(r->server->settings, SET_data);
     bool low = false, urgent = false, more = true; /* what was deleted before the start is looked for once */
-    unsigned left = LATER_LOOKS;
+    unsigned left = LATER_LOOKS, stale_left = STALE_LOOKS;
     while (reclaim_waits(r)) {
+        if (--stale_left == 0)
+            stale_left = store_give_back_stale(r->server->store) ? AGAIN_LOOKS : STALE_LOOKS;
         bool was_low = low;
         low = reclaim_is_urgent(r);
         urgent = low || (urgent && more);

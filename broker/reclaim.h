@@ -2,7 +2,7 @@
  * reclaim.h: a thread that has the store give disk space of deleted messages back (store_give_back).
  *
  * While there is room it does so some seconds after a deletion, so that many deletions cost one round; while the disk
- * is full, or nearly so, at once.
+ * is full, or nearly so, at once. Every ten seconds it looks for rows that are over by their own time.
  */
 #ifndef HALFMQ_BROKER_RECLAIM_H
 #define HALFMQ_BROKER_RECLAIM_H

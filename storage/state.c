@@ -216,6 +216,13 @@ static void state_mark(struct state *st, bool synced)
         st->synced_ms = st->now_ms;
 }
 
+/* A broker without writes writes its own row once in a while, so that compactions are told the time: the rows that have
+ * turned stale meanwhile would stay for ever. */
+static bool state_is_behind(const struct state *st)
+{
+    return st->group_commands > 0 && st->now_ms - st->meta.now_ms >= SYNC_AT_LAST_MS;
+}
+
 /* With fsync=never nobody else syncs, and compactions would never be told a new mark. */
 static enum status state_sync_at_last(struct state *st, char *err, size_t err_size)
 {
@@ -235,7 +242,7 @@ enum status state_log(struct state *st, bool sync, struct effects *fx, char *err
     st->sick = st->sick || st->overlay.failed;
     overlay_flush(&st->overlay);
     finder_close(&st->finder);
-    bool changed = kv_pending(st->kv) || st->meta_dirty;
+    bool changed = kv_pending(st->kv) || st->meta_dirty || state_is_behind(st);
     if (changed)
         state_put_meta(st);
     if (st->sick) {

@@ -12,6 +12,7 @@
 
 #include "storage/disk/kv.h"
 #include "storage/disk/kv_space.h"
+#include "storage/disk/kv_stale.h"
 #include "storage/disk/kv_stall.h"
 #include "storage/disk/meta.h"
 #include "storage/disk/stale.h"
@@ -155,6 +156,11 @@ bool store_freed(const struct store *s)
 bool store_give_back(struct store *s, bool urgent, uint64_t room)
 {
     return kv_space_give_back(s->kv, urgent, room);
+}
+
+bool store_give_back_stale(struct store *s)
+{
+    return kv_stale_give_back(s->kv);
 }
 
 void store_give_back_stop(struct store *s)

@@ -81,6 +81,10 @@ bool store_stalls(struct store *s);
 bool store_freed(const struct store *s);
 bool store_give_back(struct store *s, bool urgent, uint64_t room);
 
+/* Gives the disk space of stale rows back (disk/kv_stale.h), of one table at most. True: there may be more. The thread
+ * that calls store_give_back. */
+bool store_give_back_stale(struct store *s);
+
 /* Ends a round that is under way, and makes all later ones do nothing. Any thread. */
 void store_give_back_stop(struct store *s);
 

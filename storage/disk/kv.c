@@ -124,7 +124,7 @@ static void kv_filter_free(void *arg)
     (void)arg;
 }
 
-static bool kv_marked_get(struct kv_marked *m, struct kv_mark *ret_mark)
+bool kv_marked_get(struct kv_marked *m, struct kv_mark *ret_mark)
 {
     if (!atomic_load(&m->set))
         return false;

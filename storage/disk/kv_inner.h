@@ -48,7 +48,11 @@ struct kv {
     atomic_bool space_stop;
     bool looked;                   /* for what was deleted before the start */
     uint32_t passes[KV_FAMILIES]; /* how many more times garbage is collected */
+    uint32_t stale_at;            /* kv_stale: which table is looked at next */
 };
+
+/* False: it was never set. */
+bool kv_marked_get(struct kv_marked *m, struct kv_mark *ret_mark);
 
 /* Expects that the family exists. */
 static inline rocksdb_column_family_handle_t *kv_handle(const struct kv *kv, enum kv_family f)

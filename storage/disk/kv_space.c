@@ -29,7 +29,7 @@ static bool space_stopped(const struct kv *kv)
     return atomic_load(&kv->space_stop) || atomic_load(&kv->dead);
 }
 
-static void space_compact(struct kv *kv, enum kv_family f, struct slice from, struct slice to)
+void kv_space_compact(struct kv *kv, enum kv_family f, struct slice from, struct slice to)
 {
     if (space_stopped(kv))
         return;
@@ -48,7 +48,7 @@ static void space_compact_records(struct kv *kv, uint64_t first, uint64_t last)
     struct key from = key_log(first, 0, 0), to = key_log(last + 1, 0, 0);
     for (size_t i = 0; i < SPACE_LOGS; i++) {
         if (kv_has(kv, space_logs[i]))
-            space_compact(kv, space_logs[i], key_slice(&from), key_slice(&to));
+            kv_space_compact(kv, space_logs[i], key_slice(&from), key_slice(&to));
     }
 }
 
@@ -66,7 +66,7 @@ static void space_compact_rows(struct kv *kv, uint64_t topic)
                                      &failure);
         rocksdb_free(failure);
         if (bytes >= SPACE_ROWS_MIN)
-            space_compact(kv, KV_STATE, key_slice(&from), key_slice(&to));
+            kv_space_compact(kv, KV_STATE, key_slice(&from), key_slice(&to));
     }
 }
 
@@ -105,7 +105,7 @@ static uint32_t space_compact_tables(struct kv *kv, enum kv_family f, bool all)
         struct slice from, to;
         from.data = (const uint8_t *)rocksdb_livefiles_smallestkey(files, i, &from.len);
         to.data = (const uint8_t *)rocksdb_livefiles_largestkey(files, i, &to.len);
-        space_compact(kv, f, from, to);
+        kv_space_compact(kv, f, from, to);
         n++;
     }
     rocksdb_livefiles_destroy(files);

@@ -27,6 +27,9 @@ bool kv_space_any(const struct kv *kv);
  * has given anything back. True: there is more to do, in another round. */
 bool kv_space_give_back(struct kv *kv, bool urgent, uint64_t room);
 
+/* Compacts a range of a family down to its last level. For what goes on in the thread of the rounds. */
+void kv_space_compact(struct kv *kv, enum kv_family f, struct slice from, struct slice to);
+
 /* Ends a round that is under way, and makes all later ones do nothing. Before kv_close. */
 void kv_space_stop(struct kv *kv);
 

@@ -8,7 +8,7 @@
  * In the mark, keep_ms is txn_outcome_retention and floor is meta.young.
  *
  * Such rows need no timer: whoever reads one compares its time and treats it as gone, so it does not matter when it
- * is dropped. A timer would cost two more writes a message, one to put its row and one to delete it.
+ * is dropped. Where no compaction comes by itself, kv_stale.h begins one. A timer would cost two more writes a message, one to put its row and one to delete it.
  */
 #ifndef HALFMQ_STORAGE_STALE_H
 #define HALFMQ_STORAGE_STALE_H
