@@ -130,7 +130,11 @@ enum status store_apply(struct store *s, struct slice batch, char *err, size_t e
 
 uint64_t store_stored(struct store *s)
 {
-    return meta_stored(s->kv);
+    uint64_t now = meta_stored(s->kv), before = atomic_load(&s->stored);
+    if (now <= before)
+        return before;
+    atomic_store(&s->stored, now); /* another thread may have stored a later one: that is only less */
+    return now;
 }
 
 enum status store_sync(struct store *s, char *err, size_t err_size)

@@ -15,6 +15,8 @@
 #ifndef HALFMQ_STORAGE_STORE_H
 #define HALFMQ_STORAGE_STORE_H
 
+#include <stdatomic.h>
+
 #include "storage/redo.h"
 
 /* Its fields are for storage/ only. */
@@ -22,6 +24,7 @@ struct store {
     struct kv *kv;
     char *path;
     size_t memory_bytes;
+    atomic_uint_fast64_t stored; /* what store_stored answered last */
     const struct redo *redo;
 };
 
@@ -60,8 +63,8 @@ void store_close(struct store *s);
  * keeps it in a log: the store's own log does not get it. ST_IO: the store is dead, with err. */
 enum status store_apply(struct store *s, struct slice batch, char *err, size_t err_size) MUST_CHECK;
 
-/* The index of the last command that the database's files have: the redo log may forget batches up to it. 0 where it
- * cannot be read. */
+/* The index of the last command that the database's files have: the redo log may forget batches up to it. Where that
+ * cannot be read: the last one that was known, 0 at first. */
 uint64_t store_stored(struct store *s);
 
 /* For fsync=interval: everything written before is on disk when this returns ST_OK. ST_IO, with err: the store is

@@ -72,7 +72,7 @@ static enum status lag_look_group(struct view *v, struct lag_reader *lr, struct 
     v->budget -= COST_GET;
     enum status s = view_get(v, &key);
     if (s == ST_OK && cgroup_decode(buf_slice(&v->row), &row) != ST_OK)
-        s = ST_IO;
+        s = view_damaged(v, &key);
     if (s == ST_OK || s == ST_GONE)
         lag_learn(&lr->group, name, row.below);
     return s == ST_GONE ? ST_OK : s;
@@ -92,11 +92,11 @@ enum status lag_there(struct view *v, struct lag_reader *lr, struct slice key, s
     struct group_row row;
     const uint8_t *zero = memchr(key.data + 1, 0, key.len - 1);
     if (!zero || group_decode(value, &row) != ST_OK)
-        return ST_IO;
+        return kv_damaged_row(v->kv, key);
     struct slice group = slice_of(key.data + 1, (size_t)(zero - key.data) - 1);
     struct slice topic = slice_of(zero + 1, (size_t)(key.data + key.len - zero) - 1);
     if (group.len > SYSTEM_NAME_BYTES_MAX || topic.len > SYSTEM_NAME_BYTES_MAX)
-        return ST_IO;
+        return kv_damaged_row(v->kv, key);
     enum status s = lag_knows(&lr->group, group) ? ST_OK : lag_look_group(v, lr, group);
     if (s == ST_OK && !lag_knows(&lr->topic, topic))
         s = lag_look_topic(v, lr, topic);
@@ -111,7 +111,7 @@ static enum status lag_begin(struct view *v, struct lag_reader *lr, struct slice
     struct standing *st = &lr->st;
     const uint8_t *zero = memchr(key.data + 1, 0, key.len - 1);
     if (!zero || group_decode(value, &st->row) != ST_OK)
-        return ST_IO;
+        return kv_damaged_row(v->kv, key);
     st->group = slice_of(key.data + 1, (size_t)(zero - key.data) - 1);
     st->lag = (struct lag){.oldest_ms = INT64_MAX};
     struct key cursor = key_cursor(st->row.id);
@@ -274,7 +274,7 @@ enum status lag_read(struct view *v, struct lag_reader *lr, struct slice key, st
     if (lr->phase == PHASE_BEGIN) {
         s = lag_begin(v, lr, key, value);
         if (s != ST_OK)
-            return s == ST_BAD ? ST_IO : s;
+            return s == ST_BAD || s == ST_GONE ? kv_damaged_row(v->kv, key) : s;
         lr->phase = PHASE_FRESH;
         lr->queue = 0;
         lr->ttl_begun = false;
@@ -286,5 +286,5 @@ enum status lag_read(struct view *v, struct lag_reader *lr, struct slice key, st
     while (s == ST_OK && lr->phase != PHASE_BEGIN)
         s = lag_phase_done(v, lr, t);
     *ret_st = &lr->st;
-    return s == ST_BAD || s == ST_GONE ? ST_IO : s;
+    return s == ST_BAD || s == ST_GONE ? kv_damaged_row(v->kv, key) : s;
 }

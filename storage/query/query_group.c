@@ -87,12 +87,11 @@ void query_lag(struct view *v, const struct command *cmd, struct buf *reply, str
 /* An item of GROUP LIST, from its row S. */
 static enum status group_name(struct view *v, const void *arg, struct kv_iter *it, struct buf *out)
 {
-    (void)v;
     (void)arg;
     struct slice key = kv_iter_key(it);
     struct cgroup_row row;
     if (cgroup_decode(kv_iter_value(it), &row) != ST_OK)
-        return ST_IO;
+        return kv_damaged_row(v->kv, key);
     if (row.topics == 0) /* it was deleted, and rows of it are left */
         return ST_GONE;
     if (out)
