@@ -46,6 +46,7 @@ struct kv {
     struct kv_freed freed;
     _Atomic uint64_t freed_at; /* RocksDB's number of the last deletion that was published */
     atomic_bool space_stop;
+    uint64_t blob_file_bytes;      /* the most that a blob file has */
     bool looked;                   /* for what was deleted before the start */
     uint32_t passes[KV_FAMILIES]; /* how many more times garbage is collected */
     uint32_t stale_at;            /* kv_stale: which table is looked at next */

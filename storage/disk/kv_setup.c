@@ -27,6 +27,7 @@
  * rate for that would be far below the disk's. */
 #define EXTRA "strict_bytes_per_sync=true;delayed_write_rate=1073741824"
 #define OPEN_FILES 512
+#define BLOB_FILE_BYTES_MIN MIB(4)
 #define LOG_BLOB_BYTES_MIN 256
 #define COMPRESSED_BLOB_BYTES_MIN KIB(4)
 
@@ -76,7 +77,7 @@ static void setup_log(struct kv *kv, enum kv_family f, rocksdb_options_t *o)
     rocksdb_options_set_enable_blob_files(o, 1);
     rocksdb_options_set_min_blob_size(o, f == KV_LOG ? LOG_BLOB_BYTES_MIN : COMPRESSED_BLOB_BYTES_MIN);
     rocksdb_options_set_blob_compression_type(o, kv_setup_lines[f].compression);
-    rocksdb_options_set_blob_file_size(o, MIB(256));
+    rocksdb_options_set_blob_file_size(o, kv->blob_file_bytes);
     rocksdb_options_set_blob_cache(o, kv->cache);
 }
 
@@ -135,6 +136,7 @@ void kv_setup_families(struct kv *kv, size_t memory_bytes)
 {
     kv->cache = setup_cache(memory_bytes / 4);
     kv->buffer_bytes = memory_bytes / 16;
+    kv->blob_file_bytes = 2 * kv->buffer_bytes > BLOB_FILE_BYTES_MIN ? 2 * kv->buffer_bytes : BLOB_FILE_BYTES_MIN;
     for (int f = 0; f < KV_FAMILIES; f++)
         setup_family(kv, (enum kv_family)f);
 }

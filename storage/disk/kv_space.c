@@ -13,7 +13,8 @@
 #define SPACE_ROWS_MIN MIB(1) /* rows of a topic that are worth a compaction */
 #define SPACE_GARBAGE_MIN MIB(8)
 #define SPACE_GARBAGE_SHARE 8 /* garbage is collected from one part in so many on; ... */
-#define SPACE_PASS_BYTES_MAX MIB(256)
+#define SPACE_PASS_BYTES ((uint64_t)MIB(256)) /* a pass empties files of so many bytes, ... */
+#define SPACE_PASSES 8                        /* ... or one part in so many of all */
 
 static const enum kv_family space_logs[] = {KV_LOG, KV_LOG_LZ4, KV_LOG_ZSTD};
 #define SPACE_LOGS (sizeof(space_logs) / sizeof(space_logs[0]))
@@ -135,6 +136,16 @@ static bool space_set(struct kv *kv, enum kv_family f, bool on, double share)
     return set;
 }
 
+/* How many of the oldest blob files a pass may empty, of `files` that hold `total` bytes. On a full disk each may be as
+ * large as one can be. */
+static uint64_t space_pass_files(const struct kv *kv, bool urgent, uint64_t files, uint64_t total, uint64_t room)
+{
+    uint64_t most = total / SPACE_PASSES > SPACE_PASS_BYTES ? total / SPACE_PASSES : SPACE_PASS_BYTES;
+    uint64_t each = urgent ? kv->blob_file_bytes : total / files + 1;
+    uint64_t n = (most < room ? most : room) / each;
+    return n < 1 ? 1 : n > files ? files : n;
+}
+
 /* Collects garbage from the oldest blob files of a family, where there is much. True: another pass would do more. */
 static bool space_collect(struct kv *kv, enum kv_family f, bool urgent, uint64_t room)
 {
@@ -142,18 +153,16 @@ static bool space_collect(struct kv *kv, enum kv_family f, bool urgent, uint64_t
     uint64_t total = space_number(kv, f, "rocksdb.live-blob-file-size");
     uint64_t garbage = space_number(kv, f, "rocksdb.live-blob-file-garbage-size");
     uint64_t least = urgent ? SPACE_GARBAGE_MIN / 8 : SPACE_GARBAGE_MIN;
-    if (files == 0 || garbage < least || (!urgent && garbage < total / SPACE_GARBAGE_SHARE) || kv->passes[f] == 0)
+    bool much = garbage >= least && (urgent || garbage >= total / SPACE_GARBAGE_SHARE);
+    if (files == 0 || !much || kv->passes[f] == 0)
         return false;
-    uint64_t wanted = total > garbage ? total - garbage : 0;
-    uint64_t most = room < SPACE_PASS_BYTES_MAX ? room : SPACE_PASS_BYTES_MAX;
-    double share = wanted > most ? (double)most / (double)wanted : 1.0;
-    if (share * (double)files < 1.0)
-        share = 1.0 / (double)files + 0.000001;
-    uint32_t passes = (uint32_t)(1.0 / share) + 2; /* after so many the oldest files have been new ones once */
-    if (kv->passes[f] > passes)
-        kv->passes[f] = passes;
-    kv->passes[f]--;
-    if (space_set(kv, f, true, share > 1.0 ? 1.0 : share))
+    if (urgent && room < kv->blob_file_bytes)
+        return true; /* perhaps there is more room later */
+    uint64_t n = space_pass_files(kv, urgent, files, total, room);
+    uint32_t passes = (uint32_t)(files / n) + 2; /* after so many the oldest files have been new ones once */
+    kv->passes[f] = (kv->passes[f] > passes ? passes : kv->passes[f]) - 1;
+    /* RocksDB rounds down; a bit more than n of them is still n. */
+    if (space_set(kv, f, true, n == files ? 1.0 : ((double)n + 0.01) / (double)files))
         space_compact_tables(kv, f, true);
     space_set(kv, f, false, 0.25);
     return kv->passes[f] > 0;

@@ -194,12 +194,12 @@ def deleted_space_is_writable(words, kill):
             broker.kill()
             broker.start()
             c = broker.text()
-        eventually(lambda: is_done(c, "SEND", "b", body), "the space is writable", 5)
+        eventually(lambda: is_done(c, "SEND", "b", body), "the space is writable")
         eventually(lambda: folder_bytes(os.path.join(DISK, "data", "store")) < n * 20000 * 3 // 2, "it is given back")
         more = 0
-        while more < n // 2 and is_done(c, "SEND", "b", body):
+        while more < n // 3 and is_done(c, "SEND", "b", body):
             more += 1
-        assert more >= n // 2, (more, n)
+        assert more >= n // 3, (more, n)  # the log keeps some files more than before
         assert c.call("POP", "g", "b", "COUNT", "5")
     resize("16m")
 

@@ -165,7 +165,7 @@ static void test_with_little_room(void **state)
     rounds(f);
     drop(f, 1);
     drop(f, 2);
-    rounds_of(f, true, 6 << 20);
+    rounds_of(f, true, 12 << 20);
     shrinks_below(f, 5 * TOPIC_BYTES / 2);
     for (uint64_t i = 0; i < RECORDS; i++)
         assert_true(is_there(f, 3, i));
