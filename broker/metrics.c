@@ -3,47 +3,33 @@
  *
  *   counters      of the loops, the webhooks and the main thread, summed (broker/base/counters.def)
  *   tallies       what the store counts (struct tally)         journal   groups, syncs, histograms
- *   lag           one LAG query on a view of the store         process   what the kernel counts
+ *   lag           of all groups (group_metrics.h)              process   what the kernel counts
  *
- * Each family is written once: HELP, TYPE, then all its samples. Nothing is kept from one scrape to the
- * next, so series of deleted groups disappear. Labels are few and never an id, a key or a
+ * Each family is written once: HELP, TYPE, then all its samples. Labels are few and never an id, a key or a
  * client. To add a figure: a line in counters.def or in one of the tables below.
  */
 #include "broker/metrics.h"
 
 #include <stddef.h>
-#include <stdlib.h>
 #include <unistd.h>
 
+#include "broker/group_metrics.h"
+#include "broker/metrics_text.h"
 #include "broker/net/net.h"
 #include "broker/base/process.h"
 #include "broker/server_inner.h"
 #include "broker/journal/wal.h"
 #include "broker/unserved.h"
 #include "halfmq_version.h"
-#include "protocol/base/reply.h"
-
-#define LAG_ROWS_MAX 10000 /* groups with series of their own; bounds the size of a scrape */
 
 uint64_t metrics_sum(const struct server *s, enum counter_id id)
 {
     return counters_get(&s->counters, id) + counters_get(&s->webhook_counters, id) + net_counter(s->net, id);
 }
 
-static void metrics_head(struct buf *out, const char *name, const char *type, const char *help)
-{
-    buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
 static void metrics_sample(struct buf *out, const char *name, uint64_t v)
 {
     buf_printf(out, "%s %llu\n", name, (unsigned long long)v);
-}
-
-static void metrics_gauge(struct buf *out, const char *name, const char *help, int64_t v)
-{
-    metrics_head(out, name, "gauge", help);
-    buf_printf(out, "%s %lld\n", name, (long long)v);
 }
 
 static void metrics_counter(struct buf *out, const char *name, const char *help, uint64_t v)
@@ -56,22 +42,6 @@ static void metrics_seconds(struct buf *out, const char *name, const char *type,
 {
     metrics_head(out, name, type, help);
     buf_printf(out, "%s %.3f\n", name, v);
-}
-
-/* name="text", escaped as the format demands. */
-static void metrics_label(struct buf *out, const char *name, struct slice text)
-{
-    buf_printf(out, "%s=\"", name);
-    for (size_t i = 0; i < text.len; i++) {
-        uint8_t b = text.data[i];
-        if (b == '\\' || b == '"')
-            buf_put_u8(out, '\\');
-        if (b == '\n')
-            buf_put_str(out, "\\n");
-        else
-            buf_put_u8(out, b);
-    }
-    buf_put_u8(out, '"');
 }
 
 struct cell_metric {
@@ -189,103 +159,6 @@ static void metrics_write_journal(const struct journal_stats *j, struct buf *out
     metrics_gauge(out, "halfmq_disk_full", "1 while writes are refused because the disk is full.", j->disk_full);
 }
 
-enum lag_field { LAG_READY, LAG_INFLIGHT, LAG_DELAYED, LAG_DEAD, LAG_LAG, LAG_OLDEST_MS, LAG_FIELDS };
-
-struct lag_metric {
-    const char *field, *name, *help;
-};
-
-static const struct lag_metric lag_metrics[LAG_FIELDS] = {
-    [LAG_READY] = {"ready", "halfmq_group_ready_messages", "Messages that a POP could lease now."},
-    [LAG_INFLIGHT] = {"inflight", "halfmq_group_inflight_messages", "Messages leased now."},
-    [LAG_DELAYED] = {"delayed", "halfmq_group_delayed_messages", "Messages that wait for their retry delay to pass."},
-    [LAG_DEAD] = {"dead", "halfmq_group_dead_letters", "Dead letters."},
-    [LAG_LAG] = {"lag", "halfmq_group_lag_messages", "Messages not acknowledged yet."},
-    [LAG_OLDEST_MS] = {"oldest_ms", "halfmq_group_oldest_age_seconds",
-                       "Age of the oldest message not acknowledged yet."},
-};
-
-struct lag_row {
-    struct slice group, topic; /* borrowed from the reply */
-    int64_t v[LAG_FIELDS];
-};
-
-static bool metrics_read_row(struct cursor *c, struct lag_row *row)
-{
-    struct token map, key, v;
-    *row = (struct lag_row){0};
-    if (!reply_next(c, &map) || map.kind != TOK_MAP)
-        return false;
-    for (int64_t i = 0; i < map.n; i++) {
-        if (!reply_next(c, &key) || !reply_next(c, &v))
-            return false;
-        if (slice_equal(key.bytes, SLICE_LIT("group")))
-            row->group = v.bytes;
-        else if (slice_equal(key.bytes, SLICE_LIT("topic")))
-            row->topic = v.bytes;
-        for (unsigned f = 0; f < LAG_FIELDS; f++) {
-            if (slice_equal(key.bytes, slice_str(lag_metrics[f].field)))
-                row->v[f] = v.n;
-        }
-    }
-    return true;
-}
-
-static void metrics_lag_sample(struct buf *out, enum lag_field f, const struct lag_row *row)
-{
-    buf_printf(out, "%s{", lag_metrics[f].name);
-    metrics_label(out, "group", row->group);
-    buf_put_u8(out, ',');
-    metrics_label(out, "topic", row->topic);
-    if (f == LAG_OLDEST_MS)
-        buf_printf(out, "} %.3f\n", (double)row->v[f] / 1000.0);
-    else
-        buf_printf(out, "} %lld\n", (long long)row->v[f]);
-}
-
-/* Writes the rows of a LAG reply, family by family. */
-static void metrics_write_lag_rows(struct slice reply, struct buf *out)
-{
-    struct cursor c = cursor_of(reply);
-    struct token array;
-    size_t n = 0;
-    if (!reply_next(&c, &array) || array.kind != TOK_ARRAY)
-        return;
-    size_t most = array.n < LAG_ROWS_MAX ? (size_t)array.n : LAG_ROWS_MAX;
-    struct lag_row *rows = calloc(most + 1, sizeof *rows);
-    if (!rows) {
-        out->failed = true;
-        return;
-    }
-    while (n < most && metrics_read_row(&c, &rows[n]))
-        n++;
-    for (unsigned f = 0; f < LAG_FIELDS; f++) {
-        metrics_head(out, lag_metrics[f].name, "gauge", lag_metrics[f].help);
-        for (size_t i = 0; i < n; i++)
-            metrics_lag_sample(out, (enum lag_field)f, &rows[i]);
-    }
-    metrics_gauge(out, "halfmq_groups", "Consumer groups, each counted once for each of its topics.", array.n);
-    free(rows);
-}
-
-static void metrics_write_lag(struct server *s, struct view *view, struct buf *out)
-{
-    const struct slice words[] = {SLICE_LIT("LAG")};
-    struct command_space space;
-    struct command cmd;
-    struct query_hint hint;
-    struct buf reply;
-    char err[128];
-    struct policy policy = journal_policy(s->journal);
-    command_space_init(&space);
-    buf_init(&reply, 0);
-    if (command_from_words(&space, words, 1, &cmd, err, sizeof err) == ST_OK)
-        query_all(view, &policy, journal_now_ms(s->journal), &cmd, &reply, &hint);
-    metrics_write_lag_rows(buf_slice(&reply), out);
-    buf_free(&reply);
-    command_space_free(&space);
-}
-
 static void metrics_write_unserved(struct server *s, struct view *view, struct buf *out)
 {
     uint64_t n = 0;
@@ -303,7 +176,6 @@ static void metrics_write_stored(struct server *s, struct buf *out)
         out->failed = true;
         return;
     }
-    metrics_write_lag(s, view, out);
     metrics_write_unserved(s, view, out);
     view_close(view);
 }
@@ -346,6 +218,7 @@ void metrics_write(struct server *s, struct buf *out)
     metrics_write_errors(s, out);
     metrics_write_tally(&stats.tally, out);
     metrics_write_journal(&stats, out);
+    group_metrics_write(s, out);
     metrics_write_stored(s, out);
     metrics_write_process(s, out);
 }

@@ -30,6 +30,7 @@
 #include "broker/base/clock.h"
 #include "broker/base/deadline.h"
 #include "broker/base/folder.h"
+#include "broker/group_metrics.h"
 #include "broker/http.h"
 #include "broker/info.h"
 #include "broker/base/log.h"
@@ -353,6 +354,9 @@ static bool server_start_journal(struct main_thread *m)
     m->ticker = ticker_new(&m->server, m->base);
     if (!m->ticker)
         return server_failed(m, "no memory for the ticker");
+    m->server.group_metrics = group_metrics_new(&m->server, m->base);
+    if (!m->server.group_metrics)
+        return server_failed(m, "no memory for the metrics of groups");
     m->server.members = members_new();
     if (!m->server.members)
         return server_failed(m, "no memory for the members of producer groups");
@@ -516,6 +520,7 @@ static void server_stop(struct main_thread *m)
         webhook_join(s->webhook);
     }
     reclaim_free(m->reclaim);
+    group_metrics_free(s->group_metrics);
     journal_free(s->journal);
     http_free(m->http);
     net_free(s->net);

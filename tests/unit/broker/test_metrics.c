@@ -8,9 +8,12 @@
 
 #include <cmocka.h>
 
+#include <event2/event.h>
+
 #include <pthread.h>
 
 #include "broker/settings/settings.h"
+#include "broker/group_metrics.h"
 #include "broker/info.h"
 #include "broker/metrics.h"
 #include "broker/net/net.h"
@@ -25,6 +28,7 @@ struct fixture {
     pthread_mutex_t lock;
     pthread_cond_t came;
     struct entry_list done; /* under lock */
+    bool nudged;            /* under lock */
     char *folder;
     struct server server;
 };
@@ -46,7 +50,11 @@ static void on_news(struct journal_client *c, const struct effects *fx)
 
 static void on_nudge(struct journal_client *c)
 {
-    (void)c;
+    struct fixture *f = (struct fixture *)(void *)c;
+    pthread_mutex_lock(&f->lock);
+    f->nudged = true;
+    pthread_cond_signal(&f->came);
+    pthread_mutex_unlock(&f->lock);
 }
 
 static void on_fatal(const char *text)
@@ -78,6 +86,8 @@ static int set_up(void **state)
     assert_int_equal(journal_new(&jo, &f->server.journal), ST_OK);
     f->server.net = net_new(&(struct net_env){.settings = f->server.settings, .journal = f->server.journal});
     assert_non_null(f->server.net);
+    f->server.group_metrics = group_metrics_new(&f->server, NULL);
+    assert_non_null(f->server.group_metrics);
     const struct policy policy = {.dedup_window_ms = 1000, .txn_outcome_retention_ms = 100000,
                                   .txn_timeout_ms = 100000, .checkin_ms = 100000,
                                   .check_every_ms = 100000, .check_max = 3,
@@ -91,6 +101,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct fixture *f = *state;
+    group_metrics_free(f->server.group_metrics);
     journal_free(f->server.journal);
     net_free(f->server.net);
     state_drop(f->server.state);
@@ -124,8 +135,14 @@ static void run(struct fixture *f, const char *line)
     assert_true(journal_submit(f->server.journal, &f->client, e));
     journal_turn(f->server.journal, &f->client, TURN_NEWS_FIRST);
     pthread_mutex_lock(&f->lock);
-    while (f->done.n == 0)
-        pthread_cond_wait(&f->came, &f->lock);
+    while (f->done.n == 0) {
+        while (f->done.n == 0 && !f->nudged)
+            pthread_cond_wait(&f->came, &f->lock);
+        f->nudged = false;
+        pthread_mutex_unlock(&f->lock);
+        journal_turn(f->server.journal, &f->client, TURN_NEWS_FIRST);
+        pthread_mutex_lock(&f->lock);
+    }
     e = entry_pop(&f->done);
     pthread_mutex_unlock(&f->lock);
     assert_int_equal(e->fate, ST_OK);
@@ -450,12 +467,45 @@ static void info_takes_section_names(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* With many groups a scrape begins a reading and shows the last one that is complete; the event loop does the rest. */
+static void many_groups_are_read_in_turns(void **state)
+{
+    struct fixture *f = *state;
+    struct buf out;
+    char line[64];
+    run(f, "SEND wide m");
+    for (int i = 0; i < 500; i++) {
+        (void)snprintf(line, sizeof line, "GROUP CREATE g%d wide", i);
+        run(f, line);
+    }
+    struct event_base *base = event_base_new();
+    assert_non_null(base);
+    group_metrics_free(f->server.group_metrics);
+    f->server.group_metrics = group_metrics_new(&f->server, base);
+    assert_null(strstr(scrape(f, &out), "halfmq_groups "));
+    buf_free(&out);
+    assert_int_equal(event_base_dispatch(base), 1); /* until it has nothing more to do */
+    run(f, "GROUP CREATE new wide");
+    const char *text = scrape(f, &out);
+    assert_true(value_of(text, "halfmq_groups") >= 500);
+    assert_true(value_of(text, "halfmq_group_ready_messages{group=\"g499\",topic=\"wide\"}") == 1);
+    assert_null(strstr(text, "group=\"new\""));
+    buf_free(&out);
+    assert_int_equal(event_base_dispatch(base), 1);
+    assert_non_null(strstr(scrape(f, &out), "group=\"new\""));
+    buf_free(&out);
+    group_metrics_free(f->server.group_metrics); /* while one is under way */
+    f->server.group_metrics = group_metrics_new(&f->server, NULL);
+    event_base_free(base);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(all_names_of_the_contract_are_there),
         TEST(what_is_stored_is_counted),
         TEST(what_is_deleted_disappears),
+        TEST(many_groups_are_read_in_turns),
         TEST(histograms_add_up),
         TEST(cells_of_the_main_thread_and_errors_are_summed),
         TEST(info_has_sections_of_name_and_value),
