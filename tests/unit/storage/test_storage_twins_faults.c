@@ -250,10 +250,12 @@ static void same_replies(void)
         complain("only one has written", "");
 }
 
-/* Commands that do what they can, and leave to later what they cannot read. */
+/* Commands that do what they can, and leave to later what they cannot read; or set a group's timer, which then may fire
+ * earlier than it would have to. */
 static bool goes_on(const char *line)
 {
-    static const char *const some[] = {"TICK", "RELEASE", "UNASK", "POP", "CHECKS", "TOPIC DELETE", "GROUP DELETE"};
+    static const char *const some[] = {"TICK", "RELEASE", "UNASK", "POP", "CHECKS", "TOPIC DELETE", "GROUP DELETE",
+                                       "EXTEND", "NACK", "REJECT", "ACK", "COMMIT", "TOPIC PURGE"};
     for (size_t i = 0; i < sizeof(some) / sizeof(some[0]); i++)
         if (strncmp(line, some[i], strlen(some[i])) == 0)
             return true;
