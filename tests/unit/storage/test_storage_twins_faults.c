@@ -299,7 +299,7 @@ static void one_group(void)
     add_all(&t.a);
     if (!shell_write(&t.a))
         complain("a group was not written", t.a.err);
-    bool unread = t.n == 1 && below(4) && !goes_on(t.lines[0]), given = unread ? give_b_unread() : give_b(fail);
+    bool unread = t.group > 0 && t.n == 1 && below(4) && !goes_on(t.lines[0]), given = unread ? give_b_unread() : give_b(fail);
     if (unread)
         t.fired = false;
     if (!given) {
