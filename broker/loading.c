@@ -25,6 +25,7 @@
 #include "broker/journal/wal_lost.h"
 #include "broker/journal/wal_tie.h"
 #include "broker/manifest.h"
+#include "broker/uncompacted.h"
 #include "storage/salvage.h"
 #include "storage/state.h"
 
@@ -72,6 +73,7 @@ static void *loading_open_files(void *arg)
     struct loaded *d = &l->loaded;
     const struct store_options opt = {.path = l->store_path,
                                       .files_max = loading_files_max(),
+                                      .uncompacted = uncompacted_is_set(),
                                       .memory_bytes = l->store_bytes,
                                       .redo = wal_redo(d->wal),
                                       .damaged = loading_tell_damage};
@@ -114,13 +116,24 @@ static bool loading_salvage(struct loading *l)
                      wal_lost_set_aside(d->wal, jump, d->err, sizeof d->err) == ST_OK);
 }
 
+/* What RocksDB compacts meanwhile may be damaged, and then it takes no more batches. */
+static bool loading_replay(struct loading *l)
+{
+    struct loaded *d = &l->loaded;
+    bool done = store_replay(d->store, d->err, sizeof d->err) == ST_OK;
+    size_t len = strlen(d->err);
+    if (!done && uncompacted_set(d->err))
+        (void)snprintf(d->err + len, sizeof d->err - len, "; start again: what is readable is served then");
+    return done;
+}
+
 static void *loading_run(void *arg)
 {
     struct loading *l = arg;
     struct loaded *d = &l->loaded;
     size_t n = sizeof d->err;
     d->good = wal_tie(d->wal, l->store_path, d->err, n) == ST_OK && loading_open_behind(l) &&
-              store_replay(d->store, d->err, n) == ST_OK && state_load(d->store, &d->state, d->err, n) == ST_OK &&
+              loading_replay(l) && state_load(d->store, &d->state, d->err, n) == ST_OK &&
               loading_salvage(l) && wal_tie_store(d->wal, l->store_path, d->err, n) == ST_OK && loading_sync_entry(l);
     if (d->good && wal_keep(d->wal, d->store) != ST_OK) {
         d->good = false;

@@ -41,6 +41,7 @@
 #include "broker/base/process.h"
 #include "broker/base/socket.h"
 #include "broker/ticker.h"
+#include "broker/uncompacted.h"
 #include "broker/journal/wal.h"
 #include "broker/loading.h"
 #include "broker/webhook/webhook.h"
@@ -166,9 +167,11 @@ static void server_write_info(void *broker, struct view *view, const struct slic
 static void server_on_fatal(const char *text)
 {
     char quoted[1024];
+    bool damaged = uncompacted_set(text);
     log_event(LOG_ERROR, "the store cannot write, the broker stops at once", " reason=%s hint=%s",
               log_quote(text, quoted, sizeof quoted),
-              "\"no failed write was acknowledged; check the disk, then start again\"");
+              damaged ? "\"a file of the store is damaged; started again, the broker serves what is readable\""
+                      : "\"no failed write was acknowledged; check the disk, then start again\"");
     _exit(EXIT_STORE_FAILED);
 }
 
@@ -459,6 +462,7 @@ static bool server_start_loading(struct main_thread *m)
                                         .store_bytes = server_store_bytes(s->settings),
                                         .replay_max = (size_t)settings_num(s->settings, SET_replay_max),
                                         .salvage = settings_action(s->settings) == ACTION_SALVAGE};
+    uncompacted_begin(data);
     m->opened = event_new(m->base, -1, 0, server_on_opened, m);
     if (!m->opened)
         return server_failed(m, "no memory for the event loop");

@@ -220,7 +220,8 @@ static void state_mark(struct state *st, bool synced)
  * turned stale meanwhile would stay for ever. */
 static bool state_is_behind(const struct state *st)
 {
-    return st->group_commands > 0 && st->now_ms - st->meta.now_ms >= SYNC_AT_LAST_MS;
+    bool is_new = st->meta.index == 0; /* nothing can be stale in it, and a command that is refused leaves nothing */
+    return !is_new && st->group_commands > 0 && st->now_ms - st->meta.now_ms >= SYNC_AT_LAST_MS;
 }
 
 /* With fsync=never nobody else syncs, and compactions would never be told a new mark. */

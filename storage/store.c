@@ -78,6 +78,7 @@ enum status store_open_files(const struct store_options *opt, struct store **ret
     const struct kv_options ko = {.path = opt->path,
                                   .memory_bytes = opt->memory_bytes,
                                   .files_max = opt->files_max,
+                                  .uncompacted = opt->uncompacted,
                                   .stale = row_stale,
                                   .redo = opt->redo,
                                   .damaged = opt->damaged,

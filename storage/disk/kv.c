@@ -180,7 +180,7 @@ static struct kv *kv_new(const struct kv_options *opt)
     kv->damage.arg = opt->damaged_arg;
     if (kv->stale)
         kv->filter = rocksdb_compactionfilter_create(kv, kv_filter_free, kv_filter_drops, kv_filter_name);
-    kv_setup_families(kv, opt->memory_bytes);
+    kv_setup_families(kv, opt);
     kv->write_sync = rocksdb_writeoptions_create();
     rocksdb_writeoptions_set_sync(kv->write_sync, 1);
     kv->write_fast = rocksdb_writeoptions_create();

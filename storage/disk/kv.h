@@ -61,6 +61,7 @@ struct kv_options {
     const char *path;
     size_t memory_bytes;
     uint32_t files_max; /* open ones, about; 0: as many as it would like */
+    bool uncompacted;   /* compacts nothing, as a file is damaged; kv_space gives nothing back then */
     kv_stale_fn *stale;       /* may be NULL */
     const struct redo *redo;  /* NULL: RocksDB's own log. Outlives the kv. */
     damage_fn *damaged;       /* may be NULL; is given damaged_arg */

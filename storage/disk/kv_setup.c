@@ -92,7 +92,7 @@ static rocksdb_cache_t *setup_cache(size_t bytes)
     return cache;
 }
 
-static void setup_family(struct kv *kv, enum kv_family f)
+static void setup_family(struct kv *kv, enum kv_family f, bool uncompacted)
 {
     rocksdb_options_t *o = rocksdb_options_create();
     rocksdb_block_based_table_options_t *t = rocksdb_block_based_options_create();
@@ -114,6 +114,7 @@ static void setup_family(struct kv *kv, enum kv_family f)
     rocksdb_options_set_target_file_size_base(o, MIB(64));
     rocksdb_options_set_max_bytes_for_level_base(o, MIB(512));
     rocksdb_options_set_level_compaction_dynamic_level_bytes(o, 1);
+    rocksdb_options_set_disable_auto_compactions(o, uncompacted); /* then no number of files stops writes, either */
 }
 
 static void setup_database(rocksdb_options_t *o, size_t memory, uint32_t files_max)
@@ -132,13 +133,15 @@ static void setup_database(rocksdb_options_t *o, size_t memory, uint32_t files_m
     rocksdb_options_set_max_open_files(o, files_max > 0 && files_max < OPEN_FILES ? (int)files_max : OPEN_FILES);
 }
 
-void kv_setup_families(struct kv *kv, size_t memory_bytes)
+void kv_setup_families(struct kv *kv, const struct kv_options *opt)
 {
+    size_t memory_bytes = opt->memory_bytes;
+    kv->uncompacted = opt->uncompacted;
     kv->cache = setup_cache(memory_bytes / 4);
     kv->buffer_bytes = memory_bytes / 16;
     kv->blob_file_bytes = 2 * kv->buffer_bytes > BLOB_FILE_BYTES_MIN ? 2 * kv->buffer_bytes : BLOB_FILE_BYTES_MIN;
     for (int f = 0; f < KV_FAMILIES; f++)
-        setup_family(kv, (enum kv_family)f);
+        setup_family(kv, (enum kv_family)f, opt->uncompacted);
 }
 
 void kv_setup_free(struct kv *kv)

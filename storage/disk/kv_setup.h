@@ -21,7 +21,7 @@ struct family_line {
 extern const struct family_line kv_setup_lines[KV_FAMILIES];
 
 /* Makes the cache, and each family's options; kv->filter is set before. Freed with kv_setup_free. */
-void kv_setup_families(struct kv *kv, size_t memory_bytes);
+void kv_setup_families(struct kv *kv, const struct kv_options *opt);
 void kv_setup_free(struct kv *kv);
 
 /* The options of the database. The caller destroys them. NULL, with err: RocksDB does not know one of them. */

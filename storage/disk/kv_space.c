@@ -195,7 +195,7 @@ static uint64_t space_buffered(struct kv *kv)
 
 bool kv_space_give_back(struct kv *kv, bool urgent, uint64_t room)
 {
-    if (space_stopped(kv))
+    if (space_stopped(kv) || kv->uncompacted)
         return false;
     if (space_is_watched(kv) || space_buffered(kv) > room)
         return true;

@@ -99,7 +99,7 @@ static bool stale_table(struct kv *kv, const struct kv_mark *mark, const rocksdb
 bool kv_stale_give_back(struct kv *kv)
 {
     struct kv_mark mark;
-    if (!kv->stale || !kv_marked_get(&kv->told, &mark))
+    if (!kv->stale || kv->uncompacted || !kv_marked_get(&kv->told, &mark))
         return false;
     const rocksdb_livefiles_t *files = rocksdb_livefiles(kv->db);
     int n = rocksdb_livefiles_count(files), looked = 0;
