@@ -18,6 +18,8 @@ from ledger import DONE, Ledger
 from load import Pipe, Popper, Shop, make_workers, prepare
 
 PROBLEMS_SHOWN = 20
+DRAINED = ("work", "pipe")
+STUCK_SECONDS = 60  # without one more message finished
 
 
 def rounds_wanted(default):
@@ -87,19 +89,41 @@ class Rounds:
             self.ledger.problem("the messages are not the same after one more restart")
 
     def drain(self, client):
+        """Takes and acknowledges all that the groups have left. How long that takes depends on the number of messages
+        and on what else the machine does, so there is no limit as long as ever less is left."""
         popper = Popper("drain", self.ledger, self.chance)
         pipe = Pipe("drainpipe", self.ledger, self.chance)
         popper.most = pipe.most = 1000
+        left = self.left(client)
+        while left:
+            left = self.drain_some(client, (popper, pipe), left)
 
-        def is_drained():
-            popper.step(client)
-            pipe.step(client)
-            return self.lag(client, "work") == 0 and self.lag(client, "pipe") == 0
+    def drain_some(self, client, workers, before):
+        """Works until less is left than before. Returns how much that is."""
+        left = before
 
-        eventually(is_drained, "the groups work and pipe have nothing left", 120)
+        def is_less():
+            nonlocal left
+            for worker in workers:
+                worker.step(client)
+            left = self.left(client)
+            return left < before
 
-    def lag(self, client, group):
-        return sum(pairs(line)["lag"] for line in client.call("LAG", group))
+        try:
+            eventually(is_less, f"{' and '.join(DRAINED)} have less than {before} messages left", STUCK_SECONDS)
+        except AssertionError:
+            self.explain(client)
+            raise
+        return left
+
+    def left(self, client):
+        """How many messages the groups have not finished."""
+        return sum(pairs(line)["lag"] for group in DRAINED for line in client.call("LAG", group))
+
+    def explain(self, client):
+        """Prints what the broker says of groups that do not get on."""
+        for words in [("GROUP", "INFO", group) for group in DRAINED] + [("INFO",)]:
+            print(" ".join(words), client.call_value(*words), flush=True)
 
     def report(self):
         for text in self.ledger.problems[:PROBLEMS_SHOWN]:

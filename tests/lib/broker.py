@@ -7,7 +7,8 @@
         broker.start()       # starts with the same data, on new ports
 
 The program is $HALFMQD, or build/bin/halfmqd. Its data and its log are in a temporary folder. It is killed when
-the test ends. Every wait has a deadline, and its error says what it waited for.
+the test ends, and the folder is deleted; with KEEP=1 a test that fails leaves it. Every wait has a deadline, and
+its error says what it waited for.
 """
 import ctypes
 import os
@@ -116,6 +117,14 @@ class Broker:
     def text(self, **options):
         return Text(self.port, **options)
 
+    def keep(self):
+        """Where KEEP is set: kills it and renames its folder, so that close does not delete it."""
+        if os.environ.get("KEEP"):
+            self.kill()
+            kept = self.folder + ".kept"
+            os.rename(self.folder, kept)
+            print(f"kept: {kept}", file=sys.stderr)
+
     def close(self):
         if self.process.poll() is None:
             self.kill()
@@ -132,6 +141,7 @@ class Broker:
         if kind is not None or status != 0 or found:
             tail = log[-8192:].decode(errors="replace")
             print(f"--- the broker's log ---\n{tail}\n---", file=sys.stderr)
+            self.keep()
         self.close()
         assert status == 0 and not found, f"the broker ended with status {status}"
 
