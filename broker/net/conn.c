@@ -140,6 +140,13 @@ struct buf *conn_out(struct conn *c)
     return &c->out;
 }
 
+/* There was no memory to make the whole of a reply in the loop's buffer. A part of one, or none, would make the client
+ * take the next reply for this one. */
+static bool conn_reply_is_cut(const struct loop *l, struct slice tokens)
+{
+    return l->reply.failed && tokens.data == l->reply.data;
+}
+
 void conn_answer(struct conn *c, struct request rq, struct slice tokens)
 {
     struct loop *l = c->loop;
@@ -149,12 +156,14 @@ void conn_answer(struct conn *c, struct request rq, struct slice tokens)
     if (rq.quiet)
         return;
     enum status s;
-    if (tokens.len && tokens.data[0] == TOK_ERROR && reply_is_error(tokens, &s))
+    bool cut = conn_reply_is_cut(l, tokens);
+    if (!cut && tokens.len && tokens.data[0] == TOK_ERROR && reply_is_error(tokens, &s))
         counters_error(&l->counters, s);
     conn_out(c);
     const struct dialect *d = c->dialect;
-    d->answer(c, rq, tokens);
-    if (c->out.failed)
+    if (!cut)
+        d->answer(c, rq, tokens);
+    if (cut || c->out.failed)
         conn_cut(c, "closing a connection: no memory for its replies");
     conn_grew(c);
     conn_touch(c);

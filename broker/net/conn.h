@@ -244,7 +244,8 @@ void conn_end_input(struct conn *c);
 /* Looks at the socket whether the client has closed its side, even behind input that was not read yet. True: it has. */
 bool conn_has_closed(struct conn *c);
 
-/* Sends a reply now. tokens: one finished reply. */
+/* Sends a reply now. tokens: one finished reply. Where the loop's reply buffer failed while it was made there, the
+ * connection is cut instead: callers need not look. */
 void conn_answer(struct conn *c, struct request rq, struct slice tokens);
 
 /* Sends a part of a reply: the head of a container and some of its values (first), or further values. Nothing else may

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "broker/net/loop.h"
 #include "protocol/rpc/rpc.h"
 #include "tests/lib/fault_heap.h"
 #include "tests/lib/loops.h"
@@ -183,6 +184,33 @@ static void text_clients(void **state)
     try_all(*state, text_session);
 }
 
+/* A reply of more than REPLY_BYTES_KEEP makes the loop give its buffer back, so each of the others begins with none. */
+static void put_from_nothing(struct buf *b)
+{
+    static const char *const commands[] = {"HELLO 3", "COMMAND DOCS send topic", "COMMAND INFO send", "CLIENT LIST",
+                                           "GET nothing:0:0"};
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+        buf_printf(b, "READ big 0 0\r\n%s\r\n", commands[i]);
+}
+
+static void replies_from_nothing(void **state)
+{
+    struct wire w = loops_client(*state, 0);
+    struct buf b;
+    buf_init(&b, 0);
+    buf_printf(&b, "*5\r\n$4\r\nSEND\r\n$3\r\nbig\r\n$%zu\r\n", REPLY_BYTES_KEEP + 1);
+    uint8_t *body = buf_room(&b, REPLY_BYTES_KEEP + 1);
+    assert_non_null(body);
+    memset(body, 'x', REPLY_BYTES_KEEP + 1);
+    buf_added(&b, REPLY_BYTES_KEEP + 1);
+    buf_put_str(&b, "\r\n$5\r\nQUEUE\r\n$1\r\n0\r\n");
+    assert_true(wire_send(&w, buf_slice(&b)));
+    hear(&w, RV_BULK);
+    wire_close(&w);
+    buf_free(&b);
+    try_all(*state, put_from_nothing);
+}
+
 static void rpc_clients(void **state)
 {
     try_all(*state, rpc_session);
@@ -204,6 +232,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(text_clients, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(replies_from_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(rpc_clients, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
