@@ -30,6 +30,10 @@ struct grants {
     uint32_t n_pieces, size;
     bool full; /* the rest begins at `done` */
     struct granted done;
+    /* The record that was read last. Many grants may be in one: each message that was requeued alone is one of them. */
+    const struct grant *of; /* some grant of its topic and queue; NULL: there is no iterator */
+    struct kv_iter *it;
+    struct record_header h; /* count 0: it stands on none */
 };
 
 static enum status grant_message(struct grants *gs, const struct grant *gr, uint64_t offset,
@@ -53,29 +57,40 @@ static enum status grant_message(struct grants *gs, const struct grant *gr, uint
     return ST_OK;
 }
 
+/* Opens an iterator over the grant's queue, unless the last one is. False: no memory. */
+static bool grant_open(struct grants *gs, const struct grant *gr)
+{
+    if (gs->of && gs->of->topic_id == gr->topic_id && gs->of->queue == gr->queue)
+        return true;
+    if (gs->of)
+        kv_iter_free(gs->it);
+    gs->h.count = 0;
+    gs->it = view_grant(gs->v, gr);
+    gs->of = gs->it ? gr : NULL;
+    return gs->it != NULL;
+}
+
 static enum status grant_run(struct grants *gs, const struct grant *gr)
 {
     enum status s = ST_OK;
-    struct kv_iter *it = view_grant(gs->v, gr);
-    if (!it)
+    if (!grant_open(gs, gr))
         return ST_NOMEM;
-    struct record_header h = {0};
+    struct record_header *h = &gs->h;
     for (uint32_t i = 0; i < gr->count && s == ST_OK && !gs->full; i++) {
         if (gr->bits && !((gr->bits[i / 64] >> (i % 64)) & 1))
             continue;
         uint64_t offset = gr->base + i;
-        if (h.count == 0 || offset >= h.base + h.count)
-            s = records_seek_on(it, gr->topic_id, gr->queue, offset, &h);
+        if (h->count == 0 || offset < h->base || offset >= h->base + h->count)
+            s = records_seek_on(gs->it, gr->topic_id, gr->queue, offset, h);
         if (s == ST_OK)
-            s = offset >= h.base ? grant_message(gs, gr, offset, kv_iter_value(it), &h) : ST_GONE;
+            s = offset >= h->base ? grant_message(gs, gr, offset, kv_iter_value(gs->it), h) : ST_GONE;
         if (s != ST_DAMAGED && s != ST_GONE)
             continue;
         uint64_t last = offset;
         s = view_skip(gs->v, gr, offset, &last);
         i = last - gr->base < gr->count ? (uint32_t)(last - gr->base) : gr->count - 1;
-        h.count = 0;
+        h->count = 0;
     }
-    kv_iter_free(it);
     return s;
 }
 
@@ -101,6 +116,8 @@ static enum status grants_read(struct grants *gs, const struct outcome *out)
     }
     if (!gs->full)
         gs->done.grant = out->n_grants;
+    if (gs->of)
+        kv_iter_free(gs->it);
     return s;
 }
 
