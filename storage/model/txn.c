@@ -17,6 +17,22 @@ static enum status txn_read(struct state *st, const struct key *key, struct buf 
     return txn_decode(buf_slice(hold), ret_row) == ST_OK ? ST_OK : kv_damaged_row(st->kv, key_slice(key));
 }
 
+/* Is a row that says so a young transaction? Those that a damaged block has kept from being loaded are not in the ring:
+ * they are open where they have no outcome. */
+static enum status txn_young_is_open(struct state *st, uint64_t txid)
+{
+    if (young_has(st, txid))
+        return ST_OK;
+    if (!st->young.pinned || txid < st->young.pinned)
+        return ST_GONE;
+    struct key key = key_outcome(txid);
+    struct buf hold;
+    buf_init(&hold, 0);
+    enum status s = overlay_get(&st->overlay, &key, &hold);
+    buf_free(&hold);
+    return s == ST_OK ? ST_GONE : s == ST_GONE ? ST_OK : s;
+}
+
 static enum status txn_read_open(struct state *st, uint64_t txid, struct buf *hold, struct txn_row *ret_row)
 {
     struct slice copy = young_row(st, txid);
@@ -29,7 +45,7 @@ static enum status txn_read_open(struct state *st, uint64_t txid, struct buf *ho
     }
     struct key key = key_txn(txid);
     enum status s = txn_read(st, &key, hold, ret_row);
-    return s == ST_OK && ret_row->young && !young_has(st, txid) ? ST_GONE : s;
+    return s == ST_OK && ret_row->young ? txn_young_is_open(st, txid) : s;
 }
 
 enum status txn_get(struct state *st, const struct stamp *stamp, uint64_t txid, struct buf *hold,

@@ -165,7 +165,8 @@ int64_t young_due_ms(const struct state *st)
 uint64_t young_floor(const struct state *st)
 {
     const struct young *y = &st->young;
-    return y->first < y->end ? young_at(y, y->first)->txid : st->meta.last_id + 1;
+    uint64_t floor = y->first < y->end ? young_at(y, y->first)->txid : st->meta.last_id + 1;
+    return y->pinned && y->pinned < floor ? y->pinned : floor;
 }
 
 /* True where txid has an outcome, or where nobody can tell: then its row O is damaged, which is what a COMMIT answers.
@@ -213,6 +214,9 @@ enum status young_load(struct state *st)
         return s;
     struct kv_iter *outcomes = kv_iter_new(st->kv, KV_STATE, NULL, key_slice(&from_o), key_slice(&to_o));
     s = outcomes ? young_fill(st, &txns, outcomes) : ST_NOMEM;
+    /* Rows of other files may lie among those of the damaged block. The scan has passed them, but they can be read. */
+    if (txns.skips > 0)
+        st->young.pinned = st->meta.young;
     scan_close(&txns);
     kv_iter_free(outcomes);
     return s;
