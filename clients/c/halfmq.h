@@ -53,7 +53,7 @@ enum hmq_status {
     HMQ_ENOMEM = 2, /* no memory */
     HMQ_ETIMEDOUT = 3, /* the deadline passed before the request was sent: not done */
     HMQ_EDISCONNECTED = 4, /* no connection until the deadline, nothing was sent: not done */
-    HMQ_EUNKNOWN = 5, /* sent, but the reply is lost: it may have been done */
+    HMQ_EUNKNOWN = 5, /* sent, but the reply is lost, or it was repeated and then refused: it may have been done */
     HMQ_EAGAIN = 6, /* a limit of this client is reached: not done, try again later */
     HMQ_EWOULDBLOCK = 7, /* a blocking call on the I/O thread or the application's loop thread */
     HMQ_ECLOSED = 8, /* the object is being closed */
