@@ -96,7 +96,7 @@ HMQ_API const char *hmq_strerror(enum hmq_status status);
 HMQ_API const char *hmq_status_name(enum hmq_status status);
 
 /* 1 if the same call may succeed a little later though nothing is changed. */
-HMQ_API int hmq_retryable(enum hmq_status status);
+HMQ_API int hmq_status_retryable(enum hmq_status status);
 
 /* "0.1.0". Static text. */
 HMQ_API const char *hmq_version(void);
@@ -112,7 +112,7 @@ HMQ_API void hmq_options_free(hmq_options *options);
 /*
  * Sets one option by name from text, as "linger_ms", "5". Numbers are decimal, switches yes or no.
  * HMQ_EINVAL: there is no such option, or the value is outside its limits; the text says which.
- * hmq_option_describe and the manual page halfmq_options(3) list all options.
+ * hmq_options_describe and the manual page halfmq_options(3) list all options.
  */
 HMQ_API enum hmq_status hmq_options_set(hmq_options *options, const char *name, const char *value,
                                         hmq_error *err);
@@ -130,8 +130,8 @@ HMQ_API enum hmq_status hmq_options_get(const hmq_options *options, const char *
                                         size_t size, hmq_error *err);
 
 /* Name, default and a line of help of option number i (from 0), as static text. Returns 0 past the last one. */
-HMQ_API int hmq_option_describe(size_t i, const char **ret_name, const char **ret_default,
-                                const char **ret_help);
+HMQ_API int hmq_options_describe(size_t i, const char **ret_name, const char **ret_default,
+                                 const char **ret_help);
 
 enum hmq_event {
     HMQ_EVENT_CONNECTED = 1, /* text: the address */
@@ -175,8 +175,8 @@ HMQ_API enum hmq_status hmq_client_wait(hmq_client *client, int64_t timeout_ms, 
 /* Waits until no request is pending. HMQ_ETIMEDOUT: some still are; they are not cancelled. */
 HMQ_API enum hmq_status hmq_client_flush(hmq_client *client, int64_t timeout_ms, hmq_error *err);
 
-typedef struct hmq_stats {
-    size_t size; /* set by the caller: sizeof(hmq_stats) */
+typedef struct hmq_client_stats {
+    size_t size; /* set by the caller: sizeof(hmq_client_stats) */
     int connected; /* 1 or 0, now */
     uint64_t connects; /* connections made */
     uint64_t requests; /* requests written, resent ones included */
@@ -187,10 +187,10 @@ typedef struct hmq_stats {
     uint64_t bytes_in;
     uint64_t pending; /* requests without a reply, now */
     uint64_t pending_bytes;
-} hmq_stats;
+} hmq_client_stats;
 
 /* Fills *stats up to stats->size. */
-HMQ_API void hmq_client_stats(hmq_client *client, hmq_stats *stats);
+HMQ_API void hmq_client_stats_get(hmq_client *client, hmq_client_stats *stats);
 
 /* ---- The application's own event loop ------------------------------------------------------- */
 
@@ -528,10 +528,10 @@ HMQ_API enum hmq_status hmq_txn_run(hmq_txn_producer *producer, const char *topi
 
 /* As hmq_producer_flush and hmq_producer_close. Close also takes the client out of the members that the broker asks, and
  * waits for check callbacks that are running; checks that none has begun go to another member at once. */
-HMQ_API enum hmq_status hmq_txn_flush(hmq_txn_producer *producer, int64_t timeout_ms,
-                                      hmq_error *err);
-HMQ_API enum hmq_status hmq_txn_close(hmq_txn_producer *producer, int64_t timeout_ms,
-                                      hmq_error *err);
+HMQ_API enum hmq_status hmq_txn_producer_flush(hmq_txn_producer *producer, int64_t timeout_ms,
+                                               hmq_error *err);
+HMQ_API enum hmq_status hmq_txn_producer_close(hmq_txn_producer *producer, int64_t timeout_ms,
+                                               hmq_error *err);
 
 /* ---- Consumer ------------------------------------------------------------------------------- */
 

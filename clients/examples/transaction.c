@@ -81,7 +81,7 @@ int main(int argc, char **argv)
         hmq_txn_producer_new(client, "bank", on_check, NULL, NULL, &bank, &err) == HMQ_OK)
         hmq_txn_run(bank, "payments", body, (size_t)n, NULL, book, &payment, HMQ_DEFAULT, &txid,
                     &err);
-    hmq_txn_close(bank, HMQ_DEFAULT, NULL);
+    hmq_txn_producer_close(bank, HMQ_DEFAULT, NULL);
     hmq_client_free(client);
     if (err.code != HMQ_OK)
         fprintf(stderr, "%s: %s\n", hmq_status_name(err.code), err.text);

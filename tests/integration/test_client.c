@@ -450,7 +450,7 @@ static void test_asynchronous_sends_while_the_broker_dies(void **state)
     struct prng chance = prng_start();
     struct sends s = {0, 0};
     hmq_producer *producer = NULL;
-    hmq_stats stats = {.size = sizeof stats};
+    hmq_client_stats stats = {.size = sizeof stats};
     hmq_error err;
     RIG_CHECK(hmq_producer_new(client, NULL, &producer, &err), &err);
     for (size_t round = 0; round < 5; round++) {
@@ -465,7 +465,7 @@ static void test_asynchronous_sends_while_the_broker_dies(void **state)
     assert_int_equal(atomic_load(&s.good), 10000);
     RIG_CHECK(hmq_producer_close(producer, HMQ_DEFAULT, &err), &err);
     expect_each_once("killed", 10000);
-    hmq_client_stats(client, &stats);
+    hmq_client_stats_get(client, &stats);
     assert_true(stats.connects > 1);
     assert_true(stats.connected);
     assert_int_equal(stats.pending, 0);

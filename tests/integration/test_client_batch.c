@@ -544,8 +544,8 @@ static void test_order_is_kept_by_a_broker_that_dies(void **state)
     for (int queue = 0; queue < 4; queue++)
         n += check_queue(client, queue, next);
     assert_int_equal(n, KEYS * EACH);
-    hmq_stats stats = {.size = sizeof stats};
-    hmq_client_stats(client, &stats);
+    hmq_client_stats stats = {.size = sizeof stats};
+    hmq_client_stats_get(client, &stats);
     assert_true(stats.requests < KEYS * EACH); /* they were sent in batches */
     hmq_client_free(client);
     assert_int_equal(spawn_stop(broker), 0);

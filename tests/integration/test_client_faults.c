@@ -190,8 +190,8 @@ static void test_sends_again_with_the_same_dedup(void **state)
     fake_answer(p);
     RIG_CHECK(hmq_producer_close(producer, RIG_DEADLINE_MS, &err), &err);
     assert_int_equal(r.last, HMQ_OK);
-    hmq_stats stats = {.size = sizeof stats};
-    hmq_client_stats(client, &stats);
+    hmq_client_stats stats = {.size = sizeof stats};
+    hmq_client_stats_get(client, &stats);
     assert_int_equal(stats.resent, 2);
     hmq_client_free(client);
 }
@@ -544,7 +544,7 @@ static void test_decisions_pass_the_limits(void **state)
         assert_true(slice_equal(p->frame.method, SLICE_LIT("commit")));
         fake_answer(p);
     }
-    RIG_CHECK(hmq_txn_close(producer, RIG_DEADLINE_MS, &err), &err);
+    RIG_CHECK(hmq_txn_producer_close(producer, RIG_DEADLINE_MS, &err), &err);
     assert_int_equal(r.n, 3);
     hmq_client_free(client);
 }

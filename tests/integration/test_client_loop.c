@@ -108,8 +108,8 @@ static bool thousand_sent(struct app *a)
 
 static bool connected(struct app *a)
 {
-    hmq_stats stats = {.size = sizeof stats};
-    hmq_client_stats(a->client, &stats);
+    hmq_client_stats stats = {.size = sizeof stats};
+    hmq_client_stats_get(a->client, &stats);
     return stats.connected;
 }
 
@@ -234,7 +234,7 @@ static void test_checks(void **state)
     RIG_CHECK(hmq_txn_half_async(producer, "t", "x", 1, NULL, RIG_DEADLINE_MS, on_half, a, &err),
               &err);
     turn_until(a, was_checked, "the broker asks");
-    RIG_CHECK(hmq_txn_close(producer, RIG_DEADLINE_MS, &err), &err);
+    RIG_CHECK(hmq_txn_producer_close(producer, RIG_DEADLINE_MS, &err), &err);
 }
 
 static void *ping_in_thread(void *arg)

@@ -95,7 +95,7 @@ static hmq_txn_producer *txn_producer(hmq_check_fn check)
 static void close_producer(hmq_txn_producer *producer)
 {
     hmq_error err;
-    RIG_CHECK(hmq_txn_close(producer, RIG_DEADLINE_MS, &err), &err);
+    RIG_CHECK(hmq_txn_producer_close(producer, RIG_DEADLINE_MS, &err), &err);
 }
 
 static hmq_txid half(hmq_txn_producer *producer, const char *topic, const char *body,
@@ -396,7 +396,7 @@ static void test_transactions_while_the_broker_dies(void **state)
         spawn_kill(broker);
         spawn_again(broker);
     }
-    RIG_CHECK(hmq_txn_flush(f.producer, RIG_DEADLINE_MS, &err), &err);
+    RIG_CHECK(hmq_txn_producer_flush(f.producer, RIG_DEADLINE_MS, &err), &err);
     rig_eventually(all_settled, NULL, "nothing is pending");
     assert_int_equal(atomic_load(&f.begun), ROUNDS * EACH);
     assert_int_equal(atomic_load(&f.failed), 0);

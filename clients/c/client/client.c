@@ -150,9 +150,9 @@ enum hmq_status client_explain(struct hmq_client *c, enum hmq_status status, hmq
     return error_plain(err, status);
 }
 
-void hmq_client_stats(hmq_client *c, hmq_stats *stats)
+void hmq_client_stats_get(hmq_client *c, hmq_client_stats *stats)
 {
-    hmq_stats s = {.size = sizeof s};
+    hmq_client_stats s = {.size = sizeof s};
     pthread_mutex_lock(&c->lock);
     s.connected = c->line != LINE_DOWN;
     s.connects = c->connects;

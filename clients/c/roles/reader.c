@@ -84,7 +84,7 @@ static void reader_later(struct hmq_reader *r)
 /* Remembers it for the caller, unless it is retryable: then it is only tried again. */
 static void reader_note_failure(struct hmq_reader *r, enum hmq_status status, struct slice text)
 {
-    if (status >= HMQ_EREFUSED && !hmq_retryable(status))
+    if (status >= HMQ_EREFUSED && !hmq_status_retryable(status))
         error_bytes(&r->failed, status, text);
 }
 

@@ -281,12 +281,12 @@ enum hmq_status hmq_txn_run(hmq_txn_producer *p, const char *topic, const void *
     return txn_decide(p, txid, decision, timeout_ms, NULL, err);
 }
 
-enum hmq_status hmq_txn_flush(hmq_txn_producer *p, int64_t timeout_ms, hmq_error *err)
+enum hmq_status hmq_txn_producer_flush(hmq_txn_producer *p, int64_t timeout_ms, hmq_error *err)
 {
     return sender_flush(&p->sender, timeout_ms, err);
 }
 
-enum hmq_status hmq_txn_close(hmq_txn_producer *p, int64_t timeout_ms, hmq_error *err)
+enum hmq_status hmq_txn_producer_close(hmq_txn_producer *p, int64_t timeout_ms, hmq_error *err)
 {
     if (!p)
         return error_none(err);

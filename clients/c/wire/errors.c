@@ -79,7 +79,7 @@ const char *hmq_status_name(enum hmq_status status)
     return line ? line->name : "HMQ_?";
 }
 
-int hmq_retryable(enum hmq_status status)
+int hmq_status_retryable(enum hmq_status status)
 {
     const struct error_line *line = error_line_of(status);
     return line ? line->retryable : 0;

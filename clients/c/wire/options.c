@@ -143,8 +143,8 @@ enum hmq_status hmq_options_get(const hmq_options *o, const char *name, char *va
     return error_none(err);
 }
 
-int hmq_option_describe(size_t i, const char **ret_name, const char **ret_default,
-                        const char **ret_help)
+int hmq_options_describe(size_t i, const char **ret_name, const char **ret_default,
+                         const char **ret_help)
 {
     if (i >= CHOICE_COUNT)
         return 0;

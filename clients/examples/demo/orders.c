@@ -68,7 +68,7 @@ static bool run(struct desk *d, struct checks *checks, hmq_error *err)
         hmq_client_open(NULL, &client, err) == HMQ_OK &&
         hmq_txn_producer_new(client, PGROUP, on_check, checks, NULL, &d->producer, err) == HMQ_OK &&
         serve(d);
-    hmq_txn_close(d->producer, 1000, NULL);
+    hmq_txn_producer_close(d->producer, 1000, NULL);
     hmq_client_free(client);
     return good;
 }

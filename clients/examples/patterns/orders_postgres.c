@@ -165,7 +165,7 @@ int main(int argc, char **argv)
     }
     if (err.code != HMQ_OK)
         fprintf(stderr, "%s: %s\n", hmq_status_name(err.code), err.text);
-    hmq_txn_close(producer, HMQ_DEFAULT, NULL);
+    hmq_txn_producer_close(producer, HMQ_DEFAULT, NULL);
     hmq_client_free(client);
     PQfinish(for_checks);
     PQfinish(order.shop);

@@ -89,7 +89,7 @@ int main(int argc, char **argv)
 
     if (consumer)
         hmq_consumer_close(consumer, 10000, &err);
-    hmq_txn_close(work.producer, 10000, NULL);
+    hmq_txn_producer_close(work.producer, 10000, NULL);
     hmq_client_free(client);
     if (err.code != HMQ_OK)
         fprintf(stderr, "%s: %s\n", hmq_status_name(err.code), err.text);

@@ -45,7 +45,7 @@ static void test_every_option_has_its_default(void **state)
 {
     const char *name, *initial, *help;
     size_t n = 0;
-    while (hmq_option_describe(n, &name, &initial, &help)) {
+    while (hmq_options_describe(n, &name, &initial, &help)) {
         expect(*state, name, initial);
         assert_int_equal(hmq_options_set(*state, name, initial, NULL), HMQ_OK);
         assert_true(strlen(help) > 10);
@@ -152,8 +152,8 @@ static void test_statuses(void **state)
     assert_int_equal(error_from_code(SLICE_LIT("NOTLEADER")), HMQ_ENOTLEADER);
     assert_int_equal(error_from_code(SLICE_LIT("DAMAGED")), HMQ_EDAMAGED);
     assert_int_equal(error_from_code(SLICE_LIT("WHATEVER")), HMQ_EREFUSED);
-    assert_true(hmq_retryable(HMQ_EBUSY));
-    assert_false(hmq_retryable(HMQ_EUNKNOWN));
+    assert_true(hmq_status_retryable(HMQ_EBUSY));
+    assert_false(hmq_status_retryable(HMQ_EUNKNOWN));
 }
 
 int main(void)
