@@ -20,6 +20,9 @@
  *              runs one thread for its socket ("the I/O thread"). Callbacks run there unless said
  *              otherwise, and must not block; a blocking call from one returns HMQ_EWOULDBLOCK.
  *   Time       Milliseconds. A timeout_ms of HMQ_DEFAULT (-1) means the option call_timeout_ms.
+ *   Versions   A structure whose first member is its size may get new members in later versions, at its end. A program
+ *              that was compiled with an older header goes on working; one with a newer header is refused where it
+ *              sets what the library does not know. hmq_error and hmq_prop never change, enumerations get new values.
  *   Text       Strings are UTF-8 or plain bytes that end with NUL; bodies are any bytes with a length.
  *   Outcome    HMQ_EUNKNOWN means: the request was sent, but its reply is lost; it may have been done.
  *              Every other failure means: it was not done.
@@ -38,9 +41,14 @@ extern "C" {
 
 #if defined(__GNUC__)
 #define HMQ_API __attribute__((visibility("default")))
+#define HMQ_MUST_CHECK __attribute__((warn_unused_result)) /* without the status, nobody would know */
 #else
 #define HMQ_API
+#define HMQ_MUST_CHECK
 #endif
+
+#define HMQ_VERSION "0.1.0" /* of this header; hmq_version() is that of the library */
+#define HMQ_VERSION_NUMBER 1000 /* major * 1,000,000 + minor * 1000 + patch, for #if */
 
 #define HMQ_DEFAULT (-1) /* timeout_ms: what the option call_timeout_ms says */
 
@@ -98,8 +106,9 @@ HMQ_API const char *hmq_status_name(enum hmq_status status);
 /* 1 if the same call may succeed a little later though nothing is changed. */
 HMQ_API int hmq_status_retryable(enum hmq_status status);
 
-/* "0.1.0". Static text. */
+/* The version of the library; that of this header is HMQ_VERSION. Static text. */
 HMQ_API const char *hmq_version(void);
+HMQ_API int hmq_version_number(void);
 
 /* ---- Options -------------------------------------------------------------------------------- */
 
@@ -114,7 +123,7 @@ HMQ_API void hmq_options_free(hmq_options *options);
  * HMQ_EINVAL: there is no such option, or the value is outside its limits; the text says which.
  * hmq_options_describe and the manual page halfmq_options(3) list all options.
  */
-HMQ_API enum hmq_status hmq_options_set(hmq_options *options, const char *name, const char *value,
+HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_options_set(hmq_options *options, const char *name, const char *value,
                                         hmq_error *err);
 
 /*
@@ -123,7 +132,7 @@ HMQ_API enum hmq_status hmq_options_set(hmq_options *options, const char *name, 
  * where that is not set, nothing is changed. HMQ_EINVAL: not of that form, or a wrong value; the options
  * before it are set.
  */
-HMQ_API enum hmq_status hmq_options_set_uri(hmq_options *options, const char *uri, hmq_error *err);
+HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_options_set_uri(hmq_options *options, const char *uri, hmq_error *err);
 
 /* Writes the option as text into value (size bytes, cut where it is too long). HMQ_EINVAL: no such option. */
 HMQ_API enum hmq_status hmq_options_get(const hmq_options *options, const char *name, char *value,
@@ -156,11 +165,11 @@ typedef struct hmq_client hmq_client;
  * HALFMQ_URL. They are copied; producers and consumers of this client inherit them.
  * HMQ_EINVAL (HALFMQ_URL is wrong), HMQ_ENOMEM, HMQ_ESYSTEM (no thread or descriptor).
  */
-HMQ_API enum hmq_status hmq_client_new(const hmq_options *options, hmq_client **ret_client,
+HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_client_new(const hmq_options *options, hmq_client **ret_client,
                                        hmq_error *err);
 
 /* The same from a URI; NULL: HALFMQ_URL, else 127.0.0.1:4253. */
-HMQ_API enum hmq_status hmq_client_open(const char *uri, hmq_client **ret_client, hmq_error *err);
+HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_client_open(const char *uri, hmq_client **ret_client, hmq_error *err);
 
 /*
  * Closes the client at once: requests under way fail with HMQ_ECLOSED (HMQ_EUNKNOWN where they were
@@ -176,7 +185,7 @@ HMQ_API enum hmq_status hmq_client_wait(hmq_client *client, int64_t timeout_ms, 
 HMQ_API enum hmq_status hmq_client_flush(hmq_client *client, int64_t timeout_ms, hmq_error *err);
 
 typedef struct hmq_client_stats {
-    size_t size; /* set by the caller: sizeof(hmq_client_stats) */
+    size_t size; /* set by the caller: sizeof(hmq_client_stats); then how much was filled */
     int connected; /* 1 or 0, now */
     uint64_t connects; /* connections made */
     uint64_t requests; /* requests written, resent ones included */
@@ -189,16 +198,18 @@ typedef struct hmq_client_stats {
     uint64_t pending_bytes;
 } hmq_client_stats;
 
-/* Fills *stats up to stats->size. */
-HMQ_API void hmq_client_stats_get(hmq_client *client, hmq_client_stats *stats);
+/* Fills *stats up to stats->size. HMQ_EINVAL: that cannot be its size. */
+HMQ_API enum hmq_status hmq_client_stats_get(hmq_client *client, hmq_client_stats *stats);
 
 /* ---- The application's own event loop ------------------------------------------------------- */
 
 /*
  * A client without a thread: it tells the application's loop which descriptors to watch and when to
  * call it, and the loop does. adapters/halfmq_libevent.h implements this for libevent, and is an example.
+ * Initialise with HMQ_LOOP.
  */
 typedef struct hmq_loop {
+    size_t size; /* sizeof(hmq_loop), set by HMQ_LOOP */
     void *arg;
     /* Watch fd for what is 1. Both 0: stop watching it, it is about to be closed. There are at most two
      * descriptors: the socket, and one by which other threads wake the loop. */
@@ -206,6 +217,11 @@ typedef struct hmq_loop {
     /* Call hmq_client_timeout once, in_ms from now; replaces the last deadline. -1: do not call it. */
     void (*deadline)(void *arg, int64_t in_ms);
 } hmq_loop;
+
+#define HMQ_LOOP                           \
+    {                                      \
+        sizeof(hmq_loop), NULL, NULL, NULL \
+    }
 
 /*
  * A client driven by the application. Both functions of *loop (copied) are called only from inside
@@ -215,7 +231,7 @@ typedef struct hmq_loop {
  * for as long as that takes. Calls that close or flush (hmq_consumer_close, hmq_producer_flush ...) do
  * work on the loop thread, outside callbacks: they drive the socket themselves meanwhile.
  */
-HMQ_API enum hmq_status hmq_client_new_loop(const hmq_options *options, const hmq_loop *loop,
+HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_client_new_loop(const hmq_options *options, const hmq_loop *loop,
                                             hmq_client **ret_client, hmq_error *err);
 
 /* The loop found fd ready, or the deadline passed. A descriptor that is no longer in use is ignored. */
@@ -268,7 +284,7 @@ HMQ_API enum hmq_status hmq_call(hmq_client *client, const hmq_request *request,
 typedef void (*hmq_reply_fn)(void *arg, hmq_reply *reply, const hmq_error *err);
 
 /* If this returns HMQ_OK, fn (may be NULL) is called exactly once, later, on the I/O thread. */
-HMQ_API enum hmq_status hmq_call_async(hmq_client *client, const hmq_request *request,
+HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_call_async(hmq_client *client, const hmq_request *request,
                                        int64_t timeout_ms, hmq_reply_fn fn, void *arg,
                                        hmq_error *err);
 
@@ -320,7 +336,7 @@ HMQ_API const hmq_reply *hmq_message_attributes(const hmq_message *m); /* MAP: e
  * came. Free *ret_batch with hmq_batch_free. HMQ_ENOTOPIC; HMQ_EUNKNOWN: messages may have been leased
  * that nobody received; they are redelivered when the lease expires.
  */
-HMQ_API enum hmq_status hmq_pop(hmq_client *client, const char *group, const char *const *topics,
+HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_pop(hmq_client *client, const char *group, const char *const *topics,
                                 size_t n_topics, size_t count, int64_t wait_ms, int64_t lease_ms,
                                 hmq_batch **ret_batch, hmq_error *err);
 
@@ -385,7 +401,7 @@ typedef struct hmq_producer hmq_producer;
  * shorter than the broker's dedup_window (10 minutes). Options: dedup, linger_ms, max_inflight,
  * max_inflight_bytes, block_when_full. options NULL: the client's. Close with hmq_producer_close.
  */
-HMQ_API enum hmq_status hmq_producer_new(hmq_client *client, const hmq_options *options,
+HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_producer_new(hmq_client *client, const hmq_options *options,
                                          hmq_producer **ret_producer, hmq_error *err);
 
 /*
@@ -395,7 +411,7 @@ HMQ_API enum hmq_status hmq_producer_new(hmq_client *client, const hmq_options *
  * HMQ_EUNKNOWN: with dedup, only when the deadline passed; you may send it again with the same
  * send_options->dedup.
  */
-HMQ_API enum hmq_status hmq_send(hmq_producer *producer, const char *topic, const void *body,
+HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_send(hmq_producer *producer, const char *topic, const void *body,
                                  size_t len, const hmq_send_options *send_options,
                                  int64_t timeout_ms, char *ret_id, hmq_error *err);
 
@@ -413,7 +429,7 @@ typedef void (*hmq_sent_fn)(void *arg, const char *id, const hmq_error *err);
  * timeout_ms with block_when_full=yes; else, and on the I/O thread, it returns HMQ_EAGAIN. timeout_ms is
  * the deadline of the message as well.
  */
-HMQ_API enum hmq_status hmq_send_async(hmq_producer *producer, const char *topic, const void *body,
+HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_send_async(hmq_producer *producer, const char *topic, const void *body,
                                        size_t len, const hmq_send_options *send_options,
                                        int64_t timeout_ms, hmq_sent_fn fn, void *arg,
                                        hmq_error *err);
@@ -461,14 +477,14 @@ typedef enum hmq_decision (*hmq_check_fn)(void *arg, const hmq_check *check);
  * (`checks_serve`), again after each reconnect. Options: dedup, linger_ms, check_workers, checkin_ms,
  * max_inflight, max_inflight_bytes, block_when_full.
  */
-HMQ_API enum hmq_status hmq_txn_producer_new(hmq_client *client, const char *pgroup,
+HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_txn_producer_new(hmq_client *client, const char *pgroup,
                                              hmq_check_fn check, void *arg,
                                              const hmq_options *options,
                                              hmq_txn_producer **ret_producer, hmq_error *err);
 
 /* Stores a half message, which is invisible until the commit; begins a transaction. As hmq_send otherwise.
  * HMQ_EUNKNOWN: there may be a transaction whose txid nobody knows; its check-back ends it. */
-HMQ_API enum hmq_status hmq_txn_half(hmq_txn_producer *producer, const char *topic,
+HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_txn_half(hmq_txn_producer *producer, const char *topic,
                                      const void *body, size_t len,
                                      const hmq_send_options *send_options, int64_t timeout_ms,
                                      hmq_txid *ret_txid, hmq_error *err);
@@ -502,13 +518,13 @@ HMQ_API enum hmq_status hmq_txn_rollback(hmq_txn_producer *producer, hmq_txid tx
 typedef void (*hmq_half_fn)(void *arg, hmq_txid txid, const hmq_error *err);
 
 /* As hmq_send_async. */
-HMQ_API enum hmq_status hmq_txn_half_async(hmq_txn_producer *producer, const char *topic,
+HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_txn_half_async(hmq_txn_producer *producer, const char *topic,
                                            const void *body, size_t len,
                                            const hmq_send_options *send_options, int64_t timeout_ms,
                                            hmq_half_fn fn, void *arg, hmq_error *err);
 
 /* decision: HMQ_COMMIT or HMQ_ROLLBACK. fn (may be NULL) gets the ids of a commit. */
-HMQ_API enum hmq_status hmq_txn_decide_async(hmq_txn_producer *producer, hmq_txid txid,
+HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_txn_decide_async(hmq_txn_producer *producer, hmq_txid txid,
                                              enum hmq_decision decision, int64_t timeout_ms,
                                              hmq_reply_fn fn, void *arg, hmq_error *err);
 
@@ -560,14 +576,14 @@ typedef struct hmq_consumer hmq_consumer;
  * is asked with POP. While one request with acknowledgements is under way, the next ones are collected.
  * If a topic does not exist, the consumer tries again until it does. Close with hmq_consumer_close.
  */
-HMQ_API enum hmq_status hmq_consumer_new(hmq_client *client, const char *group,
+HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_consumer_new(hmq_client *client, const char *group,
                                          const char *const *topics, size_t n_topics,
                                          hmq_message_fn handler, void *arg,
                                          const hmq_options *options, hmq_consumer **ret_consumer,
                                          hmq_error *err);
 
 typedef struct hmq_consumer_stats {
-    size_t size; /* set by the caller: sizeof(hmq_consumer_stats) */
+    size_t size; /* set by the caller: sizeof(hmq_consumer_stats); then how much was filled */
     uint64_t received; /* messages received */
     uint64_t handled; /* calls of the handler that returned */
     uint64_t acked; /* as the broker counted */
@@ -578,7 +594,8 @@ typedef struct hmq_consumer_stats {
     uint64_t held; /* messages held, now */
 } hmq_consumer_stats;
 
-HMQ_API void hmq_consumer_stats_get(hmq_consumer *consumer, hmq_consumer_stats *stats);
+/* As hmq_client_stats_get. */
+HMQ_API enum hmq_status hmq_consumer_stats_get(hmq_consumer *consumer, hmq_consumer_stats *stats);
 
 /*
  * Asks for no more messages, waits for running handlers, requeues the other messages, sends the last
@@ -600,7 +617,7 @@ typedef struct hmq_reader hmq_reader;
  * lost connection the reader continues where it was. The caller stores the offset, if it is to continue
  * after the program ended. Close with hmq_reader_close.
  */
-HMQ_API enum hmq_status hmq_reader_new(hmq_client *client, const char *topic, uint32_t queue,
+HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_reader_new(hmq_client *client, const char *topic, uint32_t queue,
                                        uint64_t offset, const hmq_options *options,
                                        hmq_reader **ret_reader, hmq_error *err);
 
@@ -610,7 +627,7 @@ HMQ_API enum hmq_status hmq_reader_new(hmq_client *client, const char *topic, ui
  * by retention, it begins at the oldest that is left. HMQ_ETIMEDOUT: none came. HMQ_ENOTOPIC,
  * HMQ_EREFUSED, HMQ_ELIMIT or another code of the broker: it refused; the next call tries again.
  */
-HMQ_API enum hmq_status hmq_reader_next(hmq_reader *reader, int64_t timeout_ms,
+HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_reader_next(hmq_reader *reader, int64_t timeout_ms,
                                         hmq_batch **ret_batch, hmq_error *err);
 
 /* Takes at most timeout_ms. HMQ_ETIMEDOUT: the reader is freed, but the broker had not replied yet, and may

@@ -67,10 +67,14 @@ project(app LANGUAGES C)
 find_package(HalfMQ REQUIRED)
 add_executable(app ../app.c)
 target_link_libraries(app PRIVATE HalfMQ::halfmq)
+add_executable(app_static ../app.c)
+target_link_libraries(app_static PRIVATE HalfMQ::halfmq_static)
 END
 cmake -S "$folder/project" -B "$folder/project/build" -DCMAKE_PREFIX_PATH="$prefix" >"$folder/log"
 cmake --build "$folder/project/build" >"$folder/log" || { cat "$folder/log"; fail "the CMake package does not build"; }
 [ "$("$folder/project/build/app")" = "$version" ] || fail "the CMake package finds another version"
+[ "$("$folder/project/build/app_static")" = "$version" ] || fail "the static CMake target is another version"
+if ldd "$folder/project/build/app_static" | grep -q halfmq; then fail "the static CMake target is not static"; fi
 
 for program in halfmqd halfmq; do
     "$prefix/bin/$program" --version | grep -q "$version" || fail "$program --version does not say $version"

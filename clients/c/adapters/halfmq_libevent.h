@@ -111,7 +111,7 @@ static inline enum hmq_status hmq_libevent_new(struct event_base *base, const hm
 {
     struct hmq_libevent *a = (struct hmq_libevent *)calloc(1, sizeof *a);
     enum hmq_status status = HMQ_ENOMEM;
-    hmq_loop loop;
+    hmq_loop loop = HMQ_LOOP;
     if (err) {
         err->code = HMQ_ENOMEM;
         err->text[0] = '\0';

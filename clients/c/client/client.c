@@ -10,6 +10,7 @@
 #include "clients/c/client/client_inner.h"
 #include "clients/c/client/watch.h"
 #include "clients/c/wire/clock.h"
+#include "clients/c/wire/sized.h"
 
 #define TIMEOUT_MS_MAX (366LL * 24 * 3600 * 1000)
 
@@ -150,7 +151,7 @@ enum hmq_status client_explain(struct hmq_client *c, enum hmq_status status, hmq
     return error_plain(err, status);
 }
 
-void hmq_client_stats_get(hmq_client *c, hmq_client_stats *stats)
+enum hmq_status hmq_client_stats_get(hmq_client *c, hmq_client_stats *stats)
 {
     hmq_client_stats s = {.size = sizeof s};
     pthread_mutex_lock(&c->lock);
@@ -165,7 +166,5 @@ void hmq_client_stats_get(hmq_client *c, hmq_client_stats *stats)
     s.pending = c->core.pending;
     s.pending_bytes = c->core.pending_bytes;
     pthread_mutex_unlock(&c->lock);
-    if (stats->size < s.size)
-        s.size = stats->size;
-    memcpy(stats, &s, s.size);
+    return sized_write(stats, &s, sizeof s, offsetof(hmq_client_stats, connects)) ? HMQ_OK : HMQ_EINVAL;
 }

@@ -18,6 +18,7 @@
 #include "clients/c/client/thread.h"
 #include "clients/c/client/watch.h"
 #include "clients/c/wire/clock.h"
+#include "clients/c/wire/sized.h"
 
 static bool open_locks(struct hmq_client *c)
 {
@@ -128,13 +129,15 @@ enum hmq_status hmq_client_new_loop(const hmq_options *options, const hmq_loop *
                                     hmq_client **ret_client, hmq_error *err)
 {
     struct hmq_client *c = NULL;
-    if (!ret_client || !loop || !loop->watch || !loop->deadline)
-        return error_set(err, HMQ_EINVAL, "a loop needs both its functions, and ret_client");
+    hmq_loop known = HMQ_LOOP;
+    if (!ret_client || !loop || !sized_read(&known, sizeof known, loop, sizeof known) || !known.watch ||
+        !known.deadline)
+        return error_set(err, HMQ_EINVAL, "a loop starts from HMQ_LOOP, and needs both its functions and ret_client");
     enum hmq_status status = open_with(options, &c, err);
     if (status != HMQ_OK)
         return status;
     assert(c);
-    c->loop = *loop;
+    c->loop = known;
     c->loop.watch(c->loop.arg, c->wake_fd, 1, 0);
     driver_step(c, false, false);
     *ret_client = c;

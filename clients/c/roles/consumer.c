@@ -13,6 +13,7 @@
 #include "clients/c/roles/consumer_window.h"
 #include "clients/c/wire/clock.h"
 #include "clients/c/wire/core.h"
+#include "clients/c/wire/sized.h"
 
 #define TOPICS_MAX_HERE 1000
 
@@ -170,14 +171,13 @@ enum hmq_status hmq_consumer_new(hmq_client *client, const char *group, const ch
     return error_none(err);
 }
 
-void hmq_consumer_stats_get(hmq_consumer *c, hmq_consumer_stats *stats)
+enum hmq_status hmq_consumer_stats_get(hmq_consumer *c, hmq_consumer_stats *stats)
 {
     pthread_mutex_lock(&c->lock);
     hmq_consumer_stats s = c->stats;
     s.held = c->n_held;
     pthread_mutex_unlock(&c->lock);
-    s.size = stats->size < sizeof s ? stats->size : sizeof s;
-    memcpy(stats, &s, s.size);
+    return sized_write(stats, &s, sizeof s, offsetof(hmq_consumer_stats, handled)) ? HMQ_OK : HMQ_EINVAL;
 }
 
 static bool consumer_workers_gone(void *arg)

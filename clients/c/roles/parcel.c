@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "clients/c/wire/request.h"
+#include "clients/c/wire/sized.h"
 #include "protocol/limits.h"
 
 /* A parcel with its options as they are sent, defaults applied. */
@@ -89,10 +90,7 @@ static bool parcel_read_options(hmq_send_options *to, const hmq_send_options *fr
     *to = (hmq_send_options)HMQ_SEND_OPTIONS;
     if (!from)
         return true;
-    if (from->size < offsetof(hmq_send_options, checkin_ms) || from->size > 4096)
-        return false;
-    memcpy(to, from, from->size < sizeof *to ? from->size : sizeof *to);
-    return true;
+    return sized_read(to, sizeof *to, from, offsetof(hmq_send_options, checkin_ms));
 }
 
 static enum hmq_status parcel_check(const struct parcel *p, const hmq_send_options *o,
@@ -118,7 +116,7 @@ enum hmq_status parcel_options(const struct parcel *p, hmq_send_options *ret_opt
                                hmq_error *err)
 {
     if (!parcel_read_options(ret_options, p->options))
-        return error_set(err, HMQ_EINVAL, "send_options: start from HMQ_SEND_OPTIONS");
+        return error_set(err, HMQ_EINVAL, "send_options: start from HMQ_SEND_OPTIONS, of a header no newer than the library");
     return parcel_check(p, ret_options, err);
 }
 

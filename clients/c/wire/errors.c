@@ -96,6 +96,11 @@ const char *hmq_version(void)
     return HALFMQ_VERSION;
 }
 
+int hmq_version_number(void)
+{
+    return HMQ_VERSION_NUMBER;
+}
+
 enum hmq_status error_from_code(struct slice code)
 {
     enum status wire = status_from_code((const char *)code.data, code.len);

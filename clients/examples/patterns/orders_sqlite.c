@@ -130,16 +130,15 @@ int main(int argc, char **argv)
     hmq_error err;
     char line[256];
 
-    if (hmq_client_open(NULL, &client, &err) == HMQ_OK)
-        hmq_txn_producer_new(client, "shop", on_check, for_checks, NULL, &producer, &err);
+    if (hmq_client_open(NULL, &client, &err) != HMQ_OK ||
+        hmq_txn_producer_new(client, "shop", on_check, for_checks, NULL, &producer, &err) != HMQ_OK)
+        fprintf(stderr, "%s: %s\n", hmq_status_name(err.code), err.text);
     while (producer && fgets(line, sizeof line, stdin)) {
         order.fate = HMQ_UNDECIDED;
         if (sscanf(line, "%31[a-zA-Z0-9-] %31[a-zA-Z0-9-] %d", order.id, order.item,
                    &order.quantity) == 3)
             announce(producer, &order);
     }
-    if (err.code != HMQ_OK)
-        fprintf(stderr, "%s: %s\n", hmq_status_name(err.code), err.text);
     hmq_txn_producer_close(producer, HMQ_DEFAULT, NULL);
     hmq_client_free(client);
     sqlite3_close(for_checks);
