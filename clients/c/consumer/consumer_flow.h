@@ -6,7 +6,7 @@
 #ifndef HALFMQ_CLIENTS_C_CONSUMER_FLOW_H
 #define HALFMQ_CLIENTS_C_CONSUMER_FLOW_H
 
-#include "clients/c/roles/consumer_inner.h"
+#include "clients/c/consumer/consumer_inner.h"
 
 struct flow_call {
     struct call call;

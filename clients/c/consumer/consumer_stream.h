@@ -4,7 +4,7 @@
 #ifndef HALFMQ_CLIENTS_C_CONSUMER_STREAM_H
 #define HALFMQ_CLIENTS_C_CONSUMER_STREAM_H
 
-#include "clients/c/roles/consumer_inner.h"
+#include "clients/c/consumer/consumer_inner.h"
 
 /* Where the broker has no stream for us, this becomes pop_source until the next connection. */
 extern const struct consumer_source stream_source;

@@ -1,12 +1,12 @@
 /*
  * consumer_take.c: hands messages that came to the workers; see consumer_take.h.
  */
-#include "clients/c/roles/consumer_take.h"
+#include "clients/c/consumer/consumer_take.h"
 
 #include <stdlib.h>
 
-#include "clients/c/roles/consumer_held.h"
-#include "clients/c/roles/consumer_verdict.h"
+#include "clients/c/consumer/consumer_held.h"
+#include "clients/c/consumer/consumer_verdict.h"
 #include "clients/c/wire/clock.h"
 
 enum hmq_status take_batch(struct hmq_consumer *c, struct hmq_batch *batch, bool ranges)

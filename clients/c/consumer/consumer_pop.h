@@ -4,7 +4,7 @@
 #ifndef HALFMQ_CLIENTS_C_CONSUMER_POP_H
 #define HALFMQ_CLIENTS_C_CONSUMER_POP_H
 
-#include "clients/c/roles/consumer_inner.h"
+#include "clients/c/consumer/consumer_inner.h"
 
 extern const struct consumer_source pop_source;
 

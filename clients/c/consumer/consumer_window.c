@@ -1,7 +1,7 @@
 /*
  * consumer_window.c: follows the speed of a consumer's handlers; see consumer_window.h.
  */
-#include "clients/c/roles/consumer_window.h"
+#include "clients/c/consumer/consumer_window.h"
 
 #include "clients/c/wire/clock.h"
 

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clients/c/roles/consumer_inner.h"
+#include "clients/c/consumer/consumer_inner.h"
 #include "clients/c/wire/clock.h"
 #include "tests/lib/bare.h"
 #include "tests/lib/fault_heap.h"

@@ -14,13 +14,13 @@
  * Invariant: stream or given_up is not 0 while the broker may send records. Those of `stream` are held, or
  * requeued; those of `given_up` are redelivered when their leases expire.
  */
-#include "clients/c/roles/consumer_stream.h"
+#include "clients/c/consumer/consumer_stream.h"
 
 #include "clients/c/client/respond.h"
-#include "clients/c/roles/consumer_flow.h"
-#include "clients/c/roles/consumer_pop.h"
-#include "clients/c/roles/consumer_take.h"
-#include "clients/c/roles/consumer_window.h"
+#include "clients/c/consumer/consumer_flow.h"
+#include "clients/c/consumer/consumer_pop.h"
+#include "clients/c/consumer/consumer_take.h"
+#include "clients/c/consumer/consumer_window.h"
 #include "clients/c/wire/clock.h"
 #include "clients/c/wire/request.h"
 #include "clients/c/wire/unpack.h"

@@ -15,7 +15,7 @@
 #ifndef HALFMQ_CLIENTS_C_CONSUMER_WINDOW_H
 #define HALFMQ_CLIENTS_C_CONSUMER_WINDOW_H
 
-#include "clients/c/roles/consumer_inner.h"
+#include "clients/c/consumer/consumer_inner.h"
 
 /* A new consumer, whose options are set. */
 void window_begin(struct hmq_consumer *c);

@@ -4,7 +4,7 @@
 #ifndef HALFMQ_CLIENTS_C_CONSUMER_TAKE_H
 #define HALFMQ_CLIENTS_C_CONSUMER_TAKE_H
 
-#include "clients/c/roles/consumer_inner.h"
+#include "clients/c/consumer/consumer_inner.h"
 
 /*
  * Holds the messages of the batch and queues them for the workers. Those that the workers have no room for,

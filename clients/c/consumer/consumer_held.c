@@ -4,14 +4,14 @@
  * Invariant: delivery.users counts its messages that are held, and the EXTEND requests that name them: the
  * reply to such a request refers to the messages where they are.
  */
-#include "clients/c/roles/consumer_held.h"
+#include "clients/c/consumer/consumer_held.h"
 
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "clients/c/roles/consumer_window.h"
+#include "clients/c/consumer/consumer_window.h"
 
 #define RECEIPT_SIZE (HMQ_ID_SIZE + 24)
 

@@ -4,7 +4,7 @@
 #ifndef HALFMQ_CLIENTS_C_CONSUMER_EXTEND_H
 #define HALFMQ_CLIENTS_C_CONSUMER_EXTEND_H
 
-#include "clients/c/roles/consumer_inner.h"
+#include "clients/c/consumer/consumer_inner.h"
 
 /* Submits an EXTEND request for each range of messages that are due, and sets c->next_extend_ms. Under the
  * lock. */

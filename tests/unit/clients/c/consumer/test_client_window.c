@@ -11,7 +11,7 @@
 
 #include <sched.h>
 
-#include "clients/c/roles/consumer_inner.h"
+#include "clients/c/consumer/consumer_inner.h"
 #include "tests/lib/bare.h"
 #include "tests/lib/still_clock.h"
 

@@ -1,11 +1,11 @@
 /*
  * consumer_pop.c: asks for messages with POP, one request at a time; see consumer_pop.h.
  */
-#include "clients/c/roles/consumer_pop.h"
+#include "clients/c/consumer/consumer_pop.h"
 
-#include "clients/c/roles/consumer_flow.h"
-#include "clients/c/roles/consumer_take.h"
-#include "clients/c/roles/consumer_window.h"
+#include "clients/c/consumer/consumer_flow.h"
+#include "clients/c/consumer/consumer_take.h"
+#include "clients/c/consumer/consumer_window.h"
 #include "clients/c/wire/clock.h"
 #include "clients/c/wire/reply.h"
 #include "clients/c/wire/request.h"

@@ -4,10 +4,10 @@
  * An ACK request names up to ACKS_MAX receipts, each of one message or of a range of neighbours. Several
  * workers end messages in any order, so each is queued beside its neighbours where these are queued.
  */
-#include "clients/c/roles/consumer_verdict.h"
+#include "clients/c/consumer/consumer_verdict.h"
 
-#include "clients/c/roles/consumer_flow.h"
-#include "clients/c/roles/consumer_held.h"
+#include "clients/c/consumer/consumer_flow.h"
+#include "clients/c/consumer/consumer_held.h"
 #include "clients/c/wire/clock.h"
 #include "clients/c/wire/request.h"
 #include "protocol/limits.h"

@@ -4,10 +4,10 @@
  * A message is due at half of its lease. Until the reply says otherwise it is due again after an eighth of
  * it, and no longer at all when it is held for longer than max_lease_ms.
  */
-#include "clients/c/roles/consumer_extend.h"
+#include "clients/c/consumer/consumer_extend.h"
 
-#include "clients/c/roles/consumer_flow.h"
-#include "clients/c/roles/consumer_held.h"
+#include "clients/c/consumer/consumer_flow.h"
+#include "clients/c/consumer/consumer_held.h"
 #include "clients/c/wire/clock.h"
 #include "clients/c/wire/core.h"
 #include "clients/c/wire/request.h"

@@ -8,7 +8,7 @@
 #ifndef HALFMQ_CLIENTS_C_CONSUMER_VERDICT_H
 #define HALFMQ_CLIENTS_C_CONSUMER_VERDICT_H
 
-#include "clients/c/roles/consumer_inner.h"
+#include "clients/c/consumer/consumer_inner.h"
 
 /* The handler of the message returned. */
 void verdict_take(struct held *h, enum hmq_verdict verdict, const hmq_retry *retry);

@@ -1,16 +1,16 @@
 /*
  * consumer.c: makes a consumer, runs its handlers, ticks, and drains it on closing; see consumer_inner.h.
  */
-#include "clients/c/roles/consumer_inner.h"
+#include "clients/c/consumer/consumer_inner.h"
 
 #include <stdlib.h>
 
 #include "clients/c/client/wait.h"
-#include "clients/c/roles/consumer_extend.h"
-#include "clients/c/roles/consumer_held.h"
-#include "clients/c/roles/consumer_stream.h"
-#include "clients/c/roles/consumer_verdict.h"
-#include "clients/c/roles/consumer_window.h"
+#include "clients/c/consumer/consumer_extend.h"
+#include "clients/c/consumer/consumer_held.h"
+#include "clients/c/consumer/consumer_stream.h"
+#include "clients/c/consumer/consumer_verdict.h"
+#include "clients/c/consumer/consumer_window.h"
 #include "clients/c/wire/clock.h"
 #include "clients/c/wire/core.h"
 #include "clients/c/wire/sized.h"

@@ -2,10 +2,10 @@
  * consumer_held.h: the messages that a consumer holds, in the deliveries that they came in.
  * All functions are called under the consumer's lock.
  */
-#ifndef HALFMQ_CLIENTS_C_CONSUMER_INNER_HELD_H
-#define HALFMQ_CLIENTS_C_CONSUMER_INNER_HELD_H
+#ifndef HALFMQ_CLIENTS_C_CONSUMER_HELD_H
+#define HALFMQ_CLIENTS_C_CONSUMER_HELD_H
 
-#include "clients/c/roles/consumer_inner.h"
+#include "clients/c/consumer/consumer_inner.h"
 
 /* The batch as a delivery, none of it held yet. NULL: no memory; the batch is still the caller's. */
 struct delivery *delivery_new(struct hmq_consumer *c, struct hmq_batch *batch, bool ranges);

@@ -1,7 +1,7 @@
 /*
  * consumer_flow.c: requests of a consumer: making, counting and ending them; see consumer_flow.h.
  */
-#include "clients/c/roles/consumer_flow.h"
+#include "clients/c/consumer/consumer_flow.h"
 
 #include <stdio.h>
 #include <stdlib.h>
