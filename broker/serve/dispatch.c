@@ -56,6 +56,8 @@ static void dispatch_done(struct journal_client *owner, struct entry *e)
 
 /* ---- the way in ---- */
 
+#define MSEND_ID_BYTES 40 /* one id of its reply without the topic: queue, offset and framing */
+
 /* How large a reply may be while connections hold too much memory. */
 enum reply_size {
     REPLY_TINY,
@@ -82,6 +84,7 @@ static enum reply_size dispatch_reply_size(const struct conn *c, const struct co
                    : REPLY_TINY;
     case CMD_PING:
     case CMD_ECHO: return dispatch_size_of(cmd->n_pos > 0 ? cmd->pos[0].len : 0);
+    case CMD_MSEND: return dispatch_size_of(cmd->n_rest * (cmd->pos[0].len + MSEND_ID_BYTES));
     default: return cmd->info->kind == KIND_QUERY ? REPLY_LIMITED : REPLY_TINY;
     }
 }
