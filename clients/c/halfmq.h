@@ -311,7 +311,8 @@ HMQ_API const hmq_reply *hmq_reply_get(const hmq_reply *reply, const char *name)
 typedef struct hmq_message hmq_message;
 typedef struct hmq_batch hmq_batch;
 
-/* Results are borrowed from the message. Text that it does not have is NULL, numbers are 0. */
+/* Results are borrowed from the message. Text that it does not have is NULL, numbers are 0. Several threads may read a
+ * message at once. */
 HMQ_API const char *hmq_message_id(const hmq_message *m); /* "topic:queue:offset" */
 HMQ_API const char *hmq_message_receipt(const hmq_message *m); /* "topic:queue:offset#attempt" */
 HMQ_API const char *hmq_message_topic(const hmq_message *m);

@@ -3,8 +3,6 @@
  */
 #include "clients/c/consumer/consumer_take.h"
 
-#include <stdlib.h>
-
 #include "clients/c/consumer/consumer_held.h"
 #include "clients/c/consumer/consumer_verdict.h"
 #include "clients/c/wire/clock.h"
@@ -17,6 +15,7 @@ enum hmq_status take_batch(struct hmq_consumer *c, struct hmq_batch *batch, bool
     int64_t now_ms = clock_ms();
     if (!d)
         return HMQ_ENOMEM;
+    d->users++; /* until all are queued: each message may be gone before the next one is looked at */
     for (size_t i = 0; i < d->n; i++) {
         struct held *h = held_begin(d, i, now_ms);
         TAILQ_INSERT_TAIL(&tasks, &h->task, link);
@@ -27,10 +26,7 @@ enum hmq_status take_batch(struct hmq_consumer *c, struct hmq_batch *batch, bool
         TAILQ_REMOVE(&tasks, task, link);
         verdict_return((struct held *)(void *)task); /* the task is its first member */
     }
-    if (batch->n == 0) {
-        hmq_batch_free(batch);
-        free(d);
-    }
+    delivery_release(d);
     service_at(c->client, &c->service, c->next_extend_ms);
     return HMQ_OK;
 }

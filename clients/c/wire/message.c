@@ -4,6 +4,7 @@
  */
 #include "clients/c/wire/message.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -91,15 +92,19 @@ static bool message_in_record(const hmq_message *m)
     return m && !m->map;
 }
 
-/*
- * The message with its id and receipt. They are written when they are asked for; no message is a constant in
- * memory, and the one thread that has it is the one that asks.
- */
+/* The message with its id and receipt, which are written when they are asked for: no message is a constant in memory. */
 static const hmq_message *message_named(const hmq_message *m)
 {
     struct hmq_message *own = (struct hmq_message *)(uintptr_t)m;
-    if (message_in_record(m) && !m->id[0])
+    int naming = MESSAGE_UNNAMED;
+    if (m->map || atomic_load_explicit(&m->naming, memory_order_acquire) == MESSAGE_NAMED)
+        return m;
+    if (atomic_compare_exchange_strong(&own->naming, &naming, MESSAGE_BEING_NAMED)) {
         parts_name(&m->parts, own->id, own->receipt);
+        atomic_store_explicit(&own->naming, MESSAGE_NAMED, memory_order_release);
+    }
+    while (atomic_load_explicit(&m->naming, memory_order_acquire) != MESSAGE_NAMED)
+        sched_yield();
     return m;
 }
 
@@ -182,7 +187,12 @@ int64_t hmq_message_lease_until_ms(const hmq_message *m)
 const hmq_reply *hmq_message_attributes(const hmq_message *m)
 {
     struct hmq_message *own = (struct hmq_message *)(uintptr_t)m; /* as in message_named */
-    if (message_in_record(m) && !m->attributes)
-        own->attributes = parts_attributes(&m->parts);
-    return m ? m->attributes : NULL;
+    struct hmq_reply *attributes = m ? atomic_load(&m->attributes) : NULL;
+    if (attributes || !message_in_record(m))
+        return attributes;
+    struct hmq_reply *made = parts_attributes(&m->parts);
+    if (atomic_compare_exchange_strong(&own->attributes, &attributes, made))
+        return made;
+    hmq_reply_free(made); /* another thread was faster */
+    return attributes;
 }

@@ -5,19 +5,27 @@
  *   record   the stored layout (a stream's notification, or a producer's own batch); unpack.c copies the bytes
  *            once, and its messages point into the copy
  *
- * The id, receipt and attributes of a record's message are made when they are asked for: most never are.
+ * The id, receipt and attributes of a record's message are made when they are asked for: most never are. Several threads
+ * may ask at the same time (a handler, and the driver that extends the lease), so what is made is published once:
+ *
+ *   UNNAMED ──first who asks──► BEING_NAMED ──written──► NAMED      others wait meanwhile, for as long as two snprintf take
  */
 #ifndef HALFMQ_CLIENTS_C_MESSAGE_H
 #define HALFMQ_CLIENTS_C_MESSAGE_H
 
+#include <stdatomic.h>
+
 #include "clients/c/wire/parts.h"
+
+enum message_naming { MESSAGE_UNNAMED, MESSAGE_BEING_NAMED, MESSAGE_NAMED };
 
 struct hmq_message {
     const struct hmq_reply *map, *properties; /* reply only; map NULL: a record's message */
-    struct hmq_reply *attributes; /* record: NULL until asked for, then owned */
+    _Atomic(struct hmq_reply *) attributes; /* record: NULL until asked for, then owned */
     struct parts parts; /* record only */
     size_t bytes; /* record only: what the message takes of it */
-    char id[HMQ_ID_SIZE]; /* the receipt without its attempt; "" until asked for */
+    _Atomic int naming; /* record only: enum message_naming */
+    char id[HMQ_ID_SIZE]; /* the receipt without its attempt; record: written when asked for */
     char receipt[HMQ_ID_SIZE];
 };
 

@@ -78,8 +78,8 @@ static void unpack(struct unpacking *u, uint32_t i, const struct message *m, str
 {
     struct parts *p = &to->parts;
     to->map = to->properties = NULL;
-    to->attributes = NULL;
-    to->id[0] = to->receipt[0] = '\0';
+    atomic_init(&to->attributes, NULL);
+    atomic_init(&to->naming, MESSAGE_UNNAMED);
     to->bytes = record_bytes(u->record, &u->header, i).len;
     *p = (struct parts){.topic = u->topic, .fields = m->fields, .n_keys = m->n_keys};
     p->offset = u->header.base + i;

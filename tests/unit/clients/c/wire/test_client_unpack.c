@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -277,12 +279,66 @@ static void test_what_does_not_fit(void **state)
     assert_false(fits(&o, 1));
 }
 
+/* ---- a message that several threads read ---- */
+
+#define READERS 4
+#define ROUNDS 200
+
+struct readers {
+    pthread_barrier_t start, end;
+    const hmq_message *m;
+    _Atomic unsigned wrong;
+};
+
+static void *read_it_too(void *arg)
+{
+    struct readers *readers = arg;
+    for (int i = 0; i < ROUNDS; i++) {
+        pthread_barrier_wait(&readers->start);
+        bool right = strcmp(hmq_message_receipt(readers->m), "orders:2:40#3") == 0 &&
+                     strcmp(hmq_message_id(readers->m), "orders:2:40") == 0 &&
+                     hmq_reply_int(hmq_reply_get(hmq_message_attributes(readers->m), "offset"), 0) == 40;
+        atomic_fetch_add(&readers->wrong, !right);
+        pthread_barrier_wait(&readers->end);
+    }
+    return NULL;
+}
+
+/* What is made when it is asked for is made once, and whole, though several threads ask at the same time: a handler
+ * reads the receipt of its message while the client extends the lease. */
+static void test_threads_may_read_a_message_together(void **state)
+{
+    (void)state;
+    struct made r;
+    struct readers readers = {.wrong = 0};
+    pthread_t threads[READERS];
+    make_rich(&r);
+    assert_int_equal(pthread_barrier_init(&readers.start, NULL, READERS + 1), 0);
+    assert_int_equal(pthread_barrier_init(&readers.end, NULL, READERS + 1), 0);
+    for (int i = 0; i < READERS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, read_it_too, &readers), 0);
+    for (int i = 0; i < ROUNDS; i++) {
+        struct hmq_batch *batch = NULL;
+        assert_int_equal(unpack_record(buf_slice(&r.record), &from, &batch), HMQ_OK);
+        readers.m = hmq_batch_at(batch, 0);
+        pthread_barrier_wait(&readers.start);
+        pthread_barrier_wait(&readers.end);
+        hmq_batch_free(batch);
+    }
+    for (int i = 0; i < READERS; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    assert_int_equal(atomic_load(&readers.wrong), 0);
+    pthread_barrier_destroy(&readers.start);
+    pthread_barrier_destroy(&readers.end);
+    done(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_everything),        cmocka_unit_test(test_bits_choose),
         cmocka_unit_test(test_damaged),           cmocka_unit_test(test_fits_and_comes_back),
-        cmocka_unit_test(test_what_does_not_fit),
+        cmocka_unit_test(test_what_does_not_fit), cmocka_unit_test(test_threads_may_read_a_message_together),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
