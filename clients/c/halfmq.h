@@ -22,7 +22,7 @@
  *   Time       Milliseconds. A timeout_ms of HMQ_DEFAULT (-1) means the option call_timeout_ms.
  *   Versions   A structure whose first member is its size may get new members in later versions, at its end. A program
  *              that was compiled with an older header goes on working; one with a newer header is refused where it
- *              sets what the library does not know. hmq_error and hmq_prop never change, enumerations get new values.
+ *              sets what the library does not know. hmq_error, hmq_prop and hmq_prop_bytes never change, enumerations get new values.
  *   Text       Strings are UTF-8 or plain bytes that end with NUL; bodies are any bytes with a length.
  *   Outcome    HMQ_EUNKNOWN means: the request was sent, but its reply is lost; it may have been done.
  *              Every other failure means: it was not done.
@@ -311,21 +311,48 @@ HMQ_API const hmq_reply *hmq_reply_get(const hmq_reply *reply, const char *name)
 typedef struct hmq_message hmq_message;
 typedef struct hmq_batch hmq_batch;
 
-/* Results are borrowed from the message. Text that it does not have is NULL, numbers are 0. Several threads may read a
- * message at once. */
+typedef uint64_t hmq_txid; /* 2^32 .. 2^63-1: fits a signed 64-bit column of a database */
+
+/* A property as any bytes; a NUL, which does not count, follows each text that the library returns. */
+typedef struct hmq_prop_bytes {
+    const void *name;
+    size_t name_len;
+    const void *value;
+    size_t value_len;
+} hmq_prop_bytes;
+
+/*
+ * Results are borrowed from the message. Text that it does not have is NULL, numbers are 0. Keys, the ORDER key and
+ * properties may be any bytes: as text they seem to end at their first NUL, the _bytes functions have the length
+ * (ret_len may be NULL). Several threads may read a message at once.
+ */
 HMQ_API const char *hmq_message_id(const hmq_message *m); /* "topic:queue:offset" */
 HMQ_API const char *hmq_message_receipt(const hmq_message *m); /* "topic:queue:offset#attempt" */
 HMQ_API const char *hmq_message_topic(const hmq_message *m);
 HMQ_API const void *hmq_message_body(const hmq_message *m,
                                      size_t *ret_len); /* a NUL follows it */
+HMQ_API size_t hmq_message_key_count(const hmq_message *m);
 HMQ_API const char *hmq_message_key(const hmq_message *m, size_t i); /* the i-th KEY */
+HMQ_API const void *hmq_message_key_bytes(const hmq_message *m, size_t i, size_t *ret_len);
 HMQ_API const char *hmq_message_tag(const hmq_message *m);
 HMQ_API const char *hmq_message_order(const hmq_message *m);
+HMQ_API const void *hmq_message_order_bytes(const hmq_message *m, size_t *ret_len);
 HMQ_API const char *hmq_message_prop(const hmq_message *m, const char *name);
+HMQ_API const void *hmq_message_prop_bytes(const hmq_message *m, const char *name, size_t *ret_len);
+HMQ_API size_t hmq_message_prop_count(const hmq_message *m);
+HMQ_API int hmq_message_prop_at(const hmq_message *m, size_t i, hmq_prop_bytes *ret_prop); /* 0 past the last one */
 HMQ_API uint32_t hmq_message_queue(const hmq_message *m);
 HMQ_API uint64_t hmq_message_offset(const hmq_message *m);
 HMQ_API uint32_t hmq_message_attempt(const hmq_message *m); /* in the receipt; 1 at first, where the group is new */
-HMQ_API int64_t hmq_message_stored_ms(const hmq_message *m); /* Unix time */
+HMQ_API int64_t hmq_message_born_ms(const hmq_message *m); /* Unix time: when it was sent */
+HMQ_API int64_t hmq_message_stored_ms(const hmq_message *m); /* Unix time: when it became visible */
+HMQ_API int64_t hmq_message_expires_ms(const hmq_message *m); /* Unix time; 0: never */
+HMQ_API int hmq_message_priority(const hmq_message *m); /* 0..9; -1: none was given */
+HMQ_API hmq_txid hmq_message_txid(const hmq_message *m); /* of the transaction that it came from */
+HMQ_API const char *hmq_message_group(const hmq_message *m); /* of hmq_pop: the group; dead letter: the one that gave it up */
+HMQ_API const char *hmq_message_reason(const hmq_message *m); /* dead letter: why */
+HMQ_API const char *hmq_message_origin(const hmq_message *m); /* dead letter: its first id */
+HMQ_API uint32_t hmq_message_attempts(const hmq_message *m); /* dead letter: how often it was delivered */
 HMQ_API int64_t hmq_message_lease_until_ms(const hmq_message *m); /* the broker's time, as of the delivery */
 HMQ_API const hmq_reply *hmq_message_attributes(const hmq_message *m); /* MAP: everything */
 
@@ -387,11 +414,16 @@ typedef struct hmq_send_options {
     size_t n_props;
     const char *dedup; /* your own DEDUP id instead of the generated one */
     int64_t checkin_ms; /* half messages only: first check-back after this; 0: the option */
+    const hmq_prop_bytes *binary_props; /* properties besides props */
+    size_t n_binary_props;
+    const hmq_message *like; /* its keys, tag, ORDER key, priority, TTL (which begins anew) and properties are sent as
+                              * well, where these options have none of the kind, or property of the name. With queue,
+                              * the ORDER key is not. It is read before the call returns */
 } hmq_send_options;
 
-#define HMQ_SEND_OPTIONS                                                                       \
-    {                                                                                          \
-        sizeof(hmq_send_options), NULL, NULL, 0, NULL, NULL, -1, -1, 0, 0, 0, NULL, 0, NULL, 0 \
+#define HMQ_SEND_OPTIONS                                                                                      \
+    {                                                                                                         \
+        sizeof(hmq_send_options), NULL, NULL, 0, NULL, NULL, -1, -1, 0, 0, 0, NULL, 0, NULL, 0, NULL, 0, NULL \
     }
 
 typedef struct hmq_producer hmq_producer;
@@ -435,6 +467,18 @@ HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_send_async(hmq_producer *producer, co
                                        int64_t timeout_ms, hmq_sent_fn fn, void *arg,
                                        hmq_error *err);
 
+/*
+ * Stores the messages of a batch, from a reader or hmq_pop, in one queue of a topic, as they are: bodies, keys, tags,
+ * ORDER keys, properties, TTLs (which begin anew), the time when they were born; all or none, in order, in one request.
+ * It waits until they are on disk. A reader's batches, stored one after another in the queue of the same number, make a
+ * copy of the topic; its offsets are the same where no message is missing and none was there. *ret_offset (may be NULL)
+ * is that of the first. queue: -1: the broker chooses. HMQ_EREFUSED: an ORDER key belongs to another queue, as the topics
+ * have different numbers of queues. HMQ_ETOOBIG: over 8 MiB or 10000 messages. Otherwise as hmq_send.
+ */
+HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_send_batch(hmq_producer *producer, const char *topic, int32_t queue,
+                                                      const hmq_batch *batch, int64_t timeout_ms,
+                                                      uint64_t *ret_offset, hmq_error *err);
+
 /* Waits until each message sent so far has its result. HMQ_ETIMEDOUT: some have none yet. */
 HMQ_API enum hmq_status hmq_producer_flush(hmq_producer *producer, int64_t timeout_ms,
                                            hmq_error *err);
@@ -445,8 +489,6 @@ HMQ_API enum hmq_status hmq_producer_close(hmq_producer *producer, int64_t timeo
                                            hmq_error *err);
 
 /* ---- Transactions --------------------------------------------------------------------------- */
-
-typedef uint64_t hmq_txid; /* 2^32 .. 2^63-1: fits a signed 64-bit column of a database */
 
 enum hmq_decision { HMQ_UNDECIDED = 0, HMQ_COMMIT = 1, HMQ_ROLLBACK = 2 };
 

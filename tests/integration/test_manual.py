@@ -1,8 +1,11 @@
-"""test_manual.py: checks that the manual pages of libhalfmq have every function, status and option, and no others."""
+"""test_manual.py: checks that the manual pages of libhalfmq have every function, status and option, and no others, and that
+their examples compile."""
 import glob
 import os
 import re
+import subprocess
 import sys
+import tempfile
 
 SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 CLIENT = os.path.join(SOURCE, "clients", "c")
@@ -69,6 +72,27 @@ def test_options():
         assert found, f"halfmq_options(3) lacks {name}"
         assert found.group(1) == (initial or "empty"), f"halfmq_options(3): the default of {name}"
     assert len(re.findall(r"; default ", text)) == len(rows)
+
+
+def programs(text):
+    """Returns the C programs of a page, each as it is shown to a reader."""
+    blocks = re.findall(r"^\.nf\n(#include.*?)^\.fi$", text, flags=re.MULTILINE | re.DOTALL)
+    return [re.sub(r"\\\\|\\e", r"\\", block).replace(r"\-", "-") for block in blocks]
+
+
+def test_examples_compile():
+    compiler = [os.environ.get("CC", "cc"), "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-fsyntax-only", "-I", CLIENT]
+    found = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for page, text in pages().items():
+            for i, program in enumerate(programs(text)):
+                name = os.path.join(folder, f"{page}.{i}.c")
+                with open(name, "w", encoding="utf-8") as f:
+                    f.write(program)
+                said = subprocess.run([*compiler, name], capture_output=True, text=True, check=False)
+                assert said.returncode == 0, f"{page}, example {i}:\n{said.stderr}\n{program}"
+                found += 1
+    assert found >= 4, f"only {found} examples were found"
 
 
 if __name__ == "__main__":

@@ -1,89 +1,105 @@
 /* fit.c: decides whether a message can travel in a batch, and turns a message into a parcel and back. */
 #include "clients/c/roles/fit.h"
 
+#include "clients/c/roles/headers.h"
 #include "protocol/base/text.h"
 
 #define NUMBERS_BYTES_MAX 64 /* of the varints of a message and its one-byte fields */
 #define SIZE_BYTES_MAX 10 /* the length before a text */
 
-static bool plain(const hmq_send_options *o)
+static bool fit_is_plain(const hmq_send_options *o, const struct headers *h)
 {
-    return !o->dedup && o->queue < 0 && o->priority < 0 && o->delay_ms == 0 && o->at_ms == 0;
+    return !o->dedup && o->queue < 0 && h->priority < 0 && o->delay_ms == 0 && o->at_ms == 0;
 }
 
-static bool short_text(const char *text, struct slice *ret_s)
+static bool fit_short(struct slice s)
 {
-    struct slice s = slice_str(text);
-    if (s.len < 1 || s.len > KEY_BYTES_MAX)
-        return false;
-    *ret_s = s;
-    return true;
+    return s.len >= 1 && s.len <= KEY_BYTES_MAX;
 }
 
-static bool fit_keys(const hmq_send_options *o, struct message *m)
+static bool fit_keys(const struct headers *h, struct message *m)
 {
-    size_t n = o->n_keys + (o->key != NULL);
-    if (n > KEYS_MAX)
+    if (h->n_keys > KEYS_MAX)
         return false;
-    if (n > 0)
+    if (h->n_keys > 0)
         m->fields |= MSG_KEY;
-    if (o->key && !short_text(o->key, &m->keys[m->n_keys++]))
-        return false;
-    for (size_t i = 0; i < o->n_keys; i++)
-        if (!short_text(o->keys[i], &m->keys[m->n_keys++]))
+    for (; m->n_keys < h->n_keys; m->n_keys++) {
+        m->keys[m->n_keys] = headers_key(h, m->n_keys);
+        if (!fit_short(m->keys[m->n_keys]))
             return false;
+    }
     return true;
 }
 
-static bool fit_props(const hmq_send_options *o, struct buf *props, struct message *m)
+static bool fit_props(const struct headers *h, struct buf *props, struct message *m)
 {
     size_t total = 0;
-    if (o->n_props > PROPS_MAX)
+    struct parts_prop prop;
+    if (h->n_props > PROPS_MAX)
         return false;
-    for (size_t i = 0; i < o->n_props; i++) {
-        struct slice name, value = slice_str(o->props[i].value);
-        if (!short_text(o->props[i].name, &name))
+    for (size_t at = 0; headers_prop(h, &at, &prop);) {
+        total += prop.name.len + prop.value.len;
+        if (!fit_short(prop.name) || total > PROPS_BYTES_MAX)
             return false;
-        total += name.len + value.len;
-        if (total > PROPS_BYTES_MAX)
-            return false;
-        buf_put_sized(props, name);
-        buf_put_sized(props, value);
+        buf_put_sized(props, prop.name);
+        buf_put_sized(props, prop.value);
     }
-    if (o->n_props > 0)
+    if (h->n_props > 0)
         m->fields |= MSG_PROPS;
-    m->n_props = (uint32_t)o->n_props;
+    m->n_props = (uint32_t)h->n_props;
     m->props = buf_slice(props);
     return !props->failed;
 }
 
-static bool fit_rest(const hmq_send_options *o, struct message *m)
+static bool fit_rest(const struct headers *h, struct message *m)
 {
-    if (o->tag) {
+    if (h->tag.data) {
         m->fields |= MSG_TAG;
-        m->tag = slice_str(o->tag);
+        m->tag = h->tag;
         if (!text_name_ok(m->tag, true))
             return false;
     }
-    if (o->order) {
+    if (h->order.data) {
         m->fields |= MSG_ORDER;
-        if (!short_text(o->order, &m->order))
+        m->order = h->order;
+        if (!fit_short(m->order))
             return false;
     }
-    if (o->ttl_ms) {
+    if (h->ttl_ms) {
         m->fields |= MSG_TTL;
-        m->expires_ms = o->ttl_ms; /* relative: the record says that it is stored at 0 */
+        m->expires_ms = h->ttl_ms; /* relative: the record says that it is stored at 0 */
     }
-    return o->ttl_ms >= 0 && o->ttl_ms <= DURATION_MS_MAX;
+    return h->ttl_ms >= 0 && h->ttl_ms <= DURATION_MS_MAX;
+}
+
+static bool fit_headers(const struct headers *h, struct buf *props, struct message *m)
+{
+    return fit_keys(h, m) && fit_rest(h, m) && fit_props(h, props, m);
 }
 
 bool fit_message(const struct parcel *p, const hmq_send_options *o, struct buf *props,
                  struct message *ret_m)
 {
-    if (!plain(o) || p->len > FIT_BODY_MAX)
+    struct headers h = headers_of(o);
+    if (!fit_is_plain(o, &h) || p->len > FIT_BODY_MAX)
         return false;
     *ret_m = (struct message){.body = slice_of(p->body, p->len)};
-    return fit_keys(o, ret_m) && fit_rest(o, ret_m) && fit_props(o, props, ret_m);
+    return fit_headers(&h, props, ret_m);
+}
+
+bool fit_copy(const struct hmq_message *m, int64_t now_ms, struct buf *props, struct message *ret_m)
+{
+    hmq_send_options o = HMQ_SEND_OPTIONS;
+    size_t len;
+    o.like = m;
+    struct headers h = headers_of(&o);
+    *ret_m = (struct message){0};
+    ret_m->body.data = hmq_message_body(m, &len);
+    ret_m->body.len = len;
+    int64_t age_ms = now_ms - hmq_message_born_ms(m);
+    age_ms = age_ms < 0 ? 0 : age_ms < DURATION_MS_MAX ? age_ms : DURATION_MS_MAX;
+    ret_m->born_ms = -age_ms; /* relative as well */
+    return fit_headers(&h, props, ret_m);
 }
 
 size_t fit_bytes(const struct message *m)
@@ -97,19 +113,11 @@ size_t fit_bytes(const struct message *m)
 void fit_parcel(const struct hmq_message *m, hmq_send_options *ret_options,
                 struct parcel *ret_parcel)
 {
-    const struct parts *p = &m->parts;
     *ret_options = (hmq_send_options)HMQ_SEND_OPTIONS;
-    ret_options->keys = p->keys;
-    ret_options->n_keys = p->n_keys;
-    ret_options->tag = p->tag;
-    ret_options->order = p->order;
-    ret_options->props = p->props;
-    ret_options->n_props = p->n_props;
-    if (p->fields & MSG_TTL)
-        ret_options->ttl_ms = p->expires_ms;
+    ret_options->like = m;
     *ret_parcel = (struct parcel){.method = "send",
-                                  .topic = p->topic,
-                                  .body = p->body,
-                                  .len = p->len,
+                                  .topic = m->parts.topic,
+                                  .body = m->parts.body,
+                                  .len = m->parts.len,
                                   .options = ret_options};
 }

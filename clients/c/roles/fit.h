@@ -19,10 +19,14 @@
 bool fit_message(const struct parcel *p, const hmq_send_options *o, struct buf *props,
                  struct message *ret_m);
 
+/* A message that was received, as it goes into the record of its copy: with its age, as of now_ms (Unix time). False: it
+ * exceeds a limit of the contract, or there is no memory. */
+bool fit_copy(const struct hmq_message *m, int64_t now_ms, struct buf *props, struct message *ret_m);
+
 /* Bytes that the encoded message takes at most. */
 size_t fit_bytes(const struct message *m);
 
-/* A message of an unpacked batch as the parcel of a `send`; both results borrow from m. */
+/* A message of an unpacked batch as the parcel of a `send`; the options name m as what the message is like. */
 void fit_parcel(const struct hmq_message *m, hmq_send_options *ret_options,
                 struct parcel *ret_parcel);
 

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "clients/c/roles/headers.h"
 #include "clients/c/wire/request.h"
 #include "clients/c/wire/sized.h"
 #include "protocol/limits.h"
@@ -17,55 +18,66 @@
 struct letter {
     const struct parcel *parcel;
     hmq_send_options o;
+    struct headers headers; /* of o */
     char dedup[DEDUP_SIZE], txid[24];
 };
 
-/* TEXT(name, value): left out where NULL. INT(name, value, absent): left out where it is absent. */
-#define FIELDS(TEXT, INT)                    \
+/* TEXT(name, value): left out where NULL. BYTES(name, slice): the same. INT(name, value, absent): left out where it is
+ * absent. */
+#define FIELDS(TEXT, BYTES, INT)             \
     TEXT("pgroup", l->parcel->pgroup)        \
     TEXT("topic", l->parcel->topic)          \
     TEXT("txn", l->txid[0] ? l->txid : NULL) \
-    TEXT("tag", l->o.tag)                    \
-    TEXT("order", l->o.order)                \
+    BYTES("tag", l->headers.tag)             \
+    BYTES("order", l->headers.order)         \
     TEXT("dedup", l->o.dedup)                \
     INT("queue", l->o.queue, -1)             \
-    INT("priority", l->o.priority, -1)       \
+    INT("priority", l->headers.priority, -1) \
     INT("delay", l->o.delay_ms, 0)           \
     INT("at", l->o.at_ms, 0)                 \
-    INT("ttl", l->o.ttl_ms, 0)               \
+    INT("ttl", l->headers.ttl_ms, 0)         \
     INT("checkin", l->o.checkin_ms, 0)
 
 static size_t parcel_count_pairs(const struct letter *l)
 {
     size_t n = 1; /* the body */
 #define TEXT(name, value) n += (value) != NULL;
+#define BYTES(name, slice) n += (slice).data != NULL;
 #define INT(name, value, absent) n += (value) != (absent);
-    FIELDS(TEXT, INT)
+    FIELDS(TEXT, BYTES, INT)
 #undef TEXT
+#undef BYTES
 #undef INT
-    return n + (l->o.key || l->o.n_keys) + (l->o.n_props > 0);
+    return n + (l->headers.n_keys > 0) + (l->headers.n_props > 0);
 }
 
-static void parcel_put_keys(struct buf *b, const hmq_send_options *o)
+static void parcel_put_bytes(struct buf *b, const char *name, struct slice s)
 {
-    if (!o->key && o->n_keys == 0)
+    rpc_put_str(b, slice_str(name));
+    rpc_put_str(b, s);
+}
+
+static void parcel_put_keys(struct buf *b, const struct headers *h)
+{
+    if (h->n_keys == 0)
         return;
     rpc_put_str(b, SLICE_LIT("key"));
-    rpc_put_list(b, o->n_keys + (o->key != NULL));
-    if (o->key)
-        rpc_put_str(b, slice_str(o->key));
-    for (size_t i = 0; i < o->n_keys; i++)
-        rpc_put_str(b, slice_str(o->keys[i]));
+    rpc_put_list(b, h->n_keys);
+    for (size_t i = 0; i < h->n_keys; i++)
+        rpc_put_str(b, headers_key(h, i));
 }
 
-static void parcel_put_props(struct buf *b, const hmq_send_options *o)
+static void parcel_put_props(struct buf *b, const struct headers *h)
 {
-    if (o->n_props == 0)
+    struct parts_prop prop;
+    if (h->n_props == 0)
         return;
     rpc_put_str(b, SLICE_LIT("prop"));
-    rpc_put_map(b, o->n_props);
-    for (size_t i = 0; i < o->n_props; i++)
-        pair_text(b, o->props[i].name, o->props[i].value);
+    rpc_put_map(b, h->n_props);
+    for (size_t at = 0; headers_prop(h, &at, &prop);) {
+        rpc_put_str(b, prop.name);
+        rpc_put_str(b, prop.value);
+    }
 }
 
 static void parcel_put_pairs(struct buf *b, const struct letter *l)
@@ -76,11 +88,15 @@ static void parcel_put_pairs(struct buf *b, const struct letter *l)
 #define INT(name, value, absent) \
     if ((value) != (absent))     \
         pair_int(b, name, value);
-    FIELDS(TEXT, INT)
+#define BYTES(name, slice) \
+    if ((slice).data)      \
+        parcel_put_bytes(b, name, slice);
+    FIELDS(TEXT, BYTES, INT)
 #undef TEXT
+#undef BYTES
 #undef INT
-    parcel_put_keys(b, &l->o);
-    parcel_put_props(b, &l->o);
+    parcel_put_keys(b, &l->headers);
+    parcel_put_props(b, &l->headers);
     pair_bin(b, "body", l->parcel->body, l->parcel->len);
 }
 
@@ -109,6 +125,9 @@ static enum hmq_status parcel_check(const struct parcel *p, const hmq_send_optio
         if (!o->props || !o->props[i].name || !o->props[i].value)
             return error_set(err, HMQ_EINVAL, "send_options: property %zu has no name or no value",
                              i);
+    for (size_t i = 0; i < o->n_binary_props; i++)
+        if (!o->binary_props || !o->binary_props[i].name || (!o->binary_props[i].value && o->binary_props[i].value_len))
+            return error_set(err, HMQ_EINVAL, "send_options: binary property %zu has no name or no value", i);
     return HMQ_OK;
 }
 
@@ -144,9 +163,10 @@ enum hmq_status parcel_encode(struct sender *s, const struct parcel *p, struct c
     if (status != HMQ_OK)
         return status;
     parcel_number(s, &l);
+    l.headers = headers_of(&l.o);
     request_begin(call, p->method, parcel_count_pairs(&l));
     parcel_put_pairs(&call->frame, &l);
     if (l.o.dedup) /* sent after others of its sequence, it would be out of order */
-        call->repeat = l.o.order || l.o.queue >= 0 ? CALL_AGAIN : CALL_AGAIN_BUSY;
+        call->repeat = l.headers.order.data || l.o.queue >= 0 ? CALL_AGAIN : CALL_AGAIN_BUSY;
     return call->frame.failed ? error_plain(err, HMQ_ENOMEM) : HMQ_OK;
 }

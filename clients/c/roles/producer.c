@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "clients/c/roles/copy.h"
 #include "clients/c/roles/fit.h"
+#include "clients/c/roles/headers.h"
 #include "clients/c/roles/produce.h"
 #include "clients/c/wire/reply.h"
 
@@ -87,6 +89,29 @@ enum hmq_status hmq_send(hmq_producer *p, const char *topic, const void *body, s
     return status;
 }
 
+enum hmq_status hmq_send_batch(hmq_producer *p, const char *topic, int32_t queue, const hmq_batch *batch,
+                               int64_t timeout_ms, uint64_t *ret_offset, hmq_error *err)
+{
+    struct awaited w;
+    struct hmq_reply *reply = NULL;
+    if (!p)
+        return error_set(err, HMQ_EINVAL, "the producer is NULL");
+    enum hmq_status status = sender_await_call(&p->sender, &w, timeout_ms, err);
+    if (status != HMQ_OK)
+        return status;
+    status = copy_encode(&p->sender, topic, queue, batch, &w.call, err);
+    if (status != HMQ_OK)
+        return awaited_drop(&w, status);
+    pthread_mutex_lock(&p->lanes.lock);
+    lanes_close(&p->lanes, topic);
+    pthread_mutex_unlock(&p->lanes.lock);
+    status = awaited_run(&w, &reply);
+    if (status == HMQ_OK && ret_offset)
+        *ret_offset = reply_uint(hmq_reply_get(reply, "offset"));
+    hmq_reply_free(reply);
+    return status;
+}
+
 static void producer_sent_done(struct call *call, const struct call_outcome *outcome)
 {
     struct send_call *sc = (struct send_call *)(void *)call; /* the call is its first member */
@@ -105,12 +130,12 @@ static void producer_sent_done(struct call *call, const struct call_outcome *out
 
 /* Under the lock of the lanes: submits a call whose bytes are reserved, behind what is under way for its ORDER key. The
  * call is freed, or the broker's. */
-static enum hmq_status producer_submit(hmq_producer *p, const char *topic, const char *order, struct send_call *call,
+static enum hmq_status producer_submit(hmq_producer *p, const char *topic, struct slice order, struct send_call *call,
                                        struct listener listener, hmq_error *err)
 {
     struct sender *s = &p->sender;
     lanes_close(&p->lanes, topic);
-    struct lane *busy = order ? lanes_busy(&p->lanes, topic, slice_str(order)) : NULL;
+    struct lane *busy = order.data ? lanes_busy(&p->lanes, topic, order) : NULL;
     if (!busy)
         return sender_submit_reserved(s, call, s->linger_ms, err);
     size_t bytes = call->call.frame.len;
@@ -123,7 +148,7 @@ static enum hmq_status producer_submit(hmq_producer *p, const char *topic, const
 }
 
 /* Sends one message by itself, after closing the open batches of its topic. */
-static enum hmq_status producer_send_single(hmq_producer *p, const struct parcel *parcel, const char *order,
+static enum hmq_status producer_send_single(hmq_producer *p, const struct parcel *parcel, struct slice order,
                                             int64_t deadline_ms, struct listener listener, hmq_error *err)
 {
     struct sender *s = &p->sender;
@@ -184,7 +209,7 @@ static enum hmq_status producer_send_inside(hmq_producer *p, const struct parcel
         status = producer_send_gathered(p, parcel, &m, deadline_ms, listener, &single);
     buf_free(&props);
     if (single)
-        return producer_send_single(p, parcel, o.order, deadline_ms, listener, err);
+        return producer_send_single(p, parcel, headers_of(&o).order, deadline_ms, listener, err);
     return error_plain(err, status);
 }
 

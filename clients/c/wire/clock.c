@@ -9,12 +9,22 @@
 #define FAR_MS \
     INT64_C(1000000000000) /* thirty years of uptime; the kernel refuses far later times */
 
-int64_t clock_ms(void)
+static int64_t clock_read(clockid_t clock)
 {
     struct timespec t;
-    int failed = clock_gettime(CLOCK_MONOTONIC, &t);
+    int failed = clock_gettime(clock, &t);
     assert(failed == 0);
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+int64_t clock_ms(void)
+{
+    return clock_read(CLOCK_MONOTONIC);
+}
+
+int64_t clock_unix_ms(void)
+{
+    return clock_read(CLOCK_REALTIME);
 }
 
 bool clock_cond_init(pthread_cond_t *cond)

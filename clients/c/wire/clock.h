@@ -1,5 +1,5 @@
 /*
- * clock.h: monotonic milliseconds, waiting with a deadline, and random bits. No other file of the library asks
+ * clock.h: monotonic milliseconds, the time of day, waiting with a deadline, and random bits. No other file of the library asks
  * the system for them.
  */
 #ifndef HALFMQ_CLIENTS_C_CLOCK_H
@@ -10,6 +10,9 @@
 #include <stdint.h>
 
 int64_t clock_ms(void);
+
+/* The time of day, as Unix milliseconds; for what the broker is told, never for waiting. */
+int64_t clock_unix_ms(void);
 
 /* A condition variable whose deadlines are clock_ms() times. False: no memory. */
 bool clock_cond_init(pthread_cond_t *cond);

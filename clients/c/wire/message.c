@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "protocol/record/message.h"
+
 #define MESSAGE_BYTES_FIX 1024 /* for the nodes of the reply, and the names of attributes */
 
 static bool message_init(struct hmq_message *m, const struct hmq_reply *map)
@@ -132,11 +134,71 @@ const void *hmq_message_body(const hmq_message *m, size_t *ret_len)
     return m->parts.body;
 }
 
-const char *hmq_message_key(const hmq_message *m, size_t i)
+static struct slice message_slice(const struct hmq_reply *r)
+{
+    size_t len = 0;
+    const void *data = hmq_reply_bytes(r, &len);
+    return slice_of(data, data ? len : 0);
+}
+
+size_t message_n_keys(const struct hmq_message *m)
+{
+    return message_in_record(m) ? m->parts.n_keys : hmq_reply_len(message_attribute(m, "key"));
+}
+
+struct slice message_key(const struct hmq_message *m, size_t i)
 {
     if (message_in_record(m))
-        return i < m->parts.n_keys ? m->parts.keys[i] : NULL;
-    return hmq_reply_text(hmq_reply_at(message_attribute(m, "key"), i));
+        return i < m->parts.n_keys ? m->parts.keys[i] : slice_of(NULL, 0);
+    return message_slice(hmq_reply_at(message_attribute(m, "key"), i));
+}
+
+size_t message_n_props(const struct hmq_message *m)
+{
+    return message_in_record(m) ? m->parts.n_props : m ? hmq_reply_len(m->properties) : 0;
+}
+
+struct parts_prop message_property(const struct hmq_message *m, size_t i)
+{
+    if (i >= message_n_props(m))
+        return (struct parts_prop){0};
+    if (message_in_record(m))
+        return m->parts.props[i];
+    return (struct parts_prop){message_slice(hmq_reply_key(m->properties, i)),
+                               message_slice(hmq_reply_at(m->properties, i))};
+}
+
+struct slice message_order(const struct hmq_message *m)
+{
+    return message_in_record(m) ? m->parts.order : message_slice(message_attribute(m, "order"));
+}
+
+int64_t message_ttl_ms(const struct hmq_message *m)
+{
+    int64_t expires_ms = hmq_message_expires_ms(m);
+    return expires_ms ? expires_ms - hmq_message_stored_ms(m) : 0;
+}
+
+static const void *message_bytes_of(struct slice s, size_t *ret_len)
+{
+    if (ret_len)
+        *ret_len = s.len;
+    return s.data;
+}
+
+size_t hmq_message_key_count(const hmq_message *m)
+{
+    return message_n_keys(m);
+}
+
+const void *hmq_message_key_bytes(const hmq_message *m, size_t i, size_t *ret_len)
+{
+    return message_bytes_of(message_key(m, i), ret_len);
+}
+
+const char *hmq_message_key(const hmq_message *m, size_t i)
+{
+    return (const char *)message_key(m, i).data;
 }
 
 const char *hmq_message_tag(const hmq_message *m)
@@ -144,19 +206,49 @@ const char *hmq_message_tag(const hmq_message *m)
     return message_in_record(m) ? m->parts.tag : hmq_reply_text(message_attribute(m, "tag"));
 }
 
+const void *hmq_message_order_bytes(const hmq_message *m, size_t *ret_len)
+{
+    return message_bytes_of(message_order(m), ret_len);
+}
+
 const char *hmq_message_order(const hmq_message *m)
 {
-    return message_in_record(m) ? m->parts.order : hmq_reply_text(message_attribute(m, "order"));
+    return (const char *)message_order(m).data;
+}
+
+static struct slice message_property_named(const struct hmq_message *m, const char *name)
+{
+    for (size_t i = 0; name && i < message_n_props(m); i++) {
+        struct parts_prop prop = message_property(m, i);
+        if (slice_equal(prop.name, slice_str(name)))
+            return prop.value;
+    }
+    return slice_of(NULL, 0);
 }
 
 const char *hmq_message_prop(const hmq_message *m, const char *name)
 {
-    if (!message_in_record(m))
-        return hmq_reply_text(m ? hmq_reply_get(m->properties, name) : NULL);
-    for (size_t i = 0; name && i < m->parts.n_props; i++)
-        if (strcmp(m->parts.props[i].name, name) == 0)
-            return m->parts.props[i].value;
-    return NULL;
+    return (const char *)message_property_named(m, name).data;
+}
+
+const void *hmq_message_prop_bytes(const hmq_message *m, const char *name, size_t *ret_len)
+{
+    return message_bytes_of(message_property_named(m, name), ret_len);
+}
+
+size_t hmq_message_prop_count(const hmq_message *m)
+{
+    return message_n_props(m);
+}
+
+int hmq_message_prop_at(const hmq_message *m, size_t i, hmq_prop_bytes *ret_prop)
+{
+    if (i >= message_n_props(m))
+        return 0;
+    struct parts_prop prop = message_property(m, i);
+    if (ret_prop)
+        *ret_prop = (hmq_prop_bytes){prop.name.data, prop.name.len, prop.value.data, prop.value.len};
+    return 1;
 }
 
 uint32_t hmq_message_queue(const hmq_message *m)
@@ -182,6 +274,50 @@ int64_t hmq_message_stored_ms(const hmq_message *m)
 int64_t hmq_message_lease_until_ms(const hmq_message *m)
 {
     return message_in_record(m) ? m->parts.lease_until_ms : hmq_reply_int(message_attribute(m, "lease_until"), 0);
+}
+
+int64_t hmq_message_born_ms(const hmq_message *m)
+{
+    return message_in_record(m) ? m->parts.born_ms : hmq_reply_int(message_attribute(m, "born"), 0);
+}
+
+int64_t hmq_message_expires_ms(const hmq_message *m)
+{
+    if (message_in_record(m))
+        return m->parts.fields & MSG_TTL ? m->parts.expires_ms : 0;
+    return hmq_reply_int(message_attribute(m, "expires"), 0);
+}
+
+int hmq_message_priority(const hmq_message *m)
+{
+    if (message_in_record(m))
+        return m->parts.fields & MSG_PRIORITY ? m->parts.priority : -1;
+    return (int)hmq_reply_int(message_attribute(m, "priority"), -1);
+}
+
+hmq_txid hmq_message_txid(const hmq_message *m)
+{
+    return message_in_record(m) ? m->parts.txid : reply_uint(message_attribute(m, "txn"));
+}
+
+const char *hmq_message_group(const hmq_message *m)
+{
+    return message_in_record(m) ? m->parts.group : hmq_reply_text(message_attribute(m, "group"));
+}
+
+const char *hmq_message_reason(const hmq_message *m)
+{
+    return message_in_record(m) ? (const char *)m->parts.reason.data : hmq_reply_text(message_attribute(m, "reason"));
+}
+
+const char *hmq_message_origin(const hmq_message *m)
+{
+    return message_in_record(m) ? m->parts.origin : hmq_reply_text(message_attribute(m, "origin"));
+}
+
+uint32_t hmq_message_attempts(const hmq_message *m)
+{
+    return message_in_record(m) ? m->parts.attempts : (uint32_t)reply_uint(message_attribute(m, "attempts"));
 }
 
 const hmq_reply *hmq_message_attributes(const hmq_message *m)

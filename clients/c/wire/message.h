@@ -39,6 +39,16 @@ struct hmq_batch {
  * HMQ_ENOMEM. */
 enum hmq_status batch_of(struct hmq_reply *reply, struct hmq_batch **ret_batch);
 
+/* Keys and properties with their lengths; a slice of NULL: there is none. */
+size_t message_n_keys(const struct hmq_message *m);
+struct slice message_key(const struct hmq_message *m, size_t i);
+size_t message_n_props(const struct hmq_message *m);
+struct parts_prop message_property(const struct hmq_message *m, size_t i);
+struct slice message_order(const struct hmq_message *m);
+
+/* The TTL that it was sent with, in ms; 0: none. */
+int64_t message_ttl_ms(const struct hmq_message *m);
+
 /* An estimate of the memory that the message takes. */
 size_t message_bytes(const struct hmq_message *m);
 

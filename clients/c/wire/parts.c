@@ -20,24 +20,30 @@ void parts_name(const struct parts *p, char *ret_id, char *ret_receipt)
         memcpy(ret_receipt, ret_id, HMQ_ID_SIZE);
 }
 
-/* NUMBER(name, value, there), TEXT(name, value): as POP's attributes have them. */
-#define ATTRIBUTES(NUMBER, TEXT)                             \
+/* NUMBER(name, value, there), TEXT(name, value), BYTES(name, slice): as POP's attributes have them. */
+#define ATTRIBUTES(NUMBER, TEXT, BYTES)                      \
     TEXT("topic", p->topic)                                  \
     NUMBER("queue", p->queue, true)                          \
     NUMBER("offset", p->offset, true)                        \
     NUMBER("born", p->born_ms, true)                         \
     NUMBER("stored", p->stored_ms, true)                     \
     TEXT("tag", p->tag)                                      \
-    TEXT("order", p->order)                                  \
+    BYTES("order", p->order)                                 \
     NUMBER("priority", p->priority, p->fields &MSG_PRIORITY) \
     NUMBER("expires", p->expires_ms, p->fields &MSG_TTL)     \
     TEXT("txn", txn)                                         \
     NUMBER("attempt", p->attempt, p->attempt > 0)            \
     NUMBER("lease_until", p->lease_until_ms, p->attempt > 0) \
     TEXT("group", p->group)                                  \
-    TEXT("reason", p->reason)                                \
+    BYTES("reason", p->reason)                               \
     TEXT("origin", p->origin)                                \
     NUMBER("attempts", p->attempts, p->fields &MSG_ATTEMPTS)
+
+static void parts_put_bytes(struct buf *b, const char *name, struct slice s)
+{
+    rpc_put_str(b, slice_str(name));
+    rpc_put_str(b, s);
+}
 
 /* The attributes as a frame, so that reply.c makes the same tree of them as of a reply. */
 static void put_attributes(struct buf *b, const struct parts *p)
@@ -48,9 +54,11 @@ static void put_attributes(struct buf *b, const struct parts *p)
     snprintf(txid, sizeof txid, "%" PRIu64, p->txid);
 #define NUMBER(name, value, there) n += (there) != 0;
 #define TEXT(name, value) n += (value) != NULL;
-    ATTRIBUTES(NUMBER, TEXT)
+#define BYTES(name, slice) n += (slice).data != NULL;
+    ATTRIBUTES(NUMBER, TEXT, BYTES)
 #undef NUMBER
 #undef TEXT
+#undef BYTES
     rpc_put_notify(b, "attributes");
     rpc_put_list(b, 1);
     rpc_put_map(b, n);
@@ -60,11 +68,19 @@ static void put_attributes(struct buf *b, const struct parts *p)
 #define TEXT(name, value) \
     if (value)            \
         pair_text(b, name, value);
-    ATTRIBUTES(NUMBER, TEXT)
+#define BYTES(name, slice) \
+    if ((slice).data)      \
+        parts_put_bytes(b, name, slice);
+    ATTRIBUTES(NUMBER, TEXT, BYTES)
 #undef NUMBER
 #undef TEXT
-    if (p->n_keys > 0)
-        pair_texts(b, "key", p->keys, p->n_keys);
+#undef BYTES
+    if (p->n_keys == 0)
+        return;
+    rpc_put_str(b, SLICE_LIT("key"));
+    rpc_put_list(b, p->n_keys);
+    for (size_t i = 0; i < p->n_keys; i++)
+        rpc_put_str(b, p->keys[i]);
 }
 
 struct hmq_reply *parts_attributes(const struct parts *p)

@@ -1,17 +1,23 @@
 /*
- * parts.h: what a record's message has. Its texts and its body have a NUL behind them; absent ones are NULL.
+ * parts.h: what a record's message has. Its texts and its body have a NUL behind them, which does not
+ * count, and may have others inside; absent ones are NULL.
  */
 #ifndef HALFMQ_CLIENTS_C_PARTS_H
 #define HALFMQ_CLIENTS_C_PARTS_H
 
 #include "clients/c/wire/reply.h"
 
+struct parts_prop {
+    struct slice name, value;
+};
+
 struct parts {
-    const char *topic, *tag, *order, *group, *reason, *origin;
+    const char *topic, *tag, *group, *origin;
+    struct slice order, reason; /* data NULL: absent */
     const void *body;
     size_t len;
-    const char **keys;
-    hmq_prop *props;
+    struct slice *keys;
+    struct parts_prop *props;
     size_t n_keys, n_props;
     uint64_t offset, txid;
     int64_t stored_ms, born_ms, expires_ms, lease_until_ms;

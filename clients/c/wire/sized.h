@@ -6,7 +6,7 @@
  *   application newer    [size ... known to both][0 0 0 0 0 ...]   taken: a member of 0 asks for nothing
  *                        [size ... known to both][0 7 0 0 0 ...]   refused: it asks for what nobody would do
  *
- * So the default of each member that is added later is 0. hmq_error and hmq_prop have no size, and never change.
+ * So the default of each member that is added later is 0. hmq_error, hmq_prop and hmq_prop_bytes have no size, and never change.
  */
 #ifndef HALFMQ_CLIENTS_C_SIZED_H
 #define HALFMQ_CLIENTS_C_SIZED_H

@@ -1,7 +1,7 @@
 /*
  * unpack.c: turns a record into messages that applications can read; see unpack.h.
  *
- *   block  [hmq_batch, items][key pointers][properties][topic NUL][the record, copied once]
+ *   block  [hmq_batch, items][keys][properties][topic NUL][the record, copied once]
  *
  * halfmq.h promises a NUL behind every text and body, but the record has none. Behind each of them there is a
  * byte, though, that belongs to no text: the length of the next text, the head of the next message, or the
@@ -23,8 +23,8 @@ struct unpacking {
     const struct origin *from;
     size_t n, n_keys, n_props; /* of the messages that are wanted */
     uint8_t *copy;
-    const char **next_key;
-    hmq_prop *next_prop;
+    struct slice *next_key;
+    struct parts_prop *next_prop;
     const char *topic;
 };
 
@@ -59,6 +59,11 @@ static const char *unpack_moved(struct unpacking *u, struct slice s)
     return (const char *)at;
 }
 
+static struct slice unpack_kept(struct unpacking *u, struct slice s)
+{
+    return slice_of(unpack_moved(u, s), s.len);
+}
+
 static const char *unpack_moved_if(struct unpacking *u, bool there, struct slice s)
 {
     return there ? unpack_moved(u, s) : NULL;
@@ -70,7 +75,7 @@ static void unpack_props(struct unpacking *u, const struct message *m, struct pa
     struct slice name, value;
     p->props = u->next_prop;
     while (message_prop(&c, &name, &value))
-        p->props[p->n_props++] = (hmq_prop){unpack_moved(u, name), unpack_moved(u, value)};
+        p->props[p->n_props++] = (struct parts_prop){unpack_kept(u, name), unpack_kept(u, value)};
     u->next_prop += p->n_props;
 }
 
@@ -94,11 +99,13 @@ static void unpack(struct unpacking *u, uint32_t i, const struct message *m, str
     p->priority = m->priority;
     p->keys = u->next_key;
     for (uint32_t k = 0; k < m->n_keys; k++)
-        *u->next_key++ = unpack_moved(u, m->keys[k]);
+        *u->next_key++ = unpack_kept(u, m->keys[k]);
     p->tag = unpack_moved_if(u, m->fields & MSG_TAG, m->tag);
-    p->order = unpack_moved_if(u, m->fields & MSG_ORDER, m->order);
+    if (m->fields & MSG_ORDER)
+        p->order = unpack_kept(u, m->order);
     p->group = unpack_moved_if(u, m->fields & MSG_GROUP, m->group);
-    p->reason = unpack_moved_if(u, m->fields & MSG_REASON, m->reason);
+    if (m->fields & MSG_REASON)
+        p->reason = unpack_kept(u, m->reason);
     p->origin = unpack_moved_if(u, m->fields & MSG_ORIGIN, m->origin);
     unpack_props(u, m, p);
     p->body = unpack_moved(u, m->body);
@@ -117,8 +124,8 @@ static struct hmq_batch *unpack_lay_out(struct unpacking *u)
     batch->reply = NULL;
     batch->n = u->n;
     uint8_t *at = (uint8_t *)batch + items;
-    u->next_key = (const char **)(void *)at;
-    u->next_prop = (hmq_prop *)(void *)(at + keys);
+    u->next_key = (struct slice *)(void *)at;
+    u->next_prop = (struct parts_prop *)(void *)(at + keys);
     at += keys + props;
     if (topic.len)
         memcpy(at, topic.data, topic.len);

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "clients/c/roles/fit.h"
+#include "clients/c/roles/headers.h"
 #include "clients/c/wire/unpack.h"
 #include "protocol/record/record.h"
 
@@ -212,15 +213,20 @@ static void test_fits_and_comes_back(void **state)
     assert_int_equal(again.len, 3);
     assert_memory_equal(again.body, "x\0y", 3);
     assert_string_equal(again.topic, "orders");
-    assert_int_equal(back.n_keys, 3);
-    assert_string_equal(back.keys[0], "k1");
-    assert_string_equal(back.keys[2], "k3");
-    assert_string_equal(back.tag, "red");
-    assert_string_equal(back.order, "account-7");
-    assert_true(back.ttl_ms == 60000);
-    assert_int_equal(back.n_props, 2);
-    assert_string_equal(back.props[1].name, "b");
-    assert_string_equal(back.props[1].value, "");
+    struct headers found = headers_of(&back);
+    struct parts_prop prop;
+    size_t at = 0;
+    assert_int_equal(found.n_keys, 3);
+    assert_true(slice_equal(headers_key(&found, 0), SLICE_LIT("k1")));
+    assert_true(slice_equal(headers_key(&found, 2), SLICE_LIT("k3")));
+    assert_true(slice_equal(found.tag, SLICE_LIT("red")));
+    assert_true(slice_equal(found.order, SLICE_LIT("account-7")));
+    assert_true(found.ttl_ms == 60000);
+    assert_int_equal(found.n_props, 2);
+    assert_true(headers_prop(&found, &at, &prop) && headers_prop(&found, &at, &prop));
+    assert_true(slice_equal(prop.name, SLICE_LIT("b")));
+    assert_int_equal(prop.value.len, 0);
+    assert_false(headers_prop(&found, &at, &prop));
     hmq_batch_free(batch);
     done(&r);
 }
