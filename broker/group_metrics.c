@@ -143,7 +143,8 @@ static bool metrics_group_stepped(struct group_metrics *g, enum query_step step)
 
 static bool metrics_group_step(struct group_metrics *g)
 {
-    return metrics_group_stepped(g, query_go_on(g->view, &g->lag, &g->tokens));
+    struct query_hint hint;
+    return metrics_group_stepped(g, query_go_on(g->view, &g->lag, &g->tokens, &hint));
 }
 
 /* Does the next step in a later turn, so that other events have theirs. */

@@ -28,7 +28,7 @@ struct query_hint {
 };
 
 /*
- * A query that may look through many rows (LAG, the lists) works in steps of some milliseconds, so that no thread has to
+ * A query that may look through many rows (LAG, FIND, the lists) works in steps of some milliseconds, so that no thread has to
  * do it in one go:
  *
  *   query_run ──► QUERY_DONE
@@ -36,7 +36,7 @@ struct query_hint {
  *
  * Between two steps the thread does other work. The view stays open until the end, and is used for nothing else, so the
  * answer is as of one moment; cmd and the bytes that it points to stay as they are. To give a query up, close its view.
- * A step only appends tokens to the reply, so what is in it may be sent and taken out between two steps.
+ * A step only appends tokens to the reply, whole messages, so what is in it may be sent and taken out between two steps.
  */
 enum query_step {
     QUERY_DONE,
@@ -48,8 +48,12 @@ enum query_step {
 enum query_step query_run(struct view *v, const struct policy *policy, int64_t now_ms, const struct command *cmd,
                           struct buf *reply, struct query_hint *ret_hint);
 
-/* The next step of the query that was begun last in this view. reply: as the last step left it, or less. */
-enum query_step query_go_on(struct view *v, const struct command *cmd, struct buf *reply);
+/* The next step of the query that was begun last in this view. reply: as the last step left it, or less. The hint counts
+ * that came with QUERY_DONE. */
+enum query_step query_go_on(struct view *v, const struct command *cmd, struct buf *reply, struct query_hint *ret_hint);
+
+/* Bytes that a query which is not finished keeps beside its reply: what FIND and the lists with a COUNT have found. */
+size_t view_held(const struct view *v);
 
 /* All steps at once, for who can wait. */
 void query_all(struct view *v, const struct policy *policy, int64_t now_ms, const struct command *cmd,

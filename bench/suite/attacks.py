@@ -156,6 +156,50 @@ def metrics(scene):
         page.read()
 
 
+@attack("FIND of 10,000 among 400,000 messages that have the key, 5 times")
+def find(scene):
+    unsynced(scene, (("SEND", "t", "x" * 100, "KEY", "k") for _ in range(scene.scaled(400000))))
+    yield
+    for _ in range(5):
+        scene.c.call_raw("FIND", "t", "KEY", "k", "COUNT", 10000)
+
+
+@attack("FIND of 1,000 messages, each in a record of 200 KB, 5 times")
+def find_large(scene):
+    scene.c.call("CONFIG", "SET", "fsync", "never")
+    for i in range(1000):
+        scene.c.call("SEND", "t", b"x" * 200000)
+        scene.c.call("SEND", "t", "x", "KEY", "k")
+    scene.c.call("CONFIG", "SET", "fsync", "always")
+    yield
+    for _ in range(5):
+        scene.c.call_raw("FIND", "t", "KEY", "k", "COUNT", 10000)
+
+
+@attack("TXN LIST of 10,000 among 100,000 open transactions, 10 times")
+def txn_list(scene):
+    unsynced(scene, (("HALF", "p", "t", "x" * 100) for _ in range(scene.scaled(100000))))
+    yield
+    for _ in range(10):
+        scene.c.call_raw("TXN", "LIST", "COUNT", 10000)
+
+
+@attack("PGROUP LIST with 50,000 groups, 10 times")
+def pgroup_list(scene):
+    unsynced(scene, (("PGROUP", "SET", f"group-{i}", "CHECKIN", "1h") for i in range(scene.scaled(50000))))
+    yield
+    for _ in range(10):
+        scene.c.call_raw("PGROUP", "LIST")
+
+
+@attack("DELAYED LIST of 10,000 among 200,000 delayed messages, 10 times")
+def delayed_list(scene):
+    unsynced(scene, (("SEND", "t", "x" * 100, "DELAY", "1h") for _ in range(scene.scaled(200000))))
+    yield
+    for _ in range(10):
+        scene.c.call_raw("DELAYED", "LIST", "t", "COUNT", 10000)
+
+
 @attack("pipelined COMMITs of 31 MB")
 def commits(scene):
     txids = []

@@ -100,6 +100,13 @@ static inline bool account_is_far_over(const struct account *a)
 
 /* The same for a command with a large reply. */
 bool account_take_reply_lane(struct account *a);
+
+/* True where account_take_reply_lane would give one now. */
+static inline bool account_has_reply_lane(const struct account *a)
+{
+    return atomic_load_explicit(&a->replies, memory_order_relaxed) < (account_is_far_over(a) ? 1 : LANES_REPLY);
+}
+
 void account_give_reply_lane(struct account *a);
 
 #endif

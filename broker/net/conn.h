@@ -248,7 +248,7 @@ bool conn_has_closed(struct conn *c);
  * connection is cut instead: callers need not look. */
 void conn_answer(struct conn *c, struct request rq, struct slice tokens);
 
-/* Sends a part of a reply: the head of a container and some of its values (first), or further values. Nothing else may
+/* Sends a piece of a reply, whole tokens, but no message is cut (first: it begins the reply). Nothing else may
  * be sent before the last of them. */
 void conn_answer_piece(struct conn *c, struct request rq, struct slice tokens, bool first);
 

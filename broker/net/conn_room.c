@@ -185,8 +185,7 @@ static void room_use_lanes(struct loop *l)
     }
     if (atomic_load(&a->large) == 0 && (c = room_least(l, false)))
         room_try_again(c);
-    uint32_t lanes = account_is_far_over(a) ? 1 : LANES_REPLY;
-    if (atomic_load(&a->replies) < lanes && (c = room_oldest_command(l)))
+    if (account_has_reply_lane(a) && (c = room_oldest_command(l)))
         room_try_again(c);
 }
 

@@ -203,7 +203,7 @@ void conn_settle(struct conn *c)
         sessions->pump(c);
     if (!conn_is_doomed(c))
         settle_flush(c);
-    if (!c->in_flight && !conn_unsent(c))
+    if (!c->in_flight && !conn_unsent(c) && !(c->needs & CONN_ANSWERS))
         conn_give_reply_lane(c);
     if (!conn_is_doomed(c) && settle_is_finished(c))
         settle_finish(c);

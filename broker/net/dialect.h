@@ -21,7 +21,7 @@ struct dialect {
     /* Appends one finished reply to the output. */
     void (*answer)(struct conn *c, struct request rq, struct slice tokens);
 
-    /* Appends a part of one: the head of a container and some of its values (first), or further values. */
+    /* Appends a piece of one, whole tokens; first: it begins the reply. It is no error, and no message is cut. */
     void (*piece)(struct conn *c, struct request rq, struct slice tokens, bool first);
 };
 

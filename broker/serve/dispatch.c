@@ -211,7 +211,11 @@ static enum verdict dispatch_query(struct conn *c, const struct command *cmd, st
     struct buf *r = loop_reply(l);
     struct query_hint hint = {0};
     struct policy policy = journal_policy(l->env.journal);
-    query_all(v, &policy, journal_now_ms(l->env.journal), cmd, r, &hint);
+    if (query_run(v, &policy, journal_now_ms(l->env.journal), cmd, r, &hint) != QUERY_DONE) {
+        buf_reset(r, REPLY_BYTES_KEEP);
+        long_reply_begin(c, cmd, rq); /* with a view of its own, from the beginning */
+        return GO_ON;
+    }
     if (cmd->info->id == CMD_PGROUP_INFO)
         dispatch_put_members(l, cmd, r);
     if (small && dispatch_needs_lane(cmd, r, &hint)) {
@@ -243,7 +247,7 @@ enum verdict dispatch(struct conn *c, const struct command *cmd, struct request 
         return dispatch_write(c, cmd, rq);
     if (c->in_flight && conn_is_text(c))
         return STALL;
-    if (long_reply_may_be(cmd))
+    if (long_reply_is_usual(cmd))
         long_reply_begin(c, cmd, rq);
     else if (cmd->info->kind == KIND_QUERY)
         return dispatch_query(c, cmd, rq);

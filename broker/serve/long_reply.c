@@ -10,6 +10,7 @@
 #include "broker/serve/session.h"
 #include "protocol/base/reply.h"
 
+#define HELD_SHORT_MAX (2 * SHORT_REPLY_BYTES_MAX) /* the buffer of a short reply may have grown to this */
 #define PIECES_UNSENT_MAX ((size_t)KIB(64)) /* no further step while more is unsent */
 #define LOOK_MS 250
 #define STUCK_MS 500 /* ... while others wait */
@@ -22,6 +23,9 @@ struct long_reply {
     struct request rq;
     bool in_pieces;
     bool begun; /* a piece was sent */
+    bool small; /* it is kept short, as connections hold too much memory ... */
+    bool wants_lane; /* ... but must not be */
+    struct query_hint hint; /* of the last step */
     struct buf tokens; /* gathered */
     size_t kept; /* bytes that its connection is charged with */
     uint64_t sent; /* conn->sent ... */
@@ -31,10 +35,16 @@ struct long_reply {
     _Alignas(8) uint8_t mem[];
 };
 
-bool long_reply_may_be(const struct command *cmd)
+bool long_reply_is_usual(const struct command *cmd)
 {
-    enum command_id id = cmd->info->id;
-    return id == CMD_LAG || id == CMD_GROUP_LIST || id == CMD_GROUP_INFO || id == CMD_TOPIC_LIST;
+    switch (cmd->info->id) {
+    case CMD_LAG:
+    case CMD_GROUP_LIST:
+    case CMD_GROUP_INFO:
+    case CMD_PGROUP_LIST:
+    case CMD_TOPIC_LIST: return true;
+    default: return false;
+    }
 }
 
 static struct long_replies *long_reply_all_of(struct loop *l)
@@ -139,55 +149,106 @@ static void long_reply_send_piece(struct long_reply *r, struct slice tokens, boo
 static void long_reply_gather(struct long_reply *r, bool is_last)
 {
     struct conn *c = r->conn;
-    long_reply_charge(r, sizeof *r + r->tokens.size);
     bool too_large = conn_memory_is_short(c) && r->tokens.len > SHORT_REPLY_BYTES_MAX && !conn_takes_reply_lane(c);
-    if (r->tokens.failed || too_large)
+    if (too_large)
         long_reply_refuse(r, "no memory for the reply: ask on a connection of its own, or for less");
     else if (is_last)
         long_reply_answer(r, buf_slice(&r->tokens));
 }
 
+/* While connections hold too much memory: is more found than a short reply may have, and there is no lane for it? */
+static bool long_reply_must_wait(struct long_reply *r)
+{
+    struct conn *c = r->conn;
+    size_t held = view_held(r->view);
+    if (r->begun || !held)
+        return false;
+    bool more = held > HELD_SHORT_MAX || (r->small && r->hint.cut);
+    return more && (r->small || (conn_memory_is_short(c) && !conn_takes_reply_lane(c)));
+}
+
+/* Gives up what it has, and begins again when it has a lane. */
+static void long_reply_again(struct long_reply *r)
+{
+    struct long_replies *all = long_reply_all_of(r->conn->loop);
+    view_close(r->view);
+    r->view = NULL;
+    r->wants_lane = true;
+    buf_reset(&r->tokens, 0);
+    all->n_working--;
+    all->n_queued++;
+    long_reply_charge(r, sizeof *r);
+}
+
+static void long_reply_stepped(struct long_reply *r, enum query_step step, struct buf *out)
+{
+    bool is_last = step == QUERY_DONE;
+    long_reply_charge(r, sizeof *r + r->tokens.size + view_held(r->view));
+    if (step == QUERY_BROKEN || (out->failed && r->begun))
+        conn_cut(r->conn, "closing a connection: the rest of its reply cannot be read");
+    else if (out->failed)
+        long_reply_refuse(r, "no memory for the reply: ask on a connection of its own, or for less");
+    else if (long_reply_must_wait(r))
+        long_reply_again(r);
+    else if (!r->in_pieces)
+        long_reply_gather(r, is_last);
+    else if (is_last && !r->begun)
+        long_reply_answer(r, buf_slice(out));
+    else
+        long_reply_send_piece(r, buf_slice(out), is_last);
+}
+
+static struct buf *long_reply_out(struct long_reply *r)
+{
+    return r->in_pieces ? loop_reply(r->conn->loop) : &r->tokens;
+}
+
 /* One step; may end the reply. */
 static void long_reply_step(struct long_reply *r)
 {
-    struct loop *l = r->conn->loop;
-    struct buf *out = r->in_pieces ? loop_reply(l) : &r->tokens;
-    enum query_step step = query_go_on(r->view, &r->cmd, out);
-    if (step == QUERY_BROKEN || (r->in_pieces && out->failed))
-        conn_cut(r->conn, "closing a connection: the rest of its reply cannot be read");
-    else if (!r->in_pieces)
-        long_reply_gather(r, step == QUERY_DONE);
-    else if (step == QUERY_DONE && !r->begun)
-        long_reply_answer(r, buf_slice(out));
-    else
-        long_reply_send_piece(r, buf_slice(out), step == QUERY_DONE);
+    struct buf *out = long_reply_out(r);
+    long_reply_stepped(r, query_go_on(r->view, &r->cmd, out, &r->hint), out);
+}
+
+/* Opens its view. False: it cannot begin now. */
+static bool long_reply_open(struct long_reply *r)
+{
+    struct conn *c = r->conn;
+    struct loop *l = c->loop;
+    if (r->wants_lane && conn_memory_is_short(c) && !conn_takes_reply_lane(c))
+        return false;
+    r->view = journal_view(l->env.journal, &l->client);
+    if (!r->view) {
+        long_reply_refuse(r, NULL);
+        return false;
+    }
+    long_reply_all_of(l)->n_queued--;
+    long_reply_all_of(l)->n_working++;
+    r->small = conn_memory_is_short(c) && !c->reply_lane;
+    view_limit_replies(r->view, r->small ? SHORT_REPLY_BYTES : l->reply_most);
+    r->sent = c->sent;
+    r->moved_ms = timers_now();
+    return true;
 }
 
 /* The first step. */
 static void long_reply_start(struct long_reply *r)
 {
-    struct loop *l = r->conn->loop;
-    struct query_hint hint;
-    r->view = journal_view(l->env.journal, &l->client);
-    if (!r->view) {
-        long_reply_refuse(r, NULL);
+    if (!long_reply_open(r))
         return;
-    }
-    long_reply_all_of(l)->n_queued--;
-    long_reply_all_of(l)->n_working++;
-    r->sent = r->conn->sent;
-    r->moved_ms = timers_now();
-    r->policy = journal_policy(l->env.journal);
-    struct buf *out = r->in_pieces ? loop_reply(l) : &r->tokens;
-    enum query_step step = query_run(r->view, &r->policy, journal_now_ms(l->env.journal), &r->cmd, out, &hint);
-    if (step == QUERY_DONE && r->in_pieces && !out->failed)
-        long_reply_answer(r, buf_slice(out));
-    else if (r->in_pieces && out->failed)
-        long_reply_refuse(r, NULL);
-    else if (r->in_pieces)
-        long_reply_send_piece(r, buf_slice(out), false);
-    else
-        long_reply_gather(r, step == QUERY_DONE);
+    struct journal *j = r->conn->loop->env.journal;
+    struct buf *out = long_reply_out(r);
+    r->policy = journal_policy(j);
+    long_reply_stepped(r, query_run(r->view, &r->policy, journal_now_ms(j), &r->cmd, out, &r->hint), out);
+}
+
+/* While connections hold too much memory. */
+static bool long_reply_may_start(const struct long_reply *r)
+{
+    const struct conn *c = r->conn;
+    if (r->wants_lane)
+        return c->reply_lane || account_has_reply_lane(&c->loop->shared->account);
+    return conn_is_read(c);
 }
 
 /* May it do its first step, or the next one? */
@@ -196,7 +257,7 @@ static bool long_reply_has_room(const struct long_reply *r, const struct long_re
     if (conn_is_doomed(r->conn))
         return false;
     if (!r->view)
-        return all->n_working < LONG_REPLIES_MAX && (!conn_memory_is_short(r->conn) || conn_is_read(r->conn));
+        return all->n_working < LONG_REPLIES_MAX && (!conn_memory_is_short(r->conn) || long_reply_may_start(r));
     return !r->in_pieces || conn_unsent(r->conn) < PIECES_UNSENT_MAX;
 }
 

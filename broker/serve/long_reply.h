@@ -1,5 +1,5 @@
 /*
- * long_reply.h: replies to queries that work in steps (storage/query.h): LAG, GROUP LIST, GROUP INFO, TOPIC LIST.
+ * long_reply.h: replies to queries that work in steps (storage/query.h): LAG, FIND, and lists.
  *
  *   command ──► queued ──► a view of its own ──► a step a turn ──► done
  *                 │             │                   ├─ in pieces: out, as the client's socket takes them
@@ -9,6 +9,10 @@
  * A reply is sent in pieces where nothing else can be sent on its connection meanwhile: nothing is in flight or waits
  * for news, and no further command is parsed until its end. So it takes little memory, however long it is. Otherwise it
  * is gathered, and takes a reply lane while connections hold too much memory.
+ *
+ * FIND and the lists with a COUNT have many rows seldom, so they begin as other queries do (dispatch.c), and come here
+ * when one step is not enough. They gather what they find before they send it. Where connections hold too much memory
+ * before one is done, it begins again once it has a reply lane.
  *
  * Each has a view of its own, and the store keeps what that view sees. So only LONG_REPLIES_MAX are at work in a loop, and
  * one whose client does not read is cut while others wait, and after a minute in any case.
@@ -25,8 +29,8 @@
 
 struct long_replies;
 
-/* Can the query have more than one step? */
-bool long_reply_may_be(const struct command *cmd);
+/* Has the query mostly more than one step? */
+bool long_reply_is_usual(const struct command *cmd);
 
 /* Answers the query, now or step by step. */
 void long_reply_begin(struct conn *c, const struct command *cmd, struct request rq);

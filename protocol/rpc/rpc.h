@@ -90,8 +90,8 @@ void rpc_put_error(struct buf *b, uint64_t id, const char *code, struct slice te
 void rpc_write_response(struct buf *b, uint64_t id, struct slice reply);
 void rpc_write_value(struct buf *b, struct slice reply);
 
-/* The same for a reply that comes in parts: the head of a container and some of its values, then further values. */
-void rpc_write_first(struct buf *b, uint64_t id, struct slice part);
-void rpc_write_more(struct buf *b, struct slice part);
+/* The same for a reply that comes in pieces of whole tokens. It is no error, and no message is cut. */
+void rpc_write_first(struct buf *b, uint64_t id, struct slice piece);
+void rpc_write_more(struct buf *b, struct slice piece);
 
 #endif

@@ -240,29 +240,31 @@ void rpc_write_response(struct buf *b, uint64_t id, struct slice reply)
     assert(!c.bad && cursor_left(&c) == 0);
 }
 
-static void write_put_values(struct buf *b, struct cursor *c)
+/* Token by token, as a piece may end amid a container: its values follow in the next piece. Only a message is whole. */
+static void write_put_piece(struct buf *b, struct slice piece)
 {
-    while (cursor_left(c))
-        write_put_value(b, c, 1);
-    assert(!c->bad);
+    struct cursor c = cursor_of(piece);
+    while (cursor_left(&c)) {
+        struct token t;
+        bool whole = reply_next(&c, &t);
+        assert(whole && t.kind != TOK_ERROR);
+        if (t.kind == TOK_ARRAY) /* not write_put_token: with one caller it is inlined, which is felt */
+            rpc_put_list(b, (size_t)t.n);
+        else if (t.kind == TOK_MAP)
+            rpc_put_map(b, (size_t)t.n);
+        else
+            write_put_begun(b, &c, &t, 1);
+    }
+    assert(!c.bad);
 }
 
-void rpc_write_first(struct buf *b, uint64_t id, struct slice part)
+void rpc_write_first(struct buf *b, uint64_t id, struct slice piece)
 {
-    struct cursor c = cursor_of(part);
-    struct token head;
-    bool whole = reply_next(&c, &head);
-    assert(whole && (head.kind == TOK_ARRAY || head.kind == TOK_MAP));
     rpc_put_result(b, id);
-    if (head.kind == TOK_ARRAY) /* not write_put_token: with one caller it is inlined, which is felt */
-        rpc_put_list(b, (size_t)head.n);
-    else
-        rpc_put_map(b, (size_t)head.n);
-    write_put_values(b, &c);
+    write_put_piece(b, piece);
 }
 
-void rpc_write_more(struct buf *b, struct slice part)
+void rpc_write_more(struct buf *b, struct slice piece)
 {
-    struct cursor c = cursor_of(part);
-    write_put_values(b, &c);
+    write_put_piece(b, piece);
 }

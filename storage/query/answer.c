@@ -53,11 +53,11 @@ enum query_step query_run(struct view *v, const struct policy *policy, int64_t n
     return answer_step(v, cmd, reply, ret_hint);
 }
 
-enum query_step query_go_on(struct view *v, const struct command *cmd, struct buf *reply)
+enum query_step query_go_on(struct view *v, const struct command *cmd, struct buf *reply, struct query_hint *ret_hint)
 {
-    struct query_hint hint; /* a query that waits for news is never cut into steps */
+    *ret_hint = (struct query_hint){0};
     v->steps->taken = v->steps->taken || reply->len < v->steps->emitted;
-    return answer_step(v, cmd, reply, &hint);
+    return answer_step(v, cmd, reply, ret_hint);
 }
 
 void query_all(struct view *v, const struct policy *policy, int64_t now_ms, const struct command *cmd,
@@ -65,5 +65,5 @@ void query_all(struct view *v, const struct policy *policy, int64_t now_ms, cons
 {
     enum query_step step = query_run(v, policy, now_ms, cmd, reply, ret_hint);
     while (step == QUERY_MORE)
-        step = query_go_on(v, cmd, reply);
+        step = query_go_on(v, cmd, reply, ret_hint);
 }

@@ -7,7 +7,8 @@
 typedef void query_fn(struct view *v, const struct command *cmd, struct buf *reply,
                       struct query_hint *hint);
 
-query_fn query_read, query_get, query_find;                /* query_log.c */
+query_fn query_read, query_get;                            /* query_log.c */
+query_fn query_find;                                       /* query_find.c */
 query_fn query_delayed_list;                               /* query_delay.c */
 query_fn query_topic_info, query_topic_list;               /* query_topic.c */
 query_fn query_group_info, query_group_list, query_lag;    /* query_group.c */

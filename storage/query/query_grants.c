@@ -26,6 +26,7 @@ struct grants {
     struct view *v;
     struct slice group;
     struct gather g;
+    struct buf items; /* of g */
     struct piece *pieces;
     uint32_t n_pieces, size;
     bool full; /* the rest begins at `done` */
@@ -51,9 +52,9 @@ static enum status grant_message(struct grants *gs, const struct grant *gr, uint
         return ST_NOMEM;
     struct place p = {gr->topic, gr->queue, offset, h->stored_ms, gr->attempt, gr->lease_until_ms, gs->group};
     struct piece *piece = &gs->pieces[gs->n_pieces++];
-    *piece = (struct piece){h->index, m.seq, gs->g.items.len, 0};
+    *piece = (struct piece){h->index, m.seq, gs->items.len, 0};
     gather_add(&gs->g, &p, &m);
-    piece->len = gs->g.items.len - piece->at;
+    piece->len = gs->items.len - piece->at;
     return ST_OK;
 }
 
@@ -125,19 +126,18 @@ void query_grants(struct view *v, struct slice group, const struct outcome *out,
                   struct granted *ret_done)
 {
     struct grants gs = {.v = v, .group = group, .size = grants_live(out)};
-    gs.g.count = UINT32_MAX;
-    gs.g.most = v->reply_most;
+    gs.g = (struct gather){.items = &gs.items, .count = UINT32_MAX, .most = v->reply_most};
     v->n_lost = 0;
-    buf_init(&gs.g.items, REPLY_BYTES_MAX);
+    buf_init(&gs.items, REPLY_BYTES_MAX);
     gs.pieces = calloc(gs.size ? gs.size : 1, sizeof(*gs.pieces));
     enum status s = grants_read(&gs, out);
-    if (s == ST_OK && gs.g.items.failed)
+    if (s == ST_OK && gs.items.failed)
         s = ST_NOMEM;
     if (s == ST_OK) {
         qsort(gs.pieces, gs.n_pieces, sizeof(*gs.pieces), piece_cmp);
         reply_array(reply, gs.n_pieces);
         for (uint32_t i = 0; i < gs.n_pieces; i++)
-            buf_put(reply, gs.g.items.data + gs.pieces[i].at, gs.pieces[i].len);
+            buf_put(reply, gs.items.data + gs.pieces[i].at, gs.pieces[i].len);
     } else {
         view_refuse(reply, s, "store", group);
     }
@@ -145,5 +145,5 @@ void query_grants(struct view *v, struct slice group, const struct outcome *out,
     gs.done.bytes = gs.g.bytes;
     *ret_done = s == ST_OK ? gs.done : (struct granted){.offset = out->n_grants ? out->grants[0].base : 0};
     free(gs.pieces);
-    buf_free(&gs.g.items);
+    buf_free(&gs.items);
 }

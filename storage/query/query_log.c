@@ -1,9 +1,7 @@
-/* query_log.c: READ, GET and FIND: messages by offset, by id, by KEY. */
+/* query_log.c: READ and GET: messages by offset, by id. */
 #include "storage/query/handlers.h"
 
 #include "storage/query/gather.h"
-
-#define FIND_SCAN_MAX 100000
 
 static enum status log_gather_record(struct gather *g, struct place *p, struct slice record,
                                      const struct record_header *h, uint64_t from)
@@ -54,7 +52,7 @@ static void log_answer_read(struct view *v, struct gather *g, const struct place
         return;
     }
     view_refuse_lost(reply, p->topic, p->queue, first, last);
-    buf_free(&g->items);
+    buf_free(g->items);
 }
 
 void query_read(struct view *v, const struct command *cmd, struct buf *reply, struct query_hint *hint)
@@ -73,8 +71,9 @@ void query_read(struct view *v, const struct command *cmd, struct buf *reply, st
         return;
     }
     struct gather g;
+    struct buf items;
     struct place p = {.topic = cmd->pos[0], .queue = (uint32_t)queue};
-    gather_begin(&g, (uint32_t)command_number(cmd, OPT_ID_COUNT, 1), v->reply_most);
+    gather_begin(&g, &items, (uint32_t)command_number(cmd, OPT_ID_COUNT, 1), v->reply_most);
     uint64_t floor = v->topic.floor[queue];
     offset = offset > floor ? offset : floor;
     s = log_read_queue(v, &g, &p, offset);
@@ -145,99 +144,4 @@ void query_get(struct view *v, const struct command *cmd, struct buf *reply, str
         emit_message(reply, &p, &m);
     }
     kv_iter_free(it);
-}
-
-static bool log_message_has_key(const struct message *m, struct slice key)
-{
-    for (uint32_t i = 0; i < m->n_keys; i++)
-        if (slice_equal(m->keys[i], key))
-            return true;
-    return false;
-}
-
-/* Adds the message of an index row ('I' topic u64, hash u64, stored u64, queue u32, offset u64), if it still exists.
- * Fills in *p. */
-static enum status log_find_row(struct view *v, struct gather *g, struct slice key, struct slice row, struct place *p)
-{
-    p->queue = key_read_u32(row.data + 25);
-    p->offset = key_read_u64(row.data + 29);
-    p->stored_ms = (int64_t)key_read_u64(row.data + 17);
-    struct kv_iter *it = NULL;
-    struct record_header h;
-    struct message m;
-    enum status s = log_read_one(v, p->queue, p->offset, &it, &h, &m);
-    if (s == ST_OK && log_message_has_key(&m, key))
-        gather_add(g, p, &m);
-    kv_iter_free(it);
-    return s == ST_GONE ? ST_OK : s;
-}
-
-/* ST_DAMAGED: the message at *p, or, where its topic is empty, a row of the index. */
-static enum status log_find_rows(struct view *v, const struct command *cmd, struct slice key, struct gather *g,
-                                 struct place *p)
-{
-    int64_t from_ms = command_number(cmd, OPT_ID_FROM, 0), to_ms = command_number(cmd, OPT_ID_TO, INT64_MAX);
-    uint64_t hash = text_hash(key);
-    if (to_ms < 0) /* before 1970, when nothing was stored */
-        return ST_OK;
-    struct key from = key_index(v->topic.id, hash, from_ms < 0 ? 0 : from_ms, 0, 0);
-    struct key to = key_index(v->topic.id, hash, to_ms == INT64_MAX ? to_ms : to_ms + 1, 0, 0);
-    struct kv_iter *it = kv_iter_new(v->kv, KV_STATE, v->snap, key_slice(&from), key_slice(&to));
-    if (!it)
-        return ST_NOMEM;
-    enum status s = ST_OK;
-    uint32_t scanned = 0;
-    for (kv_iter_first(it); s == ST_OK && kv_iter_valid(it) && !gather_full(g); kv_iter_next(it)) {
-        if (kv_iter_key(it).len != from.len || scanned++ == FIND_SCAN_MAX)
-            break;
-        p->topic = cmd->pos[0];
-        s = log_find_row(v, g, key, kv_iter_key(it), p);
-    }
-    if (s == ST_OK) {
-        p->topic = slice_of(NULL, 0);
-        s = kv_iter_status(it);
-    }
-    kv_iter_free(it);
-    return s;
-}
-
-/* A reply without a message that is damaged would say that there is none, so FIND says what is damaged, and from which
- * time on it can go on. */
-static void log_refuse_find(struct view *v, const struct place *p, struct buf *reply)
-{
-    uint64_t first = 0, last = 0;
-    if (!p->topic.len || view_find_lost(v, p->topic, p->queue, p->offset, &first, &last) != ST_DAMAGED) {
-        view_refuse(reply, ST_DAMAGED, "store", slice_of(NULL, 0));
-        return;
-    }
-    char name[160];
-    text_quote(p->topic, 135, name, sizeof(name));
-    reply_error(reply, ST_DAMAGED, "%s:%u:%llu-%llu cannot be read: FIND with TO %lld, or with FROM %lld, has the others",
-                name, p->queue, (unsigned long long)first, (unsigned long long)last, (long long)p->stored_ms - 1,
-                (long long)p->stored_ms + 1);
-}
-
-void query_find(struct view *v, const struct command *cmd, struct buf *reply, struct query_hint *hint)
-{
-    const struct option *key = command_option(cmd, OPT_ID_KEY);
-    if (!key) {
-        reply_error(reply, ST_ERR, "FIND needs KEY k: which messages to look for");
-        return;
-    }
-    enum status s = view_topic(v, cmd->pos[0]);
-    if (s != ST_OK) {
-        view_refuse(reply, s, "topic", cmd->pos[0]);
-        return;
-    }
-    struct gather g;
-    gather_begin(&g, (uint32_t)command_number(cmd, OPT_ID_COUNT, LIST_COUNT_DEFAULT), v->reply_most);
-    struct place p = {.topic = slice_of(NULL, 0)};
-    s = log_find_rows(v, cmd, key->v, &g, &p);
-    hint->cut = gather_is_cut(&g);
-    if (s != ST_DAMAGED) {
-        gather_end(&g, s, reply);
-        return;
-    }
-    log_refuse_find(v, &p, reply);
-    buf_free(&g.items);
 }

@@ -2,11 +2,12 @@
  * query_pgroup.c: PGROUP INFO, PGROUP LIST, and which producer groups are asked by HTTP.
  *
  * A producer group is listed while it has settings (row P) or open transactions (row Q); both kinds of rows
- * are sorted by name, so the list is one walk over the two side by side.
+ * are sorted by name, so the list is a walk over the two side by side, in steps.
  */
 #include "storage/query/handlers.h"
 
 #include "storage/disk/pgroup_counts.h"
+#include "storage/query/steps.h"
 
 /* What a view knows of a producer group; its texts are in hold. */
 struct about {
@@ -103,13 +104,15 @@ void query_pgroup_info(struct view *v, const struct command *cmd, struct buf *re
     buf_free(&a.hold);
 }
 
-static struct kv_iter *pgroup_rows(struct view *v, char kind)
+static struct kv_iter *pgroup_rows(struct view *v, char kind, struct slice from)
 {
-    struct key prefix;
+    struct key prefix, first;
     key_begin(&prefix, kind);
+    key_begin(&first, kind);
+    key_bytes(&first, from);
     struct kv_iter *it = view_rows(v, &prefix);
     if (it)
-        kv_iter_first(it);
+        kv_iter_seek(it, key_slice(&first));
     return it;
 }
 
@@ -126,49 +129,62 @@ static int pgroup_name_cmp(struct slice a, struct slice b)
     return c ? c : (a.len > b.len) - (a.len < b.len);
 }
 
-/* Writes the names of both lists in order, each once. */
-static uint32_t pgroup_put_names(struct buf *items, struct kv_iter *a, struct kv_iter *b)
+/* Goes over the names of both lists in order, each once. */
+static enum status pgroup_names(struct view *v, struct kv_iter *a, struct kv_iter *b, struct buf *out)
 {
-    uint32_t n = 0;
     while (kv_iter_valid(a) || kv_iter_valid(b)) {
         bool both = kv_iter_valid(a) && kv_iter_valid(b);
         int c = both ? pgroup_name_cmp(pgroup_name_at(a), pgroup_name_at(b)) : kv_iter_valid(a) ? -1 : 1;
-        reply_bulk(items, pgroup_name_at(c <= 0 ? a : b));
+        struct slice name = pgroup_name_at(c <= 0 ? a : b);
+        if (v->budget-- <= 0) {
+            v->steps->at.len = 0;
+            key_bytes(&v->steps->at, name);
+            return ST_BUSY;
+        }
+        if (out)
+            reply_bulk(out, name);
+        else
+            v->steps->n++;
         if (c <= 0)
             kv_iter_next(a);
         if (c >= 0)
             kv_iter_next(b);
-        n++;
     }
-    return n;
+    return ST_OK;
+}
+
+/* steps.at is the name to go on with. */
+static enum status pgroup_walk(struct view *v, const void *arg, struct buf *out)
+{
+    (void)arg;
+    struct slice from = key_slice(&v->steps->at);
+    struct kv_iter *settings = pgroup_rows(v, 'P', from), *open = pgroup_rows(v, 'Q', from);
+    enum status s = settings && open ? pgroup_names(v, settings, open, out) : ST_NOMEM;
+    if (s == ST_OK)
+        s = kv_iter_status(settings);
+    if (s == ST_OK)
+        s = kv_iter_status(open);
+    kv_iter_free(settings);
+    kv_iter_free(open);
+    return s;
 }
 
 void query_pgroup_list(struct view *v, const struct command *cmd, struct buf *reply, struct query_hint *hint)
 {
     (void)cmd;
     (void)hint;
-    struct kv_iter *settings = pgroup_rows(v, 'P'), *open = pgroup_rows(v, 'Q');
-    struct buf items;
-    buf_init(&items, REPLY_BYTES_MAX);
-    uint32_t n = settings && open ? pgroup_put_names(&items, settings, open) : 0;
-    enum status s = !settings || !open || items.failed ? ST_NOMEM : kv_iter_status(settings);
-    if (s == ST_OK)
-        s = kv_iter_status(open);
-    kv_iter_free(settings);
-    kv_iter_free(open);
-    if (s == ST_OK) {
-        reply_array(reply, n);
-        buf_put_slice(reply, buf_slice(&items));
-    } else {
-        view_refuse(reply, s, "store", slice_of(NULL, 0));
+    enum status s = steps_walk(v, pgroup_walk, NULL, reply);
+    if (s == ST_GONE) {
+        reply_array(reply, 0);
+        s = ST_OK;
     }
-    buf_free(&items);
+    steps_end(v, s, reply, "store", slice_of(NULL, 0));
 }
 
 enum status query_pgroup_hooks(struct view *v, void (*fn)(void *arg, const struct pgroup_hook *hook),
                                void *arg)
 {
-    struct kv_iter *it = pgroup_rows(v, 'P');
+    struct kv_iter *it = pgroup_rows(v, 'P', slice_of(NULL, 0));
     if (!it)
         return ST_NOMEM;
     enum status s = ST_OK;

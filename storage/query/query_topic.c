@@ -2,54 +2,111 @@
 #include <fnmatch.h>
 
 #include "storage/query/handlers.h"
+
+#include "storage/disk/directory.h"
 #include "storage/query/steps.h"
 
 #define PATTERN_BYTES_MAX 128
 
-static enum status topic_queues(struct view *v, struct buf *items, uint64_t *ret_messages)
+#define QUEUE_COST 8 /* of finding a queue's first and last record, in rows that are walked over */
+
+struct topic_info {
+    bool begun;
+    uint32_t queue; /* the next one to look at */
+    uint64_t messages, bytes;
+};
+
+/* What a queue has: the messages first .. next-1, in records of so many bytes. */
+struct queue_info {
+    uint64_t first, next, bytes;
+};
+
+/* Each row of the directory has the bytes of all records up to its own. Where a damaged one has not, the next record
+ * began to count anew, so there may be more than this says. */
+static uint64_t topic_bytes(const struct record_info *first, const struct record_info *last)
 {
-    *ret_messages = 0;
-    for (uint32_t q = 0; q < v->topic.n_queues; q++) {
-        uint64_t first = 0, next = 0;
-        enum status s = view_ends(v, q, &first, &next);
+    return last->total >= first->total ? last->total - first->total + first->bytes : last->total;
+}
+
+static enum status topic_queue(struct view *v, struct directory *d, uint32_t queue, struct queue_info *ret_q)
+{
+    struct record_info first, last;
+    uint64_t floor = v->topic.floor[queue];
+    *ret_q = (struct queue_info){.first = floor, .next = floor};
+    enum status s = directory_last(d, queue, &last);
+    if (s != ST_OK || last.base + last.count <= floor)
+        return s == ST_GONE ? ST_OK : s;
+    ret_q->next = last.base + last.count;
+    s = directory_find(d, queue, floor, &first);
+    if (s == ST_OK)
+        ret_q->bytes = topic_bytes(&first, &last);
+    return s == ST_GONE ? ST_OK : s;
+}
+
+static enum status topic_queues(struct view *v, struct topic_info *t)
+{
+    struct directory d;
+    struct buf *items = &v->steps->items;
+    if (!directory_open(&d, v->kv, v->snap, v->topic.id, v->topic.compress))
+        return ST_NOMEM;
+    enum status s = ST_OK;
+    for (; t->queue < v->topic.n_queues && s == ST_OK; t->queue++) {
+        struct queue_info q;
+        if (v->budget <= 0) {
+            s = ST_BUSY;
+            break;
+        }
+        v->budget -= QUEUE_COST;
+        s = topic_queue(v, &d, t->queue, &q);
         if (s != ST_OK)
-            return s;
-        *ret_messages += next - first;
-        reply_map(items, 4);
-        reply_field_int(items, "queue", q);
-        reply_field_int(items, "first", (int64_t)first);
-        reply_field_int(items, "next", (int64_t)next);
-        reply_field_int(items, "messages", (int64_t)(next - first));
+            break;
+        t->messages += q.next - q.first;
+        t->bytes += q.bytes;
+        reply_map(items, 5);
+        reply_field_int(items, "queue", t->queue);
+        reply_field_int(items, "first", (int64_t)q.first);
+        reply_field_int(items, "next", (int64_t)q.next);
+        reply_field_int(items, "messages", (int64_t)(q.next - q.first));
+        reply_field_int(items, "bytes", (int64_t)q.bytes);
     }
-    return items->failed ? ST_NOMEM : ST_OK;
+    directory_close(&d);
+    return s;
+}
+
+static void topic_put_head(const struct view *v, const struct topic_info *t, struct slice name, struct buf *reply)
+{
+    reply_map(reply, 9);
+    reply_field_bytes(reply, "name", name);
+    reply_field_int(reply, "queues", v->topic.n_queues);
+    reply_field_int(reply, "order_queues", v->topic.order_queues);
+    reply_field_bytes(reply, "compress", slice_str(compress_word(v->topic.compress)));
+    reply_field_int(reply, "created", v->topic.created_ms);
+    reply_field_int(reply, "messages", (int64_t)t->messages);
+    reply_field_int(reply, "delayed", (int64_t)v->topic.delayed);
+    reply_bulk_str(reply, "queue");
 }
 
 void query_topic_info(struct view *v, const struct command *cmd, struct buf *reply,
                       struct query_hint *hint)
 {
     (void)hint;
-    struct buf items;
-    uint64_t messages = 0;
-    buf_init(&items, REPLY_BYTES_MAX);
-    enum status s = view_topic(v, cmd->pos[0]);
-    if (s == ST_OK)
-        s = topic_queues(v, &items, &messages);
-    if (s != ST_OK) {
-        view_refuse(reply, s, "topic", cmd->pos[0]);
-    } else {
-        reply_map(reply, 8);
-        reply_field_bytes(reply, "name", cmd->pos[0]);
-        reply_field_int(reply, "queues", v->topic.n_queues);
-        reply_field_int(reply, "order_queues", v->topic.order_queues);
-        reply_field_bytes(reply, "compress", slice_str(compress_word(v->topic.compress)));
-        reply_field_int(reply, "created", v->topic.created_ms);
-        reply_field_int(reply, "messages", (int64_t)messages);
-        reply_field_int(reply, "delayed", (int64_t)v->topic.delayed);
-        reply_bulk_str(reply, "queue");
-        reply_array(reply, v->topic.n_queues);
-        buf_put_slice(reply, buf_slice(&items));
+    struct topic_info *t = steps_own(v, sizeof(*t));
+    enum status s = t ? ST_OK : ST_NOMEM;
+    if (s == ST_OK && !t->begun) {
+        t->begun = true;
+        buf_init(&v->steps->items, REPLY_BYTES_MAX);
+        s = view_topic(v, cmd->pos[0]);
     }
-    buf_free(&items);
+    if (s == ST_OK && v->steps->phase == STEPS_LOOK) {
+        s = topic_queues(v, t);
+        if (s == ST_OK)
+            topic_put_head(v, t, cmd->pos[0], reply);
+    }
+    if (s == ST_OK)
+        s = steps_put(v, v->topic.n_queues, reply);
+    if (s == ST_OK)
+        reply_field_int(reply, "bytes", (int64_t)t->bytes);
+    steps_end(v, s, reply, s == ST_GONE ? "topic" : "store", cmd->pos[0]);
 }
 
 /* Names are at most NAME_BYTES_MAX long and patterns are bounded, so matching is too. */

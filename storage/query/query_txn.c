@@ -2,10 +2,11 @@
  * query_txn.c: TXN INFO and TXN LIST.
  *
  * LIST reads the rows of open and of decided transactions side by side, by txid, so oldest first. Its cursor is the
- * first txid that was not read yet. One call reads a bounded number of rows, however few of them match. So a caller
- * that looks for the one parked transaction among a million outcomes calls several times, and no loop is blocked.
+ * first txid that was not read yet. One call reads a bounded number of rows, in steps, however few of them match. So a
+ * caller that looks for the one parked transaction among a million outcomes calls several times.
  */
 #include "storage/query/handlers.h"
+#include "storage/query/steps.h"
 
 #define LIST_SCAN_MAX 10000
 
@@ -113,20 +114,20 @@ void query_txn_info(struct view *v, const struct command *cmd, struct buf *reply
 
 /* What a TXN LIST is asked for, and what it has found so far. */
 struct list {
+    bool begun;
     uint64_t cursor; /* first txid to read; afterwards the next one, 0: there is none */
     uint64_t floor;  /* young rows below it are not valid */
     const struct option *pgroup;
     int state; /* 0: any */
-    uint32_t count, n;
-    struct buf items;
+    uint32_t scanned;
+    struct gather g;
 };
 
 /* Reads the options. False: one is wrong, and that is answered. */
-static bool txn_list_begin(struct list *l, const struct command *cmd, struct buf *reply)
+static bool txn_list_begin(struct view *v, struct list *l, const struct command *cmd, struct buf *reply)
 {
     const struct option *state = command_option(cmd, OPT_ID_STATE), *cursor = command_option(cmd, OPT_ID_CURSOR);
-    *l = (struct list){.pgroup = command_option(cmd, OPT_ID_PGROUP),
-                       .count = (uint32_t)command_number(cmd, OPT_ID_COUNT, LIST_COUNT_DEFAULT)};
+    *l = (struct list){.begun = true, .pgroup = command_option(cmd, OPT_ID_PGROUP)};
     char text[80];
     for (int i = TXN_PENDING; state && i <= TXN_PARKED; i++)
         if (slice_equal_nocase(state->v, slice_str(txn_words[i])))
@@ -141,21 +142,23 @@ static bool txn_list_begin(struct list *l, const struct command *cmd, struct buf
         reply_error(reply, ST_ERR, "CURSOR '%s' is not a number: send 0, then the cursor of the last reply", text);
         return false;
     }
+    gather_begin(&l->g, &v->steps->items, (uint32_t)command_number(cmd, OPT_ID_COUNT, LIST_COUNT_DEFAULT), v->reply_most);
     return true;
 }
 
-static enum status txn_list_row(struct list *l, const struct view *v, uint64_t txid, const struct kv_iter *it)
+static enum status txn_list_row(struct list *l, struct view *v, uint64_t txid, const struct kv_iter *it)
 {
     struct txn_row row;
+    view_spend(v, kv_iter_value(it).len);
     if (txn_decode(kv_iter_value(it), &row) != ST_OK)
         return kv_damaged_row(v->kv, kv_iter_key(it));
     bool meant = (!l->state || (int)row.state == l->state) &&
                  (!l->pgroup || slice_equal(l->pgroup->v, row.pgroup)) && !txn_forgotten(v, &row);
     if (meant && !(row.young && txid < l->floor)) {
-        txn_put_info(&l->items, txid, &row);
-        l->n++;
+        txn_put_info(l->g.items, txid, &row);
+        l->g.n++;
     }
-    return l->items.failed ? ST_NOMEM : ST_OK;
+    return ST_OK;
 }
 
 static uint64_t txn_id_at(const struct kv_iter *it)
@@ -163,24 +166,25 @@ static uint64_t txn_id_at(const struct kv_iter *it)
     return kv_iter_valid(it) ? key_read_u64(kv_iter_key(it).data + 1) : UINT64_MAX;
 }
 
-/* Reads open and decided transactions side by side. Where a txid has both rows, the outcome counts. */
-static enum status txn_list_walk(struct list *l, const struct view *v, struct kv_iter *open, struct kv_iter *outcomes)
+/* Reads open and decided transactions side by side, to the end of the budget (ST_BUSY) or of the list. Where a txid has
+ * both rows, the outcome counts. */
+static enum status txn_list_walk(struct list *l, struct view *v, struct kv_iter *open, struct kv_iter *outcomes)
 {
     enum status s = ST_OK;
-    uint32_t scanned = 0;
-    l->cursor = 0;
     while (s == ST_OK && (kv_iter_valid(open) || kv_iter_valid(outcomes))) {
         uint64_t x = txn_id_at(open), o = txn_id_at(outcomes), txid = x < o ? x : o;
-        if (l->n == l->count || scanned++ == LIST_SCAN_MAX || l->items.len >= v->reply_most) {
-            l->cursor = txid;
-            break;
-        }
+        l->cursor = txid;
+        if (v->budget <= 0)
+            return ST_BUSY;
+        if (gather_full(&l->g) || l->scanned++ == LIST_SCAN_MAX)
+            return ST_OK;
         s = txn_list_row(l, v, txid, o == txid ? outcomes : open);
         if (s == ST_OK && x == txid)
             kv_iter_next(open);
         if (s == ST_OK && o == txid)
             kv_iter_next(outcomes);
     }
+    l->cursor = 0;
     return s;
 }
 
@@ -202,30 +206,30 @@ static enum status txn_list_rows(struct list *l, struct view *v)
         return s;
     struct kv_iter *open = txn_list_from(v, key_txn(l->cursor)), *outcomes = txn_list_from(v, key_outcome(l->cursor));
     s = open && outcomes ? txn_list_walk(l, v, open, outcomes) : ST_NOMEM;
-    if (s == ST_OK)
-        s = kv_iter_status(open);
-    if (s == ST_OK)
-        s = kv_iter_status(outcomes);
+    enum status open_ends = open ? kv_iter_status(open) : ST_OK, outcomes_end = outcomes ? kv_iter_status(outcomes) : ST_OK;
+    if (s == ST_OK || s == ST_BUSY)
+        s = open_ends != ST_OK ? open_ends : outcomes_end != ST_OK ? outcomes_end : s;
     kv_iter_free(open);
     kv_iter_free(outcomes);
     return s;
 }
 
+/* It may end for its bytes without a hint, as the cursor says where to go on. */
 void query_txn_list(struct view *v, const struct command *cmd, struct buf *reply, struct query_hint *hint)
 {
     (void)hint;
-    struct list l;
-    if (!txn_list_begin(&l, cmd, reply))
+    struct list *l = steps_own(v, sizeof(*l));
+    enum status s = l ? ST_OK : ST_NOMEM;
+    if (l && !l->begun && !txn_list_begin(v, l, cmd, reply))
         return;
-    buf_init(&l.items, REPLY_BYTES_MAX);
-    enum status s = txn_list_rows(&l, v);
-    if (s == ST_OK) {
-        reply_array(reply, 2);
-        reply_bulk_uint(reply, l.cursor);
-        reply_array(reply, l.n);
-        buf_put_slice(reply, buf_slice(&l.items));
-    } else {
-        view_refuse(reply, s, "store", slice_of(NULL, 0));
+    if (s == ST_OK && v->steps->phase == STEPS_LOOK) {
+        s = txn_list_rows(l, v);
+        if (s == ST_OK) {
+            reply_array(reply, 2);
+            reply_bulk_uint(reply, l->cursor);
+        }
     }
-    buf_free(&l.items);
+    if (s == ST_OK)
+        s = steps_put(v, l->g.n, reply);
+    steps_end(v, s, reply, "store", slice_of(NULL, 0));
 }

@@ -25,14 +25,21 @@ void view_limit_replies(struct view *v, size_t most)
     v->reply_most = most < REPLY_BYTES_SOFT ? most : REPLY_BYTES_SOFT;
 }
 
+size_t view_held(const struct view *v)
+{
+    return v->steps ? v->steps->items.size : 0;
+}
+
 void view_close(struct view *v)
 {
     if (!v)
         return;
     kv_snap_free(v->kv, v->snap);
     buf_free(&v->row);
-    if (v->steps)
+    if (v->steps) {
+        buf_free(&v->steps->items);
         free(v->steps->own);
+    }
     free(v->steps);
     free(v->lost);
     free(v);

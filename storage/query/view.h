@@ -20,10 +20,15 @@ struct steps {
     int phase;
     struct key at;     /* the row to go on with; empty: none was looked at yet */
     uint64_t n;        /* items that were counted */
+    struct buf items;  /* of a list that is gathered first; ... */
+    size_t put;        /* ... so much of them was written */
     size_t emitted;    /* length of the reply after the last step; ... */
     bool taken;        /* ... part of it was taken out since */
     void *own;         /* what the handler keeps; one block of memory */
 };
+
+/* A row of so many bytes takes as long as two of a few bytes. */
+#define STEP_ROW_BYTES 2048
 
 struct view {
     struct kv *kv;
@@ -39,6 +44,12 @@ struct view {
     struct lost *lost; /* of the grants read last (view_lost) */
     uint32_t n_lost, lost_size;
 };
+
+/* Takes a row with so many bytes from the budget of the step. */
+static inline void view_spend(struct view *v, size_t bytes)
+{
+    v->budget -= 1 + (int32_t)(bytes / STEP_ROW_BYTES);
+}
 
 /* Reads a row into v->row. ST_GONE: there is none. */
 enum status view_get(struct view *v, const struct key *key) MUST_CHECK;

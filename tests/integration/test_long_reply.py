@@ -66,5 +66,39 @@ def check_others_are_served(broker):
     eventually(lambda: b"\n" not in client.call("CLIENT", "LIST").strip(), "closed clients are forgotten")
 
 
+def test_limited_lists():
+    """FIND and the lists with a COUNT, which are gathered first."""
+    n = 3000
+    with Broker("--fsync", "never") as broker:
+        client = broker.text()
+        for first in range(0, n, 500):
+            some = range(first, first + 500)
+            client.send_raw(b"".join(encode("SEND", "t", f"body {i} {'x' * 100}", "KEY", "k", "QUEUE", i % 2) +
+                                     encode("SEND", "late", f"late {i}", "DELAY", "1h") +
+                                     encode("HALF", f"p{i:05}", "t", "half") for i in some))
+            for _ in some:
+                client.read(), client.read(), client.read()
+        rpc = Rpc(broker.port)
+        client.send_raw(encode("PING") + encode("FIND", "t", "KEY", "k", "COUNT", 10000) + encode("SEND", "s", "x"))
+        assert client.read() == "PONG"
+        found = client.read()
+        assert client.read().startswith(b"s:")
+        assert sorted(m[1].split()[1] for m in found) == sorted(b"%d" % i for i in range(n))
+        assert [m["body"] for m in rpc.call("find", topic="t", key="k", count=10000)] == [m[1] for m in found]
+        assert len(client.call("FIND", "t", "KEY", "k")) == 100
+        assert len(client.call("DELAYED", "LIST", "late", "COUNT", 10000)) == n
+        assert len(rpc.call("delayed_list", topic="late", count=10000)) == n
+        cursor, listed = client.call("TXN", "LIST", "COUNT", 10000)
+        assert cursor == b"0" and len(listed) == n
+        assert len(rpc.call("txn_list", count=10000)[1]) == n
+        eventually(lambda: client.call("PGROUP", "LIST") == [b"p%05d" % i for i in range(n)], "all groups are listed")
+        wait = rpc.begin("pop", {"group": "g", "topic": ["late"], "wait": "30s"})
+        first, second = rpc.begin("find", {"topic": "t", "key": "k", "count": 10000}), rpc.begin("ping", {})
+        assert rpc.wait(second) == "PONG"
+        assert len(rpc.wait(first)) == n, "it is gathered, because the reply to the POP may come at any time"
+        client.call("SEND", "late", "x")
+        assert len(rpc.wait(wait)) == 1
+
+
 if __name__ == "__main__":
     sys.exit(run_tests(sys.modules[__name__]))

@@ -90,19 +90,42 @@ static void find_by_key(void **state)
     shell_expect(s, "[]", "FIND t KEY k");
 }
 
+/* The bytes of all records in the store. */
+static size_t records_bytes(struct shell *s)
+{
+    size_t n = 0;
+    struct kv_iter *it = kv_iter_new(s->st->kv, KV_LOG, NULL, slice_of(NULL, 0), SLICE_LIT("\xff"));
+    assert_non_null(it);
+    for (kv_iter_first(it); kv_iter_valid(it); kv_iter_next(it))
+        n += kv_iter_value(it).len;
+    kv_iter_free(it);
+    return n;
+}
+
+/* `bytes` is that of the records that are there. */
 static void topic_info(void **state)
 {
     struct shell *s = *state;
     char want[400];
     shell_do(s, "TOPIC CREATE t QUEUES 2");
     shell_do(s, "MSEND t a b c");
+    int64_t one = shell_field(shell_do(s, "TOPIC INFO t"), "bytes");
+    assert_true(one > 48 && one < 200);
     (void)snprintf(want, sizeof(want),
                    "{name:t queues:2 order_queues:2 compress:none created:%lld messages:3 delayed:0 queue:["
-                   "{queue:0 first:0 next:3 messages:3} {queue:1 first:0 next:0 messages:0}]}",
-                   (long long)SHELL_TIME);
+                   "{queue:0 first:0 next:3 messages:3 bytes:%d} {queue:1 first:0 next:0 messages:0 bytes:0}] bytes:%d}",
+                   (long long)SHELL_TIME, (int)one, (int)one);
     shell_expect(s, want, "TOPIC INFO t");
+    shell_do(s, "MSEND t a b c QUEUE 0");
+    shell_do(s, "SEND t a QUEUE 0");
+    shell_do(s, "SEND t a QUEUE 1");
+    (void)snprintf(want, sizeof(want), "] bytes:%d}", (int)records_bytes(s));
+    assert_non_null(strstr(shell_do(s, "TOPIC INFO t"), want));
     shell_do(s, "TOPIC PURGE t");
-    assert_non_null(strstr(shell_do(s, "TOPIC INFO t"), "{queue:0 first:3 next:3 messages:0}"));
+    assert_non_null(strstr(shell_do(s, "TOPIC INFO t"), "messages:0 bytes:0} {"));
+    assert_non_null(strstr(shell_do(s, "TOPIC INFO t"), "] bytes:0}"));
+    shell_do(s, "MSEND t a b c");
+    assert_int_equal(shell_field(shell_do(s, "TOPIC INFO t"), "bytes"), one);
     shell_refused(s, "-NOTOPIC", "TOPIC INFO u");
 }
 
@@ -300,7 +323,7 @@ static uint32_t in_steps(struct shell *s, const char *line, struct buf *whole)
     for (; step == QUERY_MORE; steps++) {
         buf_put_slice(whole, buf_slice(&reply));
         buf_reset(&reply, 0);
-        step = query_go_on(v, &cmd, &reply);
+        step = query_go_on(v, &cmd, &reply, &hint);
     }
     assert_int_equal(step, QUERY_DONE);
     buf_put_slice(whole, buf_slice(&reply));
