@@ -181,7 +181,8 @@ HMQ_API void hmq_client_free(hmq_client *client);
 /* Waits until connected. HMQ_EDISCONNECTED, with the last reason; HMQ_EWOULDBLOCK, HMQ_ECLOSED. */
 HMQ_API enum hmq_status hmq_client_wait(hmq_client *client, int64_t timeout_ms, hmq_error *err);
 
-/* Waits until no request is pending. HMQ_ETIMEDOUT: some still are; they are not cancelled. */
+/* Waits until no request is pending, and the last callback has returned. HMQ_ETIMEDOUT: some still are; they are not
+ * cancelled. */
 HMQ_API enum hmq_status hmq_client_flush(hmq_client *client, int64_t timeout_ms, hmq_error *err);
 
 typedef struct hmq_client_stats {
@@ -459,7 +460,7 @@ typedef void (*hmq_sent_fn)(void *arg, const char *id, const hmq_error *err);
  * by themselves. A batch that the broker refuses is sent again message by message, so that each has a
  * result of its own. Messages to one topic are sent in the order of the calls. If this returns HMQ_OK,
  * fn (may be NULL) is called exactly once. Over max_inflight or max_inflight_bytes it waits up to
- * timeout_ms with block_when_full=yes; else, and on the I/O thread, it returns HMQ_EAGAIN. timeout_ms is
+ * timeout_ms with block_when_full=yes; else, and on the I/O or loop thread, it returns HMQ_EAGAIN. timeout_ms is
  * the deadline of the message as well.
  */
 HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_send_async(hmq_producer *producer, const char *topic, const void *body,
@@ -586,7 +587,8 @@ HMQ_API enum hmq_status hmq_txn_run(hmq_txn_producer *producer, const char *topi
                                     hmq_txid *ret_txid, hmq_error *err);
 
 /* As hmq_producer_flush and hmq_producer_close. Close also takes the client out of the members that the broker asks, and
- * waits for check callbacks that are running; checks that none has begun go to another member at once. */
+ * waits for check callbacks that are running; checks that none has begun go to another member at once. A callback that
+ * still runs at the deadline is abandoned (HMQ_ETIMEDOUT): its answer is dropped, and its arg must stay until it returns. */
 HMQ_API enum hmq_status hmq_txn_producer_flush(hmq_txn_producer *producer, int64_t timeout_ms,
                                                hmq_error *err);
 HMQ_API enum hmq_status hmq_txn_producer_close(hmq_txn_producer *producer, int64_t timeout_ms,

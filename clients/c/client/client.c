@@ -121,7 +121,19 @@ void client_finish(struct hmq_client *c, struct call_list *ended)
     c->inside++;
     bool any = client_end_calls(c, ended);
     c->inside--;
-    if (any)
+    client_ended(c, any);
+}
+
+void client_ending(struct hmq_client *c)
+{
+    atomic_store_explicit(&c->ending, true, memory_order_relaxed); /* it is read under the lock */
+}
+
+/* Either this sees that somebody flushes, or that one sees that nothing is ending any more. */
+void client_ended(struct hmq_client *c, bool tell)
+{
+    atomic_store(&c->ending, false);
+    if (tell || atomic_load(&c->flushing) > 0)
         client_changed(c);
 }
 

@@ -75,8 +75,13 @@ void client_changed(struct hmq_client *c);
 /* Calls the application's event function, where it set one. Driver thread, without any lock. */
 void client_event(struct hmq_client *c, enum hmq_event event, const char *text);
 
-/* Calls done() of each call in the list, with its call->status. Driver thread, without any lock. */
+/* Calls done() of each call in the list, with its call->status. Driver thread, without any lock. Whoever takes calls out
+ * of the core says so by client_ending, under the same lock: until they are told, they count for hmq_client_flush. */
 void client_finish(struct hmq_client *c, struct call_list *ended);
+void client_ending(struct hmq_client *c);
+
+/* The end of done() of one call, or of many. tell: those who wait for a change are woken in any case. */
+void client_ended(struct hmq_client *c, bool tell);
 
 /* Takes back every pending call of this owner. The driver calls their done(): wait for that. Only where there is no
  * driver yet, they are called here. Without any lock. */

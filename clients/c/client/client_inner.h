@@ -67,6 +67,8 @@ struct hmq_client {
     char last_error[HMQ_ERROR_TEXT_SIZE];
 
     struct gate gate; /* of the functions of the client itself that wait */
+    _Atomic bool ending; /* calls that are pending no more are being told so; set under the lock, cleared after that */
+    _Atomic unsigned flushing; /* threads in hmq_client_flush */
     _Atomic uint32_t next_id;
     struct hmq_options *options; /* never changes */
     int wake_fd; /* never changes */

@@ -18,6 +18,8 @@ static void dispatch_response(struct hmq_client *c, const struct rpc_frame *fram
     struct call_outcome outcome;
     pthread_mutex_lock(&c->lock);
     struct call *call = core_answer(&c->core, frame, clock_ms(), &outcome);
+    if (call)
+        client_ending(c);
     bool tell = c->core.pending == 0 || (c->waiting_for_room > 0 && core_is_roomy(&c->core));
     pthread_mutex_unlock(&c->lock);
     if (!call)
@@ -25,8 +27,7 @@ static void dispatch_response(struct hmq_client *c, const struct rpc_frame *fram
     c->inside++;
     call->done(call, &outcome);
     c->inside--;
-    if (tell)
-        client_changed(c);
+    client_ended(c, tell);
 }
 
 static bool offer_check(struct service *s, void *arg)

@@ -40,6 +40,8 @@ static void driver_expire(struct hmq_client *c)
     pthread_mutex_lock(&c->lock);
     TAILQ_CONCAT(&dead, &c->taken_back, link);
     core_expire(&c->core, clock_ms(), c->line != LINE_DOWN, &dead);
+    if (!TAILQ_EMPTY(&dead))
+        client_ending(c);
     pthread_mutex_unlock(&c->lock);
     client_finish(c, &dead);
 }
@@ -137,6 +139,7 @@ void driver_stop(struct hmq_client *c)
     pthread_mutex_lock(&c->lock);
     TAILQ_CONCAT(&dead, &c->taken_back, link);
     core_close(&c->core, &dead);
+    client_ending(c);
     pthread_mutex_unlock(&c->lock);
     client_finish(c, &dead);
     peer_fini(c);

@@ -207,6 +207,7 @@ void peer_lost(struct hmq_client *c, const char *why)
     pthread_mutex_lock(&c->lock);
     c->line = LINE_DOWN;
     core_lost(&c->core, &dead);
+    client_ending(c);
     pthread_mutex_unlock(&c->lock);
     client_finish(c, &dead);
     client_event(c, HMQ_EVENT_DISCONNECTED, why);

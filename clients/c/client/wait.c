@@ -65,7 +65,7 @@ static bool nothing_is_pending(void *arg)
 {
     struct hmq_client *c = arg;
     pthread_mutex_lock(&c->lock);
-    bool nothing = c->core.pending == 0 || c->stopping;
+    bool nothing = (c->core.pending == 0 && TAILQ_EMPTY(&c->taken_back) && !atomic_load(&c->ending)) || c->stopping;
     pthread_mutex_unlock(&c->lock);
     return nothing;
 }
@@ -86,7 +86,9 @@ enum hmq_status hmq_client_flush(hmq_client *c, int64_t timeout_ms, hmq_error *e
 {
     if (!gate_enter(&c->gate))
         return error_plain(err, HMQ_ECLOSED);
+    atomic_fetch_add(&c->flushing, 1);
     enum hmq_status status = wait_until(c, nothing_is_pending, c, client_deadline(c, timeout_ms));
+    atomic_fetch_sub(&c->flushing, 1);
     if (status == HMQ_OK && gate_closing(&c->gate))
         status = HMQ_ECLOSED;
     gate_leave(&c->gate, c);

@@ -1,11 +1,24 @@
-/* workers.c: the worker threads and the bounded queue that they take tasks from. */
+/* workers.c: the worker threads and the bounded queue that they take tasks from; see workers.h. */
 #include "clients/c/client/workers.h"
 
-#include <signal.h>
 #include <stdlib.h>
 
+static void workers_tell_if_settled(struct workers *w)
+{
+    if (w->stopping && w->alive == w->outside)
+        pthread_cond_broadcast(&w->settled);
+}
+
+static void workers_fini(struct workers *w)
+{
+    free(w->list);
+    pthread_cond_destroy(&w->settled);
+    pthread_cond_destroy(&w->more);
+    pthread_mutex_destroy(&w->lock);
+}
+
 /* The next task; NULL: the end. */
-static struct task *next_task(struct workers *w)
+static struct task *workers_next(struct workers *w)
 {
     pthread_mutex_lock(&w->lock);
     while (!w->stopping && TAILQ_EMPTY(&w->tasks))
@@ -14,40 +27,52 @@ static struct task *next_task(struct workers *w)
     if (task) {
         TAILQ_REMOVE(&w->tasks, task, link);
         w->n_tasks--;
-    } else {
-        w->alive--;
     }
     pthread_mutex_unlock(&w->lock);
     return task;
 }
 
-static void *worker_main(void *arg)
+/* Counts one out who uses the workers: a thread, or the one who abandons them. The last one frees what is abandoned. */
+static void workers_leave(struct workers *w, struct workers_one *who)
 {
-    struct workers *w = arg;
-    struct task *task;
-    while ((task = next_task(w)))
-        w->run(task, w->arg);
-    if (w->gone)
+    pthread_mutex_lock(&w->lock);
+    void (*last)(void *arg) = w->last;
+    bool frees = --w->alive == 0 && last;
+    if (who && who->state == WORKERS_LIVE)
+        who->state = WORKERS_ENDED;
+    workers_tell_if_settled(w);
+    pthread_mutex_unlock(&w->lock);
+    if (frees) {
+        void *arg = w->arg;
+        workers_fini(w);
+        last(arg);
+    } else if (!last && who && w->gone) {
         w->gone(w->arg);
+    }
+}
+
+static void *workers_main(void *arg)
+{
+    struct workers_one *me = arg;
+    struct workers *w = me->owner;
+    struct task *task;
+    while ((task = workers_next(w)))
+        w->run(task, w->arg);
+    workers_leave(w, me);
     return NULL;
 }
 
-static bool start_threads(struct workers *w, size_t n)
+static bool workers_start_threads(struct workers *w, size_t n)
 {
-    sigset_t all, before;
-    sigfillset(&all);
-    if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0)
-        return false;
-    while (w->n < n) {
-        pthread_mutex_lock(&w->lock);
-        w->alive++;
-        pthread_mutex_unlock(&w->lock);
-        if (pthread_create(&w->threads[w->n], NULL, worker_main, w) != 0)
-            break;
-        w->n++;
+    int failed = 0;
+    pthread_mutex_lock(&w->lock); /* nobody ends before all are counted */
+    for (; w->n < n && !failed; w->n += !failed) {
+        w->list[w->n].owner = w;
+        failed = pthread_create(&w->list[w->n].thread, NULL, workers_main, &w->list[w->n]);
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return w->n == n;
+    w->alive = w->n;
+    pthread_mutex_unlock(&w->lock);
+    return !failed;
 }
 
 bool workers_start(struct workers *w, size_t n, size_t max_tasks,
@@ -55,14 +80,15 @@ bool workers_start(struct workers *w, size_t n, size_t max_tasks,
 {
     *w = (struct workers){.run = run, .gone = gone, .arg = arg, .max_tasks = max_tasks};
     TAILQ_INIT(&w->tasks);
-    w->threads = calloc(n, sizeof *w->threads);
-    if (!w->threads)
+    w->list = calloc(n, sizeof *w->list);
+    if (!w->list)
         return false;
-    if (pthread_mutex_init(&w->lock, NULL) != 0 || pthread_cond_init(&w->more, NULL) != 0) {
-        free(w->threads);
+    if (pthread_mutex_init(&w->lock, NULL) != 0 || pthread_cond_init(&w->more, NULL) != 0 ||
+        pthread_cond_init(&w->settled, NULL) != 0) {
+        free(w->list);
         return false;
     }
-    if (start_threads(w, n))
+    if (workers_start_threads(w, n))
         return true;
     struct task_list none;
     workers_stop(w, &none);
@@ -103,7 +129,7 @@ void workers_push_all(struct workers *w, struct task_list *tasks, size_t n)
 bool workers_here(const struct workers *w)
 {
     for (size_t i = 0; i < w->n; i++)
-        if (pthread_equal(w->threads[i], pthread_self()))
+        if (pthread_equal(w->list[i].thread, pthread_self()))
             return true;
     return false;
 }
@@ -128,10 +154,54 @@ void workers_stop(struct workers *w, struct task_list *ret_left)
 {
     workers_halt(w);
     for (size_t i = 0; i < w->n; i++)
-        pthread_join(w->threads[i], NULL);
+        pthread_join(w->list[i].thread, NULL);
     TAILQ_INIT(ret_left);
     TAILQ_CONCAT(ret_left, &w->tasks, link);
-    free(w->threads);
-    pthread_cond_destroy(&w->more);
-    pthread_mutex_destroy(&w->lock);
+    workers_fini(w);
+}
+
+void workers_outside(struct workers *w)
+{
+    pthread_mutex_lock(&w->lock);
+    w->outside++;
+    workers_tell_if_settled(w);
+    pthread_mutex_unlock(&w->lock);
+}
+
+bool workers_inside(struct workers *w)
+{
+    pthread_mutex_lock(&w->lock);
+    w->outside--;
+    bool abandoned = w->last;
+    pthread_mutex_unlock(&w->lock);
+    return !abandoned;
+}
+
+bool workers_abandon(struct workers *w, void (*last)(void *arg), struct task_list *ret_left)
+{
+    workers_halt(w);
+    pthread_mutex_lock(&w->lock);
+    while (w->alive > w->outside)
+        pthread_cond_wait(&w->settled, &w->lock);
+    if (w->alive == 0) {
+        pthread_mutex_unlock(&w->lock);
+        workers_stop(w, ret_left);
+        return false;
+    }
+    w->last = last;
+    w->alive++; /* the caller, until it has joined those that ended */
+    for (size_t i = 0; i < w->n; i++) {
+        if (w->list[i].state == WORKERS_LIVE) {
+            w->list[i].state = WORKERS_DETACHED;
+            pthread_detach(w->list[i].thread);
+        }
+    }
+    TAILQ_INIT(ret_left);
+    TAILQ_CONCAT(ret_left, &w->tasks, link);
+    pthread_mutex_unlock(&w->lock);
+    for (size_t i = 0; i < w->n; i++)
+        if (w->list[i].state == WORKERS_ENDED)
+            pthread_join(w->list[i].thread, NULL);
+    workers_leave(w, NULL);
+    return true;
 }

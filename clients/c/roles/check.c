@@ -43,10 +43,11 @@ static void check_answer(struct task *task, void *arg)
 {
     struct hmq_check *check = (struct hmq_check *)(void *)task; /* the task is its first member */
     struct checker *k = arg;
-    enum hmq_decision decision = k->fn(k->arg, check);
-    size_t i = (size_t)decision;
-    respond_text(k->client, check->epoch, check->id,
-                 i < sizeof words / sizeof *words ? words[i] : words[HMQ_UNDECIDED]);
+    workers_outside(&k->workers);
+    size_t i = (size_t)k->fn(k->arg, check);
+    if (workers_inside(&k->workers))
+        respond_text(k->client, check->epoch, check->id,
+                     i < sizeof words / sizeof *words ? words[i] : words[HMQ_UNDECIDED]);
     check_free(check);
 }
 
@@ -149,6 +150,19 @@ static void check_connected(struct service *s)
     service_kick(k->client, s);
 }
 
+static void check_worker_gone(void *arg)
+{
+    struct checker *k = arg;
+    client_changed(k->client);
+}
+
+static void check_free_checker(void *arg)
+{
+    struct checker *k = arg;
+    free(k->pgroup);
+    free(k);
+}
+
 struct checker *checker_new(struct hmq_client *c, const char *pgroup, hmq_check_fn fn, void *arg,
                             size_t n_workers, hmq_error *err)
 {
@@ -166,7 +180,7 @@ struct checker *checker_new(struct hmq_client *c, const char *pgroup, hmq_check_
     k->retry_ms = CORE_NOW;
     k->service = (struct service){
         .connected = check_connected, .tick = check_tick, .check = check_offered, .due_ms = CORE_NOW};
-    if (!workers_start(&k->workers, n_workers, CHECKS_MAX, check_answer, NULL, k)) {
+    if (!workers_start(&k->workers, n_workers, CHECKS_MAX, check_answer, check_worker_gone, k)) {
         free(k->pgroup);
         free(k);
         error_set(err, HMQ_ESYSTEM, "the system has no threads for check-backs");
@@ -183,33 +197,58 @@ static bool check_nothing_open(void *arg)
 }
 
 /* Checks that no worker has begun go to another member. */
-static void check_refuse_all(struct checker *k, struct task_list *left)
+static void check_refuse_all(struct hmq_client *c, struct task_list *left)
 {
     struct task *task;
     while ((task = TAILQ_FIRST(left))) {
         struct hmq_check *check = (struct hmq_check *)(void *)task; /* the task is its first member */
         TAILQ_REMOVE(left, task, link);
-        respond_error(k->client, check->epoch, check->id, not_served);
+        respond_error(c, check->epoch, check->id, not_served);
         check_free(check);
     }
 }
 
-void checker_free(struct checker *k, int64_t deadline_ms)
+/* Tells the broker to ask others. Where there is no time to wait for its reply, by a notification, which has none. */
+static void check_unserve(struct checker *k, int64_t deadline_ms)
+{
+    if (!client_is_connected(k->client))
+        return;
+    if (clock_ms() < deadline_ms && check_ask(k, "checks_unserve", deadline_ms, 0)) {
+        if (wait_until(k->client, check_nothing_open, k, deadline_ms) == HMQ_OK)
+            return;
+    }
+    struct call *note = respond_notify("checks_unserve");
+    if (!note)
+        return;
+    rpc_put_map(&note->frame, 1);
+    pair_text(&note->frame, "pgroup", k->pgroup);
+    (void)respond_submit(k->client, k->asked_epoch, note); /* the driver is out of the service: nobody changes it */
+}
+
+static bool check_workers_gone(void *arg)
+{
+    struct checker *k = arg;
+    return workers_gone(&k->workers);
+}
+
+bool checker_free(struct checker *k, int64_t deadline_ms)
 {
     struct task_list left;
     if (!k)
-        return;
+        return true;
+    struct hmq_client *c = k->client;
     atomic_store(&k->leaving, true);
-    service_remove(k->client, &k->service);
-    workers_stop(&k->workers, &left);
-    check_refuse_all(k, &left);
-    if (client_is_connected(k->client) && check_ask(k, "checks_unserve", deadline_ms, 0))
-        (void)wait_until(k->client, check_nothing_open, k, deadline_ms);
-    client_cancel_owned(k->client, k);
-    enum hmq_status status = wait_until(k->client, check_nothing_open, k, INT64_MAX);
-    (void)status; /* the caller made sure that this is no callback */
-    free(k->pgroup);
-    free(k);
+    service_remove(c, &k->service);
+    workers_halt(&k->workers);
+    (void)wait_until(c, check_workers_gone, k, deadline_ms); /* so that their answers come first */
+    check_unserve(k, deadline_ms);
+    client_cancel_owned(c, k);
+    (void)wait_until(c, check_nothing_open, k, INT64_MAX); /* the caller made sure that this is no callback */
+    bool hangs = workers_abandon(&k->workers, check_free_checker, &left);
+    check_refuse_all(c, &left);
+    if (!hangs)
+        check_free_checker(k);
+    return !hangs;
 }
 
 /* ---- public functions ---- */

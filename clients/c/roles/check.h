@@ -34,8 +34,9 @@ struct checker {
 struct checker *checker_new(struct hmq_client *c, const char *pgroup, hmq_check_fn fn, void *arg,
                             size_t n_workers, hmq_error *err);
 
-/* Tells the broker to ask others (until the deadline, where it does not reply), and waits for callbacks that run. Checks
- * that wait are answered with an error, so that the broker asks another member at once. NULL is fine. */
-void checker_free(struct checker *k, int64_t deadline_ms);
+/* Tells the broker to ask others, and waits for callbacks that run, until the deadline. False: some still run; they are
+ * abandoned, and what they return is dropped. Checks that wait are answered with an error, so that the broker asks
+ * another member at once. NULL is fine. */
+bool checker_free(struct checker *k, int64_t deadline_ms);
 
 #endif

@@ -185,12 +185,18 @@ static bool sender_client_has_room(void *arg)
     return gate_closing(&s->gate) || client_has_room(s->client);
 }
 
+/* Not on the driver's thread, be it the application's loop: an asynchronous call must not hold that up. */
+static bool sender_may_wait(struct sender *s)
+{
+    return s->block && !client_on_driver(s->client);
+}
+
 /* The limits of the client, which all its producers share. What was counted in by its producer passes them later. */
 static bool sender_await_client(struct sender *s, int64_t deadline_ms)
 {
     if (client_has_room(s->client))
         return true;
-    if (!s->block)
+    if (!sender_may_wait(s))
         return false;
     sender_push(s);
     client_await_room(s->client, true);
@@ -205,9 +211,9 @@ enum hmq_status sender_reserve(struct sender *s, size_t bytes, int64_t deadline_
     if (!sender_await_client(s, deadline_ms))
         return HMQ_EAGAIN;
     enum hmq_status status = sender_try_reserve(s, bytes);
-    while (status == HMQ_EAGAIN && s->block) {
+    while (status == HMQ_EAGAIN) {
         sender_push(s); /* open lanes must leave: nothing more can be added to them */
-        if (sender_await(s, sender_has_room, &wish, deadline_ms) != HMQ_OK)
+        if (!sender_may_wait(s) || sender_await(s, sender_has_room, &wish, deadline_ms) != HMQ_OK)
             return HMQ_EAGAIN;
         status = sender_try_reserve(s, bytes);
     }

@@ -296,7 +296,9 @@ enum hmq_status hmq_txn_producer_close(hmq_txn_producer *p, int64_t timeout_ms, 
     enum hmq_status status = sender_close(&p->sender, timeout_ms, err);
     if (status == HMQ_EWOULDBLOCK)
         return status;
-    checker_free(p->checker, deadline_ms);
+    bool ended = checker_free(p->checker, deadline_ms);
     txn_producer_free(p);
+    if (!ended)
+        return error_set(err, HMQ_ETIMEDOUT, "a check callback still runs; it is abandoned, and its answer is dropped");
     return status;
 }
