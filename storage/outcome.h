@@ -31,6 +31,7 @@ struct grant {
 };
 
 #define GRANTS_MAX 1024
+#define COMMIT_LONG_BYTES (1024 * 1024) /* of a transaction: too_long, where such commands are not wanted */
 
 /* The result of a command. state_apply is given an empty one (outcome_init); the caller frees it. */
 struct outcome {
@@ -38,6 +39,7 @@ struct outcome {
     struct grant *grants;
     uint32_t n_grants;
     struct buf text;       /* what the grants' topics and bits point into */
+    bool too_long;         /* not applied, and nothing is answered: state_spare */
     bool no_memory;        /* memory ran out: the state gives up the group (state.h) */
     bool nothing;          /* POP, CHECKS: nothing was found; the caller may wait for news and try again */
     int64_t retry_at_ms;   /* where nothing is set: when to try again without news; 0: only for news. Of TICK: not 0

@@ -180,6 +180,11 @@ void state_apply(struct state *st, const struct stamp *stamp, const struct comma
     st->sick = st->sick || out->reply.failed || out->no_memory;
 }
 
+void state_spare(struct state *st, bool on)
+{
+    st->spared = on;
+}
+
 bool state_repeated(struct state *st, const struct stamp *stamp, const struct command *cmd, struct outcome *out)
 {
     return !st->sick && apply_repeated(st, stamp, cmd, out) && !out->reply.failed;

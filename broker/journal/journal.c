@@ -7,15 +7,13 @@
  *
  * The leader is the thread that takes a group through this; `leading` says that there is one. With quick syncs it is
  * the loop whose turn ends. With slow syncs or large groups, and where the store may let its writer wait, it is the
- * writer thread, so that loops read and parse the next commands meanwhile (journal_pace.h).
+ * writer thread, so that loops read and parse the next commands meanwhile (journal_pace.h). So it is where a command is
+ * large, and these do not get ahead of the small ones of others (journal_queue.h).
  *
  * Invariants
  *   1. At most one thread leads. It sets and clears `leading` under the lock.
  *   2. All commands of a group have the same time.
-        bool later = !journal_has_room(&j->disk, &e->cmd), repeated = false;
-        if (later)
-            repeated = state_repeated(j->opt.state, &stamp, &e->cmd, &e->out);
-        e->fate = later && !repeated && e->cmd.info->id != CMD_TICK ? ST_DISKFULL : ST_OK;
+ *   3. Commands of one connection are applied in the order in which they were submitted (journal_queue.h).
  *   4. A write that fails does not return: the process ends. What was not acknowledged may or may not be there after
  *      the restart.
  */
@@ -30,9 +28,9 @@
 #include "broker/base/log.h"
 #include "broker/journal/journal_disk.h"
 #include "broker/journal/journal_pace.h"
+#include "broker/journal/journal_queue.h"
 #include "storage/query.h"
 
-#define GROUP_ENTRIES_MAX 8192
 #define GROUP_NS INT64_C(10000000) /* of applying: replies to what was quick do not wait for what is slow */
 #define GROUP_LOOK_EVERY 4 /* commands between two looks at the clock */
 #define ROOM_WAIT_NS 20000000 /* between two looks whether the store has room again; */
@@ -45,7 +43,7 @@ struct journal {
     pthread_mutex_t lock;
     pthread_cond_t work;    /* the writer thread waits here ... */
     pthread_cond_t syncing; /* ... and the syncer here: a signal must reach the one it is meant for */
-    struct entry_list waiting;
+    struct journal_queue queue; /* some of it is the leader's */
     bool leading; /* some thread is the leader, or has an unsettled group */
     bool stopping;
     struct policy policy;
@@ -66,18 +64,6 @@ struct journal {
     _Atomic int64_t next_due_ms;
     struct journal_pace pace;
 };
-
-/* Moves what waits, up to GROUP_ENTRIES_MAX, to *group, which is empty. Under lock. */
-static void journal_take(struct journal *j, struct entry_list *group)
-{
-    if (j->waiting.n <= GROUP_ENTRIES_MAX) {
-        *group = j->waiting;
-        j->waiting = (struct entry_list){0};
-        return;
-    }
-    while (j->waiting.first && group->n < GROUP_ENTRIES_MAX)
-        entry_push(group, entry_pop(&j->waiting));
-}
 
 /* Is the command done although the disk is full? What frees space is done always: the rest of the reserve has room for
  * the few rows it writes. What is stored is delivered, acknowledged and decided until half of the reserve is spent. */
@@ -109,33 +95,44 @@ static bool journal_has_room(const struct journal_disk *disk, const struct comma
     }
 }
 
-/* Applies commands until the batch is large enough to be written; moves those that are left to *rest. */
-static void journal_apply(struct journal *j, struct entry_list *group, struct entry_list *rest,
-                          const struct policy *policy)
+/* Applies the command, or says why not. False: it was not applied, as it would take too long for this turn. */
+static bool journal_apply_one(struct journal *j, struct stamp *stamp, struct entry *e)
+{
+    bool later = !journal_has_room(&j->disk, &e->cmd), repeated = false;
+    if (later)
+        repeated = state_repeated(j->opt.state, stamp, &e->cmd, &e->out);
+    e->fate = later && !repeated && e->cmd.info->id != CMD_TICK ? ST_DISKFULL : ST_OK;
+    if (later && e->cmd.info->id == CMD_TICK)
+        reply_ok(&e->out.reply);
+    if (later)
+        return true;
+    stamp->index = j->next_index++;
+    state_apply(j->opt.state, stamp, &e->cmd, &e->out);
+    return !e->out.too_long;
+}
+
+/* Applies commands until the batch is large enough to be written; those that were applied are t->group afterwards. */
+static void journal_apply(struct journal *j, struct queue_turn *t, const struct policy *policy)
 {
     struct stamp stamp = {.now_ms = clock_stamp_ms(&j->clock), .policy = policy};
     struct entry_list done = {0};
     struct entry *e = NULL;
     int64_t end_ns = clock_mono_ns() + GROUP_NS;
     uint32_t n = 0;
-    while ((e = entry_pop(group))) {
-        __builtin_prefetch(group->first); /* another thread wrote the next entry: fetch it while this one is applied */
-        bool later = !journal_has_room(&j->disk, &e->cmd), repeated = false;
-        if (later)
-            repeated = state_repeated(j->opt.state, &stamp, &e->cmd, &e->out);
-        e->fate = later && !repeated && e->cmd.info->id != CMD_TICK ? ST_DISKFULL : ST_OK;
-        if (later && e->cmd.info->id == CMD_TICK)
-            reply_ok(&e->out.reply);
-        if (!later) {
-            stamp.index = j->next_index++;
-            state_apply(j->opt.state, &stamp, &e->cmd, &e->out);
+    state_spare(j->opt.state, !t->heavy);
+    while ((e = queue_next(&j->queue, t))) {
+        __builtin_prefetch(t->group.first); /* another thread wrote the next entry: fetch it while this one is applied */
+        if (journal_apply_one(j, &stamp, e)) {
+            entry_push(&done, e);
+        } else {
+            entry_again(e);
+            queue_put_off(&j->queue, t, e);
         }
-        entry_push(&done, e);
         if (state_group_full(j->opt.state) || (++n % GROUP_LOOK_EVERY == 0 && clock_mono_ns() >= end_ns))
             break;
     }
-    entry_append(rest, group);
-    *group = done;
+    t->rest = t->group;
+    t->group = done;
 }
 
 /* Syncs all that was written before. Any thread, not under the lock. */
@@ -260,48 +257,50 @@ static void journal_hand_back(struct journal *j, struct entry_list *group, struc
 }
 
 /* Takes one group from the queue to its owners. The caller has set `leading`. answers_first: if all entries are this
- * client's, the group stays unsettled; NULL: it is settled in any case. */
-static void journal_lead(struct journal *j, struct journal_client *answers_first)
+ * client's, the group stays unsettled; NULL: it is settled in any case. may_be_heavy: the caller is no loop. */
+static void journal_lead(struct journal *j, struct journal_client *answers_first, bool may_be_heavy)
 {
-    struct entry_list group = {0}, rest = {0};
+    struct queue_turn t;
     pthread_mutex_lock(&j->lock);
-    journal_take(j, &group);
+    queue_take(&j->queue, &t, may_be_heavy);
     struct policy policy = j->policy;
     enum fsync_mode mode = j->fsync;
     pthread_mutex_unlock(&j->lock);
-    if (!group.first)
+    if (!t.group.first)
         return;
     journal_disk_look(&j->disk, clock_mono_ns());
-    size_t bytes = group.bytes;
-    uint32_t n = group.n;
-    journal_apply(j, &group, &rest, &policy);
-    uint32_t commands = group.n;
+    journal_apply(j, &t, &policy);
+    uint32_t commands = t.group.n;
     journal_write(j, commands, mode);
-    struct journal_client *only = journal_only_owner(&group);
+    struct journal_client *only = journal_only_owner(&t.group);
     if (only && only == answers_first)
         only->unsettled = true;
     else
         journal_publish(j);
     pthread_mutex_lock(&j->lock);
-    j->stats.pending -= n - rest.n;
-    j->stats.pending_bytes -= bytes - rest.bytes;
-    entry_append(&rest, &j->waiting); /* what was not applied is the first of the next group */
-    j->waiting = rest;
+    j->stats.pending -= commands;
+    j->stats.pending_bytes -= t.group.bytes;
+    queue_give_back(&j->queue, &t);
     pthread_mutex_unlock(&j->lock);
-    journal_hand_back(j, &group, only);
+    journal_hand_back(j, &t.group, only);
+}
+
+/* Under the lock. True: the writer thread is to lead next. */
+static bool journal_wants_writer(const struct journal *j)
+{
+    return atomic_load_explicit(&j->pace.slow, memory_order_relaxed) || queue_wants_writer(&j->queue);
 }
 
 /* Gives up leading. Where something waits, wakes whoever should lead next. Not under the lock. */
 static void journal_pass_on(struct journal *j)
 {
-    bool to_writer = atomic_load(&j->pace.slow);
     pthread_mutex_lock(&j->lock);
     j->leading = false;
-    struct journal_client *next = j->waiting.first ? j->waiting.first->owner : NULL;
-    if (next && to_writer) {
+    struct journal_client *next = NULL;
+    if (queue_any(&j->queue) && journal_wants_writer(j))
         pthread_cond_signal(&j->work);
-        next = NULL;
-    }
+    else if (queue_any(&j->queue))
+        next = j->queue.waiting.first->owner;
     pthread_mutex_unlock(&j->lock);
     if (next)
         next->nudge(next);
@@ -320,17 +319,16 @@ static void journal_settle(struct journal *j, struct journal_client *c)
 bool journal_turn(struct journal *j, struct journal_client *c, enum turn_order order)
 {
     journal_settle(j, c);
-    bool slow = atomic_load_explicit(&j->pace.slow, memory_order_relaxed);
     pthread_mutex_lock(&j->lock);
-    bool lead = j->waiting.first && !j->leading && !slow;
+    bool idle = queue_any(&j->queue) && !j->leading, lead = idle && !journal_wants_writer(j);
     if (lead)
         j->leading = true;
-    else if (j->waiting.first && !j->leading)
+    else if (idle)
         pthread_cond_signal(&j->work);
     pthread_mutex_unlock(&j->lock);
     if (!lead)
         return false;
-    journal_lead(j, order == TURN_ANSWERS_FIRST ? c : NULL);
+    journal_lead(j, order == TURN_ANSWERS_FIRST ? c : NULL, false);
     if (!c->unsettled)
         journal_pass_on(j);
     return c->unsettled;
@@ -343,13 +341,13 @@ struct view *journal_view(struct journal *j, struct journal_client *c)
     return view_open(j->opt.store);
 }
 
-/* The writer thread: leads while the pace is slow. */
+/* The writer thread: leads while the pace is slow, and what would hold up a loop. */
 static void *journal_writer(void *arg)
 {
     struct journal *j = arg;
     for (;;) {
         pthread_mutex_lock(&j->lock);
-        while (!j->stopping && (!j->waiting.first || j->leading || !atomic_load(&j->pace.slow)))
+        while (!j->stopping && (!queue_any(&j->queue) || j->leading || !journal_wants_writer(j)))
             pthread_cond_wait(&j->work, &j->lock);
         bool stop = j->stopping;
         if (!stop)
@@ -357,7 +355,7 @@ static void *journal_writer(void *arg)
         pthread_mutex_unlock(&j->lock);
         if (stop)
             return NULL;
-        journal_lead(j, NULL);
+        journal_lead(j, NULL, true);
         journal_pass_on(j);
     }
 }
@@ -421,11 +419,11 @@ static void journal_drain(struct journal *j)
 {
     for (;;) {
         pthread_mutex_lock(&j->lock);
-        bool more = j->waiting.first != NULL;
+        bool more = queue_any(&j->queue);
         pthread_mutex_unlock(&j->lock);
         if (!more)
             return;
-        journal_lead(j, NULL);
+        journal_lead(j, NULL, true);
     }
 }
 
@@ -494,7 +492,7 @@ bool journal_submit(struct journal *j, struct journal_client *c, struct entry *e
                 (j->stats.pending < j->opt.pending_max &&
                  j->stats.pending_bytes + e->bytes <= j->opt.pending_bytes_max);
     if (room) {
-        entry_push(&j->waiting, e);
+        queue_push(&j->queue, e);
         j->stats.pending++;
         j->stats.pending_bytes += e->bytes;
     }

@@ -10,10 +10,11 @@
  *                                                                 called later, from another thread
  *
  * A hand-over between threads costs more than a quick sync. So the loop's own thread leads while syncs take less than
- * about a millisecond; when they take longer, the journal's writer thread leads, and loops go on answering reads.
+ * about a millisecond; when they take longer, or much is to be written, the journal's writer thread leads, and loops go on
+ * answering reads.
  *
  * Order: the news of a group goes to every client before any of its entries is handed back, unless all of them are the
- * leader's own (TURN_ANSWERS_FIRST). The entries of one client come back in the order in which it submitted them.
+ * leader's own (TURN_ANSWERS_FIRST). The entries of one connection come back in the order in which they were submitted.
  *
  * A group that was handed back and is not yet in the store's memory is *unsettled*. Nothing may be read or applied
  * before it is settled. The journal sees to that by itself: it settles in journal_view and in journal_turn.

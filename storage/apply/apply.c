@@ -53,7 +53,7 @@ void apply_command(struct state *st, const struct stamp *stamp, const struct com
     apply_fn *fn = apply_table[cmd->info->id];
     assert(fn);
     fn(st, stamp, cmd, out);
-    assert(out->reply.len > 0 || out->n_grants > 0 || out->reply.failed);
+    assert(out->reply.len > 0 || out->n_grants > 0 || out->reply.failed || out->too_long);
 }
 
 bool apply_repeated(struct state *st, const struct stamp *stamp, const struct command *cmd, struct outcome *out)

@@ -142,6 +142,7 @@ struct state {
     struct meta_row meta;
     bool meta_dirty;
     bool sick; /* memory ran out in the middle of a command: the group must not be written */
+    bool spared; /* commands that take long are not applied now (state_spare) */
     bool logged; /* the last group waits for state_settle */
     struct hash topics, gts, cgroups, pgroups; /* those in memory */
     struct lru lru;                            /* of topics and gts */

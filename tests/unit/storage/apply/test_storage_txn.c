@@ -51,6 +51,32 @@ static void committed(void **state)
     assert_true(shell_field(shell_do(s, "GET t:0:0"), "txn") == (int64_t)strtoull(tx, NULL, 10));
 }
 
+/* Whoever leads may have other things to do than a COMMIT that takes long: then nothing is done. */
+static void long_commit_is_spared(void **state)
+{
+    struct shell *s = *state;
+    char *body = malloc(KIB(600));
+    assert_non_null(body);
+    memset(body, 'x', KIB(600));
+    const struct slice first[] = {SLICE_LIT("HALF"), SLICE_LIT("pg"), SLICE_LIT("t"), slice_of(body, KIB(600))};
+    (void)snprintf(tx, sizeof(tx), "%s", shell_do_words(s, first, 4));
+    const struct slice more[] = {first[0], first[1], first[2], first[3], SLICE_LIT("TXN"), slice_str(tx)};
+    state_spare(s->st, true);
+    shell_do_words(s, more, 6);
+    uint64_t before = shell_digest(s);
+    uint32_t i = shell_add(s, "COMMIT %s", tx);
+    assert_true(shell_outcome(s, i)->too_long);
+    assert_int_equal(shell_outcome(s, i)->reply.len, 0);
+    assert_true(shell_write(s));
+    assert_true(shell_digest(s) == before);
+    assert_string_equal(state_of(s), "pending");
+    state_spare(s->st, false);
+    assert_int_equal(shell_do(s, "COMMIT %s", tx)[0], '[');
+    state_spare(s->st, true);
+    assert_int_equal(shell_do(s, "COMMIT %s", tx)[0], '['); /* a repeat takes no time */
+    free(body);
+}
+
 static void rolled_back(void **state)
 {
     struct shell *s = *state;
@@ -303,6 +329,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         SHELL_TEST(committed),
+        SHELL_TEST(long_commit_is_spared),
         SHELL_TEST(rolled_back),
         SHELL_TEST(every_state_and_command),
         SHELL_TEST(never_issued),
