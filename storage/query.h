@@ -132,7 +132,7 @@ struct pgroup_hook {
 };
 
 /* Calls fn for each producer group that has a CHECKURL, by name. Ask at the start, and again after a group whose
- * effects have pgroups_changed set. */
+ * effects have pgroups_changed set. ST_DAMAGED: those whose rows cannot be read are missing. */
 enum status query_pgroup_hooks(struct view *v, void (*fn)(void *arg, const struct pgroup_hook *hook),
                                void *arg) MUST_CHECK;
 

@@ -65,11 +65,9 @@ static enum status check_messages(struct state *st, struct buf *r, uint64_t txid
         buf_reset(&st->props, KIB(256));
         enum status s = txn_message(st, txid, row, i, &st->props);
         if (s == ST_OK)
-            s = half_decode(buf_slice(&st->props), &half);
-        if (s == ST_OK)
-            s = message_decode(half.message, half.base_ms, &m);
+            s = txn_message_decode(st, txid, row, i, buf_slice(&st->props), &half, &m);
         if (s != ST_OK)
-            return s == ST_BAD ? ST_DAMAGED : s;
+            return s;
         check_message(r, &half, &m);
     }
     return ST_OK;

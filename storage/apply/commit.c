@@ -136,11 +136,9 @@ static enum status commit_gather(struct state *st, const struct stamp *stamp, ui
     for (uint32_t i = 0; i < row->n_messages && s == ST_OK; i++) {
         struct commit_part *part = &parts[i];
         struct message m;
-        if (half_decode(slice_of(st->parts_bytes.data + part->at, part->len), &part->half) != ST_OK ||
-            message_decode(part->half.message, part->half.base_ms, &m) != ST_OK) {
-            struct key key = key_txn_message(txid, i);
-            return core_bad_row(st, &key);
-        }
+        s = txn_message_decode(st, txid, row, i, slice_of(st->parts_bytes.data + part->at, part->len), &part->half, &m);
+        if (s != ST_OK)
+            return s;
         *ret_topic = part->half.topic;
         s = topic_find(st, stamp, part->half.topic, &part->topic);
         missing += s == ST_OK && commit_makes_topic(parts, i);

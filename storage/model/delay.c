@@ -107,22 +107,6 @@ static enum status delay_fire(struct state *st, const struct stamp *stamp, const
     return s;
 }
 
-enum status delay_tick(struct state *st, const struct stamp *stamp, int64_t due_ms, uint64_t topic_id,
-                       uint64_t token)
-{
-    struct key key = key_delayed(topic_id, due_ms, token), by_token = key_token(token);
-    struct half_row half;
-    struct topic *t = NULL;
-    enum status s = delay_get(st, &key, topic_id, &st->scratch, &half, &t);
-    if (s == ST_OK)
-        s = delay_fire(st, stamp, &key, &half, t);
-    if (s != ST_OK && s != ST_GONE)
-        return s;
-    overlay_del(&st->overlay, &key);
-    overlay_del(&st->overlay, &by_token);
-    return s;
-}
-
 /* Reads where the message of a token is. ST_GONE: it is not waiting. */
 static enum status delay_where(struct state *st, uint64_t token, struct token_row *ret_where)
 {
@@ -133,6 +117,36 @@ static enum status delay_where(struct state *st, uint64_t token, struct token_ro
         return s;
     return token_decode(buf_slice(&st->scratch), ret_where) == ST_OK ? ST_OK
                                                                      : kv_damaged_row(st->kv, key_slice(&key));
+}
+
+/* When the message of a timer whose own row does not tell is due. ST_GONE: it is not waiting. */
+static enum status delay_when(struct state *st, uint64_t topic_id, uint64_t token, int64_t *ret_due_ms)
+{
+    struct token_row where;
+    enum status s = delay_where(st, token, &where);
+    if (s == ST_OK)
+        *ret_due_ms = where.due_ms;
+    return s == ST_OK && where.topic_id != topic_id ? ST_GONE : s;
+}
+
+enum status delay_tick(struct state *st, const struct stamp *stamp, int64_t due_ms, uint64_t topic_id,
+                       uint64_t token)
+{
+    struct key key, by_token = key_token(token);
+    struct half_row half;
+    struct topic *t = NULL;
+    enum status s = due_ms == TIMER_FIRST_UNKNOWN ? delay_when(st, topic_id, token, &due_ms) : ST_OK;
+    if (s != ST_OK)
+        return s;
+    key = key_delayed(topic_id, due_ms, token);
+    s = delay_get(st, &key, topic_id, &st->scratch, &half, &t);
+    if (s == ST_OK)
+        s = delay_fire(st, stamp, &key, &half, t);
+    if (s != ST_OK && s != ST_GONE)
+        return s;
+    overlay_del(&st->overlay, &key);
+    overlay_del(&st->overlay, &by_token);
+    return s;
 }
 
 enum status delay_cancel(struct state *st, uint64_t token)

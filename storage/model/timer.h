@@ -27,6 +27,7 @@ enum timer_kind { TIMER_GT = 1, TIMER_TXN, TIMER_DELAY, TIMER_TOPIC_GONE, TIMER_
 
 static_assert(TIMER_KINDS <= TIMER_KINDS_MAX, "the state has room for each kind");
 
+#define TIMER_FIRST_UNKNOWN 0 /* when a row was due at first, where that cannot be read */
 #define TIMER_PAUSE_MIN_MS INT64_C(1000) /* doubled each time that a row is postponed */
 #define TIMER_PAUSE_MAX_MS INT64_C(3600000)
 

@@ -41,7 +41,8 @@ static enum status txn_read_open(struct state *st, uint64_t txid, struct buf *ho
         buf_put_slice(hold, copy);
         if (hold->failed)
             return ST_NOMEM;
-        return txn_decode(buf_slice(hold), ret_row) == ST_OK ? ST_OK : ST_IO;
+        if (txn_decode(buf_slice(hold), ret_row) == ST_OK)
+            return ST_OK; /* it is what this process has encoded */
     }
     struct key key = key_txn(txid);
     enum status s = txn_read(st, &key, hold, ret_row);
@@ -250,7 +251,16 @@ enum status txn_message(struct state *st, uint64_t txid, const struct txn_row *r
     }
     struct key key = key_txn_message(txid, n);
     enum status s = overlay_get(&st->overlay, &key, out);
-    return s == ST_GONE ? ST_IO : s;
+    return s == ST_GONE ? core_bad_row(st, &key) : s; /* row X counts it */
+}
+
+enum status txn_message_decode(struct state *st, uint64_t txid, const struct txn_row *row, uint32_t n, struct slice bytes,
+                               struct half_row *ret_half, struct message *ret_m)
+{
+    struct key key = n == 0 && row->first.len ? key_txn(txid) : key_txn_message(txid, n);
+    if (half_decode(bytes, ret_half) == ST_OK && message_decode(ret_half->message, ret_half->base_ms, ret_m) == ST_OK)
+        return ST_OK;
+    return core_bad_row(st, &key);
 }
 
 enum status txn_tick_pending(struct state *st, const struct stamp *stamp, uint64_t txid)

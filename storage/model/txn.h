@@ -58,9 +58,12 @@ void txn_close(struct state *st, const struct stamp *stamp, uint64_t txid, struc
 void txn_move_check(struct state *st, const struct stamp *stamp, uint64_t txid, struct txn_row *row,
                     int64_t due_ms);
 
-/* Message n of an open transaction, appended to out as half_encode left it. ST_IO: it is not there. */
+/* Message n of an open transaction, appended to out as half_encode left it. ST_DAMAGED: it is not there. */
 enum status txn_message(struct state *st, uint64_t txid, const struct txn_row *row, uint32_t n,
                         struct buf *out) MUST_CHECK;
+/* Decodes it; *ret_m and *ret_half point into bytes. ST_DAMAGED: it makes no sense, which was told. */
+enum status txn_message_decode(struct state *st, uint64_t txid, const struct txn_row *row, uint32_t n, struct slice bytes,
+                               struct half_row *ret_half, struct message *ret_m) MUST_CHECK;
 
 /* Put and delete a timer row of the transaction. */
 void txn_timer_put(struct state *st, int64_t due_ms, enum timer_kind kind, uint64_t txid);

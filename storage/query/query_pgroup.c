@@ -188,14 +188,14 @@ enum status query_pgroup_hooks(struct view *v, void (*fn)(void *arg, const struc
     if (!it)
         return ST_NOMEM;
     enum status s = ST_OK;
-    for (; s == ST_OK && kv_iter_valid(it); kv_iter_next(it)) {
+    for (; kv_iter_valid(it); kv_iter_next(it)) {
         struct pgroup_row row;
         if (pgroup_decode(kv_iter_value(it), &row) != ST_OK)
             s = kv_damaged_row(v->kv, kv_iter_key(it));
         else if (row.set & PGROUP_CHECKURL)
             fn(arg, &(struct pgroup_hook){pgroup_name_at(it), row.checkurl, row.secret});
     }
-    if (s == ST_OK)
+    if (kv_iter_status(it) != ST_OK)
         s = kv_iter_status(it);
     kv_iter_free(it);
     return s;
