@@ -78,7 +78,7 @@ int64_t process_raise_fds(int64_t wanted)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return 0;
+        return wanted; /* nobody can tell; where there are too few, accept fails, and is tried again */
     rlim_t target = (rlim_t)wanted;
     if (limit.rlim_max != RLIM_INFINITY && target > limit.rlim_max)
         target = limit.rlim_max;

@@ -16,7 +16,7 @@
 
 #define BACKLOG 1024
 
-static void put_address(const struct sockaddr *a, socklen_t len, char *out, size_t size)
+static void socket_put_address(const struct sockaddr *a, socklen_t len, char *out, size_t size)
 {
     char host[64], port[8];
     if (getnameinfo(a, len, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
@@ -26,7 +26,7 @@ static void put_address(const struct sockaddr *a, socklen_t len, char *out, size
     snprintf(out, size, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
 }
 
-static void set_port(struct sockaddr *a, int port)
+static void socket_set_port(struct sockaddr *a, int port)
 {
     if (a->sa_family == AF_INET6)
         ((struct sockaddr_in6 *)(void *)a)->sin6_port = htons((uint16_t)port);
@@ -34,18 +34,19 @@ static void set_port(struct sockaddr *a, int port)
         ((struct sockaddr_in *)(void *)a)->sin_port = htons((uint16_t)port);
 }
 
-static int port_of(int fd)
+/* The port that a socket is bound to, or -1 with errno. */
+static int socket_port_of(int fd)
 {
     struct sockaddr_storage a;
     socklen_t len = sizeof a;
     if (getsockname(fd, (struct sockaddr *)&a, &len) != 0)
-        return 0;
+        return -1;
     return ntohs(a.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)(void *)&a)->sin6_port
                                          : ((struct sockaddr_in *)(void *)&a)->sin_port);
 }
 
 /* A socket that has that address, or -1 with errno. */
-static int bind_to(const struct addrinfo *ai)
+static int socket_bind_to(const struct addrinfo *ai)
 {
     int on = 1;
     int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -63,7 +64,7 @@ static int bind_to(const struct addrinfo *ai)
     return -1;
 }
 
-static const char *advice(int failure)
+static const char *socket_advice(int failure)
 {
     if (failure == EADDRINUSE)
         return "stop the other program or choose another";
@@ -72,38 +73,43 @@ static const char *advice(int failure)
     return "choose another --bind or another";
 }
 
-static enum status refused(const char *text, int failure, const char *flag, char *err, size_t err_size)
+static enum status socket_refused(const char *text, int failure, const char *flag, char *err, size_t err_size)
 {
     snprintf(err, err_size, "cannot listen on %s: %s: %s --%s", text,
-             failure == EADDRINUSE ? "address in use" : strerror(failure), advice(failure), flag);
+             failure == EADDRINUSE ? "address in use" : strerror(failure), socket_advice(failure), flag);
     return ST_IO;
 }
 
-static bool family_missing(int failure)
+static bool socket_family_missing(int failure)
 {
     return failure == EAFNOSUPPORT || failure == EADDRNOTAVAIL;
 }
 
-static enum status open_all(struct addrinfo *list, int port, const char *flag, struct sockets *s,
+static enum status socket_open_refused(const struct addrinfo *ai, int failure, const char *flag, char *err, size_t err_size)
+{
+    char text[SOCKET_TEXT_MAX];
+    socket_put_address(ai->ai_addr, ai->ai_addrlen, text, sizeof text);
+    return socket_refused(text, failure, flag, err, err_size);
+}
+
+static enum status socket_open_all(struct addrinfo *list, int port, const char *flag, struct sockets *s,
                             char *err, size_t err_size)
 {
     for (struct addrinfo *ai = list; ai && s->n < SOCKETS_MAX; ai = ai->ai_next) {
-        set_port(ai->ai_addr, s->n > 0 ? s->port : port);
-        int fd = bind_to(ai);
-        if (fd < 0 && family_missing(errno) && (s->n > 0 || ai->ai_next))
+        socket_set_port(ai->ai_addr, s->n > 0 ? s->port : port);
+        int fd = socket_bind_to(ai);
+        if (fd < 0 && socket_family_missing(errno) && (s->n > 0 || ai->ai_next))
             continue;
-        if (fd < 0) {
-            char text[SOCKET_TEXT_MAX];
-            int failure = errno;
-            put_address(ai->ai_addr, ai->ai_addrlen, text, sizeof text);
-            return refused(text, failure, flag, err, err_size);
-        }
+        if (fd < 0)
+            return socket_open_refused(ai, errno, flag, err, err_size);
         s->fds[s->n++] = fd;
         if (s->n > 1)
             continue;
-        s->port = port_of(fd);
-        set_port(ai->ai_addr, s->port);
-        put_address(ai->ai_addr, ai->ai_addrlen, s->text, sizeof s->text);
+        s->port = socket_port_of(fd);
+        if (s->port < 0)
+            return socket_open_refused(ai, errno, flag, err, err_size);
+        socket_set_port(ai->ai_addr, s->port);
+        socket_put_address(ai->ai_addr, ai->ai_addrlen, s->text, sizeof s->text);
     }
     return ST_OK;
 }
@@ -121,7 +127,7 @@ enum status sockets_open(const char *host, int port, const char *flag, struct so
                  failure == EAI_SYSTEM ? strerror(errno) : gai_strerror(failure));
         return ST_IO;
     }
-    enum status status = open_all(list, port, flag, &s, err, err_size);
+    enum status status = socket_open_all(list, port, flag, &s, err, err_size);
     freeaddrinfo(list);
     if (status != ST_OK) {
         sockets_close(&s);
@@ -135,7 +141,7 @@ enum status sockets_listen(const struct sockets *s, const char *flag, char *err,
 {
     for (unsigned i = 0; i < s->n; i++) {
         if (listen(s->fds[i], BACKLOG) != 0)
-            return refused(s->text, errno, flag, err, err_size);
+            return socket_refused(s->text, errno, flag, err, err_size);
     }
     return ST_OK;
 }

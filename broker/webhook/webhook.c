@@ -64,23 +64,33 @@ static void webhook_on_nudge(struct journal_client *c)
 
 /* ---- settings ---- */
 
+static void webhook_read_later(struct webhook *w, int64_t wait_ms)
+{
+    const struct timeval tv = {.tv_sec = (time_t)(wait_ms / 1000), .tv_usec = (suseconds_t)(wait_ms % 1000 * 1000)};
+    (void)event_add(w->reread, &tv); /* cannot fail: a timer's place was made with it */
+}
+
 /*
  * The list is read as a whole. After that it is not read again for ten times as long as it took, so that this thread
  * has time for its work while somebody sets thousands of CHECKURLs one by one. The pause is SETTINGS_WAIT_MS at most:
- * the reading may have taken long because the whole machine stood still.
+ * the reading may have taken long because the whole machine stood still. A list that could not be read is read again
+ * after that pause.
  */
 static void webhook_read_settings(struct webhook *w)
 {
     int64_t began = timers_now(), wait = w->not_before_ms - began;
     if (wait > 0) {
-        const struct timeval tv = {.tv_sec = (time_t)(wait / 1000), .tv_usec = (suseconds_t)(wait % 1000 * 1000)};
-        (void)event_add(w->reread, &tv); /* cannot fail: a timer's place was made with it */
+        webhook_read_later(w, wait);
         return;
     }
     atomic_store(&w->settings_changed, false);
-    webhook_list_read(&w->list);
+    bool read = webhook_list_read(&w->list);
     int64_t now = timers_now(), pause = 10 * (now - began);
-    w->not_before_ms = now + (pause < SETTINGS_WAIT_MS ? pause : SETTINGS_WAIT_MS);
+    w->not_before_ms = now + (read && pause < SETTINGS_WAIT_MS ? pause : SETTINGS_WAIT_MS);
+    if (read)
+        return;
+    atomic_store(&w->settings_changed, true);
+    webhook_read_later(w, SETTINGS_WAIT_MS);
 }
 
 static void webhook_on_settings(evutil_socket_t fd, short what, void *arg)

@@ -426,13 +426,13 @@ static uint64_t webhook_group_url_key(const struct webhook_url *url)
     return text_hash(slice_str(text));
 }
 
-struct webhook_group *webhook_group_new(struct webhook_shared *w, const struct pgroup_hook *hook)
+enum status webhook_group_new(struct webhook_shared *w, const struct pgroup_hook *hook, struct webhook_group **ret_group)
 {
     struct webhook_url url;
     size_t size = webhook_group_size(hook);
     struct webhook_group *g = calloc(1, size - EVENT_BYTES);
     if (!g)
-        return NULL;
+        return ST_NOMEM;
     uint8_t *at = g->text;
     g->shared = w;
     g->size = size;
@@ -445,11 +445,12 @@ struct webhook_group *webhook_group_new(struct webhook_shared *w, const struct p
     bool parsed = webhook_url_parse(g->url, &url);
     if (parsed && g->again && room_join(&w->room, &g->share, webhook_group_url_key(&url))) {
         members_join(w->members, g->node.hash);
-        return g;
+        *ret_group = g;
+        return ST_OK;
     }
     webhook_group_tell(g, "this CHECKURL cannot be used", parsed ? "no memory" : "it is no URL");
     webhook_group_free(g);
-    return NULL;
+    return parsed ? ST_NOMEM : ST_BAD;
 }
 
 void webhook_group_retire(struct webhook_group *g)

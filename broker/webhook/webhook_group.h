@@ -51,8 +51,9 @@ struct webhook_group {
     uint8_t text[];
 };
 
-/* NULL: no memory, or the URL cannot be used (it was set by an older release). */
-struct webhook_group *webhook_group_new(struct webhook_shared *s, const struct pgroup_hook *hook);
+/* ST_NOMEM; ST_BAD: the URL cannot be used (it was set by an older release). */
+enum status webhook_group_new(struct webhook_shared *s, const struct pgroup_hook *hook, struct webhook_group **ret_group)
+    MUST_CHECK;
 
 /* Bytes of memory that such a group takes. */
 size_t webhook_group_size(const struct pgroup_hook *hook);

@@ -59,8 +59,10 @@ static void list_add(struct webhook_list *l, const struct pgroup_hook *hook)
                      (const char *)hook->pgroup.data);
         return;
     }
-    struct webhook_group *g = webhook_group_new(l->shared, hook);
-    if (!g)
+    struct webhook_group *g = NULL;
+    enum status s = webhook_group_new(l->shared, hook, &g);
+    l->incomplete = l->incomplete || s == ST_NOMEM;
+    if (s != ST_OK)
         return;
     hash_add(&l->by_key, &g->node, g->node.hash);
     list_link_in(&l->groups, g);
@@ -92,34 +94,40 @@ static void list_on_hook(void *arg, const struct pgroup_hook *hook)
     list_add(l, hook);
 }
 
-/* False: the store could not be read, and no group was retired. */
-static bool list_read_hooks(struct webhook_list *l)
+/* ST_DAMAGED: for good, a part of the list cannot be read. Unless all of it was, no group is retired. */
+static enum status list_read_hooks(struct webhook_list *l)
 {
     struct view *v = journal_view(l->shared->journal, &l->shared->client);
     for (struct webhook_group *g = l->groups; g; g = g->next)
         g->listed = false;
-    bool read = v && query_pgroup_hooks(v, list_on_hook, l) == ST_OK;
+    enum status s = v ? query_pgroup_hooks(v, list_on_hook, l) : ST_NOMEM;
     if (v)
         view_close(v);
-    if (!read)
-        return false;
+    if (s != ST_OK)
+        return s;
     for (struct webhook_group *g = l->groups, *next; g; g = next) {
         next = g->next;
         if (!g->listed)
             list_retire(l, g);
     }
-    return true;
+    return ST_OK;
 }
 
-void webhook_list_read(struct webhook_list *l)
+bool webhook_list_read(struct webhook_list *l)
 {
     l->left_out = 0;
-    if (!list_read_hooks(l))
-        log_text(LOG_ERROR, "cannot read the settings of producer groups; CHECKURLs stay as they were");
+    l->incomplete = false;
+    enum status s = list_read_hooks(l);
+    bool again = l->incomplete || (s != ST_OK && s != ST_DAMAGED), failed = again || s != ST_OK;
+    if (failed && !l->told)
+        log_event(LOG_ERROR, "cannot read the settings of all producer groups; other CHECKURLs stay as they were",
+                  " again=%s", again ? "soon" : "never");
+    l->told = failed;
     if (l->left_out > 0)
         log_event(LOG_WARN,
                   "too many CHECKURLs for the setting memory, so some are not called: raise it, or SUBSCRIBE instead",
                   " pgroups=%" PRIu32 " first=%s", l->left_out, l->left_out_name);
+    return !again;
 }
 
 static void list_has_news(struct webhook_group *g, const struct news *news)

@@ -25,6 +25,8 @@ struct webhook_list {
     struct webhook_group *groups, *gone;
     struct hash by_key; /* groups, not gone, by the key of their news */
     size_t bytes;       /* of memory that groups take, not gone */
+    bool incomplete;                        /* the last reading had no memory for a group, ... */
+    bool told;                              /* ... or has failed, which was logged */
     uint32_t left_out;                      /* groups that the last reading found no memory for ... */
     char left_out_name[NAME_BYTES_MAX + 1]; /* ... and the first of them */
     /* ---- any thread ---- */
@@ -34,8 +36,9 @@ struct webhook_list {
 /* Does the news of a group commit concern a group in the list? Any thread. */
 bool webhook_list_concerns(struct webhook_list *l, const struct effects *fx);
 
-/* Reads the list from the store, and logs what goes wrong. On failure it stays as it was. */
-void webhook_list_read(struct webhook_list *l);
+/* Reads the list from the store, and logs what goes wrong. False: memory ran out, or the store could not be read just
+ * now, so it is to be read again. Where not all of it could be read, no group is retired. */
+bool webhook_list_read(struct webhook_list *l);
 
 /* Lets every group that the news is about look for what is due. */
 void webhook_list_news(struct webhook_list *l, const struct news *news);
