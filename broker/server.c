@@ -34,6 +34,7 @@
 #include "broker/http.h"
 #include "broker/info.h"
 #include "broker/base/log.h"
+#include "broker/base/spare_memory.h"
 #include "broker/serve/serve.h"
 #include "broker/reclaim.h"
 #include "broker/server_inner.h"
@@ -280,6 +281,8 @@ static bool server_start_events(struct main_thread *m)
     signal(SIGHUP, SIG_IGN);
     signal(SIGABRT, server_on_abort);
     signal(SIGXFSZ, SIG_IGN); /* a file at its size limit is a failed write then, and not a death without a log line */
+    if (!spare_memory_begin())
+        return server_failed(m, "no memory");
     event_set_log_callback(server_on_libevent_log);
     if (evthread_use_pthreads() != 0)
         return server_failed(m, "cannot set up threads");
