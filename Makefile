@@ -20,7 +20,7 @@ make     = cmake --preset $(1) $(call generator,$(2)) -DHALFMQ_WERROR=$(WERROR) 
 suite    = /usr/bin/python3 bench/suite --bin $(BUILD)/bin $(if $(BENCH_FULL),--full) $(if $(PEERS),--peers-folder $(PEERS))
 ctest    = ctest --test-dir $(1) --output-on-failure -j 2
 
-.PHONY: build help deps all test sim demo install format format-check tidy asan tsan fuzz crash bench \
+.PHONY: build help deps all test sim demo install format format-check tidy asan tsan fuzz crash faults bench \
         bench-peers bench-regress bench-verify bench-broken clean
 
 build: deps-build      ## halfmqd, halfmq, libhalfmq, halfmq-bench and the examples, in build/ (the default)
@@ -76,6 +76,9 @@ fuzz: deps-test deps-tools ## one fuzz target for a while: T=resp SECONDS=60
 
 crash: all             ## the crash tests, longer: ROUNDS=50
 	@HALFMQ_CRASH_ROUNDS=$(ROUNDS) $(call ctest,$(BUILD)) -L crash
+
+faults: all            ## each allocation and system call of the broker fails, one in each life; some minutes
+	@FAULTS=all JOBS=$(JOBS) HALFMQD=$(BUILD)/bin/halfmqd BIN=$(BUILD)/bin /usr/bin/python3 tests/crash/faults.py
 
 bench: all             ## the figures of bench/README.md, beside Redis: ONLY=txn,consume BENCH_FULL=1
 	@$(suite) $(if $(ONLY),--only $(ONLY))
