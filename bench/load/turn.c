@@ -20,24 +20,6 @@
 
 #define EVENTS 256
 
-/* Hands over each second that has passed since the measurement began. What was counted in the warm-up is thrown
- * away. */
-static void turn_pass_seconds(struct worker *w)
-{
-    struct load *load = w->load;
-    if (!atomic_load(&load->go))
-        return;
-    if (w->next_second_ns == 0)
-        w->next_second_ns = load->measure_ns;
-    while (w->now_ns >= w->next_second_ns) {
-        if (w->next_second_ns == load->measure_ns)
-            meter_next_second(&w->meter);
-        else
-            series_bring(&load->series, w->index, &w->meter);
-        w->next_second_ns += NS_PER_S;
-    }
-}
-
 static int turn_sleep_until_event(struct worker *w, struct epoll_event *events)
 {
     const struct heap_node *first = heap_first(&w->reminders);
@@ -78,15 +60,6 @@ static void turn_take_events(struct worker *w, const struct epoll_event *events,
     }
 }
 
-/* Gives up when nothing has been sent, received or decided for --patience, instead of waiting for ever. */
-static void turn_watch_progress(struct worker *w)
-{
-    struct load *load = w->load;
-    if (!atomic_load(&load->go) || w->now_ns - atomic_load(&load->progress_ns) <= load->o->patience)
-        return;
-    load_fail(load, "no progress for %.0f s (--patience)", (double)load->o->patience / 1e9);
-}
-
 void *turn_main(void *worker)
 {
     struct worker *w = worker;
@@ -100,14 +73,14 @@ void *turn_main(void *worker)
         link_connect(&w->links[i]);
     while (!atomic_load(&w->load->abort) && w->n_done < w->n_links) {
         int n = turn_sleep_until_event(w, events);
-        turn_pass_seconds(w);
+        worker_pass_seconds(w);
         turn_take_events(w, events, n);
         for (struct reminder *due; (due = worker_due(w)) != NULL;)
             link_remind(due);
-        turn_watch_progress(w);
+        worker_watch_progress(w);
     }
     w->now_ns = mono_ns();
-    turn_pass_seconds(w);
+    worker_pass_seconds(w);
     if (atomic_load(&w->load->go))
         series_leave(&w->load->series, w->index, &w->meter);
     for (unsigned i = 0; i < w->n_links; i++)

@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "bench/base/units.h"
 #include "protocol/limits.h"
 
 /* Writes the filler of all bodies once, if they all have the same size and no checksum and may have any content. */
@@ -82,4 +83,28 @@ void worker_trouble(struct worker *w, struct slice text)
 {
     METER_COUNT(&w->meter, errors, 1);
     troubles_note(&w->load->troubles, text);
+}
+
+void worker_pass_seconds(struct worker *w)
+{
+    struct load *load = w->load;
+    if (!atomic_load(&load->go))
+        return;
+    if (w->next_second_ns == 0)
+        w->next_second_ns = load->measure_ns;
+    while (w->now_ns >= w->next_second_ns) {
+        if (w->next_second_ns == load->measure_ns)
+            meter_next_second(&w->meter);
+        else
+            series_bring(&load->series, w->index, &w->meter);
+        w->next_second_ns += NS_PER_S;
+    }
+}
+
+void worker_watch_progress(struct worker *w)
+{
+    struct load *load = w->load;
+    if (!atomic_load(&load->go) || w->now_ns - atomic_load(&load->progress_ns) <= load->o->patience)
+        return;
+    load_fail(load, "no progress for %.0f s (--patience)", (double)load->o->patience / 1e9);
 }

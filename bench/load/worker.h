@@ -61,6 +61,13 @@ static inline bool reminder_set(const struct reminder *r)
 /* Removes the earliest reminder that is due from the heap; NULL: none is due. */
 struct reminder *worker_due(struct worker *w);
 
+/* Hands over each second that has passed since the measurement began. What was counted in the warm-up is thrown
+ * away. */
+void worker_pass_seconds(struct worker *w);
+
+/* Gives up when nothing has been sent, received or decided for --patience, instead of waiting for ever. */
+void worker_watch_progress(struct worker *w);
+
 /* Counts an error: a reply of the broker, or something that must not happen. */
 void worker_trouble(struct worker *w, struct slice text);
 

@@ -49,6 +49,7 @@ struct options {
     enum mode mode;
     const char *files[2]; /* compare */
     bool binary; /* --wire, if the load can be sent in that way */
+    bool lib; /* --via lib */
     enum body_kind body_kind;
 #define OPTION(name, kind, otherwise, argument, group, help) option_type_##kind name;
 #include "bench/options/option.def"

@@ -81,7 +81,9 @@ static void settle_amounts(struct options *o)
         o->lease = LEASE_VERIFY_S * NS_PER_S;
         o->said[BENCH_lease] = "3s";
     }
-    if (o->threads == 0) {
+    if (o->lib) {
+        o->threads = o->connections;
+    } else if (o->threads == 0) {
         long processors = sysconf(_SC_NPROCESSORS_ONLN);
         o->threads = processors >= 8 ? 4 : processors >= 4 ? (uint64_t)processors / 2 : 1;
     }
@@ -180,12 +182,30 @@ static bool settle_check_files(const struct options *o)
     return settle_refuse("compare needs two results: halfmq-bench compare A.json B.json");
 }
 
+/* What libhalfmq cannot do asynchronously, or halfmq-bench does not do with it. */
+static bool settle_check_lib(const struct options *o)
+{
+    enum mode load = options_load(o);
+    if (!o->lib)
+        return true;
+    if (o->mode == MODE_redis || o->mode == MODE_verify || load == MODE_e2e || strcmp(o->dialect, "rpc") != 0)
+        return settle_refuse("--via lib is for send, consume and txn, by MessagePack-RPC");
+    if (load == MODE_txn && (o->undecided > 0 || o->batch > 1 || o->rate > 0))
+        return settle_refuse("--via lib: txn has no --undecided, --batch and --rate");
+    if (dist_max(&o->work) > 0 || (load == MODE_consume && o->rate > 0))
+        return settle_refuse("--via lib: there is no --work, and consume has no --rate");
+    return settle_within("connections, with --via lib,", o->connections, 1, THREADS_MAX);
+}
+
 bool options_settle(struct options *o)
 {
     if (o->mode == MODE_compare)
         return settle_check_files(o);
     if (!settle_of(o))
         return false;
+    o->lib = strcmp(o->via, "lib") == 0;
+    if (!o->lib && strcmp(o->via, "wire") != 0)
+        return settle_refuse("--via must be wire or lib");
     settle_amounts(o);
     if (strcmp(o->wire, "binary") != 0 && strcmp(o->wire, "words") != 0 &&
         strcmp(o->wire, "msend") != 0)
@@ -193,7 +213,7 @@ bool options_settle(struct options *o)
     settle_wire(o);
     if (strcmp(o->dialect, "rpc") != 0 && strcmp(o->dialect, "resp") != 0)
         return settle_refuse("--dialect must be rpc or resp");
-    return settle_check_ranges(o) && settle_check_amounts(o) && settle_check_bodies(o) &&
+    return settle_check_lib(o) && settle_check_ranges(o) && settle_check_amounts(o) && settle_check_bodies(o) &&
            settle_sane_name("topic", o->topic) && settle_sane_name("group", o->group) &&
            settle_sane_name("pgroup", o->pgroup);
 }

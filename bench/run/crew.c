@@ -9,6 +9,7 @@
 #include "bench/load/link.h"
 #include "bench/load/turn.h"
 #include "bench/run/plan.h"
+#include "bench/via/via.h"
 
 /* A link of a part: its share of the ops, of the rate and of the keys. */
 static bool crew_add_link(struct worker *w, const struct plan_part *p, uint32_t index)
@@ -58,12 +59,14 @@ static bool crew_reserve_reminders(struct worker *w)
 bool crew_init(struct crew *c, struct load *load, unsigned n_workers)
 {
     struct plan_part parts[PLAN_PARTS_MAX + 1];
-    unsigned n_parts = plan_parts(load, parts), next = 0;
+    bool lib = load->o->lib;
+    unsigned n_parts = lib ? 0 : plan_parts(load, parts), next = 0;
     assert(n_parts <= PLAN_PARTS_MAX);
     *c = (struct crew){.load = load, .workers = calloc(n_workers, sizeof *c->workers)};
     if (!c->workers)
         return false;
     c->n_workers = n_workers;
+    c->n_links = lib ? n_workers : 0;
     for (unsigned i = 0; i < n_parts; i++)
         c->n_links += (unsigned)parts[i].links;
     if (!crew_add_workers(c))
@@ -95,8 +98,9 @@ void crew_fini(struct crew *c)
 
 bool crew_start(struct crew *c, char *err, size_t err_size)
 {
+    void *(*run)(void *worker) = c->load->o->lib ? via_main : turn_main;
     for (unsigned i = 0; i < c->n_workers; i++) {
-        int why = pthread_create(&c->workers[i].thread, NULL, turn_main, &c->workers[i]);
+        int why = pthread_create(&c->workers[i].thread, NULL, run, &c->workers[i]);
         if (why != 0) {
             snprintf(err, err_size, "no thread: %s", strerror(why));
             atomic_store(&c->load->abort, true);

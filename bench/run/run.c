@@ -215,7 +215,7 @@ static bool run_with_control(const struct options *o, enum mode mode, bool redis
     if (!ok)
         snprintf(err, err_size, "no memory, or too few open files, for that many connections");
     ok = ok && run_prepare(&load, redis, control, err, err_size) && run_drive(&c, control, x, err, err_size);
-    x->dialect = load.dialect->name;
+    x->dialect = o->lib ? "libhalfmq" : load.dialect->name;
     crew_fini(&c);
     plan_fini(&load);
     load_fini(&load);

@@ -32,6 +32,10 @@ ROWS = (
     Row("txn", "txn", "half + commit, 64 in flight, over Redis XADD -P 1", "x", 1.0, 2.0, False),
     Row("consume", "consume", "consume with ack from a backlog", "/s", None, 3e6, False),
     Row("consume_peer", "consume", "the same over RocketMQ's consumer", "x", 3.0, None, False),
+    Row("lib_send", "library", "libhalfmq over the tester's own wire: single sends, 64 in flight", "x", 0.9, 1.0, False),
+    Row("lib_batch", "library", "the same: 8,000 messages in flight, in batches of 500 on the wire", "x", 0.9, 1.0, False),
+    Row("lib_txn", "library", "the same: half + commit, 64 in flight", "x", 0.9, 1.0, False),
+    Row("lib_consume", "library", "the same: consume with ack from a backlog", "x", 0.9, 1.0, False),
     Row("p99", "latency", "p99 of SEND at half the highest rate over p99 of fdatasync", "x", 4.0, 2.0, True),
     Row("p99_group", "latency", "the same p99 over that of an ideal server: all that arrived in one write and one "
         "fdatasync", "x", None, None, True),

@@ -13,7 +13,7 @@ import shutil
 import sys
 import traceback
 
-from suite import (batches, consume, crowds, latency, machine, memory, peers_rows, sends, stalls, start,
+from suite import (batches, consume, crowds, latency, library, machine, memory, peers_rows, sends, stalls, start,
                    table, txn)
 from suite.bench import Bench, lock, raise_file_limit
 from suite.figure import Figure, show
@@ -24,8 +24,8 @@ from suite.servers import Broken
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 FAMILIES = {
-    "sends": sends, "batches": batches, "txn": txn, "consume": consume, "latency": latency,
-    "memory": memory, "start": start, "crowds": crowds, "stalls": stalls, "peers": peers_rows,
+    "sends": sends, "batches": batches, "txn": txn, "consume": consume, "library": library,
+    "latency": latency, "memory": memory, "start": start, "crowds": crowds, "stalls": stalls, "peers": peers_rows,
 }
 PEER_NAMES = ("rocketmq", "kafka", "nats", "rabbitmq")
 TOOLS = (("redis-server", "redis-server"), ("redis-benchmark", "redis-tools"))

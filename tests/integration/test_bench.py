@@ -65,7 +65,8 @@ def test_wrong_usage():
              ["send", "--assert", "p99"], ["send", "--topic", "a b"], ["send", "--body", "xml"], ["compare", "one.json"],
              ["e2e", "--size", "8"], ["send", "--inflight", "2", "--connections", "4"],
              ["send", "more"], ["send", "--dialect", "redis"], ["redis", "--of", "txn"],
-             ["send", "--batch", "99999"])
+             ["send", "--batch", "99999"], ["send", "--via", "air"], ["e2e", "--via", "lib"],
+             ["txn", "--via", "lib", "--undecided", "5%"], ["send", "--via", "lib", "--connections", "65"])
     for words in wrong:
         _, text = bench(*words, expect=2)
         assert text.startswith("halfmq-bench: "), text
@@ -134,6 +135,44 @@ def test_consume_takes_exactly():
                           "--work", "10us", port=broker.port)
         assert result["messages"] == 500 and result["ack_us"]["count"] > 0
         assert broker.text(hello=3).call("LAG", "g")[0]["lag"] == 0
+
+
+def test_through_the_library():
+    with Broker() as broker:
+        ways = ([], ["--batch", "100", "--inflight", "16"], ["--keys", "zipf"], ["--dedup", "--size", "10-300"],
+                ["--connections", "1", "--inflight", "1"], ["--rate", "20k", "--size", "50k"])
+        for i, words in enumerate(ways):
+            result, text = bench("send", "--via", "lib", "--topic", f"t{i}", "--messages", 1003, *words,
+                                 port=broker.port)
+            clean(result)
+            assert "libhalfmq" in text
+            assert result["messages"] == 1003 == total(broker, f"t{i}"), words
+            assert result["bytes_per_s"] > 0 and result["latency_us"]["count"] > 0
+        result, _ = bench("consume", "--via", "lib", "--topic", "t1", "--group", "g", "--messages", 1003,
+                          "--connections", 2, port=broker.port)
+        clean(result)
+        assert result["messages"] == 1003
+        assert all(x["lag"] == 0 for x in broker.text(hello=3).call("LAG", "g"))
+        result, _ = bench("txn", "--via", "lib", "--topic", "x", "--messages", 300, "--rollback", "20%", port=broker.port)
+        clean(result)
+        assert result["transactions"] == 300 == result["latency_us"]["count"]
+        assert 0 < result["counts"]["rolled_back"] == 300 - total(broker, "x")
+
+
+def test_through_the_library_on_a_killed_broker():
+    with Broker() as broker:
+        port = broker.port
+        process = subprocess.Popen([BENCH, "send", "--via", "lib", "--messages", "1M", "--dedup", "--batch", "10",
+                                    "--quiet", "--port", str(port), "--json", "-"], stdout=subprocess.PIPE, text=True)
+        eventually(lambda: b"bench" in broker.text(hello=3).call("TOPIC", "LIST") and total(broker, "bench") > 1000,
+                   "messages are stored")
+        broker.kill()
+        broker.flags = (*broker.flags, "--port", str(port))
+        broker.start()
+        printed, _ = process.communicate(timeout=120)
+        result = json.loads(printed)
+        clean(result)
+        assert process.returncode == 0 and result["messages"] == 1000000 == total(broker, "bench")
 
 
 def test_bodies_and_compression():

@@ -1,0 +1,67 @@
+/*
+ * via_consume.c: a consumer with one worker, whose handler looks at the body and acknowledges. A message counts when
+ * the broker has confirmed its acknowledgement; the consumer's statistics tell.
+ */
+#include "bench/via/via_consume.h"
+
+#define PREFETCH_MAX 10000u
+
+static enum hmq_verdict via_consume_handle(void *arg, const hmq_message *m, hmq_retry *retry)
+{
+    struct via_link *v = arg;
+    size_t len;
+    (void)retry;
+    (void)hmq_message_body(m, &len);
+    via_count(&v->bytes, len);
+    return HMQ_ACK;
+}
+
+/* The consumer itself is made when the load starts: it takes messages from then on. */
+static bool via_consume_open(struct via_link *v, hmq_options *options)
+{
+    (void)options;
+    return v->client != NULL;
+}
+
+static bool via_consume_start(struct via_link *v)
+{
+    const struct options *o = v->worker->load->o;
+    const char *topics[] = {o->topic};
+    hmq_options *options = hmq_options_new();
+    bool started = options && via_option(v, options, "prefetch", o->credit < PREFETCH_MAX ? o->credit : PREFETCH_MAX) &&
+                   via_option(v, options, "prefetch_bytes", 1u << 30) &&
+                   via_option(v, options, "lease_ms", (uint64_t)(o->lease / NS_PER_MS)) &&
+                   hmq_consumer_new(v->client, o->group, topics, 1, via_consume_handle, v, options, &v->consumer,
+                                    &v->err) == HMQ_OK;
+    hmq_options_free(options);
+    return started;
+}
+
+static void via_consume_run(struct via_link *v)
+{
+    struct load *load = v->worker->load;
+    hmq_consumer_stats stats = {.size = sizeof stats};
+    uint64_t seen = 0;
+    bool goes_on = via_consume_start(v);
+    if (!goes_on)
+        load_fail(load, "%s", v->err.text);
+    while (goes_on) {
+        via_rest();
+        hmq_consumer_stats_get(v->consumer, &stats);
+        uint32_t fresh = (uint32_t)(stats.acked - seen);
+        seen = stats.acked;
+        uint32_t n = load_claim(load, fresh, v->worker->now_ns);
+        if (load_measures(load, v->worker->now_ns))
+            via_count(&v->done, n);
+        if (load->o->messages == 0) /* an empty queue is not a lack of progress */
+            atomic_store(&load->progress_ns, v->worker->now_ns);
+        goes_on = via_turn(v) && n == fresh && atomic_load(&load->budget) > 0 && v->worker->now_ns < load->stop_ns;
+    }
+}
+
+static void via_consume_close(struct via_link *v)
+{
+    hmq_consumer_close(v->consumer, HMQ_DEFAULT, NULL);
+}
+
+const struct via_role via_role_consume = {via_consume_open, via_consume_run, via_consume_close};
