@@ -454,8 +454,8 @@ typedef void (*hmq_sent_fn)(void *arg, const char *id, const hmq_error *err);
 
 /*
  * Buffers the message and returns. Messages to a topic that come close together are sent as one batch
- * (at most 1000 messages, 64 KiB or max_batch_bytes): when it is full, or after linger_ms. Where that is
- * 0, a message is sent at once if no request of its topic is under way, else when that is answered or
+ * (at most 1000 messages, 64 KiB or max_batch_bytes): when it is full, or after linger_ms, or half of timeout_ms. Where
+ * linger_ms is 0, a message is sent at once if no request of its topic is under way, else when that is answered or
  * after 10 ms. Messages with queue, priority, delay_ms, at_ms or dedup, and bodies over 32 KiB, are sent
  * by themselves. A batch that the broker refuses is sent again message by message, so that each has a
  * result of its own. Messages to one topic are sent in the order of the calls. If this returns HMQ_OK,

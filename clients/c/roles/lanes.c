@@ -225,14 +225,18 @@ static bool lane_reserve(struct lane *lane, size_t bytes)
     return room;
 }
 
-static int64_t lane_due(const struct lanes *lanes, const struct lane *lane)
+/* When a message with this deadline leaves at the latest. */
+static int64_t lane_due(const struct lanes *lanes, const struct lane *lane, int64_t deadline_ms)
 {
     int64_t linger_ms = lanes->sender->linger_ms;
     if (linger_ms == 0 && lane->under_way == 0)
         return CORE_NOW;
     if (linger_ms == 0 && lane->queue >= 0)
-        return CORE_NEVER; /* it could only be held: it leaves when what is under way is answered */
-    return clock_ms() + (linger_ms > 0 ? linger_ms : LANES_MS);
+        return deadline_ms; /* before that it could only be held: it leaves when what is under way is answered */
+    int64_t now_ms = clock_ms(), left_ms = (deadline_ms - now_ms) / 2;
+    if (linger_ms == 0)
+        linger_ms = LANES_MS;
+    return now_ms + (linger_ms < left_ms ? linger_ms : left_ms);
 }
 
 static void lane_open(struct lanes *lanes, struct lane *lane, int64_t deadline_ms)
@@ -240,9 +244,19 @@ static void lane_open(struct lanes *lanes, struct lane *lane, int64_t deadline_m
     record_begin(&lane->record);
     lane->bytes = 0;
     lane->deadline_ms = deadline_ms;
-    lane->due_ms = lane_due(lanes, lane);
+    lane->due_ms = lane_due(lanes, lane, deadline_ms);
     lanes->n_open++;
     service_at(lanes->sender->client, &lanes->service, lane->due_ms);
+}
+
+/* A message with an earlier deadline joins those in the open batch. */
+static void lane_hurry(struct lanes *lanes, struct lane *lane, int64_t deadline_ms)
+{
+    int64_t due_ms = lane_due(lanes, lane, deadline_ms);
+    if (due_ms >= lane->due_ms)
+        return;
+    lane->due_ms = due_ms;
+    service_at(lanes->sender->client, &lanes->service, due_ms);
 }
 
 static bool lanes_apart(int64_t a, int64_t b)
@@ -284,6 +298,8 @@ enum hmq_status lanes_add(struct lanes *lanes, const char *topic, struct message
         return HMQ_ENOMEM;
     if (lane->n == 0)
         lane_open(lanes, lane, deadline_ms);
+    else if (deadline_ms < lane->deadline_ms)
+        lane_hurry(lanes, lane, deadline_ms);
     lane_put(lanes, lane, m, bytes, deadline_ms, listener);
     return HMQ_OK;
 }

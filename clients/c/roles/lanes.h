@@ -5,7 +5,7 @@
  *                        the messages are encoded here, as                │ refused: each by itself,
  *                        they will be stored (protocol/record/record.h)         ▼ as a `send`
  *
- * When a lane is due: with a linger, so long after its first message. Without one, at once where no request
+ * When a lane is due: with a linger, so long after its first message, or when half of a message's time is over. Without one, at once where no request
  * of the lane is under way; else when that is answered, or LANES_MS after the first message. So a lone
  * message never waits, and the faster they come the more leave together.
  *

@@ -247,7 +247,10 @@ static void produce_done(struct call *call, const struct call_outcome *outcome)
     hmq_error err;
     enum hmq_status status = error_bytes(&err, outcome->status, outcome->text);
     bool batch = b->record_bytes > 0;
-    if (batch && (status == HMQ_EREFUSED || status == HMQ_ETOOBIG)) {
+    bool refused = batch && (status == HMQ_EREFUSED || status == HMQ_ETOOBIG);
+    if (refused && sender_is_closing(b->lanes->sender)) {
+        status = error_plain(&err, HMQ_ECLOSED);
+    } else if (refused) {
         produce_resend(b, produce_begins_with(outcome->text, SLICE_LIT("unknown command")));
         status = error_plain(&err, HMQ_ENOMEM); /* for those that b kept */
     }

@@ -310,7 +310,10 @@ enum hmq_status sender_close(struct sender *s, int64_t timeout_ms, hmq_error *er
     gate_close(&s->gate, s->client);
     sender_expel(s);
     sender_push(s);
-    client_cancel_owned(s->client, s);
-    (void)sender_await(s, sender_is_empty, s, INT64_MAX); /* until the last callback has run */
+    /* Until the last callback has run. The driver may submit a request yet that belongs to a call which it had taken
+     * before: the messages of a refused batch. */
+    do
+        client_cancel_owned(s->client, s);
+    while (sender_await(s, sender_is_empty, s, clock_ms() + EXPEL_MS) == HMQ_ETIMEDOUT);
     return status;
 }

@@ -64,6 +64,8 @@ enum hmq_status core_submit(struct core *c, struct call *call, int64_t now_ms, i
         heap_put(&c->timers, &call->timer, call->deadline_ms);
     }
     core_queue_call(c, call);
+    if (linger_ms > 0 && linger_ms > (call->deadline_ms - now_ms) / 2)
+        linger_ms = (call->deadline_ms - now_ms) / 2; /* time is left for the reply */
     if (c->flush_at > now_ms + linger_ms)
         c->flush_at = now_ms + linger_ms;
     return HMQ_OK;

@@ -51,7 +51,8 @@ void core_init(struct core *c);
 void core_fini(struct core *c); /* after core_close */
 
 /*
- * Takes a call whose frame and deadline are set. It is to be written linger_ms from now at the latest.
+ * Takes a call whose frame and deadline are set. It is to be written linger_ms from now at the latest, and
+ * when half of its time is over.
  * HMQ_EAGAIN, HMQ_ENOMEM: nothing was done and the call is still the caller's.
  */
 enum hmq_status core_submit(struct core *c, struct call *call, int64_t now_ms, int64_t linger_ms);

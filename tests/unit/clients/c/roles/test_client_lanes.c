@@ -305,6 +305,117 @@ static void test_flush(void **state)
     stop();
 }
 
+/* ---- deadlines ---- */
+
+struct results {
+    unsigned n;
+    enum hmq_status last;
+};
+
+static void on_result(void *arg, const char *id, const hmq_error *err)
+{
+    struct results *r = arg;
+    (void)id;
+    r->n++;
+    r->last = err->code;
+}
+
+static void send_with_result(size_t len, int64_t timeout_ms, const char *order, struct results *r)
+{
+    static const char body[FIT_BODY_MAX + 1];
+    hmq_send_options o = HMQ_SEND_OPTIONS;
+    o.order = order;
+    assert_int_equal(hmq_send_async(producer, "t", body, len, &o, timeout_ms, on_result, r, NULL), HMQ_OK);
+}
+
+/* A message whose timeout is shorter than linger_ms is sent while half of its time is left. */
+static void test_linger_leaves_time_for_the_reply(void **state)
+{
+    (void)state;
+    static const size_t lens[] = {1, FIT_BODY_MAX + 1};
+    for (size_t i = 0; i < 2; i++) {
+        struct results r = {0};
+        start("?linger_ms=10000");
+        send_with_result(lens[i], 1000, NULL, &r);
+        still_clock_pass(499);
+        expect_nothing();
+        still_clock_pass(1);
+        expect_send();
+        answer();
+        assert_int_equal(r.n, 1);
+        assert_int_equal(r.last, HMQ_OK);
+        stop();
+    }
+}
+
+/* The one that is due first decides, though another one opened the batch. */
+static void test_linger_follows_the_shortest_timeout(void **state)
+{
+    (void)state;
+    struct results r = {0};
+    start("?linger_ms=10000");
+    send_with_result(1, 200, NULL, &r);
+    send_with_result(1, 120, NULL, &r);
+    still_clock_pass(59);
+    expect_nothing();
+    still_clock_pass(1);
+    expect_batch(2);
+    answer();
+    assert_int_equal(r.n, 2);
+    stop();
+}
+
+/* What waits behind a request of its ORDER key ends at its deadline, though that request is not answered. */
+static void test_a_message_that_waits_for_its_turn_ends_in_time(void **state)
+{
+    (void)state;
+    struct results first = {0}, second = {0};
+    start("");
+    send_with_result(1, 60000, "k", &first);
+    bare_tick(&bare);
+    for (unsigned i = 0; i < 2; i++) { /* the message itself, and over how many queues its topic spreads keys */
+        assert_true(bare_hear(&bare));
+        if (bare_is(&bare, "topic_info"))
+            bare_answer_int(&bare, "order_queues", 4);
+        else
+            answer();
+    }
+    send_with_result(1, 60000, "k", &first);
+    expect_send();
+    send_with_result(1, 1000, "k", &second);
+    still_clock_pass(999);
+    expect_nothing();
+    assert_int_equal(second.n, 0);
+    still_clock_pass(1);
+    expect_nothing();
+    assert_int_equal(second.n, 1);
+    assert_int_equal(second.last, HMQ_ETIMEDOUT);
+    answer();
+    assert_int_equal(first.n, 2);
+    stop();
+}
+
+/* A batch that is refused while the producer closes is not sent again message by message: nobody would wait for that. */
+static void test_a_closing_producer_sends_nothing_again(void **state)
+{
+    (void)state;
+    struct results r = {0};
+    start("?linger_ms=10000");
+    send_with_result(1, 60000, NULL, &r);
+    send_with_result(1, 60000, NULL, &r);
+    still_clock_pass(10000);
+    expect_batch(2);
+    struct sender *s = (struct sender *)(void *)producer; /* the sender is its first member */
+    pthread_mutex_lock(&s->lock);
+    s->closing = true; /* as hmq_producer_close does before it takes the requests back */
+    pthread_mutex_unlock(&s->lock);
+    bare_refuse(&bare, "ERR", "one of them is wrong");
+    expect_nothing();
+    assert_int_equal(r.n, 2);
+    assert_int_equal(r.last, HMQ_ECLOSED);
+    stop();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -319,6 +430,10 @@ int main(void)
         cmocka_unit_test(test_deadlines_apart),
         cmocka_unit_test(test_a_topic_does_not_wait_for_another),
         cmocka_unit_test(test_flush),
+        cmocka_unit_test(test_linger_leaves_time_for_the_reply),
+        cmocka_unit_test(test_linger_follows_the_shortest_timeout),
+        cmocka_unit_test(test_a_message_that_waits_for_its_turn_ends_in_time),
+        cmocka_unit_test(test_a_closing_producer_sends_nothing_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
