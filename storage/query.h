@@ -44,6 +44,19 @@ enum query_step {
     QUERY_BROKEN /* it failed, and part of the reply was taken out already: nothing can end it, so the connection ends */
 };
 
+/* How much a query that reads messages by their place (READ, GET) has to read for its first one, before it does: bytes of
+ * its record, and of the message where it is the only one in it (else 0). Both are 0 where there is none, or where it is
+ * another query. It costs a small row. */
+struct query_weight {
+    size_t record, message;
+};
+struct query_weight query_weigh(struct view *v, const struct command *cmd);
+
+/* The same for the first message of a grant, and for the next one of a reader. */
+struct query_weight query_weigh_grant(struct view *v, const struct grant *g);
+struct reader;
+struct query_weight query_weigh_reader(struct view *v, const struct reader *r);
+
 /* Answers one QUERY command, or begins to: fills reply with tokens. now_ms decides what has expired. */
 enum query_step query_run(struct view *v, const struct policy *policy, int64_t now_ms, const struct command *cmd,
                           struct buf *reply, struct query_hint *ret_hint);

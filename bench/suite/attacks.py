@@ -224,6 +224,18 @@ def lag_ttl(scene):
         scene.c.call_raw("LAG", f"g{i}")
 
 
+@attack("200 clients that pipeline GETs of 31 MB and read nothing, for 3 s", "--max_message_bytes", "32MiB")
+def get_large(scene):
+    scene.c.call("SEND", "t", b"x" * 31 * 1000 * 1000, "QUEUE", 0)
+    deaf = [socket.create_connection(("127.0.0.1", scene.port)) for _ in range(200)]
+    yield
+    for s in deaf:
+        s.sendall(encode("GET", "t:0:0") * 8)
+    time.sleep(3)
+    for s in deaf:
+        s.close()
+
+
 def pop_thousand(scene, *options):
     """Leases 1,000 messages; a reply that would be too large has fewer of them."""
     got = []

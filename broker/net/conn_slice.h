@@ -16,7 +16,6 @@
 #include "broker/net/conn.h"
 
 #define SLICE_NS INT64_C(1000000)
-#define LOOP_SLICES_NS INT64_C(5000000)
 #define WORD_NS 20 /* what a word of a request takes, about */
 
 /* Has the session do the command, and counts the time where it may take long. False: the connection must wait, and the

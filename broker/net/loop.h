@@ -21,6 +21,7 @@
 #include "broker/net/slots.h"
 
 #define REPLY_BYTES_KEEP ((size_t)KIB(256))
+#define LOOP_SLICES_NS INT64_C(5000000) /* what commands that may take long may take in a turn (conn_slice.h) */
 
 struct event_base;
 struct event;
@@ -108,6 +109,12 @@ bool loop_submit(struct loop *l, struct entry *e) MUST_CHECK;
  * full. */
 bool loop_submit_command(struct loop *l, const struct command *cmd,
                          void (*done)(struct journal_client *owner, struct entry *e));
+
+/* True where commands have taken as much of this turn as they may: what takes long waits for a later one. */
+static inline bool loop_is_busy(const struct loop *l)
+{
+    return l->turn_ns >= LOOP_SLICES_NS;
+}
 
 /* True from net_drain on, also while the loop has not heard of it yet. */
 static inline bool loop_is_ending(const struct loop *l)

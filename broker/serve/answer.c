@@ -74,18 +74,28 @@ static bool answer_pop_again(struct conn *c, struct request rq, const struct ent
     return true;
 }
 
+/* The view to read the messages of a POP from. NULL: there is no memory for them, as is known without reading them. */
+static struct view *answer_view(struct conn *c, const struct entry *e, bool *ret_small)
+{
+    struct view *v = answer_has_room(c, ret_small) ? loop_view(c->loop) : NULL;
+    if (!v)
+        return NULL;
+    view_limit_replies(v, *ret_small ? SHORT_REPLY_BYTES : c->loop->reply_most);
+    bool too_large = *ret_small && e->out.n_grants &&
+                     query_weigh_grant(v, &e->out.grants[0]).message > SHORT_REPLY_BYTES_MAX;
+    return too_large && !conn_takes_reply_lane(c) ? NULL : v;
+}
+
 /* Answers with the messages that the reply has room for; the rest is requeued, and what is damaged is skipped. */
 static void answer_pop(struct conn *c, struct request rq, const struct entry *e)
 {
     struct loop *l = c->loop;
     bool small = false;
-    struct view *v = answer_has_room(c, &small) ? loop_view(l) : NULL;
+    struct view *v = answer_view(c, e, &small);
     struct buf *r = loop_reply(l);
     struct granted done = {0};
-    if (v) {
-        view_limit_replies(v, small ? SHORT_REPLY_BYTES : l->reply_most);
+    if (v)
         query_grants(v, e->cmd.pos[0], &e->out, r, &done);
-    }
     bool too_large = small && r->len > SHORT_REPLY_BYTES_MAX && !conn_takes_reply_lane(c);
     if (!v || r->failed || too_large) {
         giveback_messages(l, e);

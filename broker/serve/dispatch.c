@@ -19,6 +19,7 @@
 #include "storage/query.h"
 
 #define SMALL_REPLY_BYTES 4096
+#define LARGE_RECORD_BYTES ((size_t)KIB(64)) /* some hundred of them in a turn would be felt */
 #define CLIENT_LIST_LINE 160 /* bytes a connection, about */
 
 /* ---- the way back ---- */
@@ -198,6 +199,21 @@ static bool dispatch_needs_lane(const struct command *cmd, const struct buf *r, 
     return r->len > SHORT_REPLY_BYTES_MAX || (hint->cut && cmd->info->id != CMD_READ);
 }
 
+/* A single message may be as large as a record. Where that matters now, it is asked before it is read. GO_ON: read it. */
+static enum verdict dispatch_weigh(struct conn *c, struct view *v, const struct command *cmd, bool small)
+{
+    enum command_id id = cmd->info->id;
+    bool busy = loop_is_busy(c->loop);
+    if ((id != CMD_GET && id != CMD_READ) || !(small || busy))
+        return GO_ON;
+    struct query_weight w = query_weigh(v, cmd);
+    if (small && w.message > SHORT_REPLY_BYTES_MAX) {
+        c->wants_lane = true;
+        return STALL_MEMORY;
+    }
+    return busy && w.record > LARGE_RECORD_BYTES ? STALL_SLICE : GO_ON;
+}
+
 static enum verdict dispatch_query(struct conn *c, const struct command *cmd, struct request rq)
 {
     struct loop *l = c->loop;
@@ -207,6 +223,9 @@ static enum verdict dispatch_query(struct conn *c, const struct command *cmd, st
         conn_refuse(c, rq, ST_BUSY, NULL);
         return GO_ON;
     }
+    enum verdict weighed = dispatch_weigh(c, v, cmd, small);
+    if (weighed != GO_ON)
+        return weighed;
     view_limit_replies(v, small ? SHORT_REPLY_BYTES : l->reply_most);
     struct buf *r = loop_reply(l);
     struct query_hint hint = {0};

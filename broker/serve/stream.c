@@ -147,10 +147,9 @@ bool stream_has_room(struct stream *s)
     return !s->choked;
 }
 
-bool stream_has_room_for(struct stream *s, const struct part *p)
+bool stream_has_room_for(struct stream *s, size_t part_bytes)
 {
-    size_t size = record_cut_size(p->record, p->h, p->from, p->n);
-    s->choked = stream_room_is_small(s->conn) && size > SHORT_REPLY_BYTES_MAX && !conn_takes_reply_lane(s->conn);
+    s->choked = stream_room_is_small(s->conn) && part_bytes > SHORT_REPLY_BYTES_MAX && !conn_takes_reply_lane(s->conn);
     return !s->choked;
 }
 

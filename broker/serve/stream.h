@@ -67,7 +67,7 @@ bool stream_park(struct stream *s, struct entry *e, uint64_t key, int64_t retry_
  * little, for a client that reads (stream_room_is_small); a part that is larger than that needs a reply lane. */
 bool stream_has_room(struct stream *s);
 bool stream_room_is_small(const struct conn *c);
-bool stream_has_room_for(struct stream *s, const struct part *p);
+bool stream_has_room_for(struct stream *s, size_t part_bytes);
 
 /* Limits the parts that a view gives to what the output has room for. */
 void stream_limit_parts(const struct stream *s, struct view *v);

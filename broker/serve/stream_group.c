@@ -126,7 +126,7 @@ static bool stream_group_push_granted(void *arg, const struct part *p)
 {
     struct stream_granted *sum = arg;
     size_t bytes = 0;
-    sum->no_room = !stream_has_room_for(sum->stream, p);
+    sum->no_room = !stream_has_room_for(sum->stream, record_cut_size(p->record, p->h, p->from, p->n));
     sum->rest = p->h->base + p->from;
     sum->grant = p->grant;
     if (sum->no_room)
@@ -151,6 +151,14 @@ static void stream_group_give_rest(struct stream *s, const struct entry *e, cons
         stream_retry_later(s, STREAM_LANE_RETRY_MS);
 }
 
+/* Is there room for the first message that was granted? It is asked before the message is read, as it may be large. */
+static bool stream_group_first_fits(struct stream *s, struct view *v, const struct entry *e)
+{
+    if (!stream_room_is_small(s->conn) || !e->out.n_grants)
+        return true;
+    return stream_has_room_for(s, query_weigh_grant(v, &e->out.grants[0]).message);
+}
+
 /* Sends what was granted, as far as there is room. Each message that was appended to the output has a mark. If anything
  * fails after that, only marked messages are requeued, and the leases of the others expire by themselves: so none is
  * requeued twice. */
@@ -166,6 +174,11 @@ static void stream_group_hand_out(struct stream *s, const struct entry *e)
     }
     if (!stream_has_room(s)) {
         giveback_messages(c->loop, e);
+        return;
+    }
+    if (!stream_group_first_fits(s, v, e)) {
+        giveback_messages(c->loop, e);
+        stream_retry_later(s, STREAM_LANE_RETRY_MS);
         return;
     }
     struct granted done;

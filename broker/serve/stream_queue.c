@@ -34,7 +34,7 @@ static bool stream_queue_push(void *arg, const struct part *p)
     struct stream_sent *sum = arg;
     struct stream *s = sum->stream;
     size_t bytes = 0;
-    sum->no_room = !stream_has_room_for(s, p);
+    sum->no_room = !stream_has_room_for(s, record_cut_size(p->record, p->h, p->from, p->n));
     sum->rest = p->h->base + p->from;
     if (sum->no_room)
         return false;
@@ -77,6 +77,10 @@ static void stream_queue_pump(struct stream *s)
     if (s->wait || timer_is_set(&s->retry) || s->credit <= 0 || !stream_has_room(s))
         return;
     struct view *v = loop_view(c->loop);
+    if (v && stream_room_is_small(c) && !stream_has_room_for(s, query_weigh_reader(v, &s->reader).message)) {
+        stream_retry_later(s, STREAM_LANE_RETRY_MS); /* the next message is large: it is not even read */
+        return;
+    }
     if (v)
         stream_limit_parts(s, v);
     enum status st = v ? reader_parts(&s->reader, v, stream_queue_push, &sum, &at_end) : ST_NOMEM;

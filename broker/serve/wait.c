@@ -11,6 +11,7 @@
 
 #include <assert.h>
 
+#include "broker/net/conn_room.h"
 #include "broker/serve/answer.h"
 #include "broker/serve/giveback.h"
 #include "broker/serve/session.h"
@@ -203,6 +204,14 @@ static void wait_expired(struct waiter *w, void *arg)
 
 /* ---- woken ---- */
 
+/* Limits the reply to a parked READ to what there is memory for. False: not even one message. */
+static bool wait_limit_read(struct conn *c, struct view *v, const struct command *cmd)
+{
+    bool small = conn_memory_is_short(c) && !c->reply_lane;
+    view_limit_replies(v, small ? SHORT_REPLY_BYTES : c->loop->reply_most);
+    return !small || query_weigh(v, cmd).message <= SHORT_REPLY_BYTES_MAX || conn_takes_reply_lane(c);
+}
+
 /* A parked READ: runs the query again. */
 static void wait_read_again(struct loop *l, struct waiter *w)
 {
@@ -210,12 +219,11 @@ static void wait_read_again(struct loop *l, struct waiter *w)
     struct conn *c = conn_at(l, e->slot, e->generation);
     assert(c);
     struct view *v = loop_view(l);
+    bool has_room = !v || wait_limit_read(c, v, &e->cmd);
     struct buf *r = loop_reply(l);
     struct query_hint hint = {0};
     struct policy policy = journal_policy(l->env.journal);
-    if (v)
-        view_limit_replies(v, l->reply_most);
-    if (v)
+    if (v && has_room)
         query_all(v, &policy, journal_now_ms(l->env.journal), &e->cmd, r, &hint);
     if ((!v || hint.nothing) && !conn_is_ending(c) && waiter_park_again(w, e, 0) == ST_OK)
         return;
@@ -223,7 +231,7 @@ static void wait_read_again(struct loop *l, struct waiter *w)
     wait_disown(c, w);
     waiter_free(w, true);
     conn_wait_over(c);
-    if (!v || r->failed)
+    if (!v || !has_room || r->failed)
         reply_error(r, ST_BUSY, "no memory for the reply: ask for less");
     conn_answer(c, rq, buf_slice(r));
 }

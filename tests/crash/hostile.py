@@ -189,6 +189,12 @@ def test_unread_get():
            prepare=lambda c: send_many(c, 1, "SEND", "t", b"v" * MIB, "QUEUE", 0))
 
 
+def test_unread_get_of_large_messages():
+    attack((200, [encode("GET", "t:0:0") * 30]), (50, [encode("READ", "t", 0, 0) * 30]),
+           (50, [rpc(1, "stream_queue", topic="t", queue=0, offset=0, credit=64 * MIB)]),
+           prepare=lambda c: send_many(c, 2, "SEND", "t", b"v" * 4 * MIB, "QUEUE", 0))
+
+
 def test_unread_ping():
     attack((200, [encode("PING", b"v" * 500000) * 4]))
 
@@ -310,6 +316,13 @@ def test_parked_waits_of_many_topics():
 def test_parked_reads():
     reads = b"".join(rpc(i, "read", topic="t", queue=0, offset=0, wait=600000) for i in range(1, 1025))
     attack((500, [reads]), prepare=lambda c: c.call("TOPIC", "CREATE", "t"))
+
+
+def test_parked_reads_of_a_large_message():
+    """One message answers all of them."""
+    attack((200, [encode("READ", "t", 0, 0, "WAIT", "1h")]),
+           prepare=lambda c: c.call("TOPIC", "CREATE", "t"),
+           meanwhile=lambda broker: send_many(broker.text(), 3, "SEND", "t", b"v" * 3 * MIB, "QUEUE", 0))
 
 
 def test_many_subscriptions():
