@@ -600,26 +600,32 @@ enum hmq_verdict {
     HMQ_ACK = 0, /* acknowledge it */
     HMQ_NACK, /* requeue it, see hmq_retry */
     HMQ_REJECT, /* make it a dead letter */
-    HMQ_KEEP /* the handler ends it itself (hmq_txn_commit_ack, hmq_ack ...); no longer extended */
+    HMQ_KEEP /* it is ended otherwise (hmq_txn_commit_ack, hmq_ack ...); no longer extended, see also hmq_message_keep */
 };
 
 typedef struct hmq_retry {
-    int64_t delay_ms; /* NACK; HMQ_DEFAULT, which it is at first: the group's backoff */
+    int64_t delay_ms; /* NACK; HMQ_DEFAULT, which it is at first: the group's backoff, or 1 s where it is retried here */
     char reason[256]; /* NACK, REJECT: text, or "" */
 } hmq_retry;
 
 /* Runs on a worker thread of the consumer and may block; the lease is extended meanwhile, up to
- * max_lease_ms. m is valid until it returns. A message is delivered at least once, so it may come more
- * than once. */
+ * max_lease_ms. m is valid until it returns, or longer with hmq_message_keep. A message is delivered at least once, so
+ * it may come more than once. */
 typedef enum hmq_verdict (*hmq_message_fn)(void *arg, const hmq_message *m, hmq_retry *retry);
 
 typedef struct hmq_consumer hmq_consumer;
 
 /*
- * Starts to consume at once. Options: workers, prefetch, prefetch_bytes, lease_ms, max_lease_ms,
- * wait_ms. The broker pushes messages as they come, as far as prefetch allows; a broker without streams
- * is asked with POP. While one request with acknowledgements is under way, the next ones are collected.
- * If a topic does not exist, the consumer tries again until it does. Close with hmq_consumer_close.
+ * Starts to consume at once, or with start=no at hmq_consumer_resume. Options: workers, prefetch, prefetch_bytes,
+ * lease_ms, max_lease_ms, wait_ms, ordered, start. The broker pushes messages as they come, as far as prefetch allows; a
+ * broker without streams is asked with POP. While one request with acknowledgements is under way, the next ones are
+ * collected. If a topic does not exist, the consumer tries again until it does. Close with hmq_consumer_close.
+ *
+ * ordered=yes: messages of one ORDER key are handled one after another, in the order of their offsets, though several
+ * workers handle other keys meanwhile. The next one begins when the one before it has ended. HMQ_NACK retries the
+ * message here, after the delay, and its key waits for it; the broker does not count that as an attempt. A message whose
+ * lease is lost loses its place. Several consumers of a group may have messages of one key, unless the broker orders the
+ * group.
  */
 HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_consumer_new(hmq_client *client, const char *group,
                                          const char *const *topics, size_t n_topics,
@@ -627,10 +633,59 @@ HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_consumer_new(hmq_client *client, cons
                                          const hmq_options *options, hmq_consumer **ret_consumer,
                                          hmq_error *err);
 
+/* The same for several messages at once, n >= 1. Its result is for each of them that it has not ended, or kept. */
+typedef enum hmq_verdict (*hmq_batch_fn)(void *arg, const hmq_message *const *messages, size_t n, hmq_retry *retry);
+
+/* As hmq_consumer_new. The handler gets what has come, up to batch_count messages; batch_wait_ms: how long the first one
+ * may wait for others. With ordered=yes there is one message of each ORDER key among them. */
+HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_consumer_new_batch(hmq_client *client, const char *group,
+                                                              const char *const *topics, size_t n_topics,
+                                                              hmq_batch_fn handler, void *arg,
+                                                              const hmq_options *options,
+                                                              hmq_consumer **ret_consumer, hmq_error *err);
+
+/*
+ * For a handler, with a message that it was given: the message stays valid after the handler has returned, whose result
+ * does not count for it then, and its lease is extended up to max_lease_ms. End it with hmq_message_end, on any thread
+ * and in any order, also before the handler returns. A message that is kept counts as one that the consumer holds, so
+ * there are prefetch of them at most. HMQ_EINVAL: it is no message of a handler that runs, or it was ended.
+ */
+HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_message_keep(const hmq_message *m, hmq_error *err);
+
+/* HMQ_OK; HMQ_ESTALE: the lease was lost, so the message is redelivered, or was; HMQ_EUNKNOWN. On the I/O thread. */
+typedef void (*hmq_ended_fn)(void *arg, const hmq_error *err);
+
+/*
+ * Ends a message that is kept, or whose handler runs: as a handler's result would, without waiting. From then on m is
+ * not valid; inside its handler it is, until that returns. retry NULL: its defaults. fn (may be NULL, must be with
+ * HMQ_KEEP) is told what came of it, which takes a request for this message alone; without fn many are acknowledged in
+ * one request. HMQ_NACK requeues it at the broker, also with ordered=yes. HMQ_ENOMEM: it is not ended, fn is not called.
+ * HMQ_ECLOSED: the consumer was closed; m is freed, and redelivered when its lease expires. HMQ_EINVAL: it is neither.
+ */
+HMQ_API enum hmq_status hmq_message_end(const hmq_message *m, enum hmq_verdict verdict, const hmq_retry *retry,
+                                        hmq_ended_fn fn, void *arg, hmq_error *err);
+
+/* 1: the lease was lost, as it could not be extended, or the group was reset. The broker gives the message to another
+ * consumer, or has done so, and an ACK has no effect any more: a handler may as well stop. For messages as above. */
+HMQ_API int hmq_message_lost(const hmq_message *m);
+
+/* How often the handler was called with this delivery, this call included: over 1 where ordered=yes retries it here. */
+HMQ_API uint32_t hmq_message_tries(const hmq_message *m);
+
+/*
+ * Begins no more handlers and asks for no more messages. Those that have come stay here, leased as long as max_lease_ms
+ * allows. Waits up to timeout_ms (0: not at all) for the handlers that run. HMQ_ETIMEDOUT: some still do, but it is
+ * paused. HMQ_EWOULDBLOCK: it is paused, and this was a handler, or a callback, that would have had to wait.
+ */
+HMQ_API enum hmq_status hmq_consumer_pause(hmq_consumer *consumer, int64_t timeout_ms, hmq_error *err);
+
+/* Goes on after hmq_consumer_pause, and starts a consumer that was made with start=no. */
+HMQ_API enum hmq_status hmq_consumer_resume(hmq_consumer *consumer, hmq_error *err);
+
 typedef struct hmq_consumer_stats {
     size_t size; /* set by the caller: sizeof(hmq_consumer_stats); then how much was filled */
     uint64_t received; /* messages received */
-    uint64_t handled; /* calls of the handler that returned */
+    uint64_t handled; /* messages whose handler returned */
     uint64_t acked; /* as the broker counted */
     uint64_t nacked; /* verdict NACK or REJECT */
     uint64_t returned; /* requeued without being handled, on closing */
@@ -643,10 +698,12 @@ typedef struct hmq_consumer_stats {
 HMQ_API enum hmq_status hmq_consumer_stats_get(hmq_consumer *consumer, hmq_consumer_stats *stats);
 
 /*
- * Asks for no more messages, waits for running handlers, requeues the other messages, sends the last
- * acknowledgements and frees the consumer. Takes at most timeout_ms, or as long as a running handler
- * takes. HMQ_ETIMEDOUT: some messages could not be acknowledged or requeued; they are redelivered when
- * their leases expire. Not from the handler or another callback.
+ * Asks for no more messages, waits for running handlers and for messages that are kept, requeues the other messages,
+ * sends the last acknowledgements and frees the consumer. Takes at most timeout_ms. HMQ_ETIMEDOUT: some messages could not
+ * be acknowledged or requeued; they are redelivered when their leases expire. A handler that has not returned by then is
+ * abandoned, and the text says how many are: it keeps its thread and its messages until it returns, and its result is
+ * ignored; its arg must stay valid. Messages that are kept stay valid until hmq_message_end. Not from the handler or
+ * another callback.
  */
 HMQ_API enum hmq_status hmq_consumer_close(hmq_consumer *consumer, int64_t timeout_ms,
                                            hmq_error *err);

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "clients/c/wire/clock.h"
+
 static void workers_tell_if_settled(struct workers *w)
 {
     if (w->stopping && w->alive == w->outside)
@@ -83,7 +85,7 @@ bool workers_start(struct workers *w, size_t n, size_t max_tasks,
     w->list = calloc(n, sizeof *w->list);
     if (!w->list)
         return false;
-    if (pthread_mutex_init(&w->lock, NULL) != 0 || pthread_cond_init(&w->more, NULL) != 0 ||
+    if (pthread_mutex_init(&w->lock, NULL) != 0 || !clock_cond_init(&w->more) ||
         pthread_cond_init(&w->settled, NULL) != 0) {
         free(w->list);
         return false;
@@ -123,6 +125,34 @@ void workers_push_all(struct workers *w, struct task_list *tasks, size_t n)
         n--;
     }
     pthread_cond_broadcast(&w->more);
+    pthread_mutex_unlock(&w->lock);
+}
+
+void workers_take_back(struct workers *w, struct task_list *ret_tasks)
+{
+    pthread_mutex_lock(&w->lock);
+    TAILQ_CONCAT(ret_tasks, &w->tasks, link);
+    w->n_tasks = 0;
+    pthread_mutex_unlock(&w->lock);
+}
+
+void workers_take_more(struct workers *w, struct task_list *tasks, size_t n, int64_t deadline_ms)
+{
+    bool in_time = true;
+    pthread_mutex_lock(&w->lock);
+    while (n > 0 && !w->stopping) {
+        struct task *task = TAILQ_FIRST(&w->tasks);
+        if (task) {
+            TAILQ_REMOVE(&w->tasks, task, link);
+            TAILQ_INSERT_TAIL(tasks, task, link);
+            w->n_tasks--;
+            n--;
+        } else if (in_time && clock_ms() < deadline_ms) {
+            in_time = clock_cond_wait(&w->more, &w->lock, deadline_ms);
+        } else {
+            break;
+        }
+    }
     pthread_mutex_unlock(&w->lock);
 }
 

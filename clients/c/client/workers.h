@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/queue.h>
 
 struct task {
@@ -61,6 +62,12 @@ bool workers_push(struct workers *w, struct task *task);
 
 /* Queues n tasks, as many as there is room for; the others stay in the list. */
 void workers_push_all(struct workers *w, struct task_list *tasks, size_t n);
+
+/* Takes back all tasks that no worker has. */
+void workers_take_back(struct workers *w, struct task_list *ret_tasks);
+
+/* In run(): takes up to n tasks more, which come within the deadline (clock_ms). */
+void workers_take_more(struct workers *w, struct task_list *tasks, size_t n, int64_t deadline_ms);
 
 /* True on one of their threads. */
 bool workers_here(const struct workers *w);

@@ -70,6 +70,13 @@ static void extend_submit(struct held *h, size_t n, int64_t now_ms)
         h[i].extending = true;
 }
 
+/* One request names both. What a handler has, or the application keeps, is extended alone: the broker refuses a range
+ * only where all of it is lost, and these are told when they are. */
+static bool extend_joins(const struct held *h, const struct held *next)
+{
+    return h->state == HELD_WAITING && next->state == HELD_WAITING;
+}
+
 static bool extend_applies(const struct held *h, int64_t now_ms)
 {
     return !h->lost && !h->extending && h->state < HELD_ENDING && now_ms < h->give_up_ms;
@@ -89,7 +96,7 @@ void extend_due(struct hmq_consumer *c, int64_t now_ms)
         }
         size_t n = 1;
         for (struct held *next = held_next(h);
-             next && n < COUNT_MAX && extend_applies(next, now_ms) && next->extend_at_ms <= now_ms;
+             next && n < COUNT_MAX && extend_joins(h, next) && extend_applies(next, now_ms) && next->extend_at_ms <= now_ms;
              next = held_next(next))
             n++;
         extend_submit(h, n, now_ms);

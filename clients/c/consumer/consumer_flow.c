@@ -54,6 +54,18 @@ void flow_end(struct flow_call *f)
         client_changed(client);
 }
 
+void flow_tell(const struct flow_call *f, enum hmq_status status, struct slice text)
+{
+    hmq_error err;
+    if (!f->ended)
+        return;
+    if (text.len > 0)
+        error_bytes(&err, status, text);
+    else
+        error_plain(&err, status);
+    f->ended(f->ended_arg, &err);
+}
+
 void flow_trouble(struct hmq_consumer *c, const char *what, enum hmq_status status,
                   struct slice said)
 {

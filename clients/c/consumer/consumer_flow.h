@@ -15,6 +15,8 @@ struct flow_call {
     size_t n; /* EXTEND */
     struct held_list acks; /* ACK */
     int64_t sent_ms;
+    hmq_ended_fn ended; /* hmq_message_end's: told what came of it; may be NULL */
+    void *ended_arg;
 };
 
 typedef void flow_done(struct call *call, const struct call_outcome *outcome);
@@ -36,6 +38,9 @@ bool flow_submit(struct flow_call *f);
 /* The end of every done(): sends whatever is due now, releases the lock, frees the call, and wakes a thread that
  * closes the consumer. */
 void flow_end(struct flow_call *f);
+
+/* Calls `ended`, where there is one. Without the lock, on the driver thread. */
+void flow_tell(const struct flow_call *f, enum hmq_status status, struct slice text);
 
 /* Tells the application what the broker refused. Without the lock, on the driver thread. */
 void flow_trouble(struct hmq_consumer *c, const char *what, enum hmq_status status,

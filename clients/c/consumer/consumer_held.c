@@ -40,10 +40,12 @@ struct held *held_begin(struct delivery *d, size_t i, int64_t now_ms)
 {
     struct hmq_consumer *c = d->consumer;
     struct held *h = &d->items[i];
-    if (c->n_held == 0)
+    if (c->n_held == c->n_kept)
         c->window_ms += now_ms - c->idle_ms;
     h->delivery = d;
     h->m = &d->batch->items[i];
+    d->batch->items[i].holder = h;
+    TAILQ_INIT(&h->followers);
     h->bytes = message_bytes(h->m);
     h->lease_until_ms = now_ms + c->lease_ms;
     h->give_up_ms = now_ms + c->max_lease_ms;
@@ -62,10 +64,22 @@ void held_release(struct held *h)
     TAILQ_REMOVE(&c->held, h, link);
     c->n_held--;
     c->held_bytes -= h->bytes;
-    window_released(c);
+    if (h->left_window)
+        c->n_kept--;
+    else
+        window_released(c);
     h->state = HELD_GONE;
     h->m = NULL;
     delivery_release(h->delivery);
+}
+
+void held_keep(struct held *h)
+{
+    struct hmq_consumer *c = h->delivery->consumer;
+    h->state = HELD_KEPT;
+    h->left_window = true;
+    c->n_kept++;
+    window_released(c);
 }
 
 struct held *held_next(struct held *h)

@@ -19,6 +19,9 @@ struct held *held_begin(struct delivery *d, size_t i, int64_t now_ms);
 /* The message is held no longer; its delivery may be freed. */
 void held_release(struct held *h);
 
+/* Its handler has returned, and the application keeps the message: the window does not count it any more. */
+void held_keep(struct held *h);
+
 /* The message behind it in its delivery, where one range of offsets can name both; NULL: there is none. */
 struct held *held_next(struct held *h);
 

@@ -2,15 +2,22 @@
  * consumer_inner.h: the structure of a consumer, for the files consumer_*.c.
  *
  *   stream_group: records, as long as there is credit     (an older broker: POP, one request at a time)
- *    └► WAITING ─► RUNNING (a worker) ─┬─ ACK ──► acks ─► one ACK request for all of them ─► gone
- *          │           │               ├─ NACK, REJECT ─► a request of its own ────────────► gone
- *          │           │               └─ KEEP ────────────────────────────────────────────► gone
- *          └───────────┴── EXTEND at half of the lease, while held; a lost lease is dropped unrun
+ *    └► WAITING ─► RUNNING (a worker) ─┬─ ACK ──► acks ─► one ACK request for all of them ─► GONE
+ *        │ │ ▲      │  │  │            ├─ NACK, REJECT ─► a request of its own ────────────► GONE
+ *        │ │ └──────┘  │  └─ KEPT ─────┤   (both ENDING until the reply)
+ *        │ │ NACK of   │               └─ KEEP ────────────────────────────────────────────► GONE
+ *        │ │ an ORDER  │
+ *        │ │ key       │
+ *        └─┴───────────┴── EXTEND at half of the lease, while held; a lost lease is dropped unrun
  *
- *   consumer.c          the public functions, the workers, draining
+ *   consumer.c          the public functions: making one, pausing, statistics
+ *   consumer_close.c    draining, and leaving behind what does not end
+ *   consumer_run.c      a worker calls the handler
+ *   consumer_keep.c     messages that the application ends itself
  *   consumer_stream.c   the source of messages: a stream (opening, credit, records, the end)
  *   consumer_pop.c      the other source: POP
  *   consumer_take.c     hands messages that came to the workers
+ *   consumer_order.c    which message may be handled next: ORDER keys, retries, pauses
  *   consumer_extend.c   extending leases
  *   consumer_verdict.c  tells the broker what the handlers decided
  *   consumer_flow.c     requests of a consumer
@@ -21,6 +28,9 @@
  *
  * Messages that came together (a *delivery*) are held in one array. Where they came as a record, they are
  * acknowledged and extended by ranges of offsets: neighbours in the array with consecutive offsets.
+ *
+ * A consumer that is closed while a handler does not return, or while messages are kept, is left as a *husk* (CLOSED): it
+ * touches its client no more, and the last thread or message that leaves it frees it.
  *
  * Locks: `lock` guards all from there on. It may be held while submitting a call.
  */
@@ -33,23 +43,39 @@
 #include "clients/c/client/service.h"
 #include "clients/c/client/workers.h"
 #include "clients/c/wire/message.h"
+#include "protocol/base/hash.h"
 
-enum held_state { HELD_WAITING, HELD_RUNNING, HELD_ENDING, HELD_GONE };
+enum held_state {
+    HELD_WAITING, /* for a worker, for its turn in its ORDER key, or for its retry */
+    HELD_RUNNING, /* its handler is called */
+    HELD_KEPT, /* its handler has returned, and the application ends it */
+    HELD_ENDING,
+    HELD_GONE
+};
 
 struct held {
     struct task task;
     TAILQ_ENTRY(held) link; /* in consumer.held until GONE */
-    TAILQ_ENTRY(held) ack_link; /* in consumer.acks, or in those of a request */
+    TAILQ_ENTRY(held) ack_link; /* in consumer.acks, or in those of a request; WAITING: in consumer.retries */
     struct delivery *delivery;
     const struct hmq_message *m; /* NULL: GONE */
     size_t bytes;
     enum held_state state;
     bool extending, lost;
     bool queued; /* in consumer.acks */
+    bool offered; /* queued for the workers, or one of them has it in its hand */
+    bool in_handler; /* whatever its state: m must stay valid until the handler returns */
+    bool kept; /* hmq_message_keep was called */
+    bool left_window; /* counted in consumer.n_kept until it is GONE */
+    bool heads; /* it is the first of its ORDER key, and in consumer.keys */
+    uint32_t tries; /* calls of the handler */
+    struct hash_node key_node;
+    TAILQ_ENTRY(held) key_link; /* in the followers of the first one of its key */
+    TAILQ_HEAD(held_list, held) followers; /* of the first one */
+    int64_t retry_ms; /* in consumer.retries: when */
+    struct slice key, topic; /* of the first one and its followers: they are equal */
     int64_t lease_until_ms, extend_at_ms, give_up_ms; /* our own clock */
 };
-
-TAILQ_HEAD(held_list, held);
 
 /* Messages that came together; freed when none of them is held or being extended. */
 struct delivery {
@@ -69,7 +95,8 @@ struct consumer_source {
 enum consumer_state {
     CONSUMER_RUNNING,
     CONSUMER_DRAINING, /* asks for no more; messages held are being ended */
-    CONSUMER_CLOSING /* sends nothing any more */
+    CONSUMER_CLOSING, /* sends nothing any more */
+    CONSUMER_CLOSED /* a husk */
 };
 
 struct hmq_consumer {
@@ -78,8 +105,12 @@ struct hmq_consumer {
     char *group;
     char **topics;
     size_t n_topics;
-    hmq_message_fn handler;
+    hmq_message_fn handler; /* NULL: batch_handler */
+    hmq_batch_fn batch_handler;
     void *arg;
+    bool ordered;
+    size_t batch_count;
+    int64_t batch_wait_ms;
     int64_t lease_ms, max_lease_ms, wait_ms;
     size_t prefetch, prefetch_bytes;
     struct workers workers;
@@ -88,8 +119,16 @@ struct hmq_consumer {
     pthread_mutex_t lock;
     enum consumer_state state;
     const struct consumer_source *source;
+    bool paused;
+    size_t n_running; /* messages whose handler runs */
+    bool threads_ended; /* no worker is left: it may be freed, where it is a husk */
+    void (*bury)(struct hmq_consumer *c); /* frees it */
     struct held_list held, acks;
     size_t n_held, held_bytes, n_acks, average_bytes;
+    size_t n_kept; /* of those held: were KEPT, so that the window does not count them */
+    struct task_list parked; /* WAITING messages that no worker may begin while it is paused */
+    struct hash keys; /* ordered: the first message of each ORDER key */
+    struct held_list retries; /* ordered: those that wait for their retry */
     size_t calls; /* requests under way, of whatever kind */
     bool ack_open; /* an ACK request is under way */
     bool fetch_open; /* a request of the source is: a POP, or what opens or closes a stream */
@@ -105,5 +144,11 @@ struct hmq_consumer {
     int64_t ack_after_ms, next_extend_ms;
     hmq_consumer_stats stats;
 };
+
+/* Whether more messages are to come. Under the lock. */
+static inline bool consumer_wants_more(const struct hmq_consumer *c)
+{
+    return c->state == CONSUMER_RUNNING && !c->paused;
+}
 
 #endif

@@ -5,7 +5,7 @@
  *   none ──stream_group──► open ◄── credit, as messages are done ──┐
  *    ▲ ▲                    │ records ─► taken ────────────────────┘
  *    │ └── pause ◄──────────┤ stream_end; a record is damaged, or there is no memory for it
- *    │                      │ draining: stream_close, and a ping whose reply comes after all records
+ *    │                      │ draining, paused: stream_close, and a ping whose reply comes after all records
  *    └── another connection ┘
  *
  * A stream belongs to its connection: on the next one, its number may be another stream's. So whatever names
@@ -98,7 +98,7 @@ static bool stream_tell(struct hmq_consumer *c, const char *method, int64_t stre
 /* Credit is given only when a quarter of the window is free, so that it is given for many at once. */
 static void stream_give_credit(struct hmq_consumer *c)
 {
-    if ((c->n_held + c->credit) * 4 > c->window * 3)
+    if ((c->n_held - c->n_kept + c->credit) * 4 > c->window * 3)
         return;
     size_t n = window_room(c);
     if (n > 0 && stream_tell(c, "stream_credit", c->stream, (int64_t)n))
@@ -159,11 +159,11 @@ static void stream_pump(struct hmq_consumer *c)
 {
     if (c->given_up && !stream_close_given_up(c))
         return;
-    if (c->state != CONSUMER_RUNNING && c->stream)
+    if (!consumer_wants_more(c) && c->stream)
         stream_close(c);
     else if (c->stream)
         stream_give_credit(c);
-    else if (c->state == CONSUMER_RUNNING)
+    else if (consumer_wants_more(c))
         stream_open(c);
 }
 

@@ -115,30 +115,48 @@ static void verdict_ack_queue(struct hmq_consumer *c, struct held *h)
         TAILQ_INSERT_TAIL(&c->acks, h, ack_link);
 }
 
-/* ---- requeueing and rejecting ---- */
+/* ---- one message by itself ---- */
 
-static void verdict_nack_done(struct call *call, const struct call_outcome *o)
+/* What became of an ACK, NACK or REJECT of one message. */
+static enum hmq_status verdict_one_status(const struct call *call, const struct call_outcome *o)
+{
+    int64_t count = 0;
+    bool acked = !rpc_int(o->result, &count) || count > 0;
+    if (o->status == HMQ_OK && acked)
+        return HMQ_OK;
+    if (o->status != HMQ_OK && o->status != HMQ_ESTALE)
+        return o->status;
+    return call->repeated ? HMQ_EUNKNOWN : HMQ_ESTALE; /* the first one may have ended it */
+}
+
+static void verdict_one_done(struct call *call, const struct call_outcome *o)
 {
     struct flow_call *f = flow_of(call);
     struct hmq_consumer *c = f->consumer;
+    enum hmq_status status = verdict_one_status(call, o);
+    int64_t count = 0;
     if (o->status != HMQ_ESTALE)
         flow_trouble(c, "nack", o->status, o->text);
+    flow_tell(f, status, status == o->status ? o->text : slice_of(NULL, 0));
     pthread_mutex_lock(&c->lock);
+    if (o->status == HMQ_OK && rpc_int(o->result, &count))
+        c->stats.acked += (uint64_t)count;
     held_release(f->held);
     flow_end(f);
 }
 
-/* method: "nack" or "reject". delay_ms below 0 and an empty reason are left out. */
-static void verdict_nack_submit(struct held *h, const char *method, int64_t delay_ms, const char *reason)
+/* method: "ack", "nack" or "reject". delay_ms below 0 and an empty reason are left out. False: nothing was done. */
+static bool verdict_one_submit(struct held *h, const char *method, int64_t delay_ms, const char *reason,
+                               struct ended ended)
 {
     struct hmq_consumer *c = h->delivery->consumer;
-    struct flow_call *f = flow_call(c, verdict_nack_done);
-    h->state = HELD_ENDING;
-    if (!f) {
-        held_release(h);
-        return;
-    }
+    struct flow_call *f = flow_call(c, verdict_one_done);
+    enum held_state before = h->state;
+    if (!f)
+        return false;
     f->held = h;
+    f->ended = ended.fn;
+    f->ended_arg = ended.arg;
     request_begin(&f->call, method, 2u + (delay_ms >= 0) + (reason[0] != '\0'));
     pair_text(&f->call.frame, "group", c->group);
     pair_text(&f->call.frame, "receipt", hmq_message_receipt(h->m));
@@ -146,30 +164,43 @@ static void verdict_nack_submit(struct held *h, const char *method, int64_t dela
         pair_int(&f->call.frame, "delay", delay_ms);
     if (reason[0])
         pair_text(&f->call.frame, "reason", reason);
-    /* A repeat of what was done answers STALE, which is ignored. */
+    /* A repeat of what was done answers STALE, or 0. */
     f->call.repeat = CALL_AGAIN_BUSY;
-    if (!flow_submit(f))
-        held_release(h);
+    h->state = HELD_ENDING;
+    if (flow_submit(f))
+        return true;
+    h->state = before;
+    return false;
 }
 
 void verdict_return(struct held *h)
 {
     h->delivery->consumer->stats.returned++;
-    verdict_nack_submit(h, "nack", 0, ""); /* without a delay: no handler has failed */
+    if (!verdict_one_submit(h, "nack", 0, "", (struct ended){0})) /* without a delay: no handler has failed */
+        held_release(h);
+}
+
+bool verdict_end(struct held *h, enum hmq_verdict verdict, const hmq_retry *retry, struct ended ended)
+{
+    struct hmq_consumer *c = h->delivery->consumer;
+    if (verdict == HMQ_KEEP) {
+        held_release(h);
+        return true;
+    }
+    if (verdict == HMQ_ACK && !ended.fn) {
+        verdict_ack_queue(c, h);
+        return true;
+    }
+    const char *method = verdict == HMQ_ACK ? "ack" : verdict == HMQ_NACK ? "nack" : "reject";
+    bool nack = verdict == HMQ_NACK;
+    bool sent = verdict_one_submit(h, method, nack ? retry->delay_ms : HMQ_DEFAULT,
+                                   verdict == HMQ_ACK ? "" : retry->reason, ended);
+    c->stats.nacked += sent && verdict != HMQ_ACK;
+    return sent;
 }
 
 void verdict_take(struct held *h, enum hmq_verdict verdict, const hmq_retry *retry)
 {
-    struct hmq_consumer *c = h->delivery->consumer;
-    c->stats.handled++;
-    if (verdict == HMQ_KEEP) {
-        held_release(h);
-    } else if (verdict == HMQ_ACK) {
-        verdict_ack_queue(c, h);
-    } else {
-        bool reject = verdict == HMQ_REJECT;
-        c->stats.nacked++;
-        verdict_nack_submit(h, reject ? "reject" : "nack", reject ? HMQ_DEFAULT : retry->delay_ms,
-                    retry->reason);
-    }
+    if (!verdict_end(h, verdict, retry, (struct ended){0}))
+        held_release(h); /* it is redelivered when its lease expires */
 }

@@ -24,7 +24,7 @@ void window_begin(struct hmq_consumer *c)
 void window_released(struct hmq_consumer *c)
 {
     bool emptied = ++c->window_done >= c->window;
-    if (c->n_held == 0)
+    if (c->n_held == c->n_kept)
         c->idle_ms = clock_ms();
     if (!emptied && c->window_done % WINDOW_LOOK != 0)
         return;
@@ -44,7 +44,9 @@ void window_released(struct hmq_consumer *c)
 size_t window_room(const struct hmq_consumer *c)
 {
     size_t taken = c->n_held + c->credit, bytes = c->held_bytes + c->credit * c->average_bytes;
-    size_t by_count = c->window > taken ? c->window - taken : 0;
+    size_t by_window = c->window + c->n_kept > taken ? c->window + c->n_kept - taken : 0;
+    size_t by_prefetch = c->prefetch > taken ? c->prefetch - taken : 0;
+    size_t by_count = by_window < by_prefetch ? by_window : by_prefetch;
     size_t by_bytes =
         c->prefetch_bytes > bytes ? (c->prefetch_bytes - bytes) / c->average_bytes : 0;
     if (taken == 0)

@@ -1,10 +1,10 @@
 /*
  * consumer_window.h: how many messages more may come to a consumer, and when to ask for them.
  *
- * Limits: n_held + credit <= window <= prefetch when more is asked for. The window begins small, doubles
+ * Limits: n_held - n_kept + credit <= window, and n_held + credit <= prefetch, when more is asked for. The window begins small, doubles
  * when it is emptied quickly and halves when that takes long, which a slow handler shows long before it has
  * emptied it: so fast handlers are kept busy, and slow ones leave messages to other consumers. Time in which
- * nothing is held counts for neither.
+ * nothing is held counts for neither, and a message that the application keeps is out of it when its handler returns.
  *
  * The small beginning also lets the first messages show their size. Credit and POP count messages, so
  * prefetch_bytes is kept by the average size of the messages that came so far; a first message passes

@@ -24,6 +24,7 @@ struct hmq_message {
     _Atomic(struct hmq_reply *) attributes; /* record: NULL until asked for, then owned */
     struct parts parts; /* record only */
     size_t bytes; /* record only: what the message takes of it */
+    void *holder; /* what a consumer knows of it; NULL: it is none of a consumer's */
     _Atomic int naming; /* record only: enum message_naming */
     char id[HMQ_ID_SIZE]; /* the receipt without its attempt; record: written when asked for */
     char receipt[HMQ_ID_SIZE];

@@ -83,6 +83,7 @@ static void unpack(struct unpacking *u, uint32_t i, const struct message *m, str
 {
     struct parts *p = &to->parts;
     to->map = to->properties = NULL;
+    to->holder = NULL;
     atomic_init(&to->attributes, NULL);
     atomic_init(&to->naming, MESSAGE_UNNAMED);
     to->bytes = record_bytes(u->record, &u->header, i).len;

@@ -1,0 +1,181 @@
+/*
+ * consumer_run.c: takes messages to the handler and back; see consumer_run.h.
+ *
+ *   WAITING ─► run_begin ─► RUNNING, in_handler ─► the handler ─► run_end ─► KEPT, a retry, or ended
+ *                 └─► lost: dropped; draining: requeued; paused: parked
+ *
+ * A message whose handler runs is a user of its delivery: so it stays valid, though hmq_message_end may end it before the
+ * handler returns.
+ */
+#include "clients/c/consumer/consumer_run.h"
+
+#include <stdlib.h>
+
+#include "clients/c/consumer/consumer_held.h"
+#include "clients/c/consumer/consumer_order.h"
+#include "clients/c/consumer/consumer_verdict.h"
+#include "clients/c/wire/clock.h"
+
+static struct held *run_held(struct task *task)
+{
+    return (struct held *)(void *)task; /* the task is its first member */
+}
+
+/* The lease was lost while the message waited. */
+static void run_drop(struct held *h)
+{
+    struct delivery *d = h->delivery;
+    d->consumer->stats.lost += !h->lost;
+    d->users++; /* order_next looks at it */
+    held_release(h);
+    order_next(h);
+    delivery_release(d);
+}
+
+/* True: its handler is to be called. */
+static bool run_begin(struct held *h)
+{
+    struct hmq_consumer *c = h->delivery->consumer;
+    if (c->state != CONSUMER_RUNNING) {
+        if (c->state == CONSUMER_DRAINING)
+            verdict_return(h);
+        return false;
+    }
+    if (c->paused) {
+        h->offered = false;
+        TAILQ_INSERT_TAIL(&c->parked, &h->task, link);
+        return false;
+    }
+    if (h->lost || clock_ms() >= h->lease_until_ms) {
+        run_drop(h);
+        return false;
+    }
+    h->state = HELD_RUNNING;
+    h->in_handler = true;
+    h->tries++;
+    h->delivery->users++;
+    c->n_running++;
+    return true;
+}
+
+/* The handler returned, and the message was not ended meanwhile. */
+static void run_decide(struct held *h, enum hmq_verdict verdict, const hmq_retry *retry)
+{
+    struct hmq_consumer *c = h->delivery->consumer;
+    if (h->kept)
+        held_keep(h);
+    else if (c->state >= CONSUMER_CLOSING)
+        held_release(h); /* nobody waits for its result any more */
+    else if (verdict == HMQ_NACK && c->state == CONSUMER_RUNNING && order_retry(h, retry->delay_ms))
+        c->stats.nacked++;
+    else
+        verdict_take(h, verdict, retry);
+}
+
+static void run_end(struct held *h, enum hmq_verdict verdict, const hmq_retry *retry)
+{
+    struct delivery *d = h->delivery;
+    struct hmq_consumer *c = d->consumer;
+    h->in_handler = false;
+    c->n_running--;
+    c->stats.handled++;
+    if (h->state == HELD_RUNNING)
+        run_decide(h, verdict, retry);
+    if (h->state >= HELD_ENDING)
+        order_next(h);
+    delivery_release(d);
+}
+
+/* Under the lock: someone may wait for the handlers. */
+static void run_tell(struct hmq_consumer *c)
+{
+    if (c->state != CONSUMER_CLOSED && (c->paused || c->state != CONSUMER_RUNNING))
+        client_changed(c->client);
+}
+
+static void run_one(struct hmq_consumer *c, struct held *h)
+{
+    hmq_retry retry = {.delay_ms = HMQ_DEFAULT};
+    enum hmq_verdict verdict = HMQ_KEEP;
+    pthread_mutex_lock(&c->lock);
+    bool begun = run_begin(h);
+    pthread_mutex_unlock(&c->lock);
+    if (begun) {
+        workers_outside(&c->workers);
+        verdict = c->handler(c->arg, h->m, &retry);
+        (void)workers_inside(&c->workers); /* what to do where it was abandoned, the state tells */
+    }
+    retry.reason[sizeof retry.reason - 1] = '\0';
+    pthread_mutex_lock(&c->lock);
+    if (begun)
+        run_end(h, verdict, &retry);
+    c->pump(c);
+    run_tell(c);
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* Calls the handler with those of the tasks that may begin; messages has room for all of them. */
+static void run_many(struct hmq_consumer *c, struct task_list *tasks, const hmq_message **messages)
+{
+    hmq_retry retry = {.delay_ms = HMQ_DEFAULT};
+    enum hmq_verdict verdict = HMQ_KEEP;
+    struct task *task;
+    size_t n = 0;
+    pthread_mutex_lock(&c->lock);
+    while ((task = TAILQ_FIRST(tasks))) {
+        TAILQ_REMOVE(tasks, task, link);
+        if (run_begin(run_held(task)))
+            messages[n++] = run_held(task)->m;
+    }
+    pthread_mutex_unlock(&c->lock);
+    if (n > 0) {
+        workers_outside(&c->workers);
+        verdict = c->batch_handler(c->arg, messages, n, &retry);
+        (void)workers_inside(&c->workers);
+    }
+    retry.reason[sizeof retry.reason - 1] = '\0';
+    pthread_mutex_lock(&c->lock);
+    for (size_t i = 0; i < n; i++)
+        run_end(messages[i]->holder, verdict, &retry);
+    c->pump(c);
+    run_tell(c);
+    pthread_mutex_unlock(&c->lock);
+}
+
+void run_task(struct task *task, void *arg)
+{
+    struct hmq_consumer *c = arg;
+    if (c->handler) {
+        run_one(c, run_held(task));
+        return;
+    }
+    struct task_list tasks = TAILQ_HEAD_INITIALIZER(tasks);
+    const hmq_message *alone, **messages = malloc(c->batch_count * sizeof *messages);
+    TAILQ_INSERT_TAIL(&tasks, task, link);
+    if (messages)
+        workers_take_more(&c->workers, &tasks, c->batch_count - 1, clock_ms() + c->batch_wait_ms);
+    run_many(c, &tasks, messages ? messages : &alone);
+    free(messages);
+}
+
+void run_leave(struct hmq_consumer *c)
+{
+    bool last = c->state == CONSUMER_CLOSED && c->n_held == 0 && c->threads_ended;
+    pthread_mutex_unlock(&c->lock);
+    if (last)
+        c->bury(c);
+}
+
+void run_thread_gone(void *arg)
+{
+    struct hmq_consumer *c = arg;
+    client_changed(c->client);
+}
+
+void run_threads_ended(void *arg)
+{
+    struct hmq_consumer *c = arg;
+    pthread_mutex_lock(&c->lock);
+    c->threads_ended = true;
+    run_leave(c);
+}
