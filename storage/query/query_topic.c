@@ -21,11 +21,13 @@ struct queue_info {
     uint64_t first, next, bytes;
 };
 
-/* Each row of the directory has the bytes of all records up to its own. Where a damaged one has not, the next record
- * began to count anew, so there may be more than this says. */
+/* Each row of the directory has the bytes of all records up to its own. Where a damaged one has not (total is 0), the next
+ * record began to count anew, so there may be more than this says. */
 static uint64_t topic_bytes(const struct record_info *first, const struct record_info *last)
 {
-    return last->total >= first->total ? last->total - first->total + first->bytes : last->total;
+    if (first->base == last->base)
+        return first->bytes;
+    return first->total && last->total >= first->total ? last->total - first->total + first->bytes : last->total;
 }
 
 static enum status topic_queue(struct view *v, struct directory *d, uint32_t queue, struct queue_info *ret_q)

@@ -45,7 +45,7 @@ void model_stored(struct model *m, int topic, int queue, uint32_t serial, int64_
     must(q < (int)m->topics[t].n_queues, "stored in a queue that is not there");
     must(queue < 0 || queue == q, "stored in another queue than was asked for");
     must(offset == mq->end, "the offset is not the next of its queue");
-    mq->messages[mq->end++] = (struct m_message){serial, m->group, expiry(m, ttl_ms)};
+    mq->messages[mq->end++] = (struct m_message){serial, m->group, expiry(m, ttl_ms), M_WHOLE};
 }
 
 /* ---- delayed messages ---- */
@@ -105,7 +105,7 @@ static void fire(struct model *m)
         if (d->expires_ms <= m->now_ms)
             continue;
         must(mq->end < M_OFFSETS, "the test has no room for a message");
-        mq->messages[mq->end++] = (struct m_message){d->serial, m->group, d->expires_ms};
+        mq->messages[mq->end++] = (struct m_message){d->serial, m->group, d->expires_ms, M_WHOLE};
     }
 }
 
@@ -215,8 +215,13 @@ static bool expired(const struct model *m, int topic, int queue, uint32_t offset
     return m->topics[topic].queues[queue].messages[offset].expires_ms <= m->now_ms;
 }
 
-/* Handles expired leases: the messages become ready again, or go to the dead letters; those that have expired go
- * nowhere. */
+/* A message that has expired, or is lost, is no dead letter. */
+static bool buried(const struct model *m, int topic, int queue, uint32_t offset)
+{
+    return !expired(m, topic, queue, offset) && m->topics[topic].queues[queue].messages[offset].harm != M_LOST;
+}
+
+/* Handles expired leases: the messages become ready again, or go to the dead letters. */
 static void settle(struct model *m, int group, int topic)
 {
     struct m_gt *gt = &m->gts[group][topic];
@@ -226,7 +231,7 @@ static void settle(struct model *m, int group, int topic)
             if (c->state != M_LEASED || c->due_ms > m->now_ms)
                 continue;
             bool dies = c->attempt - gt->base >= gt->attempts;
-            m->dead[group] += dies && !expired(m, topic, q, o);
+            m->dead[group] += dies && buried(m, topic, q, o);
             c->state = dies ? M_DONE : M_WAITING;
         }
     }
@@ -318,7 +323,7 @@ void model_ack(struct model *m, int group, int topic, int queue, uint32_t offset
 void model_reject(struct model *m, int group, int topic, int queue, uint32_t offset)
 {
     m->gts[group][topic].cells[queue][offset].state = M_DONE;
-    m->dead[group] += !expired(m, topic, queue, offset);
+    m->dead[group] += buried(m, topic, queue, offset);
 }
 
 void model_nack(struct model *m, int group, int topic, int queue, uint32_t offset, int64_t delay_ms)

@@ -26,10 +26,14 @@
 #define M_DEDUPS 4
 #define M_DELAYED 24
 
+/* What is damaged of its record (model_harm.h): nothing; all of it, so that the message is lost; its row of the directory. */
+enum m_harm { M_WHOLE, M_LOST, M_ROW };
+
 struct m_message {
     uint32_t serial;
     uint32_t group; /* commit group that stored it */
     int64_t expires_ms;
+    enum m_harm harm;
 };
 
 struct m_queue {

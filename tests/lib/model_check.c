@@ -36,19 +36,53 @@ static const char *ask(const char *fmt, ...)
     return answer;
 }
 
-static void check_queue(int t, uint32_t q)
+/* The messages from an offset on, up to what is lost or the end. Returns where that is. */
+static uint32_t check_whole(int t, uint32_t q, uint32_t from)
 {
     const struct m_queue *mq = &m->topics[t].queues[q];
     struct buf want;
+    uint32_t o = from;
     buf_init(&want, 0);
     buf_put_u8(&want, '[');
-    for (uint32_t o = mq->floor; o < mq->end; o++)
-        buf_printf(&want, "%st%d:%u:%u=%u", o > mq->floor ? " " : "", t, q, o, mq->messages[o].serial);
+    for (; o < mq->end && mq->messages[o].harm != M_LOST; o++)
+        buf_printf(&want, "%st%d:%u:%u=%u", o > from ? " " : "", t, q, o, mq->messages[o].serial);
     buf_put_str(&want, "]");
     buf_put_u8(&want, 0);
-    const char *said = ask("READ t%d %u 0 COUNT 1000", t, q);
-    must(strcmp(said, (const char *)want.data) == 0, "a queue holds something else");
+    must(same(ask("READ t%d %u %u COUNT 1000", t, q, from), (const char *)want.data), "a queue holds something else");
     buf_free(&want);
+    return o;
+}
+
+/* What is lost from an offset on: READ says so, and where to go on. Returns where that is. */
+static uint32_t check_lost(int t, uint32_t q, uint32_t from)
+{
+    const struct m_queue *mq = &m->topics[t].queues[q];
+    unsigned topic = 0, queue = 0, first = 0, last = 0, next = 0;
+    s->full = true;
+    const char *said = ask("READ t%d %u %u COUNT 1000", t, q, from);
+    s->full = false;
+    must(sscanf(said, "-DAMAGED t%u:%u:%u-%u cannot be read: the first offset behind it is %u", &topic, &queue, &first,
+                &last, &next) == 5,
+         "READ does not say what is lost");
+    must(topic == (unsigned)t && queue == q && first <= from && last >= from && next == last + 1 && next <= mq->end,
+         "READ says that something else is lost");
+    for (uint32_t o = first; o <= last && o < M_OFFSETS; o++)
+        must(o < mq->floor || mq->messages[o].harm == M_LOST, "READ says that what is whole is lost");
+    return next;
+}
+
+static void check_queue(int t, uint32_t q)
+{
+    const struct m_queue *mq = &m->topics[t].queues[q];
+    for (uint32_t o = mq->floor; o < mq->end;)
+        o = mq->messages[o].harm == M_LOST ? check_lost(t, q, o) : check_whole(t, q, o);
+    (void)check_whole(t, q, mq->end);
+    if (mq->floor == mq->end)
+        return;
+    uint32_t o = mq->floor + (uint32_t)prng_below(p, mq->end - mq->floor);
+    char want[40];
+    (void)snprintf(want, sizeof(want), "t%d:%u:%u=%u", t, q, o, mq->messages[o].serial);
+    must(same(ask("GET t%d:%u:%u", t, q, o), mq->messages[o].harm == M_LOST ? "-DAMAGED" : want), "GET answers otherwise");
 }
 
 static void check_delayed(int t)

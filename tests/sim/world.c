@@ -153,6 +153,27 @@ const char *world_words(const struct slice *words, size_t n, const char *line)
     return finish(shell_add_words(&w.s, words, n), line);
 }
 
+/* The same query while a read fails, or finds damage: an error, or what can be read before that, and nothing else. How
+ * many bytes a topic has is not known where a row of its directory is damaged. */
+static void ask_badly(const char *line, const char *right)
+{
+    if (strncmp(line, "TOPIC INFO", 10) == 0)
+        return;
+    static const enum kv_op ops[] = {KV_OP_GET, KV_OP_ITER, KV_OP_GET_DAMAGE, KV_OP_ITER_DAMAGE};
+    enum kv_op op = ops[prng_below(&w.bad, 4)];
+    kv_fault(w.s.st->kv, op, 1 + (int)prng_below(&w.bad, 5));
+    const char *said = shell_do(&w.s, "%s", line);
+    kv_fault(w.s.st->kv, op, 0);
+    size_t len = strlen(said);
+    bool part = len > 0 && said[len - 1] == ']' && strncmp(line, "READ ", 5) == 0 && strncmp(said, right, len - 1) == 0;
+    if (said[0] == '-' || part || strcmp(said, right) == 0)
+        return;
+    world_note("-- %.70s, while a read failed", line);
+    world_note("-- should be %.140s", right);
+    world_note("-- is        %.140s", said);
+    must(false, "a query was answered with something else where a read failed");
+}
+
 const char *world_ask(const char *fmt, ...)
 {
     char line[200];
@@ -164,6 +185,8 @@ const char *world_ask(const char *fmt, ...)
     buf_reset(&w.said, (size_t)4 << 20);
     buf_put_str(&w.said, said);
     buf_put_u8(&w.said, 0);
+    if (prng_below(&w.bad, 6) == 0)
+        ask_badly(line, (const char *)w.said.data);
     return (const char *)w.said.data;
 }
 
@@ -185,6 +208,8 @@ void world_write(void)
     if (w.s.n > 0)
         oracle_settle(&w.o);
     must(shell_write(&w.s), "a group was not written");
+    w.s.st->lru.bytes_max = (size_t)prng_below(&w.bad, 3) * 2000; /* little is in memory */
+    w.s.st->wait_window = 1 + (uint32_t)prng_below(&w.bad, 4);
     w.next_due_ms = w.s.fx.next_due_ms;
     for (int g = 0; g < O_PGROUPS; g++) {
         uint32_t news = news_of(g);
@@ -329,6 +354,7 @@ void world_begin(uint64_t seed)
     w.o.last_id = TXID_MIN;
     w.next_due_ms = 0;
     w.p = prng_from(seed);
+    w.bad = prng_from(~seed);
     w.lazy = below(4) == 0;
     w.few = below(3) == 0;
     durable();

@@ -68,6 +68,7 @@ struct world {
     struct shell s;
     struct oracle o;
     struct prng p; /* of the present step */
+    struct prng bad; /* of what must make no difference: what is in memory, and reads that fail */
     uint64_t seed;
     uint32_t step;
     const char *doing;

@@ -1,7 +1,8 @@
 /*
  * test_storage_model.c: runs random commands on the store and compares each reply with a simple model
  * (tests/lib/model.h), and between commit groups everything that is stored. Groups have random lengths; there are
- * random steps of time, restarts, reads that fail during a command, and writes that fail and lose their group.
+ * random steps of time, restarts, reads that fail or find damage during a command, and writes that fail and lose their
+ * group, records that are damaged for good. Little is in memory, so topics are unloaded and runs wait on disk.
  *
  *   SEEDS=n         how many histories (some dozens by default)
  *   HALFMQ_SEED=n   the first of them; a failure prints its seed, which repeats it with SEEDS=1
@@ -20,6 +21,7 @@
 #include "tests/lib/batch.h"
 #include "tests/lib/model.h"
 #include "tests/lib/model_check.h"
+#include "tests/lib/model_harm.h"
 #include "tests/lib/model_pick.h"
 #include "tests/lib/prng.h"
 #include "tests/lib/shell.h"
@@ -90,11 +92,15 @@ static const char *apply(const char *fmt, ...)
     return answer_of(line);
 }
 
+static bool is(const char *said, const char *want)
+{
+    return strcmp(said, want) == 0;
+}
+
 /* True if a read failed during the command: the reply says so and nothing was done, or the group is given up. */
 static bool faulted(const char *said)
 {
-    bool yes = w.faulty && (w.s.st->sick || strcmp(said, "-ERR") == 0 ||
-                              strcmp(said, "-BUSY") == 0 || strcmp(said, "-DAMAGED") == 0);
+    bool yes = w.faulty && (w.s.st->sick || is(said, "-ERR") || is(said, "-BUSY") || is(said, "-DAMAGED"));
     w.ended = w.ended || yes;
     return yes;
 }
@@ -105,11 +111,6 @@ static bool less_was_done(const char *said)
     if (w.faulty)
         w.ended = w.s.st->sick = true;
     return w.faulty || faulted(said);
-}
-
-static bool is(const char *said, const char *want)
-{
-    return strcmp(said, want) == 0;
 }
 
 /* ---- producing ---- */
@@ -357,10 +358,10 @@ static void policy_counts(void)
 /* A new CHECKMAX applies from the next ask on, which the model does not track: so not after an ask. */
 static bool anybody_asked(void)
 {
-    bool asked = false;
     for (int i = 0; i < M_TXNS; i++)
-        asked = asked || (w.m.txns[i].fate == M_PENDING && w.m.txns[i].checks > 0);
-    return asked;
+        if (w.m.txns[i].fate == M_PENDING && w.m.txns[i].checks > 0)
+            return true;
+    return false;
 }
 
 static void do_pgroup_set(void)
@@ -614,7 +615,7 @@ static void do_group_create(void)
 static void do_group_delete(void)
 {
     int g = below(M_GROUPS);
-    bool there = model_group_there(&w.m, g);
+    bool there = model_group_there(&w.m, g) || w.m.dead[g] > 0; /* a group that has only dead letters has those */
     const char *said = w.faulty ? NULL : apply("GROUP DELETE g%d", g);
     if (!said || faulted(said))
         return;
@@ -716,22 +717,21 @@ static void one_group(void)
             if (w.m.topics[t].queues[q].end > M_OFFSETS - 110 && w.m.topics[t].there)
                 topic_delete(t);
     w.faulty = below(20) == 0;
-    if (w.faulty)
-        kv_fault(w.s.st->kv, below(2) ? KV_OP_GET : KV_OP_ITER, 1 + below(4));
-    for (int n = 1 + below(below(4) ? 4 : 10); n > 0 && !w.ended; n--)
+    bool damage = w.faulty && model_harm_read(&w.s, &w.p);
+    for (int n = damage ? 1 : 1 + below(below(4) ? 4 : 10); n > 0 && !w.ended; n--)
         do_any();
+    w.s.st->sick = w.s.st->sick || damage;
     bool lost = below(30) == 0;
+    w.doing = "writing";
     if (lost)
         kv_fault(w.s.st->kv, below(2) ? KV_OP_WRITE : KV_OP_SYNC, 1);
-    w.doing = "writing";
     bool written = shell_write(&w.s);
     must(written || lost || w.faulty, "a group was not written");
-    kv_fault(w.s.st->kv, KV_OP_GET, 0);
-    kv_fault(w.s.st->kv, KV_OP_ITER, 0);
-    kv_fault(w.s.st->kv, KV_OP_WRITE, 0);
-    kv_fault(w.s.st->kv, KV_OP_SYNC, 0);
+    model_harm_over(&w.s);
     if (!written)
         lose_group(lost);
+    if (below(12) == 0)
+        model_harm(&w.m, &w.s, &w.p);
 }
 
 static void pass_time(void)

@@ -81,6 +81,16 @@ static void without_its_row_the_next_record_ends_it(void **state)
     assert_int_equal(store_damaged(s->store), 1); /* the same one */
 }
 
+/* The row of the first record is lost, with the bytes up to there: no byte is counted twice. */
+static void bytes_of_a_queue(void **state)
+{
+    struct shell *s = *state;
+    three_records(s);
+    int64_t bytes = shell_field(shell_do(s, "TOPIC INFO t"), "bytes");
+    lose_row(s, 0);
+    assert_int_equal(shell_field(shell_do(s, "TOPIC INFO t"), "bytes"), bytes);
+}
+
 static void the_last_record_is_lost(void **state)
 {
     struct shell *s = *state;
@@ -231,6 +241,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SHELL_TEST(read_and_get_say_what_is_lost),
         SHELL_TEST(without_its_row_the_next_record_ends_it),
+        SHELL_TEST(bytes_of_a_queue),
         SHELL_TEST(the_last_record_is_lost),
         SHELL_TEST(a_record_at_the_wrong_place_is_lost),
         SHELL_TEST(a_missing_record_is_lost),
