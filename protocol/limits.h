@@ -40,7 +40,7 @@
                                        POP of a few messages reads one record, so records stay small */
 #define RECORD_COUNT_MAX 65535
 #define REPLY_BYTES_MAX MIB(128)    /* one reply */
-#define REPLY_BYTES_SOFT MIB(8)     /* POP and READ add no more messages to a reply of this size */
+#define REPLY_BYTES_SOFT MIB(2)     /* POP and READ add no more messages to a reply of this size */
 #define DURATION_MS_MAX (366LL * 24 * 3600 * 1000)
 #define TOPICS_MAX 100000
 #define GROUPS_MAX 100000           /* (group, topic) pairs */

@@ -98,12 +98,13 @@ static void setup_log(struct kv *kv, enum kv_family f, rocksdb_options_t *o)
     rocksdb_options_set_blob_cache(o, kv->cache);
 }
 
-/* Few shards: each must have room for many of the largest blocks, or those would be evicted at once. */
+/* Two shards: each has room for the largest records (BATCH_BYTES_MAX), where there is memory for that. A record that does
+ * not fit is read and checked again for each POP that takes a part of it: 15 ms for 8 MB. */
 static rocksdb_cache_t *setup_cache(size_t bytes)
 {
     rocksdb_lru_cache_options_t *o = rocksdb_lru_cache_options_create();
     rocksdb_lru_cache_options_set_capacity(o, bytes);
-    rocksdb_lru_cache_options_set_num_shard_bits(o, 2);
+    rocksdb_lru_cache_options_set_num_shard_bits(o, 1);
     rocksdb_cache_t *cache = rocksdb_cache_create_lru_opts(o);
     rocksdb_lru_cache_options_destroy(o);
     return cache;

@@ -119,17 +119,17 @@ static void bytes_are_bounded(void **state)
     for (int i = 0; i < 24; i++)
         (void)shell_do_words(s, words, 3);
     uint32_t got = 0;
-    for (int pops = 0; pops < 3; pops++) {
+    for (int pops = 0; pops < 10; pops++) {
         uint32_t pop = shell_add(s, "POP g t COUNT 1000");
         const struct outcome *out = shell_outcome(s, pop);
         uint32_t n = 0;
         for (uint32_t i = 0; i < out->n_grants; i++)
             n += out->grants[i].count;
-        assert_true(n >= 7 && n <= 9);
+        assert_true(n >= 1 && n <= 3);
         got += n;
         assert_true(shell_write(s));
     }
-    assert_true(got >= 22);
+    assert_true(got >= 20);
     free(body);
 }
 
@@ -153,7 +153,7 @@ static void uneven_sizes(void **state)
     assert_int_equal(shell_outcome(s, pop)->reply.len, 0); /* messages were granted, it is not an error */
     assert_true(shell_write(s));
     const char *got = shell_reply(s, pop);
-    assert_true(strncmp(got, "[t:", 3) == 0 && strlen(got) > 2 * size && strlen(got) < 20 * size);
+    assert_true(strncmp(got, "[t:", 3) == 0 && strlen(got) > size && strlen(got) < 20 * size);
     free(body);
 }
 
