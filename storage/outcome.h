@@ -31,7 +31,10 @@ struct grant {
 };
 
 #define GRANTS_MAX 1024
-#define COMMIT_LONG_BYTES (1024 * 1024) /* of a transaction: too_long, where such commands are not wanted */
+
+/* Transactions of more than that take long to decide, or to ask about (out->too_long). */
+#define LONG_TXN_BYTES (1024 * 1024)
+#define LONG_TXN_MESSAGES 200
 
 /* The result of a command. state_apply is given an empty one (outcome_init); the caller frees it. */
 struct outcome {

@@ -48,9 +48,9 @@ void state_last(const struct state *st, uint64_t *ret_index, int64_t *ret_now_ms
 void state_apply(struct state *st, const struct stamp *stamp, const struct command *cmd,
                  struct outcome *out);
 
-/* From now on a command that would write much more than it has brought (a COMMIT of more than COMMIT_LONG_BYTES) is
- * not applied: nothing is changed, out->too_long is set, and it is to be applied in another group. For a thread that
- * has other things to do. Off when the state is loaded. */
+/* From now on a command that has much more to do than it has brought (COMMIT and CHECKS of large transactions,
+ * LONG_TXN_BYTES) is not applied: out->too_long is set, and it is to be applied in another group. For a thread that has
+ * other things to do. Off when the state is loaded. */
 void state_spare(struct state *st, bool on);
 
 /* True where the command has a DEDUP id that is known: it is answered as state_apply would, with its first answer or an

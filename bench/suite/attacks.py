@@ -202,14 +202,114 @@ def delayed_list(scene):
 
 @attack("pipelined COMMITs of 31 MB")
 def commits(scene):
+    txids = large_transactions(scene, 6)
+    yield
+    scene.c.rush([("COMMIT", txid) for txid in txids])
+
+
+def large_transactions(scene, n, *options):
+    """n transactions of 31 MB, as eight half messages each."""
     txids = []
-    for _ in range(6):
-        txid = scene.c.call("HALF", "p", "t", b"x" * BIG)
+    for _ in range(n):
+        txid = scene.c.call("HALF", "p", "t", b"x" * BIG, *options)
         for _ in range(7):
             scene.c.call("HALF", "p", "t", b"x" * (BIG - 1000 * 120), "TXN", txid)
         txids.append(txid)
+    return txids
+
+
+@attack("pipelined ROLLBACKs of 31 MB")
+def rollbacks(scene):
+    txids = large_transactions(scene, 6)
+    yield
+    scene.c.rush([("ROLLBACK", txid) for txid in txids])
+
+
+@attack("pipelined COMMITs of 1,000 messages in as many topics")
+def commits_wide(scene):
+    txids = []
+    for _ in range(10):
+        txid = scene.c.call("HALF", "p", "t0", "x")
+        unsynced(scene, (("HALF", "p", f"t{i}", "x" * 100, "TXN", txid) for i in range(1, 1000)))
+        txids.append(txid)
     yield
     scene.c.rush([("COMMIT", txid) for txid in txids])
+
+
+@attack("CHECKS of transactions of 31 MB")
+def checks_large(scene):
+    large_transactions(scene, 4, "CHECKIN", 0)
+    yield
+    for _ in range(4):
+        scene.c.call_raw("CHECKS", "p", "COUNT", 10)
+
+
+@attack("pipelined SENDs of 4 MB")
+def sends_large(scene):
+    yield
+    scene.c.rush([("SEND", "t", b"x" * BIG)] * 40)
+
+
+@attack("pipelined MSENDs of 31 MB")
+def msends_large(scene):
+    yield
+    scene.c.rush([("MSEND", "t") + (b"x" * (BIG - 1000 * 120),) * 8] * 6)
+
+
+@attack("pipelined HALFs of 4 MB")
+def halfs_large(scene):
+    yield
+    scene.c.rush([("HALF", "p", "t", b"x" * BIG)] * 40)
+
+
+@attack("20 delayed messages of 4 MB due at once")
+def delayed_large(scene):
+    due = int(time.time() * 1000) + 8000
+    unsynced(scene, [("SEND", "t", b"x" * BIG, "AT", due)] * 20)
+    left = due / 1000 - time.time()
+    if left < 0.5:
+        raise Failed("setting the scene took too long")
+    time.sleep(left - 0.4)
+    yield
+    while True:
+        info = scene.c.call("TOPIC", "INFO", "t")
+        if dict(zip(info[::2], info[1::2]))[b"messages"] >= 20:
+            return
+        time.sleep(0.02)
+
+
+@attack("20,000 transactions time out at once")
+def timeouts(scene):
+    n = scene.scaled(20000)
+    scene.c.call("PGROUP", "SET", "p", "TIMEOUT", "8s", "CHECKIN", "1h")
+    began = time.time()
+    unsynced(scene, (("HALF", "p", "t", "x") for _ in range(n)))
+    left = began + 7.5 - time.time()
+    if left < 0:
+        raise Failed("setting the scene took too long")
+    time.sleep(left)
+    yield
+    while True:
+        info = scene.c.call("PGROUP", "INFO", "p")
+        if dict(zip(info[::2], info[1::2]))[b"parked"] >= n:
+            return
+        time.sleep(0.1)
+
+
+@attack("POP COUNT 1 from one batch of 8 MB, 100 times")
+def pop_singly(scene):
+    batches(scene, "t", 1000, 8000, 1000)
+    yield
+    for _ in range(100):
+        scene.c.call("POP", "g", "t")
+
+
+@attack("READ COUNT 1 in one batch of 8 MB, 100 times")
+def read_singly(scene):
+    batches(scene, "t", 1000, 8000, 1000)
+    yield
+    for i in range(100):
+        scene.c.call("READ", "t", 0, i * 7)
 
 
 @attack("LAG over 500,000 messages with TTL")
@@ -269,7 +369,7 @@ def pop_nacked(scene):
     order = [got[i * 7 % 1000][0] for i in range(1000)]
     unsynced(scene, (("NACK", "g", receipt) for receipt in order))
     yield
-    scene.c.call_raw("POP", "g", "t", "COUNT", 1000)
+    pop_thousand(scene)
 
 
 @attack("POP COUNT 1000 over records of one message of 4 KB, 20 times")

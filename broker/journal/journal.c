@@ -31,7 +31,8 @@
 #include "broker/journal/journal_queue.h"
 #include "storage/query.h"
 
-#define GROUP_NS INT64_C(10000000) /* of applying: replies to what was quick do not wait for what is slow */
+#define GROUP_NS INT64_C(10000000) /* of applying: replies to what was quick do not wait for what is slow ... */
+#define HEAVY_NS INT64_C(4000000)  /* ... nor those who wait for a light turn (journal_queue.h) */
 #define GROUP_LOOK_EVERY 4 /* commands between two looks at the clock */
 #define ROOM_WAIT_NS 20000000 /* between two looks whether the store has room again; */
 #define ROOM_WAITS 750        /* after so many looks the process ends: 15 s */
@@ -117,7 +118,7 @@ static void journal_apply(struct journal *j, struct queue_turn *t, const struct 
     struct stamp stamp = {.now_ms = clock_stamp_ms(&j->clock), .policy = policy};
     struct entry_list done = {0};
     struct entry *e = NULL;
-    int64_t end_ns = clock_mono_ns() + GROUP_NS;
+    int64_t end_ns = clock_mono_ns() + (t->heavy ? HEAVY_NS : GROUP_NS);
     uint32_t n = 0;
     state_spare(j->opt.state, !t->heavy);
     while ((e = queue_next(&j->queue, t))) {
@@ -128,7 +129,7 @@ static void journal_apply(struct journal *j, struct queue_turn *t, const struct 
             entry_again(e);
             queue_put_off(&j->queue, t, e);
         }
-        if (state_group_full(j->opt.state) || (++n % GROUP_LOOK_EVERY == 0 && clock_mono_ns() >= end_ns))
+        if (state_group_full(j->opt.state) || ((++n % GROUP_LOOK_EVERY == 0 || t->heavy) && clock_mono_ns() >= end_ns))
             break;
     }
     t->rest = t->group;

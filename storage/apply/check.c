@@ -20,6 +20,7 @@ struct checks {
     struct pgroup *pgroup;
     struct buf items; /* tokens of the objects */
     uint32_t wanted, found;
+    bool stops; /* at a long transaction: the next CHECKS begins with it */
     int64_t next_ms; /* when the first one is due that is not due yet; 0: none was seen */
     enum status status;
 };
@@ -114,6 +115,10 @@ static void check_ask(struct checks *c, int64_t due_ms, uint64_t txid)
         txn_schedule(st, c->stamp, txid, &row);
         return;
     }
+    bool is_long = txn_is_long(&row);
+    c->stops = is_long && (c->found > 0 || st->spared);
+    if (c->stops)
+        return;
     size_t before = c->items.len;
     row.checks++;
     s = check_object(st, &c->items, txid, &row);
@@ -172,6 +177,10 @@ static void check_scan(struct checks *c)
             break;
         }
         check_ask(c, due, key_read_u64(numbers + 8));
+        if (c->stops) {
+            end = false;
+            break;
+        }
         if (c->status == ST_DAMAGED)
             c->status = ST_OK; /* nobody can be asked about it; its timeout parks it, where that can be read */
     }
@@ -221,6 +230,11 @@ void apply_checks(struct state *st, const struct stamp *stamp, const struct comm
     }
     buf_init(&c.items, REPLY_BYTES_MAX);
     check_scan(&c);
+    if (c.stops && c.found == 0) {
+        out->too_long = true;
+        buf_free(&c.items);
+        return;
+    }
     if (c.found > 0 && c.status != ST_NOMEM)
         c.status = ST_OK; /* what cannot be read ends the scan, and it answers with what it has */
     if (c.status == ST_OK && !c.items.failed) {

@@ -252,7 +252,7 @@ void apply_commit(struct state *st, const struct stamp *stamp, const struct comm
         commit_again(out, &row);
     else if (row.state == TXN_ROLLEDBACK)
         commit_conflict(st, out, txid, "rolled back");
-    else if (st->spared && row.bytes > COMMIT_LONG_BYTES)
+    else if (st->spared && txn_is_long(&row))
         out->too_long = true;
     else
         commit_open(st, stamp, cmd, txid, &row, out);

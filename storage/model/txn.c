@@ -68,6 +68,11 @@ enum status txn_get(struct state *st, const struct stamp *stamp, uint64_t txid, 
     return s;
 }
 
+bool txn_is_long(const struct txn_row *row)
+{
+    return row->bytes > LONG_TXN_BYTES || row->n_messages > LONG_TXN_MESSAGES;
+}
+
 void txn_count(struct state *st, struct slice pgroup, int pending, int parked)
 {
     struct pgroup *pg = pgroup_of(st, pgroup);
