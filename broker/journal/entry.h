@@ -30,6 +30,8 @@ struct entry {
     uint32_t slot, generation; /* which connection */
     uint64_t request;          /* RPC id, or whatever the owner likes */
     void *arg;
+    bool kept; /* in a list, by the end of which it is freed */
+    uint64_t begins, ends; /* of its reply in the output */
     /* ---- filled by the journal ---- */
     enum status fate; /* ST_OK: applied and durable, `out` has the answer. Else: not applied, answer this code */
     uint64_t index;   /* of the last command of its group: compare with news */

@@ -184,6 +184,16 @@ void conn_answer_piece(struct conn *c, struct request rq, struct slice tokens, b
     conn_touch(c);
 }
 
+size_t conn_piece_size(struct conn *c, struct request rq, struct slice tokens, bool first)
+{
+    assert(conn_is_doomed(c) && c->out.len == 0);
+    const struct dialect *d = c->dialect;
+    d->piece(c, rq, tokens, first);
+    size_t n = c->out.failed ? 0 : c->out.len;
+    buf_free(&c->out);
+    return n;
+}
+
 void conn_answer_in_order(struct conn *c, struct request rq, struct slice tokens)
 {
     if (c->in_flight == 0 || !conn_is_text(c)) {

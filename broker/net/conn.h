@@ -249,8 +249,9 @@ bool conn_has_closed(struct conn *c);
 void conn_answer(struct conn *c, struct request rq, struct slice tokens);
 
 /* Sends a piece of a reply, whole tokens, but no message is cut (first: it begins the reply). Nothing else may
- * be sent before the last of them. */
+ * be sent before the last of them. conn_piece_size: how many bytes it is in the output; the connection is doomed. */
 void conn_answer_piece(struct conn *c, struct request rq, struct slice tokens, bool first);
+size_t conn_piece_size(struct conn *c, struct request rq, struct slice tokens, bool first);
 
 /* Sends a reply in order: on a text connection with entries in flight it is held until those have been replied to.
  * conn_refuse: the same, with an error; text NULL: the status's own words. */

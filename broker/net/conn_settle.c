@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "broker/base/clock.h"
 #include "broker/net/conn_in.h"
 #include "broker/net/conn_out.h"
 #include "broker/net/conn_room.h"
@@ -19,6 +20,7 @@
 
 #define LINGER_MS 2000
 #define REAPED_AT_ONCE 256 /* closing a socket takes some 20 us, and thousands may end together */
+#define REAP_NS INT64_C(5000000) /* a session may have more to do */
 
 /* ---- events ---- */
 
@@ -139,10 +141,12 @@ void conn_reap(struct loop *l)
 {
     struct conn *c = l->doomed;
     uint32_t n = 0;
+    int64_t ends_ns = c ? clock_mono_ns() + REAP_NS : 0;
     l->doomed = NULL;
     for (struct conn *next; c; c = next) {
         next = c->next_doomed;
-        if (c->touched || ++n > REAPED_AT_ONCE) { /* if touched, it is in the list of those to settle: freed at the end of the next turn */
+        /* If touched, it is in the list of those to settle: freed at the end of the next turn. */
+        if (c->touched || ++n > REAPED_AT_ONCE || (n > 1 && clock_mono_ns() > ends_ns)) {
             c->next_doomed = l->doomed;
             l->doomed = c;
             continue;

@@ -11,7 +11,9 @@
 #include "broker/checks/check_list.h"
 #include "broker/net/conn_out.h"
 #include "broker/net/conn_room.h"
+#include "broker/serve/delivery.h"
 #include "broker/serve/giveback.h"
+#include "broker/serve/session.h"
 #include "protocol/base/reply.h"
 #include "storage/query.h"
 
@@ -23,11 +25,6 @@ void answer_address(struct entry *e, const struct conn *c, struct request rq)
     e->slot = c->slot;
     e->generation = c->generation;
     e->request = rq.id | (rq.quiet ? UINT64_C(1) << 32 : 0);
-}
-
-struct request answer_request_of(const struct entry *e)
-{
-    return (struct request){.id = e->request & UINT32_MAX, .quiet = (e->request >> 32) != 0};
 }
 
 void answer_empty(struct conn *c, struct request rq)
@@ -86,8 +83,20 @@ static struct view *answer_view(struct conn *c, const struct entry *e, bool *ret
     return too_large && !conn_takes_reply_lane(c) ? NULL : v;
 }
 
+/* Requeues what a POP was granted and its reply has not: the entry has only the others then. */
+static void answer_give_rest(struct loop *l, struct entry *e, const struct granted *done)
+{
+    struct outcome *out = &e->out;
+    giveback_rest(l, e, done);
+    if (done->grant >= out->n_grants)
+        return;
+    struct grant *last = &out->grants[done->grant];
+    last->count = done->offset > last->base ? (uint32_t)(done->offset - last->base) : 0;
+    out->n_grants = last->count ? done->grant + 1 : done->grant;
+}
+
 /* Answers with the messages that the reply has room for; the rest is requeued, and what is damaged is skipped. */
-static void answer_pop(struct conn *c, struct request rq, const struct entry *e)
+static void answer_pop(struct conn *c, struct request rq, struct entry *e)
 {
     struct loop *l = c->loop;
     bool small = false;
@@ -106,9 +115,12 @@ static void answer_pop(struct conn *c, struct request rq, const struct entry *e)
         return;
     counters_add(&l->counters, COUNTER_MESSAGES_OUT, done.n);
     counters_add(&l->counters, COUNTER_BYTES_OUT, done.bytes);
+    uint64_t begins = c->sent + conn_unsent(c);
     conn_answer(c, rq, buf_slice(r));
     buf_reset(r, REPLY_BYTES_KEEP);
-    giveback_rest(l, e, conn_is_doomed(c) ? &(struct granted){0} : &done);
+    answer_give_rest(l, e, conn_is_doomed(c) ? &(struct granted){0} : &done);
+    if (e->out.n_grants && !conn_is_doomed(c))
+        delivery_keep(c, e, begins);
 }
 
 /* Writes the reply of CHECKS, an array of maps, as an array of JSON texts. False: no memory. */
@@ -145,9 +157,9 @@ static void answer_checks(struct conn *c, struct request rq, const struct entry 
         giveback_checks(c->loop, reply);
 }
 
-void answer_entry(struct conn *c, const struct entry *e)
+void answer_entry(struct conn *c, struct entry *e)
 {
-    struct request rq = answer_request_of(e);
+    struct request rq = session_request_of(e);
     struct slice reply = buf_slice(&e->out.reply);
     enum command_id id = e->cmd.info->id;
     conn_wait_over(c); /* answer_pop_again */

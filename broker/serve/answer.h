@@ -9,15 +9,14 @@
 
 #include "broker/net/conn.h"
 
-/* Notes in the entry which request of which connection it belongs to. */
+/* Notes in the entry which request of which connection it belongs to (session_request_of). */
 void answer_address(struct entry *e, const struct conn *c, struct request rq);
-struct request answer_request_of(const struct entry *e);
 
 /* Replies with an empty array. */
 void answer_empty(struct conn *c, struct request rq);
 
 /* Replies with the entry's result: its tokens, the messages it was granted, or why it was not applied. The entry stays
- * the caller's. */
-void answer_entry(struct conn *c, const struct entry *e);
+ * the caller's, who frees it with delivery_free. */
+void answer_entry(struct conn *c, struct entry *e);
 
 #endif

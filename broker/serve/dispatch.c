@@ -10,6 +10,7 @@
 
 #include "broker/net/conn_room.h"
 #include "broker/serve/answer.h"
+#include "broker/serve/delivery.h"
 #include "broker/serve/giveback.h"
 #include "broker/serve/local/local.h"
 #include "broker/serve/long_reply.h"
@@ -52,7 +53,7 @@ static void dispatch_done(struct journal_client *owner, struct entry *e)
     else
         answer_entry(c, e);
     conn_entry_back(c, e);
-    entry_free(e);
+    delivery_free(e);
 }
 
 /* ---- the way in ---- */

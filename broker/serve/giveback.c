@@ -6,6 +6,7 @@
 #include "broker/base/log.h"
 #include "broker/serve/session.h"
 #include "broker/serve/stream_inner.h"
+#include "broker/serve/submit.h"
 #include "protocol/base/text.h"
 
 #define GIVEBACK_RECEIPTS_MAX 1000 /* for marks: receipts in one command */
@@ -34,7 +35,7 @@ static void giveback_submit(struct loop *l, enum command_id id, struct slice gro
         at += receipts[i].len;
     }
     struct command cmd = {.info = command_info(id), .n_pos = 1, .n_rest = n, .pos = {group}, .rest = receipts};
-    if (!n || !loop_submit_command(l, &cmd, giveback_released))
+    if (!n || !submit_own(&serve_of(l)->late, l, &cmd, giveback_released))
         log_text(LOG_DEBUG, "cannot requeue messages now; their lease expires by itself");
 }
 
@@ -85,6 +86,23 @@ void giveback_rest(struct loop *l, const struct entry *e, const struct granted *
 void giveback_messages(struct loop *l, const struct entry *e)
 {
     giveback_rest(l, e, &(struct granted){0});
+}
+
+void giveback_receipts(struct loop *l, struct slice group, const struct buf *sized, uint32_t n)
+{
+    struct slice *receipts = n ? malloc(n * sizeof *receipts) : NULL;
+    struct cursor c = cursor_of(buf_slice(sized));
+    if (!receipts || sized->failed) {
+        free(receipts);
+        return;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        receipts[i] = cursor_sized(&c);
+    struct command cmd = {
+        .info = command_info(CMD_RELEASE), .n_pos = 1, .n_rest = n, .pos = {group}, .rest = receipts};
+    if (!submit_own(&serve_of(l)->late, l, &cmd, giveback_released))
+        log_text(LOG_DEBUG, "cannot requeue messages now; their lease expires by itself");
+    free(receipts);
 }
 
 bool giveback_lost(struct loop *l, const struct entry *e, const struct view *v)
@@ -151,7 +169,7 @@ void giveback_unask(struct loop *l, struct unask *u)
 {
     struct command cmd;
     bool some = u->n > 0;
-    if (some && (!unask_command(u, &cmd) || !loop_submit_command(l, &cmd, giveback_unasked)))
+    if (some && (!unask_command(u, &cmd) || !submit_own(&serve_of(l)->late, l, &cmd, giveback_unasked)))
         log_text(LOG_DEBUG, "cannot undo check-backs now; they are asked again later");
 }
 

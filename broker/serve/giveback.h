@@ -5,8 +5,8 @@
  *   messages      RELEASE with their receipts, which name the attempt
  *   check-backs   UNASK, which names the attempt: an ask is undone only if it is the newest and unanswered
  *
- * This is best effort. Where there is no memory or no room in the journal, the leases expire by themselves, and the
- * store asks again later.
+ * This is best effort. While the journal is full the commands wait (submit.h). Where there is no memory, the leases expire
+ * by themselves, and the store asks again later.
  *
  * Threads: the loop's own.
  */
@@ -25,6 +25,9 @@ void giveback_entry(struct loop *l, const struct entry *e);
 /* Requeues the messages that a POP or TAKE was granted: all, or the rest that `done` leaves. No attempt is used. */
 void giveback_messages(struct loop *l, const struct entry *e);
 void giveback_rest(struct loop *l, const struct entry *e, const struct granted *done);
+
+/* Requeues the messages with these receipts: n of them, each sized. */
+void giveback_receipts(struct loop *l, struct slice group, const struct buf *sized, uint32_t n);
 
 /* Has the group go on behind the messages that were found damaged when the grants of the entry were read in v (SKIP).
  * True: there were some. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "broker/serve/checkback.h"
+#include "broker/serve/delivery.h"
 #include "broker/serve/dispatch.h"
 #include "broker/serve/giveback.h"
 #include "broker/serve/long_reply.h"
@@ -18,8 +19,12 @@
 
 static void serve_sent(struct conn *c)
 {
-    marks_sent(&session_of(c)->marks, c->sent);
-    conn_need(c, CONN_COUNTS_SENT, session_of(c)->marks.n > 0);
+    struct session *s = session_of(c);
+    marks_sent(&s->marks, c->sent);
+    deliveries_sent(c);
+    conn_need(c, CONN_COUNTS_SENT, s->marks.n > 0 || s->delivering.n > 0);
+    if (s->delivering.n || s->charged) /* mostly all is sent at once, and nothing was charged */
+        session_charge(c);
 }
 
 static void serve_input_ended(struct conn *c)
@@ -43,6 +48,7 @@ static void serve_gone(struct conn *c)
     streams_close(c);
     long_reply_drop(c);
     giveback_marks(c->loop, &s->marks);
+    deliveries_give_back(c);
     conn_need(c, CONN_COUNTS_SENT, false);
     marks_fini(&s->marks);
     asks_fini(&s->asks);
@@ -82,12 +88,14 @@ static void *serve_open(struct loop *l, const void *arg)
     sl->env = *(const struct serve_env *)arg;
     waiters_init(&sl->waiters, &l->timers);
     long_replies_init(&sl->long_replies);
+    submit_late_init(&sl->late);
     channels_init(&sl->channels, l, sl->env.members, pubsub_copy, checkback_pull);
     return sl;
 }
 
 static void serve_close(struct loop *l)
 {
+    submit_late_fini(&serve_of(l)->late);
     waiters_fini(&serve_of(l)->waiters);
     channels_fini(&serve_of(l)->channels);
     free(l->serve);

@@ -4,9 +4,10 @@
  *   struct conn │ struct session ─┬─ waits           parked or running, newest first     wait.c, waiter.c
  *               │                 ├─ subscriber      the channels it stands in           channel.c
  *               │                 ├─ asks            check-backs it was handed           checkback.c
- *               │                 └─ streams, marks                                      stream.c, marks.c
+ *               │                 ├─ streams, marks                                      stream.c, marks.c
+ *               │                 └─ delivering      POPs whose replies are not sent     delivery.c
  *
- *   struct loop ──► struct serve_loop ── waiters, channels
+ *   struct loop ──► struct serve_loop ── waiters, channels, replies made in steps, what is submitted later
  *
  * A session lies behind its connection in one block, so it is as cheap as a few fields more. What it has under way
  * is told to the connection by conn_need, so that an idle one costs no call a turn.
@@ -21,6 +22,7 @@
 #include "broker/serve/channel.h"
 #include "broker/serve/marks.h"
 #include "broker/serve/serve_env.h"
+#include "broker/serve/submit.h"
 #include "broker/serve/waiter.h"
 
 struct session {
@@ -31,9 +33,10 @@ struct session {
     struct stream *streams; /* newest first */
     uint32_t n_streams;
     uint64_t last_stream; /* id */
-    struct marks marks; /* leases that stand in the output */
+    struct marks marks; /* leases that stand in the output: of streams, ... */
+    struct entry_list delivering; /* ... and of POPs */
     struct long_reply *long_reply; /* NULL: none is being made */
-    size_t charged; /* what the connection's account has of asks and marks; bytes */
+    size_t charged; /* what the connection's account has of asks, marks and delivering; bytes */
 };
 
 /* What long_reply.c has for a loop. */
@@ -49,6 +52,7 @@ struct serve_loop {
     struct waiters waiters;
     struct channels channels;
     struct long_replies long_replies;
+    struct submit_late late;
 };
 
 static inline struct session *session_of(struct conn *c)
@@ -56,11 +60,17 @@ static inline struct session *session_of(struct conn *c)
     return (struct session *)(void *)c->session;
 }
 
-/* After asks or marks have grown or shrunk. */
+/* Which request an entry is of (answer_address). */
+static inline struct request session_request_of(const struct entry *e)
+{
+    return (struct request){.id = e->request & UINT32_MAX, .quiet = (e->request >> 32) != 0};
+}
+
+/* After asks, marks or delivering have grown or shrunk. */
 static inline void session_charge(struct conn *c)
 {
     struct session *s = session_of(c);
-    size_t now = s->asks.size * sizeof *s->asks.ring + s->marks.size * sizeof *s->marks.m;
+    size_t now = s->asks.size * sizeof *s->asks.ring + s->marks.size * sizeof *s->marks.m + s->delivering.bytes;
     if (now == s->charged)
         return;
     conn_keep(c, now);

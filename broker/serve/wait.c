@@ -13,6 +13,7 @@
 
 #include "broker/net/conn_room.h"
 #include "broker/serve/answer.h"
+#include "broker/serve/delivery.h"
 #include "broker/serve/giveback.h"
 #include "broker/serve/session.h"
 #include "protocol/base/reply.h"
@@ -79,7 +80,7 @@ static void wait_disown(struct conn *c, struct waiter *w)
 /* Ends a PARKED wait with an empty reply. */
 static void wait_end_empty(struct conn *c, struct waiter *w)
 {
-    struct request rq = answer_request_of(w->entry);
+    struct request rq = session_request_of(w->entry);
     wait_disown(c, w);
     waiter_free(w, false);
     conn_wait_over(c);
@@ -121,7 +122,7 @@ static struct waiter *wait_begin(struct conn *c, struct entry *e, uint64_t key, 
 bool wait_park(struct conn *c, struct entry *e)
 {
     struct loop *l = c->loop;
-    if (conn_is_ending(c) || answer_request_of(e).quiet || waits_full(c))
+    if (conn_is_ending(c) || session_request_of(e).quiet || waits_full(c))
         return false;
     struct waiter *w = wait_begin(c, e, 0, waiter_retry_ms(l->env.journal, e));
     if (!w)
@@ -162,7 +163,7 @@ static bool wait_goes_on(struct conn *c, struct waiter *w, struct entry *e)
 
 /* ---- the end ---- */
 
-void wait_answer(struct conn *c, const struct entry *e)
+void wait_answer(struct conn *c, struct entry *e)
 {
     conn_wait_over(c);
     bool error = e->fate != ST_OK || reply_is_error(buf_slice(&e->out.reply), NULL);
@@ -171,7 +172,7 @@ void wait_answer(struct conn *c, const struct entry *e)
         return;
     }
     giveback_entry(c->loop, e);
-    answer_empty(c, answer_request_of(e));
+    answer_empty(c, session_request_of(e));
 }
 
 void wait_back(struct loop *l, struct entry *e)
@@ -192,7 +193,7 @@ void wait_back(struct loop *l, struct entry *e)
     wait_disown(c, w);
     waiter_free(w, !nothing);
     wait_answer(c, e);
-    entry_free(e);
+    delivery_free(e);
 }
 
 static void wait_expired(struct waiter *w, void *arg)
@@ -227,7 +228,7 @@ static void wait_read_again(struct loop *l, struct waiter *w)
         query_all(v, &policy, journal_now_ms(l->env.journal), &e->cmd, r, &hint);
     if ((!v || hint.nothing) && !conn_is_ending(c) && waiter_park_again(w, e, 0) == ST_OK)
         return;
-    struct request rq = answer_request_of(e);
+    struct request rq = session_request_of(e);
     wait_disown(c, w);
     waiter_free(w, true);
     conn_wait_over(c);

@@ -38,8 +38,9 @@ bool wait_park_read(struct conn *c, const struct command *cmd, struct request rq
 /* The entry of a waiter (entry->arg) came back from the journal. Takes the entry. */
 void wait_back(struct loop *l, struct entry *e);
 
-/* Replies to a command with WAIT, also to one that found something at once. The entry stays the caller's. */
-void wait_answer(struct conn *c, const struct entry *e);
+/* Replies to a command with WAIT, also to one that found something at once. The entry stays the caller's, who
+ * frees it with delivery_free. */
+void wait_answer(struct conn *c, struct entry *e);
 
 /* Ends those that are parked with an empty reply: the client has half-closed, or the loop drains. */
 void waits_end(struct conn *c);
