@@ -2,7 +2,7 @@
  * halfmq.h: the C client of HalfMQ. One header, one library (`pkg-config --cflags --libs halfmq`).
  *
  *   hmq_options ──► hmq_client ──┬── hmq_call             any command of the broker
- *   (names, URI)    one TCP      ├── hmq_pop, hmq_ack ..  plain consuming
+ *   (names, URI)    one          ├── hmq_pop, hmq_ack ..  plain consuming
  *                   connection   ├── hmq_producer         batches, resends without doubling
  *                                ├── hmq_txn_producer     half messages, commit, check-back
  *                                └── hmq_consumer         callback, workers, leases, draining
@@ -128,7 +128,7 @@ HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_options_set(hmq_options *options, con
 
 /*
  * Sets options from `hmq://[user:password@]host[:port][,host[:port]...][?name=value[&name=value...]]`
- * (%XX is decoded; an IPv6 address is written in []). NULL: from the environment variable HALFMQ_URL;
+ * (%XX is decoded; an IPv6 address is written in [], a Unix socket as unix:%2Frun%2Fhalfmq.sock). NULL: from the environment variable HALFMQ_URL;
  * where that is not set, nothing is changed. HMQ_EINVAL: not of that form, or a wrong value; the options
  * before it are set.
  */
@@ -160,8 +160,9 @@ typedef struct hmq_client hmq_client;
 
 /*
  * A client with a thread of its own. It connects in the background, and again whenever the connection
- * is lost, with pauses that grow from reconnect_min_ms to reconnect_max_ms and are jittered; it tries
- * the addresses in turn. This does not wait for the connection: calls do. options NULL: defaults and
+ * is lost, with pauses that grow from reconnect_min_ms to reconnect_max_ms and are jittered. It tries the
+ * servers and their addresses one after the other, side by side where one does not answer within 250 ms
+ * (RFC 8305). This does not wait for the connection: calls do. options NULL: defaults and
  * HALFMQ_URL. They are copied; producers and consumers of this client inherit them.
  * HMQ_EINVAL (HALFMQ_URL is wrong), HMQ_ENOMEM, HMQ_ESYSTEM (no thread or descriptor).
  */
@@ -173,8 +174,7 @@ HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_client_open(const char *uri, hmq_clie
 
 /*
  * Closes the client at once: requests under way fail with HMQ_ECLOSED (HMQ_EUNKNOWN where they were
- * sent), and their callbacks have run when this returns. Waits only for a callback, or the look-up of a
- * host name, that is running. Call hmq_client_flush before, if the requests matter. Not from a callback.
+ * sent), and their callbacks have run when this returns. Waits only for a callback that is running. Call hmq_client_flush before, if the requests matter. Not from a callback.
  */
 HMQ_API void hmq_client_free(hmq_client *client);
 
@@ -228,8 +228,7 @@ typedef struct hmq_loop {
  * A client driven by the application. Both functions of *loop (copied) are called only from inside
  * this call, hmq_client_readable, _writable, _timeout and _free. The thread that made the last of
  * these calls is the loop thread: blocking calls from it return HMQ_EWOULDBLOCK; asynchronous calls
- * work from any thread. Host names (not addresses) are looked up on the loop thread, which blocks it
- * for as long as that takes. Calls that close or flush (hmq_consumer_close, hmq_producer_flush ...) do
+ * work from any thread. Host names (not addresses) are looked up on a thread of their own. Calls that close or flush (hmq_consumer_close, hmq_producer_flush ...) do
  * work on the loop thread, outside callbacks: they drive the socket themselves meanwhile.
  */
 HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_client_new_loop(const hmq_options *options, const hmq_loop *loop,

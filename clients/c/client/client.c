@@ -100,6 +100,14 @@ void client_event(struct hmq_client *c, enum hmq_event event, const char *text)
     c->inside--;
 }
 
+void client_note_failure(struct hmq_client *c, const char *text)
+{
+    pthread_mutex_lock(&c->lock);
+    snprintf(c->last_error, sizeof c->last_error, "%s", text);
+    pthread_mutex_unlock(&c->lock);
+    client_event(c, HMQ_EVENT_CONNECT_FAILED, text);
+}
+
 /* Calls done() of each call in the list. True where there were any. */
 static bool client_end_calls(struct hmq_client *c, struct call_list *ended)
 {

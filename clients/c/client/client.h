@@ -75,6 +75,9 @@ void client_changed(struct hmq_client *c);
 /* Calls the application's event function, where it set one. Driver thread, without any lock. */
 void client_event(struct hmq_client *c, enum hmq_event event, const char *text);
 
+/* Notes why there is no connection, and tells the application so. Driver thread, without any lock. */
+void client_note_failure(struct hmq_client *c, const char *text);
+
 /* Calls done() of each call in the list, with its call->status. Driver thread, without any lock. Whoever takes calls out
  * of the core says so by client_ending, under the same lock: until they are told, they count for hmq_client_flush. */
 void client_finish(struct hmq_client *c, struct call_list *ended);

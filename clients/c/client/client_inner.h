@@ -16,19 +16,46 @@
 #include "clients/c/wire/core.h"
 #include "clients/c/wire/net.h"
 
+#define DIAL_ATTEMPTS 8 /* side by side, at most */
+
+struct lookup_job;
+
+/* An address that is being connected to. */
+struct dial_attempt {
+    int fd;
+    size_t endpoint;
+    struct address address;
+    int64_t deadline_ms;
+};
+
+/* A round of these; dial.h. */
+struct dial {
+    struct endpoints endpoints;
+    size_t endpoint; /* whose addresses are taken next, where those in `found` are used up */
+    size_t left; /* servers that were not asked in this round */
+    size_t owner; /* whose the addresses in `found` are */
+    struct addresses found;
+    size_t next; /* the one of these that is tried next */
+    struct lookup_job *lookup; /* of `owner` */
+    int64_t lookup_deadline_ms;
+    int epoll; /* -1: it does not go */
+    struct dial_attempt attempts[DIAL_ATTEMPTS];
+    size_t n;
+    int64_t apart_ms; /* when another one may be begun though none has failed */
+};
+
 /* peer.h draws these. */
-enum peer_state { PEER_DOWN, PEER_CONNECTING, PEER_UP };
+enum peer_state { PEER_DOWN, PEER_CONNECTING, PEER_SHAKING, PEER_UP };
 
 struct peer {
     enum peer_state state;
-    int fd; /* -1: none */
+    struct net_link net;
+    enum net_shake shake; /* what the transport waits for; SHAKING */
     struct rpc_reader *reader;
     struct buf in;
-    struct endpoints endpoints;
-    size_t endpoint; /* index of the one that is tried */
-    struct addrinfo *found; /* its addresses, and the one that is tried, or connected to */
-    struct addrinfo *address;
-    int64_t next_try_ms, connect_deadline_ms, pause_ms;
+    struct dial dial;
+    struct dial_attempt won; /* what the connection goes to; its socket is in net */
+    int64_t next_try_ms, pause_ms;
     int64_t heard_ms; /* when bytes were last received */
     bool pinged; /* a ping was sent since then */
     bool answered; /* something was received on this connection */
@@ -58,6 +85,7 @@ struct hmq_client {
     struct call_list taken_back; /* the driver calls their done() */
     enum line line;
     bool stopping; /* hmq_client_free was called */
+    bool looked_up; /* a look-up has ended since the driver last woke */
     unsigned waiting_for_room; /* threads */
     enum driver_state driver;
     pthread_t driver_thread;

@@ -30,6 +30,7 @@ static void driver_wake_up(struct hmq_client *c)
         (void)n; /* EAGAIN at worst */
     }
     c->driver = DRIVER_AWAKE;
+    c->looked_up = false;
     c->driver_thread = pthread_self();
     pthread_mutex_unlock(&c->lock);
 }
@@ -82,7 +83,7 @@ static int64_t earlier(int64_t a, int64_t b)
 static int64_t driver_plan_locked(struct hmq_client *c)
 {
     int64_t until_ms = earlier(core_next_expiry(&c->core), peer_due(c));
-    if (!TAILQ_EMPTY(&c->taken_back))
+    if (!TAILQ_EMPTY(&c->taken_back) || c->looked_up)
         until_ms = CORE_NOW;
     if (c->line == LINE_UP)
         until_ms = earlier(until_ms, core_next_flush(&c->core));
@@ -99,10 +100,7 @@ static void driver_plan(struct hmq_client *c)
     int64_t until_ms = driver_plan_locked(c);
     bool full = c->line == LINE_FULL;
     pthread_mutex_unlock(&c->lock);
-    if (c->peer.fd >= 0) {
-        bool up = c->peer.state == PEER_UP;
-        watch_socket(c, c->peer.fd, up, !up || full);
-    }
+    peer_watch(c, full);
     watch_until(c, until_ms);
 }
 

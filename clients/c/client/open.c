@@ -65,7 +65,9 @@ static enum hmq_status open_client(const hmq_options *options, struct hmq_client
         return error_plain(err, HMQ_ENOMEM);
     TAILQ_INIT(&c->services);
     TAILQ_INIT(&c->taken_back);
-    c->told_fd = c->peer.fd = -1;
+    c->told_fd = -1;
+    c->peer.net = NET_NONE;
+    c->peer.dial.epoll = -1;
     c->told_until_ms = CORE_NEVER;
     c->options = options_clone(options);
     c->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

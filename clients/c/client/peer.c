@@ -1,6 +1,6 @@
 /*
- * peer.c: looks up, connects, reads and writes the client's one connection, and tries the next address or server
- * when it fails. The states are drawn in peer.h.
+ * peer.c: keeps the client's one connection: has it dialled, reads and writes it, and gives it up. The states are drawn
+ * in peer.h.
  */
 #include "clients/c/client/peer.h"
 
@@ -8,12 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "clients/c/client/client_inner.h"
+#include "clients/c/client/dial.h"
 #include "clients/c/client/dispatch.h"
 #include "clients/c/client/watch.h"
 #include "clients/c/wire/clock.h"
+#include "clients/c/wire/login.h"
 #include "clients/c/wire/request.h"
 
 #define READ_BYTES 65536 /* at once */
@@ -25,34 +26,25 @@
 enum hmq_status peer_init(struct hmq_client *c, hmq_error *err)
 {
     size_t max = (size_t)options_num(c->options, CHOICE_max_reply_bytes);
-    c->peer.fd = -1;
+    c->peer.net = NET_NONE;
     c->peer.pause_ms = options_num(c->options, CHOICE_reconnect_min_ms);
     buf_init(&c->peer.in, max + READ_BYTES);
-    return endpoints_parse(options_text(c->options, CHOICE_servers), &c->peer.endpoints, err);
-}
-
-static void peer_drop_addresses(struct peer *peer)
-{
-    if (peer->found)
-        freeaddrinfo(peer->found);
-    peer->found = peer->address = NULL;
+    return dial_init(&c->peer.dial, c->options, err);
 }
 
 static void peer_close_socket(struct hmq_client *c)
 {
-    if (c->peer.fd < 0)
+    if (c->peer.net.fd < 0)
         return;
-    watch_socket(c, c->peer.fd, 0, 0);
-    close(c->peer.fd);
-    c->peer.fd = -1;
+    watch_socket(c, c->peer.net.fd, 0, 0);
+    net_close(&c->peer.net);
     c->peer.state = PEER_DOWN;
 }
 
 void peer_fini(struct hmq_client *c)
 {
     peer_close_socket(c);
-    peer_drop_addresses(&c->peer);
-    endpoints_free(&c->peer.endpoints);
+    dial_fini(c);
     rpc_reader_free(c->peer.reader);
     buf_free(&c->peer.in);
 }
@@ -70,58 +62,33 @@ static void peer_plan_retry(struct hmq_client *c)
     peer->pause_ms = peer->pause_ms * 2 < max ? peer->pause_ms * 2 : max;
 }
 
-static void peer_note_error(struct hmq_client *c, const char *text)
+/* No connection came of this round: the next one begins after a pause. */
+static void peer_round_failed(struct hmq_client *c)
 {
-    pthread_mutex_lock(&c->lock);
-    snprintf(c->last_error, sizeof c->last_error, "%s", text);
-    pthread_mutex_unlock(&c->lock);
+    c->peer.state = PEER_DOWN;
+    peer_plan_retry(c);
 }
 
-/* Goes on to the next address of the server, else to the next server. True where that is the first one again. */
-static bool peer_go_on(struct peer *peer)
-{
-    peer->address = peer->address ? peer->address->ai_next : NULL;
-    if (peer->address)
-        return false;
-    peer_drop_addresses(peer);
-    peer->endpoint = (peer->endpoint + 1) % peer->endpoints.n;
-    return peer->endpoint == 0;
-}
-
-/* Connecting to this address failed: tries the next one, after a pause where all were tried. */
+/* What had been connected is no use. */
 static void peer_attempt_failed(struct hmq_client *c, const char *why)
 {
-    struct peer *peer = &c->peer;
-    char where[128] = "", text[HMQ_ERROR_TEXT_SIZE];
-    if (peer->address)
-        net_describe(peer->address, where, sizeof where);
-    snprintf(text, sizeof text, "%s%s%s", where, where[0] ? ": " : "", why);
+    char where[160], text[HMQ_ERROR_TEXT_SIZE];
+    address_describe(&c->peer.won.address, where, sizeof where);
+    snprintf(text, sizeof text, "%s: %s", where, why);
     peer_close_socket(c);
-    peer->state = PEER_DOWN;
-    peer->next_try_ms = 0;
-    if (peer_go_on(peer))
-        peer_plan_retry(c);
-    peer_note_error(c, text);
-    client_event(c, HMQ_EVENT_CONNECT_FAILED, text);
+    client_note_failure(c, text);
+    peer_round_failed(c);
 }
 
 static void peer_attempt(struct hmq_client *c)
 {
-    struct peer *peer = &c->peer;
     hmq_error err;
-    if (!peer->found)
-        peer->found = peer->address = net_lookup(&peer->endpoints.list[peer->endpoint], &err);
-    if (!peer->found) {
-        peer_attempt_failed(c, err.text);
+    if (dial_begin(c, &err)) {
+        c->peer.state = PEER_CONNECTING;
         return;
     }
-    peer->fd = net_connect(peer->address);
-    if (peer->fd < 0) {
-        peer_attempt_failed(c, strerror(errno));
-        return;
-    }
-    peer->state = PEER_CONNECTING;
-    peer->connect_deadline_ms = clock_ms() + options_num(c->options, CHOICE_connect_timeout_ms);
+    client_note_failure(c, err.text);
+    peer_round_failed(c);
 }
 
 static void peer_inner_done(struct call *call, const struct call_outcome *outcome)
@@ -154,32 +121,32 @@ static void peer_inner_submit(struct hmq_client *c, struct call *call)
 /* Submits the login, which is written before everything that waits already. */
 static void peer_login(struct hmq_client *c)
 {
-    const char *user = options_text(c->options, CHOICE_user);
-    const char *password = options_text(c->options, CHOICE_password);
-    if (!user[0] && !password[0])
+    const struct login *login = login_of(c->options);
+    if (!login)
         return;
     struct call *call = peer_inner_call(c, options_num(c->options, CHOICE_call_timeout_ms));
     if (!call)
         return;
-    request_begin(call, "auth", user[0] ? 2 : 1);
-    if (user[0])
-        pair_text(&call->frame, "user", user);
-    pair_text(&call->frame, "pass", password);
     call->kind = CALL_LOGIN;
-    peer_inner_submit(c, call);
+    if (login->write(c->options, call, NULL)) {
+        peer_inner_submit(c, call);
+        return;
+    }
+    call_fini(call);
+    free(call);
 }
 
 static void peer_connected(struct hmq_client *c)
 {
     struct peer *peer = &c->peer;
-    char where[128];
+    char where[160];
     rpc_reader_free(peer->reader);
     peer->reader = rpc_reader_new((size_t)options_num(c->options, CHOICE_max_reply_bytes));
     if (!peer->reader) {
         peer_attempt_failed(c, "no memory");
         return;
     }
-    net_describe(peer->address, where, sizeof where);
+    address_describe(&peer->won.address, where, sizeof where);
     peer->state = PEER_UP;
     peer->answered = false;
     peer->heard_ms = clock_ms();
@@ -200,11 +167,10 @@ void peer_lost(struct hmq_client *c, const char *why)
     if (c->peer.state != PEER_UP)
         return;
     peer_close_socket(c);
-    peer_go_on(&c->peer);
     peer_plan_retry(c);
     buf_reset(&c->peer.in, 0);
-    peer_note_error(c, why);
     pthread_mutex_lock(&c->lock);
+    snprintf(c->last_error, sizeof c->last_error, "%s", why);
     c->line = LINE_DOWN;
     core_lost(&c->core, &dead);
     client_ending(c);
@@ -259,7 +225,7 @@ static bool peer_read_some(struct hmq_client *c)
         return false;
     }
     size_t space = peer->in.size - peer->in.len;
-    ssize_t n = net_read(peer->fd, room, space);
+    ssize_t n = net_read(&peer->net, room, space);
     if (n < 0 && errno == EAGAIN)
         return false;
     if (n <= 0) {
@@ -272,7 +238,7 @@ static bool peer_read_some(struct hmq_client *c)
     pthread_mutex_lock(&c->lock);
     c->bytes_in += (uint64_t)n;
     pthread_mutex_unlock(&c->lock);
-    return peer_take_frames(c) && (size_t)n == space;
+    return peer_take_frames(c) && ((size_t)n == space || peer->net.has_more);
 }
 
 /* Pings a broker that was silent for keepalive_ms, and gives it up after as long again. */
@@ -295,13 +261,36 @@ static void peer_keep_alive(struct hmq_client *c)
     peer_inner_submit(c, call);
 }
 
-static void peer_finish_connect(struct hmq_client *c)
+/* Goes on with what the transport does before the first byte of ours. */
+static void peer_shake(struct hmq_client *c)
 {
-    int failed = net_connect_result(c->peer.fd);
-    if (failed)
-        peer_attempt_failed(c, strerror(failed));
-    else
+    hmq_error err;
+    enum net_shake shake = net_shake(&c->peer.net, &err);
+    c->peer.shake = shake;
+    if (shake == NET_FAILED)
+        peer_attempt_failed(c, err.text);
+    else if (shake == NET_DONE)
         peer_connected(c);
+    else if (clock_ms() >= c->peer.won.deadline_ms)
+        peer_attempt_failed(c, "no answer");
+}
+
+static void peer_dial(struct hmq_client *c)
+{
+    struct peer *peer = &c->peer;
+    hmq_error err;
+    enum dial_result result = dial_step(c, &peer->won);
+    if (result == DIAL_FAILED)
+        peer_round_failed(c);
+    if (result != DIAL_WON)
+        return;
+    const struct endpoint *e = &peer->dial.endpoints.list[peer->won.endpoint];
+    if (!net_begin(&peer->net, peer->won.fd, e, c->options, &err)) {
+        peer_attempt_failed(c, err.text);
+        return;
+    }
+    peer->state = PEER_SHAKING;
+    peer_shake(c);
 }
 
 void peer_progress(struct hmq_client *c, bool readable, bool writable)
@@ -311,14 +300,17 @@ void peer_progress(struct hmq_client *c, bool readable, bool writable)
     case PEER_DOWN:
         if (clock_ms() >= peer->next_try_ms)
             peer_attempt(c);
+        if (peer->state == PEER_CONNECTING)
+            peer_dial(c);
         return;
     case PEER_CONNECTING:
-        if (writable)
-            peer_finish_connect(c);
-        else if (clock_ms() >= peer->connect_deadline_ms)
-            peer_attempt_failed(c, "no answer");
+        peer_dial(c);
+        return;
+    case PEER_SHAKING:
+        peer_shake(c);
         return;
     case PEER_UP:
+        readable = readable || (writable && peer->net.wants_write) || peer->net.has_more;
         if (writable) {
             pthread_mutex_lock(&c->lock);
             c->line = LINE_UP;
@@ -336,7 +328,7 @@ static int peer_write_locked(struct hmq_client *c, struct call_list *done)
 {
     struct iovec iov[WRITE_PIECES];
     for (int i = 0; i < WRITE_TURNS && c->line == LINE_UP && core_flush_due(&c->core, clock_ms()); i++) {
-        ssize_t n = net_write(c->peer.fd, iov, core_gather(&c->core, iov, WRITE_PIECES));
+        ssize_t n = net_write(&c->peer.net, iov, core_gather(&c->core, iov, WRITE_PIECES));
         if (n < 0 && errno != EAGAIN)
             return errno;
         if (n < 0)
@@ -369,8 +361,21 @@ int64_t peer_due(const struct hmq_client *c)
     if (peer->state == PEER_DOWN)
         return peer->next_try_ms;
     if (peer->state == PEER_CONNECTING)
-        return peer->connect_deadline_ms;
+        return dial_due(&peer->dial);
+    if (peer->state == PEER_SHAKING)
+        return peer->won.deadline_ms;
+    if (peer->net.has_more)
+        return CORE_NOW;
     if (keepalive == 0)
         return CORE_NEVER;
     return peer->heard_ms + (peer->pinged ? 2 * keepalive : keepalive);
+}
+
+void peer_watch(struct hmq_client *c, bool full)
+{
+    const struct peer *peer = &c->peer;
+    if (peer->state == PEER_UP)
+        watch_socket(c, peer->net.fd, 1, full || peer->net.wants_write);
+    else if (peer->state == PEER_SHAKING)
+        watch_socket(c, peer->net.fd, peer->shake == NET_WANTS_READ, peer->shake == NET_WANTS_WRITE);
 }

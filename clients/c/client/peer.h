@@ -1,9 +1,10 @@
 /*
  * peer.h: the one connection of a client. Driver thread only.
  *
- *   DOWN ──next_try──► CONNECTING ──writable, no error──► UP ──error, silence, end──► DOWN
- *     ▲                    │ error, deadline: next address, next server,
- *     └────────────────────┘ after the last one a pause that doubles, jittered
+ *   DOWN ──next_try──► CONNECTING ──won──► SHAKING ──done──► UP ──error, silence, end──► DOWN
+ *     ▲                  (dial.h) │      (a transport) │
+ *     └── a pause that doubles, ──┴────────────────────┘ failed
+ *         jittered
  *
  * A connection that is lost is followed by one to the next address, after a pause. The pause begins anew once a broker
  * has sent something.
@@ -24,6 +25,9 @@ void peer_write(struct hmq_client *c);
 
 /* Closes the connection; why is a text for people. */
 void peer_lost(struct hmq_client *c, const char *why);
+
+/* Says what to wait for of the socket. full: it takes no more bytes for now. */
+void peer_watch(struct hmq_client *c, bool full);
 
 /* When peer_progress is to be called though the socket is not ready; CORE_NEVER: it need not be. */
 int64_t peer_due(const struct hmq_client *c);

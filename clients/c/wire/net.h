@@ -1,42 +1,69 @@
 /*
- * net.h: addresses and sockets. Non-blocking throughout, except for looking up a host name.
+ * net.h: sockets, and what carries the bytes on them. Nothing here blocks.
+ *
+ *   net_connect ─► (writable) net_connect_result ─► net_begin ─► net_shake until it is done ─► net_read, net_write
+ *                                                                                          └─► net_close
+ *
+ * A *transport* is a table of functions: today there are plain bytes, on TCP and Unix sockets. One that encrypts keeps
+ * what it needs in net.state, and says after each step what the socket must be ready for: its read may have to write.
+ * To add one: a table, and a line in net_transport_of.
  */
 #ifndef HALFMQ_CLIENTS_C_NET_H
 #define HALFMQ_CLIENTS_C_NET_H
 
-#include <netdb.h>
+#include <sys/types.h>
 #include <sys/uio.h>
 
-#include "clients/c/wire/errors.h"
+#include "clients/c/wire/endpoint.h"
+#include "clients/c/wire/options.h"
 
-struct endpoint {
-    char *host; /* owned */
-    char port[6];
+struct net_link;
+
+enum net_shake { NET_DONE, NET_WANTS_READ, NET_WANTS_WRITE, NET_FAILED };
+
+struct transport {
+    const char *name;
+    /* For a socket that has just been connected. False with the reason in err. NULL: it needs nothing. */
+    bool (*begin)(struct net_link *n, const struct endpoint *e, const struct hmq_options *o, hmq_error *err);
+    /* What both sides agree on before the first byte of ours; called again when the socket is ready. NULL: nothing. */
+    enum net_shake (*shake)(struct net_link *n, hmq_error *err);
+    /* As net_read and net_write. */
+    ssize_t (*read)(struct net_link *n, void *to, size_t size);
+    ssize_t (*write)(struct net_link *n, const struct iovec *iov, size_t pieces);
+    /* Frees state; the socket is closed afterwards. NULL: there is none. */
+    void (*end)(struct net_link *n);
 };
 
-struct endpoints {
-    struct endpoint *list;
-    size_t n; /* >= 1 */
+/* A connection. */
+struct net_link {
+    const struct transport *transport;
+    int fd; /* -1: none */
+    void *state; /* the transport's */
+    bool wants_write; /* the transport must write before it can go on reading: read again when the socket is writable */
+    bool has_more; /* the transport has bytes that were received and not read: do not wait for the socket */
 };
 
-/* "host:port,[::1]:port,host". HMQ_EINVAL with what is wrong, HMQ_ENOMEM. */
-enum hmq_status endpoints_parse(const char *text, struct endpoints *ret_endpoints, hmq_error *err);
-void endpoints_free(struct endpoints *e);
+#define NET_NONE ((struct net_link){.fd = -1})
 
-/* The addresses of an endpoint; NULL with a reason in err. Free with freeaddrinfo. */
-struct addrinfo *net_lookup(const struct endpoint *e, hmq_error *err);
+extern const struct transport transport_plain;
+
+/* The transport that the options ask for. */
+const struct transport *net_transport_of(const struct hmq_options *o);
 
 /* Starts to connect; the socket becomes writable when that has succeeded or failed. -1 with errno. */
-int net_connect(const struct addrinfo *address);
+int net_connect(const struct address *address);
 
 /* The result, once the socket is writable: 0, or an errno. */
 int net_connect_result(int fd);
 
-/* Bytes moved; 0: end of the stream (read only); -1 with errno, EAGAIN where it would block. */
-ssize_t net_read(int fd, void *to, size_t n);
-ssize_t net_write(int fd, const struct iovec *iov, size_t n);
+/* Takes the socket, also where this fails (false, with the reason). */
+bool net_begin(struct net_link *n, int fd, const struct endpoint *e, const struct hmq_options *o, hmq_error *err);
+enum net_shake net_shake(struct net_link *n, hmq_error *err);
 
-/* The address as text for a person: "127.0.0.1:4253". */
-void net_describe(const struct addrinfo *address, char *out, size_t size);
+/* Bytes moved; 0: end of the stream (read only); -1 with errno, EAGAIN where it would block. */
+ssize_t net_read(struct net_link *n, void *to, size_t size);
+ssize_t net_write(struct net_link *n, const struct iovec *iov, size_t pieces);
+
+void net_close(struct net_link *n);
 
 #endif

@@ -15,9 +15,12 @@ enum choice {
     CHOICE_COUNT
 };
 
+struct transport;
+
 struct hmq_options {
     int64_t num[CHOICE_COUNT];
     char *text[CHOICE_COUNT]; /* TEXT only */
+    const struct transport *transport; /* of net.h; NULL: the one that the options ask for */
     hmq_event_fn event_fn;
     void *event_arg;
 };

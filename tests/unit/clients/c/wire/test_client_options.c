@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clients/c/wire/net.h"
+#include "clients/c/wire/endpoint.h"
 #include "clients/c/wire/options.h"
 
 static int start(void **state)
