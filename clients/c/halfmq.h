@@ -67,6 +67,7 @@ enum hmq_status {
     HMQ_ECLOSED = 8, /* the object is being closed */
     HMQ_EPROTO = 9, /* what the broker sent is not valid */
     HMQ_ESYSTEM = 10, /* the operating system refused; the text says what */
+    HMQ_EINTERRUPTED = 11, /* hmq_reader_interrupt ended the wait */
     /* the broker's codes: not done */
     HMQ_EREFUSED = 20, /* ERR: the request cannot be carried out */
     HMQ_ENOTOPIC = 21,
@@ -724,12 +725,42 @@ HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_reader_new(hmq_client *client, const 
 
 /*
  * Returns the next messages, at least one, in the order of their offsets, as many as the broker stored
- * together. Free *ret_batch with hmq_batch_free; it may outlive the reader. Where messages were deleted
- * by retention, it begins at the oldest that is left. HMQ_ETIMEDOUT: none came. HMQ_ENOTOPIC,
- * HMQ_EREFUSED, HMQ_ELIMIT or another code of the broker: it refused; the next call tries again.
+ * together. Free *ret_batch with hmq_batch_free; it may outlive the reader. Where messages were deleted,
+ * it begins at the oldest that is left, and hmq_batch_gap tells how many are missing. HMQ_ETIMEDOUT: none came.
+ * HMQ_EINTERRUPTED. HMQ_EDAMAGED: messages cannot be read on the broker's disk; the text names them, and the next call
+ * goes on behind them. HMQ_ENOTOPIC, HMQ_EREFUSED, HMQ_ELIMIT or another code of the broker: it refused; the next call
+ * tries again.
  */
 HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_reader_next(hmq_reader *reader, int64_t timeout_ms,
                                         hmq_batch **ret_batch, hmq_error *err);
+
+/* How many offsets before the first message of a reader's batch were left out: messages that were deleted, as by
+ * retention, or are damaged. 0: none, or it is no reader's batch. It counts from where the reader was set to begin: from
+ * an offset of 0 on, whatever was deleted before is counted. */
+HMQ_API uint64_t hmq_batch_gap(const hmq_batch *batch);
+
+/* The call of hmq_reader_next that waits, or else the next one, returns HMQ_EINTERRUPTED. Any thread, but no signal
+ * handler. */
+HMQ_API void hmq_reader_interrupt(hmq_reader *reader);
+
+/* Goes on from this offset: what has come from elsewhere is dropped. Batches that were returned are not concerned.
+ * HMQ_EINVAL: 2^63 or more. */
+HMQ_API enum hmq_status hmq_reader_seek(hmq_reader *reader, uint64_t offset, hmq_error *err);
+
+/* The offset that the next batch begins with, where no message is missing: what to store, in order to go on later. */
+HMQ_API uint64_t hmq_reader_position(hmq_reader *reader);
+
+/*
+ * The offsets that a queue has now: *ret_first of the oldest message that is kept, *ret_end of the next one to be stored;
+ * they are the same where it is empty. Either may be NULL. HMQ_ENOTOPIC; HMQ_EREFUSED: no such queue.
+ */
+HMQ_API enum hmq_status hmq_queue_range(hmq_client *client, const char *topic, uint32_t queue, int64_t timeout_ms,
+                                        uint64_t *ret_first, uint64_t *ret_end, hmq_error *err);
+
+/* The offset of the first message that was stored at this Unix time, or later; the end where there is none. It reads
+ * one message for each halving of the range. Errors as hmq_queue_range. */
+HMQ_API enum hmq_status hmq_queue_find(hmq_client *client, const char *topic, uint32_t queue, int64_t stored_ms,
+                                       int64_t timeout_ms, uint64_t *ret_offset, hmq_error *err);
 
 /* Takes at most timeout_ms. HMQ_ETIMEDOUT: the reader is freed, but the broker had not replied yet, and may
  * keep its stream until the connection ends. Not from a callback. */

@@ -13,6 +13,9 @@
  * `offset` was then. So nothing is read twice or left out, even where the connection is lost. A stream's number
  * is valid on the connection of its epoch only.
  *
+ * hmq_reader_seek drops the pages and gives up the stream; one that is being opened then is given up when its number is
+ * known.
+ *
  * Locks: `lock` guards all from there on; it may be held while submitting.
  */
 #include "clients/c/halfmq.h"
@@ -24,6 +27,7 @@
 #include "clients/c/client/respond.h"
 #include "clients/c/client/service.h"
 #include "clients/c/client/wait.h"
+#include "clients/c/roles/queue.h"
 #include "clients/c/wire/clock.h"
 #include "clients/c/wire/core.h"
 #include "clients/c/wire/message.h"
@@ -55,9 +59,12 @@ struct hmq_reader {
     struct page_list pages;
     int64_t waiting, credit; /* bytes of pages; bytes that may still come, below 0 where the broker exceeded them */
     uint64_t offset;
+    uint64_t position, gap; /* of the next batch to return; offsets left out before it, in damaged records */
     int64_t stream, given_up; /* 0: none; given_up is yet to be closed */
     uint32_t epoch; /* of both */
     bool opening, closing;
+    bool moved; /* the stream that is being opened begins elsewhere */
+    bool interrupted;
     int64_t after_ms, pause_ms; /* when to ask again; the next pause */
     hmq_error failed; /* what the broker refused last, until the caller is told; HMQ_OK: nothing */
 };
@@ -88,6 +95,18 @@ static void reader_note_failure(struct hmq_reader *r, enum hmq_status status, st
         error_bytes(&r->failed, status, text);
 }
 
+/* The stream that is open, if one is, is closed, and another one opened at once. */
+static void reader_leave_stream(struct hmq_reader *r)
+{
+    if (r->stream) {
+        r->given_up = r->stream;
+        r->stream = 0;
+        r->credit = 0;
+    }
+    r->after_ms = CORE_NOW;
+    service_kick(r->client, &r->service);
+}
+
 static void reader_opened(struct call *call, const struct call_outcome *o)
 {
     struct open_call *open = (struct open_call *)(void *)call; /* the call is its first member */
@@ -107,6 +126,9 @@ static void reader_opened(struct call *call, const struct call_outcome *o)
         reader_note_failure(r, o->status, o->text);
         reader_later(r);
     }
+    if (r->moved)
+        reader_leave_stream(r);
+    r->moved = false;
     pthread_mutex_unlock(&r->lock);
     /* From here on the reader may be gone. */
     client_changed(client);
@@ -277,7 +299,7 @@ static bool reader_notify(struct service *s, struct slice method, const struct r
 
 /* ---- the public functions ---- */
 
-static void reader_free(struct hmq_reader *r)
+static void reader_drop_pages(struct hmq_reader *r)
 {
     struct reader_page *page;
     while ((page = TAILQ_FIRST(&r->pages))) {
@@ -285,6 +307,11 @@ static void reader_free(struct hmq_reader *r)
         hmq_batch_free(page->batch);
         free(page);
     }
+}
+
+static void reader_free(struct hmq_reader *r)
+{
+    reader_drop_pages(r);
     pthread_mutex_destroy(&r->lock);
     free(r->topic);
     free(r);
@@ -307,7 +334,7 @@ enum hmq_status hmq_reader_new(hmq_client *c, const char *topic, uint32_t queue,
     }
     r->client = c;
     r->queue = queue;
-    r->offset = offset;
+    r->offset = r->position = offset;
     r->window = options_num(options ? options : client_options(c), CHOICE_prefetch_bytes);
     if (r->window > WINDOW_MAX)
         r->window = WINDOW_MAX;
@@ -323,9 +350,19 @@ static bool reader_has_news(void *arg)
 {
     struct hmq_reader *r = arg;
     pthread_mutex_lock(&r->lock);
-    bool news = !TAILQ_EMPTY(&r->pages) || r->failed.code != HMQ_OK || r->closing;
+    bool news = !TAILQ_EMPTY(&r->pages) || r->failed.code != HMQ_OK || r->closing || r->interrupted;
     pthread_mutex_unlock(&r->lock);
     return news;
+}
+
+static void reader_take_page(struct hmq_reader *r, struct reader_page *page)
+{
+    const struct hmq_batch *batch = page->batch;
+    TAILQ_REMOVE(&r->pages, page, link);
+    r->waiting -= page->bytes;
+    page->batch->gap = r->gap + (hmq_message_offset(&batch->items[0]) - r->position);
+    r->gap = 0;
+    r->position = hmq_message_offset(&batch->items[batch->n - 1]) + 1;
 }
 
 /* HMQ_EAGAIN: another thread took it. */
@@ -333,12 +370,14 @@ static enum hmq_status reader_take_news(struct hmq_reader *r, hmq_batch **ret_ba
 {
     enum hmq_status status = HMQ_EAGAIN;
     pthread_mutex_lock(&r->lock);
-    struct reader_page *page = r->closing ? NULL : TAILQ_FIRST(&r->pages);
+    struct reader_page *page = r->closing || r->interrupted ? NULL : TAILQ_FIRST(&r->pages);
     if (r->closing) {
         status = error_plain(err, HMQ_ECLOSED);
+    } else if (r->interrupted) {
+        r->interrupted = false;
+        status = error_plain(err, HMQ_EINTERRUPTED);
     } else if (page) {
-        TAILQ_REMOVE(&r->pages, page, link);
-        r->waiting -= page->bytes;
+        reader_take_page(r, page);
         *ret_batch = page->batch;
         status = error_none(err);
     } else if (r->failed.code != HMQ_OK) {
@@ -352,6 +391,41 @@ static enum hmq_status reader_take_news(struct hmq_reader *r, hmq_batch **ret_ba
     return status;
 }
 
+/* Under the lock: goes on from there. Nothing of a stream that was opened elsewhere is taken any more. */
+static void reader_move(struct hmq_reader *r, uint64_t offset)
+{
+    reader_drop_pages(r);
+    r->waiting = 0;
+    r->offset = r->position = offset;
+    r->failed.code = HMQ_OK;
+    r->moved = r->opening;
+    reader_leave_stream(r);
+}
+
+/* The stream ended at messages that cannot be read: which ones, READ tells. Where it does not, the next call tries
+ * again. */
+static enum hmq_status reader_skip_damage(struct hmq_reader *r, int64_t deadline_ms, hmq_error *err)
+{
+    struct queue_place q = {r->client, &r->gate, r, r->topic, r->queue};
+    hmq_error said;
+    bool found;
+    int64_t stored_ms, left_ms = deadline_ms - clock_ms();
+    pthread_mutex_lock(&r->lock);
+    uint64_t from = r->position, next = from;
+    pthread_mutex_unlock(&r->lock);
+    enum hmq_status status = queue_look(&q, from, left_ms > 0 ? left_ms : 0, &found, &next, &stored_ms, &said);
+    if (status != HMQ_EDAMAGED)
+        return HMQ_EDAMAGED;
+    pthread_mutex_lock(&r->lock);
+    if (r->position == from && TAILQ_EMPTY(&r->pages)) {
+        uint64_t gap = r->gap + (next - from);
+        reader_move(r, next);
+        r->gap = gap;
+    }
+    pthread_mutex_unlock(&r->lock);
+    return error_set(err, status, "%s", said.text);
+}
+
 static enum hmq_status reader_next_inside(hmq_reader *r, int64_t deadline_ms, hmq_batch **ret_batch, hmq_error *err)
 {
     enum hmq_status status = HMQ_EAGAIN;
@@ -363,7 +437,7 @@ static enum hmq_status reader_next_inside(hmq_reader *r, int64_t deadline_ms, hm
             return error_plain(err, waited);
         status = reader_take_news(r, ret_batch, err);
     }
-    return status;
+    return status == HMQ_EDAMAGED ? reader_skip_damage(r, deadline_ms, err) : status;
 }
 
 enum hmq_status hmq_reader_next(hmq_reader *r, int64_t timeout_ms, hmq_batch **ret_batch,
@@ -377,6 +451,37 @@ enum hmq_status hmq_reader_next(hmq_reader *r, int64_t timeout_ms, hmq_batch **r
     enum hmq_status status = reader_next_inside(r, client_deadline(c, timeout_ms), ret_batch, err);
     gate_leave(&r->gate, c);
     return status;
+}
+
+void hmq_reader_interrupt(hmq_reader *r)
+{
+    if (!r)
+        return;
+    pthread_mutex_lock(&r->lock);
+    r->interrupted = true;
+    client_changed(r->client);
+    pthread_mutex_unlock(&r->lock);
+}
+
+enum hmq_status hmq_reader_seek(hmq_reader *r, uint64_t offset, hmq_error *err)
+{
+    if (!r || offset > INT64_MAX)
+        return error_set(err, HMQ_EINVAL, "a reader needs an offset below 2^63 to go on from");
+    pthread_mutex_lock(&r->lock);
+    reader_move(r, offset);
+    r->gap = 0;
+    pthread_mutex_unlock(&r->lock);
+    return error_none(err);
+}
+
+uint64_t hmq_reader_position(hmq_reader *r)
+{
+    if (!r)
+        return 0;
+    pthread_mutex_lock(&r->lock);
+    uint64_t position = r->position;
+    pthread_mutex_unlock(&r->lock);
+    return position;
 }
 
 static bool reader_is_left(void *arg)

@@ -35,6 +35,7 @@ static const struct error_line lines[] = {
     LINE(ECLOSED, OK, 0, "the object is being closed, nothing was done"),
     LINE(EPROTO, OK, 0, "the broker's reply is not valid"),
     LINE(ESYSTEM, OK, 0, "the operating system refused a call"),
+    LINE(EINTERRUPTED, OK, 1, "the wait was interrupted"),
     LINE(EREFUSED, ERR, 0, "the broker refused the request"),
     LINE(ENOTOPIC, NOTOPIC, 0, "no such topic"),
     LINE(ENOGROUP, NOGROUP, 0, "no such group"),

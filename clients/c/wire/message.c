@@ -40,6 +40,7 @@ enum hmq_status batch_of(struct hmq_reply *reply, struct hmq_batch **ret_batch)
         return HMQ_ENOMEM;
     batch->reply = reply;
     batch->n = n;
+    batch->gap = 0;
     for (size_t i = 0; i < n; i++) {
         if (!message_init(&batch->items[i], hmq_reply_at(reply, i))) {
             free(batch);
@@ -72,6 +73,11 @@ size_t hmq_batch_count(const hmq_batch *batch)
 const hmq_message *hmq_batch_at(const hmq_batch *batch, size_t i)
 {
     return i < hmq_batch_count(batch) ? &batch->items[i] : NULL;
+}
+
+uint64_t hmq_batch_gap(const hmq_batch *batch)
+{
+    return batch ? batch->gap : 0;
 }
 
 void hmq_batch_free(hmq_batch *batch)

@@ -33,6 +33,7 @@ struct hmq_message {
 struct hmq_batch {
     struct hmq_reply *reply; /* owned; NULL: a record's */
     size_t n;
+    uint64_t gap; /* reader: offsets left out before it */
     struct hmq_message items[]; /* record: its bytes are in the same block, behind them */
 };
 

@@ -124,6 +124,7 @@ static struct hmq_batch *unpack_lay_out(struct unpacking *u)
         return NULL;
     batch->reply = NULL;
     batch->n = u->n;
+    batch->gap = 0;
     uint8_t *at = (uint8_t *)batch + items;
     u->next_key = (struct slice *)(void *)at;
     u->next_prop = (struct parts_prop *)(void *)(at + keys);
