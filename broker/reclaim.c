@@ -5,6 +5,8 @@
 
 #include "broker/base/clock.h"
 #include "broker/base/process.h"
+#include "broker/base/reserve.h"
+#include "broker/base/store_write.h"
 #include "broker/server_inner.h"
 
 #define LOOK_MS 500
@@ -30,11 +32,19 @@ static bool reclaim_waits(struct reclaim *r)
     return goes_on;
 }
 
-static bool reclaim_is_urgent(struct reclaim *r)
+/* Is less than twice the reserve free? The journal looks only when something is written. */
+static bool reclaim_is_urgent(const struct reclaim *r, const char *data)
 {
-    struct journal_stats stats;
-    journal_stats(r->server->journal, &stats);
-    return stats.disk_low;
+    int64_t reserve = reserve_bytes_of(data, r->server->disk_reserve_bytes);
+    return !process_disk_has(data, 2 * reserve - reserve_held());
+}
+
+static bool reclaim_round(struct reclaim *r, const char *data, bool urgent)
+{
+    store_write_lends(urgent);
+    bool more = store_give_back(r->server->store, urgent, (uint64_t)(process_disk_free(data) + reserve_held()));
+    store_write_lends(false);
+    return more;
 }
 
 /* Once it was urgent, round follows round until everything is given back. */
@@ -47,15 +57,18 @@ static void *reclaim_run(void *arg)
     while (reclaim_waits(r)) {
         if (--stale_left == 0)
             stale_left = store_give_back_stale(r->server->store) ? AGAIN_LOOKS : STALE_LOOKS;
+        reserve_fill(data, r->server->disk_reserve_bytes);
         bool was_low = low;
-        low = reclaim_is_urgent(r);
+        low = reclaim_is_urgent(r, data);
+        if (low != was_low)
+            store_compact_alone(r->server->store, !low);
         urgent = low || (urgent && more);
         if (!more && (!low || was_low) && !store_freed(r->server->store))
             continue;
         left = left > 0 ? left - 1 : 0;
         if (left > 0 && !urgent)
             continue;
-        more = store_give_back(r->server->store, urgent, (uint64_t)process_disk_free(data));
+        more = reclaim_round(r, data, urgent);
         left = more ? AGAIN_LOOKS : LATER_LOOKS;
     }
     return NULL;

@@ -40,7 +40,9 @@
 #include "broker/server_inner.h"
 #include "broker/checks/members.h"
 #include "broker/base/process.h"
+#include "broker/base/reserve.h"
 #include "broker/base/socket.h"
+#include "broker/base/store_write.h"
 #include "broker/ticker.h"
 #include "broker/uncompacted.h"
 #include "broker/journal/wal.h"
@@ -90,6 +92,12 @@ static size_t server_store_bytes(const struct settings *c)
 static int64_t server_flush_bytes(const struct settings *c)
 {
     return (int64_t)server_store_bytes(c) / 2;
+}
+
+static int64_t server_reserve_bytes(const struct settings *c)
+{
+    int64_t wanted = settings_num(c, SET_disk_reserve), least = server_flush_bytes(c);
+    return wanted > least ? wanted : least;
 }
 
 /* At least two of the largest messages, else one could never be submitted. */
@@ -302,6 +310,18 @@ static bool server_start_events(struct main_thread *m)
     return true;
 }
 
+/* Without a reserve the broker runs as well; then nothing can be deleted where others leave no room. */
+static void server_open_reserve(const struct settings *c)
+{
+    const char *data = settings_text(c, SET_data);
+    char quoted[128];
+    if (!reserve_open(data))
+        log_event(LOG_WARN, "there is no room to keep a reserve on the disk", " reason=%s",
+                  log_quote(strerror(errno), quoted, sizeof quoted));
+    if (!store_write_begin(data))
+        log_text(LOG_WARN, "the path of the data folder is too long for the store to wait for room on a full disk");
+}
+
 /* What needs no store: nobody else may use the data folder, and the addresses are free. */
 static bool server_start_first(struct main_thread *m)
 {
@@ -309,7 +329,8 @@ static bool server_start_first(struct main_thread *m)
     const char *data = settings_text(s->settings, SET_data), *host = settings_text(s->settings, SET_bind);
     if (folder_lock(data, &m->lock_fd, m->err, sizeof m->err) != ST_OK)
         return false;
-    if (!process_disk_has(data, START_DISK_BYTES)) {
+    server_open_reserve(s->settings);
+    if (!process_disk_has(data, START_DISK_BYTES - reserve_held())) {
         snprintf(m->err, sizeof m->err, "the disk of the data folder is full (%lld bytes free): make room for 1 MiB at least",
                  (long long)process_disk_free(data));
         return false;
@@ -348,8 +369,7 @@ static bool server_start_journal(struct main_thread *m)
         .fsync_interval_ms = settings_num(c, SET_fsync_interval),
         .pending_bytes_max = server_pending_bytes(c),
         .pending_max = PENDING_COMMANDS_MAX,
-        .disk_reserve_bytes = settings_num(c, SET_disk_reserve),
-        .flush_bytes = server_flush_bytes(c),
+        .disk_reserve_bytes = m->server.disk_reserve_bytes,
         .data_path = settings_text(c, SET_data),
         .fatal = server_on_fatal,
     };
@@ -425,6 +445,7 @@ static bool server_go_on(struct main_thread *m)
     m->reclaim = reclaim_new(&m->server);
     if (!m->reclaim)
         return server_failed(m, "cannot start what gives disk space back: no memory or no thread");
+    store_write_waits(true);
     ticker_start(m->ticker);
     atomic_store(&m->server.ready, true);
     server_say_ready(m);
@@ -484,12 +505,14 @@ static bool server_start(struct main_thread *m)
 }
 
 /* RocksDB writes its buffers to the disk when it is closed. Where there is no room for them it is not closed: the log
- * has what is in them, and the process ends by _exit, as RocksDB's threads are still there. */
-static bool server_may_close_store(const struct server *s)
+ * has what is in them, and the process ends by _exit, as RocksDB's threads are still there. stuck: a write of the store has
+ * waited for room. */
+static bool server_may_close_store(const struct server *s, bool stuck)
 {
     const char *data = settings_text(s->settings, SET_data);
     int64_t held_bytes = s->store ? (int64_t)store_memory(s->store) : 0, most_bytes = server_flush_bytes(s->settings);
-    if (!s->store || process_disk_has(data, START_DISK_BYTES + (held_bytes < most_bytes ? held_bytes : most_bytes)))
+    int64_t needed_bytes = START_DISK_BYTES + (held_bytes < most_bytes ? held_bytes : most_bytes) - reserve_held();
+    if (!s->store || (!stuck && process_disk_has(data, needed_bytes)))
         return true;
     log_event(LOG_WARN, "the disk is too full to flush the store; the next start replays the log", " free_bytes=%lld",
               (long long)process_disk_free(data));
@@ -526,6 +549,8 @@ static void server_stop(struct main_thread *m)
         webhook_stop(s->webhook);
         webhook_join(s->webhook);
     }
+    bool stuck = store_write_stuck();
+    store_write_waits(false); /* whoever waits for such a write would not end */
     reclaim_free(m->reclaim);
     group_metrics_free(s->group_metrics);
     journal_free(s->journal);
@@ -533,7 +558,7 @@ static void server_stop(struct main_thread *m)
     net_free(s->net);
     wal_rest(s->wal);
     state_drop(s->state);
-    m->unflushed = !server_may_close_store(s);
+    m->unflushed = !server_may_close_store(s, stuck);
     if (!m->unflushed) {
         store_close(s->store);
         wal_close(s->wal);
@@ -560,6 +585,7 @@ int server_run(struct settings *settings)
     struct main_thread m = {.lock_fd = -1};
     m.server.settings = settings;
     m.server.started_ms = clock_wall_ms();
+    m.server.disk_reserve_bytes = server_reserve_bytes(settings);
     umask(077); /* RocksDB's files, too */
     settings_apply_log_level(settings);
     bool started = server_start(&m);

@@ -30,6 +30,7 @@ struct server {
     atomic_bool ready;
     atomic_bool stopping;
     _Atomic int64_t connections_max; /* the setting, or what the limit of open files leaves for clients */
+    int64_t disk_reserve_bytes; /* the setting, or what a flush needs if that is more */
     int64_t started_ms; /* wall clock */
     int port, http_port; /* as bound */
     struct counters counters; /* what the main thread counts */

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 
 #include "broker/base/log.h"
+#include "broker/base/store_write.h"
 #include "broker/net/net.h"
 #include "broker/server_inner.h"
 
@@ -36,7 +37,7 @@ struct ticker {
     /* ---- of the main thread alone ---- */
     int64_t last_due_ms; /* as of the last look */
     int64_t again_ms;
-    bool disk_full;
+    bool disk_full, stuck; /* as the log was told */
     uint64_t postponed; /* timers, of which the log was told */
 };
 
@@ -93,12 +94,23 @@ static void ticker_tell_postponed(struct ticker *t, uint64_t postponed)
     t->postponed = postponed;
 }
 
+static void ticker_tell_stuck(struct ticker *t)
+{
+    bool stuck = store_write_stuck();
+    if (stuck && !t->stuck)
+        log_event(LOG_ERROR, "the disk is full, the store waits for room", " hint=%s", "\"free some space\"");
+    else if (!stuck && t->stuck)
+        log_text(LOG_INFO, "the store has room again");
+    t->stuck = stuck;
+}
+
 /* Asks the journal whether the disk is full, and logs each change, and what was postponed. */
 static bool ticker_disk_is_full(struct ticker *t)
 {
     struct journal_stats stats;
     journal_stats(t->server->journal, &stats);
     ticker_tell_postponed(t, stats.tally.timers_postponed);
+    ticker_tell_stuck(t);
     if (stats.disk_full && !t->disk_full)
         log_event(LOG_ERROR, "the disk is full, writes are refused", " free_bytes=%lld hint=%s",
                   (long long)stats.disk_free_bytes,

@@ -168,6 +168,11 @@ bool store_give_back_stale(struct store *s)
     return kv_stale_give_back(s->kv);
 }
 
+void store_compact_alone(struct store *s, bool allowed)
+{
+    kv_space_alone(s->kv, allowed);
+}
+
 void store_give_back_stop(struct store *s)
 {
     kv_space_stop(s->kv);

@@ -89,6 +89,10 @@ bool store_give_back(struct store *s, bool urgent, uint64_t room);
  * that calls store_give_back. */
 bool store_give_back_stale(struct store *s);
 
+/* May RocksDB compact by itself? Not while the disk is nearly full: compactions that wait for room would keep those
+ * waiting that give space back. The thread that calls store_give_back. */
+void store_compact_alone(struct store *s, bool allowed);
+
 /* Ends a round that is under way, and makes all later ones do nothing. Any thread. */
 void store_give_back_stop(struct store *s);
 

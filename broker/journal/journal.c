@@ -385,7 +385,7 @@ enum status journal_new(const struct journal_options *opt, struct journal **ret_
         return ST_NOMEM;
     j->opt = *opt;
     j->disk.path = opt->data_path;
-    j->disk.least_bytes = opt->disk_reserve_bytes > opt->flush_bytes ? opt->disk_reserve_bytes : opt->flush_bytes;
+    j->disk.least_bytes = opt->disk_reserve_bytes;
     j->fsync = opt->fsync;
     j->fsync_interval_ms = opt->fsync_interval_ms;
     pthread_mutex_init(&j->lock, NULL);

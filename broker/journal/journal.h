@@ -55,8 +55,7 @@ struct journal_options {
     int64_t fsync_interval_ms;
     size_t pending_bytes_max;   /* what may be pending, all clients together: submitted and not yet handed back */
     uint32_t pending_max;       /* ... and how many entries */
-    int64_t disk_reserve_bytes; /* with less free disk writes are answered DISKFULL ... */
-    int64_t flush_bytes;        /* ... and with less than the store needs to flush its write buffers */
+    int64_t disk_reserve_bytes; /* with less free disk writes are answered DISKFULL; the store can flush its buffers in it */
     const char *data_path;      /* where free disk is measured */
     void (*fatal)(const char *text); /* the store cannot write: must not return */
 };

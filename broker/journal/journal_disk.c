@@ -3,6 +3,9 @@
 
 #include <sys/statvfs.h>
 
+#include "broker/base/reserve.h"
+#include "broker/base/store_write.h"
+
 #define LOOK_NS INT64_C(500000000)
 #define TIGHT 16 /* times the reserve: what half a second of writing cannot use up */
 
@@ -15,11 +18,10 @@ void journal_disk_look(struct journal_disk *d, int64_t now_ns)
     struct statvfs vfs;
     if (statvfs(d->path, &vfs) != 0)
         return;
-    /* A small file system is given to the last three quarters: there a fixed reserve could be all of it. */
-    int64_t quarter = (int64_t)(vfs.f_blocks * vfs.f_frsize) / 4;
-    d->reserve_bytes = d->least_bytes < quarter ? d->least_bytes : quarter;
-    d->free_bytes = (int64_t)(vfs.f_bavail * vfs.f_frsize);
-    d->low = d->free_bytes < 2 * d->reserve_bytes;
-    d->full = d->free_bytes < d->reserve_bytes;
-    d->spent = d->free_bytes < d->reserve_bytes / 2;
+    int64_t ours = (int64_t)(vfs.f_bavail * vfs.f_frsize) + reserve_held();
+    d->reserve_bytes = reserve_bytes_of(d->path, d->least_bytes);
+    d->free_bytes = ours;
+    d->low = ours < 2 * d->reserve_bytes;
+    d->full = ours < d->reserve_bytes;
+    d->spent = ours < d->reserve_bytes / 2 || store_write_stuck();
 }

@@ -11,6 +11,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "broker/base/reserve.h"
 #include "protocol/base/buf.h"
 #include "protocol/limits.h"
 #include "protocol/base/text.h"
@@ -67,8 +68,16 @@ bool wal_file_remove(int folder, struct wal_file *f)
     return unlinkat(folder, text, 0) == 0;
 }
 
-/* Writes all of it, in as many calls as it takes. Changes iov. */
-static bool wal_file_write_at(int fd, struct iovec *iov, int n, size_t at)
+static size_t wal_file_left(const struct iovec *iov, int n)
+{
+    size_t left = 0;
+    for (int i = 0; i < n; i++)
+        left += iov[i].iov_len;
+    return left;
+}
+
+/* Writes all of it, in as many calls as it takes. Changes iov. needed: where the disk is full, the reserve is used. */
+static bool wal_file_write_at(int fd, struct iovec *iov, int n, size_t at, bool needed)
 {
     while (n > 0) {
         ssize_t done = pwritev(fd, iov, n, (off_t)at);
@@ -76,6 +85,8 @@ static bool wal_file_write_at(int fd, struct iovec *iov, int n, size_t at)
             continue;
         if (done <= 0) {
             errno = done < 0 ? errno : ENOSPC;
+            if (errno == ENOSPC && needed && reserve_spend(wal_file_left(iov, n)))
+                continue;
             return false;
         }
         at += (size_t)done;
@@ -90,12 +101,10 @@ static bool wal_file_write_at(int fd, struct iovec *iov, int n, size_t at)
     return true;
 }
 
-static bool wal_file_write(struct wal_file *f, struct iovec *iov, int n, size_t at)
+static bool wal_file_write(struct wal_file *f, struct iovec *iov, int n, size_t at, bool needed)
 {
-    size_t end = at;
-    for (int i = 0; i < n; i++)
-        end += iov[i].iov_len;
-    if (!wal_file_write_at(f->fd, iov, n, at))
+    size_t end = at + wal_file_left(iov, n);
+    if (!wal_file_write_at(f->fd, iov, n, at, needed))
         return false;
     f->size = f->size > end ? f->size : end;
     return true;
@@ -107,7 +116,7 @@ bool wal_file_fill(struct wal_file *f, size_t size)
     for (size_t at = f->size; at < size; at = f->size) {
         size_t n = size - at < sizeof zeros ? size - at : sizeof zeros;
         struct iovec iov = {.iov_base = (void *)(uintptr_t)zeros, .iov_len = n};
-        if (!wal_file_write(f, &iov, 1, at) || !wal_file_sync(f))
+        if (!wal_file_write(f, &iov, 1, at, false) || !wal_file_sync(f))
             return false;
     }
     return true;
@@ -155,7 +164,7 @@ bool wal_file_write_headers(struct wal_file *f)
     le_write(header + HEADER_CHECK_AT, text_checksum(slice_of(header, HEADER_CHECK_AT)), 4);
     struct iovec iov[4] = {{header, sizeof header}, {(void *)(uintptr_t)zeros, sizeof zeros},
                            {header, sizeof header}, {(void *)(uintptr_t)zeros, sizeof zeros}};
-    return wal_file_write(f, iov, 4, 0);
+    return wal_file_write(f, iov, 4, 0, true);
 }
 
 bool wal_file_begin(struct wal_file *f, uint64_t serial, uint64_t before, uint64_t store)
@@ -175,7 +184,7 @@ bool wal_file_append(struct wal_file *f, const struct wal_record *r, bool to_blo
     struct iovec iov[3] = {{head, sizeof head},
                            {(void *)(uintptr_t)r->batch.data, r->batch.len},
                            {(void *)(uintptr_t)padding, end - f->at - used}};
-    if (!wal_file_write(f, iov, iov[2].iov_len ? 3 : 2, f->at))
+    if (!wal_file_write(f, iov, iov[2].iov_len ? 3 : 2, f->at, true))
         return false;
     f->at = end;
     f->last = r->kind == WAL_BATCH ? r->number : f->last;

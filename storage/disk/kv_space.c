@@ -14,6 +14,7 @@
 #define SPACE_GARBAGE_MIN MIB(8)
 #define SPACE_GARBAGE_SHARE 8 /* garbage is collected from one part in so many on; ... */
 #define SPACE_PASS_BYTES ((uint64_t)MIB(256)) /* a pass empties files of so many bytes, ... */
+#define SPACE_URGENT_PASSES 16
 #define SPACE_PASSES 8                        /* ... or one part in so many of all */
 
 static const enum kv_family space_logs[] = {KV_LOG, KV_LOG_LZ4, KV_LOG_ZSTD};
@@ -168,7 +169,32 @@ static bool space_collect(struct kv *kv, enum kv_family f, bool urgent, uint64_t
     return kv->passes[f] > 0;
 }
 
+/* On a full disk a pass may have room for two small files only, and somebody waits: so many follow each other while each
+ * gives something back. */
+static bool space_collect_some(struct kv *kv, enum kv_family f, bool urgent, uint64_t room)
+{
+    uint64_t before = UINT64_MAX, garbage = space_number(kv, f, "rocksdb.live-blob-file-garbage-size");
+    bool more = true;
+    for (int i = 0; i < (urgent ? SPACE_URGENT_PASSES : 1) && more && garbage < before; i++) {
+        before = garbage;
+        more = space_collect(kv, f, urgent, room);
+        garbage = space_number(kv, f, "rocksdb.live-blob-file-garbage-size");
+    }
+    return more;
+}
+
 /* ---- rounds ---- */
+
+void kv_space_alone(struct kv *kv, bool allowed)
+{
+    const char *names[] = {"disable_auto_compactions"}, *values[] = {allowed ? "false" : "true"};
+    for (int i = 0; i < KV_FAMILIES && !space_stopped(kv) && !kv->uncompacted; i++) {
+        char *failure = NULL;
+        if (kv_has(kv, (enum kv_family)i))
+            rocksdb_set_options_cf(kv->db, kv_handle(kv, (enum kv_family)i), 1, names, values, &failure);
+        rocksdb_free(failure);
+    }
+}
 
 bool kv_space_any(const struct kv *kv)
 {
@@ -209,7 +235,7 @@ bool kv_space_give_back(struct kv *kv, bool urgent, uint64_t room)
         enum kv_family f = space_logs[i];
         if (freed || lost)
             kv->passes[f] = UINT32_MAX;
-        more = (kv_has(kv, f) && space_collect(kv, f, urgent, room / 2)) || more;
+        more = (kv_has(kv, f) && space_collect_some(kv, f, urgent, room / 2)) || more;
     }
     return !space_stopped(kv) && (more || kv_space_any(kv));
 }

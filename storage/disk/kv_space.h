@@ -30,6 +30,10 @@ bool kv_space_give_back(struct kv *kv, bool urgent, uint64_t room);
 /* Compacts a range of a family down to its last level. For what goes on in the thread of the rounds. */
 void kv_space_compact(struct kv *kv, enum kv_family f, struct slice from, struct slice to);
 
+/* May RocksDB begin compactions by itself? Not while the disk is nearly full: one that waits for room would keep those
+ * waiting that give space back. No-op where it never compacts. */
+void kv_space_alone(struct kv *kv, bool allowed);
+
 /* Ends a round that is under way, and makes all later ones do nothing. Before kv_close. */
 void kv_space_stop(struct kv *kv);
 

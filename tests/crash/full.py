@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib")]
@@ -229,12 +230,12 @@ def test_deleted_topics_give_their_bytes_back():
 
 def writable_again(broker):
     c = broker.text()
-    eventually(lambda: is_done(c, "SEND", "t", b"x" * 20000, "QUEUE", "0"), "it is writable", 10)
+    eventually(lambda: is_done(c, "SEND", "t", b"x" * 20000, "QUEUE", "0"), "it is writable", 5)
     c.close()
 
 
 def test_compaction_recovers_from_a_full_disk():
-    """RocksDB goes on by itself where a compaction found the disk full, or the broker has said why it ended."""
+    """RocksDB goes on by itself where a flush or a compaction found the disk full."""
     if not DISK:
         return
     resize("64m")
@@ -243,23 +244,91 @@ def test_compaction_recovers_from_a_full_disk():
         for i in range(300):
             c.call("SEND", "t", b"x" * 20000, "QUEUE", "0")
         leave(300000)
-        try:
-            for i in range(300):
-                is_done(c, "SEND", "t", b"x" * 20000, "QUEUE", "0")
-        except (EOFError, OSError):
-            ended_well(broker, broker.process.wait(ANSWER_SECONDS))
-            os.unlink(FILL)
-            broker.start()
-        else:
-            os.unlink(FILL)
-        try:
-            writable_again(broker)
-        except (EOFError, OSError):  # the store had waited for room for too long already
-            ended_well(broker, broker.process.wait(ANSWER_SECONDS))
-            broker.start()
-            writable_again(broker)
+        for i in range(300):
+            is_done(c, "SEND", "t", b"x" * 20000, "QUEUE", "0")
+        os.unlink(FILL)
+        writable_again(broker)
         assert broker.text().call("GET", "t:0:299")[1] == b"x" * 20000
     resize("16m")
+
+
+def leave_until_full(c, free):
+    """RocksDB may delete some of its files meanwhile, and is left less then."""
+    def full():
+        leave(free)
+        return not is_done(c, "SEND", "full", b"x", "QUEUE", "0")
+    eventually(full, "the disk is full")
+
+
+def filled_by_others_beside_a_writer(free, sends):
+    """Others fill the disk while RocksDB flushes and compacts, and go again."""
+    clear()
+    with Broker(*FLAGS) as broker:
+        done, stopping = [], threading.Event()
+
+        def writes():
+            c = broker.text()
+            while not stopping.is_set():
+                if is_done(c, "SEND", "t", b"x" * 20000, "QUEUE", "0"):
+                    done.append(len(done))
+
+        thread = threading.Thread(target=writes)
+        thread.start()
+        eventually(lambda: len(done) >= sends, "it writes")
+        leave(free)
+        thread.join(0.05)  # it may be waiting for room now, or be refused; whichever it is
+        os.unlink(FILL)
+        writable_again(broker)
+        stopping.set()
+        thread.join()
+        last = len(done) - 1
+        assert broker.text().call("GET", f"t:0:{last}")[1] == b"x" * 20000
+
+
+def test_others_fill_the_disk_beside_a_writer():
+    if not DISK:
+        return
+    resize("64m")
+    for free in (0, 100000, 300000, 1000000):
+        for sends in (230, 870, 1130):
+            filled_by_others_beside_a_writer(free, sends)
+    resize("16m")
+
+
+def deleted_where_others_left_nothing(kill):
+    """The reserve is room for the deletion, and is there again afterwards."""
+    resize("96m")
+    body = b"x" * 20000
+    with Broker("--memory", "16MiB", "--data", os.path.join(DISK, "data")) as broker:
+        reserve = os.path.join(DISK, "data", "reserve")
+        held = lambda: os.stat(reserve).st_blocks * 512  # noqa: E731 (short)
+        eventually(lambda: held() > 16 << 20, "the reserve is there")
+        full = held()
+        c = broker.text()
+        for i in range(1000):
+            for topic in ("a", "b"):
+                c.call("SEND", topic, body, "QUEUE", "0")
+        leave_until_full(c, 0)
+        if kill:
+            broker.kill()
+            leave(0)
+            broker.start()
+            c = broker.text()
+        c.call("TOPIC", "DELETE", "a")
+        eventually(lambda: is_done(c, "SEND", "b", body, "QUEUE", "0"), "the space is writable", 5)
+        eventually(lambda: held() == full, "the reserve is there again")
+        assert c.call("GET", "b:0:999")[1] == body
+    resize("16m")
+
+
+def test_what_is_deleted_makes_room_where_others_left_nothing():
+    if DISK:
+        deleted_where_others_left_nothing(False)
+
+
+def test_what_is_deleted_makes_room_also_after_a_kill():
+    if DISK:
+        deleted_where_others_left_nothing(True)
 
 
 def test_64_descriptors():
