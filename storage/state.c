@@ -215,7 +215,9 @@ static void state_mark(struct state *st, bool synced)
     int64_t settle_ms = young_due_ms(st);
     struct kv_mark mark = {.now_ms = settle_ms < st->now_ms ? settle_ms : st->now_ms,
                            .keep_ms = st->keep_ms,
-                           .floor = st->meta.young};
+                           .floor = st->meta.young,
+                           .hidden_from = st->meta.hidden_from,
+                           .hidden_to = st->meta.hidden_to};
     kv_set_mark(st->kv, &mark, synced);
     if (synced)
         st->synced_ms = st->now_ms;

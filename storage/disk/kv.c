@@ -131,6 +131,8 @@ bool kv_marked_get(struct kv_marked *m, struct kv_mark *ret_mark)
     ret_mark->now_ms = atomic_load_explicit(&m->now_ms, memory_order_relaxed);
     ret_mark->keep_ms = atomic_load_explicit(&m->keep_ms, memory_order_relaxed);
     ret_mark->floor = atomic_load_explicit(&m->floor, memory_order_relaxed);
+    ret_mark->hidden_from = atomic_load_explicit(&m->hidden_from, memory_order_relaxed);
+    ret_mark->hidden_to = atomic_load_explicit(&m->hidden_to, memory_order_relaxed);
     return true;
 }
 
@@ -139,6 +141,8 @@ static void kv_marked_set(struct kv_marked *m, const struct kv_mark *mark)
     atomic_store_explicit(&m->keep_ms, mark->keep_ms, memory_order_relaxed);
     atomic_store_explicit(&m->now_ms, mark->now_ms, memory_order_relaxed);
     atomic_store_explicit(&m->floor, mark->floor, memory_order_relaxed);
+    atomic_store_explicit(&m->hidden_from, mark->hidden_from, memory_order_relaxed);
+    atomic_store_explicit(&m->hidden_to, mark->hidden_to, memory_order_relaxed);
     atomic_store(&m->set, true);
 }
 

@@ -47,10 +47,11 @@ enum kv_op {
     KV_OPS
 };
 
-/* What decides whether a stored row is stale (stale.h): the time, the retention, and the lowest young id. */
+/* What decides whether a stored row is stale (stale.h): the time, the retention, the lowest young id, and which young ones
+ * may be hidden by damage. */
 struct kv_mark {
     int64_t now_ms, keep_ms;
-    uint64_t floor;
+    uint64_t floor, hidden_from, hidden_to;
 };
 
 /* True where a row of KV_STATE has no meaning any more, so that a compaction may drop it: whoever reads such a row

@@ -16,7 +16,7 @@
 struct kv_marked {
     atomic_bool set;
     atomic_int_fast64_t now_ms, keep_ms;
-    atomic_uint_fast64_t floor;
+    atomic_uint_fast64_t floor, hidden_from, hidden_to;
 };
 
 struct kv {

@@ -68,6 +68,10 @@ void meta_encode(struct buf *b, const struct meta_row *r)
     buf_put_varint(b, r->delayed);
     buf_put_varint(b, r->pgroups);
     buf_put_varint(b, r->first_offset);
+    if (r->hidden_to) {
+        buf_put_u64(b, r->hidden_from);
+        buf_put_u64(b, r->hidden_to);
+    }
 }
 
 enum status meta_decode(struct slice bytes, struct meta_row *ret_r)
@@ -85,10 +89,24 @@ enum status meta_decode(struct slice bytes, struct meta_row *ret_r)
     r.delayed = cursor_varint(&c);
     r.pgroups = cursor_varint(&c);
     r.first_offset = cursor_varint(&c);
+    if (cursor_left(&c) > 0) {
+        r.hidden_from = cursor_u64(&c);
+        r.hidden_to = cursor_u64(&c);
+    }
     if (row_close(&c) != ST_OK)
         return ST_BAD;
     *ret_r = r;
     return ST_OK;
+}
+
+bool meta_hides(const struct meta_row *r, uint64_t txid)
+{
+    return txid >= r->hidden_from && txid <= r->hidden_to;
+}
+
+bool meta_young_counts(const struct meta_row *r, uint64_t txid)
+{
+    return txid >= r->young || meta_hides(r, txid);
 }
 
 /* The compression is part of a topic's flags, so that rows that are older than compression mean none. */

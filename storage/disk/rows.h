@@ -29,6 +29,7 @@ struct meta_row {
     uint64_t delayed; /* messages */
     uint64_t pgroups; /* that have settings */
     uint64_t first_offset; /* of the queues of topics that are made from now on: 0, or more after a salvage */
+    uint64_t hidden_from, hidden_to; /* young rows of these ids may be hidden by damage; 0, 0: none is */
 };
 
 enum topic_flag { TOPIC_HAS_TTL = 1 };
@@ -178,6 +179,9 @@ struct dedup_half_row {
 
 void meta_encode(struct buf *b, const struct meta_row *r);
 enum status meta_decode(struct slice bytes, struct meta_row *ret_r) MUST_CHECK;
+/* Is a young row of that id, which has no outcome, an open transaction? */
+bool meta_young_counts(const struct meta_row *r, uint64_t txid);
+bool meta_hides(const struct meta_row *r, uint64_t txid);
 void topic_encode(struct buf *b, const struct topic_row *r);
 enum status topic_decode(struct slice bytes, struct topic_row *ret_r) MUST_CHECK;
 void group_encode(struct buf *b, const struct group_row *r);

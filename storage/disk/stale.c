@@ -20,6 +20,12 @@ static bool dedup_half_stale(struct slice value, int64_t now_ms)
 /* An outcome must stay longer than the young row that it overrides, however short the retention is. */
 #define OUTCOME_KEEP_MIN_MS 10000
 
+static bool txn_hidden(struct slice key, const struct kv_mark *mark)
+{
+    uint64_t txid = key.len == 9 ? key_read_u64(key.data + 1) : 0;
+    return txid >= mark->hidden_from && txid <= mark->hidden_to;
+}
+
 static bool outcome_stale(struct slice value, const struct kv_mark *mark)
 {
     struct txn_row row;
@@ -39,8 +45,8 @@ bool row_stale(struct slice key, struct slice value, const struct kv_mark *mark)
     switch (key.len ? key.data[0] : 0) {
     case 'D': return dedup_stale(value, mark->now_ms);
     case 'U': return dedup_half_stale(value, mark->now_ms);
-    case 'O': return outcome_stale(value, mark);
-    case 'X': return txn_stale(key, value, mark);
+    case 'O': return !txn_hidden(key, mark) && outcome_stale(value, mark);
+    case 'X': return !txn_hidden(key, mark) && txn_stale(key, value, mark);
     default: return false;
     }
 }

@@ -113,7 +113,6 @@ struct young {
     uint32_t n; /* without holes */
     uint64_t first, end;
     size_t bytes, bytes_max; /* of the copies */
-    uint64_t pinned; /* 0, or the floor when it was loaded: some rows could not be read then, so it does not move on */
 };
 
 struct gt;

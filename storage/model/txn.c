@@ -17,13 +17,13 @@ static enum status txn_read(struct state *st, const struct key *key, struct buf 
     return txn_decode(buf_slice(hold), ret_row) == ST_OK ? ST_OK : kv_damaged_row(st->kv, key_slice(key));
 }
 
-/* Is a row that says so a young transaction? Those that a damaged block has kept from being loaded are not in the ring:
- * they are open where they have no outcome. */
+/* Is a row that says so a young transaction? Those that a damaged block has hidden from the start are not in the ring: they
+ * are open where they have no outcome. */
 static enum status txn_young_is_open(struct state *st, uint64_t txid)
 {
     if (young_has(st, txid))
         return ST_OK;
-    if (!st->young.pinned || txid < st->young.pinned)
+    if (!meta_hides(&st->meta, txid))
         return ST_GONE;
     struct key key = key_outcome(txid);
     struct buf hold;
@@ -223,7 +223,7 @@ void txn_close(struct state *st, const struct stamp *stamp, uint64_t txid, struc
         struct key key = key_txn_message(txid, i);
         overlay_del(&st->overlay, &key);
     }
-    if (!row->young) { /* a young row is left for a compaction (young.h) */
+    if (!row->young || meta_hides(&st->meta, txid)) { /* a young row is left for a compaction (young.h) */
         struct key key = key_txn(txid);
         overlay_del(&st->overlay, &key);
     }

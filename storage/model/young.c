@@ -166,7 +166,7 @@ uint64_t young_floor(const struct state *st)
 {
     const struct young *y = &st->young;
     uint64_t floor = y->first < y->end ? young_at(y, y->first)->txid : st->meta.last_id + 1;
-    return y->pinned && y->pinned < floor ? y->pinned : floor;
+    return floor > st->meta.young ? floor : st->meta.young; /* those below it were hidden, and count by their range */
 }
 
 /* True where txid has an outcome, or where nobody can tell: then its row O is damaged, which is what a COMMIT answers.
@@ -182,14 +182,28 @@ static bool young_decided(struct state *st, struct kv_iter *outcomes, uint64_t t
     return kv_get(st->kv, KV_STATE, NULL, key_slice(&key), &st->scratch2) != ST_GONE;
 }
 
-/* A transaction whose row is damaged is not found, which does not keep the broker from starting. */
-static enum status young_fill(struct state *st, struct scan *txns, struct kv_iter *outcomes)
+/* Between these two, a damaged block may hide rows: the last one before it and the first behind it that were read. Rows of
+ * other files lie among those of the block. The scan has passed them, but they can be read. */
+static void young_hide(struct meta_row *m, uint64_t from, uint64_t to)
 {
+    m->hidden_from = m->hidden_to && m->hidden_from < from ? m->hidden_from : from;
+    m->hidden_to = m->hidden_to > to ? m->hidden_to : to;
+}
+
+/* A transaction whose row is damaged is not found, which does not keep the broker from starting. */
+static enum status young_fill(struct state *st, struct scan *txns, struct kv_iter *outcomes, struct meta_row *hidden)
+{
+    uint64_t before = key_read_u64(txns->last.bytes + 1);
+    uint32_t skips = 0;
     kv_iter_first(outcomes);
     for (scan_first(txns); scan_valid(txns); scan_next(txns)) {
         struct txn_row row;
         struct slice key = scan_key(txns);
         uint64_t txid = key_read_u64(key.data + 1);
+        if (txns->skips > skips)
+            young_hide(hidden, before, txid);
+        skips = txns->skips;
+        before = txid;
         if (txn_decode(scan_value(txns), &row) != ST_OK) {
             (void)kv_damaged_row(st->kv, key);
             continue;
@@ -200,25 +214,40 @@ static enum status young_fill(struct state *st, struct scan *txns, struct kv_ite
             return ST_NOMEM;
         young_push(&st->young, txid, row.created_ms + YOUNG_MS); /* as before the restart */
     }
+    if (txns->skips > skips)
+        young_hide(hidden, before, st->meta.last_id);
     enum status s = txns->status == ST_OK ? kv_iter_status(outcomes) : txns->status;
     return s == ST_DAMAGED ? ST_OK : s;
 }
 
-enum status young_load(struct state *st)
+/* Puts those with from <= id < to into the ring. */
+static enum status young_load_ids(struct state *st, uint64_t first, uint64_t end, struct meta_row *hidden)
 {
-    struct key from = key_txn(st->meta.young), to = key_txn(UINT64_MAX);
-    struct key from_o = key_outcome(st->meta.young), to_o = key_outcome(UINT64_MAX);
+    struct key from = key_txn(first), to = key_txn(end), from_o = key_outcome(first), to_o = key_outcome(end);
     struct scan txns;
     enum status s = scan_open(&txns, st->kv, &from, &to, 1, 8);
     if (s != ST_OK)
         return s;
     struct kv_iter *outcomes = kv_iter_new(st->kv, KV_STATE, NULL, key_slice(&from_o), key_slice(&to_o));
-    s = outcomes ? young_fill(st, &txns, outcomes) : ST_NOMEM;
-    /* Rows of other files may lie among those of the damaged block. The scan has passed them, but they can be read. */
-    if (txns.skips > 0)
-        st->young.pinned = st->meta.young;
+    s = outcomes ? young_fill(st, &txns, outcomes, hidden) : ST_NOMEM;
     scan_close(&txns);
     kv_iter_free(outcomes);
+    return s;
+}
+
+/* What an earlier start could not read is looked at again: its ids are below meta.young. */
+enum status young_load(struct state *st)
+{
+    struct meta_row hidden = {.hidden_to = 0};
+    enum status s = ST_OK;
+    if (st->meta.hidden_to && st->meta.hidden_from < st->meta.young)
+        s = young_load_ids(st, st->meta.hidden_from, st->meta.young, &hidden);
+    if (!young_none(st)) /* until they are settled */
+        young_hide(&hidden, st->meta.hidden_from, st->meta.hidden_to);
+    if (s == ST_OK)
+        s = young_load_ids(st, st->meta.young, UINT64_MAX, &hidden);
+    st->meta.hidden_from = hidden.hidden_from;
+    st->meta.hidden_to = hidden.hidden_to;
     return s;
 }
 

@@ -12,6 +12,10 @@
  * Its row X is not deleted: it is marked young, and a young row is valid only while the ring has its id. Compactions
  * drop it later (stale.h).
  *
+ * Where a damaged block is met then, the rows between its neighbours may be hidden: rows of other files can be read one by
+ * one, but not found. Such a transaction is open as long as it has no outcome, though it is not in the ring; meta.hidden_from
+ * and hidden_to say between which ids, and compactions leave these alone. The next start looks again, until it can read all.
+ *
  * The ring is in memory only. When the state is loaded it is filled from the young rows from meta.young on that have
  * no outcome. While there is room, it has a copy of the X row, too, so that a COMMIT need not read the store.
  *

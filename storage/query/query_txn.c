@@ -65,24 +65,21 @@ static enum status txn_read(struct view *v, const struct key *key, struct txn_ro
     return txn_decode(buf_slice(&v->row), ret_row) == ST_OK ? ST_OK : view_damaged(v, key);
 }
 
-/* Reads the lowest id whose young row is valid. */
-static enum status txn_young_floor(struct view *v, uint64_t *ret_floor)
+/* Reads the row that says which young rows are valid. */
+static enum status txn_meta(struct view *v, struct meta_row *ret_meta)
 {
-    struct meta_row meta;
     struct key key = key_meta();
     enum status s = view_get(v, &key);
     if (s == ST_OK)
-        s = meta_decode(buf_slice(&v->row), &meta) == ST_OK ? ST_OK : view_damaged(v, &key);
-    if (s == ST_OK)
-        *ret_floor = meta.young;
+        s = meta_decode(buf_slice(&v->row), ret_meta) == ST_OK ? ST_OK : view_damaged(v, &key);
     return s;
 }
 
 /* Reads a transaction. A decided one may have left a young row, so its outcome is looked up first. */
 static enum status txn_find(struct view *v, uint64_t txid, struct txn_row *ret_row)
 {
-    uint64_t floor = 0;
-    enum status s = txn_young_floor(v, &floor);
+    struct meta_row meta;
+    enum status s = txn_meta(v, &meta);
     if (s != ST_OK)
         return s;
     struct key outcome = key_outcome(txid), open = key_txn(txid);
@@ -92,7 +89,7 @@ static enum status txn_find(struct view *v, uint64_t txid, struct txn_row *ret_r
     if (s != ST_GONE)
         return s;
     s = txn_read(v, &open, ret_row);
-    return s == ST_OK && ret_row->young && txid < floor ? ST_GONE : s;
+    return s == ST_OK && ret_row->young && !meta_young_counts(&meta, txid) ? ST_GONE : s;
 }
 
 void query_txn_info(struct view *v, const struct command *cmd, struct buf *reply, struct query_hint *hint)
@@ -116,7 +113,7 @@ void query_txn_info(struct view *v, const struct command *cmd, struct buf *reply
 struct list {
     bool begun;
     uint64_t cursor; /* first txid to read; afterwards the next one, 0: there is none */
-    uint64_t floor;  /* young rows below it are not valid */
+    struct meta_row meta; /* says which young rows are valid */
     const struct option *pgroup;
     int state; /* 0: any */
     uint32_t scanned;
@@ -154,7 +151,7 @@ static enum status txn_list_row(struct list *l, struct view *v, uint64_t txid, c
         return kv_damaged_row(v->kv, kv_iter_key(it));
     bool meant = (!l->state || (int)row.state == l->state) &&
                  (!l->pgroup || slice_equal(l->pgroup->v, row.pgroup)) && !txn_forgotten(v, &row);
-    if (meant && !(row.young && txid < l->floor)) {
+    if (meant && !(row.young && !meta_young_counts(&l->meta, txid))) {
         txn_put_info(l->g.items, txid, &row);
         l->g.n++;
     }
@@ -201,7 +198,7 @@ static struct kv_iter *txn_list_from(struct view *v, struct key from)
 
 static enum status txn_list_rows(struct list *l, struct view *v)
 {
-    enum status s = txn_young_floor(v, &l->floor);
+    enum status s = txn_meta(v, &l->meta);
     if (s != ST_OK && s != ST_GONE) /* ST_GONE: nothing was ever written */
         return s;
     struct kv_iter *open = txn_list_from(v, key_txn(l->cursor)), *outcomes = txn_list_from(v, key_outcome(l->cursor));

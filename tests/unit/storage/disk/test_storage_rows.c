@@ -10,7 +10,7 @@
 
 #include "storage/disk/rows.h"
 
-static const struct meta_row meta = {0x0102030405060708, 300, 0x1112, 0x2122, 3, 4, 5, 6, 0x3132, 7, 8, 9};
+static const struct meta_row meta = {0x0102030405060708, 300, 0x1112, 0x2122, 3, 4, 5, 6, 0x3132, 7, 8, 9, 0, 0};
 static const struct group_row group = {7, 8, 300, 30000, 16, 2, {1000, 5000}, 3};
 static const struct pgroup_open_row open_row = {300, 2};
 static const struct token_row token = {9, 300};
@@ -171,6 +171,30 @@ static void golden(void **state)
     samples_free(s);
 }
 
+/* What damage may hide stands behind the rest of row M, where there is any. */
+static void hidden_by_damage(void **state)
+{
+    (void)state;
+    struct meta_row row = meta, got;
+    struct buf b;
+    buf_init(&b, 0);
+    meta_encode(&b, &row);
+    size_t len = b.len;
+    row.hidden_from = 0x41, row.hidden_to = 0x51;
+    buf_reset(&b, 0);
+    meta_encode(&b, &row);
+    static const uint8_t more[] = {0x41, 0, 0, 0, 0, 0, 0, 0, 0x51, 0, 0, 0, 0, 0, 0, 0};
+    assert_int_equal(b.len, len + sizeof(more));
+    assert_memory_equal(b.data + len, more, sizeof(more));
+    assert_int_equal(meta_decode(buf_slice(&b), &got), ST_OK);
+    assert_memory_equal(&got, &row, sizeof(row));
+    for (size_t n = len + 1; n < b.len; n++)
+        assert_int_equal(meta_decode(slice_of(b.data, n), &got), ST_BAD);
+    assert_true(meta_hides(&row, 0x41) && meta_hides(&row, 0x51) && !meta_hides(&row, 0x40) && !meta_hides(&row, 0x52));
+    assert_true(!meta_hides(&meta, 1) && meta_young_counts(&row, 0x42) && meta_young_counts(&meta, meta.young));
+    buf_free(&b);
+}
+
 static void round_trip(void **state)
 {
     (void)state;
@@ -329,7 +353,7 @@ static void an_answered_ask_is_a_bit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(golden),    cmocka_unit_test(round_trip), cmocka_unit_test(absent_options),
+        cmocka_unit_test(golden),    cmocka_unit_test(hidden_by_damage), cmocka_unit_test(round_trip), cmocka_unit_test(absent_options),
         cmocka_unit_test(truncated), cmocka_unit_test(longer),     cmocka_unit_test(flipped),
         cmocka_unit_test(outcome_is_checked),
         cmocka_unit_test(an_answered_ask_is_a_bit), cmocka_unit_test(topic_compressions),

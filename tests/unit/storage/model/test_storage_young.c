@@ -243,6 +243,94 @@ static void unreadable(void **state)
     rows_are(s, 2, 2, 2);
 }
 
+/* A start meets a damaged block, which hides the first young transaction; it can be read all the same. hidden: its id. */
+static void start_damaged(struct shell *s)
+{
+    kv_fault(s->st->kv, KV_OP_ITER_DAMAGE, 2); /* the outcomes are looked at first */
+    assert_true(shell_reload(s));
+    kv_fault(s->st->kv, KV_OP_ITER_DAMAGE, 0);
+}
+
+static void hide_one(struct shell *s, char *hidden, size_t size)
+{
+    half(s, "");
+    (void)snprintf(hidden, size, "%s", tx);
+    half(s, "");
+    start_damaged(s);
+    assert_false(young_has(s->st, strtoull(hidden, NULL, 10)));
+    assert_true(young_has(s->st, strtoull(tx, NULL, 10)));
+}
+
+/* What a damaged block hides from a start is open until it is decided, however much later that is. */
+static void hidden_is_open(void **state)
+{
+    struct shell *s = *state;
+    char hidden[32];
+    hide_one(s, hidden, sizeof(hidden));
+    shell_pass(s, 100000);
+    shell_compact(s);
+    shell_reload(s);
+    assert_non_null(strstr(shell_do(s, "TXN INFO %s", hidden), "state:pending"));
+    assert_non_null(strstr(shell_do(s, "TXN LIST STATE pending"), hidden));
+    shell_expect(s, "[t:0:0]", "COMMIT %s", hidden);
+    shell_expect(s, "[t:0:0]", "COMMIT %s", hidden);
+    assert_int_equal(state_tally(s->st)->pending, 1);
+}
+
+/* ... and found by the next start that can read it: it is asked about then. */
+static void hidden_is_found(void **state)
+{
+    struct shell *s = *state;
+    char hidden[32];
+    hide_one(s, hidden, sizeof(hidden));
+    shell_pass(s, 1000); /* the other one is settled */
+    rows_are(s, 2, 1, 1);
+    shell_reopen(s);
+    assert_true(young_has(s->st, strtoull(hidden, NULL, 10)));
+    shell_pass(s, 1000);
+    rows_are(s, 2, 2, 2);
+    assert_true(s->st->meta.young > strtoull(hidden, NULL, 10));
+    shell_reopen(s);
+    assert_int_equal(s->st->meta.hidden_to, 0);
+}
+
+/* One that was decided, and whose outcome is forgotten, is not open again. */
+static void hidden_and_forgotten(void **state)
+{
+    struct shell *s = *state;
+    char hidden[32];
+    s->policy.txn_outcome_retention_ms = 1000;
+    hide_one(s, hidden, sizeof(hidden));
+    shell_expect(s, "[t:0:0]", "COMMIT %s", hidden);
+    for (int i = 0; i < 2; i++) {
+        shell_pass(s, 100000);
+        shell_compact(s);
+        shell_refused(s, "-NOTXN", "COMMIT %s", hidden);
+        shell_refused(s, "-NOTXN", "TXN INFO %s", hidden);
+        shell_reopen(s);
+    }
+}
+
+/* What is opened after such a start is as ever: its rows go, and it is not open again when its outcome is forgotten. */
+static void opened_after_a_damaged_start(void **state)
+{
+    struct shell *s = *state;
+    char hidden[32];
+    s->policy.txn_outcome_retention_ms = 1000;
+    hide_one(s, hidden, sizeof(hidden));
+    for (int i = 0; i < 20; i++) {
+        half(s, "");
+        (void)shell_do(s, "COMMIT %s", tx);
+    }
+    shell_pass(s, 100000);
+    shell_compact(s);
+    shell_refused(s, "-NOTXN", "COMMIT %s", tx);
+    assert_int_equal(shell_rows(s, 'X'), 2);
+    start_damaged(s);
+    shell_refused(s, "-NOTXN", "COMMIT %s", tx);
+    assert_int_equal(state_tally(s->st)->pending, 2);
+}
+
 /* Whether a transaction is young depends on how many are open, not on how many were since the ring was made. The ring
  * shrinks again. */
 static void holes_do_not_count(void **state)
@@ -280,6 +368,8 @@ int main(void)
         SHELL_TEST(left_behind),     SHELL_TEST(large_first_message),
         SHELL_TEST(outcomes_outlive_young_rows),
         SHELL_TEST(unreadable),      SHELL_TEST(holes_do_not_count),
+        SHELL_TEST(hidden_is_open),  SHELL_TEST(hidden_is_found),
+        SHELL_TEST(hidden_and_forgotten), SHELL_TEST(opened_after_a_damaged_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
