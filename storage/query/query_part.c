@@ -87,19 +87,43 @@ static bool part_grant_record(const struct grant *g, struct slice record, const 
     return true;
 }
 
-static enum status part_grant_parts(struct view *v, const struct grant *g, struct sink *sink, bool *more)
+/* The record that was read last. Many grants may be in one: each message that was requeued alone is one of them. */
+struct part_place {
+    struct kv_iter *it; /* NULL: there is none */
+    const struct grant *of; /* some grant of its topic and queue */
+    struct record_header h; /* count 0: it stands on none */
+};
+
+/* Opens an iterator over the grant's queue, unless the last one is. False: no memory. */
+static bool part_open(struct view *v, struct part_place *p, const struct grant *g)
+{
+    if (p->it && p->of->topic_id == g->topic_id && p->of->queue == g->queue)
+        return true;
+    kv_iter_free(p->it);
+    *p = (struct part_place){.it = view_grant(v, g), .of = g};
+    return p->it != NULL;
+}
+
+static enum status part_find(struct part_place *p, const struct grant *g, uint64_t offset)
+{
+    if (offset >= p->h.base && offset - p->h.base < p->h.count)
+        return ST_OK;
+    return records_seek_on(p->it, g->topic_id, g->queue, offset, &p->h);
+}
+
+static enum status part_grant_parts(struct view *v, const struct grant *g, struct part_place *p, struct sink *sink,
+                                    bool *more)
 {
     enum status s = ST_OK;
-    struct kv_iter *it = view_grant(v, g);
-    if (!it)
+    if (!part_open(v, p, g))
         return ST_NOMEM;
-    struct record_header h = {0};
+    const struct record_header *h = &p->h;
     uint64_t at = g->base, end = g->base + g->count;
     while (at < end && *more) {
-        s = records_seek_on(it, g->topic_id, g->queue, at, &h);
-        if (s == ST_OK && h.base <= at) {
-            uint64_t to = h.base + h.count < end ? h.base + h.count : end;
-            *more = part_grant_record(g, kv_iter_value(it), &h, (uint32_t)(at - h.base), (uint32_t)(to - h.base),
+        s = part_find(p, g, at);
+        if (s == ST_OK && h->base <= at) {
+            uint64_t to = h->base + h->count < end ? h->base + h->count : end;
+            *more = part_grant_record(g, kv_iter_value(p->it), h, (uint32_t)(at - h->base), (uint32_t)(to - h->base),
                                       sink);
             at = to;
             continue;
@@ -110,9 +134,8 @@ static enum status part_grant_parts(struct view *v, const struct grant *g, struc
         if (s != ST_OK)
             break;
         at = last < end ? last + 1 : end;
-        h.count = 0;
+        p->h.count = 0;
     }
-    kv_iter_free(it);
     return s;
 }
 
@@ -122,13 +145,15 @@ enum status query_grant_parts(struct view *v, const struct outcome *out, part_fn
     enum status s = ST_OK;
     bool more = true;
     struct sink sink = part_sink(v, fn, arg);
+    struct part_place place = {0};
     v->n_lost = 0;
     *ret_done = (struct granted){.grant = out->n_grants};
     for (uint32_t i = 0; i < out->n_grants && s == ST_OK && more; i++) {
-        s = part_grant_parts(v, &out->grants[i], &sink, &more);
+        s = part_grant_parts(v, &out->grants[i], &place, &sink, &more);
         if (!more)
             *ret_done = (struct granted){.grant = i, .offset = sink.rest};
     }
+    kv_iter_free(place.it);
     return s;
 }
 
