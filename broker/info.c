@@ -141,7 +141,7 @@ static void info_put_transactions(const struct info_facts *f, struct buf *out)
     info_number(out, "webhooks_down", metrics_sum(f->server, COUNTER_WEBHOOKS_DOWN));
     uint64_t unserved = 0;
     char names[UNSERVED_NAMES_MAX];
-    if (!unserved_find(f->server, f->view, &unserved, names))
+    if (!unserved_find(f->server->unserved, f->view, &unserved, names))
         return; /* no memory for a view: leave the figure out this time */
     info_number(out, "producer_groups_unserved", unserved);
     buf_printf(out, "unserved:%s\r\n", names);

@@ -163,7 +163,7 @@ static void metrics_write_unserved(struct server *s, struct view *view, struct b
 {
     uint64_t n = 0;
     char names[UNSERVED_NAMES_MAX];
-    if (!unserved_find(s, view, &n, names))
+    if (!unserved_find(s->unserved, view, &n, names))
         out->failed = true;
     metrics_gauge(out, "halfmq_producer_groups_unserved",
                   "Producer groups that have a check-back due and no member to ask.", (int64_t)n);

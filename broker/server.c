@@ -45,6 +45,7 @@
 #include "broker/base/store_write.h"
 #include "broker/ticker.h"
 #include "broker/uncompacted.h"
+#include "broker/unserved.h"
 #include "broker/journal/wal.h"
 #include "broker/loading.h"
 #include "broker/webhook/webhook.h"
@@ -383,6 +384,9 @@ static bool server_start_journal(struct main_thread *m)
     m->server.group_metrics = group_metrics_new(&m->server, m->base);
     if (!m->server.group_metrics)
         return server_failed(m, "no memory for the metrics of groups");
+    m->server.unserved = unserved_new(&m->server, m->base);
+    if (!m->server.unserved)
+        return server_failed(m, "no memory for the figures of producer groups");
     m->server.members = members_new();
     if (!m->server.members)
         return server_failed(m, "no memory for the members of producer groups");
@@ -553,6 +557,7 @@ static void server_stop(struct main_thread *m)
     store_write_waits(false); /* whoever waits for such a write would not end */
     reclaim_free(m->reclaim);
     group_metrics_free(s->group_metrics);
+    unserved_free(s->unserved);
     journal_free(s->journal);
     http_free(m->http);
     net_free(s->net);

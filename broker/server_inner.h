@@ -27,6 +27,7 @@ struct server {
     struct webhook *webhook;
     struct net *net;
     struct group_metrics *group_metrics;
+    struct unserved *unserved;
     atomic_bool ready;
     atomic_bool stopping;
     _Atomic int64_t connections_max; /* the setting, or what the limit of open files leaves for clients */

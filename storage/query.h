@@ -133,10 +133,19 @@ enum status reader_open(struct reader *r, struct view *v) MUST_CHECK;
  * moves behind each part, and behind what is damaged. Fails as reader_open does. */
 enum status reader_parts(struct reader *r, struct view *v, part_fn *fn, void *arg, bool *ret_end) MUST_CHECK;
 
-/* Calls found for each producer group that has a check-back due, until it returns false. The name is good during the
- * call. The cost grows with the number of groups, not of transactions. */
-enum status query_due_pgroups(struct view *v, int64_t now_ms,
-                              bool (*found)(void *arg, struct slice pgroup), void *arg) MUST_CHECK;
+/* How far a walk over the producer groups is. All zero: it has not begun. */
+struct due_walk {
+    uint8_t next[128]; /* of the next group, the name or what it begins with */
+    size_t len;
+    bool ended;
+};
+static_assert(NAME_BYTES_MAX + 1 <= 128, "");
+
+/* Looks at the next groups that have transactions, at most so many, and calls found for each that has a check-back due.
+ * The name is good during the call. The cost grows with the number of groups, not of transactions: some microseconds
+ * each. walk->ended: there are no more. */
+enum status query_due_pgroups(struct view *v, int64_t now_ms, uint32_t most, struct due_walk *walk,
+                              void (*found)(void *arg, struct slice pgroup), void *arg) MUST_CHECK;
 
 /* A producer group whose members are asked by HTTP; slices are good during the call. secret is empty
  * where none is set. */

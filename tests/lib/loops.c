@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "broker/info.h"
+#include "broker/unserved.h"
 #include "tests/lib/tmpdir.h"
 
 static void on_fatal(const char *text)
@@ -63,6 +64,8 @@ static void start_store(struct loops *f, const char *flag)
                                   .check_max = 3,
                                   .auto_create_topics = true};
     journal_set_policy(f->server.journal, &policy);
+    f->server.unserved = unserved_new(&f->server, NULL);
+    assert_non_null(f->server.unserved);
 }
 
 struct loops *loops_start(uint32_t n, const char *flag)
@@ -96,6 +99,7 @@ void loops_stop(struct loops *f)
     if (!f->drained)
         loops_drain(f);
     assert_int_equal(net_connections(f->server.net), 0);
+    unserved_free(f->server.unserved);
     journal_free(f->server.journal);
     net_free(f->server.net);
     state_drop(f->server.state);

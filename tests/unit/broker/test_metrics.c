@@ -13,7 +13,9 @@
 #include <pthread.h>
 
 #include "broker/settings/settings.h"
+#include "broker/checks/members.h"
 #include "broker/group_metrics.h"
+#include "broker/unserved.h"
 #include "broker/info.h"
 #include "broker/metrics.h"
 #include "broker/net/net.h"
@@ -88,6 +90,10 @@ static int set_up(void **state)
     assert_non_null(f->server.net);
     f->server.group_metrics = group_metrics_new(&f->server, NULL);
     assert_non_null(f->server.group_metrics);
+    f->server.unserved = unserved_new(&f->server, NULL);
+    assert_non_null(f->server.unserved);
+    f->server.members = members_new();
+    assert_non_null(f->server.members);
     const struct policy policy = {.dedup_window_ms = 1000, .txn_outcome_retention_ms = 100000,
                                   .txn_timeout_ms = 100000, .checkin_ms = 100000,
                                   .check_every_ms = 100000, .check_max = 3,
@@ -102,6 +108,8 @@ static int tear_down(void **state)
 {
     struct fixture *f = *state;
     group_metrics_free(f->server.group_metrics);
+    unserved_free(f->server.unserved);
+    members_free(f->server.members);
     journal_free(f->server.journal);
     net_free(f->server.net);
     state_drop(f->server.state);
@@ -499,6 +507,42 @@ static void many_groups_are_read_in_turns(void **state)
     event_base_free(base);
 }
 
+static double unserved(struct fixture *f)
+{
+    struct buf out;
+    double n = value_of(scrape(f, &out), "halfmq_producer_groups_unserved");
+    buf_free(&out);
+    return n;
+}
+
+#define ALL (2 * UNSERVED_AT_ONCE + 1)
+
+/* The same with producer groups that have a check-back due. */
+static void many_producer_groups_are_read_in_turns(void **state)
+{
+    struct fixture *f = *state;
+    char line[64];
+    for (int i = 0; i < ALL; i++) {
+        (void)snprintf(line, sizeof line, "HALF p%04d t m CHECKIN 0", i);
+        run(f, line);
+    }
+    assert_true(unserved(f) == ALL);
+    struct event_base *base = event_base_new();
+    assert_non_null(base);
+    unserved_free(f->server.unserved);
+    f->server.unserved = unserved_new(&f->server, base);
+    assert_true(unserved(f) == 0); /* the first reading has not begun */
+    assert_int_equal(event_base_dispatch(base), 1);
+    assert_true(unserved(f) == ALL);
+    run(f, "HALF zz t m CHECKIN 0");
+    assert_true(unserved(f) == ALL); /* what was read before */
+    assert_int_equal(event_base_dispatch(base), 1);
+    assert_true(unserved(f) == ALL + 1);
+    unserved_free(f->server.unserved); /* while one is under way */
+    f->server.unserved = unserved_new(&f->server, NULL);
+    event_base_free(base);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -506,6 +550,7 @@ int main(void)
         TEST(what_is_stored_is_counted),
         TEST(what_is_deleted_disappears),
         TEST(many_groups_are_read_in_turns),
+        TEST(many_producer_groups_are_read_in_turns),
         TEST(histograms_add_up),
         TEST(cells_of_the_main_thread_and_errors_are_summed),
         TEST(info_has_sections_of_name_and_value),
