@@ -5,7 +5,9 @@
  *   (names, URI)    one          ├── hmq_pop, hmq_ack ..  plain consuming
  *                   connection   ├── hmq_producer         batches, resends without doubling
  *                                ├── hmq_txn_producer     half messages, commit, check-back
- *                                └── hmq_consumer         callback, workers, leases, draining
+ *                                ├── hmq_consumer         callback, workers, leases, draining
+ *                                ├── hmq_reader           one queue from an offset on, without a group
+ *                                └── hmq_subscription     live copies of new messages
  *
  * Rules that hold everywhere
  *   Results    Every call that can fail returns enum hmq_status, HMQ_OK (0) for success. Its result
@@ -765,6 +767,30 @@ HMQ_API enum hmq_status hmq_queue_find(hmq_client *client, const char *topic, ui
 /* Takes at most timeout_ms. HMQ_ETIMEDOUT: the reader is freed, but the broker had not replied yet, and may
  * keep its stream until the connection ends. Not from a callback. */
 HMQ_API enum hmq_status hmq_reader_close(hmq_reader *reader, int64_t timeout_ms, hmq_error *err);
+
+/* ---- Subscription --------------------------------------------------------------------------- */
+
+typedef struct hmq_subscription hmq_subscription;
+
+/*
+ * A copy of the body of a message, as soon as that is stored. No NUL follows the body, which is valid until this
+ * returns. topic NULL: copies begin now, at first and after every lost connection; what was stored in between is missed.
+ * On the I/O thread: while this runs nothing else of the client does, and the broker cuts off who reads too slowly.
+ */
+typedef void (*hmq_copy_fn)(void *arg, const char *topic, const void *body, size_t len);
+
+/*
+ * Asks for live copies of what is sent to these topics (1 to 1024 of a client's), which need not exist yet. Nothing is
+ * stored for a subscriber, leased or acknowledged: for a cache to drop, or a screen to refresh; a reader, or a consumer,
+ * misses nothing. Close with hmq_subscription_close. Where the broker refuses, it is asked again, with
+ * HMQ_EVENT_TROUBLE. HMQ_EINVAL, HMQ_ENOMEM.
+ */
+HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_subscription_new(hmq_client *client, const char *const *topics,
+                                                            size_t n_topics, hmq_copy_fn fn, void *arg,
+                                                            hmq_subscription **ret_subscription, hmq_error *err);
+
+/* Waits for a call of fn that runs, and frees the subscription. HMQ_EWOULDBLOCK: not from a callback. */
+HMQ_API enum hmq_status hmq_subscription_close(hmq_subscription *subscription, hmq_error *err);
 
 #ifdef __cplusplus
 }

@@ -41,6 +41,18 @@ void service_kick(struct hmq_client *c, struct service *s)
     service_at(c, s, CORE_NOW);
 }
 
+bool service_any(struct hmq_client *c, bool (*is)(struct service *s, void *arg), void *arg)
+{
+    bool any = false;
+    pthread_mutex_lock(&c->lock);
+    for (struct service *s = TAILQ_FIRST(&c->services); s && !any; s = TAILQ_NEXT(s, link))
+        any = is(s, arg);
+    if (any)
+        watch_wake_locked(c, CORE_NOW);
+    pthread_mutex_unlock(&c->lock);
+    return any;
+}
+
 bool service_visit(struct hmq_client *c, bool (*visit)(struct service *s, void *arg), void *arg)
 {
     bool taken = false;

@@ -23,6 +23,12 @@ void service_at(struct hmq_client *c, struct service *s, int64_t due_ms);
 /* The service is ticked as soon as the driver can. Any thread. */
 void service_kick(struct hmq_client *c, struct service *s);
 
+/*
+ * Asks each service until is() answers true; whether it did, and then the driver is woken, as is() may have changed due_ms.
+ * is() runs with the client's lock held, and calls nothing of the client's. Any thread.
+ */
+bool service_any(struct hmq_client *c, bool (*is)(struct service *s, void *arg), void *arg);
+
 /* Offers each service to visit() until that answers true; whether it did. Driver thread. */
 bool service_visit(struct hmq_client *c, bool (*visit)(struct service *s, void *arg), void *arg);
 

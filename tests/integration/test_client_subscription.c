@@ -1,0 +1,179 @@
+/*
+ * test_client_subscription.c: tests live copies of new messages: of several topics, after a lost connection, and with two
+ * subscriptions to one topic.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/lib/rig.h"
+
+#define FAST "?reconnect_min_ms=1&reconnect_max_ms=5"
+
+static struct spawned *broker;
+static hmq_client *client;
+
+struct screen {
+    pthread_mutex_t lock;
+    unsigned begun, copies, bytes;
+    char last_topic[32], last_body[64];
+};
+
+#define SCREEN {.lock = PTHREAD_MUTEX_INITIALIZER}
+
+static int start(void **state)
+{
+    (void)state;
+    broker = rig_spawn(NULL);
+    client = rig_connect(broker, FAST);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    hmq_client_free(client);
+    int status = spawn_stop(broker);
+    spawn_free(broker);
+    return status;
+}
+
+static void on_copy(void *arg, const char *topic, const void *body, size_t len)
+{
+    struct screen *s = arg;
+    pthread_mutex_lock(&s->lock);
+    if (topic) {
+        s->copies++;
+        s->bytes += (unsigned)len;
+        snprintf(s->last_topic, sizeof s->last_topic, "%s", topic);
+        snprintf(s->last_body, sizeof s->last_body, "%.*s", (int)len, (const char *)body);
+    } else {
+        s->begun++;
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
+struct wish {
+    struct screen *screen;
+    const unsigned *field;
+    unsigned n;
+};
+
+static bool reached(void *arg)
+{
+    struct wish *w = arg;
+    pthread_mutex_lock(&w->screen->lock);
+    bool yes = *w->field >= w->n;
+    pthread_mutex_unlock(&w->screen->lock);
+    return yes;
+}
+
+static void wait_for(struct screen *s, const unsigned *field, unsigned n, const char *what)
+{
+    struct wish w = {s, field, n};
+    rig_eventually(reached, &w, what);
+}
+
+static hmq_subscription *subscribe(struct screen *s, const char *const *topics, size_t n)
+{
+    hmq_subscription *subscription = NULL;
+    hmq_error err;
+    unsigned begun = s->begun;
+    RIG_CHECK(hmq_subscription_new(client, topics, n, on_copy, s, &subscription, &err), &err);
+    wait_for(s, &s->begun, begun + 1, "copies begin");
+    return subscription;
+}
+
+static void test_copies_of_several_topics(void **state)
+{
+    (void)state;
+    struct screen s = SCREEN;
+    hmq_error err;
+    hmq_subscription *subscription = subscribe(&s, (const char *[]){"one", "two"}, 2);
+    rig_put(client, "one", "first");
+    wait_for(&s, &s.copies, 1, "the first comes");
+    assert_string_equal(s.last_topic, "one");
+    assert_string_equal(s.last_body, "first");
+    rig_put(client, "three", "not ours");
+    rig_put(client, "two", "");
+    wait_for(&s, &s.copies, 2, "an empty one comes");
+    assert_string_equal(s.last_topic, "two");
+    assert_int_equal(s.bytes, 5);
+    spawn_kill(broker);
+    spawn_again(broker);
+    wait_for(&s, &s.begun, 2, "it begins again");
+    rig_put(client, "two", "after");
+    wait_for(&s, &s.copies, 3, "and goes on");
+    assert_string_equal(s.last_body, "after");
+    RIG_CHECK(hmq_subscription_close(subscription, &err), &err);
+    rig_put(client, "two", "nobody looks");
+    RIG_CHECK(hmq_client_flush(client, RIG_DEADLINE_MS, &err), &err);
+    assert_int_equal(s.copies, 3);
+}
+
+/* Closing one leaves the other; the last one unsubscribes, so that the broker sends no more. */
+static void test_two_of_one_topic(void **state)
+{
+    (void)state;
+    struct screen a = SCREEN, b = SCREEN;
+    const char *topic = "shared";
+    hmq_error err;
+    hmq_subscription *first = subscribe(&a, &topic, 1), *second = subscribe(&b, &topic, 1);
+    rig_put(client, topic, "both");
+    wait_for(&a, &a.copies, 1, "it comes to one");
+    wait_for(&b, &b.copies, 1, "and to the other");
+    RIG_CHECK(hmq_subscription_close(first, &err), &err);
+    rig_put(client, topic, "one");
+    wait_for(&b, &b.copies, 2, "the other goes on");
+    assert_int_equal(a.copies, 1);
+    for (unsigned i = 0; i < 50; i++) { /* whichever comes first, closing or subscribing */
+        hmq_subscription *next = NULL;
+        RIG_CHECK(hmq_subscription_new(client, &topic, 1, on_copy, &a, &next, &err), &err);
+        RIG_CHECK(hmq_subscription_close(second, &err), &err);
+        second = next;
+    }
+    unsigned copies = a.copies;
+    wait_for(&a, &a.begun, 2, "the last one begins");
+    rig_put(client, topic, "still there");
+    wait_for(&a, &a.copies, copies + 1, "it is still subscribed");
+    RIG_CHECK(hmq_subscription_close(second, &err), &err);
+    hmq_reply *channels = rig_ask(client, "subscribe", (const char *[]){"channel", "topic:only", NULL});
+    assert_int_equal(hmq_reply_int(channels, -1), 1); /* of this connection: no other one is left */
+    hmq_reply_free(channels);
+    hmq_reply_free(rig_ask(client, "unsubscribe", NULL));
+}
+
+static void test_what_is_refused(void **state)
+{
+    (void)state;
+    struct screen s = SCREEN;
+    hmq_subscription *subscription = NULL;
+    const char *topics[] = {"a", NULL};
+    hmq_error err;
+    assert_int_equal(hmq_subscription_new(client, topics, 2, on_copy, &s, &subscription, &err), HMQ_EINVAL);
+    assert_int_equal(hmq_subscription_new(client, topics, 0, on_copy, &s, &subscription, &err), HMQ_EINVAL);
+    assert_int_equal(hmq_subscription_new(client, topics, 1, NULL, &s, &subscription, &err), HMQ_EINVAL);
+    RIG_CHECK(hmq_subscription_close(NULL, &err), &err);
+    topics[0] = "no/name"; /* the broker refuses it, and is asked again later */
+    RIG_CHECK(hmq_subscription_new(client, topics, 1, on_copy, &s, &subscription, &err), &err);
+    hmq_reply_free(rig_ask(client, "ping", NULL));
+    RIG_CHECK(hmq_subscription_close(subscription, &err), &err);
+    assert_int_equal(s.begun, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_copies_of_several_topics),
+        cmocka_unit_test(test_two_of_one_topic),
+        cmocka_unit_test(test_what_is_refused),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}
