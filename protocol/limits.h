@@ -36,8 +36,8 @@
 #define URL_BYTES_MAX 2048          /* CHECKURL */
 #define SECRET_BYTES_MAX 256
 #define TXN_BYTES_MAX MIB(32)       /* bodies and attributes of a transaction */
-#define RECORD_BYTES_MAX KIB(64)    /* a batch record is closed at this size (one larger message may pass): a
-                                       POP of a few messages reads one record, so records stay small */
+#define RECORD_BYTES_MAX KIB(64)    /* a batch record is closed at this size, and a message that is as large has
+                                       one of its own: a POP of a few messages reads one record, so records stay small */
 #define RECORD_COUNT_MAX 65535
 #define REPLY_BYTES_MAX MIB(128)    /* one reply */
 #define REPLY_BYTES_SOFT MIB(2)     /* POP and READ add no more messages to a reply of this size */

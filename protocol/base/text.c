@@ -304,13 +304,19 @@ uint64_t text_hash(struct slice s)
 uint32_t text_checksum(struct slice s) { return (uint32_t)text_hash(s); }
 
 /* XXH3_64bits_update cannot fail but for a NULL state or input, and we give neither. */
-uint32_t text_checksum2(struct slice a, struct slice b)
+uint32_t text_checksum_parts(const struct slice *parts, size_t n)
 {
     XXH3_state_t state;
     XXH3_64bits_reset(&state);
-    if (a.len)
-        XXH3_64bits_update(&state, a.data, a.len);
-    if (b.len)
-        XXH3_64bits_update(&state, b.data, b.len);
+    for (size_t i = 0; i < n; i++) {
+        if (parts[i].len)
+            XXH3_64bits_update(&state, parts[i].data, parts[i].len);
+    }
     return (uint32_t)XXH3_64bits_digest(&state);
+}
+
+uint32_t text_checksum2(struct slice a, struct slice b)
+{
+    const struct slice parts[] = {a, b};
+    return text_checksum_parts(parts, 2);
 }

@@ -70,7 +70,8 @@ uint64_t text_hash(struct slice s);
 /* The checksum of stored records: the low 32 bits of XXH3-64. */
 uint32_t text_checksum(struct slice s);
 
-/* The checksum of a and b as if they were one piece. */
+/* The checksum of a and b as if they were one piece; and of n parts. */
 uint32_t text_checksum2(struct slice a, struct slice b);
+uint32_t text_checksum_parts(const struct slice *parts, size_t n);
 
 #endif

@@ -46,7 +46,7 @@ static void message_put_history(struct buf *b, const struct message *m)
         buf_put_varint(b, m->attempts);
 }
 
-void message_encode(struct buf *b, const struct message *m, int64_t stored_ms)
+void message_encode_head(struct buf *b, const struct message *m, int64_t stored_ms)
 {
     assert((m->fields & ~(uint32_t)FIELDS_KNOWN) == 0 && m->n_keys <= KEYS_MAX);
     buf_put_varint(b, m->fields);
@@ -61,7 +61,13 @@ void message_encode(struct buf *b, const struct message *m, int64_t stored_ms)
         buf_put_varint(b, m->n_props);
         buf_put_slice(b, m->props);
     }
-    buf_put_sized(b, m->body);
+    buf_put_varint(b, m->body.len);
+}
+
+void message_encode(struct buf *b, const struct message *m, int64_t stored_ms)
+{
+    message_encode_head(b, m, stored_ms);
+    buf_put_slice(b, m->body);
 }
 
 /* A varint within 1..most; bad otherwise. */

@@ -64,6 +64,9 @@ static inline void message_copy(const struct message *m, struct message *ret_m)
 /* One message without a record: the form in which transactions keep their messages until they commit. born and TTL are
  * encoded relative to stored_ms. ST_BAD: damaged bytes, or some are left over. */
 void message_encode(struct buf *b, const struct message *m, int64_t stored_ms);
+
+/* The same without the body's bytes, which are the last ones. */
+void message_encode_head(struct buf *b, const struct message *m, int64_t stored_ms);
 enum status message_decode(struct slice bytes, int64_t stored_ms, struct message *ret_m) MUST_CHECK;
 
 /* Steps through m->props: start with a cursor_of(m->props); false at the end. */

@@ -30,11 +30,17 @@ void record_add(struct buf *b, struct buf *starts, const struct message *m, int6
     message_encode(b, m, stored_ms);
 }
 
-void record_head(const struct record_header *h, struct slice messages_and_starts,
-                 uint8_t out[RECORD_HEADER_BYTES])
+void record_add_apart(struct buf *b, struct buf *starts, const struct message *m, int64_t stored_ms)
+{
+    assert(b->failed || b->len == RECORD_HEADER_BYTES);
+    buf_put_u32(starts, 0);
+    message_encode_head(b, m, stored_ms);
+}
+
+/* All of the header but the checksum. */
+static void record_head_fill(const struct record_header *h, uint8_t out[RECORD_HEADER_BYTES])
 {
     assert(h->count > 0 && h->count <= RECORD_COUNT_MAX && (h->flags & ~FLAGS_KNOWN) == 0);
-    assert(messages_and_starts.len == h->bytes + (size_t)h->count * 4);
     memset(out, 0, RECORD_HEADER_BYTES);
     out[0] = RECORD_VERSION;
     out[1] = h->flags;
@@ -44,6 +50,13 @@ void record_head(const struct record_header *h, struct slice messages_and_starts
     le_write(out + 24, h->index, 8);
     le_write(out + 32, (uint64_t)h->stored_ms, 8);
     le_write(out + 40, h->seq, 8);
+}
+
+void record_head(const struct record_header *h, struct slice messages_and_starts,
+                 uint8_t out[RECORD_HEADER_BYTES])
+{
+    assert(messages_and_starts.len == h->bytes + (size_t)h->count * 4);
+    record_head_fill(h, out);
     struct slice head = slice_of(out + CHECKSUM_FROM, RECORD_HEADER_BYTES - CHECKSUM_FROM);
     le_write(out + 4, text_checksum2(head, messages_and_starts), 4);
 }
@@ -72,6 +85,21 @@ void record_end(struct buf *b, const struct buf *starts, struct record_header *h
         return;
     record_put_head(b, 0, h);
     h->checksum = record_checksum(buf_slice(b));
+}
+
+void record_end_apart(struct buf *b, const struct buf *starts, struct slice body, struct record_header *h)
+{
+    if (b->failed || starts->failed) {
+        b->failed = true;
+        return;
+    }
+    assert(h->count == 1 && starts->len == 4);
+    h->version = RECORD_VERSION;
+    h->bytes = (uint32_t)(b->len - RECORD_HEADER_BYTES + body.len);
+    record_head_fill(h, b->data);
+    const struct slice parts[] = {slice_of(b->data + CHECKSUM_FROM, b->len - CHECKSUM_FROM), body, buf_slice(starts)};
+    h->checksum = text_checksum_parts(parts, 3);
+    le_write(b->data + 4, h->checksum, 4);
 }
 
 uint32_t record_checksum(struct slice record)

@@ -53,6 +53,11 @@ void record_add(struct buf *b, struct buf *starts, const struct message *m, int6
 /* Appends the starts and fills in the header (h->bytes, h->version and h->checksum are set here). */
 void record_end(struct buf *b, const struct buf *starts, struct record_header *h);
 
+/* The same for a record of one large message, whose body is not copied: the record is what b has afterwards, and behind
+ * that the body and the starts. Both in place of record_add and record_end. */
+void record_add_apart(struct buf *b, struct buf *starts, const struct message *m, int64_t stored_ms);
+void record_end_apart(struct buf *b, const struct buf *starts, struct slice body, struct record_header *h);
+
 /* Header alone, sanity of count and bytes against the length, not the checksum. ST_BAD otherwise. */
 enum status record_header_read(struct slice record, struct record_header *ret_h) MUST_CHECK;
 

@@ -19,7 +19,9 @@
 
 /* A message of the transaction on its way to its topic. */
 struct commit_part {
-    size_t at, len;       /* its row in st->parts_bytes */
+    struct kv_pin *pin;   /* holds its row, where that is large, ... */
+    size_t at;            /* ... or NULL: the row is in st->parts_bytes */
+    struct slice row;
     struct half_row half; /* its slices point there */
     struct topic *topic;  /* NULL: still to be made */
 };
@@ -102,17 +104,24 @@ static void commit_ack(struct state *st, const struct stamp *stamp, const struct
     }
 }
 
-/* Reads the bytes of all messages. Nothing may point to them before all are read, because the buffer moves. */
-static enum status commit_read(struct state *st, uint64_t txid, const struct txn_row *row, struct commit_part *parts)
+/* Reads all messages; *ret_read: so many have a pin or NULL. The bytes of the small ones are in a buffer that moves, so
+ * nothing may point to them before all are read. */
+static enum status commit_read(struct state *st, uint64_t txid, const struct txn_row *row, struct commit_part *parts,
+                               uint32_t *ret_read)
 {
     struct buf *bytes = &st->parts_bytes;
     for (uint32_t i = 0; i < row->n_messages; i++) {
-        parts[i].at = bytes->len;
-        enum status s = txn_message(st, txid, row, i, bytes);
+        struct commit_part *part = &parts[i];
+        part->at = bytes->len;
+        enum status s = txn_message_pinned(st, txid, row, i, bytes, &part->pin, &part->row);
+        *ret_read = i + 1;
         if (s != ST_OK)
             return s;
-        parts[i].len = bytes->len - parts[i].at;
+        if (!part->pin)
+            part->row.len = bytes->len - part->at;
     }
+    for (uint32_t i = 0; i < row->n_messages; i++)
+        parts[i].row.data = parts[i].pin ? parts[i].row.data : bytes->data + parts[i].at;
     return ST_OK;
 }
 
@@ -129,14 +138,15 @@ static bool commit_makes_topic(const struct commit_part *parts, uint32_t i)
 
 /* Decodes every message and looks for its topic (NULL where it is to be made), before anything is changed. */
 static enum status commit_gather(struct state *st, const struct stamp *stamp, uint64_t txid,
-                                 const struct txn_row *row, struct commit_part *parts, struct slice *ret_topic)
+                                 const struct txn_row *row, struct commit_part *parts, uint32_t *ret_read,
+                                 struct slice *ret_topic)
 {
     uint64_t missing = 0;
-    enum status s = commit_read(st, txid, row, parts);
+    enum status s = commit_read(st, txid, row, parts, ret_read);
     for (uint32_t i = 0; i < row->n_messages && s == ST_OK; i++) {
         struct commit_part *part = &parts[i];
         struct message m;
-        s = txn_message_decode(st, txid, row, i, slice_of(st->parts_bytes.data + part->at, part->len), &part->half, &m);
+        s = txn_message_decode(st, txid, row, i, part->row, &part->half, &m);
         if (s != ST_OK)
             return s;
         *ret_topic = part->half.topic;
@@ -230,11 +240,14 @@ static void commit_open(struct state *st, const struct stamp *stamp, const struc
         return;
     struct commit_part *parts = (struct commit_part *)(void *)buf_room(&st->parts, row->n_messages * sizeof(*parts));
     struct slice missing = {0};
-    enum status s = parts ? commit_gather(st, stamp, txid, row, parts, &missing) : ST_NOMEM;
+    uint32_t n_read = 0;
+    enum status s = parts ? commit_gather(st, stamp, txid, row, parts, &n_read, &missing) : ST_NOMEM;
     if (s == ST_OK)
         commit_do(st, stamp, cmd, txid, row, parts, out);
     else
         commit_refuse(out, s, txid, missing);
+    for (uint32_t i = 0; i < n_read; i++)
+        kv_unpin(parts[i].pin);
     buf_reset(&st->parts, PARTS_KEEP);
     buf_reset(&st->parts_bytes, PARTS_KEEP);
     buf_reset(&st->outcome, PARTS_KEEP);

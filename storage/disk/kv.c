@@ -323,8 +323,9 @@ enum status kv_need(struct kv *kv, enum kv_family f)
     return ST_OK;
 }
 
-static enum status kv_get_as(struct kv *kv, enum kv_family f, const rocksdb_readoptions_t *read,
-                             struct slice key, struct buf *out)
+/* Finds the value. ST_OK: *ret_pin holds it. */
+static enum status kv_find(struct kv *kv, enum kv_family f, const rocksdb_readoptions_t *read, struct slice key,
+                           rocksdb_pinnableslice_t **ret_pin, struct slice *ret_value)
 {
     if (kv_faulty(kv, KV_OP_GET))
         return ST_IO;
@@ -341,9 +342,45 @@ static enum status kv_get_as(struct kv *kv, enum kv_family f, const rocksdb_read
         return ST_GONE;
     size_t len = 0;
     const char *value = rocksdb_pinnableslice_value(pin, &len);
-    buf_put(out, value, len);
+    *ret_pin = pin;
+    *ret_value = slice_of(value, len);
+    return ST_OK;
+}
+
+static enum status kv_get_as(struct kv *kv, enum kv_family f, const rocksdb_readoptions_t *read,
+                             struct slice key, struct buf *out)
+{
+    rocksdb_pinnableslice_t *pin = NULL;
+    struct slice value;
+    enum status s = kv_find(kv, f, read, key, &pin, &value);
+    if (s != ST_OK)
+        return s;
+    buf_put_slice(out, value);
     rocksdb_pinnableslice_destroy(pin);
     return out->failed ? ST_NOMEM : ST_OK;
+}
+
+enum status kv_get_pinned(struct kv *kv, enum kv_family f, struct slice key, size_t large, struct buf *out,
+                          struct kv_pin **ret_pin, struct slice *ret_value)
+{
+    rocksdb_pinnableslice_t *pin = NULL;
+    *ret_pin = NULL;
+    enum status s = kv_find(kv, f, kv->read, key, &pin, ret_value);
+    if (s != ST_OK)
+        return s;
+    if (ret_value->len >= large) {
+        *ret_pin = (struct kv_pin *)pin;
+        return ST_OK;
+    }
+    buf_put_slice(out, *ret_value);
+    rocksdb_pinnableslice_destroy(pin);
+    return out->failed ? ST_NOMEM : ST_OK;
+}
+
+void kv_unpin(struct kv_pin *pin)
+{
+    if (pin)
+        rocksdb_pinnableslice_destroy((rocksdb_pinnableslice_t *)pin);
 }
 
 enum status kv_get(struct kv *kv, enum kv_family f, const struct kv_snap *snap, struct slice key,
@@ -363,12 +400,17 @@ void kv_put(struct kv *kv, enum kv_family f, struct slice key, struct slice valu
                               (const char *)value.data, value.len);
 }
 
-void kv_put2(struct kv *kv, enum kv_family f, struct slice key, struct slice head, struct slice body)
+void kv_put_parts(struct kv *kv, enum kv_family f, struct slice key, const struct slice *parts, int n)
 {
-    const char *keys[] = {(const char *)key.data};
-    const char *values[] = {(const char *)head.data, (const char *)body.data};
-    const size_t key_sizes[] = {key.len}, value_sizes[] = {head.len, body.len};
-    rocksdb_writebatch_putv_cf(kv->batch, kv_handle(kv, f), 1, keys, key_sizes, 2, values, value_sizes);
+    const char *keys[] = {(const char *)key.data}, *values[3];
+    const size_t key_sizes[] = {key.len};
+    size_t value_sizes[3];
+    assert(n <= 3);
+    for (int i = 0; i < n; i++) {
+        values[i] = (const char *)parts[i].data;
+        value_sizes[i] = parts[i].len;
+    }
+    rocksdb_writebatch_putv_cf(kv->batch, kv_handle(kv, f), 1, keys, key_sizes, n, values, value_sizes);
 }
 
 void kv_del(struct kv *kv, enum kv_family f, struct slice key)

@@ -31,6 +31,7 @@
 struct kv;
 struct kv_iter;
 struct kv_snap;
+struct kv_pin;
 
 enum kv_family { KV_LOG, KV_LOG_LZ4, KV_LOG_ZSTD, KV_STATE, KV_EMPTY, KV_FAMILIES };
 
@@ -96,10 +97,16 @@ bool kv_has(const struct kv *kv, enum kv_family f);
 enum status kv_get(struct kv *kv, enum kv_family f, const struct kv_snap *snap, struct slice key,
                    struct buf *out) MUST_CHECK;
 
+/* As kv_get with snap NULL. But a value of at least `large` bytes is not copied: *ret_pin holds it, until kv_unpin, and
+ * *ret_value points to it. Else *ret_pin is NULL. */
+enum status kv_get_pinned(struct kv *kv, enum kv_family f, struct slice key, size_t large, struct buf *out,
+                          struct kv_pin **ret_pin, struct slice *ret_value) MUST_CHECK;
+void kv_unpin(struct kv_pin *pin); /* NULL: nothing is done */
+
 /* The pending batch. The writer fills it; kv_write writes all of it and empties it, also where it fails. */
 void kv_put(struct kv *kv, enum kv_family f, struct slice key, struct slice value);
-/* As kv_put of head followed by body, which need not be copied together for it. */
-void kv_put2(struct kv *kv, enum kv_family f, struct slice key, struct slice head, struct slice body);
+/* As kv_put of the parts, one behind the other (3 at most), which need not be copied together for it. */
+void kv_put_parts(struct kv *kv, enum kv_family f, struct slice key, const struct slice *parts, int n);
 void kv_del(struct kv *kv, enum kv_family f, struct slice key);
 void kv_del_range(struct kv *kv, enum kv_family f, struct slice from, struct slice to); /* to excluded */
 bool kv_pending(const struct kv *kv);

@@ -138,21 +138,34 @@ void overlay_del(struct overlay *o, const struct key *key)
         row->deleted = true;
 }
 
+/* Looks in the overlay only. False: the row is as the store has it. */
+static bool overlay_has(struct overlay *o, struct slice k, struct buf *out, enum status *ret_s)
+{
+    uint32_t slot = o->n ? o->slots[overlay_slot(o, text_hash(k), k)] : 0;
+    *ret_s = o->failed ? ST_NOMEM : ST_OK;
+    if (o->failed || !slot)
+        return o->failed;
+    const struct overlay_row *row = &o->rows[slot - 1];
+    if (!row->deleted)
+        buf_put(out, o->bytes.data + row->value_at, row->value_len);
+    *ret_s = row->deleted ? ST_GONE : out->failed ? ST_NOMEM : ST_OK;
+    return true;
+}
+
 enum status overlay_get(struct overlay *o, const struct key *key, struct buf *out)
 {
-    if (o->failed)
-        return ST_NOMEM;
-    struct slice k = key_slice(key);
-    if (o->n) {
-        uint32_t slot = o->slots[overlay_slot(o, text_hash(k), k)];
-        if (slot && o->rows[slot - 1].deleted)
-            return ST_GONE;
-        if (slot) {
-            buf_put(out, o->bytes.data + o->rows[slot - 1].value_at, o->rows[slot - 1].value_len);
-            return out->failed ? ST_NOMEM : ST_OK;
-        }
-    }
-    return kv_get(o->kv, KV_STATE, NULL, k, out);
+    enum status s = ST_OK;
+    bool here = overlay_has(o, key_slice(key), out, &s);
+    return here ? s : kv_get(o->kv, KV_STATE, NULL, key_slice(key), out);
+}
+
+enum status overlay_get_pinned(struct overlay *o, const struct key *key, size_t large, struct buf *out,
+                               struct kv_pin **ret_pin, struct slice *ret_value)
+{
+    enum status s = ST_OK;
+    *ret_pin = NULL;
+    bool here = overlay_has(o, key_slice(key), out, &s);
+    return here ? s : kv_get_pinned(o->kv, KV_STATE, key_slice(key), large, out, ret_pin, ret_value);
 }
 
 static int overlay_place_compare(const void *a, const void *b)

@@ -34,6 +34,10 @@ void overlay_del(struct overlay *o, const struct key *key);
 /* Appends the row to out. ST_GONE, ST_IO, ST_NOMEM. */
 enum status overlay_get(struct overlay *o, const struct key *key, struct buf *out) MUST_CHECK;
 
+/* The same, but a stored row of at least `large` bytes is not copied (kv_get_pinned). */
+enum status overlay_get_pinned(struct overlay *o, const struct key *key, size_t large, struct buf *out,
+                               struct kv_pin **ret_pin, struct slice *ret_value) MUST_CHECK;
+
 /* Puts all rows into the batch, in the order of their keys, unless memory has run out. Empty afterwards, and its tables
  * are smaller if they were much larger than this group needed. */
 void overlay_flush(struct overlay *o);

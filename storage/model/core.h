@@ -36,6 +36,7 @@
 
 struct tail {
     struct buf record, starts;
+    struct slice apart; /* the body of its only message, where that is large: it is not in `record` */
     uint64_t base, first_seq, last_seq;
     int64_t expires_least, expires_most; /* as of its record (directory.h) */
     uint32_t count;

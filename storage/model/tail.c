@@ -10,6 +10,7 @@
 #include "storage/model/queue.h"
 
 #define SPARE_TAILS_MAX 64
+#define TAIL_APART_BYTES RECORD_BYTES_MAX /* bodies from here on are not copied, but for the batch */
 
 static struct tail *tail_new(struct state *st)
 {
@@ -53,6 +54,7 @@ static struct tail *tail_open(struct state *st, struct topic *t, uint32_t queue)
     tail->base = t->queues[queue].end;
     tail->first_seq = st->seq;
     tail->count = 0;
+    tail->apart = slice_of(NULL, 0);
     tail->flags = 0;
     tail->expires_least = INT64_MAX;
     tail->expires_most = INT64_MIN;
@@ -68,7 +70,7 @@ static struct tail *tail_open(struct state *st, struct topic *t, uint32_t queue)
 
 struct record_info tail_info(const struct state *st, const struct tail *tail)
 {
-    uint32_t bytes = (uint32_t)(tail->record.len + tail->count * sizeof(uint32_t));
+    uint32_t bytes = (uint32_t)(tail->record.len + tail->apart.len + tail->count * sizeof(uint32_t));
     return (struct record_info){.base = tail->base,
                                 .index = st->group_index,
                                 .first_seq = tail->first_seq,
@@ -104,12 +106,16 @@ static void tail_close(struct state *st, struct tail *tail)
                               .stored_ms = st->now_ms};
     struct queue *q = &tail->topic->queues[tail->queue];
     struct record_info info = tail_info(st, tail);
-    record_end(&tail->record, &tail->starts, &h);
+    if (tail->apart.len)
+        record_end_apart(&tail->record, &tail->starts, tail->apart, &h);
+    else
+        record_end(&tail->record, &tail->starts, &h);
     if (tail->record.failed || tail->starts.failed)
         st->sick = true;
     if (!st->sick) {
         struct key key = key_log(tail->topic->id, tail->queue, tail->base);
-        kv_put(st->kv, records_family(tail->topic->compress), key_slice(&key), buf_slice(&tail->record));
+        const struct slice parts[] = {buf_slice(&tail->record), tail->apart, buf_slice(&tail->starts)};
+        kv_put_parts(st->kv, records_family(tail->topic->compress), key_slice(&key), parts, tail->apart.len ? 3 : 1);
         tail_put_place(st, tail->topic, tail->queue, &info);
     }
     q->tail = NULL;
@@ -139,11 +145,12 @@ void tail_flush(struct state *st, const struct topic *t)
     tail_close_some(st, t, NULL);
 }
 
-/* The tail to append to. A full one is closed before the group's end. NULL: no memory. */
-static struct tail *tail_for(struct state *st, struct topic *t, uint32_t queue)
+/* The tail to append to. A full one is closed before the group's end, and a large message gets one of its own. NULL: no
+ * memory. */
+static struct tail *tail_for(struct state *st, struct topic *t, uint32_t queue, bool apart)
 {
     struct tail *tail = t->queues[queue].tail;
-    if (tail && (tail->record.len >= RECORD_BYTES_MAX || tail->count >= RECORD_COUNT_MAX)) {
+    if (tail && (apart || tail->record.len >= RECORD_BYTES_MAX || tail->count >= RECORD_COUNT_MAX)) {
         tail_close_some(st, t, tail);
         tail = NULL;
     }
@@ -196,12 +203,17 @@ static void tail_expires(const struct message *m, int64_t now_ms, int64_t *least
 enum status tail_append(struct state *st, int64_t now_ms, struct topic *t, uint32_t queue,
                         struct message *m, uint64_t *ret_offset)
 {
-    struct tail *tail = tail_for(st, t, queue);
+    bool apart = m->body.len >= (size_t)TAIL_APART_BYTES;
+    struct tail *tail = tail_for(st, t, queue, apart);
     if (!tail)
         return ST_NOMEM;
     m->seq = st->seq++;
     tail->last_seq = m->seq;
-    record_add(&tail->record, &tail->starts, m, now_ms);
+    tail->apart = apart ? m->body : tail->apart;
+    if (apart)
+        record_add_apart(&tail->record, &tail->starts, m, now_ms);
+    else
+        record_add(&tail->record, &tail->starts, m, now_ms);
     if (tail->record.failed || tail->starts.failed) {
         st->sick = true;
         return ST_NOMEM;
@@ -222,7 +234,9 @@ enum status tail_append(struct state *st, int64_t now_ms, struct topic *t, uint3
     st->tally.bytes_in += m->body.len;
     core_news(st, &t->news, 1);
     *ret_offset = offset;
-    return ST_OK;
+    if (apart)
+        tail_close_some(st, t, tail); /* while its body is where it is */
+    return st->sick ? ST_NOMEM : ST_OK;
 }
 
 /* Puts the rows of KEYs and expiries of a batch. Fills in when its messages expire. */
@@ -259,7 +273,8 @@ static void tail_put_batch(struct state *st, const struct topic *t, uint32_t que
     uint8_t head[RECORD_HEADER_BYTES];
     record_head(&h, behind, head);
     struct key key = key_log(t->id, queue, info->base);
-    kv_put2(st->kv, records_family(t->compress), key_slice(&key), slice_of(head, sizeof(head)), behind);
+    const struct slice parts[] = {slice_of(head, sizeof(head)), behind};
+    kv_put_parts(st->kv, records_family(t->compress), key_slice(&key), parts, 2);
     tail_put_place(st, t, queue, info);
 }
 

@@ -5,7 +5,8 @@
  *                                                    messages of the open group
  *
  * What a group brings to a queue is collected in a *tail* and becomes one record when the group is written, or
- * earlier where the record is full. A batch of a client (PRODUCE) is a record already and needs no tail.
+ * earlier where the record is full. A message of RECORD_BYTES_MAX or more is a record of its own, whose body is copied
+ * once, from where it is into the write batch. A batch of a client (PRODUCE) is a record already and needs no tail.
  */
 #ifndef HALFMQ_STORAGE_TAIL_H
 #define HALFMQ_STORAGE_TAIL_H

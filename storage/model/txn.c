@@ -5,6 +5,7 @@
 #include "storage/model/young.h"
 
 #define YOUNG_RETRY_MS 1000
+#define TXN_PINNED_BYTES KIB(32)
 #define SETTLED_MAX 512 /* young ones, in one commit group; a TICK follows at once, as they are due */
 
 static enum status txn_read(struct state *st, const struct key *key, struct buf *hold,
@@ -247,16 +248,29 @@ void txn_move_check(struct state *st, const struct stamp *stamp, uint64_t txid, 
         txn_schedule(st, stamp, txid, row);
 }
 
-enum status txn_message(struct state *st, uint64_t txid, const struct txn_row *row, uint32_t n,
-                        struct buf *out)
+enum status txn_message_pinned(struct state *st, uint64_t txid, const struct txn_row *row, uint32_t n, struct buf *out,
+                               struct kv_pin **ret_pin, struct slice *ret_value)
 {
+    *ret_pin = NULL;
     if (n == 0 && row->first.len) {
         buf_put_slice(out, row->first);
         return out->failed ? ST_NOMEM : ST_OK;
     }
     struct key key = key_txn_message(txid, n);
-    enum status s = overlay_get(&st->overlay, &key, out);
+    enum status s = overlay_get_pinned(&st->overlay, &key, TXN_PINNED_BYTES, out, ret_pin, ret_value);
     return s == ST_GONE ? core_bad_row(st, &key) : s; /* row X counts it */
+}
+
+enum status txn_message(struct state *st, uint64_t txid, const struct txn_row *row, uint32_t n,
+                        struct buf *out)
+{
+    struct kv_pin *pin = NULL;
+    struct slice value;
+    enum status s = txn_message_pinned(st, txid, row, n, out, &pin, &value);
+    if (pin)
+        buf_put_slice(out, value);
+    kv_unpin(pin);
+    return s == ST_OK && out->failed ? ST_NOMEM : s;
 }
 
 enum status txn_message_decode(struct state *st, uint64_t txid, const struct txn_row *row, uint32_t n, struct slice bytes,
