@@ -2,9 +2,30 @@
  * follow.c: live copies of a topic (query.h). A follower is a position in each queue. In a topic that was deleted and
  * made again it starts at the first offsets.
  */
+#include "storage/query/view.h"
+
 #include <stdlib.h>
 
-#include "storage/query/view.h"
+#include "storage/disk/directory.h"
+
+/* Finds the next offset of each queue of v->topic. */
+static enum status follower_ends(struct view *v, uint64_t *next)
+{
+    struct directory d;
+    if (!directory_open(&d, v->kv, v->snap, v->topic.id, v->topic.compress))
+        return ST_NOMEM;
+    enum status s = ST_OK;
+    for (uint32_t q = 0; q < v->topic.n_queues && s == ST_OK; q++) {
+        struct record_info last;
+        next[q] = v->topic.floor[q];
+        s = directory_last(&d, q, &last);
+        if (s == ST_OK && last.base + last.count > next[q])
+            next[q] = last.base + last.count;
+        s = s == ST_GONE ? ST_OK : s;
+    }
+    directory_close(&d);
+    return s;
+}
 
 /* Puts the follower at the ends (ends true) or at the first offsets of v->topic. */
 static enum status follower_stand(struct follower *f, struct view *v, bool ends)
@@ -12,13 +33,10 @@ static enum status follower_stand(struct follower *f, struct view *v, bool ends)
     uint64_t *next = calloc(v->topic.n_queues, sizeof(*next));
     if (!next)
         return ST_NOMEM;
-    for (uint32_t q = 0; q < v->topic.n_queues; q++) {
-        uint64_t first = 0;
-        enum status s = ends ? view_ends(v, q, &first, &next[q]) : ST_OK;
-        if (s != ST_OK) {
-            free(next);
-            return s;
-        }
+    enum status s = ends ? follower_ends(v, next) : ST_OK;
+    if (s != ST_OK) {
+        free(next);
+        return s;
     }
     free(f->next);
     f->next = next;

@@ -3,8 +3,6 @@
 
 #include <stdlib.h>
 
-#include "storage/disk/directory.h"
-
 struct view *view_open(struct store *s)
 {
     struct view *v = calloc(1, sizeof(*v));
@@ -150,22 +148,6 @@ void view_refuse_lost(struct buf *reply, struct slice topic, uint32_t queue, uin
     text_quote(topic, 135, name, sizeof(name));
     reply_error(reply, ST_DAMAGED, "%s:%u:%llu-%llu cannot be read: the first offset behind it is %llu", name, queue,
                 (unsigned long long)first, (unsigned long long)last, (unsigned long long)last + 1);
-}
-
-enum status view_ends(struct view *v, uint32_t queue, uint64_t *ret_first, uint64_t *ret_next)
-{
-    struct directory d;
-    if (!directory_open(&d, v->kv, v->snap, v->topic.id, v->topic.compress))
-        return ST_NOMEM;
-    uint64_t first = v->topic.floor[queue], next = first;
-    struct record_info last;
-    enum status s = directory_last(&d, queue, &last);
-    if (s == ST_OK && last.base + last.count > next)
-        next = last.base + last.count;
-    directory_close(&d);
-    *ret_first = first;
-    *ret_next = next;
-    return s == ST_GONE ? ST_OK : s;
 }
 
 void view_refuse(struct buf *reply, enum status s, const char *what, struct slice name)

@@ -75,9 +75,6 @@ enum status view_find_lost(struct view *v, struct slice topic, uint32_t queue, u
  * meanwhile, or is damaged, and added to view_lost. ST_IO, ST_NOMEM. */
 enum status view_skip(struct view *v, const struct grant *g, uint64_t offset, uint64_t *ret_last) MUST_CHECK;
 
-/* The first and the next offset of a queue of v->topic. */
-enum status view_ends(struct view *v, uint32_t queue, uint64_t *ret_first, uint64_t *ret_next) MUST_CHECK;
-
 /* Answers that messages are damaged, and which offset is behind them. */
 void view_refuse_lost(struct buf *reply, struct slice topic, uint32_t queue, uint64_t first, uint64_t last);
 
