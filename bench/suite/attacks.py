@@ -200,6 +200,16 @@ def delayed_list(scene):
         scene.c.call_raw("DELAYED", "LIST", "t", "COUNT", 10000)
 
 
+@attack("CLIENT LIST with 5,000 connections, 20 times")
+def client_list(scene):
+    idle = [socket.create_connection(("127.0.0.1", scene.port)) for _ in range(scene.scaled(5000))]
+    yield
+    for _ in range(20):
+        scene.c.call_raw("CLIENT", "LIST")
+    for s in idle:
+        s.close()
+
+
 @attack("pipelined COMMITs of 31 MB")
 def commits(scene):
     txids = large_transactions(scene, 6)

@@ -51,13 +51,15 @@ static void clients_put(struct conn *c, int64_t now_ms, struct buf *out)
     buf_put_u8(out, '\n');
 }
 
-void clients_list(struct slots *ss, struct buf *out)
+bool clients_list(struct slots *ss, uint32_t *slot, uint32_t *most, struct buf *out)
 {
     int64_t now_ms = timers_now();
     pthread_mutex_lock(&ss->lock);
-    for (uint32_t i = 0; i < ss->size; i++) {
-        if (ss->slot[i].conn)
-            clients_put(ss->slot[i].conn, now_ms, out);
+    for (; *slot < ss->size && *most > 0; ++*slot, --*most) {
+        if (ss->slot[*slot].conn)
+            clients_put(ss->slot[*slot].conn, now_ms, out);
     }
+    bool more = *slot < ss->size;
     pthread_mutex_unlock(&ss->lock);
+    return more;
 }

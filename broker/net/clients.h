@@ -15,7 +15,9 @@ struct conn *clients_find(const struct slots *ss, uint64_t id);
 /* Is there a client with that id? Any thread: takes the lock. */
 bool clients_have(struct slots *ss, uint64_t id);
 
-/* One line a client, as net_list_clients says. Any thread: takes the lock. */
-void clients_list(struct slots *ss, struct buf *out);
+/* One line a client, as net_list_clients says, for those from a slot on: looks at no more than *most slots, which becomes
+ * less by as many. True: there are more, from *slot on. Any thread: takes the lock, which a loop takes only to add and
+ * remove. */
+bool clients_list(struct slots *ss, uint32_t *slot, uint32_t *most, struct buf *out);
 
 #endif

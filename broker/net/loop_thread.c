@@ -426,9 +426,9 @@ const struct counters *loop_counters(const struct loop *l)
     return &l->counters;
 }
 
-void loop_list_clients(struct loop *l, struct buf *out)
+bool loop_list_clients(struct loop *l, uint32_t *slot, uint32_t *most, struct buf *out)
 {
-    clients_list(&l->slots, out);
+    return clients_list(&l->slots, slot, most, out);
 }
 
 bool loop_kill_client(struct loop *l, uint64_t id)

@@ -26,8 +26,8 @@ void loop_free(struct loop *l);
 /* Any thread may read them. */
 const struct counters *loop_counters(const struct loop *l);
 
-/* As net_list_clients. Any thread: takes the lock of the slots, which the loop holds only to add and remove. */
-void loop_list_clients(struct loop *l, struct buf *out);
+/* As clients_list. */
+bool loop_list_clients(struct loop *l, uint32_t *slot, uint32_t *most, struct buf *out);
 
 /* Closes the client with that id if it is this loop's; false: it is not. Any thread. */
 bool loop_kill_client(struct loop *l, uint64_t id);

@@ -106,10 +106,13 @@ uint64_t net_errors(const struct net *n, enum status code)
     return sum;
 }
 
-void net_list_clients(struct net *n, struct buf *out)
+bool net_list_clients(struct net *n, struct net_clients_at *at, uint32_t most, struct buf *out)
 {
-    for (uint32_t i = 0; i < n->n_loops; i++)
-        loop_list_clients(n->loops[i], out);
+    for (; at->loop < n->n_loops; at->loop++, at->slot = 0) {
+        if (loop_list_clients(n->loops[at->loop], &at->slot, &most, out))
+            return true;
+    }
+    return false;
 }
 
 bool net_kill_client(struct net *n, uint64_t id)

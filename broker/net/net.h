@@ -54,8 +54,14 @@ uint64_t net_memory(const struct net *n);
 uint64_t net_counter(const struct net *n, enum counter_id id);
 uint64_t net_errors(const struct net *n, enum status code);
 
-/* Appends one line a client ("id=3 addr=127.0.0.1:5000 name=x dialect=resp2 age_s=1 cmd=SEND") for CLIENT LIST. */
-void net_list_clients(struct net *n, struct buf *out);
+/* Where to go on. All zero: at the beginning. */
+struct net_clients_at {
+    uint32_t loop, slot;
+};
+
+/* Appends one line a client ("id=3 addr=127.0.0.1:5000 name=x dialect=resp2 age_s=1 cmd=SEND") for CLIENT LIST: at most so
+ * many. True: there are more. */
+bool net_list_clients(struct net *n, struct net_clients_at *at, uint32_t most, struct buf *out);
 
 /* Closes the client with that id; false: there is none. */
 bool net_kill_client(struct net *n, uint64_t id);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "broker/serve/checkback.h"
+#include "broker/serve/client_list.h"
 #include "broker/serve/delivery.h"
 #include "broker/serve/dispatch.h"
 #include "broker/serve/giveback.h"
@@ -47,6 +48,7 @@ static void serve_gone(struct conn *c)
     channels_leave(&s->subscriber);
     streams_close(c);
     long_reply_drop(c);
+    client_list_drop(c);
     giveback_marks(c->loop, &s->marks);
     deliveries_give_back(c);
     conn_need(c, CONN_COUNTS_SENT, false);
@@ -119,8 +121,8 @@ static void serve_woken(struct loop *l)
 
 static bool serve_run(struct loop *l)
 {
-    bool replies = long_replies_run(l);
-    return channels_run(&serve_of(l)->channels) || replies;
+    bool replies = long_replies_run(l), lists = client_lists_run(l);
+    return channels_run(&serve_of(l)->channels) || replies || lists;
 }
 
 const struct loop_ops serve_loops = {

@@ -36,6 +36,7 @@ struct session {
     struct marks marks; /* leases that stand in the output: of streams, ... */
     struct entry_list delivering; /* ... and of POPs */
     struct long_reply *long_reply; /* NULL: none is being made */
+    struct client_listing *client_listing; /* the same */
     size_t charged; /* what the connection's account has of asks, marks and delivering; bytes */
 };
 
@@ -47,11 +48,18 @@ struct long_replies {
     uint64_t turn; /* of the last step */
 };
 
+/* What client_list.c has for a loop. */
+struct client_listings {
+    struct client_listing *first, *last; /* under way, in turn */
+    uint64_t turn; /* of the last step */
+};
+
 struct serve_loop {
     struct serve_env env;
     struct waiters waiters;
     struct channels channels;
     struct long_replies long_replies;
+    struct client_listings client_listings;
     struct submit_late late;
 };
 

@@ -2,6 +2,8 @@
 """test_long_reply.py: lists over so many rows that they are made in steps and sent in pieces: they are whole and in
 order in both dialects, commands behind them wait for their turn, and clients that do not read them do no harm."""
 import os
+import resource
+import socket
 import sys
 
 sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib")]
@@ -98,6 +100,28 @@ def test_limited_lists():
         assert len(rpc.wait(first)) == n, "it is gathered, because the reply to the POP may come at any time"
         client.call("SEND", "late", "x")
         assert len(rpc.wait(wait)) == 1
+
+
+def test_client_list():
+    n = 1200
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 2 * n)), hard))
+    with Broker() as broker:
+        others = [socket.create_connection(("127.0.0.1", broker.port)) for _ in range(n)]
+        client, rpc = broker.text(), Rpc(broker.port)
+        eventually(lambda: client.call("CLIENT", "LIST").count(b"\n") == n + 2, "all are listed")
+        client.send_raw(encode("PING") + encode("CLIENT", "LIST") + encode("SEND", "s", "x"))
+        assert client.read() == "PONG"
+        ids = [line.split()[0] for line in client.read().splitlines()]
+        assert len(set(ids)) == len(ids) == n + 2
+        assert client.read().startswith(b"s:")
+        assert rpc.call("client", arg=["LIST"]).count("\n") == n + 2
+        deaf = [broker.text() for _ in range(20)]
+        for other in deaf:
+            other.send_raw(encode("CLIENT", "LIST") * 5)
+        for other in deaf + others:
+            other.close()
+        eventually(lambda: client.call("CLIENT", "LIST").count(b"\n") == 2, "closed clients are forgotten")
 
 
 if __name__ == "__main__":

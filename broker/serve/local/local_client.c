@@ -3,6 +3,7 @@
  */
 #include <stdio.h>
 
+#include "broker/serve/client_list.h"
 #include "broker/serve/local/local.h"
 #include "broker/serve/local/local_answer.h"
 #include "broker/serve/session.h"
@@ -23,15 +24,7 @@ static void client_id(struct conn *c, const struct slice *words, uint32_t n, str
 static void client_list(struct conn *c, const struct slice *words, uint32_t n, struct request rq)
 {
     (void)words, (void)n;
-    struct buf text;
-    buf_init(&text, 0);
-    net_list_clients(serve_of(c->loop)->env.net, &text);
-    struct buf *r = loop_reply(c->loop);
-    reply_text(r, buf_slice(&text));
-    if (text.failed)
-        reply_error(r, ST_BUSY, "no memory to list all clients");
-    buf_free(&text);
-    conn_answer(c, rq, buf_slice(r));
+    client_list_begin(c, rq);
 }
 
 /* KILL id; or, as newer Redis clients write it, KILL ID id, whose reply is how many were closed. */
