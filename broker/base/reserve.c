@@ -50,9 +50,9 @@ bool reserve_open(const char *data)
     if (n < 0 || n >= (int)sizeof path)
         return false;
     pthread_mutex_lock(&reserve_lock);
-    reserve_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    reserve_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     reserve_count();
-    bool opened = reserve_fd >= 0;
+    bool opened = reserve_fd >= 0 && fchmod(reserve_fd, 0600) == 0; /* it may be an older one */
     pthread_mutex_unlock(&reserve_lock);
     return opened;
 }

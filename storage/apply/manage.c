@@ -58,7 +58,7 @@ void apply_topic_delete(struct state *st, const struct stamp *stamp, const struc
 {
     (void)stamp;
     struct topic *t = NULL;
-    enum status s = topic_get(st, cmd->pos[0], &t);
+    enum status s = topic_get_to_delete(st, cmd->pos[0], &t);
     if (s != ST_OK) {
         manage_refuse(out, s, "topic", cmd->pos[0]);
         return;

@@ -135,7 +135,8 @@ void topic_release(struct topic *t)
         topic_free(t);
 }
 
-static enum status topic_load(struct state *st, struct slice name, struct topic **ret_topic)
+/* endless: it is loaded also where the end of a queue is damaged. */
+static enum status topic_load(struct state *st, struct slice name, bool endless, struct topic **ret_topic)
 {
     struct key key = key_topic(name);
     buf_reset(&st->scratch2, KIB(64));
@@ -160,7 +161,7 @@ static enum status topic_load(struct state *st, struct slice name, struct topic 
     for (uint32_t q = 0; q < row.n_queues; q++)
         t->queues[q].floor = row.floor[q];
     s = topic_find_ends(st, t);
-    if (s != ST_OK) {
+    if (s != ST_OK && !(endless && s == ST_DAMAGED)) {
         topic_free(t);
         return s;
     }
@@ -185,10 +186,16 @@ enum status topic_get(struct state *st, struct slice name, struct topic **ret_to
     if (!t || !slice_equal(t->name, name))
         t = topic_in_memory(st, name);
     if (!t)
-        return topic_load(st, name, ret_topic);
+        return topic_load(st, name, false, ret_topic);
     lru_use(&t->lru);
     *ret_topic = st->last_topic = t;
     return ST_OK;
+}
+
+enum status topic_get_to_delete(struct state *st, struct slice name, struct topic **ret_topic)
+{
+    enum status s = topic_get(st, name, ret_topic);
+    return s == ST_DAMAGED ? topic_load(st, name, true, ret_topic) : s;
 }
 
 enum status topic_create(struct state *st, int64_t now_ms, struct slice name,

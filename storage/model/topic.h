@@ -15,6 +15,10 @@
 /* The topic of that name. ST_GONE: none; ST_IO, ST_NOMEM. */
 enum status topic_get(struct state *st, struct slice name, struct topic **ret_topic) MUST_CHECK;
 
+/* As topic_get, but also where the last record of a queue and its row are damaged, so that nobody knows which offset is
+ * next. Such a topic is good for being deleted, and must be: it may be in memory within this command only. */
+enum status topic_get_to_delete(struct state *st, struct slice name, struct topic **ret_topic) MUST_CHECK;
+
 /* What is fixed when a topic is made. */
 struct topic_settings {
     uint32_t n_queues;

@@ -43,6 +43,18 @@ static void spoil_all(struct shell *s, struct slice first)
     write_now(s);
 }
 
+static void spoil_records(struct shell *s)
+{
+    struct key from = {.len = 0}, to = {.len = 0};
+    key_bytes(&from, SLICE_LIT("\0"));
+    key_bytes(&to, SLICE_LIT("\xff"));
+    struct kv_iter *it = kv_iter_new(s->st->kv, KV_LOG, NULL, key_slice(&from), key_slice(&to));
+    for (kv_iter_first(it); kv_iter_valid(it); kv_iter_next(it))
+        kv_put(s->st->kv, KV_LOG, kv_iter_key(it), SLICE_LIT("\xff nonsense"));
+    kv_iter_free(it);
+    write_now(s);
+}
+
 static void open_one(struct shell *s)
 {
     (void)snprintf(tx, sizeof tx, "%s", shell_do(s, "HALF pg t first CHECKIN 1s"));
@@ -186,13 +198,36 @@ static void settings_of_a_producer_group(void **state)
     damage_is(s, 1);
 }
 
+/* Nobody knows which offset is next. Nothing is written that could take one twice, but the topic can be deleted, and made
+ * again. Where the record is whole it says where the queue ends. */
+static void end_of_a_queue(void **state)
+{
+    struct shell *s = *state;
+    shell_expect(s, "t:0:0", "SEND t first QUEUE 0");
+    shell_expect(s, "t:0:1", "SEND t second QUEUE 0");
+    shell_expect(s, "OK", "GROUP CREATE g t");
+    shell_reopen(s);
+    spoil_all(s, SLICE_LIT("B"));
+    shell_expect(s, "t:0:2", "SEND t third QUEUE 0");
+    spoil_all(s, SLICE_LIT("B"));
+    spoil_records(s);
+    shell_reopen(s);
+    shell_refused(s, "-DAMAGED", "SEND t fourth QUEUE 0");
+    shell_refused(s, "-DAMAGED", "POP g t");
+    shell_expect(s, "OK", "TOPIC DELETE t");
+    shell_refused(s, "-NOTOPIC", "TOPIC DELETE t");
+    shell_expect(s, "t:0:0", "SEND t first QUEUE 0");
+    shell_reopen(s);
+    shell_expect(s, "t:0:1", "SEND t second QUEUE 0");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         SHELL_TEST(message_is_missing),         SHELL_TEST(message_makes_no_sense),
         SHELL_TEST(transaction_makes_no_sense), SHELL_TEST(timer_of_a_delayed_message),
         SHELL_TEST(timer_of_leases),            SHELL_TEST(dead_letters_nowhere_to_go),
-        SHELL_TEST(settings_of_a_producer_group),
+        SHELL_TEST(settings_of_a_producer_group), SHELL_TEST(end_of_a_queue),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
