@@ -205,6 +205,18 @@ static void server_on_libevent_log(int severity, const char *text)
               log_quote(text, quoted, sizeof quoted));
 }
 
+/* libevent cannot make what every thread's loop needs, and would call exit; but RocksDB's threads are there. */
+static void server_on_libevent_fatal(int failure)
+{
+    int64_t limit = process_fds_used_up();
+    (void)failure;
+    log_event(LOG_ERROR, "cannot run", " reason=%s open_files_max=%lld",
+              limit > 0 ? "\"too few open files are allowed: raise ulimit -n\""
+                        : "\"libevent cannot make an event loop; the line above says why\"",
+              (long long)limit);
+    _exit(EXIT_FAILURE);
+}
+
 static bool server_failed(struct main_thread *m, const char *text)
 {
     snprintf(m->err, sizeof m->err, "%s", text);
@@ -293,6 +305,7 @@ static bool server_start_events(struct main_thread *m)
     if (!spare_memory_begin())
         return server_failed(m, "no memory");
     event_set_log_callback(server_on_libevent_log);
+    event_set_fatal_callback(server_on_libevent_fatal);
     if (evthread_use_pthreads() != 0)
         return server_failed(m, "cannot set up threads");
     m->base = event_base_new();
@@ -585,6 +598,16 @@ static void server_stop(struct main_thread *m)
         close(m->lock_fd);
 }
 
+/* What could not be made may have needed a descriptor, which libraries do not say. */
+static void server_tell_fds(struct main_thread *m)
+{
+    int64_t limit = process_fds_used_up();
+    size_t len = strlen(m->err);
+    if (limit > 0)
+        (void)snprintf(m->err + len, sizeof m->err - len, "; hardly any of the %lld open files that are allowed are left: raise ulimit -n",
+                       (long long)limit);
+}
+
 int server_run(struct settings *settings)
 {
     struct main_thread m = {.lock_fd = -1};
@@ -597,6 +620,8 @@ int server_run(struct settings *settings)
     if (started && event_base_dispatch(m.base) < 0)
         started = server_failed(&m, "the event loop failed");
     started = started && !m.failed;
+    if (!started)
+        server_tell_fds(&m);
     server_stop(&m);
     deadline_cancel(m.stop_deadline);
     char quoted[1200];

@@ -4,11 +4,14 @@
 #include "broker/base/process.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+
+#define FEW_FDS 32 /* as many as a start needs behind the store */
 
 /* statm begins with two page counts: the whole address space and the resident part. */
 static void read_memory(struct process_figures *f)
@@ -72,6 +75,19 @@ bool process_disk_has(const char *path, int64_t bytes)
     if (statvfs(path, &disk) != 0 || disk.f_blocks == 0)
         return true;
     return (int64_t)disk.f_bavail * (int64_t)disk.f_frsize >= bytes;
+}
+
+/* Whoever failed has closed some again meanwhile. */
+int64_t process_fds_used_up(void)
+{
+    struct rlimit limit;
+    int fds[FEW_FDS], n = 0;
+    while (n < FEW_FDS && (fds[n] = open("/", O_RDONLY | O_CLOEXEC)) >= 0)
+        n++;
+    bool used_up = n < FEW_FDS && errno == EMFILE && getrlimit(RLIMIT_NOFILE, &limit) == 0;
+    while (n > 0)
+        close(fds[--n]);
+    return used_up ? (int64_t)limit.rlim_cur : 0;
 }
 
 int64_t process_raise_fds(int64_t wanted)

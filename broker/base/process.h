@@ -27,4 +27,7 @@ bool process_disk_has(const char *path, int64_t bytes);
 /* Raises the soft limit of open files to `wanted`, or to the hard limit. Returns the limit after that. */
 int64_t process_raise_fds(int64_t wanted);
 
+/* The limit of open files, where hardly any more can be opened; 0: that is not what is missing. */
+int64_t process_fds_used_up(void);
+
 #endif

@@ -348,6 +348,19 @@ def test_64_descriptors():
             other.close()
 
 
+def test_too_few_descriptors_to_start():
+    """The last line names the limit, whatever it was that could not be opened."""
+    for limit in range(12, 40, 2):
+        few = lambda limit=limit: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))  # noqa: E731 (short)
+        with Broker("--memory", "64MB", started=False, before=few) as broker:
+            broker.launch()
+            eventually(lambda: b'msg="ready"' in broker.read_log() or not broker.runs(), "it starts, or ends")
+            if not broker.runs():
+                status, last = broker.process.wait(), broker.read_log().splitlines()[-1]
+                named = b"open files" in last or b"Too many open files" in last
+                assert status == 1 and last.find(b"level=error") > 0 and named, (limit, status, last)
+
+
 def test_few_descriptors():
     """The clients get fewer connections, and the store may run out of descriptors. Then the log says why it ended."""
     with Broker("--memory", "16MiB") as broker:
