@@ -186,8 +186,9 @@ void conn_answer_piece(struct conn *c, struct request rq, struct slice tokens, b
 
 size_t conn_piece_size(struct conn *c, struct request rq, struct slice tokens, bool first)
 {
-    assert(conn_is_doomed(c) && c->out.len == 0);
+    assert(conn_is_doomed(c));
     const struct dialect *d = c->dialect;
+    buf_free(&c->out); /* nothing is sent any more */
     d->piece(c, rq, tokens, first);
     size_t n = c->out.failed ? 0 : c->out.len;
     buf_free(&c->out);

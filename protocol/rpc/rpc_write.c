@@ -246,14 +246,16 @@ static void write_put_piece(struct buf *b, struct slice piece)
     struct cursor c = cursor_of(piece);
     while (cursor_left(&c)) {
         struct token t;
+        if (*c.at != TOK_ARRAY && *c.at != TOK_MAP) {
+            write_put_value(b, &c, 1);
+            continue;
+        }
         bool whole = reply_next(&c, &t);
-        assert(whole && t.kind != TOK_ERROR);
+        assert(whole);
         if (t.kind == TOK_ARRAY) /* not write_put_token: with one caller it is inlined, which is felt */
             rpc_put_list(b, (size_t)t.n);
-        else if (t.kind == TOK_MAP)
-            rpc_put_map(b, (size_t)t.n);
         else
-            write_put_begun(b, &c, &t, 1);
+            rpc_put_map(b, (size_t)t.n);
     }
     assert(!c.bad);
 }
