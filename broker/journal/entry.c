@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SMALL_BYTES 768
 #define ENTRIES_KEPT 8192
 
 static void entry_init_outcome(struct entry *e)
@@ -18,8 +17,8 @@ static void entry_init_outcome(struct entry *e)
 /* A block of at least `need` bytes, from the pool or from malloc; *ret_bytes is its size. NULL: no memory. */
 static struct entry *entry_block(struct entry_pool *pool, size_t need, size_t *ret_bytes)
 {
-    *ret_bytes = need < SMALL_BYTES ? SMALL_BYTES : need;
-    if (!pool || need > SMALL_BYTES || !pool->first)
+    *ret_bytes = need < ENTRY_SMALL_BYTES ? ENTRY_SMALL_BYTES : need;
+    if (!pool || need > ENTRY_SMALL_BYTES || !pool->first)
         return malloc(*ret_bytes);
     struct entry *e = pool->first;
     pool->first = e->next;
@@ -31,7 +30,7 @@ static struct entry *entry_block(struct entry_pool *pool, size_t need, size_t *r
 
 struct entry *entry_new(struct entry_pool *pool, const struct command *cmd)
 {
-    static_assert(sizeof(struct entry) < SMALL_BYTES - 256, "small blocks are too small");
+    static_assert(sizeof(struct entry) < ENTRY_SMALL_BYTES - 256, "small blocks are too small");
     size_t head = (sizeof(struct entry) + 7) & ~(size_t)7, bytes = 0;
     struct entry *e = entry_block(pool, head + command_clone_size(cmd), &bytes);
     if (!e)
@@ -50,7 +49,7 @@ void entry_free(struct entry *e)
         return;
     outcome_free(&e->out);
     struct entry_pool *p = e->pool;
-    if (!p || e->bytes != SMALL_BYTES || p->n >= ENTRIES_KEPT) {
+    if (!p || e->bytes != ENTRY_SMALL_BYTES || p->n >= ENTRIES_KEPT) {
         free(e);
         return;
     }

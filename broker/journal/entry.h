@@ -3,7 +3,7 @@
  *
  *   I/O thread: entry_new (one block that owns its bytes) ─► journal ─► outcome filled ─► same thread
  *
- *   block:  struct entry │ command's options, words, bytes │ ... up to SMALL_BYTES, or as large as need be
+ *   block:  struct entry │ command's options, words, bytes │ ... up to ENTRY_SMALL_BYTES, or as large as need be
  *
  * The entry carries its answer: the leader of its group fills in `fate` and `out`, and hands it back through the
  * owner's `post`. It names its connection by slot and generation and never points at it, as the connection may end
@@ -20,6 +20,7 @@
 
 struct journal_client;
 
+#define ENTRY_SMALL_BYTES 768 /* the smallest block */
 #define ENTRY_SAID_BYTES 64 /* an id, a txid, a few ids */
 
 struct entry {

@@ -44,7 +44,7 @@ void queue_take(struct journal_queue *q, struct queue_turn *t, bool may_be_heavy
         return;
     }
     queue_move(&q->waiting, &t->group);
-    t->weighs = q->put_off.first != NULL || t->group.bytes > (size_t)QUEUE_SHARE_BYTES;
+    t->weighs = q->put_off.first != NULL || queue_weight(&t->group) > (size_t)QUEUE_SHARE_BYTES;
     if (!t->weighs)
         return;
     bool alone = may_be_heavy && !q->put_off.first && queue_of_one_connection(&t->group);
@@ -60,7 +60,7 @@ static bool queue_is_over(struct journal_queue *q, const struct entry *e)
     unsigned place = queue_place(e);
     if (q->behind[place])
         return true;
-    q->taken[place] += e->bytes;
+    q->taken[place] += e->bytes - ENTRY_SMALL_BYTES;
     return q->taken[place] > (size_t)QUEUE_SHARE_BYTES;
 }
 

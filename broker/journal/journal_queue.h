@@ -24,7 +24,7 @@
 
 #include "broker/journal/entry.h"
 
-#define QUEUE_SHARE_BYTES MIB(1) /* of entries, for a connection in a light turn; what a loop may lead */
+#define QUEUE_SHARE_BYTES MIB(1) /* of large entries, for a connection in a light turn; what a loop may lead */
 #define QUEUE_PLACES 256         /* connections are told apart by a hash: two of one place only share what they get */
 
 struct journal_queue {
@@ -55,10 +55,16 @@ static inline bool queue_any(const struct journal_queue *q)
     return q->waiting.first || q->put_off.first;
 }
 
+/* Bytes of large entries: beyond the block that a small one has, too. */
+static inline size_t queue_weight(const struct entry_list *l)
+{
+    return l->bytes - l->n * (size_t)ENTRY_SMALL_BYTES;
+}
+
 /* Under the lock. True: the next turn takes too long for a loop. */
 static inline bool queue_wants_writer(const struct journal_queue *q)
 {
-    return q->put_off.first || q->waiting.bytes > (size_t)QUEUE_SHARE_BYTES;
+    return q->put_off.first || queue_weight(&q->waiting) > (size_t)QUEUE_SHARE_BYTES;
 }
 
 /* Under the lock. Fills in the turn: what may be its group. may_be_heavy: the caller is no loop. */

@@ -130,6 +130,26 @@ static void test_many_of_one_connection_count_together(void **state)
     assert_false(queue_any(&q));
 }
 
+static void test_many_small_ones_weigh_nothing(void **state)
+{
+    (void)state;
+    struct journal_queue q = {0};
+    for (uint64_t i = 0; i < 4000; i++)
+        push(&q, i % 4 ? A : B, i, SMALL);
+    assert_true(q.waiting.bytes > QUEUE_SHARE_BYTES);
+    assert_false(queue_wants_writer(&q));
+    struct queue_turn t;
+    queue_take(&q, &t, true);
+    assert_false(t.heavy || t.weighs);
+    for (uint64_t i = 0; i < 4000; i++) {
+        struct entry *e = queue_next(&q, &t);
+        assert_int_equal(e->request, i);
+        entry_free(e);
+    }
+    queue_give_back(&q, &t);
+    assert_false(queue_any(&q));
+}
+
 static void test_a_connection_that_is_alone_is_not_held_up(void **state)
 {
     (void)state;
@@ -237,6 +257,7 @@ int main(void)
         cmocka_unit_test(test_large_ones_wait_for_small_ones_of_others),
         cmocka_unit_test(test_a_loop_puts_off_what_is_large),
         cmocka_unit_test(test_many_of_one_connection_count_together),
+        cmocka_unit_test(test_many_small_ones_weigh_nothing),
         cmocka_unit_test(test_a_connection_that_is_alone_is_not_held_up),
         cmocka_unit_test(test_what_is_too_long_for_a_turn_keeps_its_place),
         cmocka_unit_test(test_a_journal_writes_a_small_one_before_the_last_large_ones),
