@@ -188,23 +188,6 @@ HMQ_API enum hmq_status hmq_client_wait(hmq_client *client, int64_t timeout_ms, 
  * cancelled. */
 HMQ_API enum hmq_status hmq_client_flush(hmq_client *client, int64_t timeout_ms, hmq_error *err);
 
-typedef struct hmq_client_stats {
-    size_t size; /* set by the caller: sizeof(hmq_client_stats); then how much was filled */
-    int connected; /* 1 or 0, now */
-    uint64_t connects; /* connections made */
-    uint64_t requests; /* requests written, resent ones included */
-    uint64_t resent; /* written again after a reconnect */
-    uint64_t responses; /* replies to pending requests */
-    uint64_t checks; /* check-back requests received */
-    uint64_t bytes_out;
-    uint64_t bytes_in;
-    uint64_t pending; /* requests without a reply, now */
-    uint64_t pending_bytes;
-} hmq_client_stats;
-
-/* Fills *stats up to stats->size. HMQ_EINVAL: that cannot be its size. */
-HMQ_API enum hmq_status hmq_client_stats_get(hmq_client *client, hmq_client_stats *stats);
-
 /* ---- The application's own event loop ------------------------------------------------------- */
 
 /*
@@ -684,21 +667,6 @@ HMQ_API enum hmq_status hmq_consumer_pause(hmq_consumer *consumer, int64_t timeo
 /* Goes on after hmq_consumer_pause, and starts a consumer that was made with start=no. */
 HMQ_API enum hmq_status hmq_consumer_resume(hmq_consumer *consumer, hmq_error *err);
 
-typedef struct hmq_consumer_stats {
-    size_t size; /* set by the caller: sizeof(hmq_consumer_stats); then how much was filled */
-    uint64_t received; /* messages received */
-    uint64_t handled; /* messages whose handler returned */
-    uint64_t acked; /* as the broker counted */
-    uint64_t nacked; /* verdict NACK or REJECT */
-    uint64_t returned; /* requeued without being handled, on closing */
-    uint64_t extended; /* leases extended */
-    uint64_t lost; /* leases lost while held here */
-    uint64_t held; /* messages held, now */
-} hmq_consumer_stats;
-
-/* As hmq_client_stats_get. */
-HMQ_API enum hmq_status hmq_consumer_stats_get(hmq_consumer *consumer, hmq_consumer_stats *stats);
-
 /*
  * Asks for no more messages, waits for running handlers and for messages that are kept, requeues the other messages,
  * sends the last acknowledgements and frees the consumer. Takes at most timeout_ms. HMQ_ETIMEDOUT: some messages could not
@@ -791,6 +759,82 @@ HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_subscription_new(hmq_client *client, 
 
 /* Waits for a call of fn that runs, and frees the subscription. HMQ_EWOULDBLOCK: not from a callback. */
 HMQ_API enum hmq_status hmq_subscription_close(hmq_subscription *subscription, hmq_error *err);
+
+/* ---- Statistics ----------------------------------------------------------------------------- */
+
+/* Times in microseconds. Percentiles are at most an eighth too large; 0 where nothing was timed. Never changes. */
+typedef struct hmq_latency {
+    uint64_t count, sum_us, max_us;
+    uint64_t p50_us, p90_us, p99_us, p999_us;
+} hmq_latency;
+
+typedef struct hmq_client_stats {
+    size_t size; /* set by the caller: sizeof(hmq_client_stats); then how much was filled */
+    int connected; /* 1 or 0, now */
+    uint64_t connects; /* connections made */
+    uint64_t requests; /* requests written, resent ones included */
+    uint64_t resent; /* written again after a reconnect */
+    uint64_t responses; /* replies to pending requests */
+    uint64_t checks; /* check-back requests received */
+    uint64_t bytes_out;
+    uint64_t bytes_in;
+    uint64_t pending; /* requests without a reply, now */
+    uint64_t pending_bytes;
+    uint64_t disconnects; /* connections lost */
+    uint64_t connect_failures; /* addresses that could not be connected to */
+    uint64_t unknown; /* requests that ended with HMQ_EUNKNOWN */
+    hmq_latency latency; /* of requests: handed over to answered */
+} hmq_client_stats;
+
+typedef struct hmq_producer_stats {
+    size_t size; /* set by the caller: sizeof(hmq_producer_stats); then how much was filled */
+    uint64_t done; /* messages, and decisions, that the broker confirmed */
+    uint64_t failed; /* and those that ended otherwise */
+    uint64_t unknown; /* of these, with HMQ_EUNKNOWN */
+    uint64_t batches; /* requests that held several messages */
+    uint64_t inflight; /* asynchronous ones without a result, now */
+    uint64_t inflight_bytes;
+    hmq_latency latency; /* handed over to confirmed; the messages of a batch count as its first one */
+} hmq_producer_stats;
+
+typedef struct hmq_consumer_stats {
+    size_t size; /* set by the caller: sizeof(hmq_consumer_stats); then how much was filled */
+    uint64_t received; /* messages received */
+    uint64_t handled; /* messages whose handler returned */
+    uint64_t acked; /* as the broker counted */
+    uint64_t nacked; /* verdict NACK or REJECT */
+    uint64_t returned; /* requeued without being handled, on closing */
+    uint64_t extended; /* leases extended */
+    uint64_t lost; /* leases lost while held here */
+    uint64_t held; /* messages held, now */
+    uint64_t acks_lost; /* acknowledgements that the broker did not count, or whose reply was lost */
+    hmq_latency latency; /* calls of the handler */
+} hmq_consumer_stats;
+
+/* Fills *stats up to stats->size. HMQ_EINVAL: that cannot be its size. */
+HMQ_API enum hmq_status hmq_client_stats_get(hmq_client *client, hmq_client_stats *stats);
+HMQ_API enum hmq_status hmq_producer_stats_get(hmq_producer *producer, hmq_producer_stats *stats);
+HMQ_API enum hmq_status hmq_txn_producer_stats_get(hmq_txn_producer *producer, hmq_producer_stats *stats);
+HMQ_API enum hmq_status hmq_consumer_stats_get(hmq_consumer *consumer, hmq_consumer_stats *stats);
+
+/*
+ * All statistics of the client, of its producers and consumers, with their histograms, as one JSON object. Writes up to
+ * size bytes, NUL included, and returns how many it would take without the NUL (as snprintf; 0: no memory). The names are
+ * those of the members of the structures; more may be added. The manual page halfmq_stats(3) has an example.
+ */
+HMQ_API size_t hmq_client_stats_json(hmq_client *client, char *out, size_t size);
+
+/* ---- A log ---------------------------------------------------------------------------------- */
+
+enum hmq_log_level { HMQ_LOG_ERROR = 1, HMQ_LOG_WARNING, HMQ_LOG_INFO, HMQ_LOG_DEBUG };
+
+/* line: without an end of line, valid until fn returns; never a password or a body. */
+typedef void (*hmq_log_fn)(void *arg, enum hmq_log_level level, const char *line);
+
+/* Sets a function that is told what the client does, up to this level: what fails (ERROR), what it can cope with
+ * (WARNING), connections (INFO), each step of connecting and each check-back (DEBUG). On any thread; it must not block,
+ * and must not call the library. */
+HMQ_API void hmq_options_set_log_fn(hmq_options *options, enum hmq_log_level level, hmq_log_fn fn, void *arg);
 
 #ifdef __cplusplus
 }

@@ -35,6 +35,7 @@ void bare_start(struct bare *b, const char *query)
     snprintf(uri, sizeof uri, "hmq://127.0.0.1%s", query);
     assert_int_equal(hmq_options_set_uri(c->options, uri, NULL), HMQ_OK);
     assert_int_equal(pthread_mutex_init(&c->lock, NULL), 0);
+    assert_int_equal(pthread_mutex_init(&c->stats_lock, NULL), 0);
     assert_true(clock_cond_init(&c->changed));
     core_init(&c->core);
     c->core.max_pending = (size_t)options_num(c->options, CHOICE_max_pending);
@@ -56,6 +57,7 @@ void bare_stop(struct bare *b)
     client_finish(c, &dead);
     core_fini(&c->core);
     pthread_cond_destroy(&c->changed);
+    pthread_mutex_destroy(&c->stats_lock);
     pthread_mutex_destroy(&c->lock);
     hmq_options_free(c->options);
     rpc_reader_free(b->to_client);

@@ -3,7 +3,7 @@ import fnmatch
 import re
 
 from house import (BANNED, CALENDAR_FILES, COMMENT_FROM_LINES, FILE_LINES_MAX, FUNCTION_LINES_MAX,
-                   HEADER_LINES_MAX, IMPURE_CALLS, IMPURE_HEADERS, PUBLIC_HEADERS)
+                   HEADER_LINES_MAX, IMPURE_CALLS, IMPURE_HEADERS, PUBLIC_HEADERS, PUBLIC_HEADER_LINES_MAX)
 from rule import Breach, rule
 
 MARKS = ("TO" "DO", "FIX" "ME", "X" "XX", "HA" "CK")
@@ -17,8 +17,9 @@ REFERENCE = re.compile(r"\bsee\s+(?:[^.;]|\.(?=\w))*[.;]?", re.I)
 @rule
 def sizes(tree):
     for s in tree.c:
-        short = s.is_header and s.path not in PUBLIC_HEADERS
-        bound = HEADER_LINES_MAX if short else FILE_LINES_MAX
+        bound = HEADER_LINES_MAX if s.is_header else FILE_LINES_MAX
+        if s.path in PUBLIC_HEADERS:
+            bound = PUBLIC_HEADER_LINES_MAX
         if len(s.lines) > bound:
             yield Breach(s.path, len(s.lines), "file-size",
                          f"{len(s.lines)} lines, at most {bound}: split it")

@@ -96,6 +96,8 @@ enum hmq_status awaited_run(struct awaited *w, struct hmq_reply **ret_reply)
         return awaited_drop(w, error_plain(w->err, status));
     if (wait_for_answer(w))
         client_explain(w->client, w->status, w->err);
+    if (w->ended)
+        w->ended(w);
     if (w->status == HMQ_OK && ret_reply)
         *ret_reply = w->reply;
     return awaited_drop(w, w->status);

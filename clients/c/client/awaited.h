@@ -20,6 +20,7 @@ struct awaited {
     struct hmq_reply *reply;
     enum hmq_status status;
     bool wants_reply, done;
+    void (*ended)(struct awaited *w); /* its status is known, and the gate not left; or NULL */
 };
 
 /* HMQ_EWOULDBLOCK on the driver thread; HMQ_ECLOSED. After HMQ_OK, call awaited_run or awaited_drop. */

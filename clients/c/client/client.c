@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "clients/c/client/client_inner.h"
+#include "clients/c/client/logs.h"
 #include "clients/c/client/watch.h"
 #include "clients/c/wire/clock.h"
-#include "clients/c/wire/sized.h"
 
 #define TIMEOUT_MS_MAX (366LL * 24 * 3600 * 1000)
 
@@ -33,9 +33,11 @@ int64_t client_deadline(const struct hmq_client *c, int64_t timeout_ms)
 
 enum hmq_status client_submit(struct hmq_client *c, struct call *call, int64_t linger_ms)
 {
+    int64_t begun_us = clock_us();
     pthread_mutex_lock(&c->lock);
     enum hmq_status status = HMQ_ECLOSED;
     int64_t deadline_ms = call->deadline_ms;
+    call->begun_us = begun_us;
     if (!c->stopping)
         status = core_submit(&c->core, call, clock_ms(), linger_ms);
     if (status == HMQ_OK) {
@@ -93,10 +95,17 @@ void client_changed(struct hmq_client *c)
 
 void client_event(struct hmq_client *c, enum hmq_event event, const char *text)
 {
-    if (!c->options->event_fn)
-        return;
+    static const struct {
+        enum hmq_log_level level;
+        const char *line;
+    } lines[] = {[HMQ_EVENT_CONNECTED] = {HMQ_LOG_INFO, "connected to"},
+                 [HMQ_EVENT_DISCONNECTED] = {HMQ_LOG_WARNING, "the connection is lost:"},
+                 [HMQ_EVENT_CONNECT_FAILED] = {HMQ_LOG_WARNING, "no connection to"},
+                 [HMQ_EVENT_TROUBLE] = {HMQ_LOG_ERROR, "the broker refused"}};
     c->inside++;
-    c->options->event_fn(c->options->event_arg, event, text);
+    logs_say(c, lines[event].level, "%s %s", lines[event].line, text);
+    if (c->options->event_fn)
+        c->options->event_fn(c->options->event_arg, event, text);
     c->inside--;
 }
 
@@ -104,6 +113,7 @@ void client_note_failure(struct hmq_client *c, const char *text)
 {
     pthread_mutex_lock(&c->lock);
     snprintf(c->last_error, sizeof c->last_error, "%s", text);
+    c->connect_failures++;
     pthread_mutex_unlock(&c->lock);
     client_event(c, HMQ_EVENT_CONNECT_FAILED, text);
 }
@@ -169,22 +179,4 @@ enum hmq_status client_explain(struct hmq_client *c, enum hmq_status status, hmq
     if (why[0] && (status == HMQ_EDISCONNECTED || status == HMQ_EUNKNOWN))
         return error_set(err, status, "%.96s (%s)", hmq_strerror(status), why);
     return error_plain(err, status);
-}
-
-enum hmq_status hmq_client_stats_get(hmq_client *c, hmq_client_stats *stats)
-{
-    hmq_client_stats s = {.size = sizeof s};
-    pthread_mutex_lock(&c->lock);
-    s.connected = c->line != LINE_DOWN;
-    s.connects = c->connects;
-    s.requests = c->core.requests;
-    s.resent = c->core.resent;
-    s.responses = c->core.responses;
-    s.checks = c->checks;
-    s.bytes_out = c->bytes_out;
-    s.bytes_in = c->bytes_in;
-    s.pending = c->core.pending;
-    s.pending_bytes = c->core.pending_bytes;
-    pthread_mutex_unlock(&c->lock);
-    return sized_write(stats, &s, sizeof s, offsetof(hmq_client_stats, connects)) ? HMQ_OK : HMQ_EINVAL;
 }

@@ -39,6 +39,17 @@ struct service {
 
 TAILQ_HEAD(service_list, service);
 
+enum stats_kind { STATS_PRODUCER, STATS_TXN_PRODUCER, STATS_CONSUMER, STATS_KINDS };
+
+/* A role whose statistics are part of the client's; stats.h. */
+struct stats_source {
+    LIST_ENTRY(stats_source) link;
+    enum stats_kind kind;
+    void (*write)(struct stats_source *s, struct buf *to); /* the members of its JSON object */
+};
+
+LIST_HEAD(stats_sources, stats_source);
+
 /* The client's options; they never change. */
 const struct hmq_options *client_options(const struct hmq_client *c);
 

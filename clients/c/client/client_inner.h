@@ -14,6 +14,7 @@
 
 #include "clients/c/client/client.h"
 #include "clients/c/wire/core.h"
+#include "clients/c/wire/latency.h"
 #include "clients/c/wire/net.h"
 
 #define DIAL_ATTEMPTS 8 /* side by side, at most */
@@ -91,12 +92,16 @@ struct hmq_client {
     pthread_t driver_thread;
     int64_t sleep_until_ms;
     uint32_t epoch; /* number of the connection; written by the driver thread only */
+    struct latencies latency;
+    uint64_t disconnects, connect_failures;
     uint64_t connects, checks, bytes_in, bytes_out;
     char last_error[HMQ_ERROR_TEXT_SIZE];
 
     struct gate gate; /* of the functions of the client itself that wait */
     _Atomic bool ending; /* calls that are pending no more are being told so; set under the lock, cleared after that */
     _Atomic unsigned flushing; /* threads in hmq_client_flush */
+    pthread_mutex_t stats_lock;
+    struct stats_sources stats_sources; /* stats_lock */
     _Atomic uint32_t next_id;
     struct hmq_options *options; /* never changes */
     int wake_fd; /* never changes */

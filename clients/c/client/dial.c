@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "clients/c/client/client_inner.h"
+#include "clients/c/client/logs.h"
 #include "clients/c/client/lookup.h"
 #include "clients/c/client/watch.h"
 #include "clients/c/wire/clock.h"
@@ -82,6 +83,9 @@ static void dial_attempt(struct hmq_client *c, const struct address *a)
 {
     struct dial *d = &c->peer.dial;
     int64_t now_ms = clock_ms();
+    char where[160];
+    address_describe(a, where, sizeof where);
+    logs_say(c, HMQ_LOG_DEBUG, "connecting to %s", where);
     int fd = net_connect(a);
     struct epoll_event e = {.events = EPOLLOUT, .data.fd = fd};
     if (fd < 0 || epoll_ctl(d->epoll, EPOLL_CTL_ADD, fd, &e) != 0) {
@@ -121,6 +125,7 @@ static void dial_ask(struct hmq_client *c)
         dial_found(c, endpoint_resolve(e, &d->found, &err), &err);
         return;
     }
+    logs_say(c, HMQ_LOG_DEBUG, "looking up %s", e->host);
     d->lookup = lookup_start(c, e, &err);
     d->lookup_deadline_ms = clock_ms() + options_num(c->options, CHOICE_connect_timeout_ms);
     if (!d->lookup)

@@ -16,10 +16,13 @@
 static void dispatch_response(struct hmq_client *c, const struct rpc_frame *frame)
 {
     struct call_outcome outcome;
+    int64_t now_us = clock_us();
     pthread_mutex_lock(&c->lock);
     struct call *call = core_answer(&c->core, frame, clock_ms(), &outcome);
-    if (call)
+    if (call) {
         client_ending(c);
+        latency_add(&c->latency, now_us - call->begun_us, 1);
+    }
     bool tell = c->core.pending == 0 || (c->waiting_for_room > 0 && core_is_roomy(&c->core));
     pthread_mutex_unlock(&c->lock);
     if (!call)

@@ -24,8 +24,11 @@ static bool open_locks(struct hmq_client *c)
 {
     if (pthread_mutex_init(&c->lock, NULL) != 0)
         return false;
-    if (clock_cond_init(&c->changed))
+    bool second = pthread_mutex_init(&c->stats_lock, NULL) == 0;
+    if (second && clock_cond_init(&c->changed))
         return true;
+    if (second)
+        pthread_mutex_destroy(&c->stats_lock);
     pthread_mutex_destroy(&c->lock);
     return false;
 }
@@ -36,6 +39,7 @@ static void open_undo(struct hmq_client *c)
     core_fini(&c->core);
     close(c->wake_fd);
     pthread_cond_destroy(&c->changed);
+    pthread_mutex_destroy(&c->stats_lock);
     pthread_mutex_destroy(&c->lock);
     hmq_options_free(c->options);
     free(c);

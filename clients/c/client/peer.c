@@ -12,6 +12,7 @@
 #include "clients/c/client/client_inner.h"
 #include "clients/c/client/dial.h"
 #include "clients/c/client/dispatch.h"
+#include "clients/c/client/logs.h"
 #include "clients/c/client/watch.h"
 #include "clients/c/wire/clock.h"
 #include "clients/c/wire/login.h"
@@ -128,6 +129,7 @@ static void peer_login(struct hmq_client *c)
     if (!call)
         return;
     call->kind = CALL_LOGIN;
+    logs_say(c, HMQ_LOG_DEBUG, "logging in by %s", login->name);
     if (login->write(c->options, call, NULL)) {
         peer_inner_submit(c, call);
         return;
@@ -172,11 +174,15 @@ void peer_lost(struct hmq_client *c, const char *why)
     pthread_mutex_lock(&c->lock);
     snprintf(c->last_error, sizeof c->last_error, "%s", why);
     c->line = LINE_DOWN;
+    c->disconnects++;
     core_lost(&c->core, &dead);
     client_ending(c);
+    size_t kept = c->core.pending;
     pthread_mutex_unlock(&c->lock);
     client_finish(c, &dead);
     client_event(c, HMQ_EVENT_DISCONNECTED, why);
+    if (kept > 0)
+        logs_say(c, HMQ_LOG_INFO, "%zu requests are sent again on the next connection", kept);
 }
 
 /* Only a broker that says something is one that works: one that accepts and closes is tried ever more rarely. */

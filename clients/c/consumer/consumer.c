@@ -5,7 +5,8 @@
 
 #include <stdlib.h>
 
-#include "clients/c/client/gate.h"
+#include "clients/c/client/stats.h"
+#include "clients/c/client/wait.h"
 #include "clients/c/consumer/consumer_close.h"
 #include "clients/c/consumer/consumer_extend.h"
 #include "clients/c/consumer/consumer_order.h"
@@ -119,6 +120,37 @@ static struct hmq_consumer *consumer_alloc(hmq_client *client, const char *group
     return NULL;
 }
 
+static void consumer_read_stats(struct hmq_consumer *c, hmq_consumer_stats *s, struct latencies *ret_latency)
+{
+    pthread_mutex_lock(&c->lock);
+    *s = c->stats;
+    s->size = sizeof *s;
+    s->held = c->n_held;
+    *ret_latency = c->latency;
+    pthread_mutex_unlock(&c->lock);
+    s->latency = latency_summary(ret_latency);
+}
+
+static void consumer_write_stats(struct stats_source *shown, struct buf *to)
+{
+    static const struct stats_field fields[] = {
+        STATS_FIELD(hmq_consumer_stats, received), STATS_FIELD(hmq_consumer_stats, handled),
+        STATS_FIELD(hmq_consumer_stats, acked),    STATS_FIELD(hmq_consumer_stats, nacked),
+        STATS_FIELD(hmq_consumer_stats, returned), STATS_FIELD(hmq_consumer_stats, extended),
+        STATS_FIELD(hmq_consumer_stats, lost),     STATS_FIELD(hmq_consumer_stats, held),
+        STATS_FIELD(hmq_consumer_stats, acks_lost)};
+    struct hmq_consumer *c = (struct hmq_consumer *)(void *)((char *)shown - offsetof(struct hmq_consumer, shown));
+    hmq_consumer_stats stats;
+    struct latencies latency;
+    consumer_read_stats(c, &stats, &latency);
+    buf_put_str(to, "\"group\": \"");
+    for (const char *at = c->group; *at; at++) /* names of groups have none of these: the broker refuses them */
+        buf_put_u8(to, *at < 0x20 || *at > 0x7e || *at == '"' || *at == '\\' ? '?' : (uint8_t)*at);
+    buf_put_str(to, "\", ");
+    stats_put(to, &stats, fields, sizeof fields / sizeof *fields);
+    stats_put_latency(to, &latency);
+}
+
 static void consumer_set_functions(struct hmq_consumer *c)
 {
     c->pump = consumer_pump;
@@ -128,6 +160,7 @@ static void consumer_set_functions(struct hmq_consumer *c)
                                   .tick = consumer_tick,
                                   .notify = stream_notify,
                                   .due_ms = CORE_NOW};
+    c->shown = (struct stats_source){.kind = STATS_CONSUMER, .write = consumer_write_stats};
 }
 
 /* c has its handler. */
@@ -144,6 +177,7 @@ static enum hmq_status consumer_start(struct hmq_consumer *c, const hmq_options 
         return error_set(err, HMQ_ESYSTEM, "the system has no %zu threads for the consumer", n_workers);
     }
     service_add(c->client, &c->service);
+    stats_add(c->client, &c->shown);
     *ret_consumer = c;
     return error_none(err);
 }
@@ -181,11 +215,12 @@ enum hmq_status hmq_consumer_new_batch(hmq_client *client, const char *group, co
     return consumer_start(c, options, ret_consumer, err);
 }
 
-/* The caller is inside the gate. */
-static enum hmq_status consumer_pause_inside(struct hmq_consumer *c, int64_t timeout_ms, hmq_error *err)
+enum hmq_status hmq_consumer_pause(hmq_consumer *c, int64_t timeout_ms, hmq_error *err)
 {
+    if (!c)
+        return error_set(err, HMQ_EINVAL, "the consumer is NULL");
     pthread_mutex_lock(&c->lock);
-    if (!c->paused && c->state == CONSUMER_RUNNING)
+    if (!c->paused)
         order_pause(c);
     c->pump(c); /* the stream is closed */
     bool runs = c->n_running > 0;
@@ -200,39 +235,22 @@ static enum hmq_status consumer_pause_inside(struct hmq_consumer *c, int64_t tim
     return error_plain(err, status);
 }
 
-enum hmq_status hmq_consumer_pause(hmq_consumer *c, int64_t timeout_ms, hmq_error *err)
-{
-    if (!c)
-        return error_set(err, HMQ_EINVAL, "the consumer is NULL");
-    struct hmq_client *client = c->client;
-    if (!gate_enter(&c->gate))
-        return error_plain(err, HMQ_ECLOSED);
-    enum hmq_status status = consumer_pause_inside(c, timeout_ms, err);
-    gate_leave(&c->gate, client);
-    return status;
-}
-
 enum hmq_status hmq_consumer_resume(hmq_consumer *c, hmq_error *err)
 {
     if (!c)
         return error_set(err, HMQ_EINVAL, "the consumer is NULL");
-    struct hmq_client *client = c->client;
-    if (!gate_enter(&c->gate))
-        return error_plain(err, HMQ_ECLOSED);
     pthread_mutex_lock(&c->lock);
-    if (c->paused && c->state == CONSUMER_RUNNING)
+    if (c->paused)
         order_resume(c);
-    service_kick(client, &c->service);
+    service_kick(c->client, &c->service);
     pthread_mutex_unlock(&c->lock);
-    gate_leave(&c->gate, client);
     return error_none(err);
 }
 
 enum hmq_status hmq_consumer_stats_get(hmq_consumer *c, hmq_consumer_stats *stats)
 {
-    pthread_mutex_lock(&c->lock);
-    hmq_consumer_stats s = c->stats;
-    s.held = c->n_held;
-    pthread_mutex_unlock(&c->lock);
+    hmq_consumer_stats s;
+    struct latencies latency;
+    consumer_read_stats(c, &s, &latency);
     return sized_write(stats, &s, sizeof s, offsetof(hmq_consumer_stats, handled)) ? HMQ_OK : HMQ_EINVAL;
 }

@@ -13,7 +13,7 @@
  */
 #include "clients/c/consumer/consumer_close.h"
 
-#include "clients/c/client/gate.h"
+#include "clients/c/client/stats.h"
 #include "clients/c/client/wait.h"
 #include "clients/c/consumer/consumer_held.h"
 #include "clients/c/consumer/consumer_order.h"
@@ -26,21 +26,14 @@ static bool close_no_handler(void *arg)
 {
     struct hmq_consumer *c = arg;
     pthread_mutex_lock(&c->lock);
-    bool none = c->n_running == 0 || c->state != CONSUMER_RUNNING;
+    bool none = c->n_running == 0;
     pthread_mutex_unlock(&c->lock);
     return none;
 }
 
 enum hmq_status close_await_handlers(struct hmq_consumer *c, int64_t deadline_ms)
 {
-    enum hmq_status status = wait_until(c->client, close_no_handler, c, deadline_ms);
-    return status == HMQ_OK && gate_closing(&c->gate) ? HMQ_ECLOSED : status;
-}
-
-static bool close_is_left(void *arg)
-{
-    const struct hmq_consumer *c = arg;
-    return gate_empty(&c->gate);
+    return wait_until(c->client, close_no_handler, c, deadline_ms);
 }
 
 static bool close_workers_gone(void *arg)
@@ -87,8 +80,6 @@ static void close_begin(struct hmq_consumer *c)
     c->pump(c); /* the stream is closed while the handlers end */
     pthread_mutex_unlock(&c->lock);
     workers_halt(&c->workers);
-    gate_close(&c->gate, c->client);
-    (void)wait_until(c->client, close_is_left, c, INT64_MAX); /* they have been woken */
 }
 
 /* Returns how many messages are left to handlers that have not returned. */
@@ -140,6 +131,7 @@ enum hmq_status hmq_consumer_close(hmq_consumer *c, int64_t timeout_ms, hmq_erro
     size_t hung = close_workers(c, deadline_ms);
     enum hmq_status drained = wait_until(client, close_is_drained, c, deadline_ms);
     service_remove(client, &c->service);
+    stats_remove(client, &c->shown);
     close_take_back(c);
     close_end(c);
     if (hung > 0)

@@ -6,6 +6,7 @@
  */
 #include "clients/c/consumer/consumer_extend.h"
 
+#include "clients/c/client/logs.h"
 #include "clients/c/consumer/consumer_flow.h"
 #include "clients/c/consumer/consumer_held.h"
 #include "clients/c/wire/clock.h"
@@ -40,9 +41,13 @@ static void extend_done(struct call *call, const struct call_outcome *o)
     pthread_mutex_lock(&c->lock);
     for (size_t i = 0; i < f->n; i++)
         extend_one_done(f->held + i, o->status, f->sent_ms);
+    size_t n = f->n;
+    hmq_client *client = c->client;
     delivery_release(d);
-    service_kick(c->client, &c->service);
+    service_kick(client, &c->service);
     flow_end(f);
+    if (o->status == HMQ_ESTALE)
+        logs_say(client, HMQ_LOG_WARNING, "the leases of %zu messages are lost: they are redelivered", n);
 }
 
 /* n messages from h on, as one range. */

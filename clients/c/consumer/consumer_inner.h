@@ -42,6 +42,7 @@
 #include "clients/c/client/client.h"
 #include "clients/c/client/service.h"
 #include "clients/c/client/workers.h"
+#include "clients/c/wire/latency.h"
 #include "clients/c/wire/message.h"
 #include "protocol/base/hash.h"
 
@@ -115,7 +116,6 @@ struct hmq_consumer {
     size_t prefetch, prefetch_bytes;
     struct workers workers;
     void (*pump)(struct hmq_consumer *c); /* sends whatever is due. Under the lock */
-    struct gate gate; /* of hmq_consumer_pause and _resume */
 
     pthread_mutex_t lock;
     enum consumer_state state;
@@ -144,6 +144,8 @@ struct hmq_consumer {
     int64_t fetch_after_ms, fetch_pause_ms; /* when to ask for more, and the next pause */
     int64_t ack_after_ms, next_extend_ms;
     hmq_consumer_stats stats;
+    struct latencies latency; /* of the handler */
+    struct stats_source shown; /* in the statistics of the client */
 };
 
 /* Whether more messages are to come. Under the lock. */

@@ -97,16 +97,20 @@ static void run_one(struct hmq_consumer *c, struct held *h)
 {
     hmq_retry retry = {.delay_ms = HMQ_DEFAULT};
     enum hmq_verdict verdict = HMQ_KEEP;
+    int64_t begun_us, took_us = 0;
     pthread_mutex_lock(&c->lock);
     bool begun = run_begin(h);
     pthread_mutex_unlock(&c->lock);
     if (begun) {
         workers_outside(&c->workers);
+        begun_us = clock_us();
         verdict = c->handler(c->arg, h->m, &retry);
+        took_us = clock_us() - begun_us;
         (void)workers_inside(&c->workers); /* what to do where it was abandoned, the state tells */
     }
     retry.reason[sizeof retry.reason - 1] = '\0';
     pthread_mutex_lock(&c->lock);
+    latency_add(&c->latency, took_us, begun);
     if (begun)
         run_end(h, verdict, &retry);
     c->pump(c);
@@ -119,6 +123,7 @@ static void run_many(struct hmq_consumer *c, struct task_list *tasks, const hmq_
 {
     hmq_retry retry = {.delay_ms = HMQ_DEFAULT};
     enum hmq_verdict verdict = HMQ_KEEP;
+    int64_t begun_us, took_us = 0;
     struct task *task;
     size_t n = 0;
     pthread_mutex_lock(&c->lock);
@@ -130,11 +135,14 @@ static void run_many(struct hmq_consumer *c, struct task_list *tasks, const hmq_
     pthread_mutex_unlock(&c->lock);
     if (n > 0) {
         workers_outside(&c->workers);
+        begun_us = clock_us();
         verdict = c->batch_handler(c->arg, messages, n, &retry);
+        took_us = clock_us() - begun_us;
         (void)workers_inside(&c->workers);
     }
     retry.reason[sizeof retry.reason - 1] = '\0';
     pthread_mutex_lock(&c->lock);
+    latency_add(&c->latency, took_us, n > 0);
     for (size_t i = 0; i < n; i++)
         run_end(messages[i]->holder, verdict, &retry);
     c->pump(c);

@@ -23,6 +23,7 @@ static void verdict_ack_done(struct call *call, const struct call_outcome *o)
     struct hmq_consumer *c = f->consumer;
     struct held *h;
     int64_t count = 0;
+    uint64_t asked = 0;
     flow_trouble(c, "ack", o->status, o->text);
     pthread_mutex_lock(&c->lock);
     if (o->status == HMQ_OK && rpc_int(o->result, &count))
@@ -30,7 +31,9 @@ static void verdict_ack_done(struct call *call, const struct call_outcome *o)
     while ((h = TAILQ_FIRST(&f->acks))) {
         TAILQ_REMOVE(&f->acks, h, ack_link);
         held_release(h);
+        asked++;
     }
+    c->stats.acks_lost += asked > (uint64_t)count ? asked - (uint64_t)count : 0;
     c->ack_open = false;
     flow_end(f);
 }

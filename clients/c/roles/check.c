@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "clients/c/client/logs.h"
 #include "clients/c/client/respond.h"
 #include "clients/c/client/wait.h"
 #include "clients/c/wire/clock.h"
@@ -59,6 +60,7 @@ static bool check_offered(struct service *s, uint64_t id, const struct rpc_value
     if (atomic_load(&k->leaving) || !rpc_bytes(rpc_get(params, "pgroup"), &pgroup) ||
         !slice_equal(pgroup, slice_str(k->pgroup)))
         return false;
+    logs_say(k->client, HMQ_LOG_DEBUG, "the broker asks for a transaction of %s", k->pgroup);
     struct hmq_check *check = calloc(1, sizeof *check);
     if (check)
         check->object = reply_copy(params);

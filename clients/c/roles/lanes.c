@@ -244,6 +244,7 @@ static void lane_open(struct lanes *lanes, struct lane *lane, int64_t deadline_m
     record_begin(&lane->record);
     lane->bytes = 0;
     lane->deadline_ms = deadline_ms;
+    lane->opened_us = clock_us();
     lane->due_ms = lane_due(lanes, lane, deadline_ms);
     lanes->n_open++;
     service_at(lanes->sender->client, &lanes->service, lane->due_ms);

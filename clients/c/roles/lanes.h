@@ -51,7 +51,7 @@ struct lane {
     size_t n, size; /* messages in it, room in listeners */
     struct batch_call *spare; /* what it will leave as; there while n > 0 */
     size_t bytes; /* reserved for it */
-    int64_t due_ms, deadline_ms;
+    int64_t due_ms, deadline_ms, opened_us;
     size_t under_way; /* calls that are not answered */
     struct call_list held; /* batch_calls of an ORDER lane that wait until none is under way */
 };
@@ -78,6 +78,7 @@ struct batch_call {
     struct lane *lane;
     struct listener *listeners; /* n of them, owned */
     size_t n, bytes;
+    int64_t opened_us; /* when the first of its messages was handed over */
     size_t record_bytes; /* at the end of the frame; 0: a `send` */
 };
 

@@ -17,7 +17,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "clients/c/client/logs.h"
 #include "clients/c/roles/fit.h"
+#include "clients/c/wire/clock.h"
 #include "clients/c/wire/core.h"
 #include "clients/c/wire/message.h"
 #include "clients/c/wire/request.h"
@@ -60,6 +62,7 @@ static void produce_encode_batch(struct batch_call *b, struct slice record)
     }
     pair_bin(frame, "batch", record.data, record.len);
     b->record_bytes = record.len;
+    sender_record_batch(s);
     b->call.keep = true; /* where the batch is refused, its messages are taken from it */
     if (s->dedup)
         b->call.repeat = lane->queue < 0 ? CALL_AGAIN_BUSY : CALL_AGAIN;
@@ -104,6 +107,7 @@ void produce_leave(struct lanes *lanes, struct lane *lane)
     produce_call_init(b, lanes, lane, lane->deadline_ms);
     b->n = lane->n;
     b->bytes = lane->bytes;
+    b->opened_us = lane->opened_us;
     b->listeners = lane->listeners;
     record_end(&lane->record, &lane->starts, &h);
     enum hmq_status status = lane->record.failed ? HMQ_ENOMEM : produce_encode(b, buf_slice(&lane->record));
@@ -134,6 +138,7 @@ enum hmq_status produce_alone(struct lanes *lanes, struct lane *lane, struct cal
     b->listeners = listeners;
     b->n = 1;
     b->bytes = b->call.frame.len;
+    b->opened_us = clock_us();
     lanes_submit_in_turn(lanes, b, HMQ_OK);
     return HMQ_OK;
 }
@@ -161,34 +166,56 @@ static void produce_tell_all(struct batch_call *b, const hmq_error *err)
             b->listeners[i].fn(b->listeners[i].arg, NULL, err);
 }
 
-/* Tells each message its id. False: the reply does not say where they are stored. */
-static bool produce_tell_places(struct batch_call *b, const struct rpc_value *result, const hmq_error *err)
+struct places {
+    int64_t queue;
+    uint64_t offset;
+};
+
+/* False: the reply does not say where the messages are stored. */
+static bool produce_places(const struct batch_call *b, const struct rpc_value *result, struct places *ret_places)
 {
-    int64_t queue, offset, count;
-    char id[HMQ_ID_SIZE];
-    if (!rpc_int(rpc_get(result, "queue"), &queue) ||
-        !rpc_int(rpc_get(result, "offset"), &offset) ||
+    int64_t offset, count;
+    if (!rpc_int(rpc_get(result, "queue"), &ret_places->queue) || !rpc_int(rpc_get(result, "offset"), &offset) ||
         !rpc_int(rpc_get(result, "count"), &count) || (size_t)count != b->n)
         return false;
-    int head = snprintf(id, sizeof id, "%.134s:%" PRId64 ":", b->lane->topic, queue);
-    for (size_t i = 0; i < b->n; i++) {
-        if (!b->listeners[i].fn)
-            continue;
-        snprintf(id + head, sizeof id - (size_t)head, "%" PRIu64, (uint64_t)offset + i);
-        b->listeners[i].fn(b->listeners[i].arg, id, err);
-    }
+    ret_places->offset = (uint64_t)offset;
     return true;
 }
 
-static bool produce_tell_id(struct batch_call *b, const struct rpc_value *result, const hmq_error *err)
+/* Adds one to the decimal number from digits to end; true: it has become a digit longer. */
+static bool produce_next_number(char *digits, char *end)
+{
+    char *at = end;
+    while (at > digits && at[-1] == '9')
+        *--at = '0';
+    if (at > digits) {
+        at[-1]++;
+        return false;
+    }
+    memmove(digits + 1, digits, (size_t)(end - digits) + 1);
+    *digits = '1';
+    return true;
+}
+
+/* Tells each message its id. */
+static void produce_tell_places(struct batch_call *b, const struct places *p, const hmq_error *err)
+{
+    char id[HMQ_ID_SIZE];
+    int head = snprintf(id, sizeof id, "%.134s:%" PRId64 ":", b->lane->topic, p->queue);
+    int len = head + snprintf(id + head, sizeof id - (size_t)head, "%" PRIu64, p->offset);
+    for (size_t i = 0; i < b->n; i++) {
+        if (b->listeners[i].fn)
+            b->listeners[i].fn(b->listeners[i].arg, id, err);
+        len += produce_next_number(id + head, id + len);
+    }
+}
+
+static bool produce_id(const struct rpc_value *result, char *ret_id)
 {
     struct slice bytes;
-    char id[HMQ_ID_SIZE];
-    if (!rpc_bytes(result, &bytes) || bytes.len >= sizeof id)
+    if (!rpc_bytes(result, &bytes) || bytes.len >= HMQ_ID_SIZE)
         return false;
-    snprintf(id, sizeof id, "%.*s", (int)bytes.len, (const char *)bytes.data);
-    if (b->listeners[0].fn)
-        b->listeners[0].fn(b->listeners[0].arg, id, err);
+    snprintf(ret_id, HMQ_ID_SIZE, "%.*s", (int)bytes.len, (const char *)bytes.data);
     return true;
 }
 
@@ -213,6 +240,7 @@ static bool produce_resend_one(struct batch_call *b, const struct hmq_batch *bat
     one->listeners[0] = b->listeners[i];
     one->n = 1;
     one->bytes = share;
+    one->opened_us = b->opened_us;
     b->bytes -= share;
     lanes_submit(one->lanes, one, HMQ_OK);
     return true;
@@ -245,19 +273,28 @@ static void produce_done(struct call *call, const struct call_outcome *outcome)
 {
     struct batch_call *b = (struct batch_call *)(void *)call; /* the call is its first member */
     hmq_error err;
+    struct places places;
+    char id[HMQ_ID_SIZE];
     enum hmq_status status = error_bytes(&err, outcome->status, outcome->text);
     bool batch = b->record_bytes > 0;
     bool refused = batch && (status == HMQ_EREFUSED || status == HMQ_ETOOBIG);
     if (refused && sender_is_closing(b->lanes->sender)) {
         status = error_plain(&err, HMQ_ECLOSED);
     } else if (refused) {
+        logs_say(b->lanes->sender->client, HMQ_LOG_WARNING, "a batch of %zu messages to %.134s is sent one by one: %s", b->n,
+                 b->lane->topic, err.text);
         produce_resend(b, produce_begins_with(outcome->text, SLICE_LIT("unknown command")));
         status = error_plain(&err, HMQ_ENOMEM); /* for those that b kept */
     }
-    if (status == HMQ_OK &&
-        !(batch ? produce_tell_places(b, outcome->result, &err) : produce_tell_id(b, outcome->result, &err)))
+    if (status == HMQ_OK && !(batch ? produce_places(b, outcome->result, &places) : produce_id(outcome->result, id)))
         status = error_set(&err, HMQ_EPROTO, "the broker's reply is not the place of the messages");
+    if (b->n > 0)
+        sender_record(b->lanes->sender, b->n, status, b->opened_us);
     if (status != HMQ_OK)
         produce_tell_all(b, &err);
+    else if (batch)
+        produce_tell_places(b, &places, &err);
+    else if (b->listeners[0].fn)
+        b->listeners[0].fn(b->listeners[0].arg, id, &err);
     produce_finish(b);
 }

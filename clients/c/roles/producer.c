@@ -44,6 +44,7 @@ enum hmq_status hmq_producer_new(hmq_client *c, const hmq_options *options,
     }
     p->sender.push = producer_push_gathered;
     lanes_start(&p->lanes);
+    sender_show(&p->sender, STATS_PRODUCER);
     *ret_producer = p;
     return error_none(err);
 }
@@ -123,6 +124,7 @@ static void producer_sent_done(struct call *call, const struct call_outcome *out
         snprintf(id, sizeof id, "%.*s", (int)bytes.len, (const char *)bytes.data);
     else if (status == HMQ_OK)
         status = error_set(&err, HMQ_EPROTO, "the broker's reply to a send is not a message id");
+    sender_record(sc->sender, 1, status, call->begun_us);
     if (sc->fn.sent)
         sc->fn.sent(sc->arg, status == HMQ_OK ? id : NULL, &err);
     sender_release(sc);
@@ -234,6 +236,11 @@ enum hmq_status hmq_producer_flush(hmq_producer *p, int64_t timeout_ms, hmq_erro
     return sender_flush(&p->sender, timeout_ms, err);
 }
 
+enum hmq_status hmq_producer_stats_get(hmq_producer *p, hmq_producer_stats *stats)
+{
+    return sender_stats(&p->sender, stats);
+}
+
 enum hmq_status hmq_producer_close(hmq_producer *p, int64_t timeout_ms, hmq_error *err)
 {
     if (!p)
@@ -241,6 +248,7 @@ enum hmq_status hmq_producer_close(hmq_producer *p, int64_t timeout_ms, hmq_erro
     enum hmq_status status = sender_close(&p->sender, timeout_ms, err);
     if (status == HMQ_EWOULDBLOCK)
         return status;
+    sender_forget(&p->sender);
     lanes_stop(&p->lanes);
     sender_fini(&p->sender);
     free(p);

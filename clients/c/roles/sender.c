@@ -7,8 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "clients/c/client/stats.h"
 #include "clients/c/client/wait.h"
 #include "clients/c/wire/clock.h"
+#include "clients/c/wire/sized.h"
 
 #define EXPEL_MS 5
 
@@ -158,6 +160,76 @@ void sender_unreserve(struct sender *s, size_t n, size_t bytes)
         client_changed(c);
 }
 
+void sender_record(struct sender *s, size_t n, enum hmq_status status, int64_t begun_us)
+{
+    int64_t now_us = clock_us();
+    pthread_mutex_lock(&s->lock);
+    if (status == HMQ_OK) {
+        s->n_done += n;
+        latency_add(&s->latency, now_us - begun_us, n);
+    } else {
+        s->n_failed += n;
+        s->n_unknown += status == HMQ_EUNKNOWN ? n : 0;
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
+void sender_record_batch(struct sender *s)
+{
+    pthread_mutex_lock(&s->lock);
+    s->n_batches++;
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void sender_read(struct sender *s, hmq_producer_stats *to, struct latencies *ret_latency)
+{
+    pthread_mutex_lock(&s->lock);
+    *to = (hmq_producer_stats){.size = sizeof *to,
+                               .done = s->n_done,
+                               .failed = s->n_failed,
+                               .unknown = s->n_unknown,
+                               .batches = s->n_batches,
+                               .inflight = s->inflight,
+                               .inflight_bytes = s->inflight_bytes};
+    *ret_latency = s->latency;
+    pthread_mutex_unlock(&s->lock);
+    to->latency = latency_summary(ret_latency);
+}
+
+static void sender_write(struct stats_source *source, struct buf *to)
+{
+    static const struct stats_field fields[] = {
+        STATS_FIELD(hmq_producer_stats, done),    STATS_FIELD(hmq_producer_stats, failed),
+        STATS_FIELD(hmq_producer_stats, unknown), STATS_FIELD(hmq_producer_stats, batches),
+        STATS_FIELD(hmq_producer_stats, inflight), STATS_FIELD(hmq_producer_stats, inflight_bytes)};
+    struct sender *s = (struct sender *)(void *)((char *)source - offsetof(struct sender, stats));
+    hmq_producer_stats stats;
+    struct latencies latency;
+    sender_read(s, &stats, &latency);
+    stats_put(to, &stats, fields, sizeof fields / sizeof *fields);
+    stats_put_latency(to, &latency);
+}
+
+void sender_show(struct sender *s, enum stats_kind kind)
+{
+    s->stats.kind = kind;
+    s->stats.write = sender_write;
+    stats_add(s->client, &s->stats);
+}
+
+void sender_forget(struct sender *s)
+{
+    stats_remove(s->client, &s->stats);
+}
+
+enum hmq_status sender_stats(struct sender *s, hmq_producer_stats *stats)
+{
+    hmq_producer_stats own;
+    struct latencies latency;
+    sender_read(s, &own, &latency);
+    return sized_write(stats, &own, sizeof own, offsetof(hmq_producer_stats, failed)) ? HMQ_OK : HMQ_EINVAL;
+}
+
 void sender_hold(struct sender *s)
 {
     pthread_mutex_lock(&s->lock);
@@ -285,9 +357,18 @@ enum hmq_status sender_flush(struct sender *s, int64_t timeout_ms, hmq_error *er
     return status;
 }
 
+static void sender_awaited_ended(struct awaited *w)
+{
+    struct sender *s = (struct sender *)(uintptr_t)w->call.owner;
+    sender_record(s, 1, w->status, w->call.begun_us);
+}
+
 enum hmq_status sender_await_call(struct sender *s, struct awaited *w, int64_t timeout_ms, hmq_error *err)
 {
-    return awaited_init_of(w, s->client, &s->gate, s, timeout_ms, err);
+    enum hmq_status status = awaited_init_of(w, s->client, &s->gate, s, timeout_ms, err);
+    if (status == HMQ_OK)
+        w->ended = sender_awaited_ended;
+    return status;
 }
 
 /* Waits until the last caller has left. One that had entered may submit a request yet, so they are taken back again

@@ -15,9 +15,11 @@
 #include <stdatomic.h>
 
 #include "clients/c/client/awaited.h"
+#include "clients/c/wire/latency.h"
 
 struct sender {
     struct hmq_client *client;
+    struct stats_source stats;
     bool dedup, block;
     char prefix[17];
     _Atomic uint64_t sequence;
@@ -26,6 +28,8 @@ struct sender {
     size_t max_inflight, max_bytes;
     pthread_mutex_t lock; /* for the rest */
     size_t inflight, inflight_bytes;
+    uint64_t n_done, n_failed, n_unknown, n_batches;
+    struct latencies latency;
     unsigned waiting;
     bool closing;
     void (*push)(struct sender *s); /* submits what waits in open lanes; NULL: there are none. Without a lock */
@@ -55,6 +59,15 @@ void sender_dedup(struct sender *s, char *ret_id);
  * block_when_full is set. HMQ_EAGAIN, HMQ_ECLOSED. sender_unreserve gives it back; after that the sender may be gone. */
 enum hmq_status sender_reserve(struct sender *s, size_t bytes, int64_t deadline_ms);
 void sender_unreserve(struct sender *s, size_t n, size_t bytes);
+
+/* Counts n messages, or a decision, that ended so; begun_us: when they were handed over. Before they are counted out. */
+void sender_record(struct sender *s, size_t n, enum hmq_status status, int64_t begun_us);
+void sender_record_batch(struct sender *s);
+
+/* Adds the sender to the statistics of its client, until sender_forget. */
+void sender_show(struct sender *s, enum stats_kind kind);
+void sender_forget(struct sender *s);
+enum hmq_status sender_stats(struct sender *s, hmq_producer_stats *stats);
 
 /* Counts in a request that is no message, so that closing waits for it as well; sender_unreserve ends it. */
 void sender_hold(struct sender *s);

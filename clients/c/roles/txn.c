@@ -62,6 +62,7 @@ enum hmq_status hmq_txn_producer_new(hmq_client *c, const char *pgroup, hmq_chec
         txn_producer_free(p);
         return error_set(err, own.code, "%s", own.text);
     }
+    sender_show(&p->sender, STATS_TXN_PRODUCER);
     *ret_producer = p;
     return error_none(err);
 }
@@ -209,8 +210,8 @@ static void txn_half_done(struct call *call, const struct call_outcome *outcome)
     uint64_t txid = 0;
     enum hmq_status status = error_bytes(&err, outcome->status, outcome->text);
     if (status == HMQ_OK && (!rpc_bytes(outcome->result, &bytes) || !text_txid(bytes, &txid)))
-        error_set(&err, HMQ_EPROTO,
-                  "the broker's reply to a half message is not a transaction id");
+        status = error_set(&err, HMQ_EPROTO, "the broker's reply to a half message is not a transaction id");
+    sender_record(sc->sender, 1, status, call->begun_us);
     if (sc->fn.half)
         sc->fn.half(sc->arg, txid, &err);
     sender_release(sc);
@@ -240,6 +241,7 @@ static void txn_decided_done(struct call *call, const struct call_outcome *outco
     struct send_call *sc = (struct send_call *)(void *)call; /* the call is its first member */
     hmq_error err;
     enum hmq_status status = error_bytes(&err, outcome->status, outcome->text);
+    sender_record(sc->sender, 1, status, call->begun_us);
     if (sc->fn.decided) {
         struct hmq_reply *ids = status == HMQ_OK ? reply_copy(outcome->result) : NULL;
         if (status == HMQ_OK && !ids)
@@ -286,6 +288,11 @@ enum hmq_status hmq_txn_producer_flush(hmq_txn_producer *p, int64_t timeout_ms, 
     return sender_flush(&p->sender, timeout_ms, err);
 }
 
+enum hmq_status hmq_txn_producer_stats_get(hmq_txn_producer *p, hmq_producer_stats *stats)
+{
+    return sender_stats(&p->sender, stats);
+}
+
 enum hmq_status hmq_txn_producer_close(hmq_txn_producer *p, int64_t timeout_ms, hmq_error *err)
 {
     if (!p)
@@ -297,6 +304,7 @@ enum hmq_status hmq_txn_producer_close(hmq_txn_producer *p, int64_t timeout_ms, 
     if (status == HMQ_EWOULDBLOCK)
         return status;
     bool ended = checker_free(p->checker, deadline_ms);
+    sender_forget(&p->sender);
     txn_producer_free(p);
     if (!ended)
         return error_set(err, HMQ_ETIMEDOUT, "a check callback still runs; it is abandoned, and its answer is dropped");

@@ -62,6 +62,7 @@ struct call {
     uint8_t pauses;
     enum hmq_status status; /* why it ended, where it is TAKEN without a reply */
     int64_t deadline_ms; /* monotonic clock */
+    int64_t begun_us; /* when it was handed over */
     struct buf frame;
     size_t frame_bytes; /* its length; the frame itself may be freed once it is written */
     const void *owner; /* whose call it is, for core_cancel_owned; NULL: nobody's */

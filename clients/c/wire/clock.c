@@ -22,6 +22,14 @@ int64_t clock_ms(void)
     return clock_read(CLOCK_MONOTONIC);
 }
 
+int64_t clock_us(void)
+{
+    struct timespec t;
+    int failed = clock_gettime(CLOCK_MONOTONIC, &t);
+    assert(failed == 0);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
 int64_t clock_unix_ms(void)
 {
     return clock_read(CLOCK_REALTIME);

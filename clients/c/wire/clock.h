@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 int64_t clock_ms(void);
+int64_t clock_us(void); /* for measuring only: tests do not stop it */
 
 /* The time of day, as Unix milliseconds; for what the broker is told, never for waiting. */
 int64_t clock_unix_ms(void);

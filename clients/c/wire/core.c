@@ -226,6 +226,7 @@ static void core_doubt(struct core *c, struct call_outcome *o)
     int n = snprintf(c->doubt, sizeof c->doubt, "it may have been done before the connection was lost; repeated, it was"
                      " refused: %.*s", (int)o->text.len, (const char *)o->text.data);
     o->status = HMQ_EUNKNOWN;
+    c->unknown++;
     o->text = slice_of(c->doubt, n < 0 ? 0 : strlen(c->doubt));
 }
 
@@ -260,6 +261,7 @@ void core_cancel(struct core *c, struct call *call, bool connected)
     enum call_state state = call->state;
     core_take(c, call);
     call->status = core_reason_of(state, call, connected);
+    c->unknown += call->status == HMQ_EUNKNOWN;
 }
 
 /* Takes a call back because its owner closes: where it was not sent, neither time nor connection is to blame. */

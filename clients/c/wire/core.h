@@ -43,7 +43,7 @@ struct core {
     size_t pending, pending_bytes; /* of all calls but notes */
     int64_t flush_at; /* when the queue is to be written; CORE_NEVER where it is empty */
     bool broken; /* part of a frame was written, and there was no memory to keep the rest */
-    uint64_t requests, resent, responses;
+    uint64_t requests, resent, responses, unknown;
     char doubt[HMQ_ERROR_TEXT_SIZE]; /* text of the outcome that core_answer made last */
 };
 

@@ -164,3 +164,12 @@ void hmq_options_set_event_fn(hmq_options *o, hmq_event_fn fn, void *arg)
     o->event_fn = fn;
     o->event_arg = arg;
 }
+
+void hmq_options_set_log_fn(hmq_options *o, enum hmq_log_level level, hmq_log_fn fn, void *arg)
+{
+    if (!o)
+        return;
+    o->log_level = level;
+    o->log_fn = fn;
+    o->log_arg = arg;
+}

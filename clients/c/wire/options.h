@@ -23,6 +23,9 @@ struct hmq_options {
     const struct transport *transport; /* of net.h; NULL: the one that the options ask for */
     hmq_event_fn event_fn;
     void *event_arg;
+    hmq_log_fn log_fn;
+    void *log_arg;
+    enum hmq_log_level log_level;
 };
 
 /* NULL: no memory. */
