@@ -1,7 +1,7 @@
 /*
  * main.c: halfmqd: reads the settings, then does what the command line asks for; mostly server_run.
  *
- * Exit codes: 0 stopped as asked, 1 could not start or wrong settings, 70 the store failed.
+ * Exit codes: 0 stopped as asked, 1 could not start or wrong settings, 70 the store failed, or memory ran out.
  */
 #include <stdio.h>
 #include <stdlib.h>
