@@ -80,6 +80,71 @@ def test_nack():
     nack("consume.py")
 
 
+def stored(client, topic, queues):
+    """Each message of the topic: id without the topic, body, keys and the like, properties."""
+    found = []
+    for queue in range(queues):
+        for reply in client.call("READ", topic, queue, 0, "COUNT", 1000):
+            m = Message(reply)
+            kept = {name: m.attributes[name] for name in ("key", "tag", "order") if name in m.attributes}
+            found.append((m.id.split(":", 1)[1], m.body, kept, m.properties))
+    return found
+
+
+def test_copy():
+    """The copy of a topic is the same to the byte; what was deleted before is missing, and said to be."""
+    with Broker() as broker, tempfile.TemporaryDirectory() as folder:
+        client = broker.text(hello=3)
+        client.call("TOPIC", "CREATE", "from", "QUEUES", 3)
+        for i in range(200):
+            client.call("SEND", "from", bytes(range(i % 256)), "KEY", f"k{i}", "KEY", b"\0\xff", "TAG", "t",
+                        "ORDER", f"o{i % 9}", "PROP", "name", b"a\0b\r\n")
+        assert "200 messages copied" in run(broker, folder, "copy", "from", "to")
+        assert stored(client, "to", 3) == stored(client, "from", 3)
+        client.call("TOPIC", "PURGE", "from")
+        client.call("SEND", "from", "after")
+        assert "1 messages copied" in run(broker, folder, "copy", "from", "rest")
+
+
+def lag(broker, group):
+    return sum(row["lag"] for row in broker.text(hello=3).call("LAG", group))
+
+
+def test_keep():
+    with Broker() as broker, tempfile.TemporaryDirectory() as folder:
+        for i in range(30):
+            broker.text().call("SEND", "greetings", f"{i}")
+        said = run(broker, folder, "keep", "readers", "greetings", "30").splitlines()
+        assert len(set(said)) == 30, said
+        assert lag(broker, "readers") == 0
+
+
+def test_ordered():
+    with Broker() as broker, tempfile.TemporaryDirectory() as folder:
+        run(broker, folder, "ordered", "send", "changes", "20", "30")
+        said = run(broker, folder, "ordered", "apply", "bank", "changes", "600")
+        assert said == "600 changes in 600 calls, 0 out of order\n", said
+        said = run(broker, folder, "ordered", "sum", "sums", "changes", "600")
+        assert re.match(r"600 changes in \d+ calls, ", said), said
+        assert lag(broker, "bank") + lag(broker, "sums") == 0
+
+
+def test_watch():
+    with Broker() as broker, tempfile.TemporaryDirectory() as folder:
+        client = broker.text()
+        first = client.call("SEND", "greetings", "before").decode()
+        child = subprocess.Popen(command("watch", "greetings", "2"), env=environment(broker), cwd=folder,
+                                 stdout=subprocess.PIPE, text=True)
+        assert child.stdout.readline() == f"{first} was there\n"
+        assert child.stdout.readline() == "begins\n"
+        client.call("SEND", "greetings", "hello")
+        client.call("SEND", "greetings", "bye")
+        assert child.stdout.readline() == "greetings: hello\n"
+        assert child.stdout.readline() == "greetings: bye\n"
+        assert child.wait(60) == 0
+        child.stdout.close()
+
+
 def test_transaction_c():
     with Broker() as broker, tempfile.TemporaryDirectory() as folder:
         assert " paid" in run(broker, folder, "transaction", "alice", "10")

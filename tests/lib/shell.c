@@ -169,20 +169,37 @@ static struct outcome *shell_slot(struct shell *s)
     return out;
 }
 
+/* TAKE has the words of POP. */
+static enum status shell_parse(struct shell *s, const struct slice *words, size_t n, struct command *ret_cmd, char *err)
+{
+    if (inner_command(words, n, ret_cmd))
+        return ST_OK;
+    if (!slice_equal(words[0], SLICE_LIT("TAKE")))
+        return command_from_words(&s->space, words, n, ret_cmd, err, ERR_SIZE);
+    struct slice *copy = malloc(n * sizeof(*copy));
+    if (!copy)
+        exit(99);
+    memcpy(copy, words, n * sizeof(*copy));
+    copy[0] = SLICE_LIT("POP");
+    enum status bad = command_from_words(&s->space, copy, n, ret_cmd, err, ERR_SIZE);
+    free(copy);
+    if (bad == ST_OK)
+        ret_cmd->info = command_info(CMD_TAKE);
+    return bad;
+}
+
 /* A command that cannot be parsed gets the error of the broker and is not applied. */
 uint32_t shell_add_words(struct shell *s, const struct slice *words, size_t n)
 {
     char err[ERR_SIZE];
     struct command cmd;
     struct outcome *out = shell_slot(s);
-    enum status bad = ST_OK;
-    if (!inner_command(words, n, &cmd))
-        bad = command_from_words(&s->space, words, n, &cmd, err, sizeof(err));
+    enum status bad = shell_parse(s, words, n, &cmd, err);
     if (bad != ST_OK) {
         reply_error(&out->reply, bad, "%s", err);
         return s->n - 1;
     }
-    if (cmd.info->id == CMD_POP) {
+    if (cmd.info->id == CMD_POP || cmd.info->id == CMD_TAKE) {
         uint8_t *group = malloc(cmd.pos[0].len);
         if (!group)
             exit(99);

@@ -5,8 +5,8 @@
 
 #include <stdlib.h>
 
+#include "clients/c/client/gate.h"
 #include "clients/c/client/stats.h"
-#include "clients/c/client/wait.h"
 #include "clients/c/consumer/consumer_close.h"
 #include "clients/c/consumer/consumer_extend.h"
 #include "clients/c/consumer/consumer_order.h"
@@ -215,12 +215,11 @@ enum hmq_status hmq_consumer_new_batch(hmq_client *client, const char *group, co
     return consumer_start(c, options, ret_consumer, err);
 }
 
-enum hmq_status hmq_consumer_pause(hmq_consumer *c, int64_t timeout_ms, hmq_error *err)
+/* The caller is inside the gate. */
+static enum hmq_status consumer_pause_inside(struct hmq_consumer *c, int64_t timeout_ms, hmq_error *err)
 {
-    if (!c)
-        return error_set(err, HMQ_EINVAL, "the consumer is NULL");
     pthread_mutex_lock(&c->lock);
-    if (!c->paused)
+    if (!c->paused && c->state == CONSUMER_RUNNING)
         order_pause(c);
     c->pump(c); /* the stream is closed */
     bool runs = c->n_running > 0;
@@ -235,15 +234,31 @@ enum hmq_status hmq_consumer_pause(hmq_consumer *c, int64_t timeout_ms, hmq_erro
     return error_plain(err, status);
 }
 
+enum hmq_status hmq_consumer_pause(hmq_consumer *c, int64_t timeout_ms, hmq_error *err)
+{
+    if (!c)
+        return error_set(err, HMQ_EINVAL, "the consumer is NULL");
+    struct hmq_client *client = c->client;
+    if (!gate_enter(&c->gate))
+        return error_plain(err, HMQ_ECLOSED);
+    enum hmq_status status = consumer_pause_inside(c, timeout_ms, err);
+    gate_leave(&c->gate, client);
+    return status;
+}
+
 enum hmq_status hmq_consumer_resume(hmq_consumer *c, hmq_error *err)
 {
     if (!c)
         return error_set(err, HMQ_EINVAL, "the consumer is NULL");
+    struct hmq_client *client = c->client;
+    if (!gate_enter(&c->gate))
+        return error_plain(err, HMQ_ECLOSED);
     pthread_mutex_lock(&c->lock);
-    if (c->paused)
+    if (c->paused && c->state == CONSUMER_RUNNING)
         order_resume(c);
-    service_kick(c->client, &c->service);
+    service_kick(client, &c->service);
     pthread_mutex_unlock(&c->lock);
+    gate_leave(&c->gate, client);
     return error_none(err);
 }
 

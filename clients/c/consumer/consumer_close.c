@@ -13,6 +13,7 @@
  */
 #include "clients/c/consumer/consumer_close.h"
 
+#include "clients/c/client/gate.h"
 #include "clients/c/client/stats.h"
 #include "clients/c/client/wait.h"
 #include "clients/c/consumer/consumer_held.h"
@@ -26,14 +27,21 @@ static bool close_no_handler(void *arg)
 {
     struct hmq_consumer *c = arg;
     pthread_mutex_lock(&c->lock);
-    bool none = c->n_running == 0;
+    bool none = c->n_running == 0 || c->state != CONSUMER_RUNNING;
     pthread_mutex_unlock(&c->lock);
     return none;
 }
 
 enum hmq_status close_await_handlers(struct hmq_consumer *c, int64_t deadline_ms)
 {
-    return wait_until(c->client, close_no_handler, c, deadline_ms);
+    enum hmq_status status = wait_until(c->client, close_no_handler, c, deadline_ms);
+    return status == HMQ_OK && gate_closing(&c->gate) ? HMQ_ECLOSED : status;
+}
+
+static bool close_is_left(void *arg)
+{
+    const struct hmq_consumer *c = arg;
+    return gate_empty(&c->gate);
 }
 
 static bool close_workers_gone(void *arg)
@@ -80,6 +88,8 @@ static void close_begin(struct hmq_consumer *c)
     c->pump(c); /* the stream is closed while the handlers end */
     pthread_mutex_unlock(&c->lock);
     workers_halt(&c->workers);
+    gate_close(&c->gate, c->client);
+    (void)wait_until(c->client, close_is_left, c, INT64_MAX); /* they have been woken */
 }
 
 /* Returns how many messages are left to handlers that have not returned. */

@@ -6,7 +6,8 @@
 
 #include "clients/c/consumer/consumer_inner.h"
 
-/* Waits until no handler runs, or the deadline. Statuses of wait_until (client/wait.h). Without the lock. */
+/* Waits until no handler runs, or the deadline. Statuses of wait_until (client/wait.h), and
+ * HMQ_ECLOSED: it is being closed. Without the lock. */
 enum hmq_status close_await_handlers(struct hmq_consumer *c, int64_t deadline_ms);
 
 #endif

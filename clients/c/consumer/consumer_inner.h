@@ -116,6 +116,7 @@ struct hmq_consumer {
     size_t prefetch, prefetch_bytes;
     struct workers workers;
     void (*pump)(struct hmq_consumer *c); /* sends whatever is due. Under the lock */
+    struct gate gate; /* of hmq_consumer_pause and _resume */
 
     pthread_mutex_t lock;
     enum consumer_state state;

@@ -68,6 +68,8 @@ void order_start(struct hmq_consumer *c, struct task_list *tasks)
         TAILQ_CONCAT(&c->parked, tasks, link);
         return;
     }
+    if (TAILQ_EMPTY(tasks)) /* as always when it drains: the workers may be gone */
+        return;
     size_t n = order_set_offered(tasks, true); /* before: a worker may have one at once */
     workers_push_all(&c->workers, tasks, n);
     order_set_offered(tasks, false);

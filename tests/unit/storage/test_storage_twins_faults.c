@@ -2,7 +2,8 @@
  * test_storage_twins_faults.c: tests that apply is a function of the stored state, the stamp and the command. Two stores
  * get the same commit groups, give the same replies, and end with the same bytes, although one of them has a thirtieth
  * of the other's memory, restarts or drops its state and loads it again and again, runs out of memory at any place, and
- * has reads that fail: then a command is refused and has changed nothing, or its group is given up.
+ * has reads that fail or find damage: then a command is refused and has changed nothing, or its group is given up. Queries
+ * give the same answers, too, or while a read fails an error. Every command of the table takes part.
  *
  *   SEEDS=n         how many pairs (a dozen by default)
  *   HALFMQ_SEED=n   the first of them (1 by default: the same pairs every time); a failure prints its seed, which repeats it with SEEDS=1
@@ -19,6 +20,7 @@
 #include <cmocka.h>
 
 #include "storage/model/young.h"
+#include "tests/lib/batch.h"
 #include "tests/lib/fault_heap.h"
 #include "tests/lib/prng.h"
 #include "tests/lib/shell.h"
@@ -46,6 +48,7 @@ struct twins {
     bool over;  /* the two cannot be compared any more */
     bool fired; /* memory ran out in the last group */
     bool trace;
+    bool seen[COMMAND_COUNT]; /* which commands were given */
 };
 
 static struct twins t;
@@ -93,7 +96,8 @@ static unsigned long long any_id(void)
 static void any_produce(char *line)
 {
     static const char *const options[] = {"", " DEDUP d", " QUEUE 1", " QUEUE 0 DEDUP e", " ORDER k TAG a", " AT 1"};
-    switch (below(5)) {
+    switch (below(6)) {
+    case 3: (void)snprintf(line, LINE_SIZE, "PRODUCE t%u %u%s", below(3), 1 + below(40), options[below(4)]); return;
     case 0: (void)snprintf(line, LINE_SIZE, "MSEND t%u a b c d e f g", below(3)); return;
     case 1:
         (void)snprintf(line, LINE_SIZE, "HALF pg t%u %s CHECKIN %u%s", below(3), any_body(), below(5) * 20,
@@ -109,7 +113,9 @@ static void any_produce(char *line)
 
 static void any_txn(char *line)
 {
-    switch (below(5)) {
+    switch (below(7)) {
+    case 5: (void)snprintf(line, LINE_SIZE, "UNKNOWN %llu", any_id()); break;
+    case 6: (void)snprintf(line, LINE_SIZE, "UNASK %llu-%u", any_id(), 1 + below(3)); break;
     case 0: (void)snprintf(line, LINE_SIZE, "ROLLBACK %llu", any_id()); break;
     case 1: (void)snprintf(line, LINE_SIZE, "CHECKS pg COUNT %u", below(5) + 1); break;
     case 2:
@@ -124,8 +130,8 @@ static void any_txn(char *line)
 /* What names a receipt, of one message or of a range. */
 static void any_receipt(char *line)
 {
-    static const char *const words[] = {"ACK", "ACK", "NACK", "NACK", "REJECT", "EXTEND", "RELEASE"};
-    unsigned what = below(7), group = below(2), topic = below(3), q = below(4), o = below(40), n = below(12);
+    static const char *const words[] = {"ACK", "ACK", "NACK", "NACK", "REJECT", "EXTEND", "RELEASE", "SKIP"};
+    unsigned what = below(8), group = below(2), topic = below(3), q = below(4), o = below(40), n = below(12);
     unsigned attempt = 1 + below(below(3) ? 2 : 6);
     char range[20] = "", more[20] = "";
     if (what != 2 && what != 3 && what != 4 && n)
@@ -174,7 +180,8 @@ static void any_line(char *line, unsigned bulk)
     else if (kind < 10)
         any_txn(line);
     else if (kind < 14 && below(3))
-        (void)snprintf(line, LINE_SIZE, "POP g%u t%u COUNT %u LEASE %u", below(2), below(3), 1 + below(30), 1 + below(60));
+        (void)snprintf(line, LINE_SIZE, "%s g%u t%u COUNT %u LEASE %u", below(3) ? "POP" : "TAKE", below(2), below(3),
+                       1 + below(30), 1 + below(60));
     else if (kind < 14)
         (void)snprintf(line, LINE_SIZE, "POP g%u t%u t%u COUNT 1000", below(2), below(3), below(3));
     else if (kind < 19)
@@ -185,10 +192,36 @@ static void any_line(char *line, unsigned bulk)
 
 /* ---- the same for both ---- */
 
+/* "PRODUCE t1 3 ...": a batch of three messages. */
+static void add_batch(struct shell *s, const char *line)
+{
+    struct slice words[7];
+    struct batch b;
+    char text[80];
+    uint32_t n = 0;
+    (void)snprintf(text, sizeof(text), "%s", line);
+    for (char *rest = text, *word; n < 7 && (word = strsep(&rest, " "));)
+        words[n++] = slice_str(word);
+    batch_init(&b);
+    for (unsigned long left = strtoul((const char *)words[2].data, NULL, 10); left > 0; left--)
+        batch_add_body(&b, left % 3 ? "short" : "a body that is a little longer");
+    words[2] = batch_end(&b);
+    shell_add_words(s, words, n);
+    batch_free(&b);
+}
+
+static void add_line(struct shell *s, const char *line)
+{
+    if (strncmp(line, "PRODUCE ", 8) == 0)
+        add_batch(s, line);
+    else
+        shell_add(s, "%s", line);
+}
+
 static void add_all(struct shell *s)
 {
     for (uint32_t i = 0; i < t.n; i++)
-        shell_add(s, "%s", t.lines[i]);
+        add_line(s, t.lines[i]);
 }
 
 /* Gives the group to b. While it does that, memory runs out where `fail` says (0: nowhere). False: it was given up. */
@@ -217,6 +250,37 @@ static void restart_b(uint64_t index)
     t.given_up++;
 }
 
+/* Notes which commands of the table the lines are. */
+static void see_commands(void)
+{
+    static const char *const inner[] = {"TICK", "TAKE", "RELEASE", "SKIP", "UNASK"};
+    static const enum command_id ids[] = {CMD_TICK, CMD_TAKE, CMD_RELEASE, CMD_SKIP, CMD_UNASK};
+    for (uint32_t i = 0; i < t.n; i++) {
+        char text[40];
+        size_t used = 0;
+        (void)snprintf(text, sizeof(text), "%.39s", t.lines[i]);
+        char *rest = text;
+        struct slice words[2] = {slice_str(strsep(&rest, " ")), slice_str(rest ? strsep(&rest, " ") : "")};
+        const struct command_info *info = command_find(words, rest || words[1].len ? 2 : 1, &used);
+        if (info)
+            t.seen[info->id] = true;
+        for (size_t k = 0; k < sizeof(ids) / sizeof(ids[0]); k++)
+            if (slice_equal(words[0], slice_str(inner[k])))
+                t.seen[ids[k]] = true;
+    }
+}
+
+/* A command that is added to the table takes part, too. */
+static void every_command_was_given(void)
+{
+    for (enum command_id id = 0; id < COMMAND_COUNT; id++) {
+        const struct command_info *info = command_info(id);
+        bool concerns = info->kind == KIND_QUERY || info->kind == KIND_WRITE || info->kind == KIND_INNER;
+        if (concerns && !t.seen[id])
+            complain("the twins were never given", info->words);
+    }
+}
+
 static void remember_ids(void)
 {
     for (uint32_t i = 0; i < t.n; i++) {
@@ -229,10 +293,10 @@ static void remember_ids(void)
     }
 }
 
-/* What a POP has leased is read after the group was written, where memory may run out, too: the broker gives it back. */
+/* What a POP or TAKE has leased is read after the group was written, where memory may run out, too: the broker gives it back. */
 static bool unread(const char *line, const char *said)
 {
-    return t.fired && strncmp(line, "POP", 3) == 0 && (strcmp(said, "-BUSY") == 0 || said[0] == '!');
+    return t.fired && (strncmp(line, "POP", 3) == 0 || strncmp(line, "TAKE", 4) == 0) && (strcmp(said, "-BUSY") == 0 || said[0] == '!');
 }
 
 static void same_replies(void)
@@ -250,12 +314,11 @@ static void same_replies(void)
         complain("only one has written", "");
 }
 
-/* Commands that do what they can, and leave to later what they cannot read; or set a group's timer, which then may fire
- * earlier than it would have to. */
+/* Commands that do what they can, and leave to later what they cannot read. */
 static bool goes_on(const char *line)
 {
-    static const char *const some[] = {"TICK", "RELEASE", "UNASK", "POP", "CHECKS", "TOPIC DELETE", "GROUP DELETE",
-                                       "EXTEND", "NACK", "REJECT", "ACK", "COMMIT", "TOPIC PURGE"};
+    static const char *const some[] = {"TICK",   "RELEASE",      "SKIP",        "UNASK", "POP", "TAKE",
+                                       "CHECKS", "TOPIC DELETE", "GROUP DELETE"};
     for (size_t i = 0; i < sizeof(some) / sizeof(some[0]); i++)
         if (strncmp(line, some[i], strlen(some[i])) == 0)
             return true;
@@ -274,7 +337,7 @@ static bool give_b_unread(void)
     enum kv_op op = below(2) ? KV_OP_GET : KV_OP_ITER; /* what is damaged for good may make a difference */
     t.b.now_ms = t.a.now_ms;
     kv_fault(t.b.st->kv, op, 1 + (int)below(6));
-    shell_add(&t.b, "%s", t.lines[0]);
+    add_line(&t.b, t.lines[0]);
     kv_fault(t.b.st->kv, op, 0);
     bool written = shell_write(&t.b);
     t.over = written && settles; /* those that could not be read wait for the next command */
@@ -289,6 +352,79 @@ static bool give_b_unread(void)
     return false;
 }
 
+/* Gives b a command alone, of any kind, while a read fails or finds damage, and gives the group up. Nothing of it is in the
+ * store. */
+static void give_b_in_vain(void)
+{
+    static const enum kv_op ops[] = {KV_OP_GET, KV_OP_ITER, KV_OP_GET_DAMAGE, KV_OP_ITER_DAMAGE};
+    enum kv_op op = ops[below(4)];
+    uint64_t digest = shell_digest(&t.b), before = t.b.index;
+    if (below(2)) {
+        shell_reload(&t.b);
+        t.b.index = before;
+    }
+    t.b.now_ms = t.a.now_ms;
+    kv_fault(t.b.st->kv, op, 1 + (int)below(6));
+    add_line(&t.b, t.lines[0]);
+    kv_fault(t.b.st->kv, op, 0);
+    t.b.st->sick = true;
+    if (shell_write(&t.b))
+        complain("a group that was given up was written", t.lines[0]);
+    if (shell_digest(&t.b) != digest)
+        complain("a group that was given up has changed something", t.lines[0]);
+}
+
+/* ---- queries ---- */
+
+static void any_query(char *line)
+{
+    unsigned topic = below(3), q = below(4), o = below(40);
+    switch (below(16)) {
+    case 0: (void)snprintf(line, LINE_SIZE, "READ t%u %u %u COUNT %u", topic, q, o, 1 + below(50)); break;
+    case 1: (void)snprintf(line, LINE_SIZE, "GET t%u:%u:%u", topic, q, o); break;
+    case 2: (void)snprintf(line, LINE_SIZE, "FIND t%u KEY a", topic); break;
+    case 3: (void)snprintf(line, LINE_SIZE, "TXN INFO %llu", any_id()); break;
+    case 4: (void)snprintf(line, LINE_SIZE, "TXN LIST COUNT %u", 1 + below(30)); break;
+    case 5: (void)snprintf(line, LINE_SIZE, "LAG g%u", below(2)); break;
+    case 6: (void)snprintf(line, LINE_SIZE, "LAG"); break;
+    case 7: (void)snprintf(line, LINE_SIZE, "TOPIC INFO t%u", topic); break;
+    case 8: (void)snprintf(line, LINE_SIZE, "TOPIC LIST"); break;
+    case 9: (void)snprintf(line, LINE_SIZE, "GROUP INFO g%u", below(2)); break;
+    case 10: (void)snprintf(line, LINE_SIZE, "GROUP LIST"); break;
+    case 11: (void)snprintf(line, LINE_SIZE, "PGROUP INFO pg"); break;
+    case 12: (void)snprintf(line, LINE_SIZE, "PGROUP LIST"); break;
+    case 13: (void)snprintf(line, LINE_SIZE, "DELAYED LIST t%u", topic); break;
+    case 14: (void)snprintf(line, LINE_SIZE, "FIND t%u KEY b COUNT %u", topic, 1 + below(5)); break;
+    default: (void)snprintf(line, LINE_SIZE, "TXN LIST PGROUP pg STATE pending");
+    }
+}
+
+/* An error; of READ also what is before it. How many bytes a topic has is not known where a row of it is damaged. */
+static bool fails_well(const char *line, const char *right, const char *said)
+{
+    size_t len = strlen(said);
+    bool part = strncmp(line, "READ", 4) == 0 && len > 0 && strncmp(said, right, len - 1) == 0;
+    return said[0] == '-' || part || strncmp(line, "TOPIC INFO", 10) == 0;
+}
+
+static void same_answers(void)
+{
+    static const enum kv_op ops[] = {KV_OP_GET, KV_OP_ITER, KV_OP_GET_DAMAGE, KV_OP_ITER_DAMAGE};
+    enum kv_op op = ops[below(4)];
+    bool fails = below(2) == 0;
+    any_query(t.lines[0]);
+    t.n = 1;
+    see_commands();
+    const char *right = shell_do(&t.a, "%s", t.lines[0]);
+    kv_fault(t.b.st->kv, op, fails ? 1 + (int)below(5) : 0);
+    const char *said = shell_do(&t.b, "%s", t.lines[0]);
+    kv_fault(t.b.st->kv, op, 0);
+    if (strcmp(right, said) == 0 || (fails && fails_well(t.lines[0], right, said)))
+        return;
+    (void)fprintf(stderr, "a: %.300s\nb: %.300s\n", right, said);
+    complain("other answers", t.lines[0]);
+}
+
 static void one_group(void)
 {
     uint64_t before = t.b.index, fail = below(8) ? 0 : 1 + below(below(2) ? 12 : 200);
@@ -296,9 +432,14 @@ static void one_group(void)
     t.n = bulk && bulk < 3 ? LINES_MAX : bulk < 6 ? 1 : 1 + below(12);
     for (uint32_t i = 0; i < t.n; i++)
         any_line(t.lines[i], bulk < 3 ? bulk : 0);
+    see_commands();
     add_all(&t.a);
     if (!shell_write(&t.a))
         complain("a group was not written", t.a.err);
+    if (t.n == 1 && t.group > 0 && below(4) == 0) {
+        give_b_in_vain();
+        restart_b(before);
+    }
     bool unread = t.group > 0 && t.n == 1 && below(4) && !goes_on(t.lines[0]), given = unread ? give_b_unread() : give_b(fail);
     if (unread)
         t.fired = false;
@@ -403,6 +544,8 @@ static void one_pair(uint64_t seed)
             break;
         if (t.group % 10 == 9 || t.trace)
             same_store();
+        for (unsigned n = below(4); n > 0; n--)
+            same_answers();
         if (below(3))
             pass((int64_t)below(50));
         else
@@ -430,6 +573,8 @@ static void twins_grow_up_alike(void **state)
     t.trace = getenv("TRACE") != NULL;
     for (uint64_t i = 0; i < n; i++)
         one_pair(first + i);
+    if (n >= SEEDS_DEFAULT)
+        every_command_was_given();
     print_message("%u groups were given a second time, %u commands refused\n", t.given_up, t.refused);
 }
 
