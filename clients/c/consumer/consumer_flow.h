@@ -15,6 +15,7 @@ struct flow_call {
     size_t n; /* EXTEND */
     struct held_list acks; /* ACK */
     int64_t sent_ms;
+    const char *method; /* of a message by itself; static */
     hmq_ended_fn ended; /* hmq_message_end's: told what came of it; may be NULL */
     void *ended_arg;
 };

@@ -139,7 +139,7 @@ static void verdict_one_done(struct call *call, const struct call_outcome *o)
     enum hmq_status status = verdict_one_status(call, o);
     int64_t count = 0;
     if (o->status != HMQ_ESTALE)
-        flow_trouble(c, "nack", o->status, o->text);
+        flow_trouble(c, f->method, o->status, o->text);
     flow_tell(f, status, status == o->status ? o->text : slice_of(NULL, 0));
     pthread_mutex_lock(&c->lock);
     if (o->status == HMQ_OK && rpc_int(o->result, &count))
@@ -158,6 +158,7 @@ static bool verdict_one_submit(struct held *h, const char *method, int64_t delay
     if (!f)
         return false;
     f->held = h;
+    f->method = method;
     f->ended = ended.fn;
     f->ended_arg = ended.arg;
     request_begin(&f->call, method, 2u + (delay_ms >= 0) + (reason[0] != '\0'));
