@@ -15,8 +15,8 @@
  *              otherwise its code and text are set, on success too (HMQ_OK, "").
  *   Ownership  What a _new function or a ret_ argument gave you is yours; free it with the _free or
  *              _close function named with it. _free(NULL) does nothing. Arguments are copied before
- *              the call returns, unless said otherwise. Close producers, consumers and readers before
- *              their client.
+ *              the call returns, unless said otherwise. Close producers, consumers, readers and
+ *              subscriptions before their client. Messages that are kept outlive both (hmq_message_keep).
  *   Threads    Several threads may use an object at once, except for hmq_options, hmq_request,
  *              hmq_reply and hmq_batch, which belong to one thread at a time. By default a client
  *              runs one thread for its socket ("the I/O thread"). Callbacks run there unless said

@@ -17,6 +17,7 @@
 
 #include "tests/lib/rig.h"
 
+#define FAST "?wait_ms=200&reconnect_min_ms=1&reconnect_max_ms=5"
 #define KEYS 30
 #define EACH 60
 
@@ -27,7 +28,7 @@ static int start(void **state)
 {
     (void)state;
     broker = rig_spawn(NULL);
-    client = rig_connect(broker, "?wait_ms=200");
+    client = rig_connect(broker, FAST);
     return 0;
 }
 
@@ -208,6 +209,106 @@ static void test_closed_in_the_middle(void **state)
     expect_no_lag("middle");
 }
 
+/* ---- while the broker dies ---- */
+
+/* Handlers keep some messages and put them here; another thread ends them in an order of its own. */
+struct desk {
+    pthread_mutex_t lock;
+    const hmq_message *kept[KEYS * EACH];
+    size_t n;
+    atomic_uint running[KEYS], seen[KEYS][EACH];
+    atomic_uint distinct, wrong, calls;
+    atomic_bool over;
+};
+
+static enum hmq_verdict handle_anyhow(void *arg, const hmq_message *m, hmq_retry *retry)
+{
+    struct desk *d = arg;
+    unsigned key, number, n = d->calls++;
+    parse(m, &key, &number);
+    d->wrong += d->running[key]++ > 0; /* another one of the key is handled, or kept */
+    d->distinct += d->seen[key][number]++ == 0;
+    if (n % 3 == 0) {
+        pthread_mutex_lock(&d->lock);
+        bool kept = d->n < KEYS * EACH && hmq_message_keep(m, NULL) == HMQ_OK;
+        if (kept)
+            d->kept[d->n++] = m;
+        pthread_mutex_unlock(&d->lock);
+        if (kept)
+            return HMQ_KEEP;
+    }
+    retry->delay_ms = 2;
+    d->running[key]--;
+    return n % 7 == 0 ? HMQ_NACK : HMQ_ACK;
+}
+
+static void *end_anyhow(void *arg)
+{
+    struct desk *d = arg;
+    for (unsigned i = 1; !d->over; i++) {
+        const hmq_message *m = NULL;
+        pthread_mutex_lock(&d->lock);
+        if (d->n > 0) {
+            size_t which = i * 7919u % d->n;
+            m = d->kept[which];
+            d->kept[which] = d->kept[--d->n];
+        }
+        pthread_mutex_unlock(&d->lock);
+        if (!m) {
+            spawn_pause();
+            continue;
+        }
+        unsigned key, number;
+        parse(m, &key, &number);
+        d->running[key]--;
+        d->wrong += hmq_message_end(m, i % 5 ? HMQ_ACK : HMQ_NACK, NULL, NULL, NULL, NULL) != HMQ_OK;
+    }
+    return NULL;
+}
+
+static bool is_drained(void *arg)
+{
+    hmq_reply *rows = rig_ask(client, "lag", (const char *[]){"group", "g", NULL});
+    bool drained = false;
+    for (size_t i = 0; i < hmq_reply_len(rows); i++) {
+        const hmq_reply *row = hmq_reply_at(rows, i);
+        if (strcmp(hmq_reply_text(hmq_reply_get(row, "topic")), arg) == 0)
+            drained = hmq_reply_int(hmq_reply_get(row, "lag"), -1) == 0;
+    }
+    hmq_reply_free(rows);
+    return drained;
+}
+
+static void test_while_the_broker_dies(void **state)
+{
+    (void)state;
+    static struct desk d = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    const char *topic = "anyhow";
+    hmq_consumer *consumer = NULL;
+    hmq_error err;
+    pthread_t thread;
+    fill(topic);
+    hmq_options *o = rig_options_for(broker->port, "?ordered=yes&workers=4&lease_ms=1000&wait_ms=100");
+    RIG_CHECK(hmq_consumer_new(client, "g", &topic, 1, handle_anyhow, &d, o, &consumer, &err), &err);
+    hmq_options_free(o);
+    assert_int_equal(pthread_create(&thread, NULL, end_anyhow, &d), 0);
+    for (unsigned round = 1; round <= 5; round++) {
+        wait_for(&d.distinct, round * KEYS * EACH / 6, "it goes on");
+        if (round % 2)
+            RIG_CHECK(hmq_consumer_pause(consumer, RIG_DEADLINE_MS, &err), &err);
+        spawn_kill(broker);
+        spawn_again(broker);
+        RIG_CHECK(hmq_consumer_resume(consumer, &err), &err);
+    }
+    wait_for(&d.distinct, KEYS * EACH, "all are handled");
+    rig_eventually(is_drained, (void *)(uintptr_t)topic, "all are acknowledged");
+    close_consumer(consumer);
+    d.over = true;
+    pthread_join(thread, NULL);
+    assert_int_equal(d.wrong, 0);
+    assert_int_equal(d.n, 0);
+}
+
 /* ---- several at once ---- */
 
 static enum hmq_verdict handle_batch(void *arg, const hmq_message *const *messages, size_t n, hmq_retry *retry)
@@ -272,6 +373,7 @@ int main(void)
         cmocka_unit_test(test_one_after_another),
         cmocka_unit_test(test_a_kept_message_holds_its_key),
         cmocka_unit_test(test_closed_in_the_middle),
+        cmocka_unit_test(test_while_the_broker_dies),
         cmocka_unit_test(test_several_at_once),
         cmocka_unit_test(test_several_at_once_in_order),
     };
