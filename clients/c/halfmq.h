@@ -149,7 +149,7 @@ enum hmq_event {
     HMQ_EVENT_CONNECTED = 1, /* text: the address */
     HMQ_EVENT_DISCONNECTED, /* text: why; the client connects again */
     HMQ_EVENT_CONNECT_FAILED, /* text: the address and why */
-    HMQ_EVENT_TROUBLE /* the broker refused a request of a consumer or check-back service; text: which */
+    HMQ_EVENT_TROUBLE /* the broker refused the login, or a request of a consumer or check-back service; text: which */
 };
 
 typedef void (*hmq_event_fn)(void *arg, enum hmq_event event, const char *text);
@@ -732,8 +732,8 @@ HMQ_API enum hmq_status hmq_queue_range(hmq_client *client, const char *topic, u
 HMQ_API enum hmq_status hmq_queue_find(hmq_client *client, const char *topic, uint32_t queue, int64_t stored_ms,
                                        int64_t timeout_ms, uint64_t *ret_offset, hmq_error *err);
 
-/* Takes at most timeout_ms. HMQ_ETIMEDOUT: the reader is freed, but the broker had not replied yet, and may
- * keep its stream until the connection ends. Not from a callback. */
+/* Takes at most timeout_ms. HMQ_ETIMEDOUT: the reader is freed, but the broker had not replied yet, and
+ * its stream is closed when it does. Not from a callback. */
 HMQ_API enum hmq_status hmq_reader_close(hmq_reader *reader, int64_t timeout_ms, hmq_error *err);
 
 /* ---- Subscription --------------------------------------------------------------------------- */

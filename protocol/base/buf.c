@@ -43,7 +43,7 @@ void buf_reset(struct buf *b, size_t keep)
         return;
     }
     b->len = 0;
-    b->failed = false;
+    b->failed = b->over = false;
 }
 
 static size_t buf_grown_size(const struct buf *b, size_t need)
@@ -75,7 +75,7 @@ uint8_t *buf_room(struct buf *b, size_t n)
     if (b->data && b->size - b->len >= n)
         return b->data + b->len;
     if (n > b->cap - b->len) {
-        b->failed = true;
+        b->failed = b->over = true;
         return NULL;
     }
     size_t size = buf_grown_size(b, b->len + n);

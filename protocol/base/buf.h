@@ -17,6 +17,7 @@ struct buf {
     size_t size;
     size_t cap;
     bool failed;
+    bool over; /* failed because of the cap, not for want of memory */
     bool borrowed; /* data is the memory given to buf_borrow */
 };
 

@@ -12,8 +12,6 @@
 #include "clients/c/client/watch.h"
 #include "clients/c/wire/clock.h"
 
-#define TIMEOUT_MS_MAX (366LL * 24 * 3600 * 1000)
-
 const struct hmq_options *client_options(const struct hmq_client *c)
 {
     return c->options;

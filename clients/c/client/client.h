@@ -56,12 +56,14 @@ const struct hmq_options *client_options(const struct hmq_client *c);
 /* The id of a new request. Any thread. */
 uint32_t client_id(struct hmq_client *c);
 
+#define TIMEOUT_MS_MAX (366LL * 24 * 3600 * 1000) /* nothing is waited for longer */
+
 /* A timeout_ms of the public functions as a time of clock_ms(). Below 0: the option call_timeout_ms. */
 int64_t client_deadline(const struct hmq_client *c, int64_t timeout_ms);
 
 /*
  * Hands a request over to the driver, which calls its done() later; it is written linger_ms from now at the
- * latest. HMQ_EAGAIN, HMQ_ENOMEM, HMQ_ECLOSED: the call is still the caller's. Any thread.
+ * latest. HMQ_EAGAIN, HMQ_ENOMEM, HMQ_ETOOBIG, HMQ_ECLOSED: the call is still the caller's. Any thread.
  */
 enum hmq_status client_submit(struct hmq_client *c, struct call *call, int64_t linger_ms);
 

@@ -59,6 +59,8 @@ struct peer {
     int64_t next_try_ms, pause_ms;
     int64_t heard_ms; /* when bytes were last received */
     bool pinged; /* a ping was sent since then */
+    bool overdue; /* give_up_ms has passed once */
+    int64_t give_up_ms; /* pinged: when the broker is given up */
     bool answered; /* something was received on this connection */
 };
 

@@ -1,7 +1,7 @@
 /*
  * dispatch.c: finds out whom a frame is for, and passes it on; see dispatch.h.
  *
- *   response      ─► done() of the call with that id; ignored where there is none
+ *   response      ─► done() of the call with that id; ignored where there is none, but a stream that it names is closed
  *   request check ─► the service that answers for the producer group; an error where none does
  *   another one   ─► an error
  *   notification  ─► the service whose stream it names; ignored where there is none, as the contract may grow
@@ -19,12 +19,16 @@ static void dispatch_response(struct hmq_client *c, const struct rpc_frame *fram
     int64_t now_us = clock_us();
     pthread_mutex_lock(&c->lock);
     struct call *call = core_answer(&c->core, frame, clock_ms(), &outcome);
+    bool stray = !call && core_is_stray(&c->core, frame->id);
     if (call) {
         client_ending(c);
         latency_add(&c->latency, now_us - call->begun_us, 1);
     }
     bool tell = c->core.pending == 0 || (c->waiting_for_room > 0 && core_is_roomy(&c->core));
     pthread_mutex_unlock(&c->lock);
+    int64_t stream;
+    if (stray && !frame->error && rpc_int(frame->result, &stream))
+        (void)respond_stream(c, c->epoch, "stream_close", stream, -1);
     if (!call)
         return;
     c->inside++;

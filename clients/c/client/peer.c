@@ -23,6 +23,7 @@
 #define WRITE_PIECES 256 /* frames in one write */
 #define WRITE_TURNS 16
 #define IN_KEEP_BYTES 262144 /* size of the input buffer that is kept while it is empty */
+#define LAST_CHANCE_MS 1000
 
 enum hmq_status peer_init(struct hmq_client *c, hmq_error *err)
 {
@@ -92,23 +93,42 @@ static void peer_attempt(struct hmq_client *c)
     peer_round_failed(c);
 }
 
+struct peer_inner {
+    struct call call;
+    struct hmq_client *client;
+};
+
 static void peer_inner_done(struct call *call, const struct call_outcome *outcome)
 {
-    (void)outcome; /* where the login was refused, every later reply says so: HMQ_ENOAUTH */
+    (void)outcome;
     call_fini(call);
     free(call);
+}
+
+/* Where it is refused, requests go on, and end with HMQ_ENOAUTH. */
+static void peer_login_done(struct call *call, const struct call_outcome *outcome)
+{
+    const struct peer_inner *login = (struct peer_inner *)(void *)call; /* the call is its first member */
+    char text[HMQ_ERROR_TEXT_SIZE];
+    if (outcome->status >= HMQ_EREFUSED) {
+        snprintf(text, sizeof text, "the login was refused: %.*s", (int)outcome->text.len,
+                 (const char *)outcome->text.data);
+        client_event(login->client, HMQ_EVENT_TROUBLE, text);
+    }
+    peer_inner_done(call, outcome);
 }
 
 /* A request of the client's own. NULL: no memory. */
 static struct call *peer_inner_call(struct hmq_client *c, int64_t timeout_ms)
 {
-    struct call *call = malloc(sizeof *call);
-    if (!call)
+    struct peer_inner *inner = malloc(sizeof *inner);
+    if (!inner)
         return NULL;
-    call_init(call, client_id(c), peer_inner_done);
-    call->kind = CALL_INNER;
-    call->deadline_ms = clock_ms() + timeout_ms;
-    return call;
+    inner->client = c;
+    call_init(&inner->call, client_id(c), peer_inner_done);
+    inner->call.kind = CALL_INNER;
+    inner->call.deadline_ms = clock_ms() + timeout_ms;
+    return &inner->call;
 }
 
 static void peer_inner_submit(struct hmq_client *c, struct call *call)
@@ -129,6 +149,7 @@ static void peer_login(struct hmq_client *c)
     if (!call)
         return;
     call->kind = CALL_LOGIN;
+    call->done = peer_login_done;
     logs_say(c, HMQ_LOG_DEBUG, "logging in by %s", login->name);
     if (login->write(c->options, call, NULL)) {
         peer_inner_submit(c, call);
@@ -247,24 +268,34 @@ static bool peer_read_some(struct hmq_client *c)
     return peer_take_frames(c) && ((size_t)n == space || peer->net.has_more);
 }
 
-/* Pings a broker that was silent for keepalive_ms, and gives it up after as long again. */
-static void peer_keep_alive(struct hmq_client *c)
+static void peer_ping(struct hmq_client *c, int64_t keepalive)
 {
-    struct peer *peer = &c->peer;
-    int64_t keepalive = options_num(c->options, CHOICE_keepalive_ms);
-    int64_t silence = clock_ms() - peer->heard_ms;
-    if (keepalive == 0 || silence < keepalive)
-        return;
-    if (peer->pinged && silence >= 2 * keepalive) {
-        peer_lost(c, "the broker is silent");
-        return;
-    }
-    struct call *call = peer->pinged ? NULL : peer_inner_call(c, 2 * keepalive);
-    peer->pinged = true;
+    struct call *call = peer_inner_call(c, 2 * keepalive);
+    c->peer.pinged = true;
+    c->peer.overdue = false;
+    c->peer.give_up_ms = clock_ms() + keepalive;
     if (!call)
         return;
     request_begin(call, "ping", 0);
     peer_inner_submit(c, call);
+}
+
+/* Pings a broker that was silent for keepalive_ms, and gives it up after as long again. As this process may have been
+ * stopped meanwhile, with the reply in the socket, or the ping not yet written, it has another second then. */
+static void peer_keep_alive(struct hmq_client *c)
+{
+    struct peer *peer = &c->peer;
+    int64_t keepalive = options_num(c->options, CHOICE_keepalive_ms), now_ms = clock_ms();
+    if (keepalive == 0 || now_ms - peer->heard_ms < keepalive)
+        return;
+    if (!peer->pinged) {
+        peer_ping(c, keepalive);
+    } else if (now_ms >= peer->give_up_ms && !peer->overdue) {
+        peer->overdue = true;
+        peer->give_up_ms = now_ms + (keepalive < LAST_CHANCE_MS ? keepalive : LAST_CHANCE_MS);
+    } else if (now_ms >= peer->give_up_ms) {
+        peer_lost(c, "the broker is silent");
+    }
 }
 
 /* Goes on with what the transport does before the first byte of ours. */
@@ -374,7 +405,7 @@ int64_t peer_due(const struct hmq_client *c)
         return CORE_NOW;
     if (keepalive == 0)
         return CORE_NEVER;
-    return peer->heard_ms + (peer->pinged ? 2 * keepalive : keepalive);
+    return peer->pinged ? peer->give_up_ms : peer->heard_ms + keepalive;
 }
 
 void peer_watch(struct hmq_client *c, bool full)

@@ -73,6 +73,7 @@ static void stream_open(struct hmq_consumer *c)
         return;
     struct flow_call *f = flow_call(c, stream_opened);
     if (f) {
+        f->call.opens_stream = true;
         request_begin(&f->call, "stream_group", 4);
         pair_text(&f->call.frame, "group", c->group);
         pair_texts(&f->call.frame, "topic", (const char *const *)c->topics, c->n_topics);

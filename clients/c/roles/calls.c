@@ -93,7 +93,7 @@ enum hmq_status hmq_pop(hmq_client *c, const char *group, const char *const *top
     enum hmq_status status = awaited_init(&w, c, HMQ_DEFAULT, err);
     if (status != HMQ_OK)
         return status;
-    w.call.deadline_ms += wait_ms;
+    w.call.deadline_ms += wait_ms < TIMEOUT_MS_MAX ? wait_ms : TIMEOUT_MS_MAX;
     request_begin(&w.call, "pop", 5);
     pair_text(&w.call.frame, "group", group);
     pair_texts(&w.call.frame, "topic", topics, n_topics);

@@ -168,5 +168,7 @@ enum hmq_status parcel_encode(struct sender *s, const struct parcel *p, struct c
     parcel_put_pairs(&call->frame, &l);
     if (l.o.dedup) /* sent after others of its sequence, it would be out of order */
         call->repeat = l.headers.order.data || l.o.queue >= 0 ? CALL_AGAIN : CALL_AGAIN_BUSY;
+    if (call->frame.over)
+        return error_set(err, HMQ_ETOOBIG, "the message is larger than %ld bytes", REQUEST_BYTES_MAX);
     return call->frame.failed ? error_plain(err, HMQ_ENOMEM) : HMQ_OK;
 }

@@ -143,6 +143,7 @@ static struct open_call *reader_open_call(struct hmq_reader *r, int64_t credit)
     call_init(&open->call, client_id(r->client), reader_opened);
     open->call.deadline_ms = client_deadline(r->client, HMQ_DEFAULT);
     open->call.owner = r;
+    open->call.opens_stream = true;
     request_begin(&open->call, "stream_queue", 4);
     pair_text(&open->call.frame, "topic", r->topic);
     pair_int(&open->call.frame, "queue", r->queue);

@@ -56,6 +56,7 @@ struct call {
     enum call_state state;
     enum call_kind kind;
     enum call_repeat repeat;
+    bool opens_stream; /* its reply is the number of a stream */
     bool keep; /* its frame is kept until the reply comes, though it is not sent again */
     bool written; /* once or more; where it was taken back half-way, the core writes the rest */
     bool repeated; /* it was written on a connection that was lost: the broker may have done it then */

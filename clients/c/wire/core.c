@@ -51,6 +51,8 @@ enum hmq_status core_submit(struct core *c, struct call *call, int64_t now_ms, i
 {
     assert(call->state == CALL_NEW);
     call->frame_bytes = call->frame.len;
+    if (call->frame.over)
+        return HMQ_ETOOBIG;
     if (call->frame.failed || (call->kind != CALL_NOTE && !heap_reserve(&c->timers, 1)))
         return HMQ_ENOMEM;
     if (call->kind == CALL_REQUEST && c->pending > 0 &&
@@ -256,10 +258,31 @@ static enum hmq_status core_reason_of(enum call_state state, const struct call *
     return connected ? HMQ_ETIMEDOUT : HMQ_EDISCONNECTED;
 }
 
+/* A stream's reply is still to come: it is to be closed then. Where there are too many, the oldest is forgotten. */
+static void core_note_stray(struct core *c, uint32_t id)
+{
+    c->strays[c->n_strays++ % CORE_STRAYS] = id;
+}
+
+bool core_is_stray(struct core *c, uint64_t id)
+{
+    size_t n = c->n_strays < CORE_STRAYS ? c->n_strays : CORE_STRAYS;
+    for (size_t i = 0; i < n; i++) {
+        if (c->strays[i] != id)
+            continue;
+        c->strays[i] = c->strays[n - 1];
+        c->n_strays = n - 1;
+        return true;
+    }
+    return false;
+}
+
 void core_cancel(struct core *c, struct call *call, bool connected)
 {
     enum call_state state = call->state;
     core_take(c, call);
+    if (call->opens_stream && call->written)
+        core_note_stray(c, call->id);
     call->status = core_reason_of(state, call, connected);
     c->unknown += call->status == HMQ_EUNKNOWN;
 }
@@ -352,6 +375,7 @@ void core_lost(struct core *c, struct call_list *dead)
         c->queued_bytes += call->frame_bytes;
         TAILQ_INSERT_HEAD(&c->queue, call, link);
     }
+    c->n_strays = 0; /* streams end with their connection */
     c->flush_at = TAILQ_EMPTY(&c->queue) ? CORE_NEVER : CORE_NOW;
 }
 

@@ -24,6 +24,7 @@
 
 #include "clients/c/wire/call.h"
 
+#define CORE_STRAYS 64
 #define CORE_NEVER INT64_MAX
 #define CORE_NOW 0 /* as the time when something is due: at once */
 
@@ -42,6 +43,8 @@ struct core {
     size_t queued_bytes;
     size_t pending, pending_bytes; /* of all calls but notes */
     int64_t flush_at; /* when the queue is to be written; CORE_NEVER where it is empty */
+    uint32_t strays[CORE_STRAYS]; /* requests for a stream that were taken back after they were written */
+    size_t n_strays;
     bool broken; /* part of a frame was written, and there was no memory to keep the rest */
     uint64_t requests, resent, responses, unknown;
     char doubt[HMQ_ERROR_TEXT_SIZE]; /* text of the outcome that core_answer made last */
@@ -53,7 +56,7 @@ void core_fini(struct core *c); /* after core_close */
 /*
  * Takes a call whose frame and deadline are set. It is to be written linger_ms from now at the latest, and
  * when half of its time is over.
- * HMQ_EAGAIN, HMQ_ENOMEM: nothing was done and the call is still the caller's.
+ * HMQ_EAGAIN, HMQ_ENOMEM, HMQ_ETOOBIG: nothing was done and the call is still the caller's.
  */
 enum hmq_status core_submit(struct core *c, struct call *call, int64_t now_ms, int64_t linger_ms);
 
@@ -81,6 +84,9 @@ void core_wrote(struct core *c, size_t n, struct call_list *done);
  */
 struct call *core_answer(struct core *c, const struct rpc_frame *frame, int64_t now_ms,
                          struct call_outcome *ret_outcome);
+
+/* After core_answer found nobody: true, once, where the response tells the number of a stream that nobody wants. */
+bool core_is_stray(struct core *c, uint64_t id);
 
 /* Queues the calls whose pause is over, and moves those whose deadline passed to *dead, with call->status. */
 void core_expire(struct core *c, int64_t now_ms, bool connected, struct call_list *dead);

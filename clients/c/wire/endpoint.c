@@ -52,7 +52,8 @@ static enum hmq_status endpoint_parse_unix(struct slice text, struct endpoint *r
     return endpoint_keep(ret_e, path, err);
 }
 
-static enum hmq_status endpoint_parse(struct slice text, struct endpoint *ret_e, hmq_error *err)
+/* The i-th of the list. The error does not show it: where a URI was written wrongly, it has the password. */
+static enum hmq_status endpoint_parse(struct slice text, size_t i, struct endpoint *ret_e, hmq_error *err)
 {
     struct slice host, port_text;
     uint64_t port = PORT_DEFAULT;
@@ -62,8 +63,7 @@ static enum hmq_status endpoint_parse(struct slice text, struct endpoint *ret_e,
     if (valid && port_text.len > 0)
         valid = text_uint(port_text, &port) && port >= 1 && port <= 65535;
     if (!valid)
-        return error_set(err, HMQ_EINVAL, "option servers: '%.*s' is not of the form host:port",
-                         (int)(text.len < 60 ? text.len : 60), (const char *)text.data);
+        return error_set(err, HMQ_EINVAL, "option servers: number %zu is not of the form host:port", i + 1);
     snprintf(ret_e->port, sizeof ret_e->port, "%u", (unsigned)port);
     return endpoint_keep(ret_e, host, err);
 }
@@ -80,7 +80,7 @@ enum hmq_status endpoints_parse(const char *text, struct endpoints *ret_endpoint
             status =
                 error_set(err, HMQ_EINVAL, "option servers: more than %d of them", ENDPOINTS_MAX);
         else
-            status = endpoint_parse(slice_of(text, n), &e.list[e.n], err);
+            status = endpoint_parse(slice_of(text, n), e.n, &e.list[e.n], err);
         e.n += status == HMQ_OK;
         text = text[n] ? text + n + 1 : NULL;
     }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 int net_connect(const struct address *a)
@@ -81,6 +82,7 @@ void net_close(struct net_link *n)
         return;
     if (n->transport->end)
         n->transport->end(n);
+    (void)shutdown(n->fd, SHUT_RDWR); /* a process that has forked may have another descriptor of it */
     close(n->fd);
     *n = NET_NONE;
 }

@@ -22,10 +22,10 @@ enum hmq_status request_encode(const struct hmq_request *r, struct call *call, h
     request_begin(call, r->method, r->n_pairs);
     buf_put_slice(&call->frame, buf_slice(&r->pairs));
     call->repeat = r->repeat ? CALL_AGAIN_BUSY : CALL_ONCE;
+    if (r->pairs.over || call->frame.over)
+        return error_set(err, HMQ_ETOOBIG, "the request is larger than %ld bytes", REQUEST_BYTES_MAX);
     if (r->pairs.failed || call->frame.failed)
-        return error_set(err, HMQ_ENOMEM,
-                         "no memory for the request, or it is larger than %ld bytes",
-                         REQUEST_BYTES_MAX);
+        return error_plain(err, HMQ_ENOMEM);
     return HMQ_OK;
 }
 

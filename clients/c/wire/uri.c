@@ -6,6 +6,9 @@
  *
  * The URI is split into pieces first and each piece is %-decoded afterwards, so that an encoded '@' or '&' does
  * not separate.
+ *
+ * Errors go into logs. So they never show a piece of the URI, where a password may be that was not encoded: only names
+ * of options behind the '?', unless that may be a part of a password itself.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -69,7 +72,7 @@ static enum hmq_status set_login(hmq_options *o, char *login, hmq_error *err)
 }
 
 /* "name=value&name=value" */
-static enum hmq_status set_query(hmq_options *o, char *query, hmq_error *err)
+static enum hmq_status set_pairs(hmq_options *o, char *query, hmq_error *err)
 {
     enum hmq_status status = error_none(err);
     while (status == HMQ_OK && query && *query) {
@@ -78,12 +81,21 @@ static enum hmq_status set_query(hmq_options *o, char *query, hmq_error *err)
             *next++ = '\0';
         char *equals = strchr(query, '=');
         if (!equals)
-            return error_set(err, HMQ_EINVAL, "'%.60s' in the URI is not of the form name=value",
-                             query);
+            return error_set(err, HMQ_EINVAL, "what is behind the ? of the URI is not of the form name=value&name=value");
         *equals = '\0';
         status = set_decoded(o, query, equals + 1, err);
         query = next;
     }
+    return status;
+}
+
+/* login: one was found before the '?'. */
+static enum hmq_status set_query(hmq_options *o, char *query, bool login, hmq_error *err)
+{
+    bool doubtful = query && strchr(query, '@') && !login;
+    enum hmq_status status = set_pairs(o, query, err);
+    if (status == HMQ_EINVAL && doubtful)
+        return error_set(err, status, "the URI has an @ behind its ?, and a wrong option there; a ? in a password is written %%3F");
     return status;
 }
 
@@ -106,7 +118,7 @@ static enum hmq_status set_parts(hmq_options *o, char *text, hmq_error *err)
     enum hmq_status status = set_decoded(o, servers, hosts, err);
     if (status == HMQ_OK && at)
         status = set_login(o, text, err);
-    return status == HMQ_OK ? set_query(o, query, err) : status;
+    return status == HMQ_OK ? set_query(o, query, at != NULL, err) : status;
 }
 
 enum hmq_status hmq_options_set_uri(hmq_options *o, const char *uri, hmq_error *err)
@@ -118,7 +130,7 @@ enum hmq_status hmq_options_set_uri(hmq_options *o, const char *uri, hmq_error *
     if (!uri)
         return error_none(err);
     if (strncmp(uri, SCHEME, strlen(SCHEME)) != 0 || strlen(uri) > URI_BYTES_MAX)
-        return error_set(err, HMQ_EINVAL, "'%.60s' is not of the form hmq://host:port", uri);
+        return error_set(err, HMQ_EINVAL, "the URI does not begin with hmq://, or is longer than %d bytes", URI_BYTES_MAX);
     char *copy = strdup(uri + strlen(SCHEME));
     if (!copy)
         return error_plain(err, HMQ_ENOMEM);

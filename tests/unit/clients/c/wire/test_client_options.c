@@ -156,6 +156,30 @@ static void test_statuses(void **state)
     assert_false(hmq_status_retryable(HMQ_EUNKNOWN));
 }
 
+/* A URI that is refused has a password in it, perhaps not where it should be. */
+static void test_no_error_shows_a_password(void **state)
+{
+    static const char *const uris[] = {
+        "halfmq://ann:sesame@host",        "hmq:/ann:sesame@host",     "hmq://ann:sesame@host/path",
+        "hmq://ann:%sesame@host",          "hmq://ann:open?sesame@host", "hmq://ann:open?sesame=1@host",
+        "hmq://ann:sesame",                "hmq://ann:sesame@",        "hmq://sesame:ann:4253",
+        "hmq://ann:x@host?password=%sesame",
+    };
+    for (size_t i = 0; i < sizeof uris / sizeof *uris; i++) {
+        hmq_error err;
+        struct endpoints e = {0};
+        enum hmq_status status = hmq_options_set_uri(*state, uris[i], &err);
+        if (status == HMQ_OK)
+            status = endpoints_parse(options_text(*state, CHOICE_servers), &e, &err);
+        assert_int_equal(status, HMQ_EINVAL);
+        if (strstr(err.text, "sesame"))
+            fail_msg("%s: %s", uris[i], err.text);
+    }
+    hmq_error err; /* what is no secret is still told */
+    assert_int_equal(hmq_options_set_uri(*state, "hmq://ann:sesame@host?linger=1", &err), HMQ_EINVAL);
+    assert_non_null(strstr(err.text, "'linger'"));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
@@ -164,6 +188,7 @@ int main(void)
         TEST(test_set),
         TEST(test_uri),
         TEST(test_bad_uris),
+        TEST(test_no_error_shows_a_password),
         TEST(test_environment),
         TEST(test_servers),
         TEST(test_statuses),
