@@ -7,12 +7,12 @@
  * a file system of one's own. So RocksDB is not told. It calls write(), which this file defines in front of the C
  * library's:
  *
- *   write() ─► the C library's write ─► ENOSPC, EDQUOT on a file of the store?
- *                                         LOG                           says that it was written: nobody needs it
- *                                         OPTIONS                       takes from the reserve, or fails: nobody needs it
- *                                         a table that is compacted     takes from the reserve only while a deletion
- *                                                                       gives space back; then it waits for room
- *                                         a flush, the list of files    takes from the reserve (reserve.h); then it waits
+ *   write() ─► the kernel's write ─► ENOSPC, EDQUOT on a file of the store?
+ *                                       LOG                           says that it was written: nobody needs it
+ *                                       OPTIONS                       takes from the reserve, or fails: nobody needs it
+ *                                       a table that is compacted     takes from the reserve only while a deletion
+ *                                                                     gives space back; then it waits for room
+ *                                       a flush, the list of files    takes from the reserve (reserve.h); then it waits
  *
  * Writes wait as long as store_write_waits(true) says so. That costs nobody anything until all write buffers are full.
  * Whatever is not a file of the store is written as ever. Meanwhile no compaction begins by itself (store_compact_alone),
