@@ -80,6 +80,7 @@ static void consumer_read_options(struct hmq_consumer *c, const hmq_options *o)
     c->wait_ms = options_num(o, CHOICE_wait_ms);
     c->ordered = options_num(o, CHOICE_ordered);
     c->paused = !options_num(o, CHOICE_start);
+    c->n_workers = (size_t)options_num(o, CHOICE_workers);
     c->batch_count = (size_t)options_num(o, CHOICE_batch_count);
     c->batch_wait_ms = options_num(o, CHOICE_batch_wait_ms);
     c->next_extend_ms = CORE_NEVER;
@@ -171,7 +172,7 @@ static enum hmq_status consumer_start(struct hmq_consumer *c, const hmq_options 
         options = client_options(c->client);
     consumer_read_options(c, options);
     consumer_set_functions(c);
-    size_t n_workers = (size_t)options_num(options, CHOICE_workers);
+    size_t n_workers = c->n_workers;
     if (!workers_start(&c->workers, n_workers, c->prefetch, run_task, run_thread_gone, c)) {
         consumer_free(c);
         return error_set(err, HMQ_ESYSTEM, "the system has no %zu threads for the consumer", n_workers);

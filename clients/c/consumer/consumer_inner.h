@@ -110,7 +110,7 @@ struct hmq_consumer {
     hmq_batch_fn batch_handler;
     void *arg;
     bool ordered;
-    size_t batch_count;
+    size_t batch_count, n_workers;
     int64_t batch_wait_ms;
     int64_t lease_ms, max_lease_ms, wait_ms;
     size_t prefetch, prefetch_bytes;
@@ -139,6 +139,7 @@ struct hmq_consumer {
     uint32_t stream_epoch;
     size_t credit; /* messages that the stream may still bring */
     size_t window; /* how many messages it holds at most, and aims to hold: 1..prefetch */
+    size_t window_least; /* it begins with, and does not shrink below */
     size_t window_done; /* messages ended since it last changed, or was found to be right */
     int64_t window_ms; /* when that was, moved on by the times when nothing was held */
     int64_t idle_ms; /* nothing is held since then; while n_held is 0 */

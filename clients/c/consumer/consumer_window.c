@@ -16,7 +16,9 @@
 void window_begin(struct hmq_consumer *c)
 {
     c->average_bytes = AVERAGE_BYTES_FIRST;
-    c->window = c->prefetch < WINDOW_FIRST ? c->prefetch : WINDOW_FIRST;
+    size_t least = c->batch_handler ? 2 * c->batch_count * c->n_workers : WINDOW_FIRST;
+    c->window_least = c->prefetch < least ? c->prefetch : least;
+    c->window = c->window_least;
     c->window_ms = c->idle_ms = clock_ms();
     window_ask_worked(c);
 }
@@ -30,8 +32,7 @@ void window_released(struct hmq_consumer *c)
         return;
     int64_t now_ms = clock_ms(), took_ms = now_ms - c->window_ms;
     if (took_ms > WINDOW_SLOW_MS) {
-        if (c->window > WINDOW_FIRST) /* not below what it began with */
-            c->window = c->window / 2 > WINDOW_FIRST ? c->window / 2 : WINDOW_FIRST;
+        c->window = c->window / 2 > c->window_least ? c->window / 2 : c->window_least;
     } else if (!emptied) {
         return;
     } else if (took_ms <= WINDOW_FAST_MS) {

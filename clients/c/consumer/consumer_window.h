@@ -6,6 +6,9 @@
  * emptied it: so fast handlers are kept busy, and slow ones leave messages to other consumers. Time in which
  * nothing is held counts for neither, and a message that the application keeps is out of it when its handler returns.
  *
+ * It never gets smaller than it began: 16, or for a batch handler, which takes a batch at a time however slow it is, two
+ * batches for each worker.
+ *
  * The small beginning also lets the first messages show their size. Credit and POP count messages, so
  * prefetch_bytes is kept by the average size of the messages that came so far; a first message passes
  * whatever its size.

@@ -33,6 +33,8 @@ static enum hmq_verdict handle(void *arg, const hmq_message *m, hmq_retry *retry
     return HMQ_ACK;
 }
 
+static hmq_batch_fn batch_handler; /* NULL: handle */
+
 static void start(const char *query)
 {
     const char *topic = "t";
@@ -41,7 +43,8 @@ static void start(const char *query)
     offset = 0;
     bare_start(&bare, query);
     enum hmq_status status =
-        hmq_consumer_new(&bare.client, "g", &topic, 1, handle, NULL, NULL, &consumer, NULL);
+        batch_handler ? hmq_consumer_new_batch(&bare.client, "g", &topic, 1, batch_handler, NULL, NULL, &consumer, NULL)
+                      : hmq_consumer_new(&bare.client, "g", &topic, 1, handle, NULL, NULL, &consumer, NULL);
     assert_int_equal(status, HMQ_OK);
     bare_tick(&bare);
     bare_expect(&bare, "stream_group");
@@ -184,6 +187,28 @@ static void test_idle_time_does_not_count(void **state)
     stop();
 }
 
+static enum hmq_verdict handle_many(void *arg, const hmq_message *const *messages, size_t n, hmq_retry *retry)
+{
+    return handle(arg, n > 0 ? messages[0] : NULL, retry);
+}
+
+/* A batch handler is to find whole batches, and the next ones beside them, however slow it is. */
+static void test_has_room_for_batches(void **state)
+{
+    (void)state;
+    batch_handler = handle_many;
+    start("?batch_count=200&workers=2");
+    expect_window(800);
+    assert_int_equal(credit, 800);
+    stop();
+    start("?batch_count=200&workers=8&prefetch=1000");
+    expect_window(1000);
+    work(100, 1000);
+    expect_window(1000); /* it is as small as it may be */
+    stop();
+    batch_handler = NULL;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -192,6 +217,7 @@ int main(void)
         cmocka_unit_test(test_shrinks_while_they_are_slow),
         cmocka_unit_test(test_shrinks_soon),
         cmocka_unit_test(test_idle_time_does_not_count),
+        cmocka_unit_test(test_has_room_for_batches),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
