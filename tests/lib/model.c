@@ -232,6 +232,7 @@ static void settle(struct model *m, int group, int topic)
                 continue;
             bool dies = c->attempt - gt->base >= gt->attempts;
             m->dead[group] += dies && buried(m, topic, q, o);
+            m->cut = m->cut || (dies && m->topics[topic].queues[q].messages[o].harm == M_LOST);
             c->state = dies ? M_DONE : M_WAITING;
         }
     }
@@ -293,6 +294,8 @@ void model_popped(struct model *m, struct m_pop *p, int queue, uint32_t offset, 
 uint32_t model_pop_end(struct model *m, struct m_pop *p, uint32_t wanted)
 {
     uint32_t ready = p->waiting + p->fresh, got = p->took_waiting + p->took_fresh;
+    if (m->cut && got <= wanted)
+        return got;
     must(got == (wanted < ready ? wanted : ready), "POP handed out more or fewer than it should");
     must(p->took_fresh == 0 || p->took_waiting == p->waiting, "a fresh one came before a waiting one");
     for (int q = 0; p->took_fresh && q < M_QUEUES; q++) {
@@ -456,6 +459,7 @@ void model_pass(struct model *m)
     for (int g = 0; g < M_GROUPS; g++)
         for (int t = 0; t < M_TOPICS; t++)
             settle(m, g, t);
+    m->cut = false;
     for (int i = 0; i < M_TXNS; i++) {
         struct m_txn *x = &m->txns[i];
         bool asked_out = x->checks >= m->check_max && x->next_ms <= m->now_ms;

@@ -108,6 +108,7 @@ struct model {
     uint32_t check_max;
     int64_t checkin_ms, check_every_ms, timeout_ms, dedup_window_ms; /* the settings that apply to the producer group */
     bool pgroup_set;           /* it has settings of its own */
+    bool cut; /* a lost message was given up, which counts as a long read: until the next TICKs, POP may hand out fewer */
     uint32_t parked_forgotten; /* transactions that the model forgot while they were parked */
     struct m_topic topics[M_TOPICS];
     struct m_gt gts[M_GROUPS][M_TOPICS];
