@@ -836,6 +836,43 @@ typedef void (*hmq_log_fn)(void *arg, enum hmq_log_level level, const char *line
  * and must not call the library. */
 HMQ_API void hmq_options_set_log_fn(hmq_options *options, enum hmq_log_level level, hmq_log_fn fn, void *arg);
 
+/* ---- Interceptors --------------------------------------------------------------------------- */
+
+/* A message that is being handed over; valid until send() returns. */
+typedef struct hmq_outgoing hmq_outgoing;
+
+HMQ_API const char *hmq_outgoing_topic(const hmq_outgoing *message);
+HMQ_API const void *hmq_outgoing_body(const hmq_outgoing *message, size_t *ret_len);
+HMQ_API const char *hmq_outgoing_prop(const hmq_outgoing *message, const char *name); /* NULL: it has none */
+
+/* Adds or replaces a property, such as the id of a trace. HMQ_EINVAL: NULL; HMQ_EAGAIN: there are 16; HMQ_ENOMEM. */
+HMQ_API enum hmq_status hmq_outgoing_set_prop(hmq_outgoing *message, const char *name, const char *value);
+
+/*
+ * Functions around messages, for tracing; each may be NULL. What the first of a pair returns is passed to the second.
+ * Initialise with HMQ_INTERCEPTOR. They must not block. send: on the thread that sends, for hmq_send, hmq_send_async,
+ * hmq_txn_half, hmq_txn_half_async and hmq_txn_add; sent: once for each, where the result is told; id NULL: there is none
+ * (a half message, or err->code is not HMQ_OK). receive, received: on the worker thread, before and after the handler of a
+ * consumer, m is valid in both.
+ */
+typedef struct hmq_interceptor {
+    size_t size; /* sizeof(hmq_interceptor), set by HMQ_INTERCEPTOR */
+    void *arg;
+    void *(*send)(void *arg, hmq_outgoing *message);
+    void (*sent)(void *arg, void *span, const char *id, const hmq_error *err);
+    void *(*receive)(void *arg, const hmq_message *m);
+    void (*received)(void *arg, void *span, const hmq_message *m, enum hmq_verdict verdict);
+} hmq_interceptor;
+
+#define HMQ_INTERCEPTOR                                         \
+    {                                                           \
+        sizeof(hmq_interceptor), NULL, NULL, NULL, NULL, NULL \
+    }
+
+/* For clients that are made with these options; copied. There may be four: the first one is the outermost. HMQ_EINVAL. */
+HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_options_add_interceptor(hmq_options *options,
+                                                                   const hmq_interceptor *interceptor, hmq_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -161,6 +161,7 @@ static void consumer_set_functions(struct hmq_consumer *c)
                                   .tick = consumer_tick,
                                   .notify = stream_notify,
                                   .due_ms = CORE_NOW};
+    c->interceptors = client_options(c->client)->interceptors;
     c->shown = (struct stats_source){.kind = STATS_CONSUMER, .write = consumer_write_stats};
 }
 

@@ -109,6 +109,7 @@ struct hmq_consumer {
     hmq_message_fn handler; /* NULL: batch_handler */
     hmq_batch_fn batch_handler;
     void *arg;
+    struct interceptors interceptors; /* a copy: a handler may return when the client is gone */
     bool ordered;
     size_t batch_count, n_workers;
     int64_t batch_wait_ms;

@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 
+#include "clients/c/client/intercept.h"
 #include "clients/c/consumer/consumer_held.h"
 #include "clients/c/consumer/consumer_order.h"
 #include "clients/c/consumer/consumer_verdict.h"
@@ -93,6 +94,29 @@ static void run_tell(struct hmq_consumer *c)
         client_changed(c->client);
 }
 
+static enum hmq_verdict run_handler(struct hmq_consumer *c, const hmq_message *m, hmq_retry *retry)
+{
+    struct intercept_spans spans;
+    if (c->interceptors.n == 0)
+        return c->handler(c->arg, m, retry);
+    intercept_receive(&c->interceptors, m, &spans);
+    enum hmq_verdict verdict = c->handler(c->arg, m, retry);
+    intercept_received(&c->interceptors, m, verdict, &spans);
+    return verdict;
+}
+
+static enum hmq_verdict run_batch_handler(struct hmq_consumer *c, const hmq_message **messages, size_t n, hmq_retry *retry)
+{
+    struct intercept_spans *spans = c->interceptors.n > 0 ? calloc(n, sizeof *spans) : NULL;
+    for (size_t i = 0; spans && i < n; i++)
+        intercept_receive(&c->interceptors, messages[i], &spans[i]);
+    enum hmq_verdict verdict = c->batch_handler(c->arg, messages, n, retry);
+    for (size_t i = n; spans && i-- > 0;)
+        intercept_received(&c->interceptors, messages[i], verdict, &spans[i]);
+    free(spans);
+    return verdict;
+}
+
 static void run_one(struct hmq_consumer *c, struct held *h)
 {
     hmq_retry retry = {.delay_ms = HMQ_DEFAULT};
@@ -104,7 +128,7 @@ static void run_one(struct hmq_consumer *c, struct held *h)
     if (begun) {
         workers_outside(&c->workers);
         begun_us = clock_us();
-        verdict = c->handler(c->arg, h->m, &retry);
+        verdict = run_handler(c, h->m, &retry);
         took_us = clock_us() - begun_us;
         (void)workers_inside(&c->workers); /* what to do where it was abandoned, the state tells */
     }
@@ -136,7 +160,7 @@ static void run_many(struct hmq_consumer *c, struct task_list *tasks, const hmq_
     if (n > 0) {
         workers_outside(&c->workers);
         begun_us = clock_us();
-        verdict = c->batch_handler(c->arg, messages, n, &retry);
+        verdict = run_batch_handler(c, messages, n, &retry);
         took_us = clock_us() - begun_us;
         (void)workers_inside(&c->workers);
     }

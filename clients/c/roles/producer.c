@@ -3,10 +3,12 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "clients/c/roles/copy.h"
 #include "clients/c/roles/fit.h"
 #include "clients/c/roles/headers.h"
+#include "clients/c/roles/outgoing.h"
 #include "clients/c/roles/produce.h"
 #include "clients/c/wire/reply.h"
 
@@ -65,29 +67,59 @@ static enum hmq_status producer_copy_id(const hmq_reply *reply, char *ret_id, hm
     return HMQ_OK;
 }
 
-enum hmq_status hmq_send(hmq_producer *p, const char *topic, const void *body, size_t len,
-                         const hmq_send_options *options, int64_t timeout_ms, char *ret_id,
-                         hmq_error *err)
+static enum hmq_status producer_send_waiting(hmq_producer *p, const struct parcel *parcel, int64_t timeout_ms, char *ret_id,
+                                             hmq_error *err)
 {
     struct awaited w;
     struct hmq_reply *reply = NULL;
-    struct parcel parcel = producer_parcel(topic, body, len, options);
-    if (!p)
-        return error_set(err, HMQ_EINVAL, "the producer is NULL");
     enum hmq_status status = sender_await_call(&p->sender, &w, timeout_ms, err);
     if (status != HMQ_OK)
         return status;
-    status = parcel_encode(&p->sender, &parcel, &w.call, err);
+    status = parcel_encode(&p->sender, parcel, &w.call, err);
     if (status != HMQ_OK)
         return awaited_drop(&w, status);
     pthread_mutex_lock(&p->lanes.lock);
-    lanes_close(&p->lanes, topic);
+    lanes_close(&p->lanes, parcel->topic);
     pthread_mutex_unlock(&p->lanes.lock);
     status = awaited_run(&w, ret_id ? &reply : NULL);
     if (status == HMQ_OK && ret_id)
         status = producer_copy_id(reply, ret_id, err);
     hmq_reply_free(reply);
     return status;
+}
+
+static enum hmq_status producer_send_traced(hmq_producer *p, struct parcel *parcel, int64_t timeout_ms, char *ret_id,
+                                            hmq_error *err)
+{
+    struct hmq_client *c = p->sender.client;
+    struct hmq_outgoing out;
+    char id[HMQ_ID_SIZE];
+    hmq_error own;
+    if (!gate_enter(&p->sender.gate))
+        return error_plain(err, HMQ_ECLOSED);
+    enum hmq_status status = outgoing_begin(&out, c, parcel, &own);
+    if (status == HMQ_OK) {
+        status = producer_send_waiting(p, parcel, timeout_ms, id, &own);
+        outgoing_end(c, &out.spans, status == HMQ_OK ? id : NULL, &own);
+        outgoing_fini(&out);
+    }
+    gate_leave(&p->sender.gate, c);
+    if (status == HMQ_OK && ret_id)
+        memcpy(ret_id, id, sizeof id);
+    if (err)
+        *err = own;
+    return status;
+}
+
+enum hmq_status hmq_send(hmq_producer *p, const char *topic, const void *body, size_t len,
+                         const hmq_send_options *options, int64_t timeout_ms, char *ret_id,
+                         hmq_error *err)
+{
+    struct parcel parcel = producer_parcel(topic, body, len, options);
+    if (!p)
+        return error_set(err, HMQ_EINVAL, "the producer is NULL");
+    return intercept_wanted(p->sender.client) ? producer_send_traced(p, &parcel, timeout_ms, ret_id, err)
+                                              : producer_send_waiting(p, &parcel, timeout_ms, ret_id, err);
 }
 
 enum hmq_status hmq_send_batch(hmq_producer *p, const char *topic, int32_t queue, const hmq_batch *batch,
@@ -215,6 +247,30 @@ static enum hmq_status producer_send_inside(hmq_producer *p, const struct parcel
     return error_plain(err, status);
 }
 
+static enum hmq_status producer_send_traced_async(hmq_producer *p, struct parcel *parcel, int64_t timeout_ms,
+                                                  struct listener listener, hmq_error *err)
+{
+    struct hmq_outgoing out;
+    hmq_error own;
+    enum hmq_status status = outgoing_begin(&out, p->sender.client, parcel, err);
+    if (status != HMQ_OK)
+        return status;
+    struct outgoing_later *later = outgoing_later(&out, listener.fn, NULL, listener.arg);
+    if (!later) {
+        status = error_plain(&own, HMQ_ENOMEM);
+        outgoing_end(p->sender.client, &out.spans, NULL, &own);
+    } else {
+        struct listener ours = {outgoing_sent, later};
+        status = producer_send_inside(p, parcel, timeout_ms, ours, &own);
+        if (status != HMQ_OK)
+            outgoing_failed(later, &own);
+    }
+    outgoing_fini(&out);
+    if (err)
+        *err = own;
+    return status;
+}
+
 enum hmq_status hmq_send_async(hmq_producer *p, const char *topic, const void *body, size_t len,
                                const hmq_send_options *options, int64_t timeout_ms, hmq_sent_fn fn,
                                void *arg, hmq_error *err)
@@ -226,7 +282,8 @@ enum hmq_status hmq_send_async(hmq_producer *p, const char *topic, const void *b
     struct hmq_client *c = p->sender.client;
     if (!gate_enter(&p->sender.gate))
         return error_plain(err, HMQ_ECLOSED);
-    enum hmq_status status = producer_send_inside(p, &parcel, timeout_ms, listener, err);
+    enum hmq_status status = intercept_wanted(c) ? producer_send_traced_async(p, &parcel, timeout_ms, listener, err)
+                                                 : producer_send_inside(p, &parcel, timeout_ms, listener, err);
     gate_leave(&p->sender.gate, c);
     return status;
 }

@@ -13,7 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "clients/c/client/gate.h"
 #include "clients/c/roles/check.h"
+#include "clients/c/roles/outgoing.h"
 #include "clients/c/roles/parcel.h"
 #include "clients/c/wire/reply.h"
 #include "clients/c/wire/request.h"
@@ -100,6 +102,29 @@ static enum hmq_status txn_half_call(hmq_txn_producer *p, const struct parcel *p
     return status;
 }
 
+/* The same through the interceptors. */
+static enum hmq_status txn_half_through(hmq_txn_producer *p, struct parcel *parcel, int64_t timeout_ms, hmq_txid *ret_txid,
+                                        hmq_error *err)
+{
+    struct hmq_client *c = p->sender.client;
+    struct hmq_outgoing out;
+    hmq_error own;
+    if (!intercept_wanted(c))
+        return txn_half_call(p, parcel, timeout_ms, ret_txid, err);
+    if (!gate_enter(&p->sender.gate))
+        return error_plain(err, HMQ_ECLOSED);
+    enum hmq_status status = outgoing_begin(&out, c, parcel, &own);
+    if (status == HMQ_OK) {
+        status = txn_half_call(p, parcel, timeout_ms, ret_txid, &own);
+        outgoing_end(c, &out.spans, NULL, &own);
+        outgoing_fini(&out);
+    }
+    gate_leave(&p->sender.gate, c);
+    if (err)
+        *err = own;
+    return status;
+}
+
 enum hmq_status hmq_txn_half(hmq_txn_producer *p, const char *topic, const void *body, size_t len,
                              const hmq_send_options *options, int64_t timeout_ms,
                              hmq_txid *ret_txid, hmq_error *err)
@@ -108,7 +133,7 @@ enum hmq_status hmq_txn_half(hmq_txn_producer *p, const char *topic, const void 
         return error_set(err, HMQ_EINVAL,
                          "a half message needs a producer and ret_txid");
     struct parcel parcel = txn_half_parcel(p, topic, body, len, options);
-    return txn_half_call(p, &parcel, timeout_ms, ret_txid, err);
+    return txn_half_through(p, &parcel, timeout_ms, ret_txid, err);
 }
 
 enum hmq_status hmq_txn_add(hmq_txn_producer *p, hmq_txid txid, const char *topic, const void *body,
@@ -120,7 +145,7 @@ enum hmq_status hmq_txn_add(hmq_txn_producer *p, hmq_txid txid, const char *topi
     struct parcel parcel = txn_half_parcel(p, topic, body, len, options);
     hmq_txid same;
     parcel.txid = txid;
-    return txn_half_call(p, &parcel, timeout_ms, &same, err);
+    return txn_half_through(p, &parcel, timeout_ms, &same, err);
 }
 
 static void txn_put_txid(struct buf *b, hmq_txid txid)
@@ -217,22 +242,59 @@ static void txn_half_done(struct call *call, const struct call_outcome *outcome)
     sender_release(sc);
 }
 
+static enum hmq_status txn_half_later(hmq_txn_producer *p, const struct parcel *parcel, int64_t timeout_ms,
+                                      hmq_half_fn fn, void *arg, hmq_error *err)
+{
+    struct send_call *call = sender_call(&p->sender, timeout_ms, txn_half_done, arg);
+    if (!call)
+        return error_plain(err, HMQ_ENOMEM);
+    call->fn.half = fn;
+    enum hmq_status status = parcel_encode(&p->sender, parcel, &call->call, err);
+    if (status == HMQ_OK)
+        return txn_submit(p, call, false, err);
+    call_fini(&call->call);
+    free(call);
+    return status;
+}
+
+/* The same through the interceptors. */
+static enum hmq_status txn_half_later_through(hmq_txn_producer *p, struct parcel *parcel, int64_t timeout_ms,
+                                              hmq_half_fn fn, void *arg, hmq_error *err)
+{
+    struct hmq_client *c = p->sender.client;
+    struct hmq_outgoing out;
+    hmq_error own;
+    enum hmq_status status = outgoing_begin(&out, c, parcel, err);
+    if (status != HMQ_OK)
+        return status;
+    struct outgoing_later *later = outgoing_later(&out, NULL, fn, arg);
+    if (!later) {
+        status = error_plain(&own, HMQ_ENOMEM);
+        outgoing_end(c, &out.spans, NULL, &own);
+    } else {
+        status = txn_half_later(p, parcel, timeout_ms, outgoing_half, later, &own);
+        if (status != HMQ_OK)
+            outgoing_failed(later, &own);
+    }
+    outgoing_fini(&out);
+    if (err)
+        *err = own;
+    return status;
+}
+
 enum hmq_status hmq_txn_half_async(hmq_txn_producer *p, const char *topic, const void *body,
                                    size_t len, const hmq_send_options *options, int64_t timeout_ms,
                                    hmq_half_fn fn, void *arg, hmq_error *err)
 {
     if (!p)
         return error_set(err, HMQ_EINVAL, "the producer is NULL");
+    struct hmq_client *c = p->sender.client;
     struct parcel parcel = txn_half_parcel(p, topic, body, len, options);
-    struct send_call *call = sender_call(&p->sender, timeout_ms, txn_half_done, arg);
-    if (!call)
-        return error_plain(err, HMQ_ENOMEM);
-    call->fn.half = fn;
-    enum hmq_status status = parcel_encode(&p->sender, &parcel, &call->call, err);
-    if (status == HMQ_OK)
-        return txn_submit(p, call, false, err);
-    call_fini(&call->call);
-    free(call);
+    if (!gate_enter(&p->sender.gate))
+        return error_plain(err, HMQ_ECLOSED);
+    enum hmq_status status = intercept_wanted(c) ? txn_half_later_through(p, &parcel, timeout_ms, fn, arg, err)
+                                                 : txn_half_later(p, &parcel, timeout_ms, fn, arg, err);
+    gate_leave(&p->sender.gate, c);
     return status;
 }
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clients/c/wire/sized.h"
 #include "protocol/base/text.h"
 
 #define TEXT_BYTES_MAX 4096
@@ -172,4 +173,15 @@ void hmq_options_set_log_fn(hmq_options *o, enum hmq_log_level level, hmq_log_fn
     o->log_level = level;
     o->log_fn = fn;
     o->log_arg = arg;
+}
+
+enum hmq_status hmq_options_add_interceptor(hmq_options *o, const hmq_interceptor *interceptor, hmq_error *err)
+{
+    hmq_interceptor known = HMQ_INTERCEPTOR;
+    if (!o || !interceptor || !sized_read(&known, sizeof known, interceptor, sizeof known))
+        return error_set(err, HMQ_EINVAL, "an interceptor starts from HMQ_INTERCEPTOR");
+    if (o->interceptors.n == INTERCEPTORS_MAX)
+        return error_set(err, HMQ_EINVAL, "there are %d interceptors already", INTERCEPTORS_MAX);
+    o->interceptors.list[o->interceptors.n++] = known;
+    return error_none(err);
 }

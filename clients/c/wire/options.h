@@ -17,12 +17,20 @@ enum choice {
 
 struct transport;
 
+#define INTERCEPTORS_MAX 4
+
+struct interceptors {
+    size_t n;
+    hmq_interceptor list[INTERCEPTORS_MAX];
+};
+
 struct hmq_options {
     int64_t num[CHOICE_COUNT];
     char *text[CHOICE_COUNT]; /* TEXT only */
     const struct transport *transport; /* of net.h; NULL: the one that the options ask for */
     hmq_event_fn event_fn;
     void *event_arg;
+    struct interceptors interceptors;
     hmq_log_fn log_fn;
     void *log_arg;
     enum hmq_log_level log_level;
