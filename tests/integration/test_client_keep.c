@@ -384,6 +384,39 @@ static void test_kept_over_the_end(void **state)
     shelf_fini(&s);
 }
 
+static void *end_whatever_comes(void *arg)
+{
+    struct shelf *s = arg;
+    for (unsigned i = 0; i < s->n; i++) {
+        enum hmq_status status = hmq_message_end(s->kept[i], i % 2 ? HMQ_ACK : HMQ_REJECT, NULL, on_ended, s, NULL);
+        assert_true(status == HMQ_OK || status == HMQ_ECLOSED);
+    }
+    return NULL;
+}
+
+/* Closing, with no time or a little, while another thread ends what is kept: whichever leaves last frees the rest. */
+static void test_closing_while_messages_end(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 40; round++) {
+        struct shelf s;
+        pthread_t thread;
+        hmq_error err;
+        char topic[16];
+        snprintf(topic, sizeof topic, "race%d", round);
+        shelf_init(&s);
+        put_some(topic, 8);
+        hmq_consumer *consumer = consume(&s, topic, "?workers=2");
+        wait_for(&s, &s.n, 8, "all are kept");
+        assert_int_equal(pthread_create(&thread, NULL, end_whatever_comes, &s), 0);
+        enum hmq_status status = hmq_consumer_close(consumer, round % 4, &err);
+        assert_true(status == HMQ_OK || status == HMQ_ETIMEDOUT);
+        pthread_join(thread, NULL);
+        RIG_CHECK(hmq_client_flush(client, RIG_DEADLINE_MS, &err), &err);
+        shelf_fini(&s);
+    }
+}
+
 /* A handler that hangs: closing ends at its deadline and says so; the others are requeued at once. */
 static void test_a_handler_that_hangs(void **state)
 {
@@ -459,6 +492,7 @@ int main(void)
         cmocka_unit_test(test_ends_inside_its_handler),
         cmocka_unit_test(test_close_waits_for_kept_messages),
         cmocka_unit_test(test_kept_over_the_end),
+        cmocka_unit_test(test_closing_while_messages_end),
         cmocka_unit_test(test_a_handler_that_hangs),
         cmocka_unit_test(test_pause_and_resume),
     };
