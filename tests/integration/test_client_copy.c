@@ -242,6 +242,36 @@ static void test_like_another_one(void **state)
     hmq_batch_free(batch);
 }
 
+/* A half message takes the headers of a reader's message. */
+static void test_a_half_message_like_another_one(void **state)
+{
+    (void)state;
+    const char *copies = "halves";
+    hmq_txn_producer *txn = NULL;
+    hmq_reader *reader = NULL;
+    hmq_batch *copied = NULL;
+    hmq_send_options o = HMQ_SEND_OPTIONS;
+    hmq_error err;
+    hmq_txid txid = 0;
+    size_t len;
+    hmq_reply_free(rig_ask(client, "topic_create", (const char *[]){"name", "whole", "queues", "1", NULL}));
+    send_one("whole", 11);
+    RIG_CHECK(hmq_reader_new(client, "whole", 0, 0, NULL, &reader, &err), &err);
+    hmq_batch *batch = next_batch(reader);
+    const hmq_message *m = hmq_batch_at(batch, 0);
+    const void *body = hmq_message_body(m, &len);
+    o.like = m;
+    RIG_CHECK(hmq_txn_producer_new(client, "p", NULL, NULL, NULL, &txn, &err), &err);
+    RIG_CHECK(hmq_txn_half(txn, copies, body, len, &o, RIG_DEADLINE_MS, &txid, &err), &err);
+    RIG_CHECK(hmq_txn_commit(txn, txid, RIG_DEADLINE_MS, NULL, &err), &err);
+    RIG_CHECK(hmq_txn_producer_close(txn, RIG_DEADLINE_MS, &err), &err);
+    RIG_CHECK(hmq_pop(client, "g", &copies, 1, 1, RIG_DEADLINE_MS, 60000, &copied, &err), &err);
+    expect_same_headers(m, hmq_batch_at(copied, 0));
+    hmq_batch_free(copied);
+    hmq_batch_free(batch);
+    RIG_CHECK(hmq_reader_close(reader, RIG_DEADLINE_MS, &err), &err);
+}
+
 /* Every attribute that a dead letter and a message of a transaction have. */
 static void test_attributes(void **state)
 {
@@ -299,6 +329,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_topic_to_the_byte),
         cmocka_unit_test(test_like_another_one),
+        cmocka_unit_test(test_a_half_message_like_another_one),
         cmocka_unit_test(test_attributes),
         cmocka_unit_test(test_what_cannot_be_copied),
     };
