@@ -33,4 +33,5 @@ if(HALFMQ_EXAMPLES)
 endif()
 if(HALFMQ_TESTS)
     hmq_need(test CMOCKA cmocka)
+    pkg_check_modules(UV QUIET IMPORTED_TARGET GLOBAL libuv) # for the test of its adapter; left out where it is not there
 endif()

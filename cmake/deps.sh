@@ -16,7 +16,8 @@ set -eu
 demo="build-essential cmake ninja-build pkg-config librocksdb-dev libevent-dev libmsgpack-dev
 libcjson-dev libxxhash-dev libbsd-dev libssl-dev libsqlite3-dev"
 build="$demo libhiredis-dev libedit-dev libsmartcols-dev libpq-dev"
-test="$build libcmocka-dev postgresql redis-tools redis-server python3 python3-redis python3-msgpack"
+test="$build libcmocka-dev postgresql redis-tools redis-server python3 python3-redis python3-msgpack
+abigail-tools libuv1-dev"
 tools="clang libclang-rt-14-dev clang-format clang-tidy llvm"
 
 packages=

@@ -28,8 +28,14 @@
  *   Text       Strings are UTF-8 or plain bytes that end with NUL; bodies are any bytes with a length.
  *   Outcome    HMQ_EUNKNOWN means: the request was sent, but its reply is lost; it may have been done.
  *              Every other failure means: it was not done.
- * The library has no global state, prints nothing, does not end the process and raises no signal. After
- * fork(), the child must not use the parent's objects.
+ * The library has no global state, prints nothing, and does not end the process.
+ *   fork       The child must neither use nor free the parent's objects; it makes its own. Descriptors are
+ *              closed by exec.
+ *   Signals    The library installs no handler and raises no signal, SIGPIPE neither; its I/O thread blocks
+ *              all. No function may be called from a signal handler.
+ *   Leaving    A callback returns: no C++ exception, longjmp, pthread_exit or thread cancellation may leave
+ *              it, nor may a thread be cancelled inside a function of the library. They would leave locks
+ *              and counts behind.
  */
 #ifndef HALFMQ_H
 #define HALFMQ_H
@@ -192,7 +198,7 @@ HMQ_API enum hmq_status hmq_client_flush(hmq_client *client, int64_t timeout_ms,
 
 /*
  * A client without a thread: it tells the application's loop which descriptors to watch and when to
- * call it, and the loop does. adapters/halfmq_libevent.h implements this for libevent, and is an example.
+ * call it, and the loop does. adapters/ has this for libevent, libuv and epoll, as examples.
  * Initialise with HMQ_LOOP.
  */
 typedef struct hmq_loop {

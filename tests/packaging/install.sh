@@ -52,6 +52,9 @@ cc "$folder/app.c" -o "$folder/static" $(pkg-config --cflags halfmq) "$libdir/li
 if command -v c++ >/dev/null; then
     c++ -Wall -Wextra -Werror -fsyntax-only -x c++ $(pkg-config --cflags halfmq) "$folder/app.c" ||
         fail "halfmq.h is no C++ header"
+    echo '#include <halfmq_epoll.h>' >"$folder/epoll.c"
+    c++ -Wall -Wextra -Werror -fsyntax-only -x c++ $(pkg-config --cflags halfmq) "$folder/epoll.c" ||
+        fail "halfmq_epoll.h is no C++ header"
 fi
 
 others=$(nm -D --defined-only "$libdir/libhalfmq.so" | awk '$2 ~ /[TDBRVW]/ { print $3 }' |
