@@ -266,7 +266,7 @@ HMQ_API void hmq_request_repeatable(hmq_request *request);
 /*
  * Sends a request and waits for its reply. The timeout includes waiting for a connection. ret_reply may
  * be NULL; else free *ret_reply with hmq_reply_free. Besides the broker's codes: HMQ_ETIMEDOUT,
- * HMQ_EDISCONNECTED, HMQ_EUNKNOWN, HMQ_EAGAIN (max_pending, max_pending_bytes), HMQ_ENOMEM,
+ * HMQ_EDISCONNECTED, HMQ_EUNKNOWN, HMQ_EAGAIN (max_pending, max_pending_bytes, max_memory), HMQ_ENOMEM,
  * HMQ_EWOULDBLOCK, HMQ_ECLOSED.
  */
 HMQ_API enum hmq_status hmq_call(hmq_client *client, const hmq_request *request, int64_t timeout_ms,

@@ -17,6 +17,11 @@ const struct hmq_options *client_options(const struct hmq_client *c)
     return c->options;
 }
 
+struct memory *client_memory(const struct hmq_client *c)
+{
+    return c->memory;
+}
+
 uint32_t client_id(struct hmq_client *c)
 {
     return atomic_fetch_add(&c->next_id, 1);
@@ -50,7 +55,8 @@ bool client_has_room(struct hmq_client *c)
 {
     pthread_mutex_lock(&c->lock);
     const struct core *core = &c->core;
-    bool room = core->pending < core->max_pending && core->pending_bytes < core->max_pending_bytes;
+    bool room = core->pending < core->max_pending && core->pending_bytes < core->max_pending_bytes &&
+                core->memory < core->max_memory;
     pthread_mutex_unlock(&c->lock);
     return room;
 }

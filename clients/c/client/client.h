@@ -53,6 +53,9 @@ LIST_HEAD(stats_sources, stats_source);
 /* The client's options; they never change. */
 const struct hmq_options *client_options(const struct hmq_client *c);
 
+/* What counts the memory of what the broker sends on its own account. */
+struct memory *client_memory(const struct hmq_client *c);
+
 /* The id of a new request. Any thread. */
 uint32_t client_id(struct hmq_client *c);
 

@@ -14,6 +14,7 @@
 
 #include "clients/c/client/client.h"
 #include "clients/c/wire/core.h"
+#include "clients/c/wire/memory.h"
 #include "clients/c/wire/latency.h"
 #include "clients/c/wire/net.h"
 
@@ -88,6 +89,7 @@ struct hmq_client {
     struct call_list taken_back; /* the driver calls their done() */
     enum line line;
     bool stopping; /* hmq_client_free was called */
+    bool flooded; /* the broker sends requests, and does not read the replies: its connection is to be closed */
     bool looked_up; /* a look-up has ended since the driver last woke */
     unsigned waiting_for_room; /* threads */
     enum driver_state driver;
@@ -106,6 +108,7 @@ struct hmq_client {
     struct stats_sources stats_sources; /* stats_lock */
     _Atomic uint32_t next_id;
     struct hmq_options *options; /* never changes */
+    struct memory *memory; /* never changes */
     int wake_fd; /* never changes */
     bool threaded; /* never changes: the driver is our own thread */
     pthread_t thread;

@@ -37,6 +37,7 @@ static bool open_locks(struct hmq_client *c)
 static void open_undo(struct hmq_client *c)
 {
     core_fini(&c->core);
+    memory_drop(c->memory);
     close(c->wake_fd);
     pthread_cond_destroy(&c->changed);
     pthread_mutex_destroy(&c->stats_lock);
@@ -51,6 +52,12 @@ static enum hmq_status open_core(struct hmq_client *c, hmq_error *err)
     c->core.max_pending = (size_t)options_num(c->options, CHOICE_max_pending);
     c->core.max_pending_bytes = (size_t)options_num(c->options, CHOICE_max_pending_bytes);
     c->core.batch_bytes = (size_t)options_num(c->options, CHOICE_max_batch_bytes);
+    size_t most = (size_t)options_num(c->options, CHOICE_max_memory); /* a quarter is for what is being read: peer.c */
+    c->core.max_note_memory = most / 16;
+    c->core.max_memory = most / 2 - most / 16;
+    c->memory = memory_new(most / 4);
+    if (!c->memory)
+        return error_plain(err, HMQ_ENOMEM);
     uint64_t bits = 0;
     if (!clock_random(&bits))
         return error_set(err, HMQ_ESYSTEM, "the system has no random numbers: %s",

@@ -25,12 +25,19 @@
 #define IN_KEEP_BYTES 262144 /* size of the input buffer that is kept while it is empty */
 #define LAST_CHANCE_MS 1000
 
+/* An empty input buffer, whose size is what it may always have; peer_may_grow lets it have more. */
+static void peer_reset_input(struct hmq_client *c)
+{
+    buf_reset(&c->peer.in, IN_KEEP_BYTES);
+    c->peer.in.cap = (size_t)options_num(c->options, CHOICE_max_memory) / 4;
+}
+
 enum hmq_status peer_init(struct hmq_client *c, hmq_error *err)
 {
-    size_t max = (size_t)options_num(c->options, CHOICE_max_reply_bytes);
     c->peer.net = NET_NONE;
     c->peer.pause_ms = options_num(c->options, CHOICE_reconnect_min_ms);
-    buf_init(&c->peer.in, max + READ_BYTES);
+    buf_init(&c->peer.in, 1);
+    peer_reset_input(c);
     return dial_init(&c->peer.dial, c->options, err);
 }
 
@@ -192,10 +199,12 @@ void peer_lost(struct hmq_client *c, const char *why)
     peer_close_socket(c);
     peer_plan_retry(c);
     buf_reset(&c->peer.in, 0);
+    peer_reset_input(c);
     pthread_mutex_lock(&c->lock);
     snprintf(c->last_error, sizeof c->last_error, "%s", why);
     c->line = LINE_DOWN;
     c->disconnects++;
+    c->flooded = false;
     core_lost(&c->core, &dead);
     client_ending(c);
     size_t kept = c->core.pending;
@@ -236,19 +245,56 @@ static bool peer_take_frames(struct hmq_client *c)
         return false;
     }
     if (at == peer->in.len)
-        buf_reset(&peer->in, IN_KEEP_BYTES);
+        peer_reset_input(c);
     else if (at > 0)
         buf_consume(&peer->in, at);
     return true;
+}
+
+/* The largest frame that may be read now: a quarter of max_memory, and what else of it is not used. */
+static size_t peer_most(struct hmq_client *c)
+{
+    size_t max = (size_t)options_num(c->options, CHOICE_max_memory);
+    size_t reply = (size_t)options_num(c->options, CHOICE_max_reply_bytes);
+    pthread_mutex_lock(&c->lock);
+    size_t used = c->core.memory + c->core.note_memory + memory_used(c->memory);
+    pthread_mutex_unlock(&c->lock);
+    size_t most = used < max - max / 4 ? max - used : max / 4;
+    return most < reply ? most : reply;
+}
+
+/* Whether the rest of the frame that has begun may be read. What it says of its length is enough to refuse it. */
+static bool peer_may_grow(struct hmq_client *c)
+{
+    struct peer *peer = &c->peer;
+    size_t needs = rpc_reader_needs(peer->reader), wants = peer->in.len + READ_BYTES;
+    if (needs <= peer->in.cap && wants <= peer->in.cap)
+        return true;
+    size_t most = peer_most(c);
+    if (needs > most || peer->in.len > most)
+        return false;
+    if (peer->in.cap < most + READ_BYTES)
+        peer->in.cap = most + READ_BYTES;
+    return true;
+}
+
+static bool peer_is_flooded(struct hmq_client *c)
+{
+    pthread_mutex_lock(&c->lock);
+    bool flooded = c->flooded;
+    pthread_mutex_unlock(&c->lock);
+    if (flooded)
+        peer_lost(c, "the broker sends requests, but does not read what it is answered");
+    return flooded;
 }
 
 /* Reads once. True where there may be more to read. */
 static bool peer_read_some(struct hmq_client *c)
 {
     struct peer *peer = &c->peer;
-    uint8_t *room = buf_room(&peer->in, READ_BYTES);
+    uint8_t *room = peer_may_grow(c) ? buf_room(&peer->in, READ_BYTES) : NULL;
     if (!room) {
-        peer_lost(c, "no memory for a reply, or it is larger than max_reply_bytes");
+        peer_lost(c, "no memory for a reply, or it is larger than max_reply_bytes, or than max_memory has room for");
         return false;
     }
     size_t space = peer->in.size - peer->in.len;
@@ -265,7 +311,7 @@ static bool peer_read_some(struct hmq_client *c)
     pthread_mutex_lock(&c->lock);
     c->bytes_in += (uint64_t)n;
     pthread_mutex_unlock(&c->lock);
-    return peer_take_frames(c) && ((size_t)n == space || peer->net.has_more);
+    return peer_take_frames(c) && !peer_is_flooded(c) && ((size_t)n == space || peer->net.has_more);
 }
 
 static void peer_ping(struct hmq_client *c, int64_t keepalive)

@@ -33,8 +33,12 @@ bool respond_submit(struct hmq_client *c, uint32_t epoch, struct call *call)
     pthread_mutex_lock(&c->lock);
     bool same = c->line != LINE_DOWN && c->epoch == epoch && !c->stopping;
     int64_t now_ms = clock_ms();
-    bool taken = same && !call->frame.failed && core_submit(&c->core, call, now_ms, 0) == HMQ_OK;
-    if (taken)
+    enum hmq_status status = HMQ_EDISCONNECTED;
+    if (same)
+        status = call->frame.failed ? HMQ_ENOMEM : core_submit(&c->core, call, now_ms, 0);
+    bool taken = status == HMQ_OK;
+    c->flooded = c->flooded || status == HMQ_EAGAIN;
+    if (taken || c->flooded)
         watch_wake_locked(c, now_ms);
     pthread_mutex_unlock(&c->lock);
     if (!taken)

@@ -11,6 +11,24 @@
 #include "clients/c/wire/request.h"
 #include "protocol/limits.h"
 
+static enum hmq_status pop_copy(const struct hmq_consumer *c, const struct rpc_value *result, struct hmq_batch **ret_batch)
+{
+    struct memory *memory = client_memory(c->client);
+    size_t bytes = reply_size(result) + rpc_len(result) * sizeof(struct hmq_message);
+    if (!memory_take(memory, bytes))
+        return HMQ_ENOMEM;
+    struct hmq_reply *reply = reply_copy(result);
+    enum hmq_status status = reply ? batch_of(reply, ret_batch) : HMQ_ENOMEM;
+    if (status == HMQ_OK) {
+        (*ret_batch)->memory = memory;
+        (*ret_batch)->taken = bytes;
+        return HMQ_OK;
+    }
+    hmq_reply_free(reply);
+    memory_give(memory, bytes);
+    return status;
+}
+
 static void pop_done(struct call *call, const struct call_outcome *o)
 {
     struct flow_call *f = flow_of(call);
@@ -18,12 +36,8 @@ static void pop_done(struct call *call, const struct call_outcome *o)
     struct hmq_batch *batch = NULL;
     enum hmq_status status = o->status;
     flow_trouble(c, "pop", o->status, o->text);
-    if (status == HMQ_OK) {
-        struct hmq_reply *reply = reply_copy(o->result);
-        status = reply ? batch_of(reply, &batch) : HMQ_ENOMEM;
-        if (status != HMQ_OK)
-            hmq_reply_free(reply);
-    }
+    if (status == HMQ_OK)
+        status = pop_copy(c, o->result, &batch);
     pthread_mutex_lock(&c->lock);
     c->fetch_open = false;
     if (status == HMQ_OK) {

@@ -187,10 +187,11 @@ void stream_connected(struct service *s)
         client_changed(c->client);
 }
 
-static enum hmq_status stream_unpack(const struct rpc_value *params, struct hmq_batch **ret_batch)
+static enum hmq_status stream_unpack(const struct hmq_consumer *c, const struct rpc_value *params,
+                                     struct hmq_batch **ret_batch)
 {
     struct slice record;
-    struct origin from = {.attempt = 0};
+    struct origin from = {.memory = client_memory(c->client)};
     int64_t queue, attempt;
     if (!rpc_bytes(rpc_get(params, "record"), &record) ||
         !rpc_bytes(rpc_get(params, "topic"), &from.topic) ||
@@ -218,7 +219,7 @@ static void stream_give_up(struct hmq_consumer *c, bool by_broker)
 static void stream_take_records(struct hmq_consumer *c, const struct rpc_value *params)
 {
     struct hmq_batch *batch = NULL;
-    enum hmq_status status = stream_unpack(params, &batch);
+    enum hmq_status status = stream_unpack(c, params, &batch);
     pthread_mutex_lock(&c->lock);
     size_t n = batch ? batch->n : 0;
     if (status == HMQ_OK)

@@ -50,6 +50,9 @@ size_t window_room(const struct hmq_consumer *c)
     size_t by_count = by_window < by_prefetch ? by_window : by_prefetch;
     size_t by_bytes =
         c->prefetch_bytes > bytes ? (c->prefetch_bytes - bytes) / c->average_bytes : 0;
+    size_t left = memory_left(client_memory(c->client)) / c->average_bytes; /* that the client's other roles leave */
+    left = left > c->credit ? left - c->credit : 0;
+    by_bytes = by_bytes < left ? by_bytes : left;
     if (taken == 0)
         return by_bytes == 0 ? 1 : by_count < by_bytes ? by_count : by_bytes;
     return by_count < by_bytes ? by_count : by_bytes;

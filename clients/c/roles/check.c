@@ -12,6 +12,7 @@
 #include "clients/c/client/wait.h"
 #include "clients/c/wire/clock.h"
 #include "clients/c/wire/core.h"
+#include "clients/c/wire/memory.h"
 #include "clients/c/wire/request.h"
 
 #define RETRY_MS 1000
@@ -20,6 +21,8 @@ struct hmq_check {
     struct task task;
     struct hmq_reply *object;
     const struct hmq_reply *messages;
+    struct memory *memory; /* that it is taken from */
+    size_t bytes;
     uint64_t id;
     uint32_t epoch;
 };
@@ -36,6 +39,7 @@ static const char not_served[] = "this client does not serve this producer group
 
 static void check_free(struct hmq_check *check)
 {
+    memory_give(check->memory, check->bytes);
     hmq_reply_free(check->object);
     free(check);
 }
@@ -52,6 +56,24 @@ static void check_answer(struct task *task, void *arg)
     check_free(check);
 }
 
+/* NULL: no memory, or too many checks wait. */
+static struct hmq_check *check_new(struct hmq_client *c, const struct rpc_value *params)
+{
+    struct memory *memory = client_memory(c);
+    size_t bytes = sizeof(struct hmq_check) + reply_size(params);
+    if (!memory_take(memory, bytes))
+        return NULL;
+    struct hmq_check *check = calloc(1, sizeof *check);
+    struct hmq_reply *object = check ? reply_copy(params) : NULL;
+    if (!object) {
+        memory_give(memory, bytes);
+        free(check);
+        return NULL;
+    }
+    *check = (struct hmq_check){.object = object, .memory = memory, .bytes = bytes};
+    return check;
+}
+
 /* On the driver thread. True where the check is for this producer group, even if no worker can take it. */
 static bool check_offered(struct service *s, uint64_t id, const struct rpc_value *params)
 {
@@ -61,18 +83,15 @@ static bool check_offered(struct service *s, uint64_t id, const struct rpc_value
         !slice_equal(pgroup, slice_str(k->pgroup)))
         return false;
     logs_say(k->client, HMQ_LOG_DEBUG, "the broker asks for a transaction of %s", k->pgroup);
-    struct hmq_check *check = calloc(1, sizeof *check);
-    if (check)
-        check->object = reply_copy(params);
-    if (check && check->object) {
+    struct hmq_check *check = check_new(k->client, params);
+    if (check) {
         check->messages = hmq_reply_get(check->object, "messages");
         check->id = id;
         check->epoch = client_epoch(k->client);
         if (workers_push(&k->workers, &check->task))
             return true;
-    }
-    if (check)
         check_free(check);
+    }
     respond_text(k->client, client_epoch(k->client), id, words[HMQ_UNDECIDED]);
     return true;
 }

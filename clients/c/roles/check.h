@@ -4,7 +4,7 @@
  *   connected, or made ─► checks_serve ─► the broker sends `check` requests on this connection
  *   request ─► copied, queued ─► worker: the application's callback ─► response on that connection
  *
- * Bounds: CHECKS_MAX checks wait for a worker. Further ones are answered "unknown", and the broker asks again.
+ * Bounds: CHECKS_MAX checks wait for a worker, within the client's memory. Further ones are answered "unknown", and the broker asks again.
  */
 #ifndef HALFMQ_CLIENTS_C_CHECK_H
 #define HALFMQ_CLIENTS_C_CHECK_H

@@ -38,6 +38,8 @@
 #define WINDOW_MAX ((int64_t)MIB(64)) /* the broker keeps no more credit than this */
 #define PAUSE_FIRST_MS 50
 #define PAUSE_MAX_MS 2000
+#define GROWTH_ONE 16 /* a record takes as much memory as it is long */
+#define OVERDRAFT_MAX ((int64_t)MIB(1)) /* credit below this: the broker does not keep to it */
 
 struct reader_page {
     TAILQ_ENTRY(reader_page) link;
@@ -65,6 +67,7 @@ struct hmq_reader {
     bool opening, closing;
     bool moved; /* the stream that is being opened begins elsewhere */
     bool interrupted;
+    int64_t growth; /* memory that a record takes, as its messages, in GROWTH_ONEths of its length; an average */
     int64_t after_ms, pause_ms; /* when to ask again; the next pause */
     hmq_error failed; /* what the broker refused last, until the caller is told; HMQ_OK: nothing */
 };
@@ -152,9 +155,19 @@ static struct open_call *reader_open_call(struct hmq_reader *r, int64_t credit)
     return open;
 }
 
+/* The window in bytes of records, of which the messages may take the client's memory. */
+static int64_t reader_window(const struct hmq_reader *r)
+{
+    size_t most = memory_max(client_memory(r->client));
+    if (most > INT64_MAX / GROWTH_ONE)
+        return r->window;
+    int64_t window = (int64_t)most * GROWTH_ONE / r->growth;
+    return window < r->window ? window : r->window;
+}
+
 static void reader_open_stream(struct hmq_reader *r)
 {
-    int64_t credit = r->window - r->waiting;
+    int64_t credit = reader_window(r) - r->waiting;
     if (r->opening || r->failed.code != HMQ_OK || clock_ms() < r->after_ms || credit <= 0)
         return;
     struct open_call *open = reader_open_call(r, credit);
@@ -185,8 +198,8 @@ static bool reader_close_given_up(struct hmq_reader *r)
 
 static void reader_give_credit(struct hmq_reader *r)
 {
-    int64_t room = r->window - r->waiting - r->credit;
-    if (room * 4 < r->window || clock_ms() < r->after_ms)
+    int64_t window = reader_window(r), room = window - r->waiting - r->credit;
+    if (room * 4 < window || room <= 0 || clock_ms() < r->after_ms)
         return;
     if (respond_stream(r->client, r->epoch, "stream_credit", r->stream, room))
         r->credit += room;
@@ -238,7 +251,7 @@ static int64_t reader_tick(struct service *s, int64_t now_ms)
 
 static struct reader_page *reader_page_of(struct hmq_reader *r, struct slice record)
 {
-    struct origin from = {.topic = slice_str(r->topic), .queue = r->queue};
+    struct origin from = {.topic = slice_str(r->topic), .queue = r->queue, .memory = client_memory(r->client)};
     struct reader_page *page = malloc(sizeof *page);
     if (page && unpack_record(record, &from, &page->batch) == HMQ_OK) {
         page->bytes = (int64_t)record.len;
@@ -248,11 +261,11 @@ static struct reader_page *reader_page_of(struct hmq_reader *r, struct slice rec
     return NULL;
 }
 
-/* Under the lock. Where the record is damaged or finds no memory, the stream is given up, and another one begins
- * with it. */
+/* Under the lock. Where the record is damaged or finds no memory, or the broker exceeds its credit, the stream is given
+ * up, and another one begins with it. */
 static void reader_take_record(struct hmq_reader *r, struct slice record)
 {
-    struct reader_page *page = reader_page_of(r, record);
+    struct reader_page *page = r->credit > -OVERDRAFT_MAX ? reader_page_of(r, record) : NULL;
     const struct hmq_batch *batch = page ? page->batch : NULL;
     if (!page || hmq_message_offset(&batch->items[0]) < r->offset) {
         if (page)
@@ -262,6 +275,7 @@ static void reader_take_record(struct hmq_reader *r, struct slice record)
         return;
     }
     r->offset = hmq_message_offset(&batch->items[batch->n - 1]) + 1;
+    r->growth = (r->growth * 7 + (int64_t)batch->taken * GROWTH_ONE / page->bytes) / 8 + 1;
     r->waiting += page->bytes;
     r->credit -= page->bytes;
     TAILQ_INSERT_TAIL(&r->pages, page, link);
@@ -340,6 +354,7 @@ enum hmq_status hmq_reader_new(hmq_client *c, const char *topic, uint32_t queue,
     if (r->window > WINDOW_MAX)
         r->window = WINDOW_MAX;
     r->pause_ms = PAUSE_FIRST_MS;
+    r->growth = 4 * GROWTH_ONE;
     r->service = (struct service){
         .connected = reader_connected, .tick = reader_tick, .notify = reader_notify, .due_ms = CORE_NOW};
     service_add(c, &r->service);
@@ -379,6 +394,7 @@ static enum hmq_status reader_take_news(struct hmq_reader *r, hmq_batch **ret_ba
         status = error_plain(err, HMQ_EINTERRUPTED);
     } else if (page) {
         reader_take_page(r, page);
+        batch_hand_over(page->batch);
         *ret_batch = page->batch;
         status = error_none(err);
     } else if (r->failed.code != HMQ_OK) {

@@ -66,6 +66,7 @@ struct call {
     int64_t begun_us; /* when it was handed over */
     struct buf frame;
     size_t frame_bytes; /* its length; the frame itself may be freed once it is written */
+    size_t cost; /* memory that it counts for */
     const void *owner; /* whose call it is, for core_cancel_owned; NULL: nobody's */
     void (*done)(struct call *call, const struct call_outcome *outcome);
 };

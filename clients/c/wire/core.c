@@ -10,11 +10,13 @@
 
 #define PAUSE_FIRST_MS 5
 #define PAUSE_MAX_MS 1000
+#define CALL_COST 512 /* of a call but its frame: the call itself, its places in table and heap, what allocation adds */
 
 void core_init(struct core *c)
 {
     *c = (struct core){
-        .flush_at = CORE_NEVER, .max_pending = SIZE_MAX, .max_pending_bytes = SIZE_MAX};
+        .flush_at = CORE_NEVER, .max_pending = SIZE_MAX, .max_pending_bytes = SIZE_MAX,
+        .max_memory = SIZE_MAX, .max_note_memory = SIZE_MAX};
     TAILQ_INIT(&c->queue);
     TAILQ_INIT(&c->sent);
     TAILQ_INIT(&c->paused);
@@ -47,6 +49,21 @@ static void core_queue_call(struct core *c, struct call *call)
     c->queued_bytes += call->frame_bytes;
 }
 
+static size_t *core_memory_of(struct core *c, const struct call *call)
+{
+    return call->kind == CALL_NOTE ? &c->note_memory : &c->memory;
+}
+
+static bool core_has_room(const struct core *c, const struct call *call)
+{
+    if (call->kind == CALL_NOTE)
+        return c->note_memory == 0 || c->note_memory + call->cost <= c->max_note_memory;
+    if (call->kind != CALL_REQUEST || c->pending == 0)
+        return true;
+    return c->pending < c->max_pending && c->pending_bytes + call->frame_bytes <= c->max_pending_bytes &&
+           c->memory + call->cost <= c->max_memory;
+}
+
 enum hmq_status core_submit(struct core *c, struct call *call, int64_t now_ms, int64_t linger_ms)
 {
     assert(call->state == CALL_NEW);
@@ -55,10 +72,10 @@ enum hmq_status core_submit(struct core *c, struct call *call, int64_t now_ms, i
         return HMQ_ETOOBIG;
     if (call->frame.failed || (call->kind != CALL_NOTE && !heap_reserve(&c->timers, 1)))
         return HMQ_ENOMEM;
-    if (call->kind == CALL_REQUEST && c->pending > 0 &&
-        (c->pending >= c->max_pending ||
-         c->pending_bytes + call->frame_bytes > c->max_pending_bytes))
+    call->cost = call->frame.size + CALL_COST;
+    if (!core_has_room(c, call))
         return HMQ_EAGAIN;
+    *core_memory_of(c, call) += call->cost;
     if (call->kind != CALL_NOTE) {
         c->pending++;
         c->pending_bytes += call->frame_bytes;
@@ -109,6 +126,7 @@ static void core_head_written(struct core *c, struct call_list *done)
     c->queued_bytes -= call->frame_bytes;
     c->head_done = 0;
     if (call->kind == CALL_NOTE) {
+        c->note_memory -= call->cost;
         call->state = CALL_TAKEN;
         TAILQ_INSERT_TAIL(done, call, link);
         return;
@@ -171,6 +189,7 @@ static void core_take(struct core *c, struct call *call)
     TAILQ_REMOVE(core_list_of(c, call), call, link);
     if (TAILQ_EMPTY(&c->queue))
         c->flush_at = CORE_NEVER;
+    *core_memory_of(c, call) -= call->cost;
     if (call->kind != CALL_NOTE) {
         hash_remove(&c->ids, &call->node);
         heap_remove(&c->timers, &call->timer);

@@ -14,8 +14,9 @@
  * A repeated request that is refused before the broker looks whether it did it (BUSY, DISKFULL, NOAUTH, ...) ends with
  * HMQ_EUNKNOWN: the first one may have been done.
  *
- * Bounds: max_pending calls and max_pending_bytes of frames. core_submit refuses a request that would exceed
- * them, unless nothing is pending. Calls of other kinds are never refused: there are few.
+ * Bounds: max_pending calls, max_pending_bytes of frames, and max_memory of frames and calls together. core_submit
+ * refuses a request that would exceed them, unless nothing is pending. Notes have a bound of their own, as it is the
+ * broker that causes them. Calls of other kinds are never refused: there are few.
  */
 #ifndef HALFMQ_CLIENTS_C_CORE_H
 #define HALFMQ_CLIENTS_C_CORE_H
@@ -30,6 +31,7 @@
 
 struct core {
     size_t max_pending, max_pending_bytes, batch_bytes; /* set by the owner after init */
+    size_t max_memory, max_note_memory;
     uint64_t random; /* state of the jitter; any value */
 
     struct call_list queue; /* to be written; `head_done` bytes of the first are written already */
@@ -41,7 +43,8 @@ struct core {
     struct buf rest; /* what is left to write of a frame whose call was taken back */
     size_t rest_done;
     size_t queued_bytes;
-    size_t pending, pending_bytes; /* of all calls but notes */
+    size_t pending, pending_bytes, memory; /* of all calls but notes */
+    size_t note_memory; /* of notes */
     int64_t flush_at; /* when the queue is to be written; CORE_NEVER where it is empty */
     uint32_t strays[CORE_STRAYS]; /* requests for a stream that were taken back after they were written */
     size_t n_strays;
@@ -63,7 +66,8 @@ enum hmq_status core_submit(struct core *c, struct call *call, int64_t now_ms, i
 /* True where a quarter of what the limits allow is free: time to wake those who wait for room. */
 static inline bool core_is_roomy(const struct core *c)
 {
-    return c->pending / 3 <= c->max_pending / 4 && c->pending_bytes / 3 <= c->max_pending_bytes / 4;
+    return c->pending / 3 <= c->max_pending / 4 && c->pending_bytes / 3 <= c->max_pending_bytes / 4 &&
+           c->memory / 3 <= c->max_memory / 4;
 }
 
 /* True where the queue is to be written now. */

@@ -39,6 +39,7 @@ enum hmq_status batch_of(struct hmq_reply *reply, struct hmq_batch **ret_batch)
     if (!batch)
         return HMQ_ENOMEM;
     batch->reply = reply;
+    batch->memory = NULL;
     batch->n = n;
     batch->gap = 0;
     for (size_t i = 0; i < n; i++) {
@@ -80,10 +81,17 @@ uint64_t hmq_batch_gap(const hmq_batch *batch)
     return batch ? batch->gap : 0;
 }
 
+void batch_hand_over(struct hmq_batch *batch)
+{
+    memory_give(batch->memory, batch->taken);
+    batch->memory = NULL;
+}
+
 void hmq_batch_free(hmq_batch *batch)
 {
     if (!batch)
         return;
+    batch_hand_over(batch);
     for (size_t i = 0; !batch->reply && i < batch->n; i++)
         hmq_reply_free(batch->items[i].attributes);
     hmq_reply_free(batch->reply);

@@ -15,6 +15,7 @@
 
 #include <stdatomic.h>
 
+#include "clients/c/wire/memory.h"
 #include "clients/c/wire/parts.h"
 
 enum message_naming { MESSAGE_UNNAMED, MESSAGE_BEING_NAMED, MESSAGE_NAMED };
@@ -34,12 +35,17 @@ struct hmq_batch {
     struct hmq_reply *reply; /* owned; NULL: a record's */
     size_t n;
     uint64_t gap; /* reader: offsets left out before it */
+    struct memory *memory; /* that it was taken from, until it is freed or is the application's; NULL: from none */
+    size_t taken;
     struct hmq_message items[]; /* record: its bytes are in the same block, behind them */
 };
 
 /* The messages of a reply, which belongs to the batch on success. HMQ_EPROTO: it is no list of messages.
  * HMQ_ENOMEM. */
 enum hmq_status batch_of(struct hmq_reply *reply, struct hmq_batch **ret_batch);
+
+/* It is the application's from now on: it is not counted any more. */
+void batch_hand_over(struct hmq_batch *batch);
 
 /* Keys and properties with their lengths; a slice of NULL: there is none. */
 size_t message_n_keys(const struct hmq_message *m);

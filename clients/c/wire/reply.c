@@ -81,6 +81,13 @@ static void reply_fill(struct filler *f, const struct rpc_value *v, struct hmq_r
     }
 }
 
+size_t reply_size(const struct rpc_value *v)
+{
+    struct space s = {0, 0};
+    reply_measure(v, &s);
+    return s.nodes * sizeof(struct hmq_reply) + s.bytes;
+}
+
 struct hmq_reply *reply_copy(const struct rpc_value *v)
 {
     struct space s = {0, 0};

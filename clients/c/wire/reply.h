@@ -26,6 +26,9 @@ struct hmq_reply {
 /* A copy of the value; of nil where v is NULL. NULL: no memory. Free with hmq_reply_free. */
 struct hmq_reply *reply_copy(const struct rpc_value *v);
 
+/* The memory that the copy takes. */
+size_t reply_size(const struct rpc_value *v);
+
 /* The number; 0 where it is negative or there is none. */
 uint64_t reply_uint(const struct hmq_reply *r);
 

@@ -119,9 +119,17 @@ static struct hmq_batch *unpack_lay_out(struct unpacking *u)
     size_t items = sizeof(struct hmq_batch) + u->n * sizeof(struct hmq_message);
     size_t keys = u->n_keys * sizeof *u->next_key, props = u->n_props * sizeof *u->next_prop;
     struct slice topic = u->from->topic;
-    struct hmq_batch *batch = malloc(items + keys + props + topic.len + 1 + u->record.len);
-    if (!batch)
+    size_t bytes = items + keys + props + topic.len + 1 + u->record.len;
+    struct memory *memory = u->from->memory;
+    if (!memory_take(memory, bytes))
         return NULL;
+    struct hmq_batch *batch = malloc(bytes);
+    if (!batch) {
+        memory_give(memory, bytes);
+        return NULL;
+    }
+    batch->memory = memory;
+    batch->taken = bytes;
     batch->reply = NULL;
     batch->n = u->n;
     batch->gap = 0;

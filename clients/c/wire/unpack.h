@@ -12,10 +12,12 @@ struct origin {
     struct slice topic;
     uint32_t queue, attempt; /* attempt 0: not leased */
     int64_t lease_until_ms;
+    struct memory *memory; /* to take the messages from; NULL: they are not counted */
     struct slice bits; /* u64 words, little-endian; empty: all messages */
 };
 
-/* The record is copied. HMQ_EPROTO: it is damaged, or none of its messages is wanted. HMQ_ENOMEM. */
+/* The record is copied. HMQ_EPROTO: it is damaged, or none of its messages is wanted. HMQ_ENOMEM:
+ * there is none, or it would be over the limit of from->memory. */
 enum hmq_status unpack_record(struct slice record, const struct origin *from,
                                 struct hmq_batch **ret_batch);
 
