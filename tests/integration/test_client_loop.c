@@ -39,7 +39,7 @@ static int start(void **state)
     a->base = event_base_new();
     assert_non_null(a->base);
     hmq_options *o =
-        rig_options_for(a->broker->port, "?reconnect_min_ms=5&reconnect_max_ms=50&wait_ms=100");
+        rig_options_for(a->broker->port, "?reconnect_min_ms=5&reconnect_max_ms=50&wait_ms=100&keepalive_ms=0");
     RIG_CHECK(hmq_libevent_new(a->base, o, &a->adapter, &a->client, &err), &err);
     hmq_options_free(o);
     *state = a;
@@ -326,6 +326,63 @@ static void test_reader(void **state)
     RIG_CHECK(hmq_producer_close(producer, RIG_DEADLINE_MS, &err), &err);
 }
 
+#define FAR_MS (3600 * 1000) /* longer than the test may take */
+
+static void *interrupt_later(void *arg)
+{
+    for (int i = 0; i < 20; i++)
+        spawn_pause(); /* so that the loop thread waits by then; where it does not, it is no test, but no failure either */
+    hmq_reader_interrupt(arg);
+    return NULL;
+}
+
+static enum hmq_verdict keep_silent(void *arg, const hmq_message *m, hmq_retry *retry)
+{
+    struct app *a = arg;
+    (void)m;
+    (void)retry;
+    atomic_fetch_add(&a->handled, 1);
+    for (int i = 0; i < 20; i++)
+        spawn_pause();
+    return HMQ_KEEP; /* so that nothing is sent to the broker, whose reply would end the wait */
+}
+
+static bool one_sent(struct app *a)
+{
+    return a->sent > 0;
+}
+
+static bool one_handled(struct app *a)
+{
+    return atomic_load(&a->handled) > 0;
+}
+
+/* The loop thread waits in a function of the library, and what ends that happens on another thread, not on the socket. */
+static void test_woken_by_another_thread(void **state)
+{
+    struct app *a = *state;
+    hmq_reader *silent = NULL;
+    hmq_consumer *consumer = NULL;
+    hmq_batch *batch = NULL;
+    hmq_error err;
+    pthread_t thread;
+    const char *topic = "t";
+    hmq_producer *producer = NULL;
+    RIG_CHECK(hmq_producer_new(a->client, NULL, &producer, &err), &err);
+    send_many(a, producer, 1);
+    turn_until(a, one_sent, "the topic is there");
+    RIG_CHECK(hmq_reader_new(a->client, topic, 0, 1000, NULL, &silent, &err), &err); /* nothing will ever be there */
+    assert_int_equal(pthread_create(&thread, NULL, interrupt_later, silent), 0);
+    assert_int_equal(hmq_reader_next(silent, FAR_MS, &batch, &err), HMQ_EINTERRUPTED);
+    pthread_join(thread, NULL);
+    RIG_CHECK(hmq_reader_close(silent, FAR_MS, &err), &err);
+    RIG_CHECK(hmq_consumer_new(a->client, "g", &topic, 1, keep_silent, a, NULL, &consumer, &err), &err);
+    turn_until(a, one_handled, "it is handled");
+    RIG_CHECK(hmq_consumer_pause(consumer, FAR_MS, &err), &err);
+    RIG_CHECK(hmq_consumer_close(consumer, FAR_MS, &err), &err);
+    RIG_CHECK(hmq_producer_close(producer, RIG_DEADLINE_MS, &err), &err);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
@@ -339,6 +396,7 @@ int main(void)
         TEST(test_checks),
         TEST(test_blocking_from_another_thread),
         TEST(test_flush_in_a_callback),
+        TEST(test_woken_by_another_thread),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

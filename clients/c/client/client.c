@@ -92,8 +92,7 @@ bool client_on_driver(struct hmq_client *c)
 void client_changed(struct hmq_client *c)
 {
     pthread_mutex_lock(&c->lock);
-    c->changes++;
-    pthread_cond_broadcast(&c->changed);
+    watch_tell_locked(c);
     pthread_mutex_unlock(&c->lock);
 }
 

@@ -84,6 +84,7 @@ struct hmq_client {
     pthread_mutex_t lock;
     pthread_cond_t changed; /* signalled with every ++changes */
     uint64_t changes;
+    bool loop_waits; /* the application's loop thread waits for a change, and for the socket */
     struct core core;
     struct service_list services;
     struct call_list taken_back; /* the driver calls their done() */

@@ -7,6 +7,7 @@
 #include "clients/c/client/gate.h"
 
 #include "clients/c/client/client_inner.h"
+#include "clients/c/client/watch.h"
 
 #define GATE_CLOSING UINT32_C(0x80000000)
 
@@ -29,8 +30,7 @@ void gate_leave(struct gate *g, struct hmq_client *c)
     }
     pthread_mutex_lock(&c->lock);
     atomic_fetch_sub(&g->word, 1);
-    c->changes++;
-    pthread_cond_broadcast(&c->changed);
+    watch_tell_locked(c);
     pthread_mutex_unlock(&c->lock);
 }
 
@@ -38,8 +38,7 @@ void gate_close(struct gate *g, struct hmq_client *c)
 {
     pthread_mutex_lock(&c->lock);
     atomic_fetch_or(&g->word, GATE_CLOSING);
-    c->changes++;
-    pthread_cond_broadcast(&c->changed);
+    watch_tell_locked(c);
     pthread_mutex_unlock(&c->lock);
 }
 

@@ -32,22 +32,43 @@ bool wait_is_possible(struct hmq_client *c)
     return !client_on_driver(c) || (!c->threaded && c->inside == 0);
 }
 
+static void wait_on_loop(struct hmq_client *c, bool waits)
+{
+    pthread_mutex_lock(&c->lock);
+    c->loop_waits = waits;
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* On the application's loop thread, which drives the socket; other threads wake it by watch_tell_locked. */
+static enum hmq_status wait_and_drive(struct hmq_client *c, bool (*holds)(void *arg), void *arg, int64_t deadline_ms)
+{
+    bool in_time = true;
+    wait_on_loop(c, true);
+    while (!holds(arg)) {
+        in_time = clock_ms() < deadline_ms;
+        if (!in_time)
+            break;
+        driver_poll(c, deadline_ms);
+    }
+    wait_on_loop(c, false);
+    return in_time ? HMQ_OK : HMQ_ETIMEDOUT;
+}
+
 enum hmq_status wait_until(struct hmq_client *c, bool (*holds)(void *arg), void *arg,
                            int64_t deadline_ms)
 {
-    bool driver = client_on_driver(c);
+    if (client_on_driver(c)) {
+        if (wait_is_possible(c))
+            return wait_and_drive(c, holds, arg, deadline_ms);
+        return holds(arg) ? HMQ_OK : HMQ_EWOULDBLOCK;
+    }
     for (;;) {
         uint64_t seen = wait_changes(c);
         if (holds(arg))
             return HMQ_OK;
-        if (driver && (c->threaded || c->inside > 0))
-            return HMQ_EWOULDBLOCK;
         if (clock_ms() >= deadline_ms)
             return HMQ_ETIMEDOUT;
-        if (driver)
-            driver_poll(c, deadline_ms);
-        else
-            wait_for_change(c, seen, deadline_ms);
+        wait_for_change(c, seen, deadline_ms);
     }
 }
 

@@ -49,3 +49,11 @@ void watch_wake_locked(struct hmq_client *c, int64_t due_ms)
     ssize_t n = write(c->wake_fd, &one, sizeof one);
     (void)n; /* EAGAIN would mean that the counter is at 2^64 already */
 }
+
+void watch_tell_locked(struct hmq_client *c)
+{
+    c->changes++;
+    pthread_cond_broadcast(&c->changed);
+    if (c->loop_waits)
+        watch_wake_locked(c, CORE_NOW);
+}

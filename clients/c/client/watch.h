@@ -25,4 +25,8 @@ void watch_stop(struct hmq_client *c);
  */
 void watch_wake_locked(struct hmq_client *c, int64_t due_ms);
 
+/* Tells those who wait for a change (wait.h) to look again; the loop's thread too, which waits for the socket meanwhile.
+ * Any thread, under the client's lock. */
+void watch_tell_locked(struct hmq_client *c);
+
 #endif
