@@ -704,8 +704,8 @@ HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_reader_new(hmq_client *client, const 
  * together. Free *ret_batch with hmq_batch_free; it may outlive the reader. Where messages were deleted,
  * it begins at the oldest that is left, and hmq_batch_gap tells how many are missing. HMQ_ETIMEDOUT: none came.
  * HMQ_EINTERRUPTED. HMQ_EDAMAGED: messages cannot be read on the broker's disk; the text names them, and the next call
- * goes on behind them. HMQ_ENOTOPIC, HMQ_EREFUSED, HMQ_ELIMIT or another code of the broker: it refused; the next call
- * tries again.
+ * goes on behind them (on a loop's thread, which cannot ask which they are, it tries again: hmq_reader_seek).
+ * HMQ_ENOTOPIC, HMQ_EREFUSED, HMQ_ELIMIT or another code of the broker: it refused; the next call tries again.
  */
 HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_reader_next(hmq_reader *reader, int64_t timeout_ms,
                                         hmq_batch **ret_batch, hmq_error *err);
