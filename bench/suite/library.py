@@ -3,11 +3,12 @@
 The broker, the flags and the number of messages in flight are the same. The tester's wire does what must be done and no
 more; the library takes messages one by one, makes the batches itself, calls back for each, and runs a handler for each.
 """
-from suite.consume import FLAGS, MESSAGES, fill
+from suite.consume import MESSAGES, fill
 from suite.loads import halfmq_bench
 from suite.servers import HalfMQ
 
 SECONDS = 4
+FLAGS = ("--connections", "4", "--credit", "10000")  # as many as a consumer may hold
 LOADS = {
     "lib_send": ("send", "--connections", "4", "--inflight", "64", "--size", "100"),
     "lib_batch": ("send", "--batch", "500", "--connections", "4", "--inflight", "16", "--size", "100"),

@@ -1,18 +1,19 @@
 /*
- * via_consume.c: a consumer with one worker, whose handler looks at the body and acknowledges. A message counts when
- * the broker has confirmed its acknowledgement; the consumer's statistics tell.
+ * via_consume.c: a consumer with one worker, whose handler gets up to --batch messages, looks at their bodies and
+ * acknowledges them. A message counts when the broker has confirmed its acknowledgement; the consumer's statistics tell.
  */
 #include "bench/via/via_consume.h"
 
 #define PREFETCH_MAX 10000u
 
-static enum hmq_verdict via_consume_handle(void *arg, const hmq_message *m, hmq_retry *retry)
+static enum hmq_verdict via_consume_handle(void *arg, const hmq_message *const *messages, size_t n, hmq_retry *retry)
 {
     struct via_link *v = arg;
-    size_t len;
+    size_t len, bytes = 0;
     (void)retry;
-    (void)hmq_message_body(m, &len);
-    via_count(&v->bytes, len);
+    for (size_t i = 0; i < n; i++, bytes += len)
+        (void)hmq_message_body(messages[i], &len);
+    via_count(&v->bytes, bytes);
     return HMQ_ACK;
 }
 
@@ -31,7 +32,8 @@ static bool via_consume_start(struct via_link *v)
     bool started = options && via_option(v, options, "prefetch", o->credit < PREFETCH_MAX ? o->credit : PREFETCH_MAX) &&
                    via_option(v, options, "prefetch_bytes", 1u << 30) &&
                    via_option(v, options, "lease_ms", (uint64_t)(o->lease / NS_PER_MS)) &&
-                   hmq_consumer_new(v->client, o->group, topics, 1, via_consume_handle, v, options, &v->consumer,
+                   via_option(v, options, "batch_count", o->batch) &&
+                   hmq_consumer_new_batch(v->client, o->group, topics, 1, via_consume_handle, v, options, &v->consumer,
                                     &v->err) == HMQ_OK;
     hmq_options_free(options);
     return started;

@@ -54,6 +54,7 @@ static void consumer_free(struct hmq_consumer *c)
     free(c->topics);
     free(c->group);
     hash_free(&c->keys);
+    blocks_fini(&c->blocks);
     pthread_mutex_destroy(&c->lock);
     free(c);
 }
@@ -106,7 +107,12 @@ static struct hmq_consumer *consumer_alloc(hmq_client *client, const char *group
     struct hmq_consumer *c = calloc(1, sizeof *c);
     if (!c)
         return NULL;
+    if (!blocks_init(&c->blocks)) {
+        free(c);
+        return NULL;
+    }
     if (pthread_mutex_init(&c->lock, NULL) != 0) {
+        blocks_fini(&c->blocks);
         free(c);
         return NULL;
     }

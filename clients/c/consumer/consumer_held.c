@@ -9,7 +9,7 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 
 #include "clients/c/consumer/consumer_window.h"
 
@@ -17,9 +17,12 @@
 
 struct delivery *delivery_new(struct hmq_consumer *c, struct hmq_batch *batch, bool ranges)
 {
-    struct delivery *d = calloc(1, sizeof *d + batch->n * sizeof *d->items);
+    size_t bytes = sizeof(struct delivery) + batch->n * sizeof(struct held), size = bytes;
+    struct delivery *d = blocks_take(&c->blocks, &size);
     if (!d)
         return NULL;
+    memset(d, 0, bytes);
+    d->size = size;
     d->consumer = c;
     d->batch = batch;
     d->ranges = ranges;
@@ -32,8 +35,9 @@ void delivery_release(struct delivery *d)
     assert(d->users > 0);
     if (--d->users > 0)
         return;
+    struct blocks *blocks = &d->consumer->blocks;
     hmq_batch_free(d->batch);
-    free(d);
+    blocks_give(blocks, d, d->size);
 }
 
 struct held *held_begin(struct delivery *d, size_t i, int64_t now_ms)
@@ -44,6 +48,7 @@ struct held *held_begin(struct delivery *d, size_t i, int64_t now_ms)
         c->window_ms += now_ms - c->idle_ms;
     h->delivery = d;
     h->m = &d->batch->items[i];
+    h->offset = hmq_message_offset(h->m);
     d->batch->items[i].holder = h;
     TAILQ_INIT(&h->followers);
     h->bytes = message_bytes(h->m);
@@ -88,7 +93,7 @@ struct held *held_next(struct held *h)
     struct held *next = h + 1;
     if (!d->ranges || next == d->items + d->n || !h->m || !next->m)
         return NULL;
-    return hmq_message_offset(next->m) == hmq_message_offset(h->m) + 1 ? next : NULL;
+    return next->offset == h->offset + 1 ? next : NULL;
 }
 
 void held_put_receipt(struct buf *b, const struct held *h, size_t n)

@@ -60,6 +60,7 @@ struct held {
     TAILQ_ENTRY(held) ack_link; /* in consumer.acks, or in those of a request; WAITING: in consumer.retries */
     struct delivery *delivery;
     const struct hmq_message *m; /* NULL: GONE */
+    uint64_t offset; /* of m */
     size_t bytes;
     enum held_state state;
     bool extending, lost;
@@ -84,6 +85,7 @@ struct delivery {
     struct hmq_batch *batch;
     bool ranges; /* a record's: one topic, queue and attempt; offsets ascend */
     size_t users, n;
+    size_t size; /* of its block */
     struct held items[];
 };
 
@@ -118,6 +120,8 @@ struct hmq_consumer {
     struct workers workers;
     void (*pump)(struct hmq_consumer *c); /* sends whatever is due. Under the lock */
     struct gate gate; /* of hmq_consumer_pause and _resume */
+
+    struct blocks blocks; /* of deliveries and their batches */
 
     pthread_mutex_t lock;
     enum consumer_state state;

@@ -34,7 +34,7 @@ static void run_drop(struct held *h)
 }
 
 /* True: its handler is to be called. */
-static bool run_begin(struct held *h)
+static bool run_begin(struct held *h, int64_t now_ms)
 {
     struct hmq_consumer *c = h->delivery->consumer;
     if (c->state != CONSUMER_RUNNING) {
@@ -47,7 +47,7 @@ static bool run_begin(struct held *h)
         TAILQ_INSERT_TAIL(&c->parked, &h->task, link);
         return false;
     }
-    if (h->lost || clock_ms() >= h->lease_until_ms) {
+    if (h->lost || now_ms >= h->lease_until_ms) {
         run_drop(h);
         return false;
     }
@@ -122,8 +122,9 @@ static void run_one(struct hmq_consumer *c, struct held *h)
     hmq_retry retry = {.delay_ms = HMQ_DEFAULT};
     enum hmq_verdict verdict = HMQ_KEEP;
     int64_t begun_us, took_us = 0;
+    int64_t now_ms = clock_ms();
     pthread_mutex_lock(&c->lock);
-    bool begun = run_begin(h);
+    bool begun = run_begin(h, now_ms);
     pthread_mutex_unlock(&c->lock);
     if (begun) {
         workers_outside(&c->workers);
@@ -150,10 +151,11 @@ static void run_many(struct hmq_consumer *c, struct task_list *tasks, const hmq_
     int64_t begun_us, took_us = 0;
     struct task *task;
     size_t n = 0;
+    int64_t now_ms = clock_ms();
     pthread_mutex_lock(&c->lock);
     while ((task = TAILQ_FIRST(tasks))) {
         TAILQ_REMOVE(tasks, task, link);
-        if (run_begin(run_held(task)))
+        if (run_begin(run_held(task), now_ms))
             messages[n++] = run_held(task)->m;
     }
     pthread_mutex_unlock(&c->lock);

@@ -187,11 +187,10 @@ void stream_connected(struct service *s)
         client_changed(c->client);
 }
 
-static enum hmq_status stream_unpack(const struct hmq_consumer *c, const struct rpc_value *params,
-                                     struct hmq_batch **ret_batch)
+static enum hmq_status stream_unpack(struct hmq_consumer *c, const struct rpc_value *params, struct hmq_batch **ret_batch)
 {
     struct slice record;
-    struct origin from = {.memory = client_memory(c->client)};
+    struct origin from = {.memory = client_memory(c->client), .blocks = &c->blocks};
     int64_t queue, attempt;
     if (!rpc_bytes(rpc_get(params, "record"), &record) ||
         !rpc_bytes(rpc_get(params, "topic"), &from.topic) ||

@@ -12,9 +12,10 @@
 
 #define MESSAGE_BYTES_FIX 1024 /* for the nodes of the reply, and the names of attributes */
 
-static bool message_init(struct hmq_message *m, const struct hmq_reply *map)
+/* names: room for its id and its receipt. */
+static bool message_init(struct hmq_message *m, const struct hmq_reply *map, char *names)
 {
-    *m = (struct hmq_message){.map = map};
+    *m = (struct hmq_message){.map = map, .id = names, .receipt = names + HMQ_ID_SIZE};
     const struct hmq_reply *attributes = hmq_reply_get(map, "attributes");
     m->attributes = (struct hmq_reply *)(uintptr_t)attributes; /* only read: the reply owns it */
     m->properties = hmq_reply_get(map, "properties");
@@ -22,7 +23,7 @@ static bool message_init(struct hmq_message *m, const struct hmq_reply *map)
     if (!receipt || hmq_reply_type(hmq_reply_get(map, "body")) != HMQ_BYTES)
         return false;
     size_t n = strlen(receipt);
-    if (n >= sizeof m->receipt)
+    if (n >= HMQ_ID_SIZE)
         return false;
     memcpy(m->receipt, receipt, n + 1);
     memcpy(m->id, receipt, n + 1);
@@ -35,15 +36,18 @@ enum hmq_status batch_of(struct hmq_reply *reply, struct hmq_batch **ret_batch)
     size_t n = hmq_reply_len(reply);
     if (hmq_reply_type(reply) != HMQ_LIST)
         return HMQ_EPROTO;
-    struct hmq_batch *batch = malloc(sizeof *batch + n * sizeof *batch->items);
+    struct hmq_batch *batch = malloc(sizeof *batch + n * (sizeof *batch->items + 2 * HMQ_ID_SIZE));
     if (!batch)
         return HMQ_ENOMEM;
     batch->reply = reply;
     batch->memory = NULL;
     batch->n = n;
     batch->gap = 0;
+    char *names = (char *)&batch->items[n];
+    batch->blocks = NULL;
+    batch->size = 0;
     for (size_t i = 0; i < n; i++) {
-        if (!message_init(&batch->items[i], hmq_reply_at(reply, i))) {
+        if (!message_init(&batch->items[i], hmq_reply_at(reply, i), names + i * 2 * HMQ_ID_SIZE)) {
             free(batch);
             return HMQ_EPROTO;
         }
@@ -95,7 +99,7 @@ void hmq_batch_free(hmq_batch *batch)
     for (size_t i = 0; !batch->reply && i < batch->n; i++)
         hmq_reply_free(batch->items[i].attributes);
     hmq_reply_free(batch->reply);
-    free(batch);
+    blocks_give(batch->blocks, batch, batch->size);
 }
 
 static const struct hmq_reply *message_attribute(const hmq_message *m, const char *name)

@@ -15,6 +15,7 @@
 
 #include <stdatomic.h>
 
+#include "clients/c/wire/blocks.h"
 #include "clients/c/wire/memory.h"
 #include "clients/c/wire/parts.h"
 
@@ -27,12 +28,14 @@ struct hmq_message {
     size_t bytes; /* record only: what the message takes of it */
     void *holder; /* what a consumer knows of it; NULL: it is none of a consumer's */
     _Atomic int naming; /* record only: enum message_naming */
-    char id[HMQ_ID_SIZE]; /* the receipt without its attempt; record: written when asked for */
-    char receipt[HMQ_ID_SIZE];
+    char *id; /* the receipt without its attempt; in the block of its batch. Record: written when asked for */
+    char *receipt;
 };
 
 struct hmq_batch {
     struct hmq_reply *reply; /* owned; NULL: a record's */
+    struct blocks *blocks; /* where its block comes from; NULL: malloc */
+    size_t size; /* of its block */
     size_t n;
     uint64_t gap; /* reader: offsets left out before it */
     struct memory *memory; /* that it was taken from, until it is freed or is the application's; NULL: from none */

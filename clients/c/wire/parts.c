@@ -17,7 +17,7 @@ void parts_name(const struct parts *p, char *ret_id, char *ret_receipt)
         snprintf(ret_receipt, HMQ_ID_SIZE, "%.134s:%" PRIu32 ":%" PRIu64 "#%" PRIu32, p->topic,
                  p->queue, p->offset, p->attempt);
     else
-        memcpy(ret_receipt, ret_id, HMQ_ID_SIZE);
+        memcpy(ret_receipt, ret_id, strlen(ret_id) + 1);
 }
 
 /* NUMBER(name, value, there), TEXT(name, value), BYTES(name, slice): as POP's attributes have them. */

@@ -25,7 +25,9 @@ struct parts {
     uint8_t priority;
 };
 
-/* Writes id and receipt, HMQ_ID_SIZE bytes each; they are the same where it is not leased. */
+/* Writes id and receipt, each of at most HMQ_ID_SIZE bytes and PARTS_NAME_BYTES more than the topic; they are the same
+ * where it is not leased. */
+#define PARTS_NAME_BYTES 48 /* ":4294967295:18446744073709551615#4294967295" and a NUL */
 void parts_name(const struct parts *p, char *ret_id, char *ret_receipt);
 
 /* The attributes as POP would answer them; NULL: no memory. Free with hmq_reply_free. */

@@ -12,7 +12,6 @@
  */
 #include "clients/c/wire/unpack.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
 #include "protocol/record/record.h"
@@ -42,9 +41,12 @@ static enum hmq_status unpack_count(struct unpacking *u)
     for (uint32_t i = 0; i < u->header.count; i++) {
         if (!unpack_is_meant(u, i))
             continue;
+        u->n++;
+        struct slice bytes = record_bytes(u->record, &u->header, i);
+        if (bytes.len > 0 && bytes.data[0] == 0) /* it has a body only; whether that is whole, unpack_all sees */
+            continue;
         if (record_message(u->record, &u->header, i, &m) != ST_OK)
             return HMQ_EPROTO;
-        u->n++;
         u->n_keys += m.n_keys;
         u->n_props += m.n_props;
     }
@@ -119,17 +121,20 @@ static struct hmq_batch *unpack_lay_out(struct unpacking *u)
     size_t items = sizeof(struct hmq_batch) + u->n * sizeof(struct hmq_message);
     size_t keys = u->n_keys * sizeof *u->next_key, props = u->n_props * sizeof *u->next_prop;
     struct slice topic = u->from->topic;
-    size_t bytes = items + keys + props + topic.len + 1 + u->record.len;
+    size_t name = topic.len + PARTS_NAME_BYTES, names = u->n * 2 * name;
+    size_t bytes = items + keys + props + topic.len + 1 + u->record.len + names, size = bytes;
     struct memory *memory = u->from->memory;
     if (!memory_take(memory, bytes))
         return NULL;
-    struct hmq_batch *batch = malloc(bytes);
+    struct hmq_batch *batch = blocks_take(u->from->blocks, &size);
     if (!batch) {
         memory_give(memory, bytes);
         return NULL;
     }
     batch->memory = memory;
     batch->taken = bytes;
+    batch->blocks = u->from->blocks;
+    batch->size = size;
     batch->reply = NULL;
     batch->n = u->n;
     batch->gap = 0;
@@ -143,7 +148,27 @@ static struct hmq_batch *unpack_lay_out(struct unpacking *u)
     u->topic = (const char *)at;
     u->copy = at + topic.len + 1;
     memcpy(u->copy, u->record.data, u->record.len);
+    char *at_names = (char *)u->copy + u->record.len;
+    for (size_t i = 0; i < u->n; i++) {
+        batch->items[i].id = at_names + 2 * i * name;
+        batch->items[i].receipt = batch->items[i].id + name;
+    }
     return batch;
+}
+
+/* False: a message is not whole. */
+static bool unpack_all(struct unpacking *u, struct hmq_batch *batch)
+{
+    size_t n = 0;
+    for (uint32_t i = 0; i < u->header.count; i++) {
+        struct message m;
+        if (!unpack_is_meant(u, i))
+            continue;
+        if (record_message(u->record, &u->header, i, &m) != ST_OK)
+            return false;
+        unpack(u, i, &m, &batch->items[n++]);
+    }
+    return true;
 }
 
 enum hmq_status unpack_record(struct slice record, const struct origin *from,
@@ -156,13 +181,11 @@ enum hmq_status unpack_record(struct slice record, const struct origin *from,
     struct hmq_batch *batch = unpack_lay_out(&u);
     if (!batch)
         return HMQ_ENOMEM;
-    size_t n = 0;
-    for (uint32_t i = 0; i < u.header.count; i++) {
-        struct message m;
-        if (unpack_is_meant(&u, i) && record_message(record, &u.header, i, &m) == ST_OK)
-            unpack(&u, i, &m, &batch->items[n++]);
+    if (!unpack_all(&u, batch)) {
+        batch_hand_over(batch);
+        blocks_give(batch->blocks, batch, batch->size);
+        return HMQ_EPROTO;
     }
-    assert(n == u.n); /* they were decoded before */
     *ret_batch = batch;
     return HMQ_OK;
 }

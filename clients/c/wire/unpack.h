@@ -14,6 +14,7 @@ struct origin {
     int64_t lease_until_ms;
     struct memory *memory; /* to take the messages from; NULL: they are not counted */
     struct slice bits; /* u64 words, little-endian; empty: all messages */
+    struct blocks *blocks; /* for the batch, which it must outlive; NULL: malloc */
 };
 
 /* The record is copied. HMQ_EPROTO: it is damaged, or none of its messages is wanted. HMQ_ENOMEM:

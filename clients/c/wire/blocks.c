@@ -1,0 +1,66 @@
+/* blocks.c: keeps a few blocks for the next one who needs one of their size; see blocks.h. */
+#include "clients/c/wire/blocks.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+bool blocks_init(struct blocks *b)
+{
+    *b = (struct blocks){.bytes = 0};
+    return pthread_mutex_init(&b->lock, NULL) == 0;
+}
+
+void blocks_fini(struct blocks *b)
+{
+    for (size_t i = 0; i < BLOCKS_KEPT; i++)
+        free(b->kept[i]);
+    pthread_mutex_destroy(&b->lock);
+}
+
+void *blocks_take(struct blocks *b, size_t *size)
+{
+    void *block = NULL;
+    if (!b || *size < BLOCK_BYTES_LEAST)
+        return malloc(*size);
+    pthread_mutex_lock(&b->lock);
+    for (size_t i = 0; i < BLOCKS_KEPT && !block; i++) {
+        if (b->size[i] < *size || b->size[i] / 4 > *size)
+            continue;
+        block = b->kept[i];
+        *size = b->size[i];
+        b->kept[i] = NULL;
+        b->size[i] = 0;
+        b->bytes -= *size;
+    }
+    pthread_mutex_unlock(&b->lock);
+    return block ? block : malloc(*size);
+}
+
+/* Under the lock: the place of the smallest one, or a free one. */
+static size_t blocks_smallest(const struct blocks *b)
+{
+    size_t at = 0;
+    for (size_t i = 1; i < BLOCKS_KEPT; i++)
+        if (b->size[i] < b->size[at])
+            at = i;
+    return at;
+}
+
+void blocks_give(struct blocks *b, void *block, size_t size)
+{
+    if (!b || size < BLOCK_BYTES_LEAST || size > BLOCKS_BYTES_KEPT) {
+        free(block);
+        return;
+    }
+    pthread_mutex_lock(&b->lock);
+    size_t at = blocks_smallest(b);
+    if (b->size[at] < size && b->bytes - b->size[at] + size <= BLOCKS_BYTES_KEPT) {
+        void *smaller = b->kept[at];
+        b->bytes += size - b->size[at];
+        b->kept[at] = block;
+        b->size[at] = size;
+        block = smaller;
+    }
+    pthread_mutex_unlock(&b->lock);
+    free(block);
+}

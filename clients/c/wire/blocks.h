@@ -1,0 +1,34 @@
+/*
+ * blocks.h: large blocks of memory that are used again. A consumer unpacks hundreds of records a second, each into blocks
+ * of some hundred KB; given back to the system and taken anew, their pages cost more than the messages.
+ *
+ * At most BLOCKS_KEPT blocks of BLOCKS_BYTES_KEPT bytes together are kept. Any thread.
+ */
+#ifndef HALFMQ_CLIENTS_C_BLOCKS_H
+#define HALFMQ_CLIENTS_C_BLOCKS_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#define BLOCKS_KEPT 24
+#define BLOCKS_BYTES_KEPT (8u << 20)
+#define BLOCK_BYTES_LEAST 32768 /* smaller ones are not worth it */
+
+struct blocks {
+    pthread_mutex_t lock;
+    void *kept[BLOCKS_KEPT];
+    size_t size[BLOCKS_KEPT];
+    size_t bytes; /* of all that are kept */
+};
+
+bool blocks_init(struct blocks *b);
+void blocks_fini(struct blocks *b);
+
+/* A block of at least so many bytes, with any content; *size becomes what it has. NULL: no memory. b NULL: malloc. */
+void *blocks_take(struct blocks *b, size_t *size);
+
+/* block NULL is fine. b NULL: free. */
+void blocks_give(struct blocks *b, void *block, size_t size);
+
+#endif
