@@ -21,7 +21,7 @@ suite    = /usr/bin/python3 bench/suite --bin $(BUILD)/bin $(if $(BENCH_FULL),--
 ctest    = ctest --test-dir $(1) --output-on-failure -j 2
 
 .PHONY: build help deps all test sim demo install format format-check tidy asan tsan fuzz crash faults bench \
-        bench-peers bench-regress bench-verify bench-broken clean
+        bench-peers bench-regress bench-verify bench-broken client-abi clean
 
 build: deps-build      ## halfmqd, halfmq, libhalfmq, halfmq-bench and the examples, in build/ (the default)
 	@$(call make,programs,$(BUILD))
@@ -96,6 +96,9 @@ bench-broken: all      ## the same on a broker broken on purpose: verify must te
 
 bench-regress: all     ## instructions per operation against bench/regress.baseline (valgrind); UPDATE=1
 	@/usr/bin/python3 bench/regress.py --bin $(BUILD)/bin $(if $(UPDATE),--update)
+
+client-abi: all        ## the binary interface of libhalfmq against clients/c/libhalfmq.abi; UPDATE=1 writes that anew
+	@BUILD=$(BUILD) /usr/bin/python3 tests/packaging/abi.py $(if $(UPDATE),--update)
 
 clean:                 ## removes what the builds made
 	@rm -rf build build-debug build-asan build-tsan build-fuzz
