@@ -15,8 +15,9 @@
  *              otherwise its code and text are set, on success too (HMQ_OK, "").
  *   Ownership  What a _new function or a ret_ argument gave you is yours; free it with the _free or
  *              _close function named with it. _free(NULL) does nothing. Arguments are copied before
- *              the call returns, unless said otherwise. Close producers, consumers, readers and
- *              subscriptions before their client. Messages that are kept outlive both (hmq_message_keep).
+ *              the call returns, unless said otherwise. A client that is freed lives on until its
+ *              last producer, consumer, reader and subscription is closed. Messages that are kept outlive
+ *              both (hmq_message_keep).
  *   Threads    Several threads may use an object at once, except for hmq_options, hmq_request,
  *              hmq_reply and hmq_batch, which belong to one thread at a time. By default a client
  *              runs one thread for its socket ("the I/O thread"). Callbacks run there unless said
@@ -183,7 +184,9 @@ HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_client_open(const char *uri, hmq_clie
 
 /*
  * Closes the client at once: requests under way fail with HMQ_ECLOSED (HMQ_EUNKNOWN where they were
- * sent), and their callbacks have run when this returns. Waits only for a callback that is running. Call hmq_client_flush before, if the requests matter. Not from a callback.
+ * sent), and their callbacks have run when this returns. Waits only for a callback that is running. Call hmq_client_flush before,
+ * if the requests matter. In a callback, it is closed after that has returned. Where it has producers, consumers, readers
+ * or subscriptions yet, all of this happens when the last of them is closed.
  */
 HMQ_API void hmq_client_free(hmq_client *client);
 

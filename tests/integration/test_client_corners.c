@@ -271,6 +271,118 @@ static void test_a_request_that_is_too_large_is_not_retryable(void **state)
     free(large);
 }
 
+/* ---- freeing ---- */
+
+static void expect_hang_up(struct fake *p)
+{
+    struct timeval soon = {.tv_sec = RIG_DEADLINE_MS / 1000};
+    char bytes[4096];
+    ssize_t n;
+    assert_int_equal(setsockopt(p->fd, SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof soon), 0);
+    while ((n = recv(p->fd, bytes, sizeof bytes, 0)) > 0)
+        ;
+    assert_int_equal(n, 0);
+}
+
+/* The client goes on for those that use it, and ends with the last of them. */
+static void test_a_client_is_freed_before_its_producers(void **state)
+{
+    struct fake *p = *state;
+    struct fake_result r = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    const char *topic = "t";
+    hmq_producer *producer = NULL;
+    hmq_reader *reader = NULL;
+    hmq_consumer *consumer = NULL;
+    hmq_error err;
+    hmq_client *client = fake_client_of(p, "");
+    RIG_CHECK(hmq_producer_new(client, NULL, &producer, &err), &err);
+    RIG_CHECK(hmq_reader_new(client, "t", 0, 0, NULL, &reader, &err), &err);
+    RIG_CHECK(hmq_consumer_new(client, "g", &topic, 1, acknowledge, NULL, NULL, &consumer, &err), &err);
+    fake_answer_call(p);
+    hmq_client_free(client);
+    RIG_CHECK(hmq_send_async(producer, "t", "x", 1, NULL, RIG_DEADLINE_MS, fake_on_sent, &r, &err), &err);
+    hear_until(p, "send");
+    fake_answer(p);
+    rig_eventually(fake_ended, &r, "it is sent");
+    assert_int_equal(r.last, HMQ_OK);
+    (void)hmq_consumer_close(consumer, 0, &err);
+    (void)hmq_reader_close(reader, 0, &err);
+    RIG_CHECK(hmq_producer_close(producer, RIG_DEADLINE_MS, &err), &err);
+    expect_hang_up(p);
+}
+
+struct suicide {
+    hmq_client *client;
+    struct fake_result other; /* of a request that is under way then */
+};
+
+static void free_client(void *arg, hmq_reply *reply, const hmq_error *err)
+{
+    struct suicide *s = arg;
+    (void)err;
+    hmq_reply_free(reply);
+    hmq_client_free(s->client);
+}
+
+static void test_a_client_is_freed_in_a_callback(void **state)
+{
+    struct fake *p = *state;
+    struct suicide s = {.other = {.lock = PTHREAD_MUTEX_INITIALIZER}};
+    hmq_error err;
+    hmq_options *o = rig_options_for(p->port, ""); /* no events: they would come when the test is over */
+    RIG_CHECK(hmq_client_new(o, &s.client, &err), &err);
+    hmq_options_free(o);
+    hmq_request *request = hmq_request_new("ping");
+    RIG_CHECK(hmq_call_async(s.client, request, RIG_DEADLINE_MS, free_client, &s, &err), &err);
+    hmq_request_free(request);
+    fake_answer_call(p);
+    fake_hear(p);
+    call_async(s.client, "topic_list", &s.other);
+    fake_answer(p);
+    rig_eventually(fake_ended, &s.other, "the other request is told");
+    if (s.other.last != HMQ_EUNKNOWN)
+        assert_int_equal(s.other.last, HMQ_ECLOSED);
+    expect_hang_up(p);
+}
+
+static void watch(void *arg, int fd, int want_read, int want_write)
+{
+    unsigned *calls = arg;
+    (void)fd;
+    (void)want_read;
+    (void)want_write;
+    (*calls)++;
+}
+
+static void set_deadline(void *arg, int64_t in_ms)
+{
+    unsigned *calls = arg;
+    (void)in_ms;
+    (*calls)++;
+}
+
+/* It is gone when the loop's call returns in which the callback ran. */
+static void test_a_client_is_freed_in_a_callback_of_a_loop(void **state)
+{
+    struct fake *p = *state;
+    struct suicide s = {.other = {.lock = PTHREAD_MUTEX_INITIALIZER}};
+    unsigned calls = 0;
+    hmq_loop loop = HMQ_LOOP;
+    hmq_error err;
+    loop.arg = &calls;
+    loop.watch = watch;
+    loop.deadline = set_deadline;
+    hmq_options *o = rig_options_for(p->port, "");
+    RIG_CHECK(hmq_client_new_loop(o, &loop, &s.client, &err), &err);
+    hmq_options_free(o);
+    hmq_request *request = hmq_request_new("ping");
+    RIG_CHECK(hmq_call_async(s.client, request, 0, free_client, &s, &err), &err);
+    hmq_request_free(request);
+    call_async(s.client, "topic_list", &s.other);
+    hmq_client_timeout(s.client);
+    assert_int_equal(s.other.n, 1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fake_start, fake_stop)
@@ -282,6 +394,9 @@ int main(void)
         TEST(test_a_reader_that_is_gone_closes_its_stream),
         TEST(test_waiting_for_ever_is_no_overflow),
         TEST(test_a_request_that_is_too_large_is_not_retryable),
+        TEST(test_a_client_is_freed_before_its_producers),
+        TEST(test_a_client_is_freed_in_a_callback),
+        TEST(test_a_client_is_freed_in_a_callback_of_a_loop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

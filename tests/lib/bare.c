@@ -43,6 +43,7 @@ void bare_start(struct bare *b, const char *query)
     c->core.batch_bytes = (size_t)options_num(c->options, CHOICE_max_batch_bytes);
     TAILQ_INIT(&c->services);
     TAILQ_INIT(&c->taken_back);
+    c->users = 1;
     c->wake_fd = -1; /* no thread sleeps, so there is nothing to wake */
     c->line = LINE_UP;
     c->epoch = 1;

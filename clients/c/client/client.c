@@ -17,6 +17,22 @@ const struct hmq_options *client_options(const struct hmq_client *c)
     return c->options;
 }
 
+void client_hold(struct hmq_client *c)
+{
+    pthread_mutex_lock(&c->lock);
+    c->users++;
+    pthread_mutex_unlock(&c->lock);
+}
+
+void client_release(struct hmq_client *c)
+{
+    pthread_mutex_lock(&c->lock);
+    bool last = --c->users == 0;
+    pthread_mutex_unlock(&c->lock);
+    if (last)
+        c->end(c);
+}
+
 struct memory *client_memory(const struct hmq_client *c)
 {
     return c->memory;

@@ -53,6 +53,11 @@ LIST_HEAD(stats_sources, stats_source);
 /* The client's options; they never change. */
 const struct hmq_options *client_options(const struct hmq_client *c);
 
+/* The client lives until the application and each of its roles have released it. Any thread; the last release closes
+ * it, so nothing of it is used after that. */
+void client_hold(struct hmq_client *c);
+void client_release(struct hmq_client *c);
+
 /* What counts the memory of what the broker sends on its own account. */
 struct memory *client_memory(const struct hmq_client *c);
 

@@ -89,7 +89,8 @@ struct hmq_client {
     struct service_list services;
     struct call_list taken_back; /* the driver calls their done() */
     enum line line;
-    bool stopping; /* hmq_client_free was called */
+    unsigned users; /* the application, and each role: client_hold */
+    bool stopping; /* the last of them has released it */
     bool flooded; /* the broker sends requests, and does not read the replies: its connection is to be closed */
     bool looked_up; /* a look-up has ended since the driver last woke */
     unsigned waiting_for_room; /* threads */
@@ -110,6 +111,7 @@ struct hmq_client {
     _Atomic uint32_t next_id;
     struct hmq_options *options; /* never changes */
     struct memory *memory; /* never changes */
+    void (*end)(struct hmq_client *c); /* never changes: called where nobody has the client any more */
     int wake_fd; /* never changes */
     bool threaded; /* never changes: the driver is our own thread */
     pthread_t thread;
@@ -120,6 +122,7 @@ struct hmq_client {
     int told_fd, told_read, told_write; /* watch.h */
     int64_t told_until_ms;
     unsigned inside; /* > 0: a callback of ours may be on the stack */
+    void (*bury)(struct hmq_client *c); /* it was released in a callback: the driver calls this, and touches it no more */
 };
 
 #endif

@@ -83,7 +83,7 @@ static int64_t earlier(int64_t a, int64_t b)
 static int64_t driver_plan_locked(struct hmq_client *c)
 {
     int64_t until_ms = earlier(core_next_expiry(&c->core), peer_due(c));
-    if (!TAILQ_EMPTY(&c->taken_back) || c->looked_up)
+    if (!TAILQ_EMPTY(&c->taken_back) || c->looked_up || c->stopping)
         until_ms = CORE_NOW;
     if (c->line == LINE_UP)
         until_ms = earlier(until_ms, core_next_flush(&c->core));

@@ -16,6 +16,7 @@
 #include "clients/c/client/gate.h"
 #include "clients/c/client/peer.h"
 #include "clients/c/client/thread.h"
+#include "clients/c/client/wait.h"
 #include "clients/c/client/watch.h"
 #include "clients/c/wire/clock.h"
 #include "clients/c/wire/sized.h"
@@ -44,6 +45,45 @@ static void open_undo(struct hmq_client *c)
     pthread_mutex_destroy(&c->lock);
     hmq_options_free(c->options);
     free(c);
+}
+
+/* Those who wait in a function of the client have been woken, and leave. */
+static void open_await_callers(struct hmq_client *c)
+{
+    pthread_mutex_lock(&c->lock);
+    while (!gate_empty(&c->gate))
+        pthread_cond_wait(&c->changed, &c->lock);
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* The driver has stopped. */
+static void open_bury(struct hmq_client *c)
+{
+    open_await_callers(c);
+    open_undo(c);
+}
+
+/* Nobody has the client any more. */
+static void open_end(struct hmq_client *c)
+{
+    gate_close(&c->gate, c);
+    pthread_mutex_lock(&c->lock);
+    c->stopping = true;
+    watch_wake_locked(c, CORE_NOW);
+    assert(TAILQ_EMPTY(&c->services)); /* each role releases the client after its service */
+    pthread_mutex_unlock(&c->lock);
+    client_changed(c);
+    if (!wait_is_possible(c)) { /* a callback: it returns into the driver, which cannot be waited for */
+        c->bury = open_bury;
+        if (c->threaded)
+            pthread_detach(c->thread);
+        return;
+    }
+    if (c->threaded)
+        pthread_join(c->thread, NULL);
+    else
+        driver_stop(c);
+    open_bury(c);
 }
 
 static enum hmq_status open_core(struct hmq_client *c, hmq_error *err)
@@ -76,6 +116,8 @@ static enum hmq_status open_client(const hmq_options *options, struct hmq_client
         return error_plain(err, HMQ_ENOMEM);
     TAILQ_INIT(&c->services);
     TAILQ_INIT(&c->taken_back);
+    c->users = 1;
+    c->end = open_end;
     c->told_fd = -1;
     c->peer.net = NET_NONE;
     c->peer.dial.epoll = -1;
@@ -169,47 +211,34 @@ enum hmq_status hmq_client_open(const char *uri, hmq_client **ret_client, hmq_er
     return status;
 }
 
-/* Those who wait in a function of the client have been woken, and leave. */
-static void open_await_callers(struct hmq_client *c)
-{
-    pthread_mutex_lock(&c->lock);
-    while (!gate_empty(&c->gate))
-        pthread_cond_wait(&c->changed, &c->lock);
-    pthread_mutex_unlock(&c->lock);
-}
-
 void hmq_client_free(hmq_client *c)
 {
-    if (!c)
+    if (c)
+        client_release(c);
+}
+
+static void open_step(struct hmq_client *c, bool readable, bool writable)
+{
+    driver_step(c, readable, writable);
+    if (!c->bury || c->inside > 0)
         return;
-    gate_close(&c->gate, c);
-    pthread_mutex_lock(&c->lock);
-    c->stopping = true;
-    watch_wake_locked(c, CORE_NOW);
-    assert(TAILQ_EMPTY(&c->services)); /* producers and consumers are closed before their client */
-    pthread_mutex_unlock(&c->lock);
-    client_changed(c);
-    if (c->threaded)
-        pthread_join(c->thread, NULL);
-    else
-        driver_stop(c);
-    open_await_callers(c);
-    open_undo(c);
+    driver_stop(c);
+    c->bury(c);
 }
 
 void hmq_client_readable(hmq_client *c, int fd)
 {
     if (fd == c->wake_fd || fd == c->told_fd)
-        driver_step(c, fd == c->told_fd, false);
+        open_step(c, fd == c->told_fd, false);
 }
 
 void hmq_client_writable(hmq_client *c, int fd)
 {
     if (fd == c->told_fd)
-        driver_step(c, false, true);
+        open_step(c, false, true);
 }
 
 void hmq_client_timeout(hmq_client *c)
 {
-    driver_step(c, false, false);
+    open_step(c, false, false);
 }

@@ -24,6 +24,8 @@ static void *thread_main(void *arg)
     while (!thread_is_to_stop(c))
         driver_poll(c, CORE_NEVER);
     driver_stop(c);
+    if (c->bury)
+        c->bury(c);
     return NULL;
 }
 

@@ -184,6 +184,7 @@ static enum hmq_status consumer_start(struct hmq_consumer *c, const hmq_options 
         consumer_free(c);
         return error_set(err, HMQ_ESYSTEM, "the system has no %zu threads for the consumer", n_workers);
     }
+    client_hold(c->client);
     service_add(c->client, &c->service);
     stats_add(c->client, &c->shown);
     *ret_consumer = c;

@@ -144,6 +144,7 @@ enum hmq_status hmq_consumer_close(hmq_consumer *c, int64_t timeout_ms, hmq_erro
     stats_remove(client, &c->shown);
     close_take_back(c);
     close_end(c);
+    client_release(client);
     if (hung > 0)
         return error_set(err, HMQ_ETIMEDOUT,
                          "a handler did not return in time and is abandoned, with %zu messages that are redelivered "

@@ -45,6 +45,7 @@ enum hmq_status hmq_producer_new(hmq_client *c, const hmq_options *options,
         return status;
     }
     p->sender.push = producer_push_gathered;
+    client_hold(c);
     lanes_start(&p->lanes);
     sender_show(&p->sender, STATS_PRODUCER);
     *ret_producer = p;
@@ -302,6 +303,7 @@ enum hmq_status hmq_producer_close(hmq_producer *p, int64_t timeout_ms, hmq_erro
 {
     if (!p)
         return error_none(err);
+    struct hmq_client *c = p->sender.client;
     enum hmq_status status = sender_close(&p->sender, timeout_ms, err);
     if (status == HMQ_EWOULDBLOCK)
         return status;
@@ -309,5 +311,6 @@ enum hmq_status hmq_producer_close(hmq_producer *p, int64_t timeout_ms, hmq_erro
     lanes_stop(&p->lanes);
     sender_fini(&p->sender);
     free(p);
+    client_release(c);
     return status;
 }

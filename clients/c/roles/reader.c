@@ -357,6 +357,7 @@ enum hmq_status hmq_reader_new(hmq_client *c, const char *topic, uint32_t queue,
     r->growth = 4 * GROWTH_ONE;
     r->service = (struct service){
         .connected = reader_connected, .tick = reader_tick, .notify = reader_notify, .due_ms = CORE_NOW};
+    client_hold(c);
     service_add(c, &r->service);
     *ret_reader = r;
     return error_none(err);
@@ -539,6 +540,7 @@ enum hmq_status hmq_reader_close(hmq_reader *r, int64_t timeout_ms, hmq_error *e
     if (r->given_up)
         (void)reader_close_given_up(r);
     reader_free(r);
+    client_release(c);
     if (status == HMQ_ETIMEDOUT)
         return error_set(err, status, "the broker has not replied to the reader yet");
     return error_plain(err, status);

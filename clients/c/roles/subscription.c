@@ -206,6 +206,7 @@ enum hmq_status hmq_subscription_new(hmq_client *c, const char *const *topics, s
                                   .tick = subscription_tick,
                                   .notify = subscription_notify,
                                   .due_ms = CORE_NOW};
+    client_hold(c);
     service_add(c, &s->service);
     *ret_subscription = s;
     return error_none(err);
@@ -267,5 +268,6 @@ enum hmq_status hmq_subscription_close(hmq_subscription *s, hmq_error *err)
     for (size_t i = 0; i < s->n; i++)
         subscription_leave(s, s->channels[i]);
     subscription_free(s);
+    client_release(c);
     return error_none(err);
 }

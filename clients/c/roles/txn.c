@@ -65,6 +65,7 @@ enum hmq_status hmq_txn_producer_new(hmq_client *c, const char *pgroup, hmq_chec
         return error_set(err, own.code, "%s", own.text);
     }
     sender_show(&p->sender, STATS_TXN_PRODUCER);
+    client_hold(c);
     *ret_producer = p;
     return error_none(err);
 }
@@ -361,13 +362,15 @@ enum hmq_status hmq_txn_producer_close(hmq_txn_producer *p, int64_t timeout_ms, 
         return error_none(err);
     if (p->checker && workers_here(&p->checker->workers))
         return error_plain(err, HMQ_EWOULDBLOCK);
-    int64_t deadline_ms = client_deadline(p->sender.client, timeout_ms);
+    struct hmq_client *c = p->sender.client;
+    int64_t deadline_ms = client_deadline(c, timeout_ms);
     enum hmq_status status = sender_close(&p->sender, timeout_ms, err);
     if (status == HMQ_EWOULDBLOCK)
         return status;
     bool ended = checker_free(p->checker, deadline_ms);
     sender_forget(&p->sender);
     txn_producer_free(p);
+    client_release(c);
     if (!ended)
         return error_set(err, HMQ_ETIMEDOUT, "a check callback still runs; it is abandoned, and its answer is dropped");
     return status;
