@@ -7,6 +7,7 @@ T        = resp
 SECONDS  = 60
 ROUNDS   = 50
 KILLS    = 20
+BLOWS    = 30
 BATCH    = 1
 SEEDS    = 5000
 SEED     = 1
@@ -20,7 +21,7 @@ make     = cmake --preset $(1) $(call generator,$(2)) -DHALFMQ_WERROR=$(WERROR) 
 suite    = /usr/bin/python3 bench/suite --bin $(BUILD)/bin $(if $(BENCH_FULL),--full) $(if $(PEERS),--peers-folder $(PEERS))
 ctest    = ctest --test-dir $(1) --output-on-failure -j 2
 
-.PHONY: build help deps all test sim demo install format format-check tidy asan tsan fuzz crash faults bench \
+.PHONY: build help deps all test sim client-stress demo install format format-check tidy asan tsan fuzz crash faults bench \
         bench-peers bench-regress bench-verify bench-broken client-abi clean
 
 build: deps-build      ## halfmqd, halfmq, libhalfmq, halfmq-bench and the examples, in build/ (the default)
@@ -79,6 +80,12 @@ crash: all             ## the crash tests, longer: ROUNDS=50
 
 faults: all            ## each allocation and system call of the broker fails, one in each life; some minutes
 	@FAULTS=all JOBS=$(JOBS) HALFMQD=$(BUILD)/bin/halfmqd BIN=$(BUILD)/bin /usr/bin/python3 tests/crash/faults.py
+
+client-stress: deps-test ## libhalfmq under thirty kills, cuts, refusals and closes, with both sanitizers: BLOWS=30
+	@$(call make,asan,build-asan) --target integration_test_client_stress
+	@$(call make,tsan,build-tsan) --target integration_test_client_stress
+	@HALFMQ_STRESS_ROUNDS=$(BLOWS) $(call ctest,build-asan) -R integration/client_stress
+	@HALFMQ_STRESS_ROUNDS=$(BLOWS) $(call ctest,build-tsan) -R integration/client_stress
 
 bench: all             ## the figures of bench/README.md, beside Redis: ONLY=txn,consume BENCH_FULL=1
 	@$(suite) $(if $(ONLY),--only $(ONLY))
