@@ -84,6 +84,7 @@ static void end(struct course *c)
     RIG_CHECK(hmq_producer_close(c->producer, RIG_DEADLINE_MS, &err), &err);
     hmq_client_free(c->client);
     spawn_stop(c->broker);
+    spawn_free(c->broker);
 }
 
 static void test_epoll(void **state)

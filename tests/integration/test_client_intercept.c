@@ -27,6 +27,7 @@ static int stop(void **state)
 {
     (void)state;
     spawn_stop(broker);
+    spawn_free(broker);
     return 0;
 }
 
