@@ -67,12 +67,20 @@ enum hmq_status client_submit(struct hmq_client *c, struct call *call, int64_t l
     return status;
 }
 
-bool client_has_room(struct hmq_client *c)
+/* The smaller of them, of what is left below a limit in units of so many bytes. */
+static size_t client_less(size_t room, size_t used, size_t most, size_t unit)
 {
-    pthread_mutex_lock(&c->lock);
+    size_t left = used < most ? 1 + (most - used) / unit / CLIENT_ROOM_SHARE : 0;
+    return left < room ? left : room;
+}
+
+size_t client_room(struct hmq_client *c)
+{
     const struct core *core = &c->core;
-    bool room = core->pending < core->max_pending && core->pending_bytes < core->max_pending_bytes &&
-                core->memory < core->max_memory;
+    pthread_mutex_lock(&c->lock);
+    size_t room = client_less(CLIENT_ROOM_MOST, core->pending, core->max_pending, 1);
+    room = client_less(room, core->pending_bytes, core->max_pending_bytes, CLIENT_ROOM_BYTES);
+    room = client_less(room, core->memory, core->max_memory, CLIENT_ROOM_BYTES);
     pthread_mutex_unlock(&c->lock);
     return room;
 }

@@ -75,8 +75,14 @@ int64_t client_deadline(const struct hmq_client *c, int64_t timeout_ms);
  */
 enum hmq_status client_submit(struct hmq_client *c, struct call *call, int64_t linger_ms);
 
-/* Whether the limits on pending requests leave room for another one. */
-bool client_has_room(struct hmq_client *c);
+/*
+ * How many requests of at most CLIENT_ROOM_BYTES the limits on pending requests leave room for, so that the caller need
+ * not ask before each: a small share of what is left, as others ask too. 0: there is none.
+ */
+#define CLIENT_ROOM_BYTES 4096
+#define CLIENT_ROOM_SHARE 64
+#define CLIENT_ROOM_MOST 64
+size_t client_room(struct hmq_client *c);
 
 /* Says that the caller waits for that (wait.h), or does not any more: it is woken when a quarter is free. */
 void client_await_room(struct hmq_client *c, bool waits);

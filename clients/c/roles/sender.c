@@ -254,7 +254,7 @@ static void sender_push(struct sender *s)
 static bool sender_client_has_room(void *arg)
 {
     const struct sender *s = arg;
-    return gate_closing(&s->gate) || client_has_room(s->client);
+    return gate_closing(&s->gate) || client_room(s->client) > 0;
 }
 
 /* Not on the driver's thread, be it the application's loop: an asynchronous call must not hold that up. */
@@ -263,10 +263,23 @@ static bool sender_may_wait(struct sender *s)
     return s->block && !client_on_driver(s->client);
 }
 
-/* The limits of the client, which all its producers share. What was counted in by its producer passes them later. */
-static bool sender_await_client(struct sender *s, int64_t deadline_ms)
+/* Asks the client, whose lock the I/O thread wants as well, not for each small message. */
+static bool sender_client_lets(struct sender *s, size_t bytes)
 {
-    if (client_has_room(s->client))
+    size_t room = bytes <= CLIENT_ROOM_BYTES ? atomic_load_explicit(&s->room, memory_order_relaxed) : 0;
+    while (room > 0)
+        if (atomic_compare_exchange_weak_explicit(&s->room, &room, room - 1, memory_order_relaxed, memory_order_relaxed))
+            return true;
+    room = client_room(s->client);
+    if (room > 0)
+        atomic_store_explicit(&s->room, room - 1, memory_order_relaxed);
+    return room > 0;
+}
+
+/* The limits of the client, which all its producers share. What was counted in by its producer passes them later. */
+static bool sender_await_client(struct sender *s, size_t bytes, int64_t deadline_ms)
+{
+    if (sender_client_lets(s, bytes))
         return true;
     if (!sender_may_wait(s))
         return false;
@@ -280,7 +293,7 @@ static bool sender_await_client(struct sender *s, int64_t deadline_ms)
 enum hmq_status sender_reserve(struct sender *s, size_t bytes, int64_t deadline_ms)
 {
     struct sender_wish wish = {s, bytes};
-    if (!sender_await_client(s, deadline_ms))
+    if (!sender_await_client(s, bytes, deadline_ms))
         return HMQ_EAGAIN;
     enum hmq_status status = sender_try_reserve(s, bytes);
     while (status == HMQ_EAGAIN) {

@@ -23,6 +23,7 @@ struct sender {
     bool dedup, block;
     char prefix[17];
     _Atomic uint64_t sequence;
+    _Atomic size_t room; /* small messages for which the client has said that there is room */
     int64_t linger_ms, checkin_ms;
     struct gate gate; /* of the public functions of its producer */
     size_t max_inflight, max_bytes;
