@@ -153,6 +153,11 @@ bool store_stalls(struct store *s)
     return kv_stall_near(s->kv) || (s->redo && s->redo->crowded && s->redo->crowded(s->redo->self));
 }
 
+bool store_is_crowded(struct store *s)
+{
+    return kv_is_crowded(s->kv);
+}
+
 bool store_freed(const struct store *s)
 {
     return kv_space_any(s->kv);

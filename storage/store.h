@@ -77,6 +77,9 @@ enum status store_sync(struct store *s, char *err, size_t err_size) MUST_CHECK;
  * that writes, between two groups. */
 bool store_stalls(struct store *s);
 
+/* True while so much waits for a flush that large writes should wait, too (kv_is_crowded). Any thread. */
+bool store_is_crowded(struct store *s);
+
 /*
  * Gives the disk space of deleted messages back, a round at a time (disk/kv_space.h). urgent: the disk is full. room: how
  * many bytes a round may write before it has freed any. True: there is more to do. store_freed: was something deleted

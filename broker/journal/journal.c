@@ -34,6 +34,7 @@
 #define GROUP_NS INT64_C(10000000) /* of applying: replies to what was quick do not wait for what is slow ... */
 #define HEAVY_NS INT64_C(4000000)  /* ... nor those who wait for a light turn (journal_queue.h) */
 #define GROUP_LOOK_EVERY 4 /* commands between two looks at the clock */
+#define FLUSH_WAIT_NS 1000000 /* between two looks whether the store has flushed enough for large commands */
 #define ROOM_WAIT_NS 20000000 /* between two looks whether the store has room again; */
 #define ROOM_WAITS 750        /* after so many looks the process ends: 15 s */
 
@@ -342,6 +343,18 @@ struct view *journal_view(struct journal *j, struct journal_client *c)
     return view_open(j->opt.store);
 }
 
+/* Leads one turn. While the store has much to flush it is a light one, and large commands wait: each of them would make a
+ * write buffer of its own size, and the next would come before that is on disk. The caller has set `leading`. */
+static void journal_lead_as_writer(struct journal *j)
+{
+    bool crowded = store_is_crowded(j->opt.store);
+    journal_lead(j, NULL, !crowded);
+    journal_pass_on(j);
+    const struct timespec nap = {.tv_nsec = FLUSH_WAIT_NS};
+    if (crowded)
+        nanosleep(&nap, NULL);
+}
+
 /* The writer thread: leads while the pace is slow, and what would hold up a loop. */
 static void *journal_writer(void *arg)
 {
@@ -356,8 +369,7 @@ static void *journal_writer(void *arg)
         pthread_mutex_unlock(&j->lock);
         if (stop)
             return NULL;
-        journal_lead(j, NULL, true);
-        journal_pass_on(j);
+        journal_lead_as_writer(j);
     }
 }
 

@@ -42,3 +42,15 @@ bool kv_stall_near(struct kv *kv)
     kv->stall_near = stall_look(kv);
     return kv->stall_near;
 }
+
+bool kv_is_crowded(struct kv *kv)
+{
+    uint64_t full = 0;
+    for (int i = 0; i < KV_FAMILIES; i++) {
+        enum kv_family f = (enum kv_family)i;
+        if (kv_has(kv, f))
+            full += stall_number(kv, f, "rocksdb.cur-size-all-mem-tables") -
+                    stall_number(kv, f, "rocksdb.cur-size-active-mem-table");
+    }
+    return full > 2 * kv->buffer_bytes;
+}

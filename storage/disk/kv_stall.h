@@ -20,4 +20,11 @@
 /* True where the next writes may have to wait. */
 bool kv_stall_near(struct kv *kv);
 
+/*
+ * True while full write buffers hold more than half of what all of them should: a large record makes a buffer as large as
+ * itself, whatever its size is meant to be, so their number says little about memory then. It is so for as long as the
+ * flush takes that has begun. Any thread.
+ */
+bool kv_is_crowded(struct kv *kv);
+
 #endif
