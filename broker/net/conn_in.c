@@ -20,6 +20,7 @@
 
 #define READ_BYTES_BULK ((size_t)KIB(256)) /* behind a large request */
 #define READ_BYTES_SHORT ((size_t)KIB(2)) /* while connections hold too much memory */
+#define SHRINK_BYTES ((size_t)KIB(256)) /* a buffer is left for a small one when so much of it has been parsed */
 #define FIRST_BYTE_TLS 0x16
 
 static bool conn_in_is_text(uint8_t first)
@@ -59,6 +60,24 @@ static size_t conn_in_parse(struct conn *c, struct slice input)
     return c->stalled ? 0 : d->parse(c, input);
 }
 
+/* Keeps what is behind a large request in a buffer of its own size: the connection may not be read for a while, and the
+ * large buffer would be kept until then. */
+static void conn_in_shrink(struct conn *c)
+{
+    if (c->in_at < SHRINK_BYTES || conn_in_kept(c) > c->in.size / 4)
+        return;
+    struct buf rest;
+    buf_init(&rest, IN_HARD_MAX);
+    buf_put(&rest, c->in.data + c->in_at, conn_in_kept(c));
+    if (rest.failed) {
+        buf_free(&rest);
+        return;
+    }
+    buf_free(&c->in);
+    c->in = rest;
+    c->in_at = 0;
+}
+
 void conn_in_parse_kept(struct conn *c)
 {
     struct slice left = slice_of(c->in.data + c->in_at, conn_in_kept(c));
@@ -74,6 +93,8 @@ void conn_in_parse_kept(struct conn *c)
         c->in_at = 0;
         c->in.len = 0;
         conn_give_buf(c, &c->in);
+    } else {
+        conn_in_shrink(c);
     }
     conn_account(c);
 }

@@ -75,11 +75,13 @@ static void half_store(struct state *st, const struct stamp *stamp, const struct
     buf_reset(&st->half, KIB(256));
     half_encode(&st->half, &half);
     st->sick = st->sick || st->half.failed;
+    buf_reset(&st->scratch2, KIB(256)); /* a large one would be kept beside the write buffers */
     if (row->n_messages == 0 && st->half.len <= HALF_INLINE_MAX) {
         row->first = buf_slice(&st->half);
     } else {
         struct key key = key_txn_message(txid, row->n_messages);
         overlay_put(&st->overlay, &key, buf_slice(&st->half));
+        buf_reset(&st->half, KIB(256));
     }
     row->n_messages++;
     row->bytes += half_bytes(m);

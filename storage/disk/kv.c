@@ -16,6 +16,7 @@
 #include "storage/disk/kv_inner.h"
 #include "storage/disk/kv_setup.h"
 
+#define BATCH_BYTES_KEEP ((size_t)MIB(1))
 #define READ_TIER_PERSISTED 2 /* the C interface has no name for it */
 
 struct kv_snap {
@@ -431,9 +432,22 @@ bool kv_pending(const struct kv *kv)
     return rocksdb_writebatch_count(kv->batch) > 0;
 }
 
+/* Empties the batch. RocksDB keeps the memory of the largest one ever; so a large one is given up. */
+static void kv_batch_empty(struct kv *kv)
+{
+    size_t len = 0;
+    (void)rocksdb_writebatch_data(kv->batch, &len);
+    if (len <= BATCH_BYTES_KEEP) {
+        rocksdb_writebatch_clear(kv->batch);
+        return;
+    }
+    rocksdb_writebatch_destroy(kv->batch);
+    kv->batch = rocksdb_writebatch_create();
+}
+
 void kv_clear(struct kv *kv)
 {
-    rocksdb_writebatch_clear(kv->batch);
+    kv_batch_empty(kv);
     kv_freed_forget(&kv->freed);
 }
 
@@ -496,7 +510,7 @@ enum status kv_log(struct kv *kv, bool sync, char *err, size_t err_size)
     if (logged && kv->redo)
         return ST_OK;
     logged = logged && kv_write_batch(kv, kv->batch, sync, err, err_size);
-    rocksdb_writebatch_clear(kv->batch);
+    kv_batch_empty(kv);
     return logged ? ST_OK : kv_die(kv);
 }
 
@@ -507,7 +521,7 @@ enum status kv_settle(struct kv *kv, char *err, size_t err_size)
     bool written = kv_write_batch(kv, kv->batch, false, err, err_size);
     if (!written && kv->redo && strstr(err, "No space left on device"))
         return ST_DISKFULL;
-    rocksdb_writebatch_clear(kv->batch);
+    kv_batch_empty(kv);
     return written ? ST_OK : kv_die(kv);
 }
 
