@@ -336,6 +336,16 @@ static void server_open_reserve(const struct settings *c)
         log_text(LOG_WARN, "the path of the data folder is too long for the store to wait for room on a full disk");
 }
 
+/* One message of the largest size takes about five times its size while it is read, applied and written. */
+static void server_say_sizes(const struct settings *c)
+{
+    int64_t most = settings_num(c, SET_max_message_bytes), memory = settings_num(c, SET_memory);
+    if (most > memory / 7)
+        log_event(LOG_WARN, "a message of max_message_bytes may take the broker over its memory for a moment",
+                  " max_message_bytes=%lld memory=%lld hint=\"raise memory to %lld, or allow smaller messages\"",
+                  (long long)most, (long long)memory, (long long)most * 8);
+}
+
 /* What needs no store: nobody else may use the data folder, and the addresses are free. */
 static bool server_start_first(struct main_thread *m)
 {
@@ -343,6 +353,7 @@ static bool server_start_first(struct main_thread *m)
     const char *data = settings_text(s->settings, SET_data), *host = settings_text(s->settings, SET_bind);
     if (folder_lock(data, &m->lock_fd, m->err, sizeof m->err) != ST_OK)
         return false;
+    server_say_sizes(s->settings);
     server_open_reserve(s->settings);
     if (!process_disk_has(data, START_DISK_BYTES - reserve_held())) {
         snprintf(m->err, sizeof m->err, "the disk of the data folder is full (%lld bytes free): make room for 1 MiB at least",
