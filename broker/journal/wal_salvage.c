@@ -18,8 +18,13 @@ bool wal_salvage_set_aside(struct wal *w, struct wal_file *f)
     char from[WAL_NAME_BYTES], to[WAL_NAME_BYTES] = "";
     wal_file_name(f, from);
     size_t size = f->size;
-    bool done = wal_file_sync(f) && wal_file_set_aside(w->folder, f, to);
-    if (!done)
+    if (!wal_file_sync(f)) {
+        int why = errno;
+        wal_file_free(f);
+        errno = why;
+        return false;
+    }
+    if (!wal_file_set_aside(w->folder, f, to))
         return false;
     log_event(LOG_WARN, "a file of the log is set aside and never read again", " file=%s/%s was=%s bytes=%zu", w->path,
               to, from, size);

@@ -23,7 +23,7 @@ uint32_t take_cut(struct take *take, uint32_t count)
 {
     uint32_t live = take->live;
     for (uint32_t i = count; i < take->count; i++) {
-        take->live -= (take->bits[i / 64] >> (i % 64)) & 1;
+        take->live -= (uint32_t)((take->bits[i / 64] >> (i % 64)) & 1);
         take->bits[i / 64] &= ~(UINT64_C(1) << (i % 64));
     }
     take->count = count;
