@@ -101,11 +101,11 @@ static int64_t server_reserve_bytes(const struct settings *c)
     return wanted > least ? wanted : least;
 }
 
-/* At least two of the largest messages, else one could never be submitted. */
+/* At least two of the largest messages, with what their entries take beside them. */
 static size_t server_pending_bytes(const struct settings *c)
 {
     size_t share = (size_t)settings_num(c, SET_memory) / 4;
-    size_t least = 2 * (size_t)settings_num(c, SET_max_message_bytes);
+    size_t least = 2 * (size_t)settings_num(c, SET_max_message_bytes) + KIB(64);
     return share > least ? share : least;
 }
 
