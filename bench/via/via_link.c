@@ -78,6 +78,7 @@ bool via_turn(struct via_link *v)
 {
     struct worker *w = v->worker;
     w->now_ns = mono_ns();
+    atomic_store_explicit(&v->clock_ns, w->now_ns, memory_order_relaxed);
     via_take_over(v);
     worker_watch_progress(w);
     return !atomic_load(&w->load->abort);

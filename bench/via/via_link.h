@@ -31,6 +31,7 @@ struct via_link {
     struct pace pace;
     struct chance chance;
     uint64_t seq; /* of the next body */
+    _Atomic int64_t clock_ns; /* when the worker last looked */
     uint64_t share; /* of the ops in flight */
     _Atomic uint64_t done, bytes, failed, rolled_back; /* since the worker last took them over */
     pthread_mutex_t lock; /* for the worker's meter */

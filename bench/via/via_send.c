@@ -1,6 +1,9 @@
 /*
  * via_send.c: hands messages over one by one with hmq_send_async. The library makes batches of those that come close
  * together; --inflight times --batch of them are without an answer, as on the tester's own wire.
+ *
+ *   closed loop   the callback of a message sends the next one, on the client's thread
+ *   open loop     the worker's thread sends when it is due, and waits while the library is full
  */
 #include "bench/via/via_send.h"
 
@@ -18,7 +21,10 @@ struct via_mark {
 
 static bool via_send_open(struct via_link *v, hmq_options *options)
 {
-    uint64_t most = v->share * v->worker->load->o->batch;
+    const struct options *o = v->worker->load->o;
+    uint64_t most = v->share * o->batch;
+    if (o->rate == 0 && o->keys.kind == KEYS_NONE)
+        most *= 2; /* a message counts until the callbacks of its whole batch have returned, which send as many */
     return via_option(v, options, "max_inflight", most < 1000000 ? most : 1000000) &&
            via_option(v, options, "max_inflight_bytes", 1u << 30) &&
            hmq_producer_new(v->client, options, &v->producer, &v->err) == HMQ_OK;
@@ -63,7 +69,106 @@ static void via_send_one(struct via_link *v, struct via_mark *shared, int64_t in
     free(m);
 }
 
-static void via_send_run(struct via_link *v)
+/* ---- a closed loop ---- */
+
+/* A message in flight: when it is answered, the client's thread sends the next one in its place. */
+struct via_place {
+    struct via_chain *chain;
+    int64_t begin_ns; /* 0: it is not timed */
+    bool measured;
+};
+
+/* All of it, but for active, belongs to the client's thread from the first answer on. */
+struct via_chain {
+    struct via_link *via;
+    uint32_t allowed; /* messages claimed from the budget and not sent yet */
+    size_t n;
+    bool whole; /* every place has begun */
+    _Atomic size_t active;
+    struct via_place places[];
+};
+
+static void via_send_told(void *arg, const char *id, const hmq_error *err);
+
+static bool via_send_claim(struct via_chain *c, int64_t now_ns)
+{
+    struct load *load = c->via->worker->load;
+    if (c->allowed == 0 && !atomic_load(&load->abort))
+        c->allowed = load_claim(load, VIA_TIMED, now_ns);
+    if (c->allowed == 0)
+        return false;
+    c->allowed--;
+    return true;
+}
+
+static void via_send_next(struct via_place *p)
+{
+    struct via_chain *c = p->chain;
+    struct via_link *v = c->via;
+    struct worker *w = v->worker;
+    hmq_error err;
+    bool timed = v->seq % VIA_TIMED == 0;
+    int64_t now_ns = timed ? mono_ns() : atomic_load_explicit(&v->clock_ns, memory_order_relaxed);
+    if (!via_send_claim(c, now_ns)) {
+        atomic_fetch_sub(&c->active, 1);
+        return;
+    }
+    p->measured = load_measures(w->load, now_ns);
+    p->begin_ns = timed ? now_ns : 0;
+    size_t size = via_body(v, now_ns, w->space);
+    if (hmq_send_async(v->producer, w->load->o->topic, w->space, size, NULL, HMQ_DEFAULT, via_send_told, p, &err) ==
+        HMQ_OK) {
+        via_count(&v->bytes, p->measured ? size : 0);
+        return;
+    }
+    via_trouble(v, &err);
+    atomic_fetch_sub(&c->active, 1);
+}
+
+static void via_send_told(void *arg, const char *id, const hmq_error *err)
+{
+    struct via_place *p = arg;
+    struct via_chain *c = p->chain;
+    if (!id)
+        via_trouble(c->via, err);
+    else if (p->measured)
+        via_count(&c->via->done, 1);
+    if (id && p->measured && p->begin_ns)
+        via_time(c->via, LAT_send, p->begin_ns);
+    via_send_next(p);
+    for (size_t i = 1; !c->whole && i < c->n; i++)
+        via_send_next(&c->places[i]);
+    c->whole = true;
+}
+
+static void via_send_closed(struct via_link *v)
+{
+    size_t n = (size_t)(v->share * v->worker->load->o->batch);
+    struct via_chain *c = calloc(1, sizeof *c + n * sizeof c->places[0]);
+    if (!c) {
+        load_fail(v->worker->load, "no memory for %zu messages in flight", n);
+        return;
+    }
+    c->via = v;
+    c->n = n;
+    for (size_t i = 0; i < n; i++)
+        c->places[i].chain = c;
+    atomic_store(&c->active, n);
+    (void)via_turn(v);
+    via_send_next(&c->places[0]); /* its answer begins the others, on the client's thread */
+    if (atomic_load(&c->active) < n)
+        atomic_store(&c->active, 0); /* there was nothing to send */
+    while (atomic_load(&c->active) > 0 && via_turn(v))
+        via_rest();
+    hmq_producer_close(v->producer, 0, NULL);
+    v->producer = NULL;
+    (void)via_turn(v);
+    free(c);
+}
+
+/* ---- an open loop, and keys ---- */
+
+static void via_send_open_loop(struct via_link *v)
 {
     struct load *load = v->worker->load;
     struct via_mark warm = {v, 0, false}, measured = {v, 0, true};
@@ -81,6 +186,15 @@ static void via_send_run(struct via_link *v)
     (void)via_turn(v);
     hmq_producer_close(v->producer, 0, NULL); /* the marks are here, on the stack */
     v->producer = NULL;
+}
+
+static void via_send_run(struct via_link *v)
+{
+    const struct options *o = v->worker->load->o;
+    if (pace_is_open(&v->pace) || o->keys.kind != KEYS_NONE)
+        via_send_open_loop(v);
+    else
+        via_send_closed(v);
 }
 
 static void via_send_close(struct via_link *v)
