@@ -306,12 +306,14 @@ static void following_what_is_not_there(void **state)
 /* Runs a query step by step; after each one its reply is taken out, as who sends it in pieces does. */
 static uint32_t in_steps(struct shell *s, const char *line, struct buf *whole)
 {
-    struct slice words[2];
+    struct slice words[8];
     size_t n = 0;
     char copy[64], err[ERR_SIZE], *rest = copy;
     (void)snprintf(copy, sizeof(copy), "%s", line);
-    for (char *word; (word = strsep(&rest, " ")); n++)
+    for (char *word; (word = strsep(&rest, " ")); n++) {
+        assert_true(n < sizeof(words) / sizeof(words[0]));
         words[n] = slice_str(word);
+    }
     struct command cmd;
     assert_int_equal(command_from_words(&s->space, words, n, &cmd, err, sizeof(err)), ST_OK);
     struct view *v = view_open(s->store);
