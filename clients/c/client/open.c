@@ -92,10 +92,10 @@ static enum hmq_status open_core(struct hmq_client *c, hmq_error *err)
     c->core.max_pending = (size_t)options_num(c->options, CHOICE_max_pending);
     c->core.max_pending_bytes = (size_t)options_num(c->options, CHOICE_max_pending_bytes);
     c->core.batch_bytes = (size_t)options_num(c->options, CHOICE_max_batch_bytes);
-    size_t most = (size_t)options_num(c->options, CHOICE_max_memory); /* a quarter is for what is being read: peer.c */
+    size_t most = (size_t)options_num(c->options, CHOICE_max_memory);
     c->core.max_note_memory = most / 16;
-    c->core.max_memory = most / 2 - most / 16;
-    c->memory = memory_new(most / 4);
+    c->core.max_memory = most / 4;
+    c->memory = memory_new(most / 8); /* up to half of it: memory.h; three sixteenths are left for what is read: peer.c */
     if (!c->memory)
         return error_plain(err, HMQ_ENOMEM);
     uint64_t bits = 0;

@@ -28,8 +28,9 @@
 /* An empty input buffer, whose size is what it may always have; peer_may_grow lets it have more. */
 static void peer_reset_input(struct hmq_client *c)
 {
-    buf_reset(&c->peer.in, IN_KEEP_BYTES);
-    c->peer.in.cap = (size_t)options_num(c->options, CHOICE_max_memory) / 4;
+    size_t cap = (size_t)options_num(c->options, CHOICE_max_memory) / 16 * 3;
+    buf_reset(&c->peer.in, cap < IN_KEEP_BYTES ? cap : IN_KEEP_BYTES);
+    c->peer.in.cap = cap;
 }
 
 enum hmq_status peer_init(struct hmq_client *c, hmq_error *err)
@@ -251,7 +252,7 @@ static bool peer_take_frames(struct hmq_client *c)
     return true;
 }
 
-/* The largest frame that may be read now: a quarter of max_memory, and what else of it is not used. */
+/* The largest frame that may be read now: three sixteenths of max_memory, and what else of it is not used. */
 static size_t peer_most(struct hmq_client *c)
 {
     size_t max = (size_t)options_num(c->options, CHOICE_max_memory);
@@ -259,7 +260,7 @@ static size_t peer_most(struct hmq_client *c)
     pthread_mutex_lock(&c->lock);
     size_t used = c->core.memory + c->core.note_memory + memory_used(c->memory);
     pthread_mutex_unlock(&c->lock);
-    size_t most = used < max - max / 4 ? max - used : max / 4;
+    size_t always = max / 16 * 3, most = used < max - always ? max - used : always;
     return most < reply ? most : reply;
 }
 

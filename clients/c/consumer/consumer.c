@@ -27,6 +27,7 @@ static void consumer_pump(struct hmq_consumer *c)
         return;
     verdict_pump(c);
     c->source->pump(c);
+    window_promise(c);
 }
 
 /* Called by the driver: extends leases that are due, pumps, and returns when it is due next. */

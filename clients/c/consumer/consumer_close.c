@@ -20,6 +20,7 @@
 #include "clients/c/consumer/consumer_order.h"
 #include "clients/c/consumer/consumer_run.h"
 #include "clients/c/consumer/consumer_verdict.h"
+#include "clients/c/consumer/consumer_window.h"
 
 /* ---- what is waited for ---- */
 
@@ -121,6 +122,8 @@ static void close_end(struct hmq_consumer *c)
 {
     pthread_mutex_lock(&c->lock);
     c->state = CONSUMER_CLOSED;
+    c->credit = 0;
+    window_promise(c);
     for (struct held *h = TAILQ_FIRST(&c->held), *next; h; h = next) {
         next = TAILQ_NEXT(h, link);
         if (h->state != HELD_RUNNING && h->state != HELD_KEPT)

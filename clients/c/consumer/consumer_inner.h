@@ -143,6 +143,7 @@ struct hmq_consumer {
     int64_t given_up; /* the id of another one there, which is yet to be closed; 0: none */
     uint32_t stream_epoch;
     size_t credit; /* messages that the stream may still bring */
+    size_t promised; /* memory for these */
     size_t window; /* how many messages it holds at most, and aims to hold: 1..prefetch */
     size_t window_least; /* it begins with, and does not shrink below */
     size_t window_done; /* messages ended since it last changed, or was found to be right */

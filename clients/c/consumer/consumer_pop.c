@@ -15,7 +15,7 @@ static enum hmq_status pop_copy(const struct hmq_consumer *c, const struct rpc_v
 {
     struct memory *memory = client_memory(c->client);
     size_t bytes = reply_size(result) + rpc_len(result) * sizeof(struct hmq_message);
-    if (!memory_take(memory, bytes))
+    if (!memory_take(memory, bytes, true))
         return HMQ_ENOMEM;
     struct hmq_reply *reply = reply_copy(result);
     enum hmq_status status = reply ? batch_of(reply, ret_batch) : HMQ_ENOMEM;
@@ -56,6 +56,8 @@ static void pop_done(struct call *call, const struct call_outcome *o)
 static void pop_pump(struct hmq_consumer *c)
 {
     size_t n = window_room(c);
+    if (n == 0 && !c->fetch_open)
+        window_starved(c);
     if (c->fetch_open || !consumer_wants_more(c) || n == 0 || (c->n_held - c->n_kept) * 2 > c->window ||
         clock_ms() < c->fetch_after_ms)
         return;

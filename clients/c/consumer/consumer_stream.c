@@ -69,6 +69,8 @@ static void stream_opened(struct call *call, const struct call_outcome *o)
 static void stream_open(struct hmq_consumer *c)
 {
     size_t n = window_room(c);
+    if (n == 0)
+        window_starved(c);
     if (c->fetch_open || clock_ms() < c->fetch_after_ms || n == 0)
         return;
     struct flow_call *f = flow_call(c, stream_opened);
@@ -106,6 +108,8 @@ static void stream_give_credit(struct hmq_consumer *c)
         c->credit += n;
     else if (n > 0)
         window_ask_failed(c); /* the tick after the pause tries again */
+    else
+        window_starved(c);
 }
 
 /* ---- closing ---- */
@@ -187,10 +191,11 @@ void stream_connected(struct service *s)
         client_changed(c->client);
 }
 
-static enum hmq_status stream_unpack(struct hmq_consumer *c, const struct rpc_value *params, struct hmq_batch **ret_batch)
+static enum hmq_status stream_unpack(struct hmq_consumer *c, bool asked, const struct rpc_value *params,
+                                     struct hmq_batch **ret_batch)
 {
     struct slice record;
-    struct origin from = {.memory = client_memory(c->client), .blocks = &c->blocks};
+    struct origin from = {.memory = client_memory(c->client), .asked = asked, .blocks = &c->blocks};
     int64_t queue, attempt;
     if (!rpc_bytes(rpc_get(params, "record"), &record) ||
         !rpc_bytes(rpc_get(params, "topic"), &from.topic) ||
@@ -218,7 +223,10 @@ static void stream_give_up(struct hmq_consumer *c, bool by_broker)
 static void stream_take_records(struct hmq_consumer *c, const struct rpc_value *params)
 {
     struct hmq_batch *batch = NULL;
-    enum hmq_status status = stream_unpack(c, params, &batch);
+    pthread_mutex_lock(&c->lock);
+    bool asked = c->credit > 0;
+    pthread_mutex_unlock(&c->lock);
+    enum hmq_status status = stream_unpack(c, asked, params, &batch);
     pthread_mutex_lock(&c->lock);
     size_t n = batch ? batch->n : 0;
     if (status == HMQ_OK)

@@ -42,6 +42,15 @@ void window_released(struct hmq_consumer *c)
     c->window_ms = now_ms;
 }
 
+/* How many messages more there is memory for, which the client's other roles leave. */
+static size_t window_memory(const struct hmq_consumer *c)
+{
+    size_t left = memory_left(client_memory(c->client)), credit = c->credit * c->average_bytes;
+    if (left < SIZE_MAX - c->promised)
+        left += c->promised;
+    return left > credit ? (left - credit) / c->average_bytes : 0;
+}
+
 size_t window_room(const struct hmq_consumer *c)
 {
     size_t taken = c->n_held + c->credit, bytes = c->held_bytes + c->credit * c->average_bytes;
@@ -50,12 +59,22 @@ size_t window_room(const struct hmq_consumer *c)
     size_t by_count = by_window < by_prefetch ? by_window : by_prefetch;
     size_t by_bytes =
         c->prefetch_bytes > bytes ? (c->prefetch_bytes - bytes) / c->average_bytes : 0;
-    size_t left = memory_left(client_memory(c->client)) / c->average_bytes; /* that the client's other roles leave */
-    left = left > c->credit ? left - c->credit : 0;
+    size_t left = window_memory(c);
+    if (taken == 0 && (by_bytes == 0 || left == 0))
+        return left > 0 || memory_used(client_memory(c->client)) == 0; /* a first message, whatever its size */
     by_bytes = by_bytes < left ? by_bytes : left;
-    if (taken == 0)
-        return by_bytes == 0 ? 1 : by_count < by_bytes ? by_count : by_bytes;
     return by_count < by_bytes ? by_count : by_bytes;
+}
+
+void window_promise(struct hmq_consumer *c)
+{
+    memory_promise(client_memory(c->client), &c->promised, c->credit * c->average_bytes);
+}
+
+void window_starved(struct hmq_consumer *c)
+{
+    if (c->n_held == 0 && c->credit == 0 && clock_ms() >= c->fetch_after_ms)
+        window_ask_failed(c);
 }
 
 void window_ask_failed(struct hmq_consumer *c)

@@ -29,6 +29,13 @@ void window_released(struct hmq_consumer *c);
 /* How many messages more there is room for. */
 size_t window_room(const struct hmq_consumer *c);
 
+/* The credit has changed: what it may bring is counted as memory that others should not ask for. */
+void window_promise(struct hmq_consumer *c);
+
+/* There is no room. Where nothing of this consumer's can make any, because other roles of the client have the memory,
+ * it looks again after a pause. */
+void window_starved(struct hmq_consumer *c);
+
 /* Asking for more failed: it may be tried again after a pause that doubles each time. */
 void window_ask_failed(struct hmq_consumer *c);
 

@@ -61,7 +61,7 @@ static struct hmq_check *check_new(struct hmq_client *c, const struct rpc_value 
 {
     struct memory *memory = client_memory(c);
     size_t bytes = sizeof(struct hmq_check) + reply_size(params);
-    if (!memory_take(memory, bytes))
+    if (!memory_take(memory, bytes, false))
         return NULL;
     struct hmq_check *check = calloc(1, sizeof *check);
     struct hmq_reply *object = check ? reply_copy(params) : NULL;

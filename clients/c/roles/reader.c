@@ -161,7 +161,7 @@ static int64_t reader_window(const struct hmq_reader *r)
     size_t most = memory_max(client_memory(r->client));
     if (most > INT64_MAX / GROWTH_ONE)
         return r->window;
-    int64_t window = (int64_t)most * GROWTH_ONE / r->growth;
+    int64_t window = (int64_t)most / 2 * GROWTH_ONE / r->growth; /* the rest is for other roles of the client */
     return window < r->window ? window : r->window;
 }
 

@@ -7,7 +7,7 @@
 
 struct memory {
     size_t max;
-    _Atomic size_t used;
+    _Atomic size_t used, promised;
     _Atomic size_t users; /* its owner, and each piece that is taken */
 };
 
@@ -27,13 +27,13 @@ void memory_drop(struct memory *m)
         free(m);
 }
 
-bool memory_take(struct memory *m, size_t bytes)
+bool memory_take(struct memory *m, size_t bytes, bool asked)
 {
     if (!m)
         return true;
     size_t used = atomic_load(&m->used);
     do {
-        size_t max = used == 0 ? 4 * m->max : m->max;
+        size_t max = asked || used == 0 ? 4 * m->max : m->max;
         if (bytes > max || used > max - bytes)
             return false;
     } while (!atomic_compare_exchange_weak(&m->used, &used, used + bytes));
@@ -59,8 +59,15 @@ size_t memory_max(const struct memory *m)
     return m ? m->max : SIZE_MAX;
 }
 
+void memory_promise(struct memory *m, size_t *own, size_t bytes)
+{
+    if (m && bytes != *own)
+        atomic_fetch_add(&m->promised, bytes - *own); /* it wraps where it becomes less */
+    *own = bytes;
+}
+
 size_t memory_left(const struct memory *m)
 {
-    size_t used = memory_used(m), max = memory_max(m);
+    size_t used = memory_used(m) + (m ? atomic_load(&m->promised) : 0), max = memory_max(m);
     return used < max ? max - used : 0;
 }

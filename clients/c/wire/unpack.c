@@ -124,7 +124,7 @@ static struct hmq_batch *unpack_lay_out(struct unpacking *u)
     size_t name = topic.len + PARTS_NAME_BYTES, names = u->n * 2 * name;
     size_t bytes = items + keys + props + topic.len + 1 + u->record.len + names, size = bytes;
     struct memory *memory = u->from->memory;
-    if (!memory_take(memory, bytes))
+    if (!memory_take(memory, bytes, u->from->asked))
         return NULL;
     struct hmq_batch *batch = blocks_take(u->from->blocks, &size);
     if (!batch) {

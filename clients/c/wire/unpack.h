@@ -13,6 +13,7 @@ struct origin {
     uint32_t queue, attempt; /* attempt 0: not leased */
     int64_t lease_until_ms;
     struct memory *memory; /* to take the messages from; NULL: they are not counted */
+    bool asked; /* as memory_take */
     struct slice bits; /* u64 words, little-endian; empty: all messages */
     struct blocks *blocks; /* for the batch, which it must outlive; NULL: malloc */
 };
