@@ -289,13 +289,15 @@ static bool peer_is_flooded(struct hmq_client *c)
     return flooded;
 }
 
+static const char too_large[] = "no memory for a reply, or it is larger than max_reply_bytes, or than max_memory has room for";
+
 /* Reads once. True where there may be more to read. */
 static bool peer_read_some(struct hmq_client *c)
 {
     struct peer *peer = &c->peer;
     uint8_t *room = peer_may_grow(c) ? buf_room(&peer->in, READ_BYTES) : NULL;
     if (!room) {
-        peer_lost(c, "no memory for a reply, or it is larger than max_reply_bytes, or than max_memory has room for");
+        peer_lost(c, too_large);
         return false;
     }
     size_t space = peer->in.size - peer->in.len;
@@ -312,7 +314,13 @@ static bool peer_read_some(struct hmq_client *c)
     pthread_mutex_lock(&c->lock);
     c->bytes_in += (uint64_t)n;
     pthread_mutex_unlock(&c->lock);
-    return peer_take_frames(c) && !peer_is_flooded(c) && ((size_t)n == space || peer->net.has_more);
+    if (!peer_take_frames(c) || peer_is_flooded(c))
+        return false;
+    if (!peer_may_grow(c)) { /* the rest of the frame that has begun need not be waited for */
+        peer_lost(c, too_large);
+        return false;
+    }
+    return (size_t)n == space || peer->net.has_more;
 }
 
 static void peer_ping(struct hmq_client *c, int64_t keepalive)
