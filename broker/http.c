@@ -97,14 +97,12 @@ static void http_health_page(struct server *s, struct evhttp_request *req)
 static void http_answer_starting(struct server *s, struct evhttp_request *req)
 {
     char text[128];
-    struct wal_figures wal;
-    wal_figures(s->wal, &wal);
-    if (wal.to_replay_bytes == 0)
+    struct wal_progress replay = wal_progress(s->wal);
+    if (replay.all == 0)
         (void)snprintf(text, sizeof text, "starting: the store is opened\n");
     else
         (void)snprintf(text, sizeof text, "starting: %llu of %llu MiB of the log are replayed\n",
-                       (unsigned long long)(wal.replayed_bytes / MIB(1)),
-                       (unsigned long long)(wal.to_replay_bytes / MIB(1)));
+                       (unsigned long long)(replay.done / MIB(1)), (unsigned long long)(replay.all / MIB(1)));
     http_answer_text(req, HTTP_SERVUNAVAIL, text);
 }
 

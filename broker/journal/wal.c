@@ -133,8 +133,13 @@ void wal_figures(struct wal *w, struct wal_figures *ret_figures)
                                         .spare = w->spare.n,
                                         .bytes = w->bytes,
                                         .replayed = w->replayed,
-                                        .dropped = w->dropped,
-                                        .replayed_bytes = atomic_load(&w->replayed_bytes),
-                                        .to_replay_bytes = atomic_load(&w->to_replay_bytes)};
+                                        .dropped = w->dropped};
     pthread_mutex_unlock(&w->lock);
+}
+
+struct wal_progress wal_progress(const struct wal *w)
+{
+    if (!w)
+        return (struct wal_progress){0};
+    return (struct wal_progress){.done = atomic_load(&w->replayed_bytes), .all = atomic_load(&w->to_replay_bytes)};
 }

@@ -72,14 +72,20 @@ void wal_rest(struct wal *w);
 /* To be called after store_close. Syncs nothing: the journal has done that. */
 void wal_close(struct wal *w);
 
-/* Any thread. w NULL: zeros. */
+/* Any thread, once the start is over (wal_keep). w NULL: zeros. */
 struct wal_figures {
     uint64_t segments, spare; /* all files; those that wait for use */
     uint64_t bytes;           /* of all files */
     uint64_t replayed;        /* batches at the start */
-    uint64_t replayed_bytes, to_replay_bytes; /* of files at the start: so far, and in all; 0: not known yet */
     uint64_t dropped;         /* segments that the start has set aside as *.lost */
 };
 void wal_figures(struct wal *w, struct wal_figures *ret_figures);
+
+/* Any thread, during the start as well. How many bytes of files have been replayed, and of how many; both 0: that is not
+ * known yet, or w is NULL. */
+struct wal_progress {
+    uint64_t done, all;
+};
+struct wal_progress wal_progress(const struct wal *w);
 
 #endif
