@@ -16,7 +16,6 @@
 #include "storage/disk/kv_inner.h"
 #include "storage/disk/kv_setup.h"
 
-#define BATCH_BYTES_KEEP ((size_t)MIB(1))
 #define READ_TIER_PERSISTED 2 /* the C interface has no name for it */
 
 struct kv_snap {
@@ -432,12 +431,13 @@ bool kv_pending(const struct kv *kv)
     return rocksdb_writebatch_count(kv->batch) > 0;
 }
 
-/* Empties the batch. RocksDB keeps the memory of the largest one ever; so a large one is given up. */
+/* Empties the batch. RocksDB keeps the memory of the largest one ever; so one that is larger than those of usual groups is
+ * given up. */
 static void kv_batch_empty(struct kv *kv)
 {
     size_t len = 0;
     (void)rocksdb_writebatch_data(kv->batch, &len);
-    if (len <= BATCH_BYTES_KEEP) {
+    if (len <= 2 * kv->buffer_bytes) {
         rocksdb_writebatch_clear(kv->batch);
         return;
     }
