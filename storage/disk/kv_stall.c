@@ -52,5 +52,5 @@ bool kv_is_crowded(struct kv *kv)
             full += stall_number(kv, f, "rocksdb.cur-size-all-mem-tables") -
                     stall_number(kv, f, "rocksdb.cur-size-active-mem-table");
     }
-    return full > 2 * kv->buffer_bytes;
+    return full > (KV_BUFFERS_MAX - 1) * kv->buffer_bytes;
 }

@@ -21,7 +21,7 @@
 bool kv_stall_near(struct kv *kv);
 
 /*
- * True while full write buffers hold more than half of what all of them should: a large record makes a buffer as large as
+ * True while full write buffers hold more than all of them should: a large record makes a buffer as large as
  * itself, whatever its size is meant to be, so their number says little about memory then. It is so for as long as the
  * flush takes that has begun. Any thread.
  */
