@@ -349,9 +349,12 @@ static void journal_lead_as_writer(struct journal *j)
 {
     bool crowded = store_is_crowded(j->opt.store);
     journal_lead(j, NULL, !crowded);
+    pthread_mutex_lock(&j->lock);
+    bool only_large = crowded && !j->queue.waiting.first && j->queue.put_off.first;
+    pthread_mutex_unlock(&j->lock);
     journal_pass_on(j);
     const struct timespec nap = {.tv_nsec = FLUSH_WAIT_NS};
-    if (crowded)
+    if (only_large)
         nanosleep(&nap, NULL);
 }
 
