@@ -55,6 +55,7 @@
 #define ATTEMPTS_MAX 10000
 #define LEASE_MS_DEFAULT 30000
 #define BACKOFF_STEPS_MAX 32
+#define FILTER_BYTES_MAX 4096       /* the tags or the expression of a FILTER */
 
 #define PORT_DEFAULT 4253
 #define HTTP_PORT_DEFAULT 4280

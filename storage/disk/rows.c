@@ -124,6 +124,9 @@ void topic_encode(struct buf *b, const struct topic_row *r)
     rows_put_time(b, r->created_ms);
     buf_put_varint(b, r->delayed);
     buf_put_varint(b, r->purges);
+    rows_put_time(b, r->retention_ms);
+    buf_put_varint(b, r->max_bytes);
+    buf_put_varint(b, r->classes);
     for (uint32_t q = 0; q < r->n_queues; q++)
         buf_put_varint(b, r->floor[q]);
 }
@@ -141,6 +144,9 @@ enum status topic_decode(struct slice bytes, struct topic_row *ret_r)
     ret_r->created_ms = rows_get_time(&c);
     ret_r->delayed = cursor_varint(&c);
     ret_r->purges = cursor_varint(&c);
+    ret_r->retention_ms = rows_get_time(&c);
+    ret_r->max_bytes = cursor_varint(&c);
+    ret_r->classes = (uint16_t)rows_get_u32(&c, UINT16_MAX);
     for (uint32_t q = 0; q < ret_r->n_queues; q++)
         ret_r->floor[q] = cursor_varint(&c);
     if (ret_r->order_queues > ret_r->n_queues || ret_r->order_queues == 0 ||
@@ -161,6 +167,14 @@ void group_encode(struct buf *b, const struct group_row *r)
     for (uint32_t i = 0; i < r->n_backoff; i++)
         rows_put_time(b, r->backoff_ms[i]);
     buf_put_varint(b, r->attempt_base);
+    buf_put_varint(b, r->flags);
+    buf_put_varint(b, r->rate);
+    buf_put_varint(b, r->inflight);
+    buf_put_varint(b, r->pause_ref);
+    buf_put_varint(b, r->filter_kind);
+    buf_put_varint(b, r->filter_ref);
+    if (r->filter_kind != FILTER_NONE)
+        buf_put_sized(b, r->filter);
 }
 
 enum status group_decode(struct slice bytes, struct group_row *ret_r)
@@ -175,14 +189,27 @@ enum status group_decode(struct slice bytes, struct group_row *ret_r)
     for (uint32_t i = 0; i < ret_r->n_backoff; i++)
         ret_r->backoff_ms[i] = rows_get_time(&c);
     ret_r->attempt_base = rows_get_u32(&c, UINT32_MAX);
+    ret_r->flags = rows_get_u32(&c, GROUP_FLAGS);
+    ret_r->rate = rows_get_u32(&c, UINT32_MAX);
+    ret_r->inflight = rows_get_u32(&c, UINT32_MAX);
+    ret_r->pause_ref = cursor_varint(&c);
+    ret_r->filter_kind = (enum filter_kind)rows_get_u32(&c, FILTER_WHERE);
+    ret_r->filter_ref = cursor_varint(&c);
+    ret_r->filter = ret_r->filter_kind == FILTER_NONE ? slice_of(NULL, 0) : cursor_sized(&c);
+    if (ret_r->filter.len > FILTER_BYTES_MAX)
+        return ST_BAD;
     return row_close(&c);
 }
+
+enum { CGROUP_PAUSED = 1, CGROUP_HAS_RETRY = 2 };
 
 void cgroup_encode(struct buf *b, const struct cgroup_row *r)
 {
     buf_put_u8(b, ROW_VERSION);
     buf_put_varint(b, r->topics);
     buf_put_varint(b, r->below);
+    buf_put_varint(b, r->pause_ref);
+    buf_put_u8(b, (uint8_t)((r->paused ? CGROUP_PAUSED : 0) | (r->has_retry ? CGROUP_HAS_RETRY : 0)));
 }
 
 enum status cgroup_decode(struct slice bytes, struct cgroup_row *ret_r)
@@ -190,6 +217,11 @@ enum status cgroup_decode(struct slice bytes, struct cgroup_row *ret_r)
     struct cursor c = row_open(bytes);
     ret_r->topics = cursor_varint(&c);
     ret_r->below = cursor_varint(&c);
+    ret_r->pause_ref = cursor_varint(&c);
+    uint8_t flags = cursor_u8(&c);
+    ret_r->paused = flags & CGROUP_PAUSED;
+    ret_r->has_retry = flags & CGROUP_HAS_RETRY;
+    c.bad = c.bad || flags > (CGROUP_PAUSED | CGROUP_HAS_RETRY);
     return row_close(&c);
 }
 
@@ -208,6 +240,7 @@ void cursor_encode(struct buf *b, const struct cursor_row *r)
         buf_put_varint(b, r->first.queue);
         buf_put_varint(b, r->first.base);
     }
+    rows_put_time(b, r->rate_free_us);
     buf_put_varint(b, r->n_queues);
     for (uint32_t q = 0; q < r->n_queues; q++) {
         buf_put_varint(b, r->next[q]);
@@ -232,6 +265,7 @@ enum status cursor_decode(struct slice bytes, struct cursor_row *ret_r)
         ret_r->first.queue = rows_get_u32(&c, QUEUES_MAX);
         ret_r->first.base = cursor_varint(&c);
     }
+    ret_r->rate_free_us = rows_get_time(&c);
     ret_r->n_queues = rows_get_u32(&c, QUEUES_MAX);
     for (uint32_t q = 0; q < ret_r->n_queues; q++) {
         ret_r->next[q] = cursor_varint(&c);

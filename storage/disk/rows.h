@@ -1,5 +1,5 @@
 /*
- * rows.h: the values of the STATE family, version 1 each (M: 2): encoding a struct into bytes, and decoding it. Those of
+ * rows.h: the values of the STATE family, version 1 each (M: 3): encoding a struct into bytes, and decoding it. Those of
  * the directory are in directory.h.
  *
  * Every row begins with its version byte. Slices of a decoded row point into the bytes it was decoded
@@ -16,8 +16,8 @@
 #include "protocol/status.h"
 
 /* Of the M row, and so of the whole store: one of an earlier version is refused. (In version 1 records have no
- * directory.) */
-#define META_VERSION 2
+ * directory; in version 2 topics and groups lack the settings of retention, filters and limits.) */
+#define META_VERSION 3
 
 struct meta_row {
     uint64_t index;
@@ -44,8 +44,16 @@ struct topic_row {
     int64_t created_ms;
     uint64_t delayed;      /* messages that wait for their time */
     uint64_t purges;       /* how often it was purged */
-    uint64_t floor[QUEUES_MAX]; /* offsets below are gone: PURGE */
+    int64_t retention_ms;  /* messages older than that are deleted; 0: never for their age */
+    uint64_t max_bytes;    /* the oldest messages are deleted beyond so many bytes; 0: never for their size */
+    uint16_t classes;      /* bit c: some message has PRIORITY c; the default one has no bit */
+    uint64_t floor[QUEUES_MAX]; /* offsets below are gone: PURGE, retention */
 };
+
+enum group_flag { GROUP_ORDERED = 1, GROUP_PAUSED = 2 };
+#define GROUP_FLAGS (GROUP_ORDERED | GROUP_PAUSED)
+
+enum filter_kind { FILTER_NONE, FILTER_TAG, FILTER_WHERE };
 
 /* A group on a topic. */
 struct group_row {
@@ -57,12 +65,22 @@ struct group_row {
     uint32_t n_backoff;
     int64_t backoff_ms[BACKOFF_STEPS_MAX];
     uint32_t attempt_base; /* its attempt numbers begin behind this (attempts.h) */
+    uint32_t flags;        /* enum group_flag */
+    uint32_t rate;         /* messages a second, at most; 0: no limit */
+    uint32_t inflight;     /* messages leased at once, at most; 0: no limit */
+    uint64_t pause_ref;    /* when GROUP_PAUSED was last set or cleared, in refs; against that of its cgroup_row */
+    enum filter_kind filter_kind;
+    uint64_t filter_ref;   /* of the filter's last change: its version; 0: it never had one */
+    struct slice filter;   /* its text: a||b, or an expression */
 };
 
 /* A consumer group by its name. */
 struct cgroup_row {
     uint64_t topics; /* on how many it is */
     uint64_t below;  /* its gts with a smaller id are deleted; 0: none is left whose rows would have to go */
+    uint64_t pause_ref; /* when the whole group was last paused or resumed, in refs; 0: never */
+    bool paused;        /* it was paused then */
+    bool has_retry;     /* its topic %RETRY% exists: POP takes from that, too */
 };
 
 /* The place of a waiting run among those of its group: they are delivered in this order. */
@@ -79,6 +97,7 @@ struct cursor_row {
     uint64_t leased, leased_runs;   /* live messages, and the runs they are in: rows R */
     uint64_t waiting, waiting_runs; /* the same of those that wait for a retry */
     struct wait_place first; /* the first waiting run, while there is one */
+    int64_t rate_free_us; /* when RATE lets the next message go; Unix microseconds; 0: at once */
     uint32_t n_queues;
     uint64_t next[QUEUES_MAX]; /* never delivered from here on */
     uint64_t back[QUEUES_MAX]; /* the first leased run of the queue begins so far before next; 0: none is leased */

@@ -40,7 +40,22 @@ static void group_free(struct gt *gt)
     runs_fini(&gt->runs);
     free(gt->queues);
     free((void *)(uintptr_t)gt->key.data);
+    free((void *)(uintptr_t)gt->filter.data);
     free(gt);
+}
+
+/* Keeps a copy of the text of its filter. False: no memory, and it has the filter that it had. */
+static bool group_keep_filter(struct gt *gt, enum filter_kind kind, struct slice text)
+{
+    uint8_t *copy = text.len ? malloc(text.len) : NULL;
+    if (text.len && !copy)
+        return false;
+    if (copy)
+        memcpy(copy, text.data, text.len);
+    free((void *)(uintptr_t)gt->filter.data);
+    gt->filter_kind = kind;
+    gt->filter = slice_of(copy, text.len);
+    return true;
 }
 
 static struct gt *group_new(struct slice key, size_t group_len, struct topic *t)
@@ -68,7 +83,7 @@ static struct gt *group_new(struct slice key, size_t group_len, struct topic *t)
 
 static size_t group_bytes(const struct gt *gt)
 {
-    return sizeof(*gt) + gt->key.len + GT_OVERHEAD + gt->n_queues * sizeof(*gt->queues) +
+    return sizeof(*gt) + gt->key.len + gt->filter.len + GT_OVERHEAD + gt->n_queues * sizeof(*gt->queues) +
            (gt->runs.leased_runs + gt->runs.n_window) * (sizeof(struct run) + RUN_OVERHEAD);
 }
 
@@ -116,6 +131,11 @@ static enum status group_read_rows(struct state *st, struct gt *gt, const struct
     gt->attempt_base = row->attempt_base;
     gt->n_backoff = row->n_backoff;
     memcpy(gt->backoff_ms, row->backoff_ms, sizeof(gt->backoff_ms));
+    gt->flags = row->flags;
+    gt->rate = row->rate;
+    gt->inflight = row->inflight;
+    gt->pause_ref = row->pause_ref;
+    gt->filter_ref = row->filter_ref;
     struct cursor_row cursor;
     struct key key = key_cursor(gt->id);
     enum status s = group_read_cursor(st, gt->id, &cursor);
@@ -124,6 +144,7 @@ static enum status group_read_rows(struct state *st, struct gt *gt, const struct
     gt->timer_ms = cursor.timer_ms;
     gt->purges = cursor.purges;
     gt->attempt_top = cursor.attempt_top;
+    gt->rate_free_us = cursor.rate_free_us;
     for (uint32_t q = 0; q < gt->n_queues; q++) {
         uint64_t next = q < cursor.n_queues ? cursor.next[q] : 0;
         uint64_t floor = gt->topic->queues[q].floor;
@@ -196,7 +217,6 @@ enum status group_erase(struct state *st, struct slice group, struct slice topic
     return ST_OK;
 }
 
-/* Reads its row G. ST_GONE: there is none. */
 enum status group_read(struct state *st, struct slice group, struct slice topic, struct group_row *ret_row)
 {
     struct key key = key_group(group, topic);
@@ -214,12 +234,11 @@ static enum status group_load(struct state *st, struct slice key, struct slice g
     struct group_row row;
     struct topic *t = NULL;
     struct cgroup *cg = NULL;
-    enum status s = group_read(st, group, topic, &row);
-    if (s != ST_OK)
-        return s;
-    s = topic_get(st, topic, &t);
+    enum status s = topic_get(st, topic, &t);
     if (s == ST_OK || s == ST_GONE)
         s = cgroup_get(st, group, &cg);
+    if (s == ST_OK) /* last, because the row's filter is only there until the next row is read */
+        s = group_read(st, group, topic, &row);
     if (s != ST_OK)
         return s;
     if (!t || t->id != row.topic_id || row.id < cg->row.below) {
@@ -229,7 +248,7 @@ static enum status group_load(struct state *st, struct slice key, struct slice g
     struct gt *gt = group_new(key, group.len, t);
     if (!gt)
         return ST_NOMEM;
-    s = group_read_rows(st, gt, &row);
+    s = group_keep_filter(gt, row.filter_kind, row.filter) ? group_read_rows(st, gt, &row) : ST_NOMEM;
     if (s != ST_OK) {
         group_free(gt);
         return s;
@@ -305,7 +324,14 @@ static void group_save(struct state *st, const struct gt *gt)
                             .lease_ms = gt->lease_ms,
                             .attempts = gt->attempts,
                             .attempt_base = gt->attempt_base,
-                            .n_backoff = gt->n_backoff};
+                            .n_backoff = gt->n_backoff,
+                            .flags = gt->flags,
+                            .rate = gt->rate,
+                            .inflight = gt->inflight,
+                            .pause_ref = gt->pause_ref,
+                            .filter_kind = gt->filter_kind,
+                            .filter_ref = gt->filter_ref,
+                            .filter = gt->filter};
     memcpy(row.backoff_ms, gt->backoff_ms, sizeof(row.backoff_ms));
     buf_reset(&st->scratch2, KIB(64));
     group_encode(&st->scratch2, &row);
@@ -330,7 +356,10 @@ enum status group_create(struct state *st, int64_t now_ms, struct slice group, s
     gt->attempts = set->attempts;
     gt->n_backoff = set->n_backoff;
     memcpy(gt->backoff_ms, set->backoff_ms, sizeof(gt->backoff_ms));
-    enum status s = cgroup_get(st, group, &cg);
+    gt->flags = set->ordered ? GROUP_ORDERED : 0;
+    gt->rate = set->rate;
+    gt->inflight = set->inflight;
+    enum status s = group_keep_filter(gt, set->filter_kind, set->filter) ? cgroup_get(st, group, &cg) : ST_NOMEM;
     if (s == ST_OK)
         s = attempts_used(&st->overlay, gt->key, &gt->attempt_base);
     gt->attempt_top = gt->attempt_base;
@@ -344,6 +373,7 @@ enum status group_create(struct state *st, int64_t now_ms, struct slice group, s
     }
     group_add(st, gt, cg);
     gt->id = core_next_ref(st);
+    gt->filter_ref = gt->filter_kind == FILTER_NONE ? 0 : gt->id;
     st->meta.groups++;
     cg->row.topics++;
     gt->born_next = t->born_group == st->group ? t->born : NULL;
@@ -372,6 +402,7 @@ static void group_save_cursor(struct state *st, struct gt *gt)
     struct cursor_row row = {.timer_ms = gt->timer_ms,
                              .attempt_top = gt->attempt_top,
                              .purges = gt->purges,
+                             .rate_free_us = gt->rate_free_us,
                              .n_queues = gt->n_queues};
     for (uint32_t q = 0; q < gt->n_queues; q++)
         row.next[q] = gt->queues[q].next;

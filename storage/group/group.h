@@ -32,6 +32,12 @@ struct gt {
     uint32_t attempt_base; /* its attempt numbers begin behind this ... */
     uint32_t attempt_top;  /* ... and have come so far */
     int64_t backoff_ms[BACKOFF_STEPS_MAX];
+    uint32_t flags; /* enum group_flag */
+    uint32_t rate, inflight;
+    uint64_t pause_ref, filter_ref;
+    enum filter_kind filter_kind;
+    struct slice filter;  /* owned */
+    int64_t rate_free_us; /* when RATE lets the next message go */
     struct gtq *queues;
     uint32_t n_queues;
     struct runs runs;
@@ -46,6 +52,10 @@ struct group_settings {
     int64_t lease_ms;
     uint32_t attempts, n_backoff;
     int64_t backoff_ms[BACKOFF_STEPS_MAX];
+    bool ordered;
+    uint32_t rate, inflight;
+    enum filter_kind filter_kind;
+    struct slice filter; /* borrowed */
     int64_t from; /* POINT_EARLIEST, POINT_LATEST or a time */
 };
 
@@ -67,7 +77,8 @@ void group_settings_default(struct group_settings *set);
 /* *ret_exists: whether the group exists on any topic. */
 enum status group_exists(struct state *st, struct slice group, bool *ret_exists) MUST_CHECK;
 
-/* Its row as stored, or as the open group has changed it. ST_GONE: there is none. The gt may be gone all the same. */
+/* Its row as stored, or as the open group has changed it. ST_GONE: there is none. The gt may be gone all the same. Its
+ * filter points into scratch2. */
 enum status group_read(struct state *st, struct slice group, struct slice topic, struct group_row *ret_row) MUST_CHECK;
 
 /* Deletes the rows of a gt, and the gt in memory; row: its row G. ST_IO, ST_NOMEM: unchanged. */

@@ -73,6 +73,9 @@ struct topic {
     int64_t created_ms;
     uint64_t delayed; /* messages that wait for their time */
     uint64_t purges;
+    int64_t retention_ms; /* 0: none */
+    uint64_t max_bytes;   /* 0: no limit */
+    uint16_t classes;     /* bit c: some message has PRIORITY c; the default one has no bit */
     bool touched;     /* its row is to be written with the group */
     bool gone;        /* deleted: it is freed with the last gt in memory that points to it */
     uint32_t n_gts;   /* in memory, on it */

@@ -50,7 +50,10 @@ void topic_save(struct state *st, struct topic *t)
                             .turn = t->rr,
                             .created_ms = t->created_ms,
                             .delayed = t->delayed,
-                            .purges = t->purges};
+                            .purges = t->purges,
+                            .retention_ms = t->retention_ms,
+                            .max_bytes = t->max_bytes,
+                            .classes = t->classes};
     t->rr_saved = t->rr;
     for (uint32_t q = 0; q < t->n_queues; q++)
         row.floor[q] = t->queues[q].floor;
@@ -158,6 +161,9 @@ static enum status topic_load(struct state *st, struct slice name, bool endless,
     t->created_ms = row.created_ms;
     t->delayed = row.delayed;
     t->purges = row.purges;
+    t->retention_ms = row.retention_ms;
+    t->max_bytes = row.max_bytes;
+    t->classes = row.classes;
     for (uint32_t q = 0; q < row.n_queues; q++)
         t->queues[q].floor = row.floor[q];
     s = topic_find_ends(st, t);
@@ -219,6 +225,8 @@ enum status topic_create(struct state *st, int64_t now_ms, struct slice name,
     t->id = core_next_ref(st);
     t->order_queues = set->n_queues;
     t->compress = set->compress;
+    t->retention_ms = set->retention_ms;
+    t->max_bytes = set->max_bytes;
     t->created_ms = now_ms;
     for (uint32_t q = 0; q < t->n_queues; q++)
         t->queues[q].floor = t->queues[q].end = st->meta.first_offset;

@@ -23,6 +23,8 @@ enum status topic_get_to_delete(struct state *st, struct slice name, struct topi
 struct topic_settings {
     uint32_t n_queues;
     enum compress compress;
+    int64_t retention_ms; /* 0: none */
+    uint64_t max_bytes;   /* 0: no limit */
     bool reserved; /* a dead-letter topic: it may be made beyond TOPICS_MAX, up to TOPICS_RESERVE */
 };
 

@@ -11,10 +11,11 @@
 #include "storage/disk/rows.h"
 
 static const struct meta_row meta = {0x0102030405060708, 300, 0x1112, 0x2122, 3, 4, 5, 6, 0x3132, 7, 8, 9, 0, 0};
-static const struct group_row group = {7, 8, 300, 30000, 16, 2, {1000, 5000}, 3};
+static const struct group_row group = {7, 8, 300, 30000, 16, 2, {1000, 5000}, 3, GROUP_PAUSED, 300, 5, 6, FILTER_TAG, 7,
+                                       {(const uint8_t *)"a||b", 4}};
 static const struct pgroup_open_row open_row = {300, 2};
 static const struct token_row token = {9, 300};
-static const struct cgroup_row cgroup = {300, 9};
+static const struct cgroup_row cgroup = {300, 9, 6, true, true};
 static const struct dedup_half_row dedup_half = {300, 0x1112, 9};
 static const struct attempts_row attempts = {300};
 static const struct timer_row timer = {2, 300};
@@ -22,7 +23,7 @@ static const struct run_row run = {RUN_LEASED, 70, 3, 300, {0x8000000000000001, 
 
 static const struct topic_row *topic_row(void)
 {
-    static struct topic_row row = {7, TOPIC_HAS_TTL, COMPRESS_ZSTD, 2, 1, 1, 300, 7, 3, {5, 200}};
+    static struct topic_row row = {7, TOPIC_HAS_TTL, COMPRESS_ZSTD, 2, 1, 1, 300, 7, 3, 300, 5, 0x201, {5, 200}};
     return &row;
 }
 
@@ -36,6 +37,7 @@ static const struct cursor_row *cursor_row(void)
                                     .waiting = 300,
                                     .waiting_runs = 9,
                                     .first = {7, 1, 200},
+                                    .rate_free_us = 300,
                                     .n_queues = 2,
                                     .next = {5, 200},
                                     .back = {0, 30}};
@@ -151,12 +153,12 @@ static void golden(void **state)
     (void)state;
     struct sample s[SAMPLES];
     samples_make(s);
-    ROW_IS(0, 2, 8, 7, 6, 5, 4, 3, 2, 1, 0xac, 2, 0x12, 0x11, 0, 0, 0, 0, 0, 0, 0x22, 0x21, 0, 0, 0, 0,
+    ROW_IS(0, 3, 8, 7, 6, 5, 4, 3, 2, 1, 0xac, 2, 0x12, 0x11, 0, 0, 0, 0, 0, 0, 0x22, 0x21, 0, 0, 0, 0,
            0, 0, 3, 4, 5, 6, 0x32, 0x31, 0, 0, 0, 0, 0, 0, 7, 8, 9);
-    ROW_IS(1, 1, 7, 0, 0, 0, 0, 0, 0, 0, 5, 2, 1, 1, 0xac, 2, 7, 3, 5, 0xc8, 1);
+    ROW_IS(1, 1, 7, 0, 0, 0, 0, 0, 0, 0, 5, 2, 1, 1, 0xac, 2, 7, 3, 0xac, 2, 5, 0x81, 4, 5, 0xc8, 1);
     ROW_IS(2, 1, 7, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0xac, 2, 0xb0, 0xea, 1, 16, 2, 0xe8, 7,
-           0x88, 0x27, 3);
-    ROW_IS(3, 1, 0xac, 2, 4, 4, 70, 2, 0xac, 2, 9, 7, 1, 0xc8, 1, 2, 5, 0, 0xc8, 1, 30);
+           0x88, 0x27, 3, 2, 0xac, 2, 5, 6, 1, 7, 4, 'a', '|', '|', 'b');
+    ROW_IS(3, 1, 0xac, 2, 4, 4, 70, 2, 0xac, 2, 9, 7, 1, 0xc8, 1, 0xac, 2, 2, 5, 0, 0xc8, 1, 30);
     ROW_IS(4, 1, 1, 70, 3, 0xac, 2, 1, 0, 0, 0, 0, 0, 0, 0x80, 0x21, 0, 0, 0, 0, 0, 0, 0);
     ROW_IS(5, 1, 2, 2, 'p', 'g', 1, 2, 3, 4, 5, 1, 9, 6, 5, 't', ':', '0', ':', '1', 1, 'h');
     ROW_IS(6, 1, 1, 't', 3, 0xe9, 7, 5, 0, 0xac, 2, 3, 'm', 'm', 'm');
@@ -166,7 +168,7 @@ static void golden(void **state)
     ROW_IS(8, 1, 9, 0, 0, 0, 0, 0, 0, 0, 0xac, 2);
     ROW_IS(9, 1, 0x33, 3, 'u', 'r', 'l', 1, 's', 0, 0, 3, 0xe8, 7);
     ROW_IS(10, 1, 0xac, 2, 2);
-    ROW_IS(13, 1, 0xac, 2, 9);
+    ROW_IS(13, 1, 0xac, 2, 9, 6, 3);
     ROW_IS(14, 1, 2, 0xac, 2);
     samples_free(s);
 }
@@ -249,11 +251,11 @@ static void absent_options(void **state)
     buf_free(&b);
 }
 
-/* The two compression bits in a topic's flags. Rows from before there was compression have neither. */
+/* The two compression bits in a topic's flags. */
 static void topic_compressions(void **state)
 {
     (void)state;
-    uint8_t bytes[] = {1, 7, 0, 0, 0, 0, 0, 0, 0, 1, 2, 1, 1, 0xac, 2, 7, 3, 5, 0xc8, 1};
+    uint8_t bytes[] = {1, 7, 0, 0, 0, 0, 0, 0, 0, 1, 2, 1, 1, 0xac, 2, 7, 3, 0, 0, 0, 5, 0xc8, 1};
     static const enum compress want[] = {COMPRESS_NONE, COMPRESS_LZ4, COMPRESS_ZSTD};
     static struct topic_row t;
     for (uint8_t i = 0; i < 4; i++) {
