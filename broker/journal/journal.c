@@ -347,7 +347,10 @@ struct view *journal_view(struct journal *j, struct journal_client *c)
  * write buffer of its own size, and the next would come before that is on disk. The caller has set `leading`. */
 static void journal_lead_as_writer(struct journal *j)
 {
-    bool crowded = store_is_crowded(j->opt.store);
+    pthread_mutex_lock(&j->lock);
+    bool large = queue_wants_writer(&j->queue);
+    pthread_mutex_unlock(&j->lock);
+    bool crowded = large && store_is_crowded(j->opt.store);
     journal_lead(j, NULL, !crowded);
     pthread_mutex_lock(&j->lock);
     bool only_large = crowded && !j->queue.waiting.first && j->queue.put_off.first;

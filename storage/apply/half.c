@@ -70,19 +70,19 @@ static void half_store(struct state *st, const struct stamp *stamp, const struct
                             .at_ms = at > 0 ? at : 0,
                             .base_ms = stamp->now_ms};
     buf_reset(&st->scratch2, KIB(256));
-    message_encode(&st->scratch2, m, stamp->now_ms);
+    message_encode_head(&st->scratch2, m, stamp->now_ms);
     half.message = core_row(st);
+    half.body = m->body;
     buf_reset(&st->half, KIB(256));
     half_encode(&st->half, &half);
-    st->sick = st->sick || st->half.failed;
-    buf_reset(&st->scratch2, KIB(256)); /* a large one would be kept beside the write buffers */
-    if (row->n_messages == 0 && st->half.len <= HALF_INLINE_MAX) {
+    if (row->n_messages == 0 && st->half.len + m->body.len <= HALF_INLINE_MAX) {
+        buf_put_slice(&st->half, m->body);
         row->first = buf_slice(&st->half);
     } else {
         struct key key = key_txn_message(txid, row->n_messages);
-        overlay_put(&st->overlay, &key, buf_slice(&st->half));
-        buf_reset(&st->half, KIB(256));
+        overlay_put_parts(&st->overlay, &key, buf_slice(&st->half), m->body);
     }
+    st->sick = st->sick || st->half.failed;
     row->n_messages++;
     row->bytes += half_bytes(m);
     st->group_bytes += m->body.len + 256;

@@ -131,6 +131,19 @@ void overlay_put(struct overlay *o, const struct key *key, struct slice value)
     o->failed = o->failed || o->bytes.failed;
 }
 
+void overlay_put_parts(struct overlay *o, const struct key *key, struct slice first, struct slice second)
+{
+    struct overlay_row *row = overlay_row(o, key);
+    if (!row)
+        return;
+    row->deleted = false;
+    row->value_at = o->bytes.len;
+    row->value_len = (uint32_t)(first.len + second.len);
+    buf_put_slice(&o->bytes, first);
+    buf_put_slice(&o->bytes, second);
+    o->failed = o->failed || o->bytes.failed;
+}
+
 void overlay_del(struct overlay *o, const struct key *key)
 {
     struct overlay_row *row = overlay_row(o, key);

@@ -29,6 +29,9 @@ enum status overlay_init(struct overlay *o, struct kv *kv) MUST_CHECK;
 void overlay_fini(struct overlay *o);
 
 void overlay_put(struct overlay *o, const struct key *key, struct slice value);
+/* The same with a value in two parts, so that a large one need not be put together first. */
+void overlay_put_parts(struct overlay *o, const struct key *key, struct slice first, struct slice second);
+
 void overlay_del(struct overlay *o, const struct key *key);
 
 /* Appends the row to out. ST_GONE, ST_IO, ST_NOMEM. */

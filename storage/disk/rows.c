@@ -436,8 +436,10 @@ void half_encode(struct buf *b, const struct half_row *r)
     at = rows_write_time(at, r->delay_ms);
     at = rows_write_time(at, r->at_ms);
     at = rows_write_time(at, r->base_ms);
-    at = write_sized(at, r->message);
-    buf_added(b, (size_t)(at - begin));
+    at = write_varint(at, r->message.len + r->body.len);
+    if (r->message.len)
+        memcpy(at, r->message.data, r->message.len);
+    buf_added(b, (size_t)(at - begin) + r->message.len);
 }
 
 enum status half_decode(struct slice bytes, struct half_row *ret_r)
@@ -453,6 +455,7 @@ enum status half_decode(struct slice bytes, struct half_row *ret_r)
     ret_r->at_ms = rows_get_time(&c);
     ret_r->base_ms = rows_get_time(&c);
     ret_r->message = cursor_sized(&c);
+    ret_r->body = slice_of(NULL, 0);
     if (ret_r->topic.len > NAME_BYTES_MAX)
         return ST_BAD;
     return row_close(&c);

@@ -165,7 +165,8 @@ struct half_row {
     int64_t delay_ms; /* from the COMMIT on; 0: none */
     int64_t at_ms;    /* not before this; 0: none */
     int64_t base_ms; /* the message's times are relative to this */
-    struct slice message; /* message_encode */
+    struct slice message; /* message_encode; while a row is made: message_encode_head, where ... */
+    struct slice body;    /* ... this is the body, which may be large and is not copied; a row that was read has none */
 };
 
 /* Where a delayed message is. */
@@ -217,6 +218,7 @@ void pgroup_encode(struct buf *b, const struct pgroup_row *r);
 enum status pgroup_decode(struct slice bytes, struct pgroup_row *ret_r) MUST_CHECK;
 void pgroup_open_encode(struct buf *b, const struct pgroup_open_row *r);
 enum status pgroup_open_decode(struct slice bytes, struct pgroup_open_row *ret_r) MUST_CHECK;
+/* Without the bytes of r->body, which come last. */
 void half_encode(struct buf *b, const struct half_row *r);
 enum status half_decode(struct slice bytes, struct half_row *ret_r) MUST_CHECK;
 void token_encode(struct buf *b, const struct token_row *r);

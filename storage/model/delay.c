@@ -47,13 +47,14 @@ static void delay_put_message(struct state *st, const struct stamp *stamp, const
     struct half_row row = *half;
     row.base_ms = stamp->now_ms; /* of a half message it was the time of the HALF: TTL begins now */
     buf_reset(&st->scratch2, KIB(256));
-    message_encode(&st->scratch2, m, row.base_ms);
+    message_encode_head(&st->scratch2, m, row.base_ms);
     row.message = core_row(st);
+    row.body = m->body;
     row.delay_ms = row.at_ms = 0;
     buf_reset(&st->half, KIB(256));
     half_encode(&st->half, &row);
     st->sick = st->sick || st->half.failed;
-    overlay_put(&st->overlay, key, buf_slice(&st->half));
+    overlay_put_parts(&st->overlay, key, buf_slice(&st->half), m->body);
 }
 
 uint64_t delay_put(struct state *st, const struct stamp *stamp, struct topic *t, int64_t due_ms,

@@ -260,6 +260,11 @@ def test_largest_messages():
     attack((60, [b"*3\r\n$4\r\nSEND\r\n$1\r\nt\r\n" + LARGEST_WORD, LARGEST, b"\r\n"] * 6))
 
 
+def test_largest_half_messages():
+    """As test_largest_messages, but they wait for their COMMIT."""
+    attack((60, [b"*4\r\n$4\r\nHALF\r\n$1\r\ng\r\n$1\r\nt\r\n" + LARGEST_WORD, LARGEST, b"\r\n"] * 4))
+
+
 def test_unfinished_msends():
     word = b"$%d\r\n%s\r\n" % (MIB, b"x" * MIB)
     attack((60, [b"*62\r\n$5\r\nMSEND\r\n$1\r\nt\r\n"] + [word] * 59))

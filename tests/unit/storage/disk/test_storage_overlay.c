@@ -61,7 +61,11 @@ static void against_a_model(void **state)
             uint8_t bytes[300];
             model[n] = (struct model_row){true, (uint32_t)prng_below(&p, sizeof(bytes)), (uint8_t)step};
             memset(bytes, model[n].fill, sizeof(bytes));
-            overlay_put(&o, &key, slice_of(bytes, model[n].len));
+            size_t cut = prng_below(&p, model[n].len + 1);
+            if (step % 2)
+                overlay_put(&o, &key, slice_of(bytes, model[n].len));
+            else
+                overlay_put_parts(&o, &key, slice_of(bytes, cut), slice_of(bytes + cut, model[n].len - cut));
         }
         n = prng_below(&p, KEYS);
         expect_row(&o, n, &model[n]);

@@ -58,7 +58,7 @@ static struct pgroup_row pgroup_row(void)
 
 static struct half_row half_row(void)
 {
-    return (struct half_row){SLICE_LIT("t"), true, 2, 1000, 5, 0, 300, SLICE_LIT("mmm")};
+    return (struct half_row){SLICE_LIT("t"), true, 2, 1000, 5, 0, 300, SLICE_LIT("mmm"), {NULL, 0}};
 }
 
 static struct dedup_row dedup_row(void)
@@ -248,6 +248,13 @@ static void absent_options(void **state)
     half_encode(&b, &h);
     assert_int_equal(half_decode(buf_slice(&b), &back), ST_OK);
     assert_int_equal(back.ttl_ms, 0);
+    buf_reset(&b, 0);
+    h.body = SLICE_LIT("body"); /* of which only the length is written */
+    half_encode(&b, &h);
+    assert_int_equal(half_decode(buf_slice(&b), &back), ST_BAD);
+    buf_put_slice(&b, h.body);
+    assert_int_equal(half_decode(buf_slice(&b), &back), ST_OK);
+    assert_true(slice_equal(back.message, SLICE_LIT("mbody")) && back.body.len == 0);
     buf_free(&b);
 }
 
