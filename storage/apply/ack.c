@@ -156,7 +156,7 @@ void apply_nack(struct state *st, const struct stamp *stamp, const struct comman
     struct run *r = ack_one(st, stamp, cmd, out, &id, &gt);
     if (!r)
         return;
-    int64_t pause = command_number(cmd, OPT_ID_DELAY, lease_backoff(gt, r->attempt));
+    int64_t pause = command_number(cmd, OPT_ID_DELAY, lease_backoff(gt, r));
     enum status s = lease_failed(st, stamp, gt, r, id.offset, stamp->now_ms + pause,
                               ack_reason(cmd, slice_of(NULL, 0)));
     st->tally.messages_nacked += s == ST_OK;

@@ -84,11 +84,13 @@ static void pop_waiting(struct pop *p, struct gt *gt)
         if (p->crowded)
             break;
         bool joins = take.count && queue == r->queue && take.base + take.count == r->base &&
-                     take.attempts == r->attempt && take.count + r->count <= COUNT_MAX;
+                     take.attempts == r->attempt && take.delivered == r->delivered &&
+                     take.count + r->count <= COUNT_MAX;
         if (!joins) {
             pop_make_run(p, gt, queue, &take);
             take.base = r->base;
             take.attempts = r->attempt;
+            take.delivered = r->delivered;
             queue = r->queue;
         }
         pop_record(p, gt, r, &known, &known_queue);

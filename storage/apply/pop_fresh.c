@@ -127,10 +127,12 @@ static void fresh_take(struct pop *p, struct gt *gt, struct fresh_head *h, uint3
         gq->next = end;
         return;
     }
-    if (take->count && gq->next != take->base + take->count)
-        pop_make_run(p, gt, h->queue, take); /* what is between was purged, or has expired */
+    if (take->count && (gq->next != take->base + take->count || gq->next == gq->again))
+        pop_make_run(p, gt, h->queue, take); /* what is between was purged, or has expired; or numbers begin elsewhere */
     if (take->count == 0)
-        *take = (struct take){.base = gq->next, .attempts = gt->attempt_base};
+        *take = (struct take){.base = gq->next, .attempts = group_attempt_base(gt, h->queue, gq->next)};
+    if (gq->next < gq->again && end > gq->again)
+        end = gq->again;
     for (; n > 0 && gq->next < end && take->count < COUNT_MAX && pop_more(p); n--) {
         bool live = !pop_expired(p, gt, h->queue, gq->next, &h->info);
         if (p->status != ST_OK)

@@ -54,6 +54,8 @@ void pop_make_run(struct pop *p, struct gt *gt, uint32_t queue, struct take *tak
     struct run *r = run_add(&gt->runs, queue, done.base, done.count, RUN_LEASED, done.attempts + 1,
                             take_lease_until(p, gt), done.bits);
     if (r) {
+        r->delivered = done.delivered + 1;
+        r->holder = p->holder;
         take_grant(p, gt, r);
         return;
     }

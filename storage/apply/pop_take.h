@@ -17,6 +17,7 @@ struct pop {
     const struct stamp *stamp;
     struct outcome *out;
     int64_t lease_ms; /* 0: the group's own */
+    uint64_t holder;  /* the id of the connection that asks; 0: nobody knows */
     uint32_t left;    /* messages still wanted */
     size_t bytes;     /* estimated size of what was taken */
     uint32_t expired; /* expired messages that were skipped */
@@ -35,7 +36,8 @@ static inline bool pop_more(const struct pop *p)
 struct take {
     uint64_t base;
     uint32_t count, live;
-    uint32_t attempts; /* how often they were delivered before */
+    uint32_t attempts;  /* the number of their last attempt, or what the numbers begin behind */
+    uint32_t delivered; /* how often they were delivered before */
     uint64_t bits[RUN_WORDS_MAX];
 };
 

@@ -68,6 +68,7 @@ void meta_encode(struct buf *b, const struct meta_row *r)
     buf_put_varint(b, r->delayed);
     buf_put_varint(b, r->pgroups);
     buf_put_varint(b, r->first_offset);
+    buf_put_varint(b, r->holders);
     if (r->hidden_to) {
         buf_put_u64(b, r->hidden_from);
         buf_put_u64(b, r->hidden_to);
@@ -89,6 +90,7 @@ enum status meta_decode(struct slice bytes, struct meta_row *ret_r)
     r.delayed = cursor_varint(&c);
     r.pgroups = cursor_varint(&c);
     r.first_offset = cursor_varint(&c);
+    r.holders = cursor_varint(&c);
     if (cursor_left(&c) > 0) {
         r.hidden_from = cursor_u64(&c);
         r.hidden_to = cursor_u64(&c);
@@ -169,6 +171,7 @@ void group_encode(struct buf *b, const struct group_row *r)
     buf_put_varint(b, r->attempt_base);
     buf_put_varint(b, r->flags);
     buf_put_varint(b, r->rate);
+    rows_put_time(b, r->rate_ms);
     buf_put_varint(b, r->inflight);
     buf_put_varint(b, r->pause_ref);
     buf_put_varint(b, r->filter_kind);
@@ -191,6 +194,7 @@ enum status group_decode(struct slice bytes, struct group_row *ret_r)
     ret_r->attempt_base = rows_get_u32(&c, UINT32_MAX);
     ret_r->flags = rows_get_u32(&c, GROUP_FLAGS);
     ret_r->rate = rows_get_u32(&c, UINT32_MAX);
+    ret_r->rate_ms = rows_get_time(&c);
     ret_r->inflight = rows_get_u32(&c, UINT32_MAX);
     ret_r->pause_ref = cursor_varint(&c);
     ret_r->filter_kind = (enum filter_kind)rows_get_u32(&c, FILTER_WHERE);
@@ -241,11 +245,16 @@ void cursor_encode(struct buf *b, const struct cursor_row *r)
         buf_put_varint(b, r->first.base);
     }
     rows_put_time(b, r->rate_free_us);
+    buf_put_u8(b, r->sought);
     buf_put_varint(b, r->n_queues);
     for (uint32_t q = 0; q < r->n_queues; q++) {
         buf_put_varint(b, r->next[q]);
         if (r->leased_runs)
             buf_put_varint(b, r->back[q]);
+        if (r->sought) {
+            buf_put_varint(b, r->again[q]);
+            buf_put_varint(b, r->again_base[q]);
+        }
     }
 }
 
@@ -266,10 +275,15 @@ enum status cursor_decode(struct slice bytes, struct cursor_row *ret_r)
         ret_r->first.base = cursor_varint(&c);
     }
     ret_r->rate_free_us = rows_get_time(&c);
+    uint8_t sought = cursor_u8(&c);
+    ret_r->sought = sought;
+    c.bad = c.bad || sought > 1;
     ret_r->n_queues = rows_get_u32(&c, QUEUES_MAX);
     for (uint32_t q = 0; q < ret_r->n_queues; q++) {
         ret_r->next[q] = cursor_varint(&c);
         ret_r->back[q] = ret_r->leased_runs ? cursor_varint(&c) : 0;
+        ret_r->again[q] = sought ? cursor_varint(&c) : 0;
+        ret_r->again_base[q] = sought ? rows_get_u32(&c, UINT32_MAX) : 0;
         c.bad = c.bad || ret_r->back[q] > ret_r->next[q];
     }
     if (ret_r->leased < ret_r->leased_runs || ret_r->waiting < ret_r->waiting_runs)
@@ -288,7 +302,10 @@ void run_encode(struct buf *b, const struct run_row *r)
     buf_put_u8(b, (uint8_t)r->state);
     buf_put_varint(b, r->count);
     buf_put_varint(b, r->attempt);
+    buf_put_varint(b, r->delivered);
     rows_put_time(b, r->due_ms);
+    if (r->state == RUN_LEASED)
+        buf_put_varint(b, r->holder);
     for (uint32_t i = 0; i < rows_run_words(r->count); i++)
         buf_put_u64(b, r->bits[i]);
 }
@@ -299,7 +316,9 @@ enum status run_decode(struct slice bytes, struct run_row *ret_r)
     uint8_t state = cursor_u8(&c);
     ret_r->count = rows_get_u32(&c, COUNT_MAX);
     ret_r->attempt = rows_get_u32(&c, UINT32_MAX);
+    ret_r->delivered = rows_get_u32(&c, ret_r->attempt);
     ret_r->due_ms = rows_get_time(&c);
+    ret_r->holder = state == RUN_LEASED ? cursor_varint(&c) : 0;
     for (uint32_t i = 0; i < rows_run_words(ret_r->count); i++)
         ret_r->bits[i] = cursor_u64(&c);
     if (ret_r->count == 0 || (state != RUN_LEASED && state != RUN_WAITING))

@@ -29,6 +29,7 @@ struct meta_row {
     uint64_t delayed; /* messages */
     uint64_t pgroups; /* that have settings */
     uint64_t first_offset; /* of the queues of topics that are made from now on: 0, or more after a salvage */
+    uint64_t holders;      /* the highest id of a connection that was given a lease */
     uint64_t hidden_from, hidden_to; /* young rows of these ids may be hidden by damage; 0, 0: none is */
 };
 
@@ -66,7 +67,8 @@ struct group_row {
     int64_t backoff_ms[BACKOFF_STEPS_MAX];
     uint32_t attempt_base; /* its attempt numbers begin behind this (attempts.h) */
     uint32_t flags;        /* enum group_flag */
-    uint32_t rate;         /* messages a second, at most; 0: no limit */
+    uint32_t rate;         /* messages a second, at most; 0: no limit ... */
+    int64_t rate_ms;       /* ... since then */
     uint32_t inflight;     /* messages leased at once, at most; 0: no limit */
     uint64_t pause_ref;    /* when GROUP_PAUSED was last set or cleared, in refs; against that of its cgroup_row */
     enum filter_kind filter_kind;
@@ -98,8 +100,11 @@ struct cursor_row {
     uint64_t waiting, waiting_runs; /* the same of those that wait for a retry */
     struct wait_place first; /* the first waiting run, while there is one */
     int64_t rate_free_us; /* when RATE lets the next message go; Unix microseconds; 0: at once */
+    bool sought;          /* it has `again` */
     uint32_t n_queues;
     uint64_t next[QUEUES_MAX]; /* never delivered from here on */
+    uint64_t again[QUEUES_MAX]; /* messages below it may have been delivered before the last SEEK ... */
+    uint32_t again_base[QUEUES_MAX]; /* ... under attempt numbers up to this one */
     uint64_t back[QUEUES_MAX]; /* the first leased run of the queue begins so far before next; 0: none is leased */
 };
 
@@ -113,7 +118,9 @@ struct run_row {
     enum run_state state;
     uint32_t count;   /* 1..COUNT_MAX */
     uint32_t attempt; /* LEASED: of this delivery; WAITING: of the last one */
+    uint32_t delivered; /* how often, since the group began or its last SEEK */
     int64_t due_ms;   /* LEASED: the lease ends; WAITING: may go out again */
+    uint64_t holder;  /* LEASED: the id of the connection that has it; 0: nobody knows */
     uint64_t bits[RUN_WORDS_MAX]; /* live messages */
 };
 

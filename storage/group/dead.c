@@ -31,7 +31,7 @@ static void dead_fill(const struct gt *gt, const struct run *r, struct slice ori
     m->fields |= MSG_GROUP | MSG_ORIGIN | MSG_ATTEMPTS;
     m->group = gt->group;
     m->origin = origin;
-    m->attempts = group_deliveries(gt, r->attempt);
+    m->attempts = r->delivered;
     if (reason.len) {
         m->fields |= MSG_REASON;
         m->reason = reason;

@@ -133,6 +133,7 @@ static enum status group_read_rows(struct state *st, struct gt *gt, const struct
     memcpy(gt->backoff_ms, row->backoff_ms, sizeof(gt->backoff_ms));
     gt->flags = row->flags;
     gt->rate = row->rate;
+    gt->rate_ms = row->rate_ms;
     gt->inflight = row->inflight;
     gt->pause_ref = row->pause_ref;
     gt->filter_ref = row->filter_ref;
@@ -145,10 +146,13 @@ static enum status group_read_rows(struct state *st, struct gt *gt, const struct
     gt->purges = cursor.purges;
     gt->attempt_top = cursor.attempt_top;
     gt->rate_free_us = cursor.rate_free_us;
+    gt->sought = cursor.sought;
     for (uint32_t q = 0; q < gt->n_queues; q++) {
         uint64_t next = q < cursor.n_queues ? cursor.next[q] : 0;
         uint64_t floor = gt->topic->queues[q].floor;
         gt->queues[q].next = next > floor ? next : floor;
+        gt->queues[q].again = q < cursor.n_queues ? cursor.again[q] : 0;
+        gt->queues[q].again_base = q < cursor.n_queues ? cursor.again_base[q] : 0;
     }
     return runs_load(&gt->runs, st, gt->id, &cursor);
 }
@@ -327,6 +331,7 @@ static void group_save(struct state *st, const struct gt *gt)
                             .n_backoff = gt->n_backoff,
                             .flags = gt->flags,
                             .rate = gt->rate,
+                            .rate_ms = gt->rate_ms,
                             .inflight = gt->inflight,
                             .pause_ref = gt->pause_ref,
                             .filter_kind = gt->filter_kind,
@@ -358,6 +363,7 @@ enum status group_create(struct state *st, int64_t now_ms, struct slice group, s
     memcpy(gt->backoff_ms, set->backoff_ms, sizeof(gt->backoff_ms));
     gt->flags = set->ordered ? GROUP_ORDERED : 0;
     gt->rate = set->rate;
+    gt->rate_ms = set->rate ? now_ms : 0;
     gt->inflight = set->inflight;
     enum status s = group_keep_filter(gt, set->filter_kind, set->filter) ? cgroup_get(st, group, &cg) : ST_NOMEM;
     if (s == ST_OK)
@@ -403,9 +409,14 @@ static void group_save_cursor(struct state *st, struct gt *gt)
                              .attempt_top = gt->attempt_top,
                              .purges = gt->purges,
                              .rate_free_us = gt->rate_free_us,
+                             .sought = gt->sought,
                              .n_queues = gt->n_queues};
     for (uint32_t q = 0; q < gt->n_queues; q++)
         row.next[q] = gt->queues[q].next;
+    for (uint32_t q = 0; gt->sought && q < gt->n_queues; q++) {
+        row.again[q] = gt->queues[q].again;
+        row.again_base[q] = gt->queues[q].again_base;
+    }
     runs_count(&gt->runs, st, gt->id, &row);
     buf_reset(&st->scratch2, KIB(64));
     cursor_encode(&st->scratch2, &row);

@@ -16,6 +16,8 @@
 
 struct gtq {
     uint64_t next;
+    uint64_t again;      /* messages below it may have been delivered before the last SEEK ... */
+    uint32_t again_base; /* ... under attempt numbers up to this one */
 };
 
 struct gt {
@@ -34,6 +36,8 @@ struct gt {
     int64_t backoff_ms[BACKOFF_STEPS_MAX];
     uint32_t flags; /* enum group_flag */
     uint32_t rate, inflight;
+    int64_t rate_ms; /* when RATE was set */
+    bool sought;     /* some queue has `again` */
     uint64_t pause_ref, filter_ref;
     enum filter_kind filter_kind;
     struct slice filter;  /* owned */
@@ -59,10 +63,10 @@ struct group_settings {
     int64_t from; /* POINT_EARLIEST, POINT_LATEST or a time */
 };
 
-/* How often the messages of a run were delivered, as far as its attempt number counts that: for ATTEMPTS and BACKOFF. */
-static inline uint32_t group_deliveries(const struct gt *gt, uint32_t attempt)
+/* The attempt numbers of a message that was never delivered, or not since the last SEEK, begin behind this. */
+static inline uint32_t group_attempt_base(const struct gt *gt, uint32_t queue, uint64_t offset)
 {
-    return attempt > gt->attempt_base ? attempt - gt->attempt_base : 0;
+    return offset < gt->queues[queue].again ? gt->queues[queue].again_base : gt->attempt_base;
 }
 
 /* ST_GONE: no such group on that topic. */

@@ -44,18 +44,17 @@ uint64_t lease_ack(struct state *st, struct gt *gt, const struct message_id *fir
     return n;
 }
 
-int64_t lease_backoff(const struct gt *gt, uint32_t attempt)
+int64_t lease_backoff(const struct gt *gt, const struct run *r)
 {
-    uint32_t n = group_deliveries(gt, attempt);
-    if (gt->n_backoff == 0 || n == 0)
+    if (gt->n_backoff == 0 || r->delivered == 0)
         return 0;
-    return gt->backoff_ms[n <= gt->n_backoff ? n - 1 : gt->n_backoff - 1];
+    return gt->backoff_ms[r->delivered <= gt->n_backoff ? r->delivered - 1 : gt->n_backoff - 1];
 }
 
 enum status lease_failed(struct state *st, const struct stamp *stamp, struct gt *gt, struct run *r,
                          uint64_t offset, int64_t due_ms, struct slice reason)
 {
-    if (group_deliveries(gt, r->attempt) >= gt->attempts)
+    if (r->delivered >= gt->attempts)
         return dead_letter(st, stamp, gt, r, offset, reason);
     r = run_isolate(&gt->runs, r, offset);
     enum status s = r ? run_wait(&gt->runs, r, r->attempt, due_ms) : ST_NOMEM;
@@ -125,8 +124,8 @@ void lease_tick(struct state *st, const struct stamp *stamp, struct gt *gt)
     struct run *r = run_first_leased(&gt->runs);
     for (; r && r->due_ms <= stamp->now_ms && !core_spent(st); r = run_first_leased(&gt->runs)) {
         core_worked(st, 1, 0);
-        if (group_deliveries(gt, r->attempt) < gt->attempts) {
-            int64_t due = stamp->now_ms + lease_backoff(gt, r->attempt);
+        if (r->delivered < gt->attempts) {
+            int64_t due = stamp->now_ms + lease_backoff(gt, r);
             st->tally.leases_expired += r->live;
             st->sick = st->sick || run_wait(&gt->runs, r, r->attempt, due) != ST_OK;
         } else if (!lease_end(st, stamp, gt, r)) {

@@ -39,8 +39,8 @@ uint64_t lease_held(struct gt *gt, const struct message_id *first, uint64_t last
 uint64_t lease_ack(struct state *st, struct gt *gt, const struct message_id *first, uint64_t last,
                    int64_t now_ms);
 
-/* The pause before the delivery that follows `attempt`. */
-int64_t lease_backoff(const struct gt *gt, uint32_t attempt);
+/* The pause before the messages of the run are delivered again. */
+int64_t lease_backoff(const struct gt *gt, const struct run *r);
 
 /* A delivery of the live message at offset has failed: it waits until due_ms to be delivered again, or, if its
  * attempts are used up, goes to the dead letters. Fails as dead_letter does: unchanged. */

@@ -147,7 +147,7 @@ struct run *run_add(struct runs *rs, uint32_t queue, uint64_t base, uint32_t cou
     r->queue = queue;
     r->base = base;
     r->state = state;
-    r->attempt = attempt;
+    r->attempt = r->delivered = attempt;
     r->due_ms = due_ms;
     run_insert(rs, r);
     return r;
@@ -162,6 +162,8 @@ struct run *run_add_stored(struct runs *rs, uint32_t queue, uint64_t base, const
     r->base = base;
     r->state = r->row = row->state;
     r->attempt = row->attempt;
+    r->delivered = row->delivered;
+    r->holder = row->holder;
     r->due_ms = r->row_due_ms = row->due_ms;
     run_link(rs, r);
     return r;
@@ -220,7 +222,7 @@ void run_extend(struct runs *rs, struct run *r, int64_t due_ms)
 static bool run_joins(const struct run *a, const struct run *b)
 {
     return a->row != RUN_WAITING && b->row != RUN_WAITING && a->queue == b->queue && a->due_ms == b->due_ms &&
-           a->attempt == b->attempt && a->base + a->count == b->base && a->count + b->count <= COUNT_MAX;
+           a->attempt == b->attempt && a->delivered == b->delivered && a->base + a->count == b->base && a->count + b->count <= COUNT_MAX;
 }
 
 /* Sets the bits of r, which begins `shift` places before `from`, that from has. */
@@ -246,6 +248,7 @@ static struct run *run_join(struct runs *rs, struct run *a, struct run *b)
     r->base = a->base;
     r->state = RUN_WAITING;
     r->attempt = a->attempt;
+    r->delivered = a->delivered;
     r->due_ms = a->due_ms;
     run_add_bits(r, a, 0);
     run_add_bits(r, b, a->count);
@@ -260,7 +263,9 @@ enum status run_wait(struct runs *rs, struct run *r, uint32_t attempt, int64_t d
     run_unlink(rs, r);
     run_count(rs, r, false);
     r->state = RUN_WAITING;
+    r->delivered -= r->attempt - attempt;
     r->attempt = attempt;
+    r->holder = 0;
     r->due_ms = due_ms;
     run_insert(rs, r);
     struct run *before = RB_PREV(run_dues, &rs->waiting, r), *after = RB_NEXT(run_dues, &rs->waiting, r);
@@ -294,6 +299,8 @@ static struct run *run_part(const struct run *r, uint32_t from, uint32_t count)
     part->base = r->base + from;
     part->state = r->state;
     part->attempt = r->attempt;
+    part->delivered = r->delivered;
+    part->holder = r->holder;
     part->due_ms = r->due_ms;
     return part;
 }

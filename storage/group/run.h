@@ -38,6 +38,8 @@ struct run {
     uint64_t base;
     int64_t due_ms;
     uint32_t queue, count, live, attempt;
+    uint32_t delivered; /* how often, since the group began or its last SEEK */
+    uint64_t holder;    /* LEASED: the id of the connection that has it; 0: nobody knows */
     enum run_state state;
     enum run_state row;  /* kind of its row in the store; 0: it has none */
     int64_t row_due_ms;  /* due time in the key of that row, if it is a V */
@@ -68,7 +70,8 @@ static inline uint32_t run_words(uint32_t count)
     return (count + 63) / 64;
 }
 
-/* Adds a run over [base, base+count). bits: which messages it has; NULL: all of them. NULL: no memory. */
+/* Adds a run over [base, base+count), delivered `attempt` times, without a holder. bits: which messages it has; NULL: all
+ * of them. NULL: no memory. */
 struct run *run_add(struct runs *rs, uint32_t queue, uint64_t base, uint32_t count, enum run_state state,
                     uint32_t attempt, int64_t due_ms, const uint64_t *bits);
 

@@ -31,7 +31,8 @@ static bool run_row_over(const struct run *r)
 static void run_save(struct state *st, const struct run *r, uint64_t gt)
 {
     struct run_row row = {
-        .state = r->state, .count = r->count, .attempt = r->attempt, .due_ms = r->due_ms};
+        .state = r->state, .count = r->count, .attempt = r->attempt, .delivered = r->delivered, .due_ms = r->due_ms,
+        .holder = r->holder};
     memcpy(row.bits, r->bits, run_words(r->count) * sizeof(uint64_t));
     buf_reset(&st->scratch2, KIB(64));
     run_encode(&st->scratch2, &row);

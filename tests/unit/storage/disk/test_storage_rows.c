@@ -10,8 +10,8 @@
 
 #include "storage/disk/rows.h"
 
-static const struct meta_row meta = {0x0102030405060708, 300, 0x1112, 0x2122, 3, 4, 5, 6, 0x3132, 7, 8, 9, 0, 0};
-static const struct group_row group = {7, 8, 300, 30000, 16, 2, {1000, 5000}, 3, GROUP_PAUSED, 300, 5, 6, FILTER_TAG, 7,
+static const struct meta_row meta = {0x0102030405060708, 300, 0x1112, 0x2122, 3, 4, 5, 6, 0x3132, 7, 8, 9, 10, 0, 0};
+static const struct group_row group = {7, 8, 300, 30000, 16, 2, {1000, 5000}, 3, GROUP_PAUSED, 300, 200, 5, 6, FILTER_TAG, 7,
                                        {(const uint8_t *)"a||b", 4}};
 static const struct pgroup_open_row open_row = {300, 2};
 static const struct token_row token = {9, 300};
@@ -19,7 +19,7 @@ static const struct cgroup_row cgroup = {300, 9, 6, true, true};
 static const struct dedup_half_row dedup_half = {300, 0x1112, 9};
 static const struct attempts_row attempts = {300};
 static const struct timer_row timer = {2, 300};
-static const struct run_row run = {RUN_LEASED, 70, 3, 300, {0x8000000000000001, 0x21}};
+static const struct run_row run = {RUN_LEASED, 70, 3, 2, 300, 200, {0x8000000000000001, 0x21}};
 
 static const struct topic_row *topic_row(void)
 {
@@ -38,8 +38,11 @@ static const struct cursor_row *cursor_row(void)
                                     .waiting_runs = 9,
                                     .first = {7, 1, 200},
                                     .rate_free_us = 300,
+                                    .sought = true,
                                     .n_queues = 2,
                                     .next = {5, 200},
+                                    .again = {0, 300},
+                                    .again_base = {0, 3},
                                     .back = {0, 30}};
     return &row;
 }
@@ -154,12 +157,12 @@ static void golden(void **state)
     struct sample s[SAMPLES];
     samples_make(s);
     ROW_IS(0, 3, 8, 7, 6, 5, 4, 3, 2, 1, 0xac, 2, 0x12, 0x11, 0, 0, 0, 0, 0, 0, 0x22, 0x21, 0, 0, 0, 0,
-           0, 0, 3, 4, 5, 6, 0x32, 0x31, 0, 0, 0, 0, 0, 0, 7, 8, 9);
+           0, 0, 3, 4, 5, 6, 0x32, 0x31, 0, 0, 0, 0, 0, 0, 7, 8, 9, 10);
     ROW_IS(1, 1, 7, 0, 0, 0, 0, 0, 0, 0, 5, 2, 1, 1, 0xac, 2, 7, 3, 0xac, 2, 5, 0x81, 4, 5, 0xc8, 1);
     ROW_IS(2, 1, 7, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0xac, 2, 0xb0, 0xea, 1, 16, 2, 0xe8, 7,
-           0x88, 0x27, 3, 2, 0xac, 2, 5, 6, 1, 7, 4, 'a', '|', '|', 'b');
-    ROW_IS(3, 1, 0xac, 2, 4, 4, 70, 2, 0xac, 2, 9, 7, 1, 0xc8, 1, 0xac, 2, 2, 5, 0, 0xc8, 1, 30);
-    ROW_IS(4, 1, 1, 70, 3, 0xac, 2, 1, 0, 0, 0, 0, 0, 0, 0x80, 0x21, 0, 0, 0, 0, 0, 0, 0);
+           0x88, 0x27, 3, 2, 0xac, 2, 0xc8, 1, 5, 6, 1, 7, 4, 'a', '|', '|', 'b');
+    ROW_IS(3, 1, 0xac, 2, 4, 4, 70, 2, 0xac, 2, 9, 7, 1, 0xc8, 1, 0xac, 2, 1, 2, 5, 0, 0, 0, 0xc8, 1, 30, 0xac, 2, 3);
+    ROW_IS(4, 1, 1, 70, 3, 2, 0xac, 2, 0xc8, 1, 1, 0, 0, 0, 0, 0, 0, 0x80, 0x21, 0, 0, 0, 0, 0, 0, 0);
     ROW_IS(5, 1, 2, 2, 'p', 'g', 1, 2, 3, 4, 5, 1, 9, 6, 5, 't', ':', '0', ':', '1', 1, 'h');
     ROW_IS(6, 1, 1, 't', 3, 0xe9, 7, 5, 0, 0xac, 2, 3, 'm', 'm', 'm');
     ROW_IS(7, 1, 0xac, 2, 5, 't', ':', '0', ':', '1');
@@ -211,7 +214,7 @@ static void round_trip(void **state)
     struct run_row r = {0};
     assert_int_equal(run_decode(buf_slice(&s[4].bytes), &r), ST_OK);
     assert_memory_equal(r.bits, run.bits, sizeof(r.bits));
-    assert_true(r.count == 70 && r.attempt == 3 && r.due_ms == 300 && r.state == RUN_LEASED);
+    assert_true(r.count == 70 && r.attempt == 3 && r.delivered == 2 && r.due_ms == 300 && r.holder == 200 && r.state == RUN_LEASED);
     struct txn_row x;
     assert_int_equal(txn_decode(buf_slice(&s[5].bytes), &x), ST_OK);
     assert_true(x.state == TXN_COMMITTED && slice_equal(x.pgroup, SLICE_LIT("pg")) && x.checks == 5);
