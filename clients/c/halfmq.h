@@ -497,10 +497,13 @@ HMQ_API uint32_t hmq_check_attempt(const hmq_check *check); /* 1 at the first as
 HMQ_API int64_t hmq_check_created_ms(const hmq_check *check); /* Unix time of the first half */
 HMQ_API size_t hmq_check_count(const hmq_check *check); /* messages of the transaction */
 HMQ_API const char *hmq_check_topic(const hmq_check *check, size_t i);
+HMQ_API size_t hmq_check_key_count(const hmq_check *check, size_t i);
 HMQ_API const char *hmq_check_key(const hmq_check *check, size_t i, size_t k);
 HMQ_API const char *hmq_check_tag(const hmq_check *check, size_t i);
 HMQ_API const void *hmq_check_body(const hmq_check *check, size_t i, size_t *ret_len);
 HMQ_API const char *hmq_check_prop(const hmq_check *check, size_t i, const char *name);
+HMQ_API size_t hmq_check_prop_count(const hmq_check *check, size_t i);
+HMQ_API int hmq_check_prop_at(const hmq_check *check, size_t i, size_t k, hmq_prop_bytes *ret_prop); /* 0 past the last one */
 
 /*
  * What became of this transaction? Answer from the application's own state. COMMIT and ROLLBACK are
@@ -820,14 +823,35 @@ typedef struct hmq_consumer_stats {
     hmq_latency latency; /* calls of the handler */
 } hmq_consumer_stats;
 
+typedef struct hmq_reader_stats {
+    size_t size; /* set by the caller: sizeof(hmq_reader_stats); then how much was filled */
+    uint64_t received; /* messages received */
+    uint64_t received_bytes; /* of them, as they are stored */
+    uint64_t read; /* messages returned by hmq_reader_next */
+    uint64_t batches; /* in so many batches */
+    uint64_t left_out; /* offsets that the batches' gaps say are missing */
+    uint64_t streams; /* how often the broker began to send: after each connection, each seek ... */
+    uint64_t waiting; /* messages that have come and were not returned yet, now */
+    uint64_t waiting_bytes;
+} hmq_reader_stats;
+
+typedef struct hmq_subscription_stats {
+    size_t size; /* set by the caller: sizeof(hmq_subscription_stats); then how much was filled */
+    uint64_t copies; /* copies received */
+    uint64_t bytes; /* of their bodies */
+    uint64_t begun; /* how often copies began: once for each connection */
+} hmq_subscription_stats;
+
 /* Fills *stats up to stats->size. HMQ_EINVAL: that cannot be its size. */
 HMQ_API enum hmq_status hmq_client_stats_get(hmq_client *client, hmq_client_stats *stats);
 HMQ_API enum hmq_status hmq_producer_stats_get(hmq_producer *producer, hmq_producer_stats *stats);
 HMQ_API enum hmq_status hmq_txn_producer_stats_get(hmq_txn_producer *producer, hmq_producer_stats *stats);
 HMQ_API enum hmq_status hmq_consumer_stats_get(hmq_consumer *consumer, hmq_consumer_stats *stats);
+HMQ_API enum hmq_status hmq_reader_stats_get(hmq_reader *reader, hmq_reader_stats *stats);
+HMQ_API enum hmq_status hmq_subscription_stats_get(hmq_subscription *subscription, hmq_subscription_stats *stats);
 
 /*
- * All statistics of the client, of its producers and consumers, with their histograms, as one JSON object. Writes up to
+ * All statistics of the client and of its roles, with their histograms, as one JSON object. Writes up to
  * size bytes, NUL included, and returns how many it would take without the NUL (as snprintf; 0: no memory). The names are
  * those of the members of the structures; more may be added. The manual page halfmq_stats(3) has an example.
  */
@@ -860,9 +884,11 @@ HMQ_API enum hmq_status hmq_outgoing_set_prop(hmq_outgoing *message, const char 
 /*
  * Functions around messages, for tracing; each may be NULL. What the first of a pair returns is passed to the second.
  * Initialise with HMQ_INTERCEPTOR. They must not block. send: on the thread that sends, for hmq_send, hmq_send_async,
- * hmq_txn_half, hmq_txn_half_async and hmq_txn_add; sent: once for each, where the result is told; id NULL: there is none
- * (a half message, or err->code is not HMQ_OK). receive, received: on the worker thread, before and after the handler of a
- * consumer, m is valid in both.
+ * hmq_txn_half, hmq_txn_half_async and hmq_txn_add, and for each message of hmq_send_batch; sent: once for each, where the
+ * result is told; id NULL: there is none (a half message, or err->code is not HMQ_OK). receive, received: on the worker
+ * thread, before and after the handler of a consumer; for messages of hmq_pop and hmq_reader_next, when they are returned and
+ * when their batch is freed, with HMQ_KEEP. m is valid in both. A handler, or a batch, may end when the client is gone: what
+ * arg is must stay until then.
  */
 typedef struct hmq_interceptor {
     size_t size; /* sizeof(hmq_interceptor), set by HMQ_INTERCEPTOR */

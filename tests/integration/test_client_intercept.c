@@ -14,23 +14,6 @@
 
 #include "tests/lib/rig.h"
 
-static struct spawned *broker;
-
-static int start(void **state)
-{
-    (void)state;
-    broker = rig_spawn(NULL);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    spawn_stop(broker);
-    spawn_free(broker);
-    return 0;
-}
-
 /* What happened, in its order: "outer send t, inner send t, ..." */
 static struct {
     pthread_mutex_t lock;
@@ -96,7 +79,7 @@ static hmq_client *client_with_two(void)
 {
     hmq_client *client = NULL;
     hmq_error err;
-    hmq_options *o = rig_options_for(broker->port, "?call_timeout_ms=30000");
+    hmq_options *o = rig_options_for(rig.broker->port, "?call_timeout_ms=30000");
     hmq_interceptor i = HMQ_INTERCEPTOR;
     i.send = on_send;
     i.sent = on_sent;
@@ -218,6 +201,66 @@ static void test_handlers(void **state)
     hmq_client_free(client);
 }
 
+/* Interceptors of those that read messages themselves: no property is looked at. */
+static void test_batches_that_are_popped(void **state)
+{
+    hmq_client *client = client_with_two();
+    const char *topics[] = {"p"};
+    hmq_batch *batch = NULL;
+    hmq_error err;
+    (void)state;
+    rig_put(client, "p", "one");
+    expect_diary("");
+    RIG_CHECK(hmq_pop(client, "g", topics, 1, 10, 1000, HMQ_DEFAULT, &batch, &err), &err);
+    assert_int_equal(hmq_batch_count(batch), 1);
+    expect_diary("outer receive p\ninner receive p\n");
+    hmq_client_free(client); /* the batch outlives it */
+    hmq_batch_free(batch);
+    expect_diary("inner received other\nouter received other\n");
+}
+
+static hmq_batch *next_batch(hmq_client *client, const char *topic, hmq_reader **ret_reader)
+{
+    hmq_batch *batch = NULL;
+    hmq_error err;
+    RIG_CHECK(hmq_reader_new(client, topic, 0, 0, NULL, ret_reader, &err), &err);
+    RIG_CHECK(hmq_reader_next(*ret_reader, RIG_DEADLINE_MS, &batch, &err), &err);
+    return batch;
+}
+
+static void test_copies(void **state)
+{
+    hmq_client *client = client_with_two();
+    hmq_producer *producer = NULL;
+    hmq_reader *reader = NULL;
+    hmq_send_options o = two_props();
+    hmq_error err;
+    (void)state;
+    o.queue = 0;
+    RIG_CHECK(hmq_producer_new(client, NULL, &producer, &err), &err);
+    RIG_CHECK(hmq_send(producer, "from", "body", 4, &o, HMQ_DEFAULT, NULL, &err), &err);
+    expect_diary("outer send from\ninner send from\ninner sent id\nouter sent id\n");
+    hmq_batch *batch = next_batch(client, "from", &reader);
+    expect_diary("outer receive from\ninner receive from\n");
+    RIG_CHECK(hmq_send_batch(producer, "to", 0, batch, HMQ_DEFAULT, NULL, &err), &err);
+    expect_diary("outer send to\ninner send to\ninner sent id\nouter sent id\n");
+    assert_int_equal(hmq_send_batch(producer, "a b", 0, batch, HMQ_DEFAULT, NULL, &err), HMQ_EBADNAME);
+    expect_diary("outer send a b\ninner send a b\ninner sent HMQ_EBADNAME\nouter sent HMQ_EBADNAME\n");
+    hmq_batch_free(batch);
+    expect_diary("inner received other\nouter received other\n");
+    RIG_CHECK(hmq_reader_close(reader, RIG_DEADLINE_MS, &err), &err);
+    batch = next_batch(client, "to", &reader); /* the copy has what the interceptors set */
+    const hmq_message *m = hmq_batch_at(batch, 0);
+    assert_string_equal(hmq_message_prop(m, "outer"), "span");
+    assert_string_equal(hmq_message_prop(m, "mine"), "inner");
+    assert_string_equal(hmq_message_prop(m, "other"), "o");
+    hmq_batch_free(batch);
+    RIG_CHECK(hmq_reader_close(reader, RIG_DEADLINE_MS, &err), &err);
+    hmq_producer_close(producer, HMQ_DEFAULT, NULL);
+    hmq_client_free(client);
+    diary.text[0] = '\0';
+}
+
 static void test_wrong_interceptors_are_refused(void **state)
 {
     hmq_options *o = hmq_options_new();
@@ -239,7 +282,9 @@ int main(void)
         cmocka_unit_test(test_sends),
         cmocka_unit_test(test_half_messages),
         cmocka_unit_test(test_handlers),
+        cmocka_unit_test(test_batches_that_are_popped),
+        cmocka_unit_test(test_copies),
         cmocka_unit_test(test_wrong_interceptors_are_refused),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, rig_start, rig_stop);
 }

@@ -18,9 +18,6 @@
 
 #define MESSAGES 200
 
-static struct spawned *broker;
-static hmq_client *client;
-
 /* The handlers put messages here; the test ends them. */
 struct shelf {
     pthread_mutex_t lock;
@@ -31,23 +28,6 @@ struct shelf {
     bool lost; /* a handler that hangs was told that its lease is lost */
     bool keeps;
 };
-
-static int start(void **state)
-{
-    (void)state;
-    broker = rig_spawn(NULL);
-    client = rig_connect(broker, "?wait_ms=200");
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    hmq_client_free(client);
-    int status = spawn_stop(broker);
-    spawn_free(broker);
-    return status;
-}
 
 static void shelf_init(struct shelf *s)
 {
@@ -135,8 +115,8 @@ static hmq_consumer *consume(struct shelf *s, const char *topic, const char *que
 {
     hmq_consumer *consumer = NULL;
     hmq_error err;
-    hmq_options *o = rig_options_for(broker->port, query);
-    RIG_CHECK(hmq_consumer_new(client, "g", &topic, 1, shelve, s, o, &consumer, &err), &err);
+    hmq_options *o = rig_options_for(rig.broker->port, query);
+    RIG_CHECK(hmq_consumer_new(rig.client, "g", &topic, 1, shelve, s, o, &consumer, &err), &err);
     hmq_options_free(o);
     return consumer;
 }
@@ -152,13 +132,13 @@ static void put_some(const char *topic, int n)
     char body[16];
     for (int i = 0; i < n; i++) {
         snprintf(body, sizeof body, "%d", i);
-        rig_put(client, topic, body);
+        rig_put(rig.client, topic, body);
     }
 }
 
 static int64_t group_has(const char *topic, const char *what)
 {
-    hmq_reply *rows = rig_ask(client, "lag", (const char *[]){"group", "g", NULL});
+    hmq_reply *rows = rig_ask(rig.client, "lag", (const char *[]){"group", "g", NULL});
     int64_t n = -1;
     for (size_t i = 0; i < hmq_reply_len(rows); i++) {
         const hmq_reply *row = hmq_reply_at(rows, i);
@@ -214,7 +194,7 @@ static void test_ends_otherwise(void **state)
     wait_for(&s, &s.n, 3, "all are kept");
     assert_int_equal(hmq_message_end(s.kept[0], HMQ_KEEP, NULL, on_ended, &s, &err), HMQ_EINVAL);
     const char *receipt = hmq_message_receipt(s.kept[0]);
-    RIG_CHECK(hmq_ack(client, "g", &receipt, 1, RIG_DEADLINE_MS, NULL, &err), &err);
+    RIG_CHECK(hmq_ack(rig.client, "g", &receipt, 1, RIG_DEADLINE_MS, NULL, &err), &err);
     RIG_CHECK(hmq_message_end(s.kept[0], HMQ_KEEP, NULL, NULL, NULL, &err), &err);
     RIG_CHECK(hmq_message_end(s.kept[1], HMQ_REJECT, &retry, on_ended, &s, &err), &err);
     RIG_CHECK(hmq_message_end(s.kept[2], HMQ_NACK, &retry, on_ended, &s, &err), &err);
@@ -244,7 +224,7 @@ static void test_a_lost_lease(void **state)
     hmq_consumer *consumer = consume(&s, "lost", "?lease_ms=600&max_lease_ms=600000");
     wait_for(&s, &s.n, 2, "both are kept");
     const char *receipt = hmq_message_receipt(s.kept[0]);
-    RIG_CHECK(hmq_nack(client, "g", receipt, RIG_DEADLINE_MS, NULL, RIG_DEADLINE_MS, &err), &err);
+    RIG_CHECK(hmq_nack(rig.client, "g", receipt, RIG_DEADLINE_MS, NULL, RIG_DEADLINE_MS, &err), &err);
     rig_eventually(is_lost, (void *)(uintptr_t)s.kept[0], "it is told");
     assert_false(hmq_message_lost(s.kept[1]));
     RIG_CHECK(hmq_message_end(s.kept[0], HMQ_ACK, NULL, on_ended, &s, &err), &err);
@@ -269,7 +249,7 @@ static void test_a_handler_is_told(void **state)
     for (unsigned queue = 0; queue < 4; queue++) { /* whichever queue it is in */
         char receipt[64];
         snprintf(receipt, sizeof receipt, "told:%u:0#1", queue);
-        (void)hmq_nack(client, "g", receipt, RIG_DEADLINE_MS, NULL, RIG_DEADLINE_MS, &err);
+        (void)hmq_nack(rig.client, "g", receipt, RIG_DEADLINE_MS, NULL, RIG_DEADLINE_MS, &err);
     }
     pthread_mutex_lock(&s.lock);
     bool lost = s.lost;
@@ -318,13 +298,13 @@ static void test_ends_inside_its_handler(void **state)
     hmq_error err;
     shelf_init(&t.shelf);
     put_some(topic, 1);
-    RIG_CHECK(hmq_consumer_new(client, "g", &topic, 1, end_inside, &t, NULL, &consumer, &err), &err);
+    RIG_CHECK(hmq_consumer_new(rig.client, "g", &topic, 1, end_inside, &t, NULL, &consumer, &err), &err);
     wait_for(&t.shelf, &t.shelf.told[HMQ_OK], 1, "it has ended");
     close_consumer(consumer);
     assert_int_equal(t.wrong, 0);
     assert_int_equal(group_has(topic, "lag"), 0);
     put_some(topic, 1);
-    RIG_CHECK(hmq_pop(client, "g", &topic, 1, 1, RIG_DEADLINE_MS, 60000, &batch, &err), &err);
+    RIG_CHECK(hmq_pop(rig.client, "g", &topic, 1, 1, RIG_DEADLINE_MS, 60000, &batch, &err), &err);
     assert_int_equal(hmq_message_keep(hmq_batch_at(batch, 0), &err), HMQ_EINVAL);
     assert_int_equal(hmq_message_end(hmq_batch_at(batch, 0), HMQ_ACK, NULL, NULL, NULL, &err), HMQ_EINVAL);
     assert_int_equal(hmq_message_lost(hmq_batch_at(batch, 0)), 0);
@@ -367,7 +347,7 @@ static void test_kept_over_the_end(void **state)
     struct shelf s;
     hmq_error err;
     const char *topic = "over";
-    hmq_client *other = rig_connect(broker, "");
+    hmq_client *other = rig_connect(rig.broker, "");
     hmq_consumer *consumer = NULL;
     shelf_init(&s);
     put_some(topic, 5);
@@ -412,7 +392,7 @@ static void test_closing_while_messages_end(void **state)
         enum hmq_status status = hmq_consumer_close(consumer, round % 4, &err);
         assert_true(status == HMQ_OK || status == HMQ_ETIMEDOUT);
         pthread_join(thread, NULL);
-        RIG_CHECK(hmq_client_flush(client, RIG_DEADLINE_MS, &err), &err);
+        RIG_CHECK(hmq_client_flush(rig.client, RIG_DEADLINE_MS, &err), &err);
         shelf_fini(&s);
     }
 }
@@ -424,7 +404,7 @@ static void test_a_handler_that_hangs(void **state)
     static struct shelf s; /* the handler outlives the test's frame */
     hmq_error err;
     const char *topic = "hangs";
-    hmq_client *other = rig_connect(broker, "");
+    hmq_client *other = rig_connect(rig.broker, "");
     hmq_consumer *consumer = NULL;
     shelf_init(&s);
     s.keeps = false;
@@ -469,7 +449,7 @@ static void test_pause_and_resume(void **state)
     assert_int_equal(look(&s, &s.running), 0);
     unsigned calls = look(&s, &s.calls);
     put_some("paused", 20);
-    RIG_CHECK(hmq_client_flush(client, RIG_DEADLINE_MS, &err), &err);
+    RIG_CHECK(hmq_client_flush(rig.client, RIG_DEADLINE_MS, &err), &err);
     assert_int_equal(look(&s, &s.calls), calls);
     RIG_CHECK(hmq_consumer_resume(consumer, &err), &err);
     wait_for(&s, &s.calls, 75, "it goes on");
@@ -496,5 +476,6 @@ int main(void)
         cmocka_unit_test(test_a_handler_that_hangs),
         cmocka_unit_test(test_pause_and_resume),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    rig.query = "?wait_ms=200";
+    return cmocka_run_group_tests(tests, rig_start, rig_stop);
 }

@@ -21,26 +21,6 @@
 #define KEYS 30
 #define EACH 60
 
-static struct spawned *broker;
-static hmq_client *client;
-
-static int start(void **state)
-{
-    (void)state;
-    broker = rig_spawn(NULL);
-    client = rig_connect(broker, FAST);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    hmq_client_free(client);
-    int status = spawn_stop(broker);
-    spawn_free(broker);
-    return status;
-}
-
 /* What has happened to each key. */
 struct keys {
     atomic_uint next[KEYS], running[KEYS];
@@ -100,7 +80,7 @@ static void fill(const char *topic)
     hmq_send_options o = HMQ_SEND_OPTIONS;
     hmq_error err;
     char body[32], order[16];
-    RIG_CHECK(hmq_producer_new(client, NULL, &producer, &err), &err);
+    RIG_CHECK(hmq_producer_new(rig.client, NULL, &producer, &err), &err);
     for (unsigned number = 0; number < EACH; number++) {
         for (unsigned key = 0; key < KEYS; key++) {
             int n = snprintf(body, sizeof body, "%u %u", key, number);
@@ -131,7 +111,7 @@ static void wait_for(atomic_uint *field, unsigned at_least, const char *what)
 
 static void expect_no_lag(const char *topic)
 {
-    hmq_reply *rows = rig_ask(client, "lag", (const char *[]){"group", "g", NULL});
+    hmq_reply *rows = rig_ask(rig.client, "lag", (const char *[]){"group", "g", NULL});
     for (size_t i = 0; i < hmq_reply_len(rows); i++) {
         const hmq_reply *row = hmq_reply_at(rows, i);
         if (strcmp(hmq_reply_text(hmq_reply_get(row, "topic")), topic) == 0)
@@ -144,9 +124,9 @@ static hmq_consumer *consume(const char *topic, struct keys *k, hmq_batch_fn bat
 {
     hmq_consumer *consumer = NULL;
     hmq_error err;
-    hmq_options *o = rig_options_for(broker->port, query);
-    RIG_CHECK(batch ? hmq_consumer_new_batch(client, "g", &topic, 1, batch, k, o, &consumer, &err)
-                    : hmq_consumer_new(client, "g", &topic, 1, in_order, k, o, &consumer, &err),
+    hmq_options *o = rig_options_for(rig.broker->port, query);
+    RIG_CHECK(batch ? hmq_consumer_new_batch(rig.client, "g", &topic, 1, batch, k, o, &consumer, &err)
+                    : hmq_consumer_new(rig.client, "g", &topic, 1, in_order, k, o, &consumer, &err),
               &err);
     hmq_options_free(o);
     return consumer;
@@ -268,7 +248,7 @@ static void *end_anyhow(void *arg)
 
 static bool is_drained(void *arg)
 {
-    hmq_reply *rows = rig_ask(client, "lag", (const char *[]){"group", "g", NULL});
+    hmq_reply *rows = rig_ask(rig.client, "lag", (const char *[]){"group", "g", NULL});
     bool drained = false;
     for (size_t i = 0; i < hmq_reply_len(rows); i++) {
         const hmq_reply *row = hmq_reply_at(rows, i);
@@ -288,16 +268,16 @@ static void test_while_the_broker_dies(void **state)
     hmq_error err;
     pthread_t thread;
     fill(topic);
-    hmq_options *o = rig_options_for(broker->port, "?ordered=yes&workers=4&lease_ms=1000&wait_ms=100");
-    RIG_CHECK(hmq_consumer_new(client, "g", &topic, 1, handle_anyhow, &d, o, &consumer, &err), &err);
+    hmq_options *o = rig_options_for(rig.broker->port, "?ordered=yes&workers=4&lease_ms=1000&wait_ms=100");
+    RIG_CHECK(hmq_consumer_new(rig.client, "g", &topic, 1, handle_anyhow, &d, o, &consumer, &err), &err);
     hmq_options_free(o);
     assert_int_equal(pthread_create(&thread, NULL, end_anyhow, &d), 0);
     for (unsigned round = 1; round <= 5; round++) {
         wait_for(&d.distinct, round * KEYS * EACH / 6, "it goes on");
         if (round % 2)
             RIG_CHECK(hmq_consumer_pause(consumer, RIG_DEADLINE_MS, &err), &err);
-        spawn_kill(broker);
-        spawn_again(broker);
+        spawn_kill(rig.broker);
+        spawn_again(rig.broker);
         RIG_CHECK(hmq_consumer_resume(consumer, &err), &err);
     }
     wait_for(&d.distinct, KEYS * EACH, "all are handled");
@@ -349,7 +329,7 @@ static void test_several_at_once(void **state)
     assert_true(k.most > 1 && k.most <= 50);
     assert_true(k.calls < KEYS * EACH);
     expect_no_lag("batches");
-    RIG_CHECK(hmq_pop(client, "clerks", &dead, 1, 1000, RIG_DEADLINE_MS, 60000, &batch, &err), &err);
+    RIG_CHECK(hmq_pop(rig.client, "clerks", &dead, 1, 1000, RIG_DEADLINE_MS, 60000, &batch, &err), &err);
     assert_int_equal(hmq_batch_count(batch), KEYS); /* those that were ended by themselves */
     hmq_batch_free(batch);
 }
@@ -377,5 +357,6 @@ int main(void)
         cmocka_unit_test(test_several_at_once),
         cmocka_unit_test(test_several_at_once_in_order),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    rig.query = FAST;
+    return cmocka_run_group_tests(tests, rig_start, rig_stop);
 }

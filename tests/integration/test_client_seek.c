@@ -20,29 +20,9 @@
 #define MESSAGES 1000
 #define SHORT 20
 
-static struct spawned *broker;
-static hmq_client *client;
-
-static int start(void **state)
-{
-    (void)state;
-    broker = rig_spawn(NULL);
-    client = rig_connect(broker, "?reconnect_min_ms=1&reconnect_max_ms=5&prefetch_bytes=20000");
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    hmq_client_free(client);
-    int status = spawn_stop(broker);
-    spawn_free(broker);
-    return status;
-}
-
 static void create(const char *topic)
 {
-    hmq_reply_free(rig_ask(client, "topic_create", (const char *[]){"name", topic, "queues", "1", NULL}));
+    hmq_reply_free(rig_ask(rig.client, "topic_create", (const char *[]){"name", topic, "queues", "1", NULL}));
 }
 
 static void fill(const char *topic, unsigned n)
@@ -50,7 +30,7 @@ static void fill(const char *topic, unsigned n)
     hmq_producer *producer = NULL;
     hmq_error err;
     char body[16];
-    RIG_CHECK(hmq_producer_new(client, NULL, &producer, &err), &err);
+    RIG_CHECK(hmq_producer_new(rig.client, NULL, &producer, &err), &err);
     for (unsigned i = 0; i < n; i++) {
         snprintf(body, sizeof body, "%u", i);
         RIG_CHECK(hmq_send_async(producer, topic, body, strlen(body), NULL, RIG_DEADLINE_MS, NULL, NULL, &err), &err);
@@ -62,7 +42,7 @@ static hmq_reader *reader_of(const char *topic, uint64_t offset)
 {
     hmq_reader *reader = NULL;
     hmq_error err;
-    RIG_CHECK(hmq_reader_new(client, topic, 0, offset, NULL, &reader, &err), &err);
+    RIG_CHECK(hmq_reader_new(rig.client, topic, 0, offset, NULL, &reader, &err), &err);
     return reader;
 }
 
@@ -105,15 +85,15 @@ static void test_seeks(void **state)
     for (unsigned i = 0; i < 50; i++) /* the last one counts, whatever is under way */
         RIG_CHECK(hmq_reader_seek(reader, i * 13, &err), &err);
     assert_int_equal(next_offset(reader, &gap), 49 * 13);
-    spawn_kill(broker);
+    spawn_kill(rig.broker);
     RIG_CHECK(hmq_reader_seek(reader, 11, &err), &err);
-    spawn_again(broker);
+    spawn_again(rig.broker);
     assert_int_equal(next_offset(reader, &gap), 11);
     assert_int_equal(hmq_reader_seek(reader, UINT64_MAX, &err), HMQ_EINVAL);
     RIG_CHECK(hmq_reader_seek(reader, MESSAGES, &err), &err);
     hmq_batch *none = NULL;
     assert_int_equal(hmq_reader_next(reader, 0, &none, &err), HMQ_ETIMEDOUT);
-    rig_put(client, "log", "at the end");
+    rig_put(rig.client, "log", "at the end");
     assert_int_equal(next_offset(reader, &gap), MESSAGES);
     close_reader(reader);
 }
@@ -146,7 +126,7 @@ static void test_interrupted(void **state)
     hmq_reader_interrupt(w.reader);
     assert_int_equal(hmq_reader_next(w.reader, RIG_DEADLINE_MS, &batch, &err), HMQ_EINTERRUPTED);
     assert_int_equal(hmq_reader_next(w.reader, 0, &batch, &err), HMQ_ETIMEDOUT); /* once */
-    rig_put(client, "silent", "no more");
+    rig_put(rig.client, "silent", "no more");
     assert_int_equal(next_offset(w.reader, NULL), 0);
     close_reader(w.reader);
     hmq_reader_interrupt(NULL);
@@ -166,15 +146,15 @@ static void test_gaps(void **state)
     }
     RIG_CHECK(hmq_reader_seek(reader, 40, &err), &err);
     RIG_CHECK(hmq_reader_seek(reader, 1000, &err), &err); /* far behind the end, so that nothing has come */
-    hmq_reply_free(rig_ask(client, "topic_purge", (const char *[]){"name", "gaps", NULL}));
-    rig_put(client, "gaps", "100");
-    RIG_CHECK(hmq_queue_range(client, "gaps", 0, RIG_DEADLINE_MS, &first, &end, &err), &err);
+    hmq_reply_free(rig_ask(rig.client, "topic_purge", (const char *[]){"name", "gaps", NULL}));
+    rig_put(rig.client, "gaps", "100");
+    RIG_CHECK(hmq_queue_range(rig.client, "gaps", 0, RIG_DEADLINE_MS, &first, &end, &err), &err);
     assert_int_equal(first, 100);
     assert_int_equal(end, 101);
     RIG_CHECK(hmq_reader_seek(reader, 60, &err), &err);
     assert_int_equal(next_offset(reader, &gap), 100);
     assert_int_equal(gap, 40);
-    rig_put(client, "gaps", "101");
+    rig_put(rig.client, "gaps", "101");
     assert_int_equal(next_offset(reader, &gap), 101);
     assert_int_equal(gap, 0);
     close_reader(reader);
@@ -187,12 +167,12 @@ static void test_from_a_time(void **state)
     uint64_t first = 9, end = 9, offset = 9;
     int64_t stored[SHORT];
     create("times");
-    RIG_CHECK(hmq_queue_range(client, "times", 0, RIG_DEADLINE_MS, &first, &end, &err), &err);
+    RIG_CHECK(hmq_queue_range(rig.client, "times", 0, RIG_DEADLINE_MS, &first, &end, &err), &err);
     assert_int_equal(first + end, 0);
-    RIG_CHECK(hmq_queue_find(client, "times", 0, 0, RIG_DEADLINE_MS, &offset, &err), &err);
+    RIG_CHECK(hmq_queue_find(rig.client, "times", 0, 0, RIG_DEADLINE_MS, &offset, &err), &err);
     assert_int_equal(offset, 0);
     for (unsigned i = 0; i < SHORT; i++) {
-        rig_put(client, "times", "x");
+        rig_put(rig.client, "times", "x");
         spawn_pause();
     }
     hmq_reader *reader = reader_of("times", 0);
@@ -207,19 +187,19 @@ static void test_from_a_time(void **state)
         uint64_t wanted = i;
         while (wanted > 0 && stored[wanted - 1] == stored[i])
             wanted--;
-        RIG_CHECK(hmq_queue_find(client, "times", 0, stored[i], RIG_DEADLINE_MS, &offset, &err), &err);
+        RIG_CHECK(hmq_queue_find(rig.client, "times", 0, stored[i], RIG_DEADLINE_MS, &offset, &err), &err);
         assert_int_equal(offset, wanted);
     }
-    RIG_CHECK(hmq_queue_find(client, "times", 0, stored[SHORT - 1] + 1, RIG_DEADLINE_MS, &offset, &err), &err);
+    RIG_CHECK(hmq_queue_find(rig.client, "times", 0, stored[SHORT - 1] + 1, RIG_DEADLINE_MS, &offset, &err), &err);
     assert_int_equal(offset, SHORT);
     RIG_CHECK(hmq_reader_seek(reader, offset, &err), &err);
-    rig_put(client, "times", "later");
+    rig_put(rig.client, "times", "later");
     assert_int_equal(next_offset(reader, NULL), SHORT);
     close_reader(reader);
-    assert_int_equal(hmq_queue_range(client, "times", 7, RIG_DEADLINE_MS, NULL, &end, &err), HMQ_EREFUSED);
-    assert_int_equal(hmq_queue_range(client, "none", 0, RIG_DEADLINE_MS, NULL, NULL, &err), HMQ_ENOTOPIC);
-    assert_int_equal(hmq_queue_find(client, "none", 0, 0, RIG_DEADLINE_MS, &offset, &err), HMQ_ENOTOPIC);
-    assert_int_equal(hmq_queue_find(client, "times", 0, 0, RIG_DEADLINE_MS, NULL, &err), HMQ_EINVAL);
+    assert_int_equal(hmq_queue_range(rig.client, "times", 7, RIG_DEADLINE_MS, NULL, &end, &err), HMQ_EREFUSED);
+    assert_int_equal(hmq_queue_range(rig.client, "none", 0, RIG_DEADLINE_MS, NULL, NULL, &err), HMQ_ENOTOPIC);
+    assert_int_equal(hmq_queue_find(rig.client, "none", 0, 0, RIG_DEADLINE_MS, &offset, &err), HMQ_ENOTOPIC);
+    assert_int_equal(hmq_queue_find(rig.client, "times", 0, 0, RIG_DEADLINE_MS, NULL, &err), HMQ_EINVAL);
 }
 
 /* ---- damage ---- */
@@ -248,7 +228,7 @@ static void damage(const char *text)
 {
     char folder[512], path[1024];
     unsigned found = 0;
-    snprintf(folder, sizeof folder, "%s/store", broker->data);
+    snprintf(folder, sizeof folder, "%s/store", rig.broker->data);
     DIR *dir = opendir(folder);
     assert_non_null(dir);
     for (struct dirent *e; (e = readdir(dir));) {
@@ -271,19 +251,19 @@ static void test_damaged_messages(void **state)
     memset(body, 'x', sizeof body - 1);
     body[sizeof body - 1] = '\0';
     memcpy(body, "to be damaged", 13);
-    rig_put(client, "damaged", "a");
-    rig_put(client, "damaged", body);
-    rig_put(client, "damaged", "c");
-    assert_int_equal(spawn_stop(broker), 0);
+    rig_put(rig.client, "damaged", "a");
+    rig_put(rig.client, "damaged", body);
+    rig_put(rig.client, "damaged", "c");
+    assert_int_equal(spawn_stop(rig.broker), 0);
     damage("to be damaged");
-    spawn_again(broker);
+    spawn_again(rig.broker);
     hmq_reader *reader = reader_of("damaged", 0);
     assert_int_equal(next_offset(reader, &gap), 0);
     assert_int_equal(next_offset(reader, &gap), 2); /* the broker's stream passes over it */
     assert_int_equal(gap, 1);
-    RIG_CHECK(hmq_queue_find(client, "damaged", 0, INT64_MAX, RIG_DEADLINE_MS, &offset, &err), &err);
+    RIG_CHECK(hmq_queue_find(rig.client, "damaged", 0, INT64_MAX, RIG_DEADLINE_MS, &offset, &err), &err);
     assert_int_equal(offset, 3);
-    RIG_CHECK(hmq_queue_find(client, "damaged", 0, 1, RIG_DEADLINE_MS, &offset, &err), &err);
+    RIG_CHECK(hmq_queue_find(rig.client, "damaged", 0, 1, RIG_DEADLINE_MS, &offset, &err), &err);
     assert_int_equal(offset, 0);
     close_reader(reader);
 }
@@ -297,5 +277,6 @@ int main(void)
         cmocka_unit_test(test_from_a_time),
         cmocka_unit_test(test_damaged_messages),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    rig.query = "?reconnect_min_ms=1&reconnect_max_ms=5&prefetch_bytes=20000";
+    return cmocka_run_group_tests(tests, rig_start, rig_stop);
 }

@@ -16,23 +16,6 @@
 
 #include "tests/lib/fake.h"
 
-static struct spawned *broker;
-
-static int start(void **state)
-{
-    (void)state;
-    broker = rig_spawn(NULL);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    spawn_stop(broker);
-    spawn_free(broker);
-    return 0;
-}
-
 /* ---- a log ---- */
 
 struct lines {
@@ -174,7 +157,7 @@ static void expect_latency(const cJSON *object, const hmq_latency *s)
 
 static void test_a_producer_counts(void **state)
 {
-    hmq_client *client = rig_connect(broker, "");
+    hmq_client *client = rig_connect(rig.broker, "");
     hmq_producer *producer = NULL;
     hmq_producer_stats s = {.size = sizeof s};
     hmq_error err;
@@ -221,7 +204,7 @@ static bool all_are_acked(void *arg)
 static void test_a_consumer_counts(void **state)
 {
     const char *topics[] = {"c"};
-    hmq_client *client = rig_connect(broker, "");
+    hmq_client *client = rig_connect(rig.broker, "");
     hmq_consumer *consumer = NULL;
     hmq_consumer_stats s = {.size = sizeof s};
     hmq_error err;
@@ -262,7 +245,7 @@ static bool an_ack_is_lost(void *arg)
 static void test_acknowledgements_that_are_lost_are_counted(void **state)
 {
     const char *topics[] = {"l"};
-    hmq_client *client = rig_connect(broker, "");
+    hmq_client *client = rig_connect(rig.broker, "");
     hmq_consumer *consumer = NULL;
     hmq_error err;
     (void)state;
@@ -275,7 +258,7 @@ static void test_acknowledgements_that_are_lost_are_counted(void **state)
 
 static void test_a_client_counts(void **state)
 {
-    hmq_client *client = rig_connect(broker, "");
+    hmq_client *client = rig_connect(rig.broker, "");
     hmq_txn_producer *producer = NULL;
     hmq_client_stats s = {.size = sizeof s};
     hmq_producer_stats t = {.size = sizeof t};
@@ -307,6 +290,89 @@ static void test_a_client_counts(void **state)
     s.size = 3;
     assert_int_equal(hmq_client_stats_get(client, &s), HMQ_EINVAL);
     hmq_txn_producer_close(producer, HMQ_DEFAULT, NULL);
+    hmq_client_free(client);
+}
+
+static void test_a_reader_counts(void **state)
+{
+    hmq_client *client = rig_connect(rig.broker, "");
+    hmq_reader *reader = NULL;
+    hmq_reader_stats s = {.size = sizeof s};
+    hmq_batch *batch = NULL;
+    hmq_error err;
+    (void)state;
+    hmq_reply_free(rig_ask(client, "topic_create", (const char *[]){"name", "r", "queues", "1", NULL}));
+    rig_put(client, "r", "gone");
+    hmq_reply_free(rig_ask(client, "topic_purge", (const char *[]){"name", "r", NULL}));
+    rig_put(client, "r", "x");
+    RIG_CHECK(hmq_reader_new(client, "r", 0, 0, NULL, &reader, &err), &err);
+    RIG_CHECK(hmq_reader_next(reader, RIG_DEADLINE_MS, &batch, &err), &err);
+    hmq_batch_free(batch);
+    assert_int_equal(hmq_reader_stats_get(reader, &s), HMQ_OK);
+    assert_int_equal(s.received, 1);
+    assert_int_equal(s.read, 1);
+    assert_int_equal(s.batches, 1);
+    assert_int_equal(s.left_out, 1);
+    assert_int_equal(s.streams, 1);
+    assert_int_equal(s.waiting, 0);
+    assert_int_equal(s.waiting_bytes, 0);
+    assert_true(s.received_bytes > 1);
+    cJSON *json = json_of(client);
+    const cJSON *own = only(json, "readers");
+    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(own, "topic")), "r");
+    assert_int_equal(number(own, "queue"), 0);
+    assert_int_equal(number(own, "received"), 1);
+    assert_int_equal(number(own, "waiting_bytes"), 0);
+    cJSON_Delete(json);
+    s.size = 3;
+    assert_int_equal(hmq_reader_stats_get(reader, &s), HMQ_EINVAL);
+    RIG_CHECK(hmq_reader_close(reader, RIG_DEADLINE_MS, &err), &err);
+    json = json_of(client);
+    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(json, "readers")), 0);
+    cJSON_Delete(json);
+    hmq_client_free(client);
+}
+
+static void on_copy(void *arg, const char *topic, const void *body, size_t len)
+{
+    (void)arg, (void)topic, (void)body, (void)len;
+}
+
+static bool has_two_copies(void *arg)
+{
+    hmq_subscription_stats s = {.size = sizeof s};
+    assert_int_equal(hmq_subscription_stats_get(arg, &s), HMQ_OK);
+    return s.copies == 2;
+}
+
+static bool has_begun(void *arg)
+{
+    hmq_subscription_stats s = {.size = sizeof s};
+    assert_int_equal(hmq_subscription_stats_get(arg, &s), HMQ_OK);
+    return s.begun == 1;
+}
+
+static void test_a_subscription_counts(void **state)
+{
+    hmq_client *client = rig_connect(rig.broker, "");
+    hmq_subscription *subscription = NULL;
+    hmq_subscription_stats s = {.size = sizeof s};
+    const char *topics[] = {"live"};
+    hmq_error err;
+    (void)state;
+    RIG_CHECK(hmq_subscription_new(client, topics, 1, on_copy, NULL, &subscription, &err), &err);
+    rig_eventually(has_begun, subscription, "copies begin");
+    rig_put(client, "live", "one");
+    rig_put(client, "live", "three");
+    rig_eventually(has_two_copies, subscription, "both copies come");
+    assert_int_equal(hmq_subscription_stats_get(subscription, &s), HMQ_OK);
+    assert_int_equal(s.bytes, 8);
+    cJSON *json = json_of(client);
+    assert_int_equal(number(only(json, "subscriptions"), "copies"), 2);
+    cJSON_Delete(json);
+    s.size = 3;
+    assert_int_equal(hmq_subscription_stats_get(subscription, &s), HMQ_EINVAL);
+    RIG_CHECK(hmq_subscription_close(subscription, &err), &err);
     hmq_client_free(client);
 }
 
@@ -343,7 +409,9 @@ int main(void)
         cmocka_unit_test(test_a_consumer_counts),
         cmocka_unit_test(test_acknowledgements_that_are_lost_are_counted),
         cmocka_unit_test(test_a_client_counts),
+        cmocka_unit_test(test_a_reader_counts),
+        cmocka_unit_test(test_a_subscription_counts),
         WITH_FAKE(test_lost_connections_are_counted),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, rig_start, rig_stop);
 }

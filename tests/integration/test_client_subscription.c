@@ -17,9 +17,6 @@
 
 #define FAST "?reconnect_min_ms=1&reconnect_max_ms=5"
 
-static struct spawned *broker;
-static hmq_client *client;
-
 struct screen {
     pthread_mutex_t lock;
     unsigned begun, copies, bytes;
@@ -27,23 +24,6 @@ struct screen {
 };
 
 #define SCREEN {.lock = PTHREAD_MUTEX_INITIALIZER}
-
-static int start(void **state)
-{
-    (void)state;
-    broker = rig_spawn(NULL);
-    client = rig_connect(broker, FAST);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    hmq_client_free(client);
-    int status = spawn_stop(broker);
-    spawn_free(broker);
-    return status;
-}
 
 static void on_copy(void *arg, const char *topic, const void *body, size_t len)
 {
@@ -86,7 +66,7 @@ static hmq_subscription *subscribe(struct screen *s, const char *const *topics, 
     hmq_subscription *subscription = NULL;
     hmq_error err;
     unsigned begun = s->begun;
-    RIG_CHECK(hmq_subscription_new(client, topics, n, on_copy, s, &subscription, &err), &err);
+    RIG_CHECK(hmq_subscription_new(rig.client, topics, n, on_copy, s, &subscription, &err), &err);
     wait_for(s, &s->begun, begun + 1, "copies begin");
     return subscription;
 }
@@ -97,24 +77,24 @@ static void test_copies_of_several_topics(void **state)
     struct screen s = SCREEN;
     hmq_error err;
     hmq_subscription *subscription = subscribe(&s, (const char *[]){"one", "two"}, 2);
-    rig_put(client, "one", "first");
+    rig_put(rig.client, "one", "first");
     wait_for(&s, &s.copies, 1, "the first comes");
     assert_string_equal(s.last_topic, "one");
     assert_string_equal(s.last_body, "first");
-    rig_put(client, "three", "not ours");
-    rig_put(client, "two", "");
+    rig_put(rig.client, "three", "not ours");
+    rig_put(rig.client, "two", "");
     wait_for(&s, &s.copies, 2, "an empty one comes");
     assert_string_equal(s.last_topic, "two");
     assert_int_equal(s.bytes, 5);
-    spawn_kill(broker);
-    spawn_again(broker);
+    spawn_kill(rig.broker);
+    spawn_again(rig.broker);
     wait_for(&s, &s.begun, 2, "it begins again");
-    rig_put(client, "two", "after");
+    rig_put(rig.client, "two", "after");
     wait_for(&s, &s.copies, 3, "and goes on");
     assert_string_equal(s.last_body, "after");
     RIG_CHECK(hmq_subscription_close(subscription, &err), &err);
-    rig_put(client, "two", "nobody looks");
-    RIG_CHECK(hmq_client_flush(client, RIG_DEADLINE_MS, &err), &err);
+    rig_put(rig.client, "two", "nobody looks");
+    RIG_CHECK(hmq_client_flush(rig.client, RIG_DEADLINE_MS, &err), &err);
     assert_int_equal(s.copies, 3);
 }
 
@@ -126,28 +106,28 @@ static void test_two_of_one_topic(void **state)
     const char *topic = "shared";
     hmq_error err;
     hmq_subscription *first = subscribe(&a, &topic, 1), *second = subscribe(&b, &topic, 1);
-    rig_put(client, topic, "both");
+    rig_put(rig.client, topic, "both");
     wait_for(&a, &a.copies, 1, "it comes to one");
     wait_for(&b, &b.copies, 1, "and to the other");
     RIG_CHECK(hmq_subscription_close(first, &err), &err);
-    rig_put(client, topic, "one");
+    rig_put(rig.client, topic, "one");
     wait_for(&b, &b.copies, 2, "the other goes on");
     assert_int_equal(a.copies, 1);
     for (unsigned i = 0; i < 50; i++) { /* whichever comes first, closing or subscribing */
         hmq_subscription *next = NULL;
-        RIG_CHECK(hmq_subscription_new(client, &topic, 1, on_copy, &a, &next, &err), &err);
+        RIG_CHECK(hmq_subscription_new(rig.client, &topic, 1, on_copy, &a, &next, &err), &err);
         RIG_CHECK(hmq_subscription_close(second, &err), &err);
         second = next;
     }
     unsigned copies = a.copies;
     wait_for(&a, &a.begun, 2, "the last one begins");
-    rig_put(client, topic, "still there");
+    rig_put(rig.client, topic, "still there");
     wait_for(&a, &a.copies, copies + 1, "it is still subscribed");
     RIG_CHECK(hmq_subscription_close(second, &err), &err);
-    hmq_reply *channels = rig_ask(client, "subscribe", (const char *[]){"channel", "topic:only", NULL});
+    hmq_reply *channels = rig_ask(rig.client, "subscribe", (const char *[]){"channel", "topic:only", NULL});
     assert_int_equal(hmq_reply_int(channels, -1), 1); /* of this connection: no other one is left */
     hmq_reply_free(channels);
-    hmq_reply_free(rig_ask(client, "unsubscribe", NULL));
+    hmq_reply_free(rig_ask(rig.client, "unsubscribe", NULL));
 }
 
 static void test_what_is_refused(void **state)
@@ -157,13 +137,13 @@ static void test_what_is_refused(void **state)
     hmq_subscription *subscription = NULL;
     const char *topics[] = {"a", NULL};
     hmq_error err;
-    assert_int_equal(hmq_subscription_new(client, topics, 2, on_copy, &s, &subscription, &err), HMQ_EINVAL);
-    assert_int_equal(hmq_subscription_new(client, topics, 0, on_copy, &s, &subscription, &err), HMQ_EINVAL);
-    assert_int_equal(hmq_subscription_new(client, topics, 1, NULL, &s, &subscription, &err), HMQ_EINVAL);
+    assert_int_equal(hmq_subscription_new(rig.client, topics, 2, on_copy, &s, &subscription, &err), HMQ_EINVAL);
+    assert_int_equal(hmq_subscription_new(rig.client, topics, 0, on_copy, &s, &subscription, &err), HMQ_EINVAL);
+    assert_int_equal(hmq_subscription_new(rig.client, topics, 1, NULL, &s, &subscription, &err), HMQ_EINVAL);
     RIG_CHECK(hmq_subscription_close(NULL, &err), &err);
     topics[0] = "no/name"; /* the broker refuses it, and is asked again later */
-    RIG_CHECK(hmq_subscription_new(client, topics, 1, on_copy, &s, &subscription, &err), &err);
-    hmq_reply_free(rig_ask(client, "ping", NULL));
+    RIG_CHECK(hmq_subscription_new(rig.client, topics, 1, on_copy, &s, &subscription, &err), &err);
+    hmq_reply_free(rig_ask(rig.client, "ping", NULL));
     RIG_CHECK(hmq_subscription_close(subscription, &err), &err);
     assert_int_equal(s.begun, 0);
 }
@@ -175,5 +155,6 @@ int main(void)
         cmocka_unit_test(test_two_of_one_topic),
         cmocka_unit_test(test_what_is_refused),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    rig.query = FAST;
+    return cmocka_run_group_tests(tests, rig_start, rig_stop);
 }

@@ -274,6 +274,7 @@ struct seen {
 static enum hmq_decision look_closely(void *arg, const hmq_check *check)
 {
     struct seen *seen = arg;
+    hmq_prop_bytes prop;
     size_t len;
     pthread_mutex_lock(&seen->lock);
     seen->right = strcmp(hmq_check_pgroup(check), "pg") == 0 && hmq_check_attempt(check) >= 1 &&
@@ -283,7 +284,11 @@ static enum hmq_decision look_closely(void *arg, const hmq_check *check)
                   strcmp(hmq_check_key(check, 0, 0), "k1") == 0 &&
                   strcmp(hmq_check_key(check, 0, 1), "k2") == 0 && !hmq_check_key(check, 0, 2) &&
                   strcmp(hmq_check_tag(check, 0), "red") == 0 && !hmq_check_tag(check, 1) &&
-                  strcmp(hmq_check_prop(check, 0, "trace"), "abc") == 0 &&
+                  hmq_check_key_count(check, 0) == 2 && hmq_check_key_count(check, 1) == 0 &&
+                  strcmp(hmq_check_prop(check, 0, "trace"), "abc") == 0 && hmq_check_prop_count(check, 0) == 1 &&
+                  hmq_check_prop_count(check, 2) == 0 && hmq_check_prop_at(check, 0, 0, &prop) &&
+                  prop.name_len == 5 && memcmp(prop.name, "trace", 5) == 0 && prop.value_len == 3 &&
+                  memcmp(prop.value, "abc", 3) == 0 && !hmq_check_prop_at(check, 0, 1, &prop) &&
                   !hmq_check_topic(check, 2);
     seen->done = true;
     pthread_mutex_unlock(&seen->lock);

@@ -36,6 +36,25 @@ struct spawned *rig_spawn(const char *const *flags)
     return spawn_broker(all);
 }
 
+struct rig rig;
+
+int rig_start(void **state)
+{
+    (void)state;
+    rig.broker = rig_spawn(NULL);
+    rig.client = rig.query ? rig_connect(rig.broker, rig.query) : NULL;
+    return 0;
+}
+
+int rig_stop(void **state)
+{
+    (void)state;
+    hmq_client_free(rig.client);
+    int status = spawn_stop(rig.broker);
+    spawn_free(rig.broker);
+    return status;
+}
+
 hmq_options *rig_options_for(uint16_t port, const char *query)
 {
     char uri[256];

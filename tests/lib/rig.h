@@ -15,6 +15,19 @@
 /* Starts a broker. flags: NULL-terminated, or NULL. */
 struct spawned *rig_spawn(const char *const *flags);
 
+/*
+ * A broker, and a client of it, for all tests of a program: set rig.query first, the end of the client's URI ("" or
+ * "?wait_ms=200"; NULL: there is no client), then give rig_start and rig_stop to cmocka_run_group_tests.
+ */
+struct rig {
+    const char *query;
+    struct spawned *broker;
+    hmq_client *client;
+};
+extern struct rig rig;
+int rig_start(void **state);
+int rig_stop(void **state); /* fails where the broker did not end well */
+
 /* Returns a TCP port that is free at the moment. */
 uint16_t rig_free_port(void);
 

@@ -39,7 +39,7 @@ struct service {
 
 TAILQ_HEAD(service_list, service);
 
-enum stats_kind { STATS_PRODUCER, STATS_TXN_PRODUCER, STATS_CONSUMER, STATS_KINDS };
+enum stats_kind { STATS_PRODUCER, STATS_TXN_PRODUCER, STATS_CONSUMER, STATS_READER, STATS_SUBSCRIPTION, STATS_KINDS };
 
 /* A role whose statistics are part of the client's; stats.h. */
 struct stats_source {

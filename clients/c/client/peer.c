@@ -258,7 +258,7 @@ static size_t peer_most(struct hmq_client *c)
     size_t max = (size_t)options_num(c->options, CHOICE_max_memory);
     size_t reply = (size_t)options_num(c->options, CHOICE_max_reply_bytes);
     pthread_mutex_lock(&c->lock);
-    size_t used = c->core.memory + c->core.note_memory + memory_used(c->memory);
+    size_t used = c->core.memory + c->core.note_memory + memory_total(c->memory);
     pthread_mutex_unlock(&c->lock);
     size_t always = max / 16 * 3, most = used < max - always ? max - used : always;
     return most < reply ? most : reply;

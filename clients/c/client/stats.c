@@ -19,7 +19,8 @@ static const struct stats_field stats_fields[] = {
 };
 
 static const char *const stats_kinds[STATS_KINDS] = {
-    [STATS_PRODUCER] = "producers", [STATS_TXN_PRODUCER] = "txn_producers", [STATS_CONSUMER] = "consumers"};
+    [STATS_PRODUCER] = "producers", [STATS_TXN_PRODUCER] = "txn_producers", [STATS_CONSUMER] = "consumers",
+    [STATS_READER] = "readers", [STATS_SUBSCRIPTION] = "subscriptions"};
 
 void stats_add(struct hmq_client *c, struct stats_source *s)
 {
@@ -35,13 +36,31 @@ void stats_remove(struct hmq_client *c, struct stats_source *s)
     pthread_mutex_unlock(&c->stats_lock);
 }
 
+static void stats_put_one(struct buf *to, const void *structure, const struct stats_field *field, const char *end)
+{
+    uint64_t value;
+    memcpy(&value, (const char *)structure + field->offset, sizeof value);
+    buf_printf(to, "\"%s\": %" PRIu64 "%s", field->name, value, end);
+}
+
 void stats_put(struct buf *to, const void *structure, const struct stats_field *fields, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
-        uint64_t value;
-        memcpy(&value, (const char *)structure + fields[i].offset, sizeof value);
-        buf_printf(to, "\"%s\": %" PRIu64 ", ", fields[i].name, value);
-    }
+    for (size_t i = 0; i < n; i++)
+        stats_put_one(to, structure, &fields[i], ", ");
+}
+
+void stats_put_last(struct buf *to, const void *structure, const struct stats_field *fields, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        stats_put_one(to, structure, &fields[i], i + 1 < n ? ", " : "");
+}
+
+void stats_put_text(struct buf *to, const char *name, const char *text)
+{
+    buf_printf(to, "\"%s\": \"", name);
+    for (; *text; text++)
+        buf_put_u8(to, *text < 0x20 || *text > 0x7e || *text == '"' || *text == '\\' ? '?' : (uint8_t)*text);
+    buf_put_str(to, "\", ");
 }
 
 void stats_put_latency(struct buf *to, const struct latencies *l)

@@ -27,6 +27,12 @@ void stats_remove(struct hmq_client *c, struct stats_source *s);
 /* Writes `"name": number, ` for each field of the structure. */
 void stats_put(struct buf *to, const void *structure, const struct stats_field *fields, size_t n);
 
+/* Writes `"name": "text", `, for names of groups and topics: the broker allows no byte that JSON would have to escape. */
+void stats_put_text(struct buf *to, const char *name, const char *text);
+
+/* Writes `"name": number` for each field, the last one too, without a comma behind it. */
+void stats_put_last(struct buf *to, const void *structure, const struct stats_field *fields, size_t n);
+
 /* Writes `"latency_us": {...}`, with all slots that are not empty: [highest, count]. */
 void stats_put_latency(struct buf *to, const struct latencies *l);
 

@@ -55,7 +55,6 @@ static void consumer_free(struct hmq_consumer *c)
     free(c->topics);
     free(c->group);
     hash_free(&c->keys);
-    blocks_fini(&c->blocks);
     pthread_mutex_destroy(&c->lock);
     free(c);
 }
@@ -108,12 +107,7 @@ static struct hmq_consumer *consumer_alloc(hmq_client *client, const char *group
     struct hmq_consumer *c = calloc(1, sizeof *c);
     if (!c)
         return NULL;
-    if (!blocks_init(&c->blocks)) {
-        free(c);
-        return NULL;
-    }
     if (pthread_mutex_init(&c->lock, NULL) != 0) {
-        blocks_fini(&c->blocks);
         free(c);
         return NULL;
     }
@@ -151,10 +145,7 @@ static void consumer_write_stats(struct stats_source *shown, struct buf *to)
     hmq_consumer_stats stats;
     struct latencies latency;
     consumer_read_stats(c, &stats, &latency);
-    buf_put_str(to, "\"group\": \"");
-    for (const char *at = c->group; *at; at++) /* names of groups have none of these: the broker refuses them */
-        buf_put_u8(to, *at < 0x20 || *at > 0x7e || *at == '"' || *at == '\\' ? '?' : (uint8_t)*at);
-    buf_put_str(to, "\", ");
+    stats_put_text(to, "group", c->group);
     stats_put(to, &stats, fields, sizeof fields / sizeof *fields);
     stats_put_latency(to, &latency);
 }

@@ -18,10 +18,12 @@
 struct delivery *delivery_new(struct hmq_consumer *c, struct hmq_batch *batch, bool ranges)
 {
     size_t bytes = sizeof(struct delivery) + batch->n * sizeof(struct held), size = bytes;
-    struct delivery *d = blocks_take(&c->blocks, &size);
+    struct memory *memory = client_memory(c->client);
+    struct delivery *d = memory_block(memory, &size, true);
     if (!d)
         return NULL;
     memset(d, 0, bytes);
+    d->memory = memory;
     d->size = size;
     d->consumer = c;
     d->batch = batch;
@@ -35,9 +37,8 @@ void delivery_release(struct delivery *d)
     assert(d->users > 0);
     if (--d->users > 0)
         return;
-    struct blocks *blocks = &d->consumer->blocks;
     hmq_batch_free(d->batch);
-    blocks_give(blocks, d, d->size);
+    memory_block_give(d->memory, d, d->size);
 }
 
 struct held *held_begin(struct delivery *d, size_t i, int64_t now_ms)

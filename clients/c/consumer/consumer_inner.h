@@ -85,6 +85,7 @@ struct delivery {
     struct hmq_batch *batch;
     bool ranges; /* a record's: one topic, queue and attempt; offsets ascend */
     size_t users, n;
+    struct memory *memory; /* that its block is taken from */
     size_t size; /* of its block */
     struct held items[];
 };
@@ -120,8 +121,6 @@ struct hmq_consumer {
     struct workers workers;
     void (*pump)(struct hmq_consumer *c); /* sends whatever is due. Under the lock */
     struct gate gate; /* of hmq_consumer_pause and _resume */
-
-    struct blocks blocks; /* of deliveries and their batches */
 
     pthread_mutex_t lock;
     enum consumer_state state;

@@ -195,7 +195,7 @@ static enum hmq_status stream_unpack(struct hmq_consumer *c, bool asked, const s
                                      struct hmq_batch **ret_batch)
 {
     struct slice record;
-    struct origin from = {.memory = client_memory(c->client), .asked = asked, .blocks = &c->blocks};
+    struct origin from = {.memory = client_memory(c->client), .asked = asked, .reuse = true};
     int64_t queue, attempt;
     if (!rpc_bytes(rpc_get(params, "record"), &record) ||
         !rpc_bytes(rpc_get(params, "topic"), &from.topic) ||

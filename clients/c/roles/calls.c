@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "clients/c/client/awaited.h"
+#include "clients/c/client/intercept.h"
 #include "clients/c/wire/message.h"
 #include "clients/c/wire/reply.h"
 #include "clients/c/wire/request.h"
@@ -101,12 +102,15 @@ enum hmq_status hmq_pop(hmq_client *c, const char *group, const char *const *top
     pair_int(&w.call.frame, "wait", wait_ms);
     pair_int(&w.call.frame, "lease",
              lease_ms < 0 ? options_num(client_options(c), CHOICE_lease_ms) : lease_ms);
+    const struct interceptors interceptors = client_options(c)->interceptors; /* afterwards the client may be gone */
     status = awaited_run(&w, &reply);
     if (status != HMQ_OK)
         return status;
     status = batch_of(reply, ret_batch);
-    if (status == HMQ_OK)
+    if (status == HMQ_OK) {
+        intercept_batch(&interceptors, *ret_batch);
         return HMQ_OK;
+    }
     hmq_reply_free(reply);
     return error_set(err, status, "%s",
                      status == HMQ_ENOMEM ? "no memory for the messages of the reply"

@@ -309,6 +309,11 @@ const char *hmq_check_topic(const hmq_check *check, size_t i)
     return hmq_reply_text(check_message_part(check, i, "topic"));
 }
 
+size_t hmq_check_key_count(const hmq_check *check, size_t i)
+{
+    return hmq_reply_len(check_message_part(check, i, "key"));
+}
+
 const char *hmq_check_key(const hmq_check *check, size_t i, size_t k)
 {
     return hmq_reply_text(hmq_reply_at(check_message_part(check, i, "key"), k));
@@ -327,4 +332,21 @@ const void *hmq_check_body(const hmq_check *check, size_t i, size_t *ret_len)
 const char *hmq_check_prop(const hmq_check *check, size_t i, const char *name)
 {
     return hmq_reply_text(hmq_reply_get(check_message_part(check, i, "properties"), name));
+}
+
+size_t hmq_check_prop_count(const hmq_check *check, size_t i)
+{
+    return hmq_reply_len(check_message_part(check, i, "properties"));
+}
+
+int hmq_check_prop_at(const hmq_check *check, size_t i, size_t k, hmq_prop_bytes *ret_prop)
+{
+    const struct hmq_reply *properties = check_message_part(check, i, "properties");
+    if (k >= hmq_reply_len(properties))
+        return 0;
+    if (ret_prop) {
+        ret_prop->name = hmq_reply_bytes(hmq_reply_key(properties, k), &ret_prop->name_len);
+        ret_prop->value = hmq_reply_bytes(hmq_reply_at(properties, k), &ret_prop->value_len);
+    }
+    return 1;
 }

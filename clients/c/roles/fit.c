@@ -87,12 +87,11 @@ bool fit_message(const struct parcel *p, const hmq_send_options *o, struct buf *
     return fit_headers(&h, props, ret_m);
 }
 
-bool fit_copy(const struct hmq_message *m, int64_t now_ms, struct buf *props, struct message *ret_m)
+bool fit_copy(const struct hmq_message *m, const hmq_send_options *o, int64_t now_ms, struct buf *props,
+              struct message *ret_m)
 {
-    hmq_send_options o = HMQ_SEND_OPTIONS;
     size_t len;
-    o.like = m;
-    struct headers h = headers_of(&o);
+    struct headers h = headers_of(o);
     *ret_m = (struct message){0};
     ret_m->body.data = hmq_message_body(m, &len);
     ret_m->body.len = len;

@@ -21,7 +21,8 @@ bool fit_message(const struct parcel *p, const hmq_send_options *o, struct buf *
 
 /* A message that was received, as it goes into the record of its copy: with its age, as of now_ms (Unix time). False: it
  * exceeds a limit of the contract, or there is no memory. */
-bool fit_copy(const struct hmq_message *m, int64_t now_ms, struct buf *props, struct message *ret_m);
+bool fit_copy(const struct hmq_message *m, const hmq_send_options *o, int64_t now_ms, struct buf *props,
+              struct message *ret_m);
 
 /* Bytes that the encoded message takes at most. */
 size_t fit_bytes(const struct message *m);

@@ -121,7 +121,7 @@ const char *hmq_outgoing_prop(const hmq_outgoing *o, const char *name)
     for (size_t i = 0; i < o->options.n_props; i++)
         if (strcmp(o->options.props[i].name, name) == 0)
             return o->options.props[i].value;
-    return NULL;
+    return hmq_message_prop(o->options.like, name);
 }
 
 enum hmq_status hmq_outgoing_set_prop(hmq_outgoing *o, const char *name, const char *value)

@@ -123,26 +123,42 @@ enum hmq_status hmq_send(hmq_producer *p, const char *topic, const void *body, s
                                               : producer_send_waiting(p, &parcel, timeout_ms, ret_id, err);
 }
 
-enum hmq_status hmq_send_batch(hmq_producer *p, const char *topic, int32_t queue, const hmq_batch *batch,
-                               int64_t timeout_ms, uint64_t *ret_offset, hmq_error *err)
+/* The caller is inside the gate. */
+static enum hmq_status producer_copy(hmq_producer *p, const char *topic, int32_t queue, const hmq_batch *batch,
+                                     int64_t timeout_ms, struct copy_trace *trace, hmq_reply **ret_reply, hmq_error *err)
 {
     struct awaited w;
-    struct hmq_reply *reply = NULL;
-    if (!p)
-        return error_set(err, HMQ_EINVAL, "the producer is NULL");
     enum hmq_status status = sender_await_call(&p->sender, &w, timeout_ms, err);
     if (status != HMQ_OK)
         return status;
-    status = copy_encode(&p->sender, topic, queue, batch, &w.call, err);
+    status = copy_encode(&p->sender, topic, queue, batch, &w.call, trace, err);
     if (status != HMQ_OK)
         return awaited_drop(&w, status);
     pthread_mutex_lock(&p->lanes.lock);
     lanes_close(&p->lanes, topic);
     pthread_mutex_unlock(&p->lanes.lock);
-    status = awaited_run(&w, &reply);
+    return awaited_run(&w, ret_reply);
+}
+
+enum hmq_status hmq_send_batch(hmq_producer *p, const char *topic, int32_t queue, const hmq_batch *batch,
+                               int64_t timeout_ms, uint64_t *ret_offset, hmq_error *err)
+{
+    struct copy_trace trace = {0};
+    struct hmq_reply *reply = NULL;
+    hmq_error own;
+    if (!p)
+        return error_set(err, HMQ_EINVAL, "the producer is NULL");
+    struct hmq_client *c = p->sender.client;
+    if (!gate_enter(&p->sender.gate))
+        return error_plain(err, HMQ_ECLOSED);
+    enum hmq_status status = producer_copy(p, topic, queue, batch, timeout_ms, &trace, &reply, &own);
+    copy_trace_end(&trace, c, topic, reply, &own);
+    gate_leave(&p->sender.gate, c);
     if (status == HMQ_OK && ret_offset)
         *ret_offset = reply_uint(hmq_reply_get(reply, "offset"));
     hmq_reply_free(reply);
+    if (err)
+        *err = own;
     return status;
 }
 

@@ -24,14 +24,17 @@
 #include <stdlib.h>
 
 #include "clients/c/client/gate.h"
+#include "clients/c/client/intercept.h"
 #include "clients/c/client/respond.h"
 #include "clients/c/client/service.h"
+#include "clients/c/client/stats.h"
 #include "clients/c/client/wait.h"
 #include "clients/c/roles/queue.h"
 #include "clients/c/wire/clock.h"
 #include "clients/c/wire/core.h"
 #include "clients/c/wire/message.h"
 #include "clients/c/wire/request.h"
+#include "clients/c/wire/sized.h"
 #include "clients/c/wire/unpack.h"
 #include "protocol/limits.h"
 
@@ -70,6 +73,8 @@ struct hmq_reader {
     int64_t growth; /* memory that a record takes, as its messages, in GROWTH_ONEths of its length; an average */
     int64_t after_ms, pause_ms; /* when to ask again; the next pause */
     hmq_error failed; /* what the broker refused last, until the caller is told; HMQ_OK: nothing */
+    hmq_reader_stats stats;
+    struct stats_source shown; /* in the statistics of the client */
 };
 
 struct open_call {
@@ -124,6 +129,7 @@ static void reader_opened(struct call *call, const struct call_outcome *o)
         r->stream = id;
         r->epoch = client_epoch(client); /* this is the driver's thread */
         r->pause_ms = PAUSE_FIRST_MS;
+        r->stats.streams++;
     } else {
         r->credit = 0;
         reader_note_failure(r, o->status, o->text);
@@ -278,6 +284,9 @@ static void reader_take_record(struct hmq_reader *r, struct slice record)
     r->growth = (r->growth * 7 + (int64_t)batch->taken * GROWTH_ONE / page->bytes) / 8 + 1;
     r->waiting += page->bytes;
     r->credit -= page->bytes;
+    r->stats.received += batch->n;
+    r->stats.received_bytes += (uint64_t)page->bytes;
+    r->stats.waiting += batch->n;
     TAILQ_INSERT_TAIL(&r->pages, page, link);
 }
 
@@ -322,6 +331,7 @@ static void reader_drop_pages(struct hmq_reader *r)
         hmq_batch_free(page->batch);
         free(page);
     }
+    r->stats.waiting = 0;
 }
 
 static void reader_free(struct hmq_reader *r)
@@ -330,6 +340,36 @@ static void reader_free(struct hmq_reader *r)
     pthread_mutex_destroy(&r->lock);
     free(r->topic);
     free(r);
+}
+
+static hmq_reader_stats reader_read_stats(struct hmq_reader *r)
+{
+    pthread_mutex_lock(&r->lock);
+    hmq_reader_stats s = r->stats;
+    s.size = sizeof s;
+    s.waiting_bytes = (uint64_t)r->waiting;
+    pthread_mutex_unlock(&r->lock);
+    return s;
+}
+
+static void reader_write_stats(struct stats_source *shown, struct buf *to)
+{
+    static const struct stats_field fields[] = {
+        STATS_FIELD(hmq_reader_stats, received), STATS_FIELD(hmq_reader_stats, received_bytes),
+        STATS_FIELD(hmq_reader_stats, read),     STATS_FIELD(hmq_reader_stats, batches),
+        STATS_FIELD(hmq_reader_stats, left_out), STATS_FIELD(hmq_reader_stats, streams),
+        STATS_FIELD(hmq_reader_stats, waiting),  STATS_FIELD(hmq_reader_stats, waiting_bytes)};
+    struct hmq_reader *r = (struct hmq_reader *)(void *)((char *)shown - offsetof(struct hmq_reader, shown));
+    hmq_reader_stats s = reader_read_stats(r);
+    stats_put_text(to, "topic", r->topic);
+    buf_printf(to, "\"queue\": %u, ", (unsigned)r->queue);
+    stats_put_last(to, &s, fields, sizeof fields / sizeof *fields);
+}
+
+enum hmq_status hmq_reader_stats_get(hmq_reader *r, hmq_reader_stats *stats)
+{
+    hmq_reader_stats s = reader_read_stats(r);
+    return sized_write(stats, &s, sizeof s, offsetof(hmq_reader_stats, received_bytes)) ? HMQ_OK : HMQ_EINVAL;
 }
 
 enum hmq_status hmq_reader_new(hmq_client *c, const char *topic, uint32_t queue, uint64_t offset,
@@ -357,8 +397,10 @@ enum hmq_status hmq_reader_new(hmq_client *c, const char *topic, uint32_t queue,
     r->growth = 4 * GROWTH_ONE;
     r->service = (struct service){
         .connected = reader_connected, .tick = reader_tick, .notify = reader_notify, .due_ms = CORE_NOW};
+    r->shown = (struct stats_source){.kind = STATS_READER, .write = reader_write_stats};
     client_hold(c);
     service_add(c, &r->service);
+    stats_add(c, &r->shown);
     *ret_reader = r;
     return error_none(err);
 }
@@ -378,6 +420,10 @@ static void reader_take_page(struct hmq_reader *r, struct reader_page *page)
     TAILQ_REMOVE(&r->pages, page, link);
     r->waiting -= page->bytes;
     page->batch->gap = r->gap + (hmq_message_offset(&batch->items[0]) - r->position);
+    r->stats.read += batch->n;
+    r->stats.waiting -= batch->n;
+    r->stats.batches++;
+    r->stats.left_out += batch->gap;
     r->gap = 0;
     r->position = hmq_message_offset(&batch->items[batch->n - 1]) + 1;
 }
@@ -467,6 +513,8 @@ enum hmq_status hmq_reader_next(hmq_reader *r, int64_t timeout_ms, hmq_batch **r
     if (!gate_enter(&r->gate))
         return error_plain(err, HMQ_ECLOSED);
     enum hmq_status status = reader_next_inside(r, client_deadline(c, timeout_ms), ret_batch, err);
+    if (status == HMQ_OK)
+        intercept_batch(&client_options(c)->interceptors, *ret_batch);
     gate_leave(&r->gate, c);
     return status;
 }
@@ -533,6 +581,7 @@ enum hmq_status hmq_reader_close(hmq_reader *r, int64_t timeout_ms, hmq_error *e
     enum hmq_status status =
         wait_until(c, reader_nothing_open, r, deadline_ms); /* to know the number of the stream, which is to be closed */
     service_remove(c, &r->service);
+    stats_remove(c, &r->shown);
     client_cancel_owned(c, r);
     (void)wait_until(c, reader_nothing_open, r, INT64_MAX);
     if (r->stream)

@@ -9,8 +9,8 @@
  * shown every notification, and only the last one of a topic unsubscribes. One that is made while the last one is being
  * closed may be cut off by that: it is told to subscribe again.
  *
- * Threads: everything runs on the driver's, except for making and closing. `again` and `open` are the only things that two
- * threads touch.
+ * Threads: everything runs on the driver's, except for making and closing. `again`, `open` and the counts are the only
+ * things that two threads touch.
  */
 #include "clients/c/halfmq.h"
 
@@ -19,10 +19,12 @@
 
 #include "clients/c/client/respond.h"
 #include "clients/c/client/service.h"
+#include "clients/c/client/stats.h"
 #include "clients/c/client/wait.h"
 #include "clients/c/wire/clock.h"
 #include "clients/c/wire/core.h"
 #include "clients/c/wire/request.h"
+#include "clients/c/wire/sized.h"
 
 #define TOPICS_MOST 1024 /* the broker's limit for a connection */
 #define RETRY_MS 1000
@@ -39,6 +41,8 @@ struct hmq_subscription {
     int64_t retry_ms;
     _Atomic bool again; /* it may have been cut off */
     _Atomic unsigned open; /* requests under way */
+    _Atomic uint64_t copies, bytes, begun;
+    struct stats_source shown; /* in the statistics of the client */
 };
 
 struct subscribe_call {
@@ -65,6 +69,7 @@ static void subscription_done(struct call *call, const struct call_outcome *o)
     struct hmq_subscription *s = sc->subscription;
     struct hmq_client *client = s->client;
     if (o->status == HMQ_OK) {
+        atomic_fetch_add(&s->begun, 1);
         s->fn(s->arg, NULL, NULL, 0);
     } else if (o->status != HMQ_ECLOSED && s->asked_epoch == sc->epoch) {
         s->asked_epoch = 0;
@@ -146,8 +151,11 @@ static bool subscription_notify(struct service *service, struct slice method, co
         !rpc_bytes(rpc_get(params, "body"), &body))
         return false;
     const char *topic = subscription_topic(s, channel);
-    if (topic)
+    if (topic) {
+        atomic_fetch_add(&s->copies, 1);
+        atomic_fetch_add(&s->bytes, body.len);
         s->fn(s->arg, topic, body.data ? body.data : (const uint8_t *)"", body.len);
+    }
     return false;
 }
 
@@ -159,6 +167,31 @@ static void subscription_free(struct hmq_subscription *s)
         free(s->channels[i]);
     free(s->channels);
     free(s);
+}
+
+static hmq_subscription_stats subscription_read_stats(const struct hmq_subscription *s)
+{
+    return (hmq_subscription_stats){.size = sizeof(hmq_subscription_stats),
+                                    .copies = atomic_load(&s->copies),
+                                    .bytes = atomic_load(&s->bytes),
+                                    .begun = atomic_load(&s->begun)};
+}
+
+static void subscription_write_stats(struct stats_source *shown, struct buf *to)
+{
+    static const struct stats_field fields[] = {STATS_FIELD(hmq_subscription_stats, copies),
+                                                STATS_FIELD(hmq_subscription_stats, bytes),
+                                                STATS_FIELD(hmq_subscription_stats, begun)};
+    const struct hmq_subscription *s =
+        (struct hmq_subscription *)(void *)((char *)shown - offsetof(struct hmq_subscription, shown));
+    hmq_subscription_stats stats = subscription_read_stats(s);
+    stats_put_last(to, &stats, fields, sizeof fields / sizeof *fields);
+}
+
+enum hmq_status hmq_subscription_stats_get(hmq_subscription *s, hmq_subscription_stats *stats)
+{
+    hmq_subscription_stats all = subscription_read_stats(s);
+    return sized_write(stats, &all, sizeof all, offsetof(hmq_subscription_stats, bytes)) ? HMQ_OK : HMQ_EINVAL;
 }
 
 static char *subscription_channel(const char *topic)
@@ -206,8 +239,10 @@ enum hmq_status hmq_subscription_new(hmq_client *c, const char *const *topics, s
                                   .tick = subscription_tick,
                                   .notify = subscription_notify,
                                   .due_ms = CORE_NOW};
+    s->shown = (struct stats_source){.kind = STATS_SUBSCRIPTION, .write = subscription_write_stats};
     client_hold(c);
     service_add(c, &s->service);
+    stats_add(c, &s->shown);
     *ret_subscription = s;
     return error_none(err);
 }
@@ -262,6 +297,7 @@ enum hmq_status hmq_subscription_close(hmq_subscription *s, hmq_error *err)
     if (!wait_is_possible(c))
         return error_plain(err, HMQ_EWOULDBLOCK);
     service_remove(c, &s->service);
+    stats_remove(c, &s->shown);
     client_cancel_owned(c, s);
     enum hmq_status status = wait_until(c, subscription_nothing_open, s, INT64_MAX);
     (void)status; /* this is no callback */

@@ -6,14 +6,25 @@
 
 bool blocks_init(struct blocks *b)
 {
-    *b = (struct blocks){.bytes = 0};
+    memset(b, 0, sizeof *b);
     return pthread_mutex_init(&b->lock, NULL) == 0;
+}
+
+void blocks_clear(struct blocks *b)
+{
+    pthread_mutex_lock(&b->lock);
+    for (size_t i = 0; i < BLOCKS_KEPT; i++) {
+        free(b->kept[i]);
+        b->kept[i] = NULL;
+        b->size[i] = 0;
+    }
+    b->bytes = 0;
+    pthread_mutex_unlock(&b->lock);
 }
 
 void blocks_fini(struct blocks *b)
 {
-    for (size_t i = 0; i < BLOCKS_KEPT; i++)
-        free(b->kept[i]);
+    blocks_clear(b);
     pthread_mutex_destroy(&b->lock);
 }
 
@@ -46,15 +57,16 @@ static size_t blocks_smallest(const struct blocks *b)
     return at;
 }
 
-void blocks_give(struct blocks *b, void *block, size_t size)
+void blocks_give(struct blocks *b, void *block, size_t size, size_t most)
 {
     if (!b || size < BLOCK_BYTES_LEAST || size > BLOCKS_BYTES_KEPT) {
         free(block);
         return;
     }
+    most = most < BLOCKS_BYTES_KEPT ? most : BLOCKS_BYTES_KEPT;
     pthread_mutex_lock(&b->lock);
     size_t at = blocks_smallest(b);
-    if (b->size[at] < size && b->bytes - b->size[at] + size <= BLOCKS_BYTES_KEPT) {
+    if (b->size[at] < size && b->bytes - b->size[at] + size <= most) {
         void *smaller = b->kept[at];
         b->bytes += size - b->size[at];
         b->kept[at] = block;

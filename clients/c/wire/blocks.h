@@ -2,12 +2,14 @@
  * blocks.h: large blocks of memory that are used again. A consumer unpacks hundreds of records a second, each into blocks
  * of some hundred KB; given back to the system and taken anew, their pages cost more than the messages.
  *
- * At most BLOCKS_KEPT blocks of BLOCKS_BYTES_KEPT bytes together are kept. Any thread.
+ * At most BLOCKS_KEPT blocks of BLOCKS_BYTES_KEPT bytes together are kept. Any thread. A client has them behind
+ * memory.h, where those that are kept count as well.
  */
 #ifndef HALFMQ_CLIENTS_C_BLOCKS_H
 #define HALFMQ_CLIENTS_C_BLOCKS_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -19,7 +21,7 @@ struct blocks {
     pthread_mutex_t lock;
     void *kept[BLOCKS_KEPT];
     size_t size[BLOCKS_KEPT];
-    size_t bytes; /* of all that are kept */
+    _Atomic size_t bytes; /* of all that are kept; changes under the lock */
 };
 
 bool blocks_init(struct blocks *b);
@@ -28,7 +30,15 @@ void blocks_fini(struct blocks *b);
 /* A block of at least so many bytes, with any content; *size becomes what it has. NULL: no memory. b NULL: malloc. */
 void *blocks_take(struct blocks *b, size_t *size);
 
-/* block NULL is fine. b NULL: free. */
-void blocks_give(struct blocks *b, void *block, size_t size);
+/* block NULL is fine. b NULL: free. It is kept only where all that are kept are `most` bytes at most. */
+void blocks_give(struct blocks *b, void *block, size_t size, size_t most);
+
+/* Frees all that are kept. */
+void blocks_clear(struct blocks *b);
+
+static inline size_t blocks_bytes(const struct blocks *b)
+{
+    return atomic_load(&b->bytes);
+}
 
 #endif

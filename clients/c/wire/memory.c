@@ -1,12 +1,15 @@
-/* memory.c: a limit that several threads take from; see memory.h. */
+/* memory.c: a limit that several threads take from, and blocks that they use again; see memory.h. */
 #include "clients/c/wire/memory.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "clients/c/wire/blocks.h"
+
 struct memory {
     size_t max;
+    struct blocks blocks;
     _Atomic size_t used, promised;
     _Atomic size_t users; /* its owner, and each piece that is taken */
 };
@@ -14,8 +17,10 @@ struct memory {
 struct memory *memory_new(size_t max)
 {
     struct memory *m = calloc(1, sizeof *m);
-    if (!m)
+    if (!m || !blocks_init(&m->blocks)) {
+        free(m);
         return NULL;
+    }
     m->max = max;
     atomic_init(&m->users, 1);
     return m;
@@ -23,8 +28,23 @@ struct memory *memory_new(size_t max)
 
 void memory_drop(struct memory *m)
 {
-    if (m && atomic_fetch_sub(&m->users, 1) == 1)
-        free(m);
+    if (!m || atomic_fetch_sub(&m->users, 1) != 1)
+        return;
+    blocks_fini(&m->blocks);
+    free(m);
+}
+
+/* What may be taken and kept together. */
+static size_t memory_most(const struct memory *m)
+{
+    return m->max <= SIZE_MAX / 4 ? 4 * m->max : SIZE_MAX;
+}
+
+/* The blocks that are kept give way to what is taken. */
+static void memory_settle(struct memory *m)
+{
+    if (blocks_bytes(&m->blocks) > 0 && memory_total(m) > memory_most(m))
+        blocks_clear(&m->blocks);
 }
 
 bool memory_take(struct memory *m, size_t bytes, bool asked)
@@ -33,11 +53,12 @@ bool memory_take(struct memory *m, size_t bytes, bool asked)
         return true;
     size_t used = atomic_load(&m->used);
     do {
-        size_t max = asked || used == 0 ? 4 * m->max : m->max;
+        size_t max = asked || used == 0 ? memory_most(m) : m->max;
         if (bytes > max || used > max - bytes)
             return false;
     } while (!atomic_compare_exchange_weak(&m->used, &used, used + bytes));
     atomic_fetch_add(&m->users, 1);
+    memory_settle(m);
     return true;
 }
 
@@ -49,9 +70,39 @@ void memory_give(struct memory *m, size_t bytes)
     memory_drop(m);
 }
 
+void *memory_block(struct memory *m, size_t *size, bool asked)
+{
+    size_t wanted = *size;
+    if (!memory_take(m, wanted, asked))
+        return NULL;
+    void *block = blocks_take(m ? &m->blocks : NULL, size);
+    if (!block)
+        memory_give(m, wanted);
+    else if (m) /* a larger one was kept: both together are no more than before */
+        atomic_fetch_add(&m->used, *size - wanted);
+    return block;
+}
+
+void memory_block_give(struct memory *m, void *block, size_t size)
+{
+    if (!m) {
+        free(block);
+        return;
+    }
+    size_t used = atomic_fetch_sub(&m->used, size) - size, most = memory_most(m);
+    blocks_give(&m->blocks, block, size, used < most ? most - used : 0);
+    memory_settle(m);
+    memory_drop(m);
+}
+
 size_t memory_used(const struct memory *m)
 {
     return m ? atomic_load(&m->used) : 0;
+}
+
+size_t memory_total(const struct memory *m)
+{
+    return m ? memory_used(m) + blocks_bytes(&m->blocks) : 0;
 }
 
 size_t memory_max(const struct memory *m)

@@ -39,13 +39,8 @@ enum hmq_status batch_of(struct hmq_reply *reply, struct hmq_batch **ret_batch)
     struct hmq_batch *batch = malloc(sizeof *batch + n * (sizeof *batch->items + 2 * HMQ_ID_SIZE));
     if (!batch)
         return HMQ_ENOMEM;
-    batch->reply = reply;
-    batch->memory = NULL;
-    batch->n = n;
-    batch->gap = 0;
+    *batch = (struct hmq_batch){.reply = reply, .n = n};
     char *names = (char *)&batch->items[n];
-    batch->blocks = NULL;
-    batch->size = 0;
     for (size_t i = 0; i < n; i++) {
         if (!message_init(&batch->items[i], hmq_reply_at(reply, i), names + i * 2 * HMQ_ID_SIZE)) {
             free(batch);
@@ -91,15 +86,26 @@ void batch_hand_over(struct hmq_batch *batch)
     batch->memory = NULL;
 }
 
+void batch_free_block(struct hmq_batch *batch)
+{
+    if (batch->reused) {
+        memory_block_give(batch->memory, batch, batch->taken);
+        return;
+    }
+    batch_hand_over(batch);
+    free(batch);
+}
+
 void hmq_batch_free(hmq_batch *batch)
 {
     if (!batch)
         return;
-    batch_hand_over(batch);
+    if (batch->freed)
+        batch->freed(batch);
     for (size_t i = 0; !batch->reply && i < batch->n; i++)
         hmq_reply_free(batch->items[i].attributes);
     hmq_reply_free(batch->reply);
-    blocks_give(batch->blocks, batch, batch->size);
+    batch_free_block(batch);
 }
 
 static const struct hmq_reply *message_attribute(const hmq_message *m, const char *name)

@@ -15,7 +15,6 @@
 
 #include <stdatomic.h>
 
-#include "clients/c/wire/blocks.h"
 #include "clients/c/wire/memory.h"
 #include "clients/c/wire/parts.h"
 
@@ -34,10 +33,11 @@ struct hmq_message {
 
 struct hmq_batch {
     struct hmq_reply *reply; /* owned; NULL: a record's */
-    struct blocks *blocks; /* where its block comes from; NULL: malloc */
-    size_t size; /* of its block */
+    bool reused; /* its block is one of memory_block */
     size_t n;
     uint64_t gap; /* reader: offsets left out before it */
+    void (*freed)(struct hmq_batch *batch); /* called before it is freed; NULL: nothing */
+    void *freed_arg; /* for that */
     struct memory *memory; /* that it was taken from, until it is freed or is the application's; NULL: from none */
     size_t taken;
     struct hmq_message items[]; /* record: its bytes are in the same block, behind them */
@@ -47,7 +47,10 @@ struct hmq_batch {
  * HMQ_ENOMEM. */
 enum hmq_status batch_of(struct hmq_reply *reply, struct hmq_batch **ret_batch);
 
-/* It is the application's from now on: it is not counted any more. */
+/* Frees the batch's block alone, and not what its messages own. */
+void batch_free_block(struct hmq_batch *batch);
+
+/* It is the application's from now on: it is not counted any more. Not for one that is reused. */
 void batch_hand_over(struct hmq_batch *batch);
 
 /* Keys and properties with their lengths; a slice of NULL: there is none. */

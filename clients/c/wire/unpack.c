@@ -115,6 +115,19 @@ static void unpack(struct unpacking *u, uint32_t i, const struct message *m, str
     p->len = m->body.len;
 }
 
+/* NULL: no memory, or it would be over the limit. */
+static void *unpack_block(const struct origin *from, size_t *size)
+{
+    if (from->reuse)
+        return memory_block(from->memory, size, from->asked);
+    if (!memory_take(from->memory, *size, from->asked))
+        return NULL;
+    void *block = malloc(*size);
+    if (!block)
+        memory_give(from->memory, *size);
+    return block;
+}
+
 /* Allocates the block and places its parts. NULL: no memory. */
 static struct hmq_batch *unpack_lay_out(struct unpacking *u)
 {
@@ -122,22 +135,11 @@ static struct hmq_batch *unpack_lay_out(struct unpacking *u)
     size_t keys = u->n_keys * sizeof *u->next_key, props = u->n_props * sizeof *u->next_prop;
     struct slice topic = u->from->topic;
     size_t name = topic.len + PARTS_NAME_BYTES, names = u->n * 2 * name;
-    size_t bytes = items + keys + props + topic.len + 1 + u->record.len + names, size = bytes;
-    struct memory *memory = u->from->memory;
-    if (!memory_take(memory, bytes, u->from->asked))
+    size_t size = items + keys + props + topic.len + 1 + u->record.len + names;
+    struct hmq_batch *batch = unpack_block(u->from, &size);
+    if (!batch)
         return NULL;
-    struct hmq_batch *batch = blocks_take(u->from->blocks, &size);
-    if (!batch) {
-        memory_give(memory, bytes);
-        return NULL;
-    }
-    batch->memory = memory;
-    batch->taken = bytes;
-    batch->blocks = u->from->blocks;
-    batch->size = size;
-    batch->reply = NULL;
-    batch->n = u->n;
-    batch->gap = 0;
+    *batch = (struct hmq_batch){.memory = u->from->memory, .taken = size, .reused = u->from->reuse, .n = u->n};
     uint8_t *at = (uint8_t *)batch + items;
     u->next_key = (struct slice *)(void *)at;
     u->next_prop = (struct parts_prop *)(void *)(at + keys);
@@ -182,8 +184,7 @@ enum hmq_status unpack_record(struct slice record, const struct origin *from,
     if (!batch)
         return HMQ_ENOMEM;
     if (!unpack_all(&u, batch)) {
-        batch_hand_over(batch);
-        blocks_give(batch->blocks, batch, batch->size);
+        batch_free_block(batch);
         return HMQ_EPROTO;
     }
     *ret_batch = batch;

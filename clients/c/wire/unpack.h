@@ -15,7 +15,7 @@ struct origin {
     struct memory *memory; /* to take the messages from; NULL: they are not counted */
     bool asked; /* as memory_take */
     struct slice bits; /* u64 words, little-endian; empty: all messages */
-    struct blocks *blocks; /* for the batch, which it must outlive; NULL: malloc */
+    bool reuse; /* the batch's block is used again: memory_block */
 };
 
 /* The record is copied. HMQ_EPROTO: it is damaged, or none of its messages is wanted. HMQ_ENOMEM:

@@ -26,16 +26,16 @@ static void test_a_block_is_used_again(void **state)
     (void)state;
     assert_true(blocks_init(&b));
     void *first = take(&b, 100000, &size);
-    blocks_give(&b, first, size);
+    blocks_give(&b, first, size, SIZE_MAX);
     void *small = take(&b, BLOCK_BYTES_LEAST - 1, &other);
     assert_ptr_not_equal(small, first);
-    blocks_give(&b, small, other);
+    blocks_give(&b, small, other, SIZE_MAX);
     assert_ptr_equal(take(&b, 90000, &size), first);
     assert_int_equal(size, 100000);
     assert_int_equal(b.bytes, 0);
-    blocks_give(&b, first, size);
+    blocks_give(&b, first, size, SIZE_MAX);
     void *far = take(&b, BLOCK_BYTES_LEAST - 1, &other); /* the one that is kept is no use: it is not even looked at */
-    blocks_give(&b, far, other);
+    blocks_give(&b, far, other, SIZE_MAX);
     blocks_fini(&b);
 }
 
@@ -51,14 +51,29 @@ static void test_what_is_kept_is_bounded(void **state)
             blocks[i] = take(&b, (i + 1) * (BLOCKS_BYTES_KEPT / 40) * (round + 1), &sizes[i]);
         for (size_t i = 0; i < BLOCKS_KEPT + 8; i++) {
             size_t total = 0;
-            blocks_give(&b, blocks[i], sizes[i]);
+            blocks_give(&b, blocks[i], sizes[i], SIZE_MAX);
             for (size_t k = 0; k < BLOCKS_KEPT; k++)
                 total += b.size[k];
             assert_int_equal(total, b.bytes);
             assert_true(total <= BLOCKS_BYTES_KEPT);
         }
     }
-    blocks_give(&b, NULL, 0);
+    blocks_give(&b, NULL, 0, SIZE_MAX);
+    blocks_fini(&b);
+}
+
+static void test_what_is_kept_has_another_limit(void **state)
+{
+    struct blocks b;
+    size_t size, other;
+    (void)state;
+    assert_true(blocks_init(&b));
+    void *first = take(&b, 100000, &size), *second = take(&b, 200000, &other);
+    blocks_give(&b, first, size, 250000);
+    blocks_give(&b, second, other, 250000); /* both would be too much */
+    assert_int_equal(blocks_bytes(&b), 100000);
+    blocks_clear(&b);
+    assert_int_equal(blocks_bytes(&b), 0);
     blocks_fini(&b);
 }
 
@@ -66,7 +81,7 @@ static void test_without_any_blocks(void **state)
 {
     size_t size = 100000;
     (void)state;
-    blocks_give(NULL, blocks_take(NULL, &size), size);
+    blocks_give(NULL, blocks_take(NULL, &size), size, SIZE_MAX);
 }
 
 int main(void)
@@ -74,6 +89,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_block_is_used_again),
         cmocka_unit_test(test_what_is_kept_is_bounded),
+        cmocka_unit_test(test_what_is_kept_has_another_limit),
         cmocka_unit_test(test_without_any_blocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
