@@ -3,7 +3,7 @@
  * this does not compile.
  */
 #include "storage/query/handlers.h"
-#include "storage/query/steps.h"
+#include "storage/query/base/steps.h"
 
 #define QUERY_LOCAL(id)
 #define QUERY_WRITE(id)

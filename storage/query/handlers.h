@@ -2,7 +2,7 @@
 #ifndef HALFMQ_STORAGE_QUERY_HANDLERS_H
 #define HALFMQ_STORAGE_QUERY_HANDLERS_H
 
-#include "storage/query/view.h"
+#include "storage/query/base/view.h"
 
 typedef void query_fn(struct view *v, const struct command *cmd, struct buf *reply,
                       struct query_hint *hint);

@@ -15,7 +15,7 @@
 #ifndef HALFMQ_STORAGE_LAG_H
 #define HALFMQ_STORAGE_LAG_H
 
-#include "storage/query/view.h"
+#include "storage/query/base/view.h"
 
 struct lag {
     uint64_t ready, inflight, delayed, dead;

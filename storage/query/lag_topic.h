@@ -9,7 +9,7 @@
 #define HALFMQ_STORAGE_LAG_TOPIC_H
 
 #include "storage/disk/directory.h"
-#include "storage/query/view.h"
+#include "storage/query/base/view.h"
 
 #define LAG_TOPICS_MAX 16
 #define LAG_QUEUES_MAX (4 * QUEUES_MAX) /* of all topics that are remembered */

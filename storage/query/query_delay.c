@@ -1,6 +1,6 @@
 /* query_delay.c: DELAYED LIST: a topic's delayed messages, those due first at the front. */
 #include "storage/query/handlers.h"
-#include "storage/query/steps.h"
+#include "storage/query/base/steps.h"
 
 #define DELAYED_KEY_BYTES 25 /* L, topic u64, due u64, token u64 */
 

@@ -3,7 +3,7 @@
  * message is looked at.
  */
 #include "storage/query/handlers.h"
-#include "storage/query/steps.h"
+#include "storage/query/base/steps.h"
 
 #define INDEX_KEY_BYTES 37
 #define FIND_COST 16 /* of a record that is looked up, in rows that are walked over */

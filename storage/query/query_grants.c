@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-#include "storage/query/gather.h"
+#include "storage/query/base/gather.h"
 
 /* Where the tokens of a message are, and its place in the order in which messages were stored. */
 struct piece {

@@ -2,7 +2,7 @@
 #include "storage/query/handlers.h"
 
 #include "storage/query/lag.h"
-#include "storage/query/steps.h"
+#include "storage/query/base/steps.h"
 
 static void group_put_lag(struct view *v, struct buf *r, const struct standing *st)
 {

@@ -1,7 +1,7 @@
 /* query_log.c: READ and GET: messages by offset, by id. */
 #include "storage/query/handlers.h"
 
-#include "storage/query/gather.h"
+#include "storage/query/base/gather.h"
 
 static enum status log_gather_record(struct gather *g, struct place *p, struct slice record,
                                      const struct record_header *h, uint64_t from)

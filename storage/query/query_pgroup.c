@@ -7,7 +7,7 @@
 #include "storage/query/handlers.h"
 
 #include "storage/disk/pgroup_counts.h"
-#include "storage/query/steps.h"
+#include "storage/query/base/steps.h"
 
 /* What a view knows of a producer group; its texts are in hold. */
 struct about {

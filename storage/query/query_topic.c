@@ -4,7 +4,7 @@
 #include "storage/query/handlers.h"
 
 #include "storage/disk/directory.h"
-#include "storage/query/steps.h"
+#include "storage/query/base/steps.h"
 
 #define PATTERN_BYTES_MAX 128
 

@@ -6,7 +6,7 @@
  * caller that looks for the one parked transaction among a million outcomes calls several times.
  */
 #include "storage/query/handlers.h"
-#include "storage/query/steps.h"
+#include "storage/query/base/steps.h"
 
 #define LIST_SCAN_MAX 10000
 

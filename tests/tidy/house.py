@@ -67,7 +67,7 @@ FACADES = {
     "protocol/command/command.h": ("protocol/command/command_*.c",),
     "protocol/resp/resp.h": ("protocol/resp/resp_*.c",),
     "protocol/rpc/rpc.h": ("protocol/rpc/rpc_*.c",),
-    "storage/query.h": ("storage/query/*.c",),
+    "storage/query.h": ("storage/query/*.c", "storage/query/base/*.c"),
     "storage/query/handlers.h": ("storage/query/*.c",),
     "storage/apply/handlers.h": ("storage/apply/*.c",),
     "broker/settings/settings.h": ("broker/settings/settings_*.c",),

@@ -1,5 +1,5 @@
 /* weigh.c: how large the record of a message is (query.h), as the directory says. */
-#include "storage/query/view.h"
+#include "storage/query/base/view.h"
 
 #include "storage/disk/directory.h"
 

@@ -1,5 +1,5 @@
 /* gather.c: collects messages for a reply (gather.h). */
-#include "storage/query/gather.h"
+#include "storage/query/base/gather.h"
 
 #define MESSAGE_GUESS_BYTES 192 /* a short body and its attributes */
 #define FIRST_BYTES_MAX KIB(32)

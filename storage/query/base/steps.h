@@ -17,8 +17,8 @@
 #ifndef HALFMQ_STORAGE_QUERY_STEPS_H
 #define HALFMQ_STORAGE_QUERY_STEPS_H
 
-#include "storage/query/gather.h"
-#include "storage/query/view.h"
+#include "storage/query/base/gather.h"
+#include "storage/query/base/view.h"
 
 #define STEP_ROWS 2000 /* in one step: some milliseconds */
 

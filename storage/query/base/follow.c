@@ -2,7 +2,7 @@
  * follow.c: live copies of a topic (query.h). A follower is a position in each queue. In a topic that was deleted and
  * made again it starts at the first offsets.
  */
-#include "storage/query/view.h"
+#include "storage/query/base/view.h"
 
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
 /* steps.c: counts or gathers, and appends, the items of a list, some at a time (steps.h). */
-#include "storage/query/steps.h"
+#include "storage/query/base/steps.h"
 
 #include <stdlib.h>
 

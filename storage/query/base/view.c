@@ -1,5 +1,5 @@
 /* view.c: opens views and reads rows and records in them (view.h). */
-#include "storage/query/view.h"
+#include "storage/query/base/view.h"
 
 #include <stdlib.h>
 

@@ -6,7 +6,7 @@
  *   parts                                        ╰ 1 ─╯     ╰──── 2 ────╯     a short gap is sent along, as
  *                                                                             it costs less than a part
  */
-#include "storage/query/view.h"
+#include "storage/query/base/view.h"
 
 #define GAP_MAX 16 /* messages not granted that are sent along rather than cut out */
 

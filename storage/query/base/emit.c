@@ -1,5 +1,5 @@
 /* emit.c: writes a stored or a delayed message into a reply (emit.h). */
-#include "storage/query/emit.h"
+#include "storage/query/base/emit.h"
 
 #include "protocol/base/reply.h"
 

@@ -1,6 +1,6 @@
 /* query_due.c: finds the producer groups that have a check-back due (query.h). It reads the first K row of a group and
  * then seeks the next group, however many rows there are, and some groups at a time. */
-#include "storage/query/view.h"
+#include "storage/query/base/view.h"
 
 /* Reads a group's name and its due time from a key K pgroup 0 due txid. False: it is no such key. */
 static bool due_key(struct slice key, struct slice *ret_pgroup, int64_t *ret_due_ms)

@@ -5,8 +5,8 @@
 #ifndef HALFMQ_STORAGE_GATHER_H
 #define HALFMQ_STORAGE_GATHER_H
 
-#include "storage/query/emit.h"
-#include "storage/query/view.h"
+#include "storage/query/base/emit.h"
+#include "storage/query/base/view.h"
 
 struct gather {
     struct buf *items;
