@@ -36,6 +36,7 @@ static void state_begin_group(struct state *st)
     st->meta_dirty = false;
     timers_begin_group(st);
     pgroups_forget(st);
+    overlay_clear(&st->columns_fresh);
     st->gone_left = GONE_GTS_MAX;
     st->lru.grown = 0;
     st->fx.n_keys = 0;
@@ -65,6 +66,8 @@ static struct state *state_new(void)
     buf_init(&st->parts_bytes, REQUEST_BYTES_MAX + MIB(1));
     buf_init(&st->outcome, MIB(1));
     buf_init(&st->heads, MIB(1));
+    buf_init(&st->columns.row, 0);
+    columns_maker_init(&st->columns.maker);
     st->wait_window = WAIT_WINDOW_RUNS;
     return st;
 }
@@ -76,6 +79,8 @@ static enum status state_read(struct state *st, const struct store *store, char 
     if (s != ST_OK)
         return s;
     s = overlay_init(&st->overlay, st->kv);
+    if (s == ST_OK)
+        s = overlay_init(&st->columns_fresh, st->kv);
     if (s != ST_OK) {
         snprintf(err, err_size, "no memory to open %s", store->path);
         return s;
@@ -133,11 +138,14 @@ void state_drop(struct state *st)
     tail_free_all(st->open_tails);
     tail_free_all(st->spare_tails);
     overlay_fini(&st->overlay);
+    overlay_fini(&st->columns_fresh);
     buf_free(&st->scratch);
     buf_free(&st->scratch2);
     buf_free(&st->props);
     buf_free(&st->half);
     buf_free(&st->heads);
+    buf_free(&st->columns.row);
+    columns_maker_free(&st->columns.maker);
     finder_free(&st->finder);
     buf_free(&st->parts);
     buf_free(&st->parts_bytes);

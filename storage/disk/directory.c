@@ -9,9 +9,6 @@
 
 #define DIRECTORY_VERSION 1
 
-/* Behind the fields that every row has: a number, and what belongs to it, sized. */
-enum directory_column { COLUMN_EXPIRES = 1 };
-
 /* When its messages expire, counted from when they were stored; the second number is 0 where some never do. */
 static uint8_t *directory_put_expires(uint8_t *at, const struct record_info *info)
 {
@@ -54,13 +51,20 @@ static void directory_get_expires(struct slice column, struct record_info *info,
     info->expires_most = spread ? (int64_t)(stored + least + spread - 1) : INT64_MAX;
 }
 
+/* Behind the fields that every row has: a number, and what belongs to it, sized. */
 static void directory_get_columns(struct cursor *c, struct record_info *info)
 {
     while (!c->bad && cursor_left(c)) {
         uint64_t id = cursor_varint(c);
         struct slice column = cursor_sized(c);
-        if (!c->bad && id == COLUMN_EXPIRES)
+        if (c->bad)
+            break;
+        if (id == COLUMN_EXPIRES)
             directory_get_expires(column, info, c);
+        else if (id == COLUMN_PRIORITIES)
+            c->bad = columns_classes(column, &info->classes) != ST_OK;
+        if (id == COLUMN_TAGS || id == COLUMN_KEYS || id == COLUMN_PRIORITIES)
+            info->columns |= (uint8_t)COLUMN_BIT(id);
     }
 }
 
@@ -92,10 +96,21 @@ enum status directory_decode(uint64_t base, struct slice value, struct record_in
     return ST_OK;
 }
 
-/* When the messages of a record expire. */
-static enum status directory_expires(struct slice record, const struct record_header *h, struct record_info *info)
+enum status directory_columns(struct slice value, uint32_t count, struct columns *ret_c)
+{
+    struct cursor c = cursor_of(value);
+    (void)cursor_bytes(&c, 2);
+    for (int i = 0; i < 7; i++)
+        (void)cursor_varint(&c);
+    return c.bad ? ST_BAD : columns_decode(slice_of(c.at, cursor_left(&c)), count, ret_c);
+}
+
+/* When the messages of a record expire, and what they have in columns. */
+static enum status directory_walk(struct slice record, const struct record_header *h, struct record_info *info)
 {
     int64_t least = INT64_MAX, most = INT64_MIN;
+    uint16_t classes = 0;
+    uint32_t fields = 0;
     for (uint32_t i = 0; i < h->count; i++) {
         struct message m;
         if (record_message(record, h, i, &m) != ST_OK)
@@ -103,9 +118,15 @@ static enum status directory_expires(struct slice record, const struct record_he
         int64_t expires = m.fields & MSG_TTL ? m.expires_ms : INT64_MAX;
         least = expires < least ? expires : least;
         most = expires > most ? expires : most;
+        classes |= (uint16_t)(1U << (m.fields & MSG_PRIORITY ? m.priority : MESSAGE_PRIORITY_DEFAULT));
+        fields |= m.fields;
     }
     info->expires_least = least;
     info->expires_most = most;
+    info->classes = classes == 1U << MESSAGE_PRIORITY_DEFAULT ? 0 : classes;
+    info->columns = (uint8_t)((fields & MSG_TAG ? COLUMN_BIT(COLUMN_TAGS) : 0) |
+                              (fields & MSG_ORDER ? COLUMN_BIT(COLUMN_KEYS) : 0) |
+                              (info->classes ? COLUMN_BIT(COLUMN_PRIORITIES) : 0));
     return ST_OK;
 }
 
@@ -121,12 +142,10 @@ enum status directory_of_record(struct slice record, struct record_info *ret_inf
                                      .first_seq = first.seq,
                                      .last_seq = last.seq,
                                      .stored_ms = h.stored_ms,
-                                     .expires_least = INT64_MAX,
-                                     .expires_most = INT64_MAX,
                                      .count = h.count,
                                      .bytes = (uint32_t)record.len,
                                      .flags = h.flags};
-    return h.flags & RECORD_TTL ? directory_expires(record, &h, ret_info) : ST_OK;
+    return directory_walk(record, &h, ret_info);
 }
 
 bool directory_open(struct directory *d, struct kv *kv, const struct kv_snap *snap, uint64_t topic,

@@ -11,17 +11,20 @@
  *   total       bytes of all records of the queue since its last PURGE, this one included: two rows tell how many bytes
  *               are between them
  *
+ *   columns     what some of its messages have: tags, ORDER keys, priorities, one value a message (columns.h)
+ *
  * A row is written in the batch of its record, and goes with it. A row that is damaged or missing costs time and nothing
  * else: the record's own header, and its messages, give the same answer. (Only `total` is unknown then: 0.)
  *
- * To add a fact that is not needed of every record: a column (enum in directory.c). Readers skip columns that they do
- * not know.
+ * To add a fact that is not needed of every record: a column (enum in columns.h). Readers skip columns that they do not
+ * know.
  */
 #ifndef HALFMQ_STORAGE_DIRECTORY_H
 #define HALFMQ_STORAGE_DIRECTORY_H
 
 #include "protocol/base/compress.h"
 #include "protocol/record/record.h"
+#include "storage/disk/columns.h"
 #include "storage/disk/kv.h"
 
 /* What is known of a stored record, or of one in the making. */
@@ -36,15 +39,20 @@ struct record_info {
     uint32_t count;
     uint32_t bytes; /* of the whole record */
     uint8_t flags;  /* RECORD_TTL, RECORD_TXN */
+    uint8_t columns;  /* COLUMN_BIT of the columns that it has */
+    uint16_t classes; /* bit c: some message has PRIORITY c; 0: all have the default one */
 };
 
 #define DIRECTORY_ROW_MAX 128
 
-/* Writes the value of its row and returns the length. */
+/* Writes the value of its row, without the columns of columns.h, which follow it, and returns the length. */
 size_t directory_encode(const struct record_info *info, uint8_t out[DIRECTORY_ROW_MAX]);
 
 /* ST_BAD: not such a row. */
 enum status directory_decode(uint64_t base, struct slice value, struct record_info *ret_info) MUST_CHECK;
+
+/* Reads the columns from the value of a row that directory_decode takes. ST_BAD: they are damaged. */
+enum status directory_columns(struct slice value, uint32_t count, struct columns *ret_c) MUST_CHECK;
 
 /* What the row of a record says, from the record itself. ST_BAD: it is damaged. */
 enum status directory_of_record(struct slice record, struct record_info *ret_info) MUST_CHECK;
@@ -74,7 +82,6 @@ void directory_turn(struct directory *d, uint64_t topic, enum compress compress)
  * none; ST_IO, ST_NOMEM. */
 enum status directory_find(struct directory *d, uint32_t queue, uint64_t offset,
                            struct record_info *ret_info) MUST_CHECK;
-
 
 /* Finds the last record of a queue. ST_GONE: it has none; ST_IO, ST_NOMEM. */
 enum status directory_last(struct directory *d, uint32_t queue, struct record_info *ret_info) MUST_CHECK;

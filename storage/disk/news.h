@@ -13,11 +13,19 @@
 #ifndef HALFMQ_STORAGE_NEWS_H
 #define HALFMQ_STORAGE_NEWS_H
 
-#include "protocol/base/slice.h"
+#include "protocol/base/text.h"
+#include "storage/disk/keys.h"
 
 enum news_kind { NEWS_TOPIC, NEWS_GROUP, NEWS_PGROUP, NEWS_GONE };
 
 /* b: empty where the kind has one name only. */
-uint64_t news_key(enum news_kind kind, struct slice a, struct slice b);
+static inline uint64_t news_key(enum news_kind kind, struct slice a, struct slice b)
+{
+    struct key key;
+    key_begin(&key, (char)kind);
+    key_name(&key, a);
+    key_bytes(&key, b);
+    return text_hash(key_slice(&key));
+}
 
 #endif

@@ -254,6 +254,15 @@ static void overlay_shrink(struct overlay *o)
     o->n = 0;
 }
 
+void overlay_clear(struct overlay *o)
+{
+    overlay_shrink(o);
+    if (o->n)
+        memset(o->slots, 0, o->slots_size * sizeof(*o->slots));
+    o->n = 0;
+    buf_reset(&o->bytes, OVERLAY_KEEP_BYTES);
+}
+
 void overlay_flush(struct overlay *o)
 {
     if (o->n && !o->failed)
@@ -266,9 +275,5 @@ void overlay_flush(struct overlay *o)
         else
             kv_put(o->kv, KV_STATE, key, slice_of(o->bytes.data + row->value_at, row->value_len));
     }
-    overlay_shrink(o);
-    if (o->n)
-        memset(o->slots, 0, o->slots_size * sizeof(*o->slots));
-    o->n = 0;
-    buf_reset(&o->bytes, OVERLAY_KEEP_BYTES);
+    overlay_clear(o);
 }

@@ -45,6 +45,9 @@ enum status overlay_get_pinned(struct overlay *o, const struct key *key, size_t 
  * are smaller if they were much larger than this group needed. */
 void overlay_flush(struct overlay *o);
 
+/* Forgets all rows, and the tables become smaller as above. */
+void overlay_clear(struct overlay *o);
+
 static inline size_t overlay_bytes(const struct overlay *o)
 {
     return o->bytes.len;

@@ -39,6 +39,7 @@ struct tail {
     struct slice apart; /* the body of its only message, where that is large: it is not in `record` */
     uint64_t base, first_seq, last_seq;
     int64_t expires_least, expires_most; /* as of its record (directory.h) */
+    struct columns_maker columns;
     uint32_t count;
     uint8_t flags;
     struct topic *topic;
@@ -119,6 +120,16 @@ struct young {
     size_t bytes, bytes_max; /* of the copies */
 };
 
+/* The columns of a record that is not in a tail any more, and where they were read from. */
+struct columns_here {
+    uint64_t topic, base;
+    uint32_t queue;
+    uint32_t count; /* 0: none were read yet */
+    struct columns columns;
+    struct buf row;             /* its row B, ... */
+    struct columns_maker maker; /* ... or, where that is damaged, what the record itself says; or those of a batch */
+};
+
 struct gt;
 struct cgroup;
 
@@ -175,6 +186,8 @@ struct state {
     struct tally tally;
     struct buf scratch, scratch2, props, half; /* of the command at work */
     struct buf heads;                           /* of the POP at work (pop_fresh.c) */
+    struct columns_here columns;                /* of the record that was asked for last (log_columns) */
+    struct overlay columns_fresh;               /* rows B with columns that this group has put: a copy, to be read */
     struct buf parts, parts_bytes, outcome;    /* of the COMMIT at work */
 };
 

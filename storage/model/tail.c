@@ -10,6 +10,7 @@
 #include "storage/model/queue.h"
 
 #define SPARE_TAILS_MAX 64
+#define TAIL_INDEXED (MSG_KEY | MSG_TTL | MSG_TAG | MSG_ORDER | MSG_PRIORITY) /* what makes rows, or columns */
 #define TAIL_APART_BYTES RECORD_BYTES_MAX /* bodies from here on are not copied, but for the batch */
 
 static struct tail *tail_new(struct state *st)
@@ -25,20 +26,28 @@ static struct tail *tail_new(struct state *st)
         return NULL;
     buf_init(&tail->record, REQUEST_BYTES_MAX + RECORD_BYTES_MAX);
     buf_init(&tail->starts, (RECORD_COUNT_MAX + 1) * sizeof(uint32_t));
+    columns_maker_init(&tail->columns);
     return tail;
+}
+
+static void tail_free(struct tail *tail)
+{
+    buf_free(&tail->record);
+    buf_free(&tail->starts);
+    columns_maker_free(&tail->columns);
+    free(tail);
 }
 
 /* Keeps the tail for the next group. Only a few are kept, because each may own much memory. */
 static void tail_spare(struct state *st, struct tail *tail)
 {
     if (st->n_spare_tails == SPARE_TAILS_MAX) {
-        buf_free(&tail->record);
-        buf_free(&tail->starts);
-        free(tail);
+        tail_free(tail);
         return;
     }
     buf_reset(&tail->record, TAIL_KEEP_BYTES);
     buf_reset(&tail->starts, TAIL_KEEP_BYTES);
+    columns_maker_reset(&tail->columns, TAIL_KEEP_BYTES);
     tail->next = st->spare_tails;
     st->spare_tails = tail;
     st->n_spare_tails++;
@@ -81,17 +90,43 @@ struct record_info tail_info(const struct state *st, const struct tail *tail)
                                 .expires_most = tail->expires_most,
                                 .count = tail->count,
                                 .bytes = bytes,
-                                .flags = tail->flags};
+                                .flags = tail->flags,
+                                .columns = tail->columns.columns,
+                                .classes = columns_made_classes(&tail->columns, tail->count)};
 }
 
-/* Puts the row of a record that was put, and remembers its place. */
-static void tail_put_place(struct state *st, const struct topic *t, uint32_t queue, const struct record_info *info)
+struct columns tail_columns(const struct tail *tail)
+{
+    return columns_made(&tail->columns, tail->count);
+}
+
+/* The row of a record with its columns. It is good until columns are asked for. */
+static struct slice tail_whole_row(struct state *st, struct slice head, uint32_t count, struct columns_maker *columns)
+{
+    struct buf *row = &st->columns.row;
+    st->columns.count = 0;
+    buf_reset(row, TAIL_KEEP_BYTES);
+    buf_put_slice(row, head);
+    columns_encode(columns, count, row);
+    st->sick = st->sick || row->failed;
+    return buf_slice(row);
+}
+
+/* Puts the row of a record that was put, and remembers its place, and its columns: POP may ask for them before the group is
+ * written. */
+static void tail_put_place(struct state *st, const struct topic *t, uint32_t queue, const struct record_info *info,
+                           struct columns_maker *columns)
 {
     struct queue *q = &t->queues[queue];
-    uint8_t row[DIRECTORY_ROW_MAX];
-    size_t len = directory_encode(info, row);
+    uint8_t head[DIRECTORY_ROW_MAX];
+    struct slice row = slice_of(head, directory_encode(info, head));
     struct key key = key_directory(t->id, queue, info->base);
-    core_put(st, &key, slice_of(row, len));
+    if (info->columns) {
+        row = tail_whole_row(st, row, info->count, columns);
+        overlay_put(&st->columns_fresh, &key, row);
+        st->sick = st->sick || st->columns_fresh.failed;
+    }
+    core_put(st, &key, row);
     q->total = info->total;
     queue_remember(st, q, info);
 }
@@ -110,13 +145,13 @@ static void tail_close(struct state *st, struct tail *tail)
         record_end_apart(&tail->record, &tail->starts, tail->apart, &h);
     else
         record_end(&tail->record, &tail->starts, &h);
-    if (tail->record.failed || tail->starts.failed)
+    if (tail->record.failed || tail->starts.failed || !columns_whole(&tail->columns))
         st->sick = true;
     if (!st->sick) {
         struct key key = key_log(tail->topic->id, tail->queue, tail->base);
         const struct slice parts[] = {buf_slice(&tail->record), tail->apart, buf_slice(&tail->starts)};
         kv_put_parts(st->kv, records_family(tail->topic->compress), key_slice(&key), parts, tail->apart.len ? 3 : 1);
-        tail_put_place(st, tail->topic, tail->queue, &info);
+        tail_put_place(st, tail->topic, tail->queue, &info, &tail->columns);
     }
     q->tail = NULL;
 }
@@ -218,6 +253,7 @@ enum status tail_append(struct state *st, int64_t now_ms, struct topic *t, uint3
         st->sick = true;
         return ST_NOMEM;
     }
+    columns_add(&tail->columns, tail->count, m);
     tail->count++;
     uint64_t offset = t->queues[queue].end++;
     tail_expires(m, now_ms, &tail->expires_least, &tail->expires_most);
@@ -239,10 +275,19 @@ enum status tail_append(struct state *st, int64_t now_ms, struct topic *t, uint3
     return st->sick ? ST_NOMEM : ST_OK;
 }
 
-/* Puts the rows of KEYs and expiries of a batch. Fills in when its messages expire. */
+/* An empty maker of columns. The state has one for what is no tail; what was read into it before is forgotten. */
+static struct columns_maker *tail_batch_columns(struct state *st)
+{
+    st->columns.count = 0;
+    columns_maker_reset(&st->columns.maker, TAIL_KEEP_BYTES);
+    return &st->columns.maker;
+}
+
+/* Puts the rows of KEYs and expiries of a batch. Fills in when its messages expire, and what they have in columns. */
 static enum status tail_index_batch(struct state *st, int64_t now_ms, struct topic *t, uint32_t queue,
                                     struct slice batch, struct record_info *info)
 {
+    struct columns_maker *columns = tail_batch_columns(st);
     info->expires_most = INT64_MIN;
     struct record_header h;
     enum status s = record_header_read(batch, &h);
@@ -253,8 +298,11 @@ static enum status tail_index_batch(struct state *st, int64_t now_ms, struct top
             break;
         tail_index(st, now_ms, t, queue, &m, info->base + i);
         tail_expires(&m, now_ms, &info->expires_least, &info->expires_most);
+        columns_add(columns, i, &m);
     }
-    return s;
+    info->columns = columns->columns;
+    info->classes = columns_made_classes(columns, info->count);
+    return columns_whole(columns) ? s : ST_NOMEM;
 }
 
 /* Stores the batch as a record: a header of ours, and its bytes behind it. */
@@ -275,7 +323,7 @@ static void tail_put_batch(struct state *st, const struct topic *t, uint32_t que
     struct key key = key_log(t->id, queue, info->base);
     const struct slice parts[] = {slice_of(head, sizeof(head)), behind};
     kv_put_parts(st->kv, records_family(t->compress), key_slice(&key), parts, 2);
-    tail_put_place(st, t, queue, info);
+    tail_put_place(st, t, queue, info, &st->columns.maker);
 }
 
 enum status tail_append_batch(struct state *st, int64_t now_ms, struct topic *t, uint32_t queue,
@@ -299,9 +347,8 @@ enum status tail_append_batch(struct state *st, int64_t now_ms, struct topic *t,
                                .count = facts->count,
                                .bytes = (uint32_t)batch.len,
                                .flags = facts->fields & MSG_TTL ? RECORD_TTL : 0};
-    if (facts->fields & (MSG_KEY | MSG_TTL) &&
-        tail_index_batch(st, now_ms, t, queue, batch, &info) != ST_OK) {
-        st->sick = true; /* cannot happen: command parsing has checked the batch */
+    if (facts->fields & TAIL_INDEXED && tail_index_batch(st, now_ms, t, queue, batch, &info) != ST_OK) {
+        st->sick = true; /* no memory: command parsing has checked the batch */
         return ST_NOMEM;
     }
     tail_put_batch(st, t, queue, batch, &info);
@@ -338,9 +385,7 @@ void tail_free_all(struct tail *tail)
 {
     while (tail) {
         struct tail *next = tail->next;
-        buf_free(&tail->record);
-        buf_free(&tail->starts);
-        free(tail);
+        tail_free(tail);
         tail = next;
     }
 }
