@@ -86,7 +86,7 @@ static void acceptor_hand_over(struct acceptor *a, int fd)
         acceptor_refuse(a, fd, most);
         return;
     }
-    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0)
+    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0 && errno != EOPNOTSUPP) /* a Unix socket */
         log_text(LOG_DEBUG, "a client disconnected before it was served");
     if (net_adopt(s->net, a->next_loop++, fd))
         return;

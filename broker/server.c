@@ -41,7 +41,7 @@
 #include "broker/checks/members.h"
 #include "broker/base/process.h"
 #include "broker/base/reserve.h"
-#include "broker/base/socket.h"
+#include "broker/base/socket_unix.h"
 #include "broker/base/store_write.h"
 #include "broker/ticker.h"
 #include "broker/uncompacted.h"
@@ -68,6 +68,7 @@ struct main_thread {
     struct event *opened;  /* activated when the store is loaded, or cannot be */
     struct loading *loading; /* NULL: not loading (any more) */
     struct sockets sockets, http_sockets;
+    const char *unix_path; /* of one of the sockets, which is to be deleted; NULL: there is none */
     struct acceptor *acceptor;
     struct http *http;
     struct ticker *ticker;
@@ -346,6 +347,14 @@ static void server_say_sizes(const struct settings *c)
                   (long long)most, (long long)memory, (long long)most * 8);
 }
 
+/* The Unix socket, where the settings name one. */
+static bool server_open_unix(struct main_thread *m)
+{
+    const char *path = settings_text(m->server.settings, SET_unix_socket);
+    m->unix_path = path[0] && socket_unix_open(path, &m->sockets, m->err, sizeof m->err) == ST_OK ? path : NULL;
+    return !path[0] || m->unix_path;
+}
+
 /* What needs no store: nobody else may use the data folder, and the addresses are free. */
 static bool server_start_first(struct main_thread *m)
 {
@@ -362,6 +371,7 @@ static bool server_start_first(struct main_thread *m)
     }
     return sockets_open(host, (int)settings_num(s->settings, SET_port), "port", &m->sockets, m->err, sizeof m->err) ==
                ST_OK &&
+           server_open_unix(m) &&
            sockets_open(host, (int)settings_num(s->settings, SET_http_port), "http_port", &m->http_sockets, m->err,
                         sizeof m->err) == ST_OK &&
            sockets_listen(&m->http_sockets, "http_port", m->err, sizeof m->err) == ST_OK;
@@ -458,7 +468,10 @@ static void server_say_ready(const struct main_thread *m)
 {
     char data[PATH_MAX];
     log_set_level(LOG_INFO);
-    log_event(LOG_INFO, "ready", " addr=%s http=%s data=%s pid=%ld", m->addr, m->http_addr,
+    char path[256] = "";
+    if (m->unix_path)
+        snprintf(path, sizeof path, " unix=%s", log_quote(m->unix_path, data, sizeof data));
+    log_event(LOG_INFO, "ready", " addr=%s%s http=%s data=%s pid=%ld", m->addr, path, m->http_addr,
               log_quote(settings_text(m->server.settings, SET_data), data, sizeof data), (long)getpid());
     settings_apply_log_level(m->server.settings);
 }
@@ -567,6 +580,8 @@ static void server_stop(struct main_thread *m)
         if (m->signals[i])
             event_free(m->signals[i]);
     }
+    if (m->unix_path)
+        socket_unix_remove(m->unix_path);
     acceptor_free(m->acceptor);
     if (m->loading) /* the event loop itself has failed */
         (void)server_take_loaded(m);

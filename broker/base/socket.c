@@ -95,7 +95,7 @@ static enum status socket_open_refused(const struct addrinfo *ai, int failure, c
 static enum status socket_open_all(struct addrinfo *list, int port, const char *flag, struct sockets *s,
                             char *err, size_t err_size)
 {
-    for (struct addrinfo *ai = list; ai && s->n < SOCKETS_MAX; ai = ai->ai_next) {
+    for (struct addrinfo *ai = list; ai && s->n < SOCKETS_MAX - 1; ai = ai->ai_next) {
         socket_set_port(ai->ai_addr, s->n > 0 ? s->port : port);
         int fd = socket_bind_to(ai);
         if (fd < 0 && socket_family_missing(errno) && (s->n > 0 || ai->ai_next))

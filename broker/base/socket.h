@@ -9,7 +9,7 @@
 
 #include "protocol/status.h"
 
-#define SOCKETS_MAX 8      /* addresses that one host name may have */
+#define SOCKETS_MAX 9      /* the addresses that one host name may have, and a Unix socket (socket_unix.h) */
 #define SOCKET_TEXT_MAX 80 /* "[address]:port" and its NUL */
 
 struct sockets {

@@ -29,7 +29,12 @@ static void clients_put_address(int fd, struct buf *out)
     struct sockaddr_storage a;
     socklen_t size = sizeof a;
     char host[NI_MAXHOST], port[NI_MAXSERV];
-    if (getpeername(fd, (struct sockaddr *)&a, &size) != 0 ||
+    bool known = getpeername(fd, (struct sockaddr *)&a, &size) == 0;
+    if (known && a.ss_family == AF_UNIX) {
+        buf_put_str(out, "unix");
+        return;
+    }
+    if (!known ||
         getnameinfo((struct sockaddr *)&a, size, host, sizeof host, port, sizeof port,
                     NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
         buf_put_str(out, "?");

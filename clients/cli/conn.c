@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "protocol/base/text.h"
@@ -54,11 +55,20 @@ static void conn_explain_refused(const struct cli_options *o, const char *why)
             o->host, o->port, why);
 }
 
+#define UNIX_PREFIX "unix:" /* of a host that is the path of a Unix socket */
+
+static redisContext *conn_connect(const struct cli_options *o, struct timeval limit)
+{
+    size_t n = strlen(UNIX_PREFIX);
+    bool is_path = strncmp(o->host, UNIX_PREFIX, n) == 0;
+    return is_path ? redisConnectUnixWithTimeout(o->host + n, limit) : redisConnectWithTimeout(o->host, o->port, limit);
+}
+
 enum exit_code conn_open(struct cli_conn *c, const struct cli_options *o)
 {
     struct timeval limit = {o->timeout_ms / 1000, o->timeout_ms % 1000 * 1000};
     *c = (struct cli_conn){.options = o};
-    c->redis = redisConnectWithTimeout(o->host, o->port, limit);
+    c->redis = conn_connect(o, limit);
     if (!c->redis || c->redis->err) {
         conn_explain_refused(o, c->redis ? c->redis->errstr : "out of memory");
         conn_close(c);
