@@ -26,7 +26,19 @@
 #include "protocol/record/batch.h"
 #include "protocol/status.h"
 
-enum option_type { OPT_FLAG, OPT_STR, OPT_NAME, OPT_INT, OPT_UINT, OPT_DUR, OPT_TIME, OPT_PAIR, OPT_POINT, OPT_REST };
+enum option_type {
+    OPT_FLAG,
+    OPT_STR,
+    OPT_NAME,
+    OPT_INT,
+    OPT_UINT,
+    OPT_DUR,
+    OPT_TIME,
+    OPT_PAIR,
+    OPT_POINT,
+    OPT_REST,
+    OPT_FILTER
+};
 
 enum option_id {
 #define OPTION(id, word, type, repeat) OPT_ID_##id,
@@ -60,11 +72,11 @@ struct command_info {
     uint64_t later;
 };
 
-/* An option with its value; n is the number that an INT, UINT, DUR, TIME or POINT was read as. */
+/* An option with its value; n is the number that an INT, UINT, DUR, TIME or POINT was read as, or the enum filter_kind. */
 struct option {
     enum option_id id;
-    struct slice v;  /* the value as sent; REST: the group; PAIR: the first */
-    struct slice v2; /* PAIR: the second */
+    struct slice v;  /* the value as sent; REST: the group; PAIR: the first; FILTER: the kind */
+    struct slice v2; /* PAIR: the second; FILTER: the tags, or the expression */
     int64_t n;
 };
 

@@ -17,6 +17,9 @@
 #include "protocol/base/text.h"
 #include "protocol/base/url.h"
 #include "protocol/command/command_table.h"
+#include "protocol/filter/filter.h"
+#include "protocol/filter/filter_kind.h"
+#include "protocol/filter/filter_tags.h"
 
 #define DURATION_HINT "a duration: write ms, or 250ms 10s 5m 2h 7d, at most 366d"
 
@@ -204,6 +207,23 @@ static enum status check_text(const struct option *o, struct complaint c)
     }
 }
 
+/* What the kind of a FILTER takes. A map has "none" alone, or with any value. */
+static enum status check_filter(struct option *o, struct complaint c)
+{
+    char quoted[QUOTED_SIZE];
+    text_quote(o->v, QUOTED_BYTES, quoted, sizeof quoted);
+    bool tag = slice_equal_nocase(o->v, SLICE_LIT("TAG")), where = slice_equal_nocase(o->v, SLICE_LIT("WHERE"));
+    if (!tag && !where && !slice_equal_nocase(o->v, SLICE_LIT("NONE")))
+        return complain(c, ST_ERR, "FILTER '%s' is none of TAG a||b, WHERE expression, NONE", quoted);
+    o->n = tag ? FILTER_TAG : where ? FILTER_WHERE : FILTER_NONE;
+    if (o->n == FILTER_NONE)
+        o->v2 = slice_of(NULL, 0);
+    enum status s = tag ? check_bytes("FILTER TAG", o->v2, FILTER_BYTES_MAX, true, c) : ST_OK;
+    if (s == ST_OK && tag)
+        s = filter_tags_check(o->v2, c);
+    return where ? filter_check(o->v2, c) : s;
+}
+
 enum status option_check(const struct command *cmd, struct option *o, struct complaint c)
 {
     switch (option_type(o->id)) {
@@ -214,6 +234,7 @@ enum status option_check(const struct command *cmd, struct option *o, struct com
     case OPT_POINT: return check_time(cmd, o, c);
     case OPT_NAME: return check_name(option_word(o->id), o->v, true, c);
     case OPT_REST: return check_name("group", o->v, false, c);
+    case OPT_FILTER: return check_filter(o, c);
     case OPT_FLAG:
     case OPT_STR:
     case OPT_PAIR: break;

@@ -15,6 +15,7 @@
 #include "protocol/command/command_build.h"
 #include "protocol/command/command_check.h"
 #include "protocol/command/command_table.h"
+#include "protocol/filter/filter_kind.h"
 
 #define LIST_SIZE 700 /* a list of words in an error */
 
@@ -43,11 +44,14 @@ static enum status parse_wrong_arity(const struct command_info *info, struct com
     return complain(c, ST_ERR, "wrong number of words for '%s': %s", info->words, text);
 }
 
-static enum status parse_not_an_option(const struct command_info *info, struct slice word,
-                                       struct complaint c)
+static enum status parse_not_an_option(const struct command *cmd, struct slice word, struct complaint c)
 {
+    const struct command_info *info = cmd->info;
     char quoted[QUOTED_SIZE], list[LIST_SIZE];
     text_quote(word, QUOTED_BYTES, quoted, sizeof quoted);
+    if (cmd->n_opt && cmd->opt[cmd->n_opt - 1].n == FILTER_WHERE && cmd->opt[cmd->n_opt - 1].id == OPT_ID_FILTER)
+        return complain(c, ST_ERR, "'%s' is not an option of %s: FILTER WHERE takes its expression as one word, in quotes",
+                        quoted, info->words);
     parse_list_options(info->options, list, sizeof list);
     return complain(c, ST_ERR, "'%s' is not an option of %s: it takes %s", quoted,
                     info->words, list);
@@ -103,21 +107,35 @@ static enum status parse_take_positional(struct command_space *s, struct command
     return parse_take_rest(s, cmd, w, info->options == 0, c);
 }
 
+/* How many words an option takes. */
+static size_t parse_count_values(enum option_type type, const struct words *w)
+{
+    bool none = type == OPT_FILTER && w->left > 0 && slice_equal_nocase(w->at[0], SLICE_LIT("NONE"));
+    return type == OPT_FLAG ? 0 : type == OPT_PAIR || (type == OPT_FILTER && !none) ? 2 : 1;
+}
+
+static enum status parse_lacks_value(enum option_id id, struct complaint c)
+{
+    enum option_type type = option_type(id);
+    bool several = type == OPT_PAIR || type == OPT_REST || type == OPT_FILTER;
+    return complain(c, ST_ERR, "%s lacks its value%s: %s %s", option_word(id), several ? "s" : "", option_word(id),
+                    type == OPT_REST     ? "group receipt [receipt ...]"
+                    : type == OPT_PAIR   ? "name value"
+                    : type == OPT_FILTER ? "TAG a||b, WHERE expression, or NONE"
+                                         : "value");
+}
+
 static enum status parse_take_option(struct command_space *s, struct command *cmd, struct words *w,
                                      struct complaint c)
 {
     struct slice word = parse_take(w);
     struct option o = {.n = 0};
     if (!command_own_option(cmd->info, word, &o.id))
-        return parse_not_an_option(cmd->info, word, c);
+        return parse_not_an_option(cmd, word, c);
     enum option_type type = option_type(o.id);
-    size_t values = type == OPT_FLAG ? 0 : type == OPT_PAIR ? 2 : 1;
+    size_t values = parse_count_values(type, w);
     if (w->left < values + (type == OPT_REST ? 1 : 0))
-        return complain(c, ST_ERR, "%s lacks its value%s: %s %s", option_word(o.id),
-                        values > 1 || type == OPT_REST ? "s" : "", option_word(o.id),
-                        type == OPT_REST   ? "group receipt [receipt ...]"
-                        : type == OPT_PAIR ? "name value"
-                                                 : "value");
+        return parse_lacks_value(o.id, c);
     if (values > 0)
         o.v = parse_take(w);
     if (values > 1)

@@ -24,7 +24,7 @@ static const char *const values[OPTION_COUNT] = {
     [OPT_ID_COMPRESS] = "none|lz4|zstd",
     [OPT_ID_CHECKURL] = "url",
     [OPT_ID_SECRET] = "s",
-    [OPT_ID_FILTER] = "TAG a||b | WHERE sql92",
+    [OPT_ID_FILTER] = "TAG a||b | WHERE sql92 | NONE",
 };
 
 static const char *const values_by_type[] = {
@@ -38,6 +38,7 @@ static const char *const values_by_type[] = {
     [OPT_PAIR] = "a b",
     [OPT_POINT] = "earliest|latest|time",
     [OPT_REST] = "group receipt [receipt ...]",
+    [OPT_FILTER] = "kind text",
 };
 
 static void put_option(const struct command_info *info, enum option_id id, struct buf *out)

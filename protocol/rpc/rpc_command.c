@@ -6,7 +6,7 @@
  *
  * Each key goes to command_put under its own name, which knows what it means for all dialects. This file translates
  * values only: bytes as they are, numbers and true/false as decimal text, a list item by item, a map pair by pair where
- * the option takes pairs. A key whose value is nil is ignored.
+ * the option takes pairs. A filter is such a map with one pair, or a text. A key whose value is nil is ignored.
  *
  * Invariant: decimal text lies in space->text and the command points at it, so the room for all of it is reserved before
  * the first digit is written.
@@ -99,13 +99,16 @@ static enum status rpc_command_put_key(struct filling *f, const struct rpc_value
     enum option_type type = f->word < 0 && option_find(f->key, &id) ? option_type(id) : OPT_STR;
     if (kind == RPC_NIL)
         return ST_OK;
+    bool pairs = type == OPT_PAIR || (type == OPT_FILTER && kind == RPC_MAP);
     if (type == OPT_PAIR && kind != RPC_MAP)
         return rpc_command_refuse_value(f, kind_names[kind], "send a map of names and values");
-    if (kind != RPC_LIST && type != OPT_PAIR)
+    if (type == OPT_FILTER && kind != RPC_MAP && kind != RPC_BYTES)
+        return rpc_command_refuse_value(f, kind_names[kind], "send a map such as {\"where\": \"n > 1\"}, or \"none\"");
+    if (kind != RPC_LIST && !pairs)
         return rpc_command_put_one(f, v);
     enum status s = ST_OK;
     for (size_t i = 0; i < rpc_len(v) && s == ST_OK; i++)
-        s = type == OPT_PAIR ? rpc_command_put_pair(f, rpc_key(v, i), rpc_at(v, i))
+        s = pairs ? rpc_command_put_pair(f, rpc_key(v, i), rpc_at(v, i))
                              : rpc_command_put_one(f, rpc_at(v, i));
     return s;
 }

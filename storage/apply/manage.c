@@ -88,9 +88,13 @@ static void manage_group(const struct command *cmd, struct group_settings *set)
     set->lease_ms = command_number(cmd, OPT_ID_LEASE, set->lease_ms);
     set->attempts = (uint32_t)command_number(cmd, OPT_ID_ATTEMPTS, set->attempts);
     set->from = command_number(cmd, OPT_ID_FROM, set->from);
-    const struct option *backoff = command_option(cmd, OPT_ID_BACKOFF);
+    const struct option *backoff = command_option(cmd, OPT_ID_BACKOFF), *filter = command_option(cmd, OPT_ID_FILTER);
     if (backoff)
         manage_backoff(set, backoff->v);
+    if (filter) {
+        set->filter_kind = (enum filter_kind)filter->n;
+        set->filter = filter->v2;
+    }
 }
 
 void apply_group_create(struct state *st, const struct stamp *stamp, const struct command *cmd,
@@ -108,6 +112,10 @@ void apply_group_create(struct state *st, const struct stamp *stamp, const struc
         s = ST_EXISTS;
     struct group_settings set;
     manage_group(cmd, &set);
+    if (set.filter_kind != FILTER_NONE) {
+        reply_error(&out->reply, ST_ERR, "not available yet: FILTER of GROUP CREATE; nothing was done");
+        return;
+    }
     if (s == ST_GONE)
         s = group_create(st, stamp->now_ms, cmd->pos[0], t, &set, &gt);
     if (s == ST_OK)

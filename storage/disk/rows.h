@@ -12,6 +12,7 @@
 
 #include "protocol/base/buf.h"
 #include "protocol/base/compress.h"
+#include "protocol/filter/filter_kind.h"
 #include "protocol/limits.h"
 #include "protocol/status.h"
 
@@ -53,8 +54,6 @@ struct topic_row {
 
 enum group_flag { GROUP_ORDERED = 1, GROUP_PAUSED = 2 };
 #define GROUP_FLAGS (GROUP_ORDERED | GROUP_PAUSED)
-
-enum filter_kind { FILTER_NONE, FILTER_TAG, FILTER_WHERE };
 
 /* A group on a topic. */
 struct group_row {

@@ -65,6 +65,7 @@ STATIC_FILES_MAX = 2     # files that have a static of the same name
 FACADES = {
     "protocol/base/text.h": ("protocol/base/text_*.c",),
     "protocol/command/command.h": ("protocol/command/command_*.c",),
+    "protocol/filter/filter.h": ("protocol/filter/filter_*.c",),
     "protocol/resp/resp.h": ("protocol/resp/resp_*.c",),
     "protocol/rpc/rpc.h": ("protocol/rpc/rpc_*.c",),
     "storage/query.h": ("storage/query/*.c", "storage/query/base/*.c"),

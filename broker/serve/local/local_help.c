@@ -57,6 +57,7 @@ static const char *value_of(enum option_id id)
         [OPT_DUR] = "a duration: 250 (ms), 250ms 10s 5m 2h 7d",
         [OPT_TIME] = "a time: Unix ms, or RFC 3339",
         [OPT_PAIR] = "a name and a value",
+        [OPT_FILTER] = "TAG a||b, WHERE expression, or NONE",
         [OPT_POINT] = "earliest, latest or a time",
         [OPT_REST] = "a word, then the rest of the line",
     };

@@ -361,8 +361,6 @@ static void what_is_not_available_does_nothing(void **state)
     refused("HALF p t b PRIORITY 0", ST_ERR, "not available yet: PRIORITY of HALF; nothing was done");
     refused("GROUP CREATE g t ORDERED", ST_ERR,
             "not available yet: ORDERED of GROUP CREATE; nothing was done");
-    refused("GROUP CREATE g t FILTER TAG a", ST_ERR,
-            "not available yet: FILTER of GROUP CREATE; nothing was done");
     refused("TOPIC CREATE t RETENTION 1d", ST_ERR,
             "not available yet: RETENTION of TOPIC CREATE; nothing was done");
 }
@@ -607,7 +605,7 @@ static void usage_is_made_for_each(void **state)
     command_usage(command_info(CMD_GROUP_SET), &b);
     assert_true(slice_equal(
         buf_slice(&b), SLICE_LIT("GROUP SET group topic [LEASE dur] [FROM earliest|latest|time] "
-                                 "[FILTER TAG a||b | WHERE sql92] [ORDERED] [ATTEMPTS n] "
+                                 "[FILTER TAG a||b | WHERE sql92 | NONE] [ORDERED] [ATTEMPTS n] "
                                  "[BACKOFF d1,d2,...] [RATE n] [INFLIGHT n]")));
     buf_free(&b);
 }

@@ -230,9 +230,44 @@ static void test_wrong_prop(void **state)
                  "'prop' holds a list: send bytes, an integer or a boolean");
 }
 
+/* A filter is a map with one pair, or the word none. */
+static void test_filter(void **state)
+{
+    (void)state;
+    struct world w;
+    begin(&w, "group_create");
+    rpc_put_map(&w.bytes, 3);
+    put_pair(&w, "group", "g");
+    put_pair(&w, "topic", "t");
+    put_str(&w, "filter");
+    rpc_put_map(&w.bytes, 1);
+    put_pair(&w, "where", "n > 1");
+    assert_int_equal(command(&w), ST_OK);
+    const struct option *o = command_option(&w.cmd, OPT_ID_FILTER);
+    assert_slice(o->v, "where");
+    assert_slice(o->v2, "n > 1");
+    end(&w);
+    begin(&w, "group_create");
+    rpc_put_map(&w.bytes, 3);
+    put_pair(&w, "group", "g");
+    put_pair(&w, "topic", "t");
+    put_pair(&w, "filter", "none");
+    assert_int_equal(command(&w), ST_OK);
+    assert_int_equal(command_option(&w.cmd, OPT_ID_FILTER)->v2.len, 0);
+    end(&w);
+    expect_error("group_create", SLICE_LIT("\x81\xa6" "filter\x90"),
+                 "'filter' holds a list: send a map such as {\"where\": \"n > 1\"}, or \"none\"");
+    expect_error("group_create", SLICE_LIT("\x81\xa6" "filter\xa1x"), "FILTER 'x' is none of TAG a||b, WHERE expression, NONE");
+    expect_error("group_create", SLICE_LIT("\x81\xa6" "filter\x82\xa3tag\xa1" "a\xa5where\xa1" "b"),
+                 "FILTER is given twice: it may be given once");
+    expect_error("group_create", SLICE_LIT("\x81\xa6" "filter\x81\xa5where\xa1)"),
+                 "FILTER WHERE, at character 1: expected a value or a name, but found )");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_filter),
         cmocka_unit_test(test_foreign_send),  cmocka_unit_test(test_many_numbers),
         cmocka_unit_test(test_lists_and_nil), cmocka_unit_test(test_commit_with_ack),
         cmocka_unit_test(test_no_params),     cmocka_unit_test(test_unknown_methods),
