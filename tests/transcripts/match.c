@@ -19,6 +19,7 @@ struct matcher {
     int version;
     struct vars *vars;
     const char *bad; /* what is wrong with the pattern itself */
+    unsigned depth;  /* of lists and maps around */
 };
 
 static bool match_any(struct matcher *m, const struct resp_value *v);
@@ -261,11 +262,14 @@ static bool match_error(struct matcher *m, const struct resp_value *v)
     const char *code = m->at + 1;
     size_t n = name_len(code);
     const char *text = code + n + strspn(code + n, " ");
-    m->at = text + strlen(text);
+    size_t len = m->depth ? strcspn(text, ",]}") : strlen(text);
+    m->at = text + len;
     if (!v)
         return true;
-    return v->kind == RV_ERROR && v->len > n + 1 && memcmp(v->bytes, code, n) == 0 &&
-           v->bytes[n] == ' ' && (!*text || strcasestr(v->bytes + n + 1, text));
+    bool coded = v->kind == RV_ERROR && v->len > n + 1 && memcmp(v->bytes, code, n) == 0 && v->bytes[n] == ' ';
+    char part[512];
+    (void)snprintf(part, sizeof part, "%.*s", (int)len, text);
+    return coded && (!len || strcasestr(v->bytes + n + 1, part));
 }
 
 /* Matches a list item by item; its [ was read already. */
@@ -373,7 +377,10 @@ static bool list_of(struct matcher *m, const struct resp_value *v, enum resp_kin
                     bool (*inner)(struct matcher *, const struct resp_value *))
 {
     bool right = !v || v->kind == kind;
-    return inner(m, right ? v : NULL) && right;
+    m->depth++;
+    bool fits = inner(m, right ? v : NULL) && right;
+    m->depth--;
+    return fits;
 }
 
 static bool match_any(struct matcher *m, const struct resp_value *v)

@@ -1,7 +1,8 @@
 /*
  * match.h: matches replies against the patterns of a transcript, with variables.
  *
- *   OK PONG          a simple string              -STALE text      an error; its text contains "text"
+ *   OK PONG          a simple string              -STALE text      an error; its text contains "text" (in a list:
+ *                                                                  what comes before the next comma or bracket)
  *   3  >=3  <=3      an integer                   "a\r\n\x00"      a bulk string (or RESP3 text)
  *   "a"*  *"a"  *"a"*  starts, ends, contains     null true 1.5    as they are
  *   _ _i _s          no error, an integer, a bulk  $x               sets x; if x is set, equals it

@@ -85,6 +85,8 @@ static void lists(void **state)
     assert_false(fits("[]", "*1\r\n:1\r\n"));
     assert_true(fits("[1, 2]", "*2\r\n:1\r\n:2\r\n"));
     assert_false(fits("[1, 2]", "*2\r\n:2\r\n:1\r\n"));
+    assert_true(fits("[-ERR no, 2, -STALE]", "*3\r\n-ERR no such\r\n:2\r\n-STALE x\r\n"));
+    assert_false(fits("[-ERR other, 2]", "*2\r\n-ERR no such\r\n:2\r\n"));
     assert_false(fits("[1]", "*2\r\n:1\r\n:2\r\n"));
     assert_false(fits("[1, 2, 3]", "*2\r\n:1\r\n:2\r\n"));
     assert_true(fits("[1, ...]", "*2\r\n:1\r\n:2\r\n"));
