@@ -27,6 +27,8 @@
 #define QUEUES_DEFAULT 4
 #define QUEUES_MAX 1024             /* queues a topic */
 #define COUNT_MAX 1000              /* most messages in one reply of POP or READ */
+#define MULTI_COMMANDS_MAX 1000     /* commands of one MULTI ... */
+#define MULTI_BYTES_MAX MIB(8)      /* ... and bytes of their words */
 #define LIST_COUNT_DEFAULT 100
 #define LIST_COUNT_MAX 10000
 #define MSEND_BODIES_MAX 10000
@@ -69,5 +71,6 @@ static_assert(BODY_BYTES_CEILING + 2 * RECORD_BYTES_MAX + REPLY_BYTES_SOFT < REP
 static_assert(MSEND_BODIES_MAX <= RECORD_COUNT_MAX && MSEND_BODIES_MAX + 2 <= REQUEST_WORDS_MAX, "");
 static_assert(BATCH_COUNT_MAX <= RECORD_COUNT_MAX && BATCH_BYTES_MAX < REQUEST_BYTES_MAX, "");
 static_assert(TXN_BYTES_MAX < REQUEST_BYTES_MAX, "");
+static_assert(BODY_BYTES_DEFAULT < MULTI_BYTES_MAX, "a message fits a MULTI");
 
 #endif

@@ -198,6 +198,11 @@ bool state_repeated(struct state *st, const struct stamp *stamp, const struct co
     return !st->sick && apply_repeated(st, stamp, cmd, out) && !out->reply.failed;
 }
 
+size_t state_group_bytes(const struct state *st)
+{
+    return core_size(st);
+}
+
 bool state_group_full(const struct state *st)
 {
     return core_full(st) || st->lru.grown > st->lru.bytes_max;

@@ -58,6 +58,9 @@ void state_spare(struct state *st, bool on);
  * and the policy count. */
 bool state_repeated(struct state *st, const struct stamp *stamp, const struct command *cmd, struct outcome *out);
 
+/* About how many bytes the open group will write. */
+size_t state_group_bytes(const struct state *st);
+
 /* True where the group has grown to a size at which it should be written. */
 bool state_group_full(const struct state *st);
 

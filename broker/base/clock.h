@@ -21,6 +21,7 @@ struct clock_state {
 
 int64_t clock_wall_ms(void);
 int64_t clock_mono_ns(void);
+int64_t clock_thread_ns(void); /* that the calling thread has run; a system call */
 
 /* A condition variable for clock_wait: it waits by the monotonic clock, so that a wall clock that is set back makes no
  * wait longer. False: no memory. */

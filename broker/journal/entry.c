@@ -43,10 +43,19 @@ struct entry *entry_new(struct entry_pool *pool, const struct command *cmd)
     return e;
 }
 
+static void entry_free_more(struct entry *e)
+{
+    struct entry_list l = entry_take_more(e);
+    for (struct entry *one; (one = entry_pop(&l));)
+        entry_free(one);
+}
+
 void entry_free(struct entry *e)
 {
     if (!e)
         return;
+    if (e->more)
+        entry_free_more(e);
     outcome_free(&e->out);
     struct entry_pool *p = e->pool;
     if (!p || e->bytes != ENTRY_SMALL_BYTES || p->n >= ENTRIES_KEPT) {
@@ -114,4 +123,24 @@ void entry_append(struct entry_list *l, struct entry_list *more)
     l->n += more->n;
     l->bytes += more->bytes;
     *more = (struct entry_list){0};
+}
+
+void entry_put_more(struct entry *e, struct entry_list *l)
+{
+    assert(!e->more);
+    e->more = l->first;
+    e->bytes += l->bytes;
+    *l = (struct entry_list){0};
+}
+
+struct entry_list entry_take_more(struct entry *e)
+{
+    struct entry_list l = {0};
+    for (struct entry *one = e->more, *next; one; one = next) {
+        next = one->next;
+        entry_push(&l, one);
+    }
+    e->more = NULL;
+    e->bytes -= l.bytes;
+    return l;
 }

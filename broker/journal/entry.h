@@ -5,6 +5,9 @@
  *
  *   block:  struct entry │ command's options, words, bytes │ ... up to ENTRY_SMALL_BYTES, or as large as need be
  *
+ * An EXEC is one entry with a chain of entries behind it (`more`), one for each command of its MULTI. The journal applies
+ * the chain in a row, so all of it is in one group, and gives it back with the first one.
+ *
  * The entry carries its answer: the leader of its group fills in `fate` and `out`, and hands it back through the
  * owner's `post`. It names its connection by slot and generation and never points at it, as the connection may end
  * meanwhile.
@@ -32,13 +35,15 @@ struct entry {
     uint64_t request;          /* RPC id, or whatever the owner likes */
     void *arg;
     bool kept; /* in a list, by the end of which it is freed */
+    bool slow; /* with `more`: it may take too long for a light turn (journal_queue.h) */
     uint64_t begins, ends; /* of its reply in the output */
+    struct entry *more; /* of an EXEC: its commands, linked by next; those that write are applied. Freed with it */
     /* ---- filled by the journal ---- */
     enum status fate; /* ST_OK: applied and durable, `out` has the answer. Else: not applied, answer this code */
     uint64_t index;   /* of the last command of its group: compare with news */
     struct outcome out;
     /* ---- ---- */
-    size_t bytes;           /* of this block */
+    size_t bytes;           /* of this block, and of those in `more` */
     struct entry_pool *pool; /* where entry_free puts the block; NULL: back to malloc */
     uint8_t said[ENTRY_SAID_BYTES]; /* where out.reply begins */
     struct command cmd; /* slices point into this block */
@@ -70,5 +75,10 @@ struct entry_list {
 void entry_push(struct entry_list *l, struct entry *e);
 struct entry *entry_pop(struct entry_list *l);
 void entry_append(struct entry_list *l, struct entry_list *more); /* more is empty afterwards */
+
+/* Puts the commands of an EXEC behind its entry, which owns them from now on; l is empty afterwards. And takes them out
+ * again. Not while the entry is in a list. */
+void entry_put_more(struct entry *e, struct entry_list *l);
+struct entry_list entry_take_more(struct entry *e);
 
 #endif

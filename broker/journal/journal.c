@@ -14,7 +14,8 @@
  *   1. At most one thread leads. It sets and clears `leading` under the lock.
  *   2. All commands of a group have the same time.
  *   3. Commands of one connection are applied in the order in which they were submitted (journal_queue.h).
- *   4. A write that fails does not return: the process ends. What was not acknowledged may or may not be there after
+ *   4. The commands of an EXEC are applied in a row, by one journal_apply_exec, so they are in one group.
+ *   5. A write that fails does not return: the process ends. What was not acknowledged may or may not be there after
  *      the restart.
  */
 #include "broker/journal/journal.h"
@@ -34,6 +35,9 @@
 #define GROUP_NS INT64_C(10000000) /* of applying: replies to what was quick do not wait for what is slow ... */
 #define HEAVY_NS INT64_C(4000000)  /* ... nor those who wait for a light turn (journal_queue.h) */
 #define GROUP_LOOK_EVERY 4 /* commands between two looks at the clock */
+#define EXEC_BYTES_MAX MIB(32) /* that the commands of one EXEC may write and answer, beyond which the rest is not done ... */
+#define EXEC_NS INT64_C(1000000000) /* ... nor beyond so much work of this thread: all others wait meanwhile */
+#define EXEC_LOOK_EVERY 16 /* commands of an EXEC between two looks at the thread's clock */
 #define FLUSH_WAIT_NS 1000000 /* between two looks whether the store has flushed enough for large commands */
 #define ROOM_WAIT_NS 20000000 /* between two looks whether the store has room again; */
 #define ROOM_WAITS 750        /* after so many looks the process ends: 15 s */
@@ -113,6 +117,57 @@ static bool journal_apply_one(struct journal *j, struct stamp *stamp, struct ent
     return !e->out.too_long;
 }
 
+/* Is there room for each command of an EXEC? They are done together or not at all. */
+static bool journal_has_room_for_all(const struct journal_disk *disk, const struct entry *first)
+{
+    const struct entry *e = disk->full ? first : NULL;
+    while (e && (e->cmd.info->kind != KIND_WRITE || journal_has_room(disk, &e->cmd)))
+        e = e->next;
+    return e == NULL;
+}
+
+/* What a command has left in memory until it is answered. */
+static size_t journal_outcome_bytes(const struct outcome *out)
+{
+    return out->reply.size + out->text.size + out->n_grants * sizeof(struct grant);
+}
+
+/* Applies the commands of an EXEC in a row; where that comes to more than one group can bear, the others get BUSY. */
+static void journal_apply_chain(struct journal *j, struct stamp *stamp, struct entry *first)
+{
+    struct state *st = j->opt.state;
+    size_t before = state_group_bytes(st), answers = 0;
+    int64_t end_ns = clock_thread_ns() + EXEC_NS;
+    bool over = false;
+    uint32_t n = 0;
+    for (struct entry *e = first; e; e = e->next) {
+        if (e->cmd.info->kind != KIND_WRITE)
+            continue;
+        over = over || state_group_bytes(st) - before + answers >= (size_t)EXEC_BYTES_MAX ||
+               (++n % EXEC_LOOK_EVERY == 0 && clock_thread_ns() >= end_ns);
+        e->fate = over ? ST_BUSY : ST_OK;
+        if (over)
+            continue;
+        stamp->index = j->next_index++;
+        state_apply(st, stamp, &e->cmd, &e->out);
+        answers += journal_outcome_bytes(&e->out);
+    }
+}
+
+/* Does all that an EXEC brings. False: it would take too long for this turn. */
+static bool journal_apply_exec(struct journal *j, struct stamp *stamp, struct entry *e, bool heavy)
+{
+    if (e->slow && !heavy)
+        return false;
+    e->fate = journal_has_room_for_all(&j->disk, e->more) ? ST_OK : ST_DISKFULL;
+    if (e->fate != ST_OK)
+        return true;
+    state_spare(j->opt.state, false); /* none of them may be put off when others are applied */
+    journal_apply_chain(j, stamp, e->more);
+    state_spare(j->opt.state, !heavy);
+    return true;
+}
+
 /* Applies commands until the batch is large enough to be written; those that were applied are t->group afterwards. */
 static void journal_apply(struct journal *j, struct queue_turn *t, const struct policy *policy)
 {
@@ -124,7 +179,7 @@ static void journal_apply(struct journal *j, struct queue_turn *t, const struct 
     state_spare(j->opt.state, !t->heavy);
     while ((e = queue_next(&j->queue, t))) {
         __builtin_prefetch(t->group.first); /* another thread wrote the next entry: fetch it while this one is applied */
-        if (journal_apply_one(j, &stamp, e)) {
+        if (e->more ? journal_apply_exec(j, &stamp, e, t->heavy) : journal_apply_one(j, &stamp, e)) {
             entry_push(&done, e);
         } else {
             entry_again(e);

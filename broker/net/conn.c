@@ -259,6 +259,14 @@ size_t conn_work(const struct command *cmd)
     return n < WORK_SMALL ? 0 : n;
 }
 
+static size_t conn_entry_work(const struct entry *e)
+{
+    size_t n = conn_work(&e->cmd);
+    for (const struct entry *one = e->more; one; one = one->next)
+        n += conn_work(&one->cmd);
+    return n;
+}
+
 static void conn_add_work(struct conn *c, size_t from, size_t to)
 {
     if (from != to)
@@ -268,7 +276,7 @@ static void conn_add_work(struct conn *c, size_t from, size_t to)
 void conn_entry_out(struct conn *c, const struct entry *e)
 {
     c->in_flight++;
-    conn_add_work(c, 0, conn_work(&e->cmd));
+    conn_add_work(c, 0, conn_entry_work(e));
     c->in_flight_bytes += conn_cost(e);
     if (conn_over_bound(c, 1))
         c->stops |= STOP_THROTTLE;
@@ -291,7 +299,7 @@ void conn_entry_back(struct conn *c, const struct entry *e)
     assert(c->in_flight > 0 && c->in_flight_bytes >= conn_cost(e));
     c->in_flight--;
     c->in_flight_bytes -= conn_cost(e);
-    conn_add_work(c, conn_work(&e->cmd), 0);
+    conn_add_work(c, conn_entry_work(e), 0);
     if ((c->stops & STOP_THROTTLE) && !conn_over_bound(c, 2))
         c->stops &= ~(unsigned)STOP_THROTTLE;
     if (c->in_flight == 0)

@@ -90,6 +90,7 @@ enum conn_need {
     CONN_PUMPS = 2, /* session_ops.pump and has_room are to be called, and it is watched for the client's close */
     CONN_ANSWERS = 8, /* a reply is being made: the connection is not finished */
     CONN_COUNTS_SENT = 4, /* session_ops.sent is to be called */
+    CONN_QUEUES = 16, /* it keeps commands until the client sends more: it is the client's turn */
 };
 
 struct conn {

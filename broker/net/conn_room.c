@@ -210,7 +210,8 @@ void conns_go_on(struct loop *l)
 /* Is it its turn to read or to send, and does it hold what others wait for? */
 static bool room_keeps_others_waiting(const struct conn *c)
 {
-    bool its_turn = conn_unsent(c) || (c->in.len && !c->stalled && !c->awaits);
+    bool may_send = (c->in.len || (c->needs & CONN_QUEUES)) && !c->stalled && !c->awaits;
+    bool its_turn = conn_unsent(c) || may_send;
     return its_turn && (c->lane != LANE_NONE || c->reply_lane || conn_holds_much(c));
 }
 

@@ -25,6 +25,7 @@ static bool dialect_resp_step(struct conn *c, struct slice input, size_t *used)
         s = command_from_words(&c->loop->space, words, n, &cmd, err, sizeof err);
         if (s != ST_OK) {
             conn_refuse(c, dialect_plain, s, err[0] ? err : NULL);
+            c->loop->env.sessions->refused(c, words[0]);
         } else if (!conn_run(c, &cmd, dialect_plain)) {
             return false;
         }
@@ -36,6 +37,7 @@ static bool dialect_resp_step(struct conn *c, struct slice input, size_t *used)
     if (s == ST_TOOBIG) {
         c->skipping = true;
         conn_refuse(c, dialect_plain, ST_TOOBIG, err);
+        c->loop->env.sessions->refused(c, slice_of(NULL, 0));
         return true;
     }
     if (s == ST_BAD)

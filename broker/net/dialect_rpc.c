@@ -23,6 +23,7 @@ static bool dialect_rpc_frame(struct conn *c, const struct rpc_frame *f)
     enum status s = rpc_command(&c->loop->space, f, &cmd, err, sizeof err);
     if (s != ST_OK) {
         conn_refuse(c, rq, s, err[0] ? err : NULL);
+        sessions->refused(c, f->method);
         return true;
     }
     return conn_run(c, &cmd, rq);

@@ -35,6 +35,10 @@ struct session_ops {
     /* A whole command. Its slices may end with this call. */
     enum verdict (*command)(struct conn *c, const struct command *cmd, struct request rq);
 
+    /* A request that cannot be taken was answered with an error, and never comes to `command`. word: its first one, or
+     * empty where it is not known. */
+    void (*refused)(struct conn *c, struct slice word);
+
     /* MessagePack-RPC: the client answers a request of ours. */
     void (*response)(struct conn *c, const struct rpc_frame *f);
 

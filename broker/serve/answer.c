@@ -51,11 +51,11 @@ static bool answer_has_room(struct conn *c, bool *ret_small)
 }
 
 /* Everything that a POP was granted is damaged, and skipped: it looks again, as if it came anew. On a text connection
- * nothing else may be under way, as replies have the order of the requests. False: it cannot. */
+ * nothing else may be under way, as replies have the order of the requests. False: it cannot, nor can one of an EXEC. */
 static bool answer_pop_again(struct conn *c, struct request rq, const struct entry *e)
 {
     struct loop *l = c->loop;
-    if (conn_is_doomed(c) || (conn_is_text(c) && c->in_flight > 1))
+    if (!e->done || conn_is_doomed(c) || (conn_is_text(c) && c->in_flight > 1))
         return false;
     struct entry *again = entry_new(&l->entries, &e->cmd);
     if (!again)
@@ -180,4 +180,13 @@ void answer_entry(struct conn *c, struct entry *e)
     } else {
         answer_checks(c, rq, e);
     }
+}
+
+void answer_put_members(struct loop *l, const struct command *cmd, struct buf *r)
+{
+    uint64_t key = news_key(NEWS_PGROUP, cmd->pos[0], slice_of(NULL, 0));
+    if (reply_is_error(buf_slice(r), NULL))
+        return;
+    reply_map_more(r, 1);
+    reply_field_int(r, "members", members_of(serve_of(l)->env.members, key));
 }

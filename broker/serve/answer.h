@@ -19,4 +19,7 @@ void answer_empty(struct conn *c, struct request rq);
  * the caller's, who frees it with delivery_free. */
 void answer_entry(struct conn *c, struct entry *e);
 
+/* Adds to the reply of a PGROUP INFO what the store cannot know: how many members could be asked. */
+void answer_put_members(struct loop *l, const struct command *cmd, struct buf *r);
+
 #endif

@@ -14,6 +14,8 @@
 #include "broker/serve/giveback.h"
 #include "broker/serve/local/local.h"
 #include "broker/serve/long_reply.h"
+#include "broker/serve/multi/exec.h"
+#include "broker/serve/multi/multi.h"
 #include "broker/serve/session.h"
 #include "broker/serve/wait.h"
 #include "protocol/base/reply.h"
@@ -72,7 +74,7 @@ static enum reply_size dispatch_size_of(size_t bytes)
     return bytes <= SMALL_REPLY_BYTES ? REPLY_TINY : bytes <= SHORT_REPLY_BYTES_MAX ? REPLY_LIMITED : REPLY_LARGE;
 }
 
-static enum reply_size dispatch_reply_size(const struct conn *c, const struct command *cmd)
+static enum reply_size dispatch_reply_size(struct conn *c, const struct command *cmd)
 {
     if (c->wants_lane)
         return REPLY_LARGE;
@@ -80,6 +82,7 @@ static enum reply_size dispatch_reply_size(const struct conn *c, const struct co
     case CMD_POP: return REPLY_LIMITED;
     case CMD_CHECKS:
     case CMD_COMMAND: return REPLY_LARGE;
+    case CMD_EXEC: return multi_is_small(c) ? REPLY_TINY : REPLY_LARGE;
     case CMD_CLIENT:
         return slice_equal_nocase(cmd->rest[0], SLICE_LIT("LIST"))
                    ? dispatch_size_of(atomic_load(&c->loop->shared->connections) * CLIENT_LIST_LINE)
@@ -183,16 +186,6 @@ static enum verdict dispatch_write(struct conn *c, const struct command *cmd, st
     return GO_ON;
 }
 
-/* Adds to PGROUP INFO what the store cannot know: how many members could be asked. */
-static void dispatch_put_members(struct loop *l, const struct command *cmd, struct buf *r)
-{
-    uint64_t key = news_key(NEWS_PGROUP, cmd->pos[0], slice_of(NULL, 0));
-    if (reply_is_error(buf_slice(r), NULL))
-        return;
-    reply_map_more(r, 1);
-    reply_field_int(r, "members", members_of(serve_of(l)->env.members, key));
-}
-
 /* A reply was made small; is it too large all the same, or must it not end early? Only the client of a READ goes on
  * where it ended. */
 static bool dispatch_needs_lane(const struct command *cmd, const struct buf *r, const struct query_hint *hint)
@@ -237,7 +230,7 @@ static enum verdict dispatch_query(struct conn *c, const struct command *cmd, st
         return GO_ON;
     }
     if (cmd->info->id == CMD_PGROUP_INFO)
-        dispatch_put_members(l, cmd, r);
+        answer_put_members(l, cmd, r);
     if (small && dispatch_needs_lane(cmd, r, &hint)) {
         c->wants_lane = true;
         buf_reset(r, REPLY_BYTES_KEEP);
@@ -252,9 +245,30 @@ static enum verdict dispatch_query(struct conn *c, const struct command *cmd, st
     return GO_ON;
 }
 
+/* Between MULTI and EXEC. */
+static void dispatch_queue(struct conn *c, const struct command *cmd, struct request rq)
+{
+    if (dispatch_refuse_bodies(c, cmd, rq) || dispatch_refuse_url(c, cmd, rq))
+        multi_refused(c, slice_of(NULL, 0));
+    else
+        multi_queue(c, cmd, rq);
+}
+
+static void dispatch_here(struct conn *c, const struct command *cmd, struct request rq)
+{
+    if (long_reply_is_usual(cmd))
+        long_reply_begin(c, cmd, rq);
+    else
+        local_run(c, cmd, rq);
+}
+
 enum verdict dispatch(struct conn *c, const struct command *cmd, struct request rq)
 {
     atomic_store_explicit(&c->last, cmd->info, memory_order_relaxed);
+    if (session_of(c)->multi_state != MULTI_NONE && !multi_passes(cmd)) {
+        dispatch_queue(c, cmd, rq);
+        return GO_ON;
+    }
     if (conn_memory_is_short(c)) {
         if (!dispatch_may_begin(c, cmd))
             return STALL_MEMORY;
@@ -267,11 +281,10 @@ enum verdict dispatch(struct conn *c, const struct command *cmd, struct request 
         return dispatch_write(c, cmd, rq);
     if (c->in_flight && conn_is_text(c))
         return STALL;
-    if (long_reply_is_usual(cmd))
-        long_reply_begin(c, cmd, rq);
-    else if (cmd->info->kind == KIND_QUERY)
+    if (cmd->info->kind == KIND_QUERY && !long_reply_is_usual(cmd))
         return dispatch_query(c, cmd, rq);
-    else
-        local_run(c, cmd, rq);
-    return GO_ON;
+    enum verdict v = cmd->info->id == CMD_EXEC ? exec_may_begin(c) : GO_ON;
+    if (v == GO_ON)
+        dispatch_here(c, cmd, rq);
+    return v;
 }

@@ -10,7 +10,10 @@
 #include "broker/serve/delivery.h"
 #include "broker/serve/dispatch.h"
 #include "broker/serve/giveback.h"
+#include "broker/serve/local/local.h"
 #include "broker/serve/long_reply.h"
+#include "broker/serve/multi/exec.h"
+#include "broker/serve/multi/multi.h"
 #include "broker/serve/pubsub.h"
 #include "broker/serve/session.h"
 #include "broker/serve/stream.h"
@@ -49,6 +52,7 @@ static void serve_gone(struct conn *c)
     streams_close(c);
     long_reply_drop(c);
     client_list_drop(c);
+    exec_drop(c);
     giveback_marks(c->loop, &s->marks);
     deliveries_give_back(c);
     conn_need(c, CONN_COUNTS_SENT, false);
@@ -61,6 +65,7 @@ static void serve_trim(struct conn *c)
 {
     struct session *s = session_of(c);
     asks_trim(&s->asks);
+    exec_look(c);
     if (!s->marks.n)
         marks_fini(&s->marks);
     session_charge(c);
@@ -69,6 +74,7 @@ static void serve_trim(struct conn *c)
 const struct session_ops serve_sessions = {
     .size = sizeof(struct session),
     .command = dispatch,
+    .refused = multi_refused,
     .response = checkback_answer,
     .pump = streams_pump,
     .has_room = streams_have_room,
@@ -91,6 +97,7 @@ static void *serve_open(struct loop *l, const void *arg)
     waiters_init(&sl->waiters, &l->timers);
     long_replies_init(&sl->long_replies);
     submit_late_init(&sl->late);
+    execs_init(&sl->execs, local_run);
     channels_init(&sl->channels, l, sl->env.members, pubsub_copy, checkback_pull);
     return sl;
 }
@@ -121,8 +128,8 @@ static void serve_woken(struct loop *l)
 
 static bool serve_run(struct loop *l)
 {
-    bool replies = long_replies_run(l), lists = client_lists_run(l);
-    return channels_run(&serve_of(l)->channels) || replies || lists;
+    bool replies = long_replies_run(l), lists = client_lists_run(l), execs = execs_run(l);
+    return channels_run(&serve_of(l)->channels) || replies || lists || execs;
 }
 
 const struct loop_ops serve_loops = {

@@ -5,6 +5,7 @@
  *               │                 ├─ subscriber      the channels it stands in           channel.c
  *               │                 ├─ asks            check-backs it was handed           checkback.c
  *               │                 ├─ streams, marks                                      stream.c, marks.c
+ *               │                 ├─ multi           what EXEC will do, or is answering    multi/
  *               │                 └─ delivering      POPs whose replies are not sent     delivery.c
  *
  *   struct loop ──► struct serve_loop ── waiters, channels, replies made in steps, what is submitted later
@@ -28,6 +29,8 @@
 struct session {
     struct waiter *waits;
     uint32_t n_waits;
+    uint8_t multi_state; /* enum multi_state (multi/multi.h) */
+    struct multi *multi; /* NULL: nothing is queued, nor answered by EXEC */
     struct subscriber subscriber;
     struct asks asks; /* by MessagePack-RPC under these ids */
     struct stream *streams; /* newest first */
@@ -54,12 +57,22 @@ struct client_listings {
     uint64_t turn; /* of the last step */
 };
 
+/* What multi/exec.c has for a loop. */
+struct execs {
+    struct multi *first, *last; /* those that are being answered, in turn */
+    uint32_t n_views;
+    uint64_t turn; /* of the last step */
+    /* Does a LOCAL command, and replies once. */
+    void (*run_local)(struct conn *c, const struct command *cmd, struct request rq);
+};
+
 struct serve_loop {
     struct serve_env env;
     struct waiters waiters;
     struct channels channels;
     struct long_replies long_replies;
     struct client_listings client_listings;
+    struct execs execs;
     struct submit_late late;
 };
 

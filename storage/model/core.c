@@ -85,7 +85,7 @@ void core_fail(struct outcome *out, enum status s, const char *doing)
         reply_error(&out->reply, ST_ERR, "%s: the store cannot be read now, nothing was done", doing);
 }
 
-static size_t core_size(const struct state *st)
+size_t core_size(const struct state *st)
 {
     return st->group_bytes + overlay_bytes(&st->overlay);
 }

@@ -224,6 +224,9 @@ void core_work_begin(struct state *st, uint32_t rows_max, size_t bytes_max);
 void core_worked(struct state *st, uint32_t rows, size_t read_bytes);
 bool core_spent(const struct state *st);
 
+/* About how many bytes the open group will write. */
+size_t core_size(const struct state *st);
+
 /* True where the open group has grown to a size at which it should be written. */
 bool core_full(const struct state *st);
 

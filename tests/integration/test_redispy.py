@@ -59,6 +59,53 @@ def test_pipeline():
     assert [m[1] for m in replies[501]] == [b"%d" % i for i in range(500)]
 
 
+def test_default_pipeline():
+    """redis-py wraps a pipeline in MULTI and EXEC unless it is told not to."""
+    r = connect()
+    pipe = r.pipeline()
+    for i in range(500):
+        pipe.execute_command("SEND", "together", i, "QUEUE", 0)
+    pipe.execute_command("POP", "g", "together", "COUNT", 2)
+    pipe.execute_command("READ", "together", 0, 0)
+    replies = pipe.execute(raise_on_error=False)
+    assert replies[:500] == [b"together:0:%d" % i for i in range(500)]
+    assert [m[:2] for m in replies[500]] == [[b"together:0:0#1", b"0"], [b"together:0:1#1", b"1"]]
+    assert str(replies[501]).startswith("NOTOPIC"), replies[501]
+    assert r.ping()
+
+
+def test_default_pipeline_with_errors():
+    r = connect()
+    pipe = r.pipeline()
+    pipe.execute_command("SEND", "partly", "a", "QUEUE", 0)
+    pipe.execute_command("ACK", "nobody", "partly:0:0#1")
+    pipe.execute_command("SEND", "partly", "b", "QUEUE", 0)
+    replies = pipe.execute(raise_on_error=False)
+    assert replies[0] == b"partly:0:0" and replies[2] == b"partly:0:1", replies
+    assert isinstance(replies[1], redis.ResponseError) and "NOGROUP" in str(replies[1])
+
+
+def test_default_pipeline_that_is_refused():
+    """One command is refused while it is queued: nothing is stored, and the connection can be used again."""
+    r = connect()
+    pipe = r.pipeline()
+    pipe.execute_command("SEND", "refused", "a")
+    pipe.execute_command("NONSENSE")
+    pipe.execute_command("SEND", "refused", "b")
+    assert "NONSENSE" in refused(pipe.execute)
+    assert refused(r.execute_command, "TOPIC", "INFO", "refused").startswith("NOTOPIC")
+    pipe.execute_command("SEND", "refused", "c", "QUEUE", 0)
+    assert pipe.execute() == [b"refused:0:0"]
+
+
+def test_watch():
+    r = connect()
+    pipe = r.pipeline()
+    assert "WATCH" in refused(pipe.watch, "key")
+    pipe.reset()
+    assert r.ping()
+
+
 def test_pubsub_of_a_topic():
     r = connect()
     pubsub = r.pubsub()

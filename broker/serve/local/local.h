@@ -5,6 +5,7 @@
  *   local_broker.c   INFO CONFIG SHUTDOWN
  *   local_client.c   CLIENT         local_command.c   COMMAND         local_help.c   HELP
  *   local_stream.c   STREAM GROUP, QUEUE, CREDIT, CLOSE
+ *   local_multi.c    MULTI EXEC DISCARD WATCH
  *
  * They run only when nothing is in flight on a text connection, so they may reply at once. To add
  * one: a LOCAL line in command.def and a function local_<ID> here; the table does not link without

@@ -6,6 +6,7 @@
 
 #include "broker/serve/local/local.h"
 #include "broker/serve/local/local_answer.h"
+#include "broker/serve/multi/multi.h"
 #include "broker/serve/pubsub.h"
 #include "broker/serve/session.h"
 #include "broker/serve/stream.h"
@@ -145,6 +146,7 @@ void local_RESET(struct conn *c, const struct command *cmd, struct request rq)
     (void)cmd;
     channels_leave(&session_of(c)->subscriber);
     streams_close(c);
+    multi_reset(c);
     enum status s = conn_set_name(c, slice_of(NULL, 0));
     assert(s == ST_OK); /* taking a name away needs no memory */
     c->proto = 2;
