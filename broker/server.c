@@ -121,6 +121,7 @@ static struct policy server_policy_of(const struct settings *c)
         .check_max = (uint32_t)settings_num(c, SET_check_max),
         .node = (uint32_t)settings_num(c, SET_node),
         .auto_create_topics = settings_num(c, SET_auto_create_topics) != 0,
+        .auto_create_groups = settings_num(c, SET_auto_create_groups) != 0,
     };
 }
 
@@ -445,7 +446,8 @@ static bool server_start_loops(struct main_thread *m)
                                 .journal = s->journal,
                                 .sessions = &serve_sessions,
                                 .loops = &serve_loops,
-                                .arg = &serve};
+                                .arg = &serve,
+                                .last_client = state_holders(s->state)};
     s->net = serve.net = net_new(&env);
     if (!s->net)
         return server_failed(m, "no memory for the I/O threads");

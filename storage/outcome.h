@@ -41,6 +41,7 @@ struct outcome {
     struct buf reply;      /* tokens; for POP the array is made by query_grants from the grants */
     struct grant *grants;
     uint32_t n_grants;
+    int64_t popped_ms;     /* when they were leased */
     struct buf text;       /* what the grants' topics and bits point into */
     bool too_long;         /* not applied, and nothing is answered: state_spare */
     bool no_memory;        /* memory ran out: the state gives up the group (state.h) */

@@ -17,6 +17,7 @@ struct policy {
     uint32_t check_max;
     uint32_t node; /* 0..1023, in transaction ids */
     bool auto_create_topics;
+    bool auto_create_groups; /* a first POP makes its group */
 };
 
 #endif

@@ -161,6 +161,11 @@ void state_last(const struct state *st, uint64_t *ret_index, int64_t *ret_now_ms
     *ret_now_ms = st->now_ms;
 }
 
+uint64_t state_holders(const struct state *st)
+{
+    return st->meta.holders;
+}
+
 void state_apply(struct state *st, const struct stamp *stamp, const struct command *cmd,
                  struct outcome *out)
 {

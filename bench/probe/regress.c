@@ -486,7 +486,8 @@ static void regress_rig_start(struct rig *r, const char *path)
                                 .checkin_ms = 6000,
                                 .check_every_ms = 30000,
                                 .check_max = 15,
-                                .auto_create_topics = true};
+                                .auto_create_topics = true,
+                                  .auto_create_groups = true};
     struct store_options opt = {.path = path, .memory_bytes = MIB(256)};
     char err[ERR_BYTES] = "";
     if (store_open(&opt, &r->store, err, sizeof err) != ST_OK ||

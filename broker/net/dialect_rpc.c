@@ -26,6 +26,7 @@ static bool dialect_rpc_frame(struct conn *c, const struct rpc_frame *f)
         sessions->refused(c, f->method);
         return true;
     }
+    cmd.client = c->id;
     return conn_run(c, &cmd, rq);
 }
 

@@ -19,6 +19,7 @@ struct net *net_new(const struct net_env *env)
     if (!n)
         return NULL;
     n->env = *env;
+    n->shared.next_client_id = env->last_client;
     account_init(&n->shared.account, (size_t)settings_num(env->settings, SET_memory));
     return n;
 }

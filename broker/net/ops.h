@@ -94,6 +94,7 @@ struct net_env {
     const struct session_ops *sessions;
     const struct loop_ops *loops;
     const void *arg; /* for loop_ops.open */
+    uint64_t last_client; /* no connection gets this id, or a smaller one */
 };
 
 #endif

@@ -81,7 +81,7 @@ static void delivery_give_part(struct conn *c, const struct entry *e)
     if (!reply->failed)
         delivery_find_unsent(c, e, buf_slice(reply), &u);
     if (u.at == e->ends)
-        giveback_receipts(l, e->cmd.pos[0], &receipts, u.n);
+        giveback_receipts(l, e, &receipts, u.n);
     buf_free(&receipts);
     view_close(v);
 }

@@ -22,10 +22,27 @@ static void giveback_released(struct journal_client *owner, struct entry *e)
     entry_free(e);
 }
 
+/* RELEASE also says when they were leased, or the first of them. */
+static bool giveback_command(struct loop *l, enum command_id id, struct slice group, struct slice *receipts, uint32_t n,
+                             int64_t popped_ms)
+{
+    bool release = id == CMD_RELEASE;
+    struct option at = {.id = OPT_ID_AT, .n = popped_ms};
+    struct command cmd = {.info = command_info(id),
+                          .n_pos = 1,
+                          .n_rest = n,
+                          .n_opt = release ? 1 : 0,
+                          .pos = {group},
+                          .rest = receipts,
+                          .opt = &at,
+                          .has = release ? OPT(AT) : 0};
+    return submit_own(&serve_of(l)->late, l, &cmd, giveback_released);
+}
+
 /* Submits RELEASE or SKIP. text holds the receipts one behind the other; on entry receipts[i] has only its length, since
  * text may have moved while it grew. */
 static void giveback_submit(struct loop *l, enum command_id id, struct slice group, const struct buf *text,
-                            struct slice *receipts, uint32_t n)
+                            struct slice *receipts, uint32_t n, int64_t popped_ms)
 {
     const uint8_t *at = text->data;
     if (text->failed)
@@ -34,8 +51,7 @@ static void giveback_submit(struct loop *l, enum command_id id, struct slice gro
         receipts[i].data = at;
         at += receipts[i].len;
     }
-    struct command cmd = {.info = command_info(id), .n_pos = 1, .n_rest = n, .pos = {group}, .rest = receipts};
-    if (!n || !submit_own(&serve_of(l)->late, l, &cmd, giveback_released))
+    if (!n || !giveback_command(l, id, group, receipts, n, popped_ms))
         log_text(LOG_DEBUG, "cannot requeue messages now; their lease expires by itself");
 }
 
@@ -78,7 +94,7 @@ void giveback_rest(struct loop *l, const struct entry *e, const struct granted *
     buf_init(&text, 0);
     uint32_t n = giveback_put_receipts(&e->out, done, &text, receipts);
     if (n)
-        giveback_submit(l, CMD_RELEASE, e->cmd.pos[0], &text, receipts, n);
+        giveback_submit(l, CMD_RELEASE, e->cmd.pos[0], &text, receipts, n, e->out.popped_ms);
     free(receipts);
     buf_free(&text);
 }
@@ -88,7 +104,7 @@ void giveback_messages(struct loop *l, const struct entry *e)
     giveback_rest(l, e, &(struct granted){0});
 }
 
-void giveback_receipts(struct loop *l, struct slice group, const struct buf *sized, uint32_t n)
+void giveback_receipts(struct loop *l, const struct entry *e, const struct buf *sized, uint32_t n)
 {
     struct slice *receipts = n ? malloc(n * sizeof *receipts) : NULL;
     struct cursor c = cursor_of(buf_slice(sized));
@@ -98,9 +114,7 @@ void giveback_receipts(struct loop *l, struct slice group, const struct buf *siz
     }
     for (uint32_t i = 0; i < n; i++)
         receipts[i] = cursor_sized(&c);
-    struct command cmd = {
-        .info = command_info(CMD_RELEASE), .n_pos = 1, .n_rest = n, .pos = {group}, .rest = receipts};
-    if (!submit_own(&serve_of(l)->late, l, &cmd, giveback_released))
+    if (!giveback_command(l, CMD_RELEASE, e->cmd.pos[0], receipts, n, e->out.popped_ms))
         log_text(LOG_DEBUG, "cannot requeue messages now; their lease expires by itself");
     free(receipts);
 }
@@ -120,7 +134,7 @@ bool giveback_lost(struct loop *l, const struct entry *e, const struct view *v)
         text_put_receipt_range(&text, g->topic, g->queue, lost[i].first, lost[i].last, g->attempt);
         receipts[i] = slice_of(NULL, text.len - before);
     }
-    giveback_submit(l, CMD_SKIP, e->cmd.pos[0], &text, receipts, n);
+    giveback_submit(l, CMD_SKIP, e->cmd.pos[0], &text, receipts, n, 0);
     free(receipts);
     buf_free(&text);
     return true;
@@ -139,7 +153,7 @@ static void giveback_first_marks(struct loop *l, struct marks *ms, uint32_t n)
         text_put_receipt_range(&text, cmd->rest[m->topic], m->queue, m->first, m->last, m->attempt);
         receipts[i] = slice_of(NULL, text.len - before);
     }
-    giveback_submit(l, CMD_RELEASE, cmd->pos[0], &text, receipts, n);
+    giveback_submit(l, CMD_RELEASE, cmd->pos[0], &text, receipts, n, marks_at(ms, 0)->popped_ms);
     buf_free(&text);
     for (uint32_t i = 0; i < n; i++)
         marks_drop_first(ms);

@@ -26,8 +26,8 @@ void giveback_entry(struct loop *l, const struct entry *e);
 void giveback_messages(struct loop *l, const struct entry *e);
 void giveback_rest(struct loop *l, const struct entry *e, const struct granted *done);
 
-/* Requeues the messages with these receipts: n of them, each sized. */
-void giveback_receipts(struct loop *l, struct slice group, const struct buf *sized, uint32_t n);
+/* Requeues those messages of a POP that have these receipts: n of them, each sized. */
+void giveback_receipts(struct loop *l, const struct entry *e, const struct buf *sized, uint32_t n);
 
 /* Has the group go on behind the messages that were found damaged when the grants of the entry were read in v (SKIP).
  * True: there were some. */

@@ -23,6 +23,7 @@ struct mark {
     uint32_t topic; /* place in the stream's command */
     uint32_t queue, attempt;
     uint64_t first, last;
+    int64_t popped_ms; /* when they were leased */
 };
 
 struct marks {

@@ -166,6 +166,7 @@ static void stream_group_hand_out(struct stream *s, const struct entry *e)
 {
     struct conn *c = s->conn;
     struct stream_granted sum = {.stream = s};
+    s->popped_ms = e->out.popped_ms;
     struct view *v = loop_view(c->loop);
     if (!v) {
         giveback_messages(c->loop, e);

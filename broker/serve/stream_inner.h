@@ -42,6 +42,7 @@ struct stream {
     int64_t asked; /* ... and how many messages they ask for */
     bool flowing; /* the last one brought all it asked for ... */
     uint64_t each; /* ... of so many bytes each, about */
+    int64_t popped_ms; /* when those were leased that are being sent */
     /* QUEUE */
     struct reader reader;
     struct command cmd; /* POP or TAKE, or READ: copied for what is submitted or parked; points into mem */

@@ -30,7 +30,8 @@ static enum status stream_mark_part(struct stream *s, const struct part *p)
                         .stream = s,
                         .topic = stream_topic_place(s, p->grant->topic),
                         .queue = p->grant->queue,
-                        .attempt = p->grant->attempt};
+                        .attempt = p->grant->attempt,
+                        .popped_ms = s->popped_ms};
     uint64_t base = p->h->base + p->from;
     for (uint32_t i = 0, first; i < p->n; i++) {
         if (!stream_is_granted(p, i))

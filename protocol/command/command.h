@@ -93,6 +93,7 @@ struct command {
     struct option *opt;                /* in the order sent */
     uint64_t has;                      /* mask of the options present */
     struct batch_facts batch;          /* PRODUCE: of its batch */
+    uint64_t client;                   /* the id of the connection that it came from; 0: the broker's own */
 };
 
 /* Scratch memory for parsing, kept by a connection from one command to the next. */

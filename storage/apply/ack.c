@@ -7,6 +7,7 @@
 #include "storage/group/group.h"
 #include "storage/group/dead.h"
 #include "storage/group/lease.h"
+#include "storage/group/limit.h"
 
 /* Finds the group on the receipt's topic, and the message's run; *ret_run is NULL where the lease is lost. */
 static enum status ack_find(struct state *st, const struct stamp *stamp, struct slice group,
@@ -236,7 +237,9 @@ void apply_release(struct state *st, const struct stamp *stamp, const struct com
             continue;
         uint64_t from = first.offset;
         for (struct run *r; (r = lease_next(gt, &first, last, stamp->now_ms, &from));) {
-            core_news(st, &gt->news, run_live_in(r, first.offset, last));
+            uint32_t live = run_live_in(r, first.offset, last);
+            core_news(st, &gt->news, live);
+            limit_gave_back(st, gt, command_number(cmd, OPT_ID_AT, 0), stamp->now_ms, live);
             r = run_cut(&gt->runs, r, first.offset, last);
             /* Nobody has received it, so its attempt number has not been used. */
             if (!r || run_wait(&gt->runs, r, r->attempt - 1, stamp->now_ms) != ST_OK)

@@ -16,6 +16,7 @@
 #include "storage/group/grants.h"
 #include "storage/model/log.h"
 #include "storage/group/lease.h"
+#include "storage/group/limit.h"
 #include "storage/group/waiting.h"
 
 #define POP_TOPICS_MAX 64
@@ -137,7 +138,7 @@ static enum status pop_groups(struct pop *p, const struct command *cmd, struct g
             return s;
         missing += !gts[i];
     }
-    if (missing && cmd->info->id == CMD_TAKE)
+    if (missing && (cmd->info->id == CMD_TAKE || !p->stamp->policy->auto_create_groups))
         return ST_NOGROUP;
     if (missing && p->st->meta.groups + missing > GROUPS_MAX)
         return ST_LIMIT;
@@ -157,8 +158,12 @@ static void pop_refuse(struct outcome *out, const struct command *cmd, enum stat
         reply_error(&out->reply, s, "no topic '%s': SEND to it or TOPIC CREATE it first", name);
     } else if (s == ST_NOTOPIC) {
         reply_error(&out->reply, s, "one of these topics does not exist: SEND to it or TOPIC CREATE it first");
-    } else if (s == ST_NOGROUP) {
+    } else if (s == ST_NOGROUP && cmd->info->id == CMD_TAKE) {
         reply_error(&out->reply, s, "the group was deleted");
+    } else if (s == ST_NOGROUP) {
+        char name[160];
+        text_quote(cmd->pos[0], 130, name, sizeof(name));
+        reply_error(&out->reply, s, "no group '%s' on the topic, and auto_create_groups is off: GROUP CREATE it first", name);
     } else if (s == ST_LIMIT) {
         reply_error(&out->reply, s, "too many consumer groups: at most %d, counted for each topic", GROUPS_MAX);
     } else {
@@ -166,10 +171,34 @@ static void pop_refuse(struct outcome *out, const struct command *cmd, enum stat
     }
 }
 
+/* Takes what the group's limits leave, of what the caller still wants. */
+static void pop_group(struct pop *p, struct gt *gt)
+{
+    pop_end_leases(p, gt);
+    uint32_t want = p->left, room = limit_room(gt, p->stamp->now_ms, want, &p->retry_ms);
+    p->left = room;
+    p->crowded = !lease_room(gt);
+    pop_waiting(p, gt);
+    pop_fresh(p, gt);
+    limit_took(p->st, gt, p->stamp->now_ms, room - p->left);
+    p->left += want - room;
+    group_arm(p->st, gt, p->stamp->now_ms);
+}
+
+/* Some messages were leased. Remembers the connection's id, so that no later one has it. */
+static void pop_granted(struct pop *p)
+{
+    p->out->popped_ms = p->stamp->now_ms;
+    if (p->holder <= p->st->meta.holders)
+        return;
+    p->st->meta.holders = p->holder;
+    p->st->meta_dirty = true;
+}
+
 void apply_pop(struct state *st, const struct stamp *stamp, const struct command *cmd,
                struct outcome *out)
 {
-    struct pop p = {.st = st, .stamp = stamp, .out = out};
+    struct pop p = {.st = st, .stamp = stamp, .out = out, .holder = cmd->client};
     p.left = (uint32_t)command_number(cmd, OPT_ID_COUNT, 1);
     p.lease_ms = command_number(cmd, OPT_ID_LEASE, 0);
     struct gt *gts[POP_TOPICS_MAX];
@@ -183,13 +212,8 @@ void apply_pop(struct state *st, const struct stamp *stamp, const struct command
         pop_refuse(out, cmd, s);
         return;
     }
-    for (uint32_t i = 0; i < cmd->n_rest && pop_more(&p); i++) {
-        pop_end_leases(&p, gts[i]);
-        p.crowded = !lease_room(gts[i]);
-        pop_waiting(&p, gts[i]);
-        pop_fresh(&p, gts[i]);
-        group_arm(st, gts[i], stamp->now_ms);
-    }
+    for (uint32_t i = 0; i < cmd->n_rest && pop_more(&p); i++)
+        pop_group(&p, gts[i]);
     /* What cannot be read ends this POP, and it answers with what it has. All that it changed is whole. */
     bool unread = p.status == ST_DAMAGED || p.status == ST_IO;
     if (unread && out->n_grants > 0)
@@ -200,8 +224,10 @@ void apply_pop(struct state *st, const struct stamp *stamp, const struct command
         core_fail(out, p.status == ST_OK ? ST_NOMEM : p.status, "POP");
         return;
     }
-    if (out->n_grants > 0)
+    if (out->n_grants > 0) {
+        pop_granted(&p);
         return;
+    }
     if (p.refused && !p.changed) {
         reply_error(&out->reply, ST_BUSY, "the group has %d leases on this topic that are not acknowledged yet",
                     LEASES_MAX);
@@ -209,6 +235,6 @@ void apply_pop(struct state *st, const struct stamp *stamp, const struct command
     }
     /* BUSY means that nothing was done. If this POP has made a group, the next one, which comes at once, says it. */
     out->nothing = true;
-    out->retry_at_ms = p.again || p.refused || p.expired >= POP_EXPIRED_MAX ? stamp->now_ms : 0;
+    out->retry_at_ms = p.again || p.refused || p.expired >= POP_EXPIRED_MAX ? stamp->now_ms : p.retry_ms;
     reply_array(&out->reply, 0);
 }

@@ -23,6 +23,7 @@ struct pop {
     uint32_t expired; /* expired messages that were skipped */
     bool changed;     /* something was created or leased, so it cannot simply fail */
     bool again;       /* more may be had at once, by another POP */
+    int64_t retry_ms; /* when RATE lets more go; 0: no time is known */
     bool crowded;     /* the group on this topic has too many leases: nothing is delivered ... */
     bool refused;     /* ... and there was something */
     enum status status;

@@ -147,6 +147,7 @@ static enum status group_read_rows(struct state *st, struct gt *gt, const struct
     gt->attempt_top = cursor.attempt_top;
     gt->rate_free_us = cursor.rate_free_us;
     gt->sought = cursor.sought;
+    gt->leased_stored = cursor.leased;
     for (uint32_t q = 0; q < gt->n_queues; q++) {
         uint64_t next = q < cursor.n_queues ? cursor.next[q] : 0;
         uint64_t floor = gt->topic->queues[q].floor;
@@ -424,6 +425,17 @@ static void group_save_cursor(struct state *st, struct gt *gt)
     core_put(st, &key, core_row(st));
 }
 
+/* Where the commit group has made room that INFLIGHT has not left before, it is news. */
+static void group_tell_room(struct state *st, struct gt *gt)
+{
+    uint64_t before = gt->leased_stored, now = gt->runs.n_leased, room = group_inflight_room(gt);
+    gt->leased_stored = now;
+    if (!gt->inflight || now >= before || room == 0)
+        return;
+    uint64_t n = before - now < room ? before - now : room;
+    core_news(st, &gt->news, n < COUNT_MAX ? (uint32_t)n : COUNT_MAX);
+}
+
 void group_measure(struct state *st, struct gt *gt)
 {
     lru_resize(&st->lru, &gt->lru, group_bytes(gt));
@@ -439,6 +451,7 @@ void group_flush(struct state *st)
             group_free(gt);
             continue;
         }
+        group_tell_room(st, gt);
         group_save_cursor(st, gt);
         runs_flush(&gt->runs, st, gt->id);
         group_measure(st, gt);

@@ -42,6 +42,7 @@ struct gt {
     enum filter_kind filter_kind;
     struct slice filter;  /* owned */
     int64_t rate_free_us; /* when RATE lets the next message go */
+    uint64_t leased_stored; /* messages that were leased when its cursor row was written (group_tell_room) */
     struct gtq *queues;
     uint32_t n_queues;
     struct runs runs;
@@ -67,6 +68,14 @@ struct group_settings {
 static inline uint32_t group_attempt_base(const struct gt *gt, uint32_t queue, uint64_t offset)
 {
     return offset < gt->queues[queue].again ? gt->queues[queue].again_base : gt->attempt_base;
+}
+
+/* How many more messages INFLIGHT lets be leased. */
+static inline uint64_t group_inflight_room(const struct gt *gt)
+{
+    if (!gt->inflight)
+        return UINT64_MAX;
+    return gt->runs.n_leased < gt->inflight ? gt->inflight - gt->runs.n_leased : 0;
 }
 
 /* ST_GONE: no such group on that topic. */

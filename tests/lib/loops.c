@@ -62,7 +62,8 @@ static void start_store(struct loops *f, const char *flag)
                                   .checkin_ms = 1,
                                   .check_every_ms = 100000,
                                   .check_max = 3,
-                                  .auto_create_topics = true};
+                                  .auto_create_topics = true,
+                                  .auto_create_groups = true};
     journal_set_policy(f->server.journal, &policy);
     f->server.unserved = unserved_new(&f->server, NULL);
     assert_non_null(f->server.unserved);

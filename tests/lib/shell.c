@@ -22,7 +22,8 @@ void shell_start(struct shell *s)
                                 .check_every_ms = 30000,
                                 .check_max = 15,
                                 .node = 1,
-                                .auto_create_topics = true};
+                                .auto_create_topics = true,
+                                  .auto_create_groups = true};
     s->path = tmpdir_new();
     command_space_init(&s->space);
     buf_init(&s->said, 0);
@@ -147,6 +148,14 @@ static bool inner_command(const struct slice *words, size_t n, struct command *r
     *ret_cmd = (struct command){.info = command_info(id), .n_pos = pos};
     if (pos)
         ret_cmd->pos[0] = words[1];
+    static struct option at;
+    if (id == CMD_RELEASE && n > 4 && slice_equal(words[n - 2], SLICE_LIT("AT"))) {
+        at = (struct option){.id = OPT_ID_AT};
+        bool read = text_int(words[n - 1], &at.n);
+        assert(read);
+        ret_cmd->n_opt = 1, ret_cmd->opt = &at, ret_cmd->has = OPT(AT);
+        n -= 2;
+    }
     ret_cmd->n_rest = (uint32_t)(n - 1 - pos);
     ret_cmd->rest = (struct slice *)(uintptr_t)(words + 1 + pos);
     return true;
@@ -195,6 +204,7 @@ uint32_t shell_add_words(struct shell *s, const struct slice *words, size_t n)
     struct command cmd;
     struct outcome *out = shell_slot(s);
     enum status bad = shell_parse(s, words, n, &cmd, err);
+    cmd.client = s->client;
     if (bad != ST_OK) {
         reply_error(&out->reply, bad, "%s", err);
         return s->n - 1;

@@ -5,7 +5,7 @@
  *   shell_do(s, "SEND t hello QUEUE 0")  ──► "t:0:0"          applies, writes the group, returns the reply
  *   shell_add(s, ...) x n, shell_write(s) ──► shell_reply(s, i)   several commands in one group
  *
- * The broker's own commands are written TICK, RELEASE group receipt..., SKIP group receipt..., UNASK txid..., and TAKE like
+ * The broker's own commands are written TICK, RELEASE group receipt... [AT ms], SKIP group receipt..., UNASK txid..., and TAKE like
  * POP. shell_do runs a query on a view
  * of what is written.
  *
@@ -28,6 +28,7 @@ struct shell {
     struct state *st;    /* NULL: so is the store, or it could not be loaded */
     struct policy policy;
     uint64_t index;
+    uint64_t client; /* the connection that all commands come from */
     int64_t now_ms;
     bool sync, full;
     bool asks_only, repeated; /* shell_repeated: state_repeated instead of state_apply, and what it returned */

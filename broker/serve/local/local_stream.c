@@ -64,6 +64,7 @@ void local_STREAM_GROUP(struct conn *c, const struct command *cmd, struct reques
                           .pos = {cmd->pos[0]},
                           .rest = cmd->rest,
                           .opt = opt,
+                          .client = cmd->client,
                           .has = OPT(COUNT) | (lease ? OPT(LEASE) : 0)};
     if (!stream_group_open(c, &pop, credit, rq))
         conn_refuse(c, rq, ST_BUSY, NULL);

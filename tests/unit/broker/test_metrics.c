@@ -97,7 +97,8 @@ static int set_up(void **state)
     const struct policy policy = {.dedup_window_ms = 1000, .txn_outcome_retention_ms = 100000,
                                   .txn_timeout_ms = 100000, .checkin_ms = 100000,
                                   .check_every_ms = 100000, .check_max = 3,
-                                  .auto_create_topics = true};
+                                  .auto_create_topics = true,
+                                  .auto_create_groups = true};
     journal_set_policy(f->server.journal, &policy);
     journal_register(f->server.journal, &f->client);
     *state = f;
