@@ -3,7 +3,8 @@
  *
  *   hmq_options ──► hmq_client ──┬── hmq_call             any command of the broker
  *   (names, URI)    one          ├── hmq_pop, hmq_ack ..  plain consuming
- *                   connection   ├── hmq_producer         batches, resends without doubling
+ *                   connection   ├── hmq_group_*, hmq_dlq_*, hmq_topic_*   managing
+ *                                ├── hmq_producer         batches, resends without doubling
  *                                ├── hmq_txn_producer     half messages, commit, check-back
  *                                ├── hmq_consumer         callback, workers, leases, draining
  *                                ├── hmq_reader           one queue from an offset on, without a group
@@ -25,7 +26,7 @@
  *   Time       Milliseconds. A timeout_ms of HMQ_DEFAULT (-1) means the option call_timeout_ms.
  *   Versions   A structure whose first member is its size may get new members in later versions, at its end. A program
  *              that was compiled with an older header goes on working; one with a newer header is refused where it
- *              sets what the library does not know. hmq_error, hmq_prop and hmq_prop_bytes never change, enumerations get new values.
+ *              sets what the library does not know. hmq_error, hmq_prop, hmq_prop_bytes and hmq_position never change, enumerations get new values.
  *   Text       Strings are UTF-8 or plain bytes that end with NUL; bodies are any bytes with a length.
  *   Outcome    HMQ_EUNKNOWN means: the request was sent, but its reply is lost; it may have been done.
  *              Every other failure means: it was not done.
@@ -321,7 +322,7 @@ typedef struct hmq_prop_bytes {
  * properties may be any bytes: as text they seem to end at their first NUL, the _bytes functions have the length
  * (ret_len may be NULL). Several threads may read a message at once.
  */
-HMQ_API const char *hmq_message_id(const hmq_message *m); /* "topic:queue:offset" */
+HMQ_API const char *hmq_message_id(const hmq_message *m); /* "topic:queue:offset"; NULL: a half message has none yet */
 HMQ_API const char *hmq_message_receipt(const hmq_message *m); /* "topic:queue:offset#attempt" */
 HMQ_API const char *hmq_message_topic(const hmq_message *m);
 HMQ_API const void *hmq_message_body(const hmq_message *m,
@@ -385,6 +386,180 @@ HMQ_API enum hmq_status hmq_extend(hmq_client *client, const char *group, const 
 HMQ_API enum hmq_status hmq_reject(hmq_client *client, const char *group, const char *receipt,
                                    const char *reason, int64_t timeout_ms, hmq_error *err);
 
+/* ---- Places in a topic ---------------------------------------------------------------------- */
+
+enum hmq_place {
+    HMQ_AT_EARLIEST = 0, /* the oldest message that is kept */
+    HMQ_AT_LATEST, /* the end: what is stored from now on */
+    HMQ_AT_TIME, /* the first message that was stored at time_ms, or later */
+    HMQ_AT_OFFSET, /* queue, offset */
+    HMQ_BEFORE_END /* so many (offset) messages before the end; hmq_read only */
+};
+
+typedef struct hmq_position {
+    enum hmq_place place;
+    uint32_t queue; /* hmq_read: always; a seek: HMQ_AT_OFFSET only */
+    uint64_t offset;
+    int64_t time_ms; /* Unix time */
+} hmq_position;
+
+/*
+ * Reads up to count messages (1..1000) of a queue, without a group; fewer where fewer are there, or where they are large.
+ * Waits up to wait_ms for the first one. For much, or for long, take a reader. Free *ret_batch with hmq_batch_free.
+ * HMQ_ENOTOPIC; HMQ_EREFUSED: no such queue; HMQ_EDAMAGED: the first of them is damaged on the broker's disk.
+ */
+HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_read(hmq_client *client, const char *topic, const hmq_position *from,
+                                                size_t count, int64_t wait_ms, hmq_batch **ret_batch, hmq_error *err);
+
+/* ---- Groups: settings, pausing, seeking ----------------------------------------------------- */
+
+enum hmq_filter {
+    HMQ_FILTER_LEAVE = 0, /* as it is; of a new group: none */
+    HMQ_FILTER_NONE,
+    HMQ_FILTER_TAG, /* the TAG is one of these: "eu||us" */
+    HMQ_FILTER_WHERE /* an expression over properties and attributes, as in SQL: "amount > 1000 AND currency = 'EUR'" */
+};
+
+/* Initialise with HMQ_GROUP_SETTINGS: each member then says "leave it", or of a new group "the default". */
+typedef struct hmq_group_settings {
+    size_t size; /* sizeof(hmq_group_settings), set by HMQ_GROUP_SETTINGS */
+    int ordered; /* 1: one message of each ORDER key is leased at a time, the next one after its end; 0: no; -1 */
+    enum hmq_filter filter_kind;
+    const char *filter; /* of kind TAG or WHERE */
+    int64_t lease_ms; /* of a POP that names none; -1 */
+    int64_t attempts; /* deliveries after which a message is a dead letter; -1 */
+    const int64_t *backoff_ms; /* the pauses before attempts 2, 3 ...; the last one repeats */
+    size_t n_backoff_ms; /* 0: leave it; at most 64. One pause of 0: none */
+    int64_t rate; /* messages in any second; 0: no limit; -1 */
+    int64_t inflight; /* messages that are leased at a time; 0: no limit; -1 */
+} hmq_group_settings;
+
+#define HMQ_GROUP_SETTINGS                                                                     \
+    {                                                                                          \
+        sizeof(hmq_group_settings), -1, HMQ_FILTER_LEAVE, NULL, -1, -1, NULL, 0, -1, -1        \
+    }
+
+/*
+ * Makes a consumer group on a topic, which a first POP would do with the defaults. from: HMQ_AT_EARLIEST, HMQ_AT_LATEST or
+ * HMQ_AT_TIME; NULL: the earliest. settings NULL: the defaults. HMQ_EEXISTS, HMQ_ENOTOPIC; HMQ_EREFUSED: a setting is
+ * wrong, the text says where (of a filter: at which character).
+ */
+HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_group_create(hmq_client *client, const char *group, const char *topic,
+                                                        const hmq_position *from, const hmq_group_settings *settings,
+                                                        int64_t timeout_ms, hmq_error *err);
+
+/* Changes settings, while consumers go on. HMQ_ENOGROUP, HMQ_ENOTOPIC, HMQ_EREFUSED. */
+HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_group_set(hmq_client *client, const char *group, const char *topic,
+                                                     const hmq_group_settings *settings, int64_t timeout_ms,
+                                                     hmq_error *err);
+
+/* Deletes the group, on all topics, with its dead letters. HMQ_ENOGROUP. */
+HMQ_API enum hmq_status hmq_group_delete(hmq_client *client, const char *group, int64_t timeout_ms, hmq_error *err);
+
+/* No message is delivered until hmq_group_resume; acknowledgements go on. topic NULL: on all of the group's. It is kept
+ * over restarts of the broker. HMQ_ENOGROUP. */
+HMQ_API enum hmq_status hmq_group_pause(hmq_client *client, const char *group, const char *topic, int64_t timeout_ms,
+                                        hmq_error *err);
+HMQ_API enum hmq_status hmq_group_resume(hmq_client *client, const char *group, const char *topic, int64_t timeout_ms,
+                                         hmq_error *err);
+
+/* *ret_info: LIST of MAPs, one for each topic: settings, counts, consumers, what a filter, limit or pause holds back. Free
+ * it with hmq_reply_free. HMQ_ENOGROUP. */
+HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_group_info(hmq_client *client, const char *group, int64_t timeout_ms,
+                                                      hmq_reply **ret_info, hmq_error *err);
+
+/*
+ * Moves the group to a place: of all queues of the topic, or with HMQ_AT_OFFSET of one. What lies behind it is delivered
+ * (again), what lies before it never. Receipts that are out become stale: consumers learn it by HMQ_ESTALE, or
+ * hmq_message_lost. Attempts begin anew. HMQ_ENOGROUP, HMQ_ENOTOPIC; HMQ_EREFUSED: no such queue.
+ */
+HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_group_seek(hmq_client *client, const char *group, const char *topic,
+                                                      const hmq_position *to, int64_t timeout_ms, hmq_error *err);
+
+/* Changes nothing. *ret_map: MAP that says what would be ready; free it with hmq_reply_free. */
+HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_group_seek_dry_run(hmq_client *client, const char *group, const char *topic,
+                                                              const hmq_position *to, int64_t timeout_ms,
+                                                              hmq_reply **ret_map, hmq_error *err);
+
+#define HMQ_CURSOR_SIZE 256 /* bytes for the cursor of a list, NUL included */
+
+typedef struct hmq_lease_list hmq_lease_list;
+
+typedef struct hmq_lease {
+    size_t size; /* set by the caller: sizeof(hmq_lease); then how much was filled */
+    const char *receipt; /* texts are borrowed from the list */
+    int64_t lease_until_ms; /* Unix time */
+    const char *consumer; /* its connection; NULL: it is gone, or the broker was restarted since */
+} hmq_lease;
+
+/*
+ * What the consumers of a group have, a page at a time. topic NULL: on all of its topics. count: 0: the broker's 100.
+ * cursor: HMQ_CURSOR_SIZE bytes that are "" at first; it is moved on, and "" again behind the last page. NULL: the first
+ * page only. Free *ret_leases with hmq_lease_list_free. HMQ_ENOGROUP.
+ */
+HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_group_leases(hmq_client *client, const char *group, const char *topic,
+                                                        size_t count, char *cursor, int64_t timeout_ms,
+                                                        hmq_lease_list **ret_leases, hmq_error *err);
+
+/* Fills *ret_lease up to its size; 0 past the last one, or where that cannot be its size. */
+HMQ_API int hmq_lease_at(const hmq_lease_list *leases, size_t i, hmq_lease *ret_lease);
+HMQ_API void hmq_lease_list_free(hmq_lease_list *leases);
+
+/* ---- Dead letters --------------------------------------------------------------------------- */
+
+/* The dead letters of a group, oldest first, a page at a time, as hmq_group_leases. hmq_message_origin, _reason and
+ * _attempts tell of their past; hmq_message_id is what hmq_dlq_redrive_these takes. HMQ_ENOGROUP. */
+HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_dlq_list(hmq_client *client, const char *group, size_t count, char *cursor,
+                                                    int64_t timeout_ms, hmq_batch **ret_batch, hmq_error *err);
+
+/*
+ * Gives dead letters back to their group, and to no other one: the oldest count of them (0: all). They are delivered again,
+ * with attempts from 1 and new ids; hmq_message_origin still tells the first one. It takes several requests for many;
+ * *ret_count (may be NULL) says how many were given back, on failure too. HMQ_ENOGROUP; HMQ_EUNKNOWN: of the last
+ * request, which may have given back more.
+ */
+HMQ_API enum hmq_status hmq_dlq_redrive(hmq_client *client, const char *group, uint64_t count, int64_t timeout_ms,
+                                        uint64_t *ret_count, hmq_error *err);
+
+/* The same for these ids. One that is no dead letter of the group any more does not count. */
+HMQ_API enum hmq_status hmq_dlq_redrive_these(hmq_client *client, const char *group, const char *const *ids, size_t n,
+                                              int64_t timeout_ms, uint64_t *ret_count, hmq_error *err);
+
+/* Deletes all dead letters of the group. *ret_count (may be NULL): how many, on failure too. HMQ_ENOGROUP. */
+HMQ_API enum hmq_status hmq_dlq_purge(hmq_client *client, const char *group, int64_t timeout_ms, uint64_t *ret_count,
+                                      hmq_error *err);
+
+/* ---- Topics --------------------------------------------------------------------------------- */
+
+/* Initialise with HMQ_TOPIC_SETTINGS: each member then says "leave it", or of a new topic "the default". */
+typedef struct hmq_topic_settings {
+    size_t size; /* sizeof(hmq_topic_settings), set by HMQ_TOPIC_SETTINGS */
+    uint32_t queues; /* they only grow; 0: leave it */
+    int64_t retention_ms; /* messages are kept so long; 0: for ever; -1: leave it */
+    int64_t max_bytes; /* and so many bytes of them; 0: any; -1: leave it */
+    const char *compress; /* "none", "lz4", "zstd": for a new topic only; NULL: leave it */
+} hmq_topic_settings;
+
+#define HMQ_TOPIC_SETTINGS                              \
+    {                                                   \
+        sizeof(hmq_topic_settings), 0, -1, -1, NULL     \
+    }
+
+/* settings NULL: the defaults. HMQ_EEXISTS, HMQ_EREFUSED: the text says which setting is wrong. */
+HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_topic_create(hmq_client *client, const char *topic,
+                                                        const hmq_topic_settings *settings, int64_t timeout_ms,
+                                                        hmq_error *err);
+
+/* Changes settings, while producers and consumers go on. HMQ_ENOTOPIC, HMQ_EREFUSED. */
+HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_topic_set(hmq_client *client, const char *topic,
+                                                     const hmq_topic_settings *settings, int64_t timeout_ms,
+                                                     hmq_error *err);
+
+/* Drops a delayed message, by the token that hmq_send returned. *ret_cancelled (may be NULL): 1; 0: there is none, as it is
+ * visible, or was dropped before. */
+HMQ_API enum hmq_status hmq_delayed_cancel(hmq_client *client, const char *token, int64_t timeout_ms, int *ret_cancelled,
+                                           hmq_error *err);
+
 /* ---- Producer ------------------------------------------------------------------------------- */
 
 typedef struct hmq_prop {
@@ -401,7 +576,7 @@ typedef struct hmq_send_options {
     const char *tag;
     const char *order; /* messages with the same ORDER go to the same queue, in order */
     int32_t queue; /* -1: the broker chooses */
-    int32_t priority; /* 0..9; -1: the broker's default */
+    int32_t priority; /* 0..9: 9 is delivered first among what is ready; -1: the broker's default, 4 */
     int64_t delay_ms; /* 0: now */
     int64_t at_ms; /* Unix time; 0: now */
     int64_t ttl_ms; /* 0: none */
@@ -583,6 +758,11 @@ HMQ_API enum hmq_status hmq_txn_run(hmq_txn_producer *producer, const char *topi
                                     hmq_local_fn local, void *arg, int64_t timeout_ms,
                                     hmq_txid *ret_txid, hmq_error *err);
 
+/* The messages that a transaction holds, in the order of their half messages, decided or not. Those of one that is not
+ * committed have no id (NULL). Free *ret_batch with hmq_batch_free. HMQ_ENOTXN. */
+HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_txn_messages(hmq_client *client, hmq_txid txid, int64_t timeout_ms,
+                                                        hmq_batch **ret_batch, hmq_error *err);
+
 /* As hmq_producer_flush and hmq_producer_close. Close also takes the client out of the members that the broker asks, and
  * waits for check callbacks that are running; checks that none has begun go to another member at once. A callback that
  * still runs at the deadline is abandoned (HMQ_ETIMEDOUT): its answer is dropped, and its arg must stay until it returns. */
@@ -614,15 +794,17 @@ typedef struct hmq_consumer hmq_consumer;
 
 /*
  * Starts to consume at once, or with start=no at hmq_consumer_resume. Options: workers, prefetch, prefetch_bytes,
- * lease_ms, max_lease_ms, wait_ms, ordered, start. The broker pushes messages as they come, as far as prefetch allows; a
+ * lease_ms, max_lease_ms, wait_ms, ordered, order_group, start. The broker pushes messages as they come, as far as prefetch allows; a
  * broker without streams is asked with POP. While one request with acknowledgements is under way, the next ones are
  * collected. If a topic does not exist, the consumer tries again until it does. Close with hmq_consumer_close.
  *
  * ordered=yes: messages of one ORDER key are handled one after another, in the order of their offsets, though several
- * workers handle other keys meanwhile. The next one begins when the one before it has ended. HMQ_NACK retries the
- * message here, after the delay, and its key waits for it; the broker does not count that as an attempt. A message whose
- * lease is lost loses its place. Several consumers of a group may have messages of one key, unless the broker orders the
- * group.
+ * workers handle other keys meanwhile. The next one begins when the one before it has ended. The group is made ORDERED at
+ * the broker, or set to it, so this holds over all consumers of the group: HMQ_NACK requeues the message there, its key
+ * waits for it, and after the group's attempts it is a dead letter and the next one goes on. Where the broker refuses, with
+ * HMQ_EVENT_TROUBLE, or with order_group=no, the order holds within this consumer alone: HMQ_NACK retries the message here,
+ * after the delay, and its key waits for it; the broker does not count that as an attempt. A message whose lease is lost
+ * loses its place then, and several consumers of the group may have messages of one key.
  */
 HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_consumer_new(hmq_client *client, const char *group,
                                          const char *const *topics, size_t n_topics,
@@ -656,7 +838,7 @@ typedef void (*hmq_ended_fn)(void *arg, const hmq_error *err);
  * Ends a message that is kept, or whose handler runs: as a handler's result would, without waiting. From then on m is
  * not valid; inside its handler it is, until that returns. retry NULL: its defaults. fn (may be NULL, must be with
  * HMQ_KEEP) is told what came of it, which takes a request for this message alone; without fn many are acknowledged in
- * one request. HMQ_NACK requeues it at the broker, also with ordered=yes. HMQ_ENOMEM: it is not ended, fn is not called.
+ * one request. HMQ_NACK requeues it at the broker, also with order_group=no. HMQ_ENOMEM: it is not ended, fn is not called.
  * HMQ_ECLOSED: the consumer was closed; m is freed, and redelivered when its lease expires. HMQ_EINVAL: it is neither.
  */
 HMQ_API enum hmq_status hmq_message_end(const hmq_message *m, enum hmq_verdict verdict, const hmq_retry *retry,

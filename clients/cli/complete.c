@@ -7,6 +7,7 @@
  */
 #include "clients/cli/complete.h"
 
+#include "clients/cli/shorthand.h"
 #include "protocol/command/command.h"
 
 #define WORDS_MAX 64
@@ -63,6 +64,10 @@ static void offer_first(const struct seeker *s)
             offer(s, first);
         last = first;
     }
+    struct slice word, command;
+    const char *what;
+    for (size_t i = 0; shorthand_at(i, &word, &command, &what); i++)
+        offer(s, word);
     offer(s, SLICE_LIT("TAIL"));
     offer(s, SLICE_LIT("EXIT"));
 }

@@ -4,7 +4,9 @@
 #include "clients/cli/help.h"
 
 #include <stdio.h>
+#include <string.h>
 
+#include "clients/cli/shorthand.h"
 #include "clients/cli/tail.h"
 #include "protocol/command/command.h"
 
@@ -35,6 +37,10 @@ static const char program_text[] =
     "  read topic queue offset  shows messages without receiving them\n"
     "  tail topic               follows a topic as it grows; ^C stops\n"
     "  lag, topic, group        tables of groups and topics\n"
+    "  dlq group                its dead letters; redrive group gives them back\n"
+    "  delayed topic            messages that wait for their time\n"
+    "  find topic key           messages with a key\n"
+    "  leases group             who has what; seek group topic to moves the group\n"
     "  txn txid, info           describes a transaction, or the broker\n"
     "\n"
     "To try it:\n"
@@ -62,7 +68,7 @@ static const struct {
 };
 
 /* Prints the text, wrapped at COLUMNS; lines after the first are indented. */
-static void print_wrapped(struct slice text, size_t indent)
+static void help_print_wrapped(struct slice text, size_t indent)
 {
     struct cursor c = cursor_of(text);
     size_t column = 0;
@@ -79,13 +85,13 @@ static void print_wrapped(struct slice text, size_t indent)
     putchar('\n');
 }
 
-static void explain(const struct command_info *info)
+static void help_explain(const struct command_info *info)
 {
     struct buf usage;
     buf_init(&usage, 0);
     command_usage(info, &usage);
     if (!usage.failed)
-        print_wrapped(buf_slice(&usage), 4);
+        help_print_wrapped(buf_slice(&usage), 4);
     buf_free(&usage);
     printf("    %s\n", info->summary);
     if (info->kind == KIND_LATER)
@@ -107,7 +113,15 @@ static bool help_matches(const struct command_info *info, const struct slice *wo
            slice_equal_nocase(words[1], slice_of(blank + 1, name.len - first - 1));
 }
 
-static void list_all(void)
+static void help_list_shorthands(void)
+{
+    struct slice word, command;
+    const char *what;
+    for (size_t i = 0; shorthand_at(i, &word, &command, &what); i++)
+        printf("  %-16.*s %s\n", (int)word.len, (const char *)word.data, what);
+}
+
+static void help_list_all(void)
 {
     for (int id = 0; id < COMMAND_COUNT; id++) {
         const struct command_info *info = command_info((enum command_id)id);
@@ -115,27 +129,43 @@ static void list_all(void)
             printf("  %-16s %s\n", info->words, info->summary);
     }
     printf("  %-16s %s\n", "TAIL", "follows a topic as it grows (a command of this program)");
+    help_list_shorthands();
     puts("`halfmq help command` explains a command; upper and lower case are the same.");
+}
+
+/* SEEK as GROUP SEEK; other words as they are. */
+static size_t help_written_out(const struct slice *words, size_t n, struct slice *out)
+{
+    struct slice word, command;
+    const char *what;
+    n = n < 2 ? n : 2;
+    memcpy(out, words, n * sizeof *words);
+    for (size_t i = 0; shorthand_at(i, &word, &command, &what); i++)
+        if (slice_equal_nocase(words[0], word))
+            return shorthand_expand(words, 1, out);
+    return n;
 }
 
 enum exit_code help_command(const struct slice *words, size_t n)
 {
     size_t found = 0;
     if (n == 0) {
-        list_all();
+        help_list_all();
         return EXIT_DONE;
     }
     if (slice_equal_nocase(words[0], SLICE_LIT("TAIL"))) {
         tail_help();
         return EXIT_DONE;
     }
+    struct slice all[2 + SHORTHAND_WORDS_MORE];
+    n = help_written_out(words, n, all);
     for (int id = 0; id < COMMAND_COUNT; id++) {
         const struct command_info *info = command_info((enum command_id)id);
-        if (!help_matches(info, words, n))
+        if (!help_matches(info, all, n))
             continue;
         if (found++ > 0)
             putchar('\n');
-        explain(info);
+        help_explain(info);
     }
     if (found > 0)
         return EXIT_DONE;

@@ -1,68 +1,13 @@
-/*
- * human.c: prints values, messages and tables for people; see human.h. The table below lists the names whose values
- * are times and are printed as dates.
- */
+/* human.c: prints values, messages and tables for people; see human.h. What a value looks like, cell.c knows. */
 #include "clients/cli/human.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clients/cli/cell.h"
 #include "clients/cli/table.h"
 #include "protocol/base/text.h"
-
-#define CELL_BYTES 512
-#define TIME_MS_MIN 1000000000000 /* in 2001; a smaller number under such a name is a duration */
-
-static const char *const times[] = {"born",       "stored", "expires", "lease_until", "created",
-                                    "next_check", "at",     "decided", "timeout"};
-
-static bool human_is_number(const cJSON *item)
-{
-    return cJSON_IsNumber(item) || cJSON_IsRaw(item);
-}
-
-static bool human_format_time(const char *name, const char *digits, char *out, size_t size)
-{
-    int64_t ms;
-    struct tm tm;
-    bool known = false;
-    for (size_t i = 0; name && i < sizeof times / sizeof *times; i++)
-        known = known || strcmp(name, times[i]) == 0;
-    if (!known || !text_int(slice_str(digits), &ms) || ms < TIME_MS_MIN)
-        return false;
-    time_t seconds = (time_t)(ms / 1000);
-    char date[64];
-    if (!gmtime_r(&seconds, &tm) || strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &tm) == 0)
-        return false;
-    snprintf(out, size, "%s.%03dZ", date, (int)(ms % 1000));
-    return true;
-}
-
-/* The item as a short text for a cell of a table; a long one is cut. */
-static void human_format_item(const char *name, const cJSON *item, char *out, size_t size)
-{
-    out[0] = '\0';
-    if (cJSON_IsString(item)) {
-        snprintf(out, size, "%s", item->valuestring);
-    } else if (cJSON_IsRaw(item)) {
-        if (!human_format_time(name, item->valuestring, out, size))
-            snprintf(out, size, "%s", item->valuestring);
-    } else if (cJSON_IsArray(item) && !cJSON_IsObject(item->child)) {
-        size_t at = 0;
-        for (const cJSON *i = item->child; i && at + 1 < size; i = i->next) {
-            char one[CELL_BYTES];
-            human_format_item(NULL, i, one, sizeof one);
-            int n = snprintf(out + at, size - at, "%s%s", at ? "," : "", one);
-            at += n > 0 ? (size_t)n : 0;
-        }
-    } else if (!cJSON_IsNull(item)) {
-        char *text = cJSON_PrintUnformatted(item);
-        snprintf(out, size, "%s", text ? text : "");
-        cJSON_free(text);
-    }
-}
 
 void human_bytes(struct slice s)
 {
@@ -81,7 +26,7 @@ void human_bytes(struct slice s)
 static void human_print_attribute(const cJSON *item)
 {
     char text[CELL_BYTES];
-    human_format_item(item->string, item, text, sizeof text);
+    cell_text(item->string, item, text, sizeof text);
     printf("  %s %s", item->string, text);
 }
 
@@ -105,7 +50,7 @@ void human_message(const cJSON *message)
     cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(message, "properties"))
     {
         char text[CELL_BYTES];
-        human_format_item(NULL, item, text, sizeof text);
+        cell_text(NULL, item, text, sizeof text);
         printf("  %s: %s\n", item->string, text);
     }
     if (body)
@@ -134,7 +79,7 @@ static bool human_fill_line(struct text_table *t, const cJSON *columns, const cJ
         char text[CELL_BYTES];
         const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, column->string);
         if (item)
-            human_format_item(column->string, item, text, sizeof text);
+            cell_text(column->string, item, text, sizeof text);
         ok = ok && (!item || table_cell(t, i, text));
         i++;
     }
@@ -153,7 +98,7 @@ static cJSON *human_collect_columns(const cJSON *list)
         cJSON_ArrayForEach(item, object)
         {
             if (ok && !cJSON_GetObjectItemCaseSensitive(columns, item->string))
-                ok = cJSON_AddBoolToObject(columns, item->string, human_is_number(item)) != NULL;
+                ok = cJSON_AddBoolToObject(columns, item->string, cell_stays_number(item->string, item)) != NULL;
         }
     }
     if (ok)
@@ -189,7 +134,7 @@ static bool human_print_object(const cJSON *object)
         char text[CELL_BYTES];
         if (human_is_table(item))
             continue;
-        human_format_item(item->string, item, text, sizeof text);
+        cell_text(item->string, item, text, sizeof text);
         ok = ok && table_line(t) && table_cell(t, 0, item->string) && table_cell(t, 1, text);
     }
     ok = ok && table_print(t);
@@ -251,4 +196,19 @@ bool human_print(const cJSON *tree)
     else
         puts("(null)");
     return true;
+}
+
+bool human_print_each(const cJSON *tree)
+{
+    const cJSON *item;
+    bool ok = true;
+    if (!human_is_table(tree))
+        return human_print(tree);
+    cJSON_ArrayForEach(item, tree)
+    {
+        if (item != tree->child)
+            putchar('\n');
+        ok = ok && human_print_object(item);
+    }
+    return ok;
 }

@@ -17,6 +17,9 @@
 /* Writes the tree to standard output. False: no memory. */
 bool human_print(const cJSON *tree);
 
+/* The same, with a table of names and values for each object of a list: for those that have too many for a line. */
+bool human_print_each(const cJSON *tree);
+
 void human_message(const cJSON *message);
 
 /* Prints bytes and a line end; on a terminal, control bytes are printed as \xHH. */

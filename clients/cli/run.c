@@ -1,9 +1,4 @@
-/*
- * run.c: see run.h.
- *
- * Shorthands: `topic`, `group`, `pgroup` and `txn` alone mean LIST. With one word that is no subcommand, such as
- * `txn` with an id, they mean INFO: `halfmq topic orders` is `TOPIC INFO orders`.
- */
+/* run.c: runs a command, typed here or read from a stream, and follows what a subscription brings; see run.h. */
 #include "clients/cli/run.h"
 
 #include <stdio.h>
@@ -11,36 +6,11 @@
 
 #include "clients/cli/body.h"
 #include "clients/cli/help.h"
+#include "clients/cli/shorthand.h"
 #include "clients/cli/show.h"
+#include "clients/cli/steps.h"
 #include "clients/cli/tail.h"
 #include "protocol/resp/resp.h"
-
-static const struct shorthand {
-    const char *word;
-} shorthands[] = {{"TOPIC"}, {"GROUP"}, {"PGROUP"}, {"TXN"}};
-
-/* The words with a shorthand written out; room for one word more than n. */
-static size_t run_expand(const struct slice *words, size_t n, struct slice *out)
-{
-    size_t used;
-    memcpy(out, words, n * sizeof *words);
-    if (n > 2 || command_find(words, n, &used))
-        return n;
-    for (size_t i = 0; i < sizeof shorthands / sizeof *shorthands; i++) {
-        const struct shorthand *s = &shorthands[i];
-        if (!slice_equal_nocase(words[0], slice_str(s->word)))
-            continue;
-        if (n == 1) {
-            out[n++] = SLICE_LIT("LIST");
-        } else if (n == 2) {
-            out[1] = SLICE_LIT("INFO");
-            out[2] = words[1];
-            n++;
-        }
-        break;
-    }
-    return n;
-}
 
 /* After SUBSCRIBE: prints what arrives until ^C, or until the broker closes. */
 static enum exit_code run_follow_pushes(struct cli_run *run)
@@ -94,15 +64,17 @@ static enum exit_code run_ask(struct cli_run *run, const struct slice *words, si
 static enum exit_code run_remote(struct cli_run *run, const struct slice *words, size_t n)
 {
     struct buf body;
-    struct slice *all = calloc(n + 1, sizeof *all);
+    struct slice *all = calloc(n + SHORTHAND_WORDS_MORE, sizeof *all);
     if (!all) {
         fputs("halfmq: out of memory\n", stderr);
         return EXIT_USAGE;
     }
     buf_init(&body, 0);
-    n = run_expand(words, n, all);
+    n = shorthand_expand(words, n, all);
     enum exit_code e = body_fill(all, &n, &body, run->stdin_is_free);
-    if (e == EXIT_DONE)
+    if (e == EXIT_DONE && slice_equal_nocase(words[0], SLICE_LIT("REDRIVE")))
+        e = steps_redrive(&run->conn, all, n, run->options.json);
+    else if (e == EXIT_DONE)
         e = run_ask(run, all, n);
     buf_free(&body);
     free(all);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "clients/cli/human.h"
+#include "clients/cli/listing.h"
 
 /* Flushes, and checks once whether anything could not be written. */
 static enum exit_code flushed(void)
@@ -22,8 +23,10 @@ static enum exit_code no_memory(void)
     return EXIT_REFUSED;
 }
 
-static enum exit_code show_tree(cJSON *tree, bool json)
+static enum exit_code show_tree(cJSON *tree, enum reply_shape shape, bool json)
 {
+    if (tree && !json)
+        tree = listing_rows(tree, shape);
     if (!tree)
         return no_memory();
     bool ok;
@@ -34,7 +37,7 @@ static enum exit_code show_tree(cJSON *tree, bool json)
             puts(text);
         cJSON_free(text);
     } else {
-        ok = human_print(tree);
+        ok = shape == SHAPE_GROUP ? human_print_each(tree) : human_print(tree);
     }
     cJSON_Delete(tree);
     return ok ? flushed() : no_memory();
@@ -55,7 +58,7 @@ enum exit_code show_reply(const redisReply *reply, enum reply_shape shape, bool 
         human_bytes(slice_of(reply->str, reply->len));
         return flushed();
     }
-    return show_tree(view_reply(reply, shape), json);
+    return show_tree(view_reply(reply, shape), shape, json);
 }
 
 enum exit_code show_push(const redisReply *reply, bool json)
@@ -63,7 +66,7 @@ enum exit_code show_push(const redisReply *reply, bool json)
     if (reply->type == REDIS_REPLY_ERROR)
         return show_error(reply);
     if (json)
-        return show_tree(view_reply(reply, SHAPE_VALUE), true);
+        return show_tree(view_reply(reply, SHAPE_VALUE), SHAPE_VALUE, true);
     if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 3 &&
         reply->element[2]->type == REDIS_REPLY_STRING)
         human_bytes(slice_of(reply->element[2]->str, reply->element[2]->len));
@@ -74,5 +77,5 @@ enum exit_code show_message(const redisReply *message, bool json, bool first)
 {
     if (!json && !first)
         putchar('\n');
-    return show_tree(view_reply(message, SHAPE_MESSAGE), json);
+    return show_tree(view_reply(message, SHAPE_MESSAGE), SHAPE_MESSAGE, json);
 }

@@ -20,10 +20,10 @@ static const struct {
     {CMD_HELLO, SHAPE_MAP},         {CMD_INFO, SHAPE_INFO},        {CMD_CONFIG_GET, SHAPE_MAP},
     {CMD_TXN_INFO, SHAPE_MAP},      {CMD_TXN_LIST, SHAPE_PAGE},    {CMD_CHECKS, SHAPE_CHECKS},
     {CMD_PGROUP_INFO, SHAPE_MAP},   {CMD_PGROUP_LIST, SHAPE_LIST}, {CMD_POP, SHAPE_MESSAGES},
-    {CMD_GROUP_INFO, SHAPE_LIST},   {CMD_GROUP_LIST, SHAPE_LIST},  {CMD_LAG, SHAPE_LIST},
+    {CMD_GROUP_INFO, SHAPE_GROUP},   {CMD_GROUP_LIST, SHAPE_LIST},  {CMD_LAG, SHAPE_LIST},
     {CMD_DLQ_LIST, SHAPE_LETTERS},  {CMD_READ, SHAPE_MESSAGES},    {CMD_GET, SHAPE_MESSAGE},
-    {CMD_FIND, SHAPE_MESSAGES},     {CMD_TOPIC_INFO, SHAPE_MAP},   {CMD_TOPIC_LIST, SHAPE_LIST},
-    {CMD_DELAYED_LIST, SHAPE_MESSAGES},
+    {CMD_FIND, SHAPE_FOUND},     {CMD_TOPIC_INFO, SHAPE_MAP},   {CMD_TOPIC_LIST, SHAPE_LIST},
+    {CMD_DELAYED_LIST, SHAPE_DELAYED}, {CMD_GROUP_SEEK, SHAPE_MAP},
 };
 
 enum reply_shape view_shape(const struct command_info *info)
@@ -222,9 +222,13 @@ cJSON *view_reply(const redisReply *r, enum reply_shape shape)
     bool array = view_is_array(r);
     switch (shape) {
     case SHAPE_MAP: return view_map(r);
+    case SHAPE_GROUP:
     case SHAPE_LIST: return array ? view_each(r, view_map_or_value) : view_value(r);
     case SHAPE_MESSAGE: return view_message(r);
+    case SHAPE_DELAYED:
+    case SHAPE_FOUND:
     case SHAPE_MESSAGES: return array ? view_each(r, view_message) : view_value(r);
+    case SHAPE_LEASES:
     case SHAPE_PAGE: return view_page(r, view_map_or_value);
     case SHAPE_LETTERS: return view_page(r, view_message);
     case SHAPE_CHECKS: return array ? view_each(r, view_check) : view_value(r);

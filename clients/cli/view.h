@@ -27,7 +27,11 @@ enum reply_shape {
     SHAPE_MESSAGE, /* one message, or null */
     SHAPE_MESSAGES, /* an array of messages */
     SHAPE_PAGE, /* next cursor, SHAPE_LIST */
-    SHAPE_LETTERS, /* next cursor, SHAPE_MESSAGES */
+    SHAPE_LETTERS, /* next cursor, SHAPE_MESSAGES: dead letters */
+    SHAPE_DELAYED, /* SHAPE_MESSAGES, with tokens for ids */
+    SHAPE_FOUND, /* SHAPE_MESSAGES, of FIND */
+    SHAPE_LEASES, /* SHAPE_PAGE, of leases */
+    SHAPE_GROUP, /* SHAPE_LIST, each of which has much to say */
     SHAPE_CHECKS, /* an array of texts that are JSON themselves */
     SHAPE_INFO /* lines of name:value */
 };

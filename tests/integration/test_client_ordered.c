@@ -17,7 +17,7 @@
 
 #include "tests/lib/rig.h"
 
-#define FAST "?wait_ms=200&reconnect_min_ms=1&reconnect_max_ms=5"
+#define FAST "?wait_ms=200&reconnect_min_ms=1&reconnect_max_ms=5&order_group=no"
 #define KEYS 30
 #define EACH 60
 

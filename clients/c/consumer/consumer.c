@@ -9,6 +9,7 @@
 #include "clients/c/client/stats.h"
 #include "clients/c/consumer/consumer_close.h"
 #include "clients/c/consumer/consumer_extend.h"
+#include "clients/c/consumer/consumer_group.h"
 #include "clients/c/consumer/consumer_order.h"
 #include "clients/c/consumer/consumer_run.h"
 #include "clients/c/consumer/consumer_stream.h"
@@ -80,6 +81,7 @@ static void consumer_read_options(struct hmq_consumer *c, const hmq_options *o)
     c->max_lease_ms = options_num(o, CHOICE_max_lease_ms);
     c->wait_ms = options_num(o, CHOICE_wait_ms);
     c->ordered = options_num(o, CHOICE_ordered);
+    c->order_group = c->ordered && options_num(o, CHOICE_order_group);
     c->paused = !options_num(o, CHOICE_start);
     c->n_workers = (size_t)options_num(o, CHOICE_workers);
     c->batch_count = (size_t)options_num(o, CHOICE_batch_count);
@@ -154,7 +156,7 @@ static void consumer_set_functions(struct hmq_consumer *c)
 {
     c->pump = consumer_pump;
     c->bury = consumer_free;
-    c->source = &stream_source;
+    c->source = c->first_source = c->order_group ? &group_source : &stream_source;
     c->service = (struct service){.connected = stream_connected,
                                   .tick = consumer_tick,
                                   .notify = stream_notify,

@@ -114,6 +114,7 @@ struct hmq_consumer {
     void *arg;
     struct interceptors interceptors; /* a copy: a handler may return when the client is gone */
     bool ordered;
+    bool order_group; /* and the broker is to keep the order */
     size_t batch_count, n_workers;
     int64_t batch_wait_ms;
     int64_t lease_ms, max_lease_ms, wait_ms;
@@ -124,7 +125,7 @@ struct hmq_consumer {
 
     pthread_mutex_t lock;
     enum consumer_state state;
-    const struct consumer_source *source;
+    const struct consumer_source *source, *first_source; /* now; on a new connection */
     bool paused;
     size_t n_running; /* messages whose handler runs */
     bool threads_ended; /* no worker is left: it may be freed, where it is a husk */
@@ -136,6 +137,9 @@ struct hmq_consumer {
     struct hash keys; /* ordered: the first message of each ORDER key */
     struct held_list retries; /* ordered: those that wait for their retry */
     size_t calls; /* requests under way, of whatever kind */
+    size_t group_topic; /* order_group: the topic whose group is to be ORDERED next */
+    bool group_set; /* it is there, and to be set */
+    bool group_ordered; /* it is so on all topics: a NACK goes to the broker, which holds the key meanwhile */
     bool ack_open; /* an ACK request is under way */
     bool fetch_open; /* a request of the source is: a POP, or what opens or closes a stream */
     int64_t stream; /* its id on the connection of stream_epoch; 0: none is open */

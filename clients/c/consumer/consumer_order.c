@@ -102,7 +102,7 @@ void order_next(struct held *h)
 bool order_retry(struct held *h, int64_t delay_ms)
 {
     struct hmq_consumer *c = h->delivery->consumer;
-    if (!h->heads)
+    if (!h->heads || c->group_ordered)
         return false;
     h->state = HELD_WAITING;
     h->offered = false;

@@ -25,7 +25,8 @@ void order_start(struct hmq_consumer *c, struct task_list *tasks);
  * must be held by a user (consumer_held.h). */
 void order_next(struct held *h);
 
-/* The message is handled again after a pause, before the others of its key. True: it is one with an ORDER key. */
+/* The message is handled again after a pause, before the others of its key. True: it is one with an ORDER key. False: the
+ * broker has to do it, or does it itself, as its group is ORDERED (consumer_group.h). */
 bool order_retry(struct held *h, int64_t delay_ms);
 
 /* Starts the retries that are due; returns when the next one is. */

@@ -181,7 +181,9 @@ void stream_connected(struct service *s)
     struct hmq_consumer *c = stream_owner(s);
     pthread_mutex_lock(&c->lock);
     c->stream = c->given_up = 0;
-    c->source = &stream_source; /* it may be another broker */
+    c->source = c->first_source; /* it may be another broker */
+    c->group_topic = 0;
+    c->group_set = false;
     if (!c->fetch_open)
         c->credit = 0;
     service_kick(c->client, s);

@@ -19,8 +19,15 @@ static bool message_init(struct hmq_message *m, const struct hmq_reply *map, cha
     const struct hmq_reply *attributes = hmq_reply_get(map, "attributes");
     m->attributes = (struct hmq_reply *)(uintptr_t)attributes; /* only read: the reply owns it */
     m->properties = hmq_reply_get(map, "properties");
-    const char *receipt = hmq_reply_text(hmq_reply_get(map, "id"));
-    if (!receipt || hmq_reply_type(hmq_reply_get(map, "body")) != HMQ_BYTES)
+    const struct hmq_reply *id = hmq_reply_get(map, "id");
+    const char *receipt = hmq_reply_text(id);
+    if (hmq_reply_type(hmq_reply_get(map, "body")) != HMQ_BYTES)
+        return false;
+    if (id && hmq_reply_type(id) == HMQ_NIL) { /* a half message has none yet */
+        m->id = m->receipt = NULL;
+        return true;
+    }
+    if (!receipt)
         return false;
     size_t n = strlen(receipt);
     if (n >= HMQ_ID_SIZE)
@@ -33,8 +40,22 @@ static bool message_init(struct hmq_message *m, const struct hmq_reply *map, cha
 
 enum hmq_status batch_of(struct hmq_reply *reply, struct hmq_batch **ret_batch)
 {
-    size_t n = hmq_reply_len(reply);
-    if (hmq_reply_type(reply) != HMQ_LIST)
+    struct hmq_batch *batch = NULL;
+    enum hmq_status status = batch_of_part(reply, reply, &batch);
+    for (size_t i = 0; status == HMQ_OK && i < batch->n; i++)
+        if (!batch->items[i].id)
+            status = HMQ_EPROTO;
+    if (status == HMQ_OK)
+        *ret_batch = batch;
+    else
+        free(batch); /* the reply is the caller's */
+    return status;
+}
+
+enum hmq_status batch_of_part(struct hmq_reply *reply, const struct hmq_reply *list, struct hmq_batch **ret_batch)
+{
+    size_t n = hmq_reply_len(list);
+    if (hmq_reply_type(list) != HMQ_LIST)
         return HMQ_EPROTO;
     struct hmq_batch *batch = malloc(sizeof *batch + n * (sizeof *batch->items + 2 * HMQ_ID_SIZE));
     if (!batch)
@@ -42,7 +63,7 @@ enum hmq_status batch_of(struct hmq_reply *reply, struct hmq_batch **ret_batch)
     *batch = (struct hmq_batch){.reply = reply, .n = n};
     char *names = (char *)&batch->items[n];
     for (size_t i = 0; i < n; i++) {
-        if (!message_init(&batch->items[i], hmq_reply_at(reply, i), names + i * 2 * HMQ_ID_SIZE)) {
+        if (!message_init(&batch->items[i], hmq_reply_at(list, i), names + i * 2 * HMQ_ID_SIZE)) {
             free(batch);
             return HMQ_EPROTO;
         }

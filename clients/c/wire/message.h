@@ -47,6 +47,9 @@ struct hmq_batch {
  * HMQ_ENOMEM. */
 enum hmq_status batch_of(struct hmq_reply *reply, struct hmq_batch **ret_batch);
 
+/* The same where they are a part of the reply, and some may have no id (NULL). */
+enum hmq_status batch_of_part(struct hmq_reply *reply, const struct hmq_reply *list, struct hmq_batch **ret_batch);
+
 /* Frees the batch's block alone, and not what its messages own. */
 void batch_free_block(struct hmq_batch *batch);
 
