@@ -15,6 +15,7 @@
 #include "storage/apply/apply.h"
 #include "storage/group/gone.h"
 #include "storage/group/group.h"
+#include "storage/model/log_columns.h"
 #include "storage/model/pgroup.h"
 #include "storage/disk/meta.h"
 #include "storage/model/txn.h"
@@ -36,7 +37,7 @@ static void state_begin_group(struct state *st)
     st->meta_dirty = false;
     timers_begin_group(st);
     pgroups_forget(st);
-    overlay_clear(&st->columns_fresh);
+    log_columns_begin_group(st);
     st->gone_left = GONE_GTS_MAX;
     st->lru.grown = 0;
     st->fx.n_keys = 0;
@@ -66,8 +67,7 @@ static struct state *state_new(void)
     buf_init(&st->parts_bytes, REQUEST_BYTES_MAX + MIB(1));
     buf_init(&st->outcome, MIB(1));
     buf_init(&st->heads, MIB(1));
-    buf_init(&st->columns.row, 0);
-    columns_maker_init(&st->columns.maker);
+    log_columns_init(st);
     st->wait_window = WAIT_WINDOW_RUNS;
     return st;
 }
@@ -80,7 +80,7 @@ static enum status state_read(struct state *st, const struct store *store, char 
         return s;
     s = overlay_init(&st->overlay, st->kv);
     if (s == ST_OK)
-        s = overlay_init(&st->columns_fresh, st->kv);
+        s = overlay_init(&st->columns.fresh, st->kv);
     if (s != ST_OK) {
         snprintf(err, err_size, "no memory to open %s", store->path);
         return s;
@@ -138,14 +138,12 @@ void state_drop(struct state *st)
     tail_free_all(st->open_tails);
     tail_free_all(st->spare_tails);
     overlay_fini(&st->overlay);
-    overlay_fini(&st->columns_fresh);
     buf_free(&st->scratch);
     buf_free(&st->scratch2);
     buf_free(&st->props);
     buf_free(&st->half);
     buf_free(&st->heads);
-    buf_free(&st->columns.row);
-    columns_maker_free(&st->columns.maker);
+    log_columns_fini(st);
     finder_free(&st->finder);
     buf_free(&st->parts);
     buf_free(&st->parts_bytes);

@@ -235,6 +235,7 @@ void apply_pop(struct state *st, const struct stamp *stamp, const struct command
     }
     /* BUSY means that nothing was done. If this POP has made a group, the next one, which comes at once, says it. */
     out->nothing = true;
-    out->retry_at_ms = p.again || p.refused || p.expired >= POP_EXPIRED_MAX ? stamp->now_ms : p.retry_ms;
+    bool more = p.expired >= POP_EXPIRED_MAX || p.examined >= POP_EXAMINED_MAX;
+    out->retry_at_ms = p.again || p.refused || more ? stamp->now_ms : p.retry_ms;
     reply_array(&out->reply, 0);
 }

@@ -8,10 +8,12 @@
  *   heap   the heads of all queues that have something, the oldest on top. After a message was taken its queue sinks
  *          to where its next one belongs, so COUNT messages of n queues cost COUNT x log n comparisons
  *
- * Where a record lies, and when its messages expire, the directory says; no record is read.
+ * Where a record lies, when its messages expire, and what POP must know of each of them (verdict.h), the directory says; no
+ * record is read.
  */
 #include "storage/apply/pop_fresh.h"
 
+#include "storage/group/verdict.h"
 #include "storage/model/log.h"
 
 #define FRESH_SKIPPED 4 /* a record that has expired as a whole counts as so many expired messages */
@@ -20,6 +22,7 @@ struct fresh_head {
     uint32_t queue;
     uint64_t seq;            /* of the next message, estimated */
     struct record_info info; /* the record that it is in */
+    bool stopped;            /* no verdict: the queue waits */
     struct take take;
 };
 
@@ -107,11 +110,22 @@ static enum status fresh_heads(struct pop *p, struct gt *gt, struct heads *hs)
         if (!fresh_find(p, gt, h))
             continue;
         h->take.count = h->take.live = 0;
+        h->stopped = false;
         hs->heap[hs->n++] = hs->n_all++;
     }
     for (uint32_t i = hs->n / 2; i-- > 0;)
         fresh_sink(hs, i);
     return p->status;
+}
+
+/* True where all messages of the head's record have expired: they are passed. */
+static bool fresh_expired(struct pop *p, struct gt *gt, const struct fresh_head *h)
+{
+    if (h->info.expires_most > p->stamp->now_ms)
+        return false;
+    p->expired += FRESH_SKIPPED;
+    gt->queues[h->queue].next = h->info.base + h->info.count;
+    return true;
 }
 
 /* Takes up to n messages of the head's record. */
@@ -122,11 +136,8 @@ static void fresh_take(struct pop *p, struct gt *gt, struct fresh_head *h, uint3
     uint64_t end = h->info.base + h->info.count;
     size_t each = h->info.bytes / h->info.count;
     group_dirty(p->st, gt);
-    if (h->info.expires_most <= p->stamp->now_ms) {
-        p->expired += FRESH_SKIPPED;
-        gq->next = end;
+    if (fresh_expired(p, gt, h))
         return;
-    }
     if (take->count && (gq->next != take->base + take->count || gq->next == gq->again))
         pop_make_run(p, gt, h->queue, take); /* what is between was purged, or has expired; or numbers begin elsewhere */
     if (take->count == 0)
@@ -146,15 +157,79 @@ static void fresh_take(struct pop *p, struct gt *gt, struct fresh_head *h, uint3
         pop_make_run(p, gt, h->queue, take);
 }
 
+/* Adds the message at offset `at` to what is taken of the head's queue. Those between were passed, and nobody else gets
+ * them. */
+static void fresh_add(struct pop *p, struct gt *gt, struct fresh_head *h, uint64_t at)
+{
+    struct take *take = &h->take;
+    if (take->count && at - take->base >= COUNT_MAX)
+        pop_make_run(p, gt, h->queue, take);
+    if (take->count == 0)
+        *take = (struct take){.base = at, .attempts = gt->attempt_base};
+    while (take->base + take->count < at)
+        take_add(take, false);
+    take_add(take, true);
+    p->left--;
+    p->bytes += h->info.bytes / h->info.count;
+}
+
+/* Does with the message at the cursor what the verdict says. False: nothing, and the cursor stays. */
+static bool fresh_decide(struct pop *p, struct gt *gt, struct fresh_head *h, enum pop_verdict verdict)
+{
+    uint64_t at = gt->queues[h->queue].next;
+    p->examined++;
+    if (verdict == VERDICT_STOP)
+        return false;
+    if (verdict == VERDICT_DROP || pop_expired(p, gt, h->queue, at, &h->info))
+        return p->status == ST_OK;
+    if (verdict == VERDICT_TAKE)
+        fresh_add(p, gt, h, at);
+    return p->status == ST_OK;
+}
+
+/* Goes over the messages of the head's record. Where messages of several queues are taken in turn, those that are dropped
+ * change whose turn it is: then nothing is taken. */
+static void fresh_judge_record(struct pop *p, struct gt *gt, struct fresh_head *h, const struct judge *j, bool in_turn)
+{
+    struct gtq *gq = &gt->queues[h->queue];
+    uint64_t end = h->info.base + h->info.count;
+    bool dropped = false, taken = false;
+    while (gq->next < end && pop_more(p) && !(in_turn && taken)) {
+        enum pop_verdict v = judge_message(j, gq->next);
+        if (in_turn && dropped && v != VERDICT_DROP)
+            return;
+        h->stopped = !fresh_decide(p, gt, h, v);
+        if (h->stopped)
+            return;
+        dropped = dropped || v == VERDICT_DROP;
+        taken = v != VERDICT_DROP;
+        gq->next++;
+    }
+}
+
+/* As fresh_take, where each message needs a verdict. */
+static void fresh_judge(struct pop *p, struct gt *gt, struct fresh_head *h, bool in_turn)
+{
+    const struct gtq *gq = &gt->queues[h->queue];
+    uint64_t before = gq->next;
+    struct judge j;
+    if (!fresh_expired(p, gt, h))
+        p->status = judge_begin(&j, p->st, gt, h->queue, &h->info);
+    if (gq->next == before && p->status == ST_OK)
+        fresh_judge_record(p, gt, h, &j, in_turn);
+    if (gq->next != before)
+        group_dirty(p->st, gt);
+}
+
 /* Moves the oldest queue to where its next message belongs, or takes it out where it has none. */
 static void fresh_next(struct pop *p, struct gt *gt, struct heads *hs)
 {
     struct fresh_head *h = &hs->all[hs->heap[0]];
     uint64_t next = gt->queues[h->queue].next;
-    bool in_record = next - h->info.base < h->info.count;
+    bool in_record = next - h->info.base < h->info.count && !h->stopped;
     if (in_record)
         h->seq = fresh_seq(&h->info, next);
-    else if (!fresh_find(p, gt, h))
+    else if (h->stopped || !fresh_find(p, gt, h))
         hs->heap[0] = hs->heap[--hs->n];
     if (hs->n)
         fresh_sink(hs, 0);
@@ -166,13 +241,17 @@ void pop_fresh(struct pop *p, struct gt *gt)
     enum status s = pop_more(p) ? fresh_heads(p, gt, &hs) : ST_OK;
     if (s != ST_OK)
         p->status = s;
+    bool judged = judge_needed(gt);
     p->refused = p->refused || (hs.n && p->crowded);
     while (hs.n && pop_more(p) && !p->crowded) {
         struct fresh_head *h = &hs.all[hs.heap[0]];
         uint32_t second = fresh_below(&hs, 0);
         /* Messages of one group commit are taken in turn; a whole record at once where no other queue has its like. */
         bool in_turn = second < hs.n && hs.all[hs.heap[second]].info.index == h->info.index;
-        fresh_take(p, gt, h, in_turn ? 1 : COUNT_MAX);
+        if (judged)
+            fresh_judge(p, gt, h, in_turn);
+        else
+            fresh_take(p, gt, h, in_turn ? 1 : COUNT_MAX);
         fresh_next(p, gt, &hs);
     }
     for (uint32_t i = 0; i < hs.n_all; i++)

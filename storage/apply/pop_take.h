@@ -10,7 +10,8 @@
 
 #include "storage/group/group.h"
 
-#define POP_EXPIRED_MAX 20000 /* expired messages that one POP skips; then the caller comes again at once */
+#define POP_EXPIRED_MAX 20000  /* expired messages that one POP skips; then the caller comes again at once */
+#define POP_EXAMINED_MAX 20000 /* the same of messages that are looked at in columns (verdict.h) */
 
 struct pop {
     struct state *st;
@@ -21,6 +22,7 @@ struct pop {
     uint32_t left;    /* messages still wanted */
     size_t bytes;     /* estimated size of what was taken */
     uint32_t expired; /* expired messages that were skipped */
+    uint32_t examined; /* messages that needed a verdict */
     bool changed;     /* something was created or leased, so it cannot simply fail */
     bool again;       /* more may be had at once, by another POP */
     int64_t retry_ms; /* when RATE lets more go; 0: no time is known */
@@ -31,7 +33,8 @@ struct pop {
 
 static inline bool pop_more(const struct pop *p)
 {
-    return p->left > 0 && p->bytes < REPLY_BYTES_SOFT && p->expired < POP_EXPIRED_MAX && p->status == ST_OK;
+    return p->left > 0 && p->bytes < REPLY_BYTES_SOFT && p->expired < POP_EXPIRED_MAX &&
+           p->examined < POP_EXAMINED_MAX && p->status == ST_OK;
 }
 
 struct take {

@@ -120,14 +120,25 @@ struct young {
     size_t bytes, bytes_max; /* of the copies */
 };
 
-/* The columns of a record that is not in a tail any more, and where they were read from. */
+/* The columns of a record, and which tags of its dictionary a FILTER wants. */
 struct columns_here {
     uint64_t topic, base;
     uint32_t queue;
-    uint32_t count; /* 0: none were read yet */
+    uint32_t count; /* of the record; 0: there are none here */
     struct columns columns;
-    struct buf row;             /* its row B, ... */
-    struct columns_maker maker; /* ... or, where that is damaged, what the record itself says; or those of a batch */
+    struct buf row;      /* its row B */
+    uint64_t wanted_ref; /* of the filter; 0: none was asked */
+    struct buf wanted;   /* bit i: it wants the tag at place i */
+};
+
+#define COLUMNS_SLOTS 64 /* queues whose records are remembered */
+
+/* What log_columns has read (log_columns.h). */
+struct columns_known {
+    struct columns_here slots[COLUMNS_SLOTS];
+    struct columns_here apart;  /* of a tail, of a large row, of a record whose row is damaged */
+    struct columns_maker maker; /* of the latter; or of a batch that is being put */
+    struct overlay fresh;       /* rows B with columns that this group has put: a copy, to be read */
 };
 
 struct gt;
@@ -186,8 +197,7 @@ struct state {
     struct tally tally;
     struct buf scratch, scratch2, props, half; /* of the command at work */
     struct buf heads;                           /* of the POP at work (pop_fresh.c) */
-    struct columns_here columns;                /* of the record that was asked for last (log_columns) */
-    struct overlay columns_fresh;               /* rows B with columns that this group has put: a copy, to be read */
+    struct columns_known columns;
     struct buf parts, parts_bytes, outcome;    /* of the COMMIT at work */
 };
 

@@ -65,68 +65,6 @@ enum status log_locate(struct state *st, struct topic *t, uint32_t queue, uint64
     return queue_unwritten(st, q, offset) ? ST_BUSY : log_locate_stored(st, t, queue, offset, ret_info);
 }
 
-/* Reads the row B of a record. ST_BAD: it is not one. */
-static enum status log_columns_row(struct state *st, const struct topic *t, uint32_t queue,
-                                   const struct record_info *info)
-{
-    struct columns_here *here = &st->columns;
-    struct key key = key_directory(t->id, queue, info->base);
-    buf_reset(&here->row, TAIL_KEEP_BYTES);
-    enum status s = queue_unwritten(st, &t->queues[queue], info->base)
-                        ? overlay_get(&st->columns_fresh, &key, &here->row)
-                        : kv_get(st->kv, KV_STATE, NULL, key_slice(&key), &here->row);
-    return s == ST_OK ? directory_columns(buf_slice(&here->row), info->count, &here->columns) : s;
-}
-
-/* Makes the columns of a record from its messages. */
-static enum status log_columns_record(struct state *st, const struct topic *t, uint32_t queue,
-                                      const struct record_info *info)
-{
-    struct columns_here *here = &st->columns;
-    struct finder_queue fq = log_queue(t, queue);
-    struct record_header h;
-    struct slice record;
-    enum status s = finder_record(&st->finder, &fq, info->base, &h, &record);
-    if (s == ST_OK && (h.base != info->base || h.count != info->count))
-        s = ST_DAMAGED;
-    columns_maker_reset(&here->maker, TAIL_KEEP_BYTES);
-    for (uint32_t i = 0; i < info->count && s == ST_OK; i++) {
-        struct message m;
-        s = record_message(record, &h, i, &m) == ST_OK ? ST_OK : ST_DAMAGED;
-        if (s == ST_OK)
-            columns_add(&here->maker, i, &m);
-    }
-    if (s == ST_OK && !columns_whole(&here->maker))
-        s = ST_NOMEM;
-    here->columns = columns_made(&here->maker, info->count);
-    return s;
-}
-
-enum status log_columns(struct state *st, struct topic *t, uint32_t queue, const struct record_info *info,
-                        struct columns *ret_c)
-{
-    struct columns_here *here = &st->columns;
-    const struct tail *tail = t->queues[queue].tail;
-    *ret_c = (struct columns){0};
-    if (tail && info->base == tail->base) {
-        *ret_c = tail_columns(tail);
-        return ST_OK;
-    }
-    if (!info->columns)
-        return ST_OK;
-    bool same = here->count == info->count && here->topic == t->id && here->queue == queue && here->base == info->base;
-    enum status s = same ? ST_OK : log_columns_row(st, t, queue, info);
-    if (s == ST_BAD || s == ST_GONE || s == ST_DAMAGED)
-        s = log_columns_record(st, t, queue, info);
-    here->topic = t->id;
-    here->queue = queue;
-    here->base = info->base;
-    here->count = s == ST_OK ? info->count : 0;
-    if (s == ST_OK)
-        *ret_c = here->columns;
-    return s == ST_GONE ? ST_DAMAGED : s;
-}
-
 enum status log_read(struct state *st, struct topic *t, uint32_t queue, uint64_t offset,
                      struct buf *hold, struct message *ret_m)
 {

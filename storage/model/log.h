@@ -5,18 +5,12 @@
 #ifndef HALFMQ_STORAGE_LOG_H
 #define HALFMQ_STORAGE_LOG_H
 
+#include "storage/model/log_columns.h"
 #include "storage/model/topic.h"
 
 /* Finds the record that holds offset, or the first one behind it. ST_GONE: there is none; ST_BUSY: as log_read. */
 enum status log_locate(struct state *st, struct topic *t, uint32_t queue, uint64_t offset,
                        struct record_info *ret_info) MUST_CHECK;
-
-/* What the directory knows of each message of the record that log_locate has found as info: the one in the tail, one that
- * the open group has put, one of the store; where the row is damaged, the record itself is asked. *ret_c is good until a
- * message is appended to any queue, or this is called for another record. ST_DAMAGED: neither can be read; ST_IO,
- * ST_NOMEM. */
-enum status log_columns(struct state *st, struct topic *t, uint32_t queue, const struct record_info *info,
-                        struct columns *ret_c) MUST_CHECK;
 
 /* Reads the message at offset into ret_m; its bytes are put into hold. ST_GONE: there is none; ST_BUSY: it came in the
  * open group and cannot be read before that is written; ST_DAMAGED: it cannot be read, which is told. */

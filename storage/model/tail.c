@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "storage/disk/records.h"
+#include "storage/model/log_columns.h"
 #include "storage/model/queue.h"
 
 #define SPARE_TAILS_MAX 64
@@ -95,16 +96,11 @@ struct record_info tail_info(const struct state *st, const struct tail *tail)
                                 .classes = columns_made_classes(&tail->columns, tail->count)};
 }
 
-struct columns tail_columns(const struct tail *tail)
-{
-    return columns_made(&tail->columns, tail->count);
-}
-
 /* The row of a record with its columns. It is good until columns are asked for. */
 static struct slice tail_whole_row(struct state *st, struct slice head, uint32_t count, struct columns_maker *columns)
 {
-    struct buf *row = &st->columns.row;
-    st->columns.count = 0;
+    struct buf *row = &st->columns.apart.row;
+    st->columns.apart.count = 0;
     buf_reset(row, TAIL_KEEP_BYTES);
     buf_put_slice(row, head);
     columns_encode(columns, count, row);
@@ -123,8 +119,7 @@ static void tail_put_place(struct state *st, const struct topic *t, uint32_t que
     struct key key = key_directory(t->id, queue, info->base);
     if (info->columns) {
         row = tail_whole_row(st, row, info->count, columns);
-        overlay_put(&st->columns_fresh, &key, row);
-        st->sick = st->sick || st->columns_fresh.failed;
+        log_columns_put(st, &key, row);
     }
     core_put(st, &key, row);
     q->total = info->total;
@@ -275,19 +270,11 @@ enum status tail_append(struct state *st, int64_t now_ms, struct topic *t, uint3
     return st->sick ? ST_NOMEM : ST_OK;
 }
 
-/* An empty maker of columns. The state has one for what is no tail; what was read into it before is forgotten. */
-static struct columns_maker *tail_batch_columns(struct state *st)
-{
-    st->columns.count = 0;
-    columns_maker_reset(&st->columns.maker, TAIL_KEEP_BYTES);
-    return &st->columns.maker;
-}
-
 /* Puts the rows of KEYs and expiries of a batch. Fills in when its messages expire, and what they have in columns. */
 static enum status tail_index_batch(struct state *st, int64_t now_ms, struct topic *t, uint32_t queue,
                                     struct slice batch, struct record_info *info)
 {
-    struct columns_maker *columns = tail_batch_columns(st);
+    struct columns_maker *columns = log_columns_maker(st);
     info->expires_most = INT64_MIN;
     struct record_header h;
     enum status s = record_header_read(batch, &h);

@@ -32,9 +32,6 @@ void tail_flush(struct state *st, const struct topic *t);
 /* The place that the tail's record will have. */
 struct record_info tail_info(const struct state *st, const struct tail *tail);
 
-/* Its columns, until the next message is appended. */
-struct columns tail_columns(const struct tail *tail);
-
 /* The message at offset of the tail, decoded into ret_m; its bytes are put into hold. ST_NOMEM. */
 enum status tail_read(const struct tail *tail, uint64_t offset, int64_t now_ms, struct buf *hold,
                       struct message *ret_m) MUST_CHECK;

@@ -11,6 +11,7 @@
 
 #include "storage/disk/columns.h"
 #include "storage/model/log.h"
+#include "storage/model/log_columns.h"
 #include "tests/lib/batch.h"
 #include "tests/lib/prng.h"
 #include "tests/lib/shell.h"

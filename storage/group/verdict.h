@@ -1,0 +1,44 @@
+/*
+ * verdict.h: what POP does with each message that a group has never got, where the group has a FILTER, is ORDERED, or the
+ * topic has priorities. Any other group takes all of them, and asks nothing.
+ *
+ *   messages   a1  b1  a2  .   b2        FILTER TAG: those without the tag are passed; ORDERED: a2 is behind a1
+ *   verdict    TAKE    HOLD              TAKE   lease it
+ *                  DROP    DROP  TAKE    DROP   the group does not want it: the cursor passes it, and nothing is written
+ *                                        HOLD   not now, as its key is held: the cursor passes it, and it is written down
+ *                                        STOP   nobody knows yet: the cursor stays, and other queues go on
+ *
+ * A judge is made for one record at a time (judge_begin), which finds its columns, and then asked of its messages in order.
+ * To add a reason: a field that judge_begin fills in, a line in judge_message.
+ */
+#ifndef HALFMQ_STORAGE_VERDICT_H
+#define HALFMQ_STORAGE_VERDICT_H
+
+#include "storage/group/group.h"
+#include "storage/model/log_columns.h"
+
+enum pop_verdict { VERDICT_TAKE, VERDICT_DROP, VERDICT_HOLD, VERDICT_STOP };
+
+struct judge {
+    const struct gt *gt;
+    uint32_t queue;
+    uint64_t base;                 /* of the record */
+    const struct columns *columns; /* good as long as log_columns says */
+    const uint8_t *wanted;         /* FILTER TAG: bit i: messages with the tag at place i; NULL: no such filter */
+};
+
+/* True where messages of the group need a verdict. */
+static inline bool judge_needed(const struct gt *gt)
+{
+    return gt->filter_kind == FILTER_TAG;
+}
+
+/* Gets ready for messages of the record that log_locate has found as info. Where its columns cannot be read at all, its
+ * messages count as if they had none: reading them will tell. ST_IO, ST_NOMEM. */
+enum status judge_begin(struct judge *j, struct state *st, const struct gt *gt, uint32_t queue,
+                        const struct record_info *info) MUST_CHECK;
+
+/* About the message at offset, which is in the record. */
+enum pop_verdict judge_message(const struct judge *j, uint64_t offset);
+
+#endif
