@@ -110,6 +110,16 @@ static size_t server_pending_bytes(const struct settings *c)
     return share > least ? share : least;
 }
 
+/* A COMMIT has all messages of its transaction in memory, more than once: no more than a request may have, but one
+ * message of any size is a transaction. */
+static int64_t server_txn_bytes(const struct settings *c)
+{
+    int64_t share = settings_num(c, SET_memory) / 3;
+    int64_t least = settings_num(c, SET_max_message_bytes) + MESSAGE_OVERHEAD_MAX;
+    int64_t most = share > least ? share : least;
+    return most < TXN_BYTES_MAX ? most : TXN_BYTES_MAX;
+}
+
 static struct policy server_policy_of(const struct settings *c)
 {
     return (struct policy){
@@ -119,6 +129,7 @@ static struct policy server_policy_of(const struct settings *c)
         .checkin_ms = settings_num(c, SET_checkin),
         .check_every_ms = settings_num(c, SET_check_every),
         .check_max = (uint32_t)settings_num(c, SET_check_max),
+        .txn_bytes = server_txn_bytes(c),
         .node = (uint32_t)settings_num(c, SET_node),
         .auto_create_topics = settings_num(c, SET_auto_create_topics) != 0,
         .auto_create_groups = settings_num(c, SET_auto_create_groups) != 0,

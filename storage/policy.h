@@ -15,6 +15,7 @@ struct policy {
     int64_t checkin_ms;
     int64_t check_every_ms;
     uint32_t check_max;
+    int64_t txn_bytes; /* that the messages of a transaction may have together, at most TXN_BYTES_MAX */
     uint32_t node; /* 0..1023, in transaction ids */
     bool auto_create_topics;
     bool auto_create_groups; /* a first POP makes its group */

@@ -480,7 +480,7 @@ __attribute__((noinline)) void regress_measured(const struct workload *w, struct
 static void regress_rig_start(struct rig *r, const char *path)
 {
     *r = (struct rig){.now_ms = BEGIN_MS};
-    r->policy = (struct policy){.dedup_window_ms = 600000,
+    r->policy = (struct policy){.dedup_window_ms = 600000, .txn_bytes = TXN_BYTES_MAX,
                                 .txn_outcome_retention_ms = INT64_C(604800000),
                                 .txn_timeout_ms = INT64_C(86400000),
                                 .checkin_ms = 6000,

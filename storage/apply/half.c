@@ -14,7 +14,7 @@
 
 #define HALF_INLINE_MAX KIB(4)
 
-/* How many bytes a message counts against TXN_BYTES_MAX: at least those that are stored. */
+/* How many bytes a message counts against what a transaction may have: at least those that are stored. */
 static uint64_t half_bytes(const struct message *m)
 {
     uint64_t bytes = 64 + m->body.len + m->props.len + m->tag.len + m->order.len;
@@ -48,9 +48,9 @@ static bool half_join(struct state *st, const struct stamp *stamp, const struct 
     else if (ret_row->n_messages >= TXN_MESSAGES_MAX)
         reply_error(&out->reply, ST_LIMIT, "transaction %llu is full: at most %d messages", id,
                     TXN_MESSAGES_MAX);
-    else if (ret_row->bytes + half_bytes(m) > TXN_BYTES_MAX)
-        reply_error(&out->reply, ST_TOOBIG, "transaction %llu would be too large: at most %ld bytes", id,
-                    TXN_BYTES_MAX);
+    else if (ret_row->bytes + half_bytes(m) > (uint64_t)stamp->policy->txn_bytes)
+        reply_error(&out->reply, ST_TOOBIG, "transaction %llu would be too large: at most %lld bytes", id,
+                    (long long)stamp->policy->txn_bytes);
     else
         return true;
     return false;

@@ -22,7 +22,7 @@ import msgpack
 
 sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib")]
 
-from broker import Broker, encode, run_tests  # noqa: E402 (the path comes first)
+from broker import Broker, Refused, encode, eventually, pairs, run_tests  # noqa: E402 (the path comes first)
 from prober import Prober  # noqa: E402
 
 MB = 1000 * 1000
@@ -263,6 +263,34 @@ def test_largest_messages():
 def test_largest_half_messages():
     """As test_largest_messages, but they wait for their COMMIT."""
     attack((60, [b"*4\r\n$4\r\nHALF\r\n$1\r\ng\r\n$1\r\nt\r\n" + LARGEST_WORD, LARGEST, b"\r\n"] * 4))
+
+
+def full_transactions(client, count):
+    """Opens transactions that take no further message of 1 MiB. Returns their ids."""
+    txids = []
+    for _ in range(count):
+        txid = client.call("HALF", "g", "t", b"x" * MIB)
+        try:
+            while True:
+                client.call("HALF", "g", "t", b"x" * MIB, "TXN", txid)
+        except Refused as error:
+            assert error.code == "TOOBIG", error
+        txids.append(txid)
+    return txids
+
+
+def test_commits_of_the_largest_transactions():
+    def meanwhile(broker):
+        with_room = full_transactions(broker.text(), 12)
+        crowd = [Crowd(broker, 1, [encode("COMMIT", txid)]) for txid in with_room]
+        for one in crowd:
+            one.push()
+        client = broker.text()
+        for txid in with_room:
+            eventually(lambda: dict(pairs(client.call("TXN", "INFO", txid)))["state"] == b"committed", "it is committed")
+        for one in crowd:
+            one.close()
+    attack(meanwhile=meanwhile)
 
 
 def test_unfinished_msends():

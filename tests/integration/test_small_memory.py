@@ -6,7 +6,7 @@ import os
 
 sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib")]
 
-from broker import Broker, Message, eventually, run_tests  # noqa: E402 (the path comes first)
+from broker import Broker, Message, Refused, eventually, run_tests  # noqa: E402 (the path comes first)
 from rpc import Rpc  # noqa: E402
 
 N = 300
@@ -20,6 +20,13 @@ def fill(client):
 
 def pop(client, count=1000):
     return [Message(reply) for reply in client.call("POP", "g", "t", "COUNT", count)]
+
+
+def refusal(client, *words):
+    try:
+        return f"answered {client.call(*words)}"
+    except Refused as error:
+        return str(error)
 
 
 def test_what_a_pop_has_no_room_for():
@@ -44,6 +51,19 @@ def test_what_a_stream_has_no_room_for():
         theirs = eventually(lambda: pop(client), "what the stream has no room for is ready")
         assert {m.attributes["attempt"] for m in theirs} == {1}, "no attempt was used"
         stream.socket.close()
+
+
+def test_how_large_a_transaction_may_be():
+    """A COMMIT has it in memory as a whole: it may have a third of the budget. One message of any size is allowed."""
+    with Broker(*FLAGS, "--max_message_bytes", "16MiB") as broker:
+        client, mib = broker.text(), 1 << 20
+        alone = client.call("HALF", "pg", "t", b"x" * 16 * mib)
+        assert refusal(client, "HALF", "pg", "t", b"x" * mib, "TXN", alone).startswith("TOOBIG transaction")
+        client.call("CONFIG", "SET", "max_message_bytes", "4MiB")
+        txid = client.call("HALF", "pg", "t", b"x" * 4 * mib)
+        client.call("HALF", "pg", "t", b"x" * 4 * mib, "TXN", txid)
+        assert refusal(client, "HALF", "pg", "t", b"x" * 4 * mib, "TXN", txid).endswith("at most 10666666 bytes")
+        assert len(client.call("COMMIT", txid)) == 2 and len(client.call("COMMIT", alone)) == 1
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ static void start_store(struct loops *f, const char *flag)
                                   .txn_timeout_ms = 100000,
                                   .checkin_ms = 1,
                                   .check_every_ms = 100000,
-                                  .check_max = 3,
+                                  .check_max = 3, .txn_bytes = TXN_BYTES_MAX,
                                   .auto_create_topics = true,
                                   .auto_create_groups = true};
     journal_set_policy(f->server.journal, &policy);

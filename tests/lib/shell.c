@@ -20,7 +20,7 @@ void shell_start(struct shell *s)
                                 .txn_timeout_ms = 86400000,
                                 .checkin_ms = 6000,
                                 .check_every_ms = 30000,
-                                .check_max = 15,
+                                .check_max = 15, .txn_bytes = TXN_BYTES_MAX,
                                 .node = 1,
                                 .auto_create_topics = true,
                                   .auto_create_groups = true};

@@ -96,7 +96,7 @@ static int set_up(void **state)
     assert_non_null(f->server.members);
     const struct policy policy = {.dedup_window_ms = 1000, .txn_outcome_retention_ms = 100000,
                                   .txn_timeout_ms = 100000, .checkin_ms = 100000,
-                                  .check_every_ms = 100000, .check_max = 3,
+                                  .check_every_ms = 100000, .check_max = 3, .txn_bytes = TXN_BYTES_MAX,
                                   .auto_create_topics = true,
                                   .auto_create_groups = true};
     journal_set_policy(f->server.journal, &policy);
