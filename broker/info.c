@@ -124,6 +124,8 @@ static void info_put_stats(const struct info_facts *f, struct buf *out)
     info_number(out, "delayed_messages", t->delayed);
     info_number(out, "delayed_expired", t->delayed_expired);
     info_number(out, "dead_expired", t->dead_expired);
+    info_number(out, "messages_removed", t->messages_removed);
+    info_number(out, "bytes_removed", t->bytes_removed);
     info_number(out, "timers_postponed", t->timers_postponed);
     info_number(out, "protocol_errors", metrics_sum(s, COUNTER_PROTOCOL_ERRORS));
 }

@@ -66,7 +66,7 @@ static void *reclaim_run(void *arg)
         if (!more && (!low || was_low) && !store_freed(r->server->store))
             continue;
         left = left > 0 ? left - 1 : 0;
-        if (left > 0 && !urgent)
+        if (left > 0 && !urgent && !store_freed_much(r->server->store))
             continue;
         more = reclaim_round(r, data, urgent);
         left = more ? AGAIN_LOOKS : LATER_LOOKS;

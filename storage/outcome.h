@@ -75,6 +75,7 @@ struct tally {
     uint64_t leases_expired, halfs, committed, rolledback, conflicts, checks_asked, dedup_hits;
     uint64_t timers_postponed; /* what was due by time, could not be done and is tried again later */
     uint64_t dead_expired;    /* messages whose TTL was over when they would have become dead letters */
+    uint64_t messages_removed, bytes_removed; /* by RETENTION and MAXBYTES */
     uint64_t delayed_expired; /* messages whose TTL was over when their time came */
     uint64_t pending, parked; /* gauges: transactions in that state */
     uint64_t delayed;         /* gauge: messages that wait for their time */

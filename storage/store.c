@@ -163,6 +163,11 @@ bool store_freed(const struct store *s)
     return kv_space_any(s->kv);
 }
 
+bool store_freed_much(const struct store *s)
+{
+    return kv_space_much(s->kv);
+}
+
 bool store_give_back(struct store *s, bool urgent, uint64_t room)
 {
     return kv_space_give_back(s->kv, urgent, room);

@@ -83,9 +83,11 @@ bool store_is_crowded(struct store *s);
 /*
  * Gives the disk space of deleted messages back, a round at a time (disk/kv_space.h). urgent: the disk is full. room: how
  * many bytes a round may write before it has freed any. True: there is more to do. store_freed: was something deleted
- * since the last round? One thread at a time, beside the one that writes.
+ * since the last round that is worth one; store_freed_much: so much by retention that the round should not wait? One thread
+ * at a time, beside the one that writes.
  */
 bool store_freed(const struct store *s);
+bool store_freed_much(const struct store *s);
 bool store_give_back(struct store *s, bool urgent, uint64_t room);
 
 /* Gives the disk space of stale rows back (disk/kv_stale.h), of one table at most. True: there may be more. The thread

@@ -285,6 +285,7 @@ static const struct command_shape shapes[COMMAND_COUNT] = {
     [CMD_DELAYED_LIST] = {{NAME_READ}, ANY},
     [CMD_DELAYED_CANCEL] = {{TOKEN}, ANY},
     [CMD_TOPIC_CREATE] = {{NAME_WRITE}, ANY},
+    [CMD_TOPIC_SET] = {{NAME_WRITE}, ANY},
     [CMD_TOPIC_INFO] = {{NAME_READ}, ANY},
     [CMD_TOPIC_PURGE] = {{NAME_READ}, ANY},
     [CMD_TOPIC_DELETE] = {{NAME_READ}, ANY},
@@ -404,6 +405,8 @@ enum status command_check(struct command *cmd, struct complaint c)
                         "ORDER and QUEUE cannot be given together: ORDER chooses the queue");
     if (cmd->info->id == CMD_PGROUP_SET && cmd->n_opt == 0)
         return complain(c, ST_ERR, "PGROUP SET needs at least one setting: CHECKIN dur, CHECKURL url, ...");
+    if (cmd->info->id == CMD_TOPIC_SET && cmd->n_opt == 0)
+        return complain(c, ST_ERR, "TOPIC SET needs at least one setting: QUEUES n, RETENTION dur, MAXBYTES n");
     if (command_has(cmd, OPT(DELAY)) && command_has(cmd, OPT(AT)))
         return complain(c, ST_ERR, "DELAY and AT cannot be given together: give one of them");
     if (command_has(cmd, OPT(KEY) | OPT(PROP)) || cmd->info->id == CMD_FIND)

@@ -38,6 +38,7 @@
 #define HANDLE_GROUP_CREATE apply_group_create
 #define HANDLE_GROUP_DELETE apply_group_delete
 #define HANDLE_TOPIC_CREATE apply_topic_create
+#define HANDLE_TOPIC_SET apply_topic_set
 #define HANDLE_TOPIC_PURGE apply_topic_purge
 #define HANDLE_TOPIC_DELETE apply_topic_delete
 #define HANDLE_TICK apply_tick

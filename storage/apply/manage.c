@@ -24,7 +24,9 @@ void apply_topic_create(struct state *st, const struct stamp *stamp, const struc
 {
     struct topic *t = NULL;
     struct topic_settings set = {
-        .n_queues = (uint32_t)command_number(cmd, OPT_ID_QUEUES, QUEUES_DEFAULT)};
+        .n_queues = (uint32_t)command_number(cmd, OPT_ID_QUEUES, QUEUES_DEFAULT),
+        .retention_ms = command_number(cmd, OPT_ID_RETENTION, 0),
+        .max_bytes = (uint64_t)command_number(cmd, OPT_ID_MAXBYTES, 0)};
     const struct option *compress = command_option(cmd, OPT_ID_COMPRESS);
     bool known = !compress || compress_find(compress->v, &set.compress);
     assert(known); /* command parsing has checked it */

@@ -17,6 +17,7 @@
 #include "storage/model/log.h"
 #include "storage/group/lease.h"
 #include "storage/group/limit.h"
+#include "storage/group/run_floor.h"
 #include "storage/group/waiting.h"
 
 #define POP_TOPICS_MAX 64
@@ -81,6 +82,13 @@ static void pop_waiting(struct pop *p, struct gt *gt)
         p->status = waiting_first(&gt->runs, p->st, gt->id, &r);
         if (p->status != ST_OK || !r || r->due_ms > p->stamp->now_ms)
             break;
+        if (r->base < gt->topic->queues[r->queue].floor) {
+            p->status = run_floor_one(&gt->runs, r, gt->topic->queues[r->queue].floor);
+            p->changed = true;
+            p->expired++;
+            group_dirty(p->st, gt);
+            continue;
+        }
         p->refused = p->refused || p->crowded;
         if (p->crowded)
             break;

@@ -5,6 +5,7 @@
  *                       TXN     a transaction is parked, or gets another check-back
  *                       DELAY   a delayed message becomes visible
  *                       TOPIC_GONE, GROUP_GONE   the rows of what was deleted go on being deleted
+ *                       CUT     the oldest messages of a topic are deleted
  *
  *   one kind's rows, by due time:   floor ... fired, fired │ left to the next TICK │ now │ later ...
  *                                                     ▲ quota: rows, and bytes read and written
@@ -18,6 +19,7 @@
  * does not keep the ones behind it from being fired, nor does a block of rows that cannot be read (scan.h). To add a kind: a function and a line in the table below.
  */
 #include "storage/apply/handlers.h"
+#include "storage/model/cut.h"
 #include "storage/model/scan.h"
 #include "storage/model/delay.h"
 #include "storage/group/gone.h"
@@ -73,6 +75,12 @@ static enum status tick_group_gone(struct state *st, const struct stamp *stamp, 
     return ST_OK;
 }
 
+static enum status tick_cut(struct state *st, const struct stamp *stamp, int64_t due_ms, struct slice what)
+{
+    (void)stamp;
+    return cut_tick(st, due_ms, what);
+}
+
 /* Does what a row reminds of. due_ms: when it was due at first, or TIMER_FIRST_UNKNOWN. ST_GONE: there is nothing to do any
  * more. Anything else but ST_OK: nothing was changed, and it is to be tried again later. */
 typedef enum status tick_fn(struct state *st, const struct stamp *stamp, int64_t due_ms, struct slice what);
@@ -88,6 +96,7 @@ static const struct tick_kind {
     [TIMER_DELAY] = {tick_delay, 256, MIB(1)},
     [TIMER_TOPIC_GONE] = {tick_topic_gone, 8, MIB(1)}, /* a step is bounded by itself, too */
     [TIMER_GROUP_GONE] = {tick_group_gone, 8, MIB(1)},
+    [TIMER_CUT] = {tick_cut, 512, MIB(1)},
 };
 
 /* When a row was due at first, and how often it was postponed. A value that makes no sense is told, and the row fires

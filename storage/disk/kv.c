@@ -449,6 +449,7 @@ void kv_clear(struct kv *kv)
 {
     kv_batch_empty(kv);
     kv_freed_forget(&kv->freed);
+    kv_freed_forget(&kv->cut);
 }
 
 void kv_number(struct kv *kv, uint64_t number)
@@ -497,9 +498,10 @@ static bool kv_write_batch(struct kv *kv, rocksdb_writebatch_t *batch, bool sync
     rocksdb_write(kv->db, sync && !kv->redo ? kv->write_sync : kv->write_fast, batch, &failure);
     if (kv_failed(failure, err, err_size))
         return false;
-    if (kv_freed_noted(&kv->freed)) {
+    if (kv_freed_noted(&kv->freed) || kv_freed_noted(&kv->cut)) {
         atomic_store(&kv->freed_at, rocksdb_get_latest_sequence_number(kv->db));
         kv_freed_publish(&kv->freed);
+        kv_freed_publish(&kv->cut);
     }
     return true;
 }

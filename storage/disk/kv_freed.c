@@ -16,20 +16,39 @@
 #define TAG_FAMILY_DELETE_RANGE 0xE
 #define TAG_DELETE_RANGE 0xF
 
-void kv_freed_add(struct kv_freed *f, struct slice from)
+static uint64_t freed_topic(const struct kv_freed *f, uint64_t i)
 {
-    if (from.len < 8)
-        return;
-    uint64_t topic = key_read_u64(from.data), last = f->noted - 1;
-    if (f->noted > 0 && atomic_load_explicit(&f->topics[last % KV_FREED_MAX], memory_order_relaxed) == topic &&
-        last >= atomic_load(&f->published))
-        return; /* the same batch deletes them twice */
+    return atomic_load_explicit(&f->topics[i % KV_FREED_MAX], memory_order_relaxed);
+}
+
+static void freed_note(struct kv_freed *f, uint64_t topic)
+{
     if (f->noted - atomic_load(&f->taken) >= KV_FREED_MAX) {
         f->noted_lost = true;
         return;
     }
     atomic_store_explicit(&f->topics[f->noted % KV_FREED_MAX], topic, memory_order_relaxed);
     f->noted++;
+}
+
+void kv_freed_add(struct kv_freed *f, struct slice from)
+{
+    if (from.len < 8)
+        return;
+    uint64_t topic = key_read_u64(from.data), last = f->noted - 1;
+    if (f->noted > 0 && freed_topic(f, last) == topic && last >= atomic_load(&f->published))
+        return; /* the same batch deletes them twice */
+    freed_note(f, topic);
+}
+
+/* Where a topic is taken at this moment, it is not noted again; its bytes are, so that a round looks at all tables. */
+void kv_freed_cut(struct kv_freed *f, uint64_t topic, uint64_t bytes)
+{
+    f->noted_bytes += bytes;
+    for (uint64_t i = atomic_load(&f->taken); i < f->noted; i++)
+        if (freed_topic(f, i) == topic)
+            return;
+    freed_note(f, topic);
 }
 
 static bool freed_varint(struct slice *bytes, uint32_t *ret)
@@ -92,11 +111,14 @@ void kv_freed_publish(struct kv_freed *f)
         atomic_store(&f->lost, true);
     f->noted_lost = false;
     atomic_store(&f->published, f->noted);
+    atomic_fetch_add(&f->bytes, f->noted_bytes);
+    f->noted_bytes = 0;
 }
 
 void kv_freed_forget(struct kv_freed *f)
 {
     f->noted_lost = false;
+    f->noted_bytes = 0;
     f->noted = atomic_load(&f->published);
 }
 
@@ -118,4 +140,14 @@ bool kv_freed_take(struct kv_freed *f, uint64_t *ret_topic)
 bool kv_freed_take_lost(struct kv_freed *f)
 {
     return atomic_exchange(&f->lost, false);
+}
+
+uint64_t kv_freed_bytes(const struct kv_freed *f)
+{
+    return atomic_load(&f->bytes);
+}
+
+uint64_t kv_freed_take_bytes(struct kv_freed *f)
+{
+    return atomic_exchange(&f->bytes, 0);
 }

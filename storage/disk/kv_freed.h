@@ -24,10 +24,15 @@ struct kv_freed {
     bool noted_lost;
     _Atomic uint64_t published, taken; /* ... of these */
     atomic_bool lost;
+    uint64_t noted_bytes; /* of what was cut off (kv_freed_cut); the writer's own */
+    _Atomic uint64_t bytes; /* of that, what is published and not yet taken */
 };
 
 /* Notes a deletion of the pending batch: of all records from a key on, which begins with a topic's id. The writer. */
 void kv_freed_add(struct kv_freed *f, struct slice from);
+
+/* Notes that the oldest records of a topic are deleted, of so many bytes. A topic that is not taken yet is noted once. */
+void kv_freed_cut(struct kv_freed *f, uint64_t topic, uint64_t bytes);
 
 /* As kv_freed_add for all such deletions of a batch, in the bytes that RocksDB writes to its log. */
 void kv_freed_scan(struct kv_freed *f, struct slice batch);
@@ -35,7 +40,7 @@ void kv_freed_scan(struct kv_freed *f, struct slice batch);
 /* Is something noted and not yet published? The writer. */
 static inline bool kv_freed_noted(const struct kv_freed *f)
 {
-    return f->noted_lost || f->noted != atomic_load_explicit(&f->published, memory_order_relaxed);
+    return f->noted_lost || f->noted_bytes || f->noted != atomic_load_explicit(&f->published, memory_order_relaxed);
 }
 
 /* What was noted is readable now, or will never be. The writer. */
@@ -48,5 +53,9 @@ bool kv_freed_any(const struct kv_freed *f);
 /* The next topic; false: there is none. And: were some lost since the last call? One thread at a time. */
 bool kv_freed_take(struct kv_freed *f, uint64_t *ret_topic);
 bool kv_freed_take_lost(struct kv_freed *f);
+
+/* How many bytes were cut off since the last kv_freed_take_bytes. */
+uint64_t kv_freed_bytes(const struct kv_freed *f);
+uint64_t kv_freed_take_bytes(struct kv_freed *f);
 
 #endif

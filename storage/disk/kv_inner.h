@@ -44,7 +44,9 @@ struct kv {
     size_t unseen_bytes; /* written since RocksDB was asked last */
     bool stall_near;
     /* ---- kv_space ---- */
-    struct kv_freed freed;
+    struct kv_freed freed; /* topics that were purged or deleted, ... */
+    struct kv_freed cut;   /* ... and those whose oldest records were */
+    _Atomic uint64_t cut_worth; /* a round is due when so many bytes were cut off; 0: not known yet */
     _Atomic uint64_t freed_at; /* RocksDB's number of the last deletion that was published */
     atomic_bool space_stop;
     uint64_t blob_file_bytes;      /* the most that a blob file has */

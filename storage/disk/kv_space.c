@@ -15,6 +15,8 @@
 #define SPACE_GARBAGE_SHARE 8 /* garbage is collected from one part in so many on; ... */
 #define SPACE_PASS_BYTES ((uint64_t)MIB(256)) /* a pass empties files of so many bytes, ... */
 #define SPACE_URGENT_PASSES 16
+#define SPACE_CUT_MIN ((uint64_t)MIB(32)) /* a round for what was cut off: from so many bytes on, ... */
+#define SPACE_CUT_SHARE 16                /* ... and one part in so many of all */
 #define SPACE_PASSES 8                        /* ... or one part in so many of all */
 
 static const enum kv_family space_logs[] = {KV_LOG, KV_LOG_LZ4, KV_LOG_ZSTD};
@@ -73,12 +75,12 @@ static void space_compact_rows(struct kv *kv, uint64_t topic)
 }
 
 /* Compacts what was deleted since the last round. The first compaction flushes all write buffers, so that the deletions
- * are in tables. */
-static uint32_t space_compact_topics(struct kv *kv)
+ * are in tables. rows: rows that were deleted, too; where only the oldest were, they wait for RocksDB's own compactions. */
+static uint32_t space_compact_topics(struct kv *kv, struct kv_freed *freed, bool rows)
 {
     uint64_t topics[KV_FREED_MAX], first = UINT64_MAX, last = 0;
     uint32_t n = 0;
-    while (n < KV_FREED_MAX && kv_freed_take(&kv->freed, &topics[n])) {
+    while (n < KV_FREED_MAX && kv_freed_take(freed, &topics[n])) {
         first = topics[n] < first ? topics[n] : first;
         last = topics[n] > last ? topics[n] : last;
         n++;
@@ -88,7 +90,8 @@ static uint32_t space_compact_topics(struct kv *kv)
     for (uint32_t i = 0; i < n; i++) {
         if (n <= SPACE_FEW)
             space_compact_records(kv, topics[i], topics[i]);
-        space_compact_rows(kv, topics[i]);
+        if (rows)
+            space_compact_rows(kv, topics[i]);
     }
     return n;
 }
@@ -196,9 +199,36 @@ void kv_space_alone(struct kv *kv, bool allowed)
     }
 }
 
+void kv_space_cut_range(struct kv *kv, enum kv_family f, struct slice from, struct slice to)
+{
+    rocksdb_writebatch_delete_range_cf(kv->batch, kv_handle(kv, f), (const char *)from.data, from.len,
+                                       (const char *)to.data, to.len);
+}
+
+void kv_space_cut(struct kv *kv, uint64_t topic, uint64_t bytes)
+{
+    kv_freed_cut(&kv->cut, topic, bytes);
+}
+
+bool kv_space_much(const struct kv *kv)
+{
+    uint64_t worth = atomic_load(&kv->cut_worth);
+    return kv_freed_bytes(&kv->cut) >= (worth ? worth : SPACE_CUT_MIN);
+}
+
 bool kv_space_any(const struct kv *kv)
 {
-    return kv_freed_any(&kv->freed);
+    return kv_freed_any(&kv->freed) || kv_space_much(kv);
+}
+
+/* From how many bytes on that are cut off the next round is due. */
+static void space_weigh_cuts(struct kv *kv)
+{
+    uint64_t total = 0;
+    for (size_t i = 0; i < SPACE_LOGS; i++)
+        total += kv_has(kv, space_logs[i]) ? space_number(kv, space_logs[i], "rocksdb.live-blob-file-size") : 0;
+    uint64_t share = total / SPACE_CUT_SHARE;
+    atomic_store(&kv->cut_worth, share > SPACE_CUT_MIN ? share : SPACE_CUT_MIN);
 }
 
 /* Could a snapshot still see what was deleted? */
@@ -226,14 +256,20 @@ bool kv_space_give_back(struct kv *kv, bool urgent, uint64_t room)
     if (space_is_watched(kv) || space_buffered(kv) > room)
         return true;
     bool lost = kv_freed_take_lost(&kv->freed) || !kv->looked;
-    bool freed = space_compact_topics(kv) > 0;
+    bool freed = space_compact_topics(kv, &kv->freed, true) > 0;
+    bool cut = (urgent || kv_space_much(kv)) && kv_freed_take_bytes(&kv->cut) > 0;
+    if (cut) {
+        lost = kv_freed_take_lost(&kv->cut) || lost;
+        lost = space_compact_topics(kv, &kv->cut, false) == 0 || lost;
+    }
     if (lost)
         space_compact_marked(kv);
+    space_weigh_cuts(kv);
     kv->looked = true;
     bool more = false;
     for (size_t i = 0; i < SPACE_LOGS; i++) {
         enum kv_family f = space_logs[i];
-        if (freed || lost)
+        if (freed || cut || lost)
             kv->passes[f] = UINT32_MAX;
         more = (kv_has(kv, f) && space_collect_some(kv, f, urgent, room / 2)) || more;
     }

@@ -13,15 +13,27 @@
  * round waits until no snapshot is older than the deletions. It works in RocksDB's own threads, table by table, so that
  * its other compactions go on in between.
  *
- * Threads: one thread at a time; kv_space_any and kv_space_stop from any.
+ * What retention deletes (kv_space_cut) comes in small pieces, again and again: it waits until it is worth a round.
+ *
+ * Threads: one thread at a time; kv_space_any and kv_space_stop from any; the writer calls kv_space_cut_range and
+ * kv_space_cut.
  */
 #ifndef HALFMQ_STORAGE_KV_SPACE_H
 #define HALFMQ_STORAGE_KV_SPACE_H
 
 #include "storage/disk/kv.h"
 
-/* Was something deleted since the last round? */
+/* Deletes the oldest records of a queue, in the pending batch. */
+void kv_space_cut_range(struct kv *kv, enum kv_family f, struct slice from, struct slice to);
+
+/* The pending batch deletes the oldest records of a topic, so or one by one; they have so many bytes. */
+void kv_space_cut(struct kv *kv, uint64_t topic, uint64_t bytes);
+
+/* Was something deleted since the last round that is worth one? */
 bool kv_space_any(const struct kv *kv);
+
+/* Was so much of that cut off that the round should not wait? */
+bool kv_space_much(const struct kv *kv);
 
 /* One round. urgent: the disk is full, so that little garbage counts, too. room: how many bytes it may write before it
  * has given anything back. True: there is more to do, in another round. */

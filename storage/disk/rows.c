@@ -128,6 +128,7 @@ void topic_encode(struct buf *b, const struct topic_row *r)
     buf_put_varint(b, r->purges);
     rows_put_time(b, r->retention_ms);
     buf_put_varint(b, r->max_bytes);
+    rows_put_time(b, r->cut_ms);
     buf_put_varint(b, r->classes);
     for (uint32_t q = 0; q < r->n_queues; q++)
         buf_put_varint(b, r->floor[q]);
@@ -148,6 +149,7 @@ enum status topic_decode(struct slice bytes, struct topic_row *ret_r)
     ret_r->purges = cursor_varint(&c);
     ret_r->retention_ms = rows_get_time(&c);
     ret_r->max_bytes = cursor_varint(&c);
+    ret_r->cut_ms = rows_get_time(&c);
     ret_r->classes = (uint16_t)rows_get_u32(&c, UINT16_MAX);
     for (uint32_t q = 0; q < ret_r->n_queues; q++)
         ret_r->floor[q] = cursor_varint(&c);

@@ -48,6 +48,7 @@ struct topic_row {
     uint64_t purges;       /* how often it was purged */
     int64_t retention_ms;  /* messages older than that are deleted; 0: never for their age */
     uint64_t max_bytes;    /* the oldest messages are deleted beyond so many bytes; 0: never for their size */
+    int64_t cut_ms;        /* when its row in the timer index is due, which deletes the oldest messages; 0: none */
     uint16_t classes;      /* bit c: some message has PRIORITY c; the default one has no bit */
     uint64_t floor[QUEUES_MAX]; /* offsets below are gone: PURGE, retention */
 };

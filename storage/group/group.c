@@ -7,6 +7,7 @@
 #include "storage/disk/attempts.h"
 #include "storage/model/timer.h"
 #include "storage/model/log.h"
+#include "storage/group/run_floor.h"
 #include "storage/group/run_rows.h"
 #include "storage/group/waiting.h"
 
@@ -74,6 +75,7 @@ static struct gt *group_new(struct slice key, size_t group_len, struct topic *t)
     gt->group = slice_of(copy, group_len);
     gt->topic = t;
     gt->purges = t->purges;
+    gt->cuts = UINT64_MAX; /* it has not looked at the floors */
     gt->queues = queues;
     gt->n_queues = t->n_queues;
     gt->news.key = news_key(NEWS_GROUP, gt->group, t->name);
@@ -276,7 +278,41 @@ static void group_reset(struct state *st, struct gt *gt)
             gt->queues[q].next = floor;
     }
     gt->purges = gt->topic->purges;
+    gt->cuts = gt->topic->cuts;
     group_dirty(st, gt);
+}
+
+/* The topic has more queues now. ST_NOMEM: unchanged. */
+static enum status group_widen(struct state *st, struct gt *gt)
+{
+    const struct topic *t = gt->topic;
+    struct gtq *queues = realloc(gt->queues, t->n_queues * sizeof(*queues));
+    if (!queues)
+        return ST_NOMEM;
+    for (uint32_t q = gt->n_queues; q < t->n_queues; q++)
+        queues[q] = (struct gtq){.next = t->queues[q].floor};
+    gt->queues = queues;
+    gt->n_queues = t->n_queues;
+    group_measure(st, gt);
+    return ST_OK;
+}
+
+/* Messages that the group has not finished are gone, because they were too old or too many. Leases on them end here; those
+ * that wait for a retry are dropped when their turn comes. */
+static enum status group_trim(struct state *st, struct gt *gt)
+{
+    enum status s = ST_OK;
+    bool changed = false;
+    for (uint32_t q = 0; q < gt->n_queues && s == ST_OK; q++) {
+        uint64_t floor = gt->topic->queues[q].floor;
+        if (gt->queues[q].next < floor)
+            gt->queues[q].next = floor;
+        s = run_floor_leased(&gt->runs, q, floor, &changed);
+    }
+    if (changed)
+        group_dirty(st, gt);
+    gt->cuts = gt->topic->cuts;
+    return s;
 }
 
 enum status group_get(struct state *st, struct slice group, struct slice topic, struct gt **ret_gt)
@@ -295,10 +331,13 @@ enum status group_get(struct state *st, struct slice group, struct slice topic, 
             return s;
     }
     lru_use(&gt->lru);
-    if (gt->purges != gt->topic->purges)
+    enum status s = gt->n_queues < gt->topic->n_queues ? group_widen(st, gt) : ST_OK;
+    if (s == ST_OK && gt->purges != gt->topic->purges)
         group_reset(st, gt);
+    if (s == ST_OK && gt->cuts != gt->topic->cuts)
+        s = group_trim(st, gt);
     *ret_gt = gt;
-    return ST_OK;
+    return s;
 }
 
 void group_settings_default(struct group_settings *set)

@@ -27,7 +27,8 @@ struct gt {
     uint64_t id;
     struct topic *topic;   /* both are in memory as long as this is; NULL once it is gone */
     struct cgroup *cgroup;
-    uint64_t purges; /* of the topic, when this was last looked at */
+    uint64_t purges; /* of the topic, when this was last looked at, ... */
+    uint64_t cuts;   /* ... and its cuts */
     struct lru_node lru;
     int64_t created_ms, lease_ms, timer_ms;
     uint32_t attempts, n_backoff;

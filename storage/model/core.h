@@ -50,7 +50,8 @@ struct tail {
 struct queue {
     uint64_t floor; /* offsets below are gone */
     uint64_t end;   /* next offset, this group included */
-    uint64_t total; /* bytes of the records since the last PURGE, without the tail's */
+    uint64_t total; /* bytes of the records since the last PURGE, without the tail's ... */
+    uint64_t before; /* ... and of those below the floor, where the topic's kept_known */
     struct tail *tail;
     struct record_info *recent; /* ring, or NULL */
     uint32_t n_recent, recent_at, recent_size;
@@ -76,6 +77,10 @@ struct topic {
     uint64_t purges;
     int64_t retention_ms; /* 0: none */
     uint64_t max_bytes;   /* 0: no limit */
+    int64_t cut_ms;       /* when its row in the timer index is due; 0: none (keep.h) */
+    uint64_t kept;        /* bytes of all records from the floors on, without those of tails; ... */
+    bool kept_known;      /* ... counted when it is needed */
+    uint64_t cuts;        /* how often floors were raised since it was loaded: gts look then */
     uint16_t classes;     /* bit c: some message has PRIORITY c; the default one has no bit */
     bool touched;     /* its row is to be written with the group */
     bool gone;        /* deleted: it is freed with the last gt in memory that points to it */

@@ -2,6 +2,7 @@
 #include "storage/model/drop.h"
 
 #include "storage/disk/records.h"
+#include "storage/model/keep.h"
 #include "storage/model/tail.h"
 
 /* Deletes all rows of a kind that belong to the topic's id. */
@@ -30,14 +31,16 @@ void drop_messages(struct state *st, struct topic *t)
         t->queues[q].n_recent = t->queues[q].recent_at = 0;
     }
     drop_log(st, t);
+    t->kept_known = false;
     t->purges++;
     topic_save(st, t);
 }
 
 void drop_topic(struct state *st, struct topic *t)
 {
-    topics_save(st); /* so that the list of touched topics does not name it any more */
     drop_messages(st, t);
+    keep_disarm(st, t);
+    topics_save(st); /* so that the list of touched topics does not name it any more */
     core_gone(st, t->name, slice_of(NULL, 0));
     drop_rows(st, t, 'D');
     drop_rows(st, t, 'L'); /* their rows N and W go when they fall due */

@@ -8,6 +8,7 @@
 
 #include "storage/disk/records.h"
 #include "storage/model/log_columns.h"
+#include "storage/model/keep.h"
 #include "storage/model/queue.h"
 
 #define SPARE_TAILS_MAX 64
@@ -110,7 +111,7 @@ static struct slice tail_whole_row(struct state *st, struct slice head, uint32_t
 
 /* Puts the row of a record that was put, and remembers its place, and its columns: POP may ask for them before the group is
  * written. */
-static void tail_put_place(struct state *st, const struct topic *t, uint32_t queue, const struct record_info *info,
+static void tail_put_place(struct state *st, struct topic *t, uint32_t queue, const struct record_info *info,
                            struct columns_maker *columns)
 {
     struct queue *q = &t->queues[queue];
@@ -124,6 +125,7 @@ static void tail_put_place(struct state *st, const struct topic *t, uint32_t que
     core_put(st, &key, row);
     q->total = info->total;
     queue_remember(st, q, info);
+    keep_appended(st, t, info);
 }
 
 /* Turns a tail into a record. If memory runs out the state is sick, because its messages have been answered already. */
@@ -293,7 +295,7 @@ static enum status tail_index_batch(struct state *st, int64_t now_ms, struct top
 }
 
 /* Stores the batch as a record: a header of ours, and its bytes behind it. */
-static void tail_put_batch(struct state *st, const struct topic *t, uint32_t queue, struct slice batch,
+static void tail_put_batch(struct state *st, struct topic *t, uint32_t queue, struct slice batch,
                            const struct record_info *info)
 {
     struct slice behind =

@@ -7,6 +7,7 @@
  *   W DELAY due topic id token  a delayed message becomes visible
  *   W TOPIC_GONE due id name 0 from   the rows of what groups had on a deleted topic are deleted on, ...
  *   W GROUP_GONE due id name 0 from   ... and those of a deleted group (gone.h)
+ *   W CUT   due id topic        the oldest messages of a topic are deleted (cut.h)
  *
  * A timer row is a reminder: when it fires, the group, transaction or message that it names is looked up, and may have
  * changed. So a row may fire early or for nothing, but never late, and it need not be deleted when it is obsolete.
@@ -23,7 +24,7 @@
 #include "storage/model/core.h"
 
 /* In the order in which they are fired. */
-enum timer_kind { TIMER_GT = 1, TIMER_TXN, TIMER_DELAY, TIMER_TOPIC_GONE, TIMER_GROUP_GONE, TIMER_KINDS };
+enum timer_kind { TIMER_GT = 1, TIMER_TXN, TIMER_DELAY, TIMER_TOPIC_GONE, TIMER_GROUP_GONE, TIMER_CUT, TIMER_KINDS };
 
 static_assert(TIMER_KINDS <= TIMER_KINDS_MAX, "the state has room for each kind");
 

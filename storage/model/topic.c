@@ -53,6 +53,7 @@ void topic_save(struct state *st, struct topic *t)
                             .purges = t->purges,
                             .retention_ms = t->retention_ms,
                             .max_bytes = t->max_bytes,
+                            .cut_ms = t->cut_ms,
                             .classes = t->classes};
     t->rr_saved = t->rr;
     for (uint32_t q = 0; q < t->n_queues; q++)
@@ -163,6 +164,7 @@ static enum status topic_load(struct state *st, struct slice name, bool endless,
     t->purges = row.purges;
     t->retention_ms = row.retention_ms;
     t->max_bytes = row.max_bytes;
+    t->cut_ms = row.cut_ms;
     t->classes = row.classes;
     for (uint32_t q = 0; q < row.n_queues; q++)
         t->queues[q].floor = row.floor[q];
@@ -233,6 +235,23 @@ enum status topic_create(struct state *st, int64_t now_ms, struct slice name,
     st->meta.topics++;
     topic_save(st, t);
     *ret_topic = t;
+    return ST_OK;
+}
+
+enum status topic_grow(struct state *st, struct topic *t, uint32_t n_queues)
+{
+    assert(n_queues >= t->n_queues && n_queues <= QUEUES_MAX);
+    if (n_queues == t->n_queues)
+        return ST_OK;
+    struct queue *queues = realloc(t->queues, n_queues * sizeof(*queues));
+    if (!queues)
+        return ST_NOMEM;
+    for (uint32_t q = t->n_queues; q < n_queues; q++)
+        queues[q] = (struct queue){.floor = st->meta.first_offset, .end = st->meta.first_offset};
+    t->queues = queues;
+    t->n_queues = n_queues;
+    topic_measure(st, t);
+    topic_touch(st, t);
     return ST_OK;
 }
 

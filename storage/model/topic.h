@@ -32,6 +32,9 @@ struct topic_settings {
 enum status topic_create(struct state *st, int64_t now_ms, struct slice name,
                          const struct topic_settings *set, struct topic **ret_topic) MUST_CHECK;
 
+/* Adds empty queues, so that it has n_queues (at least as many as now). ST_NOMEM: unchanged. */
+enum status topic_grow(struct state *st, struct topic *t, uint32_t n_queues) MUST_CHECK;
+
 /* Finds the topic without making it: NULL where topic_need would make it. ST_NOTOPIC: that is not allowed. */
 enum status topic_find(struct state *st, const struct stamp *stamp, struct slice name,
                        struct topic **ret_topic) MUST_CHECK;

@@ -175,6 +175,13 @@ static enum status lag_fresh(struct view *v, struct lag_reader *lr, struct lag_t
     return ST_OK;
 }
 
+/* Takes out of a run what is below the floor. */
+static void lag_raise(struct run_row *run, uint64_t base, uint64_t floor)
+{
+    for (uint32_t i = 0; i < run->count && base + i < floor; i++)
+        run->bits[i / 64] &= ~(UINT64_C(1) << (i % 64));
+}
+
 static enum status lag_run(struct view *v, struct lag_reader *lr, struct lag_topic *t, uint32_t queue, uint64_t base,
                            const struct run_row *run)
 {
@@ -240,6 +247,8 @@ static enum status lag_runs(struct view *v, struct lag_reader *lr, struct lag_to
             return ST_BUSY;
         }
         s = run_decode(kv_iter_value(lr->runs), &run);
+        if (s == ST_OK && queue < t->n_queues)
+            lag_raise(&run, base, lag_queue_of(&lr->topics, t, queue)->first);
         if (s == ST_OK)
             s = lag_run(v, lr, t, queue, base, &run);
     }

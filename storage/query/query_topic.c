@@ -23,11 +23,13 @@ struct queue_info {
 
 /* Each row of the directory has the bytes of all records up to its own. Where a damaged one has not (total is 0), the next
  * record began to count anew, so there may be more than this says. */
-static uint64_t topic_bytes(const struct record_info *first, const struct record_info *last)
+static uint64_t topic_bytes(const struct record_info *first, const struct record_info *last, uint64_t floor)
 {
+    uint64_t gone = floor > first->base ? (uint64_t)first->bytes * (floor - first->base) / first->count : 0;
     if (first->base == last->base)
-        return first->bytes;
-    return first->total && last->total >= first->total ? last->total - first->total + first->bytes : last->total;
+        return first->bytes - gone;
+    bool known = first->total && last->total >= first->total;
+    return known ? last->total - first->total + first->bytes - gone : last->total;
 }
 
 static enum status topic_queue(struct view *v, struct directory *d, uint32_t queue, struct queue_info *ret_q)
@@ -41,7 +43,7 @@ static enum status topic_queue(struct view *v, struct directory *d, uint32_t que
     ret_q->next = last.base + last.count;
     s = directory_find(d, queue, floor, &first);
     if (s == ST_OK)
-        ret_q->bytes = topic_bytes(&first, &last);
+        ret_q->bytes = topic_bytes(&first, &last, floor);
     return s == ST_GONE ? ST_OK : s;
 }
 
@@ -77,11 +79,13 @@ static enum status topic_queues(struct view *v, struct topic_info *t)
 
 static void topic_put_head(const struct view *v, const struct topic_info *t, struct slice name, struct buf *reply)
 {
-    reply_map(reply, 9);
+    reply_map(reply, 11);
     reply_field_bytes(reply, "name", name);
     reply_field_int(reply, "queues", v->topic.n_queues);
     reply_field_int(reply, "order_queues", v->topic.order_queues);
     reply_field_bytes(reply, "compress", slice_str(compress_word(v->topic.compress)));
+    reply_field_int(reply, "retention", v->topic.retention_ms);
+    reply_field_int(reply, "maxbytes", (int64_t)v->topic.max_bytes);
     reply_field_int(reply, "created", v->topic.created_ms);
     reply_field_int(reply, "messages", (int64_t)t->messages);
     reply_field_int(reply, "delayed", (int64_t)v->topic.delayed);

@@ -45,6 +45,21 @@ static enum status follower_stand(struct follower *f, struct view *v, bool ends)
     return ST_OK;
 }
 
+/* The topic may have got more queues since. */
+static enum status follower_widen(struct follower *f, const struct view *v)
+{
+    if (f->n_queues >= v->topic.n_queues)
+        return ST_OK;
+    uint64_t *next = realloc(f->next, v->topic.n_queues * sizeof(*next));
+    if (!next)
+        return ST_NOMEM;
+    for (uint32_t q = f->n_queues; q < v->topic.n_queues; q++)
+        next[q] = v->topic.floor[q];
+    f->next = next;
+    f->n_queues = v->topic.n_queues;
+    return ST_OK;
+}
+
 enum status follower_init(struct follower *f, struct view *v, struct slice topic)
 {
     *f = (struct follower){0};
@@ -119,8 +134,9 @@ bool follower_read(struct follower *f, struct view *v, struct slice topic, size_
 {
     if (view_topic(v, topic) != ST_OK)
         return false;
-    bool other = f->topic_id != v->topic.id || f->n_queues != v->topic.n_queues;
-    if (other && follower_stand(f, v, false) != ST_OK)
+    bool other = f->topic_id != v->topic.id;
+    enum status s = other ? follower_stand(f, v, false) : follower_widen(f, v);
+    if (s != ST_OK)
         return false;
     size_t left = max_bytes;
     for (uint32_t q = 0; q < f->n_queues; q++)

@@ -313,7 +313,7 @@ static void all_names_of_the_contract_are_there(void **state)
         "halfmq_group_inflight_messages", "halfmq_group_oldest_age_seconds",
         "halfmq_group_dead_letters", "halfmq_transactions_pending", "halfmq_transactions_parked", "halfmq_delayed_messages",
         "halfmq_delayed_expired_total",
-        "halfmq_dead_expired_total",
+        "halfmq_dead_expired_total", "halfmq_messages_removed_total", "halfmq_bytes_removed_total",
         "halfmq_timers_postponed_total", "halfmq_damaged_records", "halfmq_messages_skipped_total",
         "halfmq_transactions_committed_total", "halfmq_transactions_rolledback_total",
         "halfmq_checks_asked_total", "halfmq_producer_groups_unserved", "halfmq_journal_sync_seconds", "halfmq_journal_group_commands",

@@ -60,8 +60,9 @@ static void any_line(struct twins *t, char *line, size_t size)
         static const char *const rare[] = {"TOPIC PURGE t0", "TOPIC DELETE t1", "GROUP DELETE g1", "TICK",
                                            "GROUP CREATE g1 t2 ATTEMPTS 1 BACKOFF 10,20", "UNASK 5000000000",
                                            "PGROUP SET pg CHECKMAX 2 CHECKEVERY 5", "PGROUP SET pg TIMEOUT 90 SECRET s",
-                                           "PGROUP DELETE pg"};
-        (void)snprintf(line, size, "%s", rare[below(t, 9)]);
+                                           "PGROUP DELETE pg", "TOPIC SET t0 MAXBYTES 2000", "TOPIC SET t1 QUEUES 6",
+                                           "TOPIC SET t2 RETENTION 1500 MAXBYTES 700"};
+        (void)snprintf(line, size, "%s", rare[below(t, sizeof(rare) / sizeof(rare[0]))]);
     }
     }
 }

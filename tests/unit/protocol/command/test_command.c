@@ -361,8 +361,6 @@ static void what_is_not_available_does_nothing(void **state)
     refused("HALF p t b PRIORITY 0", ST_ERR, "not available yet: PRIORITY of HALF; nothing was done");
     refused("GROUP CREATE g t ORDERED", ST_ERR,
             "not available yet: ORDERED of GROUP CREATE; nothing was done");
-    refused("TOPIC CREATE t RETENTION 1d", ST_ERR,
-            "not available yet: RETENTION of TOPIC CREATE; nothing was done");
 }
 
 static void names_are_names(void **state)

@@ -23,7 +23,7 @@ static const struct run_row run = {RUN_LEASED, 70, 3, 2, 300, 200, {0x8000000000
 
 static const struct topic_row *topic_row(void)
 {
-    static struct topic_row row = {7, TOPIC_HAS_TTL, COMPRESS_ZSTD, 2, 1, 1, 300, 7, 3, 300, 5, 0x201, {5, 200}};
+    static struct topic_row row = {7, TOPIC_HAS_TTL, COMPRESS_ZSTD, 2, 1, 1, 300, 7, 3, 300, 5, 300, 0x201, {5, 200}};
     return &row;
 }
 
@@ -158,7 +158,7 @@ static void golden(void **state)
     samples_make(s);
     ROW_IS(0, 3, 8, 7, 6, 5, 4, 3, 2, 1, 0xac, 2, 0x12, 0x11, 0, 0, 0, 0, 0, 0, 0x22, 0x21, 0, 0, 0, 0,
            0, 0, 3, 4, 5, 6, 0x32, 0x31, 0, 0, 0, 0, 0, 0, 7, 8, 9, 10);
-    ROW_IS(1, 1, 7, 0, 0, 0, 0, 0, 0, 0, 5, 2, 1, 1, 0xac, 2, 7, 3, 0xac, 2, 5, 0x81, 4, 5, 0xc8, 1);
+    ROW_IS(1, 1, 7, 0, 0, 0, 0, 0, 0, 0, 5, 2, 1, 1, 0xac, 2, 7, 3, 0xac, 2, 5, 0xac, 2, 0x81, 4, 5, 0xc8, 1);
     ROW_IS(2, 1, 7, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0xac, 2, 0xb0, 0xea, 1, 16, 2, 0xe8, 7,
            0x88, 0x27, 3, 2, 0xac, 2, 0xc8, 1, 5, 6, 1, 7, 4, 'a', '|', '|', 'b');
     ROW_IS(3, 1, 0xac, 2, 4, 4, 70, 2, 0xac, 2, 9, 7, 1, 0xc8, 1, 0xac, 2, 1, 2, 5, 0, 0, 0, 0xc8, 1, 30, 0xac, 2, 3);
@@ -265,7 +265,7 @@ static void absent_options(void **state)
 static void topic_compressions(void **state)
 {
     (void)state;
-    uint8_t bytes[] = {1, 7, 0, 0, 0, 0, 0, 0, 0, 1, 2, 1, 1, 0xac, 2, 7, 3, 0, 0, 0, 5, 0xc8, 1};
+    uint8_t bytes[] = {1, 7, 0, 0, 0, 0, 0, 0, 0, 1, 2, 1, 1, 0xac, 2, 7, 3, 0, 0, 0, 0, 5, 0xc8, 1};
     static const enum compress want[] = {COMPRESS_NONE, COMPRESS_LZ4, COMPRESS_ZSTD};
     static struct topic_row t;
     for (uint8_t i = 0; i < 4; i++) {
