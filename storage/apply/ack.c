@@ -257,7 +257,9 @@ void apply_skip(struct state *st, const struct stamp *stamp, const struct comman
         struct message_id first;
         uint64_t last = 0;
         struct gt *gt = NULL;
-        if (ack_find_range(st, cmd->pos[0], cmd->rest[i], &first, &last, &gt) == ST_OK)
+        enum status s = ack_find_range(st, cmd->pos[0], cmd->rest[i], &first, &last, &gt);
+        st->sick = st->sick || s == ST_NOMEM; /* what is skipped must not depend on the memory */
+        if (s == ST_OK)
             st->tally.messages_skipped += lease_ack(st, gt, &first, last, stamp->now_ms);
     }
     reply_ok(&out->reply);
