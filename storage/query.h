@@ -95,6 +95,24 @@ struct granted {
 void query_grants(struct view *v, struct slice group, const struct outcome *out, struct buf *reply,
                   struct granted *ret_done);
 
+/*
+ * Looks through the messages that groups with a FILTER WHERE have not got yet, for a POP or TAKE (sift.h): from each
+ * cursor on, until as many match as are asked for, SIFT_MESSAGES_MAX were looked at, or there are no more. It works in
+ * steps of about a millisecond, each with a view of its own; cmd stays as it is meanwhile. Damaged messages count as if
+ * they matched, so that POP meets them as it does in other groups.
+ */
+struct sifter;
+struct sifter *sifter_new(const struct command *cmd); /* NULL: no memory */
+void sifter_free(struct sifter *s);
+
+/* ST_OK: it is done; ST_BUSY: go on with another step. ST_IO, ST_NOMEM, ST_DAMAGED: it found out less than it could. */
+enum status sifter_step(struct sifter *s, struct view *v) MUST_CHECK;
+
+/* What it found out; good until sifter_free. */
+struct slice sifter_found(const struct sifter *s);
+bool sifter_saw_all(const struct sifter *s); /* up to the end of each queue */
+bool sifter_filters(const struct sifter *s); /* some topic's group has a FILTER WHERE */
+
 /* Part of a stored record, as a stream sends it: messages from .. from+n-1 of it. Borrowed: good until the callback
  * returns. */
 struct part {

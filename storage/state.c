@@ -67,6 +67,7 @@ static struct state *state_new(void)
     buf_init(&st->parts_bytes, REQUEST_BYTES_MAX + MIB(1));
     buf_init(&st->outcome, MIB(1));
     buf_init(&st->heads, MIB(1));
+    sifts_init(&st->sifts);
     log_columns_init(st);
     st->wait_window = WAIT_WINDOW_RUNS;
     return st;
@@ -143,6 +144,7 @@ void state_drop(struct state *st)
     buf_free(&st->props);
     buf_free(&st->half);
     buf_free(&st->heads);
+    sifts_free(&st->sifts);
     log_columns_fini(st);
     finder_free(&st->finder);
     buf_free(&st->parts);

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "storage/query.h"
+
 #define ENTRIES_KEPT 8192
 
 static void entry_init_outcome(struct entry *e)
@@ -56,6 +58,7 @@ void entry_free(struct entry *e)
         return;
     if (e->more)
         entry_free_more(e);
+    entry_sift_over(e);
     outcome_free(&e->out);
     struct entry_pool *p = e->pool;
     if (!p || e->bytes != ENTRY_SMALL_BYTES || p->n >= ENTRIES_KEPT) {
@@ -65,6 +68,15 @@ void entry_free(struct entry *e)
     e->next = p->first;
     p->first = e;
     p->n++;
+}
+
+void entry_sift_over(struct entry *e)
+{
+    if (!e->sifter)
+        return;
+    sifter_free(e->sifter);
+    e->sifter = NULL;
+    e->cmd.sifted = slice_of(NULL, 0);
 }
 
 void entry_again(struct entry *e)

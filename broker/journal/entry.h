@@ -35,6 +35,9 @@ struct entry {
     uint64_t request;          /* RPC id, or whatever the owner likes */
     void *arg;
     bool kept; /* in a list, by the end of which it is freed */
+    bool sifts; /* a FILTER WHERE: messages were looked at for it (serve/sieve.h) ... */
+    bool sifted_all; /* ... up to the ends of all queues, the last time ... */
+    bool sift_failed; /* ... or they could not be read then */
     bool slow; /* with `more`: it may take too long for a light turn (journal_queue.h) */
     uint64_t begins, ends; /* of its reply in the output */
     struct entry *more; /* of an EXEC: its commands, linked by next; those that write are applied. Freed with it */
@@ -45,6 +48,7 @@ struct entry {
     /* ---- ---- */
     size_t bytes;           /* of this block, and of those in `more` */
     struct entry_pool *pool; /* where entry_free puts the block; NULL: back to malloc */
+    struct sifter *sifter;  /* what cmd.sifted points into, or NULL; freed with the entry */
     uint8_t said[ENTRY_SAID_BYTES]; /* where out.reply begins */
     struct command cmd; /* slices point into this block */
 };
@@ -61,6 +65,9 @@ void entry_pool_trim(struct entry_pool *p, bool all);
 /* A copy of cmd in a block of its own; NULL: no memory. pool, of the calling thread, outlives it; NULL: none. */
 struct entry *entry_new(struct entry_pool *pool, const struct command *cmd);
 void entry_free(struct entry *e);
+
+/* Frees what was found out about messages for it (serve/sieve.h). */
+void entry_sift_over(struct entry *e);
 
 /* Empties the answer, so that the entry can be submitted once more. */
 void entry_again(struct entry *e);

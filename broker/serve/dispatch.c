@@ -17,6 +17,7 @@
 #include "broker/serve/multi/exec.h"
 #include "broker/serve/multi/multi.h"
 #include "broker/serve/session.h"
+#include "broker/serve/sieve.h"
 #include "broker/serve/wait.h"
 #include "protocol/base/reply.h"
 #include "storage/query.h"
@@ -26,6 +27,17 @@
 #define CLIENT_LIST_LINE 160 /* bytes a connection, about */
 
 /* ---- the way back ---- */
+
+/* A POP without WAIT came back from the journal: has messages looked at for it, if that is what it needs. It does not go
+ * on once everything was looked at that there was a moment ago. */
+static bool dispatch_sifts(struct loop *l, struct entry *e)
+{
+    if (e->fate != ST_OK || !e->out.sift)
+        return false;
+    if (e->sift_failed)
+        e->fate = ST_BUSY;
+    return !e->sift_failed && !e->sifted_all && sieve_begin(l, e);
+}
 
 /* An entry of a connection came back from the journal: reply, or park it, or go on with its waiter. */
 static void dispatch_done(struct journal_client *owner, struct entry *e)
@@ -44,6 +56,8 @@ static void dispatch_done(struct journal_client *owner, struct entry *e)
         return;
     }
     bool waits = wait_allowed(&e->cmd), parks = waits && e->fate == ST_OK && e->out.nothing;
+    if (!waits && dispatch_sifts(l, e))
+        return;
     if (parks && wait_park(c, e)) {
         conn_entry_back(c, e);
         return;

@@ -16,6 +16,7 @@
 #include "broker/serve/multi/multi.h"
 #include "broker/serve/pubsub.h"
 #include "broker/serve/session.h"
+#include "broker/serve/sieve.h"
 #include "broker/serve/stream.h"
 #include "broker/serve/wait.h"
 
@@ -105,6 +106,7 @@ static void *serve_open(struct loop *l, const void *arg)
 static void serve_close(struct loop *l)
 {
     submit_late_fini(&serve_of(l)->late);
+    sieve_fini(l);
     waiters_fini(&serve_of(l)->waiters);
     channels_fini(&serve_of(l)->channels);
     free(l->serve);
@@ -128,8 +130,8 @@ static void serve_woken(struct loop *l)
 
 static bool serve_run(struct loop *l)
 {
-    bool replies = long_replies_run(l), lists = client_lists_run(l), execs = execs_run(l);
-    return channels_run(&serve_of(l)->channels) || replies || lists || execs;
+    bool replies = long_replies_run(l), lists = client_lists_run(l), execs = execs_run(l), sifts = sieve_run(l);
+    return channels_run(&serve_of(l)->channels) || replies || lists || execs || sifts;
 }
 
 const struct loop_ops serve_loops = {

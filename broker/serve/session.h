@@ -66,6 +66,13 @@ struct execs {
     void (*run_local)(struct conn *c, const struct command *cmd, struct request rq);
 };
 
+/* What sieve.c has for a loop: POPs for which messages are looked at. */
+struct sieve {
+    struct entry *working;     /* NULL: none */
+    struct entry_list entries; /* those behind it, oldest first */
+    uint64_t turn;             /* of the last step */
+};
+
 struct serve_loop {
     struct serve_env env;
     struct waiters waiters;
@@ -73,6 +80,7 @@ struct serve_loop {
     struct long_replies long_replies;
     struct client_listings client_listings;
     struct execs execs;
+    struct sieve sieve;
     struct submit_late late;
 };
 

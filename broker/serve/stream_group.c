@@ -13,6 +13,7 @@
 
 #include "broker/serve/giveback.h"
 #include "broker/serve/session.h"
+#include "broker/serve/sieve.h"
 #include "broker/serve/stream.h"
 #include "broker/serve/stream_out.h"
 #include "protocol/base/reply.h"
@@ -48,7 +49,8 @@ static int64_t stream_group_next_count(const struct stream *s)
     return n < most ? n : most;
 }
 
-/* Submits e. False: the journal is full; the entry stays the caller's. */
+/* Submits e; where the group has a FILTER WHERE, after messages were looked at for it. False: the journal is full; the
+ * entry stays the caller's. */
 static bool stream_group_submit(struct stream *s, struct entry *e)
 {
     struct loop *l = s->conn->loop;
@@ -58,12 +60,17 @@ static bool stream_group_submit(struct stream *s, struct entry *e)
     e->owner = &l->client;
     e->done = stream_group_taken;
     e->arg = s;
-    if (!loop_submit(l, e))
-        return false;
+    e->slot = s->conn->slot;
+    e->generation = s->conn->generation;
     s->refs++;
     s->takes++;
     s->asked += n;
-    return true;
+    if (s->sifts ? sieve_begin(l, e) : loop_submit(l, e))
+        return true;
+    s->refs--;
+    s->takes--;
+    s->asked -= n;
+    return false;
 }
 
 static bool stream_group_take(struct stream *s)
@@ -96,6 +103,8 @@ static bool stream_group_may_take(struct stream *s)
         return false;
     if (s->takes == 0)
         return true;
+    if (s->sifts) /* they would all have the same messages looked at */
+        return false;
     uint64_t expected = conn_unsent(s->conn) + (uint64_t)s->asked * s->each;
     return s->flowing && s->takes < TAKES_MAX && expected < OUT_SOFT_MAX;
 }
@@ -197,6 +206,15 @@ static void stream_group_hand_out(struct stream *s, const struct entry *e)
         stream_group_give_rest(s, e, &sum, &done);
 }
 
+/* Nothing was found because nobody knows which messages match: has them looked at. False: that does not help now. */
+static bool stream_group_sift(struct stream *s, struct entry *e)
+{
+    s->sifts = true;
+    if (e->sift_failed || stream_group_next_count(s) <= 0)
+        return false;
+    return stream_group_submit(s, e);
+}
+
 /* Nothing is ready: parks the entry. A waiter that is parked again keeps its place among the POPs. */
 static void stream_group_found_nothing(struct stream *s, struct entry *e)
 {
@@ -208,6 +226,11 @@ static void stream_group_found_nothing(struct stream *s, struct entry *e)
         return;
     }
     e->cmd.info = s->cmd.info;
+    if (e->out.sift && stream_group_sift(s, e))
+        return;
+    if (e->sift_failed)
+        retry_ms = timers_now() + STREAM_REFUSED_RETRY_MS;
+    entry_sift_over(e);
     bool parked = s->wait ? waiter_park_again(s->wait, e, retry_ms) == ST_OK
                           : stream_park(s, e, 0, retry_ms);
     if (!parked) {
@@ -287,6 +310,8 @@ static void stream_group_taken(struct journal_client *owner, struct entry *e)
     } else {
         if (!s->answered)
             stream_group_tell_id(s);
+        if (e->sifter)
+            s->sifts = e->sifts;
         if (nothing)
             stream_group_found_nothing(s, e);
         else

@@ -16,10 +16,12 @@
 #include "broker/serve/delivery.h"
 #include "broker/serve/giveback.h"
 #include "broker/serve/session.h"
+#include "broker/serve/sieve.h"
 #include "protocol/base/reply.h"
 #include "storage/query.h"
 
 #define WAIT_BUSY_RETRY_MS 50 /* a woken waiter looks again after so long, if the journal was full */
+#define WAIT_SIFT_RETRY_MS 1000 /* ... or messages that it needs to know of could not be read */
 
 static void wait_woken(struct waiter *w, void *arg);
 static void wait_expired(struct waiter *w, void *arg);
@@ -127,7 +129,7 @@ bool wait_park(struct conn *c, struct entry *e)
     struct waiter *w = wait_begin(c, e, 0, waiter_retry_ms(l->env.journal, e));
     if (!w)
         return false;
-    if (waiters_missed(&serve_of(l)->waiters, e))
+    if (e->out.sift || waiters_missed(&serve_of(l)->waiters, e))
         waiter_wake(w);
     return true;
 }
@@ -154,7 +156,11 @@ static bool wait_goes_on(struct conn *c, struct waiter *w, struct entry *e)
     struct loop *l = c->loop;
     if (conn_is_ending(c) || timers_now() >= w->deadline_ms)
         return false;
-    if (waiter_park_again(w, e, waiter_retry_ms(l->env.journal, e)) != ST_OK)
+    if (e->out.sift && !e->sift_failed && sieve_begin(l, e))
+        return true;
+    int64_t retry_ms = e->out.sift ? timers_now() + WAIT_SIFT_RETRY_MS : waiter_retry_ms(l->env.journal, e);
+    entry_sift_over(e);
+    if (waiter_park_again(w, e, retry_ms) != ST_OK)
         return false;
     if (waiters_missed(&serve_of(l)->waiters, e))
         waiter_wake(w);
@@ -247,6 +253,8 @@ static void wait_woken(struct waiter *w, void *arg)
         return;
     }
     w->entry = NULL;
+    if ((e->sifts || e->out.sift) && sieve_begin(l, e)) /* its group has a FILTER WHERE */
+        return;
     entry_again(e);
     if (loop_submit(l, e))
         return;

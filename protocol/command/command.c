@@ -48,6 +48,7 @@ void command_clone(const struct command *cmd, void *mem, struct command *ret_cmd
     struct slice *rest = (struct slice *)(opt + cmd->n_opt);
     uint8_t *at = (uint8_t *)(rest + cmd->n_rest);
     *ret_cmd = *cmd;
+    ret_cmd->sifted = slice_of(NULL, 0);
     ret_cmd->opt = cmd->n_opt ? opt : NULL;
     ret_cmd->rest = cmd->n_rest ? rest : NULL;
     for (uint32_t i = 0; i < cmd->n_pos; i++)

@@ -16,7 +16,7 @@
  * command_usage.c, and command.c (the rest). command_message.h makes a message of a SEND.
  *
  * Invariant: every slice of a command points into the request it was parsed from, or into its space;
- * both outlive the command. A clone points only into itself.
+ * both outlive the command. A clone points only into itself, and has nothing sifted.
  */
 #ifndef HALFMQ_PROTOCOL_COMMAND_H
 #define HALFMQ_PROTOCOL_COMMAND_H
@@ -94,6 +94,7 @@ struct command {
     uint64_t has;                      /* mask of the options present */
     struct batch_facts batch;          /* PRODUCE: of its batch */
     uint64_t client;                   /* the id of the connection that it came from; 0: the broker's own */
+    struct slice sifted;               /* POP: the broker's own (storage/sift.h); whoever sets it keeps the bytes */
 };
 
 /* Scratch memory for parsing, kept by a connection from one command to the next. */

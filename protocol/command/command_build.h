@@ -32,6 +32,7 @@ static inline void build_start(struct command_space *s, const struct command_inf
     cmd->opt = NULL;
     cmd->has = 0;
     cmd->batch = (struct batch_facts){0};
+    cmd->sifted = slice_of(NULL, 0);
 }
 
 /* Appends a repeating word; false without memory. */

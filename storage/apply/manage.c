@@ -114,10 +114,6 @@ void apply_group_create(struct state *st, const struct stamp *stamp, const struc
         s = ST_EXISTS;
     struct group_settings set;
     manage_group(cmd, &set);
-    if (set.filter_kind != FILTER_NONE) {
-        reply_error(&out->reply, ST_ERR, "not available yet: FILTER of GROUP CREATE; nothing was done");
-        return;
-    }
     if (s == ST_GONE)
         s = group_create(st, stamp->now_ms, cmd->pos[0], t, &set, &gt);
     if (s == ST_OK)

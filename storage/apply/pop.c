@@ -214,7 +214,9 @@ void apply_pop(struct state *st, const struct stamp *stamp, const struct command
         reply_error(&out->reply, ST_LIMIT, "POP takes at most %d topics at once", POP_TOPICS_MAX);
         return;
     }
-    enum status s = grants_reserve(out, p.left) ? pop_groups(&p, cmd, gts) : ST_NOMEM;
+    enum status s = grants_reserve(out, p.left) ? sifts_open(&st->sifts, cmd->sifted) : ST_NOMEM;
+    if (s == ST_OK)
+        s = pop_groups(&p, cmd, gts);
     if (s != ST_OK) {
         st->sick = st->sick || (p.changed && s == ST_NOMEM);
         pop_refuse(out, cmd, s);
@@ -243,6 +245,7 @@ void apply_pop(struct state *st, const struct stamp *stamp, const struct command
     }
     /* BUSY means that nothing was done. If this POP has made a group, the next one, which comes at once, says it. */
     out->nothing = true;
+    out->sift = p.sift;
     bool more = p.expired >= POP_EXPIRED_MAX || p.examined >= POP_EXAMINED_MAX;
     out->retry_at_ms = p.again || p.refused || more ? stamp->now_ms : p.retry_ms;
     reply_array(&out->reply, 0);

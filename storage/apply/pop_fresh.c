@@ -22,7 +22,7 @@ struct fresh_head {
     uint32_t queue;
     uint64_t seq;            /* of the next message, estimated */
     struct record_info info; /* the record that it is in */
-    bool stopped;            /* no verdict: the queue waits */
+    bool stopped;            /* no verdict: the POP ends here, since the oldest go first */
     struct take take;
 };
 
@@ -189,7 +189,7 @@ static bool fresh_decide(struct pop *p, struct gt *gt, struct fresh_head *h, enu
 
 /* Goes over the messages of the head's record. Where messages of several queues are taken in turn, those that are dropped
  * change whose turn it is: then nothing is taken. */
-static void fresh_judge_record(struct pop *p, struct gt *gt, struct fresh_head *h, const struct judge *j, bool in_turn)
+static void fresh_judge_record(struct pop *p, struct gt *gt, struct fresh_head *h, struct judge *j, bool in_turn)
 {
     struct gtq *gq = &gt->queues[h->queue];
     uint64_t end = h->info.base + h->info.count;
@@ -226,10 +226,10 @@ static void fresh_next(struct pop *p, struct gt *gt, struct heads *hs)
 {
     struct fresh_head *h = &hs->all[hs->heap[0]];
     uint64_t next = gt->queues[h->queue].next;
-    bool in_record = next - h->info.base < h->info.count && !h->stopped;
+    bool in_record = next - h->info.base < h->info.count;
     if (in_record)
         h->seq = fresh_seq(&h->info, next);
-    else if (h->stopped || !fresh_find(p, gt, h))
+    else if (!fresh_find(p, gt, h))
         hs->heap[0] = hs->heap[--hs->n];
     if (hs->n)
         fresh_sink(hs, 0);
@@ -252,6 +252,9 @@ void pop_fresh(struct pop *p, struct gt *gt)
             fresh_judge(p, gt, h, in_turn);
         else
             fresh_take(p, gt, h, in_turn ? 1 : COUNT_MAX);
+        p->sift = p->sift || h->stopped;
+        if (h->stopped)
+            break;
         fresh_next(p, gt, &hs);
     }
     for (uint32_t i = 0; i < hs.n_all; i++)

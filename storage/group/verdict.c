@@ -5,6 +5,11 @@
 
 static const struct columns no_columns;
 
+static bool judge_needs_columns(const struct gt *gt)
+{
+    return gt->filter_kind == FILTER_TAG;
+}
+
 /* Finds out which tags of the record's dictionary the group wants, unless that is known. */
 static enum status judge_tags(struct judge *j, struct columns_here *here)
 {
@@ -22,8 +27,11 @@ enum status judge_begin(struct judge *j, struct state *st, const struct gt *gt, 
 {
     static const uint8_t nothing[1];
     struct columns_here *here = NULL;
-    enum status s = log_columns_here(st, gt->topic, queue, info, &here);
     *j = (struct judge){.gt = gt, .queue = queue, .base = info->base, .columns = &no_columns, .wanted = nothing};
+    j->sifts = &st->sifts;
+    if (!judge_needs_columns(gt))
+        return ST_OK;
+    enum status s = log_columns_here(st, gt->topic, queue, info, &here);
     if (s == ST_DAMAGED)
         return ST_OK;
     if (s != ST_OK)
@@ -32,8 +40,22 @@ enum status judge_begin(struct judge *j, struct state *st, const struct gt *gt, 
     return gt->filter_kind == FILTER_TAG ? judge_tags(j, here) : ST_OK;
 }
 
-enum pop_verdict judge_message(const struct judge *j, uint64_t offset)
+/* Whether it matches, from what was found out before (sift.h). */
+static enum pop_verdict judge_where(struct judge *j, uint64_t offset)
 {
+    const struct sift_range *r = j->range;
+    if (!r || offset - r->from >= r->count)
+        r = j->range = sifts_find(j->sifts, j->gt->id, j->gt->filter_ref, j->queue, offset);
+    return !r ? VERDICT_STOP : sift_has(r, offset) ? VERDICT_TAKE : VERDICT_DROP;
+}
+
+enum pop_verdict judge_message(struct judge *j, uint64_t offset)
+{
+    if (j->gt->filter_kind == FILTER_WHERE) {
+        enum pop_verdict where = judge_where(j, offset);
+        if (where != VERDICT_TAKE)
+            return where;
+    }
     uint32_t i = (uint32_t)(offset - j->base);
     if (j->gt->filter_kind == FILTER_TAG) {
         uint32_t tag = columns_tag(j->columns, i);

@@ -6,7 +6,8 @@
  *   verdict    TAKE    HOLD              TAKE   lease it
  *                  DROP    DROP  TAKE    DROP   the group does not want it: the cursor passes it, and nothing is written
  *                                        HOLD   not now, as its key is held: the cursor passes it, and it is written down
- *                                        STOP   nobody knows yet: the cursor stays, and other queues go on
+ *                                        STOP   nobody knows yet (FILTER WHERE, sift.h): the cursor stays, and since
+ *                                               the oldest go first, the POP ends
  *
  * A judge is made for one record at a time (judge_begin), which finds its columns, and then asked of its messages in order.
  * To add a reason: a field that judge_begin fills in, a line in judge_message.
@@ -25,12 +26,14 @@ struct judge {
     uint64_t base;                 /* of the record */
     const struct columns *columns; /* good as long as log_columns says */
     const uint8_t *wanted;         /* FILTER TAG: bit i: messages with the tag at place i; NULL: no such filter */
+    const struct sifts *sifts;     /* FILTER WHERE: what was found out for this POP ... */
+    const struct sift_range *range; /* ... and the range of the message before */
 };
 
 /* True where messages of the group need a verdict. */
 static inline bool judge_needed(const struct gt *gt)
 {
-    return gt->filter_kind == FILTER_TAG;
+    return gt->filter_kind != FILTER_NONE;
 }
 
 /* Gets ready for messages of the record that log_locate has found as info. Where its columns cannot be read at all, its
@@ -39,6 +42,6 @@ enum status judge_begin(struct judge *j, struct state *st, const struct gt *gt, 
                         const struct record_info *info) MUST_CHECK;
 
 /* About the message at offset, which is in the record. */
-enum pop_verdict judge_message(const struct judge *j, uint64_t offset);
+enum pop_verdict judge_message(struct judge *j, uint64_t offset);
 
 #endif

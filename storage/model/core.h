@@ -28,6 +28,7 @@
 #include "storage/disk/rows.h"
 #include "storage/model/lru.h"
 #include "storage/outcome.h"
+#include "storage/sift.h"
 
 #define ERR_SIZE 512
 
@@ -202,6 +203,7 @@ struct state {
     struct tally tally;
     struct buf scratch, scratch2, props, half; /* of the command at work */
     struct buf heads;                           /* of the POP at work (pop_fresh.c) */
+    struct sifts sifts;                         /* the same: what was found out about messages for it */
     struct columns_known columns;
     struct buf parts, parts_bytes, outcome;    /* of the COMMIT at work */
 };
