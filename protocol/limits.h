@@ -46,7 +46,7 @@
 #define DURATION_MS_MAX (366LL * 24 * 3600 * 1000)
 #define TOPICS_MAX 100000
 #define GROUPS_MAX 100000           /* (group, topic) pairs */
-#define TOPICS_RESERVE GROUPS_MAX   /* dead-letter topics that may be made beyond TOPICS_MAX: one a group */
+#define TOPICS_RESERVE (2 * GROUPS_MAX) /* topics for dead letters and redriven ones beyond TOPICS_MAX: two a group */
 #define PGROUPS_MAX 100000          /* producer groups with settings of their own */
 #define LEASES_MAX 16384            /* runs that a group has leased on a topic: neighbouring messages of a queue that one
                                        POP took are one. From here on POP answers BUSY. One POP may add COUNT_MAX more, and

@@ -83,6 +83,7 @@ static bool journal_has_room(const struct journal_disk *disk, const struct comma
     case CMD_GROUP_DELETE:
     case CMD_PGROUP_DELETE:
     case CMD_DELAYED_CANCEL:
+    case CMD_DLQ_PURGE:
     case CMD_ROLLBACK: return true;
     case CMD_POP:
     case CMD_TAKE:

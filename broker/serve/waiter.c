@@ -22,13 +22,14 @@ struct wait_queue {
     struct hash_node by_topic; /* in the table only where it has a second key: topic is not 0 */
     uint64_t topic;
     bool all; /* readers: they do not compete */
+    bool beside; /* all its waiters are in another queue as well, and time wakes them there */
     struct wait_link *first, *last;
 };
 
 /* The key that one link of a waiter waits for. */
 struct target {
     uint64_t key, topic;
-    bool all;
+    bool all, beside;
 };
 
 void waiters_init(struct waiters *ws, struct timers *timers)
@@ -47,21 +48,37 @@ void waiters_fini(struct waiters *ws)
 static uint32_t waiter_links_count(const struct command *cmd)
 {
     switch (cmd->info->id) {
-    case CMD_POP: return cmd->n_rest;
-    case CMD_TAKE: return 2 * cmd->n_rest;
+    case CMD_POP: return cmd->n_rest + 1;
+    case CMD_TAKE: return 2 * cmd->n_rest + 1;
     case CMD_READ: return 2;
     default: return 1;
     }
 }
 
+/* What the group is given once more: whoever waits for any of its topics may get that (storage/group/retry.h). */
+static struct target waiter_of_redriven(struct slice group)
+{
+    uint8_t name[SYSTEM_NAME_BYTES_MAX] = "%RETRY%";
+    size_t prefix = strlen((const char *)name);
+    assert(group.len <= NAME_BYTES_MAX);
+    memcpy(name + prefix, group.data, group.len);
+    struct slice topic = slice_of(name, prefix + group.len);
+    return (struct target){.key = news_key(NEWS_GROUP, group, topic),
+                           .topic = news_key(NEWS_TOPIC, topic, slice_of(NULL, 0)),
+                           .beside = true};
+}
+
 static struct target waiter_target(const struct command *cmd, uint32_t i, uint64_t key)
 {
     struct slice none = slice_of(NULL, 0);
+    bool pops = cmd->info->id == CMD_POP || cmd->info->id == CMD_TAKE;
+    if (pops && i == waiter_links_count(cmd) - 1)
+        return waiter_of_redriven(cmd->pos[0]);
     if (cmd->info->id == CMD_TAKE && i >= cmd->n_rest) {
         uint64_t gone = news_key(NEWS_GONE, cmd->pos[0], cmd->rest[i - cmd->n_rest]);
         return (struct target){.key = gone, .all = true};
     }
-    if (cmd->info->id == CMD_POP || cmd->info->id == CMD_TAKE) {
+    if (pops) {
         return (struct target){.key = news_key(NEWS_GROUP, cmd->pos[0], cmd->rest[i]),
                                .topic = news_key(NEWS_TOPIC, cmd->rest[i], none)};
     }
@@ -137,7 +154,7 @@ static struct wait_queue *waiter_queue_of_topic(struct hash_node *node)
 static struct wait_queue *waiter_queue_find(struct waiters *ws, struct target t)
 {
     struct wait_queue *q = waiter_queue_of_key(hash_first(&ws->by_key, t.key));
-    while (q && !(q->topic == t.topic && q->all == t.all))
+    while (q && !(q->topic == t.topic && q->all == t.all && q->beside == t.beside))
         q = waiter_queue_of_key(hash_more(&q->by_key));
     return q;
 }
@@ -154,6 +171,7 @@ static struct wait_queue *waiter_queue_get(struct waiters *ws, struct target t)
     q->set = ws;
     q->topic = t.topic;
     q->all = t.all;
+    q->beside = t.beside;
     hash_add(&ws->by_key, &q->by_key, t.key);
     if (t.topic)
         hash_add(&ws->by_topic, &q->by_topic, t.topic);
@@ -211,7 +229,7 @@ static void waiter_set_retry(struct waiter *w, int64_t retry_ms)
         return;
     for (uint32_t i = 0; i < w->n_links; i++) {
         struct timer *t = &w->links[i].queue->retry;
-        if (w->links[i].queue->all)
+        if (w->links[i].queue->all || w->links[i].queue->beside)
             continue;
         if (timer_is_set(t) && timer_due_ms(t) <= retry_ms)
             continue;
@@ -350,7 +368,8 @@ void waiter_free(struct waiter *w, bool found)
     bool pass_on = w->by_time || (!found && w->state != WAITER_PARKED);
     w->state = WAITER_RUNNING;
     for (uint32_t i = 0; pass_on && i < w->n_links; i++) {
-        if (!w->links[i].queue->all) /* those were woken with it */
+        const struct wait_queue *q = w->links[i].queue;
+        if (!q->all && !(q->beside && w->by_time)) /* those of `all` were woken with it */
             waiter_queue_wake(w->links[i].queue, 1, w->by_time);
     }
     waiter_unlink_all(w);

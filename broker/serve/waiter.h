@@ -4,6 +4,7 @@
  *   topic "orders" ──┬─► queue (group a, orders): w1 w4 w7    POP: they compete, oldest first,
  *                    └─► queue (group b, orders): w2          as many as became ready
  *   group (a,orders) ──► queue (group a, orders)
+ *   topic %RETRY%a ────► queue (group a, %RETRY%a): w1 w4 w7  every POP of the group: it takes from there, too
  *   topic "orders" ────► queue readers of orders: w3 w5       READ: every one is woken
  *   pgroup "shop" ─────► queue shop: w6                       CHECKS: they compete
  *   gone (a,orders) ───► queue: w7                            a stream (TAKE) is in the queue of the POPs,

@@ -41,6 +41,8 @@ static struct bound command_check_bound_of(const struct command *cmd, enum optio
 {
     if (id == OPT_ID_COUNT) {
         enum command_id in = cmd->info->id;
+        if (in == CMD_DLQ_REDRIVE)
+            return (struct bound){1, INT64_MAX};
         bool messages = in == CMD_POP || in == CMD_READ || in == CMD_CHECKS;
         return (struct bound){1, messages ? COUNT_MAX : LIST_COUNT_MAX};
     }
@@ -275,6 +277,9 @@ static const struct command_shape shapes[COMMAND_COUNT] = {
     [CMD_GROUP_INFO] = {{NAME_READ}, ANY},
     [CMD_GROUP_DELETE] = {{NAME_READ}, ANY},
     [CMD_LAG] = {{NAME_READ}, ANY},
+    [CMD_DLQ_LIST] = {{NAME_READ}, ANY},
+    [CMD_DLQ_REDRIVE] = {{NAME_READ}, ID},
+    [CMD_DLQ_PURGE] = {{NAME_READ}, ANY},
     [CMD_STREAM_GROUP] = {{NAME_WRITE, NUMBER}, NAME_READ},
     [CMD_STREAM_QUEUE] = {{NAME_READ, NUMBER, NUMBER, NUMBER}, ANY},
     [CMD_STREAM_CREDIT] = {{NUMBER, NUMBER}, ANY},
@@ -398,6 +403,8 @@ enum status command_check(struct command *cmd, struct complaint c)
     if (cmd->info->id == CMD_MSEND && cmd->n_rest > MSEND_BODIES_MAX)
         return complain(c, ST_LIMIT, "MSEND with %u bodies: at most %d in one request",
                         cmd->n_rest, MSEND_BODIES_MAX);
+    if (cmd->info->id == CMD_DLQ_REDRIVE && cmd->n_rest && command_has(cmd, OPT(COUNT)))
+        return complain(c, ST_ERR, "COUNT and ids cannot be given together: give one of them");
     if (cmd->info->id == CMD_PRODUCE)
         return batch_check(cmd->pos[1], &cmd->batch, c.text, c.size);
     if (command_has(cmd, OPT(ORDER)) && command_has(cmd, OPT(QUEUE)))

@@ -134,7 +134,7 @@ static struct run *ack_one(struct state *st, const struct stamp *stamp, const st
 static struct slice ack_reason(const struct command *cmd, struct slice otherwise)
 {
     const struct option *o = command_option(cmd, OPT_ID_REASON);
-    return o ? o->v : otherwise;
+    return o && o->v.len ? o->v : otherwise;
 }
 
 static void ack_end(struct state *st, const struct stamp *stamp, struct gt *gt, enum status s,
@@ -159,7 +159,7 @@ void apply_nack(struct state *st, const struct stamp *stamp, const struct comman
         return;
     int64_t pause = command_number(cmd, OPT_ID_DELAY, lease_backoff(gt, r));
     enum status s = lease_failed(st, stamp, gt, r, id.offset, stamp->now_ms + pause,
-                              ack_reason(cmd, slice_of(NULL, 0)));
+                              ack_reason(cmd, SLICE_LIT("not acknowledged")));
     st->tally.messages_nacked += s == ST_OK;
     ack_end(st, stamp, gt, s, "NACK", out);
 }

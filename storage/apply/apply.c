@@ -41,6 +41,8 @@
 #define HANDLE_TOPIC_SET apply_topic_set
 #define HANDLE_TOPIC_PURGE apply_topic_purge
 #define HANDLE_TOPIC_DELETE apply_topic_delete
+#define HANDLE_DLQ_REDRIVE apply_dlq_redrive
+#define HANDLE_DLQ_PURGE apply_dlq_purge
 #define HANDLE_TICK apply_tick
 
 static apply_fn *const apply_table[COMMAND_COUNT] = {

@@ -4,6 +4,7 @@
 #include "storage/model/drop.h"
 #include "storage/group/gone.h"
 #include "storage/group/dead.h"
+#include "storage/group/retry.h"
 
 static void manage_refuse(struct outcome *out, enum status s, const char *what, struct slice name)
 {
@@ -65,6 +66,7 @@ void apply_topic_delete(struct state *st, const struct stamp *stamp, const struc
         manage_refuse(out, s, "topic", cmd->pos[0]);
         return;
     }
+    retry_gone(st, cmd->pos[0]);
     gone_topic(st, t);
     reply_ok(&out->reply);
 }
@@ -126,9 +128,11 @@ void apply_group_delete(struct state *st, const struct stamp *stamp, const struc
                         struct outcome *out)
 {
     (void)stamp;
-    uint8_t hold[NAME_BYTES_MAX + 8];
-    struct topic *dlq = NULL;
-    enum status s = topic_get(st, dead_topic_name(cmd->pos[0], hold), &dlq);
+    uint8_t hold[SYSTEM_NAME_BYTES_MAX];
+    struct topic *dlq = NULL, *retry = NULL;
+    enum status s = dead_find(st, cmd->pos[0], &dlq);
+    if (s == ST_OK || s == ST_GONE)
+        s = topic_get(st, retry_topic_name(cmd->pos[0], hold), &retry);
     if (s == ST_OK || s == ST_GONE)
         s = gone_group(st, cmd->pos[0]);
     if (s == ST_GONE && dlq) /* its topics were deleted, and with them its positions; its dead letters are left */
@@ -139,5 +143,7 @@ void apply_group_delete(struct state *st, const struct stamp *stamp, const struc
     }
     if (dlq)
         gone_topic(st, dlq);
+    if (retry)
+        gone_topic(st, retry);
     reply_ok(&out->reply);
 }

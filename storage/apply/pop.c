@@ -1,8 +1,11 @@
 /*
  * pop.c: POP leases messages. It decides *which* ones a caller gets and does not read them (query_grants does).
  *
+ *   0. what was redriven, whatever the topics (storage/group/retry.h): by 1 and 2, too
  *   1. waiting runs that are due, in the order of their due times (attempt + 1)
  *   2. fresh messages, always from the queue whose head is oldest, until the caller has enough (pop_fresh.c)
+ *
+ * With WAIT, a topic that does not exist is waited for, unless clients may not create topics.
  *
  * TAKE is POP for a stream (broker/serve/stream.h), but it does not create a group: if it was deleted, the stream
  * ends.
@@ -17,6 +20,7 @@
 #include "storage/model/log.h"
 #include "storage/group/lease.h"
 #include "storage/group/limit.h"
+#include "storage/group/retry.h"
 #include "storage/group/run_floor.h"
 #include "storage/group/waiting.h"
 
@@ -136,26 +140,52 @@ static enum status pop_create(struct pop *p, struct slice group, struct slice to
     return s;
 }
 
-/* Finds the group on each topic, and creates it where it is missing. Everything that can refuse is checked first. */
-static enum status pop_groups(struct pop *p, const struct command *cmd, struct gt **gts)
+/* True where topics that do not exist are waited for. */
+static bool pop_waits(const struct pop *p, const struct command *cmd)
 {
-    uint64_t missing = 0;
+    return command_number(cmd, OPT_ID_WAIT, 0) > 0 && p->stamp->policy->auto_create_topics;
+}
+
+/* Finds what was redriven. NULL: nothing ever was, or the caller names that topic itself. */
+static enum status pop_redriven(struct pop *p, const struct command *cmd, struct gt *const *gts, struct gt **ret_gt)
+{
+    struct cgroup *cg = NULL;
+    *ret_gt = NULL;
+    for (uint32_t i = 0; i < cmd->n_rest && !cg; i++)
+        cg = gts[i] ? gts[i]->cgroup : NULL;
+    enum status s = cg ? ST_OK : cgroup_get(p->st, cmd->pos[0], &cg);
+    if (s == ST_OK && cg->row.has_retry)
+        s = retry_get(p->st, cg, ret_gt);
+    for (uint32_t i = 0; i < cmd->n_rest && s == ST_OK; i++) {
+        if (gts[i] == *ret_gt)
+            *ret_gt = NULL;
+    }
+    return s == ST_GONE ? ST_OK : s;
+}
+
+/* Finds the group on each topic, and creates it where it is missing. Everything that can refuse is checked first. A gt is
+ * NULL where its topic is waited for. */
+static enum status pop_groups(struct pop *p, const struct command *cmd, struct gt **gts, struct gt **ret_redriven)
+{
+    uint64_t missing = 0, unknown = 0; /* bits */
+    bool waits = pop_waits(p, cmd);
     for (uint32_t i = 0; i < cmd->n_rest; i++) {
         enum status s = pop_find(p, cmd->pos[0], cmd->rest[i], &gts[i]);
-        if (s != ST_OK)
+        unknown |= (uint64_t)(s == ST_NOTOPIC) << i;
+        if (s != ST_OK && !(s == ST_NOTOPIC && waits))
             return s;
-        missing += !gts[i];
+        missing += s == ST_OK && !gts[i];
     }
     if (missing && (cmd->info->id == CMD_TAKE || !p->stamp->policy->auto_create_groups))
         return ST_NOGROUP;
     if (missing && p->st->meta.groups + missing > GROUPS_MAX)
         return ST_LIMIT;
-    for (uint32_t i = 0; i < cmd->n_rest; i++) {
-        enum status s = gts[i] ? ST_OK : pop_create(p, cmd->pos[0], cmd->rest[i], &gts[i]);
-        if (s != ST_OK)
-            return s;
+    enum status s = pop_redriven(p, cmd, gts, ret_redriven);
+    for (uint32_t i = 0; i < cmd->n_rest && s == ST_OK; i++) {
+        bool there = gts[i] || (unknown >> i & 1);
+        s = there ? ST_OK : pop_create(p, cmd->pos[0], cmd->rest[i], &gts[i]);
     }
-    return ST_OK;
+    return s;
 }
 
 static void pop_refuse(struct outcome *out, const struct command *cmd, enum status s)
@@ -179,18 +209,52 @@ static void pop_refuse(struct outcome *out, const struct command *cmd, enum stat
     }
 }
 
-/* Takes what the group's limits leave, of what the caller still wants. */
-static void pop_group(struct pop *p, struct gt *gt)
+/* Takes what is ready, as much as the caller wants. */
+static void pop_ready(struct pop *p, struct gt *gt)
 {
-    pop_end_leases(p, gt);
-    uint32_t want = p->left, room = limit_room(gt, p->stamp->now_ms, want, &p->retry_ms);
-    p->left = room;
     p->crowded = !lease_room(gt);
     pop_waiting(p, gt);
     pop_fresh(p, gt);
+    group_arm(p->st, gt, p->stamp->now_ms);
+}
+
+/* Takes what the limits of the group on %RETRY% leave; mostly it has none of its own. */
+static void pop_again(struct pop *p, struct gt *gt)
+{
+    pop_end_leases(p, gt);
+    uint32_t want = p->left, room = limit_room(gt, 0, p->stamp->now_ms, want, &p->retry_ms);
+    p->left = room;
+    pop_ready(p, gt);
     limit_took(p->st, gt, p->stamp->now_ms, room - p->left);
     p->left += want - room;
-    group_arm(p->st, gt, p->stamp->now_ms);
+}
+
+/* Takes what the group's limits on a topic leave, of what the caller still wants: first what was redriven (NULL: nothing),
+ * which counts there. gt NULL: there is no such topic. */
+static void pop_group(struct pop *p, struct gt *gt, struct gt *redriven)
+{
+    if (!gt || !pop_more(p))
+        return;
+    pop_end_leases(p, gt);
+    uint64_t beside = redriven ? redriven->runs.n_leased : 0;
+    uint32_t want = p->left, room = limit_room(gt, beside, p->stamp->now_ms, want, &p->retry_ms);
+    p->left = room;
+    if (redriven && pop_more(p))
+        pop_again(p, redriven);
+    pop_ready(p, gt);
+    limit_took(p->st, gt, p->stamp->now_ms, room - p->left);
+    p->left += want - room;
+}
+
+static void pop_topics(struct pop *p, struct gt *const *gts, uint32_t n, struct gt *redriven)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < n; i++) {
+        pop_group(p, gts[i], redriven);
+        any = any || gts[i];
+    }
+    if (!any) /* none of its topics exists yet */
+        pop_group(p, redriven, NULL);
 }
 
 /* Some messages were leased. Remembers the connection's id, so that no later one has it. */
@@ -209,21 +273,20 @@ void apply_pop(struct state *st, const struct stamp *stamp, const struct command
     struct pop p = {.st = st, .stamp = stamp, .out = out, .holder = cmd->client};
     p.left = (uint32_t)command_number(cmd, OPT_ID_COUNT, 1);
     p.lease_ms = command_number(cmd, OPT_ID_LEASE, 0);
-    struct gt *gts[POP_TOPICS_MAX];
+    struct gt *gts[POP_TOPICS_MAX], *redriven = NULL;
     if (cmd->n_rest > POP_TOPICS_MAX) {
         reply_error(&out->reply, ST_LIMIT, "POP takes at most %d topics at once", POP_TOPICS_MAX);
         return;
     }
     enum status s = grants_reserve(out, p.left) ? sifts_open(&st->sifts, cmd->sifted) : ST_NOMEM;
     if (s == ST_OK)
-        s = pop_groups(&p, cmd, gts);
+        s = pop_groups(&p, cmd, gts, &redriven);
     if (s != ST_OK) {
         st->sick = st->sick || (p.changed && s == ST_NOMEM);
         pop_refuse(out, cmd, s);
         return;
     }
-    for (uint32_t i = 0; i < cmd->n_rest && pop_more(&p); i++)
-        pop_group(&p, gts[i]);
+    pop_topics(&p, gts, cmd->n_rest, redriven);
     /* What cannot be read ends this POP, and it answers with what it has. All that it changed is whole. */
     bool unread = p.status == ST_DAMAGED || p.status == ST_IO;
     if (unread && out->n_grants > 0)

@@ -3,6 +3,7 @@
 
 #include "storage/group/grants.h"
 #include "storage/model/log.h"
+#include "storage/model/removal.h"
 
 static int64_t take_lease_until(const struct pop *p, const struct gt *gt)
 {
@@ -30,8 +31,19 @@ uint32_t take_cut(struct take *take, uint32_t count)
     return live - take->live;
 }
 
+/* True where the message was removed, or p->status. It counts as expired. */
+static bool take_removed(struct pop *p, struct gt *gt, uint32_t queue, uint64_t offset)
+{
+    bool removed = false;
+    p->status = removal_has(p->st, gt->topic, queue, offset, &removed);
+    p->expired += removed;
+    return removed || p->status != ST_OK;
+}
+
 bool pop_expired(struct pop *p, struct gt *gt, uint32_t queue, uint64_t offset, const struct record_info *info)
 {
+    if (gt->topic->flags & TOPIC_HAS_REMOVED && take_removed(p, gt, queue, offset))
+        return true;
     if (!(gt->topic->flags & TOPIC_HAS_TTL))
         return false;
     bool in_record = offset >= info->base && offset - info->base < info->count;

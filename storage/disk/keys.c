@@ -255,6 +255,14 @@ struct key key_directory(uint64_t topic, uint32_t queue, uint64_t base)
     return k;
 }
 
+struct key key_removed(uint64_t topic, uint32_t queue, uint64_t n)
+{
+    struct key k = key_of_id('d', topic);
+    key_u32(&k, queue);
+    key_u64(&k, n);
+    return k;
+}
+
 struct key key_delayed(uint64_t topic, int64_t due_ms, uint64_t token)
 {
     struct key k = key_of_id('L', topic);

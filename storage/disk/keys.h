@@ -25,6 +25,7 @@
  *     I topic u64 │ hash u64 │ stored u64 │ queue u32 │ offset u64   → (empty) KEY index
  *     E topic u64 │ queue u32 │ offset u64             → when a message with a TTL expires
  *     B topic u64 │ queue u32 │ base u64               → the directory's row of a record (directory.h)
+ *     d topic u64 │ queue u32 │ n u64                  → which of its messages n x 1024 .. were removed one by one
  *     L topic u64 │ due u64 │ token u64                → a delayed message
  *     N token u64                                      → where its L row is
  *     A bucket u32                                     → attempt numbers that deleted groups have used (attempts.h)
@@ -92,6 +93,7 @@ struct key key_dedup_half(struct slice topic, struct slice id);
 struct key key_index(uint64_t topic, uint64_t hash, int64_t stored_ms, uint32_t queue, uint64_t offset);
 struct key key_expiry(uint64_t topic, uint32_t queue, uint64_t offset);
 struct key key_directory(uint64_t topic, uint32_t queue, uint64_t base);
+struct key key_removed(uint64_t topic, uint32_t queue, uint64_t n);
 struct key key_delayed(uint64_t topic, int64_t due_ms, uint64_t token);
 struct key key_token(uint64_t token);
 struct key key_attempts(uint32_t bucket);

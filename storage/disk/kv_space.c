@@ -59,7 +59,7 @@ static void space_compact_records(struct kv *kv, uint64_t first, uint64_t last)
 /* Compacts the rows that belong to a topic's messages, where they are many. */
 static void space_compact_rows(struct kv *kv, uint64_t topic)
 {
-    static const char kinds[] = {'B', 'D', 'E', 'I', 'L'};
+    static const char kinds[] = {'B', 'D', 'E', 'I', 'L', 'd'};
     for (size_t i = 0; i < sizeof(kinds); i++) {
         struct key from = key_of_id(kinds[i], topic), to = key_after(&from);
         const char *starts[] = {(const char *)from.bytes}, *ends[] = {(const char *)to.bytes};

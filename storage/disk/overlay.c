@@ -19,7 +19,7 @@ struct overlay_row {
     bool deleted;
 };
 
-#define OVERLAY_KINDS ('Z' - 'A' + 1) /* what a key begins with */
+#define OVERLAY_KINDS ('d' - 'A' + 1) /* what a key begins with */
 
 /* A row, by its key. */
 struct overlay_place {
@@ -194,7 +194,7 @@ static void overlay_count(const struct overlay *o, uint32_t begin[OVERLAY_KINDS 
     memset(begin, 0, (OVERLAY_KINDS + 1) * sizeof(*begin));
     for (uint32_t i = 0; i < o->n; i++) {
         uint8_t kind = o->bytes.data[o->rows[i].key_at];
-        assert(kind >= 'A' && kind <= 'Z');
+        assert(kind >= 'A' && kind - 'A' < OVERLAY_KINDS);
         begin[kind - 'A' + 1]++;
     }
     for (uint32_t k = 1; k <= OVERLAY_KINDS; k++)

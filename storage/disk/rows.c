@@ -130,6 +130,8 @@ void topic_encode(struct buf *b, const struct topic_row *r)
     buf_put_varint(b, r->max_bytes);
     rows_put_time(b, r->cut_ms);
     buf_put_varint(b, r->classes);
+    if (r->flags & TOPIC_HAS_REMOVED)
+        buf_put_varint(b, r->removed);
     for (uint32_t q = 0; q < r->n_queues; q++)
         buf_put_varint(b, r->floor[q]);
 }
@@ -151,6 +153,7 @@ enum status topic_decode(struct slice bytes, struct topic_row *ret_r)
     ret_r->max_bytes = cursor_varint(&c);
     ret_r->cut_ms = rows_get_time(&c);
     ret_r->classes = (uint16_t)rows_get_u32(&c, UINT16_MAX);
+    ret_r->removed = ret_r->flags & TOPIC_HAS_REMOVED ? cursor_varint(&c) : 0;
     for (uint32_t q = 0; q < ret_r->n_queues; q++)
         ret_r->floor[q] = cursor_varint(&c);
     if (ret_r->order_queues > ret_r->n_queues || ret_r->order_queues == 0 ||
@@ -507,6 +510,21 @@ enum status attempts_decode(struct slice bytes, struct attempts_row *ret_r)
 {
     struct cursor c = row_open(bytes);
     ret_r->top = rows_get_u32(&c, UINT32_MAX);
+    return row_close(&c);
+}
+
+void removed_encode(struct buf *b, const struct removed_row *r)
+{
+    buf_put_u8(b, ROW_VERSION);
+    for (uint32_t i = 0; i < REMOVED_WORDS; i++)
+        buf_put_u64(b, r->bits[i]);
+}
+
+enum status removed_decode(struct slice bytes, struct removed_row *ret_r)
+{
+    struct cursor c = row_open(bytes);
+    for (uint32_t i = 0; i < REMOVED_WORDS; i++)
+        ret_r->bits[i] = cursor_u64(&c);
     return row_close(&c);
 }
 

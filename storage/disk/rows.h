@@ -34,7 +34,8 @@ struct meta_row {
     uint64_t hidden_from, hidden_to; /* young rows of these ids may be hidden by damage; 0, 0: none is */
 };
 
-enum topic_flag { TOPIC_HAS_TTL = 1 };
+/* TOPIC_HAS_REMOVED: messages above a floor were removed one by one (removed_row). */
+enum topic_flag { TOPIC_HAS_TTL = 1, TOPIC_HAS_REMOVED = 8 };
 
 struct topic_row {
     uint64_t id;
@@ -50,6 +51,7 @@ struct topic_row {
     uint64_t max_bytes;    /* the oldest messages are deleted beyond so many bytes; 0: never for their size */
     int64_t cut_ms;        /* when its row in the timer index is due, which deletes the oldest messages; 0: none */
     uint16_t classes;      /* bit c: some message has PRIORITY c; the default one has no bit */
+    uint64_t removed;      /* how many messages above the floors were removed one by one */
     uint64_t floor[QUEUES_MAX]; /* offsets below are gone: PURGE, retention */
 };
 
@@ -193,6 +195,14 @@ struct timer_row {
     int64_t first_ms;   /* when it was due at first */
 };
 
+#define REMOVED_BITS 1024
+#define REMOVED_WORDS (REMOVED_BITS / 64)
+
+/* Which of REMOVED_BITS neighbouring messages were removed one by one. */
+struct removed_row {
+    uint64_t bits[REMOVED_WORDS];
+};
+
 struct dedup_row {
     int64_t expires_ms;
     struct slice answer;
@@ -232,6 +242,8 @@ void token_encode(struct buf *b, const struct token_row *r);
 enum status token_decode(struct slice bytes, struct token_row *ret_r) MUST_CHECK;
 void attempts_encode(struct buf *b, const struct attempts_row *r);
 enum status attempts_decode(struct slice bytes, struct attempts_row *ret_r) MUST_CHECK;
+void removed_encode(struct buf *b, const struct removed_row *r);
+enum status removed_decode(struct slice bytes, struct removed_row *ret_r) MUST_CHECK;
 void timer_encode(struct buf *b, const struct timer_row *r);
 enum status timer_decode(struct slice bytes, struct timer_row *ret_r) MUST_CHECK;
 void dedup_encode(struct buf *b, const struct dedup_row *r);

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "storage/group/retry.h"
 #include "storage/model/log.h"
 #include "storage/model/tail.h"
 
@@ -11,6 +12,12 @@ struct slice dead_topic_name(struct slice group, uint8_t *out)
     memcpy(out, "%DLQ%", 5);
     memcpy(out + 5, group.data, group.len);
     return slice_of(out, group.len + 5);
+}
+
+enum status dead_find(struct state *st, struct slice group, struct topic **ret_t)
+{
+    uint8_t hold[SYSTEM_NAME_BYTES_MAX];
+    return topic_get(st, dead_topic_name(group, hold), ret_t);
 }
 
 /* The group's dead-letter topic, made if need be; it has one queue, so that dead letters stay in order. A group that
@@ -24,18 +31,17 @@ static enum status dead_topic(struct state *st, int64_t now_ms, struct slice gro
     return s == ST_GONE ? topic_create(st, now_ms, name, &set, ret_t) : s;
 }
 
-static void dead_fill(const struct gt *gt, const struct run *r, struct slice origin,
-                      struct slice reason, struct message *m)
+/* A message that was redriven, and dies again, keeps its origin. */
+static void dead_fill(const struct gt *gt, const struct run *r, struct slice place, struct slice reason,
+                      struct message *m)
 {
+    bool redriven = (m->fields & MSG_ORIGIN) && retry_is_of(gt->topic->name, gt->group);
     m->fields &= ~(uint32_t)MSG_TTL;
-    m->fields |= MSG_GROUP | MSG_ORIGIN | MSG_ATTEMPTS;
+    m->fields |= MSG_GROUP | MSG_ORIGIN | MSG_ATTEMPTS | MSG_REASON;
     m->group = gt->group;
-    m->origin = origin;
+    m->origin = redriven ? m->origin : place;
     m->attempts = r->delivered;
-    if (reason.len) {
-        m->fields |= MSG_REASON;
-        m->reason = reason;
-    }
+    m->reason = reason;
 }
 
 enum status dead_letter(struct state *st, const struct stamp *stamp, struct gt *gt, struct run *r,

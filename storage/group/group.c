@@ -464,12 +464,13 @@ static void group_save_cursor(struct state *st, struct gt *gt)
     core_put(st, &key, core_row(st));
 }
 
-/* Where the commit group has made room that INFLIGHT has not left before, it is news. */
+/* Where the commit group has made room that INFLIGHT has not left before, it is news. What was redriven counts for INFLIGHT
+ * of other topics. */
 static void group_tell_room(struct state *st, struct gt *gt)
 {
     uint64_t before = gt->leased_stored, now = gt->runs.n_leased, room = group_inflight_room(gt);
     gt->leased_stored = now;
-    if (!gt->inflight || now >= before || room == 0)
+    if (now >= before || room == 0 || !(gt->inflight || group_is_redriven(gt)))
         return;
     uint64_t n = before - now < room ? before - now : room;
     core_news(st, &gt->news, n < COUNT_MAX ? (uint32_t)n : COUNT_MAX);

@@ -71,6 +71,15 @@ static inline uint32_t group_attempt_base(const struct gt *gt, uint32_t queue, u
     return offset < gt->queues[queue].again ? gt->queues[queue].again_base : gt->attempt_base;
 }
 
+#define RETRY_PREFIX SLICE_LIT("%RETRY%")
+
+/* Is its topic that of messages which were redriven to a group (retry.h)? */
+static inline bool group_is_redriven(const struct gt *gt)
+{
+    struct slice name = gt->topic->name;
+    return name.len > RETRY_PREFIX.len && memcmp(name.data, RETRY_PREFIX.data, RETRY_PREFIX.len) == 0;
+}
+
 /* How many more messages INFLIGHT lets be leased. */
 static inline uint64_t group_inflight_room(const struct gt *gt)
 {

@@ -8,9 +8,11 @@ bool limit_paused(const struct gt *gt)
     return gt->pause_ref > gt->cgroup->row.pause_ref ? (gt->flags & GROUP_PAUSED) != 0 : gt->cgroup->row.paused;
 }
 
-uint32_t limit_room(const struct gt *gt, int64_t now_ms, uint32_t want, int64_t *retry_ms)
+uint32_t limit_room(const struct gt *gt, uint64_t beside, int64_t now_ms, uint32_t want, int64_t *retry_ms)
 {
     uint64_t room = limit_paused(gt) ? 0 : group_inflight_room(gt);
+    if (gt->inflight)
+        room = room > beside ? room - beside : 0;
     uint32_t most = room < want ? (uint32_t)room : want;
     if (most == 0 || !gt->rate)
         return most;

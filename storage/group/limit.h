@@ -13,9 +13,9 @@
 
 bool limit_paused(const struct gt *gt);
 
-/* How many messages POP may lease now, at most `want`. *retry_ms becomes earlier where RATE lets more go at a time before
+/* How many messages POP may lease now, at most `want`, where `beside` are leased that count for INFLIGHT, too. *retry_ms becomes earlier where RATE lets more go at a time before
  * it; 0: no time is known. */
-uint32_t limit_room(const struct gt *gt, int64_t now_ms, uint32_t want, int64_t *retry_ms);
+uint32_t limit_room(const struct gt *gt, uint64_t beside, int64_t now_ms, uint32_t want, int64_t *retry_ms);
 
 /* n messages were leased now. */
 void limit_took(struct state *st, struct gt *gt, int64_t now_ms, uint32_t n);

@@ -83,6 +83,7 @@ struct topic {
     bool kept_known;      /* ... counted when it is needed */
     uint64_t cuts;        /* how often floors were raised since it was loaded: gts look then */
     uint16_t classes;     /* bit c: some message has PRIORITY c; the default one has no bit */
+    uint64_t removed;     /* messages above the floors that were removed one by one (removal.h) */
     bool touched;     /* its row is to be written with the group */
     bool gone;        /* deleted: it is freed with the last gt in memory that points to it */
     uint32_t n_gts;   /* in memory, on it */

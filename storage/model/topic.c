@@ -54,7 +54,8 @@ void topic_save(struct state *st, struct topic *t)
                             .retention_ms = t->retention_ms,
                             .max_bytes = t->max_bytes,
                             .cut_ms = t->cut_ms,
-                            .classes = t->classes};
+                            .classes = t->classes,
+                            .removed = t->removed};
     t->rr_saved = t->rr;
     for (uint32_t q = 0; q < t->n_queues; q++)
         row.floor[q] = t->queues[q].floor;
@@ -166,6 +167,7 @@ static enum status topic_load(struct state *st, struct slice name, bool endless,
     t->max_bytes = row.max_bytes;
     t->cut_ms = row.cut_ms;
     t->classes = row.classes;
+    t->removed = row.removed;
     for (uint32_t q = 0; q < row.n_queues; q++)
         t->queues[q].floor = row.floor[q];
     s = topic_find_ends(st, t);

@@ -25,7 +25,7 @@ struct topic_settings {
     enum compress compress;
     int64_t retention_ms; /* 0: none */
     uint64_t max_bytes;   /* 0: no limit */
-    bool reserved; /* a dead-letter topic: it may be made beyond TOPICS_MAX, up to TOPICS_RESERVE */
+    bool reserved; /* a topic %DLQ% or %RETRY%: it may be made beyond TOPICS_MAX, up to TOPICS_RESERVE */
 };
 
 /* Creates it. ST_EXISTS, ST_LIMIT, ST_IO, ST_NOMEM; ST_BAD: this store cannot compress so. */

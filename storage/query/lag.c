@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 
+#include "storage/query/base/kept.h"
 #include "storage/query/lag_topic.h"
 
 enum lag_phase { PHASE_BEGIN, PHASE_FRESH, PHASE_LEASED, PHASE_WAITING };
@@ -145,6 +146,17 @@ static enum status lag_fresh_ttl(struct view *v, struct lag_reader *lr, struct l
     return ST_OK;
 }
 
+/* Counts the messages at or behind next that were removed one by one. */
+static enum status lag_removed(struct view *v, const struct lag_topic *t, uint32_t queue, uint64_t next, uint64_t end,
+                               uint64_t *ret_n)
+{
+    *ret_n = 0;
+    if (!(t->flags & TOPIC_HAS_REMOVED))
+        return ST_OK;
+    enum status s = view_topic(v, slice_of(t->name, t->name_len));
+    return s == ST_OK ? kept_not(v, queue, next, end, ret_n) : s;
+}
+
 /* Counts what the group never got from one queue. */
 static enum status lag_fresh_queue(struct view *v, struct lag_reader *lr, struct lag_topic *t)
 {
@@ -156,9 +168,13 @@ static enum status lag_fresh_queue(struct view *v, struct lag_reader *lr, struct
         return ST_OK;
     if (t->flags & TOPIC_HAS_TTL)
         return lag_fresh_ttl(v, lr, t, next);
-    st->lag.ready += q->end - next;
+    uint64_t removed = 0;
+    enum status s = lag_removed(v, t, lr->queue, next, q->end, &removed);
+    if (s != ST_OK)
+        return s;
+    st->lag.ready += q->end - next - removed;
     int64_t stored = INT64_MAX;
-    enum status s = lag_stored(v, &lr->topics, t, lr->queue, next, st->lag.oldest_ms, &stored);
+    s = lag_stored(v, &lr->topics, t, lr->queue, next, st->lag.oldest_ms, &stored);
     lag_older(&st->lag, stored);
     return s == ST_GONE ? ST_OK : s;
 }

@@ -86,6 +86,8 @@ enum status lag_topic_messages(struct view *v, struct lag_topics *ts, struct sli
         s = topic_end(v, ts, q, &end);
         *ret_n += end - v->topic.floor[q];
     }
+    if (s == ST_OK)
+        *ret_n -= v->topic.removed < *ret_n ? v->topic.removed : *ret_n;
     return s == ST_GONE ? ST_OK : s;
 }
 

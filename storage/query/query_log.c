@@ -2,37 +2,52 @@
 #include "storage/query/handlers.h"
 
 #include "storage/query/base/gather.h"
+#include "storage/query/base/kept.h"
 
-static enum status log_gather_record(struct gather *g, struct place *p, struct slice record,
-                                     const struct record_header *h, uint64_t from)
+/* Gathers messages of a record from *from on, and moves it behind what was looked at. */
+static enum status log_gather_record(struct view *v, struct gather *g, struct place *p, struct slice record,
+                                     const struct record_header *h, uint64_t *from)
 {
+    uint64_t end = h->base + h->count;
+    enum status s = kept_next(v, p->queue, from);
     p->stored_ms = h->stored_ms;
-    for (uint32_t i = (uint32_t)(from - h->base); i < h->count && !gather_full(g); i++) {
+    while (s == ST_OK && *from < end && !gather_full(g)) {
         struct message m;
-        if (record_message(record, h, i, &m) != ST_OK)
+        if (record_message(record, h, (uint32_t)(*from - h->base), &m) != ST_OK)
             return ST_DAMAGED;
-        p->offset = h->base + i;
+        p->offset = *from;
         gather_add(g, p, &m);
+        (*from)++;
+        s = kept_next(v, p->queue, from);
     }
-    return ST_OK;
+    return s;
 }
 
-/* Gathers messages from `from` on, which is not below the floor. ST_DAMAGED: it ended at messages that cannot be
- * read. */
-static enum status log_read_queue(struct view *v, struct gather *g, struct place *p, uint64_t from)
+/* Moves the iterator to the record behind the one that it stands on, or, where messages were removed, to that of *from. */
+static enum status log_next_record(const struct view *v, struct kv_iter *it, uint32_t queue, uint64_t from,
+                                   struct record_header *h)
+{
+    if (v->topic.flags & TOPIC_HAS_REMOVED)
+        return records_seek_on(it, v->topic.id, queue, from, h);
+    kv_iter_next(it);
+    return records_header(it, h);
+}
+
+/* Gathers messages from *from on, which is not below the floor, and moves it behind them. ST_DAMAGED: it ended at messages
+ * that cannot be read. */
+static enum status log_read_queue(struct view *v, struct gather *g, struct place *p, uint64_t *from)
 {
     struct kv_iter *it = view_log(v, p->queue);
     if (!it)
         return ST_NOMEM;
-    struct record_header h;
-    enum status s = records_seek(it, v->topic.id, p->queue, from, &h);
+    struct record_header h = {.count = 0};
+    enum status s = kept_next(v, p->queue, from);
+    if (s == ST_OK)
+        s = records_seek(it, v->topic.id, p->queue, *from, &h);
     while (s == ST_OK && !gather_full(g)) {
-        s = h.base <= from ? log_gather_record(g, p, kv_iter_value(it), &h, from) : ST_DAMAGED;
-        from = h.base + h.count;
-        if (s != ST_OK)
-            break;
-        kv_iter_next(it);
-        s = records_header(it, &h);
+        s = h.base <= *from ? log_gather_record(v, g, p, kv_iter_value(it), &h, from) : ST_DAMAGED;
+        if (s == ST_OK && !gather_full(g))
+            s = log_next_record(v, it, p->queue, *from, &h);
     }
     kv_iter_free(it);
     return s == ST_GONE ? ST_OK : s;
@@ -76,7 +91,7 @@ void query_read(struct view *v, const struct command *cmd, struct buf *reply, st
     gather_begin(&g, &items, (uint32_t)command_number(cmd, OPT_ID_COUNT, 1), v->reply_most);
     uint64_t floor = v->topic.floor[queue];
     offset = offset > floor ? offset : floor;
-    s = log_read_queue(v, &g, &p, offset);
+    s = log_read_queue(v, &g, &p, &offset);
     bool empty = g.n == 0, cut = gather_is_cut(&g);
     log_answer_read(v, &g, &p, offset, s, reply);
     hint->nothing = empty && !reply_is_error(buf_slice(reply), NULL);
@@ -91,10 +106,14 @@ static enum status log_read_one(struct view *v, uint32_t queue, uint64_t offset,
 {
     if (queue >= v->topic.n_queues || offset < v->topic.floor[queue])
         return ST_GONE;
+    uint64_t kept = offset;
+    enum status s = kept_next(v, queue, &kept);
+    if (s != ST_OK || kept != offset)
+        return s == ST_OK ? ST_GONE : s;
     struct kv_iter *it = view_log(v, queue);
     if (!it)
         return ST_NOMEM;
-    enum status s = records_seek(it, v->topic.id, queue, offset, ret_h);
+    s = records_seek(it, v->topic.id, queue, offset, ret_h);
     if (s == ST_OK && offset < ret_h->base)
         s = ST_DAMAGED;
     if (s == ST_OK && record_message(kv_iter_value(it), ret_h, (uint32_t)(offset - ret_h->base), ret_m) != ST_OK)

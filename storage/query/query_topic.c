@@ -64,13 +64,15 @@ static enum status topic_queues(struct view *v, struct topic_info *t)
         s = topic_queue(v, &d, t->queue, &q);
         if (s != ST_OK)
             break;
-        t->messages += q.next - q.first;
+        uint64_t removed = v->topic.n_queues == 1 ? v->topic.removed : 0; /* only dead letters are removed one by one */
+        uint64_t messages = q.next - q.first > removed ? q.next - q.first - removed : 0;
+        t->messages += messages;
         t->bytes += q.bytes;
         reply_map(items, 5);
         reply_field_int(items, "queue", t->queue);
         reply_field_int(items, "first", (int64_t)q.first);
         reply_field_int(items, "next", (int64_t)q.next);
-        reply_field_int(items, "messages", (int64_t)(q.next - q.first));
+        reply_field_int(items, "messages", (int64_t)messages);
         reply_field_int(items, "bytes", (int64_t)q.bytes);
     }
     directory_close(&d);

@@ -6,7 +6,7 @@
  *   parts                                        ╰ 1 ─╯     ╰──── 2 ────╯     a short gap is sent along, as
  *                                                                             it costs less than a part
  */
-#include "storage/query/base/view.h"
+#include "storage/query/base/kept.h"
 
 #define GAP_MAX 16 /* messages not granted that are sent along rather than cut out */
 
@@ -157,21 +157,36 @@ enum status query_grant_parts(struct view *v, const struct outcome *out, part_fn
     return s;
 }
 
-/* Calls fn with all of a record from r->next on. False: fn wants no more. */
-static bool part_read_record(struct reader *r, struct slice record, const struct record_header *h, struct sink *sink)
+/* Finds the next stretch of a record, from r->next on, of which nothing was removed; *ret_n 0: there is none, and r->next
+ * is behind the record. */
+static enum status part_kept(struct reader *r, struct view *v, const struct record_header *h, uint32_t *ret_from,
+                             uint32_t *ret_n)
 {
-    uint32_t from = r->next > h->base ? (uint32_t)(r->next - h->base) : 0;
-    bool more = true;
-    while (from < h->count && more) {
+    uint64_t end = h->base + h->count, to = 0;
+    enum status s = kept_next(v, r->queue, &r->next);
+    to = r->next;
+    if (s == ST_OK && to < end)
+        s = kept_end(v, r->queue, end, &to);
+    *ret_from = r->next < end ? (uint32_t)(r->next - h->base) : h->count;
+    *ret_n = r->next < end ? (uint32_t)(to - r->next) : 0;
+    return s;
+}
+
+/* Calls fn with all of a record from r->next on. *more false: fn wants no more. */
+static enum status part_read_record(struct reader *r, struct view *v, struct slice record, const struct record_header *h,
+                                    struct sink *sink, bool *more)
+{
+    uint32_t from = 0, n = 0;
+    enum status s = ST_OK;
+    while (*more && (s = part_kept(r, v, h, &from, &n)) == ST_OK && n > 0) {
         /* A whole record goes as it is stored, unless it is large. */
-        bool whole = from == 0 && record.len <= sink->most;
-        uint32_t n = whole ? h->count : part_fit(record, h, from, h->count - from, sink->most);
+        bool whole = n == h->count && record.len <= sink->most;
+        n = whole ? n : part_fit(record, h, from, n, sink->most);
         struct part p = {.record = record, .h = h, .from = from, .n = n, .n_granted = n};
-        more = sink->fn(sink->arg, &p);
-        from += n;
-        r->next = h->base + from;
+        *more = sink->fn(sink->arg, &p);
+        r->next = h->base + from + n;
     }
-    return more;
+    return s;
 }
 
 enum status reader_open(struct reader *r, struct view *v)
@@ -215,7 +230,7 @@ enum status reader_parts(struct reader *r, struct view *v, part_fn *fn, void *ar
     while (s == ST_OK && more) {
         s = records_seek_on(it, r->topic_id, r->queue, r->next, &h);
         if (s == ST_OK && h.base <= r->next) {
-            more = part_read_record(r, kv_iter_value(it), &h, &sink);
+            s = part_read_record(r, v, kv_iter_value(it), &h, &sink, &more);
         } else if (s == ST_OK || s == ST_DAMAGED) {
             s = part_pass_lost(r, v);
             h.count = 0;

@@ -30,11 +30,20 @@ struct steps {
 /* A row of so many bytes takes as long as two of a few bytes. */
 #define STEP_ROW_BYTES 2048
 
+/* The row d that was read last (kept.h). */
+struct view_removed {
+    bool known;
+    uint64_t topic, n;
+    uint32_t queue;
+    struct removed_row row;
+};
+
 struct view {
     struct kv *kv;
     struct kv_snap *snap;
     struct buf row;         /* bytes of the row read last */
     struct topic_row topic; /* the topic read last */
+    struct view_removed removed;
     struct policy policy; /* of the query at work */
     int64_t now_ms;
     enum query_step step;

@@ -152,7 +152,9 @@ static void any_rare(char *line)
         "PGROUP SET pg TIMEOUT 90 SECRET s", "PGROUP DELETE pg", "TOPIC CREATE t1 QUEUES 2 COMPRESS lz4",
         "POP g0 %DLQ%g1 COUNT 5", "TOPIC PURGE t2", "TOPIC SET t0 MAXBYTES 5000", "TOPIC SET t1 MAXBYTES 200 QUEUES 3",
         "TOPIC SET t2 RETENTION 300", "TOPIC SET t0 RETENTION 10", "TOPIC SET t1 QUEUES 5 MAXBYTES 100000",
-        "TOPIC SET t2 MAXBYTES 200000", "TOPIC SET t1 MAXBYTES 0 RETENTION 0"};
+        "TOPIC SET t2 MAXBYTES 200000", "TOPIC SET t1 MAXBYTES 0 RETENTION 0",
+        "DLQ REDRIVE g0", "DLQ REDRIVE g1 COUNT 3", "DLQ PURGE g0",
+        "DLQ REDRIVE g1 %DLQ%g1:0:2 %DLQ%g1:0:1", "DLQ REDRIVE g1 %DLQ%g1:0:4", "TOPIC DELETE %RETRY%g1"};
     if (below(6) == 0)
         (void)snprintf(line, LINE_SIZE, "DELAYED CANCEL @%llu", (unsigned long long)t.token);
     else
@@ -320,7 +322,7 @@ static void same_replies(void)
 static bool goes_on(const char *line)
 {
     static const char *const some[] = {"TICK",   "RELEASE",      "SKIP",        "UNASK", "POP", "TAKE",
-                                       "CHECKS", "TOPIC DELETE", "GROUP DELETE"};
+                                       "CHECKS", "TOPIC DELETE", "GROUP DELETE", "DLQ REDRIVE"};
     for (size_t i = 0; i < sizeof(some) / sizeof(some[0]); i++)
         if (strncmp(line, some[i], strlen(some[i])) == 0)
             return true;
@@ -381,7 +383,9 @@ static void give_b_in_vain(void)
 static void any_query(char *line)
 {
     unsigned topic = below(3), q = below(4), o = below(40);
-    switch (below(16)) {
+    switch (below(18)) {
+    case 15: (void)snprintf(line, LINE_SIZE, "DLQ LIST g%u COUNT %u", below(2), 1 + below(5)); break;
+    case 16: (void)snprintf(line, LINE_SIZE, "READ %%DLQ%%g1 0 %u COUNT 5", below(9)); break;
     case 0: (void)snprintf(line, LINE_SIZE, "READ t%u %u %u COUNT %u", topic, q, o, 1 + below(50)); break;
     case 1: (void)snprintf(line, LINE_SIZE, "GET t%u:%u:%u", topic, q, o); break;
     case 2: (void)snprintf(line, LINE_SIZE, "FIND t%u KEY a", topic); break;
@@ -401,11 +405,15 @@ static void any_query(char *line)
     }
 }
 
-/* An error; of READ also what is before it. How many bytes a topic has is not known where a row of it is damaged. */
+/* An error; of READ and DLQ LIST also what is before it. How many bytes a topic has is not known where a row of it is damaged. */
 static bool fails_well(const char *line, const char *right, const char *said)
 {
     size_t len = strlen(said);
     bool part = strncmp(line, "READ", 4) == 0 && len > 0 && strncmp(said, right, len - 1) == 0;
+    if (strncmp(line, "DLQ LIST", 8) == 0 && said[0] == '[') { /* fewer letters, and another cursor */
+        const char *letters = strchr(right, ' '), *fewer = strchr(said, ' ');
+        return strncmp(fewer, letters, strlen(fewer) - 2) == 0;
+    }
     return said[0] == '-' || part || strncmp(line, "TOPIC INFO", 10) == 0;
 }
 

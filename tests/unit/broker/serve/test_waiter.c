@@ -224,6 +224,25 @@ static void a_leaver_passes_the_news_on(void **state)
     waiter_free(b, true);
 }
 
+/* What was redriven to a group wakes one of those that wait for any of its topics, and of no other group. */
+static void redriven_messages(void **state)
+{
+    (void)state;
+    struct waiter *a = park("g", "t"), *b = park("g", "u"), *c = park("h", "t");
+    tell(2, topic_key("%RETRY%g"), 1);
+    expect_next(a);
+    expect_next(NULL);
+    tell(3, news_key(NEWS_GROUP, SLICE_LIT("g"), SLICE_LIT("%RETRY%g")), 5);
+    expect_next(b);
+    expect_next(NULL);
+    struct entry *old = pop_entry("g", "t", NULL, 2);
+    assert_true(waiters_missed(&ws, old));
+    entry_free(old);
+    waiter_free(a, true);
+    waiter_free(b, true);
+    waiter_free(c, false);
+}
+
 static struct waiter *park_take(const char *group, const char *topic)
 {
     struct slice topics[] = {slice_str(topic)};
@@ -281,6 +300,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(deadline_and_retry, set_up, tear_down),
         cmocka_unit_test_setup_teardown(streams_and_what_is_gone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_leaver_passes_the_news_on, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(redriven_messages, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,11 +19,12 @@ static const struct cgroup_row cgroup = {300, 9, 6, true, true};
 static const struct dedup_half_row dedup_half = {300, 0x1112, 9};
 static const struct attempts_row attempts = {300};
 static const struct timer_row timer = {2, 300};
+static const struct removed_row removed = {{[0] = 0x21, [15] = 0x8000000000000001}};
 static const struct run_row run = {RUN_LEASED, 70, 3, 2, 300, 200, {0x8000000000000001, 0x21}};
 
 static const struct topic_row *topic_row(void)
 {
-    static struct topic_row row = {7, TOPIC_HAS_TTL, COMPRESS_ZSTD, 2, 1, 1, 300, 7, 3, 300, 5, 300, 0x201, {5, 200}};
+    static struct topic_row row = {7, TOPIC_HAS_TTL, COMPRESS_ZSTD, 2, 1, 1, 300, 7, 3, 300, 5, 300, 0x201, 0, {5, 200}};
     return &row;
 }
 
@@ -91,6 +92,7 @@ DECODER(token)
 DECODER(attempts)
 DECODER(dedup_half)
 DECODER(timer)
+DECODER(removed)
 DECODER(pgroup)
 DECODER(pgroup_open)
 
@@ -100,18 +102,18 @@ struct sample {
     struct buf bytes;
 };
 
-#define SAMPLES 15
+#define SAMPLES 16
 
 static void samples_make(struct sample *s)
 {
     static const char *const names[SAMPLES] = {"meta", "topic", "group", "cursor",
                                                "run",  "txn",   "half",  "dedup",
                                                "token", "pgroup", "pgroup_open", "attempts", "dedup_half",
-                                               "cgroup", "timer"};
+                                               "cgroup", "timer", "removed"};
     decode_fn *const decoders[SAMPLES] = {decode_meta, decode_topic, decode_group, decode_cursor,
                                           decode_run,  decode_txn,   decode_half,  decode_dedup,
                                           decode_token, decode_pgroup, decode_pgroup_open, decode_attempts, decode_dedup_half,
-                                          decode_cgroup, decode_timer};
+                                          decode_cgroup, decode_timer, decode_removed};
     for (int i = 0; i < SAMPLES; i++) {
         s[i].name = names[i];
         s[i].decode = decoders[i];
@@ -136,6 +138,7 @@ static void samples_make(struct sample *s)
     dedup_half_encode(&s[12].bytes, &dedup_half);
     cgroup_encode(&s[13].bytes, &cgroup);
     timer_encode(&s[14].bytes, &timer);
+    removed_encode(&s[15].bytes, &removed);
 }
 
 static void samples_free(struct sample *s)
@@ -173,6 +176,9 @@ static void golden(void **state)
     ROW_IS(10, 1, 0xac, 2, 2);
     ROW_IS(13, 1, 0xac, 2, 9, 6, 3);
     ROW_IS(14, 1, 2, 0xac, 2);
+    assert_int_equal(s[15].bytes.len, 129);
+    s[15].bytes.len = 17;
+    ROW_IS(15, 1, 0x21, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
     samples_free(s);
 }
 
@@ -278,6 +284,28 @@ static void topic_compressions(void **state)
     }
 }
 
+/* How many messages were removed one by one stands there only where there are any. */
+static void topic_with_removed(void **state)
+{
+    (void)state;
+    static struct topic_row row, t;
+    static const uint8_t want[] = {1, 7, 0, 0, 0, 0, 0, 0, 0, 13, 2, 1, 1, 0xac, 2, 7, 3, 0xac, 2, 5, 0xac, 2, 0x81, 4,
+                                   0xac, 2, 5, 0xc8, 1};
+    struct buf b;
+    buf_init(&b, 0);
+    row = *topic_row();
+    row.flags |= TOPIC_HAS_REMOVED;
+    row.removed = 300;
+    topic_encode(&b, &row);
+    assert_int_equal(b.len, sizeof(want));
+    assert_memory_equal(b.data, want, sizeof(want));
+    assert_int_equal(topic_decode(buf_slice(&b), &t), ST_OK);
+    assert_memory_equal(&t, &row, sizeof(t));
+    for (size_t n = 0; n < b.len; n++)
+        assert_int_equal(topic_decode(slice_of(b.data, n), &t), ST_BAD);
+    buf_free(&b);
+}
+
 static enum status decode_copy(const struct sample *s, size_t len, size_t flip, uint8_t with)
 {
     uint8_t *copy = malloc(len ? len : 1);
@@ -368,7 +396,7 @@ int main(void)
         cmocka_unit_test(golden),    cmocka_unit_test(hidden_by_damage), cmocka_unit_test(round_trip), cmocka_unit_test(absent_options),
         cmocka_unit_test(truncated), cmocka_unit_test(longer),     cmocka_unit_test(flipped),
         cmocka_unit_test(outcome_is_checked),
-        cmocka_unit_test(an_answered_ask_is_a_bit), cmocka_unit_test(topic_compressions),
+        cmocka_unit_test(an_answered_ask_is_a_bit), cmocka_unit_test(topic_compressions), cmocka_unit_test(topic_with_removed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,121 @@
+/* retry.c: the topic %RETRY%<group>, and the group on it (retry.h). */
+#include "storage/group/retry.h"
+
+#include "storage/model/removal.h"
+
+#define TRIM_MAX 2000 /* messages */
+
+struct slice retry_topic_name(struct slice group, uint8_t *out)
+{
+    memcpy(out, RETRY_PREFIX.data, RETRY_PREFIX.len);
+    memcpy(out + RETRY_PREFIX.len, group.data, group.len);
+    return slice_of(out, RETRY_PREFIX.len + group.len);
+}
+
+/* The group whose topic it is; empty: it is no such topic. */
+static struct slice retry_group(struct slice topic)
+{
+    bool is = topic.len > RETRY_PREFIX.len && memcmp(topic.data, RETRY_PREFIX.data, RETRY_PREFIX.len) == 0;
+    return is ? slice_of(topic.data + RETRY_PREFIX.len, topic.len - RETRY_PREFIX.len) : slice_of(NULL, 0);
+}
+
+bool retry_is_of(struct slice topic, struct slice group)
+{
+    return slice_equal(retry_group(topic), group);
+}
+
+enum status retry_get(struct state *st, struct cgroup *cg, struct gt **ret_gt)
+{
+    uint8_t hold[SYSTEM_NAME_BYTES_MAX];
+    return cg->row.has_retry ? group_get(st, cg->name, retry_topic_name(cg->name, hold), ret_gt) : ST_GONE;
+}
+
+/* The settings that the group has where the first redriven message came from, without a filter, which has let it pass
+ * already, and without limits: POP counts it with those of the topic that it names. */
+static enum status retry_settings(struct state *st, struct slice group, struct slice origin, struct group_settings *set)
+{
+    struct message_id id;
+    struct gt *from = NULL;
+    group_settings_default(set);
+    enum status s = text_id(origin, &id) ? group_get(st, group, id.topic, &from) : ST_GONE;
+    if (s != ST_OK)
+        return s == ST_GONE ? ST_OK : s;
+    set->lease_ms = from->lease_ms;
+    set->attempts = from->attempts;
+    set->n_backoff = from->n_backoff;
+    memcpy(set->backoff_ms, from->backoff_ms, sizeof(set->backoff_ms));
+    set->ordered = from->flags & GROUP_ORDERED;
+    return ST_OK;
+}
+
+static enum status retry_make(struct state *st, const struct stamp *stamp, struct slice group, struct slice origin,
+                              struct topic *t, struct slice name, struct gt **ret_gt)
+{
+    static const struct topic_settings one_queue = {.n_queues = 1, .reserved = true};
+    struct group_settings set;
+    enum status s = retry_settings(st, group, origin, &set);
+    if (s == ST_OK && st->meta.groups >= GROUPS_MAX)
+        s = ST_LIMIT;
+    if (s == ST_OK && !t)
+        s = topic_create(st, stamp->now_ms, name, &one_queue, &t);
+    if (s == ST_OK)
+        s = group_create(st, stamp->now_ms, group, t, &set, ret_gt);
+    return s;
+}
+
+enum status retry_need(struct state *st, const struct stamp *stamp, struct slice group, struct slice origin,
+                       struct gt **ret_gt)
+{
+    uint8_t hold[SYSTEM_NAME_BYTES_MAX];
+    struct slice name = retry_topic_name(group, hold);
+    struct topic *t = NULL;
+    enum status s = topic_get(st, name, &t);
+    if (s == ST_OK)
+        s = group_get(st, group, name, ret_gt);
+    if (s == ST_GONE)
+        s = retry_make(st, stamp, group, origin, t, name, ret_gt);
+    if (s != ST_OK)
+        return s; /* where the topic was made, it waits for the next REDRIVE */
+    struct cgroup *cg = (*ret_gt)->cgroup;
+    if (!cg->row.has_retry) {
+        cg->row.has_retry = true;
+        cgroup_dirty(st, cg);
+    }
+    return ST_OK;
+}
+
+/* Where the group's first message is that it may still need. */
+static uint64_t retry_first(struct gt *gt)
+{
+    const struct run *leased = run_from_queue(&gt->runs, 0);
+    uint64_t next = gt->queues[0].next, floor = gt->topic->queues[0].floor;
+    if (gt->runs.waiting_runs) /* they are found by their due times only */
+        return floor;
+    if (!leased)
+        return next;
+    uint64_t first = leased->base;
+    while (!run_has(leased, first))
+        first++;
+    return first;
+}
+
+void retry_trim(struct state *st, struct gt *gt)
+{
+    struct removal r;
+    uint64_t to = retry_first(gt);
+    removal_begin(&r, st, gt->topic, 0);
+    if (to <= r.floor)
+        return;
+    r.floor = to - r.floor < TRIM_MAX ? to : r.floor + TRIM_MAX;
+    removal_end(&r);
+}
+
+void retry_gone(struct state *st, struct slice topic)
+{
+    struct cgroup *cg = NULL;
+    struct slice group = retry_group(topic);
+    if (group.len == 0 || cgroup_get(st, group, &cg) != ST_OK || !cg->row.has_retry)
+        return;
+    cg->row.has_retry = false;
+    cgroup_dirty(st, cg);
+}
