@@ -267,16 +267,16 @@ static size_t conn_entry_work(const struct entry *e)
     return n;
 }
 
-static void conn_add_work(struct conn *c, size_t from, size_t to)
+static void conn_add_work(struct loop *l, size_t from, size_t to)
 {
     if (from != to)
-        atomic_fetch_add_explicit(&c->loop->shared->account.work, to - from, memory_order_relaxed);
+        atomic_fetch_add_explicit(&l->shared->account.work, to - from, memory_order_relaxed);
 }
 
 void conn_entry_out(struct conn *c, const struct entry *e)
 {
     c->in_flight++;
-    conn_add_work(c, 0, conn_entry_work(e));
+    conn_add_work(c->loop, 0, conn_entry_work(e));
     c->in_flight_bytes += conn_cost(e);
     if (conn_over_bound(c, 1))
         c->stops |= STOP_THROTTLE;
@@ -299,12 +299,17 @@ void conn_entry_back(struct conn *c, const struct entry *e)
     assert(c->in_flight > 0 && c->in_flight_bytes >= conn_cost(e));
     c->in_flight--;
     c->in_flight_bytes -= conn_cost(e);
-    conn_add_work(c, conn_entry_work(e), 0);
+    conn_add_work(c->loop, conn_entry_work(e), 0);
     if ((c->stops & STOP_THROTTLE) && !conn_over_bound(c, 2))
         c->stops &= ~(unsigned)STOP_THROTTLE;
     if (c->in_flight == 0)
         conn_none_in_flight(c);
     conn_touch(c);
+}
+
+void conn_entry_lost(struct loop *l, const struct entry *e)
+{
+    conn_add_work(l, conn_entry_work(e), 0);
 }
 
 void conn_wait_begins(struct conn *c)

@@ -278,9 +278,11 @@ static inline void conn_grew(struct conn *c)
 /* About how many words and messages the command works on, where these are many; else 0. */
 size_t conn_work(const struct command *cmd);
 
-/* Counts an entry that was submitted, or that came back (reply to it first). */
+/* Counts an entry that was submitted, or that came back (reply to it first); or came back when its connection had been
+ * freed: its work is not in the journal any more. */
 void conn_entry_out(struct conn *c, const struct entry *e);
 void conn_entry_back(struct conn *c, const struct entry *e);
+void conn_entry_lost(struct loop *l, const struct entry *e);
 
 /* On a text connection: takes no more requests until conn_wait_over, since a command with WAIT is under way. */
 void conn_wait_begins(struct conn *c);

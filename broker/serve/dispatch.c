@@ -52,6 +52,8 @@ static void dispatch_done(struct journal_client *owner, struct entry *e)
         giveback_entry(l, e);
         if (c)
             conn_entry_back(c, e);
+        else
+            conn_entry_lost(l, e);
         entry_free(e);
         return;
     }

@@ -80,7 +80,7 @@ class Audit:
         for batch in islice(self.ledger.batches, self.checked_batches, None):
             there = sum(record.body in self.store for record in batch)
             if there not in (0, len(batch)):
-                self.problem(f"MSEND in part: {there} of {len(batch)}, {batch[0].body[:40]!r}...")
+                self.problem(f"MSEND or EXEC in part: {there} of {len(batch)}, {batch[0].body[:40]!r}...")
         self.checked_sent, self.checked_batches = len(self.ledger.sent), len(self.ledger.batches)
 
     def check_txns(self, client, shops):

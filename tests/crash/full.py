@@ -168,6 +168,14 @@ def is_done(c, *words):
         return False
 
 
+def execute(c, *commands):
+    """The reply to an EXEC of these commands."""
+    c.call("MULTI")
+    for words in commands:
+        assert c.call(*words) == "QUEUED"
+    return c.call_value("EXEC")
+
+
 def goes_on_while_full(c, txid):
     messages = [Message(m) for m in c.call("POP", "g", "b", "COUNT", "5")]
     assert len(messages) == 5
@@ -179,6 +187,8 @@ def goes_on_while_full(c, txid):
     for words in (("SEND", "b", "x"), ("MSEND", "b", "x"), ("HALF", "p", "b", "x"), ("TOPIC", "CREATE", "c"),
                   ("GROUP", "CREATE", "h", "b")):
         assert c.refused(*words).code == "DISKFULL", words
+    assert execute(c, ("ACK", "g", messages[4].id), ("SEND", "b", "x")).code == "DISKFULL"
+    assert execute(c, ("ACK", "g", messages[4].id), ("READ", "b", 0, 0))[0] == 1, "nothing was done before"
 
 
 def deleted_space_is_writable(words, kill):

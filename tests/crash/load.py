@@ -3,6 +3,7 @@
     Sender    SEND flow ORDER key        pipelined; numbers ascend in each key
     Batcher   MSEND batch                several at once
     Packer    PRODUCE batch              several at once, as a record
+    Together  MULTI, SEND and MSEND to two topics, POP work, EXEC
     Shop      HALF ta, tb ... COMMIT | ROLLBACK | nothing; also decides transactions of earlier rounds
     Popper    POP work (all topics), ACK most of them
     Pipe      POP pipe flow, HALF out, COMMIT ... ACK    (exactly one output for each input)
@@ -129,6 +130,43 @@ class Packer(Batcher):
             self.ledger.problem(f"PRODUCE of {len(packed)} messages answered {place!r}")
         for i, record in enumerate(packed):
             record.answered(b"batch:%d:%d" % (place[b"queue"], place[b"offset"] + i))
+
+
+class Together(Worker):
+    """All messages of an EXEC are a batch: there as a whole or not at all, over two topics."""
+
+    def step(self, client):
+        words, batches = [], []
+        for _ in range(self.random.randint(1, 12)):
+            topic = self.random.choice(("batch", "flow"))
+            bodies = [Sent(topic, self.next_body()) for _ in range(self.random.choice((1, 1, 3)))]
+            batches.append(bodies)
+            words.append(["MSEND" if len(bodies) > 1 else "SEND", topic, *[b.body for b in bodies]])
+        words.append(["POP", "work", *WORK_TOPICS, "COUNT", self.random.randint(1, 5), "LEASE", LEASE])
+        whole = [record for bodies in batches for record in bodies]
+        for record in whole:
+            self.ledger.sent[record.body] = record
+        self.ledger.batches.append(whole)
+        client.send_raw(encode("MULTI") + b"".join(encode(*w) for w in words) + encode("EXEC"))
+        if client.read() != "OK" or {client.read() for _ in words} != {"QUEUED"}:
+            self.ledger.problem("a command was not queued")
+        self.take(client.read_value(), whole, batches)
+
+    def take(self, replies, whole, batches):
+        if isinstance(replies, Refused):
+            for record in whole:
+                record.state = REFUSED
+            self.expect_busy(replies, "EXEC")
+            return
+        for reply, bodies in zip(replies, batches):
+            ids = reply if isinstance(reply, list) else [reply]
+            if isinstance(reply, Refused) or len(ids) != len(bodies):
+                self.ledger.problem(f"a command of an EXEC answered {reply!r}")
+                continue
+            for record, message_id in zip(bodies, ids):
+                record.answered(message_id)
+        for item in replies[-1]:
+            self.ledger.delivered("work", Message(item))
 
 
 class Shop(Worker):
@@ -281,7 +319,7 @@ class Holder(Worker):
 
 def make_workers(ledger, random):
     """Makes all workers. Each has a random generator of its own, so that the threads do not disturb each other."""
-    kinds = [(Sender, 2), (Batcher, 1), (Packer, 1), (Shop, 2), (Popper, 2), (Pipe, 1), (Holder, 1)]
+    kinds = [(Sender, 2), (Batcher, 1), (Packer, 1), (Together, 2), (Shop, 2), (Popper, 2), (Pipe, 1), (Holder, 1)]
     workers = []
     for kind, count in kinds:
         for i in range(count):

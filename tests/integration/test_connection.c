@@ -227,6 +227,30 @@ static void test_pipeline_keeps_order(void **state)
     redisFree(c);
 }
 
+static void test_multi(void **state)
+{
+    (void)state;
+    redisContext *c = talk_open(broker);
+    static const char *const words[] = {"MULTI", "SEND together a QUEUE 0", "ECHO b", "SEND together c QUEUE 99",
+                                        "SEND together d QUEUE 0", "EXEC"};
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(redisAppendCommand(c, words[i]), REDIS_OK);
+    for (int i = 0; i < 5; i++) {
+        redisReply *r = talk_next(c);
+        assert_string_equal(r->str, i ? "QUEUED" : "OK");
+        freeReplyObject(r);
+    }
+    redisReply *r = talk_next(c);
+    assert_int_equal(r->type, REDIS_REPLY_ARRAY);
+    assert_int_equal(r->elements, 4);
+    assert_string_equal(r->element[0]->str, "together:0:0");
+    assert_string_equal(r->element[1]->str, "b");
+    assert_int_equal(r->element[2]->type, REDIS_REPLY_ERROR);
+    assert_string_equal(r->element[3]->str, "together:0:1");
+    freeReplyObject(r);
+    redisFree(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -239,6 +263,7 @@ int main(void)
         cmocka_unit_test(test_wrong_words),
         cmocka_unit_test(test_not_yet),
         cmocka_unit_test(test_pipeline_keeps_order),
+        cmocka_unit_test(test_multi),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

@@ -272,6 +272,18 @@ def test_slow_subscriber_is_cut():
     others_are_well()
 
 
+def test_large_commands_of_clients_that_left():
+    """What they had in the journal when they closed does not count as its work for ever."""
+    request = encode("MSEND", "left", *[b"x"] * 10000)
+    for hard in [True, False] * 15:
+        c = broker.text()
+        c.send_raw(request)
+        if hard:
+            c.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        c.close()
+    assert len(broker.text().call("MSEND", "left", *[b"x"] * 10000)) == 10000
+
+
 def test_no_connection_is_left():
     eventually(lambda: witness.call("CLIENT", "LIST").count(b"\n") <= 1, "all are gone but the witness")
     others_are_well()

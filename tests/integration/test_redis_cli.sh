@@ -71,6 +71,26 @@ like "*topic body*" HELP SEND
 like "ERR *" NONSENSE
 is OK QUIT
 
+# MULTI takes more than one command of one connection
+answer=$(printf 'MULTI\nSEND cli one QUEUE 0\nNONSENSE\nEXEC\nMULTI\nSEND cli two QUEUE 0\nECHO hi\nEXEC\n' |
+    timeout 60 redis-cli -p "$port" 2>&1) || true
+expected="OK
+QUEUED
+ERR unknown command 'NONSENSE': HELP lists them all
+
+EXECABORT nothing was done, since a command was refused before EXEC
+
+OK
+QUEUED
+QUEUED
+cli:0:0
+hi"
+if [ "$answer" != "$expected" ]; then
+    printf 'FAILED  MULTI\n  answered: %s\n' "$answer" >&2
+    failed=1
+fi
+like "ERR *" EXEC
+
 # produce
 is orders:0:0 SEND orders one QUEUE 0 KEY k1 TAG red PROP color blue
 is orders:0:1 SEND orders two QUEUE 0 DEDUP d

@@ -12,6 +12,7 @@
 #include "storage/query.h"
 
 #define UNSENT_MAX ((size_t)KIB(64)) /* no further reply while more is unsent */
+#define STUCK_LOOKS 12 /* a minute */
 #define SLICE_NS INT64_C(1000000) /* of making replies, in a turn */
 #define UNSENT_AT_ONCE_MAX ((size_t)MIB(8)) /* of replies that are made at once: further queries get BUSY */
 
@@ -86,8 +87,10 @@ void exec_drop(struct conn *c)
 
 void exec_look(struct conn *c)
 {
-    const struct multi *m = session_of(c)->multi;
+    struct multi *m = session_of(c)->multi;
     if (!m || !m->answering || !m->view || !conn_unsent(c) || conn_is_doomed(c))
+        return;
+    if (++m->stuck < STUCK_LOOKS && exec_all_of(c)->n_views < EXEC_VIEWS_MAX)
         return;
     counters_add(&c->loop->counters, COUNTER_STUCK_CUT, 1);
     conn_cut(c, "closing a connection: it does not read its reply");
@@ -222,6 +225,7 @@ static void exec_go_on(struct multi *m)
     struct conn *c = m->conn;
     bool at_once = exec_is_at_once(m), more = true;
     int64_t end_ns = clock_mono_ns() + SLICE_NS;
+    m->stuck = 0;
     while (more && m->queue.first && !conn_is_doomed(c))
         more = exec_answer_first(m) ? at_once || (conn_unsent(c) < UNSENT_MAX && clock_mono_ns() < end_ns) : at_once;
     if (!m->queue.first && !conn_is_doomed(c))
@@ -278,6 +282,8 @@ static void exec_done(struct journal_client *owner, struct entry *e)
         exec_give_back(l, e);
     if (c)
         conn_entry_back(c, e);
+    else
+        conn_entry_lost(l, e);
     if (ends) {
         entry_free(e);
         return;

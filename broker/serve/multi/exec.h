@@ -18,7 +18,8 @@
  *
  * Messages that were granted to a POP and whose turn has not come are requeued when the connection ends.
  *
- * Bounds: EXEC_VIEWS_MAX views a loop; a client that does not read its replies and holds one is cut at the second sweep.
+ * Bounds: EXEC_VIEWS_MAX views a loop. A client that holds one and does not read its replies is cut after a minute, or at
+ * the next sweep where all are taken.
  *
  * Threads: the loop's own.
  */

@@ -45,6 +45,7 @@ struct multi {
     /* ---- exec.c's ---- */
     struct multi *prev, *next; /* of those that are being answered */
     struct view *view; /* of before; NULL: no query is left */
+    uint8_t stuck; /* looks since the last reply was made */
     bool answering;
     bool stepping; /* the first command is a query that has more steps ... */
     bool begun; /* ... of whose reply a piece was sent */
