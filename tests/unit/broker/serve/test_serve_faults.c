@@ -184,6 +184,21 @@ static void text_clients(void **state)
     try_all(*state, text_session);
 }
 
+static void multi_session(struct buf *b)
+{
+    static const char queued[] = "SEND t hello KEY k\r\nMSEND t a b c\r\nPOP g t COUNT 3\r\nREAD t 0 0 COUNT 10\r\n"
+                                 "FIND t KEY k\r\nLAG\r\nTOPIC LIST\r\nGROUP INFO g\r\nPGROUP INFO p\r\nPING\r\nHELP SEND\r\n"
+                                 "CLIENT SETNAME me\r\nHALF p t later\r\nCHECKS p\r\nACK g t:0:0#1\r\n";
+    buf_printf(b, "MULTI\r\n%sEXEC\r\nMULTI\r\n%sDISCARD\r\nMULTI now\r\n%sEXEC\r\nMULTI\r\n%sNONSENSE\r\nEXEC\r\n",
+               queued, queued, queued, queued);
+    buf_printf(b, "SUBSCRIBE topic:t\r\nMULTI\r\n%sEXEC\r\nMULTI\r\n%s", queued, queued);
+}
+
+static void multi_clients(void **state)
+{
+    try_all(*state, multi_session);
+}
+
 /* A reply of more than REPLY_BYTES_KEEP makes the loop give its buffer back, so each of the others begins with none. */
 static void put_from_nothing(struct buf *b)
 {
@@ -232,6 +247,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(text_clients, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(multi_clients, set_up, tear_down),
         cmocka_unit_test_setup_teardown(replies_from_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(rpc_clients, set_up, tear_down),
     };
