@@ -278,8 +278,7 @@ static inline void conn_grew(struct conn *c)
 /* About how many words and messages the command works on, where these are many; else 0. */
 size_t conn_work(const struct command *cmd);
 
-/* Counts an entry that was submitted, or that came back (reply to it first); or came back when its connection had been
- * freed: its work is not in the journal any more. */
+/* Counts an entry that was submitted, that came back (reply to it first), or whose connection is freed meanwhile. */
 void conn_entry_out(struct conn *c, const struct entry *e);
 void conn_entry_back(struct conn *c, const struct entry *e);
 void conn_entry_lost(struct loop *l, const struct entry *e);
@@ -294,9 +293,7 @@ enum status conn_set_name(struct conn *c, struct slice name) MUST_CHECK;
 /* Frees what an idle connection does not need. */
 void conn_trim(struct conn *c);
 
-/* ---- of broker/net alone ---- */
-
-/* The one place where the state changes. */
+/* ---- of broker/net alone: the one place where the state changes ---- */
 void conn_become(struct conn *c, enum conn_state state);
 
 #endif

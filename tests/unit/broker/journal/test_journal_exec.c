@@ -73,7 +73,7 @@ static void rig_open(struct rig *r)
     came_back = (struct entry_list){0};
     journal_register(r->j, &owner);
     const struct policy policy = {.auto_create_topics = true, .txn_outcome_retention_ms = 60000, .checkin_ms = 60000,
-                                  .check_every_ms = 60000, .check_max = 3, .txn_timeout_ms = 600000};
+                                  .check_every_ms = 60000, .check_max = 3, .txn_timeout_ms = 600000, .txn_bytes = TXN_BYTES_MAX};
     journal_set_policy(r->j, &policy);
     sem_init(&done_one, 0, 0);
 }
@@ -92,12 +92,13 @@ static struct entry *made(const char *line)
     struct command_space space;
     struct slice words[16];
     struct command cmd;
-    char err[256] = "", text[256];
+    char err[256] = "";
     size_t n = 0;
     command_space_init(&space);
-    snprintf(text, sizeof text, "%s", line);
-    for (char *word = strtok(text, " "); word; word = strtok(NULL, " "))
-        words[n++] = slice_str(word);
+    for (const char *at = line; *at; at += strspn(at, " ")) {
+        words[n] = slice_of(at, strcspn(at, " "));
+        at += words[n++].len;
+    }
     if (command_from_words(&space, words, n, &cmd, err, sizeof err) != ST_OK)
         fail_msg("%s", err);
     struct entry *e = entry_new(NULL, &cmd);
