@@ -52,6 +52,9 @@
                                        POP took are one. From here on POP answers BUSY. One POP may add COUNT_MAX more, and
                                        NACK and EXTEND of a part, which cut a run, go on to twice as many: so to load a
                                        group reads 2 x 16384 rows of 60 bytes at most, which takes less than 20 ms */
+#define ORDERED_HELD_MAX 65536      /* messages that an ORDERED group has leased or waiting for a retry on a topic, and ... */
+#define ORDERED_SKIPPED_MAX 65536   /* ... those that it has passed over, as their keys are held; each queue has a part of */
+#define ORDERED_SKIPPED_MIN 1024    /* that, at least so many. Beyond either no fresh message of the queue is looked at */
 #define ACK_MESSAGES_MAX 1000000    /* messages that the receipts of one ACK may name */
 #define ATTEMPTS_DEFAULT 16
 #define ATTEMPTS_MAX 10000

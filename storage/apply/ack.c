@@ -179,7 +179,7 @@ void apply_reject(struct state *st, const struct stamp *stamp, const struct comm
 /* True where the receipt would cut a run, and there are too many runs already. */
 static bool ack_extend_crowded(const struct stamp *stamp, struct gt *gt, const struct message_id *first, uint64_t last)
 {
-    uint64_t from = first->offset;
+    uint64_t from = lease_from(gt, first);
     if (lease_room_to_cut(gt))
         return false;
     for (struct run *r; (r = lease_next(gt, first, last, stamp->now_ms, &from));)
@@ -212,7 +212,7 @@ void apply_extend(struct state *st, const struct stamp *stamp, const struct comm
         ack_crowded(out);
         return;
     }
-    uint64_t from = first.offset;
+    uint64_t from = lease_from(gt, &first);
     for (struct run *r; s == ST_OK && (r = lease_next(gt, &first, last, stamp->now_ms, &from));) {
         r = run_cut(&gt->runs, r, first.offset, last);
         if (r)
@@ -235,14 +235,14 @@ void apply_release(struct state *st, const struct stamp *stamp, const struct com
         st->sick = st->sick || s == ST_NOMEM;
         if (s != ST_OK)
             continue;
-        uint64_t from = first.offset;
+        uint64_t from = lease_from(gt, &first);
         for (struct run *r; (r = lease_next(gt, &first, last, stamp->now_ms, &from));) {
             uint32_t live = run_live_in(r, first.offset, last);
             core_news(st, &gt->news, live);
             limit_gave_back(st, gt, command_number(cmd, OPT_ID_AT, 0), stamp->now_ms, live);
             r = run_cut(&gt->runs, r, first.offset, last);
             /* Nobody has received it, so its attempt number has not been used. */
-            if (!r || run_wait(&gt->runs, r, r->attempt - 1, stamp->now_ms) != ST_OK)
+            if (!r || lease_wait(st, gt, r, r->attempt - 1, stamp->now_ms) != ST_OK)
                 st->sick = true;
             group_dirty(st, gt);
         }

@@ -3,7 +3,8 @@
  *
  *   0. what was redriven, whatever the topics (storage/group/retry.h): by 1 and 2, too
  *   1. waiting runs that are due, in the order of their due times (attempt + 1)
- *   2. fresh messages, always from the queue whose head is oldest, until the caller has enough (pop_fresh.c)
+ *   2. where the group is ORDERED, those that it has passed over and whose turn has come (pop_ready.c)
+ *   3. fresh messages, always from the queue whose head is oldest, until the caller has enough (pop_fresh.c)
  *
  * With WAIT, a topic that does not exist is waited for, unless clients may not create topics.
  *
@@ -15,6 +16,7 @@
  */
 #include "storage/apply/handlers.h"
 #include "storage/apply/pop_fresh.h"
+#include "storage/apply/pop_ready.h"
 #include "storage/group/group.h"
 #include "storage/group/grants.h"
 #include "storage/model/log.h"
@@ -22,6 +24,7 @@
 #include "storage/group/limit.h"
 #include "storage/group/retry.h"
 #include "storage/group/run_floor.h"
+#include "storage/group/ordered.h"
 #include "storage/group/waiting.h"
 
 #define POP_TOPICS_MAX 64
@@ -49,6 +52,16 @@ static void pop_end_leases(struct pop *p, struct gt *gt)
         lease_tick(p->st, p->stamp, gt);
 }
 
+/* The messages of a waiting run before `at` that were not taken have expired, and hold their keys no longer. count: of
+ * the take before. */
+static void pop_done_expired(struct pop *p, struct gt *gt, const struct run *r, uint64_t at, const struct take *take,
+                             uint32_t count)
+{
+    for (uint64_t i = r->base; i < at; i++, count++)
+        if (run_has(r, i) && !((take->bits[count / 64] >> (count % 64)) & 1))
+            ordered_done(p->st, gt, r->queue, i);
+}
+
 /* Takes the messages of a waiting run, in order, until the caller has enough. Those that have expired are dropped. */
 static void pop_take_waiting(struct pop *p, struct gt *gt, struct run *r, struct take *take,
                              const struct record_info *info)
@@ -67,6 +80,8 @@ static void pop_take_waiting(struct pop *p, struct gt *gt, struct run *r, struct
         p->left += take_cut(take, count);
         return;
     }
+    if (gt->order)
+        pop_done_expired(p, gt, r, at, take, count);
     if (at == end)
         run_drop(&gt->runs, r);
     else
@@ -214,6 +229,8 @@ static void pop_ready(struct pop *p, struct gt *gt)
 {
     p->crowded = !lease_room(gt);
     pop_waiting(p, gt);
+    if (gt->order)
+        pop_ready(p, gt);
     pop_fresh(p, gt);
     group_arm(p->st, gt, p->stamp->now_ms);
 }

@@ -148,6 +148,16 @@ struct key key_waiting(uint64_t gt, int64_t due_ms, uint32_t queue, uint64_t bas
     return k;
 }
 
+struct key key_skipped(uint64_t gt, uint32_t queue, uint64_t base, uint32_t attempt, uint32_t delivered)
+{
+    struct key k = key_of_id('Z', gt);
+    key_u32(&k, queue);
+    key_u64(&k, base);
+    key_u32(&k, attempt);
+    key_u32(&k, delivered);
+    return k;
+}
+
 struct key key_outcome(uint64_t txid)
 {
     return key_of_id('O', txid);

@@ -13,6 +13,7 @@
  *     C gt u64                                         → its cursors, queue by queue
  *     R gt u64 │ queue u32 │ base u64                  → a run: leased messages
  *     V gt u64 │ due u64 │ queue u32 │ base u64        → a run: messages that wait for a retry
+ *     Z gt u64 │ queue u32 │ base u64 │ attempt u32 │ delivered u32 → messages passed over, ORDERED
  *     X txid u64                                       → an open transaction: state, times, first message
  *     O txid u64                                       → a decided one: its outcome
  *     Y txid u64 │ n u32                               → its n-th message (0: only a large one)
@@ -68,6 +69,7 @@ struct key key_after(const struct key *k);
 
 #define LOG_KEY_BYTES 20
 #define DIRECTORY_KEY_BYTES 21
+#define SKIPPED_KEY_BYTES 29
 struct key key_log(uint64_t topic, uint32_t queue, uint64_t base);
 
 struct key key_meta(void);
@@ -79,6 +81,7 @@ struct key key_cgroup(struct slice group);
 struct key key_cursor(uint64_t gt);
 struct key key_run(uint64_t gt, uint32_t queue, uint64_t base);
 struct key key_waiting(uint64_t gt, int64_t due_ms, uint32_t queue, uint64_t base);
+struct key key_skipped(uint64_t gt, uint32_t queue, uint64_t base, uint32_t attempt, uint32_t delivered);
 struct key key_txn(uint64_t txid);
 struct key key_outcome(uint64_t txid);
 struct key key_txn_message(uint64_t txid, uint32_t n);

@@ -249,6 +249,9 @@ void cursor_encode(struct buf *b, const struct cursor_row *r)
         buf_put_varint(b, r->first.queue);
         buf_put_varint(b, r->first.base);
     }
+    buf_put_varint(b, r->skipped);
+    if (r->skipped)
+        buf_put_varint(b, r->skipped_rows);
     rows_put_time(b, r->rate_free_us);
     buf_put_u8(b, r->sought);
     buf_put_varint(b, r->n_queues);
@@ -256,6 +259,8 @@ void cursor_encode(struct buf *b, const struct cursor_row *r)
         buf_put_varint(b, r->next[q]);
         if (r->leased_runs)
             buf_put_varint(b, r->back[q]);
+        if (r->skipped)
+            buf_put_varint(b, r->skipped_back[q]);
         if (r->sought) {
             buf_put_varint(b, r->again[q]);
             buf_put_varint(b, r->again_base[q]);
@@ -279,6 +284,8 @@ enum status cursor_decode(struct slice bytes, struct cursor_row *ret_r)
         ret_r->first.queue = rows_get_u32(&c, QUEUES_MAX);
         ret_r->first.base = cursor_varint(&c);
     }
+    ret_r->skipped = cursor_varint(&c);
+    ret_r->skipped_rows = ret_r->skipped ? cursor_varint(&c) : 0;
     ret_r->rate_free_us = rows_get_time(&c);
     uint8_t sought = cursor_u8(&c);
     ret_r->sought = sought;
@@ -287,11 +294,13 @@ enum status cursor_decode(struct slice bytes, struct cursor_row *ret_r)
     for (uint32_t q = 0; q < ret_r->n_queues; q++) {
         ret_r->next[q] = cursor_varint(&c);
         ret_r->back[q] = ret_r->leased_runs ? cursor_varint(&c) : 0;
+        ret_r->skipped_back[q] = ret_r->skipped ? cursor_varint(&c) : 0;
         ret_r->again[q] = sought ? cursor_varint(&c) : 0;
         ret_r->again_base[q] = sought ? rows_get_u32(&c, UINT32_MAX) : 0;
-        c.bad = c.bad || ret_r->back[q] > ret_r->next[q];
+        c.bad = c.bad || ret_r->back[q] > ret_r->next[q] || ret_r->skipped_back[q] > ret_r->next[q];
     }
-    if (ret_r->leased < ret_r->leased_runs || ret_r->waiting < ret_r->waiting_runs)
+    if (ret_r->leased < ret_r->leased_runs || ret_r->waiting < ret_r->waiting_runs ||
+        ret_r->skipped < ret_r->skipped_rows)
         return ST_BAD;
     return row_close(&c);
 }
@@ -340,6 +349,31 @@ bool run_row_empty(const struct run_row *r)
         any |= last && r->count % 64 ? r->bits[i] & ((UINT64_C(1) << r->count % 64) - 1) : r->bits[i];
     }
     return any == 0;
+}
+
+/* Only the words that are not zero: where one key is held for long, its messages are far apart. */
+void skip_encode(struct buf *b, const struct skip_row *r)
+{
+    uint32_t there = 0;
+    for (uint32_t i = 0; i < SKIP_WORDS; i++)
+        there |= (uint32_t)(r->bits[i] != 0) << i;
+    buf_put_u8(b, ROW_VERSION);
+    buf_put_varint(b, there);
+    for (uint32_t i = 0; i < SKIP_WORDS; i++)
+        if (r->bits[i])
+            buf_put_u64(b, r->bits[i]);
+}
+
+enum status skip_decode(struct slice bytes, struct skip_row *ret_r)
+{
+    struct cursor c = row_open(bytes);
+    uint32_t there = rows_get_u32(&c, (UINT32_C(1) << SKIP_WORDS) - 1);
+    for (uint32_t i = 0; i < SKIP_WORDS; i++) {
+        ret_r->bits[i] = (there >> i) & 1 ? cursor_u64(&c) : 0;
+        c.bad = c.bad || ((there >> i) & 1 && ret_r->bits[i] == 0);
+    }
+    bool beyond = ret_r->bits[SKIP_WORDS - 1] >> (SKIP_SPAN % 64);
+    return there == 0 || beyond ? ST_BAD : row_close(&c);
 }
 
 #define TXN_YOUNG 5       /* a state of the row: pending and young */

@@ -55,8 +55,9 @@ struct topic_row {
     uint64_t floor[QUEUES_MAX]; /* offsets below are gone: PURGE, retention */
 };
 
-enum group_flag { GROUP_ORDERED = 1, GROUP_PAUSED = 2 };
-#define GROUP_FLAGS (GROUP_ORDERED | GROUP_PAUSED)
+/* GROUP_OVERLAPS: it was ordered once, so its leased runs may lie across each other (storage/group/run.h). */
+enum group_flag { GROUP_ORDERED = 1, GROUP_PAUSED = 2, GROUP_OVERLAPS = 4 };
+#define GROUP_FLAGS (GROUP_ORDERED | GROUP_PAUSED | GROUP_OVERLAPS)
 
 /* A group on a topic. */
 struct group_row {
@@ -101,6 +102,7 @@ struct cursor_row {
     uint64_t leased, leased_runs;   /* live messages, and the runs they are in: rows R */
     uint64_t waiting, waiting_runs; /* the same of those that wait for a retry */
     struct wait_place first; /* the first waiting run, while there is one */
+    uint64_t skipped, skipped_rows; /* messages that an ordered group has passed over; and the rows Z they are in */
     int64_t rate_free_us; /* when RATE lets the next message go; Unix microseconds; 0: at once */
     bool sought;          /* it has `again` */
     uint32_t n_queues;
@@ -108,6 +110,15 @@ struct cursor_row {
     uint64_t again[QUEUES_MAX]; /* messages below it may have been delivered before the last SEEK ... */
     uint32_t again_base[QUEUES_MAX]; /* ... under attempt numbers up to this one */
     uint64_t back[QUEUES_MAX]; /* the first leased run of the queue begins so far before next; 0: none is leased */
+    uint64_t skipped_back[QUEUES_MAX]; /* the same of its first row Z; 0: none is skipped */
+};
+
+#define SKIP_SPAN COUNT_MAX /* offsets of a row Z; its base is a multiple of this */
+#define SKIP_WORDS ((SKIP_SPAN + 63) / 64)
+
+/* Messages that an ordered group has passed over, because their ORDER keys were held. */
+struct skip_row {
+    uint64_t bits[SKIP_WORDS]; /* not all zero */
 };
 
 enum run_state { RUN_LEASED = 1, RUN_WAITING = 2 };
@@ -229,6 +240,8 @@ void cursor_encode(struct buf *b, const struct cursor_row *r);
 enum status cursor_decode(struct slice bytes, struct cursor_row *ret_r) MUST_CHECK;
 void run_encode(struct buf *b, const struct run_row *r);
 enum status run_decode(struct slice bytes, struct run_row *ret_r) MUST_CHECK;
+void skip_encode(struct buf *b, const struct skip_row *r);
+enum status skip_decode(struct slice bytes, struct skip_row *ret_r) MUST_CHECK;
 void txn_encode(struct buf *b, const struct txn_row *r);
 enum status txn_decode(struct slice bytes, struct txn_row *ret_r) MUST_CHECK;
 void pgroup_encode(struct buf *b, const struct pgroup_row *r);

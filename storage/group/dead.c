@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "storage/group/retry.h"
+#include "storage/group/ordered.h"
 #include "storage/model/log.h"
 #include "storage/model/tail.h"
 
@@ -44,6 +45,15 @@ static void dead_fill(const struct gt *gt, const struct run *r, struct slice pla
     m->reason = reason;
 }
 
+/* Takes the message out of the group. */
+static void dead_leave(struct state *st, struct gt *gt, struct run *r, uint64_t offset)
+{
+    if (gt->order)
+        ordered_done(st, gt, r->queue, offset);
+    run_clear(&gt->runs, r, offset);
+    group_dirty(st, gt);
+}
+
 enum status dead_letter(struct state *st, const struct stamp *stamp, struct gt *gt, struct run *r,
                         uint64_t offset, struct slice reason)
 {
@@ -54,8 +64,7 @@ enum status dead_letter(struct state *st, const struct stamp *stamp, struct gt *
     if (expired)
         st->tally.dead_expired++;
     if (s == ST_GONE || s == ST_DAMAGED || expired) { /* purged meanwhile, lost, or too late: there is nothing to keep */
-        run_clear(&gt->runs, r, offset);
-        group_dirty(st, gt);
+        dead_leave(st, gt, r, offset);
         return ST_OK;
     }
     if (s == ST_OK)
@@ -70,8 +79,7 @@ enum status dead_letter(struct state *st, const struct stamp *stamp, struct gt *
     s = tail_append(st, stamp->now_ms, dlq, 0, &m, &at);
     if (s != ST_OK)
         return s;
-    run_clear(&gt->runs, r, offset);
-    group_dirty(st, gt);
+    dead_leave(st, gt, r, offset);
     st->tally.messages_dead++;
     return ST_OK;
 }

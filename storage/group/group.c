@@ -8,6 +8,7 @@
 #include "storage/model/timer.h"
 #include "storage/model/log.h"
 #include "storage/group/run_floor.h"
+#include "storage/group/order.h"
 #include "storage/group/run_rows.h"
 #include "storage/group/waiting.h"
 
@@ -39,6 +40,7 @@ static void group_free(struct gt *gt)
     if (!gt)
         return;
     runs_fini(&gt->runs);
+    order_free(gt->order);
     free(gt->queues);
     free((void *)(uintptr_t)gt->key.data);
     free((void *)(uintptr_t)gt->filter.data);
@@ -86,7 +88,8 @@ static struct gt *group_new(struct slice key, size_t group_len, struct topic *t)
 static size_t group_bytes(const struct gt *gt)
 {
     return sizeof(*gt) + gt->key.len + gt->filter.len + GT_OVERHEAD + gt->n_queues * sizeof(*gt->queues) +
-           (gt->runs.leased_runs + gt->runs.n_window) * (sizeof(struct run) + RUN_OVERHEAD);
+           (gt->runs.leased_runs + gt->runs.n_window) * (sizeof(struct run) + RUN_OVERHEAD) +
+           (gt->order ? order_bytes(gt->order) : 0);
 }
 
 /* From here on it is in the tables, and points to its topic and its consumer group. */
@@ -157,7 +160,15 @@ static enum status group_read_rows(struct state *st, struct gt *gt, const struct
         gt->queues[q].again = q < cursor.n_queues ? cursor.again[q] : 0;
         gt->queues[q].again_base = q < cursor.n_queues ? cursor.again_base[q] : 0;
     }
-    return runs_load(&gt->runs, st, gt->id, &cursor);
+    gt->runs.overlap = gt->flags & GROUP_OVERLAPS;
+    s = runs_load(&gt->runs, st, gt->id, &cursor);
+    if (s != ST_OK || !(gt->flags & GROUP_ORDERED))
+        return s;
+    gt->order = order_new();
+    bool voided = cursor.purges != gt->topic->purges; /* nothing of it is left */
+    if (!gt->order || voided)
+        return gt->order ? ST_OK : ST_NOMEM;
+    return order_load(gt->order, st, gt->topic, gt->id, &cursor, &gt->runs);
 }
 
 static void group_timer_drop(struct state *st, struct gt *gt)
@@ -166,6 +177,12 @@ static void group_timer_drop(struct state *st, struct gt *gt)
         return;
     timer_del(st, gt->timer_ms, TIMER_GT, gt->key);
     gt->timer_ms = 0;
+}
+
+/* True where it may have rows R, V or Z. */
+static bool group_has_runs(const struct gt *gt)
+{
+    return gt->dirty || gt->runs.leased_runs || gt->runs.waiting_runs || gt->order;
 }
 
 /* What must be known of a gt to delete its rows. */
@@ -179,13 +196,13 @@ struct erasure {
 static enum status group_look(struct state *st, const struct gt *gt, uint64_t id, struct erasure *ret_e)
 {
     if (gt) {
-        bool runs = gt->dirty || gt->runs.leased_runs || gt->runs.waiting_runs;
+        bool runs = group_has_runs(gt);
         *ret_e = (struct erasure){gt->attempt_top, gt->timer_ms, runs};
         return ST_OK;
     }
     struct cursor_row cursor;
     enum status s = group_read_cursor(st, id, &cursor);
-    *ret_e = (struct erasure){cursor.attempt_top, cursor.timer_ms, cursor.leased_runs || cursor.waiting_runs};
+    *ret_e = (struct erasure){cursor.attempt_top, cursor.timer_ms, cursor.leased_runs || cursor.waiting_runs || cursor.skipped};
     return s == ST_GONE ? ST_OK : s;
 }
 
@@ -268,9 +285,11 @@ static enum status group_load(struct state *st, struct slice key, struct slice g
 /* The topic was purged: nothing is leased or waits any more. */
 static void group_reset(struct state *st, struct gt *gt)
 {
-    if (gt->dirty || gt->runs.leased_runs || gt->runs.waiting_runs)
+    if (group_has_runs(gt))
         runs_delete(st, gt->id);
     runs_fini(&gt->runs);
+    if (gt->order)
+        order_clear(gt->order);
     group_timer_drop(st, gt);
     for (uint32_t q = 0; q < gt->n_queues; q++) {
         uint64_t floor = gt->topic->queues[q].floor;
@@ -401,11 +420,14 @@ enum status group_create(struct state *st, int64_t now_ms, struct slice group, s
     gt->attempts = set->attempts;
     gt->n_backoff = set->n_backoff;
     memcpy(gt->backoff_ms, set->backoff_ms, sizeof(gt->backoff_ms));
-    gt->flags = set->ordered ? GROUP_ORDERED : 0;
+    gt->flags = set->ordered ? GROUP_ORDERED | GROUP_OVERLAPS : 0;
+    gt->runs.overlap = set->ordered;
+    gt->order = set->ordered ? order_new() : NULL;
     gt->rate = set->rate;
     gt->rate_ms = set->rate ? now_ms : 0;
     gt->inflight = set->inflight;
-    enum status s = group_keep_filter(gt, set->filter_kind, set->filter) ? cgroup_get(st, group, &cg) : ST_NOMEM;
+    bool kept = group_keep_filter(gt, set->filter_kind, set->filter) && (gt->order || !set->ordered);
+    enum status s = kept ? cgroup_get(st, group, &cg) : ST_NOMEM;
     if (s == ST_OK)
         s = attempts_used(&st->overlay, gt->key, &gt->attempt_base);
     gt->attempt_top = gt->attempt_base;
@@ -458,6 +480,8 @@ static void group_save_cursor(struct state *st, struct gt *gt)
         row.again_base[q] = gt->queues[q].again_base;
     }
     runs_count(&gt->runs, st, gt->id, &row);
+    if (gt->order)
+        order_count(gt->order, &row);
     buf_reset(&st->scratch2, KIB(64));
     cursor_encode(&st->scratch2, &row);
     struct key key = key_cursor(gt->id);
@@ -494,6 +518,8 @@ void group_flush(struct state *st)
         group_tell_room(st, gt);
         group_save_cursor(st, gt);
         runs_flush(&gt->runs, st, gt->id);
+        if (gt->order)
+            order_flush(gt->order, st, gt->id);
         group_measure(st, gt);
     }
     st->dirty_gts = NULL;

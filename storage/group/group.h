@@ -14,6 +14,8 @@
 #include "storage/group/run.h"
 #include "storage/model/topic.h"
 
+struct order;
+
 struct gtq {
     uint64_t next;
     uint64_t again;      /* messages below it may have been delivered before the last SEEK ... */
@@ -47,6 +49,7 @@ struct gt {
     struct gtq *queues;
     uint32_t n_queues;
     struct runs runs;
+    struct order *order; /* what it knows of ORDER keys (order.h); NULL: it is not ordered */
     bool dirty;
     bool gone; /* deleted in the open commit group, and on the list of those that it changed */
     struct gt *dirty_next;

@@ -28,8 +28,11 @@ static inline bool lease_room_to_cut(const struct gt *gt)
 /* The run of a receipt whose lease holds at now_ms, or NULL. */
 struct run *lease_find(struct gt *gt, const struct message_id *id, int64_t now_ms);
 
-/* The first run at or behind *from that has messages of the receipt and whose lease holds; *from moves behind it.
- * NULL: there are no more. */
+/* Where lease_next begins for a receipt. */
+uint64_t lease_from(const struct gt *gt, const struct message_id *first);
+
+/* The next run that has messages of the receipt and whose lease holds; *from is that of lease_from at first, and moves
+ * behind it. NULL: there are no more. The run may be cut or removed before the next call. */
 struct run *lease_next(struct gt *gt, const struct message_id *first, uint64_t last, int64_t now_ms,
                        uint64_t *from);
 
@@ -41,6 +44,9 @@ uint64_t lease_ack(struct state *st, struct gt *gt, const struct message_id *fir
 
 /* The pause before the messages of the run are delivered again. */
 int64_t lease_backoff(const struct gt *gt, const struct run *r);
+
+/* Makes a leased run wait until due_ms; attempt: how often it was delivered. r must not be used any more. As run_wait. */
+enum status lease_wait(struct state *st, struct gt *gt, struct run *r, uint32_t attempt, int64_t due_ms) MUST_CHECK;
 
 /* A delivery of the live message at offset has failed: it waits until due_ms to be delivered again, or, if its
  * attempts are used up, goes to the dead letters. Fails as dead_letter does: unchanged. */

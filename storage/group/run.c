@@ -48,9 +48,11 @@ void runs_fini(struct runs *rs)
         if (r->gone)
             free(r);
     }
+    bool overlap = rs->overlap;
     run_free_tree(&rs->leased);
     run_free_tree(&rs->waiting);
     runs_init(rs);
+    rs->overlap = overlap;
 }
 
 static void run_dirty(struct runs *rs, struct run *r)
@@ -129,9 +131,38 @@ static struct run *run_new(uint32_t count, const uint64_t *bits)
     return r;
 }
 
+/* Bits [from, from+count) of r, moved down to bit 0. */
+static void run_bits_slice(const struct run *r, uint32_t from, uint32_t count, uint64_t *out)
+{
+    for (uint32_t i = 0; i < run_words(count); i++) {
+        uint32_t at = from + i * 64, word = at / 64, shift = at % 64;
+        uint64_t low = r->bits[word] >> shift;
+        uint64_t high = shift && word + 1 < run_words(r->count) ? r->bits[word + 1] << (64 - shift) : 0;
+        out[i] = low | high;
+    }
+}
+
+/* Lets a run with live messages begin with the first of them. */
+static void run_trim(struct run *r)
+{
+    uint64_t bits[RUN_WORDS_MAX];
+    uint32_t word = 0;
+    while (r->bits[word] == 0)
+        word++;
+    uint32_t dead = word * 64 + (uint32_t)__builtin_ctzll(r->bits[word]);
+    if (dead == 0)
+        return;
+    run_bits_slice(r, dead, r->count - dead, bits);
+    r->base += dead;
+    r->count -= dead;
+    memcpy(r->bits, bits, run_words(r->count) * sizeof(*bits));
+}
+
 /* Adds a new run, which has no row yet. */
 static void run_insert(struct runs *rs, struct run *r)
 {
+    if (rs->overlap && !r->row) /* a row lies under its base */
+        run_trim(r);
     run_link(rs, r);
     run_count(rs, r, true);
     run_dirty(rs, r);
@@ -183,6 +214,9 @@ struct run *run_find(struct runs *rs, uint32_t queue, uint64_t offset)
     struct run *r = RB_NFIND(run_places, &rs->places, &want);
     if (!r || r->queue != queue || r->base != offset)
         r = r ? RB_PREV(run_places, &rs->places, r) : RB_MAX(run_places, &rs->places);
+    bool more = rs->overlap; /* then it may also be in one that begins earlier */
+    while (more && r && r->queue == queue && offset - r->base < COUNT_MAX && !run_has(r, offset))
+        r = RB_PREV(run_places, &rs->places, r);
     return r && r->queue == queue && run_has(r, offset) ? r : NULL;
 }
 
@@ -276,17 +310,6 @@ enum status run_wait(struct runs *rs, struct run *r, uint32_t attempt, int64_t d
     return r ? ST_OK : ST_NOMEM;
 }
 
-/* Bits [from, from+count) of r, moved down to bit 0. */
-static void run_bits_slice(const struct run *r, uint32_t from, uint32_t count, uint64_t *out)
-{
-    for (uint32_t i = 0; i < run_words(count); i++) {
-        uint32_t at = from + i * 64, word = at / 64, shift = at % 64;
-        uint64_t low = r->bits[word] >> shift;
-        uint64_t high = shift && word + 1 < run_words(r->count) ? r->bits[word + 1] << (64 - shift) : 0;
-        out[i] = low | high;
-    }
-}
-
 /* Copies a part of r into a new run, which is in no tree yet and may have no live message. */
 static struct run *run_part(const struct run *r, uint32_t from, uint32_t count)
 {
@@ -305,28 +328,55 @@ static struct run *run_part(const struct run *r, uint32_t from, uint32_t count)
     return part;
 }
 
-struct run *run_split(struct runs *rs, struct run *r, uint64_t offset)
+/* Cuts a run in two at offset. A part without live messages is NULL. */
+static enum status run_divide(struct runs *rs, struct run *r, uint64_t offset, struct run *parts[2])
 {
     assert(offset > r->base && offset < r->base + r->count);
     uint32_t left_count = (uint32_t)(offset - r->base);
-    struct run *right = run_part(r, left_count, r->count - left_count);
-    struct run *left = run_part(r, 0, left_count);
-    if (!right || !left) {
-        free(right);
-        free(left);
-        return NULL;
+    parts[0] = run_part(r, 0, left_count);
+    parts[1] = run_part(r, left_count, r->count - left_count);
+    if (!parts[0] || !parts[1]) {
+        free(parts[0]);
+        free(parts[1]);
+        return ST_NOMEM;
     }
     run_drop(rs, r);
-    struct run *parts[2] = {left, right};
     for (int i = 0; i < 2; i++) {
-        if (parts[i]->live == 0) {
-            free(parts[i]);
-            parts[i] = NULL;
+        if (parts[i]->live > 0) {
+            run_insert(rs, parts[i]);
             continue;
         }
-        run_insert(rs, parts[i]);
+        free(parts[i]);
+        parts[i] = NULL;
     }
-    return parts[1];
+    return ST_OK;
+}
+
+struct run *run_split(struct runs *rs, struct run *r, uint64_t offset)
+{
+    struct run *parts[2];
+    return run_divide(rs, r, offset, parts) == ST_OK ? parts[1] : NULL;
+}
+
+enum status run_give(struct runs *rs, struct run *r, const uint64_t *bits, struct run **ret_rest)
+{
+    struct run *rest = run_part(r, 0, r->count);
+    *ret_rest = NULL;
+    if (!rest)
+        return ST_NOMEM;
+    rest->live = 0;
+    for (uint32_t i = 0; i < run_words(r->count); i++) {
+        rest->bits[i] &= ~bits[i];
+        rest->live += (uint32_t)__builtin_popcountll(rest->bits[i]);
+    }
+    run_drop(rs, r);
+    if (rest->live == 0) {
+        free(rest);
+        return ST_OK;
+    }
+    run_insert(rs, rest);
+    *ret_rest = rest;
+    return ST_OK;
 }
 
 enum status run_drop_before(struct runs *rs, struct run *r, uint64_t offset)
@@ -356,10 +406,8 @@ struct run *run_isolate(struct runs *rs, struct run *r, uint64_t offset)
     }
     if (r->count == 1 || r->live == 1)
         return r;
-    uint32_t queue = r->queue;
-    if (!run_split(rs, r, offset + 1)) /* the others are live and behind it, so NULL means no memory */
-        return NULL;
-    return run_find(rs, queue, offset);
+    struct run *parts[2];
+    return run_divide(rs, r, offset + 1, parts) == ST_OK ? parts[0] : NULL;
 }
 
 struct run *run_in(struct runs *rs, uint32_t queue, uint64_t first, uint64_t last)
@@ -369,6 +417,13 @@ struct run *run_in(struct runs *rs, uint32_t queue, uint64_t first, uint64_t las
     struct run *before = r ? RB_PREV(run_places, &rs->places, r) : RB_MAX(run_places, &rs->places);
     if (before && before->queue == queue && first - before->base < before->count)
         return before;
+    return r && r->queue == queue && r->base <= last ? r : NULL;
+}
+
+struct run *run_begins(struct runs *rs, uint32_t queue, uint64_t first, uint64_t last)
+{
+    struct run want = {.queue = queue, .base = first};
+    struct run *r = RB_NFIND(run_places, &rs->places, &want);
     return r && r->queue == queue && r->base <= last ? r : NULL;
 }
 
@@ -434,7 +489,7 @@ uint32_t run_clear_in(struct runs *rs, struct run *r, uint64_t first, uint64_t l
 
 struct run *run_cut(struct runs *rs, struct run *r, uint64_t first, uint64_t last)
 {
-    uint32_t queue = r->queue, wanted = run_live_in(r, first, last);
+    uint32_t wanted = run_live_in(r, first, last);
     assert(wanted > 0);
     if (first > r->base && run_live_in(r, r->base, first - 1) > 0)
         r = run_split(rs, r, first);
@@ -442,10 +497,8 @@ struct run *run_cut(struct runs *rs, struct run *r, uint64_t first, uint64_t las
         return NULL;
     if (r->live == wanted)
         return r;
-    uint64_t base = r->base; /* another run may begin before it */
-    if (!run_split(rs, r, last + 1)) /* live messages are behind it, so NULL means no memory */
-        return NULL;
-    return run_in(rs, queue, base, last);
+    struct run *parts[2];
+    return run_divide(rs, r, last + 1, parts) == ST_OK ? parts[0] : NULL;
 }
 
 struct run *run_first_leased(struct runs *rs)
@@ -456,6 +509,11 @@ struct run *run_first_leased(struct runs *rs)
 struct run *run_window_first(struct runs *rs)
 {
     return RB_MIN(run_dues, &rs->waiting);
+}
+
+struct run *run_window_next(struct run *r)
+{
+    return RB_NEXT(run_dues, NULL, r);
 }
 
 struct run *run_window_last(struct runs *rs)

@@ -18,7 +18,14 @@
  * A receipt finds leased runs by their place. Nobody looks for a waiting run but in the order of the due times, so
  * it costs no memory before its turn comes.
  *
- * Invariants: runs of a queue do not overlap; live == bits set > 0. A run that changed is on the dirty list and is
+ * In a group that is or was ORDERED a run may lie across others: what one POP took there is scattered, as it passed over
+ * messages whose keys were held, and these are leased later. `overlap` says so. Then a run begins with a message that
+ * was live when it was made, so no two of them begin at the same place.
+ *
+ *   offsets    10 11 12 13 14 15 16         a: 10 12 13 16     b: 11 15
+ *              a  b  a  a  .  b  a
+ *
+ * Invariants: runs of a queue do not overlap, but for `overlap`; live == bits set > 0. A run that changed is on the dirty list and is
  * written, or its row deleted, with the commit group (run_rows.h).
  */
 #ifndef HALFMQ_STORAGE_RUN_H
@@ -60,9 +67,12 @@ struct runs {
     uint32_t n_window;                  /* waiting runs in memory */
     bool whole;                         /* all of them are */
     struct wait_place window_end;       /* otherwise: all stored ones before this place are */
+    bool overlap;                       /* leased runs may lie across each other */
 };
 
 void runs_init(struct runs *rs);
+
+/* Frees all runs. rs is empty then, and keeps `overlap`. */
 void runs_fini(struct runs *rs);
 
 static inline uint32_t run_words(uint32_t count)
@@ -80,6 +90,10 @@ struct run *run_add_stored(struct runs *rs, uint32_t queue, uint64_t base, const
 
 /* Takes a run out. It must not be used any more. */
 void run_drop(struct runs *rs, struct run *r);
+
+/* Takes the messages of these bits out of a run, which are to be somewhere else. *ret_rest: the run of the others, NULL:
+ * there are none. r must not be used any more. ST_NOMEM: unchanged. */
+enum status run_give(struct runs *rs, struct run *r, const uint64_t *bits, struct run **ret_rest) MUST_CHECK;
 
 /* Takes a clean run out of memory, while its row stays. */
 void run_forget(struct runs *rs, struct run *r);
@@ -110,8 +124,11 @@ enum status run_drop_before(struct runs *rs, struct run *r, uint64_t offset) MUS
 /* Cuts the message at offset of a leased run out into a run of its own. NULL: no memory. */
 struct run *run_isolate(struct runs *rs, struct run *r, uint64_t offset);
 
-/* The first leased run that has an offset in first..last; NULL: none. */
+/* The first leased run that has an offset in first..last; NULL: none. Not where runs overlap. */
 struct run *run_in(struct runs *rs, uint32_t queue, uint64_t first, uint64_t last);
+
+/* The first leased run of the queue that begins in first..last; NULL: none. */
+struct run *run_begins(struct runs *rs, uint32_t queue, uint64_t first, uint64_t last);
 
 /* The leased run behind this one in its queue, if it begins at `last` or before; NULL: there is none. */
 struct run *run_behind(struct run *r, uint64_t last);
@@ -135,5 +152,8 @@ struct run *run_first_leased(struct runs *rs);
 /* The first and the last waiting run in memory; NULL: none. What is on disk may come before: see waiting_first. */
 struct run *run_window_first(struct runs *rs);
 struct run *run_window_last(struct runs *rs);
+
+/* The waiting run in memory that comes after it; NULL: it is the last one. */
+struct run *run_window_next(struct run *r);
 
 #endif

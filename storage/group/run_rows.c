@@ -117,7 +117,7 @@ enum status runs_load(struct runs *rs, struct state *st, uint64_t gt, const stru
 
 void runs_delete(struct state *st, uint64_t gt)
 {
-    static const char kinds[] = {'R', 'V'};
+    static const char kinds[] = {'R', 'V', 'Z'};
     for (size_t i = 0; i < sizeof(kinds); i++) {
         struct key from = key_of_id(kinds[i], gt), to = key_after(&from);
         kv_del_range(st->kv, KV_STATE, key_slice(&from), key_slice(&to));

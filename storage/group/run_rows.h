@@ -20,7 +20,7 @@ void runs_flush(struct runs *rs, struct state *st, uint64_t gt);
 /* Reads the leased runs of gt into rs, as the cursor row counts them. ST_IO, ST_NOMEM. */
 enum status runs_load(struct runs *rs, struct state *st, uint64_t gt, const struct cursor_row *row) MUST_CHECK;
 
-/* Deletes the rows of all runs of gt. */
+/* Deletes the rows of all runs of gt, and of what it has skipped. */
 void runs_delete(struct state *st, uint64_t gt);
 
 #endif

@@ -22,15 +22,24 @@ static bool waiting_known(const struct runs *rs, const struct run *first)
     return first && wait_before(&place, &rs->window_end);
 }
 
+static enum status waiting_decode(struct slice key, struct slice value, struct wait_place *ret_place,
+                                  struct run_row *ret_row)
+{
+    const uint8_t *at = key.data + 9;
+    if (key.len != 29 || run_decode(value, ret_row) != ST_OK || ret_row->state != RUN_WAITING ||
+        run_row_empty(ret_row) || ret_row->due_ms != (int64_t)key_read_u64(at))
+        return ST_BAD;
+    *ret_place = (struct wait_place){ret_row->due_ms, key_read_u32(at + 8), key_read_u64(at + 12)};
+    return ST_OK;
+}
+
 /* Adds the run of a row, and moves the end of the window behind it. */
 static enum status waiting_add(struct runs *rs, struct slice key, struct slice value)
 {
     struct run_row row;
-    const uint8_t *at = key.data + 9;
-    if (key.len != 29 || run_decode(value, &row) != ST_OK || row.state != RUN_WAITING || run_row_empty(&row) ||
-        row.due_ms != (int64_t)key_read_u64(at))
+    struct wait_place place;
+    if (waiting_decode(key, value, &place, &row) != ST_OK)
         return ST_BAD;
-    struct wait_place place = {row.due_ms, key_read_u32(at + 8), key_read_u64(at + 12)};
     if (!run_add_stored(rs, place.queue, place.base, &row))
         return ST_NOMEM;
     rs->window_end = place;
@@ -71,6 +80,34 @@ enum status waiting_first(struct runs *rs, struct state *st, uint64_t gt, struct
     *ret_run = run_window_first(rs);
     if (s != ST_OK && s != ST_NOMEM && waiting_known(rs, *ret_run))
         return ST_OK; /* those before the failure can be had */
+    return s;
+}
+
+enum status waiting_all(struct runs *rs, struct state *st, uint64_t gt)
+{
+    enum status s = ST_OK;
+    while (s == ST_OK && !rs->whole)
+        s = waiting_read(rs, st, gt);
+    return s;
+}
+
+enum status waiting_visit(struct state *st, uint64_t gt, const struct wait_place *first, waiting_fn *fn, void *arg)
+{
+    struct key all = key_of_id('V', gt), to = key_after(&all);
+    struct key from = key_waiting(gt, first->due_ms, first->queue, first->base);
+    struct kv_iter *it = kv_iter_new(st->kv, KV_STATE, NULL, key_slice(&from), key_slice(&to));
+    if (!it)
+        return ST_NOMEM;
+    enum status s = ST_OK;
+    for (kv_iter_first(it); s == ST_OK && kv_iter_valid(it); kv_iter_next(it)) {
+        struct run_row row;
+        struct wait_place place;
+        s = waiting_decode(kv_iter_key(it), kv_iter_value(it), &place, &row);
+        s = s == ST_OK ? fn(arg, &place, &row) : kv_damaged_row(st->kv, kv_iter_key(it));
+    }
+    if (s == ST_OK)
+        s = kv_iter_status(it);
+    kv_iter_free(it);
     return s;
 }
 

@@ -27,6 +27,14 @@ enum status waiting_first(struct runs *rs, struct state *st, uint64_t gt, struct
 /* The place before which no run waits. Where the next one cannot be read, it may lie before the first. */
 struct wait_place waiting_floor(struct runs *rs, struct state *st, uint64_t gt);
 
+/* Reads all of them into memory, until the commit group is written. ST_IO, ST_DAMAGED, ST_NOMEM. */
+enum status waiting_all(struct runs *rs, struct state *st, uint64_t gt) MUST_CHECK;
+
+/* Calls fn with each waiting run that is stored, until it fails; first: where they begin. ST_IO, ST_DAMAGED, ST_NOMEM. */
+typedef enum status waiting_fn(void *arg, const struct wait_place *place, const struct run_row *row);
+enum status waiting_visit(struct state *st, uint64_t gt, const struct wait_place *first, waiting_fn *fn,
+                          void *arg) MUST_CHECK;
+
 /* Lets go of what does not belong into the window. All runs are clean, and nothing reads the store before the commit
  * group is written. */
 void waiting_trim(struct runs *rs, uint32_t window);

@@ -22,6 +22,8 @@ static const struct timer_row timer = {2, 300};
 static const struct removed_row removed = {{[0] = 0x21, [15] = 0x8000000000000001}};
 static const struct run_row run = {RUN_LEASED, 70, 3, 2, 300, 200, {0x8000000000000001, 0x21}};
 
+static const struct skip_row skip = {{0x8000000000000001, 0, 0x21}};
+
 static const struct topic_row *topic_row(void)
 {
     static struct topic_row row = {7, TOPIC_HAS_TTL, COMPRESS_ZSTD, 2, 1, 1, 300, 7, 3, 300, 5, 300, 0x201, 0, {5, 200}};
@@ -38,13 +40,16 @@ static const struct cursor_row *cursor_row(void)
                                     .waiting = 300,
                                     .waiting_runs = 9,
                                     .first = {7, 1, 200},
+                                    .skipped = 70,
+                                    .skipped_rows = 2,
                                     .rate_free_us = 300,
                                     .sought = true,
                                     .n_queues = 2,
                                     .next = {5, 200},
                                     .again = {0, 300},
                                     .again_base = {0, 3},
-                                    .back = {0, 30}};
+                                    .back = {0, 30},
+                                    .skipped_back = {0, 200}};
     return &row;
 }
 
@@ -85,6 +90,7 @@ DECODER(group)
 DECODER(cgroup)
 DECODER(cursor)
 DECODER(run)
+DECODER(skip)
 DECODER(txn)
 DECODER(half)
 DECODER(dedup)
@@ -102,18 +108,18 @@ struct sample {
     struct buf bytes;
 };
 
-#define SAMPLES 16
+#define SAMPLES 17
 
 static void samples_make(struct sample *s)
 {
     static const char *const names[SAMPLES] = {"meta", "topic", "group", "cursor",
                                                "run",  "txn",   "half",  "dedup",
                                                "token", "pgroup", "pgroup_open", "attempts", "dedup_half",
-                                               "cgroup", "timer", "removed"};
+                                               "cgroup", "timer", "removed", "skip"};
     decode_fn *const decoders[SAMPLES] = {decode_meta, decode_topic, decode_group, decode_cursor,
                                           decode_run,  decode_txn,   decode_half,  decode_dedup,
                                           decode_token, decode_pgroup, decode_pgroup_open, decode_attempts, decode_dedup_half,
-                                          decode_cgroup, decode_timer, decode_removed};
+                                          decode_cgroup, decode_timer, decode_removed, decode_skip};
     for (int i = 0; i < SAMPLES; i++) {
         s[i].name = names[i];
         s[i].decode = decoders[i];
@@ -139,6 +145,7 @@ static void samples_make(struct sample *s)
     cgroup_encode(&s[13].bytes, &cgroup);
     timer_encode(&s[14].bytes, &timer);
     removed_encode(&s[15].bytes, &removed);
+    skip_encode(&s[16].bytes, &skip);
 }
 
 static void samples_free(struct sample *s)
@@ -164,7 +171,8 @@ static void golden(void **state)
     ROW_IS(1, 1, 7, 0, 0, 0, 0, 0, 0, 0, 5, 2, 1, 1, 0xac, 2, 7, 3, 0xac, 2, 5, 0xac, 2, 0x81, 4, 5, 0xc8, 1);
     ROW_IS(2, 1, 7, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0xac, 2, 0xb0, 0xea, 1, 16, 2, 0xe8, 7,
            0x88, 0x27, 3, 2, 0xac, 2, 0xc8, 1, 5, 6, 1, 7, 4, 'a', '|', '|', 'b');
-    ROW_IS(3, 1, 0xac, 2, 4, 4, 70, 2, 0xac, 2, 9, 7, 1, 0xc8, 1, 0xac, 2, 1, 2, 5, 0, 0, 0, 0xc8, 1, 30, 0xac, 2, 3);
+    ROW_IS(3, 1, 0xac, 2, 4, 4, 70, 2, 0xac, 2, 9, 7, 1, 0xc8, 1, 70, 2, 0xac, 2, 1, 2, 5, 0, 0, 0, 0, 0xc8, 1, 30,
+           0xc8, 1, 0xac, 2, 3);
     ROW_IS(4, 1, 1, 70, 3, 2, 0xac, 2, 0xc8, 1, 1, 0, 0, 0, 0, 0, 0, 0x80, 0x21, 0, 0, 0, 0, 0, 0, 0);
     ROW_IS(5, 1, 2, 2, 'p', 'g', 1, 2, 3, 4, 5, 1, 9, 6, 5, 't', ':', '0', ':', '1', 1, 'h');
     ROW_IS(6, 1, 1, 't', 3, 0xe9, 7, 5, 0, 0xac, 2, 3, 'm', 'm', 'm');
@@ -179,6 +187,7 @@ static void golden(void **state)
     assert_int_equal(s[15].bytes.len, 129);
     s[15].bytes.len = 17;
     ROW_IS(15, 1, 0x21, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+    ROW_IS(16, 1, 5, 1, 0, 0, 0, 0, 0, 0, 0x80, 0x21, 0, 0, 0, 0, 0, 0, 0);
     samples_free(s);
 }
 
@@ -221,6 +230,9 @@ static void round_trip(void **state)
     assert_int_equal(run_decode(buf_slice(&s[4].bytes), &r), ST_OK);
     assert_memory_equal(r.bits, run.bits, sizeof(r.bits));
     assert_true(r.count == 70 && r.attempt == 3 && r.delivered == 2 && r.due_ms == 300 && r.holder == 200 && r.state == RUN_LEASED);
+    struct skip_row z;
+    assert_int_equal(skip_decode(buf_slice(&s[16].bytes), &z), ST_OK);
+    assert_memory_equal(&z, &skip, sizeof(z));
     struct txn_row x;
     assert_int_equal(txn_decode(buf_slice(&s[5].bytes), &x), ST_OK);
     assert_true(x.state == TXN_COMMITTED && slice_equal(x.pgroup, SLICE_LIT("pg")) && x.checks == 5);

@@ -1,0 +1,87 @@
+/*
+ * pop_ready.c: takes messages that an ordered group has passed over, and whose turn has come (pop_ready.h).
+ *
+ *   blocks, that with the oldest ready message first      ██ ready and taken   ░ skipped, its key is held
+ *   │ ··██·░░··██··░ │ ·░··██··· │ ...
+ *        └────┴──── one run: it lies across what others have leased there (storage/group/run.h)
+ *
+ * Those that have expired, or were deleted, leave: then the next one of the same key is ready at once.
+ */
+#include "storage/apply/pop_ready.h"
+
+#include "storage/group/ordered.h"
+#include "storage/model/log.h"
+
+/* The record that was looked up last; count 0: none. */
+struct ready_record {
+    struct record_info info;
+    uint32_t queue;
+};
+
+/* Finds the record of a message. Its count is 0 where it cannot be found. Sets p->status for want of memory only. */
+static const struct record_info *ready_find(struct pop *p, struct gt *gt, uint32_t queue, uint64_t offset,
+                                            struct ready_record *known)
+{
+    struct record_info *info = &known->info;
+    if (info->count && known->queue == queue && offset >= info->base && offset - info->base < info->count)
+        return info;
+    enum status s = log_locate(p->st, gt->topic, queue, offset, info);
+    if (s != ST_OK)
+        info->count = 0;
+    if (s == ST_NOMEM)
+        p->status = s;
+    known->queue = queue;
+    return info;
+}
+
+/* True where nobody gets the message any more, or p->status. *ret_bytes: about how large it is. */
+static bool ready_over(struct pop *p, struct gt *gt, uint32_t queue, uint64_t offset, struct ready_record *known,
+                       size_t *ret_bytes)
+{
+    const struct ring_message *m = keyring_find(&gt->order->ring, queue, offset);
+    *ret_bytes = m->bytes;
+    if (offset < gt->topic->queues[queue].floor)
+        return true;
+    if (m->bytes && !(gt->topic->flags & TOPIC_HAS_TTL))
+        return false;
+    const struct record_info *info = ready_find(p, gt, queue, offset, known);
+    *ret_bytes = info->count ? info->bytes / info->count : 0;
+    return p->status != ST_OK || pop_expired(p, gt, queue, offset, info);
+}
+
+/* Takes the ready messages of a block, in order. */
+static void ready_block(struct pop *p, struct gt *gt, struct skip *b, struct ready_record *known)
+{
+    struct take take = {.attempts = b->attempt, .delivered = b->delivered};
+    uint32_t queue = b->queue;
+    uint64_t offset = 0;
+    bool left = true;
+    while (left && pop_more(p) && skips_next(b, 0, &offset)) {
+        size_t bytes = 0;
+        bool over = ready_over(p, gt, queue, offset, known, &bytes);
+        if (p->status != ST_OK)
+            break;
+        left = b->live > 1; /* without messages the block is gone */
+        ordered_take(p->st, gt, b, offset, over);
+        p->changed = true;
+        if (over)
+            continue;
+        take.base = take.count ? take.base : offset;
+        while (take.base + take.count < offset)
+            take_add(&take, false);
+        take_add(&take, true);
+        p->left--;
+        p->bytes += bytes;
+    }
+    group_dirty(p->st, gt);
+    pop_make_run(p, gt, queue, &take);
+}
+
+void pop_ready(struct pop *p, struct gt *gt)
+{
+    struct ready_record known = {.info = {.count = 0}};
+    struct skip *b = pop_more(p) ? order_oldest(gt->order) : NULL;
+    p->refused = p->refused || (b && p->crowded);
+    for (; b && pop_more(p) && !p->crowded; b = order_oldest(gt->order))
+        ready_block(p, gt, b, &known);
+}

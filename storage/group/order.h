@@ -1,0 +1,86 @@
+/*
+ * order.h: what an ordered group on a topic knows beyond its runs: which ORDER keys are held, and which messages it has
+ * passed over because of that.
+ *
+ *   keyring   who holds a key, who waits behind it     made of rows R, V and Z and the columns of the directory
+ *   skips     the messages that wait, in blocks        rows Z, written with the commit group that changed them
+ *
+ *   messages of a queue   a b a c a b        a is leased: the other two are skipped      (letters are keys)
+ *                         R R Z R Z Z        acknowledged: the next a becomes ready, and POP takes it before fresh ones
+ *
+ * All of it is read when the group is loaded, and is the same then as it was: what is ready, and in which order, follows
+ * from the rows alone. A message whose record cannot be read any more counts as one without a key; one below the floor
+ * of its queue is gone, and holds nothing.
+ *
+ * It knows nothing of groups: ordered.h has what they do.
+ */
+#ifndef HALFMQ_STORAGE_ORDER_H
+#define HALFMQ_STORAGE_ORDER_H
+
+#include "storage/disk/columns.h"
+#include "storage/group/keyring.h"
+#include "storage/group/skips.h"
+
+struct order {
+    struct keyring ring;
+    struct skips skips;
+};
+
+/* NULL: no memory. */
+struct order *order_new(void);
+void order_free(struct order *o);
+size_t order_bytes(const struct order *o);
+
+/* Forgets everything; the rows are deleted by runs_delete. */
+void order_clear(struct order *o);
+
+/* Fills in what the cursor row says of skipped messages. row has its queues and their cursors. */
+void order_count(struct order *o, struct cursor_row *row);
+
+/* Puts the rows of the changed blocks of gt into the batch. */
+void order_flush(struct order *o, struct state *st, uint64_t gt);
+
+/* Reads all of it. rs has the leased runs of gt. ST_IO, ST_DAMAGED, ST_NOMEM. */
+enum status order_load(struct order *o, struct state *st, struct topic *t, uint64_t gt, const struct cursor_row *row,
+                       struct runs *rs) MUST_CHECK;
+
+/* Finds out the key, age and size of messages, one after the other. All zero but the first two: begins. */
+struct order_reader {
+    struct state *st;
+    struct topic *topic;
+    struct record_info info; /* of the record that was read last; count 0: none */
+    struct columns columns;
+    uint32_t queue;
+};
+
+/* *ret_p: of the message at offset; its key is 0 where it has none, or cannot be read. ST_IO, ST_NOMEM. */
+enum status order_read(struct order_reader *r, uint32_t queue, uint64_t offset, struct ring_place *ret_p) MUST_CHECK;
+
+/* What is known of a message of a record that was found. Its size is left open while the record is in the making. */
+static inline struct ring_place order_place(const struct state *st, const struct record_info *info, uint32_t queue,
+                                            uint64_t offset, uint32_t key)
+{
+    uint32_t bytes = info->index == st->group_index ? 0 : info->bytes / info->count;
+    return (struct ring_place){.offset = offset, .index = info->index, .queue = queue, .key = key, .bytes = bytes};
+}
+
+/* Passes over a message. ST_NOMEM. */
+enum status order_skip(struct order *o, const struct ring_place *p, struct skip_past past) MUST_CHECK;
+
+/* A message that was leased or waited for a retry is done. True: another one of its key is ready now. */
+bool order_done(struct order *o, uint32_t queue, uint64_t offset);
+
+/* Makes a skipped message of one that was leased or waited. True: one of its key is ready now. ST_NOMEM: *ret_s. */
+bool order_demote(struct order *o, struct ring_message *m, struct skip_past past, enum status *ret_s);
+
+/* The block with the oldest ready message, and that message at or behind *from of it; NULL: there is none. */
+struct skip *order_oldest(struct order *o);
+
+/* Takes a ready message out of its block: it is leased, or (drop) nobody wants it any more. True: another one of its key
+ * is ready now. Call order_settle for the block before the next order_oldest. */
+bool order_take(struct order *o, struct skip *b, uint64_t offset, bool drop);
+
+/* Forgets what lies below the floor of a queue. True: something became ready. */
+bool order_cut(struct order *o, uint32_t queue, uint64_t floor);
+
+#endif
