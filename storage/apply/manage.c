@@ -92,6 +92,7 @@ static void manage_group(const struct command *cmd, struct group_settings *set)
     set->lease_ms = command_number(cmd, OPT_ID_LEASE, set->lease_ms);
     set->attempts = (uint32_t)command_number(cmd, OPT_ID_ATTEMPTS, set->attempts);
     set->from = command_number(cmd, OPT_ID_FROM, set->from);
+    set->ordered = command_option(cmd, OPT_ID_ORDERED) != NULL;
     const struct option *backoff = command_option(cmd, OPT_ID_BACKOFF), *filter = command_option(cmd, OPT_ID_FILTER);
     if (backoff)
         manage_backoff(set, backoff->v);

@@ -13,6 +13,7 @@
  */
 #include "storage/apply/pop_fresh.h"
 
+#include "storage/group/ordered.h"
 #include "storage/group/verdict.h"
 #include "storage/model/log.h"
 
@@ -157,15 +158,15 @@ static void fresh_take(struct pop *p, struct gt *gt, struct fresh_head *h, uint3
         pop_make_run(p, gt, h->queue, take);
 }
 
-/* Adds the message at offset `at` to what is taken of the head's queue. Those between were passed, and nobody else gets
- * them. */
+/* Adds the message at offset `at` to what is taken of the head's queue. Those between were passed. */
 static void fresh_add(struct pop *p, struct gt *gt, struct fresh_head *h, uint64_t at)
 {
     struct take *take = &h->take;
-    if (take->count && at - take->base >= COUNT_MAX)
+    uint32_t attempts = group_attempt_base(gt, h->queue, at);
+    if (take->count && (at - take->base >= COUNT_MAX || take->attempts != attempts))
         pop_make_run(p, gt, h->queue, take);
     if (take->count == 0)
-        *take = (struct take){.base = at, .attempts = gt->attempt_base};
+        *take = (struct take){.base = at, .attempts = attempts};
     while (take->base + take->count < at)
         take_add(take, false);
     take_add(take, true);
@@ -173,8 +174,22 @@ static void fresh_add(struct pop *p, struct gt *gt, struct fresh_head *h, uint64
     p->bytes += h->info.bytes / h->info.count;
 }
 
+/* What an ordered group does with a message that it wants. */
+static enum pop_verdict fresh_order(struct pop *p, struct gt *gt, const struct fresh_head *h, const struct judge *j,
+                                    uint64_t at)
+{
+    uint32_t key = columns_key(j->columns, (uint32_t)(at - h->info.base));
+    switch (ordered_meet(p->st, gt, h->queue, &h->info, at, key)) {
+    case ORDERED_PASS: return VERDICT_HOLD;
+    case ORDERED_FULL: return VERDICT_STOP;
+    case ORDERED_TAKE: break;
+    }
+    return VERDICT_TAKE;
+}
+
 /* Does with the message at the cursor what the verdict says. False: nothing, and the cursor stays. */
-static bool fresh_decide(struct pop *p, struct gt *gt, struct fresh_head *h, enum pop_verdict verdict)
+static bool fresh_decide(struct pop *p, struct gt *gt, struct fresh_head *h, const struct judge *j,
+                         enum pop_verdict verdict)
 {
     uint64_t at = gt->queues[h->queue].next;
     p->examined++;
@@ -182,9 +197,11 @@ static bool fresh_decide(struct pop *p, struct gt *gt, struct fresh_head *h, enu
         return false;
     if (verdict == VERDICT_DROP || pop_expired(p, gt, h->queue, at, &h->info))
         return p->status == ST_OK;
+    if (gt->order)
+        verdict = fresh_order(p, gt, h, j, at);
     if (verdict == VERDICT_TAKE)
         fresh_add(p, gt, h, at);
-    return p->status == ST_OK;
+    return verdict != VERDICT_STOP;
 }
 
 /* Goes over the messages of the head's record. Where messages of several queues are taken in turn, those that are dropped
@@ -198,7 +215,7 @@ static void fresh_judge_record(struct pop *p, struct gt *gt, struct fresh_head *
         enum pop_verdict v = judge_message(j, gq->next);
         if (in_turn && dropped && v != VERDICT_DROP)
             return;
-        h->stopped = !fresh_decide(p, gt, h, v);
+        h->stopped = !fresh_decide(p, gt, h, j, v);
         if (h->stopped)
             return;
         dropped = dropped || v == VERDICT_DROP;

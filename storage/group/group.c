@@ -328,7 +328,10 @@ static enum status group_trim(struct state *st, struct gt *gt)
             gt->queues[q].next = floor;
         s = run_floor_leased(&gt->runs, q, floor, &changed);
     }
-    if (changed)
+    uint64_t skipped = gt->order ? gt->order->skips.n : 0;
+    if (gt->order && order_trim(gt->order, gt->topic))
+        core_news(st, &gt->news, 1);
+    if (changed || (gt->order && gt->order->skips.n != skipped))
         group_dirty(st, gt);
     gt->cuts = gt->topic->cuts;
     return s;

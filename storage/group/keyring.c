@@ -323,12 +323,13 @@ static void keyring_cut_one(struct keyring *kr, const struct ring_message *m, ui
     (void)keyring_settle(kr, key);
 }
 
-void keyring_cut(struct keyring *kr, uint32_t queue, uint64_t floor)
+void keyring_cut(struct keyring *kr, ring_floor_fn *floor, const void *arg)
 {
     struct ring_message *m = keyring_walk(kr, NULL), *next = NULL;
     for (; m; m = next) {
-        if (m->queue == queue && m->offset < floor)
-            keyring_cut_one(kr, m, floor);
+        uint64_t below = floor(arg, m->queue);
+        if (m->offset < below)
+            keyring_cut_one(kr, m, below);
         next = keyring_walk(kr, m); /* by its place, so it may have left */
     }
 }

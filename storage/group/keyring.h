@@ -93,8 +93,9 @@ bool keyring_first(const struct keyring *kr, const struct ring_message *m);
 /* Makes a skipped message of a holder. Returns the message of its key that is ready now, or NULL. */
 struct ring_message *keyring_demote(struct keyring *kr, struct ring_message *m, void *block);
 
-/* Forgets all messages of a queue below an offset, whatever their state. Others may become ready by that. */
-void keyring_cut(struct keyring *kr, uint32_t queue, uint64_t floor);
+/* Forgets all messages below the floors of their queues, whatever their state. Others may become ready by that. */
+typedef uint64_t ring_floor_fn(const void *arg, uint32_t queue);
+void keyring_cut(struct keyring *kr, ring_floor_fn *floor, const void *arg);
 
 /* Walks over all messages in no useful order: NULL gives the first, NULL is the end. */
 struct ring_message *keyring_walk(const struct keyring *kr, const struct ring_message *prev);

@@ -284,7 +284,7 @@ bool order_take(struct order *o, struct skip *b, uint64_t offset, bool drop)
     return order_ready(o, next);
 }
 
-/* Drops the skipped messages below the floor, whether they are ready or not. */
+/* Drops the skipped messages of a queue below its floor, whether they are ready or not. */
 static void order_cut_skips(struct order *o, uint32_t queue, uint64_t floor)
 {
     for (struct skip *b = skips_from_queue(&o->skips, queue), *next = NULL; b; b = next) {
@@ -309,15 +309,39 @@ static bool order_is_ready(const struct skip *b, uint64_t offset)
     return (b->ready[i / 64] >> (i % 64)) & 1;
 }
 
-bool order_cut(struct order *o, uint32_t queue, uint64_t floor)
+static bool order_cut(struct order *o, ring_floor_fn *floor, const void *arg)
 {
     bool any = false;
-    order_cut_skips(o, queue, floor);
-    keyring_cut(&o->ring, queue, floor);
-    for (struct ring_message *m = keyring_walk(&o->ring, NULL); m; m = keyring_walk(&o->ring, m)) {
-        if (m->queue != queue || !keyring_ready(&o->ring, m) || order_is_ready(m->block, m->offset))
-            continue;
-        any = order_ready(o, m);
+    for (struct skip *b = skips_from_queue(&o->skips, 0); b;) {
+        uint32_t queue = b->queue;
+        order_cut_skips(o, queue, floor(arg, queue));
+        b = skips_from_queue(&o->skips, queue + 1);
     }
+    keyring_cut(&o->ring, floor, arg);
+    for (struct ring_message *m = keyring_walk(&o->ring, NULL); m; m = keyring_walk(&o->ring, m))
+        if (keyring_ready(&o->ring, m) && !order_is_ready(m->block, m->offset))
+            any = order_ready(o, m);
     return any;
+}
+
+static uint64_t order_floor_of(const void *arg, uint32_t queue)
+{
+    const struct topic *t = arg;
+    return queue < t->n_queues ? t->queues[queue].floor : 0;
+}
+
+bool order_trim(struct order *o, const struct topic *t)
+{
+    return order_cut(o, order_floor_of, t);
+}
+
+static uint64_t order_all_of(const void *arg, uint32_t queue)
+{
+    const uint32_t *only = arg;
+    return queue == *only ? UINT64_MAX : 0;
+}
+
+void order_forget(struct order *o, uint32_t queue)
+{
+    (void)order_cut(o, order_all_of, &queue);
 }

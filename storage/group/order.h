@@ -31,7 +31,7 @@ struct order *order_new(void);
 void order_free(struct order *o);
 size_t order_bytes(const struct order *o);
 
-/* Forgets everything; the rows are deleted by runs_delete. */
+/* Forgets everything; the rows must be deleted, too (runs_delete). */
 void order_clear(struct order *o);
 
 /* Fills in what the cursor row says of skipped messages. row has its queues and their cursors. */
@@ -80,7 +80,10 @@ struct skip *order_oldest(struct order *o);
  * is ready now. Call order_settle for the block before the next order_oldest. */
 bool order_take(struct order *o, struct skip *b, uint64_t offset, bool drop);
 
-/* Forgets what lies below the floor of a queue. True: something became ready. */
-bool order_cut(struct order *o, uint32_t queue, uint64_t floor);
+/* Forgets what lies below the floors of the topic's queues. True: something became ready. */
+bool order_trim(struct order *o, const struct topic *t);
+
+/* Forgets what is known of a queue, and deletes its rows with the commit group: its runs are dropped, too. */
+void order_forget(struct order *o, uint32_t queue);
 
 #endif

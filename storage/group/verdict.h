@@ -33,7 +33,7 @@ struct judge {
 /* True where messages of the group need a verdict. */
 static inline bool judge_needed(const struct gt *gt)
 {
-    return gt->filter_kind != FILTER_NONE;
+    return gt->filter_kind != FILTER_NONE || gt->order;
 }
 
 /* Gets ready for messages of the record that log_locate has found as info. Where its columns cannot be read at all, its

@@ -11,7 +11,7 @@
 #include "storage/query/base/kept.h"
 #include "storage/query/lag_topic.h"
 
-enum lag_phase { PHASE_BEGIN, PHASE_FRESH, PHASE_LEASED, PHASE_WAITING };
+enum lag_phase { PHASE_BEGIN, PHASE_FRESH, PHASE_LEASED, PHASE_WAITING, PHASE_SKIPPED };
 
 #define COST_GET 4 /* of a row that is looked up, in rows that are walked over */
 
@@ -31,7 +31,7 @@ struct lag_reader {
     uint32_t oldest_of;   /* the queue whose oldest run was looked at last */
     bool ttl_begun;       /* of the queue at work */
     struct lag_expiry ttl;
-    struct kv_iter *runs; /* rows R and V, while a step lasts */
+    struct kv_iter *runs; /* rows R, V and Z, while a step lasts */
     struct lag_topics topics;
 };
 
@@ -206,7 +206,8 @@ static enum status lag_run(struct view *v, struct lag_reader *lr, struct lag_top
     enum status s = lag_live(v, &lr->topics, t, queue, base, run, &live, &first);
     if (s != ST_OK)
         return s;
-    bool in_order = run->state == RUN_LEASED; /* by their places, so those behind the first of a queue are younger */
+    /* By their places, so those behind the first of a queue are younger, unless they lie across each other. */
+    bool in_order = run->state == RUN_LEASED && !(lr->st.row.flags & GROUP_OVERLAPS);
     if (live && !(in_order && lr->oldest_of == queue)) {
         int64_t stored = INT64_MAX;
         lr->oldest_of = queue;
@@ -226,7 +227,7 @@ static enum status lag_run(struct view *v, struct lag_reader *lr, struct lag_top
 static enum status lag_runs_open(struct view *v, struct lag_reader *lr, char kind)
 {
     if (!lr->runs)
-        lr->runs = kv_iter_new(v->kv, KV_STATE, v->snap, SLICE_LIT("R"), SLICE_LIT("W"));
+        lr->runs = kv_iter_new(v->kv, KV_STATE, v->snap, SLICE_LIT("R"), SLICE_LIT("["));
     if (!lr->runs)
         return ST_NOMEM;
     struct key first = key_of_id(kind, lr->st.row.id);
@@ -242,14 +243,25 @@ static bool lag_runs_place(const struct lag_reader *lr, char kind, uint32_t *ret
         return false;
     struct slice key = kv_iter_key(lr->runs);
     size_t at = kind == 'V' ? 17 : 9; /* a due time stands before the place of a V row */
-    if (key.len != at + 12 || key.data[0] != (uint8_t)kind || key_read_u64(key.data + 1) != lr->st.row.id)
+    if (key.len != (kind == 'Z' ? SKIPPED_KEY_BYTES : at + 12) || key.data[0] != (uint8_t)kind || key_read_u64(key.data + 1) != lr->st.row.id)
         return false;
     *ret_queue = key_read_u32(key.data + at);
     *ret_base = key_read_u64(key.data + at + 4);
     return true;
 }
 
-/* Counts the runs of a kind of rows: R leased, V waiting ones. */
+/* Reads a row Z as a run that waits and is due. */
+static enum status lag_skipped(struct slice value, struct run_row *ret_run)
+{
+    struct skip_row row;
+    *ret_run = (struct run_row){.state = RUN_WAITING, .count = SKIP_SPAN};
+    enum status s = skip_decode(value, &row);
+    if (s == ST_OK)
+        memcpy(ret_run->bits, row.bits, sizeof(row.bits));
+    return s;
+}
+
+/* Counts the runs of a kind of rows: R leased, V waiting ones, Z what an ordered group has passed over. */
 static enum status lag_runs(struct view *v, struct lag_reader *lr, struct lag_topic *t, char kind)
 {
     uint32_t queue = 0;
@@ -262,7 +274,7 @@ static enum status lag_runs(struct view *v, struct lag_reader *lr, struct lag_to
             key_bytes(&lr->run, kv_iter_key(lr->runs));
             return ST_BUSY;
         }
-        s = run_decode(kv_iter_value(lr->runs), &run);
+        s = kind == 'Z' ? lag_skipped(kv_iter_value(lr->runs), &run) : run_decode(kv_iter_value(lr->runs), &run);
         if (s == ST_OK && queue < t->n_queues)
             lag_raise(&run, base, lag_queue_of(&lr->topics, t, queue)->first);
         if (s == ST_OK)
@@ -283,9 +295,11 @@ static enum status lag_phase_done(struct view *v, struct lag_reader *lr, struct 
         s = lag_runs(v, lr, t, 'R');
     else if (lr->phase == PHASE_WAITING && c->waiting_runs && !voided)
         s = lag_runs(v, lr, t, 'V');
+    else if (lr->phase == PHASE_SKIPPED && c->skipped && !voided)
+        s = lag_runs(v, lr, t, 'Z');
     if (s != ST_OK)
         return s;
-    lr->phase = lr->phase == PHASE_WAITING ? PHASE_BEGIN : lr->phase + 1;
+    lr->phase = lr->phase == PHASE_SKIPPED ? PHASE_BEGIN : lr->phase + 1;
     lr->run.len = 0;
     lr->oldest_of = UINT32_MAX;
     return ST_OK;

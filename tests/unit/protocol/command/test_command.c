@@ -359,8 +359,8 @@ static void what_is_not_available_does_nothing(void **state)
     refused("SEND t b KEY k PRIORITY 5", ST_ERR,
             "not available yet: PRIORITY of SEND; nothing was done");
     refused("HALF p t b PRIORITY 0", ST_ERR, "not available yet: PRIORITY of HALF; nothing was done");
-    refused("GROUP CREATE g t ORDERED", ST_ERR,
-            "not available yet: ORDERED of GROUP CREATE; nothing was done");
+    refused("GROUP CREATE g t RATE 5", ST_ERR,
+            "not available yet: RATE of GROUP CREATE; nothing was done");
 }
 
 static void names_are_names(void **state)
