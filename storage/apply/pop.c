@@ -3,7 +3,7 @@
  *
  *   0. what was redriven, whatever the topics (storage/group/retry.h): by 1 and 2, too
  *   1. waiting runs that are due, in the order of their due times (attempt + 1)
- *   2. where the group is ORDERED, those that it has passed over and whose turn has come (pop_ready.c)
+ *   2. where the group is ORDERED, those that it has passed over and whose turn has come (pop_skipped.c)
  *   3. fresh messages, always from the queue whose head is oldest, until the caller has enough (pop_fresh.c)
  *
  * With WAIT, a topic that does not exist is waited for, unless clients may not create topics.
@@ -16,7 +16,7 @@
  */
 #include "storage/apply/handlers.h"
 #include "storage/apply/pop_fresh.h"
-#include "storage/apply/pop_ready.h"
+#include "storage/apply/pop_skipped.h"
 #include "storage/group/group.h"
 #include "storage/group/grants.h"
 #include "storage/model/log.h"
@@ -230,7 +230,7 @@ static void pop_ready(struct pop *p, struct gt *gt)
     p->crowded = !lease_room(gt);
     pop_waiting(p, gt);
     if (gt->order)
-        pop_ready(p, gt);
+        pop_skipped(p, gt);
     pop_fresh(p, gt);
     group_arm(p->st, gt, p->stamp->now_ms);
 }

@@ -24,6 +24,7 @@ struct fresh_head {
     uint64_t seq;            /* of the next message, estimated */
     struct record_info info; /* the record that it is in */
     bool stopped;            /* no verdict: the POP ends here, since the oldest go first */
+    bool full;               /* the group is ordered, and has as many of the queue as it may: the queue waits */
     struct take take;
 };
 
@@ -111,7 +112,7 @@ static enum status fresh_heads(struct pop *p, struct gt *gt, struct heads *hs)
         if (!fresh_find(p, gt, h))
             continue;
         h->take.count = h->take.live = 0;
-        h->stopped = false;
+        h->stopped = h->full = false;
         hs->heap[hs->n++] = hs->n_all++;
     }
     for (uint32_t i = hs->n / 2; i-- > 0;)
@@ -187,21 +188,22 @@ static enum pop_verdict fresh_order(struct pop *p, struct gt *gt, const struct f
     return VERDICT_TAKE;
 }
 
-/* Does with the message at the cursor what the verdict says. False: nothing, and the cursor stays. */
-static bool fresh_decide(struct pop *p, struct gt *gt, struct fresh_head *h, const struct judge *j,
-                         enum pop_verdict verdict)
+/* Does with the message at the cursor what the verdict says. Returns what was done: DROP also where it has expired. */
+static enum pop_verdict fresh_decide(struct pop *p, struct gt *gt, struct fresh_head *h, struct judge *j,
+                                     enum pop_verdict verdict)
 {
     uint64_t at = gt->queues[h->queue].next;
     p->examined++;
-    if (verdict == VERDICT_STOP)
-        return false;
-    if (verdict == VERDICT_DROP || pop_expired(p, gt, h->queue, at, &h->info))
-        return p->status == ST_OK;
+    if (verdict == VERDICT_STOP || verdict == VERDICT_DROP)
+        return verdict;
+    if (pop_expired(p, gt, h->queue, at, &h->info))
+        return VERDICT_DROP;
     if (gt->order)
         verdict = fresh_order(p, gt, h, j, at);
     if (verdict == VERDICT_TAKE)
         fresh_add(p, gt, h, at);
-    return verdict != VERDICT_STOP;
+    h->full = verdict == VERDICT_STOP;
+    return verdict;
 }
 
 /* Goes over the messages of the head's record. Where messages of several queues are taken in turn, those that are dropped
@@ -215,8 +217,9 @@ static void fresh_judge_record(struct pop *p, struct gt *gt, struct fresh_head *
         enum pop_verdict v = judge_message(j, gq->next);
         if (in_turn && dropped && v != VERDICT_DROP)
             return;
-        h->stopped = !fresh_decide(p, gt, h, j, v);
-        if (h->stopped)
+        v = fresh_decide(p, gt, h, j, v);
+        h->stopped = v == VERDICT_STOP && !h->full;
+        if (v == VERDICT_STOP || p->status != ST_OK)
             return;
         dropped = dropped || v == VERDICT_DROP;
         taken = v != VERDICT_DROP;
@@ -246,7 +249,7 @@ static void fresh_next(struct pop *p, struct gt *gt, struct heads *hs)
     bool in_record = next - h->info.base < h->info.count;
     if (in_record)
         h->seq = fresh_seq(&h->info, next);
-    else if (!fresh_find(p, gt, h))
+    if (h->full || (!in_record && !fresh_find(p, gt, h)))
         hs->heap[0] = hs->heap[--hs->n];
     if (hs->n)
         fresh_sink(hs, 0);

@@ -18,8 +18,9 @@
 #define HALFMQ_STORAGE_ORDER_H
 
 #include "storage/disk/columns.h"
-#include "storage/group/keyring.h"
-#include "storage/group/skips.h"
+#include "storage/group/run.h"
+#include "storage/order/keyring.h"
+#include "storage/order/skips.h"
 
 struct order {
     struct keyring ring;

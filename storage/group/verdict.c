@@ -7,7 +7,7 @@ static const struct columns no_columns;
 
 static bool judge_needs_columns(const struct gt *gt)
 {
-    return gt->filter_kind == FILTER_TAG;
+    return gt->filter_kind == FILTER_TAG || gt->order;
 }
 
 /* Finds out which tags of the record's dictionary the group wants, unless that is known. */

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "storage/group/keyring.h"
+#include "storage/order/keyring.h"
 #include "tests/lib/prng.h"
 
 static int block; /* something to point to */

@@ -1,5 +1,5 @@
 /*
- * pop_ready.c: takes messages that an ordered group has passed over, and whose turn has come (pop_ready.h).
+ * pop_skipped.c: takes messages that an ordered group has passed over, and whose turn has come (pop_skipped.h).
  *
  *   blocks, that with the oldest ready message first      ██ ready and taken   ░ skipped, its key is held
  *   │ ··██·░░··██··░ │ ·░··██··· │ ...
@@ -7,20 +7,20 @@
  *
  * Those that have expired, or were deleted, leave: then the next one of the same key is ready at once.
  */
-#include "storage/apply/pop_ready.h"
+#include "storage/apply/pop_skipped.h"
 
 #include "storage/group/ordered.h"
 #include "storage/model/log.h"
 
 /* The record that was looked up last; count 0: none. */
-struct ready_record {
+struct skipped_record {
     struct record_info info;
     uint32_t queue;
 };
 
 /* Finds the record of a message. Its count is 0 where it cannot be found. Sets p->status for want of memory only. */
-static const struct record_info *ready_find(struct pop *p, struct gt *gt, uint32_t queue, uint64_t offset,
-                                            struct ready_record *known)
+static const struct record_info *skipped_find(struct pop *p, struct gt *gt, uint32_t queue, uint64_t offset,
+                                            struct skipped_record *known)
 {
     struct record_info *info = &known->info;
     if (info->count && known->queue == queue && offset >= info->base && offset - info->base < info->count)
@@ -35,7 +35,7 @@ static const struct record_info *ready_find(struct pop *p, struct gt *gt, uint32
 }
 
 /* True where nobody gets the message any more, or p->status. *ret_bytes: about how large it is. */
-static bool ready_over(struct pop *p, struct gt *gt, uint32_t queue, uint64_t offset, struct ready_record *known,
+static bool skipped_over(struct pop *p, struct gt *gt, uint32_t queue, uint64_t offset, struct skipped_record *known,
                        size_t *ret_bytes)
 {
     const struct ring_message *m = keyring_find(&gt->order->ring, queue, offset);
@@ -44,13 +44,13 @@ static bool ready_over(struct pop *p, struct gt *gt, uint32_t queue, uint64_t of
         return true;
     if (m->bytes && !(gt->topic->flags & TOPIC_HAS_TTL))
         return false;
-    const struct record_info *info = ready_find(p, gt, queue, offset, known);
+    const struct record_info *info = skipped_find(p, gt, queue, offset, known);
     *ret_bytes = info->count ? info->bytes / info->count : 0;
     return p->status != ST_OK || pop_expired(p, gt, queue, offset, info);
 }
 
 /* Takes the ready messages of a block, in order. */
-static void ready_block(struct pop *p, struct gt *gt, struct skip *b, struct ready_record *known)
+static void skipped_block(struct pop *p, struct gt *gt, struct skip *b, struct skipped_record *known)
 {
     struct take take = {.attempts = b->attempt, .delivered = b->delivered};
     uint32_t queue = b->queue;
@@ -58,7 +58,7 @@ static void ready_block(struct pop *p, struct gt *gt, struct skip *b, struct rea
     bool left = true;
     while (left && pop_more(p) && skips_next(b, 0, &offset)) {
         size_t bytes = 0;
-        bool over = ready_over(p, gt, queue, offset, known, &bytes);
+        bool over = skipped_over(p, gt, queue, offset, known, &bytes);
         if (p->status != ST_OK)
             break;
         left = b->live > 1; /* without messages the block is gone */
@@ -77,11 +77,11 @@ static void ready_block(struct pop *p, struct gt *gt, struct skip *b, struct rea
     pop_make_run(p, gt, queue, &take);
 }
 
-void pop_ready(struct pop *p, struct gt *gt)
+void pop_skipped(struct pop *p, struct gt *gt)
 {
-    struct ready_record known = {.info = {.count = 0}};
+    struct skipped_record known = {.info = {.count = 0}};
     struct skip *b = pop_more(p) ? order_oldest(gt->order) : NULL;
     p->refused = p->refused || (b && p->crowded);
     for (; b && pop_more(p) && !p->crowded; b = order_oldest(gt->order))
-        ready_block(p, gt, b, &known);
+        skipped_block(p, gt, b, &known);
 }

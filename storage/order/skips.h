@@ -15,7 +15,13 @@
 #ifndef HALFMQ_STORAGE_SKIPS_H
 #define HALFMQ_STORAGE_SKIPS_H
 
-#include "storage/group/run.h"
+/* tree.h uses this attribute, which libbsd does not define here. */
+#ifndef __unused
+#define __unused __attribute__((unused))
+#endif
+#include <bsd/sys/tree.h>
+
+#include "storage/disk/rows.h"
 
 #define SKIPS_RECENT 16
 

@@ -1,5 +1,5 @@
 /* keyring.c: keys, their holders and who waits behind them, in two hash tables (keyring.h). */
-#include "storage/group/keyring.h"
+#include "storage/order/keyring.h"
 
 #include <assert.h>
 #include <stdlib.h>

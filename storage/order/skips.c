@@ -1,5 +1,5 @@
 /* skips.c: keeps skipped messages in blocks (skips.h). */
-#include "storage/group/skips.h"
+#include "storage/order/skips.h"
 
 #include <stdlib.h>
 
