@@ -21,10 +21,11 @@ void view_close(struct view *v);
  * (REPLY_BYTES_SOFT, if this is not called, and at most). */
 void view_limit_replies(struct view *v, size_t most);
 
-/* With `nothing` set the caller may wait until news name key, and ask again. cut: the reply ended for its bytes. */
+/* With `nothing` set the caller may wait until news name key, and ask again; with `fixed`, from the offset `at` on, as what
+ * the end was has been found out. cut: the reply ended for its bytes. */
 struct query_hint {
-    bool nothing, cut;
-    uint64_t key;
+    bool nothing, cut, fixed;
+    uint64_t key, at;
 };
 
 /*
@@ -142,6 +143,10 @@ struct reader {
     uint32_t queue;
     uint64_t next;
 };
+
+/* Moves it to a position in its queue. Open it first, in the same view. ST_IO, ST_NOMEM, ST_DAMAGED. */
+struct position;
+enum status reader_seek(struct reader *r, struct view *v, const struct position *p) MUST_CHECK;
 
 /* Checks that the queue can be read. ST_NOTOPIC: the topic does not exist, or was made again since; ST_ERR: it has no
  * such queue; ST_IO. */

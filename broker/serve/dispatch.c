@@ -254,7 +254,7 @@ static enum verdict dispatch_query(struct conn *c, const struct command *cmd, st
     }
     if (r->failed)
         reply_error(r, ST_BUSY, "no memory for the reply: ask for less");
-    else if (hint.nothing && wait_allowed(cmd) && wait_park_read(c, cmd, rq, hint.key))
+    else if (hint.nothing && wait_allowed(cmd) && wait_park_read(c, cmd, rq, &hint))
         return GO_ON;
     conn_answer(c, rq, buf_slice(r));
     buf_reset(r, REPLY_BYTES_KEEP);

@@ -10,6 +10,7 @@
 #include "broker/serve/wait.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 #include "broker/net/conn_room.h"
 #include "broker/serve/answer.h"
@@ -134,15 +135,27 @@ bool wait_park(struct conn *c, struct entry *e)
     return true;
 }
 
-bool wait_park_read(struct conn *c, const struct command *cmd, struct request rq, uint64_t key)
+/* A copy of a READ. Where it begins at what the end was, it goes on from that offset. */
+static struct entry *wait_copy_read(struct conn *c, const struct command *cmd, const struct query_hint *hint)
+{
+    char offset[24];
+    struct command from = *cmd;
+    if (hint->fixed) {
+        int n = snprintf(offset, sizeof offset, "%llu", (unsigned long long)hint->at);
+        from.pos[2] = slice_of(offset, (size_t)n);
+    }
+    return entry_new(&c->loop->entries, &from);
+}
+
+bool wait_park_read(struct conn *c, const struct command *cmd, struct request rq, const struct query_hint *hint)
 {
     if (conn_is_ending(c) || rq.quiet || waits_full(c))
         return false;
-    struct entry *e = entry_new(&c->loop->entries, cmd);
+    struct entry *e = wait_copy_read(c, cmd, hint);
     if (!e)
         return false;
     answer_address(e, c, rq);
-    if (!wait_begin(c, e, key, 0)) {
+    if (!wait_begin(c, e, hint->key, 0)) {
         entry_free(e);
         return false;
     }

@@ -32,8 +32,9 @@ bool waits_full(struct conn *c);
 /* A POP or CHECKS came back with `nothing`: parks it, and the entry becomes the waiter's. False: reply now. */
 bool wait_park(struct conn *c, struct entry *e) MUST_CHECK;
 
-/* A READ found nothing: parks a copy of it. key: of its query_hint. False: reply with what there is. */
-bool wait_park_read(struct conn *c, const struct command *cmd, struct request rq, uint64_t key) MUST_CHECK;
+/* A READ found nothing: parks a copy of it, as its hint says. False: reply with what there is. */
+struct query_hint;
+bool wait_park_read(struct conn *c, const struct command *cmd, struct request rq, const struct query_hint *hint) MUST_CHECK;
 
 /* The entry of a waiter (entry->arg) came back from the journal. Takes the entry. */
 void wait_back(struct loop *l, struct entry *e);

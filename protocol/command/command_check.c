@@ -14,6 +14,7 @@
 #include <stdio.h>
 
 #include "protocol/base/compress.h"
+#include "protocol/base/position.h"
 #include "protocol/base/text.h"
 #include "protocol/base/url.h"
 #include "protocol/command/command_table.h"
@@ -245,7 +246,7 @@ enum status option_check(const struct command *cmd, struct option *o, struct com
 }
 
 /* What a positional word must be. */
-enum shape { ANY, NAME_READ, NAME_WRITE, TXID, RECEIPT, RANGE, ID, DURATION, NUMBER, TOKEN };
+enum shape { ANY, NAME_READ, NAME_WRITE, TXID, RECEIPT, RANGE, ID, DURATION, NUMBER, POSITION, TOKEN };
 
 struct command_shape {
     uint8_t pos[COMMAND_POS_MAX];
@@ -281,10 +282,10 @@ static const struct command_shape shapes[COMMAND_COUNT] = {
     [CMD_DLQ_REDRIVE] = {{NAME_READ}, ID},
     [CMD_DLQ_PURGE] = {{NAME_READ}, ANY},
     [CMD_STREAM_GROUP] = {{NAME_WRITE, NUMBER}, NAME_READ},
-    [CMD_STREAM_QUEUE] = {{NAME_READ, NUMBER, NUMBER, NUMBER}, ANY},
+    [CMD_STREAM_QUEUE] = {{NAME_READ, NUMBER, POSITION, NUMBER}, ANY},
     [CMD_STREAM_CREDIT] = {{NUMBER, NUMBER}, ANY},
     [CMD_STREAM_CLOSE] = {{NUMBER}, ANY},
-    [CMD_READ] = {{NAME_READ, NUMBER, NUMBER}, ANY},
+    [CMD_READ] = {{NAME_READ, NUMBER, POSITION}, ANY},
     [CMD_GET] = {{ID}, ANY},
     [CMD_FIND] = {{NAME_READ}, ANY},
     [CMD_DELAYED_LIST] = {{NAME_READ}, ANY},
@@ -325,6 +326,10 @@ static enum status command_check_bad_shape(const struct command *cmd, enum shape
     case NUMBER:
         return complain(c, ST_ERR, "%s '%s' is not a whole number from 0 to %" PRId64, name,
                         quoted, INT64_MAX);
+    case POSITION:
+        return complain(c, ST_ERR,
+                        "%s '%s' is no position: write an offset, earliest, latest, -n (before the end) or @time", name,
+                        quoted);
     case ANY:
     case NAME_READ:
     case NAME_WRITE: break;
@@ -335,6 +340,7 @@ static enum status command_check_bad_shape(const struct command *cmd, enum shape
 static bool command_check_shape_ok(enum shape shape, struct slice v)
 {
     struct message_id id;
+    struct position at;
     uint64_t u;
     int64_t n;
     switch (shape) {
@@ -347,7 +353,9 @@ static bool command_check_shape_ok(enum shape shape, struct slice v)
     case ID: return text_id(v, &id);
     case DURATION: return text_duration(v, &n);
     case NUMBER: return text_uint(v, &u) && u <= INT64_MAX;
-    case TOKEN: return text_token(v, &u);
+    case POSITION: return position_parse(v, &at);
+    /* One that was never given out is asked for in vain. */
+    case TOKEN: return v.len > 1 && v.data[0] == '@' && text_uint(slice_of(v.data + 1, v.len - 1), &u);
     }
     return false;
 }

@@ -32,9 +32,10 @@ void apply_topic_create(struct state *st, const struct stamp *stamp, const struc
     bool known = !compress || compress_find(compress->v, &set.compress);
     assert(known); /* command parsing has checked it */
     enum status s = topic_create(st, stamp->now_ms, cmd->pos[0], &set, &t);
-    if (s == ST_OK)
+    if (s == ST_OK) {
+        core_news(st, &t->news, 1); /* POPs may wait for it */
         reply_ok(&out->reply);
-    else if (s == ST_BAD)
+    } else if (s == ST_BAD)
         reply_error(&out->reply, ST_ERR,
                     "this broker's RocksDB was built without %s: use another COMPRESS, or none",
                     compress_word(set.compress));

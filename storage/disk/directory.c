@@ -245,3 +245,25 @@ enum status directory_last(struct directory *d, uint32_t queue, struct record_in
     /* A row that is damaged has no total any more. One that cannot be read now has. */
     return s == ST_OK || s == ST_DAMAGED ? directory_ask_records(d, queue, 0, true, ret_info) : s;
 }
+
+enum status directory_at_time(struct directory *d, uint32_t queue, uint64_t low, uint64_t high, int64_t time_ms,
+                              uint64_t *ret_offset)
+{
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        struct record_info info;
+        enum status s = directory_find(d, queue, middle, &info);
+        if (s == ST_GONE)
+            info = (struct record_info){.base = high, .stored_ms = INT64_MAX};
+        else if (s == ST_DAMAGED) /* nobody knows when it was stored: rather too early than too late */
+            info = (struct record_info){.base = middle, .stored_ms = INT64_MAX};
+        else if (s != ST_OK)
+            return s;
+        if (info.stored_ms < time_ms)
+            low = info.base + info.count;
+        else
+            high = info.base > middle ? middle : info.base > low ? info.base : low;
+    }
+    *ret_offset = low;
+    return ST_OK;
+}

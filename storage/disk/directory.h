@@ -82,6 +82,9 @@ void directory_turn(struct directory *d, uint64_t topic, enum compress compress)
  * none; ST_IO, ST_NOMEM. */
 enum status directory_find(struct directory *d, uint32_t queue, uint64_t offset,
                            struct record_info *ret_info) MUST_CHECK;
+/* The first of the messages low..high-1 that was stored at a time or later; high: none was. ST_IO, ST_NOMEM. */
+enum status directory_at_time(struct directory *d, uint32_t queue, uint64_t low, uint64_t high, int64_t time_ms,
+                              uint64_t *ret_offset) MUST_CHECK;
 
 /* Finds the last record of a queue. ST_GONE: it has none; ST_IO, ST_NOMEM. */
 enum status directory_last(struct directory *d, uint32_t queue, struct record_info *ret_info) MUST_CHECK;

@@ -109,26 +109,7 @@ enum status log_offset_at(struct state *st, struct topic *t, uint32_t queue, int
     struct directory *d = finder_directory(&st->finder, t->id, t->compress);
     if (!d)
         return ST_NOMEM;
-    uint64_t low = q->floor, high = log_stored_end(st, q);
-    enum status s = ST_OK;
-    while (low < high && s == ST_OK) {
-        uint64_t middle = low + (high - low) / 2;
-        struct record_info info;
-        s = directory_find(d, queue, middle, &info);
-        if (s == ST_GONE)
-            s = ST_OK, info = (struct record_info){.base = high, .stored_ms = INT64_MAX};
-        if (s == ST_DAMAGED) /* nobody knows when it was stored: rather too early than too late */
-            s = ST_OK, info = (struct record_info){.base = middle, .stored_ms = INT64_MAX};
-        if (s != ST_OK)
-            break;
-        if (info.stored_ms >= time_ms)
-            high = info.base <= middle ? (info.base > low ? info.base : low) : middle;
-        else
-            low = info.base + info.count;
-    }
-    if (s == ST_OK)
-        *ret_offset = low;
-    return s;
+    return directory_at_time(d, queue, q->floor, log_stored_end(st, q), time_ms, ret_offset);
 }
 
 /* When a message whose row E cannot be read expires: the message says it, too. */

@@ -3,6 +3,7 @@
 
 #include "storage/query/base/gather.h"
 #include "storage/query/base/kept.h"
+#include "storage/query/base/locate.h"
 
 /* Gathers messages of a record from *from on, and moves it behind what was looked at. */
 static enum status log_gather_record(struct view *v, struct gather *g, struct place *p, struct slice record,
@@ -73,7 +74,8 @@ static void log_answer_read(struct view *v, struct gather *g, const struct place
 void query_read(struct view *v, const struct command *cmd, struct buf *reply, struct query_hint *hint)
 {
     uint64_t queue = 0, offset = 0;
-    bool parsed = text_uint(cmd->pos[1], &queue) && text_uint(cmd->pos[2], &offset);
+    struct position at;
+    bool parsed = text_uint(cmd->pos[1], &queue) && position_parse(cmd->pos[2], &at);
     assert(parsed);
     enum status s = view_topic(v, cmd->pos[0]);
     if (s != ST_OK) {
@@ -85,12 +87,17 @@ void query_read(struct view *v, const struct command *cmd, struct buf *reply, st
                     (unsigned long long)queue, v->topic.n_queues - 1);
         return;
     }
+    s = locate_position(v, (uint32_t)queue, &at, &offset);
+    if (s != ST_OK) {
+        view_refuse(reply, s, "store", cmd->pos[0]);
+        return;
+    }
+    hint->at = offset;
+    hint->fixed = at.kind == POSITION_BEFORE_END;
     struct gather g;
     struct buf items;
     struct place p = {.topic = cmd->pos[0], .queue = (uint32_t)queue};
     gather_begin(&g, &items, (uint32_t)command_number(cmd, OPT_ID_COUNT, 1), v->reply_most);
-    uint64_t floor = v->topic.floor[queue];
-    offset = offset > floor ? offset : floor;
     s = log_read_queue(v, &g, &p, &offset);
     bool empty = g.n == 0, cut = gather_is_cut(&g);
     log_answer_read(v, &g, &p, offset, s, reply);

@@ -7,6 +7,7 @@
  *                                                                             it costs less than a part
  */
 #include "storage/query/base/kept.h"
+#include "storage/query/base/locate.h"
 
 #define GAP_MAX 16 /* messages not granted that are sent along rather than cut out */
 
@@ -202,6 +203,11 @@ enum status reader_open(struct reader *r, struct view *v)
     if (r->next < v->topic.floor[r->queue])
         r->next = v->topic.floor[r->queue];
     return ST_OK;
+}
+
+enum status reader_seek(struct reader *r, struct view *v, const struct position *p)
+{
+    return locate_position(v, r->queue, p, &r->next);
 }
 
 /* Moves the reader behind messages that cannot be read. */

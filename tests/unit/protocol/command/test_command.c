@@ -457,9 +457,9 @@ static void positional_numbers_ids_and_receipts(void **state)
     taken("READ t 0 9223372036854775807");
     refused("READ t -1 0", ST_ERR,
             "queue '-1' is not a whole number from 0 to 9223372036854775807");
-    refused("READ t 0 x", ST_ERR, "offset 'x' is not a whole number from 0 to 9223372036854775807");
+    refused("READ t 0 x", ST_ERR, "offset 'x' is no position: write an offset, earliest, latest, -n (before the end) or @time");
     refused("READ t 0 9223372036854775808", ST_ERR,
-            "offset '9223372036854775808' is not a whole number from 0 to 9223372036854775807");
+            "offset '9223372036854775808' is no position: write an offset, earliest, latest, -n (before the end) or @time");
     refused("GET t:0", ST_ERR, "id 't:0' is not a message id: topic:queue:offset");
     refused("ACK g t:0:1#1 t:0:1", ST_ERR,
             "receipt 't:0:1' is not a receipt: topic:queue:offset#attempt, or "
