@@ -105,6 +105,7 @@ void query_grants(struct view *v, struct slice group, const struct outcome *out,
 struct sifter;
 struct sifter *sifter_new(const struct command *cmd); /* NULL: no memory */
 void sifter_free(struct sifter *s);
+void sifter_want_more(struct sifter *s, const struct command *cmd); /* as many as another POP of the same asks for, too */
 
 /* ST_OK: it is done; ST_BUSY: go on with another step. ST_IO, ST_NOMEM, ST_DAMAGED: it found out less than it could. */
 enum status sifter_step(struct sifter *s, struct view *v) MUST_CHECK;

@@ -6,6 +6,7 @@
 #include "broker/serve/answer.h"
 #include "broker/serve/delivery.h"
 #include "broker/serve/giveback.h"
+#include "broker/serve/multi/exec_sift.h"
 #include "broker/serve/multi/multi.h"
 #include "broker/serve/session.h"
 #include "protocol/base/reply.h"
@@ -66,7 +67,7 @@ static void exec_end(struct multi *m)
 {
     struct conn *c = m->conn;
     exec_close_view(m);
-    if (m->answering)
+    if (m->answering || m->sifting)
         exec_unlink(exec_all_of(c), m);
     c->stops &= ~(unsigned)STOP_REPLY;
     conn_need(c, CONN_ANSWERS, false);
@@ -215,8 +216,11 @@ static bool exec_answer_first(struct multi *m)
     return true;
 }
 
+/* May it go on? */
 static bool exec_has_room(const struct multi *m)
 {
+    if (m->sifting)
+        return !conn_is_doomed(m->conn);
     return !conn_is_doomed(m->conn) && conn_unsent(m->conn) < UNSENT_MAX && exec_has_memory(m);
 }
 
@@ -247,21 +251,6 @@ static void exec_answer(struct multi *m)
     reply_array(r, m->queue.n);
     conn_answer_piece(c, exec_text, buf_slice(r), true);
     exec_go_on(m);
-}
-
-bool execs_run(struct loop *l)
-{
-    struct execs *all = &serve_of(l)->execs;
-    struct multi *m = all->first;
-    while (m && !exec_has_room(m))
-        m = m->next;
-    if (!m || all->turn == l->turn)
-        return m != NULL;
-    all->turn = l->turn;
-    exec_unlink(all, m);
-    exec_link(all, m);
-    exec_go_on(m);
-    return all->first != NULL;
 }
 
 /* ---- to the journal and back ---- */
@@ -333,18 +322,46 @@ enum verdict exec_may_begin(struct conn *c)
     return works && account_has_work(&c->loop->shared->account) ? STALL_WORK : GO_ON;
 }
 
+/* Submits it, or answers where nothing writes. */
+static void exec_go(struct multi *m)
+{
+    struct conn *c = m->conn;
+    if (!m->n_writes) {
+        exec_answer(m);
+    } else if (!exec_submit(m)) {
+        exec_end(m);
+        conn_refuse(c, exec_text, ST_BUSY, NULL);
+    }
+}
+
+/* Goes on looking at messages for its POPs, then submits it. */
+static void exec_prepare(struct multi *m)
+{
+    if (!exec_sift(m))
+        return;
+    exec_unlink(exec_all_of(m->conn), m);
+    m->sifting = false;
+    exec_go(m);
+}
+
 static void exec_open(struct conn *c, struct multi *m)
 {
     conn_need(c, CONN_QUEUES, false);
-    if ((m->n_queries && !exec_open_view(m)) || (m->n_writes && !exec_submit(m))) {
+    if (m->n_queries && !exec_open_view(m)) {
         exec_end(m);
         conn_refuse(c, exec_text, ST_BUSY, NULL);
         return;
     }
     c->stops |= STOP_REPLY;
     conn_need(c, CONN_ANSWERS, true);
-    if (!m->n_writes)
-        exec_answer(m);
+    m->sifting = m->messages > 0;
+    if (!m->sifting) {
+        exec_go(m);
+        return;
+    }
+    m->sift_next = m->queue.first;
+    exec_link(exec_all_of(c), m);
+    exec_prepare(m);
 }
 
 void exec_begin(struct conn *c, struct request rq)
@@ -360,4 +377,22 @@ void exec_begin(struct conn *c, struct request rq)
         conn_refuse(c, rq, ST_EXECABORT, NULL);
     else
         conn_refuse(c, rq, ST_ERR, "EXEC without MULTI");
+}
+
+bool execs_run(struct loop *l)
+{
+    struct execs *all = &serve_of(l)->execs;
+    struct multi *m = all->first;
+    while (m && !exec_has_room(m))
+        m = m->next;
+    if (!m || all->turn == l->turn)
+        return m != NULL;
+    all->turn = l->turn;
+    exec_unlink(all, m);
+    exec_link(all, m);
+    if (m->sifting)
+        exec_prepare(m);
+    else
+        exec_go_on(m);
+    return all->first != NULL;
 }

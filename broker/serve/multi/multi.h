@@ -43,8 +43,11 @@ struct multi {
     bool slow; /* entry.slow of the EXEC */
     size_t kept; /* bytes that the connection is charged with */
     /* ---- exec.c's ---- */
-    struct multi *prev, *next; /* of those that are being answered */
+    struct multi *prev, *next; /* of those that are being sifted or answered */
     struct view *view; /* of before; NULL: no query is left */
+    bool sifting; /* the POPs from ... */
+    struct entry *sift_next;  /* ... here on are to be looked at (exec_sift.h) ... */
+    struct entry *sift_first; /* ... and this one has a sifter at work; NULL: none has */
     uint8_t stuck; /* looks since the last reply was made */
     bool answering;
     bool stepping; /* the first command is a query that has more steps ... */

@@ -59,6 +59,11 @@ struct sifter *sifter_new(const struct command *cmd)
     return s;
 }
 
+void sifter_want_more(struct sifter *s, const struct command *cmd)
+{
+    s->want += (uint32_t)command_number(cmd, OPT_ID_COUNT, 1);
+}
+
 void sifter_free(struct sifter *s)
 {
     if (!s)
