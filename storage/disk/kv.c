@@ -146,6 +146,12 @@ static void kv_marked_set(struct kv_marked *m, const struct kv_mark *mark)
     atomic_store(&m->set, true);
 }
 
+bool kv_told(struct kv *kv, struct kv_mark *ret_mark)
+{
+    ret_mark->kept = &kv->kept;
+    return kv_marked_get(&kv->told, ret_mark);
+}
+
 static unsigned char kv_filter_drops(void *arg, int level, const char *key, size_t key_len, const char *value,
                                      size_t value_len, char **new_value, size_t *new_len,
                                      unsigned char *value_changed)
@@ -154,7 +160,7 @@ static unsigned char kv_filter_drops(void *arg, int level, const char *key, size
     (void)level, (void)new_value, (void)new_len;
     *value_changed = 0;
     struct kv_mark mark;
-    bool stale = kv_marked_get(&kv->told, &mark) &&
+    bool stale = kv_told(kv, &mark) &&
                  kv->stale(slice_of(key, key_len), slice_of(value, value_len), &mark);
     atomic_fetch_add_explicit(&kv->filtered, 1, memory_order_release); /* see kv_free */
     return stale;
@@ -450,6 +456,7 @@ void kv_clear(struct kv *kv)
     kv_batch_empty(kv);
     kv_freed_forget(&kv->freed);
     kv_freed_forget(&kv->cut);
+    kv_kept_forget(&kv->kept);
 }
 
 void kv_number(struct kv *kv, uint64_t number)

@@ -50,9 +50,12 @@ enum kv_op {
 
 /* What decides whether a stored row is stale (stale.h): the time, the retention, the lowest young id, and which young ones
  * may be hidden by damage. */
+struct kv_kept;
+
 struct kv_mark {
     int64_t now_ms, keep_ms;
     uint64_t floor, hidden_from, hidden_to;
+    const struct kv_kept *kept; /* kv fills it in (kv_freed.h) */
 };
 
 /* True where a row of KV_STATE has no meaning any more, so that a compaction may drop it: whoever reads such a row

@@ -151,3 +151,31 @@ uint64_t kv_freed_take_bytes(struct kv_freed *f)
 {
     return atomic_exchange(&f->bytes, 0);
 }
+
+/* ---- since when topics keep messages ---- */
+
+void kv_kept_note(struct kv_kept *k, uint64_t topic, int64_t since_ms, int64_t now_ms)
+{
+    struct kv_kept_slot *s = &k->slots[topic % KV_KEPT_SLOTS];
+    unsigned turn = atomic_load_explicit(&s->turn, memory_order_relaxed);
+    atomic_store(&s->turn, turn + 1);
+    atomic_store(&s->topic, topic);
+    atomic_store(&s->since_ms, since_ms);
+    atomic_store(&s->noted_ms, now_ms);
+    atomic_store(&s->turn, turn + 2);
+}
+
+void kv_kept_forget(struct kv_kept *k)
+{
+    for (uint64_t i = 0; i < KV_KEPT_SLOTS; i++)
+        kv_kept_note(k, i, 0, 0);
+}
+
+bool kv_kept_gone(const struct kv_kept *k, uint64_t topic, int64_t stored_ms, int64_t marked_ms)
+{
+    const struct kv_kept_slot *s = &k->slots[topic % KV_KEPT_SLOTS];
+    unsigned turn = atomic_load(&s->turn);
+    bool gone = atomic_load(&s->topic) == topic && stored_ms < atomic_load(&s->since_ms) &&
+                atomic_load(&s->noted_ms) < marked_ms;
+    return gone && turn % 2 == 0 && atomic_load(&s->turn) == turn;
+}

@@ -17,6 +17,7 @@
 #include "protocol/base/slice.h"
 
 #define KV_FREED_MAX 64
+#define KV_KEPT_SLOTS 4096
 
 struct kv_freed {
     _Atomic uint64_t topics[KV_FREED_MAX]; /* entry i is at i % KV_FREED_MAX */
@@ -27,6 +28,30 @@ struct kv_freed {
     uint64_t noted_bytes; /* of what was cut off (kv_freed_cut); the writer's own */
     _Atomic uint64_t bytes; /* of that, what is published and not yet taken */
 };
+
+/*
+ * Since when topics keep messages, where their oldest are deleted by retention: rows about older messages may go (stale.h).
+ * The writer notes it, compactions look. A topic has one slot, which another one may take: then its rows wait until it is
+ * noted again. All zero: empty.
+ */
+struct kv_kept_slot {
+    atomic_uint turn; /* odd while the slot is written */
+    _Atomic uint64_t topic;
+    _Atomic int64_t since_ms, noted_ms;
+};
+
+struct kv_kept {
+    struct kv_kept_slot slots[KV_KEPT_SLOTS];
+};
+
+/* No message of the topic was stored before since_ms, from the commit group at now_ms on. */
+void kv_kept_note(struct kv_kept *k, uint64_t topic, int64_t since_ms, int64_t now_ms);
+
+/* The open commit group is given up, and with it what it may have deleted: nothing is known any more. */
+void kv_kept_forget(struct kv_kept *k);
+
+/* True where a message of the topic that was stored at a time is gone, by a commit group before marked_ms. */
+bool kv_kept_gone(const struct kv_kept *k, uint64_t topic, int64_t stored_ms, int64_t marked_ms);
 
 /* Notes a deletion of the pending batch: of all records from a key on, which begins with a topic's id. The writer. */
 void kv_freed_add(struct kv_freed *f, struct slice from);

@@ -45,6 +45,7 @@ struct kv {
     bool stall_near;
     /* ---- kv_space ---- */
     struct kv_freed freed; /* topics that were purged or deleted, ... */
+    struct kv_kept kept;
     struct kv_freed cut;   /* ... and those whose oldest records were */
     _Atomic uint64_t cut_worth; /* a round is due when so many bytes were cut off; 0: not known yet */
     _Atomic uint64_t freed_at; /* RocksDB's number of the last deletion that was published */
@@ -54,6 +55,9 @@ struct kv {
     uint32_t passes[KV_FAMILIES]; /* how many more times garbage is collected */
     uint32_t stale_at;            /* kv_stale: which table is looked at next */
 };
+
+/* What compactions use now. False: nothing was told yet. */
+bool kv_told(struct kv *kv, struct kv_mark *ret_mark);
 
 /* False: it was never set. */
 bool kv_marked_get(struct kv_marked *m, struct kv_mark *ret_mark);

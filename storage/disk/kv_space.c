@@ -210,6 +210,11 @@ void kv_space_cut(struct kv *kv, uint64_t topic, uint64_t bytes)
     kv_freed_cut(&kv->cut, topic, bytes);
 }
 
+void kv_space_kept(struct kv *kv, uint64_t topic, int64_t since_ms, int64_t now_ms)
+{
+    kv_kept_note(&kv->kept, topic, since_ms, now_ms);
+}
+
 bool kv_space_much(const struct kv *kv)
 {
     uint64_t worth = atomic_load(&kv->cut_worth);

@@ -29,6 +29,9 @@ void kv_space_cut_range(struct kv *kv, enum kv_family f, struct slice from, stru
 /* The pending batch deletes the oldest records of a topic, so or one by one; they have so many bytes. */
 void kv_space_cut(struct kv *kv, uint64_t topic, uint64_t bytes);
 
+/* The pending batch has deleted all messages of a topic that were stored before since_ms (kv_freed.h). */
+void kv_space_kept(struct kv *kv, uint64_t topic, int64_t since_ms, int64_t now_ms);
+
 /* Was something deleted since the last round that is worth one? */
 bool kv_space_any(const struct kv *kv);
 

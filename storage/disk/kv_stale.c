@@ -12,7 +12,7 @@
 #define STALE_SAMPLE 64 /* rows at each end */
 #define STALE_SKIPS_MAX 4096 /* deleted rows that are passed to find them */
 
-static const char stale_kinds[] = {'D', 'O', 'X'}; /* stale.c */
+static const char stale_kinds[] = {'D', 'I', 'O', 'X'}; /* stale.c */
 
 /* A stretch of keys: from <= key < to. */
 struct stale_range {
@@ -99,7 +99,7 @@ static bool stale_table(struct kv *kv, const struct kv_mark *mark, const rocksdb
 bool kv_stale_give_back(struct kv *kv)
 {
     struct kv_mark mark;
-    if (!kv->stale || kv->uncompacted || !kv_marked_get(&kv->told, &mark))
+    if (!kv->stale || kv->uncompacted || !kv_told(kv, &mark))
         return false;
     const rocksdb_livefiles_t *files = rocksdb_livefiles(kv->db);
     int n = rocksdb_livefiles_count(files), looked = 0;

@@ -3,6 +3,7 @@
 #include "storage/disk/stale.h"
 
 #include "storage/disk/keys.h"
+#include "storage/disk/kv_freed.h"
 #include "storage/disk/rows.h"
 
 static bool dedup_stale(struct slice value, int64_t now_ms)
@@ -40,11 +41,22 @@ static bool txn_stale(struct slice key, struct slice value, const struct kv_mark
            row.young;
 }
 
+#define INDEX_KEY_STORED_AT 17 /* kind, topic u64, hash u64 */
+
+static bool index_stale(struct slice key, const struct kv_mark *mark)
+{
+    if (key.len < INDEX_KEY_STORED_AT + 8 || !mark->kept)
+        return false;
+    uint64_t stored = key_read_u64(key.data + INDEX_KEY_STORED_AT);
+    return stored <= INT64_MAX && kv_kept_gone(mark->kept, key_read_u64(key.data + 1), (int64_t)stored, mark->now_ms);
+}
+
 bool row_stale(struct slice key, struct slice value, const struct kv_mark *mark)
 {
     switch (key.len ? key.data[0] : 0) {
     case 'D': return dedup_stale(value, mark->now_ms);
     case 'U': return dedup_half_stale(value, mark->now_ms);
+    case 'I': return index_stale(key, mark);
     case 'O': return !txn_hidden(key, mark) && outcome_stale(value, mark);
     case 'X': return !txn_hidden(key, mark) && txn_stale(key, value, mark);
     default: return false;

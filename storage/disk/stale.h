@@ -2,6 +2,7 @@
  * stale.h: rows that have ended by their own time; a compaction drops them.
  *
  *   D  until dedup_window is over
+ *   I  until retention has deleted all messages of the topic that were stored when its message was, or earlier
  *   O  until txn_outcome_retention is over
  *   X  while young, until the ring has given it up: it was decided (O) or settled (a newer X) since (young.h)
  *

@@ -1,6 +1,7 @@
 /* cut.c: finds up to where a topic is cut, and cuts it there (cut.h). cut_rows.c deletes what is below. */
 #include "storage/model/cut.h"
 
+#include "storage/disk/kv_space.h"
 #include "storage/model/cut_rows.h"
 #include "storage/model/keep.h"
 #include "storage/model/log.h"
@@ -267,17 +268,18 @@ static void cut_do(struct cut *c, const struct cut_head *h)
     if (h->more && h->info.base < h->at)
         r.keep = h->info.base;
     r.bytes = h->before - q->before;
+    r.empties = !h->more && h->at >= cut_end(c, h);
     cut_rows(c->st, c->t, &r);
     c->st->tally.messages_removed += h->at - q->floor;
     c->st->tally.bytes_removed += r.bytes;
     q->floor = h->at;
     q->before = h->before;
-    if (!h->more && h->at >= cut_end(c, h))
+    if (r.empties)
         q->total = q->before = 0; /* no row is left to go on from, as after a PURGE */
     c->t->cuts++;
 }
 
-/* Puts the timer row for what comes next. The oldest message of the open group has its row when it is a record. */
+/* Puts the timer row for what comes next, and tells since when messages are kept. The oldest message of the open group has its row when it is a record. */
 static void cut_again(struct cut *c)
 {
     int64_t oldest_ms = INT64_MAX;
@@ -286,6 +288,7 @@ static void cut_again(struct cut *c)
         if (h->more && h->info.stored_ms < oldest_ms)
             oldest_ms = h->info.stored_ms;
     }
+    kv_space_kept(c->st->kv, c->t->id, oldest_ms < c->st->now_ms ? oldest_ms : c->st->now_ms, c->st->now_ms);
     if (c->left)
         keep_arm(c->st, c->t, c->st->now_ms);
     else if (c->busy)

@@ -7,6 +7,7 @@
 
 #define CUT_POINTS_MAX 64    /* records that are deleted one by one ... */
 #define CUT_EXPIRIES_MAX 256 /* ... and rows E */
+#define CUT_EMPTIES_MAX 8 /* ... where none is left: whoever looks for the last record walks back over all deleted ones */
 
 /* Finds where the records begin that go. False: they are many, or some cannot be read. */
 static bool cut_rows_few(struct state *st, struct topic *t, const struct cut_range *r, uint64_t bases[CUT_POINTS_MAX],
@@ -40,7 +41,8 @@ static void cut_rows_points(struct state *st, const struct topic *t, const struc
 static void cut_rows_range(struct state *st, const struct topic *t, const struct cut_range *r)
 {
     struct key from = key_log(t->id, r->queue, r->first), to = key_log(t->id, r->queue, r->keep);
-    struct key first = key_directory(t->id, r->queue, r->first), end = key_directory(t->id, r->queue, r->keep);
+    struct key first = key_directory(t->id, r->queue, r->empties ? 0 : r->first);
+    struct key end = key_directory(t->id, r->queue, r->keep);
     kv_space_cut_range(st->kv, records_family(t->compress), key_slice(&from), key_slice(&to));
     kv_del_range(st->kv, KV_STATE, key_slice(&first), key_slice(&end));
 }
@@ -67,7 +69,8 @@ void cut_rows(struct state *st, struct topic *t, const struct cut_range *r)
     cut_rows_expiries(st, t, r);
     if (r->first >= r->keep)
         return; /* only a part of one record goes */
-    if (cut_rows_few(st, t, r, bases, &n))
+    bool few = cut_rows_few(st, t, r, bases, &n) && !(r->empties && n > CUT_EMPTIES_MAX);
+    if (few)
         cut_rows_points(st, t, r, bases, n);
     else
         cut_rows_range(st, t, r);

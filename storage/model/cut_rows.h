@@ -15,6 +15,7 @@ struct cut_range {
     uint64_t first, keep; /* records begin at both, or the queue ends at `keep` */
     uint64_t floor, at;   /* the floor, and what it becomes; both may be inside of a record */
     uint64_t bytes;       /* of those messages, about */
+    bool empties;         /* no record is left in the queue */
 };
 
 void cut_rows(struct state *st, struct topic *t, const struct cut_range *r);

@@ -313,6 +313,32 @@ static void queues_grow(void **state)
     assert_int_equal(shell_field(shell_do(s, "LAG g"), "lag"), 26);
 }
 
+/* Rows of the index of KEYs go with a compaction, and no sooner than their messages. */
+static void keys_go(void **state)
+{
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t QUEUES 2 RETENTION 60s");
+    shell_do(s, "TOPIC CREATE u");
+    shell_do(s, "SEND u x KEY k");
+    send_some(s, 10, 10, "KEY k KEY l");
+    shell_pass(s, 30000);
+    shell_do(s, "SEND t last KEY k");
+    shell_pass(s, 30000 + LATEST_MS);
+    assert_int_equal(info_number(s, "messages"), 1);
+    shell_expect(s, "[t:0:5=last]", "FIND t KEY k");
+    assert_int_equal(shell_rows(s, 'I'), 22);
+    shell_compact(s);
+    assert_int_equal(shell_rows(s, 'I'), 22); /* a power cut could still undo the last commit group */
+    shell_do(s, "SEND u y");
+    s->now_ms++;
+    shell_do(s, "SEND u y");
+    shell_compact(s);
+    assert_int_equal(shell_rows(s, 'I'), 2);
+    shell_expect(s, "[t:0:5=last]", "FIND t KEY k");
+    shell_expect(s, "[u:0:0=x]", "FIND u KEY k");
+    shell_expect(s, "[]", "FIND t KEY l");
+}
+
 /* All queues of a large topic in bounded steps, which go on by themselves. */
 static void a_thousand_queues(void **state)
 {
@@ -344,6 +370,7 @@ int main(void)
         SHELL_TEST(floor_inside_of_a_record),
         SHELL_TEST(settings_and_rows_of_others),
         SHELL_TEST(queues_grow),
+        SHELL_TEST(keys_go),
         SHELL_TEST(a_thousand_queues),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
