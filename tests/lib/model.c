@@ -45,7 +45,7 @@ void model_stored(struct model *m, int topic, int queue, uint32_t serial, int64_
     must(q < (int)m->topics[t].n_queues, "stored in a queue that is not there");
     must(queue < 0 || queue == q, "stored in another queue than was asked for");
     must(offset == mq->end, "the offset is not the next of its queue");
-    mq->messages[mq->end++] = (struct m_message){serial, m->group, expiry(m, ttl_ms), M_WHOLE};
+    mq->messages[mq->end++] = (struct m_message){serial, m->group, m->now_ms, expiry(m, ttl_ms), M_WHOLE};
 }
 
 /* ---- delayed messages ---- */
@@ -105,7 +105,7 @@ static void fire(struct model *m)
         if (d->expires_ms <= m->now_ms)
             continue;
         must(mq->end < M_OFFSETS, "the test has no room for a message");
-        mq->messages[mq->end++] = (struct m_message){d->serial, m->group, d->expires_ms, M_WHOLE};
+        mq->messages[mq->end++] = (struct m_message){d->serial, m->group, m->now_ms, d->expires_ms, M_WHOLE};
     }
 }
 
@@ -148,7 +148,9 @@ void model_topic_made(struct model *m, int topic, uint32_t n_queues)
     struct m_topic *t = &m->topics[topic];
     must(!t->there, "made a topic that was there");
     t->there = true;
-    t->n_queues = n_queues;
+    t->n_queues = t->order_queues = n_queues;
+    t->retention_ms = t->max_bytes = 0;
+    t->harmed = false;
     memset(t->queues, 0, sizeof(t->queues));
     memset(t->dedups, 0, sizeof(t->dedups[0]) * M_HALF); /* an open transaction outlives its topic, ids of messages do not */
 }
@@ -459,6 +461,7 @@ void model_pass(struct model *m)
     for (int g = 0; g < M_GROUPS; g++)
         for (int t = 0; t < M_TOPICS; t++)
             settle(m, g, t);
+    m->gave_up = m->cut;
     m->cut = false;
     for (int i = 0; i < M_TXNS; i++) {
         struct m_txn *x = &m->txns[i];

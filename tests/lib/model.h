@@ -32,6 +32,7 @@ enum m_harm { M_WHOLE, M_LOST, M_ROW };
 struct m_message {
     uint32_t serial;
     uint32_t group; /* commit group that stored it */
+    int64_t stored_ms;
     int64_t expires_ms;
     enum m_harm harm;
 };
@@ -52,7 +53,9 @@ struct m_dedup {
 
 struct m_topic {
     bool there;
-    uint32_t n_queues;
+    uint32_t n_queues, order_queues;
+    int64_t retention_ms, max_bytes; /* 0: none (model_keep.h) */
+    bool harmed; /* some message was damaged, so the store does not know the size of all messages */
     struct m_queue queues[M_QUEUES];
     struct m_dedup dedups[M_COMMANDS][M_DEDUPS];
 };
@@ -109,6 +112,7 @@ struct model {
     int64_t checkin_ms, check_every_ms, timeout_ms, dedup_window_ms; /* the settings that apply to the producer group */
     bool pgroup_set;           /* it has settings of its own */
     bool cut; /* a lost message was given up, which counts as a long read: until the next TICKs, POP may hand out fewer */
+    bool gave_up; /* `cut`, in the last TICKs */
     uint32_t parked_forgotten; /* transactions that the model forgot while they were parked */
     struct m_topic topics[M_TOPICS];
     struct m_gt gts[M_GROUPS][M_TOPICS];

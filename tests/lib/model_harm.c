@@ -45,6 +45,7 @@ void model_harm(struct model *m, struct shell *s, struct prng *p)
         kv_put(s->st->kv, KV_STATE, key_slice(&row), SLICE_LIT("no row"));
     if (kv_write(s->st->kv, true, s->err, sizeof(s->err)) != ST_OK)
         model_complain("the damage was not written");
+    m->topics[t].harmed = true;
     for (uint64_t o = h.base; o < h.base + h.count && o < M_OFFSETS; o++)
         mq->messages[o].harm = harm;
 }

@@ -46,6 +46,14 @@ uint32_t pick_txns_free(const struct model *m)
     return n;
 }
 
+bool pick_anybody_asked(const struct model *m)
+{
+    for (int i = 0; i < M_TXNS; i++)
+        if (m->txns[i].fate == M_PENDING && m->txns[i].checks > 0)
+            return true;
+    return false;
+}
+
 static bool find_leased(const struct model *m, struct prng *p, struct pick_receipt *r)
 {
     uint32_t skip = (uint32_t)below(p, 200);

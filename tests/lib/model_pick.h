@@ -18,6 +18,10 @@ struct pick_choice pick_choice(const struct model *m, struct prng *p, int n_queu
 struct m_txn *pick_txn(struct model *m, struct prng *p, enum m_fate fate);
 uint32_t pick_txns_free(const struct model *m);
 
+/* Was somebody asked about a transaction that is still pending? A new CHECKMAX applies from the next ask on, which the model
+ * does not track. */
+bool pick_anybody_asked(const struct model *m);
+
 /* A receipt of a group, of a message that is leased or of one that is not. */
 struct pick_receipt {
     int group, topic, queue;

@@ -22,6 +22,7 @@
 #include "tests/lib/model.h"
 #include "tests/lib/model_check.h"
 #include "tests/lib/model_harm.h"
+#include "tests/lib/model_keep.h"
 #include "tests/lib/model_pick.h"
 #include "tests/lib/prng.h"
 #include "tests/lib/shell.h"
@@ -67,6 +68,8 @@ static const struct outcome *last_outcome(void)
     return shell_outcome(&w.s, w.s.n - 1);
 }
 
+#define is(said, want) (strcmp((said), (want)) == 0)
+
 /* The reply to the last command as text ("" for a POP that got messages). */
 static const char *answer_of(const char *line)
 {
@@ -90,11 +93,6 @@ static const char *apply(const char *fmt, ...)
     va_end(ap);
     shell_add(&w.s, "%s", line);
     return answer_of(line);
-}
-
-static bool is(const char *said, const char *want)
-{
-    return strcmp(said, want) == 0;
 }
 
 /* True if a read failed during the command: the reply says so and nothing was done, or the group is given up. */
@@ -355,20 +353,11 @@ static void policy_counts(void)
     w.m.pgroup_set = false;
 }
 
-/* A new CHECKMAX applies from the next ask on, which the model does not track: so not after an ask. */
-static bool anybody_asked(void)
-{
-    for (int i = 0; i < M_TXNS; i++)
-        if (w.m.txns[i].fate == M_PENDING && w.m.txns[i].checks > 0)
-            return true;
-    return false;
-}
-
 static void do_pgroup_set(void)
 {
     int which = below(4), n = which == 2 ? 1 + below(4) : 20 + below(200);
     static const char *const names[] = {"CHECKIN", "CHECKEVERY", "CHECKMAX", "TIMEOUT"};
-    if (which == 2 && anybody_asked())
+    if (which == 2 && pick_anybody_asked(&w.m))
         return;
     if (faulted(apply("PGROUP SET pg %s %d", names[which], which == 3 ? n * 10 : n)))
         return;
@@ -383,7 +372,7 @@ static void do_pgroup_set(void)
 
 static void do_pgroup_delete(void)
 {
-    if (anybody_asked() && w.m.check_max != w.s.policy.check_max)
+    if (pick_anybody_asked(&w.m) && w.m.check_max != w.s.policy.check_max)
         return;
     if (!faulted(apply("PGROUP DELETE pg")))
         policy_counts();
@@ -562,14 +551,20 @@ static void do_release(void)
 
 static void do_topic_create(void)
 {
-    static const char *const compress[] = {"none", "lz4", "zstd"};
-    int t = below(M_TOPICS), queues = 1 + below(M_QUEUES);
-    const char *said = apply("TOPIC CREATE t%d QUEUES %d COMPRESS %s", t, queues, compress[queues % 3]);
-    if (faulted(said))
-        return;
-    must(is(said, w.m.topics[t].there ? "-EXISTS" : "OK"), "TOPIC CREATE was answered otherwise");
-    if (!w.m.topics[t].there)
-        model_topic_made(&w.m, t, (uint32_t)queues);
+    int t = below(M_TOPICS);
+    struct m_setting c = model_setting(&w.p, true);
+    const char *said = apply("TOPIC CREATE t%d%s", t, c.text);
+    if (!faulted(said))
+        model_topic_created(&w.m, t, &c, said);
+}
+
+static void do_topic_set(void)
+{
+    int t = below(M_TOPICS);
+    struct m_setting c = model_setting(&w.p, false);
+    const char *said = apply("TOPIC SET t%d%s", t, c.text);
+    if (!faulted(said))
+        model_topic_set(&w.m, t, &c, said);
 }
 
 static void topic_delete(int t)
@@ -649,7 +644,8 @@ static const struct {
     {7, do_range, "a range"},
     {3, do_reject, "REJECT"},
     {3, do_release, "RELEASE"},
-    {1, do_topic_create, "TOPIC CREATE"},
+    {2, do_topic_create, "TOPIC CREATE"},
+    {2, do_topic_set, "TOPIC SET"},
     {1, do_topic_delete, "TOPIC DELETE"},
     {1, do_purge, "TOPIC PURGE"},
     {2, do_group_create, "GROUP CREATE"},
@@ -745,6 +741,7 @@ static void pass_time(void)
     shell_pass(&w.s, 0);
     must(w.s.status == ST_OK, "a TICK was not written");
     model_pass(&w.m);
+    model_kept(&w.m, &w.s);
     if (below(4) == 0)
         check();
     if (below(25) == 0)
@@ -773,6 +770,7 @@ static void one_history(uint64_t seed)
     }
     shell_pass(&w.s, 0);
     model_pass(&w.m);
+    model_kept(&w.m, &w.s);
     check();
     shell_stop(&w.s);
 }
