@@ -18,6 +18,7 @@ static enum duration conn_duration(const struct command *cmd)
     case CMD_GROUP_LIST:
     case CMD_PGROUP_LIST:
     case CMD_TXN_LIST:
+    case CMD_TXN_MESSAGES:
     case CMD_DLQ_LIST:
     case CMD_COMMAND:
     case CMD_CLIENT: return LONG;

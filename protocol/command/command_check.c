@@ -264,6 +264,7 @@ static const struct command_shape shapes[COMMAND_COUNT] = {
     [CMD_ROLLBACK] = {{TXID}, ANY},
     [CMD_UNKNOWN] = {{TXID}, ANY},
     [CMD_TXN_INFO] = {{TXID}, ANY},
+    [CMD_TXN_MESSAGES] = {{TXID}, ANY},
     [CMD_TXN_EXTEND] = {{TXID, DURATION}, ANY},
     [CMD_CHECKS] = {{NAME_WRITE}, ANY},
     [CMD_PGROUP_SET] = {{NAME_WRITE}, ANY},

@@ -187,8 +187,11 @@ static void write_put_message(struct buf *b, struct cursor *c, unsigned depth)
     write_put_value(b, c, depth);
     rpc_put_str(b, SLICE_LIT("body"));
     bool whole = reply_next(c, &body);
-    assert(whole && body.kind == TOK_BULK);
-    rpc_put_bin(b, body.bytes);
+    assert(whole && (body.kind == TOK_BULK || body.kind == TOK_NULL));
+    if (body.kind == TOK_BULK)
+        rpc_put_bin(b, body.bytes);
+    else
+        write_put_token(b, &body);
     rpc_put_str(b, SLICE_LIT("attributes"));
     write_put_value(b, c, depth);
     rpc_put_str(b, SLICE_LIT("properties"));

@@ -22,6 +22,7 @@
 #define ANSWER_LAG query_lag
 #define ANSWER_DLQ_LIST query_dlq_list
 #define ANSWER_TXN_INFO query_txn_info
+#define ANSWER_TXN_MESSAGES query_txn_messages
 #define ANSWER_TXN_LIST query_txn_list
 #define ANSWER_PGROUP_INFO query_pgroup_info
 #define ANSWER_PGROUP_LIST query_pgroup_list

@@ -7,6 +7,7 @@
  */
 #include "storage/query/handlers.h"
 #include "storage/query/base/steps.h"
+#include "storage/query/txn_row.h"
 
 #define LIST_SCAN_MAX 10000
 
@@ -51,47 +52,6 @@ static void txn_put_info(struct buf *reply, uint64_t txid, const struct txn_row 
         txn_put_ids(reply, row);
 }
 
-static bool txn_forgotten(const struct view *v, const struct txn_row *row)
-{
-    bool decided = row->state == TXN_COMMITTED || row->state == TXN_ROLLEDBACK;
-    return decided && row->decided_ms + v->policy.txn_outcome_retention_ms <= v->now_ms;
-}
-
-static enum status txn_read(struct view *v, const struct key *key, struct txn_row *ret_row)
-{
-    enum status s = view_get(v, key);
-    if (s != ST_OK)
-        return s;
-    return txn_decode(buf_slice(&v->row), ret_row) == ST_OK ? ST_OK : view_damaged(v, key);
-}
-
-/* Reads the row that says which young rows are valid. */
-static enum status txn_meta(struct view *v, struct meta_row *ret_meta)
-{
-    struct key key = key_meta();
-    enum status s = view_get(v, &key);
-    if (s == ST_OK)
-        s = meta_decode(buf_slice(&v->row), ret_meta) == ST_OK ? ST_OK : view_damaged(v, &key);
-    return s;
-}
-
-/* Reads a transaction. A decided one may have left a young row, so its outcome is looked up first. */
-static enum status txn_find(struct view *v, uint64_t txid, struct txn_row *ret_row)
-{
-    struct meta_row meta;
-    enum status s = txn_meta(v, &meta);
-    if (s != ST_OK)
-        return s;
-    struct key outcome = key_outcome(txid), open = key_txn(txid);
-    s = txn_read(v, &outcome, ret_row);
-    if (s == ST_OK && txn_forgotten(v, ret_row))
-        return ST_GONE;
-    if (s != ST_GONE)
-        return s;
-    s = txn_read(v, &open, ret_row);
-    return s == ST_OK && ret_row->young && !meta_young_counts(&meta, txid) ? ST_GONE : s;
-}
-
 void query_txn_info(struct view *v, const struct command *cmd, struct buf *reply, struct query_hint *hint)
 {
     (void)hint;
@@ -99,12 +59,9 @@ void query_txn_info(struct view *v, const struct command *cmd, struct buf *reply
     bool parsed = text_txid(cmd->pos[0], &txid);
     assert(parsed);
     struct txn_row row;
-    enum status s = txn_find(v, txid, &row);
-    if (s == ST_GONE)
-        reply_error(reply, ST_NOTXN, "no transaction %llu: never issued, or decided long ago and forgotten",
-                    (unsigned long long)txid);
-    else if (s != ST_OK)
-        view_refuse(reply, s, "store", slice_of(NULL, 0));
+    enum status s = txn_row_find(v, txid, &row);
+    if (s != ST_OK)
+        txn_row_refuse(reply, s, txid);
     else
         txn_put_info(reply, txid, &row);
 }
@@ -150,7 +107,7 @@ static enum status txn_list_row(struct list *l, struct view *v, uint64_t txid, c
     if (txn_decode(kv_iter_value(it), &row) != ST_OK)
         return kv_damaged_row(v->kv, kv_iter_key(it));
     bool meant = (!l->state || (int)row.state == l->state) &&
-                 (!l->pgroup || slice_equal(l->pgroup->v, row.pgroup)) && !txn_forgotten(v, &row);
+                 (!l->pgroup || slice_equal(l->pgroup->v, row.pgroup)) && !txn_row_forgotten(v, &row);
     if (meant && !(row.young && !meta_young_counts(&l->meta, txid))) {
         txn_put_info(l->g.items, txid, &row);
         l->g.n++;
@@ -198,7 +155,7 @@ static struct kv_iter *txn_list_from(struct view *v, struct key from)
 
 static enum status txn_list_rows(struct list *l, struct view *v)
 {
-    enum status s = txn_meta(v, &l->meta);
+    enum status s = txn_row_meta(v, &l->meta);
     if (s != ST_OK && s != ST_GONE) /* ST_GONE: nothing was ever written */
         return s;
     struct kv_iter *open = txn_list_from(v, key_txn(l->cursor)), *outcomes = txn_list_from(v, key_outcome(l->cursor));

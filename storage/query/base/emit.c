@@ -118,3 +118,45 @@ void emit_delayed(struct buf *r, uint64_t token, int64_t due_ms, const struct ha
     emit_sender(r, m);
     emit_props(r, m);
 }
+
+void emit_half(struct buf *r, const struct half_row *half, const struct message *m)
+{
+    size_t n = 2 + (size_t)half->has_queue + (half->ttl_ms >= 0) + (half->delay_ms > 0) + (half->at_ms > 0);
+    reply_message(r);
+    reply_null(r);
+    reply_bulk(r, m->body);
+    reply_map(r, n + emit_sender_count(m));
+    reply_field_bytes(r, "topic", half->topic);
+    reply_field_int(r, "born", m->born_ms);
+    if (half->has_queue)
+        reply_field_int(r, "queue", half->queue);
+    if (half->ttl_ms >= 0)
+        reply_field_int(r, "ttl", half->ttl_ms);
+    if (half->delay_ms > 0)
+        reply_field_int(r, "delay", half->delay_ms);
+    if (half->at_ms > 0)
+        reply_field_int(r, "at", half->at_ms);
+    emit_sender(r, m);
+    emit_props(r, m);
+}
+
+void emit_gone(struct buf *r, const struct place *p)
+{
+    reply_message(r);
+    emit_id(r, p);
+    reply_null(r);
+    reply_map(r, 3);
+    reply_field_bytes(r, "topic", p->topic);
+    reply_field_int(r, "queue", p->queue);
+    reply_field_int(r, "offset", (int64_t)p->offset);
+    reply_map(r, 0);
+}
+
+void emit_gone_delayed(struct buf *r, uint64_t token)
+{
+    reply_message(r);
+    reply_token(r, token);
+    reply_null(r);
+    reply_map(r, 0);
+    reply_map(r, 0);
+}

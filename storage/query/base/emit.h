@@ -19,6 +19,13 @@ struct place {
 /* Writes a MESSAGE with its four values. */
 void emit_message(struct buf *reply, const struct place *p, const struct message *m);
 
+/* Writes a message of an open transaction: it has no id yet; times that begin with the COMMIT are durations. */
+void emit_half(struct buf *reply, const struct half_row *half, const struct message *m);
+
+/* Writes what is known of a message that is gone: its place, or its token, and no body. */
+void emit_gone(struct buf *reply, const struct place *p);
+void emit_gone_delayed(struct buf *reply, uint64_t token);
+
 /* Writes a delayed message: it has a token in place of an id, no offset yet, and a time at which it is due. */
 void emit_delayed(struct buf *reply, uint64_t token, int64_t due_ms, const struct half_row *half,
                   const struct message *m);

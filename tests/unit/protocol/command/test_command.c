@@ -290,7 +290,7 @@ static void unknown_commands_say_what_there_is(void **state)
     refused("topic FOO", ST_ERR,
             "unknown command 'topic FOO': the second word is one of CREATE, SET, INFO, LIST, "
             "PURGE, DELETE");
-    refused("TXN", ST_ERR, "'TXN' lacks its second word: one of INFO, EXTEND, LIST");
+    refused("TXN", ST_ERR, "'TXN' lacks its second word: one of INFO, MESSAGES, EXTEND, LIST");
     struct slice word = SLICE_LIT("TOPIC CREATE");
     assert_int_equal(command_from_words(&space, &word, 1, &cmd, err, sizeof err), ST_ERR);
     assert_string_equal(err, "unknown command 'TOPIC CREATE': HELP lists them all");
