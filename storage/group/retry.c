@@ -1,6 +1,7 @@
 /* retry.c: the topic %RETRY%<group>, and the group on it (retry.h). */
 #include "storage/group/retry.h"
 
+#include "storage/group/order.h"
 #include "storage/model/removal.h"
 
 #define TRIM_MAX 2000 /* messages */
@@ -84,17 +85,23 @@ enum status retry_need(struct state *st, const struct stamp *stamp, struct slice
     return ST_OK;
 }
 
+/* Are there messages before the cursor that no leased run has? Those that wait for a retry are found by their due times
+ * only, and those that ORDER or PRIORITY has put off are not looked for either. */
+static bool retry_has_others(const struct gt *gt)
+{
+    return gt->runs.waiting_runs || (gt->order && gt->order->skips.n > 0) || gt->topic->classes;
+}
+
 /* Where the group's first message is that it may still need. */
 static uint64_t retry_first(struct gt *gt)
 {
     const struct run *leased = run_from_queue(&gt->runs, 0);
-    uint64_t next = gt->queues[0].next, floor = gt->topic->queues[0].floor;
-    if (gt->runs.waiting_runs) /* they are found by their due times only */
-        return floor;
+    if (retry_has_others(gt))
+        return gt->topic->queues[0].floor;
     if (!leased)
-        return next;
+        return gt->queues[0].next;
     uint64_t first = leased->base;
-    while (!run_has(leased, first))
+    while (!gt->runs.overlap && !run_has(leased, first))
         first++;
     return first;
 }
