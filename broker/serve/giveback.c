@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "broker/base/log.h"
+#include "broker/serve/redriven.h"
 #include "broker/serve/session.h"
 #include "broker/serve/stream_inner.h"
 #include "broker/serve/submit.h"
@@ -145,12 +146,14 @@ static void giveback_first_marks(struct loop *l, struct marks *ms, uint32_t n)
 {
     const struct command *cmd = &marks_at(ms, 0)->stream->cmd;
     struct slice receipts[GIVEBACK_RECEIPTS_MAX];
+    uint8_t hold[SYSTEM_NAME_BYTES_MAX];
     struct buf text;
     buf_init(&text, 0);
     for (uint32_t i = 0; i < n; i++) {
         const struct mark *m = marks_at(ms, i);
         size_t before = text.len;
-        text_put_receipt_range(&text, cmd->rest[m->topic], m->queue, m->first, m->last, m->attempt);
+        struct slice topic = m->topic < cmd->n_rest ? cmd->rest[m->topic] : redriven_topic(cmd->pos[0], hold);
+        text_put_receipt_range(&text, topic, m->queue, m->first, m->last, m->attempt);
         receipts[i] = slice_of(NULL, text.len - before);
     }
     giveback_submit(l, CMD_RELEASE, cmd->pos[0], &text, receipts, n, marks_at(ms, 0)->popped_ms);

@@ -20,7 +20,7 @@ struct stream;
 struct mark {
     uint64_t end; /* conn->sent when it will be out */
     struct stream *stream; /* a reference */
-    uint32_t topic; /* place in the stream's command */
+    uint32_t topic; /* place in the stream's command; behind the last: that of redriven messages (redriven.h) */
     uint32_t queue, attempt;
     uint64_t first, last;
     int64_t popped_ms; /* when they were leased */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "broker/journal/journal.h"
+#include "broker/serve/redriven.h"
 
 /*
  * Waiters for one key. Invariant: the links are in the order in which the waiters first parked, whatever
@@ -58,11 +59,8 @@ static uint32_t waiter_links_count(const struct command *cmd)
 /* What the group is given once more: whoever waits for any of its topics may get that (storage/group/retry.h). */
 static struct target waiter_of_redriven(struct slice group)
 {
-    uint8_t name[SYSTEM_NAME_BYTES_MAX] = "%RETRY%";
-    size_t prefix = strlen((const char *)name);
-    assert(group.len <= NAME_BYTES_MAX);
-    memcpy(name + prefix, group.data, group.len);
-    struct slice topic = slice_of(name, prefix + group.len);
+    uint8_t name[SYSTEM_NAME_BYTES_MAX];
+    struct slice topic = redriven_topic(group, name);
     return (struct target){.key = news_key(NEWS_GROUP, group, topic),
                            .topic = news_key(NEWS_TOPIC, topic, slice_of(NULL, 0)),
                            .beside = true};

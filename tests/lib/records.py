@@ -84,12 +84,13 @@ def decode(data, stored=True):
         r = Reader(data[HEADER.size + starts[i]:HEADER.size + starts[i + 1]])
         fields = r.varint()
         r.varint(), r.varint()
-        for bit in (KEY, TAG, ORDER, TTL, PROPS):
+        for bit in (KEY, TAG, ORDER, PRIORITY, TTL, TXN, GROUP, REASON, ORIGIN, ATTEMPTS, PROPS):
             if not fields & bit:
                 continue
-            if bit == TTL:
+            if bit in (PRIORITY, TTL, TXN, ATTEMPTS):
                 r.varint()
-            for _ in range(r.varint() * (2 if bit == PROPS else 1) if bit in (KEY, PROPS) else bit != TTL):
+                continue
+            for _ in range(r.varint() * (2 if bit == PROPS else 1) if bit in (KEY, PROPS) else 1):
                 r.sized()
         out.append((base + i, r.sized()))
         assert r.at == len(r.data)
