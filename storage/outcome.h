@@ -42,7 +42,7 @@ struct outcome {
     struct grant *grants;
     uint32_t n_grants;
     int64_t popped_ms;     /* when they were leased */
-    struct buf text;       /* what the grants' topics and bits point into */
+    struct buf text;       /* what the grants' topics and bits point into; with sift: struct sift_want each */
     bool too_long;         /* not applied, and nothing is answered: state_spare */
     bool no_memory;        /* memory ran out: the state gives up the group (state.h) */
     bool nothing;          /* POP, CHECKS: nothing was found; the caller may wait for news and try again */

@@ -99,11 +99,12 @@ void query_grants(struct view *v, struct slice group, const struct outcome *out,
 /*
  * Looks through the messages that groups with a FILTER WHERE have not got yet, for a POP or TAKE (sift.h): from each
  * cursor on, until as many match as are asked for, SIFT_MESSAGES_MAX were looked at, or there are no more. It works in
- * steps of about a millisecond, each with a view of its own; cmd stays as it is meanwhile. Damaged messages count as if
- * they matched, so that POP meets them as it does in other groups.
+ * steps of about a millisecond, each with a view of its own; cmd and `asked` stay as they are meanwhile. asked: what an
+ * outcome with sift has in its text, or empty. Damaged messages count as if they matched, so that POP meets them as it
+ * does in other groups.
  */
 struct sifter;
-struct sifter *sifter_new(const struct command *cmd); /* NULL: no memory */
+struct sifter *sifter_new(const struct command *cmd, struct slice asked); /* NULL: no memory */
 void sifter_free(struct sifter *s);
 void sifter_want_more(struct sifter *s, const struct command *cmd); /* as many as another POP of the same asks for, too */
 

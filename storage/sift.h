@@ -23,6 +23,13 @@
 #define SIFT_MESSAGES_MAX 20000 /* that are looked at for one POP; then it looks what it got, and goes on */
 #define SIFT_RANGES_MAX 4096
 
+/* From which messages on apply needs to know. */
+struct sift_want {
+    uint32_t topic; /* of those that the POP names, from 0 */
+    uint32_t queue;
+    uint64_t at;
+};
+
 struct sift_range {
     uint64_t gt, filter_ref;
     uint32_t queue;

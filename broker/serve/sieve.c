@@ -55,7 +55,7 @@ bool sieve_begin(struct loop *l, struct entry *e)
 {
     struct sieve *q = sieve_of(l);
     entry_sift_over(e);
-    e->sifter = sifter_new(&e->cmd);
+    e->sifter = sifter_new(&e->cmd, e->out.sift ? buf_slice(&e->out.text) : slice_of(NULL, 0));
     if (!e->sifter)
         return false;
     entry_push(&q->entries, e);

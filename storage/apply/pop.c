@@ -267,6 +267,7 @@ static void pop_topics(struct pop *p, struct gt *const *gts, uint32_t n, struct 
 {
     bool any = false;
     for (uint32_t i = 0; i < n; i++) {
+        p->topic = i;
         pop_group(p, gts[i], redriven);
         any = any || gts[i];
     }

@@ -255,6 +255,18 @@ static void fresh_next(struct pop *p, struct gt *gt, struct heads *hs)
         fresh_sink(hs, 0);
 }
 
+/* Says from where on it has to be found out which messages match: in all queues, so that the oldest of them are known. */
+static void fresh_ask(struct pop *p, const struct gt *gt, const struct heads *hs)
+{
+    struct buf *text = &p->out->text;
+    p->sift = true;
+    for (uint32_t i = 0; i < hs->n && p->n_wants < SIFT_RANGES_MAX; i++, p->n_wants++) {
+        const struct fresh_head *h = &hs->all[hs->heap[i]];
+        struct sift_want w = {p->topic, h->queue, gt->queues[h->queue].next};
+        buf_put(text, &w, sizeof(w));
+    }
+}
+
 void pop_fresh(struct pop *p, struct gt *gt)
 {
     struct heads hs = {0};
@@ -272,9 +284,10 @@ void pop_fresh(struct pop *p, struct gt *gt)
             fresh_judge(p, gt, h, in_turn);
         else
             fresh_take(p, gt, h, in_turn ? 1 : COUNT_MAX);
-        p->sift = p->sift || h->stopped;
-        if (h->stopped)
+        if (h->stopped) {
+            fresh_ask(p, gt, &hs);
             break;
+        }
         fresh_next(p, gt, &hs);
     }
     for (uint32_t i = 0; i < hs.n_all; i++)

@@ -26,7 +26,9 @@ struct pop {
     bool changed;     /* something was created or leased, so it cannot simply fail */
     bool again;       /* more may be had at once, by another POP */
     int64_t retry_ms; /* when RATE lets more go; 0: no time is known */
-    bool sift;        /* it ended at a message of which nobody knows whether it matches (sift.h) */
+    uint32_t topic;   /* at work, of those that it names */
+    bool sift;        /* it ended at a message of which nobody knows whether it matches (sift.h) ... */
+    uint32_t n_wants; /* ... and has asked that of so many places, in out->text */
     bool crowded;     /* the group on this topic has too many leases: nothing is delivered ... */
     bool refused;     /* ... and there was something */
     enum status status;
