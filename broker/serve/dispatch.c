@@ -28,15 +28,23 @@
 
 /* ---- the way back ---- */
 
-/* A POP without WAIT came back from the journal: has messages looked at for it, if that is what it needs. It does not go
- * on once everything was looked at that there was a moment ago. */
-static bool dispatch_sifts(struct loop *l, struct entry *e)
+/* A POP without WAIT has come back with nothing, but not come to the end of what it may look at: it goes on. Messages
+ * are looked at for it, if that is what it needs, but not again once that was done with all that there was a moment ago. */
+static bool dispatch_goes_on(struct loop *l, struct entry *e)
 {
-    if (e->fate != ST_OK || !e->out.sift)
+    if (e->cmd.info->id != CMD_POP || e->fate != ST_OK || !e->out.nothing)
         return false;
-    if (e->sift_failed)
+    if (e->out.sift && e->sift_failed)
         e->fate = ST_BUSY;
-    return !e->sift_failed && !e->sifted_all && sieve_begin(l, e);
+    if (e->out.sift)
+        return !e->sift_failed && !e->sifted_all && sieve_begin(l, e);
+    if (!e->out.retry_at_ms || e->out.retry_at_ms > journal_now_ms(l->env.journal))
+        return false;
+    entry_sift_over(e);
+    entry_again(e);
+    if (!loop_submit(l, e))
+        e->fate = ST_BUSY;
+    return e->fate == ST_OK;
 }
 
 /* An entry of a connection came back from the journal: reply, or park it, or go on with its waiter. */
@@ -58,7 +66,7 @@ static void dispatch_done(struct journal_client *owner, struct entry *e)
         return;
     }
     bool waits = wait_allowed(&e->cmd), parks = waits && e->fate == ST_OK && e->out.nothing;
-    if (!waits && dispatch_sifts(l, e))
+    if (!waits && dispatch_goes_on(l, e))
         return;
     if (parks && wait_park(c, e)) {
         conn_entry_back(c, e);

@@ -419,6 +419,9 @@ enum status command_check(struct command *cmd, struct complaint c)
     if (command_has(cmd, OPT(ORDER)) && command_has(cmd, OPT(QUEUE)))
         return complain(c, ST_ERR,
                         "ORDER and QUEUE cannot be given together: ORDER chooses the queue");
+    if (command_number(cmd, OPT_ID_FILTER, FILTER_NONE) != FILTER_NONE && cmd->pos[1].len > 7 &&
+        memcmp(cmd->pos[1].data, "%RETRY%", 7) == 0)
+        return complain(c, ST_ERR, "FILTER is not for %%RETRY%% topics: their messages were delivered before");
     if (cmd->info->id == CMD_PGROUP_SET && cmd->n_opt == 0)
         return complain(c, ST_ERR, "PGROUP SET needs at least one setting: CHECKIN dur, CHECKURL url, ...");
     if (cmd->info->id == CMD_TOPIC_SET && cmd->n_opt == 0)

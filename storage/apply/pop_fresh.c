@@ -193,7 +193,7 @@ static enum pop_verdict fresh_decide(struct pop *p, struct gt *gt, struct fresh_
                                      enum pop_verdict verdict)
 {
     uint64_t at = gt->queues[h->queue].next;
-    p->examined++;
+    p->examined += gt->filter_kind != FILTER_WHERE; /* there a sift says how many there are at most */
     if (verdict == VERDICT_STOP || verdict == VERDICT_DROP)
         return verdict;
     if (pop_expired(p, gt, h->queue, at, &h->info))

@@ -27,6 +27,7 @@ void shell_start(struct shell *s)
     s->path = tmpdir_new();
     command_space_init(&s->space);
     buf_init(&s->said, 0);
+    buf_init(&s->asked, 0);
     if (shell_open(s))
         return;
     (void)fprintf(stderr, "cannot open %s: %s\n", s->path, s->err);
@@ -113,6 +114,7 @@ void shell_stop(struct shell *s)
     shell_close(s);
     command_space_free(&s->space);
     buf_free(&s->said);
+    buf_free(&s->asked);
     tmpdir_remove(s->path);
 }
 
@@ -205,6 +207,7 @@ uint32_t shell_add_words(struct shell *s, const struct slice *words, size_t n)
     struct outcome *out = shell_slot(s);
     enum status bad = shell_parse(s, words, n, &cmd, err);
     cmd.client = s->client;
+    cmd.sifted = s->sifted;
     if (bad != ST_OK) {
         reply_error(&out->reply, bad, "%s", err);
         return s->n - 1;
@@ -238,6 +241,10 @@ uint32_t shell_add_words(struct shell *s, const struct slice *words, size_t n)
     s->index++;
     state_apply(s->st, &stamp, &cmd, out);
     inside(s, false);
+    buf_reset(&s->asked, (size_t)1 << 20);
+    s->sift = out->sift;
+    if (out->sift)
+        buf_put_slice(&s->asked, buf_slice(&out->text));
     return s->n - 1;
 }
 

@@ -31,6 +31,9 @@ struct shell {
     uint64_t client; /* the connection that all commands come from */
     int64_t now_ms;
     bool sync, full;
+    struct slice sifted; /* what POPs get with them (sifting.h) ... */
+    bool sift;           /* ... and whether the last command wants more of it, ... */
+    struct buf asked;    /* ... from where on */
     bool asks_only, repeated; /* shell_repeated: state_repeated instead of state_apply, and what it returned */
     const struct redo *redo; /* the log of the next opening; NULL: the database's own */
     size_t memory_bytes;     /* for the next opening; 0: 64 MiB */

@@ -1,0 +1,84 @@
+/* sifting.c: runs sifters for POPs in a shell (sifting.h). */
+#include "tests/lib/sifting.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "protocol/resp/resp.h"
+
+#define SIFTING_ROUNDS_MAX 1000
+
+static void sifting_must(bool holds, const char *what)
+{
+    if (holds)
+        return;
+    (void)fprintf(stderr, "sifting: %s\n", what);
+    abort();
+}
+
+/* The line as a POP; its words point into the reader, which the caller frees. */
+static void sifting_parse(const char *line, struct buf *bytes, struct resp_reader *reader, struct command_space *space,
+                          struct command *ret_cmd)
+{
+    struct slice *words = NULL, pop[80];
+    size_t n = 0, used = 0;
+    char err[300];
+    resp_reader_init(reader, MIB(1));
+    buf_put_str(bytes, line);
+    buf_put_str(bytes, "\r\n");
+    sifting_must(resp_reader_next(reader, buf_slice(bytes), &words, &n, &used, err, sizeof(err)) == ST_OK && n < 80, line);
+    memcpy(pop, words, n * sizeof(*pop));
+    pop[0] = SLICE_LIT("POP");
+    sifting_must(command_from_words(space, pop, n, ret_cmd, err, sizeof(err)) == ST_OK, line);
+}
+
+bool sifting_look(struct shell *s, const char *line, struct slice asked, struct buf *found, uint32_t *steps)
+{
+    struct resp_reader reader;
+    struct command_space space;
+    struct command cmd;
+    struct buf bytes;
+    enum status st = ST_BUSY;
+    uint32_t n = 0;
+    command_space_init(&space);
+    buf_init(&bytes, 0);
+    sifting_parse(line, &bytes, &reader, &space, &cmd);
+    if (s->inside)
+        s->inside(true);
+    struct sifter *sifter = sifter_new(&cmd, asked);
+    for (; sifter && st == ST_BUSY && n < SIFTING_ROUNDS_MAX; n++) {
+        struct view *v = view_open(s->store);
+        st = v ? sifter_step(sifter, v) : ST_NOMEM;
+        view_close(v);
+    }
+    if (s->inside)
+        s->inside(false);
+    sifting_must(st != ST_BUSY || !sifter, "there is no end to it");
+    bool all = sifter && sifter_saw_all(sifter);
+    buf_reset(found, 0);
+    if (sifter)
+        buf_put_slice(found, sifter_found(sifter));
+    if (steps)
+        *steps = n;
+    sifter_free(sifter);
+    resp_reader_free(&reader);
+    command_space_free(&space);
+    buf_free(&bytes);
+    return all;
+}
+
+const char *sifting_do(struct shell *s, const char *line)
+{
+    struct buf found;
+    const char *said = shell_do(s, "%s", line);
+    buf_init(&found, 0);
+    for (int i = 0; s->sift && s->status == ST_OK; i++) {
+        sifting_must(i < SIFTING_ROUNDS_MAX, "there is no end to it");
+        (void)sifting_look(s, line, buf_slice(&s->asked), &found, NULL);
+        s->sifted = buf_slice(&found);
+        said = shell_do(s, "%s", line);
+        s->sifted = slice_of(NULL, 0);
+    }
+    buf_free(&found);
+    return said;
+}

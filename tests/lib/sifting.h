@@ -1,0 +1,17 @@
+/*
+ * sifting.h: POPs of groups with a FILTER WHERE in a shell: looks at messages for them, as a loop of the broker does
+ * (broker/serve/sieve.h).
+ */
+#ifndef HALFMQ_TESTS_SIFTING_H
+#define HALFMQ_TESTS_SIFTING_H
+
+#include "tests/lib/shell.h"
+
+/* shell_do of a POP or TAKE, again and again until it is known which messages match. */
+const char *sifting_do(struct shell *s, const char *line);
+
+/* What is found out for that POP; asked: where the last one has stopped, or empty. steps: how many were needed, may be
+ * NULL. Returns whether everything was looked at. */
+bool sifting_look(struct shell *s, const char *line, struct slice asked, struct buf *found, uint32_t *steps);
+
+#endif
