@@ -18,7 +18,7 @@ static bool exec_sift_is_alike(const struct command *a, const struct command *b)
 /* A sifter for this POP and those like it, up to the next one that is not. NULL: no memory. */
 static struct sifter *exec_sift_begin(const struct entry *first)
 {
-    struct sifter *s = sifter_new(&first->cmd);
+    struct sifter *s = sifter_new(&first->cmd, slice_of(NULL, 0));
     for (const struct entry *e = first->next; s && e; e = e->next) {
         if (exec_sift_is_alike(&first->cmd, &e->cmd))
             sifter_want_more(s, &e->cmd);

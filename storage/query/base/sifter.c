@@ -27,6 +27,7 @@ struct sifter {
     const struct command *cmd;
     struct slice asked; /* struct sift_want each, by topic; empty: the group's cursors count */
     struct buf found;
+    uint32_t count;    /* of those that match: no more are wanted */
     uint32_t matched;  /* of all topics that are done */
     uint32_t examined;
     uint32_t n_ranges;
@@ -54,6 +55,7 @@ struct sifter *sifter_new(const struct command *cmd, struct slice asked)
         return NULL;
     s->cmd = cmd;
     s->asked = asked;
+    s->count = (uint32_t)command_number(cmd, OPT_ID_COUNT, 1);
     s->all = true;
     buf_init(&s->found, MIB(1));
     buf_init(&s->wants, MIB(1));
@@ -62,7 +64,7 @@ struct sifter *sifter_new(const struct command *cmd, struct slice asked)
 
 void sifter_want_more(struct sifter *s, const struct command *cmd)
 {
-    s->want += (uint32_t)command_number(cmd, OPT_ID_COUNT, 1);
+    s->count += (uint32_t)command_number(cmd, OPT_ID_COUNT, 1);
 }
 
 void sifter_free(struct sifter *s)
@@ -91,11 +93,6 @@ bool sifter_filters(const struct sifter *s)
 }
 
 static void sifter_spend(struct sifter *s, uint64_t work) { s->work -= work < s->work ? work : s->work; }
-
-static uint32_t sifter_count(const struct sifter *s)
-{
-    return (uint32_t)command_number(s->cmd, OPT_ID_COUNT, 1);
-}
 
 /* ---- what is wanted of a topic ---- */
 
@@ -195,7 +192,7 @@ static enum status sifter_begin_topic(struct sifter *s, struct view *v)
 
 static bool sifter_full(const struct sifter *s)
 {
-    return s->range_left == 0 || s->matched + s->range_matched >= sifter_count(s);
+    return s->range_left == 0 || s->matched + s->range_matched >= s->count;
 }
 
 static bool sifter_put(void *arg, bool matches, int64_t stored_ms)
@@ -322,7 +319,7 @@ enum status sifter_step(struct sifter *s, struct view *v)
 {
     enum status st = ST_OK;
     s->work = STEP_WORK;
-    for (; st == ST_OK && s->topic < s->cmd->n_rest && s->matched < sifter_count(s); s->topic += st == ST_OK)
+    for (; st == ST_OK && s->topic < s->cmd->n_rest && s->matched < s->count; s->topic += st == ST_OK)
         st = s->work > 0 ? sifter_do_topic(s, v) : ST_BUSY;
     if (st != ST_BUSY)
         s->all = s->all && st == ST_OK && s->topic == s->cmd->n_rest;
