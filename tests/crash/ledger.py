@@ -53,6 +53,7 @@ class Ledger:
         self.acked = defaultdict(dict)      # group -> id -> DONE or MAYBE
         self.receipts = defaultdict(set)    # group -> receipts that POP returned
         self.held = []                      # receipts of group "hold", not yet acknowledged
+        self.letters = {}                   # body of a message of topic "bin" -> DONE or MAYBE: acknowledged
         self.outputs = {}                   # id of an input -> body published by COMMIT ... ACK
         self.txid_highest = 0               # of all rounds before this one
         self.txids = set()

@@ -17,10 +17,10 @@ from broker import Message, Refused, Text, encode
 from ledger import DONE, MAYBE, REFUSED, Ledger, Sent, Txn, plain
 from records import batch
 
-QUEUES = {"flow": 3, "batch": 4, "ta": 2, "tb": 1, "out": 2}
+QUEUES = {"flow": 3, "batch": 4, "ta": 2, "tb": 1, "out": 2, "bin": 2}
 COMPRESS = {"batch": "zstd", "ta": "lz4"}
 WORK_TOPICS = ("flow", "batch", "ta", "tb")
-GROUPS = {"work": WORK_TOPICS, "pipe": ("flow",), "hold": ("flow",)}
+GROUPS = {"work": WORK_TOPICS, "pipe": ("flow",), "hold": ("flow",), "bin": ("bin",)}
 LEASE = "2s"
 
 

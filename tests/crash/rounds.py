@@ -12,6 +12,7 @@ import random
 import sys
 import time
 
+import letters
 from audit import Audit
 from broker import Broker, Refused, eventually, pairs
 from ledger import DONE, Ledger
@@ -37,6 +38,8 @@ class Rounds:
         self.ledger = Ledger()
         self.audit = Audit(self.ledger)
         self.workers = make_workers(self.ledger, chance)
+        self.undertaker = letters.Undertaker("undertaker0", self.ledger, random.Random(chance.random()))
+        self.workers += [self.undertaker, letters.Undertaker("undertaker1", self.ledger, random.Random(chance.random()))]
         self.shops = [w for w in self.workers if isinstance(w, Shop)]
         prepare(broker.text())
 
@@ -67,6 +70,7 @@ class Rounds:
             self.audit.check_txns(client, self.shops)
             self.audit.check_outputs()
             self.audit.check_held(client)
+            letters.check(client, self.ledger)
         except Refused as error:  # a topic, a group or a transaction does not exist any more
             self.ledger.problem(f"the audit was refused: {error.text}")
 
@@ -77,9 +81,11 @@ class Rounds:
             while shop.open:
                 shop.decide(client, shop.open.pop())
         self.drain(client)
+        letters.drain(client, self.undertaker)
         self.audit.read_new(client)
         self.audit.check_outputs()
         self.audit.check_all_delivered()
+        letters.check_all_acknowledged(self.ledger, self.audit.store)
         first = dict(self.audit.store)
         self.crash(self.broker, self.chance)
         self.broker.start()
