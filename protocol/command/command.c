@@ -3,6 +3,8 @@
  */
 #include "protocol/command/command.h"
 
+#include "protocol/base/text.h"
+
 const struct option *command_option(const struct command *cmd, enum option_id id)
 {
     if (!(cmd->has & (UINT64_C(1) << id)))
@@ -62,4 +64,21 @@ void command_clone(const struct command *cmd, void *mem, struct command *ret_cmd
         opt[i].v = copy_bytes(cmd->opt[i].v, &at);
         opt[i].v2 = copy_bytes(cmd->opt[i].v2, &at);
     }
+}
+
+bool command_point(struct slice s, int64_t *ret_n)
+{
+    if (slice_equal_nocase(s, SLICE_LIT("EARLIEST"))) {
+        *ret_n = POINT_EARLIEST;
+        return true;
+    }
+    if (slice_equal_nocase(s, SLICE_LIT("LATEST"))) {
+        *ret_n = POINT_LATEST;
+        return true;
+    }
+    if (!text_time(s, ret_n))
+        return false;
+    if (*ret_n < 0) /* nothing was stored before 1970, and the points are negative numbers */
+        *ret_n = 0;
+    return true;
 }

@@ -28,6 +28,7 @@
 
 enum option_type {
     OPT_FLAG,
+    OPT_SWITCH,
     OPT_STR,
     OPT_NAME,
     OPT_INT,
@@ -152,6 +153,9 @@ size_t command_clone_size(const struct command *cmd);
 void command_clone(const struct command *cmd, void *mem, struct command *ret_cmd);
 
 static inline bool command_has(const struct command *cmd, uint64_t mask) { return (cmd->has & mask) != 0; }
+
+/* Reads "earliest", "latest" or a time: *ret_n is POINT_EARLIEST, POINT_LATEST, or Unix milliseconds from 0 on. */
+bool command_point(struct slice s, int64_t *ret_n);
 
 /* The first option with that id, or NULL. */
 const struct option *command_option(const struct command *cmd, enum option_id id);

@@ -33,6 +33,7 @@ static inline void build_start(struct command_space *s, const struct command_inf
     cmd->has = 0;
     cmd->batch = (struct batch_facts){0};
     cmd->sifted = slice_of(NULL, 0);
+    cmd->client = 0;
 }
 
 /* Appends a repeating word; false without memory. */

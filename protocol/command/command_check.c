@@ -52,23 +52,6 @@ static struct bound command_check_bound_of(const struct command *cmd, enum optio
     return (struct bound){0, option_type(id) == OPT_DUR ? DURATION_MS_MAX : INT64_MAX};
 }
 
-static bool command_check_read_point(struct slice s, int64_t *ret_n)
-{
-    if (slice_equal_nocase(s, SLICE_LIT("EARLIEST"))) {
-        *ret_n = POINT_EARLIEST;
-        return true;
-    }
-    if (slice_equal_nocase(s, SLICE_LIT("LATEST"))) {
-        *ret_n = POINT_LATEST;
-        return true;
-    }
-    if (!text_time(s, ret_n))
-        return false;
-    if (*ret_n < 0) /* nothing was stored before 1970, and the points are negative numbers */
-        *ret_n = 0;
-    return true;
-}
-
 static enum status command_check_bad_number(struct bound b, const struct option *o, bool read, struct complaint c)
 {
     const char *word = option_word(o->id);
@@ -96,7 +79,7 @@ static enum status check_number(const struct command *cmd, struct option *o, str
 static enum status check_time(const struct command *cmd, struct option *o, struct complaint c)
 {
     bool point = option_type(o->id) == OPT_POINT && cmd->info->id != CMD_FIND;
-    if (point ? command_check_read_point(o->v, &o->n) : text_time(o->v, &o->n))
+    if (point ? command_point(o->v, &o->n) : text_time(o->v, &o->n))
         return ST_OK;
     char quoted[QUOTED_SIZE];
     text_quote(o->v, QUOTED_BYTES, quoted, sizeof quoted);
@@ -239,6 +222,7 @@ enum status option_check(const struct command *cmd, struct option *o, struct com
     case OPT_REST: return check_name("group", o->v, false, c);
     case OPT_FILTER: return check_filter(o, c);
     case OPT_FLAG:
+    case OPT_SWITCH:
     case OPT_STR:
     case OPT_PAIR: break;
     }
@@ -246,7 +230,7 @@ enum status option_check(const struct command *cmd, struct option *o, struct com
 }
 
 /* What a positional word must be. */
-enum shape { ANY, NAME_READ, NAME_WRITE, TXID, RECEIPT, RANGE, ID, DURATION, NUMBER, POSITION, TOKEN };
+enum shape { ANY, NAME_READ, NAME_WRITE, TXID, RECEIPT, RANGE, ID, DURATION, NUMBER, POSITION, TOKEN, POINT };
 
 struct command_shape {
     uint8_t pos[COMMAND_POS_MAX];
@@ -276,7 +260,11 @@ static const struct command_shape shapes[COMMAND_COUNT] = {
     [CMD_EXTEND] = {{NAME_READ, RANGE, DURATION}, ANY},
     [CMD_REJECT] = {{NAME_READ, RECEIPT}, ANY},
     [CMD_GROUP_CREATE] = {{NAME_WRITE, NAME_READ}, ANY},
+    [CMD_GROUP_SET] = {{NAME_READ, NAME_READ}, ANY},
     [CMD_GROUP_INFO] = {{NAME_READ}, ANY},
+    [CMD_GROUP_PAUSE] = {{NAME_READ, NAME_READ}, ANY},
+    [CMD_GROUP_RESUME] = {{NAME_READ, NAME_READ}, ANY},
+    [CMD_GROUP_SEEK] = {{NAME_READ, NAME_READ, POINT}, ANY},
     [CMD_GROUP_DELETE] = {{NAME_READ}, ANY},
     [CMD_LAG] = {{NAME_READ}, ANY},
     [CMD_DLQ_LIST] = {{NAME_READ}, ANY},
@@ -331,6 +319,9 @@ static enum status command_check_bad_shape(const struct command *cmd, enum shape
         return complain(c, ST_ERR,
                         "%s '%s' is no position: write an offset, earliest, latest, -n (before the end) or @time", name,
                         quoted);
+    case POINT:
+        return complain(c, ST_ERR, "'%s' is not earliest, latest or a time: write Unix milliseconds, RFC 3339 as "
+                                   "2026-01-31T12:00:00Z, or QUEUE n OFFSET o", quoted);
     case ANY:
     case NAME_READ:
     case NAME_WRITE: break;
@@ -357,6 +348,7 @@ static bool command_check_shape_ok(enum shape shape, struct slice v)
     case POSITION: return position_parse(v, &at);
     /* One that was never given out is asked for in vain. */
     case TOKEN: return v.len > 1 && v.data[0] == '@' && text_uint(slice_of(v.data + 1, v.len - 1), &u);
+    case POINT: return command_point(v, &n);
     }
     return false;
 }
@@ -404,6 +396,25 @@ static enum status check_sums(const struct command *cmd, struct complaint c)
     return ST_OK;
 }
 
+static enum status check_group_set(const struct command *cmd, struct complaint c)
+{
+    if (command_has(cmd, OPT(FROM)))
+        return complain(c, ST_ERR, "FROM says where a new group begins: GROUP SEEK moves one that exists");
+    if (cmd->n_opt == 0)
+        return complain(c, ST_ERR, "GROUP SET needs at least one setting: RATE n, FILTER NONE, ORDERED no, ...");
+    return ST_OK;
+}
+
+static enum status check_seek(const struct command *cmd, struct complaint c)
+{
+    bool to = cmd->n_pos > 2, queue = command_has(cmd, OPT(QUEUE)), offset = command_has(cmd, OPT(OFFSET));
+    if (queue != offset)
+        return complain(c, ST_ERR, "QUEUE and OFFSET are given together: QUEUE n OFFSET o");
+    if (to == queue)
+        return complain(c, ST_ERR, "GROUP SEEK goes to one of earliest, latest, a time, and QUEUE n OFFSET o");
+    return ST_OK;
+}
+
 enum status command_check(struct command *cmd, struct complaint c)
 {
     enum status s = check_words(cmd, c);
@@ -426,6 +437,10 @@ enum status command_check(struct command *cmd, struct complaint c)
         return complain(c, ST_ERR, "PGROUP SET needs at least one setting: CHECKIN dur, CHECKURL url, ...");
     if (cmd->info->id == CMD_TOPIC_SET && cmd->n_opt == 0)
         return complain(c, ST_ERR, "TOPIC SET needs at least one setting: QUEUES n, RETENTION dur, MAXBYTES n");
+    if (cmd->info->id == CMD_GROUP_SET)
+        return check_group_set(cmd, c);
+    if (cmd->info->id == CMD_GROUP_SEEK)
+        return check_seek(cmd, c);
     if (command_has(cmd, OPT(DELAY)) && command_has(cmd, OPT(AT)))
         return complain(c, ST_ERR, "DELAY and AT cannot be given together: give one of them");
     if (command_has(cmd, OPT(KEY) | OPT(PROP)) || cmd->info->id == CMD_FIND)

@@ -67,6 +67,7 @@ static enum status named_unknown_key(const struct command_info *info, struct sli
                     list[0] ? list : "no keys");
 }
 
+/* Of a flag or a switch. */
 static bool named_flag_off(struct slice v)
 {
     return slice_equal_nocase(v, SLICE_LIT("NO")) || slice_equal_nocase(v, SLICE_LIT("FALSE")) ||
@@ -128,6 +129,8 @@ enum status command_put(struct command_space *space, struct command *cmd, struct
             return ST_OK;
         o = (struct option){.id = o.id, .n = 1};
     }
+    if (option_type(o.id) == OPT_SWITCH)
+        o = (struct option){.id = o.id, .n = !named_flag_off(value)};
     return build_add_option(space, cmd, o, c);
 }
 

@@ -107,10 +107,17 @@ static enum status parse_take_positional(struct command_space *s, struct command
     return parse_take_rest(s, cmd, w, info->options == 0, c);
 }
 
+static bool parse_is_yes_or_no(struct slice word)
+{
+    return slice_equal_nocase(word, SLICE_LIT("YES")) || slice_equal_nocase(word, SLICE_LIT("NO"));
+}
+
 /* How many words an option takes. */
 static size_t parse_count_values(enum option_type type, const struct words *w)
 {
     bool none = type == OPT_FILTER && w->left > 0 && slice_equal_nocase(w->at[0], SLICE_LIT("NONE"));
+    if (type == OPT_SWITCH)
+        return w->left > 0 && parse_is_yes_or_no(w->at[0]) ? 1 : 0;
     return type == OPT_FLAG ? 0 : type == OPT_PAIR || (type == OPT_FILTER && !none) ? 2 : 1;
 }
 
@@ -140,8 +147,8 @@ static enum status parse_take_option(struct command_space *s, struct command *cm
         o.v = parse_take(w);
     if (values > 1)
         o.v2 = parse_take(w);
-    if (type == OPT_FLAG)
-        o.n = 1;
+    if (type == OPT_FLAG || type == OPT_SWITCH)
+        o.n = !slice_equal_nocase(o.v, SLICE_LIT("NO"));
     enum status st = build_add_option(s, cmd, o, c);
     if (st || type != OPT_REST)
         return st;

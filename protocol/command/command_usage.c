@@ -29,6 +29,7 @@ static const char *const values[OPTION_COUNT] = {
 
 static const char *const values_by_type[] = {
     [OPT_FLAG] = "",
+    [OPT_SWITCH] = "[yes|no]",
     [OPT_STR] = "text",
     [OPT_NAME] = "name",
     [OPT_INT] = "n",
@@ -73,6 +74,8 @@ static void put_rest(const struct command_info *info, struct buf *out)
 void command_usage(const struct command_info *info, struct buf *out)
 {
     uint64_t shown = info->kind == KIND_LATER ? info->options : info->options & ~info->later;
+    if (info->id == CMD_GROUP_SET) /* it is known only to say what to use instead */
+        shown &= ~OPT(FROM);
     buf_put_str(out, info->words);
     for (uint32_t i = 0; i < info->max; i++) {
         /* AUTH alone may lack its first word, not its last. */

@@ -37,6 +37,10 @@
 #define HANDLE_SKIP apply_skip
 #define HANDLE_GROUP_CREATE apply_group_create
 #define HANDLE_GROUP_DELETE apply_group_delete
+#define HANDLE_GROUP_SET apply_group_set
+#define HANDLE_GROUP_PAUSE apply_group_pause
+#define HANDLE_GROUP_RESUME apply_group_resume
+#define HANDLE_GROUP_SEEK apply_group_seek
 #define HANDLE_TOPIC_CREATE apply_topic_create
 #define HANDLE_TOPIC_SET apply_topic_set
 #define HANDLE_TOPIC_PURGE apply_topic_purge

@@ -20,6 +20,8 @@ apply_fn apply_pgroup_set, apply_pgroup_delete;                                /
 apply_fn apply_pop;                                                           /* pop.c */
 apply_fn apply_ack, apply_nack, apply_extend, apply_reject, apply_release, apply_skip;    /* ack.c */
 apply_fn apply_group_create, apply_group_delete;                              /* manage.c */
+apply_fn apply_group_set, apply_group_pause, apply_group_resume;              /* group_set.c */
+apply_fn apply_group_seek;                                                    /* group_seek.c */
 apply_fn apply_topic_create, apply_topic_purge, apply_topic_delete;           /* manage.c */
 apply_fn apply_topic_set;                                                     /* topic_set.c */
 apply_fn apply_dlq_redrive, apply_dlq_purge;                                  /* redrive.c */

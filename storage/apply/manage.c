@@ -1,4 +1,5 @@
 /* manage.c: TOPIC CREATE, PURGE and DELETE, GROUP CREATE and DELETE. */
+#include "storage/apply/group_options.h"
 #include "storage/apply/handlers.h"
 #include "storage/group/group.h"
 #include "storage/model/drop.h"
@@ -72,37 +73,6 @@ void apply_topic_delete(struct state *st, const struct stamp *stamp, const struc
     reply_ok(&out->reply);
 }
 
-/* Reads "d1,d2,...", which command parsing has checked. */
-static void manage_backoff(struct group_settings *set, struct slice text)
-{
-    while (text.len && set->n_backoff < BACKOFF_STEPS_MAX) {
-        const uint8_t *comma = memchr(text.data, ',', text.len);
-        size_t n = comma ? (size_t)(comma - text.data) : text.len;
-        int64_t ms = 0;
-        bool parsed = text_duration(slice_of(text.data, n), &ms);
-        assert(parsed);
-        set->backoff_ms[set->n_backoff++] = ms;
-        size_t used = comma ? n + 1 : n;
-        text = slice_of(text.data + used, text.len - used);
-    }
-}
-
-static void manage_group(const struct command *cmd, struct group_settings *set)
-{
-    group_settings_default(set);
-    set->lease_ms = command_number(cmd, OPT_ID_LEASE, set->lease_ms);
-    set->attempts = (uint32_t)command_number(cmd, OPT_ID_ATTEMPTS, set->attempts);
-    set->from = command_number(cmd, OPT_ID_FROM, set->from);
-    set->ordered = command_option(cmd, OPT_ID_ORDERED) != NULL;
-    const struct option *backoff = command_option(cmd, OPT_ID_BACKOFF), *filter = command_option(cmd, OPT_ID_FILTER);
-    if (backoff)
-        manage_backoff(set, backoff->v);
-    if (filter) {
-        set->filter_kind = (enum filter_kind)filter->n;
-        set->filter = filter->v2;
-    }
-}
-
 void apply_group_create(struct state *st, const struct stamp *stamp, const struct command *cmd,
                         struct outcome *out)
 {
@@ -117,7 +87,8 @@ void apply_group_create(struct state *st, const struct stamp *stamp, const struc
     if (s == ST_OK)
         s = ST_EXISTS;
     struct group_settings set;
-    manage_group(cmd, &set);
+    group_settings_default(&set);
+    group_options_read(cmd, &set);
     if (s == ST_GONE)
         s = group_create(st, stamp->now_ms, cmd->pos[0], t, &set, &gt);
     if (s == ST_OK)

@@ -25,6 +25,7 @@
 #include "storage/group/retry.h"
 #include "storage/group/run_floor.h"
 #include "storage/group/ordered.h"
+#include "storage/group/seek.h"
 #include "storage/group/waiting.h"
 
 #define POP_TOPICS_MAX 64
@@ -101,6 +102,12 @@ static void pop_waiting(struct pop *p, struct gt *gt)
         p->status = waiting_first(&gt->runs, p->st, gt->id, &r);
         if (p->status != ST_OK || !r || r->due_ms > p->stamp->now_ms)
             break;
+        if (seek_voided(gt, r)) {
+            p->expired++;
+            run_drop(&gt->runs, r);
+            group_dirty(p->st, gt);
+            continue;
+        }
         if (r->base < gt->topic->queues[r->queue].floor) {
             p->status = run_floor_one(&gt->runs, r, gt->topic->queues[r->queue].floor);
             p->changed = true;

@@ -137,6 +137,13 @@ struct run_row {
     uint64_t bits[RUN_WORDS_MAX]; /* live messages */
 };
 
+/* True where it was delivered under a number up to base. (One that was released before anybody received it counts as not
+ * delivered under its number.) Where its queue was moved by SEEK, and base is again_base, it means nothing any more. */
+static inline bool run_is_void(uint32_t base, uint32_t attempt, uint32_t delivered)
+{
+    return attempt < base || (attempt == base && delivered > 0);
+}
+
 /* True where it has no live message; such a row is damaged. */
 bool run_row_empty(const struct run_row *r);
 

@@ -161,6 +161,7 @@ enum status gone_group(struct state *st, struct slice group)
     st->meta.groups -= cg->row.topics;
     cg->row.topics = 0;
     cg->row.has_retry = false;
+    cg->row.paused = false;
     cg->row.below = core_next_ref(st); /* also marks meta as changed */
     cgroup_dirty(st, cg);
     struct gone g = {.id = cg->row.below, .name = group};

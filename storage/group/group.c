@@ -232,6 +232,7 @@ enum status group_erase(struct state *st, struct slice group, struct slice topic
     if (row->id >= cg->row.below) { /* otherwise GROUP DELETE has counted it */
         assert(st->meta.groups > 0 && cg->row.topics > 0);
         cg->row.topics--;
+        cg->row.paused = cg->row.paused && cg->row.topics > 0;
         cgroup_dirty(st, cg);
         st->meta.groups--;
         st->meta_dirty = true;
@@ -282,8 +283,7 @@ static enum status group_load(struct state *st, struct slice key, struct slice g
     return ST_OK;
 }
 
-/* The topic was purged: nothing is leased or waits any more. */
-static void group_reset(struct state *st, struct gt *gt)
+void group_drop_runs(struct state *st, struct gt *gt)
 {
     if (group_has_runs(gt))
         runs_delete(st, gt->id);
@@ -291,6 +291,13 @@ static void group_reset(struct state *st, struct gt *gt)
     if (gt->order)
         order_clear(gt->order);
     group_timer_drop(st, gt);
+    group_dirty(st, gt);
+}
+
+/* The topic was purged. */
+static void group_reset(struct state *st, struct gt *gt)
+{
+    group_drop_runs(st, gt);
     for (uint32_t q = 0; q < gt->n_queues; q++) {
         uint64_t floor = gt->topic->queues[q].floor;
         if (gt->queues[q].next < floor)
@@ -298,7 +305,6 @@ static void group_reset(struct state *st, struct gt *gt)
     }
     gt->purges = gt->topic->purges;
     gt->cuts = gt->topic->cuts;
-    group_dirty(st, gt);
 }
 
 /* The topic has more queues now. ST_NOMEM: unchanged. */
@@ -382,7 +388,7 @@ static enum status group_start(struct state *st, struct gt *gt, int64_t from)
     return ST_OK;
 }
 
-static void group_save(struct state *st, const struct gt *gt)
+void group_save(struct state *st, const struct gt *gt)
 {
     struct group_row row = {.id = gt->id,
                             .topic_id = gt->topic->id,
@@ -406,6 +412,14 @@ static void group_save(struct state *st, const struct gt *gt)
     overlay_put(&st->overlay, &key, core_row(st));
     struct key hang = key_topic_group(gt->topic->id, gt->group);
     core_put(st, &hang, slice_of(NULL, 0));
+}
+
+enum status group_set_filter(struct state *st, struct gt *gt, const struct group_settings *set)
+{
+    if (!group_keep_filter(gt, set->filter_kind, set->filter))
+        return ST_NOMEM;
+    gt->filter_ref = core_next_ref(st);
+    return ST_OK;
 }
 
 enum status group_create(struct state *st, int64_t now_ms, struct slice group, struct topic *t,

@@ -110,6 +110,15 @@ enum status group_read(struct state *st, struct slice group, struct slice topic,
 /* Deletes the rows of a gt, and the gt in memory; row: its row G. ST_IO, ST_NOMEM: unchanged. */
 enum status group_erase(struct state *st, struct slice group, struct slice topic, const struct group_row *row) MUST_CHECK;
 
+/* Its settings have changed: writes its row G with the commit group. */
+void group_save(struct state *st, const struct gt *gt);
+
+/* Gives it the filter of *set. ST_NOMEM: unchanged. */
+enum status group_set_filter(struct state *st, struct gt *gt, const struct group_settings *set) MUST_CHECK;
+
+/* Drops all its runs: nothing is leased or waits any more. */
+void group_drop_runs(struct state *st, struct gt *gt);
+
 /* Takes a gt out of memory. What it has not written is lost. */
 void group_forget(struct state *st, struct gt *gt);
 

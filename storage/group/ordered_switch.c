@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "storage/group/order.h"
+#include "storage/group/seek.h"
 #include "storage/group/waiting.h"
 
 /* A message that was under way when the group became ordered. */
@@ -32,6 +33,8 @@ struct switching {
 static enum status switch_read(struct switching *w, struct run *r)
 {
     enum status s = ST_OK;
+    if (r->state == RUN_WAITING && seek_voided(w->gt, r))
+        return ST_OK;
     for (uint32_t i = 0; i < r->count && s == ST_OK; i++) {
         uint64_t offset = r->base + i;
         if (!run_has(r, offset) || offset < w->gt->topic->queues[r->queue].floor)

@@ -439,6 +439,14 @@ struct run *run_from_queue(struct runs *rs, uint32_t queue)
     return RB_NFIND(run_places, &rs->places, &want);
 }
 
+uint64_t run_leased_of(struct runs *rs, uint32_t queue)
+{
+    uint64_t n = 0;
+    for (struct run *r = run_from_queue(rs, queue); r && r->queue == queue; r = RB_NEXT(run_places, &rs->places, r))
+        n += r->live;
+    return n;
+}
+
 /* Places first..last of the run, within it; false: there are none. */
 static bool run_clamp(const struct run *r, uint64_t first, uint64_t last, uint32_t *ret_from,
                       uint32_t *ret_to)

@@ -136,6 +136,9 @@ struct run *run_behind(struct run *r, uint64_t last);
 /* The first leased run of the queue, or of one behind it; NULL: none. */
 struct run *run_from_queue(struct runs *rs, uint32_t queue);
 
+/* How many messages of the queue are leased. */
+uint64_t run_leased_of(struct runs *rs, uint32_t queue);
+
 /* How many of its live messages are in first..last. */
 uint32_t run_live_in(const struct run *r, uint64_t first, uint64_t last);
 

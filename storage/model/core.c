@@ -39,7 +39,8 @@ void core_news(struct state *st, struct news_slot *slot, uint32_t count)
         st->fx.keys[slot->at] = slot->key;
         st->fx.counts[slot->at] = 0;
     }
-    st->fx.counts[slot->at] += count;
+    uint32_t *sum = &st->fx.counts[slot->at];
+    *sum = count < NEWS_ALL - *sum ? *sum + count : NEWS_ALL;
 }
 
 void core_gone(struct state *st, struct slice a, struct slice b)

@@ -213,7 +213,9 @@ struct state {
 uint64_t core_next_id(struct state *st, const struct stamp *stamp);
 uint64_t core_next_ref(struct state *st);
 
-/* Adds to the group's news: count more messages, or checks, are ready under the slot's key. */
+/* Adds to the group's news: count more messages, or checks, are ready under the slot's key. NEWS_ALL: all that wait for
+ * it look again. */
+#define NEWS_ALL UINT32_MAX
 void core_news(struct state *st, struct news_slot *slot, uint32_t count);
 
 /* Adds to the news that something was deleted, so that nobody waits for it any longer: the group a on topic b, or the

@@ -202,7 +202,11 @@ static enum status lag_run(struct view *v, struct lag_reader *lr, struct lag_top
                            const struct run_row *run)
 {
     struct lag *lag = &lr->st.lag;
+    const struct cursor_row *c = &lr->st.cursor;
     uint64_t live = 0, first = 0;
+    bool sought = c->sought && run->state == RUN_WAITING && queue < c->n_queues && base < c->again[queue];
+    if (sought && run_is_void(c->again_base[queue], run->attempt, run->delivered))
+        return ST_OK;
     enum status s = lag_live(v, &lr->topics, t, queue, base, run, &live, &first);
     if (s != ST_OK)
         return s;

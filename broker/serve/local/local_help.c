@@ -50,6 +50,7 @@ static const char *value_of(enum option_id id)
 {
     static const char *const words[] = {
         [OPT_FLAG] = "no value",
+        [OPT_SWITCH] = "yes, no, or no value: yes",
         [OPT_STR] = "text",
         [OPT_NAME] = "a name",
         [OPT_INT] = "a whole number",

@@ -61,7 +61,12 @@ static void any_line(struct twins *t, char *line, size_t size)
                                            "GROUP CREATE g1 t2 ATTEMPTS 1 BACKOFF 10,20", "UNASK 5000000000",
                                            "PGROUP SET pg CHECKMAX 2 CHECKEVERY 5", "PGROUP SET pg TIMEOUT 90 SECRET s",
                                            "PGROUP DELETE pg", "TOPIC SET t0 MAXBYTES 2000", "TOPIC SET t1 QUEUES 6",
-                                           "TOPIC SET t2 RETENTION 1500 MAXBYTES 700"};
+                                           "TOPIC SET t2 RETENTION 1500 MAXBYTES 700",
+                                           "GROUP SET g0 t0 RATE 50 INFLIGHT 4", "GROUP SET g0 t0 RATE 0 INFLIGHT 0 BACKOFF 5",
+                                           "GROUP SET g1 t1 RATE 7 ATTEMPTS 3", "GROUP PAUSE g0", "GROUP PAUSE g1 t1",
+                                           "GROUP RESUME g0", "GROUP RESUME g1", "GROUP SEEK g0 t0 earliest",
+                                           "GROUP SEEK g1 t1 QUEUE 1 OFFSET 3", "GROUP SEEK g0 t2 QUEUE 0 OFFSET 1",
+                                           "GROUP SEEK g1 t0 latest", "GROUP SEEK g1 t2 1795501800500"};
         (void)snprintf(line, size, "%s", rare[below(t, sizeof(rare) / sizeof(rare[0]))]);
     }
     }

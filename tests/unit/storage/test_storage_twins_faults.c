@@ -143,6 +143,20 @@ static void any_receipt(char *line)
     (void)snprintf(line, LINE_SIZE, "%s g%u t%u:%u:%u%s#%u%s", words[what], group, topic, q, o, range, attempt, more);
 }
 
+/* Groups are limited, paused and moved. */
+static void any_group(char *line)
+{
+    static const char *const what[] = {"SET", "SET", "PAUSE", "RESUME", "RESUME", "SEEK", "SEEK", "SEEK"};
+    static const char *const set[] = {"RATE 40", "RATE 0 INFLIGHT 0", "INFLIGHT 7", "RATE 3 BACKOFF 20", "ATTEMPTS 2 BACKOFF 0"};
+    static const char *const to[] = {"earliest", "latest", "QUEUE 0 OFFSET 3", "QUEUE 1 OFFSET 0", "1795501800200"};
+    unsigned k = below(8), more = below(5);
+    if (k >= 2 && k < 5 && below(2))
+        (void)snprintf(line, LINE_SIZE, "GROUP %s g%u", what[k], below(2));
+    else
+        (void)snprintf(line, LINE_SIZE, "GROUP %s g%u t%u %s", what[k], below(2), below(3),
+                       k < 2 ? set[more] : k < 5 ? "" : to[more]);
+}
+
 static void any_rare(char *line)
 {
     static const char *const rare[] = {
@@ -188,8 +202,10 @@ static void any_line(char *line, unsigned bulk)
                        1 + below(30), 1 + below(60));
     else if (kind < 14)
         (void)snprintf(line, LINE_SIZE, "POP g%u t%u t%u COUNT 1000", below(2), below(3), below(3));
-    else if (kind < 19)
+    else if (kind < 18)
         any_receipt(line);
+    else if (kind < 19 && below(2))
+        any_group(line);
     else
         any_rare(line);
 }

@@ -359,8 +359,6 @@ static void what_is_not_available_does_nothing(void **state)
     refused("SEND t b KEY k PRIORITY 5", ST_ERR,
             "not available yet: PRIORITY of SEND; nothing was done");
     refused("HALF p t b PRIORITY 0", ST_ERR, "not available yet: PRIORITY of HALF; nothing was done");
-    refused("GROUP CREATE g t RATE 5", ST_ERR,
-            "not available yet: RATE of GROUP CREATE; nothing was done");
 }
 
 static void names_are_names(void **state)
@@ -602,9 +600,8 @@ static void usage_is_made_for_each(void **state)
     buf_reset(&b, 4096);
     command_usage(command_info(CMD_GROUP_SET), &b);
     assert_true(slice_equal(
-        buf_slice(&b), SLICE_LIT("GROUP SET group topic [LEASE dur] [FROM earliest|latest|time] "
-                                 "[FILTER TAG a||b | WHERE sql92 | NONE] [ORDERED] [ATTEMPTS n] "
-                                 "[BACKOFF d1,d2,...] [RATE n] [INFLIGHT n]")));
+        buf_slice(&b), SLICE_LIT("GROUP SET group topic [LEASE dur] [FILTER TAG a||b | WHERE sql92 | NONE] "
+                                 "[ORDERED [yes|no]] [ATTEMPTS n] [BACKOFF d1,d2,...] [RATE n] [INFLIGHT n]")));
     buf_free(&b);
 }
 

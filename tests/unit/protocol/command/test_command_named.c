@@ -179,28 +179,42 @@ static void auth_may_lack_its_user(void **state)
     refused("auth", PAIRS(), ST_ERR, "key 'pass' is missing: auth needs it");
 }
 
-/* No available command has a flag yet, so this tests the rule with a command line of its own. */
 static void flags_can_be_off(void **state)
 {
     (void)state;
-    struct command_info info = *command_info(CMD_GROUP_CREATE);
+    const struct command_info *info = command_info(CMD_GROUP_SEEK);
     struct slice none = slice_of(NULL, 0);
     static const char *const off[] = {"no", "NO", "0", "false", "False"};
     static const char *const on[] = {"yes", "1", "true", "", "off"};
-    info.later = 0;
     for (size_t i = 0; i < sizeof off / sizeof *off; i++) {
-        assert_int_equal(command_begin(&space, &info, &cmd, err, sizeof err), ST_OK);
-        assert_int_equal(command_put(&space, &cmd, SLICE_LIT("ordered"), slice_str(off[i]), none,
+        assert_int_equal(command_begin(&space, info, &cmd, err, sizeof err), ST_OK);
+        assert_int_equal(command_put(&space, &cmd, SLICE_LIT("dryrun"), slice_str(off[i]), none,
                                      err, sizeof err),
                          ST_OK);
-        assert_false(command_has(&cmd, OPT(ORDERED)));
+        assert_false(command_has(&cmd, OPT(DRYRUN)));
     }
     for (size_t i = 0; i < sizeof on / sizeof *on; i++) {
-        assert_int_equal(command_begin(&space, &info, &cmd, err, sizeof err), ST_OK);
-        assert_int_equal(command_put(&space, &cmd, SLICE_LIT("ordered"), slice_str(on[i]), none,
+        assert_int_equal(command_begin(&space, info, &cmd, err, sizeof err), ST_OK);
+        assert_int_equal(command_put(&space, &cmd, SLICE_LIT("dryrun"), slice_str(on[i]), none,
                                      err, sizeof err),
                          ST_OK);
-        assert_int_equal(command_number(&cmd, OPT_ID_ORDERED, 0), 1);
+        assert_int_equal(command_number(&cmd, OPT_ID_DRYRUN, 0), 1);
+    }
+}
+
+/* A switch that is off was said to be so: GROUP SET changes it. */
+static void switches_can_be_off(void **state)
+{
+    (void)state;
+    struct command_info info = *command_info(CMD_GROUP_SET);
+    struct slice none = slice_of(NULL, 0);
+    static const char *const words[] = {"no", "false", "0", "yes", "true", ""};
+    info.later = 0;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        assert_int_equal(command_begin(&space, &info, &cmd, err, sizeof err), ST_OK);
+        assert_int_equal(command_put(&space, &cmd, SLICE_LIT("ordered"), slice_str(words[i]), none, err, sizeof err), ST_OK);
+        assert_true(command_has(&cmd, OPT(ORDERED)));
+        assert_int_equal(command_number(&cmd, OPT_ID_ORDERED, 7), i >= 3);
     }
 }
 
@@ -306,6 +320,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(commit_with_acknowledgements, setup, teardown),
         cmocka_unit_test_setup_teardown(auth_may_lack_its_user, setup, teardown),
         cmocka_unit_test_setup_teardown(flags_can_be_off, setup, teardown),
+        cmocka_unit_test_setup_teardown(switches_can_be_off, setup, teardown),
         cmocka_unit_test_setup_teardown(clones_own_their_bytes, setup, teardown),
         cmocka_unit_test_setup_teardown(random_lines_never_crash, setup, teardown),
     };
