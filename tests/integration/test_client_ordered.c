@@ -138,12 +138,54 @@ static void close_consumer(hmq_consumer *consumer)
     RIG_CHECK(hmq_consumer_close(consumer, RIG_DEADLINE_MS, &err), &err);
 }
 
+/* As in_order, but the group is ORDERED at the broker, which redelivers what is requeued; there are two consumers. */
+static enum hmq_verdict in_order_by_group(void *arg, const hmq_message *m, hmq_retry *retry)
+{
+    struct keys *k = arg;
+    unsigned key, number;
+    parse(m, &key, &number);
+    k->wrong += k->running[key]++ > 0;
+    k->wrong += k->next[key] != number;
+    k->wrong += hmq_message_tries(m) != 1;
+    k->calls++;
+    k->running[key]--;
+    if (retries(number) && hmq_message_attempt(m) == 1) {
+        retry->delay_ms = 5;
+        k->retried++;
+        return HMQ_NACK;
+    }
+    k->next[key]++;
+    k->handled++;
+    return HMQ_ACK;
+}
+
+static void test_an_ordered_group(void **state)
+{
+    (void)state;
+    struct keys k = {.keeps = false};
+    hmq_consumer *consumers[2];
+    const char *topic = "by_group";
+    hmq_error err;
+    fill(topic);
+    for (int i = 0; i < 2; i++) {
+        hmq_options *o = rig_options_for(rig.broker->port, "?ordered=yes&workers=2");
+        RIG_CHECK(hmq_consumer_new(rig.client, "g", &topic, 1, in_order_by_group, &k, o, &consumers[i], &err), &err);
+        hmq_options_free(o);
+    }
+    wait_for(&k.handled, KEYS * EACH, "all are handled");
+    for (int i = 0; i < 2; i++)
+        close_consumer(consumers[i]);
+    assert_int_equal(k.wrong, 0);
+    assert_int_equal(k.retried, KEYS * 9);
+    expect_no_lag(topic);
+}
+
 static void test_one_after_another(void **state)
 {
     (void)state;
     struct keys k = {.keeps = false};
     fill("ordered");
-    hmq_consumer *consumer = consume("ordered", &k, NULL, "?ordered=yes&workers=4");
+    hmq_consumer *consumer = consume("ordered", &k, NULL, "?ordered=yes&order_group=no&workers=4");
     wait_for(&k.handled, KEYS * EACH, "all are handled");
     close_consumer(consumer);
     assert_int_equal(k.wrong, 0);
@@ -159,7 +201,7 @@ static void test_a_kept_message_holds_its_key(void **state)
     struct keys k = {.keeps = true};
     hmq_error err;
     fill("held");
-    hmq_consumer *consumer = consume("held", &k, NULL, "?ordered=yes&workers=3&prefetch=10000");
+    hmq_consumer *consumer = consume("held", &k, NULL, "?ordered=yes&order_group=no&workers=3&prefetch=10000");
     wait_for(&k.handled, (KEYS - 1) * EACH + 1, "all of the other keys are handled");
     assert_int_equal(k.next[0], 1);
     RIG_CHECK(hmq_consumer_pause(consumer, RIG_DEADLINE_MS, &err), &err);
@@ -177,7 +219,7 @@ static void test_closed_in_the_middle(void **state)
     (void)state;
     struct keys k = {.keeps = false};
     fill("middle");
-    hmq_consumer *consumer = consume("middle", &k, NULL, "?ordered=yes&workers=2");
+    hmq_consumer *consumer = consume("middle", &k, NULL, "?ordered=yes&order_group=no&workers=2");
     wait_for(&k.handled, 100, "some are handled");
     close_consumer(consumer);
     unsigned before = k.handled;
@@ -268,7 +310,7 @@ static void test_while_the_broker_dies(void **state)
     hmq_error err;
     pthread_t thread;
     fill(topic);
-    hmq_options *o = rig_options_for(rig.broker->port, "?ordered=yes&workers=4&lease_ms=1000&wait_ms=100");
+    hmq_options *o = rig_options_for(rig.broker->port, "?ordered=yes&order_group=no&workers=4&lease_ms=1000&wait_ms=100");
     RIG_CHECK(hmq_consumer_new(rig.client, "g", &topic, 1, handle_anyhow, &d, o, &consumer, &err), &err);
     hmq_options_free(o);
     assert_int_equal(pthread_create(&thread, NULL, end_anyhow, &d), 0);
@@ -339,7 +381,7 @@ static void test_several_at_once_in_order(void **state)
     (void)state;
     struct keys k = {.keeps = false};
     fill("both");
-    hmq_consumer *consumer = consume("both", &k, handle_batch, "?ordered=yes&workers=2&batch_wait_ms=1");
+    hmq_consumer *consumer = consume("both", &k, handle_batch, "?ordered=yes&order_group=no&workers=2&batch_wait_ms=1");
     wait_for(&k.handled, KEYS * EACH, "all are handled");
     close_consumer(consumer);
     assert_int_equal(k.wrong, 0);
@@ -351,6 +393,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_after_another),
+        cmocka_unit_test(test_an_ordered_group),
         cmocka_unit_test(test_a_kept_message_holds_its_key),
         cmocka_unit_test(test_closed_in_the_middle),
         cmocka_unit_test(test_while_the_broker_dies),
