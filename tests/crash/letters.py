@@ -42,14 +42,14 @@ class Undertaker(Worker):
             message = Message(item)
             letters.append(message)
             if acked.get(message.body) == DONE:
-                self.ledger.problem(f"{GROUP}: {message} was handed out after its acknowledged ACK")
+                self.ledger.problem(f"{GROUP}: {message.id} was handed out after its acknowledged ACK")
             with self.ledger.lock:
                 if message.id in self.ledger.receipts[GROUP]:
                     self.ledger.problems.append(f"{GROUP}: the receipt {message.id} was handed out twice")
                 self.ledger.receipts[GROUP].add(message.id)
             origin = message.attributes.get("origin")
             if (origin is not None) != message.topic.startswith("%RETRY%") or origin and not origin.startswith(b"bin:"):
-                self.ledger.problem(f"{GROUP}: {message} has the origin {origin}")
+                self.ledger.problem(f"{GROUP}: {message.id} has the origin {origin}")
         chosen = [(m, self.random.random() < rejects) for m in letters]
         for message, dies in chosen:
             if not dies:
