@@ -36,7 +36,7 @@ static void any_line(struct twins *t, char *line, size_t size)
     static const char *const options[] = {"", " QUEUE 1", " ORDER k", " TTL 100", " KEY a KEY b", " DEDUP d",
                                           " DELAY 60", " DELAY 5 QUEUE 2 TTL 90"};
     const char *option = options[below(t, 8)];
-    switch (below(t, 20)) {
+    switch (below(t, 24)) {
     case 0:
     case 1:
     case 2: (void)snprintf(line, size, "SEND t%u m%s", topic, option); break;
@@ -56,6 +56,10 @@ static void any_line(struct twins *t, char *line, size_t size)
     case 15: (void)snprintf(line, size, "ACK g%u t%u:%u:%u-%u#1", group, topic, q, o, o + n); break;
     case 16: (void)snprintf(line, size, "EXTEND g%u t%u:%u:%u-%u#1 %u", group, topic, q, o, o + n, o); break;
     case 17: (void)snprintf(line, size, "RELEASE g%u t%u:%u:%u-%u#1", group, topic, q, o, o + n); break;
+    case 20: (void)snprintf(line, size, "DLQ REDRIVE g%u COUNT %u", group, n + 1); break;
+    case 21: (void)snprintf(line, size, "DLQ REDRIVE g%u %%DLQ%%g%u:0:%u", group, group, o % 20); break;
+    case 22: (void)snprintf(line, size, "%s g%u %%RETRY%%g%u:0:%u#1", n < 3 ? "REJECT" : "ACK", group, group, o % 20); break;
+    case 23: (void)snprintf(line, size, "POP g%u %%DLQ%%g%u COUNT %u", group, 1 - group, n); break;
     default: {
         static const char *const rare[] = {"TOPIC PURGE t0", "TOPIC DELETE t1", "GROUP DELETE g1", "TICK",
                                            "GROUP CREATE g1 t2 ATTEMPTS 1 BACKOFF 10,20", "UNASK 5000000000",
