@@ -131,6 +131,68 @@ def test_a_repeat_is_answered_while_full():
         assert c.call("HALF", "pg", "t", "b", "DEDUP", "x") == txid
 
 
+def letters(c, n):
+    """Makes n dead letters of group g, with bodies of their own."""
+    bodies = {f"{i}-".encode() + b"x" * 3000 for i in range(n)}
+    for body in bodies:
+        c.call("SEND", "t", body, "QUEUE", "0")
+    while got := c.call("POP", "g", "t", "COUNT", "100"):
+        for m in got:
+            c.call("REJECT", "g", m[0])
+    return bodies
+
+
+def dead(c):
+    bodies, cursor = set(), b"0"
+    while True:
+        cursor, page = c.call("DLQ", "LIST", "g", "COUNT", "1000", "CURSOR", cursor)
+        bodies |= {Message(m).body for m in page}
+        if cursor == b"0":
+            return bodies
+
+
+def test_full_while_dead_letters_are_redriven():
+    """REDRIVE stores each letter anew. Where there is no room it is refused, and has done nothing; PURGE is done."""
+    if not DISK:
+        return
+    clear()
+    with Broker(*FLAGS[:2], "--disk_reserve", "2MiB", *FLAGS[4:]) as broker:
+        c = broker.text()
+        bodies = letters(c, 300)
+        assert dead(c) == bodies
+        redriven = 0
+        try:
+            while redriven < 250:
+                redriven += c.call("DLQ", "REDRIVE", "g", "COUNT", "1")
+                c.send("SEND", "t", b"x" * 60000)
+                c.read_value()  # stored, or refused
+            raise AssertionError("the disk is not full")
+        except Refused as refused:
+            assert refused.code == "DISKFULL", refused
+        assert len(dead(c)) == 300 - redriven, redriven
+        broker.kill()
+        broker.start()
+        c = broker.text()
+        assert len(dead(c)) == 300 - redriven
+        c.call("TOPIC", "DELETE", "t")  # makes room
+        c.call("TOPIC", "CREATE", "t")
+
+        def goes_on():
+            nonlocal redriven
+            try:
+                redriven += c.call("DLQ", "REDRIVE", "g")
+            except Refused as refused:
+                assert refused.code == "DISKFULL", refused
+            return redriven == 300
+
+        eventually(goes_on, "there is room again")
+        got = []
+        while messages := c.call("POP", "g", "t", "COUNT", "100"):
+            got += [Message(m).body for m in messages]
+        assert len(got) == 300 and set(got) == bodies, len(got)
+        assert not dead(c) and c.call("DLQ", "PURGE", "g") == 0
+
+
 def resize(size):
     """Gives the small file system another size, and empties it."""
     clear()
