@@ -28,12 +28,9 @@
 
 /* ---- the way back ---- */
 
-/* A POP without WAIT has come back with nothing, but not come to the end of what it may look at: it goes on. Messages
- * are looked at for it, if that is what it needs, but not again once that was done with all that there was a moment ago. */
-static bool dispatch_goes_on(struct loop *l, struct entry *e)
+/* Has messages looked at for a POP without WAIT, or submits it again. */
+static bool dispatch_again(struct loop *l, struct entry *e)
 {
-    if (e->cmd.info->id != CMD_POP || e->fate != ST_OK || !e->out.nothing)
-        return false;
     if (e->out.sift && e->sift_failed)
         e->fate = ST_BUSY;
     if (e->out.sift)
@@ -47,26 +44,31 @@ static bool dispatch_goes_on(struct loop *l, struct entry *e)
     return e->fate == ST_OK;
 }
 
-/* An entry of a connection came back from the journal: reply, or park it, or go on with its waiter. */
-static void dispatch_done(struct journal_client *owner, struct entry *e)
+/* A POP without WAIT has come back with nothing, but not come to the end of what it may look at: it goes on. Messages
+ * are looked at for it, if that is what it needs, but not again once that was done with all that there was a moment ago. */
+static bool dispatch_goes_on(struct conn *c, struct entry *e)
 {
-    struct loop *l = loop_of(owner);
-    if (e->arg) {
-        wait_back(l, e);
-        return;
-    }
-    struct conn *c = conn_at(l, e->slot, e->generation);
-    if (!c || conn_is_doomed(c)) {
-        giveback_entry(l, e);
-        if (c)
-            conn_entry_back(c, e);
-        else
-            conn_entry_lost(l, e);
+    struct session *s = session_of(c);
+    if (e->cmd.info->id != CMD_POP || e->fate != ST_OK || !e->out.nothing)
+        return false;
+    s->going_on = conn_is_text(c) ? e : NULL; /* before, since it may come back at once */
+    bool again = dispatch_again(c->loop, e);
+    if (!again)
+        s->going_on = NULL;
+    return again;
+}
+
+/* Whose turn to be replied to it is: replies, or parks it. */
+static void dispatch_back(struct conn *c, struct entry *e)
+{
+    if (conn_is_doomed(c)) {
+        giveback_entry(c->loop, e);
+        conn_entry_back(c, e);
         entry_free(e);
         return;
     }
     bool waits = wait_allowed(&e->cmd), parks = waits && e->fate == ST_OK && e->out.nothing;
-    if (!waits && dispatch_goes_on(l, e))
+    if (!waits && dispatch_goes_on(c, e))
         return;
     if (parks && wait_park(c, e)) {
         conn_entry_back(c, e);
@@ -80,6 +82,41 @@ static void dispatch_done(struct journal_client *owner, struct entry *e)
         answer_entry(c, e);
     conn_entry_back(c, e);
     delivery_free(e);
+}
+
+/* An entry of a connection came back from the journal: reply, or park it, or go on with its waiter. On a text connection
+ * replies have the order of the requests, so it may have to wait for an earlier one that goes on. */
+static void dispatch_done(struct journal_client *owner, struct entry *e)
+{
+    struct loop *l = loop_of(owner);
+    if (e->arg) {
+        wait_back(l, e);
+        return;
+    }
+    struct conn *c = conn_at(l, e->slot, e->generation);
+    if (!c) {
+        giveback_entry(l, e);
+        conn_entry_lost(l, e);
+        entry_free(e);
+        return;
+    }
+    struct session *s = session_of(c);
+    if (s->going_on && s->going_on != e) {
+        entry_push(&s->behind, e);
+        return;
+    }
+    s->going_on = NULL;
+    for (; e; e = s->going_on ? NULL : entry_pop(&s->behind))
+        dispatch_back(c, e);
+}
+
+void dispatch_drop(struct conn *c)
+{
+    struct session *s = session_of(c);
+    for (struct entry *e; (e = entry_pop(&s->behind)); entry_free(e)) {
+        giveback_entry(c->loop, e);
+        conn_entry_lost(c->loop, e);
+    }
 }
 
 /* ---- the way in ---- */

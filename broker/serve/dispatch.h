@@ -8,7 +8,8 @@
  *                          └── news, time ──────────┴──────────────────────────────────────┘
  *
  * Order on a text connection: WRITE commands may be in flight together, since entries come back in
- * the order of their submission. Everything else (QUERY, LOCAL, a POP that may park, an error)
+ * the order of their submission. (A POP that has looked at much, and found nothing yet, is submitted again; what came
+ * back meanwhile is replied to after it.) Everything else (QUERY, LOCAL, a POP that may park, an error)
  * first waits until nothing is in flight: STALL tells the parser to stop and to come again. That
  * is also why a client reads its own writes. On MessagePack-RPC replies carry ids and nothing waits.
  *
@@ -21,5 +22,8 @@
 
 /* session_ops.command. cmd and its slices are only good during the call. */
 enum verdict dispatch(struct conn *c, const struct command *cmd, struct request rq);
+
+/* The connection ends: gives back what waits to be replied to. */
+void dispatch_drop(struct conn *c);
 
 #endif

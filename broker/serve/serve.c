@@ -56,6 +56,7 @@ static void serve_gone(struct conn *c)
     exec_drop(c);
     giveback_marks(c->loop, &s->marks);
     deliveries_give_back(c);
+    dispatch_drop(c);
     conn_need(c, CONN_COUNTS_SENT, false);
     marks_fini(&s->marks);
     asks_fini(&s->asks);

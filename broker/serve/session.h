@@ -37,6 +37,8 @@ struct session {
     uint32_t n_streams;
     uint64_t last_stream; /* id */
     struct marks marks; /* leases that stand in the output: of streams, ... */
+    struct entry *going_on; /* a POP without WAIT that was submitted again; NULL: none (text connections) ... */
+    struct entry_list behind; /* ... and what has come back since, and is replied to after it */
     struct entry_list delivering; /* ... and of POPs */
     struct long_reply *long_reply; /* NULL: none is being made */
     struct client_listing *client_listing; /* the same */
