@@ -4,6 +4,8 @@
  */
 #include "tests/lib/model.h"
 
+#include "tests/lib/model_order.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -223,21 +225,40 @@ static bool buried(const struct model *m, int topic, int queue, uint32_t offset)
     return !expired(m, topic, queue, offset) && m->topics[topic].queues[queue].messages[offset].harm != M_LOST;
 }
 
+static void settle_one(struct model *m, int group, int topic, int queue, uint32_t offset)
+{
+    struct m_gt *gt = &m->gts[group][topic];
+    struct m_cell *c = &gt->cells[queue][offset];
+    bool dies = c->attempt - gt->base >= gt->attempts;
+    m->dead[group] += dies && buried(m, topic, queue, offset);
+    m->cut = m->cut || (dies && m->topics[topic].queues[queue].messages[offset].harm == M_LOST);
+    c->state = dies ? M_DONE : model_failed(m, group, topic, queue, offset);
+}
+
+/* The lease that is over and ended first. False: there is none. */
+static bool first_over(const struct model *m, int group, int topic, int *ret_queue, uint32_t *ret_offset)
+{
+    int64_t first = INT64_MAX;
+    for (int q = 0; q < M_QUEUES; q++) {
+        for (uint32_t o = 0; o < m->topics[topic].queues[q].end; o++) {
+            const struct m_cell *c = &m->gts[group][topic].cells[q][o];
+            if (c->state != M_LEASED || c->due_ms > m->now_ms || c->due_ms >= first)
+                continue;
+            first = c->due_ms;
+            *ret_queue = q;
+            *ret_offset = o;
+        }
+    }
+    return first < INT64_MAX;
+}
+
 /* Handles expired leases: the messages become ready again, or go to the dead letters. */
 static void settle(struct model *m, int group, int topic)
 {
-    struct m_gt *gt = &m->gts[group][topic];
-    for (int q = 0; gt->there && q < M_QUEUES; q++) {
-        for (uint32_t o = 0; o < m->topics[topic].queues[q].end; o++) {
-            struct m_cell *c = &gt->cells[q][o];
-            if (c->state != M_LEASED || c->due_ms > m->now_ms)
-                continue;
-            bool dies = c->attempt - gt->base >= gt->attempts;
-            m->dead[group] += dies && buried(m, topic, q, o);
-            m->cut = m->cut || (dies && m->topics[topic].queues[q].messages[o].harm == M_LOST);
-            c->state = dies ? M_DONE : M_WAITING;
-        }
-    }
+    int queue = 0;
+    uint32_t offset = 0;
+    while (m->gts[group][topic].there && first_over(m, group, topic, &queue, &offset))
+        settle_one(m, group, topic, queue, offset);
 }
 
 void model_pop_begin(struct model *m, struct m_pop *p, int group, int topic)
@@ -248,7 +269,7 @@ void model_pop_begin(struct model *m, struct m_pop *p, int group, int topic)
     for (int q = 0; q < M_QUEUES; q++) {
         for (uint32_t o = 0; o < m->topics[topic].queues[q].end; o++) {
             const struct m_cell *c = &gt->cells[q][o];
-            if (expired(m, topic, q, o))
+            if (expired(m, topic, q, o) || (gt->ordered && !model_may_go(m, group, topic, q, o)))
                 continue;
             p->fresh += c->state == M_FRESH;
             p->waiting += c->state == M_WAITING && c->due_ms <= m->now_ms;
@@ -264,9 +285,11 @@ static void take_fresh(struct model *m, struct m_pop *p, int queue, uint32_t off
         struct m_cell *before = &gt->cells[queue][o];
         if (before->state != M_FRESH)
             continue;
-        must(expired(m, p->topic, queue, o), "a message was passed over");
-        before->state = M_DONE;
+        must(gt->ordered || gt->loose || expired(m, p->topic, queue, o), "a message was passed over");
+        before->state = gt->ordered || gt->loose ? M_FRESH : M_DONE;
     }
+    if (gt->ordered)
+        model_went(m, p->group, p->topic, queue, offset);
     uint32_t stored = m->topics[p->topic].queues[queue].messages[offset].group;
     p->newest = stored > p->newest ? stored : p->newest;
     p->took_fresh++;
@@ -282,6 +305,7 @@ void model_popped(struct model *m, struct m_pop *p, int queue, uint32_t offset, 
     must(c->state != M_DONE, "popped what was acknowledged, dropped or dead");
     must(c->state != M_LEASED, "popped what another holds");
     must(c->state == M_FRESH || c->due_ms <= m->now_ms, "popped before its time");
+    must(!gt->ordered || model_may_go(m, p->group, p->topic, queue, offset), "popped what another of its key holds up");
     must(attempt == c->attempt + 1, "the attempt number does not follow");
     must(attempt - gt->base <= gt->attempts, "popped once too often");
     gt->top = attempt > gt->top ? attempt : gt->top;
@@ -299,11 +323,12 @@ uint32_t model_pop_end(struct model *m, struct m_pop *p, uint32_t wanted)
     if (m->cut && got <= wanted)
         return got;
     must(got == (wanted < ready ? wanted : ready), "POP handed out more or fewer than it should");
-    must(p->took_fresh == 0 || p->took_waiting == p->waiting, "a fresh one came before a waiting one");
-    for (int q = 0; p->took_fresh && q < M_QUEUES; q++) {
+    const struct m_gt *gt = &m->gts[p->group][p->topic];
+    must(p->took_fresh == 0 || p->took_waiting == p->waiting || gt->loose, "a fresh one came before a waiting one");
+    for (int q = 0; p->took_fresh && !gt->ordered && !gt->loose && q < M_QUEUES; q++) {
         const struct m_queue *mq = &m->topics[p->topic].queues[q];
         for (uint32_t o = 0; o < mq->end; o++) {
-            bool left = m->gts[p->group][p->topic].cells[q][o].state == M_FRESH && !expired(m, p->topic, q, o);
+            bool left = gt->cells[q][o].state == M_FRESH && !expired(m, p->topic, q, o);
             must(!left || mq->messages[o].group >= p->newest, "an older one was left behind");
         }
     }
@@ -338,7 +363,7 @@ void model_nack(struct model *m, int group, int topic, int queue, uint32_t offse
         model_reject(m, group, topic, queue, offset);
         return;
     }
-    c->state = M_WAITING;
+    c->state = model_failed(m, group, topic, queue, offset);
     c->due_ms = m->now_ms + delay_ms;
 }
 
@@ -350,7 +375,7 @@ void model_extend(struct model *m, int group, int topic, int queue, uint32_t off
 void model_release(struct model *m, int group, int topic, int queue, uint32_t offset)
 {
     struct m_cell *c = &m->gts[group][topic].cells[queue][offset];
-    *c = (struct m_cell){M_WAITING, c->attempt - 1, m->now_ms};
+    *c = (struct m_cell){model_failed(m, group, topic, queue, offset), c->attempt - 1, m->now_ms};
 }
 
 void model_lag(const struct model *m, int group, int topic, uint32_t *ret_ready, uint32_t *ret_inflight,

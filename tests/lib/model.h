@@ -25,6 +25,8 @@
 #define M_TXN_MESSAGES 4
 #define M_DEDUPS 4
 #define M_DELAYED 24
+#define M_KEYS 5 /* ORDER keys 1.. */
+#define M_SERIALS 4096 /* more than a history has messages */
 
 /* What is damaged of its record (model_harm.h): nothing; all of it, so that the message is lost; its row of the directory. */
 enum m_harm { M_WHOLE, M_LOST, M_ROW };
@@ -75,6 +77,8 @@ struct m_gt {
     uint32_t base; /* its attempt numbers begin behind this: they go on where the group was deleted */
     uint32_t top;  /* and have come so far */
     int64_t lease_ms;
+    bool ordered;
+    bool loose; /* it became ordered, or ceased to be: nobody knows what POP had passed over, which goes first */
     struct m_cell cells[M_QUEUES][M_OFFSETS];
 };
 
@@ -119,6 +123,7 @@ struct model {
     uint32_t dead[M_GROUPS];
     struct m_txn txns[M_TXNS];
     struct m_delayed delayed[M_DELAYED];
+    uint8_t keys[M_SERIALS]; /* ORDER keys of messages, by serial number; 0: none (model_order.h) */
 };
 
 /* Reports a complaint. Does not return. */

@@ -22,6 +22,10 @@ struct pick_choice pick_choice(const struct model *m, struct prng *p, int n_queu
     }
     if (c.queue >= 0)
         n += snprintf(c.text + n, sizeof(c.text) - (size_t)n, " QUEUE %d", c.queue);
+    else if (below(p, 2))
+        c.key = 1 + (uint32_t)below(p, M_KEYS);
+    if (c.key)
+        n += snprintf(c.text + n, sizeof(c.text) - (size_t)n, " ORDER k%u", c.key);
     if (c.ttl >= 0)
         (void)snprintf(c.text + n, sizeof(c.text) - (size_t)n, " TTL %d", (int)c.ttl);
     return c;

@@ -9,6 +9,7 @@
 struct pick_choice {
     int queue;
     int64_t ttl, delay, at; /* -1, 0, 0: none */
+    uint32_t key;           /* ORDER; 0: none */
     char text[100];
 };
 

@@ -22,6 +22,7 @@
 #include "tests/lib/model.h"
 #include "tests/lib/model_check.h"
 #include "tests/lib/model_harm.h"
+#include "tests/lib/model_order.h"
 #include "tests/lib/model_keep.h"
 #include "tests/lib/model_pick.h"
 #include "tests/lib/prng.h"
@@ -124,6 +125,7 @@ static void do_send(void)
     if (below(3) == 0)
         (void)snprintf(options + n, sizeof(options) - (size_t)n, " KEY k%d", below(5));
     uint32_t serial = ++w.m.serial;
+    model_key(&w.m, serial, c.key);
     const char *said = apply("SEND t%d %u%s%s", t, serial, c.text, options);
     if (faulted(said))
         return;
@@ -237,6 +239,7 @@ static void do_half(void)
     if (x)
         (void)snprintf(joins, sizeof(joins), " TXN %llu", (unsigned long long)x->id);
     uint32_t serial = ++w.m.serial;
+    model_key(&w.m, serial, c.key);
     const char *said = apply("HALF pg t%d %u%s%s%s", t, serial, c.text, options, joins);
     if (faulted(said) || model_repeated(&w.m, t, M_HALF, dedup, said))
         return;
@@ -597,14 +600,15 @@ static void do_group_create(void)
 {
     int g = below(M_GROUPS), t = below(M_TOPICS), attempts = 1 + below(4), lease = 1 + below(500);
     enum m_from from = below(2) ? M_EARLIEST : M_LATEST;
-    const char *said = apply("GROUP CREATE g%d t%d FROM %s ATTEMPTS %d LEASE %d", g, t,
-                             from == M_LATEST ? "latest" : "earliest", attempts, lease);
+    bool ordered = below(2);
+    const char *said = apply("GROUP CREATE g%d t%d FROM %s ATTEMPTS %d LEASE %d%s", g, t,
+                             from == M_LATEST ? "latest" : "earliest", attempts, lease, ordered ? " ORDERED" : "");
     if (faulted(said))
         return;
     bool there = w.m.topics[t].there, exists = there && w.m.gts[g][t].there;
     must(is(said, !there ? "-NOTOPIC" : exists ? "-EXISTS" : "OK"), "GROUP CREATE was answered otherwise");
     if (there && !exists)
-        model_group_made(&w.m, g, t, from, (uint32_t)attempts, lease);
+        model_group_made(&w.m, g, t, from, (uint32_t)attempts, lease), w.m.gts[g][t].ordered = ordered;
 }
 
 static void do_group_delete(void)
@@ -648,7 +652,7 @@ static const struct {
     {2, do_topic_set, "TOPIC SET"},
     {1, do_topic_delete, "TOPIC DELETE"},
     {1, do_purge, "TOPIC PURGE"},
-    {2, do_group_create, "GROUP CREATE"},
+    {4, do_group_create, "GROUP CREATE"},
     {1, do_group_delete, "GROUP DELETE"},
 };
 
