@@ -141,16 +141,13 @@ static enum status order_load_waiting(void *arg, const struct wait_place *place,
     const struct cursor_row *c = l->cursor;
     if (place->queue >= l->reader.topic->n_queues)
         return ST_OK;
-    bool before_seek = row->attempt < c->again_base[place->queue] ||
-                       (row->attempt == c->again_base[place->queue] && row->delivered > 0);
-    bool some = c->sought && before_seek && place->queue < c->n_queues;
+    bool sought = c->sought && place->queue < c->n_queues && place->base < c->again[place->queue];
+    if (sought && run_is_void(c->again_base[place->queue], row->attempt, row->delivered))
+        return ST_OK;
     enum status s = ST_OK;
-    for (uint32_t i = 0; i < row->count && s == ST_OK; i++) {
-        uint64_t offset = place->base + i;
-        bool voided = some && offset < c->again[place->queue];
-        if (!voided && (row->bits[i / 64] >> (i % 64)) & 1)
-            s = order_load_holder(l, place->queue, offset);
-    }
+    for (uint32_t i = 0; i < row->count && s == ST_OK; i++)
+        if ((row->bits[i / 64] >> (i % 64)) & 1)
+            s = order_load_holder(l, place->queue, place->base + i);
     return s;
 }
 

@@ -2,7 +2,8 @@
  * ordered_switch.c: a group becomes ordered, or ceases to be (ordered_switch.h).
  *
  *   on    every message that is leased holds its key; of those that wait for a retry the first one of a key that
- *         nobody holds. The others that wait are skipped: they keep their attempt numbers, and lose their pauses.
+ *         nobody holds. The others that wait are skipped: they keep their attempt numbers, and lose their pauses. One
+ *         that holds its key and expires before it is due waits until then only.
  *   off   all that is skipped waits for a retry that is due now
  *
  * What must be read is read before anything changes.
@@ -14,12 +15,15 @@
 #include "storage/group/order.h"
 #include "storage/group/seek.h"
 #include "storage/group/waiting.h"
+#include "storage/model/log.h"
 
 /* A message that was under way when the group became ordered. */
 struct switched {
     struct run *run;
     struct ring_place place;
-    bool skip;
+    int64_t expires_ms; /* waiting: when it does, if that is before it is due; otherwise INT64_MAX */
+    bool skip;          /* it is skipped ... */
+    bool leaves;        /* ... or it expires earlier: it leaves its run */
 };
 
 struct switching {
@@ -29,6 +33,17 @@ struct switching {
     size_t n;
     struct order_reader reader;
 };
+
+/* Finds out whether a message that waits expires before it is due. */
+static enum status switch_read_expiry(struct switching *w, struct switched *one)
+{
+    int64_t ms = INT64_MAX;
+    enum status s = ST_OK;
+    if (one->run->state == RUN_WAITING)
+        s = log_expiry(w->st, w->gt->topic, one->place.queue, one->place.offset, &ms);
+    one->expires_ms = s == ST_OK && ms < one->run->due_ms ? ms : INT64_MAX;
+    return s == ST_DAMAGED || s == ST_BUSY ? ST_OK : s;
+}
 
 static enum status switch_read(struct switching *w, struct run *r)
 {
@@ -42,6 +57,8 @@ static enum status switch_read(struct switching *w, struct run *r)
         struct switched *one = &w->all[w->n];
         *one = (struct switched){.run = r};
         s = order_read(&w->reader, r->queue, offset, &one->place);
+        if (s == ST_OK)
+            s = switch_read_expiry(w, one);
         w->n += s == ST_OK && one->place.key;
     }
     return s;
@@ -79,6 +96,7 @@ static enum status switch_sort_out(struct switching *w, struct order *o)
     for (size_t i = 0; i < w->n && s == ST_OK; i++) {
         struct switched *one = &w->all[i];
         one->skip = one->run->state == RUN_WAITING && keyring_knows(&o->ring, one->place.queue, one->place.key);
+        one->leaves = one->skip || one->expires_ms != INT64_MAX;
         s = one->skip ? order_skip(o, &one->place, (struct skip_past){one->run->attempt, one->run->delivered}) : keyring_hold(&o->ring, &one->place);
     }
     return s;
@@ -88,24 +106,39 @@ static enum status switch_sort_out(struct switching *w, struct order *o)
 static int switch_by_run(const void *x, const void *y)
 {
     const struct switched *a = x, *b = y;
-    if (a->skip != b->skip)
-        return a->skip ? -1 : 1;
+    if (a->leaves != b->leaves)
+        return a->leaves ? -1 : 1;
     return a->run < b->run ? -1 : a->run > b->run;
 }
 
-/* Takes what is skipped now out of the waiting runs. */
+/* One that holds its key and leaves its run gets one of its own. */
+static enum status switch_apart(struct switching *w, const struct switched *one)
+{
+    const struct run *r = one->run;
+    int64_t due_ms = one->expires_ms > w->st->now_ms ? one->expires_ms : w->st->now_ms;
+    if (one->skip)
+        return ST_OK;
+    struct run *apart = run_add(&w->gt->runs, r->queue, one->place.offset, 1, RUN_WAITING, r->attempt, due_ms, NULL);
+    if (apart)
+        apart->delivered = r->delivered;
+    return apart ? ST_OK : ST_NOMEM;
+}
+
+/* Takes what leaves the waiting runs out of them. */
 static enum status switch_take_out(struct switching *w)
 {
     enum status s = ST_OK;
     qsort(w->all, w->n, sizeof(*w->all), switch_by_run);
-    for (size_t i = 0, next = 0; i < w->n && w->all[i].skip && s == ST_OK; i = next) {
+    for (size_t i = 0, next = 0; i < w->n && w->all[i].leaves && s == ST_OK; i = next) {
         struct run *r = w->all[i].run, *rest = NULL;
         uint64_t bits[RUN_WORDS_MAX] = {0};
-        for (next = i; next < w->n && w->all[next].skip && w->all[next].run == r; next++) {
+        for (next = i; next < w->n && w->all[next].leaves && w->all[next].run == r && s == ST_OK; next++) {
             uint64_t at = w->all[next].place.offset - r->base;
             bits[at / 64] |= UINT64_C(1) << (at % 64);
+            s = switch_apart(w, &w->all[next]);
         }
-        s = run_give(&w->gt->runs, r, bits, &rest);
+        if (s == ST_OK)
+            s = run_give(&w->gt->runs, r, bits, &rest);
     }
     return s;
 }

@@ -1,6 +1,10 @@
 /* model_order.c: which messages of an ORDERED group may be delivered (model_order.h). */
 #include "tests/lib/model_order.h"
 
+#include <stdio.h>
+
+#include "storage/group/group.h"
+
 static uint32_t key_at(const struct model *m, int topic, int queue, uint32_t offset)
 {
     return m->keys[m->topics[topic].queues[queue].messages[offset].serial % M_SERIALS];
@@ -94,4 +98,15 @@ void model_switch(struct model *m, int group, int topic, bool on, const uint32_t
         switch_off(m, group, topic, cursors);
     gt->loose = gt->loose || gt->ordered != on;
     gt->ordered = on;
+}
+
+void model_cursors(struct shell *s, int group, int topic, uint32_t cursors[M_QUEUES])
+{
+    struct gt *gt = NULL;
+    char names[2][8];
+    (void)snprintf(names[0], sizeof(names[0]), "g%d", group);
+    (void)snprintf(names[1], sizeof(names[1]), "t%d", topic);
+    enum status st = group_get(s->st, slice_str(names[0]), slice_str(names[1]), &gt);
+    for (uint32_t q = 0; q < M_QUEUES; q++)
+        cursors[q] = st == ST_OK && q < gt->n_queues ? (uint32_t)gt->queues[q].next : 0;
 }

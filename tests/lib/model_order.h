@@ -11,6 +11,7 @@
 #define HALFMQ_TESTS_MODEL_ORDER_H
 
 #include "tests/lib/model.h"
+#include "tests/lib/shell.h"
 
 /* Remembers the ORDER key of the message with that serial number; 0: none. */
 void model_key(struct model *m, uint32_t serial, uint32_t key);
@@ -23,6 +24,9 @@ void model_went(struct model *m, int group, int topic, int queue, uint32_t offse
 
 /* A delivery of the message failed, in any group: what it is now. */
 enum m_state model_failed(const struct model *m, int group, int topic, int queue, uint32_t offset);
+
+/* Asks the store how far POP has come on the queues of the topic; 0 where the group is not on it. */
+void model_cursors(struct shell *s, int group, int topic, uint32_t cursors[M_QUEUES]);
 
 /* The group becomes ordered, or ceases to be. cursors: of its M_QUEUES queues, up to where POP has come. */
 void model_switch(struct model *m, int group, int topic, bool on, const uint32_t *cursors);

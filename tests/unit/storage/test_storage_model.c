@@ -611,6 +611,19 @@ static void do_group_create(void)
         model_group_made(&w.m, g, t, from, (uint32_t)attempts, lease), w.m.gts[g][t].ordered = ordered;
 }
 
+static void do_switch(void)
+{
+    int g = below(M_GROUPS), t = below(M_TOPICS), on = below(3) > 0;
+    uint32_t cursors[M_QUEUES];
+    model_cursors(&w.s, g, t, cursors);
+    bool there = w.m.topics[t].there && w.m.gts[g][t].there;
+    const char *said = apply("GROUP SET g%d t%d ORDERED%s", g, t, on ? "" : " no");
+    if (less_was_done(said) || !there)
+        return;
+    must(is(said, "OK"), "GROUP SET was refused");
+    model_switch(&w.m, g, t, on, cursors);
+}
+
 static void do_group_delete(void)
 {
     int g = below(M_GROUPS);
@@ -653,6 +666,7 @@ static const struct {
     {1, do_topic_delete, "TOPIC DELETE"},
     {1, do_purge, "TOPIC PURGE"},
     {4, do_group_create, "GROUP CREATE"},
+    {2, do_switch, "GROUP SET"},
     {1, do_group_delete, "GROUP DELETE"},
 };
 

@@ -314,6 +314,94 @@ static void bounds(void **state)
     assert_true(free_too);
 }
 
+/* A group becomes ordered with leases out: what waits behind them keeps its attempts, and comes in order. */
+static void switched_on(void **state)
+{
+    for (int reopens = 0; reopens < 2; reopens++) {
+        struct shell *s = *state;
+        shell_expect(s, "OK", "TOPIC CREATE t QUEUES 1");
+        shell_expect(s, "OK", "GROUP CREATE g t LEASE 10s");
+        send_keys(s, "aaaaab");
+        shell_expect(s, "[t:0:0#1=a0 t:0:1#1=a1 t:0:2#1=a2 t:0:3#1=a3]", "POP g t COUNT 4");
+        shell_expect(s, "OK", "NACK g t:0:2#1 DELAY 1s");
+        shell_expect(s, "OK", "NACK g t:0:0#1");
+        shell_expect(s, "OK", "GROUP SET g t ORDERED");
+        if (reopens)
+            shell_reopen(s);
+        shell_expect(s, "[t:0:5#1=b5]", "POP g t COUNT 9"); /* a1 and a3 are leased */
+        expect_lag(s, 3, 3, 0);
+        shell_expect(s, "OK", "NACK g t:0:3#1 DELAY 1h"); /* not the next one: its pause is lost, its attempt is not */
+        shell_expect(s, "[]", "POP g t COUNT 9");
+        shell_expect(s, "1", "ACK g t:0:1#1");
+        shell_expect(s, "[t:0:0#2=a0]", "POP g t COUNT 9");
+        if (reopens)
+            shell_reopen(s);
+        shell_expect(s, "1", "ACK g t:0:0#2");
+        shell_expect(s, "[t:0:2#2=a2]", "POP g t COUNT 9");
+        shell_expect(s, "1", "ACK g t:0:2#2");
+        shell_expect(s, "[t:0:3#2=a3]", "POP g t COUNT 9");
+        shell_expect(s, "1", "ACK g t:0:3#2");
+        shell_expect(s, "[t:0:4#1=a4]", "POP g t COUNT 9");
+        shell_stop(s);
+        shell_start(s);
+    }
+}
+
+/* Of those that wait, the first one holds the key, and keeps its pause; where it expires before, until then only. */
+static void switched_on_waiting(void **state)
+{
+    struct shell *s = *state;
+    shell_expect(s, "OK", "TOPIC CREATE t QUEUES 1");
+    shell_expect(s, "OK", "GROUP CREATE g t LEASE 10s");
+    shell_do(s, "SEND t a0 ORDER a TTL 5s");
+    send_keys(s, "ab");
+    shell_do(s, "POP g t COUNT 3");
+    for (int i = 0; i < 3; i++)
+        shell_expect(s, "OK", "NACK g t:0:%d#1 DELAY %s", i, i == 1 ? "0" : "1h");
+    shell_expect(s, "OK", "GROUP SET g t ORDERED");
+    shell_expect(s, "[]", "POP g t COUNT 9");
+    shell_pass(s, 5000);
+    shell_expect(s, "[t:0:1#2=a0]", "POP g t COUNT 9");
+    expect_lag(s, 0, 1, 1);
+    shell_pass(s, 3600000);
+    shell_expect(s, "[t:0:1#3=a0 t:0:2#2=b1]", "POP g t COUNT 9");
+}
+
+static void switched_off(void **state)
+{
+    struct shell *s = *state;
+    start(s, "aaabb", "");
+    shell_expect(s, "[t:0:0#1=a0 t:0:3#1=b3]", "POP g t COUNT 9");
+    shell_expect(s, "OK", "GROUP SET g t ORDERED no");
+    assert_int_equal(shell_rows(s, 'Z'), 0);
+    expect_lag(s, 3, 2, 0);
+    shell_reopen(s);
+    shell_expect(s, "[t:0:1#1=a1 t:0:2#1=a2 t:0:4#1=b4]", "POP g t COUNT 9");
+    shell_expect(s, "5", "ACK g t:0:0-4#1"); /* its runs lie across each other still */
+    assert_int_equal(shell_rows(s, 'R') + shell_rows(s, 'V'), 0);
+}
+
+static void sought(void **state)
+{
+    struct shell *s = *state;
+    start(s, "aaba", "");
+    shell_expect(s, "[t:0:0#1=a0 t:0:2#1=b2]", "POP g t COUNT 9");
+    shell_expect(s, "OK", "NACK g t:0:0#1 DELAY 1h");
+    shell_expect(s, "OK", "GROUP SEEK g t QUEUE 0 OFFSET 1");
+    shell_reopen(s);
+    shell_expect(s, "[t:0:1#2=a1 t:0:2#2=b2]", "POP g t COUNT 9");
+    shell_pass(s, 3600000); /* a0 is forgotten; a1 has come back */
+    shell_expect(s, "[t:0:1#3=a1 t:0:2#3=b2]", "POP g t COUNT 9");
+    shell_expect(s, "2", "ACK g t:0:1-2#3");
+    shell_expect(s, "[t:0:3#2=a3]", "POP g t COUNT 9");
+    shell_expect(s, "OK", "GROUP SEEK g t earliest");
+    shell_expect(s, "[t:0:0#4=a0 t:0:2#4=b2]", "POP g t COUNT 9");
+    shell_expect(s, "OK", "GROUP SEEK g t latest");
+    assert_int_equal(shell_rows(s, 'R') + shell_rows(s, 'Z'), 0);
+    send_keys(s, "aa");
+    shell_expect(s, "[t:0:4#1=a0]", "POP g t COUNT 9");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -322,6 +410,7 @@ int main(void)
         SHELL_TEST(dead_letters_free_the_key), SHELL_TEST(expiry_frees_the_key), SHELL_TEST(merged_runs),
         SHELL_TEST(runs_across_each_other), SHELL_TEST(loaded_again), SHELL_TEST(purge_and_delete),
         SHELL_TEST(news_of_free_keys), SHELL_TEST(bounds),
+        SHELL_TEST(switched_on), SHELL_TEST(switched_on_waiting), SHELL_TEST(switched_off), SHELL_TEST(sought),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
