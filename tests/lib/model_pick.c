@@ -58,6 +58,28 @@ bool pick_anybody_asked(const struct model *m)
     return false;
 }
 
+void pick_policy(struct model *m, const struct policy *policy)
+{
+    m->checkin_ms = policy->checkin_ms;
+    m->check_every_ms = policy->check_every_ms;
+    m->check_max = policy->check_max;
+    m->timeout_ms = policy->txn_timeout_ms;
+    m->pgroup_set = false;
+}
+
+void pick_batch(struct model *m, struct batch *b, int n, int64_t ttl)
+{
+    batch_init(b);
+    for (int i = 0; i < n; i++) {
+        char serial[12];
+        (void)snprintf(serial, sizeof(serial), "%u", ++m->serial);
+        struct message msg = {.body = slice_str(serial), .n_keys = i % 2 ? 1 : 0, .keys = {SLICE_LIT("k1")}};
+        msg.fields = (i % 2 ? MSG_KEY : 0) | (ttl >= 0 && i % 2 == 0 ? MSG_TTL : 0);
+        msg.expires_ms = ttl;
+        batch_add(b, msg);
+    }
+}
+
 static bool find_leased(const struct model *m, struct prng *p, struct pick_receipt *r)
 {
     uint32_t skip = (uint32_t)below(p, 200);

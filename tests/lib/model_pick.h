@@ -2,7 +2,9 @@
 #ifndef HALFMQ_TESTS_MODEL_PICK_H
 #define HALFMQ_TESTS_MODEL_PICK_H
 
+#include "tests/lib/batch.h"
 #include "tests/lib/model.h"
+#include "storage/policy.h"
 #include "tests/lib/prng.h"
 
 /* Random options for a SEND or HALF. A delayed message names its queue, so that the model knows it. */
@@ -22,6 +24,12 @@ uint32_t pick_txns_free(const struct model *m);
 /* Was somebody asked about a transaction that is still pending? A new CHECKMAX applies from the next ask on, which the model
  * does not track. */
 bool pick_anybody_asked(const struct model *m);
+
+/* The settings of the broker apply to the producer group. */
+void pick_policy(struct model *m, const struct policy *policy);
+
+/* Begins a batch of n messages with the next serial numbers; every other one has the TTL, the others a KEY. */
+void pick_batch(struct model *m, struct batch *b, int n, int64_t ttl);
 
 /* A receipt of a group, of a message that is leased or of one that is not. */
 struct pick_receipt {

@@ -18,7 +18,6 @@
 
 #include <cmocka.h>
 
-#include "tests/lib/batch.h"
 #include "tests/lib/model.h"
 #include "tests/lib/model_check.h"
 #include "tests/lib/model_harm.h"
@@ -169,21 +168,13 @@ static void do_msend(void)
     }
 }
 
-/* Sends a batch of n messages with the next serial numbers; every other one has the TTL, the others a KEY. */
+/* Sends a batch of pick_batch. */
 static const char *apply_batch(int t, int n, int queue, int64_t ttl, int dedup)
 {
     struct batch b;
     struct slice words[7] = {SLICE_LIT("PRODUCE")};
-    char topic[8], serial[12], place[12], id[8], line[80];
-    batch_init(&b);
-    for (int i = 0; i < n; i++) {
-        (void)snprintf(serial, sizeof(serial), "%u", ++w.m.serial);
-        struct message m = {.body = slice_str(serial), .n_keys = 1, .keys = {SLICE_LIT("k1")}};
-        m.fields = (i % 2 ? MSG_KEY : 0) | (ttl >= 0 && i % 2 == 0 ? MSG_TTL : 0);
-        m.n_keys = i % 2 ? 1 : 0;
-        m.expires_ms = ttl;
-        batch_add(&b, m);
-    }
+    char topic[8], place[12], id[8], line[80];
+    pick_batch(&w.m, &b, n, ttl);
     (void)snprintf(topic, sizeof(topic), "t%d", t);
     (void)snprintf(place, sizeof(place), "%d", queue);
     (void)snprintf(id, sizeof(id), "d%d", dedup);
@@ -347,15 +338,6 @@ static void do_unask(void)
 
 /* ---- the producer group's settings ---- */
 
-static void policy_counts(void)
-{
-    w.m.checkin_ms = w.s.policy.checkin_ms;
-    w.m.check_every_ms = w.s.policy.check_every_ms;
-    w.m.check_max = w.s.policy.check_max;
-    w.m.timeout_ms = w.s.policy.txn_timeout_ms;
-    w.m.pgroup_set = false;
-}
-
 static void do_pgroup_set(void)
 {
     int which = below(4), n = which == 2 ? 1 + below(4) : 20 + below(200);
@@ -378,7 +360,7 @@ static void do_pgroup_delete(void)
     if (pick_anybody_asked(&w.m) && w.m.check_max != w.s.policy.check_max)
         return;
     if (!faulted(apply("PGROUP DELETE pg")))
-        policy_counts();
+        pick_policy(&w.m, &w.s.policy);
 }
 
 /* ---- consuming ---- */
@@ -779,7 +761,7 @@ static void one_history(uint64_t seed)
     w.s.policy.dedup_window_ms = 500;
     w.s.sync = true;
     w.m = (struct model){.now_ms = w.s.now_ms, .dedup_window_ms = 500};
-    policy_counts();
+    pick_policy(&w.m, &w.s.policy);
     for (int i = 0; i < GROUPS_A_SEED; i++) {
         one_group();
         if (below(6) == 0)

@@ -34,8 +34,8 @@ static void any_line(struct twins *t, char *line, size_t size)
     unsigned topic = below(t, 3), group = below(t, 2), n = below(t, 5), q = below(t, 4), o = below(t, 60);
     unsigned long long id = t->n_ids ? t->ids[below(t, t->n_ids)] : 5000000000;
     static const char *const options[] = {"", " QUEUE 1", " ORDER k", " TTL 100", " KEY a KEY b", " DEDUP d",
-                                          " DELAY 60", " DELAY 5 QUEUE 2 TTL 90"};
-    const char *option = options[below(t, 8)];
+                                          " DELAY 60", " DELAY 5 QUEUE 2 TTL 90", " ORDER j", " ORDER j TTL 80"};
+    const char *option = options[below(t, 10)];
     switch (below(t, 24)) {
     case 0:
     case 1:
@@ -70,7 +70,9 @@ static void any_line(struct twins *t, char *line, size_t size)
                                            "GROUP SET g1 t1 RATE 7 ATTEMPTS 3", "GROUP PAUSE g0", "GROUP PAUSE g1 t1",
                                            "GROUP RESUME g0", "GROUP RESUME g1", "GROUP SEEK g0 t0 earliest",
                                            "GROUP SEEK g1 t1 QUEUE 1 OFFSET 3", "GROUP SEEK g0 t2 QUEUE 0 OFFSET 1",
-                                           "GROUP SEEK g1 t0 latest", "GROUP SEEK g1 t2 1795501800500"};
+                                           "GROUP SEEK g1 t0 latest", "GROUP SEEK g1 t2 1795501800500",
+                                           "GROUP CREATE g1 t1 ORDERED", "GROUP SET g0 t0 ORDERED", "GROUP SET g0 t2 ORDERED",
+                                           "GROUP SET g1 t0 ORDERED", "GROUP SET g0 t0 ORDERED no", "GROUP SET g0 t1 ORDERED"};
         (void)snprintf(line, size, "%s", rare[below(t, sizeof(rare) / sizeof(rare[0]))]);
     }
     }
