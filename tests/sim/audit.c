@@ -111,11 +111,31 @@ void audit_info(const struct o_txn *x, const char *said)
         must(strstr(said, x->ids) != NULL, "a transaction has other ids");
 }
 
+/* TXN MESSAGES has the messages in the order of the HALFs: without ids while it is open, with those that COMMIT answered
+ * afterwards. One that is gone by then has no body. */
+static void audit_messages(const struct o_txn *x)
+{
+    const char *at = world_ask("TXN MESSAGES %llu", (unsigned long long)x->id), *ids = x->ids;
+    for (uint32_t i = 0; i < x->n && x->fate != O_ROLLEDBACK; i++) {
+        size_t len = x->fate == O_COMMITTED ? strcspn(++ids, " ]") : 4;
+        must(strncmp(++at, x->fate == O_COMMITTED ? ids : "null", len) == 0 && at[len] == '=', "TXN MESSAGES has another id");
+        at += len + 1;
+        unsigned long serial = strtoul(at, NULL, 10);
+        bool gone = x->fate == O_COMMITTED && strncmp(at, "null", 4) == 0;
+        must(gone || serial == x->parts[i].serial, "TXN MESSAGES has another message");
+        at += strcspn(at, " ]");
+        ids += x->fate == O_COMMITTED ? len : 0;
+    }
+    must(strcmp(at, x->n && x->fate != O_ROLLEDBACK ? "]" : "[]") == 0, "TXN MESSAGES has more");
+}
+
 static void audit_txn(struct o_txn *x)
 {
     const char *said = world_ask("TXN INFO %llu", (unsigned long long)x->id);
-    if (oracle_known(&w.o, x, said, w.s.policy.txn_outcome_retention_ms))
-        audit_info(x, said);
+    if (!oracle_known(&w.o, x, said, w.s.policy.txn_outcome_retention_ms))
+        return;
+    audit_info(x, said);
+    audit_messages(x);
 }
 
 static void audit_txns(void)
