@@ -42,6 +42,7 @@ struct outcome {
     struct grant *grants;
     uint32_t n_grants;
     int64_t popped_ms;     /* when they were leased */
+    bool by_class;         /* POP: some topic has priorities, and the group goes by them */
     struct buf text;       /* what the grants' topics and bits point into; with sift: struct sift_want each */
     bool too_long;         /* not applied, and nothing is answered: state_spare */
     bool no_memory;        /* memory ran out: the state gives up the group (state.h) */

@@ -66,7 +66,7 @@ static struct state *state_new(void)
     buf_init(&st->parts, 0);
     buf_init(&st->parts_bytes, REQUEST_BYTES_MAX + MIB(1));
     buf_init(&st->outcome, MIB(1));
-    buf_init(&st->heads, MIB(1));
+    buf_init(&st->heads, MIB(4));
     sifts_init(&st->sifts);
     log_columns_init(st);
     st->wait_window = WAIT_WINDOW_RUNS;

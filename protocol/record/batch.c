@@ -12,7 +12,7 @@
 #include "protocol/record/record.h"
 #include "protocol/base/text.h"
 
-#define FIELDS_TAKEN (MSG_KEY | MSG_TAG | MSG_ORDER | MSG_TTL | MSG_PROPS)
+#define FIELDS_TAKEN (MSG_KEY | MSG_TAG | MSG_ORDER | MSG_PRIORITY | MSG_TTL | MSG_PROPS)
 
 struct refusal {
     char *text;
@@ -95,7 +95,7 @@ static enum status batch_check_attributes(const struct refusal *r, const struct 
 {
     if (m->fields & ~(uint32_t)FIELDS_TAKEN)
         return batch_refuse(r, ST_ERR, "it has a field that only the broker sets: a producer sets key, tag, "
-                                 "order, ttl and properties");
+                                 "order, priority, ttl and properties");
     enum status s = ST_OK;
     for (uint32_t i = 0; i < m->n_keys && !s; i++)
         s = batch_check_sized(r, "KEY", m->keys[i]);

@@ -65,8 +65,11 @@ void apply_group_seek(struct state *st, const struct stamp *stamp, const struct 
         group_seek_put(&out->reply, gt, &seek);
         return;
     }
-    if (seek_go(st, gt, &seek) == ST_OK)
+    enum status s = seek_go(st, gt, &seek);
+    if (s == ST_OK)
         reply_ok(&out->reply);
+    else if (s != ST_LIMIT)
+        core_fail(out, s, "GROUP SEEK");
     else
         reply_error(&out->reply, ST_LIMIT, "the group has used up its attempt numbers on this topic: nothing was done");
 }

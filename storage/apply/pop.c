@@ -25,6 +25,7 @@
 #include "storage/group/retry.h"
 #include "storage/group/run_floor.h"
 #include "storage/group/ordered.h"
+#include "storage/group/ranked.h"
 #include "storage/group/seek.h"
 #include "storage/group/waiting.h"
 
@@ -90,9 +91,23 @@ static void pop_take_waiting(struct pop *p, struct gt *gt, struct run *r, struct
     p->changed = true;
 }
 
-/* Takes waiting runs that are due. Neighbours that were delivered equally often become one run again, however singly
- * they were given back. */
-static void pop_waiting(struct pop *p, struct gt *gt)
+/* The PRIORITY of a run, which that of its first message is; mostly all have it. Sets p->status for want of memory only. */
+static int pop_class(struct pop *p, struct gt *gt, const struct run *r)
+{
+    struct record_info info;
+    struct columns c = {.classes = 0};
+    enum status s = log_locate(p->st, gt->topic, r->queue, r->base, &info);
+    if (s == ST_OK)
+        s = log_columns(p->st, gt->topic, r->queue, &info, &c);
+    if (s == ST_NOMEM)
+        p->status = s;
+    bool there = s == ST_OK && r->base >= info.base;
+    return there ? columns_priority(&c, (uint32_t)(r->base - info.base)) : MESSAGE_PRIORITY_DEFAULT;
+}
+
+/* Takes waiting runs that are due, as long as they are of the class (-1: of any). Neighbours that were delivered equally
+ * often become one run again, however singly they were given back. */
+static void pop_waiting(struct pop *p, struct gt *gt, int class)
 {
     struct take take = {0};
     struct record_info known = {.count = 0};
@@ -116,7 +131,7 @@ static void pop_waiting(struct pop *p, struct gt *gt)
             continue;
         }
         p->refused = p->refused || p->crowded;
-        if (p->crowded)
+        if (p->crowded || (class >= 0 && pop_class(p, gt, r) != class))
             break;
         bool joins = take.count && queue == r->queue && take.base + take.count == r->base &&
                      take.attempts == r->attempt && take.delivered == r->delivered &&
@@ -231,14 +246,30 @@ static void pop_refuse(struct outcome *out, const struct command *cmd, enum stat
     }
 }
 
+/* Takes waiting runs where the group goes by PRIORITY: fresh messages of higher classes go before each of them. */
+static void pop_waiting_ranked(struct pop *p, struct gt *gt)
+{
+    while (pop_more(p) && !p->crowded) {
+        struct run *r = NULL;
+        p->status = waiting_first(&gt->runs, p->st, gt->id, &r);
+        if (p->status != ST_OK || !r || r->due_ms > p->stamp->now_ms)
+            return;
+        int class = pop_class(p, gt, r);
+        pop_fresh(p, gt, class);
+        pop_waiting(p, gt, class);
+    }
+}
+
 /* Takes what is ready, as much as the caller wants. */
 static void pop_ready(struct pop *p, struct gt *gt)
 {
     p->crowded = !lease_room(gt);
-    pop_waiting(p, gt);
+    if (ranked(gt) && gt->runs.waiting_runs)
+        pop_waiting_ranked(p, gt);
+    pop_waiting(p, gt, -1);
     if (gt->order)
         pop_skipped(p, gt);
-    pop_fresh(p, gt);
+    pop_fresh(p, gt, -1);
     group_arm(p->st, gt, p->stamp->now_ms);
 }
 

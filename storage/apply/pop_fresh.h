@@ -4,7 +4,8 @@
 
 #include "storage/apply/pop_take.h"
 
-/* Takes fresh messages of gt, oldest first over all its queues, until the caller has enough. */
-void pop_fresh(struct pop *p, struct gt *gt);
+/* Takes fresh messages of gt until the caller has enough: oldest first over all its queues, or, where the topic has
+ * priorities, those of higher classes first, and only of classes above `least` (-1: of all). */
+void pop_fresh(struct pop *p, struct gt *gt, int least);
 
 #endif

@@ -1,13 +1,20 @@
 /* columns.c: reads, collects and writes the columns of a record (columns.h). */
 #include "storage/disk/columns.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "protocol/base/text.h"
+#include "protocol/filter/filter_tags.h"
 
 #define DICTIONARY_SHORT 8 /* so many tags are compared one after the other; more are looked up */
 #define SLOTS_MIN 64
 #define CLASSES_ALL ((1U << CLASSES_MAX) - 1)
+#define FEW 64          /* comparisons that are not worth a table */
+#define TABLE_SIZE 4096 /* slots; a filter has fewer than half as many tags */
+#define WANTED_KEEP KIB(16)
+
+static_assert(FILTER_BYTES_MAX / 3 < TABLE_SIZE / 2, "a tag takes a byte and ||");
 
 uint32_t columns_key_hash(struct slice order)
 {
@@ -93,8 +100,8 @@ void columns_maker_reset(struct columns_maker *m, size_t keep)
     struct buf *all[] = {&m->tags, &m->keys, &m->priorities, &m->dictionary, &m->starts, &m->slots};
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         buf_reset(all[i], keep);
-    m->n_tags = m->last_tag = m->n_ranked = 0;
-    m->ranks = 0;
+    m->n_tags = m->last_tag = 0;
+    memset(m->ranked, 0, sizeof(m->ranked));
     m->columns = 0;
 }
 
@@ -204,16 +211,21 @@ void columns_add_some(struct columns_maker *m, uint32_t i, const struct message 
     if (msg->fields & MSG_PRIORITY && msg->priority != MESSAGE_PRIORITY_DEFAULT) {
         columns_fill(&m->priorities, 1, i, MESSAGE_PRIORITY_DEFAULT);
         buf_put_u8(&m->priorities, msg->priority);
-        m->n_ranked++;
-        m->ranks |= (uint16_t)(1U << msg->priority);
+        m->ranked[msg->priority]++;
         m->columns |= COLUMN_BIT(COLUMN_PRIORITIES);
     }
 }
 
 uint16_t columns_made_classes(const struct columns_maker *m, uint32_t count)
 {
-    bool some_default = m->n_ranked && m->n_ranked < count;
-    return (uint16_t)(m->ranks | (some_default ? 1U << MESSAGE_PRIORITY_DEFAULT : 0));
+    if (!(m->columns & COLUMN_BIT(COLUMN_PRIORITIES)))
+        return 0;
+    uint32_t classes = 0, n = 0;
+    for (uint32_t c = 0; c < CLASSES_MAX; c++) {
+        classes |= (m->ranked[c] ? 1U : 0) << c;
+        n += m->ranked[c];
+    }
+    return (uint16_t)(n < count ? classes | 1U << MESSAGE_PRIORITY_DEFAULT : classes);
 }
 
 struct columns columns_made(const struct columns_maker *m, uint32_t count)
@@ -283,4 +295,61 @@ void columns_encode(struct columns_maker *m, uint32_t count, struct buf *out)
         columns_put(out, COLUMN_PRIORITIES, slice_of(hold, n), &m->priorities, 1);
     }
     out->failed = out->failed || !columns_whole(m);
+}
+
+/* ---- FILTER TAG ---- */
+
+/* The tags of a filter by their hashes. */
+struct columns_table {
+    struct slice tags[TABLE_SIZE]; /* data NULL: free */
+};
+
+static struct slice *columns_table_slot(struct columns_table *t, struct slice tag)
+{
+    size_t i = (size_t)text_hash(tag) % TABLE_SIZE;
+    while (t->tags[i].data && !slice_equal(t->tags[i], tag))
+        i = (i + 1) % TABLE_SIZE;
+    return &t->tags[i];
+}
+
+static bool columns_is_one_of(struct slice filter, struct slice tag)
+{
+    struct slice one;
+    while (filter_tags_next(&filter, &one))
+        if (slice_equal(one, tag))
+            return true;
+    return false;
+}
+
+/* NULL: no memory, or so few comparisons that it is not needed. */
+static struct columns_table *columns_table_new(struct slice filter, uint32_t n_tags)
+{
+    struct slice one, all = filter;
+    uint32_t n = 0;
+    while (filter_tags_next(&all, &one))
+        n++;
+    struct columns_table *t = (uint64_t)n * n_tags > FEW ? calloc(1, sizeof(*t)) : NULL;
+    while (t && filter_tags_next(&filter, &one))
+        *columns_table_slot(t, one) = one;
+    return t;
+}
+
+enum status columns_wanted(const struct columns *c, struct slice filter, struct buf *wanted)
+{
+    buf_reset(wanted, WANTED_KEEP);
+    size_t bytes = c->n_tags / 8 + 1;
+    uint8_t *bits = buf_room(wanted, bytes);
+    if (!bits)
+        return ST_NOMEM;
+    memset(bits, 0, bytes);
+    buf_added(wanted, bytes);
+    struct columns_table *table = columns_table_new(filter, c->n_tags);
+    struct cursor at = cursor_of(c->dictionary);
+    for (uint32_t place = 1; place <= c->n_tags; place++) {
+        struct slice tag = cursor_sized(&at);
+        bool is = tag.len > 0 && (table ? columns_table_slot(table, tag)->data != NULL : columns_is_one_of(filter, tag));
+        bits[place / 8] |= (uint8_t)(is << place % 8);
+    }
+    free(table);
+    return ST_OK;
 }

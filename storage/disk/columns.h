@@ -25,6 +25,7 @@ enum column { COLUMN_EXPIRES = 1, COLUMN_TAGS = 2, COLUMN_KEYS = 3, COLUMN_PRIOR
 
 #define COLUMN_BIT(column) (1U << (column)) /* in record_info.columns */
 #define CLASSES_MAX 10                      /* PRIORITY 0..9 */
+#define CLASS_DEFAULT_BIT (1U << MESSAGE_PRIORITY_DEFAULT)
 
 /* One value a message; step 0: all messages have the same one. */
 struct column_values {
@@ -76,6 +77,11 @@ enum status columns_decode(struct slice bytes, uint32_t count, struct columns *r
 /* The classes alone, from the column of the priorities. ST_BAD: damaged. */
 enum status columns_classes(struct slice column, uint16_t *ret_classes) MUST_CHECK;
 
+/* Which tags of the dictionary a FILTER TAG wants (protocol/filter/filter_tags.h): writes a bit for each place, 0 included,
+ * into the buffer, which is emptied before. Tags are compared as a whole, byte by byte; a message without a tag is not
+ * wanted. ST_NOMEM. */
+enum status columns_wanted(const struct columns *c, struct slice filter, struct buf *wanted) MUST_CHECK;
+
 /* Collects the columns of a record in the making. */
 struct columns_maker {
     struct buf tags, keys, priorities; /* u16, u32, u8 a message, as far as there was one that has any */
@@ -83,8 +89,7 @@ struct columns_maker {
     struct buf starts;                 /* u32 a tag: where it begins in the dictionary */
     struct buf slots;                  /* u16 each: a hash table over the dictionary; 0: free */
     uint32_t n_tags, last_tag;
-    uint32_t n_ranked; /* messages that have another priority than the default one ... */
-    uint16_t ranks;    /* ... and bit c: some has this one */
+    uint32_t ranked[CLASSES_MAX]; /* how many messages have that priority; the default one is not counted */
     uint8_t columns;   /* COLUMN_BIT of those that some message needs */
 };
 
@@ -108,7 +113,7 @@ bool columns_whole(const struct columns_maker *m);
  * next message is added. */
 struct columns columns_made(const struct columns_maker *m, uint32_t count);
 
-/* Bit c: some of count messages has priority c; 0: all have the default one. */
+/* Bit c: some of count messages has priority c; 0: all have the default one. How many have one is in m->ranked. */
 uint16_t columns_made_classes(const struct columns_maker *m, uint32_t count);
 
 /* Appends them as they stand in the row of a record of count messages. The maker is good for nothing but

@@ -22,6 +22,8 @@ static void finder_close_records(struct finder *f)
 void finder_close(struct finder *f)
 {
     directory_close(&f->d);
+    kv_iter_free(f->classes);
+    f->classes = NULL;
     finder_close_expiries(f);
     finder_close_records(f);
 }
@@ -119,6 +121,26 @@ enum status finder_expiry(struct finder *f, const struct finder_queue *q, uint64
         struct cursor c = cursor_of(kv_iter_value(f->expiries));
         *ret_ms = (int64_t)cursor_u64(&c);
     }
+    return ST_OK;
+}
+
+enum status finder_class(struct finder *f, const struct finder_queue *q, uint8_t class, uint64_t base,
+                         uint64_t *ret_base)
+{
+    if (!f->classes)
+        f->classes = kv_iter_new(f->kv, KV_STATE, NULL, SLICE_LIT("F"), SLICE_LIT("G"));
+    if (!f->classes)
+        return ST_NOMEM;
+    struct key key = key_class(q->topic, q->queue, class, base);
+    kv_iter_seek(f->classes, key_slice(&key));
+    if (!kv_iter_valid(f->classes)) {
+        enum status s = kv_iter_status(f->classes);
+        return s == ST_OK ? ST_GONE : s;
+    }
+    struct slice at = kv_iter_key(f->classes);
+    if (at.len != key.len || memcmp(at.data, key.bytes, key.len - 8) != 0)
+        return ST_GONE;
+    *ret_base = key_read_u64(at.data + at.len - 8);
     return ST_OK;
 }
 

@@ -4,6 +4,7 @@
  *
  *   places     of records: from ahead (ahead.h), or with one iterator over the directory
  *   expiries   of messages: with one iterator over rows E; asked for in order, each costs a step
+ *   classes    records with messages of a PRIORITY: with one iterator over rows F
  *   records    one iterator; it keeps the bytes of the record it stands on, so many messages of one record cost one read
  *
  * Its iterators see the store as it is when they are opened, so finder_close must be called before it is written to.
@@ -28,6 +29,7 @@ struct finder {
     struct kv_iter *expiries; /* rows E of all topics, or NULL */
     struct finder_queue expiries_of;
     uint64_t expiries_from;   /* no row of that queue lies between this offset and the one the iterator stands on */
+    struct kv_iter *classes;  /* rows F of all topics, or NULL */
     struct kv_iter *records;  /* of records_of, or NULL */
     struct finder_queue records_of;
     struct record_header h;   /* of the record that `records` stands on; count 0: on none */
@@ -47,6 +49,11 @@ enum status finder_place(struct finder *f, const struct finder_queue *q, uint64_
 
 /* When a message of the store expires by its row E; INT64_MAX: it has none. ST_IO, ST_DAMAGED, ST_NOMEM. */
 enum status finder_expiry(struct finder *f, const struct finder_queue *q, uint64_t offset, int64_t *ret_ms) MUST_CHECK;
+
+/* The base of the queue's first record at or behind `base` that has messages of a class, by the rows F. ST_GONE: there is
+ * none; ST_IO, ST_DAMAGED, ST_NOMEM. */
+enum status finder_class(struct finder *f, const struct finder_queue *q, uint8_t class, uint64_t base,
+                         uint64_t *ret_base) MUST_CHECK;
 
 /* The record that holds offset, or the first one behind it; the bytes are good until the next call of any function here.
  * As records_seek. */

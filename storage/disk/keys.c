@@ -273,6 +273,22 @@ struct key key_removed(uint64_t topic, uint32_t queue, uint64_t n)
     return k;
 }
 
+struct key key_class(uint64_t topic, uint32_t queue, uint8_t class, uint64_t base)
+{
+    struct key k = key_of_id('F', topic);
+    key_u32(&k, queue);
+    key_u8(&k, class);
+    key_u64(&k, base);
+    return k;
+}
+
+struct key key_class_cursor(uint64_t gt, uint8_t class)
+{
+    struct key k = key_of_id('C', gt);
+    key_u8(&k, class);
+    return k;
+}
+
 struct key key_delayed(uint64_t topic, int64_t due_ms, uint64_t token)
 {
     struct key k = key_of_id('L', topic);

@@ -11,6 +11,7 @@
  *     S group                                          → a consumer group: on how many topics it is
  *     H topic u64 │ group                              → (empty) which groups hang on a topic
  *     C gt u64                                         → its cursors, queue by queue
+ *     C gt u64 │ class u8                              → its cursors for messages of that PRIORITY
  *     R gt u64 │ queue u32 │ base u64                  → a run: leased messages
  *     V gt u64 │ due u64 │ queue u32 │ base u64        → a run: messages that wait for a retry
  *     Z gt u64 │ queue u32 │ base u64 │ attempt u32 │ delivered u32 → messages passed over, ORDERED
@@ -27,6 +28,7 @@
  *     E topic u64 │ queue u32 │ offset u64             → when a message with a TTL expires
  *     B topic u64 │ queue u32 │ base u64               → the directory's row of a record (directory.h)
  *     d topic u64 │ queue u32 │ n u64                  → which of its messages n x 1024 .. were removed one by one
+ *     F topic u64 │ queue u32 │ class u8 │ base u64    → the record has messages of that PRIORITY, which is not the default
  *     L topic u64 │ due u64 │ token u64                → a delayed message
  *     N token u64                                      → where its L row is
  *     A bucket u32                                     → attempt numbers that deleted groups have used (attempts.h)
@@ -79,6 +81,7 @@ struct key key_group_prefix(struct slice group);
 struct key key_topic_group(uint64_t topic, struct slice group);
 struct key key_cgroup(struct slice group);
 struct key key_cursor(uint64_t gt);
+struct key key_class_cursor(uint64_t gt, uint8_t class);
 struct key key_run(uint64_t gt, uint32_t queue, uint64_t base);
 struct key key_waiting(uint64_t gt, int64_t due_ms, uint32_t queue, uint64_t base);
 struct key key_skipped(uint64_t gt, uint32_t queue, uint64_t base, uint32_t attempt, uint32_t delivered);
@@ -97,6 +100,8 @@ struct key key_index(uint64_t topic, uint64_t hash, int64_t stored_ms, uint32_t 
 struct key key_expiry(uint64_t topic, uint32_t queue, uint64_t offset);
 struct key key_directory(uint64_t topic, uint32_t queue, uint64_t base);
 struct key key_removed(uint64_t topic, uint32_t queue, uint64_t n);
+#define CLASS_KEY_BYTES 22
+struct key key_class(uint64_t topic, uint32_t queue, uint8_t class, uint64_t base);
 struct key key_delayed(uint64_t topic, int64_t due_ms, uint64_t token);
 struct key key_token(uint64_t token);
 struct key key_attempts(uint32_t bucket);

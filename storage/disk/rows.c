@@ -297,7 +297,8 @@ enum status cursor_decode(struct slice bytes, struct cursor_row *ret_r)
         ret_r->skipped_back[q] = ret_r->skipped ? cursor_varint(&c) : 0;
         ret_r->again[q] = sought ? cursor_varint(&c) : 0;
         ret_r->again_base[q] = sought ? rows_get_u32(&c, UINT32_MAX) : 0;
-        c.bad = c.bad || ret_r->back[q] > ret_r->next[q] || ret_r->skipped_back[q] > ret_r->next[q];
+        c.bad = c.bad || (ret_r->back[q] && ret_r->back[q] - 1 > ret_r->next[q]) ||
+                ret_r->skipped_back[q] > ret_r->next[q];
     }
     if (ret_r->leased < ret_r->leased_runs || ret_r->waiting < ret_r->waiting_runs ||
         ret_r->skipped < ret_r->skipped_rows)
@@ -559,6 +560,38 @@ enum status removed_decode(struct slice bytes, struct removed_row *ret_r)
     struct cursor c = row_open(bytes);
     for (uint32_t i = 0; i < REMOVED_WORDS; i++)
         ret_r->bits[i] = cursor_u64(&c);
+    return row_close(&c);
+}
+
+void class_encode(struct buf *b, const struct class_row *r)
+{
+    buf_put_u8(b, ROW_VERSION);
+    buf_put_varint(b, r->before);
+    buf_put_varint(b, r->count);
+}
+
+enum status class_decode(struct slice bytes, struct class_row *ret_r)
+{
+    struct cursor c = row_open(bytes);
+    ret_r->before = cursor_varint(&c);
+    ret_r->count = rows_get_u32(&c, UINT16_MAX);
+    return ret_r->count ? row_close(&c) : ST_BAD;
+}
+
+void class_cursor_encode(struct buf *b, const struct class_cursor_row *r)
+{
+    buf_put_u8(b, ROW_VERSION);
+    buf_put_varint(b, r->n_queues);
+    for (uint32_t q = 0; q < r->n_queues; q++)
+        buf_put_varint(b, r->next[q]);
+}
+
+enum status class_cursor_decode(struct slice bytes, struct class_cursor_row *ret_r)
+{
+    struct cursor c = row_open(bytes);
+    ret_r->n_queues = rows_get_u32(&c, QUEUES_MAX);
+    for (uint32_t q = 0; q < ret_r->n_queues; q++)
+        ret_r->next[q] = cursor_varint(&c);
     return row_close(&c);
 }
 

@@ -55,9 +55,10 @@ struct topic_row {
     uint64_t floor[QUEUES_MAX]; /* offsets below are gone: PURGE, retention */
 };
 
-/* GROUP_OVERLAPS: it was ordered once, so its leased runs may lie across each other (storage/group/run.h). */
-enum group_flag { GROUP_ORDERED = 1, GROUP_PAUSED = 2, GROUP_OVERLAPS = 4 };
-#define GROUP_FLAGS (GROUP_ORDERED | GROUP_PAUSED | GROUP_OVERLAPS)
+/* GROUP_OVERLAPS: its leased runs may lie across each other (storage/group/run.h). GROUP_RANKED: it may have cursors for
+ * classes of priority (storage/order/lanes.h). Both stay. */
+enum group_flag { GROUP_ORDERED = 1, GROUP_PAUSED = 2, GROUP_OVERLAPS = 4, GROUP_RANKED = 8 };
+#define GROUP_FLAGS (GROUP_ORDERED | GROUP_PAUSED | GROUP_OVERLAPS | GROUP_RANKED)
 
 /* A group on a topic. */
 struct group_row {
@@ -109,8 +110,9 @@ struct cursor_row {
     uint64_t next[QUEUES_MAX]; /* never delivered from here on */
     uint64_t again[QUEUES_MAX]; /* messages below it may have been delivered before the last SEEK ... */
     uint32_t again_base[QUEUES_MAX]; /* ... under attempt numbers up to this one */
-    uint64_t back[QUEUES_MAX]; /* the first leased run of the queue begins so far before next; 0: none is leased */
-    uint64_t skipped_back[QUEUES_MAX]; /* the same of its first row Z; 0: none is skipped */
+    uint64_t back[QUEUES_MAX]; /* 0: none is leased; else the first leased run of the queue begins so far before next, plus
+                                  1; 1: there or behind it */
+    uint64_t skipped_back[QUEUES_MAX]; /* its first row Z begins so far before next; 0: none is skipped */
 };
 
 #define SKIP_SPAN COUNT_MAX /* offsets of a row Z; its base is a multiple of this */
@@ -221,6 +223,18 @@ struct removed_row {
     uint64_t bits[REMOVED_WORDS];
 };
 
+/* The messages of one PRIORITY in a record. */
+struct class_row {
+    uint64_t before; /* how many of the queue's messages of this class lie before it, of those since the last PURGE */
+    uint32_t count;  /* in the record; at least one */
+};
+
+/* Where a group is with the messages of one PRIORITY. */
+struct class_cursor_row {
+    uint32_t n_queues;
+    uint64_t next[QUEUES_MAX]; /* those below were delivered */
+};
+
 struct dedup_row {
     int64_t expires_ms;
     struct slice answer;
@@ -264,6 +278,10 @@ void attempts_encode(struct buf *b, const struct attempts_row *r);
 enum status attempts_decode(struct slice bytes, struct attempts_row *ret_r) MUST_CHECK;
 void removed_encode(struct buf *b, const struct removed_row *r);
 enum status removed_decode(struct slice bytes, struct removed_row *ret_r) MUST_CHECK;
+void class_encode(struct buf *b, const struct class_row *r);
+enum status class_decode(struct slice bytes, struct class_row *ret_r) MUST_CHECK;
+void class_cursor_encode(struct buf *b, const struct class_cursor_row *r);
+enum status class_cursor_decode(struct slice bytes, struct class_cursor_row *ret_r) MUST_CHECK;
 void timer_encode(struct buf *b, const struct timer_row *r);
 enum status timer_decode(struct slice bytes, struct timer_row *ret_r) MUST_CHECK;
 void dedup_encode(struct buf *b, const struct dedup_row *r);

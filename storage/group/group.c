@@ -41,6 +41,7 @@ static void group_free(struct gt *gt)
         return;
     runs_fini(&gt->runs);
     order_free(gt->order);
+    lanes_free(gt->lanes);
     free(gt->queues);
     free((void *)(uintptr_t)gt->key.data);
     free((void *)(uintptr_t)gt->filter.data);
@@ -88,7 +89,7 @@ static struct gt *group_new(struct slice key, size_t group_len, struct topic *t)
 static size_t group_bytes(const struct gt *gt)
 {
     return sizeof(*gt) + gt->key.len + gt->filter.len + GT_OVERHEAD + gt->n_queues * sizeof(*gt->queues) +
-           (gt->runs.leased_runs + gt->runs.n_window) * (sizeof(struct run) + RUN_OVERHEAD) +
+           lanes_bytes(gt->lanes) + (gt->runs.leased_runs + gt->runs.n_window) * (sizeof(struct run) + RUN_OVERHEAD) +
            (gt->order ? order_bytes(gt->order) : 0);
 }
 
@@ -229,6 +230,8 @@ enum status group_erase(struct state *st, struct slice group, struct slice topic
     core_del(st, &cursor);
     if (e.has_runs)
         runs_delete(st, row->id);
+    if (row->flags & GROUP_RANKED)
+        lanes_erase(st, row->id);
     if (row->id >= cg->row.below) { /* otherwise GROUP DELETE has counted it */
         assert(st->meta.groups > 0 && cg->row.topics > 0);
         cg->row.topics--;
@@ -349,7 +352,8 @@ enum status group_get(struct state *st, struct slice group, struct slice topic, 
     struct slice key = group_key(group, topic, hold);
     struct gt *gt = group_in_memory(st, key);
     if (gt && (gt->topic->gone || gt->id < gt->cgroup->row.below)) {
-        struct group_row row = {.id = gt->id, .topic_id = gt->topic->id, .attempt_base = gt->attempt_base};
+        struct group_row row = {
+            .id = gt->id, .topic_id = gt->topic->id, .attempt_base = gt->attempt_base, .flags = gt->flags};
         enum status s = group_erase(st, group, topic, &row);
         return s == ST_OK ? ST_GONE : s;
     }
@@ -376,14 +380,21 @@ void group_settings_default(struct group_settings *set)
 
 static enum status group_start(struct state *st, struct gt *gt, int64_t from)
 {
+    if (gt->topic->classes && !(gt->flags & GROUP_ORDERED)) {
+        enum status s = lanes_load(&gt->lanes, st, UINT64_MAX, gt->topic->classes, gt->n_queues);
+        if (s != ST_OK)
+            return s;
+        gt->flags |= GROUP_RANKED | GROUP_OVERLAPS;
+        gt->runs.overlap = true;
+    }
     for (uint32_t q = 0; q < gt->n_queues; q++) {
         const struct queue *queue = &gt->topic->queues[q];
         gt->queues[q].next = from == POINT_LATEST ? queue->end : queue->floor;
-        if (from < 0)
-            continue;
-        enum status s = log_offset_at(st, gt->topic, q, from, &gt->queues[q].next);
+        enum status s = from < 0 ? ST_OK : log_offset_at(st, gt->topic, q, from, &gt->queues[q].next);
         if (s != ST_OK)
             return s;
+        if (gt->lanes)
+            lanes_move(gt->lanes, q, gt->queues[q].next);
     }
     return ST_OK;
 }
@@ -534,6 +545,8 @@ void group_flush(struct state *st)
         }
         group_tell_room(st, gt);
         group_save_cursor(st, gt);
+        if (gt->lanes)
+            lanes_flush(gt->lanes, st, gt->id);
         runs_flush(&gt->runs, st, gt->id);
         if (gt->order)
             order_flush(gt->order, st, gt->id);

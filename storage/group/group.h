@@ -11,6 +11,7 @@
 #define HALFMQ_STORAGE_GROUP_H
 
 #include "storage/group/cgroup.h"
+#include "storage/order/lanes.h"
 #include "storage/group/run.h"
 #include "storage/model/topic.h"
 
@@ -50,6 +51,7 @@ struct gt {
     uint32_t n_queues;
     struct runs runs;
     struct order *order; /* what it knows of ORDER keys (order.h); NULL: it is not ordered */
+    struct class_lanes *lanes; /* cursors for classes of priority; NULL: not read, or there are none (ranked.h) */
     bool dirty;
     bool gone; /* deleted in the open commit group, and on the list of those that it changed */
     struct gt *dirty_next;
@@ -124,6 +126,9 @@ void group_forget(struct state *st, struct gt *gt);
 
 /* Counts its memory again. */
 void group_measure(struct state *st, struct gt *gt);
+
+/* Puts its row G, as it is now, into the group. */
+void group_save(struct state *st, const struct gt *gt);
 
 /* Marks gt as changed: its cursor row and its changed runs are written with the commit group. */
 void group_dirty(struct state *st, struct gt *gt);

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "storage/group/order.h"
+#include "storage/group/ranked.h"
 #include "storage/group/seek.h"
 #include "storage/group/waiting.h"
 #include "storage/model/log.h"
@@ -202,5 +203,10 @@ enum status ordered_switch(struct state *st, struct gt *gt, bool on)
 {
     if (on == (gt->order != NULL))
         return ST_OK;
-    return on ? switch_on(st, gt) : switch_off(st, gt);
+    enum status s = gt->topic->classes ? ranked_load(st, gt, true) : ST_OK;
+    if (s == ST_OK)
+        s = on ? switch_on(st, gt) : switch_off(st, gt);
+    if (s == ST_OK)
+        ranked_switch(st, gt, on);
+    return s;
 }

@@ -14,7 +14,7 @@ void runs_count(struct runs *rs, struct state *st, uint64_t gt, struct cursor_ro
     if (rs->waiting_runs)
         row->first = waiting_floor(rs, st, gt);
     for (const struct run *r = run_from_queue(rs, 0); r; r = run_from_queue(rs, r->queue + 1))
-        row->back[r->queue] = row->next[r->queue] - r->base;
+        row->back[r->queue] = 1 + (r->base < row->next[r->queue] ? row->next[r->queue] - r->base : 0);
 }
 
 static struct key run_key(uint64_t gt, const struct run *r, enum run_state state, int64_t due_ms)
@@ -109,7 +109,7 @@ enum status runs_load(struct runs *rs, struct state *st, uint64_t gt, const stru
     uint64_t n = 0;
     for (uint32_t q = 0; s == ST_OK && q < row->n_queues; q++)
         if (row->back[q])
-            s = runs_load_queue(rs, st, it, gt, q, row->next[q] - row->back[q], row->leased_runs, &n);
+            s = runs_load_queue(rs, st, it, gt, q, row->next[q] - (row->back[q] - 1), row->leased_runs, &n);
     kv_iter_free(it);
     bool lost = s == ST_OK && n != row->leased_runs;
     return lost ? core_bad_row(st, &from) : s;

@@ -3,6 +3,7 @@
 
 #include "storage/disk/attempts.h"
 #include "storage/group/order.h"
+#include "storage/group/ranked.h"
 #include "storage/model/log.h"
 
 enum status seek_find(struct state *st, const struct gt *gt, int64_t point, struct seek *ret_seek)
@@ -37,17 +38,24 @@ static void seek_queue(struct gt *gt, uint32_t queue, uint64_t to)
 {
     struct gtq *q = &gt->queues[queue];
     if (gt->attempt_top > gt->attempt_base) { /* some numbers were given out */
-        q->again = q->next > q->again ? q->next : q->again;
+        uint64_t top = gt->lanes ? lanes_top(gt->lanes, queue) : 0;
+        top = top > q->next ? top : q->next;
+        q->again = top > q->again ? top : q->again;
         q->again_base = gt->attempt_top;
         gt->sought = true;
     }
     q->next = to;
+    if (gt->lanes)
+        lanes_move(gt->lanes, queue, to);
 }
 
 enum status seek_go(struct state *st, struct gt *gt, const struct seek *seek)
 {
     if (gt->attempt_top > ATTEMPT_BASE_MAX)
         return ST_LIMIT;
+    enum status s = gt->topic->classes ? ranked_load(st, gt, gt->order != NULL) : ST_OK;
+    if (s != ST_OK)
+        return s;
     if (seek->one) {
         seek_drop_leased(gt, seek->queue);
         if (gt->order)

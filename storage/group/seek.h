@@ -32,7 +32,7 @@ enum status seek_find(struct state *st, const struct gt *gt, int64_t point, stru
 /* For one queue, by an offset: moved to the first message that is kept, or to the end, where it is beyond. */
 void seek_find_offset(const struct gt *gt, uint32_t queue, uint64_t offset, struct seek *ret_seek);
 
-/* Moves the group. ST_LIMIT: it has used up its attempt numbers; unchanged. */
+/* Moves the group. ST_LIMIT: it has used up its attempt numbers; ST_IO, ST_NOMEM. Then it is unchanged. */
 enum status seek_go(struct state *st, struct gt *gt, const struct seek *seek) MUST_CHECK;
 
 /* True where the waiting run is one from before a SEEK of its queue: it is to be dropped. */

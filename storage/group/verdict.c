@@ -1,13 +1,11 @@
 /* verdict.c: gives verdicts (verdict.h). */
 #include "storage/group/verdict.h"
 
-#include "storage/group/tag_filter.h"
-
 static const struct columns no_columns;
 
 static bool judge_needs_columns(const struct gt *gt)
 {
-    return gt->filter_kind == FILTER_TAG || gt->order;
+    return gt->filter_kind == FILTER_TAG || gt->order || ranked(gt);
 }
 
 /* Finds out which tags of the record's dictionary the group wants, unless that is known. */
@@ -16,7 +14,7 @@ static enum status judge_tags(struct judge *j, struct columns_here *here)
     enum status s = ST_OK;
     bool known = here->count && here->wanted_ref == j->gt->filter_ref;
     if (!known)
-        s = tag_filter_wanted(j->gt->filter, &here->columns, &here->wanted);
+        s = columns_wanted(&here->columns, j->gt->filter, &here->wanted);
     here->wanted_ref = s == ST_OK ? j->gt->filter_ref : 0;
     j->wanted = here->wanted.data;
     return s;
@@ -40,6 +38,22 @@ enum status judge_begin(struct judge *j, struct state *st, const struct gt *gt, 
     return gt->filter_kind == FILTER_TAG ? judge_tags(j, here) : ST_OK;
 }
 
+uint64_t judge_seek(const struct judge *j, uint8_t class, uint64_t from, uint64_t end)
+{
+    const struct column_values *v = &j->columns->priorities;
+    uint64_t i = from - j->base, n = end - j->base;
+    if (v->n == 0 || v->step == 0)
+        return from >= end || columns_priority(j->columns, (uint32_t)i) == class ? from : end;
+    if (class == MESSAGE_PRIORITY_DEFAULT) { /* mostly the next one */
+        while (i < n && columns_priority(j->columns, (uint32_t)i) != class)
+            i++;
+        return j->base + i;
+    }
+    n = n < v->n ? n : v->n; /* those behind have the default one */
+    const uint8_t *at = i < n ? memchr(v->at + i, class, n - i) : NULL;
+    return at ? j->base + (uint64_t)(at - v->at) : end;
+}
+
 /* Whether it matches, from what was found out before (sift.h). */
 static enum pop_verdict judge_where(struct judge *j, uint64_t offset)
 {
@@ -57,6 +71,8 @@ enum pop_verdict judge_message(struct judge *j, uint64_t offset)
             return where;
     }
     uint32_t i = (uint32_t)(offset - j->base);
+    if (j->gt->order && j->gt->lanes && ranked_past(j->gt, j->queue, columns_priority(j->columns, i), offset))
+        return VERDICT_DROP;
     if (j->gt->filter_kind == FILTER_TAG) {
         uint32_t tag = columns_tag(j->columns, i);
         if (!((j->wanted[tag / 8] >> tag % 8) & 1))

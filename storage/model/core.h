@@ -48,6 +48,13 @@ struct tail {
     struct tail *next; /* of the state's open or spare tails */
 };
 
+/* How many messages of each PRIORITY a queue has had since the last PURGE, as its rows F say (queue.h). */
+struct queue_classes {
+    uint64_t had[CLASSES_MAX];
+    uint64_t last[CLASSES_MAX]; /* the base of its last row F */
+    uint16_t known, some;       /* bit c: both were looked up, or are new; bit c: there is such a row */
+};
+
 struct queue {
     uint64_t floor; /* offsets below are gone */
     uint64_t end;   /* next offset, this group included */
@@ -56,6 +63,7 @@ struct queue {
     struct tail *tail;
     struct record_info *recent; /* ring, or NULL */
     uint32_t n_recent, recent_at, recent_size;
+    struct queue_classes *classes; /* NULL: not looked up */
     uint64_t fresh_group, fresh_base; /* offsets from fresh_base on came in group fresh_group */
 };
 
@@ -146,6 +154,7 @@ struct columns_known {
     struct columns_here apart;  /* of a tail, of a large row, of a record whose row is damaged */
     struct columns_maker maker; /* of the latter; or of a batch that is being put */
     struct overlay fresh;       /* rows B with columns that this group has put: a copy, to be read */
+    struct buf class_row;       /* a row F that is being put */
 };
 
 struct gt;

@@ -4,6 +4,7 @@
 #include "storage/disk/kv_space.h"
 #include "storage/disk/records.h"
 #include "storage/model/log.h"
+#include "storage/model/queue.h"
 
 #define CUT_POINTS_MAX 64    /* records that are deleted one by one ... */
 #define CUT_EXPIRIES_MAX 256 /* ... and rows E */
@@ -74,5 +75,6 @@ void cut_rows(struct state *st, struct topic *t, const struct cut_range *r)
         cut_rows_points(st, t, r, bases, n);
     else
         cut_rows_range(st, t, r);
+    queue_cut_classes(st, t, r->queue, r->keep);
     kv_space_cut(st->kv, t->id, r->bytes);
 }

@@ -3,6 +3,7 @@
 
 #include "storage/disk/records.h"
 #include "storage/model/keep.h"
+#include "storage/model/queue.h"
 #include "storage/model/tail.h"
 
 /* Deletes all rows of a kind that belong to the topic's id. */
@@ -22,6 +23,8 @@ static void drop_log(struct state *st, struct topic *t)
     drop_rows(st, t, 'd'); /* one that the open group has put stays: its bits lie below the floor, and mean nothing */
     t->removed = 0;
     t->flags &= ~(uint32_t)TOPIC_HAS_REMOVED;
+    if (t->classes)
+        drop_rows(st, t, 'F');
 }
 
 void drop_messages(struct state *st, struct topic *t)
@@ -35,6 +38,7 @@ void drop_messages(struct state *st, struct topic *t)
     }
     drop_log(st, t);
     t->kept_known = false;
+    queue_purge_classes(st, t);
     t->purges++;
     topic_save(st, t);
 }

@@ -9,6 +9,7 @@
 #include "storage/model/tail.h"
 
 #define LOG_READ_SHARE 4 /* reading and checking a byte costs so much less than appending one */
+#define CLASS_STEPS_MAX 256 /* records that are walked over in one look-up of a class */
 #define LOST_MAX 64 /* records that cannot be read, passed in one look-up */
 
 static struct lost_where log_where(struct state *st, const struct topic *t, uint32_t queue)
@@ -63,6 +64,44 @@ enum status log_locate(struct state *st, struct topic *t, uint32_t queue, uint64
     }
     /* There was no memory to remember its place, and the store does not have it yet. */
     return queue_unwritten(st, q, offset) ? ST_BUSY : log_locate_stored(st, t, queue, offset, ret_info);
+}
+
+/* Where to look next behind a record without the class: the next record that is in memory, or that a row F names. */
+static enum status log_class_skip(struct state *st, struct topic *t, uint32_t queue, uint8_t class,
+                                const struct record_info *info, uint64_t *offset)
+{
+    const struct queue *q = &t->queues[queue];
+    uint64_t behind = info->base + info->count, base = 0;
+    uint64_t stored_end = log_stored_end(st, q);
+    *offset = behind;
+    if (behind >= stored_end || queue_recall(q, behind))
+        return ST_OK;
+    struct finder_queue fq = {.topic = t->id, .queue = queue, .compress = t->compress};
+    enum status s = finder_class(&st->finder, &fq, class, behind, &base);
+    if (s == ST_OK || s == ST_GONE)
+        *offset = s == ST_OK && base < stored_end ? base : stored_end;
+    return s == ST_GONE || s == ST_DAMAGED ? ST_OK : s; /* damaged: record by record */
+}
+
+enum status log_class_find(struct state *st, struct topic *t, uint32_t queue, uint8_t class, uint64_t from,
+                         uint64_t *ret_offset, struct record_info *ret_info)
+{
+    uint64_t at = from;
+    for (int i = 0; i < CLASS_STEPS_MAX; i++) {
+        enum status s = log_locate(st, t, queue, at, ret_info);
+        if (s != ST_OK)
+            return s;
+        at = at < ret_info->base ? ret_info->base : at;
+        *ret_offset = at;
+        if (ret_info->classes & (1U << class))
+            return ST_OK;
+        s = log_class_skip(st, t, queue, class, ret_info, &at);
+        if (s != ST_OK)
+            return s;
+        if (at >= t->queues[queue].end)
+            return ST_GONE;
+    }
+    return ST_OK; /* without the class; the caller goes on from there */
 }
 
 enum status log_read(struct state *st, struct topic *t, uint32_t queue, uint64_t offset,

@@ -12,6 +12,13 @@
 enum status log_locate(struct state *st, struct topic *t, uint32_t queue, uint64_t offset,
                        struct record_info *ret_info) MUST_CHECK;
 
+/* The first offset at or behind `from` that is in a record with messages of a class (PRIORITY), and that record: by the rows
+ * F (queue.h), or, among the records that are remembered, one by one, so that whoever keeps up with a queue reads nothing.
+ * After many records that have none: the place where to go on, in a record that may have none either. ST_GONE: there is
+ * none; otherwise as log_locate. */
+enum status log_class_find(struct state *st, struct topic *t, uint32_t queue, uint8_t class, uint64_t from,
+                           uint64_t *ret_offset, struct record_info *ret_info) MUST_CHECK;
+
 /* Reads the message at offset into ret_m; its bytes are put into hold. ST_GONE: there is none; ST_BUSY: it came in the
  * open group and cannot be read before that is written; ST_DAMAGED: it cannot be read, which is told. */
 enum status log_read(struct state *st, struct topic *t, uint32_t queue, uint64_t offset,

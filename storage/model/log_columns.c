@@ -23,6 +23,7 @@ void log_columns_init(struct state *st)
         columns_slot_init(&st->columns.slots[i]);
     columns_slot_init(&st->columns.apart);
     columns_maker_init(&st->columns.maker);
+    buf_init(&st->columns.class_row, 0);
 }
 
 void log_columns_fini(struct state *st)
@@ -31,6 +32,7 @@ void log_columns_fini(struct state *st)
         columns_slot_free(&st->columns.slots[i]);
     columns_slot_free(&st->columns.apart);
     columns_maker_free(&st->columns.maker);
+    buf_free(&st->columns.class_row);
     overlay_fini(&st->columns.fresh);
 }
 

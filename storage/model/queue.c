@@ -1,4 +1,5 @@
-/* queue.c: what the writer remembers of a queue: its newest records, and what came in the open group (queue.h). */
+/* queue.c: what the writer remembers of a queue: its newest records, what came in the open group, and how many messages of
+ * each PRIORITY it has had (queue.h). */
 #include "storage/model/queue.h"
 
 #include <stdlib.h>
@@ -68,4 +69,88 @@ const struct record_info *queue_recall(const struct queue *q, uint64_t offset)
             low = middle + 1;
     }
     return NULL;
+}
+
+/* ---- classes ---- */
+
+/* What is known of the queue's classes. NULL: no memory, and the state is sick. */
+static struct queue_classes *queue_classes_of(struct state *st, struct queue *q)
+{
+    if (!q->classes)
+        q->classes = calloc(1, sizeof(*q->classes));
+    st->sick = st->sick || !q->classes;
+    return q->classes;
+}
+
+/* Reads the last row F of a class that the store has. A later one was put by somebody who knew it. */
+static enum status queue_class_last(struct state *st, const struct topic *t, uint32_t queue, uint8_t class,
+                                struct queue_classes *qc)
+{
+    struct key from = key_class(t->id, queue, class, 0), to = key_class(t->id, queue, class, UINT64_MAX);
+    struct kv_iter *it = kv_iter_new(st->kv, KV_STATE, NULL, key_slice(&from), key_slice(&to));
+    struct class_row row;
+    if (!it)
+        return ST_NOMEM;
+    kv_iter_floor(it, key_slice(&to));
+    enum status s = kv_iter_status(it);
+    if (s == ST_OK && kv_iter_valid(it)) {
+        struct slice key = kv_iter_key(it);
+        s = class_decode(kv_iter_value(it), &row) == ST_OK ? ST_OK : kv_damaged_row(st->kv, key);
+        if (s == ST_OK) {
+            qc->had[class] = row.before + row.count;
+            qc->last[class] = key_read_u64(key.data + key.len - 8);
+            qc->some |= (uint16_t)(1U << class);
+        }
+    }
+    kv_iter_free(it);
+    return s == ST_DAMAGED ? ST_OK : s;
+}
+
+void queue_put_classes(struct state *st, struct topic *t, uint32_t queue, const struct record_info *info,
+                 const uint32_t counts[CLASSES_MAX])
+{
+    struct queue_classes *qc = queue_classes_of(st, &t->queues[queue]);
+    for (uint8_t c = 0; qc && c < CLASSES_MAX; c++) {
+        uint16_t bit = (uint16_t)(1U << c);
+        if (!counts[c])
+            continue;
+        if (!(qc->known & bit) && queue_class_last(st, t, queue, c, qc) != ST_OK)
+            st->sick = true;
+        qc->known |= bit;
+        qc->some |= bit;
+        struct class_row row = {.before = qc->had[c], .count = counts[c]};
+        struct key key = key_class(t->id, queue, c, info->base);
+        buf_reset(&st->columns.class_row, KIB(1));
+        class_encode(&st->columns.class_row, &row);
+        st->sick = st->sick || st->columns.class_row.failed;
+        core_put(st, &key, buf_slice(&st->columns.class_row));
+        qc->had[c] += counts[c];
+        qc->last[c] = info->base;
+    }
+}
+
+void queue_purge_classes(struct state *st, struct topic *t)
+{
+    for (uint32_t q = 0; t->classes && q < t->n_queues; q++) {
+        struct queue_classes *qc = queue_classes_of(st, &t->queues[q]);
+        if (qc) /* the rows are deleted with this group: nobody may look for them before */
+            *qc = (struct queue_classes){.known = UINT16_MAX};
+    }
+}
+
+void queue_cut_classes(struct state *st, struct topic *t, uint32_t queue, uint64_t floor)
+{
+    struct queue_classes *qc = t->classes ? queue_classes_of(st, &t->queues[queue]) : NULL;
+    for (uint8_t c = 0; qc && c < CLASSES_MAX; c++) {
+        uint16_t bit = (uint16_t)(1U << c);
+        if (!(t->classes & bit))
+            continue;
+        if (!(qc->known & bit) && queue_class_last(st, t, queue, c, qc) != ST_OK)
+            st->sick = true;
+        qc->known |= bit;
+        uint64_t end = !(qc->some & bit) || qc->last[c] < floor ? qc->last[c] : floor;
+        struct key from = key_class(t->id, queue, c, 0), to = key_class(t->id, queue, c, end);
+        if (end > 0)
+            kv_del_range(st->kv, KV_STATE, key_slice(&from), key_slice(&to));
+    }
 }

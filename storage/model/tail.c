@@ -118,6 +118,8 @@ static void tail_put_place(struct state *st, struct topic *t, uint32_t queue, co
     uint8_t head[DIRECTORY_ROW_MAX];
     struct slice row = slice_of(head, directory_encode(info, head));
     struct key key = key_directory(t->id, queue, info->base);
+    if (info->classes)
+        queue_put_classes(st, t, queue, info, columns->ranked);
     if (info->columns) {
         row = tail_whole_row(st, row, info->count, columns);
         log_columns_put(st, &key, row);
@@ -221,6 +223,16 @@ static void tail_mark_ttl(struct state *st, struct topic *t)
     topic_save(st, t);
 }
 
+/* The topic has messages of these classes from now on (bit c: PRIORITY c). */
+static void tail_mark_classes(struct state *st, struct topic *t, uint16_t classes)
+{
+    classes &= (uint16_t)~CLASS_DEFAULT_BIT;
+    if ((t->classes & classes) == classes)
+        return;
+    t->classes |= classes;
+    topic_save(st, t);
+}
+
 /* Takes a message into the times at which those of a record expire: the first one, and the last one (INT64_MAX: some
  * never do). */
 static void tail_expires(const struct message *m, int64_t now_ms, int64_t *least, int64_t *most)
@@ -251,6 +263,8 @@ enum status tail_append(struct state *st, int64_t now_ms, struct topic *t, uint3
         return ST_NOMEM;
     }
     columns_add(&tail->columns, tail->count, m);
+    if (m->fields & MSG_PRIORITY)
+        tail_mark_classes(st, t, (uint16_t)(1U << m->priority));
     tail->count++;
     uint64_t offset = t->queues[queue].end++;
     tail_expires(m, now_ms, &tail->expires_least, &tail->expires_most);
@@ -340,6 +354,7 @@ enum status tail_append_batch(struct state *st, int64_t now_ms, struct topic *t,
         st->sick = true; /* no memory: command parsing has checked the batch */
         return ST_NOMEM;
     }
+    tail_mark_classes(st, t, info.classes);
     tail_put_batch(st, t, queue, batch, &info);
     q->end += facts->count;
     st->seq += facts->count;

@@ -14,8 +14,10 @@ void topic_free(struct topic *t)
 {
     if (!t)
         return;
-    for (uint32_t q = 0; t->queues && q < t->n_queues; q++)
+    for (uint32_t q = 0; t->queues && q < t->n_queues; q++) {
         free(t->queues[q].recent);
+        free(t->queues[q].classes);
+    }
     free(t->queues);
     free((void *)(uintptr_t)t->name.data);
     free(t);
@@ -107,7 +109,8 @@ static size_t topic_bytes(const struct topic *t)
 {
     size_t bytes = sizeof(*t) + t->name.len + TOPIC_OVERHEAD + t->n_queues * sizeof(*t->queues);
     for (uint32_t q = 0; q < t->n_queues; q++)
-        bytes += t->queues[q].recent_size * sizeof(*t->queues[q].recent);
+        bytes += t->queues[q].recent_size * sizeof(*t->queues[q].recent) +
+                 (t->queues[q].classes ? sizeof(*t->queues[q].classes) : 0);
     return bytes;
 }
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "storage/query/base/kept.h"
-#include "storage/query/lag_topic.h"
+#include "storage/query/lag_fresh.h"
 
 enum lag_phase { PHASE_BEGIN, PHASE_FRESH, PHASE_LEASED, PHASE_WAITING, PHASE_SKIPPED };
 
@@ -33,11 +33,17 @@ struct lag_reader {
     struct lag_expiry ttl;
     struct kv_iter *runs; /* rows R, V and Z, while a step lasts */
     struct lag_topics topics;
+    bool fresh_begun;     /* what was never delivered is counted by columns or classes, and: */
+    struct lag_fresh fresh;
+    uint64_t of_class[CLASSES_MAX][QUEUES_MAX]; /* its cursors for classes */
 };
 
 struct lag_reader *lag_reader_new(void)
 {
-    return calloc(1, sizeof(struct lag_reader));
+    struct lag_reader *lr = calloc(1, sizeof(*lr));
+    if (lr)
+        lag_topics_init(&lr->topics);
+    return lr;
 }
 
 void lag_pause(struct lag_reader *lr)
@@ -158,7 +164,7 @@ static enum status lag_removed(struct view *v, const struct lag_topic *t, uint32
 }
 
 /* Counts what the group never got from one queue. */
-static enum status lag_fresh_queue(struct view *v, struct lag_reader *lr, struct lag_topic *t)
+static enum status lag_behind(struct view *v, struct lag_reader *lr, struct lag_topic *t)
 {
     struct standing *st = &lr->st;
     struct lag_queue *q = lag_queue_of(&lr->topics, t, lr->queue);
@@ -179,15 +185,42 @@ static enum status lag_fresh_queue(struct view *v, struct lag_reader *lr, struct
     return s == ST_GONE ? ST_OK : s;
 }
 
-static enum status lag_fresh(struct view *v, struct lag_reader *lr, struct lag_topic *t)
+static enum status lag_all_behind(struct view *v, struct lag_reader *lr, struct lag_topic *t)
 {
     for (; lr->queue < t->n_queues; lr->queue++) {
         if (lr->queue % 16 == 0 && v->budget-- <= 0)
             return ST_BUSY;
-        enum status s = lag_fresh_queue(v, lr, t);
+        enum status s = lag_behind(v, lr, t);
         if (s != ST_OK)
             return s;
     }
+    return ST_OK;
+}
+
+/* The same where the group does not get all of them, or not in order. */
+static enum status lag_by_columns(struct view *v, struct lag_reader *lr, struct lag_topic *t)
+{
+    struct standing *st = &lr->st;
+    struct lag_fresh *f = &lr->fresh;
+    enum status s = ST_OK;
+    if (!lr->fresh_begun) {
+        *f = (struct lag_fresh){.of_class = lr->of_class, .at = UINT64_MAX, .oldest_ms = INT64_MAX};
+        s = lag_fresh_cursors(v, t, &st->row, lr->of_class);
+        lr->fresh_begun = s == ST_OK;
+    }
+    f->row = &st->row;
+    f->t = t;
+    for (; s == ST_OK && lr->queue < t->n_queues; lr->queue += s == ST_OK) {
+        f->queue = lr->queue;
+        f->next = lr->queue < st->cursor.n_queues ? st->cursor.next[lr->queue] : 0;
+        s = v->budget > 0 ? lag_fresh_queue(v, &lr->topics, f) : ST_BUSY;
+    }
+    if (s != ST_OK)
+        return s;
+    st->lag.ready += f->ready;
+    st->lag.unexamined = f->unexamined;
+    st->lag.by_messages = lag_fresh_walks(t, &st->row);
+    lag_older(&st->lag, f->oldest_ms);
     return ST_OK;
 }
 
@@ -294,7 +327,7 @@ static enum status lag_phase_done(struct view *v, struct lag_reader *lr, struct 
     bool voided = c->purges < t->purges; /* a PURGE took the messages of all runs */
     enum status s = ST_OK;
     if (lr->phase == PHASE_FRESH)
-        s = lag_fresh(v, lr, t);
+        s = lag_fresh_needed(t, &lr->st.row) ? lag_by_columns(v, lr, t) : lag_all_behind(v, lr, t);
     else if (lr->phase == PHASE_LEASED && c->leased_runs && !voided)
         s = lag_runs(v, lr, t, 'R');
     else if (lr->phase == PHASE_WAITING && c->waiting_runs && !voided)
@@ -319,9 +352,12 @@ enum status lag_read(struct view *v, struct lag_reader *lr, struct slice key, st
         if (s != ST_OK)
             return s == ST_BAD || s == ST_GONE ? kv_damaged_row(v->kv, key) : s;
         lr->phase = PHASE_FRESH;
+        lr->fresh_begun = false;
         lr->queue = 0;
         lr->ttl_begun = false;
     }
+    else if (group_decode(value, &lr->st.row) != ST_OK) /* its filter points into value, which is new */
+        return kv_damaged_row(v->kv, key);
     size_t group_len = strnlen((const char *)key.data + 1, key.len - 1);
     lr->st.group = slice_of(key.data + 1, group_len);
     lr->st.topic = slice_of(key.data + group_len + 2, key.len - group_len - 2);

@@ -19,6 +19,8 @@
 
 struct lag {
     uint64_t ready, inflight, delayed, dead;
+    bool by_messages;    /* what was never delivered was looked at message by message, and ... */
+    uint64_t unexamined; /* ... so many were not: there may be more that are ready (lag_fresh.h) */
     int64_t oldest_ms; /* stored time of the oldest of them; INT64_MAX: none */
 };
 

@@ -1,11 +1,22 @@
 /* lag_topic.c: reads what lags need of topics, and remembers it (lag_topic.h). */
 #include "storage/query/lag_topic.h"
 
+void lag_topics_init(struct lag_topics *ts)
+{
+    buf_init(&ts->columns_row, 0);
+    buf_init(&ts->wanted, 0);
+    columns_maker_init(&ts->maker);
+}
+
 void lag_topics_pause(struct lag_topics *ts)
 {
     directory_close(&ts->d);
     kv_iter_free(ts->expiries);
-    ts->expiries = NULL;
+    kv_iter_free(ts->classes);
+    ts->expiries = ts->classes = NULL;
+    buf_free(&ts->columns_row);
+    buf_free(&ts->wanted);
+    columns_maker_free(&ts->maker);
 }
 
 static enum status topic_directory(struct view *v, struct lag_topics *ts, uint64_t topic, enum compress compress)
@@ -42,6 +53,7 @@ static struct lag_topic *topic_new_place(struct lag_topics *ts, const struct vie
     t->compress = v->topic.compress;
     t->flags = v->topic.flags;
     t->n_queues = v->topic.n_queues;
+    t->classes = v->topic.classes;
     t->queues_at = ts->n_queues;
     return t;
 }
@@ -110,6 +122,61 @@ static enum status topic_find_record(struct view *v, struct lag_topics *ts, cons
     return ST_OK;
 }
 
+enum status lag_record(struct view *v, struct lag_topics *ts, const struct lag_topic *t, uint32_t queue, uint64_t offset,
+                       struct record_info *ret_info)
+{
+    enum status s = topic_directory(v, ts, t->id, t->compress);
+    v->budget--;
+    return s == ST_OK ? directory_find(&ts->d, queue, offset, ret_info) : s;
+}
+
+/* Makes the columns of a record from its messages. */
+static enum status topic_columns_of_record(struct view *v, struct lag_topics *ts, const struct lag_topic *t,
+                                           uint32_t queue, const struct record_info *info, struct columns *ret_c)
+{
+    struct record_header h = {0};
+    struct kv_iter *it = records_iter(v->kv, v->snap, t->compress, t->id, queue);
+    if (!it)
+        return ST_NOMEM;
+    columns_maker_reset(&ts->maker, 0);
+    enum status s = records_seek(it, t->id, queue, info->base, &h);
+    for (uint32_t i = 0; s == ST_OK && h.base == info->base && i < h.count && i < info->count; i++) {
+        struct message m;
+        if (record_message(kv_iter_value(it), &h, i, &m) == ST_OK)
+            columns_add(&ts->maker, i, &m);
+    }
+    kv_iter_free(it);
+    *ret_c = columns_made(&ts->maker, info->count);
+    if (!columns_whole(&ts->maker))
+        return ST_NOMEM;
+    return s == ST_GONE || s == ST_DAMAGED ? ST_OK : s;
+}
+
+enum status lag_columns(struct view *v, struct lag_topics *ts, const struct lag_topic *t, uint32_t queue,
+                        const struct record_info *info, struct columns *ret_c)
+{
+    struct key key = key_directory(t->id, queue, info->base);
+    *ret_c = (struct columns){0};
+    if (!info->columns)
+        return ST_OK;
+    buf_reset(&ts->columns_row, KIB(64));
+    enum status s = kv_get(v->kv, KV_STATE, v->snap, key_slice(&key), &ts->columns_row);
+    v->budget--;
+    if (s == ST_OK)
+        s = directory_columns(buf_slice(&ts->columns_row), info->count, ret_c);
+    bool damaged = s == ST_BAD || s == ST_GONE || s == ST_DAMAGED;
+    return damaged ? topic_columns_of_record(v, ts, t, queue, info, ret_c) : s;
+}
+
+struct kv_iter *lag_classes(struct view *v, struct lag_topics *ts)
+{
+    struct key all;
+    key_begin(&all, 'F');
+    if (!ts->classes)
+        ts->classes = view_rows(v, &all);
+    return ts->classes;
+}
+
 enum status lag_stored(struct view *v, struct lag_topics *ts, const struct lag_topic *t, uint32_t queue, uint64_t offset,
                        int64_t unless, int64_t *ret_ms)
 {
@@ -140,10 +207,8 @@ static uint64_t topic_next_live(const uint64_t *bits, uint64_t from, uint64_t at
     return at;
 }
 
-/* Goes over the rows E of messages from..to-1, and counts the live ones that have expired (bits: of a run that begins at
- * from; NULL: all are live). *ret_first: the first live one that has not; to: there is none. */
-static enum status topic_rows_expired(struct view *v, struct lag_topics *ts, const struct lag_topic *t, uint32_t queue,
-                            uint64_t from, uint64_t to, const uint64_t *bits, uint64_t *ret_n, uint64_t *ret_first)
+enum status lag_expired_of(struct view *v, struct lag_topics *ts, const struct lag_topic *t, uint32_t queue, uint64_t from,
+                           uint64_t to, const uint64_t *bits, uint64_t *ret_n, uint64_t *ret_first)
 {
     struct key all, begin = key_expiry(t->id, queue, from), end = key_expiry(t->id, queue, to);
     key_begin(&all, 'E');
@@ -179,7 +244,7 @@ static enum status topic_record_expired(struct view *v, struct lag_topics *ts, c
     if (info->expires_most <= v->now_ms)
         expired = to - e->at;
     else if (info->expires_least <= v->now_ms)
-        s = topic_rows_expired(v, ts, t, queue, e->at, to, NULL, &expired, &first);
+        s = lag_expired_of(v, ts, t, queue, e->at, to, NULL, &expired, &first);
     if (s != ST_OK)
         return s;
     if (expired < to - e->at && e->oldest_ms == INT64_MAX) /* some message of it has not */
@@ -238,7 +303,7 @@ enum status lag_live(struct view *v, struct lag_topics *ts, const struct lag_top
     if (in_one && info.expires_least > v->now_ms)
         return ST_OK;
     if (s == ST_OK || s == ST_GONE)
-        s = topic_rows_expired(v, ts, t, queue, base, base + run->count, run->bits, &expired, ret_first);
+        s = lag_expired_of(v, ts, t, queue, base, base + run->count, run->bits, &expired, ret_first);
     *ret_n -= expired;
     return s;
 }

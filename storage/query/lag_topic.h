@@ -34,6 +34,7 @@ struct lag_topic {
     uint64_t id, purges;
     enum compress compress;
     uint32_t flags, n_queues, queues_at;
+    uint16_t classes;
 };
 
 /* All of it. Zeroed, it remembers nothing. */
@@ -42,10 +43,16 @@ struct lag_topics {
     uint32_t n_topics, n_queues;
     struct directory d;      /* while a step lasts; it == NULL: not open */
     struct kv_iter *expiries; /* rows E of all topics, while a step lasts, or NULL */
+    struct kv_iter *classes;  /* rows F, the same */
+    struct buf columns_row, wanted; /* of the record at work, while a step lasts */
+    struct columns_maker maker;
     struct lag_queue queues[LAG_QUEUES_MAX];
 };
 
-/* Closes its iterators, at the end of a step. */
+/* Gets a zeroed one ready. */
+void lag_topics_init(struct lag_topics *ts);
+
+/* Closes its iterators, and frees its buffers, at the end of a step. */
 void lag_topics_pause(struct lag_topics *ts);
 
 /* What is known of a topic; *ret_t is good until the next call. ST_GONE: there is no such topic. */
@@ -67,6 +74,23 @@ enum status lag_stored(struct view *v, struct lag_topics *ts, const struct lag_t
 /* Counts expired messages from e->at on, until the end of the queue (ST_OK), or until the budget ends (ST_BUSY). */
 enum status lag_expired(struct view *v, struct lag_topics *ts, const struct lag_topic *t, uint32_t queue,
                         struct lag_expiry *e) MUST_CHECK;
+
+/* Finds the record that holds an offset, which the queue has, or the first one behind it. ST_GONE: there is none. */
+enum status lag_record(struct view *v, struct lag_topics *ts, const struct lag_topic *t, uint32_t queue, uint64_t offset,
+                       struct record_info *ret_info) MUST_CHECK;
+
+/* The columns of a record that was found, until this is called again. Where neither its row nor the record can be read:
+ * those of messages that have nothing. */
+enum status lag_columns(struct view *v, struct lag_topics *ts, const struct lag_topic *t, uint32_t queue,
+                        const struct record_info *info, struct columns *ret_c) MUST_CHECK;
+
+/* An iterator over rows F, which stays with ts. NULL: no memory. */
+struct kv_iter *lag_classes(struct view *v, struct lag_topics *ts);
+
+/* Counts those messages of from..to-1 whose bit is set that have expired, by their rows E; bits begin at from. *ret_first:
+ * the first one that has not; to: there is none. */
+enum status lag_expired_of(struct view *v, struct lag_topics *ts, const struct lag_topic *t, uint32_t queue, uint64_t from,
+                           uint64_t to, const uint64_t *bits, uint64_t *ret_n, uint64_t *ret_first) MUST_CHECK;
 
 /* Counts the live messages of a run that have not expired. *ret_first: the first of them. */
 enum status lag_live(struct view *v, struct lag_topics *ts, const struct lag_topic *t, uint32_t queue, uint64_t base,

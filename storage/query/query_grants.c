@@ -1,6 +1,6 @@
 /*
  * query_grants.c: the messages that POP granted, as the array that answers it (query.h). Messages of several queues
- * are put into the order in which they were stored.
+ * are put into the order in which they were stored, or, where the POP went by PRIORITY, those of higher classes first.
  */
 #include "storage/query.h"
 
@@ -12,11 +12,14 @@
 struct piece {
     uint64_t index, seq;
     size_t at, len;
+    uint8_t class;
 };
 
-static int piece_cmp(const void *x, const void *y)
+static int grants_compare(const void *x, const void *y)
 {
     const struct piece *a = x, *b = y;
+    if (a->class != b->class)
+        return a->class > b->class ? -1 : 1;
     if (a->index != b->index)
         return a->index < b->index ? -1 : 1;
     return a->seq < b->seq ? -1 : a->seq > b->seq;
@@ -29,6 +32,7 @@ struct grants {
     struct buf items; /* of g */
     struct piece *pieces;
     uint32_t n_pieces, size;
+    bool by_class; /* messages of higher PRIORITY come first */
     bool full; /* the rest begins at `done` */
     struct granted done;
     /* The record that was read last. Many grants may be in one: each message that was requeued alone is one of them. */
@@ -52,7 +56,9 @@ static enum status grant_message(struct grants *gs, const struct grant *gr, uint
         return ST_NOMEM;
     struct place p = {gr->topic, gr->queue, offset, h->stored_ms, gr->attempt, gr->lease_until_ms, gs->group};
     struct piece *piece = &gs->pieces[gs->n_pieces++];
-    *piece = (struct piece){h->index, m.seq, gs->items.len, 0};
+    bool other = gs->by_class && m.fields & MSG_PRIORITY;
+    uint8_t class = other ? m.priority : MESSAGE_PRIORITY_DEFAULT;
+    *piece = (struct piece){h->index, m.seq, gs->items.len, 0, class};
     gather_add(&gs->g, &p, &m);
     piece->len = gs->items.len - piece->at;
     return ST_OK;
@@ -125,7 +131,7 @@ static enum status grants_read(struct grants *gs, const struct outcome *out)
 void query_grants(struct view *v, struct slice group, const struct outcome *out, struct buf *reply,
                   struct granted *ret_done)
 {
-    struct grants gs = {.v = v, .group = group, .size = grants_live(out)};
+    struct grants gs = {.v = v, .group = group, .by_class = out->by_class, .size = grants_live(out)};
     gs.g = (struct gather){.items = &gs.items, .count = UINT32_MAX, .most = v->reply_most};
     v->n_lost = 0;
     buf_init(&gs.items, REPLY_BYTES_MAX);
@@ -134,7 +140,7 @@ void query_grants(struct view *v, struct slice group, const struct outcome *out,
     if (s == ST_OK && gs.items.failed)
         s = ST_NOMEM;
     if (s == ST_OK) {
-        qsort(gs.pieces, gs.n_pieces, sizeof(*gs.pieces), piece_cmp);
+        qsort(gs.pieces, gs.n_pieces, sizeof(*gs.pieces), grants_compare);
         reply_array(reply, gs.n_pieces);
         for (uint32_t i = 0; i < gs.n_pieces; i++)
             buf_put(reply, gs.items.data + gs.pieces[i].at, gs.pieces[i].len);

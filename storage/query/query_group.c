@@ -17,11 +17,13 @@ static void group_put_lag(struct view *v, struct buf *r, const struct standing *
     reply_field_int(r, "dead", (int64_t)lag->dead);
     reply_field_int(r, "lag", (int64_t)all);
     reply_field_int(r, "oldest_ms", age);
+    if (lag->by_messages)
+        reply_field_int(r, "unexamined", (int64_t)lag->unexamined);
 }
 
 static void group_put(struct view *v, struct buf *r, const struct standing *st, bool info)
 {
-    reply_map(r, info ? 12 : 8);
+    reply_map(r, (info ? 12U : 8U) + st->lag.by_messages);
     group_put_lag(v, r, st);
     if (!info)
         return;

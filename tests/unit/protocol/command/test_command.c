@@ -300,8 +300,8 @@ static void arity_shows_the_usage(void **state)
 {
     (void)state;
     refused("SEND", ST_ERR,
-            "wrong number of words for 'SEND': SEND topic body [KEY k]... [TAG t] [ORDER k] [QUEUE "
-            "n] [DELAY dur] [AT time] [TTL dur]"
+            "wrong number of words for 'SEND': SEND topic body [KEY k]... [TAG t] [ORDER k] [QUEUE n] "
+            "[PRIORITY 0..9] [DELAY dur] [AT time] [TTL dur]"
             " [PROP name value]... [DEDUP id]");
     refused("POP g", ST_ERR,
             "wrong number of words for 'POP': POP group topic [topic ...] [COUNT n] [WAIT dur] "
@@ -356,9 +356,6 @@ static void what_is_not_available_does_nothing(void **state)
         snprintf(want, sizeof want, "not available yet: %s; nothing was done", info->words);
         refused(info->words, ST_ERR, want);
     }
-    refused("SEND t b KEY k PRIORITY 5", ST_ERR,
-            "not available yet: PRIORITY of SEND; nothing was done");
-    refused("HALF p t b PRIORITY 0", ST_ERR, "not available yet: PRIORITY of HALF; nothing was done");
 }
 
 static void names_are_names(void **state)

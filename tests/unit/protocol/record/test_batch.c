@@ -100,7 +100,7 @@ static void what_is_the_brokers_is_refused(void **state)
     }
     assert_int_equal(check(batch, &facts), ST_OK);
     batch_free(&b);
-    static const uint32_t fields[] = {MSG_PRIORITY, MSG_TXN, MSG_GROUP, MSG_REASON, MSG_ORIGIN};
+    static const uint32_t fields[] = {MSG_TXN, MSG_GROUP, MSG_REASON, MSG_ORIGIN};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         refused_as(&(struct message){.fields = fields[i]}, ST_ERR, "a field that only the broker sets");
     refused_as(&(struct message){.fields = MSG_ATTEMPTS, .attempts = 1}, ST_ERR, "a field that only the broker sets");

@@ -10,7 +10,7 @@
 
 #include "storage/apply/pop_take.h"
 #include "storage/group/group.h"
-#include "storage/group/tag_filter.h"
+#include "storage/disk/columns.h"
 #include "tests/lib/batch.h"
 #include "tests/lib/shell.h"
 
@@ -26,20 +26,6 @@ static void group_filtered(struct shell *s, const char *group, const char *tags)
     assert_int_equal(topic_get(s->st, SLICE_LIT("t"), &t), ST_OK);
     assert_int_equal(group_create(s->st, s->now_ms, slice_str(group), t, &set, &gt), ST_OK);
     assert_true(shell_write(s));
-}
-
-static void parts(void **state)
-{
-    (void)state;
-    struct slice rest = SLICE_LIT(" a||b c |d|| || e"), tag;
-    const char *want[] = {"a", "b c |d", "", "e"};
-    for (int i = 0; i < 4; i++) {
-        assert_true(tag_filter_next(&rest, &tag));
-        assert_true(slice_equal(tag, slice_str(want[i])));
-    }
-    assert_false(tag_filter_next(&rest, &tag));
-    rest = slice_of(NULL, 0);
-    assert_false(tag_filter_next(&rest, &tag));
 }
 
 /* Many tags on both sides: the table finds what comparing one by one finds. */
@@ -62,7 +48,7 @@ static void many_tags(void **state)
         columns_add(&m, i, &msg);
     }
     struct columns c = columns_made(&m, 900);
-    assert_int_equal(tag_filter_wanted(slice_of(filter, len), &c, &wanted), ST_OK);
+    assert_int_equal(columns_wanted(&c, slice_of(filter, len), &wanted), ST_OK);
     for (uint32_t i = 0; i < 900; i++) {
         uint32_t place = columns_tag(&c, i);
         assert_int_equal(wanted.data[place / 8] >> place % 8 & 1, i % 3 == 0);
@@ -192,7 +178,6 @@ static void bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(parts),
         cmocka_unit_test(many_tags),
         SHELL_TEST(only_its_tags),
         SHELL_TEST(in_the_making),

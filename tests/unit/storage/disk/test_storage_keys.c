@@ -52,6 +52,8 @@ static void golden(void **state)
     KEY_IS(key_directory(9, 1, 2), 'B', 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2);
     KEY_IS(key_expiry(9, 1, 2), 'E', 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2);
     KEY_IS(key_removed(9, 1, 2), 'd', 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2);
+    KEY_IS(key_class(9, 1, 8, 2), 'F', 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 1, 8, 0, 0, 0, 0, 0, 0, 0, 2);
+    KEY_IS(key_class_cursor(9, 8), 'C', 0, 0, 0, 0, 0, 0, 0, 9, 8);
     KEY_IS(key_delayed(9, 0x0102, UINT64_C(1) << 32), 'L', 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 1, 2, 0,
            0, 0, 1, 0, 0, 0, 0);
     KEY_IS(key_token(UINT64_C(1) << 32), 'N', 0, 0, 0, 1, 0, 0, 0, 0);
@@ -69,7 +71,7 @@ static void kinds_have_letters_of_their_own(void **state)
         key_waiting(1, 0, 0, 0), key_skipped(1, 0, 0, 0, 0), key_txn(1), key_outcome(1), key_txn_message(1, 0), key_check(n, 0, 1), key_pending(n, 1),
         key_pgroup(n), key_pgroup_open(n), key_dedup(1, 'S', n), key_dedup_half(n, n), key_index(1, 0, 0, 0, 0),
         key_directory(1, 0, 0), key_expiry(1, 0, 0), key_delayed(1, 0, 0), key_token(1), key_attempts(0),
-        key_timer(1, 0, n), key_removed(1, 0, 0)};
+        key_timer(1, 0, n), key_removed(1, 0, 0), key_class(1, 0, 0, 0)};
     bool seen[256] = {0};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         assert_false(seen[kinds[i].bytes[0]]);

@@ -22,6 +22,8 @@ static const struct timer_row timer = {2, 300};
 static const struct removed_row removed = {{[0] = 0x21, [15] = 0x8000000000000001}};
 static const struct run_row run = {RUN_LEASED, 70, 3, 2, 300, 200, {0x8000000000000001, 0x21}};
 
+static const struct class_row class = {300, 2};
+static const struct class_cursor_row class_cursor = {2, {5, 200}};
 static const struct skip_row skip = {{0x8000000000000001, 0, 0x21}};
 
 static const struct topic_row *topic_row(void)
@@ -99,6 +101,8 @@ DECODER(attempts)
 DECODER(dedup_half)
 DECODER(timer)
 DECODER(removed)
+DECODER(class)
+DECODER(class_cursor)
 DECODER(pgroup)
 DECODER(pgroup_open)
 
@@ -108,18 +112,18 @@ struct sample {
     struct buf bytes;
 };
 
-#define SAMPLES 17
+#define SAMPLES 19
 
 static void samples_make(struct sample *s)
 {
     static const char *const names[SAMPLES] = {"meta", "topic", "group", "cursor",
                                                "run",  "txn",   "half",  "dedup",
                                                "token", "pgroup", "pgroup_open", "attempts", "dedup_half",
-                                               "cgroup", "timer", "removed", "skip"};
+                                               "cgroup", "timer", "removed", "skip", "class", "class_cursor"};
     decode_fn *const decoders[SAMPLES] = {decode_meta, decode_topic, decode_group, decode_cursor,
                                           decode_run,  decode_txn,   decode_half,  decode_dedup,
                                           decode_token, decode_pgroup, decode_pgroup_open, decode_attempts, decode_dedup_half,
-                                          decode_cgroup, decode_timer, decode_removed, decode_skip};
+                                          decode_cgroup, decode_timer, decode_removed, decode_skip, decode_class, decode_class_cursor};
     for (int i = 0; i < SAMPLES; i++) {
         s[i].name = names[i];
         s[i].decode = decoders[i];
@@ -146,6 +150,8 @@ static void samples_make(struct sample *s)
     timer_encode(&s[14].bytes, &timer);
     removed_encode(&s[15].bytes, &removed);
     skip_encode(&s[16].bytes, &skip);
+    class_encode(&s[17].bytes, &class);
+    class_cursor_encode(&s[18].bytes, &class_cursor);
 }
 
 static void samples_free(struct sample *s)
@@ -188,6 +194,8 @@ static void golden(void **state)
     s[15].bytes.len = 17;
     ROW_IS(15, 1, 0x21, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
     ROW_IS(16, 1, 5, 1, 0, 0, 0, 0, 0, 0, 0x80, 0x21, 0, 0, 0, 0, 0, 0, 0);
+    ROW_IS(17, 1, 0xac, 2, 2);
+    ROW_IS(18, 1, 2, 5, 0xc8, 1);
     samples_free(s);
 }
 
