@@ -12,6 +12,7 @@ import random
 import sys
 import time
 
+import keeping
 import letters
 from audit import Audit
 from broker import Broker, Refused, eventually, pairs
@@ -40,8 +41,12 @@ class Rounds:
         self.workers = make_workers(self.ledger, chance)
         self.undertaker = letters.Undertaker("undertaker0", self.ledger, random.Random(chance.random()))
         self.workers += [self.undertaker, letters.Undertaker("undertaker1", self.ledger, random.Random(chance.random()))]
+        self.kept = keeping.Kept()
+        self.keeper = keeping.Keeper("keeper0", self.ledger, random.Random(chance.random()), self.kept)
+        self.workers.append(self.keeper)
         self.shops = [w for w in self.workers if isinstance(w, Shop)]
         prepare(broker.text())
+        keeping.prepare(broker.text())
 
     def one(self, number):
         load_seconds = self.chance.uniform(0.05, 0.8)
@@ -71,6 +76,7 @@ class Rounds:
             self.audit.check_outputs()
             self.audit.check_held(client)
             letters.check(client, self.ledger)
+            keeping.check(client, self.ledger, self.kept)
         except Refused as error:  # a topic, a group or a transaction does not exist any more
             self.ledger.problem(f"the audit was refused: {error.text}")
 
@@ -82,6 +88,7 @@ class Rounds:
                 shop.decide(client, shop.open.pop())
         self.drain(client)
         letters.drain(client, self.undertaker)
+        keeping.drain(client, self.keeper)
         self.audit.read_new(client)
         self.audit.check_outputs()
         self.audit.check_all_delivered()
