@@ -78,6 +78,7 @@ static bool journal_has_room(const struct journal_disk *disk, const struct comma
     if (!disk->full)
         return true;
     switch ((int)cmd->info->id) {
+    case CMD_TOPIC_SET: /* RETENTION, MAXBYTES */
     case CMD_TOPIC_PURGE:
     case CMD_TOPIC_DELETE:
     case CMD_GROUP_DELETE:

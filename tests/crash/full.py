@@ -287,6 +287,13 @@ def test_what_is_purged_is_writable_again_over_a_kill():
         deleted_space_is_writable(("TOPIC", "PURGE", "a"), True)
 
 
+def test_what_retention_takes_is_writable_again():
+    """Also a setting that makes room is taken while the disk is full."""
+    if DISK:
+        deleted_space_is_writable(("TOPIC", "SET", "a", "MAXBYTES", "100000"), False)
+        deleted_space_is_writable(("TOPIC", "SET", "a", "RETENTION", "1"), True)
+
+
 def test_deleted_topics_give_their_bytes_back():
     """Also where the disk is large and nobody writes."""
     with Broker("--memory", "16MiB", "--fsync", "never") as broker:
