@@ -20,6 +20,7 @@ static enum duration conn_duration(const struct command *cmd)
     case CMD_TXN_LIST:
     case CMD_TXN_MESSAGES:
     case CMD_DLQ_LIST:
+    case CMD_GROUP_LEASES:
     case CMD_COMMAND:
     case CMD_CLIENT: return LONG;
     default: return cmd->info->kind == KIND_WRITE ? QUICK : SLOW;

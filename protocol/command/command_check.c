@@ -267,6 +267,7 @@ static const struct command_shape shapes[COMMAND_COUNT] = {
     [CMD_GROUP_SEEK] = {{NAME_READ, NAME_READ, POINT}, ANY},
     [CMD_GROUP_DELETE] = {{NAME_READ}, ANY},
     [CMD_LAG] = {{NAME_READ}, ANY},
+    [CMD_GROUP_LEASES] = {{NAME_READ, NAME_READ}, ANY},
     [CMD_DLQ_LIST] = {{NAME_READ}, ANY},
     [CMD_DLQ_REDRIVE] = {{NAME_READ}, ID},
     [CMD_DLQ_PURGE] = {{NAME_READ}, ANY},

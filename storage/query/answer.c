@@ -20,6 +20,7 @@
 #define ANSWER_GROUP_INFO query_group_info
 #define ANSWER_GROUP_LIST query_group_list
 #define ANSWER_LAG query_lag
+#define ANSWER_GROUP_LEASES query_group_leases
 #define ANSWER_DLQ_LIST query_dlq_list
 #define ANSWER_TXN_INFO query_txn_info
 #define ANSWER_TXN_MESSAGES query_txn_messages

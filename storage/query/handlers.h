@@ -12,6 +12,7 @@ query_fn query_find;                                       /* query_find.c */
 query_fn query_delayed_list;                               /* query_delay.c */
 query_fn query_topic_info, query_topic_list;               /* query_topic.c */
 query_fn query_group_info, query_group_list, query_lag;    /* query_group.c */
+query_fn query_group_leases;                               /* query_leases.c */
 query_fn query_dlq_list;                                   /* query_dlq.c */
 query_fn query_txn_messages;                               /* query_txn_messages.c */
 query_fn query_txn_info, query_txn_list;                   /* query_txn.c */

@@ -1,6 +1,7 @@
 /* query_group.c: GROUP INFO, GROUP LIST and LAG. */
 #include "storage/query/handlers.h"
 
+#include "storage/query/consumers.h"
 #include "storage/query/lag.h"
 #include "storage/query/base/steps.h"
 
@@ -21,19 +22,64 @@ static void group_put_lag(struct view *v, struct buf *r, const struct standing *
         reply_field_int(r, "unexamined", (int64_t)lag->unexamined);
 }
 
-static void group_put(struct view *v, struct buf *r, const struct standing *st, bool info)
+#define GROUP_INFO_FIELDS 11 /* beside those of LAG */
+
+/* How the group chooses messages, and what holds it back. */
+static void group_put_choice(struct buf *r, const struct group_row *row, bool paused)
 {
-    reply_map(r, (info ? 12U : 8U) + st->lag.by_messages);
+    static const char *const kinds[] = {[FILTER_NONE] = "none", [FILTER_TAG] = "tag", [FILTER_WHERE] = "where"};
+    reply_bulk_str(r, "ordered");
+    reply_bulk_str(r, row->flags & GROUP_ORDERED ? "yes" : "no");
+    reply_bulk_str(r, "paused");
+    reply_bulk_str(r, paused ? "yes" : "no");
+    reply_field_int(r, "rate", row->rate);
+    reply_field_int(r, "inflight_max", row->inflight);
+    reply_bulk_str(r, "filter_kind");
+    reply_bulk_str(r, kinds[row->filter_kind]);
+    reply_field_bytes(r, "filter", row->filter);
+}
+
+/* Of the pauses of the group on the topic and of the whole group, what was said last counts. */
+static enum status group_is_paused(struct view *v, const struct standing *st, bool *ret_paused)
+{
+    struct cgroup_row row = {0};
+    struct key key = key_cgroup(st->group);
+    enum status s = view_get(v, &key);
+    if (s == ST_OK && cgroup_decode(buf_slice(&v->row), &row) != ST_OK)
+        s = view_damaged(v, &key);
+    *ret_paused = st->row.pause_ref > row.pause_ref ? (st->row.flags & GROUP_PAUSED) != 0 : row.paused;
+    return s == ST_GONE ? ST_OK : s;
+}
+
+static void group_put_settings(struct buf *r, const struct group_row *row)
+{
+    reply_field_int(r, "created", row->created_ms);
+    reply_field_int(r, "lease", row->lease_ms);
+    reply_field_int(r, "attempts", row->attempts);
+    reply_bulk_str(r, "backoff");
+    reply_array(r, row->n_backoff);
+    for (uint32_t i = 0; i < row->n_backoff; i++)
+        reply_int(r, row->backoff_ms[i]);
+}
+
+static enum status group_put(struct view *v, struct buf *r, const struct standing *st, bool info)
+{
+    bool paused = false;
+    size_t before = r->len;
+    enum status s = info ? group_is_paused(v, st, &paused) : ST_OK;
+    if (s != ST_OK)
+        return s;
+    reply_map(r, (info ? 8U + GROUP_INFO_FIELDS : 8U) + st->lag.by_messages);
     group_put_lag(v, r, st);
     if (!info)
-        return;
-    reply_field_int(r, "created", st->row.created_ms);
-    reply_field_int(r, "lease", st->row.lease_ms);
-    reply_field_int(r, "attempts", st->row.attempts);
-    reply_bulk_str(r, "backoff");
-    reply_array(r, st->row.n_backoff);
-    for (uint32_t i = 0; i < st->row.n_backoff; i++)
-        reply_int(r, st->row.backoff_ms[i]);
+        return ST_OK;
+    group_put_settings(r, &st->row);
+    group_put_choice(r, &st->row, paused);
+    reply_bulk_str(r, "consumers");
+    s = consumers_put(v, st->row.id, r);
+    if (s != ST_OK)
+        r->len = before;
+    return s;
 }
 
 /* An item of LAG and of GROUP INFO (arg). */
@@ -49,9 +95,7 @@ static enum status group_item(struct view *v, const void *arg, struct kv_iter *i
     if (s != ST_OK || !out)
         return s;
     s = lag_read(v, v->steps->own, kv_iter_key(it), kv_iter_value(it), &st);
-    if (s == ST_OK)
-        group_put(v, out, st, *info);
-    return s;
+    return s == ST_OK ? group_put(v, out, st, *info) : s;
 }
 
 /* Writes all groups whose row has the prefix, as an array of maps. ST_GONE: there are none. */
