@@ -302,6 +302,12 @@ void model_popped(struct model *m, struct m_pop *p, int queue, uint32_t offset, 
     must(queue < M_QUEUES && offset < m->topics[p->topic].queues[queue].end, "popped what is not there");
     struct m_cell *c = &gt->cells[queue][offset];
     must(!expired(m, p->topic, queue, offset), "popped what has expired");
+    if (c->state == M_DONE && gt->filtered && m->topics[p->topic].queues[queue].messages[offset].harm == M_LOST) {
+        *c = (struct m_cell){M_LEASED, attempt, until_ms}; /* nobody knows whether it matches: it counts as if it did */
+        gt->top = attempt > gt->top ? attempt : gt->top;
+        p->took_lost++;
+        return;
+    }
     must(c->state != M_DONE, "popped what was acknowledged, dropped or dead");
     must(c->state != M_LEASED, "popped what another holds");
     must(c->state == M_FRESH || c->due_ms <= m->now_ms, "popped before its time");
@@ -317,11 +323,36 @@ void model_popped(struct model *m, struct m_pop *p, int queue, uint32_t offset, 
     *c = (struct m_cell){M_LEASED, attempt, until_ms};
 }
 
+/* A POP of a group with a filter has got less than there is, which it may where it got anything at all: it does not look
+ * at more messages then. What came with the open commit group, be it messages or the group, cannot be looked at yet. The
+ * oldest go first all the same. */
+static void judge_less(const struct model *m, const struct m_pop *p)
+{
+    const struct m_gt *gt = &m->gts[p->group][p->topic];
+    for (int q = 0; q < M_QUEUES; q++) {
+        const struct m_queue *mq = &m->topics[p->topic].queues[q];
+        for (uint32_t o = 0; o < mq->end; o++) {
+            bool goes = gt->cells[q][o].state == M_FRESH && !expired(m, p->topic, q, o) &&
+                        (!gt->ordered || model_may_go(m, p->group, p->topic, q, o));
+            bool known = mq->messages[o].group < m->group && gt->born < m->group;
+            must(!goes || !known || p->any, "a POP got nothing, and left what matches behind");
+            must(!goes || gt->ordered || gt->loose || mq->messages[o].group >= p->newest, "an older one was left behind");
+        }
+    }
+}
+
 uint32_t model_pop_end(struct model *m, struct m_pop *p, uint32_t wanted)
 {
-    uint32_t ready = p->waiting + p->fresh, got = p->took_waiting + p->took_fresh;
+    uint32_t ready = p->waiting + p->fresh, got = p->took_waiting + p->took_fresh + p->took_lost;
     if (m->cut && got <= wanted)
         return got;
+    const struct m_gt *filtered = &m->gts[p->group][p->topic];
+    if (filtered->filtered && (p->took_lost || got < (wanted < ready ? wanted : ready))) {
+        must(got <= wanted, "POP handed out too many");
+        if (got < wanted)
+            judge_less(m, p);
+        return got;
+    }
     must(got == (wanted < ready ? wanted : ready), "POP handed out more or fewer than it should");
     const struct m_gt *gt = &m->gts[p->group][p->topic];
     must(p->took_fresh == 0 || p->took_waiting == p->waiting || gt->loose, "a fresh one came before a waiting one");

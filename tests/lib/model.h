@@ -77,6 +77,8 @@ struct m_gt {
     uint32_t base; /* its attempt numbers begin behind this: they go on where the group was deleted */
     uint32_t top;  /* and have come so far */
     int64_t lease_ms;
+    bool filtered; /* what does not match is done from the beginning (model_filter.h) */
+    uint32_t born; /* with a filter: in which commit group */
     bool ordered;
     bool loose; /* it became ordered, or ceased to be: nobody knows what POP had passed over, which goes first */
     struct m_cell cells[M_QUEUES][M_OFFSETS];
@@ -158,7 +160,8 @@ bool model_group_there(const struct model *m, int group);
 struct m_pop {
     int group, topic;
     uint32_t waiting, fresh;         /* messages that were ready before */
-    uint32_t took_waiting, took_fresh;
+    uint32_t took_waiting, took_fresh, took_lost;
+    bool any;                        /* set by model_grants: the POP got something, from this topic or another */
     uint32_t newest;                 /* commit group of the newest fresh message that was taken */
 };
 void model_pop_begin(struct model *m, struct m_pop *p, int group, int topic);

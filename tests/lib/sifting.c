@@ -16,8 +16,8 @@ static void sifting_must(bool holds, const char *what)
     abort();
 }
 
-/* The line as a POP; its words point into the reader, which the caller frees. */
-static void sifting_parse(const char *line, struct buf *bytes, struct resp_reader *reader, struct command_space *space,
+/* The line as a POP; its words point into the reader, which the caller frees. False: it will be refused. */
+static bool sifting_parse(const char *line, struct buf *bytes, struct resp_reader *reader, struct command_space *space,
                           struct command *ret_cmd)
 {
     struct slice *words = NULL, pop[80];
@@ -29,7 +29,7 @@ static void sifting_parse(const char *line, struct buf *bytes, struct resp_reade
     sifting_must(resp_reader_next(reader, buf_slice(bytes), &words, &n, &used, err, sizeof(err)) == ST_OK && n < 80, line);
     memcpy(pop, words, n * sizeof(*pop));
     pop[0] = SLICE_LIT("POP");
-    sifting_must(command_from_words(space, pop, n, ret_cmd, err, sizeof(err)) == ST_OK, line);
+    return command_from_words(space, pop, n, ret_cmd, err, sizeof(err)) == ST_OK;
 }
 
 bool sifting_look(struct shell *s, const char *line, struct slice asked, struct buf *found, uint32_t *steps)
@@ -42,10 +42,10 @@ bool sifting_look(struct shell *s, const char *line, struct slice asked, struct 
     uint32_t n = 0;
     command_space_init(&space);
     buf_init(&bytes, 0);
-    sifting_parse(line, &bytes, &reader, &space, &cmd);
+    bool is_pop = sifting_parse(line, &bytes, &reader, &space, &cmd);
     if (s->inside)
         s->inside(true);
-    struct sifter *sifter = sifter_new(&cmd, asked);
+    struct sifter *sifter = is_pop ? sifter_new(&cmd, asked) : NULL;
     for (; sifter && st == ST_BUSY && n < SIFTING_ROUNDS_MAX; n++) {
         struct view *v = view_open(s->store);
         st = v ? sifter_step(sifter, v) : ST_NOMEM;
@@ -65,6 +65,26 @@ bool sifting_look(struct shell *s, const char *line, struct slice asked, struct 
     command_space_free(&space);
     buf_free(&bytes);
     return all;
+}
+
+uint32_t sifting_add(struct shell *s, const char *line, bool before)
+{
+    struct buf found;
+    buf_init(&found, 0);
+    if (before)
+        (void)sifting_look(s, line, slice_of(NULL, 0), &found, NULL);
+    s->sifted = buf_slice(&found);
+    uint32_t n = shell_add(s, "%s", line);
+    for (int i = 0; s->sift && !s->st->sick && i < SIFTING_ROUNDS_MAX; i++) {
+        (void)sifting_look(s, line, buf_slice(&s->asked), &found, NULL);
+        s->sifted = buf_slice(&found);
+        if (found.len == 0)
+            break;
+        n = shell_add(s, "%s", line);
+    }
+    s->sifted = slice_of(NULL, 0);
+    buf_free(&found);
+    return n;
 }
 
 const char *sifting_do(struct shell *s, const char *line)

@@ -20,12 +20,15 @@
 
 #include "tests/lib/model.h"
 #include "tests/lib/model_check.h"
+#include "tests/lib/model_filter.h"
+#include "tests/lib/model_grants.h"
 #include "tests/lib/model_harm.h"
 #include "tests/lib/model_order.h"
 #include "tests/lib/model_keep.h"
 #include "tests/lib/model_pick.h"
 #include "tests/lib/prng.h"
 #include "tests/lib/shell.h"
+#include "tests/lib/sifting.h"
 
 #define GROUPS_A_SEED 120
 #define SEEDS_DEFAULT 30
@@ -365,26 +368,6 @@ static void do_pgroup_delete(void)
 
 /* ---- consuming ---- */
 
-/* Judges the grants that are of this topic. Returns how many are left. */
-static uint32_t judge_grants(struct m_pop *pop, int64_t lease)
-{
-    const struct outcome *out = last_outcome();
-    uint32_t others = 0;
-    for (uint32_t i = 0; i < out->n_grants; i++) {
-        const struct grant *g = &out->grants[i];
-        bool ours = g->topic.data[1] == (uint8_t)('0' + pop->topic);
-        for (uint32_t k = 0; k < g->count; k++) {
-            if (g->bits && !((g->bits[k / 64] >> (k % 64)) & 1))
-                continue;
-            others += !ours;
-            if (ours)
-                model_popped(&w.m, pop, (int)g->queue, (uint32_t)(g->base + k), g->attempt, g->lease_until_ms,
-                             lease);
-        }
-    }
-    return others;
-}
-
 static void do_pop(void)
 {
     int g = below(M_GROUPS), t1 = below(M_TOPICS), t2 = below(3) ? -1 : below(M_TOPICS);
@@ -395,7 +378,10 @@ static void do_pop(void)
     int n = t2 < 0 ? 0 : snprintf(more, sizeof(more), " t%d", t2);
     if (lease)
         (void)snprintf(more + n, sizeof(more) - (size_t)n, " LEASE %d", (int)lease);
-    const char *said = apply("POP g%d t%d%s COUNT %u", g, t1, more, count);
+    char line[120];
+    (void)snprintf(line, sizeof(line), "POP g%d t%d%s COUNT %u", g, t1, more, count);
+    sifting_add(&w.s, line, below(2));
+    const char *said = answer_of(line);
     if (less_was_done(said))
         return;
     if (!w.m.topics[t1].there || (t2 >= 0 && !w.m.topics[t2].there)) {
@@ -411,7 +397,7 @@ static void do_pop(void)
     for (int i = 0; i < 2 && left > 0 && (i ? t2 : t1) >= 0; i++) {
         struct m_pop pop;
         model_pop_begin(&w.m, &pop, g, i ? t2 : t1);
-        uint32_t others = judge_grants(&pop, lease);
+        uint32_t others = model_grants(&w.m, &pop, last_outcome(), lease);
         left -= model_pop_end(&w.m, &pop, left);
         unjudged = i ? 0 : others;
     }
@@ -582,15 +568,20 @@ static void do_group_create(void)
 {
     int g = below(M_GROUPS), t = below(M_TOPICS), attempts = 1 + below(4), lease = 1 + below(500);
     enum m_from from = below(2) ? M_EARLIEST : M_LATEST;
-    bool ordered = below(2);
-    const char *said = apply("GROUP CREATE g%d t%d FROM %s ATTEMPTS %d LEASE %d%s", g, t,
-                             from == M_LATEST ? "latest" : "earliest", attempts, lease, ordered ? " ORDERED" : "");
+    bool ordered = below(2), filtered = below(3) == 0;
+    struct m_filter filter;
+    model_filter_pick(&filter, &w.p);
+    const char *said = apply("GROUP CREATE g%d t%d FROM %s ATTEMPTS %d LEASE %d%s%s", g, t,
+                             from == M_LATEST ? "latest" : "earliest", attempts, lease, ordered ? " ORDERED" : "",
+                             filtered ? filter.text : "");
     if (faulted(said))
         return;
     bool there = w.m.topics[t].there, exists = there && w.m.gts[g][t].there;
     must(is(said, !there ? "-NOTOPIC" : exists ? "-EXISTS" : "OK"), "GROUP CREATE was answered otherwise");
     if (there && !exists)
         model_group_made(&w.m, g, t, from, (uint32_t)attempts, lease), w.m.gts[g][t].ordered = ordered;
+    if (there && !exists && filtered)
+        model_filter_set(&w.m, &w.m.gts[g][t], &filter);
 }
 
 static void do_switch(void)

@@ -12,6 +12,7 @@
 
 #include "tests/lib/prng.h"
 #include "tests/lib/shell.h"
+#include "tests/lib/sifting.h"
 
 #define IDS 40
 
@@ -72,6 +73,10 @@ static void any_line(struct twins *t, char *line, size_t size)
                                            "GROUP SEEK g1 t1 QUEUE 1 OFFSET 3", "GROUP SEEK g0 t2 QUEUE 0 OFFSET 1",
                                            "GROUP SEEK g1 t0 latest", "GROUP SEEK g1 t2 1795501800500",
                                            "GROUP CREATE g1 t1 ORDERED", "GROUP SET g0 t0 ORDERED", "GROUP SET g0 t2 ORDERED",
+                                           "GROUP SET g0 t0 FILTER WHERE \"key = 'a' OR offset > 30\"",
+                                           "GROUP SET g0 t0 FILTER NONE", "GROUP SET g1 t1 FILTER TAG a||b",
+                                           "GROUP SET g1 t2 FILTER WHERE \"NOT order = 'k'\"",
+                                           "GROUP CREATE g1 t0 FILTER WHERE \"queue IN (1, 2) AND stored > 0\"",
                                            "GROUP SET g1 t0 ORDERED", "GROUP SET g0 t0 ORDERED no", "GROUP SET g0 t1 ORDERED"};
         (void)snprintf(line, size, "%s", rare[below(t, sizeof(rare) / sizeof(rare[0]))]);
     }
@@ -81,20 +86,23 @@ static void any_line(struct twins *t, char *line, size_t size)
 static void same_group(struct twins *t)
 {
     char line[200];
-    uint32_t halfs[20], n = 1 + below(t, 12);
+    uint32_t halfs[20], at[20], n = 1 + below(t, 12);
     for (uint32_t i = 0; i < n; i++) {
         any_line(t, line, sizeof(line));
-        shell_add(&t->a, "%s", line);
-        shell_add(&t->b, "%s", line);
+        bool pop = strncmp(line, "POP", 3) == 0, before = pop && below(t, 2);
+        at[i] = pop ? sifting_add(&t->a, line, before) : shell_add(&t->a, "%s", line);
+        uint32_t other = pop ? sifting_add(&t->b, line, before) : shell_add(&t->b, "%s", line);
+        assert_int_equal(at[i], other);
         halfs[i] = strncmp(line, "HALF", 4) == 0;
     }
     assert_true(shell_write(&t->a));
     assert_true(shell_write(&t->b));
     for (uint32_t i = 0; i < n; i++) {
-        assert_string_equal(shell_reply(&t->a, i), shell_reply(&t->b, i));
-        if (shell_reply(&t->a, i)[0] == '@')
-            t->token = strtoull(shell_reply(&t->a, i) + 1, NULL, 10);
-        uint64_t id = halfs[i] ? strtoull(shell_reply(&t->a, i), NULL, 10) : 0;
+        const char *said = shell_reply(&t->a, at[i]);
+        assert_string_equal(said, shell_reply(&t->b, at[i]));
+        if (said[0] == '@')
+            t->token = strtoull(said + 1, NULL, 10);
+        uint64_t id = halfs[i] ? strtoull(said, NULL, 10) : 0;
         if (id)
             t->ids[t->n_ids < IDS ? t->n_ids++ : below(t, IDS)] = id;
     }
