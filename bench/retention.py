@@ -26,7 +26,7 @@ GB, MB = 10**9, 10**6
 SHARED = ("--body", "random", "--connections", "4", "--topic", "bench")
 SIZES = {  # title, bytes that go through, MAXBYTES, bytes of a body, flags
     "batches": ("1,000 bytes, batches of 100", 5 * GB, 500 * MB, 1000, ("--batch", "100", "--inflight", "16")),
-    "singles": ("1,000 bytes, single SENDs, 64 in flight", GB // 2, 50 * MB, 1000, ("--inflight", "64")),
+    "singles": ("1,000 bytes, single SENDs, 64 in flight", 2 * GB, 200 * MB, 1000, ("--inflight", "64")),
     "small": ("100 bytes, single SENDs, 64 in flight", GB // 20, 5 * MB, 100, ("--inflight", "64")),
 }
 CROWDS = ("topics", "groups")
