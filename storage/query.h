@@ -21,6 +21,20 @@ void view_close(struct view *v);
  * (REPLY_BYTES_SOFT, if this is not called, and at most). */
 void view_limit_replies(struct view *v, size_t most);
 
+/* A connection that consumes. The query has its id; the rest is for whoever knows it to fill in. */
+#define QUERY_CLIENTS_MAX 100
+struct query_client {
+    uint64_t id;
+    bool there;       /* it is connected */
+    char name[65];    /* "": it has none */
+    int64_t seen_ms;  /* when its last request about messages came */
+};
+
+/* From now on GROUP INFO in this view asks fn about connections, QUERY_CLIENTS_MAX at most at a time. Without it nothing is
+ * known of them. */
+typedef void query_clients_fn(void *arg, struct query_client *clients, uint32_t n);
+void view_ask_clients(struct view *v, query_clients_fn *fn, void *arg);
+
 /* With `nothing` set the caller may wait until news name key, and ask again; with `fixed`, from the offset `at` on, as what
  * the end was has been found out. cut: the reply ended for its bytes. */
 struct query_hint {

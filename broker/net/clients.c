@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <netdb.h>
+#include <stdio.h>
 #include <sys/socket.h>
 
 #include "broker/net/conn.h"
@@ -67,4 +68,21 @@ bool clients_list(struct slots *ss, uint32_t *slot, uint32_t *most, struct buf *
     bool more = *slot < ss->size;
     pthread_mutex_unlock(&ss->lock);
     return more;
+}
+
+void clients_describe(struct slots *ss, struct net_client *clients, uint32_t n)
+{
+    pthread_mutex_lock(&ss->lock);
+    for (uint32_t i = 0; i < ss->size; i++) {
+        struct conn *c = ss->slot[i].conn;
+        uint32_t k = 0;
+        while (c && k < n && clients[k].id != c->id)
+            k++;
+        if (!c || k == n)
+            continue;
+        clients[k].there = true;
+        clients[k].seen_ms = atomic_load_explicit(&c->seen_ms, memory_order_relaxed);
+        snprintf(clients[k].name, sizeof clients[k].name, "%s", c->name ? c->name : "");
+    }
+    pthread_mutex_unlock(&ss->lock);
 }

@@ -15,6 +15,10 @@ struct conn *clients_find(const struct slots *ss, uint64_t id);
 /* Is there a client with that id? Any thread: takes the lock. */
 bool clients_have(struct slots *ss, uint64_t id);
 
+/* Fills in those of the clients that are among these connections (net_describe_clients). Any thread: takes the lock. */
+struct net_client;
+void clients_describe(struct slots *ss, struct net_client *clients, uint32_t n);
+
 /* One line a client, as net_list_clients says, for those from a slot on: looks at no more than *most slots, which becomes
  * less by as many. True: there are more, from *slot on. Any thread: takes the lock, which a loop takes only to add and
  * remove. */

@@ -107,6 +107,7 @@ struct conn {
     _Atomic(const struct dialect *) dialect; /* atomic, as the next two: CLIENT LIST reads them */
     _Atomic uint8_t proto; /* RESP 2 or 3 */
     _Atomic(const struct command_info *) last; /* the newest command */
+    _Atomic int64_t seen_ms; /* when it last asked for messages, or said what became of them; monotonic */
 
     enum conn_state state; /* changed by conn_become alone */
     unsigned stops; /* enum conn_stop */

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "broker/net/clients.h"
 #include "broker/net/loop_thread.h"
 
 struct net {
@@ -114,6 +115,12 @@ bool net_list_clients(struct net *n, struct net_clients_at *at, uint32_t most, s
             return true;
     }
     return false;
+}
+
+void net_describe_clients(struct net *n, struct net_client *clients, uint32_t count)
+{
+    for (uint32_t i = 0; i < n->n_loops; i++)
+        clients_describe(&n->loops[i]->slots, clients, count);
 }
 
 bool net_kill_client(struct net *n, uint64_t id)

@@ -63,6 +63,9 @@ struct net_clients_at {
  * many. True: there are more. */
 bool net_list_clients(struct net *n, struct net_clients_at *at, uint32_t most, struct buf *out);
 
+/* Fills in those of the n clients that are connected. */
+void net_describe_clients(struct net *n, struct net_client *clients, uint32_t count);
+
 /* Closes the client with that id; false: there is none. */
 bool net_kill_client(struct net *n, uint64_t id);
 

@@ -88,6 +88,14 @@ struct loop_ops {
 };
 
 /* What it works with; all of it outlives the loops. */
+/* What is known of a client by its id. */
+struct net_client {
+    uint64_t id;
+    bool there;
+    char name[65];   /* "": it has none */
+    int64_t seen_ms; /* when its last request about messages came; monotonic */
+};
+
 struct net_env {
     struct settings *settings;
     struct journal *journal;

@@ -323,9 +323,26 @@ static void dispatch_here(struct conn *c, const struct command *cmd, struct requ
         local_run(c, cmd, rq);
 }
 
+/* Is it what a consumer sends? */
+static bool dispatch_consumes(enum command_id id)
+{
+    switch (id) {
+    case CMD_POP:
+    case CMD_ACK:
+    case CMD_NACK:
+    case CMD_EXTEND:
+    case CMD_REJECT:
+    case CMD_STREAM_GROUP:
+    case CMD_STREAM_CREDIT: return true;
+    default: return false;
+    }
+}
+
 enum verdict dispatch(struct conn *c, const struct command *cmd, struct request rq)
 {
     atomic_store_explicit(&c->last, cmd->info, memory_order_relaxed);
+    if (dispatch_consumes(cmd->info->id))
+        atomic_store_explicit(&c->seen_ms, timers_now(), memory_order_relaxed);
     if (session_of(c)->multi_state != MULTI_NONE && !multi_passes(cmd)) {
         dispatch_queue(c, cmd, rq);
         return GO_ON;

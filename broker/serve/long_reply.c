@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "broker/net/conn_room.h"
+#include "broker/serve/consumer_facts.h"
 #include "broker/serve/session.h"
 #include "protocol/base/reply.h"
 
@@ -225,6 +226,7 @@ static bool long_reply_open(struct long_reply *r)
     long_reply_all_of(l)->n_queued--;
     long_reply_all_of(l)->n_working++;
     r->small = conn_memory_is_short(c) && !c->reply_lane;
+    consumer_facts_offer(l, r->view);
     view_limit_replies(r->view, r->small ? SHORT_REPLY_BYTES : l->reply_most);
     r->sent = c->sent;
     r->moved_ms = timers_now();

@@ -57,16 +57,42 @@ static enum status consumers_read(struct view *v, uint64_t gt, struct consumers 
     return s;
 }
 
+/* There is one user as yet. */
+static void consumers_put_facts(struct buf *r, const struct query_client *who)
+{
+    reply_bulk_str(r, "user");
+    if (who->there)
+        reply_bulk_str(r, "default");
+    else
+        reply_null(r);
+    reply_bulk_str(r, "name");
+    if (who->there)
+        reply_bulk_str(r, who->name);
+    else
+        reply_null(r);
+    reply_bulk_str(r, "last_seen");
+    if (who->there)
+        reply_int(r, who->seen_ms);
+    else
+        reply_null(r);
+}
+
 enum status consumers_put(struct view *v, uint64_t gt, struct buf *r)
 {
     struct consumers c = {.n = 0};
     enum status s = consumers_read(v, gt, &c);
     if (s != ST_OK)
         return s;
+    struct query_client facts[CONSUMERS_MAX] = {{.id = 0}};
+    for (uint32_t i = 0; i < c.n; i++)
+        facts[i].id = c.all[i].holder;
+    if (v->clients && c.n)
+        v->clients(v->clients_arg, facts, c.n);
     reply_array(r, c.n);
     for (uint32_t i = 0; i < c.n; i++) {
-        reply_map(r, 3);
+        reply_map(r, 6);
         reply_field_int(r, "connection", (int64_t)c.all[i].holder);
+        consumers_put_facts(r, &facts[i]);
         reply_field_int(r, "leased", (int64_t)c.all[i].leased);
         reply_field_int(r, "lease_until", c.all[i].until_ms);
     }

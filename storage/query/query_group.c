@@ -22,7 +22,7 @@ static void group_put_lag(struct view *v, struct buf *r, const struct standing *
         reply_field_int(r, "unexamined", (int64_t)lag->unexamined);
 }
 
-#define GROUP_INFO_FIELDS 11 /* beside those of LAG */
+#define GROUP_INFO_FIELDS 13 /* beside those of LAG */
 
 /* How the group chooses messages, and what holds it back. */
 static void group_put_choice(struct buf *r, const struct group_row *row, bool paused)
@@ -37,6 +37,18 @@ static void group_put_choice(struct buf *r, const struct group_row *row, bool pa
     reply_bulk_str(r, "filter_kind");
     reply_bulk_str(r, kinds[row->filter_kind]);
     reply_field_bytes(r, "filter", row->filter);
+}
+
+/* How many of the messages that are ready nobody gets now, and why. */
+static void group_put_held(struct buf *r, const struct view *v, const struct standing *st, bool paused)
+{
+    const struct lag *lag = &st->lag;
+    uint64_t room = st->row.inflight > lag->inflight ? st->row.inflight - lag->inflight : 0;
+    bool full = st->row.inflight && room < lag->ready, early = st->row.rate && st->cursor.rate_free_us > v->now_ms * 1000;
+    uint64_t held = paused || early ? lag->ready : full ? lag->ready - room : 0;
+    reply_field_int(r, "held", (int64_t)held);
+    reply_bulk_str(r, "held_by");
+    reply_bulk_str(r, !held ? "none" : paused ? "pause" : full ? "inflight" : "rate");
 }
 
 /* Of the pauses of the group on the topic and of the whole group, what was said last counts. */
@@ -75,6 +87,7 @@ static enum status group_put(struct view *v, struct buf *r, const struct standin
         return ST_OK;
     group_put_settings(r, &st->row);
     group_put_choice(r, &st->row, paused);
+    group_put_held(r, v, st, paused);
     reply_bulk_str(r, "consumers");
     s = consumers_put(v, st->row.id, r);
     if (s != ST_OK)

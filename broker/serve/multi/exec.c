@@ -4,6 +4,7 @@
 #include "broker/base/clock.h"
 #include "broker/net/conn_room.h"
 #include "broker/serve/answer.h"
+#include "broker/serve/consumer_facts.h"
 #include "broker/serve/delivery.h"
 #include "broker/serve/giveback.h"
 #include "broker/serve/multi/exec_sift.h"
@@ -44,9 +45,11 @@ static bool exec_open_view(struct multi *m)
 {
     struct loop *l = m->conn->loop;
     m->view = journal_view(l->env.journal, &l->client);
-    if (m->view)
-        exec_all_of(m->conn)->n_views++;
-    return m->view != NULL;
+    if (!m->view)
+        return false;
+    consumer_facts_offer(l, m->view);
+    exec_all_of(m->conn)->n_views++;
+    return true;
 }
 
 static void exec_link(struct execs *all, struct multi *m)

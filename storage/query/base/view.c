@@ -3,6 +3,12 @@
 
 #include <stdlib.h>
 
+void view_ask_clients(struct view *v, query_clients_fn *fn, void *arg)
+{
+    v->clients = fn;
+    v->clients_arg = arg;
+}
+
 struct view *view_open(struct store *s)
 {
     struct view *v = calloc(1, sizeof(*v));

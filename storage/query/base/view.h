@@ -49,6 +49,8 @@ struct view {
     enum query_step step;
     int32_t budget;      /* rows that this step may still look at; it may go a little below 0 */
     struct steps *steps; /* of a query that is cut into steps (steps.h), or NULL */
+    query_clients_fn *clients; /* NULL: nothing is known of connections */
+    void *clients_arg;
     size_t reply_most; /* bytes beyond which READ, FIND and the lists with a COUNT add nothing more */
     struct lost *lost; /* of the grants read last (view_lost) */
     uint32_t n_lost, lost_size;
