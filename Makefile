@@ -44,7 +44,7 @@ test: all              ## every test; a few minutes
 sim: all               ## transactions in a simulated world, thousands of histories: SEEDS=5000 SEED=1
 	@SIM_SEED=$(SEED) SIM_SEEDS=$(SEEDS) $(BUILD)/bin/tests/sim/sim
 
-demo: deps-demo        ## the order service: 20,000 orders, kills, an audit; needs the least; under two minutes
+demo: deps-demo        ## the order service: 20,000 orders, kills, an audit; then a burst and a slow database; needs the least
 	@$(call make,demo,$(BUILD)) --target demo_programs
 	@sh clients/examples/demo/run.sh $(BUILD)/bin
 

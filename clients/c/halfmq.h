@@ -639,7 +639,8 @@ HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_send_async(hmq_producer *producer, co
 
 /*
  * Stores the messages of a batch, from a reader or hmq_pop, in one queue of a topic, as they are: bodies, keys, tags,
- * ORDER keys, properties, TTLs (which begin anew), the time when they were born; all or none, in order, in one request.
+ * ORDER keys, properties, TTLs (which begin anew), the time when they were born, but not priorities; all or none, in order, in
+ * one request.
  * It waits until they are on disk. A reader's batches, stored one after another in the queue of the same number, make a
  * copy of the topic; its offsets are the same where no message is missing and none was there. *ret_offset (may be NULL)
  * is that of the first. queue: -1: the broker chooses. HMQ_EREFUSED: an ORDER key belongs to another queue, as the topics

@@ -78,6 +78,70 @@ def test_tables():
     assert "version:" in out("info")
 
 
+def listed(*words):
+    """Runs halfmq, which prints a table. Returns its lines as maps from column to text."""
+    lines = out(*words).splitlines()
+    names = lines[0].split()
+    starts = [lines[0].index(name) for name in names] + [None]  # columns of texts begin where their names do
+    return [{name: line[starts[i]:starts[i + 1]].strip() for i, name in enumerate(names)} for line in lines[1:]]
+
+
+def test_delayed_and_found():
+    token = value("send", "lists", "later\nmore", "DELAY", "2h", "KEY", "k7", "TAG", "red")
+    value("send", "lists", "x" * 100, "KEY", "k8", "QUEUE", "0")
+    text = out("delayed", "lists")
+    assert re.search(r"^token +due +in +key +tag +body$", text, re.M), text
+    assert re.search(r"^%s \d{4}-\d\d-\d\dT[\d:.]+Z (1h 59m|2h) +k7 +red +later\.\.\.$" % token, text, re.M), text
+    assert value("delayed", "lists") == value("delayed", "list", "lists")
+    text = out("find", "lists", "k8")
+    assert re.search(r"^lists:0:0 \d{4}-\S+Z k8 +x{60}\.\.\.$", text, re.M), text
+    assert value("find", "lists", "k8") == value("find", "lists", "KEY", "k8")
+    assert value("find", "lists", "k8")[0]["body"] == "x" * 100
+    assert out("find", "lists", "nothing") == "(none)\n"
+
+
+def test_groups():
+    value("topic", "create", "g-topic", "QUEUES", "1")
+    value("group", "create", "g-group", "g-topic", "ORDERED", "LEASE", "90s", "RATE", "1000")
+    for i in range(3):
+        value("send", "g-topic", f"body {i}")
+    text = out("group", "g-group")
+    assert re.search(r"^lease +1m 30s$", text, re.M) and re.search(r"^rate +1000$", text, re.M), text
+    value("pop", "g-group", "g-topic", "COUNT", "2", "LEASE", "1h")
+    rows = listed("leases", "g-group")
+    assert [row["receipt"] for row in rows] == ["g-topic:0:0#1", "g-topic:0:1#1"], rows
+    assert all(re.match(r"\S+Z +(59m|1h)", row["lease_until"]) for row in rows), rows
+    cursor, maps = value("leases", "g-group", "COUNT", "1")
+    assert cursor != "0" and [lease["receipt"] for lease in maps] == ["g-topic:0:0#1"], (cursor, maps)
+    assert "more: the same command with CURSOR" in out("leases", "g-group", "COUNT", "1")
+    assert value("seek", "g-group", "g-topic", "earliest", "DRYRUN")["ready"] == 3
+    assert re.search(r"^ready +3$", out("seek", "g-group", "g-topic", "earliest", "DRYRUN"), re.M)
+    assert value("seek", "g-group", "g-topic", "latest") == "OK"
+    assert value("pop", "g-group", "g-topic") == [] and out("leases", "g-group") == "(none)\n"
+    assert value("group", "pause", "g-group") == "OK" and value("group", "resume", "g-group", "g-topic") == "OK"
+
+
+def test_dead_letters():
+    value("topic", "create", "d-topic", "QUEUES", "1")
+    for i in range(5):
+        value("send", "d-topic", f"body {i}")
+    for message in value("pop", "d-group", "d-topic", "COUNT", "5"):
+        value("reject", "d-group", message["id"], "REASON", "no such address")
+    text = out("dlq", "d-group")
+    assert re.search(r"^id +origin +attempts +died +reason +body$", text, re.M), text
+    assert re.search(r"d-topic:0:4 +1 +\d{4}-\S+Z +no such address +body 4$", text, re.M), text
+    cursor, page = value("dlq", "d-group", "COUNT", "2")
+    assert cursor != "0" and [m["body"] for m in page] == ["body 0", "body 1"], page
+    assert out("redrive", "d-group", page[1]["id"]) == "1\n"
+    assert out("redrive", "d-group", "COUNT", "3") == "3\n"
+    assert value("redrive", "d-group") == 1
+    assert out("redrive", "d-group") == "0\n"
+    assert len(value("pop", "d-group", "d-topic", "COUNT", "10")) == 5
+    assert out("dlq", "d-group") == "(none)\n"
+    done = run("redrive", "nobody")
+    assert done.returncode == 1 and done.stderr.startswith("NOGROUP "), done
+
+
 def test_json():
     assert value("send", "js", "body", "QUEUE", "0", "TAG", "t", "KEY", "k", "PROP", "p", "v") == "js:0:0"
     assert value("msend", "jsm", "a", "b")[0].startswith("jsm:")
@@ -178,6 +242,11 @@ def test_help_and_version():
     assert out("--help").startswith("Usage: halfmq ")
     send = out("help", "send")
     assert send.startswith("SEND topic body ") and "$ halfmq send" in send, send
+    for words, begins in ((["seek"], "GROUP SEEK group topic"), (["leases"], "GROUP LEASES group"),
+                          (["redrive"], "DLQ REDRIVE group"), (["find"], "FIND topic"), (["delayed"], "DELAYED LIST topic"),
+                          (["dlq"], "DLQ LIST group"), (["group"], "GROUP CREATE group topic")):
+        text = out("help", *words)
+        assert text.startswith(begins) and "$ halfmq " in text, text
     topic = out("help", "topic")
     assert "TOPIC CREATE" in topic and "TOPIC PURGE" in topic, topic
     assert re.fullmatch(r"halfmq \d+\.\d+\.\d+\S*\n", out("--version"))
@@ -302,7 +371,7 @@ def test_prompt():
         terminal.expect(prompt)
         terminal.type("auth secret\n")
         terminal.expect(prompt)
-        terminal.type("pop g quiet-prompt WAIT 1h\n")  # an unknown topic is an error, and the prompt goes on
+        terminal.type("pop g quiet-prompt\n")  # an unknown topic is an error, and the prompt goes on
         terminal.expect("NOTOPIC")
         terminal.expect(prompt)
         terminal.type("exit\n")

@@ -143,22 +143,16 @@ enum hmq_status hmq_group_delete(hmq_client *c, const char *group, int64_t timeo
     return ask_end(c, group_begin("group_delete", group, NULL), timeout_ms, NULL, err);
 }
 
-/* Puts the words behind the topic. */
 static void group_put_seek(hmq_request *r, const hmq_position *to, const char *place, bool dry_run)
 {
-    const char *words[5];
-    char queue[16];
-    size_t n = 0;
-    snprintf(queue, sizeof queue, "%" PRIu32, to->queue);
     if (to->place == HMQ_AT_OFFSET) {
-        words[n++] = "QUEUE";
-        words[n++] = queue;
-        words[n++] = "OFFSET";
+        hmq_request_put_int(r, "queue", to->queue);
+        hmq_request_put_int(r, "offset", (int64_t)to->offset);
+    } else {
+        hmq_request_put_text(r, "to", to->place == HMQ_AT_TIME ? place + 1 : place); /* without its @ */
     }
-    words[n++] = to->place == HMQ_AT_TIME ? place + 1 : place; /* without its @ */
     if (dry_run)
-        words[n++] = "DRYRUN";
-    hmq_request_put_list(r, "to", words, n);
+        hmq_request_put_text(r, "dryrun", "yes");
 }
 
 static enum hmq_status group_seek(hmq_client *c, const char *group, const char *topic, const hmq_position *to,

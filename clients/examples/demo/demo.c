@@ -8,6 +8,8 @@
  *   SQLite   "what became of    └─┴── SIGKILL, from here, at moments drawn from the seed
  *             transaction 17?"
  *
+ * Then comes the second act, on the same broker: a burst, and a slow database (burst.h).
+ *
  *   demo --bin <folder of halfmqd> --data <folder of the CSV files> [--orders n] [--seed n] [--keep]
  *
  * Exit status 0: the audit found no fault. All files are in a temporary folder, which is kept with --keep
@@ -23,6 +25,7 @@
 #include <unistd.h>
 
 #include "audit.h"
+#include "burst.h"
 #include "children.h"
 #include "shop.h"
 
@@ -291,6 +294,14 @@ static bool stop(struct demo *d)
     return service && billing && shipping && broker;
 }
 
+static bool second_act(struct demo *d)
+{
+    char *path = text("%s/burst.db", d->folder);
+    bool good = burst_play(d->uri, path, d->n_orders);
+    free(path);
+    return good;
+}
+
 static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
 {
     (void)st;
@@ -323,6 +334,8 @@ int main(int argc, char **argv)
     bool through = prepare(d) && start(d) && run(d);
     d->ended_ms = now_ms();
     unsigned faults = d->watch.db ? audit(d, through) : 1;
+    if (faults == 0 && !interrupted)
+        faults += !second_act(d);
     if (!stop(d)) {
         printf("FAILED: not everything stopped as it should\n");
         faults++;
