@@ -399,8 +399,9 @@ static void give_b_in_vain(void)
 static void any_query(char *line)
 {
     unsigned topic = below(3), q = below(4), o = below(40);
-    switch (below(19)) {
+    switch (below(20)) {
     case 15: (void)snprintf(line, LINE_SIZE, "DLQ LIST g%u COUNT %u", below(2), 1 + below(5)); break;
+    case 18: (void)snprintf(line, LINE_SIZE, "GROUP LEASES g%u COUNT %u", below(2), 1 + below(9)); break;
     case 17: (void)snprintf(line, LINE_SIZE, "TXN MESSAGES %llu", any_id()); break;
     case 16: (void)snprintf(line, LINE_SIZE, "READ %%DLQ%%g1 0 %u COUNT 5", below(9)); break;
     case 0: (void)snprintf(line, LINE_SIZE, "READ t%u %u %u COUNT %u", topic, q, o, 1 + below(50)); break;
