@@ -297,6 +297,25 @@ static void batches(void **state)
     shell_expect(s, "[t:0:0#1=urgent]", "POP h t COUNT 1");
 }
 
+/* SEEK moves the cursors of all classes; attempt numbers of what was delivered ahead of others go on, too. */
+static void after_a_seek(void **state)
+{
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
+    for (int i = 0; i < 6; i++)
+        shell_do(s, "SEND t %d%s", i, i == 4 ? " PRIORITY 9" : i == 1 ? " PRIORITY 0" : "");
+    shell_expect(s, "[t:0:4#1=4 t:0:0#1=0]", "POP g t COUNT 2");
+    shell_expect(s, "2", "ACK g t:0:4#1 t:0:0#1");
+    shell_reload(s);
+    shell_expect(s, "OK", "GROUP SEEK g t earliest");
+    shell_reopen(s);
+    shell_expect(s, "[t:0:4#2=4 t:0:0#2=0 t:0:2#2=2]", "POP g t COUNT 3");
+    shell_expect(s, "OK", "GROUP SEEK g t QUEUE 0 OFFSET 3");
+    shell_expect(s, "[t:0:4#3=4 t:0:3#3=3 t:0:5#1=5]", "POP g t COUNT 9");
+    shell_expect(s, "OK", "GROUP SEEK g t latest");
+    shell_expect(s, "[]", "POP g t COUNT 9");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -312,6 +331,7 @@ int main(void)
         SHELL_TEST(counts_go_on),
         SHELL_TEST(groups_begin),
         SHELL_TEST(batches),
+        SHELL_TEST(after_a_seek),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
