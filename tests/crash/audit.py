@@ -160,11 +160,13 @@ class Audit:
                 self.ledger.acked["pipe"][body[4:].decode()] = DONE
 
     def check_all_delivered(self):
-        """Called at the end, when both groups have no lag."""
+        """Called at the end, when the groups have no lag."""
         for body, message_id in self.store.items():
             topic = message_id.split(":")[0]
             # MAYBE: the ACK was under way when the broker died, and was done.
             if topic in WORK_TOPICS and message_id not in self.ledger.acked["work"]:
                 self.problem(f"work: {message_id} was never handed out to the end")
+            if topic == "flow" and message_id not in self.ledger.acked["turn"]:
+                self.problem(f"turn: {message_id} was never handed out to the end")
             if topic == "flow" and output_of(message_id) not in self.store:
                 self.problem(f"pipe: there is no output for {message_id}")

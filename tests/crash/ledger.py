@@ -55,6 +55,9 @@ class Ledger:
         self.held = []                      # receipts of group "hold", not yet acknowledged
         self.letters = {}                   # body of a message of topic "bin" -> DONE or MAYBE: acknowledged
         self.outputs = {}                   # id of an input -> body published by COMMIT ... ACK
+        self.turns = defaultdict(dict)      # ORDER key -> id -> number: delivered to "turn", and no ACK was tried
+        self.turn_highest = defaultdict(int)  # ORDER key -> the highest number that "turn" has got
+        self.turn_seen = set()              # ids of messages with a key that it has got
         self.txid_highest = 0               # of all rounds before this one
         self.txids = set()
         self.problems = []
@@ -84,6 +87,33 @@ class Ledger:
             if message.id in self.receipts[group]:
                 self.problems.append(f"{group}: the receipt {message.id} was handed out twice")
             self.receipts[group].add(message.id)
+
+
+    def took_turn(self, message):
+        """Notes a message that the ORDERED group got. Nobody may have one of the same key that is not acknowledged, but
+        this one itself; and those that come for the first time come in order."""
+        record, place = self.sent.get(message.body), plain(message.id)
+        if not record or not record.key:
+            return
+        with self.lock:
+            others = [at for at, number in self.turns[record.key].items() if at != place]
+            if others:
+                self.problems.append(f"turn: {message.id} of ORDER {record.key} while {others} is not acknowledged")
+            highest = self.turn_highest[record.key]
+            if place not in self.turn_seen and record.number <= highest:
+                self.problems.append(f"turn: {message.id} is number {record.number} of ORDER {record.key}, "
+                                     f"and {highest} came before")
+            self.turn_highest[record.key] = max(highest, record.number)
+            self.turn_seen.add(place)
+            self.turns[record.key][place] = record.number
+
+    def ended_turns(self, receipts):
+        """They are being acknowledged: from here on the next ones of their keys may come."""
+        places = {plain(receipt) for receipt in receipts}
+        with self.lock:
+            for turn in self.turns.values():
+                for place in places & turn.keys():
+                    del turn[place]
 
 
 def plain(receipt):

@@ -7,6 +7,7 @@
     Shop      HALF ta, tb ... COMMIT | ROLLBACK | nothing; also decides transactions of earlier rounds
     Popper    POP work (all topics), ACK most of them
     Pipe      POP pipe flow, HALF out, COMMIT ... ACK    (exactly one output for each input)
+    Turner    POP turn flow, ACK most of them; turn is ORDERED   (one message a key, in order)
     Holder    POP hold flow with a lease that outlasts the crash
 
 Each worker runs in a thread with a connection of its own, until the connection is lost.
@@ -20,7 +21,8 @@ from records import batch
 QUEUES = {"flow": 3, "batch": 4, "ta": 2, "tb": 1, "out": 2, "bin": 2}
 COMPRESS = {"batch": "zstd", "ta": "lz4"}
 WORK_TOPICS = ("flow", "batch", "ta", "tb")
-GROUPS = {"work": WORK_TOPICS, "pipe": ("flow",), "hold": ("flow",), "bin": ("bin",)}
+GROUPS = {"work": WORK_TOPICS, "pipe": ("flow",), "hold": ("flow",), "bin": ("bin",), "turn": ("flow",)}
+OPTIONS = {"turn": ("ORDERED",)}
 LEASE = "2s"
 
 
@@ -30,7 +32,7 @@ def prepare(client):
         client.call("TOPIC", "CREATE", topic, "QUEUES", queues, "COMPRESS", COMPRESS.get(topic, "none"))
     for group, topics in GROUPS.items():
         for topic in topics:
-            client.call("GROUP", "CREATE", group, topic, "ATTEMPTS", 10000)
+            client.call("GROUP", "CREATE", group, topic, "ATTEMPTS", 10000, *OPTIONS.get(group, ()))
 
 
 class Worker:
@@ -78,7 +80,7 @@ class Sender(Worker):
         asked, data = [], []
         for _ in range(self.random.randint(1, 32)):
             body = self.next_body()
-            key = f"{self.name}.{self.number % 3}"
+            key = f"{self.name}.{self.number % 12}"
             record = Sent("flow", body, key, self.number)
             self.ledger.sent[body] = record
             asked.append(record)
@@ -258,8 +260,12 @@ class Popper(Worker):
         for item in reply:
             message = Message(item)
             self.ledger.delivered(self.group, message)
+            self.got(message)
             receipts.append(message.id)
         self.acknowledge(client, [r for r in receipts if self.random.random() < 0.9])
+
+    def got(self, message):
+        """For groups that want more of their messages than any."""
 
     def acknowledge(self, client, receipts):
         """Acknowledges each receipt by a command of its own, in a pipeline, to know which ones succeeded."""
@@ -272,6 +278,18 @@ class Popper(Worker):
                 acked[plain(receipt)] = DONE
             elif acked.get(plain(receipt)) == MAYBE:
                 del acked[plain(receipt)]  # its lease had expired, so it will be redelivered
+
+
+class Turner(Popper):
+    """Two of them share the keys."""
+    group, topics = "turn", ("flow",)
+
+    def got(self, message):
+        self.ledger.took_turn(message)
+
+    def acknowledge(self, client, receipts):
+        self.ledger.ended_turns(receipts)
+        super().acknowledge(client, receipts)
 
 
 class Pipe(Worker):
@@ -319,7 +337,7 @@ class Holder(Worker):
 
 def make_workers(ledger, random):
     """Makes all workers. Each has a random generator of its own, so that the threads do not disturb each other."""
-    kinds = [(Sender, 2), (Batcher, 1), (Packer, 1), (Together, 2), (Shop, 2), (Popper, 2), (Pipe, 1), (Holder, 1)]
+    kinds = [(Sender, 2), (Batcher, 1), (Packer, 1), (Together, 2), (Shop, 2), (Popper, 2), (Turner, 2), (Pipe, 1), (Holder, 1)]
     workers = []
     for kind, count in kinds:
         for i in range(count):

@@ -17,10 +17,10 @@ import letters
 from audit import Audit
 from broker import Broker, Refused, eventually, pairs
 from ledger import DONE, Ledger
-from load import Pipe, Popper, Shop, make_workers, prepare
+from load import Pipe, Popper, Shop, Turner, make_workers, prepare
 
 PROBLEMS_SHOWN = 20
-DRAINED = ("work", "pipe")
+DRAINED = ("work", "pipe", "turn")
 STUCK_SECONDS = 60  # without one more message finished
 
 
@@ -106,10 +106,11 @@ class Rounds:
         and on what else the machine does, so there is no limit as long as ever less is left."""
         popper = Popper("drain", self.ledger, self.chance)
         pipe = Pipe("drainpipe", self.ledger, self.chance)
-        popper.most = pipe.most = 1000
+        turner = Turner("drainturner", self.ledger, self.chance)
+        popper.most = pipe.most = turner.most = 1000
         left = self.left(client)
         while left:
-            left = self.drain_some(client, (popper, pipe), left)
+            left = self.drain_some(client, (popper, pipe, turner), left)
 
     def drain_some(self, client, workers, before):
         """Works until less is left than before. Returns how much that is."""

@@ -25,7 +25,7 @@
 #define M_TXN_MESSAGES 4
 #define M_DEDUPS 4
 #define M_DELAYED 24
-#define M_KEYS 5 /* ORDER keys 1.. */
+#define M_KEYS 2 /* ORDER keys 1.. */
 #define M_SERIALS 4096 /* more than a history has messages */
 
 /* What is damaged of its record (model_harm.h): nothing; all of it, so that the message is lost; its row of the directory. */

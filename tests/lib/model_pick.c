@@ -22,7 +22,7 @@ struct pick_choice pick_choice(const struct model *m, struct prng *p, int n_queu
     }
     if (c.queue >= 0)
         n += snprintf(c.text + n, sizeof(c.text) - (size_t)n, " QUEUE %d", c.queue);
-    else if (below(p, 2))
+    else if (below(p, 4))
         c.key = 1 + (uint32_t)below(p, M_KEYS);
     if (c.key)
         n += snprintf(c.text + n, sizeof(c.text) - (size_t)n, " ORDER k%u", c.key);
@@ -56,6 +56,15 @@ bool pick_anybody_asked(const struct model *m)
         if (m->txns[i].fate == M_PENDING && m->txns[i].checks > 0)
             return true;
     return false;
+}
+
+void pick_hurry(struct policy *policy)
+{
+    policy->checkin_ms = 100;
+    policy->check_every_ms = 50;
+    policy->check_max = 3;
+    policy->txn_timeout_ms = 2000;
+    policy->dedup_window_ms = 500;
 }
 
 void pick_policy(struct model *m, const struct policy *policy)

@@ -25,6 +25,9 @@ uint32_t pick_txns_free(const struct model *m);
  * does not track. */
 bool pick_anybody_asked(const struct model *m);
 
+/* Settings with which much happens in a short time. */
+void pick_hurry(struct policy *policy);
+
 /* The settings of the broker apply to the producer group. */
 void pick_policy(struct model *m, const struct policy *policy);
 

@@ -368,6 +368,25 @@ static void do_pgroup_delete(void)
 
 /* ---- consuming ---- */
 
+static void group_create(int g, int t, int attempts, bool ordered, bool filtered)
+{
+    int lease = 1 + below(500);
+    enum m_from from = below(2) ? M_EARLIEST : M_LATEST;
+    struct m_filter filter;
+    model_filter_pick(&filter, &w.p);
+    const char *said = apply("GROUP CREATE g%d t%d FROM %s ATTEMPTS %d LEASE %d%s%s", g, t,
+                             from == M_LATEST ? "latest" : "earliest", attempts, lease, ordered ? " ORDERED" : "",
+                             filtered ? filter.text : "");
+    if (faulted(said))
+        return;
+    bool there = w.m.topics[t].there, exists = there && w.m.gts[g][t].there;
+    must(is(said, !there ? "-NOTOPIC" : exists ? "-EXISTS" : "OK"), "GROUP CREATE was answered otherwise");
+    if (there && !exists)
+        model_group_made(&w.m, g, t, from, (uint32_t)attempts, lease), w.m.gts[g][t].ordered = ordered;
+    if (there && !exists && filtered)
+        model_filter_set(&w.m, &w.m.gts[g][t], &filter);
+}
+
 static void do_pop(void)
 {
     int g = below(M_GROUPS), t1 = below(M_TOPICS), t2 = below(3) ? -1 : below(M_TOPICS);
@@ -375,6 +394,10 @@ static void do_pop(void)
     int64_t lease = below(2) ? 0 : 1 + below(400);
     char more[60] = "";
     t2 = t2 == t1 ? -1 : t2;
+    if (w.seed % 2 && !w.m.gts[g][t1].there) /* in every other history most groups are ordered */
+        group_create(g, t1, ATTEMPTS_DEFAULT, true, false);
+    if (w.ended)
+        return;
     int n = t2 < 0 ? 0 : snprintf(more, sizeof(more), " t%d", t2);
     if (lease)
         (void)snprintf(more + n, sizeof(more) - (size_t)n, " LEASE %d", (int)lease);
@@ -566,22 +589,7 @@ static void do_purge(void)
 
 static void do_group_create(void)
 {
-    int g = below(M_GROUPS), t = below(M_TOPICS), attempts = 1 + below(4), lease = 1 + below(500);
-    enum m_from from = below(2) ? M_EARLIEST : M_LATEST;
-    bool ordered = below(2), filtered = below(3) == 0;
-    struct m_filter filter;
-    model_filter_pick(&filter, &w.p);
-    const char *said = apply("GROUP CREATE g%d t%d FROM %s ATTEMPTS %d LEASE %d%s%s", g, t,
-                             from == M_LATEST ? "latest" : "earliest", attempts, lease, ordered ? " ORDERED" : "",
-                             filtered ? filter.text : "");
-    if (faulted(said))
-        return;
-    bool there = w.m.topics[t].there, exists = there && w.m.gts[g][t].there;
-    must(is(said, !there ? "-NOTOPIC" : exists ? "-EXISTS" : "OK"), "GROUP CREATE was answered otherwise");
-    if (there && !exists)
-        model_group_made(&w.m, g, t, from, (uint32_t)attempts, lease), w.m.gts[g][t].ordered = ordered;
-    if (there && !exists && filtered)
-        model_filter_set(&w.m, &w.m.gts[g][t], &filter);
+    group_create(below(M_GROUPS), below(M_TOPICS), 1 + below(4), below(2), below(3) == 0);
 }
 
 static void do_switch(void)
@@ -589,9 +597,8 @@ static void do_switch(void)
     int g = below(M_GROUPS), t = below(M_TOPICS), on = below(3) > 0;
     uint32_t cursors[M_QUEUES];
     model_cursors(&w.s, g, t, cursors);
-    bool there = w.m.topics[t].there && w.m.gts[g][t].there;
     const char *said = apply("GROUP SET g%d t%d ORDERED%s", g, t, on ? "" : " no");
-    if (less_was_done(said) || !there)
+    if (less_was_done(said) || !w.m.topics[t].there || !w.m.gts[g][t].there)
         return;
     must(is(said, "OK"), "GROUP SET was refused");
     model_switch(&w.m, g, t, on, cursors);
@@ -697,7 +704,7 @@ static void one_group(void)
     w.saved = w.m;
     w.m.group++;
     w.ended = w.faulty = false;
-    w.s.st->lru.bytes_max = (size_t)below(3) * 2000; /* little is in memory */
+    w.s.st->lru.bytes_max = (size_t)below(3) * (below(2) ? 2000 : 100000); /* little is in memory, or much */
     w.s.st->wait_window = 1 + (uint32_t)below(below(2) ? 3 : 40);
     for (int t = 0; t < M_TOPICS; t++)
         for (int q = 0; q < M_QUEUES; q++)
@@ -745,11 +752,7 @@ static void one_history(uint64_t seed)
     w.p = prng_from(seed);
     w.step = 0;
     shell_start(&w.s);
-    w.s.policy.checkin_ms = 100;
-    w.s.policy.check_every_ms = 50;
-    w.s.policy.check_max = 3;
-    w.s.policy.txn_timeout_ms = 2000;
-    w.s.policy.dedup_window_ms = 500;
+    pick_hurry(&w.s.policy);
     w.s.sync = true;
     w.m = (struct model){.now_ms = w.s.now_ms, .dedup_window_ms = 500};
     pick_policy(&w.m, &w.s.policy);
