@@ -170,7 +170,7 @@ static void test_wrong_words(void **state)
         {"SEND t b TTL soon", "TTL"},
         {"POP g t COUNT 0", "COUNT"},
         {"POP g t COUNT 1001", "COUNT"},
-        {"READ t 0 -1", "offset"},
+        {"READ t 0 x", "offset"},
         {"ACK g nonsense", "receipt"},
         {"COMMIT abc", "txid"},
         {"TOPIC CREATE t QUEUES 0", "QUEUES"},

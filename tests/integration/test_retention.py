@@ -66,6 +66,7 @@ class Clients:
 
     def __init__(self, broker):
         self.over, self.sent, self.popped, self.heard, self.failures = threading.Event(), [], [], [], []
+        self.total, self.broker = None, broker  # total: how many messages there are, once that is known
         self.ear = broker.text()
         self.ear.send("SUBSCRIBE", "topic:t")
         self.ear.read_value()
@@ -86,18 +87,21 @@ class Clients:
 
     def pop(self, broker):
         c = broker.text()
-        while not self.over.is_set() or len(self.popped) < len(self.sent):
+        while self.total is None or len(self.popped) < self.total:
             for item in c.call("POP", "g", "t", "COUNT", "100", "WAIT", "100ms"):
                 message = Message(item)
                 c.call("ACK", "g", message.id)
                 self.popped.append(message.body)
 
     def listen(self, broker):
-        while not self.over.is_set() or len(self.heard) < len(self.sent):
+        while self.total is None or len(self.heard) < self.total:
             self.heard.append(self.ear.read_value()[2])
 
     def end(self):
         self.over.set()
+        self.threads[0].join(60)
+        self.total = len(self.sent) + 1  # with one more, for which a subscriber that has heard all others waits
+        self.sent.append(self.broker.text().call("SEND", "t", str(len(self.sent))).decode())
         for thread in self.threads:
             thread.join(60)
             assert not thread.is_alive(), (len(self.sent), len(self.popped), len(self.heard), self.failures)
