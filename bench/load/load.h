@@ -54,7 +54,7 @@ struct load {
     bool produce; /* a batch is sent as one record */
     uint32_t order_queues; /* verify with records: over how many queues of the topic ORDER keys are spread */
     bool streams; /* consume takes from streams */
-    bool one_by_one; /* a batch is several requests: keys want it so, or DEDUP ids where it is no record */
+    bool one_by_one; /* a batch is several requests: keys and priorities want it so; DEDUP ids and tags where it is no record */
 
     int64_t begin_ns, measure_ns, stop_ns; /* set before go */
     _Atomic bool go, abort;

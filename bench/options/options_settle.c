@@ -126,7 +126,8 @@ static bool settle_check_ranges(const struct options *o)
            settle_within("batch", o->batch, 1, settle_batch_max(o)) &&
            settle_within("key-count", o->key_count, 1, KEYS_COUNT_MAX) &&
            settle_within("credit", o->credit, 1, CREDIT_MAX) && settle_within("rounds", o->rounds, 1, 1000) &&
-           settle_within("queues", o->queues, 0, QUEUES_MAX) &&
+           settle_within("queues", o->queues, 0, QUEUES_MAX) && settle_within("tags", o->tags, 0, 1000000) &&
+           settle_within("rate-limit", o->rate_limit, 0, 1000000000) &&
            settle_within("size", dist_max(&o->size), 0, BODY_BYTES_CEILING) &&
            settle_within("halfmq-port", o->halfmq_port, 0, 65535);
 }
@@ -175,6 +176,27 @@ static bool settle_check_bodies(struct options *o)
     return true;
 }
 
+/* Options of messages and groups that only HalfMQ has, or that would make the load's own checks fail. */
+static bool settle_check_choice(const struct options *o)
+{
+    enum mode load = options_load(o);
+    bool checks = o->mode == MODE_verify || load == MODE_e2e;
+    bool messages = o->tags > 0 || o->given[BENCH_priority], groups = o->ordered || o->filter[0] || o->rate_limit > 0;
+    if (dist_max(&o->priority) > 9)
+        return settle_refuse("--priority must be 0 to 9");
+    if (o->mode == MODE_redis && (messages || groups))
+        return settle_refuse("Redis has no --tags, --priority, --ordered, --filter and --rate-limit");
+    if (o->filter[0] && strncmp(o->filter, "TAG ", 4) != 0 && strncmp(o->filter, "WHERE ", 6) != 0)
+        return settle_refuse("--filter begins with TAG or WHERE, as of GROUP CREATE");
+    if (checks && o->filter[0])
+        return settle_refuse("--filter is for consume: what does not match would count as lost");
+    if (o->mode == MODE_verify && o->given[BENCH_priority])
+        return settle_refuse("verify has no --priority: it changes the order, which is what is verified");
+    if (load == MODE_txn && (messages || groups))
+        return settle_refuse("txn has no --tags, --priority, --ordered, --filter and --rate-limit");
+    return !(o->lib && messages) || settle_refuse("--via lib: there is no --tags and --priority");
+}
+
 static bool settle_check_files(const struct options *o)
 {
     if (o->files[0] && o->files[1])
@@ -214,6 +236,6 @@ bool options_settle(struct options *o)
     if (strcmp(o->dialect, "rpc") != 0 && strcmp(o->dialect, "resp") != 0)
         return settle_refuse("--dialect must be rpc or resp");
     return settle_check_lib(o) && settle_check_ranges(o) && settle_check_amounts(o) && settle_check_bodies(o) &&
-           settle_sane_name("topic", o->topic) && settle_sane_name("group", o->group) &&
+           settle_check_choice(o) && settle_sane_name("topic", o->topic) && settle_sane_name("group", o->group) &&
            settle_sane_name("pgroup", o->pgroup);
 }

@@ -128,6 +128,9 @@ static bool json_put_second(cJSON *list, size_t i, const struct result *r, const
         json_number(o, "p50_us", json_us((double)row->p50)) && json_number(o, "p90_us", json_us((double)row->p90)) &&
         json_number(o, "p99_us", json_us((double)row->p99)) && json_number(o, "p999_us", json_us((double)row->p999)) &&
         json_number(o, "max_us", json_us((double)row->max)) && json_number(o, "errors", (double)row->tally.errors);
+    if (r->load == MODE_e2e || r->load == MODE_verify)
+        ok = ok && json_rounded(o, "sent_per_s", (double)row->tally.sent / row->length_s) &&
+             json_rounded(o, "received_per_s", (double)row->tally.taken / row->length_s);
     if (row->lag >= 0)
         ok = ok && json_rounded(o, "lag", row->lag);
     if (row->server.rss_bytes >= 0)

@@ -15,6 +15,7 @@
 #include <stdio.h>
 
 #include "bench/load/link.h"
+#include "bench/roles/label.h"
 #include "bench/roles/oracle.h"
 #include "protocol/base/text.h"
 #include "protocol/record/record.h"
@@ -27,6 +28,7 @@ struct producer_plan {
     uint64_t size;
     char order[ORDER_BYTES];
     int order_len;
+    struct label label;
 };
 
 static struct producer_plan producer_plan(const struct load *load, uint32_t key, uint64_t seq)
@@ -37,6 +39,7 @@ static struct producer_plan producer_plan(const struct load *load, uint32_t key,
         p.order_len = snprintf(p.order, sizeof p.order, "k%u", key);
     else if (load->o->keys.kind != KEYS_NONE)
         p.order_len = snprintf(p.order, sizeof p.order, "k%u", keys_draw(&load->keys, &c));
+    label_make(&p.label, load->o, seq, &c);
     return p;
 }
 
@@ -54,17 +57,24 @@ static void producer_body(struct load_link *l, const struct op *op, uint32_t i, 
         body_make(&load->pool, &head, load->oracle != NULL, at, (size_t)size);
 }
 
-/* Makes a record of the bodies, which the broker stores as it is. order: the key of all of them, or empty. */
-static struct slice producer_record(struct worker *w, uint32_t n, struct slice order)
+/* Makes a record of the op's bodies, which the broker stores as it is. order: the key of all of them, or empty. */
+static struct slice producer_record(struct worker *w, const struct op *op, struct slice order)
 {
+    uint32_t n = op->n;
     struct message m = {.fields = order.len > 0 ? MSG_ORDER : 0, .order = order};
     struct record_header h = {.count = n};
+    struct label label;
+    struct chance c = chance_from(w->load->o->seed, 0); /* nothing is drawn: a record has no priorities */
     buf_reset(&w->record, BATCH_BYTES_MAX);
     buf_reset(&w->starts, BATCH_BYTES_MAX);
     record_begin(&w->record);
     for (uint32_t i = 0; i < n; i++) {
         m.seq = i;
         m.body = w->bodies[i];
+        if (w->load->o->tags > 0) {
+            label_make(&label, w->load->o, op->seq + i, &c);
+            label_message(&label, &m);
+        }
         record_add(&w->record, &w->starts, &m, 0);
     }
     record_end(&w->record, &w->starts, &h);
@@ -90,7 +100,7 @@ static void producer_ask_record(struct worker *w, const struct op *op, const str
     struct load *load = w->load;
     struct slice order = slice_of(plan->order, load->oracle ? (size_t)plan->order_len : 0);
     a->kind = ASK_PRODUCE;
-    a->batch = producer_record(w, op->n, order);
+    a->batch = producer_record(w, op, order);
     a->dedup = producer_dedup(load, op, 0, dedup);
     a->has_queue = order.len > 0;
     if (a->has_queue)
@@ -125,6 +135,7 @@ static void producer_ask_one_by_one(struct load_link *l, struct op *op)
         struct wire_ask a = {
             .kind = ASK_SEND, .topic = load->topic, .order = slice_of(p.order, (size_t)p.order_len)};
         a.dedup = producer_dedup(load, op, i, dedup);
+        label_ask(&p.label, &a);
         producer_body(l, op, i, p.size);
         op->bytes += p.size;
         a.body = w->bodies[i];

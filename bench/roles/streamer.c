@@ -203,10 +203,18 @@ static void streamer_give_credit(struct load_link *l)
         link_ask(l, streamer_only_op(l), 0, &a);
 }
 
+/* While many ACKs are in flight, the next ones name many receipts: else small records, as of ORDERED groups, would use up
+ * the slots with one receipt each, and more would be pending than an ACK names. */
+static bool streamer_should_ack(const struct flow *f)
+{
+    bool some = f->n_pending > 0 && f->n_pending <= COUNT_MAX; /* more: the load has been given up */
+    return some && (f->n_free > SLOTS / 2 || (f->n_free > 0 && f->n_pending >= COUNT_MAX / 2));
+}
+
 static void streamer_go_on(struct load_link *l, struct op *op)
 {
     struct flow *f = l->flow;
-    if (f->n_pending > 0 && f->n_free > 0)
+    if (streamer_should_ack(f))
         streamer_ask_ack(l, op);
     streamer_give_credit(l);
     streamer_end_where_due(l, op);

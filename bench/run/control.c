@@ -94,6 +94,44 @@ static bool control_prepare_redis(struct control *c, const struct options *o, bo
     return control_done(control_say(c, 6, create, "BUSYGROUP", err, err_size));
 }
 
+#define GROUP_WORDS_MAX 16
+
+/* Appends what --ordered, --filter and --rate-limit say. filter and rate: room for their words. */
+static int control_put_group(const struct options *o, const char **word, int n, char *kind, size_t kind_size, char *rate,
+                             size_t rate_size)
+{
+    size_t len = strcspn(o->filter, " ");
+    if (o->ordered)
+        word[n++] = "ORDERED";
+    if (o->filter[0]) {
+        snprintf(kind, kind_size, "%.*s", (int)len, o->filter);
+        word[n++] = "FILTER";
+        word[n++] = kind;
+        word[n++] = o->filter + len + (o->filter[len] == ' ');
+    }
+    if (o->rate_limit > 0) {
+        snprintf(rate, rate_size, "%llu", (unsigned long long)o->rate_limit);
+        word[n++] = "RATE";
+        word[n++] = rate;
+    }
+    return n;
+}
+
+/* Makes the group, or gives the one that exists these options. */
+static bool control_prepare_group(struct control *c, const struct options *o, const char *from, char *err, size_t err_size)
+{
+    char kind[16], rate[24];
+    const char *word[GROUP_WORDS_MAX] = {"GROUP", "CREATE", o->group, o->topic, "FROM", from};
+    int n = control_put_group(o, word, 6, kind, sizeof kind, rate, sizeof rate);
+    redisReply *r = control_say(c, n, word, "EXISTS", err, err_size);
+    bool exists = r && r->type == REDIS_REPLY_ERROR;
+    if (!control_done(r))
+        return false;
+    const char *set[GROUP_WORDS_MAX] = {"GROUP", "SET", o->group, o->topic};
+    n = control_put_group(o, set, 4, kind, sizeof kind, rate, sizeof rate);
+    return !exists || n == 4 || control_done(control_say(c, n, set, "", err, err_size));
+}
+
 bool control_prepare(struct control *c, const struct options *o, enum mode load, bool redis,
                      char *err, size_t err_size)
 {
@@ -102,7 +140,7 @@ bool control_prepare(struct control *c, const struct options *o, enum mode load,
     if (redis)
         return (!both && load != MODE_consume) || control_prepare_redis(c, o, both, err, err_size);
     const char *topic[7] = {"TOPIC", "CREATE", o->topic};
-    const char *group[] = {"GROUP", "CREATE", o->group, o->topic, "FROM", "latest"};
+    bool chooses = o->ordered || o->filter[0] || o->rate_limit > 0;
     int words = 3;
     if (o->queues > 0) {
         snprintf(queues, sizeof queues, "%llu", (unsigned long long)o->queues);
@@ -115,7 +153,9 @@ bool control_prepare(struct control *c, const struct options *o, enum mode load,
     }
     if ((both || words > 3) && !control_done(control_say(c, words, topic, "EXISTS", err, err_size)))
         return false;
-    return !both || control_done(control_say(c, 6, group, "EXISTS", err, err_size));
+    if (load == MODE_consume && chooses)
+        return control_prepare_group(c, o, "earliest", err, err_size);
+    return !both || control_prepare_group(c, o, "latest", err, err_size);
 }
 
 bool control_order_queues(struct control *c, const char *topic, uint32_t *ret_queues, char *err,

@@ -18,8 +18,8 @@ void control_close(struct control *c);
 
 /*
  * Creates what the load needs: the topic, if --queues or --compress say so or if consumers come first; the group of
- * e2e and verify at the end of the topic; on a Redis the group of consume at its beginning. A topic or group that
- * exists stays as it is. False: refused, err says why.
+ * e2e and verify at the end of the topic; that of consume at its beginning, on a Redis, and where it has options. A topic
+ * that exists stays as it is, and so does a group, but for its options. False: refused, err says why.
  */
 bool control_prepare(struct control *c, const struct options *o, enum mode load, bool redis,
                      char *err, size_t err_size);

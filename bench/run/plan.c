@@ -40,8 +40,8 @@ bool plan_init(struct load *load, bool redis)
     load->produce = !redis && o->binary;
     load->streams = plan_streams(o, load->mode, redis);
     /* The messages of a record share a queue, so they cannot each have a key; verify gives all of them the same. */
-    load->one_by_one = redis || (o->keys.kind != KEYS_NONE && load->mode != MODE_verify) ||
-                       (!load->produce && (o->dedup || load->mode == MODE_verify));
+    load->one_by_one = redis || o->given[BENCH_priority] || (o->keys.kind != KEYS_NONE && load->mode != MODE_verify) ||
+                       (!load->produce && (o->dedup || o->tags > 0 || load->mode == MODE_verify));
     if (load->mode == MODE_verify && !(load->oracle = oracle_new((uint32_t)o->connections * plan_keys_a_link(load))))
         return false;
     bool undecided = load->mode == MODE_txn && o->undecided > 0;

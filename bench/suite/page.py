@@ -54,7 +54,7 @@ PAGE = """<!doctype html>
 
 TITLES = (
     ("sends", "Single sends, beside Redis"), ("batches", "Batches"), ("txn", "Transactions"),
-    ("consume", "Consuming"), ("library", "Through libhalfmq"), ("latency", "Latency"), ("memory", "Memory"), ("start", "Starting"),
+    ("consume", "Consuming"), ("choosing", "Groups that choose"), ("library", "Through libhalfmq"), ("latency", "Latency"), ("memory", "Memory"), ("start", "Starting"),
     ("crowds", "Much of everything"), ("stalls", "What others wait"),
     ("peers", "Beside other brokers, each under its own load tester"),
 )

@@ -13,7 +13,7 @@ import shutil
 import sys
 import traceback
 
-from suite import (batches, consume, crowds, latency, library, machine, memory, peers_rows, sends, stalls, start,
+from suite import (batches, choosing, consume, crowds, latency, library, machine, memory, peers_rows, sends, stalls, start,
                    table, txn)
 from suite.bench import Bench, lock, raise_file_limit
 from suite.figure import Figure, show
@@ -24,7 +24,7 @@ from suite.servers import Broken
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 FAMILIES = {
-    "sends": sends, "batches": batches, "txn": txn, "consume": consume, "library": library,
+    "sends": sends, "batches": batches, "txn": txn, "consume": consume, "choosing": choosing, "library": library,
     "latency": latency, "memory": memory, "start": start, "crowds": crowds, "stalls": stalls, "peers": peers_rows,
 }
 PEER_NAMES = ("rocketmq", "kafka", "nats", "rabbitmq")

@@ -22,7 +22,7 @@
 #include "protocol/status.h"
 
 enum ask_kind {
-    ASK_SEND, /* topic bodies[0] [order] [dedup] */
+    ASK_SEND, /* topic bodies[0] [order] [dedup] [tag_word] [number] [priority] */
     ASK_MSEND, /* topic bodies */
     ASK_PRODUCE, /* topic batch [queue] [dedup]: a record, as protocol/record/record.h makes it */
     ASK_POP, /* group topic count wait_ms lease_ms */
@@ -43,6 +43,9 @@ struct wire_ask {
     enum ask_kind kind;
     uint32_t tag; /* comes back with the answer */
     struct slice topic, group, order, dedup, txid;
+    struct slice tag_word, number; /* TAG; PROP n */
+    bool has_priority;
+    int priority;
     const struct slice *bodies; /* MSEND */
     size_t n_bodies;
     struct slice body, batch;

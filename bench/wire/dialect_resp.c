@@ -8,9 +8,31 @@
 #include "bench/wire/dialect_words.h"
 #include "bench/wire/walk.h"
 
+static size_t resp_label_words(const struct wire_ask *a)
+{
+    return (a->tag_word.len > 0 ? 2u : 0) + (a->number.len > 0 ? 3u : 0) + (a->has_priority ? 2u : 0);
+}
+
+static void resp_put_label(struct buf *out, const struct wire_ask *a)
+{
+    if (a->tag_word.len > 0) {
+        words_put_str(out, "TAG");
+        words_put(out, a->tag_word);
+    }
+    if (a->number.len > 0) {
+        words_put_str(out, "PROP");
+        words_put_str(out, "n");
+        words_put(out, a->number);
+    }
+    if (a->has_priority) {
+        words_put_str(out, "PRIORITY");
+        words_put_int(out, a->priority);
+    }
+}
+
 static void resp_put_send(struct buf *out, const struct wire_ask *a)
 {
-    words_begin(out, 3u + (a->order.len > 0 ? 2u : 0) + (a->dedup.len > 0 ? 2u : 0));
+    words_begin(out, 3u + (a->order.len > 0 ? 2u : 0) + (a->dedup.len > 0 ? 2u : 0) + resp_label_words(a));
     words_put_str(out, "SEND");
     words_put(out, a->topic);
     words_put(out, a->body);
@@ -22,6 +44,7 @@ static void resp_put_send(struct buf *out, const struct wire_ask *a)
         words_put_str(out, "DEDUP");
         words_put(out, a->dedup);
     }
+    resp_put_label(out, a);
 }
 
 static void resp_put_msend(struct buf *out, const struct wire_ask *a)

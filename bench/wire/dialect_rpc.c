@@ -50,15 +50,31 @@ static void dialect_rpc_put_head(struct buf *out, const struct wire_ask *a, cons
     rpc_put_map(out, pairs);
 }
 
+static void dialect_rpc_put_label(struct buf *out, const struct wire_ask *a)
+{
+    if (a->tag_word.len > 0)
+        dialect_rpc_put_text(out, "tag", a->tag_word);
+    if (a->number.len > 0) {
+        dialect_rpc_put_name(out, "prop");
+        rpc_put_map(out, 1);
+        dialect_rpc_put_text(out, "n", a->number);
+    }
+    if (a->has_priority)
+        dialect_rpc_put_number(out, "priority", a->priority);
+}
+
 static void dialect_rpc_put_send(struct buf *out, const struct wire_ask *a)
 {
-    dialect_rpc_put_head(out, a, "send", 2u + (a->order.len > 0) + (a->dedup.len > 0));
+    size_t label = 0u + (a->tag_word.len > 0) + (a->number.len > 0) + a->has_priority;
+    dialect_rpc_put_head(out, a, "send", 2u + (a->order.len > 0) + (a->dedup.len > 0) + label);
     dialect_rpc_put_text(out, "topic", a->topic);
     dialect_rpc_put_body(out, a->body);
     if (a->order.len > 0)
         dialect_rpc_put_text(out, "order", a->order);
     if (a->dedup.len > 0)
         dialect_rpc_put_text(out, "dedup", a->dedup);
+    if (label > 0)
+        dialect_rpc_put_label(out, a);
 }
 
 static void dialect_rpc_put_msend(struct buf *out, const struct wire_ask *a)

@@ -66,6 +66,8 @@ def test_wrong_usage():
              ["e2e", "--size", "8"], ["send", "--inflight", "2", "--connections", "4"],
              ["send", "more"], ["send", "--dialect", "redis"], ["redis", "--of", "txn"],
              ["send", "--batch", "99999"], ["send", "--via", "air"], ["e2e", "--via", "lib"],
+             ["send", "--priority", "0-12"], ["consume", "--filter", "n = 3"], ["e2e", "--filter", "TAG a"], ["redis", "--ordered"],
+             ["verify", "--priority", "0-9"], ["txn", "--tags", "3"],
              ["txn", "--via", "lib", "--undecided", "5%"], ["send", "--via", "lib", "--connections", "65"])
     for words in wrong:
         _, text = bench(*words, expect=2)
@@ -298,6 +300,46 @@ def test_end_to_end_in_batches():
             clean(result)
             assert result["messages"] == 3010 == result["e2e_us"]["count"] == total(broker, f"t{i}"), words
             assert result["send_us"]["count"] == 3010
+
+
+def test_groups_that_choose():
+    """What is sent has the tags, numbers and priorities that were asked for, and the groups take what they should."""
+    with Broker() as broker:
+        c = broker.text(hello=3)
+        ways = (["--batch", 100], ["--batch", 10, "--dialect", "resp"], ["--priority", "0-9"], ["--dedup"])
+        for i, words in enumerate(ways):
+            topic = f"t{i}"
+            bench("send", "--topic", topic, "--tags", 5, "--messages", 1000, "--connections", 1, *words, port=broker.port)
+            for kind in ("TAG t3", "WHERE n = 3"):
+                flags = ["--topic", topic, "--group", kind[:3], "--filter", kind, "--messages", 200]
+                result, _ = bench("consume", *flags, port=broker.port)
+                clean(result)
+                assert result["messages"] == 200
+                assert next(g for g in c.call("LAG", kind[:3]) if g["topic"] == topic.encode())["lag"] == 0, kind
+        seen = {m[2].get("priority", 4) for q in range(4) for m in c.call("READ", "t2", q, 0, "COUNT", 1000)}
+        assert seen == set(range(10)), seen
+        bench("send", "--topic", "keyed", "--keys", "uniform", "--key-count", 10, "--messages", 1000, port=broker.port)
+        for words in ([], ["--wire", "words", "--batch", 10]):
+            flags = ["--topic", "keyed", "--group", "o" + "".join(map(str, words)).replace("-", ""), "--ordered"]
+            result, _ = bench("consume", *flags, "--messages", 1000, *words, port=broker.port)
+            clean(result)
+            assert result["messages"] == 1000
+        info = c.call("GROUP", "INFO", "o")[0]
+        assert info["ordered"] in (True, 1, b"yes"), info
+
+
+def test_peak_shaving():
+    """A burst goes in, a level line comes out; both are in the page."""
+    with Broker() as broker, tempfile.TemporaryDirectory() as folder:
+        html = os.path.join(folder, "peak.html")
+        result, _ = bench("e2e", "--messages", 2000, "--rate-limit", 500, "--html", html, port=broker.port)
+        clean(result)
+        assert result["messages"] == 2000
+        assert result["elapsed_s"] > 2.5, "RATE holds back"
+        for name in ("sent_per_s", "received_per_s"):
+            assert sum(s[name] for s in result["seconds"]) > 0, name
+        with open(html, encoding="utf-8") as f:
+            assert "In and out" in f.read()
 
 
 def test_asserts():
