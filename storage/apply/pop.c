@@ -91,18 +91,35 @@ static void pop_take_waiting(struct pop *p, struct gt *gt, struct run *r, struct
     p->changed = true;
 }
 
-/* The PRIORITY of a run, which that of its first message is; mostly all have it. Sets p->status for want of memory only. */
-static int pop_class(struct pop *p, struct gt *gt, const struct run *r)
+/* The PRIORITY of a message. Where it cannot be found: the default one, and info->count is 0. Sets p->status for want of
+ * memory only. */
+static int pop_class_of(struct pop *p, struct gt *gt, uint32_t queue, uint64_t offset, struct record_info *info)
 {
-    struct record_info info;
     struct columns c = {.classes = 0};
-    enum status s = log_locate(p->st, gt->topic, r->queue, r->base, &info);
+    enum status s = log_locate(p->st, gt->topic, queue, offset, info);
     if (s == ST_OK)
-        s = log_columns(p->st, gt->topic, r->queue, &info, &c);
+        s = log_columns(p->st, gt->topic, queue, info, &c);
     if (s == ST_NOMEM)
         p->status = s;
-    bool there = s == ST_OK && r->base >= info.base;
-    return there ? columns_priority(&c, (uint32_t)(r->base - info.base)) : MESSAGE_PRIORITY_DEFAULT;
+    bool there = s == ST_OK && offset >= info->base;
+    info->count = there ? info->count : 0;
+    return there ? columns_priority(&c, (uint32_t)(offset - info->base)) : MESSAGE_PRIORITY_DEFAULT;
+}
+
+/* The PRIORITY of a run, which that of the first message is that it still has; mostly all have it. CLASSES_MAX: all have
+ * expired, or were deleted, so that it goes before all others, and nobody gets any. */
+static int pop_class(struct pop *p, struct gt *gt, const struct run *r)
+{
+    uint64_t floor = gt->topic->queues[r->queue].floor;
+    if (seek_voided(gt, r))
+        return CLASSES_MAX;
+    for (uint64_t at = r->base > floor ? r->base : floor; at < r->base + r->count && p->status == ST_OK; at++) {
+        struct record_info info = {.count = 0};
+        int class = run_has(r, at) ? pop_class_of(p, gt, r->queue, at, &info) : CLASSES_MAX;
+        if (class < CLASSES_MAX && !pop_expired(p, gt, r->queue, at, &info))
+            return class;
+    }
+    return CLASSES_MAX;
 }
 
 /* Takes waiting runs that are due, as long as they are of the class (-1: of any). Neighbours that were delivered equally

@@ -298,7 +298,7 @@ enum status cursor_decode(struct slice bytes, struct cursor_row *ret_r)
         ret_r->again[q] = sought ? cursor_varint(&c) : 0;
         ret_r->again_base[q] = sought ? rows_get_u32(&c, UINT32_MAX) : 0;
         c.bad = c.bad || (ret_r->back[q] && ret_r->back[q] - 1 > ret_r->next[q]) ||
-                ret_r->skipped_back[q] > ret_r->next[q];
+                (ret_r->skipped_back[q] && ret_r->skipped_back[q] - 1 > ret_r->next[q]);
     }
     if (ret_r->leased < ret_r->leased_runs || ret_r->waiting < ret_r->waiting_runs ||
         ret_r->skipped < ret_r->skipped_rows)

@@ -112,7 +112,7 @@ struct cursor_row {
     uint32_t again_base[QUEUES_MAX]; /* ... under attempt numbers up to this one */
     uint64_t back[QUEUES_MAX]; /* 0: none is leased; else the first leased run of the queue begins so far before next, plus
                                   1; 1: there or behind it */
-    uint64_t skipped_back[QUEUES_MAX]; /* its first row Z begins so far before next; 0: none is skipped */
+    uint64_t skipped_back[QUEUES_MAX]; /* the same of its first row Z; 0: none is skipped */
 };
 
 #define SKIP_SPAN COUNT_MAX /* offsets of a row Z; its base is a multiple of this */

@@ -129,10 +129,11 @@ static void lease_try_later(struct state *st, const struct stamp *stamp, struct 
  * it stopped half-way, and the next TICK goes on. */
 static bool lease_end(struct state *st, const struct stamp *stamp, struct gt *gt, struct run *r)
 {
-    uint64_t from = r->base;
+    uint64_t from = r->base, bits[RUN_WORDS_MAX];
     uint32_t queue = r->queue, count = r->count;
+    memcpy(bits, r->bits, run_words(count) * sizeof(*bits)); /* other runs may lie across this one */
     for (uint32_t i = 0; i < count && !st->sick; i++) {
-        r = run_find(&gt->runs, queue, from + i);
+        r = (bits[i / 64] >> i % 64) & 1 ? run_find(&gt->runs, queue, from + i) : NULL;
         if (!r)
             continue;
         if (core_spent(st))

@@ -40,7 +40,7 @@ void order_count(struct order *o, struct cursor_row *row)
     row->skipped = o->skips.n;
     row->skipped_rows = o->skips.blocks;
     for (struct skip *b = skips_from_queue(&o->skips, 0); b; b = skips_from_queue(&o->skips, b->queue + 1))
-        row->skipped_back[b->queue] = row->next[b->queue] - b->base;
+        row->skipped_back[b->queue] = 1 + (b->base < row->next[b->queue] ? row->next[b->queue] - b->base : 0);
 }
 
 static void order_save(struct state *st, uint64_t gt, const struct skip *b)
@@ -198,7 +198,7 @@ static enum status order_load_skips(struct order_loading *l, uint64_t gt, const 
     uint64_t n = 0;
     for (uint32_t q = 0; s == ST_OK && q < row->n_queues; q++)
         if (row->skipped_back[q])
-            s = order_load_skips_of(l, it, gt, q, row->next[q] - row->skipped_back[q], row->skipped_rows, &n);
+            s = order_load_skips_of(l, it, gt, q, row->next[q] - (row->skipped_back[q] - 1), row->skipped_rows, &n);
     kv_iter_free(it);
     return s == ST_OK && n != row->skipped_rows ? core_bad_row(st, &from) : s;
 }

@@ -16,7 +16,8 @@ enum status lag_fresh_cursors(struct view *v, const struct lag_topic *t, const s
         struct class_cursor_row cursor = {.n_queues = 0};
         struct key key = key_class_cursor(row->id, c);
         memset(ret_of_class[c], 0, sizeof(ret_of_class[c]));
-        if (!(t->classes & (1U << c)) || !(row->flags & GROUP_RANKED))
+        uint16_t classes = (uint16_t)(t->classes | (row->flags & GROUP_ORDERED ? CLASS_DEFAULT_BIT : 0));
+        if (!(classes & (1U << c)) || !(row->flags & GROUP_RANKED))
             continue;
         s = view_get(v, &key);
         v->budget--;
@@ -29,11 +30,14 @@ enum status lag_fresh_cursors(struct view *v, const struct lag_topic *t, const s
     return s;
 }
 
-/* Where the cursor of a class is in the queue at work, or of the default one. */
+/* Where the cursor of a class is in the queue at work, or of the default one. An ordered group has one for all, and passes
+ * what it has delivered before it was ordered (storage/group/ranked.h). */
 static uint64_t fresh_cursor(const struct lag_fresh *f, const struct lag_queue *q, uint8_t class)
 {
-    bool own = class != MESSAGE_PRIORITY_DEFAULT && lag_ranked(f->t, f->row);
-    uint64_t next = own ? f->of_class[class][f->queue] : f->next;
+    bool ordered = f->row->flags & GROUP_ORDERED, by_class = lag_ranked(f->t, f->row);
+    uint64_t next = f->next, own = by_class ? f->of_class[class][f->queue] : 0;
+    if (by_class && (ordered ? own > next : class != MESSAGE_PRIORITY_DEFAULT))
+        next = own;
     return next > q->first ? next : q->first;
 }
 
@@ -53,8 +57,8 @@ static enum status fresh_class_inside(struct view *v, struct lag_topics *ts, con
     enum status s = lag_record(v, ts, f->t, f->queue, base, &info);
     *ret_n = row->count;
     bool inside = s == ST_OK && info.base == base && offset - base < info.count;
-    if (!inside)
-        return s == ST_GONE ? ST_OK : s;
+    if (!inside) /* its record was deleted, and the first one behind it may be damaged */
+        return s == ST_GONE || s == ST_DAMAGED ? ST_OK : s;
     s = lag_columns(v, ts, f->t, f->queue, &info, &c);
     *ret_n = 0;
     for (uint32_t i = 0; s == ST_OK && i < offset - base; i++)
@@ -211,7 +215,7 @@ static enum status fresh_walk_queue(struct view *v, struct lag_topics *ts, struc
         enum status s = lag_record(v, ts, f->t, f->queue, f->at, &info);
         if (s == ST_OK)
             s = fresh_walk_record(v, ts, f, &info);
-        if (s == ST_GONE)
+        if (s == ST_GONE || s == ST_DAMAGED) /* nobody knows where the next record begins */
             break;
         if (s != ST_OK)
             return s;

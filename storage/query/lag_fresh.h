@@ -28,10 +28,10 @@ struct lag_fresh {
     int64_t oldest_ms;
 };
 
-/* Does the group take messages of the topic by their priority? */
+/* Does the group take messages of the topic by their priority, or, where it is ORDERED, did it so before? */
 static inline bool lag_ranked(const struct lag_topic *t, const struct group_row *row)
 {
-    return t->classes && !(row->flags & GROUP_ORDERED) && row->filter_kind != FILTER_WHERE;
+    return t->classes && (!(row->flags & GROUP_ORDERED) || row->flags & GROUP_RANKED);
 }
 
 /* Must what it never got be counted here? */

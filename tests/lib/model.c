@@ -4,6 +4,7 @@
  */
 #include "tests/lib/model.h"
 
+#include "tests/lib/model_class.h"
 #include "tests/lib/model_order.h"
 
 #include <stdio.h>
@@ -263,16 +264,20 @@ static void settle(struct model *m, int group, int topic)
 
 void model_pop_begin(struct model *m, struct m_pop *p, int group, int topic)
 {
-    *p = (struct m_pop){.group = group, .topic = topic};
+    *p = (struct m_pop){.group = group, .topic = topic, .lowest_waiting = M_PRIORITIES};
     settle(m, group, topic);
     const struct m_gt *gt = &m->gts[group][topic];
     for (int q = 0; q < M_QUEUES; q++) {
         for (uint32_t o = 0; o < m->topics[topic].queues[q].end; o++) {
             const struct m_cell *c = &gt->cells[q][o];
+            bool fresh = c->state == M_FRESH && model_wants(m, group, topic, q, o);
+            bool waits = c->state == M_WAITING && c->due_ms <= m->now_ms;
             if (expired(m, topic, q, o) || (gt->ordered && !model_may_go(m, group, topic, q, o)))
                 continue;
-            p->fresh += c->state == M_FRESH;
-            p->waiting += c->state == M_WAITING && c->due_ms <= m->now_ms;
+            p->fresh += fresh;
+            p->waiting += waits;
+            uint32_t priority = model_priority(m, topic, q, o);
+            p->lowest_waiting = waits && priority < p->lowest_waiting ? priority : p->lowest_waiting;
         }
     }
 }
@@ -283,15 +288,17 @@ static void take_fresh(struct model *m, struct m_pop *p, int queue, uint32_t off
     struct m_gt *gt = &m->gts[p->group][p->topic];
     for (uint32_t o = 0; o < offset; o++) {
         struct m_cell *before = &gt->cells[queue][o];
-        if (before->state != M_FRESH)
+        if (before->state != M_FRESH || !model_wants(m, p->group, p->topic, queue, o))
+            continue;
+        if (model_priority(m, p->topic, queue, o) != model_priority(m, p->topic, queue, offset))
             continue;
         must(gt->ordered || gt->loose || expired(m, p->topic, queue, o), "a message was passed over");
         before->state = gt->ordered || gt->loose ? M_FRESH : M_DONE;
     }
+    must(model_wants(m, p->group, p->topic, queue, offset), "popped what its filter drops");
     if (gt->ordered)
         model_went(m, p->group, p->topic, queue, offset);
-    uint32_t stored = m->topics[p->topic].queues[queue].messages[offset].group;
-    p->newest = stored > p->newest ? stored : p->newest;
+    model_class_took(m, p, queue, offset, true);
     p->took_fresh++;
 }
 
@@ -323,22 +330,40 @@ void model_popped(struct model *m, struct m_pop *p, int queue, uint32_t offset, 
     *c = (struct m_cell){M_LEASED, attempt, until_ms};
 }
 
+/* The highest priority of messages that a POP cannot know yet, as they came with the open commit group: it waits for them,
+ * since they go first. Whether their filter matches does not count. */
+static uint32_t highest_unknown(const struct model *m, const struct m_pop *p)
+{
+    uint32_t highest = 0;
+    for (int q = 0; q < M_QUEUES; q++) {
+        const struct m_queue *mq = &m->topics[p->topic].queues[q];
+        for (uint32_t o = 0; o < mq->end; o++) {
+            uint32_t priority = model_priority(m, p->topic, q, o);
+            highest = mq->messages[o].group == m->group && priority > highest ? priority : highest;
+        }
+    }
+    return highest;
+}
+
 /* A POP of a group with a filter has got less than there is, which it may where it got anything at all: it does not look
  * at more messages then. What came with the open commit group, be it messages or the group, cannot be looked at yet. The
  * oldest go first all the same. */
 static void judge_less(const struct model *m, const struct m_pop *p)
 {
     const struct m_gt *gt = &m->gts[p->group][p->topic];
+    uint32_t highest = highest_unknown(m, p);
     for (int q = 0; q < M_QUEUES; q++) {
         const struct m_queue *mq = &m->topics[p->topic].queues[q];
         for (uint32_t o = 0; o < mq->end; o++) {
             bool goes = gt->cells[q][o].state == M_FRESH && !expired(m, p->topic, q, o) &&
                         (!gt->ordered || model_may_go(m, p->group, p->topic, q, o));
-            bool known = mq->messages[o].group < m->group && gt->born < m->group;
+            bool known = mq->messages[o].group < m->group && gt->born < m->group &&
+                         (gt->ordered || model_priority(m, p->topic, q, o) >= highest);
             must(!goes || !known || p->any, "a POP got nothing, and left what matches behind");
-            must(!goes || gt->ordered || gt->loose || mq->messages[o].group >= p->newest, "an older one was left behind");
         }
     }
+    if (!gt->ordered && !gt->loose)
+        model_class_left(m, p);
 }
 
 uint32_t model_pop_end(struct model *m, struct m_pop *p, uint32_t wanted)
@@ -355,14 +380,10 @@ uint32_t model_pop_end(struct model *m, struct m_pop *p, uint32_t wanted)
     }
     must(got == (wanted < ready ? wanted : ready), "POP handed out more or fewer than it should");
     const struct m_gt *gt = &m->gts[p->group][p->topic];
-    must(p->took_fresh == 0 || p->took_waiting == p->waiting || gt->loose, "a fresh one came before a waiting one");
-    for (int q = 0; p->took_fresh && !gt->ordered && !gt->loose && q < M_QUEUES; q++) {
-        const struct m_queue *mq = &m->topics[p->topic].queues[q];
-        for (uint32_t o = 0; o < mq->end; o++) {
-            bool left = gt->cells[q][o].state == M_FRESH && !expired(m, p->topic, q, o);
-            must(!left || mq->messages[o].group >= p->newest, "an older one was left behind");
-        }
-    }
+    must(p->took_fresh == 0 || p->took_waiting == p->waiting || gt->loose || !gt->ordered,
+         "a fresh one came before a waiting one");
+    if (!gt->ordered && !gt->loose)
+        model_class_left(m, p);
     return got;
 }
 
@@ -419,7 +440,8 @@ void model_lag(const struct model *m, int group, int topic, uint32_t *ret_ready,
             bool due = c->due_ms <= m->now_ms;
             if (expired(m, topic, q, o))
                 continue;
-            *ret_ready += c->state == M_FRESH || (c->state != M_DONE && due);
+            bool fresh = c->state == M_FRESH, wanted = !fresh || model_wants(m, group, topic, q, o);
+            *ret_ready += wanted && (fresh || (c->state != M_DONE && due));
             *ret_inflight += c->state == M_LEASED && !due;
             *ret_delayed += c->state == M_WAITING && !due;
         }

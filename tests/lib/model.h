@@ -26,6 +26,7 @@
 #define M_DEDUPS 4
 #define M_DELAYED 24
 #define M_KEYS 2 /* ORDER keys 1.. */
+#define M_PRIORITIES 10
 #define M_SERIALS 4096 /* more than a history has messages */
 
 /* What is damaged of its record (model_harm.h): nothing; all of it, so that the message is lost; its row of the directory. */
@@ -79,6 +80,7 @@ struct m_gt {
     int64_t lease_ms;
     bool filtered; /* what does not match is done from the beginning (model_filter.h) */
     uint32_t born; /* with a filter: in which commit group */
+    uint32_t tags; /* FILTER TAG: bit t: it wants tag t; 0: all messages (model_class.h) */
     bool ordered;
     bool loose; /* it became ordered, or ceased to be: nobody knows what POP had passed over, which goes first */
     struct m_cell cells[M_QUEUES][M_OFFSETS];
@@ -125,6 +127,7 @@ struct model {
     uint32_t dead[M_GROUPS];
     struct m_txn txns[M_TXNS];
     struct m_delayed delayed[M_DELAYED];
+    uint8_t ranks[M_SERIALS], tags[M_SERIALS]; /* priority + 1, and tag, of messages by serial number; 0: none */
     uint8_t keys[M_SERIALS]; /* ORDER keys of messages, by serial number; 0: none (model_order.h) */
 };
 
@@ -162,7 +165,9 @@ struct m_pop {
     uint32_t waiting, fresh;         /* messages that were ready before */
     uint32_t took_waiting, took_fresh, took_lost;
     bool any;                        /* set by model_grants: the POP got something, from this topic or another */
-    uint32_t newest;                 /* commit group of the newest fresh message that was taken */
+    uint32_t lowest_waiting;         /* priority among those that waited */
+    uint32_t got[M_PRIORITIES], newest_of[M_PRIORITIES]; /* fresh ones that were taken, by priority; and the commit group of the
+                                                            newest of them (model_class.h) */
 };
 void model_pop_begin(struct model *m, struct m_pop *p, int group, int topic);
 void model_popped(struct model *m, struct m_pop *p, int queue, uint32_t offset, uint32_t attempt,

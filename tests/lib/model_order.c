@@ -1,6 +1,8 @@
 /* model_order.c: which messages of an ORDERED group may be delivered (model_order.h). */
 #include "tests/lib/model_order.h"
 
+#include "tests/lib/model_class.h"
+
 #include <stdio.h>
 
 #include "storage/group/group.h"
@@ -32,7 +34,7 @@ bool model_may_go(const struct model *m, int group, int topic, int queue, uint32
         bool over = expired(m, topic, queue, o);
         if (cells[o].state == M_LEASED || (cells[o].state == M_WAITING && !over))
             return false;
-        if (cells[o].state == M_FRESH && o < offset && !over)
+        if (cells[o].state == M_FRESH && o < offset && !over && model_wants(m, group, topic, queue, o))
             return false;
     }
     return true;
@@ -55,7 +57,8 @@ enum m_state model_failed(const struct model *m, int group, int topic, int queue
     for (uint32_t o = 0; gt->ordered && key && o < m->topics[topic].queues[queue].end; o++) {
         if (o == offset || key_at(m, topic, queue, o) != key)
             continue;
-        if (cells[o].state == M_LEASED || (o < offset && cells[o].state == M_FRESH))
+        bool fresh = cells[o].state == M_FRESH && model_wants(m, group, topic, queue, o);
+        if (cells[o].state == M_LEASED || (o < offset && fresh))
             return M_FRESH;
     }
     return M_WAITING;
@@ -82,7 +85,7 @@ static void switch_off(struct model *m, int group, int topic, const uint32_t *cu
     for (int q = 0; q < M_QUEUES; q++) {
         for (uint32_t o = 0; o < cursors[q]; o++) {
             struct m_cell *c = &m->gts[group][topic].cells[q][o];
-            if (c->state == M_FRESH)
+            if (c->state == M_FRESH && model_wants(m, group, topic, q, o))
                 *c = (struct m_cell){M_WAITING, c->attempt, m->now_ms};
         }
     }

@@ -1,6 +1,8 @@
 /* model_pick.c: picks the arguments of the next random command from what the model holds. */
 #include "tests/lib/model_pick.h"
 
+#include "tests/lib/model_class.h"
+
 #include <stdio.h>
 
 static int below(struct prng *p, uint64_t n)
@@ -26,6 +28,13 @@ struct pick_choice pick_choice(const struct model *m, struct prng *p, int n_queu
         c.key = 1 + (uint32_t)below(p, M_KEYS);
     if (c.key)
         n += snprintf(c.text + n, sizeof(c.text) - (size_t)n, " ORDER k%u", c.key);
+    /* None with a key: when a group becomes ordered, it may have got a later message of the key first. */
+    c.priority = c.key || below(p, 3) ? 4 : (uint32_t)below(p, M_PRIORITIES);
+    c.tag = (uint32_t)below(p, M_TAGS + 1);
+    if (c.priority != 4)
+        n += snprintf(c.text + n, sizeof(c.text) - (size_t)n, " PRIORITY %u", c.priority);
+    if (c.tag)
+        n += snprintf(c.text + n, sizeof(c.text) - (size_t)n, " TAG tag%u", c.tag);
     if (c.ttl >= 0)
         (void)snprintf(c.text + n, sizeof(c.text) - (size_t)n, " TTL %d", (int)c.ttl);
     return c;
@@ -76,14 +85,20 @@ void pick_policy(struct model *m, const struct policy *policy)
     m->pgroup_set = false;
 }
 
-void pick_batch(struct model *m, struct batch *b, int n, int64_t ttl)
+void pick_batch(struct model *m, struct prng *p, struct batch *b, int n, int64_t ttl)
 {
     batch_init(b);
     for (int i = 0; i < n; i++) {
         char serial[12];
         (void)snprintf(serial, sizeof(serial), "%u", ++m->serial);
         struct message msg = {.body = slice_str(serial), .n_keys = i % 2 ? 1 : 0, .keys = {SLICE_LIT("k1")}};
-        msg.fields = (i % 2 ? MSG_KEY : 0) | (ttl >= 0 && i % 2 == 0 ? MSG_TTL : 0);
+        uint32_t priority = below(p, 2) ? 4 : (uint32_t)below(p, M_PRIORITIES), tag = (uint32_t)below(p, M_TAGS + 1);
+        char name[8];
+        (void)snprintf(name, sizeof(name), "tag%u", tag);
+        model_rank(m, m->serial, priority, tag);
+        msg.priority = (uint8_t)priority;
+        msg.tag = slice_str(name);
+        msg.fields = (i % 2 ? MSG_KEY : 0) | (tag ? MSG_TAG : 0) | (priority == 4 ? 0 : MSG_PRIORITY) | (ttl >= 0 && i % 2 == 0 ? MSG_TTL : 0);
         msg.expires_ms = ttl;
         batch_add(b, msg);
     }

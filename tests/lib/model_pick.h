@@ -12,7 +12,8 @@ struct pick_choice {
     int queue;
     int64_t ttl, delay, at; /* -1, 0, 0: none */
     uint32_t key;           /* ORDER; 0: none */
-    char text[100];
+    uint32_t priority, tag; /* 4, 0: none given */
+    char text[140];
 };
 
 struct pick_choice pick_choice(const struct model *m, struct prng *p, int n_queues);
@@ -32,7 +33,7 @@ void pick_hurry(struct policy *policy);
 void pick_policy(struct model *m, const struct policy *policy);
 
 /* Begins a batch of n messages with the next serial numbers; every other one has the TTL, the others a KEY. */
-void pick_batch(struct model *m, struct batch *b, int n, int64_t ttl);
+void pick_batch(struct model *m, struct prng *p, struct batch *b, int n, int64_t ttl);
 
 /* A receipt of a group, of a message that is leased or of one that is not. */
 struct pick_receipt {

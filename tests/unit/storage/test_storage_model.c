@@ -20,6 +20,7 @@
 
 #include "tests/lib/model.h"
 #include "tests/lib/model_check.h"
+#include "tests/lib/model_class.h"
 #include "tests/lib/model_filter.h"
 #include "tests/lib/model_grants.h"
 #include "tests/lib/model_harm.h"
@@ -128,6 +129,7 @@ static void do_send(void)
         (void)snprintf(options + n, sizeof(options) - (size_t)n, " KEY k%d", below(5));
     uint32_t serial = ++w.m.serial;
     model_key(&w.m, serial, c.key);
+    model_rank(&w.m, serial, c.priority, c.tag);
     const char *said = apply("SEND t%d %u%s%s", t, serial, c.text, options);
     if (faulted(said))
         return;
@@ -177,7 +179,7 @@ static const char *apply_batch(int t, int n, int queue, int64_t ttl, int dedup)
     struct batch b;
     struct slice words[7] = {SLICE_LIT("PRODUCE")};
     char topic[8], place[12], id[8], line[80];
-    pick_batch(&w.m, &b, n, ttl);
+    pick_batch(&w.m, &w.p, &b, n, ttl);
     (void)snprintf(topic, sizeof(topic), "t%d", t);
     (void)snprintf(place, sizeof(place), "%d", queue);
     (void)snprintf(id, sizeof(id), "d%d", dedup);
@@ -234,6 +236,7 @@ static void do_half(void)
         (void)snprintf(joins, sizeof(joins), " TXN %llu", (unsigned long long)x->id);
     uint32_t serial = ++w.m.serial;
     model_key(&w.m, serial, c.key);
+    model_rank(&w.m, serial, c.priority, c.tag);
     const char *said = apply("HALF pg t%d %u%s%s%s", t, serial, c.text, options, joins);
     if (faulted(said) || model_repeated(&w.m, t, M_HALF, dedup, said))
         return;
@@ -374,9 +377,11 @@ static void group_create(int g, int t, int attempts, bool ordered, bool filtered
     enum m_from from = below(2) ? M_EARLIEST : M_LATEST;
     struct m_filter filter;
     model_filter_pick(&filter, &w.p);
+    const char *tags = "";
+    uint32_t wanted = filtered || below(2) ? 0 : model_tags_pick(&w.p, &tags);
     const char *said = apply("GROUP CREATE g%d t%d FROM %s ATTEMPTS %d LEASE %d%s%s", g, t,
                              from == M_LATEST ? "latest" : "earliest", attempts, lease, ordered ? " ORDERED" : "",
-                             filtered ? filter.text : "");
+                             filtered ? filter.text : tags);
     if (faulted(said))
         return;
     bool there = w.m.topics[t].there, exists = there && w.m.gts[g][t].there;
@@ -385,6 +390,8 @@ static void group_create(int g, int t, int attempts, bool ordered, bool filtered
         model_group_made(&w.m, g, t, from, (uint32_t)attempts, lease), w.m.gts[g][t].ordered = ordered;
     if (there && !exists && filtered)
         model_filter_set(&w.m, &w.m.gts[g][t], &filter);
+    if (there && !exists)
+        w.m.gts[g][t].tags = wanted;
 }
 
 static void do_pop(void)

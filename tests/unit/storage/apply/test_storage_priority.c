@@ -78,6 +78,23 @@ static void runs_lie_across(void **state)
     assert_int_equal(shell_rows(s, 'R'), 0);
 }
 
+/* A lease that ends for good ends for those that this POP took, not for what lies among them. */
+static void leases_end_across(void **state)
+{
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
+    shell_do(s, "GROUP CREATE g t ATTEMPTS 2 LEASE 1s");
+    shell_do(s, "SEND t a");
+    shell_do(s, "SEND t b PRIORITY 0");
+    shell_do(s, "SEND t c");
+    shell_expect(s, "[t:0:0#1=a t:0:2#1=c]", "POP g t COUNT 2");
+    s->now_ms += 2000;
+    shell_expect(s, "[t:0:0#2=a t:0:2#2=c t:0:1#1=b]", "POP g t COUNT 9");
+    s->now_ms += 2000;
+    shell_expect(s, "[t:0:1#2=b]", "POP g t COUNT 9");
+    assert_non_null(strstr(shell_do(s, "READ %%DLQ%%g 0 0 COUNT 9"), "=c]"));
+}
+
 static void nack_and_expiry(void **state)
 {
     struct shell *s = *state;
@@ -322,6 +339,7 @@ int main(void)
         SHELL_TEST(highest_first),
         SHELL_TEST(within_a_record),
         SHELL_TEST(runs_lie_across),
+        SHELL_TEST(leases_end_across),
         SHELL_TEST(nack_and_expiry),
         SHELL_TEST(waiting_and_fresh),
         SHELL_TEST(seeks),
