@@ -54,6 +54,6 @@ def filtered(bench, port, key, words):
 def measure(bench):
     with HalfMQ(bench, "choosing") as broker:
         ratio(bench, broker.port, "ordered", ("--keys", "uniform", "--key-count", "10000"), "--ordered")
-        ratio(bench, broker.port, "priority", ("--priority", "0-9"))
+        ratio(bench, broker.port, "priority", ("--priority", "mix:4=90,9=10"))
         filtered(bench, broker.port, "filter_tag", "TAG t3")
         filtered(bench, broker.port, "filter_where", "WHERE n = 3")

@@ -33,7 +33,7 @@ ROWS = (
     Row("consume", "consume", "consume with ack from a backlog", "/s", None, 3e6, False),
     Row("consume_peer", "consume", "the same over RocketMQ's consumer", "x", 3.0, None, False),
     Row("ordered", "choosing", "consume by an ORDERED group, 10,000 keys, over a plain one", "x", 0.4, None, False),
-    Row("priority", "choosing", "consume messages of ten priorities over plain ones", "x", 0.5, None, False),
+    Row("priority", "choosing", "consume where a tenth has PRIORITY 9, over plain messages", "x", 0.5, None, False),
     Row("filter_tag", "choosing", "FILTER TAG, a tenth matches: messages examined", "/s", 1e6, None, False),
     Row("filter_where", "choosing", "FILTER WHERE, a tenth matches: messages examined", "/s", 0.5e6, None, False),
     Row("lib_send", "library", "libhalfmq over the tester's own wire: single sends, 64 in flight", "x", 0.9, 1.0, False),
