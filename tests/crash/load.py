@@ -251,6 +251,7 @@ class Shop(Worker):
 class Popper(Worker):
     group, topics = "work", WORK_TOPICS
     most = 60
+    share = 0.9  # that is acknowledged
 
     def step(self, client):
         count = self.random.randint(1, self.most)
@@ -262,7 +263,8 @@ class Popper(Worker):
             self.ledger.delivered(self.group, message)
             self.got(message)
             receipts.append(message.id)
-        self.acknowledge(client, [r for r in receipts if self.random.random() < 0.9])
+        self.acknowledge(client, [r for r in receipts if self.random.random() < self.share])
+        return len(receipts)
 
     def got(self, message):
         """For groups that want more of their messages than any."""
@@ -281,8 +283,14 @@ class Popper(Worker):
 
 
 class Turner(Popper):
-    """Two of them share the keys."""
+    """Two of them share the keys. It gets a message a key at a time, so one that is to get many goes on while it gets any."""
     group, topics = "turn", ("flow",)
+    again = 1
+
+    def step(self, client):
+        for _ in range(self.again):
+            if not super().step(client):
+                break
 
     def got(self, message):
         self.ledger.took_turn(message)

@@ -108,6 +108,7 @@ class Rounds:
         pipe = Pipe("drainpipe", self.ledger, self.chance)
         turner = Turner("drainturner", self.ledger, self.chance)
         popper.most = pipe.most = turner.most = 1000
+        turner.again, turner.share = 100, 1  # what is not acknowledged holds up its key until its lease ends
         left = self.left(client)
         while left:
             left = self.drain_some(client, (popper, pipe, turner), left)
