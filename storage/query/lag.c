@@ -235,11 +235,7 @@ static enum status lag_run(struct view *v, struct lag_reader *lr, struct lag_top
                            const struct run_row *run)
 {
     struct lag *lag = &lr->st.lag;
-    const struct cursor_row *c = &lr->st.cursor;
     uint64_t live = 0, first = 0;
-    bool sought = c->sought && run->state == RUN_WAITING && queue < c->n_queues && base < c->again[queue];
-    if (sought && run_is_void(c->again_base[queue], run->attempt, run->delivered))
-        return ST_OK;
     enum status s = lag_live(v, &lr->topics, t, queue, base, run, &live, &first);
     if (s != ST_OK)
         return s;
@@ -258,6 +254,14 @@ static enum status lag_run(struct view *v, struct lag_reader *lr, struct lag_top
     else
         lag->delayed += live;
     return s == ST_GONE ? ST_OK : s;
+}
+
+/* Is the waiting run one from before a SEEK of its queue? */
+static bool lag_is_void(const struct lag_reader *lr, uint32_t queue, uint64_t base, const struct run_row *run)
+{
+    const struct cursor_row *c = &lr->st.cursor;
+    return c->sought && queue < c->n_queues && base < c->again[queue] &&
+           run_is_void(c->again_base[queue], run->attempt, run->delivered);
 }
 
 /* Opens the iterator over all runs, and moves it to where the last step stopped, or to the group's first row. */
@@ -314,7 +318,7 @@ static enum status lag_runs(struct view *v, struct lag_reader *lr, struct lag_to
         s = kind == 'Z' ? lag_skipped(kv_iter_value(lr->runs), &run) : run_decode(kv_iter_value(lr->runs), &run);
         if (s == ST_OK && queue < t->n_queues)
             lag_raise(&run, base, lag_queue_of(&lr->topics, t, queue)->first);
-        if (s == ST_OK)
+        if (s == ST_OK && !(kind == 'V' && lag_is_void(lr, queue, base, &run)))
             s = lag_run(v, lr, t, queue, base, &run);
     }
     return s == ST_OK ? kv_iter_status(lr->runs) : s;

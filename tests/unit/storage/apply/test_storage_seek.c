@@ -208,6 +208,23 @@ static void numbers_outlive_the_group(void **state)
     shell_expect(s, "[t:0:0#5=a]", "POP g t");
 }
 
+/* Messages that an ordered group has passed over, and that were never delivered, are not taken for ones from before. */
+static void switched_off_behind_a_seek(void **state)
+{
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
+    shell_expect(s, "OK", "GROUP CREATE g t ORDERED");
+    shell_do(s, "SEND t a ORDER k");
+    shell_expect(s, "[t:0:0#1=a]", "POP g t COUNT 9");
+    shell_expect(s, "OK", "GROUP SEEK g t earliest");
+    shell_do(s, "SEND t b ORDER k");
+    shell_expect(s, "[t:0:0#2=a]", "POP g t COUNT 9"); /* b is passed over */
+    shell_expect(s, "OK", "GROUP SET g t ORDERED no");
+    shell_reopen(s);
+    assert_int_equal(shell_field(shell_do(s, "LAG g"), "lag"), 2);
+    shell_expect(s, "[t:0:1#1=b]", "POP g t COUNT 9");
+}
+
 static void many_queues(void **state)
 {
     struct shell *s = *state;
@@ -235,6 +252,6 @@ int main(void)
                                        SHELL_TEST(within_a_group), SHELL_TEST(attempts_count_anew),
                                        SHELL_TEST(waiting_of_one_queue), SHELL_TEST(waiting_of_all_queues),
                                        SHELL_TEST(dry_run), SHELL_TEST(never_popped),
-                                       SHELL_TEST(numbers_outlive_the_group), SHELL_TEST(many_queues)};
+                                       SHELL_TEST(numbers_outlive_the_group), SHELL_TEST(switched_off_behind_a_seek), SHELL_TEST(many_queues)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
