@@ -63,7 +63,7 @@ static void *reclaim_run(void *arg)
         if (low != was_low)
             store_compact_alone(r->server->store, !low);
         urgent = low || (urgent && more);
-        if (!more && (!low || was_low) && !store_freed(r->server->store))
+        if (!more && (!low || was_low) && !store_freed(r->server->store, low))
             continue;
         left = left > 0 ? left - 1 : 0;
         if (left > 0 && !urgent && !store_freed_much(r->server->store))

@@ -158,9 +158,9 @@ bool store_is_crowded(struct store *s)
     return kv_is_crowded(s->kv);
 }
 
-bool store_freed(const struct store *s)
+bool store_freed(const struct store *s, bool urgent)
 {
-    return kv_space_any(s->kv);
+    return kv_space_any(s->kv, urgent);
 }
 
 bool store_freed_much(const struct store *s)

@@ -86,7 +86,7 @@ bool store_is_crowded(struct store *s);
  * since the last round that is worth one; store_freed_much: so much by retention that the round should not wait? One thread
  * at a time, beside the one that writes.
  */
-bool store_freed(const struct store *s);
+bool store_freed(const struct store *s, bool urgent);
 bool store_freed_much(const struct store *s);
 bool store_give_back(struct store *s, bool urgent, uint64_t room);
 

@@ -221,9 +221,9 @@ bool kv_space_much(const struct kv *kv)
     return kv_freed_bytes(&kv->cut) >= (worth ? worth : SPACE_CUT_MIN);
 }
 
-bool kv_space_any(const struct kv *kv)
+bool kv_space_any(const struct kv *kv, bool urgent)
 {
-    return kv_freed_any(&kv->freed) || kv_space_much(kv);
+    return kv_freed_any(&kv->freed) || (urgent ? kv_freed_bytes(&kv->cut) > 0 : kv_space_much(kv));
 }
 
 /* From how many bytes on that are cut off the next round is due. */
@@ -278,7 +278,7 @@ bool kv_space_give_back(struct kv *kv, bool urgent, uint64_t room)
             kv->passes[f] = UINT32_MAX;
         more = (kv_has(kv, f) && space_collect_some(kv, f, urgent, room / 2)) || more;
     }
-    return !space_stopped(kv) && (more || kv_space_any(kv));
+    return !space_stopped(kv) && (more || kv_space_any(kv, urgent));
 }
 
 void kv_space_stop(struct kv *kv)

@@ -32,8 +32,8 @@ void kv_space_cut(struct kv *kv, uint64_t topic, uint64_t bytes);
 /* The pending batch has deleted all messages of a topic that were stored before since_ms (kv_freed.h). */
 void kv_space_kept(struct kv *kv, uint64_t topic, int64_t since_ms, int64_t now_ms);
 
-/* Was something deleted since the last round that is worth one? */
-bool kv_space_any(const struct kv *kv);
+/* Was something deleted since the last round that is worth one? urgent: whatever was cut off is. */
+bool kv_space_any(const struct kv *kv, bool urgent);
 
 /* Was so much of that cut off that the round should not wait? */
 bool kv_space_much(const struct kv *kv);

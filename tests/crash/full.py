@@ -374,7 +374,7 @@ def test_others_fill_the_disk_beside_a_writer():
     resize("16m")
 
 
-def deleted_where_others_left_nothing(kill):
+def deleted_where_others_left_nothing(words, kill):
     """The reserve is room for the deletion, and is there again afterwards."""
     resize("96m")
     body = b"x" * 20000
@@ -393,7 +393,7 @@ def deleted_where_others_left_nothing(kill):
             leave(0)
             broker.start()
             c = broker.text()
-        c.call("TOPIC", "DELETE", "a")
+        c.call(*words)
         eventually(lambda: is_done(c, "SEND", "b", body, "QUEUE", "0"), "the space is writable", 5)
         eventually(lambda: held() == full, "the reserve is there again")
         assert c.call("GET", "b:0:999")[1] == body
@@ -402,12 +402,19 @@ def deleted_where_others_left_nothing(kill):
 
 def test_what_is_deleted_makes_room_where_others_left_nothing():
     if DISK:
-        deleted_where_others_left_nothing(False)
+        deleted_where_others_left_nothing(("TOPIC", "DELETE", "a"), False)
 
 
 def test_what_is_deleted_makes_room_also_after_a_kill():
     if DISK:
-        deleted_where_others_left_nothing(True)
+        deleted_where_others_left_nothing(("TOPIC", "DELETE", "a"), True)
+
+
+def test_what_retention_takes_makes_room_where_others_left_nothing():
+    """It is timers that delete, and these go on."""
+    if DISK:
+        deleted_where_others_left_nothing(("TOPIC", "SET", "a", "MAXBYTES", "100000"), False)
+        deleted_where_others_left_nothing(("TOPIC", "SET", "a", "RETENTION", "1"), True)
 
 
 def test_64_descriptors():

@@ -137,14 +137,32 @@ static void test_deleted_topics_give_their_bytes_back(void **state)
     fill(f, 1, RECORD_BYTES, RECORDS);
     for (uint64_t t = 1; t < TOPICS; t++)
         drop(f, t);
-    assert_true(kv_space_any(f->kv));
+    assert_true(kv_space_any(f->kv, false));
     rounds(f);
-    assert_false(kv_space_any(f->kv));
+    assert_false(kv_space_any(f->kv, false));
     shrinks_below(f, 3 * TOPIC_BYTES / 2);
     for (uint64_t i = 0; i < RECORDS; i++) {
         assert_true(is_there(f, TOPICS, i));
         assert_false(is_there(f, 1, i));
     }
+}
+
+/* What retention takes comes in small pieces, which wait until they are worth a round, but not while the disk is full. */
+static void test_little_that_was_cut_is_urgent_on_a_full_disk(void **state)
+{
+    struct fixture *f = *state;
+    struct key from = key_log(1, 0, 0), to = key_log(1, 0, RECORDS - 1);
+    fill(f, 1, RECORD_BYTES, RECORDS);
+    rounds_of(f, true, 1 << 30);
+    kv_space_cut_range(f->kv, KV_LOG, key_slice(&from), key_slice(&to));
+    kv_space_cut(f->kv, 1, TOPIC_BYTES);
+    written(f);
+    assert_false(kv_space_any(f->kv, false));
+    assert_true(kv_space_any(f->kv, true));
+    rounds_of(f, true, 1 << 30);
+    assert_false(kv_space_any(f->kv, true));
+    shrinks_below(f, (2 * TOPICS - 1) * TOPIC_BYTES / 2);
+    assert_true(is_there(f, 1, RECORDS - 1) && !is_there(f, 1, 0));
 }
 
 static void test_small_records_too(void **state)
@@ -193,7 +211,7 @@ static void test_a_snapshot_keeps_what_it_sees(void **state)
     for (uint64_t t = 1; t <= TOPICS; t++)
         drop(f, t);
     assert_true(kv_space_give_back(f->kv, true, 1 << 30)); /* later */
-    assert_true(kv_space_any(f->kv));
+    assert_true(kv_space_any(f->kv, false));
     assert_true(stored(f) >= before / 2);
     kv_snap_free(f->kv, snap);
     rounds(f);
@@ -208,7 +226,7 @@ static void test_over_a_restart(void **state)
     for (uint64_t t = 1; t <= TOPICS; t++)
         drop(f, t);
     open_again(f);
-    assert_false(kv_space_any(f->kv));
+    assert_false(kv_space_any(f->kv, false));
     rounds(f);
     shrinks_below(f, TOPIC_BYTES / 2);
 }
@@ -282,6 +300,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_deleted_topics_give_their_bytes_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_little_that_was_cut_is_urgent_on_a_full_disk, setup, teardown),
         cmocka_unit_test_setup_teardown(test_small_records_too, setup, teardown),
         cmocka_unit_test_setup_teardown(test_with_little_room, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_came_after_a_purge_stays, setup, teardown),
