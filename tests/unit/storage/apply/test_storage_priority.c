@@ -12,6 +12,7 @@
 #include "storage/group/group.h"
 #include "storage/model/queue.h"
 #include "tests/lib/batch.h"
+#include "tests/lib/prng.h"
 #include "tests/lib/shell.h"
 
 static void highest_first(void **state)
@@ -201,6 +202,35 @@ static void lag(void **state)
     assert_non_null(strstr(shell_do(s, "LAG g"), "unexamined:0"));
 }
 
+/* Without a TTL LAG counts by the rows F: many records, with different numbers of messages of each class. */
+static void lag_by_rows(void **state)
+{
+    struct shell *s = *state;
+    struct prng p = prng_start();
+    int64_t ready = 0;
+    shell_do(s, "TOPIC CREATE t QUEUES 2");
+    shell_do(s, "GROUP CREATE g t");
+    for (int i = 0; i < 120; i++) {
+        uint64_t n = prng_below(&p, 12);
+        for (uint64_t k = 0; k < n; k++)
+            shell_add(s, "SEND t x QUEUE %d PRIORITY %d", (int)prng_below(&p, 2), 3 + (int)prng_below(&p, 4));
+        ready += (int64_t)n;
+        uint32_t pop = shell_add(s, "POP g t COUNT %d", 1 + (int)prng_below(&p, 12));
+        const struct outcome *out = shell_outcome(s, pop);
+        for (uint32_t g = 0; g < out->n_grants; g++)
+            for (uint32_t w = 0; w < (out->grants[g].count + 63) / 64; w++)
+                ready -= __builtin_popcountll(out->grants[g].bits[w]);
+        assert_true(shell_write(s));
+        if (prng_below(&p, 10) == 0)
+            shell_reload(s);
+        if (prng_below(&p, 40) == 0) {
+            shell_do(s, "TOPIC PURGE t");
+            ready = 0;
+        }
+        assert_int_equal(shell_field(shell_do(s, "LAG g"), "ready"), ready);
+    }
+}
+
 static void rows_of(struct shell *s, uint32_t want)
 {
     assert_int_equal(shell_rows(s, 'F'), want);
@@ -345,6 +375,7 @@ int main(void)
         SHELL_TEST(seeks),
         SHELL_TEST(ordered_and_back),
         SHELL_TEST(lag),
+        SHELL_TEST(lag_by_rows),
         SHELL_TEST(rows_come_and_go),
         SHELL_TEST(counts_go_on),
         SHELL_TEST(groups_begin),
