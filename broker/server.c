@@ -18,7 +18,6 @@
 #include <event2/event.h>
 #include <event2/thread.h>
 #include <limits.h>
-#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -33,6 +32,7 @@
 #include "broker/group_metrics.h"
 #include "broker/http.h"
 #include "broker/info.h"
+#include "broker/base/heap.h"
 #include "broker/base/log.h"
 #include "broker/base/spare_memory.h"
 #include "broker/serve/serve.h"
@@ -307,10 +307,7 @@ static void server_on_drained(evutil_socket_t fd, short what, void *arg)
 
 static bool server_start_events(struct main_thread *m)
 {
-    /* Two arenas are enough for few threads; more would only hold on to memory. */
-    mallopt(M_ARENA_MAX, 2);
-    mallopt(M_MMAP_THRESHOLD, 2 * 1024 * 1024);
-    mallopt(M_TRIM_THRESHOLD, 4 * 1024 * 1024);
+    heap_setup((size_t)settings_num(m->server.settings, SET_memory));
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     signal(SIGABRT, server_on_abort);

@@ -4,6 +4,8 @@
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 
+#include "broker/base/heap.h"
+
 #define ROOM_TRY_MS 20
 #define GO_ON_MANY 64 /* at once, where little is held */
 #define WORKERS_AT_ONCE 4 /* the others would find that these have begun, and wait again */
@@ -235,6 +237,7 @@ void conn_room_timer_fires(struct timer *t, void *arg)
     if (account_is_over(&l->shared->account)) {
         bufs_fini(&l->bufs);
         entry_pool_trim(&l->entries, false);
+        heap_trim();
     }
     if (now_ms >= l->look_ms) {
         l->look_ms = now_ms + LOOK_MS;
