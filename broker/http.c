@@ -28,7 +28,7 @@
 
 #include "broker/base/log.h"
 #include "broker/base/process.h"
-#include "broker/journal/wal.h"
+#include "broker/wal/wal.h"
 #include "broker/metrics.h"
 #include "broker/net/net.h"
 #include "broker/server_inner.h"

@@ -12,7 +12,7 @@
 #include "broker/server_inner.h"
 #include "broker/base/clock.h"
 #include "broker/base/process.h"
-#include "broker/journal/wal.h"
+#include "broker/wal/wal.h"
 #include "broker/metrics.h"
 #include "broker/net/net.h"
 #include "broker/unserved.h"

@@ -18,7 +18,7 @@
 #include "broker/net/net.h"
 #include "broker/base/process.h"
 #include "broker/server_inner.h"
-#include "broker/journal/wal.h"
+#include "broker/wal/wal.h"
 #include "broker/unserved.h"
 #include "halfmq_version.h"
 

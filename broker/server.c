@@ -46,7 +46,7 @@
 #include "broker/ticker.h"
 #include "broker/uncompacted.h"
 #include "broker/unserved.h"
-#include "broker/journal/wal.h"
+#include "broker/wal/wal.h"
 #include "broker/loading.h"
 #include "broker/webhook/webhook.h"
 

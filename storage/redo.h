@@ -6,7 +6,7 @@
  *
  * storage/ does no I/O of its own, so whoever opens a store may give it a log. Without one RocksDB keeps its
  * own, which is as safe but slower: each append makes its file longer, so a sync writes the file system's journal,
- * too (broker/journal/wal.h).
+ * too (broker/wal/wal.h).
  *
  * A batch has a *number*: the applied index of its last command. Numbers ascend, with gaps. The number of the
  * last batch that RocksDB's files hold is read from those files; the log is asked for the batches behind it, and

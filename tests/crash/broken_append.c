@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/journal/wal_append.h"
+#include "broker/wal/wal_append.h"
 
 #define HELD 16
 

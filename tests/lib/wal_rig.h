@@ -1,5 +1,5 @@
 /*
- * wal_rig.h: the write-ahead log (broker/journal/wal.h) in a folder of its own, without a store.
+ * wal_rig.h: the write-ahead log (broker/wal/wal.h) in a folder of its own, without a store.
  *
  *   wal_rig_start(r, after)   opens and replays; the numbers of the replayed batches are in got[]
  *   wal_rig_put(r, 7, 100)    appends batch 7 of 100 bytes, which contain its number and its life
@@ -11,7 +11,7 @@
 #ifndef HALFMQ_TESTS_WAL_RIG_H
 #define HALFMQ_TESTS_WAL_RIG_H
 
-#include "broker/journal/wal.h"
+#include "broker/wal/wal.h"
 
 #define WAL_RIG_GOT_MAX 8192
 #define WAL_RIG_BATCH_MIN 16

@@ -1,5 +1,5 @@
 /* wal_salvage.c: keeps, reads and sets aside files of the log that cannot be replayed (wal_salvage.h). */
-#include "broker/journal/wal_salvage.h"
+#include "broker/wal/wal_salvage.h"
 
 #include <errno.h>
 #include <stdlib.h>

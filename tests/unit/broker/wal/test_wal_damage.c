@@ -14,9 +14,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "broker/journal/wal_append.h"
-#include "broker/journal/wal_file.h"
-#include "broker/journal/wal_lost.h"
+#include "broker/wal/wal_append.h"
+#include "broker/wal/wal_file.h"
+#include "broker/wal/wal_lost.h"
 #include "protocol/base/buf.h"
 #include "protocol/base/text.h"
 #include "protocol/limits.h"

@@ -17,7 +17,7 @@
  * What was taken is not written again in place, since a block that is written may be destroyed: the store is asked to
  * flush, and the next record begins a file of its own.
  */
-#include "broker/journal/wal_replay.h"
+#include "broker/wal/wal_replay.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -25,10 +25,10 @@
 
 #include "broker/base/clock.h"
 #include "broker/base/log.h"
-#include "broker/journal/wal_find.h"
-#include "broker/journal/wal_judge.h"
-#include "broker/journal/wal_salvage.h"
-#include "broker/journal/wal_turn.h"
+#include "broker/wal/wal_find.h"
+#include "broker/wal/wal_judge.h"
+#include "broker/wal/wal_salvage.h"
+#include "broker/wal/wal_turn.h"
 #include "protocol/limits.h"
 
 #define TELL_NS INT64_C(1000000000)

@@ -1,5 +1,5 @@
 /* wal_file.c: reads and writes one segment: its header, its records, and what the file system must know of it. */
-#include "broker/journal/wal_file.h"
+#include "broker/wal/wal_file.h"
 
 #include <assert.h>
 #include <errno.h>

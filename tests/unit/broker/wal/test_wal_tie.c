@@ -1,5 +1,5 @@
 /*
- * test_wal_tie.c: tests which logs and stores are taken together (the table in broker/journal/wal_tie.h), and what
+ * test_wal_tie.c: tests which logs and stores are taken together (the table in broker/wal/wal_tie.h), and what
  * --salvage makes of those that are not. A store is a folder with a file CURRENT here.
  */
 #include <setjmp.h>
@@ -14,9 +14,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "broker/journal/wal.h"
-#include "broker/journal/wal_set.h"
-#include "broker/journal/wal_tie.h"
+#include "broker/wal/wal.h"
+#include "broker/wal/wal_set.h"
+#include "broker/wal/wal_tie.h"
 #include "tests/lib/tmpdir.h"
 
 struct rig {

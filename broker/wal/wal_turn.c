@@ -1,5 +1,5 @@
 /* wal_turn.c: takes the next file of the log into use (wal_turn.h). */
-#include "broker/journal/wal_turn.h"
+#include "broker/wal/wal_turn.h"
 
 #include <errno.h>
 

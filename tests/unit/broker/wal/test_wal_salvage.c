@@ -1,5 +1,5 @@
 /*
- * test_wal_salvage.c: tests what a log does with --salvage (broker/journal/wal_salvage.h): which batches are replayed,
+ * test_wal_salvage.c: tests what a log does with --salvage (broker/wal/wal_salvage.h): which batches are replayed,
  * that nothing is lost of what cannot be, and that it may be killed at any step.
  */
 #include <setjmp.h>
@@ -14,8 +14,8 @@
 #include <glob.h>
 #include <unistd.h>
 
-#include "broker/journal/wal_lost.h"
-#include "broker/journal/wal_record.h"
+#include "broker/wal/wal_lost.h"
+#include "broker/wal/wal_record.h"
 #include "protocol/limits.h"
 #include "tests/lib/wal_rig.h"
 

@@ -1,5 +1,5 @@
 /* wal_record.c: encodes records of the log, and recognizes them (wal_record.h). */
-#include "broker/journal/wal_record.h"
+#include "broker/wal/wal_record.h"
 
 #include <assert.h>
 

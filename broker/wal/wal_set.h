@@ -18,7 +18,7 @@
 
 #include <pthread.h>
 
-#include "broker/journal/wal_file.h"
+#include "broker/wal/wal_file.h"
 #include "storage/redo.h"
 #include "storage/salvage.h"
 

@@ -10,7 +10,7 @@
 #ifndef HALFMQ_BROKER_WAL_FIND_H
 #define HALFMQ_BROKER_WAL_FIND_H
 
-#include "broker/journal/wal_set.h"
+#include "broker/wal/wal_set.h"
 
 struct wal_found {
     struct wal_file **files;

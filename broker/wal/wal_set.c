@@ -1,7 +1,7 @@
 /*
  * wal_set.c: the files of the log: lists of them, new ones, and how many bytes they have in all.
  */
-#include "broker/journal/wal_set.h"
+#include "broker/wal/wal_set.h"
 
 #include <errno.h>
 #include <stdio.h>

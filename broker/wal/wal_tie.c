@@ -1,5 +1,5 @@
 /* wal_tie.c: compares the ids of log and store at the start, and gives them one (wal_tie.h). */
-#include "broker/journal/wal_tie.h"
+#include "broker/wal/wal_tie.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 
 #include "broker/base/folder.h"
 #include "broker/base/log.h"
-#include "broker/journal/wal_salvage.h"
+#include "broker/wal/wal_salvage.h"
 #include "protocol/base/text.h"
 
 #define ID_LINE "halfmq store %016llx %08x\n"

@@ -23,7 +23,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "broker/journal/wal_file.h"
+#include "broker/wal/wal_file.h"
 #include "protocol/limits.h"
 #include "tests/lib/wal_rig.h"
 

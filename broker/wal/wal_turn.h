@@ -2,7 +2,7 @@
 #ifndef HALFMQ_BROKER_WAL_TURN_H
 #define HALFMQ_BROKER_WAL_TURN_H
 
-#include "broker/journal/wal_set.h"
+#include "broker/wal/wal_set.h"
 
 /* Makes a spare file, which is mostly there, `now`, or else a new one, which grows with each record; what was `now`
  * becomes live. sync: the header is on disk when this returns, and the end of prev, the file with the record before,

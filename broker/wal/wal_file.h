@@ -23,7 +23,7 @@
 
 #include <stdatomic.h>
 
-#include "broker/journal/wal_record.h"
+#include "broker/wal/wal_record.h"
 #include "protocol/status.h"
 
 #define WAL_HEADER_BYTES (2 * WAL_BLOCK_BYTES)

@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "broker/journal/wal_file.h"
+#include "broker/wal/wal_file.h"
 #include "protocol/limits.h"
 #include "tests/lib/wal_rig.h"
 

@@ -14,15 +14,15 @@
  * The store's write buffers bound the live files, too. With fsync=always a small batch takes a whole block in the log, which
  * is several times what it takes in those buffers: files that were used so once will be used so again.
  */
-#include "broker/journal/wal_keeper.h"
+#include "broker/wal/wal_keeper.h"
 
 #include <errno.h>
 #include <sys/resource.h>
 
 #include "broker/base/clock.h"
 #include "broker/base/log.h"
-#include "broker/journal/wal_append.h"
-#include "broker/journal/wal_set.h"
+#include "broker/wal/wal_append.h"
+#include "broker/wal/wal_set.h"
 #include "storage/store.h"
 
 #define PAUSE_MS 500

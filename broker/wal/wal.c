@@ -1,7 +1,7 @@
 /*
  * wal.c: opens and closes the log, and starts and stops its thread. wal_set.h shows which files stand below it.
  */
-#include "broker/journal/wal.h"
+#include "broker/wal/wal.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -14,10 +14,10 @@
 
 #include "broker/base/clock.h"
 #include "broker/base/folder.h"
-#include "broker/journal/wal_append.h"
-#include "broker/journal/wal_keeper.h"
-#include "broker/journal/wal_replay.h"
-#include "broker/journal/wal_set.h"
+#include "broker/wal/wal_append.h"
+#include "broker/wal/wal_keeper.h"
+#include "broker/wal/wal_replay.h"
+#include "broker/wal/wal_set.h"
 
 #define FOLDER_MODE 0750
 

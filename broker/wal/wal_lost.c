@@ -1,10 +1,10 @@
 /* wal_lost.c: says what a start with --salvage goes on without, and sets it aside (wal_lost.h). */
-#include "broker/journal/wal_lost.h"
+#include "broker/wal/wal_lost.h"
 
 #include <stdio.h>
 
 #include "broker/base/log.h"
-#include "broker/journal/wal_salvage.h"
+#include "broker/wal/wal_salvage.h"
 
 const struct salvage *wal_lost(const struct wal *w)
 {

@@ -10,13 +10,13 @@
  *
  * Who syncs beside the writer moves the end to the next block before, under tail_lock.
  */
-#include "broker/journal/wal_append.h"
+#include "broker/wal/wal_append.h"
 
 #include <assert.h>
 #include <errno.h>
 
 #include "broker/base/clock.h"
-#include "broker/journal/wal_turn.h"
+#include "broker/wal/wal_turn.h"
 
 #define WAIT_MS 1000
 

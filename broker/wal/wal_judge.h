@@ -10,7 +10,7 @@
 #ifndef HALFMQ_BROKER_WAL_JUDGE_H
 #define HALFMQ_BROKER_WAL_JUDGE_H
 
-#include "broker/journal/wal_file.h"
+#include "broker/wal/wal_file.h"
 
 struct wal_judge {
     uint64_t last;      /* the last batch that is there */

@@ -15,8 +15,8 @@
 #ifndef HALFMQ_BROKER_WAL_SALVAGE_H
 #define HALFMQ_BROKER_WAL_SALVAGE_H
 
-#include "broker/journal/wal_find.h"
-#include "broker/journal/wal_judge.h"
+#include "broker/wal/wal_find.h"
+#include "broker/wal/wal_judge.h"
 
 /* Did a salvage, whose file is s, set f aside? */
 bool wal_salvage_covers(const struct wal_file *s, const struct wal_file *f);

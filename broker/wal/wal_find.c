@@ -1,5 +1,5 @@
 /* wal_find.c: goes through the log's folder and opens what has the name of a segment (wal_find.h). */
-#include "broker/journal/wal_find.h"
+#include "broker/wal/wal_find.h"
 
 #include <dirent.h>
 #include <errno.h>

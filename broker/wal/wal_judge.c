@@ -1,5 +1,5 @@
 /* wal_judge.c: tells the torn end of the log from damage (wal_judge.h). */
-#include "broker/journal/wal_judge.h"
+#include "broker/wal/wal_judge.h"
 
 #include <stdio.h>
 
