@@ -41,8 +41,43 @@ enum option_type {
     OPT_FILTER
 };
 
+/*
+ * What a word or an option of a command names: who may use it is decided by that name (storage/access/judge.h). A row of
+ * four bits each: the positional words, then the repeating ones.
+ */
+enum touch {
+    TOUCH_NONE,
+    TOUCH_TOPIC,
+    TOUCH_GROUP,
+    TOUCH_PGROUP,
+    TOUCH_ID,      /* of a message: its topic */
+    TOUCH_RECEIPT, /* the same */
+    TOUCH_TXN,     /* its producer group, which the store knows */
+    TOUCH_TOKEN,   /* of a delayed message: its topic, which the store knows */
+    TOUCH_CHANNEL
+};
+#define TOUCH_AT(at, what) ((uint32_t)TOUCH_##what << (4 * (at)))
+#define TOUCH_1(what) TOUCH_AT(0, what)
+#define TOUCH_2(what) TOUCH_AT(1, what)
+#define TOUCH_REST(what) TOUCH_AT(COMMAND_POS_MAX, what)
+#define COMMAND_POS_MAX 4
+
+/* Which rule of a user allows a command: +@produce and so on. */
+enum category {
+    CATEGORY_CONNECTION,
+    CATEGORY_PRODUCE,
+    CATEGORY_TXN,
+    CATEGORY_CONSUME,
+    CATEGORY_READ,
+    CATEGORY_PUBSUB,
+    CATEGORY_MANAGE,
+    CATEGORY_ADMIN,
+    CATEGORY_COUNT,
+    CATEGORY_NONE = CATEGORY_COUNT /* the broker's own commands */
+};
+
 enum option_id {
-#define OPTION(id, word, type, repeat) OPT_ID_##id,
+#define OPTION(id, word, type, repeat, touches) OPT_ID_##id,
 #include "protocol/command/option.def"
 #undef OPTION
     OPTION_COUNT
@@ -53,10 +88,20 @@ enum option_id {
 static_assert(OPTION_COUNT <= 64, "options of a command are a 64-bit mask");
 
 enum command_id {
-#define COMMAND(id, words, kind, names, min, max, rest, options, later, summary) CMD_##id,
+#define COMMAND(id, words, kind, category, names, touches, min, max, rest, options, later, summary) CMD_##id,
 #include "protocol/command/command.def"
 #undef COMMAND
     COMMAND_COUNT
+};
+
+/* What a user may be allowed or not: a command, or the part of one. */
+enum command_right {
+    RIGHT_PARTS = COMMAND_COUNT - 1, /* the parts come behind the commands */
+#define COMMAND(id, words, kind, category, names, touches, min, max, rest, options, later, summary)
+#define PART(id, command, word, category) RIGHT_##id,
+#include "protocol/command/command.def"
+#undef COMMAND
+    RIGHT_COUNT
 };
 
 enum command_kind { KIND_LOCAL, KIND_QUERY, KIND_WRITE, KIND_LATER, KIND_INNER };
@@ -71,6 +116,8 @@ struct command_info {
     uint8_t min, max, rest;
     uint64_t options;
     uint64_t later;
+    enum category category;
+    uint32_t touches; /* enum touch, four bits each */
 };
 
 /* An option with its value; n is the number that an INT, UINT, DUR, TIME or POINT was read as, or the enum filter_kind. */
@@ -84,7 +131,7 @@ struct option {
 #define POINT_EARLIEST (-1)
 #define POINT_LATEST (-2)
 
-#define COMMAND_POS_MAX 4
+struct access_user;
 
 struct command {
     const struct command_info *info;
@@ -95,6 +142,8 @@ struct command {
     uint64_t has;                      /* mask of the options present */
     struct batch_facts batch;          /* PRODUCE: of its batch */
     uint64_t client;                   /* the id of the connection that it came from; 0: the broker's own */
+    const struct access_user *user;    /* who may not see everything (storage/access/judge.h); NULL: who may. Whoever sets
+                                          it keeps it alive */
     struct slice sifted;               /* POP: the broker's own (storage/sift.h); whoever sets it keeps the bytes */
 };
 
@@ -121,6 +170,35 @@ const struct command_info *command_find_method(struct slice method);
 
 /* Which of the command's own words a key of a map names: its positional ones, then the repeating one. -1: none. */
 int command_name_at(const struct command_info *info, struct slice name);
+
+/* What the option's value names. */
+enum touch option_touch(enum option_id id);
+
+/* What the i-th positional word names; i = COMMAND_POS_MAX: the repeating ones. */
+static inline enum touch command_touch(const struct command_info *info, unsigned i)
+{
+    return (enum touch)(info->touches >> (4 * i) & 15);
+}
+
+/* ---- command_right.c ---- */
+
+/* "produce". */
+const char *category_name(enum category c);
+bool category_find(struct slice name, enum category *ret_c); /* in any case */
+
+/* Which right the command needs: its own, or that of a part. */
+unsigned command_right(const struct command *cmd);
+
+enum category right_category(unsigned right);
+
+/* Its name in rules, in lower case ("topic|create", "client|list", "send"), and in sentences ("TOPIC CREATE"). out has
+ * RIGHT_NAME_SIZE bytes. */
+#define RIGHT_NAME_SIZE 32
+const char *right_rule_name(unsigned right, char *out);
+const char *right_words(unsigned right, char *out);
+
+/* Whether a name as in rules, in any case, names that right, or one of a family of several (topic: topic|create, ...). */
+bool right_is_named(unsigned right, struct slice name);
 
 const char *option_word(enum option_id id);
 enum option_type option_type(enum option_id id);

@@ -32,7 +32,7 @@
 #define TAG_OF(s)    TAG(AT(s, 0), AT(s, 1), AT(s, 2))
 #define TAG_LOWER(s) TAG(LOW(s, 0), LOW(s, 1), LOW(s, 2))
 
-#define COMMAND(id, words, kind, names, min, max, rest, options, later, summary)                 \
+#define COMMAND(id, words, kind, category, names, touches, min, max, rest, options, later, summary)                 \
     static_assert(sizeof words > 3, "a name is too short");                                      \
     static_assert(sizeof words <= WORD_BYTES && sizeof #id <= WORD_BYTES, "a name is too long"); \
     static_assert(max <= COMMAND_POS_MAX && min <= max && rest <= 2, "arity of a command");      \
@@ -41,31 +41,31 @@
 #undef COMMAND
 
 static const char spelled[COMMAND_COUNT][WORD_BYTES] = {
-#define COMMAND(id, words, kind, names, min, max, rest, options, later, summary) words,
+#define COMMAND(id, words, kind, category, names, touches, min, max, rest, options, later, summary) words,
 #include "protocol/command/command.def"
 #undef COMMAND
 };
 
 static const char methods[COMMAND_COUNT][WORD_BYTES] = {
-#define COMMAND(id, words, kind, names, min, max, rest, options, later, summary) LOWER(#id),
+#define COMMAND(id, words, kind, category, names, touches, min, max, rest, options, later, summary) LOWER(#id),
 #include "protocol/command/command.def"
 #undef COMMAND
 };
 
 static const uint8_t spelled_tags[COMMAND_COUNT] = {
-#define COMMAND(id, words, kind, names, min, max, rest, options, later, summary) TAG_OF(words),
+#define COMMAND(id, words, kind, category, names, touches, min, max, rest, options, later, summary) TAG_OF(words),
 #include "protocol/command/command.def"
 #undef COMMAND
 };
 
 static const uint8_t method_tags[COMMAND_COUNT] = {
-#define COMMAND(id, words, kind, names, min, max, rest, options, later, summary) TAG_LOWER(#id),
+#define COMMAND(id, words, kind, category, names, touches, min, max, rest, options, later, summary) TAG_LOWER(#id),
 #include "protocol/command/command.def"
 #undef COMMAND
 };
 
 static const struct command_info infos[COMMAND_COUNT] = {
-#define COMMAND(id, words, kind, names, min, max, rest, options, later, summary) \
+#define COMMAND(id, words, kind, category, names, touches, min, max, rest, options, later, summary) \
     {CMD_##id,                                                                   \
      spelled[CMD_##id],                                                          \
      methods[CMD_##id],                                                          \
@@ -76,19 +76,21 @@ static const struct command_info infos[COMMAND_COUNT] = {
      max,                                                                        \
      rest,                                                                       \
      options,                                                                    \
-     later},
+     later,                                                                      \
+     CATEGORY_##category,                                                        \
+     touches},
 #include "protocol/command/command.def"
 #undef COMMAND
 };
 
 static const char option_words[OPTION_COUNT][WORD_BYTES] = {
-#define OPTION(id, word, type, repeat) word,
+#define OPTION(id, word, type, repeat, touches) word,
 #include "protocol/command/option.def"
 #undef OPTION
 };
 
 static const uint8_t option_tags[OPTION_COUNT] = {
-#define OPTION(id, word, type, repeat) TAG_OF(word),
+#define OPTION(id, word, type, repeat, touches) TAG_OF(word),
 #include "protocol/command/option.def"
 #undef OPTION
 };
@@ -96,10 +98,11 @@ static const uint8_t option_tags[OPTION_COUNT] = {
 struct table_option {
     enum option_type type;
     bool repeats;
+    enum touch touch;
 };
 
 static const struct table_option option_lines[OPTION_COUNT] = {
-#define OPTION(id, word, type, repeat) {OPT_##type, repeat},
+#define OPTION(id, word, type, repeat, touches) {OPT_##type, repeat, TOUCH_##touches},
 #include "protocol/command/option.def"
 #undef OPTION
 };
@@ -293,6 +296,11 @@ bool command_own_option(const struct command_info *info, struct slice word, enum
         return false;
     *ret_id = id;
     return true;
+}
+
+enum touch option_touch(enum option_id id)
+{
+    return option_lines[id].touch;
 }
 
 enum option_type option_type(enum option_id id)

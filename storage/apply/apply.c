@@ -50,7 +50,7 @@
 #define HANDLE_TICK apply_tick
 
 static apply_fn *const apply_table[COMMAND_COUNT] = {
-#define COMMAND(id, words, kind, names, min, max, rest, options, later, summary) HANDLER_##kind(id)
+#define COMMAND(id, words, kind, category, names, touches, min, max, rest, options, later, summary) HANDLER_##kind(id)
 #include "protocol/command/command.def"
 #undef COMMAND
 };

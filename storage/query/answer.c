@@ -29,7 +29,7 @@
 #define ANSWER_PGROUP_LIST query_pgroup_list
 
 static query_fn *const query_table[COMMAND_COUNT] = {
-#define COMMAND(id, words, kind, names, min, max, rest, options, later, summary) QUERY_##kind(id)
+#define COMMAND(id, words, kind, category, names, touches, min, max, rest, options, later, summary) QUERY_##kind(id)
 #include "protocol/command/command.def"
 #undef COMMAND
 };

@@ -9,7 +9,7 @@ typedef void local_function(struct conn *c, const struct command *cmd, struct re
 
 #define LOCAL_FOR_LOCAL(id) [CMD_##id] = local_##id,
 static local_function *const local_functions[COMMAND_COUNT] = {
-#define COMMAND(id, words, kind, names, min, max, rest, options, later, summary) \
+#define COMMAND(id, words, kind, category, names, touches, min, max, rest, options, later, summary) \
     LOCAL_FOR_##kind(id)
 #include "protocol/command/command.def"
 #undef COMMAND

@@ -26,7 +26,7 @@ void local_run(struct conn *c, const struct command *cmd, struct request rq);
 #define LOCAL_FOR_WRITE(id)
 #define LOCAL_FOR_LATER(id)
 #define LOCAL_FOR_INNER(id)
-#define COMMAND(id, words, kind, names, min, max, rest, options, later, summary) \
+#define COMMAND(id, words, kind, category, names, touches, min, max, rest, options, later, summary) \
     LOCAL_FOR_##kind(id)
 #include "protocol/command/command.def"
 #undef COMMAND

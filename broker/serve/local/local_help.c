@@ -63,7 +63,7 @@ static const char *value_of(enum option_id id)
         [OPT_REST] = "a word, then the rest of the line",
     };
     static const enum option_type types[] = {
-#define OPTION(id, word, type, repeat) OPT_##type,
+#define OPTION(id, word, type, repeat, touches) OPT_##type,
 #include "protocol/command/option.def"
 #undef OPTION
     };
