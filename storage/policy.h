@@ -1,6 +1,6 @@
 /*
- * policy.h: settings that replicas must agree on. They travel with the stamp of a command (state.h), so that apply
- * asks nobody for them.
+ * policy.h: settings that replicas must agree on, and what the broker that leads knows of its disk. They travel with the
+ * stamp of a command (state.h), so that apply asks nobody for them.
  */
 #ifndef HALFMQ_STORAGE_POLICY_H
 #define HALFMQ_STORAGE_POLICY_H
@@ -19,6 +19,7 @@ struct policy {
     uint32_t node; /* 0..1023, in transaction ids */
     bool auto_create_topics;
     bool auto_create_groups; /* a first POP makes its group */
+    bool disk_spent; /* the broker that leads has hardly any disk left: TICK does only what frees some (apply/tick.c) */
 };
 
 #endif

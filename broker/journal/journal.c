@@ -85,6 +85,7 @@ static bool journal_has_room(const struct journal_disk *disk, const struct comma
     case CMD_PGROUP_DELETE:
     case CMD_DELAYED_CANCEL:
     case CMD_DLQ_PURGE:
+    case CMD_TICK: /* which knows (policy.disk_spent) */
     case CMD_ROLLBACK: return true;
     case CMD_POP:
     case CMD_TAKE:
@@ -97,8 +98,7 @@ static bool journal_has_room(const struct journal_disk *disk, const struct comma
     case CMD_UNKNOWN:
     case CMD_TXN_EXTEND:
     case CMD_CHECKS:
-    case CMD_UNASK:
-    case CMD_TICK: return !disk->spent;
+    case CMD_UNASK: return !disk->spent;
     default: return false;
     }
 }
@@ -109,9 +109,7 @@ static bool journal_apply_one(struct journal *j, struct stamp *stamp, struct ent
     bool later = !journal_has_room(&j->disk, &e->cmd), repeated = false;
     if (later)
         repeated = state_repeated(j->opt.state, stamp, &e->cmd, &e->out);
-    e->fate = later && !repeated && e->cmd.info->id != CMD_TICK ? ST_DISKFULL : ST_OK;
-    if (later && e->cmd.info->id == CMD_TICK)
-        reply_ok(&e->out.reply);
+    e->fate = later && !repeated ? ST_DISKFULL : ST_OK;
     if (later)
         return true;
     stamp->index = j->next_index++;
@@ -328,6 +326,7 @@ static void journal_lead(struct journal *j, struct journal_client *answers_first
     if (!t.group.first)
         return;
     journal_disk_look(&j->disk, clock_mono_ns());
+    policy.disk_spent = j->disk.spent;
     journal_apply(j, &t, &policy);
     uint32_t commands = t.group.n;
     journal_write(j, commands, mode);

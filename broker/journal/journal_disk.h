@@ -3,8 +3,8 @@
  *
  * What base/reserve.h holds counts as free here, as only we can use it: the last three quarters.
  *
- *   free:   plenty │ full: no new messages; what is stored is delivered, acknowledged, │ spent: only deletions
- *                  │ committed, and becomes due                                         │
+ *   free:   plenty │ full: no new messages; what is stored is delivered, acknowledged, │ spent: only deletions,
+ *                  │ committed, and becomes due                                         │ also those of RETENTION
  *               reserve                                                           half of it
  *
  * Looks twice a second while there is plenty, before every group when it gets tight: between two looks a fast disk

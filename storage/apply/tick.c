@@ -15,6 +15,9 @@
  * those that the TICKs before it have fired. Where a quota is used up, the answer says so
  * (retry_at_ms), and the next TICK is submitted at once; commands of clients come between the two.
  *
+ * Where the disk is nearly used up (policy.disk_spent), only the kinds that free some of it are fired: all others write. Their
+ * rows wait, and what they remind of is late, until there is room.
+ *
  * Invariants: a row is deleted when its work was done, or is put again for later; never is it lost. A row that fails
  * does not keep the ones behind it from being fired, nor does a block of rows that cannot be read (scan.h). To add a kind: a function and a line in the table below.
  */
@@ -90,13 +93,14 @@ static const struct tick_kind {
     tick_fn *fire;
     uint32_t rows_max;
     size_t bytes_max;
+    bool frees; /* disk space: it only deletes */
 } tick_table[TIMER_KINDS] = {
-    [TIMER_GT] = {tick_gt, 512, WORK_BYTES_MAX},
-    [TIMER_TXN] = {tick_txn, 256, MIB(1)},
-    [TIMER_DELAY] = {tick_delay, 256, MIB(1)},
-    [TIMER_TOPIC_GONE] = {tick_topic_gone, 8, MIB(1)}, /* a step is bounded by itself, too */
-    [TIMER_GROUP_GONE] = {tick_group_gone, 8, MIB(1)},
-    [TIMER_CUT] = {tick_cut, 512, MIB(1)},
+    [TIMER_GT] = {tick_gt, 512, WORK_BYTES_MAX, false},
+    [TIMER_TXN] = {tick_txn, 256, MIB(1), false},
+    [TIMER_DELAY] = {tick_delay, 256, MIB(1), false},
+    [TIMER_TOPIC_GONE] = {tick_topic_gone, 8, MIB(1), true}, /* a step is bounded by itself, too */
+    [TIMER_GROUP_GONE] = {tick_group_gone, 8, MIB(1), true},
+    [TIMER_CUT] = {tick_cut, 512, MIB(1), true},
 };
 
 /* When a row was due at first, and how often it was postponed. A value that makes no sense is told, and the row fires
@@ -203,7 +207,7 @@ void apply_tick(struct state *st, const struct stamp *stamp, const struct comman
     (void)cmd;
     bool left = false;
     for (int kind = TIMER_GT; kind < TIMER_KINDS; kind++) {
-        if (st->timers[kind].next_ms > stamp->now_ms)
+        if (st->timers[kind].next_ms > stamp->now_ms || (stamp->policy->disk_spent && !tick_table[kind].frees))
             continue;
         enum status s = tick_kind(st, stamp, (enum timer_kind)kind, &left);
         if (s != ST_OK) {

@@ -417,6 +417,30 @@ def test_what_retention_takes_makes_room_where_others_left_nothing():
         deleted_where_others_left_nothing(("TOPIC", "SET", "a", "RETENTION", "1"), True)
 
 
+def test_retention_goes_on_where_the_reserve_is_spent():
+    """What is started on a disk with next to nothing left frees what is too old, and takes messages again."""
+    if not DISK:
+        return
+    resize("96m")
+    data = os.path.join(DISK, "data")
+    with Broker("--memory", "16MiB", "--data", data) as broker:
+        c = broker.text()
+        for topic in ("b", "a"):
+            c.call("TOPIC", "CREATE", topic, "QUEUES", "1")
+            for i in range(40):
+                c.call("MSEND", topic, *([b"x" * 20000] * 25))
+        c.call("TOPIC", "SET", "a", "RETENTION", "10s")
+        broker.kill()
+        os.unlink(os.path.join(data, "reserve"))
+        leave(3 << 20)
+        broker.start()
+        c = broker.text()
+        eventually(lambda: is_done(c, "SEND", "b", b"x" * 20000), "the space is writable", 60)
+        assert c.call("GET", "b:0:999")[1] == b"x" * 20000
+        eventually(lambda: c.call("READ", "a", "0", "earliest") == [], "what is too old is gone")
+    resize("16m")
+
+
 def test_64_descriptors():
     """200 clients want to connect. Some are served, and the others refused or kept waiting."""
     few = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))  # noqa: E731 (short)

@@ -356,6 +356,38 @@ static void a_thousand_queues(void **state)
     assert_int_equal(shell_rows(s, 'B'), 0);
 }
 
+/* Where the disk is nearly used up, TICK does what frees space, and only that; the rest is done when there is room. */
+static void only_what_frees_space(void **state)
+{
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t QUEUES 1 RETENTION 10s");
+    send_some(s, 20, 100, "");
+    shell_do(s, "SEND gone x");
+    for (int i = 0; i < 300; i++)
+        (void)shell_add(s, "GROUP CREATE g%d gone", i);
+    assert_true(shell_write(s));
+    shell_do(s, "SEND u late DELAY 5s");
+    shell_do(s, "SEND v x");
+    shell_do(s, "POP g v LEASE 1s");
+    uint32_t timers = shell_rows(s, 'W');
+    s->policy.disk_spent = true;
+    shell_do(s, "TOPIC DELETE gone");
+    s->now_ms += 10000 + LATEST_MS;
+    for (int i = 0; i < 100; i++)
+        shell_expect(s, "OK", "TICK");
+    assert_int_equal(info_number(s, "messages"), 0);
+    assert_int_equal(shell_rows(s, 'H'), 1); /* those of the deleted topic are gone */
+    assert_true(s->fx.next_due_ms <= s->now_ms); /* the rest waits, and is not lost */
+    assert_int_equal(shell_rows(s, 'W'), timers - 1);
+    shell_reopen(s);
+    shell_expect(s, "OK", "TICK");
+    assert_int_equal(shell_rows(s, 'W'), timers - 1);
+    s->policy.disk_spent = false;
+    shell_pass(s, 1);
+    shell_expect(s, "[u:0:0=late]", "READ u 0 0");
+    shell_expect(s, "[v:0:0#2=x]", "POP g v");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -372,6 +404,7 @@ int main(void)
         SHELL_TEST(queues_grow),
         SHELL_TEST(keys_go),
         SHELL_TEST(a_thousand_queues),
+        SHELL_TEST(only_what_frees_space),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
