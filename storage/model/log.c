@@ -62,7 +62,7 @@ enum status log_locate(struct state *st, struct topic *t, uint32_t queue, uint64
         *ret_info = *known;
         return ST_OK;
     }
-    /* There was no memory to remember its place, and the store does not have it yet. */
+    /* More than RECENT_RECORDS_MAX records behind it are of the open group, and the store does not have it yet. */
     return queue_unwritten(st, q, offset) ? ST_BUSY : log_locate_stored(st, t, queue, offset, ret_info);
 }
 

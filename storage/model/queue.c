@@ -19,11 +19,13 @@ static const struct record_info *queue_place(const struct queue *q, uint32_t i)
     return &q->recent[(first + i) % q->recent_size];
 }
 
-/* Makes the ring twice as long, with the oldest place first. Without memory the ring stays as it is. */
-static void queue_grow(struct queue *q)
+/* Makes the ring twice as long, with the oldest place first. Without memory the state is sick: the store does not have the
+ * open group's records yet, so POP would not find them, and how much memory there is must not decide what it delivers. */
+static void queue_grow(struct state *st, struct queue *q)
 {
     uint32_t size = q->recent_size ? 2 * q->recent_size : RECENT_RECORDS;
     struct record_info *recent = malloc(size * sizeof(*recent));
+    st->sick = st->sick || !recent;
     if (!recent)
         return;
     for (uint32_t i = 0; i < q->n_recent; i++)
@@ -34,15 +36,15 @@ static void queue_grow(struct queue *q)
     q->recent_size = size;
 }
 
-void queue_remember(const struct state *st, struct queue *q, const struct record_info *info)
+void queue_remember(struct state *st, struct queue *q, const struct record_info *info)
 {
     bool full = q->n_recent == q->recent_size;
     bool needed = full && q->recent_size < RECENT_RECORDS_MAX &&
                   (!q->recent || q->recent[q->recent_at].index == st->group_index);
     if (needed)
-        queue_grow(q);
+        queue_grow(st, q);
     if (!q->recent)
-        return; /* the place will be looked up in the store, which is only slower */
+        return;
     q->recent[q->recent_at] = *info;
     q->recent_at = (q->recent_at + 1) % q->recent_size;
     if (q->n_recent < q->recent_size)

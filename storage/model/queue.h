@@ -25,8 +25,8 @@ void queue_freshen(const struct state *st, struct queue *q);
 /* True where the message at offset came in the open group, so that the store does not have it yet. */
 bool queue_unwritten(const struct state *st, const struct queue *q, uint64_t offset);
 
-/* Remembers the place of a record. Without memory it is not remembered, and is looked up in the store when needed. */
-void queue_remember(const struct state *st, struct queue *q, const struct record_info *info);
+/* Remembers the place of a record that the open group has closed. Without memory the state is sick. */
+void queue_remember(struct state *st, struct queue *q, const struct record_info *info);
 
 /* The place of the record that holds offset, or NULL where it is not remembered. */
 const struct record_info *queue_recall(const struct queue *q, uint64_t offset);

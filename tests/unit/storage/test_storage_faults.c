@@ -341,6 +341,39 @@ static void each_allocation_and_all_behind_it(void **state)
     each_allocation(true);
 }
 
+/* What the open group has stored is delivered by its POPs, or the group is given up: how much memory there is decides no
+ * reply. */
+static void records_of_the_open_group_are_found(void **state)
+{
+    (void)state;
+    struct batch b;
+    batch_init(&b);
+    batch_add_body(&b, "x");
+    struct slice words[] = {SLICE_LIT("PRODUCE"), SLICE_LIT("t"), batch_end(&b), SLICE_LIT("QUEUE"), SLICE_LIT("1")};
+    bool fired = true;
+    for (uint64_t n = 1; fired; n++) {
+        struct shell s;
+        fault_heap_fail(0, false);
+        shell_start(&s);
+        shell_expect(&s, "OK", "TOPIC CREATE t");
+        shell_expect(&s, "[]", "POP g t");
+        s.inside = fault_heap_inside;
+        fault_heap_fail(n, false);
+        uint32_t at = 0;
+        for (int i = 0; i < 10; i++)
+            (void)shell_add_words(&s, words, 5);
+        at = shell_add(&s, "POP g t COUNT 20");
+        uint32_t grants = shell_outcome(&s, at)->n_grants ? shell_outcome(&s, at)->grants[0].count : 0;
+        fired = fault_heap_fired();
+        fault_heap_fail(0, false);
+        s.inside = NULL;
+        if (shell_write(&s))
+            assert_int_equal(grants, 10);
+        shell_stop(&s);
+    }
+    batch_free(&b);
+}
+
 /* With an argument, only the tests that it names (with * and ?): they take long, and two processes half as long. */
 int main(int argc, char **argv)
 {
@@ -350,6 +383,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(each_sync),
         cmocka_unit_test(each_get),
         cmocka_unit_test(each_iterator),
+        cmocka_unit_test(records_of_the_open_group_are_found),
         cmocka_unit_test(each_allocation_alone),
         cmocka_unit_test(each_allocation_and_all_behind_it),
     };
