@@ -42,6 +42,7 @@
 #include "broker/base/process.h"
 #include "broker/base/reserve.h"
 #include "broker/base/socket_unix.h"
+#include "broker/base/store_checksum.h"
 #include "broker/base/store_write.h"
 #include "broker/ticker.h"
 #include "broker/uncompacted.h"
@@ -307,6 +308,7 @@ static void server_on_drained(evutil_socket_t fd, short what, void *arg)
 
 static bool server_start_events(struct main_thread *m)
 {
+    assert(store_checksum_is_right());
     heap_setup((size_t)settings_num(m->server.settings, SET_memory));
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);

@@ -41,6 +41,7 @@ FOREIGN = (
     ("event2/dns*.h", ("broker/webhook/webhook_dns.c",)),
     ("openssl/*", ("broker/webhook/webhook_sign.c", "broker/base/json.c", "clients/cli/bytes.c")),
     ("event2/*", ("broker/*", "clients/c/adapters/*")),
+    ("isa-l/*", ("broker/base/store_checksum.c",)),
     ("cjson/*", ("broker/base/json.c", "clients/cli/*", "bench/*")),
     ("cJSON.h", ("broker/base/json.c", "clients/cli/*", "bench/*")),
     ("hiredis*", ("clients/cli/*", "bench/*")),
