@@ -38,6 +38,7 @@
 #include "broker/serve/serve.h"
 #include "broker/reclaim.h"
 #include "broker/server_inner.h"
+#include "broker/access/roster.h"
 #include "broker/checks/members.h"
 #include "broker/base/process.h"
 #include "broker/base/reserve.h"
@@ -432,6 +433,9 @@ static bool server_start_journal(struct main_thread *m)
     m->server.unserved = unserved_new(&m->server, m->base);
     if (!m->server.unserved)
         return server_failed(m, "no memory for the figures of producer groups");
+    m->server.roster = roster_new(m->server.journal);
+    if (!m->server.roster)
+        return server_failed(m, "no memory for the users");
     m->server.members = members_new();
     if (!m->server.members)
         return server_failed(m, "no memory for the members of producer groups");
@@ -446,7 +450,8 @@ static bool server_start_journal(struct main_thread *m)
 static bool server_start_loops(struct main_thread *m)
 {
     struct server *s = &m->server;
-    struct serve_env serve = {.members = s->members,
+    struct serve_env serve = {.roster = s->roster,
+                              .members = s->members,
                               .webhook = s->webhook,
                               .broker = m,
                               .stop = server_request_stop,
@@ -622,6 +627,7 @@ static void server_stop(struct main_thread *m)
     ticker_free(m->ticker);
     webhook_free(s->webhook);
     members_free(s->members);
+    roster_free(s->roster);
     sockets_close(&m->sockets);
     sockets_close(&m->http_sockets);
     if (m->stop)

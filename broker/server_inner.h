@@ -14,6 +14,7 @@
 
 struct members;
 struct net;
+struct roster;
 struct webhook;
 
 struct server {
@@ -23,6 +24,7 @@ struct server {
     struct store *store;
     struct state *state;
     struct journal *journal;
+    struct roster *roster;
     struct members *members;
     struct webhook *webhook;
     struct net *net;

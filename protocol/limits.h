@@ -61,6 +61,12 @@
 #define LEASE_MS_DEFAULT 30000
 #define BACKOFF_STEPS_MAX 32
 #define FILTER_BYTES_MAX 4096       /* the tags or the expression of a FILTER */
+#define USERS_MAX 1000              /* users beside `default` */
+#define USER_PATTERNS_MAX 64        /* patterns of a user, of topics, of groups and of producer groups each */
+#define USER_PASSWORDS_MAX 8
+#define PASSWORD_BYTES_MAX 512
+#define PASSWORD_HASH_BYTES_MAX 200 /* as it is stored */
+#define USER_BOUND_MAX 1000000000000000LL /* conns, rate, bytes */
 
 #define PORT_DEFAULT 4253
 #define HTTP_PORT_DEFAULT 4280

@@ -65,6 +65,7 @@ struct effects {
     bool written;        /* false: the group changed nothing and nothing was written */
     int64_t next_due_ms; /* earliest row of the timer index; INT64_MAX: none */
     bool pgroups_changed; /* settings of a producer group changed: ask query_pgroup_hooks again */
+    bool users_changed;  /* rows of users changed: ask query_users again */
     bool overflow;       /* more than NEWS_MAX keys: wake everybody */
     uint32_t n_keys;
     uint64_t keys[NEWS_MAX];

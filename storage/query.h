@@ -197,6 +197,11 @@ struct pgroup_hook {
 enum status query_pgroup_hooks(struct view *v, void (*fn)(void *arg, const struct pgroup_hook *hook),
                                void *arg) MUST_CHECK;
 
+/* Reads all users. Ask at the start, and again after a group whose effects have users_changed set; the caller holds them
+ * (storage/access/users.h). A damaged row is a user that may do nothing. ST_IO, ST_NOMEM, ST_DAMAGED: some cannot be read. */
+struct users;
+enum status query_users(struct view *v, struct users **ret_users) MUST_CHECK;
+
 /* The position of a subscriber of live copies in a topic. It starts at the ends of the queues. If the topic is deleted
  * and made again, it starts at the first offsets of the new one. */
 struct follower {

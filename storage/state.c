@@ -43,6 +43,7 @@ static void state_begin_group(struct state *st)
     st->fx.n_keys = 0;
     st->fx.overflow = false;
     st->fx.pgroups_changed = false;
+    st->fx.users_changed = false;
 }
 
 static void state_show_gauges(struct state *st)
@@ -300,6 +301,7 @@ enum status state_log(struct state *st, bool sync, struct effects *fx, char *err
     fx->next_due_ms = st->fx.next_due_ms;
     fx->overflow = st->fx.overflow;
     fx->pgroups_changed = st->fx.pgroups_changed;
+    fx->users_changed = st->fx.users_changed;
     fx->n_keys = st->fx.n_keys;
     memcpy(fx->keys, st->fx.keys, st->fx.n_keys * sizeof(fx->keys[0]));
     memcpy(fx->counts, st->fx.counts, st->fx.n_keys * sizeof(fx->counts[0]));

@@ -276,7 +276,8 @@ static void journal_publish(struct journal *j)
     journal_pace_stall(&j->pace, store_stalls(j->opt.store));
     int64_t due_was_ms = atomic_exchange(&j->next_due_ms, j->fx.next_due_ms);
     /* An earlier due time is news as well: the ticker sleeps until the old one. */
-    if (j->fx.n_keys || j->fx.overflow || j->fx.pgroups_changed || j->fx.next_due_ms < due_was_ms)
+    if (j->fx.n_keys || j->fx.overflow || j->fx.pgroups_changed || j->fx.users_changed ||
+        j->fx.next_due_ms < due_was_ms)
         for (uint32_t i = 0; i < j->n_clients; i++)
             j->clients[i]->news(j->clients[i], &j->fx);
 }

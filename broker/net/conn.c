@@ -91,17 +91,17 @@ bool conn_has_closed(struct conn *c)
     return (c->stops & STOP_EOF) != 0;
 }
 
-enum status conn_set_name(struct conn *c, struct slice name)
+enum status conn_set_text(struct conn *c, char **text, struct slice value)
 {
     char *copy = NULL;
-    if (name.len) {
-        copy = strndup((const char *)name.data, name.len);
+    if (value.len) {
+        copy = strndup((const char *)value.data, value.len);
         if (!copy)
             return ST_NOMEM;
     }
     pthread_mutex_lock(&c->loop->slots.lock);
-    char *old = c->name;
-    c->name = copy;
+    char *old = *text;
+    *text = copy;
     pthread_mutex_unlock(&c->loop->slots.lock);
     free(old);
     return ST_OK;

@@ -135,7 +135,7 @@ struct conn {
     struct rpc_reader *rpc; /* while a frame is unfinished */
     uint64_t sent; /* bytes, ever */
 
-    char *name; /* NULL: none; changed under the lock of the slots */
+    char *name, *user; /* the client's own, its user's; NULL: none, or `default`; changed under the lock of the slots */
     struct timer linger;
     struct conn *next_touched, *next_doomed;
     struct conn *next_sliced; /* in a struct conn_queue */
@@ -288,8 +288,8 @@ void conn_entry_lost(struct loop *l, const struct entry *e);
 void conn_wait_begins(struct conn *c);
 void conn_wait_over(struct conn *c);
 
-/* Sets the client's name ("": none). ST_NOMEM. */
-enum status conn_set_name(struct conn *c, struct slice name) MUST_CHECK;
+/* Sets the name, or the user ("": none). ST_NOMEM. */
+enum status conn_set_text(struct conn *c, char **text, struct slice value) MUST_CHECK;
 
 /* Frees what an idle connection does not need. */
 void conn_trim(struct conn *c);

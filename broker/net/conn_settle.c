@@ -109,6 +109,7 @@ enum status conn_open(struct loop *l, int fd)
     }
     counters_add(&l->counters, COUNTER_CONNECTIONS, 1);
     counters_add(&l->counters, COUNTER_CONNECTIONS_TOTAL, 1);
+    l->env.sessions->opened(c);
     settle_watch(c, EV_READ);
     return ST_OK;
 }
@@ -134,6 +135,7 @@ static void settle_free(struct conn *c)
     conn_account(c);
     rpc_reader_free(c->rpc);
     free(c->name);
+    free(c->user);
     free(c);
 }
 

@@ -32,6 +32,9 @@ struct request {
 struct session_ops {
     size_t size; /* of a session */
 
+    /* A connection was opened; its session is zeroed. */
+    void (*opened)(struct conn *c);
+
     /* A whole command. Its slices may end with this call. */
     enum verdict (*command)(struct conn *c, const struct command *cmd, struct request rq);
 

@@ -19,6 +19,7 @@
 #include "broker/serve/sieve.h"
 #include "broker/serve/stream.h"
 #include "broker/serve/wait.h"
+#include "broker/serve/who/who.h"
 
 /* ---- sessions ---- */
 
@@ -61,6 +62,7 @@ static void serve_gone(struct conn *c)
     marks_fini(&s->marks);
     asks_fini(&s->asks);
     session_charge(c);
+    who_leave(c);
 }
 
 static void serve_trim(struct conn *c)
@@ -75,6 +77,7 @@ static void serve_trim(struct conn *c)
 
 const struct session_ops serve_sessions = {
     .size = sizeof(struct session),
+    .opened = session_begin,
     .command = dispatch,
     .refused = multi_refused,
     .response = checkback_answer,
@@ -110,6 +113,7 @@ static void serve_close(struct loop *l)
     sieve_fini(l);
     waiters_fini(&serve_of(l)->waiters);
     channels_fini(&serve_of(l)->channels);
+    users_release(serve_of(l)->users);
     free(l->serve);
 }
 

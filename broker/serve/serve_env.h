@@ -4,6 +4,7 @@
 #ifndef HALFMQ_BROKER_SERVE_ENV_H
 #define HALFMQ_BROKER_SERVE_ENV_H
 
+#include "broker/access/roster.h"
 #include "broker/checks/members.h"
 #include "broker/net/net.h"
 #include "broker/webhook/webhook.h"
@@ -12,6 +13,7 @@
  * called by any loop's thread. */
 struct serve_env {
     struct net *net; /* CLIENT LIST and KILL */
+    struct roster *roster; /* the users */
     struct members *members; /* NULL: members are not counted */
     struct webhook *webhook; /* what may be a CHECKURL */
 

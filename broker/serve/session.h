@@ -25,8 +25,10 @@
 #include "broker/serve/serve_env.h"
 #include "broker/serve/submit.h"
 #include "broker/serve/waiter.h"
+#include "broker/serve/who/who_state.h"
 
 struct session {
+    struct who who;
     struct waiter *waits;
     uint32_t n_waits;
     uint8_t multi_state; /* enum multi_state (multi/multi.h) */
@@ -77,6 +79,8 @@ struct sieve {
 
 struct serve_loop {
     struct serve_env env;
+    struct users *users; /* held, as of ... (who.c); NULL: not read yet */
+    uint64_t users_gen;
     struct waiters waiters;
     struct channels channels;
     struct long_replies long_replies;

@@ -88,6 +88,17 @@ bool text_name_ok(struct slice s, bool client_may_write)
     return true;
 }
 
+bool text_user_ok(struct slice s)
+{
+    if (s.len == 0 || s.len > NAME_BYTES_MAX)
+        return false;
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.data[i] != '@' && name_class[s.data[i]] != 1)
+            return false;
+    }
+    return true;
+}
+
 /* Splits off what stands before the first `mark`; false where there is none. */
 static bool text_split(struct slice *rest, char mark, struct slice *ret_head)
 {

@@ -38,6 +38,9 @@ bool text_time(struct slice s, int64_t *ret_ms);
 /* 1..127 of A-Z a-z 0-9 . _ - %. client_may_write: '%' is refused too (the system's own names). */
 bool text_name_ok(struct slice s, bool client_may_write);
 
+/* A user's name: as a name that a client may write, in which '@' may stand, too. */
+bool text_user_ok(struct slice s);
+
 bool text_id(struct slice s, struct message_id *ret_id);      /* without '#attempt' */
 bool text_receipt(struct slice s, struct message_id *ret_id); /* with it, attempt >= 1 */
 

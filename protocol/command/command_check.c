@@ -230,7 +230,7 @@ enum status option_check(const struct command *cmd, struct option *o, struct com
 }
 
 /* What a positional word must be. */
-enum shape { ANY, NAME_READ, NAME_WRITE, TXID, RECEIPT, RANGE, ID, DURATION, NUMBER, POSITION, TOKEN, POINT };
+enum shape { ANY, NAME_READ, NAME_WRITE, TXID, RECEIPT, RANGE, ID, DURATION, NUMBER, POSITION, TOKEN, POINT, USER };
 
 struct command_shape {
     uint8_t pos[COMMAND_POS_MAX];
@@ -240,6 +240,10 @@ struct command_shape {
 static const struct command_shape shapes[COMMAND_COUNT] = {
     [CMD_CHECKS_SERVE] = {{NAME_WRITE}, ANY},
     [CMD_CHECKS_UNSERVE] = {{NAME_WRITE}, ANY},
+    [CMD_ACL_SETUSER] = {{USER}, ANY},
+    [CMD_ACL_DELUSER] = {{ANY}, USER},
+    [CMD_ACL_GETUSER] = {{USER}, ANY},
+    [CMD_ACL_DRYRUN] = {{USER}, ANY},
     [CMD_SEND] = {{NAME_WRITE, ANY}, ANY},
     [CMD_MSEND] = {{NAME_WRITE}, ANY},
     [CMD_PRODUCE] = {{NAME_WRITE, ANY}, ANY},
@@ -309,6 +313,9 @@ static enum status command_check_bad_shape(const struct command *cmd, enum shape
         return complain(c, ST_ERR, "%s '%s' is not a message id: topic:queue:offset", name,
                         quoted);
     case TXID: return check_txid(name, v, c);
+    case USER:
+        return complain(c, ST_BADNAME, "%s '%s' is not a user's name: 1 to %d of A-Z a-z 0-9 . _ - @", name, quoted,
+                        NAME_BYTES_MAX);
     case TOKEN:
         return complain(c, ST_ERR, "%s '%s' is not a delay token: @ and a number", name,
                         quoted);
@@ -350,6 +357,7 @@ static bool command_check_shape_ok(enum shape shape, struct slice v)
     /* One that was never given out is asked for in vain. */
     case TOKEN: return v.len > 1 && v.data[0] == '@' && text_uint(slice_of(v.data + 1, v.len - 1), &u);
     case POINT: return command_point(v, &n);
+    case USER: return text_user_ok(v);
     }
     return false;
 }

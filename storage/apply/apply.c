@@ -47,6 +47,8 @@
 #define HANDLE_TOPIC_DELETE apply_topic_delete
 #define HANDLE_DLQ_REDRIVE apply_dlq_redrive
 #define HANDLE_DLQ_PURGE apply_dlq_purge
+#define HANDLE_ACL_SETUSER apply_acl_setuser
+#define HANDLE_ACL_DELUSER apply_acl_deluser
 #define HANDLE_TICK apply_tick
 
 static apply_fn *const apply_table[COMMAND_COUNT] = {

@@ -25,6 +25,7 @@ apply_fn apply_group_seek;                                                    /*
 apply_fn apply_topic_create, apply_topic_purge, apply_topic_delete;           /* manage.c */
 apply_fn apply_topic_set;                                                     /* topic_set.c */
 apply_fn apply_dlq_redrive, apply_dlq_purge;                                  /* redrive.c */
+apply_fn apply_acl_setuser, apply_acl_deluser;                                /* acl/acl.c */
 apply_fn apply_tick;                                                          /* timer.c */
 
 /* True where it is a PRODUCE whose DEDUP id is known: its first answer, or an error, was given. Nothing is changed. */

@@ -222,6 +222,14 @@ struct key key_pgroup_open(struct slice pgroup)
     return k;
 }
 
+struct key key_user(struct slice user)
+{
+    struct key k;
+    key_begin(&k, 'u');
+    key_bytes(&k, user);
+    return k;
+}
+
 struct key key_dedup_half(struct slice topic, struct slice id)
 {
     struct key k;

@@ -32,6 +32,7 @@
  *     L topic u64 │ due u64 │ token u64                → a delayed message
  *     N token u64                                      → where its L row is
  *     A bucket u32                                     → attempt numbers that deleted groups have used (attempts.h)
+ *     u user                                           → a user and its rules (storage/access/user.h)
  *     W kind u8 │ due u64 │ what                       → timer: see timer.h
  *
  * Invariant: a row of one kind never sorts among rows of another. To add a kind: a letter here, its
@@ -94,6 +95,7 @@ struct key key_pending(struct slice pgroup, uint64_t txid);
 struct key key_pending_prefix(struct slice pgroup);
 struct key key_pgroup(struct slice pgroup);
 struct key key_pgroup_open(struct slice pgroup);
+struct key key_user(struct slice user); /* "": the prefix of all */
 struct key key_dedup(uint64_t topic, char command, struct slice id);
 struct key key_dedup_half(struct slice topic, struct slice id);
 struct key key_index(uint64_t topic, uint64_t hash, int64_t stored_ms, uint32_t queue, uint64_t offset);

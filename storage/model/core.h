@@ -170,6 +170,12 @@ struct timer_index {
     struct key passed; /* with len > 0: no row is due before the floor, nor at it up to this key */
 };
 
+/* How many rows u there are, once that was counted. */
+struct users_known {
+    bool counted;
+    uint32_t n;
+};
+
 /* What the command at work has done, and may do (core_spent). */
 struct work {
     uint32_t rows, rows_max;
@@ -215,6 +221,7 @@ struct state {
     struct buf heads;                           /* of the POP at work (pop_fresh.c) */
     struct sifts sifts;                         /* the same: what was found out about messages for it */
     struct columns_known columns;
+    struct users_known users;
     struct buf parts, parts_bytes, outcome;    /* of the COMMIT at work */
 };
 

@@ -76,7 +76,9 @@ struct loops *loops_start(uint32_t n, const char *flag)
     memset(f, 0, sizeof *f);
     f->folder = tmpdir_new();
     start_store(f, flag);
-    struct serve_env serve = {.broker = f, .stop = on_stop, .write_info = on_info};
+    f->server.roster = roster_new(f->server.journal);
+    assert_non_null(f->server.roster);
+    struct serve_env serve = {.roster = f->server.roster, .broker = f, .stop = on_stop, .write_info = on_info};
     const struct net_env env = {.settings = f->server.settings,
                                 .journal = f->server.journal,
                                 .sessions = &serve_sessions,
@@ -103,6 +105,7 @@ void loops_stop(struct loops *f)
     unserved_free(f->server.unserved);
     journal_free(f->server.journal);
     net_free(f->server.net);
+    roster_free(f->server.roster);
     state_drop(f->server.state);
     store_close(f->server.store);
     settings_free(f->server.settings);

@@ -59,7 +59,7 @@ static void client_setname(struct conn *c, const struct slice *words, uint32_t n
         local_refuse(c, rq, ST_ERR,
                      "a client's name is at most %d printable characters without blanks",
                      CLIENT_NAME_MAX);
-    else if (conn_set_name(c, name) != ST_OK)
+    else if (conn_set_text(c, &c->name, name) != ST_OK)
         local_refuse(c, rq, ST_BUSY, "no memory for the name: try again");
     else
         local_ok(c, rq);

@@ -124,7 +124,7 @@ void local_HELLO(struct conn *c, const struct command *cmd, struct request rq)
                      CLIENT_NAME_MAX);
         return;
     }
-    if (name && conn_set_name(c, *name) != ST_OK) {
+    if (name && conn_set_text(c, &c->name, *name) != ST_OK) {
         local_refuse(c, rq, ST_BUSY, "no memory for the name: try again");
         return;
     }
@@ -147,7 +147,7 @@ void local_RESET(struct conn *c, const struct command *cmd, struct request rq)
     channels_leave(&session_of(c)->subscriber);
     streams_close(c);
     multi_reset(c);
-    enum status s = conn_set_name(c, slice_of(NULL, 0));
+    enum status s = conn_set_text(c, &c->name, slice_of(NULL, 0));
     assert(s == ST_OK); /* taking a name away needs no memory */
     c->proto = 2;
     struct buf *r = loop_reply(c->loop);

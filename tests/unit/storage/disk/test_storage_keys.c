@@ -44,6 +44,7 @@ static void golden(void **state)
     KEY_IS(key_pending(p, 5), 'J', 'p', 'g', 0, 0, 0, 0, 0, 0, 0, 0, 5);
     KEY_IS(key_pending_prefix(p), 'J', 'p', 'g', 0);
     KEY_IS(key_pgroup(p), 'P', 'p', 'g');
+    KEY_IS(key_user(p), 'u', 'p', 'g');
     KEY_IS(key_pgroup_open(p), 'Q', 'p', 'g');
     KEY_IS(key_dedup(9, 'S', t), 'D', 0, 0, 0, 0, 0, 0, 0, 9, 'S', 't', 't');
     KEY_IS(key_dedup_half(g, t), 'U', 'g', 0, 't', 't');
@@ -69,7 +70,7 @@ static void kinds_have_letters_of_their_own(void **state)
     const struct key kinds[] = {
         key_meta(), key_topic(n), key_group(n, n), key_topic_group(1, n), key_cgroup(n), key_cursor(1), key_run(1, 0, 0),
         key_waiting(1, 0, 0, 0), key_skipped(1, 0, 0, 0, 0), key_txn(1), key_outcome(1), key_txn_message(1, 0), key_check(n, 0, 1), key_pending(n, 1),
-        key_pgroup(n), key_pgroup_open(n), key_dedup(1, 'S', n), key_dedup_half(n, n), key_index(1, 0, 0, 0, 0),
+        key_pgroup(n), key_user(n), key_pgroup_open(n), key_dedup(1, 'S', n), key_dedup_half(n, n), key_index(1, 0, 0, 0, 0),
         key_directory(1, 0, 0), key_expiry(1, 0, 0), key_delayed(1, 0, 0), key_token(1), key_attempts(0),
         key_timer(1, 0, n), key_removed(1, 0, 0), key_class(1, 0, 0, 0)};
     bool seen[256] = {0};
