@@ -14,7 +14,7 @@
 set -eu
 
 demo="build-essential cmake ninja-build pkg-config librocksdb-dev libevent-dev libmsgpack-dev
-libcjson-dev libisal-dev libxxhash-dev libbsd-dev libssl-dev libsqlite3-dev"
+libcjson-dev libisal-dev libxxhash-dev libbsd-dev libssl-dev libjwt-dev libsqlite3-dev"
 build="$demo libhiredis-dev libedit-dev libsmartcols-dev libpq-dev"
 test="$build libcmocka-dev postgresql redis-tools redis-server python3 python3-redis python3-msgpack
 abigail-tools libuv1-dev"

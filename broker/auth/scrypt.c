@@ -1,7 +1,6 @@
 /* scrypt.c: libcrypto's scrypt, and its text (scrypt.h). */
 #include "broker/auth/scrypt.h"
 
-#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <stdio.h>
@@ -81,6 +80,11 @@ void scrypt_nobody(struct scrypt *ret)
     *ret = (struct scrypt){.log_n = COST_LOG_N, .r = COST_R, .p = COST_P};
 }
 
+bool scrypt_is_current(const struct scrypt *s)
+{
+    return s->log_n == COST_LOG_N && s->r == COST_R && s->p == COST_P;
+}
+
 enum status scrypt_hash(const struct scrypt *like, struct slice password, uint8_t out[SCRYPT_HASH_BYTES])
 {
     const char *bytes = password.len ? (const char *)password.data : "";
@@ -96,7 +100,16 @@ static size_t scrypt_put_hex(char *out, const uint8_t *bytes, size_t n)
     return 2 * n;
 }
 
-enum status scrypt_make(const struct scrypt *like, struct slice password, char out[SCRYPT_TEXT_MAX])
+void scrypt_print(const struct scrypt *s, char out[SCRYPT_TEXT_MAX])
+{
+    int n = snprintf(out, SCRYPT_TEXT_MAX, "scrypt$%u$%u$%u$", s->log_n, s->r, s->p);
+    char *at = out + n;
+    at += scrypt_put_hex(at, s->salt, sizeof s->salt);
+    *at++ = '$';
+    scrypt_put_hex(at, s->hash, sizeof s->hash);
+}
+
+enum status scrypt_make(const struct scrypt *like, struct slice password, struct scrypt *ret)
 {
     struct scrypt s;
     scrypt_nobody(&s);
@@ -104,13 +117,8 @@ enum status scrypt_make(const struct scrypt *like, struct slice password, char o
         s = *like;
     else if (RAND_bytes(s.salt, sizeof s.salt) != 1)
         return ST_NOMEM;
-    if (scrypt_hash(&s, password, s.hash) != ST_OK)
-        return ST_NOMEM;
-    int n = snprintf(out, SCRYPT_TEXT_MAX, "scrypt$%u$%u$%u$", s.log_n, s.r, s.p);
-    char *at = out + n;
-    at += scrypt_put_hex(at, s.salt, sizeof s.salt);
-    *at++ = '$';
-    scrypt_put_hex(at, s.hash, sizeof s.hash);
-    OPENSSL_cleanse(s.hash, sizeof s.hash);
-    return ST_OK;
+    enum status hashed = scrypt_hash(&s, password, s.hash);
+    if (hashed == ST_OK)
+        *ret = s;
+    return hashed;
 }

@@ -43,11 +43,17 @@ bool scrypt_same_salt(const struct scrypt *a, const struct scrypt *b);
 /* A cost and a salt that nobody's password has: for users who do not exist. */
 void scrypt_nobody(struct scrypt *ret);
 
+/* Has it today's cost? */
+bool scrypt_is_current(const struct scrypt *s);
+
+/* As text, with its NUL. */
+void scrypt_print(const struct scrypt *s, char out[SCRYPT_TEXT_MAX]);
+
 /* Computes the hash of a password, with the cost and the salt of `like`. ST_NOMEM: libcrypto could not. */
 enum status scrypt_hash(const struct scrypt *like, struct slice password, uint8_t out[SCRYPT_HASH_BYTES]) MUST_CHECK;
 
-/* The text to keep. like: cost and salt to use, NULL: today's cost and a new salt. ST_NOMEM as above; also where there is no
+/* The hash to keep. like: cost and salt to use, NULL: today's cost and a new salt. ST_NOMEM as above; also where there is no
  * randomness. */
-enum status scrypt_make(const struct scrypt *like, struct slice password, char out[SCRYPT_TEXT_MAX]) MUST_CHECK;
+enum status scrypt_make(const struct scrypt *like, struct slice password, struct scrypt *ret) MUST_CHECK;
 
 #endif

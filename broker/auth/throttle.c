@@ -10,7 +10,7 @@
 #define SETS (THROTTLE_ADDRESSES / PLACES)
 
 struct offender {
-    struct address network;
+    struct net_address network;
     uint32_t n; /* failures that are remembered, THROTTLE_FAILURES at most; 0: nobody's */
     uint32_t at; /* where the next one goes in the ring */
     int64_t hold_ms; /* 0: not held back */
@@ -47,7 +47,7 @@ static bool throttle_is_over(const struct offender *o, int64_t now_ms)
 }
 
 /* The address's place, or the one to use for it; *there: it is its. */
-static struct offender *throttle_place(struct throttle *t, const struct address *network, bool *there)
+static struct offender *throttle_place(struct throttle *t, const struct net_address *network, bool *there)
 {
     uint64_t hash = text_hash(slice_of(network, sizeof *network));
     struct offender *set = t->offenders[hash % SETS], *oldest = set;
@@ -63,9 +63,9 @@ static struct offender *throttle_place(struct throttle *t, const struct address 
     return oldest;
 }
 
-int64_t throttle_hold_ms(struct throttle *t, const struct address *from, int64_t now_ms)
+int64_t throttle_hold_ms(struct throttle *t, const struct net_address *from, int64_t now_ms)
 {
-    struct address network = address_network(from);
+    struct net_address network = address_network(from);
     bool there;
     pthread_mutex_lock(&t->lock);
     const struct offender *o = throttle_place(t, &network, &there);
@@ -87,9 +87,9 @@ static void throttle_count(struct offender *o, int64_t now_ms)
         o->hold_ms = THROTTLE_FIRST_MS;
 }
 
-void throttle_failed(struct throttle *t, const struct address *from, int64_t now_ms)
+void throttle_failed(struct throttle *t, const struct net_address *from, int64_t now_ms)
 {
-    struct address network = address_network(from);
+    struct net_address network = address_network(from);
     bool there;
     pthread_mutex_lock(&t->lock);
     struct offender *o = throttle_place(t, &network, &there);

@@ -28,9 +28,9 @@ struct throttle *throttle_new(void); /* NULL: no memory */
 void throttle_free(struct throttle *t);
 
 /* How long the next answer to this address is held back; 0: not at all. */
-int64_t throttle_hold_ms(struct throttle *t, const struct address *from, int64_t now_ms);
+int64_t throttle_hold_ms(struct throttle *t, const struct net_address *from, int64_t now_ms);
 
 /* A login from there has failed. */
-void throttle_failed(struct throttle *t, const struct address *from, int64_t now_ms);
+void throttle_failed(struct throttle *t, const struct net_address *from, int64_t now_ms);
 
 #endif

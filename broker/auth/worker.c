@@ -12,7 +12,7 @@ struct job_list {
     struct worker_job *first, *last;
 };
 
-struct worker {
+struct auth_worker {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     pthread_t thread;
@@ -45,7 +45,7 @@ static int64_t worker_now_ms(void)
 }
 
 /* False: the queue is full. */
-static bool worker_enqueue(struct worker *w, struct worker_job *j)
+static bool worker_enqueue(struct auth_worker *w, struct worker_job *j)
 {
     if (w->n_queued >= WORKER_QUEUE_MAX)
         return false;
@@ -55,13 +55,13 @@ static bool worker_enqueue(struct worker *w, struct worker_job *j)
 }
 
 /* False: as many are held as may be. */
-static bool worker_hold(struct worker *w, struct worker_job *j)
+static bool worker_hold(struct auth_worker *w, struct worker_job *j)
 {
     return w->held.n < WORKER_HELD_MAX && heap_set(&w->held, &j->due, worker_now_ms() + j->hold_ms);
 }
 
 /* What need not be held any longer goes into the queue, or, if it was worked on, to `done`. */
-static void worker_release(struct worker *w, struct job_list *done)
+static void worker_release(struct auth_worker *w, struct job_list *done)
 {
     int64_t now_ms = worker_now_ms();
     for (struct heap_node *n; (n = heap_first(&w->held)) && (n->due <= now_ms || w->stopping);) {
@@ -73,7 +73,7 @@ static void worker_release(struct worker *w, struct job_list *done)
     }
 }
 
-static struct worker_job *worker_next(struct worker *w)
+static struct worker_job *worker_next(struct auth_worker *w)
 {
     struct worker_job *j = worker_pop(&w->quick);
     if (!j)
@@ -83,7 +83,7 @@ static struct worker_job *worker_next(struct worker *w)
     return j;
 }
 
-static void worker_drop_queue(struct worker *w, struct job_list *done)
+static void worker_drop_queue(struct auth_worker *w, struct job_list *done)
 {
     for (struct worker_job *j; (j = worker_next(w));) {
         j->dropped = true;
@@ -98,7 +98,7 @@ static void worker_tell(struct job_list *done)
 }
 
 /* Without the lock. A job that cannot be held, since too many are, is done at once: its answer is not the only one. */
-static void worker_do(struct worker *w, struct worker_job *j)
+static void worker_do(struct auth_worker *w, struct worker_job *j)
 {
     j->hold_ms = 0;
     j->work(j);
@@ -110,7 +110,7 @@ static void worker_do(struct worker *w, struct worker_job *j)
         j->done(j);
 }
 
-static void worker_wait(struct worker *w)
+static void worker_wait(struct auth_worker *w)
 {
     const struct heap_node *n = heap_first(&w->held);
     int64_t ms = n ? n->due - worker_now_ms() : IDLE_WAIT_MS;
@@ -120,7 +120,7 @@ static void worker_wait(struct worker *w)
 
 static void *worker_run(void *arg)
 {
-    struct worker *w = arg;
+    struct auth_worker *w = arg;
     pthread_mutex_lock(&w->lock);
     for (;;) {
         struct job_list done = {0};
@@ -145,7 +145,7 @@ static void *worker_run(void *arg)
     return NULL;
 }
 
-static void worker_fini(struct worker *w)
+static void worker_fini(struct auth_worker *w)
 {
     heap_free(&w->held);
     pthread_cond_destroy(&w->changed);
@@ -153,9 +153,9 @@ static void worker_fini(struct worker *w)
     free(w);
 }
 
-struct worker *worker_new(void)
+struct auth_worker *worker_new(void)
 {
-    struct worker *w = calloc(1, sizeof *w);
+    struct auth_worker *w = calloc(1, sizeof *w);
     if (!w)
         return NULL;
     if (pthread_mutex_init(&w->lock, NULL) != 0) {
@@ -173,7 +173,7 @@ struct worker *worker_new(void)
     return NULL;
 }
 
-enum status worker_give(struct worker *w, struct worker_job *j)
+enum status worker_give(struct auth_worker *w, struct worker_job *j)
 {
     j->worked = j->dropped = false;
     j->due.place = 0;
@@ -185,7 +185,7 @@ enum status worker_give(struct worker *w, struct worker_job *j)
     return taken ? ST_OK : ST_BUSY;
 }
 
-void worker_stop(struct worker *w)
+void worker_stop(struct auth_worker *w)
 {
     pthread_mutex_lock(&w->lock);
     w->stopping = true;
@@ -196,7 +196,7 @@ void worker_stop(struct worker *w)
     w->joined = true;
 }
 
-void worker_free(struct worker *w)
+void worker_free(struct auth_worker *w)
 {
     if (!w)
         return;

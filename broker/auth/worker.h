@@ -38,16 +38,16 @@ struct worker_job {
     void (*done)(struct worker_job *j); /* must not wait */
 };
 
-struct worker;
+struct auth_worker;
 
 /* NULL: no memory or no thread. */
-struct worker *worker_new(void);
+struct auth_worker *worker_new(void);
 
 /* Takes a job: due, next and the worker's fields need not be set. ST_BUSY: full, or stopped; the job stays the caller's. */
-enum status worker_give(struct worker *w, struct worker_job *j) MUST_CHECK;
+enum status worker_give(struct auth_worker *w, struct worker_job *j) MUST_CHECK;
 
 /* Drops what waits, lets what is under way end, and takes no more. May be called again. */
-void worker_stop(struct worker *w);
-void worker_free(struct worker *w); /* stops it; NULL is fine */
+void worker_stop(struct auth_worker *w);
+void worker_free(struct auth_worker *w); /* stops it; NULL is fine */
 
 #endif

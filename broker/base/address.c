@@ -7,20 +7,20 @@
 #include <string.h>
 #include <sys/socket.h>
 
-static struct address address_of_ip6(const struct in6_addr *ip)
+static struct net_address address_of_ip6(const struct in6_addr *ip)
 {
-    struct address a = {.kind = ADDRESS_IP6};
+    struct net_address a = {.kind = ADDRESS_IP6};
     memcpy(a.bytes, ip, sizeof a.bytes);
     if (!IN6_IS_ADDR_V4MAPPED(ip))
         return a;
-    struct address mapped = {.kind = ADDRESS_IP4};
+    struct net_address mapped = {.kind = ADDRESS_IP4};
     memcpy(mapped.bytes, a.bytes + 12, 4);
     return mapped;
 }
 
-struct address address_of(const struct sockaddr *from)
+struct net_address address_of(const struct sockaddr *from)
 {
-    struct address a = {.kind = ADDRESS_UNKNOWN};
+    struct net_address a = {.kind = ADDRESS_UNKNOWN};
     if (from->sa_family == AF_UNIX) {
         a.kind = ADDRESS_UNIX;
     } else if (from->sa_family == AF_INET) {
@@ -32,16 +32,16 @@ struct address address_of(const struct sockaddr *from)
     return a;
 }
 
-struct address address_of_peer(int fd)
+struct net_address address_of_peer(int fd)
 {
     struct sockaddr_storage from = {.ss_family = AF_UNSPEC};
     socklen_t size = sizeof from;
     if (getpeername(fd, (struct sockaddr *)&from, &size) != 0)
-        return (struct address){.kind = ADDRESS_UNKNOWN};
+        return (struct net_address){.kind = ADDRESS_UNKNOWN};
     return address_of((const struct sockaddr *)&from);
 }
 
-bool address_is_local(const struct address *a)
+bool address_is_local(const struct net_address *a)
 {
     if (a->kind == ADDRESS_IP4)
         return a->bytes[0] == 127;
@@ -50,20 +50,20 @@ bool address_is_local(const struct address *a)
     return a->kind == ADDRESS_UNIX;
 }
 
-bool address_equal(const struct address *a, const struct address *b)
+bool address_equal(const struct net_address *a, const struct net_address *b)
 {
     return a->kind == b->kind && memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
 }
 
-struct address address_network(const struct address *a)
+struct net_address address_network(const struct net_address *a)
 {
-    struct address n = *a;
+    struct net_address n = *a;
     if (a->kind == ADDRESS_IP6)
         memset(n.bytes + 8, 0, 8);
     return n;
 }
 
-const char *address_text(const struct address *a, char out[ADDRESS_TEXT_MAX])
+const char *address_text(const struct net_address *a, char out[ADDRESS_TEXT_MAX])
 {
     const char *text = NULL;
     if (a->kind == ADDRESS_IP4)

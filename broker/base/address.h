@@ -17,25 +17,25 @@ enum address_kind { ADDRESS_UNKNOWN, ADDRESS_UNIX, ADDRESS_IP4, ADDRESS_IP6 };
 
 #define ADDRESS_TEXT_MAX 48
 
-struct address {
+struct net_address {
     uint8_t kind; /* enum address_kind */
     uint8_t bytes[16]; /* what the kind does not need is zero */
 };
 
-struct address address_of(const struct sockaddr *from);
+struct net_address address_of(const struct sockaddr *from);
 
 /* Of the other end of a connected socket; ADDRESS_UNKNOWN where it is closed already. A system call. */
-struct address address_of_peer(int fd);
+struct net_address address_of_peer(int fd);
 
 /* From this machine: 127.0.0.0/8, ::1, a Unix socket. */
-bool address_is_local(const struct address *a);
+bool address_is_local(const struct net_address *a);
 
-bool address_equal(const struct address *a, const struct address *b);
+bool address_equal(const struct net_address *a, const struct net_address *b);
 
 /* Who is held responsible for it: the address itself; of IPv6 the /64, since a machine has all of that. */
-struct address address_network(const struct address *a);
+struct net_address address_network(const struct net_address *a);
 
 /* "127.0.0.1", "2001:db8::1", "unix", "?". Returns out. */
-const char *address_text(const struct address *a, char out[ADDRESS_TEXT_MAX]);
+const char *address_text(const struct net_address *a, char out[ADDRESS_TEXT_MAX]);
 
 #endif

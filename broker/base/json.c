@@ -280,17 +280,52 @@ static const cJSON *json_only_member(const cJSON *object, const char *key)
     return found;
 }
 
-bool json_member(struct slice text, const char *key, char *out, size_t out_size)
+/* The text as a tree; NULL: it is not one JSON value, or no memory. */
+static cJSON *json_tree(struct slice text)
 {
     const char *start = (const char *)text.data, *end = NULL;
     cJSON *tree = text.len ? cJSON_ParseWithLengthOpts(start, text.len, &end, false) : NULL;
-    const cJSON *item = tree && cJSON_IsObject(tree) && json_only_blanks(end, start + text.len)
-                            ? json_only_member(tree, key)
-                            : NULL;
+    if (tree && json_only_blanks(end, start + text.len))
+        return tree;
+    cJSON_Delete(tree);
+    return NULL;
+}
+
+bool json_member(struct slice text, const char *key, char *out, size_t out_size)
+{
+    cJSON *tree = json_tree(text);
+    const cJSON *item = tree && cJSON_IsObject(tree) ? json_only_member(tree, key) : NULL;
     const char *value = cJSON_GetStringValue(item);
     bool fits = value && strlen(value) < out_size;
     if (fits)
         snprintf(out, out_size, "%s", value);
     cJSON_Delete(tree);
     return fits;
+}
+
+bool json_each(struct slice text, const char *key, void (*each)(void *arg, struct slice object), void *arg)
+{
+    cJSON *tree = json_tree(text);
+    const cJSON *item = NULL, *list = tree && cJSON_IsObject(tree) ? json_only_member(tree, key) : NULL;
+    bool good = cJSON_IsArray(list);
+    for (item = good ? list->child : NULL; item && good; item = item->next) {
+        char *object = cJSON_IsObject(item) ? cJSON_PrintUnformatted(item) : NULL;
+        if (object)
+            each(arg, slice_str(object));
+        good = object || !cJSON_IsObject(item);
+        cJSON_free(object);
+    }
+    cJSON_Delete(tree);
+    return good;
+}
+
+bool json_names(struct slice text, const char *value)
+{
+    cJSON *tree = json_tree(text);
+    const cJSON *item = cJSON_IsArray(tree) ? tree->child : tree;
+    bool there = false;
+    for (; item && !there; item = item->next)
+        there = cJSON_IsString(item) && strcmp(item->valuestring, value) == 0;
+    cJSON_Delete(tree);
+    return there;
 }

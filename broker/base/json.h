@@ -1,6 +1,6 @@
 /*
  * json.h: turns a reply into JSON text, for check-backs (SUBSCRIBE check:..., CHECKURL); reads the answer of a
- * CHECKURL.
+ * CHECKURL, and the keys and claims of tokens.
  */
 #ifndef HALFMQ_BROKER_JSON_H
 #define HALFMQ_BROKER_JSON_H
@@ -21,5 +21,12 @@ bool json_from_reply(struct slice reply_value, struct buf *out);
  * is no such key or it is there twice, or its value is no string or does not fit. For short texts: it is parsed as a
  * whole. */
 bool json_member(struct slice text, const char *key, char *out, size_t out_size);
+
+/* Hands each object of the array under a key of a JSON object to each, as JSON text that is good during the call. False: the
+ * text is not one JSON object, or there is no such array, or no memory. */
+bool json_each(struct slice text, const char *key, void (*each)(void *arg, struct slice object), void *arg);
+
+/* Is the JSON text this string, or an array with this string in it? */
+bool json_names(struct slice text, const char *value);
 
 #endif
