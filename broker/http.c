@@ -28,10 +28,11 @@
 
 #include "broker/base/log.h"
 #include "broker/base/process.h"
-#include "broker/wal/wal.h"
+#include "broker/http_tls.h"
 #include "broker/metrics.h"
 #include "broker/net/net.h"
 #include "broker/server_inner.h"
+#include "broker/wal/wal.h"
 
 #define HEADERS_BYTES_MAX 8192
 #define BODY_BYTES_MAX 4096
@@ -140,7 +141,10 @@ static void http_on_request(struct evhttp_request *req, void *arg)
     enum evhttp_cmd_type method = evhttp_request_get_command(req);
     const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(req);
     const struct page *page = http_page_at(uri ? evhttp_uri_get_path(uri) : NULL);
-    if (!page) {
+    struct bufferevent *bev = evhttp_connection_get_bufferevent(evhttp_request_get_connection(req));
+    if (http_tls_is_missing(h->server, bev)) { /* there was no memory for it, or it came before the certificate */
+        http_answer_text(req, HTTP_BADREQUEST, "this port speaks TLS only: use https://\n");
+    } else if (!page) {
         http_answer_text(req, HTTP_NOTFOUND, "no such page: there are /metrics, /healthz and /readyz\n");
     } else if (method != EVHTTP_REQ_GET && method != EVHTTP_REQ_HEAD) {
         struct evkeyvalq *headers = evhttp_request_get_output_headers(req);
@@ -205,7 +209,10 @@ static void http_count_descriptors(struct http *h)
  * NULL: no memory; libevent then makes its own kind. */
 static struct bufferevent *http_on_accept(struct event_base *base, void *arg)
 {
-    http_count_descriptors(arg);
+    struct http *h = arg;
+    http_count_descriptors(h);
+    if (http_tls_is_on(h->server))
+        return http_tls_new(h->server, base);
     return bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
 }
 

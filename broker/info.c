@@ -49,6 +49,10 @@ static void info_put_server(const struct info_facts *f, struct buf *out)
     info_number(out, "uptime_in_seconds", up_ms > 0 ? (uint64_t)up_ms / 1000 : 0);
     info_number(out, "io_threads", net_loops(s->net));
     info_number(out, "time_ms", (uint64_t)journal_now_ms(s->journal));
+    int64_t expires_s = atomic_load(&s->tls.expires_s);
+    info_number(out, "tls", expires_s != 0);
+    if (expires_s)
+        info_number(out, "tls_certificate_expires", (uint64_t)expires_s);
     info_setting(out, "data", s->settings, SET_data);
     info_setting(out, "fsync", s->settings, SET_fsync);
 }
@@ -58,6 +62,7 @@ static void info_put_clients(const struct info_facts *f, struct buf *out)
     const struct server *s = f->server;
     info_number(out, "connected_clients", metrics_sum(s, COUNTER_CONNECTIONS));
     info_number(out, "maxclients", (uint64_t)atomic_load(&s->connections_max));
+    info_number(out, "tls_clients", metrics_sum(s, COUNTER_TLS_CONNECTIONS));
     info_number(out, "waiters", metrics_sum(s, COUNTER_WAITERS));
     info_number(out, "subscribers", metrics_sum(s, COUNTER_SUBSCRIBERS));
     info_number(out, "streams", metrics_sum(s, COUNTER_STREAMS));

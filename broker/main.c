@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "broker/settings/settings.h"
+#include "broker/certificates.h"
 #include "broker/server.h"
 #include "broker/webhook/webhook.h"
 #include "halfmq_version.h"
@@ -77,8 +78,9 @@ static int version(struct settings *c)
 
 static int check(struct settings *c)
 {
-    char err[512];
-    if (!webhook_list_ok(settings_text(c, SET_webhook_allow), err, sizeof err)) {
+    char err[1024];
+    if (!webhook_list_ok(settings_text(c, SET_webhook_allow), err, sizeof err) ||
+        !certificates_fit(c, NULL, 0, err, sizeof err)) {
         fprintf(stderr, "halfmqd: %s\n", err);
         return 1;
     }

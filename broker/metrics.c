@@ -205,6 +205,10 @@ static void metrics_write_process(const struct server *s, struct buf *out)
     metrics_gauge(out, "halfmq_connection_memory_bytes",
                   "Memory that connections hold: unfinished requests, unread replies, waits, subscriptions.",
                   (int64_t)net_memory(s->net));
+    int64_t expires_s = atomic_load(&s->tls.expires_s);
+    if (expires_s)
+        metrics_gauge(out, "halfmq_tls_certificate_expiry_timestamp_seconds",
+                      "When the certificate of the broker expires, Unix time.", expires_s);
     metrics_seconds(out, "process_start_time_seconds", "gauge", "When the process started, Unix time.",
                     (double)s->started_ms / 1000.0);
     metrics_seconds(out, "process_cpu_seconds_total", "counter", "User and system time used.", f.cpu_seconds);

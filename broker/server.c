@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "broker/acceptor.h"
+#include "broker/certificates.h"
 #include "broker/base/clock.h"
 #include "broker/base/deadline.h"
 #include "broker/base/folder.h"
@@ -59,7 +60,7 @@
 #define SPARE_FDS (1024 + WEBHOOK_CALLS_MAX) /* the store's files, HTTP, and what else is not a client */
 #define FEW_FDS 256 /* the store and the log need most of so few */
 
-enum { SIGNAL_TERM, SIGNAL_INT, SIGNALS };
+enum { SIGNAL_TERM, SIGNAL_INT, SIGNAL_HUP, SIGNALS };
 
 struct main_thread {
     struct server server; /* first: a struct server * is cast to this */
@@ -160,9 +161,14 @@ static void server_set_connections_max(struct server *s)
 
 /* ---- called by sessions (serve_env), on any thread ---- */
 
-static void server_setting_changed(void *broker, enum setting_id id)
+static bool server_settings_fit(void *broker, const struct setting_change *changes, size_t n, char *err, size_t err_size)
 {
     struct server *s = broker;
+    return !certificates_concern(changes, n) || certificates_fit(s->settings, changes, n, err, err_size);
+}
+
+static void server_setting_changed(struct server *s, enum setting_id id)
+{
     if (id == SET_log_level)
         settings_apply_log_level(s->settings);
     if (id == SET_fsync && server_fsync_of(s->settings) == FSYNC_NEVER)
@@ -171,6 +177,15 @@ static void server_setting_changed(void *broker, enum setting_id id)
         journal_set_fsync(s->journal, server_fsync_of(s->settings), settings_num(s->settings, SET_fsync_interval));
     if (id == SET_max_connections)
         server_set_connections_max(s);
+}
+
+static void server_settings_changed(void *broker, const struct setting_change *changes, size_t n)
+{
+    struct server *s = broker;
+    for (size_t i = 0; i < n; i++)
+        server_setting_changed(s, changes[i].id);
+    if (certificates_concern(changes, n))
+        certificates_reload(s);
     struct policy policy = server_policy_of(s->settings);
     journal_set_policy(s->journal, &policy);
 }
@@ -299,6 +314,15 @@ static void server_on_signal(evutil_socket_t number, short what, void *arg)
     server_begin_stop(m, number == SIGTERM ? "SIGTERM" : "SIGINT");
 }
 
+/* Files that were replaced are read again. */
+static void server_on_hangup(evutil_socket_t number, short what, void *arg)
+{
+    struct main_thread *m = arg;
+    (void)number, (void)what;
+    log_text(LOG_INFO, "SIGHUP: reading files again");
+    certificates_reload(&m->server);
+}
+
 static void server_on_drained(evutil_socket_t fd, short what, void *arg)
 {
     struct main_thread *m = arg;
@@ -312,7 +336,6 @@ static bool server_start_events(struct main_thread *m)
     assert(store_checksum_is_right());
     heap_setup((size_t)settings_num(m->server.settings, SET_memory));
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGHUP, SIG_IGN);
     signal(SIGABRT, server_on_abort);
     signal(SIGXFSZ, SIG_IGN); /* a file at its size limit is a failed write then, and not a death without a log line */
     if (!spare_memory_begin())
@@ -328,6 +351,7 @@ static bool server_start_events(struct main_thread *m)
     m->drained = event_new(m->base, -1, 0, server_on_drained, m);
     m->signals[SIGNAL_TERM] = evsignal_new(m->base, SIGTERM, server_on_signal, m);
     m->signals[SIGNAL_INT] = evsignal_new(m->base, SIGINT, server_on_signal, m);
+    m->signals[SIGNAL_HUP] = evsignal_new(m->base, SIGHUP, server_on_hangup, m);
     if (!m->stop || !m->drained)
         return server_failed(m, "no memory for the event loop");
     for (unsigned i = 0; i < SIGNALS; i++) {
@@ -372,7 +396,7 @@ static bool server_start_first(struct main_thread *m)
 {
     struct server *s = &m->server;
     const char *data = settings_text(s->settings, SET_data), *host = settings_text(s->settings, SET_bind);
-    if (folder_lock(data, &m->lock_fd, m->err, sizeof m->err) != ST_OK)
+    if (!certificates_load(s, m->err, sizeof m->err) || folder_lock(data, &m->lock_fd, m->err, sizeof m->err) != ST_OK)
         return false;
     server_say_sizes(s->settings);
     server_open_reserve(s->settings);
@@ -455,13 +479,15 @@ static bool server_start_loops(struct main_thread *m)
                               .webhook = s->webhook,
                               .broker = m,
                               .stop = server_request_stop,
-                              .setting_changed = server_setting_changed,
+                              .settings_fit = server_settings_fit,
+                              .settings_changed = server_settings_changed,
                               .write_info = server_write_info};
     const struct net_env env = {.settings = s->settings,
                                 .journal = s->journal,
                                 .sessions = &serve_sessions,
                                 .loops = &serve_loops,
                                 .arg = &serve,
+                                .tls = &s->tls,
                                 .last_client = state_holders(s->state)};
     s->net = serve.net = net_new(&env);
     if (!s->net)
@@ -640,6 +666,7 @@ static void server_stop(struct main_thread *m)
         event_base_free(m->base);
     if (m->lock_fd >= 0)
         close(m->lock_fd);
+    tls_server_fini(&s->tls);
 }
 
 /* What could not be made may have needed a descriptor, which libraries do not say. */
@@ -659,6 +686,10 @@ int server_run(struct settings *settings)
     m.server.started_ms = clock_wall_ms();
     m.server.disk_reserve_bytes = server_reserve_bytes(settings);
     umask(077); /* RocksDB's files, too */
+    if (!tls_server_init(&m.server.tls)) {
+        log_text(LOG_ERROR, "cannot run: there is no lock for the certificates");
+        return 1;
+    }
     settings_apply_log_level(settings);
     bool started = server_start(&m);
     if (started && event_base_dispatch(m.base) < 0)

@@ -10,6 +10,7 @@
 #include "broker/settings/settings.h"
 #include "broker/journal/journal.h"
 #include "broker/base/counters.h"
+#include "broker/tls/tls_server.h"
 #include "storage/query.h"
 
 struct members;
@@ -19,6 +20,7 @@ struct webhook;
 
 struct server {
     struct settings *settings;
+    struct tls_server tls;
     struct wal *wal;
     /* ---- NULL while the store is loaded ---- */
     struct store *store;

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
-#include "broker/net/conn.h"
+#include "broker/net/conn_tls.h"
 
 struct conn *clients_find(const struct slots *ss, uint64_t id)
 {
@@ -50,8 +50,8 @@ static void clients_put(struct conn *c, int64_t now_ms, struct buf *out)
     const char *dialect = !conn_is_text(c) ? "rpc" : c->proto == 3 ? "resp3" : "resp2";
     buf_printf(out, "id=%" PRIu64 " addr=", c->id);
     clients_put_address(c->fd, out);
-    buf_printf(out, " name=%s dialect=%s age_s=%" PRId64 " cmd=", c->name ? c->name : "", dialect,
-               (now_ms - c->opened_ms) / 1000);
+    buf_printf(out, " name=%s dialect=%s tls=%s age_s=%" PRId64 " cmd=", c->name ? c->name : "", dialect,
+               c->wire == WIRE_PLAIN || c->wire == WIRE_NEW ? "no" : "yes", (now_ms - c->opened_ms) / 1000);
     for (const char *p = last ? last->method : ""; *p; p++)
         buf_put_u8(out, (uint8_t)*p);
     buf_put_u8(out, '\n');

@@ -16,6 +16,7 @@
  *   conn.c          states, answers, what is in flight: what the session asks for
  *   conn_in.c       bytes in: reading, the first byte, parsing
  *   conn_out.c      bytes out: sending, pushes
+ *   conn_tls.c      TLS: what is read and sent goes through it, where the first byte says so
  *   conn_room.c     waiting until connections hold less memory
  *   conn_slice.c    waiting until others have had their turn
  *   conn_settle.c   the decisions of a turn: parse on, push, flush, finish, watch; opening and freeing
@@ -75,6 +76,7 @@ enum conn_stop {
     STOP_WORK = 2048, /* its next command waits until less work is in the journal */
     STOP_REPLY = 4096, /* a reply goes out in pieces: nothing may come between them */
     STOP_SLICE = 1024, /* it has kept the loop busy: the others are first (conn_slice.h) */
+    STOP_TURN = 8192, /* TLS: it is read when it has its turn (conn_tls.h) */
 };
 
 #define STOPS_PARSING \
@@ -82,7 +84,7 @@ enum conn_stop {
      STOP_WORK | STOP_REPLY)
 #define STOPS_READING \
     (STOP_THROTTLE | STOP_OUTPUT | STOP_STATE | STOP_INPUT | STOP_EOF | STOP_MEMORY | STOP_SHORT | STOP_SLICE | \
-     STOP_WORK)
+     STOP_WORK | STOP_TURN)
 
 /* What the session has under way. */
 enum conn_need {
@@ -103,6 +105,11 @@ struct conn {
     struct event read_event;
     struct event *write_event; /* NULL: it is not waited for that the socket takes more, as with most connections */
     short watching; /* 0, EV_READ or EV_CLOSED */
+    _Atomic uint8_t wire; /* enum conn_wire (conn_tls.h); atomic for CLIENT LIST */
+    bool waits_for_room; /* in loop.hellos, not in loop.unread */
+    int hello_bytes; /* what the socket waits for until it is reported; 0: for any */
+    struct conn_tls *tls; /* NULL: no handshake has begun */
+    size_t tls_bytes; /* what OpenSSL has for it, about */
 
     _Atomic(const struct dialect *) dialect; /* atomic, as the next two: CLIENT LIST reads them */
     _Atomic uint8_t proto; /* RESP 2 or 3 */
@@ -136,9 +143,9 @@ struct conn {
     uint64_t sent; /* bytes, ever */
 
     char *name, *user; /* the client's own, its user's; NULL: none, or `default`; changed under the lock of the slots */
-    struct timer linger;
+    struct timer linger; /* closes it: LINGERING, or a handshake that does not end */
     struct conn *next_touched, *next_doomed;
-    struct conn *next_sliced; /* in a struct conn_queue */
+    struct conn *next_sliced; /* in a struct conn_queue: sliced, workers, hellos or unread */
     struct conn *prev_awaiting, *next_awaiting;
     size_t request_bytes; /* while it waits to be read: what its unfinished request has at least */
     _Alignas(max_align_t) unsigned char session[]; /* session_ops.size bytes */
@@ -168,7 +175,7 @@ static inline size_t conn_unsent(const struct conn *c)
 static inline void conn_account(struct conn *c)
 {
     size_t now = c->in.size + c->out.size + c->held.size + c->resp.text.size + c->kept +
-                 c->resp.words_size * sizeof *c->resp.words + (c->rpc ? RPC_READER_BYTES : 0);
+                 c->tls_bytes + c->resp.words_size * sizeof *c->resp.words + (c->rpc ? RPC_READER_BYTES : 0);
     if (now == c->counted)
         return;
     account_change(&c->loop->shared->account, c->counted, now);
@@ -188,13 +195,6 @@ static inline void conn_give_buf(struct conn *c, struct buf *b)
         buf_free(b);
     else
         bufs_give(&c->loop->bufs, b);
-}
-
-/* Does it hold at least as much as connections do on average? */
-static inline bool conn_holds_much(const struct conn *c)
-{
-    const struct net_shared *all = c->loop->shared;
-    return c->counted >= account_held(&all->account) / (atomic_load(&all->connections) + 1);
 }
 
 /* Counts bytes that the session keeps for this connection; and no longer keeps. */

@@ -1,6 +1,7 @@
 /*
  * conn_in.c: reads from the socket, keeps what is not parsed yet, and parses.
  *
+ *   TLS: conn_tls_recv stands where recv does
  *   nothing kept       recv ──► the loop's scratch page ──► parse ──► what is left: kept in c->in
  *   something kept     recv ──► behind it, in c->in ─────── parse_kept, unless stalled
  *
@@ -11,6 +12,7 @@
  */
 #include "broker/net/conn_in.h"
 #include "broker/net/conn_room.h"
+#include "broker/net/conn_tls.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -36,7 +38,7 @@ static void conn_in_sniff(struct conn *c, uint8_t first)
     } else if (first >= 0x90 && first <= 0x9f) {
         c->dialect = &dialect_rpc;
     } else if (first == FIRST_BYTE_TLS) {
-        conn_protocol_error(c, "TLS is not available on this port yet: connect without it");
+        conn_protocol_error(c, "TLS is not spoken on this port: set tls_cert and tls_key, or connect without it");
     } else {
         char text[96];
         snprintf(text, sizeof text, "Protocol error: unknown dialect (first byte 0x%02x)", first);
@@ -165,7 +167,7 @@ void conn_in_read(struct conn *c)
         conn_cut(c, "closing a connection: no memory for its request");
         return;
     }
-    ssize_t n = recv(c->fd, room, size, 0);
+    ssize_t n = c->wire == WIRE_PLAIN ? recv(c->fd, room, size, 0) : conn_tls_recv(c, room, size);
     if (n > 0) {
         counters_add(&c->loop->counters, COUNTER_NET_IN, (uint64_t)n);
         c->active = true;

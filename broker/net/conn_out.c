@@ -4,6 +4,8 @@
  * The output buffer comes from the loop's few spare ones and goes back as soon as it is empty.
  */
 #include "broker/net/conn_out.h"
+#include "broker/net/conn_room.h"
+#include "broker/net/conn_tls.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -13,7 +15,8 @@ void conn_send(struct conn *c)
     size_t left = conn_unsent(c);
     if (left == 0)
         return;
-    ssize_t n = send(c->fd, c->out.data + c->out_at, left, MSG_NOSIGNAL);
+    const uint8_t *from = c->out.data + c->out_at;
+    ssize_t n = c->wire == WIRE_PLAIN ? send(c->fd, from, left, MSG_NOSIGNAL) : conn_tls_send(c, from, left);
     if (n < 0) {
         if (errno != EAGAIN && errno != EINTR) {
             conn_doom(c);

@@ -31,6 +31,13 @@ void conn_give_reply_lane(struct conn *c);
 /* Has the client's kernel taken all that was sent? Then a small reply goes out at once. */
 bool conn_is_read(const struct conn *c);
 
+/* Does it hold at least as much as connections do on average? */
+static inline bool conn_holds_much(const struct conn *c)
+{
+    const struct net_shared *all = c->loop->shared;
+    return c->counted >= account_held(&all->account) / (atomic_load(&all->connections) + 1);
+}
+
 /* A request was read to its end, or will not be. */
 void conn_give_lane(struct conn *c);
 

@@ -17,6 +17,8 @@
 #include "broker/net/conn_out.h"
 #include "broker/net/conn_room.h"
 #include "broker/net/conn_slice.h"
+#include "broker/net/conn_tls.h"
+#include "broker/tls/tls_server.h"
 
 #define LINGER_MS 2000
 #define REAPED_AT_ONCE 256 /* closing a socket takes some 20 us, and thousands may end together */
@@ -44,8 +46,11 @@ static void settle_on_closed(evutil_socket_t fd, short what, void *arg)
 
 static void settle_on_writable(evutil_socket_t fd, short what, void *arg)
 {
+    struct conn *c = arg;
     (void)fd, (void)what;
-    conn_touch(arg);
+    if (c->state == CONN_OPEN && conn_tls_wants_write(c))
+        conn_in_read(c);
+    conn_touch(c);
 }
 
 static void settle_watch(struct conn *c, short what)
@@ -98,6 +103,7 @@ enum status conn_open(struct loop *l, int fd)
     c->opened_ms = timers_now();
     c->dialect = &dialect_unknown;
     c->proto = 2;
+    c->wire = l->env.tls && tls_server_is_on(l->env.tls) ? WIRE_NEW : WIRE_PLAIN;
     c->linger.fire = settle_linger_fires;
     buf_init(&c->in, IN_HARD_MAX);
     buf_init(&c->out, OUT_HARD_MAX);
@@ -120,6 +126,7 @@ static void settle_free(struct conn *c)
     assert(!c->touched && !c->needs);
     settle_watch(c, 0);
     settle_watch_writing(c, false);
+    conn_tls_free(c);
     timer_clear(&l->timers, &c->linger);
     slots_release(&l->slots, c->slot);
     close(c->fd);
@@ -163,8 +170,12 @@ void conn_reap(struct loop *l)
 static void settle_flush(struct conn *c)
 {
     conn_send(c);
-    if (!conn_is_doomed(c))
-        settle_watch_writing(c, conn_unsent(c) > 0);
+    if (conn_is_doomed(c))
+        return;
+    bool waits = conn_unsent(c) > 0;
+    if (c->wire != WIRE_PLAIN)
+        waits = (waits && conn_tls_may_write(c)) || conn_tls_wants_write(c);
+    settle_watch_writing(c, waits);
 }
 
 static bool settle_is_finished(const struct conn *c)
@@ -179,6 +190,8 @@ static bool settle_is_finished(const struct conn *c)
 static void settle_finish(struct conn *c)
 {
     struct loop *l = c->loop;
+    if (c->wire != WIRE_PLAIN)
+        conn_tls_close(c);
     if ((c->stops & STOP_EOF) || shutdown(c->fd, SHUT_WR) != 0) {
         conn_doom(c);
         return;
@@ -213,6 +226,8 @@ void conn_settle(struct conn *c)
         conn_give_reply_lane(c);
     if (!conn_is_doomed(c) && settle_is_finished(c))
         settle_finish(c);
+    if (c->wire != WIRE_PLAIN && !conn_is_doomed(c))
+        conn_tls_settle(c);
     if (!conn_is_doomed(c))
         settle_watch(c, settle_wanted(c));
     c->touched = false;

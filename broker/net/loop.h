@@ -75,6 +75,12 @@ struct loop {
     struct conn_queue sliced[2]; /* those that used up their slice (conn_slice.h); [1]: with long commands */
     int64_t visit_ns, turn_ns; /* spent on this connection's input, and on all in this turn */
     uint32_t visit_n; /* commands that were timed */
+    struct conn_queue hellos, unread; /* TLS: those that wait for room to begin, newest first; those to be read in the next turn */
+    struct { struct conn *first, *last; } shakes; /* unfinished handshakes, oldest first (conn_tls.h) */
+    uint32_t n_shakes, n_unread, unread_left; /* unread_left: which have not had their turn */
+    int64_t shakes_ns; /* spent on them in this turn */
+    struct conn *reading_tls; /* it has its turn: it does not wait for another */
+    struct timer shake_timer; /* set while hellos wait for a handshake to be given up */
     struct conn_queue workers; /* those that wait until less work is in the journal */
     struct conn *awaiting, *awaiting_last; /* those that wait for memory (conn_room.h), oldest first */
     struct timer room_timer; /* set while there are any */

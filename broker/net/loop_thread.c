@@ -31,9 +31,11 @@
 
 #include "broker/base/log.h"
 #include "broker/net/clients.h"
+#include "broker/net/conn_in.h"
 #include "broker/net/conn_room.h"
 #include "broker/net/conn_settle.h"
 #include "broker/net/conn_slice.h"
+#include "broker/net/conn_tls.h"
 
 #define ROUNDS_MAX 8
 #define SWEEP_S 5
@@ -195,6 +197,8 @@ static bool thread_turn(struct loop *l)
     thread_refresh_settings(l);
     bool more = true;
     l->turn++;
+    for (struct conn *c = conns_tls_next(l, true); c; c = conns_tls_next(l, false))
+        conn_in_read(c);
     thread_run_slices(l, &l->sliced[0]);
     thread_run_slices(l, &l->sliced[1]);
     for (unsigned i = 0; i < ROUNDS_MAX && more; i++) {
@@ -214,7 +218,7 @@ static bool thread_turn(struct loop *l)
     }
     loop_close_view(l);
     conn_reap(l);
-    return more || l->doomed || l->sliced[0].first || l->sliced[1].first;
+    return more || l->doomed || l->sliced[0].first || l->sliced[1].first || conns_tls_wait(l);
 }
 
 static bool thread_is_drained(struct loop *l)
@@ -361,6 +365,7 @@ static struct loop *thread_new(const struct net_env *env, struct net_shared *sha
     slots_init(&l->slots);
     timers_init(&l->timers);
     l->room_timer.fire = conn_room_timer_fires;
+    l->shake_timer.fire = conns_shake_timer_fires;
     command_space_init(&l->space);
     buf_init(&l->reply, (size_t)REPLY_BYTES_MAX);
     l->scratch = malloc(READ_BYTES);

@@ -16,6 +16,7 @@ struct conn;
 struct loop;
 struct news;
 struct rpc_frame;
+struct tls_server;
 
 /* STALL: the command must wait until nothing of its connection is in flight. STALL_MEMORY: until connections hold less
  * memory. STALL_WORK: until the journal has less work. STALL_SLICE: until others have had their turn. It is parsed again
@@ -53,6 +54,10 @@ struct session_ops {
 
     /* While CONN_COUNTS_SENT is set: output was sent; conn->sent is how much in all. */
     void (*sent)(struct conn *c);
+
+    /* TLS: the client has shown a certificate; name: the user in it, as the setting tls_user says, or empty where it has
+     * none. Once, before any command. */
+    void (*certified)(struct conn *c, struct slice name);
 
     /* The client has ended its input, or is about to be shut: what waits for news ends now. */
     void (*input_ended)(struct conn *c);
@@ -105,6 +110,7 @@ struct net_env {
     const struct session_ops *sessions;
     const struct loop_ops *loops;
     const void *arg; /* for loop_ops.open */
+    struct tls_server *tls; /* NULL: TLS is never spoken */
     uint64_t last_client; /* no connection gets this id, or a smaller one */
 };
 

@@ -33,6 +33,15 @@ static void serve_sent(struct conn *c)
         session_charge(c);
 }
 
+/* The user that the client's certificate names: the one place where the connection becomes that user. */
+static void serve_certified(struct conn *c, struct slice name)
+{
+    char *copy = strndup((const char *)name.data, name.len);
+    if (!copy)
+        conn_cut(c, "closing a connection: no memory for its user");
+    session_of(c)->certified = copy;
+}
+
 static void serve_input_ended(struct conn *c)
 {
     waits_end(c);
@@ -61,6 +70,7 @@ static void serve_gone(struct conn *c)
     conn_need(c, CONN_COUNTS_SENT, false);
     marks_fini(&s->marks);
     asks_fini(&s->asks);
+    free(s->certified);
     session_charge(c);
     who_leave(c);
 }
@@ -84,6 +94,7 @@ const struct session_ops serve_sessions = {
     .pump = streams_pump,
     .has_room = streams_have_room,
     .sent = serve_sent,
+    .certified = serve_certified,
     .input_ended = serve_input_ended,
     .shut = serve_shut,
     .doomed = giveback_asks,

@@ -22,8 +22,11 @@ struct serve_env {
     /* SHUTDOWN: begins to stop, and returns at once. */
     void (*stop)(void *broker);
 
-    /* CONFIG SET: applies a setting to those who keep a copy. */
-    void (*setting_changed)(void *broker, enum setting_id id);
+    /* CONFIG SET: may the settings have these values, together with all others? False: err is a sentence. */
+    bool (*settings_fit)(void *broker, const struct setting_change *changes, size_t n, char *err, size_t err_size);
+
+    /* CONFIG SET: they have them now; applies them to those who keep a copy. */
+    void (*settings_changed)(void *broker, const struct setting_change *changes, size_t n);
 
     /* INFO [section ...], as text lines; view: of the store, or NULL. */
     void (*write_info)(void *broker, struct view *view, const struct slice *sections, size_t n, struct buf *out);

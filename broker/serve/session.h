@@ -44,6 +44,7 @@ struct session {
     struct entry_list delivering; /* ... and of POPs */
     struct long_reply *long_reply; /* NULL: none is being made */
     struct client_listing *client_listing; /* the same */
+    char *certified; /* the user that the client's certificate names, "" for none; NULL: it has shown none */
     size_t charged; /* what the connection's account has of asks, marks and delivering; bytes */
 };
 

@@ -9,7 +9,8 @@
  *   its words, `a|b|c`; the first is the default. min and max bound the number, or the length of a TEXT in bytes;
  *   ENUM does not use them. live 1: CONFIG SET may change it.
  *
- * Threads: any may call settings_num and settings_put; TEXT settings do not change while the broker runs.
+ * Threads: any may call settings_num and settings_put. A TEXT that is not live does not change while the broker runs;
+ * settings_text is for those.
  */
 #ifndef HALFMQ_BROKER_SETTINGS_H
 #define HALFMQ_BROKER_SETTINGS_H
@@ -34,7 +35,7 @@ void settings_free(struct settings *c);
 
 /* The value of a NUM, BYTES, DUR (ms), BOOL (0 or 1) or ENUM (place of the word in its list, from 0). */
 int64_t settings_num(const struct settings *c, enum setting_id id);
-const char *settings_text(const struct settings *c, enum setting_id id); /* of a TEXT */
+const char *settings_text(const struct settings *c, enum setting_id id); /* of a TEXT; live: before there are threads */
 
 /* Appends the value as it was given ("256MB"), of any type. Any thread. */
 void settings_put(struct settings *c, enum setting_id id, struct buf *out);
@@ -42,9 +43,20 @@ void settings_put(struct settings *c, enum setting_id id, struct buf *out);
 /* Makes the log follow the setting log_level. */
 void settings_apply_log_level(const struct settings *c);
 
-/* CONFIG GET / SET / REWRITE. GET appends name, value pairs as reply tokens (a map). */
+/* A new value that has passed its check. */
+struct setting_change {
+    enum setting_id id;
+    int64_t num;
+    struct slice text; /* borrowed */
+};
+
+/* CONFIG GET / SET / REWRITE. GET appends name, value pairs as reply tokens (a map). SET is two steps, so that whoever
+ * uses the values can refuse them in between: first words are checked, name, value and so on, 2 * n of them, each name
+ * once; then all of them are set, or none. changes: SETTING_COUNT. */
 void settings_get(struct settings *c, const struct slice *patterns, size_t n, struct buf *reply);
-enum status settings_set(struct settings *c, struct slice name, struct slice value, char *err,
+enum status settings_check(const struct slice *words, size_t n, struct setting_change *changes, char *err,
+                           size_t err_size) MUST_CHECK;
+enum status settings_set(struct settings *c, const struct setting_change *changes, size_t n, char *err,
                          size_t err_size) MUST_CHECK;
 enum status settings_rewrite(struct settings *c, char *err, size_t err_size) MUST_CHECK;
 

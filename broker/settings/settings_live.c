@@ -92,24 +92,45 @@ void settings_get(struct settings *c, const struct slice *patterns, size_t n, st
     pthread_mutex_unlock(&c->lock);
 }
 
-enum status settings_set(struct settings *c, struct slice name, struct slice value, char *err,
-                         size_t err_size)
+static enum status live_check(struct slice name, struct slice value, struct setting_change *ret, char *err,
+                              size_t err_size)
 {
-    struct settings_place place = {.source = FROM_COMMAND, .words = ""};
-    enum setting_id id;
-    struct slice text;
-    int64_t num;
-    if (!setting_find(name, &id))
+    if (!setting_find(name, &ret->id))
         return settings_unknown_name(name, "", err, err_size);
-    if (!setting_info(id)->live) {
+    if (!setting_info(ret->id)->live) {
         snprintf(err, err_size,
                  "%s cannot change while the broker runs: set it in the config file, as HALFMQ_* variable or as flag",
-                 setting_info(id)->name);
+                 setting_info(ret->id)->name);
         return ST_ERR;
     }
-    if (!setting_parse(id, value, &num, &text))
-        return settings_bad_value(id, value, "", err, err_size);
-    enum status s = settings_store(c, id, num, text, &place);
+    if (!setting_parse(ret->id, value, &ret->num, &ret->text))
+        return settings_bad_value(ret->id, value, "", err, err_size);
+    return ST_OK;
+}
+
+enum status settings_check(const struct slice *words, size_t n, struct setting_change *changes, char *err,
+                           size_t err_size)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct setting_change one;
+        enum status s = live_check(words[2 * i], words[2 * i + 1], &one, err, err_size);
+        if (s != ST_OK)
+            return s;
+        for (size_t k = 0; k < i; k++) { /* so there are at most as many as there are settings */
+            if (changes[k].id != one.id)
+                continue;
+            snprintf(err, err_size, "%s is there twice", setting_info(one.id)->name);
+            return ST_ERR;
+        }
+        changes[i] = one;
+    }
+    return ST_OK;
+}
+
+enum status settings_set(struct settings *c, const struct setting_change *changes, size_t n, char *err,
+                         size_t err_size)
+{
+    enum status s = settings_store_all(c, changes, n);
     if (s != ST_OK)
         snprintf(err, err_size, "no memory for the new value, nothing was changed");
     return s;

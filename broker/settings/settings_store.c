@@ -3,7 +3,7 @@
  * CONFIG SET (settings_live.c) may answer.
  *
  * Numbers are atomics, so a loop reads them as often as it likes. Text and source are guarded by the lock, since
- * CONFIG GET and SET run on any loop. TEXT settings never change after settings_load.
+ * CONFIG GET and SET run on any loop. A TEXT that is not live never changes after settings_load.
  */
 #include "broker/settings/settings_store.h"
 
@@ -44,6 +44,29 @@ enum status settings_store(struct settings *c, enum setting_id id, int64_t num, 
     pthread_mutex_unlock(&c->lock);
     free(old);
     return ST_OK;
+}
+
+enum status settings_store_all(struct settings *c, const struct setting_change *changes, size_t n)
+{
+    char *texts[SETTING_COUNT];
+    bool good = true;
+    for (size_t i = 0; i < n; i++) {
+        texts[i] = strndup(changes[i].text.len ? (const char *)changes[i].text.data : "", changes[i].text.len);
+        good = good && texts[i];
+    }
+    pthread_mutex_lock(&c->lock);
+    for (size_t i = 0; i < n && good; i++) {
+        struct settings_value *v = &c->values[changes[i].id];
+        char *old = v->text;
+        v->text = texts[i];
+        v->source = FROM_COMMAND;
+        atomic_store_explicit(&v->num, changes[i].num, memory_order_relaxed);
+        texts[i] = old;
+    }
+    pthread_mutex_unlock(&c->lock);
+    for (size_t i = 0; i < n; i++)
+        free(texts[i]);
+    return good ? ST_OK : ST_NOMEM;
 }
 
 enum status settings_unknown_name(struct slice name, const char *where, char *err, size_t err_size)

@@ -25,31 +25,41 @@ void local_CONFIG_GET(struct conn *c, const struct command *cmd, struct request 
     conn_answer(c, rq, buf_slice(r));
 }
 
-static enum setting_id local_setting_of(struct slice name)
+#define SET_WORDS_MAX (2 * (size_t)SETTING_COUNT)
+
+/* The names and values of a CONFIG SET in one list. 0: they are no pairs, or more than there are settings. */
+static size_t local_set_words(const struct command *cmd, struct slice words[SET_WORDS_MAX])
 {
-    static const char *const names[SETTING_COUNT] = {
-#define SETTING(name, type, dflt, min, max, live, help) #name,
-#include "broker/settings/settings.def"
-#undef SETTING
-    };
-    unsigned i = 0;
-    while (i < SETTING_COUNT && !slice_equal_nocase(name, slice_str(names[i])))
-        i++;
-    return (enum setting_id)i;
+    if (cmd->n_rest % 2 != 0 || cmd->n_rest + 2 > SET_WORDS_MAX)
+        return 0;
+    words[0] = cmd->pos[0];
+    words[1] = cmd->pos[1];
+    for (size_t i = 0; i < cmd->n_rest; i++)
+        words[2 + i] = cmd->rest[i];
+    return 2 + cmd->n_rest;
 }
 
 void local_CONFIG_SET(struct conn *c, const struct command *cmd, struct request rq)
 {
     const struct serve_env *env = &serve_of(c->loop)->env;
-    char err[512] = "";
-    enum status st = settings_set(c->loop->env.settings, cmd->pos[0], cmd->pos[1], err, sizeof err);
+    struct slice words[SET_WORDS_MAX];
+    struct setting_change changes[SETTING_COUNT];
+    char err[1024] = "";
+    size_t n = local_set_words(cmd, words) / 2;
+    if (!n) {
+        conn_refuse(c, rq, ST_ERR, "CONFIG SET takes pairs: a name and its value, and so on, each name once");
+        return;
+    }
+    enum status st = settings_check(words, n, changes, err, sizeof err);
+    if (st == ST_OK && !env->settings_fit(env->broker, changes, n, err, sizeof err))
+        st = ST_ERR;
+    if (st == ST_OK)
+        st = settings_set(c->loop->env.settings, changes, n, err, sizeof err);
     if (st != ST_OK) {
         conn_refuse(c, rq, st, err[0] ? err : NULL);
         return;
     }
-    enum setting_id id = local_setting_of(cmd->pos[0]);
-    if (id != SETTING_COUNT)
-        env->setting_changed(env->broker, id);
+    env->settings_changed(env->broker, changes, n);
     local_ok(c, rq);
 }
 

@@ -240,7 +240,7 @@ static void other_first_bytes(void **state)
 {
     struct wire w = loops_client(*state, 0);
     assert_true(wire_send(&w, SLICE_LIT("\x16\x03\x01")));
-    hear(&w, "-ERR TLS is not available on this port yet: connect without it");
+    hear(&w, "-ERR TLS is not spoken on this port: set tls_cert and tls_key, or connect without it");
     assert_true(wire_closed(&w));
     wire_close(&w);
     w = loops_client(*state, 0);

@@ -378,7 +378,10 @@ static void get_takes_patterns(void **state)
 
 static enum status set(struct fixture *f, struct settings *c, const char *name, const char *value)
 {
-    return settings_set(c, slice_str(name), slice_str(value), f->err, sizeof f->err);
+    const struct slice words[] = {slice_str(name), slice_str(value)};
+    struct setting_change changes[SETTING_COUNT];
+    enum status s = settings_check(words, 1, changes, f->err, sizeof f->err);
+    return s == ST_OK ? settings_set(c, changes, 1, f->err, sizeof f->err) : s;
 }
 
 static void set_changes_what_may_change(void **state)
