@@ -63,10 +63,10 @@ void pop_make_run(struct pop *p, struct gt *gt, uint32_t queue, struct take *tak
     *take = (struct take){0};
     if (done.live == 0)
         return;
-    struct run *r = run_add(&gt->runs, queue, done.base, done.count, RUN_LEASED, done.attempts + 1,
-                            take_lease_until(p, gt), done.bits);
+    struct run_past past = {done.attempts + 1, done.delivered + 1};
+    struct run *r =
+        run_add(&gt->runs, queue, done.base, done.count, RUN_LEASED, past, take_lease_until(p, gt), done.bits);
     if (r) {
-        r->delivered = done.delivered + 1;
         r->holder = p->holder;
         take_grant(p, gt, r);
         return;

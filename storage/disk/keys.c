@@ -139,12 +139,13 @@ struct key key_run(uint64_t gt, uint32_t queue, uint64_t base)
     return k;
 }
 
-struct key key_waiting(uint64_t gt, int64_t due_ms, uint32_t queue, uint64_t base)
+struct key key_waiting(uint64_t gt, int64_t due_ms, uint32_t queue, uint64_t base, uint32_t since)
 {
     struct key k = key_of_id('V', gt);
     key_u64(&k, (uint64_t)due_ms);
     key_u32(&k, queue);
     key_u64(&k, base);
+    key_u32(&k, since);
     return k;
 }
 

@@ -13,7 +13,7 @@
  *     C gt u64                                         → its cursors, queue by queue
  *     C gt u64 │ class u8                              → its cursors for messages of that PRIORITY
  *     R gt u64 │ queue u32 │ base u64                  → a run: leased messages
- *     V gt u64 │ due u64 │ queue u32 │ base u64        → a run: messages that wait for a retry
+ *     V gt u64 │ due u64 │ queue u32 │ base u64 │ since u32 → a run: messages that wait for a retry
  *     Z gt u64 │ queue u32 │ base u64 │ attempt u32 │ delivered u32 → messages passed over, ORDERED
  *     X txid u64                                       → an open transaction: state, times, first message
  *     O txid u64                                       → a decided one: its outcome
@@ -84,7 +84,8 @@ struct key key_cgroup(struct slice group);
 struct key key_cursor(uint64_t gt);
 struct key key_class_cursor(uint64_t gt, uint8_t class);
 struct key key_run(uint64_t gt, uint32_t queue, uint64_t base);
-struct key key_waiting(uint64_t gt, int64_t due_ms, uint32_t queue, uint64_t base);
+#define WAITING_KEY_BYTES 33
+struct key key_waiting(uint64_t gt, int64_t due_ms, uint32_t queue, uint64_t base, uint32_t since);
 struct key key_skipped(uint64_t gt, uint32_t queue, uint64_t base, uint32_t attempt, uint32_t delivered);
 struct key key_txn(uint64_t txid);
 struct key key_outcome(uint64_t txid);

@@ -89,11 +89,13 @@ struct cgroup_row {
     bool has_retry;     /* its topic %RETRY% exists: POP takes from that, too */
 };
 
-/* The place of a waiting run among those of its group: they are delivered in this order. */
+/* The place of a waiting run among those of its group: they are delivered in this order. Runs from before a SEEK of their
+ * queue lie there until their turn comes (run_is_void), so the same messages may wait twice: `since` tells these runs apart. */
 struct wait_place {
     int64_t due_ms;
     uint32_t queue;
     uint64_t base;
+    uint32_t since; /* the attempt number behind which its deliveries count */
 };
 
 struct cursor_row {
@@ -102,7 +104,7 @@ struct cursor_row {
     uint64_t purges;  /* of its topic, when it was last looked at: behind the topic's own count all its runs are void */
     uint64_t leased, leased_runs;   /* live messages, and the runs they are in: rows R */
     uint64_t waiting, waiting_runs; /* the same of those that wait for a retry */
-    struct wait_place first; /* the first waiting run, while there is one */
+    struct wait_place first; /* the first waiting run, while there is one; without its `since` */
     uint64_t skipped, skipped_rows; /* messages that an ordered group has passed over; and the rows Z they are in */
     int64_t rate_free_us; /* when RATE lets the next message go; Unix microseconds; 0: at once */
     bool sought;          /* it has `again` */
@@ -144,6 +146,12 @@ struct run_row {
 static inline bool run_is_void(uint32_t base, uint32_t attempt, uint32_t delivered)
 {
     return attempt < base || (attempt == base && delivered > 0);
+}
+
+/* The number behind which its deliveries count: it stays the same while a message waits, is delivered, and waits again. */
+static inline uint32_t run_since(uint32_t attempt, uint32_t delivered)
+{
+    return attempt - delivered;
 }
 
 /* True where it has no live message; such a row is damaged. */

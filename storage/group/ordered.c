@@ -126,11 +126,9 @@ enum status ordered_wait(struct state *st, struct gt *gt, struct run *r, uint32_
         if (s != ST_OK || ms == INT64_MAX)
             break;
         uint64_t i = offset - r->base, bits[RUN_WORDS_MAX] = {0};
-        struct run *one = run_add(&gt->runs, r->queue, offset, 1, RUN_WAITING, attempt, ms > st->now_ms ? ms : st->now_ms,
-                                  NULL);
+        struct run_past past = {attempt, r->delivered - (r->attempt - attempt)};
+        struct run *one = run_add(&gt->runs, r->queue, offset, 1, RUN_WAITING, past, ms > st->now_ms ? ms : st->now_ms, NULL);
         bits[i / 64] = UINT64_C(1) << (i % 64);
-        if (one)
-            one->delivered = r->delivered - (r->attempt - attempt);
         s = one ? run_give(&gt->runs, r, bits, &r) : ST_NOMEM;
     }
     return s == ST_OK && r ? run_wait(&gt->runs, r, attempt, due_ms) : s;

@@ -119,10 +119,8 @@ static enum status switch_apart(struct switching *w, const struct switched *one)
     int64_t due_ms = one->expires_ms > w->st->now_ms ? one->expires_ms : w->st->now_ms;
     if (one->skip)
         return ST_OK;
-    struct run *apart = run_add(&w->gt->runs, r->queue, one->place.offset, 1, RUN_WAITING, r->attempt, due_ms, NULL);
-    if (apart)
-        apart->delivered = r->delivered;
-    return apart ? ST_OK : ST_NOMEM;
+    struct run_past past = {r->attempt, r->delivered};
+    return run_add(&w->gt->runs, r->queue, one->place.offset, 1, RUN_WAITING, past, due_ms, NULL) ? ST_OK : ST_NOMEM;
 }
 
 /* Takes what leaves the waiting runs out of them. */
@@ -174,10 +172,8 @@ static enum status switch_on(struct state *st, struct gt *gt)
 
 static enum status switch_wait(struct state *st, struct gt *gt, const struct skip *b)
 {
-    struct run *r = run_add(&gt->runs, b->queue, b->base, SKIP_SPAN, RUN_WAITING, b->attempt, st->now_ms, b->bits);
-    if (r)
-        r->delivered = b->delivered;
-    return r ? ST_OK : ST_NOMEM;
+    struct run_past past = {b->attempt, b->delivered};
+    return run_add(&gt->runs, b->queue, b->base, SKIP_SPAN, RUN_WAITING, past, st->now_ms, b->bits) ? ST_OK : ST_NOMEM;
 }
 
 static enum status switch_off(struct state *st, struct gt *gt)

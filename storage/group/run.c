@@ -15,7 +15,9 @@ static int run_due_cmp(const struct run *a, const struct run *b)
 {
     if (a->due_ms != b->due_ms)
         return a->due_ms < b->due_ms ? -1 : 1;
-    return run_place_cmp(a, b);
+    int places = run_place_cmp(a, b);
+    uint32_t x = run_since(a->attempt, a->delivered), y = run_since(b->attempt, b->delivered);
+    return places != 0 ? places : (x > y) - (x < y);
 }
 
 RB_GENERATE_STATIC(run_places, run, by_place, run_place_cmp)
@@ -169,7 +171,7 @@ static void run_insert(struct runs *rs, struct run *r)
 }
 
 struct run *run_add(struct runs *rs, uint32_t queue, uint64_t base, uint32_t count, enum run_state state,
-                    uint32_t attempt, int64_t due_ms, const uint64_t *bits)
+                    struct run_past past, int64_t due_ms, const uint64_t *bits)
 {
     assert(count >= 1 && count <= COUNT_MAX);
     struct run *r = run_new(count, bits);
@@ -178,7 +180,8 @@ struct run *run_add(struct runs *rs, uint32_t queue, uint64_t base, uint32_t cou
     r->queue = queue;
     r->base = base;
     r->state = state;
-    r->attempt = r->delivered = attempt;
+    r->attempt = past.attempt;
+    r->delivered = past.delivered;
     r->due_ms = due_ms;
     run_insert(rs, r);
     return r;

@@ -80,10 +80,15 @@ static inline uint32_t run_words(uint32_t count)
     return (count + 63) / 64;
 }
 
-/* Adds a run over [base, base+count), delivered `attempt` times, without a holder. bits: which messages it has; NULL: all
+/* How often the messages of a run were delivered: the number of the last time, and how often since the last SEEK. */
+struct run_past {
+    uint32_t attempt, delivered;
+};
+
+/* Adds a run over [base, base+count), without a holder. bits: which messages it has; NULL: all
  * of them. NULL: no memory. */
 struct run *run_add(struct runs *rs, uint32_t queue, uint64_t base, uint32_t count, enum run_state state,
-                    uint32_t attempt, int64_t due_ms, const uint64_t *bits);
+                    struct run_past past, int64_t due_ms, const uint64_t *bits);
 
 /* Adds a run as its row in the store says; it is counted already. The row has live messages. NULL: no memory. */
 struct run *run_add_stored(struct runs *rs, uint32_t queue, uint64_t base, const struct run_row *row);

@@ -19,7 +19,8 @@ void runs_count(struct runs *rs, struct state *st, uint64_t gt, struct cursor_ro
 
 static struct key run_key(uint64_t gt, const struct run *r, enum run_state state, int64_t due_ms)
 {
-    return state == RUN_LEASED ? key_run(gt, r->queue, r->base) : key_waiting(gt, due_ms, r->queue, r->base);
+    uint32_t since = run_since(r->attempt, r->delivered);
+    return state == RUN_LEASED ? key_run(gt, r->queue, r->base) : key_waiting(gt, due_ms, r->queue, r->base, since);
 }
 
 /* True where the run has a row that must go. */

@@ -3,14 +3,16 @@
 
 static struct wait_place wait_place_of(const struct run *r)
 {
-    return (struct wait_place){r->due_ms, r->queue, r->base};
+    return (struct wait_place){r->due_ms, r->queue, r->base, run_since(r->attempt, r->delivered)};
 }
 
 static bool wait_before(const struct wait_place *a, const struct wait_place *b)
 {
     if (a->due_ms != b->due_ms)
         return a->due_ms < b->due_ms;
-    return a->queue != b->queue ? a->queue < b->queue : a->base < b->base;
+    if (a->queue != b->queue)
+        return a->queue < b->queue;
+    return a->base != b->base ? a->base < b->base : a->since < b->since;
 }
 
 /* True where the first run in memory is the first of all. */
@@ -26,10 +28,11 @@ static enum status waiting_decode(struct slice key, struct slice value, struct w
                                   struct run_row *ret_row)
 {
     const uint8_t *at = key.data + 9;
-    if (key.len != 29 || run_decode(value, ret_row) != ST_OK || ret_row->state != RUN_WAITING ||
-        run_row_empty(ret_row) || ret_row->due_ms != (int64_t)key_read_u64(at))
+    if (key.len != WAITING_KEY_BYTES || run_decode(value, ret_row) != ST_OK || ret_row->state != RUN_WAITING ||
+        run_row_empty(ret_row) || ret_row->due_ms != (int64_t)key_read_u64(at) ||
+        run_since(ret_row->attempt, ret_row->delivered) != key_read_u32(at + 20))
         return ST_BAD;
-    *ret_place = (struct wait_place){ret_row->due_ms, key_read_u32(at + 8), key_read_u64(at + 12)};
+    *ret_place = (struct wait_place){ret_row->due_ms, key_read_u32(at + 8), key_read_u64(at + 12), key_read_u32(at + 20)};
     return ST_OK;
 }
 
@@ -43,7 +46,7 @@ static enum status waiting_add(struct runs *rs, struct slice key, struct slice v
     if (!run_add_stored(rs, place.queue, place.base, &row))
         return ST_NOMEM;
     rs->window_end = place;
-    rs->window_end.base++;
+    rs->window_end.since++;
     return ST_OK;
 }
 
@@ -53,7 +56,7 @@ static enum status waiting_read(struct runs *rs, struct state *st, uint64_t gt)
 {
     struct key all = key_of_id('V', gt), to = key_after(&all);
     const struct wait_place *end = &rs->window_end;
-    struct key from = key_waiting(gt, end->due_ms, end->queue, end->base);
+    struct key from = key_waiting(gt, end->due_ms, end->queue, end->base, end->since);
     struct kv_iter *it = kv_iter_new(st->kv, KV_STATE, NULL, key_slice(&from), key_slice(&to));
     if (!it)
         return ST_NOMEM;
@@ -94,7 +97,7 @@ enum status waiting_all(struct runs *rs, struct state *st, uint64_t gt)
 enum status waiting_visit(struct state *st, uint64_t gt, const struct wait_place *first, waiting_fn *fn, void *arg)
 {
     struct key all = key_of_id('V', gt), to = key_after(&all);
-    struct key from = key_waiting(gt, first->due_ms, first->queue, first->base);
+    struct key from = key_waiting(gt, first->due_ms, first->queue, first->base, first->since);
     struct kv_iter *it = kv_iter_new(st->kv, KV_STATE, NULL, key_slice(&from), key_slice(&to));
     if (!it)
         return ST_NOMEM;

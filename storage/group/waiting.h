@@ -2,7 +2,7 @@
  * waiting.h: the runs of a group that wait for a retry, first due first. They lie on disk; a window of the first ones is
  * in memory.
  *
- *   rows V by place = due, queue, base   ─────────────────────────────────────────────────────►
+ *   rows V by place = due, queue, base, since   ────────────────────────────────────────────────►
  *            │ window, at most WAIT_WINDOW_RUNS between commit groups │ on disk only
  *            first                                               window_end
  *

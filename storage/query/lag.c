@@ -284,7 +284,8 @@ static bool lag_runs_place(const struct lag_reader *lr, char kind, uint32_t *ret
         return false;
     struct slice key = kv_iter_key(lr->runs);
     size_t at = kind == 'V' ? 17 : 9; /* a due time stands before the place of a V row */
-    if (key.len != (kind == 'Z' ? SKIPPED_KEY_BYTES : at + 12) || key.data[0] != (uint8_t)kind || key_read_u64(key.data + 1) != lr->st.row.id)
+    size_t len = kind == 'Z' ? SKIPPED_KEY_BYTES : kind == 'V' ? WAITING_KEY_BYTES : at + 12;
+    if (key.len != len || key.data[0] != (uint8_t)kind || key_read_u64(key.data + 1) != lr->st.row.id)
         return false;
     *ret_queue = key_read_u32(key.data + at);
     *ret_base = key_read_u64(key.data + at + 4);

@@ -246,12 +246,48 @@ static void many_queues(void **state)
     shell_expect(s, "[t:0:0#2=m]", "POP g t");
 }
 
+/* What waits from before a SEEK of its queue, and means nothing any more, is in nobody's way: the same message may wait until
+ * the same time. */
+static void waits_until_the_same_time(void **state)
+{
+    struct shell *s = *state;
+    for (int window = 0; window < 3; window++) {
+        shell_do(s, "TOPIC CREATE t%d QUEUES 2", window);
+        shell_do(s, "GROUP CREATE g t%d", window);
+        for (int i = 0; i < 6; i++)
+            shell_do(s, "SEND t%d m%d QUEUE 0", window, i);
+        s->st->wait_window = 1 + (uint32_t)window;
+        shell_do(s, "POP g t%d COUNT 6", window);
+        shell_expect(s, "OK", "NACK g t%d:0:2#1 DELAY 300", window);
+        shell_expect(s, "OK", "NACK g t%d:0:1#1 DELAY 300", window);
+        shell_expect(s, "OK", "GROUP SEEK g t%d QUEUE 0 OFFSET 0", window);
+        shell_do(s, "POP g t%d COUNT 6", window);
+        shell_expect(s, "OK", "NACK g t%d:0:0#2 DELAY 300", window);
+        shell_expect(s, "OK", "NACK g t%d:0:1#2 DELAY 300", window);
+        shell_expect(s, "OK", "NACK g t%d:0:2#2 DELAY 300", window);
+        shell_expect(s, "3", "ACK g t%d:0:3#2 t%d:0:4#2 t%d:0:5#2", window, window, window);
+        const char *said = strstr(shell_do(s, "LAG g"), window == 0 ? "topic:t0" : window == 1 ? "topic:t1" : "topic:t2");
+        assert_int_equal(shell_field(said, "delayed"), 3);
+        shell_reload(s);
+        s->st->wait_window = 1 + (uint32_t)window;
+        shell_pass(s, 300);
+        char want[100];
+        (void)snprintf(want, sizeof(want), "[t%d:0:0#3=m0 t%d:0:1#3=m1 t%d:0:2#3=m2]", window, window, window);
+        assert_string_equal(shell_do(s, "POP g t%d COUNT 9", window), want);
+        shell_expect(s, "3", "ACK g t%d:0:0-2#3", window);
+        assert_int_equal(shell_rows(s, 'V'), 0);
+        shell_pass(s, 60000);
+        shell_expect(s, "[]", "POP g t%d", window);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {SHELL_TEST(back_and_forth), SHELL_TEST(beyond_either_end), SHELL_TEST(by_time),
                                        SHELL_TEST(within_a_group), SHELL_TEST(attempts_count_anew),
                                        SHELL_TEST(waiting_of_one_queue), SHELL_TEST(waiting_of_all_queues),
                                        SHELL_TEST(dry_run), SHELL_TEST(never_popped),
-                                       SHELL_TEST(numbers_outlive_the_group), SHELL_TEST(switched_off_behind_a_seek), SHELL_TEST(many_queues)};
+                                       SHELL_TEST(numbers_outlive_the_group), SHELL_TEST(switched_off_behind_a_seek), SHELL_TEST(many_queues),
+                                       SHELL_TEST(waits_until_the_same_time)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,8 +32,8 @@ static void golden(void **state)
     KEY_IS(key_cgroup(SLICE_LIT("g")), 'S', 'g');
     KEY_IS(key_cursor(0xff00), 'C', 0, 0, 0, 0, 0, 0, 0xff, 0);
     KEY_IS(key_run(7, 1, 0x0203), 'R', 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 2, 3);
-    KEY_IS(key_waiting(7, 258, 1, 0x0203), 'V', 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 1, 0, 0, 0, 0,
-           0, 0, 2, 3);
+    KEY_IS(key_waiting(7, 258, 1, 0x0203, 1), 'V', 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 1, 0, 0, 0, 0,
+           0, 0, 2, 3, 0, 0, 0, 1);
     KEY_IS(key_skipped(7, 1, 1000, 3, 2), 'Z', 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 3, 0xe8, 0, 0, 0, 3, 0,
            0, 0, 2);
     KEY_IS(key_txn(UINT64_C(1) << 32), 'X', 0, 0, 0, 1, 0, 0, 0, 0);
@@ -69,7 +69,7 @@ static void kinds_have_letters_of_their_own(void **state)
     struct slice n = SLICE_LIT("n");
     const struct key kinds[] = {
         key_meta(), key_topic(n), key_group(n, n), key_topic_group(1, n), key_cgroup(n), key_cursor(1), key_run(1, 0, 0),
-        key_waiting(1, 0, 0, 0), key_skipped(1, 0, 0, 0, 0), key_txn(1), key_outcome(1), key_txn_message(1, 0), key_check(n, 0, 1), key_pending(n, 1),
+        key_waiting(1, 0, 0, 0, 0), key_skipped(1, 0, 0, 0, 0), key_txn(1), key_outcome(1), key_txn_message(1, 0), key_check(n, 0, 1), key_pending(n, 1),
         key_pgroup(n), key_user(n), key_pgroup_open(n), key_dedup(1, 'S', n), key_dedup_half(n, n), key_index(1, 0, 0, 0, 0),
         key_directory(1, 0, 0), key_expiry(1, 0, 0), key_delayed(1, 0, 0), key_token(1), key_attempts(0),
         key_timer(1, 0, n), key_removed(1, 0, 0), key_class(1, 0, 0, 0)};

@@ -74,7 +74,7 @@ static void add(struct fixture *f)
         bits[i] = prng_next(&f->p) | prng_next(&f->p);
     bits[0] |= 1;
     bool all = prng_below(&f->p, 2);
-    struct run *r = run_add(&f->rs, q, f->next[q], count, RUN_LEASED, 1, (int64_t)prng_below(&f->p, 50),
+    struct run *r = run_add(&f->rs, q, f->next[q], count, RUN_LEASED, (struct run_past){1, 1}, (int64_t)prng_below(&f->p, 50),
                             all ? NULL : bits);
     assert_non_null(r);
     f->next[q] += count;
@@ -153,7 +153,7 @@ static void take_waiting(struct fixture *f)
         assert_int_equal(run_drop_before(&f->rs, r, base + n), ST_OK);
     if (live == 0)
         return;
-    r = run_add(&f->rs, queue, base, n, RUN_LEASED, attempt + 1, (int64_t)prng_below(&f->p, 50), bits);
+    r = run_add(&f->rs, queue, base, n, RUN_LEASED, (struct run_past){attempt + 1, attempt + 1}, (int64_t)prng_below(&f->p, 50), bits);
     assert_non_null(r);
     set_cells(f, r);
 }
@@ -216,12 +216,12 @@ static void split_off_nothing(void **state)
     struct runs rs;
     uint64_t only_first[2] = {1, 0};
     runs_init(&rs);
-    struct run *r = run_add(&rs, 0, 10, 100, RUN_LEASED, 1, 5, only_first);
+    struct run *r = run_add(&rs, 0, 10, 100, RUN_LEASED, (struct run_past){1, 1}, 5, only_first);
     assert_null(run_split(&rs, r, 11));
     r = run_find(&rs, 0, 10);
     assert_true(r && r->count == 1 && rs.leased_runs == 1);
     uint64_t only_third = 4;
-    r = run_add(&rs, 0, 200, 3, RUN_LEASED, 1, 5, &only_third);
+    r = run_add(&rs, 0, 200, 3, RUN_LEASED, (struct run_past){1, 1}, 5, &only_third);
     r = run_split(&rs, r, 202);
     assert_true(r && r->base == 202 && r->live == 1 && rs.leased_runs == 2);
     runs_fini(&rs);
@@ -235,8 +235,8 @@ static void neighbours_wait_together(void **state)
     shell_start(&f.s);
     runs_init(&f.rs);
     f.next[0] = COUNT_MAX + 1;
-    assert_non_null(run_add(&f.rs, 0, 0, COUNT_MAX, RUN_LEASED, 1, 5, NULL));
-    assert_non_null(run_add(&f.rs, 0, COUNT_MAX, 1, RUN_LEASED, 1, 5, NULL));
+    assert_non_null(run_add(&f.rs, 0, 0, COUNT_MAX, RUN_LEASED, (struct run_past){1, 1}, 5, NULL));
+    assert_non_null(run_add(&f.rs, 0, COUNT_MAX, 1, RUN_LEASED, (struct run_past){1, 1}, 5, NULL));
     for (uint64_t i = 0; i <= COUNT_MAX; i++) {
         uint64_t at = i * 5 % (COUNT_MAX + 1); /* in any order */
         struct run *r = run_isolate(&f.rs, run_find(&f.rs, 0, at), at);
@@ -245,7 +245,7 @@ static void neighbours_wait_together(void **state)
     assert_true(f.rs.n_waiting == COUNT_MAX + 1 && f.rs.waiting_runs == 2 && f.rs.leased_runs == 0);
     runs_flush(&f.rs, f.s.st, GT);
     /* Those of the next group do not join them: this may not depend on what is in memory. */
-    struct run *r = run_add(&f.rs, 0, COUNT_MAX + 1, 1, RUN_LEASED, 1, 5, NULL);
+    struct run *r = run_add(&f.rs, 0, COUNT_MAX + 1, 1, RUN_LEASED, (struct run_past){1, 1}, 5, NULL);
     assert_int_equal(run_wait(&f.rs, r, 1, 70), ST_OK);
     assert_int_equal(f.rs.waiting_runs, 3);
     runs_fini(&f.rs);
@@ -264,7 +264,7 @@ static void damaged_rows(void **state)
     runs_init(&rs);
     static struct cursor_row row = {.n_queues = 1, .next = {9}, .back = {8}, .leased = 1, .leased_runs = 1,
                                     .waiting = 1, .waiting_runs = 1};
-    struct key key = key_run(GT, 0, 1), waiting = key_waiting(GT, 5, 0, 1);
+    struct key key = key_run(GT, 0, 1), waiting = key_waiting(GT, 5, 0, 1, 0);
     static const uint8_t no_live[] = {1, 1, 1, 1, 5, 0, 0, 0, 0, 0, 0, 0, 0};
     struct slice bad[BAD_ROWS] = {SLICE_LIT(""), SLICE_LIT("\x02"), slice_of(no_live, sizeof(no_live))};
     for (size_t i = 0; i < BAD_ROWS; i++) {
