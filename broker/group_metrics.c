@@ -14,7 +14,7 @@
 #include "protocol/base/reply.h"
 #include "storage/query.h"
 
-enum lag_field { LAG_READY, LAG_INFLIGHT, LAG_DELAYED, LAG_DEAD, LAG_LAG, LAG_OLDEST_MS, LAG_FIELDS };
+enum lag_field { LAG_READY, LAG_INFLIGHT, LAG_DELAYED, LAG_DEAD, LAG_LAG, LAG_OLDEST_MS, LAG_UNEXAMINED, LAG_FIELDS };
 
 static const struct lag_metric {
     const char *field, *name, *help;
@@ -26,6 +26,8 @@ static const struct lag_metric {
     [LAG_LAG] = {"lag", "halfmq_group_lag_messages", "Messages not acknowledged yet."},
     [LAG_OLDEST_MS] = {"oldest_ms", "halfmq_group_oldest_age_seconds",
                        "Age of the oldest message not acknowledged yet."},
+    [LAG_UNEXAMINED] = {"unexamined", "halfmq_group_unexamined_messages",
+                        "Messages behind those that a FILTER was asked about for the other figures: more of them may match."},
 };
 
 struct group_metrics {

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "storage/query/base/kept.h"
-#include "storage/query/lag_fresh.h"
+#include "storage/query/lag_where.h"
 
 enum lag_phase { PHASE_BEGIN, PHASE_FRESH, PHASE_LEASED, PHASE_WAITING, PHASE_SKIPPED };
 
@@ -50,6 +50,7 @@ void lag_pause(struct lag_reader *lr)
 {
     kv_iter_free(lr->runs);
     lr->runs = NULL;
+    lag_where_pause(&lr->fresh);
     lag_topics_pause(&lr->topics);
 }
 
@@ -204,6 +205,7 @@ static enum status lag_by_columns(struct view *v, struct lag_reader *lr, struct 
     struct lag_fresh *f = &lr->fresh;
     enum status s = ST_OK;
     if (!lr->fresh_begun) {
+        lag_where_pause(f);
         *f = (struct lag_fresh){.of_class = lr->of_class, .at = UINT64_MAX, .oldest_ms = INT64_MAX};
         s = lag_fresh_cursors(v, t, &st->row, lr->of_class);
         lr->fresh_begun = s == ST_OK;
@@ -213,10 +215,12 @@ static enum status lag_by_columns(struct view *v, struct lag_reader *lr, struct 
     for (; s == ST_OK && lr->queue < t->n_queues; lr->queue += s == ST_OK) {
         f->queue = lr->queue;
         f->next = lr->queue < st->cursor.n_queues ? st->cursor.next[lr->queue] : 0;
-        s = v->budget > 0 ? lag_fresh_queue(v, &lr->topics, f) : ST_BUSY;
+        bool where = st->row.filter_kind == FILTER_WHERE;
+        s = v->budget <= 0 ? ST_BUSY : where ? lag_where_queue(v, &lr->topics, f) : lag_fresh_queue(v, &lr->topics, f);
     }
     if (s != ST_OK)
         return s;
+    lag_where_pause(f);
     st->lag.ready += f->ready;
     st->lag.unexamined = f->unexamined;
     st->lag.by_messages = lag_fresh_walks(t, &st->row);

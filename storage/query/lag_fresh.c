@@ -30,17 +30,6 @@ enum status lag_fresh_cursors(struct view *v, const struct lag_topic *t, const s
     return s;
 }
 
-/* Where the cursor of a class is in the queue at work, or of the default one. An ordered group has one for all, and passes
- * what it has delivered before it was ordered (storage/group/ranked.h). */
-static uint64_t fresh_cursor(const struct lag_fresh *f, const struct lag_queue *q, uint8_t class)
-{
-    bool ordered = f->row->flags & GROUP_ORDERED, by_class = lag_ranked(f->t, f->row);
-    uint64_t next = f->next, own = by_class ? f->of_class[class][f->queue] : 0;
-    if (by_class && (ordered ? own > next : class != MESSAGE_PRIORITY_DEFAULT))
-        next = own;
-    return next > q->first ? next : q->first;
-}
-
 static void lag_fresh_oldest(struct lag_fresh *f, int64_t stored_ms)
 {
     f->oldest_ms = stored_ms < f->oldest_ms ? stored_ms : f->oldest_ms;
@@ -103,12 +92,12 @@ static enum status fresh_class_before(struct view *v, struct lag_topics *ts, con
 static enum status fresh_class(struct view *v, struct lag_topics *ts, struct lag_fresh *f, const struct lag_queue *q,
                              uint8_t class, uint64_t *ret_behind)
 {
-    uint64_t all = 0, delivered = 0, passed = 0, next = fresh_cursor(f, q, class);
+    uint64_t all = 0, delivered = 0, passed = 0, next = lag_fresh_from(f, q, class);
     enum status s = fresh_class_before(v, ts, f, class, UINT64_MAX, &all);
     if (s == ST_OK)
         s = fresh_class_before(v, ts, f, class, next, &delivered);
     if (s == ST_OK)
-        s = fresh_class_before(v, ts, f, class, fresh_cursor(f, q, MESSAGE_PRIORITY_DEFAULT), &passed);
+        s = fresh_class_before(v, ts, f, class, lag_fresh_from(f, q, MESSAGE_PRIORITY_DEFAULT), &passed);
     if (s != ST_OK)
         return s;
     *ret_behind = all > passed ? all - passed : 0;
@@ -123,7 +112,7 @@ static enum status fresh_class(struct view *v, struct lag_topics *ts, struct lag
 static enum status fresh_classes_queue(struct view *v, struct lag_topics *ts, struct lag_fresh *f)
 {
     const struct lag_queue *q = lag_queue_of(ts, f->t, f->queue);
-    uint64_t next = fresh_cursor(f, q, MESSAGE_PRIORITY_DEFAULT), others = 0, ready = f->ready;
+    uint64_t next = lag_fresh_from(f, q, MESSAGE_PRIORITY_DEFAULT), others = 0, ready = f->ready;
     enum status s = ST_OK;
     if (v->budget <= 0)
         return ST_BUSY;
@@ -155,7 +144,7 @@ static uint64_t fresh_wanted(const struct lag_fresh *f, const struct lag_queue *
 {
     uint64_t n = 0, next[CLASSES_MAX];
     for (uint8_t k = 0; k < CLASSES_MAX; k++)
-        next[k] = fresh_cursor(f, q, k);
+        next[k] = lag_fresh_from(f, q, k);
     memset(bits, 0, (info->count + 63) / 64 * sizeof(*bits));
     for (uint32_t i = 0; i < info->count; i++) {
         uint32_t tag = tags ? columns_tag(c, i) : 0;
@@ -197,7 +186,7 @@ static uint64_t fresh_walk_from(const struct lag_fresh *f, const struct lag_queu
     uint64_t from = UINT64_MAX;
     for (uint8_t c = 0; c < CLASSES_MAX; c++) {
         bool there = c == MESSAGE_PRIORITY_DEFAULT || f->t->classes & (1U << c);
-        uint64_t next = fresh_cursor(f, q, c);
+        uint64_t next = lag_fresh_from(f, q, c);
         from = there && next < from ? next : from;
     }
     return from;
@@ -230,11 +219,5 @@ static enum status fresh_walk_queue(struct view *v, struct lag_topics *ts, struc
 
 enum status lag_fresh_queue(struct view *v, struct lag_topics *ts, struct lag_fresh *f)
 {
-    const struct lag_queue *q = lag_queue_of(ts, f->t, f->queue);
-    if (f->row->filter_kind == FILTER_WHERE) {
-        uint64_t next = fresh_cursor(f, q, MESSAGE_PRIORITY_DEFAULT);
-        f->unexamined += next < q->end ? q->end - next : 0;
-        return ST_OK;
-    }
     return lag_fresh_walks(f->t, f->row) ? fresh_walk_queue(v, ts, f) : fresh_classes_queue(v, ts, f);
 }

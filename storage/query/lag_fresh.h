@@ -4,7 +4,7 @@
  *
  *   FILTER TAG      the columns of the records say who matches, one message after the other. A group has so many looked at
  *                   in one LAG (LAG_EXAMINED_MAX); how many are behind that, `unexamined` says
- *   FILTER WHERE    only POP evaluates it: all are unexamined
+ *   FILTER WHERE    messages are read, and the filter is asked of them (lag_where.h), as far as that takes some milliseconds
  *   priorities      each class has a cursor of its own, and rows F count its messages: what is behind the cursor is a
  *                   difference. In topics that have messages with a TTL, too, messages are looked at as for FILTER TAG
  */
@@ -26,6 +26,8 @@ struct lag_fresh {
     uint64_t (*of_class)[QUEUES_MAX]; /* its cursors for classes; not looked at where the group is not ranked */
     uint64_t ready, unexamined;       /* of all queues so far */
     int64_t oldest_ms;
+    struct filter *filter; /* FILTER WHERE, while a step lasts, or NULL */
+    uint64_t where_work;   /* what was spent on it, as where.work */
 };
 
 /* Does the group take messages of the topic by their priority, or, where it is ORDERED, did it so before? */
@@ -44,6 +46,17 @@ static inline bool lag_fresh_needed(const struct lag_topic *t, const struct grou
 static inline bool lag_fresh_walks(const struct lag_topic *t, const struct group_row *row)
 {
     return row->filter_kind != FILTER_NONE || (lag_ranked(t, row) && t->flags & TOPIC_HAS_TTL);
+}
+
+/* Where the cursor of a class is in the queue at work, or of the default one. An ordered group has one for all, and passes
+ * what it has delivered before it was ordered (storage/group/ranked.h). */
+static inline uint64_t lag_fresh_from(const struct lag_fresh *f, const struct lag_queue *q, uint8_t class)
+{
+    bool ordered = f->row->flags & GROUP_ORDERED, by_class = lag_ranked(f->t, f->row);
+    uint64_t next = f->next, own = by_class ? f->of_class[class][f->queue] : 0;
+    if (by_class && (ordered ? own > next : class != MESSAGE_PRIORITY_DEFAULT))
+        next = own;
+    return next > q->first ? next : q->first;
 }
 
 /* Reads the cursors for the topic's classes. */

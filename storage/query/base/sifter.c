@@ -195,12 +195,11 @@ static bool sifter_full(const struct sifter *s)
     return s->range_left == 0 || s->matched + s->range_matched >= s->count;
 }
 
-static bool sifter_put(void *arg, bool matches, int64_t stored_ms)
+static bool sifter_put(void *arg, const struct where_seen *seen)
 {
     struct sifter *s = arg;
-    (void)stored_ms;
-    sift_range_add(&s->found, s->range_at, matches);
-    s->range_matched += matches;
+    sift_range_add(&s->found, s->range_at, seen->matches);
+    s->range_matched += seen->matches;
     s->range_left--;
     s->examined++;
     return !sifter_full(s);

@@ -25,10 +25,13 @@ static enum status where_record(struct where *w, struct slice record, const stru
         uint64_t work = WORK_MESSAGE + record_bytes(record, h, i).len / WORK_BYTES;
         if (record_message(record, h, i, &m) != ST_OK)
             return ST_DAMAGED;
-        bool matches = filter_matches(w->filter, &subject, &work);
+        struct where_seen seen = {.matches = filter_matches(w->filter, &subject, &work),
+                                  .class = m.fields & MSG_PRIORITY ? m.priority : MESSAGE_PRIORITY_DEFAULT,
+                                  .offset = w->at++,
+                                  .stored_ms = h->stored_ms,
+                                  .expires_ms = m.fields & MSG_TTL ? m.expires_ms : INT64_MAX};
         where_spend(w, work);
-        w->at++;
-        *wants = w->put(w->arg, matches, h->stored_ms);
+        *wants = w->put(w->arg, &seen);
     }
     return ST_OK;
 }
@@ -40,8 +43,12 @@ static enum status where_lost(struct where *w, struct view *v, bool *wants)
     where_spend(w, WORK_OPEN);
     if (s != ST_DAMAGED)
         return s;
-    for (; *wants && w->at <= last && w->at < w->end; w->at++)
-        *wants = w->put(w->arg, true, INT64_MAX);
+    struct where_seen seen = {
+        .matches = true, .class = MESSAGE_PRIORITY_DEFAULT, .stored_ms = INT64_MAX, .expires_ms = INT64_MAX};
+    for (; *wants && w->at <= last && w->at < w->end; w->at++) {
+        seen.offset = w->at;
+        *wants = w->put(w->arg, &seen);
+    }
     return ST_OK;
 }
 

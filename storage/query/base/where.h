@@ -8,14 +8,22 @@
 #include "protocol/filter/filter.h"
 #include "storage/query/base/view.h"
 
+/* What was asked about. */
+struct where_seen {
+    bool matches;
+    uint8_t class; /* its PRIORITY */
+    uint64_t offset;
+    int64_t stored_ms, expires_ms; /* INT64_MAX where it cannot be read; INT64_MAX: never */
+};
+
 struct where {
     const struct filter *filter;
     struct slice topic; /* the name of v->topic */
     uint32_t queue;
     uint64_t at, end; /* of the next message; where the queue, or what is asked for, ends */
     uint64_t work;    /* counts down: of filter_matches, about 50 ns each */
-    /* Is given each message. Returns false when it wants no more. stored_ms: INT64_MAX where it cannot be read. */
-    bool (*put)(void *arg, bool matches, int64_t stored_ms);
+    /* Is given each message. Returns false when it wants no more. */
+    bool (*put)(void *arg, const struct where_seen *seen);
     void *arg;
 };
 

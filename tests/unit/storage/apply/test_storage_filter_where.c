@@ -262,6 +262,61 @@ static void damaged_ones(void **state)
     expect(s, "[t:0:3#2=d]", "POP g t COUNT 9");
 }
 
+static void lag_is(struct shell *s, int64_t ready, int64_t unexamined)
+{
+    const char *said = shell_do(s, "LAG g");
+    assert_int_equal(shell_field(said, "ready"), ready);
+    assert_int_equal(shell_field(said, "lag"), ready + shell_field(said, "inflight"));
+    assert_int_equal(shell_field(said, "unexamined"), unexamined);
+}
+
+/* LAG asks the filter, too, of messages that no POP has looked at. */
+static void lag_counts_matches(void **state)
+{
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t QUEUES 2");
+    shell_do(s, "GROUP CREATE g t FILTER WHERE \"n > 5\"");
+    lag_is(s, 0, 0);
+    for (int i = 0; i < 12; i++)
+        shell_do(s, "SEND t m%d QUEUE %d PROP n %d", i, i % 2, i);
+    lag_is(s, 6, 0);
+    s->now_ms += 1000;
+    assert_int_equal(shell_field(shell_do(s, "LAG g"), "oldest_ms"), 1000);
+    shell_do(s, "SEND t short QUEUE 0 PROP n 9 TTL 1s");
+    lag_is(s, 7, 0);
+    s->now_ms += 1000;
+    lag_is(s, 6, 0);
+    shell_do(s, "SEND t high QUEUE 1 PROP n 9 PRIORITY 9");
+    shell_do(s, "SEND t low QUEUE 1 PROP n 1 PRIORITY 9");
+    lag_is(s, 7, 0);
+    expect(s, "[t:1:6#1=high t:0:3#1=m6]", "POP g t COUNT 2");
+    lag_is(s, 5, 0); /* what went ahead is not counted again */
+    shell_reopen(s);
+    lag_is(s, 5, 0);
+    shell_do(s, "GROUP SET g t FILTER WHERE \"n < 8\"");
+    lag_is(s, 1, 0); /* m7: low was passed already, and m6 is leased */
+}
+
+/* One LAG reads no more than so many: the others are unexamined, until POP has passed the first ones. */
+static void lag_reads_so_many(void **state)
+{
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t QUEUES 2");
+    shell_do(s, "GROUP CREATE g t FILTER WHERE \"tag = 'x'\"");
+    for (int i = 0; i < 30000; i++) {
+        (void)shell_add(s, "SEND t m QUEUE %d TAG %s", i % 2, i % 10000 == 9999 ? "x" : "y");
+        if (i % 1000 == 999)
+            assert_true(shell_write(s));
+    }
+    const char *said = shell_do(s, "LAG g");
+    int64_t ready = shell_field(said, "ready"), unexamined = shell_field(said, "unexamined");
+    assert_in_range(ready, 0, 2);
+    assert_in_range(unexamined, 10000, 25000);
+    expect(s, "[t:1:4999#1=m t:1:9999#1=m]", "POP g t COUNT 2");
+    said = shell_do(s, "LAG g");
+    assert_true(shell_field(said, "unexamined") < unexamined);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -269,6 +324,8 @@ int main(void)
         SHELL_TEST(two_consumers_race), SHELL_TEST(too_late), SHELL_TEST(another_version),
         SHELL_TEST(malformed_sifts), SHELL_TEST(bounded_steps), SHELL_TEST(expired_ones),
         SHELL_TEST(damaged_ones),
+        SHELL_TEST(lag_counts_matches),
+        SHELL_TEST(lag_reads_so_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
