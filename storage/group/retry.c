@@ -2,9 +2,12 @@
 #include "storage/group/retry.h"
 
 #include "storage/group/order.h"
+#include "storage/group/verdict.h"
+#include "storage/model/log.h"
 #include "storage/model/removal.h"
 
 #define TRIM_MAX 2000 /* messages */
+#define CLASS_LOOKS_MAX 64 /* look-ups for the first message of a class: each of them goes over many records */
 
 struct slice retry_topic_name(struct slice group, uint8_t *out)
 {
@@ -85,22 +88,64 @@ enum status retry_need(struct state *st, const struct stamp *stamp, struct slice
     return ST_OK;
 }
 
-/* Are there messages before the cursor that no leased run has? Those that wait for a retry are found by their due times
- * only, and those that ORDER or PRIORITY has put off are not looked for either. */
+/* Are there messages before the cursors that no leased run has? Those that wait for a retry are found by their due times
+ * only, and those that ORDER has put off are not looked for either. */
 static bool retry_has_others(const struct gt *gt)
 {
-    return gt->runs.waiting_runs || (gt->order && gt->order->skips.n > 0) || gt->topic->classes;
+    return gt->runs.waiting_runs || (gt->order && gt->order->skips.n > 0);
 }
 
-/* Where the group's first message is that it may still need. */
-static uint64_t retry_first(struct gt *gt)
+/* The first message of the class that the group never got: behind its cursor there may be none for long. *ret_first: the end
+ * of the queue where there is none at all. ST_BUSY: nobody knows yet; ST_IO, ST_DAMAGED, ST_NOMEM. */
+static enum status retry_first_of(struct state *st, struct gt *gt, uint8_t class, uint64_t *ret_first)
+{
+    const struct queue *q = &gt->topic->queues[0];
+    uint64_t at = gt->lanes->of[class][0].next;
+    for (int i = 0; i < CLASS_LOOKS_MAX; i++) {
+        struct record_info info;
+        struct judge j;
+        enum status s = at < q->end ? log_class_find(st, gt->topic, 0, class, at, &at, &info) : ST_GONE;
+        *ret_first = q->end;
+        if (s != ST_OK)
+            return s == ST_GONE ? ST_OK : s;
+        uint64_t end = info.base + info.count;
+        s = info.classes & (1U << class) ? judge_begin(&j, st, gt, 0, &info) : ST_OK;
+        if (s != ST_OK)
+            return s;
+        *ret_first = info.classes & (1U << class) ? judge_seek(&j, class, at, end) : end;
+        if (*ret_first < end)
+            return ST_OK;
+        at = end;
+    }
+    return ST_BUSY;
+}
+
+/* Where all messages before were delivered. */
+static enum status retry_undelivered(struct state *st, struct gt *gt, uint64_t *ret_first)
+{
+    *ret_first = gt->queues[0].next;
+    enum status s = ranked(gt) ? ranked_load(st, gt, false) : ST_OK;
+    for (uint8_t c = 0; ranked(gt) && c < CLASSES_MAX && s == ST_OK; c++) {
+        uint64_t first = UINT64_MAX;
+        if (gt->topic->classes & (1U << c) && c != MESSAGE_PRIORITY_DEFAULT)
+            s = retry_first_of(st, gt, c, &first);
+        *ret_first = first < *ret_first ? first : *ret_first;
+    }
+    return s;
+}
+
+/* Where the group's first message is that it may still need. Where that is not known, nothing is deleted now. */
+static uint64_t retry_first(struct state *st, struct gt *gt)
 {
     const struct run *leased = run_from_queue(&gt->runs, 0);
-    if (retry_has_others(gt))
+    uint64_t first = 0;
+    enum status s = retry_has_others(gt) ? ST_BUSY : retry_undelivered(st, gt, &first);
+    st->sick = st->sick || s == ST_NOMEM;
+    if (s != ST_OK)
         return gt->topic->queues[0].floor;
-    if (!leased)
-        return gt->queues[0].next;
-    uint64_t first = leased->base;
+    if (!leased || leased->base >= first)
+        return first;
+    first = leased->base;
     while (!gt->runs.overlap && !run_has(leased, first))
         first++;
     return first;
@@ -109,7 +154,7 @@ static uint64_t retry_first(struct gt *gt)
 void retry_trim(struct state *st, struct gt *gt)
 {
     struct removal r;
-    uint64_t to = retry_first(gt);
+    uint64_t to = retry_first(st, gt);
     removal_begin(&r, st, gt->topic, 0);
     if (to <= r.floor)
         return;

@@ -375,6 +375,44 @@ static void damaged(void **state)
     shell_expect(s, "1", "DLQ REDRIVE g");
 }
 
+/* Makes three letters with priorities, redrives them, and pops them. */
+static void three_redriven(struct shell *s, int i)
+{
+    for (int k = 0; k < 3; k++) {
+        int n = 3 * i + k;
+        shell_do(s, "SEND t m%d PRIORITY %d", n, i < 2 ? n : 4);
+        shell_do(s, "POP g t");
+        shell_expect(s, "OK", "REJECT g t:0:%d#1", n);
+    }
+    shell_expect(s, "3", "DLQ REDRIVE g");
+    shell_do(s, "POP g t COUNT 3");
+}
+
+static int64_t redriven_kept(struct shell *s)
+{
+    return shell_field(shell_do(s, "TOPIC INFO %%RETRY%%g"), "messages");
+}
+
+/* What was redriven and acknowledged is deleted by the next REDRIVE, whatever PRIORITY it had; what is still out is not. */
+static void priorities_do_not_pile_up(void **state)
+{
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
+    shell_do(s, "GROUP CREATE g t");
+    for (int i = 0; i < 20; i++) {
+        three_redriven(s, i);
+        assert_int_equal(redriven_kept(s), 3);
+        shell_expect(s, "3", "ACK g %%RETRY%%g:0:%d#1 %%RETRY%%g:0:%d#1 %%RETRY%%g:0:%d#1", 3 * i, 3 * i + 1, 3 * i + 2);
+        if (i % 7 == 3)
+            shell_reopen(s);
+    }
+    three_redriven(s, 20);
+    shell_expect(s, "2", "ACK g %%RETRY%%g:0:61#1 %%RETRY%%g:0:62#1");
+    three_redriven(s, 21);
+    assert_int_equal(redriven_kept(s), 6);
+    shell_expect(s, "1", "ACK g %%RETRY%%g:0:60#1");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -382,6 +420,7 @@ int main(void)
         SHELL_TEST(refused),      SHELL_TEST(purged),            SHELL_TEST(in_one_group), SHELL_TEST(in_bounded_steps),
         SHELL_TEST(trimmed),      SHELL_TEST(gone_with_the_group), SHELL_TEST(topics_deleted),
         SHELL_TEST(with_other_topics), SHELL_TEST(damaged), SHELL_TEST(limited), SHELL_TEST(ordered),
+        SHELL_TEST(priorities_do_not_pile_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
