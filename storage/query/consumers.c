@@ -77,15 +77,18 @@ static void consumers_put_facts(struct buf *r, const struct query_client *who)
         reply_null(r);
 }
 
-enum status consumers_put(struct view *v, uint64_t gt, struct buf *r)
+enum status consumers_put(struct view *v, uint64_t gt, struct buf *r, uint64_t *ret_leased)
 {
     struct consumers c = {.n = 0};
     enum status s = consumers_read(v, gt, &c);
     if (s != ST_OK)
         return s;
     struct query_client facts[CONSUMERS_MAX] = {{.id = 0}};
-    for (uint32_t i = 0; i < c.n; i++)
+    *ret_leased = 0;
+    for (uint32_t i = 0; i < c.n; i++) {
         facts[i].id = c.all[i].holder;
+        *ret_leased += c.all[i].leased;
+    }
     if (v->clients && c.n)
         v->clients(v->clients_arg, facts, c.n);
     reply_array(r, c.n);

@@ -10,8 +10,8 @@
 #define CONSUMERS_RUNS_MAX 2000 /* leased runs that are looked at */
 #define CONSUMERS_MAX QUERY_CLIENTS_MAX /* connections that are listed */
 
-/* Appends an array of maps (connection, user, name, leased, lease_until, last_seen) to r. What it reads it takes from v->budget. ST_IO, ST_NOMEM,
- * ST_DAMAGED: nothing was appended. */
-enum status consumers_put(struct view *v, uint64_t gt, struct buf *r) MUST_CHECK;
+/* Appends an array of maps (connection, user, name, leased, lease_until, last_seen) to r. *ret_leased: how many
+ * messages they have. What it reads it takes from v->budget. ST_IO, ST_NOMEM, ST_DAMAGED: nothing was appended. */
+enum status consumers_put(struct view *v, uint64_t gt, struct buf *r, uint64_t *ret_leased) MUST_CHECK;
 
 #endif

@@ -22,7 +22,7 @@ static void group_put_lag(struct view *v, struct buf *r, const struct standing *
         reply_field_int(r, "unexamined", (int64_t)lag->unexamined);
 }
 
-#define GROUP_INFO_FIELDS 13 /* beside those of LAG */
+#define GROUP_INFO_FIELDS 14 /* beside those of LAG */
 
 /* How the group chooses messages, and what holds it back. */
 static void group_put_choice(struct buf *r, const struct group_row *row, bool paused)
@@ -77,6 +77,7 @@ static void group_put_settings(struct buf *r, const struct group_row *row)
 static enum status group_put(struct view *v, struct buf *r, const struct standing *st, bool info)
 {
     bool paused = false;
+    uint64_t listed = 0, leased = st->lag.inflight;
     size_t before = r->len;
     enum status s = info ? group_is_paused(v, st, &paused) : ST_OK;
     if (s != ST_OK)
@@ -89,7 +90,8 @@ static enum status group_put(struct view *v, struct buf *r, const struct standin
     group_put_choice(r, &st->row, paused);
     group_put_held(r, v, st, paused);
     reply_bulk_str(r, "consumers");
-    s = consumers_put(v, st->row.id, r);
+    s = consumers_put(v, st->row.id, r, &listed);
+    reply_field_int(r, "unlisted", leased > listed ? (int64_t)(leased - listed) : 0);
     if (s != ST_OK)
         r->len = before;
     return s;
