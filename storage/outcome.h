@@ -44,7 +44,8 @@ struct outcome {
     int64_t popped_ms;     /* when they were leased */
     bool by_class;         /* POP: some topic has priorities, and the group goes by them */
     struct buf text;       /* what the grants' topics and bits point into; with sift: struct sift_want each */
-    bool too_long;         /* not applied, and nothing is answered: state_spare */
+    bool too_long;         /* not applied: it belongs into another group (state_spare); there may be an answer for who
+                            * cannot wait for that */
     bool no_memory;        /* memory ran out: the state gives up the group (state.h) */
     bool nothing;          /* POP, CHECKS: nothing was found; the caller may wait for news and try again */
     bool sift;             /* with nothing: there are messages of which nobody knows whether they match (sift.h): look

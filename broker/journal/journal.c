@@ -179,10 +179,15 @@ static void journal_apply(struct journal *j, struct queue_turn *t, const struct 
     state_spare(j->opt.state, !t->heavy);
     while ((e = queue_next(&j->queue, t))) {
         __builtin_prefetch(t->group.first); /* another thread wrote the next entry: fetch it while this one is applied */
-        if (e->more ? journal_apply_exec(j, &stamp, e, t->heavy) : journal_apply_one(j, &stamp, e)) {
+        bool applied = e->more ? journal_apply_exec(j, &stamp, e, t->heavy) : journal_apply_one(j, &stamp, e);
+        if (applied || (t->heavy && !done.n)) {
             entry_push(&done, e);
         } else {
             entry_again(e);
+            if (t->heavy) { /* it needs what this group has done */
+                queue_again(&j->queue, t, e);
+                break;
+            }
             queue_put_off(&j->queue, t, e);
         }
         if (state_group_full(j->opt.state) || ((++n % GROUP_LOOK_EVERY == 0 || t->heavy) && clock_mono_ns() >= end_ns))

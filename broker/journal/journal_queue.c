@@ -86,6 +86,16 @@ struct entry *queue_next(struct journal_queue *q, struct queue_turn *t)
     return e;
 }
 
+void queue_again(struct journal_queue *q, struct queue_turn *t, struct entry *e)
+{
+    struct entry_list first = {0};
+    if (t->was_off)
+        q->behind[queue_place(e)]++;
+    entry_push(&first, e);
+    entry_append(&first, &t->group);
+    t->group = first;
+}
+
 void queue_give_back(struct journal_queue *q, struct queue_turn *t)
 {
     struct entry_list *from = t->was_off ? &q->put_off : &q->waiting;

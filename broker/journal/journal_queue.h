@@ -76,6 +76,9 @@ struct entry *queue_next(struct journal_queue *q, struct queue_turn *t);
 /* Puts off an entry of a light turn that turned out to be too much for it. */
 void queue_put_off(struct journal_queue *q, struct queue_turn *t, struct entry *e);
 
+/* Puts back the entry that queue_next returned last: it is the first one of the next turn of this kind. The turn ends. */
+void queue_again(struct journal_queue *q, struct queue_turn *t, struct entry *e);
+
 /* Under the lock. Takes back what the turn has not applied: rest and off. */
 void queue_give_back(struct journal_queue *q, struct queue_turn *t);
 

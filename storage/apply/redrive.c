@@ -5,7 +5,9 @@
  *
  * All of it is in the commit group of the command, so that a crash neither loses nor doubles a letter. A command moves
  * REDRIVE_MAX letters or REDRIVE_BYTES at most, and one in any case; its reply says how many, so whoever wants more
- * sends it again. Letters that are damaged stay where they are, and do not count.
+ * sends it again. Letters that are damaged stay where they are, and do not count. One that the open commit group has made
+ * cannot be read where its record is closed already: then the command belongs into the next group (out->too_long), and is
+ * BUSY where it cannot wait for that, in an EXEC.
  */
 #include "storage/apply/handlers.h"
 #include "storage/group/dead.h"
@@ -174,6 +176,7 @@ static void redrive_end(struct redrive *d, struct outcome *out)
         reply_error(&out->reply, ST_LIMIT, "cannot redrive: there are too many topics, or groups on topics");
     else
         core_fail(out, d->status, "DLQ REDRIVE");
+    out->too_long = d->moved == 0 && d->status == ST_BUSY;
 }
 
 void apply_dlq_redrive(struct state *st, const struct stamp *stamp, const struct command *cmd, struct outcome *out)

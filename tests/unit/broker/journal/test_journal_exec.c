@@ -233,12 +233,61 @@ static void there_is_a_bound_to_it(void **state)
     rig_close(&r);
 }
 
+static struct entry *large(const char *topic)
+{
+    static char body[2 << 20];
+    memset(body, 'x', sizeof body);
+    struct command cmd = {.info = command_info(CMD_SEND), .n_pos = 2, .pos = {slice_str(topic), slice_of(body, sizeof body)}};
+    return entry_new(NULL, &cmd);
+}
+
+/* A letter that the open group has made, and that only the store could give back, is redriven by the next group. */
+static void a_letter_of_the_same_group(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_open(&r);
+    struct entry *first[] = {made("TOPIC CREATE t QUEUES 1"), made("GROUP CREATE g t"), large("t"), made("POP g t")};
+    run(&r, first, 4);
+    free_all();
+    struct entry *e[] = {large("t"), made("REJECT g t:0:0#1"), made("DLQ REDRIVE g"), made("SEND t y")};
+    run(&r, e, 4);
+    struct cursor c = cursor_of(buf_slice(&e[2]->out.reply));
+    struct token t;
+    assert_true(reply_next(&c, &t) && t.kind == TOK_INT && t.n == 1);
+    assert_bulk(e[3], "t:0:2");
+    assert_ptr_equal(came_back.first->next->next, e[2]); /* in their order */
+    free_all();
+    rig_close(&r);
+}
+
+/* In an EXEC all of it is in one group: BUSY, and the rest is done. */
+static void a_letter_of_the_same_exec(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_open(&r);
+    struct entry *first[] = {made("TOPIC CREATE t QUEUES 1"), made("GROUP CREATE g t"), large("t"), made("POP g t")};
+    run(&r, first, 4);
+    free_all();
+    static const char *const lines[] = {"REJECT g t:0:0#1", "DLQ REDRIVE g", "SEND t y"};
+    struct entry *e = exec_of(lines, 3);
+    run(&r, &e, 1);
+    enum status s = ST_OK;
+    assert_true(reply_is_error(buf_slice(&e->more->next->out.reply), &s) && s == ST_BUSY);
+    assert_bulk(e->more->next->next, "t:0:1");
+    free_all();
+    rig_close(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_of_it_is_done_in_a_row),
         cmocka_unit_test(a_slow_one_is_not_a_loops),
         cmocka_unit_test(there_is_a_bound_to_it),
+        cmocka_unit_test(a_letter_of_the_same_group),
+        cmocka_unit_test(a_letter_of_the_same_exec),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
