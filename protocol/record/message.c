@@ -7,12 +7,12 @@
 
 #include <assert.h>
 
+#include "protocol/record/plain.h"
+
 #define FIELDS_KNOWN ((MSG_PROPS << 1) - 1)
 #define PRIORITY_MAX 9
 
 static uint64_t message_zigzag(int64_t v) { return ((uint64_t)v << 1) ^ (v < 0 ? UINT64_MAX : 0); }
-
-static int64_t message_unzigzag(uint64_t v) { return (int64_t)((v >> 1) ^ (0 - (v & 1))); }
 
 /* Differences wrap, so that no time, however odd, is undefined behaviour. */
 static int64_t message_minus(int64_t a, int64_t b) { return (int64_t)((uint64_t)a - (uint64_t)b); }
@@ -143,7 +143,7 @@ enum status message_decode(struct slice bytes, int64_t stored_ms, struct message
     message_clear(&m);
     m.fields = (uint32_t)fields;
     m.seq = cursor_varint(&c);
-    m.born_ms = message_minus(stored_ms, message_unzigzag(cursor_varint(&c)));
+    m.born_ms = plain_born(stored_ms, cursor_varint(&c));
     message_get_attributes(&c, &m);
     if (m.fields & MSG_TTL)
         message_get_expiry(&c, &m, stored_ms);

@@ -148,10 +148,12 @@ enum status record_verify(struct slice record, struct record_header *ret_h)
     enum status s = record_header_read(record, &h);
     if (s)
         return s;
-    if (record_checksum(record) != h.checksum || record_start_of(record, &h, 0) != 0)
+    uint32_t start = record_start_of(record, &h, 0), next;
+    if (record_checksum(record) != h.checksum || start != 0)
         return ST_BAD;
-    for (uint32_t i = 0; i < h.count; i++) {
-        if (record_start_of(record, &h, i) >= record_start_of(record, &h, i + 1))
+    for (uint32_t i = 1; i <= h.count; i++, start = next) {
+        next = record_start_of(record, &h, i);
+        if (start >= next)
             return ST_BAD;
     }
     *ret_h = h;

@@ -113,7 +113,7 @@ static struct hmq_consumer *consumer_alloc(hmq_client *client, const char *group
         free(c);
         return NULL;
     }
-    TAILQ_INIT(&c->held);
+    TAILQ_INIT(&c->deliveries);
     TAILQ_INIT(&c->acks);
     TAILQ_INIT(&c->retries);
     TAILQ_INIT(&c->parked);

@@ -71,6 +71,32 @@ static bool close_has_no_calls(void *arg)
 
 /* ---- the steps ---- */
 
+/* Does it with each message that is held. Under the lock. */
+static void close_each(struct hmq_consumer *c, void (*do_it)(struct held *h))
+{
+    for (struct delivery *d = TAILQ_FIRST(&c->deliveries), *next; d; d = next) {
+        d->users++; /* it stays while this walks over it */
+        for (size_t i = 0; i < d->n; i++)
+            if (d->items[i].state != HELD_GONE)
+                do_it(&d->items[i]);
+        next = TAILQ_NEXT(d, link);
+        delivery_release(d);
+    }
+}
+
+static void close_return(struct held *h)
+{
+    h->heads = false; /* no follower is started any more: they are requeued as well */
+    if (h->state == HELD_WAITING && !h->offered)
+        verdict_return(h);
+}
+
+static void close_forget(struct held *h)
+{
+    if (h->state != HELD_RUNNING && h->state != HELD_KEPT)
+        held_release(h);
+}
+
 /* Requeues the messages that no handler has begun, but for those that a worker has in its hand: it does that itself. */
 static void close_begin(struct hmq_consumer *c)
 {
@@ -80,12 +106,7 @@ static void close_begin(struct hmq_consumer *c)
     TAILQ_INIT(&c->retries);
     TAILQ_INIT(&c->parked);
     order_take_back(c, &taken);
-    for (struct held *h = TAILQ_FIRST(&c->held), *next; h; h = next) {
-        next = TAILQ_NEXT(h, link);
-        h->heads = false; /* no follower is started any more: they are requeued as well */
-        if (h->state == HELD_WAITING && !h->offered)
-            verdict_return(h);
-    }
+    close_each(c, close_return);
     c->pump(c); /* the stream is closed while the handlers end */
     pthread_mutex_unlock(&c->lock);
     workers_halt(&c->workers);
@@ -124,11 +145,7 @@ static void close_end(struct hmq_consumer *c)
     c->state = CONSUMER_CLOSED;
     c->credit = 0;
     window_promise(c);
-    for (struct held *h = TAILQ_FIRST(&c->held), *next; h; h = next) {
-        next = TAILQ_NEXT(h, link);
-        if (h->state != HELD_RUNNING && h->state != HELD_KEPT)
-            held_release(h);
-    }
+    close_each(c, close_forget);
     run_leave(c);
 }
 

@@ -84,26 +84,37 @@ static bool extend_joins(const struct held *h, const struct held *next)
 
 static bool extend_applies(const struct held *h, int64_t now_ms)
 {
-    return !h->lost && !h->extending && h->state < HELD_ENDING && now_ms < h->give_up_ms;
+    return !h->lost && !h->extending && h->state < HELD_ENDING && now_ms < h->delivery->give_up_ms;
+}
+
+static size_t extend_run(struct held *h, int64_t now_ms)
+{
+    size_t n = 1;
+    for (struct held *next = held_next(h);
+         next && n < COUNT_MAX && extend_joins(h, next) && extend_applies(next, now_ms) && next->extend_at_ms <= now_ms;
+         next = held_next(next))
+        n++;
+    return n;
+}
+
+static void extend_delivery(struct delivery *d, int64_t now_ms)
+{
+    for (struct held *h = d->items; h < d->items + d->n; h++) {
+        if (!extend_applies(h, now_ms))
+            continue;
+        if (h->extend_at_ms > now_ms)
+            held_extend_at(h, h->extend_at_ms);
+        else
+            extend_submit(h, extend_run(h, now_ms), now_ms);
+    }
 }
 
 void extend_due(struct hmq_consumer *c, int64_t now_ms)
 {
+    struct delivery *d;
     if (now_ms < c->next_extend_ms)
         return;
     c->next_extend_ms = CORE_NEVER;
-    for (struct held *h = TAILQ_FIRST(&c->held); h; h = TAILQ_NEXT(h, link)) {
-        if (!extend_applies(h, now_ms))
-            continue;
-        if (h->extend_at_ms > now_ms) {
-            held_extend_at(h, h->extend_at_ms);
-            continue;
-        }
-        size_t n = 1;
-        for (struct held *next = held_next(h);
-             next && n < COUNT_MAX && extend_joins(h, next) && extend_applies(next, now_ms) && next->extend_at_ms <= now_ms;
-             next = held_next(next))
-            n++;
-        extend_submit(h, n, now_ms);
-    }
+    TAILQ_FOREACH(d, &c->deliveries, link)
+        extend_delivery(d, now_ms);
 }

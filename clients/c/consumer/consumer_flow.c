@@ -19,7 +19,6 @@ struct flow_call *flow_call(struct hmq_consumer *c, flow_done *done)
     f->call.kind = CALL_ENDING; /* they end or keep what the consumer holds, and there are no more than that */
     f->consumer = c;
     f->sent_ms = clock_ms();
-    TAILQ_INIT(&f->acks);
     return f;
 }
 

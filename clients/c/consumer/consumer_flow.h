@@ -12,8 +12,7 @@ struct flow_call {
     struct call call;
     struct hmq_consumer *consumer;
     struct held *held; /* NACK, REJECT: the message; EXTEND: the first of them */
-    size_t n; /* EXTEND */
-    struct held_list acks; /* ACK */
+    size_t n; /* EXTEND, ACK: so many messages */
     int64_t sent_ms;
     const char *method; /* of a message by itself; static */
     hmq_ended_fn ended; /* hmq_message_end's: told what came of it; may be NULL */

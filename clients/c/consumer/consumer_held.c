@@ -9,26 +9,56 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "clients/c/consumer/consumer_window.h"
+#include "clients/c/wire/clock.h"
 
 #define RECEIPT_SIZE (HMQ_ID_SIZE + 24)
+#define AVERAGE_OVER 64 /* messages: (7/8)^64 is below a thousandth */
 
-struct delivery *delivery_new(struct hmq_consumer *c, struct hmq_batch *batch, bool ranges)
+static struct delivery *held_alloc_delivery(struct hmq_consumer *c, size_t n)
 {
-    size_t bytes = sizeof(struct delivery) + batch->n * sizeof(struct held), size = bytes;
+    size_t bytes = sizeof(struct delivery) + n * sizeof(struct held);
+    size_t size = bytes + (c->ordered ? n * sizeof(struct turn) : 0);
     struct memory *memory = client_memory(c->client);
     struct delivery *d = memory_block(memory, &size, true);
     if (!d)
         return NULL;
-    memset(d, 0, bytes);
-    d->memory = memory;
-    d->size = size;
-    d->consumer = c;
+    *d = (struct delivery){.consumer = c, .memory = memory, .size = size, .users = n, .n = n};
+    if (c->ordered)
+        d->turns = (struct turn *)(void *)((char *)d + bytes);
+    return d;
+}
+
+static void held_add_turn(struct delivery *d, size_t i)
+{
+    d->turns[i] = (struct turn){.held = &d->items[i]};
+    TAILQ_INIT(&d->turns[i].followers);
+}
+
+struct delivery *delivery_new(struct hmq_consumer *c, struct hmq_batch *batch, bool ranges)
+{
+    struct delivery *d = held_alloc_delivery(c, batch->n);
+    if (!d)
+        return NULL;
     d->batch = batch;
     d->ranges = ranges;
-    d->users = d->n = batch->n;
+    d->came_ms = clock_ms();
+    d->give_up_ms = d->came_ms + c->max_lease_ms;
+    struct held held = {.delivery = d,
+                        .lease_until_ms = d->came_ms + c->lease_ms,
+                        .extend_at_ms = d->came_ms + c->lease_ms / 2,
+                        .offered = true};
+    for (size_t i = 0; i < d->n; i++) {
+        size_t bytes = message_bytes(&batch->items[i]);
+        held.index = batch->items[i].index;
+        held.bytes = bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX;
+        d->bytes += held.bytes;
+        d->items[i] = held;
+        if (d->turns)
+            held_add_turn(d, i);
+    }
+    batch->holder = d;
     return d;
 }
 
@@ -37,46 +67,60 @@ void delivery_release(struct delivery *d)
     assert(d->users > 0);
     if (--d->users > 0)
         return;
+    TAILQ_REMOVE(&d->consumer->deliveries, d, link);
     hmq_batch_free(d->batch);
     memory_block_give(d->memory, d, d->size);
 }
 
-struct held *held_begin(struct delivery *d, size_t i, int64_t now_ms)
+/* Of earlier messages than the last ones, an average that forgets has forgotten all. */
+static void held_average(struct hmq_consumer *c, const struct delivery *d)
+{
+    for (size_t i = d->n > AVERAGE_OVER ? d->n - AVERAGE_OVER : 0; i < d->n; i++)
+        c->average_bytes = (c->average_bytes * 7 + d->items[i].bytes) / 8;
+}
+
+void held_begin(struct delivery *d)
 {
     struct hmq_consumer *c = d->consumer;
-    struct held *h = &d->items[i];
-    if (c->n_held == c->n_kept)
-        c->window_ms += now_ms - c->idle_ms;
-    h->delivery = d;
-    h->m = &d->batch->items[i];
-    h->offset = hmq_message_offset(h->m);
-    d->batch->items[i].holder = h;
-    TAILQ_INIT(&h->followers);
-    h->bytes = message_bytes(h->m);
-    h->lease_until_ms = now_ms + c->lease_ms;
-    h->give_up_ms = now_ms + c->max_lease_ms;
-    TAILQ_INSERT_TAIL(&c->held, h, link);
-    c->n_held++;
-    c->held_bytes += h->bytes;
-    c->average_bytes = (c->average_bytes * 7 + h->bytes) / 8;
-    c->stats.received++;
-    held_extend_at(h, now_ms + c->lease_ms / 2);
-    return h;
+    if (d->n > 0 && c->n_held == c->n_kept)
+        c->window_ms += d->came_ms - c->idle_ms;
+    TAILQ_INSERT_TAIL(&c->deliveries, d, link);
+    c->n_held += d->n;
+    c->held_bytes += d->bytes;
+    c->stats.received += d->n;
+    held_average(c, d);
+    if (d->n > 0 && d->items[0].extend_at_ms < c->next_extend_ms)
+        c->next_extend_ms = d->items[0].extend_at_ms;
+}
+
+struct held *held_of(const struct hmq_message *m)
+{
+    struct delivery *d = m->batch->holder;
+    return d ? &d->items[message_number(m)] : NULL;
+}
+
+void held_release_run(struct held *h, size_t n)
+{
+    struct delivery *d = h->delivery;
+    struct hmq_consumer *c = d->consumer;
+    size_t bytes = 0, kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        bytes += h[i].bytes;
+        kept += h[i].left_window;
+        h[i].state = HELD_GONE;
+        h[i].queued = false;
+    }
+    c->n_held -= n;
+    c->held_bytes -= bytes;
+    c->n_kept -= kept;
+    window_released(c, n - kept);
+    d->users -= n - 1;
+    delivery_release(d);
 }
 
 void held_release(struct held *h)
 {
-    struct hmq_consumer *c = h->delivery->consumer;
-    TAILQ_REMOVE(&c->held, h, link);
-    c->n_held--;
-    c->held_bytes -= h->bytes;
-    if (h->left_window)
-        c->n_kept--;
-    else
-        window_released(c);
-    h->state = HELD_GONE;
-    h->m = NULL;
-    delivery_release(h->delivery);
+    held_release_run(h, 1);
 }
 
 void held_keep(struct held *h)
@@ -85,22 +129,26 @@ void held_keep(struct held *h)
     h->state = HELD_KEPT;
     h->left_window = true;
     c->n_kept++;
-    window_released(c);
+    window_released(c, 1);
 }
 
 struct held *held_next(struct held *h)
 {
     struct delivery *d = h->delivery;
     struct held *next = h + 1;
-    if (!d->ranges || next == d->items + d->n || !h->m || !next->m)
-        return NULL;
-    return next->offset == h->offset + 1 ? next : NULL;
+    return d->ranges && next < d->items + d->n && next->index == h->index + 1 ? next : NULL;
+}
+
+struct held *held_before(struct held *h)
+{
+    struct held *before = h - 1;
+    return h > h->delivery->items && held_next(before) == h ? before : NULL;
 }
 
 void held_put_receipt(struct buf *b, const struct held *h, size_t n)
 {
     char text[RECEIPT_SIZE];
-    const struct hmq_message *m = h->m;
+    const struct hmq_message *m = held_message(h);
     if (n == 1) {
         rpc_put_str(b, slice_str(hmq_message_receipt(m)));
         return;

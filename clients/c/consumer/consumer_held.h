@@ -1,29 +1,38 @@
 /*
  * consumer_held.h: the messages that a consumer holds, in the deliveries that they came in.
- * All functions are called under the consumer's lock.
+ * All functions are called under the consumer's lock, unless they say otherwise.
  */
 #ifndef HALFMQ_CLIENTS_C_CONSUMER_HELD_H
 #define HALFMQ_CLIENTS_C_CONSUMER_HELD_H
 
 #include "clients/c/consumer/consumer_inner.h"
 
-/* The batch as a delivery, none of it held yet. NULL: no memory; the batch is still the caller's. */
+/* The batch as a delivery, none of it held yet: all of it WAITING, offered, and leased since now. NULL: no memory; the
+ * batch is still the caller's. Without the lock, which others need meanwhile. */
 struct delivery *delivery_new(struct hmq_consumer *c, struct hmq_batch *batch, bool ranges);
 
 /* Counts one user (a message that is held, or a request about messages) out; frees the delivery after the last one. */
 void delivery_release(struct delivery *d);
 
-/* Holds message i of the delivery from now on, leased since now_ms. */
-struct held *held_begin(struct delivery *d, size_t i, int64_t now_ms);
+/* Holds the messages of a new delivery from now on. */
+void held_begin(struct delivery *d);
 
 /* The message is held no longer; its delivery may be freed. */
 void held_release(struct held *h);
 
+/* The same for n messages of one delivery, which follow each other in it. */
+void held_release_run(struct held *h, size_t n);
+
+/* NULL: the message is none of a consumer's. Without the lock. */
+struct held *held_of(const struct hmq_message *m);
+
 /* Its handler has returned, and the application keeps the message: the window does not count it any more. */
 void held_keep(struct held *h);
 
-/* The message behind it in its delivery, where one range of offsets can name both; NULL: there is none. */
+/* The message behind it, or before it, in its delivery, where one range of offsets can name both; NULL: there is none.
+ * It may be GONE. */
 struct held *held_next(struct held *h);
+struct held *held_before(struct held *h);
 
 /* Puts the receipt of n messages from h on, each the held_next of the one before it. */
 void held_put_receipt(struct buf *b, const struct held *h, size_t n);

@@ -27,7 +27,8 @@
  * Each of these files calls only those below it. What calls upwards is handed down: `pump` and `source`.
  *
  * Messages that came together (a *delivery*) are held in one array. Where they came as a record, they are
- * acknowledged and extended by ranges of offsets: neighbours in the array with consecutive offsets.
+ * acknowledged and extended by ranges of offsets: neighbours in the array with consecutive offsets. A message whose
+ * acknowledgement was handed to the client is not held any more: that request has all that is needed of it.
  *
  * A consumer that is closed while a handler does not return, or while messages are kept, is left as a *husk* (CLOSED): it
  * touches its client no more, and the last thread or message that leaves it frees it.
@@ -54,41 +55,63 @@ enum held_state {
     HELD_GONE
 };
 
+struct held;
+TAILQ_HEAD(held_list, held);
+
+/* 64 bytes, as many of these are written and read in a second as there are messages: what few need is elsewhere. */
 struct held {
-    struct task task;
-    TAILQ_ENTRY(held) link; /* in consumer.held until GONE */
-    TAILQ_ENTRY(held) ack_link; /* in consumer.acks, or in those of a request; WAITING: in consumer.retries */
+    union {
+        struct task task; /* WAITING */
+        TAILQ_ENTRY(held) link; /* in consumer.retries; ENDING, the first one of a run: in consumer.acks */
+    };
     struct delivery *delivery;
-    const struct hmq_message *m; /* NULL: GONE */
-    uint64_t offset; /* of m */
-    size_t bytes;
-    enum held_state state;
-    bool extending, lost;
-    bool queued; /* in consumer.acks */
-    bool offered; /* queued for the workers, or one of them has it in its hand */
-    bool in_handler; /* whatever its state: m must stay valid until the handler returns */
-    bool kept; /* hmq_message_keep was called */
-    bool left_window; /* counted in consumer.n_kept until it is GONE */
-    bool heads; /* it is the first of its ORDER key, and in consumer.keys */
+    int64_t lease_until_ms, extend_at_ms; /* our own clock */
+    uint32_t index; /* ranges: those of neighbours differ by one where their offsets do */
+    uint32_t bytes; /* of its message */
     uint32_t tries; /* calls of the handler */
+    uint32_t run; /* queued, the first and the last one of a run: its length (consumer_verdict.c) */
+    uint8_t state; /* enum held_state */
+    bool extending : 1, lost : 1;
+    bool queued : 1; /* in a run of consumer.acks */
+    bool offered : 1; /* queued for the workers, or one of them has it in its hand */
+    bool in_handler : 1; /* whatever its state: its message must stay valid until the handler returns */
+    bool kept : 1; /* hmq_message_keep was called */
+    bool left_window : 1; /* counted in consumer.n_kept until it is GONE */
+    bool heads : 1; /* it is the first of its ORDER key, and in consumer.keys */
+};
+
+/* What a consumer with ordered=yes knows of a message besides. */
+struct turn {
+    struct held *held;
     struct hash_node key_node;
-    TAILQ_ENTRY(held) key_link; /* in the followers of the first one of its key */
-    TAILQ_HEAD(held_list, held) followers; /* of the first one */
+    TAILQ_ENTRY(turn) link; /* in the followers of the first one of its key */
+    TAILQ_HEAD(turn_list, turn) followers; /* of the first one */
     int64_t retry_ms; /* in consumer.retries: when */
     struct slice key, topic; /* of the first one and its followers: they are equal */
-    int64_t lease_until_ms, extend_at_ms, give_up_ms; /* our own clock */
 };
 
 /* Messages that came together; freed when none of them is held or being extended. */
 struct delivery {
     struct hmq_consumer *consumer;
+    TAILQ_ENTRY(delivery) link; /* in consumer.deliveries */
     struct hmq_batch *batch;
     bool ranges; /* a record's: one topic, queue and attempt; offsets ascend */
     size_t users, n;
+    size_t bytes; /* of all of its messages */
+    int64_t came_ms, give_up_ms; /* our own clock */
+    struct turn *turns; /* of each message, behind the items; NULL: not ordered */
     struct memory *memory; /* that its block is taken from */
     size_t size; /* of its block */
     struct held items[];
 };
+
+TAILQ_HEAD(delivery_list, delivery);
+
+/* The message is read only where it is held, or its handler has it. */
+static inline const struct hmq_message *held_message(const struct held *h)
+{
+    return &h->delivery->batch->items[h - h->delivery->items];
+}
 
 /* Where messages come from. */
 struct consumer_source {
@@ -130,7 +153,8 @@ struct hmq_consumer {
     size_t n_running; /* messages whose handler runs */
     bool threads_ended; /* no worker is left: it may be freed, where it is a husk */
     void (*bury)(struct hmq_consumer *c); /* frees it */
-    struct held_list held, acks;
+    struct delivery_list deliveries; /* in the order in which they came */
+    struct held_list acks; /* runs of messages to be acknowledged */
     size_t n_held, held_bytes, n_acks, average_bytes;
     size_t n_kept; /* of those held: were KEPT, so that the window does not count them */
     struct task_list parked; /* WAITING messages that no worker may begin while it is paused */

@@ -14,7 +14,7 @@
 /* NULL: it is none of a consumer's. Otherwise the consumer is locked. */
 static struct held *keep_lock(const hmq_message *m)
 {
-    struct held *h = m ? m->holder : NULL;
+    struct held *h = m ? held_of(m) : NULL;
     if (h)
         pthread_mutex_lock(&h->delivery->consumer->lock);
     return h;

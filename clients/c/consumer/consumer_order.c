@@ -15,39 +15,52 @@
 
 #define RETRY_MS 1000 /* where the handler names no delay */
 
-static struct held *order_of_node(struct hash_node *node)
+static struct turn *order_of_node(struct hash_node *node)
 {
-    return (struct held *)(void *)((char *)node - offsetof(struct held, key_node));
+    return (struct turn *)(void *)((char *)node - offsetof(struct turn, key_node));
 }
 
-static bool order_same_key(const struct held *a, const struct held *b)
+/* Only where the consumer is ordered. */
+static struct turn *order_turn(const struct held *h)
+{
+    return &h->delivery->turns[h - h->delivery->items];
+}
+
+static bool order_same_key(const struct turn *a, const struct turn *b)
 {
     return slice_equal(a->key, b->key) && slice_equal(a->topic, b->topic);
 }
 
-static struct held *order_first(const struct hmq_consumer *c, const struct held *h, uint64_t hash)
+static struct turn *order_first(const struct hmq_consumer *c, const struct turn *t, uint64_t hash)
 {
     for (struct hash_node *node = hash_first(&c->keys, hash); node; node = hash_more(node))
-        if (order_same_key(order_of_node(node), h))
+        if (order_same_key(order_of_node(node), t))
             return order_of_node(node);
     return NULL;
+}
+
+static void order_head(struct hmq_consumer *c, struct turn *t, uint64_t hash)
+{
+    t->held->heads = true;
+    hash_add(&c->keys, &t->key_node, hash);
 }
 
 bool order_admits(struct held *h)
 {
     struct hmq_consumer *c = h->delivery->consumer;
-    if (!c->ordered || !message_order(h->m).data)
+    const struct hmq_message *m = held_message(h);
+    if (!c->ordered || !message_order(m).data)
         return true;
-    h->key = message_order(h->m);
-    h->topic = slice_str(hmq_message_topic(h->m));
-    uint64_t hash = text_hash(h->key);
-    struct held *first = order_first(c, h, hash);
+    struct turn *t = order_turn(h);
+    t->key = message_order(m);
+    t->topic = slice_str(hmq_message_topic(m));
+    uint64_t hash = text_hash(t->key);
+    struct turn *first = order_first(c, t, hash);
     if (first) {
-        TAILQ_INSERT_TAIL(&first->followers, h, key_link);
+        TAILQ_INSERT_TAIL(&first->followers, t, link);
         return false;
     }
-    h->heads = true;
-    hash_add(&c->keys, &h->key_node, hash);
+    order_head(c, t, hash);
     return true;
 }
 
@@ -62,15 +75,15 @@ static size_t order_set_offered(struct task_list *tasks, bool offered)
     return n;
 }
 
-void order_start(struct hmq_consumer *c, struct task_list *tasks)
+void order_start(struct hmq_consumer *c, struct task_list *tasks, size_t n)
 {
     if (c->paused) {
+        order_set_offered(tasks, false);
         TAILQ_CONCAT(&c->parked, tasks, link);
         return;
     }
     if (TAILQ_EMPTY(tasks)) /* as always when it drains: the workers may be gone */
         return;
-    size_t n = order_set_offered(tasks, true); /* before: a worker may have one at once */
     workers_push_all(&c->workers, tasks, n);
     order_set_offered(tasks, false);
 }
@@ -78,8 +91,9 @@ void order_start(struct hmq_consumer *c, struct task_list *tasks)
 static void order_start_one(struct held *h)
 {
     struct task_list tasks = TAILQ_HEAD_INITIALIZER(tasks);
+    h->offered = true;
     TAILQ_INSERT_TAIL(&tasks, &h->task, link);
-    order_start(h->delivery->consumer, &tasks);
+    order_start(h->delivery->consumer, &tasks, 1);
 }
 
 void order_next(struct held *h)
@@ -87,16 +101,16 @@ void order_next(struct held *h)
     struct hmq_consumer *c = h->delivery->consumer;
     if (!h->heads)
         return;
+    struct turn *t = order_turn(h);
     h->heads = false;
-    hash_remove(&c->keys, &h->key_node);
-    struct held *next = TAILQ_FIRST(&h->followers);
+    hash_remove(&c->keys, &t->key_node);
+    struct turn *next = TAILQ_FIRST(&t->followers);
     if (!next)
         return;
-    TAILQ_REMOVE(&h->followers, next, key_link);
-    TAILQ_CONCAT(&next->followers, &h->followers, key_link);
-    next->heads = true;
-    hash_add(&c->keys, &next->key_node, h->key_node.hash);
-    order_start_one(next);
+    TAILQ_REMOVE(&t->followers, next, link);
+    TAILQ_CONCAT(&next->followers, &t->followers, link);
+    order_head(c, next, t->key_node.hash);
+    order_start_one(next->held);
 }
 
 bool order_retry(struct held *h, int64_t delay_ms)
@@ -106,9 +120,10 @@ bool order_retry(struct held *h, int64_t delay_ms)
         return false;
     h->state = HELD_WAITING;
     h->offered = false;
-    h->retry_ms = clock_ms() + (delay_ms < 0 ? RETRY_MS : delay_ms);
-    TAILQ_INSERT_TAIL(&c->retries, h, ack_link);
-    service_at(c->client, &c->service, h->retry_ms);
+    struct turn *t = order_turn(h);
+    t->retry_ms = clock_ms() + (delay_ms < 0 ? RETRY_MS : delay_ms);
+    TAILQ_INSERT_TAIL(&c->retries, h, link);
+    service_at(c->client, &c->service, t->retry_ms);
     return true;
 }
 
@@ -116,12 +131,12 @@ int64_t order_retries_due(struct hmq_consumer *c, int64_t now_ms)
 {
     int64_t next_ms = CORE_NEVER;
     for (struct held *h = TAILQ_FIRST(&c->retries), *next; h; h = next) {
-        next = TAILQ_NEXT(h, ack_link);
-        if (h->retry_ms <= now_ms) {
-            TAILQ_REMOVE(&c->retries, h, ack_link);
+        next = TAILQ_NEXT(h, link);
+        if (order_turn(h)->retry_ms <= now_ms) {
+            TAILQ_REMOVE(&c->retries, h, link);
             order_start_one(h);
-        } else if (h->retry_ms < next_ms) {
-            next_ms = h->retry_ms;
+        } else if (order_turn(h)->retry_ms < next_ms) {
+            next_ms = order_turn(h)->retry_ms;
         }
     }
     return next_ms;
@@ -144,5 +159,6 @@ void order_resume(struct hmq_consumer *c)
     struct task_list tasks = TAILQ_HEAD_INITIALIZER(tasks);
     c->paused = false;
     TAILQ_CONCAT(&tasks, &c->parked, link);
-    order_start(c, &tasks);
+    size_t n = order_set_offered(&tasks, true); /* before: a worker may have one at once */
+    order_start(c, &tasks, n);
 }

@@ -17,9 +17,9 @@
 /* False: another message of its key is before it, and order_next will start it. */
 bool order_admits(struct held *h);
 
-/* Queues these for the workers, or parks them. Where the workers stop they stay in the list, and WAITING: who closes the
- * consumer requeues them. */
-void order_start(struct hmq_consumer *c, struct task_list *tasks);
+/* Queues these n messages, which are set to be offered, for the workers, or parks them. Where the workers stop they stay in
+ * the list, and WAITING: who closes the consumer requeues them. */
+void order_start(struct hmq_consumer *c, struct task_list *tasks, size_t n);
 
 /* The message has ended, and its handler, if it had one, has returned: the next one of its key is started. Its delivery
  * must be held by a user (consumer_held.h). */

@@ -4,6 +4,7 @@
 #include "clients/c/consumer/consumer_pop.h"
 
 #include "clients/c/consumer/consumer_flow.h"
+#include "clients/c/consumer/consumer_held.h"
 #include "clients/c/consumer/consumer_take.h"
 #include "clients/c/consumer/consumer_window.h"
 #include "clients/c/wire/clock.h"
@@ -14,7 +15,7 @@
 static enum hmq_status pop_copy(const struct hmq_consumer *c, const struct rpc_value *result, struct hmq_batch **ret_batch)
 {
     struct memory *memory = client_memory(c->client);
-    size_t bytes = reply_size(result) + rpc_len(result) * sizeof(struct hmq_message);
+    size_t bytes = reply_size(result) + rpc_len(result) * (sizeof(struct hmq_message) + 2 * HMQ_ID_SIZE);
     if (!memory_take(memory, bytes, true))
         return HMQ_ENOMEM;
     struct hmq_reply *reply = reply_copy(result);
@@ -34,17 +35,19 @@ static void pop_done(struct call *call, const struct call_outcome *o)
     struct flow_call *f = flow_of(call);
     struct hmq_consumer *c = f->consumer;
     struct hmq_batch *batch = NULL;
+    struct delivery *d = NULL;
     enum hmq_status status = o->status;
     flow_trouble(c, "pop", o->status, o->text);
     if (status == HMQ_OK)
         status = pop_copy(c, o->result, &batch);
+    if (status == HMQ_OK && !(d = delivery_new(c, batch, false))) {
+        hmq_batch_free(batch);
+        status = HMQ_ENOMEM;
+    }
     pthread_mutex_lock(&c->lock);
     c->fetch_open = false;
-    if (status == HMQ_OK) {
-        status = take_batch(c, batch, false);
-        if (status != HMQ_OK)
-            hmq_batch_free(batch);
-    }
+    if (d)
+        take_delivery(d);
     if (status == HMQ_OK)
         window_ask_worked(c);
     else

@@ -129,7 +129,7 @@ static void run_one(struct hmq_consumer *c, struct held *h)
     if (begun) {
         workers_outside(&c->workers);
         begun_us = clock_us();
-        verdict = run_handler(c, h->m, &retry);
+        verdict = run_handler(c, held_message(h), &retry);
         took_us = clock_us() - begun_us;
         (void)workers_inside(&c->workers); /* what to do where it was abandoned, the state tells */
     }
@@ -156,7 +156,7 @@ static void run_many(struct hmq_consumer *c, struct task_list *tasks, const hmq_
     while ((task = TAILQ_FIRST(tasks))) {
         TAILQ_REMOVE(tasks, task, link);
         if (run_begin(run_held(task), now_ms))
-            messages[n++] = run_held(task)->m;
+            messages[n++] = held_message(run_held(task));
     }
     pthread_mutex_unlock(&c->lock);
     if (n > 0) {
@@ -170,7 +170,7 @@ static void run_many(struct hmq_consumer *c, struct task_list *tasks, const hmq_
     pthread_mutex_lock(&c->lock);
     latency_add(&c->latency, took_us, n > 0);
     for (size_t i = 0; i < n; i++)
-        run_end(messages[i]->holder, verdict, &retry);
+        run_end(held_of(messages[i]), verdict, &retry);
     c->pump(c);
     run_tell(c);
     pthread_mutex_unlock(&c->lock);

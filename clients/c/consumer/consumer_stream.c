@@ -18,6 +18,7 @@
 
 #include "clients/c/client/respond.h"
 #include "clients/c/consumer/consumer_flow.h"
+#include "clients/c/consumer/consumer_held.h"
 #include "clients/c/consumer/consumer_pop.h"
 #include "clients/c/consumer/consumer_take.h"
 #include "clients/c/consumer/consumer_window.h"
@@ -194,10 +195,11 @@ void stream_connected(struct service *s)
 }
 
 static enum hmq_status stream_unpack(struct hmq_consumer *c, bool asked, const struct rpc_value *params,
-                                     struct hmq_batch **ret_batch)
+                                     struct delivery **ret_delivery)
 {
     struct slice record;
     struct origin from = {.memory = client_memory(c->client), .asked = asked, .reuse = true};
+    struct hmq_batch *batch = NULL;
     int64_t queue, attempt;
     if (!rpc_bytes(rpc_get(params, "record"), &record) ||
         !rpc_bytes(rpc_get(params, "topic"), &from.topic) ||
@@ -209,7 +211,13 @@ static enum hmq_status stream_unpack(struct hmq_consumer *c, bool asked, const s
     from.attempt = (uint32_t)attempt;
     if (rpc_get(params, "bits") && !rpc_bytes(rpc_get(params, "bits"), &from.bits))
         return HMQ_EPROTO;
-    return unpack_record(record, &from, ret_batch);
+    enum hmq_status status = unpack_record(record, &from, &batch);
+    if (status != HMQ_OK)
+        return status;
+    *ret_delivery = delivery_new(c, batch, true);
+    if (!*ret_delivery)
+        hmq_batch_free(batch);
+    return *ret_delivery ? HMQ_OK : HMQ_ENOMEM;
 }
 
 /* Under the lock: ends this stream; another one is opened after a pause. by_broker: it need not be closed. */
@@ -222,22 +230,19 @@ static void stream_give_up(struct hmq_consumer *c, bool by_broker)
     window_ask_failed(c);
 }
 
+/* The lock is free while a record is unpacked, which takes longest: the workers go on. */
 static void stream_take_records(struct hmq_consumer *c, const struct rpc_value *params)
 {
-    struct hmq_batch *batch = NULL;
+    struct delivery *d = NULL;
     pthread_mutex_lock(&c->lock);
     bool asked = c->credit > 0;
     pthread_mutex_unlock(&c->lock);
-    enum hmq_status status = stream_unpack(c, asked, params, &batch);
+    enum hmq_status status = stream_unpack(c, asked, params, &d);
     pthread_mutex_lock(&c->lock);
-    size_t n = batch ? batch->n : 0;
-    if (status == HMQ_OK)
-        status = take_batch(c, batch, true);
     if (status == HMQ_OK) {
-        c->credit -= n < c->credit ? n : c->credit;
+        c->credit -= d->n < c->credit ? d->n : c->credit;
+        take_delivery(d);
     } else {
-        if (batch)
-            hmq_batch_free(batch);
         stream_give_up(c, false);
     }
     c->pump(c);

@@ -8,32 +8,38 @@
 #include "clients/c/consumer/consumer_held.h"
 #include "clients/c/consumer/consumer_order.h"
 #include "clients/c/consumer/consumer_verdict.h"
-#include "clients/c/wire/clock.h"
 
-enum hmq_status take_batch(struct hmq_consumer *c, struct hmq_batch *batch, bool ranges)
+/* Hands the first n messages to the workers. */
+static void take_wanted(struct delivery *d, size_t n)
 {
-    struct delivery *d = delivery_new(c, batch, ranges);
-    struct task_list tasks = TAILQ_HEAD_INITIALIZER(tasks), refused = TAILQ_HEAD_INITIALIZER(refused);
-    struct task *task;
-    int64_t now_ms = clock_ms();
-    if (!d)
-        return HMQ_ENOMEM;
-    d->users++; /* until all are queued: each message may be gone before the next one is looked at */
-    for (size_t i = 0; i < d->n; i++) {
-        struct held *h = held_begin(d, i, now_ms);
-        bool wanted = c->state == CONSUMER_RUNNING && c->n_held <= c->prefetch;
-        if (!wanted)
-            TAILQ_INSERT_TAIL(&refused, &h->task, link);
-        else if (order_admits(h))
-            TAILQ_INSERT_TAIL(&tasks, &h->task, link);
+    struct hmq_consumer *c = d->consumer;
+    struct task_list tasks = TAILQ_HEAD_INITIALIZER(tasks);
+    size_t admitted = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct held *h = &d->items[i];
+        if (c->ordered && !order_admits(h)) {
+            h->offered = false;
+            continue;
+        }
+        TAILQ_INSERT_TAIL(&tasks, &h->task, link);
+        admitted++;
     }
-    order_start(c, &tasks);
+    order_start(c, &tasks, admitted);
     assert(TAILQ_EMPTY(&tasks)); /* the workers have room for as many as it may hold */
-    while ((task = TAILQ_FIRST(&refused))) {
-        TAILQ_REMOVE(&refused, task, link);
-        verdict_return((struct held *)(void *)task); /* the task is its first member */
+}
+
+void take_delivery(struct delivery *d)
+{
+    struct hmq_consumer *c = d->consumer;
+    size_t room = c->state == CONSUMER_RUNNING && c->n_held < c->prefetch ? c->prefetch - c->n_held : 0;
+    size_t wanted = d->n < room ? d->n : room;
+    held_begin(d);
+    d->users++; /* until all are queued: each message may be gone before the next one is looked at */
+    take_wanted(d, wanted);
+    for (size_t i = wanted; i < d->n; i++) {
+        d->items[i].offered = false;
+        verdict_return(&d->items[i]);
     }
     delivery_release(d);
     service_at(c->client, &c->service, c->next_extend_ms);
-    return HMQ_OK;
 }

@@ -1,8 +1,14 @@
 /*
  * consumer_verdict.c: acknowledging, requeueing and rejecting messages; see consumer_verdict.h.
  *
- * An ACK request names up to ACKS_MAX receipts, each of one message or of a range of neighbours. Several
- * workers end messages in any order, so each is queued beside its neighbours where these are queued.
+ * An ACK request names up to ACKS_MAX receipts, each of one message or of a range of neighbours. Several workers end
+ * messages in any order, so those that are queued form runs of neighbours, which grow together:
+ *
+ *   items   . [3 4 5] . . [8 9] .        consumer.acks: 3, 8          7 is queued: [7 8 9]; then 6: [3 4 5 6 7 8 9]
+ *   run        3 ? 3       2 2
+ *
+ * The first and the last one of a run have its length, so that both ends are found from each other, and what joins them
+ * need not look at those between. Once the request is handed over, its messages are held no more.
  */
 #include "clients/c/consumer/consumer_verdict.h"
 
@@ -21,101 +27,106 @@ static void verdict_ack_done(struct call *call, const struct call_outcome *o)
 {
     struct flow_call *f = flow_of(call);
     struct hmq_consumer *c = f->consumer;
-    struct held *h;
     int64_t count = 0;
-    uint64_t asked = 0;
     flow_trouble(c, "ack", o->status, o->text);
     pthread_mutex_lock(&c->lock);
     if (o->status == HMQ_OK && rpc_int(o->result, &count))
         c->stats.acked += (uint64_t)count;
-    while ((h = TAILQ_FIRST(&f->acks))) {
-        TAILQ_REMOVE(&f->acks, h, ack_link);
-        held_release(h);
-        asked++;
-    }
-    c->stats.acks_lost += asked > (uint64_t)count ? asked - (uint64_t)count : 0;
+    c->stats.acks_lost += f->n > (uint64_t)count ? f->n - (uint64_t)count : 0;
     c->ack_open = false;
     flow_end(f);
 }
 
-/* How many of c->acks, from h on, one receipt can name. */
-static size_t verdict_ack_run(struct held *h)
+/* A receipt names COUNT_MAX messages at most. */
+static size_t verdict_receipts(const struct held *run)
 {
-    size_t n = 1;
-    for (struct held *next = TAILQ_NEXT(h, ack_link); n < COUNT_MAX && next && held_next(h) == next;
-         next = TAILQ_NEXT(h, ack_link)) {
-        h = next;
-        n++;
-    }
-    return n;
+    return (run->run + COUNT_MAX - 1u) / COUNT_MAX;
 }
 
-static struct held *verdict_ack_skip(struct held *h, size_t n)
-{
-    while (n-- > 0)
-        h = TAILQ_NEXT(h, ack_link);
-    return h;
-}
-
-/* Puts the first of c->acks into the request, as many as fit. Returns their number. */
-static size_t verdict_ack_encode(struct flow_call *f)
+/* Puts the first of c->acks into the request, as many as fit, and sets f->n. */
+static void verdict_ack_encode(struct flow_call *f)
 {
     struct hmq_consumer *c = f->consumer;
     struct buf *b = &f->call.frame;
-    size_t receipts = 0, n = 0, run;
-    struct held *h;
-    for (h = TAILQ_FIRST(&c->acks); h && receipts < ACKS_MAX; h = verdict_ack_skip(h, run), receipts++)
-        run = verdict_ack_run(h);
+    size_t receipts = 0;
+    for (struct held *h = TAILQ_FIRST(&c->acks); h && receipts < ACKS_MAX; h = TAILQ_NEXT(h, link))
+        receipts += verdict_receipts(h);
+    receipts = receipts < ACKS_MAX ? receipts : ACKS_MAX;
     request_begin(&f->call, "ack", 2);
     pair_text(b, "group", c->group);
     rpc_put_str(b, SLICE_LIT("receipt"));
     rpc_put_list(b, receipts);
-    h = TAILQ_FIRST(&c->acks);
-    for (size_t i = 0; i < receipts; i++, n += run, h = verdict_ack_skip(h, run)) {
-        run = verdict_ack_run(h);
-        held_put_receipt(b, h, run);
+    for (struct held *h = TAILQ_FIRST(&c->acks); receipts > 0; h = TAILQ_NEXT(h, link)) {
+        for (size_t at = 0, n; at < h->run && receipts > 0; at += n, receipts--) {
+            n = h->run - at < COUNT_MAX ? h->run - at : COUNT_MAX;
+            held_put_receipt(b, h + at, n);
+            f->n += n;
+        }
     }
     f->call.repeat = CALL_AGAIN_BUSY;
-    return n;
 }
 
-/* The reply waits for our lock, so the messages may join the request after it is submitted. */
+/* The run that this one is the first of is n messages long. */
+static void verdict_run_set(struct held *first, size_t n)
+{
+    first->run = first[n - 1].run = (uint32_t)n; /* of one delivery */
+}
+
+/* The first n messages of c->acks are in a request. */
+static void verdict_ack_release(struct hmq_consumer *c, size_t n)
+{
+    c->n_acks -= n;
+    while (n > 0) {
+        struct held *h = TAILQ_FIRST(&c->acks);
+        size_t whole = h->run, part = whole < n ? whole : n;
+        TAILQ_REMOVE(&c->acks, h, link);
+        if (part < whole) {
+            verdict_run_set(h + part, whole - part);
+            TAILQ_INSERT_HEAD(&c->acks, h + part, link);
+        }
+        held_release_run(h, part);
+        n -= part;
+    }
+}
+
+/* The reply waits for our lock. */
 void verdict_pump(struct hmq_consumer *c)
 {
-    size_t n = 0;
     if (c->ack_open || c->n_acks == 0 || clock_ms() < c->ack_after_ms)
         return;
     struct flow_call *f = flow_call(c, verdict_ack_done);
     if (f)
-        n = verdict_ack_encode(f);
+        verdict_ack_encode(f);
+    size_t n = f ? f->n : 0;
     if (!f || !flow_submit(f)) {
         c->ack_after_ms = clock_ms() + ACK_RETRY_MS;
         service_at(c->client, &c->service, c->ack_after_ms);
         return;
     }
     c->ack_open = true;
-    c->n_acks -= n;
-    for (size_t i = 0; i < n; i++) {
-        struct held *h = TAILQ_FIRST(&c->acks);
-        TAILQ_REMOVE(&c->acks, h, ack_link);
-        h->queued = false;
-        TAILQ_INSERT_TAIL(&f->acks, h, ack_link);
-    }
+    verdict_ack_release(c, n);
 }
 
 static void verdict_ack_queue(struct hmq_consumer *c, struct held *h)
 {
-    struct delivery *d = h->delivery;
-    size_t i = (size_t)(h - d->items);
+    struct held *before = held_before(h), *after = held_next(h), *first = h;
+    size_t n = 1;
     h->state = HELD_ENDING;
     h->queued = true;
     c->n_acks++;
-    if (i > 0 && d->items[i - 1].queued)
-        TAILQ_INSERT_AFTER(&c->acks, &d->items[i - 1], h, ack_link);
-    else if (i + 1 < d->n && d->items[i + 1].queued)
-        TAILQ_INSERT_BEFORE(&d->items[i + 1], h, ack_link);
-    else
-        TAILQ_INSERT_TAIL(&c->acks, h, ack_link);
+    if (before && before->queued) {
+        n += before->run;
+        first = h - before->run;
+    }
+    if (after && after->queued) {
+        n += after->run;
+        if (first == h)
+            TAILQ_INSERT_BEFORE(after, h, link);
+        TAILQ_REMOVE(&c->acks, after, link);
+    } else if (first == h) {
+        TAILQ_INSERT_TAIL(&c->acks, h, link);
+    }
+    verdict_run_set(first, n);
 }
 
 /* ---- one message by itself ---- */
@@ -163,7 +174,7 @@ static bool verdict_one_submit(struct held *h, const char *method, int64_t delay
     f->ended_arg = ended.arg;
     request_begin(&f->call, method, 2u + (delay_ms >= 0) + (reason[0] != '\0'));
     pair_text(&f->call.frame, "group", c->group);
-    pair_text(&f->call.frame, "receipt", hmq_message_receipt(h->m));
+    pair_text(&f->call.frame, "receipt", hmq_message_receipt(held_message(h)));
     if (delay_ms >= 0)
         pair_int(&f->call.frame, "delay", delay_ms);
     if (reason[0])

@@ -23,13 +23,9 @@ void window_begin(struct hmq_consumer *c)
     window_ask_worked(c);
 }
 
-void window_released(struct hmq_consumer *c)
+/* It was emptied, or a few messages more have left it: is it right? */
+static void window_look(struct hmq_consumer *c, bool emptied)
 {
-    bool emptied = ++c->window_done >= c->window;
-    if (c->n_held == c->n_kept)
-        c->idle_ms = clock_ms();
-    if (!emptied && c->window_done % WINDOW_LOOK != 0)
-        return;
     int64_t now_ms = clock_ms(), took_ms = now_ms - c->window_ms;
     if (took_ms > WINDOW_SLOW_MS) {
         c->window = c->window / 2 > c->window_least ? c->window / 2 : c->window_least;
@@ -40,6 +36,23 @@ void window_released(struct hmq_consumer *c)
     }
     c->window_done = 0;
     c->window_ms = now_ms;
+}
+
+/* As if they left one by one. */
+void window_released(struct hmq_consumer *c, size_t n)
+{
+    if (n > 0 && c->n_held == c->n_kept)
+        c->idle_ms = clock_ms();
+    while (n > 0) {
+        size_t look = WINDOW_LOOK - c->window_done % WINDOW_LOOK;
+        size_t left = c->window > c->window_done ? c->window - c->window_done : 1, step = look < left ? look : left;
+        step = step < n ? step : n;
+        n -= step;
+        c->window_done += step;
+        bool emptied = c->window_done >= c->window;
+        if (emptied || c->window_done % WINDOW_LOOK == 0)
+            window_look(c, emptied);
+    }
 }
 
 /* How many messages more there is memory for, which the client's other roles leave. */

@@ -23,8 +23,8 @@
 /* A new consumer, whose options are set. */
 void window_begin(struct hmq_consumer *c);
 
-/* A message is no longer held; the window may change. */
-void window_released(struct hmq_consumer *c);
+/* n messages are no longer held; the window may change. */
+void window_released(struct hmq_consumer *c, size_t n);
 
 /* How many messages more there is room for. */
 size_t window_room(const struct hmq_consumer *c);

@@ -115,8 +115,8 @@ void fit_parcel(const struct hmq_message *m, hmq_send_options *ret_options,
     *ret_options = (hmq_send_options)HMQ_SEND_OPTIONS;
     ret_options->like = m;
     *ret_parcel = (struct parcel){.method = "send",
-                                  .topic = m->parts.topic,
-                                  .body = m->parts.body,
-                                  .len = m->parts.len,
+                                  .topic = m->batch->topic,
+                                  .body = m->body,
+                                  .len = m->len,
                                   .options = ret_options};
 }

@@ -1,7 +1,9 @@
 /*
  * unpack.c: turns a record into messages that applications can read; see unpack.h.
  *
- *   block  [hmq_batch, items][keys][properties][topic NUL][the record, copied once]
+ *   block  [hmq_batch, items][parts][keys][properties][topic NUL][the record, copied once][room for names]
+ *
+ * Most messages have a body only. Those are decoded here, into an item alone; the others have parts as well.
  *
  * halfmq.h promises a NUL behind every text and body, but the record has none. Behind each of them there is a
  * byte, though, that belongs to no text: the length of the next text, the head of the next message, or the
@@ -14,23 +16,34 @@
 
 #include <stdlib.h>
 
+#include "protocol/record/plain.h"
 #include "protocol/record/record.h"
 
 struct unpacking {
     struct slice record;
     struct record_header header;
     const struct origin *from;
-    size_t n, n_keys, n_props; /* of the messages that are wanted */
+    size_t n, n_rich, n_keys, n_props; /* of the messages that are wanted */
+    struct hmq_batch *batch;
     uint8_t *copy;
+    struct parts *next_parts;
     struct slice *next_key;
     struct parts_prop *next_prop;
-    const char *topic;
 };
 
 static bool unpack_is_meant(const struct unpacking *u, uint32_t i)
 {
     struct slice bits = u->from->bits;
     return bits.len == 0 || (i / 8 < bits.len && (bits.data[i / 8] >> (i % 8) & 1));
+}
+
+/* The bytes of message i, which are not empty, and where they begin: record_verify saw that the starts ascend. */
+static struct slice unpack_bytes(const struct unpacking *u, uint32_t i)
+{
+    const uint8_t *messages = u->record.data + RECORD_HEADER_BYTES, *starts = messages + u->header.bytes;
+    struct cursor c = cursor_of(slice_of(starts + (size_t)i * 4, (size_t)(u->header.count - i) * 4));
+    uint32_t begin = cursor_u32(&c), end = i + 1 < u->header.count ? cursor_u32(&c) : u->header.bytes;
+    return slice_of(messages + begin, end - begin);
 }
 
 static enum hmq_status unpack_count(struct unpacking *u)
@@ -42,11 +55,12 @@ static enum hmq_status unpack_count(struct unpacking *u)
         if (!unpack_is_meant(u, i))
             continue;
         u->n++;
-        struct slice bytes = record_bytes(u->record, &u->header, i);
-        if (bytes.len > 0 && bytes.data[0] == 0) /* it has a body only; whether that is whole, unpack_all sees */
+        struct slice bytes = unpack_bytes(u, i);
+        if (plain_is(bytes)) /* whether it is whole, unpack_all sees */
             continue;
-        if (record_message(u->record, &u->header, i, &m) != ST_OK)
+        if (message_decode(bytes, u->header.stored_ms, &m) != ST_OK)
             return HMQ_EPROTO;
+        u->n_rich++;
         u->n_keys += m.n_keys;
         u->n_props += m.n_props;
     }
@@ -81,21 +95,11 @@ static void unpack_props(struct unpacking *u, const struct message *m, struct pa
     u->next_prop += p->n_props;
 }
 
-static void unpack(struct unpacking *u, uint32_t i, const struct message *m, struct hmq_message *to)
+/* What the message has besides its body. */
+static const struct parts *unpack_parts(struct unpacking *u, const struct message *m)
 {
-    struct parts *p = &to->parts;
-    to->map = to->properties = NULL;
-    to->holder = NULL;
-    atomic_init(&to->attributes, NULL);
-    atomic_init(&to->naming, MESSAGE_UNNAMED);
-    to->bytes = record_bytes(u->record, &u->header, i).len;
-    *p = (struct parts){.topic = u->topic, .fields = m->fields, .n_keys = m->n_keys};
-    p->offset = u->header.base + i;
-    p->queue = u->from->queue;
-    p->attempt = u->from->attempt;
-    p->lease_until_ms = u->from->lease_until_ms;
-    p->stored_ms = u->header.stored_ms;
-    p->born_ms = m->born_ms;
+    struct parts *p = u->next_parts++;
+    *p = (struct parts){.fields = m->fields, .n_keys = m->n_keys};
     p->expires_ms = m->expires_ms;
     p->txid = m->txid;
     p->attempts = m->attempts;
@@ -111,8 +115,36 @@ static void unpack(struct unpacking *u, uint32_t i, const struct message *m, str
         p->reason = unpack_kept(u, m->reason);
     p->origin = unpack_moved_if(u, m->fields & MSG_ORIGIN, m->origin);
     unpack_props(u, m, p);
-    p->body = unpack_moved(u, m->body);
-    p->len = m->body.len;
+    return p;
+}
+
+/* Message i; false: it is not whole. */
+static bool unpack_one(struct unpacking *u, uint32_t i, struct hmq_message *to)
+{
+    struct slice bytes = unpack_bytes(u, i), body;
+    int64_t stored_ms = u->header.stored_ms, born_ms;
+    const struct parts *parts = NULL;
+    if (plain_is(bytes)) {
+        if (!plain_decode(bytes, stored_ms, &born_ms, &body))
+            return false;
+    } else {
+        struct message m;
+        if (message_decode(bytes, stored_ms, &m) != ST_OK)
+            return false;
+        parts = unpack_parts(u, &m);
+        born_ms = m.born_ms;
+        body = m.body;
+    }
+    to->batch = u->batch;
+    to->body = unpack_moved(u, body);
+    to->parts = parts;
+    atomic_init(&to->attributes, NULL);
+    to->born_ms = born_ms;
+    to->len = (uint32_t)body.len; /* below header.bytes */
+    to->index = i;
+    to->bytes = (uint32_t)bytes.len;
+    atomic_init(&to->naming, MESSAGE_UNNAMED);
+    return true;
 }
 
 /* NULL: no memory, or it would be over the limit. */
@@ -128,48 +160,55 @@ static void *unpack_block(const struct origin *from, size_t *size)
     return block;
 }
 
-/* Allocates the block and places its parts. NULL: no memory. */
-static struct hmq_batch *unpack_lay_out(struct unpacking *u)
+/* Places the parts of the block, from `at` on. */
+static void unpack_place(struct unpacking *u, uint8_t *at)
 {
-    size_t items = sizeof(struct hmq_batch) + u->n * sizeof(struct hmq_message);
-    size_t keys = u->n_keys * sizeof *u->next_key, props = u->n_props * sizeof *u->next_prop;
     struct slice topic = u->from->topic;
-    size_t name = topic.len + PARTS_NAME_BYTES, names = u->n * 2 * name;
-    size_t size = items + keys + props + topic.len + 1 + u->record.len + names;
-    struct hmq_batch *batch = unpack_block(u->from, &size);
-    if (!batch)
-        return NULL;
-    *batch = (struct hmq_batch){.memory = u->from->memory, .taken = size, .reused = u->from->reuse, .n = u->n};
-    uint8_t *at = (uint8_t *)batch + items;
-    u->next_key = (struct slice *)(void *)at;
-    u->next_prop = (struct parts_prop *)(void *)(at + keys);
-    at += keys + props;
+    u->next_parts = (struct parts *)(void *)at;
+    u->next_key = (struct slice *)(void *)(u->next_parts + u->n_rich);
+    u->next_prop = (struct parts_prop *)(void *)(u->next_key + u->n_keys);
+    at = (uint8_t *)(u->next_prop + u->n_props);
+    u->batch->topic = (const char *)at;
     if (topic.len)
         memcpy(at, topic.data, topic.len);
     at[topic.len] = '\0';
-    u->topic = (const char *)at;
     u->copy = at + topic.len + 1;
     memcpy(u->copy, u->record.data, u->record.len);
-    char *at_names = (char *)u->copy + u->record.len;
-    for (size_t i = 0; i < u->n; i++) {
-        batch->items[i].id = at_names + 2 * i * name;
-        batch->items[i].receipt = batch->items[i].id + name;
-    }
-    return batch;
+    u->batch->names = (char *)u->copy + u->record.len;
+}
+
+/* Allocates the block. False: no memory. */
+static bool unpack_lay_out(struct unpacking *u)
+{
+    const struct origin *from = u->from;
+    size_t items = sizeof(struct hmq_batch) + u->n * sizeof(struct hmq_message);
+    size_t rare = u->n_rich * sizeof(struct parts) + u->n_keys * sizeof *u->next_key + u->n_props * sizeof *u->next_prop;
+    size_t name_bytes = from->topic.len + PARTS_NAME_BYTES;
+    size_t size = items + rare + from->topic.len + 1 + u->record.len + u->n * 2 * name_bytes;
+    u->batch = unpack_block(from, &size);
+    if (!u->batch)
+        return false;
+    *u->batch = (struct hmq_batch){.memory = from->memory,
+                                   .taken = size,
+                                   .reused = from->reuse,
+                                   .n = u->n,
+                                   .queue = from->queue,
+                                   .attempt = from->attempt,
+                                   .base = u->header.base,
+                                   .stored_ms = u->header.stored_ms,
+                                   .lease_until_ms = from->lease_until_ms,
+                                   .name_bytes = name_bytes};
+    unpack_place(u, (uint8_t *)u->batch + items);
+    return true;
 }
 
 /* False: a message is not whole. */
-static bool unpack_all(struct unpacking *u, struct hmq_batch *batch)
+static bool unpack_all(struct unpacking *u)
 {
     size_t n = 0;
-    for (uint32_t i = 0; i < u->header.count; i++) {
-        struct message m;
-        if (!unpack_is_meant(u, i))
-            continue;
-        if (record_message(u->record, &u->header, i, &m) != ST_OK)
+    for (uint32_t i = 0; i < u->header.count; i++)
+        if (unpack_is_meant(u, i) && !unpack_one(u, i, &u->batch->items[n++]))
             return false;
-        unpack(u, i, &m, &batch->items[n++]);
-    }
     return true;
 }
 
@@ -180,13 +219,12 @@ enum hmq_status unpack_record(struct slice record, const struct origin *from,
     enum hmq_status status = from->topic.len > SYSTEM_NAME_BYTES_MAX ? HMQ_EPROTO : unpack_count(&u);
     if (status != HMQ_OK)
         return status;
-    struct hmq_batch *batch = unpack_lay_out(&u);
-    if (!batch)
+    if (!unpack_lay_out(&u))
         return HMQ_ENOMEM;
-    if (!unpack_all(&u, batch)) {
-        batch_free_block(batch);
+    if (!unpack_all(&u)) {
+        batch_free_block(u.batch);
         return HMQ_EPROTO;
     }
-    *ret_batch = batch;
+    *ret_batch = u.batch;
     return HMQ_OK;
 }

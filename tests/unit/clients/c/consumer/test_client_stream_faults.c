@@ -81,8 +81,9 @@ static bool is_settled(void)
 {
     bool busy = false;
     pthread_mutex_lock(&consumer->lock);
-    for (struct held *h = TAILQ_FIRST(&consumer->held); h; h = TAILQ_NEXT(h, link))
-        busy = busy || h->state < HELD_ENDING;
+    for (struct delivery *d = TAILQ_FIRST(&consumer->deliveries); d; d = TAILQ_NEXT(d, link))
+        for (size_t i = 0; i < d->n; i++)
+            busy = busy || d->items[i].state < HELD_ENDING;
     pthread_mutex_unlock(&consumer->lock);
     pthread_mutex_lock(&gate.lock);
     busy = busy && !(gate.hold && gate.held);

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "clients/c/consumer/consumer_inner.h"
+#include "clients/c/consumer/consumer_held.h"
 #include "clients/c/consumer/consumer_take.h"
 #include "clients/c/wire/unpack.h"
 #include "protocol/record/record.h"
@@ -63,14 +64,16 @@ static enum hmq_status take_without_memory(uint64_t n)
     struct hmq_batch *batch = batch_new();
     fault_heap_fail(n, true);
     fault_heap_inside(true);
+    struct delivery *d = delivery_new(consumer, batch, true);
     pthread_mutex_lock(&consumer->lock);
-    enum hmq_status status = take_batch(consumer, batch, true);
+    if (d)
+        take_delivery(d);
     pthread_mutex_unlock(&consumer->lock);
     fault_heap_inside(false);
     fault_heap_fail(0, false);
-    if (status != HMQ_OK)
+    if (!d)
         hmq_batch_free(batch);
-    return status;
+    return d ? HMQ_OK : HMQ_ENOMEM;
 }
 
 static void test_messages_that_cannot_be_requeued_are_dropped(void **state)
