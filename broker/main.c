@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "broker/backup/backup_restore.h"
 #include "broker/settings/settings.h"
 #include "broker/certificates.h"
 #include "broker/server.h"
@@ -16,7 +17,8 @@ extern char **environ;
 
 static const char help_head[] =
     "usage: halfmqd [config-file] [--name value | --name=value ...]\n"
-    "       halfmqd [config-file] [--name value ...] --salvage\n"
+    "       halfmqd [config-file] [--name value ...] --salvage | --check\n"
+    "       halfmqd --restore backup-folder --data new-folder\n"
     "       halfmqd --check-config | --print-config | --version | --help\n"
     "\n"
     "halfmqd is the HalfMQ message broker. Services SEND messages to topics, consumer groups POP and ACK\n"
@@ -36,6 +38,10 @@ static const char help_tail[] =
     "other flags:\n"
     "  --salvage        starts also where the log has lost what was acknowledged: goes on without it,\n"
     "                   keeps what cannot be used as wal/*.lost, and says what may be missing\n"
+    "  --restore DIR    makes the data folder out of a backup; refuses a folder that is not empty, and a\n"
+    "                   backup of which a file is not as it was\n"
+    "  --check          reads all that is stored in the data folder, or in a backup that --data names,\n"
+    "                   and proves it; a line for each damage; exit 0 where there is none\n"
     "  --check-config   checks the settings, and does nothing else\n"
     "  --print-config   prints all settings as a config file, with where each came from\n"
     "  --version        prints one line\n"
@@ -97,11 +103,17 @@ static int print_config(struct settings *c)
     return code;
 }
 
+static int restore(struct settings *c)
+{
+    return backup_restore(settings_restore_from(c), settings_text(c, SET_data));
+}
+
 int main(int argc, char **argv)
 {
     static int (*const actions[])(struct settings *c) = {
         [ACTION_RUN] = server_run,     [ACTION_HELP] = help,           [ACTION_VERSION] = version,
         [ACTION_CHECK] = check,        [ACTION_PRINT] = print_config,   [ACTION_SALVAGE] = server_run,
+        [ACTION_RESTORE] = restore,    [ACTION_CHECK_DATA] = server_run,
     };
     struct settings *settings = NULL;
     char err[512];

@@ -27,6 +27,8 @@
 
 #include "broker/acceptor.h"
 #include "broker/certificates.h"
+#include "broker/backup/backup.h"
+#include "broker/backup/backup_restore.h"
 #include "broker/base/clock.h"
 #include "broker/base/deadline.h"
 #include "broker/base/folder.h"
@@ -195,6 +197,11 @@ static void server_request_stop(void *broker)
     event_active(((struct main_thread *)broker)->stop, EV_TIMEOUT, 0);
 }
 
+static bool server_backup(void *broker, struct entry *e, const char **ret_text)
+{
+    return backup_submit(((struct server *)broker)->backup, e, ret_text);
+}
+
 static void server_write_info(void *broker, struct view *view, const struct slice *sections, size_t n,
                               struct buf *out)
 {
@@ -291,6 +298,7 @@ static void server_begin_stop(struct main_thread *m, const char *why)
     m->acceptor = NULL;
     net_drain(s->net, settings_num(s->settings, SET_drain_timeout));
     webhook_stop(s->webhook);
+    backup_stop(s->backup);
     m->helper_runs = pthread_create(&m->helper, NULL, server_wait_for_loops, m) == 0;
     if (!m->helper_runs)
         server_wait_for_loops(m);
@@ -396,7 +404,8 @@ static bool server_start_first(struct main_thread *m)
 {
     struct server *s = &m->server;
     const char *data = settings_text(s->settings, SET_data), *host = settings_text(s->settings, SET_bind);
-    if (!certificates_load(s, m->err, sizeof m->err) || folder_lock(data, &m->lock_fd, m->err, sizeof m->err) != ST_OK)
+    if (!certificates_load(s, m->err, sizeof m->err) || folder_lock(data, &m->lock_fd, m->err, sizeof m->err) != ST_OK ||
+        backup_restore_unfinished(data, m->err, sizeof m->err))
         return false;
     server_say_sizes(s->settings);
     server_open_reserve(s->settings);
@@ -471,6 +480,18 @@ static bool server_start_journal(struct main_thread *m)
     return m->server.webhook != NULL;
 }
 
+static bool server_start_backups(struct main_thread *m)
+{
+    struct server *s = &m->server;
+    const struct backup_options opt = {.data = settings_text(s->settings, SET_data),
+                                       .dir = settings_text(s->settings, SET_backup_dir),
+                                       .store = s->store,
+                                       .wal = s->wal,
+                                       .disk_reserve_bytes = s->disk_reserve_bytes};
+    s->backup = backup_new(&opt);
+    return s->backup || server_failed(m, "no memory for backups, or backup_dir is too long");
+}
+
 static bool server_start_loops(struct main_thread *m)
 {
     struct server *s = &m->server;
@@ -481,6 +502,7 @@ static bool server_start_loops(struct main_thread *m)
                               .stop = server_request_stop,
                               .settings_fit = server_settings_fit,
                               .settings_changed = server_settings_changed,
+                              .backup = server_backup,
                               .write_info = server_write_info};
     const struct net_env env = {.settings = s->settings,
                                 .journal = s->journal,
@@ -522,7 +544,7 @@ static void server_say_ready(const struct main_thread *m)
 /* From the store to "ready". */
 static bool server_go_on(struct main_thread *m)
 {
-    if (!server_start_journal(m) || !server_start_loops(m) || !server_start_listening(m))
+    if (!server_start_journal(m) || !server_start_backups(m) || !server_start_loops(m) || !server_start_listening(m))
         return false;
     if (!webhook_start(m->server.webhook))
         return server_failed(m, "cannot start the webhooks: no thread");
@@ -610,6 +632,7 @@ static void server_stop_loops(struct main_thread *m)
     if (m->helper_runs)
         pthread_join(m->helper, NULL);
     if (s->net && !atomic_load(&s->stopping)) {
+        backup_stop(s->backup);
         net_drain(s->net, 0);
         net_join(s->net);
     }
@@ -638,6 +661,7 @@ static void server_stop(struct main_thread *m)
     bool stuck = store_write_stuck();
     store_write_waits(false); /* whoever waits for such a write would not end */
     reclaim_free(m->reclaim);
+    backup_free(s->backup);
     group_metrics_free(s->group_metrics);
     unserved_free(s->unserved);
     journal_free(s->journal);
@@ -648,6 +672,7 @@ static void server_stop(struct main_thread *m)
     m->unflushed = !server_may_close_store(s, stuck);
     if (!m->unflushed) {
         store_close(s->store);
+        wal_leave_note(s->wal);
         wal_close(s->wal);
     }
     ticker_free(m->ticker);

@@ -13,6 +13,7 @@
 #include "broker/tls/tls_server.h"
 #include "storage/query.h"
 
+struct backup;
 struct members;
 struct net;
 struct roster;
@@ -32,6 +33,7 @@ struct server {
     struct net *net;
     struct group_metrics *group_metrics;
     struct unserved *unserved;
+    struct backup *backup;
     atomic_bool ready;
     atomic_bool stopping;
     _Atomic int64_t connections_max; /* the setting, or what the limit of open files leaves for clients */

@@ -17,6 +17,8 @@
 #include "storage/disk/meta.h"
 #include "storage/disk/stale.h"
 
+#define LOOK_MEMORY_BYTES MIB(4)
+#define LOOK_FILES_MAX 64
 #define REPLAY_FLUSH_BYTES MIB(256) /* of batches: write buffers may be much larger, and a kill loses what is in them */
 
 static enum status store_index(struct store *s, uint64_t *ret_index, char *err, size_t err_size)
@@ -113,6 +115,27 @@ enum status store_open(const struct store_options *opt, struct store **ret_store
     else
         store_close(s);
     return status;
+}
+
+enum status store_look(const char *path, uint64_t *ret_index, char *err, size_t err_size)
+{
+    const struct kv_options opt = {.path = path, .memory_bytes = LOOK_MEMORY_BYTES, .files_max = LOOK_FILES_MAX,
+                                   .read_only = true};
+    struct kv *kv = NULL;
+    struct meta_row meta = {0};
+    enum status status = kv_open(&opt, &kv, err, err_size);
+    if (status != ST_OK)
+        return status;
+    status = meta_read(kv, path, &meta, err, err_size);
+    kv_close(kv);
+    *ret_index = meta.index;
+    return status;
+}
+
+enum status store_checkpoint(struct store *s, const char *path, uint64_t *ret_index, char *err, size_t err_size)
+{
+    enum status status = kv_checkpoint(s->kv, path, err, err_size);
+    return status == ST_OK ? store_look(path, ret_index, err, err_size) : status;
 }
 
 void store_close(struct store *s)

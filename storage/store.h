@@ -57,6 +57,21 @@ enum status store_replay(struct store *s, char *err, size_t err_size) MUST_CHECK
  * Any thread. */
 enum status store_flush(struct store *s, char *err, size_t err_size) MUST_CHECK;
 
+/*
+ * Makes a folder, which must not be there, with a database that is the state after one certain command: *ret_index, and
+ * every command up to it. It may be older than what is written, but not than what store_stored says: a log has the rest.
+ * Nothing is flushed. Files that never change are links to those of the store where the file system has links, so it is
+ * quick and takes hardly any space. Who moves the folder, and where to, is not the store's business: a backup does, and a
+ * replica that has to catch up may. With a redo log only. ST_DISKFULL, ST_IO, ST_DAMAGED (what is in files cannot be opened),
+ * ST_NOMEM, with err; the folder may be there then. Any thread.
+ */
+enum status store_checkpoint(struct store *s, const char *path, uint64_t *ret_index, char *err,
+                             size_t err_size) MUST_CHECK;
+
+/* The index of the last command that a database in a folder has, which nobody has open. Changes nothing in it. ST_DAMAGED,
+ * ST_BAD (not a store, or of another version), ST_IO, ST_NOMEM, with err. */
+enum status store_look(const char *path, uint64_t *ret_index, char *err, size_t err_size) MUST_CHECK;
+
 /* Its state was dropped and its views are closed. NULL: nothing is done. */
 void store_close(struct store *s);
 

@@ -39,8 +39,7 @@ static int folder_make_one(const char *path)
     return made ? failure : 0;
 }
 
-/* 0, or an errno. */
-static int folder_make(const char *path)
+int folder_make(const char *path)
 {
     char part[PATH_MAX];
     struct stat st;

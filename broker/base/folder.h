@@ -16,6 +16,10 @@
  */
 enum status folder_lock(const char *path, int *ret_fd, char *err, size_t err_size) MUST_CHECK;
 
+/* Makes the folder, with the mode 0700, and those above it, where they are missing, so that they outlast a power cut. Returns 0
+ * or an errno. */
+int folder_make(const char *path) MUST_CHECK;
+
 /* Gives the folder the mode 0700 and the files in it 0600, where others may read them now; not those in folders below
  * it. No-op if there is no such folder. What cannot be changed is told in the log. */
 void folder_close_to_others(const char *path);

@@ -34,6 +34,7 @@ struct entry {
     uint32_t slot, generation; /* which connection */
     uint64_t request;          /* RPC id, or whatever the owner likes */
     void *arg;
+    bool lent; /* the journal does not have it, but another thread (loop_lend) */
     bool kept; /* in a list, by the end of which it is freed */
     bool sifts; /* a FILTER WHERE: messages were looked at for it (serve/sieve.h) ... */
     bool sifted_all; /* ... up to the ends of all queues, the last time ... */

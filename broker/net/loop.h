@@ -87,6 +87,7 @@ struct loop {
     int64_t look_ms; /* when to look next who keeps them waiting */
 
     uint32_t in_flight; /* entries that the journal has */
+    uint32_t lent;      /* entries that other threads have */
     struct gather_state gather;
     bool again; /* the journal wants another turn */
     bool ticking; /* a TICK is under way */
@@ -115,6 +116,13 @@ bool loop_submit(struct loop *l, struct entry *e) MUST_CHECK;
  * full. */
 bool loop_submit_command(struct loop *l, const struct command *cmd,
                          void (*done)(struct journal_client *owner, struct entry *e));
+
+/* Counts an entry that another thread than the journal's gets, which hands it back by the client's post, as the journal does. */
+static inline void loop_lend(struct loop *l, struct entry *e)
+{
+    e->lent = true;
+    l->lent++;
+}
 
 /* True where commands have taken as much of this turn as they may: what takes long waits for a later one. */
 static inline bool loop_is_busy(const struct loop *l)

@@ -139,8 +139,9 @@ static void thread_deliver(struct loop *l)
     struct entry *e;
     uint32_t n = 0;
     while ((e = entry_pop(&in->done))) {
-        l->in_flight--;
-        n++;
+        l->lent -= e->lent;
+        l->in_flight -= !e->lent;
+        n += !e->lent;
         e->done(&l->client, e);
     }
     gather_came_back(&l->gather, n);
@@ -230,8 +231,8 @@ static bool thread_is_drained(struct loop *l)
             conn_doom(l->slots.slot[i].conn);
     }
     conn_reap(l);
-    /* Entries are the journal's until it hands them back; the loop must be there to take them. */
-    return l->slots.n == 0 && l->in_flight == 0;
+    /* Entries are the journal's, or another thread's, until they are handed back; the loop must be there to take them. */
+    return l->slots.n == 0 && l->in_flight == 0 && l->lent == 0;
 }
 
 static void thread_arm_timer(struct loop *l)

@@ -28,6 +28,9 @@ struct serve_env {
     /* CONFIG SET: they have them now; applies them to those who keep a copy. */
     void (*settings_changed)(void *broker, const struct setting_change *changes, size_t n);
 
+    /* BACKUP: takes the entry, to hand it back with its answer. False: BUSY, with *ret_text; it stays the caller's. */
+    bool (*backup)(void *broker, struct entry *e, const char **ret_text);
+
     /* INFO [section ...], as text lines; view: of the store, or NULL. */
     void (*write_info)(void *broker, struct view *view, const struct slice *sections, size_t n, struct buf *out);
 };

@@ -64,7 +64,17 @@ void settings_print(struct settings *c, struct buf *out); /* as a file that can 
 void settings_help(struct buf *out);                       /* the settings part of --help */
 
 /* What the command line asked the program to do. */
-enum settings_action { ACTION_RUN, ACTION_HELP, ACTION_VERSION, ACTION_CHECK, ACTION_PRINT, ACTION_SALVAGE };
+enum settings_action {
+    ACTION_RUN,
+    ACTION_HELP,
+    ACTION_VERSION,
+    ACTION_CHECK, /* --check-config */
+    ACTION_PRINT,
+    ACTION_SALVAGE,
+    ACTION_RESTORE,
+    ACTION_CHECK_DATA, /* --check */
+};
 enum settings_action settings_action(const struct settings *c);
+const char *settings_restore_from(const struct settings *c); /* the folder behind --restore */
 
 #endif

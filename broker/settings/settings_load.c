@@ -152,6 +152,7 @@ static const struct action_flag action_flags[] = {
     {"--help", ACTION_HELP},         {"-h", ACTION_HELP},
     {"--version", ACTION_VERSION},   {"--check-config", ACTION_CHECK},
     {"--print-config", ACTION_PRINT}, {"--salvage", ACTION_SALVAGE},
+    {"--check", ACTION_CHECK_DATA},
 };
 
 static bool load_action_of(const char *word, enum settings_action *ret_action)
@@ -203,6 +204,23 @@ static enum status load_take_path(struct settings *c, const char *word, char *er
     return c->path ? ST_OK : load_fail(err, err_size, "no memory for the settings");
 }
 
+/* --restore DIR, or --restore=DIR. */
+static bool load_is_restore(const struct flag *f)
+{
+    return slice_equal(f->name, SLICE_LIT("restore"));
+}
+
+static enum status load_take_restore(struct settings *c, const struct flag *f, char *err, size_t err_size)
+{
+    if (!f->has_value || !f->value.len)
+        return load_fail(err, err_size, "flag --restore: expected the folder of a backup behind it");
+    if (c->action != ACTION_HELP && c->action != ACTION_VERSION)
+        c->action = ACTION_RESTORE;
+    free(c->restore_from);
+    c->restore_from = strndup((const char *)f->value.data, f->value.len);
+    return c->restore_from ? ST_OK : load_fail(err, err_size, "no memory for the settings");
+}
+
 /* First pass over the command line: finds the action and the file's name. Flags come in a second pass, as they overrule
  * the file. */
 static enum status load_take_words(struct settings *c, int argc, char **argv, char *err, size_t err_size)
@@ -216,6 +234,8 @@ static enum status load_take_words(struct settings *c, int argc, char **argv, ch
             bool settled = c->action == ACTION_HELP || c->action == ACTION_VERSION;
             c->action = settled ? c->action : action;
             f.used = 1;
+        } else if (load_is_restore(&f)) {
+            s = load_take_restore(c, &f, err, err_size);
         } else if (f.name.len == 0) {
             s = load_take_path(c, argv[i], err, err_size);
         }
@@ -238,6 +258,8 @@ static enum status load_take_flags(struct settings *c, int argc, char **argv, ch
                  f.name.len ? (const char *)f.name.data : "");
         if (load_action_of(argv[i], &action))
             f.used = 1;
+        else if (load_is_restore(&f))
+            s = ST_OK; /* the first pass took it */
         else if (f.name.len > 0 && !f.has_value && setting_find(f.name, &id))
             s = settings_bad_value(id, f.value, place.words, err, err_size);
         else if (f.name.len > 0)

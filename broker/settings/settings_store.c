@@ -28,6 +28,11 @@ enum settings_action settings_action(const struct settings *c)
     return c->action;
 }
 
+const char *settings_restore_from(const struct settings *c)
+{
+    return c->restore_from;
+}
+
 enum status settings_store(struct settings *c, enum setting_id id, int64_t num, struct slice text,
                            const struct settings_place *place)
 {
@@ -103,6 +108,7 @@ void settings_free(struct settings *c)
     for (unsigned i = 0; i < SETTING_COUNT; i++)
         free(c->values[i].text);
     free(c->path);
+    free(c->restore_from);
     pthread_mutex_destroy(&c->lock);
     free(c);
 }

@@ -23,6 +23,7 @@ struct settings {
     struct settings_value values[SETTING_COUNT];
     char *path; /* of the file, NULL without one */
     enum settings_action action;
+    char *restore_from; /* with ACTION_RESTORE */
 };
 
 /* Where a name and value were found. An error begins with `words` ("" for CONFIG SET). */

@@ -14,6 +14,7 @@
 
 #include "broker/base/clock.h"
 #include "broker/base/folder.h"
+#include "broker/base/log.h"
 #include "broker/wal/wal_append.h"
 #include "broker/wal/wal_keeper.h"
 #include "broker/wal/wal_replay.h"
@@ -54,6 +55,7 @@ enum status wal_open(const struct wal_options *opt, struct wal **ret_w, char *er
     w->path = strdup(opt->path);
     w->folder = -1;
     w->next_name = 1;
+    w->held = UINT64_MAX;
     w->redo = (struct redo){.self = w, .append = wal_append, .sync = wal_sync, .replay = wal_replay, .crowded = wal_crowded};
     pthread_mutex_init(&w->lock, NULL);
     pthread_mutex_init(&w->sync_lock, NULL);
@@ -101,6 +103,15 @@ static void wal_free_all(struct wal_list *l)
     struct wal_file *f = NULL;
     while ((f = wal_list_pop(l)))
         wal_file_free(f);
+}
+
+void wal_leave_note(struct wal *w)
+{
+    if (!w || !w->now || w->broken)
+        return;
+    const struct wal_note note = {.last = w->last, .serial = w->now->use.serial, .at = wal_block_up(w->now->at)};
+    if (!wal_note_write(w->folder, &note))
+        log_text(LOG_WARN, "cannot note where the log ends: the next start cannot tell damage there from a power cut");
 }
 
 void wal_close(struct wal *w)

@@ -69,6 +69,9 @@ enum status wal_keep(struct wal *w, struct store *s) MUST_CHECK;
 /* Stops the keeper. To be called before store_close. */
 void wal_rest(struct wal *w);
 
+/* To be called after store_close, where everything that was appended is synced: notes where the log ends (wal_note.h). */
+void wal_leave_note(struct wal *w);
+
 /* To be called after store_close. Syncs nothing: the journal has done that. */
 void wal_close(struct wal *w);
 

@@ -175,15 +175,15 @@ void wal_append_say_synced(struct wal *w)
     pthread_mutex_unlock(&w->tail_lock);
 }
 
-enum status wal_sync(void *self, char *err, size_t err_size)
+enum status wal_sync_to(struct wal *w, struct wal_end *ret_end, char *err, size_t err_size)
 {
-    struct wal *w = self;
     pthread_mutex_lock(&w->sync_lock);
     pthread_mutex_lock(&w->tail_lock);
     struct wal_file *now = w->now;
     uint64_t serial = now ? now->use.serial : 0, last = w->last;
     if (now)
         now->at = wal_block_up(now->at);
+    *ret_end = (struct wal_end){.last = last, .serial = serial, .at = now ? now->at : 0};
     pthread_mutex_unlock(&w->tail_lock);
     bool synced = wal_append_sync_behind(w, serial);
     if (synced && now && atomic_exchange(&now->unsynced, false))
@@ -193,4 +193,10 @@ enum status wal_sync(void *self, char *err, size_t err_size)
     enum status s = synced ? ST_OK : wal_set_failed(w, "sync the log", err, err_size);
     pthread_mutex_unlock(&w->sync_lock);
     return s;
+}
+
+enum status wal_sync(void *self, char *err, size_t err_size)
+{
+    struct wal_end end;
+    return wal_sync_to(self, &end, err, err_size);
 }

@@ -6,7 +6,10 @@
 void wal_judge_add(struct wal_judge *j, const struct wal_file *f, struct slice bytes, size_t at)
 {
     struct wal_record r;
+    size_t first = SIZE_MAX, end = 0;
     while (wal_record_find(&f->use, bytes, &at, &r)) {
+        first = at < first ? at : first;
+        end = r.size < bytes.len - at ? at + r.size : bytes.len;
         at += r.whole ? r.size : 8;
         j->synced = r.synced > j->synced ? r.synced : j->synced;
         if (r.kind == WAL_END) {
@@ -16,6 +19,7 @@ void wal_judge_add(struct wal_judge *j, const struct wal_file *f, struct slice b
             j->most = r.number > j->most ? r.number : j->most;
         }
     }
+    j->bytes += end > first ? end - first : 0;
     j->serial = f->use.serial > j->serial ? f->use.serial : j->serial;
 }
 

@@ -17,6 +17,7 @@ struct wal_judge {
     uint64_t synced;    /* every batch up to this one was synced once */
     uint64_t most;      /* the highest number that was seen */
     uint64_t groups;    /* heads of batches behind the place */
+    uint64_t bytes;     /* of what was written behind it, as far as that can be told */
     uint64_t serial;    /* of the last file that was seen or named; ... */
     bool missing;       /* ... but it is not there */
     bool cut;           /* the file with the place is shorter than it was */

@@ -35,12 +35,13 @@ static void wal_keeper_warn(const char *what)
     log_event(LOG_WARN, what, " reason=%s", log_quote(strerror(errno), quoted, sizeof quoted));
 }
 
-/* Makes live files spare, the oldest first, as long as the store's files hold all batches up to `stored`. */
+/* Makes live files spare, the oldest first, as long as the store's files hold all batches up to `stored` and nobody copies
+ * them. */
 static void wal_keeper_gather(struct wal *w, uint64_t stored)
 {
     for (;;) {
         pthread_mutex_lock(&w->lock);
-        bool over = w->live.first && w->live.first->last <= stored;
+        bool over = w->live.first && w->live.first->last <= stored && w->live.first->use.serial < w->held;
         struct wal_file *f = over ? wal_list_pop(&w->live) : NULL;
         pthread_mutex_unlock(&w->lock);
         if (!f)

@@ -27,7 +27,9 @@
 #include "broker/base/log.h"
 #include "broker/wal/wal_find.h"
 #include "broker/wal/wal_judge.h"
+#include "broker/wal/wal_note.h"
 #include "broker/wal/wal_salvage.h"
+#include "broker/wal/wal_seen.h"
 #include "broker/wal/wal_turn.h"
 #include "protocol/limits.h"
 
@@ -42,7 +44,9 @@ struct replay {
     uint64_t named; /* the highest serial that a file names as the next one */
     bool refused;   /* take failed, and has put the reason into err */
     uint64_t bytes;  /* of the files before this one */
-    int64_t told_ns; /* when the log said last how far this is */
+    uint64_t skipped; /* damaged places, of which the store has what was there */
+    struct wal_note end; /* where the log goes no further */
+    int64_t told_ns; /* when the log said last how far this is; INT64_MAX: it does not */
     bool ended;     /* there is nothing behind `last` that can be taken */
     struct wal_judge judge;
 };
@@ -53,7 +57,7 @@ static void wal_replay_progress(struct replay *r, size_t at)
     uint64_t done = r->bytes + at;
     atomic_store(&r->w->replayed_bytes, done);
     int64_t now_ns = clock_mono_ns();
-    if (now_ns - r->told_ns < TELL_NS)
+    if (r->told_ns == INT64_MAX || now_ns - r->told_ns < TELL_NS)
         return;
     r->told_ns = now_ns;
     log_event(LOG_INFO, "replaying the log", " mib=%llu of_mib=%llu groups=%llu", (unsigned long long)(done / MIB(1)),
@@ -94,8 +98,9 @@ static bool wal_replay_next(const struct wal_file *f, struct slice all, size_t *
     return true;
 }
 
-static void wal_replay_tell_skipped(const struct replay *r, const struct wal_file *f, size_t at, uint64_t to)
+static void wal_replay_tell_skipped(struct replay *r, const struct wal_file *f, size_t at, uint64_t to)
 {
+    r->skipped += to > r->last;
     if (to > r->last)
         log_event(LOG_ERROR, "the log has a damaged place; the store has what was there",
                   " file=%08llu.wal byte=%zu commands=%llu-%llu", (unsigned long long)f->name, at,
@@ -103,7 +108,7 @@ static void wal_replay_tell_skipped(const struct replay *r, const struct wal_fil
 }
 
 /* The next sound record behind a bad place, if the store has everything that is missing before it. */
-static bool wal_replay_skip(const struct replay *r, const struct wal_file *f, struct slice all, size_t *at,
+static bool wal_replay_skip(struct replay *r, const struct wal_file *f, struct slice all, size_t *at,
                             struct wal_record *ret_record)
 {
     size_t from = *at;
@@ -162,6 +167,7 @@ static enum status wal_replay_file(struct wal_file *f, const struct wal_file *ne
         r->ended = true;
         r->judge = (struct wal_judge){.last = wal_replay_has(r), .name = f->name, .at = at};
         r->judge.cut = f->size < f->promised && r->named <= f->use.serial;
+        r->end = (struct wal_note){.last = r->judge.last, .serial = f->use.serial, .at = wal_block_up(at)};
         wal_judge_add(&r->judge, f, all, at);
     } else if (s == ST_OK) {
         wal_replay_tell_skipped(r, f, at, next->before);
@@ -219,6 +225,8 @@ static enum status wal_replay_chain(struct wal *w, const struct wal_found *all, 
     r->named = r->judge.serial > r->named ? r->judge.serial : r->named;
     r->judge.missing = r->named > w->serial;
     r->judge.serial = r->named;
+    if (wal_note_is_behind(&w->note, &r->end) && w->note.last > r->judge.synced)
+        r->judge.synced = w->note.last; /* a clean stop had synced all of it */
     return s;
 }
 
@@ -258,12 +266,16 @@ static uint64_t wal_replay_bytes(const struct wal_list *l)
 
 static void wal_replay_tell(const struct wal *w, const struct replay *r)
 {
-    if (r->taken)
-        log_event(LOG_INFO, "replayed the log", " groups=%llu files=%u", (unsigned long long)r->taken, w->live.n);
+    unsigned long long dropped = w->salvaging ? 0 : r->judge.bytes;
+    log_event(LOG_INFO, r->taken ? "replayed the log" : "the log has nothing to replay", " groups=%llu files=%u dropped_bytes=%llu",
+              (unsigned long long)r->taken, w->live.n, dropped);
+    if (wal_note_is_behind(&w->note, &r->end) || (dropped && w->note.serial))
+        log_event(LOG_ERROR, "the end of the log is damaged: it was whole at the last stop. The store has what was there",
+                  " file=%08llu.wal byte=%zu dropped_bytes=%llu", (unsigned long long)r->judge.name, r->judge.at, dropped);
     if (r->judge.groups && !w->salvaging)
         log_event(LOG_WARN, "the end of the log is torn or damaged and was dropped: nothing behind it says that it was synced",
-                  " file=%08llu.wal byte=%zu groups=%llu", (unsigned long long)r->judge.name, r->judge.at,
-                  (unsigned long long)r->judge.groups);
+                  " file=%08llu.wal byte=%zu groups=%llu dropped_bytes=%llu", (unsigned long long)r->judge.name, r->judge.at,
+                  (unsigned long long)r->judge.groups, dropped);
     if (w->dropped)
         log_event(LOG_ERROR, "the log has a gap, or a damaged file: what is of no use is set aside as *.lost",
                   " files=%llu", (unsigned long long)w->dropped);
@@ -357,6 +369,7 @@ enum status wal_replay(void *self, uint64_t after, redo_take_fn *take, void *arg
     struct wal_found all = {0};
     struct replay r = {.w = w, .after = after, .last = after, .take = take, .arg = arg, .told_ns = clock_mono_ns()};
     bool found = wal_find(w, &all) && wal_salvage_resume(w, &all, after);
+    w->note = found ? wal_note_read(w->folder) : (struct wal_note){0};
     if (found && w->salvage)
         wal_salvage_take_foreign(w, &all);
     enum status s = found ? wal_replay_found(w, &all, &r, err, err_size)
@@ -370,5 +383,48 @@ enum status wal_replay(void *self, uint64_t after, redo_take_fn *take, void *arg
     *ret_long = r.taken > 0 || w->salvaging || wal_replay_bytes(&w->live) > w->bytes_max;
     w->said = w->last;
     wal_replay_tell(w, &r);
-    return wal_replay_go_on(w, &r) ? ST_OK : wal_set_failed(w, "begin another file of the log", err, err_size);
+    return wal_note_remove(w->folder) && wal_replay_go_on(w, &r) ? ST_OK : wal_set_failed(w, "begin another file of the log", err, err_size);
+}
+
+/* ---- a log that nobody has open ---- */
+
+/* Takes out what a start would set aside, since a salvage has gone on without it. */
+static void wal_replay_leave_out(struct wal_found *all, uint64_t after)
+{
+    const struct wal_file *s = NULL;
+    for (size_t i = 0; i < all->n; i++)
+        s = all->files[i]->salvaged && all->files[i]->before <= after ? all->files[i] : s;
+    for (size_t i = 0; s && i < all->n; i++) {
+        if (!wal_salvage_covers(s, all->files[i]))
+            continue;
+        wal_file_free(all->files[i]);
+        all->files[i] = NULL;
+    }
+    wal_found_close_gaps(all);
+}
+
+enum status wal_replay_look(struct wal *w, uint64_t after, redo_take_fn *take, void *arg, struct wal_seen *ret_seen, char *err,
+                            size_t err_size)
+{
+    struct wal_found all = {0};
+    struct replay r = {.w = w, .after = after, .last = after, .take = take, .arg = arg, .told_ns = INT64_MAX};
+    size_t rest = 0;
+    bool found = wal_find(w, &all);
+    wal_replay_leave_out(&all, after);
+    w->note = found ? wal_note_read(w->folder) : (struct wal_note){0};
+    enum status s = found ? wal_replay_chain(w, &all, wal_replay_first_needed(&all, after), &r, &rest) : ST_IO;
+    if (s != ST_OK && !r.refused)
+        s = wal_set_failed(w, "read the log", err, err_size);
+    *ret_seen = (struct wal_seen){.last = wal_replay_has(&r), .groups = r.taken, .files = all.n, .bytes = w->bytes,
+                                  .dropped = r.judge.bytes, .skipped = r.skipped};
+    ret_seen->ends_early = wal_note_is_behind(&w->note, &r.end) || (r.judge.bytes && w->note.serial);
+    for (size_t i = 0; i < all.n; i++) {
+        ret_seen->headless += all.files[i]->damaged;
+        ret_seen->store = all.files[i]->store ? all.files[i]->store : ret_seen->store;
+    }
+    ret_seen->damaged = s == ST_OK && all.n > 0 && wal_judge_damaged(&r.judge);
+    if (ret_seen->damaged)
+        wal_judge_say(&r.judge, w->path, ret_seen->text, sizeof ret_seen->text);
+    wal_found_free(&all);
+    return s;
 }

@@ -11,4 +11,11 @@
 enum status wal_replay(void *self, uint64_t after, redo_take_fn *take, void *arg, bool *ret_long, char *err,
                        size_t err_size);
 
+struct wal;
+struct wal_seen;
+
+/* For wal_look.h: reads what a start would, and changes nothing. */
+enum status wal_replay_look(struct wal *w, uint64_t after, redo_take_fn *take, void *arg, struct wal_seen *ret_seen, char *err,
+                            size_t err_size);
+
 #endif

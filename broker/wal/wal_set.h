@@ -9,6 +9,7 @@
  *              │                └──► wal_salvage.c (--salvage)                │
  *   wal_lost.c (what is lost is set aside) ──► wal_salvage.c
  *   wal_tie.c (does the log belong to the store?) ──► wal_find.c
+ *   wal_hold.c (a copy is made of it), wal_look.c (what is in a log that nobody has open)
  *
  * Each file is in one place at a time: `now`, `live` or `spare` (wal.h has the picture). Locks are taken in the order
  * sync_lock, tail_lock, lock.
@@ -19,6 +20,7 @@
 #include <pthread.h>
 
 #include "broker/wal/wal_file.h"
+#include "broker/wal/wal_note.h"
 #include "storage/redo.h"
 #include "storage/salvage.h"
 
@@ -54,12 +56,14 @@ struct wal {
     uint64_t next_name;
     uint64_t bytes; /* of all files */
     bool wanted;    /* the keeper has work */
+    uint64_t held;  /* files from this serial on are not used again meanwhile (wal_hold.h); UINT64_MAX: none is held */
     _Atomic enum wal_crowd crowd;
     atomic_bool quiet; /* the keeper waits for the next batch, and not for a pause */
     bool stopping;
     uint64_t n_files, replayed, dropped; /* for wal_figures */
     /* ---- the start's ---- */
     bool salvage, salvaging; /* it may; it does */
+    struct wal_note note;    /* of the stop before */
     bool lost_all;           /* the store's log is not there at all */
     struct wal_list lost;    /* to be set aside */
     uint64_t lost_serial, salvaged_to; /* the least serial of those; the last batch that is not lost */

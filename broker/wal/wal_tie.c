@@ -175,11 +175,14 @@ static bool wal_tie_write(uint64_t id, const char *path, const char *beside)
 
 enum status wal_tie_store(struct wal *w, const char *store_path, char *err, size_t err_size)
 {
+    return wal_tie_read(store_path) == w->store_id ? ST_OK : wal_tie_make(store_path, w->store_id, err, err_size);
+}
+
+enum status wal_tie_make(const char *store_path, uint64_t store_id, char *err, size_t err_size)
+{
     char path[PATH_MAX], beside[PATH_MAX];
-    if (wal_tie_read(store_path) == w->store_id)
-        return ST_OK;
     if (wal_tie_path(store_path, "store.id", path) && wal_tie_path(store_path, "store.id.new", beside) &&
-        wal_tie_write(w->store_id, path, beside))
+        wal_tie_write(store_id, path, beside))
         return ST_OK;
     (void)snprintf(err, err_size, "cannot write store.id in %s: %s", store_path, strerror(errno));
     return ST_IO;

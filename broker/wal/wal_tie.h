@@ -17,6 +17,7 @@
 #define HALFMQ_BROKER_WAL_TIE_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "protocol/status.h"
 
@@ -28,5 +29,8 @@ enum status wal_tie(struct wal *w, const char *store_path, char *err, size_t err
 
 /* After store_open: writes store.id, if it is not there. ST_IO, with err. */
 enum status wal_tie_store(struct wal *w, const char *store_path, char *err, size_t err_size) MUST_CHECK;
+
+/* Writes store.id into a folder that is to become a store. ST_IO, with err. */
+enum status wal_tie_make(const char *store_path, uint64_t store_id, char *err, size_t err_size) MUST_CHECK;
 
 #endif

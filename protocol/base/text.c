@@ -1,5 +1,5 @@
 /*
- * text.c: numbers, names, ids and receipts; the only file that knows xxhash.
+ * text.c: numbers, names, ids and receipts; with digest.c the only file that knows xxhash.
  * Durations and times are in text_time.c.
  *
  * Everything here runs once or more for each command of a client, so character classes are table

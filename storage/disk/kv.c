@@ -185,6 +185,7 @@ static struct kv *kv_new(const struct kv_options *opt)
     if (!kv)
         return NULL;
     kv->redo = opt->redo;
+    kv->read_only = opt->read_only;
     kv->stale = opt->stale;
     kv->damage.tell = opt->damaged;
     kv->damage.arg = opt->damaged_arg;
@@ -254,7 +255,9 @@ static bool kv_open_families(struct kv *kv, const rocksdb_options_t *o, const ch
         options[n++] = kv->options[f];
     }
     char *failure = NULL;
-    kv->db = rocksdb_open_column_families(o, path, n, names, options, handles, &failure);
+    kv->db = kv->read_only
+                 ? rocksdb_open_for_read_only_column_families(o, path, n, names, options, handles, 0, &failure)
+                 : rocksdb_open_column_families(o, path, n, names, options, handles, &failure);
     if (kv_failed(failure, err, err_size))
         return false;
     for (int i = 0; i < n; i++)
@@ -585,6 +588,27 @@ void kv_flush(struct kv *kv)
 {
     assert(kv->redo);
     rocksdb_compact_range_cf(kv->db, kv_handle(kv, KV_EMPTY), NULL, 0, NULL, 0);
+}
+
+/* With this as the size of RocksDB's own log, which is empty here, from which on it flushes first, it never does. */
+#define CHECKPOINT_UNFLUSHED UINT64_MAX
+
+enum status kv_checkpoint(struct kv *kv, const char *path, char *err, size_t err_size)
+{
+    assert(kv->redo);
+    if (kv_faulty(kv, KV_OP_CHECKPOINT)) {
+        snprintf(err, err_size, "injected fault");
+        return ST_IO;
+    }
+    char *failure = NULL;
+    rocksdb_checkpoint_t *c = rocksdb_checkpoint_object_create(kv->db, &failure);
+    if (!failure)
+        rocksdb_checkpoint_create(c, path, CHECKPOINT_UNFLUSHED, &failure);
+    if (c)
+        rocksdb_checkpoint_object_destroy(c);
+    if (!kv_failed(failure, err, err_size))
+        return ST_OK;
+    return strstr(err, "No space left") || strstr(err, "quota") ? ST_DISKFULL : ST_IO;
 }
 
 struct kv_snap *kv_snapshot(struct kv *kv)

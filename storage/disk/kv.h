@@ -45,6 +45,7 @@ enum kv_op {
     KV_OP_NEED,
     KV_OP_GET_DAMAGE,
     KV_OP_ITER_DAMAGE,
+    KV_OP_CHECKPOINT,
     KV_OPS
 };
 
@@ -67,6 +68,7 @@ struct kv_options {
     size_t memory_bytes;
     uint32_t files_max; /* open ones, about; 0: as many as it would like */
     bool uncompacted;   /* compacts nothing, as a file is damaged; kv_space gives nothing back then */
+    bool read_only;     /* nothing in the folder is changed, and nothing may be written; with redo NULL */
     kv_stale_fn *stale;       /* may be NULL */
     const struct redo *redo;  /* NULL: RocksDB's own log. Outlives the kv. */
     damage_fn *damaged;       /* may be NULL; is given damaged_arg */
@@ -83,6 +85,11 @@ void kv_close(struct kv *kv);
  * the state after one batch, the last one before the call or a later one. Whether that worked is seen in the files
  * (kv_get_stored). Any thread; takes as long as the disk needs. */
 void kv_flush(struct kv *kv);
+
+/* With a redo log: makes a folder, which must not be there, with what a database needs that has what is in files now, and
+ * nothing of what is in write buffers: the state after one batch. Files that never change are linked, where the file system
+ * can; what is removed afterwards stays there. ST_DISKFULL, ST_IO, with err; then nothing is left. Any thread. */
+enum status kv_checkpoint(struct kv *kv, const char *path, char *err, size_t err_size) MUST_CHECK;
 
 /* Writes a finished batch, as redo.append was given it, into the write buffers; readers see it at once. The pending
  * batch stays as it is. ST_IO, with err: all later writes are refused. */

@@ -38,7 +38,7 @@ struct kv {
     atomic_uint filtered; /* rows that stale was asked about; wraps */
     struct kv_marked told, written; /* what compactions use now, and what they use after the next sync */
     struct damage damage;
-    bool uncompacted; /* as in struct kv_options */
+    bool uncompacted, read_only; /* as in struct kv_options */
     /* ---- kv_stall ---- */
     size_t buffer_bytes; /* of a write buffer */
     size_t unseen_bytes; /* written since RocksDB was asked last */

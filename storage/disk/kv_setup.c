@@ -151,6 +151,14 @@ static void setup_database(rocksdb_options_t *o, size_t memory, uint32_t files_m
     rocksdb_options_set_max_open_files(o, files_max > 0 && files_max < OPEN_FILES ? (int)files_max : OPEN_FILES);
 }
 
+/* A folder that is not there, and cannot be made, keeps RocksDB from writing its own messages beside the files. */
+static void setup_read_only(rocksdb_options_t *o)
+{
+    rocksdb_options_set_create_if_missing(o, 0);
+    rocksdb_options_set_create_missing_column_families(o, 0);
+    rocksdb_options_set_db_log_dir(o, "/dev/null/none");
+}
+
 void kv_setup_families(struct kv *kv, const struct kv_options *opt)
 {
     size_t memory_bytes = opt->memory_bytes;
@@ -175,6 +183,8 @@ rocksdb_options_t *kv_setup_database(const struct kv_options *opt, char *err, si
 {
     rocksdb_options_t *base = rocksdb_options_create(), *all = rocksdb_options_create();
     setup_database(base, opt->memory_bytes, opt->files_max);
+    if (opt->read_only)
+        setup_read_only(base);
     rocksdb_options_set_atomic_flush(base, opt->redo != NULL);
     char *failure = NULL;
     rocksdb_get_options_from_string(base, EXTRA, all, &failure);

@@ -2,7 +2,7 @@
  * local.h: LOCAL commands: those that are done on the spot, without the journal.
  *
  *   local_conn.c     PING ECHO HELLO AUTH QUIT RESET SELECT SUBSCRIBE UNSUBSCRIBE CHECKS SERVE
- *   local_broker.c   INFO CONFIG SHUTDOWN
+ *   local_broker.c   INFO CONFIG SHUTDOWN       local_backup.c    BACKUP
  *   local_client.c   CLIENT         local_command.c   COMMAND         local_help.c   HELP
  *   local_stream.c   STREAM GROUP, QUEUE, CREDIT, CLOSE
  *   local_multi.c    MULTI EXEC DISCARD WATCH

@@ -92,6 +92,9 @@ static bool multi_may_queue(const struct command *cmd)
     case CMD_STREAM_CREDIT:
     case CMD_STREAM_CLOSE:
     case CMD_SHUTDOWN:
+    case CMD_BACKUP:
+    case CMD_BACKUP_LIST:
+    case CMD_BACKUP_DELETE:
     case CMD_MULTI:
     case CMD_WATCH: return false;
     case CMD_CLIENT: return !slice_equal_nocase(cmd->rest[0], SLICE_LIT("LIST"));

@@ -139,7 +139,7 @@ static void keys_that_are_wrong_are_named(void **state)
             "topic 'a:b' is not a name: 1 to 127 of A-Z a-z 0-9 . _ - %");
     refused("send", PAIRS("topic", "t", "body", "", "queue", "x"), ST_ERR,
             "QUEUE 'x' is not a whole number from 0 to 1023");
-    refused("backup", PAIRS(), ST_ERR, "not available yet: BACKUP; nothing was done");
+    refused("backup", PAIRS(), ST_ERR, "key 'name' is missing: backup needs it");
 }
 
 static void commit_with_acknowledgements(void **state)
