@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "storage/access/users.h"
 #include "storage/query.h"
 
 #define ENTRIES_KEPT 8192
@@ -42,7 +43,18 @@ struct entry *entry_new(struct entry_pool *pool, const struct command *cmd)
     e->pool = pool;
     entry_init_outcome(e);
     command_clone(cmd, (uint8_t *)e + head, &e->cmd);
+    if (e->cmd.user)
+        users_hold(e->cmd.user->users);
     return e;
+}
+
+void entry_judged_by(struct entry *e, const struct access_user *user)
+{
+    if (user)
+        users_hold(user->users);
+    if (e->cmd.user)
+        users_release(e->cmd.user->users);
+    e->cmd.user = user;
 }
 
 static void entry_free_more(struct entry *e)
@@ -59,6 +71,8 @@ void entry_free(struct entry *e)
     if (e->more)
         entry_free_more(e);
     entry_sift_over(e);
+    if (e->cmd.user)
+        users_release(e->cmd.user->users);
     outcome_free(&e->out);
     struct entry_pool *p = e->pool;
     if (!p || e->bytes != ENTRY_SMALL_BYTES || p->n >= ENTRIES_KEPT) {

@@ -67,6 +67,9 @@ void entry_pool_trim(struct entry_pool *p, bool all);
 struct entry *entry_new(struct entry_pool *pool, const struct command *cmd);
 void entry_free(struct entry *e);
 
+/* Who judges it in the store (command.user); the entry holds the users. */
+void entry_judged_by(struct entry *e, const struct access_user *user);
+
 /* Frees what was found out about messages for it (serve/sieve.h). */
 void entry_sift_over(struct entry *e);
 

@@ -44,6 +44,11 @@ static void clients_put_address(int fd, struct buf *out)
     buf_printf(out, a.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
 }
 
+static const char *clients_user_of(const struct conn *c)
+{
+    return c->user ? c->user : "default";
+}
+
 static void clients_put(struct conn *c, int64_t now_ms, struct buf *out)
 {
     const struct command_info *last = atomic_load_explicit(&c->last, memory_order_relaxed);
@@ -54,16 +59,17 @@ static void clients_put(struct conn *c, int64_t now_ms, struct buf *out)
                c->wire == WIRE_PLAIN || c->wire == WIRE_NEW ? "no" : "yes", (now_ms - c->opened_ms) / 1000);
     for (const char *p = last ? last->method : ""; *p; p++)
         buf_put_u8(out, (uint8_t)*p);
-    buf_put_u8(out, '\n');
+    buf_printf(out, " user=%s\n", clients_user_of(c));
 }
 
-bool clients_list(struct slots *ss, uint32_t *slot, uint32_t *most, struct buf *out)
+bool clients_list(struct slots *ss, const char *user, uint32_t *slot, uint32_t *most, struct buf *out)
 {
     int64_t now_ms = timers_now();
     pthread_mutex_lock(&ss->lock);
     for (; *slot < ss->size && *most > 0; ++*slot, --*most) {
-        if (ss->slot[*slot].conn)
-            clients_put(ss->slot[*slot].conn, now_ms, out);
+        struct conn *c = ss->slot[*slot].conn;
+        if (c && (!user || strcmp(user, clients_user_of(c)) == 0))
+            clients_put(c, now_ms, out);
     }
     bool more = *slot < ss->size;
     pthread_mutex_unlock(&ss->lock);

@@ -19,9 +19,9 @@ bool clients_have(struct slots *ss, uint64_t id);
 struct net_client;
 void clients_describe(struct slots *ss, struct net_client *clients, uint32_t n);
 
-/* One line a client, as net_list_clients says, for those from a slot on: looks at no more than *most slots, which becomes
+/* One line a client, as net_list_clients says, for those of a user (NULL: all) from a slot on: looks at no more than *most slots, which becomes
  * less by as many. True: there are more, from *slot on. Any thread: takes the lock, which a loop takes only to add and
  * remove. */
-bool clients_list(struct slots *ss, uint32_t *slot, uint32_t *most, struct buf *out);
+bool clients_list(struct slots *ss, const char *user, uint32_t *slot, uint32_t *most, struct buf *out);
 
 #endif

@@ -50,6 +50,8 @@ static void thread_on_post(struct journal_client *client, struct entry_list *don
 static void thread_on_news(struct journal_client *client, const struct effects *fx)
 {
     mailbox_post_news(&loop_of(client)->box, fx);
+    if (fx->users_changed) /* for connections that wait for nothing, too */
+        mailbox_order(&loop_of(client)->box, ORDER_TURN, 0);
 }
 
 static void thread_on_nudge(struct journal_client *client)
@@ -432,9 +434,9 @@ const struct counters *loop_counters(const struct loop *l)
     return &l->counters;
 }
 
-bool loop_list_clients(struct loop *l, uint32_t *slot, uint32_t *most, struct buf *out)
+bool loop_list_clients(struct loop *l, const char *user, uint32_t *slot, uint32_t *most, struct buf *out)
 {
-    return clients_list(&l->slots, slot, most, out);
+    return clients_list(&l->slots, user, slot, most, out);
 }
 
 bool loop_kill_client(struct loop *l, uint64_t id)

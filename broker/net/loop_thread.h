@@ -27,7 +27,7 @@ void loop_free(struct loop *l);
 const struct counters *loop_counters(const struct loop *l);
 
 /* As clients_list. */
-bool loop_list_clients(struct loop *l, uint32_t *slot, uint32_t *most, struct buf *out);
+bool loop_list_clients(struct loop *l, const char *user, uint32_t *slot, uint32_t *most, struct buf *out);
 
 /* Closes the client with that id if it is this loop's; false: it is not. Any thread. */
 bool loop_kill_client(struct loop *l, uint64_t id);

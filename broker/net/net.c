@@ -108,10 +108,10 @@ uint64_t net_errors(const struct net *n, enum status code)
     return sum;
 }
 
-bool net_list_clients(struct net *n, struct net_clients_at *at, uint32_t most, struct buf *out)
+bool net_list_clients(struct net *n, const char *user, struct net_clients_at *at, uint32_t most, struct buf *out)
 {
     for (; at->loop < n->n_loops; at->loop++, at->slot = 0) {
-        if (loop_list_clients(n->loops[at->loop], &at->slot, &most, out))
+        if (loop_list_clients(n->loops[at->loop], user, &at->slot, &most, out))
             return true;
     }
     return false;

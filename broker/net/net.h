@@ -59,9 +59,9 @@ struct net_clients_at {
     uint32_t loop, slot;
 };
 
-/* Appends one line a client ("id=3 addr=127.0.0.1:5000 name=x dialect=resp2 age_s=1 cmd=SEND") for CLIENT LIST: at most so
- * many. True: there are more. */
-bool net_list_clients(struct net *n, struct net_clients_at *at, uint32_t most, struct buf *out);
+/* Appends one line a client ("id=3 addr=127.0.0.1:5000 name=x dialect=resp2 age_s=1 cmd=SEND user=default") for CLIENT
+ * LIST: at most so many, of a user (NULL: of all). True: there are more. */
+bool net_list_clients(struct net *n, const char *user, struct net_clients_at *at, uint32_t most, struct buf *out);
 
 /* Fills in those of the n clients that are connected. */
 void net_describe_clients(struct net *n, struct net_client *clients, uint32_t count);

@@ -5,6 +5,7 @@
 
 #include "broker/net/net.h"
 #include "broker/serve/session.h"
+#include "broker/serve/who/who.h"
 #include "protocol/base/reply.h"
 
 #define STEP_CLIENTS 500 /* about a millisecond */
@@ -28,10 +29,18 @@ static void listing_answer(struct conn *c, struct request rq, const struct buf *
     buf_reset(r, REPLY_BYTES_KEEP);
 }
 
-/* True: there is more. */
-static bool listing_step(struct loop *l, struct net_clients_at *at, struct buf *text)
+/* Whose connections it is shown. NULL: all, to who has @admin; else its own. The name is good while the reply is made. */
+static const char *listing_user(struct conn *c)
 {
-    return net_list_clients(serve_of(l)->env.net, at, STEP_CLIENTS, text) && !text->failed;
+    const struct access_user *u = who_is(c);
+    bool all = u && (u->row.all_commands || (u->row.categories >> CATEGORY_ADMIN & 1));
+    return all ? NULL : c->user ? c->user : "default";
+}
+
+/* True: there is more. */
+static bool listing_step(struct conn *c, struct net_clients_at *at, struct buf *text)
+{
+    return net_list_clients(serve_of(c->loop)->env.net, listing_user(c), at, STEP_CLIENTS, text) && !text->failed;
 }
 
 static void listing_charge(struct client_listing *g, size_t bytes)
@@ -78,7 +87,7 @@ void client_list_begin(struct conn *c, struct request rq)
     struct buf text;
     struct net_clients_at at = {0};
     buf_init(&text, 0);
-    bool more = listing_step(c->loop, &at, &text);
+    bool more = listing_step(c, &at, &text);
     struct client_listing *g = more ? calloc(1, sizeof *g) : NULL;
     if (!g) {
         text.failed = text.failed || more;
@@ -103,7 +112,7 @@ bool client_lists_run(struct loop *l)
     all->turn = l->turn;
     listing_unlink(all, g);
     listing_link(all, g);
-    bool more = listing_step(l, &g->at, &g->text);
+    bool more = listing_step(g->conn, &g->at, &g->text);
     listing_charge(g, g->text.size);
     if (!more) {
         struct conn *c = g->conn;

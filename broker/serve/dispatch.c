@@ -19,7 +19,9 @@
 #include "broker/serve/session.h"
 #include "broker/serve/sieve.h"
 #include "broker/serve/wait.h"
+#include "broker/serve/who/allow.h"
 #include "protocol/base/reply.h"
+#include "storage/access/rule.h"
 #include "storage/query.h"
 
 #define SMALL_REPLY_BYTES 4096
@@ -216,6 +218,18 @@ static bool dispatch_refuse_url(struct conn *c, const struct command *cmd, struc
     return true;
 }
 
+/* Rules of a user are checked before they are stored. */
+static bool dispatch_refuse_rules(struct conn *c, const struct command *cmd, struct request rq)
+{
+    char err[400];
+    enum status s = ST_OK;
+    if (cmd->info->id == CMD_ACL_SETUSER)
+        s = rules_check(cmd->rest, cmd->n_rest, (struct complaint){err, sizeof err});
+    if (s != ST_OK)
+        conn_refuse(c, rq, s, err);
+    return s != ST_OK;
+}
+
 static enum verdict dispatch_write(struct conn *c, const struct command *cmd, struct request rq)
 {
     bool waits = wait_allowed(cmd);
@@ -223,7 +237,7 @@ static enum verdict dispatch_write(struct conn *c, const struct command *cmd, st
         return STALL;
     if (conn_work(cmd) && account_has_work(&c->loop->shared->account))
         return STALL_WORK;
-    if (dispatch_refuse_bodies(c, cmd, rq) || dispatch_refuse_url(c, cmd, rq))
+    if (dispatch_refuse_bodies(c, cmd, rq) || dispatch_refuse_url(c, cmd, rq) || dispatch_refuse_rules(c, cmd, rq))
         return GO_ON;
     if (waits && waits_full(c)) {
         conn_refuse(c, rq, ST_BUSY, "too many commands with WAIT are parked: wait until some have ended");
@@ -338,7 +352,7 @@ static bool dispatch_consumes(enum command_id id)
     }
 }
 
-enum verdict dispatch(struct conn *c, const struct command *cmd, struct request rq)
+static enum verdict dispatch_allowed(struct conn *c, const struct command *cmd, struct request rq)
 {
     atomic_store_explicit(&c->last, cmd->info, memory_order_relaxed);
     if (dispatch_consumes(cmd->info->id))
@@ -365,4 +379,22 @@ enum verdict dispatch(struct conn *c, const struct command *cmd, struct request 
     if (v == GO_ON)
         dispatch_here(c, cmd, rq);
     return v;
+}
+
+/* The command of a user who may not do everything. */
+static enum verdict dispatch_judged(struct conn *c, const struct command *cmd, struct request rq)
+{
+    struct command judged = *cmd;
+    enum verdict v = GO_ON;
+    if (allow(c, &judged, rq))
+        v = dispatch_allowed(c, &judged, rq);
+    else
+        multi_refused(c, cmd->info->id == CMD_MULTI ? SLICE_LIT("MULTI") : slice_of(NULL, 0));
+    allow_ends(c, v);
+    return v;
+}
+
+enum verdict dispatch(struct conn *c, const struct command *cmd, struct request rq)
+{
+    return allow_is_free(c) ? dispatch_allowed(c, cmd, rq) : dispatch_judged(c, cmd, rq);
 }

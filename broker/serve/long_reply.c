@@ -10,6 +10,7 @@
 #include "broker/serve/consumer_facts.h"
 #include "broker/serve/session.h"
 #include "protocol/base/reply.h"
+#include "storage/access/users.h"
 
 #define HELD_SHORT_MAX (2 * SHORT_REPLY_BYTES_MAX) /* the buffer of a short reply may have grown to this */
 #define PIECES_UNSENT_MAX ((size_t)KIB(64)) /* no further step while more is unsent */
@@ -82,6 +83,8 @@ static struct long_reply *long_reply_new(struct conn *c, const struct command *c
     if (!r)
         return NULL;
     command_clone(cmd, r->mem, &r->cmd);
+    if (r->cmd.user)
+        users_hold(r->cmd.user->users);
     r->conn = c;
     r->rq = rq;
     r->in_pieces = !rq.quiet && !c->in_flight && !c->needs && !session_of(c)->subscriber.first;
@@ -102,6 +105,8 @@ static void long_reply_free(struct long_reply *r)
     --*(r->view ? &all->n_working : &all->n_queued);
     long_reply_unlink(all, r);
     long_reply_charge(r, 0);
+    if (r->cmd.user)
+        users_release(r->cmd.user->users);
     view_close(r->view);
     buf_free(&r->tokens);
     session_of(c)->long_reply = NULL;

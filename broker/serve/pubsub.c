@@ -139,6 +139,40 @@ void pubsub_unsubscribe(struct conn *c, const struct command *cmd, struct reques
         pubsub_answer_count(c, rq);
 }
 
+/* ---- what is no longer allowed ---- */
+
+static void pubsub_tell_revoked(struct conn *c, struct slice name)
+{
+    if (conn_is_text(c)) {
+        pubsub_answer_channel(c, "unsubscribe", &name);
+        return;
+    }
+    struct buf *out = conn_out(c);
+    rpc_put_notify(out, "unsubscribe");
+    rpc_put_list(out, 1);
+    rpc_put_map(out, 1);
+    rpc_put_str(out, SLICE_LIT("channel"));
+    rpc_put_str(out, name);
+    conn_pushed(c);
+}
+
+void pubsub_revoke(struct conn *c, bool (*allowed)(struct conn *c, struct slice channel))
+{
+    struct subscriber *who = &session_of(c)->subscriber;
+    for (struct subscription *s = who->first, *next; s && !conn_is_doomed(c); s = next) {
+        char copy[NAME_BYTES_MAX + 16];
+        struct slice name = channel_name(s->channel);
+        next = s->next_mine;
+        if (allowed(c, name))
+            continue;
+        assert(name.len <= sizeof copy);
+        memcpy(copy, name.data, name.len); /* the channel, and its name with it, may be freed */
+        name.data = (const uint8_t *)copy;
+        channel_leave(who, s->channel);
+        pubsub_tell_revoked(c, name);
+    }
+}
+
 /* ---- what is new ---- */
 
 void pubsub_push(struct conn *c, const struct channel *ch, struct slice payload)

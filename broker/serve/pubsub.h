@@ -23,4 +23,8 @@ void pubsub_push(struct conn *c, const struct channel *ch, struct slice payload)
 /* Runs a topic's channel: sends one portion of its new messages to every subscriber. True: there is more. */
 bool pubsub_copy(struct channel *ch);
 
+/* Unsubscribes from channels that are no longer allowed, and tells the client: by text as if it had unsubscribed, by
+ * MessagePack-RPC with a notification. */
+void pubsub_revoke(struct conn *c, bool (*allowed)(struct conn *c, struct slice channel));
+
 #endif

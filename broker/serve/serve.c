@@ -19,6 +19,7 @@
 #include "broker/serve/sieve.h"
 #include "broker/serve/stream.h"
 #include "broker/serve/wait.h"
+#include "broker/serve/who/revoke.h"
 #include "broker/serve/who/who.h"
 
 /* ---- sessions ---- */
@@ -135,6 +136,7 @@ static bool serve_wants_news(struct loop *l)
 
 static void serve_news(struct loop *l, const struct news *news)
 {
+    revoke_all(l);
     waiters_news(&serve_of(l)->waiters, news);
     channels_news(&serve_of(l)->channels, news);
 }

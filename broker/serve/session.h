@@ -82,6 +82,7 @@ struct serve_loop {
     struct serve_env env;
     struct users *users; /* held, as of ... (who.c); NULL: not read yet */
     uint64_t users_gen;
+    uint64_t swept_gen; /* for which all connections were looked at (who/allow.c) */
     struct waiters waiters;
     struct channels channels;
     struct long_replies long_replies;

@@ -18,6 +18,7 @@
 #include "broker/serve/giveback.h"
 #include "broker/serve/session.h"
 #include "broker/serve/sieve.h"
+#include "broker/serve/who/allow.h"
 #include "protocol/base/reply.h"
 #include "storage/query.h"
 
@@ -99,6 +100,15 @@ void waits_end(struct conn *c)
     }
 }
 
+void waits_revoke(struct conn *c)
+{
+    for (struct waiter *w = session_of(c)->waits, *next; w; w = next) {
+        next = w->next_mine;
+        if (w->state == WAITER_PARKED && !allow_still(c, &w->entry->cmd))
+            wait_end_empty(c, w);
+    }
+}
+
 void waits_drop(struct conn *c)
 {
     for (struct waiter *w = session_of(c)->waits, *next; w; w = next) {
@@ -167,7 +177,7 @@ bool wait_park_read(struct conn *c, const struct command *cmd, struct request rq
 static bool wait_goes_on(struct conn *c, struct waiter *w, struct entry *e)
 {
     struct loop *l = c->loop;
-    if (conn_is_ending(c) || timers_now() >= w->deadline_ms)
+    if (conn_is_ending(c) || timers_now() >= w->deadline_ms || !allow_still(c, &e->cmd))
         return false;
     if (e->out.sift && !e->sift_failed && sieve_begin(l, e))
         return true;
@@ -186,7 +196,7 @@ void wait_answer(struct conn *c, struct entry *e)
 {
     conn_wait_over(c);
     bool error = e->fate != ST_OK || reply_is_error(buf_slice(&e->out.reply), NULL);
-    if (error || e->out.nothing || !conn_has_closed(c)) {
+    if (error || e->out.nothing || (allow_still(c, &e->cmd) && !conn_has_closed(c))) {
         answer_entry(c, e);
         return;
     }

@@ -46,6 +46,9 @@ void wait_answer(struct conn *c, struct entry *e);
 /* Ends those that are parked with an empty reply: the client has half-closed, or the loop drains. */
 void waits_end(struct conn *c);
 
+/* Ends those empty that are parked and no longer allowed. */
+void waits_revoke(struct conn *c);
+
 /* Ends all without a reply: the connection ends. */
 void waits_drop(struct conn *c);
 

@@ -190,6 +190,7 @@ bool category_find(struct slice name, enum category *ret_c); /* in any case */
 unsigned command_right(const struct command *cmd);
 
 enum category right_category(unsigned right);
+enum command_id right_command(unsigned right); /* the command that it is one of, or a part of */
 
 /* Its name in rules, in lower case ("topic|create", "client|list", "send"), and in sentences ("TOPIC CREATE"). out has
  * RIGHT_NAME_SIZE bytes. */

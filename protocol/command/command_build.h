@@ -34,6 +34,7 @@ static inline void build_start(struct command_space *s, const struct command_inf
     cmd->batch = (struct batch_facts){0};
     cmd->sifted = slice_of(NULL, 0);
     cmd->client = 0;
+    cmd->user = NULL;
 }
 
 /* Appends a repeating word; false without memory. */

@@ -66,6 +66,12 @@ enum category right_category(unsigned right)
                                  : parts[right - COMMAND_COUNT].category;
 }
 
+enum command_id right_command(unsigned right)
+{
+    assert(right < RIGHT_COUNT);
+    return right < COMMAND_COUNT ? (enum command_id)right : parts[right - COMMAND_COUNT].command;
+}
+
 const char *right_words(unsigned right, char *out)
 {
     const struct part_info *part = right < COMMAND_COUNT ? NULL : &parts[right - COMMAND_COUNT];

@@ -166,7 +166,8 @@ const struct access_user *judge_by_store(const struct access_user *u, const stru
     if (u->free || (u->row.topics.all && u->row.groups.all && u->row.pgroups.all))
         return NULL;
     enum touch first = command_touch(cmd->info, 0);
-    return cmd->info->kind == KIND_QUERY || first == TOUCH_TXN || first == TOUCH_TOKEN ? u : NULL;
+    bool asks = first == TOUCH_TXN || first == TOUCH_TOKEN || command_has(cmd, OPT(TXN));
+    return asks || cmd->info->kind == KIND_QUERY ? u : NULL;
 }
 
 void denial_print(struct buf *b, struct slice user, const struct denial *d)

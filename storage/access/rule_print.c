@@ -10,6 +10,18 @@ static void print_gap(struct buf *b, size_t from)
         buf_put_u8(b, ' ');
 }
 
+/* Its first word, where all commands that begin with it are allowed, or forbidden, like this one; else the whole name. */
+static struct slice print_family(const struct user_row *r, struct slice name, bool on)
+{
+    const uint8_t *bar = memchr(name.data, '|', name.len);
+    struct slice head = slice_of(name.data, bar ? (size_t)(bar - name.data) : name.len);
+    for (unsigned right = 0; right < RIGHT_COUNT && bar; right++) {
+        if (right_is_named(right, head) && user_row_allows(r, right) != on)
+            return name;
+    }
+    return head;
+}
+
 /* Prints what makes `made` the same as r for all rights whose names have a second word, or have none. A rule for the
  * first word is one for the whole family, so those come first, and the others mend what that was too much. */
 static void print_rights(struct buf *b, size_t from, const struct user_row *r, struct user_row *made, bool second)
@@ -20,10 +32,11 @@ static void print_rights(struct buf *b, size_t from, const struct user_row *r, s
         const char *own = right_rule_name(right, name);
         if ((strchr(own, '|') != NULL) != second || user_row_allows(made, right) == on)
             continue;
+        struct slice rule = print_family(r, slice_str(own), on);
         print_gap(b, from);
         buf_put_u8(b, on ? '+' : '-');
-        buf_put_str(b, own);
-        rule_set_command(made, slice_str(own), on);
+        buf_put_slice(b, rule);
+        rule_set_command(made, rule, on);
     }
 }
 

@@ -1,5 +1,5 @@
 /*
- * user.h: a user as it is stored: the row u of storage/FORMAT.md, what rules change and what is printed of it.
+ * user.h: a user as it is stored: the row a of storage/FORMAT.md, what rules change and what is printed of it.
  *
  *   row ──► struct user_row ──► rules (rule.h) ──► row
  *                 └──► struct access_user (users.h): what commands are judged by (judge.h)

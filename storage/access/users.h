@@ -1,7 +1,7 @@
 /*
  * users.h: all users as of one moment: made once, read by any thread, and never changed.
  *
- *   rows u ──► users_new, users_add ... ──► struct users ◄── users_hold ── a loop, a connection, an entry
+ *   rows a ──► users_new, users_add ... ──► struct users ◄── users_hold ── a loop, a connection, an entry
  *                                               │
  *                              users_find ──► struct access_user: good as long as the users are held
  *

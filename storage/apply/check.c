@@ -9,6 +9,7 @@
  * compaction removes them, and letting a taker come again soon costs less than reading all those marks.
  */
 #include "storage/apply/handlers.h"
+#include "storage/apply/acl/seen.h"
 #include "storage/model/txn.h"
 
 #define LOOKAHEAD_MS 2000
@@ -255,10 +256,9 @@ static bool check_open(struct state *st, const struct stamp *stamp, const struct
                        struct slice text, uint64_t *ret_txid, struct txn_row *ret_row,
                        struct outcome *out)
 {
-    (void)cmd;
     bool parsed = text_txid(text, ret_txid);
     assert(parsed);
-    enum status s = txn_get(st, stamp, *ret_txid, &st->scratch, ret_row);
+    enum status s = seen_txn(st, stamp, cmd, *ret_txid, &st->scratch, ret_row);
     if (s == ST_OK)
         return true;
     txn_refuse(out, s, *ret_txid);

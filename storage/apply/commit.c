@@ -8,6 +8,7 @@
  *   look up ─► repeat? answer the ids ─► receipts hold? ─► topics there? ─► append, outcome, ack
  */
 #include "storage/apply/handlers.h"
+#include "storage/apply/acl/seen.h"
 #include "storage/model/delay.h"
 #include "storage/group/group.h"
 #include "storage/model/enqueue.h"
@@ -258,7 +259,7 @@ void apply_commit(struct state *st, const struct stamp *stamp, const struct comm
 {
     uint64_t txid = commit_txid(cmd);
     struct txn_row row;
-    enum status s = txn_get(st, stamp, txid, &st->scratch, &row);
+    enum status s = seen_txn(st, stamp, cmd, txid, &st->scratch, &row);
     if (s != ST_OK)
         txn_refuse(out, s, txid);
     else if (row.state == TXN_COMMITTED)
@@ -276,7 +277,7 @@ void apply_rollback(struct state *st, const struct stamp *stamp, const struct co
 {
     uint64_t txid = commit_txid(cmd);
     struct txn_row row;
-    enum status s = txn_get(st, stamp, txid, &st->scratch, &row);
+    enum status s = seen_txn(st, stamp, cmd, txid, &st->scratch, &row);
     if (s != ST_OK) {
         txn_refuse(out, s, txid);
         return;

@@ -7,6 +7,7 @@
  * again. COMMIT answers ids in the order of the HALFs.
  */
 #include "storage/apply/handlers.h"
+#include "storage/apply/acl/seen.h"
 #include "storage/model/dedup.h"
 #include "storage/model/enqueue.h"
 #include "storage/model/txn.h"
@@ -35,7 +36,7 @@ static bool half_join(struct state *st, const struct stamp *stamp, const struct 
         reply_error(&out->reply, ST_ERR, "TXN '%s' is not a transaction id", text);
         return false;
     }
-    enum status s = txn_get(st, stamp, *ret_txid, &st->scratch, ret_row);
+    enum status s = seen_txn(st, stamp, cmd, *ret_txid, &st->scratch, ret_row);
     if (s != ST_OK) {
         txn_refuse(out, s, *ret_txid);
         return false;

@@ -226,7 +226,7 @@ struct key key_pgroup_open(struct slice pgroup)
 struct key key_user(struct slice user)
 {
     struct key k;
-    key_begin(&k, 'u');
+    key_begin(&k, 'a');
     key_bytes(&k, user);
     return k;
 }

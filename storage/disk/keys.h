@@ -32,7 +32,7 @@
  *     L topic u64 │ due u64 │ token u64                → a delayed message
  *     N token u64                                      → where its L row is
  *     A bucket u32                                     → attempt numbers that deleted groups have used (attempts.h)
- *     u user                                           → a user and its rules (storage/access/user.h)
+ *     a user                                           → a user and its rules (storage/access/user.h)
  *     W kind u8 │ due u64 │ what                       → timer: see timer.h
  *
  * Invariant: a row of one kind never sorts among rows of another. To add a kind: a letter here, its

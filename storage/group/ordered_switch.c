@@ -112,9 +112,10 @@ static int switch_by_run(const void *x, const void *y)
     return a->run < b->run ? -1 : a->run > b->run;
 }
 
-/* One that holds its key and has left its run, which was r, gets one of its own. */
-static enum status switch_apart(struct switching *w, const struct switched *one, const struct run *r)
+/* One that holds its key and leaves its run gets one of its own. */
+static enum status switch_apart(struct switching *w, const struct switched *one)
 {
+    const struct run *r = one->run;
     int64_t due_ms = one->expires_ms > w->st->now_ms ? one->expires_ms : w->st->now_ms;
     if (one->skip)
         return ST_OK;
@@ -122,21 +123,21 @@ static enum status switch_apart(struct switching *w, const struct switched *one,
     return run_add(&w->gt->runs, r->queue, one->place.offset, 1, RUN_WAITING, past, due_ms, NULL) ? ST_OK : ST_NOMEM;
 }
 
-/* Takes what leaves the waiting runs out of them: before it gets runs of its own, which may begin and be due as they do. */
+/* Takes what leaves the waiting runs out of them. */
 static enum status switch_take_out(struct switching *w)
 {
     enum status s = ST_OK;
     qsort(w->all, w->n, sizeof(*w->all), switch_by_run);
     for (size_t i = 0, next = 0; i < w->n && w->all[i].leaves && s == ST_OK; i = next) {
-        struct run *r = w->all[i].run, *rest = NULL, was = *r;
+        struct run *r = w->all[i].run, *rest = NULL;
         uint64_t bits[RUN_WORDS_MAX] = {0};
-        for (next = i; next < w->n && w->all[next].leaves && w->all[next].run == r; next++) {
+        for (next = i; next < w->n && w->all[next].leaves && w->all[next].run == r && s == ST_OK; next++) {
             uint64_t at = w->all[next].place.offset - r->base;
             bits[at / 64] |= UINT64_C(1) << (at % 64);
+            s = switch_apart(w, &w->all[next]);
         }
-        s = run_give(&w->gt->runs, r, bits, &rest);
-        for (; i < next && s == ST_OK; i++)
-            s = switch_apart(w, &w->all[i], &was);
+        if (s == ST_OK)
+            s = run_give(&w->gt->runs, r, bits, &rest);
     }
     return s;
 }

@@ -150,6 +150,17 @@ enum status delay_tick(struct state *st, const struct stamp *stamp, int64_t due_
     return s;
 }
 
+enum status delay_topic(struct state *st, uint64_t token, struct topic **ret_t)
+{
+    struct token_row where;
+    struct half_row half;
+    enum status s = delay_where(st, token, &where);
+    if (s != ST_OK)
+        return s;
+    struct key key = key_delayed(where.topic_id, where.due_ms, token);
+    return delay_get(st, &key, where.topic_id, &st->scratch, &half, ret_t);
+}
+
 enum status delay_cancel(struct state *st, uint64_t token)
 {
     struct token_row where;

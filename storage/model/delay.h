@@ -15,6 +15,9 @@ uint64_t delay_put(struct state *st, const struct stamp *stamp, struct topic *t,
 enum status delay_tick(struct state *st, const struct stamp *stamp, int64_t due_ms, uint64_t topic_id,
                        uint64_t token) MUST_CHECK;
 
+/* The topic of a delayed message. ST_GONE: none with that token is waiting; ST_IO, ST_NOMEM. */
+enum status delay_topic(struct state *st, uint64_t token, struct topic **ret_t) MUST_CHECK;
+
 /* Takes a delayed message away. ST_GONE: none with that token is waiting; ST_IO, ST_NOMEM: unchanged. */
 enum status delay_cancel(struct state *st, uint64_t token) MUST_CHECK;
 

@@ -51,6 +51,7 @@ enum query_step query_run(struct view *v, const struct policy *policy, int64_t n
 {
     v->policy = *policy; /* the caller's may end before the last step */
     v->now_ms = now_ms;
+    v->user = cmd->user;
     *ret_hint = (struct query_hint){0};
     steps_begin(v);
     return answer_step(v, cmd, reply, ret_hint);

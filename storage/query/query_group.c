@@ -1,6 +1,7 @@
 /* query_group.c: GROUP INFO, GROUP LIST and LAG. */
 #include "storage/query/handlers.h"
 
+#include "storage/access/judge.h"
 #include "storage/query/consumers.h"
 #include "storage/query/lag.h"
 #include "storage/query/base/steps.h"
@@ -97,10 +98,20 @@ static enum status group_put(struct view *v, struct buf *r, const struct standin
     return s;
 }
 
+/* LAG shows a group on a topic to who may access both. key: of its row G. */
+static bool group_is_seen(const struct view *v, struct slice key)
+{
+    size_t n = strnlen((const char *)key.data + 1, key.len - 1);
+    struct slice group = slice_of(key.data + 1, n), topic = slice_of(key.data + n + 2, key.len - n - 2);
+    return !v->user || (judge_group(v->user, group) && judge_topic(v->user, topic));
+}
+
 /* An item of LAG and of GROUP INFO (arg). */
 static enum status group_item(struct view *v, const void *arg, struct kv_iter *it, struct buf *out)
 {
     const bool *info = arg;
+    if (!*info && !group_is_seen(v, kv_iter_key(it)))
+        return ST_GONE;
     if (!v->steps->own)
         v->steps->own = lag_reader_new();
     if (!v->steps->own)
@@ -153,10 +164,13 @@ static enum status group_name(struct view *v, const void *arg, struct kv_iter *i
     struct cgroup_row row;
     if (cgroup_decode(kv_iter_value(it), &row) != ST_OK)
         return kv_damaged_row(v->kv, key);
+    struct slice name = slice_of(key.data + 1, key.len - 1);
+    if (v->user && !judge_group(v->user, name))
+        return ST_GONE;
     if (row.topics == 0) /* it was deleted, and rows of it are left */
         return ST_GONE;
     if (out)
-        reply_bulk(out, slice_of(key.data + 1, key.len - 1));
+        reply_bulk(out, name);
     return ST_OK;
 }
 

@@ -6,6 +6,7 @@
  */
 #include "storage/query/handlers.h"
 
+#include "storage/access/judge.h"
 #include "storage/disk/pgroup_counts.h"
 #include "storage/query/base/steps.h"
 
@@ -141,9 +142,10 @@ static enum status pgroup_names(struct view *v, struct kv_iter *a, struct kv_ite
             key_bytes(&v->steps->at, name);
             return ST_BUSY;
         }
-        if (out)
+        bool seen = !v->user || judge_pgroup(v->user, name);
+        if (seen && out)
             reply_bulk(out, name);
-        else
+        else if (seen)
             v->steps->n++;
         if (c <= 0)
             kv_iter_next(a);

@@ -3,6 +3,7 @@
 
 #include "storage/query/handlers.h"
 
+#include "storage/access/judge.h"
 #include "storage/disk/directory.h"
 #include "storage/query/base/steps.h"
 
@@ -133,9 +134,8 @@ static bool topic_matches(struct slice name, const char *pattern)
 /* An item of TOPIC LIST: a topic whose name matches the pattern. */
 static enum status topic_name(struct view *v, const void *arg, struct kv_iter *it, struct buf *out)
 {
-    (void)v;
     struct slice name = slice_of(kv_iter_key(it).data + 1, kv_iter_key(it).len - 1);
-    if (!topic_matches(name, arg))
+    if (!topic_matches(name, arg) || (v->user && !judge_topic(v->user, name)))
         return ST_GONE;
     if (out)
         reply_bulk(out, name);

@@ -6,6 +6,7 @@
  * caller that looks for the one parked transaction among a million outcomes calls several times.
  */
 #include "storage/query/handlers.h"
+#include "storage/access/judge.h"
 #include "storage/query/base/steps.h"
 #include "storage/query/txn_row.h"
 
@@ -106,7 +107,8 @@ static enum status txn_list_row(struct list *l, struct view *v, uint64_t txid, c
     view_spend(v, kv_iter_value(it).len);
     if (txn_decode(kv_iter_value(it), &row) != ST_OK)
         return kv_damaged_row(v->kv, kv_iter_key(it));
-    bool meant = (!l->state || (int)row.state == l->state) &&
+    bool seen = !v->user || judge_pgroup(v->user, row.pgroup);
+    bool meant = seen && (!l->state || (int)row.state == l->state) &&
                  (!l->pgroup || slice_equal(l->pgroup->v, row.pgroup)) && !txn_row_forgotten(v, &row);
     if (meant && !(row.young && !meta_young_counts(&l->meta, txid))) {
         txn_put_info(l->g.items, txid, &row);

@@ -1,6 +1,8 @@
 /* txn_row.c: reads the row of a transaction (txn_row.h). */
 #include "storage/query/txn_row.h"
 
+#include "storage/access/judge.h"
+
 bool txn_row_forgotten(const struct view *v, const struct txn_row *row)
 {
     bool decided = row->state == TXN_COMMITTED || row->state == TXN_ROLLEDBACK;
@@ -25,7 +27,7 @@ enum status txn_row_meta(struct view *v, struct meta_row *ret_meta)
 }
 
 /* A decided one may have left a young row, so its outcome is looked up first. */
-enum status txn_row_find(struct view *v, uint64_t txid, struct txn_row *ret_row)
+static enum status txn_row_look(struct view *v, uint64_t txid, struct txn_row *ret_row)
 {
     struct meta_row meta;
     enum status s = txn_row_meta(v, &meta);
@@ -39,6 +41,13 @@ enum status txn_row_find(struct view *v, uint64_t txid, struct txn_row *ret_row)
         return s;
     s = txn_row_read(v, &open, ret_row);
     return s == ST_OK && ret_row->young && !meta_young_counts(&meta, txid) ? ST_GONE : s;
+}
+
+/* One that the user may not see is as if it were not there. */
+enum status txn_row_find(struct view *v, uint64_t txid, struct txn_row *ret_row)
+{
+    enum status s = txn_row_look(v, txid, ret_row);
+    return s == ST_OK && v->user && !judge_pgroup(v->user, ret_row->pgroup) ? ST_GONE : s;
 }
 
 void txn_row_refuse(struct buf *reply, enum status s, uint64_t txid)

@@ -2,7 +2,8 @@
  * local_command.c: the command COMMAND [COUNT | LIST | INFO [name ...] | DOCS [name ...]], in the shapes that
  * Redis clients expect. Its contents come from command.def.
  *
- *   COMMAND, INFO   array of  name, arity, flags, first key, last key, step
+ *   COMMAND, INFO   array of  name, arity, flags, first key, last key, step, categories, tips (none), keys (none),
+ *                             subcommands, in the same form
  *   DOCS            map       name ─► map summary, since, group, arguments or subcommands
  *
  * Commands of two words ("TOPIC CREATE") are shown as Redis shows its own: a container `topic`
@@ -86,6 +87,21 @@ static void local_command_put_name(struct buf *r, const struct command_info *inf
     reply_bulk(r, slice_of(name, n));
 }
 
+static bool local_command_is_under(enum command_id id, struct slice word)
+{
+    struct slice second;
+    const struct command_info *info = command_info(id);
+    return local_command_is_shown(info) && slice_equal(word, local_command_first_word(info, &second)) && second.len;
+}
+
+static size_t local_command_count_under(enum command_id leader, struct slice word)
+{
+    size_t n = 0;
+    for (unsigned id = leader; id < COMMAND_COUNT; id++)
+        n += local_command_is_under((enum command_id)id, word);
+    return n;
+}
+
 static int64_t local_command_arity_of(const struct command_info *info)
 {
     if (local_command_is_container(info->id))
@@ -95,16 +111,60 @@ static int64_t local_command_arity_of(const struct command_info *info)
     return more ? -least : least;
 }
 
-static void local_command_put_entry(struct buf *r, enum command_id id)
+/* Which categories a command and its parts have, and the subcommands of a container: bit c is category c. */
+static unsigned local_command_categories(enum command_id id, bool alone)
+{
+    struct slice second, word = local_command_first_word(command_info(id), &second);
+    unsigned found = 0;
+    for (unsigned right = 0; right < RIGHT_COUNT; right++) {
+        enum command_id of = right_command(right);
+        if (local_command_is_shown(command_info(of)) &&
+            (of == id || (!alone && second.len && local_command_is_under(of, word))))
+            found |= 1U << right_category(right);
+    }
+    return found;
+}
+
+static void local_command_put_categories(struct buf *r, unsigned found)
+{
+    char text[32];
+    reply_array(r, (size_t)__builtin_popcount(found));
+    for (unsigned c = 0; c < CATEGORY_COUNT; c++) {
+        if (!(found >> c & 1))
+            continue;
+        snprintf(text, sizeof text, "@%s", category_name((enum category)c));
+        reply_simple(r, text);
+    }
+}
+
+/* All but the subcommands. alone: it is one itself. */
+static void local_command_put_nine(struct buf *r, enum command_id id, bool alone)
 {
     const struct command_info *info = command_info(id);
-    reply_array(r, 6);
-    local_command_put_name(r, info, false);
+    reply_array(r, 10);
+    local_command_put_name(r, info, alone);
     reply_int(r, local_command_arity_of(info));
     reply_array(r, 1);
     reply_simple(r, info->kind == KIND_WRITE ? "write" : "readonly");
     for (int i = 0; i < 3; i++)
         reply_int(r, 0);
+    local_command_put_categories(r, local_command_categories(id, alone));
+    reply_array(r, 0);
+    reply_array(r, 0);
+}
+
+static void local_command_put_entry(struct buf *r, enum command_id id)
+{
+    struct slice second, word = local_command_first_word(command_info(id), &second);
+    bool container = local_command_is_container(id);
+    local_command_put_nine(r, id, false);
+    reply_array(r, container ? local_command_count_under(id, word) : 0);
+    for (unsigned i = id; i < COMMAND_COUNT && container; i++) {
+        if (!local_command_is_under((enum command_id)i, word))
+            continue;
+        local_command_put_nine(r, (enum command_id)i, true);
+        reply_array(r, 0);
+    }
 }
 
 static enum command_id local_command_leader_of(struct slice name)
@@ -216,19 +276,10 @@ static void local_command_put_doc(struct buf *r, const struct command_info *info
     local_command_put_arguments(r, info);
 }
 
-static bool local_command_is_under(enum command_id id, struct slice word)
-{
-    struct slice second;
-    const struct command_info *info = command_info(id);
-    return local_command_is_shown(info) && slice_equal(word, local_command_first_word(info, &second)) && second.len;
-}
-
 static void local_command_put_container_doc(struct buf *r, enum command_id leader)
 {
     struct slice second, word = local_command_first_word(command_info(leader), &second);
-    size_t n = 0;
-    for (unsigned id = leader; id < COMMAND_COUNT; id++)
-        n += local_command_is_under((enum command_id)id, word);
+    size_t n = local_command_count_under(leader, word);
     reply_map(r, 4);
     local_command_put_pair(r, "summary", "a family of commands");
     local_command_put_pair(r, "since", HALFMQ_VERSION);

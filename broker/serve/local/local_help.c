@@ -18,27 +18,27 @@ static const struct help_topic topics[] = {
     {"Read without a group", CMD_READ}, {"Manage topics", CMD_TOPIC_CREATE},
 };
 
-static const char *kind_note(const struct command_info *info)
+static const char *help_kind_note(const struct command_info *info)
 {
     return info->kind == KIND_LATER ? " (not available yet)" : "";
 }
 
-static void put_topic(struct buf *out, const char *title, enum command_id from, enum command_id to)
+static void help_put_topic(struct buf *out, const char *title, enum command_id from, enum command_id to)
 {
     buf_printf(out, "%s\n", title);
     for (enum command_id id = from; id < to; id++) {
         const struct command_info *info = command_info(id);
         if (info->kind != KIND_INNER)
-            buf_printf(out, "  %-15s %s%s\n", info->words, info->summary, kind_note(info));
+            buf_printf(out, "  %-15s %s%s\n", info->words, info->summary, help_kind_note(info));
     }
     buf_put_str(out, "\n");
 }
 
-static void put_all(struct buf *out)
+static void help_put_all(struct buf *out)
 {
     size_t n = sizeof topics / sizeof *topics;
     for (size_t i = 0; i < n; i++)
-        put_topic(out, topics[i].title, topics[i].first,
+        help_put_topic(out, topics[i].title, topics[i].first,
                   i + 1 < n ? topics[i + 1].first : COMMAND_COUNT);
     buf_put_str(
         out,
@@ -46,7 +46,7 @@ static void put_all(struct buf *out)
         "then ACK workers <the receipt>.\n");
 }
 
-static const char *value_of(enum option_id id)
+static const char *help_value_of(enum option_id id)
 {
     static const char *const words[] = {
         [OPT_FLAG] = "no value",
@@ -70,24 +70,35 @@ static const char *value_of(enum option_id id)
     return words[types[id]];
 }
 
-static void put_one(struct buf *out, const struct command_info *info)
+/* Parts of it that belong to another category. */
+static void help_put_parts(struct buf *out, enum command_id id)
+{
+    char name[RIGHT_NAME_SIZE];
+    for (unsigned right = COMMAND_COUNT; right < RIGHT_COUNT; right++) {
+        if (right_command(right) == id && right_category(right) != right_category(id))
+            buf_printf(out, "  %s: @%s\n", right_words(right, name), category_name(right_category(right)));
+    }
+}
+
+static void help_put_one(struct buf *out, const struct command_info *info)
 {
     command_usage(info, out);
-    buf_printf(out, "\n  %s%s\n", info->summary, kind_note(info));
+    buf_printf(out, "\n  %s%s\n  category @%s\n", info->summary, help_kind_note(info), category_name(info->category));
+    help_put_parts(out, info->id);
     if (info->options)
         buf_put_str(out, "options, in any order:\n");
     for (unsigned id = 0; id < OPTION_COUNT; id++) {
         uint64_t bit = UINT64_C(1) << id;
         if (info->options & bit)
             buf_printf(out, "  %-10s %s%s\n", option_word((enum option_id)id),
-                       value_of((enum option_id)id),
+                       help_value_of((enum option_id)id),
                        info->later & bit ? " (not available yet)" : "");
     }
 }
 
 /* All commands whose words are, or begin with, what was asked for: HELP TOPIC shows every TOPIC
  * one. */
-static bool matches(const struct command_info *info, const struct slice *words, uint32_t n)
+static bool help_matches(const struct command_info *info, const struct slice *words, uint32_t n)
 {
     struct slice all = slice_str(info->words);
     for (uint32_t i = 0; i < n; i++) {
@@ -103,16 +114,16 @@ static bool matches(const struct command_info *info, const struct slice *words, 
     return info->kind != KIND_INNER;
 }
 
-static bool put_matching(struct buf *out, const struct slice *words, uint32_t n)
+static bool help_put_matching(struct buf *out, const struct slice *words, uint32_t n)
 {
     bool found = false;
     for (unsigned id = 0; id < COMMAND_COUNT; id++) {
         const struct command_info *info = command_info((enum command_id)id);
-        if (!matches(info, words, n))
+        if (!help_matches(info, words, n))
             continue;
         if (found)
             buf_put_str(out, "\n");
-        put_one(out, info);
+        help_put_one(out, info);
         found = true;
     }
     return found;
@@ -125,9 +136,9 @@ void local_HELP(struct conn *c, const struct command *cmd, struct request rq)
     buf_init(&text, 0);
     bool found = true;
     if (cmd->n_rest == 0)
-        put_all(&text);
+        help_put_all(&text);
     else
-        found = put_matching(&text, cmd->rest, cmd->n_rest);
+        found = help_put_matching(&text, cmd->rest, cmd->n_rest);
     if (found) {
         struct buf *r = loop_reply(c->loop);
         reply_text(r, buf_slice(&text));

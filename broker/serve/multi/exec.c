@@ -10,6 +10,7 @@
 #include "broker/serve/multi/exec_sift.h"
 #include "broker/serve/multi/multi.h"
 #include "broker/serve/session.h"
+#include "broker/serve/who/allow.h"
 #include "protocol/base/reply.h"
 #include "storage/query.h"
 
@@ -367,9 +368,23 @@ static void exec_open(struct conn *c, struct multi *m)
     exec_prepare(m);
 }
 
+/* What was queued was judged then; users may have changed since. */
+static bool exec_is_allowed(struct conn *c, struct multi *m)
+{
+    struct entry *e = allow_is_free(c) ? NULL : m->queue.first;
+    while (e && allow_queued(c, e))
+        e = e->next;
+    return !e;
+}
+
 void exec_begin(struct conn *c, struct request rq)
 {
     struct session *s = session_of(c);
+    if (s->multi && !exec_is_allowed(c, s->multi)) {
+        multi_reset(c);
+        conn_refuse(c, rq, ST_EXECABORT, "nothing was done: the user may no longer do all of it");
+        return;
+    }
     if (s->multi) {
         exec_open(c, s->multi);
         return;

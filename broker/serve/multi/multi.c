@@ -91,6 +91,7 @@ static bool multi_may_queue(const struct command *cmd)
     case CMD_STREAM_QUEUE:
     case CMD_STREAM_CREDIT:
     case CMD_STREAM_CLOSE:
+    case CMD_ACL_SETUSER:
     case CMD_SHUTDOWN:
     case CMD_BACKUP:
     case CMD_BACKUP_LIST:

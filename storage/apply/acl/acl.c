@@ -1,5 +1,5 @@
 /*
- * acl.c: ACL SETUSER and ACL DELUSER: rows u (storage/access/user.h).
+ * acl.c: ACL SETUSER and ACL DELUSER: rows a (storage/access/user.h).
  *
  * Passwords come here as their hashes (rule.h: #hash, !hash): the broker has made them before. What a user may do counts
  * from the group on in which its row is written: the effects say that users changed, and whoever judges reads them again

@@ -44,6 +44,7 @@ struct view {
     struct buf row;         /* bytes of the row read last */
     struct topic_row topic; /* the topic read last */
     struct view_removed removed;
+    const struct access_user *user; /* the query's: shows what it may see; NULL: everything */
     struct policy policy; /* of the query at work */
     int64_t now_ms;
     enum query_step step;

@@ -167,7 +167,8 @@ static void any_rare(char *line)
         "POP g0 %DLQ%g1 COUNT 5", "TOPIC PURGE t2", "TOPIC SET t0 MAXBYTES 5000", "TOPIC SET t1 MAXBYTES 200 QUEUES 3",
         "TOPIC SET t2 RETENTION 300", "TOPIC SET t0 RETENTION 10", "TOPIC SET t1 QUEUES 5 MAXBYTES 100000",
         "TOPIC SET t2 MAXBYTES 200000", "TOPIC SET t1 MAXBYTES 0 RETENTION 0",
-        "DLQ REDRIVE g0", "DLQ REDRIVE g1 COUNT 3", "DLQ PURGE g0",
+        "ACL SETUSER u1 on nopass +@produce ~t*", "ACL SETUSER u2 #h1 rate:3", "ACL SETUSER u2 !h1 reset",
+        "ACL DELUSER u1 u2 u1", "DLQ REDRIVE g0", "DLQ REDRIVE g1 COUNT 3", "DLQ PURGE g0",
         "DLQ REDRIVE g1 %DLQ%g1:0:2 %DLQ%g1:0:1", "DLQ REDRIVE g1 %DLQ%g1:0:4", "TOPIC DELETE %RETRY%g1"};
     if (below(6) == 0)
         (void)snprintf(line, LINE_SIZE, "DELAYED CANCEL @%llu", (unsigned long long)t.token);

@@ -44,7 +44,7 @@ static void golden(void **state)
     KEY_IS(key_pending(p, 5), 'J', 'p', 'g', 0, 0, 0, 0, 0, 0, 0, 0, 5);
     KEY_IS(key_pending_prefix(p), 'J', 'p', 'g', 0);
     KEY_IS(key_pgroup(p), 'P', 'p', 'g');
-    KEY_IS(key_user(p), 'u', 'p', 'g');
+    KEY_IS(key_user(p), 'a', 'p', 'g');
     KEY_IS(key_pgroup_open(p), 'Q', 'p', 'g');
     KEY_IS(key_dedup(9, 'S', t), 'D', 0, 0, 0, 0, 0, 0, 0, 9, 'S', 't', 't');
     KEY_IS(key_dedup_half(g, t), 'U', 'g', 0, 't', 't');

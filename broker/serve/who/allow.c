@@ -1,0 +1,103 @@
+/* allow.c: judges commands, and what they have begun (allow.h). */
+#include "broker/serve/who/allow.h"
+
+#include <stdio.h>
+
+#include "broker/access/admit.h"
+#include "broker/base/clock.h"
+#include "broker/serve/who/who.h"
+
+static struct who *allow_who(struct conn *c)
+{
+    return &session_of(c)->who;
+}
+
+static bool allow_is_over(const struct who *w)
+{
+    return w->until_ms && clock_wall_ms() >= w->until_ms;
+}
+
+/* ---- a command ---- */
+
+static bool allow_refuse(struct conn *c, struct request rq, enum status s, const char *text)
+{
+    conn_refuse(c, rq, s, text);
+    return false;
+}
+
+/* `default` had too many connections when this one came: perhaps it has not any more. */
+static bool allow_full(struct conn *c, const struct command *cmd, struct request rq)
+{
+    char why[ADMIT_WHY_SIZE];
+    session_begin(c);
+    if (!allow_who(c)->full)
+        return allow_who(c)->use || allow_refuse(c, rq, ST_NOAUTH, "Authentication required.");
+    if (judge_is_open(cmd))
+        return true;
+    admit_say_conns(users_default(serve_of(c->loop)->users), why);
+    return allow_refuse(c, rq, ST_LIMIT, why);
+}
+
+/* True: it is somebody, or may do the command as nobody. */
+static bool allow_nobody(struct conn *c, const struct command *cmd, struct request rq)
+{
+    if (allow_who(c)->full)
+        return allow_full(c, cmd, rq);
+    if (judge_is_open(cmd))
+        return true;
+    if (!who_users(c->loop))
+        return allow_refuse(c, rq, ST_BUSY, "the users cannot be read: see the broker's log");
+    return allow_refuse(c, rq, ST_NOAUTH, "Authentication required.");
+}
+
+static bool allow_user(struct conn *c, const struct access_user *u, struct command *cmd, struct request rq)
+{
+    struct who *w = allow_who(c);
+    struct denial d;
+    char why[ADMIT_WHY_SIZE];
+    if (allow_is_over(w) && !judge_is_open(cmd))
+        return allow_refuse(c, rq, ST_NOAUTH, "token expired");
+    enum status s = admit_judge(u, cmd, why, &d);
+    if (s == ST_OK && !w->counted)
+        s = admit_spend(u, w->use, cmd, why);
+    if (s != ST_OK)
+        return allow_refuse(c, rq, s, why);
+    w->counted = true;
+    cmd->user = judge_by_store(u, cmd);
+    return true;
+}
+
+bool allow(struct conn *c, struct command *cmd, struct request rq)
+{
+    const struct access_user *u = who_is(c);
+    if (!u && !allow_nobody(c, cmd, rq))
+        return false;
+    u = u ? u : who_is(c);
+    return !u || allow_user(c, u, cmd, rq);
+}
+
+void allow_ends(struct conn *c, enum verdict v)
+{
+    allow_who(c)->counted = v != GO_ON; /* it comes again */
+}
+
+/* ---- what was begun ---- */
+
+bool allow_queued(struct conn *c, struct entry *e)
+{
+    struct denial d;
+    const struct access_user *u = who_is(c);
+    if (!u || !judge(u, &e->cmd, &d))
+        return false;
+    entry_judged_by(e, judge_by_store(u, &e->cmd));
+    return true;
+}
+
+bool allow_still(struct conn *c, const struct command *cmd)
+{
+    struct denial d;
+    if (allow_is_free(c))
+        return true;
+    const struct access_user *u = who_is(c);
+    return u && !allow_is_over(allow_who(c)) && judge(u, cmd, &d);
+}
