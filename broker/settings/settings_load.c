@@ -112,12 +112,18 @@ static bool load_known_variable(struct slice name)
     return setting_find(name, &id);
 }
 
+/* HALFMQ_TLS=1 is the command line's (clients/cli), where both have the same environment. */
+static bool load_is_for_clients(struct slice name, struct slice value)
+{
+    return slice_equal(name, SLICE_LIT("TLS")) && (slice_equal(value, SLICE_LIT("0")) || slice_equal(value, SLICE_LIT("1")));
+}
+
 static enum status load_take_environment(struct settings *c, char **environ_list, char *err, size_t err_size)
 {
     for (char **at = environ_list; at && *at; at++) {
         struct settings_place place = {.source = FROM_ENVIRONMENT};
         struct slice name, value;
-        if (!load_split_variable(*at, &name, &value) || !load_known_variable(name))
+        if (!load_split_variable(*at, &name, &value) || !load_known_variable(name) || load_is_for_clients(name, value))
             continue;
         snprintf(place.words, sizeof place.words, "environment variable " ENVIRONMENT_PREFIX "%.*s",
                  (int)name.len, (const char *)name.data);

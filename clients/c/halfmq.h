@@ -138,7 +138,7 @@ HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_options_set(hmq_options *options, con
                                         hmq_error *err);
 
 /*
- * Sets options from `hmq://[user:password@]host[:port][,host[:port]...][?name=value[&name=value...]]`
+ * Sets options from `hmq://[user:password@]host[:port][,host[:port]...][?name=value[&name=value...]]`, or hmqs:// with TLS
  * (%XX is decoded; an IPv6 address is written in [], a Unix socket as unix:%2Frun%2Fhalfmq.sock). NULL: from the environment variable HALFMQ_URL;
  * where that is not set, nothing is changed. HMQ_EINVAL: not of that form, or a wrong value; the options
  * before it are set.

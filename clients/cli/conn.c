@@ -5,6 +5,7 @@
  * deadline is kept here, on the monotonic clock.
  */
 #include "clients/cli/conn.h"
+#include "clients/cli/secure.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -41,6 +42,10 @@ static int64_t conn_now_ms(void)
 
 void conn_close(struct cli_conn *c)
 {
+    if (c->redis && c->link.fd >= 0) {
+        c->redis->fd = -1; /* the link closes it */
+        net_close(&c->link);
+    }
     if (c->redis)
         redisFree(c->redis);
     c->redis = NULL;
@@ -64,10 +69,50 @@ static redisContext *conn_connect(const struct cli_options *o, struct timeval li
     return is_path ? redisConnectUnixWithTimeout(o->host + n, limit) : redisConnectWithTimeout(o->host, o->port, limit);
 }
 
+/* True: the connection is encrypted. */
+static bool conn_secure(struct cli_conn *c)
+{
+    const struct cli_options *o = c->options;
+    hmq_error err;
+    int fd = c->redis->fd;
+    if (secure_open(&c->link, fd, o, conn_now_ms() + o->timeout_ms, &err))
+        return true;
+    c->redis->fd = -1;
+    fprintf(stderr, "halfmq: cannot connect to %s:%d: %s\n", o->host, o->port, err.text);
+    if (strstr(err.text, "wrong version number"))
+        fputs("  What answers there does not speak TLS: leave --tls out, or set tls_cert and tls_key of the broker.\n", stderr);
+    conn_close(c);
+    return false;
+}
+
+/* Logs in, where there is something to log in with. */
+static enum exit_code conn_log_in(struct cli_conn *c)
+{
+    const struct cli_options *o = c->options;
+    struct slice words[3] = {SLICE_LIT("AUTH")};
+    size_t n = 1;
+    redisReply *reply = NULL;
+    if (!o->user && !o->password)
+        return EXIT_DONE;
+    if (o->user)
+        words[n++] = slice_str(o->user);
+    words[n++] = slice_str(o->password ? o->password : "");
+    enum exit_code e = conn_ask(c, words, n, &reply);
+    if (e != EXIT_DONE)
+        return e;
+    if (reply->type == REDIS_REPLY_ERROR) {
+        fprintf(stderr, "halfmq: the broker refuses the login: %.*s\n", (int)reply->len, reply->str);
+        conn_close(c);
+        e = EXIT_REFUSED;
+    }
+    freeReplyObject(reply);
+    return e;
+}
+
 enum exit_code conn_open(struct cli_conn *c, const struct cli_options *o)
 {
     struct timeval limit = {o->timeout_ms / 1000, o->timeout_ms % 1000 * 1000};
-    *c = (struct cli_conn){.options = o};
+    *c = (struct cli_conn){.options = o, .link = NET_NONE};
     c->redis = conn_connect(o, limit);
     if (!c->redis || c->redis->err) {
         conn_explain_refused(o, c->redis ? c->redis->errstr : "out of memory");
@@ -76,22 +121,35 @@ enum exit_code conn_open(struct cli_conn *c, const struct cli_options *o)
     }
     /* Bounds a write to a broker that does not read; reads have their own deadline. */
     redisSetTimeout(c->redis, limit);
-    return EXIT_DONE;
+    if (o->tls && !conn_secure(c))
+        return EXIT_NO_BROKER;
+    return conn_log_in(c);
 }
 
-static enum exit_code conn_lost(struct cli_conn *c)
+static enum exit_code conn_lost_by(struct cli_conn *c, const char *why)
 {
     const struct cli_options *o = c->options;
-    const char *why = c->redis->err == REDIS_ERR_IO && (errno == EAGAIN || errno == EWOULDBLOCK)
-                          ? "the request could not be sent in time"
-                          : c->redis->errstr;
     fprintf(stderr, "halfmq: lost the connection to %s:%d: %s\n", o->host, o->port, why);
     conn_close(c);
     return EXIT_NO_BROKER;
 }
 
-/* hiredis takes argument lists as two arrays; ours is one. */
-static bool conn_append(redisContext *redis, const struct slice *words, size_t n)
+static enum exit_code conn_lost(struct cli_conn *c)
+{
+    const char *why = c->redis->err == REDIS_ERR_IO && (errno == EAGAIN || errno == EWOULDBLOCK)
+                          ? "the request could not be sent in time"
+                          : c->redis->errstr;
+    return conn_lost_by(c, why);
+}
+
+static enum exit_code conn_link_lost(struct cli_conn *c, int failure)
+{
+    return conn_lost_by(c, failure == 0 ? "Server closed the connection" : c->link.why ? c->link.why : strerror(failure));
+}
+
+/* hiredis takes argument lists as two arrays; ours is one. NULL: no memory, or too many. *ret_size bytes, for the caller to
+ * free with redisFreeCommand. */
+static char *conn_format(const struct slice *words, size_t n, size_t *ret_size)
 {
     const char **argv = calloc(n, sizeof *argv);
     size_t *lengths = calloc(n, sizeof *lengths);
@@ -100,10 +158,30 @@ static bool conn_append(redisContext *redis, const struct slice *words, size_t n
         argv[i] = words[i].len ? (const char *)words[i].data : "";
         lengths[i] = words[i].len;
     }
-    ok = ok && redisAppendCommandArgv(redis, (int)n, argv, lengths) == REDIS_OK;
+    char *request = NULL;
+    int size = ok ? (int)redisFormatCommandArgv(&request, (int)n, argv, lengths) : -1;
     free(argv);
     free(lengths);
-    return ok;
+    *ret_size = size < 0 ? 0 : (size_t)size;
+    return size < 0 ? NULL : request;
+}
+
+static enum exit_code conn_send_plain(struct cli_conn *c, const char *request, size_t size)
+{
+    int done = 0;
+    if (redisAppendFormattedCommand(c->redis, request, size) != REDIS_OK)
+        return conn_lost(c);
+    while (!done) {
+        if (redisBufferWrite(c->redis, &done) != REDIS_OK)
+            return conn_lost(c);
+    }
+    return EXIT_DONE;
+}
+
+static enum exit_code conn_send_secure(struct cli_conn *c, const char *request, size_t size)
+{
+    int failed = secure_send(&c->link, request, size, conn_now_ms() + c->options->timeout_ms);
+    return failed ? conn_link_lost(c, failed) : EXIT_DONE;
 }
 
 enum exit_code conn_send(struct cli_conn *c, const struct slice *words, size_t n)
@@ -113,24 +191,47 @@ enum exit_code conn_send(struct cli_conn *c, const struct slice *words, size_t n
         if (e != EXIT_DONE)
             return e;
     }
-    if (!conn_append(c->redis, words, n)) {
+    size_t size;
+    char *request = conn_format(words, n, &size);
+    if (!request) {
         fputs("halfmq: too many words, or out of memory\n", stderr);
         conn_close(c);
         return EXIT_USAGE;
     }
-    int done = 0;
-    while (!done) {
-        if (redisBufferWrite(c->redis, &done) != REDIS_OK)
+    enum exit_code e = c->link.fd >= 0 ? conn_send_secure(c, request, size) : conn_send_plain(c, request, size);
+    redisFreeCommand(request);
+    return e;
+}
+
+/* Reads what there is and hands it to hiredis. */
+static enum exit_code conn_read_secure(struct cli_conn *c)
+{
+    char block[16384];
+    do {
+        ssize_t n = net_read(&c->link, block, sizeof block);
+        if (n < 0 && errno == EAGAIN)
+            return EXIT_DONE;
+        if (n <= 0)
+            return conn_link_lost(c, n < 0 ? errno : 0);
+        if (redisReaderFeed(c->redis->reader, block, (size_t)n) != REDIS_OK)
             return conn_lost(c);
-    }
+    } while (c->link.has_more);
     return EXIT_DONE;
+}
+
+static enum exit_code conn_read(struct cli_conn *c)
+{
+    if (c->link.fd >= 0)
+        return conn_read_secure(c);
+    return redisBufferRead(c->redis) == REDIS_OK ? EXIT_DONE : conn_lost(c);
 }
 
 enum exit_code conn_poll(struct cli_conn *c, bool readable, redisReply **ret_reply)
 {
     void *reply = NULL;
-    if (readable && redisBufferRead(c->redis) != REDIS_OK)
-        return conn_lost(c);
+    enum exit_code e = readable ? conn_read(c) : EXIT_DONE;
+    if (e != EXIT_DONE)
+        return e;
     if (redisGetReplyFromReader(c->redis, &reply) != REDIS_OK)
         return conn_lost(c);
     *ret_reply = reply;

@@ -17,6 +17,7 @@
 #include <hiredis/hiredis.h>
 #include <signal.h>
 
+#include "clients/c/wire/net.h"
 #include "clients/cli/options.h"
 #include "protocol/base/slice.h"
 #include "protocol/status.h"
@@ -24,6 +25,7 @@
 struct cli_conn {
     const struct cli_options *options;
     redisContext *redis; /* NULL: not connected */
+    struct net_link link; /* TLS (secure.h); fd -1: plain */
 };
 
 /* Set by the handler that conn_catch_interrupt installs. Clear it after acting on it. */

@@ -8,6 +8,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "protocol/base/text.h"
 
@@ -16,13 +17,21 @@
 static const struct variable {
     const char *word;
     int letter;
-} environment[] = {{"HALFMQ_HOST", 'H'}, {"HALFMQ_PORT", 'p'}};
+} environment[] = {{"HALFMQ_HOST", 'H'}, {"HALFMQ_PORT", 'p'}, {"HALFMQ_TLS", 'T'},  {"HALFMQ_CACERT", 'A'},
+                   {"HALFMQ_CERT", 'C'}, {"HALFMQ_KEY", 'K'},  {"HALFMQ_INSECURE", 'I'}, {"HALFMQ_USER", 'u'},
+                   {"HALFMQ_PASSWORD", 'P'}};
 
 static const struct option long_options[] = {
     {"host", required_argument, NULL, 'H'},
     {"port", required_argument, NULL, 'p'},
     {"json", no_argument, NULL, 'j'},
     {"timeout", required_argument, NULL, 't'},
+    {"tls", no_argument, NULL, 's'},
+    {"cacert", required_argument, NULL, 'A'},
+    {"cert", required_argument, NULL, 'C'},
+    {"key", required_argument, NULL, 'K'},
+    {"insecure", no_argument, NULL, 'i'},
+    {"user", required_argument, NULL, 'u'},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'v'},
     {NULL, 0, NULL, 0},
@@ -61,6 +70,24 @@ static bool take_timeout(struct cli_options *o, const char *source, const char *
     return true;
 }
 
+/* A variable that is 1 or 0. */
+static bool take_switch(bool *to, const char *source, const char *text)
+{
+    if (strcmp(text, "1") != 0 && strcmp(text, "0") != 0) {
+        fprintf(stderr, "halfmq: %s must be 1 or 0, not '%s'\n", source, text);
+        return false;
+    }
+    *to = text[0] == '1';
+    return true;
+}
+
+/* HALFMQ_TLS is the broker's setting `tls`, too, where both have the same environment. */
+static bool take_tls(struct cli_options *o, const char *source, const char *text)
+{
+    bool optional = strcmp(text, "optional") == 0, required = strcmp(text, "required") == 0;
+    return optional || take_switch(&o->tls, source, required ? "1" : text);
+}
+
 static bool options_take(struct cli_options *o, int letter, const char *source, const char *text)
 {
     switch (letter) {
@@ -68,6 +95,15 @@ static bool options_take(struct cli_options *o, int letter, const char *source, 
     case 'p': return take_port(o, source, text);
     case 't': return take_timeout(o, source, text);
     case 'j': o->json = true; return true;
+    case 's': o->tls = true; return true;
+    case 'i': o->insecure = true; return true;
+    case 'T': return take_tls(o, source, text);
+    case 'I': return take_switch(&o->insecure, source, text);
+    case 'A': o->cacert = text; return true;
+    case 'C': o->cert = text; return true;
+    case 'K': o->key = text; return true;
+    case 'u': o->user = text; return true;
+    case 'P': o->password = text; return true;
     case 'h': o->action = ACTION_HELP; return true;
     case 'v': o->action = ACTION_VERSION; return true;
     default: return false; /* getopt_long has said what it does not know */
@@ -103,6 +139,10 @@ bool options_parse(int argc, char **argv, struct cli_options *ret_options)
             fputs("halfmq: see `halfmq --help`\n", stderr);
             return false;
         }
+    }
+    if (!o.cert != !o.key) {
+        fputs("halfmq: --cert and --key are only used together\n", stderr);
+        return false;
     }
     o.first_word = optind;
     *ret_options = o;

@@ -1,8 +1,8 @@
 /*
- * options.h: the options before the command, and the two environment variables.
+ * options.h: the options before the command, and the environment variables.
  *
- *   halfmq [--host h] [--port p] [--json] [--timeout dur] command words
- *          └───────────── options ──────────────────────┘ └─ as they are ─┘
+ *   halfmq [--host h] [--port p] [--tls] [--json] ... command words
+ *          └───────────── options ──────────────────┘ └─ as they are ─┘
  *
  * The options end at the first word that is none, so that a body may begin with dashes.
  */
@@ -28,6 +28,9 @@ struct cli_options {
     const char *host;
     int port; /* 1..65535 */
     bool json;
+    bool tls, insecure;
+    const char *cacert, *cert, *key; /* PEM files; NULL: none */
+    const char *user, *password; /* NULL: none */
     int64_t timeout_ms; /* for connecting, and for a reply, in addition to WAIT */
     int first_word; /* index into argv */
 };

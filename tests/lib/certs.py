@@ -4,10 +4,13 @@
     server = ca.issue("server", dns=["localhost"])            # .cert and .key are paths of PEM files
     old = ca.issue("old", begins=-20, ends=-10)                # days from now
     context = ca.client(ca.issue("svc", cn="billing"))         # for Python's ssl; without an argument: no certificate
+
+As a program it makes what tests/lib/certs.h names, in a folder.
 """
 import os
 import ssl
 import subprocess
+import sys
 import time
 from collections import namedtuple
 
@@ -90,3 +93,14 @@ class Authority:
         if most:
             context.maximum_version = most
         return context
+
+
+def main(folder):
+    ca = Authority(folder)
+    ca.issue("server", dns=["localhost"])
+    ca.issue("client")
+    Authority(folder, "strangers").issue("stranger", dns=["localhost"])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

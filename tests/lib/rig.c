@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#include "tests/lib/certs.h"
+
 uint16_t rig_free_port(void)
 {
     struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
@@ -24,6 +26,11 @@ uint16_t rig_free_port(void)
     return ntohs(any.sin_port);
 }
 
+static bool rig_has_tls(void)
+{
+    return getenv("RIG_TLS") != NULL;
+}
+
 struct spawned *rig_spawn(const char *const *flags)
 {
     const char *all[SPAWN_FLAGS_MAX] = {"--port"};
@@ -33,6 +40,9 @@ struct spawned *rig_spawn(const char *const *flags)
     all[1] = port;
     for (; flags && *flags && n + 1 < SPAWN_FLAGS_MAX; flags++)
         all[n++] = *flags;
+    const char *tls[] = {"--tls_cert", "ca/server.crt", "--tls_key", "ca/server.key", "--tls", "required"};
+    for (size_t i = 0; rig_has_tls() && i < sizeof tls / sizeof *tls && n + 1 < SPAWN_FLAGS_MAX; i++)
+        all[n++] = strncmp(tls[i], "ca/", 3) == 0 ? certs_path(tls[i]) : tls[i];
     return spawn_broker(all);
 }
 
@@ -63,6 +73,9 @@ hmq_options *rig_options_for(uint16_t port, const char *query)
     assert_non_null(options);
     snprintf(uri, sizeof uri, "hmq://127.0.0.1:%u%s", (unsigned)port, query);
     RIG_CHECK(hmq_options_set_uri(options, uri, &err), &err);
+    const char *tls[][2] = {{"tls", "yes"}, {"tls_ca", NULL}, {"tls_server_name", "localhost"}};
+    for (size_t i = 0; rig_has_tls() && i < sizeof tls / sizeof *tls; i++)
+        RIG_CHECK(hmq_options_set(options, tls[i][0], tls[i][1] ? tls[i][1] : certs_path("ca/ca.crt"), &err), &err);
     return options;
 }
 

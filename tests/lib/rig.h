@@ -1,6 +1,6 @@
 /*
  * rig.h: helps to test libhalfmq with a whole broker. The broker keeps its port after spawn_again, so that a client
- * can reconnect.
+ * can reconnect. With the variable RIG_TLS they speak TLS.
  */
 #ifndef HALFMQ_TESTS_RIG_H
 #define HALFMQ_TESTS_RIG_H

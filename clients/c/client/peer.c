@@ -39,7 +39,8 @@ enum hmq_status peer_init(struct hmq_client *c, hmq_error *err)
     c->peer.pause_ms = options_num(c->options, CHOICE_reconnect_min_ms);
     buf_init(&c->peer.in, 1);
     peer_reset_input(c);
-    return dial_init(&c->peer.dial, c->options, err);
+    enum hmq_status status = dial_init(&c->peer.dial, c->options, err);
+    return status == HMQ_OK && !net_check(c->options, err) ? HMQ_EINVAL : status;
 }
 
 static void peer_close_socket(struct hmq_client *c)
@@ -305,7 +306,7 @@ static bool peer_read_some(struct hmq_client *c)
     if (n < 0 && errno == EAGAIN)
         return false;
     if (n <= 0) {
-        peer_lost(c, n == 0 ? "the broker closed the connection" : strerror(errno));
+        peer_lost(c, n == 0 ? "the broker closed the connection" : peer->net.why ? peer->net.why : strerror(errno));
         return false;
     }
     buf_added(&peer->in, (size_t)n);
@@ -443,7 +444,7 @@ void peer_write(struct hmq_client *c)
     pthread_mutex_unlock(&c->lock);
     client_finish(c, &done);
     if (failed)
-        peer_lost(c, strerror(failed));
+        peer_lost(c, c->peer.net.why ? c->peer.net.why : strerror(failed));
 }
 
 int64_t peer_due(const struct hmq_client *c)

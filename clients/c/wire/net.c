@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "clients/c/wire/net_tls.h"
+
 int net_connect(const struct address *a)
 {
     int on = 1, failed_errno;
@@ -52,7 +54,14 @@ const struct transport transport_plain = {.name = "plain", .read = plain_read, .
 
 const struct transport *net_transport_of(const struct hmq_options *o)
 {
-    return o->transport ? o->transport : &transport_plain;
+    if (o->transport)
+        return o->transport;
+    return options_num(o, CHOICE_tls) ? &transport_tls : &transport_plain;
+}
+
+bool net_check(const struct hmq_options *o, hmq_error *err)
+{
+    return net_transport_of(o) != &transport_tls || net_tls_check(o, err);
 }
 
 bool net_begin(struct net_link *n, int fd, const struct endpoint *e, const struct hmq_options *o, hmq_error *err)

@@ -1,7 +1,7 @@
 /*
  * uri.c: sets options from a URI, such as HALFMQ_URL contains.
  *
- *   hmq://user:password@host:port,host:port?name=value&name=value
+ *   hmq://user:password@host:port,host:port?name=value&name=value        hmqs:// is the same with tls=yes
  *         └── user, password ┘└── servers ─┘ └── hmq_options_set ┘
  *
  * The URI is split into pieces first and each piece is %-decoded afterwards, so that an encoded '@' or '&' does
@@ -17,6 +17,7 @@
 
 #define URI_BYTES_MAX 8192
 #define SCHEME "hmq://"
+#define SCHEME_TLS "hmqs://"
 
 static int hex_value(char c)
 {
@@ -129,12 +130,16 @@ enum hmq_status hmq_options_set_uri(hmq_options *o, const char *uri, hmq_error *
         uri = getenv("HALFMQ_URL");
     if (!uri)
         return error_none(err);
-    if (strncmp(uri, SCHEME, strlen(SCHEME)) != 0 || strlen(uri) > URI_BYTES_MAX)
-        return error_set(err, HMQ_EINVAL, "the URI does not begin with hmq://, or is longer than %d bytes", URI_BYTES_MAX);
-    char *copy = strdup(uri + strlen(SCHEME));
+    bool tls = strncmp(uri, SCHEME_TLS, strlen(SCHEME_TLS)) == 0;
+    if ((!tls && strncmp(uri, SCHEME, strlen(SCHEME)) != 0) || strlen(uri) > URI_BYTES_MAX)
+        return error_set(err, HMQ_EINVAL, "the URI does not begin with hmq:// or hmqs://, or is longer than %d bytes",
+                         URI_BYTES_MAX);
+    char *copy = strdup(uri + strlen(tls ? SCHEME_TLS : SCHEME));
     if (!copy)
         return error_plain(err, HMQ_ENOMEM);
     enum hmq_status status = set_parts(o, copy, err);
+    if (status == HMQ_OK && tls)
+        status = hmq_options_set(o, "tls", "yes", err);
     free(copy);
     return status;
 }
