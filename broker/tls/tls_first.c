@@ -27,6 +27,7 @@ struct ssl_st *tls_first_new(struct tls_server *s, const struct tls_first *f)
         ERR_clear_error();
         return NULL;
     }
+    SSL_set_read_ahead(ssl, 0); /* whoever asks SSL_pending does not learn of bytes that were read ahead, and waits for more */
     SSL_set_msg_callback(ssl, first_on_bytes);
     SSL_set_msg_callback_arg(ssl, (void *)(uintptr_t)f);
     return ssl;

@@ -263,6 +263,27 @@ def test_a_handshake_in_single_bytes_and_cut_at_each():
         eventually(lambda: "\nconnected_clients:1\r\n" in text.call("INFO", "clients").decode(), "all were closed")
 
 
+def test_a_request_together_with_the_end_of_the_handshake():
+    with Broker(*flags()) as broker:
+        client = Halves(broker)
+        client.push, push = lambda: None, client.push
+        while True:
+            try:
+                client.tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                push()
+                client.incoming.write(client.socket.recv(65536))
+        client.tls.write(b"SEND t " + b"x" * 15000 + b"\r\nPING\r\n")
+        client.tls.write(b"PING\r\n" * 9)
+        client.push = push
+        push()  # in one piece
+        replies = b""
+        while replies.count(b"+PONG\r\n") < 10:
+            replies += client.until(lambda: client.tls.read(65536))
+        assert replies.startswith(b"$5\r\nt:0:0\r\n"), replies
+
+
 class Halves:
     """TLS and its socket apart. at_once: how many bytes are sent at a time."""
 

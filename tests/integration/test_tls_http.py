@@ -45,6 +45,31 @@ def test_pages():
         assert curl.stdout == b"ok\n", curl
 
 
+def test_a_request_together_with_the_end_of_the_handshake():
+    with Broker(*FLAGS) as broker:
+        client = plain(broker)
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = CA.client().wrap_bio(incoming, outgoing, server_hostname="localhost")
+        while True:
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                client.sendall(outgoing.read())
+                incoming.write(client.recv(65536))
+        tls.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        client.settimeout(5)
+        client.sendall(outgoing.read())  # in one piece
+        incoming.write(read_all(client))
+        answer = b""
+        try:
+            while block := tls.read(65536):
+                answer += block
+        except (ssl.SSLWantReadError, ssl.SSLZeroReturnError):
+            pass
+        assert answer.endswith(b"\r\n\r\nok\n"), answer
+
+
 def test_plain_requests_get_400():
     with Broker(*FLAGS) as broker:
         for request in ("GET /metrics", "HEAD /", "OPTIONS /", "PATCH /x", "DELETE /x", "CONNECT x:1", "nothing at all"):
