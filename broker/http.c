@@ -26,6 +26,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "broker/access/admit.h"
 #include "broker/base/log.h"
 #include "broker/base/process.h"
 #include "broker/http_tls.h"
@@ -117,13 +118,17 @@ static void http_ready_page(struct server *s, struct evhttp_request *req)
         http_answer_text(req, HTTP_OK, "ok\n");
 }
 
+/* needs: who asks must be allowed this command. CMD_QUIT: everybody is. */
 struct page {
     const char *path;
+    enum command_id needs;
     void (*show)(struct server *s, struct evhttp_request *req);
 };
 
 static const struct page pages[] = {
-    {"/metrics", http_metrics_page}, {"/healthz", http_health_page}, {"/readyz", http_ready_page},
+    {"/metrics", CMD_INFO, http_metrics_page},
+    {"/healthz", CMD_QUIT, http_health_page},
+    {"/readyz", CMD_QUIT, http_ready_page},
 };
 
 static const struct page *http_page_at(const char *path)
@@ -133,6 +138,21 @@ static const struct page *http_page_at(const char *path)
             return &pages[i];
     }
     return NULL;
+}
+
+/* False: it was refused, and that is answered. */
+static bool http_may(struct server *s, struct evhttp_request *req, const struct page *page)
+{
+    char why[ADMIT_WHY_SIZE + 1];
+    const struct command asked = {.info = command_info(page->needs)};
+    if (page->needs == CMD_QUIT || !s->net) /* while starting, the page says so */
+        return true;
+    enum status is = admit_request(s->roster, NULL, SLICE_LIT("default"), false, &asked, why);
+    if (is == ST_OK)
+        return true;
+    strncat(why, "\n", sizeof why - strlen(why) - 1);
+    http_answer_text(req, is == ST_NOAUTH ? 401 : is == ST_NOPERM ? 403 : HTTP_SERVUNAVAIL, why);
+    return false;
 }
 
 static void http_on_request(struct evhttp_request *req, void *arg)
@@ -151,7 +171,7 @@ static void http_on_request(struct evhttp_request *req, void *arg)
         if (evhttp_add_header(headers, "Allow", "GET, HEAD") != 0)
             log_text(LOG_WARN, "no memory for an HTTP header");
         http_answer_text(req, HTTP_BADMETHOD, "this page can only be read: use GET\n");
-    } else {
+    } else if (http_may(h->server, req, page)) {
         page->show(h->server, req);
     }
 }
