@@ -34,13 +34,16 @@ static void serve_sent(struct conn *c)
         session_charge(c);
 }
 
-/* The user that the client's certificate names: the one place where the connection becomes that user. */
+/* It begins anew, as the user that the client's certificate names. */
 static void serve_certified(struct conn *c, struct slice name)
 {
     char *copy = strndup((const char *)name.data, name.len);
-    if (!copy)
+    if (!copy) {
         conn_cut(c, "closing a connection: no memory for its user");
+        return;
+    }
     session_of(c)->certified = copy;
+    session_begin(c);
 }
 
 static void serve_input_ended(struct conn *c)

@@ -209,6 +209,35 @@ def test_client_certificates():
         assert admin.call("CONFIG", "SET", "tls_client_auth", "no", "tls_ca", "") == "OK"
 
 
+def test_the_user_of_a_certificate():
+    nameless = CA.issue("nameless", cn="", dns=["second"])
+    strange = CA.issue("strange", cn="no such name")
+    user = flags(SERVER, "--tls_client_auth", "optional", "--tls_ca", CA.cert, "--tls_user", "cn")
+    with Broker(*user) as broker:
+        admin = TlsText(broker)
+        assert admin.call("ACL", "WHOAMI") == b"default"
+        for own in (CLIENT, nameless, strange):  # no such users yet
+            assert TlsText(broker, CA.client(own)).refused("PING").code == "NOAUTH"
+        assert admin.call("ACL", "SETUSER", "billing", "on", "+@connection", "+@produce", "~bills") == "OK"
+        assert admin.call("ACL", "SETUSER", "orders", "on", "allcommands") == "OK"
+        client = TlsText(broker, CA.client(CLIENT))
+        assert client.call("ACL", "WHOAMI") == b"billing"
+        assert client.call("SEND", "bills", "x").startswith(b"bills:")
+        assert client.refused("SEND", "other", "x").code == "NOPERM"
+        rpc = Rpc.__new__(Rpc)
+        rpc_over(rpc, wrap(broker, CA.client(CLIENT)))
+        assert rpc.call("acl_whoami") == "billing"
+        assert client.call("RESET") == "RESET"
+        assert client.call("ACL", "WHOAMI") == b"billing"
+        assert admin.call("CONFIG", "SET", "tls_user", "san_dns") == "OK"
+        assert TlsText(broker, CA.client(CLIENT)).call("ACL", "WHOAMI") == b"orders"
+        assert TlsText(broker, CA.client(nameless)).refused("PING").code == "NOAUTH"
+        assert admin.call("ACL", "SETUSER", "orders", "conns:1") == "OK"
+        assert admin.call("ACL", "SETUSER", "orders", "off") == "OK"
+        eventually(lambda: TlsText(broker, CA.client(CLIENT)).refused("PING").code == "NOAUTH", "it is off")
+        assert TlsText(broker).call("ACL", "WHOAMI") == b"default"  # no certificate
+
+
 def log_of(broker):
     return broker.read_log().decode()
 

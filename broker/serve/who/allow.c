@@ -25,7 +25,7 @@ static bool allow_refuse(struct conn *c, struct request rq, enum status s, const
     return false;
 }
 
-/* `default` had too many connections when this one came: perhaps it has not any more. */
+/* Its user had too many connections when this one came: perhaps it has not any more. */
 static bool allow_full(struct conn *c, const struct command *cmd, struct request rq)
 {
     char why[ADMIT_WHY_SIZE];
@@ -34,7 +34,12 @@ static bool allow_full(struct conn *c, const struct command *cmd, struct request
         return allow_who(c)->use || allow_refuse(c, rq, ST_NOAUTH, "Authentication required.");
     if (judge_is_open(cmd))
         return true;
-    admit_say_conns(users_default(serve_of(c->loop)->users), why);
+    const struct users *us = serve_of(c->loop)->users;
+    const char *certified = session_of(c)->certified;
+    const struct access_user *u = certified ? users_find(us, slice_str(certified)) : users_default(us);
+    if (!u) /* it is gone meanwhile */
+        return allow_refuse(c, rq, ST_NOAUTH, "Authentication required.");
+    admit_say_conns(u, why);
     return allow_refuse(c, rq, ST_LIMIT, why);
 }
 

@@ -67,22 +67,6 @@ static enum status who_count(struct conn *c, const struct access_user *u, struct
     return ST_OK;
 }
 
-void session_begin(struct conn *c)
-{
-    struct users *us = who_users(c->loop);
-    const struct access_user *u = us ? users_default(us) : NULL;
-    struct use *use = NULL;
-    who_drop(c);
-    enum status s = conn_set_text(c, &c->user, slice_of(NULL, 0));
-    assert(s == ST_OK); /* taking a name away needs no memory */
-    if (!u || !u->row.on || !u->row.nopass)
-        return;
-    s = who_count(c, u, &use);
-    if (s == ST_OK)
-        who_take(c, u, use);
-    who_of(c)->full = s == ST_LIMIT;
-}
-
 enum status session_become(struct conn *c, struct slice user, enum who_how how, int64_t until_ms)
 {
     struct users *us = who_users(c->loop);
@@ -107,6 +91,33 @@ enum status session_become(struct conn *c, struct slice user, enum who_how how, 
     who_of(c)->until_ms = until_ms;
     who_take(c, u, use ? use : who_of(c)->use);
     return ST_OK;
+}
+
+static void who_nobody(struct conn *c)
+{
+    who_drop(c);
+    enum status s = conn_set_text(c, &c->user, slice_of(NULL, 0));
+    assert(s == ST_OK); /* taking a name away needs no memory */
+}
+
+void session_begin(struct conn *c)
+{
+    struct users *us = who_users(c->loop);
+    const struct access_user *u = us ? users_default(us) : NULL;
+    struct use *use = NULL;
+    who_nobody(c);
+    const char *certified = session_of(c)->certified;
+    if (certified) {
+        enum status s = session_become(c, slice_str(certified), WHO_CERTIFICATE, 0);
+        who_of(c)->full = s == ST_LIMIT;
+        return;
+    }
+    if (!u || !u->row.on || !u->row.nopass)
+        return;
+    enum status s = who_count(c, u, &use);
+    if (s == ST_OK)
+        who_take(c, u, use);
+    who_of(c)->full = s == ST_LIMIT;
 }
 
 struct slice session_user(struct conn *c)

@@ -22,7 +22,8 @@
  * stays who it was. */
 enum status session_become(struct conn *c, struct slice user, enum who_how how, int64_t until_ms) MUST_CHECK;
 
-/* As when the connection was opened: `default`, or nobody. For RESET, and for a new connection. */
+/* As when the connection was opened: the user that its client's certificate names (session.certified), or nobody where that
+ * is none; without a certificate `default`, or nobody. For RESET, and for a new connection. */
 void session_begin(struct conn *c);
 
 /* Its user's name; empty: nobody. */
