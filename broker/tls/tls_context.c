@@ -174,6 +174,7 @@ static bool context_set_up(SSL_CTX *ctx, const struct tls_options *o)
 
 enum status tls_context_new(const struct tls_options *o, struct tls_context *ret, char *err, size_t err_size)
 {
+    *ret = (struct tls_context){0};
     ERR_clear_error();
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
     if (!ctx || !context_set_up(ctx, o)) {

@@ -40,7 +40,7 @@ struct tls_context {
     int64_t expires_s; /* the certificate's, wall clock */
 };
 
-/* ST_ERR, ST_NOMEM: err is a sentence. */
+/* ST_ERR, ST_NOMEM: err is a sentence, and *ret is all zero. */
 enum status tls_context_new(const struct tls_options *o, struct tls_context *ret, char *err, size_t err_size) MUST_CHECK;
 
 /* For one that was not installed. */
