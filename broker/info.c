@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "broker/backup/backup.h"
+#include "broker/scrubber.h"
 #include "broker/server_inner.h"
 #include "broker/base/clock.h"
 #include "broker/base/process.h"
@@ -168,6 +170,24 @@ static void info_put_disk(const struct info_facts *f, struct buf *out)
     info_number(out, "wal_files_lost", wal.dropped);
 }
 
+static void info_put_persistence(const struct info_facts *f, struct buf *out)
+{
+    struct backup_figures b;
+    struct scrubber_figures c;
+    backup_figures(f->server->backup, &b);
+    scrubber_figures(f->server->scrubber, &c);
+    info_number(out, "damaged_records", store_damaged(f->server->store));
+    info_setting(out, "scrub_interval", f->server->settings, SET_scrub_interval);
+    info_number(out, "scrub_rounds", c.rounds);
+    info_number(out, "scrub_records", c.records);
+    info_number(out, "scrub_bytes", c.bytes);
+    info_number(out, "scrub_last_time", (uint64_t)c.last_ms);
+    info_number(out, "backup_in_progress", b.under_way);
+    info_number(out, "backup_last_time", (uint64_t)b.last_ms);
+    info_number(out, "backup_last_ms", (uint64_t)b.last_took_ms);
+    buf_printf(out, "backup_last_status:%s\r\n", b.last_ms == 0 ? "none" : b.last_failed ? "err" : "ok");
+}
+
 struct section {
     const char *name;
     void (*put)(const struct info_facts *f, struct buf *out);
@@ -176,7 +196,7 @@ struct section {
 static const struct section sections_known[] = {
     {"Server", info_put_server}, {"Clients", info_put_clients}, {"Memory", info_put_memory},
     {"Journal", info_put_journal}, {"Stats", info_put_stats}, {"Transactions", info_put_transactions},
-    {"Disk", info_put_disk},
+    {"Disk", info_put_disk}, {"Persistence", info_put_persistence},
 };
 
 static bool info_wanted(const char *section, const struct slice *names, size_t n)

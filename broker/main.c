@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "broker/backup/backup_proof.h"
 #include "broker/backup/backup_restore.h"
 #include "broker/settings/settings.h"
 #include "broker/certificates.h"
@@ -108,12 +109,17 @@ static int restore(struct settings *c)
     return backup_restore(settings_restore_from(c), settings_text(c, SET_data));
 }
 
+static int check_data(struct settings *c)
+{
+    return backup_proof(settings_text(c, SET_data), (size_t)settings_num(c, SET_memory) / 2);
+}
+
 int main(int argc, char **argv)
 {
     static int (*const actions[])(struct settings *c) = {
         [ACTION_RUN] = server_run,     [ACTION_HELP] = help,           [ACTION_VERSION] = version,
         [ACTION_CHECK] = check,        [ACTION_PRINT] = print_config,   [ACTION_SALVAGE] = server_run,
-        [ACTION_RESTORE] = restore,    [ACTION_CHECK_DATA] = server_run,
+        [ACTION_RESTORE] = restore,    [ACTION_CHECK_DATA] = check_data,
     };
     struct settings *settings = NULL;
     char err[512];

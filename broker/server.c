@@ -38,6 +38,7 @@
 #include "broker/base/heap.h"
 #include "broker/base/log.h"
 #include "broker/base/spare_memory.h"
+#include "broker/scrubber.h"
 #include "broker/serve/serve.h"
 #include "broker/reclaim.h"
 #include "broker/server_inner.h"
@@ -551,6 +552,9 @@ static bool server_go_on(struct main_thread *m)
     m->reclaim = reclaim_new(&m->server);
     if (!m->reclaim)
         return server_failed(m, "cannot start what gives disk space back: no memory or no thread");
+    m->server.scrubber = scrubber_new(&m->server);
+    if (!m->server.scrubber)
+        return server_failed(m, "cannot start what proves the stored records: no memory or no thread");
     store_write_waits(true);
     ticker_start(m->ticker);
     atomic_store(&m->server.ready, true);
@@ -662,6 +666,7 @@ static void server_stop(struct main_thread *m)
     store_write_waits(false); /* whoever waits for such a write would not end */
     reclaim_free(m->reclaim);
     backup_free(s->backup);
+    scrubber_free(s->scrubber);
     group_metrics_free(s->group_metrics);
     unserved_free(s->unserved);
     journal_free(s->journal);

@@ -14,6 +14,7 @@
 #include "storage/query.h"
 
 struct backup;
+struct scrubber;
 struct members;
 struct net;
 struct roster;
@@ -34,6 +35,7 @@ struct server {
     struct group_metrics *group_metrics;
     struct unserved *unserved;
     struct backup *backup;
+    struct scrubber *scrubber;
     atomic_bool ready;
     atomic_bool stopping;
     _Atomic int64_t connections_max; /* the setting, or what the limit of open files leaves for clients */

@@ -116,6 +116,19 @@ void folder_close_to_others(const char *path)
     closedir(folder);
 }
 
+enum status folder_lock_if_there(const char *path, int *ret_fd, char *err, size_t err_size)
+{
+    char name[PATH_MAX];
+    int n = snprintf(name, sizeof name, "%s/lock", path);
+    *ret_fd = n > 0 && (size_t)n < sizeof name ? open(name, O_RDONLY | O_CLOEXEC) : -1;
+    if (*ret_fd < 0 || flock(*ret_fd, LOCK_EX | LOCK_NB) == 0)
+        return ST_OK;
+    enum status s = folder_held(*ret_fd, path, err, err_size);
+    close(*ret_fd);
+    *ret_fd = -1;
+    return s;
+}
+
 enum status folder_lock(const char *path, int *ret_fd, char *err, size_t err_size)
 {
     char name[PATH_MAX];

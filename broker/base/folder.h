@@ -16,6 +16,10 @@
  */
 enum status folder_lock(const char *path, int *ret_fd, char *err, size_t err_size) MUST_CHECK;
 
+/* Takes the lock of a data folder that is only read: where it has one, and may be locked. *ret_fd is -1 otherwise. ST_BUSY, with err:
+ * a broker is using it. */
+enum status folder_lock_if_there(const char *path, int *ret_fd, char *err, size_t err_size) MUST_CHECK;
+
 /* Makes the folder, with the mode 0700, and those above it, where they are missing, so that they outlast a power cut. Returns 0
  * or an errno. */
 int folder_make(const char *path) MUST_CHECK;

@@ -22,13 +22,36 @@ static bool damage_add(struct damage *d, uint64_t id)
     return false;
 }
 
-void damage_tell(struct damage *d, uint64_t id, const char *text)
+bool damage_tell(struct damage *d, uint64_t id, const char *text)
 {
     if (!damage_add(d, id ? id : 1))
-        return;
+        return false;
     atomic_fetch_add(&d->count, 1);
     if (d->tell)
         d->tell(d->arg, text);
+    return true;
+}
+
+void damage_remember(struct damage *d, const struct damage_range *range)
+{
+    uint64_t n = atomic_fetch_add(&d->n_ranges, 1);
+    if (n >= DAMAGE_RANGES_MAX)
+        return;
+    d->ranges[n].range = *range;
+    atomic_store(&d->ranges[n].ready, true);
+}
+
+bool damage_range_of(const struct damage *d, uint64_t topic, size_t *at, struct damage_range *ret_range)
+{
+    for (; *at < DAMAGE_RANGES_MAX && *at < atomic_load(&d->n_ranges); ++*at) {
+        const struct damage_slot *slot = &d->ranges[*at];
+        if (!atomic_load(&slot->ready) || slot->range.topic != topic)
+            continue;
+        *ret_range = slot->range;
+        ++*at;
+        return true;
+    }
+    return false;
 }
 
 uint64_t damage_count(const struct damage *d)

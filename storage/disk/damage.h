@@ -15,6 +15,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define DAMAGE_IDS_MAX 4096
@@ -25,16 +26,36 @@
 /* Is given a sentence about something that was found damaged. Any thread. */
 typedef void damage_fn(void *arg, const char *text);
 
+#define DAMAGE_RANGES_MAX 512
+
+/* Messages that were found damaged. */
+struct damage_range {
+    uint64_t topic; /* id */
+    uint32_t queue;
+    uint64_t first, last;
+};
+
 struct damage {
     damage_fn *tell; /* NULL: it is only counted */
     void *arg;
     atomic_uint_fast64_t count;
     atomic_bool full;
     atomic_uint_fast64_t ids[2 * DAMAGE_IDS_MAX]; /* hash table; 0: free */
+    atomic_uint_fast64_t n_ranges;                /* how many were told */
+    struct damage_slot {
+        struct damage_range range; /* is not changed once ... */
+        atomic_bool ready;         /* ... this is set */
+    } ranges[DAMAGE_RANGES_MAX];
 };
 
-/* The first call with an id counts it and tells the text. */
-void damage_tell(struct damage *d, uint64_t id, const char *text);
+/* The first call with an id counts it, tells the text, and returns true. */
+bool damage_tell(struct damage *d, uint64_t id, const char *text);
+
+/* Keeps a range of messages, of which damage_tell has returned true; those beyond DAMAGE_RANGES_MAX are not kept. */
+void damage_remember(struct damage *d, const struct damage_range *range);
+
+/* The next one of a topic; *at: where to go on, 0 at first. False: there are no more. */
+bool damage_range_of(const struct damage *d, uint64_t topic, size_t *at, struct damage_range *ret_range);
 
 /* How many ids were told. */
 uint64_t damage_count(const struct damage *d);

@@ -108,8 +108,15 @@ enum status kv_damaged_record(struct kv *kv, const struct kv_iter *it, struct sl
     snprintf(text, sizeof text, "messages %s:%u:%llu-%llu are damaged%s%s", name, queue, (unsigned long long)first,
              (unsigned long long)last, known ? ": " : "", why);
     const uint64_t place[] = {topic_id, queue, last}; /* the end is known also where the begin is not */
-    damage_tell(&kv->damage, text_hash(slice_of(place, sizeof place)), text);
+    const struct damage_range range = {.topic = topic_id, .queue = queue, .first = first, .last = last};
+    if (damage_tell(&kv->damage, text_hash(slice_of(place, sizeof place)), text))
+        damage_remember(&kv->damage, &range);
     return ST_DAMAGED;
+}
+
+bool kv_damaged_range(const struct kv *kv, uint64_t topic_id, size_t *at, struct damage_range *ret_range)
+{
+    return damage_range_of(&kv->damage, topic_id, at, ret_range);
 }
 
 uint64_t kv_damage_count(const struct kv *kv)
@@ -736,15 +743,25 @@ void kv_compact(struct kv *kv, enum kv_family f)
     rocksdb_compact_range_cf(kv->db, kv_handle(kv, f), NULL, 0, NULL, 0);
 }
 
+static uint64_t kv_property(const struct kv *kv, enum kv_family f, const char *name)
+{
+    uint64_t n = 0;
+    return kv_has(kv, f) && rocksdb_property_int_cf(kv->db, kv_handle(kv, f), name, &n) == 0 ? n : 0;
+}
+
+uint64_t kv_record_bytes(const struct kv *kv)
+{
+    uint64_t bytes = 0;
+    for (enum kv_family f = KV_LOG; f <= KV_LOG_ZSTD; f++)
+        bytes += kv_property(kv, f, "rocksdb.live-sst-files-size") + kv_property(kv, f, "rocksdb.live-blob-file-size") +
+                 kv_property(kv, f, "rocksdb.cur-size-all-mem-tables");
+    return bytes;
+}
+
 size_t kv_memory(const struct kv *kv)
 {
     uint64_t buffers = 0;
-    for (int f = 0; f < KV_FAMILIES; f++) {
-        uint64_t n = 0;
-        if (kv_has(kv, (enum kv_family)f) &&
-            rocksdb_property_int_cf(kv->db, kv_handle(kv, (enum kv_family)f),
-                                    "rocksdb.cur-size-all-mem-tables", &n) == 0)
-            buffers += n;
-    }
+    for (int f = 0; f < KV_FAMILIES; f++)
+        buffers += kv_property(kv, (enum kv_family)f, "rocksdb.cur-size-all-mem-tables");
     return (size_t)buffers + rocksdb_cache_get_usage(kv->cache);
 }

@@ -166,6 +166,13 @@ enum status kv_damaged_record(struct kv *kv, const struct kv_iter *it, struct sl
 /* How many rows (blocks of rows, where a whole block cannot be read) and records were found damaged since kv_open. */
 uint64_t kv_damage_count(const struct kv *kv);
 
+/* The next range of messages of a topic that kv_damaged_record was told of, *at of them behind the first (0 at first). False: there
+ * are no more. DAMAGE_RANGES_MAX are remembered. Any thread. */
+bool kv_damaged_range(const struct kv *kv, uint64_t topic_id, size_t *at, struct damage_range *ret_range);
+
+/* Bytes of the files that hold records, about. */
+uint64_t kv_record_bytes(const struct kv *kv);
+
 /* Bytes in write buffers and block cache. */
 size_t kv_memory(const struct kv *kv);
 

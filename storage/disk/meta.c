@@ -15,6 +15,8 @@ enum status meta_read(struct kv *kv, const char *path, struct meta_row *ret_meta
     if (s == ST_OK)
         s = meta_decode(buf_slice(&row), ret_meta);
     bool earlier = s == ST_BAD && row.len > 0 && row.data[0] > 0 && row.data[0] < META_VERSION;
+    bool later = s == ST_BAD && row.len > 0 && row.data[0] > META_VERSION;
+    unsigned version = row.len > 0 ? row.data[0] : 0;
     buf_free(&row);
     if (s == ST_GONE) {
         *ret_meta = (struct meta_row){.last_id = TXID_MIN, .next_ref = 1};
@@ -22,9 +24,14 @@ enum status meta_read(struct kv *kv, const char *path, struct meta_row *ret_meta
     }
     if (earlier)
         snprintf(err, err_size,
-                 "the store in %s was written by an earlier version, whose format this one does not read: read it with "
+                 "the store in %s was written by an earlier version, in format %u, which this one does not read: read it with "
                  "that version, and start this one on an empty folder",
-                 path);
+                 path, version);
+    else if (later)
+        snprintf(err, err_size,
+                 "the store in %s has format %u, and this version knows formats up to %u: start the version that wrote it, or a "
+                 "later one. Nothing was changed",
+                 path, version, META_VERSION);
     else if (s != ST_OK)
         snprintf(err, err_size, "the store in %s is damaged or of another version: its first row cannot be read. " DAMAGE_WHAT_TO_DO, path);
     return s;

@@ -1,5 +1,6 @@
 /* query_topic.c: answers TOPIC INFO and TOPIC LIST. */
 #include <fnmatch.h>
+#include <stdio.h>
 
 #include "storage/query/handlers.h"
 
@@ -82,7 +83,7 @@ static enum status topic_queues(struct view *v, struct topic_info *t)
 
 static void topic_put_head(const struct view *v, const struct topic_info *t, struct slice name, struct buf *reply)
 {
-    reply_map(reply, 11);
+    reply_map(reply, 12);
     reply_field_bytes(reply, "name", name);
     reply_field_int(reply, "queues", v->topic.n_queues);
     reply_field_int(reply, "order_queues", v->topic.order_queues);
@@ -93,6 +94,29 @@ static void topic_put_head(const struct view *v, const struct topic_info *t, str
     reply_field_int(reply, "messages", (int64_t)t->messages);
     reply_field_int(reply, "delayed", (int64_t)v->topic.delayed);
     reply_bulk_str(reply, "queue");
+}
+
+/* The ranges of messages that are known to be damaged, and not deleted meanwhile. */
+static void topic_put_damaged(const struct view *v, struct slice name, struct buf *reply)
+{
+    struct damage_range r;
+    struct buf texts;
+    size_t n = 0, at = 0;
+    buf_init(&texts, 0);
+    while (kv_damaged_range(v->kv, v->topic.id, &at, &r)) {
+        char text[NAME_BYTES_MAX + 64];
+        if (r.queue >= v->topic.n_queues || r.last < v->topic.floor[r.queue])
+            continue;
+        (void)snprintf(text, sizeof text, "%.*s:%u:%llu-%llu", (int)name.len, (const char *)name.data, r.queue,
+                       (unsigned long long)r.first, (unsigned long long)r.last);
+        reply_bulk_str(&texts, text);
+        n++;
+    }
+    reply_bulk_str(reply, "damaged");
+    reply_array(reply, texts.failed ? 0 : n);
+    if (!texts.failed)
+        buf_put_slice(reply, buf_slice(&texts));
+    buf_free(&texts);
 }
 
 void query_topic_info(struct view *v, const struct command *cmd, struct buf *reply,
@@ -115,6 +139,8 @@ void query_topic_info(struct view *v, const struct command *cmd, struct buf *rep
         s = steps_put(v, v->topic.n_queues, reply);
     if (s == ST_OK)
         reply_field_int(reply, "bytes", (int64_t)t->bytes);
+    if (s == ST_OK)
+        topic_put_damaged(v, cmd->pos[0], reply);
     steps_end(v, s, reply, s == ST_GONE ? "topic" : "store", cmd->pos[0]);
 }
 

@@ -454,7 +454,7 @@ static void info_has_sections_of_name_and_value(void **state)
         }
         at = end + 2;
     }
-    assert_int_equal(sections, 7);
+    assert_int_equal(sections, 8);
     buf_free(&out);
 }
 

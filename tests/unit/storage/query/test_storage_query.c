@@ -113,7 +113,7 @@ static void topic_info(void **state)
     assert_true(one > 48 && one < 200);
     (void)snprintf(want, sizeof(want),
                    "{name:t queues:2 order_queues:2 compress:none retention:0 maxbytes:0 created:%lld messages:3 delayed:0 queue:["
-                   "{queue:0 first:0 next:3 messages:3 bytes:%d} {queue:1 first:0 next:0 messages:0 bytes:0}] bytes:%d}",
+                   "{queue:0 first:0 next:3 messages:3 bytes:%d} {queue:1 first:0 next:0 messages:0 bytes:0}] bytes:%d damaged:[]}",
                    (long long)SHELL_TIME, (int)one, (int)one);
     shell_expect(s, want, "TOPIC INFO t");
     shell_do(s, "MSEND t a b c QUEUE 0");
