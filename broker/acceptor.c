@@ -2,7 +2,7 @@
  * acceptor.c: accepts connections, counts them, and gives them to the loops in turn.
  *
  *   readable ──► accept4, at most a few ──► room? ──► loop 1, 2, ... n, 1, ...
- *                    │                        └─ no: "-LIMIT ..." and closed
+ *                    │                        └─ no: "-LIMIT ..." and closed; from elsewhere in protected mode: "-DENIED ..."
  *                    └─ no descriptors left: pause for 100 ms
  *
  * Without free descriptors (EMFILE and the like) a listening socket stays readable, and the main thread would
@@ -16,10 +16,14 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "broker/auth/acl_log.h"
 #include "broker/base/log.h"
+#include "broker/base/timers.h"
+#include "broker/entrance.h"
 #include "broker/net/net.h"
 #include "broker/server_inner.h"
 
@@ -64,33 +68,76 @@ static void acceptor_on_resume(evutil_socket_t fd, short what, void *arg)
 }
 
 /* The reply is short and the socket's send buffer is empty, so one send without waiting is enough. */
-static void acceptor_refuse(struct acceptor *a, int fd, int64_t most)
+static void acceptor_refuse(struct acceptor *a, const struct letter_socket *socket, const char *text, const char *why)
 {
-    char text[128];
-    int n = snprintf(text, sizeof text,
-                     "-LIMIT the limit of %lld connections is reached: try later, or raise max_connections\r\n",
-                     (long long)most);
-    if (n > 0 && send(fd, text, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+    char from[ADDRESS_TEXT_MAX];
+    if (send(socket->fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
         log_text(LOG_DEBUG, "a client disconnected before its refusal was sent");
-    close(fd);
+    close(socket->fd);
     counters_add(&a->server->counters, COUNTER_CONNECTIONS_REFUSED, 1);
-    log_event(LOG_WARN, "connection refused", " connections=%lld", (long long)most);
+    log_event(LOG_WARN, "connection refused", " addr=%s reason=%s", address_text(&socket->from, from), why);
 }
 
-static void acceptor_hand_over(struct acceptor *a, int fd)
+static void acceptor_refuse_full(struct acceptor *a, const struct letter_socket *socket, int64_t most, const char *setting)
+{
+    char text[160];
+    (void)snprintf(text, sizeof text, "-LIMIT the limit of %lld connections%s is reached: try later, or raise %s\r\n",
+                   (long long)most, strcmp(setting, "max_connections") == 0 ? "" : " from one address", setting);
+    acceptor_refuse(a, socket, text, setting);
+}
+
+/* Are connections from elsewhere refused now, and is it one? */
+static bool acceptor_refuse_stranger(struct acceptor *a, const struct letter_socket *socket)
+{
+    if (address_is_local(&socket->from) || !entrance_is_protected(a->server))
+        return false;
+    char from[ADDRESS_TEXT_MAX];
+    acl_log_add(a->server->acl_log, "protected", slice_str(address_text(&socket->from, from)), SLICE_LIT("default"), "",
+                timers_now());
+    acceptor_refuse(a, socket, "-DENIED " ENTRANCE_PROTECTED_TEXT "\r\n", "protected_mode");
+    return true;
+}
+
+/* NODELAY, and probes of a connection that is silent; a Unix socket has neither. */
+static void acceptor_set_up(struct acceptor *a, const struct letter_socket *socket)
+{
+    int on = 1, silent_s = (int)((settings_num(a->server->settings, SET_tcp_keepalive) + 999) / 1000);
+    int every_s = silent_s / 3 > 0 ? silent_s / 3 : 1, probes = 3;
+    if (socket->from.kind == ADDRESS_UNIX)
+        return;
+    bool set = setsockopt(socket->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0;
+    if (silent_s > 0)
+        set = setsockopt(socket->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on) == 0 &&
+              setsockopt(socket->fd, IPPROTO_TCP, TCP_KEEPIDLE, &silent_s, sizeof silent_s) == 0 &&
+              setsockopt(socket->fd, IPPROTO_TCP, TCP_KEEPINTVL, &every_s, sizeof every_s) == 0 &&
+              setsockopt(socket->fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes) == 0 && set;
+    if (!set)
+        log_text(LOG_DEBUG, "a client disconnected before it was served");
+}
+
+static void acceptor_hand_over(struct acceptor *a, struct letter_socket *socket)
 {
     struct server *s = a->server;
     int64_t most = atomic_load(&s->connections_max);
-    int on = 1;
+    int64_t most_here = settings_num(s->settings, SET_max_connections_per_address);
     if ((int64_t)net_connections(s->net) >= most) {
-        acceptor_refuse(a, fd, most);
+        acceptor_refuse_full(a, socket, most, "max_connections");
         return;
     }
-    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0 && errno != EOPNOTSUPP) /* a Unix socket */
-        log_text(LOG_DEBUG, "a client disconnected before it was served");
-    if (net_adopt(s->net, a->next_loop++, fd))
+    if (acceptor_refuse_stranger(a, socket))
         return;
-    close(fd);
+    enum peers_state counted = peers_enter(net_peers(s->net), &socket->from, (uint64_t)most_here);
+    if (counted == PEER_FULL) {
+        acceptor_refuse_full(a, socket, most_here, "max_connections_per_address");
+        return;
+    }
+    socket->counted = counted == PEER_COUNTED;
+    acceptor_set_up(a, socket);
+    if (net_adopt(s->net, a->next_loop++, socket))
+        return;
+    if (socket->counted)
+        peers_leave(net_peers(s->net), &socket->from);
+    close(socket->fd);
     log_text(LOG_ERROR, "no memory for a new connection");
 }
 
@@ -105,10 +152,13 @@ static void acceptor_on_readable(evutil_socket_t listening, short what, void *ar
     struct acceptor *a = arg;
     (void)what;
     for (int i = 0; i < ACCEPTS_A_TURN; i++) {
-        int fd = accept4(listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        struct sockaddr_storage from = {.ss_family = AF_UNSPEC};
+        socklen_t size = sizeof from;
+        int fd = accept4(listening, (struct sockaddr *)&from, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
+            struct letter_socket socket = {.fd = fd, .from = address_of((const struct sockaddr *)&from)};
             a->starved = false;
-            acceptor_hand_over(a, fd);
+            acceptor_hand_over(a, &socket);
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             return;
         } else if (!acceptor_passing(errno)) {

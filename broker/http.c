@@ -26,9 +26,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "broker/access/admit.h"
 #include "broker/base/log.h"
 #include "broker/base/process.h"
+#include "broker/http_login.h"
 #include "broker/http_tls.h"
 #include "broker/metrics.h"
 #include "broker/net/net.h"
@@ -43,6 +43,7 @@
 
 struct http {
     struct server *server;
+    struct http_login *login;
     struct evhttp *evhttp;
     struct evconnlistener *listeners[SOCKETS_MAX];
     unsigned n_listeners;
@@ -118,17 +119,15 @@ static void http_ready_page(struct server *s, struct evhttp_request *req)
         http_answer_text(req, HTTP_OK, "ok\n");
 }
 
-/* needs: who asks must be allowed this command. CMD_QUIT: everybody is. */
 struct page {
     const char *path;
-    enum command_id needs;
-    void (*show)(struct server *s, struct evhttp_request *req);
+    struct http_wanted wanted;
 };
 
 static const struct page pages[] = {
-    {"/metrics", CMD_INFO, http_metrics_page},
-    {"/healthz", CMD_QUIT, http_health_page},
-    {"/readyz", CMD_QUIT, http_ready_page},
+    {"/metrics", {CMD_INFO, http_metrics_page}},
+    {"/healthz", {CMD_QUIT, http_health_page}},
+    {"/readyz", {CMD_QUIT, http_ready_page}},
 };
 
 static const struct page *http_page_at(const char *path)
@@ -138,21 +137,6 @@ static const struct page *http_page_at(const char *path)
             return &pages[i];
     }
     return NULL;
-}
-
-/* False: it was refused, and that is answered. */
-static bool http_may(struct server *s, struct evhttp_request *req, const struct page *page)
-{
-    char why[ADMIT_WHY_SIZE + 1];
-    const struct command asked = {.info = command_info(page->needs)};
-    if (page->needs == CMD_QUIT || !s->net) /* while starting, the page says so */
-        return true;
-    enum status is = admit_request(s->roster, NULL, SLICE_LIT("default"), false, &asked, why);
-    if (is == ST_OK)
-        return true;
-    strncat(why, "\n", sizeof why - strlen(why) - 1);
-    http_answer_text(req, is == ST_NOAUTH ? 401 : is == ST_NOPERM ? 403 : HTTP_SERVUNAVAIL, why);
-    return false;
 }
 
 static void http_on_request(struct evhttp_request *req, void *arg)
@@ -171,8 +155,8 @@ static void http_on_request(struct evhttp_request *req, void *arg)
         if (evhttp_add_header(headers, "Allow", "GET, HEAD") != 0)
             log_text(LOG_WARN, "no memory for an HTTP header");
         http_answer_text(req, HTTP_BADMETHOD, "this page can only be read: use GET\n");
-    } else if (http_may(h->server, req, page)) {
-        page->show(h->server, req);
+    } else {
+        http_login_show(h->login, req, &page->wanted);
     }
 }
 
@@ -280,7 +264,8 @@ struct http *http_new(struct server *s, struct event_base *base, struct sockets 
     if (!h)
         return NULL;
     h->server = s;
-    if (http_set_up(h, base, sockets))
+    h->login = http_login_new(s, base, http_answer_text);
+    if (h->login && http_set_up(h, base, sockets))
         return h;
     http_free(h);
     return NULL;
@@ -292,5 +277,6 @@ void http_free(struct http *h)
         return;
     if (h->evhttp)
         evhttp_free(h->evhttp);
+    http_login_free(h->login);
     free(h);
 }

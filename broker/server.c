@@ -32,6 +32,7 @@
 #include "broker/base/clock.h"
 #include "broker/base/deadline.h"
 #include "broker/base/folder.h"
+#include "broker/entrance.h"
 #include "broker/group_metrics.h"
 #include "broker/http.h"
 #include "broker/info.h"
@@ -298,6 +299,7 @@ static void server_begin_stop(struct main_thread *m, const char *why)
     acceptor_free(m->acceptor);
     m->acceptor = NULL;
     net_drain(s->net, settings_num(s->settings, SET_drain_timeout));
+    entrance_stop(s->entrance);
     webhook_stop(s->webhook);
     backup_stop(s->backup);
     m->helper_runs = pthread_create(&m->helper, NULL, server_wait_for_loops, m) == 0;
@@ -330,6 +332,7 @@ static void server_on_hangup(evutil_socket_t number, short what, void *arg)
     (void)number, (void)what;
     log_text(LOG_INFO, "SIGHUP: reading files again");
     certificates_reload(&m->server);
+    entrance_reload(m->server.entrance);
 }
 
 static void server_on_drained(evutil_socket_t fd, short what, void *arg)
@@ -470,6 +473,7 @@ static bool server_start_journal(struct main_thread *m)
     m->server.roster = roster_new(m->server.journal);
     if (!m->server.roster)
         return server_failed(m, "no memory for the users");
+    entrance_register(m->server.entrance);
     m->server.members = members_new();
     if (!m->server.members)
         return server_failed(m, "no memory for the members of producer groups");
@@ -497,6 +501,8 @@ static bool server_start_loops(struct main_thread *m)
 {
     struct server *s = &m->server;
     struct serve_env serve = {.roster = s->roster,
+                              .auth = s->auth,
+                              .acl_log = s->acl_log,
                               .members = s->members,
                               .webhook = s->webhook,
                               .broker = m,
@@ -545,7 +551,8 @@ static void server_say_ready(const struct main_thread *m)
 /* From the store to "ready". */
 static bool server_go_on(struct main_thread *m)
 {
-    if (!server_start_journal(m) || !server_start_backups(m) || !server_start_loops(m) || !server_start_listening(m))
+    if (!server_start_journal(m) || !entrance_set_password(m->server.entrance, m->err, sizeof m->err) ||
+        !server_start_backups(m) || !server_start_loops(m) || !server_start_listening(m))
         return false;
     if (!webhook_start(m->server.webhook))
         return server_failed(m, "cannot start the webhooks: no thread");
@@ -607,11 +614,18 @@ static bool server_start_loading(struct main_thread *m)
     return true;
 }
 
+/* First of all, since what is wrong in the settings is told before anything is opened. */
+static bool server_start_entrance(struct main_thread *m)
+{
+    m->server.entrance = entrance_new(&m->server, m->err, sizeof m->err);
+    return m->server.entrance != NULL;
+}
+
 /* Up to where the main thread serves HTTP and waits for the store. */
 static bool server_start(struct main_thread *m)
 {
     server_set_connections_max(&m->server);
-    return server_start_events(m) && server_start_first(m) && server_start_http(m) && server_start_loading(m);
+    return server_start_events(m) && server_start_entrance(m) && server_start_first(m) && server_start_http(m) && server_start_loading(m);
 }
 
 /* RocksDB writes its buffers to the disk when it is closed. Where there is no room for them it is not closed: the log
@@ -638,6 +652,7 @@ static void server_stop_loops(struct main_thread *m)
     if (s->net && !atomic_load(&s->stopping)) {
         backup_stop(s->backup);
         net_drain(s->net, 0);
+        entrance_stop(s->entrance);
         net_join(s->net);
     }
 }
@@ -683,6 +698,7 @@ static void server_stop(struct main_thread *m)
     ticker_free(m->ticker);
     webhook_free(s->webhook);
     members_free(s->members);
+    entrance_free(s->entrance);
     roster_free(s->roster);
     sockets_close(&m->sockets);
     sockets_close(&m->http_sockets);

@@ -17,6 +17,9 @@ struct backup;
 struct scrubber;
 struct members;
 struct net;
+struct acl_log;
+struct auth;
+struct entrance;
 struct roster;
 struct webhook;
 
@@ -24,6 +27,9 @@ struct server {
     struct settings *settings;
     struct tls_server tls;
     struct wal *wal;
+    struct entrance *entrance; /* it made the next two */
+    struct auth *auth;
+    struct acl_log *acl_log;
     /* ---- NULL while the store is loaded ---- */
     struct store *store;
     struct state *state;

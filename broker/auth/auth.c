@@ -27,6 +27,8 @@ static int64_t auth_now_ms(void)
 
 struct auth_login *login_new(struct slice name, struct slice password)
 {
+    if (password.len > TOKEN_BYTES_MAX + 1)
+        password.len = TOKEN_BYTES_MAX + 1; /* longer than any that is right, as it was before */
     struct auth_login *l = calloc(1, sizeof *l + password.len);
     if (!l)
         return NULL;
@@ -148,10 +150,15 @@ static void auth_worked(struct worker_job *j)
     l->done(l);
 }
 
+bool auth_is_token(struct auth *a, struct slice password)
+{
+    return token_looks_like(password) && auth_takes_tokens(a);
+}
+
 enum login_result auth_begin(struct auth *a, struct auth_login *l)
 {
     l->auth = a;
-    l->token = token_looks_like(auth_password(l)) && auth_takes_tokens(a);
+    l->token = auth_is_token(a, auth_password(l));
     l->job.quick = l->token;
     l->job.work = auth_work;
     l->job.done = auth_worked;

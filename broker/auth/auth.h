@@ -70,6 +70,9 @@ struct auth *auth_new(void);
 void auth_set_keys(struct auth *a, struct token_keys *keys);
 bool auth_takes_tokens(struct auth *a);
 
+/* Will the password be taken as a token? */
+bool auth_is_token(struct auth *a, struct slice password);
+
 /* Begins a login. Anything but LOGIN_PENDING: it is done, and stays the caller's. */
 enum login_result auth_begin(struct auth *a, struct auth_login *l) MUST_CHECK;
 

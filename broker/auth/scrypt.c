@@ -1,6 +1,7 @@
 /* scrypt.c: libcrypto's scrypt, and its text (scrypt.h). */
 #include "broker/auth/scrypt.h"
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <stdio.h>
@@ -98,6 +99,23 @@ static size_t scrypt_put_hex(char *out, const uint8_t *bytes, size_t n)
     for (size_t i = 0; i < n; i++)
         snprintf(out + 2 * i, 3, "%02x", bytes[i]);
     return 2 * n;
+}
+
+bool scrypt_random_text(char *out, size_t n)
+{
+    static const char digits[] = "0123456789abcdef";
+    if (RAND_bytes((unsigned char *)out, (int)n) != 1)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        out[i] = digits[out[i] & 15];
+    out[n] = '\0';
+    return true;
+}
+
+bool scrypt_is(const struct scrypt *s, struct slice password)
+{
+    uint8_t hash[SCRYPT_HASH_BYTES];
+    return scrypt_hash(s, password, hash) == ST_OK && CRYPTO_memcmp(hash, s->hash, sizeof hash) == 0;
 }
 
 void scrypt_print(const struct scrypt *s, char out[SCRYPT_TEXT_MAX])

@@ -52,8 +52,14 @@ void scrypt_print(const struct scrypt *s, char out[SCRYPT_TEXT_MAX]);
 /* Computes the hash of a password, with the cost and the salt of `like`. ST_NOMEM: libcrypto could not. */
 enum status scrypt_hash(const struct scrypt *like, struct slice password, uint8_t out[SCRYPT_HASH_BYTES]) MUST_CHECK;
 
+/* Is it the hash of this password? False also where libcrypto could not. */
+bool scrypt_is(const struct scrypt *s, struct slice password);
+
 /* The hash to keep. like: cost and salt to use, NULL: today's cost and a new salt. ST_NOMEM as above; also where there is no
  * randomness. */
 enum status scrypt_make(const struct scrypt *like, struct slice password, struct scrypt *ret) MUST_CHECK;
+
+/* n random digits 0-9 a-f, and a NUL. False: there is no randomness. */
+bool scrypt_random_text(char *out, size_t n) MUST_CHECK;
 
 #endif

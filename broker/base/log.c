@@ -140,18 +140,31 @@ static bool log_admit(enum log_level level, const char *msg)
 static void log_line(enum log_level level, const char *msg, const char *fmt, va_list ap)
 {
     char line[LINE_BYTES_MAX];
-    if ((int)level < atomic_load_explicit(&lowest, memory_order_relaxed) || !log_admit(level, msg))
-        return;
     size_t len = log_begin_line(line, sizeof line, level, msg);
     int n = vsnprintf(line + len, sizeof line - len, fmt, ap);
     log_end_line(line, n > 0 ? len + (size_t)n : len, sizeof line);
+}
+
+static bool log_wanted(enum log_level level)
+{
+    return (int)level >= atomic_load_explicit(&lowest, memory_order_relaxed);
 }
 
 void log_event(enum log_level level, const char *msg, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    log_line(level, msg, fmt, ap);
+    if (log_wanted(level) && log_admit(level, msg))
+        log_line(level, msg, fmt, ap);
+    va_end(ap);
+}
+
+void log_each(enum log_level level, const char *msg, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    if (log_wanted(level))
+        log_line(level, msg, fmt, ap);
     va_end(ap);
 }
 

@@ -16,6 +16,9 @@ void log_set_level(enum log_level level);
 void log_event(enum log_level level, const char *msg, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* The same, but each is written, however many there are in a second: for what must be accounted for. */
+void log_each(enum log_level level, const char *msg, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
 /* An event that needs no values. */
 void log_text(enum log_level level, const char *msg);
 

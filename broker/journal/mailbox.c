@@ -25,7 +25,7 @@ void letters_fini(struct letters *l)
 {
     assert(!l->done.first);
     for (uint32_t i = 0; i < l->n_fds; i++)
-        close(l->fds[i]);
+        close(l->fds[i].fd);
     free(l->fds);
     free(l->news);
     *l = (struct letters){0};
@@ -143,13 +143,13 @@ void mailbox_order(struct mailbox *m, unsigned orders, int64_t drain_ms)
     mailbox_unlock_and_ring(m);
 }
 
-bool mailbox_post_fd(struct mailbox *m, int fd)
+bool mailbox_post_fd(struct mailbox *m, struct letter_socket socket)
 {
     pthread_mutex_lock(&m->lock);
     struct letters *l = &m->in;
     if (l->n_fds == l->fds_size) {
         uint32_t size = l->fds_size ? l->fds_size * 2 : 16;
-        int *fds = realloc(l->fds, size * sizeof *fds);
+        struct letter_socket *fds = realloc(l->fds, size * sizeof *fds);
         if (!fds) {
             pthread_mutex_unlock(&m->lock);
             return false;
@@ -157,7 +157,7 @@ bool mailbox_post_fd(struct mailbox *m, int fd)
         l->fds = fds;
         l->fds_size = size;
     }
-    l->fds[l->n_fds++] = fd;
+    l->fds[l->n_fds++] = socket;
     mailbox_unlock_and_ring(m);
     return true;
 }

@@ -24,6 +24,7 @@
 
 #include <pthread.h>
 
+#include "broker/base/address.h"
 #include "broker/journal/entry.h"
 
 /* News of one or more groups. The same key may stand here more than once: add up their counts. */
@@ -43,10 +44,17 @@ enum mailbox_order {
 
 #define KILLS_MAX 16
 
+/* A connection that was accepted. */
+struct letter_socket {
+    int fd;
+    bool counted; /* among those of its address (broker/net/peers.h) */
+    struct net_address from;
+};
+
 struct letters {
     struct entry_list done;
     struct news *news; /* never NULL */
-    int *fds;
+    struct letter_socket *fds;
     uint32_t n_fds, fds_size;
     uint32_t n_kills;
     uint64_t kills[KILLS_MAX];
@@ -72,7 +80,7 @@ void letters_fini(struct letters *l);
 void mailbox_post_done(struct mailbox *m, struct entry_list *done);
 void mailbox_post_news(struct mailbox *m, const struct effects *fx);
 void mailbox_order(struct mailbox *m, unsigned orders, int64_t drain_ms);
-bool mailbox_post_fd(struct mailbox *m, int fd) MUST_CHECK; /* false: no memory */
+bool mailbox_post_fd(struct mailbox *m, struct letter_socket socket) MUST_CHECK; /* false: no memory */
 bool mailbox_post_kill(struct mailbox *m, uint64_t id) MUST_CHECK; /* false: too many at once */
 
 /* Moves the letters to l, which must be empty (as after letters_init or letters_clear). */

@@ -75,13 +75,14 @@ enum conn_stop {
     STOP_SHORT = 512, /* more input waits until then */
     STOP_WORK = 2048, /* its next command waits until less work is in the journal */
     STOP_REPLY = 4096, /* a reply goes out in pieces: nothing may come between them */
+    STOP_LOGIN = 16384, /* a login, or passwords of ACL SETUSER, are with the auth worker */
     STOP_SLICE = 1024, /* it has kept the loop busy: the others are first (conn_slice.h) */
     STOP_TURN = 8192, /* TLS: it is read when it has its turn (conn_tls.h) */
 };
 
 #define STOPS_PARSING \
     (STOP_ORDER | STOP_WAIT | STOP_HELD | STOP_THROTTLE | STOP_OUTPUT | STOP_STATE | STOP_MEMORY | STOP_SLICE | \
-     STOP_WORK | STOP_REPLY)
+     STOP_WORK | STOP_REPLY | STOP_LOGIN)
 #define STOPS_READING \
     (STOP_THROTTLE | STOP_OUTPUT | STOP_STATE | STOP_INPUT | STOP_EOF | STOP_MEMORY | STOP_SHORT | STOP_SLICE | \
      STOP_WORK | STOP_TURN)
@@ -98,9 +99,11 @@ enum conn_need {
 struct conn {
     struct loop *loop;
     int fd;
+    bool counted_peer, stranger; /* among those of its address (peers.h); no user yet: its requests must be small */
+    struct net_address from;
     uint32_t slot, generation;
     uint64_t id;
-    int64_t opened_ms; /* monotonic */
+    int64_t opened_ms, quiet_ms; /* monotonic; since when nothing was read (loop_idle.c) */
 
     struct event read_event;
     struct event *write_event; /* NULL: it is not waited for that the socket takes more, as with most connections */
@@ -124,7 +127,7 @@ struct conn {
     bool stalled; /* input is left that was not parsed, for one of STOPS_PARSING */
     bool skipping; /* RESP: inside a request that was too big */
     bool awaits; /* is in loop.awaiting */
-    bool moved; /* bytes were read or sent since the last look (conn_room.c) */
+    bool moved, heard; /* bytes were read or sent since the last look (conn_room.c); were read, since that of loop_idle */
     uint8_t stuck; /* looks since then */
     uint8_t lane; /* enum account_lane */
     bool reply_lane; /* may be answered at length, though connections hold too much */
@@ -237,8 +240,7 @@ void conn_dismiss(struct conn *c);
 /* Ends it at once: nothing more is sent. conn_reap frees it. */
 void conn_doom(struct conn *c);
 
-/* conn_doom, and a line in the log that says why. */
-void conn_cut(struct conn *c, const char *why);
+void conn_cut(struct conn *c, const char *why); /* conn_doom, and a line in the log that says why */
 
 /* Notes that the client sends no more (end of input). */
 void conn_end_input(struct conn *c);
@@ -291,9 +293,7 @@ void conn_wait_over(struct conn *c);
 /* Sets the name, or the user ("": none). ST_NOMEM. */
 enum status conn_set_text(struct conn *c, char **text, struct slice value) MUST_CHECK;
 
-/* Frees what an idle connection does not need. */
-void conn_trim(struct conn *c);
-
+void conn_trim(struct conn *c); /* frees what an idle connection does not need */
 /* ---- of broker/net alone: the one place where the state changes ---- */
 void conn_become(struct conn *c, enum conn_state state);
 

@@ -39,6 +39,9 @@ static void conn_in_sniff(struct conn *c, uint8_t first)
         c->dialect = &dialect_rpc;
     } else if (first == FIRST_BYTE_TLS) {
         conn_protocol_error(c, "TLS is not spoken on this port: set tls_cert and tls_key, or connect without it");
+    } else if (first == '{' || first == '[') {
+        conn_protocol_error(c, "Protocol error: this looks like JSON, which is not spoken on this port: send commands as words "
+                               "(SEND topic body), as RESP, or as MessagePack-RPC");
     } else {
         char text[96];
         snprintf(text, sizeof text, "Protocol error: unknown dialect (first byte 0x%02x)", first);
@@ -171,7 +174,7 @@ void conn_in_read(struct conn *c)
     if (n > 0) {
         counters_add(&c->loop->counters, COUNTER_NET_IN, (uint64_t)n);
         c->active = true;
-        c->moved = true;
+        c->moved = c->heard = true;
         conn_in_use(c, room, (size_t)n);
     } else if (n == 0) {
         conn_end_input(c);

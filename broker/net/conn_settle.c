@@ -92,15 +92,17 @@ static void settle_linger_fires(struct timer *t, void *arg)
     conn_doom((struct conn *)((char *)t - offsetof(struct conn, linger)));
 }
 
-enum status conn_open(struct loop *l, int fd)
+enum status conn_open(struct loop *l, const struct letter_socket *socket)
 {
     struct conn *c = calloc(1, sizeof *c + l->env.sessions->size);
     if (!c)
         return ST_NOMEM;
     c->loop = l;
-    c->fd = fd;
+    c->fd = socket->fd;
+    c->from = socket->from;
+    c->counted_peer = socket->counted;
     c->id = atomic_fetch_add(&l->shared->next_client_id, 1) + 1;
-    c->opened_ms = timers_now();
+    c->opened_ms = c->quiet_ms = timers_now();
     c->dialect = &dialect_unknown;
     c->proto = 2;
     c->wire = l->env.tls && tls_server_is_on(l->env.tls) ? WIRE_NEW : WIRE_PLAIN;
@@ -131,6 +133,8 @@ static void settle_free(struct conn *c)
     slots_release(&l->slots, c->slot);
     close(c->fd);
     atomic_fetch_sub(&l->shared->connections, 1);
+    if (c->counted_peer)
+        peers_leave(&l->shared->peers, &c->from);
     counters_sub(&l->counters, COUNTER_CONNECTIONS, 1);
     conn_leave_room(c);
     conn_leave_slices(c);

@@ -6,8 +6,8 @@
 
 #include "broker/net/conn.h"
 
-/* Takes over fd. ST_NOMEM, ST_IO: fd is still the caller's. */
-enum status conn_open(struct loop *l, int fd) MUST_CHECK;
+/* Takes over the socket. ST_NOMEM, ST_IO: it is still the caller's. */
+enum status conn_open(struct loop *l, const struct letter_socket *socket) MUST_CHECK;
 
 /* Does what conn_touch asked for. */
 void conn_settle(struct conn *c);

@@ -28,4 +28,12 @@ void conn_spend(struct conn *c, int64_t ns);
 /* Takes it out: it has its turn again, or is freed. */
 void conn_leave_slices(struct conn *c);
 
+#define STRANGER_BYTES_MAX ((size_t)KIB(64)) /* of a request */
+
+/* The largest request, and the largest word of one, that it may send. */
+static inline size_t conn_request_max(const struct conn *c)
+{
+    return c->stranger ? STRANGER_BYTES_MAX : c->loop->request_max;
+}
+
 #endif

@@ -51,8 +51,8 @@ static bool dialect_resp_step(struct conn *c, struct slice input, size_t *used)
 static size_t dialect_resp_parse(struct conn *c, struct slice input)
 {
     size_t used = 0;
-    c->resp.max_bulk = c->loop->bulk_max;
-    c->resp.max_request = c->loop->request_max;
+    c->resp.max_request = conn_request_max(c);
+    c->resp.max_bulk = c->loop->bulk_max < c->resp.max_request ? c->loop->bulk_max : c->resp.max_request;
     while (used < input.len) {
         if (!conn_ready(c) || loop_is_ending(c->loop)) {
             c->stalled = true;

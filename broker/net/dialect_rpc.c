@@ -59,10 +59,10 @@ static bool dialect_rpc_take_reader(struct conn *c)
     struct loop *l = c->loop;
     if (c->rpc)
         return true;
-    c->rpc = l->rpc ? l->rpc : rpc_reader_new(l->request_max);
+    c->rpc = l->rpc ? l->rpc : rpc_reader_new(conn_request_max(c));
     l->rpc = NULL;
     if (c->rpc)
-        rpc_reader_begin(c->rpc, l->request_max);
+        rpc_reader_begin(c->rpc, conn_request_max(c));
     return c->rpc != NULL;
 }
 

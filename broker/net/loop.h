@@ -18,6 +18,7 @@
 #include "broker/net/account.h"
 #include "broker/net/gather.h"
 #include "broker/net/ops.h"
+#include "broker/net/peers.h"
 #include "broker/net/slots.h"
 
 #define REPLY_BYTES_KEEP ((size_t)KIB(256))
@@ -32,6 +33,7 @@ struct net_shared {
     _Atomic uint64_t next_client_id;
     _Atomic uint32_t connections;
     struct account account;
+    struct peers peers;
     atomic_bool draining; /* no loop takes another request, even one that it has read */
 };
 
@@ -93,6 +95,7 @@ struct loop {
     bool ticking; /* a TICK is under way */
     bool draining, drain_late;
     struct timer drain_timer;
+    struct timer idle_timer; /* set while there is an idle_timeout (loop_idle.h) */
 };
 
 /* The turn's view: it holds every group that was delivered. Good until the end of the call that asked. NULL: no

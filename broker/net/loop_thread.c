@@ -35,6 +35,7 @@
 #include "broker/net/conn_room.h"
 #include "broker/net/conn_settle.h"
 #include "broker/net/conn_slice.h"
+#include "broker/net/loop_idle.h"
 #include "broker/net/conn_tls.h"
 
 #define ROUNDS_MAX 8
@@ -64,10 +65,12 @@ static void thread_on_nudge(struct journal_client *client)
 static void thread_open_sockets(struct loop *l)
 {
     for (uint32_t i = 0; i < l->letters.n_fds; i++) {
-        int fd = l->letters.fds[i];
-        if (!l->draining && conn_open(l, fd) == ST_OK)
+        const struct letter_socket *s = &l->letters.fds[i];
+        if (!l->draining && conn_open(l, s) == ST_OK)
             continue;
-        close(fd);
+        close(s->fd);
+        if (s->counted)
+            peers_leave(&l->shared->peers, &s->from);
         atomic_fetch_sub(&l->shared->connections, 1);
         if (!l->draining)
             log_text(LOG_ERROR, "no memory for a new connection");
@@ -169,6 +172,7 @@ static void thread_refresh_settings(struct loop *l)
     if (l->request_max > (size_t)REQUEST_BYTES_MAX)
         l->request_max = (size_t)REQUEST_BYTES_MAX;
     l->reply_most = memory / 32;
+    loop_idle_arm(l);
 }
 
 static void thread_run_timers(struct loop *l)
@@ -414,9 +418,9 @@ void loop_free(struct loop *l)
 
 /* ---- asked by other threads ---- */
 
-bool loop_adopt(struct loop *l, int fd)
+bool loop_adopt(struct loop *l, const struct letter_socket *socket)
 {
-    return mailbox_post_fd(&l->box, fd);
+    return mailbox_post_fd(&l->box, *socket);
 }
 
 void loop_drain(struct loop *l, int64_t timeout_ms)

@@ -15,8 +15,8 @@
 struct loop *loop_start(const struct net_env *env, struct net_shared *shared, bool alone);
 
 /* A new connection, non-blocking and counted in shared->connections, becomes the loop's. Any thread. False: no
- * memory; fd stays the caller's. */
-bool loop_adopt(struct loop *l, int fd) MUST_CHECK;
+ * memory; the socket stays the caller's. */
+bool loop_adopt(struct loop *l, const struct letter_socket *socket) MUST_CHECK;
 
 /* As net_drain, _join and _free. */
 void loop_drain(struct loop *l, int64_t timeout_ms);

@@ -21,6 +21,10 @@ struct net *net_new(const struct net_env *env)
         return NULL;
     n->env = *env;
     n->shared.next_client_id = env->last_client;
+    if (!peers_init(&n->shared.peers)) {
+        free(n);
+        return NULL;
+    }
     account_init(&n->shared.account, (size_t)settings_num(env->settings, SET_memory));
     return n;
 }
@@ -45,13 +49,18 @@ uint32_t net_loops(const struct net *n)
     return n->n_loops;
 }
 
-bool net_adopt(struct net *n, uint32_t loop, int fd)
+bool net_adopt(struct net *n, uint32_t loop, const struct letter_socket *socket)
 {
     atomic_fetch_add(&n->shared.connections, 1);
-    if (loop_adopt(n->loops[loop % n->n_loops], fd))
+    if (loop_adopt(n->loops[loop % n->n_loops], socket))
         return true;
     atomic_fetch_sub(&n->shared.connections, 1);
     return false;
+}
+
+struct peers *net_peers(struct net *n)
+{
+    return &n->shared.peers;
 }
 
 uint32_t net_connections(const struct net *n)
@@ -84,6 +93,7 @@ void net_free(struct net *n)
     for (uint32_t i = 0; i < n->n_loops; i++)
         loop_free(n->loops[i]);
     free(n->loops);
+    peers_fini(&n->shared.peers);
     free(n);
 }
 

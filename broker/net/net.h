@@ -15,7 +15,9 @@
 #define HALFMQ_BROKER_NET_H
 
 #include "broker/base/counters.h"
+#include "broker/journal/mailbox.h"
 #include "broker/net/ops.h"
+#include "broker/net/peers.h"
 #include "protocol/base/buf.h"
 
 struct net;
@@ -31,8 +33,11 @@ bool net_start(struct net *n, uint32_t n_loops) MUST_CHECK;
 uint32_t net_loops(const struct net *n);
 
 /* A new connection, non-blocking, becomes that of a loop (any number; it is taken modulo their count). Any thread.
- * False: no memory; fd stays the caller's. */
-bool net_adopt(struct net *n, uint32_t loop, int fd) MUST_CHECK;
+ * False: no memory; the socket stays the caller's. */
+bool net_adopt(struct net *n, uint32_t loop, const struct letter_socket *socket) MUST_CHECK;
+
+/* How many connections each address has. */
+struct peers *net_peers(struct net *n);
 
 /* Connections that were adopted and have not ended. */
 uint32_t net_connections(const struct net *n);

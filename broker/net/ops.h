@@ -72,6 +72,9 @@ struct session_ops {
     /* The connection is freed, and the session with it, right after this call: free what it has. */
     void (*gone)(struct conn *c);
 
+    /* Does it wait for something that the broker will send: a subscription, a stream? */
+    bool (*listens)(const struct conn *c);
+
     /* The connection was idle for some seconds: give back what is not needed. */
     void (*trim)(struct conn *c);
 };

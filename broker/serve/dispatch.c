@@ -13,6 +13,8 @@
 #include "broker/serve/delivery.h"
 #include "broker/serve/giveback.h"
 #include "broker/serve/local/local.h"
+#include "broker/serve/login/audit.h"
+#include "broker/serve/login/secrets.h"
 #include "broker/serve/long_reply.h"
 #include "broker/serve/multi/exec.h"
 #include "broker/serve/multi/multi.h"
@@ -230,6 +232,25 @@ static bool dispatch_refuse_rules(struct conn *c, const struct command *cmd, str
     return s != ST_OK;
 }
 
+static void dispatch_submit(struct conn *c, const struct command *cmd, struct request rq)
+{
+    struct entry *e = entry_new(&c->loop->entries, cmd);
+    if (!e) {
+        conn_refuse(c, rq, ST_BUSY, NULL);
+        return;
+    }
+    answer_address(e, c, rq);
+    e->done = dispatch_done;
+    if (!loop_submit(c->loop, e)) {
+        entry_free(e);
+        conn_refuse(c, rq, ST_BUSY, NULL);
+        return;
+    }
+    conn_entry_out(c, e);
+    if (wait_allowed(cmd))
+        conn_wait_begins(c);
+}
+
 static enum verdict dispatch_write(struct conn *c, const struct command *cmd, struct request rq)
 {
     bool waits = wait_allowed(cmd);
@@ -243,21 +264,13 @@ static enum verdict dispatch_write(struct conn *c, const struct command *cmd, st
         conn_refuse(c, rq, ST_BUSY, "too many commands with WAIT are parked: wait until some have ended");
         return GO_ON;
     }
-    struct entry *e = entry_new(&c->loop->entries, cmd);
-    if (!e) {
-        conn_refuse(c, rq, ST_BUSY, NULL);
+    if (secrets_are_in(cmd)) {
+        if (c->in_flight && conn_is_text(c))
+            return STALL;
+        secrets_begin(c, cmd, rq, dispatch_submit);
         return GO_ON;
     }
-    answer_address(e, c, rq);
-    e->done = dispatch_done;
-    if (!loop_submit(c->loop, e)) {
-        entry_free(e);
-        conn_refuse(c, rq, ST_BUSY, NULL);
-        return GO_ON;
-    }
-    conn_entry_out(c, e);
-    if (waits)
-        conn_wait_begins(c);
+    dispatch_submit(c, cmd, rq);
     return GO_ON;
 }
 
@@ -320,10 +333,19 @@ static enum verdict dispatch_query(struct conn *c, const struct command *cmd, st
     return GO_ON;
 }
 
+/* Passwords are hashed before their command is done, which a MULTI cannot wait for. */
+static bool dispatch_refuse_secrets(struct conn *c, const struct command *cmd, struct request rq)
+{
+    if (!secrets_are_in(cmd))
+        return false;
+    conn_refuse(c, rq, ST_ERR, "ACL SETUSER with a password cannot be done in a MULTI");
+    return true;
+}
+
 /* Between MULTI and EXEC. */
 static void dispatch_queue(struct conn *c, const struct command *cmd, struct request rq)
 {
-    if (dispatch_refuse_bodies(c, cmd, rq) || dispatch_refuse_url(c, cmd, rq))
+    if (dispatch_refuse_bodies(c, cmd, rq) || dispatch_refuse_url(c, cmd, rq) || dispatch_refuse_secrets(c, cmd, rq))
         multi_refused(c, slice_of(NULL, 0));
     else
         multi_queue(c, cmd, rq);
@@ -352,7 +374,7 @@ static bool dispatch_consumes(enum command_id id)
     }
 }
 
-static enum verdict dispatch_allowed(struct conn *c, const struct command *cmd, struct request rq)
+static enum verdict dispatch_do(struct conn *c, const struct command *cmd, struct request rq)
 {
     atomic_store_explicit(&c->last, cmd->info, memory_order_relaxed);
     if (dispatch_consumes(cmd->info->id))
@@ -378,6 +400,16 @@ static enum verdict dispatch_allowed(struct conn *c, const struct command *cmd, 
     enum verdict v = cmd->info->id == CMD_EXEC ? exec_may_begin(c) : GO_ON;
     if (v == GO_ON)
         dispatch_here(c, cmd, rq);
+    return v;
+}
+
+static enum verdict dispatch_allowed(struct conn *c, const struct command *cmd, struct request rq)
+{
+    enum verdict v = dispatch_do(c, cmd, rq);
+    if (cmd->info->category >= CATEGORY_MANAGE || cmd->info->id == CMD_CLIENT) {
+        if (v == GO_ON)
+            audit_command(c, cmd);
+    }
     return v;
 }
 

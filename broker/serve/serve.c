@@ -11,6 +11,8 @@
 #include "broker/serve/dispatch.h"
 #include "broker/serve/giveback.h"
 #include "broker/serve/local/local.h"
+#include "broker/serve/login/audit.h"
+#include "broker/serve/login/login.h"
 #include "broker/serve/long_reply.h"
 #include "broker/serve/multi/exec.h"
 #include "broker/serve/multi/multi.h"
@@ -44,6 +46,8 @@ static void serve_certified(struct conn *c, struct slice name)
     }
     session_of(c)->certified = copy;
     session_begin(c);
+    if (!session_user(c).len)
+        audit_login_failed(c, name, "the certificate names nobody, or a user that is off, or has too many connections");
 }
 
 static void serve_input_ended(struct conn *c)
@@ -76,7 +80,14 @@ static void serve_gone(struct conn *c)
     asks_fini(&s->asks);
     free(s->certified);
     session_charge(c);
+    login_drop(c);
     who_leave(c);
+}
+
+static bool serve_listens(const struct conn *c)
+{
+    const struct session *s = (const struct session *)(const void *)c->session;
+    return s->subscriber.n > 0 || s->n_streams > 0 || s->n_waits > 0 || s->asks.n > 0;
 }
 
 static void serve_trim(struct conn *c)
@@ -103,6 +114,7 @@ const struct session_ops serve_sessions = {
     .shut = serve_shut,
     .doomed = giveback_asks,
     .gone = serve_gone,
+    .listens = serve_listens,
     .trim = serve_trim,
 };
 

@@ -5,6 +5,7 @@
 #define HALFMQ_BROKER_SERVE_ENV_H
 
 #include "broker/access/roster.h"
+#include "broker/auth/auth.h"
 #include "broker/checks/members.h"
 #include "broker/net/net.h"
 #include "broker/webhook/webhook.h"
@@ -14,6 +15,8 @@
 struct serve_env {
     struct net *net; /* CLIENT LIST and KILL */
     struct roster *roster; /* the users */
+    struct auth *auth; /* logins */
+    struct acl_log *acl_log; /* what was refused of late */
     struct members *members; /* NULL: members are not counted */
     struct webhook *webhook; /* what may be a CHECKURL */
 

@@ -29,6 +29,7 @@
 
 struct session {
     struct who who;
+    struct timer token_ends; /* not set: it is not one of a token (login/login.h) */
     struct waiter *waits;
     uint32_t n_waits;
     uint8_t multi_state; /* enum multi_state (multi/multi.h) */

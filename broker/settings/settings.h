@@ -5,7 +5,8 @@
  *   defaults < file < environment < flags < CONFIG SET     the later wins; CONFIG REWRITE writes to the file
  *
  * SETTING(name, type, default, min, max, live, help)
- *   type: NUM, BYTES (`64MB`, `1GiB`, plain), DUR (ms), BOOL (yes/no), TEXT or ENUM. The default of an ENUM lists all
+ *   type: NUM, BYTES (`64MB`, `1GiB`, plain), DUR (ms), BOOL (yes/no), TEXT, SECRET (a TEXT that is
+ *   never printed) or ENUM. The default of an ENUM lists all
  *   its words, `a|b|c`; the first is the default. min and max bound the number, or the length of a TEXT in bytes;
  *   ENUM does not use them. live 1: CONFIG SET may change it.
  *
@@ -35,9 +36,9 @@ void settings_free(struct settings *c);
 
 /* The value of a NUM, BYTES, DUR (ms), BOOL (0 or 1) or ENUM (place of the word in its list, from 0). */
 int64_t settings_num(const struct settings *c, enum setting_id id);
-const char *settings_text(const struct settings *c, enum setting_id id); /* of a TEXT; live: before there are threads */
+const char *settings_text(const struct settings *c, enum setting_id id); /* of a TEXT or SECRET; live: before there are threads */
 
-/* Appends the value as it was given ("256MB"), of any type. Any thread. */
+/* Appends the value as it was given ("256MB"), of any type; of a SECRET "(set)" or nothing. Any thread. */
 void settings_put(struct settings *c, enum setting_id id, struct buf *out);
 
 /* Makes the log follow the setting log_level. */

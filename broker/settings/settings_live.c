@@ -87,7 +87,7 @@ void settings_get(struct settings *c, const struct slice *patterns, size_t n, st
         if (!wanted[i])
             continue;
         reply_bulk_str(reply, setting_info((enum setting_id)i)->name);
-        reply_bulk_str(reply, c->values[i].text);
+        reply_bulk_str(reply, settings_shown(c, (enum setting_id)i));
     }
     pthread_mutex_unlock(&c->lock);
 }
@@ -214,8 +214,10 @@ void settings_print(struct settings *c, struct buf *out)
         setting_bounds((enum setting_id)i, out);
         buf_put_str(out, "; from ");
         live_put_source(c, &c->values[i], out);
-        buf_printf(out, ")\n%s = ", info->name);
-        settings_value_quote(slice_str(c->values[i].text), out);
+        /* What is not shown must not be read back as a value. */
+        bool hidden = info->type == SETTING_SECRET && c->values[i].text[0];
+        buf_printf(out, ")\n%s%s = ", hidden ? "# " : "", info->name);
+        settings_value_quote(slice_str(settings_shown(c, (enum setting_id)i)), out);
         buf_put_u8(out, '\n');
     }
     pthread_mutex_unlock(&c->lock);

@@ -95,10 +95,18 @@ enum status settings_bad_value(enum setting_id id, struct slice value, const cha
     if (!text.failed)
         snprintf(allowed, sizeof allowed, "%.*s", (int)text.len, (const char *)text.data);
     buf_free(&text);
+    if (setting_info(id)->type == SETTING_SECRET)
+        value = SLICE_LIT("(a secret)");
     text_quote(value, 60, quoted, sizeof quoted);
     snprintf(err, err_size, "%s%sbad value \"%s\" for %s: expected %s", where, *where ? ": " : "", quoted,
              setting_info(id)->name, allowed);
     return ST_ERR;
+}
+
+const char *settings_shown(const struct settings *c, enum setting_id id)
+{
+    const char *text = c->values[id].text;
+    return setting_info(id)->type == SETTING_SECRET && *text ? "(set)" : text;
 }
 
 void settings_free(struct settings *c)
@@ -116,6 +124,6 @@ void settings_free(struct settings *c)
 void settings_put(struct settings *c, enum setting_id id, struct buf *out)
 {
     pthread_mutex_lock(&c->lock);
-    buf_put_str(out, c->values[id].text);
+    buf_put_str(out, settings_shown(c, id));
     pthread_mutex_unlock(&c->lock);
 }

@@ -40,6 +40,9 @@ enum status settings_store(struct settings *c, enum setting_id id, int64_t num, 
 /* CONFIG SET: sets all of them, or none. ST_NOMEM. Any thread. */
 enum status settings_store_all(struct settings *c, const struct setting_change *changes, size_t n) MUST_CHECK;
 
+/* The value as it may be seen: of a SECRET "(set)" or nothing. The caller holds the lock. */
+const char *settings_shown(const struct settings *c, enum setting_id id);
+
 /* Put an error into err that begins with `where`. Both return ST_ERR. */
 enum status settings_unknown_name(struct slice name, const char *where, char *err, size_t err_size);
 enum status settings_bad_value(enum setting_id id, struct slice value, const char *where, char *err,

@@ -246,6 +246,7 @@ static const struct type_info types[] = {
     [SETTING_DUR] = {value_parse_duration, value_put_duration, "a duration such as 250ms, 10s, 5m, 2h or 7d,"},
     [SETTING_BOOL] = {value_parse_bool, NULL, "yes or no"},
     [SETTING_TEXT] = {value_parse_text, NULL, "a text"},
+    [SETTING_SECRET] = {value_parse_text, NULL, "a text"},
     [SETTING_ENUM] = {value_parse_enum, NULL, "one of"},
 };
 
@@ -279,7 +280,7 @@ void setting_allowed(enum setting_id id, struct buf *out)
             buf_put_str(out, i ? ", " : " ");
             buf_put_slice(out, word);
         }
-    } else if (info->type == SETTING_TEXT) {
+    } else if (info->type == SETTING_TEXT || info->type == SETTING_SECRET) {
         buf_printf(out, " of %lld to %lld characters without control characters",
                    (long long)info->min, (long long)info->max);
     }

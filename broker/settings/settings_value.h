@@ -7,7 +7,7 @@
 
 #include "broker/settings/settings.h"
 
-enum setting_type { SETTING_NUM, SETTING_BYTES, SETTING_DUR, SETTING_BOOL, SETTING_TEXT, SETTING_ENUM };
+enum setting_type { SETTING_NUM, SETTING_BYTES, SETTING_DUR, SETTING_BOOL, SETTING_TEXT, SETTING_SECRET, SETTING_ENUM };
 
 struct setting_info {
     const char *name;

@@ -19,7 +19,7 @@ struct overlay_row {
     bool deleted;
 };
 
-#define OVERLAY_KINDS ('d' - 'A' + 1) /* what a key begins with */
+#define OVERLAY_KINDS ('u' - 'A' + 1) /* what a key begins with */
 
 /* A row, by its key. */
 struct overlay_place {

@@ -189,18 +189,6 @@ static void test_wrong_words(void **state)
     redisFree(c);
 }
 
-/* Commands and options that are not available yet are refused as such, and do nothing. */
-static void test_not_yet(void **state)
-{
-    (void)state;
-    redisContext *c = talk_open(broker);
-    redisReply *r = talk(c, "ACL USERS");
-    assert_int_equal(r->type, REDIS_REPLY_ERROR);
-    assert_int_equal(strncmp(r->str, "ERR not available yet", 21), 0);
-    freeReplyObject(r);
-    redisFree(c);
-}
-
 static void test_pipeline_keeps_order(void **state)
 {
     (void)state;
@@ -256,7 +244,6 @@ int main(void)
         cmocka_unit_test(test_command),
         cmocka_unit_test(test_help),
         cmocka_unit_test(test_wrong_words),
-        cmocka_unit_test(test_not_yet),
         cmocka_unit_test(test_pipeline_keeps_order),
         cmocka_unit_test(test_multi),
     };

@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include "broker/auth/acl_log.h"
+#include "broker/auth/auth.h"
 #include "broker/info.h"
 #include "broker/unserved.h"
 #include "tests/lib/tmpdir.h"
@@ -31,6 +33,7 @@ static void on_info(void *broker, struct view *view, const struct slice *section
     struct loops *f = broker;
     if (atomic_load(&f->drains_at_info))
         net_drain(f->server.net, 10000);
+    auth_stop(f->server.auth);
     void (*at_info)(void) = f->at_info;
     if (at_info)
         at_info();
@@ -78,7 +81,10 @@ struct loops *loops_start(uint32_t n, const char *flag)
     start_store(f, flag);
     f->server.roster = roster_new(f->server.journal);
     assert_non_null(f->server.roster);
-    struct serve_env serve = {.roster = f->server.roster, .broker = f, .stop = on_stop, .write_info = on_info};
+    f->server.auth = auth_new();
+    f->server.acl_log = acl_log_new();
+    assert_true(f->server.auth && f->server.acl_log);
+    struct serve_env serve = {.roster = f->server.roster, .auth = f->server.auth, .acl_log = f->server.acl_log, .broker = f, .stop = on_stop, .write_info = on_info};
     const struct net_env env = {.settings = f->server.settings,
                                 .journal = f->server.journal,
                                 .sessions = &serve_sessions,
@@ -106,6 +112,8 @@ void loops_stop(struct loops *f)
     journal_free(f->server.journal);
     net_free(f->server.net);
     roster_free(f->server.roster);
+    auth_free(f->server.auth);
+    acl_log_free(f->server.acl_log);
     state_drop(f->server.state);
     store_close(f->server.store);
     settings_free(f->server.settings);
@@ -119,7 +127,8 @@ struct wire loops_client(struct loops *f, uint32_t loop)
     struct wire w = {0};
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
     assert_int_equal(fcntl(pair[1], F_SETFL, O_NONBLOCK), 0);
-    assert_true(net_adopt(f->server.net, loop, pair[1]));
+    struct letter_socket socket = {.fd = pair[1], .from = {.kind = ADDRESS_UNIX}};
+    assert_true(net_adopt(f->server.net, loop, &socket));
     w.fd = pair[0];
     buf_init(&w.in, 0);
     return w;

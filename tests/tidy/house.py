@@ -37,7 +37,7 @@ FOREIGN = (
     ("xxhash.h", ("protocol/base/text.c", "protocol/base/digest.c")),
     # bench/probe/raw.c is what the store is measured against: it must reach RocksDB past everything of ours.
     ("rocksdb/*", ("storage/disk/kv*", "bench/probe/raw.c")),
-    ("event2/http*.h", ("broker/http.c", "broker/webhook/webhook_call.c", "broker/webhook/webhook_pool.c")),
+    ("event2/http*.h", ("broker/http.c", "broker/http_login.*", "broker/webhook/webhook_call.c", "broker/webhook/webhook_pool.c")),
     ("event2/dns*.h", ("broker/webhook/webhook_dns.c",)),
     ("jwt.h", ("broker/auth/token.c",)),
     ("openssl/*", ("broker/auth/*", "broker/webhook/webhook_sign.c", "broker/base/json.c", "broker/tls/*.c", "clients/c/wire/net_tls.c", "clients/cli/bytes.c")),

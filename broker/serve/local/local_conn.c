@@ -6,6 +6,7 @@
 
 #include "broker/serve/local/local.h"
 #include "broker/serve/local/local_answer.h"
+#include "broker/serve/login/login.h"
 #include "broker/serve/multi/multi.h"
 #include "broker/serve/pubsub.h"
 #include "broker/serve/session.h"
@@ -39,13 +40,15 @@ void local_ECHO(struct conn *c, const struct command *cmd, struct request rq)
 
 /* ---- HELLO, AUTH ---- */
 
-static const char local_no_password[] =
-    "AUTH was sent, but no password is set on this broker: connect without one";
-
+/* AUTH password: as `default`, or whoever a token names. */
 void local_AUTH(struct conn *c, const struct command *cmd, struct request rq)
 {
-    (void)cmd;
-    local_refuse(c, rq, ST_ERR, "%s", local_no_password);
+    const struct command then = {.info = cmd->info};
+    if (cmd->n_pos == 1 && login_needs_none(c, cmd->pos[0])) {
+        local_refuse(c, rq, ST_ERR, "AUTH <password> was sent, but the user default has no password: connect without one");
+        return;
+    }
+    login_begin(c, cmd->n_pos == 2 ? cmd->pos[0] : slice_of(NULL, 0), cmd->pos[cmd->n_pos - 1], &then, rq);
 }
 
 static void local_conn_answer_hello(struct conn *c, struct request rq)
@@ -80,55 +83,77 @@ static bool local_conn_name_is_fine(struct slice name)
     return true;
 }
 
-/* HELLO's options. Sets *name where there is one; false: refused. */
-static bool local_conn_read_hello(struct conn *c, const struct command *cmd, struct request rq,
-                       const struct slice **name)
+/* What HELLO asks for. */
+struct hello {
+    int64_t version;
+    const struct slice *name, *auth; /* NULL: not there; auth: the user's name, then the password */
+};
+
+/* False: refused. */
+static bool local_conn_read_hello(struct conn *c, const struct command *cmd, struct request rq, struct hello *h)
 {
-    char quoted[LOCAL_QUOTED];
     for (uint32_t i = 1; i < cmd->n_rest;) {
         uint32_t left = cmd->n_rest - i - 1;
-        if (slice_equal_nocase(cmd->rest[i], SLICE_LIT("AUTH")) && left >= 2) {
-            local_refuse(c, rq, ST_ERR, "%s", local_no_password);
-            return false;
-        }
-        if (!slice_equal_nocase(cmd->rest[i], SLICE_LIT("SETNAME")) || left < 1) {
+        bool is_auth = slice_equal_nocase(cmd->rest[i], SLICE_LIT("AUTH")) && left >= 2;
+        if (!is_auth && (!slice_equal_nocase(cmd->rest[i], SLICE_LIT("SETNAME")) || left < 1)) {
+            char quoted[LOCAL_QUOTED];
             local_refuse(c, rq, ST_ERR,
                          "HELLO does not take '%s' here: write HELLO [2|3] [AUTH user "
                          "pass] [SETNAME name]",
                          local_quote(cmd->rest[i], quoted));
             return false;
         }
-        *name = &cmd->rest[i + 1];
-        i += 2;
+        *(is_auth ? &h->auth : &h->name) = &cmd->rest[i + 1];
+        i += is_auth ? 3 : 2;
     }
     return true;
 }
 
-void local_HELLO(struct conn *c, const struct command *cmd, struct request rq)
+/* False: refused. */
+static bool local_conn_check_hello(struct conn *c, const struct command *cmd, struct request rq, struct hello *h)
 {
-    int64_t version = c->proto;
-    if (cmd->n_rest && !text_int(cmd->rest[0], &version)) {
+    h->version = c->proto;
+    if (cmd->n_rest && !text_int(cmd->rest[0], &h->version)) {
         local_refuse(c, rq, ST_NOPROTO, "the protocol version must be 2 or 3");
-        return;
+        return false;
     }
-    if (version != 2 && version != 3) {
+    if (h->version != 2 && h->version != 3) {
         local_refuse(c, rq, ST_NOPROTO, "unsupported protocol version: this broker speaks 2 and 3");
-        return;
+        return false;
     }
-    const struct slice *name = NULL;
-    if (!local_conn_read_hello(c, cmd, rq, &name))
-        return;
-    if (name && !local_conn_name_is_fine(*name)) {
+    if (!local_conn_read_hello(c, cmd, rq, h))
+        return false;
+    if (h->name && !local_conn_name_is_fine(*h->name)) {
         local_refuse(c, rq, ST_ERR,
                      "a client's name is at most %d printable characters without blanks",
                      CLIENT_NAME_MAX);
+        return false;
+    }
+    return true;
+}
+
+/* Logs in first; then comes the same HELLO without AUTH. */
+static void local_conn_login(struct conn *c, const struct command *cmd, struct request rq, const struct hello *h)
+{
+    struct slice words[] = {cmd->rest[0], SLICE_LIT("SETNAME"), h->name ? *h->name : slice_of(NULL, 0)};
+    const struct command then = {.info = cmd->info, .rest = words, .n_rest = h->name ? 3 : 1};
+    login_begin(c, h->auth[0], h->auth[1], &then, rq);
+}
+
+void local_HELLO(struct conn *c, const struct command *cmd, struct request rq)
+{
+    struct hello h = {0};
+    if (!local_conn_check_hello(c, cmd, rq, &h))
+        return;
+    if (h.auth) {
+        local_conn_login(c, cmd, rq, &h);
         return;
     }
-    if (name && conn_set_text(c, &c->name, *name) != ST_OK) {
+    if (h.name && conn_set_text(c, &c->name, *h.name) != ST_OK) {
         local_refuse(c, rq, ST_BUSY, "no memory for the name: try again");
         return;
     }
-    c->proto = (uint8_t)version;
+    c->proto = (uint8_t)h.version;
     local_conn_answer_hello(c, rq);
 }
 
@@ -150,6 +175,7 @@ void local_RESET(struct conn *c, const struct command *cmd, struct request rq)
     enum status s = conn_set_text(c, &c->name, slice_of(NULL, 0));
     assert(s == ST_OK); /* taking a name away needs no memory */
     c->proto = 2;
+    login_reset(c);
     struct buf *r = loop_reply(c->loop);
     reply_simple(r, "RESET");
     conn_answer(c, rq, buf_slice(r));

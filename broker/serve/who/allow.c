@@ -5,6 +5,7 @@
 
 #include "broker/access/admit.h"
 #include "broker/base/clock.h"
+#include "broker/serve/login/audit.h"
 #include "broker/serve/who/who.h"
 
 static struct who *allow_who(struct conn *c)
@@ -55,6 +56,14 @@ static bool allow_nobody(struct conn *c, const struct command *cmd, struct reque
     return allow_refuse(c, rq, ST_NOAUTH, "Authentication required.");
 }
 
+/* For ACL LOG. */
+static void allow_remember(struct conn *c, const struct denial *d)
+{
+    char name[RIGHT_NAME_SIZE];
+    struct slice object = d->reason == DENIED_COMMAND ? slice_str(right_rule_name(d->right, name)) : d->object;
+    audit_refused(c, denied_word(d->reason), object);
+}
+
 static bool allow_user(struct conn *c, const struct access_user *u, struct command *cmd, struct request rq)
 {
     struct who *w = allow_who(c);
@@ -63,6 +72,8 @@ static bool allow_user(struct conn *c, const struct access_user *u, struct comma
     if (allow_is_over(w) && !judge_is_open(cmd))
         return allow_refuse(c, rq, ST_NOAUTH, "token expired");
     enum status s = admit_judge(u, cmd, why, &d);
+    if (s == ST_NOPERM)
+        allow_remember(c, &d);
     if (s == ST_OK && !w->counted)
         s = admit_spend(u, w->use, cmd, why);
     if (s != ST_OK)

@@ -35,6 +35,7 @@ static void who_take(struct conn *c, const struct access_user *u, struct use *us
     w->born = u->row.born;
     w->use = use;
     w->full = false;
+    c->stranger = false;
 }
 
 static void who_drop(struct conn *c)
@@ -45,6 +46,7 @@ static void who_drop(struct conn *c)
         use_release(&serve_of(c->loop)->env.roster->uses, w->use);
     }
     *w = (struct who){0};
+    c->stranger = true;
 }
 
 void who_leave(struct conn *c)
