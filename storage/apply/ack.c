@@ -118,6 +118,8 @@ static struct run *ack_one(struct state *st, const struct stamp *stamp, const st
     enum status s = ack_find(st, stamp, cmd->pos[0], cmd->pos[1], ret_id, ret_gt, &r);
     if (s == ST_GONE && ack_group_missing(st, out, cmd->pos[0]))
         return NULL;
+    if (r)
+        s = group_arm_ready(st, *ret_gt);
     if (s != ST_OK && s != ST_GONE) {
         core_fail(out, s, cmd->info->words);
         return NULL;
@@ -210,6 +212,11 @@ void apply_extend(struct state *st, const struct stamp *stamp, const struct comm
     }
     if (ack_extend_crowded(stamp, gt, &first, last)) {
         ack_crowded(out);
+        return;
+    }
+    s = group_arm_ready(st, gt);
+    if (s != ST_OK) {
+        core_fail(out, s, "EXTEND");
         return;
     }
     uint64_t from = lease_from(gt, &first);

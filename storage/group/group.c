@@ -580,11 +580,20 @@ enum status group_exists(struct state *st, struct slice group, bool *ret_exists)
     return s;
 }
 
+enum status group_arm_ready(struct state *st, struct gt *gt)
+{
+    struct run *first = NULL;
+    enum status s = gt->runs.waiting_runs ? waiting_first(&gt->runs, st, gt->id, &first) : ST_OK;
+    return s == ST_DAMAGED ? ST_OK : s;
+}
+
 /* When the first waiting message comes due. Where its row cannot be read, in a second, to try again then. */
 static int64_t group_waiting_due(struct state *st, struct gt *gt, int64_t now_ms)
 {
     struct run *first = NULL;
-    if (waiting_first(&gt->runs, st, gt->id, &first) != ST_OK)
+    enum status s = waiting_first(&gt->runs, st, gt->id, &first);
+    st->sick = st->sick || s == ST_NOMEM;
+    if (s != ST_OK)
         return now_ms + GROUP_RETRY_MS;
     return first && first->due_ms > now_ms ? first->due_ms : INT64_MAX;
 }

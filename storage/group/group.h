@@ -133,6 +133,10 @@ void group_save(struct state *st, const struct gt *gt);
 /* Marks gt as changed: its cursor row and its changed runs are written with the commit group. */
 void group_dirty(struct state *st, struct gt *gt);
 
+/* Reads what group_arm will need to know. A command that can be refused asks for it before it changes anything: where the
+ * read fails, group_arm puts a timer that other replicas do not have. ST_IO, ST_NOMEM. (What is damaged is no reason.) */
+enum status group_arm_ready(struct state *st, struct gt *gt) MUST_CHECK;
+
 /* Makes sure that the timer fires at or before the first lease that ends and the first message that comes due. */
 void group_arm(struct state *st, struct gt *gt, int64_t now_ms);
 

@@ -53,7 +53,9 @@ enum status seek_go(struct state *st, struct gt *gt, const struct seek *seek)
 {
     if (gt->attempt_top > ATTEMPT_BASE_MAX)
         return ST_LIMIT;
-    enum status s = gt->topic->classes ? ranked_load(st, gt, gt->order != NULL) : ST_OK;
+    enum status s = group_arm_ready(st, gt);
+    if (s == ST_OK && gt->topic->classes)
+        s = ranked_load(st, gt, gt->order != NULL);
     if (s != ST_OK)
         return s;
     if (seek->one) {

@@ -281,6 +281,48 @@ static void waits_until_the_same_time(void **state)
     }
 }
 
+static void one_waits(struct shell *s)
+{
+    shell_start(s);
+    shell_do(s, "TOPIC CREATE t QUEUES 2");
+    shell_do(s, "GROUP CREATE g t");
+    for (int i = 0; i < 8; i++)
+        shell_do(s, "SEND t m QUEUE %d", i % 2);
+    shell_do(s, "POP g t COUNT 9 LEASE 1h");
+    shell_expect(s, "OK", "NACK g t:0:0#1 DELAY 10s");
+    shell_expect(s, "OK", "NACK g t:1:0#1 DELAY 1m");
+}
+
+/* Where the first one that waits cannot be read, it is not known when to look again: a command that asks for that is refused,
+ * and has changed nothing. Otherwise two replicas would have different timers. */
+static void refused_where_the_first_is_unread(void **state)
+{
+    static const char *const lines[] = {"GROUP SEEK g t QUEUE 1 OFFSET 1", "NACK g t:1:1#1 DELAY 5s", "REJECT g t:1:1#1",
+                                        "EXTEND g t:1:1#1 1s"};
+    (void)state;
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        uint32_t refused = 0;
+        for (int n = 1; n < 8; n++) {
+            struct shell a, b;
+            one_waits(&a);
+            one_waits(&b);
+            assert_true(shell_reload(&a) && shell_reload(&b));
+            uint64_t before = shell_digest(&b);
+            kv_fault(b.st->kv, KV_OP_ITER, n);
+            uint32_t at = shell_add(&b, "%s", lines[i]);
+            kv_fault(b.st->kv, KV_OP_ITER, 0);
+            assert_true(shell_write(&b));
+            bool is_refused = strcmp(shell_reply(&b, at), "-ERR") == 0;
+            shell_expect(&a, "OK", "%s", lines[i]);
+            assert_true(shell_digest(&b) == (is_refused ? before : shell_digest(&a)));
+            refused += is_refused;
+            shell_stop(&a);
+            shell_stop(&b);
+        }
+        assert_true(refused > 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {SHELL_TEST(back_and_forth), SHELL_TEST(beyond_either_end), SHELL_TEST(by_time),
@@ -288,6 +330,7 @@ int main(void)
                                        SHELL_TEST(waiting_of_one_queue), SHELL_TEST(waiting_of_all_queues),
                                        SHELL_TEST(dry_run), SHELL_TEST(never_popped),
                                        SHELL_TEST(numbers_outlive_the_group), SHELL_TEST(switched_off_behind_a_seek), SHELL_TEST(many_queues),
-                                       SHELL_TEST(waits_until_the_same_time)};
+                                       SHELL_TEST(waits_until_the_same_time),
+                                       cmocka_unit_test(refused_where_the_first_is_unread)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
