@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include <semaphore.h>
+#include <stdatomic.h>
 
 #include "broker/journal/journal.h"
 #include "protocol/base/reply.h"
@@ -22,7 +23,9 @@
 
 static struct journal_client owner;
 static struct entry_list came_back;
-static sem_t done_one;
+static sem_t woken; /* entries came back, or the owner is to lead */
+static _Atomic unsigned n_back;
+static atomic_bool nudged;
 
 struct rig {
     char *folder;
@@ -37,8 +40,9 @@ static void on_post(struct journal_client *c, struct entry_list *done)
     (void)c;
     while ((e = entry_pop(done))) {
         entry_push(&came_back, e);
-        sem_post(&done_one);
+        n_back++;
     }
+    sem_post(&woken);
 }
 
 static void on_news(struct journal_client *c, const struct effects *fx)
@@ -49,6 +53,8 @@ static void on_news(struct journal_client *c, const struct effects *fx)
 static void on_nudge(struct journal_client *c)
 {
     (void)c;
+    nudged = true;
+    sem_post(&woken);
 }
 
 static void on_fatal(const char *text)
@@ -75,7 +81,7 @@ static void rig_open(struct rig *r)
     const struct policy policy = {.auto_create_topics = true, .txn_outcome_retention_ms = 60000, .checkin_ms = 60000,
                                   .check_every_ms = 60000, .check_max = 3, .txn_timeout_ms = 600000, .txn_bytes = TXN_BYTES_MAX};
     journal_set_policy(r->j, &policy);
-    sem_init(&done_one, 0, 0);
+    sem_init(&woken, 0, 0);
 }
 
 static void rig_close(struct rig *r)
@@ -84,7 +90,7 @@ static void rig_close(struct rig *r)
     state_drop(r->state);
     store_close(r->store);
     tmpdir_remove(r->folder);
-    sem_destroy(&done_one);
+    sem_destroy(&woken);
 }
 
 static struct entry *made(const char *line)
@@ -123,11 +129,15 @@ static struct entry *exec_of(const char *const *lines, size_t n)
 /* Submits what is there and waits until n entries are back. */
 static void run(struct rig *r, struct entry **e, unsigned n)
 {
+    unsigned before = n_back;
     for (unsigned i = 0; i < n; i++)
         assert_true(journal_submit(r->j, &owner, e[i]));
     journal_turn(r->j, &owner, TURN_NEWS_FIRST);
-    for (unsigned i = 0; i < n; i++)
-        sem_wait(&done_one);
+    while (n_back - before < n) {
+        sem_wait(&woken);
+        if (atomic_exchange(&nudged, false)) /* the writer thread has led until now */
+            journal_turn(r->j, &owner, TURN_NEWS_FIRST);
+    }
 }
 
 static void assert_bulk(const struct entry *e, const char *text)
