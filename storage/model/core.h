@@ -170,7 +170,7 @@ struct timer_index {
     struct key passed; /* with len > 0: no row is due before the floor, nor at it up to this key */
 };
 
-/* How many rows a there are, once that was counted. */
+/* How many rows a there are but that of `default`, once that was counted. */
 struct users_known {
     bool counted;
     uint32_t n;

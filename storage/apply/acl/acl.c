@@ -11,7 +11,12 @@
 
 #define ACL_COMPLAINT 400
 
-/* Counts the rows the first time. This is before the open group has put or deleted one, so the store has them all. */
+static bool acl_is_default(struct slice name)
+{
+    return slice_equal(name, SLICE_LIT("default"));
+}
+
+/* Counts the rows but that of `default` the first time. This is before the open group has put or deleted one, so the store has them all. */
 static enum status acl_count(struct state *st)
 {
     if (st->users.counted)
@@ -22,7 +27,7 @@ static enum status acl_count(struct state *st)
         return ST_NOMEM;
     uint32_t n = 0;
     for (kv_iter_first(it); kv_iter_valid(it); kv_iter_next(it))
-        n++;
+        n += !acl_is_default(slice_of(kv_iter_key(it).data + 1, kv_iter_key(it).len - 1));
     enum status s = kv_iter_status(it);
     kv_iter_free(it);
     if (s != ST_OK)
@@ -41,11 +46,6 @@ static enum status acl_read(struct state *st, struct slice name, struct user_row
     if (s != ST_OK)
         return s;
     return user_row_decode(buf_slice(&st->scratch), row) == ST_OK ? ST_OK : core_bad_row(st, &key);
-}
-
-static bool acl_is_default(struct slice name)
-{
-    return slice_equal(name, SLICE_LIT("default"));
 }
 
 /* What the rules are applied to. A damaged user can be made again, by rules that begin with `reset`. */
@@ -70,7 +70,7 @@ static void acl_put(struct state *st, const struct command *cmd, struct user_row
     buf_reset(&st->scratch2, KIB(64));
     user_row_encode(&st->scratch2, row);
     overlay_put(&st->overlay, &key, core_row(st));
-    st->users.n += is_new;
+    st->users.n += is_new && !acl_is_default(cmd->pos[0]);
     st->fx.users_changed = true;
 }
 
