@@ -12,6 +12,7 @@
  *   FAULTY_SITE   the number of the site that fails, once
  *   FAULTY_SKIP   how often that site works before
  *   FAULTY_ERRNO  the error of a system call; each has one of its own
+ *   FAULTY_KILL   the process is killed there instead ("1")
  *   FAULTY_ON     everything of that kind fails from then on ("1")
  *
  * To add a system call: a line with CALL, and its name in tests/CMakeLists.txt.
@@ -24,6 +25,7 @@
 #include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -51,7 +53,7 @@ static _Atomic uint64_t sites[SITES_MAX];
 static uint64_t chosen;
 static _Atomic int64_t skip;
 static int chosen_errno, list_fd = -1;
-static bool goes_on;
+static bool goes_on, kills;
 static _Atomic bool fired;
 static const char *_Atomic fired_kind; /* "alloc" or "call" */
 static _Thread_local bool inside;      /* what this file calls is not counted */
@@ -67,6 +69,7 @@ __attribute__((constructor)) static void faulty_begin(void)
     atomic_store(&skip, times ? strtoll(times, NULL, 10) : 0);
     chosen_errno = code ? (int)strtol(code, NULL, 10) : 0;
     goes_on = getenv("FAULTY_ON") != NULL;
+    kills = getenv("FAULTY_KILL") != NULL;
     if (list)
         list_fd = __real_open(list, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 }
@@ -145,6 +148,8 @@ static bool faulty_decide(struct site *s, const char *function, const char *kind
     if (!chosen || s->number != chosen || atomic_fetch_sub(&skip, 1) > 0 || atomic_exchange(&fired, true))
         return false;
     atomic_store(&fired_kind, kind);
+    if (kills)
+        (void)kill(getpid(), SIGKILL);
     faulty_say(STDERR_FILENO, "level=info msg=\"faulty: fails\" site=", s, function);
     return true;
 }
@@ -232,6 +237,10 @@ CALL(int, getsockname, (int fd, struct sockaddr *a, socklen_t *n), (fd, a, n), E
 CALL(int, linkat, (int f, const char *a, int t, const char *b, int flags), (f, a, t, b, flags), EIO, -1)
 CALL(int, listen, (int fd, int most), (fd, most), EADDRINUSE, -1)
 CALL(int, mkdir, (const char *path, mode_t mode), (path, mode), EACCES, -1)
+CALL(int, mkdirat, (int folder, const char *path, mode_t mode), (folder, path, mode), EACCES, -1)
+CALL(int, renameat, (int f, const char *a, int t, const char *b), (f, a, t, b), EIO, -1)
+CALL(int, rmdir, (const char *path), (path), EIO, -1)
+CALL(int, fstatvfs, (int fd, struct statvfs *st), (fd, st), EIO, -1)
 CALL(int, mkostemp, (char *path, int flags), (path, flags), EACCES, -1)
 CALL(DIR *, opendir, (const char *path), (path), EMFILE, NULL)
 CALL(int, poll, (struct pollfd *fds, nfds_t n, int ms), (fds, n, ms), ENOMEM, -1)
