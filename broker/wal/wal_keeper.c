@@ -97,10 +97,11 @@ static void wal_keeper_bound(struct wal *w)
     char err[256] = "", quoted[300];
     pthread_mutex_lock(&w->lock);
     uint64_t live = wal_set_live_bytes(w);
+    bool held = w->held != UINT64_MAX;
     pthread_mutex_unlock(&w->lock);
-    if (w->replay_max == 0 || live <= w->replay_max / 2)
+    if (w->replay_max == 0 || (!held && live <= w->replay_max / 2))
         return;
-    if (store_flush(w->store, err, sizeof err) != ST_OK)
+    if (!held && store_flush(w->store, err, sizeof err) != ST_OK)
         log_event(LOG_WARN, "the log gets longer than it should: the store cannot be flushed", " reason=%s",
                   log_quote(err, quoted, sizeof quoted));
     wal_keeper_gather(w, store_stored(w->store));

@@ -43,7 +43,8 @@ bool wal_turn(struct wal *w, struct wal_file *prev, bool sync)
         wal_list_push(&w->live, w->now);
     }
     w->now = f;
-    uint64_t live = w->keeps && w->replay_max ? wal_set_live_bytes(w) : 0;
+    /* Files that are held back for a copy do not count: no flush would make them spare. */
+    uint64_t live = w->keeps && w->replay_max && w->held == UINT64_MAX ? wal_set_live_bytes(w) : 0;
     if (live > w->replay_max / 4 * 3)
         atomic_store(&w->crowd, live < w->replay_max ? WAL_NEAR : WAL_FULL);
     pthread_mutex_unlock(&w->lock);
