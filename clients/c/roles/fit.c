@@ -83,8 +83,18 @@ bool fit_message(const struct parcel *p, const hmq_send_options *o, struct buf *
     struct headers h = headers_of(o);
     if (!fit_is_plain(o, &h) || p->len > FIT_BODY_MAX)
         return false;
-    *ret_m = (struct message){.body = slice_of(p->body, p->len)};
+    message_clear(ret_m);
+    ret_m->body = slice_of(p->body, p->len);
     return fit_headers(&h, props, ret_m);
+}
+
+bool fit_bare(const struct parcel *p, struct message *ret_m)
+{
+    if (p->options || !p->topic || !p->body || p->len > FIT_BODY_MAX)
+        return false;
+    message_clear(ret_m);
+    ret_m->body = slice_of(p->body, p->len);
+    return true;
 }
 
 bool fit_copy(const struct hmq_message *m, const hmq_send_options *o, int64_t now_ms, struct buf *props,

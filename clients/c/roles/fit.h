@@ -19,6 +19,9 @@
 bool fit_message(const struct parcel *p, const hmq_send_options *o, struct buf *props,
                  struct message *ret_m);
 
+/* The same for a message without options, as most are, which takes no look at any. False: fit_message decides. */
+bool fit_bare(const struct parcel *p, struct message *ret_m);
+
 /* A message that was received, as it goes into the record of its copy: with its age, as of now_ms (Unix time). False: it
  * exceeds a limit of the contract, or there is no memory. */
 bool fit_copy(const struct hmq_message *m, const hmq_send_options *o, int64_t now_ms, struct buf *props,

@@ -244,8 +244,8 @@ static enum hmq_status producer_send_gathered(hmq_producer *p, const struct parc
     return status;
 }
 
-static enum hmq_status producer_send_inside(hmq_producer *p, const struct parcel *parcel, int64_t timeout_ms,
-                                            struct listener listener, hmq_error *err)
+static enum hmq_status producer_send_any(hmq_producer *p, const struct parcel *parcel, int64_t deadline_ms,
+                                         struct listener listener, hmq_error *err)
 {
     hmq_send_options o;
     struct message m;
@@ -253,7 +253,6 @@ static enum hmq_status producer_send_inside(hmq_producer *p, const struct parcel
     enum hmq_status status = parcel_options(parcel, &o, err);
     if (status != HMQ_OK)
         return status;
-    int64_t deadline_ms = client_deadline(p->sender.client, timeout_ms);
     bool single = true;
     buf_init(&props, 0);
     if (fit_message(parcel, &o, &props, &m))
@@ -262,6 +261,18 @@ static enum hmq_status producer_send_inside(hmq_producer *p, const struct parcel
     if (single)
         return producer_send_single(p, parcel, headers_of(&o).order, deadline_ms, listener, err);
     return error_plain(err, status);
+}
+
+static enum hmq_status producer_send_inside(hmq_producer *p, const struct parcel *parcel, int64_t timeout_ms,
+                                            struct listener listener, hmq_error *err)
+{
+    struct message m;
+    int64_t deadline_ms = client_deadline(p->sender.client, timeout_ms);
+    bool single = true;
+    enum hmq_status status = HMQ_OK;
+    if (fit_bare(parcel, &m))
+        status = producer_send_gathered(p, parcel, &m, deadline_ms, listener, &single);
+    return single ? producer_send_any(p, parcel, deadline_ms, listener, err) : error_plain(err, status);
 }
 
 static enum hmq_status producer_send_traced_async(hmq_producer *p, struct parcel *parcel, int64_t timeout_ms,
