@@ -1001,7 +1001,7 @@ typedef struct hmq_consumer_stats {
     uint64_t returned; /* requeued without being handled, on closing */
     uint64_t extended; /* leases extended */
     uint64_t lost; /* leases lost while held here */
-    uint64_t held; /* messages held, now */
+    uint64_t held; /* messages held, now: their acknowledgement is not sent yet */
     uint64_t acks_lost; /* acknowledgements that the broker did not count, or whose reply was lost */
     hmq_latency latency; /* calls of the handler */
 } hmq_consumer_stats;

@@ -16,6 +16,7 @@
 #define LANES_KEEP 64 /* idle lanes that are kept for the next message */
 #define DEADLINES_APART_MS 100 /* at most, within a batch: its messages share the latest deadline */
 #define WAITERS_FIRST 16
+#define WORTH_SHARE 8 /* of a full batch */
 
 static struct lanes *lanes_of(struct service *s)
 {
@@ -356,16 +357,22 @@ static void lane_go_on(struct lanes *lanes, struct lane *lane)
     }
 }
 
+/* Whether the open batch leaves after an answer, though others are under way. Where the application has a number of
+ * messages in flight, those that wait for a full batch would be missing from them. A small one is not worth a request. */
+static bool lane_is_worth(const struct lanes *lanes, const struct lane *lane)
+{
+    return lane->queue < 0 && lane->record.len >= lanes->max_bytes / WORTH_SHARE;
+}
+
 void lanes_answered(struct lanes *lanes, struct lane *lane)
 {
     lane->under_way--;
     if (lane->under_way == 0)
         lane_go_on(lanes, lane);
-    if (lane->under_way > 0)
-        return;
-    if (lane->n == 0 && lanes->n_lanes > LANES_KEEP) {
+    bool idle = lane->under_way == 0;
+    if (lane->n == 0 && idle && lanes->n_lanes > LANES_KEEP) {
         lane_free(lanes, lane);
-    } else if (lane->n > 0 && lanes->sender->linger_ms == 0) {
+    } else if (lane->n > 0 && lanes->sender->linger_ms == 0 && (idle || lane_is_worth(lanes, lane))) {
         lane->due_ms = CORE_NOW;
         service_kick(lanes->sender->client, &lanes->service);
     }

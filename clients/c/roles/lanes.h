@@ -7,7 +7,8 @@
  *
  * When a lane is due: with a linger, so long after its first message, or when half of a message's time is over. Without one, at once where no request
  * of the lane is under way; else when that is answered, or LANES_MS after the first message. So a lone
- * message never waits, and the faster they come the more leave together.
+ * message never waits, and the faster they come the more leave together. Where several requests are under way, an eighth of
+ * a batch or more leaves after any answer, less when all are answered.
  *
  *   lanes.c     what is open, and when it is due
  *   produce.c   a closed lane as a request, its reply, its fallback; called by `leave`

@@ -154,6 +154,32 @@ static void test_a_slow_answer_is_not_waited_for(void **state)
     stop();
 }
 
+/* What is worth a request leaves after any answer: messages in flight do not wait until nothing is under way. */
+static void test_an_eighth_of_a_batch_leaves_after_any_answer(void **state)
+{
+    (void)state;
+    start("");
+    send_many("t", 1);
+    expect_send();
+    uint64_t first = bare.frame.id; /* stays under way */
+    send_many("t", LANES_COUNT);
+    expect_batch(LANES_COUNT);
+    for (unsigned i = 0; i < 8; i++)
+        send_for("t", 1024, 60000, NULL);
+    expect_nothing();
+    answer();
+    expect_batch(8);
+    send_many("t", 8); /* not worth one */
+    answer();
+    expect_nothing();
+    bare.frame.id = first;
+    bare_answer_text(&bare, "t:0:0");
+    expect_batch(8);
+    answer();
+    assert_int_equal(told, 1 + LANES_COUNT + 8 + 8);
+    stop();
+}
+
 static void test_linger(void **state)
 {
     (void)state;
@@ -423,6 +449,7 @@ int main(void)
         cmocka_unit_test(test_gathers_while_one_is_under_way),
         cmocka_unit_test(test_gathers_what_comes_at_once),
         cmocka_unit_test(test_a_slow_answer_is_not_waited_for),
+        cmocka_unit_test(test_an_eighth_of_a_batch_leaves_after_any_answer),
         cmocka_unit_test(test_linger),
         cmocka_unit_test(test_closed_by_count),
         cmocka_unit_test(test_closed_by_bytes),
