@@ -128,7 +128,7 @@ struct conn {
     bool skipping; /* RESP: inside a request that was too big */
     bool awaits; /* is in loop.awaiting */
     bool moved, heard; /* bytes were read or sent since the last look (conn_room.c); were read, since that of loop_idle */
-    uint8_t stuck; /* looks since then */
+    uint8_t stuck, slow; /* looks since then; those in which its unfinished request hardly grew */
     uint8_t lane; /* enum account_lane */
     bool reply_lane; /* may be answered at length, though connections hold too much */
     bool wants_lane; /* its next command needs it */
@@ -150,7 +150,7 @@ struct conn {
     struct conn *next_touched, *next_doomed;
     struct conn *next_sliced; /* in a struct conn_queue: sliced, workers, hellos or unread */
     struct conn *prev_awaiting, *next_awaiting;
-    size_t request_bytes; /* while it waits to be read: what its unfinished request has at least */
+    size_t request_had, request_bytes; /* what it had at the last look (conn_room.c); while it waits to be read: what its unfinished request has at least */
     _Alignas(max_align_t) unsigned char session[]; /* session_ops.size bytes */
 };
 

@@ -12,6 +12,8 @@
 #define GO_ON_LANES 4 /* at once, over the high water */
 #define LOOK_MS 250
 #define STUCK_LOOKS 8 /* so that it did not go on for two seconds ... */
+#define DRIP_BYTES ((size_t)KIB(4)) /* a request that grows by less from look to look ... */
+#define DRIP_LOOKS 40 /* ... for ten seconds is given up */
 #define STUCK_LOOKS_LANE 2 /* ... or half a second, where it has a lane that others wait for */
 
 static void room_arm(struct loop *l)
@@ -217,13 +219,22 @@ static bool room_keeps_others_waiting(const struct conn *c)
     return its_turn && (c->lane != LANE_NONE || c->reply_lane || conn_holds_much(c));
 }
 
+/* Does it send the rest of its request so slowly that it may as well not? A byte now and then is not going on. */
+static bool room_drips(struct conn *c)
+{
+    size_t had = c->request_had, has = c->in.len - c->in_at;
+    c->request_had = has;
+    return !conn_is_doomed(c) && !conn_unsent(c) && has && has >= had && has - had < DRIP_BYTES && room_keeps_others_waiting(c);
+}
+
 static void room_look(struct conn *c)
 {
     bool stuck = !c->moved && !conn_is_doomed(c) && room_keeps_others_waiting(c);
     bool has_lane = c->lane != LANE_NONE || c->reply_lane;
     c->stuck = stuck ? (uint8_t)(c->stuck + 1) : 0;
     c->moved = false;
-    if (c->stuck <= (has_lane ? STUCK_LOOKS_LANE : STUCK_LOOKS))
+    c->slow = room_drips(c) ? (uint8_t)(c->slow + 1) : 0;
+    if (c->stuck <= (has_lane ? STUCK_LOOKS_LANE : STUCK_LOOKS) && c->slow <= DRIP_LOOKS)
         return;
     counters_add(&c->loop->counters, COUNTER_STUCK_CUT, 1);
     conn_cut(c, "closing a connection: it neither reads nor sends, and connections hold too much memory");
