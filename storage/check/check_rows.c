@@ -78,8 +78,9 @@ static const struct check_kind kinds[] = {
     {'P', 0, 0, check_rows_decode_pgroup},   {'Q', 0, 0, check_rows_decode_pgroup_open}, {'R', 21, 0, check_rows_decode_run},
     {'S', 0, 0, check_rows_decode_cgroup},   {'T', 0, 0, check_rows_decode_topic},    {'U', 0, 0, check_rows_decode_dedup_half},
     {'V', WAITING_KEY_BYTES, 0, check_rows_decode_run},     {'W', 0, 0, check_rows_decode_timer},    {'X', 9, 0, check_rows_decode_txn},
-    {'Y', 13, 0, check_rows_decode_half},    {'Z', SKIPPED_KEY_BYTES, 0, check_rows_decode_skip}, {'d', 21, 0, check_rows_decode_removed},
-    {'u', 0, 0, NULL}, /* users: storage/access/ reads them */
+    {'Y', 13, 0, check_rows_decode_half},    {'Z', SKIPPED_KEY_BYTES, 0, check_rows_decode_skip},
+    {'a', 0, 0, NULL}, /* users: storage/access/ reads them */
+    {'d', 21, 0, check_rows_decode_removed},
 };
 
 static bool check_rows_key_fits(const struct check_kind *k, size_t len)

@@ -70,6 +70,7 @@ def life(client):
     client.call("POP", "g", "m", "COUNT", 3)
     client.call("DLQ", "REDRIVE", "g")
     client.call("PGROUP", "SET", "pg", "CHECKMAX", 3)
+    client.call("ACL", "SETUSER", "ann", "on", ">secret", "+@read", "~t*")
 
 
 def test_a_sound_folder():
