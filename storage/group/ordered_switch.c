@@ -112,32 +112,31 @@ static int switch_by_run(const void *x, const void *y)
     return a->run < b->run ? -1 : a->run > b->run;
 }
 
-/* One that holds its key and leaves its run gets one of its own. */
-static enum status switch_apart(struct switching *w, const struct switched *one)
+/* One that holds its key and has left its run gets one of its own. */
+static enum status switch_apart(struct switching *w, const struct switched *one, struct run_past past)
 {
-    const struct run *r = one->run;
     int64_t due_ms = one->expires_ms > w->st->now_ms ? one->expires_ms : w->st->now_ms;
     if (one->skip)
         return ST_OK;
-    struct run_past past = {r->attempt, r->delivered};
-    return run_add(&w->gt->runs, r->queue, one->place.offset, 1, RUN_WAITING, past, due_ms, NULL) ? ST_OK : ST_NOMEM;
+    return run_add(&w->gt->runs, one->place.queue, one->place.offset, 1, RUN_WAITING, past, due_ms, NULL) ? ST_OK : ST_NOMEM;
 }
 
-/* Takes what leaves the waiting runs out of them. */
+/* Takes what leaves the waiting runs out of them. First, as what gets a run of its own may lie at the place of the old one. */
 static enum status switch_take_out(struct switching *w)
 {
     enum status s = ST_OK;
     qsort(w->all, w->n, sizeof(*w->all), switch_by_run);
     for (size_t i = 0, next = 0; i < w->n && w->all[i].leaves && s == ST_OK; i = next) {
         struct run *r = w->all[i].run, *rest = NULL;
+        struct run_past past = {r->attempt, r->delivered};
         uint64_t bits[RUN_WORDS_MAX] = {0};
-        for (next = i; next < w->n && w->all[next].leaves && w->all[next].run == r && s == ST_OK; next++) {
+        for (next = i; next < w->n && w->all[next].leaves && w->all[next].run == r; next++) {
             uint64_t at = w->all[next].place.offset - r->base;
             bits[at / 64] |= UINT64_C(1) << (at % 64);
-            s = switch_apart(w, &w->all[next]);
         }
-        if (s == ST_OK)
-            s = run_give(&w->gt->runs, r, bits, &rest);
+        s = run_give(&w->gt->runs, r, bits, &rest);
+        for (size_t k = i; k < next && s == ST_OK; k++)
+            s = switch_apart(w, &w->all[k], past);
     }
     return s;
 }

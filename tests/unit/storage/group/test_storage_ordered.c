@@ -402,6 +402,27 @@ static void sought(void **state)
     shell_expect(s, "[t:0:4#1=a0]", "POP g t COUNT 9");
 }
 
+/* A message that has expired gets a run of its own, which may lie at the place of the one that it leaves. */
+static void switched_on_where_it_has_expired(void **state)
+{
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
+    shell_do(s, "SEND t a ORDER k TTL 1s");
+    shell_do(s, "SEND t b ORDER l TTL 1s");
+    shell_do(s, "SEND t c ORDER m");
+    shell_do(s, "POP g t COUNT 3 LEASE 1h");
+    s->now_ms += 2000;
+    for (int i = 0; i < 3; i++) /* they wait in one run, until now */
+        (void)shell_add(s, "NACK g t:0:%d#1", i);
+    assert_true(shell_write(s));
+    shell_expect(s, "OK", "GROUP SET g t ORDERED");
+    shell_reopen(s);
+    assert_int_equal(shell_field(shell_do(s, "LAG g"), "lag"), 1);
+    shell_expect(s, "[t:0:2#2=c]", "POP g t COUNT 3");
+    shell_expect(s, "1", "ACK g t:0:2#2");
+    assert_int_equal(shell_rows(s, 'V') + shell_rows(s, 'R'), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -411,6 +432,7 @@ int main(void)
         SHELL_TEST(runs_across_each_other), SHELL_TEST(loaded_again), SHELL_TEST(purge_and_delete),
         SHELL_TEST(news_of_free_keys), SHELL_TEST(bounds),
         SHELL_TEST(switched_on), SHELL_TEST(switched_on_waiting), SHELL_TEST(switched_off), SHELL_TEST(sought),
+        SHELL_TEST(switched_on_where_it_has_expired),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
