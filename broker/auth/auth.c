@@ -70,12 +70,18 @@ static bool auth_is_known(const struct auth_login *l)
            known_has(l->auth->known, slice_str(l->name), auth_password(l), l->ref, auth_now_ms());
 }
 
+/* Passwords have no NUL: scrypt takes a password and the same with a NUL behind it for one. */
+static bool auth_may_be_right(const struct auth_login *l)
+{
+    return l->on && l->n_hashes > 0 && l->password_len && !memchr(l->password, 0, l->password_len);
+}
+
 /* Compares with all hashes of the user; those of the same salt need one computation. */
 static enum login_result auth_compare(const struct auth_login *l)
 {
     struct scrypt nobody;
     scrypt_nobody(&nobody);
-    bool exists = l->on && l->n_hashes > 0;
+    bool exists = auth_may_be_right(l);
     const struct scrypt *hashes = exists ? l->hashes : &nobody;
     uint32_t n = exists ? l->n_hashes : 1;
     uint8_t hash[SCRYPT_HASH_BYTES];

@@ -164,6 +164,15 @@ static void right_and_wrong(void **state)
     assert_int_equal(hashed, 3);
     assert_int_equal(try(a, "", both, 2, 1), LOGIN_WRONG);
     hashed = 0;
+    struct slice first = slice_str(one);
+    struct auth_login *zero = login_new(SLICE_LIT("ann"), slice_of("first\0", 6)); /* scrypt does not tell them apart */
+    login_take_user(zero, true, false, 1, &first, 1);
+    zero->done = login_tells;
+    assert_int_equal(auth_begin(a, zero), LOGIN_PENDING);
+    await(1);
+    assert_int_equal(zero->result, LOGIN_WRONG);
+    login_free(zero);
+    hashed = 0;
     assert_int_equal(try(a, "first", NULL, 0, 0), LOGIN_WRONG); /* nobody costs the same */
     assert_int_equal(hashed, 1);
     const char *damaged[] = {"scrypt$1", "x"};
