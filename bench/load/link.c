@@ -16,7 +16,7 @@ bool link_init(struct load_link *l, struct worker *w, const struct role *role, u
                uint32_t span)
 {
     *l = (struct load_link){
-        .worker = w, .role = role, .index = index, .fd = -1, .n_ops = n_ops, .span = span};
+        .worker = w, .role = role, .index = index, .fd = -1, .net = NET_NONE, .n_ops = n_ops, .span = span};
     l->connect_later = (struct reminder){.link = l, .what = REMIND_CONNECT};
     l->start_later = (struct reminder){.link = l, .what = REMIND_START};
     buf_init(&l->out, BUFFER_CAP);
@@ -37,7 +37,9 @@ bool link_init(struct load_link *l, struct worker *w, const struct role *role, u
 
 void link_fini(struct load_link *l)
 {
-    if (l->fd >= 0)
+    if (l->net.fd >= 0)
+        net_close(&l->net);
+    else if (l->fd >= 0)
         close(l->fd);
     for (uint32_t i = 0; l->ops && i < l->n_ops; i++) {
         buf_free(&l->ops[i].receipts);

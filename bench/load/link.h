@@ -19,6 +19,7 @@
 #include "bench/load/role.h"
 #include "bench/load/worker.h"
 #include "bench/wire/speech.h"
+#include "clients/c/wire/net.h"
 
 #define TXID_BYTES 24
 
@@ -59,6 +60,7 @@ struct load_link {
     const struct role *role;
     uint32_t index; /* among the links of its role */
     int fd;
+    struct net_link net; /* TLS on fd (secure.h); fd -1: plain */
     enum link_state state;
     enum link_phase phase;
     bool was_up; /* has connected once */

@@ -19,6 +19,7 @@
 #include "bench/base/mono.h"
 #include "bench/base/units.h"
 #include "bench/load/pump.h"
+#include "bench/load/secure.h"
 
 #define READ_BYTES (128u * 1024)
 #define READS_A_TURN 8
@@ -35,7 +36,9 @@ static void link_io_watch(struct load_link *l, int how)
 
 void link_close(struct load_link *l)
 {
-    if (l->fd >= 0)
+    if (l->net.fd >= 0)
+        net_close(&l->net);
+    else if (l->fd >= 0)
         close(l->fd);
     l->fd = -1;
     l->state = LINK_DOWN;
@@ -106,6 +109,42 @@ static void link_io_resume(struct load_link *l)
     }
 }
 
+/* Shakes hands and logs in, where that was asked for. */
+static bool link_io_secure(struct load_link *l)
+{
+    const struct load *load = l->worker->load;
+    hmq_error err;
+    int fd = l->fd;
+    if (!load->o->tls && !load->o->user[0] && !load->o->password)
+        return true;
+    if (!secure_open(&l->net, fd, load->o, &err)) {
+        l->fd = -1;
+        link_io_broken(l, err.text);
+        return false;
+    }
+    if (!secure_login(&l->net, load->o, strcmp(l->speech.dialect->name, "rpc") == 0, &err)) {
+        link_io_broken(l, err.text);
+        return false;
+    }
+    if (!load->o->tls)
+        l->net = NET_NONE; /* plain bytes go on without a detour */
+    return true;
+}
+
+static ssize_t link_io_send(struct load_link *l)
+{
+    struct iovec piece = {.iov_base = l->out.data + l->out_at, .iov_len = l->out.len - l->out_at};
+    if (l->net.fd < 0)
+        return send(l->fd, piece.iov_base, piece.iov_len, MSG_NOSIGNAL);
+    ssize_t n = net_write(&l->net, &piece, piece.iov_len > 0);
+    return n;
+}
+
+static ssize_t link_io_recv(struct load_link *l, uint8_t *room, size_t size)
+{
+    return l->net.fd < 0 ? recv(l->fd, room, size, 0) : net_read(&l->net, room, size);
+}
+
 static void link_io_connected(struct load_link *l)
 {
     int why = 0;
@@ -114,6 +153,8 @@ static void link_io_connected(struct load_link *l)
         link_io_broken(l, strerror(why ? why : errno));
         return;
     }
+    if (!link_io_secure(l))
+        return;
     l->state = LINK_UP;
     l->wants_write = false;
     link_io_watch(l, EPOLL_CTL_MOD);
@@ -132,7 +173,7 @@ void link_flush(struct load_link *l)
         load_fail(l->worker->load,
                  "a connection has more than 1 GiB to send: lower --inflight or --batch");
     while (l->state == LINK_UP && !l->out.failed && l->out_at < l->out.len) {
-        ssize_t n = send(l->fd, l->out.data + l->out_at, l->out.len - l->out_at, MSG_NOSIGNAL);
+        ssize_t n = link_io_send(l);
         if (n > 0) {
             l->out_at += (size_t)n;
             continue;
@@ -146,8 +187,8 @@ void link_flush(struct load_link *l)
     }
     if (l->state != LINK_UP)
         return;
-    bool rest = l->out_at < l->out.len;
-    if (!rest) {
+    bool left = l->out_at < l->out.len, rest = left || l->net.wants_write;
+    if (!left) {
         buf_reset(&l->out, BUFFER_KEEP);
         l->out_at = 0;
     }
@@ -207,13 +248,13 @@ static void link_io_take_answers(struct load_link *l)
 
 static void link_io_readable(struct load_link *l)
 {
-    for (int i = 0; i < READS_A_TURN && l->state == LINK_UP; i++) {
+    for (int i = 0; (i < READS_A_TURN || l->net.has_more) && l->state == LINK_UP; i++) { /* epoll does not tell of has_more */
         uint8_t *room = buf_room(&l->in, READ_BYTES);
         if (!room) {
             load_fail(l->worker->load, "no memory for a reply");
             return;
         }
-        ssize_t n = recv(l->fd, room, READ_BYTES, 0);
+        ssize_t n = link_io_recv(l, room, READ_BYTES);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             break;
         if (n <= 0) {
@@ -223,7 +264,7 @@ static void link_io_readable(struct load_link *l)
         buf_added(&l->in, (size_t)n);
         l->worker->now_ns = mono_ns();
         link_io_take_answers(l);
-        if ((size_t)n < READ_BYTES)
+        if ((size_t)n < READ_BYTES && !l->net.has_more)
             break;
     }
 }
@@ -233,7 +274,8 @@ void link_event(struct load_link *l, uint32_t events)
     if (l->state == LINK_CONNECTING) {
         link_io_connected(l);
     } else if (l->state == LINK_UP) {
-        if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+        bool more = l->net.fd >= 0 && (l->net.wants_write || l->net.has_more);
+        if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) || more)
             link_io_readable(l);
         pump_link(l);
     }

@@ -51,6 +51,7 @@ struct options {
     bool binary; /* --wire, if the load can be sent in that way */
     bool lib; /* --via lib */
     enum body_kind body_kind;
+    const char *password; /* HALFMQ_PASSWORD; NULL: none. It is in no result */
 #define OPTION(name, kind, otherwise, argument, group, help) option_type_##kind name;
 #include "bench/options/option.def"
 #undef OPTION

@@ -30,7 +30,8 @@ static bool parse_environment(struct options *o)
     static const struct {
         const char *variable;
         enum option_name name;
-    } known[] = {{"HALFMQ_HOST", BENCH_host}, {"HALFMQ_PORT", BENCH_port}};
+    } known[] = {{"HALFMQ_HOST", BENCH_host}, {"HALFMQ_PORT", BENCH_port}, {"HALFMQ_CACERT", BENCH_cacert},
+                 {"HALFMQ_CERT", BENCH_cert}, {"HALFMQ_KEY", BENCH_key},   {"HALFMQ_USER", BENCH_user}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         const char *text = getenv(known[i].variable);
         if (!text || !*text)
@@ -38,6 +39,10 @@ static bool parse_environment(struct options *o)
         if (!options_take(o, known[i].name, text))
             return parse_complain(known[i].variable, text, option_lines[known[i].name].kind);
     }
+    const char *tls = getenv("HALFMQ_TLS"), *insecure = getenv("HALFMQ_INSECURE"), *password = getenv("HALFMQ_PASSWORD");
+    o->tls = tls && (strcmp(tls, "1") == 0 || strcmp(tls, "required") == 0); /* the latter is the broker's setting */
+    o->insecure = insecure && strcmp(insecure, "1") == 0;
+    o->password = password && *password ? password : NULL;
     return true;
 }
 

@@ -9,44 +9,119 @@
 #include <unistd.h>
 
 #include "bench/base/units.h"
+#include "bench/load/secure.h"
 #include "bench/measure/machine.h"
 
 #define TIMEOUT_US 400000
 #define LINE_BYTES 128
 
 struct control {
+    const struct options *o;
     redisContext *redis;
-    char host[256];
-    int port;
+    struct net_link link; /* TLS, which hiredis does not know; fd -1: plain */
+    char why[HMQ_ERROR_TEXT_SIZE]; /* it is not connected; "": hiredis says it */
     int64_t last_ns;
     double last_cpu_s, last_syncs; /* -1: not known yet */
 };
+
+static void control_drop(struct control *c)
+{
+    if (c->redis && c->link.fd >= 0) {
+        c->redis->fd = -1; /* the link closes it */
+        net_close(&c->link);
+    }
+    if (c->redis)
+        redisFree(c->redis);
+    c->redis = NULL;
+}
+
+static const char *control_why(const struct control *c)
+{
+    return c->why[0] ? c->why : c->redis ? c->redis->errstr : "no memory";
+}
+
+static bool control_failed(struct control *c, const char *why)
+{
+    snprintf(c->why, sizeof c->why, "%s", why);
+    control_drop(c);
+    return false;
+}
+
+/* Shakes hands; hiredis makes and reads the bytes from then on, and does not send or receive them. */
+static bool control_secure(struct control *c)
+{
+    hmq_error err;
+    int fd = c->redis->fd;
+    if (secure_open(&c->link, fd, c->o, &err))
+        return true;
+    c->redis->fd = -1; /* it was closed */
+    return control_failed(c, err.text);
+}
+
+/* Over TLS: as redisCommandArgv. */
+static redisReply *control_ask_secure(struct control *c, int words, const char **word)
+{
+    char *request = NULL, block[4096];
+    void *reply = NULL;
+    hmq_error err = {.text = "no memory"};
+    long size = (long)redisFormatCommandArgv(&request, words, word, NULL);
+    bool good = size > 0 && secure_send(&c->link, request, (size_t)size, &err);
+    redisFreeCommand(request);
+    while (good && !reply) {
+        size_t n = secure_receive(&c->link, block, sizeof block, &err);
+        good = n > 0 && redisReaderFeed(c->redis->reader, block, n) == REDIS_OK &&
+               redisReaderGetReply(c->redis->reader, &reply) == REDIS_OK;
+    }
+    if (!good)
+        (void)control_failed(c, err.text);
+    return reply;
+}
+
+static redisReply *control_ask(struct control *c, int words, const char **word)
+{
+    return c->link.fd >= 0 ? control_ask_secure(c, words, word) : redisCommandArgv(c->redis, words, word, NULL);
+}
+
+static bool control_log_in(struct control *c)
+{
+    const char *password = c->o->password ? c->o->password : "";
+    const char *both[] = {"AUTH", c->o->user, password}, *one[] = {"AUTH", password};
+    if (!c->o->user[0] && !c->o->password)
+        return true;
+    redisReply *r = c->o->user[0] ? control_ask(c, 3, both) : control_ask(c, 2, one);
+    bool good = r && r->type != REDIS_REPLY_ERROR;
+    if (r && !good)
+        (void)control_failed(c, r->str);
+    if (r)
+        freeReplyObject(r);
+    return good;
+}
 
 static bool control_reach(struct control *c)
 {
     struct timeval limit = {0, TIMEOUT_US};
     if (c->redis && !c->redis->err)
         return true;
-    if (c->redis)
-        redisFree(c->redis);
-    c->redis = redisConnectWithTimeout(c->host, c->port, limit);
-    return c->redis && !c->redis->err && redisSetTimeout(c->redis, limit) == REDIS_OK;
+    control_drop(c);
+    c->why[0] = '\0';
+    c->redis = redisConnectWithTimeout(c->o->host, (int)c->o->port, limit);
+    return c->redis && !c->redis->err && redisSetTimeout(c->redis, limit) == REDIS_OK &&
+           (!c->o->tls || control_secure(c)) && control_log_in(c);
 }
 
-struct control *control_open(const char *host, int port, char *err, size_t err_size)
+struct control *control_open(const struct options *o, char *err, size_t err_size)
 {
     struct control *c = calloc(1, sizeof *c);
     if (!c) {
         snprintf(err, err_size, "no memory for a connection");
         return NULL;
     }
-    snprintf(c->host, sizeof c->host, "%s", host);
-    c->port = port;
+    c->o = o;
+    c->link = NET_NONE;
     c->last_cpu_s = c->last_syncs = -1;
     if (control_reach(c))
         return c;
-    snprintf(err, err_size, "no connection to %s port %d: %s; is it running?", host, port,
-             c->redis ? c->redis->errstr : "no memory");
+    snprintf(err, err_size, "no connection to %s port %d: %s; is it running?", o->host, (int)o->port, control_why(c));
     control_close(c);
     return NULL;
 }
@@ -55,8 +130,7 @@ void control_close(struct control *c)
 {
     if (!c)
         return;
-    if (c->redis)
-        redisFree(c->redis);
+    control_drop(c);
     free(c);
 }
 
@@ -65,10 +139,9 @@ void control_close(struct control *c)
 static redisReply *control_say(struct control *c, int words, const char **word, const char *fine, char *err,
                                size_t err_size)
 {
-    redisReply *r = control_reach(c) ? redisCommandArgv(c->redis, words, word, NULL) : NULL;
+    redisReply *r = control_reach(c) ? control_ask(c, words, word) : NULL;
     if (!r) {
-        snprintf(err, err_size, "%s was not answered: %s", word[0],
-                 c->redis ? c->redis->errstr : "no memory");
+        snprintf(err, err_size, "%s was not answered: %s", word[0], control_why(c));
         return NULL;
     }
     if (r->type == REDIS_REPLY_ERROR && strncmp(r->str, fine, strlen(fine)) != 0) {
@@ -251,7 +324,7 @@ void control_facts(struct control *c, struct facts *f)
         control_config_fact(c, "appendfsync", "server_fsync", f);
         control_config_fact(c, "dir", "server_data", f);
     }
-    if (machine_is_here(c->host))
+    if (machine_is_here(c->o->host))
         machine_disk_facts(control_pid_of(r->str), facts_get(f, "server_data"), f);
     freeReplyObject(r);
 }
@@ -269,7 +342,7 @@ static double control_cpu_seconds(struct control *c, const char *text)
     double user = control_number_of(text, "used_cpu_user"), sys = control_number_of(text, "used_cpu_sys");
     if (user >= 0 && sys >= 0)
         return user + sys;
-    return machine_is_here(c->host) ? machine_cpu_seconds(control_pid_of(text)) : -1;
+    return machine_is_here(c->o->host) ? machine_cpu_seconds(control_pid_of(text)) : -1;
 }
 
 static double control_per_second(double now, double *last, double seconds)

@@ -13,7 +13,7 @@
 struct control;
 
 /* NULL: no connection; err says why. */
-struct control *control_open(const char *host, int port, char *err, size_t err_size);
+struct control *control_open(const struct options *o, char *err, size_t err_size);
 void control_close(struct control *c);
 
 /*

@@ -234,7 +234,7 @@ bool run_load(const struct options *o, enum mode mode, bool redis, struct result
     }
     sigaction(SIGINT, &act, NULL);
     sigaction(SIGTERM, &act, NULL);
-    struct control *control = control_open(o->host, (int)o->port, err, err_size);
+    struct control *control = control_open(o, err, err_size);
     if (!control)
         return false;
     machine_facts(&ret_result->facts);

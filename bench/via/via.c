@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 
 #include "bench/base/mono.h"
+#include "bench/options/library.h"
 #include "bench/via/via_consume.h"
 #include "bench/via/via_send.h"
 #include "bench/via/via_txn.h"
@@ -26,7 +27,7 @@ static bool via_open_client(struct via_link *v, hmq_options *options)
     char server[300];
     snprintf(server, sizeof server, strchr(o->host, ':') ? "[%s]:%" PRIu64 : "%s:%" PRIu64, o->host, o->port);
     int64_t patience_ms = o->patience / NS_PER_MS;
-    return hmq_options_set(options, "servers", server, &v->err) == HMQ_OK &&
+    return library_set(options, o, &v->err) && hmq_options_set(options, "servers", server, &v->err) == HMQ_OK &&
            hmq_options_set(options, "dedup", o->dedup ? "yes" : "no", &v->err) == HMQ_OK &&
            via_option(v, options, "call_timeout_ms",
                       (uint64_t)(patience_ms < CALL_TIMEOUT_MS ? patience_ms : CALL_TIMEOUT_MS)) &&
