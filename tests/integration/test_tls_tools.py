@@ -67,6 +67,19 @@ def test_a_broker_without_tls():
         bad(bench(broker, "send", "--tls", "--messages", "10"), 1, b"wrong version number")
 
 
+def test_logins():
+    with Broker(*FLAGS) as broker:
+        good(cli(broker, *TRUST, "acl", "setuser", "ann", "on", ">secret", "allcommands", "alltopics", "allgroups", "allpgroups"))
+        right, wrong = {"HALFMQ_PASSWORD": "secret"}, {"HALFMQ_PASSWORD": "wrong"}
+        assert good(cli(broker, *TRUST, "--user", "ann", "acl", "whoami", variables=right)).strip() == b"ann"
+        bad(cli(broker, *TRUST, "ping", variables=dict(wrong, HALFMQ_USER="ann")), 1, b"the broker refuses the login: WRONGPASS")
+        for dialect in ("rpc", "resp"):
+            send = ("send", *TRUST, "--user", "ann", "--messages", "100", "--dialect", dialect)
+            good(bench(broker, *send, variables=right))
+            bad(bench(broker, *send, variables=wrong), 1, b"WRONGPASS")
+        good(bench(broker, "send", *TRUST, "--user", "ann", "--messages", "100", "--via", "lib", variables=right))
+
+
 def test_halfmq_bench():
     with Broker(*FLAGS) as broker:
         for mode in ("send", "e2e", "txn", "verify"):
