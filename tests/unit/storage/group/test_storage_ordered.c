@@ -314,6 +314,23 @@ static void bounds(void **state)
     assert_true(free_too);
 }
 
+/* A group becomes ordered while a message waits that is due and has expired. */
+static void switched_on_expiring(void **state)
+{
+    struct shell *s = *state;
+    shell_expect(s, "OK", "TOPIC CREATE t QUEUES 1");
+    shell_expect(s, "OK", "GROUP CREATE g t LEASE 10s");
+    shell_do(s, "SEND t a ORDER a TTL 1s");
+    shell_do(s, "SEND t b ORDER b");
+    shell_expect(s, "[t:0:0#1=a t:0:1#1=b]", "POP g t COUNT 2");
+    s->now_ms += 1500;
+    shell_expect(s, "OK", "NACK g t:0:0#1");
+    shell_expect(s, "OK", "GROUP SET g t ORDERED");
+    shell_expect(s, "[]", "POP g t COUNT 9");
+    shell_expect(s, "OK", "NACK g t:0:1#1");
+    shell_expect(s, "[t:0:1#2=b]", "POP g t COUNT 9");
+}
+
 /* A group becomes ordered with leases out: what waits behind them keeps its attempts, and comes in order. */
 static void switched_on(void **state)
 {
@@ -430,7 +447,7 @@ int main(void)
         SHELL_TEST(retry_keeps_the_key),   SHELL_TEST(backoff_keeps_the_key),
         SHELL_TEST(dead_letters_free_the_key), SHELL_TEST(expiry_frees_the_key), SHELL_TEST(merged_runs),
         SHELL_TEST(runs_across_each_other), SHELL_TEST(loaded_again), SHELL_TEST(purge_and_delete),
-        SHELL_TEST(news_of_free_keys), SHELL_TEST(bounds),
+        SHELL_TEST(news_of_free_keys), SHELL_TEST(bounds), SHELL_TEST(switched_on_expiring),
         SHELL_TEST(switched_on), SHELL_TEST(switched_on_waiting), SHELL_TEST(switched_off), SHELL_TEST(sought),
         SHELL_TEST(switched_on_where_it_has_expired),
     };
