@@ -35,18 +35,17 @@ static const struct record_info *skipped_find(struct pop *p, struct gt *gt, uint
 }
 
 /* True where nobody gets the message any more, or p->status. *ret_bytes: about how large it is. */
-static bool skipped_over(struct pop *p, struct gt *gt, uint32_t queue, uint64_t offset, struct skipped_record *known,
-                       size_t *ret_bytes)
+static bool skipped_over(struct pop *p, struct gt *gt, const struct ring_message *m, struct skipped_record *known,
+                         size_t *ret_bytes)
 {
-    const struct ring_message *m = keyring_find(&gt->order->ring, queue, offset);
     *ret_bytes = m->bytes;
-    if (offset < gt->topic->queues[queue].floor)
+    if (m->offset < gt->topic->queues[m->queue].floor)
         return true;
-    if (m->bytes && !(gt->topic->flags & TOPIC_HAS_TTL))
+    if (m->bytes && !(gt->topic->flags & (TOPIC_HAS_TTL | TOPIC_HAS_REMOVED)))
         return false;
-    const struct record_info *info = skipped_find(p, gt, queue, offset, known);
+    const struct record_info *info = skipped_find(p, gt, m->queue, m->offset, known);
     *ret_bytes = info->count ? info->bytes / info->count : 0;
-    return p->status != ST_OK || pop_expired(p, gt, queue, offset, info);
+    return p->status != ST_OK || pop_expired(p, gt, m->queue, m->offset, info);
 }
 
 /* Takes the ready messages of a block, in order. */
@@ -56,13 +55,14 @@ static void skipped_block(struct pop *p, struct gt *gt, struct skip *b, struct s
     uint32_t queue = b->queue;
     uint64_t offset = 0;
     bool left = true;
-    while (left && pop_more(p) && skips_next(b, 0, &offset)) {
+    while (left && pop_more(p) && skips_next(b, offset, &offset)) {
+        struct ring_message *m = order_skipped(gt->order, b, offset);
         size_t bytes = 0;
-        bool over = skipped_over(p, gt, queue, offset, known, &bytes);
+        bool over = skipped_over(p, gt, m, known, &bytes);
         if (p->status != ST_OK)
             break;
         left = b->live > 1; /* without messages the block is gone */
-        ordered_take(p->st, gt, b, offset, over);
+        ordered_take(p->st, gt, m, over);
         p->changed = true;
         if (over)
             continue;
@@ -73,6 +73,8 @@ static void skipped_block(struct pop *p, struct gt *gt, struct skip *b, struct s
         p->left--;
         p->bytes += bytes;
     }
+    if (left)
+        order_settle(gt->order, b);
     group_dirty(p->st, gt);
     pop_make_run(p, gt, queue, &take);
 }

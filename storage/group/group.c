@@ -544,6 +544,8 @@ void group_flush(struct state *st)
             continue;
         }
         group_tell_room(st, gt);
+        if (gt->order && order_goes_on(gt->order, gt->runs.n_leased))
+            core_news(st, &gt->news, COUNT_MAX);
         group_save_cursor(st, gt);
         if (gt->lanes)
             lanes_flush(gt->lanes, st, gt->id);

@@ -221,6 +221,7 @@ enum status order_load(struct order *o, struct state *st, struct topic *t, uint6
         s = order_load_skips(&l, gt, row);
     if (s == ST_OK)
         order_load_ready(o);
+    o->held_back = true; /* nobody knows whether somebody waits for that */
     return s;
 }
 
@@ -258,7 +259,7 @@ struct skip *order_oldest(struct order *o)
 }
 
 /* After ready messages have left a block, its age is that of the first one of the others. */
-static void order_sort(struct order *o, struct skip *b)
+void order_settle(struct order *o, struct skip *b)
 {
     uint64_t first = 0;
     const struct ring_message *m = skips_next(b, 0, &first) ? keyring_find(&o->ring, b->queue, first) : NULL;
@@ -266,18 +267,22 @@ static void order_sort(struct order *o, struct skip *b)
         skips_sort(&o->skips, b, m->index);
 }
 
-bool order_take(struct order *o, struct skip *b, uint64_t offset, bool drop)
+struct ring_message *order_skipped(struct order *o, const struct skip *b, uint64_t offset)
 {
-    struct ring_message *m = keyring_find(&o->ring, b->queue, offset), *next = NULL;
-    bool last = b->live == 1;
-    assert(m && m->block == b && keyring_ready(&o->ring, m));
-    skips_remove(&o->skips, b, offset);
+    struct ring_message *m = keyring_find(&o->ring, b->queue, offset);
+    assert(m && m->block == b);
+    return m;
+}
+
+bool order_take(struct order *o, struct ring_message *m, bool drop)
+{
+    struct ring_message *next = NULL;
+    assert(keyring_ready(&o->ring, m));
+    skips_remove(&o->skips, m->block, m->offset);
     if (drop)
         next = keyring_drop(&o->ring, m);
     else
         keyring_take(&o->ring, m);
-    if (!last)
-        order_sort(o, b);
     return order_ready(o, next);
 }
 
@@ -296,7 +301,7 @@ static void order_cut_skips(struct order *o, uint32_t queue, uint64_t floor)
             skips_remove(&o->skips, b, b->base + i);
         }
         if (left)
-            order_sort(o, b);
+            order_settle(o, b);
     }
 }
 

@@ -22,9 +22,14 @@
 #include "storage/order/keyring.h"
 #include "storage/order/skips.h"
 
+#define ORDER_ENOUGH 512  /* messages that are leased: from there on ... */
+#define ORDER_NEAR 1024   /* ... so many are skipped at most, each queue having its part, ... */
+#define ORDER_NEAR_MIN 64 /* ... at least so many */
+
 struct order {
     struct keyring ring;
     struct skips skips;
+    bool held_back; /* a fresh message may be where it is only because ORDER_ENOUGH are leased */
 };
 
 /* NULL: no memory. */
@@ -77,9 +82,22 @@ bool order_demote(struct order *o, struct ring_message *m, struct skip_past past
 /* The block with the oldest ready message, and that message at or behind *from of it; NULL: there is none. */
 struct skip *order_oldest(struct order *o);
 
+/* The skipped message at an offset of the block. */
+struct ring_message *order_skipped(struct order *o, const struct skip *b, uint64_t offset);
+
 /* Takes a ready message out of its block: it is leased, or (drop) nobody wants it any more. True: another one of its key
- * is ready now. Call order_settle for the block before the next order_oldest. */
-bool order_take(struct order *o, struct skip *b, uint64_t offset, bool drop);
+ * is ready now. Call order_settle for the block, unless it has no message left, before the next order_oldest. */
+bool order_take(struct order *o, struct ring_message *m, bool drop);
+void order_settle(struct order *o, struct skip *b);
+
+/* At the end of a commit group. True once after fewer than ORDER_ENOUGH are leased again, where a fresh message was left only
+ * because of that: whoever waits is to be told. */
+static inline bool order_goes_on(struct order *o, uint64_t leased)
+{
+    bool on = o->held_back && leased < ORDER_ENOUGH;
+    o->held_back = o->held_back && !on;
+    return on;
+}
 
 /* Forgets what lies below the floors of the topic's queues. True: something became ready. */
 bool order_trim(struct order *o, const struct topic *t);

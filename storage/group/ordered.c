@@ -18,6 +18,22 @@ static uint32_t ordered_share(const struct gt *gt)
     return share > ORDERED_SKIPPED_MIN ? share : ORDERED_SKIPPED_MIN;
 }
 
+/* The same while consumers have enough to do. */
+static uint32_t ordered_share_near(const struct gt *gt)
+{
+    uint32_t share = ORDER_NEAR / gt->n_queues;
+    return share > ORDER_NEAR_MIN ? share : ORDER_NEAR_MIN;
+}
+
+/* True where no other message of the queue may be skipped now. */
+static bool ordered_far(struct gt *gt, uint32_t queue)
+{
+    uint32_t skipped = skips_in(&gt->order->skips, queue);
+    bool near = skipped >= ordered_share_near(gt) && gt->runs.n_leased >= ORDER_ENOUGH;
+    gt->order->held_back = gt->order->held_back || near;
+    return near || skipped >= ordered_share(gt);
+}
+
 static void ordered_fail(struct state *st, enum status s)
 {
     st->sick = st->sick || s != ST_OK;
@@ -35,7 +51,7 @@ enum ordered_fate ordered_meet(struct state *st, struct gt *gt, uint32_t queue, 
     struct order *o = gt->order;
     struct ring_place p = order_place(st, info, queue, offset, key);
     if (key && keyring_knows(&o->ring, queue, key)) {
-        if (skips_in(&o->skips, queue) >= ordered_share(gt))
+        if (ordered_far(gt, queue))
             return ORDERED_FULL;
         ordered_fail(st, order_skip(o, &p, (struct skip_past){group_attempt_base(gt, queue, offset), 0}));
         return ORDERED_PASS;
@@ -47,11 +63,12 @@ enum ordered_fate ordered_meet(struct state *st, struct gt *gt, uint32_t queue, 
     return ORDERED_TAKE;
 }
 
-void ordered_take(struct state *st, struct gt *gt, struct skip *b, uint64_t offset, bool drop)
+void ordered_take(struct state *st, struct gt *gt, struct ring_message *m, bool drop)
 {
     /* Whoever found the queue full finds room again. */
-    bool full = skips_in(&gt->order->skips, b->queue) == ordered_share(gt);
-    ordered_tell(st, gt, order_take(gt->order, b, offset, drop) || full);
+    uint32_t skipped = skips_in(&gt->order->skips, m->queue);
+    bool full = skipped == ordered_share(gt) || skipped == ordered_share_near(gt);
+    ordered_tell(st, gt, order_take(gt->order, m, drop) || full);
 }
 
 void ordered_done(struct state *st, struct gt *gt, uint32_t queue, uint64_t offset)

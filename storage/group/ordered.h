@@ -10,6 +10,9 @@
  *   n leased and waiting < ORDERED_HELD_MAX, n skipped of a queue < its part of ORDERED_SKIPPED_MAX: beyond that no
  *   fresh message of the queue is taken, nor passed over, until others are done
  *
+ *   Where ORDER_ENOUGH are leased already, only its part of ORDER_NEAR: what is looked for far ahead lies scattered,
+ *   between messages that wait, and costs many times as much to lease, send and acknowledge as what lies together
+ *
  * A group becomes ordered and ceases to be so at any time (ordered_switch.h). With leases out, a key may have several
  * holders then; those that fail are put among the skipped ones, so that the order holds from there on.
  *
@@ -29,9 +32,9 @@ enum ordered_fate { ORDERED_TAKE, ORDERED_PASS, ORDERED_FULL };
 enum ordered_fate ordered_meet(struct state *st, struct gt *gt, uint32_t queue, const struct record_info *info,
                                uint64_t offset, uint32_t key);
 
-/* Takes a ready message out of its block. drop: nobody gets it, because it has expired or was purged; otherwise the caller
- * leases it. */
-void ordered_take(struct state *st, struct gt *gt, struct skip *b, uint64_t offset, bool drop);
+/* Takes a ready message out of its block, as order_take. drop: nobody gets it, because it has expired or was purged;
+ * otherwise the caller leases it. */
+void ordered_take(struct state *st, struct gt *gt, struct ring_message *m, bool drop);
 
 /* The message, which was leased or waited, is done: before its bit is cleared. */
 void ordered_done(struct state *st, struct gt *gt, uint32_t queue, uint64_t offset);

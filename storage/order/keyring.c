@@ -111,6 +111,7 @@ void keyring_free_all(struct keyring *kr)
     keyring_free_pool(&kr->messages);
     keyring_free_pool(&kr->keys);
     kr->tangled = false;
+    kr->asked = 0;
 }
 
 size_t keyring_bytes(const struct keyring *kr)
@@ -119,17 +120,20 @@ size_t keyring_bytes(const struct keyring *kr)
            kr->keys.size * (sizeof(struct ring_key) + sizeof(uint32_t));
 }
 
-static uint32_t keyring_find_key(const struct keyring *kr, uint32_t queue, uint32_t key)
+/* POP asks for a key and adds a message of it then: the key that was looked up last is remembered. */
+static uint32_t keyring_find_key(struct keyring *kr, uint32_t queue, uint32_t key)
 {
     const struct ring_pool *p = &kr->keys;
-    uint32_t hash = keyring_hash(queue, key), place = p->size ? p->buckets[hash & (p->size - 1)] : 0;
-    for (; place; place = keyring_key(kr, place)->chain)
-        if (keyring_key(kr, place)->key == key && keyring_key(kr, place)->queue == queue)
-            break;
+    if (kr->asked && keyring_key(kr, kr->asked)->key == key && keyring_key(kr, kr->asked)->queue == queue)
+        return kr->asked;
+    uint32_t place = p->size ? p->buckets[keyring_hash(queue, key) & (p->size - 1)] : 0;
+    while (place && (keyring_key(kr, place)->key != key || keyring_key(kr, place)->queue != queue))
+        place = keyring_key(kr, place)->chain;
+    kr->asked = place;
     return place;
 }
 
-bool keyring_knows(const struct keyring *kr, uint32_t queue, uint32_t key)
+bool keyring_knows(struct keyring *kr, uint32_t queue, uint32_t key)
 {
     return keyring_find_key(kr, queue, key) != 0;
 }
@@ -149,7 +153,6 @@ struct ring_message *keyring_find(const struct keyring *kr, uint32_t queue, uint
 /* Adds a message, and its key if that is not known yet. ST_NOMEM: unchanged. */
 static enum status keyring_add_message(struct keyring *kr, const struct ring_place *p, uint32_t *ret_place)
 {
-    assert(!keyring_find(kr, p->queue, p->offset));
     if (keyring_room(&kr->messages, sizeof(struct ring_message)) != ST_OK ||
         keyring_room(&kr->keys, sizeof(struct ring_key)) != ST_OK)
         return ST_NOMEM;
@@ -224,12 +227,18 @@ bool keyring_ready(const struct keyring *kr, const struct ring_message *m)
     return k->holders == 0 && keyring_message(kr, k->first) == m;
 }
 
+static void keyring_remove_key(struct keyring *kr, uint32_t key)
+{
+    kr->asked = kr->asked == key ? 0 : kr->asked;
+    keyring_remove(&kr->keys, sizeof(struct ring_key), key);
+}
+
 /* Forgets a key that has neither holders nor skipped messages. Returns the message that is ready, or NULL. */
 static struct ring_message *keyring_settle(struct keyring *kr, uint32_t key)
 {
     const struct ring_key *k = keyring_key(kr, key);
     if (k->holders == 0 && !k->first)
-        keyring_remove(&kr->keys, sizeof(*k), key);
+        keyring_remove_key(kr, key);
     else if (k->holders == 0)
         return keyring_message(kr, k->first);
     return NULL;

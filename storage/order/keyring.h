@@ -56,6 +56,7 @@ struct ring_message {
 
 struct keyring {
     struct ring_pool messages, keys;
+    uint32_t asked; /* the place of the key that was looked up last; 0: there is none */
     bool tangled; /* some key has, or had, several holders, or a holder behind a skipped one */
 };
 
@@ -64,7 +65,7 @@ void keyring_free_all(struct keyring *kr);
 size_t keyring_bytes(const struct keyring *kr);
 
 /* True where a fresh message of that key must wait. */
-bool keyring_knows(const struct keyring *kr, uint32_t queue, uint32_t key);
+bool keyring_knows(struct keyring *kr, uint32_t queue, uint32_t key);
 
 /* Adds a holder. It is not known yet; its key may have other holders. ST_NOMEM. */
 enum status keyring_hold(struct keyring *kr, const struct ring_place *p) MUST_CHECK;

@@ -314,6 +314,30 @@ static void bounds(void **state)
     assert_true(free_too);
 }
 
+/* While much is leased, little is passed over; what was left for that is taken as soon as less is leased, which is news. */
+static void looks_near(void **state)
+{
+    struct shell *s = *state;
+    shell_expect(s, "OK", "TOPIC CREATE t QUEUES 1");
+    shell_expect(s, "OK", "GROUP CREATE g t ORDERED");
+    for (int i = 0; i < 512; i++)
+        shell_add(s, "SEND t x ORDER k%d", i);
+    for (int i = 0; i < 1100; i++)
+        shell_add(s, "SEND t y ORDER k0");
+    shell_add(s, "SEND t free QUEUE 0");
+    assert_true(shell_write(s));
+    (void)shell_do(s, "POP g t COUNT 512");
+    expect_lag(s, 1101, 512, 0);
+    shell_expect(s, "[]", "POP g t COUNT 9");
+    shell_reopen(s);
+    shell_expect(s, "[]", "POP g t COUNT 9");
+    shell_expect(s, "1", "ACK g t:0:5#1");
+    assert_true(s->fx.n_keys > 0);
+    shell_expect(s, "[t:0:1612#1=free]", "POP g t COUNT 9");
+    shell_expect(s, "1", "ACK g t:0:6#1");
+    assert_int_equal(s->fx.n_keys, 0);
+}
+
 /* A group becomes ordered while a message waits that is due and has expired. */
 static void switched_on_expiring(void **state)
 {
@@ -447,7 +471,7 @@ int main(void)
         SHELL_TEST(retry_keeps_the_key),   SHELL_TEST(backoff_keeps_the_key),
         SHELL_TEST(dead_letters_free_the_key), SHELL_TEST(expiry_frees_the_key), SHELL_TEST(merged_runs),
         SHELL_TEST(runs_across_each_other), SHELL_TEST(loaded_again), SHELL_TEST(purge_and_delete),
-        SHELL_TEST(news_of_free_keys), SHELL_TEST(bounds), SHELL_TEST(switched_on_expiring),
+        SHELL_TEST(news_of_free_keys), SHELL_TEST(bounds), SHELL_TEST(looks_near), SHELL_TEST(switched_on_expiring),
         SHELL_TEST(switched_on), SHELL_TEST(switched_on_waiting), SHELL_TEST(switched_off), SHELL_TEST(sought),
         SHELL_TEST(switched_on_where_it_has_expired),
     };
