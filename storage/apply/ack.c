@@ -231,29 +231,82 @@ void apply_extend(struct state *st, const struct stamp *stamp, const struct comm
     ack_end(st, stamp, gt, s, "EXTEND", out);
 }
 
+/* What RELEASE gives back: the receipts of one run that lie one behind the other, at once. A POP by PRIORITY, or of an ORDERED
+ * group, leases messages that lie between others: single receipts of one run, which would cut it into as many runs. */
+struct release {
+    struct slice topic; /* of the receipt before */
+    struct gt *gt;      /* NULL: the group is not there */
+    struct run *r;      /* NULL: nothing of it is to be given back */
+    uint64_t bits[RUN_WORDS_MAX];
+};
+
+/* Nobody has received these messages, so their attempt number has not been used. r NULL: memory ran out. */
+static void ack_release_run(struct state *st, const struct stamp *stamp, const struct command *cmd, struct gt *gt, struct run *r)
+{
+    uint32_t live = r ? r->live : 0;
+    core_news(st, &gt->news, live);
+    limit_gave_back(st, gt, command_number(cmd, OPT_ID_AT, 0), stamp->now_ms, live);
+    if (!r || lease_wait(st, gt, r, r->attempt - 1, stamp->now_ms) != ST_OK)
+        st->sick = true;
+    group_dirty(st, gt);
+}
+
+/* Gives back what was collected. */
+static void ack_release_collected(struct state *st, const struct stamp *stamp, const struct command *cmd, struct release *c)
+{
+    if (c->r)
+        ack_release_run(st, stamp, cmd, c->gt, run_cut_bits(&c->gt->runs, c->r, c->bits));
+    c->r = NULL;
+}
+
+/* Collects the messages in first..last of a run. */
+static void ack_release_collect(struct state *st, const struct stamp *stamp, const struct command *cmd, struct release *c,
+                            struct run *r, uint64_t first, uint64_t last)
+{
+    if (c->r != r) {
+        ack_release_collected(st, stamp, cmd, c);
+        memset(c->bits, 0, sizeof(c->bits));
+        c->r = r;
+    }
+    uint64_t from = first > r->base ? first - r->base : 0, to = last - r->base < r->count ? last - r->base : r->count - 1;
+    for (uint64_t i = from; i <= to; i++)
+        c->bits[i / 64] |= UINT64_C(1) << (i % 64);
+}
+
+static void ack_release_receipt(struct state *st, const struct stamp *stamp, const struct command *cmd, struct release *c,
+                            const struct message_id *first, uint64_t last)
+{
+    struct gt *gt = c->gt;
+    uint64_t from = lease_from(gt, first);
+    for (struct run *r; (r = lease_next(gt, first, last, stamp->now_ms, &from));) {
+        if (gt->runs.overlap)
+            ack_release_collect(st, stamp, cmd, c, r, first->offset, last);
+        else
+            ack_release_run(st, stamp, cmd, gt, run_cut(&gt->runs, r, first->offset, last));
+    }
+}
+
 void apply_release(struct state *st, const struct stamp *stamp, const struct command *cmd,
                    struct outcome *out)
 {
+    struct release c = {.gt = NULL};
     for (uint32_t i = 0; i < cmd->n_rest; i++) {
         struct message_id first;
         uint64_t last = 0;
-        struct gt *gt = NULL;
-        enum status s = ack_find_range(st, cmd->pos[0], cmd->rest[i], &first, &last, &gt);
-        st->sick = st->sick || s == ST_NOMEM;
-        if (s != ST_OK)
-            continue;
-        uint64_t from = lease_from(gt, &first);
-        for (struct run *r; (r = lease_next(gt, &first, last, stamp->now_ms, &from));) {
-            uint32_t live = run_live_in(r, first.offset, last);
-            core_news(st, &gt->news, live);
-            limit_gave_back(st, gt, command_number(cmd, OPT_ID_AT, 0), stamp->now_ms, live);
-            r = run_cut(&gt->runs, r, first.offset, last);
-            /* Nobody has received it, so its attempt number has not been used. */
-            if (!r || lease_wait(st, gt, r, r->attempt - 1, stamp->now_ms) != ST_OK)
-                st->sick = true;
-            group_dirty(st, gt);
+        bool parsed = text_receipt_range(cmd->rest[i], &first, &last);
+        assert(parsed);
+        (void)parsed;
+        if (i == 0 || !slice_equal(first.topic, c.topic)) {
+            ack_release_collected(st, stamp, cmd, &c);
+            c.topic = first.topic;
+            enum status s = group_get(st, cmd->pos[0], first.topic, &c.gt);
+            st->sick = st->sick || s == ST_NOMEM;
+            c.gt = s == ST_OK ? c.gt : NULL;
         }
+        if (c.gt)
+            ack_release_receipt(st, stamp, cmd, &c, &first, last);
     }
+    ack_release_collected(st, stamp, cmd, &c);
     reply_ok(&out->reply);
 }
 

@@ -382,6 +382,26 @@ enum status run_give(struct runs *rs, struct run *r, const uint64_t *bits, struc
     return ST_OK;
 }
 
+struct run *run_cut_bits(struct runs *rs, struct run *r, const uint64_t *bits)
+{
+    struct run *part = run_part(r, 0, r->count), *rest = NULL;
+    if (!part)
+        return NULL;
+    part->live = 0;
+    for (uint32_t i = 0; i < run_words(r->count); i++) {
+        part->bits[i] &= bits[i];
+        part->live += (uint32_t)__builtin_popcountll(part->bits[i]);
+    }
+    assert(rs->overlap && part->live > 0);
+    bool all = part->live == r->live;
+    if (all || run_give(rs, r, bits, &rest) != ST_OK) {
+        free(part);
+        return all ? r : NULL;
+    }
+    run_insert(rs, part);
+    return part;
+}
+
 enum status run_drop_before(struct runs *rs, struct run *r, uint64_t offset)
 {
     assert(offset > r->base && offset < r->base + r->count);

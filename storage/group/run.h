@@ -154,6 +154,10 @@ uint32_t run_clear_in(struct runs *rs, struct run *r, uint64_t first, uint64_t l
  * the messages are then in other runs, with the same state. */
 struct run *run_cut(struct runs *rs, struct run *r, uint64_t first, uint64_t last);
 
+/* The same of those whose bits are set (there are some), wherever they lie. Only where runs may overlap. NULL: no memory;
+ * unchanged. */
+struct run *run_cut_bits(struct runs *rs, struct run *r, const uint64_t *bits);
+
 /* The leased run whose lease ends first; NULL: none. */
 struct run *run_first_leased(struct runs *rs);
 

@@ -56,7 +56,9 @@ static void any_line(struct twins *t, char *line, size_t size)
     case 14: (void)snprintf(line, size, "EXTEND g%u t%u:%u:%u#1 %u", group, topic, q, o, o); break;
     case 15: (void)snprintf(line, size, "ACK g%u t%u:%u:%u-%u#1", group, topic, q, o, o + n); break;
     case 16: (void)snprintf(line, size, "EXTEND g%u t%u:%u:%u-%u#1 %u", group, topic, q, o, o + n, o); break;
-    case 17: (void)snprintf(line, size, "RELEASE g%u t%u:%u:%u-%u#1", group, topic, q, o, o + n); break;
+    case 17:
+        (void)snprintf(line, size, "RELEASE g%u t%u:%u:%u#1 t%u:%u:%u-%u#1", group, topic, q, o, topic, q, o + 2, o + 2 + n);
+        break;
     case 20: (void)snprintf(line, size, "DLQ REDRIVE g%u COUNT %u", group, n + 1); break;
     case 21: (void)snprintf(line, size, "DLQ REDRIVE g%u %%DLQ%%g%u:0:%u", group, group, o % 20); break;
     case 22: (void)snprintf(line, size, "%s g%u %%RETRY%%g%u:0:%u#1", n < 3 ? "REJECT" : "ACK", group, group, o % 20); break;

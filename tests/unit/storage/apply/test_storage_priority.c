@@ -363,10 +363,33 @@ static void after_a_seek(void **state)
     shell_expect(s, "[]", "POP g t COUNT 9");
 }
 
+/* What one POP has taken between others and RELEASE gives back is one run again, and so is what is left of it. */
+static void released_at_once(void **state)
+{
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
+    shell_do(s, "POP g t");
+    for (int i = 0; i < 20; i++)
+        shell_do(s, "SEND t m%d PRIORITY %d", i, i % 2 ? 9 : 1);
+    (void)shell_do(s, "POP g t COUNT 10");
+    assert_int_equal(shell_rows(s, 'R'), 1);
+    shell_expect(s, "OK", "RELEASE g t:0:3#1 t:0:4#1 t:0:7#1 t:0:7#1 t:0:11#1 t:0:15-17#1 nowhere:0:1#1");
+    assert_int_equal(shell_rows(s, 'R'), 1);
+    assert_int_equal(shell_rows(s, 'V'), 1);
+    shell_reopen(s);
+    shell_expect(s, "[t:0:3#1=m3 t:0:7#1=m7 t:0:11#1=m11 t:0:15#1=m15 t:0:17#1=m17 t:0:0#1=m0]", "POP g t COUNT 6");
+    shell_expect(s, "5", "ACK g t:0:1#1 t:0:5#1 t:0:9#1 t:0:13#1 t:0:19#1");
+    assert_int_equal(shell_rows(s, 'V'), 0);
+    shell_expect(s, "OK", "RELEASE g t:0:3#1 t:0:7#1 t:0:11#1 t:0:15#1 t:0:17#1 t:0:0#1");
+    assert_int_equal(shell_rows(s, 'R'), 0);
+    assert_int_equal(shell_rows(s, 'V'), 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         SHELL_TEST(highest_first),
+        SHELL_TEST(released_at_once),
         SHELL_TEST(within_a_record),
         SHELL_TEST(runs_lie_across),
         SHELL_TEST(leases_end_across),
