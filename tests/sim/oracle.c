@@ -25,6 +25,7 @@ void oracle_copy(struct oracle *to, const struct oracle *from)
     to->n_delayed = from->n_delayed;
     memcpy(to->delayed, from->delayed, from->n_delayed * sizeof(from->delayed[0]));
     memcpy(to->topics, from->topics, sizeof(to->topics));
+    to->works = from->works;
     for (int t = 0; t < O_TOPICS; t++)
         for (int q = 0; q < O_QUEUES; q++) {
             const struct o_queue *oq = &from->queues[t][q];

@@ -16,6 +16,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "tests/sim/work.h"
+
 #define O_TOPICS 3
 #define O_QUEUES 4
 #define O_OFFSETS 10800 /* the largest batch, and some messages before and after it */
@@ -113,6 +115,7 @@ struct oracle {
     uint32_t group;
     uint64_t last_id;
     uint32_t n_txns, n_delayed;
+    struct o_works works;
     struct o_topic topics[O_TOPICS];
     struct o_queue queues[O_TOPICS][O_QUEUES];
     struct o_delayed delayed[O_DELAYED]; /* by token */

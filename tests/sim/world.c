@@ -350,6 +350,7 @@ void world_begin(uint64_t seed)
     w.o.n_txns = w.o.n_delayed = 0;
     memset(w.o.pgroups, 0, sizeof(w.o.pgroups));
     memset(w.o.topics, 0, sizeof(w.o.topics));
+    memset(&w.o.works, 0, sizeof(w.o.works));
     w.o.now_ms = w.wall_ms = w.s.now_ms;
     w.o.group = 1;
     w.o.last_id = TXID_MIN;
