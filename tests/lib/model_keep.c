@@ -83,7 +83,7 @@ static bool old(const struct m_step *x, const struct m_message *mm, int64_t late
 static void ask(struct m_step *x, struct shell *s, int topic)
 {
     const char *said = answer = shell_do(s, "TOPIC INFO t%d", topic);
-    x->bytes = shell_field(strrchr(said, ']'), "bytes");
+    x->bytes = shell_field(strstr(said, "] bytes:"), "bytes"); /* those of the queues come first */
     must(shell_field(said, "queues") == x->t->n_queues, "TOPIC INFO has another number of queues");
     must(shell_field(said, "order_queues") == x->t->order_queues, "ORDER keys lead to another number of queues");
     must(shell_field(said, "retention") == x->t->retention_ms && shell_field(said, "maxbytes") == x->t->max_bytes,

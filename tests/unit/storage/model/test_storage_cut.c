@@ -17,7 +17,7 @@ static int64_t info_number(struct shell *s, const char *name)
 {
     const char *said = shell_do(s, "TOPIC INFO t");
     if (strcmp(name, "bytes") == 0) /* those of the queues come first */
-        said = strrchr(said, ']');
+        said = strstr(said, "] bytes:");
     return said ? shell_field(said, name) : -1;
 }
 
