@@ -26,6 +26,8 @@ int __real_EVP_PBE_scrypt(const char *pass, size_t n, const unsigned char *salt,
                           uint64_t p, uint64_t most, unsigned char *key, size_t key_n);
 int __wrap_EVP_PBE_scrypt(const char *pass, size_t n, const unsigned char *salt, size_t salt_n, uint64_t cost, uint64_t r,
                           uint64_t p, uint64_t most, unsigned char *key, size_t key_n);
+int __real_getentropy(void *out, size_t n);
+int __wrap_getentropy(void *out, size_t n);
 int __real_RAND_bytes(unsigned char *out, int n);
 int __wrap_RAND_bytes(unsigned char *out, int n);
 int __real_pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*fn)(void *), void *arg);
@@ -41,6 +43,11 @@ int __wrap_EVP_PBE_scrypt(const char *pass, size_t n, const unsigned char *salt,
     hashed++;
     (void)cost;
     return scrypt_fails ? 0 : __real_EVP_PBE_scrypt(pass, n, salt, salt_n, 16, r, p, most, key, key_n);
+}
+
+int __wrap_getentropy(void *out, size_t n)
+{
+    return random_fails ? -1 : __real_getentropy(out, n);
 }
 
 int __wrap_RAND_bytes(unsigned char *out, int n)
