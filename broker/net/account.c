@@ -3,9 +3,11 @@
 
 #include <assert.h>
 
+#define SMALL_MEMORY ((size_t)MIB(64)) /* below it, what the program itself takes leaves less for connections */
+
 void account_init(struct account *a, size_t memory)
 {
-    size_t share = memory / 4;
+    size_t share = memory < SMALL_MEMORY ? memory / 6 : memory / 4;
     *a = (struct account){.low = share / 3, .high = share / 2};
 }
 
