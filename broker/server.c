@@ -109,13 +109,11 @@ static int64_t server_reserve_bytes(const struct settings *c)
     return wanted > least ? wanted : least;
 }
 
-/* At least two of the largest messages, with what their entries take beside them; one where `memory` is small, since
- * each is there several times while it is written. */
+/* At least two of the largest messages, with what their entries take beside them. */
 static size_t server_pending_bytes(const struct settings *c)
 {
-    size_t memory = (size_t)settings_num(c, SET_memory), most = (size_t)settings_num(c, SET_max_message_bytes);
-    bool is_small = memory < (size_t)MIB(64);
-    size_t share = memory / (is_small ? 6 : 4), least = (is_small ? 1 : 2) * most + KIB(64);
+    size_t share = (size_t)settings_num(c, SET_memory) / 4;
+    size_t least = 2 * (size_t)settings_num(c, SET_max_message_bytes) + KIB(64);
     return share > least ? share : least;
 }
 

@@ -15,7 +15,7 @@ void heap_setup(size_t memory)
     heap_is_small = memory <= SMALL_MEMORY;
     mallopt(M_ARENA_MAX, 2); /* enough for few threads; more would only hold on to memory */
     mallopt(M_MMAP_THRESHOLD, (int)(heap_is_small ? KIB(128) : MIB(2)));
-    mallopt(M_TRIM_THRESHOLD, (int)(heap_is_small ? MIB(1) : MIB(4)));
+    mallopt(M_TRIM_THRESHOLD, (int)(heap_is_small ? KIB(256) : MIB(4)));
 }
 
 void heap_trim(void)

@@ -7,7 +7,7 @@
 
 void account_init(struct account *a, size_t memory)
 {
-    size_t share = memory < SMALL_MEMORY ? memory / 6 : memory / 4;
+    size_t share = memory < SMALL_MEMORY ? memory / 8 : memory / 4;
     *a = (struct account){.low = share / 3, .high = share / 2};
 }
 

@@ -134,12 +134,22 @@ static enum status load_take_environment(struct settings *c, char **environ_list
     return ST_OK;
 }
 
+/* Variables that only clients know; they often share the environment. */
+static bool load_is_only_for_clients(struct slice name)
+{
+    static const char *const names[] = {"HOST", "URL", "USER", "CACERT", "CERT", "KEY", "INSECURE"};
+    size_t i = 0;
+    while (i < sizeof names / sizeof *names && !slice_equal(name, slice_str(names[i])))
+        i++;
+    return i < sizeof names / sizeof *names;
+}
+
 static void load_warn_of_unknown_variables(char **environ_list)
 {
     for (char **at = environ_list; at && *at; at++) {
         char shown[80], quoted[120];
         struct slice name, value;
-        if (!load_split_variable(*at, &name, &value) || load_known_variable(name))
+        if (!load_split_variable(*at, &name, &value) || load_known_variable(name) || load_is_only_for_clients(name))
             continue;
         const char *near = setting_nearest(name);
         text_quote(slice_of(*at, strcspn(*at, "=")), 60, shown, sizeof shown);

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """guide.py: follows a guide of docs/ word for word, as a user who has installed HalfMQ would.
 
-    guide.py transactions|consuming
+    guide.py transactions|consuming|security
 
 It joins the ```python blocks to one program and the ```c blocks to another, and checks that they are the same as
 the examples (GUIDES). Then it types the commands of the ```console blocks into one shell, in their order, and
@@ -26,7 +26,8 @@ SECONDS = 200
 
 # The guide's programs: language, the example in clients/examples, the name that a reader saves it under.
 GUIDES = {"transactions": (("python", "patterns/orders.py", "orders.py"), ("c", "patterns/orders_sqlite.c", "orders.c")),
-          "consuming": (("python", "consuming.py", "consuming.py"), ("c", "consuming.c", "consuming.c"))}
+          "consuming": (("python", "consuming.py", "consuming.py"), ("c", "consuming.c", "consuming.c")),
+          "security": (("python", "tokens.py", "tokens.py"),)}
 
 
 def blocks():

@@ -12,6 +12,8 @@ static void local_backup_done(struct journal_client *owner, struct entry *e)
 {
     struct loop *l = loop_of(owner);
     struct conn *c = conn_at(l, e->slot, e->generation);
+    if (c && e->out.reply.failed) /* what was done cannot be said */
+        conn_cut(c, "closing a connection: no memory for its reply");
     if (c && !conn_is_doomed(c))
         answer_entry(c, e);
     if (c)
