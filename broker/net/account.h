@@ -1,11 +1,13 @@
 /*
  * account.h: what all connections hold together, and who may go on while that is too much.
  *
- *   held  0 ───────────────── low ───────────── high ──────► high: half of a quarter of the setting `memory`
+ *   held  0 ───────────────── low ───────────── high ──────► high: an eighth of the setting `memory`
  *           everybody goes on      │ who waits     │ only what is small goes on:
  *                                  │ goes on again │   a small request that is complete, and its small reply
  *                                                  │   a subscriber that reads
  *                                                  │   LANE_SMALL, LANE_LARGE: a few requests to their end
+ *
+ * Below memory=64MB it is a sixteenth: there the program itself takes a large part.
  *
  * Counted are the buffers of a connection (input, output, the list of a request's words) and what its session keeps for
  * it (parked waits, subscriptions, streams, the room that a POP under way is likely to need). Not counted are the

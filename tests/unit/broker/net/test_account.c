@@ -8,7 +8,7 @@
 
 #include "broker/net/account.h"
 
-#define MEMORY ((size_t)32000000)
+#define MEMORY ((size_t)256000000)
 #define HIGH (MEMORY / 8)
 #define LOW (MEMORY / 12)
 
@@ -38,6 +38,17 @@ static void marks(void **state)
     assert_true(account_is_far_over(&account));
     account_change(&account, 2 * HIGH, 0);
     assert_int_equal(account_held(&account), 0);
+}
+
+/* The program itself takes a large part of a small `memory`. */
+static void small_memory_has_a_smaller_share(void **state)
+{
+    (void)state;
+    account_init(&account, (size_t)32000000);
+    hold(32000000 / 16 - 1);
+    assert_false(account_is_over(&account));
+    hold(32000000 / 16);
+    assert_true(account_is_over(&account));
 }
 
 /* A request that grows gives its small lane back for the large one; one that may not keeps what it has. */
@@ -84,6 +95,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(marks, set_up),
+        cmocka_unit_test_setup(small_memory_has_a_smaller_share, set_up),
         cmocka_unit_test_setup(requests_have_lanes, set_up),
         cmocka_unit_test_setup(replies_have_lanes, set_up),
     };
