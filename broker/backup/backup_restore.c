@@ -226,6 +226,21 @@ static enum status backup_restore_run(struct backup_restoring *r)
     return s == ST_OK ? backup_restore_publish(r) : s;
 }
 
+/* The folder was empty, so all of it is ours. UNFINISHED last: while it is there, the next --restore deletes a log that
+ * is left. */
+static void backup_restore_undo(const struct backup_restoring *r)
+{
+    static const char *const moved[] = {"store", "wal"};
+    bool good = true;
+    for (size_t i = 0; i < sizeof moved / sizeof *moved && good; i++) {
+        char path[PATH_MAX];
+        (void)snprintf(path, sizeof path, "%.*s/%s", PATH_MAX - 8, r->data, moved[i]);
+        good = backup_disk_remove(path);
+    }
+    if (good)
+        (void)backup_disk_remove(r->tmp);
+}
+
 int backup_restore(const char *from, const char *data)
 {
     struct backup_restoring *r = calloc(1, sizeof *r);
@@ -240,7 +255,7 @@ int backup_restore(const char *from, const char *data)
     umask(077); /* RocksDB's files, too */
     enum status s = backup_restore_run(r);
     if (s != ST_OK && r->begun)
-        (void)backup_disk_remove(r->tmp);
+        backup_restore_undo(r);
     if (s == ST_OK)
         printf("restored %s into %s: %llu files, %llu bytes, up to command %llu\n", r->facts.name, data,
                (unsigned long long)r->facts.files, (unsigned long long)r->facts.bytes, (unsigned long long)r->facts.index);
