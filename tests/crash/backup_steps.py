@@ -115,7 +115,7 @@ def next_client(broker, site):
         done = eventually(lambda: unless_busy(client.call_value("BACKUP", "b")), "the backup has ended")
         assert not isinstance(done, Refused) or done.code == "EXISTS", f"site {site}: {done}"
         client.call("BACKUP", "DELETE", "b")
-    except (OSError, EOFError):
+    except (EOFError, ConnectionError):
         assert broker.process.wait(60) in (1, 70), f"site {site}: {broker.process.returncode}"
         broker.environment.pop("FAULTY_SITE")
         broker.start()
@@ -142,7 +142,7 @@ def test_each_step_fails():
             client = broker.text()
             try:
                 answer = client.call_value("BACKUP", "b")
-            except EOFError:
+            except (EOFError, ConnectionError):
                 client = next_client(broker, site)
                 answer = Refused("ERR")
             if isinstance(answer, Refused):
