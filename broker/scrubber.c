@@ -45,8 +45,8 @@ static void scrubber_read_place(struct scrubber *c)
     unsigned queue = 0;
     unsigned long long offset = 0;
     int fd = open(c->path, O_RDONLY | O_CLOEXEC), used = 0;
-    bool closed = fd >= 0 && fchmod(fd, 0600) == 0; /* whatever its mode was */
-    ssize_t n = closed ? read(fd, text, sizeof text - 1) : 0;
+    bool ours = fd >= 0 && fchmod(fd, 0600) == 0; /* others may not read it, whatever its mode was */
+    ssize_t n = ours ? read(fd, text, sizeof text - 1) : 0;
     if (fd >= 0)
         close(fd);
     if (n <= 0 || sscanf(text, "%9u %18llu %n", &queue, &offset, &used) != 2 || used == 0)

@@ -23,7 +23,6 @@
 #define READ_BYTES_BULK ((size_t)KIB(256)) /* behind a large request */
 #define READ_BYTES_SHORT ((size_t)KIB(2)) /* while connections hold too much memory */
 #define SHRINK_BYTES ((size_t)MIB(1))   /* a buffer is left for a small one when so much of it has been parsed */
-#define FIRST_BYTE_TLS 0x16
 
 static bool conn_in_is_text(uint8_t first)
 {

@@ -23,7 +23,6 @@
 #include "broker/tls/tls.h"
 
 #define RECORD_HEAD 5 /* bytes: type, version (2), length (2) */
-#define FIRST_BYTE_TLS 0x16
 #define TLS_REQUIRED 1 /* the setting tls */
 
 struct conn_tls {

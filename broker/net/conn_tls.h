@@ -25,6 +25,7 @@
 
 #include "broker/net/conn.h"
 
+#define FIRST_BYTE_TLS 0x16 /* of a record with a ClientHello; no other dialect begins with it */
 #define SHAKE_MS 10000 /* from the first byte of TLS to the end of the handshake */
 #define SHAKE_PATIENCE_MS 500
 #define SHAKES_NS INT64_C(1000000) /* a turn */

@@ -333,19 +333,10 @@ static enum verdict dispatch_query(struct conn *c, const struct command *cmd, st
     return GO_ON;
 }
 
-/* Passwords are hashed before their command is done, which a MULTI cannot wait for. */
-static bool dispatch_refuse_secrets(struct conn *c, const struct command *cmd, struct request rq)
-{
-    if (!secrets_are_in(cmd))
-        return false;
-    conn_refuse(c, rq, ST_ERR, "ACL SETUSER with a password cannot be done in a MULTI");
-    return true;
-}
-
 /* Between MULTI and EXEC. */
 static void dispatch_queue(struct conn *c, const struct command *cmd, struct request rq)
 {
-    if (dispatch_refuse_bodies(c, cmd, rq) || dispatch_refuse_url(c, cmd, rq) || dispatch_refuse_secrets(c, cmd, rq))
+    if (dispatch_refuse_bodies(c, cmd, rq) || dispatch_refuse_url(c, cmd, rq))
         multi_refused(c, slice_of(NULL, 0));
     else
         multi_queue(c, cmd, rq);
