@@ -337,7 +337,8 @@ static void journal_lead(struct journal *j, struct journal_client *answers_first
     uint32_t commands = t.group.n;
     journal_write(j, commands, mode);
     struct journal_client *only = journal_only_owner(&t.group);
-    if (only && only == answers_first)
+    /* Users are asked for on other threads, too: by who accepts connections, and by HTTP. */
+    if (only && only == answers_first && !j->fx.users_changed)
         only->unsettled = true;
     else
         journal_publish(j);

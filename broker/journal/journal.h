@@ -90,7 +90,8 @@ int64_t journal_gather_ns(struct journal *j);
  * the store's memory, too. TURN_ANSWERS_FIRST: where all of the group's commands are this client's own, that is left
  * for later, and true is returned: the client sends its answers and calls journal_turn again before it sleeps, so
  * that the store works while those who were answered think about what to ask next. Only a loop that answers all
- * clients alone may ask for it: with a second one, somebody could read there before it is settled.
+ * clients alone may ask for it: with a second one, somebody could read there before it is settled. A group that
+ * changes users is settled at once all the same, since other threads ask for them.
  */
 enum turn_order { TURN_NEWS_FIRST, TURN_ANSWERS_FIRST };
 bool journal_turn(struct journal *j, struct journal_client *c, enum turn_order order);
