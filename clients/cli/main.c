@@ -11,8 +11,10 @@
 #include <unistd.h>
 
 #include "clients/cli/help.h"
+#include "clients/cli/password.h"
 #include "clients/cli/prompt.h"
 #include "clients/cli/run.h"
+#include "clients/cli/secret.h"
 #include "halfmq_version.h"
 
 static enum exit_code run_argv(struct cli_run *run, int argc, char **argv)
@@ -25,8 +27,31 @@ static enum exit_code run_argv(struct cli_run *run, int argc, char **argv)
     }
     for (size_t i = 0; i < n; i++)
         words[i] = slice_str(argv[run->options.first_word + (int)i]);
-    enum exit_code e = run_words(run, words, n);
+    enum exit_code e = EXIT_USAGE;
+    if (secret_hide(words, n))
+        e = run_words(run, words, n);
+    else
+        fputs("halfmq: out of memory\n", stderr);
     free(words);
+    return e;
+}
+
+/* Reads the password, if there is a user or a file and no password yet. It stays until the process ends. */
+static enum exit_code take_password(struct cli_options *o, struct buf *password)
+{
+    enum exit_code e = EXIT_DONE;
+    if (o->password || (!o->password_file && !(o->user && isatty(STDIN_FILENO))))
+        return EXIT_DONE;
+    if (o->password_file)
+        e = password_from_file(slice_str(o->password_file), password);
+    else
+        e = password_ask(slice_str(o->user), false, password);
+    buf_put_u8(password, 0);
+    if (e == EXIT_DONE && password->failed) {
+        fputs("halfmq: out of memory\n", stderr);
+        return EXIT_USAGE;
+    }
+    o->password = (const char *)password->data;
     return e;
 }
 
@@ -55,7 +80,12 @@ int main(int argc, char **argv)
         return EXIT_DONE;
     }
     run.conn.options = &run.options;
-    enum exit_code e = run_all(&run, argc, argv);
+    struct buf password;
+    buf_init(&password, 0);
+    enum exit_code e = take_password(&run.options, &password);
+    if (e == EXIT_DONE)
+        e = run_all(&run, argc, argv);
     conn_close(&run.conn);
+    password_forget(&password);
     return (int)e;
 }

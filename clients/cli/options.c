@@ -19,7 +19,7 @@ static const struct variable {
     int letter;
 } environment[] = {{"HALFMQ_HOST", 'H'}, {"HALFMQ_PORT", 'p'}, {"HALFMQ_TLS", 'T'},  {"HALFMQ_CACERT", 'A'},
                    {"HALFMQ_CERT", 'C'}, {"HALFMQ_KEY", 'K'},  {"HALFMQ_INSECURE", 'I'}, {"HALFMQ_USER", 'u'},
-                   {"HALFMQ_PASSWORD", 'P'}};
+                   {"HALFMQ_PASSWORD_FILE", 'F'}, {"HALFMQ_PASSWORD", 'P'}};
 
 static const struct option long_options[] = {
     {"host", required_argument, NULL, 'H'},
@@ -32,12 +32,13 @@ static const struct option long_options[] = {
     {"key", required_argument, NULL, 'K'},
     {"insecure", no_argument, NULL, 'i'},
     {"user", required_argument, NULL, 'u'},
+    {"password-file", required_argument, NULL, 'F'},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'v'},
     {NULL, 0, NULL, 0},
 };
 
-static bool take_port(struct cli_options *o, const char *source, const char *text)
+static bool options_port(struct cli_options *o, const char *source, const char *text)
 {
     uint64_t port;
     if (!text_uint(slice_str(text), &port) || port < 1 || port > 65535) {
@@ -48,7 +49,7 @@ static bool take_port(struct cli_options *o, const char *source, const char *tex
     return true;
 }
 
-static bool take_host(struct cli_options *o, const char *source, const char *text)
+static bool options_host(struct cli_options *o, const char *source, const char *text)
 {
     if (!*text) {
         fprintf(stderr, "halfmq: %s is empty; give a name or an address\n", source);
@@ -58,7 +59,7 @@ static bool take_host(struct cli_options *o, const char *source, const char *tex
     return true;
 }
 
-static bool take_timeout(struct cli_options *o, const char *source, const char *text)
+static bool options_timeout(struct cli_options *o, const char *source, const char *text)
 {
     int64_t ms;
     if (!text_duration(slice_str(text), &ms) || ms < 1) {
@@ -71,7 +72,7 @@ static bool take_timeout(struct cli_options *o, const char *source, const char *
 }
 
 /* A variable that is 1 or 0. */
-static bool take_switch(bool *to, const char *source, const char *text)
+static bool options_switch(bool *to, const char *source, const char *text)
 {
     if (strcmp(text, "1") != 0 && strcmp(text, "0") != 0) {
         fprintf(stderr, "halfmq: %s must be 1 or 0, not '%s'\n", source, text);
@@ -82,28 +83,29 @@ static bool take_switch(bool *to, const char *source, const char *text)
 }
 
 /* HALFMQ_TLS is the broker's setting `tls`, too, where both have the same environment. */
-static bool take_tls(struct cli_options *o, const char *source, const char *text)
+static bool options_tls(struct cli_options *o, const char *source, const char *text)
 {
     bool optional = strcmp(text, "optional") == 0, required = strcmp(text, "required") == 0;
-    return optional || take_switch(&o->tls, source, required ? "1" : text);
+    return optional || options_switch(&o->tls, source, required ? "1" : text);
 }
 
 static bool options_take(struct cli_options *o, int letter, const char *source, const char *text)
 {
     switch (letter) {
-    case 'H': return take_host(o, source, text);
-    case 'p': return take_port(o, source, text);
-    case 't': return take_timeout(o, source, text);
+    case 'H': return options_host(o, source, text);
+    case 'p': return options_port(o, source, text);
+    case 't': return options_timeout(o, source, text);
     case 'j': o->json = true; return true;
     case 's': o->tls = true; return true;
     case 'i': o->insecure = true; return true;
-    case 'T': return take_tls(o, source, text);
-    case 'I': return take_switch(&o->insecure, source, text);
+    case 'T': return options_tls(o, source, text);
+    case 'I': return options_switch(&o->insecure, source, text);
     case 'A': o->cacert = text; return true;
     case 'C': o->cert = text; return true;
     case 'K': o->key = text; return true;
     case 'u': o->user = text; return true;
     case 'P': o->password = text; return true;
+    case 'F': o->password_file = text; o->password = NULL; return true;
     case 'h': o->action = ACTION_HELP; return true;
     case 'v': o->action = ACTION_VERSION; return true;
     default: return false; /* getopt_long has said what it does not know */

@@ -31,6 +31,7 @@ struct cli_options {
     bool tls, insecure;
     const char *cacert, *cert, *key; /* PEM files; NULL: none */
     const char *user, *password; /* NULL: none */
+    const char *password_file; /* has the password on its first line; NULL: none */
     int64_t timeout_ms; /* for connecting, and for a reply, in addition to WAIT */
     int first_word; /* index into argv */
 };

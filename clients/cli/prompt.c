@@ -2,7 +2,7 @@
  * prompt.c: reads commands from a terminal with libedit; see prompt.h.
  *
  * History is kept in $XDG_STATE_HOME/halfmq_history, or else in ~/.halfmq_history, readable by its
- * owner only. Lines that begin with AUTH or with a space are not kept.
+ * owner only. Lines with a password (secret.h), and those that begin with a space, are not kept.
  *
  * Tab completes a word if one fits, or as far as all that fit agree; else it lists them.
  */
@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "clients/cli/complete.h"
+#include "clients/cli/secret.h"
 
 #define HISTORY_LINES 1000
 #define WORD_BYTES 64
@@ -144,10 +145,10 @@ static void prompt_fini(struct prompt *p)
         history_end(p->history);
 }
 
-static void prompt_remember(struct prompt *p, const char *line, struct slice first)
+static void prompt_remember(struct prompt *p, const char *line)
 {
     HistEvent event;
-    if (line[0] != ' ' && !slice_equal_nocase(first, SLICE_LIT("AUTH")))
+    if (line[0] != ' ' && !secret_in_line(slice_str(line)))
         history(p->history, &event, H_ENTER, line);
 }
 
@@ -165,7 +166,7 @@ static bool prompt_one_line(struct prompt *p, struct cli_run *run, const char *t
         line.len--;
     if (line.len == 0)
         return false;
-    prompt_remember(p, text, slice_of(text, strcspn(text, " \n")));
+    prompt_remember(p, text);
     if (prompt_is_exit(line))
         return true;
     /* A ^C since the line was read is meant for this command, so conn_interrupted is not cleared. */

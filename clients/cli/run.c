@@ -4,10 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "clients/cli/acl.h"
 #include "clients/cli/body.h"
 #include "clients/cli/help.h"
+#include "clients/cli/password.h"
 #include "clients/cli/shorthand.h"
-#include "clients/cli/show.h"
+#include "clients/cli/print/show.h"
 #include "clients/cli/steps.h"
 #include "clients/cli/tail.h"
 #include "protocol/resp/resp.h"
@@ -63,20 +65,24 @@ static enum exit_code run_ask(struct cli_run *run, const struct slice *words, si
 
 static enum exit_code run_remote(struct cli_run *run, const struct slice *words, size_t n)
 {
-    struct buf body;
+    struct buf body, rule;
     struct slice *all = calloc(n + SHORTHAND_WORDS_MORE, sizeof *all);
     if (!all) {
         fputs("halfmq: out of memory\n", stderr);
         return EXIT_USAGE;
     }
     buf_init(&body, 0);
+    buf_init(&rule, 0);
     n = shorthand_expand(words, n, all);
     enum exit_code e = body_fill(all, &n, &body, run->stdin_is_free);
+    if (e == EXIT_DONE)
+        e = acl_fill(all, &n, &rule, run->stdin_is_free);
     if (e == EXIT_DONE && slice_equal_nocase(words[0], SLICE_LIT("REDRIVE")))
         e = steps_redrive(&run->conn, all, n, run->options.json);
     else if (e == EXIT_DONE)
         e = run_ask(run, all, n);
     buf_free(&body);
+    password_forget(&rule);
     free(all);
     return e;
 }

@@ -1,8 +1,8 @@
 /*
  * run.h: runs one command, from its words to the printed reply.
  *
- *   words ──► help?  ──► tail? ──► shorthands ──► body from a file ──► broker ──► show
- *              here       tail.c    shorthand.c    body.c
+ *   words ──► help?  ──► tail? ──► shorthands ──► body, password from a file ──► broker ──► show
+ *              here       tail.c    shorthand.c    body.c, acl.c
  *
  * Commands that are not known here go to the broker as they are, and so do all options of known ones: the
  * broker checks its own commands.

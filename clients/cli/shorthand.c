@@ -12,6 +12,7 @@ static const struct {
 } shorthand_families[] = {
     {"TOPIC", "LIST", "INFO", 2}, {"GROUP", "LIST", "INFO", 2},  {"PGROUP", "LIST", "INFO", 2},
     {"TXN", "LIST", "INFO", 2},   {"DLQ", NULL, "LIST", 1000}, {"DELAYED", NULL, "LIST", 1000},
+    {"ACL", "LIST", "GETUSER", 2},
 };
 
 static const struct {
@@ -46,6 +47,10 @@ size_t shorthand_expand(const struct slice *words, size_t n, struct slice *out)
 {
     size_t used;
     memcpy(out, words, n * sizeof *words);
+    if (n == 3 && slice_equal_nocase(words[0], SLICE_LIT("ACL")) && slice_equal_nocase(words[1], SLICE_LIT("SHOW"))) {
+        out[1] = SLICE_LIT("GETUSER");
+        return n;
+    }
     if (n == 3 && slice_equal_nocase(words[0], SLICE_LIT("FIND")))
         return shorthand_insert(out, n, 2, "KEY");
     for (size_t i = 0; i < N_OF(shorthand_words); i++) {

@@ -3,6 +3,8 @@
  *
  *   topic | group | pgroup | txn             X LIST
  *   topic | group | pgroup | txn NAME        X INFO NAME, where NAME is no subcommand
+ *   acl                                      ACL LIST
+ *   acl NAME, acl show NAME                  ACL GETUSER NAME
  *   dlq | delayed NAME ...                   X LIST NAME ..., the same
  *   seek | leases ...                        GROUP SEEK ..., GROUP LEASES ...
  *   redrive ...                              DLQ REDRIVE ..., as often as it takes (steps.h)

@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "clients/cli/show.h"
+#include "clients/cli/print/show.h"
 #include "protocol/base/text.h"
 
 /* One step. *ret_done: how much; other replies are shown. */

@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "clients/cli/show.h"
+#include "clients/cli/print/show.h"
 #include "protocol/base/text.h"
 
 #define QUEUES_FOLLOWED_MAX 64

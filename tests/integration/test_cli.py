@@ -14,12 +14,17 @@ import time
 
 sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib")]
 
-from broker import BIN, Broker, die_with_parent, eventually, run_tests  # noqa: E402
+from broker import BIN, SOURCE, Broker, die_with_parent, eventually, run_tests  # noqa: E402
 
 HALFMQ = os.path.join(BIN, "halfmq")
 SECONDS = 20
 
 broker = None
+
+
+def read_source(*path):
+    with open(os.path.join(SOURCE, *path), encoding="utf-8") as f:
+        return f.read()
 
 
 def environment(**more):
@@ -171,6 +176,88 @@ def test_json():
     assert value("hello", "2")["proto"] == 2
 
 
+def rows(text):
+    """The lines of a table, without what aligns its columns."""
+    return [" ".join(line.split()) for line in text.splitlines()]
+
+
+def test_users():
+    assert out("acl", "setuser", "shop", "on", "nopass", "+@produce", "-send", "~orders.*", "~bills", "pgroup:shop", "rate:100") == "OK\n"
+    assert out("acl", "setuser", "@idle") == "OK\n"
+    text = out("acl")
+    assert text == out("acl", "list"), text
+    table = rows(text)
+    assert table[0] == "user login commands topics groups pgroups limits", text
+    assert "default on, nopass allcommands alltopics allgroups allpgroups" in table, text
+    assert "shop on, nopass +@produce -send ~orders.* ~bills pgroup:shop rate:100" in table, text
+    assert "@idle off nocommands" in table, text
+    assert value("acl")[-1] == {"user": "shop", "login": ["on", "nopass"], "commands": "+@produce -send", "topics": "~orders.* ~bills",
+                                "groups": "", "pgroups": "pgroup:shop", "limits": "rate:100"}
+    for words in ["acl", "shop"], ["acl", "show", "shop"], ["acl", "getuser", "shop"]:
+        assert "topics ~orders.* ~bills" in rows(out(*words)) and "flags on, nopass" in rows(out(*words)), out(*words)
+        assert value(*words)["rate"] == 100 and value(*words)["flags"] == ["on", "nopass"], value(*words)
+    assert value("acl", "nobody") is None
+    assert out("acl", "whoami") == "default\n" and out("acl", "users") == "@idle\ndefault\nshop\n"
+    assert "produce\n" in out("acl", "cat") and out("acl", "cat", "pubsub") == "subscribe\nunsubscribe\n"
+    assert re.fullmatch("[0-9a-f]{64}\n", out("acl", "genpass"))
+    done = run("send", "bills", "x", env=environment(HALFMQ_USER="shop"))
+    assert done.returncode == 1 and done.stderr == "NOPERM user shop may not use SEND\n", done
+    text = out("acl", "log", "1")
+    assert rows(text)[0] == "count reason object user ago client", text
+    assert re.search(r"^ +1 +command +send +shop +\S+ +127\.0\.0\.1\S*$", text, re.M), text
+    assert value("acl", "log", "1")[0]["username"] == "shop" and "addr=" in value("acl", "log", "1")[0]["client-info"]
+    assert out("acl", "deluser", "shop", "@idle") == "2\n"
+    for words in ["acl"], ["acl", "setuser"], ["setuser", "acl"]:
+        text = out("help", *words) if words[0] == "acl" else ""
+        assert all(len(line) <= 100 for line in text.splitlines()), text
+    assert "$ halfmq acl setuser" in out("help", "acl", "setuser") and "--password-file" in out("help", "acl", "setuser")
+
+
+def test_passwords_of_users():
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "password")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write("from a file\n")
+        assert out("acl", "setuser", "ann", "on", "--password-file", path, "+ping", "alltopics") == "OK\n"
+        assert out("acl", "setuser", "ann", "--password", data=b"from standard input\n") == "OK\n"
+        assert value("acl", "ann")["passwords"] == 2
+        for password in "from a file", "from standard input":
+            assert run("ping", env=environment(HALFMQ_USER="ann", HALFMQ_PASSWORD=password)).returncode == 0
+        done = run("--user", "ann", "--password-file", path, "ping")
+        assert done.stdout == b"PONG\n", done
+        assert run("ping", env=environment(HALFMQ_USER="ann", HALFMQ_PASSWORD_FILE=path)).stdout == b"PONG\n"
+        for wrong, sentence in (([path + "x"], path + "x"), ([folder], "cannot read"), ([], "--password-file"),
+                                (["/dev/null"], "empty"), ([path, "--password"], "one")):
+            done = run("acl", "setuser", "ann", "--password-file", *wrong, data=b"x\n")
+            assert done.returncode == 2 and sentence in done.stderr, (wrong, done)
+        assert run("acl", "setuser", "ann", "--password").returncode == 2  # nothing there
+        done = run(data=b"acl setuser ann --password\n")
+        assert done.returncode == 2 and "--password-file" in done.stderr, done
+        assert run("--password-file", path + "x", "ping").returncode == 2
+    assert out("acl", "deluser", "ann") == "1\n"
+
+
+def command_line(pid):
+    with open(f"/proc/{pid}/cmdline", "rb") as f:
+        return f.read()
+
+
+def test_no_password_in_the_process_list():
+    """The broker is stopped, so that the program is there while one looks."""
+    for words in (["acl", "setuser", "eve", ">tops3cret", "<olds3cret"], ["auth", "eve", "tops3cret"], ["auth", "tops3cret"],
+                  ["hello", "3", "auth", "eve", "tops3cret"], ["config", "set", "password", "tops3cret"]):
+        os.kill(broker.process.pid, signal.SIGSTOP)
+        try:
+            asking = subprocess.Popen([HALFMQ, "--timeout", "300ms", *words], env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                      preexec_fn=die_with_parent)
+            eventually(lambda: b"s3cret" not in command_line(asking.pid), f"{words}: the words are gone")
+            assert asking.poll() is None and words[0].encode() in command_line(asking.pid), words
+        finally:
+            asking.communicate()
+            os.kill(broker.process.pid, signal.SIGCONT)
+    out("acl", "deluser", "eve")
+
+
 def test_bodies_are_bytes():
     data = bytes(range(256)) * 300
     assert value("send", "bin", "-", "QUEUE", "0", data=data) == "bin:0:0"
@@ -245,6 +332,17 @@ def test_help_and_version():
     assert re.fullmatch(r"halfmq \d+\.\d+\.\d+\S*\n", out("--version"))
 
 
+def test_the_manual_has_every_option():
+    page = read_source("clients", "cli", "man", "halfmq.1").replace("\\-", "-")
+    text = out("--help")
+    words = set(re.findall(r"--[a-z-]+|HALFMQ_[A-Z_]+", text))
+    assert len(words) > 20 and "--password-file" in words, words
+    for word in words:
+        assert word in page, f"halfmq(1) lacks {word}"
+    for command in re.findall(r'"ACL (\w+)"', read_source("protocol", "command", "command.def")):
+        assert f"acl {command.lower()}" in page or command in ("GETUSER", "USERS"), f"halfmq(1) lacks ACL {command}"
+
+
 def test_lines_from_stdin():
     done = run(data=b"# a comment\nPING\n\nSEND lines \"a b\\n\" QUEUE 0\nnonsense\nGET lines:0:0\nsend lines -\n")
     assert done.returncode == 1, done
@@ -308,13 +406,13 @@ def test_subscribe():
 class Terminal:
     """A halfmq in a pseudo-terminal, with a home folder of its own."""
 
-    def __init__(self, home):
+    def __init__(self, home, *words):
         pid, self.fd = pty.fork()
         if pid == 0:
             die_with_parent()
             env = environment(HOME=home, TERM="xterm")
             env.pop("XDG_STATE_HOME", None)
-            os.execve(HALFMQ, [HALFMQ], env)
+            os.execve(HALFMQ, [HALFMQ, *words], env)
         self.pid, self.seen = pid, b""
 
     def type(self, text):
@@ -364,6 +462,9 @@ def test_prompt():
         terminal.expect(prompt)
         terminal.type("auth secret\n")
         terminal.expect(prompt)
+        terminal.type("acl setuser kim '>secret'\n")
+        terminal.expect("OK")
+        terminal.expect(prompt)
         terminal.type("pop g quiet-prompt\n")  # an unknown topic is an error, and the prompt goes on
         terminal.expect("NOTOPIC")
         terminal.expect(prompt)
@@ -374,6 +475,28 @@ def test_prompt():
             history = f.read()
         assert "PING" in history and "secret" not in history, history
         assert os.stat(path).st_mode & 0o77 == 0
+
+
+def test_password_at_the_terminal():
+    with tempfile.TemporaryDirectory() as home:
+        for again, status in ("hush", 0), ("hash", 2):
+            terminal = Terminal(home, "acl", "setuser", "lea", "on", "+ping", "--password")
+            terminal.expect("Password of lea: ")
+            terminal.type("hush\n")
+            terminal.expect("Once more: ")
+            terminal.type(again + "\n")
+            assert terminal.ended() == status, terminal.seen
+            assert b"hush" not in terminal.seen and b"hash" not in terminal.seen, terminal.seen
+        terminal = Terminal(home, "--user", "lea", "ping")
+        terminal.expect("Password of lea: ")
+        terminal.type("hush\n")
+        terminal.expect("PONG")
+        assert terminal.ended() == 0
+        terminal = Terminal(home, "--user", "lea", "ping")
+        terminal.expect("Password of lea: ")
+        terminal.type("hu\x03")
+        assert terminal.ended() == 130
+    assert out("acl", "deluser", "lea") == "1\n"
 
 
 def test_prompt_interrupt():

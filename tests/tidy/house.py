@@ -40,7 +40,7 @@ FOREIGN = (
     ("event2/http*.h", ("broker/http.c", "broker/http_login.*", "broker/webhook/webhook_call.c", "broker/webhook/webhook_pool.c")),
     ("event2/dns*.h", ("broker/webhook/webhook_dns.c",)),
     ("jwt.h", ("broker/auth/token.c",)),
-    ("openssl/*", ("broker/auth/*", "broker/webhook/webhook_sign.c", "broker/base/json.c", "broker/tls/*.c", "clients/c/wire/net_tls.c", "clients/cli/bytes.c")),
+    ("openssl/*", ("broker/auth/*", "broker/webhook/webhook_sign.c", "broker/base/json.c", "broker/tls/*.c", "clients/c/wire/net_tls.c", "clients/cli/print/bytes.c")),
     ("event2/*", ("broker/*", "clients/c/adapters/*")),
     ("isa-l/*", ("broker/base/store_checksum.c",)),
     ("cjson/*", ("broker/base/json.c", "clients/cli/*", "bench/*")),

@@ -2,7 +2,7 @@
  * bytes.c: makes cJSON strings of bytes. cJSON wants NUL-ended ones, so each is copied once on its way in; base64 is
  * libcrypto's, which counts in int.
  */
-#include "clients/cli/bytes.h"
+#include "clients/cli/print/bytes.h"
 
 #include <limits.h>
 #include <openssl/evp.h>

@@ -3,7 +3,7 @@
  * pipe or a file every cell is written whole. Control bytes are printed as \xHH, so that no message can control the
  * terminal.
  */
-#include "clients/cli/table.h"
+#include "clients/cli/print/table.h"
 
 #include <libsmartcols/libsmartcols.h>
 #include <stdlib.h>

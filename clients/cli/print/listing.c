@@ -2,12 +2,14 @@
  * listing.c: makes rows of messages; see listing.h. "in" and "left" are reckoned by this machine's clock, which may be
  * another one than the broker's: they are for people.
  */
-#include "clients/cli/listing.h"
+#include "clients/cli/print/listing.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "clients/cli/print/cell.h"
 #include "protocol/base/text.h"
 
 #define BODY_COLUMNS 60
@@ -15,7 +17,7 @@
 struct listing_column {
     const char *name; /* of the column */
     const char *from; /* the attribute; NULL: see `what` */
-    enum { LISTING_ATTRIBUTE, LISTING_ID, LISTING_BODY, LISTING_LEFT } what;
+    enum { LISTING_ATTRIBUTE, LISTING_ID, LISTING_BODY, LISTING_LEFT, LISTING_AGO, LISTING_CLIENT } what;
 };
 
 #define COLUMNS_MAX 6
@@ -49,6 +51,13 @@ static const struct {
       {"lease_until", "lease_until", LISTING_ATTRIBUTE},
       {"left", "lease_until", LISTING_LEFT},
       {"consumer", "consumer", LISTING_ATTRIBUTE}}},
+    {SHAPE_REFUSED,
+     {{"count", "count", LISTING_ATTRIBUTE},
+      {"reason", "reason", LISTING_ATTRIBUTE},
+      {"object", "object", LISTING_ATTRIBUTE},
+      {"user", "username", LISTING_ATTRIBUTE},
+      {"ago", "age-seconds", LISTING_AGO},
+      {"client", "client-info", LISTING_CLIENT}}},
 };
 
 static cJSON *listing_left(const cJSON *time)
@@ -80,6 +89,26 @@ static cJSON *listing_body(const cJSON *message)
     return cJSON_CreateString(text);
 }
 
+/* Seconds with a fraction, as a duration. */
+static cJSON *listing_ago(const cJSON *seconds)
+{
+    char text[24];
+    if (!cJSON_IsString(seconds))
+        return cJSON_CreateNull();
+    cell_duration((int64_t)(strtod(seconds->valuestring, NULL) * 1000), text, sizeof text);
+    return cJSON_CreateString(text);
+}
+
+/* The address of a client: what stands behind addr= in a line of CLIENT LIST. */
+static cJSON *listing_client(const cJSON *info)
+{
+    char text[128];
+    const char *at = cJSON_IsString(info) ? strstr(info->valuestring, "addr=") : NULL;
+    at = at ? at + strlen("addr=") : "";
+    snprintf(text, sizeof text, "%.*s", (int)strcspn(at, " "), at);
+    return cJSON_CreateString(text);
+}
+
 static cJSON *listing_value(const struct listing_column *column, const cJSON *item)
 {
     const cJSON *attributes = cJSON_GetObjectItemCaseSensitive(item, "attributes");
@@ -88,6 +117,8 @@ static cJSON *listing_value(const struct listing_column *column, const cJSON *it
     case LISTING_ID: value = cJSON_GetObjectItemCaseSensitive(item, "id"); break;
     case LISTING_BODY: return listing_body(item);
     case LISTING_LEFT: return listing_left(value);
+    case LISTING_AGO: return listing_ago(value);
+    case LISTING_CLIENT: return listing_client(value);
     case LISTING_ATTRIBUTE: break;
     }
     return value ? cJSON_Duplicate(value, true) : cJSON_CreateNull();

@@ -1,12 +1,12 @@
 /* human.c: prints values, messages and tables for people; see human.h. What a value looks like, cell.c knows. */
-#include "clients/cli/human.h"
+#include "clients/cli/print/human.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "clients/cli/cell.h"
-#include "clients/cli/table.h"
+#include "clients/cli/print/cell.h"
+#include "clients/cli/print/table.h"
 #include "protocol/base/text.h"
 
 void human_bytes(struct slice s)

@@ -1,5 +1,5 @@
 /* cell.c: dates, durations and other values as texts; see cell.h. */
-#include "clients/cli/cell.h"
+#include "clients/cli/print/cell.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -32,6 +32,8 @@ enum reply_shape {
     SHAPE_FOUND, /* SHAPE_MESSAGES, of FIND */
     SHAPE_LEASES, /* SHAPE_PAGE, of leases */
     SHAPE_GROUP, /* SHAPE_LIST, each of which has much to say */
+    SHAPE_USERS, /* an array of texts, each of which is the rules of a user (users.h) */
+    SHAPE_REFUSED, /* SHAPE_LIST, of what ACL LOG says */
     SHAPE_CHECKS, /* an array of texts that are JSON themselves */
     SHAPE_INFO /* lines of name:value */
 };

@@ -5,7 +5,7 @@
 #define HALFMQ_CLIENTS_CLI_SHOW_H
 
 #include "clients/cli/options.h"
-#include "clients/cli/view.h"
+#include "clients/cli/print/view.h"
 
 /* Prints the reply and flushes; an error goes to standard error as `CODE text`. EXIT_REFUSED for
  * an error, and when the output cannot be written. */

@@ -6,11 +6,12 @@
  *
  * A command with a new kind of reply gets a line in `shapes`.
  */
-#include "clients/cli/view.h"
+#include "clients/cli/print/view.h"
 
 #include <stdio.h>
 
-#include "clients/cli/bytes.h"
+#include "clients/cli/print/bytes.h"
+#include "clients/cli/print/users.h"
 #include "protocol/base/text.h"
 
 static const struct {
@@ -25,6 +26,7 @@ static const struct {
     {CMD_FIND, SHAPE_FOUND},     {CMD_TOPIC_INFO, SHAPE_MAP},   {CMD_TOPIC_LIST, SHAPE_LIST},
     {CMD_DELAYED_LIST, SHAPE_DELAYED}, {CMD_GROUP_SEEK, SHAPE_MAP},
     {CMD_GROUP_LEASES, SHAPE_LEASES}, {CMD_TXN_MESSAGES, SHAPE_MESSAGES},
+    {CMD_ACL_LIST, SHAPE_USERS},    {CMD_ACL_GETUSER, SHAPE_MAP},  {CMD_ACL_LOG, SHAPE_REFUSED},
 };
 
 enum reply_shape view_shape(const struct command_info *info)
@@ -164,6 +166,11 @@ static cJSON *view_check(const redisReply *r)
     return parsed ? parsed : view_map_or_value(r);
 }
 
+static cJSON *view_user(const redisReply *r)
+{
+    return view_is_string(r) && bytes_are_text(view_reply_bytes(r)) ? users_item(view_reply_bytes(r)) : view_value(r);
+}
+
 static cJSON *view_page(const redisReply *r, json_builder *build)
 {
     if (!view_is_array(r) || r->elements != 2 || !view_is_array(r->element[1]))
@@ -224,6 +231,7 @@ cJSON *view_reply(const redisReply *r, enum reply_shape shape)
     switch (shape) {
     case SHAPE_MAP: return view_map(r);
     case SHAPE_GROUP:
+    case SHAPE_REFUSED:
     case SHAPE_LIST: return array ? view_each(r, view_map_or_value) : view_value(r);
     case SHAPE_MESSAGE: return view_message(r);
     case SHAPE_DELAYED:
@@ -232,6 +240,7 @@ cJSON *view_reply(const redisReply *r, enum reply_shape shape)
     case SHAPE_LEASES:
     case SHAPE_PAGE: return view_page(r, view_map_or_value);
     case SHAPE_LETTERS: return view_page(r, view_message);
+    case SHAPE_USERS: return array ? view_each(r, view_user) : view_value(r);
     case SHAPE_CHECKS: return array ? view_each(r, view_check) : view_value(r);
     case SHAPE_INFO: return view_info(r);
     case SHAPE_VALUE: break;

@@ -4,12 +4,12 @@
  * A single value is printed from the reply itself and not from the tree, so that without --json the bytes of a body
  * that is not text come out as they were sent.
  */
-#include "clients/cli/show.h"
+#include "clients/cli/print/show.h"
 
 #include <stdio.h>
 
-#include "clients/cli/human.h"
-#include "clients/cli/listing.h"
+#include "clients/cli/print/human.h"
+#include "clients/cli/print/listing.h"
 
 /* Flushes, and checks once whether anything could not be written. */
 static enum exit_code flushed(void)
