@@ -7,8 +7,10 @@
 #include "storage/check/check_base.h"
 #include "storage/check/check_group.h"
 #include "storage/check/check_rows.h"
+#include "storage/check/check_timer.h"
 #include "storage/check/check_topic.h"
 #include "storage/check/check_txn.h"
+#include "storage/check/check_user.h"
 #include "storage/disk/meta.h"
 
 #define FILES_MAX 256
@@ -30,7 +32,7 @@ static void check_counts(struct checking *c)
     if (c->blind)
         return;
     check_count(c, "topics", c->meta.topics, c->sums.topics);
-    check_count(c, "groups on topics", c->meta.groups, c->sums.groups);
+    check_count(c, "groups on topics", c->meta.groups, c->sums.groups + c->left_over);
     check_count(c, "pending transactions", c->meta.pending, c->pending);
     check_count(c, "parked transactions", c->meta.parked, c->parked);
     check_count(c, "delayed messages", c->meta.delayed, c->sums.delayed);
@@ -39,7 +41,8 @@ static void check_counts(struct checking *c)
 
 static void check_all(struct checking *c)
 {
-    void (*const passes[])(struct checking *c) = {check_rows_all, check_topic_all, check_group_all, check_txn_all, check_counts};
+    void (*const passes[])(struct checking *c) = {check_rows_all, check_timer_all, check_topic_all, check_group_all,
+                                                 check_txn_all,  check_user_all,  check_counts};
     for (size_t i = 0; i < sizeof passes / sizeof *passes && c->failed == ST_OK; i++)
         passes[i](c);
 }

@@ -22,6 +22,8 @@ struct checking {
     struct buf value;                /* of a look-up */
     uint64_t told;                   /* bytes, when progress was told last */
     uint64_t pending, parked, pgroups;
+    uint64_t left_over; /* groups on topics that were deleted, which M counts until their rows are deleted */
+    uint64_t postponed[UINT8_MAX + 1]; /* rows W that were put again for later, by kind */
     bool blind;         /* some rows could not be read: counts of the whole store are not compared */
     enum status failed; /* ST_OK, or why the check itself cannot go on */
 };

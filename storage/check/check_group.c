@@ -1,8 +1,11 @@
 /*
  * check_group.c: groups on topics: each has its row H, and a cursor within the queues of its topic; its runs R and V, and rows Z, add up to what
- * the cursor says. Rows that are left over of a deleted topic or group mean nothing (FORMAT.md), and are not looked at.
+ * the cursor says; and a timer for the first of these that is due. Rows that are left over of a deleted topic or group mean nothing
+ * (FORMAT.md): a timer must say that they are still to be deleted.
  */
 #include "storage/check/check_group.h"
+
+#include "storage/check/check_timer.h"
 
 #include <stdio.h>
 
@@ -14,19 +17,26 @@ struct check_group {
     struct group_row row;
     struct topic_row on;
     struct cursor_row cursor;
+    int64_t lease_ms;          /* when the first lease ends; INT64_MAX: there is none */
     uint64_t ends[QUEUES_MAX]; /* of the topic's queues; UINT64_MAX: not known */
     char name[2 * CHECK_QUOTED + 32]; /* "group g on topic t" */
 };
 
-/* Is it there, and not left over? */
-static bool check_group_counts(struct check_group *g)
+/* Was the group deleted? Then no count has it any more. */
+static bool check_group_deleted(struct check_group *g)
 {
     struct checking *c = g->c;
     struct cgroup_row named;
-    struct key topic = key_topic(g->topic), cgroup = key_cgroup(g->group);
-    if (!check_has(c, &topic) || topic_decode(buf_slice(&c->value), &g->on) != ST_OK || g->on.id != g->row.topic_id)
-        return false;
-    return !(check_has(c, &cgroup) && cgroup_decode(buf_slice(&c->value), &named) == ST_OK && named.below > g->row.id);
+    struct key cgroup = key_cgroup(g->group);
+    return check_has(c, &cgroup) && cgroup_decode(buf_slice(&c->value), &named) == ST_OK && named.below > g->row.id;
+}
+
+/* Was the topic deleted? Then it is counted until its rows are. */
+static bool check_group_without_topic(struct check_group *g)
+{
+    struct checking *c = g->c;
+    struct key topic = key_topic(g->topic);
+    return !check_has(c, &topic) || topic_decode(buf_slice(&c->value), &g->on) != ST_OK || g->on.id != g->row.topic_id;
 }
 
 /* Where the queue ends. */
@@ -68,6 +78,16 @@ static uint64_t check_group_bits(const uint64_t *words, size_t n)
     return bits;
 }
 
+/* Behind the last live message of a run. One that was passed over by a group that is not ORDERED any more is as long as a row Z, and
+ * may end behind its queue. */
+static uint64_t check_group_run_end(uint64_t base, const struct run_row *row)
+{
+    uint32_t n = row->count;
+    while (n > 0 && !(row->bits[(n - 1) / 64] >> ((n - 1) % 64) & 1))
+        n--;
+    return base + n;
+}
+
 /* Rows R, or V: how many live messages and rows. */
 static bool check_group_runs(struct check_group *g, char kind, enum run_state state, uint64_t *ret_live, uint64_t *ret_rows)
 {
@@ -84,7 +104,9 @@ static bool check_group_runs(struct check_group *g, char kind, enum run_state st
         uint64_t base = key_read_u64(key.data + place + 4);
         ++*ret_rows;
         *ret_live += check_group_bits(row.bits, (row.count + 63) / 64);
-        bool beyond = queue >= g->on.n_queues || base + row.count > g->ends[queue];
+        if (kind == 'R' && row.due_ms < g->lease_ms)
+            g->lease_ms = row.due_ms;
+        bool beyond = queue >= g->on.n_queues || check_group_run_end(base, &row) > g->ends[queue];
         if (row.state != state || run_row_empty(&row) || beyond)
             check_say(g->c, "%s has a run %u:%llu-%llu that %s", g->name, queue, (unsigned long long)base,
                       (unsigned long long)(base + row.count - 1), beyond ? "its queue does not have" : "is not what its key says");
@@ -132,6 +154,36 @@ static void check_group_sums(struct check_group *g)
     }
 }
 
+/* What is leased, or waits until later, has a timer that fires by then. */
+static void check_group_timer(struct check_group *g)
+{
+    const struct cursor_row *cursor = &g->cursor;
+    struct key what = {.len = 0};
+    key_name(&what, g->group);
+    key_bytes(&what, g->topic);
+    if (cursor->timer_ms && !check_timer_has(g->c, TIMER_GT, cursor->timer_ms, key_slice(&what)))
+        check_say(g->c, "%s has no timer for its leases", g->name);
+    if (cursor->purges != g->on.purges || cursor->sought)
+        return;
+    int64_t due_ms = cursor->leased_runs ? g->lease_ms : INT64_MAX;
+    if (cursor->waiting_runs && cursor->first.due_ms > g->c->meta.now_ms && cursor->first.due_ms < due_ms)
+        due_ms = cursor->first.due_ms;
+    if (due_ms < INT64_MAX && (cursor->timer_ms == 0 || cursor->timer_ms > due_ms))
+        check_say(g->c, "%s has messages that are due before its timer", g->name);
+}
+
+/* Rows of a gt that is no more: a timer goes on deleting them. */
+static void check_group_left_over(struct check_group *g)
+{
+    struct checking *c = g->c;
+    char group[CHECK_QUOTED], topic[CHECK_QUOTED];
+    if (c->blind || check_timer_gone(c, TIMER_TOPIC_GONE, g->row.topic_id, g->topic, g->group) ||
+        check_timer_gone(c, TIMER_GROUP_GONE, g->row.id, g->group, g->topic))
+        return;
+    check_say(c, "group %s on topic %s is left over of a deleted one, and nothing deletes it", check_quote(g->group, group),
+              check_quote(g->topic, topic));
+}
+
 static void check_group_one_group(struct check_group *g)
 {
     char group[CHECK_QUOTED], topic[CHECK_QUOTED];
@@ -147,8 +199,10 @@ static void check_group_one_group(struct check_group *g)
     }
     if (cursor_decode(buf_slice(&c->value), &g->cursor) != ST_OK)
         return; /* the first pass has told it */
+    g->lease_ms = INT64_MAX;
     check_group_cursors(g);
     check_group_sums(g);
+    check_group_timer(g);
 }
 
 /* A group's row S says on how many topics it is. */
@@ -188,10 +242,13 @@ void check_group_all(struct checking *c)
             last_len = g.group.len < sizeof last ? g.group.len : 0;
             memcpy(last, g.group.data, last_len);
         }
-        if (!check_group_counts(&g))
-            continue;
-        topics++;
-        check_group_one_group(&g);
+        bool deleted = check_group_deleted(&g), left_over = check_group_without_topic(&g);
+        topics += !deleted;
+        c->left_over += !deleted && left_over;
+        if (deleted || left_over)
+            check_group_left_over(&g);
+        else
+            check_group_one_group(&g);
     }
     check_group_cgroup(c, slice_of(last, last_len), topics);
     (void)check_rows_end(c, it);

@@ -79,7 +79,7 @@ static const struct check_kind kinds[] = {
     {'S', 0, 0, check_rows_decode_cgroup},   {'T', 0, 0, check_rows_decode_topic},    {'U', 0, 0, check_rows_decode_dedup_half},
     {'V', WAITING_KEY_BYTES, 0, check_rows_decode_run},     {'W', 0, 0, check_rows_decode_timer},    {'X', 9, 0, check_rows_decode_txn},
     {'Y', 13, 0, check_rows_decode_half},    {'Z', SKIPPED_KEY_BYTES, 0, check_rows_decode_skip},
-    {'a', 0, 0, NULL}, /* users: storage/access/ reads them */
+    {'a', 0, 0, NULL}, /* check_user.c */
     {'d', 21, 0, check_rows_decode_removed},
 };
 

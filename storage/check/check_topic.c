@@ -11,6 +11,7 @@
 
 #include "protocol/base/text.h"
 #include "storage/check/check_message.h"
+#include "storage/check/check_timer.h"
 
 /* The messages first..last of the queue are not there, or not sound. */
 static void check_topic_lost(struct check_queue *q, uint64_t first, uint64_t last, const char *why)
@@ -198,7 +199,15 @@ static void check_topic_removed(struct check_topic *t)
                   (unsigned long long)t->row->removed, (unsigned long long)n);
 }
 
-/* A delayed message has its row L, and a row N that leads there. */
+static bool check_topic_reminds(struct check_topic *t, int64_t due_ms, uint64_t token)
+{
+    struct key what = {.len = 0};
+    key_u64(&what, t->row->id);
+    key_u64(&what, token);
+    return check_timer_has(t->c, TIMER_DELAY, due_ms, key_slice(&what));
+}
+
+/* A delayed message has its row L, a row N that leads there, and a timer. */
 static void check_topic_delayed(struct check_topic *t)
 {
     struct slice key, value;
@@ -214,11 +223,28 @@ static void check_topic_delayed(struct check_topic *t)
                                       (row.topic_id != t->row->id || (uint64_t)row.due_ms != key_read_u64(key.data + 9))))
             check_say(t->c, "topic %s: the delayed message @%llu has no row that leads to it", t->quoted,
                       (unsigned long long)token);
+        if (key.len == 25 && !check_topic_reminds(t, (int64_t)key_read_u64(key.data + 9), token))
+            check_say(t->c, "topic %s: the delayed message @%llu has no timer", t->quoted, (unsigned long long)token);
     }
     t->c->sums.delayed += n;
     if (check_rows_end(t->c, it) && n != t->row->delayed)
         check_say(t->c, "topic %s counts %llu delayed messages, and has %llu", t->quoted, (unsigned long long)t->row->delayed,
                   (unsigned long long)n);
+}
+
+/* When its oldest messages are to be deleted, a timer says so. */
+static void check_topic_cut(struct check_topic *t)
+{
+    struct key what = {.len = 0};
+    key_u64(&what, t->row->id);
+    key_bytes(&what, t->name);
+    bool keeps = false;
+    for (uint32_t q = 0; q < t->row->n_queues; q++)
+        keeps = keeps || t->end[q] > t->row->floor[q];
+    if (t->row->cut_ms && !check_timer_has(t->c, TIMER_CUT, t->row->cut_ms, key_slice(&what)))
+        check_say(t->c, "topic %s has no timer for when its oldest messages are deleted", t->quoted);
+    else if (t->row->retention_ms && keeps && !t->hurt && !t->row->cut_ms)
+        check_say(t->c, "topic %s has a RETENTION, and does not know when its oldest messages are deleted", t->quoted);
 }
 
 /* Each row H names a group that is there, or left over. */
@@ -251,6 +277,7 @@ static void check_topic_one_topic(struct checking *c, struct slice name, const s
     check_topic_keys(&t);
     check_topic_removed(&t);
     check_topic_delayed(&t);
+    check_topic_cut(&t);
     check_topic_members(&t);
 }
 

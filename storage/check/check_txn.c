@@ -7,15 +7,15 @@
  *   Q           how many of them a producer group has
  */
 #include "storage/check/check_txn.h"
-#include "storage/model/timer.h"
+
+#include "storage/check/check_pgroup.h"
+#include "storage/check/check_timer.h"
 
 static bool check_txn_has_timer(struct checking *c, int64_t due_ms, uint64_t txid)
 {
-    uint8_t what[8];
-    for (unsigned i = 0; i < 8; i++)
-        what[i] = (uint8_t)(txid >> (56 - 8 * i));
-    struct key key = key_timer(TIMER_TXN, due_ms, slice_of(what, sizeof what));
-    return check_has(c, &key);
+    struct key what = {.len = 0};
+    key_u64(&what, txid);
+    return check_timer_has(c, TIMER_TXN, due_ms, key_slice(&what));
 }
 
 static void check_txn_say_txn(struct checking *c, uint64_t txid, const char *what)
@@ -44,7 +44,7 @@ static void check_txn_pending(struct checking *c, uint64_t txid, const struct tx
 }
 
 /* Row X. The value is copied by nobody: look-ups do not touch the iterator. */
-static void check_txn_open(struct checking *c, uint64_t txid, const struct txn_row *row)
+static void check_txn_open(struct checking *c, uint64_t txid, const struct txn_row *row, struct check_pgroups *pgroups)
 {
     struct key outcome = key_outcome(txid);
     bool decided = check_has(c, &outcome);
@@ -57,6 +57,7 @@ static void check_txn_open(struct checking *c, uint64_t txid, const struct txn_r
     c->sums.transactions++;
     c->pending += row->state == TXN_PENDING;
     c->parked += row->state == TXN_PARKED;
+    check_pgroups_count(c, pgroups, row->pgroup, row->state == TXN_PARKED);
     check_txn_messages(c, txid, row);
     if (row->state == TXN_PENDING && !row->young)
         check_txn_pending(c, txid, row);
@@ -67,13 +68,17 @@ static void check_txn_all_open(struct checking *c)
     struct key prefix;
     struct slice key, value;
     struct txn_row row;
+    struct check_pgroups pgroups = {0};
     key_begin(&prefix, 'X');
     struct kv_iter *it = check_rows(c, &prefix);
     for (; check_row(c, it, &key, &value); kv_iter_next(it)) {
         if (key.len == 9 && txn_decode(value, &row) == ST_OK)
-            check_txn_open(c, key_read_u64(key.data + 1), &row);
+            check_txn_open(c, key_read_u64(key.data + 1), &row, &pgroups);
     }
-    (void)check_rows_end(c, it);
+    bool read = check_rows_end(c, it);
+    if (read && !c->blind && c->failed == ST_OK) /* a row that cannot be read is told, and may be any transaction's */
+        check_pgroups_compare(c, &pgroups);
+    check_pgroups_free(&pgroups);
 }
 
 /* Rows of one kind whose transaction must be open: Y begins with its id, J and K end with it. */

@@ -165,6 +165,8 @@ def test_json():
     assert value("txn")[0] == "0"
     assert value("pgroup", "set", "shop", "CHECKMAX", "3") == "OK"
     assert value("pgroup") == ["shop"]
+    eventually(lambda: value("pgroup", "shop")["oldest"] > 0, "the transaction is not young any more")
+    assert re.search(r"^oldest +\d{4}-\d\d-\d\dT", out("pgroup", "shop"), re.M), out("pgroup", "shop")
     shop = value("pgroup", "shop")
     assert shop["checkmax"] == 3 and shop["pending"] == 1 and shop["set"] == ["checkmax"], shop
     check = value("checks", "shop", "WAIT", "20s")[0]

@@ -11,7 +11,7 @@
 #define TIME_MS_MIN 1000000000000 /* in 2001; a smaller number under such a name is a duration */
 
 static const char *const cell_times[] = {"born",       "stored", "expires", "lease_until", "created", "next_check", "at",
-                                         "decided",    "due",    "died",    "last_seen",   "time",    "timeout"};
+                                         "decided",    "due",    "died",    "last_seen",   "time",    "timeout", "oldest"};
 static const char *const cell_durations[] = {"lease", "retention", "oldest_ms",  "oldest",   "ttl",     "delay", "left",
                                              "in",    "checkin",   "checkevery", "lease_ms", "backoff", "timeout"};
 
