@@ -146,3 +146,17 @@ void pick_range(const struct model *m, struct prng *p, struct pick_range *x)
     (void)snprintf(x->text, sizeof(x->text), "t%d:%d:%u-%u#%u", x->r.topic, x->r.queue, x->first, x->last,
                    x->r.attempt);
 }
+
+void pick_range_done(struct model *m, const struct pick_range *x, int what, int64_t ms)
+{
+    for (uint32_t o = x->first; o <= x->last && o < M_OFFSETS; o++) {
+        if (!model_leased(m, x->r.group, x->r.topic, x->r.queue, o, x->r.attempt))
+            continue;
+        if (what == 0)
+            model_ack(m, x->r.group, x->r.topic, x->r.queue, o);
+        else if (what == 1)
+            model_extend(m, x->r.group, x->r.topic, x->r.queue, o, ms);
+        else
+            model_release(m, x->r.group, x->r.topic, x->r.queue, o);
+    }
+}

@@ -53,5 +53,7 @@ struct pick_range {
 };
 
 void pick_range(const struct model *m, struct prng *p, struct pick_range *x);
+/* It was acknowledged (what 0), extended by ms (1), or released (2). */
+void pick_range_done(struct model *m, const struct pick_range *x, int what, int64_t ms);
 
 #endif

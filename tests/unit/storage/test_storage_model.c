@@ -526,16 +526,7 @@ static void do_range(void)
     bool there = model_group_there(&w.m, x.r.group);
     const char *want = what == 2 ? "OK" : !there ? "-NOGROUP" : !what ? acked : x.held ? "OK" : "-STALE";
     must(is(said, want), "a range was judged otherwise");
-    for (uint32_t o = x.first; o <= x.last && o < M_OFFSETS; o++) {
-        if (!model_leased(&w.m, x.r.group, x.r.topic, x.r.queue, o, x.r.attempt))
-            continue;
-        if (what == 0)
-            model_ack(&w.m, x.r.group, x.r.topic, x.r.queue, o);
-        else if (what == 1)
-            model_extend(&w.m, x.r.group, x.r.topic, x.r.queue, o, ms);
-        else
-            model_release(&w.m, x.r.group, x.r.topic, x.r.queue, o);
-    }
+    pick_range_done(&w.m, &x, what, ms);
 }
 
 static void do_release(void)
