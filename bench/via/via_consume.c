@@ -48,7 +48,7 @@ static void via_consume_run(struct via_link *v)
     if (!goes_on)
         load_fail(load, "%s", v->err.text);
     while (goes_on) {
-        via_rest();
+        via_doze();
         hmq_consumer_stats_get(v->consumer, &stats);
         uint32_t fresh = (uint32_t)(stats.acked - seen);
         seen = stats.acked;

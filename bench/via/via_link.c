@@ -34,6 +34,21 @@ void via_rest(void)
     nanosleep(&pause, NULL);
 }
 
+void via_doze(void)
+{
+    struct timespec pause = {0, VIA_DOZE_MS * NS_PER_MS};
+    nanosleep(&pause, NULL);
+}
+
+int64_t via_clock(struct via_link *v, bool exact)
+{
+    if (!exact)
+        return atomic_load_explicit(&v->clock_ns, memory_order_relaxed);
+    int64_t now_ns = mono_ns();
+    atomic_store_explicit(&v->clock_ns, now_ns, memory_order_relaxed);
+    return now_ns;
+}
+
 void via_time(struct via_link *v, enum latency which, int64_t begin_ns)
 {
     int64_t now_ns = mono_ns();

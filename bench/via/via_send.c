@@ -82,6 +82,8 @@ struct via_place {
 struct via_chain {
     struct via_link *via;
     uint32_t allowed; /* messages claimed from the budget and not sent yet */
+    uint64_t done, bytes; /* since handed_ns: not handed over yet */
+    int64_t handed_ns;
     size_t n;
     bool whole; /* every place has begun */
     _Atomic size_t active;
@@ -89,6 +91,14 @@ struct via_chain {
 };
 
 static void via_send_told(void *arg, const char *id, const hmq_error *err);
+
+static void via_send_hand_over(struct via_chain *c)
+{
+    via_count(&c->via->done, c->done);
+    via_count(&c->via->bytes, c->bytes);
+    c->done = c->bytes = 0;
+    c->handed_ns = via_clock(c->via, false);
+}
 
 static bool via_send_claim(struct via_chain *c, int64_t now_ns)
 {
@@ -101,28 +111,36 @@ static bool via_send_claim(struct via_chain *c, int64_t now_ns)
     return true;
 }
 
-static void via_send_next(struct via_place *p)
+static void via_send_end(struct via_chain *c)
+{
+    via_send_hand_over(c);
+    atomic_fetch_sub(&c->active, 1);
+}
+
+/* False: the place ends here. */
+static bool via_send_next(struct via_place *p)
 {
     struct via_chain *c = p->chain;
     struct via_link *v = c->via;
     struct worker *w = v->worker;
     hmq_error err;
     bool timed = v->seq % VIA_TIMED == 0;
-    int64_t now_ns = timed ? mono_ns() : atomic_load_explicit(&v->clock_ns, memory_order_relaxed);
+    int64_t now_ns = via_clock(v, timed);
     if (!via_send_claim(c, now_ns)) {
-        atomic_fetch_sub(&c->active, 1);
-        return;
+        via_send_end(c);
+        return false;
     }
     p->measured = load_measures(w->load, now_ns);
     p->begin_ns = timed ? now_ns : 0;
     size_t size = via_body(v, now_ns, w->space);
+    c->bytes += p->measured ? size : 0; /* from when it is sent on, the chain may be another thread's */
     if (hmq_send_async(v->producer, w->load->o->topic, w->space, size, NULL, HMQ_DEFAULT, via_send_told, p, &err) ==
-        HMQ_OK) {
-        via_count(&v->bytes, p->measured ? size : 0);
-        return;
-    }
+        HMQ_OK)
+        return true;
+    c->bytes -= p->measured ? size : 0;
     via_trouble(v, &err);
-    atomic_fetch_sub(&c->active, 1);
+    via_send_end(c);
+    return false;
 }
 
 static void via_send_told(void *arg, const char *id, const hmq_error *err)
@@ -131,13 +149,15 @@ static void via_send_told(void *arg, const char *id, const hmq_error *err)
     struct via_chain *c = p->chain;
     if (!id)
         via_trouble(c->via, err);
-    else if (p->measured)
-        via_count(&c->via->done, 1);
+    else
+        c->done += p->measured;
     if (id && p->measured && p->begin_ns)
         via_time(c->via, LAT_send, p->begin_ns);
-    via_send_next(p);
+    if (via_clock(c->via, false) != c->handed_ns)
+        via_send_hand_over(c);
+    (void)via_send_next(p);
     for (size_t i = 1; !c->whole && i < c->n; i++)
-        via_send_next(&c->places[i]);
+        (void)via_send_next(&c->places[i]);
     c->whole = true;
 }
 
@@ -155,11 +175,10 @@ static void via_send_closed(struct via_link *v)
         c->places[i].chain = c;
     atomic_store(&c->active, n);
     (void)via_turn(v);
-    via_send_next(&c->places[0]); /* its answer begins the others, on the client's thread */
-    if (atomic_load(&c->active) < n)
+    if (!via_send_next(&c->places[0])) /* its answer begins the others, on the client's thread */
         atomic_store(&c->active, 0); /* there was nothing to send */
     while (atomic_load(&c->active) > 0 && via_turn(v))
-        via_rest();
+        via_doze();
     hmq_producer_close(v->producer, 0, NULL);
     v->producer = NULL;
     (void)via_turn(v);
