@@ -1,10 +1,14 @@
-/* still_clock.c: wraps clock_ms of libhalfmq, so that a test can stop the clock and move it. */
+/* still_clock.c: wraps the clocks of libhalfmq, so that a test can stop them and move them. */
 #include "tests/lib/still_clock.h"
 
 #include <stdatomic.h>
 
 int64_t __real_clock_ms(void);
 int64_t __wrap_clock_ms(void);
+int64_t __real_clock_us(void);
+int64_t __wrap_clock_us(void);
+int64_t __real_clock_late_ms(void);
+int64_t __wrap_clock_late_ms(void);
 
 static _Atomic int64_t shown_ms; /* 0: shows the system's clock */
 
@@ -27,4 +31,16 @@ int64_t __wrap_clock_ms(void)
 {
     int64_t now_ms = atomic_load(&shown_ms);
     return now_ms ? now_ms : __real_clock_ms();
+}
+
+int64_t __wrap_clock_us(void)
+{
+    int64_t now_ms = atomic_load(&shown_ms);
+    return now_ms ? now_ms * 1000 : __real_clock_us();
+}
+
+int64_t __wrap_clock_late_ms(void)
+{
+    int64_t now_ms = atomic_load(&shown_ms);
+    return now_ms ? now_ms : __real_clock_late_ms();
 }

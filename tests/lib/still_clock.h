@@ -1,6 +1,6 @@
 /*
  * still_clock.h: lets a test stop the clock of libhalfmq and move it on. A program whose file is named
- * test_client_*.c is linked with -Wl,--wrap=clock_ms; then every clock_ms() comes here.
+ * test_client_*.c is linked with -Wl,--wrap=clock_ms, and clock_us and clock_late_ms; then every such call comes here.
  */
 #ifndef HALFMQ_TESTS_STILL_CLOCK_H
 #define HALFMQ_TESTS_STILL_CLOCK_H

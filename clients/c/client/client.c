@@ -12,6 +12,8 @@
 #include "clients/c/client/watch.h"
 #include "clients/c/wire/clock.h"
 
+#define DEADLINE_FAR_MS 1000 /* where CLOCK_LATE_MS more do not matter */
+
 const struct hmq_options *client_options(const struct hmq_client *c)
 {
     return c->options;
@@ -47,7 +49,8 @@ int64_t client_deadline(const struct hmq_client *c, int64_t timeout_ms)
 {
     if (timeout_ms < 0)
         timeout_ms = options_num(c->options, CHOICE_call_timeout_ms);
-    return clock_ms() + (timeout_ms < TIMEOUT_MS_MAX ? timeout_ms : TIMEOUT_MS_MAX);
+    int64_t now_ms = timeout_ms < DEADLINE_FAR_MS ? clock_ms() : clock_late_ms();
+    return now_ms + (timeout_ms < TIMEOUT_MS_MAX ? timeout_ms : TIMEOUT_MS_MAX);
 }
 
 enum hmq_status client_submit(struct hmq_client *c, struct call *call, int64_t linger_ms)
@@ -58,7 +61,7 @@ enum hmq_status client_submit(struct hmq_client *c, struct call *call, int64_t l
     int64_t deadline_ms = call->deadline_ms;
     call->begun_us = begun_us;
     if (!c->stopping)
-        status = core_submit(&c->core, call, clock_ms(), linger_ms);
+        status = core_submit(&c->core, call, begun_us / 1000, linger_ms);
     if (status == HMQ_OK) {
         int64_t flush_ms = c->line == LINE_UP ? core_next_flush(&c->core) : CORE_NEVER;
         watch_wake_locked(c, flush_ms < deadline_ms ? flush_ms : deadline_ms);

@@ -18,7 +18,7 @@ static void dispatch_response(struct hmq_client *c, const struct rpc_frame *fram
     struct call_outcome outcome;
     int64_t now_us = clock_us();
     pthread_mutex_lock(&c->lock);
-    struct call *call = core_answer(&c->core, frame, clock_ms(), &outcome);
+    struct call *call = core_answer(&c->core, frame, now_us / 1000, &outcome);
     bool stray = !call && core_is_stray(&c->core, frame->id);
     if (call) {
         client_ending(c);

@@ -47,11 +47,16 @@ static struct lane *lane_new(const char *topic, int64_t queue)
     return lane;
 }
 
+static bool lane_is(const struct lane *lane, const char *topic, int64_t queue)
+{
+    return lane->queue == queue && strcmp(lane->topic, topic) == 0;
+}
+
 static struct lane *lane_find(struct lanes *lanes, const char *topic, int64_t queue)
 {
     struct lane *lane;
     LIST_FOREACH(lane, lanes_bucket(lanes, topic, queue), link)
-    if (lane->queue == queue && strcmp(lane->topic, topic) == 0)
+    if (lane_is(lane, topic, queue))
         return lane;
     return NULL;
 }
@@ -74,6 +79,8 @@ static void lane_free(struct lanes *lanes, struct lane *lane)
     assert(lane->n == 0 && lane->under_way == 0 && TAILQ_EMPTY(&lane->held));
     LIST_REMOVE(lane, link);
     lanes->n_lanes--;
+    if (lanes->latest == lane)
+        lanes->latest = NULL;
     buf_free(&lane->record);
     buf_free(&lane->starts);
     free(lane->listeners);
@@ -85,9 +92,9 @@ static void lane_free(struct lanes *lanes, struct lane *lane)
 static void lanes_connected(struct service *s)
 {
     struct lanes *lanes = lanes_of(s);
-    pthread_mutex_lock(&lanes->lock);
+    pthread_mutex_lock(&lanes->sender->lock);
     lanes->plain = false; /* it may be another broker */
-    pthread_mutex_unlock(&lanes->lock);
+    pthread_mutex_unlock(&lanes->sender->lock);
 }
 
 /* Closes the lanes that are due. Returns when the next one will be. */
@@ -155,9 +162,9 @@ static int64_t lanes_expire_held(struct lanes *lanes, int64_t now_ms)
 static void lanes_end_failed(struct lanes *lanes)
 {
     struct call_list failed = TAILQ_HEAD_INITIALIZER(failed);
-    pthread_mutex_lock(&lanes->lock);
+    pthread_mutex_lock(&lanes->sender->lock);
     TAILQ_CONCAT(&failed, &lanes->failed, link);
-    pthread_mutex_unlock(&lanes->lock);
+    pthread_mutex_unlock(&lanes->sender->lock);
     if (!TAILQ_EMPTY(&failed))
         client_finish(lanes->sender->client, &failed);
 }
@@ -165,14 +172,14 @@ static void lanes_end_failed(struct lanes *lanes)
 static int64_t lanes_tick(struct service *s, int64_t now_ms)
 {
     struct lanes *lanes = lanes_of(s);
-    pthread_mutex_lock(&lanes->lock);
+    pthread_mutex_lock(&lanes->sender->lock);
     int64_t next_ms = lanes_close_due(lanes, now_ms), held_ms = lanes_expire_held(lanes, now_ms);
-    pthread_mutex_unlock(&lanes->lock);
+    pthread_mutex_unlock(&lanes->sender->lock);
     lanes_end_failed(lanes);
     return held_ms < next_ms ? held_ms : next_ms;
 }
 
-bool lanes_init(struct lanes *lanes, struct sender *s, const hmq_options *o,
+void lanes_init(struct lanes *lanes, struct sender *s, const hmq_options *o,
                 void (*leave)(struct lanes *lanes, struct lane *lane))
 {
     *lanes = (struct lanes){.sender = s, .leave = leave};
@@ -182,8 +189,7 @@ bool lanes_init(struct lanes *lanes, struct sender *s, const hmq_options *o,
     TAILQ_INIT(&lanes->failed);
     for (size_t i = 0; i < LANES_BUCKETS; i++)
         LIST_INIT(&lanes->buckets[i]);
-    partitions_init(&lanes->partitions, s, &lanes->lock);
-    return pthread_mutex_init(&lanes->lock, NULL) == 0;
+    partitions_init(&lanes->partitions, s);
 }
 
 void lanes_start(struct lanes *lanes)
@@ -198,7 +204,6 @@ void lanes_stop(struct lanes *lanes)
         while (!LIST_EMPTY(&lanes->buckets[i]))
             lane_free(lanes, LIST_FIRST(&lanes->buckets[i]));
     partitions_fini(&lanes->partitions);
-    pthread_mutex_destroy(&lanes->lock);
 }
 
 static bool lane_reserve_listeners(struct lane *lane)
@@ -280,20 +285,30 @@ static void lane_put(struct lanes *lanes, struct lane *lane, struct message *m, 
         lanes->leave(lanes, lane);
 }
 
-enum hmq_status lanes_add(struct lanes *lanes, const char *topic, struct message *m, size_t bytes,
-                           int64_t deadline_ms, struct listener listener)
+/* The lane for the message. HMQ_EAGAIN: it must go by itself. */
+static enum hmq_status lanes_find(struct lanes *lanes, const char *topic, const struct message *m, struct lane **ret_lane)
 {
     int64_t queue = -1;
     if (!text_name_ok(slice_str(topic), true))
-        return HMQ_EAGAIN; /* by itself, so that the broker says what is wrong with it */
+        return HMQ_EAGAIN; /* so that the broker says what is wrong with it */
     if (m->fields & MSG_ORDER) {
         queue = partition_queue(&lanes->partitions, topic, m->order);
         if (queue < 0)
             return HMQ_EAGAIN;
     }
-    struct lane *lane = lane_get(lanes, topic, queue);
-    if (!lane)
-        return HMQ_ENOMEM;
+    *ret_lane = lanes->latest = lane_get(lanes, topic, queue);
+    return *ret_lane ? HMQ_OK : HMQ_ENOMEM;
+}
+
+enum hmq_status lanes_add(struct lanes *lanes, const char *topic, struct message *m, size_t bytes,
+                           int64_t deadline_ms, struct listener listener)
+{
+    struct lane *lane = lanes->latest;
+    enum hmq_status status = HMQ_OK;
+    if (!lane || (m->fields & MSG_ORDER) || !lane_is(lane, topic, -1))
+        status = lanes_find(lanes, topic, m, &lane);
+    if (status != HMQ_OK)
+        return status;
     if (lane->n > 0 && lanes_apart(deadline_ms, lane->deadline_ms))
         lanes->leave(lanes, lane);
     if (!lane_reserve(lane, fit_bytes(m)))
@@ -347,7 +362,7 @@ void lanes_submit_in_turn(struct lanes *lanes, struct batch_call *b, enum hmq_st
  * follows; when the producer closes, all fail. */
 static void lane_go_on(struct lanes *lanes, struct lane *lane)
 {
-    bool closing = sender_is_closing(lanes->sender);
+    bool closing = lanes->sender->closing;
     struct call *call;
     while ((closing || lane->under_way == 0) && (call = TAILQ_FIRST(&lane->held))) {
         struct batch_call *b = lane_unhold(lanes, lane, call);

@@ -20,7 +20,7 @@
  * those of the next batch. A message that does not fit (fit.h) closes the lanes of its topic before it leaves. So a lane must be able to leave at once: the memory that it takes is there
  * before a message is taken. Should there be none for the frame, its messages end with HMQ_ENOMEM.
  *
- * Locks: `lock` for everything here; it may be held while a call is submitted. Callbacks run without it,
+ * Locks: the sender's for everything here; it may be held while a call is submitted. Callbacks run without it,
  * on the driver thread.
  */
 #ifndef HALFMQ_CLIENTS_C_LANES_H
@@ -64,7 +64,7 @@ struct lanes {
     struct sender *sender;
     size_t max_bytes; /* a batch is closed when it is as large */
     void (*leave)(struct lanes *lanes, struct lane *lane); /* takes the open batch of the lane. Under the lock */
-    pthread_mutex_t lock;
+    struct lane *latest; /* of the message that came last; NULL: it is gone */
     struct lane_list buckets[LANES_BUCKETS]; /* by topic and queue */
     size_t n_lanes, n_open, n_held;
     struct call_list failed; /* could not be submitted; ended by the driver */
@@ -83,8 +83,8 @@ struct batch_call {
     size_t record_bytes; /* at the end of the frame; 0: a `send` */
 };
 
-/* False: no memory for a lock. leave is called when a lane is to be closed. */
-bool lanes_init(struct lanes *lanes, struct sender *s, const hmq_options *options,
+/* leave is called when a lane is to be closed. */
+void lanes_init(struct lanes *lanes, struct sender *s, const hmq_options *options,
                 void (*leave)(struct lanes *lanes, struct lane *lane));
 void lanes_start(struct lanes *lanes);
 

@@ -14,6 +14,8 @@
 #include "clients/c/wire/sized.h"
 #include "protocol/limits.h"
 
+#define USUAL_BYTES 120 /* of what stands beside the body */
+
 /* A parcel with its options as they are sent, defaults applied. */
 struct letter {
     const struct parcel *parcel;
@@ -164,6 +166,7 @@ enum hmq_status parcel_encode(struct sender *s, const struct parcel *p, struct c
         return status;
     parcel_number(s, &l);
     l.headers = headers_of(&l.o);
+    (void)buf_room(&call->frame, p->len + USUAL_BYTES); /* one allocation instead of three; a failure stays in it */
     request_begin(call, p->method, parcel_count_pairs(&l));
     parcel_put_pairs(&call->frame, &l);
     if (l.o.dedup) /* sent after others of its sequence, it would be out of order */

@@ -19,9 +19,9 @@ struct ask_call {
     size_t which;
 };
 
-void partitions_init(struct partitions *ps, struct sender *s, pthread_mutex_t *lock)
+void partitions_init(struct partitions *ps, struct sender *s)
 {
-    *ps = (struct partitions){.sender = s, .lock = lock};
+    *ps = (struct partitions){.sender = s};
 }
 
 void partitions_fini(struct partitions *ps)
@@ -54,12 +54,12 @@ static void partition_asked(struct call *call, const struct call_outcome *outcom
     if (outcome->status != HMQ_OK || !rpc_int(rpc_get(outcome->result, "order_queues"), &n) ||
         n < 1 || n > QUEUES_MAX)
         n = 0;
-    pthread_mutex_lock(ps->lock);
+    pthread_mutex_lock(&ps->sender->lock);
     struct partition *p = &ps->list[a->which];
     p->asking = false;
     p->order_queues = (uint32_t)n;
     p->ask_after_ms = clock_ms() + ASK_PAUSE_MS;
-    pthread_mutex_unlock(ps->lock);
+    pthread_mutex_unlock(&ps->sender->lock);
     call_fini(call);
     free(a);
     sender_unreserve(ps->sender, 1, 0);
@@ -80,14 +80,14 @@ static void partition_ask(struct partitions *ps, struct partition *p)
     a->which = (size_t)(p - ps->list);
     request_begin(&a->call, "topic_info", 1);
     pair_text(&a->call.frame, "name", p->topic);
-    sender_hold(ps->sender);
+    sender_hold_locked(ps->sender);
     p->asking = true;
     if (client_submit(c, &a->call, 0) == HMQ_OK)
         return;
     p->asking = false;
     call_fini(&a->call);
     free(a);
-    sender_unreserve(ps->sender, 1, 0);
+    sender_unreserve_locked(ps->sender, 1, 0);
 }
 
 int64_t partition_queue(struct partitions *ps, const char *topic, struct slice order)

@@ -8,6 +8,8 @@
  *
  * While it is not known, ORDER messages are sent one by one and the broker picks the queue. At most PARTITIONS
  * topics are remembered; of other topics they are always sent one by one.
+ *
+ * All under the sender's lock.
  */
 #ifndef HALFMQ_CLIENTS_C_PARTITION_H
 #define HALFMQ_CLIENTS_C_PARTITION_H
@@ -25,11 +27,10 @@ struct partition {
 
 struct partitions {
     struct sender *sender;
-    pthread_mutex_t *lock; /* of the lanes; callers hold it */
     struct partition list[PARTITIONS];
 };
 
-void partitions_init(struct partitions *ps, struct sender *s, pthread_mutex_t *lock);
+void partitions_init(struct partitions *ps, struct sender *s);
 void partitions_fini(struct partitions *ps);
 
 /* The queue of the key; -1: not known. May ask the broker. */

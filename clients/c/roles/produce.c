@@ -62,7 +62,7 @@ static void produce_encode_batch(struct batch_call *b, struct slice record)
     }
     pair_bin(frame, "batch", record.data, record.len);
     b->record_bytes = record.len;
-    sender_record_batch(s);
+    s->n_batches++;
     b->call.keep = true; /* where the batch is refused, its messages are taken from it */
     if (s->dedup)
         b->call.repeat = lane->queue < 0 ? CALL_AGAIN_BUSY : CALL_AGAIN;
@@ -151,12 +151,13 @@ static void produce_finish(struct batch_call *b)
     struct lanes *lanes = b->lanes;
     struct sender *s = lanes->sender;
     size_t n = b->n, bytes = b->bytes;
-    pthread_mutex_lock(&lanes->lock);
-    lanes_answered(lanes, b->lane);
-    pthread_mutex_unlock(&lanes->lock);
+    struct lane *lane = b->lane;
     produce_call_free(b);
+    pthread_mutex_lock(&s->lock);
+    lanes_answered(lanes, lane);
     if (n > 0)
-        sender_unreserve(s, n, bytes);
+        sender_unreserve_locked(s, n, bytes);
+    pthread_mutex_unlock(&s->lock); /* from here on the sender may be gone */
 }
 
 static void produce_tell_all(struct batch_call *b, const hmq_error *err)
@@ -256,14 +257,14 @@ static void produce_resend(struct batch_call *b, bool unknown)
     record = slice_of(frame.data + frame.len - b->record_bytes, b->record_bytes);
     if (produce_unpack_lane(b->lane, record, &batch) != HMQ_OK)
         return;
-    pthread_mutex_lock(&lanes->lock);
+    pthread_mutex_lock(&lanes->sender->lock);
     lanes->plain = lanes->plain || unknown;
     if (b->lane->queue >= 0)
         partition_forget(&lanes->partitions, b->lane->topic);
     size_t i = 0;
     while (i < b->n && produce_resend_one(b, batch, i))
         i++;
-    pthread_mutex_unlock(&lanes->lock);
+    pthread_mutex_unlock(&lanes->sender->lock);
     memmove(b->listeners, b->listeners + i, (b->n - i) * sizeof *b->listeners);
     b->n -= i;
     hmq_batch_free(batch);

@@ -20,9 +20,9 @@ struct hmq_producer {
 static void producer_push_gathered(struct sender *s)
 {
     struct hmq_producer *p = (struct hmq_producer *)(void *)s; /* the sender is its first member */
-    pthread_mutex_lock(&p->lanes.lock);
+    pthread_mutex_lock(&p->sender.lock);
     lanes_close(&p->lanes, NULL);
-    pthread_mutex_unlock(&p->lanes.lock);
+    pthread_mutex_unlock(&p->sender.lock);
 }
 
 enum hmq_status hmq_producer_new(hmq_client *c, const hmq_options *options,
@@ -36,14 +36,11 @@ enum hmq_status hmq_producer_new(hmq_client *c, const hmq_options *options,
     if (!options)
         options = client_options(c);
     enum hmq_status status = sender_init(&p->sender, c, options, err);
-    if (status == HMQ_OK && !lanes_init(&p->lanes, &p->sender, options, produce_leave)) {
-        sender_fini(&p->sender);
-        status = error_plain(err, HMQ_ENOMEM);
-    }
     if (status != HMQ_OK) {
         free(p);
         return status;
     }
+    lanes_init(&p->lanes, &p->sender, options, produce_leave);
     p->sender.push = producer_push_gathered;
     client_hold(c);
     lanes_start(&p->lanes);
@@ -79,9 +76,9 @@ static enum hmq_status producer_send_waiting(hmq_producer *p, const struct parce
     status = parcel_encode(&p->sender, parcel, &w.call, err);
     if (status != HMQ_OK)
         return awaited_drop(&w, status);
-    pthread_mutex_lock(&p->lanes.lock);
+    pthread_mutex_lock(&p->sender.lock);
     lanes_close(&p->lanes, parcel->topic);
-    pthread_mutex_unlock(&p->lanes.lock);
+    pthread_mutex_unlock(&p->sender.lock);
     status = awaited_run(&w, ret_id ? &reply : NULL);
     if (status == HMQ_OK && ret_id)
         status = producer_copy_id(reply, ret_id, err);
@@ -134,9 +131,9 @@ static enum hmq_status producer_copy(hmq_producer *p, const char *topic, int32_t
     status = copy_encode(&p->sender, topic, queue, batch, &w.call, trace, err);
     if (status != HMQ_OK)
         return awaited_drop(&w, status);
-    pthread_mutex_lock(&p->lanes.lock);
+    pthread_mutex_lock(&p->sender.lock);
     lanes_close(&p->lanes, topic);
-    pthread_mutex_unlock(&p->lanes.lock);
+    pthread_mutex_unlock(&p->sender.lock);
     return awaited_run(&w, ret_reply);
 }
 
@@ -179,7 +176,7 @@ static void producer_sent_done(struct call *call, const struct call_outcome *out
     sender_release(sc);
 }
 
-/* Under the lock of the lanes: submits a call whose bytes are reserved, behind what is under way for its ORDER key. The
+/* Under the lock: submits a call whose bytes are reserved, behind what is under way for its ORDER key. The
  * call is freed, or the broker's. */
 static enum hmq_status producer_submit(hmq_producer *p, const char *topic, struct slice order, struct send_call *call,
                                        struct listener listener, hmq_error *err)
@@ -187,14 +184,15 @@ static enum hmq_status producer_submit(hmq_producer *p, const char *topic, struc
     struct sender *s = &p->sender;
     lanes_close(&p->lanes, topic);
     struct lane *busy = order.data ? lanes_busy(&p->lanes, topic, order) : NULL;
-    if (!busy)
-        return sender_submit_reserved(s, call, s->linger_ms, err);
     size_t bytes = call->call.frame.len;
-    enum hmq_status status = produce_alone(&p->lanes, busy, &call->call, listener);
+    enum hmq_status status = busy ? produce_alone(&p->lanes, busy, &call->call, listener)
+                                  : client_submit(s->client, &call->call, s->linger_ms);
     if (status != HMQ_OK)
-        sender_unreserve(s, 1, bytes);
-    call_fini(&call->call);
-    free(call);
+        sender_unreserve_locked(s, 1, bytes);
+    if (status != HMQ_OK || busy) {
+        call_fini(&call->call);
+        free(call);
+    }
     return error_plain(err, status);
 }
 
@@ -218,9 +216,9 @@ static enum hmq_status producer_send_single(hmq_producer *p, const struct parcel
         free(call);
         return status;
     }
-    pthread_mutex_lock(&p->lanes.lock);
+    pthread_mutex_lock(&p->sender.lock);
     status = producer_submit(p, parcel->topic, order, call, listener, err);
-    pthread_mutex_unlock(&p->lanes.lock);
+    pthread_mutex_unlock(&p->sender.lock);
     return status;
 }
 
@@ -230,17 +228,18 @@ static enum hmq_status producer_send_gathered(hmq_producer *p, const struct parc
                                               bool *ret_single)
 {
     struct lanes *lanes = &p->lanes;
+    struct sender *s = &p->sender;
     size_t bytes = fit_bytes(m);
     *ret_single = false;
-    enum hmq_status status = sender_reserve(&p->sender, bytes, deadline_ms);
-    if (status != HMQ_OK)
-        return status;
-    pthread_mutex_lock(&lanes->lock);
-    status = lanes->plain ? HMQ_EAGAIN : lanes_add(lanes, parcel->topic, m, bytes, deadline_ms, listener);
-    pthread_mutex_unlock(&lanes->lock);
-    if (status != HMQ_OK)
-        sender_unreserve(&p->sender, 1, bytes);
-    *ret_single = status == HMQ_EAGAIN;
+    pthread_mutex_lock(&s->lock);
+    enum hmq_status status = sender_reserve_locked(s, bytes, deadline_ms);
+    if (status == HMQ_OK) {
+        status = lanes->plain ? HMQ_EAGAIN : lanes_add(lanes, parcel->topic, m, bytes, deadline_ms, listener);
+        *ret_single = status == HMQ_EAGAIN;
+        if (status != HMQ_OK)
+            sender_unreserve_locked(s, 1, bytes);
+    }
+    pthread_mutex_unlock(&s->lock);
     return status;
 }
 

@@ -131,33 +131,48 @@ static enum hmq_status sender_await(struct sender *s, bool (*holds)(void *arg), 
 }
 
 /* HMQ_EAGAIN: no room. */
+static enum hmq_status sender_try_locked(struct sender *s, size_t bytes)
+{
+    if (s->closing)
+        return HMQ_ECLOSED;
+    if (!sender_fits_locked(s, bytes))
+        return HMQ_EAGAIN;
+    s->inflight++;
+    s->inflight_bytes += bytes;
+    return HMQ_OK;
+}
+
 static enum hmq_status sender_try_reserve(struct sender *s, size_t bytes)
 {
-    enum hmq_status status = HMQ_OK;
     pthread_mutex_lock(&s->lock);
-    if (s->closing) {
-        status = HMQ_ECLOSED;
-    } else if (!sender_fits_locked(s, bytes)) {
-        status = HMQ_EAGAIN;
-    } else {
-        s->inflight++;
-        s->inflight_bytes += bytes;
-    }
+    enum hmq_status status = sender_try_locked(s, bytes);
     pthread_mutex_unlock(&s->lock);
     return status;
+}
+
+/* True where someone is to be told. */
+static bool sender_count_out(struct sender *s, size_t n, size_t bytes)
+{
+    s->inflight -= n;
+    s->inflight_bytes -= bytes;
+    return s->waiting > 0 && sender_roomy_locked(s);
 }
 
 void sender_unreserve(struct sender *s, size_t n, size_t bytes)
 {
     struct hmq_client *c = s->client;
     pthread_mutex_lock(&s->lock);
-    s->inflight -= n;
-    s->inflight_bytes -= bytes;
-    bool tell = s->waiting > 0 && sender_roomy_locked(s);
+    bool tell = sender_count_out(s, n, bytes);
     pthread_mutex_unlock(&s->lock);
     /* From here on the sender may be gone: whoever closes it may have seen that nothing is under way. */
     if (tell)
         client_changed(c);
+}
+
+void sender_unreserve_locked(struct sender *s, size_t n, size_t bytes)
+{
+    if (sender_count_out(s, n, bytes))
+        client_changed(s->client);
 }
 
 void sender_record(struct sender *s, size_t n, enum hmq_status status, int64_t begun_us)
@@ -171,13 +186,6 @@ void sender_record(struct sender *s, size_t n, enum hmq_status status, int64_t b
         s->n_failed += n;
         s->n_unknown += status == HMQ_EUNKNOWN ? n : 0;
     }
-    pthread_mutex_unlock(&s->lock);
-}
-
-void sender_record_batch(struct sender *s)
-{
-    pthread_mutex_lock(&s->lock);
-    s->n_batches++;
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -230,11 +238,9 @@ enum hmq_status sender_stats(struct sender *s, hmq_producer_stats *stats)
     return sized_write(stats, &own, sizeof own, offsetof(hmq_producer_stats, failed)) ? HMQ_OK : HMQ_EINVAL;
 }
 
-void sender_hold(struct sender *s)
+void sender_hold_locked(struct sender *s)
 {
-    pthread_mutex_lock(&s->lock);
     s->inflight++;
-    pthread_mutex_unlock(&s->lock);
 }
 
 bool sender_is_closing(struct sender *s)
@@ -302,6 +308,17 @@ enum hmq_status sender_reserve(struct sender *s, size_t bytes, int64_t deadline_
             return HMQ_EAGAIN;
         status = sender_try_reserve(s, bytes);
     }
+    return status;
+}
+
+enum hmq_status sender_reserve_locked(struct sender *s, size_t bytes, int64_t deadline_ms)
+{
+    enum hmq_status status = sender_client_lets(s, bytes) ? sender_try_locked(s, bytes) : HMQ_EAGAIN;
+    if (status != HMQ_EAGAIN)
+        return status;
+    pthread_mutex_unlock(&s->lock);
+    status = sender_reserve(s, bytes, deadline_ms);
+    pthread_mutex_lock(&s->lock);
     return status;
 }
 

@@ -8,6 +8,9 @@
  * the frame, so the message has the same one when it is sent again.
  *
  * Invariant: inflight and inflight_bytes count the asynchronous messages that are not released.
+ *
+ * `lock` is also that of the producer's lanes: a message is counted in and put into its batch under one lock, as taking
+ * another one costs as much as either.
  */
 #ifndef HALFMQ_CLIENTS_C_SENDER_H
 #define HALFMQ_CLIENTS_C_SENDER_H
@@ -61,17 +64,20 @@ void sender_dedup(struct sender *s, char *ret_id);
 enum hmq_status sender_reserve(struct sender *s, size_t bytes, int64_t deadline_ms);
 void sender_unreserve(struct sender *s, size_t n, size_t bytes);
 
+/* Under the lock: the same. sender_reserve_locked releases it while it waits. */
+enum hmq_status sender_reserve_locked(struct sender *s, size_t bytes, int64_t deadline_ms);
+void sender_unreserve_locked(struct sender *s, size_t n, size_t bytes);
+
 /* Counts n messages, or a decision, that ended so; begun_us: when they were handed over. Before they are counted out. */
 void sender_record(struct sender *s, size_t n, enum hmq_status status, int64_t begun_us);
-void sender_record_batch(struct sender *s);
 
 /* Adds the sender to the statistics of its client, until sender_forget. */
 void sender_show(struct sender *s, enum stats_kind kind);
 void sender_forget(struct sender *s);
 enum hmq_status sender_stats(struct sender *s, hmq_producer_stats *stats);
 
-/* Counts in a request that is no message, so that closing waits for it as well; sender_unreserve ends it. */
-void sender_hold(struct sender *s);
+/* Under the lock: counts in a request that is no message, so that closing waits for it as well; sender_unreserve ends it. */
+void sender_hold_locked(struct sender *s);
 
 /* True once it is being closed: what has not been submitted is not submitted any more. */
 bool sender_is_closing(struct sender *s);
@@ -88,7 +94,7 @@ enum hmq_status sender_submit(struct sender *s, struct send_call *call, int64_t 
 /* The same for what ends work: it is counted, but the limits do not hold it up. */
 enum hmq_status sender_submit_ending(struct sender *s, struct send_call *call, hmq_error *err);
 
-/* The same where its frame's bytes are reserved already. Takes no lock but the client's. */
+/* The same where its frame's bytes are reserved already. */
 enum hmq_status sender_submit_reserved(struct sender *s, struct send_call *call, int64_t linger_ms,
                                        hmq_error *err);
 

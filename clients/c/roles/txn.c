@@ -9,7 +9,6 @@
  */
 #include "clients/c/halfmq.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -151,9 +150,9 @@ enum hmq_status hmq_txn_add(hmq_txn_producer *p, hmq_txid txid, const char *topi
 
 static void txn_put_txid(struct buf *b, hmq_txid txid)
 {
-    char text[24];
-    snprintf(text, sizeof text, "%" PRIu64, txid);
-    pair_text(b, "txid", text);
+    uint8_t room[UINT_DIGITS_MAX];
+    rpc_put_str(b, SLICE_LIT("txid"));
+    rpc_put_str(b, uint_digits(txid, room));
 }
 
 /* Puts the frame of a commit or rollback. */
