@@ -48,6 +48,8 @@ struct outcome {
                             * cannot wait for that */
     bool no_memory;        /* memory ran out: the state gives up the group (state.h) */
     bool nothing;          /* POP, CHECKS: nothing was found; the caller may wait for news and try again */
+    bool by_ack;           /* POP, with nothing: what is leased may keep others from being delivered, so that an ACK lets
+                            * them go: keys of an ORDERED group, or INFLIGHT */
     bool sift;             /* with nothing: there are messages of which nobody knows whether they match (sift.h): look
                               at them, and try again with what was found */
     int64_t retry_at_ms;   /* where nothing is set: when to try again without news; 0: only for news. Of TICK: not 0

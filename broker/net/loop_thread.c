@@ -210,6 +210,7 @@ static bool thread_turn(struct loop *l)
     thread_run_slices(l, &l->sliced[1]);
     for (unsigned i = 0; i < ROUNDS_MAX && more; i++) {
         conns_settle(l);
+        l->env.loops->woken(l);
         l->again = false;
         /* The last round leaves nothing to settle: no other follows before the loop may sleep. */
         bool answers_first = l->alone && i + 1 < ROUNDS_MAX;

@@ -91,7 +91,7 @@ struct loop_ops {
     /* News was taken from the mailbox; the entries that came with it are handed back after this call. */
     void (*news)(struct loop *l, const struct news *news);
 
-    /* Entries were handed back, or timers have fired: what was woken looks again. */
+    /* Entries were handed back, timers have fired, or commands were submitted: what was woken looks again. */
     void (*woken)(struct loop *l);
 
     /* Pushes one portion to subscribers. True: there is more. */

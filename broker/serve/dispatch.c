@@ -246,6 +246,8 @@ static void dispatch_submit(struct conn *c, const struct command *cmd, struct re
         conn_refuse(c, rq, ST_BUSY, NULL);
         return;
     }
+    if (cmd->info->id == CMD_ACK)
+        waiters_acked(&serve_of(c->loop)->waiters, cmd);
     conn_entry_out(c, e);
     if (wait_allowed(cmd))
         conn_wait_begins(c);

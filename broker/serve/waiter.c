@@ -392,6 +392,31 @@ static void waiter_wake_all(struct waiters *ws)
         waiter_queue_wake(waiter_queue_of_key(node), UINT32_MAX, false);
 }
 
+/* The oldest one that is parked because of what is leased, or NULL. */
+static struct waiter *waiter_queue_by_ack(const struct wait_queue *q)
+{
+    for (struct wait_link *l = q->first; l && !q->all && !q->beside; l = l->next)
+        if (l->waiter->state == WAITER_PARKED && l->waiter->entry->out.by_ack)
+            return l->waiter;
+    return NULL;
+}
+
+void waiters_acked(struct waiters *ws, const struct command *ack)
+{
+    struct message_id first;
+    uint64_t last = 0;
+    if (!ws->n || !ack->n_rest || !text_receipt_range(ack->rest[0], &first, &last))
+        return;
+    uint64_t key = news_key(NEWS_GROUP, ack->pos[0], first.topic);
+    for (struct hash_node *node = hash_first(&ws->by_key, key); node; node = hash_more(node)) {
+        struct waiter *w = waiter_queue_by_ack(waiter_queue_of_key(node));
+        if (!w)
+            continue;
+        waiter_wake(w);
+        return;
+    }
+}
+
 void waiters_news(struct waiters *ws, const struct news *news)
 {
     if (!news->index)

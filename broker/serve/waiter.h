@@ -21,6 +21,8 @@
  * `nothing` from an older group, or from that very group (where the message may have been applied after it), must look
  * again instead of parking (waiters_missed).
  *
+ * Where keys of an ORDERED group are held, or INFLIGHT is used up, an ACK lets one look again at once (waiters_acked).
+ *
  * Time: when only time makes a message ready (retry_at_ms), the queue has one timer for it, which wakes ONE waiter. If
  * that one finds something, the next one is woken. So a thousand waiters do not all look for one message.
  *
@@ -112,6 +114,11 @@ void waiters_run(struct waiters *ws, void *arg);
 /* Takes it out of its queues and frees it, with its entry if it holds one. found: it found something; if the clock
  * had woken it, the next in its queues is woken. */
 void waiter_free(struct waiter *w, bool found);
+
+/* An ACK was submitted. Wakes one POP or TAKE of its group and topic that found nothing because of what was leased, so that
+ * it looks again in the ACK's own commit group, and not in the one after the next: news comes when that group is
+ * durable. It may find nothing, and is told by news then as all others are. */
+void waiters_acked(struct waiters *ws, const struct command *ack);
 
 /* Remembers the news, and wakes the waiters that it concerns. */
 void waiters_news(struct waiters *ws, const struct news *news);

@@ -308,6 +308,7 @@ static void pop_group(struct pop *p, struct gt *gt, struct gt *redriven)
     if (!gt || !pop_more(p))
         return;
     pop_end_leases(p, gt);
+    p->by_ack = p->by_ack || ((gt->order || gt->inflight) && gt->runs.n_leased > 0);
     uint64_t beside = redriven ? redriven->runs.n_leased : 0;
     uint32_t want = p->left, room = limit_room(gt, beside, p->stamp->now_ms, want, &p->retry_ms);
     p->left = room;
@@ -381,6 +382,7 @@ void apply_pop(struct state *st, const struct stamp *stamp, const struct command
     }
     /* BUSY means that nothing was done. If this POP has made a group, the next one, which comes at once, says it. */
     out->nothing = true;
+    out->by_ack = p.by_ack;
     out->sift = p.sift;
     bool more = p.expired >= POP_EXPIRED_MAX || p.examined >= POP_EXAMINED_MAX;
     out->retry_at_ms = p.again || p.refused || more ? stamp->now_ms : p.retry_ms;

@@ -31,6 +31,7 @@ struct pop {
     uint32_t n_wants; /* ... and has asked that of so many places, in out->text */
     bool crowded;     /* the group on this topic has too many leases: nothing is delivered ... */
     bool refused;     /* ... and there was something */
+    bool by_ack;      /* what is leased may keep others from being delivered */
     enum status status;
 };
 

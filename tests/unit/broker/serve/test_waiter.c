@@ -259,6 +259,38 @@ static struct waiter *park_take(const char *group, const char *topic)
 }
 
 /* Streams wait in the same queue as POPs. They are woken when their group or topic is deleted; POPs are not. */
+static void submit_ack(const char *group, const char *receipt)
+{
+    struct slice receipts[1] = {slice_str(receipt)};
+    struct command cmd = {
+        .info = command_info(CMD_ACK), .n_pos = 1, .n_rest = 1, .pos = {slice_str(group)}, .rest = receipts};
+    waiters_acked(&ws, &cmd);
+}
+
+/* Those that found nothing because of what is leased look again behind an ACK, one for each. */
+static void an_ack_wakes_those_that_leases_hold_up(void **state)
+{
+    (void)state;
+    struct waiter *w1 = park("a", "orders"), *w2 = park("a", "orders"), *w3 = park("a", "orders"), *w4 = park("b", "orders");
+    w2->entry->out.by_ack = w3->entry->out.by_ack = w4->entry->out.by_ack = true;
+    submit_ack("a", "invoices:0:1#1"); /* nobody waits for it */
+    submit_ack("c", "orders:0:1#1");
+    submit_ack("a", "orders");
+    expect_next(NULL);
+    submit_ack("a", "orders:0:1-9#1");
+    expect_next(w2);
+    expect_next(NULL);
+    submit_ack("a", "orders:3:7#2");
+    submit_ack("a", "orders:3:8#2");
+    expect_next(w3);
+    expect_next(NULL);
+    assert_int_equal(w1->state, WAITER_PARKED);
+    waiter_free(w1, false);
+    waiter_free(w2, true);
+    waiter_free(w3, true);
+    waiter_free(w4, false);
+}
+
 static void streams_and_what_is_gone(void **state)
 {
     (void)state;
@@ -298,6 +330,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(overflow_wakes_everybody, set_up, tear_down),
         cmocka_unit_test_setup_teardown(news_before_parking_is_noticed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(deadline_and_retry, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_ack_wakes_those_that_leases_hold_up, set_up, tear_down),
         cmocka_unit_test_setup_teardown(streams_and_what_is_gone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_leaver_passes_the_news_on, set_up, tear_down),
         cmocka_unit_test_setup_teardown(redriven_messages, set_up, tear_down),

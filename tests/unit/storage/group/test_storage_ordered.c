@@ -56,6 +56,32 @@ static void one_of_a_key(void **state)
     assert_int_equal(shell_rows(s, 'R'), 0);
 }
 
+/* A POP that found nothing says whether an ACK may change that. */
+static bool waits_for_ack(struct shell *s)
+{
+    uint32_t i = shell_add(s, "POP g t COUNT 9");
+    bool waits = shell_outcome(s, i)->by_ack;
+    assert_true(shell_write(s));
+    assert_string_equal(shell_reply(s, i), "[]");
+    return waits;
+}
+
+static void an_ack_may_let_it_go(void **state)
+{
+    struct shell *s = *state;
+    start(s, "a", "");
+    shell_expect(s, "[t:0:0#1=a0]", "POP g t");
+    assert_true(waits_for_ack(s));
+    shell_expect(s, "1", "ACK g t:0:0#1");
+    assert_false(waits_for_ack(s)); /* nothing is leased */
+    shell_expect(s, "OK", "GROUP DELETE g");
+    shell_expect(s, "OK", "GROUP CREATE g t");
+    shell_expect(s, "[t:0:0#2=a0]", "POP g t COUNT 9");
+    assert_false(waits_for_ack(s)); /* a plain group does not care */
+    shell_expect(s, "OK", "GROUP SET g t INFLIGHT 1");
+    assert_true(waits_for_ack(s));
+}
+
 /* What is skipped comes before what is fresh, and the oldest first. */
 static void skipped_before_fresh(void **state)
 {
@@ -467,6 +493,7 @@ static void switched_on_where_it_has_expired(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        SHELL_TEST(an_ack_may_let_it_go),
         SHELL_TEST(one_of_a_key),          SHELL_TEST(skipped_before_fresh), SHELL_TEST(oldest_queue_first),
         SHELL_TEST(retry_keeps_the_key),   SHELL_TEST(backoff_keeps_the_key),
         SHELL_TEST(dead_letters_free_the_key), SHELL_TEST(expiry_frees_the_key), SHELL_TEST(merged_runs),
