@@ -72,7 +72,9 @@ bool stream_push(struct stream *s, const struct part *p, size_t *ret_bytes)
 {
     struct conn *c = s->conn;
     struct buf *out = conn_out(c);
-    size_t before = out->len, size = record_cut_size(p->record, p->h, p->from, p->n);
+    size_t before = out->len;
+    size_t size = p->bits ? record_cut_some_size(p->record, p->h, p->from, p->n, p->bits)
+                          : record_cut_size(p->record, p->h, p->from, p->n);
     rpc_put_notify(out, "records");
     rpc_put_list(out, 1);
     rpc_put_map(out, 4 + (p->grant ? 2u : 0u) + (p->bits ? 1u : 0u));
@@ -84,7 +86,9 @@ bool stream_push(struct stream *s, const struct part *p, size_t *ret_bytes)
         stream_put_lease(out, p);
     rpc_put_str(out, SLICE_LIT("record"));
     rpc_put_bin_head(out, size);
-    if (record_cut(p->record, p->h, p->from, p->n, out) != ST_OK) {
+    enum status cut = p->bits ? record_cut_some(p->record, p->h, p->from, p->n, p->bits, out)
+                              : record_cut(p->record, p->h, p->from, p->n, out);
+    if (cut != ST_OK) {
         out->len = before;
         return false;
     }

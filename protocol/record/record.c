@@ -189,6 +189,87 @@ size_t record_cut_size(struct slice record, const struct record_header *h, uint3
     return RECORD_HEADER_BYTES + bytes + (size_t)n * 4;
 }
 
+/* The first of n messages, from i on, whose bit is set, or is not; n: there is none. */
+static uint32_t record_bit_next(const uint64_t *bits, uint32_t n, uint32_t i, bool set)
+{
+    while (i < n) {
+        uint64_t word = (set ? bits[i / 64] : ~bits[i / 64]) >> (i % 64);
+        if (word) {
+            i += (uint32_t)__builtin_ctzll(word);
+            break;
+        }
+        i = (i / 64 + 1) * 64;
+    }
+    return i < n ? i : n;
+}
+
+size_t record_cut_some_size(struct slice record, const struct record_header *h, uint32_t from, uint32_t n,
+                            const uint64_t *bits)
+{
+    size_t bytes = 0;
+    uint32_t least = 0, end = 0, empty = n;
+    assert(n > 0 && from < h->count && n <= h->count - from);
+    for (uint32_t i = record_bit_next(bits, n, 0, true); i < n; i = record_bit_next(bits, n, end, true)) {
+        end = record_bit_next(bits, n, i, false);
+        uint32_t first = record_start_of(record, h, from + i), last = record_start_of(record, h, from + end);
+        if (first < least || first >= last || last > h->bytes)
+            return 0;
+        bytes += last - first;
+        empty -= end - i;
+        least = last;
+    }
+    return RECORD_HEADER_BYTES + bytes + (size_t)empty * RECORD_EMPTY_BYTES + (size_t)n * 4;
+}
+
+/* A record in the making, of which each message gets bytes and a start. */
+struct record_making {
+    uint8_t *messages, *starts;
+    uint32_t bytes;
+};
+
+/* Adds messages from..to-1 of a record. */
+static void record_make_copy(struct record_making *m, struct slice record, const struct record_header *h, uint32_t from,
+                             uint32_t to)
+{
+    uint32_t first = record_start_of(record, h, from), size = record_start_of(record, h, to) - first;
+    memcpy(m->messages + m->bytes, record.data + RECORD_HEADER_BYTES + first, size);
+    for (uint32_t i = from; i < to; i++, m->starts += 4)
+        le_write(m->starts, m->bytes + (record_start_of(record, h, i) - first), 4);
+    m->bytes += size;
+}
+
+static void record_make_empty(struct record_making *m, uint32_t n)
+{
+    memset(m->messages + m->bytes, 0, (size_t)n * RECORD_EMPTY_BYTES);
+    for (; n > 0; n--, m->bytes += RECORD_EMPTY_BYTES, m->starts += 4)
+        le_write(m->starts, m->bytes, 4);
+}
+
+enum status record_cut_some(struct slice record, const struct record_header *h, uint32_t from, uint32_t n,
+                            const uint64_t *bits, struct buf *out)
+{
+    size_t at = out->len, size = record_cut_some_size(record, h, from, n, bits);
+    uint8_t *room = size ? buf_room(out, size) : NULL;
+    if (!room)
+        return size ? ST_OK : ST_BAD; /* out says so */
+    struct record_header cut = *h;
+    cut.base += from;
+    cut.count = n;
+    cut.bytes = (uint32_t)(size - RECORD_HEADER_BYTES - (size_t)n * 4);
+    struct record_making m = {.messages = room + RECORD_HEADER_BYTES, .starts = room + size - (size_t)n * 4};
+    for (uint32_t i = 0, to = 0; i < n; i = to) {
+        to = record_bit_next(bits, n, i, true);
+        record_make_empty(&m, to - i);
+        i = to;
+        to = record_bit_next(bits, n, i, false);
+        if (i < to)
+            record_make_copy(&m, record, h, from + i, from + to);
+    }
+    buf_added(out, size);
+    record_put_head(out, at, &cut);
+    return ST_OK;
+}
+
 enum status record_cut(struct slice record, const struct record_header *h, uint32_t from, uint32_t n,
                        struct buf *out)
 {

@@ -82,7 +82,21 @@ uint32_t record_checksum(struct slice record);
 enum status record_cut(struct slice record, const struct record_header *h, uint32_t from, uint32_t n,
                        struct buf *out) MUST_CHECK;
 
-/* Bytes that record_cut appends. */
+/*
+ * The same with those messages alone whose bit is set, bit 0 being that of message from; there is one. In the place of each
+ * of the others is an empty message, which says nothing of it (RECORD_EMPTY_BYTES): so all keep their offsets, and whoever
+ * is sent a few of many messages is sent few bytes.
+ *
+ *   record   │ message 0 │ message 1 │ message 2 │ message 3 │        cut with bits 1001   │ message 0 │·│·│ message 3 │
+ */
+enum status record_cut_some(struct slice record, const struct record_header *h, uint32_t from, uint32_t n,
+                            const uint64_t *bits, struct buf *out) MUST_CHECK;
+
+#define RECORD_EMPTY_BYTES 4 /* no fields, seq 0, born when it was stored, no body */
+
+/* Bytes that these append. 0: the starts are damaged. (record_cut_size does not look.) */
+size_t record_cut_some_size(struct slice record, const struct record_header *h, uint32_t from, uint32_t n,
+                            const uint64_t *bits);
 size_t record_cut_size(struct slice record, const struct record_header *h, uint32_t from, uint32_t n);
 
 /* Writes the header for these messages and starts, which its checksum covers: gives a batch its place in the log

@@ -76,6 +76,14 @@ static void cut_record(struct slice input)
         require(part.base == h.base + from && part.count == n);
         require(out.len == record_cut_size(input, &h, from, n));
     }
+    buf_reset(&out, KIB(64));
+    const uint64_t bits[1] = {h.index | 1};
+    n = n < 64 ? n : 64;
+    cut = record_cut_some(input, &h, from, n, bits, &out);
+    require(cut == ST_OK || out.len == 0);
+    require(out.len == record_cut_some_size(input, &h, from, n, bits));
+    if (record_verify(input, &part) == ST_OK)
+        require(cut == ST_OK && record_verify(buf_slice(&out), &part) == ST_OK && part.count == n);
     buf_free(&out);
 }
 

@@ -3,13 +3,13 @@
  * decoded (query.h).
  *
  *   record   ░░░░░░░░░░░░░░░░░░░░     granted  ··██████·····████████████····
- *   parts                                        ╰ 1 ─╯     ╰──── 2 ────╯     a short gap is sent along, as
- *                                                                             it costs less than a part
+ *   parts                                        ╰ 1 ─╯     ╰──── 2 ────╯     a short gap is sent along,
+ *                                                                             empty: it costs less than a part
  */
 #include "storage/query/base/kept.h"
 #include "storage/query/base/locate.h"
 
-#define GAP_MAX 16 /* messages not granted that are sent along rather than cut out */
+#define GAP_MAX 64 /* messages not granted that are sent along, as empty ones (record_cut_some), rather than cut out */
 
 static bool part_bit_at(const struct grant *g, uint64_t offset)
 {

@@ -14,6 +14,7 @@
 #include "tests/lib/prng.h"
 
 #define STORED INT64_C(1795501800000)
+#define SAMPLE_MAX 200
 
 static struct slice random_bytes(struct prng *p, struct buf *pool, size_t most)
 {
@@ -93,7 +94,7 @@ struct sample {
     struct buf pool, record, starts;
     struct record_header h;
     uint32_t n;
-    struct message m[50];
+    struct message m[SAMPLE_MAX];
 };
 
 static struct sample *sample_new(struct prng *p, uint32_t n)
@@ -402,6 +403,67 @@ static void records_are_cut_between_messages(void **state)
     buf_free(&out);
 }
 
+/* As a part; but in the places of those that were not asked for are empty messages. */
+static void records_are_cut_with_holes(void **state)
+{
+    (void)state;
+    struct prng p = prng_from(7);
+    struct buf out;
+    buf_init(&out, 0);
+    for (int round = 0; round < 300; round++) {
+        struct sample *s = sample_new(&p, 1 + (uint32_t)prng_below(&p, 200));
+        uint32_t from = (uint32_t)prng_below(&p, s->n), n = 1 + (uint32_t)prng_below(&p, s->n - from);
+        uint32_t many = 1 + (uint32_t)prng_below(&p, 20);
+        uint64_t bits[4] = {0};
+        bits[n / 2 / 64] = UINT64_C(1) << (n / 2 % 64);
+        for (uint32_t i = 0; i < n; i++)
+            bits[i / 64] |= (uint64_t)(prng_below(&p, many) == 0) << (i % 64);
+        buf_reset(&out, 1 << 20);
+        buf_put_str(&out, "before");
+        assert_int_equal(record_cut_some(buf_slice(&s->record), &s->h, from, n, bits, &out), ST_OK);
+        struct slice cut = slice_of(out.data + 6, out.len - 6);
+        assert_int_equal(cut.len, record_cut_some_size(buf_slice(&s->record), &s->h, from, n, bits));
+        assert_true(cut.len <= record_cut_size(buf_slice(&s->record), &s->h, from, n));
+        struct record_header h;
+        assert_int_equal(record_verify(cut, &h), ST_OK);
+        assert_true(h.base == s->h.base + from && h.count == n && h.index == s->h.index);
+        assert_true(h.flags == s->h.flags && h.stored_ms == s->h.stored_ms && h.seq == s->h.seq);
+        for (uint32_t i = 0; i < n; i++) {
+            struct message m;
+            assert_int_equal(record_message(cut, &h, i, &m), ST_OK);
+            if ((bits[i / 64] >> (i % 64)) & 1)
+                expect_same(&s->m[from + i], &m);
+            else
+                assert_true(m.fields == 0 && m.body.len == 0 && record_bytes(cut, &h, i).len == RECORD_EMPTY_BYTES);
+        }
+        sample_free(s);
+    }
+    buf_free(&out);
+}
+
+static void damaged_starts_are_not_cut(void **state)
+{
+    (void)state;
+    struct prng p = prng_from(8);
+    struct sample *s = sample_new(&p, 5);
+    uint8_t *starts = s->record.data + RECORD_HEADER_BYTES + s->h.bytes;
+    const uint64_t bits = 0x15; /* 0, 2 and 4 */
+    struct buf out;
+    buf_init(&out, 0);
+    for (int i = 0; i < 3; i++) {
+        uint8_t was[4];
+        uint8_t *at = starts + (size_t)(i == 2 ? 4 : i + 1) * 4;
+        memcpy(was, at, 4);
+        le_write(at, i == 1 ? 0 : s->h.bytes + 1, 4);
+        assert_int_equal(record_cut_some(buf_slice(&s->record), &s->h, 0, 5, &bits, &out), ST_BAD);
+        assert_int_equal(out.len, 0);
+        memcpy(at, was, 4);
+    }
+    assert_int_equal(record_cut_some(buf_slice(&s->record), &s->h, 0, 5, &bits, &out), ST_OK);
+    buf_free(&out);
+    sample_free(s);
+}
+
 static void starts_must_ascend_from_zero(void **state)
 {
     (void)state;
@@ -550,6 +612,8 @@ int main(void)
         cmocka_unit_test(headers_are_checked_field_by_field),
         cmocka_unit_test(the_headers_seq_is_added),
         cmocka_unit_test(records_are_cut_between_messages),
+        cmocka_unit_test(records_are_cut_with_holes),
+        cmocka_unit_test(damaged_starts_are_not_cut),
         cmocka_unit_test(starts_must_ascend_from_zero),
         cmocka_unit_test(a_full_buffer_fails_the_record),
         cmocka_unit_test(golden_bytes_of_version_1),
