@@ -25,6 +25,7 @@ MEASURED = "regress_measured"
 RUN_SECONDS = 600
 RUNS = 3
 TOLERANCE_PERCENT = 3.0
+JUDGING_PERCENT = 2.0  # of a SEND, that its user's rules may cost
 HEAD = """# Instructions per operation, by bench/regress.py --update. Workload, then instructions; an operation is one
 # command or one message (bench/probe/regress.c). Taken with: """
 
@@ -85,6 +86,19 @@ def show(lines):
         print(f"{name:14} {'-' if now is None else f'{now:.1f}':>14} "
               f"{'-' if before is None else f'{before:.1f}':>12} "
               f"{'' if change is None else f'{change:+.1f} %':>8}  {verdict}")
+
+
+def judging(measured):
+    """What the rules of a user cost, in percent of a SEND; None where that was not measured."""
+    if not {"send", "judge_default", "judge_rules"} <= measured.keys():
+        return None
+    return (measured["judge_rules"] - measured["judge_default"]) / measured["send"] * 100
+
+
+def show_judging(percent):
+    verdict = "TOO MUCH" if percent > JUDGING_PERCENT else "as promised"
+    print(f"\nA user with ten rules costs {percent:.2f} % of a SEND more than one without: {verdict} "
+          f"(at most {JUDGING_PERCENT:g} %)")
 
 
 def first_line(*command):
@@ -152,7 +166,10 @@ def run(a):
     show(lines)
     if taken_with != tools():
         print(f"\nThe baseline is only a hint here. It was taken with: {taken_with}\nThis is: {tools()}")
-    return 1 if failed(lines) else 0
+    percent = judging(measured)
+    if percent is not None:
+        show_judging(percent)
+    return 1 if failed(lines) or (percent or 0) > JUDGING_PERCENT else 0
 
 
 def main():

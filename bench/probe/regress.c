@@ -10,6 +10,8 @@
  *   bytes ─► resp or rpc reader ─► struct command ─► state_apply ─┐ a group of GROUP commands
  *                                        answers ◄─ state_write ◄─┘ (not synced: the kernel is not counted)
  *
+ * The workloads judge_* are what is done before that: may the connection's user do a SEND?
+ *
  * callgrind counts only inside regress_measured, so that preparation is left out. Nothing here is random, and the time is
  * a number that goes up. To add a workload: a function, and a line in workloads[].
  */
@@ -17,9 +19,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/serve/who/allow.h"
 #include "protocol/record/record.h"
 #include "protocol/resp/resp.h"
 #include "protocol/rpc/rpc.h"
+#include "storage/access/rule.h"
 #include "storage/query.h"
 #include "storage/state.h"
 
@@ -451,6 +455,103 @@ static void regress_work_half_commit(struct rig *r)
         regress_half_commit_group(r);
 }
 
+/* ---- judging ---- */
+
+/* A loop with a connection, as far as who judges a command looks at them. */
+struct bench_loop {
+    struct loop *loop;
+    struct serve_loop serve;
+    struct roster roster;
+    struct use *use;
+    struct conn *conn;
+};
+
+static void regress_add_user(struct users *us, const char *name, const struct user_row *row)
+{
+    struct buf bytes;
+    buf_init(&bytes, 0);
+    user_row_encode(&bytes, row);
+    if (bytes.failed || users_add(us, slice_str(name), buf_slice(&bytes)) != ST_OK)
+        regress_die("no memory for a user");
+    buf_free(&bytes);
+}
+
+/* `default`, and one with ten rules, of which the last is the one that counts. */
+static struct users *regress_users(void)
+{
+    static const char *const rules[] = {"on", "nopass", "+@connection", "+@produce", "+@consume", "~orders.*", "~audit-?",
+                                        "~b?nds", "group:g*", "~be*h"};
+    struct slice words[sizeof rules / sizeof *rules];
+    struct user_row row;
+    char err[ERR_BYTES] = "";
+    struct users *us = users_new();
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+        words[i] = slice_str(rules[i]);
+    user_row_new(&row);
+    if (!us || rules_apply(&row, words, sizeof rules / sizeof *rules, (struct complaint){err, sizeof err}) != ST_OK)
+        regress_die(err);
+    row.born = row.ref = 1;
+    regress_add_user(us, "ten", &row);
+    if (users_finish(us) != ST_OK)
+        regress_die("no memory for users");
+    return us;
+}
+
+static void regress_loop_start(struct bench_loop *b, const char *user)
+{
+    *b = (struct bench_loop){0};
+    b->loop = aligned_alloc(_Alignof(struct loop), sizeof *b->loop);
+    b->conn = calloc(1, sizeof *b->conn + sizeof(struct session));
+    if (!b->loop || !b->conn || uses_init(&b->roster.uses) != 0 || !(b->use = use_of(&b->roster.uses, slice_str(user))))
+        regress_die("no memory for a loop");
+    memset(b->loop, 0, sizeof *b->loop);
+    atomic_init(&b->roster.gen, 1);
+    b->serve.env.roster = &b->roster;
+    b->serve.users = regress_users();
+    b->serve.users_gen = 1;
+    b->loop->serve = &b->serve;
+    b->conn->loop = b->loop;
+    const struct access_user *u = users_find(b->serve.users, slice_str(user));
+    session_of(b->conn)->who = (struct who){.user = u, .gen = 1, .free_gen = u->free ? 1 : 0, .use = b->use};
+}
+
+static void regress_loop_stop(struct bench_loop *b)
+{
+    use_release(&b->roster.uses, b->use);
+    uses_fini(&b->roster.uses);
+    users_release(b->serve.users);
+    free(b->conn);
+    free(b->loop);
+}
+
+/* What dispatch does before a SEND, and after it, for its user. */
+static void regress_judge(struct rig *r, const char *user)
+{
+    struct bench_loop b;
+    const struct access_user *by_store;
+    size_t at = 0;
+    regress_loop_start(&b, user);
+    struct command cmd = regress_next_command(r, &at);
+    for (; r->done < r->n; r->done++) {
+        if (allow_is_free(b.conn) || (allow_at_once(b.conn, &cmd, &by_store) && !by_store))
+            continue;
+        if (!allow(b.conn, &cmd, (struct request){0}, &by_store) || by_store)
+            regress_die("the user may not SEND");
+        allow_ends(b.conn, GO_ON);
+    }
+    regress_loop_stop(&b);
+}
+
+static void regress_work_judge_default(struct rig *r)
+{
+    regress_judge(r, "default");
+}
+
+static void regress_work_judge_rules(struct rig *r)
+{
+    regress_judge(r, "ten");
+}
+
 static const struct workload {
     const char *name;
     uint64_t n;
@@ -468,6 +569,8 @@ static const struct workload {
     {"read", 10000, regress_prepare_read, regress_work_read},
     {"pop_ack", 10000, regress_prepare_backlog, regress_work_pop_ack},
     {"half_commit", 3200, regress_prepare_send, regress_work_half_commit},
+    {"judge_default", 100000, regress_prepare_send, regress_work_judge_default},
+    {"judge_rules", 100000, regress_prepare_send, regress_work_judge_rules},
 };
 
 /* What callgrind counts: it must stay a function of its own and not be inlined. */

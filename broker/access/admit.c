@@ -6,9 +6,10 @@
 
 #include "broker/base/clock.h"
 
-enum status admit_judge(const struct access_user *u, const struct command *cmd, char *why, struct denial *ret_denial)
+enum status admit_judge(const struct access_user *u, struct allowed_names *known, const struct command *cmd, char *why,
+                        struct denial *ret_denial)
 {
-    if (judge(u, cmd, ret_denial))
+    if (judge(u, known, cmd, ret_denial))
         return ST_OK;
     struct buf text;
     buf_init(&text, ADMIT_WHY_SIZE - 1);
@@ -40,7 +41,7 @@ static enum status admit_one(struct roster *r, const struct access_user *u, cons
 {
     struct denial d;
     struct use *use = use_of(&r->uses, u->name);
-    enum status s = use ? admit_judge(u, cmd, why, &d) : ST_BUSY;
+    enum status s = use ? admit_judge(u, NULL, cmd, why, &d) : ST_BUSY;
     if (!use)
         snprintf(why, ADMIT_WHY_SIZE, "no memory now: try again");
     if (s == ST_OK)

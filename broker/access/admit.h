@@ -10,9 +10,10 @@
 
 #define ADMIT_WHY_SIZE 800
 
-/* May it do the command, as far as rules say? ST_NOPERM: why (ADMIT_WHY_SIZE bytes) has the sentence, ret_denial the
- * details. */
-enum status admit_judge(const struct access_user *u, const struct command *cmd, char *why, struct denial *ret_denial) MUST_CHECK;
+/* May it do the command, as far as rules say? known: as judge's. ST_NOPERM: why (ADMIT_WHY_SIZE bytes) has the sentence,
+ * ret_denial the details. */
+enum status admit_judge(const struct access_user *u, struct allowed_names *known, const struct command *cmd, char *why,
+                        struct denial *ret_denial) MUST_CHECK;
 
 /* Counts it against the user's bounds. ST_BUSY: it is over one of them, nothing was counted, and why has the sentence. */
 enum status admit_spend(const struct access_user *u, struct use *use, const struct command *cmd, char *why) MUST_CHECK;

@@ -406,13 +406,21 @@ static enum verdict dispatch_allowed(struct conn *c, const struct command *cmd, 
     return v;
 }
 
+/* What the store has to judge, too. */
+static enum verdict dispatch_as(struct conn *c, const struct command *cmd, struct request rq, const struct access_user *u)
+{
+    struct command judged = *cmd;
+    judged.user = u;
+    return dispatch_allowed(c, &judged, rq);
+}
+
 /* The command of a user who may not do everything. */
 static enum verdict dispatch_judged(struct conn *c, const struct command *cmd, struct request rq)
 {
-    struct command judged = *cmd;
+    const struct access_user *by_store;
     enum verdict v = GO_ON;
-    if (allow(c, &judged, rq))
-        v = dispatch_allowed(c, &judged, rq);
+    if (allow(c, cmd, rq, &by_store))
+        v = by_store ? dispatch_as(c, cmd, rq, by_store) : dispatch_allowed(c, cmd, rq);
     else
         multi_refused(c, cmd->info->id == CMD_MULTI ? SLICE_LIT("MULTI") : slice_of(NULL, 0));
     allow_ends(c, v);
@@ -421,5 +429,10 @@ static enum verdict dispatch_judged(struct conn *c, const struct command *cmd, s
 
 enum verdict dispatch(struct conn *c, const struct command *cmd, struct request rq)
 {
-    return allow_is_free(c) ? dispatch_allowed(c, cmd, rq) : dispatch_judged(c, cmd, rq);
+    if (allow_is_free(c))
+        return dispatch_allowed(c, cmd, rq);
+    const struct access_user *by_store;
+    if (!allow_at_once(c, cmd, &by_store))
+        return dispatch_judged(c, cmd, rq);
+    return by_store ? dispatch_as(c, cmd, rq, by_store) : dispatch_allowed(c, cmd, rq);
 }

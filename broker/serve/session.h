@@ -26,6 +26,7 @@
 #include "broker/serve/submit.h"
 #include "broker/serve/waiter.h"
 #include "broker/serve/who/who_state.h"
+#include "storage/access/allowed.h"
 
 struct session {
     struct who who;
@@ -83,6 +84,7 @@ struct serve_loop {
     struct serve_env env;
     struct users *users; /* held, as of ... (who.c); NULL: not read yet */
     uint64_t users_gen;
+    struct allowed_names allowed; /* of `users`: names that they were allowed */
     uint64_t swept_gen; /* for which all connections were looked at (who/allow.c) */
     struct waiters waiters;
     struct channels channels;

@@ -12,11 +12,18 @@ const char *denied_word(enum denied d)
     return words[d];
 }
 
+/* Most patterns that do not match differ in the first byte. */
+static bool judge_may_match(struct slice pattern, struct slice name)
+{
+    uint8_t first = pattern.data[0];
+    return first == '*' || first == '?' || (name.len && first == name.data[0]);
+}
+
 static bool judge_names(const struct user_names *names, struct slice name)
 {
     bool may = names->all;
     for (uint32_t i = 0; i < names->n && !may; i++)
-        may = glob_matches(names->pattern[i], name);
+        may = judge_may_match(names->pattern[i], name) && glob_matches(names->pattern[i], name);
     return may;
 }
 
@@ -53,45 +60,57 @@ bool judge_topic(const struct access_user *u, struct slice topic)
 
 /* ---- names of a command ---- */
 
-static bool judge_is(const struct access_user *u, enum denied what, struct slice name, struct denial *d)
+/* Who asks for what, while one command is judged. */
+struct judging {
+    const struct access_user *u;
+    struct allowed_names *known;
+    struct denial *denial;
+};
+
+static bool judge_is(const struct judging *j, enum denied what, struct slice name)
 {
-    bool may = what == DENIED_TOPIC ? judge_topic(u, name) : what == DENIED_GROUP ? judge_group(u, name) : judge_pgroup(u, name);
-    if (!may)
-        *d = (struct denial){.reason = what, .object = name};
+    static const enum touch touches[] = {[DENIED_TOPIC] = TOUCH_TOPIC, [DENIED_GROUP] = TOUCH_GROUP, [DENIED_PGROUP] = TOUCH_PGROUP};
+    bool may = what == DENIED_TOPIC   ? judge_topic(j->u, name)
+               : what == DENIED_GROUP ? judge_group(j->u, name)
+                                      : judge_pgroup(j->u, name);
+    if (may)
+        allowed_add(j->known, j->u, touches[what], name);
+    else
+        *j->denial = (struct denial){.reason = what, .object = name};
     return may;
 }
 
 /* An id or a receipt, of which only the topic counts. What is none is refused by whoever does the command. */
-static bool judge_message(const struct access_user *u, struct slice id, struct denial *d)
+static bool judge_message(const struct judging *j, struct slice id)
 {
     const uint8_t *colon = id.len ? memchr(id.data, ':', id.len) : NULL;
-    return !colon || judge_is(u, DENIED_TOPIC, slice_of(id.data, (size_t)(colon - id.data)), d);
+    return !colon || judge_is(j, DENIED_TOPIC, slice_of(id.data, (size_t)(colon - id.data)));
 }
 
 /* A channel needs the right to subscribe to its kind, too. */
-static bool judge_channel(const struct access_user *u, struct slice channel, struct denial *d)
+static bool judge_channel(const struct judging *j, struct slice channel)
 {
     struct slice topic = SLICE_LIT("topic:"), check = SLICE_LIT("check:");
     bool is_check = judge_begins(channel, check), is_topic = judge_begins(channel, topic);
     unsigned right = is_check ? RIGHT_SUBSCRIBE_CHECK : CMD_SUBSCRIBE;
-    if (!judge_right(u, right)) {
-        *d = (struct denial){.reason = DENIED_COMMAND, .right = CMD_SUBSCRIBE};
+    if (!judge_right(j->u, right)) {
+        *j->denial = (struct denial){.reason = DENIED_COMMAND, .right = CMD_SUBSCRIBE};
         return false;
     }
     if (is_check)
-        return judge_is(u, DENIED_PGROUP, slice_of(channel.data + check.len, channel.len - check.len), d);
-    return !is_topic || judge_is(u, DENIED_TOPIC, slice_of(channel.data + topic.len, channel.len - topic.len), d);
+        return judge_is(j, DENIED_PGROUP, slice_of(channel.data + check.len, channel.len - check.len));
+    return !is_topic || judge_is(j, DENIED_TOPIC, slice_of(channel.data + topic.len, channel.len - topic.len));
 }
 
-static bool judge_name(const struct access_user *u, enum touch touch, struct slice name, struct denial *d)
+static bool judge_name(const struct judging *j, enum touch touch, struct slice name)
 {
     switch (touch) {
-    case TOUCH_TOPIC: return judge_is(u, DENIED_TOPIC, name, d);
-    case TOUCH_GROUP: return judge_is(u, DENIED_GROUP, name, d);
-    case TOUCH_PGROUP: return judge_is(u, DENIED_PGROUP, name, d);
+    case TOUCH_TOPIC: return judge_is(j, DENIED_TOPIC, name);
+    case TOUCH_GROUP: return judge_is(j, DENIED_GROUP, name);
+    case TOUCH_PGROUP: return judge_is(j, DENIED_PGROUP, name);
     case TOUCH_ID:
-    case TOUCH_RECEIPT: return judge_message(u, name, d);
-    case TOUCH_CHANNEL: return judge_channel(u, name, d);
+    case TOUCH_RECEIPT: return judge_message(j, name);
+    case TOUCH_CHANNEL: return judge_channel(j, name);
     case TOUCH_NONE:
     case TOUCH_TXN:
     case TOUCH_TOKEN: break;
@@ -99,19 +118,19 @@ static bool judge_name(const struct access_user *u, enum touch touch, struct sli
     return true;
 }
 
-static bool judge_words(const struct access_user *u, const struct command *cmd, struct denial *d)
+static bool judge_words(const struct judging *j, const struct command *cmd)
 {
     enum touch rest = command_touch(cmd->info, COMMAND_POS_MAX);
     for (uint32_t i = 0; i < cmd->n_pos; i++) {
-        if (!judge_name(u, command_touch(cmd->info, i), cmd->pos[i], d))
+        if (!judge_name(j, command_touch(cmd->info, i), cmd->pos[i]))
             return false;
     }
     for (uint32_t i = 0; i < cmd->n_opt; i++) {
-        if (!judge_name(u, option_touch(cmd->opt[i].id), cmd->opt[i].v, d))
+        if (!judge_name(j, option_touch(cmd->opt[i].id), cmd->opt[i].v))
             return false;
     }
     for (uint32_t i = 0; i < cmd->n_rest && rest != TOUCH_NONE; i++) {
-        if (!judge_name(u, rest, cmd->rest[i], d))
+        if (!judge_name(j, rest, cmd->rest[i]))
             return false;
     }
     return true;
@@ -149,7 +168,7 @@ static bool judge_use(const struct access_user *u, const struct command *cmd, un
     }
 }
 
-bool judge(const struct access_user *u, const struct command *cmd, struct denial *ret_denial)
+bool judge(const struct access_user *u, struct allowed_names *known, const struct command *cmd, struct denial *ret_denial)
 {
     if (u->free)
         return true;
@@ -158,16 +177,58 @@ bool judge(const struct access_user *u, const struct command *cmd, struct denial
         *ret_denial = (struct denial){.reason = DENIED_COMMAND, .right = right};
         return false;
     }
-    return judge_words(u, cmd, ret_denial);
+    return judge_words(&(struct judging){u, known, ret_denial}, cmd);
 }
 
 const struct access_user *judge_by_store(const struct access_user *u, const struct command *cmd)
 {
-    if (u->free || (u->row.topics.all && u->row.groups.all && u->row.pgroups.all))
-        return NULL;
-    enum touch first = command_touch(cmd->info, 0);
-    bool asks = first == TOUCH_TXN || first == TOUCH_TOKEN || command_has(cmd, OPT(TXN));
-    return asks || cmd->info->kind == KIND_QUERY ? u : NULL;
+    bool all = u->row.topics.all && u->row.groups.all && u->row.pgroups.all;
+    return (u->looks[cmd->info->id] & LOOK_IN_STORE) || (command_has(cmd, OPT(TXN)) && !all) ? u : NULL;
+}
+
+/* ---- what is known already ---- */
+
+static bool judge_is_name(enum touch touch)
+{
+    return touch == TOUCH_TOPIC || touch == TOUCH_GROUP || touch == TOUCH_PGROUP;
+}
+
+static bool judge_knows(const struct access_user *u, const struct allowed_names *known, enum touch touch, struct slice word)
+{
+    if (judge_is_name(touch))
+        return allowed_has(known, u, touch, word);
+    if (touch != TOUCH_ID && touch != TOUCH_RECEIPT)
+        return touch == TOUCH_NONE || touch == TOUCH_TXN || touch == TOUCH_TOKEN;
+    const uint8_t *colon = word.len ? memchr(word.data, ':', word.len) : NULL;
+    return colon && allowed_has(known, u, TOUCH_TOPIC, slice_of(word.data, (size_t)(colon - word.data)));
+}
+
+/* Inlined, it would have judge_known_names save registers that it does not need. */
+__attribute__((noinline)) static bool judge_knows_words(const struct access_user *u, const struct allowed_names *known,
+                                                        const struct command *cmd)
+{
+    enum touch rest = command_touch(cmd->info, COMMAND_POS_MAX);
+    for (uint32_t i = 0; i < cmd->n_pos; i++) {
+        if (!judge_knows(u, known, command_touch(cmd->info, i), cmd->pos[i]))
+            return false;
+    }
+    for (uint32_t i = 0; i < cmd->n_rest && rest != TOUCH_NONE; i++) {
+        if (!judge_knows(u, known, rest, cmd->rest[i]))
+            return false;
+    }
+    return true;
+}
+
+/* SEND and the like have nothing but names in front; for them it calls nothing. */
+bool judge_known_names(const struct access_user *u, const struct allowed_names *known, const struct command *cmd)
+{
+    uint32_t touches = cmd->info->touches;
+    const struct slice *word = cmd->pos, *end = word + cmd->n_pos;
+    for (; touches && word < end && judge_is_name((enum touch)(touches & 15)); word++, touches >>= 4) {
+        if (!allowed_has(known, u, (enum touch)(touches & 15), *word))
+            return false;
+    }
+    return !touches || judge_knows_words(u, known, cmd);
 }
 
 void denial_print(struct buf *b, struct slice user, const struct denial *d)

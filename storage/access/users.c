@@ -52,14 +52,39 @@ static bool users_is_free(const struct user_row *r)
     return r->on && r->all_commands && r->topics.all && r->groups.all && r->pgroups.all && !r->rate && !r->bytes;
 }
 
+/* Has the command no parts with rights of their own, and no names with a right of their own? */
+static bool users_is_plain(const struct command_info *info)
+{
+    return info->id != CMD_CLIENT && command_touch(info, COMMAND_POS_MAX) != TOUCH_CHANNEL;
+}
+
+static bool users_asks_store(const struct command_info *info)
+{
+    enum touch first = command_touch(info, 0);
+    return info->kind == KIND_QUERY || first == TOUCH_TXN || first == TOUCH_TOKEN;
+}
+
+/* What can be said of commands from the table alone. */
+static void users_look_ahead(struct access_user *u)
+{
+    const struct user_row *r = &u->row;
+    bool bound = r->rate || r->bytes, all_names = r->topics.all && r->groups.all && r->pgroups.all;
+    for (unsigned right = 0; right < RIGHT_COUNT; right++) {
+        if (user_row_allows(r, right))
+            u->rights[right / 64] |= UINT64_C(1) << (right % 64);
+    }
+    for (unsigned id = 0; id < COMMAND_COUNT; id++) {
+        const struct command_info *info = command_info((enum command_id)id);
+        bool plain = !bound && user_row_allows(r, id) && users_is_plain(info);
+        u->looks[id] = (uint8_t)((plain ? 0 : LOOK_AT_ALL) | (!all_names && users_asks_store(info) ? LOOK_IN_STORE : 0));
+    }
+}
+
 static void users_insert(struct users *us, struct access_user *u)
 {
     u->users = us;
     u->free = users_is_free(&u->row);
-    for (unsigned right = 0; right < RIGHT_COUNT; right++) {
-        if (user_row_allows(&u->row, right))
-            u->rights[right / 64] |= UINT64_C(1) << (right % 64);
-    }
+    users_look_ahead(u);
     hash_add(&us->by_name, &u->node, text_hash(u->name));
     us->n++;
 }

@@ -15,6 +15,12 @@
 
 struct users;
 
+/* What of a command is to be judged, bits. */
+enum users_look {
+    LOOK_AT_ALL = 1, /* more than its names: its right, a part of it, bounds */
+    LOOK_IN_STORE = 2, /* the store judges it, too, or chooses what is shown */
+};
+
 /* Its slices point into it. */
 struct access_user {
     struct hash_node node; /* first; by the name */
@@ -23,6 +29,7 @@ struct access_user {
     bool free; /* it is on, may do everything, and has no bound of commands and bytes: nothing else need be looked at */
     bool damaged; /* its row cannot be read: it is off, and may do nothing */
     uint64_t rights[RIGHT_WORDS];
+    uint8_t looks[COMMAND_COUNT]; /* enum users_look: what is to be looked at of each command */
     struct user_row row;
     uint8_t bytes[];
 };

@@ -180,6 +180,8 @@ def test_a_regression_is_told():
     assert not regress.failed(regress.compare({"a": 90.0}, {"a": 100.0}))
     assert regress.failed(regress.compare({}, {"a": 1.0})), "a workload that vanished"
     assert regress.failed(regress.compare({"a": 1.0}, {})), "one that has no baseline"
+    assert regress.judging({"send": 5000.0, "judge_default": 10.0, "judge_rules": 110.0}) == 2.0
+    assert regress.judging({"send": 5000.0}) is None
 
 
 def test_the_baseline_names_the_workloads_that_there_are():

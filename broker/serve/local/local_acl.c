@@ -168,7 +168,7 @@ static void acl_answer_dryrun(struct conn *c, const struct access_user *u, const
     struct denial d;
     char why[ADMIT_WHY_SIZE];
     struct buf *r = loop_reply(c->loop);
-    if (admit_judge(u, cmd, why, &d) == ST_OK)
+    if (admit_judge(u, NULL, cmd, why, &d) == ST_OK)
         reply_ok(r);
     else
         reply_bulk_str(r, why);

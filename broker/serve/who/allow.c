@@ -64,14 +64,14 @@ static void allow_remember(struct conn *c, const struct denial *d)
     audit_refused(c, denied_word(d->reason), object);
 }
 
-static bool allow_user(struct conn *c, const struct access_user *u, struct command *cmd, struct request rq)
+static bool allow_user(struct conn *c, const struct access_user *u, const struct command *cmd, struct request rq)
 {
     struct who *w = allow_who(c);
     struct denial d;
     char why[ADMIT_WHY_SIZE];
     if (allow_is_over(w) && !judge_is_open(cmd))
         return allow_refuse(c, rq, ST_NOAUTH, "token expired");
-    enum status s = admit_judge(u, cmd, why, &d);
+    enum status s = admit_judge(u, &serve_of(c->loop)->allowed, cmd, why, &d);
     if (s == ST_NOPERM)
         allow_remember(c, &d);
     if (s == ST_OK && !w->counted)
@@ -79,17 +79,20 @@ static bool allow_user(struct conn *c, const struct access_user *u, struct comma
     if (s != ST_OK)
         return allow_refuse(c, rq, s, why);
     w->counted = true;
-    cmd->user = judge_by_store(u, cmd);
     return true;
 }
 
-bool allow(struct conn *c, struct command *cmd, struct request rq)
+bool allow(struct conn *c, const struct command *cmd, struct request rq, const struct access_user **ret_by_store)
 {
     const struct access_user *u = who_is(c);
+    *ret_by_store = NULL;
     if (!u && !allow_nobody(c, cmd, rq))
         return false;
     u = u ? u : who_is(c);
-    return !u || allow_user(c, u, cmd, rq);
+    if (!u)
+        return true;
+    *ret_by_store = judge_by_store(u, cmd);
+    return allow_user(c, u, cmd, rq);
 }
 
 void allow_ends(struct conn *c, enum verdict v)
@@ -103,7 +106,7 @@ bool allow_queued(struct conn *c, struct entry *e)
 {
     struct denial d;
     const struct access_user *u = who_is(c);
-    if (!u || !judge(u, &e->cmd, &d))
+    if (!u || !judge(u, &serve_of(c->loop)->allowed, &e->cmd, &d))
         return false;
     entry_judged_by(e, judge_by_store(u, &e->cmd));
     return true;
@@ -115,5 +118,5 @@ bool allow_still(struct conn *c, const struct command *cmd)
     if (allow_is_free(c))
         return true;
     const struct access_user *u = who_is(c);
-    return u && !allow_is_over(allow_who(c)) && judge(u, cmd, &d);
+    return u && !allow_is_over(allow_who(c)) && judge(u, &serve_of(c->loop)->allowed, cmd, &d);
 }

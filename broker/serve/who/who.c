@@ -17,6 +17,7 @@ struct users *who_users(struct loop *l)
     users_release(sl->users);
     sl->users = fresh;
     sl->users_gen = gen;
+    allowed_forget(&sl->allowed);
     return fresh;
 }
 
