@@ -74,6 +74,24 @@ static bool named_flag_off(struct slice v)
            slice_equal(v, SLICE_LIT("0"));
 }
 
+/* A list is put item by item, so that a second value of a key is one of a list, mostly. */
+static enum status named_second_value(const struct command_info *info, struct slice key, struct complaint c)
+{
+    char quoted[QUOTED_SIZE];
+    text_quote(key, QUOTED_BYTES, quoted, sizeof quoted);
+    bool backoff = slice_equal_nocase(key, SLICE_LIT("backoff"));
+    return complain(c, ST_ERR, "'%s' is given twice, or as a list: %s takes one value%s", quoted, info->method,
+                    backoff ? ", such as \"1s,10s,1m\"" : "");
+}
+
+static enum status named_add_option(struct command_space *s, struct command *cmd, struct slice key, struct option o,
+                                    struct complaint c)
+{
+    if ((cmd->has & (UINT64_C(1) << o.id)) && !option_repeats(o.id))
+        return named_second_value(cmd->info, key, c);
+    return build_add_option(s, cmd, o, c);
+}
+
 /* COMMIT's ACK: takes the keys group and receipt, or ack for both. *ret_mine: it was one of these keys. */
 static enum status named_put_ack(struct command_space *s, struct command *cmd, struct slice key,
                                  struct slice value, bool *ret_mine, struct complaint c)
@@ -87,7 +105,7 @@ static enum status named_put_ack(struct command_space *s, struct command *cmd, s
     }
     if (slice_equal(key, SLICE_LIT("group")) || word) {
         *ret_mine = true;
-        return build_add_option(s, cmd, (struct option){.id = OPT_ID_ACK, .v = value}, c);
+        return named_add_option(s, cmd, key, (struct option){.id = OPT_ID_ACK, .v = value}, c);
     }
     return ST_OK;
 }
@@ -100,11 +118,8 @@ enum status command_put_word(struct command_space *space, struct command *cmd, i
     assert(at >= 0 && at <= info->max);
     if (at == info->max) /* the repeating word's name is the last */
         return build_add_rest(space, cmd, value) ? ST_OK : build_no_memory(c);
-    if (cmd->pos[at].data) {
-        struct slice key = command_name(info, (size_t)at);
-        return complain(c, ST_ERR, "key '%.*s' is given twice: %s takes one", (int)key.len,
-                        (const char *)key.data, info->method);
-    }
+    if (cmd->pos[at].data)
+        return named_second_value(info, command_name(info, (size_t)at), c);
     /* Data that is not NULL marks the word as given, an empty body too. */
     cmd->pos[at] = value.data ? value : slice_of("", 0);
     return ST_OK;
@@ -131,7 +146,7 @@ enum status command_put(struct command_space *space, struct command *cmd, struct
     }
     if (option_type(o.id) == OPT_SWITCH)
         o = (struct option){.id = o.id, .n = !named_flag_off(value)};
-    return build_add_option(space, cmd, o, c);
+    return named_add_option(space, cmd, key, o, c);
 }
 
 static enum status named_missing_key(const struct command_info *info, struct slice name,

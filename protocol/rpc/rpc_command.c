@@ -29,6 +29,7 @@ struct filling {
     struct command *cmd;
     struct slice key;
     int word; /* which of the command's own words it names; -1: none */
+    struct slice name; /* of the value at hand, in the map that the key holds; empty: there is no map */
     struct complaint say;
 };
 
@@ -40,9 +41,10 @@ static const char *const kind_names[] = {
 
 static enum status rpc_command_refuse_value(struct filling *f, const char *got, const char *wanted)
 {
-    char key[QUOTED_SIZE];
+    char key[QUOTED_SIZE], name[QUOTED_SIZE];
     text_quote(f->key, 32, key, sizeof key);
-    return complain(f->say, ST_ERR, "'%s' holds %s: %s", key, got, wanted);
+    text_quote(f->name, 32, name, sizeof name);
+    return complain(f->say, ST_ERR, "'%s%s%s' holds %s: %s", key, f->name.len ? "." : "", name, got, wanted);
 }
 
 /* One value as the text that a person would have typed. */
@@ -87,7 +89,9 @@ static enum status rpc_command_put_pair(struct filling *f, const struct rpc_valu
     struct slice first, second;
     if (!rpc_bytes(name, &first))
         return rpc_command_refuse_value(f, kind_names[rpc_kind(name)], "names in its map are strings");
+    f->name = first;
     enum status s = rpc_command_text_of(f, v, &second);
+    f->name = slice_of(NULL, 0);
     return s == ST_OK ? rpc_command_put(f, first, second) : s;
 }
 
@@ -104,6 +108,8 @@ static enum status rpc_command_put_key(struct filling *f, const struct rpc_value
         return rpc_command_refuse_value(f, kind_names[kind], "send a map of names and values");
     if (type == OPT_FILTER && kind != RPC_MAP && kind != RPC_BYTES)
         return rpc_command_refuse_value(f, kind_names[kind], "send a map such as {\"where\": \"n > 1\"}, or \"none\"");
+    if (type == OPT_FILTER && kind == RPC_MAP && rpc_len(v) != 1)
+        return rpc_command_refuse_value(f, rpc_len(v) ? "several filters" : "an empty map", "send one");
     if (kind != RPC_LIST && !pairs)
         return rpc_command_put_one(f, v);
     enum status s = ST_OK;

@@ -42,7 +42,7 @@ static bool leases_read_cursor(struct leases *l, const struct option *cursor)
     return text_receipt(cursor->v, &id) && leases_go_to(l, id.topic, id.queue, id.offset, id.attempt - 1);
 }
 
-/* ST_GONE: there is no such group, or it is not on the topic. ST_ERR: the cursor is wrong, and that is answered. */
+/* ST_GONE: there is no such group. ST_ERR: the cursor is wrong, or the group is not on the topic, and that is answered. */
 static enum status leases_begin(struct view *v, struct leases *l, const struct command *cmd, struct buf *reply)
 {
     const struct option *cursor = command_option(cmd, OPT_ID_CURSOR);
@@ -62,8 +62,13 @@ static enum status leases_begin(struct view *v, struct leases *l, const struct c
     l->below = row.below;
     if (s != ST_OK || row.topics == 0)
         return s == ST_OK ? ST_GONE : s;
-    key = key_group(cmd->pos[0], cmd->n_pos > 1 ? cmd->pos[1] : slice_of(NULL, 0));
-    return cmd->n_pos > 1 ? view_get(v, &key) : ST_OK;
+    if (cmd->n_pos == 1)
+        return ST_OK;
+    key = key_group(cmd->pos[0], cmd->pos[1]);
+    s = view_get(v, &key);
+    if (s == ST_GONE)
+        reply_error(reply, ST_NOGROUP, "the group is not on this topic");
+    return s == ST_GONE ? ST_ERR : s;
 }
 
 static void leases_put(struct leases *l, const struct run_row *run, uint64_t offset)

@@ -7,8 +7,8 @@
  *   DOCS            map       name ─► map summary, since, group, arguments or subcommands
  *
  * Commands of two words ("TOPIC CREATE") are shown as Redis shows its own: a container `topic`
- * with the subcommand `topic|create`. The arity counts the name, and is negative where more words
- * may follow.
+ * with the subcommand `topic|create`, which may be asked for by that name, too. So are the words of CLIENT. The arity
+ * counts all words of the name, and is negative where more words may follow.
  */
 #include <stdio.h>
 
@@ -72,41 +72,40 @@ static size_t local_command_count_leaders(void)
     return n;
 }
 
-/* "topic", or "topic|create". */
-static void local_command_put_name(struct buf *r, const struct command_info *info, bool whole)
+/* "topic": of a command of one word, or of a family. */
+static void local_command_put_name(struct buf *r, const struct command_info *info)
 {
     struct slice second, word = local_command_first_word(info, &second);
-    char name[64];
+    char name[RIGHT_NAME_SIZE];
     size_t n = 0;
-    for (size_t i = 0; i < word.len && n < sizeof name; i++)
-        name[n++] = (char)(word.data[i] | 0x20);
-    if (whole && second.len)
-        name[n++] = '|';
-    for (size_t i = 0; whole && i < second.len && n < sizeof name; i++)
-        name[n++] = (char)(second.data[i] | 0x20);
+    for (; n < word.len && n < sizeof name; n++)
+        name[n] = (char)(word.data[n] | 0x20);
     reply_bulk(r, slice_of(name, n));
 }
 
-static bool local_command_is_under(enum command_id id, struct slice word)
+/* Is a right (command_right.c) shown as a subcommand of what begins with the word: a command of two words, or a word of CLIENT? */
+static bool local_command_is_under(unsigned right, struct slice word)
 {
-    struct slice second;
-    const struct command_info *info = command_info(id);
-    return local_command_is_shown(info) && slice_equal(word, local_command_first_word(info, &second)) && second.len;
+    struct slice second, first = local_command_first_word(command_info(right_command(right)), &second);
+    bool shown = right < COMMAND_COUNT ? local_command_is_shown(command_info((enum command_id)right)) && second.len
+                                       : right_command(right) == CMD_CLIENT;
+    return shown && slice_equal(word, first);
 }
 
-static size_t local_command_count_under(enum command_id leader, struct slice word)
+static size_t local_command_count_under(struct slice word)
 {
     size_t n = 0;
-    for (unsigned id = leader; id < COMMAND_COUNT; id++)
-        n += local_command_is_under((enum command_id)id, word);
+    for (unsigned right = 0; right < RIGHT_COUNT; right++)
+        n += local_command_is_under(right, word);
     return n;
 }
 
-static int64_t local_command_arity_of(const struct command_info *info)
+/* alone: as a subcommand of its family. */
+static int64_t local_command_arity_of(const struct command_info *info, bool alone)
 {
-    if (local_command_is_container(info->id))
+    if (local_command_is_container(info->id) && !alone)
         return -2;
-    int64_t least = 1 + info->min + (info->rest == 1);
+    int64_t least = 1 + alone + info->min + (info->rest == 1);
     bool more = info->rest || info->options || info->max > info->min;
     return more ? -least : least;
 }
@@ -137,33 +136,41 @@ static void local_command_put_categories(struct buf *r, unsigned found)
     }
 }
 
-/* All but the subcommands. alone: it is one itself. */
-static void local_command_put_nine(struct buf *r, enum command_id id, bool alone)
+static void local_command_put_entry_of(struct buf *r, enum command_id id, int64_t arity, unsigned categories)
 {
-    const struct command_info *info = command_info(id);
-    reply_array(r, 10);
-    local_command_put_name(r, info, alone);
-    reply_int(r, local_command_arity_of(info));
+    reply_int(r, arity);
     reply_array(r, 1);
-    reply_simple(r, info->kind == KIND_WRITE ? "write" : "readonly");
+    reply_simple(r, command_info(id)->kind == KIND_WRITE ? "write" : "readonly");
     for (int i = 0; i < 3; i++)
         reply_int(r, 0);
-    local_command_put_categories(r, local_command_categories(id, alone));
+    local_command_put_categories(r, categories);
     reply_array(r, 0);
+    reply_array(r, 0);
+}
+
+/* What local_command_is_under says is one. */
+static void local_command_put_subcommand(struct buf *r, unsigned right)
+{
+    char name[RIGHT_NAME_SIZE];
+    enum command_id id = right_command(right);
+    bool part = right >= COMMAND_COUNT;
+    reply_array(r, 10);
+    reply_bulk_str(r, right_rule_name(right, name));
+    local_command_put_entry_of(r, id, part ? -2 : local_command_arity_of(command_info(id), true),
+                               part ? 1U << right_category(right) : local_command_categories(id, true));
     reply_array(r, 0);
 }
 
 static void local_command_put_entry(struct buf *r, enum command_id id)
 {
     struct slice second, word = local_command_first_word(command_info(id), &second);
-    bool container = local_command_is_container(id);
-    local_command_put_nine(r, id, false);
-    reply_array(r, container ? local_command_count_under(id, word) : 0);
-    for (unsigned i = id; i < COMMAND_COUNT && container; i++) {
-        if (!local_command_is_under((enum command_id)i, word))
-            continue;
-        local_command_put_nine(r, (enum command_id)i, true);
-        reply_array(r, 0);
+    reply_array(r, 10);
+    local_command_put_name(r, command_info(id));
+    local_command_put_entry_of(r, id, local_command_arity_of(command_info(id), false), local_command_categories(id, false));
+    reply_array(r, local_command_count_under(word));
+    for (unsigned right = 0; right < RIGHT_COUNT; right++) {
+        if (local_command_is_under(right, word))
+            local_command_put_subcommand(r, right);
     }
 }
 
@@ -176,6 +183,30 @@ static enum command_id local_command_leader_of(struct slice name)
             return (enum command_id)id;
     }
     return COMMAND_COUNT;
+}
+
+/* The subcommand with a name such as "topic|create"; RIGHT_COUNT: there is none. */
+static unsigned local_command_subcommand_of(struct slice name)
+{
+    char own[RIGHT_NAME_SIZE];
+    for (unsigned right = 0; right < RIGHT_COUNT; right++) {
+        struct slice second, word = local_command_first_word(command_info(right_command(right)), &second);
+        if (local_command_is_under(right, word) && slice_equal_nocase(name, slice_str(right_rule_name(right, own))))
+            return right;
+    }
+    return RIGHT_COUNT;
+}
+
+static void local_command_put_one(struct buf *r, struct slice name)
+{
+    enum command_id id = local_command_leader_of(name);
+    unsigned right = id == COMMAND_COUNT ? local_command_subcommand_of(name) : RIGHT_COUNT;
+    if (id != COMMAND_COUNT)
+        local_command_put_entry(r, id);
+    else if (right != RIGHT_COUNT)
+        local_command_put_subcommand(r, right);
+    else
+        reply_null(r);
 }
 
 static void local_command_put_all(struct buf *r)
@@ -194,13 +225,8 @@ static void local_command_put_info(struct buf *r, const struct slice *names, uin
         return;
     }
     reply_array(r, n);
-    for (uint32_t i = 0; i < n; i++) {
-        enum command_id id = local_command_leader_of(names[i]);
-        if (id == COMMAND_COUNT)
-            reply_null(r);
-        else
-            local_command_put_entry(r, id);
-    }
+    for (uint32_t i = 0; i < n; i++)
+        local_command_put_one(r, names[i]);
 }
 
 static void local_command_put_list(struct buf *r)
@@ -208,7 +234,7 @@ static void local_command_put_list(struct buf *r)
     reply_array(r, local_command_count_leaders());
     for (unsigned id = 0; id < COMMAND_COUNT; id++) {
         if (local_command_is_leader((enum command_id)id))
-            local_command_put_name(r, command_info((enum command_id)id), false);
+            local_command_put_name(r, command_info((enum command_id)id));
     }
 }
 
@@ -276,27 +302,31 @@ static void local_command_put_doc(struct buf *r, const struct command_info *info
     local_command_put_arguments(r, info);
 }
 
+static void local_command_put_subcommand_doc(struct buf *r, unsigned right)
+{
+    char name[RIGHT_NAME_SIZE];
+    reply_bulk_str(r, right_rule_name(right, name));
+    local_command_put_doc(r, command_info(right_command(right)));
+}
+
 static void local_command_put_container_doc(struct buf *r, enum command_id leader)
 {
     struct slice second, word = local_command_first_word(command_info(leader), &second);
-    size_t n = local_command_count_under(leader, word);
     reply_map(r, 4);
     local_command_put_pair(r, "summary", "a family of commands");
     local_command_put_pair(r, "since", HALFMQ_VERSION);
     local_command_put_pair(r, "group", "halfmq");
     reply_bulk_str(r, "subcommands");
-    reply_map(r, n);
-    for (unsigned id = leader; id < COMMAND_COUNT; id++) {
-        if (!local_command_is_under((enum command_id)id, word))
-            continue;
-        local_command_put_name(r, command_info((enum command_id)id), true);
-        local_command_put_doc(r, command_info((enum command_id)id));
+    reply_map(r, local_command_count_under(word));
+    for (unsigned right = 0; right < RIGHT_COUNT; right++) {
+        if (local_command_is_under(right, word))
+            local_command_put_subcommand_doc(r, right);
     }
 }
 
 static void local_command_put_docs_of(struct buf *r, enum command_id id)
 {
-    local_command_put_name(r, command_info(id), false);
+    local_command_put_name(r, command_info(id));
     if (local_command_is_container(id))
         local_command_put_container_doc(r, id);
     else
@@ -307,19 +337,24 @@ static void local_command_put_docs_of(struct buf *r, enum command_id id)
  * is never larger than that for all of them. */
 static void local_command_put_docs(struct buf *r, const struct slice *names, uint32_t n)
 {
-    bool wanted[COMMAND_COUNT] = {false};
+    bool wanted[COMMAND_COUNT] = {false}, subs[RIGHT_COUNT] = {false};
     size_t known = 0;
     for (uint32_t i = 0; i < n; i++) {
         enum command_id id = local_command_leader_of(names[i]);
-        if (id == COMMAND_COUNT || wanted[id])
-            continue;
-        wanted[id] = true;
-        known++;
+        unsigned right = id == COMMAND_COUNT ? local_command_subcommand_of(names[i]) : RIGHT_COUNT;
+        bool *what = id != COMMAND_COUNT ? &wanted[id] : right != RIGHT_COUNT ? &subs[right] : NULL;
+        known += what && !*what;
+        if (what)
+            *what = true;
     }
     reply_map(r, n ? known : local_command_count_leaders());
     for (unsigned id = 0; id < COMMAND_COUNT; id++) {
         if (n ? wanted[id] : local_command_is_leader((enum command_id)id))
             local_command_put_docs_of(r, (enum command_id)id);
+    }
+    for (unsigned right = 0; right < RIGHT_COUNT; right++) {
+        if (subs[right])
+            local_command_put_subcommand_doc(r, right);
     }
 }
 

@@ -129,8 +129,8 @@ static void keys_that_are_wrong_are_named(void **state)
     refused("commit", PAIRS("acks", "g"), ST_ERR,
             "unknown key 'acks' for commit: it takes txid, group, receipt");
     refused("send", PAIRS("topic", "t", "topic", "u"), ST_ERR,
-            "key 'topic' is given twice: send takes one");
-    refused("send", PAIRS("tag", "t", "tag", "u"), ST_ERR, "TAG is given twice: it may be given once");
+            "'topic' is given twice, or as a list: send takes one value");
+    refused("send", PAIRS("tag", "t", "tag", "u"), ST_ERR, "'tag' is given twice, or as a list: send takes one value");
     refused("send", PAIRS("topic", "t"), ST_ERR, "key 'body' is missing: send needs it");
     refused("send", PAIRS("body", "b"), ST_ERR, "key 'topic' is missing: send needs it");
     refused("pop", PAIRS("group", "g"), ST_ERR, "key 'topic' is missing: pop needs it");
@@ -157,7 +157,7 @@ static void commit_with_acknowledgements(void **state)
     refused("commit", PAIRS("txid", TXID, "receipt", "t:0:1#1"), ST_ERR,
             "key 'group' is missing: commit needs it");
     refused("commit", PAIRS("txid", TXID, "group", "g", "group", "h"), ST_ERR,
-            "ACK is given twice: it may be given once");
+            "'group' is given twice, or as a list: commit takes one value");
     refused("commit", PAIRS("txid", TXID, "group", "g", "receipt", "x"), ST_ERR,
             "receipt 'x' is not a receipt: topic:queue:offset#attempt, or "
             "topic:queue:first-last#attempt of at most 1000 messages");

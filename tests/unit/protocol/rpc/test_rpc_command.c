@@ -227,7 +227,7 @@ static void test_wrong_prop(void **state)
     expect_error("send", SLICE_LIT("\x81\xa4prop\x81\x05\x05"),
                  "'prop' holds an integer: names in its map are strings");
     expect_error("send", SLICE_LIT("\x81\xa4prop\x81\xa1n\x90"),
-                 "'prop' holds a list: send bytes, an integer or a boolean");
+                 "'prop.n' holds a list: send bytes, an integer or a boolean");
 }
 
 /* A filter is a map with one pair, or the word none. */
@@ -259,15 +259,33 @@ static void test_filter(void **state)
                  "'filter' holds a list: send a map such as {\"where\": \"n > 1\"}, or \"none\"");
     expect_error("group_create", SLICE_LIT("\x81\xa6" "filter\xa1x"), "FILTER 'x' is none of TAG a||b, WHERE expression, NONE");
     expect_error("group_create", SLICE_LIT("\x81\xa6" "filter\x82\xa3tag\xa1" "a\xa5where\xa1" "b"),
-                 "FILTER is given twice: it may be given once");
+                 "'filter' holds several filters: send one");
+    expect_error("group_create", SLICE_LIT("\x81\xa6" "filter\x80"), "'filter' holds an empty map: send one");
+    expect_error("group_create", SLICE_LIT("\x81\xa6" "filter\x81\xa3tag\x92\xa1" "a\xa1" "b"),
+                 "'filter.tag' holds a list: send bytes, an integer or a boolean");
     expect_error("group_create", SLICE_LIT("\x81\xa6" "filter\x81\xa5where\xa1)"),
                  "FILTER WHERE, at character 1: expected a value or a name, but found )");
+}
+
+/* Of what a command takes one value, a list has no second one. */
+static void test_lists_of_single_values(void **state)
+{
+    (void)state;
+    expect_error("group_create", SLICE_LIT("\x81\xa7" "backoff\x92\xa2" "1s\xa3" "10s"),
+                 "'backoff' is given twice, or as a list: group_create takes one value, such as \"1s,10s,1m\"");
+    expect_error("send", SLICE_LIT("\x81\xa3ttl\x92\x05\x06"), "'ttl' is given twice, or as a list: send takes one value");
+    expect_error("send", SLICE_LIT("\x81\xa5topic\x92\xa1" "a\xa1" "b"),
+                 "'topic' is given twice, or as a list: send takes one value");
+    expect_error("commit", SLICE_LIT("\x81\xa5group\x92\xa1" "g\xa1" "h"),
+                 "'group' is given twice, or as a list: commit takes one value");
+    expect_error("group_seek", SLICE_LIT("\x81\xa6" "dryrun\x92\xc3\xc3"),
+                 "'dryrun' is given twice, or as a list: group_seek takes one value");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_filter),
+        cmocka_unit_test(test_filter),        cmocka_unit_test(test_lists_of_single_values),
         cmocka_unit_test(test_foreign_send),  cmocka_unit_test(test_many_numbers),
         cmocka_unit_test(test_lists_and_nil), cmocka_unit_test(test_commit_with_ack),
         cmocka_unit_test(test_no_params),     cmocka_unit_test(test_unknown_methods),
