@@ -49,6 +49,8 @@ struct kv {
     struct kv_freed cut;   /* ... and those whose oldest records were */
     _Atomic uint64_t cut_worth; /* a round is due when so many bytes were cut off; 0: not known yet */
     _Atomic uint64_t freed_at; /* RocksDB's number of the last deletion that was published */
+    uint64_t awaited;          /* a round waits for snapshots that are older than this number; 0: no round waits */
+    bool again;                /* a snapshot saw what the last round was for: another round is due */
     atomic_bool space_stop;
     uint64_t blob_file_bytes;      /* the most that a blob file has */
     bool looked;                   /* for what was deleted before the start */

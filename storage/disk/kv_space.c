@@ -236,11 +236,23 @@ static void space_weigh_cuts(struct kv *kv)
     atomic_store(&kv->cut_worth, share > SPACE_CUT_MIN ? share : SPACE_CUT_MIN);
 }
 
-/* Could a snapshot still see what was deleted? */
-static bool space_is_watched(struct kv *kv)
+/* RocksDB's number of the oldest snapshot; UINT64_MAX: there is none. */
+static uint64_t space_oldest_snapshot(struct kv *kv)
 {
     uint64_t oldest = space_number(kv, KV_STATE, "rocksdb.oldest-snapshot-sequence");
-    return space_number(kv, KV_STATE, "rocksdb.num-snapshots") > 0 && oldest < atomic_load(&kv->freed_at);
+    return space_number(kv, KV_STATE, "rocksdb.num-snapshots") > 0 ? oldest : UINT64_MAX;
+}
+
+/* Could a snapshot still see what was deleted before the round fell due? Where readers take turns there is always one that
+ * is older than the last deletion, so that is not asked. */
+static bool space_is_watched(struct kv *kv, uint64_t oldest)
+{
+    if (kv->awaited == 0)
+        kv->awaited = atomic_load(&kv->freed_at);
+    if (oldest < kv->awaited)
+        return true;
+    kv->awaited = 0;
+    return false;
 }
 
 /* What the write buffers hold: the first compaction writes it into tables. */
@@ -258,9 +270,10 @@ bool kv_space_give_back(struct kv *kv, bool urgent, uint64_t room)
 {
     if (space_stopped(kv) || kv->uncompacted)
         return false;
-    if (space_is_watched(kv) || space_buffered(kv) > room)
+    uint64_t oldest = space_oldest_snapshot(kv), freed_at = atomic_load(&kv->freed_at);
+    if (space_buffered(kv) > room || space_is_watched(kv, oldest))
         return true;
-    bool lost = kv_freed_take_lost(&kv->freed) || !kv->looked;
+    bool lost = kv_freed_take_lost(&kv->freed) || !kv->looked || kv->again;
     bool freed = space_compact_topics(kv, &kv->freed, true) > 0;
     bool cut = (urgent || kv_space_much(kv)) && kv_freed_take_bytes(&kv->cut) > 0;
     if (cut) {
@@ -271,6 +284,7 @@ bool kv_space_give_back(struct kv *kv, bool urgent, uint64_t room)
         space_compact_marked(kv);
     space_weigh_cuts(kv);
     kv->looked = true;
+    kv->again = (freed || cut || lost) && oldest < freed_at;
     bool more = false;
     for (size_t i = 0; i < SPACE_LOGS; i++) {
         enum kv_family f = space_logs[i];
@@ -278,7 +292,7 @@ bool kv_space_give_back(struct kv *kv, bool urgent, uint64_t room)
             kv->passes[f] = UINT32_MAX;
         more = (kv_has(kv, f) && space_collect_some(kv, f, urgent, room / 2)) || more;
     }
-    return !space_stopped(kv) && (more || kv_space_any(kv, urgent));
+    return !space_stopped(kv) && (more || kv->again || kv_space_any(kv, urgent));
 }
 
 void kv_space_stop(struct kv *kv)

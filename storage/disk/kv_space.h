@@ -10,7 +10,8 @@
  *                                                     files moves to new ones, as far as `room` allows
  *
  * Where deletions were lost sight of, as over a restart, the tables themselves tell which of them have deletions. A
- * round waits until no snapshot is older than the deletions. It works in RocksDB's own threads, table by table, so that
+ * round waits until no snapshot is older than the deletions that were there when it fell due; where one sees later ones,
+ * another round follows. It works in RocksDB's own threads, table by table, so that
  * its other compactions go on in between.
  *
  * What retention deletes (kv_space_cut) comes in small pieces, again and again: it waits until it is worth a round.

@@ -218,6 +218,31 @@ static void test_a_snapshot_keeps_what_it_sees(void **state)
     shrinks_below(f, TOPIC_BYTES / 2);
 }
 
+/* Where there is always one that is older than the last deletion, as many readers have, what was deleted before all of them
+ * does not wait; what some still see is not forgotten. */
+static void test_snapshots_that_take_turns(void **state)
+{
+    struct fixture *f = *state;
+    fill(f, 1, RECORD_BYTES, RECORDS);
+    drop(f, TOPICS + 1); /* so that a round puts all into files */
+    rounds(f);
+    assert_true(stored(f) >= 15 * TOPIC_BYTES / 4);
+    struct kv_snap *first = kv_snapshot(f->kv);
+    drop(f, 1);
+    assert_true(kv_space_give_back(f->kv, true, 1 << 30));
+    struct kv_snap *second = kv_snapshot(f->kv);
+    drop(f, 2);
+    kv_snap_free(f->kv, first);
+    for (int i = 0; i < 20; i++)
+        assert_true(kv_space_give_back(f->kv, true, 1 << 30));
+    shrinks_below(f, 15 * TOPIC_BYTES / 4);
+    kv_snap_free(f->kv, second);
+    rounds_of(f, true, 1 << 30);
+    shrinks_below(f, 5 * TOPIC_BYTES / 2);
+    for (uint64_t i = 0; i < RECORDS; i++)
+        assert_true(is_there(f, 3, i) && !is_there(f, 2, i));
+}
+
 static void test_over_a_restart(void **state)
 {
     struct fixture *f = *state;
@@ -305,6 +330,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_with_little_room, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_came_after_a_purge_stays, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_snapshot_keeps_what_it_sees, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_snapshots_that_take_turns, setup, teardown),
         cmocka_unit_test_setup_teardown(test_over_a_restart, setup, teardown),
         cmocka_unit_test_setup_teardown(test_more_topics_than_are_remembered, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_stop_ends_it, setup, teardown),
