@@ -21,8 +21,8 @@ make     = cmake --preset $(1) $(call generator,$(2)) -DHALFMQ_WERROR=$(WERROR) 
 suite    = /usr/bin/python3 bench/suite --bin $(BUILD)/bin $(if $(BENCH_FULL),--full) $(if $(PEERS),--peers-folder $(PEERS))
 ctest    = ctest --test-dir $(1) --output-on-failure -j 2
 
-.PHONY: build help deps all test sim client-stress demo install format format-check tidy asan tsan fuzz crash faults bench \
-        bench-peers bench-regress bench-verify bench-broken client-abi clean
+.PHONY: build help deps all test sim client-stress demo install format format-check tidy asan tsan coverage fuzz crash faults \
+        bench bench-peers bench-regress bench-verify bench-broken client-abi clean
 
 build: deps-build      ## halfmqd, halfmq, libhalfmq, halfmq-bench and the examples, in build/ (the default)
 	@$(call make,programs,$(BUILD))
@@ -69,6 +69,15 @@ tsan: deps-test        ## all tests with the thread sanitizer
 	@$(call make,tsan,build-tsan)
 	@$(call ctest,build-tsan)
 
+coverage: deps-test deps-tools ## which lines and branches of protocol/ and storage/ the tests run; fails below 92 and 80 %
+	@$(call make,coverage,build-coverage)
+	@find build-coverage -name '*.gcda' -delete
+	@$(call ctest,build-coverage) -LE 'crash|packaging|tidy'
+	@gcovr -j $(JOBS) -r . --object-directory build-coverage -f protocol/ -f storage/ \
+	    --exclude-branches-by-pattern '\s*(static_)?assert\(' --txt build-coverage/lines.txt \
+	    --html-details build-coverage/report.html --fail-under-line 92 --fail-under-branch 80 -s \
+	    build-coverage/protocol build-coverage/storage
+
 fuzz: deps-test deps-tools ## one fuzz target for a while: T=resp SECONDS=60
 	@$(call make,fuzz,build-fuzz) --target fuzz_$(T)
 	@mkdir -p build-fuzz/corpus/$(T) tests/fuzz/corpus/$(T)
@@ -108,4 +117,4 @@ client-abi: all        ## the binary interface of libhalfmq against clients/c/li
 	@BUILD=$(BUILD) /usr/bin/python3 tests/packaging/abi.py $(if $(UPDATE),--update)
 
 clean:                 ## removes what the builds made
-	@rm -rf build build-debug build-asan build-tsan build-fuzz
+	@rm -rf build build-debug build-asan build-tsan build-fuzz build-coverage

@@ -4,7 +4,7 @@
 #   sh cmake/deps.sh demo     what `make demo` needs: the broker, libhalfmq and the demo
 #   sh cmake/deps.sh build    and what `make` needs: the command line, the load tester, the examples
 #   sh cmake/deps.sh test     and what `make test` and `make bench` need, PostgreSQL and Redis too
-#   sh cmake/deps.sh tools    clang and its tools alone, for fuzz, format and tidy
+#   sh cmake/deps.sh tools    clang and its tools for fuzz, format and tidy, and gcovr for coverage
 #
 # Several sets may be named; without one it is `test`.
 #
@@ -18,7 +18,7 @@ libcjson-dev libisal-dev libxxhash-dev libbsd-dev libssl-dev libjwt-dev libsqlit
 build="$demo libhiredis-dev libedit-dev libsmartcols-dev libpq-dev"
 test="$build libcmocka-dev postgresql redis-tools redis-server python3 python3-redis python3-msgpack
 abigail-tools libuv1-dev"
-tools="clang libclang-rt-14-dev clang-format clang-tidy llvm"
+tools="clang libclang-rt-14-dev clang-format clang-tidy llvm gcovr"
 
 packages=
 for set in "${@:-test}"; do

@@ -18,6 +18,11 @@ elseif(CMAKE_BUILD_TYPE STREQUAL "Release")
     target_compile_options(hmq_options INTERFACE -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 endif()
 
+if(HALFMQ_COVERAGE) # atomic: threads count the same lines
+    target_compile_options(hmq_options INTERFACE --coverage -fprofile-update=atomic)
+    target_link_options(hmq_options INTERFACE --coverage)
+endif()
+
 if(HALFMQ_FUZZ)
     if(NOT CMAKE_C_COMPILER_ID MATCHES "Clang")
         message(FATAL_ERROR "HALFMQ_FUZZ needs clang: configure with `cmake --preset fuzz`.")
