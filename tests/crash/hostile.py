@@ -42,12 +42,6 @@ def peak_bytes(broker):
         return next(int(line.split()[1]) * 1024 for line in f if line.startswith("VmHWM:"))
 
 
-def is_sanitized(broker):
-    """Sanitizers keep shadows and quarantines, so the bound says nothing there."""
-    with open(f"/proc/{broker.process.pid}/maps", encoding="utf-8") as f:
-        return any("libasan" in line or "libtsan" in line or "libclang_rt" in line for line in f)
-
-
 def hostile_socket(port):
     """A connection whose kernel takes little on this side, so that what is unread is the broker's burden."""
     s = socket.socket()
@@ -132,7 +126,7 @@ def verdict(broker, before, prober, loops):
     print(f"            {'work':8}{prober.work}", flush=True)
     for error in sorted(set(prober.errors)):
         print(f"            {prober.errors.count(error)} x {error}", flush=True)
-    if is_sanitized(broker):
+    if broker.is_sanitized():
         return
     assert peak <= BOUND, f"{peak / MB:.0f} MB were resident, at most {BOUND / MB:.0f} MB are allowed"
     assert not any("EOFError" in error for error in prober.errors), "the prober's connection was closed"

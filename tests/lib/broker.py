@@ -114,6 +114,11 @@ class Broker:
         with open(f"/proc/{self.process.pid}/statm", encoding="ascii") as f:
             return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
+    def is_sanitized(self):
+        """Sanitizers keep shadows and quarantines: what is resident says nothing there."""
+        with open(f"/proc/{self.process.pid}/maps", encoding="utf-8") as f:
+            return any("libasan" in line or "libtsan" in line or "libclang_rt" in line for line in f)
+
     def text(self, **options):
         return Text(self.port, **options)
 
@@ -167,9 +172,12 @@ class Text:
     """The text dialect over a raw socket. Bulk strings are bytes, simple ones Simple, maps dicts with
     text keys (RESP3 only; RESP2 sends them as flat lists), errors raise Refused."""
 
-    def __init__(self, port, hello=None, timeout=ANSWER_SECONDS):
+    def __init__(self, port, hello=None, timeout=ANSWER_SECONDS, tls=None):
+        """tls: a context of Python's ssl, for a certificate of localhost."""
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
         self.file = self.socket.makefile("rb")
         if hello:
             self.call("HELLO", hello)
