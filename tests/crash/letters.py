@@ -57,7 +57,7 @@ class Undertaker(Worker):
         client.send_raw(b"".join(encode("REJECT" if dies else "ACK", GROUP, m.id) for m, dies in chosen))
         for message, dies in chosen:
             reply = client.read_value()
-            if isinstance(reply, Refused) and reply.code not in ("STALE", "BUSY"):
+            if isinstance(reply, Refused) and reply.code not in ("STALE", *self.may_refuse):
                 self.ledger.problem(f"{self.name}: REJECT was refused: {reply.text}")
             if not dies and reply == 1:
                 acked[message.body] = DONE

@@ -38,6 +38,8 @@ def prepare(client):
 class Worker:
     """The state of one worker over all rounds; in each round it gets a thread and a connection."""
 
+    may_refuse = ("BUSY",)  # the only errors that a worker may get
+
     def __init__(self, name, ledger: Ledger, random):
         self.name, self.ledger, self.random = name, ledger, random
         self.number = 0
@@ -53,13 +55,17 @@ class Worker:
 
     def run(self, port):
         try:
-            client = Text(port)
-            while True:
-                self.step(client)
+            self.work(port)
         except (EOFError, OSError):
             pass  # this is the crash
         except Exception as error:  # any other exception is a problem
             self.ledger.problem(f"{self.name}: {type(error).__name__}: {error}")
+
+    def work(self, port):
+        """Works until its connection is lost."""
+        client = Text(port)
+        while True:
+            self.step(client)
 
     def step(self, client):
         raise NotImplementedError
@@ -70,8 +76,7 @@ class Worker:
         return f"{self.name}-{self.number}-{'.' * self.random.randint(0, size)}".encode()
 
     def expect_busy(self, error, what):
-        """BUSY is the only error that a worker may get."""
-        if error.code != "BUSY":
+        if error.code not in self.may_refuse:
             self.ledger.problem(f"{self.name}: {what} was refused: {error.text}")
 
 
@@ -326,7 +331,7 @@ class Pipe(Worker):
             self.ledger.acked["pipe"][source] = DONE
             self.ledger.outputs[source] = reply[0].decode()
         elif reply.code != "STALE":
-            self.ledger.problem(f"{self.name}: COMMIT ... ACK was refused: {reply.text}")
+            self.expect_busy(reply, "COMMIT ... ACK")
 
 
 def output_of(source):

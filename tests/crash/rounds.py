@@ -48,11 +48,15 @@ class Rounds:
         prepare(broker.text())
         keeping.prepare(broker.text())
 
-    def one(self, number):
-        load_seconds = self.chance.uniform(0.05, 0.8)
+    def load(self, seconds):
+        """Works so long."""
         for worker in self.workers:
             worker.begin(self.broker.port)
-        time.sleep(load_seconds)  # this is how long the load lasts, it does not wait for something
+        time.sleep(seconds)  # this is how long the load lasts, it does not wait for something
+
+    def one(self, number, load_seconds=None):
+        load_seconds = load_seconds or self.chance.uniform(0.05, 0.8)
+        self.load(load_seconds)
         self.crash(self.broker, self.chance)
         for worker in self.workers:
             worker.join()
