@@ -5,6 +5,7 @@ WERROR   = $(or $(HALFMQ_WERROR),OFF)
 PREFIX   = /usr/local
 T        = resp
 SECONDS  = 60
+MINUTES  = 30
 ROUNDS   = 50
 KILLS    = 20
 BLOWS    = 30
@@ -21,8 +22,8 @@ make     = cmake --preset $(1) $(call generator,$(2)) -DHALFMQ_WERROR=$(WERROR) 
 suite    = /usr/bin/python3 bench/suite --bin $(BUILD)/bin $(if $(BENCH_FULL),--full) $(if $(PEERS),--peers-folder $(PEERS))
 ctest    = ctest --test-dir $(1) --output-on-failure -j 2
 
-.PHONY: build help deps all test sim client-stress demo install format format-check tidy asan tsan coverage fuzz crash faults \
-        bench bench-peers bench-regress bench-verify bench-broken client-abi clean
+.PHONY: build help deps all test sim client-stress demo install format format-check tidy asan tsan coverage fuzz crash soak \
+        faults bench bench-peers bench-regress bench-verify bench-broken client-abi clean
 
 build: deps-build      ## halfmqd, halfmq, libhalfmq, halfmq-bench and the examples, in build/ (the default)
 	@$(call make,programs,$(BUILD))
@@ -87,8 +88,11 @@ fuzz: deps-test deps-tools ## one fuzz target for a while: T=resp SECONDS=60
 crash: all             ## the crash tests, longer: ROUNDS=50
 	@HALFMQ_CRASH_ROUNDS=$(ROUNDS) $(call ctest,$(BUILD)) -L crash
 
+soak: all              ## a broker with TLS and users for long, with kills, full disks, backups, changes: MINUTES=30
+	@HALFMQD=$(CURDIR)/$(BUILD)/bin/halfmqd BIN=$(CURDIR)/$(BUILD)/bin /usr/bin/python3 tests/crash/soak.py $(MINUTES)
+
 faults: all            ## each allocation and system call of the broker fails, one in each life; some minutes
-	@FAULTS=all JOBS=$(JOBS) HALFMQD=$(BUILD)/bin/halfmqd BIN=$(BUILD)/bin /usr/bin/python3 tests/crash/faults.py
+	@FAULTS=all JOBS=$(JOBS) HALFMQD=$(CURDIR)/$(BUILD)/bin/halfmqd BIN=$(CURDIR)/$(BUILD)/bin /usr/bin/python3 tests/crash/faults.py
 
 client-stress: deps-test ## libhalfmq under thirty kills, cuts, refusals and closes, with both sanitizers: BLOWS=30
 	@$(call make,asan,build-asan) --target integration_test_client_stress

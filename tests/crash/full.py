@@ -8,6 +8,7 @@ test of descriptors is run.
 import os
 import re
 import resource
+import shlex
 import shutil
 import signal
 import socket
@@ -498,14 +499,20 @@ def test_an_assertion_ends_with_a_sentence():
         broker.start()
 
 
-def main():
-    if DISK:
-        sys.exit(run_tests(sys.modules[__name__]))
+def on_a_disk_of(size, script):
+    """Runs a script once more with a file system of its own in FULL_DISK. Returns its status, or None where that is not
+    allowed."""
     with tempfile.TemporaryDirectory(prefix="halfmq-test-") as folder:
-        inside = f"mount -t tmpfs -o size=16m tmpfs {folder} && FULL_DISK={folder} exec {sys.executable} {__file__}"
+        words = " ".join(shlex.quote(word) for word in (sys.executable, script, *sys.argv[1:]))
+        inside = f"mount -t tmpfs -o size={size} tmpfs {folder} && FULL_DISK={folder} exec {words}"
         if subprocess.run(["unshare", "-m", "true"], stderr=subprocess.DEVNULL, check=False).returncode == 0:
-            sys.exit(subprocess.run(["unshare", "-m", "sh", "-c", inside], check=False).returncode)
-    sys.exit(run_tests(sys.modules[__name__]))
+            return subprocess.run(["unshare", "-m", "sh", "-c", inside], check=False).returncode
+    return None
+
+
+def main():
+    status = None if DISK else on_a_disk_of("16m", __file__)
+    sys.exit(run_tests(sys.modules[__name__]) if status is None else status)
 
 
 if __name__ == "__main__":
