@@ -43,7 +43,8 @@ enum status records_seek(struct kv_iter *it, uint64_t topic, uint32_t queue, uin
 
 enum status records_seek_on(struct kv_iter *it, uint64_t topic, uint32_t queue, uint64_t offset, struct record_header *h)
 {
-    if (h->count > 0 && offset >= h->base + h->count) { /* it is mostly the next one */
+    uint64_t end = h->base + h->count;
+    if (h->count > 0 && offset >= end && offset - end < h->count) { /* it is mostly the next one */
         kv_iter_next(it);
         struct record_header next;
         if (records_header(it, &next) == ST_OK && offset >= next.base && offset - next.base < next.count) {

@@ -27,8 +27,8 @@ enum status records_header(const struct kv_iter *it, struct record_header *ret_h
 enum status records_seek(struct kv_iter *it, uint64_t topic, uint32_t queue, uint64_t offset,
                          struct record_header *ret_h) MUST_CHECK;
 
-/* records_seek, cheap where that is the record behind the one that the iterator stands on. *h: its header; count 0: it
- * stands on none. */
+/* records_seek, cheap where that is the record behind the one that the iterator stands on, and records are about equally
+ * long. *h: its header; count 0: it stands on none. */
 enum status records_seek_on(struct kv_iter *it, uint64_t topic, uint32_t queue, uint64_t offset,
                             struct record_header *h) MUST_CHECK;
 

@@ -88,35 +88,38 @@ static bool part_grant_record(const struct grant *g, struct slice record, const 
     return true;
 }
 
-/* The record that was read last. Many grants may be in one: each message that was requeued alone is one of them. */
-struct part_place {
-    struct kv_iter *it; /* NULL: there is none */
-    const struct grant *of; /* some grant of its topic and queue */
-    struct record_header h; /* count 0: it stands on none */
-};
-
-/* Opens an iterator over the grant's queue, unless the last one is. False: no memory. */
-static bool part_open(struct view *v, struct part_place *p, const struct grant *g)
+/* Finds the place of the grant's queue, and opens an iterator over it, unless the place has it. NULL: no memory. */
+static struct view_place *part_open(struct view *v, const struct grant *g)
 {
-    if (p->it && p->of->topic_id == g->topic_id && p->of->queue == g->queue)
-        return true;
+    struct view_place *p = &v->places[g->queue % VIEW_PLACES];
+    if (p->it && p->topic == g->topic_id && p->queue == g->queue)
+        return p;
     kv_iter_free(p->it);
-    *p = (struct part_place){.it = view_grant(v, g), .of = g};
-    return p->it != NULL;
+    *p = (struct view_place){.it = view_grant(v, g), .topic = g->topic_id, .queue = g->queue};
+    return p->it ? p : NULL;
 }
 
-static enum status part_find(struct part_place *p, const struct grant *g, uint64_t offset)
+/* Gives up the place if it keeps a large record in memory. */
+static void part_leave(struct view_place *p)
+{
+    if (p->h.count == 0 || p->h.bytes <= VIEW_PLACE_BYTES)
+        return;
+    kv_iter_free(p->it);
+    *p = (struct view_place){0};
+}
+
+static enum status part_find(struct view_place *p, const struct grant *g, uint64_t offset)
 {
     if (offset >= p->h.base && offset - p->h.base < p->h.count)
         return ST_OK;
     return records_seek_on(p->it, g->topic_id, g->queue, offset, &p->h);
 }
 
-static enum status part_grant_parts(struct view *v, const struct grant *g, struct part_place *p, struct sink *sink,
-                                    bool *more)
+static enum status part_grant_parts(struct view *v, const struct grant *g, struct sink *sink, bool *more)
 {
     enum status s = ST_OK;
-    if (!part_open(v, p, g))
+    struct view_place *p = part_open(v, g);
+    if (!p)
         return ST_NOMEM;
     const struct record_header *h = &p->h;
     uint64_t at = g->base, end = g->base + g->count;
@@ -137,6 +140,7 @@ static enum status part_grant_parts(struct view *v, const struct grant *g, struc
         at = last < end ? last + 1 : end;
         p->h.count = 0;
     }
+    part_leave(p);
     return s;
 }
 
@@ -146,15 +150,13 @@ enum status query_grant_parts(struct view *v, const struct outcome *out, part_fn
     enum status s = ST_OK;
     bool more = true;
     struct sink sink = part_sink(v, fn, arg);
-    struct part_place place = {0};
     v->n_lost = 0;
     *ret_done = (struct granted){.grant = out->n_grants};
     for (uint32_t i = 0; i < out->n_grants && s == ST_OK && more; i++) {
-        s = part_grant_parts(v, &out->grants[i], &place, &sink, &more);
+        s = part_grant_parts(v, &out->grants[i], &sink, &more);
         if (!more)
             *ret_done = (struct granted){.grant = i, .offset = sink.rest};
     }
-    kv_iter_free(place.it);
     return s;
 }
 

@@ -38,6 +38,8 @@ void view_close(struct view *v)
 {
     if (!v)
         return;
+    for (int i = 0; i < VIEW_PLACES; i++)
+        kv_iter_free(v->places[i].it);
     kv_snap_free(v->kv, v->snap);
     buf_free(&v->row);
     if (v->steps) {

@@ -38,6 +38,18 @@ struct view_removed {
     struct removed_row row;
 };
 
+/* The record that was read last of a queue, for a stream. What a group takes in several portions, one behind the other, is
+ * mostly in few records. */
+struct view_place {
+    struct kv_iter *it; /* NULL: there is none */
+    uint64_t topic;
+    uint32_t queue;
+    struct record_header h; /* count 0: it stands on none */
+};
+
+#define VIEW_PLACES 8 /* that are kept, by queue ... */
+#define VIEW_PLACE_BYTES KIB(64) /* ... unless the record is larger: an iterator has it in memory */
+
 struct view {
     struct kv *kv;
     struct kv_snap *snap;
@@ -55,6 +67,7 @@ struct view {
     size_t reply_most; /* bytes beyond which READ, FIND and the lists with a COUNT add nothing more */
     struct lost *lost; /* of the grants read last (view_lost) */
     uint32_t n_lost, lost_size;
+    struct view_place places[VIEW_PLACES];
 };
 
 /* Takes a row with so many bytes from the budget of the step. */
