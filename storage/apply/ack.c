@@ -24,12 +24,16 @@ static enum status ack_find(struct state *st, const struct stamp *stamp, struct 
     return ST_OK;
 }
 
-/* Finds the group on the topic of a receipt of a range. */
+/* Finds the group on the topic of a receipt of a range. *ret_gt: NULL, or what was found for a receipt of the same command,
+ * of that topic: mostly all are of one. */
 static enum status ack_find_range(struct state *st, struct slice group, struct slice receipt,
                                   struct message_id *ret_first, uint64_t *ret_last, struct gt **ret_gt)
 {
     bool parsed = text_receipt_range(receipt, ret_first, ret_last);
     assert(parsed);
+    if (*ret_gt && slice_equal((*ret_gt)->topic->name, ret_first->topic))
+        return ST_OK;
+    *ret_gt = NULL;
     return group_get(st, group, ret_first->topic, ret_gt);
 }
 
@@ -74,10 +78,10 @@ void apply_ack(struct state *st, const struct stamp *stamp, const struct command
         reply_error(&out->reply, ST_LIMIT, "ACK acknowledges at most %d messages: nothing was done", ACK_MESSAGES_MAX);
         return;
     }
+    struct gt *gt = NULL;
     for (uint32_t i = 0; i < cmd->n_rest; i++) {
         struct message_id first;
         uint64_t last = 0;
-        struct gt *gt = NULL;
         enum status s = ack_find_range(st, cmd->pos[0], cmd->rest[i], &first, &last, &gt);
         if (s == ST_GONE && i == 0 && ack_group_missing(st, out, cmd->pos[0]))
             return;
