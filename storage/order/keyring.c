@@ -48,6 +48,12 @@ static uint32_t keyring_hash(uint32_t queue, uint64_t n)
     return (uint32_t)(h >> 32);
 }
 
+/* Sixteen neighbours are in one line of the processor's cache: mostly they come, and go, together. */
+static uint32_t keyring_hash_offset(uint32_t queue, uint64_t offset)
+{
+    return keyring_hash(queue, offset / 16) << 4 | (uint32_t)(offset % 16);
+}
+
 /* Makes room for one more node: doubles when all are used. ST_NOMEM: unchanged. */
 static enum status keyring_room(struct ring_pool *p, size_t each)
 {
@@ -111,7 +117,7 @@ void keyring_free_all(struct keyring *kr)
     keyring_free_pool(&kr->messages);
     keyring_free_pool(&kr->keys);
     kr->tangled = false;
-    kr->asked = 0;
+    kr->asked = kr->asked_key = 0;
 }
 
 size_t keyring_bytes(const struct keyring *kr)
@@ -124,12 +130,14 @@ size_t keyring_bytes(const struct keyring *kr)
 static uint32_t keyring_find_key(struct keyring *kr, uint32_t queue, uint32_t key)
 {
     const struct ring_pool *p = &kr->keys;
-    if (kr->asked && keyring_key(kr, kr->asked)->key == key && keyring_key(kr, kr->asked)->queue == queue)
+    if (kr->asked_key == key && kr->asked_queue == queue)
         return kr->asked;
     uint32_t place = p->size ? p->buckets[keyring_hash(queue, key) & (p->size - 1)] : 0;
     while (place && (keyring_key(kr, place)->key != key || keyring_key(kr, place)->queue != queue))
         place = keyring_key(kr, place)->chain;
     kr->asked = place;
+    kr->asked_key = key;
+    kr->asked_queue = queue;
     return place;
 }
 
@@ -141,7 +149,7 @@ bool keyring_knows(struct keyring *kr, uint32_t queue, uint32_t key)
 struct ring_message *keyring_find(const struct keyring *kr, uint32_t queue, uint64_t offset)
 {
     const struct ring_pool *p = &kr->messages;
-    uint32_t place = p->size ? p->buckets[keyring_hash(queue, offset) & (p->size - 1)] : 0;
+    uint32_t place = p->size ? p->buckets[keyring_hash_offset(queue, offset) & (p->size - 1)] : 0;
     for (; place; place = keyring_message(kr, place)->chain) {
         struct ring_message *m = keyring_message(kr, place);
         if (m->offset == offset && m->queue == queue)
@@ -161,8 +169,9 @@ static enum status keyring_add_message(struct keyring *kr, const struct ring_pla
         key = keyring_add(&kr->keys, sizeof(struct ring_key), keyring_hash(p->queue, p->key));
         keyring_key(kr, key)->queue = p->queue;
         keyring_key(kr, key)->key = p->key;
+        kr->asked = key;
     }
-    *ret_place = keyring_add(&kr->messages, sizeof(struct ring_message), keyring_hash(p->queue, p->offset));
+    *ret_place = keyring_add(&kr->messages, sizeof(struct ring_message), keyring_hash_offset(p->queue, p->offset));
     struct ring_message *m = keyring_message(kr, *ret_place);
     m->offset = p->offset;
     m->index = p->index;

@@ -56,7 +56,8 @@ struct ring_message {
 
 struct keyring {
     struct ring_pool messages, keys;
-    uint32_t asked; /* the place of the key that was looked up last; 0: there is none */
+    uint32_t asked; /* the place of the key that was looked up last, 0: it is not known; ... */
+    uint32_t asked_queue, asked_key; /* ... that key; 0: there is none */
     bool tangled; /* some key has, or had, several holders, or a holder behind a skipped one */
 };
 
