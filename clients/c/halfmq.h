@@ -157,7 +157,8 @@ enum hmq_event {
     HMQ_EVENT_CONNECTED = 1, /* text: the address */
     HMQ_EVENT_DISCONNECTED, /* text: why; the client connects again */
     HMQ_EVENT_CONNECT_FAILED, /* text: the address and why */
-    HMQ_EVENT_TROUBLE /* the broker refused the login, or a request of a consumer or check-back service; text: which */
+    HMQ_EVENT_TROUBLE /* the broker refused the login, or a request of a consumer, subscription or check-back service, or
+                       * ended what the rules of the user allow no more; text: which */
 };
 
 typedef void (*hmq_event_fn)(void *arg, enum hmq_event event, const char *text);
@@ -945,8 +946,8 @@ typedef void (*hmq_copy_fn)(void *arg, const char *topic, const void *body, size
 /*
  * Asks for live copies of what is sent to these topics (1 to 1024 of a client's), which need not exist yet. Nothing is
  * stored for a subscriber, leased or acknowledged: for a cache to drop, or a screen to refresh; a reader, or a consumer,
- * misses nothing. Close with hmq_subscription_close. Where the broker refuses, it is asked again, with
- * HMQ_EVENT_TROUBLE. HMQ_EINVAL, HMQ_ENOMEM.
+ * misses nothing. Close with hmq_subscription_close. Where the broker refuses, or ends the copies of a topic because the
+ * rules of the user have changed, it is asked again, with HMQ_EVENT_TROUBLE. HMQ_EINVAL, HMQ_ENOMEM.
  */
 HMQ_API HMQ_MUST_CHECK enum hmq_status hmq_subscription_new(hmq_client *client, const char *const *topics,
                                                             size_t n_topics, hmq_copy_fn fn, void *arg,
@@ -1022,7 +1023,7 @@ typedef struct hmq_subscription_stats {
     size_t size; /* set by the caller: sizeof(hmq_subscription_stats); then how much was filled */
     uint64_t copies; /* copies received */
     uint64_t bytes; /* of their bodies */
-    uint64_t begun; /* how often copies began: once for each connection */
+    uint64_t begun; /* how often copies began: once for each connection, and again where they were refused or ended */
 } hmq_subscription_stats;
 
 /* Fills *stats up to stats->size. HMQ_EINVAL: that cannot be its size. */

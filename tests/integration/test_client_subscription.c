@@ -148,12 +148,87 @@ static void test_what_is_refused(void **state)
     assert_int_equal(s.begun, 0);
 }
 
+/* ---- the rules of the user change ---- */
+
+static void set_rules(const char *const *rules, size_t n)
+{
+    hmq_request *r = hmq_request_new("acl_setuser");
+    hmq_error err;
+    hmq_request_put_text(r, "user", "watcher");
+    hmq_request_put_list(r, "rule", rules, n);
+    RIG_CHECK(hmq_call(rig.client, r, RIG_DEADLINE_MS, NULL, &err), &err);
+    hmq_request_free(r);
+}
+
+/* The first trouble and the latest. */
+struct troubles {
+    pthread_mutex_t lock;
+    unsigned n;
+    char first[HMQ_ERROR_TEXT_SIZE];
+};
+
+static void on_event(void *arg, enum hmq_event event, const char *text)
+{
+    struct troubles *t = arg;
+    if (event != HMQ_EVENT_TROUBLE)
+        return;
+    pthread_mutex_lock(&t->lock);
+    if (t->n++ == 0)
+        snprintf(t->first, sizeof t->first, "%s", text);
+    pthread_mutex_unlock(&t->lock);
+}
+
+static bool is_troubled(void *arg)
+{
+    struct troubles *t = arg;
+    pthread_mutex_lock(&t->lock);
+    bool yes = t->n > 0;
+    pthread_mutex_unlock(&t->lock);
+    return yes;
+}
+
+/* The application is told, the other topic goes on, and copies begin again when the rules allow it. */
+static void test_what_is_revoked(void **state)
+{
+    (void)state;
+    struct screen s = SCREEN;
+    struct troubles troubles = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    hmq_client *client = NULL;
+    hmq_subscription *subscription = NULL;
+    hmq_options *options = rig_options_for(rig.broker->port, FAST);
+    hmq_error err;
+    set_rules((const char *[]){"on", "nopass", "allcommands", "alltopics"}, 4);
+    RIG_CHECK(hmq_options_set(options, "user", "watcher", &err), &err);
+    RIG_CHECK(hmq_options_set(options, "password", "any", &err), &err);
+    hmq_options_set_event_fn(options, on_event, &troubles);
+    RIG_CHECK(hmq_client_new(options, &client, &err), &err);
+    RIG_CHECK(hmq_subscription_new(client, (const char *[]){"lose", "keep"}, 2, on_copy, &s, &subscription, &err), &err);
+    wait_for(&s, &s.begun, 1, "copies begin");
+    assert_false(is_troubled(&troubles));
+    set_rules((const char *[]){"resettopics", "~keep"}, 2);
+    rig_eventually(is_troubled, &troubles, "the application is told");
+    assert_non_null(strstr(troubles.first, "topic:lose"));
+    assert_non_null(strstr(troubles.first, "rules"));
+    rig_put(rig.client, "lose", "not for us");
+    rig_put(rig.client, "keep", "ours");
+    wait_for(&s, &s.copies, 1, "the other topic goes on");
+    assert_string_equal(s.last_body, "ours");
+    set_rules((const char *[]){"alltopics"}, 1);
+    wait_for(&s, &s.begun, 2, "it begins again");
+    rig_put(rig.client, "lose", "ours again");
+    wait_for(&s, &s.copies, 2, "and goes on");
+    RIG_CHECK(hmq_subscription_close(subscription, &err), &err);
+    hmq_client_free(client);
+    hmq_options_free(options);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_copies_of_several_topics),
         cmocka_unit_test(test_two_of_one_topic),
         cmocka_unit_test(test_what_is_refused),
+        cmocka_unit_test(test_what_is_revoked),
     };
     rig.query = FAST;
     return cmocka_run_group_tests(tests, rig_start, rig_stop);

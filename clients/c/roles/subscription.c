@@ -3,7 +3,7 @@
  *
  *   a connection ─► tick: subscribe ─► done: "begins" ─► message, message ...   the application's function
  *        ▲                                 │ refused: again after a pause
- *        └──────── lost ───────────────────┘
+ *        └── lost, or revoked: the rules of the user have changed
  *
  * A subscription belongs to its connection, and to all of it: two of one topic are one at the broker. So each of ours is
  * shown every notification, and only the last one of a topic unsubscribes. One that is made while the last one is being
@@ -142,20 +142,37 @@ static const char *subscription_topic(const struct hmq_subscription *s, struct s
     return NULL;
 }
 
+static void subscription_copy(struct hmq_subscription *s, const char *topic, const struct rpc_value *params)
+{
+    struct slice body;
+    if (!rpc_bytes(rpc_get(params, "body"), &body))
+        return;
+    atomic_fetch_add(&s->copies, 1);
+    atomic_fetch_add(&s->bytes, body.len);
+    s->fn(s->arg, topic, body.data ? body.data : (const uint8_t *)"", body.len);
+}
+
+/* No copies of this topic come any more. The broker is asked again, and goes on refusing until the rules allow it. */
+static void subscription_revoked(struct hmq_subscription *s, const char *topic)
+{
+    char text[HMQ_ERROR_TEXT_SIZE];
+    snprintf(text, sizeof text, "subscribe " CHANNEL_HEAD "%.134s: it was ended, as the rules of the user have changed", topic);
+    s->asked_epoch = 0;
+    s->retry_ms = clock_ms() + RETRY_MS;
+    service_kick(s->client, &s->service);
+    client_event(s->client, HMQ_EVENT_TROUBLE, text);
+}
+
 /* Never taken: others may have subscribed to the same topic. */
 static bool subscription_notify(struct service *service, struct slice method, const struct rpc_value *params)
 {
     struct hmq_subscription *s = subscription_of(service);
-    struct slice channel, body;
-    if (!slice_equal(method, SLICE_LIT("message")) || !rpc_bytes(rpc_get(params, "channel"), &channel) ||
-        !rpc_bytes(rpc_get(params, "body"), &body))
-        return false;
-    const char *topic = subscription_topic(s, channel);
-    if (topic) {
-        atomic_fetch_add(&s->copies, 1);
-        atomic_fetch_add(&s->bytes, body.len);
-        s->fn(s->arg, topic, body.data ? body.data : (const uint8_t *)"", body.len);
-    }
+    struct slice channel;
+    const char *topic = rpc_bytes(rpc_get(params, "channel"), &channel) ? subscription_topic(s, channel) : NULL;
+    if (topic && slice_equal(method, SLICE_LIT("message")))
+        subscription_copy(s, topic, params);
+    else if (topic && slice_equal(method, SLICE_LIT("unsubscribe")))
+        subscription_revoked(s, topic);
     return false;
 }
 
