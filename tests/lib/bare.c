@@ -172,6 +172,7 @@ void bare_say(struct bare *b, struct slice bytes)
     assert_int_equal(used, bytes.len);
     inside(b, true);
     dispatch_frame(&b->client, &frame);
+    service_visit(&b->client, serve, &b->client); /* as at the end of the driver's turn */
     inside(b, false);
 }
 

@@ -136,22 +136,37 @@ void workers_take_back(struct workers *w, struct task_list *ret_tasks)
     pthread_mutex_unlock(&w->lock);
 }
 
+/* Moves the first n tasks to the list, or as many as there are; how many. One walk over what its owner reads next anyway. */
+static size_t workers_move_locked(struct workers *w, struct task_list *to, size_t n)
+{
+    struct task *last = NULL, *first = TAILQ_FIRST(&w->tasks);
+    size_t got = 0;
+    for (struct task *task = first; task && got < n; task = TAILQ_NEXT(task, link), got++)
+        last = task;
+    w->n_tasks -= got;
+    if (w->n_tasks == 0) {
+        TAILQ_CONCAT(to, &w->tasks, link);
+    } else if (last) { /* the list is cut behind the last one */
+        struct task *rest = TAILQ_NEXT(last, link);
+        w->tasks.tqh_first = rest;
+        rest->link.tqe_prev = &w->tasks.tqh_first;
+        last->link.tqe_next = NULL;
+        *to->tqh_last = first;
+        first->link.tqe_prev = to->tqh_last;
+        to->tqh_last = &last->link.tqe_next;
+    }
+    return got;
+}
+
 void workers_take_more(struct workers *w, struct task_list *tasks, size_t n, int64_t deadline_ms)
 {
     bool in_time = true;
     pthread_mutex_lock(&w->lock);
     while (n > 0 && !w->stopping) {
-        struct task *task = TAILQ_FIRST(&w->tasks);
-        if (task) {
-            TAILQ_REMOVE(&w->tasks, task, link);
-            TAILQ_INSERT_TAIL(tasks, task, link);
-            w->n_tasks--;
-            n--;
-        } else if (in_time && clock_ms() < deadline_ms) {
-            in_time = clock_cond_wait(&w->more, &w->lock, deadline_ms);
-        } else {
+        n -= workers_move_locked(w, tasks, n);
+        if (n == 0 || !in_time || clock_ms() >= deadline_ms)
             break;
-        }
+        in_time = clock_cond_wait(&w->more, &w->lock, deadline_ms);
     }
     pthread_mutex_unlock(&w->lock);
 }

@@ -31,12 +31,13 @@ static void consumer_pump(struct hmq_consumer *c)
     window_promise(c);
 }
 
-/* Called by the driver: extends leases that are due, pumps, and returns when it is due next. */
+/* Called by the driver: queues what came, extends leases that are due, pumps, and returns when it is due next. */
 static int64_t consumer_tick(struct service *s, int64_t now_ms)
 {
     struct hmq_consumer *c = (struct hmq_consumer *)(void *)s; /* the service is its first member */
     pthread_mutex_lock(&c->lock);
     extend_due(c, now_ms);
+    order_queue_ready(c);
     int64_t next_ms = order_retries_due(c, now_ms);
     consumer_pump(c);
     if (c->next_extend_ms < next_ms)
@@ -117,6 +118,7 @@ static struct hmq_consumer *consumer_alloc(hmq_client *client, const char *group
     TAILQ_INIT(&c->acks);
     TAILQ_INIT(&c->retries);
     TAILQ_INIT(&c->parked);
+    TAILQ_INIT(&c->ready);
     c->client = client;
     if (consumer_copy_names(c, group, topics, n))
         return c;

@@ -58,6 +58,9 @@ struct delivery *delivery_new(struct hmq_consumer *c, struct hmq_batch *batch, b
         if (d->turns)
             held_add_turn(d, i);
     }
+    TAILQ_INIT(&d->tasks);
+    for (size_t i = 0; !d->turns && i < d->n; i++)
+        TAILQ_INSERT_TAIL(&d->tasks, &d->items[i].task, link);
     batch->holder = d;
     return d;
 }

@@ -99,6 +99,7 @@ struct delivery {
     size_t users, n;
     size_t bytes; /* of all of its messages */
     int64_t came_ms, give_up_ms; /* our own clock */
+    struct task_list tasks; /* all of its messages, until they are queued; empty where the consumer is ordered */
     struct turn *turns; /* of each message, behind the items; NULL: not ordered */
     struct memory *memory; /* that its block is taken from */
     size_t size; /* of its block */
@@ -157,6 +158,8 @@ struct hmq_consumer {
     struct held_list acks; /* runs of messages to be acknowledged */
     size_t n_held, held_bytes, n_acks, average_bytes;
     size_t n_kept; /* of those held: were KEPT, so that the window does not count them */
+    struct task_list ready; /* WAITING, offered: came in this turn of the driver, and are queued at its end */
+    size_t n_ready;
     struct task_list parked; /* WAITING messages that no worker may begin while it is paused */
     struct hash keys; /* ordered: the first message of each ORDER key */
     struct held_list retries; /* ordered: those that wait for their retry */

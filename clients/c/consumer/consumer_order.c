@@ -9,6 +9,8 @@
  */
 #include "clients/c/consumer/consumer_order.h"
 
+#include <assert.h>
+
 #include "clients/c/wire/clock.h"
 #include "clients/c/wire/core.h"
 #include "protocol/base/text.h"
@@ -88,6 +90,27 @@ void order_start(struct hmq_consumer *c, struct task_list *tasks, size_t n)
     order_set_offered(tasks, false);
 }
 
+void order_start_later(struct hmq_consumer *c, struct task_list *tasks, size_t n)
+{
+    if (c->paused) {
+        order_start(c, tasks, n);
+        return;
+    }
+    TAILQ_CONCAT(&c->ready, tasks, link);
+    c->n_ready += n;
+    service_kick(c->client, &c->service);
+}
+
+void order_queue_ready(struct hmq_consumer *c)
+{
+    struct task_list tasks = TAILQ_HEAD_INITIALIZER(tasks);
+    size_t n = c->n_ready;
+    TAILQ_CONCAT(&tasks, &c->ready, link);
+    c->n_ready = 0;
+    order_start(c, &tasks, n);
+    assert(TAILQ_EMPTY(&tasks)); /* the workers have room for as many as it may hold */
+}
+
 static void order_start_one(struct held *h)
 {
     struct task_list tasks = TAILQ_HEAD_INITIALIZER(tasks);
@@ -145,6 +168,8 @@ int64_t order_retries_due(struct hmq_consumer *c, int64_t now_ms)
 void order_take_back(struct hmq_consumer *c, struct task_list *ret_tasks)
 {
     workers_take_back(&c->workers, ret_tasks);
+    TAILQ_CONCAT(ret_tasks, &c->ready, link);
+    c->n_ready = 0;
     order_set_offered(ret_tasks, false);
 }
 

@@ -21,6 +21,10 @@ bool order_admits(struct held *h);
  * the list, and WAITING: who closes the consumer requeues them. */
 void order_start(struct hmq_consumer *c, struct task_list *tasks, size_t n);
 
+/* The same at the end of the driver's turn, by its tick: so the workers are woken once for all that was read together. */
+void order_start_later(struct hmq_consumer *c, struct task_list *tasks, size_t n);
+void order_queue_ready(struct hmq_consumer *c);
+
 /* The message has ended, and its handler, if it had one, has returned: the next one of its key is started. Its delivery
  * must be held by a user (consumer_held.h). */
 void order_next(struct held *h);

@@ -87,6 +87,44 @@ static void run_end(struct held *h, enum hmq_verdict verdict, const hmq_retry *r
     delivery_release(d);
 }
 
+/* How many of them, from the first one on, are neighbours that their handler left to its verdict. */
+static size_t run_alike(const hmq_message *const *messages, size_t n)
+{
+    struct held *h = held_of(messages[0]);
+    size_t k = 0;
+    while (k < n && messages[k] == messages[0] + k && (k == 0 || held_next(h + k - 1) == h + k) &&
+           h[k].state == HELD_RUNNING && !h[k].kept)
+        k++;
+    return k;
+}
+
+/* run_end for n such neighbours, which are acknowledged. */
+static void run_end_alike(struct held *h, size_t n)
+{
+    struct delivery *d = h->delivery;
+    struct hmq_consumer *c = d->consumer;
+    for (size_t i = 0; i < n; i++)
+        h[i].in_handler = false;
+    c->n_running -= n;
+    c->stats.handled += n;
+    verdict_ack_run(h, n);
+    d->users -= n; /* each of them is still held */
+}
+
+static void run_end_all(struct hmq_consumer *c, const hmq_message *const *messages, size_t n, enum hmq_verdict verdict,
+                        const hmq_retry *retry)
+{
+    bool together = verdict == HMQ_ACK && !c->ordered && c->state < CONSUMER_CLOSING;
+    for (size_t i = 0, k; i < n; i += k) {
+        k = together ? run_alike(messages + i, n - i) : 0;
+        if (k > 0)
+            run_end_alike(held_of(messages[i]), k);
+        else
+            run_end(held_of(messages[i]), verdict, retry);
+        k += k == 0;
+    }
+}
+
 /* Under the lock: someone may wait for the handlers. */
 static void run_tell(struct hmq_consumer *c)
 {
@@ -169,8 +207,7 @@ static void run_many(struct hmq_consumer *c, struct task_list *tasks, const hmq_
     retry.reason[sizeof retry.reason - 1] = '\0';
     pthread_mutex_lock(&c->lock);
     latency_add(&c->latency, took_us, n > 0);
-    for (size_t i = 0; i < n; i++)
-        run_end(held_of(messages[i]), verdict, &retry);
+    run_end_all(c, messages, n, verdict, &retry);
     c->pump(c);
     run_tell(c);
     pthread_mutex_unlock(&c->lock);

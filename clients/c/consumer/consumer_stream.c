@@ -244,9 +244,9 @@ static void stream_take_records(struct hmq_consumer *c, const struct rpc_value *
         take_delivery(d);
     } else {
         stream_give_up(c, false);
+        c->pump(c);
     }
-    c->pump(c);
-    pthread_mutex_unlock(&c->lock);
+    pthread_mutex_unlock(&c->lock); /* the tick at the end of the turn pumps */
     if (status == HMQ_EPROTO)
         client_event(c->client, HMQ_EVENT_TROUBLE, "stream: a record from the broker is damaged");
 }

@@ -3,29 +3,39 @@
  */
 #include "clients/c/consumer/consumer_take.h"
 
-#include <assert.h>
-
 #include "clients/c/consumer/consumer_held.h"
 #include "clients/c/consumer/consumer_order.h"
 #include "clients/c/consumer/consumer_verdict.h"
 
-/* Hands the first n messages to the workers. */
-static void take_wanted(struct delivery *d, size_t n)
+/* Those of the first n messages that may be handled next. */
+static size_t take_admitted(struct delivery *d, size_t n, struct task_list *tasks)
 {
     struct hmq_consumer *c = d->consumer;
-    struct task_list tasks = TAILQ_HEAD_INITIALIZER(tasks);
     size_t admitted = 0;
+    TAILQ_INIT(&d->tasks);
     for (size_t i = 0; i < n; i++) {
         struct held *h = &d->items[i];
         if (c->ordered && !order_admits(h)) {
             h->offered = false;
             continue;
         }
-        TAILQ_INSERT_TAIL(&tasks, &h->task, link);
+        TAILQ_INSERT_TAIL(tasks, &h->task, link);
         admitted++;
     }
-    order_start(c, &tasks, admitted);
-    assert(TAILQ_EMPTY(&tasks)); /* the workers have room for as many as it may hold */
+    return admitted;
+}
+
+/* Hands the first n messages to the workers. */
+static void take_wanted(struct delivery *d, size_t n)
+{
+    struct hmq_consumer *c = d->consumer;
+    struct task_list tasks = TAILQ_HEAD_INITIALIZER(tasks);
+    if (n == d->n && !c->ordered)
+        TAILQ_CONCAT(&tasks, &d->tasks, link);
+    else
+        n = take_admitted(d, n, &tasks);
+    if (n > 0)
+        order_start_later(c, &tasks, n);
 }
 
 void take_delivery(struct delivery *d)

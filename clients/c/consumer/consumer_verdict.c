@@ -107,13 +107,16 @@ void verdict_pump(struct hmq_consumer *c)
     verdict_ack_release(c, n);
 }
 
-static void verdict_ack_queue(struct hmq_consumer *c, struct held *h)
+void verdict_ack_run(struct held *h, size_t more)
 {
-    struct held *before = held_before(h), *after = held_next(h), *first = h;
-    size_t n = 1;
-    h->state = HELD_ENDING;
-    h->queued = true;
-    c->n_acks++;
+    struct held *before = held_before(h), *after = held_next(h + more - 1), *first = h;
+    struct hmq_consumer *c = h->delivery->consumer;
+    size_t n = more;
+    for (size_t i = 0; i < more; i++) {
+        h[i].state = HELD_ENDING;
+        h[i].queued = true;
+    }
+    c->n_acks += more;
     if (before && before->queued) {
         n += before->run;
         first = h - before->run;
@@ -203,7 +206,7 @@ bool verdict_end(struct held *h, enum hmq_verdict verdict, const hmq_retry *retr
         return true;
     }
     if (verdict == HMQ_ACK && !ended.fn) {
-        verdict_ack_queue(c, h);
+        verdict_ack_run(h, 1);
         return true;
     }
     const char *method = verdict == HMQ_ACK ? "ack" : verdict == HMQ_NACK ? "nack" : "reject";

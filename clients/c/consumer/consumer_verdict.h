@@ -22,6 +22,9 @@ bool verdict_end(struct held *h, enum hmq_verdict verdict, const hmq_retry *retr
 /* Ends it with what its handler returned. */
 void verdict_take(struct held *h, enum hmq_verdict verdict, const hmq_retry *retry);
 
+/* Queues the acknowledgement of n messages, each the held_next of the one before it. */
+void verdict_ack_run(struct held *h, size_t n);
+
 /* Requeues a message that no handler began, for another consumer to have at once. */
 void verdict_return(struct held *h);
 

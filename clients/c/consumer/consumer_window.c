@@ -24,9 +24,9 @@ void window_begin(struct hmq_consumer *c)
 }
 
 /* It was emptied, or a few messages more have left it: is it right? */
-static void window_look(struct hmq_consumer *c, bool emptied)
+static void window_look(struct hmq_consumer *c, bool emptied, int64_t now_ms)
 {
-    int64_t now_ms = clock_ms(), took_ms = now_ms - c->window_ms;
+    int64_t took_ms = now_ms - c->window_ms;
     if (took_ms > WINDOW_SLOW_MS) {
         c->window = c->window / 2 > c->window_least ? c->window / 2 : c->window_least;
     } else if (!emptied) {
@@ -41,8 +41,9 @@ static void window_look(struct hmq_consumer *c, bool emptied)
 /* As if they left one by one. */
 void window_released(struct hmq_consumer *c, size_t n)
 {
+    int64_t now_ms = n > 0 ? clock_ms() : 0;
     if (n > 0 && c->n_held == c->n_kept)
-        c->idle_ms = clock_ms();
+        c->idle_ms = now_ms;
     while (n > 0) {
         size_t look = WINDOW_LOOK - c->window_done % WINDOW_LOOK;
         size_t left = c->window > c->window_done ? c->window - c->window_done : 1, step = look < left ? look : left;
@@ -51,7 +52,7 @@ void window_released(struct hmq_consumer *c, size_t n)
         c->window_done += step;
         bool emptied = c->window_done >= c->window;
         if (emptied || c->window_done % WINDOW_LOOK == 0)
-            window_look(c, emptied);
+            window_look(c, emptied, now_ms);
     }
 }
 

@@ -37,13 +37,18 @@ static bool unpack_is_meant(const struct unpacking *u, uint32_t i)
     return bits.len == 0 || (i / 8 < bits.len && (bits.data[i / 8] >> (i % 8) & 1));
 }
 
-/* The bytes of message i, which are not empty, and where they begin: record_verify saw that the starts ascend. */
-static struct slice unpack_bytes(const struct unpacking *u, uint32_t i)
+/* Where message i begins; record_verify saw that the starts are there and ascend. */
+static inline uint32_t unpack_start(const struct unpacking *u, uint32_t i)
 {
-    const uint8_t *messages = u->record.data + RECORD_HEADER_BYTES, *starts = messages + u->header.bytes;
-    struct cursor c = cursor_of(slice_of(starts + (size_t)i * 4, (size_t)(u->header.count - i) * 4));
-    uint32_t begin = cursor_u32(&c), end = i + 1 < u->header.count ? cursor_u32(&c) : u->header.bytes;
-    return slice_of(messages + begin, end - begin);
+    const uint8_t *at = u->record.data + RECORD_HEADER_BYTES + u->header.bytes + (size_t)i * 4;
+    return at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+}
+
+/* The bytes of message i, which are not empty. */
+static inline struct slice unpack_bytes(const struct unpacking *u, uint32_t i)
+{
+    uint32_t begin = unpack_start(u, i), end = i + 1 < u->header.count ? unpack_start(u, i + 1) : u->header.bytes;
+    return slice_of(u->record.data + RECORD_HEADER_BYTES + begin, end - begin);
 }
 
 static enum hmq_status unpack_count(struct unpacking *u)
