@@ -49,6 +49,7 @@ struct delivery *delivery_new(struct hmq_consumer *c, struct hmq_batch *batch, b
                         .lease_until_ms = d->came_ms + c->lease_ms,
                         .extend_at_ms = d->came_ms + c->lease_ms / 2,
                         .offered = true};
+    TAILQ_INIT(&d->tasks);
     for (size_t i = 0; i < d->n; i++) {
         size_t bytes = message_bytes(&batch->items[i]);
         held.index = batch->items[i].index;
@@ -57,10 +58,9 @@ struct delivery *delivery_new(struct hmq_consumer *c, struct hmq_batch *batch, b
         d->items[i] = held;
         if (d->turns)
             held_add_turn(d, i);
+        else
+            TAILQ_INSERT_TAIL(&d->tasks, &d->items[i].task, link);
     }
-    TAILQ_INIT(&d->tasks);
-    for (size_t i = 0; !d->turns && i < d->n; i++)
-        TAILQ_INSERT_TAIL(&d->tasks, &d->items[i].task, link);
     batch->holder = d;
     return d;
 }

@@ -10,8 +10,6 @@
 
 #include "protocol/record/message.h"
 
-#define MESSAGE_BYTES_FIX 1024 /* for the nodes of the reply, and the names of attributes */
-
 static const struct parts none; /* of a message with a body only */
 
 static bool message_in_record(const hmq_message *m)
@@ -106,11 +104,9 @@ enum hmq_status batch_of_part(struct hmq_reply *reply, const struct hmq_reply *l
     return HMQ_OK;
 }
 
-size_t message_bytes(const struct hmq_message *m)
+size_t message_reply_bytes(const struct hmq_message *m)
 {
     size_t bytes = MESSAGE_BYTES_FIX, len;
-    if (message_in_record(m))
-        return bytes + m->bytes;
     hmq_message_body(m, &len);
     bytes += len;
     for (size_t i = 0; i < hmq_reply_len(m->properties); i++) {

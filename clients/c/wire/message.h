@@ -98,7 +98,13 @@ struct parts message_parts(const struct hmq_message *m);
 /* The TTL that it was sent with, in ms; 0: none. */
 int64_t message_ttl_ms(const struct hmq_message *m);
 
+#define MESSAGE_BYTES_FIX 1024 /* for the nodes of the reply, and the names of attributes */
+size_t message_reply_bytes(const struct hmq_message *m);
+
 /* An estimate of the memory that the message takes. */
-size_t message_bytes(const struct hmq_message *m);
+static inline size_t message_bytes(const struct hmq_message *m)
+{
+    return m->batch->reply ? message_reply_bytes(m) : MESSAGE_BYTES_FIX + m->bytes;
+}
 
 #endif
