@@ -50,6 +50,7 @@
 #include "broker/base/socket_unix.h"
 #include "broker/base/store_checksum.h"
 #include "broker/base/store_write.h"
+#include "broker/base/tables.h"
 #include "broker/ticker.h"
 #include "broker/uncompacted.h"
 #include "broker/unserved.h"
@@ -564,6 +565,8 @@ static bool server_go_on(struct main_thread *m)
         return server_failed(m, "cannot start what proves the stored records: no memory or no thread");
     store_write_waits(true);
     ticker_start(m->ticker);
+    heap_trim();
+    tables_give_back();
     atomic_store(&m->server.ready, true);
     server_say_ready(m);
     return true;
