@@ -68,8 +68,8 @@ void conn_queue_remove(struct conn_queue *q, struct conn *c)
 
 void conn_await_work(struct conn *c)
 {
-    if (c->stops & (STOP_SLICE | STOP_WORK))
-        return; /* after its slice it tries again */
+    if (c->stops & (STOP_SLICE | STOP_WORK | STOP_TURN))
+        return; /* after its slice, or its turn, it tries again */
     c->stops |= STOP_WORK;
     conn_queue_add(&c->loop->workers, c);
     room_arm(c->loop);

@@ -29,7 +29,7 @@ static enum duration conn_duration(const struct command *cmd)
 
 static void conn_await_slice(struct conn *c, bool is_long)
 {
-    if (c->stops & (STOP_SLICE | STOP_WORK))
+    if (c->stops & (STOP_SLICE | STOP_WORK | STOP_TURN)) /* it waits already, in another list */
         return;
     c->stops |= STOP_SLICE;
     c->long_slice = is_long;

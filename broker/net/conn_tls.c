@@ -53,8 +53,12 @@ static void conn_tls_wait_first(struct conn_queue *q, struct conn *c)
     q->last = q->last ? q->last : c;
 }
 
+/* Its socket may be reported again before the turn that stops watching it: sockets are polled a little longer where more
+ * commands are expected (gather.h). */
 static void conn_tls_wait(struct conn *c, struct conn_queue *q)
 {
+    if (c->stops & STOP_TURN)
+        return;
     c->stops |= STOP_TURN;
     c->waits_for_room = q == &c->loop->hellos;
     if (c->waits_for_room) {
