@@ -11,7 +11,7 @@ import time
 
 sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib")]
 
-from broker import ANSWER_SECONDS, HALFMQD, Broker, Message, Text, encode, eventually, run_tests  # noqa: E402
+from broker import ANSWER_SECONDS, BIN, HALFMQD, Broker, Message, Text, encode, eventually, run_tests  # noqa: E402
 from certs import Authority  # noqa: E402
 from rpc import Rpc  # noqa: E402
 
@@ -271,6 +271,25 @@ def test_half_handshakes_harm_nobody():
         eventually(lambda: "\nconnected_clients:2\r\n" in text.call("INFO", "clients").decode(), "all were closed", 60)
         assert metric(broker, "halfmq_tls_handshake_failures_total") == 2000
         assert tls.call("PING") == "PONG"
+
+
+def test_many_handshakes_at_once_beside_a_load():
+    """A loop with a load polls its sockets more than once before its turn: those that wait for their turn are reported twice."""
+    with Broker(*flags(SERVER, "--io_threads", "1")) as broker:
+        hello = client_hello()
+        load = subprocess.Popen([os.path.join(BIN, "halfmq-bench"), "send", "--port", str(broker.port), "--connections", "20",
+                                 "--inflight", "80", "--duration", "60s", "--quiet"], stdout=subprocess.DEVNULL)
+        for i in range(30):
+            clients = [plain(broker) for _ in range(200)]
+            for client in clients:
+                client.sendall(hello)
+            for client in clients[:i % 3 * 100]:
+                assert client.recv(100)
+            for client in clients:
+                client.close()
+        assert TlsText(broker).call("PING") == "PONG"
+        load.kill()
+        load.wait()
 
 
 def test_a_handshake_in_single_bytes_and_cut_at_each():
