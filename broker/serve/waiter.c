@@ -12,6 +12,8 @@
 #include "broker/journal/journal.h"
 #include "broker/serve/redriven.h"
 
+#define BY_ACK_LOOKS 16
+
 /*
  * Waiters for one key. Invariant: the links are in the order in which the waiters first parked, whatever
  * state they are in now.
@@ -392,10 +394,12 @@ static void waiter_wake_all(struct waiters *ws)
         waiter_queue_wake(waiter_queue_of_key(node), UINT32_MAX, false);
 }
 
-/* The oldest one that is parked because of what is leased, or NULL. */
+/* The oldest one that is parked because of what is leased, or NULL. Looks at a few only: thousands may be parked in a group
+ * that is empty, and each ACK comes here. */
 static struct waiter *waiter_queue_by_ack(const struct wait_queue *q)
 {
-    for (struct wait_link *l = q->first; l && !q->all && !q->beside; l = l->next)
+    unsigned looks = BY_ACK_LOOKS;
+    for (struct wait_link *l = q->first; l && looks-- > 0 && !q->all && !q->beside; l = l->next)
         if (l->waiter->state == WAITER_PARKED && l->waiter->entry->out.by_ack)
             return l->waiter;
     return NULL;

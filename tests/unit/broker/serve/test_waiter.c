@@ -285,6 +285,17 @@ static void an_ack_wakes_those_that_leases_hold_up(void **state)
     expect_next(w3);
     expect_next(NULL);
     assert_int_equal(w1->state, WAITER_PARKED);
+    struct waiter *many[20]; /* only a few are looked at */
+    for (int i = 0; i < 20; i++)
+        many[i] = park("d", "orders");
+    many[19]->entry->out.by_ack = true;
+    submit_ack("d", "orders:0:1#1");
+    expect_next(NULL);
+    many[15]->entry->out.by_ack = true;
+    submit_ack("d", "orders:0:1#1");
+    expect_next(many[15]);
+    for (int i = 0; i < 20; i++)
+        waiter_free(many[i], i == 15);
     waiter_free(w1, false);
     waiter_free(w2, true);
     waiter_free(w3, true);
