@@ -53,12 +53,9 @@ static void conn_tls_wait_first(struct conn_queue *q, struct conn *c)
     q->last = q->last ? q->last : c;
 }
 
-/* Its socket may be reported again before the turn that stops watching it: sockets are polled a little longer where more
- * commands are expected (gather.h). */
 static void conn_tls_wait(struct conn *c, struct conn_queue *q)
 {
-    if (c->stops & STOP_TURN)
-        return;
+    assert(!(c->stops & STOP_TURN));
     c->stops |= STOP_TURN;
     c->waits_for_room = q == &c->loop->hellos;
     if (c->waits_for_room) {
@@ -280,6 +277,10 @@ static ssize_t conn_tls_sniff(struct conn *c, void *room, size_t n)
 
 ssize_t conn_tls_recv(struct conn *c, void *room, size_t n)
 {
+    /* The socket may be reported again before the turn that stops watching it: sockets are polled a little longer where more
+     * commands are expected (gather.h). Who waits is in a list then, and must not go on, nor join one again. */
+    if (c->stops & STOP_TURN)
+        return conn_tls_again();
     if (c->wire == WIRE_NEW) {
         ssize_t got = conn_tls_sniff(c, room, n);
         if (c->wire != WIRE_HELLO)
