@@ -1,7 +1,6 @@
 /* http_login.c: logins of HTTP requests (http_login.h). */
 #include "broker/http_login.h"
 
-#include <event2/bufferevent.h>
 #include <event2/keyvalq_struct.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -195,11 +194,19 @@ static void http_login_begin(struct http_login *h, struct evhttp_request *req, c
     http_login_free_ask(a);
 }
 
+/* Who has sent it, as of when the connection was accepted: a client that has reset it since has an address, too. */
+static struct net_address http_login_from(struct evhttp_request *req)
+{
+    char *text = NULL;
+    ev_uint16_t port = 0;
+    evhttp_connection_get_peer(evhttp_request_get_connection(req), &text, &port);
+    return address_of_text(text ? text : "");
+}
+
 void http_login_show(struct http_login *h, struct evhttp_request *req, const struct http_wanted *wanted)
 {
     struct credentials c;
-    struct bufferevent *bev = evhttp_connection_get_bufferevent(evhttp_request_get_connection(req));
-    struct net_address from = address_of_peer((int)bufferevent_getfd(bev));
+    struct net_address from = http_login_from(req);
     const char *header = evhttp_find_header(evhttp_request_get_input_headers(req), "Authorization");
     if (!address_is_local(&from) && entrance_is_protected(h->server)) {
         h->answer(req, CODE_FORBIDDEN, "DENIED " ENTRANCE_PROTECTED_TEXT "\n");

@@ -32,13 +32,21 @@ struct net_address address_of(const struct sockaddr *from)
     return a;
 }
 
-struct net_address address_of_peer(int fd)
+struct net_address address_of_text(const char *text)
 {
-    struct sockaddr_storage from = {.ss_family = AF_UNSPEC};
-    socklen_t size = sizeof from;
-    if (getpeername(fd, (struct sockaddr *)&from, &size) != 0)
-        return (struct net_address){.kind = ADDRESS_UNKNOWN};
-    return address_of((const struct sockaddr *)&from);
+    struct net_address a = {.kind = ADDRESS_IP4};
+    struct in6_addr ip6;
+    char plain[INET6_ADDRSTRLEN];
+    size_t n = strcspn(text, "%");
+    if (n < sizeof plain) {
+        memcpy(plain, text, n);
+        plain[n] = '\0';
+        if (inet_pton(AF_INET, plain, a.bytes) == 1)
+            return a;
+        if (inet_pton(AF_INET6, plain, &ip6) == 1)
+            return address_of_ip6(&ip6);
+    }
+    return (struct net_address){.kind = ADDRESS_UNKNOWN};
 }
 
 bool address_is_local(const struct net_address *a)

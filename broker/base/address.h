@@ -24,8 +24,8 @@ struct net_address {
 
 struct net_address address_of(const struct sockaddr *from);
 
-/* Of the other end of a connected socket; ADDRESS_UNKNOWN where it is closed already. A system call. */
-struct net_address address_of_peer(int fd);
+/* Of an address as getnameinfo writes it, with its %scope; ADDRESS_UNKNOWN: it is none. */
+struct net_address address_of_text(const char *text);
 
 /* From this machine: 127.0.0.0/8, ::1, a Unix socket. */
 bool address_is_local(const struct net_address *a);

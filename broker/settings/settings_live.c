@@ -215,8 +215,7 @@ void settings_print(struct settings *c, struct buf *out)
         buf_put_str(out, "; from ");
         live_put_source(c, &c->values[i], out);
         /* What is not shown must not be read back as a value. */
-        bool hidden = info->type == SETTING_SECRET && c->values[i].text[0];
-        buf_printf(out, ")\n%s%s = ", hidden ? "# " : "", info->name);
+        buf_printf(out, ")\n%s%s = ", settings_hides(c, (enum setting_id)i) ? "# " : "", info->name);
         settings_value_quote(slice_str(settings_shown(c, (enum setting_id)i)), out);
         buf_put_u8(out, '\n');
     }

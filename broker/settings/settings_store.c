@@ -103,10 +103,15 @@ enum status settings_bad_value(enum setting_id id, struct slice value, const cha
     return ST_ERR;
 }
 
+bool settings_hides(const struct settings *c, enum setting_id id)
+{
+    bool by_file = id == SET_password && *c->values[SET_password_file].text;
+    return setting_info(id)->type == SETTING_SECRET && (*c->values[id].text || by_file);
+}
+
 const char *settings_shown(const struct settings *c, enum setting_id id)
 {
-    const char *text = c->values[id].text;
-    return setting_info(id)->type == SETTING_SECRET && *text ? "(set)" : text;
+    return settings_hides(c, id) ? "(set)" : c->values[id].text;
 }
 
 void settings_free(struct settings *c)

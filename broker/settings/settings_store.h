@@ -40,6 +40,9 @@ enum status settings_store(struct settings *c, enum setting_id id, int64_t num, 
 /* CONFIG SET: sets all of them, or none. ST_NOMEM. Any thread. */
 enum status settings_store_all(struct settings *c, const struct setting_change *changes, size_t n) MUST_CHECK;
 
+/* Is the value a secret that is set? `password` is by password_file, too. The caller holds the lock. */
+bool settings_hides(const struct settings *c, enum setting_id id);
+
 /* The value as it may be seen: of a SECRET "(set)" or nothing. The caller holds the lock. */
 const char *settings_shown(const struct settings *c, enum setting_id id);
 

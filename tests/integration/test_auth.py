@@ -8,6 +8,7 @@ import os
 import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -173,7 +174,12 @@ def test_a_password_file_and_what_is_refused():
         path = write(broker, "password", "from a file\n")
         broker.flags = ["--password_file", path]
         broker.start()
-        assert broker.text().call("AUTH", "from a file") == "OK"
+        c = broker.text()
+        assert c.call("AUTH", "from a file") == "OK"
+        assert c.call("CONFIG", "GET", "password") == [b"password", b"(set)"]
+        assert c.call("CONFIG", "GET", "password_file") == [b"password_file", path.encode()]
+        shown = subprocess.run([HALFMQD, "--print-config", *broker.flags], capture_output=True, text=True, check=True).stdout
+        assert "# password = (set)" in shown, shown
         broker.stop()
         for flags, says in ((["--password_file", path, "--password", "x"], "both set"),
                             (["--password_file", "/nonexistent"], "/nonexistent"),
@@ -335,6 +341,19 @@ def test_http():
                                 ({"Authorization": "Bearer x"}, 401)):
             assert get(broker, **headers).status == status, headers
         assert get(broker, "/healthz").status == 200 and get(broker, "/readyz").status == 200
+
+
+def test_http_clients_that_do_not_wait_have_an_address():
+    """A client that has reset its connection when its password is looked at is counted against its address, and logged with it."""
+    with Broker("--password", "pw") as broker:
+        os.kill(broker.process.pid, signal.SIGSTOP)
+        c = socket.create_connection(("127.0.0.1", broker.http_port), timeout=30)
+        c.sendall(f"GET /metrics HTTP/1.1\r\nHost: x\r\nAuthorization: {basic('default', 'no')['Authorization']}\r\n\r\n".encode())
+        c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        c.close()
+        os.kill(broker.process.pid, signal.SIGCONT)
+        eventually(lambda: b"login failed" in broker.read_log(), "the failure is logged")
+        assert b"user=default addr=127.0.0.1 by=http" in broker.read_log(), broker.read_log()
 
 
 # ---- what is logged ----
