@@ -24,12 +24,10 @@ static bool dialect_resp_step(struct conn *c, struct slice input, size_t *used)
             conn_spend(c, (int64_t)n * WORD_NS);
         s = command_from_words(&c->loop->space, words, n, &cmd, err, sizeof err);
         cmd.client = c->id;
-        if (s != ST_OK) {
-            conn_refuse(c, dialect_plain, s, err[0] ? err : NULL);
-            c->loop->env.sessions->refused(c, words[0]);
-        } else if (!conn_run(c, &cmd, dialect_plain)) {
+        if (s != ST_OK)
+            conn_refuse_unknown(c, dialect_plain, s, err, words[0]);
+        else if (!conn_run(c, &cmd, dialect_plain))
             return false;
-        }
         *used += eaten;
         return true;
     }

@@ -11,9 +11,8 @@
 /* False: it must wait, and is parsed again. */
 static bool dialect_rpc_frame(struct conn *c, const struct rpc_frame *f)
 {
-    const struct session_ops *sessions = c->loop->env.sessions;
     if (f->type == RPC_RESPONSE) {
-        sessions->response(c, f);
+        c->loop->env.sessions->response(c, f);
         return true;
     }
     struct request rq = {.id = f->id, .quiet = f->type == RPC_NOTIFY};
@@ -22,8 +21,7 @@ static bool dialect_rpc_frame(struct conn *c, const struct rpc_frame *f)
     err[0] = '\0';
     enum status s = rpc_command(&c->loop->space, f, &cmd, err, sizeof err);
     if (s != ST_OK) {
-        conn_refuse(c, rq, s, err[0] ? err : NULL);
-        sessions->refused(c, f->method);
+        conn_refuse_unknown(c, rq, s, err, f->method);
         return true;
     }
     cmd.client = c->id;

@@ -39,6 +39,9 @@ struct session_ops {
     /* A whole command. Its slices may end with this call. */
     enum verdict (*command)(struct conn *c, const struct command *cmd, struct request rq);
 
+    /* Is a request that cannot be taken not to be told why, as its client is nobody yet? word: as below. */
+    bool (*hides)(struct conn *c, struct slice word);
+
     /* A request that cannot be taken was answered with an error, and never comes to `command`. word: its first one, or
      * empty where it is not known. */
     void (*refused)(struct conn *c, struct slice word);

@@ -21,6 +21,7 @@
 #include "broker/serve/sieve.h"
 #include "broker/serve/stream.h"
 #include "broker/serve/wait.h"
+#include "broker/serve/who/allow.h"
 #include "broker/serve/who/revoke.h"
 #include "broker/serve/who/who.h"
 
@@ -104,6 +105,7 @@ const struct session_ops serve_sessions = {
     .size = sizeof(struct session),
     .opened = session_begin,
     .command = dispatch,
+    .hides = allow_hides,
     .refused = multi_refused,
     .response = checkback_answer,
     .pump = streams_pump,

@@ -120,6 +120,24 @@ def test_wrong_pairs_are_alike_and_old_connections_go_on():
         assert broker.text().call("AUTH", "ann", "two") == "OK"
 
 
+def test_who_is_nobody_learns_nothing_of_commands():
+    """All that cannot be taken is answered alike, but what can log in says what is wrong with it."""
+    with Broker("--password", "pw") as broker:
+        c = broker.text()
+        for words in (("NOSUCH",), ("SEND",), ("SEND", "t", "x", "BAD", "option"), ("ACL", "NOSUCH"), ("TOPIC", "CREATE", "a/b"), ("",)):
+            assert c.refused(*words).text == NOBODY, words
+        for words in (("AUTH",), ("HELLO", "3", "AUTH", "x"), ("AUTH", "a", "b", "c"), ("QUIT", "x")):
+            assert c.refused(*words).code == "ERR", words
+        rpc = Rpc(broker.port)
+        for method, params in (("nosuch", {}), ("send", {}), ("send", {"topic": "t"})):
+            try:
+                rpc.call(method, **params)
+                raise AssertionError(method)
+            except RpcError as error:
+                assert error.code == "NOAUTH", (method, error)
+        assert c.call("AUTH", "pw") == "OK" and c.refused("NOSUCH").code == "ERR" and c.refused("SEND").code == "ERR"
+
+
 def test_pipelined_commands_wait_for_the_login():
     with Broker("--password", "pw") as broker:
         c = broker.text()
@@ -375,10 +393,14 @@ def test_audit_lines_and_acl_log():
         assert len(c.acl_log(1)) == 1
         assert c.acl_log_reset() and c.acl_log() == []
         c.execute_command("TOPIC", "CREATE", "made")
+        c.execute_command("CLIENT", "LIST")
+        broker.text().call_value("CLIENT", "KILL", "ID", "987654")
         lines = [line for line in broker.read_log().decode().split("\n") if "audit=1" in line]
         assert sum("login failed" in line and "user=ann addr=127.0.0.1" in line for line in lines) == 3
         assert any('command="TOPIC CREATE" object=made' in line and "user=default" in line for line in lines)
         assert any('command="ACL SETUSER" object=ann' in line for line in lines)
+        assert any('command="CLIENT LIST" object=""' in line for line in lines), lines
+        assert any('command="CLIENT KILL" object=ID' in line for line in lines), lines
         assert "secret" not in "".join(lines)
         made = [admin.call("ACL", "GENPASS", *bits) for admin in [broker.text()] for bits in ((), (), (5,), (4096,))]
         assert [len(m) for m in made] == [64, 64, 2, 1024] and made[0] != made[1]

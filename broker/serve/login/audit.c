@@ -47,16 +47,31 @@ void audit_login_failed(struct conn *c, struct slice user, const char *why)
     audit_remember(c, "auth", SLICE_LIT("AUTH"), user);
 }
 
+/* CLIENT is one command, of which two subcommands are administration. */
+static const char *audit_words(const struct command *cmd, char out[32])
+{
+    bool client = cmd->info->id == CMD_CLIENT && cmd->n_rest;
+    (void)snprintf(out, 32, "%s%s", cmd->info->words,
+                   !client ? "" : slice_equal_nocase(cmd->rest[0], SLICE_LIT("LIST")) ? " LIST" : " KILL");
+    return out;
+}
+
+static struct slice audit_object(const struct command *cmd)
+{
+    if (cmd->info->id == CMD_CLIENT)
+        return cmd->n_rest > 1 ? cmd->rest[1] : slice_of(NULL, 0);
+    return cmd->n_pos ? cmd->pos[0] : slice_of(NULL, 0);
+}
+
 void audit_command(struct conn *c, const struct command *cmd)
 {
-    char name[AUDIT_OBJECT], from[ADDRESS_TEXT_MAX], words[64], object[AUDIT_OBJECT];
+    char name[AUDIT_OBJECT], from[ADDRESS_TEXT_MAX], words[64], plain[32], object[AUDIT_OBJECT];
     enum category what = right_category(command_right(cmd));
     if (what != CATEGORY_ADMIN && what != CATEGORY_MANAGE)
         return;
-    struct slice first = cmd->n_pos ? cmd->pos[0] : slice_of(NULL, 0);
     log_each(LOG_INFO, "administration", " audit=1 user=%s addr=%s client=%" PRIu64 " command=%s object=%s",
              audit_quote(session_user(c), name), address_text(&c->from, from), c->id,
-             log_quote(cmd->info->words, words, sizeof words), audit_quote(first, object));
+             log_quote(audit_words(cmd, plain), words, sizeof words), audit_quote(audit_object(cmd), object));
 }
 
 void audit_refused(struct conn *c, const char *reason, struct slice object)

@@ -95,6 +95,15 @@ bool allow(struct conn *c, const struct command *cmd, struct request rq, const s
     return allow_user(c, u, cmd, rq);
 }
 
+bool allow_hides(struct conn *c, struct slice word)
+{
+    static const char *const open[] = {"AUTH", "HELLO", "QUIT", "RESET"};
+    for (size_t i = 0; i < sizeof open / sizeof *open; i++)
+        if (slice_equal_nocase(word, slice_str(open[i])))
+            return false;
+    return !allow_is_free(c) && !who_is(c) && !allow_who(c)->full && who_users(c->loop);
+}
+
 void allow_ends(struct conn *c, enum verdict v)
 {
     allow_who(c)->counted = v != GO_ON; /* it comes again */

@@ -40,6 +40,10 @@ static inline bool allow_at_once(struct conn *c, const struct command *cmd, cons
 bool allow(struct conn *c, const struct command *cmd, struct request rq, const struct access_user **ret_by_store);
 void allow_ends(struct conn *c, enum verdict v);
 
+/* A request that cannot be taken: its client is nobody, who is told no more than NOAUTH. False where its first word is one that
+ * anybody may use. */
+bool allow_hides(struct conn *c, struct slice word);
+
 /* Is what was begun still allowed? */
 bool allow_still(struct conn *c, const struct command *cmd);
 
