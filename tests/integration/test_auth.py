@@ -302,9 +302,20 @@ def test_a_token_ends():
         assert waits.call("AUTH", token) == "OK" and listens.call("AUTH", token) == "OK"
         rpc.call("auth", **{"pass": token})
         assert listens.call("SUBSCRIBE", "topic:t") == [b"subscribe", b"topic:t", 1]
+        admin.call("TOPIC", "CREATE", "s")
+        streams = [rpc.call("stream_queue", topic="s", queue=0, offset=0, credit=1000),
+                   rpc.call("stream_group", topic=["s"], group="g", credit=10)]
+        assert rpc.call("subscribe", channel=["topic:s"]) == 1
         assert waits.call("POP", "g", "t", "WAIT", "5m") == []
         assert waits.refused("PING").text == "NOAUTH token expired"
+        assert listens.read() == [b"unsubscribe", b"topic:t", 0]  # a client that only listens must learn of it
         assert listens.refused("SEND", "t", "x").text == "NOAUTH token expired"
+        while len(rpc.notes) < 3:
+            rpc.receive()
+        assert ("unsubscribe", [{"channel": "topic:s"}]) in rpc.notes, rpc.notes
+        ended = [note[1][0] for note in rpc.notes if note[0] == "stream_end"]
+        assert sorted(e["stream"] for e in ended) == sorted(streams), rpc.notes
+        assert all(e["error"] == ["NOAUTH", "token expired"] for e in ended), ended
         assert admin.call("SEND", "t", "x").startswith(b"t:")
         assert waits.call("AUTH", token_of(hs256, sub="ann", exp=soon())) == "OK" and waits.call("PING") == "PONG"
         assert listens.call("RESET") == "RESET" and listens.call("PING") == "PONG"  # no copy of the message came

@@ -6,12 +6,10 @@
 #include "broker/auth/auth.h"
 #include "broker/base/clock.h"
 #include "broker/serve/answer.h"
-#include "broker/serve/channel.h"
 #include "broker/serve/local/local_answer.h"
 #include "broker/serve/login/audit.h"
 #include "broker/serve/session.h"
-#include "broker/serve/stream.h"
-#include "broker/serve/wait.h"
+#include "broker/serve/who/revoke.h"
 #include "broker/serve/who/who.h"
 #include "storage/access/users.h"
 
@@ -24,10 +22,7 @@ static void login_ends(struct timer *t, void *arg)
     struct session *s = (struct session *)((char *)t - offsetof(struct session, token_ends));
     struct conn *c = (struct conn *)((char *)s - offsetof(struct conn, session));
     (void)arg;
-    waits_end(c);
-    channels_leave(&s->subscriber);
-    streams_close(c);
-    conn_touch(c);
+    revoke_ended(c);
 }
 
 /* until_ms: Unix ms; 0: it does not end. */

@@ -30,7 +30,25 @@ static bool revoke_keeps_channel(struct conn *c, struct slice name)
     return allow_still(c, &joins);
 }
 
-void revoke_of(struct conn *c)
+static bool revoke_keeps_nothing(struct conn *c, struct slice name)
+{
+    (void)c;
+    (void)name;
+    return false;
+}
+
+void revoke_ended(struct conn *c)
+{
+    waits_end(c);
+    for (struct stream *s = session_of(c)->streams, *next; s && !conn_is_doomed(c); s = next) {
+        next = s->next;
+        stream_end(s, ST_NOAUTH, "token expired");
+    }
+    pubsub_revoke(c, revoke_keeps_nothing);
+    conn_touch(c);
+}
+
+static void revoke_of(struct conn *c)
 {
     if (conn_is_ending(c) || allow_is_free(c) || !session_of(c)->who.use)
         return;

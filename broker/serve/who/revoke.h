@@ -12,7 +12,7 @@
 /* Looks at all connections, once after each change of users. To be called before anything is woken. */
 void revoke_all(struct loop *l);
 
-/* The same for one connection: when the time of its user is over. */
-void revoke_of(struct conn *c);
+/* The time of the connection's user is over: all that it has begun ends, and the client is told. */
+void revoke_ended(struct conn *c);
 
 #endif
