@@ -28,7 +28,8 @@ import time
 sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", part) for part in ("lib", "integration")]
 
 from broker import BIN, Broker  # noqa: E402 (the path comes first)
-from faults_talk import Ended, Hung, Ledger, Talk  # noqa: E402
+from certs import Authority  # noqa: E402
+from faults_talk import JWT_SECRET, Ended, Hung, Ledger, Talk  # noqa: E402
 from test_webhook import Service  # noqa: E402
 
 FAULTY = os.environ.get("HALFMQD_FAULTY") or os.path.join(BIN, "tests", "crash", "halfmqd-faulty")
@@ -39,8 +40,16 @@ check_every = 300ms
 webhook_timeout = 2s
 io_threads = 2
 drain_timeout = 1s
+http_tls = no
 """
-ALLOCATIONS = ("malloc", "calloc", "realloc", "aligned_alloc", "strdup", "strndup", "json_malloc")
+SECURE = tempfile.TemporaryDirectory(prefix="halfmq-faults-secure-")
+AUTHORITY = Authority(SECURE.name)
+SERVER = AUTHORITY.issue("server", dns=["localhost"])
+with open(os.path.join(SECURE.name, "jwt"), "wb") as jwt:
+    jwt.write(JWT_SECRET)
+CONFIG += f"tls_cert = {SERVER.cert}\ntls_key = {SERVER.key}\njwt_secret_file = {jwt.name}\n"
+ALLOCATIONS = ("malloc", "calloc", "realloc", "aligned_alloc", "strdup", "strndup", "json_malloc", "crypto_malloc",
+               "crypto_realloc")
 INTERRUPTED = ("accept4", "poll", "pread", "pwrite", "pwritev", "read", "recv", "send", "write")
 STATUSES = (0, 1, 70)
 STOP_SECONDS = 60
@@ -101,7 +110,7 @@ def live(life, ledger, service):
     if not starts(life):
         return
     try:
-        Talk(life, ledger, service, "FAULTY_ON" in life.environment).all()
+        Talk(life, ledger, service, "FAULTY_ON" in life.environment, AUTHORITY.client()).all()
     except Ended:
         pass
     if life.runs():
@@ -217,6 +226,8 @@ def ways(site, chance):
     """How a site fails: as it is met first, or later, once or for ever. libevent's allocations are one site."""
     function, frames = function_of(site), len(site[1].split()) - 2
     out = [{}]
+    if function.startswith("crypto"):
+        out += [{"FAULTY_SKIP": str(chance.randrange(1, 2000))} for _ in range(3)]
     if frames <= 1:
         out += [{"FAULTY_SKIP": str(chance.randrange(1, 300))} for _ in range(20)]
     if function in ALLOCATIONS:

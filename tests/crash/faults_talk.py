@@ -3,7 +3,11 @@
 Each step may be answered with an error, or the connection may be closed; then the next step goes on with another. What
 was acknowledged is in the ledger, which is compared after a restart.
 """
+import base64
 import copy
+import hashlib
+import hmac
+import json
 import os
 import socket
 import time
@@ -16,10 +20,18 @@ from rpc import Rpc, RpcError
 
 REPLY_SECONDS = 30
 CHECK_SECONDS = 20
+JWT_SECRET = b"0123456789abcdef0123456789abcdef"
 
 
 def state_of(info):
     return (info if isinstance(info, dict) else pairs(info))["state"]
+
+
+def token(user):
+    parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=")
+             for part in ({"alg": "HS256", "typ": "JWT"}, {"sub": user, "exp": int(time.time()) + 600})]
+    sign = hmac.new(JWT_SECRET, b".".join(parts), hashlib.sha256).digest()
+    return b".".join([*parts, base64.urlsafe_b64encode(sign).rstrip(b"=")])
 
 
 class Ended(Exception):
@@ -72,8 +84,9 @@ class Ledger:
 class Talk:
     """A conversation."""
 
-    def __init__(self, life, ledger, service, for_ever=False):
+    def __init__(self, life, ledger, service, for_ever=False, trust=None):
         self.life, self.ledger, self.service, self.for_ever = life, ledger, service, for_ever
+        self.trust = trust  # for TLS
         self.client = None
 
     # ---- one request ----
@@ -129,7 +142,7 @@ class Talk:
     def all(self):
         """Twice: what has failed once works the second time."""
         for part in (self.sends, self.transactions, self.consumes, self.looks, self.subscribes, self.streams, self.checked,
-                     self.called, self.manages, self.pages):
+                     self.called, self.manages, self.pages, self.users, self.logs_in, self.backs_up):
             part()
         if not self.for_ever:
             self.works()
@@ -282,6 +295,36 @@ class Talk:
     def pages(self):
         for path in ("/metrics", "/healthz", "/readyz", "/", "/nothing"):
             self.http(path)
+
+    def users(self):
+        for words in (("ACL", "SETUSER", "ann", "resetpass", "on", ">secret", "allcommands", "alltopics", "allgroups", "allpgroups"),
+                      ("ACL", "SETUSER", "eve", "on", ">one", ">two", "+ping", "~t", "group:g"), ("ACL", "LIST"), ("ACL", "GETUSER", "eve"),
+                      ("ACL", "DRYRUN", "eve", "SEND", "t", "x"), ("ACL", "LOG"), ("ACL", "GENPASS"), ("ACL", "DELUSER", "eve")):
+            self.call(*words)
+
+    def logs_in(self):
+        """Over TLS and without, with a password and with a token; a wrong password, too."""
+        def run(secure, password):
+            client = Text(self.life.port, timeout=REPLY_SECONDS)
+            try:
+                if secure:
+                    client.file.close()
+                    client.socket = self.trust.wrap_socket(client.socket, server_hostname="localhost")
+                    client.file = client.socket.makefile("rb")
+                client.call("AUTH", "ann", password)
+                self.ledger.send(client.call("SEND", "t", "by ann"), b"by ann")
+            finally:
+                client.close()
+        for secure in (False, True, True) if self.trust else ():
+            for password in ("secret", token("ann"), "wrong"):
+                self.guarded(run, secure, password)
+
+    def backs_up(self):
+        """What BACKUP LIST shows is whole: crash/backup_steps.py looks into it."""
+        name = f"b{time.time_ns()}"
+        self.call("BACKUP", name)
+        self.call("BACKUP", "LIST")
+        self.call("BACKUP", "DELETE", name)
 
     def works(self):
         """Whatever has failed, at most one more connection is lost, and then everything works."""

@@ -1,6 +1,7 @@
 /*
  * faulty.c: lets one allocation or one system call of a broker fail. halfmqd-faulty is halfmqd, linked with --wrap for each
- * function below; so do libevent's, which the broker makes for it, and cJSON's. RocksDB's and the C library's own do not.
+ * function below; so do libevent's, which the broker makes for it, and those of cJSON and OpenSSL. RocksDB's, libjwt's and the
+ * C library's own do not.
  *
  *   our code ──► __wrap_malloc ──► fault_due ──► the real malloc
  *                                     └─► NULL, ENOMEM        where the site is the chosen one
@@ -23,6 +24,9 @@
 #include <execinfo.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -44,6 +48,7 @@
 #include <unistd.h>
 
 #define FRAMES 6
+#define UNWOUND 40
 #define SITES_MAX 16384 /* a power of 2 */
 #define FRAME_BYTES_MAX (1 << 20)
 
@@ -106,11 +111,11 @@ __attribute__((no_sanitize("address", "undefined"))) static void faulty_walk(str
     }
 }
 
-/* Libraries have no frame pointers. */
+/* Libraries have no frame pointers, and OpenSSL calls itself deeply. */
 static void faulty_unwind(struct site *s)
 {
-    void *at[FRAMES + 4];
-    int n = backtrace(at, FRAMES + 4);
+    void *at[UNWOUND];
+    int n = backtrace(at, UNWOUND);
     for (int i = 3; i < n && s->frames < FRAMES; i++)
         if (faulty_is_ours((uintptr_t)at[i])) /* of the library's own frames there is nothing to be seen without its symbols */
             faulty_add(s, (uintptr_t)at[i] - (uintptr_t)&__executable_start);
@@ -198,10 +203,31 @@ static void *faulty_json_malloc(size_t size)
     return faulty_due("json_malloc", "alloc", NULL) ? NULL : __real_malloc(size);
 }
 
+/* OpenSSL's. */
+static void *faulty_crypto_malloc(size_t size, const char *file, int line)
+{
+    (void)file, (void)line;
+    return faulty_due("crypto_malloc", "alloc", NULL) ? NULL : __real_malloc(size);
+}
+
+static void *faulty_crypto_realloc(void *old, size_t size, const char *file, int line)
+{
+    (void)file, (void)line;
+    return faulty_due("crypto_realloc", "alloc", NULL) ? NULL : __real_realloc(old, size);
+}
+
+static void faulty_crypto_free(void *old, const char *file, int line)
+{
+    (void)file, (void)line;
+    free(old);
+}
+
 __attribute__((constructor)) static void faulty_hook(void)
 {
     cJSON_Hooks hooks = {.malloc_fn = faulty_json_malloc, .free_fn = free};
     cJSON_InitHooks(&hooks);
+    if (!CRYPTO_set_mem_functions(faulty_crypto_malloc, faulty_crypto_realloc, faulty_crypto_free))
+        abort(); /* somebody has allocated before */
 }
 
 /* ---- system calls ---- */
@@ -267,6 +293,12 @@ CALL(int, pthread_mutex_init, (pthread_mutex_t *m, const pthread_mutexattr_t *a)
 CALL(int, pthread_cond_init, (pthread_cond_t *c, const pthread_condattr_t *a), (c, a), ENOMEM, ENOMEM)
 CALL(int, getaddrinfo, (const char *h, const char *p, const struct addrinfo *a, struct addrinfo **r), (h, p, a, r), ENOMEM,
      EAI_MEMORY)
+
+CALL(int, EVP_PBE_scrypt,
+     (const char *pass, size_t n, const unsigned char *salt, size_t m, uint64_t cost, uint64_t r, uint64_t p, uint64_t most,
+      unsigned char *key, size_t size),
+     (pass, n, salt, m, cost, r, p, most, key, size), ENOMEM, 0)
+CALL(int, RAND_bytes, (unsigned char *bytes, int n), (bytes, n), EIO, 0)
 
 /* The log's lines are what the test reads. */
 ssize_t __wrap_write(int fd, const void *bytes, size_t n);
