@@ -20,7 +20,7 @@ import threading
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib")]
 
-from broker import ANSWER_SECONDS, Broker, Message, Refused, eventually, run_tests  # noqa: E402 (the path comes first)
+from broker import ANSWER_SECONDS, HALFMQD, Broker, Message, Refused, eventually, pairs, run_tests  # noqa: E402 (the path comes first)
 
 DISK = os.environ.get("FULL_DISK")  # the small file system
 FILL = os.path.join(DISK or "", "fill")
@@ -293,6 +293,58 @@ def test_what_retention_takes_is_writable_again():
     if DISK:
         deleted_space_is_writable(("TOPIC", "SET", "a", "MAXBYTES", "100000"), False)
         deleted_space_is_writable(("TOPIC", "SET", "a", "RETENTION", "1"), True)
+
+
+def backup_on_a_full_disk(broker, backups, others):
+    """A backup appears whole or not at all. others: may messages be sent meanwhile?"""
+    c = broker.text()
+    done = refused = 0
+    for free in (0, 4096, 20000, 60000, 150000, 300000, 600000, 1200000, 2400000, 6000000):
+        leave(free)
+        made = c.call_value("BACKUP", "b")
+        if isinstance(made, Refused):
+            refused += 1
+            assert made.code == "DISKFULL", (free, made)
+            assert c.call("BACKUP", "LIST") == [] and os.listdir(backups) == [], (free, os.listdir(backups))
+        else:
+            done += 1
+            path = pairs(made)["path"].decode()
+            os.unlink(FILL)  # a check needs room for what the log says
+            checked = subprocess.run([HALFMQD, "--check", "--data", path], capture_output=True, text=True, check=False)
+            assert checked.returncode == 0, (free, checked)
+            assert c.call("BACKUP", "DELETE", "b") == "OK"
+        assert not others or c.call("SEND", "t", "goes on", "QUEUE", "1").startswith(b"t:1:")
+    assert refused > 0 and done > 0, (refused, done)
+    if os.path.exists(FILL):
+        os.unlink(FILL)
+    assert pairs(c.call("BACKUP", "b"))["path"]
+
+
+def test_a_backup_on_a_full_disk():
+    """The backups are on the full disk, and the store is elsewhere; then all is there."""
+    if not DISK:
+        return
+    clear()
+    backups = os.path.join(DISK, "backups")
+    os.mkdir(backups)
+    with Broker(*FLAGS[:4], "--backup_dir", backups) as broker:
+        send_some(broker)
+        backup_on_a_full_disk(broker, backups, True)
+    clear()
+    with Broker(*FLAGS) as broker:
+        send_some(broker)
+        os.makedirs(os.path.join(DISK, "data", "backups"), exist_ok=True)
+        backup_on_a_full_disk(broker, os.path.join(DISK, "data", "backups"), False)
+
+
+def send_some(broker):
+    """In tables, and in the log behind them."""
+    c = broker.text()
+    for i in range(200):
+        c.call("SEND", "t", f"{i}" * 1000, "QUEUE", "0")
+    assert broker.stop() == 0
+    broker.start()
+    broker.text().call("SEND", "t", "last", "QUEUE", "0")
 
 
 def test_deleted_topics_give_their_bytes_back():

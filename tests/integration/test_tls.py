@@ -1,6 +1,7 @@
 """test_tls.py: TLS on the message port: who gets in, what hostile clients can do, and certificates that change."""
 import os
 import re
+import resource
 import socket
 import ssl
 import subprocess
@@ -245,13 +246,15 @@ def log_of(broker):
 # ---- hostile clients ----
 
 def test_half_handshakes_harm_nobody():
-    """Thousands begin and do not end: half a ClientHello, or a whole one; others are served meanwhile."""
+    """5,000 begin and do not end: half a ClientHello, or a whole one; others are served meanwhile."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(limits[1], max(limits[0], 12000)), limits[1]))
     with Broker(*flags(SERVER, "--memory", "64MB")) as broker:
         hello, idle = client_hello(), broker.resident_bytes()
-        halves = [plain(broker) for _ in range(1000)]
+        halves = [plain(broker) for _ in range(2500)]
         for i, client in enumerate(halves):
             client.sendall(hello[:1 + i % (len(hello) - 1)])
-        wholes = [plain(broker) for _ in range(1000)]
+        wholes = [plain(broker) for _ in range(2500)]
         for client in wholes:
             client.sendall(hello)
         text = broker.text()
@@ -259,7 +262,7 @@ def test_half_handshakes_harm_nobody():
         tls = TlsText(broker)
         assert tls.call("SEND", "t", "x") == b"t:0:0"
         grown = broker.resident_bytes() - idle
-        assert broker.is_sanitized() or grown < 40_000_000, grown
+        assert broker.is_sanitized() or grown < 100_000_000, grown
         # Those that do not finish are closed after some seconds.
         for client in halves[:3] + wholes[-3:]:
             client.settimeout(60)
@@ -269,7 +272,7 @@ def test_half_handshakes_harm_nobody():
             except ConnectionError:
                 pass
         eventually(lambda: "\nconnected_clients:2\r\n" in text.call("INFO", "clients").decode(), "all were closed", 60)
-        assert metric(broker, "halfmq_tls_handshake_failures_total") == 2000
+        assert metric(broker, "halfmq_tls_handshake_failures_total") == 5000
         assert tls.call("PING") == "PONG"
 
 
