@@ -231,16 +231,6 @@ void conn_refuse(struct conn *c, struct request rq, enum status s, const char *t
         conn_answer_in_order(c, rq, buf_slice(r));
 }
 
-void conn_refuse_unknown(struct conn *c, struct request rq, enum status s, const char *text, struct slice word)
-{
-    const struct session_ops *sessions = c->loop->env.sessions;
-    if (sessions->hides(c, word))
-        conn_refuse(c, rq, ST_NOAUTH, "Authentication required.");
-    else
-        conn_refuse(c, rq, s, *text ? text : NULL);
-    sessions->refused(c, word);
-}
-
 void conn_protocol_error(struct conn *c, const char *text)
 {
     counters_add(&c->loop->counters, COUNTER_PROTOCOL_ERRORS, 1);

@@ -262,10 +262,6 @@ size_t conn_piece_size(struct conn *c, struct request rq, struct slice tokens, b
 void conn_answer_in_order(struct conn *c, struct request rq, struct slice tokens);
 void conn_refuse(struct conn *c, struct request rq, enum status s, const char *text);
 
-/* A request that cannot be taken: replies with the error (text "": the status's own words), or, to who is nobody yet, only that it
- * must log in; and tells the session. word: its first one, or empty. */
-void conn_refuse_unknown(struct conn *c, struct request rq, enum status s, const char *text, struct slice word);
-
 /* Malformed input: replies with the error, then shuts the connection. */
 void conn_protocol_error(struct conn *c, const char *text);
 

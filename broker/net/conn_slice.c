@@ -88,3 +88,13 @@ void conn_leave_slices(struct conn *c)
         conn_queue_remove(&c->loop->sliced[c->long_slice], c);
     c->stops &= ~(unsigned)STOP_SLICE;
 }
+
+void conn_refuse_unknown(struct conn *c, struct request rq, enum status s, const char *text, struct slice word)
+{
+    const struct session_ops *sessions = c->loop->env.sessions;
+    if (sessions->hides(c, word))
+        conn_refuse(c, rq, ST_NOAUTH, "Authentication required.");
+    else
+        conn_refuse(c, rq, s, *text ? text : NULL);
+    sessions->refused(c, word);
+}

@@ -36,4 +36,8 @@ static inline size_t conn_request_max(const struct conn *c)
     return c->stranger ? STRANGER_BYTES_MAX : c->loop->request_max;
 }
 
+/* A request that cannot be taken: replies with the error (text "": the status's own words), or, to who is nobody yet, only that it
+ * must log in; and tells the session. word: its first one, or empty. */
+void conn_refuse_unknown(struct conn *c, struct request rq, enum status s, const char *text, struct slice word);
+
 #endif
