@@ -30,7 +30,7 @@ MINUTES = float(sys.argv[1]) if len(sys.argv) > 1 else 0
 SECONDS = MINUTES * 60 or 8
 MESSAGES = 400_000 if MINUTES else 6000  # as many as the audit can hold, however long it takes
 LIFE = (40, 150) if MINUTES else (2, 4)
-ROUNDS_MOST = 1000 if MINUTES else 10
+HAPPENS_SECONDS = 60  # a round goes on for so much longer until every trouble has happened
 MOST_RESIDENT = BOUND * 5 // 4
 FLAT = 1.10
 DISK = "2g" if MINUTES else "256m"
@@ -64,7 +64,7 @@ class Soak(rounds.Rounds):
         for worker in self.workers:
             worker.begin(self.broker.port)
         end = time.monotonic() + seconds
-        while time.monotonic() < end and self.broker.runs():
+        while self.broker.runs() and time.monotonic() < end + (0 if self.all_happened() else HAPPENS_SECONDS):
             self.resident.append(self.broker.resident_bytes())
             threading.Event().wait(0.2)
 
@@ -111,7 +111,7 @@ def run():
         with GuardedBroker(world, "--memory", "32MB", "--disk_reserve", "4MiB", "--io_threads", "2", *data) as broker:
             soak = Soak(broker, world, chance)
             number = 0
-            while time.monotonic() - soak.began < SECONDS or not soak.all_happened() and number < ROUNDS_MOST:
+            while time.monotonic() - soak.began < SECONDS:
                 number += 1
                 if not soak.one(number, chance.uniform(*LIFE)):
                     return soak.report()
