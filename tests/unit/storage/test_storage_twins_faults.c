@@ -70,7 +70,8 @@ static void complain(const char *what, const char *more)
 static const char *any_options(void)
 {
     static const char *const options[] = {"", "", " QUEUE 1", " ORDER k", " TTL 100", " KEY a KEY b", " DEDUP d",
-                                          " DELAY 60", " DELAY 5 QUEUE 2 TTL 90"};
+                                          " DELAY 60", " DELAY 5 QUEUE 2 TTL 90", " ORDER l", " PRIORITY 9",
+                                          " PRIORITY 0 TTL 200"};
     return options[below(sizeof(options) / sizeof(options[0]))];
 }
 
@@ -169,7 +170,9 @@ static void any_rare(char *line)
         "TOPIC SET t2 MAXBYTES 200000", "TOPIC SET t1 MAXBYTES 0 RETENTION 0",
         "ACL SETUSER u1 on nopass +@produce ~t*", "ACL SETUSER u2 #h1 rate:3", "ACL SETUSER u2 !h1 reset",
         "ACL DELUSER u1 u2 u1", "DLQ REDRIVE g0", "DLQ REDRIVE g1 COUNT 3", "DLQ PURGE g0",
-        "DLQ REDRIVE g1 %DLQ%g1:0:2 %DLQ%g1:0:1", "DLQ REDRIVE g1 %DLQ%g1:0:4", "TOPIC DELETE %RETRY%g1"};
+        "DLQ REDRIVE g1 %DLQ%g1:0:2 %DLQ%g1:0:1", "DLQ REDRIVE g1 %DLQ%g1:0:4", "TOPIC DELETE %RETRY%g1",
+        "GROUP CREATE g1 t1 ORDERED", "GROUP SET g0 t0 ORDERED", "GROUP SET g0 t1 ORDERED", "GROUP SET g1 t0 ORDERED",
+        "GROUP SET g0 t0 ORDERED no", "GROUP SET g1 t1 ORDERED no"};
     if (below(6) == 0)
         (void)snprintf(line, LINE_SIZE, "DELAYED CANCEL @%llu", (unsigned long long)t.token);
     else
