@@ -22,6 +22,7 @@
 #define HEADER_CHECK_AT (HEADER_BYTES - 4)
 #define NEVER_USED_BYTES KIB(64) /* zeros up to here: never used */
 #define FILL_STEP KIB(64)
+#define WRITE_STEP ((size_t)MIB(1)) /* a long record is on its way to the disk while the rest of it is copied */
 #define NAME_BYTES 32
 #define MODE 0640
 
@@ -78,11 +79,22 @@ static size_t wal_file_left(const struct iovec *iov, int n)
     return left;
 }
 
+/* Writes at most WRITE_STEP bytes of a longer record, and has the disk begin with them. What it begins with is not synced. */
+static ssize_t wal_file_write_step(int fd, struct iovec *iov, int n, size_t at)
+{
+    if (iov->iov_len <= WRITE_STEP)
+        return pwritev(fd, iov, n, (off_t)at);
+    ssize_t done = pwrite(fd, iov->iov_base, WRITE_STEP, (off_t)at);
+    if (done > 0)
+        (void)sync_file_range(fd, (off_t)at, done, SYNC_FILE_RANGE_WRITE);
+    return done;
+}
+
 /* Writes all of it, in as many calls as it takes. Changes iov. needed: where the disk is full, the reserve is used. */
 static bool wal_file_write_at(int fd, struct iovec *iov, int n, size_t at, bool needed)
 {
     while (n > 0) {
-        ssize_t done = pwritev(fd, iov, n, (off_t)at);
+        ssize_t done = wal_file_write_step(fd, iov, n, at);
         if (done < 0 && errno == EINTR)
             continue;
         if (done <= 0) {
