@@ -74,6 +74,7 @@ static void *loading_open_files(void *arg)
     const struct store_options opt = {.path = l->store_path,
                                       .files_max = loading_files_max(),
                                       .uncompacted = uncompacted_is_set(),
+                                      .salvage = l->salvage,
                                       .memory_bytes = l->store_bytes,
                                       .redo = wal_redo(d->wal),
                                       .damaged = loading_tell_damage};

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "storage/disk/kv.h"
+#include "storage/disk/kv_short.h"
 #include "storage/disk/kv_space.h"
 #include "storage/disk/kv_stale.h"
 #include "storage/disk/kv_stall.h"
@@ -55,7 +56,7 @@ static enum status store_take(void *arg, struct slice batch)
 {
     struct store_taking *t = arg;
     enum status status = kv_apply(t->s->kv, batch, t->err, t->err_size);
-    t->bytes += batch.len;
+    t->bytes += kv_short_whole(batch);
     if (status == ST_OK && t->bytes >= REPLAY_FLUSH_BYTES) {
         t->bytes = 0;
         kv_flush(t->s->kv);
@@ -81,6 +82,7 @@ enum status store_open_files(const struct store_options *opt, struct store **ret
                                   .memory_bytes = opt->memory_bytes,
                                   .files_max = opt->files_max,
                                   .uncompacted = opt->uncompacted,
+                                  .salvage = opt->salvage,
                                   .stale = row_stale,
                                   .redo = opt->redo,
                                   .damaged = opt->damaged,

@@ -32,6 +32,7 @@ struct store_options {
     const char *path;        /* folder of the database; is created */
     uint32_t files_max;      /* open ones, about; 0: as many as the store would like */
     bool uncompacted;        /* a file is damaged: nothing is compacted, and no space is given back */
+    bool salvage;            /* goes on where the log needs a row that is damaged; that message is damaged, too */
     size_t memory_bytes;     /* budget: caches, write buffers, and what a state keeps in memory */
     const struct redo *redo; /* the log to write to; NULL: the database's own (redo.h). Outlives the store. */
     /* Is told, once each, what was found damaged (disk/damage.h). Any thread. May be NULL. */

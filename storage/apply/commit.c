@@ -178,7 +178,22 @@ static enum status commit_place(struct state *st, const struct stamp *stamp, str
     return s;
 }
 
-static enum status commit_append(struct state *st, const struct stamp *stamp, uint64_t txid,
+/* As commit_place of the transaction's n-th message, which says where in the store the body is. */
+static enum status commit_place_part(struct state *st, const struct stamp *stamp, struct topic *t, uint32_t n,
+                                     const struct commit_part *part, struct message *m, struct buf *ret_text)
+{
+    struct key key = key_txn_message(m->txid, n);
+    struct kv_source source = {.key = key_slice(&key)};
+    if (part->pin) {
+        source.from = (size_t)(m->body.data - part->row.data);
+        st->source = &source;
+    }
+    enum status s = commit_place(st, stamp, t, &part->half, m, ret_text);
+    st->source = NULL;
+    return s;
+}
+
+static enum status commit_append(struct state *st, const struct stamp *stamp, uint64_t txid, uint32_t n,
                                  const struct commit_part *part)
 {
     const struct half_row *half = &part->half;
@@ -194,7 +209,7 @@ static enum status commit_append(struct state *st, const struct stamp *stamp, ui
     m.fields |= MSG_TXN;
     m.txid = txid;
     buf_reset(&st->props, KIB(64));
-    s = commit_place(st, stamp, t, half, &m, &st->props);
+    s = commit_place_part(st, stamp, t, n, part, &m, &st->props);
     if (s != ST_OK)
         return s;
     buf_put_sized(&st->outcome, buf_slice(&st->props));
@@ -219,7 +234,7 @@ static void commit_do(struct state *st, const struct stamp *stamp, const struct 
 {
     enum status s = ST_OK;
     for (uint32_t i = 0; i < row->n_messages && s == ST_OK; i++)
-        s = commit_append(st, stamp, txid, &parts[i]);
+        s = commit_append(st, stamp, txid, i, &parts[i]);
     if (s == ST_OK && st->outcome.failed)
         s = ST_NOMEM;
     if (s == ST_OK) {

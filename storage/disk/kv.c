@@ -193,6 +193,7 @@ static struct kv *kv_new(const struct kv_options *opt)
         return NULL;
     kv->redo = opt->redo;
     kv->read_only = opt->read_only;
+    kv->salvage = opt->salvage;
     kv->stale = opt->stale;
     kv->damage.tell = opt->damaged;
     kv->damage.arg = opt->damaged_arg;
@@ -209,6 +210,7 @@ static struct kv *kv_new(const struct kv_options *opt)
     kv->read_stored = rocksdb_readoptions_create();
     rocksdb_readoptions_set_read_tier(kv->read_stored, READ_TIER_PERSISTED);
     kv->batch = rocksdb_writebatch_create();
+    kv_short_init(&kv->shorter);
     return kv;
 }
 
@@ -225,6 +227,7 @@ static void kv_free(struct kv *kv)
     rocksdb_readoptions_destroy(kv->read);
     rocksdb_readoptions_destroy(kv->read_stored);
     rocksdb_writebatch_destroy(kv->batch);
+    kv_short_free(&kv->shorter);
     free(kv);
 }
 
@@ -429,6 +432,16 @@ void kv_put_parts(struct kv *kv, enum kv_family f, struct slice key, const struc
     rocksdb_writebatch_putv_cf(kv->batch, kv_handle(kv, f), 1, keys, key_sizes, n, values, value_sizes);
 }
 
+void kv_put_stored(struct kv *kv, enum kv_family f, struct slice key, const struct slice parts[static 3],
+                   const struct kv_source *source)
+{
+    size_t len = 0;
+    kv_put_parts(kv, f, key, parts, 3);
+    (void)rocksdb_writebatch_data(kv->batch, &len);
+    if (kv->redo)
+        kv_short_cut(&kv->shorter, len - parts[2].len - parts[1].len, parts[1].len, source->key, source->from);
+}
+
 void kv_del(struct kv *kv, enum kv_family f, struct slice key)
 {
     rocksdb_writebatch_delete_cf(kv->batch, kv_handle(kv, f), (const char *)key.data, key.len);
@@ -452,6 +465,7 @@ bool kv_pending(const struct kv *kv)
 static void kv_batch_empty(struct kv *kv)
 {
     size_t len = 0;
+    kv_short_reset(&kv->shorter);
     (void)rocksdb_writebatch_data(kv->batch, &len);
     if (len <= 2 * kv->buffer_bytes) {
         rocksdb_writebatch_clear(kv->batch);
@@ -475,8 +489,7 @@ void kv_number(struct kv *kv, uint64_t number)
     kv->number = number;
 }
 
-/* After a failed write nothing more is written: what is on disk now is what the next start recovers. */
-static enum status kv_die(struct kv *kv)
+enum status kv_die(struct kv *kv)
 {
     atomic_store(&kv->dead, true);
     return ST_IO;
@@ -502,10 +515,11 @@ static bool kv_log_batch(struct kv *kv, bool sync, char *err, size_t err_size)
     size_t len = 0;
     const char *data = rocksdb_writebatch_data(kv->batch, &len);
     kv->logged = kv->number;
-    return kv->redo->append(kv->redo->self, kv->number, slice_of(data, len), sync, err, err_size) == ST_OK;
+    struct slice batch = kv_short_of(&kv->shorter, slice_of(data, len));
+    return kv->redo->append(kv->redo->self, kv->number, batch, sync, err, err_size) == ST_OK;
 }
 
-static bool kv_write_batch(struct kv *kv, rocksdb_writebatch_t *batch, bool sync, char *err, size_t err_size)
+bool kv_write_batch(struct kv *kv, rocksdb_writebatch_t *batch, bool sync, char *err, size_t err_size)
 {
     rocksdb_set_perf_level(rocksdb_disable); /* per thread: RocksDB's counters make a write 5 % slower */
     char *failure = NULL;
@@ -572,21 +586,6 @@ enum status kv_sync(struct kv *kv, char *err, size_t err_size)
     if (marked)
         kv_marked_set(&kv->told, &mark);
     return ST_OK;
-}
-
-/* ---- batches that were made elsewhere, or before ---- */
-
-enum status kv_apply(struct kv *kv, struct slice bytes, char *err, size_t err_size)
-{
-    if (atomic_load(&kv->dead)) {
-        snprintf(err, err_size, "an earlier write to the store failed");
-        return ST_IO;
-    }
-    rocksdb_writebatch_t *batch = rocksdb_writebatch_create_from((const char *)bytes.data, bytes.len);
-    kv_freed_scan(&kv->freed, bytes);
-    bool written = kv_write_batch(kv, batch, false, err, err_size);
-    rocksdb_writebatch_destroy(batch);
-    return written ? ST_OK : kv_die(kv);
 }
 
 /* The C interface flushes one family only. But a compaction of a whole family flushes all of them first, together where

@@ -69,6 +69,7 @@ struct kv_options {
     uint32_t files_max; /* open ones, about; 0: as many as it would like */
     bool uncompacted;   /* compacts nothing, as a file is damaged; kv_space gives nothing back then */
     bool read_only;     /* nothing in the folder is changed, and nothing may be written; with redo NULL */
+    bool salvage;       /* where a batch of the redo log needs a row that is damaged, kv_apply puts zeros for it */
     kv_stale_fn *stale;       /* may be NULL */
     const struct redo *redo;  /* NULL: RocksDB's own log. Outlives the kv. */
     damage_fn *damaged;       /* may be NULL; is given damaged_arg */
@@ -92,7 +93,8 @@ void kv_flush(struct kv *kv);
 enum status kv_checkpoint(struct kv *kv, const char *path, char *err, size_t err_size) MUST_CHECK;
 
 /* Writes a finished batch, as redo.append was given it, into the write buffers; readers see it at once. The pending
- * batch stays as it is. ST_IO, with err: all later writes are refused. */
+ * batch stays as it is. The store is in the state that the batch before it has left. ST_DAMAGED, with err: it needs a row that
+ * cannot be read (kv_short.h). ST_IO, with err: all later writes are refused. */
 enum status kv_apply(struct kv *kv, struct slice batch, char *err, size_t err_size) MUST_CHECK;
 
 /* As kv_get, but reads the files only, not what is still in write buffers and the log. Any thread. */
@@ -117,6 +119,17 @@ void kv_unpin(struct kv_pin *pin); /* NULL: nothing is done */
 void kv_put(struct kv *kv, enum kv_family f, struct slice key, struct slice value);
 /* As kv_put of the parts, one behind the other (3 at most), which need not be copied together for it. */
 void kv_put_parts(struct kv *kv, enum kv_family f, struct slice key, const struct slice *parts, int n);
+
+/* Bytes that readers find now, without the pending batch, in the value that has the key in KV_STATE, behind `from` others. */
+struct kv_source {
+    struct slice key;
+    size_t from;
+};
+
+/* As kv_put_parts of three parts, of which the second one is what `source` says. The redo log gets that place instead of the
+ * bytes (kv_short.h). */
+void kv_put_stored(struct kv *kv, enum kv_family f, struct slice key, const struct slice parts[static 3],
+                   const struct kv_source *source);
 void kv_del(struct kv *kv, enum kv_family f, struct slice key);
 void kv_del_range(struct kv *kv, enum kv_family f, struct slice from, struct slice to); /* to excluded */
 bool kv_pending(const struct kv *kv);

@@ -10,6 +10,7 @@
 
 #include "storage/disk/kv.h"
 #include "storage/disk/kv_freed.h"
+#include "storage/disk/kv_short.h"
 
 /* A mark that several threads use. Whoever reads it while it is being set may see some fields of the old mark and some
  * of the new one. That is safe: a row that is stale by either of them is stale. */
@@ -28,6 +29,8 @@ struct kv {
     rocksdb_writeoptions_t *write_sync, *write_fast;
     rocksdb_readoptions_t *read, *read_stored;
     rocksdb_writebatch_t *batch;
+    struct kv_shorter shorter; /* of the batch: what the redo log gets */
+    bool salvage; /* as in struct kv_options */
     const struct redo *redo;
     uint64_t number; /* of the batch; ... */
     uint64_t logged; /* ... of the last one that the redo log got */
@@ -63,6 +66,12 @@ bool kv_told(struct kv *kv, struct kv_mark *ret_mark);
 
 /* False: it was never set. */
 bool kv_marked_get(struct kv_marked *m, struct kv_mark *ret_mark);
+
+/* After a failed write nothing more is written: what is on disk now is what the next start recovers. ST_IO. */
+enum status kv_die(struct kv *kv);
+
+/* Writes into RocksDB; sync counts only without a redo log. False, with err. */
+bool kv_write_batch(struct kv *kv, rocksdb_writebatch_t *batch, bool sync, char *err, size_t err_size);
 
 /* Expects that the family exists. */
 static inline rocksdb_column_family_handle_t *kv_handle(const struct kv *kv, enum kv_family f)

@@ -223,6 +223,7 @@ struct state {
     struct columns_known columns;
     struct users_known users;
     struct buf parts, parts_bytes, outcome;    /* of the COMMIT at work */
+    const struct kv_source *source; /* where the store has the body that is appended; NULL: nowhere */
 };
 
 /* The next id of a transaction, or token of a delayed message: time, node and a sequence; ascending. */

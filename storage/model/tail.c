@@ -149,7 +149,11 @@ static void tail_close(struct state *st, struct tail *tail)
     if (!st->sick) {
         struct key key = key_log(tail->topic->id, tail->queue, tail->base);
         const struct slice parts[] = {buf_slice(&tail->record), tail->apart, buf_slice(&tail->starts)};
-        kv_put_parts(st->kv, records_family(tail->topic->compress), key_slice(&key), parts, tail->apart.len ? 3 : 1);
+        enum kv_family family = records_family(tail->topic->compress);
+        if (tail->apart.len && st->source)
+            kv_put_stored(st->kv, family, key_slice(&key), parts, st->source);
+        else
+            kv_put_parts(st->kv, family, key_slice(&key), parts, tail->apart.len ? 3 : 1);
         tail_put_place(st, tail->topic, tail->queue, &info, &tail->columns);
     }
     q->tail = NULL;

@@ -59,6 +59,7 @@ bool shell_open(struct shell *s)
 {
     struct store_options opt = {.path = s->path,
                                 .memory_bytes = s->memory_bytes ? s->memory_bytes : (size_t)64 << 20,
+                                .salvage = s->salvage,
                                 .redo = s->redo};
     s->store = NULL;
     s->st = NULL;

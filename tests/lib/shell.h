@@ -36,6 +36,7 @@ struct shell {
     struct buf asked;    /* ... from where on */
     bool asks_only, repeated; /* shell_repeated: state_repeated instead of state_apply, and what it returned */
     const struct redo *redo; /* the log of the next opening; NULL: the database's own */
+    bool salvage;            /* the next opening is one with --salvage */
     size_t memory_bytes;     /* for the next opening; 0: 64 MiB */
     void (*inside)(bool in); /* called before and after the product's code runs; may be NULL */
     struct command_space space;

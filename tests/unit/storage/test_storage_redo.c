@@ -211,6 +211,78 @@ static void large_life(struct shell *s)
         must(s, shell_do(s, "SEND big %s QUEUE 0", body));
 }
 
+static const char *large_body(char fill)
+{
+    static char body[KIB(100) + 1];
+    memset(body, fill, sizeof body - 1);
+    return body;
+}
+
+/* Adds a command to the group. A word @c is a large body of that letter. */
+static uint32_t large_add(struct shell *s, const char *fmt, ...)
+{
+    char line[200];
+    struct slice words[12];
+    size_t n = 0;
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(line, sizeof line, fmt, ap);
+    va_end(ap);
+    for (char *save = NULL, *word = strtok_r(line, " ", &save); word && n < 12; word = strtok_r(NULL, " ", &save))
+        words[n++] = word[0] == '@' ? slice_of(large_body(word[1]), KIB(100)) : slice_of(word, strlen(word));
+    return shell_add_words(s, words, n);
+}
+
+static void large_do(struct shell *s, char ret[static 32], const char *line, const char *txid)
+{
+    uint32_t at = large_add(s, line, txid);
+    must(s, shell_write(s) ? shell_reply(s, at) : "-");
+    (void)snprintf(ret, 32, "%s", shell_reply(s, at));
+}
+
+/* An open transaction with three large messages and a small one. */
+static void large_half(struct shell *s, char txid[static 32])
+{
+    char same[32];
+    large_do(s, txid, "HALF pg t @1", "");
+    large_do(s, same, "HALF pg t @2 TXN %s KEY k", txid);
+    large_do(s, same, "HALF pg t small TXN %s", txid);
+    large_do(s, same, "HALF pg other @3 TXN %s", txid);
+}
+
+enum { SECOND_HALF = 3, FIRST_COMMIT = 6 }; /* which batches of commits_life */
+
+/* COMMITs of what the store has already, alone and among other commands of their groups. */
+static void commits_life(struct shell *s)
+{
+    char txid[32], second[32];
+    must(s, shell_do(s, "TOPIC CREATE t QUEUES 1"));
+    must(s, shell_do(s, "TOPIC CREATE other QUEUES 1"));
+    large_half(s, txid);
+    must(s, shell_do(s, "COMMIT %s", txid));
+    large_half(s, txid);
+    large_half(s, second);
+    uint32_t at[] = {shell_add(s, "SEND t before"), shell_add(s, "COMMIT %s", txid),
+                     large_add(s, "SEND t @4"), shell_add(s, "COMMIT %s", second),
+                     shell_add(s, "TOPIC DELETE other"), shell_add(s, "SEND t behind")};
+    must(s, shell_write(s) ? "" : "-");
+    for (size_t i = 0; i < sizeof at / sizeof *at; i++)
+        must(s, shell_reply(s, at[i]));
+}
+
+/* A COMMIT whose rows are in files, and that is in the log alone. */
+static void late_commit_life(struct shell *s)
+{
+    char txid[32], err[256] = "";
+    must(s, shell_do(s, "TOPIC CREATE t QUEUES 1"));
+    must(s, shell_do(s, "TOPIC CREATE other QUEUES 1"));
+    large_half(s, txid);
+    if (s->redo && store_flush(s->store, err, sizeof err) != ST_OK)
+        exit(97);
+    must(s, shell_do(s, "COMMIT %s", txid));
+    must(s, shell_do(s, "SEND t behind"));
+}
+
 /* ---- crashes ---- */
 
 /* Everything that it wrote is in files at its end, in all families. */
@@ -222,7 +294,8 @@ static void flushed_life(struct shell *s)
         exit(97);
 }
 
-static void (*const lives[])(struct shell *s) = {first_life, second_life, plain_life, large_life, flushed_life};
+static void (*const lives[])(struct shell *s) = {first_life, second_life, plain_life, large_life, flushed_life,
+                                               commits_life, late_commit_life};
 
 /* Runs in the other process: opens the store, runs the commands, and kills itself. */
 static int live_and_crash(char **words)
@@ -337,6 +410,43 @@ static void a_close_leaves_nothing_to_replay(void **state)
     assert_int_equal(store_stored(r->s.store), last);
     shell_expect(&r->s, "OK", "TOPIC CREATE more");
     assert_int_equal(store_stored(r->s.store), last); /* the new one is in a write buffer */
+}
+
+/* The log gets the places of large bodies that the store has, not their bytes; what is restored from it is the same. */
+static void a_commit_is_short_in_the_log(void **state)
+{
+    struct rig *r = *state;
+    static void (*const lives_of_both[])(struct shell *) = {commits_life, late_commit_life};
+    for (size_t i = 0; i < 2; i++) {
+        crash_in(r, lives_of_both[i]);
+        size_t commit = i == 0 ? FIRST_COMMIT : r->log->n - 2; /* which batch it is */
+        assert_true(r->log->len[commit] < KIB(4));
+        assert_true(r->log->len[commit - 1] > KIB(100)); /* the last HALF */
+        opened(r);
+        same_as(r, &lives_of_both[i], 1);
+        teardown(state);
+        setup(state);
+    }
+}
+
+/* The row of a body is not there when the COMMIT that needs it is replayed. */
+static void a_row_that_the_log_needs_is_missing(void **state)
+{
+    struct rig *r = *state;
+    crash_in(r, commits_life);
+    uint64_t number = r->log->number[SECOND_HALF];
+    r->log->number[SECOND_HALF] = 0; /* is not replayed */
+    assert_false(shell_open(&r->s));
+    assert_int_equal(r->s.status, ST_DAMAGED);
+    assert_non_null(strstr(r->s.err, "--salvage"));
+    r->s.salvage = true;
+    opened(r);
+    shell_expect(&r->s, "-DAMAGED", "GET t:0:1"); /* told, and no zeros served */
+    shell_expect(&r->s, "t:0:2=small", "GET t:0:2");
+    assert_non_null(strstr(shell_do(&r->s, "GET t:0:0"), large_body('1')));
+    shell_close(&r->s);
+    r->log->number[SECOND_HALF] = number;
+    r->s.salvage = false;
 }
 
 /* The files have the state after one batch, in all families, so they are enough without the log. */
@@ -498,7 +608,8 @@ int main(int argc, char **argv)
         TEST(crash_upon_crash),
         TEST(a_close_leaves_nothing_to_replay),
         TEST(what_is_stored_needs_no_log),
-        TEST(a_flush_puts_everything_into_files),
+        TEST(a_commit_is_short_in_the_log),
+        TEST(a_row_that_the_log_needs_is_missing),
         TEST(a_flush_puts_everything_into_files),
         TEST(a_long_log_is_put_into_files),
         TEST(a_long_log_that_does_not_fit_is_told),
