@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "storage/disk/kv_batch.h"
+#include "storage/disk/batch/kv_batch.h"
 #include "storage/model/tail.h"
 #include "storage/state.h"
 

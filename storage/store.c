@@ -11,7 +11,8 @@
 #include <stdlib.h>
 
 #include "storage/disk/kv.h"
-#include "storage/disk/kv_short.h"
+#include "storage/disk/kv_apply.h"
+#include "storage/disk/batch/kv_short.h"
 #include "storage/disk/kv_space.h"
 #include "storage/disk/kv_stale.h"
 #include "storage/disk/kv_stall.h"

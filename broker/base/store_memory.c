@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -15,6 +16,14 @@ static atomic_bool store_memory_marks;
 void store_memory_huge(bool huge)
 {
     atomic_store(&store_memory_marks, huge);
+}
+
+void store_memory_mark(void *block, size_t bytes)
+{
+    uintptr_t from = ((uintptr_t)block + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1);
+    uintptr_t to = ((uintptr_t)block + bytes) & ~(uintptr_t)(HUGE_PAGE - 1);
+    if (from < to && atomic_load_explicit(&store_memory_marks, memory_order_relaxed))
+        (void)madvise((void *)from, to - from, MADV_HUGEPAGE);
 }
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
@@ -30,7 +39,7 @@ static void *store_memory_large(size_t bytes)
     void *p = NULL;
     if (posix_memalign(&p, HUGE_PAGE, bytes) != 0)
         return NULL;
-    (void)madvise(p, bytes & ~(HUGE_PAGE - 1), MADV_HUGEPAGE); /* where the kernel has none, nothing is lost */
+    store_memory_mark(p, bytes);
     return p;
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/base/store_memory.h"
 #include "storage/access/users.h"
 #include "storage/query.h"
 
@@ -21,8 +22,12 @@ static void entry_init_outcome(struct entry *e)
 static struct entry *entry_block(struct entry_pool *pool, size_t need, size_t *ret_bytes)
 {
     *ret_bytes = need < ENTRY_SMALL_BYTES ? ENTRY_SMALL_BYTES : need;
-    if (!pool || need > ENTRY_SMALL_BYTES || !pool->first)
-        return malloc(*ret_bytes);
+    if (!pool || need > ENTRY_SMALL_BYTES || !pool->first) {
+        struct entry *block = malloc(*ret_bytes);
+        if (block && *ret_bytes >= BUF_LARGE)
+            store_memory_mark(block, *ret_bytes);
+        return block;
+    }
     struct entry *e = pool->first;
     pool->first = e->next;
     pool->n--;

@@ -17,6 +17,8 @@
 #define BUF_FIRST        64
 #define PRINTF_BYTES_MAX 4096
 
+void (*buf_large)(void *data, size_t size);
+
 void buf_init(struct buf *b, size_t cap) { *b = (struct buf){.cap = cap ? cap : BUF_CAP_DEFAULT}; }
 
 void buf_free(struct buf *b)
@@ -84,6 +86,8 @@ uint8_t *buf_room(struct buf *b, size_t n)
         b->failed = true;
         return NULL;
     }
+    if (size >= BUF_LARGE && buf_large)
+        buf_large(data, size);
     b->data = data;
     b->size = size;
     b->borrowed = false;

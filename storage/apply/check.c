@@ -64,13 +64,17 @@ static enum status check_messages(struct state *st, struct buf *r, uint64_t txid
     for (uint32_t i = 0; i < row->n_messages; i++) {
         struct half_row half;
         struct message m;
+        struct kv_pin *pin = NULL; /* a large message is copied once, into the reply */
+        struct slice bytes;
         buf_reset(&st->props, KIB(256));
-        enum status s = txn_message(st, txid, row, i, &st->props);
+        enum status s = txn_message_pinned(st, txid, row, i, &st->props, &pin, &bytes);
         if (s == ST_OK)
-            s = txn_message_decode(st, txid, row, i, buf_slice(&st->props), &half, &m);
+            s = txn_message_decode(st, txid, row, i, pin ? bytes : buf_slice(&st->props), &half, &m);
+        if (s == ST_OK)
+            check_message(r, &half, &m);
+        kv_unpin(pin);
         if (s != ST_OK)
             return s;
-        check_message(r, &half, &m);
     }
     return ST_OK;
 }

@@ -11,6 +11,7 @@
 #include "storage/check/check_topic.h"
 #include "storage/check/check_txn.h"
 #include "storage/check/check_user.h"
+#include "storage/disk/kv_apply.h"
 #include "storage/disk/meta.h"
 
 #define FILES_MAX 256

@@ -92,11 +92,6 @@ void kv_flush(struct kv *kv);
  * can; what is removed afterwards stays there. ST_DISKFULL, ST_IO, with err; then nothing is left. Any thread. */
 enum status kv_checkpoint(struct kv *kv, const char *path, char *err, size_t err_size) MUST_CHECK;
 
-/* Writes a finished batch, as redo.append was given it, into the write buffers; readers see it at once. The pending
- * batch stays as it is. The store is in the state that the batch before it has left. ST_DAMAGED, with err: it needs a row that
- * cannot be read (kv_short.h). ST_IO, with err: all later writes are refused. */
-enum status kv_apply(struct kv *kv, struct slice batch, char *err, size_t err_size) MUST_CHECK;
-
 /* As kv_get, but reads the files only, not what is still in write buffers and the log. Any thread. */
 enum status kv_get_stored(struct kv *kv, enum kv_family f, struct slice key, struct buf *out) MUST_CHECK;
 

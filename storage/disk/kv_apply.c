@@ -1,9 +1,11 @@
-/* kv_apply.c: writes a batch that was made before, or elsewhere (kv.h). What the log has left out is read from the rows. */
+/* kv_apply.c: writes a batch into the database, whole (kv_apply.h). */
+#include "storage/disk/kv_apply.h"
+
 #include <stdio.h>
 
 #include "protocol/limits.h"
+#include "storage/disk/batch/kv_short.h"
 #include "storage/disk/kv_inner.h"
-#include "storage/disk/kv_short.h"
 
 /* kv_short_read_fn. In a salvage what cannot be read becomes zeros: the record, which has a checksum, is damaged then. */
 static enum status kv_read_cut(void *arg, const struct kv_short_cut *cut, struct buf *out)

@@ -10,7 +10,7 @@
 
 #include "storage/disk/kv.h"
 #include "storage/disk/kv_freed.h"
-#include "storage/disk/kv_short.h"
+#include "storage/disk/batch/kv_short.h"
 
 /* A mark that several threads use. Whoever reads it while it is being set may see some fields of the old mark and some
  * of the new one. That is safe: a row that is stale by either of them is stale. */

@@ -261,18 +261,6 @@ enum status txn_message_pinned(struct state *st, uint64_t txid, const struct txn
     return s == ST_GONE ? core_bad_row(st, &key) : s; /* row X counts it */
 }
 
-enum status txn_message(struct state *st, uint64_t txid, const struct txn_row *row, uint32_t n,
-                        struct buf *out)
-{
-    struct kv_pin *pin = NULL;
-    struct slice value;
-    enum status s = txn_message_pinned(st, txid, row, n, out, &pin, &value);
-    if (pin)
-        buf_put_slice(out, value);
-    kv_unpin(pin);
-    return s == ST_OK && out->failed ? ST_NOMEM : s;
-}
-
 enum status txn_message_decode(struct state *st, uint64_t txid, const struct txn_row *row, uint32_t n, struct slice bytes,
                                struct half_row *ret_half, struct message *ret_m)
 {

@@ -61,14 +61,11 @@ void txn_close(struct state *st, const struct stamp *stamp, uint64_t txid, struc
 void txn_move_check(struct state *st, const struct stamp *stamp, uint64_t txid, struct txn_row *row,
                     int64_t due_ms);
 
-/* Message n of an open transaction, appended to out as half_encode left it. ST_DAMAGED: it is not there. */
-enum status txn_message(struct state *st, uint64_t txid, const struct txn_row *row, uint32_t n,
-                        struct buf *out) MUST_CHECK;
-
-/* The same, but a large one is not copied: *ret_pin holds it until kv_unpin, and *ret_value points to it; it is NULL where
- * the message is in out. */
+/* Message n of an open transaction, as half_encode left it: appended to out, or, where it is large, *ret_pin holds it until
+ * kv_unpin and *ret_value points to it; *ret_pin is NULL where the message is in out. ST_DAMAGED: it is not there. */
 enum status txn_message_pinned(struct state *st, uint64_t txid, const struct txn_row *row, uint32_t n, struct buf *out,
                                struct kv_pin **ret_pin, struct slice *ret_value) MUST_CHECK;
+
 /* Decodes it; *ret_m and *ret_half point into bytes. ST_DAMAGED: it makes no sense, which was told. */
 enum status txn_message_decode(struct state *st, uint64_t txid, const struct txn_row *row, uint32_t n, struct slice bytes,
                                struct half_row *ret_half, struct message *ret_m) MUST_CHECK;

@@ -1,7 +1,7 @@
 /* kv_batch.c: walks over the entries of a write batch (kv_batch.h). */
-#include "storage/disk/kv_batch.h"
+#include "storage/disk/batch/kv_batch.h"
 
-#include "storage/disk/kv_short.h"
+#include "storage/disk/batch/kv_short.h"
 
 #define HEAD_BYTES 12
 

@@ -1,4 +1,4 @@
-/* test_storage_kv_short.c: batches that are shortened for the log, and restored (storage/disk/kv_short.h). */
+/* test_storage_kv_short.c: batches that are shortened for the log, and restored (storage/disk/batch/kv_short.h). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-#include "storage/disk/kv_batch.h"
-#include "storage/disk/kv_short.h"
+#include "storage/disk/batch/kv_batch.h"
+#include "storage/disk/batch/kv_short.h"
 #include "tests/lib/prng.h"
 
 #define ROW "head of the row, then the body that is long"

@@ -1,5 +1,5 @@
 /* kv_short.c: shortens batches for the log, and makes them whole again (kv_short.h). */
-#include "storage/disk/kv_short.h"
+#include "storage/disk/batch/kv_short.h"
 
 #include <assert.h>
 
