@@ -27,6 +27,7 @@
 #define M_DELAYED 24
 #define M_KEYS 2 /* ORDER keys 1.. */
 #define M_PRIORITIES 10
+#define M_USERS 3
 #define M_SERIALS 4096 /* more than a history has messages */
 
 /* What is damaged of its record (model_harm.h): nothing; all of it, so that the message is lost; its row of the directory. */
@@ -112,6 +113,11 @@ struct m_txn {
     char ids[24 * M_TXN_MESSAGES];
 };
 
+struct m_user {
+    bool there, damaged, on, nopass, reads; /* reads: +@read */
+    unsigned topics; /* bit t: ~t<t> */
+};
+
 struct model {
     int64_t now_ms;
     uint32_t group, serial;
@@ -122,6 +128,7 @@ struct model {
     bool cut; /* a lost message was given up, which counts as a long read: until the next TICKs, POP may hand out fewer */
     bool gave_up; /* `cut`, in the last TICKs */
     uint32_t parked_forgotten; /* transactions that the model forgot while they were parked */
+    struct m_user users[M_USERS];
     struct m_topic topics[M_TOPICS];
     struct m_gt gts[M_GROUPS][M_TOPICS];
     uint32_t dead[M_GROUPS];

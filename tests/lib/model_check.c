@@ -1,6 +1,8 @@
 /* model_check.c: asks the store for topics, groups and transactions, and compares the answers with the model. */
 #include "tests/lib/model_check.h"
 
+#include "tests/lib/model_users.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -193,4 +195,5 @@ void model_check(struct model *model, struct shell *store, struct prng *prng)
         check_lag(g);
     check_txns();
     must(state_tally(s->st)->delayed == M_DELAYED - model_delayed_room(m), "another number is delayed");
+    model_users_check(m, s);
 }

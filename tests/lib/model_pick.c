@@ -147,6 +147,16 @@ void pick_range(const struct model *m, struct prng *p, struct pick_range *x)
                    x->r.attempt);
 }
 
+const char *pick_range_wanted(const struct model *m, struct pick_range *x, int what)
+{
+    (void)snprintf(x->acked, sizeof x->acked, "%u", x->held);
+    if (what == 2)
+        return "OK";
+    if (!model_group_there(m, x->r.group))
+        return "-NOGROUP";
+    return what == 0 ? x->acked : x->held ? "OK" : "-STALE";
+}
+
 void pick_range_done(struct model *m, const struct pick_range *x, int what, int64_t ms)
 {
     for (uint32_t o = x->first; o <= x->last && o < M_OFFSETS; o++) {

@@ -50,9 +50,14 @@ struct pick_range {
     struct pick_receipt r;
     uint32_t first, last, held;
     char text[40];
+    char acked[12]; /* held, as text */
 };
 
 void pick_range(const struct model *m, struct prng *p, struct pick_range *x);
+
+/* What is answered to ACK (what 0), EXTEND (1), or RELEASE (2) of it. */
+const char *pick_range_wanted(const struct model *m, struct pick_range *x, int what);
+
 /* It was acknowledged (what 0), extended by ms (1), or released (2). */
 void pick_range_done(struct model *m, const struct pick_range *x, int what, int64_t ms);
 

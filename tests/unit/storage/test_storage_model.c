@@ -27,6 +27,7 @@
 #include "tests/lib/model_order.h"
 #include "tests/lib/model_keep.h"
 #include "tests/lib/model_pick.h"
+#include "tests/lib/model_users.h"
 #include "tests/lib/prng.h"
 #include "tests/lib/shell_check.h"
 #include "tests/lib/sifting.h"
@@ -514,7 +515,7 @@ static void do_range(void)
     static const char *const lines[] = {"ACK g%d %s", "EXTEND g%d %s %d", "RELEASE g%d %s"};
     if (w.faulty && what == 2)
         return; /* it replies OK in any case */
-    char line[80], acked[12];
+    char line[80];
     if (what == 1)
         (void)snprintf(line, sizeof(line), lines[1], x.r.group, x.text, ms);
     else
@@ -522,10 +523,7 @@ static void do_range(void)
     const char *said = apply("%s", line);
     if (what == 0 ? less_was_done(said) : faulted(said))
         return;
-    (void)snprintf(acked, sizeof(acked), "%u", x.held);
-    bool there = model_group_there(&w.m, x.r.group);
-    const char *want = what == 2 ? "OK" : !there ? "-NOGROUP" : !what ? acked : x.held ? "OK" : "-STALE";
-    must(is(said, want), "a range was judged otherwise");
+    must(is(said, pick_range_wanted(&w.m, &x, what)), "a range was judged otherwise");
     pick_range_done(&w.m, &x, what, ms);
 }
 
@@ -539,8 +537,6 @@ static void do_release(void)
     if (r.holds)
         model_release(&w.m, r.group, r.topic, r.queue, r.offset);
 }
-
-/* ---- managing ---- */
 
 static void do_topic_create(void)
 {
@@ -615,6 +611,14 @@ static void do_group_delete(void)
         model_group_delete(&w.m, g);
 }
 
+static void do_user(void)
+{
+    struct m_user_choice c = model_user_pick(&w.p);
+    const char *said = apply("ACL %s", c.text);
+    if (!w.faulty || !less_was_done(said))
+        model_user_done(&w.m, &c, said);
+}
+
 static const struct {
     int weight;
     void (*run)(void);
@@ -647,6 +651,7 @@ static const struct {
     {4, do_group_create, "GROUP CREATE"},
     {2, do_switch, "GROUP SET"},
     {1, do_group_delete, "GROUP DELETE"},
+    {2, do_user, "ACL"},
 };
 
 static void do_any(void)
@@ -727,7 +732,7 @@ static void one_group(void)
     if (!written)
         lose_group(lost);
     if (below(12) == 0 && !w.unharmed)
-        model_harm(&w.m, &w.s, &w.p);
+        (below(6) ? model_harm : model_user_harm)(&w.m, &w.s, &w.p);
 }
 
 static void pass_time(void)

@@ -79,7 +79,10 @@ static void any_line(struct twins *t, char *line, size_t size)
                                            "GROUP SET g0 t0 FILTER NONE", "GROUP SET g1 t1 FILTER TAG a||b",
                                            "GROUP SET g1 t2 FILTER WHERE \"NOT order = 'k'\"",
                                            "GROUP CREATE g1 t0 FILTER WHERE \"queue IN (1, 2) AND stored > 0\"",
-                                           "GROUP SET g1 t0 ORDERED", "GROUP SET g0 t0 ORDERED no", "GROUP SET g0 t1 ORDERED"};
+                                           "GROUP SET g1 t0 ORDERED", "GROUP SET g0 t0 ORDERED no", "GROUP SET g0 t1 ORDERED",
+                                           "ACL SETUSER ann on nopass +@read ~t0", "ACL SETUSER ann -@read ~t1* pgroup:pg",
+                                           "ACL SETUSER bob rate:5 conns:7 group:g?", "ACL SETUSER bob reset +nothing",
+                                           "ACL DELUSER ann bob", "ACL SETUSER default off", "ACL SETUSER default on nopass"};
         (void)snprintf(line, size, "%s", rare[below(t, sizeof(rare) / sizeof(rare[0]))]);
     }
     }
@@ -117,6 +120,7 @@ static void twins_grow_up_alike(void **state)
     static struct twins t;
     shell_start(&t.a);
     shell_start(&t.b);
+    t.b.memory_bytes = (size_t)16 << 20; /* from its first restart on: another size of memory, the same rows */
     t.p = prng_start();
     t.token = TXID_MIN;
     t.a.policy.check_every_ms = t.b.policy.check_every_ms = 20;
