@@ -211,6 +211,28 @@ static void refused_leaves_nothing(void **state)
     batch_free(&b);
 }
 
+/* Without applying anything, a known id is answered, and nothing else is. */
+static void dedup_asked_alone(void **state)
+{
+    struct shell *s = *state;
+    struct batch b;
+    struct slice abc = letters(&b, 'a', 3);
+    assert_string_equal(produce(s, "t", abc, "DEDUP", "x"), "{queue:0 offset:0 count:3}");
+    static const char *const asked[][2] = {{"t", "x"}, {"t", "y"}, {"u", "x"}, {"t", NULL}};
+    uint64_t before = shell_digest(s);
+    for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
+        s->asks_only = true;
+        uint32_t at = add(s, asked[i][0], abc, asked[i][1] ? "DEDUP" : NULL, asked[i][1]);
+        s->asks_only = false;
+        assert_true(shell_write(s));
+        assert_int_equal(s->repeated, i == 0);
+        if (i == 0)
+            assert_string_equal(shell_reply(s, at), "{queue:0 offset:0 count:3}");
+    }
+    assert_true(!kv_pending(s->st->kv) && shell_digest(s) == before);
+    batch_free(&b);
+}
+
 static void news_counts_messages(void **state)
 {
     struct shell *s = *state;
@@ -230,7 +252,7 @@ int main(void)
         SHELL_TEST(order_within_a_group),  SHELL_TEST(attributes_leave_rows),
         SHELL_TEST(over_before_it_is_written), SHELL_TEST(order_keys_belong_to_their_queue),
         SHELL_TEST(dedup_answers_again),   SHELL_TEST(refused_leaves_nothing),
-        SHELL_TEST(news_counts_messages),
+        SHELL_TEST(news_counts_messages),  SHELL_TEST(dedup_asked_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

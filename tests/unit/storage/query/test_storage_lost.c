@@ -81,6 +81,26 @@ static void without_its_row_the_next_record_ends_it(void **state)
     assert_int_equal(store_damaged(s->store), 1); /* the same one */
 }
 
+/* The next readable record is looked for in steps that double, and then between the last two. */
+static void many_in_a_row_without_their_rows(void **state)
+{
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
+    for (int i = 0; i < 13; i++)
+        shell_do(s, "SEND t a");
+    for (uint64_t base = 2; base < 10; base++) {
+        lose(s, base);
+        lose_row(s, base);
+    }
+    says(s, "-DAMAGED t:0:2-9 cannot be read: the first offset behind it is 10", "READ t 0 2");
+    shell_expect(s, "[t:0:10=a]", "READ t 0 10");
+    for (uint64_t base = 10; base < 13; base++) {
+        lose(s, base);
+        lose_row(s, base);
+    }
+    says(s, "-DAMAGED t:0:3-", "READ t 0 3"); /* nothing behind it can be read */
+}
+
 /* The row of the first record is lost, with the bytes up to there: no byte is counted twice. */
 static void bytes_of_a_queue(void **state)
 {
@@ -240,7 +260,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         SHELL_TEST(read_and_get_say_what_is_lost),
-        SHELL_TEST(without_its_row_the_next_record_ends_it),
+        SHELL_TEST(without_its_row_the_next_record_ends_it), SHELL_TEST(many_in_a_row_without_their_rows),
         SHELL_TEST(bytes_of_a_queue),
         SHELL_TEST(the_last_record_is_lost),
         SHELL_TEST(a_record_at_the_wrong_place_is_lost),
