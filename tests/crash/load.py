@@ -39,6 +39,7 @@ class Worker:
     """The state of one worker over all rounds; in each round it gets a thread and a connection."""
 
     may_refuse = ("BUSY",)  # the only errors that a worker may get
+    patience = 60  # seconds, until it has seen that the broker has gone
 
     def __init__(self, name, ledger: Ledger, random):
         self.name, self.ledger, self.random = name, ledger, random
@@ -49,7 +50,7 @@ class Worker:
         self.thread.start()
 
     def join(self):
-        self.thread.join(60)
+        self.thread.join(self.patience)
         if self.thread.is_alive():
             self.ledger.problem(f"{self.name}: its connection did not end with the broker")
 

@@ -33,7 +33,7 @@ LIFE = (40, 150) if MINUTES else (2, 4)
 HAPPENS_SECONDS = 60  # a round goes on for so much longer until every trouble has happened
 MOST_RESIDENT = BOUND * 5 // 4
 FLAT = 1.10
-DISK = "2g" if MINUTES else "256m"
+DISK = "1g" if MINUTES else "256m"
 
 
 class Soak(rounds.Rounds):

@@ -98,11 +98,21 @@ class Filler(Trouble):
     def step(self, client):
         self.wait(*self.pause)
         try:
-            full.leave(self.random.choice((0, 0, 100_000, 1_000_000)))
+            self.fill(self.random.choice((0, 0, 100_000, 1_000_000)))
             self.wait(0.1, 1)
         finally:
             os.unlink(full.FILL)
         self.done += 1
+
+    @staticmethod
+    def fill(free):
+        """At once, as far as there is room."""
+        disk = os.statvfs(full.DISK)
+        with open(full.FILL, "wb", 0) as f:
+            try:
+                os.posix_fallocate(f.fileno(), 0, max(disk.f_bavail * disk.f_frsize - free, 4096))
+            except OSError:
+                full.leave(free)  # the broker has taken some of it meanwhile
 
 
 class Deaf(Trouble):

@@ -131,7 +131,7 @@ class Stubborn:
     def __init__(self, world, worker, pace):
         self.world, self.worker, self.pace = world, worker, pace
         self.user = worker.name.rstrip("0123456789")
-        worker.work, worker.may_refuse = self.work, REFUSALS
+        worker.work, worker.may_refuse, worker.patience = self.work, REFUSALS, TIMEOUT
 
     def work(self, port):
         while not self.world.over.is_set():

@@ -243,6 +243,43 @@ static void unreadable(void **state)
     rows_are(s, 2, 2, 2);
 }
 
+static void put_row(struct shell *s, const struct key *key, struct slice bytes)
+{
+    kv_put(s->st->kv, KV_STATE, key_slice(key), bytes);
+    assert_int_equal(kv_write(s->st->kv, true, s->err, sizeof s->err), ST_OK);
+}
+
+/* The row of the producer group cannot be decoded for a while: the transaction is kept, and can be decided afterwards. */
+static void settled_blind(void **state)
+{
+    struct shell *s = *state;
+    char txid[32];
+    struct buf row;
+    struct key key = key_pgroup(SLICE_LIT("pg"));
+    buf_init(&row, 0);
+    shell_do(s, "PGROUP SET pg CHECKMAX 9");
+    (void)snprintf(txid, sizeof txid, "%s", shell_do(s, "HALF pg t x"));
+    assert_int_equal(kv_get(s->st->kv, KV_STATE, NULL, key_slice(&key), &row), ST_OK);
+    put_row(s, &key, SLICE_LIT("not a row"));
+    shell_reload(s);
+    s->now_ms += 2000;
+    shell_expect(s, "OK", "TICK");
+    assert_int_equal(s->status, ST_OK);
+    assert_true(young_none(s->st));
+    shell_compact(s);
+    assert_int_equal(shell_rows(s, 'X'), 1);
+    assert_int_equal(shell_rows(s, 'J'), 1);
+    assert_int_equal(shell_rows(s, 'K'), 0);
+    assert_int_equal(shell_rows(s, 'W'), 2); /* its timeout, and when the check is scheduled */
+    shell_expect(s, "-DAMAGED", "COMMIT %s", txid);
+    put_row(s, &key, buf_slice(&row));
+    shell_reopen(s);
+    shell_expect(s, "[t:0:0]", "COMMIT %s", txid);
+    shell_pass(s, 600000);
+    rows_are(s, 0, 0, 0);
+    buf_free(&row);
+}
+
 /* A start meets a damaged block, which hides the first young transaction; it can be read all the same. hidden: its id. */
 static void start_damaged(struct shell *s)
 {
@@ -367,7 +404,7 @@ int main(void)
         SHELL_TEST(reopened_with_rows), SHELL_TEST(one_after_the_other), SHELL_TEST(many_due),
         SHELL_TEST(left_behind),     SHELL_TEST(large_first_message),
         SHELL_TEST(outcomes_outlive_young_rows),
-        SHELL_TEST(unreadable),      SHELL_TEST(holes_do_not_count),
+        SHELL_TEST(unreadable), SHELL_TEST(settled_blind), SHELL_TEST(holes_do_not_count),
         SHELL_TEST(hidden_is_open),  SHELL_TEST(hidden_is_found),
         SHELL_TEST(hidden_and_forgotten), SHELL_TEST(opened_after_a_damaged_start),
     };
