@@ -73,7 +73,7 @@ tsan: deps-test        ## all tests with the thread sanitizer
 coverage: deps-test deps-tools ## which lines and branches of protocol/ and storage/ the tests run; fails below 92 and 80 %
 	@$(call make,coverage,build-coverage)
 	@find build-coverage -name '*.gcda' -delete
-	@$(call ctest,build-coverage) -LE 'crash|packaging|tidy'
+	@$(call ctest,build-coverage) -LE 'crash|packaging|tidy' -E 'integration/bench$$'
 	@gcovr -j $(JOBS) -r . --object-directory build-coverage -f protocol/ -f storage/ \
 	    --exclude-branches-by-pattern '\s*(static_)?assert\(' --txt build-coverage/lines.txt \
 	    --html-details build-coverage/report.html --fail-under-line 92 --fail-under-branch 80 -s \
