@@ -182,13 +182,18 @@ static void fresh_pass(struct pop *p, struct gt *gt, struct fresh_head *h, uint6
     group_dirty(p->st, gt);
 }
 
-/* True where all messages of the head's record have expired: they are passed. */
+/* True where all messages of the head's record have expired: they are passed. The record may have none of the head's class,
+ * and is found or not by what is in memory only (`clear`), so the class's row must not change by it. */
 static bool fresh_expired(struct pop *p, struct gt *gt, struct fresh_head *h)
 {
+    uint64_t end = h->info.base + h->info.count;
     if (h->info.expires_most > p->stamp->now_ms)
         return false;
     p->expired += FRESH_SKIPPED;
-    fresh_pass(p, gt, h, h->info.base + h->info.count);
+    if (h->lane)
+        h->at = h->lane->clear = end;
+    else
+        fresh_pass(p, gt, h, end);
     return true;
 }
 
