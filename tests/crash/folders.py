@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """folders.py: the data folder: it outlasts a power cut from its first life on, and only its user may read it."""
+import contextlib
 import os
 import stat
 import subprocess
@@ -15,7 +16,11 @@ from broker import Broker, run_tests  # noqa: E402 (the path comes first)
 def modes(folder):
     """Returns {path: mode} of a folder and all that is in it."""
     paths = [folder] + [os.path.join(at, name) for at, folders, files in os.walk(folder) for name in folders + files]
-    return {path: stat.S_IMODE(os.stat(path).st_mode) for path in paths}
+    found = {}
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):  # the store deletes what it has compacted
+            found[path] = stat.S_IMODE(os.stat(path).st_mode)
+    return found
 
 
 def only_for_its_user(folder):

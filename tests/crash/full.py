@@ -296,11 +296,15 @@ def test_what_retention_takes_is_writable_again():
 
 
 def backup_on_a_full_disk(broker, backups, others):
-    """A backup appears whole or not at all. others: may messages be sent meanwhile?"""
+    """A backup appears whole or not at all. others: may messages be sent meanwhile? How much room one needs depends on how
+    much of the log is not in files yet, so the last one has all there is."""
     c = broker.text()
     done = refused = 0
-    for free in (0, 4096, 20000, 60000, 150000, 300000, 600000, 1200000, 2400000, 6000000):
-        leave(free)
+    for free in (0, 4096, 20000, 60000, 150000, 300000, 600000, 1200000, 2400000, 6000000, None):
+        if free is not None:
+            leave(free)
+        elif os.path.exists(FILL):
+            os.unlink(FILL)
         made = c.call_value("BACKUP", "b")
         if isinstance(made, Refused):
             refused += 1
@@ -309,7 +313,8 @@ def backup_on_a_full_disk(broker, backups, others):
         else:
             done += 1
             path = pairs(made)["path"].decode()
-            os.unlink(FILL)  # a check needs room for what the log says
+            if os.path.exists(FILL):
+                os.unlink(FILL)  # a check needs room for what the log says
             checked = subprocess.run([HALFMQD, "--check", "--data", path], capture_output=True, text=True, check=False)
             assert checked.returncode == 0, (free, checked)
             assert c.call("BACKUP", "DELETE", "b") == "OK"

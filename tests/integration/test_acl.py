@@ -245,6 +245,7 @@ def test_lists_show_what_may_be_seen():
 
 def test_client_list_shows_ones_own():
     c = broker.text()
+    assert c.call("PING") == "PONG"  # its loop knows it now
     rules("-@admin", "+client|list", "+acl|setuser")
     lines = admin.call("CLIENT", "LIST").decode().strip().split("\n")
     assert len(lines) >= 2 and all(line.endswith(" user=default") for line in lines), lines
