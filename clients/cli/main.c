@@ -32,6 +32,7 @@ static enum exit_code run_argv(struct cli_run *run, int argc, char **argv)
         e = run_words(run, words, n);
     else
         fputs("halfmq: out of memory\n", stderr);
+    secret_forget(words, n, argv + run->options.first_word);
     free(words);
     return e;
 }

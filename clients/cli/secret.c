@@ -68,3 +68,14 @@ bool secret_hide(struct slice *words, size_t n)
     }
     return true;
 }
+
+void secret_forget(struct slice *words, size_t n, char *const *argv)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint8_t *copy = (uint8_t *)(uintptr_t)words[i].data;
+        if (copy == (uint8_t *)argv[i])
+            continue;
+        explicit_bzero(copy, words[i].len);
+        free(copy);
+    }
+}

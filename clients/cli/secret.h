@@ -19,7 +19,11 @@ bool secret_is(const struct slice *words, size_t n, size_t i);
 bool secret_in_line(struct slice line);
 
 /* Copies the passwords among the words, and overwrites those that a list of processes shows. words: they point into argv
- * as main got it. False: no memory. The copies live as long as the process. */
+ * as main got it. False: no memory. Either way secret_forget is to be called when
+ * the command is over. */
 bool secret_hide(struct slice *words, size_t n);
+
+/* Erases and frees the copies. argv: where the words pointed to at first. */
+void secret_forget(struct slice *words, size_t n, char *const *argv);
 
 #endif
