@@ -175,8 +175,8 @@ def test_full_while_dead_letters_are_redriven():
         broker.start()
         c = broker.text()
         assert len(dead(c)) == 300 - redriven
-        c.call("TOPIC", "DELETE", "t")  # makes room
-        c.call("TOPIC", "CREATE", "t")
+        soon(c, "TOPIC", "DELETE", "t")  # makes room
+        soon(c, "TOPIC", "CREATE", "t")
 
         def goes_on():
             nonlocal redriven
@@ -231,6 +231,20 @@ def is_done(c, *words):
         return False
 
 
+def soon(c, *words):
+    """Calls what goes on while the disk is full. On a starved machine a flush may be waiting for room just then, and the
+    reserve is for that first."""
+    replies = []
+
+    def done():
+        replies.append(c.call_value(*words))
+        return not isinstance(replies[-1], Refused) or replies[-1].code != "DISKFULL"
+
+    eventually(done, f"{words} is done")
+    assert not isinstance(replies[-1], Refused), replies[-1]
+    return replies[-1]
+
+
 def execute(c, *commands):
     """The reply to an EXEC of these commands."""
     c.call("MULTI")
@@ -240,9 +254,9 @@ def execute(c, *commands):
 
 
 def goes_on_while_full(c, txid):
-    messages = [Message(m) for m in c.call("POP", "g", "b", "COUNT", "5")]
+    messages = [Message(m) for m in soon(c, "POP", "g", "b", "COUNT", "5")]
     assert len(messages) == 5
-    assert c.call("ACK", "g", messages[0].id) == 1
+    assert soon(c, "ACK", "g", messages[0].id) == 1
     c.call("NACK", "g", messages[1].id)
     c.call("EXTEND", "g", messages[2].id, "1m")
     c.call("REJECT", "g", messages[3].id)
