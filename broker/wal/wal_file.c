@@ -23,6 +23,7 @@
 #define NEVER_USED_BYTES KIB(64) /* zeros up to here: never used */
 #define FILL_STEP KIB(64)
 #define WRITE_STEP ((size_t)MIB(1)) /* a long record is on its way to the disk while the rest of it is copied */
+#define IOV_MOST 4
 #define NAME_BYTES 32
 #define MODE 0640
 
@@ -79,13 +80,19 @@ static size_t wal_file_left(const struct iovec *iov, int n)
     return left;
 }
 
-/* Writes at most WRITE_STEP bytes of a longer record, and has the disk begin with them. What it begins with is not synced. */
-static ssize_t wal_file_write_step(int fd, struct iovec *iov, int n, size_t at)
+/* Writes at most WRITE_STEP bytes, and has the disk begin with them where there are more. What it begins with is not synced. */
+static ssize_t wal_file_write_step(int fd, const struct iovec *iov, int n, size_t at)
 {
-    if (iov->iov_len <= WRITE_STEP)
-        return pwritev(fd, iov, n, (off_t)at);
-    ssize_t done = pwrite(fd, iov->iov_base, WRITE_STEP, (off_t)at);
-    if (done > 0)
+    struct iovec step[IOV_MOST];
+    size_t room = WRITE_STEP;
+    int k = 0;
+    for (; k < n && k < IOV_MOST && room > 0; k++) {
+        step[k] = iov[k];
+        step[k].iov_len = iov[k].iov_len < room ? iov[k].iov_len : room;
+        room -= step[k].iov_len;
+    }
+    ssize_t done = pwritev(fd, step, k, (off_t)at);
+    if (done == (ssize_t)WRITE_STEP)
         (void)sync_file_range(fd, (off_t)at, done, SYNC_FILE_RANGE_WRITE);
     return done;
 }

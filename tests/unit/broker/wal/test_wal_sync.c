@@ -71,6 +71,18 @@ ssize_t written_and_noted(int fd, const struct iovec *iov, int n, off_t at)
     return done;
 }
 
+/* How many bytes the disk was told to begin with, before a sync. */
+static atomic_size_t begun;
+
+int sync_file_range(int fd, off64_t at, off64_t n, unsigned flags)
+{
+    (void)fd;
+    (void)at;
+    (void)flags;
+    atomic_fetch_add(&begun, (size_t)n);
+    return 0;
+}
+
 int fdatasync(int fd)
 {
     pthread_mutex_lock(&book.lock);
@@ -290,6 +302,21 @@ static void syncs_beside_appends(void **state)
     wal_rig_expect(r, 1, most, 1);
 }
 
+/* The disk has begun with most of a long record before the whole of it is copied; of a short one nothing is begun with. */
+static void a_long_record_is_begun_with_piece_by_piece(void **state)
+{
+    struct wal_rig *r = *state;
+    wal_rig_start(r, 0);
+    atomic_store(&begun, 0);
+    wal_rig_put(r, 1, BATCH);
+    assert_int_equal(atomic_load(&begun), 0);
+    struct slice batch = slice_of(calloc(1, MIB(5)), MIB(5));
+    assert_non_null(batch.data);
+    assert_int_equal(r->redo->append(r->redo->self, 2, batch, true, r->err, sizeof r->err), ST_OK);
+    assert_int_equal(atomic_load(&begun), MIB(5));
+    free((void *)(uintptr_t)batch.data);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -301,6 +328,7 @@ int main(void)
         TEST(what_is_behind_a_gap_is_set_aside),
         cmocka_unit_test(where_a_sync_failed_none_succeeds),
         TEST(syncs_beside_appends),
+        TEST(a_long_record_is_begun_with_piece_by_piece),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
