@@ -61,6 +61,18 @@ static bool settle_of(struct options *o)
     return false;
 }
 
+/* Through libhalfmq, what waits where the library is full has a thread for each connection. */
+static void settle_threads(struct options *o)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    if (o->lib && (o->rate > 0 || o->keys.kind != KEYS_NONE))
+        o->threads = o->connections;
+    else if (o->threads == 0)
+        o->threads = processors >= 8 ? 4 : processors >= 4 ? (uint64_t)processors / 2 : 1;
+    if (o->lib && o->threads > o->connections)
+        o->threads = o->connections;
+}
+
 static void settle_amounts(struct options *o)
 {
     bool consume = options_load(o) == MODE_consume;
@@ -81,14 +93,9 @@ static void settle_amounts(struct options *o)
         o->lease = LEASE_VERIFY_S * NS_PER_S;
         o->said[BENCH_lease] = "3s";
     }
-    if (o->lib) {
-        o->threads = o->connections;
-    } else if (o->threads == 0) {
-        long processors = sysconf(_SC_NPROCESSORS_ONLN);
-        o->threads = processors >= 8 ? 4 : processors >= 4 ? (uint64_t)processors / 2 : 1;
-    }
     if (o->inflight > 0 && o->inflight < o->connections && !o->given[BENCH_connections])
         o->connections = o->inflight;
+    settle_threads(o);
     if (o->inflight == 0)
         o->inflight = o->connections * (o->rate > 0 ? 64 : consume ? 2 : 4);
 }

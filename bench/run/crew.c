@@ -66,7 +66,7 @@ bool crew_init(struct crew *c, struct load *load, unsigned n_workers)
     if (!c->workers)
         return false;
     c->n_workers = n_workers;
-    c->n_links = lib ? n_workers : 0;
+    c->n_links = lib ? (unsigned)load->o->connections : 0;
     for (unsigned i = 0; i < n_parts; i++)
         c->n_links += (unsigned)parts[i].links;
     if (!crew_add_workers(c))

@@ -4,7 +4,14 @@
  */
 #include "bench/via/via_consume.h"
 
+#include <stdlib.h>
+
 #define PREFETCH_MAX 10000u
+
+struct via_consume {
+    hmq_consumer *consumer; /* NULL: it could not be made */
+    uint64_t seen; /* acknowledgements that are counted */
+};
 
 static enum hmq_verdict via_consume_handle(void *arg, const hmq_message *const *messages, size_t n, hmq_retry *retry)
 {
@@ -21,7 +28,8 @@ static enum hmq_verdict via_consume_handle(void *arg, const hmq_message *const *
 static bool via_consume_open(struct via_link *v, hmq_options *options)
 {
     (void)options;
-    return v->client != NULL;
+    v->consume = calloc(1, sizeof *v->consume);
+    return v->consume != NULL;
 }
 
 static bool via_consume_start(struct via_link *v)
@@ -33,37 +41,40 @@ static bool via_consume_start(struct via_link *v)
                    via_option(v, options, "prefetch_bytes", 1u << 30) &&
                    via_option(v, options, "lease_ms", (uint64_t)(o->lease / NS_PER_MS)) &&
                    via_option(v, options, "batch_count", o->batch) &&
-                   hmq_consumer_new_batch(v->client, o->group, topics, 1, via_consume_handle, v, options, &v->consumer,
-                                    &v->err) == HMQ_OK;
+                   hmq_consumer_new_batch(v->client, o->group, topics, 1, via_consume_handle, v, options,
+                                          &v->consume->consumer, &v->err) == HMQ_OK;
     hmq_options_free(options);
     return started;
 }
 
-static void via_consume_run(struct via_link *v)
+static void via_consume_begin(struct via_link *v)
+{
+    if (!via_consume_start(v))
+        load_fail(v->worker->load, "%s", v->err.text);
+}
+
+static bool via_consume_goes_on(struct via_link *v)
 {
     struct load *load = v->worker->load;
+    int64_t now_ns = v->worker->now_ns;
     hmq_consumer_stats stats = {.size = sizeof stats};
-    uint64_t seen = 0;
-    bool goes_on = via_consume_start(v);
-    if (!goes_on)
-        load_fail(load, "%s", v->err.text);
-    while (goes_on) {
-        via_doze();
-        hmq_consumer_stats_get(v->consumer, &stats);
-        uint32_t fresh = (uint32_t)(stats.acked - seen);
-        seen = stats.acked;
-        uint32_t n = load_claim(load, fresh, v->worker->now_ns);
-        if (load_measures(load, v->worker->now_ns))
-            via_count(&v->done, n);
-        if (load->o->messages == 0) /* an empty queue is not a lack of progress */
-            atomic_store(&load->progress_ns, v->worker->now_ns);
-        goes_on = via_turn(v) && n == fresh && atomic_load(&load->budget) > 0 && v->worker->now_ns < load->stop_ns;
-    }
+    if (!v->consume->consumer || hmq_consumer_stats_get(v->consume->consumer, &stats) != HMQ_OK)
+        return false;
+    uint32_t fresh = (uint32_t)(stats.acked - v->consume->seen);
+    v->consume->seen = stats.acked;
+    uint32_t n = load_claim(load, fresh, now_ns);
+    if (load_measures(load, now_ns))
+        via_count(&v->done, n);
+    if (load->o->messages == 0) /* an empty queue is not a lack of progress */
+        atomic_store(&load->progress_ns, now_ns);
+    return via_turn(v) && n == fresh && atomic_load(&load->budget) > 0 && now_ns < load->stop_ns;
 }
 
 static void via_consume_close(struct via_link *v)
 {
-    hmq_consumer_close(v->consumer, HMQ_DEFAULT, NULL);
+    if (v->consume)
+        hmq_consumer_close(v->consume->consumer, HMQ_DEFAULT, NULL);
+    free(v->consume);
 }
 
-const struct via_role via_role_consume = {via_consume_open, via_consume_run, via_consume_close};
+const struct via_role via_role_consume = {via_consume_open, via_consume_begin, via_consume_goes_on, via_consume_close};

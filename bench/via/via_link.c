@@ -16,28 +16,16 @@ bool via_option(struct via_link *v, hmq_options *options, const char *name, uint
     return hmq_options_set(options, name, text, &v->err) == HMQ_OK;
 }
 
-size_t via_body(struct via_link *v, int64_t intended_ns, uint8_t *out)
+size_t via_body(struct via_link *v, int64_t intended_ns)
 {
     const struct load *load = v->worker->load;
-    struct body_head head = {load->id, v->worker->index, v->seq++, intended_ns};
+    struct body_head head = {load->id, v->index, v->seq++, intended_ns};
     size_t size = (size_t)dist_draw(&load->o->size, &v->chance);
-    if (v->worker->filled && out == v->worker->space)
-        body_patch(&head, out, size);
+    if (v->worker->filled)
+        body_patch(&head, v->worker->space, size);
     else
-        body_make(&load->pool, &head, false, out, size);
+        body_make(&load->pool, &head, false, v->worker->space, size);
     return size;
-}
-
-void via_rest(void)
-{
-    struct timespec pause = {0, REST_NS};
-    nanosleep(&pause, NULL);
-}
-
-void via_doze(void)
-{
-    struct timespec pause = {0, VIA_DOZE_MS * NS_PER_MS};
-    nanosleep(&pause, NULL);
 }
 
 int64_t via_clock(struct via_link *v, bool exact)
@@ -52,9 +40,9 @@ int64_t via_clock(struct via_link *v, bool exact)
 void via_time(struct via_link *v, enum latency which, int64_t begin_ns)
 {
     int64_t now_ns = mono_ns();
-    pthread_mutex_lock(&v->lock);
+    pthread_mutex_lock(&v->thread->lock);
     meter_time(&v->worker->meter, which, begin_ns, now_ns, 1);
-    pthread_mutex_unlock(&v->lock);
+    pthread_mutex_unlock(&v->thread->lock);
 }
 
 void via_trouble(struct via_link *v, const hmq_error *err)
@@ -72,7 +60,7 @@ static void via_take_over(struct via_link *v)
     struct load *load = w->load;
     uint64_t n = atomic_exchange(&v->done, 0), bytes = atomic_exchange(&v->bytes, 0);
     uint64_t failed = atomic_exchange(&v->failed, 0), rolled_back = atomic_exchange(&v->rolled_back, 0);
-    pthread_mutex_lock(&v->lock);
+    pthread_mutex_lock(&v->thread->lock);
     METER_COUNT(&w->meter, messages, n);
     METER_COUNT(&w->meter, operations, n);
     METER_COUNT(&w->meter, bytes, bytes);
@@ -86,7 +74,7 @@ static void via_take_over(struct via_link *v)
         w->meter.last_ns = w->now_ns;
     }
     worker_pass_seconds(w);
-    pthread_mutex_unlock(&v->lock);
+    pthread_mutex_unlock(&v->thread->lock);
 }
 
 bool via_turn(struct via_link *v)
@@ -101,10 +89,11 @@ bool via_turn(struct via_link *v)
 
 int64_t via_next(struct via_link *v)
 {
+    struct timespec pause = {0, REST_NS};
     struct load *load = v->worker->load;
     int64_t due = pace_is_open(&v->pace) ? pace_due(&v->pace) : v->worker->now_ns;
     while (via_turn(v) && v->worker->now_ns < due && due < load->stop_ns)
-        via_rest();
+        nanosleep(&pause, NULL);
     pace_step(&v->pace);
     return atomic_load(&load->abort) || due >= load->stop_ns ? -1 : due;
 }

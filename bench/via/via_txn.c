@@ -16,7 +16,6 @@ struct via_op {
     struct via_txn *txn;
     int64_t begin_ns, decide_ns;
     bool measured, timed, rollback;
-    uint8_t *body;
 };
 
 struct via_txn {
@@ -24,7 +23,6 @@ struct via_txn {
     hmq_txn_producer *producer;
     size_t n_ops;
     struct via_op *ops;
-    uint8_t *bodies;
     uint64_t done, bytes, rolled_back; /* since handed_ns: not handed over yet */
     int64_t handed_ns;
     bool whole; /* every op has begun */
@@ -41,10 +39,9 @@ static bool via_txn_open(struct via_link *v, hmq_options *options)
     t->via = v;
     t->n_ops = (size_t)v->share;
     t->ops = calloc(t->n_ops, sizeof *t->ops);
-    t->bodies = malloc(t->n_ops * load->pool.most);
-    for (size_t i = 0; t->ops && t->bodies && i < t->n_ops; i++)
-        t->ops[i] = (struct via_op){.txn = t, .body = t->bodies + i * load->pool.most};
-    return t->ops && t->bodies && via_option(v, options, "max_inflight", 2 * t->n_ops) &&
+    for (size_t i = 0; t->ops && i < t->n_ops; i++)
+        t->ops[i].txn = t;
+    return t->ops && via_option(v, options, "max_inflight", 2 * t->n_ops) &&
            via_option(v, options, "max_inflight_bytes", 1u << 30) &&
            hmq_txn_producer_new(v->client, load->o->pgroup, NULL, NULL, options, &t->producer, &v->err) == HMQ_OK;
 }
@@ -132,9 +129,9 @@ static bool via_txn_start(struct via_op *op)
         return false;
     }
     op->rollback = load->o->rollback > 0 && chance_unit(&v->chance) < load->o->rollback;
-    size_t size = via_body(v, op->begin_ns, op->body);
+    size_t size = via_body(v, op->begin_ns);
     t->bytes += op->measured ? size : 0; /* from when it is sent on, all may be another thread's */
-    if (hmq_txn_half_async(t->producer, load->o->topic, op->body, size, NULL, HMQ_DEFAULT, via_txn_halved, op, &err) ==
+    if (hmq_txn_half_async(t->producer, load->o->topic, v->worker->space, size, NULL, HMQ_DEFAULT, via_txn_halved, op, &err) ==
         HMQ_OK)
         return true;
     t->bytes -= op->measured ? size : 0;
@@ -143,15 +140,17 @@ static bool via_txn_start(struct via_op *op)
     return false;
 }
 
-static void via_txn_run(struct via_link *v)
+static void via_txn_begin(struct via_link *v)
 {
     struct via_txn *t = v->txn;
     atomic_store(&t->active, t->n_ops);
-    (void)via_turn(v);
     if (t->n_ops > 0 && !via_txn_start(&t->ops[0]))
         atomic_store(&t->active, 0); /* there was nothing to start */
-    while (atomic_load(&t->active) > 0 && via_turn(v))
-        via_doze();
+}
+
+static bool via_txn_goes_on(struct via_link *v)
+{
+    return atomic_load(&v->txn->active) > 0;
 }
 
 static void via_txn_close(struct via_link *v)
@@ -161,8 +160,7 @@ static void via_txn_close(struct via_link *v)
         return;
     hmq_txn_producer_close(t->producer, 0, NULL);
     free(t->ops);
-    free(t->bodies);
     free(t);
 }
 
-const struct via_role via_role_txn = {via_txn_open, via_txn_run, via_txn_close};
+const struct via_role via_role_txn = {via_txn_open, via_txn_begin, via_txn_goes_on, via_txn_close};

@@ -142,7 +142,7 @@ def test_consume_takes_exactly():
 def test_through_the_library():
     with Broker() as broker:
         ways = ([], ["--batch", "100", "--inflight", "16"], ["--keys", "zipf"], ["--dedup", "--size", "10-300"],
-                ["--connections", "1", "--inflight", "1"], ["--rate", "20k", "--size", "50k"])
+                ["--threads", "2", "--connections", "5"], ["--threads", "4", "--batch", "10"], ["--connections", "1", "--inflight", "1"], ["--rate", "20k", "--size", "50k"])
         for i, words in enumerate(ways):
             result, text = bench("send", "--via", "lib", "--topic", f"t{i}", "--messages", 1003, *words,
                                  port=broker.port)
@@ -152,6 +152,10 @@ def test_through_the_library():
             assert result["bytes_per_s"] > 0 and result["latency_us"]["count"] > 0
         result, _ = bench("consume", "--via", "lib", "--topic", "t1", "--group", "g", "--messages", 1003,
                           "--connections", 2, port=broker.port)
+        clean(result)
+        assert result["messages"] == 1003
+        result, _ = bench("consume", "--via", "lib", "--topic", "t2", "--group", "g", "--messages", 1003,
+                          "--connections", 4, "--threads", 4, port=broker.port)
         clean(result)
         assert result["messages"] == 1003
         assert all(x["lag"] == 0 for x in broker.text(hello=3).call("LAG", "g"))
