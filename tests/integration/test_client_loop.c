@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -127,6 +128,79 @@ static void test_nothing_blocks(void **state)
     assert_int_equal(hmq_send(producer, "t", "x", 1, NULL, 1000, NULL, &err), HMQ_EWOULDBLOCK);
     assert_int_equal(hmq_pop(a->client, "g", &topic, 1, 1, 0, 1000, &batch, &err), HMQ_EWOULDBLOCK);
     RIG_CHECK(hmq_producer_close(producer, 1000, &err), &err);
+}
+
+/* A loop of poll(), which counts how often its timer is set. */
+struct poll_loop {
+    struct pollfd fds[2];
+    int64_t due_ms; /* -1: the timer is not set */
+    unsigned n_set;
+};
+
+static void poll_loop_watch(void *arg, int fd, int want_read, int want_write)
+{
+    struct poll_loop *l = arg;
+    int i = l->fds[0].fd == fd || (l->fds[0].fd < 0 && l->fds[1].fd != fd) ? 0 : 1;
+    l->fds[i].fd = want_read || want_write ? fd : -1;
+    l->fds[i].events = (short)((want_read ? POLLIN : 0) | (want_write ? POLLOUT : 0));
+}
+
+static void poll_loop_deadline(void *arg, int64_t in_ms)
+{
+    struct poll_loop *l = arg;
+    l->due_ms = in_ms < 0 ? -1 : spawn_now_ms() + in_ms;
+    l->n_set++;
+}
+
+static void poll_loop_turn(struct poll_loop *l, hmq_client *client)
+{
+    int64_t left_ms = l->due_ms - spawn_now_ms();
+    (void)poll(l->fds, 2, l->due_ms < 0 || left_ms > 100 ? 100 : left_ms < 0 ? 0 : (int)left_ms);
+    for (int i = 0; i < 2; i++) {
+        struct pollfd seen = l->fds[i];
+        if (seen.fd >= 0 && (seen.revents & POLLOUT))
+            hmq_client_writable(client, seen.fd);
+        if (seen.fd >= 0 && (seen.revents & (POLLIN | POLLHUP | POLLERR)))
+            hmq_client_readable(client, seen.fd);
+    }
+    if (l->due_ms >= 0 && spawn_now_ms() >= l->due_ms) {
+        l->due_ms = -1;
+        hmq_client_timeout(client);
+    }
+}
+
+static void on_pinged(void *arg, hmq_reply *reply, const hmq_error *err)
+{
+    struct app *a = arg;
+    a->sent += err->code == HMQ_OK;
+    a->failed += err->code != HMQ_OK;
+    hmq_reply_free(reply);
+}
+
+/* Setting a timer costs most loops a system call: it is done where the one that is set ends too late, not for each request. */
+static void test_timer_is_set_rarely(void **state)
+{
+    struct app *a = *state;
+    struct poll_loop l = {.fds = {{.fd = -1}, {.fd = -1}}, .due_ms = -1};
+    hmq_loop loop = {sizeof loop, &l, poll_loop_watch, poll_loop_deadline};
+    hmq_client *client = NULL;
+    unsigned set_before = 0;
+    hmq_error err;
+    hmq_options *o = rig_options_for(a->broker->port, "");
+    RIG_CHECK(hmq_client_new_loop(o, &loop, &client, &err), &err);
+    hmq_options_free(o);
+    hmq_request *ping = hmq_request_new("ping");
+    for (unsigned i = 0; i < 110; i++) {
+        int64_t give_up_ms = spawn_now_ms() + RIG_DEADLINE_MS;
+        set_before = i == 10 ? l.n_set : set_before; /* it is connected */
+        RIG_CHECK(hmq_call_async(client, ping, RIG_DEADLINE_MS, on_pinged, a, &err), &err);
+        while (a->sent + a->failed <= i && spawn_now_ms() < give_up_ms)
+            poll_loop_turn(&l, client);
+    }
+    assert_int_equal(a->sent, 110);
+    assert_true(l.n_set - set_before < 50);
+    hmq_request_free(ping);
+    hmq_client_free(client);
 }
 
 static void test_asynchronous(void **state)
@@ -388,6 +462,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
     const struct CMUnitTest tests[] = {
         TEST(test_nothing_blocks),
+        TEST(test_timer_is_set_rarely),
         TEST(test_asynchronous),
         TEST(test_reconnects),
         TEST(test_flush_on_the_loop_thread),

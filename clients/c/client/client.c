@@ -108,6 +108,11 @@ uint32_t client_epoch(const struct hmq_client *c)
     return c->epoch;
 }
 
+int64_t client_heard_us(const struct hmq_client *c)
+{
+    return c->peer.heard_us;
+}
+
 bool client_on_driver(struct hmq_client *c)
 {
     pthread_mutex_lock(&c->lock);

@@ -96,6 +96,9 @@ uint32_t client_epoch(const struct hmq_client *c);
 /* True on the thread that drives the socket. */
 bool client_on_driver(struct hmq_client *c);
 
+/* When bytes were last received, in microseconds of the monotonic clock: the time of an answer. Driver thread only. */
+int64_t client_heard_us(const struct hmq_client *c);
+
 /* Wakes those who wait for a change (wait.h), to look again. */
 void client_changed(struct hmq_client *c);
 

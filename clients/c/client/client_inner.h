@@ -58,7 +58,7 @@ struct peer {
     struct dial dial;
     struct dial_attempt won; /* what the connection goes to; its socket is in net */
     int64_t next_try_ms, pause_ms;
-    int64_t heard_ms; /* when bytes were last received */
+    int64_t heard_us; /* when bytes were last received */
     bool pinged; /* a ping was sent since then */
     bool overdue; /* give_up_ms has passed once */
     int64_t give_up_ms; /* pinged: when the broker is given up */
@@ -121,6 +121,7 @@ struct hmq_client {
     hmq_loop loop; /* the application's; without functions where threaded */
     int told_fd, told_read, told_write; /* watch.h */
     int64_t told_until_ms;
+    int64_t timer_ms; /* when the loop's timer ends; CORE_NEVER: it has none */
     unsigned inside; /* > 0: a callback of ours may be on the stack */
     void (*bury)(struct hmq_client *c); /* it was released in a callback: the driver calls this, and touches it no more */
 };

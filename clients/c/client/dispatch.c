@@ -11,12 +11,11 @@
 #include "clients/c/client/client_inner.h"
 #include "clients/c/client/respond.h"
 #include "clients/c/client/service.h"
-#include "clients/c/wire/clock.h"
 
 static void dispatch_response(struct hmq_client *c, const struct rpc_frame *frame)
 {
     struct call_outcome outcome;
-    int64_t now_us = clock_us();
+    int64_t now_us = client_heard_us(c);
     pthread_mutex_lock(&c->lock);
     struct call *call = core_answer(&c->core, frame, now_us / 1000, &outcome);
     bool stray = !call && core_is_stray(&c->core, frame->id);

@@ -121,7 +121,7 @@ static enum hmq_status open_client(const hmq_options *options, struct hmq_client
     c->told_fd = -1;
     c->peer.net = NET_NONE;
     c->peer.dial.epoll = -1;
-    c->told_until_ms = CORE_NEVER;
+    c->told_until_ms = c->timer_ms = CORE_NEVER;
     c->options = options_clone(options);
     c->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (!c->options || c->wake_fd < 0 || !open_locks(c)) {
@@ -240,5 +240,6 @@ void hmq_client_writable(hmq_client *c, int fd)
 
 void hmq_client_timeout(hmq_client *c)
 {
+    watch_timed_out(c);
     open_step(c, false, false);
 }

@@ -181,7 +181,7 @@ static void peer_connected(struct hmq_client *c)
     address_describe(&peer->won.address, where, sizeof where);
     peer->state = PEER_UP;
     peer->answered = false;
-    peer->heard_ms = clock_ms();
+    peer->heard_us = clock_us();
     peer->pinged = false;
     peer_login(c);
     pthread_mutex_lock(&c->lock);
@@ -310,7 +310,7 @@ static bool peer_read_some(struct hmq_client *c)
         return false;
     }
     buf_added(&peer->in, (size_t)n);
-    peer->heard_ms = clock_ms();
+    peer->heard_us = clock_us();
     peer->pinged = false;
     pthread_mutex_lock(&c->lock);
     c->bytes_in += (uint64_t)n;
@@ -342,7 +342,7 @@ static void peer_keep_alive(struct hmq_client *c)
 {
     struct peer *peer = &c->peer;
     int64_t keepalive = options_num(c->options, CHOICE_keepalive_ms), now_ms = clock_ms();
-    if (keepalive == 0 || now_ms - peer->heard_ms < keepalive)
+    if (keepalive == 0 || now_ms - peer->heard_us / 1000 < keepalive)
         return;
     if (!peer->pinged) {
         peer_ping(c, keepalive);
@@ -461,7 +461,7 @@ int64_t peer_due(const struct hmq_client *c)
         return CORE_NOW;
     if (keepalive == 0)
         return CORE_NEVER;
-    return peer->pinged ? peer->give_up_ms : peer->heard_ms + keepalive;
+    return peer->pinged ? peer->give_up_ms : peer->heard_us / 1000 + keepalive;
 }
 
 void peer_watch(struct hmq_client *c, bool full)

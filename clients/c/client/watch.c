@@ -21,15 +21,22 @@ void watch_socket(struct hmq_client *c, int fd, int want_read, int want_write)
         c->loop.watch(c->loop.arg, fd, want_read, want_write);
 }
 
+/* A timer that the loop has already, and that ends earlier, may stay: it ends a wait for nothing now and then, while setting
+ * it anew would cost a call of the loop, mostly a system call, for each answer. */
 void watch_until(struct hmq_client *c, int64_t until_ms)
 {
     c->told_until_ms = until_ms;
-    if (!c->loop.deadline)
+    if (!c->loop.deadline || until_ms >= c->timer_ms)
         return;
-    int64_t in_ms = until_ms == CORE_NEVER ? -1 : until_ms - clock_ms();
-    if (until_ms != CORE_NEVER && in_ms < 0)
-        in_ms = 0;
-    c->loop.deadline(c->loop.arg, in_ms < WATCH_MS_MAX ? in_ms : WATCH_MS_MAX);
+    int64_t now_ms = clock_ms(), in_ms = until_ms - now_ms;
+    in_ms = in_ms < 0 ? 0 : in_ms < WATCH_MS_MAX ? in_ms : WATCH_MS_MAX;
+    c->timer_ms = now_ms + in_ms;
+    c->loop.deadline(c->loop.arg, in_ms);
+}
+
+void watch_timed_out(struct hmq_client *c)
+{
+    c->timer_ms = CORE_NEVER;
 }
 
 void watch_stop(struct hmq_client *c)

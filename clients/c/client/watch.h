@@ -13,8 +13,11 @@
 /* Waits for this of a socket from now on; neither: no longer for the socket. */
 void watch_socket(struct hmq_client *c, int fd, int want_read, int want_write);
 
-/* Waits until this time of clock_ms() at most; CORE_NEVER: without a deadline. */
+/* Waits until this time of clock_ms() at most; CORE_NEVER: without a deadline. The loop may end the wait earlier. */
 void watch_until(struct hmq_client *c, int64_t until_ms);
+
+/* The loop's timer has ended. */
+void watch_timed_out(struct hmq_client *c);
 
 /* Tells the loop to wait for nothing any more. */
 void watch_stop(struct hmq_client *c);

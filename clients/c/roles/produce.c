@@ -273,16 +273,17 @@ static void produce_resend(struct batch_call *b, bool unknown)
 static void produce_done(struct call *call, const struct call_outcome *outcome)
 {
     struct batch_call *b = (struct batch_call *)(void *)call; /* the call is its first member */
+    struct sender *s = b->lanes->sender;
     hmq_error err;
     struct places places;
     char id[HMQ_ID_SIZE];
     enum hmq_status status = error_bytes(&err, outcome->status, outcome->text);
     bool batch = b->record_bytes > 0;
     bool refused = batch && (status == HMQ_EREFUSED || status == HMQ_ETOOBIG);
-    if (refused && sender_is_closing(b->lanes->sender)) {
+    if (refused && sender_is_closing(s)) {
         status = error_plain(&err, HMQ_ECLOSED);
     } else if (refused) {
-        logs_say(b->lanes->sender->client, HMQ_LOG_WARNING, "a batch of %zu messages to %.134s is sent one by one: %s", b->n,
+        logs_say(s->client, HMQ_LOG_WARNING, "a batch of %zu messages to %.134s is sent one by one: %s", b->n,
                  b->lane->topic, err.text);
         produce_resend(b, produce_begins_with(outcome->text, SLICE_LIT("unknown command")));
         status = error_plain(&err, HMQ_ENOMEM); /* for those that b kept */
@@ -290,12 +291,14 @@ static void produce_done(struct call *call, const struct call_outcome *outcome)
     if (status == HMQ_OK && !(batch ? produce_places(b, outcome->result, &places) : produce_id(outcome->result, id)))
         status = error_set(&err, HMQ_EPROTO, "the broker's reply is not the place of the messages");
     if (b->n > 0)
-        sender_record(b->lanes->sender, b->n, status, b->opened_us);
+        sender_record(s, b->n, status, b->opened_us, client_heard_us(s->client));
+    sender_tell(s, true);
     if (status != HMQ_OK)
         produce_tell_all(b, &err);
     else if (batch)
         produce_tell_places(b, &places, &err);
     else if (b->listeners[0].fn)
         b->listeners[0].fn(b->listeners[0].arg, id, &err);
+    sender_tell(s, false);
     produce_finish(b);
 }

@@ -170,9 +170,11 @@ static void producer_sent_done(struct call *call, const struct call_outcome *out
         snprintf(id, sizeof id, "%.*s", (int)bytes.len, (const char *)bytes.data);
     else if (status == HMQ_OK)
         status = error_set(&err, HMQ_EPROTO, "the broker's reply to a send is not a message id");
-    sender_record(sc->sender, 1, status, call->begun_us);
+    sender_record(sc->sender, 1, status, call->begun_us, client_heard_us(sc->sender->client));
+    sender_tell(sc->sender, true);
     if (sc->fn.sent)
         sc->fn.sent(sc->arg, status == HMQ_OK ? id : NULL, &err);
+    sender_tell(sc->sender, false);
     sender_release(sc);
 }
 
@@ -307,11 +309,11 @@ enum hmq_status hmq_send_async(hmq_producer *p, const char *topic, const void *b
     if (!p)
         return error_set(err, HMQ_EINVAL, "the producer is NULL");
     struct hmq_client *c = p->sender.client;
-    if (!gate_enter(&p->sender.gate))
+    if (!sender_enter(&p->sender))
         return error_plain(err, HMQ_ECLOSED);
     enum hmq_status status = intercept_wanted(c) ? producer_send_traced_async(p, &parcel, timeout_ms, listener, err)
                                                  : producer_send_inside(p, &parcel, timeout_ms, listener, err);
-    gate_leave(&p->sender.gate, c);
+    sender_leave(&p->sender);
     return status;
 }
 

@@ -84,7 +84,7 @@ struct sender_wish {
     size_t bytes;
 };
 
-/* What is waited for must be what sender_try_reserve asks for: a wait that ends too early would be begun again at
+/* What is waited for must be what sender_try_locked asks for: a wait that ends too early would be begun again at
  * once, and never look at its deadline. */
 static bool sender_has_room(void *arg)
 {
@@ -142,14 +142,6 @@ static enum hmq_status sender_try_locked(struct sender *s, size_t bytes)
     return HMQ_OK;
 }
 
-static enum hmq_status sender_try_reserve(struct sender *s, size_t bytes)
-{
-    pthread_mutex_lock(&s->lock);
-    enum hmq_status status = sender_try_locked(s, bytes);
-    pthread_mutex_unlock(&s->lock);
-    return status;
-}
-
 /* True where someone is to be told. */
 static bool sender_count_out(struct sender *s, size_t n, size_t bytes)
 {
@@ -175,13 +167,12 @@ void sender_unreserve_locked(struct sender *s, size_t n, size_t bytes)
         client_changed(s->client);
 }
 
-void sender_record(struct sender *s, size_t n, enum hmq_status status, int64_t begun_us)
+void sender_record(struct sender *s, size_t n, enum hmq_status status, int64_t begun_us, int64_t answered_us)
 {
-    int64_t now_us = clock_us();
     pthread_mutex_lock(&s->lock);
     if (status == HMQ_OK) {
         s->n_done += n;
-        latency_add(&s->latency, now_us - begun_us, n);
+        latency_add(&s->latency, answered_us - begun_us, n);
     } else {
         s->n_failed += n;
         s->n_unknown += status == HMQ_EUNKNOWN ? n : 0;
@@ -269,56 +260,66 @@ static bool sender_may_wait(struct sender *s)
     return s->block && !client_on_driver(s->client);
 }
 
-/* Asks the client, whose lock the I/O thread wants as well, not for each small message. */
-static bool sender_client_lets(struct sender *s, size_t bytes)
+/* Under the lock. Asks the client, whose lock the I/O thread wants as well, not for each small message. */
+static bool sender_client_lets_locked(struct sender *s, size_t bytes)
 {
-    size_t room = bytes <= CLIENT_ROOM_BYTES ? atomic_load_explicit(&s->room, memory_order_relaxed) : 0;
-    while (room > 0)
-        if (atomic_compare_exchange_weak_explicit(&s->room, &room, room - 1, memory_order_relaxed, memory_order_relaxed))
-            return true;
-    room = client_room(s->client);
-    if (room > 0)
-        atomic_store_explicit(&s->room, room - 1, memory_order_relaxed);
-    return room > 0;
+    if (s->room == 0 || bytes > CLIENT_ROOM_BYTES) {
+        size_t room = client_room(s->client);
+        s->room = room > 0 ? room - 1 : 0;
+        return room > 0;
+    }
+    s->room--;
+    return true;
 }
 
-/* The limits of the client, which all its producers share. What was counted in by its producer passes them later. */
-static bool sender_await_client(struct sender *s, size_t bytes, int64_t deadline_ms)
+/* HMQ_EAGAIN: no room now, or none with the client, whose limits all its producers share. What was counted in by its
+ * producer passes those later. */
+static enum hmq_status sender_take_locked(struct sender *s, size_t bytes)
 {
-    if (sender_client_lets(s, bytes))
-        return true;
-    if (!sender_may_wait(s))
-        return false;
-    sender_push(s);
+    return s->closing || sender_client_lets_locked(s, bytes) ? sender_try_locked(s, bytes) : HMQ_EAGAIN;
+}
+
+static bool sender_await_client(struct sender *s, int64_t deadline_ms)
+{
     client_await_room(s->client, true);
     enum hmq_status status = sender_await(s, sender_client_has_room, s, deadline_ms);
     client_await_room(s->client, false);
     return status == HMQ_OK;
 }
 
-enum hmq_status sender_reserve(struct sender *s, size_t bytes, int64_t deadline_ms)
+/* Without the lock: waits for room, with the client and with the producer. HMQ_EAGAIN: there is none until then. */
+static enum hmq_status sender_reserve_later(struct sender *s, size_t bytes, int64_t deadline_ms)
 {
     struct sender_wish wish = {s, bytes};
-    if (!sender_await_client(s, bytes, deadline_ms))
-        return HMQ_EAGAIN;
-    enum hmq_status status = sender_try_reserve(s, bytes);
+    enum hmq_status status = HMQ_EAGAIN;
     while (status == HMQ_EAGAIN) {
         sender_push(s); /* open lanes must leave: nothing more can be added to them */
-        if (!sender_may_wait(s) || sender_await(s, sender_has_room, &wish, deadline_ms) != HMQ_OK)
+        if (!sender_may_wait(s) || !sender_await_client(s, deadline_ms) ||
+            sender_await(s, sender_has_room, &wish, deadline_ms) != HMQ_OK)
             return HMQ_EAGAIN;
-        status = sender_try_reserve(s, bytes);
+        pthread_mutex_lock(&s->lock);
+        status = sender_try_locked(s, bytes);
+        pthread_mutex_unlock(&s->lock);
     }
     return status;
 }
 
 enum hmq_status sender_reserve_locked(struct sender *s, size_t bytes, int64_t deadline_ms)
 {
-    enum hmq_status status = sender_client_lets(s, bytes) ? sender_try_locked(s, bytes) : HMQ_EAGAIN;
+    enum hmq_status status = sender_take_locked(s, bytes);
     if (status != HMQ_EAGAIN)
         return status;
     pthread_mutex_unlock(&s->lock);
-    status = sender_reserve(s, bytes, deadline_ms);
+    status = sender_reserve_later(s, bytes, deadline_ms);
     pthread_mutex_lock(&s->lock);
+    return status;
+}
+
+enum hmq_status sender_reserve(struct sender *s, size_t bytes, int64_t deadline_ms)
+{
+    pthread_mutex_lock(&s->lock);
+    enum hmq_status status = sender_reserve_locked(s, bytes, deadline_ms);
+    pthread_mutex_unlock(&s->lock);
     return status;
 }
 
@@ -390,7 +391,7 @@ enum hmq_status sender_flush(struct sender *s, int64_t timeout_ms, hmq_error *er
 static void sender_awaited_ended(struct awaited *w)
 {
     struct sender *s = (struct sender *)(uintptr_t)w->call.owner;
-    sender_record(s, 1, w->status, w->call.begun_us);
+    sender_record(s, 1, w->status, w->call.begun_us, clock_us());
 }
 
 enum hmq_status sender_await_call(struct sender *s, struct awaited *w, int64_t timeout_ms, hmq_error *err)

@@ -18,6 +18,7 @@
 #include <stdatomic.h>
 
 #include "clients/c/client/awaited.h"
+#include "clients/c/client/gate.h"
 #include "clients/c/wire/latency.h"
 
 struct sender {
@@ -26,11 +27,12 @@ struct sender {
     bool dedup, block;
     char prefix[17];
     _Atomic uint64_t sequence;
-    _Atomic size_t room; /* small messages for which the client has said that there is room */
     int64_t linger_ms, checkin_ms;
     struct gate gate; /* of the public functions of its producer */
+    _Atomic pthread_t teller; /* the thread that calls the application back about a message; 0, which no thread is: none */
     size_t max_inflight, max_bytes;
     pthread_mutex_t lock; /* for the rest */
+    size_t room; /* small messages for which the client has said that there is room */
     size_t inflight, inflight_bytes;
     uint64_t n_done, n_failed, n_unknown, n_batches;
     struct latencies latency;
@@ -55,6 +57,33 @@ enum hmq_status sender_init(struct sender *s, struct hmq_client *c, const hmq_op
                             hmq_error *err);
 void sender_fini(struct sender *s);
 
+/*
+ * Around the asynchronous functions of the producer, as its gate, which they need not pass where a callback of the producer
+ * calls them: what that is about is counted in until it has returned, and closing waits for that. HMQ_ECLOSED is then
+ * what sender_reserve and sender_submit_ending say. False: it is being closed.
+ */
+static inline bool sender_tells_here(const struct sender *s)
+{
+    return pthread_equal(atomic_load_explicit(&s->teller, memory_order_relaxed), pthread_self());
+}
+
+static inline bool sender_enter(struct sender *s)
+{
+    return sender_tells_here(s) || gate_enter(&s->gate);
+}
+
+static inline void sender_leave(struct sender *s)
+{
+    if (!sender_tells_here(s))
+        gate_leave(&s->gate, s->client);
+}
+
+/* Around callbacks about messages that are counted in. */
+static inline void sender_tell(struct sender *s, bool begins)
+{
+    atomic_store_explicit(&s->teller, begins ? pthread_self() : 0, memory_order_relaxed);
+}
+
 /* A new DEDUP id. */
 #define DEDUP_SIZE 48
 void sender_dedup(struct sender *s, char *ret_id);
@@ -68,8 +97,9 @@ void sender_unreserve(struct sender *s, size_t n, size_t bytes);
 enum hmq_status sender_reserve_locked(struct sender *s, size_t bytes, int64_t deadline_ms);
 void sender_unreserve_locked(struct sender *s, size_t n, size_t bytes);
 
-/* Counts n messages, or a decision, that ended so; begun_us: when they were handed over. Before they are counted out. */
-void sender_record(struct sender *s, size_t n, enum hmq_status status, int64_t begun_us);
+/* Counts n messages, or a decision, that ended so; from when they were handed over until they were answered. Before they
+ * are counted out. */
+void sender_record(struct sender *s, size_t n, enum hmq_status status, int64_t begun_us, int64_t answered_us);
 
 /* Adds the sender to the statistics of its client, until sender_forget. */
 void sender_show(struct sender *s, enum stats_kind kind);

@@ -212,21 +212,6 @@ enum hmq_status hmq_txn_commit_ack(hmq_txn_producer *p, hmq_txid txid, const cha
     return awaited_run(&w, ret_ids);
 }
 
-/* Submits an asynchronous call; where that fails, it is freed. A decision passes the limits on what is under way. */
-static enum hmq_status txn_submit(hmq_txn_producer *p, struct send_call *call, bool decision, hmq_error *err)
-{
-    struct hmq_client *c = p->sender.client;
-    if (!gate_enter(&p->sender.gate)) {
-        call_fini(&call->call);
-        free(call);
-        return error_plain(err, HMQ_ECLOSED);
-    }
-    enum hmq_status status = decision ? sender_submit_ending(&p->sender, call, err)
-                                      : sender_submit(&p->sender, call, p->sender.linger_ms, err);
-    gate_leave(&p->sender.gate, c);
-    return status;
-}
-
 static void txn_half_done(struct call *call, const struct call_outcome *outcome)
 {
     struct send_call *sc = (struct send_call *)(void *)call; /* the call is its first member */
@@ -236,9 +221,11 @@ static void txn_half_done(struct call *call, const struct call_outcome *outcome)
     enum hmq_status status = error_bytes(&err, outcome->status, outcome->text);
     if (status == HMQ_OK && (!rpc_bytes(outcome->result, &bytes) || !text_txid(bytes, &txid)))
         status = error_set(&err, HMQ_EPROTO, "the broker's reply to a half message is not a transaction id");
-    sender_record(sc->sender, 1, status, call->begun_us);
+    sender_record(sc->sender, 1, status, call->begun_us, client_heard_us(sc->sender->client));
+    sender_tell(sc->sender, true);
     if (sc->fn.half)
         sc->fn.half(sc->arg, txid, &err);
+    sender_tell(sc->sender, false);
     sender_release(sc);
 }
 
@@ -251,7 +238,7 @@ static enum hmq_status txn_half_later(hmq_txn_producer *p, const struct parcel *
     call->fn.half = fn;
     enum hmq_status status = parcel_encode(&p->sender, parcel, &call->call, err);
     if (status == HMQ_OK)
-        return txn_submit(p, call, false, err);
+        return sender_submit(&p->sender, call, p->sender.linger_ms, err);
     call_fini(&call->call);
     free(call);
     return status;
@@ -290,11 +277,11 @@ enum hmq_status hmq_txn_half_async(hmq_txn_producer *p, const char *topic, const
         return error_set(err, HMQ_EINVAL, "the producer is NULL");
     struct hmq_client *c = p->sender.client;
     struct parcel parcel = txn_half_parcel(p, topic, body, len, options);
-    if (!gate_enter(&p->sender.gate))
+    if (!sender_enter(&p->sender))
         return error_plain(err, HMQ_ECLOSED);
     enum hmq_status status = intercept_wanted(c) ? txn_half_later_through(p, &parcel, timeout_ms, fn, arg, err)
                                                  : txn_half_later(p, &parcel, timeout_ms, fn, arg, err);
-    gate_leave(&p->sender.gate, c);
+    sender_leave(&p->sender);
     return status;
 }
 
@@ -303,14 +290,28 @@ static void txn_decided_done(struct call *call, const struct call_outcome *outco
     struct send_call *sc = (struct send_call *)(void *)call; /* the call is its first member */
     hmq_error err;
     enum hmq_status status = error_bytes(&err, outcome->status, outcome->text);
-    sender_record(sc->sender, 1, status, call->begun_us);
+    sender_record(sc->sender, 1, status, call->begun_us, client_heard_us(sc->sender->client));
     if (sc->fn.decided) {
         struct hmq_reply *ids = status == HMQ_OK ? reply_copy(outcome->result) : NULL;
         if (status == HMQ_OK && !ids)
             error_set(&err, HMQ_EUNKNOWN, "it was done, but there is no memory for the reply");
+        sender_tell(sc->sender, true);
         sc->fn.decided(sc->arg, ids, &err);
+        sender_tell(sc->sender, false);
     }
     sender_release(sc);
+}
+
+/* A decision passes the limits on what is under way. */
+static enum hmq_status txn_decide_later(hmq_txn_producer *p, hmq_txid txid, enum hmq_decision decision,
+                                        int64_t timeout_ms, hmq_reply_fn fn, void *arg, hmq_error *err)
+{
+    struct send_call *call = sender_call(&p->sender, timeout_ms, txn_decided_done, arg);
+    if (!call)
+        return error_plain(err, HMQ_ENOMEM);
+    call->fn.decided = fn;
+    txn_encode_decision(&call->call, decision, txid);
+    return sender_submit_ending(&p->sender, call, err);
 }
 
 enum hmq_status hmq_txn_decide_async(hmq_txn_producer *p, hmq_txid txid, enum hmq_decision decision,
@@ -319,12 +320,11 @@ enum hmq_status hmq_txn_decide_async(hmq_txn_producer *p, hmq_txid txid, enum hm
     if (!p || txid == 0 || (decision != HMQ_COMMIT && decision != HMQ_ROLLBACK))
         return error_set(err, HMQ_EINVAL,
                          "a decision needs a transaction, and is COMMIT or ROLLBACK");
-    struct send_call *call = sender_call(&p->sender, timeout_ms, txn_decided_done, arg);
-    if (!call)
-        return error_plain(err, HMQ_ENOMEM);
-    call->fn.decided = fn;
-    txn_encode_decision(&call->call, decision, txid);
-    return txn_submit(p, call, true, err);
+    if (!sender_enter(&p->sender))
+        return error_plain(err, HMQ_ECLOSED);
+    enum hmq_status status = txn_decide_later(p, txid, decision, timeout_ms, fn, arg, err);
+    sender_leave(&p->sender);
+    return status;
 }
 
 enum hmq_status hmq_txn_run(hmq_txn_producer *p, const char *topic, const void *body, size_t len,

@@ -136,11 +136,6 @@ enum hmq_status error_bytes(hmq_error *err, enum hmq_status status, struct slice
     return status;
 }
 
-enum hmq_status error_plain(hmq_error *err, enum hmq_status status)
-{
-    return error_bytes(err, status, slice_str(status == HMQ_OK ? "" : hmq_strerror(status)));
-}
-
 enum hmq_status error_none(hmq_error *err)
 {
     if (err) {
@@ -148,4 +143,9 @@ enum hmq_status error_none(hmq_error *err)
         err->text[0] = '\0';
     }
     return HMQ_OK;
+}
+
+enum hmq_status error_plain(hmq_error *err, enum hmq_status status)
+{
+    return status == HMQ_OK ? error_none(err) : error_bytes(err, status, slice_str(hmq_strerror(status)));
 }
