@@ -99,18 +99,6 @@ bool text_user_ok(struct slice s)
     return true;
 }
 
-/* Splits off what stands before the first `mark`; false where there is none. */
-static bool text_split(struct slice *rest, char mark, struct slice *ret_head)
-{
-    const uint8_t *at = rest->len ? memchr(rest->data, mark, rest->len) : NULL;
-    if (!at)
-        return false;
-    size_t n = (size_t)(at - rest->data);
-    *ret_head = slice_of(rest->data, n);
-    *rest = slice_of(at + 1, rest->len - n - 1);
-    return true;
-}
-
 /* Ids are compared and hashed as text in places, so a number has one form: no leading zeros. */
 static bool text_plain_uint(struct slice s, uint64_t most, uint64_t *ret_v)
 {
@@ -121,33 +109,72 @@ static bool text_plain_uint(struct slice s, uint64_t most, uint64_t *ret_v)
     return true;
 }
 
+/* Reads the number at *at, as text_plain_uint, and moves *at behind it. most: not over INT64_MAX. */
+static bool text_step_uint(const uint8_t **at, const uint8_t *end, uint64_t most, uint64_t *ret_v)
+{
+    const uint8_t *from = *at, *p = from;
+    uint64_t v = 0;
+    for (; p < end && (uint8_t)(*p - '0') <= 9; p++)
+        v = v * 10 + (uint8_t)(*p - '0');
+    size_t digits = (size_t)(p - from);
+    if (digits == 0 || digits >= UINT_DIGITS_MAX || (digits > 1 && *from == '0') || v > most)
+        return false;
+    *at = p;
+    *ret_v = v;
+    return true;
+}
+
+/* Reads the name at *at, and the ':' behind it. */
+static bool text_step_name(const uint8_t **at, const uint8_t *end, struct slice *ret_name)
+{
+    const uint8_t *from = *at, *p = from;
+    while (p < end && name_class[*p])
+        p++;
+    *ret_name = slice_of(from, (size_t)(p - from));
+    *at = p + 1;
+    size_t most = p > from && *from == '%' ? text_name_bytes_max(*ret_name) : NAME_BYTES_MAX;
+    return p < end && *p == ':' && p > from && ret_name->len <= most;
+}
+
+/* Reads topic:queue:first-last, or topic:queue:offset, at *at. An ACK may name thousands, so it goes over each byte once. */
+static bool text_step_range(const uint8_t **at, const uint8_t *end, struct message_id *ret_first, uint64_t *ret_last)
+{
+    struct slice topic;
+    uint64_t queue, first, last;
+    if (!text_step_name(at, end, &topic) || !text_step_uint(at, end, UINT32_MAX, &queue) || *at == end || *(*at)++ != ':' ||
+        !text_step_uint(at, end, INT64_MAX, &first))
+        return false;
+    last = first;
+    if (*at < end && **at == '-') {
+        ++*at;
+        if (!text_step_uint(at, end, INT64_MAX, &last) || first > last)
+            return false;
+    }
+    *ret_first = (struct message_id){topic, (uint32_t)queue, first, 0};
+    *ret_last = last;
+    return true;
+}
+
 bool text_id_range(struct slice s, struct message_id *ret_first, uint64_t *ret_last)
 {
-    struct slice topic, queue, from;
-    uint64_t q, first, last;
-    if (!text_split(&s, ':', &topic) || !text_split(&s, ':', &queue))
+    const uint8_t *at = s.data, *end = s.data + s.len;
+    struct message_id first;
+    uint64_t last;
+    if (!s.len || !text_step_range(&at, end, &first, &last) || at != end)
         return false;
-    if (!text_name_ok(topic, false) || !text_plain_uint(queue, UINT32_MAX, &q))
-        return false;
-    bool range = text_split(&s, '-', &from);
-    if (!text_plain_uint(s, INT64_MAX, &last))
-        return false;
-    first = last;
-    if (range && (!text_plain_uint(from, INT64_MAX, &first) || first > last))
-        return false;
-    *ret_first = (struct message_id){topic, (uint32_t)q, first, 0};
+    *ret_first = first;
     *ret_last = last;
     return true;
 }
 
 bool text_receipt_range(struct slice s, struct message_id *ret_first, uint64_t *ret_last)
 {
-    struct slice ids;
+    const uint8_t *at = s.data, *end = s.data + s.len;
     struct message_id first;
     uint64_t attempt, last;
-    if (!text_split(&s, '#', &ids) || !text_plain_uint(s, UINT32_MAX, &attempt) || attempt == 0)
+    if (!s.len || !text_step_range(&at, end, &first, &last) || at == end || *at++ != '#')
         return false;
-    if (!text_id_range(ids, &first, &last) || last - first.offset >= COUNT_MAX)
+    if (!text_step_uint(&at, end, UINT32_MAX, &attempt) || at != end || attempt == 0 || last - first.offset >= COUNT_MAX)
         return false;
     first.attempt = (uint32_t)attempt;
     *ret_first = first;
