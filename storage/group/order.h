@@ -23,7 +23,7 @@
 #include "storage/order/skips.h"
 
 #define ORDER_ENOUGH 512  /* messages that are leased: from there on ... */
-#define ORDER_NEAR 1024   /* ... so many are skipped at most, each queue having its part, ... */
+#define ORDER_NEAR 512   /* ... so many are skipped at most, each queue having its part, ... */
 #define ORDER_NEAR_MIN 64 /* ... at least so many */
 
 struct order {
