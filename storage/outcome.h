@@ -43,6 +43,7 @@ struct outcome {
     uint32_t n_grants;
     int64_t popped_ms;     /* when they were leased */
     bool by_class;         /* POP: some topic has priorities, and the group goes by them */
+    bool in_order;         /* POP: the group is ORDERED on some topic, and comes back to records that it has taken from */
     struct buf text;       /* what the grants' topics and bits point into; with sift: struct sift_want each */
     bool too_long;         /* not applied: it belongs into another group (state_spare); there may be an answer for who
                             * cannot wait for that */

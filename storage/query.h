@@ -146,6 +146,14 @@ struct part {
 /* Is given a part, and takes it. Returns false when it wants no more. */
 typedef bool part_fn(void *arg, const struct part *p);
 
+/* Records that were read for streams, kept from one view to the next: for those of one thread (record_cache.h). All NULL:
+ * nothing is kept. */
+struct record_cache;
+struct record_cache *record_cache_new(void); /* NULL: no memory */
+void record_cache_free(struct record_cache *c);
+void record_cache_empty(struct record_cache *c); /* gives back its memory */
+void view_keep_records(struct view *v, struct record_cache *c); /* it outlives the view */
+
 /* Calls fn with the granted messages, part by part, queue by queue, until it returns false. What was purged meanwhile is
  * left out, and so is what is damaged (view_lost). *ret_done: where the rest begins; its n and bytes are 0. ST_IO,
  * ST_NOMEM: parts may be missing. */

@@ -99,6 +99,8 @@ static void serve_trim(struct conn *c)
     if (!s->marks.n)
         marks_fini(&s->marks);
     session_charge(c);
+    if (s->n_streams)
+        record_cache_empty(serve_of(c->loop)->records);
 }
 
 const struct session_ops serve_sessions = {
@@ -131,6 +133,7 @@ static void *serve_open(struct loop *l, const void *arg)
     waiters_init(&sl->waiters, &l->timers);
     long_replies_init(&sl->long_replies);
     submit_late_init(&sl->late);
+    sl->records = record_cache_new();
     execs_init(&sl->execs, local_run);
     channels_init(&sl->channels, l, sl->env.members, pubsub_copy, checkback_pull);
     return sl;
@@ -143,6 +146,7 @@ static void serve_close(struct loop *l)
     waiters_fini(&serve_of(l)->waiters);
     channels_fini(&serve_of(l)->channels);
     users_release(serve_of(l)->users);
+    record_cache_free(serve_of(l)->records);
     free(l->serve);
 }
 

@@ -92,6 +92,7 @@ struct serve_loop {
     struct client_listings client_listings;
     struct execs execs;
     struct sieve sieve;
+    struct record_cache *records; /* that streams read last; NULL: no memory */
     struct submit_late late;
 };
 

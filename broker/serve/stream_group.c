@@ -193,6 +193,7 @@ static void stream_group_hand_out(struct stream *s, const struct entry *e)
     }
     struct granted done;
     stream_limit_parts(s, v);
+    view_keep_records(v, e->out.in_order ? serve_of(c->loop)->records : NULL);
     enum status st = query_grant_parts(v, &e->out, stream_group_push_granted, &sum, &done);
     (void)giveback_lost(c->loop, e, v);
     s->credit -= (int64_t)sum.messages;

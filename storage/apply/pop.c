@@ -281,6 +281,7 @@ static void pop_waiting_ranked(struct pop *p, struct gt *gt)
 static void pop_ready(struct pop *p, struct gt *gt)
 {
     p->crowded = !lease_room(gt);
+    p->out->in_order = p->out->in_order || gt->order;
     if (ranked(gt) && gt->runs.waiting_runs)
         pop_waiting_ranked(p, gt);
     pop_waiting(p, gt, -1);

@@ -8,13 +8,33 @@
  */
 #include "storage/query/base/kept.h"
 #include "storage/query/base/locate.h"
+#include "storage/query/base/record_cache.h"
 
 #define GAP_MAX 64 /* messages not granted that are sent along, as empty ones (record_cut_some), rather than cut out */
 
-static bool part_bit_at(const struct grant *g, uint64_t offset)
+/* 64 bits of the grant, from that of message i on. */
+static uint64_t part_word(const struct grant *g, uint64_t i)
 {
-    uint64_t i = offset - g->base;
-    return !g->bits || ((g->bits[i / 64] >> (i % 64)) & 1);
+    if (i >= g->count)
+        return 0;
+    uint64_t left = g->count - i, all = left < 64 ? (UINT64_C(1) << left) - 1 : UINT64_MAX;
+    if (!g->bits)
+        return all;
+    uint64_t word = g->bits[i / 64] >> (i % 64);
+    if (i % 64 && i / 64 + 1 < (g->count + 63) / 64)
+        word |= g->bits[i / 64 + 1] << (64 - i % 64);
+    return word & all;
+}
+
+/* The first message of the grant in i..end-1 that was granted, or was not; end: there is none. */
+static uint64_t part_next(const struct grant *g, uint64_t i, uint64_t end, bool granted)
+{
+    for (; i < end; i += 64) {
+        uint64_t word = granted ? part_word(g, i) : ~part_word(g, i);
+        if (word)
+            return i + (uint64_t)__builtin_ctzll(word) < end ? i + (uint64_t)__builtin_ctzll(word) : end;
+    }
+    return end;
 }
 
 /* Who takes the parts. */
@@ -48,26 +68,25 @@ static uint32_t part_fit(struct slice record, const struct record_header *h, uin
  * returns its length; 0: there is none. */
 static uint32_t part_stretch(const struct grant *g, uint64_t base, uint32_t to, uint32_t *from)
 {
-    while (*from < to && !part_bit_at(g, base + *from))
-        (*from)++;
-    uint32_t end = *from;
-    for (uint32_t i = *from; i < to && i - end < GAP_MAX; i++) {
-        if (part_bit_at(g, base + i))
-            end = i + 1;
-    }
-    return end - *from;
+    uint64_t skip = g->base - base; /* of a grant's place to that in the record: it may wrap around */
+    uint64_t last = to - skip, first = part_next(g, *from - skip, last, true), end = first;
+    for (uint64_t i = first; i < last && i - end < GAP_MAX; i = part_next(g, end, last, true))
+        end = part_next(g, i, last, false);
+    *from = (uint32_t)(first + skip);
+    return (uint32_t)(end - first);
 }
 
 /* Sets the part's bits, from its first message on. Where all would be set, p->bits stays NULL. */
 static void part_bits(struct part *p, uint64_t bits[RUN_WORDS_MAX])
 {
-    memset(bits, 0, RUN_WORDS_MAX * sizeof(*bits));
+    uint64_t at = p->h->base + p->from - p->grant->base;
     p->n_granted = 0;
-    for (uint32_t i = 0; i < p->n; i++) {
-        if (!part_bit_at(p->grant, p->h->base + p->from + i))
-            continue;
-        bits[i / 64] |= UINT64_C(1) << (i % 64);
-        p->n_granted++;
+    for (uint32_t i = 0; i < p->n; i += 64) {
+        uint64_t word = part_word(p->grant, at + i);
+        if (p->n - i < 64)
+            word &= (UINT64_C(1) << (p->n - i)) - 1;
+        bits[i / 64] = word;
+        p->n_granted += (uint32_t)__builtin_popcountll(word);
     }
     p->bits = p->n_granted < p->n ? bits : NULL;
 }
@@ -100,35 +119,54 @@ static struct view_place *part_open(struct view *v, const struct grant *g)
 }
 
 /* Gives up the place if it keeps a large record in memory. */
-static void part_leave(struct view_place *p)
+static void part_leave(struct view *v, const struct grant *g)
 {
+    struct view_place *p = &v->places[g->queue % VIEW_PLACES];
     if (p->h.count == 0 || p->h.bytes <= VIEW_PLACE_BYTES)
         return;
     kv_iter_free(p->it);
     *p = (struct view_place){0};
 }
 
-static enum status part_find(struct view_place *p, const struct grant *g, uint64_t offset)
+/* Finds the record that holds offset, or the first one behind it. It is good until the next one is looked for. */
+static enum status part_find(struct view *v, const struct grant *g, uint64_t offset, struct slice *ret_record,
+                             struct record_header *ret_h)
 {
-    if (offset >= p->h.base && offset - p->h.base < p->h.count)
+    const struct cached_record *known = v->records ? record_cache_find(v->records, g, offset) : NULL;
+    if (!known && v->records)
+        known = record_cache_next(v->records, v, g, offset);
+    if (known) {
+        *ret_record = known->bytes;
+        *ret_h = known->h;
         return ST_OK;
-    return records_seek_on(p->it, g->topic_id, g->queue, offset, &p->h);
+    }
+    struct view_place *p = part_open(v, g);
+    if (!p)
+        return ST_NOMEM;
+    bool there = offset >= p->h.base && offset - p->h.base < p->h.count;
+    enum status s = there ? ST_OK : records_seek_on(p->it, g->topic_id, g->queue, offset, &p->h);
+    if (s != ST_OK) {
+        p->h.count = 0;
+        return s;
+    }
+    *ret_record = kv_iter_value(p->it);
+    *ret_h = p->h;
+    if (v->records)
+        (void)record_cache_put(v->records, g, ret_h, *ret_record);
+    return s;
 }
 
 static enum status part_grant_parts(struct view *v, const struct grant *g, struct sink *sink, bool *more)
 {
     enum status s = ST_OK;
-    struct view_place *p = part_open(v, g);
-    if (!p)
-        return ST_NOMEM;
-    const struct record_header *h = &p->h;
     uint64_t at = g->base, end = g->base + g->count;
     while (at < end && *more) {
-        s = part_find(p, g, at);
-        if (s == ST_OK && h->base <= at) {
-            uint64_t to = h->base + h->count < end ? h->base + h->count : end;
-            *more = part_grant_record(g, kv_iter_value(p->it), h, (uint32_t)(at - h->base), (uint32_t)(to - h->base),
-                                      sink);
+        struct slice record;
+        struct record_header h;
+        s = part_find(v, g, at, &record, &h);
+        if (s == ST_OK && h.base <= at) {
+            uint64_t to = h.base + h.count < end ? h.base + h.count : end;
+            *more = part_grant_record(g, record, &h, (uint32_t)(at - h.base), (uint32_t)(to - h.base), sink);
             at = to;
             continue;
         }
@@ -138,9 +176,8 @@ static enum status part_grant_parts(struct view *v, const struct grant *g, struc
         if (s != ST_OK)
             break;
         at = last < end ? last + 1 : end;
-        p->h.count = 0;
     }
-    part_leave(p);
+    part_leave(v, g);
     return s;
 }
 

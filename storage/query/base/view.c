@@ -29,6 +29,11 @@ void view_limit_replies(struct view *v, size_t most)
     v->reply_most = most < REPLY_BYTES_SOFT ? most : REPLY_BYTES_SOFT;
 }
 
+void view_keep_records(struct view *v, struct record_cache *c)
+{
+    v->records = c;
+}
+
 size_t view_held(const struct view *v)
 {
     return v->steps ? v->steps->items.size : 0;

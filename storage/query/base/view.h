@@ -68,6 +68,7 @@ struct view {
     struct lost *lost; /* of the grants read last (view_lost) */
     uint32_t n_lost, lost_size;
     struct view_place places[VIEW_PLACES];
+    struct record_cache *records; /* NULL: none */
 };
 
 /* Takes a row with so many bytes from the budget of the step. */

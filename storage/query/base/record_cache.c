@@ -1,0 +1,105 @@
+/* record_cache.c: keeps records from view to view (record_cache.h). */
+#include "storage/query/base/record_cache.h"
+
+#include <stdlib.h>
+
+#define NEXT_MAX 3 /* records that are read behind one that is here */
+
+struct record_cache *record_cache_new(void)
+{
+    struct record_cache *c = calloc(1, sizeof(*c));
+    if (c)
+        buf_init(&c->read, REQUEST_BYTES_MAX + MIB(1));
+    return c;
+}
+
+static void record_cache_drop(struct record_cache *c, struct cached_record *r)
+{
+    c->bytes -= r->bytes.len;
+    free((void *)(uintptr_t)r->bytes.data);
+    *r = (struct cached_record){.used = 0};
+}
+
+void record_cache_empty(struct record_cache *c)
+{
+    for (int i = 0; c && i < RECORD_CACHE_SLOTS; i++)
+        record_cache_drop(c, &c->slots[i]);
+    if (c)
+        buf_free(&c->read);
+}
+
+void record_cache_free(struct record_cache *c)
+{
+    record_cache_empty(c);
+    free(c);
+}
+
+const struct cached_record *record_cache_find(struct record_cache *c, const struct grant *g, uint64_t offset)
+{
+    for (struct cached_record *r = c->slots; r < c->slots + RECORD_CACHE_SLOTS; r++)
+        if (offset - r->h.base < r->h.count && r->queue == g->queue && r->topic == g->topic_id) {
+            r->used = ++c->clock;
+            return r;
+        }
+    return NULL;
+}
+
+/* The record that was used longest ago, or a free slot; used: not a free one. */
+static struct cached_record *record_cache_oldest(struct record_cache *c, bool used)
+{
+    struct cached_record *oldest = NULL;
+    for (struct cached_record *r = c->slots; r < c->slots + RECORD_CACHE_SLOTS; r++)
+        if ((r->h.count || !used) && (!oldest || r->used < oldest->used))
+            oldest = r;
+    return oldest;
+}
+
+const struct cached_record *record_cache_put(struct record_cache *c, const struct grant *g, const struct record_header *h,
+                                             struct slice record)
+{
+    uint8_t *bytes = record.len <= RECORD_CACHE_EACH ? malloc(record.len) : NULL;
+    if (!bytes)
+        return NULL;
+    struct cached_record *r = record_cache_oldest(c, false);
+    record_cache_drop(c, r);
+    while (c->bytes + record.len > RECORD_CACHE_BYTES)
+        record_cache_drop(c, record_cache_oldest(c, true));
+    memcpy(bytes, record.data, record.len);
+    *r = (struct cached_record){.topic = g->topic_id, .queue = g->queue, .h = *h, .bytes = slice_of(bytes, record.len)};
+    r->used = ++c->clock;
+    c->bytes += record.len;
+    return r;
+}
+
+/* The nearest record that ends at or before a message, by no more than it is long. NULL: it is not here. */
+static const struct cached_record *record_cache_before(const struct record_cache *c, const struct grant *g, uint64_t offset)
+{
+    const struct cached_record *best = NULL;
+    for (const struct cached_record *r = c->slots; r < c->slots + RECORD_CACHE_SLOTS; r++) {
+        bool near = offset - r->h.base - r->h.count < r->h.count && r->queue == g->queue && r->topic == g->topic_id;
+        best = near && (!best || r->h.base > best->h.base) ? r : best;
+    }
+    return best;
+}
+
+/* Reads the record that begins at base. As record_cache_next. */
+static const struct cached_record *record_cache_read(struct record_cache *c, const struct view *v, const struct grant *g,
+                                                     uint64_t base)
+{
+    struct key key = key_log(g->topic_id, g->queue, base);
+    struct record_header h;
+    buf_reset(&c->read, RECORD_CACHE_EACH);
+    enum status s = kv_get(v->kv, records_family(g->compress), v->snap, key_slice(&key), &c->read);
+    if (s == ST_OK)
+        s = record_header_read(buf_slice(&c->read), &h);
+    return s == ST_OK && h.base == base ? record_cache_put(c, g, &h, buf_slice(&c->read)) : NULL;
+}
+
+const struct cached_record *record_cache_next(struct record_cache *c, const struct view *v, const struct grant *g,
+                                              uint64_t offset)
+{
+    const struct cached_record *r = record_cache_before(c, g, offset);
+    for (int i = 0; r && i < NEXT_MAX && offset - r->h.base >= r->h.count; i++)
+        r = record_cache_read(c, v, g, r->h.base + r->h.count);
+    return r && offset - r->h.base < r->h.count ? r : NULL;
+}
