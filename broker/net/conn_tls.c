@@ -40,7 +40,10 @@ static ssize_t conn_tls_again(void)
 
 static void conn_tls_account(struct conn *c)
 {
-    c->tls_bytes = c->tls ? tls_bytes(&c->tls->tls) : 0;
+    size_t bytes = c->tls ? tls_bytes(&c->tls->tls) : 0;
+    if (bytes == c->tls_bytes)
+        return;
+    c->tls_bytes = bytes;
     conn_account(c);
 }
 

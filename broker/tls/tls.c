@@ -1,7 +1,7 @@
 /*
  * tls.c: OpenSSL behind the calls of a socket.
  *
- * OpenSSL keeps a queue of errors for each thread, and looks at it to say what a call came to. So it is cleared before
+ * OpenSSL keeps a queue of errors for each thread, and looks at it to say what a call came to. So it is empty before
  * each call, and what an error said is taken out by tls_why.
  *
  * Reading goes on over records until the caller's room is full, but asks the socket only once where one call got all:
@@ -15,6 +15,8 @@
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "broker/tls/tls_socket.h"
 
 #define TLS_OPEN_BYTES ((size_t)KIB(16)) /* idle */
 #define TLS_RECORD_BYTES ((size_t)KIB(17)) /* one that came in part, or was not taken by the socket */
@@ -47,6 +49,8 @@ void tls_free(struct tls *t)
 /* What a call that failed came to: -1 with errno, or 0 for the end. */
 static ssize_t tls_outcome(struct tls *t, int ret, int failure)
 {
+    t->holds_in = SSL_has_pending(t->ssl) != 0;
+    t->holds_out = t->holds_out || SSL_want_write(t->ssl);
     switch (SSL_get_error(t->ssl, ret)) {
     case SSL_ERROR_WANT_WRITE: t->wants_write = true; /* fall through */
     case SSL_ERROR_WANT_READ: errno = EAGAIN; return -1;
@@ -58,9 +62,11 @@ static ssize_t tls_outcome(struct tls *t, int ret, int failure)
     return -1;
 }
 
+/* Clearing looks at all places of the queue, also of one that is empty, as it is but for a bug of OpenSSL's. */
 static void tls_begin_call(void)
 {
-    ERR_clear_error();
+    if (ERR_peek_error())
+        ERR_clear_error();
     errno = 0;
 }
 
@@ -71,7 +77,9 @@ enum tls_step tls_shake(struct tls *t)
     int ret = SSL_do_handshake(t->ssl);
     if (ret == 1) {
         t->shaken = true;
-        t->unread = SSL_has_pending(t->ssl) != 0;
+        t->holds_in = t->unread = SSL_has_pending(t->ssl) != 0;
+        t->holds_out = false;
+        tls_socket_use(t->ssl, SSL_get_fd(t->ssl));
         return TLS_DONE;
     }
     if (tls_outcome(t, ret, errno) < 0 && errno == EAGAIN)
@@ -94,7 +102,7 @@ ssize_t tls_read(struct tls *t, void *to, size_t n)
             return got ? (t->unread = errno != EAGAIN || end == 0, (ssize_t)got) : end;
         }
         got += one;
-        t->unread = SSL_has_pending(t->ssl) != 0;
+        t->holds_in = t->unread = SSL_has_pending(t->ssl) != 0;
     } while (got < n && t->unread);
     return (ssize_t)got;
 }
@@ -107,6 +115,7 @@ ssize_t tls_write(struct tls *t, const void *from, size_t n)
         int ret = SSL_write_ex(t->ssl, (const char *)from + sent, n - sent, &one);
         if (ret == 1) {
             sent += one;
+            t->holds_out = false;
             continue;
         }
         int failure = errno;
@@ -137,8 +146,7 @@ size_t tls_bytes(const struct tls *t)
         return 0;
     if (!t->shaken)
         return TLS_SHAKING_BYTES;
-    return TLS_OPEN_BYTES + (SSL_has_pending(t->ssl) ? TLS_RECORD_BYTES : 0) +
-           (SSL_want_write(t->ssl) ? TLS_RECORD_BYTES : 0);
+    return TLS_OPEN_BYTES + (t->holds_in ? TLS_RECORD_BYTES : 0) + (t->holds_out ? TLS_RECORD_BYTES : 0);
 }
 
 const char *tls_why(const struct tls *t)

@@ -34,6 +34,7 @@ struct tls {
     bool shaken; /* the handshake is finished */
     bool failed; /* nothing more can be sent or read */
     bool unread; /* decrypted or not, there are bytes that were not given out */
+    bool holds_in, holds_out; /* OpenSSL keeps a record that came in part, or was not given out; one that was not sent */
     bool wants_write; /* the next step needs the socket to take more */
     bool write_waits; /* nothing is sent before more is read; OpenSSL is in the middle of what the client began */
 };

@@ -285,6 +285,50 @@ static void tls_bytes_is_no_less_than_what_is_held(void **state)
         pair_close(&all[i]);
 }
 
+/* A record that has come in part counts, until the rest of it is there. */
+static void half_a_record(void **state)
+{
+    struct pair p;
+    char got[10], record[100];
+    (void)state;
+    pair_open(&p);
+    pair_shake(&p);
+    (void)tls_read(&p.tls, got, sizeof got);
+    size_t idle = tls_bytes(&p.tls);
+    BIO *both = SSL_get_wbio(p.client), *memory = BIO_new(BIO_s_mem());
+    assert_non_null(memory);
+    BIO_up_ref(both);
+    SSL_set0_wbio(p.client, memory);
+    assert_int_equal(SSL_write(p.client, "half", 4), 4);
+    int n = BIO_read(memory, record, sizeof record);
+    assert_true(n > 10);
+    SSL_set0_wbio(p.client, both);
+    assert_int_equal(write(p.fds[1], record, 10), 10);
+    assert_int_equal(tls_read(&p.tls, got, sizeof got), -1);
+    assert_int_equal(errno, EAGAIN);
+    assert_false(p.tls.unread);
+    assert_true(tls_bytes(&p.tls) > idle);
+    assert_int_equal(tls_write(&p.tls, "on", 2), 2); /* sending changes nothing of that */
+    assert_true(tls_bytes(&p.tls) > idle);
+    assert_int_equal(write(p.fds[1], record + 10, (size_t)n - 10), n - 10);
+    assert_int_equal(tls_read(&p.tls, got, sizeof got), 4);
+    assert_int_equal(tls_bytes(&p.tls), idle);
+    pair_close(&p);
+}
+
+/* A signal would end the process. */
+static void a_client_that_is_gone(void **state)
+{
+    struct pair p;
+    (void)state;
+    pair_open(&p);
+    pair_shake(&p);
+    shutdown(p.fds[1], SHUT_RDWR);
+    assert_int_equal(tls_write(&p.tls, "x", 1), -1);
+    assert_int_equal(errno, EPIPE);
+    pair_close(&p);
+}
+
 static void a_new_certificate(void **state)
 {
     struct pair p, q;
@@ -345,6 +389,8 @@ int main(void)
         cmocka_unit_test(ends),
         cmocka_unit_test(what_is_no_tls),
         cmocka_unit_test(tls_bytes_is_no_less_than_what_is_held),
+        cmocka_unit_test(half_a_record),
+        cmocka_unit_test(a_client_that_is_gone),
         cmocka_unit_test(a_new_certificate),
         cmocka_unit_test(files_that_are_refused),
     };
