@@ -8,7 +8,8 @@
 #define AVERAGE_BYTES_FIRST 4096
 #define WINDOW_FIRST 16
 #define WINDOW_LOOK 16 /* messages after which it may be found too large */
-#define WINDOW_FAST_MS 100 /* emptied within this time it doubles ... */
+#define WINDOW_AT_ONCE_MS 10 /* emptied within this time it grows to eight times as much ... */
+#define WINDOW_FAST_MS 100 /* ... within this time it doubles ... */
 #define WINDOW_SLOW_MS 2000 /* ... and after this time, emptied or not, it halves */
 #define PAUSE_FIRST_MS 50
 #define PAUSE_MAX_MS 2000
@@ -32,7 +33,8 @@ static void window_look(struct hmq_consumer *c, bool emptied, int64_t now_ms)
     } else if (!emptied) {
         return;
     } else if (took_ms <= WINDOW_FAST_MS) {
-        c->window = c->window * 2 < c->prefetch ? c->window * 2 : c->prefetch;
+        size_t window = c->window * (took_ms <= WINDOW_AT_ONCE_MS ? 8 : 2);
+        c->window = window < c->prefetch ? window : c->prefetch;
     }
     c->window_done = 0;
     c->window_ms = now_ms;

@@ -1,8 +1,8 @@
 /*
  * consumer_window.h: how many messages more may come to a consumer, and when to ask for them.
  *
- * Limits: n_held - n_kept + credit <= window, and n_held + credit <= prefetch, when more is asked for. The window begins small, doubles
- * when it is emptied quickly and halves when that takes long, which a slow handler shows long before it has
+ * Limits: n_held - n_kept + credit <= window, and n_held + credit <= prefetch, when more is asked for. The window begins small, grows
+ * when it is emptied quickly (eightfold within 10 ms, twofold within 100 ms) and halves when that takes long, which a slow handler shows long before it has
  * emptied it: so fast handlers are kept busy, and slow ones leave messages to other consumers. Time in which
  * nothing is held counts for neither, and a message that the application keeps is out of it when its handler returns.
  *

@@ -92,7 +92,11 @@ bool fit_bare(const struct parcel *p, struct message *ret_m)
 {
     if (p->options || !p->topic || !p->body || p->len > FIT_BODY_MAX)
         return false;
-    message_clear(ret_m);
+    /* Only what is read of a message without fields: clearing the whole of it takes a tenth of what sending it takes. */
+    ret_m->fields = 0;
+    ret_m->born_ms = 0;
+    ret_m->n_keys = ret_m->n_props = 0;
+    ret_m->tag.len = ret_m->order.len = ret_m->props.len = 0;
     ret_m->body = slice_of(p->body, p->len);
     return true;
 }

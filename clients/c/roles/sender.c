@@ -48,7 +48,7 @@ struct send_call *sender_call(struct sender *s, int64_t timeout_ms,
                               void (*done)(struct call *call, const struct call_outcome *outcome),
                               void *arg)
 {
-    struct send_call *call = calloc(1, sizeof *call);
+    struct send_call *call = malloc(sizeof *call);
     if (!call)
         return NULL;
     call_init(&call->call, client_id(s->client), done);
@@ -56,6 +56,7 @@ struct send_call *sender_call(struct sender *s, int64_t timeout_ms,
     call->call.owner = s;
     call->call.kind = CALL_INNER; /* it is counted by its producer, which has waited for room in the client */
     call->sender = s;
+    call->fn.sent = NULL;
     call->arg = arg;
     return call;
 }
