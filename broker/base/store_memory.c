@@ -3,27 +3,30 @@
 
 #include <dlfcn.h>
 #include <stdatomic.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
 #include "protocol/limits.h"
 
 #define HUGE_PAGE ((size_t)MIB(2))
+#define ROUNDED   ((size_t)KIB(1280)) /* a rest of so many bytes gets a huge page of its own */
 
-static atomic_bool store_memory_marks;
+static atomic_bool store_memory_is_huge;
 
 void store_memory_huge(bool huge)
 {
-    atomic_store(&store_memory_marks, huge);
+    atomic_store(&store_memory_is_huge, huge);
 }
 
-void store_memory_mark(void *block, size_t bytes)
+void *store_memory_large(size_t bytes)
 {
-    uintptr_t from = ((uintptr_t)block + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1);
-    uintptr_t to = ((uintptr_t)block + bytes) & ~(uintptr_t)(HUGE_PAGE - 1);
-    if (from < to && atomic_load_explicit(&store_memory_marks, memory_order_relaxed))
-        (void)madvise((void *)from, to - from, MADV_HUGEPAGE);
+    size_t rest = bytes % HUGE_PAGE, size = rest < ROUNDED ? bytes : bytes - rest + HUGE_PAGE;
+    void *p = NULL;
+    if (size < bytes || posix_memalign(&p, HUGE_PAGE, size) != 0)
+        return NULL;
+    if (size >= HUGE_PAGE)
+        (void)madvise(p, size - size % HUGE_PAGE, MADV_HUGEPAGE);
+    return p;
 }
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
@@ -34,19 +37,10 @@ typedef void *new_fn(size_t bytes);
 new_fn store_memory_new __asm__("_Znwm");
 new_fn store_memory_new_array __asm__("_Znam");
 
-static void *store_memory_large(size_t bytes)
-{
-    void *p = NULL;
-    if (posix_memalign(&p, HUGE_PAGE, bytes) != 0)
-        return NULL;
-    store_memory_mark(p, bytes);
-    return p;
-}
-
 /* `name` is the library's; it is kept in *next. */
 static void *store_memory_get(size_t bytes, _Atomic(new_fn *) *next, const char *name)
 {
-    if (bytes >= HUGE_PAGE && atomic_load_explicit(&store_memory_marks, memory_order_relaxed)) {
+    if (bytes >= ROUNDED && atomic_load_explicit(&store_memory_is_huge, memory_order_relaxed)) {
         void *p = store_memory_large(bytes);
         if (p)
             return p;

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/base/store_memory.h"
 #include "storage/access/users.h"
 #include "storage/query.h"
 
@@ -23,10 +22,8 @@ static struct entry *entry_block(struct entry_pool *pool, size_t need, size_t *r
 {
     *ret_bytes = need < ENTRY_SMALL_BYTES ? ENTRY_SMALL_BYTES : need;
     if (!pool || need > ENTRY_SMALL_BYTES || !pool->first) {
-        struct entry *block = malloc(*ret_bytes);
-        if (block && *ret_bytes >= BUF_LARGE)
-            store_memory_mark(block, *ret_bytes);
-        return block;
+        bool large = buf_large && *ret_bytes >= BUF_LARGE;
+        return large ? buf_large(*ret_bytes) : malloc(*ret_bytes);
     }
     struct entry *e = pool->first;
     pool->first = e->next;

@@ -17,7 +17,7 @@
 #define BUF_FIRST        64
 #define PRINTF_BYTES_MAX 4096
 
-void (*buf_large)(void *data, size_t size);
+void *(*buf_large)(size_t size);
 
 void buf_init(struct buf *b, size_t cap) { *b = (struct buf){.cap = cap ? cap : BUF_CAP_DEFAULT}; }
 
@@ -59,14 +59,18 @@ static size_t buf_grown_size(const struct buf *b, size_t need)
     return size < b->cap ? size : b->cap;
 }
 
-/* Allocated memory of that size with the buffer's content. NULL: there is none, and the buffer is unchanged. */
+/* Allocated memory of that size with the buffer's content; the old memory is freed. NULL: there is none, and the buffer is
+ * unchanged. */
 static uint8_t *buf_own(const struct buf *b, size_t size)
 {
-    if (!b->borrowed)
+    bool large = buf_large && size >= BUF_LARGE;
+    if (!b->borrowed && !large)
         return realloc(b->data, size);
-    uint8_t *data = malloc(size);
+    uint8_t *data = large ? buf_large(size) : malloc(size);
     if (data && b->len)
         memcpy(data, b->data, b->len);
+    if (data && !b->borrowed)
+        free(b->data);
     return data;
 }
 
@@ -86,8 +90,6 @@ uint8_t *buf_room(struct buf *b, size_t n)
         b->failed = true;
         return NULL;
     }
-    if (size >= BUF_LARGE && buf_large)
-        buf_large(data, size);
     b->data = data;
     b->size = size;
     b->borrowed = false;

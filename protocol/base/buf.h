@@ -21,10 +21,10 @@ struct buf {
     bool borrowed; /* data is the memory given to buf_borrow */
 };
 
-/* Is given each block of at least BUF_LARGE bytes that a buffer grows into, before it is written. NULL: nobody is. The process sets it
- * before other threads begin. */
-#define BUF_LARGE ((size_t)4 << 20)
-extern void (*buf_large)(void *data, size_t size);
+/* Gives the blocks of at least BUF_LARGE bytes that buffers grow into: memory that free() takes, or NULL. Where buf_large is NULL, they
+ * are malloc's, as all others are. The process sets it before other threads begin. */
+#define BUF_LARGE ((size_t)2 << 20)
+extern void *(*buf_large)(size_t size);
 
 /* An empty buffer that never holds more than cap bytes (0: BUF_CAP_DEFAULT, 64 MiB). */
 void buf_init(struct buf *b, size_t cap);
