@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define RING_SIZE_MIN 64
+#define RING_BUCKETS 4 /* for each node: chains are short */
 
 /* How the nodes of both pools begin. */
 struct ring_node {
@@ -22,7 +23,7 @@ struct ring_key {
     uint32_t hint;        /* the one that was put between others last; 0: none */
 };
 
-static struct ring_node *keyring_at(const struct ring_pool *p, size_t each, uint32_t place)
+static inline struct ring_node *keyring_at(const struct ring_pool *p, size_t each, uint32_t place)
 {
     return (struct ring_node *)(void *)(p->nodes + (size_t)(place - 1) * each);
 }
@@ -54,13 +55,19 @@ static uint32_t keyring_hash_offset(uint32_t queue, uint64_t offset)
     return keyring_hash(queue, offset / 16) << 4 | (uint32_t)(offset % 16);
 }
 
+/* The bucket of a hash. */
+static inline uint32_t *keyring_bucket(const struct ring_pool *p, uint32_t hash)
+{
+    return &p->buckets[hash & (RING_BUCKETS * p->size - 1)];
+}
+
 /* Makes room for one more node: doubles when all are used. ST_NOMEM: unchanged. */
 static enum status keyring_room(struct ring_pool *p, size_t each)
 {
     if (p->spare || p->used < p->size)
         return ST_OK;
     uint32_t size = p->size ? 2 * p->size : RING_SIZE_MIN;
-    uint32_t *buckets = calloc(size, sizeof(*buckets));
+    uint32_t *buckets = calloc((size_t)RING_BUCKETS * size, sizeof(*buckets));
     uint8_t *nodes = buckets ? realloc(p->nodes, size * each) : NULL;
     if (!nodes) {
         free(buckets);
@@ -72,31 +79,32 @@ static enum status keyring_room(struct ring_pool *p, size_t each)
     p->size = size;
     for (uint32_t place = 1; place <= p->used; place++) { /* all of them are in use */
         struct ring_node *node = keyring_at(p, each, place);
-        node->chain = buckets[node->hash & (size - 1)];
-        buckets[node->hash & (size - 1)] = place;
+        uint32_t *bucket = keyring_bucket(p, node->hash);
+        node->chain = *bucket;
+        *bucket = place;
     }
     return ST_OK;
 }
 
 /* Adds a node, for which there is room; all but its chain and hash is zero. */
-static uint32_t keyring_add(struct ring_pool *p, size_t each, uint32_t hash)
+static inline __attribute__((always_inline)) uint32_t keyring_add(struct ring_pool *p, size_t each, uint32_t hash)
 {
     uint32_t place = p->spare ? p->spare : ++p->used;
     struct ring_node *node = keyring_at(p, each, place);
     if (p->spare)
         p->spare = node->chain;
     memset(node, 0, each);
-    uint32_t *bucket = &p->buckets[hash & (p->size - 1)];
+    uint32_t *bucket = keyring_bucket(p, hash);
     *node = (struct ring_node){.chain = *bucket, .hash = hash};
     *bucket = place;
     p->n++;
     return place;
 }
 
-static void keyring_remove(struct ring_pool *p, size_t each, uint32_t place)
+static inline __attribute__((always_inline)) void keyring_remove(struct ring_pool *p, size_t each, uint32_t place)
 {
     struct ring_node *node = keyring_at(p, each, place);
-    uint32_t *link = &p->buckets[node->hash & (p->size - 1)];
+    uint32_t *link = keyring_bucket(p, node->hash);
     while (*link != place)
         link = &keyring_at(p, each, *link)->chain;
     *link = node->chain;
@@ -122,8 +130,8 @@ void keyring_free_all(struct keyring *kr)
 
 size_t keyring_bytes(const struct keyring *kr)
 {
-    return kr->messages.size * (sizeof(struct ring_message) + sizeof(uint32_t)) +
-           kr->keys.size * (sizeof(struct ring_key) + sizeof(uint32_t));
+    return kr->messages.size * (sizeof(struct ring_message) + RING_BUCKETS * sizeof(uint32_t)) +
+           kr->keys.size * (sizeof(struct ring_key) + RING_BUCKETS * sizeof(uint32_t));
 }
 
 /* POP asks for a key and adds a message of it then: the key that was looked up last is remembered. */
@@ -132,7 +140,7 @@ static uint32_t keyring_find_key(struct keyring *kr, uint32_t queue, uint32_t ke
     const struct ring_pool *p = &kr->keys;
     if (kr->asked_key == key && kr->asked_queue == queue)
         return kr->asked;
-    uint32_t place = p->size ? p->buckets[keyring_hash(queue, key) & (p->size - 1)] : 0;
+    uint32_t place = p->size ? *keyring_bucket(p, keyring_hash(queue, key)) : 0;
     while (place && (keyring_key(kr, place)->key != key || keyring_key(kr, place)->queue != queue))
         place = keyring_key(kr, place)->chain;
     kr->asked = place;
@@ -149,7 +157,7 @@ bool keyring_knows(struct keyring *kr, uint32_t queue, uint32_t key)
 struct ring_message *keyring_find(const struct keyring *kr, uint32_t queue, uint64_t offset)
 {
     const struct ring_pool *p = &kr->messages;
-    uint32_t place = p->size ? p->buckets[keyring_hash_offset(queue, offset) & (p->size - 1)] : 0;
+    uint32_t place = p->size ? *keyring_bucket(p, keyring_hash_offset(queue, offset)) : 0;
     for (; place; place = keyring_message(kr, place)->chain) {
         struct ring_message *m = keyring_message(kr, place);
         if (m->offset == offset && m->queue == queue)
