@@ -35,14 +35,15 @@ struct kv_iter {
 
 static bool kv_faulty(struct kv *kv, enum kv_op op)
 {
-    if (atomic_load_explicit(&kv->fault[op], memory_order_relaxed) == 0)
-        return false;
+    int left = atomic_load_explicit(&kv->fault[op], memory_order_relaxed);
+    if (left <= 0)
+        return left < 0;
     return atomic_fetch_sub(&kv->fault[op], 1) == 1;
 }
 
 void kv_fault(struct kv *kv, enum kv_op op, int countdown)
 {
-    assert(op < KV_OPS && countdown >= 0);
+    assert(op < KV_OPS);
     atomic_store(&kv->fault[op], countdown);
 }
 

@@ -187,7 +187,7 @@ size_t kv_memory(const struct kv *kv);
 /* Compacts every file of a family now. Tests only. */
 void kv_compact(struct kv *kv, enum kv_family f);
 
-/* Makes the countdown-th call of op from now fail (1: the next one); 0 switches that off. Tests only. */
+/* Makes the countdown-th call of op from now fail (1: the next one; negative: each one); 0 switches that off. Tests only. */
 void kv_fault(struct kv *kv, enum kv_op op, int countdown);
 
 #endif

@@ -51,7 +51,8 @@ static bool lost_goes_on(enum status s)
     return s == ST_OK || s == ST_GONE || s == ST_DAMAGED;
 }
 
-/* Finds the base of the next readable record behind offset. ST_GONE: there is none. */
+/* Finds the base of the next readable record behind offset. ST_GONE: there is none, and at *ret_base nothing is damaged
+ * either. ST_DAMAGED: it is damaged up to the last offset that there can be, as where the index of a table is. */
 static enum status lost_next(struct kv_iter *it, const struct lost_where *w, uint64_t offset, uint64_t *ret_base)
 {
     uint64_t low = offset, step = 1, high = offset;
@@ -70,19 +71,55 @@ static enum status lost_next(struct kv_iter *it, const struct lost_where *w, uin
         else
             high = middle;
     }
-    return lost_goes_on(s) ? lost_seek(it, w, high, ret_base) : s;
+    if (lost_goes_on(s)) {
+        *ret_base = high;
+        s = lost_seek(it, w, high, ret_base);
+    }
+    return s;
 }
 
+/* Reads where the queue ends, from the directory's last row. ST_DAMAGED: nobody can say. */
+static enum status lost_end(const struct lost_where *w, uint64_t *ret_end)
+{
+    struct key from = key_directory(w->topic, w->queue, 0), at = key_directory(w->topic, w->queue, INT64_MAX);
+    struct key to = key_directory(w->topic, w->queue + 1, 0);
+    struct kv_iter *it = kv_iter_new(w->kv, KV_STATE, w->snap, key_slice(&from), key_slice(&to));
+    struct record_info info;
+    if (!it)
+        return ST_NOMEM;
+    kv_iter_floor(it, key_slice(&at));
+    enum status s = kv_iter_status(it);
+    if (s == ST_OK && kv_iter_valid(it)) {
+        uint64_t base = key_read_u64(kv_iter_key(it).data + DIRECTORY_KEY_BYTES - 8);
+        s = directory_decode(base, kv_iter_value(it), &info) == ST_OK ? ST_OK : ST_DAMAGED;
+    } else if (s == ST_OK) {
+        s = ST_DAMAGED; /* a row is lost, so there were some */
+    }
+    if (s == ST_OK)
+        *ret_end = info.base + info.count;
+    kv_iter_free(it);
+    return s;
+}
+
+/* The last lost message from offset on, which is before the next readable record, and before the queue's end. */
 static enum status lost_before_next(const struct lost_where *w, uint64_t offset, uint64_t *ret_last)
 {
     struct kv_iter *it = records_iter(w->kv, w->snap, w->compress, w->topic, w->queue);
     if (!it)
         return ST_NOMEM;
-    uint64_t base = 0;
-    enum status s = lost_next(it, w, offset, &base);
+    uint64_t next = 0, end = 0;
+    enum status s = lost_next(it, w, offset, &next), ends = ST_DAMAGED;
     kv_iter_free(it);
-    *ret_last = s == ST_OK ? base - 1 : offset;
-    return lost_goes_on(s) ? ST_OK : s;
+    if (!lost_goes_on(s))
+        return s;
+    if (s != ST_OK)
+        ends = lost_end(w, &end);
+    if (ends == ST_OK && end > offset && (s == ST_DAMAGED || end < next))
+        next = end;
+    else if (s == ST_DAMAGED || (s == ST_GONE && next == offset + 1))
+        return ends == ST_OK || ends == ST_DAMAGED ? ST_BAD : ends;
+    *ret_last = next - 1;
+    return ST_OK;
 }
 
 enum status lost_find(const struct lost_where *w, uint64_t offset, uint64_t *ret_first, uint64_t *ret_last)
@@ -94,7 +131,10 @@ enum status lost_find(const struct lost_where *w, uint64_t offset, uint64_t *ret
         *ret_first = info.base;
         *ret_last = info.base + info.count - 1;
     } else if (s == ST_DAMAGED) {
+        *ret_last = offset;
         s = lost_before_next(w, offset, ret_last);
     }
+    if (s == ST_BAD)
+        (void)kv_damaged_record(w->kv, NULL, w->name, w->topic, w->queue, offset, offset);
     return s == ST_OK ? kv_damaged_record(w->kv, NULL, w->name, w->topic, w->queue, *ret_first, *ret_last) : s;
 }

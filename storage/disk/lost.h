@@ -22,7 +22,8 @@ struct lost_where {
 
 /* Is called where records_seek has not found a readable record that holds offset, which is not below the queue's floor.
  * ST_DAMAGED: the messages *ret_first..*ret_last are lost (offset is among them), which is told. ST_GONE: the queue ends
- * before offset. ST_IO, ST_NOMEM: it cannot be said. */
+ * before offset. ST_BAD: offset is lost, nothing behind it can be read, and nobody can say where the queue ends; this is told for
+ * offset alone. ST_IO, ST_NOMEM: it cannot be said. */
 enum status lost_find(const struct lost_where *w, uint64_t offset, uint64_t *ret_first, uint64_t *ret_last) MUST_CHECK;
 
 #endif

@@ -40,6 +40,8 @@ static enum status log_locate_stored(struct state *st, struct topic *t, uint32_t
         uint64_t first = 0, last = 0;
         s = lost_find(&where, offset, &first, &last);
         offset = last + 1;
+        if (s == ST_BAD)
+            return ST_DAMAGED;
         if (s == ST_DAMAGED)
             s = finder_place(&st->finder, &fq, offset, end, ret_info);
     }
@@ -134,7 +136,8 @@ enum status log_read(struct state *st, struct topic *t, uint32_t queue, uint64_t
     uint64_t first = 0, last = 0;
     if (s == ST_DAMAGED)
         core_worked(st, 0, WORK_BYTES_MAX); /* nobody knows how long the record is that was read for nothing */
-    return s == ST_DAMAGED ? lost_find(&where, offset, &first, &last) : s;
+    s = s == ST_DAMAGED ? lost_find(&where, offset, &first, &last) : s;
+    return s == ST_BAD ? ST_DAMAGED : s;
 }
 
 enum status log_offset_at(struct state *st, struct topic *t, uint32_t queue, int64_t time_ms,

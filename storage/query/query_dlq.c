@@ -106,7 +106,7 @@ static void dlq_refuse(struct view *v, const struct dlq_list *l, struct buf *rep
     if (s == ST_DAMAGED)
         view_refuse_lost(reply, l->p.topic, 0, first, last);
     else
-        view_refuse(reply, s == ST_OK || s == ST_GONE ? ST_DAMAGED : s, "store", slice_of(NULL, 0));
+        view_refuse(reply, s == ST_OK || s == ST_GONE || s == ST_BAD ? ST_DAMAGED : s, "store", slice_of(NULL, 0));
 }
 
 void query_dlq_list(struct view *v, const struct command *cmd, struct buf *reply, struct query_hint *hint)

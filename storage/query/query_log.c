@@ -64,7 +64,7 @@ static void log_answer_read(struct view *v, struct gather *g, const struct place
     else if (s == ST_DAMAGED)
         s = view_find_lost(v, p->topic, p->queue, from, &first, &last);
     if (s != ST_DAMAGED) {
-        gather_end(g, s == ST_GONE ? ST_OK : s, reply);
+        gather_end(g, s == ST_GONE ? ST_OK : s == ST_BAD ? ST_DAMAGED : s, reply);
         return;
     }
     view_refuse_lost(reply, p->topic, p->queue, first, last);
@@ -138,6 +138,10 @@ static void log_refuse_one(struct view *v, const struct message_id *id, enum sta
     uint64_t first = 0, last = 0;
     if (s == ST_DAMAGED)
         s = view_find_lost(v, id->topic, id->queue, id->offset, &first, &last);
+    if (s == ST_BAD) {
+        s = ST_DAMAGED;
+        first = last = id->offset;
+    }
     if (s == ST_GONE)
         reply_null(reply);
     else if (s == ST_DAMAGED)

@@ -249,13 +249,13 @@ enum status reader_seek(struct reader *r, struct view *v, const struct position 
     return locate_position(v, r->queue, p, &r->next);
 }
 
-/* Moves the reader behind messages that cannot be read. */
+/* Moves the reader behind messages that cannot be read. ST_DAMAGED: nothing behind them can be read either. */
 static enum status part_pass_lost(struct reader *r, struct view *v)
 {
     uint64_t first = 0, last = 0;
     enum status s = view_find_lost(v, r->topic, r->queue, r->next, &first, &last);
     if (s != ST_DAMAGED)
-        return s;
+        return s == ST_BAD ? ST_DAMAGED : s;
     r->next = last + 1;
     return ST_OK;
 }

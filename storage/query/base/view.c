@@ -138,7 +138,7 @@ enum status view_skip(struct view *v, const struct grant *g, uint64_t offset, ui
     enum status s = view_purged(v, g, offset, &purged, ret_last);
     if (s == ST_OK && !purged) {
         s = view_find_lost(v, g->topic, g->queue, offset, &first, ret_last);
-        if (s == ST_GONE) { /* it was granted, so it was there */
+        if (s == ST_GONE || s == ST_BAD) { /* it was granted, so it was there */
             *ret_last = end - 1;
             s = kv_damaged_record(v->kv, NULL, g->topic, g->topic_id, g->queue, offset, *ret_last);
         }

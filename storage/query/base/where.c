@@ -41,6 +41,10 @@ static enum status where_lost(struct where *w, struct view *v, bool *wants)
     uint64_t first = 0, last = 0;
     enum status s = view_find_lost(v, w->topic, w->queue, w->at, &first, &last);
     where_spend(w, WORK_OPEN);
+    if (s == ST_BAD) {
+        s = ST_DAMAGED;
+        last = w->end;
+    }
     if (s != ST_DAMAGED)
         return s;
     struct where_seen seen = {

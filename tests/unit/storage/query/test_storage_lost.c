@@ -98,7 +98,36 @@ static void many_in_a_row_without_their_rows(void **state)
         lose(s, base);
         lose_row(s, base);
     }
-    says(s, "-DAMAGED t:0:3-", "READ t 0 3"); /* nothing behind it can be read */
+    says(s, "-DAMAGED t:0:3-12 ", "READ t 0 3"); /* nothing behind it can be read */
+    says(s, "-DAMAGED a row of the store", "READ t 0 13"); /* nobody knows whether it is behind the end */
+}
+
+static bool no_part(void *arg, const struct part *p)
+{
+    (void)arg;
+    (void)p;
+    return true;
+}
+
+/* As where the index of a table is damaged: each read fails, wherever in the queue it is, also behind its end. Nobody may go on
+ * offset by offset then, as there is no last one. */
+static void damage_without_an_end(void **state)
+{
+    struct shell *s = *state;
+    three_records(s);
+    shell_reopen(s);
+    struct reader reader = {.topic = SLICE_LIT("t"), .topic_id = id_of(s, "t"), .queue = 0, .next = 1};
+    struct view *v = view_open(s->store);
+    assert_non_null(v);
+    kv_fault(s->st->kv, KV_OP_ITER_DAMAGE, -1);
+    says(s, "-DAMAGED a row of the store is damaged", "READ t 0 3");
+    says(s, "-DAMAGED t:0:3-3 ", "GET t:0:3");
+    bool end = false;
+    assert_int_equal(reader_parts(&reader, v, no_part, NULL, &end), ST_DAMAGED);
+    assert_int_equal(reader.next, 1);
+    kv_fault(s->st->kv, KV_OP_ITER_DAMAGE, 0);
+    view_close(v);
+    shell_expect(s, "[t:0:5=f]", "READ t 0 5");
 }
 
 /* The row of the first record is lost, with the bytes up to there: no byte is counted twice. */
@@ -261,6 +290,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SHELL_TEST(read_and_get_say_what_is_lost),
         SHELL_TEST(without_its_row_the_next_record_ends_it), SHELL_TEST(many_in_a_row_without_their_rows),
+        SHELL_TEST(damage_without_an_end),
         SHELL_TEST(bytes_of_a_queue),
         SHELL_TEST(the_last_record_is_lost),
         SHELL_TEST(a_record_at_the_wrong_place_is_lost),
