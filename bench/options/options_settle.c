@@ -61,11 +61,13 @@ static bool settle_of(struct options *o)
     return false;
 }
 
-/* Through libhalfmq, what waits where the library is full has a thread for each connection. */
+/* Through libhalfmq, what waits where the library is full has a thread for each connection; and a consumer, whose handlers
+ * run on threads of their own anyway, has one where nothing else is said. */
 static void settle_threads(struct options *o)
 {
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    if (o->lib && (o->rate > 0 || o->keys.kind != KEYS_NONE))
+    bool waits = o->rate > 0 || o->keys.kind != KEYS_NONE;
+    if (o->lib && (waits || (o->threads == 0 && options_load(o) == MODE_consume)))
         o->threads = o->connections;
     else if (o->threads == 0)
         o->threads = processors >= 8 ? 4 : processors >= 4 ? (uint64_t)processors / 2 : 1;

@@ -13,7 +13,8 @@
  *
  * Who drives the clients follows --threads, as on the tester's own wire: a thread that has several connections drives them
  * all by hmq_client_new_loop, and one that has a single one leaves that to the client's own thread. An open loop, and
- * keys, always have a thread for each connection, as they wait where the library is full.
+ * keys, always have a thread for each connection, as they wait where the library is full; consumers have unless --threads
+ * says otherwise.
  *
  * The wire is the library's: what a message costs beyond halfmq-bench's own wire is what libhalfmq costs.
  */

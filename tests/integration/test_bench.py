@@ -155,7 +155,7 @@ def test_through_the_library():
         clean(result)
         assert result["messages"] == 1003
         result, _ = bench("consume", "--via", "lib", "--topic", "t2", "--group", "g", "--messages", 1003,
-                          "--connections", 4, "--threads", 4, port=broker.port)
+                          "--connections", 4, "--threads", 1, port=broker.port)
         clean(result)
         assert result["messages"] == 1003
         assert all(x["lag"] == 0 for x in broker.text(hello=3).call("LAG", "g"))
