@@ -135,6 +135,8 @@ static bool answer_put_json(struct slice reply, struct buf *out)
     buf_init(&json, REPLY_BYTES_MAX);
     while (ok && check_list_next(&list, &check)) {
         buf_reset(&json, REPLY_BYTES_KEEP);
+        if (check.object.len >= BUF_LARGE)
+            (void)buf_room(&json, check.object.len + check.object.len / 2); /* base64 takes 4/3 */
         ok = json_from_reply(check.object, &json) && !json.failed;
         reply_bulk(out, buf_slice(&json));
     }

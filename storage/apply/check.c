@@ -14,6 +14,7 @@
 
 #define LOOKAHEAD_MS 2000
 #define CHECKS_SCAN_MAX 4096
+#define CHECK_FIELDS_BYTES 256 /* of a message, beside what it is said to have: about so many */
 
 struct checks {
     struct state *st;
@@ -22,6 +23,7 @@ struct checks {
     struct buf items; /* tokens of the objects */
     uint32_t wanted, found;
     bool stops; /* at a long transaction: the next CHECKS begins with it */
+    bool alone; /* a long transaction is all there is: items is the whole reply */
     int64_t next_ms; /* when the first one is due that is not due yet; 0: none was seen */
     enum status status;
 };
@@ -101,6 +103,17 @@ static int64_t check_pause(const struct checks *c, uint32_t asks)
     return pause < CHECK_PAUSE_MAX_MS ? pause : CHECK_PAUSE_MAX_MS;
 }
 
+/* Writes the object of a transaction. That of a long one has the reply to itself, in memory that need not grow and move. */
+static enum status check_put(struct checks *c, uint64_t txid, const struct txn_row *row, bool is_long)
+{
+    if (is_long) {
+        c->alone = true;
+        reply_array(&c->items, 1);
+        (void)buf_room(&c->items, (size_t)row->bytes + row->n_messages * CHECK_FIELDS_BYTES);
+    }
+    return check_object(c->st, &c->items, txid, row);
+}
+
 /* Asks about one transaction whose K row is due: counts the ask and sets the next time. */
 static void check_ask(struct checks *c, int64_t due_ms, uint64_t txid)
 {
@@ -126,10 +139,11 @@ static void check_ask(struct checks *c, int64_t due_ms, uint64_t txid)
         return;
     size_t before = c->items.len;
     row.checks++;
-    s = check_object(st, &c->items, txid, &row);
+    s = check_put(c, txid, &row, is_long);
     row.checks--;
     if (s != ST_OK) {
         c->items.len = before;
+        c->alone = false;
         c->status = s;
         return;
     }
@@ -176,7 +190,7 @@ static void check_scan(struct checks *c)
             c->next_ms = due;
             break;
         }
-        bool enough = c->found == c->wanted || c->items.len >= REPLY_BYTES_SOFT;
+        bool enough = c->found == c->wanted || c->alone || c->items.len >= REPLY_BYTES_SOFT;
         if (enough || scanned++ == CHECKS_SCAN_MAX) {
             end = false;
             break;
@@ -223,6 +237,18 @@ static void check_arm(struct checks *c, struct pgroup *pg, int64_t retry_ms)
         core_news(c->st, &pg->news, 1);
 }
 
+static void check_reply(struct checks *c, struct buf *reply)
+{
+    if (c->alone) {
+        buf_free(reply);
+        *reply = c->items;
+        buf_init(&c->items, REPLY_BYTES_MAX);
+        return;
+    }
+    reply_array(reply, c->found);
+    buf_put_slice(reply, buf_slice(&c->items));
+}
+
 void apply_checks(struct state *st, const struct stamp *stamp, const struct command *cmd,
                   struct outcome *out)
 {
@@ -243,8 +269,7 @@ void apply_checks(struct state *st, const struct stamp *stamp, const struct comm
     if (c.found > 0 && c.status != ST_NOMEM)
         c.status = ST_OK; /* what cannot be read ends the scan, and it answers with what it has */
     if (c.status == ST_OK && !c.items.failed) {
-        reply_array(&out->reply, c.found);
-        buf_put_slice(&out->reply, buf_slice(&c.items));
+        check_reply(&c, &out->reply);
         out->nothing = c.found == 0;
         out->retry_at_ms = out->nothing ? check_retry(&c) : 0;
         check_arm(&c, c.pgroup, out->retry_at_ms);
