@@ -16,6 +16,7 @@
 #include "storage/group/lease.h"
 
 #define PARTS_KEEP KIB(256)    /* of each of a COMMIT's buffers, for the next one */
+#define PART_FIELDS_BYTES 256 /* of a message, beside what it is said to have: about so many */
 #define COMMIT_ACKS_MAX 100000 /* messages that the receipts of one COMMIT may name: each is looked up */
 
 /* A message of the transaction on its way to its topic. */
@@ -233,6 +234,7 @@ static void commit_do(struct state *st, const struct stamp *stamp, const struct 
                       uint64_t txid, struct txn_row *row, const struct commit_part *parts, struct outcome *out)
 {
     enum status s = ST_OK;
+    kv_reserve(st->kv, (size_t)row->bytes + row->n_messages * PART_FIELDS_BYTES);
     for (uint32_t i = 0; i < row->n_messages && s == ST_OK; i++)
         s = commit_append(st, stamp, txid, i, &parts[i]);
     if (s == ST_OK && st->outcome.failed)

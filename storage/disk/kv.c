@@ -461,6 +461,22 @@ bool kv_pending(const struct kv *kv)
     return rocksdb_writebatch_count(kv->batch) > 0;
 }
 
+/* RocksDB has no call for this. But a batch that is cleared keeps its memory, so it is made of that many bytes, whatever they are. */
+void kv_reserve(struct kv *kv, size_t bytes)
+{
+    struct buf any;
+    if (bytes < BUF_LARGE || kv_pending(kv))
+        return;
+    buf_init(&any, bytes);
+    if (buf_room(&any, bytes)) {
+        rocksdb_writebatch_destroy(kv->batch);
+        kv->batch = rocksdb_writebatch_create_from((const char *)any.data, bytes);
+        rocksdb_writebatch_clear(kv->batch);
+        kv->reserved = true;
+    }
+    buf_free(&any);
+}
+
 /* Empties the batch. RocksDB keeps the memory of the largest one ever; so one that is larger than those of usual groups is
  * given up. */
 static void kv_batch_empty(struct kv *kv)
@@ -468,10 +484,11 @@ static void kv_batch_empty(struct kv *kv)
     size_t len = 0;
     kv_short_reset(&kv->shorter);
     (void)rocksdb_writebatch_data(kv->batch, &len);
-    if (len <= 2 * kv->buffer_bytes) {
+    if (len <= 2 * kv->buffer_bytes && !kv->reserved) {
         rocksdb_writebatch_clear(kv->batch);
         return;
     }
+    kv->reserved = false;
     rocksdb_writebatch_destroy(kv->batch);
     kv->batch = rocksdb_writebatch_create();
 }

@@ -29,6 +29,7 @@ struct kv {
     rocksdb_writeoptions_t *write_sync, *write_fast;
     rocksdb_readoptions_t *read, *read_stored;
     rocksdb_writebatch_t *batch;
+    bool reserved; /* kv_reserve gave it memory */
     struct kv_shorter shorter; /* of the batch: what the redo log gets */
     bool salvage; /* as in struct kv_options */
     const struct redo *redo;

@@ -62,6 +62,27 @@ static void holds(struct fixture *f, const struct kv_snap *snap, const char *key
     buf_free(&b);
 }
 
+/* The batch that was given memory is empty, takes what it did before, and one with something in it stays as it is. */
+static void reserved_memory_is_not_content(void **state)
+{
+    struct fixture *f = *state;
+    kv_reserve(f->kv, 8 << 20);
+    assert_false(kv_pending(f->kv));
+    put(f, "a", "1");
+    kv_reserve(f->kv, 8 << 20);
+    put(f, "b", "2");
+    written(f);
+    holds(f, NULL, "a", "1");
+    holds(f, NULL, "b", "2");
+    kv_reserve(f->kv, 8 << 20);
+    written(f); /* of nothing */
+    put(f, "a", "3");
+    written(f);
+    open_again(f);
+    holds(f, NULL, "a", "3");
+    holds(f, NULL, "b", "2");
+}
+
 static void round_trip(void **state)
 {
     struct fixture *f = *state;
@@ -327,7 +348,7 @@ static void stale_when_synced(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(round_trip),      TEST(ranges),         TEST(iterators),     TEST(snapshots),
+        TEST(round_trip), TEST(reserved_memory_is_not_content),      TEST(ranges),         TEST(iterators),     TEST(snapshots),
         TEST(one_owner),       TEST(unusable_folder), TEST(failing_writes), TEST(failing_syncs),
         TEST(failing_sync_alone), TEST(failing_reads), TEST(stale_when_synced),
         TEST(families_on_need), TEST(no_family_of_the_dead),
