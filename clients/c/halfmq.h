@@ -797,8 +797,9 @@ typedef struct hmq_consumer hmq_consumer;
 /*
  * Starts to consume at once, or with start=no at hmq_consumer_resume. Options: workers, prefetch, prefetch_bytes,
  * lease_ms, max_lease_ms, wait_ms, ordered, order_group, start. The broker pushes messages as they come, as far as prefetch allows; a
- * broker without streams is asked with POP. While one request with acknowledgements is under way, the next ones are
- * collected. If a topic does not exist, the consumer tries again until it does. Close with hmq_consumer_close.
+ * broker without streams is asked with POP. While a request with acknowledgements is under way, the next ones are
+ * collected, and sent beside it only if they are many (256, and an eighth of prefetch; up to 8 requests). If a topic
+ * does not exist, the consumer tries again until it does. Close with hmq_consumer_close.
  *
  * ordered=yes: messages of one ORDER key are handled one after another, in the order of their offsets, though several
  * workers handle other keys meanwhile. The next one begins when the one before it has ended. The group is made ORDERED at

@@ -42,7 +42,7 @@ static int64_t consumer_tick(struct service *s, int64_t now_ms)
     consumer_pump(c);
     if (c->next_extend_ms < next_ms)
         next_ms = c->next_extend_ms;
-    if (!c->ack_open && c->n_acks > 0 && c->ack_after_ms < next_ms)
+    if (c->acks_open == 0 && c->n_acks > 0 && c->ack_after_ms < next_ms)
         next_ms = c->ack_after_ms;
     if (!c->fetch_open && c->fetch_after_ms > now_ms && c->fetch_after_ms < next_ms)
         next_ms = c->fetch_after_ms;

@@ -157,6 +157,7 @@ struct hmq_consumer {
     struct delivery_list deliveries; /* in the order in which they came */
     struct held_list acks; /* runs of messages to be acknowledged */
     size_t n_held, held_bytes, n_acks, average_bytes;
+    size_t acks_open; /* ACK requests under way */
     size_t n_kept; /* of those held: were KEPT, so that the window does not count them */
     struct task_list ready; /* WAITING, offered: came in this turn of the driver, and are queued at its end */
     size_t n_ready;
@@ -167,7 +168,6 @@ struct hmq_consumer {
     size_t group_topic; /* order_group: the topic whose group is to be ORDERED next */
     bool group_set; /* it is there, and to be set */
     bool group_ordered; /* it is so on all topics: a NACK goes to the broker, which holds the key meanwhile */
-    bool ack_open; /* an ACK request is under way */
     bool fetch_open; /* a request of the source is: a POP, or what opens or closes a stream */
     int64_t stream; /* its id on the connection of stream_epoch; 0: none is open */
     int64_t given_up; /* the id of another one there, which is yet to be closed; 0: none */

@@ -9,6 +9,10 @@
  *
  * The first and the last one of a run have its length, so that both ends are found from each other, and what joins them
  * need not look at those between. Once the request is handed over, its messages are held no more.
+ *
+ * A request is sent at once where none is under way. Those that are ended meanwhile wait for its reply, unless they are
+ * many: a reply takes a sync of the broker, and until the request is sent they leave no room for others. If all of them
+ * waited, the broker would have no credit left during each sync.
  */
 #include "clients/c/consumer/consumer_verdict.h"
 
@@ -19,6 +23,8 @@
 #include "protocol/limits.h"
 
 #define ACKS_MAX 1000 /* receipts in one request */
+#define ACKS_OPEN_MAX 8u /* requests under way */
+#define ACKS_MANY 256u /* messages that are worth a request beside others, and that part of what it may hold */
 #define ACK_RETRY_MS 100 /* after a request that could not be made */
 
 /* ---- acknowledging ---- */
@@ -33,7 +39,7 @@ static void verdict_ack_done(struct call *call, const struct call_outcome *o)
     if (o->status == HMQ_OK && rpc_int(o->result, &count))
         c->stats.acked += (uint64_t)count;
     c->stats.acks_lost += f->n > (uint64_t)count ? f->n - (uint64_t)count : 0;
-    c->ack_open = false;
+    c->acks_open--;
     flow_end(f);
 }
 
@@ -89,10 +95,18 @@ static void verdict_ack_release(struct hmq_consumer *c, size_t n)
     }
 }
 
+static bool verdict_ack_is_due(const struct hmq_consumer *c)
+{
+    if (c->n_acks == 0)
+        return false;
+    bool many = c->n_acks >= ACKS_MANY && c->n_acks >= c->prefetch / ACKS_OPEN_MAX;
+    return (c->acks_open == 0 || (many && c->acks_open < ACKS_OPEN_MAX)) && clock_ms() >= c->ack_after_ms;
+}
+
 /* The reply waits for our lock. */
 void verdict_pump(struct hmq_consumer *c)
 {
-    if (c->ack_open || c->n_acks == 0 || clock_ms() < c->ack_after_ms)
+    if (!verdict_ack_is_due(c))
         return;
     struct flow_call *f = flow_call(c, verdict_ack_done);
     if (f)
@@ -103,7 +117,7 @@ void verdict_pump(struct hmq_consumer *c)
         service_at(c->client, &c->service, c->ack_after_ms);
         return;
     }
-    c->ack_open = true;
+    c->acks_open++;
     verdict_ack_release(c, n);
 }
 

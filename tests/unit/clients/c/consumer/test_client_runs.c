@@ -1,6 +1,7 @@
 /*
  * test_client_runs.c: tests which receipts a consumer's acknowledgements name: whatever the order in which messages are
- * ended, neighbours are one range, no message is named twice, and what does not fit into a request is in the next one.
+ * ended, neighbours are one range, no message is named twice, and what does not fit into a request is in the next one; and
+ * how many requests are under way at once.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,8 +19,11 @@
 #include "tests/lib/bare.h"
 
 #define STREAM 7
-#define MOST 4000
+#define MOST 8000
+#define PREFETCH "4096"
 #define RECEIPTS_MAX 1000 /* in one request */
+#define MANY 512 /* messages, an eighth of these, for which there is another request beside those under way, */
+#define OPEN_MAX 8 /* which are so many at most */
 #define ROUNDS 30
 
 static struct bare bare;
@@ -28,6 +32,7 @@ static const hmq_message *kept[MOST];
 static bool named[MOST], ended[MOST];
 static _Atomic unsigned n_kept;
 static uint64_t chance = 1;
+static uint64_t requests[OPEN_MAX]; /* ids of those that fill_requests has made */
 
 static enum hmq_verdict keep(void *arg, const hmq_message *m, hmq_retry *retry)
 {
@@ -56,6 +61,15 @@ static void wait_until_kept(unsigned n)
     }
 }
 
+/* So many messages come, in records of `each`, and are kept. */
+static void come(unsigned from, unsigned n, unsigned each)
+{
+    for (unsigned i = 0; i < n; i += each)
+        bare_say_records(&bare, STREAM, 1, from + i, n - i < each ? n - i : each);
+    bare_tick(&bare);
+    wait_until_kept(from + n);
+}
+
 /* A consumer that keeps n messages, which came in records of `each`. */
 static void start(unsigned n, unsigned each)
 {
@@ -63,14 +77,12 @@ static void start(unsigned n, unsigned each)
     memset(named, 0, sizeof named);
     memset(ended, 0, sizeof ended);
     n_kept = 0;
-    bare_start(&bare, "?prefetch=10000");
+    bare_start(&bare, "?prefetch=" PREFETCH);
     assert_int_equal(hmq_consumer_new(&bare.client, "g", &topic, 1, keep, NULL, NULL, &consumer, NULL), HMQ_OK);
     bare_tick(&bare);
     bare_expect(&bare, "stream_group");
     bare_answer_int(&bare, NULL, STREAM);
-    for (unsigned i = 0; i < n; i += each)
-        bare_say_records(&bare, STREAM, 1, i, n - i < each ? n - i : each);
-    wait_until_kept(n);
+    come(0, n, each);
     while (bare_hear(&bare))
         assert_true(bare_is(&bare, "stream_credit"));
 }
@@ -110,25 +122,33 @@ static unsigned note_receipt(struct slice receipt)
     return (unsigned)(to - from + 1);
 }
 
-/* Hears the next ACK and answers it; returns how many receipts it has. False in *ret_there: there is none. */
-static size_t hear_ack(bool *ret_there)
+/* Hears the next ACK; returns how many messages it names, 0: there is none, and sets how many receipts it has. */
+static int64_t hear_ack_only(size_t *ret_receipts)
 {
     struct slice receipt;
     int64_t n = 0;
-    size_t receipts = 0;
-    *ret_there = false;
-    while (!*ret_there && bare_hear(&bare)) {
+    *ret_receipts = 0;
+    while (n == 0 && bare_hear(&bare)) {
         if (!bare_is(&bare, "ack"))
             continue;
         const struct rpc_value *list = rpc_get(bare.frame.params, "receipt");
-        receipts = rpc_len(list);
-        for (size_t i = 0; i < receipts; i++) {
+        *ret_receipts = rpc_len(list);
+        for (size_t i = 0; i < *ret_receipts; i++) {
             assert_true(rpc_bytes(rpc_at(list, i), &receipt));
             n += note_receipt(receipt);
         }
-        *ret_there = true;
-        bare_answer_int(&bare, NULL, n);
     }
+    return n;
+}
+
+/* Hears the next ACK and answers it; returns how many receipts it has. False in *ret_there: there is none. */
+static size_t hear_ack(bool *ret_there)
+{
+    size_t receipts;
+    int64_t n = hear_ack_only(&receipts);
+    *ret_there = n > 0;
+    if (n > 0)
+        bare_answer_int(&bare, NULL, n);
     return receipts;
 }
 
@@ -186,22 +206,65 @@ static void test_neighbours_are_one_range(void **state)
     }
 }
 
+/* The first messages come and are ended, until as many requests are under way as may be; hears all of these. Returns how
+ * many messages there were. */
+static unsigned fill_requests(void)
+{
+    const unsigned n = 1 + (OPEN_MAX - 1) * MANY;
+    size_t receipts;
+    start(n, n);
+    for (unsigned i = 0; i < n; i++) {
+        bool due = i % MANY == 0; /* few messages wait for a reply */
+        end(i);
+        assert_int_equal(hear_ack_only(&receipts), due ? i == 0 ? 1 : MANY : 0);
+        if (due)
+            requests[i / MANY] = bare.frame.id;
+    }
+    assert_int_equal(consumer->n_held, 0);
+    return n;
+}
+
+static void answer_requests(int n)
+{
+    for (int i = 0; i < n; i++) {
+        bare.frame.id = requests[i];
+        bare_answer_int(&bare, NULL, i == 0 ? 1 : MANY);
+    }
+}
+
+/* Many messages do not wait for the reply to an earlier acknowledgement: so they make room for others. */
+static void test_many_do_not_wait_for_a_reply(void **state)
+{
+    size_t receipts;
+    const unsigned n = fill_requests(), more = 2 * MANY - 100;
+    (void)state;
+    come(n, more, more);
+    for (unsigned i = 0; i < more; i++)
+        end(n + i);
+    assert_int_equal(hear_ack_only(&receipts), 0); /* no more requests than these */
+    assert_int_equal(consumer->n_held, more);
+    answer_requests(1);
+    assert_int_equal(hear_ack_only(&receipts), more);
+    assert_int_equal(receipts, 1);
+    assert_int_equal(consumer->n_held, 0);
+    stop();
+}
+
 /* A request has so many receipts at most, each of so many messages: the end of a run may be left for the next one. */
 static void test_long_runs_and_many(void **state)
 {
     bool there;
-    const unsigned alone = RECEIPTS_MAX - 1, run = 2 * COUNT_MAX - 100, n = 2 * alone + run + 2;
+    const unsigned alone = RECEIPTS_MAX - 1, run = 2 * COUNT_MAX - 100, n = 2 * alone + run + 1, first = fill_requests();
     (void)state;
-    start(n, n);
-    end(n - 1); /* under way */
+    come(first, n, n);
     for (unsigned i = 0; i < alone; i++)
-        end(2 * i);
+        end(first + 2 * i);
     for (unsigned i = run; i-- > 0;)
-        end(2 * alone + i);
-    assert_int_equal(hear_ack(&there), 1);
+        end(first + 2 * alone + i);
+    answer_requests(OPEN_MAX);
     assert_int_equal(hear_ack(&there), RECEIPTS_MAX);
-    assert_true(named[2 * alone + COUNT_MAX - 1] && !named[2 * alone + COUNT_MAX]);
-    end(2 * alone + run); /* joins what is left of the run: that is under way already */
+    assert_true(named[first + 2 * alone + COUNT_MAX - 1] && !named[first + 2 * alone + COUNT_MAX]);
+    end(first + 2 * alone + run); /* joins what is left of the run: that is under way already */
     assert_int_equal(hear_ack(&there), 1);
     hear_all_acks();
     stop();
@@ -211,6 +274,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_neighbours_are_one_range),
+        cmocka_unit_test(test_many_do_not_wait_for_a_reply),
         cmocka_unit_test(test_long_runs_and_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
