@@ -17,6 +17,7 @@
 #include "storage/group/verdict.h"
 #include "storage/model/log.h"
 
+#define FRESH_EXPECTS 4 /* messages ahead: their keys are in the processor's cache by then */
 #define FRESH_SKIPPED 4 /* a record that has expired as a whole counts as so many expired messages */
 
 struct fresh_head {
@@ -246,7 +247,8 @@ static void fresh_add(struct pop *p, struct gt *gt, struct fresh_head *h)
 /* What an ordered group does with a message that it wants. */
 static enum pop_verdict fresh_order(struct pop *p, struct gt *gt, const struct fresh_head *h, const struct judge *j)
 {
-    uint32_t key = columns_key(j->columns, (uint32_t)(h->at - h->info.base));
+    uint32_t i = (uint32_t)(h->at - h->info.base), key = columns_key(j->columns, i);
+    keyring_expect_key(&gt->order->ring, h->queue, columns_key(j->columns, i + FRESH_EXPECTS));
     switch (ordered_meet(p->st, gt, h->queue, &h->info, h->at, key)) {
     case ORDERED_PASS: return VERDICT_HOLD;
     case ORDERED_FULL: return VERDICT_FULL;

@@ -246,6 +246,22 @@ bool order_done(struct order *o, uint32_t queue, uint64_t offset)
     return m && !m->block && order_ready(o, keyring_free(&o->ring, m));
 }
 
+uint32_t order_done_some(struct order *o, uint32_t queue, uint64_t base, uint64_t bits)
+{
+    struct ring_message *found[64];
+    uint32_t n = 0, ready = 0;
+    for (; bits; bits &= bits - 1) {
+        struct ring_message *m = keyring_find(&o->ring, queue, base + (uint64_t)__builtin_ctzll(bits));
+        if (!m || m->block)
+            continue;
+        keyring_expect(&o->ring, m);
+        found[n++] = m;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        ready += order_ready(o, keyring_free(&o->ring, found[i]));
+    return ready;
+}
+
 bool order_demote(struct order *o, struct ring_message *m, struct skip_past past, enum status *ret_s)
 {
     struct skip *b = skips_add(&o->skips, m->queue, m->offset, past);

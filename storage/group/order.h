@@ -76,6 +76,10 @@ enum status order_skip(struct order *o, const struct ring_place *p, struct skip_
 /* A message that was leased or waited for a retry is done. True: another one of its key is ready now. */
 bool order_done(struct order *o, uint32_t queue, uint64_t offset);
 
+/* The same of those at base + i, for each bit i. All are found before the first of them is freed: what the look-ups wait for in
+ * memory, they wait for together. Returns how many others are ready now. */
+uint32_t order_done_some(struct order *o, uint32_t queue, uint64_t base, uint64_t bits);
+
 /* Makes a skipped message of one that was leased or waited. True: one of its key is ready now. ST_NOMEM: *ret_s. */
 bool order_demote(struct order *o, struct ring_message *m, struct skip_past past, enum status *ret_s);
 

@@ -39,10 +39,10 @@ static void ordered_fail(struct state *st, enum status s)
     st->sick = st->sick || s != ST_OK;
 }
 
-static void ordered_tell(struct state *st, struct gt *gt, bool ready)
+static void ordered_tell(struct state *st, struct gt *gt, uint32_t ready)
 {
     if (ready)
-        core_news(st, &gt->news, 1);
+        core_news(st, &gt->news, ready);
 }
 
 enum ordered_fate ordered_meet(struct state *st, struct gt *gt, uint32_t queue, const struct record_info *info,
@@ -79,15 +79,15 @@ void ordered_done(struct state *st, struct gt *gt, uint32_t queue, uint64_t offs
 
 void ordered_done_in(struct state *st, struct gt *gt, const struct run *r, uint64_t first, uint64_t last)
 {
+    bool full = ordered_full(gt);
     uint64_t from = first > r->base ? first - r->base : 0;
     uint64_t to = last - r->base < r->count ? last - r->base : r->count - 1; /* within the run there are some */
     for (uint64_t w = from / 64; w <= to / 64; w++) {
         uint64_t bits = r->bits[w];
-        for (; bits; bits &= bits - 1) {
-            uint64_t i = w * 64 + (uint64_t)__builtin_ctzll(bits);
-            if (i >= from && i <= to)
-                ordered_done(st, gt, r->queue, r->base + i);
-        }
+        bits &= w == from / 64 ? UINT64_MAX << from % 64 : UINT64_MAX;
+        bits &= w == to / 64 ? UINT64_MAX >> (63 - to % 64) : UINT64_MAX;
+        uint32_t ready = order_done_some(gt->order, r->queue, r->base + w * 64, bits);
+        ordered_tell(st, gt, full ? (uint32_t)__builtin_popcountll(bits) : ready);
     }
 }
 

@@ -166,6 +166,17 @@ struct ring_message *keyring_find(const struct keyring *kr, uint32_t queue, uint
     return NULL;
 }
 
+void keyring_expect(const struct keyring *kr, const struct ring_message *m)
+{
+    __builtin_prefetch(keyring_key(kr, m->key), 1);
+}
+
+void keyring_expect_key(const struct keyring *kr, uint32_t queue, uint32_t key)
+{
+    if (kr->keys.size)
+        __builtin_prefetch(keyring_bucket(&kr->keys, keyring_hash(queue, key)), 1);
+}
+
 /* Adds a message, and its key if that is not known yet. ST_NOMEM: unchanged. */
 static enum status keyring_add_message(struct keyring *kr, const struct ring_place *p, uint32_t *ret_place)
 {

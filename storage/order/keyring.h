@@ -68,6 +68,9 @@ size_t keyring_bytes(const struct keyring *kr);
 /* True where a fresh message of that key must wait. */
 bool keyring_knows(struct keyring *kr, uint32_t queue, uint32_t key);
 
+/* Says that a fresh message of that key is about to be met. */
+void keyring_expect_key(const struct keyring *kr, uint32_t queue, uint32_t key);
+
 /* Adds a holder. It is not known yet; its key may have other holders. ST_NOMEM. */
 enum status keyring_hold(struct keyring *kr, const struct ring_place *p) MUST_CHECK;
 
@@ -76,6 +79,9 @@ enum status keyring_skip(struct keyring *kr, const struct ring_place *p, void *b
 
 /* NULL: not known; such a message has no key, or is neither held nor skipped. */
 struct ring_message *keyring_find(const struct keyring *kr, uint32_t queue, uint64_t offset);
+
+/* Says that the message, which has a key, is about to be freed. */
+void keyring_expect(const struct keyring *kr, const struct ring_message *m);
 
 /* The skipped message can be had: no earlier one of its key is left. */
 bool keyring_ready(const struct keyring *kr, const struct ring_message *m);

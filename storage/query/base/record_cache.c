@@ -7,16 +7,16 @@
 
 struct record_cache *record_cache_new(void)
 {
-    struct record_cache *c = calloc(1, sizeof(*c));
-    if (c)
-        buf_init(&c->read, REQUEST_BYTES_MAX + MIB(1));
-    return c;
+    return calloc(1, sizeof(struct record_cache));
 }
 
 static void record_cache_drop(struct record_cache *c, struct cached_record *r)
 {
     c->bytes -= r->bytes.len;
-    free((void *)(uintptr_t)r->bytes.data);
+    if (r->pin)
+        kv_unpin(r->pin);
+    else
+        free((void *)(uintptr_t)r->bytes.data);
     *r = (struct cached_record){.used = 0};
 }
 
@@ -24,8 +24,6 @@ void record_cache_empty(struct record_cache *c)
 {
     for (int i = 0; c && i < RECORD_CACHE_SLOTS; i++)
         record_cache_drop(c, &c->slots[i]);
-    if (c)
-        buf_free(&c->read);
 }
 
 void record_cache_free(struct record_cache *c)
@@ -54,21 +52,28 @@ static struct cached_record *record_cache_oldest(struct record_cache *c, bool us
     return oldest;
 }
 
+/* Keeps the bytes of a record, which are the cache's from now on. */
+static const struct cached_record *record_cache_keep(struct record_cache *c, const struct grant *g,
+                                                     const struct record_header *h, struct slice bytes, struct kv_pin *pin)
+{
+    struct cached_record *r = record_cache_oldest(c, false);
+    record_cache_drop(c, r);
+    while (c->bytes + bytes.len > RECORD_CACHE_BYTES)
+        record_cache_drop(c, record_cache_oldest(c, true));
+    *r = (struct cached_record){.topic = g->topic_id, .queue = g->queue, .h = *h, .bytes = bytes, .pin = pin};
+    r->used = ++c->clock;
+    c->bytes += bytes.len;
+    return r;
+}
+
 const struct cached_record *record_cache_put(struct record_cache *c, const struct grant *g, const struct record_header *h,
                                              struct slice record)
 {
     uint8_t *bytes = record.len <= RECORD_CACHE_EACH ? malloc(record.len) : NULL;
     if (!bytes)
         return NULL;
-    struct cached_record *r = record_cache_oldest(c, false);
-    record_cache_drop(c, r);
-    while (c->bytes + record.len > RECORD_CACHE_BYTES)
-        record_cache_drop(c, record_cache_oldest(c, true));
     memcpy(bytes, record.data, record.len);
-    *r = (struct cached_record){.topic = g->topic_id, .queue = g->queue, .h = *h, .bytes = slice_of(bytes, record.len)};
-    r->used = ++c->clock;
-    c->bytes += record.len;
-    return r;
+    return record_cache_keep(c, g, h, slice_of(bytes, record.len), NULL);
 }
 
 /* The nearest record that ends at or before a message, by no more than it is long. NULL: it is not here. */
@@ -82,17 +87,22 @@ static const struct cached_record *record_cache_before(const struct record_cache
     return best;
 }
 
-/* Reads the record that begins at base. As record_cache_next. */
+/* Reads the record that begins at base, from the newest state: it is as it was when the view was opened, or gone. As
+ * record_cache_next. */
 static const struct cached_record *record_cache_read(struct record_cache *c, const struct view *v, const struct grant *g,
                                                      uint64_t base)
 {
     struct key key = key_log(g->topic_id, g->queue, base);
     struct record_header h;
-    buf_reset(&c->read, RECORD_CACHE_EACH);
-    enum status s = kv_get(v->kv, records_family(g->compress), v->snap, key_slice(&key), &c->read);
-    if (s == ST_OK)
-        s = record_header_read(buf_slice(&c->read), &h);
-    return s == ST_OK && h.base == base ? record_cache_put(c, g, &h, buf_slice(&c->read)) : NULL;
+    struct slice record;
+    struct kv_pin *pin = NULL;
+    enum status s = kv_get_pinned(v->kv, records_family(g->compress), key_slice(&key), 0, NULL, &pin, &record);
+    if (s != ST_OK)
+        return NULL;
+    if (record.len <= RECORD_CACHE_EACH && record_header_read(record, &h) == ST_OK && h.base == base)
+        return record_cache_keep(c, g, &h, record, pin);
+    kv_unpin(pin);
+    return NULL;
 }
 
 const struct cached_record *record_cache_next(struct record_cache *c, const struct view *v, const struct grant *g,

@@ -10,7 +10,8 @@
  * purged after it was granted may still be read from here, as if it had been sent before.
  *
  * Bounds: RECORD_CACHE_SLOTS records, RECORD_CACHE_BYTES together; the one that was used longest ago goes first. One that is
- * larger than RECORD_CACHE_EACH is not kept.
+ * larger than RECORD_CACHE_EACH is not kept. It must be emptied before the store is closed: what it reads itself is not copied,
+ * but pinned.
  *
  * Threads: one at a time.
  */
@@ -28,13 +29,13 @@ struct cached_record {
     uint64_t topic, used;
     uint32_t queue;
     struct record_header h; /* count 0: there is none */
-    struct slice bytes;     /* its own */
+    struct slice bytes;     /* its own, or, where pin is not NULL, the store's */
+    struct kv_pin *pin;
 };
 
 struct record_cache {
     uint64_t clock;
     size_t bytes;
-    struct buf read; /* what was read last */
     struct cached_record slots[RECORD_CACHE_SLOTS];
 };
 
