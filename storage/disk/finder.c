@@ -48,6 +48,12 @@ struct directory *finder_directory(struct finder *f, uint64_t topic, enum compre
     return &f->d;
 }
 
+/* The row of the last answer; empty: the record itself has answered. */
+static struct slice finder_value(const struct directory *d)
+{
+    return d->on ? kv_iter_value(d->it) : slice_of(NULL, 0);
+}
+
 enum status finder_place(struct finder *f, const struct finder_queue *q, uint64_t offset, uint64_t end,
                          struct record_info *ret_info)
 {
@@ -64,11 +70,11 @@ enum status finder_place(struct finder *f, const struct finder_queue *q, uint64_
     if (!slot)
         return s;
     struct record_info row = *ret_info;
-    slot->rows[slot->n++] = row;
+    ahead_add(&f->ahead, slot, &row, finder_value(d));
     while (slot->n < AHEAD_ROWS && d->on && row.base + row.count < end) {
         if (directory_find(d, q->queue, row.base + row.count, &row) != ST_OK)
             break; /* whoever needs that one will be told */
-        slot->rows[slot->n++] = row;
+        ahead_add(&f->ahead, slot, &row, finder_value(d));
     }
     return s;
 }

@@ -100,9 +100,16 @@ static enum status columns_of_row(struct state *st, const struct topic *t, uint3
     struct buf *row = &(*here)->row;
     (*here)->count = 0;
     buf_reset(row, COLUMNS_SLOT_BYTES);
-    enum status s = queue_unwritten(st, &t->queues[queue], info->base)
-                        ? overlay_get(&st->columns.fresh, &key, row)
-                        : kv_get(st->kv, KV_STATE, NULL, key_slice(&key), row);
+    struct slice known = ahead_value(&st->finder.ahead, t->id, queue, info->base);
+    enum status s = ST_OK;
+    if (known.len)
+        buf_put_slice(row, known);
+    else if (queue_unwritten(st, &t->queues[queue], info->base))
+        s = overlay_get(&st->columns.fresh, &key, row);
+    else
+        s = kv_get(st->kv, KV_STATE, NULL, key_slice(&key), row);
+    if (s == ST_OK && row->failed)
+        s = ST_NOMEM;
     if (s != ST_OK)
         return s;
     if (row->size > COLUMNS_SLOT_BYTES && *here != &st->columns.apart) {
