@@ -7,9 +7,20 @@
 #include "broker/serve/session.h"
 #include "protocol/rpc/rpc.h"
 
-static bool stream_is_granted(const struct part *p, uint32_t i)
+/* The first message of the part, from i on, that was granted, or was not; its n: there is none. */
+static uint32_t stream_next_granted(const struct part *p, uint32_t i, bool granted)
 {
-    return !p->bits || (p->bits[i / 64] >> (i % 64)) & 1;
+    if (!p->bits)
+        return granted ? i : p->n;
+    while (i < p->n) {
+        uint64_t word = (granted ? p->bits[i / 64] : ~p->bits[i / 64]) >> (i % 64);
+        if (word) {
+            i += (uint32_t)__builtin_ctzll(word);
+            break;
+        }
+        i = (i / 64 + 1) * 64;
+    }
+    return i < p->n ? i : p->n;
 }
 
 /* Behind the last one: it is the topic of redriven messages. */
@@ -32,13 +43,10 @@ static enum status stream_mark_part(struct stream *s, const struct part *p)
                         .attempt = p->grant->attempt,
                         .popped_ms = s->popped_ms};
     uint64_t base = p->h->base + p->from;
-    for (uint32_t i = 0, first; i < p->n; i++) {
-        if (!stream_is_granted(p, i))
-            continue;
-        for (first = i; i + 1 < p->n && stream_is_granted(p, i + 1); i++)
-            ;
-        mark.first = base + first;
-        mark.last = base + i;
+    for (uint32_t i = stream_next_granted(p, 0, true), end; i < p->n; i = stream_next_granted(p, end, true)) {
+        end = stream_next_granted(p, i, false);
+        mark.first = base + i;
+        mark.last = base + end - 1;
         if (marks_add(&session_of(c)->marks, mark) != ST_OK)
             return ST_NOMEM;
     }

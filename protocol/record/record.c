@@ -138,8 +138,7 @@ static uint32_t record_start_of(struct slice record, const struct record_header 
     if (i == h->count)
         return h->bytes;
     const uint8_t *at = record.data + RECORD_HEADER_BYTES + h->bytes + (size_t)i * 4;
-    struct cursor c = cursor_of(slice_of(at, 4));
-    return cursor_u32(&c);
+    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24; /* one load */
 }
 
 enum status record_verify(struct slice record, struct record_header *ret_h)
