@@ -8,7 +8,7 @@
 #include "storage/disk/directory.h"
 #include "storage/disk/keys.h"
 
-/* Reads the directory's row of the record that holds offset. ST_GONE: the last row is of a record before it.
+/* Reads the directory's row of the record that holds offset. ST_GONE: the last row, which it reads too, is of a record before it.
  * ST_DAMAGED: the row is lost. */
 static enum status lost_row(const struct lost_where *w, uint64_t offset, struct record_info *ret_info)
 {
@@ -78,27 +78,13 @@ static enum status lost_next(struct kv_iter *it, const struct lost_where *w, uin
     return s;
 }
 
-/* Reads where the queue ends, from the directory's last row. ST_DAMAGED: nobody can say. */
+/* Where the queue ends, as the directory's last row says. 0: nobody can say. */
 static enum status lost_end(const struct lost_where *w, uint64_t *ret_end)
 {
-    struct key from = key_directory(w->topic, w->queue, 0), at = key_directory(w->topic, w->queue, INT64_MAX);
-    struct key to = key_directory(w->topic, w->queue + 1, 0);
-    struct kv_iter *it = kv_iter_new(w->kv, KV_STATE, w->snap, key_slice(&from), key_slice(&to));
-    struct record_info info;
-    if (!it)
-        return ST_NOMEM;
-    kv_iter_floor(it, key_slice(&at));
-    enum status s = kv_iter_status(it);
-    if (s == ST_OK && kv_iter_valid(it)) {
-        uint64_t base = key_read_u64(kv_iter_key(it).data + DIRECTORY_KEY_BYTES - 8);
-        s = directory_decode(base, kv_iter_value(it), &info) == ST_OK ? ST_OK : ST_DAMAGED;
-    } else if (s == ST_OK) {
-        s = ST_DAMAGED; /* a row is lost, so there were some */
-    }
-    if (s == ST_OK)
-        *ret_end = info.base + info.count;
-    kv_iter_free(it);
-    return s;
+    struct record_info last = {0};
+    enum status s = lost_row(w, INT64_MAX, &last); /* ST_GONE, as the last row is of a record before that */
+    *ret_end = s == ST_GONE ? last.base + last.count : 0;
+    return lost_goes_on(s) ? ST_OK : s;
 }
 
 /* The last lost message from offset on, which is before the next readable record, and before the queue's end. */
@@ -108,16 +94,18 @@ static enum status lost_before_next(const struct lost_where *w, uint64_t offset,
     if (!it)
         return ST_NOMEM;
     uint64_t next = 0, end = 0;
-    enum status s = lost_next(it, w, offset, &next), ends = ST_DAMAGED;
+    enum status s = lost_next(it, w, offset, &next), ends = ST_OK;
     kv_iter_free(it);
     if (!lost_goes_on(s))
         return s;
     if (s != ST_OK)
         ends = lost_end(w, &end);
-    if (ends == ST_OK && end > offset && (s == ST_DAMAGED || end < next))
+    if (ends != ST_OK)
+        return ends;
+    if (end > offset && (s == ST_DAMAGED || end < next))
         next = end;
     else if (s == ST_DAMAGED || (s == ST_GONE && next == offset + 1))
-        return ends == ST_OK || ends == ST_DAMAGED ? ST_BAD : ends;
+        return ST_BAD;
     *ret_last = next - 1;
     return ST_OK;
 }

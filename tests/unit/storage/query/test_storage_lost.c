@@ -102,6 +102,21 @@ static void many_in_a_row_without_their_rows(void **state)
     says(s, "-DAMAGED a row of the store", "READ t 0 13"); /* nobody knows whether it is behind the end */
 }
 
+/* Nothing behind it can be read either, but the directory's last row says where the queue ends. */
+static void the_directory_ends_it(void **state)
+{
+    struct shell *s = *state;
+    three_records(s);
+    lose(s, 2);
+    lose(s, 5);
+    lose_row(s, 2);
+    says(s, "-DAMAGED t:0:3-5 cannot be read: the first offset behind it is 6", "READ t 0 3");
+    shell_expect(s, "[]", "READ t 0 6");
+    shell_reopen(s);
+    shell_expect(s, "t:0:6", "SEND t g");
+    shell_expect(s, "[t:0:6=g]", "READ t 0 6");
+}
+
 static bool no_part(void *arg, const struct part *p)
 {
     (void)arg;
@@ -290,7 +305,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SHELL_TEST(read_and_get_say_what_is_lost),
         SHELL_TEST(without_its_row_the_next_record_ends_it), SHELL_TEST(many_in_a_row_without_their_rows),
-        SHELL_TEST(damage_without_an_end),
+        SHELL_TEST(the_directory_ends_it), SHELL_TEST(damage_without_an_end),
         SHELL_TEST(bytes_of_a_queue),
         SHELL_TEST(the_last_record_is_lost),
         SHELL_TEST(a_record_at_the_wrong_place_is_lost),
