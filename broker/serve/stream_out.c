@@ -5,6 +5,7 @@
 #include "broker/serve/stream_out.h"
 
 #include "broker/serve/session.h"
+#include "protocol/base/bits.h"
 #include "protocol/rpc/rpc.h"
 
 /* The first message of the part, from i on, that was granted, or was not; its n: there is none. */
@@ -12,15 +13,7 @@ static uint32_t stream_next_granted(const struct part *p, uint32_t i, bool grant
 {
     if (!p->bits)
         return granted ? i : p->n;
-    while (i < p->n) {
-        uint64_t word = (granted ? p->bits[i / 64] : ~p->bits[i / 64]) >> (i % 64);
-        if (word) {
-            i += (uint32_t)__builtin_ctzll(word);
-            break;
-        }
-        i = (i / 64 + 1) * 64;
-    }
-    return i < p->n ? i : p->n;
+    return bits_next(p->bits, p->n, i, granted);
 }
 
 /* Behind the last one: it is the topic of redriven messages. */

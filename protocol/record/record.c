@@ -9,6 +9,7 @@
 
 #include <assert.h>
 
+#include "protocol/base/bits.h"
 #include "protocol/base/text.h"
 
 #define CHECKSUM_FROM 8 /* what lies behind the checksum field */
@@ -188,28 +189,14 @@ size_t record_cut_size(struct slice record, const struct record_header *h, uint3
     return RECORD_HEADER_BYTES + bytes + (size_t)n * 4;
 }
 
-/* The first of n messages, from i on, whose bit is set, or is not; n: there is none. */
-static uint32_t record_bit_next(const uint64_t *bits, uint32_t n, uint32_t i, bool set)
-{
-    while (i < n) {
-        uint64_t word = (set ? bits[i / 64] : ~bits[i / 64]) >> (i % 64);
-        if (word) {
-            i += (uint32_t)__builtin_ctzll(word);
-            break;
-        }
-        i = (i / 64 + 1) * 64;
-    }
-    return i < n ? i : n;
-}
-
 size_t record_cut_some_size(struct slice record, const struct record_header *h, uint32_t from, uint32_t n,
                             const uint64_t *bits)
 {
     size_t bytes = 0;
     uint32_t least = 0, end = 0, empty = n;
     assert(n > 0 && from < h->count && n <= h->count - from);
-    for (uint32_t i = record_bit_next(bits, n, 0, true); i < n; i = record_bit_next(bits, n, end, true)) {
-        end = record_bit_next(bits, n, i, false);
+    for (uint32_t i = bits_next(bits, n, 0, true); i < n; i = bits_next(bits, n, end, true)) {
+        end = bits_next(bits, n, i, false);
         uint32_t first = record_start_of(record, h, from + i), last = record_start_of(record, h, from + end);
         if (first < least || first >= last || last > h->bytes)
             return 0;
@@ -257,10 +244,10 @@ enum status record_cut_some(struct slice record, const struct record_header *h, 
     cut.bytes = (uint32_t)(size - RECORD_HEADER_BYTES - (size_t)n * 4);
     struct record_making m = {.messages = room + RECORD_HEADER_BYTES, .starts = room + size - (size_t)n * 4};
     for (uint32_t i = 0, to = 0; i < n; i = to) {
-        to = record_bit_next(bits, n, i, true);
+        to = bits_next(bits, n, i, true);
         record_make_empty(&m, to - i);
         i = to;
-        to = record_bit_next(bits, n, i, false);
+        to = bits_next(bits, n, i, false);
         if (i < to)
             record_make_copy(&m, record, h, from + i, from + to);
     }
