@@ -31,7 +31,7 @@
 /* Nodes in an array that grows, found by a hash. Places count from 1, so that 0 is none. */
 struct ring_pool {
     uint8_t *nodes;
-    uint32_t *buckets; /* some for each of `size` nodes */
+    uint32_t *buckets; /* RING_BUCKETS for each of `size` nodes */
     uint32_t size, used, spare, n;
 };
 

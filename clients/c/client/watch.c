@@ -45,6 +45,7 @@ void watch_stop(struct hmq_client *c)
         c->loop.watch(c->loop.arg, c->wake_fd, 0, 0);
     if (c->loop.deadline)
         c->loop.deadline(c->loop.arg, -1);
+    c->timer_ms = CORE_NEVER;
 }
 
 void watch_wake_locked(struct hmq_client *c, int64_t due_ms)
