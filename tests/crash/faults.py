@@ -10,8 +10,8 @@ everything is there that was acknowledged. The next attempt of the same thing, w
 
 There are three lives: on a new folder, on that of a broker that was killed, and with --salvage on a damaged log. A
 run takes one site of each function and FAULTS others at random (20; `all`: all of them, which takes some minutes).
-FAULTS_SITE=<number> repeats one, FAULTS_CALL=open,send takes those functions alone, LIFE=fresh,killed,salvage chooses
-lives, and JOBS says how many brokers run at a time. A site that made a broker fail in a build is another number in the
+FAULTS_SITE=<number> repeats one, FAULTS_CALL=open,send takes those functions alone, FAULTS_BELOW=conn_open those below one of
+ours, LIFE=fresh,killed,salvage chooses lives, and JOBS says how many brokers run at a time. Those below ALWAYS are in each run. A site that made a broker fail in a build is another number in the
 next one.
 """
 import concurrent.futures
@@ -53,6 +53,7 @@ ALLOCATIONS = ("malloc", "calloc", "realloc", "aligned_alloc", "strdup", "strndu
 INTERRUPTED = ("accept4", "poll", "pread", "pwrite", "pwritev", "read", "recv", "send", "write")
 STATUSES = (0, 1, 70)
 STOP_SECONDS = 60
+ALWAYS = ("who_users", "who_count")  # few sites, and a fault in one has left a connection without its user for good
 LIVES = ("fresh", "killed", "salvage")
 
 
@@ -222,6 +223,15 @@ def function_of(site):
     return site[1].split()[1]
 
 
+def below(sites, names):
+    """Those of the sites that one of these functions leads to."""
+    addresses = sorted({a for s in sites for a in s[1][1].split() if a.startswith("0x")})
+    out = subprocess.run(["addr2line", "-e", FAULTY, "-f", "-s"], input="\n".join(hex(int(a, 16) - 1) for a in addresses),
+                         capture_output=True, text=True, check=True).stdout.split("\n")
+    wanted = {a for a, name in zip(addresses, out[::2]) if name.split(".")[0] in names}
+    return [s for s in sites if wanted.intersection(s[1][1].split())]
+
+
 def ways(site, chance):
     """How a site fails: as it is met first, or later, once or for ever. libevent's allocations are one site."""
     function, frames = function_of(site), len(site[1].split()) - 2
@@ -244,12 +254,15 @@ def choose(sites, chance):
         return [s for s in sites if s[1][0] in only.split(",")]
     if names:
         sites = [s for s in sites if function_of(s[1]) in names.split(",")]
+    if os.environ.get("FAULTS_BELOW"):
+        return below(sites, os.environ["FAULTS_BELOW"].split(","))
     if wanted == "all":
         return sites
     shuffled = chance.sample(sites, len(sites))
     one_each = list({function_of(s[1]): s for s in shuffled}.values())
-    others = [s for s in shuffled if s not in one_each]
-    return one_each + others[:int(wanted)]
+    always = [s for s in below(sites, ALWAYS) if s not in one_each]
+    others = [s for s in shuffled if s not in one_each and s not in always]
+    return one_each + always + others[:int(wanted)]
 
 
 def main():

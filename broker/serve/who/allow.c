@@ -26,15 +26,20 @@ static bool allow_refuse(struct conn *c, struct request rq, enum status s, const
     return false;
 }
 
-/* Its user had too many connections when this one came: perhaps it has not any more. */
-static bool allow_full(struct conn *c, const struct command *cmd, struct request rq)
+static const char allow_unread[] = "the users cannot be read now: try again";
+
+/* It could not become its user when it came, since that had too many connections or memory was short: perhaps it can by
+ * now. */
+static bool allow_later(struct conn *c, const struct command *cmd, struct request rq)
 {
     char why[ADMIT_WHY_SIZE];
     session_begin(c);
-    if (!allow_who(c)->full)
+    if (!allow_who(c)->later)
         return allow_who(c)->use || allow_refuse(c, rq, ST_NOAUTH, "Authentication required.");
     if (judge_is_open(cmd))
         return true;
+    if (allow_who(c)->later != ST_LIMIT)
+        return allow_refuse(c, rq, ST_BUSY, allow_unread);
     const struct users *us = serve_of(c->loop)->users;
     const char *certified = session_of(c)->certified;
     const struct access_user *u = certified ? users_find(us, slice_str(certified)) : users_default(us);
@@ -47,12 +52,12 @@ static bool allow_full(struct conn *c, const struct command *cmd, struct request
 /* True: it is somebody, or may do the command as nobody. */
 static bool allow_nobody(struct conn *c, const struct command *cmd, struct request rq)
 {
-    if (allow_who(c)->full)
-        return allow_full(c, cmd, rq);
+    if (allow_who(c)->later)
+        return allow_later(c, cmd, rq);
     if (judge_is_open(cmd))
         return true;
     if (!who_users(c->loop))
-        return allow_refuse(c, rq, ST_BUSY, "the users cannot be read: see the broker's log");
+        return allow_refuse(c, rq, ST_BUSY, allow_unread);
     return allow_refuse(c, rq, ST_NOAUTH, "Authentication required.");
 }
 
@@ -101,7 +106,7 @@ bool allow_hides(struct conn *c, struct slice word)
     for (size_t i = 0; i < sizeof open / sizeof *open; i++)
         if (slice_equal_nocase(word, slice_str(open[i])))
             return false;
-    return !allow_is_free(c) && !who_is(c) && !allow_who(c)->full && who_users(c->loop);
+    return !allow_is_free(c) && !who_is(c) && !allow_who(c)->later && who_users(c->loop);
 }
 
 void allow_ends(struct conn *c, enum verdict v)

@@ -35,7 +35,7 @@ static void who_take(struct conn *c, const struct access_user *u, struct use *us
     w->free_gen = u->free && !w->until_ms ? w->gen : 0;
     w->born = u->row.born;
     w->use = use;
-    w->full = false;
+    w->later = ST_OK;
     c->stranger = false;
 }
 
@@ -103,24 +103,28 @@ static void who_nobody(struct conn *c)
     assert(s == ST_OK); /* taking a name away needs no memory */
 }
 
-void session_begin(struct conn *c)
+/* ST_WRONGPASS: there is nobody whom it could be without logging in. */
+static enum status who_default(struct conn *c)
 {
     struct users *us = who_users(c->loop);
     const struct access_user *u = us ? users_default(us) : NULL;
     struct use *use = NULL;
-    who_nobody(c);
-    const char *certified = session_of(c)->certified;
-    if (certified) {
-        enum status s = session_become(c, slice_str(certified), WHO_CERTIFICATE, 0);
-        who_of(c)->full = s == ST_LIMIT;
-        return;
-    }
+    if (!us)
+        return ST_BUSY;
     if (!u || !u->row.on || !u->row.nopass)
-        return;
+        return ST_WRONGPASS;
     enum status s = who_count(c, u, &use);
     if (s == ST_OK)
         who_take(c, u, use);
-    who_of(c)->full = s == ST_LIMIT;
+    return s;
+}
+
+void session_begin(struct conn *c)
+{
+    who_nobody(c);
+    const char *certified = session_of(c)->certified;
+    enum status s = certified ? session_become(c, slice_str(certified), WHO_CERTIFICATE, 0) : who_default(c);
+    who_of(c)->later = (uint8_t)(s == ST_WRONGPASS ? ST_OK : s);
 }
 
 struct slice session_user(struct conn *c)

@@ -15,7 +15,8 @@ struct who {
     int64_t until_ms;  /* wall clock; 0: for good */
     uint8_t how;       /* enum who_how */
     bool counted;      /* its command was counted against the user's bounds, and is to be taken again after a stall */
-    bool full;         /* it is nobody since `default` had as many connections as it may */
+    uint8_t later;     /* enum status: why it is nobody for now, ST_LIMIT: its user had as many connections as it may;
+                        * ST_BUSY, ST_NOMEM: the users could not be read. Its next command tries again. ST_OK: it is who it is */
 };
 
 #endif
