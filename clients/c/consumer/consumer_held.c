@@ -85,7 +85,7 @@ static void held_average(struct hmq_consumer *c, const struct delivery *d)
 void held_begin(struct delivery *d)
 {
     struct hmq_consumer *c = d->consumer;
-    if (d->n > 0 && c->n_held == c->n_kept)
+    if (d->n > 0 && c->n_held == c->n_outside)
         c->window_ms += d->came_ms - c->idle_ms;
     TAILQ_INSERT_TAIL(&c->deliveries, d, link);
     c->n_held += d->n;
@@ -106,17 +106,17 @@ void held_release_run(struct held *h, size_t n)
 {
     struct delivery *d = h->delivery;
     struct hmq_consumer *c = d->consumer;
-    size_t bytes = 0, kept = 0;
+    size_t bytes = 0, outside = 0;
     for (size_t i = 0; i < n; i++) {
         bytes += h[i].bytes;
-        kept += h[i].left_window;
+        outside += h[i].left_window;
         h[i].state = HELD_GONE;
         h[i].queued = false;
     }
     c->n_held -= n;
     c->held_bytes -= bytes;
-    c->n_kept -= kept;
-    window_released(c, n - kept);
+    c->n_outside -= outside;
+    window_released(c, n - outside);
     d->users -= n - 1;
     delivery_release(d);
 }
@@ -126,13 +126,22 @@ void held_release(struct held *h)
     held_release_run(h, 1);
 }
 
-void held_keep(struct held *h)
+void held_leave_window(struct held *h, size_t n)
 {
     struct hmq_consumer *c = h->delivery->consumer;
+    size_t left = 0;
+    for (size_t i = 0; i < n; i++) {
+        left += !h[i].left_window;
+        h[i].left_window = true;
+    }
+    c->n_outside += left;
+    window_released(c, left);
+}
+
+void held_keep(struct held *h)
+{
     h->state = HELD_KEPT;
-    h->left_window = true;
-    c->n_kept++;
-    window_released(c, 1);
+    held_leave_window(h, 1);
 }
 
 struct held *held_next(struct held *h)

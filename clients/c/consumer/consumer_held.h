@@ -26,7 +26,10 @@ void held_release_run(struct held *h, size_t n);
 /* NULL: the message is none of a consumer's. Without the lock. */
 struct held *held_of(const struct hmq_message *m);
 
-/* Its handler has returned, and the application keeps the message: the window does not count it any more. */
+/* The window does not count n messages of one delivery any more, from h on. */
+void held_leave_window(struct held *h, size_t n);
+
+/* Its handler has returned, and the application keeps the message, which leaves the window. */
 void held_keep(struct held *h);
 
 /* The message behind it, or before it, in its delivery, where one range of offsets can name both; NULL: there is none.

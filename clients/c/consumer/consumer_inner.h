@@ -76,7 +76,7 @@ struct held {
     bool offered : 1; /* queued for the workers, or one of them has it in its hand */
     bool in_handler : 1; /* whatever its state: its message must stay valid until the handler returns */
     bool kept : 1; /* hmq_message_keep was called */
-    bool left_window : 1; /* counted in consumer.n_kept until it is GONE */
+    bool left_window : 1; /* counted in consumer.n_outside until it is GONE */
     bool heads : 1; /* it is the first of its ORDER key, and in consumer.keys */
 };
 
@@ -158,7 +158,7 @@ struct hmq_consumer {
     struct held_list acks; /* runs of messages to be acknowledged */
     size_t n_held, held_bytes, n_acks, average_bytes;
     size_t acks_open; /* ACK requests under way */
-    size_t n_kept; /* of those held: were KEPT, so that the window does not count them */
+    size_t n_outside; /* of those held: the window does not count them, as they were KEPT, or wait in acks for a request */
     struct task_list ready; /* WAITING, offered: came in this turn of the driver, and are queued at its end */
     size_t n_ready;
     struct task_list parked; /* WAITING messages that no worker may begin while it is paused */

@@ -61,7 +61,7 @@ static void pop_pump(struct hmq_consumer *c)
     size_t n = window_room(c);
     if (n == 0 && !c->fetch_open)
         window_starved(c);
-    if (c->fetch_open || !consumer_wants_more(c) || n == 0 || (c->n_held - c->n_kept) * 2 > c->window ||
+    if (c->fetch_open || !consumer_wants_more(c) || n == 0 || (c->n_held - c->n_outside) * 2 > c->window ||
         clock_ms() < c->fetch_after_ms)
         return;
     struct flow_call *f = flow_call(c, pop_done);

@@ -25,6 +25,7 @@
 #include "clients/c/wire/clock.h"
 #include "clients/c/wire/request.h"
 #include "clients/c/wire/unpack.h"
+#include "protocol/limits.h"
 
 static struct hmq_consumer *stream_owner(struct service *s)
 {
@@ -99,12 +100,29 @@ static bool stream_tell(struct hmq_consumer *c, const char *method, int64_t stre
     return respond_stream(c->client, c->stream_epoch, method, stream, n);
 }
 
-/* Credit is given only when a quarter of the window is free, so that it is given for many at once. */
+/* Credit is given for many messages at once: a quarter of the window, or as many as the broker takes from the group's
+ * queues at a time. */
+static size_t stream_credit_least(const struct hmq_consumer *c)
+{
+    size_t quarter = (c->window + 3) / 4;
+    return quarter < COUNT_MAX ? quarter : COUNT_MAX;
+}
+
+/* How many messages it is given for now. Beyond COUNT_MAX only so many that the broker need not take a few by themselves. */
+static size_t stream_credit_due(const struct hmq_consumer *c, size_t least)
+{
+    size_t n = window_room(c);
+    if (n < least && n < c->n_acks)
+        return 0; /* there is room for more when these are handed over, which is soon */
+    return n < COUNT_MAX ? n : n - n % COUNT_MAX;
+}
+
 static void stream_give_credit(struct hmq_consumer *c)
 {
-    if ((c->n_held - c->n_kept + c->credit) * 4 > c->window * 3)
+    size_t least = stream_credit_least(c);
+    if (c->n_held - c->n_outside + c->credit + least > c->window)
         return;
-    size_t n = window_room(c);
+    size_t n = stream_credit_due(c, least);
     if (n > 0 && stream_tell(c, "stream_credit", c->stream, (int64_t)n))
         c->credit += n;
     else if (n > 0)

@@ -131,6 +131,7 @@ void verdict_ack_run(struct held *h, size_t more)
         h[i].queued = true;
     }
     c->n_acks += more;
+    held_leave_window(h, more);
     if (before && before->queued) {
         n += before->run;
         first = h - before->run;

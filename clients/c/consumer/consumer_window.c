@@ -8,7 +8,8 @@
 #define AVERAGE_BYTES_FIRST 4096
 #define WINDOW_FIRST 16
 #define WINDOW_LOOK 16 /* messages after which it may be found too large */
-#define WINDOW_AT_ONCE_MS 10 /* emptied within this time it grows to eight times as much ... */
+#define WINDOW_NO_TIME_MS 0 /* emptied within this time, by a clock of milliseconds, it grows to 64 times as much ... */
+#define WINDOW_AT_ONCE_MS 10 /* ... within this time to eight times as much ... */
 #define WINDOW_FAST_MS 100 /* ... within this time it doubles ... */
 #define WINDOW_SLOW_MS 2000 /* ... and after this time, emptied or not, it halves */
 #define PAUSE_FIRST_MS 50
@@ -24,6 +25,12 @@ void window_begin(struct hmq_consumer *c)
     window_ask_worked(c);
 }
 
+/* By how much one grows that was emptied in this time. */
+static size_t window_growth(int64_t took_ms)
+{
+    return took_ms <= WINDOW_NO_TIME_MS ? 64 : took_ms <= WINDOW_AT_ONCE_MS ? 8 : 2;
+}
+
 /* It was emptied, or a few messages more have left it: is it right? */
 static void window_look(struct hmq_consumer *c, bool emptied, int64_t now_ms)
 {
@@ -33,7 +40,7 @@ static void window_look(struct hmq_consumer *c, bool emptied, int64_t now_ms)
     } else if (!emptied) {
         return;
     } else if (took_ms <= WINDOW_FAST_MS) {
-        size_t window = c->window * (took_ms <= WINDOW_AT_ONCE_MS ? 8 : 2);
+        size_t window = c->window * window_growth(took_ms);
         c->window = window < c->prefetch ? window : c->prefetch;
     }
     c->window_done = 0;
@@ -44,7 +51,7 @@ static void window_look(struct hmq_consumer *c, bool emptied, int64_t now_ms)
 void window_released(struct hmq_consumer *c, size_t n)
 {
     int64_t now_ms = n > 0 ? clock_ms() : 0;
-    if (n > 0 && c->n_held == c->n_kept)
+    if (n > 0 && c->n_held == c->n_outside)
         c->idle_ms = now_ms;
     while (n > 0) {
         size_t look = WINDOW_LOOK - c->window_done % WINDOW_LOOK;
@@ -70,7 +77,7 @@ static size_t window_memory(const struct hmq_consumer *c)
 size_t window_room(const struct hmq_consumer *c)
 {
     size_t taken = c->n_held + c->credit, bytes = c->held_bytes + c->credit * c->average_bytes;
-    size_t by_window = c->window + c->n_kept > taken ? c->window + c->n_kept - taken : 0;
+    size_t by_window = c->window + c->n_outside > taken ? c->window + c->n_outside - taken : 0;
     size_t by_prefetch = c->prefetch > taken ? c->prefetch - taken : 0;
     size_t by_count = by_window < by_prefetch ? by_window : by_prefetch;
     size_t by_bytes =

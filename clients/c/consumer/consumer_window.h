@@ -1,10 +1,14 @@
 /*
  * consumer_window.h: how many messages more may come to a consumer, and when to ask for them.
  *
- * Limits: n_held - n_kept + credit <= window, and n_held + credit <= prefetch, when more is asked for. The window begins small, grows
- * when it is emptied quickly (eightfold within 10 ms, twofold within 100 ms) and halves when that takes long, which a slow handler shows long before it has
- * emptied it: so fast handlers are kept busy, and slow ones leave messages to other consumers. Time in which
- * nothing is held counts for neither, and a message that the application keeps is out of it when its handler returns.
+ * Limits: n_held - n_outside + credit <= window, and n_held + credit <= prefetch, when more is asked for. The window begins
+ * small, grows when it is emptied quickly (64 times where a clock of milliseconds sees no time pass, eightfold within 10 ms,
+ * twofold within 100 ms) and halves when that takes long, which a slow handler shows long before it has emptied it: so fast
+ * handlers are kept busy, and slow ones leave messages to other consumers.
+ *
+ * It is the handlers that are measured, not the broker. So a message leaves the window when its handler has it acknowledged,
+ * though the acknowledgement may wait for the reply to an earlier one, which takes a sync of the broker; and when the
+ * application keeps it. Time in which the window is empty does not count.
  *
  * It never gets smaller than it began: 16, or for a batch handler, which takes a batch at a time however slow it is, two
  * batches for each worker.
@@ -23,7 +27,7 @@
 /* A new consumer, whose options are set. */
 void window_begin(struct hmq_consumer *c);
 
-/* n messages are no longer held; the window may change. */
+/* n messages have left the window, which may change. */
 void window_released(struct hmq_consumer *c, size_t n);
 
 /* How many messages more there is room for. */

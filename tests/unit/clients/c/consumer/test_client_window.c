@@ -12,6 +12,7 @@
 #include <sched.h>
 
 #include "clients/c/consumer/consumer_inner.h"
+#include "protocol/limits.h"
 #include "tests/lib/bare.h"
 #include "tests/lib/still_clock.h"
 
@@ -66,12 +67,20 @@ static uint64_t handled(void)
     return stats.handled;
 }
 
+/* Large ones are of whole TAKEs. */
+static void hear_credit(void)
+{
+    int64_t n = bare_int(&bare, "credit");
+    assert_true(n > 0 && (n < COUNT_MAX || n % COUNT_MAX == 0));
+    credit += n;
+}
+
 static void hear_all(void)
 {
     bare_tick(&bare);
     while (bare_hear(&bare)) {
         if (bare_is(&bare, "stream_credit")) {
-            credit += bare_int(&bare, "credit");
+            hear_credit();
         } else {
             assert_true(bare_is(&bare, "ack") || bare_is(&bare, "extend"));
             bare_answer_int(&bare, NULL, 1);
@@ -80,15 +89,21 @@ static void hear_all(void)
     }
 }
 
+/* Sends a message, and waits until it is handled. */
+static void send_one(void)
+{
+    assert_true(credit-- > 0);
+    bare_say_records(&bare, STREAM, 1, offset++, 1);
+    while (handled() < offset)
+        sched_yield();
+}
+
 /* Sends n messages; the handler takes each_ms for each. */
 static void work(unsigned n, int64_t each_ms)
 {
     handler_ms = each_ms;
     while (n-- > 0) {
-        assert_true(credit-- > 0);
-        bare_say_records(&bare, STREAM, 1, offset++, 1);
-        while (handled() < offset)
-            sched_yield();
+        send_one();
         hear_all();
     }
 }
@@ -141,12 +156,50 @@ static void test_grows_at_once(void **state)
 {
     (void)state;
     start("?prefetch=10000");
-    work(FIRST, 0);
+    work(FIRST - 1, 0);
+    work(1, 1);
     expect_window(8 * FIRST);
     work(8 * FIRST, 0);
+    expect_window(8 * 64 * FIRST);
+    work(1000, 1);
+    expect_window(8 * 64 * FIRST);
+    stop();
+    start("?prefetch=10000");
+    work(FIRST, 0);
     expect_window(64 * FIRST);
     work(64 * FIRST, 1);
     expect_window(64 * FIRST);
+    stop();
+}
+
+/* The broker has not answered the first acknowledgement, and the others wait for that: they are held, but the handler
+ * has done all it had to. */
+static void test_acknowledged_messages_are_outside(void **state)
+{
+    (void)state;
+    start("?prefetch=1000");
+    for (unsigned i = 0; i < FIRST; i++)
+        send_one();
+    bare_tick(&bare);
+    assert_int_equal(consumer->n_held, FIRST - 1);
+    assert_int_equal(consumer->window, 1000);
+    assert_int_equal(consumer->credit, 1000 - (FIRST - 1));
+    stop();
+}
+
+/* No more than prefetch are held, and as soon as acknowledgements are under way there is room for many at once. */
+static void test_gives_no_credit_for_a_few(void **state)
+{
+    (void)state;
+    start("?prefetch=16");
+    for (unsigned i = 0; i < FIRST; i++)
+        send_one();
+    bare_tick(&bare);
+    assert_int_equal(consumer->credit, 0); /* though there is room for one */
+    assert_true(bare_hear(&bare) && bare_is(&bare, "ack"));
+    bare_answer_int(&bare, NULL, 1);
+    assert_int_equal(consumer->n_held, 0);
+    assert_int_equal(consumer->credit, FIRST);
     stop();
 }
 
@@ -154,7 +207,8 @@ static void test_grows_at_once(void **state)
 static void grow(void)
 {
     start("?prefetch=1000");
-    work(FIRST, 0);
+    work(FIRST - 1, 0);
+    work(1, 1);
     expect_window(8 * FIRST);
 }
 
@@ -171,7 +225,8 @@ static void test_shrinks_while_they_are_slow(void **state)
     work(10 * FIRST, 1000);
     expect_window(FIRST); /* and it does not shrink further */
     assert_in_range(credit, 3 * FIRST / 4, FIRST);
-    work(FIRST, 0);
+    work(FIRST - 1, 0);
+    work(1, 1);
     expect_window(8 * FIRST); /* fast again */
     stop();
 }
@@ -228,6 +283,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_grows_while_handlers_are_fast),
         cmocka_unit_test(test_grows_at_once),
+        cmocka_unit_test(test_acknowledged_messages_are_outside),
+        cmocka_unit_test(test_gives_no_credit_for_a_few),
         cmocka_unit_test(test_stays_in_between),
         cmocka_unit_test(test_shrinks_while_they_are_slow),
         cmocka_unit_test(test_shrinks_soon),
