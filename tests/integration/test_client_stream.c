@@ -206,6 +206,15 @@ static void send_records(struct fake *f, int64_t stream, uint64_t base, uint32_t
 }
 
 /* The first acknowledgement has the messages that are done by then; those that are done meanwhile follow as ranges. */
+/* Messages that are done make room for others, so credit may come before their acknowledgement. */
+static void expect_ack(struct fake *f)
+{
+    fake_hear(f);
+    while (slice_equal(f->frame.method, SLICE_LIT("stream_credit")))
+        fake_hear(f);
+    assert_true(slice_equal(f->frame.method, SLICE_LIT("ack")));
+}
+
 static void test_acknowledges_ranges(void **state)
 {
     struct stage s = setup(state, FAST "&prefetch=100");
@@ -222,7 +231,7 @@ static void test_acknowledges_ranges(void **state)
     unsigned acked = 0;
     while (acked < 9) {
         struct slice r;
-        expect(s.fake, "ack");
+        expect_ack(s.fake);
         const struct rpc_value *list = rpc_get(s.fake->frame.params, "receipt");
         for (size_t i = 0; i < rpc_len(list); i++, receipts++) {
             char text[64];
