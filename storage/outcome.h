@@ -32,7 +32,7 @@ struct grant {
 
 #define GRANTS_MAX 1024
 
-/* Transactions of more than that take long to decide, or to ask about (out->too_long). */
+/* Transactions of more than that are long: to decide (out->too_long), and to ask about (query_check_begin). */
 #define LONG_TXN_BYTES (1024 * 1024)
 #define LONG_TXN_MESSAGES 200
 

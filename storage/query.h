@@ -7,6 +7,7 @@
 #define HALFMQ_STORAGE_QUERY_H
 
 #include "protocol/command/command.h"
+#include "protocol/record/check_object.h"
 #include "protocol/record/record.h"
 #include "storage/disk/news.h"
 #include "storage/outcome.h"
@@ -109,6 +110,23 @@ struct granted {
  * that all is left. */
 void query_grants(struct view *v, struct slice group, const struct outcome *out, struct buf *reply,
                   struct granted *ret_done);
+
+/*
+ * The object of a check-back of a long transaction, for which CHECKS answers a note (protocol/record/check_object.h): its
+ * head, and then its messages, one a call. Whoever reads gives others a turn now and then, and comes back with the same view.
+ * ST_GONE, of the first call: the transaction was decided meanwhile. ST_DAMAGED, which was told, ST_IO, ST_NOMEM.
+ */
+struct check_reader {
+    uint64_t txid;
+    uint32_t n, at; /* its messages; the next one */
+};
+
+/* ret_head: with the newest attempt; its slice is good until the view reads again. */
+enum status query_check_begin(struct view *v, uint64_t txid, struct check_reader *ret_r,
+                              struct check_head *ret_head) MUST_CHECK;
+
+/* Appends the next message; to be called while r->at < r->n. */
+enum status query_check_next(struct view *v, struct check_reader *r, struct buf *reply) MUST_CHECK;
 
 /*
  * Looks through the messages that groups with a FILTER WHERE have not got yet, for a POP or TAKE (sift.h): from each

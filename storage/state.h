@@ -51,7 +51,7 @@ uint64_t state_holders(const struct state *st);
 void state_apply(struct state *st, const struct stamp *stamp, const struct command *cmd,
                  struct outcome *out);
 
-/* From now on a command that has much more to do than it has brought (COMMIT and CHECKS of large transactions,
+/* From now on a command that has much more to do than it has brought (COMMIT of large transactions,
  * LONG_TXN_BYTES) is not applied: out->too_long is set, and it is to be applied in another group. For a thread that has
  * other things to do. Off when the state is loaded. */
 void state_spare(struct state *st, bool on);

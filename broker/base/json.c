@@ -22,6 +22,7 @@
 #include "protocol/base/text.h"
 
 #define DEPTH_MAX 16
+#define PIECE_BYTES ((size_t)KIB(32)) /* for cJSON at a time: its copies stay in the cache */
 
 struct writer {
     struct cursor in;
@@ -66,11 +67,29 @@ static size_t json_sequence_at(struct slice s)
     return 0;
 }
 
-/* Appends s up to its first NUL to the piece, with U+FFFD for bytes that are not UTF-8. Returns how many bytes of s. */
+/* Can a byte of s only be inside of a sequence? */
+static bool json_goes_on_at(struct slice s, size_t at)
+{
+    return at < s.len && (s.data[at] & 0xc0) == 0x80;
+}
+
+/* The beginning of s that is one piece: up to its first NUL, and no more than PIECE_BYTES, where no sequence is cut. */
+static struct slice json_part(struct slice s)
+{
+    size_t most = s.len < PIECE_BYTES ? s.len : PIECE_BYTES;
+    const uint8_t *nul = memchr(s.data, 0, most);
+    if (nul)
+        return slice_of(s.data, (size_t)(nul - s.data));
+    size_t at = most;
+    for (int back = 0; back < 3 && json_goes_on_at(s, at); back++)
+        at--;
+    return slice_of(s.data, json_goes_on_at(s, at) ? most : at); /* no sequence has four such bytes */
+}
+
+/* Appends the first piece of s, with U+FFFD for bytes that are not UTF-8. Returns how many bytes of s. */
 static size_t json_collect(struct writer *w, struct slice s)
 {
-    const uint8_t *nul = memchr(s.data, 0, s.len);
-    struct slice part = slice_of(s.data, nul ? (size_t)(nul - s.data) : s.len);
+    struct slice part = json_part(s);
     if (text_utf8_ok(part)) {
         buf_put_slice(&w->piece, part);
         return part.len;

@@ -5,6 +5,7 @@
 
 #include "protocol/base/reply.h"
 #include "protocol/base/text.h"
+#include "protocol/record/check_object.h"
 
 bool check_list_open(struct slice reply, struct check_list *ret_l)
 {
@@ -36,13 +37,14 @@ static struct slice next_value(struct cursor *c)
 }
 
 /* Reads txid and attempt from the map of one check. */
-static struct ask ask_of(struct slice object)
+static struct ask ask_of(struct slice object, bool *ret_is_note)
 {
     struct ask ask = {0};
     struct cursor c = cursor_of(object);
     struct token t, key;
     bool ok = reply_next(&c, &t);
     assert(ok && t.kind == TOK_MAP);
+    *ret_is_note = t.n == CHECK_NOTE_PAIRS;
     for (int64_t pairs = t.n; pairs > 0; pairs--) {
         struct cursor name = cursor_of(next_value(&c)), value = cursor_of(next_value(&c));
         if (!reply_next(&name, &key) || !reply_next(&value, &t))
@@ -62,7 +64,8 @@ bool check_list_next(struct check_list *l, struct check *ret_check)
         return false;
     l->left--;
     struct slice object = next_value(&l->c);
-    *ret_check = (struct check){.ask = ask_of(object), .object = object};
+    *ret_check = (struct check){.object = object};
+    ret_check->ask = ask_of(object, &ret_check->is_note);
     return true;
 }
 

@@ -13,6 +13,7 @@
 struct check {
     struct ask ask;
     struct slice object; /* one reply-token value: the map */
+    bool is_note; /* ... of a long transaction: its messages are still to be read (asked.h) */
 };
 
 struct check_list {

@@ -8,11 +8,13 @@
 #include <assert.h>
 
 #include "broker/base/json.h"
+#include "broker/checks/asked.h"
 #include "broker/checks/check_list.h"
 #include "broker/net/conn_out.h"
 #include "broker/net/conn_room.h"
 #include "broker/serve/delivery.h"
 #include "broker/serve/giveback.h"
+#include "broker/serve/long_reply.h"
 #include "broker/serve/session.h"
 #include "protocol/base/reply.h"
 #include "storage/query.h"
@@ -144,9 +146,47 @@ static bool answer_put_json(struct slice reply, struct buf *out)
     return ok && !out->failed;
 }
 
-static void answer_checks(struct conn *c, struct request rq, const struct entry *e)
+/* Makes the reply of a CHECKS that has answered a note: whole, as nothing may come between. */
+static enum status answer_whole_check(struct conn *c, struct ask ask, struct buf *reply)
+{
+    struct view *v = loop_view(c->loop);
+    reply_array(reply, 1);
+    return v ? asked_all(ask, v, reply) : ST_NOMEM;
+}
+
+/* A note of a long transaction: its object is made step by step, unless it is part of an EXEC, or another reply is being
+ * made. True: it was replied to, or is going to be. */
+static bool answer_note(struct conn *c, struct request rq, struct entry *e)
+{
+    struct buf whole, *r = loop_reply(c->loop);
+    struct check_list list;
+    struct check check;
+    bool is_note = check_list_open(buf_slice(&e->out.reply), &list) && check_list_next(&list, &check) && check.is_note;
+    if (!is_note)
+        return false;
+    if (!session_of(c)->multi && long_reply_begin_check(c, rq, e, check.ask))
+        return true;
+    buf_init(&whole, REPLY_BYTES_MAX);
+    enum status s = answer_whole_check(c, check.ask, &whole);
+    bool nobody = s == ST_GONE || s == ST_DAMAGED; /* it is decided, or nobody can be asked */
+    if (nobody)
+        reply_array(r, 0);
+    else if (s == ST_OK && conn_is_text(c) && !answer_put_json(buf_slice(&whole), r))
+        s = ST_NOMEM;
+    if (s != ST_OK && !nobody)
+        reply_error(r, ST_BUSY, "no memory for the checks; they are asked again, try again");
+    conn_answer(c, rq, s == ST_OK && !conn_is_text(c) ? buf_slice(&whole) : buf_slice(r));
+    buf_free(&whole);
+    if (conn_is_doomed(c) || (s != ST_OK && !nobody))
+        giveback_checks(c->loop, buf_slice(&e->out.reply));
+    return true;
+}
+
+static void answer_checks(struct conn *c, struct request rq, struct entry *e)
 {
     struct slice reply = buf_slice(&e->out.reply);
+    if (answer_note(c, rq, e))
+        return;
     if (conn_is_text(c)) {
         struct buf *r = loop_reply(c->loop);
         if (!answer_put_json(reply, r))

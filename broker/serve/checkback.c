@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "broker/checks/asked.h"
 #include "broker/checks/check_list.h"
 #include "broker/base/json.h"
 #include "broker/base/log.h"
@@ -121,6 +122,30 @@ static bool checkback_hand_over(struct channel *ch, const struct check *check)
 
 /* ---- pulling ---- */
 
+/* Reads what the object of a note is. ST_GONE: it is decided; ST_DAMAGED: nobody can be asked. */
+static enum status checkback_read(struct loop *l, struct check *check, struct buf *whole)
+{
+    struct view *v = check->is_note ? loop_view(l) : NULL;
+    buf_reset(whole, 0);
+    enum status s = !check->is_note ? ST_OK : v ? asked_all(check->ask, v, whole) : ST_NOMEM;
+    if (check->is_note)
+        check->object = buf_slice(whole);
+    return s;
+}
+
+/* True: it was sent to a subscriber, or is not to be asked any more. */
+static bool checkback_deal(struct loop *l, struct channel *ch, struct check *check)
+{
+    struct buf whole;
+    if (!ch)
+        return false;
+    buf_init(&whole, REPLY_BYTES_MAX);
+    enum status s = checkback_read(l, check, &whole);
+    bool done = s == ST_GONE || s == ST_DAMAGED || (s == ST_OK && checkback_hand_over(ch, check));
+    buf_free(&whole);
+    return done;
+}
+
 /* Sends each check of the reply to a subscriber; those that nobody can take are undone. True: all were taken. */
 static bool checkback_deal_out(struct loop *l, struct channel *ch, struct slice reply)
 {
@@ -132,7 +157,7 @@ static bool checkback_deal_out(struct loop *l, struct channel *ch, struct slice 
         return false;
     unask_init(&u);
     while (check_list_next(&list, &check)) {
-        if (ch && checkback_hand_over(ch, &check))
+        if (checkback_deal(l, ch, &check))
             continue;
         giveback_ask(l, &u, check.ask);
         all = false;

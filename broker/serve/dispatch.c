@@ -84,8 +84,23 @@ static void dispatch_back(struct conn *c, struct entry *e)
         wait_answer(c, e);
     else
         answer_entry(c, e);
+    if (long_reply_has(c, e)) /* it is in flight until its end */
+        return;
     conn_entry_back(c, e);
     delivery_free(e);
+}
+
+/* On a text connection, does something have to be replied to first that is still under way? */
+static bool dispatch_holds(struct conn *c)
+{
+    return session_of(c)->going_on || (conn_is_text(c) && session_of(c)->long_reply);
+}
+
+void dispatch_go_on(struct conn *c)
+{
+    struct entry *e;
+    while (!dispatch_holds(c) && (e = entry_pop(&session_of(c)->behind)))
+        dispatch_back(c, e);
 }
 
 /* An entry of a connection came back from the journal: reply, or park it, or go on with its waiter. On a text connection
@@ -105,13 +120,13 @@ static void dispatch_done(struct journal_client *owner, struct entry *e)
         return;
     }
     struct session *s = session_of(c);
-    if (s->going_on && s->going_on != e) {
+    if (dispatch_holds(c) && s->going_on != e) {
         entry_push(&s->behind, e);
         return;
     }
     s->going_on = NULL;
-    for (; e; e = s->going_on ? NULL : entry_pop(&s->behind))
-        dispatch_back(c, e);
+    dispatch_back(c, e);
+    dispatch_go_on(c);
 }
 
 void dispatch_drop(struct conn *c)

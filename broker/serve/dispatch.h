@@ -23,6 +23,9 @@
 /* session_ops.command. cmd and its slices are only good during the call. */
 enum verdict dispatch(struct conn *c, const struct command *cmd, struct request rq);
 
+/* What had to be replied to first has been: replies to what came back meanwhile. */
+void dispatch_go_on(struct conn *c);
+
 /* The connection ends: gives back what waits to be replied to. */
 void dispatch_drop(struct conn *c);
 

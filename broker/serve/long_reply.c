@@ -6,8 +6,10 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "broker/checks/asked.h"
 #include "broker/net/conn_room.h"
 #include "broker/serve/consumer_facts.h"
+#include "broker/serve/giveback.h"
 #include "broker/serve/session.h"
 #include "protocol/base/reply.h"
 #include "storage/access/users.h"
@@ -32,6 +34,9 @@ struct long_reply {
     size_t kept; /* bytes that its connection is charged with */
     uint64_t sent; /* conn->sent ... */
     int64_t moved_ms; /* ... when it changed last */
+    struct entry *entry; /* of a CHECKS; NULL: it is a query */
+    struct asked asked;  /* of a CHECKS */
+    bool settled;        /* its ask was delivered, or is not to be taken back */
     struct policy policy;
     struct command cmd; /* points into mem */
     _Alignas(8) uint8_t mem[];
@@ -98,6 +103,20 @@ static struct long_reply *long_reply_new(struct conn *c, const struct command *c
     return r;
 }
 
+/* The entry of a CHECKS leaves. An entry that was parked does not count as in flight. */
+static void long_reply_free_entry(struct long_reply *r, bool lost)
+{
+    struct conn *c = r->conn;
+    struct entry *e = r->entry;
+    if (!r->settled)
+        giveback_checks(c->loop, buf_slice(&e->out.reply));
+    if (!e->arg && lost)
+        conn_entry_lost(c->loop, e);
+    else if (!e->arg)
+        conn_entry_back(c, e);
+    entry_free(e);
+}
+
 static void long_reply_free(struct long_reply *r)
 {
     struct conn *c = r->conn;
@@ -117,8 +136,11 @@ static void long_reply_free(struct long_reply *r)
 
 void long_reply_drop(struct conn *c)
 {
-    if (session_of(c)->long_reply)
-        long_reply_free(session_of(c)->long_reply);
+    struct long_reply *r = session_of(c)->long_reply;
+    if (r && r->entry)
+        long_reply_free_entry(r, true);
+    if (r)
+        long_reply_free(r);
 }
 
 /* ---- steps ---- */
@@ -216,6 +238,113 @@ static void long_reply_step(struct long_reply *r)
     long_reply_stepped(r, query_go_on(r->view, &r->cmd, out, &r->hint), out);
 }
 
+/* ---- steps of a CHECKS ---- */
+
+static void long_reply_end_check(struct long_reply *r, bool settled)
+{
+    struct conn *c = r->conn;
+    r->settled = settled && !conn_is_doomed(c);
+    long_reply_free_entry(r, false);
+    long_reply_free(r);
+    conn_touch(c);
+    long_reply_all_of(c->loop)->ended(c);
+}
+
+/* It cannot be made: nothing was sent of it yet, or part of it. */
+static void long_reply_fail_check(struct long_reply *r, enum status s)
+{
+    struct conn *c = r->conn;
+    bool nobody = s == ST_GONE || s == ST_DAMAGED; /* it is decided, or nobody can be asked */
+    if (r->begun) {
+        r->settled = nobody;
+        conn_cut(c, "closing a connection: the rest of its reply cannot be read");
+        return;
+    }
+    struct buf *t = loop_reply(c->loop);
+    if (nobody)
+        reply_array(t, 0);
+    else
+        reply_error(t, ST_BUSY, "no memory for the checks; they are asked again, try again");
+    conn_answer(c, r->rq, buf_slice(t));
+    long_reply_end_check(r, nobody);
+}
+
+/* What a text has before the object, and behind it: it is a bulk string in an array. Its bytes are RESP, and no tokens: a
+ * token would have to have all of the text. */
+static void long_reply_text_step(struct long_reply *r, enum status *s, struct buf *out)
+{
+    if (asked_is_known(&r->asked))
+        buf_printf(out, "*1\r\n$%llu\r\n", (unsigned long long)r->asked.length);
+    *s = asked_step(&r->asked, r->view, out);
+    if (*s == ST_OK)
+        buf_put_str(out, "\r\n");
+}
+
+static void long_reply_rpc_step(struct long_reply *r, enum status *s, struct buf *out)
+{
+    if (asked_is_known(&r->asked))
+        reply_array(out, 1);
+    *s = asked_step(&r->asked, r->view, out);
+}
+
+/* Sends what was made of a text. */
+static void long_reply_send_text(struct long_reply *r, const struct buf *made)
+{
+    struct conn *c = r->conn;
+    struct buf *out = conn_out(c);
+    if (made != out)
+        buf_put_slice(out, buf_slice(made));
+    if (out->failed || made->failed)
+        conn_cut(c, "closing a connection: no memory for its replies");
+    else if (!r->begun)
+        counters_add(&c->loop->counters, COUNTER_COMMANDS, 1);
+    conn_grew(c);
+    conn_touch(c);
+}
+
+static void long_reply_send_check(struct long_reply *r, struct buf *made, bool is_last)
+{
+    struct conn *c = r->conn;
+    if (conn_is_text(c))
+        long_reply_send_text(r, made);
+    else if (is_last && !r->begun)
+        conn_answer(c, r->rq, buf_slice(made));
+    else
+        conn_answer_piece(c, r->rq, buf_slice(made), !r->begun);
+    r->begun = true;
+}
+
+/* One step. A text is written straight into the output. */
+static void long_reply_step_check(struct long_reply *r)
+{
+    struct conn *c = r->conn;
+    enum status s = ST_OK;
+    bool text = conn_is_text(c), put = r->asked.put;
+    struct buf *out = r->in_pieces && text ? conn_out(c) : long_reply_out(r);
+    (text ? long_reply_text_step : long_reply_rpc_step)(r, &s, out);
+    long_reply_charge(r, sizeof *r + r->tokens.size);
+    if (out->failed && out == &r->tokens)
+        s = ST_NOMEM;
+    if (s != ST_OK && s != ST_BUSY)
+        long_reply_fail_check(r, s);
+    else if (put && (r->in_pieces || s == ST_OK))
+        long_reply_send_check(r, out, s == ST_OK);
+    if (s == ST_OK)
+        long_reply_end_check(r, true);
+}
+
+/* Nothing can be sent on its connection meanwhile: on a text connection, replies come behind it. */
+static bool long_reply_is_alone(const struct long_reply *r)
+{
+    const struct conn *c = r->conn;
+    const uint32_t mine = r->entry->arg ? 0 : 1;
+    if (session_of(r->conn)->subscriber.first)
+        return false;
+    return conn_is_text(c) || (c->in_flight == mine && !(c->needs & ~(unsigned)(CONN_ANSWERS | CONN_COUNTS_SENT)));
+}
+
+/* ---- beginning ---- */
+
 /* Opens its view. False: it cannot begin now. */
 static bool long_reply_open(struct long_reply *r)
 {
@@ -225,7 +354,10 @@ static bool long_reply_open(struct long_reply *r)
         return false;
     r->view = journal_view(l->env.journal, &l->client);
     if (!r->view) {
-        long_reply_refuse(r, NULL);
+        if (r->entry)
+            long_reply_fail_check(r, ST_NOMEM);
+        else
+            long_reply_refuse(r, NULL);
         return false;
     }
     long_reply_all_of(l)->n_queued--;
@@ -243,6 +375,14 @@ static void long_reply_start(struct long_reply *r)
 {
     if (!long_reply_open(r))
         return;
+    if (r->entry) {
+        r->in_pieces = long_reply_is_alone(r);
+        if (!r->in_pieces && conn_memory_is_short(r->conn) && !conn_takes_reply_lane(r->conn))
+            long_reply_fail_check(r, ST_NOMEM);
+        else
+            long_reply_step_check(r);
+        return;
+    }
     struct journal *j = r->conn->loop->env.journal;
     struct buf *out = long_reply_out(r);
     r->policy = journal_policy(j);
@@ -310,9 +450,9 @@ static void long_reply_look_fires(struct timer *t, void *arg)
     long_reply_arm(l);
 }
 
-void long_replies_init(struct long_replies *all)
+void long_replies_init(struct long_replies *all, void (*ended)(struct conn *c))
 {
-    *all = (struct long_replies){.look.fire = long_reply_look_fires};
+    *all = (struct long_replies){.look.fire = long_reply_look_fires, .ended = ended};
 }
 
 /* ---- from outside ---- */
@@ -328,6 +468,25 @@ void long_reply_begin(struct conn *c, const struct command *cmd, struct request 
     long_reply_arm(c->loop);
 }
 
+/* Its first step is done by long_replies_run, when the connection has let go of the entry. */
+bool long_reply_begin_check(struct conn *c, struct request rq, struct entry *e, struct ask ask)
+{
+    struct long_reply *r = session_of(c)->long_reply ? NULL : long_reply_new(c, &e->cmd, rq);
+    if (!r)
+        return false;
+    asked_begin(&r->asked, ask, conn_is_text(c));
+    r->entry = e;
+    e->kept = true;
+    long_reply_arm(c->loop);
+    return true;
+}
+
+bool long_reply_has(struct conn *c, const struct entry *e)
+{
+    const struct long_reply *r = session_of(c)->long_reply;
+    return r && r->entry == e;
+}
+
 bool long_replies_run(struct loop *l)
 {
     struct long_replies *all = long_reply_all_of(l);
@@ -337,7 +496,9 @@ bool long_replies_run(struct loop *l)
     all->turn = l->turn;
     long_reply_unlink(all, r);
     long_reply_link(all, r);
-    if (r->view)
+    if (r->view && r->entry)
+        long_reply_step_check(r);
+    else if (r->view)
         long_reply_step(r);
     else
         long_reply_start(r);

@@ -1,5 +1,6 @@
 /*
- * long_reply.h: replies to queries that work in steps (storage/query.h): LAG, FIND, and lists.
+ * long_reply.h: replies that are made in steps: to queries that work so (storage/query.h): LAG, FIND, and lists; and to
+ * CHECKS, where it asks about a long transaction (../checks/asked.h).
  *
  *   command ──► queued ──► a view of its own ──► a step a turn ──► done
  *                 │             │                   ├─ in pieces: out, as the client's socket takes them
@@ -14,6 +15,10 @@
  * when one step is not enough. They gather what they find before they send it. Where connections hold too much memory
  * before one is done, it begins again once it has a reply lane.
  *
+ * That to CHECKS keeps the entry that has come back, which counts as in flight until the end: then the replies of a text
+ * connection keep their order, and `ended` is told. A connection that ends before all is in its output has not been
+ * asked: the ask is taken back.
+ *
  * Each has a view of its own, and the store keeps what that view sees. So only LONG_REPLIES_MAX are at work in a loop, and
  * one whose client does not read is cut while others wait, and after a minute in any case.
  *
@@ -22,6 +27,7 @@
 #ifndef HALFMQ_BROKER_LONG_REPLY_H
 #define HALFMQ_BROKER_LONG_REPLY_H
 
+#include "broker/checks/asks.h"
 #include "broker/net/conn.h"
 #include "storage/query.h"
 
@@ -35,12 +41,19 @@ bool long_reply_is_usual(const struct command *cmd);
 /* Answers the query, now or step by step. */
 void long_reply_begin(struct conn *c, const struct command *cmd, struct request rq);
 
+/* Replies to CHECKS with the object of a note, step by step, and takes the entry. False: a reply is being made already. */
+bool long_reply_begin_check(struct conn *c, struct request rq, struct entry *e, struct ask ask);
+
+/* Is the entry kept for the reply that is being made? */
+bool long_reply_has(struct conn *c, const struct entry *e);
+
 /* Does the next step. True: there is more. */
 bool long_replies_run(struct loop *l);
 
 /* Gives up the connection's, if it has one. */
 void long_reply_drop(struct conn *c);
 
-void long_replies_init(struct long_replies *all);
+/* ended: is told that a connection's reply to CHECKS has ended; entries may have come back behind it. */
+void long_replies_init(struct long_replies *all, void (*ended)(struct conn *c));
 
 #endif

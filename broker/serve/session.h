@@ -56,6 +56,7 @@ struct long_replies {
     uint32_t n_working, n_queued;
     struct timer look;
     uint64_t turn; /* of the last step */
+    void (*ended)(struct conn *c);
 };
 
 /* What client_list.c has for a loop. */

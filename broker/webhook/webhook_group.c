@@ -22,6 +22,7 @@
 #include "broker/base/json.h"
 #include "broker/base/log.h"
 #include "broker/base/timers.h"
+#include "broker/checks/asked.h"
 #include "broker/checks/check_list.h"
 #include "broker/webhook/webhook_sign.h"
 #include "protocol/base/text.h"
@@ -298,6 +299,24 @@ static bool webhook_group_post(struct webhook_group *g, const struct check *chec
 
 /* ---- pulling ---- */
 
+/* POSTs a check. Of a long transaction, whose check is a note, this thread reads the messages: it is no loop. True: it was
+ * sent, or is not to be asked any more, as it is decided, or cannot be read. */
+static bool webhook_group_take_one(struct webhook_group *g, struct check *check)
+{
+    struct webhook_shared *w = g->shared;
+    struct buf whole;
+    if (!check->is_note)
+        return webhook_group_post(g, check);
+    struct view *v = journal_view(w->journal, &w->client);
+    buf_init(&whole, REPLY_BYTES_MAX);
+    enum status s = v ? asked_all(check->ask, v, &whole) : ST_NOMEM;
+    view_close(v);
+    check->object = buf_slice(&whole);
+    bool done = s == ST_GONE || s == ST_DAMAGED || (s == ST_OK && webhook_group_post(g, check));
+    buf_free(&whole);
+    return done;
+}
+
 /* POSTs each check of the reply, which keeps one of the places that were taken for the CHECKS; gives back the
  * others. */
 static void webhook_group_take(struct webhook_group *g, struct slice reply)
@@ -308,7 +327,7 @@ static void webhook_group_take(struct webhook_group *g, struct slice reply)
     bool all = true, opened = check_list_open(reply, &list);
     unask_init(&u);
     while (opened && check_list_next(&list, &check)) {
-        if (!g->gone && !g->shared->stopping && webhook_group_post(g, &check))
+        if (!g->gone && !g->shared->stopping && webhook_group_take_one(g, &check))
             continue;
         webhook_group_unask_one(g->shared, &u, check.ask);
         all = false;

@@ -9,12 +9,13 @@
  * compaction removes them, and letting a taker come again soon costs less than reading all those marks.
  */
 #include "storage/apply/handlers.h"
+
+#include "protocol/record/check_object.h"
 #include "storage/apply/acl/seen.h"
 #include "storage/model/txn.h"
 
 #define LOOKAHEAD_MS 2000
 #define CHECKS_SCAN_MAX 4096
-#define CHECK_FIELDS_BYTES 256 /* of a message, beside what it is said to have: about so many */
 
 struct checks {
     struct state *st;
@@ -23,46 +24,14 @@ struct checks {
     struct buf items; /* tokens of the objects */
     uint32_t wanted, found;
     bool stops; /* at a long transaction: the next CHECKS begins with it */
-    bool alone; /* a long transaction is all there is: items is the whole reply */
+    bool alone; /* a long transaction is all there is */
     int64_t next_ms; /* when the first one is due that is not due yet; 0: none was seen */
     enum status status;
 };
 
-static void check_keys(struct buf *r, const struct message *m)
-{
-    reply_bulk_str(r, "key");
-    reply_array(r, m->n_keys);
-    for (uint32_t i = 0; i < m->n_keys; i++)
-        reply_bulk(r, m->keys[i]);
-}
-
-static void check_message(struct buf *r, const struct half_row *half, const struct message *m)
-{
-    reply_map(r, 5);
-    reply_bulk_str(r, "topic");
-    reply_bulk(r, half->topic);
-    check_keys(r, m);
-    reply_bulk_str(r, "tag");
-    if (m->fields & MSG_TAG)
-        reply_bulk(r, m->tag);
-    else
-        reply_null(r);
-    reply_bulk_str(r, "body");
-    reply_bulk(r, m->body);
-    reply_bulk_str(r, "properties");
-    reply_map(r, m->n_props);
-    struct cursor c = cursor_of(m->props);
-    struct slice name, value;
-    while (message_prop(&c, &name, &value)) {
-        reply_bulk(r, name);
-        reply_bulk(r, value);
-    }
-}
-
 static enum status check_messages(struct state *st, struct buf *r, uint64_t txid,
                                   const struct txn_row *row)
 {
-    reply_array(r, row->n_messages);
     for (uint32_t i = 0; i < row->n_messages; i++) {
         struct half_row half;
         struct message m;
@@ -73,7 +42,7 @@ static enum status check_messages(struct state *st, struct buf *r, uint64_t txid
         if (s == ST_OK)
             s = txn_message_decode(st, txid, row, i, pin ? bytes : buf_slice(&st->props), &half, &m);
         if (s == ST_OK)
-            check_message(r, &half, &m);
+            check_object_put_message(r, half.topic, &m);
         kv_unpin(pin);
         if (s != ST_OK)
             return s;
@@ -84,16 +53,9 @@ static enum status check_messages(struct state *st, struct buf *r, uint64_t txid
 static enum status check_object(struct state *st, struct buf *r, uint64_t txid,
                                 const struct txn_row *row)
 {
-    reply_map(r, 5);
-    reply_bulk_str(r, "txid");
-    reply_bulk_uint(r, txid);
-    reply_bulk_str(r, "pgroup");
-    reply_bulk(r, row->pgroup);
-    reply_bulk_str(r, "attempt");
-    reply_int(r, row->checks);
-    reply_bulk_str(r, "created");
-    reply_int(r, row->created_ms);
-    reply_bulk_str(r, "messages");
+    const struct check_head head = {
+        .txid = txid, .pgroup = row->pgroup, .attempt = row->checks, .created_ms = row->created_ms};
+    check_object_put_head(r, &head, row->n_messages);
     return check_messages(st, r, txid, row);
 }
 
@@ -103,15 +65,15 @@ static int64_t check_pause(const struct checks *c, uint32_t asks)
     return pause < CHECK_PAUSE_MAX_MS ? pause : CHECK_PAUSE_MAX_MS;
 }
 
-/* Writes the object of a transaction. That of a long one has the reply to itself, in memory that need not grow and move. */
+/* Writes the object of a transaction. Of a long one it is only a note, which has the reply to itself: whoever delivers it
+ * reads the messages from a view (query_check_next), so that the writer need not. */
 static enum status check_put(struct checks *c, uint64_t txid, const struct txn_row *row, bool is_long)
 {
-    if (is_long) {
-        c->alone = true;
-        reply_array(&c->items, 1);
-        (void)buf_room(&c->items, (size_t)row->bytes + row->n_messages * CHECK_FIELDS_BYTES);
-    }
-    return check_object(c->st, &c->items, txid, row);
+    c->alone = is_long;
+    if (!is_long)
+        return check_object(c->st, &c->items, txid, row);
+    check_object_put_note(&c->items, txid, row->checks);
+    return ST_OK;
 }
 
 /* Asks about one transaction whose K row is due: counts the ask and sets the next time. */
@@ -134,7 +96,7 @@ static void check_ask(struct checks *c, int64_t due_ms, uint64_t txid)
         return;
     }
     bool is_long = txn_is_long(&row);
-    c->stops = is_long && (c->found > 0 || st->spared);
+    c->stops = is_long && c->found > 0;
     if (c->stops)
         return;
     size_t before = c->items.len;
@@ -143,7 +105,6 @@ static void check_ask(struct checks *c, int64_t due_ms, uint64_t txid)
     row.checks--;
     if (s != ST_OK) {
         c->items.len = before;
-        c->alone = false;
         c->status = s;
         return;
     }
@@ -239,12 +200,6 @@ static void check_arm(struct checks *c, struct pgroup *pg, int64_t retry_ms)
 
 static void check_reply(struct checks *c, struct buf *reply)
 {
-    if (c->alone) {
-        buf_free(reply);
-        *reply = c->items;
-        buf_init(&c->items, REPLY_BYTES_MAX);
-        return;
-    }
     reply_array(reply, c->found);
     buf_put_slice(reply, buf_slice(&c->items));
 }
@@ -261,11 +216,6 @@ void apply_checks(struct state *st, const struct stamp *stamp, const struct comm
     }
     buf_init(&c.items, REPLY_BYTES_MAX);
     check_scan(&c);
-    if (c.stops && c.found == 0) {
-        out->too_long = true;
-        buf_free(&c.items);
-        return;
-    }
     if (c.found > 0 && c.status != ST_NOMEM)
         c.status = ST_OK; /* what cannot be read ends the scan, and it answers with what it has */
     if (c.status == ST_OK && !c.items.failed) {

@@ -35,7 +35,7 @@ enum status txn_get(struct state *st, const struct stamp *stamp, uint64_t txid, 
 /* Puts row X, or O where it is decided. */
 void txn_put(struct state *st, uint64_t txid, const struct txn_row *row);
 
-/* True where deciding it, or asking about it, takes long. */
+/* True where deciding it takes long, or reading all its messages. */
 bool txn_is_long(const struct txn_row *row);
 
 /* Adds to the counts of pending and parked transactions of the producer group. */

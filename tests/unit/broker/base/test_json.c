@@ -123,6 +123,29 @@ static void a_long_body_is_one_base64(void **state)
     free(expected);
 }
 
+/* Longer than the pieces that are printed at a time: no sequence may be cut, wherever it begins. */
+static void a_long_string_is_one(void **state)
+{
+    enum { BYTES = 300000 };
+    static const char *const parts[] = {"x", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80"};
+    char *body = malloc(BYTES + 8), *expected = malloc(BYTES + 32);
+    (void)state;
+    assert_non_null(body);
+    assert_non_null(expected);
+    for (size_t kind = 0; kind < 4; kind++) {
+        for (size_t before = 0; before < 4; before++) {
+            size_t n = before;
+            memset(body, 'x', before);
+            for (; n < BYTES; n += strlen(parts[kind]))
+                memcpy(body + n, parts[kind], strlen(parts[kind]));
+            (void)snprintf(expected, BYTES + 32, "{\"body\":\"%.*s\"}", (int)n, body);
+            body_of(slice_of(body, n), expected);
+        }
+    }
+    free(body);
+    free(expected);
+}
+
 /* The object of a check-back, as PROTOCOL.md describes it. */
 static void a_check_keeps_its_order(void **state)
 {
@@ -239,6 +262,7 @@ int main(void)
         cmocka_unit_test(bytes_that_are_not_utf8_are_replaced),
         cmocka_unit_test(a_body_that_is_not_text_is_base64),
         cmocka_unit_test(a_long_body_is_one_base64),
+        cmocka_unit_test(a_long_string_is_one),
         cmocka_unit_test(a_check_keeps_its_order),
         cmocka_unit_test(a_message_is_an_object),
         cmocka_unit_test(an_error_is_an_object),

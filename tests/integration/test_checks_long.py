@@ -1,0 +1,178 @@
+#!/usr/bin/python3
+"""test_checks_long.py: check-backs of long transactions, whose objects are made in steps: they are whole in each way of asking,
+replies keep their order, and what happens where such a transaction is decided, or the client goes, meanwhile."""
+import base64
+import json
+import os
+import socket
+import sys
+
+sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib")]
+
+from broker import Broker, Refused, encode, eventually, pairs, run_tests  # noqa: E402 (the path comes first)
+from rpc import Rpc  # noqa: E402
+
+TEXT = "é" * 700001  # more than one piece of a string, of two bytes each
+RAW = b"\xff\x00" * 400000
+LARGE = [b"first", TEXT.encode(), RAW, TEXT.encode(), b"", RAW]
+MANY = [f"body {i}".encode() for i in range(1000)]
+
+broker = None
+groups = iter(range(1000000))
+
+
+def half(c, bodies, *options):
+    """Returns the producer group and the txid."""
+    pgroup = f"pg{next(groups)}"
+    c.send_raw(encode("HALF", pgroup, "t", bodies[0], "KEY", "k", "PROP", "body", "p", *options))
+    txid = c.read().decode()
+    c.send_raw(b"".join(encode("HALF", pgroup, "t", body, "TXN", txid) for body in bodies[1:]))
+    for _ in bodies[1:]:
+        assert c.read().decode() == txid
+    return pgroup, txid
+
+
+def body_of(m):
+    if "body_base64" in m:
+        return base64.b64decode(m["body_base64"])
+    return m["body"] if isinstance(m["body"], bytes) else m["body"].encode()
+
+
+def check(found, pgroup, txid, bodies, attempt=1):
+    assert list(found) == ["txid", "pgroup", "attempt", "created", "messages"]
+    assert (found["txid"], found["pgroup"], found["attempt"]) == (txid, pgroup, attempt)
+    first = found["messages"][0]
+    assert (first["topic"], first["key"], first["tag"], first["properties"]) == ("t", ["k"], None, {"body": "p"})
+    assert [body_of(m) for m in found["messages"]] == bodies
+
+
+def check_text(reply, *about):
+    assert len(reply) == 1
+    check(json.loads(reply[0]), *about)
+
+
+def test_text_in_order():
+    c = broker.text()
+    for bodies in LARGE, MANY:
+        pgroup, txid = half(c, bodies, "CHECKIN", 0)
+        c.send_raw(encode("SEND", "o", "1") + encode("CHECKS", pgroup, "COUNT", "9") + encode("SEND", "o", "2") +
+                   encode("CHECKS", pgroup) + encode("POP", "nobody", "o") + encode("SEND", "o", "3") + encode("NONSENSE") +
+                   encode("PING"))
+        assert c.read().startswith(b"o:")
+        check_text(c.read(), pgroup, txid, bodies)
+        assert c.read().startswith(b"o:")
+        assert c.read() == []
+        assert len(c.read()) == 1, "a message"
+        assert c.read().startswith(b"o:")
+        try:
+            raise AssertionError(f"NONSENSE was answered {c.read()!r}")
+        except Refused:
+            pass
+        assert c.read() == "PONG"
+        assert pairs(c.call("TXN", "INFO", txid))["checks"] == 1
+        c.call("ROLLBACK", txid)
+
+
+def test_wait():
+    c, taker = broker.text(), broker.text()
+    pgroup, txid = half(c, LARGE, "CHECKIN", "1h")
+    taker.send_raw(encode("CHECKS", pgroup, "WAIT", "1h") + encode("PING"))
+    c.call("TXN", "EXTEND", txid, 0)
+    check_text(taker.read(), pgroup, txid, LARGE)
+    assert taker.read() == "PONG"
+    c.call("ROLLBACK", txid)
+
+
+def test_rpc():
+    c, rpc = broker.text(), Rpc(broker.port)
+    for bodies in LARGE, MANY:
+        pgroup, txid = half(c, bodies, "CHECKIN", 0)
+        found = rpc.call("checks", pgroup=pgroup)
+        check(found[0], pgroup, txid, bodies)
+        assert rpc.call("unknown", txid=txid) == "OK"
+        c.call("TXN", "EXTEND", txid, 0)
+        ping, wait = rpc.begin("ping", {}), rpc.begin("pop", {"group": "g", "topic": ["nothing"], "wait": "1h"})
+        checks, send = rpc.begin("checks", {"pgroup": pgroup}), rpc.begin("send", {"topic": "o", "body": "x"})
+        assert rpc.wait(ping) == "PONG"
+        assert rpc.wait(send).startswith("o:")
+        check(rpc.wait(checks)[0], pgroup, txid, bodies, 2)
+        c.call("SEND", "nothing", "x")
+        assert len(rpc.wait(wait)) == 1
+        c.call("ROLLBACK", txid)
+
+
+def test_members():
+    c = broker.text()
+    pgroup, txid = half(c, LARGE, "CHECKIN", "1h")
+    subscriber = broker.text()
+    subscriber.call("SUBSCRIBE", "check:" + pgroup)
+    c.call("TXN", "EXTEND", txid, 0)
+    kind, channel, payload = subscriber.read()
+    assert (kind, channel) == (b"message", b"check:" + pgroup.encode())
+    check(json.loads(payload), pgroup, txid, LARGE)
+    server = Rpc(broker.port)
+    server.call("checks_serve", pgroup=pgroup)
+    subscriber.close()
+    number, method, params = server.request()
+    assert method == "check"
+    check(params[0], pgroup, txid, LARGE)
+    server.answer(number, "commit")
+    eventually(lambda: pairs(c.call("TXN", "INFO", txid))["state"] == b"committed", "the answer decides")
+
+
+def test_one_that_subscribes_polls():
+    c, both = broker.text(), broker.text(hello=3)
+    pgroup, txid = half(c, LARGE, "CHECKIN", 0)
+    both.call("SUBSCRIBE", "topic:o")
+    check_text(both.call("CHECKS", pgroup), pgroup, txid, LARGE)
+    c.call("ROLLBACK", txid)
+
+
+def test_exec():
+    c = broker.text()
+    pgroup, txid = half(c, LARGE, "CHECKIN", 0)
+    c.send_raw(encode("CHECKS", "nobody") + encode("MULTI") + encode("CHECKS", pgroup) + encode("PING") + encode("EXEC"))
+    assert [c.read() for _ in range(4)] == [[], "OK", "QUEUED", "QUEUED"]
+    checks, pong = c.read()
+    check_text(checks, pgroup, txid, LARGE)
+    assert pong == "PONG"
+    c.call("ROLLBACK", txid)
+
+
+def test_decided_meanwhile():
+    """The ROLLBACK may come before the messages are read. Then there is nothing to ask about."""
+    c = broker.text()
+    for _ in range(10):
+        pgroup, txid = half(c, LARGE, "CHECKIN", 0)
+        c.send_raw(encode("CHECKS", pgroup) + encode("ROLLBACK", txid) + encode("PING"))
+        reply = c.read()
+        if reply:
+            check_text(reply, pgroup, txid, LARGE)
+        assert c.read() == "OK"
+        assert c.read() == "PONG"
+
+
+def test_a_poller_that_does_not_read():
+    """It ends before all of the reply is in its output: then it was not asked."""
+    c = broker.text()
+    pgroup, txid = half(c, [b"x" * 4000000] * 6, "CHECKIN", 0)
+    deaf = socket.socket()
+    deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    deaf.connect(("127.0.0.1", broker.port))
+    deaf.sendall(encode("CHECKS", pgroup))
+    eventually(lambda: pairs(c.call("TXN", "INFO", txid))["checks"] == 1, "it is asked")
+    deaf.recv(1)
+    deaf.close()
+    eventually(lambda: pairs(c.call("TXN", "INFO", txid))["checks"] == 0, "the ask is taken back")
+    assert json.loads(c.call("CHECKS", pgroup, "WAIT", "30s")[0])["attempt"] == 1
+    c.call("ROLLBACK", txid)
+
+
+def main():
+    global broker
+    with Broker() as broker:
+        return run_tests(sys.modules[__name__])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
