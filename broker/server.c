@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "broker/acceptor.h"
+#include "broker/advancer.h"
 #include "broker/certificates.h"
 #include "broker/backup/backup.h"
 #include "broker/backup/backup_restore.h"
@@ -81,6 +82,7 @@ struct main_thread {
     struct http *http;
     struct ticker *ticker;
     struct reclaim *reclaim;
+    struct advancer *advancer;
     struct deadline *stop_deadline; /* NULL: not stopping */
     pthread_t helper;
     bool helper_runs;
@@ -465,6 +467,9 @@ static bool server_start_journal(struct main_thread *m)
     m->ticker = ticker_new(&m->server, m->base);
     if (!m->ticker)
         return server_failed(m, "no memory for the ticker");
+    m->advancer = advancer_new(&m->server);
+    if (!m->advancer)
+        return server_failed(m, "no memory for what moves groups with filters on");
     m->server.group_metrics = group_metrics_new(&m->server, m->base);
     if (!m->server.group_metrics)
         return server_failed(m, "no memory for the metrics of groups");
@@ -563,6 +568,8 @@ static bool server_go_on(struct main_thread *m)
     m->server.scrubber = scrubber_new(&m->server);
     if (!m->server.scrubber)
         return server_failed(m, "cannot start what proves the stored records: no memory or no thread");
+    if (!advancer_start(m->advancer))
+        return server_failed(m, "cannot start what moves groups with filters on: no thread");
     store_write_waits(true);
     ticker_start(m->ticker);
     heap_trim();
@@ -676,6 +683,7 @@ static void server_stop(struct main_thread *m)
     server_stop_loops(m);
     if (m->ticker)
         ticker_stop(m->ticker);
+    advancer_stop(m->advancer);
     if (s->webhook) {
         webhook_stop(s->webhook);
         webhook_join(s->webhook);
@@ -699,6 +707,7 @@ static void server_stop(struct main_thread *m)
         wal_close(s->wal);
     }
     ticker_free(m->ticker);
+    advancer_free(m->advancer);
     webhook_free(s->webhook);
     members_free(s->members);
     entrance_free(s->entrance);

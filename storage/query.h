@@ -148,6 +148,39 @@ struct slice sifter_found(const struct sifter *s);
 bool sifter_saw_all(const struct sifter *s); /* up to the end of each queue */
 bool sifter_filters(const struct sifter *s); /* some topic's group has a FILTER WHERE */
 
+/*
+ * Finds groups with a FILTER that can go on without a POP: messages behind their cursors do not match. It looks at all
+ * groups in turn, in steps of some milliseconds, each with a view of its own, and names one group at a time:
+ *
+ *   advance_step ──► ST_BUSY   nothing so far: go on
+ *                ──► ST_OK     ret->group can go on: submit an ADVANCE with ret->sifted; then go on
+ *                ──► ST_GONE   that was the last group; the next step begins with the first one
+ *
+ * Each queue of a group goes on as far as its first message that matches, so what is to be delivered stays where it is. A
+ * group is left alone while fewer than `least` messages are behind its cursors: its POP passes these in no time.
+ */
+struct advance;
+struct advance *advance_new(uint64_t least); /* NULL: no memory */
+void advance_free(struct advance *a);
+
+/* Is the group on this topic to be looked at in this round? */
+typedef bool advance_due_fn(void *arg, struct slice group, struct slice topic);
+
+/* Good until the next step. */
+struct advance_found {
+    struct slice group, topic;
+    struct slice sifted; /* for command.sifted */
+    bool more;           /* its messages were not all looked at in this step: it is due again */
+};
+
+/* ST_NOMEM, and what ST_BUSY, ST_OK and ST_GONE mean above. A group that cannot be read is passed over. now_ms: what has
+ * expired by then is passed, too. */
+enum status advance_step(struct advance *a, struct view *v, int64_t now_ms, advance_due_fn *due, void *arg,
+                         struct advance_found *ret) MUST_CHECK;
+
+/* Groups with a FILTER that the last round has met, due or not. */
+uint32_t advance_filtered(const struct advance *a);
+
 /* Part of a stored record, as a stream sends it: messages from .. from+n-1 of it. Borrowed: good until the callback
  * returns. */
 struct part {

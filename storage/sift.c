@@ -1,7 +1,8 @@
 /*
  * sift.c: ranges as bytes, and finding them (sift.h).
  *
- *   range   u64 gt │ u64 filter_ref │ u64 from │ u32 queue │ u32 count │ bits, (count + 7) / 8 bytes
+ *   range     u64 gt │ u64 filter_ref │ u64 from │ u32 queue │ u32 count │ bits, (count + 7) / 8 bytes
+ *   stretch   u64 gt │ u64 filter_ref │ u32 queue │ u8 class │ u64 from │ u64 to
  */
 #include "storage/sift.h"
 
@@ -51,6 +52,29 @@ static bool sift_next(struct cursor *c, struct sift_range *ret_r)
     ret_r->queue = cursor_u32(c);
     ret_r->count = cursor_u32(c);
     ret_r->bits = cursor_bytes(c, (size_t)ret_r->count / 8 + (ret_r->count % 8 != 0)).data;
+    return !c->bad;
+}
+
+void sift_stretch_put(struct buf *b, const struct sift_stretch *s)
+{
+    buf_put_u64(b, s->gt);
+    buf_put_u64(b, s->filter_ref);
+    buf_put_u32(b, s->queue);
+    buf_put_u8(b, s->class);
+    buf_put_u64(b, s->from);
+    buf_put_u64(b, s->to);
+}
+
+bool sift_stretch_next(struct cursor *c, struct sift_stretch *ret_s)
+{
+    if (cursor_left(c) == 0)
+        return false;
+    ret_s->gt = cursor_u64(c);
+    ret_s->filter_ref = cursor_u64(c);
+    ret_s->queue = cursor_u32(c);
+    ret_s->class = cursor_u8(c);
+    ret_s->from = cursor_u64(c);
+    ret_s->to = cursor_u64(c);
     return !c->bad;
 }
 

@@ -12,6 +12,8 @@
  * Apply uses a range only where the group's filter is still of that version and the message at the cursor is in it. So a
  * sift that comes too late does no harm; apply asks again. Two replicas that apply the same POP with the same sift do the
  * same, and neither evaluates anything.
+ *
+ *   ADVANCE   stretch │ stretch │ ...   moves a group on that nobody asks for messages (struct sift_stretch)
  */
 #ifndef HALFMQ_STORAGE_SIFT_H
 #define HALFMQ_STORAGE_SIFT_H
@@ -37,6 +39,24 @@ struct sift_range {
     uint64_t from;
     const uint8_t *bits; /* bit i: message from+i matches */
 };
+
+/* For ADVANCE: nobody needs a bit a message where none matches. "No message of the class in from..to-1 of the queue passes
+ * the filter." That is true whatever the group's cursors are, so it stays true when they move. */
+struct sift_stretch {
+    uint64_t gt, filter_ref;
+    uint32_t queue;
+    uint8_t class; /* SIFT_ANY_CLASS: of all classes */
+    uint64_t from, to;
+};
+
+#define SIFT_ANY_CLASS 255
+
+#define ADVANCE_LEAST 100 /* the broker moves groups on that are at least so many messages behind */
+
+void sift_stretch_put(struct buf *b, const struct sift_stretch *s);
+
+/* The next one at the cursor. False: the end, or what is there is none. */
+bool sift_stretch_next(struct cursor *c, struct sift_stretch *ret_s);
 
 /* Appends a range of no message; it is the last one until the next. Returns where it is. */
 size_t sift_range_begin(struct buf *b, const struct sift_range *r);

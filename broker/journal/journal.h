@@ -30,7 +30,7 @@
 struct journal;
 struct view; /* storage/query.h */
 
-/* Who submits: a loop, the webhooks' thread; the ticker only listens. Its owner fills in the functions and registers
+/* Who submits: a loop, the webhooks' thread, the advancer; the ticker only listens. Its owner fills in the functions and registers
  * it once, before anything is submitted. */
 struct journal_client {
     /* Hands back entries that are done, in order. Called from any thread, its own during journal_turn among them: it

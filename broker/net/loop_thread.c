@@ -434,6 +434,11 @@ void loop_tick(struct loop *l)
     mailbox_order(&l->box, ORDER_TICK, 0);
 }
 
+void loop_nudge(struct loop *l)
+{
+    mailbox_order(&l->box, ORDER_TURN, 0);
+}
+
 const struct counters *loop_counters(const struct loop *l)
 {
     return &l->counters;

@@ -34,5 +34,6 @@ bool loop_kill_client(struct loop *l, uint64_t id);
 
 /* Submits TICK, where none is under way. Any thread. */
 void loop_tick(struct loop *l);
+void loop_nudge(struct loop *l); /* to call journal_turn */
 
 #endif

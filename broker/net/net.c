@@ -73,6 +73,11 @@ void net_tick(struct net *n)
     loop_tick(n->loops[0]);
 }
 
+void net_nudge(struct net *n)
+{
+    loop_nudge(n->loops[0]);
+}
+
 void net_drain(struct net *n, int64_t timeout_ms)
 {
     atomic_store(&n->shared.draining, true);

@@ -45,6 +45,9 @@ uint32_t net_connections(const struct net *n);
 /* Submits TICK, through the first loop. */
 void net_tick(struct net *n);
 
+/* Has the first loop call journal_turn soon: for who has submitted something and is not to lead. */
+void net_nudge(struct net *n);
+
 /* No more reading; parked waits end; what is under way is answered and sent, at most timeout_ms long; then
  * connections are closed and the threads end. net_join waits for that. Counters and lists can be asked until
  * net_free, since other loops and the HTTP server look at them to the last. */

@@ -144,7 +144,7 @@ struct command {
     uint64_t client;                   /* the id of the connection that it came from; 0: the broker's own */
     const struct access_user *user;    /* who may not see everything (storage/access/judge.h); NULL: who may. Whoever sets
                                           it keeps it alive */
-    struct slice sifted;               /* POP: the broker's own (storage/sift.h); whoever sets it keeps the bytes */
+    struct slice sifted;               /* POP, ADVANCE: the broker's own (storage/sift.h); whoever sets it keeps the bytes */
 };
 
 /* Scratch memory for parsing, kept by a connection from one command to the next. */

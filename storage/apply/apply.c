@@ -29,6 +29,7 @@
 #define HANDLE_PGROUP_DELETE apply_pgroup_delete
 #define HANDLE_POP apply_pop
 #define HANDLE_TAKE apply_pop
+#define HANDLE_ADVANCE apply_advance
 #define HANDLE_ACK apply_ack
 #define HANDLE_NACK apply_nack
 #define HANDLE_EXTEND apply_extend

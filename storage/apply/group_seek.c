@@ -1,7 +1,22 @@
-/* group_seek.c: GROUP SEEK, and what it would do (DRYRUN). */
+/*
+ * group_seek.c: moves groups: GROUP SEEK, and what it would do (DRYRUN); ADVANCE.
+ *
+ * ADVANCE moves the cursors of a group with a FILTER over messages that do not match, where nobody asks for the group's
+ * messages. The broker submits it (broker/advancer.h), with what was found out in a view (storage/query/advance.c):
+ *
+ *   queue    x  x  x  x  M  x  x  x        x: does not match   M: does
+ *   cursor   ▲           │                 stretch: 0..3 do not match
+ *            └─────────► ▲
+ *
+ * A stretch is used where the filter is still of the version that was asked, and the cursor is in it; otherwise nothing is
+ * done, and nothing is lost. A group that goes by PRIORITY has a cursor for each class, and a stretch concerns one of
+ * them. One with a single cursor for all classes takes only stretches that concern all.
+ */
 #include "storage/apply/group_options.h"
 #include "storage/apply/handlers.h"
+#include "storage/group/ranked.h"
 #include "storage/group/seek.h"
+#include "storage/sift.h"
 
 /* Finds where the command wants to go to. False: nowhere, and that is answered. */
 static bool group_seek_find(struct state *st, const struct command *cmd, struct outcome *out, const struct gt *gt,
@@ -72,4 +87,61 @@ void apply_group_seek(struct state *st, const struct stamp *stamp, const struct 
         core_fail(out, s, "GROUP SEEK");
     else
         reply_error(&out->reply, ST_LIMIT, "the group has used up its attempt numbers on this topic: nothing was done");
+}
+
+/* ---- ADVANCE ---- */
+
+static void advance_class(struct state *st, struct gt *gt, const struct sift_stretch *s)
+{
+    struct class_lane *lanes = gt->lanes && ranked(gt) ? gt->lanes->of[s->class] : NULL;
+    const struct queue *q = &gt->topic->queues[s->queue];
+    if (!lanes)
+        return;
+    uint64_t at = lanes[s->queue].next > q->floor ? lanes[s->queue].next : q->floor;
+    if (at < s->from || at >= s->to || s->to > q->end)
+        return;
+    lanes_pass(gt->lanes, s->class, s->queue, s->to);
+    group_dirty(st, gt);
+}
+
+static void advance_default(struct state *st, struct gt *gt, const struct sift_stretch *s)
+{
+    struct gtq *gq = &gt->queues[s->queue];
+    const struct queue *q = &gt->topic->queues[s->queue];
+    uint64_t at = gq->next > q->floor ? gq->next : q->floor;
+    if (at < s->from || at >= s->to || s->to > q->end || (s->class != SIFT_ANY_CLASS && !ranked(gt)))
+        return;
+    gq->next = s->to;
+    group_dirty(st, gt);
+}
+
+static void advance_all(struct state *st, struct gt *gt, struct slice stretches)
+{
+    struct cursor c = cursor_of(stretches);
+    struct sift_stretch s;
+    while (sift_stretch_next(&c, &s)) {
+        if (s.gt != gt->id || s.filter_ref != gt->filter_ref || s.queue >= gt->n_queues)
+            continue;
+        if (s.class == SIFT_ANY_CLASS || s.class == MESSAGE_PRIORITY_DEFAULT)
+            advance_default(st, gt, &s);
+        else if (s.class < CLASSES_MAX)
+            advance_class(st, gt, &s);
+    }
+}
+
+void apply_advance(struct state *st, const struct stamp *stamp, const struct command *cmd, struct outcome *out)
+{
+    (void)stamp;
+    struct gt *gt = NULL;
+    enum status s = group_get(st, cmd->pos[0], cmd->rest[0], &gt);
+    bool filters = s == ST_OK && gt->filter_kind != FILTER_NONE;
+    if (filters && ranked(gt))
+        s = ranked_load(st, gt, false);
+    if (s != ST_OK && s != ST_GONE) {
+        core_fail(out, s, "ADVANCE");
+        return;
+    }
+    if (filters)
+        advance_all(st, gt, cmd->sifted);
+    reply_ok(&out->reply);
 }

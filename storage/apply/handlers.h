@@ -18,6 +18,7 @@ apply_fn apply_commit, apply_rollback;                                        /*
 apply_fn apply_unknown, apply_txn_extend, apply_checks, apply_unask;          /* check.c */
 apply_fn apply_pgroup_set, apply_pgroup_delete;                                /* pgroup_set.c */
 apply_fn apply_pop;                                                           /* pop.c */
+apply_fn apply_advance;                                                       /* group_seek.c */
 apply_fn apply_ack, apply_nack, apply_extend, apply_reject, apply_release, apply_skip;    /* ack.c */
 apply_fn apply_group_create, apply_group_delete;                              /* manage.c */
 apply_fn apply_group_set, apply_group_pause, apply_group_resume;              /* group_set.c */

@@ -91,6 +91,8 @@ void apply_group_create(struct state *st, const struct stamp *stamp, const struc
     group_options_read(cmd, &set);
     if (s == ST_GONE)
         s = group_create(st, stamp->now_ms, cmd->pos[0], t, &set, &gt);
+    if (s == ST_OK && set.filter_kind != FILTER_NONE)
+        core_news(st, &gt->news, NEWS_ALL); /* it may be far behind: the broker moves it on (query/advance.c) */
     if (s == ST_OK)
         reply_ok(&out->reply);
     else

@@ -277,6 +277,15 @@ static void pop_waiting_ranked(struct pop *p, struct gt *gt)
     }
 }
 
+/* Is the group so far behind that the broker should move it on (ADVANCE) if this POP was the last one? */
+static bool pop_leaves_much(const struct gt *gt)
+{
+    uint64_t behind = 0;
+    for (uint32_t q = 0; q < gt->n_queues && behind < ADVANCE_LEAST; q++)
+        behind += gt->topic->queues[q].end - gt->queues[q].next;
+    return behind >= ADVANCE_LEAST;
+}
+
 /* Takes what is ready, as much as the caller wants. */
 static void pop_ready(struct pop *p, struct gt *gt)
 {
@@ -288,6 +297,8 @@ static void pop_ready(struct pop *p, struct gt *gt)
     if (gt->order)
         pop_skipped(p, gt);
     pop_fresh(p, gt, -1);
+    if (gt->filter_kind != FILTER_NONE && gt->dirty && pop_leaves_much(gt))
+        core_news(p->st, &gt->news, 0); /* nobody who waits need look */
     group_arm(p->st, gt, p->stamp->now_ms);
 }
 

@@ -19,9 +19,15 @@ def bodies(messages):
 
 
 def fill(topic, n, queues=4):
-    """Sends n messages that have the property n = 1 and the TAG other, in one pipeline each thousand."""
+    """Makes a topic and sends n messages that have the property n = 1 and the TAG other, in one pipeline each thousand."""
     c = broker.text()
     c.call("TOPIC", "CREATE", topic, "QUEUES", str(queues))
+    c.close()
+    fill_more(topic, n)
+
+
+def fill_more(topic, n):
+    c = broker.text()
     for _ in range(n // 1000):
         line = f"SEND {topic} x PROP n 1 TAG other\r\n".encode()
         c.send_raw(line * 1000)
@@ -119,6 +125,42 @@ def test_far_behind():
     assert c.call("ping") == "PONG"
     assert bodies(c.wait(pop)) == ["last0", "last1", "last2"]
     assert [body for _, _, body in Stream("u", "far", 100).take(3)] == ["last0", "last1", "last2"]
+
+
+def seek_next(c, group, topic):
+    """Returns where the group is in each queue."""
+    return [q["next"] for q in c.call("group_seek", group=group, topic=topic, to="latest", dryrun=True)["queue"]]
+
+
+def test_nobody_consumes():
+    """A group goes on by itself to the first message that matches, also one that was made, or got its filter, later."""
+    c = Rpc(broker.port)
+    where, tag = {"where": "n > 1"}, {"tag": "rare"}
+    fill("alone", 0, queues=2)
+    for group, how in (("w", where), ("t", tag), ("none", "none")):
+        c.call("group_create", group=group, topic="alone", filter=how)
+    fill_more("alone", MANY)
+    c.call("group_create", group="later", topic="alone", filter=where)
+    c.call("group_create", group="paused", topic="alone", filter=tag)
+    c.call("group_pause", group="paused")
+    for group in ("w", "t", "later", "paused"):
+        eventually(lambda g=group: lag(c, g, "alone")["unexamined"] == 0, group)
+        assert lag(c, group, "alone")["ready"] == 0 and sum(seek_next(c, group, "alone")) > MANY - 20000
+    assert seek_next(c, "none", "alone") == [0, 0]
+    assert c.call("group_set", group="none", topic="alone", filter=where) == "OK"
+    eventually(lambda: lag(c, "none", "alone")["unexamined"] == 0, "none")
+    sent = [c.call("send", topic="alone", body=f"match{i}", prop={"n": 2}, tag="rare", queue=i) for i in range(2)]
+    fill_more("alone", MANY)
+    matches = [int(place.split(":")[2]) for place in sent]
+    for group in ("w", "t"):  # each queue stops at its match
+        eventually(lambda g=group: seek_next(c, g, "alone") == matches, group)
+        assert lag(c, group, "alone")["ready"] in (1, 2)  # LAG looks at 20,000 messages
+        got = []
+        while len(got) < 2:
+            got += bodies(c.call("pop", group=group, topic="alone"))
+        assert sorted(got) == ["match0", "match1"]
+        eventually(lambda g=group: lag(c, g, "alone")["unexamined"] == 0, group)
+        assert lag(c, group, "alone")["inflight"] == 2
 
 
 def test_replies_keep_their_order():

@@ -146,6 +146,8 @@ static bool inner_command(const struct slice *words, size_t n, struct command *r
         id = CMD_RELEASE, pos = 1;
     else if (slice_equal(words[0], SLICE_LIT("SKIP")))
         id = CMD_SKIP, pos = 1;
+    else if (slice_equal(words[0], SLICE_LIT("ADVANCE")))
+        id = CMD_ADVANCE, pos = 1;
     if (id == COMMAND_COUNT)
         return false;
     *ret_cmd = (struct command){.info = command_info(id), .n_pos = pos};

@@ -5,8 +5,8 @@
  *   shell_do(s, "SEND t hello QUEUE 0")  ──► "t:0:0"          applies, writes the group, returns the reply
  *   shell_add(s, ...) x n, shell_write(s) ──► shell_reply(s, i)   several commands in one group
  *
- * The broker's own commands are written TICK, RELEASE group receipt... [AT ms], SKIP group receipt..., UNASK txid..., and TAKE like
- * POP. shell_do runs a query on a view
+ * The broker's own commands are written TICK, RELEASE group receipt... [AT ms], SKIP group receipt..., ADVANCE group topic,
+ * UNASK txid..., and TAKE like POP. shell_do runs a query on a view
  * of what is written.
  *
  * Replies as text:  OK null 12 word [a b] {name:value} -CODE, and a message as id=body. With `full` set,

@@ -102,3 +102,49 @@ const char *sifting_do(struct shell *s, const char *line)
     buf_free(&found);
     return said;
 }
+
+static bool sifting_due(void *arg, struct slice group, struct slice topic)
+{
+    (void)arg, (void)group, (void)topic;
+    return true;
+}
+
+enum status sifting_find(struct shell *s, struct advance *a, struct advance_found *found)
+{
+    if (s->inside)
+        s->inside(true);
+    struct view *v = view_open(s->store);
+    enum status st = v && a ? advance_step(a, v, s->now_ms, sifting_due, NULL, found) : ST_NOMEM;
+    view_close(v);
+    if (s->inside)
+        s->inside(false);
+    return st;
+}
+
+/* One step. ST_OK: a group went on. */
+static enum status sifting_advance_step(struct shell *s, struct advance *a)
+{
+    struct advance_found found;
+    enum status st = sifting_find(s, a, &found);
+    if (st != ST_OK)
+        return st;
+    s->sifted = found.sifted;
+    (void)shell_do_words(s, (struct slice[]){SLICE_LIT("ADVANCE"), found.group, found.topic}, 3);
+    s->sifted = slice_of(NULL, 0);
+    return s->status;
+}
+
+uint32_t sifting_advance(struct shell *s, uint64_t least)
+{
+    struct advance *a = advance_new(least);
+    enum status st = ST_BUSY;
+    uint32_t n = 0, before = 1;
+    for (uint32_t i = 0; st == ST_BUSY || st == ST_OK || (st == ST_GONE && n != before); i++) { /* rounds, until nothing goes on */
+        before = st == ST_GONE ? n : before;
+        st = sifting_advance_step(s, a);
+        n += st == ST_OK;
+        sifting_must(i < 100 * SIFTING_ROUNDS_MAX, "there is no end to it");
+    }
+    advance_free(a);
+    return n;
+}

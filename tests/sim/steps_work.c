@@ -234,6 +234,23 @@ void step_work_filter(void)
     must(is(world_do("GROUP SET f w FILTER WHERE \"n >= %u\"", works()->least), "OK"), "the filter was not set");
 }
 
+/* The group passes what does not match, and nothing else. */
+void step_work_advance(void)
+{
+    struct advance_found found;
+    struct advance *a = work_there() ? advance_new(1) : NULL;
+    if (!a)
+        return;
+    world_write();
+    if (sifting_find(&w.s, a, &found) == ST_OK) {
+        w.s.sifted = found.sifted;
+        must(is(world_do("ADVANCE f w"), "OK"), "the group cannot go on");
+        w.s.sifted = slice_of(NULL, 0);
+        work_looked();
+    }
+    advance_free(a);
+}
+
 /* Several commands in a row, with nothing between them, and often the end of the process behind them. */
 void step_work_exec(void)
 {

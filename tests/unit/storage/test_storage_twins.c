@@ -127,6 +127,8 @@ static void twins_grow_up_alike(void **state)
     t.a.policy.check_max = t.b.policy.check_max = 3;
     for (int i = 0; i < 400; i++) {
         same_group(&t);
+        if (below(&t, 6) == 0)
+            assert_int_equal(sifting_advance(&t.a, 1), sifting_advance(&t.b, 1));
         if (i % 10 == 0)
             assert_true(shell_digest(&t.a) == shell_digest(&t.b));
         if (below(&t, 24) == 0) /* before TICK has done the rest */

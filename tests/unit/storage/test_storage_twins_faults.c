@@ -163,7 +163,7 @@ static void any_rare(char *line)
     static const char *const rare[] = {
         "TOPIC PURGE t0", "TOPIC DELETE t1", "TOPIC DELETE t2", "GROUP DELETE g1", "GROUP DELETE g0", "TICK", "TICK",
         "GROUP CREATE g1 t2 ATTEMPTS 1 BACKOFF 10,20", "GROUP CREATE g0 t1 ATTEMPTS 2 FROM latest",
-        "GROUP CREATE g1 t0 ATTEMPTS 1 LEASE 5", "UNASK 5000000000", "PGROUP SET pg CHECKMAX 2 CHECKEVERY 5",
+        "GROUP CREATE g1 t0 ATTEMPTS 1 LEASE 5", "ADVANCE g0 t1", "UNASK 5000000000", "PGROUP SET pg CHECKMAX 2 CHECKEVERY 5",
         "PGROUP SET pg TIMEOUT 90 SECRET s", "PGROUP DELETE pg", "TOPIC CREATE t1 QUEUES 2 COMPRESS lz4",
         "POP g0 %DLQ%g1 COUNT 5", "TOPIC PURGE t2", "TOPIC SET t0 MAXBYTES 5000", "TOPIC SET t1 MAXBYTES 200 QUEUES 3",
         "TOPIC SET t2 RETENTION 300", "TOPIC SET t0 RETENTION 10", "TOPIC SET t1 QUEUES 5 MAXBYTES 100000",
@@ -277,8 +277,8 @@ static void restart_b(uint64_t index)
 /* Notes which commands of the table the lines are. */
 static void see_commands(void)
 {
-    static const char *const inner[] = {"TICK", "TAKE", "RELEASE", "SKIP", "UNASK"};
-    static const enum command_id ids[] = {CMD_TICK, CMD_TAKE, CMD_RELEASE, CMD_SKIP, CMD_UNASK};
+    static const char *const inner[] = {"TICK", "TAKE", "RELEASE", "SKIP", "UNASK", "ADVANCE"};
+    static const enum command_id ids[] = {CMD_TICK, CMD_TAKE, CMD_RELEASE, CMD_SKIP, CMD_UNASK, CMD_ADVANCE};
     for (uint32_t i = 0; i < t.n; i++) {
         char text[40];
         size_t used = 0;
