@@ -49,9 +49,10 @@ struct delivery *delivery_new(struct hmq_consumer *c, struct hmq_batch *batch, b
                         .lease_until_ms = d->came_ms + c->lease_ms,
                         .extend_at_ms = d->came_ms + c->lease_ms / 2,
                         .offered = true};
+    size_t each = d->n > 0 ? sizeof held + (d->turns ? sizeof *d->turns : 0) + batch_bytes_each(batch) : 0;
     TAILQ_INIT(&d->tasks);
     for (size_t i = 0; i < d->n; i++) {
-        size_t bytes = message_bytes(&batch->items[i]);
+        size_t bytes = each + message_bytes(&batch->items[i]);
         held.index = batch->items[i].index;
         held.bytes = bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX;
         d->bytes += held.bytes;

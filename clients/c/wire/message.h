@@ -98,13 +98,20 @@ struct parts message_parts(const struct hmq_message *m);
 /* The TTL that it was sent with, in ms; 0: none. */
 int64_t message_ttl_ms(const struct hmq_message *m);
 
-#define MESSAGE_BYTES_FIX 1024 /* for the nodes of the reply, and the names of attributes */
+#define MESSAGE_BYTES_FIX 1024 /* for the nodes of a reply, or for keys, properties and their names */
+#define BATCH_BYTES_FIX 512 /* for what the messages of a record have in common */
 size_t message_reply_bytes(const struct hmq_message *m);
 
-/* An estimate of the memory that the message takes. */
+/* An estimate of the memory that the message takes, but for what batch_bytes_each says. */
 static inline size_t message_bytes(const struct hmq_message *m)
 {
-    return m->batch->reply ? message_reply_bytes(m) : MESSAGE_BYTES_FIX + m->bytes;
+    return m->batch->reply ? message_reply_bytes(m) : m->bytes + (m->parts ? MESSAGE_BYTES_FIX : 0);
+}
+
+/* What each message of the batch takes besides, however small it is. */
+static inline size_t batch_bytes_each(const struct hmq_batch *batch)
+{
+    return batch->reply ? 0 : sizeof(struct hmq_message) + 2 * batch->name_bytes + BATCH_BYTES_FIX / batch->n;
 }
 
 #endif

@@ -35,6 +35,7 @@ static enum hmq_verdict handle(void *arg, const hmq_message *m, hmq_retry *retry
 }
 
 static hmq_batch_fn batch_handler; /* NULL: handle */
+static size_t memory; /* that the client may take; 0: any */
 
 static void start(const char *query)
 {
@@ -43,6 +44,7 @@ static void start(const char *query)
     handler_ms = 0;
     offset = 0;
     bare_start(&bare, query);
+    bare.client.memory = memory > 0 ? memory_new(memory) : NULL;
     enum hmq_status status =
         batch_handler ? hmq_consumer_new_batch(&bare.client, "g", &topic, 1, batch_handler, NULL, NULL, &consumer, NULL)
                       : hmq_consumer_new(&bare.client, "g", &topic, 1, handle, NULL, NULL, &consumer, NULL);
@@ -56,6 +58,7 @@ static void start(const char *query)
 static void stop(void)
 {
     assert_int_equal(hmq_consumer_close(consumer, 0, NULL), HMQ_ETIMEDOUT); /* the broker does not reply */
+    memory_drop(bare.client.memory);
     bare_stop(&bare);
     still_clock_go();
 }
@@ -278,6 +281,20 @@ static void test_has_room_for_batches(void **state)
     batch_handler = NULL;
 }
 
+/* With the settings that ship, as many small messages as a consumer may hold. */
+static void test_small_messages_take_little_memory(void **state)
+{
+    (void)state;
+    memory = 8u << 20;
+    start("?prefetch=10000");
+    work(FIRST, 0);
+    work(64 * FIRST, 0);
+    expect_window(10000);
+    assert_in_range(credit, 9000, 10000);
+    stop();
+    memory = 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -290,6 +307,7 @@ int main(void)
         cmocka_unit_test(test_shrinks_soon),
         cmocka_unit_test(test_idle_time_does_not_count),
         cmocka_unit_test(test_has_room_for_batches),
+        cmocka_unit_test(test_small_messages_take_little_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
