@@ -277,6 +277,8 @@ void link_event(struct load_link *l, uint32_t events)
         bool more = l->net.fd >= 0 && (l->net.wants_write || l->net.has_more);
         if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) || more)
             link_io_readable(l);
+        if (l->role->heard && l->state == LINK_UP)
+            l->role->heard(l);
         pump_link(l);
     }
     link_flush(l);

@@ -33,6 +33,7 @@ struct role {
     void (*broken)(struct load_link *l, struct op *op); /* it was active when the connection broke */
     void (*question)(struct load_link *l, const struct answer *a); /* the broker asks back; NULL: it never should */
     void (*pushed)(struct load_link *l, const struct answer *a); /* a stream delivers a record, or ends; or NULL */
+    void (*heard)(struct load_link *l); /* everything that was read has been passed to the functions above; or NULL */
     void (*forget)(struct load_link *l); /* frees what the role has allocated for the link; or NULL */
 };
 

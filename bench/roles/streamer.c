@@ -2,10 +2,13 @@
  * streamer.c: consumes from a stream: the broker pushes records for as much credit as it was given, and the messages
  * are acknowledged in ranges. A link has one op, which lasts until the stream is closed.
  *
- *   asked STREAM ─► id ─► pushed ─► pending (receipts of ranges) ─► ACK in a free slot ─► answered
+ *   asked STREAM ─► id ─► pushed ─► pending (receipts of ranges) ─► heard: ACK in a free slot ─► answered
  *                          ▲  │                                                            │
  *                  CREDIT ─┘  └─ the credit is what was claimed from the budget ──────┘
  *   budget or time used up, no credit outstanding, everything acknowledged ─► CLOSE ─► done
+ *
+ * What was read from the socket at once is acknowledged with one ACK: an ORDERED group delivers small parts,
+ * and an ACK for each of them would cost the broker more than the receipts in it.
  *
  * The tester reads each message as a client would: it compares the record's checksum and finds the body.
  */
@@ -283,7 +286,7 @@ static bool streamer_take(struct load_link *l, const struct pushed *p, uint32_t 
     return !l->flow->pending.failed;
 }
 
-static void streamer_brought(struct load_link *l, struct op *op, const struct pushed *p)
+static void streamer_brought(struct load_link *l, const struct pushed *p)
 {
     struct worker *w = l->worker;
     struct flow *f = l->flow;
@@ -303,7 +306,6 @@ static void streamer_brought(struct load_link *l, struct op *op, const struct pu
         METER_COUNT(&w->meter, redelivered, n);
     f->ahead -= n < f->ahead ? n : f->ahead;
     f->owed += n;
-    streamer_go_on(l, op);
 }
 
 static void streamer_pushed(struct load_link *l, const struct answer *a)
@@ -312,7 +314,7 @@ static void streamer_pushed(struct load_link *l, const struct answer *a)
     if (!l->flow || !op->active)
         return;
     if (a->kind == ANSWER_RECORDS) {
-        streamer_brought(l, op, &a->pushed);
+        streamer_brought(l, &a->pushed);
         return;
     }
     worker_trouble(l->worker, SLICE_LIT("ENDED the broker ended a stream"));
@@ -346,7 +348,14 @@ static void streamer_answered(struct load_link *l, struct op *op, uint32_t part,
         streamer_acked(l, &f->slots[part - 1], a);
         f->free[f->n_free++] = (uint8_t)(part - 1);
     }
-    streamer_go_on(l, op);
+}
+
+/* All that came with one read was looked at: one ACK names all of it. */
+static void streamer_heard(struct load_link *l)
+{
+    struct op *op = streamer_only_op(l);
+    if (l->flow && op->active)
+        streamer_go_on(l, op);
 }
 
 /* Looks whether the time is over; asks for the stream again if it was refused. */
@@ -396,5 +405,6 @@ const struct role role_streamer = {
     .remind = streamer_remind,
     .broken = streamer_broken,
     .pushed = streamer_pushed,
+    .heard = streamer_heard,
     .forget = streamer_forget,
 };
