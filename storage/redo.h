@@ -4,6 +4,8 @@
  *   kv_write:   batch ──► redo.append (and sync) ──► RocksDB's write buffers ──(flush, later)──► its files
  *   after a stop:         redo.replay ─────────────► RocksDB's write buffers
  *
+ *   large bytes ──► redo.part, redo.part ... ──► batch that says where they are ──► redo.append      (disk/batch/kv_parts.h)
+ *
  * storage/ does no I/O of its own, so whoever opens a store may give it a log. Without one RocksDB keeps its
  * own, which is as safe but slower: each append makes its file longer, so a sync writes the file system's journal,
  * too (broker/wal/wal.h).
@@ -33,6 +35,20 @@ struct redo {
     /* True where the next append may wait until the store has flushed, since the log is too long. NULL: never. The
      * thread that appends. */
     bool (*crowded)(void *self);
+    /* ---- parts: all of these, or NULL where the log has none ---- */
+    /* Writes bytes that a later batch refers to; batches may come in between. whole: this is the first part of so many bytes,
+     * which ends those before; 0: one more of them. *ret_at: what part_read is asked for. ST_BUSY: the log has gone on in
+     * another file, or cannot take parts now, so a batch has to bring all of its bytes. ST_IO, with err: the store is dead.
+     * The thread that appends. */
+    enum status (*part)(void *self, struct slice bytes, size_t whole, bool sync, uint64_t *ret_at, char *err,
+                        size_t err_size);
+    /* True where a batch of so many bytes may refer to all parts, if it is the next thing that is appended. */
+    bool (*has_parts)(void *self, size_t bytes);
+    /* No batch will refer to them any more. */
+    void (*parts_end)(void *self);
+    /* What a part of the batch holds that take has now. ST_DAMAGED, ST_GONE. */
+    enum status (*part_read)(void *self, uint64_t at, struct slice *ret_bytes);
+    /* ---- ---- */
     /* Every batch behind `after`, in order and without a gap. Batches behind a gap were never
      * acknowledged as synced and are dropped for good. ST_BAD, with err: something that was acknowledged is damaged.
      * ST_BUSY, with err: it was told to stop, and nothing was dropped.

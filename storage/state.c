@@ -17,6 +17,7 @@
 #include "storage/group/group.h"
 #include "storage/model/log_columns.h"
 #include "storage/model/pgroup.h"
+#include "storage/disk/batch/kv_parts.h"
 #include "storage/disk/meta.h"
 #include "storage/model/txn.h"
 #include "storage/model/young.h"
@@ -197,6 +198,19 @@ void state_apply(struct state *st, const struct stamp *stamp, const struct comma
 void state_spare(struct state *st, bool on)
 {
     st->spared = on;
+}
+
+enum status state_part(struct state *st, struct slice bytes, size_t whole, bool sync, char *err, size_t err_size)
+{
+    assert(!kv_pending(st->kv));
+    enum status s = kv_parts_write(kv_parts(st->kv), bytes, whole, sync, err, err_size);
+    st->sick = st->sick || (s != ST_OK && s != ST_BUSY);
+    return s;
+}
+
+void state_parts_end(struct state *st)
+{
+    kv_parts_end(kv_parts(st->kv));
 }
 
 bool state_repeated(struct state *st, const struct stamp *stamp, const struct command *cmd, struct outcome *out)

@@ -61,6 +61,13 @@ void state_spare(struct state *st, bool on);
  * and the policy count. */
 bool state_repeated(struct state *st, const struct stamp *stamp, const struct command *cmd, struct outcome *out);
 
+/* The bytes of a large command, in parts, before it is applied (disk/batch/kv_parts.h): then its group does not bring them to the
+ * log at once. They stay as they are until state_parts_end. whole: this is the first part of so many bytes; 0: one more.
+ * ST_BUSY: there is no log that takes parts, or not now; the command is applied as it is. ST_IO, with err: the store is dead.
+ * Not while a group is open. */
+enum status state_part(struct state *st, struct slice bytes, size_t whole, bool sync, char *err, size_t err_size) MUST_CHECK;
+void state_parts_end(struct state *st);
+
 /* About how many bytes the open group will write. */
 size_t state_group_bytes(const struct state *st);
 

@@ -10,6 +10,9 @@
  * writer thread, so that loops read and parse the next commands meanwhile (journal_pace.h). So it is where a command is
  * large, and these do not get ahead of the small ones of others (journal_queue.h).
  *
+ * A very large command is not written at once: heavy turns give the log its bytes, 2 MB each, and only then it is applied
+ * (journal_parts.h). Light turns come in between.
+ *
  * Invariants
  *   1. At most one thread leads. It sets and clears `leading` under the lock.
  *   2. All commands of a group have the same time.
@@ -29,6 +32,7 @@
 #include "broker/base/log.h"
 #include "broker/journal/journal_disk.h"
 #include "broker/journal/journal_pace.h"
+#include "broker/journal/journal_parts.h"
 #include "broker/journal/journal_queue.h"
 #include "storage/query.h"
 
@@ -59,6 +63,7 @@ struct journal {
     bool unsynced; /* something was written since the last sync; only with the modes interval and never */
     /* ---- the leader's ---- */
     uint64_t next_index;
+    struct journal_parts parts;
     struct journal_disk disk;
     struct effects fx;
     /* ---- set before the first submit ---- */
@@ -179,6 +184,10 @@ static void journal_apply(struct journal *j, struct queue_turn *t, const struct 
     state_spare(j->opt.state, !t->heavy);
     while ((e = queue_next(&j->queue, t))) {
         __builtin_prefetch(t->group.first); /* another thread wrote the next entry: fetch it while this one is applied */
+        if (t->heavy && done.n && journal_parts_wanted(e)) { /* not before the log has its bytes */
+            queue_again(&j->queue, t, e);
+            break;
+        }
         bool applied = e->more ? journal_apply_exec(j, &stamp, e, t->heavy) : journal_apply_one(j, &stamp, e);
         if (applied || (t->heavy && !done.n)) {
             entry_push(&done, e);
@@ -319,6 +328,27 @@ static void journal_hand_back(struct journal *j, struct entry_list *group, struc
             j->clients[i]->post(j->clients[i], &per_client[i]);
 }
 
+/* True: the turn's command is large, and all that was done is that the log got some more of its bytes. It is the first one of
+ * the next turn of this kind, and others have theirs before. */
+static bool journal_writes_part(struct journal *j, struct queue_turn *t, enum fsync_mode mode)
+{
+    char err[512] = "";
+    bool wanted = t->heavy && mode == FSYNC_ALWAYS && !j->disk.full;
+    enum parts_step step = wanted ? journal_parts_step(&j->parts, j->opt.state, t->group.first, err, sizeof err) : PARTS_OVER;
+    if (step == PARTS_FAILED) {
+        j->opt.fatal(err);
+        abort();
+    }
+    if (step == PARTS_OVER)
+        return false;
+    t->rest = t->group;
+    t->group = (struct entry_list){0};
+    pthread_mutex_lock(&j->lock);
+    queue_give_back(&j->queue, t);
+    pthread_mutex_unlock(&j->lock);
+    return true;
+}
+
 /* Takes one group from the queue to its owners. The caller has set `leading`. answers_first: if all entries are this
  * client's, the group stays unsettled; NULL: it is settled in any case. may_be_heavy: the caller is no loop. */
 static void journal_lead(struct journal *j, struct journal_client *answers_first, bool may_be_heavy)
@@ -333,9 +363,13 @@ static void journal_lead(struct journal *j, struct journal_client *answers_first
         return;
     journal_disk_look(&j->disk, clock_mono_ns());
     policy.disk_spent = j->disk.spent;
+    if (journal_writes_part(j, &t, mode))
+        return;
     journal_apply(j, &t, &policy);
     uint32_t commands = t.group.n;
     journal_write(j, commands, mode);
+    if (t.heavy)
+        journal_parts_end(&j->parts, j->opt.state);
     struct journal_client *only = journal_only_owner(&t.group);
     /* Users are asked for on other threads, too: by who accepts connections, and by HTTP. */
     if (only && only == answers_first && !j->fx.users_changed)

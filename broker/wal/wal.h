@@ -8,6 +8,9 @@
  *     └────────┴────────┴──────────┴───────────┴─── ─ ─ ─ ───┘   record: checks, number, number before, synced, batch
  *     └─ block ┴─ block ┴── block ─┴── block ──┘                 ░ nothing: what was synced is not written again
  *
+ * Of a large batch the bytes come first, in parts (redo.part), each of them a record. The batch behind them, in the same file,
+ * says where they are; batches of others may be in between.
+ *
  *   spare ──(the writer needs one)──► now ──(full)──► live ──(its batches are in RocksDB's files)──► spare
  *
  * Why not RocksDB's log: when a file grows, each sync writes its new length into the file system's journal as well.

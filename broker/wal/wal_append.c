@@ -8,6 +8,9 @@
  *   │ synced record ░░░░░░░│ unsynced │ unsynced ░░░░│ ...     ░ up to the next block: what was synced shares its
  *   └──── block ───────────┴──── block ──────────────┘           blocks with nothing that is written later
  *
+ * Parts (redo.part) are in the file of the batch that refers to them: from the first one on the file may grow, instead of
+ * being left, until that batch is written or so much came in between that they are given up.
+ *
  * Who syncs beside the writer moves the end to the next block before, under tail_lock.
  */
 #include "broker/wal/wal_append.h"
@@ -17,8 +20,10 @@
 
 #include "broker/base/clock.h"
 #include "broker/wal/wal_turn.h"
+#include "protocol/limits.h"
 
 #define WAIT_MS 1000
+#define PARTS_BETWEEN ((size_t)MIB(32)) /* of other groups, between the first part and the batch */
 
 static void wal_append_wake_keeper(struct wal *w, bool wanted)
 {
@@ -32,6 +37,7 @@ static bool wal_append_full(const struct wal *w, size_t bytes)
 {
     const struct wal_file *f = w->now;
     size_t room = f->size > w->segment_bytes ? f->size : w->segment_bytes;
+    room = w->parts_serial == f->use.serial && w->parts_end > room ? w->parts_end : room;
     return f->at > WAL_HEADER_BYTES && wal_block_up(f->at + bytes) + WAL_END_BYTES > room;
 }
 
@@ -155,6 +161,64 @@ enum status wal_append(void *self, uint64_t number, struct slice batch, bool syn
         return wal_set_failed(w, "begin another file of the log", err, err_size);
     return s;
 }
+
+/* ---- parts ---- */
+
+/* Under tail_lock. The file that all parts go to, of `whole` bytes in all; where there is not enough room, the next one. */
+static bool wal_append_begin_parts(struct wal *w, size_t whole, bool sync)
+{
+    w->parts_serial = 0;
+    if ((!w->now || wal_append_full(w, whole)) && !wal_turn(w, w->now, sync))
+        return false;
+    w->parts_serial = w->now->use.serial;
+    w->parts_end = w->now->at + 2 * whole + PARTS_BETWEEN; /* each is filled up to the next block, and has a head */
+    return true;
+}
+
+enum status wal_append_part(void *self, struct slice bytes, size_t whole, bool sync, uint64_t *ret_at, char *err,
+                            size_t err_size)
+{
+    struct wal *w = self;
+    struct wal_record r = {.kind = WAL_PART, .batch = bytes, .synced = atomic_load(&w->synced)};
+    if (w->unsealed)
+        return ST_BUSY;
+    if (atomic_load_explicit(&w->crowd, memory_order_relaxed) == WAL_FULL)
+        wal_append_wait(w);
+    pthread_mutex_lock(&w->tail_lock);
+    bool begun = !whole || wal_append_begin_parts(w, whole, sync);
+    bool room = begun && w->now && w->parts_serial == w->now->use.serial &&
+                !wal_append_full(w, wal_record_size(bytes.len));
+    enum status s = begun ? ST_BUSY : wal_set_failed(w, "begin another file of the log", err, err_size);
+    if (room) {
+        r.number = w->last;
+        *ret_at = w->now->at;
+        s = wal_append_write(w, &r, sync, err, err_size);
+    }
+    pthread_mutex_unlock(&w->tail_lock);
+    if (s == ST_OK && sync && !wal_append_sync(w, r.number))
+        return wal_set_failed(w, "sync the log", err, err_size);
+    return s;
+}
+
+bool wal_append_has_parts(void *self, size_t bytes)
+{
+    struct wal *w = self;
+    pthread_mutex_lock(&w->tail_lock);
+    size_t beside = 4 * WAL_BLOCK_BYTES; /* what who syncs beside the writer may add until the batch comes */
+    bool has = w->now && w->parts_serial == w->now->use.serial && !wal_append_full(w, wal_record_size(bytes) + beside);
+    pthread_mutex_unlock(&w->tail_lock);
+    return has;
+}
+
+void wal_append_end_parts(void *self)
+{
+    struct wal *w = self;
+    pthread_mutex_lock(&w->tail_lock);
+    w->parts_serial = 0;
+    pthread_mutex_unlock(&w->tail_lock);
+}
+
+/* ---- ---- */
 
 void wal_append_say_synced(struct wal *w)
 {

@@ -14,6 +14,12 @@ struct wal;
 /* self is a struct wal. One thread at a time: the store's writer. */
 enum status wal_append(void *self, uint64_t number, struct slice batch, bool sync, char *err, size_t err_size);
 
+/* part, has_parts and parts_end of struct redo. The same thread. */
+enum status wal_append_part(void *self, struct slice bytes, size_t whole, bool sync, uint64_t *ret_at, char *err,
+                            size_t err_size);
+bool wal_append_has_parts(void *self, size_t bytes);
+void wal_append_end_parts(void *self);
+
 /* True where an append may soon wait for the keeper. */
 bool wal_crowded(void *self);
 

@@ -80,7 +80,7 @@ bool wal_record_at(const struct wal_use *use, struct slice bytes, size_t at, str
     *ret_r = (struct wal_record){.number = cursor_u64(&c)};
     ret_r->before = cursor_u64(&c);
     ret_r->synced = cursor_u64(&c);
-    bool likely = !c.bad && kind <= WAL_SYNCED && ret_r->synced <= ret_r->before &&
+    bool likely = !c.bad && kind <= WAL_PART && ret_r->synced <= ret_r->before &&
                   (kind != WAL_BATCH || ret_r->number > ret_r->before); /* a search asks this of every 8 bytes */
     if (!likely || check != wal_record_check(use, head))
         return false;

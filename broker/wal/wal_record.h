@@ -13,6 +13,8 @@
  *            this record was written
  *   kind 1   the end of the file: `number` is the serial of the next file, whose header is synced
  *   kind 2   no batch: everything before it is synced. It is written when nothing else comes for a while
+ *   kind 3   a part: bytes that a batch behind it in this file refers to, by where the part begins (redo.part). Its number
+ *            is that of the batch before it. It is there only with fsync=always, and synced before such a batch is written
  *
  * A record begins 8 bytes or less behind the one before it, or at the next block, where that one was synced. Files of
  * the first format ("HMQWAL1\n") are still read: check u32 │ length u32 │ number u64 │ before u64 │ batch.
@@ -25,7 +27,7 @@
 #define WAL_BLOCK_BYTES 4096 /* what a disk may destroy when power fails while it writes one byte of it */
 #define WAL_RECORD_BYTES 40  /* before its batch */
 
-enum wal_kind { WAL_BATCH, WAL_END, WAL_SYNCED };
+enum wal_kind { WAL_BATCH, WAL_END, WAL_SYNCED, WAL_PART };
 
 /* A use of a file, as far as its records depend on it. */
 struct wal_use {

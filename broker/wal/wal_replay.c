@@ -139,7 +139,7 @@ static enum status wal_replay_records(struct wal_file *f, struct slice all, uint
             r->named = record.number > r->named ? record.number : r->named;
             break;
         }
-        if (record.kind == WAL_SYNCED) {
+        if (record.kind == WAL_SYNCED || record.kind == WAL_PART) {
             at += record.size;
             continue;
         }
@@ -154,6 +154,18 @@ static enum status wal_replay_records(struct wal_file *f, struct slice all, uint
     return s;
 }
 
+enum status wal_replay_part(void *self, uint64_t at, struct slice *ret_bytes)
+{
+    const struct wal *w = self;
+    struct wal_record r;
+    if (!w->replaying)
+        return ST_GONE;
+    if (!wal_record_at(&w->replaying->use, w->replayed_file, (size_t)at, &r) || r.kind != WAL_PART || !r.whole)
+        return ST_DAMAGED;
+    *ret_bytes = r.batch;
+    return ST_OK;
+}
+
 /* Takes what one file has. next: the file behind it, or NULL. Sets r->ended where the log goes no further. */
 static enum status wal_replay_file(struct wal_file *f, const struct wal_file *next, struct replay *r)
 {
@@ -162,7 +174,10 @@ static enum status wal_replay_file(struct wal_file *f, const struct wal_file *ne
         return errno == ENOMEM ? ST_NOMEM : ST_IO;
     struct slice all = slice_of(bytes, f->size);
     size_t at = 0;
+    r->w->replaying = f;
+    r->w->replayed_file = all;
     enum status s = wal_replay_records(f, all, next ? next->before : UINT64_MAX, r, &at);
+    r->w->replaying = NULL;
     if (s == ST_OK && (!next || next->before > wal_replay_has(r))) {
         r->ended = true;
         r->judge = (struct wal_judge){.last = wal_replay_has(r), .name = f->name, .at = at};

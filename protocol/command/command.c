@@ -66,6 +66,17 @@ void command_clone(const struct command *cmd, void *mem, struct command *ret_cmd
     }
 }
 
+struct slice command_bytes(const struct command *copy)
+{
+    struct slice all = {0};
+    for (uint32_t i = 0; i < copy->n_pos + copy->n_rest; i++) {
+        struct slice word = i < copy->n_pos ? copy->pos[i] : copy->rest[i - copy->n_pos];
+        all.data = all.data ? all.data : word.data;
+        all.len += word.len;
+    }
+    return all;
+}
+
 bool command_point(struct slice s, int64_t *ret_n)
 {
     if (slice_equal_nocase(s, SLICE_LIT("EARLIEST"))) {

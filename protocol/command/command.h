@@ -231,6 +231,9 @@ enum status command_end(struct command_space *space, struct command *cmd, char *
 size_t command_clone_size(const struct command *cmd);
 void command_clone(const struct command *cmd, void *mem, struct command *ret_cmd);
 
+/* Of a copy: the bytes of its positional and repeating words, which lie one behind the other. */
+struct slice command_bytes(const struct command *copy);
+
 static inline bool command_has(const struct command *cmd, uint64_t mask) { return (cmd->has & mask) != 0; }
 
 /* Reads "earliest", "latest" or a time: *ret_n is POINT_EARLIEST, POINT_LATEST, or Unix milliseconds from 0 on. */

@@ -212,6 +212,7 @@ static struct kv *kv_new(const struct kv_options *opt)
     rocksdb_readoptions_set_read_tier(kv->read_stored, READ_TIER_PERSISTED);
     kv->batch = rocksdb_writebatch_create();
     kv_short_init(&kv->shorter);
+    kv_parts_init(&kv->parts, opt->redo, &kv->shorter);
     return kv;
 }
 
@@ -229,6 +230,7 @@ static void kv_free(struct kv *kv)
     rocksdb_readoptions_destroy(kv->read_stored);
     rocksdb_writebatch_destroy(kv->batch);
     kv_short_free(&kv->shorter);
+    kv_parts_free(&kv->parts);
     free(kv);
 }
 
@@ -431,6 +433,16 @@ void kv_put_parts(struct kv *kv, enum kv_family f, struct slice key, const struc
         value_sizes[i] = parts[i].len;
     }
     rocksdb_writebatch_putv_cf(kv->batch, kv_handle(kv, f), 1, keys, key_sizes, n, values, value_sizes);
+    if (kv->parts.n) {
+        size_t end = 0;
+        (void)rocksdb_writebatch_data(kv->batch, &end);
+        kv_parts_put(&kv->parts, end, parts, n);
+    }
+}
+
+struct kv_parts *kv_parts(struct kv *kv)
+{
+    return &kv->parts;
 }
 
 void kv_put_stored(struct kv *kv, enum kv_family f, struct slice key, const struct slice parts[static 3],
@@ -533,7 +545,7 @@ static bool kv_log_batch(struct kv *kv, bool sync, char *err, size_t err_size)
     size_t len = 0;
     const char *data = rocksdb_writebatch_data(kv->batch, &len);
     kv->logged = kv->number;
-    struct slice batch = kv_short_of(&kv->shorter, slice_of(data, len));
+    struct slice batch = kv_parts_short(&kv->parts, slice_of(data, len));
     return kv->redo->append(kv->redo->self, kv->number, batch, sync, err, err_size) == ST_OK;
 }
 

@@ -115,6 +115,10 @@ void kv_put(struct kv *kv, enum kv_family f, struct slice key, struct slice valu
 /* As kv_put of the parts, one behind the other (3 at most), which need not be copied together for it. */
 void kv_put_parts(struct kv *kv, enum kv_family f, struct slice key, const struct slice *parts, int n);
 
+/* What the redo log has of a command before it is applied (batch/kv_parts.h). */
+struct kv_parts;
+struct kv_parts *kv_parts(struct kv *kv);
+
 /* Gives the pending batch, if nothing is in it, memory for so many bytes, where these are many: it need not grow then, which moves
  * what is in it. Without memory it grows. */
 void kv_reserve(struct kv *kv, size_t bytes);

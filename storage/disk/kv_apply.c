@@ -7,11 +7,21 @@
 #include "storage/disk/batch/kv_short.h"
 #include "storage/disk/kv_inner.h"
 
-/* kv_short_read_fn. In a salvage what cannot be read becomes zeros: the record, which has a checksum, is damaged then. */
-static enum status kv_read_cut(void *arg, const struct kv_short_cut *cut, struct buf *out)
+static enum status kv_read_part(struct kv *kv, uint64_t part, const struct kv_short_cut *cut, struct buf *out)
 {
-    static const uint8_t zeros[KIB(4)];
-    struct kv *kv = arg;
+    struct slice bytes = {0};
+    if (!kv->redo || !kv->redo->part_read)
+        return ST_DAMAGED;
+    enum status s = kv->redo->part_read(kv->redo->self, part, &bytes);
+    if (s == ST_OK && (cut->from > bytes.len || cut->len > bytes.len - cut->from))
+        s = ST_DAMAGED;
+    if (s == ST_OK)
+        buf_put(out, bytes.data + cut->from, cut->len);
+    return s;
+}
+
+static enum status kv_read_row(struct kv *kv, const struct kv_short_cut *cut, struct buf *out)
+{
     struct kv_pin *pin = NULL;
     struct slice value = {0};
     enum status s = kv_get_pinned(kv, KV_STATE, cut->key, 0, NULL, &pin, &value);
@@ -20,6 +30,16 @@ static enum status kv_read_cut(void *arg, const struct kv_short_cut *cut, struct
     if (s == ST_OK)
         buf_put(out, value.data + cut->from, cut->len);
     kv_unpin(pin);
+    return s;
+}
+
+/* kv_short_read_fn. In a salvage what cannot be read becomes zeros: the record, which has a checksum, is damaged then. */
+static enum status kv_read_cut(void *arg, const struct kv_short_cut *cut, struct buf *out)
+{
+    static const uint8_t zeros[KIB(4)];
+    struct kv *kv = arg;
+    uint64_t part = 0;
+    enum status s = kv_short_part(cut->key, &part) ? kv_read_part(kv, part, cut, out) : kv_read_row(kv, cut, out);
     if ((s != ST_DAMAGED && s != ST_GONE) || !kv->salvage)
         return s;
     for (size_t n = 0; n < cut->len && !out->failed; n += sizeof zeros)
@@ -35,7 +55,7 @@ static enum status kv_restore(struct kv *kv, struct slice bytes, struct buf *out
     else if (s == ST_IO)
         snprintf(err, err_size, "a row that the log refers to cannot be read now");
     else if (s != ST_OK)
-        snprintf(err, err_size, "a row that the log refers to is damaged, so that a message that was acknowledged cannot be "
+        snprintf(err, err_size, "a place that the log refers to is damaged, so that a message that was acknowledged cannot be "
                                 "restored: restore a backup, or start with --salvage, which goes on without it");
     return s == ST_OK || s == ST_NOMEM || s == ST_IO ? s : ST_DAMAGED;
 }

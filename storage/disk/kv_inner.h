@@ -10,6 +10,7 @@
 
 #include "storage/disk/kv.h"
 #include "storage/disk/kv_freed.h"
+#include "storage/disk/batch/kv_parts.h"
 #include "storage/disk/batch/kv_short.h"
 
 /* A mark that several threads use. Whoever reads it while it is being set may see some fields of the old mark and some
@@ -31,6 +32,7 @@ struct kv {
     rocksdb_writebatch_t *batch;
     bool reserved; /* kv_reserve gave it memory */
     struct kv_shorter shorter; /* of the batch: what the redo log gets */
+    struct kv_parts parts;     /* what the redo log has of the command that comes next */
     bool salvage; /* as in struct kv_options */
     const struct redo *redo;
     uint64_t number; /* of the batch; ... */

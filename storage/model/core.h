@@ -38,6 +38,7 @@
 struct tail {
     struct buf record, starts;
     struct slice apart; /* the body of its only message, where that is large: it is not in `record` */
+    struct buf copied;  /* struct kv_copied: bodies in `record` that the log has already */
     uint64_t base, first_seq, last_seq;
     int64_t expires_least, expires_most; /* as of its record (directory.h) */
     struct columns_maker columns;

@@ -6,12 +6,14 @@
 
 #include <stdlib.h>
 
+#include "storage/disk/batch/kv_parts.h"
 #include "storage/disk/records.h"
 #include "storage/model/log_columns.h"
 #include "storage/model/keep.h"
 #include "storage/model/queue.h"
 
 #define SPARE_TAILS_MAX 64
+#define COPIED_LEAST 256 /* bytes of a body: to say where a smaller one is takes nearly as many */
 #define TAIL_INDEXED (MSG_KEY | MSG_TTL | MSG_TAG | MSG_ORDER | MSG_PRIORITY) /* what makes rows, or columns */
 #define TAIL_APART_BYTES RECORD_BYTES_MAX /* bodies from here on are not copied, but for the batch */
 
@@ -28,6 +30,7 @@ static struct tail *tail_new(struct state *st)
         return NULL;
     buf_init(&tail->record, REQUEST_BYTES_MAX + RECORD_BYTES_MAX);
     buf_init(&tail->starts, (RECORD_COUNT_MAX + 1) * sizeof(uint32_t));
+    buf_init(&tail->copied, (RECORD_COUNT_MAX + 1) * sizeof(struct kv_copied));
     columns_maker_init(&tail->columns);
     return tail;
 }
@@ -36,6 +39,7 @@ static void tail_free(struct tail *tail)
 {
     buf_free(&tail->record);
     buf_free(&tail->starts);
+    buf_free(&tail->copied);
     columns_maker_free(&tail->columns);
     free(tail);
 }
@@ -49,6 +53,7 @@ static void tail_spare(struct state *st, struct tail *tail)
     }
     buf_reset(&tail->record, TAIL_KEEP_BYTES);
     buf_reset(&tail->starts, TAIL_KEEP_BYTES);
+    buf_reset(&tail->copied, TAIL_KEEP_BYTES);
     columns_maker_reset(&tail->columns, TAIL_KEEP_BYTES);
     tail->next = st->spare_tails;
     st->spare_tails = tail;
@@ -130,6 +135,29 @@ static void tail_put_place(struct state *st, struct topic *t, uint32_t queue, co
     keep_appended(st, t, info);
 }
 
+/* The message that was just added has a body that the log may have already (kv_parts.h). Where this is not remembered, the
+ * log gets it once more. */
+static void tail_note_copied(struct state *st, struct tail *tail, struct slice body)
+{
+    const struct kv_copied copied = {.at = tail->record.len - body.len, .bytes = body};
+    if (body.len >= COPIED_LEAST && kv_parts(st->kv)->n && !tail->record.failed)
+        buf_put(&tail->copied, &copied, sizeof copied);
+}
+
+static void tail_put_record(struct state *st, struct tail *tail)
+{
+    struct key key = key_log(tail->topic->id, tail->queue, tail->base);
+    const struct slice parts[] = {buf_slice(&tail->record), tail->apart, buf_slice(&tail->starts)};
+    enum kv_family family = records_family(tail->topic->compress);
+    const struct kv_copied *copied = (const struct kv_copied *)(const void *)tail->copied.data;
+    if (tail->apart.len && st->source)
+        kv_put_stored(st->kv, family, key_slice(&key), parts, st->source);
+    else
+        kv_put_parts(st->kv, family, key_slice(&key), parts, tail->apart.len ? 3 : 1);
+    if (tail->copied.len && !tail->copied.failed)
+        kv_parts_copied(kv_parts(st->kv), tail->record.len, copied, tail->copied.len / sizeof *copied);
+}
+
 /* Turns a tail into a record. If memory runs out the state is sick, because its messages have been answered already. */
 static void tail_close(struct state *st, struct tail *tail)
 {
@@ -147,13 +175,7 @@ static void tail_close(struct state *st, struct tail *tail)
     if (tail->record.failed || tail->starts.failed || !columns_whole(&tail->columns))
         st->sick = true;
     if (!st->sick) {
-        struct key key = key_log(tail->topic->id, tail->queue, tail->base);
-        const struct slice parts[] = {buf_slice(&tail->record), tail->apart, buf_slice(&tail->starts)};
-        enum kv_family family = records_family(tail->topic->compress);
-        if (tail->apart.len && st->source)
-            kv_put_stored(st->kv, family, key_slice(&key), parts, st->source);
-        else
-            kv_put_parts(st->kv, family, key_slice(&key), parts, tail->apart.len ? 3 : 1);
+        tail_put_record(st, tail);
         tail_put_place(st, tail->topic, tail->queue, &info, &tail->columns);
     }
     q->tail = NULL;
@@ -258,10 +280,12 @@ enum status tail_append(struct state *st, int64_t now_ms, struct topic *t, uint3
     m->seq = st->seq++;
     tail->last_seq = m->seq;
     tail->apart = apart ? m->body : tail->apart;
-    if (apart)
+    if (apart) {
         record_add_apart(&tail->record, &tail->starts, m, now_ms);
-    else
+    } else {
         record_add(&tail->record, &tail->starts, m, now_ms);
+        tail_note_copied(st, tail, m->body);
+    }
     if (tail->record.failed || tail->starts.failed) {
         st->sick = true;
         return ST_NOMEM;

@@ -102,8 +102,26 @@ class Sender(Worker):
 
 
 class Batcher(Worker):
+    has_room = False  # for some megabytes at a time; with little memory others get BUSY meanwhile
+
+    def begin(self, port):
+        self.large = self.has_room and self.random.random() < 0.5
+        super().begin(port)
+
+    def next_large_body(self):
+        self.number += 1
+        return f"{self.name}-{self.number}-{self.random.randbytes(500000).hex()}".encode()
+
+    def next_bodies(self):
+        """Once in every other life some megabytes, which the log gets in parts."""
+        bodies = [self.next_body() for _ in range(self.random.randint(1, 40))]
+        if self.large and self.random.random() < 0.1:
+            self.large = False
+            bodies[len(bodies) // 2:0] = [self.next_large_body() for _ in range(7)]
+        return bodies
+
     def step(self, client):
-        batch = [Sent("batch", self.next_body()) for _ in range(self.random.randint(1, 40))]
+        batch = [Sent("batch", body) for body in self.next_bodies()]
         for record in batch:
             self.ledger.sent[record.body] = record
         self.ledger.batches.append(batch)

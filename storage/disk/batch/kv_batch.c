@@ -18,12 +18,12 @@ static const struct entry_kind {
     [0xf] = {true, false, true},
 };
 
-/* Steps over a value, and returns it. Of one that has a cut, which is in cut, only what is there. */
+/* Steps over a value, and returns it. Of one that has cuts, of which the first is in cut, only what is there. */
 static struct slice kv_batch_value(struct cursor *c, const uint8_t *begin, struct kv_short_walk *cuts, struct kv_short_cut *cut)
 {
     uint64_t len = cursor_varint(c);
     size_t at = (size_t)(c->at - begin);
-    if (cut->len && cut->at >= at && cut->at - at <= len && cut->len <= len) {
+    while (cut->len && cut->at >= at && cut->at - at <= len && cut->len <= len) {
         len -= cut->len;
         if (!kv_short_next(cuts, cut))
             cut->len = 0;

@@ -47,6 +47,23 @@ void kv_short_cut(struct kv_shorter *s, size_t at, size_t len, struct slice key,
     s->cut_bytes += len;
 }
 
+void kv_short_part_key(uint64_t part, uint8_t out[static KV_SHORT_PART_BYTES])
+{
+    out[0] = KV_SHORT_PART;
+    for (unsigned i = 1; i < KV_SHORT_PART_BYTES; i++)
+        out[i] = (uint8_t)(part >> (64 - 8 * i));
+}
+
+bool kv_short_part(struct slice key, uint64_t *ret_part)
+{
+    if (key.len != KV_SHORT_PART_BYTES || key.data[0] != KV_SHORT_PART)
+        return false;
+    *ret_part = 0;
+    for (unsigned i = 1; i < KV_SHORT_PART_BYTES; i++)
+        *ret_part = *ret_part << 8 | key.data[i];
+    return true;
+}
+
 struct slice kv_short_of(struct kv_shorter *s, struct slice batch)
 {
     size_t n = s->cuts.len / sizeof(struct kv_cut), done = 0;

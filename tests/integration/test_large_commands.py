@@ -1,0 +1,167 @@
+#!/usr/bin/python3
+"""test_large_commands.py: commands of many megabytes, whose bytes the log gets in parts before they are applied.
+
+A killed broker has each of them whole or not at all, others are served in between, and damage in a part is told.
+"""
+import glob
+import os
+import random
+import sys
+import threading
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from broker import Broker, Refused, encode, eventually, run_tests  # noqa: E402
+from records import batch  # noqa: E402
+
+MB = 1 << 20
+CHANCE = random.Random(int(os.environ.get("HALFMQ_SEED") or random.randrange(1 << 32)))
+
+
+def bodies(n, size):
+    return [CHANCE.randbytes(size) for _ in range(n)]
+
+
+def msend(client, topic, sent):
+    return client.call("MSEND", topic, *sent)
+
+
+def produce(client, topic, sent):
+    reply = client.call("PRODUCE", topic, batch(sent))
+    place = dict(zip(reply[::2], reply[1::2]))
+    return [b"%s:%d:%d" % (topic.encode(), place[b"queue"], place[b"offset"] + i) for i in range(len(sent))]
+
+
+def exec_(client, topic, sent):
+    client.send_raw(encode("MULTI") + b"".join(encode("SEND", topic, body) for body in sent) + encode("EXEC"))
+    for _ in range(len(sent) + 1):
+        client.read()
+    return client.read()
+
+
+def kinds():
+    """Bodies with records of their own, small ones in common records, and what lies across two parts."""
+    yield msend, bodies(7, 4 * MB)
+    yield msend, bodies(3000, 3100)
+    yield produce, bodies(400, 20000)
+    yield exec_, bodies(100, 60000) + bodies(20, 100) + bodies(2, 700000)
+    yield msend, bodies(60, 65536) + bodies(60, 65535) + bodies(500, 256) + bodies(500, 255)
+
+
+def check(client, sent):
+    for name, body in sent.items():
+        got = client.call("GET", name)
+        assert got and got[1] == body, (name, len(body), got and len(got[1]))
+
+
+class Beside(threading.Thread):
+    """Another client, whose messages come in between."""
+
+    def __init__(self, broker):
+        super().__init__(daemon=True)
+        self.client, self.sent, self.over = broker.text(), {}, threading.Event()
+        self.start()
+
+    def run(self):
+        try:
+            while not self.over.is_set():
+                body = b"beside %d" % len(self.sent)
+                self.sent[self.client.call("SEND", "small", body)] = body
+        except (EOFError, OSError):
+            pass
+
+    def stop(self):
+        self.over.set()
+        self.join()
+
+
+def test_a_killed_broker_has_them():
+    with Broker() as broker:
+        client, sent = broker.text(timeout=120), {}
+        beside = Beside(broker)
+        for command, some in kinds():
+            sent.update(zip(command(client, "large", some), some))
+        beside.stop()
+        broker.kill()
+        broker.start()
+        check(broker.text(), sent)
+        check(broker.text(), beside.sent)
+        broker.stop()
+        broker.start()
+        check(broker.text(), sent)
+
+
+def read_all(client):
+    """All bodies of the topic, by queue."""
+    out = []
+    for queue in range(int(dict(zip(*[iter(client.call("TOPIC", "INFO", "large"))] * 2))[b"queues"])):
+        offset = 0
+        while True:
+            got = client.call("READ", "large", queue, offset, "COUNT", 1000)
+            if not got:
+                break
+            out += [message[1] for message in got]
+            offset = int(got[-1][0].rsplit(b":", 1)[1]) + 1
+    return out
+
+
+def test_one_that_was_not_answered_is_there_whole_or_not_at_all():
+    with Broker() as broker:
+        for _ in range(6):
+            client, sent = broker.text(timeout=120), bodies(9, MB)
+            client.send("MSEND", "large", *sent)
+            beside = Beside(broker)
+            wanted = CHANCE.randrange(1, 60)
+            eventually(lambda: len(beside.sent) >= wanted, "messages beside")
+            broker.kill()
+            beside.stop()
+            broker.start()
+            there = set(read_all(broker.text(timeout=120)))
+            assert len(there.intersection(sent)) in (0, len(sent)), len(there.intersection(sent))
+            check(broker.text(), beside.sent)
+
+
+def place_in_log(broker, body):
+    for path in glob.glob(os.path.join(broker.data, "wal", "*.wal")):
+        with open(path, "rb") as f:
+            at = f.read().find(body[len(body) // 2:len(body) // 2 + 64])
+        if at >= 0:
+            return path, at
+    raise AssertionError("the log does not have the body")
+
+
+def test_damage_in_a_part_is_told():
+    broker = Broker()
+    try:
+        sent = bodies(7, MB)
+        names = msend(broker.text(), "large", sent)
+        after = broker.text().call("SEND", "large", "behind them")
+        broker.kill()
+        path, at = place_in_log(broker, sent[3])
+        with open(path, "r+b") as f:
+            f.seek(at)
+            f.write(b"\xff" * 8)
+        try:
+            broker.start()
+            raise AssertionError("it starts, though what was acknowledged is damaged")
+        except AssertionError as error:
+            if "though" in str(error):
+                raise
+        log = broker.read_log()
+        assert b"a place that the log refers to is damaged" in log and b"--salvage" in log, log[-2000:]
+        broker.flags = (*broker.flags, "--salvage")
+        broker.start()
+        client, lost = broker.text(), []
+        for name, body in zip(names, sent):
+            try:
+                assert client.call("GET", name)[1] == body, name
+            except Refused as refused:
+                assert refused.code == "DAMAGED", refused.text
+                lost.append(name)
+        assert lost and names[3] in lost and len(lost) < len(names), lost
+        assert client.call("GET", after)[1] == b"behind them"
+    finally:
+        broker.close()
+
+
+if __name__ == "__main__":
+    sys.exit(run_tests(sys.modules[__name__]))
