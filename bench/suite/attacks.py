@@ -255,6 +255,15 @@ def checks_large(scene):
         scene.c.call_raw("CHECKS", "p", "COUNT", 10)
 
 
+@attack("check-backs of transactions of 31 MB to a subscriber")
+def checks_pushed(scene):
+    large_transactions(scene, 4, "CHECKIN", 0)
+    yield
+    scene.c.call("SUBSCRIBE", "check:p")
+    for _ in range(4):
+        scene.c.read()
+
+
 @attack("pipelined SENDs of 4 MB")
 def sends_large(scene):
     yield

@@ -6,11 +6,11 @@
 #include <assert.h>
 #include <stdio.h>
 
-#include "broker/checks/asked.h"
 #include "broker/checks/check_list.h"
 #include "broker/base/json.h"
 #include "broker/base/log.h"
 #include "broker/serve/giveback.h"
+#include "broker/serve/long_reply.h"
 #include "broker/serve/pubsub.h"
 #include "broker/net/conn_out.h"
 #include "broker/serve/session.h"
@@ -33,7 +33,7 @@ static void checkback_pull_later(struct channel *ch, int64_t delay_ms)
 static bool checkback_can_take(struct conn *c)
 {
     bool too_many = session_of(c)->asks.n >= ASKS_SHORT && conn_memory_is_short(c);
-    return !too_many && !(c->stops & (STOP_STATE | STOP_EOF | STOP_OUTPUT));
+    return !too_many && !(c->stops & (STOP_STATE | STOP_EOF | STOP_OUTPUT)) && !long_reply_pushes(c);
 }
 
 static bool checkback_has_taker(const struct channel *ch)
@@ -93,17 +93,33 @@ static uint32_t checkback_mark_of(const struct channel *ch)
     return (uint32_t)ch->node.hash;
 }
 
+static struct ask checkback_ask(const struct channel *ch, const struct check *check)
+{
+    struct ask ask = check->ask;
+    ask.asked_as = checkback_mark_of(ch);
+    return ask;
+}
+
+/* Begins to send the check of a long transaction. */
+static bool checkback_hand_note(struct conn *c, const struct channel *ch, const struct check *check)
+{
+    const struct command checks = {.info = command_info(CMD_CHECKS), .n_pos = 1, .pos = {ch->subject}};
+    return long_reply_begin_push(c, &checks, checkback_ask(ch, check));
+}
+
 /* Sends one check. It is remembered only after it was sent: a connection that is cut meanwhile has got nothing. */
 static bool checkback_hand_to(struct conn *c, const struct channel *ch, const struct check *check)
 {
     if (!checkback_can_take(c) || asks_reserve(&session_of(c)->asks) != ST_OK)
         return false;
+    if (check->is_note)
+        return checkback_hand_note(c, ch, check);
     bool taken = conn_is_text(c) ? checkback_hand_by_text(c, ch, check->object)
                                  : checkback_hand_by_rpc(c, check->object);
-    struct ask ask = check->ask;
-    ask.asked_as = checkback_mark_of(ch);
-    if (taken)
-        asks_add(&session_of(c)->asks, ask);
+    if (taken) {
+        asks_add(&session_of(c)->asks, checkback_ask(ch, check));
+        counters_add(&c->loop->counters, COUNTER_CHECKS_HANDED, 1);
+    }
     session_charge(c);
     return taken;
 }
@@ -114,37 +130,12 @@ static bool checkback_hand_over(struct channel *ch, const struct check *check)
         if (!checkback_hand_to(s->conn, ch, check))
             continue;
         channel_move_to_end(ch, s);
-        counters_add(&ch->set->loop->counters, COUNTER_CHECKS_HANDED, 1);
         return true;
     }
     return false;
 }
 
 /* ---- pulling ---- */
-
-/* Reads what the object of a note is. ST_GONE: it is decided; ST_DAMAGED: nobody can be asked. */
-static enum status checkback_read(struct loop *l, struct check *check, struct buf *whole)
-{
-    struct view *v = check->is_note ? loop_view(l) : NULL;
-    buf_reset(whole, 0);
-    enum status s = !check->is_note ? ST_OK : v ? asked_all(check->ask, v, whole) : ST_NOMEM;
-    if (check->is_note)
-        check->object = buf_slice(whole);
-    return s;
-}
-
-/* True: it was sent to a subscriber, or is not to be asked any more. */
-static bool checkback_deal(struct loop *l, struct channel *ch, struct check *check)
-{
-    struct buf whole;
-    if (!ch)
-        return false;
-    buf_init(&whole, REPLY_BYTES_MAX);
-    enum status s = checkback_read(l, check, &whole);
-    bool done = s == ST_GONE || s == ST_DAMAGED || (s == ST_OK && checkback_hand_over(ch, check));
-    buf_free(&whole);
-    return done;
-}
 
 /* Sends each check of the reply to a subscriber; those that nobody can take are undone. True: all were taken. */
 static bool checkback_deal_out(struct loop *l, struct channel *ch, struct slice reply)
@@ -157,7 +148,7 @@ static bool checkback_deal_out(struct loop *l, struct channel *ch, struct slice 
         return false;
     unask_init(&u);
     while (check_list_next(&list, &check)) {
-        if (checkback_deal(l, ch, &check))
+        if (ch && checkback_hand_over(ch, &check))
             continue;
         giveback_ask(l, &u, check.ask);
         all = false;
@@ -200,6 +191,15 @@ static void checkback_pulled(struct journal_client *owner, struct entry *e)
     entry_free(e);
 }
 
+void checkback_pushed(struct loop *l, struct slice pgroup, bool settled)
+{
+    struct channel *ch = channel_find(&serve_of(l)->channels, CHANNEL_CHECK, pgroup);
+    if (ch && settled)
+        checkback_pull(ch);
+    else if (ch)
+        checkback_pull_later(ch, RETRY_MS);
+}
+
 /* ---- answers ---- */
 
 static void checkback_decided(struct journal_client *owner, struct entry *e)
@@ -224,17 +224,13 @@ static enum command_id checkback_decision_of(const struct rpc_frame *f)
  * undone, so that another member is asked at once. */
 static void checkback_not_a_member(struct conn *c, struct ask ask)
 {
-    struct unask u;
     struct subscription *s = session_of(c)->subscriber.first, *next;
     for (; s; s = next) {
         next = s->next_mine;
         if (s->channel->kind == CHANNEL_CHECK && checkback_mark_of(s->channel) == ask.asked_as)
             channel_leave(s->who, s->channel);
     }
-    unask_init(&u);
-    giveback_ask(c->loop, &u, ask);
-    giveback_unask(c->loop, &u);
-    unask_fini(&u);
+    giveback_one_ask(c->loop, ask);
 }
 
 void checkback_answer(struct conn *c, const struct rpc_frame *f)

@@ -27,6 +27,10 @@
  * broker to do (journal_in_charge). Returns false: the rest happens when the entry comes back. */
 bool checkback_pull(struct channel *ch);
 
+/* The check of a long transaction, which takes a while to be sent, has been sent, or could not be: its member can be asked
+ * again. */
+void checkback_pushed(struct loop *l, struct slice pgroup, bool settled);
+
 /* A MessagePack-RPC response: a member's answer to a `check` request. Submits its decision. After an error the client is
  * no member of that producer group any more, and the ask is undone. Unknown ids are ignored. */
 void checkback_answer(struct conn *c, const struct rpc_frame *f);

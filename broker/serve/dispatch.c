@@ -93,7 +93,7 @@ static void dispatch_back(struct conn *c, struct entry *e)
 /* On a text connection, does something have to be replied to first that is still under way? */
 static bool dispatch_holds(struct conn *c)
 {
-    return session_of(c)->going_on || (conn_is_text(c) && session_of(c)->long_reply);
+    return session_of(c)->going_on || (conn_is_text(c) && session_of(c)->long_reply && !long_reply_pushes(c));
 }
 
 void dispatch_go_on(struct conn *c)

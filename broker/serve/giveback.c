@@ -197,6 +197,15 @@ void giveback_ask(struct loop *l, struct unask *u, struct ask ask)
         giveback_unask(l, u);
 }
 
+void giveback_one_ask(struct loop *l, struct ask ask)
+{
+    struct unask u;
+    unask_init(&u);
+    giveback_ask(l, &u, ask);
+    giveback_unask(l, &u);
+    unask_fini(&u);
+}
+
 void giveback_checks(struct loop *l, struct slice reply)
 {
     struct check_list list;

@@ -42,6 +42,9 @@ void giveback_checks(struct loop *l, struct slice reply);
 /* Undoes all asks that the session was sent and has not answered. */
 void giveback_asks(struct conn *c);
 
+/* Undoes one ask. */
+void giveback_one_ask(struct loop *l, struct ask ask);
+
 /* Adds an ask to u, and submits u when it is full. After the last one giveback_unask submits the rest. */
 void giveback_ask(struct loop *l, struct unask *u, struct ask ask);
 void giveback_unask(struct loop *l, struct unask *u);

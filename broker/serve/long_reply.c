@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "broker/checks/asked.h"
+#include "broker/net/conn_out.h"
 #include "broker/net/conn_room.h"
 #include "broker/serve/consumer_facts.h"
 #include "broker/serve/giveback.h"
@@ -19,6 +20,8 @@
 #define LOOK_MS 250
 #define STUCK_MS 500 /* ... while others wait */
 #define STUCK_ALONE_MS 60000
+
+enum long_kind { LONG_QUERY, LONG_CHECKS, LONG_PUSH };
 
 struct long_reply {
     struct conn *conn;
@@ -34,9 +37,12 @@ struct long_reply {
     size_t kept; /* bytes that its connection is charged with */
     uint64_t sent; /* conn->sent ... */
     int64_t moved_ms; /* ... when it changed last */
-    struct entry *entry; /* of a CHECKS; NULL: it is a query */
-    struct asked asked;  /* of a CHECKS */
-    bool settled;        /* its ask was delivered, or is not to be taken back */
+    enum long_kind kind;
+    struct entry *entry; /* of a CHECKS; else NULL */
+    struct asked asked;  /* of a CHECKS and of a push */
+    bool made;           /* all of it is in the output */
+    uint32_t ask_id;     /* of a push, once it is among the session's asks ... */
+    bool settled;        /* ... so that it is not ours to take back; also where it was delivered, or nobody can be asked */
     struct policy policy;
     struct command cmd; /* points into mem */
     _Alignas(8) uint8_t mem[];
@@ -103,13 +109,16 @@ static struct long_reply *long_reply_new(struct conn *c, const struct command *c
     return r;
 }
 
-/* The entry of a CHECKS leaves. An entry that was parked does not count as in flight. */
-static void long_reply_free_entry(struct long_reply *r, bool lost)
+/* The ask of a CHECKS or a push is taken back, unless it is settled; and the entry leaves. An entry that was parked does
+ * not count as in flight. */
+static void long_reply_free_check(struct long_reply *r, bool lost)
 {
     struct conn *c = r->conn;
     struct entry *e = r->entry;
     if (!r->settled)
-        giveback_checks(c->loop, buf_slice(&e->out.reply));
+        giveback_one_ask(c->loop, r->asked.ask);
+    if (!e)
+        return;
     if (!e->arg && lost)
         conn_entry_lost(c->loop, e);
     else if (!e->arg)
@@ -137,8 +146,8 @@ static void long_reply_free(struct long_reply *r)
 void long_reply_drop(struct conn *c)
 {
     struct long_reply *r = session_of(c)->long_reply;
-    if (r && r->entry)
-        long_reply_free_entry(r, true);
+    if (r && r->kind != LONG_QUERY)
+        long_reply_free_check(r, true);
     if (r)
         long_reply_free(r);
 }
@@ -238,16 +247,23 @@ static void long_reply_step(struct long_reply *r)
     long_reply_stepped(r, query_go_on(r->view, &r->cmd, out, &r->hint), out);
 }
 
-/* ---- steps of a CHECKS ---- */
+/* ---- steps of a CHECKS, and of a push ---- */
 
-static void long_reply_end_check(struct long_reply *r, bool settled)
+static void long_reply_end_check(struct long_reply *r)
 {
     struct conn *c = r->conn;
-    r->settled = settled && !conn_is_doomed(c);
-    long_reply_free_entry(r, false);
+    struct long_replies *all = long_reply_all_of(c->loop);
+    uint8_t name[NAME_BYTES_MAX];
+    struct slice pgroup = slice_of(name, r->cmd.pos[0].len);
+    bool push = r->kind == LONG_PUSH, settled = r->settled;
+    assert(pgroup.len <= sizeof name);
+    memcpy(name, r->cmd.pos[0].data, pgroup.len);
+    long_reply_free_check(r, false);
     long_reply_free(r);
     conn_touch(c);
-    long_reply_all_of(c->loop)->ended(c);
+    if (push)
+        all->pushed(c->loop, pgroup, settled);
+    all->ended(c);
 }
 
 /* It cannot be made: nothing was sent of it yet, or part of it. */
@@ -256,48 +272,102 @@ static void long_reply_fail_check(struct long_reply *r, enum status s)
     struct conn *c = r->conn;
     bool nobody = s == ST_GONE || s == ST_DAMAGED; /* it is decided, or nobody can be asked */
     if (r->begun) {
-        r->settled = nobody;
+        r->settled = r->settled || nobody;
         conn_cut(c, "closing a connection: the rest of its reply cannot be read");
         return;
     }
+    if (r->kind == LONG_PUSH && r->settled)
+        (void)asks_take(&session_of(c)->asks, r->ask_id, &r->asked.ask);
+    r->settled = nobody;
     struct buf *t = loop_reply(c->loop);
     if (nobody)
         reply_array(t, 0);
     else
         reply_error(t, ST_BUSY, "no memory for the checks; they are asked again, try again");
-    conn_answer(c, r->rq, buf_slice(t));
-    long_reply_end_check(r, nobody);
+    if (r->kind == LONG_CHECKS)
+        conn_answer(c, r->rq, buf_slice(t));
+    r->settled = r->settled && !(r->kind == LONG_CHECKS && conn_is_doomed(c));
+    long_reply_end_check(r);
 }
 
-/* What a text has before the object, and behind it: it is a bulk string in an array. Its bytes are RESP, and no tokens: a
- * token would have to have all of the text. */
-static void long_reply_text_step(struct long_reply *r, enum status *s, struct buf *out)
+/* The session remembers the ask of a push before it is sent, and takes it back if the connection ends. */
+static enum status long_reply_add_ask(struct long_reply *r)
+{
+    struct session *session = session_of(r->conn);
+    enum status s = asks_reserve(&session->asks);
+    if (s != ST_OK)
+        return s;
+    r->ask_id = asks_add(&session->asks, r->asked.ask);
+    r->settled = true;
+    session_charge(r->conn);
+    return ST_OK;
+}
+
+/* What comes before the text, which is a bulk string in an array. These bytes are RESP, and no tokens: a token would have to
+ * have all of the text. */
+static void long_reply_text_head(const struct long_reply *r, struct buf *out)
+{
+    struct slice pgroup = r->cmd.pos[0];
+    unsigned long long length = r->asked.length;
+    if (r->kind == LONG_CHECKS)
+        buf_printf(out, "*1\r\n$%llu\r\n", length);
+    else
+        buf_printf(out, "%c3\r\n$7\r\nmessage\r\n$%zu\r\ncheck:%.*s\r\n$%llu\r\n", r->conn->proto >= 3 ? '>' : '*',
+                   pgroup.len + 6, (int)pgroup.len, (const char *)pgroup.data, length);
+}
+
+static enum status long_reply_text_step(struct long_reply *r, struct buf *out)
 {
     if (asked_is_known(&r->asked))
-        buf_printf(out, "*1\r\n$%llu\r\n", (unsigned long long)r->asked.length);
-    *s = asked_step(&r->asked, r->view, out);
-    if (*s == ST_OK)
+        long_reply_text_head(r, out);
+    enum status s = asked_step(&r->asked, r->view, out);
+    if (s == ST_OK)
         buf_put_str(out, "\r\n");
+    return s;
 }
 
-static void long_reply_rpc_step(struct long_reply *r, enum status *s, struct buf *out)
+/* A step of tokens: of a CHECKS, which an answer is made of later, or written to out as what a request `check` has. */
+static enum status long_reply_rpc_step(struct long_reply *r, struct buf *out)
 {
-    if (asked_is_known(&r->asked))
-        reply_array(out, 1);
-    *s = asked_step(&r->asked, r->view, out);
+    bool known = asked_is_known(&r->asked);
+    if (r->kind == LONG_CHECKS) {
+        if (known)
+            reply_array(out, 1);
+        return asked_step(&r->asked, r->view, out);
+    }
+    struct buf *tokens = loop_reply(r->conn->loop);
+    enum status s = asked_step(&r->asked, r->view, tokens);
+    if (s != ST_OK && s != ST_BUSY)
+        return s;
+    if (known) {
+        rpc_put_request(out, r->ask_id, "check");
+        rpc_put_list(out, 1); /* params as generic clients expect them: an array of one map */
+    }
+    rpc_write_more(out, buf_slice(tokens));
+    return tokens->failed ? ST_NOMEM : s;
 }
 
-/* Sends what was made of a text. */
-static void long_reply_send_text(struct long_reply *r, const struct buf *made)
+/* Are the bytes that are made those of the output? */
+static bool long_reply_is_raw(const struct long_reply *r)
+{
+    return conn_is_text(r->conn) || r->kind == LONG_PUSH;
+}
+
+/* Sends what was made. In pieces it is in the output already. */
+static void long_reply_send_raw(struct long_reply *r, const struct buf *made, bool is_last)
 {
     struct conn *c = r->conn;
     struct buf *out = conn_out(c);
     if (made != out)
         buf_put_slice(out, buf_slice(made));
-    if (out->failed || made->failed)
-        conn_cut(c, "closing a connection: no memory for its replies");
-    else if (!r->begun)
+    if (!r->begun && r->kind == LONG_CHECKS)
         counters_add(&c->loop->counters, COUNTER_COMMANDS, 1);
+    if (is_last && r->kind == LONG_PUSH)
+        counters_add(&c->loop->counters, COUNTER_CHECKS_HANDED, 1);
+    if (out->failed)
+        conn_cut(c, "closing a connection: no memory for its replies");
+    else if (r->kind == LONG_PUSH && !r->in_pieces)
+        conn_pushed(c);
     conn_grew(c);
     conn_touch(c);
 }
@@ -305,8 +375,8 @@ static void long_reply_send_text(struct long_reply *r, const struct buf *made)
 static void long_reply_send_check(struct long_reply *r, struct buf *made, bool is_last)
 {
     struct conn *c = r->conn;
-    if (conn_is_text(c))
-        long_reply_send_text(r, made);
+    if (long_reply_is_raw(r))
+        long_reply_send_raw(r, made, is_last);
     else if (is_last && !r->begun)
         conn_answer(c, r->rq, buf_slice(made));
     else
@@ -314,33 +384,63 @@ static void long_reply_send_check(struct long_reply *r, struct buf *made, bool i
     r->begun = true;
 }
 
-/* One step. A text is written straight into the output. */
+/* One step. What is raw is written straight into the output. */
 static void long_reply_step_check(struct long_reply *r)
 {
     struct conn *c = r->conn;
+    bool put = r->asked.put, straight = r->in_pieces && long_reply_is_raw(r);
+    struct buf *out = straight ? conn_out(c) : long_reply_out(r);
     enum status s = ST_OK;
-    bool text = conn_is_text(c), put = r->asked.put;
-    struct buf *out = r->in_pieces && text ? conn_out(c) : long_reply_out(r);
-    (text ? long_reply_text_step : long_reply_rpc_step)(r, &s, out);
-    long_reply_charge(r, sizeof *r + r->tokens.size);
-    if (out->failed && out == &r->tokens)
-        s = ST_NOMEM;
-    if (s != ST_OK && s != ST_BUSY)
-        long_reply_fail_check(r, s);
-    else if (put && (r->in_pieces || s == ST_OK))
-        long_reply_send_check(r, out, s == ST_OK);
+    if (r->kind == LONG_PUSH && asked_is_known(&r->asked))
+        s = long_reply_add_ask(r);
     if (s == ST_OK)
-        long_reply_end_check(r, true);
+        s = conn_is_text(c) ? long_reply_text_step(r, out) : long_reply_rpc_step(r, out);
+    long_reply_charge(r, sizeof *r + r->tokens.size);
+    if (out->failed)
+        s = ST_NOMEM;
+    if (s != ST_OK && s != ST_BUSY) {
+        r->begun = r->begun || (put && straight);
+        long_reply_fail_check(r, s);
+        return;
+    }
+    if (put && (r->in_pieces || s == ST_OK))
+        long_reply_send_check(r, out, s == ST_OK);
+    if (s != ST_OK)
+        return;
+    r->settled = r->settled || !conn_is_doomed(c); /* of a doomed one, the session has taken back that of a push */
+    r->made = true;
+    if (r->kind == LONG_CHECKS || !r->in_pieces)
+        long_reply_end_check(r);
 }
 
-/* Nothing can be sent on its connection meanwhile: on a text connection, replies come behind it. */
+/* A push ends when most of it is sent, so that the member can be asked again at once. */
+static void long_reply_go_on_check(struct long_reply *r)
+{
+    if (r->made)
+        long_reply_end_check(r);
+    else
+        long_reply_step_check(r);
+}
+
+static bool long_reply_has_topics(struct conn *c)
+{
+    for (const struct subscription *s = session_of(c)->subscriber.first; s; s = s->next_mine) {
+        if (s->channel->kind == CHANNEL_TOPIC)
+            return true;
+    }
+    return false;
+}
+
+/* Nothing can be sent on its connection meanwhile: replies to entries of a text connection come behind it, and so do other
+ * check-backs; a push begins when nothing is in flight. */
 static bool long_reply_is_alone(const struct long_reply *r)
 {
-    const struct conn *c = r->conn;
-    const uint32_t mine = r->entry->arg ? 0 : 1;
-    if (session_of(r->conn)->subscriber.first)
-        return false;
-    return conn_is_text(c) || (c->in_flight == mine && !(c->needs & ~(unsigned)(CONN_ANSWERS | CONN_COUNTS_SENT)));
+    struct conn *c = r->conn;
+    const uint32_t mine = r->entry && !r->entry->arg ? 1 : 0;
+    bool quiet = c->in_flight == mine && !(c->needs & ~(unsigned)(CONN_ANSWERS | CONN_COUNTS_SENT));
+    if (r->kind == LONG_PUSH)
+        return quiet && !long_reply_has_topics(c);
+    return !session_of(c)->subscriber.first && (conn_is_text(c) || quiet);
 }
 
 /* ---- beginning ---- */
@@ -354,7 +454,7 @@ static bool long_reply_open(struct long_reply *r)
         return false;
     r->view = journal_view(l->env.journal, &l->client);
     if (!r->view) {
-        if (r->entry)
+        if (r->kind != LONG_QUERY)
             long_reply_fail_check(r, ST_NOMEM);
         else
             long_reply_refuse(r, NULL);
@@ -375,7 +475,7 @@ static void long_reply_start(struct long_reply *r)
 {
     if (!long_reply_open(r))
         return;
-    if (r->entry) {
+    if (r->kind != LONG_QUERY) {
         r->in_pieces = long_reply_is_alone(r);
         if (!r->in_pieces && conn_memory_is_short(r->conn) && !conn_takes_reply_lane(r->conn))
             long_reply_fail_check(r, ST_NOMEM);
@@ -401,7 +501,7 @@ static bool long_reply_may_start(const struct long_reply *r)
 /* May it do its first step, or the next one? */
 static bool long_reply_has_room(const struct long_reply *r, const struct long_replies *all)
 {
-    if (conn_is_doomed(r->conn))
+    if (conn_is_doomed(r->conn) || (!r->view && r->kind == LONG_PUSH && r->conn->in_flight))
         return false;
     if (!r->view)
         return all->n_working < LONG_REPLIES_MAX && (!conn_memory_is_short(r->conn) || long_reply_may_start(r));
@@ -450,9 +550,10 @@ static void long_reply_look_fires(struct timer *t, void *arg)
     long_reply_arm(l);
 }
 
-void long_replies_init(struct long_replies *all, void (*ended)(struct conn *c))
+void long_replies_init(struct long_replies *all, void (*ended)(struct conn *c),
+                       void (*pushed)(struct loop *l, struct slice pgroup, bool settled))
 {
-    *all = (struct long_replies){.look.fire = long_reply_look_fires, .ended = ended};
+    *all = (struct long_replies){.look.fire = long_reply_look_fires, .ended = ended, .pushed = pushed};
 }
 
 /* ---- from outside ---- */
@@ -469,16 +570,43 @@ void long_reply_begin(struct conn *c, const struct command *cmd, struct request 
 }
 
 /* Its first step is done by long_replies_run, when the connection has let go of the entry. */
+static struct long_reply *long_reply_begin_asked(struct conn *c, const struct command *cmd, struct request rq,
+                                                 struct ask ask)
+{
+    bool busy = session_of(c)->long_reply || (c->stops & (STOP_REPLY | STOP_LOGIN));
+    struct long_reply *r = busy ? NULL : long_reply_new(c, cmd, rq);
+    if (!r)
+        return NULL;
+    asked_begin(&r->asked, ask, conn_is_text(c));
+    r->in_pieces = false; /* until it begins */
+    long_reply_arm(c->loop);
+    return r;
+}
+
 bool long_reply_begin_check(struct conn *c, struct request rq, struct entry *e, struct ask ask)
 {
-    struct long_reply *r = session_of(c)->long_reply ? NULL : long_reply_new(c, &e->cmd, rq);
+    struct long_reply *r = long_reply_begin_asked(c, &e->cmd, rq, ask);
     if (!r)
         return false;
-    asked_begin(&r->asked, ask, conn_is_text(c));
+    r->kind = LONG_CHECKS;
     r->entry = e;
     e->kept = true;
-    long_reply_arm(c->loop);
     return true;
+}
+
+bool long_reply_begin_push(struct conn *c, const struct command *checks, struct ask ask)
+{
+    struct long_reply *r = long_reply_begin_asked(c, checks, (struct request){0}, ask);
+    if (!r)
+        return false;
+    r->kind = LONG_PUSH;
+    return true;
+}
+
+bool long_reply_pushes(struct conn *c)
+{
+    const struct long_reply *r = session_of(c)->long_reply;
+    return r && r->kind == LONG_PUSH;
 }
 
 bool long_reply_has(struct conn *c, const struct entry *e)
@@ -496,8 +624,8 @@ bool long_replies_run(struct loop *l)
     all->turn = l->turn;
     long_reply_unlink(all, r);
     long_reply_link(all, r);
-    if (r->view && r->entry)
-        long_reply_step_check(r);
+    if (r->view && r->kind != LONG_QUERY)
+        long_reply_go_on_check(r);
     else if (r->view)
         long_reply_step(r);
     else

@@ -1,6 +1,6 @@
 /*
  * long_reply.h: replies that are made in steps: to queries that work so (storage/query.h): LAG, FIND, and lists; and to
- * CHECKS, where it asks about a long transaction (../checks/asked.h).
+ * CHECKS, where it asks about a long transaction (../checks/asked.h); and what a member is sent of such a one.
  *
  *   command ──► queued ──► a view of its own ──► a step a turn ──► done
  *                 │             │                   ├─ in pieces: out, as the client's socket takes them
@@ -18,6 +18,9 @@
  * That to CHECKS keeps the entry that has come back, which counts as in flight until the end: then the replies of a text
  * connection keep their order, and `ended` is told. A connection that ends before all is in its output has not been
  * asked: the ask is taken back.
+ *
+ * A push to a member that has only subscribed to check-backs is sent in pieces, too, and nothing else is pushed to it
+ * meanwhile. To others it is sent at the end.
  *
  * Each has a view of its own, and the store keeps what that view sees. So only LONG_REPLIES_MAX are at work in a loop, and
  * one whose client does not read is cut while others wait, and after a minute in any case.
@@ -44,6 +47,13 @@ void long_reply_begin(struct conn *c, const struct command *cmd, struct request 
 /* Replies to CHECKS with the object of a note, step by step, and takes the entry. False: a reply is being made already. */
 bool long_reply_begin_check(struct conn *c, struct request rq, struct entry *e, struct ask ask);
 
+/* Sends the object of a note to a member that subscribes: as a push, or as a request `check`. checks: the CHECKS that has
+ * answered it. The ask is among those of the session as soon as it begins to be sent. False: another reply is being made. */
+bool long_reply_begin_push(struct conn *c, const struct command *checks, struct ask ask);
+
+/* Is that so, or to come? Then nothing else may be pushed to it. */
+bool long_reply_pushes(struct conn *c);
+
 /* Is the entry kept for the reply that is being made? */
 bool long_reply_has(struct conn *c, const struct entry *e);
 
@@ -53,7 +63,9 @@ bool long_replies_run(struct loop *l);
 /* Gives up the connection's, if it has one. */
 void long_reply_drop(struct conn *c);
 
-/* ended: is told that a connection's reply to CHECKS has ended; entries may have come back behind it. */
-void long_replies_init(struct long_replies *all, void (*ended)(struct conn *c));
+/* ended: is told that a connection's reply to CHECKS, or a push, has ended; entries may have come back behind it.
+ * pushed: the same of a push, with its producer group; settled: its ask was not taken back. */
+void long_replies_init(struct long_replies *all, void (*ended)(struct conn *c),
+                       void (*pushed)(struct loop *l, struct slice pgroup, bool settled));
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "broker/net/conn_out.h"
+#include "broker/serve/long_reply.h"
 #include "broker/serve/session.h"
 #include "protocol/base/reply.h"
 #include "protocol/base/text.h"
@@ -143,6 +144,10 @@ void pubsub_unsubscribe(struct conn *c, const struct command *cmd, struct reques
 
 static void pubsub_tell_revoked(struct conn *c, struct slice name)
 {
+    if (long_reply_pushes(c)) { /* part of a check-back may be in the output, and nothing may come between */
+        conn_cut(c, "closing a connection: its user may not be sent what it is being sent");
+        return;
+    }
     if (conn_is_text(c)) {
         pubsub_answer_channel(c, "unsubscribe", &name);
         return;

@@ -131,7 +131,7 @@ static void *serve_open(struct loop *l, const void *arg)
         return NULL;
     sl->env = *(const struct serve_env *)arg;
     waiters_init(&sl->waiters, &l->timers);
-    long_replies_init(&sl->long_replies, dispatch_go_on);
+    long_replies_init(&sl->long_replies, dispatch_go_on, checkback_pushed);
     submit_late_init(&sl->late);
     sl->records = record_cache_new();
     execs_init(&sl->execs, local_run);

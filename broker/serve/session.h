@@ -57,6 +57,7 @@ struct long_replies {
     struct timer look;
     uint64_t turn; /* of the last step */
     void (*ended)(struct conn *c);
+    void (*pushed)(struct loop *l, struct slice pgroup, bool settled);
 };
 
 /* What client_list.c has for a loop. */

@@ -120,6 +120,76 @@ def test_members():
     eventually(lambda: pairs(c.call("TXN", "INFO", txid))["state"] == b"committed", "the answer decides")
 
 
+def two_pushes(member):
+    """It asks for something meanwhile."""
+    first = member.read()
+    member.send_raw(encode("PING"))
+    rest = [member.read(), member.read()]
+    rest.remove("PONG")
+    return [json.loads(push[2]) for push in [first] + rest]
+
+
+def test_members_of_the_largest():
+    """Their objects are larger than output_limit. One after the other, to one member, and to another when that has gone."""
+    c, bodies = broker.text(), [b"first"] + [b"x" * 4000000] * 6
+    pgroup, first = half(c, bodies, "CHECKIN", "1h")
+    second = c.call("HALF", pgroup, "t", "y", "CHECKIN", "1h").decode()
+    for _ in range(300):
+        c.call("HALF", pgroup, "t", "y", "TXN", second)
+    for member in broker.text(hello=3), Rpc(broker.port):
+        if isinstance(member, Rpc):
+            member.call("checks_serve", pgroup=pgroup)
+        else:
+            member.call("SUBSCRIBE", "check:" + pgroup)
+            for txid in first, second:
+                c.call("TXN", "EXTEND", txid, 0)
+        objects = [member.request()[2][0] for _ in range(2)] if isinstance(member, Rpc) else two_pushes(member)
+        found = {one["txid"]: one for one in objects}
+        assert [body_of(m) for m in found[first]["messages"]] == bodies
+        assert [body_of(m) for m in found[second]["messages"]] == [b"y"] * 301
+        (member.socket if isinstance(member, Rpc) else member).close()
+        eventually(lambda: not any(pairs(c.call("TXN", "INFO", txid))["checks"] for txid in (first, second)),
+                   "what was not answered is taken back")
+    for txid in first, second:
+        c.call("ROLLBACK", txid)
+
+
+def test_a_member_of_topics():
+    """Copies of messages may come at any time, so the check-back comes as a whole."""
+    c, member = broker.text(), broker.text()
+    pgroup, txid = half(c, LARGE, "CHECKIN", "1h")
+    member.call("SUBSCRIBE", "check:" + pgroup)
+    member.call("SUBSCRIBE", "topic:copied")
+    c.call("TXN", "EXTEND", txid, 0)
+    for i in range(50):
+        c.call("SEND", "copied", f"copy {i}")
+    got = [member.read() for _ in range(51)]
+    checks = [payload for _, channel, payload in got if channel.startswith(b"check:")]
+    assert [payload for _, channel, payload in got if channel == b"topic:copied"] == [f"copy {i}".encode() for i in range(50)]
+    check_text(checks, pgroup, txid, LARGE)
+    member.close()
+    c.call("ROLLBACK", txid)
+
+
+def test_a_member_that_goes_amid_one():
+    c, bodies = broker.text(), [b"x" * 4000000] * 6
+    pgroup, txid = half(c, bodies, "CHECKIN", "1h")
+    deaf = socket.socket()
+    deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    deaf.connect(("127.0.0.1", broker.port))
+    deaf.sendall(encode("SUBSCRIBE", "check:" + pgroup))
+    deaf.recv(1)
+    c.call("TXN", "EXTEND", txid, 0)
+    eventually(lambda: pairs(c.call("TXN", "INFO", txid))["checks"] == 1, "it is asked")
+    other = broker.text()
+    other.call("SUBSCRIBE", "check:" + pgroup)
+    deaf.recv(1000)
+    deaf.close()
+    assert json.loads(other.read()[2])["attempt"] == 1
+    other.close()
+    c.call("ROLLBACK", txid)
+
+
 def test_one_that_subscribes_polls():
     c, both = broker.text(), broker.text(hello=3)
     pgroup, txid = half(c, LARGE, "CHECKIN", 0)
