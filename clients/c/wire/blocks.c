@@ -28,19 +28,38 @@ void blocks_fini(struct blocks *b)
     pthread_mutex_destroy(&b->lock);
 }
 
+size_t blocks_size(size_t wanted)
+{
+    size_t step = BLOCK_BYTES_LEAST / 4;
+    if (wanted < BLOCK_BYTES_LEAST || wanted > BLOCKS_BYTES_KEPT)
+        return wanted;
+    while (step * 8 <= wanted)
+        step *= 2;
+    return (wanted + step - 1) / step * step;
+}
+
+/* Under the lock: the place of the smallest one that is large enough, and not far too large. BLOCKS_KEPT: there is none. */
+static size_t blocks_fitting(const struct blocks *b, size_t size)
+{
+    size_t at = BLOCKS_KEPT;
+    for (size_t i = 0; i < BLOCKS_KEPT; i++)
+        if (b->size[i] >= size && b->size[i] / 4 <= size && (at == BLOCKS_KEPT || b->size[i] < b->size[at]))
+            at = i;
+    return at;
+}
+
 void *blocks_take(struct blocks *b, size_t *size)
 {
     void *block = NULL;
     if (!b || *size < BLOCK_BYTES_LEAST)
         return malloc(*size);
     pthread_mutex_lock(&b->lock);
-    for (size_t i = 0; i < BLOCKS_KEPT && !block; i++) {
-        if (b->size[i] < *size || b->size[i] / 4 > *size)
-            continue;
-        block = b->kept[i];
-        *size = b->size[i];
-        b->kept[i] = NULL;
-        b->size[i] = 0;
+    size_t at = blocks_fitting(b, *size);
+    if (at < BLOCKS_KEPT) {
+        block = b->kept[at];
+        *size = b->size[at];
+        b->kept[at] = NULL;
+        b->size[at] = 0;
         b->bytes -= *size;
     }
     pthread_mutex_unlock(&b->lock);

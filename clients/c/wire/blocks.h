@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define BLOCKS_KEPT 24
+#define BLOCKS_KEPT 48
 #define BLOCKS_BYTES_KEPT (8u << 20)
 #define BLOCK_BYTES_LEAST 32768 /* smaller ones are not worth it */
 
@@ -26,6 +26,10 @@ struct blocks {
 
 bool blocks_init(struct blocks *b);
 void blocks_fini(struct blocks *b);
+
+/* The size to take a block in, a quarter more at most: blocks of almost the same size are of the same one then, so that each
+ * is of use to all of them. */
+size_t blocks_size(size_t wanted);
 
 /* A block of at least so many bytes, with any content; *size becomes what it has. NULL: no memory. b NULL: malloc. */
 void *blocks_take(struct blocks *b, size_t *size);

@@ -72,9 +72,10 @@ void memory_give(struct memory *m, size_t bytes)
 
 void *memory_block(struct memory *m, size_t *size, bool asked)
 {
-    size_t wanted = *size;
+    size_t wanted = m ? blocks_size(*size) : *size;
     if (!memory_take(m, wanted, asked))
         return NULL;
+    *size = wanted;
     void *block = blocks_take(m ? &m->blocks : NULL, size);
     if (!block)
         memory_give(m, wanted);

@@ -39,6 +39,40 @@ static void test_a_block_is_used_again(void **state)
     blocks_fini(&b);
 }
 
+/* Records are of many sizes, which are much alike. */
+static void test_sizes_are_few(void **state)
+{
+    size_t last = 0, n = 0;
+    (void)state;
+    for (size_t wanted = BLOCK_BYTES_LEAST; wanted <= BLOCKS_BYTES_KEPT; wanted += 100) {
+        size_t size = blocks_size(wanted);
+        assert_true(size >= wanted && size - wanted <= wanted / 4);
+        assert_int_equal(blocks_size(size), size);
+        n += size != last;
+        last = size;
+    }
+    assert_in_range(n, 1, 40);
+    assert_int_equal(blocks_size(BLOCK_BYTES_LEAST - 1), BLOCK_BYTES_LEAST - 1); /* these are not kept */
+    assert_int_equal(blocks_size(BLOCKS_BYTES_KEPT + 1), BLOCKS_BYTES_KEPT + 1);
+    assert_true(blocks_size(SIZE_MAX) == SIZE_MAX);
+}
+
+static void test_the_smallest_that_fits_is_used(void **state)
+{
+    struct blocks b;
+    size_t size, other;
+    (void)state;
+    assert_true(blocks_init(&b));
+    void *large = take(&b, 300000, &size), *small = take(&b, 100000, &other);
+    blocks_give(&b, large, size, SIZE_MAX);
+    blocks_give(&b, small, other, SIZE_MAX);
+    assert_ptr_equal(take(&b, 90000, &other), small);
+    assert_ptr_equal(take(&b, 90000, &size), large);
+    blocks_give(&b, large, size, SIZE_MAX);
+    blocks_give(&b, small, other, SIZE_MAX);
+    blocks_fini(&b);
+}
+
 static void test_what_is_kept_is_bounded(void **state)
 {
     struct blocks b;
@@ -88,6 +122,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_block_is_used_again),
+        cmocka_unit_test(test_sizes_are_few),
+        cmocka_unit_test(test_the_smallest_that_fits_is_used),
         cmocka_unit_test(test_what_is_kept_is_bounded),
         cmocka_unit_test(test_what_is_kept_has_another_limit),
         cmocka_unit_test(test_without_any_blocks),
