@@ -23,6 +23,7 @@ struct advancer {
     pthread_t thread;
     bool runs;
     _Atomic uint32_t news[NEWS_SLOTS]; /* messages since the last round that looked, ADVANCE_LEAST at most */
+    atomic_bool popped[NEWS_SLOTS];    /* since the last round, a POP has left much of such a group */
     atomic_bool idle;                  /* no group has a FILTER: only what may change that counts */
     /* ---- under lock ---- */
     pthread_mutex_t lock;
@@ -32,8 +33,9 @@ struct advancer {
     /* ---- the thread's ---- */
     struct advance *walk;
     bool all;                  /* this round looks at all groups */
-    uint8_t look[NEWS_SLOTS];  /* else at these */
-    bool met_more;             /* some group is due again */
+    bool look[NEWS_SLOTS];     /* else at these */
+    bool busy[NEWS_SLOTS];     /* somebody consumes these: they are left alone, and looked at in the next round */
+    bool met_more, met_busy;   /* some group is due again */
 };
 
 static struct advancer *advancer_of(struct journal_client *c)
@@ -73,13 +75,20 @@ static bool advancer_count(struct advancer *a, uint64_t key, uint32_t n)
 }
 
 /* A count of 0 is of a group with a FILTER that a POP has left far behind. */
+static bool advancer_hear(struct advancer *a, uint64_t key, uint32_t count)
+{
+    if (count == 0)
+        atomic_store_explicit(&a->popped[key % NEWS_SLOTS], true, memory_order_relaxed);
+    return advancer_count(a, key, count ? count : ADVANCE_LEAST);
+}
+
 static void advancer_on_news(struct journal_client *c, const struct effects *fx)
 {
     struct advancer *a = advancer_of(c);
     bool idle = atomic_load_explicit(&a->idle, memory_order_relaxed), due = false;
     for (uint32_t i = 0; i < fx->n_keys; i++)
         if (!idle || fx->counts[i] == UINT32_MAX) /* a group was made, or its settings have changed */
-            due = advancer_count(a, fx->keys[i], fx->counts[i] ? fx->counts[i] : ADVANCE_LEAST) || due;
+            due = advancer_hear(a, fx->keys[i], fx->counts[i]) || due;
     if (fx->overflow)
         for (uint32_t i = 0; i < NEWS_SLOTS; i++)
             due = advancer_count(a, i, ADVANCE_LEAST) || due;
@@ -110,7 +119,7 @@ static bool advancer_rests(struct advancer *a, int64_t ms)
 static bool advancer_waits(struct advancer *a)
 {
     pthread_mutex_lock(&a->lock);
-    while (!a->stopping && !a->due && !a->met_more)
+    while (!a->stopping && !a->due && !a->met_more && !a->met_busy)
         pthread_cond_wait(&a->wake, &a->lock);
     bool goes_on = !a->stopping;
     a->due = false;
@@ -118,30 +127,38 @@ static bool advancer_waits(struct advancer *a)
     return goes_on;
 }
 
+/* The next round looks at the group, too. */
+static void advancer_keep(struct advancer *a, struct slice group, struct slice topic)
+{
+    (void)advancer_count(a, news_key(NEWS_GROUP, group, topic), ADVANCE_LEAST);
+}
+
+/* A group that somebody consumes goes on by that; an ADVANCE would only pass what a POP has just looked at. */
 static bool advancer_is_due(void *arg, struct slice group, struct slice topic)
 {
-    const struct advancer *a = arg;
-    return a->all || a->look[news_key(NEWS_TOPIC, topic, slice_of(NULL, 0)) % NEWS_SLOTS] ||
-           a->look[news_key(NEWS_GROUP, group, topic) % NEWS_SLOTS];
+    struct advancer *a = arg;
+    uint64_t own = news_key(NEWS_GROUP, group, topic) % NEWS_SLOTS;
+    if (!a->all && !a->look[own] && !a->look[news_key(NEWS_TOPIC, topic, slice_of(NULL, 0)) % NEWS_SLOTS])
+        return false;
+    if (!a->busy[own])
+        return true;
+    a->met_busy = true;
+    advancer_keep(a, group, topic);
+    return false;
 }
 
 /* What this round looks at. */
 static void advancer_begin_round(struct advancer *a)
 {
-    a->met_more = false;
+    a->met_more = a->met_busy = false;
     for (uint32_t i = 0; i < NEWS_SLOTS; i++) {
-        bool full = atomic_load_explicit(&a->news[i], memory_order_relaxed) >= ADVANCE_LEAST;
-        a->look[i] = full;
-        if (full)
+        a->busy[i] = atomic_load_explicit(&a->popped[i], memory_order_relaxed);
+        if (a->busy[i])
+            atomic_store_explicit(&a->popped[i], false, memory_order_relaxed);
+        a->look[i] = atomic_load_explicit(&a->news[i], memory_order_relaxed) >= ADVANCE_LEAST;
+        if (a->look[i])
             atomic_store_explicit(&a->news[i], 0, memory_order_relaxed);
     }
-}
-
-/* The next rounds look at the group's topic, too. */
-static void advancer_keep(struct advancer *a, struct slice group, struct slice topic)
-{
-    a->met_more = true;
-    (void)advancer_count(a, news_key(NEWS_GROUP, group, topic), ADVANCE_LEAST);
 }
 
 /* Submits it and waits until it is done. Returns its fate; the stop does not wait. */
@@ -184,8 +201,10 @@ static bool advancer_step(struct advancer *a, int64_t *ret_rest_ms)
         *ret_rest_ms = REFUSED_MS;
         found.more = true;
     }
-    if (s == ST_OK && found.more)
+    if (s == ST_OK && found.more) {
+        a->met_more = true;
         advancer_keep(a, found.group, found.topic);
+    }
     return s == ST_OK || s == ST_BUSY;
 }
 

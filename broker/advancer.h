@@ -6,7 +6,8 @@
  *   the thread:        a round over the groups whose topics have full counters ──► ADVANCE, one at a time, through a loop
  *
  * It takes no time from others: it runs at nice 19, works for some milliseconds and then rests ten times as long, and
- * submits nothing before the last ADVANCE is done. A loop leads its commands, never this thread: who leads makes others
+ * submits nothing before the last ADVANCE is done. It leaves a group alone while POPs say that they leave much of it: somebody
+ * consumes it. A loop leads its commands, never this thread: who leads makes others
  * wait. Where nothing comes in it sleeps, however many groups there are; and so it does where no group has a FILTER.
  *
  * A counter is shared by all keys with the same hash, so a round may look at a group for nothing, and never misses one. The
