@@ -413,11 +413,19 @@ static void long_reply_step_check(struct long_reply *r)
         long_reply_end_check(r);
 }
 
+/* While connections hold too much memory, a step that appends messages needs a reply lane: one may be large. */
+static bool long_reply_needs_lane(const struct long_reply *r)
+{
+    return r->asked.put && !r->made && conn_memory_is_short(r->conn) && !r->conn->reply_lane;
+}
+
 /* A push ends when most of it is sent, so that the member can be asked again at once. */
 static void long_reply_go_on_check(struct long_reply *r)
 {
     if (r->made)
         long_reply_end_check(r);
+    else if (long_reply_needs_lane(r) && !conn_takes_reply_lane(r->conn))
+        conn_await_room(r->conn, 0);
     else
         long_reply_step_check(r);
 }
@@ -505,6 +513,8 @@ static bool long_reply_has_room(const struct long_reply *r, const struct long_re
         return false;
     if (!r->view)
         return all->n_working < LONG_REPLIES_MAX && (!conn_memory_is_short(r->conn) || long_reply_may_start(r));
+    if (r->kind != LONG_QUERY && long_reply_needs_lane(r) && !account_has_reply_lane(&r->conn->loop->shared->account))
+        return !r->conn->awaits; /* it has to begin to */
     return !r->in_pieces || conn_unsent(r->conn) < PIECES_UNSENT_MAX;
 }
 

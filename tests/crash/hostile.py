@@ -287,6 +287,16 @@ def test_commits_of_the_largest_transactions():
     attack(meanwhile=meanwhile)
 
 
+def test_checks_of_the_largest_transactions():
+    """Check-backs that nobody reads: polled, subscribed and served."""
+    def prepare(client):
+        for txid in full_transactions(client, 24):
+            client.call("TXN", "EXTEND", txid, 0)
+    polls, serves = [encode("CHECKS", "g", "WAIT", "1h")], [rpc(1, "checks_serve", pgroup="g")]
+    attack((24, polls), (24, [encode("SUBSCRIBE", "check:g")]), (24, serves), prepare=prepare)
+    attack((24, [rpc(1, "checks", pgroup="g")]), (24, [encode("SUBSCRIBE", "check:g", "topic:t")]), prepare=prepare)
+
+
 def test_unfinished_msends():
     word = b"$%d\r\n%s\r\n" % (MIB, b"x" * MIB)
     attack((60, [b"*62\r\n$5\r\nMSEND\r\n$1\r\nt\r\n"] + [word] * 59))
