@@ -8,6 +8,7 @@
 #define GATHER_QUIET_NS INT64_C(40000) /* if nothing came for so long, stop */
 #define GATHER_LINGER_NS INT64_C(60000)
 #define GATHER_LINGER_GROUP 8 /* with smaller groups there are few clients, and polling costs more than it gains */
+#define GATHER_ACKS_NS INT64_C(200000) /* a client looks at a thousand messages in about 100 us */
 #define GATHER_MISSES_MAX 7
 
 static bool gather_may_try(struct gather_patience *p)
@@ -56,6 +57,18 @@ void gather_more(struct gather_state *g, struct event_base *base, const uint32_t
         return;
     if (gather_may_try(&g->more))
         gather_learn(&g->more, gather_for(g, base, in_flight, most_ns));
+}
+
+void gather_acks(struct gather_state *g, struct event_base *base, const uint32_t *in_flight, int64_t most_ns)
+{
+    if (*in_flight == 0 || g->owed == 0 || most_ns == 0 || !gather_may_try(&g->acks))
+        return;
+    int64_t end = clock_mono_ns() + GATHER_ACKS_NS;
+    while (g->owed > 0 && clock_mono_ns() < end) {
+        if (event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK) < 0)
+            return; /* the next call says so */
+    }
+    gather_learn(&g->acks, g->owed == 0);
 }
 
 bool gather_linger(struct gather_state *g, struct event_base *base, const uint32_t *in_flight, int64_t most_ns)

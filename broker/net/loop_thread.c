@@ -302,6 +302,7 @@ static void *thread_run(void *arg)
         }
         if (waits)
             mailbox_awake(&l->box);
+        gather_acks(&l->gather, l->base, &l->in_flight, journal_gather_ns(l->env.journal));
         gather_more(&l->gather, l->base, &l->in_flight, journal_gather_ns(l->env.journal));
         more = thread_turn(l);
     }

@@ -20,6 +20,7 @@
 #include "broker/serve/multi/multi.h"
 #include "broker/serve/session.h"
 #include "broker/serve/sieve.h"
+#include "broker/serve/stream.h"
 #include "broker/serve/wait.h"
 #include "broker/serve/who/allow.h"
 #include "protocol/base/reply.h"
@@ -261,8 +262,10 @@ static void dispatch_submit(struct conn *c, const struct command *cmd, struct re
         conn_refuse(c, rq, ST_BUSY, NULL);
         return;
     }
-    if (cmd->info->id == CMD_ACK)
+    if (cmd->info->id == CMD_ACK) {
+        streams_acked(c);
         waiters_acked(&serve_of(c->loop)->waiters, cmd);
+    }
     conn_entry_out(c, e);
     if (wait_allowed(cmd))
         conn_wait_begins(c);

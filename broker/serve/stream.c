@@ -72,9 +72,23 @@ struct stream *stream_find(struct conn *c, uint64_t id)
     return s;
 }
 
+void stream_owes(struct stream *s, bool owes)
+{
+    uint32_t *owed = &s->conn->loop->gather.owed;
+    *owed = *owed + owes - s->owes;
+    s->owes = owes;
+}
+
+void streams_acked(struct conn *c)
+{
+    for (struct stream *s = session_of(c)->streams; s; s = s->next)
+        stream_owes(s, false);
+}
+
 void stream_close(struct stream *s)
 {
     struct conn *c = s->conn;
+    stream_owes(s, false);
     struct session *mine = session_of(c);
     struct stream **at = &mine->streams;
     while (*at != s)

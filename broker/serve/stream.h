@@ -44,6 +44,9 @@ void stream_close(struct stream *s);
 void streams_close(struct conn *c);
 void streams_pump(struct conn *c);
 
+/* An ACK came on the connection: none of its streams owes one any more. */
+void streams_acked(struct conn *c);
+
 /* True where a stream had to stop for want of room, and there is room now. */
 bool streams_have_room(const struct conn *c);
 
@@ -51,6 +54,9 @@ bool streams_have_room(const struct conn *c);
 
 /* A new one of the connection, which asks as cmd says. NULL: no memory. */
 struct stream *stream_new(struct conn *c, const struct stream_kind *kind, const struct command *cmd, int64_t credit);
+
+/* Says whether it owes an ACK, for which the loop may wait a moment (broker/net/gather.h). */
+void stream_owes(struct stream *s, bool owes);
 
 /* Ends it, and tells the client why: by the reply to the request that opened it while the client does not know its id
  * yet, else by `stream_end`. */

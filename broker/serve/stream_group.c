@@ -11,6 +11,7 @@
 
 #include <assert.h>
 
+#include "broker/net/conn_out.h"
 #include "broker/serve/giveback.h"
 #include "broker/serve/session.h"
 #include "broker/serve/sieve.h"
@@ -21,6 +22,7 @@
 #define TAKES_MAX 16 /* of one stream in the journal */
 #define TAKE_RETRY_MS 50 /* the journal was full */
 #define TAKE_FIRST 100 /* messages, while their size is not known */
+#define TAKE_OWES 32 /* messages of an ORDERED group from which on their ACK is waited for a moment */
 #define TAKE_SMALL 16 /* ... while connections hold too much memory */
 
 static void stream_group_pump(struct stream *s);
@@ -196,6 +198,8 @@ static void stream_group_hand_out(struct stream *s, const struct entry *e)
     view_keep_records(v, e->out.in_order ? serve_of(c->loop)->records : NULL);
     enum status st = query_grant_parts(v, &e->out, stream_group_push_granted, &sum, &done);
     (void)giveback_lost(c->loop, e, v);
+    if (e->out.in_order && sum.messages >= TAKE_OWES)
+        stream_owes(s, true);
     s->credit -= (int64_t)sum.messages;
     s->flowing = sum.messages > 0 && (int64_t)sum.messages >= e->cmd.opt[0].n;
     s->each = sum.messages ? sum.bytes / sum.messages + 1 : 0;
@@ -283,6 +287,9 @@ static void stream_group_found(struct stream *s, struct entry *e)
         giveback_messages(l, e);
     else
         stream_group_hand_out(s, e);
+    /* The next messages of an ORDERED group wait for this client's ACK: it begins while those of other streams are cut. */
+    if (s->conn && s->owes && !conn_is_doomed(c))
+        conn_send(c);
     entry_free(e);
 }
 

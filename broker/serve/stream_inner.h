@@ -41,6 +41,7 @@ struct stream {
     uint32_t takes; /* how many are in the journal ... */
     int64_t asked; /* ... and how many messages they ask for */
     bool sifts; /* the group has a FILTER WHERE: messages are looked at for each TAKE (sieve.h) */
+    bool owes; /* it was sent messages of an ORDERED group, and its connection has acknowledged none since */
     bool flowing; /* the last one brought all it asked for ... */
     uint64_t each; /* ... of so many bytes each, about */
     int64_t popped_ms; /* when those were leased that are being sent */
