@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "storage/group/group.h"
 #include "storage/query.h"
 #include "storage/sift.h"
 #include "tests/lib/prng.h"
@@ -115,6 +116,13 @@ static void advance_with(struct shell *s, struct slice sifted)
 static uint64_t next_of(struct shell *s)
 {
     return (uint64_t)shell_field(shell_do(s, "GROUP SEEK g t latest DRYRUN"), "next");
+}
+
+static uint64_t group_id(struct shell *s)
+{
+    struct gt *gt = NULL;
+    assert_int_equal(group_get(s->st, SLICE_LIT("g"), SLICE_LIT("t"), &gt), ST_OK);
+    return gt->id;
 }
 
 static void too_late(void **state)
@@ -274,6 +282,33 @@ static void what_has_expired_is_passed(void **state)
     assert_int_equal(shell_field(shell_do(s, "GROUP SEEK where t latest DRYRUN"), "next"), 201);
 }
 
+/* A record that cannot be read is left to POPs, of whatever class its messages are: they tell of it. */
+static void damage_is_met(void **state)
+{
+    struct shell *s = *state;
+    struct topic *t = NULL;
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
+    shell_expect(s, "OK", "GROUP CREATE g t FILTER WHERE \"n > 5\"");
+    fill(s, 150, "PRIORITY 7");
+    fill(s, 10, "");
+    fill(s, 150, "PRIORITY 7");
+    assert_int_equal(topic_get(s->st, SLICE_LIT("t"), &t), ST_OK);
+    struct key key = key_log(t->id, 0, 150);
+    kv_put(s->st->kv, KV_LOG, key_slice(&key), SLICE_LIT("not a record"));
+    assert_int_equal(kv_write(s->st->kv, true, s->err, sizeof(s->err)), ST_OK);
+    assert_true(sifting_advance(s, ADVANCE_LEAST) >= 1);
+    assert_int_equal(next_of(s), 150);
+    assert_int_equal(shell_field(shell_do(s, "LAG g"), "unexamined"), 0);
+    struct key lane = key_class_cursor(group_id(s), 7);
+    struct class_cursor_row row;
+    struct buf bytes;
+    buf_init(&bytes, 0);
+    assert_int_equal(kv_get(s->st->kv, KV_STATE, NULL, key_slice(&lane), &bytes), ST_OK);
+    assert_int_equal(class_cursor_decode(buf_slice(&bytes), &row), ST_OK);
+    assert_int_equal(row.next[0], 150);
+    buf_free(&bytes);
+}
+
 /* ---- a store whose groups go on, and one whose groups do not, answer alike ---- */
 
 static uint32_t below(struct prng *p, uint32_t n)
@@ -399,6 +434,7 @@ int main(void)
         SHELL_TEST(a_pop_tells_what_it_leaves),
         SHELL_TEST(malformed),
         SHELL_TEST(by_priority),
+        SHELL_TEST(damage_is_met),
         SHELL_TEST(what_has_expired_is_passed),
         SHELL_TEST(alike),
     };
