@@ -67,6 +67,8 @@ static struct state *state_new(void)
     buf_init(&st->half, REQUEST_BYTES_MAX + MIB(1));
     buf_init(&st->parts, 0);
     buf_init(&st->parts_bytes, REQUEST_BYTES_MAX + MIB(1));
+    buf_init(&st->ahead.parts, 0);
+    buf_init(&st->ahead.bytes, REQUEST_BYTES_MAX + MIB(1));
     buf_init(&st->outcome, MIB(1));
     buf_init(&st->heads, MIB(4));
     sifts_init(&st->sifts);
@@ -151,6 +153,7 @@ void state_drop(struct state *st)
     finder_free(&st->finder);
     buf_free(&st->parts);
     buf_free(&st->parts_bytes);
+    apply_forget_ahead(st);
     buf_free(&st->outcome);
     young_fini(st);
     kv_clear(st->kv); /* drops the open group's rows */
@@ -211,6 +214,13 @@ enum status state_part(struct state *st, struct slice bytes, size_t whole, bool 
 void state_parts_end(struct state *st)
 {
     kv_parts_end(kv_parts(st->kv));
+}
+
+enum status state_ahead(struct state *st, const struct policy *policy, const struct command *cmd)
+{
+    assert(!kv_pending(st->kv));
+    const struct stamp stamp = {.index = st->last_index, .now_ms = st->now_ms, .policy = policy};
+    return apply_ahead(st, &stamp, cmd);
 }
 
 bool state_repeated(struct state *st, const struct stamp *stamp, const struct command *cmd, struct outcome *out)

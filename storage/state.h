@@ -61,6 +61,11 @@ void state_spare(struct state *st, bool on);
  * and the policy count. */
 bool state_repeated(struct state *st, const struct stamp *stamp, const struct command *cmd, struct outcome *out);
 
+/* Reads some of what a command needs that has much more to do than it has brought, so that applying it takes less long. ST_BUSY:
+ * there is more to be read; others may be applied meanwhile. Else it is to be applied, whatever this is; that it was read
+ * changes nothing of what it comes to. Not while a group is open. */
+enum status state_ahead(struct state *st, const struct policy *policy, const struct command *cmd);
+
 /* The bytes of a large command, in parts, before it is applied (disk/batch/kv_parts.h): then its group does not bring them to the
  * log at once. They stay as they are until state_parts_end. whole: this is the first part of so many bytes; 0: one more.
  * ST_BUSY: there is no log that takes parts, or not now; the command is applied as it is. ST_IO, with err: the store is dead.

@@ -10,8 +10,8 @@
  * writer thread, so that loops read and parse the next commands meanwhile (journal_pace.h). So it is where a command is
  * large, and these do not get ahead of the small ones of others (journal_queue.h).
  *
- * A very large command is not written at once: heavy turns give the log its bytes, 2 MB each, and only then it is applied
- * (journal_parts.h). Light turns come in between.
+ * A very large command is not done at once: heavy turns give the log its bytes, 2 MB each (journal_parts.h), or read what it
+ * will need (state_ahead), and only then it is applied. Light turns come in between.
  *
  * Invariants
  *   1. At most one thread leads. It sets and clears `leading` under the lock.
@@ -328,18 +328,19 @@ static void journal_hand_back(struct journal *j, struct entry_list *group, struc
             j->clients[i]->post(j->clients[i], &per_client[i]);
 }
 
-/* True: the turn's command is large, and all that was done is that the log got some more of its bytes. It is the first one of
- * the next turn of this kind, and others have theirs before. */
-static bool journal_writes_part(struct journal *j, struct queue_turn *t, enum fsync_mode mode)
+/* True: the turn's command is large, and all that was done is that the log got some more of its bytes, or some more was read
+ * of what it needs. It is the first one of the next turn of this kind, and others have theirs before. */
+static bool journal_prepares(struct journal *j, struct queue_turn *t, const struct policy *policy, enum fsync_mode mode)
 {
     char err[512] = "";
-    bool wanted = t->heavy && mode == FSYNC_ALWAYS && !j->disk.full;
-    enum parts_step step = wanted ? journal_parts_step(&j->parts, j->opt.state, t->group.first, err, sizeof err) : PARTS_OVER;
+    const struct entry *e = t->group.first;
+    bool parts = t->heavy && mode == FSYNC_ALWAYS && !j->disk.full;
+    enum parts_step step = parts ? journal_parts_step(&j->parts, j->opt.state, e, err, sizeof err) : PARTS_OVER;
     if (step == PARTS_FAILED) {
         j->opt.fatal(err);
         abort();
     }
-    if (step == PARTS_OVER)
+    if (!t->heavy || (step == PARTS_OVER && state_ahead(j->opt.state, policy, &e->cmd) != ST_BUSY))
         return false;
     t->rest = t->group;
     t->group = (struct entry_list){0};
@@ -363,7 +364,7 @@ static void journal_lead(struct journal *j, struct journal_client *answers_first
         return;
     journal_disk_look(&j->disk, clock_mono_ns());
     policy.disk_spent = j->disk.spent;
-    if (journal_writes_part(j, &t, mode))
+    if (journal_prepares(j, &t, &policy, mode))
         return;
     journal_apply(j, &t, &policy);
     uint32_t commands = t.group.n;

@@ -6,6 +6,9 @@
  * can refuse is checked first.
  *
  *   look up ─► repeat? answer the ids ─► receipts hold? ─► topics there? ─► append, outcome, ack
+ *
+ * The messages of a long transaction are read before, some at a time (commit_ahead): what a HALF has stored does not change
+ * any more. Whatever happened to the transaction meanwhile is seen when the COMMIT is applied.
  */
 #include "storage/apply/handlers.h"
 #include "storage/apply/acl/seen.h"
@@ -17,6 +20,8 @@
 
 #define PARTS_KEEP KIB(256)    /* of each of a COMMIT's buffers, for the next one */
 #define PART_FIELDS_BYTES 256 /* of a message, beside what it is said to have: about so many */
+#define AHEAD_BYTES ((size_t)MIB(2)) /* that commit_ahead reads at once ... */
+#define AHEAD_ROW_BYTES 1024         /* ... where each row counts for so many more */
 #define COMMIT_ACKS_MAX 100000 /* messages that the receipts of one COMMIT may name: each is looked up */
 
 /* A message of the transaction on its way to its topic. */
@@ -106,26 +111,97 @@ static void commit_ack(struct state *st, const struct stamp *stamp, const struct
     }
 }
 
-/* Reads all messages; *ret_read: so many have a pin or NULL. The bytes of the small ones are in a buffer that moves, so
- * nothing may point to them before all are read. */
-static enum status commit_read(struct state *st, uint64_t txid, const struct txn_row *row, struct commit_part *parts,
-                               uint32_t *ret_read)
+/* ---- what is read of a transaction ---- */
+
+/* Room for all messages of the transaction; those that were read before stay. NULL: no memory. */
+static struct commit_part *commit_parts(struct buf *parts, uint32_t n_read, const struct txn_row *row)
 {
-    struct buf *bytes = &st->parts_bytes;
-    for (uint32_t i = 0; i < row->n_messages; i++) {
-        struct commit_part *part = &parts[i];
+    parts->len = n_read * sizeof(struct commit_part);
+    if (!buf_room(parts, (row->n_messages - n_read) * sizeof(struct commit_part)))
+        return NULL;
+    return (struct commit_part *)(void *)parts->data;
+}
+
+/* Reads messages from *n_read on, about so many bytes of them: ST_BUSY, there are more. Those before *n_read have a pin or
+ * NULL afterwards. */
+static enum status commit_read(struct state *st, uint64_t txid, const struct txn_row *row, struct commit_part *parts,
+                               struct buf *bytes, uint32_t *n_read, size_t most)
+{
+    for (size_t done = 0; *n_read < row->n_messages; ++*n_read) {
+        struct commit_part *part = &parts[*n_read];
+        if (done >= most)
+            return ST_BUSY;
         part->at = bytes->len;
-        enum status s = txn_message_pinned(st, txid, row, i, bytes, &part->pin, &part->row);
-        *ret_read = i + 1;
-        if (s != ST_OK)
+        enum status s = txn_message_pinned(st, txid, row, *n_read, bytes, &part->pin, &part->row);
+        if (s != ST_OK) {
+            kv_unpin(part->pin);
             return s;
+        }
         if (!part->pin)
             part->row.len = bytes->len - part->at;
+        done += part->row.len + AHEAD_ROW_BYTES;
     }
-    for (uint32_t i = 0; i < row->n_messages; i++)
-        parts[i].row.data = parts[i].pin ? parts[i].row.data : bytes->data + parts[i].at;
     return ST_OK;
 }
+
+static void commit_unpin(const struct buf *parts, uint32_t n_read)
+{
+    const struct commit_part *part = (const struct commit_part *)(const void *)parts->data;
+    for (uint32_t i = 0; i < n_read; i++)
+        kv_unpin(part[i].pin);
+}
+
+void commit_forget(struct state *st)
+{
+    struct commit_ahead *a = &st->ahead;
+    commit_unpin(&a->parts, a->n_read);
+    buf_free(&a->parts);
+    buf_free(&a->bytes);
+    a->txid = 0;
+    a->n_read = 0;
+    kv_reserve_ahead(st->kv, 0);
+}
+
+enum status commit_ahead(struct state *st, const struct stamp *stamp, const struct command *cmd)
+{
+    struct commit_ahead *a = &st->ahead;
+    uint64_t txid = commit_txid(cmd);
+    struct txn_row row;
+    if (txn_get(st, stamp, txid, &st->scratch, &row) != ST_OK || row.state == TXN_COMMITTED || row.state == TXN_ROLLEDBACK ||
+        !txn_is_long(&row))
+        return ST_OK;
+    if (a->txid != txid) {
+        commit_forget(st);
+        a->txid = txid;
+        kv_reserve_ahead(st->kv, (size_t)row.bytes + row.n_messages * PART_FIELDS_BYTES);
+        return ST_BUSY;
+    }
+    struct commit_part *parts = commit_parts(&a->parts, a->n_read, &row);
+    enum status s = parts ? commit_read(st, txid, &row, parts, &a->bytes, &a->n_read, AHEAD_BYTES) : ST_NOMEM;
+    if (s == ST_NOMEM)
+        commit_forget(st);
+    return s;
+}
+
+/* What was read of the transaction before. Returns how many messages; they are in st->parts and st->parts_bytes. */
+static uint32_t commit_take_ahead(struct state *st, uint64_t txid)
+{
+    struct commit_ahead *a = &st->ahead;
+    if (a->txid != txid)
+        return 0;
+    uint32_t n = a->n_read;
+    buf_free(&st->parts);
+    buf_free(&st->parts_bytes);
+    st->parts = a->parts;
+    st->parts_bytes = a->bytes;
+    a->txid = 0;
+    a->n_read = 0;
+    buf_init(&a->parts, 0);
+    buf_init(&a->bytes, REQUEST_BYTES_MAX + MIB(1));
+    return n;
+}
+
+/* ---- checks ---- */
 
 /* True where the topic of parts[i] is to be made, and none of the parts before it makes it already. */
 static bool commit_makes_topic(const struct commit_part *parts, uint32_t i)
@@ -140,14 +216,16 @@ static bool commit_makes_topic(const struct commit_part *parts, uint32_t i)
 
 /* Decodes every message and looks for its topic (NULL where it is to be made), before anything is changed. */
 static enum status commit_gather(struct state *st, const struct stamp *stamp, uint64_t txid,
-                                 const struct txn_row *row, struct commit_part *parts, uint32_t *ret_read,
+                                 const struct txn_row *row, struct commit_part *parts, uint32_t *n_read,
                                  struct slice *ret_topic)
 {
     uint64_t missing = 0;
-    enum status s = commit_read(st, txid, row, parts, ret_read);
+    enum status s = commit_read(st, txid, row, parts, &st->parts_bytes, n_read, SIZE_MAX);
     for (uint32_t i = 0; i < row->n_messages && s == ST_OK; i++) {
         struct commit_part *part = &parts[i];
         struct message m;
+        if (!part->pin) /* of the small ones; the buffer does not move any more */
+            part->row.data = st->parts_bytes.data + part->at;
         s = txn_message_decode(st, txid, row, i, part->row, &part->half, &m);
         if (s != ST_OK)
             return s;
@@ -256,16 +334,15 @@ static void commit_open(struct state *st, const struct stamp *stamp, const struc
 {
     if (!commit_receipts_hold(st, stamp, cmd, out))
         return;
-    struct commit_part *parts = (struct commit_part *)(void *)buf_room(&st->parts, row->n_messages * sizeof(*parts));
+    uint32_t n_read = commit_take_ahead(st, txid);
+    struct commit_part *parts = commit_parts(&st->parts, n_read, row);
     struct slice missing = {0};
-    uint32_t n_read = 0;
     enum status s = parts ? commit_gather(st, stamp, txid, row, parts, &n_read, &missing) : ST_NOMEM;
     if (s == ST_OK)
         commit_do(st, stamp, cmd, txid, row, parts, out);
     else
         commit_refuse(out, s, txid, missing);
-    for (uint32_t i = 0; i < n_read; i++)
-        kv_unpin(parts[i].pin);
+    commit_unpin(&st->parts, n_read);
     buf_reset(&st->parts, PARTS_KEEP);
     buf_reset(&st->parts_bytes, PARTS_KEEP);
     buf_reset(&st->outcome, PARTS_KEEP);
@@ -287,6 +364,8 @@ void apply_commit(struct state *st, const struct stamp *stamp, const struct comm
         out->too_long = true;
     else
         commit_open(st, stamp, cmd, txid, &row, out);
+    if (!out->too_long && st->ahead.txid == txid)
+        commit_forget(st);
 }
 
 void apply_rollback(struct state *st, const struct stamp *stamp, const struct command *cmd,

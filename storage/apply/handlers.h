@@ -29,6 +29,11 @@ apply_fn apply_dlq_redrive, apply_dlq_purge;                                  /*
 apply_fn apply_acl_setuser, apply_acl_deluser;                                /* acl/acl.c */
 apply_fn apply_tick;                                                          /* timer.c */
 
+/* Reads some of what a COMMIT of a long transaction needs. ST_BUSY: there is more. Else it is to be applied, whatever this is:
+ * what could not be read is read then. Between two groups. commit_forget: and nothing of it stays in memory. */
+enum status commit_ahead(struct state *st, const struct stamp *stamp, const struct command *cmd);
+void commit_forget(struct state *st);
+
 /* True where it is a PRODUCE whose DEDUP id is known: its first answer, or an error, was given. Nothing is changed. */
 bool produce_repeated(struct state *st, const struct stamp *stamp, const struct command *cmd, struct outcome *out);
 

@@ -229,25 +229,10 @@ static void kv_free(struct kv *kv)
     rocksdb_readoptions_destroy(kv->read);
     rocksdb_readoptions_destroy(kv->read_stored);
     rocksdb_writebatch_destroy(kv->batch);
+    kv_reserve_ahead(kv, 0);
     kv_short_free(&kv->shorter);
     kv_parts_free(&kv->parts);
     free(kv);
-}
-
-/* Finds out which families the store has. Where there is no store yet: those that every store has. */
-static void kv_families(const rocksdb_options_t *o, const char *path, bool there[KV_FAMILIES])
-{
-    size_t n = 0;
-    char *failure = NULL;
-    char **names = rocksdb_list_column_families(o, path, &n, &failure);
-    bool failed = kv_failed(failure, NULL, 0); /* if it matters, kv_open_families fails and says why */
-    for (int f = 0; f < KV_FAMILIES; f++) {
-        there[f] = !kv_setup_lines[f].on_need;
-        for (size_t i = 0; !failed && i < n; i++)
-            there[f] = there[f] || strcmp(names[i], kv_setup_lines[f].name) == 0;
-    }
-    if (names)
-        rocksdb_list_column_families_destroy(names, n); /* there is an empty list even where it failed */
 }
 
 static bool kv_open_families(struct kv *kv, const rocksdb_options_t *o, const char *path, char *err,
@@ -259,7 +244,7 @@ static bool kv_open_families(struct kv *kv, const rocksdb_options_t *o, const ch
     const char *names[KV_FAMILIES];
     const rocksdb_options_t *options[KV_FAMILIES];
     rocksdb_column_family_handle_t *handles[KV_FAMILIES] = {NULL};
-    kv_families(o, path, there);
+    kv_setup_there(o, path, there);
     for (int f = 0; f < KV_FAMILIES; f++) {
         if (!there[f])
             continue;
@@ -473,20 +458,26 @@ bool kv_pending(const struct kv *kv)
     return rocksdb_writebatch_count(kv->batch) > 0;
 }
 
-/* RocksDB has no call for this. But a batch that is cleared keeps its memory, so it is made of that many bytes, whatever they are. */
+void kv_reserve_ahead(struct kv *kv, size_t bytes)
+{
+    if (kv->ahead)
+        rocksdb_writebatch_destroy(kv->ahead);
+    kv->ahead = bytes >= BUF_LARGE ? kv_setup_batch(bytes) : NULL;
+    kv->ahead_bytes = bytes;
+}
+
 void kv_reserve(struct kv *kv, size_t bytes)
 {
-    struct buf any;
     if (bytes < BUF_LARGE || kv_pending(kv))
         return;
-    buf_init(&any, bytes);
-    if (buf_room(&any, bytes)) {
-        rocksdb_writebatch_destroy(kv->batch);
-        kv->batch = rocksdb_writebatch_create_from((const char *)any.data, bytes);
-        rocksdb_writebatch_clear(kv->batch);
-        kv->reserved = true;
-    }
-    buf_free(&any);
+    if (!kv->ahead || kv->ahead_bytes < bytes)
+        kv_reserve_ahead(kv, bytes);
+    if (!kv->ahead)
+        return;
+    rocksdb_writebatch_destroy(kv->batch);
+    kv->batch = kv->ahead;
+    kv->ahead = NULL;
+    kv->reserved = true;
 }
 
 /* Empties the batch. RocksDB keeps the memory of the largest one ever; so one that is larger than those of usual groups is

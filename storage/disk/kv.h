@@ -123,6 +123,9 @@ struct kv_parts *kv_parts(struct kv *kv);
  * what is in it. Without memory it grows. */
 void kv_reserve(struct kv *kv, size_t bytes);
 
+/* Gets that memory ready now, for the next kv_reserve, since to get it takes some milliseconds. 0: gives it back. */
+void kv_reserve_ahead(struct kv *kv, size_t bytes);
+
 /* Bytes that readers find now, without the pending batch, in the value that has the key in KV_STATE, behind `from` others. */
 struct kv_source {
     struct slice key;

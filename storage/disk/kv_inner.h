@@ -31,6 +31,8 @@ struct kv {
     rocksdb_readoptions_t *read, *read_stored;
     rocksdb_writebatch_t *batch;
     bool reserved; /* kv_reserve gave it memory */
+    rocksdb_writebatch_t *ahead; /* kv_reserve_ahead: the next such batch, for so many bytes; NULL: none */
+    size_t ahead_bytes;
     struct kv_shorter shorter; /* of the batch: what the redo log gets */
     struct kv_parts parts;     /* what the redo log has of the command that comes next */
     bool salvage; /* as in struct kv_options */

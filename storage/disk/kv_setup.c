@@ -199,3 +199,33 @@ rocksdb_options_t *kv_setup_database(const struct kv_options *opt, char *err, si
     rocksdb_options_destroy(all);
     return NULL;
 }
+
+void kv_setup_there(const rocksdb_options_t *o, const char *path, bool there[KV_FAMILIES])
+{
+    size_t n = 0;
+    char *failure = NULL;
+    char **names = rocksdb_list_column_families(o, path, &n, &failure);
+    for (int f = 0; f < KV_FAMILIES; f++) {
+        there[f] = !kv_setup_lines[f].on_need;
+        for (size_t i = 0; !failure && i < n; i++)
+            there[f] = there[f] || strcmp(names[i], kv_setup_lines[f].name) == 0;
+    }
+    if (names)
+        rocksdb_list_column_families_destroy(names, n); /* there is an empty list even where it failed */
+    rocksdb_free(failure);
+}
+
+/* RocksDB has no call for this. But a batch that is cleared keeps its memory, so it is made of that many bytes, whatever they
+ * are. */
+rocksdb_writebatch_t *kv_setup_batch(size_t bytes)
+{
+    struct buf any;
+    rocksdb_writebatch_t *batch = NULL;
+    buf_init(&any, bytes);
+    if (buf_room(&any, bytes)) {
+        batch = rocksdb_writebatch_create_from((const char *)any.data, bytes);
+        rocksdb_writebatch_clear(batch);
+    }
+    buf_free(&any);
+    return batch;
+}

@@ -27,4 +27,11 @@ void kv_setup_free(struct kv *kv);
 /* The options of the database. The caller destroys them. NULL, with err: RocksDB does not know one of them. */
 rocksdb_options_t *kv_setup_database(const struct kv_options *opt, char *err, size_t err_size);
 
+/* Finds out which families the store has. Where there is no store yet, or that cannot be read: those that every store has. If
+ * that matters, opening fails and says why. */
+void kv_setup_there(const rocksdb_options_t *o, const char *path, bool there[KV_FAMILIES]);
+
+/* An empty batch with memory for so many bytes. NULL: no memory. */
+rocksdb_writebatch_t *kv_setup_batch(size_t bytes);
+
 #endif

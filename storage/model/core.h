@@ -183,6 +183,13 @@ struct work {
     size_t read_bytes, size_before, bytes_max;
 };
 
+/* What was read of a long transaction before its COMMIT is applied (apply/commit.c). */
+struct commit_ahead {
+    uint64_t txid; /* 0: of none */
+    uint32_t n_read;
+    struct buf parts, bytes;
+};
+
 struct state {
     struct kv *kv;
     struct overlay overlay;
@@ -224,6 +231,7 @@ struct state {
     struct columns_known columns;
     struct users_known users;
     struct buf parts, parts_bytes, outcome;    /* of the COMMIT at work */
+    struct commit_ahead ahead;                 /* of the COMMIT that comes next */
     const struct kv_source *source; /* where the store has the body that is appended; NULL: nowhere */
 };
 
