@@ -53,7 +53,7 @@ static bool ahead_has_room(struct ahead *a, struct ahead_slot *slot, size_t byte
 
 void ahead_add(struct ahead *a, struct ahead_slot *slot, const struct record_info *info, struct slice value)
 {
-    if (info->columns && ahead_has_room(a, slot, value.len)) {
+    if (info->columns && value.len && ahead_has_room(a, slot, value.len)) {
         memcpy(slot->values + slot->size, value.data, value.len);
         slot->size += (uint32_t)value.len;
     }

@@ -106,6 +106,7 @@ def read_all(client):
 
 def test_one_that_was_not_answered_is_there_whole_or_not_at_all():
     with Broker() as broker:
+        broker.text().call("TOPIC", "CREATE", "large")
         for _ in range(6):
             client, sent = broker.text(timeout=120), bodies(9, MB)
             client.send("MSEND", "large", *sent)
