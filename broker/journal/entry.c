@@ -33,21 +33,33 @@ static struct entry *entry_block(struct entry_pool *pool, size_t need, size_t *r
     return e;
 }
 
-struct entry *entry_new(struct entry_pool *pool, const struct command *cmd)
+struct entry *entry_new_taking(struct entry_pool *pool, const struct command *cmd, struct slice block)
 {
     static_assert(sizeof(struct entry) < ENTRY_SMALL_BYTES - 256, "small blocks are too small");
     size_t head = (sizeof(struct entry) + 7) & ~(size_t)7, bytes = 0;
-    struct entry *e = entry_block(pool, head + command_clone_size(cmd), &bytes);
+    struct entry *e = entry_block(pool, head + command_clone_size_beside(cmd, block), &bytes);
     if (!e)
         return NULL;
     memset(e, 0, offsetof(struct entry, said));
-    e->bytes = bytes;
+    e->bytes = bytes + block.len;
+    e->taken = block;
     e->pool = pool;
     entry_init_outcome(e);
-    command_clone(cmd, (uint8_t *)e + head, &e->cmd);
+    command_clone_beside(cmd, block, (uint8_t *)e + head, &e->cmd);
     if (e->cmd.user)
         users_hold(e->cmd.user->users);
     return e;
+}
+
+struct entry *entry_new(struct entry_pool *pool, const struct command *cmd)
+{
+    return entry_new_taking(pool, cmd, slice_of(NULL, 0));
+}
+
+void entry_let_go(struct entry *e)
+{
+    e->bytes -= e->taken.len;
+    e->taken = slice_of(NULL, 0);
 }
 
 void entry_judged_by(struct entry *e, const struct access_user *user)
@@ -76,6 +88,8 @@ void entry_free(struct entry *e)
     if (e->cmd.user)
         users_release(e->cmd.user->users);
     outcome_free(&e->out);
+    free((void *)(uintptr_t)e->taken.data);
+    entry_let_go(e);
     struct entry_pool *p = e->pool;
     if (!p || e->bytes != ENTRY_SMALL_BYTES || p->n >= ENTRIES_KEPT) {
         free(e);

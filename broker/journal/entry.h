@@ -47,8 +47,9 @@ struct entry {
     uint64_t index;   /* of the last command of its group: compare with news */
     struct outcome out;
     /* ---- ---- */
-    size_t bytes;           /* of this block, and of those in `more` */
+    size_t bytes;           /* of this block, of `taken`, and of those in `more` */
     struct entry_pool *pool; /* where entry_free puts the block; NULL: back to malloc */
+    struct slice taken;     /* a block that cmd points into, too, and that is freed with the entry; empty: none */
     struct sifter *sifter;  /* what cmd.sifted points into, or NULL; freed with the entry */
     uint8_t said[ENTRY_SAID_BYTES]; /* where out.reply begins */
     struct command cmd; /* slices point into this block */
@@ -65,6 +66,11 @@ void entry_pool_trim(struct entry_pool *p, bool all);
 
 /* A copy of cmd in a block of its own; NULL: no memory. pool, of the calling thread, outlives it; NULL: none. */
 struct entry *entry_new(struct entry_pool *pool, const struct command *cmd);
+
+/* The same, but what of cmd lies in the block of malloc's is not copied: the entry frees the block. entry_let_go: no more, as the
+ * command was not submitted. */
+struct entry *entry_new_taking(struct entry_pool *pool, const struct command *cmd, struct slice block);
+void entry_let_go(struct entry *e);
 void entry_free(struct entry *e);
 
 /* Who judges it in the store (command.user); the entry holds the users. */

@@ -15,7 +15,7 @@ static bool parts_of(const struct command *cmd)
 /* The bytes of one command that the log is given; empty: none. */
 static struct slice parts_bytes(const struct entry *e)
 {
-    struct slice all = parts_of(&e->cmd) ? command_bytes(&e->cmd) : slice_of(NULL, 0);
+    struct slice all = parts_of(&e->cmd) ? command_bytes(&e->cmd, e->taken) : slice_of(NULL, 0);
     return all.len >= PART_LEAST ? all : slice_of(NULL, 0);
 }
 

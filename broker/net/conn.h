@@ -125,7 +125,7 @@ struct conn {
     bool touched; /* is in the loop's list of those to settle */
     bool active; /* since the last sweep */
     bool stalled; /* input is left that was not parsed, for one of STOPS_PARSING */
-    bool skipping; /* RESP: inside a request that was too big */
+    bool skipping, in_taken; /* RESP: inside a request that was too big; an entry has the block of `in` (conn_in_take) */
     bool awaits; /* is in loop.awaiting */
     bool moved, heard; /* bytes were read or sent since the last look (conn_room.c); were read, since that of loop_idle */
     uint8_t stuck, slow; /* looks since then; those in which its unfinished request hardly grew */

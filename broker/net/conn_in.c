@@ -22,6 +22,7 @@
 
 #define READ_BYTES_BULK ((size_t)KIB(256)) /* behind a large request */
 #define READ_BYTES_SHORT ((size_t)KIB(2)) /* while connections hold too much memory */
+#define TAKEN_REST_MAX ((size_t)MIB(1)) /* is copied where a block is taken */
 #define SHRINK_BYTES ((size_t)MIB(1))   /* a buffer is left for a small one when so much of it has been parsed */
 
 static bool conn_in_is_text(uint8_t first)
@@ -82,6 +83,34 @@ static void conn_in_shrink(struct conn *c)
     c->in_at = 0;
 }
 
+/* An entry has taken the block: what is behind its request moves to another one. */
+static void conn_in_leave(struct conn *c)
+{
+    struct buf rest;
+    buf_init(&rest, IN_HARD_MAX);
+    buf_put(&rest, c->in.data + c->in_at, conn_in_kept(c));
+    c->in = rest;
+    c->in_at = 0;
+    c->in_taken = false;
+    if (rest.failed)
+        conn_cut(c, "closing a connection: no memory for its request");
+}
+
+struct slice conn_in_take(struct conn *c, struct slice bytes)
+{
+    uintptr_t at = (uintptr_t)bytes.data - (uintptr_t)c->in.data;
+    bool inside = c->in.data && at < c->in.len && bytes.len <= c->in.len - at;
+    if (!inside || c->in_taken || c->in.len - at - bytes.len > TAKEN_REST_MAX)
+        return slice_of(NULL, 0);
+    c->in_taken = true;
+    return slice_of(c->in.data, c->in.size);
+}
+
+void conn_in_take_back(struct conn *c)
+{
+    c->in_taken = false;
+}
+
 void conn_in_parse_kept(struct conn *c)
 {
     struct slice left = slice_of(c->in.data + c->in_at, conn_in_kept(c));
@@ -91,6 +120,8 @@ void conn_in_parse_kept(struct conn *c)
     }
     size_t used = conn_in_parse(c, left);
     c->in_at += used;
+    if (c->in_taken)
+        conn_in_leave(c);
     if (used && c->lane)
         conn_give_lane(c);
     if (c->in_at == c->in.len || c->state != CONN_OPEN) {

@@ -18,6 +18,11 @@ static inline size_t conn_in_kept(const struct conn *c)
     return c->in.len - c->in_at;
 }
 
+/* While a request is parsed: gives the block that the request's bytes lie in to the caller, who frees it some time after the
+ * parser has returned. Empty: they are not in a block of their own, or others are, so that they are to be copied. */
+struct slice conn_in_take(struct conn *c, struct slice bytes);
+void conn_in_take_back(struct conn *c); /* it is not the caller's after all */
+
 /* For LINGERING: reads a bounded amount and throws it away. Dooms the connection if the client has closed it. */
 void conn_in_discard(struct conn *c);
 

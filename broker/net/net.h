@@ -6,7 +6,7 @@
  *                                      ▲                                                     │
  *                                      └──── conn_answer, conn_refuse, conn_out (conn.h) ◄───┘
  *
- * Public headers: net.h, ops.h (what the sessions do), conn.h, conn_out.h, conn_room.h (a connection), loop.h (what a loop offers to its own
+ * Public headers: net.h, ops.h (what the sessions do), conn.h, conn_in.h, conn_out.h, conn_room.h (a connection), loop.h (what a loop offers to its own
  * thread).
  *
  * Threads: net_* are called by any, except for new, start and free (the main thread's).

@@ -22,29 +22,42 @@ int64_t command_number(const struct command *cmd, enum option_id id, int64_t oth
     return o ? o->n : otherwise;
 }
 
-size_t command_clone_size(const struct command *cmd)
+/* Are these bytes among those that a copy need not have of its own? */
+static bool stays(struct slice s, struct slice kept)
+{
+    return (uintptr_t)s.data - (uintptr_t)kept.data < kept.len;
+}
+
+static size_t clone_bytes(struct slice s, struct slice kept)
+{
+    return stays(s, kept) ? 0 : s.len;
+}
+
+size_t command_clone_size_beside(const struct command *cmd, struct slice kept)
 {
     size_t bytes = cmd->n_opt * sizeof *cmd->opt + cmd->n_rest * sizeof *cmd->rest;
     for (uint32_t i = 0; i < cmd->n_pos; i++)
-        bytes += cmd->pos[i].len;
+        bytes += clone_bytes(cmd->pos[i], kept);
     for (uint32_t i = 0; i < cmd->n_rest; i++)
-        bytes += cmd->rest[i].len;
+        bytes += clone_bytes(cmd->rest[i], kept);
     for (uint32_t i = 0; i < cmd->n_opt; i++)
-        bytes += cmd->opt[i].v.len + cmd->opt[i].v2.len;
+        bytes += clone_bytes(cmd->opt[i].v, kept) + clone_bytes(cmd->opt[i].v2, kept);
     return bytes;
 }
 
-static struct slice copy_bytes(struct slice s, uint8_t **at)
+static struct slice copy_bytes(struct slice s, struct slice kept, uint8_t **at)
 {
     if (s.len == 0)
         return slice_of(NULL, 0);
+    if (stays(s, kept))
+        return s;
     uint8_t *mine = *at;
     memcpy(mine, s.data, s.len);
     *at += s.len;
     return slice_of(mine, s.len);
 }
 
-void command_clone(const struct command *cmd, void *mem, struct command *ret_cmd)
+void command_clone_beside(const struct command *cmd, struct slice kept, void *mem, struct command *ret_cmd)
 {
     struct option *opt = mem;
     struct slice *rest = (struct slice *)(opt + cmd->n_opt);
@@ -54,27 +67,29 @@ void command_clone(const struct command *cmd, void *mem, struct command *ret_cmd
     ret_cmd->opt = cmd->n_opt ? opt : NULL;
     ret_cmd->rest = cmd->n_rest ? rest : NULL;
     for (uint32_t i = 0; i < cmd->n_pos; i++)
-        ret_cmd->pos[i] = copy_bytes(cmd->pos[i], &at);
+        ret_cmd->pos[i] = copy_bytes(cmd->pos[i], kept, &at);
     for (uint32_t i = cmd->n_pos; i < COMMAND_POS_MAX; i++)
         ret_cmd->pos[i] = slice_of(NULL, 0);
     for (uint32_t i = 0; i < cmd->n_rest; i++)
-        rest[i] = copy_bytes(cmd->rest[i], &at);
+        rest[i] = copy_bytes(cmd->rest[i], kept, &at);
     for (uint32_t i = 0; i < cmd->n_opt; i++) {
         opt[i] = cmd->opt[i];
-        opt[i].v = copy_bytes(cmd->opt[i].v, &at);
-        opt[i].v2 = copy_bytes(cmd->opt[i].v2, &at);
+        opt[i].v = copy_bytes(cmd->opt[i].v, kept, &at);
+        opt[i].v2 = copy_bytes(cmd->opt[i].v2, kept, &at);
     }
 }
 
-struct slice command_bytes(const struct command *copy)
+struct slice command_bytes(const struct command *cmd, struct slice kept)
 {
-    struct slice all = {0};
-    for (uint32_t i = 0; i < copy->n_pos + copy->n_rest; i++) {
-        struct slice word = i < copy->n_pos ? copy->pos[i] : copy->rest[i - copy->n_pos];
-        all.data = all.data ? all.data : word.data;
-        all.len += word.len;
+    const uint8_t *from = NULL, *to = NULL;
+    for (uint32_t i = 0; i < cmd->n_pos + cmd->n_rest; i++) {
+        struct slice word = i < cmd->n_pos ? cmd->pos[i] : cmd->rest[i - cmd->n_pos];
+        if (word.len == 0 || (kept.len && !stays(word, kept)))
+            continue;
+        from = !from || word.data < from ? word.data : from;
+        to = !to || word.data + word.len > to ? word.data + word.len : to;
     }
-    return all;
+    return slice_of(from, (size_t)(to - from));
 }
 
 bool command_point(struct slice s, int64_t *ret_n)

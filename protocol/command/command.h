@@ -227,12 +227,25 @@ enum status command_put_word(struct command_space *space, struct command *cmd, i
 enum status command_end(struct command_space *space, struct command *cmd, char *err,
                         size_t err_size) MUST_CHECK;
 
-/* Bytes that a deep copy needs, and the copy into mem (8-aligned, that many bytes). */
-size_t command_clone_size(const struct command *cmd);
-void command_clone(const struct command *cmd, void *mem, struct command *ret_cmd);
+/* Bytes that a copy needs, and the copy into mem (8-aligned, that many bytes). What lies in `kept` is not copied: these
+ * bytes live as long as the copy. */
+size_t command_clone_size_beside(const struct command *cmd, struct slice kept);
+void command_clone_beside(const struct command *cmd, struct slice kept, void *mem, struct command *ret_cmd);
 
-/* Of a copy: the bytes of its positional and repeating words, which lie one behind the other. */
-struct slice command_bytes(const struct command *copy);
+/* The same of a deep copy. */
+static inline size_t command_clone_size(const struct command *cmd)
+{
+    return command_clone_size_beside(cmd, slice_of(NULL, 0));
+}
+
+static inline void command_clone(const struct command *cmd, void *mem, struct command *ret_cmd)
+{
+    command_clone_beside(cmd, slice_of(NULL, 0), mem, ret_cmd);
+}
+
+/* The bytes from the first to the end of the last of a command's positional and repeating words, which lie in one block: in
+ * `kept`, or, where that is empty, that of a copy. */
+struct slice command_bytes(const struct command *cmd, struct slice kept);
 
 static inline bool command_has(const struct command *cmd, uint64_t mask) { return (cmd->has & mask) != 0; }
 

@@ -121,6 +121,35 @@ def test_one_that_was_not_answered_is_there_whole_or_not_at_all():
             check(broker.text(), beside.sent)
 
 
+def test_what_is_pipelined_behind_one_is_done_too():
+    """A large command keeps the memory that it came in, and what came behind it moves."""
+    with Broker() as broker:
+        for _ in range(12):
+            sent = [bodies(CHANCE.choice((1, 3, 3, 40)), CHANCE.choice((10, 5000, 600000))) for _ in range(CHANCE.randrange(3, 9))]
+            data = b"".join(encode("MSEND", "piped", *some) + encode("PING") for some in sent)
+            client, at = broker.text(timeout=120), 0
+            while at < len(data):  # in pieces of any size, so that it ends anywhere
+                n = CHANCE.choice((1, 100, 5000, 300000, 5000000))
+                client.send_raw(data[at:at + n])
+                at += n
+            for some in sent:
+                names = client.read()
+                assert client.read() == "PONG"
+                check(broker.text(), dict(zip(names, some)))
+            client.close()
+
+
+def test_clients_that_leave_amid_large_commands():
+    with Broker() as broker:
+        for _ in range(30):
+            client = broker.text(timeout=120)
+            data = b"".join(encode("MSEND", "left", *bodies(3, 800000)) for _ in range(3))
+            client.send_raw(data[:CHANCE.randrange(len(data))])
+            client.close()
+        name = broker.text().call("SEND", "left", "last")
+        assert broker.text().call("GET", name)[1] == b"last"
+
+
 def place_in_log(broker, body):
     for path in glob.glob(os.path.join(broker.data, "wal", "*.wal")):
         with open(path, "rb") as f:
