@@ -253,7 +253,17 @@ def execute(c, *commands):
     return c.call_value("EXEC")
 
 
-def goes_on_while_full(c, txid):
+def is_refused(c, body, *words):
+    """Is the command refused while the disk is full? {} is the number of the try. On a starved machine a flush may end just then,
+    and what it gives back makes room for some more."""
+    for i in range(20):
+        if not is_done(c, *[word.format(i) for word in words]):
+            return True
+        fill_two_topics(c, body)
+    return False
+
+
+def goes_on_while_full(c, body, txid):
     messages = [Message(m) for m in soon(c, "POP", "g", "b", "COUNT", "5")]
     assert len(messages) == 5
     assert soon(c, "ACK", "g", messages[0].id) == 1
@@ -261,9 +271,9 @@ def goes_on_while_full(c, txid):
     c.call("EXTEND", "g", messages[2].id, "1m")
     c.call("REJECT", "g", messages[3].id)
     assert len(c.call("COMMIT", txid)) == 1
-    for words in (("SEND", "b", "x"), ("MSEND", "b", "x"), ("HALF", "p", "b", "x"), ("TOPIC", "CREATE", "c"),
-                  ("GROUP", "CREATE", "h", "b")):
-        assert c.refused(*words).code == "DISKFULL", words
+    for words in (("SEND", "b", "x"), ("MSEND", "b", "x"), ("HALF", "p", "b", "x"), ("TOPIC", "CREATE", "c{}"),
+                  ("GROUP", "CREATE", "h{}", "b")):
+        assert is_refused(c, body, *words), words
     assert execute(c, ("ACK", "g", messages[4].id), ("SEND", "b", "x")).code == "DISKFULL"
     assert execute(c, ("ACK", "g", messages[4].id), ("READ", "b", 0, 0))[0] == 1, "nothing was done before"
 
@@ -276,7 +286,7 @@ def deleted_space_is_writable(words, kill):
         c = broker.text()
         txid = c.call("HALF", "p", "b", body)
         n = fill_two_topics(c, body)
-        goes_on_while_full(c, txid)
+        goes_on_while_full(c, body, txid)
         c.call(*words)
         if kill:
             broker.kill()
