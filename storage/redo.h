@@ -22,9 +22,15 @@
 #include "protocol/base/slice.h"
 #include "protocol/status.h"
 
-/* Is given one batch of a replay; the bytes are the caller's. Anything but ST_OK ends the replay with that status, and
- * the text that take wrote is the err of the replay. */
-typedef enum status redo_take_fn(void *arg, struct slice batch);
+/* Reads a part that a batch refers to, by what redo.part has told of it. ST_DAMAGED. The bytes are good during the take. */
+struct redo_parts {
+    const void *self;
+    enum status (*read)(const void *self, uint64_t at, struct slice *ret_bytes);
+};
+
+/* Is given one batch of a replay, and the parts of the log (NULL: it has none); the bytes are the caller's. Anything but ST_OK
+ * ends the replay with that status, and the text that take wrote is the err of the replay. */
+typedef enum status redo_take_fn(void *arg, struct slice batch, const struct redo_parts *parts);
 
 struct redo {
     void *self;
@@ -37,7 +43,7 @@ struct redo {
     bool (*crowded)(void *self);
     /* ---- parts: all of these, or NULL where the log has none ---- */
     /* Writes bytes that a later batch refers to; batches may come in between. whole: this is the first part of so many bytes,
-     * which ends those before; 0: one more of them. *ret_at: what part_read is asked for. ST_BUSY: the log has gone on in
+     * which ends those before; 0: one more of them. *ret_at: what redo_parts.read is asked for. ST_BUSY: the log has gone on in
      * another file, or cannot take parts now, so a batch has to bring all of its bytes. ST_IO, with err: the store is dead.
      * The thread that appends. */
     enum status (*part)(void *self, struct slice bytes, size_t whole, bool sync, uint64_t *ret_at, char *err,
@@ -46,8 +52,6 @@ struct redo {
     bool (*has_parts)(void *self, size_t bytes);
     /* No batch will refer to them any more. */
     void (*parts_end)(void *self);
-    /* What a part of the batch holds that take has now. ST_DAMAGED, ST_GONE. */
-    enum status (*part_read)(void *self, uint64_t at, struct slice *ret_bytes);
     /* ---- ---- */
     /* Every batch behind `after`, in order and without a gap. Batches behind a gap were never
      * acknowledged as synced and are dropped for good. ST_BAD, with err: something that was acknowledged is damaged.

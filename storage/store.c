@@ -53,10 +53,10 @@ struct store_taking {
     size_t err_size;
 };
 
-static enum status store_take(void *arg, struct slice batch)
+static enum status store_take(void *arg, struct slice batch, const struct redo_parts *parts)
 {
     struct store_taking *t = arg;
-    enum status status = kv_apply(t->s->kv, batch, t->err, t->err_size);
+    enum status status = kv_apply(t->s->kv, batch, parts, t->err, t->err_size);
     t->bytes += kv_short_whole(batch);
     if (status == ST_OK && t->bytes >= REPLAY_FLUSH_BYTES) {
         t->bytes = 0;
@@ -152,7 +152,7 @@ void store_close(struct store *s)
 
 enum status store_apply(struct store *s, struct slice batch, char *err, size_t err_size)
 {
-    return kv_apply(s->kv, batch, err, err_size);
+    return kv_apply(s->kv, batch, NULL, err, err_size);
 }
 
 uint64_t store_stored(struct store *s)

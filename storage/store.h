@@ -77,7 +77,8 @@ enum status store_look(const char *path, uint64_t *ret_index, char *err, size_t 
 void store_close(struct store *s);
 
 /* Puts a finished write batch into the database, as redo.append was given it. No state may be loaded. The caller
- * keeps it in a log: the store's own log does not get it. ST_IO: the store is dead, with err. */
+ * keeps it in a log: the store's own log does not get it. ST_DAMAGED, with err: it refers to parts of a log (redo.part), or to a row
+ * that cannot be read; a log whose batches go to others offers no parts. ST_IO: the store is dead, with err. */
 enum status store_apply(struct store *s, struct slice batch, char *err, size_t err_size) MUST_CHECK;
 
 /* The index of the last command that the database's files have: the redo log may forget batches up to it. Where that

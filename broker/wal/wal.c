@@ -57,8 +57,7 @@ enum status wal_open(const struct wal_options *opt, struct wal **ret_w, char *er
     w->next_name = 1;
     w->held = UINT64_MAX;
     w->redo = (struct redo){.self = w, .append = wal_append, .sync = wal_sync, .replay = wal_replay, .crowded = wal_crowded,
-                             .part = wal_append_part, .has_parts = wal_append_has_parts, .parts_end = wal_append_end_parts,
-                             .part_read = wal_replay_part};
+                             .part = wal_append_part, .has_parts = wal_append_has_parts, .parts_end = wal_append_end_parts};
     pthread_mutex_init(&w->lock, NULL);
     pthread_mutex_init(&w->sync_lock, NULL);
     pthread_mutex_init(&w->tail_lock, NULL);

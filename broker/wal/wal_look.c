@@ -10,10 +10,11 @@
 #include "broker/wal/wal_find.h"
 #include "broker/wal/wal_replay.h"
 
-static enum status wal_look_take_nothing(void *arg, struct slice batch)
+static enum status wal_look_take_nothing(void *arg, struct slice batch, const struct redo_parts *parts)
 {
     (void)arg;
     (void)batch;
+    (void)parts;
     return ST_OK;
 }
 

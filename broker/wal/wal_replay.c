@@ -37,6 +37,8 @@
 
 struct replay {
     struct wal *w;
+    const struct wal_file *file; /* that is read, ... */
+    struct slice all;            /* ... and what it has: where the parts of its batches are */
     uint64_t after, last; /* the last batch that the store has; the last one that is there */
     redo_take_fn *take;
     void *arg;
@@ -69,12 +71,23 @@ static uint64_t wal_replay_has(const struct replay *r)
     return r->last > r->after ? r->last : r->after;
 }
 
+static enum status wal_replay_part(const void *self, uint64_t at, struct slice *ret_bytes)
+{
+    const struct replay *r = self;
+    struct wal_record record;
+    if (!wal_record_at(&r->file->use, r->all, (size_t)at, &record) || record.kind != WAL_PART || !record.whole)
+        return ST_DAMAGED;
+    *ret_bytes = record.batch;
+    return ST_OK;
+}
+
 static enum status wal_replay_take(struct replay *r, const struct wal_record *record)
 {
     r->last = record->number;
     if (record->number <= r->after)
         return ST_OK;
-    enum status s = r->take(r->arg, record->batch);
+    const struct redo_parts parts = {.self = r, .read = wal_replay_part};
+    enum status s = r->take(r->arg, record->batch, &parts);
     r->refused = s != ST_OK;
     r->taken++;
     return s;
@@ -154,18 +167,6 @@ static enum status wal_replay_records(struct wal_file *f, struct slice all, uint
     return s;
 }
 
-enum status wal_replay_part(void *self, uint64_t at, struct slice *ret_bytes)
-{
-    const struct wal *w = self;
-    struct wal_record r;
-    if (!w->replaying)
-        return ST_GONE;
-    if (!wal_record_at(&w->replaying->use, w->replayed_file, (size_t)at, &r) || r.kind != WAL_PART || !r.whole)
-        return ST_DAMAGED;
-    *ret_bytes = r.batch;
-    return ST_OK;
-}
-
 /* Takes what one file has. next: the file behind it, or NULL. Sets r->ended where the log goes no further. */
 static enum status wal_replay_file(struct wal_file *f, const struct wal_file *next, struct replay *r)
 {
@@ -174,10 +175,9 @@ static enum status wal_replay_file(struct wal_file *f, const struct wal_file *ne
         return errno == ENOMEM ? ST_NOMEM : ST_IO;
     struct slice all = slice_of(bytes, f->size);
     size_t at = 0;
-    r->w->replaying = f;
-    r->w->replayed_file = all;
+    r->file = f;
+    r->all = all;
     enum status s = wal_replay_records(f, all, next ? next->before : UINT64_MAX, r, &at);
-    r->w->replaying = NULL;
     if (s == ST_OK && (!next || next->before > wal_replay_has(r))) {
         r->ended = true;
         r->judge = (struct wal_judge){.last = wal_replay_has(r), .name = f->name, .at = at};

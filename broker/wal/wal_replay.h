@@ -11,9 +11,6 @@
 enum status wal_replay(void *self, uint64_t after, redo_take_fn *take, void *arg, bool *ret_long, char *err,
                        size_t err_size);
 
-/* part_read of struct redo: of the file that is being replayed. */
-enum status wal_replay_part(void *self, uint64_t at, struct slice *ret_bytes);
-
 struct wal;
 struct wal_seen;
 

@@ -47,7 +47,7 @@ struct wal {
     bool asked; /* the keeper was told that `now` is half full */
     uint64_t said; /* the last batch of which a record says that it is synced (WAL_SYNCED) */
     bool loose; /* something in `now` may be unsynced */
-    uint64_t parts_serial; /* the file that has the parts of a batch that is to come (wal_parts.h), ... */
+    uint64_t parts_serial; /* the file that has the parts of a batch that is to come (wal_append.c), ... */
     size_t parts_end;      /* ... and up to where it may grow before the log goes on in another one */
     bool unsealed; /* `now` gets its header only behind its first record (wal_salvage.h) */
     /* ---- under lock ---- */
@@ -64,8 +64,6 @@ struct wal {
     bool stopping;
     uint64_t n_files, replayed, dropped; /* for wal_figures */
     /* ---- the start's ---- */
-    const struct wal_file *replaying; /* a file of which a batch is taken, and what it has */
-    struct slice replayed_file;
     bool salvage, salvaging; /* it may; it does */
     struct wal_note note;    /* of the stop before */
     bool lost_all;           /* the store's log is not there at all */

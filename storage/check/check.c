@@ -54,10 +54,10 @@ struct check_taking {
     size_t err_size;
 };
 
-static enum status check_take(void *arg, struct slice batch)
+static enum status check_take(void *arg, struct slice batch, const struct redo_parts *parts)
 {
     struct check_taking *t = arg;
-    return kv_apply(t->kv, batch, t->err, t->err_size);
+    return kv_apply(t->kv, batch, parts, t->err, t->err_size);
 }
 
 /* A store that is damaged so that it cannot be opened is a damage like any other. */

@@ -7,12 +7,15 @@
 #include "storage/disk/batch/kv_short.h"
 #include "storage/disk/kv_inner.h"
 
-static enum status kv_read_part(struct kv *kv, uint64_t part, const struct kv_short_cut *cut, struct buf *out)
+struct restoring {
+    struct kv *kv;
+    const struct redo_parts *parts; /* NULL: none can be read */
+};
+
+static enum status kv_read_part(const struct redo_parts *parts, uint64_t part, const struct kv_short_cut *cut, struct buf *out)
 {
     struct slice bytes = {0};
-    if (!kv->redo || !kv->redo->part_read)
-        return ST_DAMAGED;
-    enum status s = kv->redo->part_read(kv->redo->self, part, &bytes);
+    enum status s = parts ? parts->read(parts->self, part, &bytes) : ST_DAMAGED;
     if (s == ST_OK && (cut->from > bytes.len || cut->len > bytes.len - cut->from))
         s = ST_DAMAGED;
     if (s == ST_OK)
@@ -37,19 +40,19 @@ static enum status kv_read_row(struct kv *kv, const struct kv_short_cut *cut, st
 static enum status kv_read_cut(void *arg, const struct kv_short_cut *cut, struct buf *out)
 {
     static const uint8_t zeros[KIB(4)];
-    struct kv *kv = arg;
+    const struct restoring *r = arg;
     uint64_t part = 0;
-    enum status s = kv_short_part(cut->key, &part) ? kv_read_part(kv, part, cut, out) : kv_read_row(kv, cut, out);
-    if ((s != ST_DAMAGED && s != ST_GONE) || !kv->salvage)
+    enum status s = kv_short_part(cut->key, &part) ? kv_read_part(r->parts, part, cut, out) : kv_read_row(r->kv, cut, out);
+    if ((s != ST_DAMAGED && s != ST_GONE) || !r->kv->salvage)
         return s;
     for (size_t n = 0; n < cut->len && !out->failed; n += sizeof zeros)
         buf_put(out, zeros, cut->len - n < sizeof zeros ? cut->len - n : sizeof zeros);
     return ST_OK;
 }
 
-static enum status kv_restore(struct kv *kv, struct slice bytes, struct buf *out, char *err, size_t err_size)
+static enum status kv_restore(struct restoring *r, struct slice bytes, struct buf *out, char *err, size_t err_size)
 {
-    enum status s = kv_short_restore(bytes, kv_read_cut, kv, out);
+    enum status s = kv_short_restore(bytes, kv_read_cut, r, out);
     if (s == ST_NOMEM)
         snprintf(err, err_size, "no memory to replay the log");
     else if (s == ST_IO)
@@ -60,15 +63,16 @@ static enum status kv_restore(struct kv *kv, struct slice bytes, struct buf *out
     return s == ST_OK || s == ST_NOMEM || s == ST_IO ? s : ST_DAMAGED;
 }
 
-enum status kv_apply(struct kv *kv, struct slice bytes, char *err, size_t err_size)
+enum status kv_apply(struct kv *kv, struct slice bytes, const struct redo_parts *parts, char *err, size_t err_size)
 {
+    struct restoring r = {.kv = kv, .parts = parts};
     struct buf whole;
     if (atomic_load(&kv->dead)) {
         snprintf(err, err_size, "an earlier write to the store failed");
         return ST_IO;
     }
     buf_init(&whole, SIZE_MAX);
-    enum status restored = kv_short_is(bytes) ? kv_restore(kv, bytes, &whole, err, err_size) : ST_OK;
+    enum status restored = kv_short_is(bytes) ? kv_restore(&r, bytes, &whole, err, err_size) : ST_OK;
     if (restored != ST_OK) {
         buf_free(&whole);
         return restored;

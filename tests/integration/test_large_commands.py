@@ -6,11 +6,12 @@ A killed broker has each of them whole or not at all, others are served in betwe
 import glob
 import os
 import random
+import subprocess
 import sys
 import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from broker import Broker, Refused, encode, eventually, run_tests  # noqa: E402
+from broker import HALFMQD, Broker, Refused, encode, eventually, run_tests  # noqa: E402
 from records import batch  # noqa: E402
 
 MB = 1 << 20
@@ -148,6 +149,35 @@ def test_clients_that_leave_amid_large_commands():
             client.close()
         name = broker.text().call("SEND", "left", "last")
         assert broker.text().call("GET", name)[1] == b"last"
+
+
+def checked(path):
+    """Status and words of --check."""
+    p = subprocess.run([HALFMQD, "--check", "--data", path], capture_output=True, text=True, check=False)
+    return p.returncode, p.stdout + p.stderr
+
+
+def test_check_and_backup_read_what_the_log_has_in_parts():
+    broker = Broker()
+    try:
+        sent = bodies(7, MB)
+        client = broker.text(timeout=120)
+        names = msend(client, "large", sent)
+        client.call("BACKUP", "b")
+        eventually(lambda: b"b" in str(client.call("BACKUP", "LIST")).encode(), "the backup is there")
+        client.call("SEND", "large", "behind them")
+        broker.kill()
+        status, words = checked(broker.data)
+        assert status == 0 and "8 messages" in words, words
+        path, at = place_in_log(broker, sent[3])
+        with open(path, "r+b") as f:
+            f.seek(at)
+            f.write(b"\xff" * 8)
+        status, words = checked(broker.data)
+        assert status == 1 and "damaged" in words, words
+        assert len(names) == len(sent)
+    finally:
+        broker.close()
 
 
 def place_in_log(broker, body):

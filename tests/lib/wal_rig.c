@@ -41,8 +41,9 @@ static uint8_t filler(uint64_t number, uint64_t life, size_t at)
     return (uint8_t)(number * 31 + life * 7 + at);
 }
 
-static enum status take(void *arg, struct slice batch)
+static enum status take(void *arg, struct slice batch, const struct redo_parts *parts)
 {
+    (void)parts;
     struct wal_rig *r = arg;
     uint64_t number = 0, life = 0;
     if (r->refuse_at && r->n + 1 == r->refuse_at)

@@ -85,7 +85,7 @@ static enum status fake_replay(void *self, uint64_t after, redo_take_fn *take, v
     for (uint32_t i = 0; i < l->n; i++) {
         if (l->number[i] <= after)
             continue;
-        enum status s = take(arg, slice_of(l->bytes + l->at[i], l->len[i]));
+        enum status s = take(arg, slice_of(l->bytes + l->at[i], l->len[i]), NULL);
         if (s != ST_OK)
             return s;
         l->replayed++;

@@ -46,12 +46,11 @@ static void put_parts(struct wal_rig *r, uint64_t first)
 /* ---- a replay that asks for the parts at batch `wanted` ---- */
 
 struct taking {
-    const struct redo *redo;
     uint64_t wanted, seen;
     uint32_t sound, damaged;
 };
 
-static enum status take(void *arg, struct slice batch)
+static enum status take(void *arg, struct slice batch, const struct redo_parts *parts)
 {
     struct taking *t = arg;
     uint64_t number = 0;
@@ -59,7 +58,7 @@ static enum status take(void *arg, struct slice batch)
     t->seen = number;
     for (unsigned i = 0; number == t->wanted && i < PARTS; i++) {
         struct slice bytes = {0};
-        enum status s = t->redo->part_read(t->redo->self, places[i], &bytes);
+        enum status s = parts->read(parts->self, places[i], &bytes);
         if (s == ST_DAMAGED) {
             t->damaged++;
             continue;
@@ -80,7 +79,7 @@ static struct taking replayed(struct wal_rig *r, uint64_t wanted)
     bool is_long = false;
     wal_rig_stop(r);
     assert_int_equal(wal_open(&opt, &r->w, r->err, sizeof r->err), ST_OK);
-    t.redo = r->redo = wal_redo(r->w);
+    r->redo = wal_redo(r->w);
     if (r->redo->replay(r->redo->self, 0, take, &t, &is_long, r->err, sizeof r->err) != ST_OK)
         fail_msg("the log does not open: %s", r->err);
     return t;
@@ -99,8 +98,6 @@ static void they_are_read_with_the_batch(void **state)
     struct taking t = replayed(r, 9);
     assert_int_equal(t.seen, 40);
     assert_int_equal(t.sound, PARTS);
-    struct slice bytes;
-    assert_int_equal(r->redo->part_read(r->redo->self, places[0], &bytes), ST_GONE); /* nothing is replayed */
 }
 
 /* A file has 64 KiB, and they are 200. */

@@ -52,8 +52,9 @@ static const char *in(const char *folder, const char *name)
     return path;
 }
 
-static enum status take(void *arg, struct slice batch)
+static enum status take(void *arg, struct slice batch, const struct redo_parts *parts)
 {
+    (void)parts;
     struct rig *r = arg;
     (void)batch;
     r->replayed++;
