@@ -40,13 +40,7 @@ void check_object_put_message(struct buf *r, struct slice topic, const struct me
     reply_bulk_str(r, "body");
     reply_bulk(r, m->body);
     reply_bulk_str(r, "properties");
-    reply_map(r, m->n_props);
-    struct cursor c = cursor_of(m->props);
-    struct slice name, value;
-    while (message_prop(&c, &name, &value)) {
-        reply_bulk(r, name);
-        reply_bulk(r, value);
-    }
+    message_reply_props(r, m);
 }
 
 void check_object_put_note(struct buf *r, uint64_t txid, uint32_t attempt)

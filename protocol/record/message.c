@@ -7,6 +7,7 @@
 
 #include <assert.h>
 
+#include "protocol/base/reply.h"
 #include "protocol/record/plain.h"
 
 #define FIELDS_KNOWN ((MSG_PROPS << 1) - 1)
@@ -168,4 +169,15 @@ bool message_prop(struct cursor *c, struct slice *ret_name, struct slice *ret_va
     *ret_name = name;
     *ret_value = value;
     return true;
+}
+
+void message_reply_props(struct buf *reply, const struct message *m)
+{
+    reply_map(reply, m->n_props);
+    struct cursor c = cursor_of(m->props);
+    struct slice name, value;
+    while (message_prop(&c, &name, &value)) {
+        reply_bulk(reply, name);
+        reply_bulk(reply, value);
+    }
 }

@@ -72,4 +72,7 @@ enum status message_decode(struct slice bytes, int64_t stored_ms, struct message
 /* Steps through m->props: start with a cursor_of(m->props); false at the end. */
 bool message_prop(struct cursor *c, struct slice *ret_name, struct slice *ret_value);
 
+/* Appends the properties to a reply, as a map. */
+void message_reply_props(struct buf *reply, const struct message *m);
+
 #endif

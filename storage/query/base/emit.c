@@ -76,17 +76,6 @@ static void emit_delivery(struct buf *r, const struct place *p, const struct mes
         reply_field_int(r, "attempts", m->attempts);
 }
 
-static void emit_props(struct buf *r, const struct message *m)
-{
-    reply_map(r, m->n_props);
-    struct cursor c = cursor_of(m->props);
-    struct slice name, value;
-    while (message_prop(&c, &name, &value)) {
-        reply_bulk(r, name);
-        reply_bulk(r, value);
-    }
-}
-
 void emit_message(struct buf *r, const struct place *p, const struct message *m)
 {
     reply_message(r);
@@ -96,7 +85,7 @@ void emit_message(struct buf *r, const struct place *p, const struct message *m)
     emit_place(r, p, m);
     emit_sender(r, m);
     emit_delivery(r, p, m);
-    emit_props(r, m);
+    message_reply_props(r, m);
 }
 
 void emit_delayed(struct buf *r, uint64_t token, int64_t due_ms, const struct half_row *half,
@@ -116,7 +105,7 @@ void emit_delayed(struct buf *r, uint64_t token, int64_t due_ms, const struct ha
         reply_field_int(r, "expires", half->base_ms + half->ttl_ms);
     }
     emit_sender(r, m);
-    emit_props(r, m);
+    message_reply_props(r, m);
 }
 
 void emit_half(struct buf *r, const struct half_row *half, const struct message *m)
@@ -137,7 +126,7 @@ void emit_half(struct buf *r, const struct half_row *half, const struct message 
     if (half->at_ms > 0)
         reply_field_int(r, "at", half->at_ms);
     emit_sender(r, m);
-    emit_props(r, m);
+    message_reply_props(r, m);
 }
 
 void emit_gone(struct buf *r, const struct place *p)
