@@ -223,6 +223,28 @@ enum status state_ahead(struct state *st, const struct policy *policy, const str
     return apply_ahead(st, &stamp, cmd);
 }
 
+bool state_ahead_any(const struct state *st)
+{
+    return st->ahead.txid != 0;
+}
+
+void state_need(struct state *st, const struct policy *policy, const struct command *cmd, struct need *need)
+{
+    assert(!kv_pending(st->kv));
+    const struct stamp stamp = {.index = st->last_index, .now_ms = st->now_ms, .policy = policy};
+    apply_need(st, &stamp, cmd, need);
+}
+
+void state_reserve_ahead(struct state *st, size_t bytes)
+{
+    kv_reserve_ahead(st->kv, bytes);
+}
+
+void state_reserve(struct state *st)
+{
+    kv_reserve(st->kv, kv_reserved_ahead(st->kv));
+}
+
 bool state_repeated(struct state *st, const struct stamp *stamp, const struct command *cmd, struct outcome *out)
 {
     return !st->sick && apply_repeated(st, stamp, cmd, out) && !out->reply.failed;

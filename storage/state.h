@@ -27,6 +27,7 @@
 
 #include "protocol/command/command.h"
 #include "storage/disk/news.h"
+#include "storage/need.h"
 #include "storage/outcome.h"
 #include "storage/store.h"
 
@@ -65,6 +66,18 @@ bool state_repeated(struct state *st, const struct stamp *stamp, const struct co
  * there is more to be read; others may be applied meanwhile. Else it is to be applied, whatever this is; that it was read
  * changes nothing of what it comes to. Not while a group is open. */
 enum status state_ahead(struct state *st, const struct policy *policy, const struct command *cmd);
+
+/* Is something in memory that state_ahead has read? */
+bool state_ahead_any(const struct state *st);
+
+/* Which blocks of memory the group of a large command will take, about: adds them to *need; need_end comes last. Not while a group
+ * is open. */
+void state_need(struct state *st, const struct policy *policy, const struct command *cmd, struct need *need);
+
+/* Gets the memory of a write batch of so many bytes ready, which takes some milliseconds; 0: gives it back. The next state_reserve
+ * gives it to the open group, which must be empty still. */
+void state_reserve_ahead(struct state *st, size_t bytes);
+void state_reserve(struct state *st);
 
 /* The bytes of a large command, in parts, before it is applied (disk/batch/kv_parts.h): then its group does not bring them to the
  * log at once. They stay as they are until state_parts_end. whole: this is the first part of so many bytes; 0: one more.

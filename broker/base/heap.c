@@ -16,7 +16,7 @@ void heap_setup(size_t memory)
 {
     heap_is_small = memory <= SMALL_MEMORY;
     store_memory_huge(!heap_is_small);
-    buf_large = heap_is_small ? NULL : store_memory_large;
+    buf_large = heap_is_small ? NULL : store_memory_grow;
     mallopt(M_ARENA_MAX, 2); /* enough for few threads; more would only hold on to memory */
     mallopt(M_MMAP_THRESHOLD, (int)(heap_is_small ? KIB(128) : MIB(2)));
     mallopt(M_TRIM_THRESHOLD, (int)(heap_is_small ? KIB(256) : MIB(4)));

@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -18,15 +19,93 @@ void store_memory_huge(bool huge)
     atomic_store(&store_memory_is_huge, huge);
 }
 
-void *store_memory_large(size_t bytes)
+/* How many bytes a block has that is asked for as so many; 0: too many. */
+static size_t store_memory_size(size_t bytes)
 {
     size_t rest = bytes % HUGE_PAGE, size = rest < ROUNDED ? bytes : bytes - rest + HUGE_PAGE;
-    void *p = NULL;
-    if (size < bytes || posix_memalign(&p, HUGE_PAGE, size) != 0)
-        return NULL;
+    return size < bytes ? 0 : size;
+}
+
+static void store_memory_advise(void *p, size_t size)
+{
     if (size >= HUGE_PAGE)
         (void)madvise(p, size - size % HUGE_PAGE, MADV_HUGEPAGE);
+}
+
+void *store_memory_large(size_t bytes)
+{
+    size_t size = store_memory_size(bytes);
+    void *p = NULL;
+    if (!size || posix_memalign(&p, HUGE_PAGE, size) != 0)
+        return NULL;
+    store_memory_advise(p, size);
     return p;
+}
+
+void *store_memory_grow(void *old, size_t bytes)
+{
+    if (!old)
+        return store_memory_large(bytes);
+    size_t size = store_memory_size(bytes);
+    void *p = size ? realloc(old, size) : NULL;
+    if (p)
+        store_memory_advise(p, size);
+    return p;
+}
+
+/* ---- what a thread has put by ---- */
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define STORE_MEMORY_IS_OURS true
+#else
+#define STORE_MEMORY_IS_OURS false /* nobody would take what is put by */
+#endif
+
+#define BY_LEAST  ((size_t)KIB(256)) /* smaller blocks are not worth the search */
+#define PAGE      4096
+#define BY_MARGIN ((size_t)PAGE) /* whoever asks adds some bytes to what was forecast */
+
+static _Thread_local struct {
+    uint32_t n;
+    struct {
+        void *p;
+        size_t size;
+    } block[STORE_MEMORY_BY];
+    uint8_t *open; /* the block that is being touched; NULL: none */
+    size_t open_size, open_at;
+} by;
+
+static bool memory_by_open(size_t bytes)
+{
+    size_t asked = bytes + BY_MARGIN;
+    by.open_size = asked >= ROUNDED ? store_memory_size(asked) : asked;
+    by.open = asked >= ROUNDED ? store_memory_large(asked) : malloc(asked);
+    by.open_at = 0;
+    return by.open != NULL;
+}
+
+bool store_memory_put_by(size_t bytes)
+{
+    bool wanted = STORE_MEMORY_IS_OURS && atomic_load_explicit(&store_memory_is_huge, memory_order_relaxed);
+    if (!wanted || bytes < BY_LEAST || by.n == STORE_MEMORY_BY || (!by.open && !memory_by_open(bytes)))
+        return true;
+    size_t end = by.open_size - by.open_at < STORE_MEMORY_STEP ? by.open_size : by.open_at + STORE_MEMORY_STEP;
+    for (; by.open_at < end; by.open_at += PAGE)
+        *(volatile uint8_t *)(by.open + by.open_at) = 0;
+    if (by.open_at < by.open_size)
+        return false;
+    by.block[by.n].p = by.open;
+    by.block[by.n++].size = by.open_size;
+    by.open = NULL;
+    return true;
+}
+
+void store_memory_drop(void)
+{
+    while (by.n > 0)
+        free(by.block[--by.n].p);
+    free(by.open);
+    by.open = NULL;
 }
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
@@ -37,9 +116,30 @@ typedef void *new_fn(size_t bytes);
 new_fn store_memory_new __asm__("_Znwm");
 new_fn store_memory_new_array __asm__("_Znam");
 
+/* The smallest block put by that has so many bytes, and not many more. NULL: there is none. */
+static void *memory_by_take(size_t bytes)
+{
+    size_t quarter = bytes + bytes / 4, rounded = store_memory_size(bytes + BY_MARGIN);
+    size_t most = rounded > quarter ? rounded : quarter, best = by.n;
+    for (uint32_t i = 0; i < by.n; i++) {
+        if (by.block[i].size < bytes || by.block[i].size > most)
+            continue;
+        if (best == by.n || by.block[i].size < by.block[best].size)
+            best = i;
+    }
+    if (best == by.n)
+        return NULL;
+    void *p = by.block[best].p;
+    by.block[best] = by.block[--by.n];
+    return p;
+}
+
 /* `name` is the library's; it is kept in *next. */
 static void *store_memory_get(size_t bytes, _Atomic(new_fn *) *next, const char *name)
 {
+    void *ready = bytes >= BY_LEAST && by.n > 0 ? memory_by_take(bytes) : NULL;
+    if (ready)
+        return ready;
     if (bytes >= ROUNDED && atomic_load_explicit(&store_memory_is_huge, memory_order_relaxed)) {
         void *p = store_memory_large(bytes);
         if (p)

@@ -23,7 +23,7 @@ static struct entry *entry_block(struct entry_pool *pool, size_t need, size_t *r
     *ret_bytes = need < ENTRY_SMALL_BYTES ? ENTRY_SMALL_BYTES : need;
     if (!pool || need > ENTRY_SMALL_BYTES || !pool->first) {
         bool large = buf_large && *ret_bytes >= BUF_LARGE;
-        return large ? buf_large(*ret_bytes) : malloc(*ret_bytes);
+        return large ? buf_large(NULL, *ret_bytes) : malloc(*ret_bytes);
     }
     struct entry *e = pool->first;
     pool->first = e->next;

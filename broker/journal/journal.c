@@ -10,8 +10,8 @@
  * writer thread, so that loops read and parse the next commands meanwhile (journal_pace.h). So it is where a command is
  * large, and these do not get ahead of the small ones of others (journal_queue.h).
  *
- * A very large command is not done at once: heavy turns give the log its bytes, 2 MB each (journal_parts.h), or read what it
- * will need (state_ahead), and only then it is applied. Light turns come in between.
+ * A very large command is not done at once: heavy turns give the log its bytes, 2 MB each (journal_parts.h), read what it
+ * will need (state_ahead), and get memory ready (journal_memory.h), and only then it is applied. Light turns come in between.
  *
  * Invariants
  *   1. At most one thread leads. It sets and clears `leading` under the lock.
@@ -30,7 +30,9 @@
 
 #include "broker/base/clock.h"
 #include "broker/base/log.h"
+#include "broker/base/store_memory.h"
 #include "broker/journal/journal_disk.h"
+#include "broker/journal/journal_memory.h"
 #include "broker/journal/journal_pace.h"
 #include "broker/journal/journal_parts.h"
 #include "broker/journal/journal_queue.h"
@@ -64,6 +66,7 @@ struct journal {
     /* ---- the leader's ---- */
     uint64_t next_index;
     struct journal_parts parts;
+    struct journal_memory memory;
     struct journal_disk disk;
     struct effects fx;
     /* ---- set before the first submit ---- */
@@ -169,7 +172,6 @@ static bool journal_apply_exec(struct journal *j, struct stamp *stamp, struct en
         return true;
     state_spare(j->opt.state, false); /* none of them may be put off when others are applied */
     journal_apply_chain(j, stamp, e->more);
-    state_spare(j->opt.state, !heavy);
     return true;
 }
 
@@ -181,8 +183,10 @@ static void journal_apply(struct journal *j, struct queue_turn *t, const struct 
     struct entry *e = NULL;
     int64_t end_ns = clock_mono_ns() + (t->heavy ? HEAVY_NS : GROUP_NS);
     uint32_t n = 0;
-    state_spare(j->opt.state, !t->heavy);
+    if (t->heavy)
+        journal_memory_use(&j->memory, j->opt.state);
     while ((e = queue_next(&j->queue, t))) {
+        state_spare(j->opt.state, !t->heavy || done.n); /* only the turn's first command was prepared */
         __builtin_prefetch(t->group.first); /* another thread wrote the next entry: fetch it while this one is applied */
         if (t->heavy && done.n && journal_parts_wanted(e)) { /* not before the log has its bytes */
             queue_again(&j->queue, t, e);
@@ -328,8 +332,20 @@ static void journal_hand_back(struct journal *j, struct entry_list *group, struc
             j->clients[i]->post(j->clients[i], &per_client[i]);
 }
 
+/* Reads some of what the command needs, or of an EXEC the first one of its commands that needs much. True: there is more. */
+static bool journal_reads_ahead(struct journal *j, const struct policy *policy, const struct entry *e)
+{
+    for (const struct entry *one = e->more ? e->more : e; one; one = e->more ? one->next : NULL) {
+        if (state_ahead(j->opt.state, policy, &one->cmd) == ST_BUSY)
+            return true;
+        if (state_ahead_any(j->opt.state))
+            return false;
+    }
+    return false;
+}
+
 /* True: the turn's command is large, and all that was done is that the log got some more of its bytes, or some more was read
- * of what it needs. It is the first one of the next turn of this kind, and others have theirs before. */
+ * of what it needs, or more memory is ready. It is the first one of the next turn of this kind, and others have theirs before. */
 static bool journal_prepares(struct journal *j, struct queue_turn *t, const struct policy *policy, enum fsync_mode mode)
 {
     char err[512] = "";
@@ -340,7 +356,9 @@ static bool journal_prepares(struct journal *j, struct queue_turn *t, const stru
         j->opt.fatal(err);
         abort();
     }
-    if (!t->heavy || (step == PARTS_OVER && state_ahead(j->opt.state, policy, &e->cmd) != ST_BUSY))
+    if (!t->heavy)
+        return false;
+    if (step == PARTS_OVER && !journal_reads_ahead(j, policy, e) && !journal_memory_step(&j->memory, j->opt.state, policy, e))
         return false;
     t->rest = t->group;
     t->group = (struct entry_list){0};
@@ -377,6 +395,8 @@ static void journal_lead(struct journal *j, struct journal_client *answers_first
         only->unsettled = true;
     else
         journal_publish(j);
+    if (t.heavy)
+        journal_memory_end(&j->memory, j->opt.state);
     pthread_mutex_lock(&j->lock);
     j->stats.pending -= commands;
     j->stats.pending_bytes -= t.group.bytes;
@@ -471,8 +491,10 @@ static void *journal_writer(void *arg)
         if (!stop)
             j->leading = true;
         pthread_mutex_unlock(&j->lock);
-        if (stop)
+        if (stop) {
+            store_memory_drop();
             return NULL;
+        }
         journal_lead_as_writer(j);
     }
 }

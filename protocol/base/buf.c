@@ -17,7 +17,7 @@
 #define BUF_FIRST        64
 #define PRINTF_BYTES_MAX 4096
 
-void *(*buf_large)(size_t size);
+void *(*buf_large)(void *old, size_t size);
 
 void buf_init(struct buf *b, size_t cap) { *b = (struct buf){.cap = cap ? cap : BUF_CAP_DEFAULT}; }
 
@@ -66,7 +66,9 @@ static uint8_t *buf_own(const struct buf *b, size_t size)
     bool large = buf_large && size >= BUF_LARGE;
     if (!b->borrowed && !large)
         return realloc(b->data, size);
-    uint8_t *data = large ? buf_large(size) : malloc(size);
+    if (!b->borrowed && b->size >= BUF_LARGE)
+        return buf_large(b->data, size);
+    uint8_t *data = large ? buf_large(NULL, size) : malloc(size);
     if (data && b->len)
         memcpy(data, b->data, b->len);
     if (data && !b->borrowed)

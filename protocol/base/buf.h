@@ -21,10 +21,11 @@ struct buf {
     bool borrowed; /* data is the memory given to buf_borrow */
 };
 
-/* Gives the blocks of at least BUF_LARGE bytes that buffers grow into: memory that free() takes, or NULL. Where buf_large is NULL, they
- * are malloc's, as all others are. The process sets it before other threads begin. */
+/* Gives the blocks of at least BUF_LARGE bytes that buffers grow into, as realloc does: `old` is NULL, or a block that it gave
+ * before. free() takes them. Where buf_large is NULL, they are malloc's, as all others are. The process sets it before other threads
+ * begin. */
 #define BUF_LARGE ((size_t)2 << 20)
-extern void *(*buf_large)(size_t size);
+extern void *(*buf_large)(void *old, size_t size);
 
 /* An empty buffer that never holds more than cap bytes (0: BUF_CAP_DEFAULT, 64 MiB). */
 void buf_init(struct buf *b, size_t cap);

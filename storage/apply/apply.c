@@ -76,6 +76,14 @@ void apply_forget_ahead(struct state *st)
     commit_forget(st);
 }
 
+void apply_need(struct state *st, const struct stamp *stamp, const struct command *cmd, struct need *need)
+{
+    if (cmd->info->id == CMD_COMMIT)
+        commit_need(st, stamp, cmd, need);
+    else
+        need_add_command(need, cmd);
+}
+
 bool apply_repeated(struct state *st, const struct stamp *stamp, const struct command *cmd, struct outcome *out)
 {
     switch (cmd->info->id) {

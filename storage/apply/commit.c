@@ -159,7 +159,20 @@ void commit_forget(struct state *st)
     buf_free(&a->bytes);
     a->txid = 0;
     a->n_read = 0;
-    kv_reserve_ahead(st->kv, 0);
+}
+
+/* Reads the row of the transaction if that is long and not decided. False: it is not that, or cannot be read. */
+static bool commit_is_long(struct state *st, const struct stamp *stamp, uint64_t txid, struct txn_row *ret_row)
+{
+    return txn_get(st, stamp, txid, &st->scratch, ret_row) == ST_OK && ret_row->state != TXN_COMMITTED &&
+           ret_row->state != TXN_ROLLEDBACK && txn_is_long(ret_row);
+}
+
+void commit_need(struct state *st, const struct stamp *stamp, const struct command *cmd, struct need *need)
+{
+    struct txn_row row;
+    if (commit_is_long(st, stamp, commit_txid(cmd), &row)) /* messages are mostly of one size */
+        need_add(need, (size_t)(row.bytes / row.n_messages) + 1, row.n_messages);
 }
 
 enum status commit_ahead(struct state *st, const struct stamp *stamp, const struct command *cmd)
@@ -167,14 +180,11 @@ enum status commit_ahead(struct state *st, const struct stamp *stamp, const stru
     struct commit_ahead *a = &st->ahead;
     uint64_t txid = commit_txid(cmd);
     struct txn_row row;
-    if (txn_get(st, stamp, txid, &st->scratch, &row) != ST_OK || row.state == TXN_COMMITTED || row.state == TXN_ROLLEDBACK ||
-        !txn_is_long(&row))
+    if (!commit_is_long(st, stamp, txid, &row))
         return ST_OK;
     if (a->txid != txid) {
         commit_forget(st);
         a->txid = txid;
-        kv_reserve_ahead(st->kv, (size_t)row.bytes + row.n_messages * PART_FIELDS_BYTES);
-        return ST_BUSY;
     }
     struct commit_part *parts = commit_parts(&a->parts, a->n_read, &row);
     enum status s = parts ? commit_read(st, txid, &row, parts, &a->bytes, &a->n_read, AHEAD_BYTES) : ST_NOMEM;

@@ -6,6 +6,7 @@
 #define HALFMQ_STORAGE_HANDLERS_H
 
 #include "storage/model/core.h"
+#include "storage/need.h"
 
 typedef void apply_fn(struct state *st, const struct stamp *stamp, const struct command *cmd,
                       struct outcome *out);
@@ -33,6 +34,9 @@ apply_fn apply_tick;                                                          /*
  * what could not be read is read then. Between two groups. commit_forget: and nothing of it stays in memory. */
 enum status commit_ahead(struct state *st, const struct stamp *stamp, const struct command *cmd);
 void commit_forget(struct state *st);
+
+/* Adds what the group of a COMMIT will write, if its transaction is long. */
+void commit_need(struct state *st, const struct stamp *stamp, const struct command *cmd, struct need *need);
 
 /* True where it is a PRODUCE whose DEDUP id is known: its first answer, or an error, was given. Nothing is changed. */
 bool produce_repeated(struct state *st, const struct stamp *stamp, const struct command *cmd, struct outcome *out);

@@ -466,9 +466,14 @@ void kv_reserve_ahead(struct kv *kv, size_t bytes)
     kv->ahead_bytes = bytes;
 }
 
+size_t kv_reserved_ahead(const struct kv *kv)
+{
+    return kv->ahead ? kv->ahead_bytes : 0;
+}
+
 void kv_reserve(struct kv *kv, size_t bytes)
 {
-    if (bytes < BUF_LARGE || kv_pending(kv))
+    if (bytes < BUF_LARGE || kv_pending(kv) || kv->reserved_bytes >= bytes)
         return;
     if (!kv->ahead || kv->ahead_bytes < bytes)
         kv_reserve_ahead(kv, bytes);
@@ -477,7 +482,7 @@ void kv_reserve(struct kv *kv, size_t bytes)
     rocksdb_writebatch_destroy(kv->batch);
     kv->batch = kv->ahead;
     kv->ahead = NULL;
-    kv->reserved = true;
+    kv->reserved_bytes = kv->ahead_bytes;
 }
 
 /* Empties the batch. RocksDB keeps the memory of the largest one ever; so one that is larger than those of usual groups is
@@ -487,11 +492,11 @@ static void kv_batch_empty(struct kv *kv)
     size_t len = 0;
     kv_short_reset(&kv->shorter);
     (void)rocksdb_writebatch_data(kv->batch, &len);
-    if (len <= 2 * kv->buffer_bytes && !kv->reserved) {
+    if (len <= 2 * kv->buffer_bytes && !kv->reserved_bytes) {
         rocksdb_writebatch_clear(kv->batch);
         return;
     }
-    kv->reserved = false;
+    kv->reserved_bytes = 0;
     rocksdb_writebatch_destroy(kv->batch);
     kv->batch = rocksdb_writebatch_create();
 }

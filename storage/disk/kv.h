@@ -125,6 +125,7 @@ void kv_reserve(struct kv *kv, size_t bytes);
 
 /* Gets that memory ready now, for the next kv_reserve, since to get it takes some milliseconds. 0: gives it back. */
 void kv_reserve_ahead(struct kv *kv, size_t bytes);
+size_t kv_reserved_ahead(const struct kv *kv); /* bytes that are ready for it; 0: none */
 
 /* Bytes that readers find now, without the pending batch, in the value that has the key in KV_STATE, behind `from` others. */
 struct kv_source {

@@ -30,7 +30,7 @@ struct kv {
     rocksdb_writeoptions_t *write_sync, *write_fast;
     rocksdb_readoptions_t *read, *read_stored;
     rocksdb_writebatch_t *batch;
-    bool reserved; /* kv_reserve gave it memory */
+    size_t reserved_bytes; /* that kv_reserve gave it; 0: none */
     rocksdb_writebatch_t *ahead; /* kv_reserve_ahead: the next such batch, for so many bytes; NULL: none */
     size_t ahead_bytes;
     struct kv_shorter shorter; /* of the batch: what the redo log gets */

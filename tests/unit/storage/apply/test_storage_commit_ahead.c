@@ -80,7 +80,8 @@ static void all_is_read_in_steps(void **state)
     char tx[32];
     begin(s, tx, 'a');
     uint64_t before = shell_digest(s);
-    assert_int_equal(ahead(s, tx, 100), 2); /* gets memory; 2 MiB; the rest */
+    assert_int_equal(ahead(s, tx, 100), 1); /* 2 MiB; the rest */
+    assert_true(state_ahead_any(s->st));
     assert_int_equal(ahead(s, tx, 100), 0);
     assert_true(shell_digest(s) == before);
     shell_expect(s, "[t:0:0 t:0:1 t:0:2 t:0:3 t:0:4 t:0:5]", "COMMIT %s", tx);
@@ -92,10 +93,36 @@ static void all_is_read_in_steps(void **state)
 static void after_any_number_of_steps(void **state)
 {
     struct shell *s = *state;
-    for (unsigned most = 0; most < 4; most++) {
+    for (unsigned most = 0; most < 3; most++) {
         char tx[32];
         begin(s, tx, 'a');
         (void)ahead(s, tx, most);
+        assert_int_equal(shell_do(s, "COMMIT %s", tx)[0], '[');
+    }
+    expect(s, "abcdefabcdefabcdef");
+}
+
+/* Memory that is ready before changes nothing: as much as is needed, less, and for another group. */
+static void with_memory_that_is_ready(void **state)
+{
+    struct shell *s = *state;
+    for (unsigned i = 0; i < 4; i++) {
+        char tx[32];
+        begin(s, tx, 'a');
+        const struct slice words[] = {SLICE_LIT("COMMIT"), slice_str(tx)};
+        struct command cmd;
+        char err[256];
+        struct need need = {0};
+        assert_int_equal(command_from_words(&s->space, words, 2, &cmd, err, sizeof err), ST_OK);
+        state_need(s->st, &s->policy, &cmd, &need);
+        need_end(&need);
+        assert_true(need.batch >= 3 * (size_t)(SMALL + LARGE) && need.batch < 4 * (size_t)(SMALL + LARGE));
+        assert_int_equal(need.n_blocks, 6); /* of the middle size */
+        state_reserve_ahead(s->st, i == 1 ? need.batch / 2 : need.batch);
+        if (i == 2)
+            state_reserve_ahead(s->st, 0);
+        if (i != 3)
+            state_reserve(s->st);
         assert_int_equal(shell_do(s, "COMMIT %s", tx)[0], '[');
     }
     expect(s, "abcdefabcdefabcdefabcdef");
@@ -119,15 +146,15 @@ static void another_one_comes_first(void **state)
     char tx[32], other[32];
     begin(s, tx, 'a');
     begin(s, other, 'n');
-    (void)ahead(s, tx, 2);
+    (void)ahead(s, tx, 1);
     assert_int_equal(shell_do(s, "COMMIT %s", other)[0], '[');
     (void)ahead(s, tx, 100);
     assert_int_equal(shell_do(s, "COMMIT %s", tx)[0], '[');
     expect(s, "nopqrsabcdef");
     begin(s, tx, 'a');
     begin(s, other, 'n');
-    (void)ahead(s, tx, 2);
-    (void)ahead(s, other, 2); /* it forgets the first one */
+    (void)ahead(s, tx, 1);
+    (void)ahead(s, other, 1); /* it forgets the first one */
     assert_int_equal(shell_do(s, "COMMIT %s", tx)[0], '[');
     assert_int_equal(shell_do(s, "COMMIT %s", other)[0], '[');
     expect(s, "nopqrsabcdefabcdefnopqrs");
@@ -138,13 +165,13 @@ static void it_is_decided_meanwhile(void **state)
     struct shell *s = *state;
     char tx[32];
     begin(s, tx, 'a');
-    (void)ahead(s, tx, 2);
+    (void)ahead(s, tx, 1);
     shell_expect(s, "OK", "ROLLBACK %s", tx);
     assert_int_equal(ahead(s, tx, 100), 0);
     shell_refused(s, "-TXNCONFLICT", "COMMIT %s", tx);
     expect(s, "");
     begin(s, tx, 'a');
-    (void)ahead(s, tx, 2);
+    (void)ahead(s, tx, 1);
     shell_reopen(s);
     assert_int_equal(shell_do(s, "COMMIT %s", tx)[0], '[');
     expect(s, "abcdef");
@@ -165,8 +192,13 @@ static void others_need_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SHELL_TEST(all_is_read_in_steps),     SHELL_TEST(after_any_number_of_steps), SHELL_TEST(what_is_added_meanwhile_is_there),
-        SHELL_TEST(another_one_comes_first), SHELL_TEST(it_is_decided_meanwhile),   SHELL_TEST(others_need_nothing),
+        SHELL_TEST(all_is_read_in_steps),
+        SHELL_TEST(after_any_number_of_steps),
+        SHELL_TEST(with_memory_that_is_ready),
+        SHELL_TEST(what_is_added_meanwhile_is_there),
+        SHELL_TEST(another_one_comes_first),
+        SHELL_TEST(it_is_decided_meanwhile),
+        SHELL_TEST(others_need_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
