@@ -10,7 +10,7 @@ static bool parts_of(const struct command *cmd)
 {
     enum command_id id = cmd->info->id;
     bool delayed = command_has(cmd, OPT(DELAY) | OPT(AT));
-    return (id == CMD_SEND && !delayed) || id == CMD_MSEND || id == CMD_PRODUCE;
+    return (id == CMD_SEND && !delayed) || id == CMD_MSEND || id == CMD_PRODUCE || id == CMD_HALF;
 }
 
 /* The bytes of one command that the log is given; empty: none. */

@@ -7,6 +7,7 @@
 
 #include "protocol/limits.h"
 #include "protocol/base/text.h"
+#include "storage/disk/batch/kv_parts.h"
 
 #define OVERLAY_ROWS_MIN 256
 #define OVERLAY_KEEP_BYTES MIB(1)
@@ -16,8 +17,12 @@ struct overlay_row {
     size_t key_at, value_at;
     uint32_t key_len;
     uint32_t value_len;
+    uint32_t copied_len; /* how many bytes of the value, its last ones, are a copy of those from copied on; 0: none */
     bool deleted;
+    const uint8_t *copied; /* is only compared (kv_parts.h) */
 };
+
+#define OVERLAY_COPIED_MIN KIB(4) /* a smaller one is not worth a look */
 
 #define OVERLAY_KINDS ('u' - 'A' + 1) /* what a key begins with */
 
@@ -139,6 +144,8 @@ void overlay_put_parts(struct overlay *o, const struct key *key, struct slice fi
     row->deleted = false;
     row->value_at = o->bytes.len;
     row->value_len = (uint32_t)(first.len + second.len);
+    row->copied_len = second.len >= OVERLAY_COPIED_MIN ? (uint32_t)second.len : 0;
+    row->copied = second.data;
     buf_put_slice(&o->bytes, first);
     buf_put_slice(&o->bytes, second);
     o->failed = o->failed || o->bytes.failed;
@@ -263,6 +270,18 @@ void overlay_clear(struct overlay *o)
     buf_reset(&o->bytes, OVERLAY_KEEP_BYTES);
 }
 
+static void overlay_put_row(struct overlay *o, struct slice key, const struct overlay_row *row)
+{
+    const struct slice value = slice_of(o->bytes.data + row->value_at, row->value_len);
+    if (!row->copied_len) {
+        kv_put(o->kv, KV_STATE, key, value);
+        return;
+    }
+    const struct kv_copied copied = {row->value_len - row->copied_len, slice_of(row->copied, row->copied_len)};
+    kv_put_parts(o->kv, KV_STATE, key, &value, 1);
+    kv_parts_copied(kv_parts(o->kv), row->value_len, &copied, 1);
+}
+
 void overlay_flush(struct overlay *o)
 {
     if (o->n && !o->failed)
@@ -273,7 +292,7 @@ void overlay_flush(struct overlay *o)
         if (row->deleted)
             kv_del(o->kv, KV_STATE, key);
         else
-            kv_put(o->kv, KV_STATE, key, slice_of(o->bytes.data + row->value_at, row->value_len));
+            overlay_put_row(o, key, row);
     }
     overlay_clear(o);
 }

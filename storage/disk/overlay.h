@@ -29,7 +29,8 @@ enum status overlay_init(struct overlay *o, struct kv *kv) MUST_CHECK;
 void overlay_fini(struct overlay *o);
 
 void overlay_put(struct overlay *o, const struct key *key, struct slice value);
-/* The same with a value in two parts, so that a large one need not be put together first. */
+/* The same with a value in two parts, so that a large one need not be put together first. The second one stays where it is until
+ * overlay_flush, if the redo log has been given it (batch/kv_parts.h). */
 void overlay_put_parts(struct overlay *o, const struct key *key, struct slice first, struct slice second);
 
 void overlay_del(struct overlay *o, const struct key *key);

@@ -91,6 +91,27 @@ def test_a_killed_broker_has_them():
         check(broker.text(), sent)
 
 
+def test_a_killed_broker_has_halfs():
+    """Those of one EXEC, which are rows before they are messages; one of them is committed in the same EXEC as others are made."""
+    with Broker() as broker:
+        for sizes in [3 * MB, 3 * MB, MB, 100, 5000], [60000] * 110, [7 * MB - 100, 3000]:
+            sent, client = [CHANCE.randbytes(size) for size in sizes], broker.text(timeout=120)
+            client.call("CONFIG", "SET", "max_message_bytes", "8MB")
+            before = client.call("HALF", "p", "before", "first")
+            client.send_raw(encode("MULTI") + b"".join(encode("HALF", "p", "large", body) for body in sent) +
+                            encode("COMMIT", before) + encode("EXEC"))
+            for _ in range(len(sent) + 2):
+                client.read()
+            *txids, committed = client.read()
+            broker.kill()
+            broker.start()
+            client = broker.text(timeout=120)
+            assert client.call("GET", committed[0])[1] == b"first"
+            check(client, {client.call("COMMIT", txid)[0]: body for txid, body in zip(txids, sent)})
+            broker.kill()
+            broker.start()
+
+
 def read_all(client):
     """All bodies of the topic, by queue."""
     out = []
