@@ -154,8 +154,15 @@ static enum status answer_whole_check(struct conn *c, struct ask ask, struct buf
     return v ? asked_all(ask, v, reply) : ST_NOMEM;
 }
 
-/* A note of a long transaction: its object is made step by step, unless it is part of an EXEC, or another reply is being
- * made. True: it was replied to, or is going to be. */
+/* May pushes come between two replies of an EXEC? Then these are made at once. */
+static bool answer_is_at_once(struct conn *c)
+{
+    const struct session *s = session_of(c);
+    return s->multi && s->subscriber.first;
+}
+
+/* A note of a long transaction: its object is made step by step, unless another reply is being made, or it has to be made at
+ * once. True: it was replied to, or is going to be. */
 static bool answer_note(struct conn *c, struct request rq, struct entry *e)
 {
     struct buf whole, *r = loop_reply(c->loop);
@@ -164,7 +171,7 @@ static bool answer_note(struct conn *c, struct request rq, struct entry *e)
     bool is_note = check_list_open(buf_slice(&e->out.reply), &list) && check_list_next(&list, &check) && check.is_note;
     if (!is_note)
         return false;
-    if (!session_of(c)->multi && long_reply_begin_check(c, rq, e, check.ask))
+    if (!answer_is_at_once(c) && long_reply_begin_check(c, rq, e, check.ask))
         return true;
     buf_init(&whole, REPLY_BYTES_MAX);
     enum status s = answer_whole_check(c, check.ask, &whole);

@@ -93,17 +93,27 @@ static void dispatch_back(struct conn *c, struct entry *e)
     delivery_free(e);
 }
 
-/* On a text connection, does something have to be replied to first that is still under way? */
-static bool dispatch_holds(struct conn *c)
+/* Does something have to be replied to before the entry that is still under way? On a text connection, what came before it;
+ * on any, a long reply before another one. */
+static bool dispatch_holds(struct conn *c, const struct entry *e)
 {
-    return session_of(c)->going_on || (conn_is_text(c) && session_of(c)->long_reply && !long_reply_pushes(c));
+    const struct session *s = session_of(c);
+    if (s->long_reply && e->cmd.info->id == CMD_CHECKS && !e->out.nothing)
+        return true;
+    bool in_order = conn_is_text(c) && !e->arg && s->going_on != e;
+    return in_order && (s->going_on || (s->long_reply && !long_reply_pushes(c)));
 }
 
 void dispatch_go_on(struct conn *c)
 {
-    struct entry *e;
-    while (!dispatch_holds(c) && (e = entry_pop(&session_of(c)->behind)))
-        dispatch_back(c, e);
+    struct session *s = session_of(c);
+    while (s->behind.first && !dispatch_holds(c, s->behind.first)) {
+        struct entry *e = entry_pop(&s->behind);
+        if (e->arg)
+            wait_back(c->loop, e);
+        else
+            dispatch_back(c, e);
+    }
 }
 
 /* An entry of a connection came back from the journal: reply, or park it, or go on with its waiter. On a text connection
@@ -111,20 +121,21 @@ void dispatch_go_on(struct conn *c)
 static void dispatch_done(struct journal_client *owner, struct entry *e)
 {
     struct loop *l = loop_of(owner);
+    struct conn *c = conn_at(l, e->slot, e->generation);
+    struct session *s = c ? session_of(c) : NULL;
+    bool behind = s && s->behind.first && conn_is_text(c) && !e->arg && s->going_on != e;
+    if (behind || (c && !conn_is_doomed(c) && dispatch_holds(c, e))) {
+        entry_push(&s->behind, e);
+        return;
+    }
     if (e->arg) {
         wait_back(l, e);
         return;
     }
-    struct conn *c = conn_at(l, e->slot, e->generation);
     if (!c) {
         giveback_entry(l, e);
         conn_entry_lost(l, e);
         entry_free(e);
-        return;
-    }
-    struct session *s = session_of(c);
-    if (dispatch_holds(c) && s->going_on != e) {
-        entry_push(&s->behind, e);
         return;
     }
     s->going_on = NULL;
@@ -135,9 +146,14 @@ static void dispatch_done(struct journal_client *owner, struct entry *e)
 void dispatch_drop(struct conn *c)
 {
     struct session *s = session_of(c);
-    for (struct entry *e; (e = entry_pop(&s->behind)); entry_free(e)) {
+    for (struct entry *e; (e = entry_pop(&s->behind));) {
+        if (e->arg) {
+            wait_back(c->loop, e);
+            continue;
+        }
         giveback_entry(c->loop, e);
         conn_entry_lost(c->loop, e);
+        entry_free(e);
     }
 }
 

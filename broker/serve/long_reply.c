@@ -39,6 +39,7 @@ struct long_reply {
     int64_t moved_ms; /* ... when it changed last */
     enum long_kind kind;
     struct entry *entry; /* of a CHECKS; else NULL */
+    bool in_exec;        /* the CHECKS is one of an EXEC's, which goes on behind it */
     struct asked asked;  /* of a CHECKS and of a push */
     bool made;           /* all of it is in the output */
     uint32_t ask_id;     /* of a push, once it is among the session's asks ... */
@@ -119,9 +120,10 @@ static void long_reply_free_check(struct long_reply *r, bool lost)
         giveback_one_ask(c->loop, r->asked.ask);
     if (!e)
         return;
-    if (!e->arg && lost)
+    bool in_flight = !e->arg && !r->in_exec;
+    if (in_flight && lost)
         conn_entry_lost(c->loop, e);
-    else if (!e->arg)
+    else if (in_flight)
         conn_entry_back(c, e);
     entry_free(e);
 }
@@ -138,8 +140,10 @@ static void long_reply_free(struct long_reply *r)
     view_close(r->view);
     buf_free(&r->tokens);
     session_of(c)->long_reply = NULL;
-    c->stops &= ~(unsigned)STOP_REPLY;
-    conn_need(c, CONN_ANSWERS, false);
+    if (!r->in_exec) {
+        c->stops &= ~(unsigned)STOP_REPLY;
+        conn_need(c, CONN_ANSWERS, false);
+    }
     free(r);
 }
 
@@ -444,7 +448,7 @@ static bool long_reply_has_topics(struct conn *c)
 static bool long_reply_is_alone(const struct long_reply *r)
 {
     struct conn *c = r->conn;
-    const uint32_t mine = r->entry && !r->entry->arg ? 1 : 0;
+    const uint32_t mine = r->entry && !r->entry->arg && !r->in_exec ? 1 : 0;
     bool quiet = c->in_flight == mine && !(c->needs & ~(unsigned)(CONN_ANSWERS | CONN_COUNTS_SENT));
     if (r->kind == LONG_PUSH)
         return quiet && !long_reply_has_topics(c);
@@ -579,11 +583,12 @@ void long_reply_begin(struct conn *c, const struct command *cmd, struct request 
     long_reply_arm(c->loop);
 }
 
-/* Its first step is done by long_replies_run, when the connection has let go of the entry. */
+/* Its first step is done by long_replies_run, when the connection has let go of the entry. stops: those that it cannot begin
+ * with. */
 static struct long_reply *long_reply_begin_asked(struct conn *c, const struct command *cmd, struct request rq,
-                                                 struct ask ask)
+                                                 struct ask ask, unsigned stops)
 {
-    bool busy = session_of(c)->long_reply || (c->stops & (STOP_REPLY | STOP_LOGIN));
+    bool busy = session_of(c)->long_reply || (c->stops & stops);
     struct long_reply *r = busy ? NULL : long_reply_new(c, cmd, rq);
     if (!r)
         return NULL;
@@ -595,18 +600,20 @@ static struct long_reply *long_reply_begin_asked(struct conn *c, const struct co
 
 bool long_reply_begin_check(struct conn *c, struct request rq, struct entry *e, struct ask ask)
 {
-    struct long_reply *r = long_reply_begin_asked(c, &e->cmd, rq, ask);
+    bool in_exec = session_of(c)->multi != NULL; /* which has stopped the connection itself */
+    struct long_reply *r = long_reply_begin_asked(c, &e->cmd, rq, ask, in_exec ? STOP_LOGIN : STOP_REPLY | STOP_LOGIN);
     if (!r)
         return false;
     r->kind = LONG_CHECKS;
     r->entry = e;
+    r->in_exec = in_exec;
     e->kept = true;
     return true;
 }
 
 bool long_reply_begin_push(struct conn *c, const struct command *checks, struct ask ask)
 {
-    struct long_reply *r = long_reply_begin_asked(c, checks, (struct request){0}, ask);
+    struct long_reply *r = long_reply_begin_asked(c, checks, (struct request){0}, ask, STOP_REPLY | STOP_LOGIN);
     if (!r)
         return false;
     r->kind = LONG_PUSH;

@@ -44,7 +44,8 @@ bool long_reply_is_usual(const struct command *cmd);
 /* Answers the query, now or step by step. */
 void long_reply_begin(struct conn *c, const struct command *cmd, struct request rq);
 
-/* Replies to CHECKS with the object of a note, step by step, and takes the entry. False: a reply is being made already. */
+/* Replies to CHECKS with the object of a note, step by step, and takes the entry. Of an EXEC it is one of the replies, and
+ * the next one is made behind its end. False: a reply is being made already. */
 bool long_reply_begin_check(struct conn *c, struct request rq, struct entry *e, struct ask ask);
 
 /* Sends the object of a note to a member that subscribes: as a push, or as a request `check`. checks: the CHECKS that has

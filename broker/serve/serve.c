@@ -67,6 +67,7 @@ static void serve_shut(struct conn *c)
 static void serve_gone(struct conn *c)
 {
     struct session *s = session_of(c);
+    dispatch_drop(c); /* some are of waits */
     waits_drop(c);
     channels_leave(&s->subscriber);
     streams_close(c);
@@ -75,7 +76,6 @@ static void serve_gone(struct conn *c)
     exec_drop(c);
     giveback_marks(c->loop, &s->marks);
     deliveries_give_back(c);
-    dispatch_drop(c);
     conn_need(c, CONN_COUNTS_SENT, false);
     marks_fini(&s->marks);
     asks_fini(&s->asks);

@@ -209,6 +209,109 @@ def test_exec():
     c.call("ROLLBACK", txid)
 
 
+def test_exec_of_several():
+    """Each is one of the EXEC's replies, in order; nothing that comes behind the EXEC overtakes them."""
+    c = broker.text()
+    ways = [(*half(c, bodies, "CHECKIN", 0), bodies) for bodies in (LARGE, MANY, LARGE)]
+    words = [("SEND", "o", "1")] + [("CHECKS", pgroup) for pgroup, _, _ in ways] + [("TOPIC", "LIST"), ("CHECKS", "nobody")]
+    c.send_raw(encode("MULTI") + b"".join(encode(*w) for w in words) + encode("EXEC") + encode("SEND", "o", "2") + encode("PING"))
+    assert [c.read() for _ in range(1 + len(words))] == ["OK"] + ["QUEUED"] * len(words)
+    sent, *checks, topics, nothing = c.read()
+    assert sent.startswith(b"o:") and b"o" in topics and nothing == []
+    for reply, (pgroup, txid, bodies) in zip(checks, ways):
+        check_text(reply, pgroup, txid, bodies)
+    assert c.read().startswith(b"o:")
+    assert c.read() == "PONG"
+    for _, txid, _ in ways:
+        c.call("ROLLBACK", txid)
+
+
+def test_exec_of_one_who_subscribes():
+    """Copies may come between replies, so it is made at once."""
+    c, both = broker.text(), broker.text(hello=3)
+    pgroup, txid = half(c, LARGE, "CHECKIN", 0)
+    both.call("SUBSCRIBE", "topic:o")
+    both.send_raw(encode("MULTI") + encode("CHECKS", pgroup) + encode("EXEC"))
+    assert [both.read() for _ in range(2)] == ["OK", "QUEUED"]
+    check_text(both.read()[0], pgroup, txid, LARGE)
+    c.call("ROLLBACK", txid)
+
+
+def test_exec_that_is_not_read():
+    """Who goes before all of the reply is in its output was not asked; nor about what is behind it."""
+    c = broker.text()
+    ways = [half(c, [b"x" * 4000000] * 6, "CHECKIN", 0) for _ in range(2)]
+    deaf = socket.socket()
+    deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    deaf.connect(("127.0.0.1", broker.port))
+    deaf.sendall(encode("MULTI") + b"".join(encode("CHECKS", pgroup) for pgroup, _ in ways) + encode("EXEC"))
+    for _, txid in ways:
+        eventually(lambda: pairs(c.call("TXN", "INFO", txid))["checks"] == 1, "it is asked")
+    deaf.recv(1)
+    deaf.close()
+    for pgroup, txid in ways:
+        eventually(lambda: pairs(c.call("TXN", "INFO", txid))["checks"] == 0, "the ask is taken back")
+        assert json.loads(c.call("CHECKS", pgroup, "WAIT", "30s")[0])["attempt"] == 1
+        c.call("ROLLBACK", txid)
+
+
+def test_several_polls_at_once():
+    """On one connection they are made one after the other; other replies need not wait for them."""
+    c, rpc = broker.text(), Rpc(broker.port)
+    ways = [(*half(c, bodies, "CHECKIN", "1h"), bodies) for bodies in (LARGE, MANY, LARGE, LARGE)]
+    parked = [rpc.begin("checks", {"pgroup": pgroup, "wait": "1h"}) for pgroup, _, _ in ways[:2]]
+    assert rpc.call("ping") == "PONG"
+    for _, txid, _ in ways:
+        c.call("TXN", "EXTEND", txid, 0)
+    polls = [rpc.begin("checks", {"pgroup": pgroup}) for pgroup, _, _ in ways[2:]]
+    send = rpc.begin("send", {"topic": "o", "body": "x"})
+    for number, (pgroup, txid, bodies) in zip(parked + polls, ways):
+        check(rpc.wait(number)[0], pgroup, txid, bodies)
+    assert rpc.wait(send).startswith("o:")
+    for _, txid, _ in ways:
+        assert pairs(c.call("TXN", "INFO", txid))["checks"] == 1
+        c.call("ROLLBACK", txid)
+
+
+def test_who_goes_amid_several_polls():
+    """Some replies are in its output then, and count; who waited for its turn, or for the rest of it, was not asked."""
+    c, bodies = broker.text(), [b"x" * 4000000] * 3
+    ways = [half(c, bodies, "CHECKIN", "1h") for _ in range(5)]
+    rpc = Rpc(broker.port)
+    for pgroup, _ in ways:
+        rpc.begin("checks", {"pgroup": pgroup, "wait": "1h"})
+    assert rpc.call("ping") == "PONG"
+    for _, txid in ways:
+        c.call("TXN", "EXTEND", txid, 0)
+    for _, txid in ways:
+        eventually(lambda: pairs(c.call("TXN", "INFO", txid))["checks"] == 1, "it is asked")
+    rpc.socket.close()
+    for pgroup, txid in ways:
+        c.call("TXN", "EXTEND", txid, 0)
+        assert json.loads(c.call("CHECKS", pgroup, "WAIT", "30s")[0])["attempt"] <= 2
+        c.call("ROLLBACK", txid)
+
+
+def test_a_member_that_polls():
+    """What it polls comes behind what it is pushed, and before the replies to what it has sent later."""
+    c, member = broker.text(), broker.text(hello=3)
+    pushed, txid = half(c, [b"x" * 4000000] * 6, "CHECKIN", "1h")
+    polled, other = half(c, LARGE, "CHECKIN", 0)
+    member.call("SUBSCRIBE", "check:" + pushed)
+    c.call("TXN", "EXTEND", txid, 0)
+    eventually(lambda: pairs(c.call("TXN", "INFO", txid))["checks"] == 1, "it is asked")
+    member.send_raw(encode("CHECKS", polled) + encode("SEND", "o", "1") + encode("PING"))
+    got = [member.read() for _ in range(4)]
+    push = next(one for one in got if isinstance(one, list) and len(one) == 3)
+    got.remove(push)
+    check_text([push[2]][0:1], pushed, txid, [b"x" * 4000000] * 6)
+    check_text(got[0], polled, other, LARGE)
+    assert got[1].startswith(b"o:") and got[2] == "PONG"
+    member.close()
+    for one in txid, other:
+        c.call("ROLLBACK", one)
+
+
 def test_decided_meanwhile():
     """The ROLLBACK may come before the messages are read. Then there is nothing to ask about."""
     c = broker.text()

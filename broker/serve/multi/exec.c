@@ -213,6 +213,7 @@ static bool exec_answer_first(struct multi *m)
         answer_entry(c, e);
         delivery_free(e);
         session_charge(c);
+        return !session_of(c)->long_reply;
     } else {
         exec_all_of(c)->run_local(c, &e->cmd, exec_text);
         entry_free(e);
@@ -225,6 +226,8 @@ static bool exec_has_room(const struct multi *m)
 {
     if (m->sifting)
         return !conn_is_doomed(m->conn);
+    if (session_of(m->conn)->long_reply) /* of a CHECKS */
+        return false;
     return !conn_is_doomed(m->conn) && conn_unsent(m->conn) < UNSENT_MAX && exec_has_memory(m);
 }
 
@@ -236,7 +239,7 @@ static void exec_go_on(struct multi *m)
     m->stuck = 0;
     while (more && m->queue.first && !conn_is_doomed(c))
         more = exec_answer_first(m) ? at_once || (conn_unsent(c) < UNSENT_MAX && clock_mono_ns() < end_ns) : at_once;
-    if (!m->queue.first && !conn_is_doomed(c))
+    if (!m->queue.first && !session_of(c)->long_reply && !conn_is_doomed(c))
         exec_end(m);
     conn_touch(c);
 }
