@@ -48,6 +48,7 @@ struct outcome {
     bool too_long;         /* not applied: it belongs into another group (state_spare); there may be an answer for who
                             * cannot wait for that */
     bool no_memory;        /* memory ran out: the state gives up the group (state.h) */
+    bool more;             /* TAKE: there is more at once, but only part of a record would have been taken */
     bool nothing;          /* POP, CHECKS: nothing was found; the caller may wait for news and try again */
     bool by_ack;           /* POP, with nothing: what is leased may keep others from being delivered, so that an ACK lets
                             * them go: keys of an ORDERED group, or INFLIGHT */

@@ -97,7 +97,7 @@ bool stream_group_open(struct conn *c, const struct command *pop, int64_t credit
     return begun;
 }
 
-/* May another TAKE be submitted? One may always be under way; more only while the last one brought all it asked for and
+/* May another TAKE be submitted? One may always be under way; more only while the last one brought all that there is room for and
  * the output has room for what they are likely to bring. */
 static bool stream_group_may_take(struct stream *s)
 {
@@ -201,7 +201,7 @@ static void stream_group_hand_out(struct stream *s, const struct entry *e)
     if (e->out.in_order && sum.messages >= TAKE_OWES)
         stream_owes(s, true);
     s->credit -= (int64_t)sum.messages;
-    s->flowing = sum.messages > 0 && (int64_t)sum.messages >= e->cmd.opt[0].n;
+    s->flowing = sum.messages > 0 && ((int64_t)sum.messages >= e->cmd.opt[0].n || e->out.more);
     s->each = sum.messages ? sum.bytes / sum.messages + 1 : 0;
     if (stream_output_failed(c))
         return;

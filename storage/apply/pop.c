@@ -359,6 +359,7 @@ void apply_pop(struct state *st, const struct stamp *stamp, const struct command
     struct pop p = {.st = st, .stamp = stamp, .out = out, .holder = cmd->client};
     p.left = (uint32_t)command_number(cmd, OPT_ID_COUNT, 1);
     p.lease_ms = command_number(cmd, OPT_ID_LEASE, 0);
+    p.whole = cmd->info->id == CMD_TAKE;
     struct gt *gts[POP_TOPICS_MAX], *redriven = NULL;
     if (cmd->n_rest > POP_TOPICS_MAX) {
         reply_error(&out->reply, ST_LIMIT, "POP takes at most %d topics at once", POP_TOPICS_MAX);

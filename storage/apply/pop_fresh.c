@@ -361,6 +361,15 @@ static bool fresh_in_turn(const struct heads *hs)
     return other->class == h->class && other->info.index == h->info.index;
 }
 
+/* Would part of the head's record be taken, behind others? A stream goes on at once, so there it is left to the next TAKE, which
+ * may have room for all of it: each part of a record that is cut has to be copied, and needs a checksum of its own. Once they
+ * begin with records, they end with them, too. */
+static bool fresh_would_cut(const struct pop *p, struct gt *gt, const struct fresh_head *h)
+{
+    uint64_t end = h->info.base + h->info.count;
+    return p->whole && p->bytes > 0 && end > gt->queues[h->queue].next && end - gt->queues[h->queue].next > p->left;
+}
+
 void pop_fresh(struct pop *p, struct gt *gt, int least)
 {
     struct heads hs = {0};
@@ -372,6 +381,10 @@ void pop_fresh(struct pop *p, struct gt *gt, int least)
     while (hs.n && pop_more(p) && !p->crowded) {
         struct fresh_head *h = &hs.all[hs.heap[0]];
         bool in_turn = fresh_in_turn(&hs);
+        if (!judged && !in_turn && fresh_would_cut(p, gt, h)) {
+            p->ended = p->out->more = true;
+            break;
+        }
         if (judged)
             fresh_judge(p, gt, h, in_turn);
         else

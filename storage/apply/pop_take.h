@@ -32,13 +32,15 @@ struct pop {
     bool crowded;     /* the group on this topic has too many leases: nothing is delivered ... */
     bool refused;     /* ... and there was something */
     bool by_ack;      /* what is leased may keep others from being delivered */
+    bool whole;       /* it had rather end with a record than take part of one ... */
+    bool ended;       /* ... and did */
     enum status status;
 };
 
 static inline bool pop_more(const struct pop *p)
 {
     return p->left > 0 && p->bytes < REPLY_BYTES_SOFT && p->expired < POP_EXPIRED_MAX &&
-           p->examined < POP_EXAMINED_MAX && p->status == ST_OK;
+           p->examined < POP_EXAMINED_MAX && p->status == ST_OK && !p->ended;
 }
 
 struct take {

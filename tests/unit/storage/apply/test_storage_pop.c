@@ -262,9 +262,74 @@ static void each_once_in_order(void **state)
     assert_int_equal(got, 500);
 }
 
+/* Says of a TAKE which messages it got, "a-b" of one queue, and "+" where there is more at once. */
+static const char *take(struct shell *s, const char *words)
+{
+    static char text[80];
+    const struct outcome *o = shell_outcome(s, shell_add(s, "%s", words));
+    size_t len = 0;
+    text[0] = '\0';
+    for (uint32_t g = 0; g < o->n_grants; g++) {
+        unsigned long long base = o->grants[g].base;
+        len += (size_t)snprintf(text + len, sizeof text - len, "%llu-%llu ", base, base + o->grants[g].count - 1);
+    }
+    (void)snprintf(text + len, sizeof text - len, "%s", o->more ? "+" : ".");
+    assert_true(shell_write(s));
+    return text;
+}
+
+/* A stream gets whole records where it can; a POP what it asks for. */
+static void a_take_ends_with_a_record(void **state)
+{
+    struct shell *s = *state;
+    shell_do(s, "TOPIC CREATE t QUEUES 1");
+    for (int i = 0; i < 7; i++)
+        shell_do(s, "MSEND t 0 1 2 3 4");
+    shell_do(s, "GROUP CREATE g t");
+    assert_string_equal(take(s, "TAKE g t COUNT 7"), "0-4 +");
+    assert_string_equal(take(s, "TAKE g t COUNT 3"), "5-7 ."); /* nothing else would be left */
+    assert_string_equal(take(s, "TAKE g t COUNT 4"), "8-9 +");
+    assert_string_equal(take(s, "TAKE g t COUNT 10"), "10-19 .");
+    assert_string_equal(take(s, "TAKE g t COUNT 9"), "20-24 +");
+    assert_string_equal(take(s, "POP g t COUNT 7"), "25-31 .");
+    assert_string_equal(take(s, "TAKE g t COUNT 9"), "32-34 .");
+    assert_string_equal(take(s, "TAKE g t COUNT 9"), ".");
+}
+
+/* Whatever it asks for, a group's streams get each message once, and never nothing while there is one. */
+static void takes_get_everything(void **state)
+{
+    struct shell *s = *state;
+    struct prng p = prng_start();
+    uint32_t sent = 0, got = 0;
+    shell_do(s, "TOPIC CREATE t QUEUES 3");
+    shell_do(s, "GROUP CREATE g t");
+    while (got < sent || sent < 3000) {
+        for (uint64_t i = prng_below(&p, 4); i > 0 && sent < 3000; i--) {
+            uint32_t n = 1 + (uint32_t)prng_below(&p, 9);
+            for (uint32_t k = 0; k < n; k++)
+                shell_add(s, "SEND t m QUEUE %d", (int)prng_below(&p, prng_below(&p, 2) ? 1 : 3));
+            assert_true(shell_write(s));
+            sent += n;
+        }
+        char words[40];
+        (void)snprintf(words, sizeof words, "TAKE g t COUNT %u", 1 + (unsigned)prng_below(&p, 20));
+        const struct outcome *o = shell_outcome(s, shell_add(s, "%s", words));
+        uint32_t before = got;
+        for (uint32_t g = 0; g < o->n_grants; g++)
+            got += o->grants[g].count;
+        assert_true(got > before || before == sent);
+        assert_true(got <= sent && (!o->more || got < sent));
+        assert_true(shell_write(s));
+    }
+    assert_string_equal(take(s, "TAKE g t COUNT 9"), ".");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        SHELL_TEST(a_take_ends_with_a_record),
+        SHELL_TEST(takes_get_everything),
         SHELL_TEST(oldest_first_over_queues),
         SHELL_TEST(oldest_first_in_a_group),
         SHELL_TEST(count_and_rest),
