@@ -23,4 +23,17 @@ struct origin {
 enum hmq_status unpack_record(struct slice record, const struct origin *from,
                                 struct hmq_batch **ret_batch);
 
+/* The same without a copy: the record's bytes, which may be written, are the messages' until the batch is freed, and so is
+ * the topic, behind which there is a NUL. Where it fails, the record may be used for nothing any more. */
+enum hmq_status unpack_in_place(struct slice record, const struct origin *from, struct hmq_batch **ret_batch);
+
+/* What each of n messages takes of the batch, besides its bytes of the record, if it has a body only. */
+static inline size_t unpack_bytes_each(const struct origin *from, size_t n)
+{
+    return sizeof(struct hmq_message) + 2 * (from->topic.len + PARTS_NAME_BYTES) + BATCH_BYTES_FIX / n;
+}
+
+/* How many of so many messages are wanted (origin.bits). */
+uint32_t unpack_wanted(struct slice bits, uint32_t count);
+
 #endif

@@ -142,6 +142,85 @@ static void test_everything(void **state)
     done(&r);
 }
 
+/* The same without a copy: the messages' texts are in the record itself. */
+static void test_everything_in_place(void **state)
+{
+    (void)state;
+    struct made r;
+    struct hmq_batch *batch = NULL;
+    size_t len;
+    char topic[] = "orders";
+    struct origin own = from;
+    own.topic = slice_str(topic);
+    make_rich(&r);
+    assert_int_equal(unpack_in_place(buf_slice(&r.record), &own, &batch), HMQ_OK);
+    assert_int_equal(hmq_batch_count(batch), 3);
+    check_rich(hmq_batch_at(batch, 1));
+    check_attributes(hmq_message_attributes(hmq_batch_at(batch, 1)));
+    assert_ptr_equal(hmq_message_topic(hmq_batch_at(batch, 1)), topic);
+    const uint8_t *body = hmq_message_body(hmq_batch_at(batch, 0), &len);
+    assert_string_equal((const char *)body, "hello");
+    assert_true(body > r.record.data && body < r.record.data + r.record.len);
+    assert_string_equal(hmq_message_body(hmq_batch_at(batch, 2), &len), "");
+    hmq_batch_free(batch);
+    done(&r);
+}
+
+/* Records of messages with a body only are not written to: each byte that has to be a NUL is one. */
+static void test_plain_in_place(void **state)
+{
+    (void)state;
+    const char *bodies[] = {"one", "", "three", "\xff\xff", "five"};
+    struct made r;
+    struct hmq_batch *batch = NULL;
+    size_t len;
+    begin(&r);
+    for (size_t i = 0; i < 5; i++) {
+        struct message m = {.body = slice_str(bodies[i]), .born_ms = 999990 + (int64_t)i, .seq = 300 * i};
+        record_add(&r.record, &r.starts, &m, 1000000);
+    }
+    end(&r, 5);
+    uint8_t *before = malloc(r.record.len);
+    assert_non_null(before);
+    memcpy(before, r.record.data, r.record.len);
+    assert_int_equal(unpack_in_place(buf_slice(&r.record), &from, &batch), HMQ_OK);
+    assert_memory_equal(before, r.record.data, r.record.len);
+    for (size_t i = 0; i < 5; i++) {
+        assert_string_equal(hmq_message_body(hmq_batch_at(batch, i), &len), bodies[i]);
+        assert_int_equal(len, strlen(bodies[i]));
+        assert_int_equal(hmq_message_offset(hmq_batch_at(batch, i)), 40 + i);
+        assert_int_equal(hmq_message_born_ms(hmq_batch_at(batch, i)), 999990 + i);
+    }
+    hmq_batch_free(batch);
+    free(before);
+    done(&r);
+}
+
+/* A message that is not whole, in a record whose checksum is right. */
+static void test_malformed(void **state)
+{
+    (void)state;
+    for (int with_tag = 0; with_tag < 2; with_tag++) {
+        struct made r;
+        struct hmq_batch *batch = NULL;
+        begin(&r);
+        for (unsigned i = 0; i < 4; i++) {
+            struct message m = {.body = SLICE_LIT("hello"), .born_ms = 1000000};
+            if (with_tag && i == 1) {
+                m.fields = MSG_TAG;
+                m.tag = SLICE_LIT("red");
+            }
+            record_add(&r.record, &r.starts, &m, 1000000);
+            if (i == 2)
+                r.record.data[r.record.len - 6]++; /* the length of its body */
+        }
+        end(&r, 4);
+        assert_int_equal(unpack_record(buf_slice(&r.record), &from, &batch), HMQ_EPROTO);
+        assert_int_equal(unpack_in_place(buf_slice(&r.record), &from, &batch), HMQ_EPROTO);
+        done(&r);
+    }
+}
+
 static void test_bits_choose(void **state)
 {
     (void)state;
@@ -342,7 +421,10 @@ static void test_threads_may_read_a_message_together(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_everything),        cmocka_unit_test(test_bits_choose),
+        cmocka_unit_test(test_everything),        cmocka_unit_test(test_everything_in_place),
+        cmocka_unit_test(test_plain_in_place),
+        cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_bits_choose),
         cmocka_unit_test(test_damaged),           cmocka_unit_test(test_fits_and_comes_back),
         cmocka_unit_test(test_what_does_not_fit), cmocka_unit_test(test_threads_may_read_a_message_together),
     };
