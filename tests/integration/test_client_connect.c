@@ -369,7 +369,7 @@ static void rot_end(struct net_link *n)
     free(n->state);
 }
 
-static const struct transport transport_rot = {"rot", rot_begin, rot_shake, rot_read, rot_write, rot_end};
+static const struct transport transport_rot = {"rot", rot_begin, rot_shake, rot_read, rot_write, rot_end, NULL};
 
 static void accept_and_greet(struct fake *p, const char *with)
 {

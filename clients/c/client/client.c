@@ -121,6 +121,19 @@ bool client_on_driver(struct hmq_client *c)
     return here;
 }
 
+void *client_take_block(struct hmq_client *c, bool asked, size_t *ret_size)
+{
+    struct intake *t = &c->peer.intake;
+    void *block = t->block;
+    if (!block || !memory_take(c->memory, t->block_size, asked))
+        return NULL;
+    *ret_size = t->block_size;
+    t->taken = true;
+    t->block = NULL;
+    t->block_len = 0;
+    return block;
+}
+
 void client_changed(struct hmq_client *c)
 {
     pthread_mutex_lock(&c->lock);

@@ -99,6 +99,10 @@ bool client_on_driver(struct hmq_client *c);
 /* When bytes were last received, in microseconds of the monotonic clock: the time of an answer. Driver thread only. */
 int64_t client_heard_us(const struct hmq_client *c);
 
+/* The frame that is being dispatched is large, and in a block of memory_block, which belongs to the caller from now on; the
+ * frame's bytes stay in it. NULL: it is not, or it would be over the limit (as memory_take). Driver thread only. */
+void *client_take_block(struct hmq_client *c, bool asked, size_t *ret_size);
+
 /* Wakes those who wait for a change (wait.h), to look again. */
 void client_changed(struct hmq_client *c);
 

@@ -46,6 +46,18 @@ struct dial {
     int64_t apart_ms; /* when another one may be begun though none has failed */
 };
 
+/* What was read; intake.h. */
+struct intake {
+    struct rpc_reader *reader; /* NULL: no connection was made yet */
+    struct buf in;
+    uint8_t *block; /* NULL: there is none, and the frame that has begun is in `in` */
+    size_t block_size, block_len;
+    size_t used; /* bytes of `in` that were dispatched */
+    unsigned large; /* so many reads more begin with FIRST_BYTES: there was a large frame a short time ago */
+    bool many; /* the frame that has begun has many values: its length is not known before its end, and it stays in `in` */
+    bool taken; /* the block of the frame that is dispatched is somebody else's now */
+};
+
 /* peer.h draws these. */
 enum peer_state { PEER_DOWN, PEER_CONNECTING, PEER_SHAKING, PEER_UP };
 
@@ -53,8 +65,7 @@ struct peer {
     enum peer_state state;
     struct net_link net;
     enum net_shake shake; /* what the transport waits for; SHAKING */
-    struct rpc_reader *reader;
-    struct buf in;
+    struct intake intake;
     struct dial dial;
     struct dial_attempt won; /* what the connection goes to; its socket is in net */
     int64_t next_try_ms, pause_ms;

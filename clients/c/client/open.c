@@ -95,7 +95,7 @@ static enum hmq_status open_core(struct hmq_client *c, hmq_error *err)
     size_t most = (size_t)options_num(c->options, CHOICE_max_memory);
     c->core.max_note_memory = most / 16;
     c->core.max_memory = most / 4;
-    c->memory = memory_new(most / 8); /* up to half of it: memory.h; three sixteenths are left for what is read: peer.c */
+    c->memory = memory_new(most / 8); /* up to half of it: memory.h; three sixteenths are left for what is read: intake.h */
     if (!c->memory)
         return error_plain(err, HMQ_ENOMEM);
     uint64_t bits = 0;

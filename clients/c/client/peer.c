@@ -12,33 +12,23 @@
 #include "clients/c/client/client_inner.h"
 #include "clients/c/client/dial.h"
 #include "clients/c/client/dispatch.h"
+#include "clients/c/client/intake.h"
 #include "clients/c/client/logs.h"
 #include "clients/c/client/watch.h"
 #include "clients/c/wire/clock.h"
 #include "clients/c/wire/login.h"
 #include "clients/c/wire/request.h"
 
-#define READ_BYTES 65536 /* at once */
 #define READ_TURNS 16 /* reads in one turn of the driver */
 #define WRITE_PIECES 256 /* frames in one write */
 #define WRITE_TURNS 16
-#define IN_KEEP_BYTES 262144 /* size of the input buffer that is kept while it is empty */
 #define LAST_CHANCE_MS 1000
-
-/* An empty input buffer, whose size is what it may always have; peer_may_grow lets it have more. */
-static void peer_reset_input(struct hmq_client *c)
-{
-    size_t cap = (size_t)options_num(c->options, CHOICE_max_memory) / 16 * 3;
-    buf_reset(&c->peer.in, cap < IN_KEEP_BYTES ? cap : IN_KEEP_BYTES);
-    c->peer.in.cap = cap;
-}
 
 enum hmq_status peer_init(struct hmq_client *c, hmq_error *err)
 {
     c->peer.net = NET_NONE;
     c->peer.pause_ms = options_num(c->options, CHOICE_reconnect_min_ms);
-    buf_init(&c->peer.in, 1);
-    peer_reset_input(c);
+    intake_init(c);
     enum hmq_status status = dial_init(&c->peer.dial, c->options, err);
     return status == HMQ_OK && !net_check(c->options, err) ? HMQ_EINVAL : status;
 }
@@ -56,8 +46,7 @@ void peer_fini(struct hmq_client *c)
 {
     peer_close_socket(c);
     dial_fini(c);
-    rpc_reader_free(c->peer.reader);
-    buf_free(&c->peer.in);
+    intake_fini(c);
 }
 
 /* The pause is at least half of pause_ms, and at random up to all of it; the next one is twice as long. */
@@ -172,9 +161,7 @@ static void peer_connected(struct hmq_client *c)
 {
     struct peer *peer = &c->peer;
     char where[160];
-    rpc_reader_free(peer->reader);
-    peer->reader = rpc_reader_new((size_t)options_num(c->options, CHOICE_max_reply_bytes));
-    if (!peer->reader) {
+    if (!intake_begin(c)) {
         peer_attempt_failed(c, "no memory");
         return;
     }
@@ -200,8 +187,7 @@ void peer_lost(struct hmq_client *c, const char *why)
         return;
     peer_close_socket(c);
     peer_plan_retry(c);
-    buf_reset(&c->peer.in, 0);
-    peer_reset_input(c);
+    intake_drop(c);
     pthread_mutex_lock(&c->lock);
     snprintf(c->last_error, sizeof c->last_error, "%s", why);
     c->line = LINE_DOWN;
@@ -228,55 +214,25 @@ static void peer_answered(struct hmq_client *c)
 /* Dispatches the whole frames of the input. False: the connection was lost. */
 static bool peer_take_frames(struct hmq_client *c)
 {
-    struct peer *peer = &c->peer;
     struct rpc_frame frame;
     char err[HMQ_ERROR_TEXT_SIZE];
-    size_t at = 0, used = 0;
+    size_t used = 0;
     enum status status;
     do {
-        status = rpc_reader_next(peer->reader, slice_of(peer->in.data + at, peer->in.len - at),
-                                 &frame, &used, err, sizeof err);
+        status = rpc_reader_next(c->peer.intake.reader, intake_bytes(c), &frame, &used, err, sizeof err);
         if (status == ST_OK) {
             peer_answered(c);
+            intake_dispatches(c);
             dispatch_frame(c, &frame);
-            at += used;
+            intake_used(c, used);
         }
-    } while (status == ST_OK && at < peer->in.len);
+        if (status == ST_MORE)
+            status = intake_settle(c);
+    } while (status == ST_OK);
     if (status == ST_BAD || status == ST_NOMEM) {
         peer_lost(c, status == ST_BAD ? err : "no memory for a reply");
         return false;
     }
-    if (at == peer->in.len)
-        peer_reset_input(c);
-    else if (at > 0)
-        buf_consume(&peer->in, at);
-    return true;
-}
-
-/* The largest frame that may be read now: three sixteenths of max_memory, and what else of it is not used. */
-static size_t peer_most(struct hmq_client *c)
-{
-    size_t max = (size_t)options_num(c->options, CHOICE_max_memory);
-    size_t reply = (size_t)options_num(c->options, CHOICE_max_reply_bytes);
-    pthread_mutex_lock(&c->lock);
-    size_t used = c->core.memory + c->core.note_memory + memory_total(c->memory);
-    pthread_mutex_unlock(&c->lock);
-    size_t always = max / 16 * 3, most = used < max - always ? max - used : always;
-    return most < reply ? most : reply;
-}
-
-/* Whether the rest of the frame that has begun may be read. What it says of its length is enough to refuse it. */
-static bool peer_may_grow(struct hmq_client *c)
-{
-    struct peer *peer = &c->peer;
-    size_t needs = rpc_reader_needs(peer->reader), wants = peer->in.len + READ_BYTES;
-    if (needs <= peer->in.cap && wants <= peer->in.cap)
-        return true;
-    size_t most = peer_most(c);
-    if (needs > most || peer->in.len > most)
-        return false;
-    if (peer->in.cap < most + READ_BYTES)
-        peer->in.cap = most + READ_BYTES;
     return true;
 }
 
@@ -296,20 +252,20 @@ static const char too_large[] = "no memory for a reply, or it is larger than max
 static bool peer_read_some(struct hmq_client *c)
 {
     struct peer *peer = &c->peer;
-    uint8_t *room = peer_may_grow(c) ? buf_room(&peer->in, READ_BYTES) : NULL;
-    if (!room) {
+    struct iovec iov[2] = {{0}};
+    size_t pieces = intake_room(c, iov);
+    if (pieces == 0) {
         peer_lost(c, too_large);
         return false;
     }
-    size_t space = peer->in.size - peer->in.len;
-    ssize_t n = net_read(&peer->net, room, space);
+    ssize_t n = net_read_pieces(&peer->net, iov, pieces);
     if (n < 0 && errno == EAGAIN)
         return false;
     if (n <= 0) {
         peer_lost(c, n == 0 ? "the broker closed the connection" : peer->net.why ? peer->net.why : strerror(errno));
         return false;
     }
-    buf_added(&peer->in, (size_t)n);
+    intake_added(c, iov, (size_t)n);
     peer->heard_us = clock_us();
     peer->pinged = false;
     pthread_mutex_lock(&c->lock);
@@ -317,11 +273,11 @@ static bool peer_read_some(struct hmq_client *c)
     pthread_mutex_unlock(&c->lock);
     if (!peer_take_frames(c) || peer_is_flooded(c))
         return false;
-    if (!peer_may_grow(c)) { /* the rest of the frame that has begun need not be waited for */
+    if (!intake_may_grow(c)) { /* the rest of the frame that has begun need not be waited for */
         peer_lost(c, too_large);
         return false;
     }
-    return (size_t)n == space || peer->net.has_more;
+    return (size_t)n >= iov[0].iov_len || peer->net.has_more;
 }
 
 static void peer_ping(struct hmq_client *c, int64_t keepalive)

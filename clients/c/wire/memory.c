@@ -96,6 +96,14 @@ void memory_block_give(struct memory *m, void *block, size_t size)
     memory_drop(m);
 }
 
+void memory_block_keep(struct memory *m, void *block, size_t size)
+{
+    size_t used = memory_used(m), most = m ? memory_most(m) : 0;
+    blocks_give(m ? &m->blocks : NULL, block, size, used < most ? most - used : 0);
+    if (m)
+        memory_settle(m);
+}
+
 size_t memory_used(const struct memory *m)
 {
     return m ? atomic_load(&m->used) : 0;

@@ -39,6 +39,9 @@ void *memory_block(struct memory *m, size_t *size, bool asked);
 /* Gives back a block, of the size that memory_block said, with what was taken for it. */
 void memory_block_give(struct memory *m, void *block, size_t size);
 
+/* The same for a block that does not count any more: memory_give was called for it. */
+void memory_block_keep(struct memory *m, void *block, size_t size);
+
 /* Says that so many bytes are asked for and still to come, in place of *own, so that no other role asks for them. */
 void memory_promise(struct memory *m, size_t *own, size_t bytes);
 

@@ -40,6 +40,16 @@ static ssize_t plain_read(struct net_link *n, void *to, size_t size)
     return got;
 }
 
+static ssize_t plain_read_pieces(struct net_link *n, const struct iovec *iov, size_t pieces)
+{
+    struct msghdr m = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = pieces};
+    ssize_t got;
+    do
+        got = recvmsg(n->fd, &m, 0);
+    while (got < 0 && errno == EINTR);
+    return got;
+}
+
 static ssize_t plain_write(struct net_link *n, const struct iovec *iov, size_t pieces)
 {
     struct msghdr m = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = pieces};
@@ -50,7 +60,8 @@ static ssize_t plain_write(struct net_link *n, const struct iovec *iov, size_t p
     return put;
 }
 
-const struct transport transport_plain = {.name = "plain", .read = plain_read, .write = plain_write};
+const struct transport transport_plain = {
+    .name = "plain", .read = plain_read, .read_pieces = plain_read_pieces, .write = plain_write};
 
 const struct transport *net_transport_of(const struct hmq_options *o)
 {
@@ -78,6 +89,13 @@ enum net_shake net_shake(struct net_link *n, hmq_error *err)
 ssize_t net_read(struct net_link *n, void *to, size_t size)
 {
     return n->transport->read(n, to, size);
+}
+
+ssize_t net_read_pieces(struct net_link *n, const struct iovec *iov, size_t pieces)
+{
+    if (pieces > 1 && n->transport->read_pieces)
+        return n->transport->read_pieces(n, iov, pieces);
+    return n->transport->read(n, iov[0].iov_base, iov[0].iov_len);
 }
 
 ssize_t net_write(struct net_link *n, const struct iovec *iov, size_t pieces)

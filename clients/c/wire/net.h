@@ -31,6 +31,7 @@ enum net_shake net_shake(struct net_link *n, hmq_error *err);
 
 /* Bytes moved; 0: end of the stream (read only); -1 with errno, EAGAIN where it would block. */
 ssize_t net_read(struct net_link *n, void *to, size_t size);
+ssize_t net_read_pieces(struct net_link *n, const struct iovec *iov, size_t pieces); /* or only the first of them */
 ssize_t net_write(struct net_link *n, const struct iovec *iov, size_t pieces);
 
 void net_close(struct net_link *n);

@@ -29,6 +29,8 @@ struct transport {
     ssize_t (*write)(struct net_link *n, const struct iovec *iov, size_t pieces);
     /* Frees state; the socket is closed afterwards. NULL: there is none. */
     void (*end)(struct net_link *n);
+    /* As net_read_pieces. NULL: it reads the first piece. */
+    ssize_t (*read_pieces)(struct net_link *n, const struct iovec *iov, size_t pieces);
 };
 
 /* A connection. */
