@@ -198,8 +198,15 @@ static void make_record(struct buf *record, uint64_t base, uint32_t n)
 
 void bare_say_records(struct bare *b, int64_t stream, unsigned attempt, uint64_t base, uint32_t n)
 {
-    struct buf frame, record;
+    struct buf record;
     make_record(&record, base, n);
+    bare_say_record(b, stream, attempt, buf_slice(&record));
+    buf_free(&record);
+}
+
+void bare_say_record(struct bare *b, int64_t stream, unsigned attempt, struct slice record)
+{
+    struct buf frame;
     buf_init(&frame, 0);
     rpc_put_notify(&frame, "records");
     rpc_put_list(&frame, 1);
@@ -211,9 +218,8 @@ void bare_say_records(struct bare *b, int64_t stream, unsigned attempt, uint64_t
     put_int(&frame, "attempt", attempt);
     put_int(&frame, "lease_until", 99);
     rpc_put_str(&frame, SLICE_LIT("record"));
-    rpc_put_bin(&frame, buf_slice(&record));
+    rpc_put_bin(&frame, record);
     bare_say(b, buf_slice(&frame));
-    buf_free(&record);
     buf_free(&frame);
 }
 

@@ -41,6 +41,9 @@ void bare_say(struct bare *b, struct slice frame);
 /* Sends the client a record of a stream: n messages of queue 0 of topic "t", starting at offset base. */
 void bare_say_records(struct bare *b, int64_t stream, unsigned attempt, uint64_t base, uint32_t n);
 
+/* The same with a record of the test's own. */
+void bare_say_record(struct bare *b, int64_t stream, unsigned attempt, struct slice record);
+
 /* The connection is lost and replaced by a new one. Frames that were not heard are lost. */
 void bare_reconnect(struct bare *b);
 

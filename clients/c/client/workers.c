@@ -128,6 +128,20 @@ void workers_push_all(struct workers *w, struct task_list *tasks, size_t n)
     pthread_mutex_unlock(&w->lock);
 }
 
+void workers_push_first(struct workers *w, struct task_list *tasks)
+{
+    struct task *task;
+    pthread_mutex_lock(&w->lock);
+    if (!w->stopping) {
+        TAILQ_FOREACH(task, tasks, link)
+            w->n_tasks++;
+        TAILQ_CONCAT(tasks, &w->tasks, link);
+        TAILQ_CONCAT(&w->tasks, tasks, link);
+        pthread_cond_broadcast(&w->more);
+    }
+    pthread_mutex_unlock(&w->lock);
+}
+
 void workers_take_back(struct workers *w, struct task_list *ret_tasks)
 {
     pthread_mutex_lock(&w->lock);
@@ -136,34 +150,45 @@ void workers_take_back(struct workers *w, struct task_list *ret_tasks)
     pthread_mutex_unlock(&w->lock);
 }
 
-/* Moves the first n tasks to the list, or as many as there are; how many. One walk over what its owner reads next anyway. */
-static size_t workers_move_locked(struct workers *w, struct task_list *to, size_t n)
+/* Cuts the list of tasks behind this one, and moves what is before that to another list. */
+static void workers_cut(struct workers *w, struct task *last, struct task_list *to)
 {
-    struct task *last = NULL, *first = TAILQ_FIRST(&w->tasks);
+    struct task *first = TAILQ_FIRST(&w->tasks), *rest = TAILQ_NEXT(last, link);
+    w->tasks.tqh_first = rest;
+    rest->link.tqe_prev = &w->tasks.tqh_first;
+    last->link.tqe_next = NULL;
+    *to->tqh_last = first;
+    first->link.tqe_prev = to->tqh_last;
+    to->tqh_last = &last->link.tqe_next;
+}
+
+/* Moves the first tasks to the list, until they weigh n or none is left; how much they weigh. One walk over what its owner
+ * reads next anyway. */
+static size_t workers_move_locked(struct workers *w, struct task_list *to, size_t n,
+                                  size_t (*weight)(const struct task *task))
+{
+    struct task *last = NULL;
     size_t got = 0;
-    for (struct task *task = first; task && got < n; task = TAILQ_NEXT(task, link), got++)
+    for (struct task *task = TAILQ_FIRST(&w->tasks); task && got < n; task = TAILQ_NEXT(task, link)) {
         last = task;
-    w->n_tasks -= got;
-    if (w->n_tasks == 0) {
-        TAILQ_CONCAT(to, &w->tasks, link);
-    } else if (last) { /* the list is cut behind the last one */
-        struct task *rest = TAILQ_NEXT(last, link);
-        w->tasks.tqh_first = rest;
-        rest->link.tqe_prev = &w->tasks.tqh_first;
-        last->link.tqe_next = NULL;
-        *to->tqh_last = first;
-        first->link.tqe_prev = to->tqh_last;
-        to->tqh_last = &last->link.tqe_next;
+        got += weight(task);
+        w->n_tasks--;
     }
+    if (w->n_tasks == 0)
+        TAILQ_CONCAT(to, &w->tasks, link);
+    else if (last)
+        workers_cut(w, last, to);
     return got;
 }
 
-void workers_take_more(struct workers *w, struct task_list *tasks, size_t n, int64_t deadline_ms)
+void workers_take_more(struct workers *w, struct task_list *tasks, size_t n, size_t (*weight)(const struct task *task),
+                       int64_t deadline_ms)
 {
     bool in_time = true;
     pthread_mutex_lock(&w->lock);
     while (n > 0 && !w->stopping) {
-        n -= workers_move_locked(w, tasks, n);
+        size_t got = workers_move_locked(w, tasks, n, weight);
+        n -= got < n ? got : n;
         if (n == 0 || !in_time || clock_ms() >= deadline_ms)
             break;
         in_time = clock_cond_wait(&w->more, &w->lock, deadline_ms);

@@ -63,11 +63,16 @@ bool workers_push(struct workers *w, struct task *task);
 /* Queues n tasks, as many as there is room for; the others stay in the list. */
 void workers_push_all(struct workers *w, struct task_list *tasks, size_t n);
 
+/* In run(): gives tasks back that it took, before all others, where the workers are not stopping. What is left in the list is
+ * the caller's. */
+void workers_push_first(struct workers *w, struct task_list *tasks);
+
 /* Takes back all tasks that no worker has. */
 void workers_take_back(struct workers *w, struct task_list *ret_tasks);
 
-/* In run(): takes up to n tasks more, which come within the deadline (clock_ms). */
-void workers_take_more(struct workers *w, struct task_list *tasks, size_t n, int64_t deadline_ms);
+/* In run(): takes tasks that weigh n together, or more with the last one, which come within the deadline (clock_ms). */
+void workers_take_more(struct workers *w, struct task_list *tasks, size_t n, size_t (*weight)(const struct task *task),
+                       int64_t deadline_ms);
 
 /* True on one of their threads. */
 bool workers_here(const struct workers *w);

@@ -10,6 +10,7 @@
 #include "clients/c/consumer/consumer_close.h"
 #include "clients/c/consumer/consumer_extend.h"
 #include "clients/c/consumer/consumer_group.h"
+#include "clients/c/consumer/consumer_open.h"
 #include "clients/c/consumer/consumer_order.h"
 #include "clients/c/consumer/consumer_run.h"
 #include "clients/c/consumer/consumer_stream.h"
@@ -36,6 +37,7 @@ static int64_t consumer_tick(struct service *s, int64_t now_ms)
 {
     struct hmq_consumer *c = (struct hmq_consumer *)(void *)s; /* the service is its first member */
     pthread_mutex_lock(&c->lock);
+    open_due(c, now_ms);
     extend_due(c, now_ms);
     order_queue_ready(c);
     int64_t next_ms = order_retries_due(c, now_ms);
@@ -46,7 +48,11 @@ static int64_t consumer_tick(struct service *s, int64_t now_ms)
         next_ms = c->ack_after_ms;
     if (!c->fetch_open && c->fetch_after_ms > now_ms && c->fetch_after_ms < next_ms)
         next_ms = c->fetch_after_ms;
+    bool damaged = c->damaged;
+    c->damaged = false;
     pthread_mutex_unlock(&c->lock);
+    if (damaged)
+        client_event(c->client, HMQ_EVENT_TROUBLE, STREAM_DAMAGED);
     return next_ms;
 }
 

@@ -17,6 +17,7 @@
 #include "clients/c/client/stats.h"
 #include "clients/c/client/wait.h"
 #include "clients/c/consumer/consumer_held.h"
+#include "clients/c/consumer/consumer_open.h"
 #include "clients/c/consumer/consumer_order.h"
 #include "clients/c/consumer/consumer_run.h"
 #include "clients/c/consumer/consumer_verdict.h"
@@ -76,7 +77,7 @@ static void close_each(struct hmq_consumer *c, void (*do_it)(struct held *h))
 {
     for (struct delivery *d = TAILQ_FIRST(&c->deliveries), *next; d; d = next) {
         d->users++; /* it stays while this walks over it */
-        for (size_t i = 0; i < d->n; i++)
+        for (size_t i = 0; d->items && i < d->n; i++)
             if (d->items[i].state != HELD_GONE)
                 do_it(&d->items[i]);
         next = TAILQ_NEXT(d, link);
@@ -86,8 +87,10 @@ static void close_each(struct hmq_consumer *c, void (*do_it)(struct held *h))
 
 static void close_return(struct held *h)
 {
+    const struct delivery *d = h->delivery;
+    bool in_hand = h->offered || (d->whole.offered && h >= d->items + d->next);
     h->heads = false; /* no follower is started any more: they are requeued as well */
-    if (h->state == HELD_WAITING && !h->offered)
+    if (h->state == HELD_WAITING && !in_hand)
         verdict_return(h);
 }
 
@@ -95,6 +98,17 @@ static void close_forget(struct held *h)
 {
     if (h->state != HELD_RUNNING && h->state != HELD_KEPT)
         held_release(h);
+}
+
+/* What was not unpacked is requeued message by message, too. */
+static void close_open(struct hmq_consumer *c)
+{
+    for (struct delivery *d = TAILQ_FIRST(&c->deliveries), *next; d; d = next) {
+        d->users++;
+        (void)open_whole(d);
+        next = TAILQ_NEXT(d, link);
+        delivery_release(d);
+    }
 }
 
 /* Requeues the messages that no handler has begun, but for those that a worker has in its hand: it does that itself. */
@@ -106,6 +120,7 @@ static void close_begin(struct hmq_consumer *c)
     TAILQ_INIT(&c->retries);
     TAILQ_INIT(&c->parked);
     order_take_back(c, &taken);
+    close_open(c);
     close_each(c, close_return);
     c->pump(c); /* the stream is closed while the handlers end */
     pthread_mutex_unlock(&c->lock);

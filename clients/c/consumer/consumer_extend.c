@@ -97,8 +97,21 @@ static size_t extend_run(struct held *h, int64_t now_ms)
     return n;
 }
 
+/* It is not unpacked yet; where it is due, a worker does that now (open_due), and reads its times meanwhile. */
+static void extend_later(const struct delivery *d, int64_t now_ms)
+{
+    struct hmq_consumer *c = d->consumer;
+    int64_t at_ms = d->whole.extend_at_ms > now_ms ? d->whole.extend_at_ms : now_ms + c->lease_ms / 8;
+    if (at_ms < c->next_extend_ms)
+        c->next_extend_ms = at_ms;
+}
+
 static void extend_delivery(struct delivery *d, int64_t now_ms)
 {
+    if (!d->items) {
+        extend_later(d, now_ms);
+        return;
+    }
     for (struct held *h = d->items; h < d->items + d->n; h++) {
         if (!extend_applies(h, now_ms))
             continue;

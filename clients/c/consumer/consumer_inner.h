@@ -2,6 +2,7 @@
  * consumer_inner.h: the structure of a consumer, for the files consumer_*.c.
  *
  *   stream_group: records, as long as there is credit     (an older broker: POP, one request at a time)
+ *    │ WHOLE, until a worker unpacks it
  *    └► WAITING ─► RUNNING (a worker) ─┬─ ACK ──► acks ─► one ACK request for all of them ─► GONE
  *        │ │ ▲      │  │  │            ├─ NACK, REJECT ─► a request of its own ────────────► GONE
  *        │ │ └──────┘  │  └─ KEPT ─────┤   (both ENDING until the reply)
@@ -13,6 +14,7 @@
  *   consumer.c          the public functions: making one, pausing, statistics
  *   consumer_close.c    draining, and leaving behind what does not end
  *   consumer_run.c      a worker calls the handler
+ *   consumer_open.c     unpacks what came
  *   consumer_keep.c     messages that the application ends itself
  *   consumer_stream.c   the source of messages: a stream (opening, credit, records, the end)
  *   consumer_pop.c      the other source: POP
@@ -26,7 +28,10 @@
  *
  * Each of these files calls only those below it. What calls upwards is handed down: `pump` and `source`.
  *
- * Messages that came together (a *delivery*) are held in one array. Where they came as a record, they are
+ * Messages that came together (a *delivery*) are held in one array. A record is unpacked by the worker that takes its first
+ * message: so the driver need not look at its bytes, and the worker's caches have its messages. Until then it is counted
+ * with what its head says. The messages of a delivery that wait, unpacked or not, are queued and parked as one (HELD_WHOLE),
+ * of which the workers take as many as they handle at a time; in an ordered consumer each by itself. Where they came as a record, they are
  * acknowledged and extended by ranges of offsets: neighbours in the array with consecutive offsets. A message whose
  * acknowledgement was handed to the client is not held any more: that request has all that is needed of it.
  *
@@ -44,7 +49,7 @@
 #include "clients/c/client/service.h"
 #include "clients/c/client/workers.h"
 #include "clients/c/wire/latency.h"
-#include "clients/c/wire/message.h"
+#include "clients/c/wire/unpack.h"
 #include "protocol/base/hash.h"
 
 enum held_state {
@@ -52,7 +57,8 @@ enum held_state {
     HELD_RUNNING, /* its handler is called */
     HELD_KEPT, /* its handler has returned, and the application ends it */
     HELD_ENDING,
-    HELD_GONE
+    HELD_GONE,
+    HELD_WHOLE /* delivery.whole: it stands for those of its messages that wait one behind the other */
 };
 
 struct held;
@@ -90,20 +96,38 @@ struct turn {
     struct slice key, topic; /* of the first one and its followers: they are equal */
 };
 
+/* A record that came, until it is unpacked. */
+struct packed_record {
+    struct slice record; /* in the block of its frame, or in the delivery's own, as the slices of `from` */
+    struct origin from;
+    size_t reserved; /* memory that is taken for what becomes of it */
+    size_t least; /* bytes of its messages, if they have a body only */
+    size_t bytes; /* status HMQ_OK: of its messages */
+    int64_t stream; /* that it came by, */
+    uint32_t epoch; /* on this connection */
+    enum hmq_status status; /* tried: what came of unpacking it */
+    bool tried; /* as all above, whoever has the delivery in its hand reads and writes it */
+};
+
 /* Messages that came together; freed when none of them is held or being extended. */
 struct delivery {
     struct hmq_consumer *consumer;
     TAILQ_ENTRY(delivery) link; /* in consumer.deliveries */
+    struct held *items; /* NULL: they are not unpacked yet */
+    struct held whole; /* queued, or parked, for all items from `next` on; GONE: there are none, or each waits by itself */
+    size_t next;
+    struct held *unpacked; /* the items, before others may see them */
     struct hmq_batch *batch;
+    struct packed_record arrival;
     bool ranges; /* a record's: one topic, queue and attempt; offsets ascend */
     size_t users, n;
-    size_t bytes; /* of all of its messages */
+    size_t bytes; /* of all of its messages; an estimate until they are unpacked */
     int64_t came_ms, give_up_ms; /* our own clock */
-    struct task_list tasks; /* all of its messages, until they are queued; empty where the consumer is ordered */
     struct turn *turns; /* of each message, behind the items; NULL: not ordered */
-    struct memory *memory; /* that its block is taken from */
-    size_t size; /* of its block */
-    struct held items[];
+    struct memory *memory; /* that its blocks are taken from */
+    size_t size, items_size; /* of its block; of that of the items, where they have one of their own */
+    void *frame; /* that brought the record: client_take_block; NULL: the record was copied */
+    size_t frame_size;
 };
 
 TAILQ_HEAD(delivery_list, delivery);
@@ -157,6 +181,7 @@ struct hmq_consumer {
     struct delivery_list deliveries; /* in the order in which they came */
     struct held_list acks; /* runs of messages to be acknowledged */
     size_t n_held, held_bytes, n_acks, average_bytes;
+    size_t rich_bytes; /* what keys, properties and the like of a message took on the average, in the last record */
     size_t acks_open; /* ACK requests under way */
     size_t n_outside; /* of those held: the window does not count them, as they were KEPT, or wait in acks for a request */
     struct task_list ready; /* WAITING, offered: came in this turn of the driver, and are queued at its end */
@@ -174,6 +199,7 @@ struct hmq_consumer {
     uint32_t stream_epoch;
     size_t credit; /* messages that the stream may still bring */
     size_t promised; /* memory for these */
+    bool damaged; /* a record was, and the application is to be told */
     size_t window; /* how many messages it holds at most, and aims to hold: 1..prefetch */
     size_t window_least; /* it begins with, and does not shrink below */
     size_t window_done; /* messages ended since it last changed, or was found to be right */

@@ -101,6 +101,14 @@ void order_start_later(struct hmq_consumer *c, struct task_list *tasks, size_t n
     service_kick(c->client, &c->service);
 }
 
+void order_start_first(struct hmq_consumer *c, struct task_list *tasks)
+{
+    if (TAILQ_EMPTY(tasks))
+        return;
+    workers_push_first(&c->workers, tasks);
+    order_set_offered(tasks, false);
+}
+
 void order_queue_ready(struct hmq_consumer *c)
 {
     struct task_list tasks = TAILQ_HEAD_INITIALIZER(tasks);

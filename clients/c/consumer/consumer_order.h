@@ -25,6 +25,9 @@ void order_start(struct hmq_consumer *c, struct task_list *tasks, size_t n);
 void order_start_later(struct hmq_consumer *c, struct task_list *tasks, size_t n);
 void order_queue_ready(struct hmq_consumer *c);
 
+/* Queues these before all others: a worker has taken them, and has its hands full. */
+void order_start_first(struct hmq_consumer *c, struct task_list *tasks);
+
 /* The message has ended, and its handler, if it had one, has returned: the next one of its key is started. Its delivery
  * must be held by a user (consumer_held.h). */
 void order_next(struct held *h);

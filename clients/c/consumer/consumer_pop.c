@@ -47,7 +47,7 @@ static void pop_done(struct call *call, const struct call_outcome *o)
     pthread_mutex_lock(&c->lock);
     c->fetch_open = false;
     if (d)
-        take_delivery(d);
+        status = take_delivery(d);
     if (status == HMQ_OK)
         window_ask_worked(c);
     else

@@ -13,6 +13,7 @@
 
 #include "clients/c/client/intercept.h"
 #include "clients/c/consumer/consumer_held.h"
+#include "clients/c/consumer/consumer_open.h"
 #include "clients/c/consumer/consumer_order.h"
 #include "clients/c/consumer/consumer_verdict.h"
 #include "clients/c/wire/clock.h"
@@ -33,20 +34,15 @@ static void run_drop(struct held *h)
     delivery_release(d);
 }
 
-/* True: its handler is to be called. */
-static bool run_begin(struct held *h, int64_t now_ms)
+static void run_park(struct held *h)
 {
-    struct hmq_consumer *c = h->delivery->consumer;
-    if (c->state != CONSUMER_RUNNING) {
-        if (c->state == CONSUMER_DRAINING)
-            verdict_return(h);
-        return false;
-    }
-    if (c->paused) {
-        h->offered = false;
-        TAILQ_INSERT_TAIL(&c->parked, &h->task, link);
-        return false;
-    }
+    h->offered = false;
+    TAILQ_INSERT_TAIL(&h->delivery->consumer->parked, &h->task, link);
+}
+
+/* The consumer runs, and is not paused. True: the handler of the message is to be called. */
+static inline bool run_begin_now(struct held *h, int64_t now_ms)
+{
     if (h->lost || now_ms >= h->lease_until_ms) {
         run_drop(h);
         return false;
@@ -54,8 +50,33 @@ static bool run_begin(struct held *h, int64_t now_ms)
     h->state = HELD_RUNNING;
     h->in_handler = true;
     h->tries++;
-    h->delivery->users++;
-    c->n_running++;
+    return true;
+}
+
+/* n messages of a delivery were begun. */
+static void run_count_begun(struct delivery *d, size_t n)
+{
+    d->users += n;
+    d->consumer->n_running += n;
+}
+
+/* True: its handler is to be called. */
+static bool run_begin(struct held *h, int64_t now_ms)
+{
+    struct delivery *d = h->delivery;
+    struct hmq_consumer *c = d->consumer;
+    if (c->state != CONSUMER_RUNNING) {
+        if (c->state == CONSUMER_DRAINING)
+            verdict_return(h);
+        return false;
+    }
+    if (c->paused) {
+        run_park(h);
+        return false;
+    }
+    if (!run_begin_now(h, now_ms))
+        return false;
+    run_count_begun(d, 1);
     return true;
 }
 
@@ -87,14 +108,17 @@ static void run_end(struct held *h, enum hmq_verdict verdict, const hmq_retry *r
     delivery_release(d);
 }
 
-/* How many of them, from the first one on, are neighbours that their handler left to its verdict. */
+/* How many of them, from the first one on, are neighbours that their handler left to its verdict. These are out of it now. */
 static size_t run_alike(const hmq_message *const *messages, size_t n)
 {
     struct held *h = held_of(messages[0]);
+    const struct delivery *d = h->delivery;
     size_t k = 0;
-    while (k < n && messages[k] == messages[0] + k && (k == 0 || held_next(h + k - 1) == h + k) &&
-           h[k].state == HELD_RUNNING && !h[k].kept)
-        k++;
+    for (; k < n && messages[k] == messages[0] + k && h[k].state == HELD_RUNNING && !h[k].kept; k++) {
+        if (k > 0 && !(d->ranges && h[k].index == h[k - 1].index + 1))
+            break;
+        h[k].in_handler = false;
+    }
     return k;
 }
 
@@ -103,8 +127,6 @@ static void run_end_alike(struct held *h, size_t n)
 {
     struct delivery *d = h->delivery;
     struct hmq_consumer *c = d->consumer;
-    for (size_t i = 0; i < n; i++)
-        h[i].in_handler = false;
     c->n_running -= n;
     c->stats.handled += n;
     verdict_ack_run(h, n);
@@ -155,54 +177,68 @@ static enum hmq_verdict run_batch_handler(struct hmq_consumer *c, const hmq_mess
     return verdict;
 }
 
-static void run_one(struct hmq_consumer *c, struct held *h)
+/* The same for up to `most` of the messages that a delivery's `whole` stands for, which goes back into the list where there
+ * are more. Returns how many. */
+static size_t run_begin_some(struct delivery *d, int64_t now_ms, const hmq_message **messages, size_t most,
+                             struct task_list *tasks)
 {
-    hmq_retry retry = {.delay_ms = HMQ_DEFAULT};
-    enum hmq_verdict verdict = HMQ_KEEP;
-    int64_t begun_us, took_us = 0;
-    int64_t now_ms = clock_ms();
-    pthread_mutex_lock(&c->lock);
-    bool begun = run_begin(h, now_ms);
-    pthread_mutex_unlock(&c->lock);
-    if (begun) {
-        workers_outside(&c->workers);
-        begun_us = clock_us();
-        verdict = run_handler(c, held_message(h), &retry);
-        took_us = clock_us() - begun_us;
-        (void)workers_inside(&c->workers); /* what to do where it was abandoned, the state tells */
+    const struct hmq_consumer *c = d->consumer;
+    bool runs = c->state == CONSUMER_RUNNING;
+    size_t n = 0;
+    if (runs && c->paused) {
+        run_park(&d->whole);
+        return 0;
     }
-    retry.reason[sizeof retry.reason - 1] = '\0';
-    pthread_mutex_lock(&c->lock);
-    latency_add(&c->latency, took_us, begun);
-    if (begun)
-        run_end(h, verdict, &retry);
-    c->pump(c);
-    run_tell(c);
-    pthread_mutex_unlock(&c->lock);
+    d->users++; /* the messages may be gone, all of them */
+    while (d->next < d->n && n < most) {
+        size_t i = d->next++;
+        if (runs ? run_begin_now(&d->items[i], now_ms) : run_begin(&d->items[i], now_ms))
+            messages[n++] = &d->batch->items[i];
+    }
+    run_count_begun(d, n);
+    if (d->next < d->n)
+        TAILQ_INSERT_HEAD(tasks, &d->whole.task, link);
+    else
+        d->whole.state = HELD_GONE;
+    delivery_release(d);
+    return n;
 }
 
-/* Calls the handler with those of the tasks that may begin; messages has room for all of them. */
-static void run_many(struct hmq_consumer *c, struct task_list *tasks, const hmq_message **messages)
+/* Begins up to `most` of the messages that a worker has in its hand; the others are queued again. Returns how many. */
+static size_t run_take(struct hmq_consumer *c, struct task_list *tasks, const hmq_message **messages, size_t most)
+{
+    struct task *task;
+    size_t n = 0;
+    open_unpack(tasks);
+    int64_t now_ms = clock_ms();
+    pthread_mutex_lock(&c->lock);
+    open_settle(tasks);
+    while (n < most && (task = TAILQ_FIRST(tasks))) {
+        struct held *h = run_held(task);
+        TAILQ_REMOVE(tasks, task, link);
+        if (h->state == HELD_WHOLE)
+            n += run_begin_some(h->delivery, now_ms, messages + n, most - n, tasks);
+        else if (run_begin(h, now_ms))
+            messages[n++] = held_message(h);
+    }
+    order_start_first(c, tasks);
+    pthread_mutex_unlock(&c->lock);
+    return n;
+}
+
+/* Calls the handler with those of the tasks that may begin; messages has room for so many. */
+static void run_tasks(struct hmq_consumer *c, struct task_list *tasks, const hmq_message **messages, size_t most)
 {
     hmq_retry retry = {.delay_ms = HMQ_DEFAULT};
     enum hmq_verdict verdict = HMQ_KEEP;
     int64_t begun_us, took_us = 0;
-    struct task *task;
-    size_t n = 0;
-    int64_t now_ms = clock_ms();
-    pthread_mutex_lock(&c->lock);
-    while ((task = TAILQ_FIRST(tasks))) {
-        TAILQ_REMOVE(tasks, task, link);
-        if (run_begin(run_held(task), now_ms))
-            messages[n++] = held_message(run_held(task));
-    }
-    pthread_mutex_unlock(&c->lock);
+    size_t n = run_take(c, tasks, messages, most);
     if (n > 0) {
         workers_outside(&c->workers);
         begun_us = clock_us();
-        verdict = run_batch_handler(c, messages, n, &retry);
+        verdict = c->handler ? run_handler(c, messages[0], &retry) : run_batch_handler(c, messages, n, &retry);
         took_us = clock_us() - begun_us;
-        (void)workers_inside(&c->workers);
+        (void)workers_inside(&c->workers); /* what to do where it was abandoned, the state tells */
     }
     retry.reason[sizeof retry.reason - 1] = '\0';
     pthread_mutex_lock(&c->lock);
@@ -216,16 +252,13 @@ static void run_many(struct hmq_consumer *c, struct task_list *tasks, const hmq_
 void run_task(struct task *task, void *arg)
 {
     struct hmq_consumer *c = arg;
-    if (c->handler) {
-        run_one(c, run_held(task));
-        return;
-    }
     struct task_list tasks = TAILQ_HEAD_INITIALIZER(tasks);
-    const hmq_message *alone, **messages = malloc(c->batch_count * sizeof *messages);
+    const hmq_message *alone, **messages = c->handler ? NULL : malloc(c->batch_count * sizeof *messages);
+    size_t weight = open_weight(task);
     TAILQ_INSERT_TAIL(&tasks, task, link);
-    if (messages)
-        workers_take_more(&c->workers, &tasks, c->batch_count - 1, clock_ms() + c->batch_wait_ms);
-    run_many(c, &tasks, messages ? messages : &alone);
+    if (messages && weight < c->batch_count)
+        workers_take_more(&c->workers, &tasks, c->batch_count - weight, open_weight, clock_ms() + c->batch_wait_ms);
+    run_tasks(c, &tasks, messages ? messages : &alone, messages ? c->batch_count : 1);
     free(messages);
 }
 

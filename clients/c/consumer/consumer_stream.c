@@ -24,7 +24,6 @@
 #include "clients/c/consumer/consumer_window.h"
 #include "clients/c/wire/clock.h"
 #include "clients/c/wire/request.h"
-#include "clients/c/wire/unpack.h"
 #include "protocol/limits.h"
 
 static struct hmq_consumer *stream_owner(struct service *s)
@@ -212,12 +211,11 @@ void stream_connected(struct service *s)
         client_changed(c->client);
 }
 
-static enum hmq_status stream_unpack(struct hmq_consumer *c, bool asked, const struct rpc_value *params,
+static enum hmq_status stream_arrive(struct hmq_consumer *c, bool asked, const struct rpc_value *params,
                                      struct delivery **ret_delivery)
 {
     struct slice record;
-    struct origin from = {.memory = client_memory(c->client), .asked = asked, .reuse = true};
-    struct hmq_batch *batch = NULL;
+    struct origin from = {0};
     int64_t queue, attempt;
     if (!rpc_bytes(rpc_get(params, "record"), &record) ||
         !rpc_bytes(rpc_get(params, "topic"), &from.topic) ||
@@ -229,13 +227,7 @@ static enum hmq_status stream_unpack(struct hmq_consumer *c, bool asked, const s
     from.attempt = (uint32_t)attempt;
     if (rpc_get(params, "bits") && !rpc_bytes(rpc_get(params, "bits"), &from.bits))
         return HMQ_EPROTO;
-    enum hmq_status status = unpack_record(record, &from, &batch);
-    if (status != HMQ_OK)
-        return status;
-    *ret_delivery = delivery_new(c, batch, true);
-    if (!*ret_delivery)
-        hmq_batch_free(batch);
-    return *ret_delivery ? HMQ_OK : HMQ_ENOMEM;
+    return delivery_come(c, record, &from, asked, ret_delivery);
 }
 
 /* Under the lock: ends this stream; another one is opened after a pause. by_broker: it need not be closed. */
@@ -248,25 +240,38 @@ static void stream_give_up(struct hmq_consumer *c, bool by_broker)
     window_ask_failed(c);
 }
 
-/* The lock is free while a record is unpacked, which takes longest: the workers go on. */
-static void stream_take_records(struct hmq_consumer *c, const struct rpc_value *params)
+void stream_failed(struct hmq_consumer *c, int64_t stream, uint32_t epoch)
+{
+    if (stream == c->stream && epoch == c->stream_epoch)
+        stream_give_up(c, false);
+}
+
+/* The lock is free while a record is copied, or even unpacked: the workers go on. */
+static void stream_take_records(struct hmq_consumer *c, int64_t stream, const struct rpc_value *params)
 {
     struct delivery *d = NULL;
     pthread_mutex_lock(&c->lock);
     bool asked = c->credit > 0;
     pthread_mutex_unlock(&c->lock);
-    enum hmq_status status = stream_unpack(c, asked, params, &d);
+    enum hmq_status status = stream_arrive(c, asked, params, &d);
+    if (d) {
+        d->arrival.stream = stream;
+        d->arrival.epoch = client_epoch(c->client);
+        if (c->ordered) /* the keys are read in the order in which they came */
+            delivery_unpack(d);
+    }
     pthread_mutex_lock(&c->lock);
-    if (status == HMQ_OK) {
+    if (d) {
         c->credit -= d->n < c->credit ? d->n : c->credit;
-        take_delivery(d);
-    } else {
+        status = take_delivery(d);
+    }
+    if (status != HMQ_OK) {
         stream_give_up(c, false);
         c->pump(c);
     }
     pthread_mutex_unlock(&c->lock); /* the tick at the end of the turn pumps */
     if (status == HMQ_EPROTO)
-        client_event(c->client, HMQ_EVENT_TROUBLE, "stream: a record from the broker is damaged");
+        client_event(c->client, HMQ_EVENT_TROUBLE, STREAM_DAMAGED);
 }
 
 static void stream_end(struct hmq_consumer *c, const struct rpc_value *params)
@@ -296,7 +301,7 @@ bool stream_notify(struct service *s, struct slice method, const struct rpc_valu
     if (!ours)
         return false;
     if (slice_equal(method, SLICE_LIT("records")))
-        stream_take_records(c, params);
+        stream_take_records(c, id, params);
     else if (slice_equal(method, SLICE_LIT("stream_end")))
         stream_end(c, params);
     return true;

@@ -8,8 +8,9 @@
 
 /*
  * Holds the messages of a new delivery (delivery_new) and queues them for the workers. Those that the workers have no room
- * for, and all of them while the consumer drains, are requeued. Under the lock.
+ * for, and all of them while the consumer drains, are requeued. Under the lock. HMQ_EPROTO, HMQ_ENOMEM: it had to be unpacked
+ * for that, and could not be: nothing of it is held.
  */
-void take_delivery(struct delivery *d);
+enum hmq_status take_delivery(struct delivery *d);
 
 #endif

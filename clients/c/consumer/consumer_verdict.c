@@ -125,13 +125,15 @@ void verdict_ack_run(struct held *h, size_t more)
 {
     struct held *before = held_before(h), *after = held_next(h + more - 1), *first = h;
     struct hmq_consumer *c = h->delivery->consumer;
-    size_t n = more;
+    size_t n = more, left = 0;
     for (size_t i = 0; i < more; i++) {
         h[i].state = HELD_ENDING;
         h[i].queued = true;
+        left += !h[i].left_window;
+        h[i].left_window = true;
     }
     c->n_acks += more;
-    held_leave_window(h, more);
+    held_left_window(c, left);
     if (before && before->queued) {
         n += before->run;
         first = h - before->run;

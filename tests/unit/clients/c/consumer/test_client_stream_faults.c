@@ -83,7 +83,7 @@ static bool is_settled(void)
     pthread_mutex_lock(&consumer->lock);
     for (struct delivery *d = TAILQ_FIRST(&consumer->deliveries); d; d = TAILQ_NEXT(d, link))
         for (size_t i = 0; i < d->n; i++)
-            busy = busy || d->items[i].state < HELD_ENDING;
+            busy = busy || !d->items || d->items[i].state < HELD_ENDING;
     pthread_mutex_unlock(&consumer->lock);
     pthread_mutex_lock(&gate.lock);
     busy = busy && !(gate.hold && gate.held);

@@ -67,7 +67,7 @@ static enum hmq_status take_without_memory(uint64_t n)
     struct delivery *d = delivery_new(consumer, batch, true);
     pthread_mutex_lock(&consumer->lock);
     if (d)
-        take_delivery(d);
+        assert_int_equal(take_delivery(d), HMQ_OK);
     pthread_mutex_unlock(&consumer->lock);
     fault_heap_inside(false);
     fault_heap_fail(0, false);
