@@ -99,12 +99,10 @@ static bool stream_tell(struct hmq_consumer *c, const char *method, int64_t stre
     return respond_stream(c->client, c->stream_epoch, method, stream, n);
 }
 
-/* Credit is given for many messages at once: a quarter of the window, or as many as the broker takes from the group's
- * queues at a time. */
+/* Credit is given for many messages at once: a quarter of the window. */
 static size_t stream_credit_least(const struct hmq_consumer *c)
 {
-    size_t quarter = (c->window + 3) / 4;
-    return quarter < COUNT_MAX ? quarter : COUNT_MAX;
+    return (c->window + 3) / 4;
 }
 
 /* How many messages it is given for now. Beyond COUNT_MAX only so many that the broker need not take a few by themselves. */
