@@ -101,23 +101,30 @@ class Sender(Worker):
                 record.answered(reply)
 
 
-class Batcher(Worker):
-    has_room = False  # for some megabytes at a time; with little memory others get BUSY meanwhile
+class Large(Worker):
+    """Once in every other life it has some megabytes."""
+    has_room = False  # with little memory others get BUSY meanwhile
 
     def begin(self, port):
         self.large = self.has_room and self.random.random() < 0.5
         super().begin(port)
 
-    def next_large_body(self):
-        self.number += 1
-        return f"{self.name}-{self.number}-{self.random.randbytes(500000).hex()}".encode()
-
-    def next_bodies(self):
-        """Once in every other life some megabytes, which the log gets in parts."""
-        bodies = [self.next_body() for _ in range(self.random.randint(1, 40))]
+    def next_large_bodies(self):
+        """Mostly none."""
+        bodies = []
         if self.large and self.random.random() < 0.1:
             self.large = False
-            bodies[len(bodies) // 2:0] = [self.next_large_body() for _ in range(7)]
+            for _ in range(7):
+                self.number += 1
+                bodies.append(f"{self.name}-{self.number}-{self.random.randbytes(500000).hex()}".encode())
+        return bodies
+
+
+class Batcher(Large):
+    def next_bodies(self):
+        """The log gets large ones in parts."""
+        bodies = [self.next_body() for _ in range(self.random.randint(1, 40))]
+        bodies[len(bodies) // 2:0] = self.next_large_bodies()
         return bodies
 
     def step(self, client):
@@ -195,7 +202,7 @@ class Together(Worker):
             self.ledger.delivered("work", Message(item))
 
 
-class Shop(Worker):
+class Shop(Large):
     def __init__(self, *args):
         super().__init__(*args)
         self.open = []  # transactions left undecided, for later
@@ -207,12 +214,14 @@ class Shop(Worker):
         txn = self.first_half(client)
         if not txn:
             return
-        more = [(self.random.choice(("ta", "tb")), self.next_body())
-                for _ in range(self.random.randint(0, 4))]
-        data = []
+        bodies = [self.next_body() for _ in range(self.random.randint(0, 4))] + self.next_large_bodies()
+        more, data = [(self.random.choice(("ta", "tb")), body) for body in bodies], []
         for topic, body in more:
             txn.messages.append([topic, body, MAYBE])
             data.append(encode("HALF", "shop", topic, body, "TXN", txn.txid))
+        together = len(more) > 1 and self.random.random() < 0.5
+        if together:
+            data = [encode("MULTI"), *data, encode("EXEC")]
         decision = self.random.choice(("COMMIT", "COMMIT", "ROLLBACK", None))
         if decision:
             txn.decision = decision
@@ -220,8 +229,8 @@ class Shop(Worker):
         else:
             self.open.append(txn)
         client.send_raw(b"".join(data))
-        for place in range(1, len(more) + 1):
-            self.take_half(client, txn, place)
+        for place, reply in enumerate(self.read_halfs(client, len(more), together), 1):
+            self.take_half(txn, place, reply)
         if decision:
             self.take_decision(client, txn)
 
@@ -240,8 +249,15 @@ class Shop(Worker):
         self.ledger.orphans.discard(body)
         return txn
 
-    def take_half(self, client, txn, place):
+    def read_halfs(self, client, n, together):
+        if not together:
+            return (client.read_value() for _ in range(n))
+        if client.read() != "OK" or {client.read() for _ in range(n)} != {"QUEUED"}:
+            self.ledger.problem("a HALF was not queued")
         reply = client.read_value()
+        return [reply] * n if isinstance(reply, Refused) else reply
+
+    def take_half(self, txn, place, reply):
         if isinstance(reply, Refused):
             txn.messages[place][2] = REFUSED
             self.expect_busy(reply, "HALF ... TXN")

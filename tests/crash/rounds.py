@@ -17,7 +17,7 @@ import letters
 from audit import Audit
 from broker import Broker, Refused, eventually, pairs
 from ledger import DONE, Ledger
-from load import Batcher, Pipe, Popper, Shop, Turner, make_workers, prepare
+from load import Large, Pipe, Popper, Shop, Turner, make_workers, prepare
 
 PROBLEMS_SHOWN = 20
 DRAINED = ("work", "pipe", "turn")
@@ -163,7 +163,7 @@ def run(default_rounds, crash, environment=None):
     chance = random.Random(seed)
     threads = chance.choice((1, 1, 2, 4))
     memory = chance.choice(("16MiB", "16MiB", "64MB", "256MB"))  # with little, log files are reused soon
-    Batcher.has_room = memory == "256MB"
+    Large.has_room = memory == "256MB"
     print(f"seed {seed}, {count} rounds, {threads} I/O threads, memory {memory}", flush=True)
     with Broker("--io_threads", str(threads), "--memory", memory, environment=environment) as broker:
         rounds = Rounds(broker, crash, chance)
